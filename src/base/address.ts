@@ -1,0 +1,85 @@
+/**
+ * IP addresses as text and as bytes (RFC 4291 section 2.2, RFC 5952 for output).
+ * An address is 4 bytes (IPv4) or 16 (IPv6), in network order. No zones, no names: those are an adapter's concern.
+ */
+
+/**
+ * Parses a numeric IPv4 or IPv6 address.
+ * @returns 4 or 16 bytes, or undefined if the text is not an address.
+ */
+export function parseAddress(text: string): Uint8Array | undefined {
+  return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
+}
+
+/** Formats 4 or 16 bytes; IPv6 in the form of RFC 5952, as inet_ntop(3) prints it. */
+export function formatAddress(bytes: Uint8Array): string {
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+  if (bytes.length !== 16) throw new RangeError(`an address has 4 or 16 bytes, not ${bytes.length}`);
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! << 8) | bytes[i + 1]!);
+  let bestAt = -1;
+  let bestLength = 1; // a single zero group is not shortened
+  for (let i = 0; i < 8; ) {
+    let j = i;
+    while (j < 8 && groups[j] === 0) j++;
+    if (j - i > bestLength) {
+      bestAt = i;
+      bestLength = j - i;
+    }
+    i = j === i ? i + 1 : j;
+  }
+  const v4 = groups.slice(0, 5).every(g => g === 0) && bestAt === 0;
+  // ::a.b.c.d and ::ffff:a.b.c.d, as glibc writes them
+  if (v4 && (bestLength === 6 || (bestLength === 5 && groups[5] === 0xffff)))
+    return `::${bestLength === 5 ? 'ffff:' : ''}${formatAddress(bytes.subarray(12))}`;
+  if (bestAt < 0) return groups.map(g => g.toString(16)).join(':');
+  const head = groups.slice(0, bestAt).map(g => g.toString(16));
+  const tail = groups.slice(bestAt + bestLength).map(g => g.toString(16));
+  return `${head.join(':')}::${tail.join(':')}`;
+}
+
+function parseIpv4(text: string): Uint8Array | undefined {
+  const parts = text.split('.');
+  if (parts.length !== 4) return undefined;
+  const out = new Uint8Array(4);
+  for (let i = 0; i < 4; i++) {
+    const part = parts[i]!;
+    // inet_pton(3) refuses leading zeros: 010 is eight to some and ten to others
+    if (!/^(0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return undefined;
+    out[i] = Number(part);
+  }
+  return out;
+}
+
+function parseIpv6(text: string): Uint8Array | undefined {
+  const halves = text.split('::');
+  if (halves.length > 2) return undefined;
+  const head = ipv6Groups(halves[0]!, halves.length === 1);
+  const tail = halves.length === 2 ? ipv6Groups(halves[1]!, true) : [];
+  if (!head || !tail) return undefined;
+  const missing = 8 - head.length - tail.length;
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
+  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail];
+  const out = new Uint8Array(16);
+  groups.forEach((group, i) => {
+    out[2 * i] = group >> 8;
+    out[2 * i + 1] = group & 0xff;
+  });
+  return out;
+}
+
+function ipv6Groups(text: string, mayEndInIpv4: boolean): number[] | undefined {
+  if (text === '') return [];
+  const groups: number[] = [];
+  const parts = text.split(':');
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i]!;
+    if (mayEndInIpv4 && i === parts.length - 1 && part.includes('.')) {
+      const v4 = parseIpv4(part);
+      if (!v4) return undefined;
+      groups.push((v4[0]! << 8) | v4[1]!, (v4[2]! << 8) | v4[3]!);
+    } else if (/^[0-9a-fA-F]{1,4}$/.test(part)) groups.push(Number.parseInt(part, 16));
+    else return undefined;
+  }
+  return groups;
+}

@@ -1,0 +1,69 @@
+/**
+ * What the daemon needs from the world, as types only. Adapters: native (the addon), node:dgram, and in-memory twins; each
+ * passes the contract suite in test/contract. No method throws for what the network did; errors are numbers and counters.
+ */
+import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
+
+export interface TunStatus {
+  readonly up: boolean;
+  readonly mtu: number;
+  /** The interface's name now; it may have been renamed. */
+  readonly name: string;
+}
+
+/** A device that IP packets are read from and written to. Batches as in packet/batch.ts. */
+export interface Tun {
+  /**
+   * Fills the batch with waiting packets, from the start of its slab. Never blocks.
+   * @returns how many (also in batch.count); 0 when there are none; -1 when the device is gone for good.
+   */
+  read(batch: PacketBatch): number;
+  /**
+   * Writes every packet, merged where the device can take that. Packets that the kernel refuses (device down, queue full)
+   * are dropped and counted.
+   * @returns how many packets were dropped, or -1 when the device is gone.
+   */
+  write(batch: PacketBatch): number;
+  /** undefined when the device is gone. */
+  status(): TunStatus | undefined;
+  /** Calls back whenever there may be something to read, until paused or closed. Level triggered. */
+  onReadable(callback: () => void): void;
+  /** Calls back when status() may have changed; adapters without a notice call at least once a second. */
+  onStatus(callback: () => void): void;
+  /** What the kernel granted, for people: e.g. ['csum', 'tso4', 'tso6', 'uso']. */
+  readonly offloads: readonly string[];
+  /** Named counters that only grow. */
+  counters(): Readonly<Record<string, number>>;
+  /** Idempotent. */
+  close(): void;
+}
+
+/** A pair of UDP sockets, IPv4 and IPv6, on one port. */
+export interface Udp {
+  /** The port in use. */
+  readonly port: number;
+  /** Fills the batch with waiting datagrams. Never blocks. @returns how many (also in batch.count). */
+  receive(batch: DatagramBatch): number;
+  /**
+   * Sends every datagram, without UDP_SEGMENT where that fails, with the local part of the endpoint where it has one. What could
+   * not be sent has its errno in DATAGRAM_ERROR, everything else 0 there. A full socket buffer is waited for only briefly.
+   * @returns how many had an error.
+   */
+  send(batch: DatagramBatch): number;
+  /** SO_MARK; 0 takes it away. Throws an Error with `code` when the system refuses. */
+  setMark(mark: number): void;
+  onReadable(callback: () => void): void;
+  readonly offloads: readonly string[];
+  counters(): Readonly<Record<string, number>>;
+  close(): void;
+}
+
+/** Opens the sockets. Throws an Error with `code` (EADDRINUSE, EACCES, ...) that names the port. Port 0: the system chooses. */
+export type OpenUdp = (port: number, mark: number) => Udp;
+
+export interface Clock {
+  /** Milliseconds since boot with suspend counted (CLOCK_BOOTTIME), with a fraction. */
+  now(): number;
+  /** Unix time, nanoseconds. */
+  wall(): bigint;
+}
