@@ -1,0 +1,44 @@
+/**
+ * Transport data (whitepaper section 5.4.6; kernel messages.h, message_data): a header of 16 bytes, the packet padded with
+ * zeros to a multiple of 16, sealed. A keepalive is one with nothing in it: 32 bytes.
+ */
+import { writeU32le } from './byte-order.ts';
+import { MESSAGE_TRANSPORT } from './message-type.ts';
+
+export const TRANSPORT_HEADER_SIZE = 16;
+export const TRANSPORT_TAG_SIZE = 16;
+/** What a message is longer than its padded packet. */
+export const TRANSPORT_OVERHEAD = TRANSPORT_HEADER_SIZE + TRANSPORT_TAG_SIZE;
+export const TRANSPORT_PADDING = 16;
+
+/** u32, little endian: the receiver's index for the keypair. */
+export const TRANSPORT_RECEIVER = 4;
+/** u64, little endian. */
+export const TRANSPORT_COUNTER = 8;
+
+/**
+ * Bytes that a packet takes when padded: up to a multiple of 16, but never past the MTU. A packet longer than the MTU (a route
+ * may allow it) is padded by what is left of it modulo the MTU, as calculate_skb_padding does in the kernel's send.c.
+ * @param mtu of the interface; 0 means that it is not known, and pads to 16.
+ */
+export function paddedLength(length: number, mtu: number): number {
+  const aligned = (length + TRANSPORT_PADDING - 1) & -TRANSPORT_PADDING;
+  if (mtu <= 0) return aligned;
+  const unit = length > mtu ? length % mtu : length;
+  const padded = (unit + TRANSPORT_PADDING - 1) & -TRANSPORT_PADDING;
+  return length + Math.min(padded, mtu) - unit;
+}
+
+/** Writes the 16 bytes before the sealed packet. The numbers may be given as i32 or u32. */
+export function writeTransportHeader(
+  slab: Uint8Array,
+  at: number,
+  receiver: number,
+  counterLow: number,
+  counterHigh: number,
+): void {
+  writeU32le(slab, at, MESSAGE_TRANSPORT);
+  writeU32le(slab, at + TRANSPORT_RECEIVER, receiver);
+  writeU32le(slab, at + TRANSPORT_COUNTER, counterLow);
+  writeU32le(slab, at + TRANSPORT_COUNTER + 4, counterHigh);
+}
