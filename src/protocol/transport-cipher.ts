@@ -10,7 +10,10 @@
  * after another at SEAL_OUT_OFFSET. All but the last have SEAL_OUT_SEGMENT bytes.
  */
 export const SEAL_OFFSET = 0;
-/** Bytes of the vnet header and the packet. */
+/**
+ * Bytes of the vnet header and the packet. Exactly VNET_HEADER_SIZE, a header without a packet, is a keepalive: it becomes one
+ * message of 32 bytes (SEAL_COUNT must be 1).
+ */
 export const SEAL_LENGTH = 1;
 export const SEAL_KEY = 2;
 /** The other side's index for this keypair (u32 as i32). */
