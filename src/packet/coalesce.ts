@@ -1,0 +1,246 @@
+/**
+ * Merging runs of one TCP or UDP flow into super-packets for a TUN that takes them (what the kernel's GRO does; rules in
+ * flow.ts and join() below). No payload moves: the result is groups of packets, the first one's headers changed in place, to
+ * be written with a gathering write: vnet header, first packet, the others without their headers.
+ * Order within a flow is kept whatever comes: only the newest group of a flow can be joined, and only at its end.
+ * Left out: prepending (a packet that comes late stays late), as in the kernel. native/offload.c has the same rules.
+ */
+import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from './batch.ts';
+import { readU16be, readU32be, writeU16be } from './byte-order.ts';
+import { addRange, checksum, fold, PROTOCOL_TCP, pseudoHeader } from './checksum.ts';
+import { FLOW_BARRIER, FLOW_MERGE, FLOW_SINGLE, FlowPacket, sameBytes, TCP_PSH } from './flow.ts';
+import {
+  IPV4_CHECKSUM,
+  IPV4_DONT_FRAGMENT,
+  IPV4_FRAGMENT,
+  IPV4_HEADER_SIZE,
+  IPV4_ID,
+  IPV4_SOURCE,
+  IPV4_TOTAL_LENGTH,
+  IPV4_TTL,
+  IPV6_HEADER_SIZE,
+  IPV6_HOP_LIMIT,
+  IPV6_PAYLOAD_LENGTH,
+  IPV6_SOURCE,
+} from './ip-header.ts';
+import { TCP_CHECKSUM, TCP_FLAGS, TCP_SEQUENCE, UDP_CHECKSUM, UDP_LENGTH } from './segments.ts';
+import { VNET_GSO_TCPV4, VNET_GSO_TCPV6, VNET_GSO_UDP_L4 } from './vnet-header.ts';
+
+/** Fields of one group. */
+export const GROUP_FIRST = 0;
+/** How many packets. */
+export const GROUP_COUNT = 1;
+/** Bytes of the headers, which are left away from every packet but the first. */
+export const GROUP_HEADERS = 2;
+/** Bytes of the merged packet. */
+export const GROUP_LENGTH = 3;
+/** VNET_GSO_*; for a packet alone this and the following are 0. */
+export const GROUP_GSO_TYPE = 4;
+export const GROUP_GSO_SIZE = 5;
+export const GROUP_CSUM_START = 6;
+export const GROUP_CSUM_OFFSET = 7;
+export const GROUP_STRIDE = 8;
+
+/** In `next`: the last of its group. */
+export const NEXT_NONE = -1;
+/** In `next`: its descriptor does not lie in the slab; it is in no group. */
+export const NEXT_REFUSED = -2;
+
+/** What may be merged: what the TUN said it takes. */
+export const MERGE_TCP4 = 1;
+export const MERGE_TCP6 = 2;
+export const MERGE_UDP = 4;
+
+/** As many as UDP_MAX_SEGMENTS of older kernels; also keeps the gathering write short. */
+export const MAX_MERGED = 64;
+/** Flows of one batch that are remembered. */
+const MAX_OPEN = 32;
+const LARGEST = 65535;
+
+/** The working memory of a merge, kept between batches. */
+export class Coalescer {
+  /** GROUP_STRIDE numbers each, in the order in which they are to be written. */
+  readonly groups: Int32Array;
+  /** For each packet the index of the next of its group, or NEXT_*. */
+  readonly next: Int32Array;
+  private readonly packet = new FlowPacket();
+  private readonly head = new FlowPacket();
+  private readonly last: Int32Array;
+  /** Groups that may be joined; and whether the checksums of their first packet have been found right. */
+  private readonly open = new Int32Array(MAX_OPEN);
+  private readonly checked = new Uint8Array(MAX_OPEN);
+  private openCount = 0;
+  private groupCount = 0;
+
+  constructor(capacity: number) {
+    this.groups = new Int32Array(capacity * GROUP_STRIDE);
+    this.next = new Int32Array(capacity);
+    this.last = new Int32Array(capacity);
+  }
+
+  /**
+   * Groups the packets of a batch; descriptors as in packet/batch.ts, bare IP packets.
+   * @param allowed MERGE_* or-ed.
+   * @returns the number of groups.
+   */
+  merge(slab: Uint8Array, desc: Int32Array, count: number, allowed: number): number {
+    this.openCount = 0;
+    this.groupCount = 0;
+    for (let i = 0; i < count; i++) {
+      const offset = desc[i * PACKET_STRIDE + PACKET_OFFSET]!;
+      const length = desc[i * PACKET_STRIDE + PACKET_LENGTH]!;
+      if (offset < 0 || length <= 0 || offset + length > slab.length) this.next[i] = NEXT_REFUSED;
+      else this.place(slab, desc, i, offset, length, allowed);
+    }
+    for (let g = 0; g < this.groupCount; g++)
+      if (this.groups[g * GROUP_STRIDE + GROUP_COUNT]! > 1) this.finish(slab, desc, g);
+    return this.groupCount;
+  }
+
+  private place(slab: Uint8Array, desc: Int32Array, i: number, offset: number, length: number, allowed: number): void {
+    const packet = this.packet;
+    packet.read(slab, offset, length);
+    this.next[i] = NEXT_NONE;
+    if (packet.kind === FLOW_BARRIER) this.openCount = 0;
+    if (packet.kind === FLOW_SINGLE || packet.kind === FLOW_MERGE) {
+      const entry = this.find(slab, desc);
+      if (entry >= 0) {
+        if (packet.kind === FLOW_MERGE && this.join(slab, entry)) {
+          this.append(slab, i, entry);
+          return;
+        }
+        this.close(entry);
+      }
+    }
+    const g = this.groupCount++;
+    const at = g * GROUP_STRIDE;
+    this.groups.fill(0, at, at + GROUP_STRIDE);
+    this.groups[at + GROUP_FIRST] = i;
+    this.groups[at + GROUP_COUNT] = 1;
+    this.groups[at + GROUP_LENGTH] = length;
+    this.last[g] = i;
+    if (packet.kind === FLOW_MERGE && mayOpen(slab, packet, allowed)) {
+      if (this.openCount === MAX_OPEN) this.close(0);
+      this.open[this.openCount] = g;
+      this.checked[this.openCount++] = 0;
+    }
+  }
+
+  /** The open group of this packet's flow, its first packet then in `head`; -1 if there is none. */
+  private find(slab: Uint8Array, desc: Int32Array): number {
+    for (let entry = this.openCount - 1; entry >= 0; entry--) {
+      const first = this.groups[this.open[entry]! * GROUP_STRIDE + GROUP_FIRST]! * PACKET_STRIDE;
+      const at = desc[first + PACKET_OFFSET]!;
+      if (slab[at]! >> 4 !== this.packet.version || !this.packet.sameFlow(slab, at)) continue;
+      this.head.read(slab, at, desc[first + PACKET_LENGTH]!);
+      return entry;
+    }
+    return -1;
+  }
+
+  private close(entry: number): void {
+    const last = --this.openCount;
+    this.open[entry] = this.open[last]!;
+    this.checked[entry] = this.checked[last]!;
+  }
+
+  /** Whether the packet may stand at the end of an open group whose first packet is `head`. */
+  private join(slab: Uint8Array, entry: number): boolean {
+    const { packet, head } = this;
+    const at = this.open[entry]! * GROUP_STRIDE;
+    const merged = this.groups[at + GROUP_COUNT]!;
+    const length = this.groups[at + GROUP_LENGTH]!;
+    const payload = packet.length - packet.headers;
+    if (head.kind !== FLOW_MERGE) return false; // only if ranges overlap: another merge has written into it
+    if (packet.headers !== head.headers || payload > head.length - head.headers) return false;
+    if (merged === MAX_MERGED || length + payload > LARGEST) return false;
+    if (packet.version === 4 ? !sameIpv4(slab, packet.at, head.at, merged) : !sameIpv6(slab, packet.at, head.at))
+      return false;
+    if (packet.protocol === PROTOCOL_TCP && !nextTcp(slab, packet, head, length - head.headers)) return false;
+    if (this.checked[entry] === 0) {
+      if (!head.sumsAreRight(slab)) return false;
+      this.checked[entry] = 1;
+    }
+    return packet.sumsAreRight(slab);
+  }
+
+  private append(slab: Uint8Array, i: number, entry: number): void {
+    const { packet, head } = this;
+    const g = this.open[entry]!;
+    const at = g * GROUP_STRIDE;
+    const payload = packet.length - packet.headers;
+    this.next[this.last[g]!] = i;
+    this.last[g] = i;
+    this.groups[at + GROUP_COUNT]!++;
+    this.groups[at + GROUP_LENGTH]! += payload;
+    let whole = payload < head.length - head.headers;
+    if (packet.protocol === PROTOCOL_TCP && slab[packet.at + packet.upper + TCP_FLAGS]! & TCP_PSH) {
+      slab[head.at + head.upper + TCP_FLAGS]! |= TCP_PSH;
+      whole = true;
+    }
+    if (whole) this.close(entry);
+  }
+
+  /** Makes the first packet's headers those of the merged packet, its checksum field the pseudo header's sum. */
+  private finish(slab: Uint8Array, desc: Int32Array, g: number): void {
+    const at = g * GROUP_STRIDE;
+    const head = this.head;
+    const first = this.groups[at + GROUP_FIRST]! * PACKET_STRIDE;
+    head.read(slab, desc[first + PACKET_OFFSET]!, desc[first + PACKET_LENGTH]!);
+    if (head.kind !== FLOW_MERGE) return;
+    const length = this.groups[at + GROUP_LENGTH]!;
+    const tcp = head.protocol === PROTOCOL_TCP;
+    const upper = head.at + head.upper;
+    const csumOffset = tcp ? TCP_CHECKSUM : UDP_CHECKSUM;
+    this.groups[at + GROUP_HEADERS] = head.headers;
+    this.groups[at + GROUP_GSO_TYPE] = tcp ? (head.version === 4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) : VNET_GSO_UDP_L4;
+    this.groups[at + GROUP_GSO_SIZE] = head.length - head.headers;
+    this.groups[at + GROUP_CSUM_START] = head.upper;
+    this.groups[at + GROUP_CSUM_OFFSET] = csumOffset;
+    let sum = length - head.upper;
+    if (head.version === 4) {
+      writeU16be(slab, head.at + IPV4_TOTAL_LENGTH, length);
+      writeU16be(slab, head.at + IPV4_CHECKSUM, 0);
+      writeU16be(slab, head.at + IPV4_CHECKSUM, checksum(addRange(0, slab, head.at, IPV4_HEADER_SIZE)));
+      sum += pseudoHeader(slab, head.at + IPV4_SOURCE, 4, head.protocol);
+    } else {
+      writeU16be(slab, head.at + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
+      sum += pseudoHeader(slab, head.at + IPV6_SOURCE, 16, head.protocol);
+    }
+    if (!tcp) writeU16be(slab, upper + UDP_LENGTH, length - head.upper);
+    writeU16be(slab, upper + csumOffset, fold(sum));
+  }
+}
+
+function mayOpen(slab: Uint8Array, packet: FlowPacket, allowed: number): boolean {
+  if (packet.protocol !== PROTOCOL_TCP) return (allowed & MERGE_UDP) !== 0;
+  if (slab[packet.at + packet.upper + TCP_FLAGS]! & TCP_PSH) return false;
+  return (allowed & (packet.version === 4 ? MERGE_TCP4 : MERGE_TCP6)) !== 0;
+}
+
+/** TOS, flags and TTL; and the ID, where it may still matter (RFC 6864), grows by one with each packet. */
+function sameIpv4(slab: Uint8Array, at: number, head: number, merged: number): boolean {
+  const flags = readU16be(slab, head + IPV4_FRAGMENT);
+  if (slab[at + 1] !== slab[head + 1] || slab[at + IPV4_TTL] !== slab[head + IPV4_TTL]) return false;
+  if (readU16be(slab, at + IPV4_FRAGMENT) !== flags) return false;
+  if (flags & IPV4_DONT_FRAGMENT) return true;
+  return readU16be(slab, at + IPV4_ID) === ((readU16be(slab, head + IPV4_ID) + merged) & 0xffff);
+}
+
+/** Traffic class, flow label and hop limit. */
+function sameIpv6(slab: Uint8Array, at: number, head: number): boolean {
+  return sameBytes(slab, at, head, 4) && slab[at + IPV6_HOP_LIMIT] === slab[head + IPV6_HOP_LIMIT];
+}
+
+/** The sequence goes on where the group ends; same acknowledgement, window, urgent pointer and options. */
+function nextTcp(slab: Uint8Array, packet: FlowPacket, head: FlowPacket, merged: number): boolean {
+  const at = packet.at + packet.upper;
+  const first = head.at + head.upper;
+  const expected = (readU32be(slab, first + TCP_SEQUENCE) + merged) >>> 0;
+  return (
+    readU32be(slab, at + TCP_SEQUENCE) === expected &&
+    sameBytes(slab, at + 8, first + 8, 4) &&
+    sameBytes(slab, at + 14, first + 14, 2) &&
+    sameBytes(slab, at + 18, first + 18, packet.headers - packet.upper - 18)
+  );
+}

@@ -1,0 +1,123 @@
+/**
+ * Whether an IP packet is a plain piece of a TCP or UDP flow, of the kind that may be merged with its neighbours, and the
+ * comparisons that a merge rests on (the kernel's inet_gro_receive, ipv6_gro_receive, tcp_gro_receive, udp_gro_receive).
+ */
+import { readU16be } from './byte-order.ts';
+import { addRange, fold, PROTOCOL_TCP, PROTOCOL_UDP, pseudoHeader } from './checksum.ts';
+import {
+  IPV4_FRAGMENT,
+  IPV4_FRAGMENT_MASK,
+  IPV4_HEADER_SIZE,
+  IPV4_PROTOCOL,
+  IPV4_SOURCE,
+  IPV4_TOTAL_LENGTH,
+  IPV6_HEADER_SIZE,
+  IPV6_NEXT_HEADER,
+  IPV6_PAYLOAD_LENGTH,
+  IPV6_SOURCE,
+} from './ip-header.ts';
+import { TCP_FLAGS, UDP_CHECKSUM, UDP_HEADER_SIZE, UDP_LENGTH } from './segments.ts';
+
+/** TCP or UDP, but not to be merged (FIN, no payload, ...): nothing of its flow may overtake it. */
+export const FLOW_SINGLE = 1;
+/** A piece that may be merged. */
+export const FLOW_MERGE = 2;
+/** It may belong to any flow (a fragment, options, nonsense): nothing at all may overtake it. */
+export const FLOW_BARRIER = 3;
+/** It belongs to no flow of ours: another protocol. */
+export const FLOW_OTHER = 0;
+
+export const TCP_ACK = 0x10;
+export const TCP_PSH = 0x08;
+
+/** What is known of a packet; read into again and again. Numbers are bytes. */
+export class FlowPacket {
+  /** FLOW_*. */
+  kind = FLOW_OTHER;
+  at = 0;
+  length = 0;
+  /** 4 or 6. */
+  version = 0;
+  protocol = 0;
+  /** The IP header, without options. */
+  upper = 0;
+  /** IP and upper headers. */
+  headers = 0;
+
+  read(slab: Uint8Array, at: number, length: number): void {
+    this.at = at;
+    this.length = length;
+    this.kind = FLOW_BARRIER;
+    if (length < IPV4_HEADER_SIZE) return;
+    if (slab[at] === 0x45) this.readIpv4(slab);
+    else if (slab[at]! >> 4 === 6 && length >= IPV6_HEADER_SIZE) this.readIpv6(slab);
+  }
+
+  /** Whether addresses, protocol and ports are those of the packet at `other`, which has the same version. */
+  sameFlow(slab: Uint8Array, other: number): boolean {
+    const source = this.version === 4 ? IPV4_SOURCE : IPV6_SOURCE;
+    const protocol = this.version === 4 ? IPV4_PROTOCOL : IPV6_NEXT_HEADER;
+    // the ports follow the addresses at once, since there are no options
+    return (
+      slab[this.at + protocol] === slab[other + protocol] &&
+      sameBytes(slab, this.at + source, other + source, this.upper + 4 - source)
+    );
+  }
+
+  /** Whether the IPv4 header checksum and the upper checksum are right. */
+  sumsAreRight(slab: Uint8Array): boolean {
+    const upperLength = this.length - this.upper;
+    let sum = upperLength;
+    if (this.version === 4) {
+      if (fold(addRange(0, slab, this.at, IPV4_HEADER_SIZE)) !== 0xffff) return false;
+      sum += pseudoHeader(slab, this.at + IPV4_SOURCE, 4, this.protocol);
+    } else sum += pseudoHeader(slab, this.at + IPV6_SOURCE, 16, this.protocol);
+    return fold(addRange(sum, slab, this.at + this.upper, upperLength)) === 0xffff;
+  }
+
+  private readIpv4(slab: Uint8Array): void {
+    const at = this.at;
+    if (readU16be(slab, at + IPV4_TOTAL_LENGTH) !== this.length) return;
+    const protocol = slab[at + IPV4_PROTOCOL]!;
+    if ((readU16be(slab, at + IPV4_FRAGMENT) & IPV4_FRAGMENT_MASK) !== 0) return;
+    this.version = 4;
+    this.upper = IPV4_HEADER_SIZE;
+    this.readUpper(slab, protocol);
+  }
+
+  private readIpv6(slab: Uint8Array): void {
+    const at = this.at;
+    if (readU16be(slab, at + IPV6_PAYLOAD_LENGTH) + IPV6_HEADER_SIZE !== this.length) return;
+    this.version = 6;
+    this.upper = IPV6_HEADER_SIZE;
+    const protocol = slab[at + IPV6_NEXT_HEADER]!;
+    // behind an extension header there may be anything
+    if (protocol === 0 || protocol === 43 || protocol === 44 || protocol === 51 || protocol === 60) return;
+    this.readUpper(slab, protocol);
+  }
+
+  private readUpper(slab: Uint8Array, protocol: number): void {
+    const at = this.at + this.upper;
+    const available = this.length - this.upper;
+    this.protocol = protocol;
+    if (protocol === PROTOCOL_TCP) {
+      if (available < 20) return;
+      const header = (slab[at + 12]! >> 4) << 2;
+      if (header < 20 || header > available) return;
+      this.headers = this.upper + header;
+      const plain = (slab[at + 12]! & 15) === 0 && (slab[at + TCP_FLAGS]! & ~TCP_PSH) === TCP_ACK;
+      this.kind = plain && header < available ? FLOW_MERGE : FLOW_SINGLE;
+    } else if (protocol === PROTOCOL_UDP) {
+      if (available < UDP_HEADER_SIZE || readU16be(slab, at + UDP_LENGTH) !== available) return;
+      this.headers = this.upper + UDP_HEADER_SIZE;
+      const plain = available > UDP_HEADER_SIZE && readU16be(slab, at + UDP_CHECKSUM) !== 0;
+      this.kind = plain ? FLOW_MERGE : FLOW_SINGLE;
+    } else this.kind = FLOW_OTHER;
+  }
+}
+
+/** Whether two ranges of one slab are equal. */
+export function sameBytes(slab: Uint8Array, a: number, b: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (slab[a + i] !== slab[b + i]) return false;
+  return true;
+}

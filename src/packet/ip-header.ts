@@ -1,0 +1,146 @@
+/**
+ * IPv4 and IPv6 headers (RFC 791, RFC 8200) seen in place, at an offset in a slab, and the congestion bits that a tunnel copies
+ * between inner and outer header (RFC 3168, RFC 6040). Nothing is allocated. Left out: options, jumbograms (RFC 2675), and the
+ * authentication header, which is taken for an upper protocol.
+ */
+import { readU16be, writeU16be } from './byte-order.ts';
+import { updateChecksum } from './checksum.ts';
+
+export const IPV4_HEADER_SIZE = 20;
+export const IPV4_TOTAL_LENGTH = 2;
+export const IPV4_ID = 4;
+/** Three flags (reserved, DF, MF) and the offset of 13 bits. */
+export const IPV4_FRAGMENT = 6;
+export const IPV4_TTL = 8;
+export const IPV4_PROTOCOL = 9;
+export const IPV4_CHECKSUM = 10;
+export const IPV4_SOURCE = 12;
+export const IPV4_DESTINATION = 16;
+
+export const IPV6_HEADER_SIZE = 40;
+export const IPV6_PAYLOAD_LENGTH = 4;
+export const IPV6_NEXT_HEADER = 6;
+export const IPV6_HOP_LIMIT = 7;
+export const IPV6_SOURCE = 8;
+export const IPV6_DESTINATION = 24;
+
+/** More fragments, or not the first one. */
+export const IPV4_FRAGMENT_MASK = 0x3fff;
+export const IPV4_DONT_FRAGMENT = 0x4000;
+
+export const ECN_MASK = 3;
+export const ECN_NOT_ECT = 0;
+export const ECN_ECT1 = 1;
+export const ECN_ECT0 = 2;
+export const ECN_CE = 3;
+
+/** 4 or 6 when a whole fixed header of that version stands at the offset, else 0. */
+export function ipVersion(slab: Uint8Array, at: number, available: number): number {
+  if (available < IPV4_HEADER_SIZE) return 0;
+  const version = slab[at]! >> 4;
+  if (version === 4) return 4;
+  return version === 6 && available >= IPV6_HEADER_SIZE ? 6 : 0;
+}
+
+/**
+ * Bytes of the packet as its own header says, which may be less than there are (padding).
+ * @returns 0 if it is no IP packet, or its header is longer than it, or claims more than there is.
+ */
+export function ipPacketLength(slab: Uint8Array, at: number, available: number): number {
+  const version = ipVersion(slab, at, available);
+  if (version === 6) {
+    const length = IPV6_HEADER_SIZE + readU16be(slab, at + IPV6_PAYLOAD_LENGTH);
+    return length <= available ? length : 0;
+  }
+  if (version === 0) return 0;
+  const length = readU16be(slab, at + IPV4_TOTAL_LENGTH);
+  const header = ipv4HeaderSize(slab, at);
+  return header >= IPV4_HEADER_SIZE && header <= length && length <= available ? length : 0;
+}
+
+/** Bytes of the IPv4 header with its options; below 20 when the header is nonsense. */
+export function ipv4HeaderSize(slab: Uint8Array, at: number): number {
+  return (slab[at]! & 15) << 2;
+}
+
+/** The IPv4 TOS byte or the IPv6 traffic class, of a header that ipVersion() found. */
+export function trafficClass(slab: Uint8Array, at: number): number {
+  if (slab[at]! >> 4 === 4) return slab[at + 1]!;
+  return ((slab[at]! & 15) << 4) | (slab[at + 1]! >> 4);
+}
+
+/** Sets the TOS byte or traffic class; the IPv4 header checksum follows. */
+export function setTrafficClass(slab: Uint8Array, at: number, value: number): void {
+  if (slab[at]! >> 4 === 4) {
+    const from = readU16be(slab, at);
+    slab[at + 1] = value;
+    const old = readU16be(slab, at + IPV4_CHECKSUM);
+    writeU16be(slab, at + IPV4_CHECKSUM, updateChecksum(old, from, readU16be(slab, at)));
+  } else {
+    slab[at] = 0x60 | (value >> 4);
+    slab[at + 1] = ((value & 15) << 4) | (slab[at + 1]! & 15);
+  }
+}
+
+/**
+ * Applies the outer header's congestion bits to the inner packet that came out of the tunnel (RFC 6040 section 4.2).
+ * @returns false for the one combination that says it must be dropped: congestion experienced on a packet whose sender
+ * does not know of ECN. The kernel's WireGuard delivers it nevertheless.
+ */
+export function decapsulateEcn(slab: Uint8Array, at: number, outer: number): boolean {
+  const inner = trafficClass(slab, at);
+  const mark = outer & ECN_MASK;
+  if ((inner & ECN_MASK) === ECN_NOT_ECT) return mark !== ECN_CE;
+  if (mark === ECN_CE && (inner & ECN_MASK) !== ECN_CE) setTrafficClass(slab, at, inner | ECN_CE);
+  else if (mark === ECN_ECT1 && (inner & ECN_MASK) === ECN_ECT0)
+    setTrafficClass(slab, at, (inner & ~ECN_MASK) | ECN_ECT1);
+  return true;
+}
+
+/** upperLayer(): its offset is in the bits of this mask, to be shifted down by 8. */
+export const UPPER_OFFSET_MASK = 0x1ffff00;
+/** upperLayer(): a fragment, of which only the first has an upper header. */
+export const UPPER_FRAGMENT = 1 << 25;
+/** upperLayer(): a routing header stands before the upper one, so the destination may not be the one checksummed. */
+export const UPPER_ROUTED = 1 << 26;
+
+/**
+ * The first header after IP and its extension headers.
+ * @param length of the packet.
+ * @returns protocol | (offset from the packet's start << 8) | flags, or -1 when there is none: a later fragment, "no next
+ * header", or a packet that ends too early. The protocol's own header need not be whole.
+ */
+export function upperLayer(slab: Uint8Array, at: number, length: number): number {
+  if (slab[at]! >> 4 === 4) {
+    const header = ipv4HeaderSize(slab, at);
+    const fragment = readU16be(slab, at + IPV4_FRAGMENT) & IPV4_FRAGMENT_MASK;
+    if (header < IPV4_HEADER_SIZE || header > length || (fragment & 0x1fff) !== 0) return -1;
+    return slab[at + IPV4_PROTOCOL]! | (header << 8) | (fragment !== 0 ? UPPER_FRAGMENT : 0);
+  }
+  let protocol = slab[at + IPV6_NEXT_HEADER]!;
+  let header = IPV6_HEADER_SIZE;
+  let flags = 0;
+  for (;;) {
+    if (protocol === NO_NEXT_HEADER) return -1;
+    if (protocol !== HOP_BY_HOP && protocol !== ROUTING && protocol !== DESTINATION && protocol !== FRAGMENT) break;
+    if (header + 8 > length) return -1;
+    let size = 8;
+    if (protocol === FRAGMENT) {
+      if ((readU16be(slab, at + header + 2) & 0xfff8) !== 0) return -1;
+      flags |= UPPER_FRAGMENT;
+    } else {
+      if (protocol === ROUTING) flags |= UPPER_ROUTED;
+      size = (slab[at + header + 1]! + 1) << 3;
+    }
+    protocol = slab[at + header]!;
+    header += size;
+    if (header > length) return -1;
+  }
+  return protocol | (header << 8) | flags;
+}
+
+const HOP_BY_HOP = 0;
+const ROUTING = 43;
+const FRAGMENT = 44;
+const NO_NEXT_HEADER = 59;
+const DESTINATION = 60;

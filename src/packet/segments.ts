@@ -1,0 +1,175 @@
+/**
+ * What a super-packet from the TUN will be cut into, found out before anything is written, so that the engine can reserve
+ * counters and space first (linux/virtio_net.h; the kernel's tcp_gso_segment and __udp_gso_segment). native/offload.c has the
+ * same rules, and the two must agree about every input.
+ *
+ * hdr_len is not trusted (kernels have filled it in differently): the headers are walked. A packet is malformed, and has no
+ * segments, when it is no IP packet, claims more bytes than there are, names a checksum field outside itself, or asks for an
+ * offload that does not fit what it is. Left out: UFO (no longer made by Linux), jumbograms, TCP inside of a routing header
+ * without a partial checksum.
+ */
+import { VNET_HEADER_SIZE } from './batch.ts';
+import { readU16be, readU16le } from './byte-order.ts';
+import { PROTOCOL_TCP, PROTOCOL_UDP, pseudoHeader } from './checksum.ts';
+import {
+  IPV4_SOURCE,
+  IPV6_HEADER_SIZE,
+  IPV6_SOURCE,
+  ipPacketLength,
+  ipVersion,
+  UPPER_FRAGMENT,
+  UPPER_OFFSET_MASK,
+  UPPER_ROUTED,
+  upperLayer,
+} from './ip-header.ts';
+import { paddedLength, TRANSPORT_OVERHEAD } from './transport.ts';
+import {
+  VNET_CSUM_OFFSET,
+  VNET_CSUM_START,
+  VNET_F_NEEDS_CSUM,
+  VNET_FLAGS,
+  VNET_GSO_ECN,
+  VNET_GSO_NONE,
+  VNET_GSO_SIZE,
+  VNET_GSO_TCPV4,
+  VNET_GSO_TCPV6,
+  VNET_GSO_TYPE,
+  VNET_GSO_UDP_L4,
+} from './vnet-header.ts';
+
+/** Enough for a 64 KiB packet cut into 16 byte pieces; more is malformed. */
+export const MAX_SEGMENTS = 4096;
+
+/** What is to be done to a packet. */
+export const SPLIT_COPY = 0;
+export const SPLIT_CHECKSUM = 1;
+export const SPLIT_TCP = 2;
+export const SPLIT_UDP = 3;
+
+export const TCP_SEQUENCE = 4;
+export const TCP_FLAGS = 13;
+export const TCP_CHECKSUM = 16;
+export const UDP_HEADER_SIZE = 8;
+export const UDP_LENGTH = 4;
+export const UDP_CHECKSUM = 6;
+
+const LARGEST_IPV4 = 65535;
+
+/** The plan for one packet. Made once and read into again and again; all numbers are bytes from the start of the packet. */
+export class SplitPlan {
+  /** How many segments; 0: malformed, and nothing else here means anything. */
+  count = 0;
+  /** Where the packet starts in the slab, behind its vnet header. */
+  packet = 0;
+  /** Of the packet as it is. */
+  length = 0;
+  /** 4 or 6. */
+  version = 0;
+  /** SPLIT_*. */
+  action = SPLIT_COPY;
+  /** Bytes of IP and upper headers, repeated in each segment; `length` when there is nothing to cut. */
+  headers = 0;
+  /** Payload of each segment but the last. */
+  unit = 0;
+  /** Where the sum starts: the upper header. */
+  upper = 0;
+  /** Where the checksum is to be written. */
+  field = 0;
+  /** The pseudo header's sum without the upper length (SPLIT_TCP and SPLIT_UDP). */
+  pseudo = 0;
+
+  /**
+   * Plans for the vnet header and packet in a range as a TUN reads them (packet/batch.ts).
+   * @returns the number of segments; 0 if it is malformed.
+   */
+  read(slab: Uint8Array, offset: number, length: number): number {
+    this.count = 0;
+    this.packet = offset + VNET_HEADER_SIZE;
+    this.length = length - VNET_HEADER_SIZE;
+    this.version = ipVersion(slab, this.packet, this.length);
+    if (this.version === 0) return 0;
+    const type = slab[offset + VNET_GSO_TYPE]! & ~VNET_GSO_ECN;
+    if (type === VNET_GSO_NONE) this.readWhole(slab, offset);
+    else if (type === VNET_GSO_TCPV4 && this.version === 4) this.readSuper(slab, offset, SPLIT_TCP);
+    else if (type === VNET_GSO_TCPV6 && this.version === 6) this.readSuper(slab, offset, SPLIT_TCP);
+    else if (type === VNET_GSO_UDP_L4) this.readSuper(slab, offset, SPLIT_UDP);
+    return this.count;
+  }
+
+  /** Bytes of a segment with its headers, unpadded. */
+  segmentLength(index: number): number {
+    if (this.action < SPLIT_TCP) return this.length;
+    const left = this.length - this.headers - index * this.unit;
+    return this.headers + Math.min(left, this.unit);
+  }
+
+  /** Bytes that all segments take as transport messages one after another, padded for an interface of that MTU. */
+  sealedSize(mtu: number): number {
+    if (this.count === 0) return 0;
+    const last = TRANSPORT_OVERHEAD + paddedLength(this.segmentLength(this.count - 1), mtu);
+    if (this.count === 1) return last;
+    return (this.count - 1) * (TRANSPORT_OVERHEAD + paddedLength(this.segmentLength(0), mtu)) + last;
+  }
+
+  private readWhole(slab: Uint8Array, offset: number): void {
+    if (ipPacketLength(slab, this.packet, this.length) === 0) return;
+    this.headers = this.length;
+    this.action = SPLIT_COPY;
+    if (slab[offset + VNET_FLAGS]! & VNET_F_NEEDS_CSUM) {
+      this.upper = readU16le(slab, offset + VNET_CSUM_START);
+      this.field = this.upper + readU16le(slab, offset + VNET_CSUM_OFFSET);
+      if (this.field + 2 > this.length) return;
+      this.action = SPLIT_CHECKSUM;
+    }
+    this.count = 1;
+  }
+
+  private readSuper(slab: Uint8Array, offset: number, action: number): void {
+    const at = this.packet;
+    if (this.length > (this.version === 4 ? LARGEST_IPV4 : LARGEST_IPV4 + IPV6_HEADER_SIZE)) return;
+    const found = upperLayer(slab, at, this.length);
+    if (found < 0 || (found & UPPER_FRAGMENT) !== 0) return;
+    if ((found & 0xff) !== (action === SPLIT_TCP ? PROTOCOL_TCP : PROTOCOL_UDP)) return;
+    const upper = (found & UPPER_OFFSET_MASK) >> 8;
+    const headers = upper + upperHeaderSize(slab, at + upper, this.length - upper, action);
+    const unit = readU16le(slab, offset + VNET_GSO_SIZE);
+    if (headers === upper || headers > this.length || unit === 0) return;
+    const checksumOffset = action === SPLIT_TCP ? TCP_CHECKSUM : UDP_CHECKSUM;
+    const field = upper + checksumOffset;
+    if (slab[offset + VNET_FLAGS]! & VNET_F_NEEDS_CSUM) {
+      if (readU16le(slab, offset + VNET_CSUM_START) !== upper) return;
+      if (readU16le(slab, offset + VNET_CSUM_OFFSET) !== checksumOffset) return;
+      // the field holds the pseudo header's sum with the length of the whole; in ones' complement, less that length
+      this.pseudo = readU16be(slab, at + field) + (0xffff - (this.length - upper));
+    } else {
+      if (found & UPPER_ROUTED) return;
+      this.pseudo =
+        this.version === 4
+          ? pseudoHeader(slab, at + IPV4_SOURCE, 4, found & 0xff)
+          : pseudoHeader(slab, at + IPV6_SOURCE, 16, found & 0xff);
+    }
+    const count = Math.max(1, Math.ceil((this.length - headers) / unit));
+    if (count > MAX_SEGMENTS) return;
+    this.action = action;
+    this.headers = headers;
+    this.unit = unit;
+    this.upper = upper;
+    this.field = field;
+    this.count = count;
+  }
+}
+
+/** SplitPlan.read() for one who needs nothing but the number. */
+export function segmentCount(slab: Uint8Array, offset: number, length: number): number {
+  return scratch.read(slab, offset, length);
+}
+
+/** Bytes of the TCP header with options, or of the UDP header; 0 if it is not whole or nonsense. */
+function upperHeaderSize(slab: Uint8Array, at: number, available: number, action: number): number {
+  if (action === SPLIT_UDP) return available >= UDP_HEADER_SIZE ? UDP_HEADER_SIZE : 0;
+  if (available < 20) return 0;
+  const size = (slab[at + 12]! >> 4) << 2;
+  return size >= 20 && size <= available ? size : 0;
+}
+
+const scratch = new SplitPlan();

@@ -1,0 +1,74 @@
+/**
+ * Cutting a super-packet into the packets that its sender meant (the kernel's inet_gso_segment, tcp_gso_segment and
+ * __udp_gso_segment), one segment at a time, each written where the caller wants it. The plan (segments.ts) has made sure
+ * beforehand that everything lies inside the packet. native/offload.c is the other half of a differential fuzz.
+ */
+import { readU16be, readU32be, writeU16be, writeU32be } from './byte-order.ts';
+import { addRange, checksum } from './checksum.ts';
+import {
+  IPV4_CHECKSUM,
+  IPV4_ID,
+  IPV4_TOTAL_LENGTH,
+  IPV6_HEADER_SIZE,
+  IPV6_PAYLOAD_LENGTH,
+  ipv4HeaderSize,
+} from './ip-header.ts';
+import {
+  SPLIT_CHECKSUM,
+  SPLIT_COPY,
+  SPLIT_TCP,
+  type SplitPlan,
+  TCP_FLAGS,
+  TCP_SEQUENCE,
+  UDP_LENGTH,
+} from './segments.ts';
+
+const TCP_FIN = 0x01;
+const TCP_PSH = 0x08;
+const TCP_CWR = 0x80;
+
+/**
+ * Writes one segment, headers and payload, without padding.
+ * @param slab that the plan was read from, unchanged since; must not overlap what is written.
+ * @param index 0 .. plan.count - 1.
+ * @returns its bytes, plan.segmentLength(index).
+ */
+export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, out: Uint8Array, outAt: number): number {
+  const length = plan.segmentLength(index);
+  if (plan.action === SPLIT_COPY || plan.action === SPLIT_CHECKSUM) {
+    out.set(slab.subarray(plan.packet, plan.packet + length), outAt);
+    if (plan.action === SPLIT_CHECKSUM) {
+      const sum = addRange(0, out, outAt + plan.upper, length - plan.upper);
+      writeU16be(out, outAt + plan.field, checksum(sum) || 0xffff);
+    }
+    return length;
+  }
+  const payload = plan.packet + plan.headers + index * plan.unit;
+  out.set(slab.subarray(plan.packet, plan.packet + plan.headers), outAt);
+  out.set(slab.subarray(payload, payload + length - plan.headers), outAt + plan.headers);
+  if (plan.version === 4) fixIpv4(out, outAt, length, index);
+  else writeU16be(out, outAt + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
+  const upper = outAt + plan.upper;
+  const upperLength = length - plan.upper;
+  if (plan.action === SPLIT_TCP) fixTcp(out, upper, plan, index);
+  else writeU16be(out, upper + UDP_LENGTH, upperLength);
+  writeU16be(out, outAt + plan.field, 0);
+  const sum = checksum(addRange(plan.pseudo + upperLength, out, upper, upperLength));
+  // a zero in UDP would say that there is no checksum (RFC 768)
+  writeU16be(out, outAt + plan.field, plan.action === SPLIT_TCP ? sum : sum || 0xffff);
+  return length;
+}
+
+function fixIpv4(out: Uint8Array, at: number, length: number, index: number): void {
+  writeU16be(out, at + IPV4_TOTAL_LENGTH, length);
+  writeU16be(out, at + IPV4_ID, readU16be(out, at + IPV4_ID) + index);
+  writeU16be(out, at + IPV4_CHECKSUM, 0);
+  writeU16be(out, at + IPV4_CHECKSUM, checksum(addRange(0, out, at, ipv4HeaderSize(out, at))));
+}
+
+function fixTcp(out: Uint8Array, upper: number, plan: SplitPlan, index: number): void {
+  writeU32be(out, upper + TCP_SEQUENCE, readU32be(out, upper + TCP_SEQUENCE) + index * plan.unit);
+  if (index < plan.count - 1) out[upper + TCP_FLAGS]! &= ~(TCP_FIN | TCP_PSH);
+  // congestion window reduced is said once, by the first (RFC 3168 section 6.1.2)
+  if (index > 0) out[upper + TCP_FLAGS]! &= ~TCP_CWR;
+}
