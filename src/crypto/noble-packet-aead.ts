@@ -1,0 +1,35 @@
+/** Packets by @noble/ciphers: pure TypeScript, runs anywhere; about 11 us for a packet of 1420 bytes. The specification. */
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { AEAD_TAG_SIZE, type PacketAead, type PacketKey } from './packet-aead.ts';
+
+export const noblePacketAead: PacketAead = {
+  name: 'noble',
+  makeKey: key => new NoblePacketKey(key),
+};
+
+class NoblePacketKey implements PacketKey {
+  readonly #key: Uint8Array;
+
+  constructor(key: Uint8Array) {
+    this.#key = Uint8Array.from(key);
+  }
+
+  seal(nonce: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    const output = bytes.subarray(at, at + length + AEAD_TAG_SIZE);
+    chacha20poly1305(this.#key, nonce).encrypt(output.subarray(0, length), output);
+  }
+
+  open(nonce: Uint8Array, bytes: Uint8Array, at: number, length: number): boolean {
+    try {
+      const input = bytes.subarray(at, at + length + AEAD_TAG_SIZE);
+      chacha20poly1305(this.#key, nonce).decrypt(input, input.subarray(0, length));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  erase(): void {
+    this.#key.fill(0);
+  }
+}

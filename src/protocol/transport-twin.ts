@@ -1,0 +1,132 @@
+/**
+ * The transport cipher in TypeScript: what native/cipher.c must do, byte for byte (whitepaper section 5.4.6, kernel send.c and
+ * receive.c). It is the specification in the differential fuzz and runs where there is no addon. Which AEAD does the work is
+ * the caller's choice.
+ */
+import { AEAD_KEY_SIZE, AEAD_NONCE_SIZE, type PacketAead, type PacketKey } from '../crypto/packet-aead.ts';
+import { VNET_HEADER_SIZE } from '../packet/batch.ts';
+import { writeU32le } from '../packet/byte-order.ts';
+import { SplitPlan } from '../packet/segments.ts';
+import { writeSegment } from '../packet/split.ts';
+import { paddedLength, TRANSPORT_HEADER_SIZE, TRANSPORT_OVERHEAD, writeTransportHeader } from '../packet/transport.ts';
+import {
+  MAX_KEY_SLOTS,
+  OPEN_COUNTER_HIGH,
+  OPEN_COUNTER_LOW,
+  OPEN_KEY,
+  OPEN_LENGTH,
+  OPEN_OFFSET,
+  OPEN_RESULT,
+  OPEN_STRIDE,
+  SEAL_COUNT,
+  SEAL_COUNTER_HIGH,
+  SEAL_COUNTER_LOW,
+  SEAL_KEY,
+  SEAL_LENGTH,
+  SEAL_MTU,
+  SEAL_OFFSET,
+  SEAL_OUT_LENGTH,
+  SEAL_OUT_OFFSET,
+  SEAL_OUT_SEGMENT,
+  SEAL_RECEIVER,
+  SEAL_STRIDE,
+  type TransportCipher,
+} from './transport-cipher.ts';
+
+export class TwinCipher implements TransportCipher {
+  readonly name: string;
+  readonly #aead: PacketAead;
+  readonly #keys: (PacketKey | undefined)[] = [];
+  readonly #plan = new SplitPlan();
+  readonly #nonce = new Uint8Array(AEAD_NONCE_SIZE);
+
+  constructor(aead: PacketAead) {
+    this.name = `typescript, ${aead.name}`;
+    this.#aead = aead;
+  }
+
+  setKey(slot: number, key: Uint8Array): void {
+    if (!Number.isInteger(slot) || slot < 0 || slot >= MAX_KEY_SLOTS)
+      throw new RangeError(`a key slot is a number from 0 to ${MAX_KEY_SLOTS - 1}, not ${slot}`);
+    if (key.length !== AEAD_KEY_SIZE) throw new RangeError(`a key has ${AEAD_KEY_SIZE} bytes, not ${key.length}`);
+    this.#keys[slot]?.erase();
+    this.#keys[slot] = this.#aead.makeKey(key);
+  }
+
+  eraseKey(slot: number): void {
+    this.#keys[slot]?.erase();
+    this.#keys[slot] = undefined;
+  }
+
+  seal(input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void {
+    const apart = !overlap(input, output);
+    for (let i = 0; i < count && (i + 1) * SEAL_STRIDE <= jobs.length; i++) {
+      const at = i * SEAL_STRIDE;
+      jobs[at + SEAL_OUT_LENGTH] = 0;
+      jobs[at + SEAL_OUT_SEGMENT] = 0;
+      if (apart) this.#sealJob(input, output, jobs, at);
+    }
+  }
+
+  open(slab: Uint8Array, jobs: Int32Array, count: number): void {
+    for (let i = 0; i < count && (i + 1) * OPEN_STRIDE <= jobs.length; i++) {
+      const at = i * OPEN_STRIDE;
+      jobs[at + OPEN_RESULT] = -1;
+      const offset = jobs[at + OPEN_OFFSET]!;
+      const length = jobs[at + OPEN_LENGTH]!;
+      const key = this.#keys[jobs[at + OPEN_KEY]!];
+      if (!key || length < TRANSPORT_OVERHEAD || !inside(slab, offset, length)) continue;
+      this.#setNonce(jobs[at + OPEN_COUNTER_LOW]!, jobs[at + OPEN_COUNTER_HIGH]!);
+      const text = length - TRANSPORT_OVERHEAD;
+      if (key.open(this.#nonce, slab, offset + TRANSPORT_HEADER_SIZE, text)) jobs[at + OPEN_RESULT] = text;
+    }
+  }
+
+  #sealJob(input: Uint8Array, output: Uint8Array, jobs: Int32Array, at: number): void {
+    const offset = jobs[at + SEAL_OFFSET]!;
+    const length = jobs[at + SEAL_LENGTH]!;
+    const mtu = jobs[at + SEAL_MTU]!;
+    const key = this.#keys[jobs[at + SEAL_KEY]!];
+    if (!key || length < VNET_HEADER_SIZE || !inside(input, offset, length)) return;
+    const keepalive = length === VNET_HEADER_SIZE;
+    const plan = this.#plan;
+    const count = keepalive ? 1 : plan.read(input, offset, length);
+    const total = keepalive ? TRANSPORT_OVERHEAD : plan.sealedSize(mtu);
+    const start = jobs[at + SEAL_OUT_OFFSET]!;
+    if (count === 0 || count !== jobs[at + SEAL_COUNT] || !inside(output, start, total)) return;
+    let low = jobs[at + SEAL_COUNTER_LOW]! >>> 0;
+    let high = jobs[at + SEAL_COUNTER_HIGH]! >>> 0;
+    if (high === 0xffffffff && low + count > 0x100000000) return; // the counter would come round to zero
+    const receiver = jobs[at + SEAL_RECEIVER]!;
+    let out = start;
+    for (let index = 0; index < count; index++) {
+      const text = out + TRANSPORT_HEADER_SIZE;
+      const bare = keepalive ? 0 : writeSegment(input, plan, index, output, text);
+      const padded = paddedLength(bare, mtu);
+      output.fill(0, text + bare, text + padded);
+      writeTransportHeader(output, out, receiver, low, high);
+      this.#setNonce(low, high);
+      key.seal(this.#nonce, output, text, padded);
+      if (index === 0) jobs[at + SEAL_OUT_SEGMENT] = TRANSPORT_OVERHEAD + padded;
+      out += TRANSPORT_OVERHEAD + padded;
+      low = (low + 1) >>> 0;
+      if (low === 0) high = (high + 1) >>> 0;
+    }
+    jobs[at + SEAL_OUT_LENGTH] = out - start;
+  }
+
+  /** Four zero bytes, then the counter (whitepaper section 5.4). */
+  #setNonce(low: number, high: number): void {
+    writeU32le(this.#nonce, 4, low);
+    writeU32le(this.#nonce, 8, high);
+  }
+}
+
+/** Whether a range, given in numbers that may be nonsense, lies in the slab. */
+function inside(slab: Uint8Array, offset: number, length: number): boolean {
+  return offset >= 0 && length >= 0 && offset + length <= slab.length;
+}
+
+function overlap(a: Uint8Array, b: Uint8Array): boolean {
+  return a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.length && b.byteOffset < a.byteOffset + a.length;
+}
