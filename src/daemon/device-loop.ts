@@ -1,0 +1,236 @@
+/**
+ * The loop that joins an engine to a TUN and a pair of UDP sockets: whoever is readable is read in batches, the engine is fed, its
+ * output drained, and one timer armed. As the kernel and wireguard-go do, the sockets are open while the interface is up. Each
+ * wake-up works within a budget, so that timers, the other direction and the control socket are served under any load.
+ */
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import type { Clock, OpenUdp, Tun, Udp } from '../io/ports.ts';
+import { type DatagramBatch, makeDatagramBatch, makePacketBatch, type PacketBatch } from '../packet/batch.ts';
+import type { Engine } from '../protocol/engine.ts';
+import { describeEvent } from './describe-event.ts';
+import type { Log } from './log.ts';
+
+/** Batches read in one wake-up before the event loop has its turn. */
+const BATCHES_PER_WAKE = 4;
+const RECEIVE_MESSAGES = 16;
+const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
+const TUN_PACKETS = 256;
+const TUN_BYTES = 16 * 65_536;
+/** setTimeout's own limit is 2^31 ms. */
+const LONGEST_SLEEP = 2 ** 30;
+
+export interface DeviceLoopOptions {
+  readonly engine: Engine;
+  readonly tun: Tun;
+  readonly openUdp: OpenUdp;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The interface is gone; the loop has closed itself. */
+  readonly onGone: () => void;
+}
+
+export class DeviceLoop {
+  readonly #engine: Engine;
+  readonly #tun: Tun;
+  readonly #openUdp: OpenUdp;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onGone: () => void;
+  readonly #packets: PacketBatch = makePacketBatch(TUN_BYTES, TUN_PACKETS);
+  readonly #datagrams: DatagramBatch = makeDatagramBatch(RECEIVE_BYTES, RECEIVE_MESSAGES);
+  #udp: Udp | undefined;
+  #listenPort = 0;
+  #fwmark = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #armedFor = Number.POSITIVE_INFINITY;
+  #sendErrors = 0;
+  #tunDropped = 0;
+  #udpBefore: Record<string, number> = {};
+  #closed = false;
+
+  constructor(options: DeviceLoopOptions) {
+    this.#engine = options.engine;
+    this.#tun = options.tun;
+    this.#openUdp = options.openUdp;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#onGone = options.onGone;
+  }
+
+  start(): void {
+    this.#tun.onStatus(() => this.#checkStatus());
+    this.#tun.onReadable(() => this.#tunReadable());
+    this.#checkStatus();
+  }
+
+  /**
+   * Applies a configuration. Sockets are opened anew first, so that when that fails nothing at all has changed.
+   * @throws Error with `code` (EADDRINUSE, EACCES, ...)
+   */
+  configure(config: DeviceConfig): void {
+    const port = config.listenPort ?? this.#listenPort;
+    const mark = config.fwmark ?? this.#fwmark;
+    if (this.#udp && config.listenPort !== undefined && (port === 0 || port !== this.#udp.port)) this.#bind(port, mark);
+    else if (mark !== this.#fwmark) this.#udp?.setMark(mark);
+    if (mark !== this.#fwmark) this.#engine.routesChanged();
+    this.#listenPort = this.#udp?.port ?? port;
+    this.#fwmark = mark;
+    this.#engine.configure(config, this.#clock.now());
+    this.#settle();
+  }
+
+  status(): DeviceStatus {
+    return { ...this.#engine.status(), listenPort: this.#udp?.port ?? this.#listenPort, fwmark: this.#fwmark };
+  }
+
+  /** Every named counter: the protocol's, the sockets', the TUN's. */
+  counters(): Record<string, number> {
+    return {
+      ...this.#engine.counters,
+      sendErrors: this.#sendErrors,
+      tunDropped: this.#tunDropped,
+      ...prefixed('udp', this.#udpCounters()),
+      ...prefixed('tun', this.#tun.counters()),
+    };
+  }
+
+  /** Erases all keys and closes sockets and TUN. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#engine.close();
+    this.#udp?.close();
+    this.#udp = undefined;
+    this.#tun.close();
+  }
+
+  #bind(port: number, mark: number): void {
+    const opened = this.#openUdp(port, mark);
+    this.#closeUdp();
+    this.#udp = opened;
+    this.#listenPort = opened.port;
+    this.#engine.routesChanged();
+    opened.onReadable(() => this.#udpReadable(opened));
+  }
+
+  #closeUdp(): void {
+    if (!this.#udp) return;
+    // counters only grow, also over a change of sockets
+    this.#udpBefore = this.#udpCounters();
+    this.#udp.close();
+    this.#udp = undefined;
+  }
+
+  #udpCounters(): Record<string, number> {
+    const sum = { ...this.#udpBefore };
+    for (const [name, value] of Object.entries(this.#udp?.counters() ?? {})) sum[name] = (sum[name] ?? 0) + value;
+    return sum;
+  }
+
+  #checkStatus(): void {
+    if (this.#closed) return;
+    const status = this.#tun.status();
+    if (!status) {
+      this.#gone();
+      return;
+    }
+    this.#engine.mtu = status.mtu;
+    if (status.up === this.#engine.running) return;
+    if (status.up) this.#up();
+    else this.#down();
+  }
+
+  #up(): void {
+    try {
+      if (!this.#udp) this.#bind(this.#listenPort, this.#fwmark);
+    } catch (error) {
+      // tried again with the next status; meanwhile the interface is up and deaf, as the kernel would refuse to bring it up
+      this.#log.error(`cannot open UDP port ${this.#listenPort}: ${(error as Error).message}`);
+      return;
+    }
+    this.#engine.up(this.#clock.now());
+    this.#log.verbose(`interface up, UDP port ${this.#udp?.port}`);
+    this.#settle();
+  }
+
+  #down(): void {
+    this.#engine.down();
+    this.#closeUdp();
+    this.#log.verbose('interface down');
+    this.#settle();
+  }
+
+  #gone(): void {
+    this.#log.verbose('interface is gone');
+    this.close();
+    this.#onGone();
+  }
+
+  #tunReadable(): void {
+    for (let i = 0; i < BATCHES_PER_WAKE && !this.#closed; i++) {
+      const count = this.#tun.read(this.#packets);
+      if (count < 0) {
+        this.#gone();
+        return;
+      }
+      if (count === 0) break;
+      const now = this.#clock.now();
+      for (let taken = 0; taken < count; ) {
+        taken = this.#engine.send(this.#packets, taken, now);
+        this.#drain();
+      }
+    }
+    this.#settle();
+  }
+
+  #udpReadable(udp: Udp): void {
+    for (let i = 0; i < BATCHES_PER_WAKE && this.#udp === udp; i++) {
+      const count = udp.receive(this.#datagrams);
+      if (count === 0) break;
+      const now = this.#clock.now();
+      for (let taken = 0; taken < count; ) {
+        taken = this.#engine.receive(this.#datagrams, taken, now);
+        this.#drain();
+      }
+    }
+    this.#settle();
+  }
+
+  #drain(): void {
+    const engine = this.#engine;
+    if (engine.transmits.count > 0 && this.#udp) this.#sendErrors += this.#udp.send(engine.transmits);
+    if (engine.deliveries.count > 0) this.#deliver(engine.deliveries);
+    if (engine.locals.count > 0) this.#deliver(engine.locals);
+    for (const event of engine.events) this.#log.verbose(describeEvent(event));
+    engine.drained();
+  }
+
+  #deliver(batch: PacketBatch): void {
+    // a device that is gone is noticed by the next read
+    const dropped = this.#tun.write(batch);
+    this.#tunDropped += dropped < 0 ? batch.count : dropped;
+  }
+
+  /** After any input: what it left is drained, and the timer set for what comes next. */
+  #settle(): void {
+    if (this.#closed) return;
+    this.#drain();
+    const deadline = this.#engine.nextDeadline();
+    if (deadline >= this.#armedFor) return;
+    this.#armedFor = deadline;
+    clearTimeout(this.#timer);
+    const wait = Math.max(0, Math.ceil(deadline - this.#clock.now()));
+    this.#timer = setTimeout(() => this.#timeout(), Math.min(wait, LONGEST_SLEEP));
+  }
+
+  #timeout(): void {
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    this.#engine.timeout(this.#clock.now());
+    this.#settle();
+  }
+}
+
+function prefixed(prefix: string, counters: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [`${prefix}.${name}`, value]));
+}

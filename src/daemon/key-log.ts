@@ -1,0 +1,33 @@
+/**
+ * The key log that Wireshark reads (its preference wg.keylog_file): every key of every handshake, in the clear. For debugging
+ * alone, and off unless WG_KEYLOGFILE names a file.
+ */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { formatKeyBase64 } from '../base/key.ts';
+import type { KeyLog } from '../protocol/device.ts';
+
+/**
+ * Opens the file, readable by its owner alone, to append to it.
+ * @throws Error with `code` when it cannot be opened
+ */
+export function openKeyLog(path: string): { log: KeyLog; close: () => void } {
+  const fd = openSync(path, 'a', 0o600);
+  return {
+    log: (label, key) => {
+      writeSync(fd, `${label} = ${formatKeyBase64(key)}\n`);
+    },
+    close: () => closeSync(fd),
+  };
+}
+
+/** What must be shown to whoever turned it on. */
+export function keyLogWarning(path: string): string {
+  return [
+    '*****************************************************************************',
+    '** WARNING: WG_KEYLOGFILE is set. Private keys, preshared keys and every   **',
+    '** session key are being written in the clear. Whoever reads the file      **',
+    '** reads all traffic, past and future. Unset it when you are done.         **',
+    '*****************************************************************************',
+    `key log: ${path}`,
+  ].join('\n');
+}

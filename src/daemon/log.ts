@@ -1,0 +1,37 @@
+/** What the daemon tells a person, on stderr, in the levels of wireguard-go (LOG_LEVEL: verbose, error, silent). Never keys. */
+
+export type LogLevel = 'silent' | 'error' | 'verbose';
+
+export interface Log {
+  verbose(message: string): void;
+  error(message: string): void;
+}
+
+/** A LOG_LEVEL as wireguard-go reads it; what it does not know, and nothing, is "error". */
+export function parseLogLevel(text: string | undefined): LogLevel {
+  switch (text) {
+    case 'verbose':
+    case 'debug':
+      return 'verbose';
+    case 'silent':
+      return 'silent';
+    default:
+      return 'error';
+  }
+}
+
+/** Writes lines such as `ERROR: (wg0) 2026/11/24 14:00:00 message`, as wireguard-go does. */
+export function makeLog(level: LogLevel, name: string, write: (line: string) => void, wall = () => new Date()): Log {
+  const line = (kind: string, message: string) => {
+    const [date, time] = wall().toISOString().split('T');
+    write(`${kind}: (${name}) ${date!.replaceAll('-', '/')} ${time!.slice(0, 8)} ${message}\n`);
+  };
+  return {
+    verbose: message => {
+      if (level === 'verbose') line('DEBUG', message);
+    },
+    error: message => {
+      if (level !== 'silent') line('ERROR', message);
+    },
+  };
+}

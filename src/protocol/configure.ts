@@ -1,0 +1,90 @@
+/**
+ * Applies a DeviceConfig to a device (kernel netlink.c, wg_set_device and set_peer). Sessions live on: only a new private key ends
+ * them, and a peer that is removed. Port and mark are the sockets' and are left to the caller. What must be sent in
+ * consequence is left to the timers, so that a configuration of any size needs no room.
+ */
+import { ENDPOINT_SIZE } from '../base/endpoint.ts';
+import { clampPrivateKey, isZeroKey } from '../base/key.ts';
+import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
+import type { Device } from './device.ts';
+import type { Peer } from './peer.ts';
+import { TIMER_FLUSH_STAGED, TIMER_PERSISTENT_KEEPALIVE } from './peer-timers.ts';
+
+export function configure(device: Device, config: DeviceConfig, now: number): void {
+  if (config.replacePeers) for (const peer of [...device.eachPeer()]) device.removePeer(peer);
+  if (config.privateKey) setPrivateKey(device, config.privateKey);
+  for (const peer of config.peers ?? []) configurePeer(device, peer, now);
+}
+
+/** Everything but port and mark. */
+export function status(device: Device): Omit<DeviceStatus, 'listenPort' | 'fwmark'> {
+  const { identity } = device;
+  return {
+    ...(identity && {
+      privateKey: Uint8Array.from(identity.privateKey),
+      publicKey: Uint8Array.from(identity.publicKey),
+    }),
+    peers: [...device.eachPeer()].map(peer => peerStatus(device, peer)),
+  };
+}
+
+function setPrivateKey(device: Device, key: Uint8Array): void {
+  const { identity } = device;
+  if (isZeroKey(key)) {
+    device.setIdentity(undefined);
+  } else {
+    const privateKey = clampPrivateKey(Uint8Array.from(key));
+    if (identity && device.crypto.equal(identity.privateKey, privateKey)) return;
+    device.setIdentity(privateKey);
+    privateKey.fill(0);
+    // a peer with our own key would be ourselves
+    const own = device.peer(device.identity!.publicKey);
+    if (own) device.removePeer(own);
+  }
+  for (const peer of device.eachPeer()) {
+    device.forgetPending(peer);
+    peer.keypairs.expire();
+    // a new identity need not wait for the old one's timeout
+    peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
+  }
+}
+
+function configurePeer(device: Device, config: PeerConfig, now: number): void {
+  const { identity } = device;
+  if (identity && device.crypto.equal(identity.publicKey, config.publicKey)) return;
+  let peer = device.peer(config.publicKey);
+  if (config.remove) {
+    if (peer) device.removePeer(peer);
+    return;
+  }
+  if (!peer) {
+    if (config.updateOnly) return;
+    peer = device.addPeer(config.publicKey);
+  }
+  if (config.presharedKey) peer.presharedKey.set(config.presharedKey);
+  if (config.endpoint) peer.endpoint.set(config.endpoint.subarray(0, ENDPOINT_SIZE));
+  if (config.replaceAllowedIps) device.allowedIps.removePeer(peer.id);
+  for (const { prefix, remove } of config.allowedIps ?? [])
+    if (remove) device.allowedIps.remove(prefix, peer.id);
+    else device.allowedIps.insert(prefix, peer.id);
+  if (config.persistentKeepalive !== undefined) {
+    const begins = peer.timers.persistentKeepalive === 0 && config.persistentKeepalive > 0;
+    peer.timers.persistentKeepalive = config.persistentKeepalive;
+    if (begins && device.running) peer.timers.set(TIMER_PERSISTENT_KEEPALIVE, now);
+  }
+  if (device.running && !peer.staged.empty) peer.timers.set(TIMER_FLUSH_STAGED, now);
+}
+
+function peerStatus(device: Device, peer: Peer): PeerStatus {
+  return {
+    publicKey: peer.publicKey,
+    ...(!isZeroKey(peer.presharedKey) && { presharedKey: Uint8Array.from(peer.presharedKey) }),
+    ...(peer.hasEndpoint && { endpoint: Uint8Array.from(peer.endpoint) }),
+    lastHandshakeSeconds: Number(peer.lastHandshakeWall / 1_000_000_000n),
+    lastHandshakeNanoseconds: Number(peer.lastHandshakeWall % 1_000_000_000n),
+    rxBytes: peer.rxBytes,
+    txBytes: peer.txBytes,
+    persistentKeepalive: peer.timers.persistentKeepalive,
+    allowedIps: device.allowedIps.entries(peer.id),
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * The numbers of the protocol. First those of the whitepaper (section 6 and 5.4), then those that implementations chose (kernel
+ * messages.h, timers.h, cookie.h, ratelimiter.c), which we share with the kernel. Times are milliseconds.
+ */
+
+export const CONSTRUCTION = 'Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s';
+export const IDENTIFIER = 'WireGuard v1 zx2c4 Jason@zx2c4.com';
+export const LABEL_MAC1 = 'mac1----';
+export const LABEL_COOKIE = 'cookie--';
+
+export const REKEY_AFTER_TIME = 120_000;
+export const REJECT_AFTER_TIME = 180_000;
+export const REKEY_ATTEMPT_TIME = 90_000;
+export const REKEY_TIMEOUT = 5_000;
+export const KEEPALIVE_TIMEOUT = 10_000;
+/** 2^60, as the high word of a 64-bit counter. */
+export const REKEY_AFTER_MESSAGES_HIGH = 2 ** 28;
+/** 2^64 - 2^13 - 1: high word all ones, and this low word. */
+export const REJECT_AFTER_MESSAGES_HIGH = 0xffffffff;
+export const REJECT_AFTER_MESSAGES_LOW = 0xffffffff - 2 ** 13;
+
+export const COOKIE_SECRET_MAX_AGE = 120_000;
+/** A received cookie is used a little shorter than its secret lives. */
+export const COOKIE_SECRET_LATENCY = 5_000;
+
+/** Added at random to REKEY_TIMEOUT, so that two peers do not retry in step. */
+export const REKEY_TIMEOUT_JITTER = 333;
+/** Retries of an initiation before it is given up. */
+export const MAX_TIMER_HANDSHAKES = REKEY_ATTEMPT_TIME / REKEY_TIMEOUT;
+export const INITIATIONS_PER_SECOND = 50;
+/** Keys are erased after this long without a new session. */
+export const ZERO_KEY_TIME = 3 * REJECT_AFTER_TIME;
+export const MAX_STAGED_PACKETS = 128;
+/** Our own bound: a staged super-packet may have 64 KiB, and there may be many peers. */
+export const MAX_STAGED_BYTES = 1 << 20;
+export const MAX_QUEUED_HANDSHAKES = 4096;
+/** This many waiting handshakes mean load. */
+export const UNDER_LOAD_HANDSHAKES = MAX_QUEUED_HANDSHAKES / 8;
+/** And it lasts this long after the queue was last that long. */
+export const UNDER_LOAD_TIME = 1_000;
+export const MAX_PEERS = 1 << 16;
+
+export const RATELIMIT_PER_SECOND = 20;
+export const RATELIMIT_BURST = 5;
+export const RATELIMIT_MAX_ENTRIES = 1 << 16;
+
+/** AF41, and ECN not capable: TOS byte of handshake messages (kernel messages.h HANDSHAKE_DSCP). */
+export const HANDSHAKE_TOS = 0x88;

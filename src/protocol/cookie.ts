@@ -1,0 +1,116 @@
+/**
+ * mac1, mac2 and cookies (whitepaper section 5.4.4, 5.4.7, 5.3; kernel cookie.c). mac1 proves that a message was made for our
+ * public key, mac2 that its sender can receive at the address it sends from; a cookie is what it receives there. The cookie
+ * is bound to address and port.
+ */
+import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT } from '../base/endpoint.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+import { writeU32le } from '../packet/byte-order.ts';
+import { COOKIE_REPLY_COOKIE, COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE_SIZE, COOKIE_REPLY_RECEIVER } from '../packet/cookie-reply.ts';
+import { MESSAGE_COOKIE_REPLY } from '../packet/message-type.ts';
+import { ascii } from './ascii.ts';
+import { COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE, LABEL_COOKIE, LABEL_MAC1 } from './constants.ts';
+
+export const MAC_SIZE = 16;
+const LABEL_MAC1_BYTES = ascii(LABEL_MAC1);
+const LABEL_COOKIE_BYTES = ascii(LABEL_COOKIE);
+const NO_MAC = new Uint8Array(MAC_SIZE);
+
+/** The responder's half: judges the macs of what arrives, and makes cookie replies. Belongs to our own public key. */
+export class CookieChecker {
+  readonly #crypto: CryptoProvider;
+  readonly #random: (bytes: Uint8Array) => void;
+  readonly #mac1Key: Uint8Array;
+  readonly #cookieKey: Uint8Array;
+  readonly #secret = new Uint8Array(32);
+  #secretBorn = Number.NEGATIVE_INFINITY;
+  readonly #source = new Uint8Array(18);
+
+  constructor(crypto: CryptoProvider, random: (bytes: Uint8Array) => void, publicKey: Uint8Array) {
+    this.#crypto = crypto;
+    this.#random = random;
+    this.#mac1Key = crypto.hash(LABEL_MAC1_BYTES, publicKey);
+    this.#cookieKey = crypto.hash(LABEL_COOKIE_BYTES, publicKey);
+  }
+
+  /** @param message an initiation or response, whole; its macs are the last 32 bytes */
+  validMac1(message: Uint8Array): boolean {
+    const at = message.length - 2 * MAC_SIZE;
+    const mac = this.#crypto.mac(this.#mac1Key, message.subarray(0, at));
+    return this.#crypto.equal(mac, message.subarray(at, at + MAC_SIZE));
+  }
+
+  /** Whether mac2 was made with the cookie of this source. An endpoint record at an offset. */
+  validMac2(message: Uint8Array, endpoints: Uint8Array, at: number, now: number): boolean {
+    const macAt = message.length - MAC_SIZE;
+    const cookie = this.#cookie(endpoints, at, now);
+    const mac = this.#crypto.mac(cookie, message.subarray(0, macAt));
+    return this.#crypto.equal(mac, message.subarray(macAt));
+  }
+
+  /** Writes the cookie reply to a message, 64 bytes. @param sender the message's sender index */
+  writeReply(out: Uint8Array, message: Uint8Array, sender: number, endpoints: Uint8Array, at: number, now: number): void {
+    writeU32le(out, 0, MESSAGE_COOKIE_REPLY);
+    writeU32le(out, COOKIE_REPLY_RECEIVER, sender);
+    const nonce = out.subarray(COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE + COOKIE_REPLY_NONCE_SIZE);
+    this.#random(nonce);
+    const mac1At = message.length - 2 * MAC_SIZE;
+    const cookie = this.#cookie(endpoints, at, now);
+    const sealed = this.#crypto.xseal(this.#cookieKey, nonce, cookie, message.subarray(mac1At, mac1At + MAC_SIZE));
+    out.set(sealed, COOKIE_REPLY_COOKIE);
+  }
+
+  #cookie(endpoints: Uint8Array, at: number, now: number): Uint8Array {
+    if (now - this.#secretBorn >= COOKIE_SECRET_MAX_AGE) {
+      this.#random(this.#secret);
+      this.#secretBorn = now;
+    }
+    const bytes = endpoints[at + ENDPOINT_FAMILY] === 4 ? 4 : 16;
+    const source = this.#source.subarray(0, bytes + 2);
+    for (let i = 0; i < bytes; i++) source[i] = endpoints[at + ENDPOINT_ADDRESS + i]!;
+    source[bytes] = endpoints[at + ENDPOINT_PORT]!;
+    source[bytes + 1] = endpoints[at + ENDPOINT_PORT + 1]!;
+    return this.#crypto.mac(this.#secret, source);
+  }
+}
+
+/** The initiator's half, one for each peer: puts macs on what we send, and takes the cookies it is answered with. */
+export class CookieJar {
+  readonly #crypto: CryptoProvider;
+  readonly #mac1Key: Uint8Array;
+  readonly #cookieKey: Uint8Array;
+  #cookie: Uint8Array | undefined;
+  #cookieBorn = 0;
+  readonly #lastMac1 = new Uint8Array(MAC_SIZE);
+  #awaiting = false;
+
+  /** @param publicKey the peer's */
+  constructor(crypto: CryptoProvider, publicKey: Uint8Array) {
+    this.#crypto = crypto;
+    this.#mac1Key = crypto.hash(LABEL_MAC1_BYTES, publicKey);
+    this.#cookieKey = crypto.hash(LABEL_COOKIE_BYTES, publicKey);
+  }
+
+  /** Fills in the last 32 bytes of an initiation or response. */
+  addMacs(message: Uint8Array, now: number): void {
+    const at = message.length - 2 * MAC_SIZE;
+    const mac1 = this.#crypto.mac(this.#mac1Key, message.subarray(0, at));
+    message.set(mac1, at);
+    this.#lastMac1.set(mac1);
+    this.#awaiting = true;
+    const fresh = this.#cookie && now - this.#cookieBorn < COOKIE_SECRET_MAX_AGE - COOKIE_SECRET_LATENCY;
+    message.set(fresh ? this.#crypto.mac(this.#cookie!, message.subarray(0, at + MAC_SIZE)) : NO_MAC, at + MAC_SIZE);
+  }
+
+  /** @returns false if the reply is none to our last message: its cookie does not open with that mac1. */
+  takeReply(reply: Uint8Array, now: number): boolean {
+    if (!this.#awaiting) return false;
+    const nonce = reply.subarray(COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE + COOKIE_REPLY_NONCE_SIZE);
+    const cookie = this.#crypto.xopen(this.#cookieKey, nonce, reply.subarray(COOKIE_REPLY_COOKIE), this.#lastMac1);
+    if (!cookie) return false;
+    this.#cookie = cookie;
+    this.#cookieBorn = now;
+    this.#awaiting = false;
+    return true;
+  }
+}

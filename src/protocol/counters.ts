@@ -1,0 +1,58 @@
+/**
+ * Every reason for which something was dropped, and a few things worth counting, by name. Numbers that only grow; what a
+ * person reads in `wgts show --json`. Network input never throws: it ends in one of these.
+ */
+
+export class Counters {
+  /** No known message type, or a wrong size for its type. */
+  malformedDatagram = 0;
+  /** A transport message, response or cookie reply for an index that nobody has. */
+  unknownReceiver = 0;
+  badMac1 = 0;
+  badMac2 = 0;
+  /** Answered with a cookie instead of a handshake. */
+  cookiesSent = 0;
+  badCookie = 0;
+  rateLimited = 0;
+  handshakeQueueFull = 0;
+  /** A handshake message that does not open, or holds a point of low order. */
+  badHandshake = 0;
+  /** An initiation from a key that is no peer's. */
+  unknownPeer = 0;
+  /** An initiation whose timestamp is not after the last one's. */
+  replayedInitiation = 0;
+  /** Initiations of one peer less than 20 ms apart. */
+  initiationFlood = 0;
+  /** A transport message whose tag is wrong. */
+  badTag = 0;
+  /** A counter seen before, or behind the window. */
+  replayed = 0;
+  /** A transport message under a key that is past its time. */
+  expiredKey = 0;
+  /** What came out of a tunnel is no IP packet. */
+  malformedPacket = 0;
+  /** A packet out of a tunnel whose source belongs to another peer, or none. */
+  sourceNotAllowed = 0;
+  /** A packet from the TUN that cannot be read or split. */
+  malformedOutbound = 0;
+  /** A packet for a destination that no peer has. */
+  noPeer = 0;
+  /** A packet for a peer whose address is not known. */
+  noEndpoint = 0;
+  /** Packets pushed out of a full staging queue, oldest first. */
+  stagedOverflow = 0;
+  /** Staged packets given up with the handshake they waited for. */
+  stagedExpired = 0;
+  /** The cipher refused a packet; nothing was sent. */
+  sealRefused = 0;
+  /** Arrived while the device was down. */
+  deviceDown = 0;
+  /** No key slot or no memory for another session. */
+  noKeySlot = 0;
+  /** Initiations answered. */
+  handshakesAnswered = 0;
+  initiationsSent = 0;
+  sessions = 0;
+}
+
+export type CounterName = keyof Counters;

@@ -1,0 +1,56 @@
+/**
+ * Which peer must be looked at next: a binary heap of instants. An entry may come too early, since a timer that was moved later
+ * leaves it where it is; looking then costs less than moving it on every packet.
+ */
+
+export class DeadlineQueue<T> {
+  readonly #at: number[] = [];
+  readonly #items: T[] = [];
+
+  get size(): number {
+    return this.#at.length;
+  }
+
+  /** The earliest instant, or Infinity. */
+  get earliest(): number {
+    return this.#at[0] ?? Number.POSITIVE_INFINITY;
+  }
+
+  push(at: number, item: T): void {
+    let i = this.#at.length;
+    this.#at.push(at);
+    this.#items.push(item);
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (this.#at[parent]! <= at) break;
+      this.#place(i, this.#at[parent]!, this.#items[parent]!);
+      i = parent;
+    }
+    this.#place(i, at, item);
+  }
+
+  /** Takes the earliest item. Undefined when there is none. */
+  pop(): T | undefined {
+    const first = this.#items[0];
+    const at = this.#at.pop();
+    const item = this.#items.pop();
+    const size = this.#at.length;
+    if (at === undefined || item === undefined || size === 0) return first;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= size) break;
+      if (child + 1 < size && this.#at[child + 1]! < this.#at[child]!) child++;
+      if (this.#at[child]! >= at) break;
+      this.#place(i, this.#at[child]!, this.#items[child]!);
+      i = child;
+    }
+    this.#place(i, at, item);
+    return first;
+  }
+
+  #place(i: number, at: number, item: T): void {
+    this.#at[i] = at;
+    this.#items[i] = item;
+  }
+}

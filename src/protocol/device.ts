@@ -1,0 +1,183 @@
+/**
+ * The state of one WireGuard device that its flows share (kernel device.h, struct wg_device): identity, peers, tables, cipher,
+ * output and counters. The flows: handshake.ts, handshake-queue.ts, inbound.ts, outbound.ts, timer-actions.ts, configure.ts.
+ */
+import type { CryptoProvider } from '../crypto/provider.ts';
+import { AllowedIps } from '../routing/allowed-ips.ts';
+import { IndexTable } from '../routing/index-table.ts';
+import { CookieChecker, CookieJar } from './cookie.ts';
+import { Counters } from './counters.ts';
+import { DeadlineQueue } from './deadline-queue.ts';
+import { KeySlots } from './key-slots.ts';
+import { Keypair } from './keypair.ts';
+import { Keypairs } from './keypairs.ts';
+import { Output } from './output.ts';
+import { Peer, type PendingInitiation } from './peer.ts';
+import { PeerTimers } from './peer-timers.ts';
+import { RateLimiter } from './ratelimiter.ts';
+import { tai64n, tai64nAfter } from './tai64n.ts';
+import type { TransportCipher } from './transport-cipher.ts';
+
+export interface Identity {
+  readonly privateKey: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly cookies: CookieChecker;
+}
+
+/** What Wireshark reads from a key log (wg.keylog_file). Called with secrets; for debugging alone. */
+export type KeyLog = (
+  label: 'LOCAL_STATIC_PRIVATE_KEY' | 'REMOTE_STATIC_PUBLIC_KEY' | 'LOCAL_EPHEMERAL_PRIVATE_KEY' | 'PRESHARED_KEY',
+  key: Uint8Array,
+) => void;
+
+export interface DeviceOptions {
+  readonly crypto: CryptoProvider;
+  readonly cipher: TransportCipher;
+  /** Fills an array with random bytes. */
+  readonly random: (bytes: Uint8Array) => void;
+  /** Unix time in nanoseconds; used for TAI64N and the time of the last handshake alone. */
+  readonly wall: () => bigint;
+  readonly keyLog?: KeyLog;
+  /** Bytes of the slab that datagrams are written to. */
+  readonly outputBytes?: number;
+}
+
+const OUTPUT_BYTES = 1 << 20;
+const OUTPUT_DATAGRAMS = 1024;
+export const MAX_DELIVERIES = 4096;
+
+export class Device {
+  readonly crypto: CryptoProvider;
+  readonly cipher: TransportCipher;
+  readonly random: (bytes: Uint8Array) => void;
+  readonly wall: () => bigint;
+  readonly keyLog: KeyLog | undefined;
+  readonly counters = new Counters();
+  readonly output: Output;
+  readonly allowedIps = new AllowedIps();
+  readonly indices: IndexTable<Keypair | PendingInitiation>;
+  readonly deadlines = new DeadlineQueue<Peer>();
+  readonly limiter = new RateLimiter();
+  readonly slots = new KeySlots();
+  /** By id; holes where peers were removed. */
+  readonly peers: (Peer | undefined)[] = [];
+  identity: Identity | undefined;
+  running = false;
+  mtu = 1420;
+  readonly #byKey = new Map<string, Peer>();
+  readonly #freeIds: number[] = [];
+  readonly #dice = new Uint8Array(4);
+  #lastTimestamp = 0n;
+
+  constructor(options: DeviceOptions) {
+    this.crypto = options.crypto;
+    this.cipher = options.cipher;
+    this.random = options.random;
+    this.wall = options.wall;
+    this.keyLog = options.keyLog;
+    this.output = new Output(options.outputBytes ?? OUTPUT_BYTES, OUTPUT_DATAGRAMS, MAX_DELIVERIES);
+    this.indices = new IndexTable(options.random);
+  }
+
+  get peerCount(): number {
+    return this.#byKey.size;
+  }
+
+  peer(publicKey: Uint8Array): Peer | undefined {
+    return this.#byKey.get(String.fromCharCode(...publicKey));
+  }
+
+  /** In the order in which they were added. */
+  *eachPeer(): IterableIterator<Peer> {
+    yield* this.#byKey.values();
+  }
+
+  addPeer(publicKey: Uint8Array): Peer {
+    const id = this.#freeIds.pop() ?? this.peers.length;
+    const timers = new PeerTimers(
+      at => this.schedule(peer, at),
+      () => this.chance(),
+    );
+    const keypairs = new Keypairs(keypair => this.discardKeypair(keypair));
+    const peer: Peer = new Peer(id, publicKey, new CookieJar(this.crypto, publicKey), keypairs, timers);
+    this.peers[id] = peer;
+    this.#byKey.set(String.fromCharCode(...publicKey), peer);
+    this.precompute(peer);
+    return peer;
+  }
+
+  removePeer(peer: Peer): void {
+    this.allowedIps.removePeer(peer.id);
+    this.forgetSessions(peer);
+    peer.staged.clear();
+    peer.timers.clearAll();
+    peer.presharedKey.fill(0);
+    peer.staticShared?.fill(0);
+    peer.removed = true;
+    this.peers[peer.id] = undefined;
+    this.#freeIds.push(peer.id);
+    this.#byKey.delete(String.fromCharCode(...peer.publicKey));
+  }
+
+  /** Takes up a private key; undefined takes it away. The caller settles what becomes of peers and sessions. */
+  setIdentity(privateKey: Uint8Array | undefined): void {
+    this.identity?.privateKey.fill(0);
+    this.identity = undefined;
+    if (privateKey) {
+      const publicKey = this.crypto.publicKey(privateKey);
+      this.identity = {
+        privateKey: Uint8Array.from(privateKey),
+        publicKey,
+        cookies: new CookieChecker(this.crypto, this.random, publicKey),
+      };
+    }
+    for (const peer of this.#byKey.values()) this.precompute(peer);
+  }
+
+  precompute(peer: Peer): void {
+    peer.staticShared?.fill(0);
+    peer.staticShared = this.identity && this.crypto.dh(this.identity.privateKey, peer.publicKey);
+  }
+
+  forgetPending(peer: Peer): void {
+    if (!peer.pending) return;
+    this.indices.remove(peer.pending.localIndex);
+    peer.pending.state.erase();
+    peer.pending.ephemeralPrivate.fill(0);
+    peer.pending = undefined;
+  }
+
+  forgetSessions(peer: Peer): void {
+    this.forgetPending(peer);
+    peer.keypairs.clear();
+  }
+
+  discardKeypair(keypair: Keypair): void {
+    this.indices.remove(keypair.localIndex);
+    for (const slot of [keypair.sendSlot, keypair.receiveSlot]) {
+      this.cipher.eraseKey(slot);
+      this.slots.give(slot);
+    }
+  }
+
+  /** Plans to look at a peer's timers at an instant, unless that is planned already. */
+  schedule(peer: Peer, at: number): void {
+    if (at >= peer.scheduledAt || peer.removed) return;
+    peer.scheduledAt = at;
+    this.deadlines.push(at, peer);
+  }
+
+  /** In [0, 1). */
+  chance(): number {
+    this.random(this.#dice);
+    return (this.#dice[0]! * 2 ** 16 + this.#dice[1]! * 2 ** 8 + this.#dice[2]!) / 2 ** 24;
+  }
+
+  /** A timestamp after all that went before, even if the clock was set back. */
+  timestamp(): Uint8Array {
+    const wall = this.wall();
+    const after = this.#lastTimestamp === 0n ? wall : tai64nAfter(this.#lastTimestamp);
+    this.#lastTimestamp = wall > after ? wall : after;
+    return tai64n(this.#lastTimestamp);
+  }
+}

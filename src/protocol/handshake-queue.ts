@@ -1,0 +1,188 @@
+/**
+ * Handshake messages on their way in (kernel receive.c, wg_receive_handshake_packet; cookie.c, wg_cookie_validate_packet). They are
+ * copied into a ring and worked on a few at a time, so that packets and timers never wait behind a flood of them. mac1 is judged
+ * before a message may enter: garbage cannot fill the ring. A ring an eighth full means load, and under load only a sender
+ * with a valid mac2 has work done for it; the others get a cookie, or nothing.
+ */
+import { ENDPOINT_SIZE } from '../base/endpoint.ts';
+import { readU32le } from '../packet/byte-order.ts';
+import { COOKIE_REPLY_RECEIVER, COOKIE_REPLY_SIZE } from '../packet/cookie-reply.ts';
+import { INITIATION_SENDER, INITIATION_SIZE } from '../packet/initiation.ts';
+import { MESSAGE_INITIATION } from '../packet/message-type.ts';
+import { RESPONSE_SIZE } from '../packet/response.ts';
+import { HANDSHAKE_TOS, MAX_QUEUED_HANDSHAKES, UNDER_LOAD_HANDSHAKES, UNDER_LOAD_TIME } from './constants.ts';
+import type { Device } from './device.ts';
+import { consumeInitiation, consumeResponse, createResponse } from './handshake.ts';
+import type { Peer } from './peer.ts';
+import { setEndpoint } from './roaming.ts';
+import type { Sender } from './sender.ts';
+
+const ENTRY = INITIATION_SIZE + ENDPOINT_SIZE;
+/** Initiation and response have their sender index at one place. */
+const SENDER = INITIATION_SENDER;
+
+export class HandshakeQueue {
+  readonly #device: Device;
+  readonly #sender: Sender;
+  /** Grows with need, to MAX_QUEUED_HANDSHAKES entries. */
+  #ring = new Uint8Array(16 * ENTRY);
+  #isInitiation = new Uint8Array(16);
+  #head = 0;
+  #count = 0;
+  #lastUnderLoad = Number.NEGATIVE_INFINITY;
+
+  constructor(device: Device, sender: Sender) {
+    this.#device = device;
+    this.#sender = sender;
+  }
+
+  get length(): number {
+    return this.#count;
+  }
+
+  /** Takes in an initiation or response of the right size. The endpoint record is at an offset. */
+  push(slab: Uint8Array, offset: number, type: number, endpoints: Uint8Array, at: number): void {
+    const { counters, identity } = this.#device;
+    const size = type === MESSAGE_INITIATION ? INITIATION_SIZE : RESPONSE_SIZE;
+    const message = slab.subarray(offset, offset + size);
+    if (!identity?.cookies.validMac1(message)) {
+      counters.badMac1++;
+      return;
+    }
+    if (this.#count === this.#isInitiation.length && !this.#grow()) {
+      counters.handshakeQueueFull++;
+      return;
+    }
+    const slot = (this.#head + this.#count++) % this.#isInitiation.length;
+    this.#isInitiation[slot] = type === MESSAGE_INITIATION ? 1 : 0;
+    this.#ring.set(message, slot * ENTRY);
+    this.#ring.set(endpoints.subarray(at, at + ENDPOINT_SIZE), slot * ENTRY + INITIATION_SIZE);
+  }
+
+  /** Works on up to so many messages, as far as there is room for answers. */
+  process(budget: number, now: number): void {
+    for (let i = 0; i < budget && this.#count > 0 && this.#device.output.hasControlRoom; i++) {
+      // judged with this message still in the queue, as the kernel does
+      const underLoad = this.#underLoad(now);
+      const slot = this.#head;
+      this.#head = (this.#head + 1) % this.#isInitiation.length;
+      this.#count--;
+      const at = slot * ENTRY;
+      const initiation = this.#isInitiation[slot] === 1;
+      const message = this.#ring.subarray(at, at + (initiation ? INITIATION_SIZE : RESPONSE_SIZE));
+      if (!this.#device.identity || (underLoad && !this.#admit(message, at + INITIATION_SIZE, now))) continue;
+      if (initiation) this.#initiation(message, at + INITIATION_SIZE, now);
+      else this.#response(message, at + INITIATION_SIZE, now);
+    }
+  }
+
+  clear(): void {
+    this.#count = 0;
+  }
+
+  #underLoad(now: number): boolean {
+    if (this.#count >= UNDER_LOAD_HANDSHAKES) this.#lastUnderLoad = now;
+    return now - this.#lastUnderLoad < UNDER_LOAD_TIME;
+  }
+
+  /** Under load: whether the message's sender has shown that it is where it says, and has not asked too often. */
+  #admit(message: Uint8Array, endpointAt: number, now: number): boolean {
+    const { counters, identity, limiter, output } = this.#device;
+    const cookies = identity!.cookies;
+    if (cookies.validMac2(message, this.#ring, endpointAt, now)) {
+      if (limiter.allow(this.#ring, endpointAt, now)) return true;
+      counters.rateLimited++;
+      return false;
+    }
+    counters.badMac2++;
+    const out = output.transmits.slab.subarray(output.cursor, output.cursor + COOKIE_REPLY_SIZE);
+    cookies.writeReply(out, message, readU32le(message, SENDER), this.#ring, endpointAt, now);
+    output.addMessage(COOKIE_REPLY_SIZE, HANDSHAKE_TOS, this.#ring, endpointAt, undefined);
+    counters.cookiesSent++;
+    output.event('cookie-sent');
+    return false;
+  }
+
+  #initiation(message: Uint8Array, endpointAt: number, now: number): void {
+    const device = this.#device;
+    const consumed = consumeInitiation(device, message, now);
+    if (typeof consumed === 'string') {
+      device.counters[consumed]++;
+      return;
+    }
+    const { peer } = consumed;
+    setEndpoint(device, peer, this.#ring, endpointAt);
+    peer.rxBytes += message.length;
+    peer.timers.anyAuthenticatedPacketReceived();
+    peer.timers.anyAuthenticatedPacketTraversal(now);
+    const { output } = device;
+    const out = output.transmits.slab.subarray(output.cursor, output.cursor + RESPONSE_SIZE);
+    if (!createResponse(device, consumed, out, now)) {
+      device.counters.badHandshake++;
+      return;
+    }
+    peer.lastSentHandshake = now;
+    peer.cookies.addMacs(out, now);
+    output.addMessage(RESPONSE_SIZE, HANDSHAKE_TOS, peer.endpoint, 0, peer);
+    peer.txBytes += RESPONSE_SIZE;
+    peer.timers.sessionDerived(now);
+    this.#sender.authenticatedSent(peer, now);
+    device.counters.handshakesAnswered++;
+    output.event('response-sent', peer);
+  }
+
+  #response(message: Uint8Array, endpointAt: number, now: number): void {
+    const device = this.#device;
+    const peer = consumeResponse(device, message, now);
+    if (typeof peer === 'string') {
+      device.counters[peer]++;
+      return;
+    }
+    setEndpoint(device, peer, this.#ring, endpointAt);
+    peer.rxBytes += message.length;
+    peer.timers.anyAuthenticatedPacketReceived();
+    peer.timers.anyAuthenticatedPacketTraversal(now);
+    peer.timers.sessionDerived(now);
+    handshakeComplete(device, peer);
+    // what waits confirms the session; if nothing does, a keepalive
+    this.#sender.keepalive(peer, now);
+  }
+
+  #grow(): boolean {
+    const capacity = this.#isInitiation.length;
+    if (capacity >= MAX_QUEUED_HANDSHAKES) return false;
+    const ring = new Uint8Array(2 * capacity * ENTRY);
+    const isInitiation = new Uint8Array(2 * capacity);
+    for (let i = 0; i < this.#count; i++) {
+      const slot = (this.#head + i) % capacity;
+      ring.set(this.#ring.subarray(slot * ENTRY, (slot + 1) * ENTRY), i * ENTRY);
+      isInitiation[i] = this.#isInitiation[slot]!;
+    }
+    this.#ring = ring;
+    this.#isInitiation = isInitiation;
+    this.#head = 0;
+    return true;
+  }
+}
+
+/** A cookie reply, whole. It moves no endpoint: it proves nothing about who sent it. */
+export function takeCookieReply(device: Device, slab: Uint8Array, offset: number, now: number): void {
+  const reply = slab.subarray(offset, offset + COOKIE_REPLY_SIZE);
+  const entry = device.indices.lookup(readU32le(reply, COOKIE_REPLY_RECEIVER));
+  if (!entry) {
+    device.counters.unknownReceiver++;
+    return;
+  }
+  const { peer } = entry;
+  if (peer.cookies.takeReply(reply, now)) device.output.event('cookie-received', peer);
+  else device.counters.badCookie++;
+}
+
+/** Both sides have the keys (kernel wg_timers_handshake_complete). */
+export function handshakeComplete(device: Device, peer: Peer): void {
+  peer.timers.handshakeComplete();
+  peer.handshakeAttempts = 0;
+  peer.sentLastMinuteHandshake = false;
+  peer.lastHandshakeWall = device.wall();
+  device.output.event('session', peer);
+}

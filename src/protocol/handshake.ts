@@ -1,0 +1,200 @@
+/**
+ * WireGuard's handshake messages (whitepaper section 5.4.2 and 5.4.3; kernel noise.c): Noise_IKpsk2 from noise.ts with
+ * WireGuard's prologue, a TAI64N timestamp as first payload, and indices. Makes and takes apart messages and derives sessions;
+ * when to do so is decided elsewhere, and macs are cookie.ts.
+ */
+import { readU32le, writeU32le } from '../packet/byte-order.ts';
+import {
+  INITIATION_EPHEMERAL,
+  INITIATION_SENDER,
+  INITIATION_SIZE,
+  INITIATION_STATIC,
+  INITIATION_STATIC_SIZE,
+  INITIATION_TIMESTAMP,
+  INITIATION_TIMESTAMP_SIZE,
+} from '../packet/initiation.ts';
+import { MESSAGE_INITIATION, MESSAGE_RESPONSE } from '../packet/message-type.ts';
+import {
+  RESPONSE_EMPTY,
+  RESPONSE_EMPTY_SIZE,
+  RESPONSE_EPHEMERAL,
+  RESPONSE_RECEIVER,
+  RESPONSE_SENDER,
+  RESPONSE_SIZE,
+} from '../packet/response.ts';
+import { ascii } from './ascii.ts';
+import { CONSTRUCTION, IDENTIFIER, INITIATIONS_PER_SECOND } from './constants.ts';
+import type { CounterName } from './counters.ts';
+import type { Device } from './device.ts';
+import { Keypair } from './keypair.ts';
+import {
+  readMessageOnePayload,
+  readMessageOneStatic,
+  readMessageTwo,
+  SymmetricState,
+  writeMessageOne,
+  writeMessageTwo,
+} from './noise.ts';
+import type { Peer } from './peer.ts';
+import { compareTai64n } from './tai64n.ts';
+
+const CONSTRUCTION_BYTES = ascii(CONSTRUCTION);
+const IDENTIFIER_BYTES = ascii(IDENTIFIER);
+const EMPTY = new Uint8Array(0);
+
+/** What an accepted initiation leaves for its response. */
+export interface ConsumedInitiation {
+  readonly peer: Peer;
+  readonly state: SymmetricState;
+  readonly ephemeral: Uint8Array;
+  readonly remoteIndex: number;
+}
+
+/**
+ * Writes an initiation without macs and remembers it in the peer, in place of one before.
+ * @returns false if there is no private key, or the peer's key is of low order
+ */
+export function createInitiation(device: Device, peer: Peer, out: Uint8Array): boolean {
+  const { identity, crypto } = device;
+  if (!identity || !peer.staticShared) return false;
+  const state = SymmetricState.start(crypto, CONSTRUCTION_BYTES, IDENTIFIER_BYTES, peer.publicKey);
+  const ephemeralPrivate = new Uint8Array(32);
+  device.random(ephemeralPrivate);
+  const timestamp = device.timestamp();
+  const one = writeMessageOne(crypto, state, identity, ephemeralPrivate, peer.publicKey, peer.staticShared, timestamp);
+  if (!one) return false;
+  device.forgetPending(peer);
+  const pending = { peer, state, ephemeralPrivate, localIndex: 0 };
+  pending.localIndex = device.indices.insert(pending);
+  peer.pending = pending;
+  out.fill(0, 0, INITIATION_SIZE);
+  writeU32le(out, 0, MESSAGE_INITIATION);
+  writeU32le(out, INITIATION_SENDER, pending.localIndex);
+  out.set(one.ephemeral, INITIATION_EPHEMERAL);
+  out.set(one.static, INITIATION_STATIC);
+  out.set(one.payload, INITIATION_TIMESTAMP);
+  logKeys(device, peer, ephemeralPrivate);
+  return true;
+}
+
+/** Takes an initiation whose macs were judged. Changes nothing in the peer unless all is well. */
+export function consumeInitiation(device: Device, message: Uint8Array, now: number): ConsumedInitiation | CounterName {
+  const { identity, crypto } = device;
+  if (!identity) return 'badHandshake';
+  const state = SymmetricState.start(crypto, CONSTRUCTION_BYTES, IDENTIFIER_BYTES, identity.publicKey);
+  const ephemeral = message.slice(INITIATION_EPHEMERAL, INITIATION_EPHEMERAL + 32);
+  const sealedStatic = message.subarray(INITIATION_STATIC, INITIATION_STATIC + INITIATION_STATIC_SIZE);
+  const publicKey = readMessageOneStatic(crypto, state, identity, ephemeral, sealedStatic);
+  if (!publicKey) return 'badHandshake';
+  const peer = device.peer(publicKey);
+  if (!peer) return 'unknownPeer';
+  if (!peer.staticShared) return 'badHandshake';
+  const sealedTimestamp = message.subarray(INITIATION_TIMESTAMP, INITIATION_TIMESTAMP + INITIATION_TIMESTAMP_SIZE);
+  const timestamp = readMessageOnePayload(state, peer.staticShared, sealedTimestamp);
+  if (!timestamp) return 'badHandshake';
+  if (compareTai64n(timestamp, peer.latestTimestamp) <= 0) return 'replayedInitiation';
+  if (now - peer.lastInitiationConsumed < 1000 / INITIATIONS_PER_SECOND) return 'initiationFlood';
+  peer.latestTimestamp.set(timestamp);
+  peer.lastInitiationConsumed = now;
+  return { peer, state, ephemeral, remoteIndex: readU32le(message, INITIATION_SENDER) };
+}
+
+/**
+ * Writes the response, without macs, to an initiation, and begins the session that waits for confirmation.
+ * @returns false if the initiator's ephemeral is of low order or there is no room for another session
+ */
+export function createResponse(device: Device, consumed: ConsumedInitiation, out: Uint8Array, now: number): boolean {
+  const { crypto } = device;
+  const { peer, state } = consumed;
+  const ephemeralPrivate = new Uint8Array(32);
+  device.random(ephemeralPrivate);
+  const two = writeMessageTwo(
+    crypto,
+    state,
+    ephemeralPrivate,
+    consumed.ephemeral,
+    peer.publicKey,
+    peer.presharedKey,
+    EMPTY,
+  );
+  if (!two) return false;
+  const keypair = beginSession(device, peer, state, false, consumed.remoteIndex, undefined, now);
+  if (!keypair) return false;
+  out.fill(0, 0, RESPONSE_SIZE);
+  writeU32le(out, 0, MESSAGE_RESPONSE);
+  writeU32le(out, RESPONSE_SENDER, keypair.localIndex);
+  writeU32le(out, RESPONSE_RECEIVER, consumed.remoteIndex);
+  out.set(two.ephemeral, RESPONSE_EPHEMERAL);
+  out.set(two.payload, RESPONSE_EMPTY);
+  logKeys(device, peer, ephemeralPrivate);
+  ephemeralPrivate.fill(0);
+  return true;
+}
+
+/** Takes the response to our initiation and begins the session. Changes nothing unless all is well. */
+export function consumeResponse(device: Device, message: Uint8Array, now: number): Peer | CounterName {
+  const { identity, crypto } = device;
+  const pending = device.indices.lookup(readU32le(message, RESPONSE_RECEIVER));
+  if (!pending || pending instanceof Keypair) return 'unknownReceiver';
+  if (!identity) return 'badHandshake';
+  // what fails to open must not spoil the handshake for the true response
+  const state = pending.state.clone();
+  const ephemeral = message.slice(RESPONSE_EPHEMERAL, RESPONSE_EPHEMERAL + 32);
+  const sealed = message.subarray(RESPONSE_EMPTY, RESPONSE_EMPTY + RESPONSE_EMPTY_SIZE);
+  const { peer, ephemeralPrivate } = pending;
+  const payload = readMessageTwo(crypto, state, identity, ephemeralPrivate, ephemeral, peer.presharedKey, sealed);
+  if (!payload) {
+    state.erase();
+    return 'badHandshake';
+  }
+  const remoteIndex = readU32le(message, RESPONSE_SENDER);
+  const keypair = beginSession(device, peer, state, true, remoteIndex, pending.localIndex, now);
+  if (!keypair) return 'noKeySlot';
+  // the index is the session's now
+  pending.state.erase();
+  pending.ephemeralPrivate.fill(0);
+  peer.pending = undefined;
+  return peer;
+}
+
+function beginSession(
+  device: Device,
+  peer: Peer,
+  state: SymmetricState,
+  initiator: boolean,
+  remoteIndex: number,
+  ownIndex: number | undefined,
+  now: number,
+): Keypair | undefined {
+  const sendSlot = device.slots.take();
+  const receiveSlot = device.slots.take();
+  if (sendSlot < 0 || receiveSlot < 0) {
+    if (sendSlot >= 0) device.slots.give(sendSlot);
+    device.counters.noKeySlot++;
+    return undefined;
+  }
+  const [toResponder, toInitiator] = state.split();
+  device.cipher.setKey(sendSlot, initiator ? toResponder : toInitiator);
+  device.cipher.setKey(receiveSlot, initiator ? toInitiator : toResponder);
+  toResponder.fill(0);
+  toInitiator.fill(0);
+  state.erase();
+  const make = (localIndex: number) =>
+    new Keypair({ peer, sendSlot, receiveSlot, localIndex, remoteIndex, initiator, born: now });
+  let keypair: Keypair;
+  if (ownIndex !== undefined) {
+    keypair = make(ownIndex);
+    device.indices.replace(ownIndex, keypair);
+  } else keypair = device.indices.insertWith(make);
+  peer.keypairs.add(keypair);
+  device.counters.sessions++;
+  return keypair;
+}
+
+function logKeys(device: Device, peer: Peer, ephemeralPrivate: Uint8Array): void {
+  if (!device.keyLog || !device.identity) return;
+  device.keyLog('LOCAL_STATIC_PRIVATE_KEY', device.identity.privateKey);
+  device.keyLog('REMOTE_STATIC_PUBLIC_KEY', peer.publicKey);
+  device.keyLog('LOCAL_EPHEMERAL_PRIVATE_KEY', ephemeralPrivate);
+  device.keyLog('PRESHARED_KEY', peer.presharedKey);
+}

@@ -1,0 +1,200 @@
+/**
+ * The batch path in (kernel receive.c): datagrams are sorted by type; transport messages are opened in one call and then judged in
+ * the order in which they came: replay, confirmation, roaming, length, source. No object is made for a message.
+ */
+import { ENDPOINT_SIZE } from '../base/endpoint.ts';
+import {
+  DATAGRAM_LENGTH,
+  DATAGRAM_OFFSET,
+  DATAGRAM_SEGMENT,
+  DATAGRAM_STRIDE,
+  DATAGRAM_TOS,
+  type DatagramBatch,
+} from '../packet/batch.ts';
+import { readU32le } from '../packet/byte-order.ts';
+import {
+  decapsulateEcn,
+  ECN_CE,
+  ECN_MASK,
+  IPV4_SOURCE,
+  IPV6_SOURCE,
+  ipPacketLength,
+  ipVersion,
+} from '../packet/ip-header.ts';
+import {
+  MESSAGE_COOKIE_REPLY,
+  MESSAGE_INITIATION,
+  MESSAGE_RESPONSE,
+  MESSAGE_TRANSPORT,
+  messageType,
+} from '../packet/message-type.ts';
+import { TRANSPORT_COUNTER, TRANSPORT_HEADER_SIZE, TRANSPORT_RECEIVER } from '../packet/transport.ts';
+import { KEEPALIVE_TIMEOUT, REJECT_AFTER_TIME, REKEY_TIMEOUT } from './constants.ts';
+import { type Device, MAX_DELIVERIES } from './device.ts';
+import { type HandshakeQueue, handshakeComplete, takeCookieReply } from './handshake-queue.ts';
+import { Keypair } from './keypair.ts';
+import type { Peer } from './peer.ts';
+import { setEndpoint } from './roaming.ts';
+import type { Sender } from './sender.ts';
+import {
+  OPEN_COUNTER_HIGH,
+  OPEN_COUNTER_LOW,
+  OPEN_KEY,
+  OPEN_LENGTH,
+  OPEN_OFFSET,
+  OPEN_RESULT,
+  OPEN_STRIDE,
+  OPEN_USER,
+} from './transport-cipher.ts';
+
+/** Marks of one batch on a peer. */
+const RECEIVED = 1;
+const RECEIVED_DATA = 2;
+
+export class Inbound {
+  readonly #device: Device;
+  readonly #sender: Sender;
+  readonly #queue: HandshakeQueue;
+  readonly #jobs = new Int32Array(MAX_DELIVERIES * OPEN_STRIDE);
+  readonly #keypairs: Keypair[] = [];
+  readonly #touched: Peer[] = [];
+  #jobCount = 0;
+
+  constructor(device: Device, sender: Sender, queue: HandshakeQueue) {
+    this.#device = device;
+    this.#sender = sender;
+    this.#queue = queue;
+  }
+
+  /** Takes datagrams `from` and on. @returns the number of the first that was not taken, for want of room; count when all were */
+  receive(batch: DatagramBatch, from: number, now: number): number {
+    const { desc } = batch;
+    this.#jobCount = 0;
+    let i = from;
+    for (; i < batch.count; i++) {
+      const at = i * DATAGRAM_STRIDE;
+      const length = desc[at + DATAGRAM_LENGTH]!;
+      const segment = desc[at + DATAGRAM_SEGMENT]! || length;
+      if (this.#jobCount + Math.ceil(length / Math.max(segment, 32)) > MAX_DELIVERIES) break;
+      for (let done = 0; done < length; done += segment)
+        this.#sort(batch, i, desc[at + DATAGRAM_OFFSET]! + done, Math.min(segment, length - done), now);
+    }
+    if (this.#jobCount > 0) {
+      this.#device.cipher.open(batch.slab, this.#jobs, this.#jobCount);
+      this.#judge(batch, now);
+    }
+    return i;
+  }
+
+  #sort(batch: DatagramBatch, number: number, offset: number, length: number, now: number): void {
+    const { counters, indices } = this.#device;
+    const { slab } = batch;
+    switch (messageType(slab, offset, length)) {
+      case MESSAGE_TRANSPORT: {
+        const index = readU32le(slab, offset + TRANSPORT_RECEIVER);
+        // a batch is mostly of one session
+        const last = this.#jobCount > 0 ? this.#keypairs[this.#jobCount - 1] : undefined;
+        const keypair = last?.localIndex === index ? last : indices.lookup(index);
+        if (!(keypair instanceof Keypair)) counters.unknownReceiver++;
+        else if (!keypair.canReceive(now)) counters.expiredKey++;
+        else this.#addJob(slab, offset, length, keypair, number);
+        break;
+      }
+      case MESSAGE_INITIATION:
+        this.#queue.push(slab, offset, MESSAGE_INITIATION, batch.endpoints, number * ENDPOINT_SIZE);
+        break;
+      case MESSAGE_RESPONSE:
+        this.#queue.push(slab, offset, MESSAGE_RESPONSE, batch.endpoints, number * ENDPOINT_SIZE);
+        break;
+      case MESSAGE_COOKIE_REPLY:
+        takeCookieReply(this.#device, slab, offset, now);
+        break;
+      default:
+        counters.malformedDatagram++;
+    }
+  }
+
+  #addJob(slab: Uint8Array, offset: number, length: number, keypair: Keypair, number: number): void {
+    const at = this.#jobCount * OPEN_STRIDE;
+    const jobs = this.#jobs;
+    jobs[at + OPEN_OFFSET] = offset;
+    jobs[at + OPEN_LENGTH] = length;
+    jobs[at + OPEN_KEY] = keypair.receiveSlot;
+    jobs[at + OPEN_COUNTER_LOW] = readU32le(slab, offset + TRANSPORT_COUNTER);
+    jobs[at + OPEN_COUNTER_HIGH] = readU32le(slab, offset + TRANSPORT_COUNTER + 4);
+    jobs[at + OPEN_RESULT] = -1;
+    jobs[at + OPEN_USER] = number;
+    this.#keypairs[this.#jobCount++] = keypair;
+  }
+
+  #judge(batch: DatagramBatch, now: number): void {
+    const { counters, output } = this.#device;
+    const jobs = this.#jobs;
+    const touched = this.#touched;
+    touched.length = 0;
+    output.deliveries.slab = batch.slab;
+    for (let job = 0; job < this.#jobCount; job++) {
+      const at = job * OPEN_STRIDE;
+      const length = jobs[at + OPEN_RESULT]!;
+      const keypair = this.#keypairs[job]!;
+      if (length < 0) {
+        counters.badTag++;
+        continue;
+      }
+      if (!keypair.replay.accept(jobs[at + OPEN_COUNTER_LOW]! >>> 0, jobs[at + OPEN_COUNTER_HIGH]! >>> 0)) {
+        counters.replayed++;
+        continue;
+      }
+      const { peer } = keypair;
+      if (peer.removed) continue;
+      setEndpoint(this.#device, peer, batch.endpoints, jobs[at + OPEN_USER]! * ENDPOINT_SIZE);
+      if (peer.batchReceived === 0) touched.push(peer);
+      peer.batchReceived |= RECEIVED;
+      if (peer.keypairs.confirm(keypair)) handshakeComplete(this.#device, peer);
+      peer.rxBytes += jobs[at + OPEN_LENGTH]!;
+      if (length === 0) continue; // a keepalive
+      peer.batchReceived |= RECEIVED_DATA;
+      const tos = batch.desc[jobs[at + OPEN_USER]! * DATAGRAM_STRIDE + DATAGRAM_TOS]!;
+      this.#deliver(batch.slab, jobs[at + OPEN_OFFSET]! + TRANSPORT_HEADER_SIZE, length, peer, tos);
+    }
+    for (let t = 0; t < touched.length; t++) this.#afterReceive(touched[t]!, now);
+  }
+
+  #deliver(slab: Uint8Array, offset: number, length: number, peer: Peer, tos: number): void {
+    const { allowedIps, counters, output } = this.#device;
+    const packet = ipPacketLength(slab, offset, length);
+    if (packet === 0) {
+      counters.malformedPacket++;
+      return;
+    }
+    const owner =
+      ipVersion(slab, offset, packet) === 4
+        ? allowedIps.lookup(slab, offset + IPV4_SOURCE, 4)
+        : allowedIps.lookup(slab, offset + IPV6_SOURCE, 16);
+    if (owner !== peer.id) {
+      counters.sourceNotAllowed++;
+      return;
+    }
+    // only "congestion experienced" is carried in, as the kernel's WireGuard does
+    if (tos >= 0 && (tos & ECN_MASK) === ECN_CE) decapsulateEcn(slab, offset, tos);
+    output.addDelivery(offset, packet);
+  }
+
+  /** Timers after messages of a peer, once for a batch (kernel wg_packet_consume_data_done). */
+  #afterReceive(peer: Peer, now: number): void {
+    const data = (peer.batchReceived & RECEIVED_DATA) !== 0;
+    peer.batchReceived = 0;
+    peer.timers.anyAuthenticatedPacketReceived();
+    peer.timers.anyAuthenticatedPacketTraversal(now);
+    if (data) peer.timers.dataReceived(now);
+    // a session that was just confirmed lets go what waited for it
+    if (!peer.staged.empty) this.#sender.flush(peer, now);
+    // the initiator's last chance to renew while it still receives
+    const keypair = peer.keypairs.current;
+    const last = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
+    if (!peer.sentLastMinuteHandshake && keypair?.maySend && keypair.initiator && now - keypair.born >= last) {
+      peer.sentLastMinuteHandshake = true;
+      this.#sender.initiate(peer, now);
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** Hands out the cipher's key slots: small integers, each in use once. The keys themselves stay inside the cipher. */
+import { MAX_KEY_SLOTS } from './transport-cipher.ts';
+
+export class KeySlots {
+  readonly #free: number[] = [];
+  #next = 0;
+
+  /** A free slot, or -1 when all are in use. */
+  take(): number {
+    return this.#free.pop() ?? (this.#next < MAX_KEY_SLOTS ? this.#next++ : -1);
+  }
+
+  give(slot: number): void {
+    this.#free.push(slot);
+  }
+
+  get inUse(): number {
+    return this.#next - this.#free.length;
+  }
+}

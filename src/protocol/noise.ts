@@ -1,0 +1,204 @@
+/**
+ * Noise_IKpsk2 over any CryptoProvider (Noise specification, revision 34, sections 5, 7.5 and 9; whitepaper section 5.4).
+ * Generic on purpose: prologue and payloads are arguments, so that the official Noise vectors drive the same code that
+ * makes WireGuard's handshakes. WireGuard's own parts (timestamps, indices, macs) are in handshake.ts.
+ */
+import { kdf1, kdf2, kdf3 } from '../crypto/kdf.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+
+const EMPTY = new Uint8Array(0);
+/** Every key in the handshake seals exactly once, so its counter is always zero. */
+const NONCE_ZERO = new Uint8Array(12);
+
+export interface NoiseStatic {
+  readonly privateKey: Uint8Array;
+  readonly publicKey: Uint8Array;
+}
+
+/** The running state: chaining key and hash of all that was said. Owned by one handshake; erase() when done. */
+export class SymmetricState {
+  readonly #crypto: CryptoProvider;
+  chainingKey: Uint8Array;
+  hash: Uint8Array;
+  #key: Uint8Array = EMPTY;
+
+  private constructor(crypto: CryptoProvider, chainingKey: Uint8Array, hash: Uint8Array) {
+    this.#crypto = crypto;
+    this.chainingKey = chainingKey;
+    this.hash = hash;
+  }
+
+  /** State of a protocol name (more than 32 bytes of ASCII), a prologue, and the responder's static key that both know. */
+  static start(crypto: CryptoProvider, construction: Uint8Array, prologue: Uint8Array, responder: Uint8Array): SymmetricState {
+    const chainingKey = crypto.hash(construction);
+    const state = new SymmetricState(crypto, chainingKey, crypto.hash(chainingKey, prologue));
+    state.mixHash(responder);
+    return state;
+  }
+
+  clone(): SymmetricState {
+    const copy = new SymmetricState(this.#crypto, Uint8Array.from(this.chainingKey), Uint8Array.from(this.hash));
+    copy.#key = Uint8Array.from(this.#key);
+    return copy;
+  }
+
+  mixHash(data: Uint8Array): void {
+    this.hash = this.#crypto.hash(this.hash, data);
+  }
+
+  /** Mixes a DH result, which it erases, into chaining key and message key. */
+  mixKey(secret: Uint8Array): void {
+    const [chainingKey, key] = kdf2(this.#crypto, this.chainingKey, secret);
+    this.#replace(chainingKey, key);
+    secret.fill(0);
+  }
+
+  /** The psk modifier's extra step for an ephemeral public key: the message key that it would give is never used. */
+  mixEphemeral(ephemeral: Uint8Array): void {
+    this.mixHash(ephemeral);
+    this.#replace(kdf1(this.#crypto, this.chainingKey, ephemeral), EMPTY);
+  }
+
+  mixPresharedKey(psk: Uint8Array): void {
+    const [chainingKey, tau, key] = kdf3(this.#crypto, this.chainingKey, psk);
+    this.#replace(chainingKey, key);
+    this.mixHash(tau);
+    tau.fill(0);
+  }
+
+  seal(plaintext: Uint8Array): Uint8Array {
+    const ciphertext = this.#crypto.seal(this.#key, NONCE_ZERO, plaintext, this.hash);
+    this.mixHash(ciphertext);
+    return ciphertext;
+  }
+
+  /** undefined if the tag is wrong; the state is then of no more use. */
+  open(ciphertext: Uint8Array): Uint8Array | undefined {
+    const plaintext = this.#crypto.open(this.#key, NONCE_ZERO, ciphertext, this.hash);
+    if (plaintext) this.mixHash(ciphertext);
+    return plaintext;
+  }
+
+  /** The two transport keys: initiator to responder, responder to initiator. */
+  split(): [Uint8Array, Uint8Array] {
+    return kdf2(this.#crypto, this.chainingKey, EMPTY);
+  }
+
+  erase(): void {
+    this.chainingKey.fill(0);
+    this.hash.fill(0);
+    this.#key.fill(0);
+  }
+
+  #replace(chainingKey: Uint8Array, key: Uint8Array): void {
+    this.chainingKey.fill(0);
+    this.#key.fill(0);
+    this.chainingKey = chainingKey;
+    this.#key = key;
+  }
+}
+
+export interface MessageOne {
+  readonly ephemeral: Uint8Array;
+  readonly static: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+export interface MessageTwo {
+  readonly ephemeral: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * -> e, es, s, ss. The state goes on from here.
+ * @param staticShared DH of both static keys, computed once for a peer; not erased here
+ * @returns undefined if a DH gave zero: the responder's key is of low order
+ */
+export function writeMessageOne(
+  crypto: CryptoProvider,
+  state: SymmetricState,
+  own: NoiseStatic,
+  ephemeralPrivate: Uint8Array,
+  responder: Uint8Array,
+  staticShared: Uint8Array,
+  payload: Uint8Array,
+): MessageOne | undefined {
+  const ephemeral = crypto.publicKey(ephemeralPrivate);
+  state.mixEphemeral(ephemeral);
+  const es = crypto.dh(ephemeralPrivate, responder);
+  if (!es) return undefined;
+  state.mixKey(es);
+  const sealedStatic = state.seal(own.publicKey);
+  state.mixKey(Uint8Array.from(staticShared));
+  return { ephemeral, static: sealedStatic, payload: state.seal(payload) };
+}
+
+/**
+ * The responder's side of message one, in two steps, because between them the caller finds out who is calling.
+ * @returns the initiator's static public key, or undefined if the message is not for us or a DH gave zero
+ */
+export function readMessageOneStatic(
+  crypto: CryptoProvider,
+  state: SymmetricState,
+  own: NoiseStatic,
+  ephemeral: Uint8Array,
+  sealedStatic: Uint8Array,
+): Uint8Array | undefined {
+  state.mixEphemeral(ephemeral);
+  const es = crypto.dh(own.privateKey, ephemeral);
+  if (!es) return undefined;
+  state.mixKey(es);
+  return state.open(sealedStatic);
+}
+
+export function readMessageOnePayload(
+  state: SymmetricState,
+  staticShared: Uint8Array,
+  sealedPayload: Uint8Array,
+): Uint8Array | undefined {
+  state.mixKey(Uint8Array.from(staticShared));
+  return state.open(sealedPayload);
+}
+
+/** <- e, ee, se, psk. */
+export function writeMessageTwo(
+  crypto: CryptoProvider,
+  state: SymmetricState,
+  ephemeralPrivate: Uint8Array,
+  initiatorEphemeral: Uint8Array,
+  initiatorStatic: Uint8Array,
+  psk: Uint8Array,
+  payload: Uint8Array,
+): MessageTwo | undefined {
+  const ephemeral = crypto.publicKey(ephemeralPrivate);
+  state.mixEphemeral(ephemeral);
+  const ee = crypto.dh(ephemeralPrivate, initiatorEphemeral);
+  if (!ee) return undefined;
+  state.mixKey(ee);
+  const se = crypto.dh(ephemeralPrivate, initiatorStatic);
+  if (!se) return undefined;
+  state.mixKey(se);
+  state.mixPresharedKey(psk);
+  return { ephemeral, payload: state.seal(payload) };
+}
+
+/** @returns the payload, or undefined if the message is not the answer to ours. */
+export function readMessageTwo(
+  crypto: CryptoProvider,
+  state: SymmetricState,
+  own: NoiseStatic,
+  ephemeralPrivate: Uint8Array,
+  responderEphemeral: Uint8Array,
+  psk: Uint8Array,
+  sealedPayload: Uint8Array,
+): Uint8Array | undefined {
+  state.mixEphemeral(responderEphemeral);
+  const ee = crypto.dh(ephemeralPrivate, responderEphemeral);
+  if (!ee) return undefined;
+  state.mixKey(ee);
+  const se = crypto.dh(own.privateKey, responderEphemeral);
+  if (!se) return undefined;
+  state.mixKey(se);
+  state.mixPresharedKey(psk);
+  return state.open(sealedPayload);
+}

@@ -1,0 +1,157 @@
+/**
+ * The batch path out (kernel device.c, wg_xmit): packets from the TUN are looked up, gathered by peer, given counters, sealed in
+ * one call and laid out for sending. No object is made for a packet.
+ */
+import {
+  PACKET_LENGTH,
+  PACKET_OFFSET,
+  PACKET_STRIDE,
+  type PacketBatch,
+  VNET_HEADER_SIZE,
+  VNET_HEADROOM,
+} from '../packet/batch.ts';
+import { ICMP_MAXIMUM_SIZE, writeUnreachable } from '../packet/icmp.ts';
+import { IPV4_DESTINATION, IPV6_DESTINATION } from '../packet/ip-header.ts';
+import { SplitPlan } from '../packet/segments.ts';
+import type { Device } from './device.ts';
+import type { Peer } from './peer.ts';
+import { outerTos, type Sender } from './sender.ts';
+import { SEAL_STRIDE } from './transport-cipher.ts';
+
+/** Packets taken in one call of the cipher. */
+const BATCH = 512;
+/** ICMP errors a second, as a burst: a busy sender needs telling only now and then. */
+const ICMP_PER_SECOND = 100;
+
+export class Outbound {
+  readonly #device: Device;
+  readonly #sender: Sender;
+  readonly #split = new SplitPlan();
+  readonly #jobs = new Int32Array(BATCH * SEAL_STRIDE);
+  readonly #next = new Int32Array(BATCH);
+  readonly #segments = new Int32Array(BATCH);
+  readonly #sizes = new Int32Array(BATCH);
+  readonly #tos = new Int32Array(BATCH);
+  readonly #jobTos = new Int32Array(BATCH);
+  readonly #touched: Peer[] = [];
+  #cursor = 0;
+  #icmpSecond = 0;
+  #icmpCount = 0;
+
+  constructor(device: Device, sender: Sender) {
+    this.#device = device;
+    this.#sender = sender;
+  }
+
+  /** Sends packets `from` and on. @returns the number of the first that was not taken, for want of room; count when all were */
+  send(batch: PacketBatch, from: number, now: number): number {
+    const { output } = this.#device;
+    const touched = this.#touched;
+    touched.length = 0;
+    const end = this.#gather(batch, from, now);
+    let jobs = 0;
+    this.#cursor = output.cursor;
+    for (let t = 0; t < touched.length; t++) jobs = this.#plan(touched[t]!, batch, from, jobs, now);
+    output.release();
+    if (jobs > 0) this.#device.cipher.seal(batch.slab, output.transmits.slab, this.#jobs, jobs);
+    let job = 0;
+    for (let t = 0; t < touched.length; t++) {
+      const peer = touched[t]!;
+      peer.batchSent = false;
+      for (; job < peer.batchLast; job++)
+        if (this.#sender.emitJob(this.#jobs, job * SEAL_STRIDE, peer, this.#jobTos[job]!)) peer.batchSent = true;
+    }
+    // only now may anything else be written: the sealed messages stood where the output goes on
+    for (let t = 0; t < touched.length; t++) {
+      const peer = touched[t]!;
+      if (peer.batchSent) this.#sender.afterSend(peer, true, now);
+      if (!peer.staged.empty) this.#sender.flush(peer, now);
+    }
+    return end;
+  }
+
+  /** Finds the peer of each packet and chains the packets of one peer. @returns the first that has no room */
+  #gather(batch: PacketBatch, from: number, now: number): number {
+    const { counters, output, mtu } = this.#device;
+    const { slab, desc } = batch;
+    const split = this.#split;
+    let i = from;
+    for (; i < batch.count && i - from < BATCH; i++) {
+      const offset = desc[i * PACKET_STRIDE + PACKET_OFFSET]!;
+      const segments = split.read(slab, offset, desc[i * PACKET_STRIDE + PACKET_LENGTH]!);
+      const size = split.sealedSize(mtu);
+      if (segments === 0 || output.exceeds(size)) {
+        counters.malformedOutbound++;
+        continue;
+      }
+      const peer = this.#route(slab, offset + VNET_HEADER_SIZE, split.version, split.length, now);
+      if (!peer) continue;
+      // what waits goes first
+      if (peer.batchFirst < 0 && !peer.staged.empty) this.#sender.flush(peer, now);
+      if (!output.reserve(size, 2 + (size >> 15))) break;
+      const slot = i - from;
+      this.#segments[slot] = segments;
+      this.#sizes[slot] = size;
+      this.#tos[slot] = outerTos(slab, offset + VNET_HEADER_SIZE, split.length);
+      this.#next[slot] = -1;
+      if (peer.batchFirst < 0) {
+        peer.batchFirst = slot;
+        this.#touched.push(peer);
+      } else this.#next[peer.batchLast] = slot;
+      peer.batchLast = slot;
+    }
+    return i;
+  }
+
+  /** Makes the jobs of one peer's packets, or stages them. @returns how many jobs there are now, also left in batchLast */
+  #plan(peer: Peer, batch: PacketBatch, from: number, jobs: number, now: number): number {
+    const { counters } = this.#device;
+    const { desc, slab } = batch;
+    for (let slot = peer.batchFirst; slot >= 0; slot = this.#next[slot]!) {
+      const at = (from + slot) * PACKET_STRIDE;
+      const offset = desc[at + PACKET_OFFSET]!;
+      const length = desc[at + PACKET_LENGTH]!;
+      const segments = this.#segments[slot]!;
+      const keypair = peer.keypairs.current;
+      if (!peer.staged.empty || !keypair?.canSend(segments, now)) {
+        counters.stagedOverflow += peer.staged.push(slab, offset, length, segments);
+        continue;
+      }
+      this.#jobTos[jobs] = this.#tos[slot]!;
+      this.#sender.fillJob(this.#jobs, jobs * SEAL_STRIDE, keypair, offset, length, segments, this.#cursor);
+      this.#cursor += this.#sizes[slot]!;
+      jobs++;
+    }
+    peer.batchFirst = -1;
+    peer.batchLast = jobs;
+    return jobs;
+  }
+
+  /** The peer that a packet goes to. Where there is none the sender is told by ICMP, as the kernel does. */
+  #route(slab: Uint8Array, at: number, version: number, length: number, now: number): Peer | undefined {
+    const { allowedIps, counters, peers } = this.#device;
+    const id =
+      version === 4 ? allowedIps.lookup(slab, at + IPV4_DESTINATION, 4) : allowedIps.lookup(slab, at + IPV6_DESTINATION, 16);
+    const peer = id < 0 ? undefined : peers[id];
+    if (peer?.hasEndpoint) return peer;
+    if (peer) counters.noEndpoint++;
+    else counters.noPeer++;
+    this.#unreachable(slab, at, length, now);
+    return undefined;
+  }
+
+  #unreachable(slab: Uint8Array, at: number, length: number, now: number): void {
+    const second = Math.floor(now / 1000);
+    if (second !== this.#icmpSecond) {
+      this.#icmpSecond = second;
+      this.#icmpCount = 0;
+    }
+    const { output } = this.#device;
+    const out = output.reserveLocal(ICMP_MAXIMUM_SIZE, VNET_HEADROOM);
+    if (out < 0 || this.#icmpCount >= ICMP_PER_SECOND) return;
+    const written = writeUnreachable(slab, at, length, output.locals.slab, out);
+    if (written === 0) return;
+    this.#icmpCount++;
+    output.addLocal(out, written);
+  }
+}

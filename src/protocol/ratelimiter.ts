@@ -1,0 +1,63 @@
+/**
+ * How many initiations one source may have answered: a token bucket for each IPv4 address and each IPv6 /64, 20 a second with
+ * bursts of 5 (kernel ratelimiter.c). Asked only under load and after a valid mac2, so that sources cannot be forged;
+ * the table is capped all the same, and a source that finds it full is refused.
+ */
+import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY } from '../base/endpoint.ts';
+import { readU32be } from '../packet/byte-order.ts';
+import { RATELIMIT_BURST, RATELIMIT_MAX_ENTRIES, RATELIMIT_PER_SECOND } from './constants.ts';
+
+interface Bucket {
+  /** Milliseconds' worth of tokens. */
+  tokens: number;
+  last: number;
+}
+
+const COST = 1000 / RATELIMIT_PER_SECOND;
+const FULL = COST * RATELIMIT_BURST;
+/** A bucket untouched for this long is full again and can go. */
+const FORGET = 1000;
+
+export class RateLimiter {
+  readonly #buckets4 = new Map<number, Bucket>();
+  readonly #buckets6 = new Map<bigint, Bucket>();
+  readonly #capacity: number;
+  #lastSweep = 0;
+
+  constructor(capacity = RATELIMIT_MAX_ENTRIES) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#buckets4.size + this.#buckets6.size;
+  }
+
+  /** Whether the source, an endpoint record at an offset, may have one more answer now. */
+  allow(endpoints: Uint8Array, at: number, now: number): boolean {
+    if (now - this.#lastSweep >= FORGET) this.#sweep(now);
+    const high = readU32be(endpoints, at + ENDPOINT_ADDRESS);
+    if (endpoints[at + ENDPOINT_FAMILY] === 4) return this.#take(this.#buckets4, high, now);
+    const low = readU32be(endpoints, at + ENDPOINT_ADDRESS + 4);
+    return this.#take(this.#buckets6, (BigInt(high) << 32n) | BigInt(low), now);
+  }
+
+  #take<K>(buckets: Map<K, Bucket>, key: K, now: number): boolean {
+    const bucket = buckets.get(key);
+    if (!bucket) {
+      if (this.size >= this.#capacity) return false;
+      buckets.set(key, { tokens: FULL - COST, last: now });
+      return true;
+    }
+    bucket.tokens = Math.min(FULL, bucket.tokens + (now - bucket.last));
+    bucket.last = now;
+    if (bucket.tokens < COST) return false;
+    bucket.tokens -= COST;
+    return true;
+  }
+
+  #sweep(now: number): void {
+    this.#lastSweep = now;
+    for (const buckets of [this.#buckets4, this.#buckets6] as Map<unknown, Bucket>[])
+      for (const [key, bucket] of buckets) if (now - bucket.last >= FORGET) buckets.delete(key);
+  }
+}

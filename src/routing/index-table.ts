@@ -1,0 +1,57 @@
+/**
+ * Receiver indices: the 32 random bits by which a message names the session or handshake it belongs to (whitepaper section
+ * 5.4.2). Random, so that an observer cannot link the sessions of one peer; never reused while in use.
+ */
+
+export class IndexTable<T> {
+  readonly #entries = new Map<number, T>();
+  readonly #random: (bytes: Uint8Array) => void;
+  readonly #buffer = new Uint8Array(4);
+
+  /** @param random fills an array with random bytes */
+  constructor(random: (bytes: Uint8Array) => void) {
+    this.#random = random;
+  }
+
+  /** Takes a new index for the entry. */
+  insert(entry: T): number {
+    const index = this.#unused();
+    this.#entries.set(index, entry);
+    return index;
+  }
+
+  /** Takes a new index for an entry that is made to hold it. */
+  insertWith<E extends T>(make: (index: number) => E): E {
+    const index = this.#unused();
+    const entry = make(index);
+    this.#entries.set(index, entry);
+    return entry;
+  }
+
+  /** The entry of an index (u32), or undefined. */
+  lookup(index: number): T | undefined {
+    return this.#entries.get(index);
+  }
+
+  /** Puts another entry in the place of an index that is in use: a handshake becomes its session. */
+  replace(index: number, entry: T): void {
+    this.#entries.set(index, entry);
+  }
+
+  remove(index: number): void {
+    this.#entries.delete(index);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  #unused(): number {
+    for (;;) {
+      this.#random(this.#buffer);
+      const b = this.#buffer;
+      const index = (b[0]! | (b[1]! << 8) | (b[2]! << 16) | (b[3]! << 24)) >>> 0;
+      if (!this.#entries.has(index)) return index;
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Processes that a network test starts: every one is remembered by its pid until it has ended, and what is left when the
+ * test process itself ends is killed by that pid. Nothing is ever ended by name.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+
+export interface Result {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string | Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds until SIGKILL; default 60,000. */
+  readonly timeout?: number;
+  /** Resolve whatever the exit status is; without it anything but 0 rejects. */
+  readonly mayFail?: boolean;
+  readonly cwd?: string;
+}
+
+/** A process in the background, with everything it printed so far. */
+export interface Running {
+  readonly pid: number;
+  readonly argv: readonly string[];
+  /** stdout and stderr as they came. */
+  output(): string;
+  stdout(): string;
+  readonly exited: Promise<Result>;
+  /** undefined while it runs. */
+  result(): Result | undefined;
+  /** Sends the signal (SIGTERM), SIGKILL three seconds later, and waits for the end. Idempotent. */
+  stop(signal?: NodeJS.Signals): Promise<Result>;
+}
+
+const alive = new Set<ChildProcess>();
+const atExit = new Set<() => void>();
+
+/** Runs when the test process ends without the normal clean-up, synchronously. Returns the function that forgets it. */
+export function onProcessExit(action: () => void): () => void {
+  atExit.add(action);
+  return () => atExit.delete(action);
+}
+
+process.once('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+  for (const action of atExit) action();
+});
+
+/** Runs a command to its end. Rejects with the command, its status and its output when it fails. */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Result> {
+  const running = start(argv, options);
+  const timer = setTimeout(() => running.stop('SIGKILL'), options.timeout ?? 60_000);
+  try {
+    const result = await running.exited;
+    if (result.code !== 0 && options.mayFail !== true) throw new Error(describe(argv, result));
+    return result;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Starts a command in the background. */
+export function start(argv: readonly string[], options: RunOptions = {}): Running {
+  const [file, ...args] = argv as [string, ...string[]];
+  const env = { ...process.env, LC_ALL: 'C', WG_COLOR_MODE: 'never', ...options.env };
+  const child = spawn(file, args, { env, stdio: 'pipe', ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
+  alive.add(child);
+  let stdout = '';
+  let stderr = '';
+  let both = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    both += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    both += text;
+  });
+  child.stdin.on('error', () => {}); // A command may end without reading its input.
+  child.stdin.end(options.input);
+  let ended: Result | undefined;
+  const exited = new Promise<Result>(resolve => {
+    const finish = (code: number | null, signal: NodeJS.Signals | null): void => {
+      alive.delete(child);
+      ended ??= { code, signal, stdout, stderr };
+      resolve(ended);
+    };
+    child.once('error', error => {
+      stderr += String(error);
+      finish(127, null);
+    });
+    child.once('close', finish);
+  });
+  return {
+    pid: child.pid ?? -1,
+    argv,
+    output: () => both,
+    stdout: () => stdout,
+    exited,
+    result: () => ended,
+    async stop(signal = 'SIGTERM') {
+      if (ended !== undefined) return ended;
+      child.kill(signal);
+      const timer = setTimeout(() => child.kill('SIGKILL'), 3_000);
+      // A grandchild that holds the pipes open must not keep the test waiting.
+      const giveUp = setTimeout(() => child.stdout.destroy().once('close', () => child.stderr.destroy()), 4_000);
+      const result = await exited;
+      clearTimeout(timer);
+      clearTimeout(giveUp);
+      return result;
+    },
+  };
+}
+
+/** As run, but blocking, for clean-up in an exit handler; failures are ignored. */
+export function runNow(argv: readonly string[]): string {
+  const [file, ...args] = argv as [string, ...string[]];
+  try {
+    return execFileSync(file, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 }).toString();
+  } catch {
+    return '';
+  }
+}
+
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, milliseconds));
+}
+
+/** Asks again and again until the answer is not undefined or false; rejects, saying what for, after `timeout` milliseconds. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | undefined | false> | T | undefined | false,
+  timeout = 10_000,
+  interval = 25,
+): Promise<T> {
+  const end = Date.now() + timeout;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined && answer !== false) return answer;
+    if (Date.now() > end) throw new Error(`waited ${timeout} ms in vain for ${what}`);
+    await sleep(interval);
+  }
+}
+
+function describe(argv: readonly string[], result: Result): string {
+  const status = result.signal === null ? `exit status ${result.code}` : `signal ${result.signal}`;
+  return `${argv.join(' ')}: ${status}\n${result.stdout}${result.stderr}`.trim();
+}

@@ -1,0 +1,156 @@
+/**
+ * A laboratory: network namespaces with names of their own, cables between them, and everything that was started inside,
+ * gone again with one close(). Needs root and iproute2.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onProcessExit, type Result, type Running, type RunOptions, run, runNow, start } from './command.ts';
+
+let serial = 0;
+
+/** Characters that no other lab on this machine has now: the pid and a count, in few letters. */
+function uniqueTag(): string {
+  return `${process.pid.toString(36)}${(serial++).toString(36)}`;
+}
+
+export class Namespace {
+  readonly #name: string;
+  readonly #running: Running[] = [];
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** The command line that runs `argv` inside. */
+  inside(argv: readonly string[]): string[] {
+    return ['ip', 'netns', 'exec', this.#name, ...argv];
+  }
+
+  run(argv: readonly string[], options?: RunOptions): Promise<Result> {
+    return run(this.inside(argv), options);
+  }
+
+  /** Starts a command that close() of the lab ends at the latest. */
+  start(argv: readonly string[], options?: RunOptions): Running {
+    const running = start(this.inside(argv), options);
+    this.#running.push(running);
+    return running;
+  }
+
+  /** Runs `ip` commands given one a line, without the word `ip`. */
+  async ip(...lines: string[]): Promise<void> {
+    await run(['ip', '-n', this.#name, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  }
+
+  async sysctl(...settings: string[]): Promise<void> {
+    await this.run(['sysctl', '-qw', ...settings]);
+  }
+
+  /** Loads an nftables ruleset. */
+  async nft(rules: string): Promise<void> {
+    await this.run(['nft', '-f', '-'], { input: rules });
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all(this.#running.map(running => running.stop('SIGKILL')));
+    this.#running.length = 0;
+  }
+}
+
+export class Lab {
+  readonly tag = uniqueTag();
+  /** A directory of this lab's own, removed with it. */
+  readonly directory = mkdtempSync(join(tmpdir(), 'wireguard-lab-'));
+  readonly #namespaces: Namespace[] = [];
+  readonly #forget: () => void;
+  #files = 0;
+  #interfaces = 0;
+  #closed = false;
+
+  constructor() {
+    this.#forget = onProcessExit(() => this.#closeNow());
+  }
+
+  /** A new namespace with loopback up and no waiting for duplicate address detection. */
+  async namespace(label: string): Promise<Namespace> {
+    const name = `wgts-${label}-${this.tag}`;
+    await run(['ip', 'netns', 'add', name]);
+    const namespace = new Namespace(name);
+    this.#namespaces.push(namespace);
+    await namespace.ip('link set lo up');
+    await namespace.sysctl('net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0');
+    return namespace;
+  }
+
+  /** A cable between two namespaces. Addresses are CIDR; both ends come up. */
+  async cable(
+    a: Namespace,
+    aName: string,
+    aAddresses: readonly string[],
+    b: Namespace,
+    bName: string,
+    bAddresses: readonly string[],
+  ): Promise<void> {
+    await a.ip(`link add ${aName} type veth peer name ${bName} netns ${b.name}`);
+    const dress = (name: string, addresses: readonly string[]): string[] => [
+      ...addresses.map(address => `addr add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`),
+      `link set ${name} up`,
+    ];
+    await a.ip(...dress(aName, aAddresses));
+    await b.ip(...dress(bName, bAddresses));
+  }
+
+  /** An interface name that no other lab uses: WireGuard's sockets share one directory on the whole machine. */
+  interfaceName(): string {
+    return `w${this.tag}-${(this.#interfaces++).toString(36)}`.slice(-15);
+  }
+
+  /** Writes a file, readable by its owner alone, into the lab's directory; returns its path. */
+  file(content: string, name = `file-${this.#files++}`): string {
+    const path = join(this.directory, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  }
+
+  /** Ends what was started, then takes the namespaces and files away. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all(this.#namespaces.map(namespace => namespace.stopAll()));
+    await Promise.all(
+      this.#namespaces.map(async namespace => {
+        const left = await run(['ip', 'netns', 'pids', namespace.name], { mayFail: true });
+        killAll(left.stdout);
+        await run(['ip', 'netns', 'del', namespace.name], { mayFail: true });
+      }),
+    );
+    rmSync(this.directory, { recursive: true, force: true });
+    this.#forget();
+  }
+
+  #closeNow(): void {
+    if (this.#closed) return;
+    for (const { name } of this.#namespaces) {
+      killAll(runNow(['ip', 'netns', 'pids', name]));
+      runNow(['ip', 'netns', 'del', name]);
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Ends the processes inside a namespace of ours (daemons that left their parent), by pid. */
+function killAll(pids: string): void {
+  for (const pid of pids.split('\n').map(Number)) {
+    if (!(pid > 1)) continue;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended by itself.
+    }
+  }
+}

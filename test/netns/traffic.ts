@@ -1,0 +1,130 @@
+/** Traffic through a tunnel: ping, a TCP transfer with a checksum at both ends, iperf3, and single UDP datagrams. */
+import { join } from 'node:path';
+import { type Running, until } from './command.ts';
+import { ROOT } from './device.ts';
+import type { Namespace } from './lab.ts';
+
+export interface PingOptions {
+  readonly count?: number;
+  /** Send the next as soon as an answer is there (`ping -f`); otherwise every 10 ms. */
+  readonly flood?: boolean;
+  /** Payload bytes; 56 unless told. */
+  readonly size?: number;
+  /** Seconds to wait for each answer. */
+  readonly wait?: number;
+  readonly interval?: number;
+}
+
+export interface PingResult {
+  readonly sent: number;
+  readonly received: number;
+  /** Milliseconds; 0 when nothing came back. */
+  readonly median: number;
+}
+
+/** Pings and says what came back; does not reject when nothing does. */
+export async function ping(from: Namespace, to: string, options: PingOptions = {}): Promise<PingResult> {
+  const flags = options.flood === true ? ['-f'] : ['-i', String(options.interval ?? 0.01)];
+  const { stdout, stderr } = await from.run(
+    ['ping', '-n', '-c', String(options.count ?? 1), '-W', String(options.wait ?? 1), ...flags, '-s', String(options.size ?? 56), to],
+    { mayFail: true, timeout: 120_000 },
+  );
+  const counts = /(\d+) packets transmitted, (\d+) received/.exec(stdout);
+  if (counts === null) throw new Error(`ping ${to}: ${stdout}${stderr}`);
+  const times = [...stdout.matchAll(/time=([\d.]+) ms/g)].map(match => Number(match[1])).sort((a, b) => a - b);
+  return { sent: Number(counts[1]), received: Number(counts[2]), median: times[times.length >> 1] ?? 0 };
+}
+
+/** Pings and rejects unless every answer came. */
+export async function mustPing(from: Namespace, to: string, options: PingOptions = {}): Promise<PingResult> {
+  const result = await ping(from, to, { wait: 5, ...options });
+  if (result.received !== result.sent) throw new Error(`ping ${to}: ${result.received} of ${result.sent} came back`);
+  return result;
+}
+
+export interface Transfer {
+  readonly sentDigest: string;
+  readonly receivedDigest: string;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+const TRANSFER = join(ROOT, 'scripts/transfer.mjs');
+
+/** Sends pseudo-random bytes over one TCP connection; each end hashes what it saw. */
+export async function transfer(
+  from: Namespace,
+  to: Namespace,
+  address: string,
+  bytes: number,
+  timeout = 120_000,
+): Promise<Transfer> {
+  const sink = to.start([process.execPath, TRANSFER, 'receive', address]);
+  try {
+    const port = await until('the receiver', () => /^port (\d+)$/m.exec(sink.stdout())?.[1], 20_000);
+    const sender = await from.run([process.execPath, TRANSFER, 'send', address, port, String(bytes)], { timeout });
+    const received = await sink.exited;
+    const sent = JSON.parse(sender.stdout) as { digest: string; bytes: number };
+    const arrived = JSON.parse(received.stdout.split('\n')[1] ?? 'null') as { digest: string; bytes: number; seconds: number };
+    return { sentDigest: sent.digest, receivedDigest: arrived.digest, bytes: arrived.bytes, seconds: arrived.seconds };
+  } finally {
+    await sink.stop();
+  }
+}
+
+export interface IperfOptions {
+  readonly seconds?: number;
+  readonly udp?: boolean;
+  readonly zeroCopy?: boolean;
+  readonly parallel?: number;
+  readonly reverse?: boolean;
+  /** Bits per second; 0 is as many as will go. */
+  readonly rate?: string;
+}
+
+/** @returns bits per second that arrived. */
+export async function iperf(from: Namespace, to: Namespace, address: string, options: IperfOptions = {}): Promise<number> {
+  const server = to.start(['iperf3', '-s', '-1', '-B', address, '--forceflush']);
+  try {
+    await until('iperf3', () => server.stdout().includes('Server listening'), 10_000);
+    const flags = [
+      ...(options.udp === true ? ['-u', '-b', options.rate ?? '0'] : []),
+      ...(options.zeroCopy === true ? ['-Z'] : []),
+      ...(options.parallel === undefined ? [] : ['-P', String(options.parallel)]),
+      ...(options.reverse === true ? ['-R'] : []),
+    ];
+    const { stdout } = await from.run(['iperf3', '-c', address, '-J', '-t', String(options.seconds ?? 1), ...flags]);
+    const { end } = JSON.parse(stdout) as IperfReport;
+    if (options.udp !== true) return end.sum_received?.bits_per_second ?? 0;
+    const sum = end.sum;
+    return sum === undefined ? 0 : sum.bits_per_second * (1 - sum.lost_percent / 100);
+  } finally {
+    await server.stop();
+  }
+}
+
+interface IperfReport {
+  readonly end: {
+    readonly sum_received?: { readonly bits_per_second: number };
+    readonly sum?: { readonly bits_per_second: number; readonly lost_percent: number };
+  };
+}
+
+const PROBE = join(ROOT, 'test/netns/udp-probe.mjs');
+
+/** A UDP socket that remembers the datagrams it got. */
+export interface Listener {
+  received(): string[];
+  readonly running: Running;
+}
+
+export async function listenUdp(namespace: Namespace, address: string, port: number): Promise<Listener> {
+  const running = namespace.start([process.execPath, PROBE, 'listen', address, String(port)]);
+  await until('the UDP listener', () => running.stdout().includes('listening\n'), 10_000);
+  return { running, received: () => running.stdout().split('\n').slice(1, -1) };
+}
+
+/** Sends one UDP datagram with this text. */
+export async function sendUdp(namespace: Namespace, address: string, port: number, text: string): Promise<void> {
+  await namespace.run([process.execPath, PROBE, 'send', address, String(port), text]);
+}
