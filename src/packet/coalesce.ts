@@ -7,7 +7,7 @@
  */
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from './batch.ts';
 import { readU16be, readU32be, writeU16be } from './byte-order.ts';
-import { addRange, checksum, fold, PROTOCOL_TCP, pseudoHeader } from './checksum.ts';
+import { addRange, checksum, fold, PROTOCOL_TCP, PROTOCOL_UDP, pseudoHeader } from './checksum.ts';
 import { FLOW_BARRIER, FLOW_MERGE, FLOW_SINGLE, FlowPacket, sameBytes, TCP_PSH } from './flow.ts';
 import {
   IPV4_CHECKSUM,
@@ -63,19 +63,16 @@ export class Coalescer {
   readonly groups: Int32Array;
   /** For each packet the index of the next of its group, or NEXT_*. */
   readonly next: Int32Array;
-  private readonly packet = new FlowPacket();
-  private readonly head = new FlowPacket();
-  private readonly last: Int32Array;
-  /** Groups that may be joined; and whether the checksums of their first packet have been found right. */
-  private readonly open = new Int32Array(MAX_OPEN);
-  private readonly checked = new Uint8Array(MAX_OPEN);
-  private openCount = 0;
-  private groupCount = 0;
+  readonly #packet = new FlowPacket();
+  readonly #open: OpenGroup[] = [];
+  #openCount = 0;
+  #groupCount = 0;
 
+  /** @param capacity packets of the largest batch. */
   constructor(capacity: number) {
     this.groups = new Int32Array(capacity * GROUP_STRIDE);
     this.next = new Int32Array(capacity);
-    this.last = new Int32Array(capacity);
+    for (let i = 0; i < MAX_OPEN; i++) this.#open.push(new OpenGroup());
   }
 
   /**
@@ -84,132 +81,141 @@ export class Coalescer {
    * @returns the number of groups.
    */
   merge(slab: Uint8Array, desc: Int32Array, count: number, allowed: number): number {
-    this.openCount = 0;
-    this.groupCount = 0;
+    this.#openCount = 0;
+    this.#groupCount = 0;
     for (let i = 0; i < count; i++) {
       const offset = desc[i * PACKET_STRIDE + PACKET_OFFSET]!;
       const length = desc[i * PACKET_STRIDE + PACKET_LENGTH]!;
       if (offset < 0 || length <= 0 || offset + length > slab.length) this.next[i] = NEXT_REFUSED;
-      else this.place(slab, desc, i, offset, length, allowed);
+      else this.#place(slab, i, offset, length, allowed);
     }
-    for (let g = 0; g < this.groupCount; g++)
-      if (this.groups[g * GROUP_STRIDE + GROUP_COUNT]! > 1) this.finish(slab, desc, g);
-    return this.groupCount;
+    for (let g = 0; g < this.#groupCount; g++) {
+      const at = g * GROUP_STRIDE;
+      const first = this.groups[at + GROUP_FIRST]! * PACKET_STRIDE;
+      if (this.groups[at + GROUP_COUNT]! > 1) finish(slab, desc[first + PACKET_OFFSET]!, this.groups, at);
+    }
+    return this.#groupCount;
   }
 
-  private place(slab: Uint8Array, desc: Int32Array, i: number, offset: number, length: number, allowed: number): void {
-    const packet = this.packet;
+  #place(slab: Uint8Array, i: number, offset: number, length: number, allowed: number): void {
+    const packet = this.#packet;
     packet.read(slab, offset, length);
     this.next[i] = NEXT_NONE;
-    if (packet.kind === FLOW_BARRIER) this.openCount = 0;
+    if (packet.kind === FLOW_BARRIER) this.#openCount = 0;
     if (packet.kind === FLOW_SINGLE || packet.kind === FLOW_MERGE) {
-      const entry = this.find(slab, desc);
-      if (entry >= 0) {
-        if (packet.kind === FLOW_MERGE && this.join(slab, entry)) {
-          this.append(slab, i, entry);
+      const slot = this.#find(slab);
+      if (slot >= 0) {
+        const open = this.#open[slot]!;
+        if (packet.kind === FLOW_MERGE && open.takes(slab, packet, this.groups)) {
+          this.next[open.last] = i;
+          if (open.append(slab, i, packet, this.groups)) this.#close(slot);
           return;
         }
-        this.close(entry);
+        this.#close(slot);
       }
     }
-    const g = this.groupCount++;
-    const at = g * GROUP_STRIDE;
+    const at = this.#groupCount++ * GROUP_STRIDE;
     this.groups.fill(0, at, at + GROUP_STRIDE);
     this.groups[at + GROUP_FIRST] = i;
     this.groups[at + GROUP_COUNT] = 1;
     this.groups[at + GROUP_LENGTH] = length;
-    this.last[g] = i;
     if (packet.kind === FLOW_MERGE && mayOpen(slab, packet, allowed)) {
-      if (this.openCount === MAX_OPEN) this.close(0);
-      this.open[this.openCount] = g;
-      this.checked[this.openCount++] = 0;
+      if (this.#openCount === MAX_OPEN) this.#close(0);
+      this.#open[this.#openCount++]!.start(slab, i, offset, length, at);
     }
   }
 
-  /** The open group of this packet's flow, its first packet then in `head`; -1 if there is none. */
-  private find(slab: Uint8Array, desc: Int32Array): number {
-    for (let entry = this.openCount - 1; entry >= 0; entry--) {
-      const first = this.groups[this.open[entry]! * GROUP_STRIDE + GROUP_FIRST]! * PACKET_STRIDE;
-      const at = desc[first + PACKET_OFFSET]!;
-      if (slab[at]! >> 4 !== this.packet.version || !this.packet.sameFlow(slab, at)) continue;
-      this.head.read(slab, at, desc[first + PACKET_LENGTH]!);
-      return entry;
+  /** The open group of this packet's flow, newest first; -1 if there is none. */
+  #find(slab: Uint8Array): number {
+    for (let slot = this.#openCount - 1; slot >= 0; slot--) {
+      const head = this.#open[slot]!.head;
+      if (head.version === this.#packet.version && this.#packet.sameFlow(slab, head.at)) return slot;
     }
     return -1;
   }
 
-  private close(entry: number): void {
-    const last = --this.openCount;
-    this.open[entry] = this.open[last]!;
-    this.checked[entry] = this.checked[last]!;
+  #close(slot: number): void {
+    const last = --this.#openCount;
+    const closed = this.#open[slot]!;
+    this.#open[slot] = this.#open[last]!;
+    this.#open[last] = closed;
+  }
+}
+
+/** A group that may still grow. */
+class OpenGroup {
+  readonly head = new FlowPacket();
+  /** Index of its last packet. */
+  last = 0;
+  /** Where it stands in `groups`. */
+  #at = 0;
+  /** Whether the first packet's checksums have been found right. */
+  #checked = false;
+
+  start(slab: Uint8Array, i: number, offset: number, length: number, at: number): void {
+    this.head.read(slab, offset, length);
+    this.last = i;
+    this.#at = at;
+    this.#checked = false;
   }
 
-  /** Whether the packet may stand at the end of an open group whose first packet is `head`. */
-  private join(slab: Uint8Array, entry: number): boolean {
-    const { packet, head } = this;
-    const at = this.open[entry]! * GROUP_STRIDE;
-    const merged = this.groups[at + GROUP_COUNT]!;
-    const length = this.groups[at + GROUP_LENGTH]!;
+  /** Whether a packet of the same flow may stand at the end of this group. */
+  takes(slab: Uint8Array, packet: FlowPacket, groups: Int32Array): boolean {
+    const head = this.head;
+    const merged = groups[this.#at + GROUP_COUNT]!;
+    const length = groups[this.#at + GROUP_LENGTH]!;
     const payload = packet.length - packet.headers;
-    if (head.kind !== FLOW_MERGE) return false; // only if ranges overlap: another merge has written into it
     if (packet.headers !== head.headers || payload > head.length - head.headers) return false;
     if (merged === MAX_MERGED || length + payload > LARGEST) return false;
-    if (packet.version === 4 ? !sameIpv4(slab, packet.at, head.at, merged) : !sameIpv6(slab, packet.at, head.at))
+    const alike =
+      packet.version === 4 ? sameIpv4(slab, packet.at, head.at, merged) : sameIpv6(slab, packet.at, head.at);
+    if (!alike || (packet.protocol === PROTOCOL_TCP && !nextTcp(slab, packet, head, length - head.headers)))
       return false;
-    if (packet.protocol === PROTOCOL_TCP && !nextTcp(slab, packet, head, length - head.headers)) return false;
-    if (this.checked[entry] === 0) {
-      if (!head.sumsAreRight(slab)) return false;
-      this.checked[entry] = 1;
-    }
+    if (!this.#checked && !head.sumsAreRight(slab)) return false;
+    this.#checked = true;
     return packet.sumsAreRight(slab);
   }
 
-  private append(slab: Uint8Array, i: number, entry: number): void {
-    const { packet, head } = this;
-    const g = this.open[entry]!;
-    const at = g * GROUP_STRIDE;
+  /** @returns whether the group is complete: nothing may follow a short packet or a PSH. */
+  append(slab: Uint8Array, i: number, packet: FlowPacket, groups: Int32Array): boolean {
+    const { head } = this;
+    const at = this.#at;
     const payload = packet.length - packet.headers;
-    this.next[this.last[g]!] = i;
-    this.last[g] = i;
-    this.groups[at + GROUP_COUNT]!++;
-    this.groups[at + GROUP_LENGTH]! += payload;
-    let whole = payload < head.length - head.headers;
-    if (packet.protocol === PROTOCOL_TCP && slab[packet.at + packet.upper + TCP_FLAGS]! & TCP_PSH) {
-      slab[head.at + head.upper + TCP_FLAGS]! |= TCP_PSH;
-      whole = true;
+    const unit = head.length - head.headers;
+    this.last = i;
+    if (groups[at + GROUP_COUNT]!++ === 1) {
+      const tcp = head.protocol === PROTOCOL_TCP;
+      groups[at + GROUP_HEADERS] = head.headers;
+      groups[at + GROUP_GSO_TYPE] = tcp ? (head.version === 4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) : VNET_GSO_UDP_L4;
+      groups[at + GROUP_GSO_SIZE] = unit;
+      groups[at + GROUP_CSUM_START] = head.upper;
+      groups[at + GROUP_CSUM_OFFSET] = tcp ? TCP_CHECKSUM : UDP_CHECKSUM;
     }
-    if (whole) this.close(entry);
+    groups[at + GROUP_LENGTH]! += payload;
+    const push = packet.protocol === PROTOCOL_TCP && (slab[packet.at + packet.upper + TCP_FLAGS]! & TCP_PSH) !== 0;
+    if (push) slab[head.at + head.upper + TCP_FLAGS]! |= TCP_PSH;
+    return push || payload < unit;
   }
+}
 
-  /** Makes the first packet's headers those of the merged packet, its checksum field the pseudo header's sum. */
-  private finish(slab: Uint8Array, desc: Int32Array, g: number): void {
-    const at = g * GROUP_STRIDE;
-    const head = this.head;
-    const first = this.groups[at + GROUP_FIRST]! * PACKET_STRIDE;
-    head.read(slab, desc[first + PACKET_OFFSET]!, desc[first + PACKET_LENGTH]!);
-    if (head.kind !== FLOW_MERGE) return;
-    const length = this.groups[at + GROUP_LENGTH]!;
-    const tcp = head.protocol === PROTOCOL_TCP;
-    const upper = head.at + head.upper;
-    const csumOffset = tcp ? TCP_CHECKSUM : UDP_CHECKSUM;
-    this.groups[at + GROUP_HEADERS] = head.headers;
-    this.groups[at + GROUP_GSO_TYPE] = tcp ? (head.version === 4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) : VNET_GSO_UDP_L4;
-    this.groups[at + GROUP_GSO_SIZE] = head.length - head.headers;
-    this.groups[at + GROUP_CSUM_START] = head.upper;
-    this.groups[at + GROUP_CSUM_OFFSET] = csumOffset;
-    let sum = length - head.upper;
-    if (head.version === 4) {
-      writeU16be(slab, head.at + IPV4_TOTAL_LENGTH, length);
-      writeU16be(slab, head.at + IPV4_CHECKSUM, 0);
-      writeU16be(slab, head.at + IPV4_CHECKSUM, checksum(addRange(0, slab, head.at, IPV4_HEADER_SIZE)));
-      sum += pseudoHeader(slab, head.at + IPV4_SOURCE, 4, head.protocol);
-    } else {
-      writeU16be(slab, head.at + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
-      sum += pseudoHeader(slab, head.at + IPV6_SOURCE, 16, head.protocol);
-    }
-    if (!tcp) writeU16be(slab, upper + UDP_LENGTH, length - head.upper);
-    writeU16be(slab, upper + csumOffset, fold(sum));
+/** Makes the first packet's headers those of the merged packet, its checksum field the pseudo header's sum. */
+function finish(slab: Uint8Array, head: number, groups: Int32Array, at: number): void {
+  const length = groups[at + GROUP_LENGTH]!;
+  const upper = groups[at + GROUP_CSUM_START]!;
+  const udp = groups[at + GROUP_GSO_TYPE] === VNET_GSO_UDP_L4;
+  const protocol = udp ? PROTOCOL_UDP : PROTOCOL_TCP;
+  let sum = length - upper;
+  if (upper === IPV4_HEADER_SIZE) {
+    writeU16be(slab, head + IPV4_TOTAL_LENGTH, length);
+    writeU16be(slab, head + IPV4_CHECKSUM, 0);
+    writeU16be(slab, head + IPV4_CHECKSUM, checksum(addRange(0, slab, head, IPV4_HEADER_SIZE)));
+    sum += pseudoHeader(slab, head + IPV4_SOURCE, 4, protocol);
+  } else {
+    writeU16be(slab, head + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
+    sum += pseudoHeader(slab, head + IPV6_SOURCE, 16, protocol);
   }
+  if (udp) writeU16be(slab, head + upper + UDP_LENGTH, length - upper);
+  writeU16be(slab, head + upper + groups[at + GROUP_CSUM_OFFSET]!, fold(sum));
 }
 
 function mayOpen(slab: Uint8Array, packet: FlowPacket, allowed: number): boolean {
