@@ -34,7 +34,22 @@ export class Capture {
 /** Starts to capture on an interface. `filter` is a pcap expression. */
 export async function capture(lab: Lab, namespace: Namespace, device: string, filter = 'udp'): Promise<Capture> {
   const file = lab.file('', `capture-${device}-${Date.now()}.pcap`);
-  const running = namespace.start(['tcpdump', '-i', device, '-U', '--immediate-mode', '-B', '16384', '-Z', 'root', '-s', '0', '-w', file, filter]);
+  const running = namespace.start([
+    'tcpdump',
+    '-i',
+    device,
+    '-U',
+    '--immediate-mode',
+    '-B',
+    '16384',
+    '-Z',
+    'root',
+    '-s',
+    '0',
+    '-w',
+    file,
+    filter,
+  ]);
   await until('tcpdump', () => running.output().includes('listening on'), 10_000);
   return new Capture(file, running);
 }
@@ -61,10 +76,28 @@ export async function tsharkFields(
   port = 51820,
 ): Promise<string[][]> {
   const { stdout } = await run([
-    'tshark', '-n', '-r', pcap, '-d', `udp.port==${port},wg`, '-o', `wg.keylog_file:${keyLog}`, '-o', 'wg.dissect_packet:TRUE',
-    '-Y', filter, '-T', 'fields', '-E', 'separator=|', ...fields.flatMap(field => ['-e', field]),
+    'tshark',
+    '-n',
+    '-r',
+    pcap,
+    '-d',
+    `udp.port==${port},wg`,
+    '-o',
+    `wg.keylog_file:${keyLog}`,
+    '-o',
+    'wg.dissect_packet:TRUE',
+    '-Y',
+    filter,
+    '-T',
+    'fields',
+    '-E',
+    'separator=|',
+    ...fields.flatMap(field => ['-e', field]),
   ]);
-  return stdout.split('\n').filter(Boolean).map(line => line.split('|'));
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map(line => line.split('|'));
 }
 
 const ETHERNET_HEADER = 14;

@@ -163,7 +163,8 @@ export class Device {
 
   /** Ends the program, and the interface with it. */
   async stop(): Promise<void> {
-    if (this.process === undefined) await run(this.#namespace.inside(['ip', 'link', 'del', this.name]), { mayFail: true });
+    if (this.process === undefined)
+      await run(this.#namespace.inside(['ip', 'link', 'del', this.name]), { mayFail: true });
     else await this.process.stop();
   }
 }
@@ -180,6 +181,7 @@ export async function startDevice(
     await namespace.ip(`link add ${name} type wireguard`);
     return new Device(lab, namespace, name, program, undefined);
   }
+  lab.owns(join(SOCKET_DIRECTORY, `${name}.sock`));
   const running = namespace.start([...commandOf(program), ...(options.args ?? []), '-f', name], {
     env: { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: '1', ...options.env },
   });
@@ -192,7 +194,9 @@ export async function startDevice(
 async function answers(socket: string, running: Running): Promise<boolean> {
   const ended = running.result();
   if (ended !== undefined) {
-    throw new Error(`${running.argv.join(' ')} ended (${ended.code ?? ended.signal}) before it was ready:\n${running.output()}`);
+    throw new Error(
+      `${running.argv.join(' ')} ended (${ended.code ?? ended.signal}) before it was ready:\n${running.output()}`,
+    );
   }
   if (!existsSync(socket)) return false;
   return new Promise(resolve => {

@@ -3,7 +3,7 @@
  * inside, with and without a preshared key. Each cell pings both ways and moves 100 MB over TCP with a checksum at both ends.
  */
 import { expect, it } from 'vitest';
-import { type Program, PROGRAM } from './device.ts';
+import { PROGRAM, type Program } from './device.ts';
 import { describeWith, NETWORK } from './needs.ts';
 import { INNER_A, INNER_B, tunnelPair } from './pair.ts';
 import { mustPing, transfer } from './traffic.ts';

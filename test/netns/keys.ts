@@ -12,7 +12,10 @@ export function keyPair(): KeyPair {
   // OpenSSL keeps the scalar unclamped; wg shows it clamped.
   privateKey[0]! &= 248;
   privateKey[31] = (privateKey[31]! & 127) | 64;
-  return { privateKey: privateKey.toString('base64'), publicKey: Buffer.from(jwk.x ?? '', 'base64url').toString('base64') };
+  return {
+    privateKey: privateKey.toString('base64'),
+    publicKey: Buffer.from(jwk.x ?? '', 'base64url').toString('base64'),
+  };
 }
 
 export function presharedKey(): string {

@@ -53,11 +53,11 @@ export class Namespace {
 
   /** Loads an nftables ruleset. */
   async nft(rules: string): Promise<void> {
-    await this.run(['nft', '-f', '-'], { input: rules });
+    await this.run(['nft', '-f', '-'], { input: `${rules}\n` });
   }
 
   async stopAll(): Promise<void> {
-    await Promise.all(this.#running.map(running => running.stop('SIGKILL')));
+    await Promise.all(this.#running.map(running => running.stop()));
     this.#running.length = 0;
   }
 }
@@ -67,6 +67,7 @@ export class Lab {
   /** A directory of this lab's own, removed with it. */
   readonly directory = mkdtempSync(join(tmpdir(), 'wireguard-lab-'));
   readonly #namespaces: Namespace[] = [];
+  readonly #leftovers: string[] = [];
   readonly #forget: () => void;
   #files = 0;
   #interfaces = 0;
@@ -83,7 +84,11 @@ export class Lab {
     const namespace = new Namespace(name);
     this.#namespaces.push(namespace);
     await namespace.ip('link set lo up');
-    await namespace.sysctl('net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0');
+    await namespace.sysctl(
+      'net.ipv6.conf.all.accept_dad=0',
+      'net.ipv6.conf.default.accept_dad=0',
+      'net.ipv4.conf.all.promote_secondaries=1',
+    );
     return namespace;
   }
 
@@ -117,6 +122,11 @@ export class Lab {
     return path;
   }
 
+  /** A file outside the lab's directory that must be gone at the end, whoever made it. */
+  owns(path: string): void {
+    this.#leftovers.push(path);
+  }
+
   /** Ends what was started, then takes the namespaces and files away. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -129,7 +139,7 @@ export class Lab {
         await run(['ip', 'netns', 'del', namespace.name], { mayFail: true });
       }),
     );
-    rmSync(this.directory, { recursive: true, force: true });
+    this.#removeFiles();
     this.#forget();
   }
 
@@ -139,7 +149,11 @@ export class Lab {
       killAll(runNow(['ip', 'netns', 'pids', name]));
       runNow(['ip', 'netns', 'del', name]);
     }
-    rmSync(this.directory, { recursive: true, force: true });
+    this.#removeFiles();
+  }
+
+  #removeFiles(): void {
+    for (const path of [this.directory, ...this.#leftovers]) rmSync(path, { recursive: true, force: true });
   }
 }
 

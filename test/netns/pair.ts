@@ -4,7 +4,7 @@
  *     a: eth0 10.0.0.1/24 fd00:aa::1/96  ------  eth0 10.0.0.2/24 fd00:aa::2/96 :b
  *     a: wg   192.168.241.1/24 fd00::1/64  ====  192.168.241.2/24 fd00::2/64 :b
  */
-import { type Device, type Program, PROGRAM, type StartOptions, startDevice } from './device.ts';
+import { type Device, PROGRAM, type Program, type StartOptions, startDevice } from './device.ts';
 import { type KeyPair, keyPair, presharedKey } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
 
@@ -54,10 +54,10 @@ export async function tunnelPair(options: PairOptions = {}): Promise<Pair> {
   const lab = options.lab ?? new Lab();
   try {
     const [a, b] = await Promise.all([lab.namespace('a'), lab.namespace('b')]);
-    await lab.cable(
-      a, 'eth0', [`${OUTER_A[4]}/24`, `${OUTER_A[6]}/96`],
-      b, 'eth0', [`${OUTER_B[4]}/24`, `${OUTER_B[6]}/96`],
-    );
+    await lab.cable(a, 'eth0', [`${OUTER_A[4]}/24`, `${OUTER_A[6]}/96`], b, 'eth0', [
+      `${OUTER_B[4]}/24`,
+      `${OUTER_B[6]}/96`,
+    ]);
     const [deviceA, deviceB] = await Promise.all([
       startDevice(lab, a, options.a ?? PROGRAM, options.startA),
       startDevice(lab, b, options.b ?? PROGRAM, options.startB),
