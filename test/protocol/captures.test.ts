@@ -1,0 +1,215 @@
+/**
+ * Two real captures with every private key: each handshake is made again from its ephemeral keys, indices and timestamp, as
+ * initiator and as responder, and must be the same to the byte, macs included; so must every transport message.
+ */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { parseKeyBase64 } from '../../src/base/key.ts';
+import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import type { CryptoProvider } from '../../src/crypto/provider.ts';
+import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
+import { readU32le } from '../../src/packet/byte-order.ts';
+import { INITIATION_EPHEMERAL, INITIATION_MAC1, INITIATION_SENDER, INITIATION_SIZE, INITIATION_STATIC, INITIATION_TIMESTAMP } from '../../src/packet/initiation.ts';
+import { ipPacketLength } from '../../src/packet/ip-header.ts';
+import { MESSAGE_INITIATION, MESSAGE_RESPONSE, MESSAGE_TRANSPORT, messageType } from '../../src/packet/message-type.ts';
+import { RESPONSE_RECEIVER, RESPONSE_SENDER, RESPONSE_SIZE } from '../../src/packet/response.ts';
+import { TRANSPORT_COUNTER, TRANSPORT_HEADER_SIZE, TRANSPORT_OVERHEAD, TRANSPORT_RECEIVER } from '../../src/packet/transport.ts';
+import { ascii } from '../../src/protocol/ascii.ts';
+import { CONSTRUCTION, IDENTIFIER } from '../../src/protocol/constants.ts';
+import { CookieChecker } from '../../src/protocol/cookie.ts';
+import { Device } from '../../src/protocol/device.ts';
+import { consumeInitiation, consumeResponse, createInitiation, createResponse } from '../../src/protocol/handshake.ts';
+import type { Keypair } from '../../src/protocol/keypair.ts';
+import { readMessageOnePayload, readMessageOneStatic, SymmetricState } from '../../src/protocol/noise.ts';
+import type { Peer } from '../../src/protocol/peer.ts';
+import {
+  OPEN_COUNTER_HIGH,
+  OPEN_COUNTER_LOW,
+  OPEN_KEY,
+  OPEN_LENGTH,
+  OPEN_RESULT,
+  OPEN_STRIDE,
+  SEAL_COUNT,
+  SEAL_COUNTER_HIGH,
+  SEAL_COUNTER_LOW,
+  SEAL_KEY,
+  SEAL_LENGTH,
+  SEAL_MTU,
+  SEAL_OUT_LENGTH,
+  SEAL_RECEIVER,
+  SEAL_STRIDE,
+} from '../../src/protocol/transport-cipher.ts';
+import { TwinCipher } from '../../src/protocol/transport-twin.ts';
+import { readPcap } from '../support/pcap.ts';
+import { sharedVectors, WHY_SKIPPED, withoutSharedVectors } from '../support/shared.ts';
+
+interface CaptureKeys {
+  static: Roles;
+  [capture: string]: unknown;
+}
+
+interface CapturedHandshake {
+  presharedKey?: string;
+  ephemeralInitiator: string;
+  ephemeralResponder: string;
+  timestampNanoseconds?: number;
+}
+
+interface Roles {
+  readonly initiator: { private: string; public: string };
+  readonly responder: { private: string; public: string };
+}
+
+/** Who calls whom: either end of the capture may begin, and mac1 says whom a message is for. */
+function rolesOf(crypto: CryptoProvider, message: Uint8Array, { initiator, responder }: Roles): Roles {
+  const random = () => {};
+  if (new CookieChecker(crypto, random, key(responder.public)).validMac1(message)) return { initiator, responder };
+  expect(new CookieChecker(crypto, random, key(initiator.public)).validMac1(message)).toBe(true);
+  return { initiator: responder, responder: initiator };
+}
+
+interface Side {
+  readonly device: Device;
+  readonly keypair: Keypair;
+}
+
+const key = (text: string) => parseKeyBase64(text)!;
+
+/** A device with one peer, whose randomness is a script. */
+function scripted(crypto: CryptoProvider, own: string, peerKey: string, psk: string | undefined, script: Uint8Array[]) {
+  const random = (bytes: Uint8Array) => {
+    const next = script.shift();
+    if (next?.length !== bytes.length) throw new Error(`the script does not say what ${bytes.length} bytes to give`);
+    bytes.set(next);
+  };
+  const device = new Device({ crypto, cipher: new TwinCipher(opensslPacketAead), random, wall: () => 0n });
+  device.setIdentity(key(own));
+  const peer = device.addPeer(key(peerKey));
+  if (psk) peer.presharedKey.set(key(psk));
+  return { device, peer };
+}
+
+const u32 = (value: number) => Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
+
+/** Opens the initiation with the responder's key, to learn its timestamp. */
+function timestampOf(crypto: CryptoProvider, message: Uint8Array, roles: Roles): Uint8Array {
+  const privateKey = key(roles.responder.private);
+  const own = { privateKey, publicKey: crypto.publicKey(privateKey) };
+  const state = SymmetricState.start(crypto, ascii(CONSTRUCTION), ascii(IDENTIFIER), own.publicKey);
+  const ephemeral = message.subarray(INITIATION_EPHEMERAL, INITIATION_STATIC);
+  const initiator = readMessageOneStatic(crypto, state, own, ephemeral, message.subarray(INITIATION_STATIC, INITIATION_TIMESTAMP))!;
+  expect(initiator).toEqual(key(roles.initiator.public));
+  return readMessageOnePayload(state, crypto.dh(privateKey, initiator)!, message.subarray(INITIATION_TIMESTAMP, INITIATION_MAC1))!;
+}
+
+describe.skipIf(withoutSharedVectors)(`captures${withoutSharedVectors ? ` (${WHY_SKIPPED})` : ''}`, () => {
+  for (const crypto of [opensslCrypto])
+    for (const name of ['wireguard-ping-tcp.pcap', 'wireguard-psk.pcap'])
+      test(`${name} is made again byte for byte with ${crypto.name}`, () => {
+        const keys = JSON.parse(readFileSync(sharedVectors('captures/keys.json'), 'utf8')) as CaptureKeys;
+        const { handshakes } = keys[name] as { handshakes: CapturedHandshake[] };
+        const datagrams = readPcap(sharedVectors(`captures/${name}`));
+        let number = -1;
+        let initiator: { device: Device; peer: Peer } | undefined;
+        let responder: { device: Device; peer: Peer } | undefined;
+        let initiation: Uint8Array | undefined;
+        let roles: Roles | undefined;
+        const sides: Side[] = [];
+        const seen = { initiations: 0, responses: 0, transports: 0 };
+        for (const { frame, payload } of datagrams) {
+          switch (messageType(payload, 0, payload.length)) {
+            case MESSAGE_INITIATION: {
+              number++;
+              seen.initiations++;
+              initiation = payload;
+              const given = handshakes[number]!;
+              const sender = payload.slice(INITIATION_SENDER, INITIATION_SENDER + 4);
+              roles = rolesOf(crypto, payload, keys.static);
+              initiator = scripted(crypto, roles.initiator.private, roles.responder.public, given.presharedKey, [
+                key(given.ephemeralInitiator),
+                sender,
+              ]);
+              const timestamp = timestampOf(crypto, payload, roles);
+              if (given.timestampNanoseconds !== undefined)
+                expect(new DataView(timestamp.buffer, timestamp.byteOffset).getUint32(8)).toBe(given.timestampNanoseconds);
+              initiator.device.timestamp = () => timestamp;
+              const made = new Uint8Array(INITIATION_SIZE);
+              expect(createInitiation(initiator.device, initiator.peer, made)).toBe(true);
+              initiator.peer.cookies.addMacs(made, 0);
+              expect(Buffer.from(made), `frame ${frame}`).toEqual(Buffer.from(payload));
+              break;
+            }
+            case MESSAGE_RESPONSE: {
+              seen.responses++;
+              const given = handshakes[number]!;
+              responder = scripted(crypto, roles!.responder.private, roles!.initiator.public, given.presharedKey, [
+                key(given.ephemeralResponder),
+                u32(readU32le(payload, RESPONSE_SENDER)),
+              ]);
+              expect(responder.device.identity!.cookies.validMac1(initiation!)).toBe(true);
+              const consumed = consumeInitiation(responder.device, initiation!, 0);
+              if (typeof consumed === 'string') throw new Error(`frame ${frame}: ${consumed}`);
+              const made = new Uint8Array(RESPONSE_SIZE);
+              expect(createResponse(responder.device, consumed, made, 0)).toBe(true);
+              responder.peer.cookies.addMacs(made, 0);
+              expect(Buffer.from(made), `frame ${frame}`).toEqual(Buffer.from(payload));
+              expect(readU32le(payload, RESPONSE_RECEIVER)).toBe(readU32le(initiation!, INITIATION_SENDER));
+              expect(initiator!.device.identity!.cookies.validMac1(payload)).toBe(true);
+              expect(consumeResponse(initiator!.device, payload, 0)).toBe(initiator!.peer);
+              sides.push(
+                { device: initiator!.device, keypair: initiator!.peer.keypairs.current! },
+                { device: responder.device, keypair: responder.peer.keypairs.next! },
+              );
+              break;
+            }
+            case MESSAGE_TRANSPORT: {
+              seen.transports++;
+              const index = readU32le(payload, TRANSPORT_RECEIVER);
+              const receiving = sides.find(side => side.keypair.localIndex === index)!;
+              const sending = sides.find(side => side.keypair.remoteIndex === index)!;
+              const plaintext = openTransport(receiving, payload);
+              expect(Buffer.from(sealTransport(sending, plaintext, payload)), `frame ${frame}`).toEqual(Buffer.from(payload));
+              break;
+            }
+            default:
+              throw new Error(`frame ${frame} is no WireGuard message`);
+          }
+        }
+        expect(seen.initiations).toBe(handshakes.length);
+        expect(seen.responses).toBe(handshakes.length);
+        // the capture with preshared keys has handshakes alone
+        expect(seen.transports > 0).toBe(name === 'wireguard-ping-tcp.pcap');
+      });
+});
+
+/** Decrypts with one side's own cipher, by the path that packets take. */
+function openTransport(side: Side, message: Uint8Array): Uint8Array {
+  const slab = Uint8Array.from(message);
+  const job = new Int32Array(OPEN_STRIDE);
+  job[OPEN_LENGTH] = message.length;
+  job[OPEN_KEY] = side.keypair.receiveSlot;
+  job[OPEN_COUNTER_LOW] = readU32le(message, TRANSPORT_COUNTER);
+  job[OPEN_COUNTER_HIGH] = readU32le(message, TRANSPORT_COUNTER + 4);
+  side.device.cipher.open(slab, job, 1);
+  expect(job[OPEN_RESULT]).toBe(message.length - TRANSPORT_OVERHEAD);
+  return slab.slice(TRANSPORT_HEADER_SIZE, TRANSPORT_HEADER_SIZE + job[OPEN_RESULT]!);
+}
+
+/** Encrypts the packet again with the other side's cipher, under the counter that it had. */
+function sealTransport(side: Side, plaintext: Uint8Array, message: Uint8Array): Uint8Array {
+  const length = plaintext.length === 0 ? 0 : ipPacketLength(plaintext, 0, plaintext.length);
+  const input = new Uint8Array(VNET_HEADER_SIZE + length);
+  input.set(plaintext.subarray(0, length), VNET_HEADER_SIZE);
+  const output = new Uint8Array(4096);
+  const job = new Int32Array(SEAL_STRIDE);
+  job[SEAL_LENGTH] = input.length;
+  job[SEAL_KEY] = side.keypair.sendSlot;
+  job[SEAL_RECEIVER] = side.keypair.remoteIndex;
+  job[SEAL_COUNTER_LOW] = readU32le(message, TRANSPORT_COUNTER);
+  job[SEAL_COUNTER_HIGH] = readU32le(message, TRANSPORT_COUNTER + 4);
+  job[SEAL_COUNT] = 1;
+  job[SEAL_MTU] = 1420;
+  side.device.cipher.seal(input, output, job, 1);
+  return output.slice(0, job[SEAL_OUT_LENGTH]);
+}

@@ -1,0 +1,45 @@
+/** Stands between an engine and its cipher, and throws when a counter is used under a key a second time, or goes back. */
+import {
+  SEAL_COUNT,
+  SEAL_COUNTER_HIGH,
+  SEAL_COUNTER_LOW,
+  SEAL_KEY,
+  SEAL_OUT_LENGTH,
+  SEAL_STRIDE,
+  type TransportCipher,
+} from '../../src/protocol/transport-cipher.ts';
+
+export class NonceWatch {
+  /** By the key itself, so that one key in two places would be seen: the next counter that may be used. */
+  readonly #next = new Map<string, bigint>();
+
+  watch(cipher: TransportCipher): TransportCipher {
+    const keys = new Map<number, string>();
+    return {
+      name: cipher.name,
+      setKey: (slot, key) => {
+        keys.set(slot, Buffer.from(key).toString('hex'));
+        cipher.setKey(slot, key);
+      },
+      eraseKey: slot => {
+        keys.delete(slot);
+        cipher.eraseKey(slot);
+      },
+      seal: (input, output, jobs, count) => {
+        for (let i = 0; i < count; i++) this.#check(keys, jobs, i * SEAL_STRIDE);
+        cipher.seal(input, output, jobs, count);
+        for (let i = 0; i < count; i++)
+          if (jobs[i * SEAL_STRIDE + SEAL_OUT_LENGTH] === 0) throw new Error('the cipher refused a job');
+      },
+      open: (slab, jobs, count) => cipher.open(slab, jobs, count),
+    };
+  }
+
+  #check(keys: Map<number, string>, jobs: Int32Array, at: number): void {
+    const key = keys.get(jobs[at + SEAL_KEY]!);
+    if (key === undefined) throw new Error('sealing under an erased key');
+    const counter = (BigInt(jobs[at + SEAL_COUNTER_HIGH]! >>> 0) << 32n) | BigInt(jobs[at + SEAL_COUNTER_LOW]! >>> 0);
+    if (counter < (this.#next.get(key) ?? 0n)) throw new Error(`counter ${counter} used again under one key`);
+    this.#next.set(key, counter + BigInt(jobs[at + SEAL_COUNT]!));
+  }
+}
