@@ -1,0 +1,105 @@
+/**
+ * The one error of src/config: what was wrong, where, and what to write instead. `code` is stable and meant for programs,
+ * `message` for people. It also knows the errno that a UAPI client is told, as wireguard-go chooses them
+ * (device/uapi.go): EPROTO for what is no `key=value` line, EINVAL for a key or value it will not have.
+ */
+
+export type ConfigErrorCode =
+  /** Not of the form that the format wants at all. */
+  | 'syntax'
+  /** A key that is not known here. */
+  | 'unknown-key'
+  /** A known key with a value that it cannot have. */
+  | 'bad-value'
+  /** Something that must be there is not. */
+  | 'missing'
+  /** A line is longer than any legal one. */
+  | 'line-too-long'
+  /** More than this program is ready to hold. */
+  | 'too-large'
+  /** The other side ended in the middle. */
+  | 'incomplete'
+  /** The device answered with an errno, which is in `errno`. */
+  | 'refused';
+
+export interface ConfigErrorPlace {
+  /** Name of the file, for people. */
+  readonly file?: string | undefined;
+  /** Counted from 1. */
+  readonly line?: number | undefined;
+  /** The offending text, as it was given. Never set when it may be a secret. */
+  readonly value?: string | undefined;
+  /** Positive errno, where the code alone does not decide it. */
+  readonly errno?: number | undefined;
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly code: ConfigErrorCode;
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+  readonly value: string | undefined;
+  /** Positive, as in errno.h. On the UAPI wire it goes out negative. */
+  readonly errno: number;
+  /** The message without its place. */
+  readonly reason: string;
+
+  constructor(code: ConfigErrorCode, reason: string, place: ConfigErrorPlace = {}) {
+    super(`${placeText(place)}${reason}`);
+    this.code = code;
+    this.reason = reason;
+    this.file = place.file;
+    this.line = place.line;
+    this.value = place.value;
+    this.errno = place.errno ?? ERRNO_OF_CODE[code];
+  }
+
+  /** The same error at a place that only the caller knows. */
+  at(place: ConfigErrorPlace): ConfigError {
+    return new ConfigError(this.code, this.reason, {
+      file: place.file ?? this.file,
+      line: place.line ?? this.line,
+      value: place.value ?? this.value,
+      errno: place.errno ?? this.errno,
+    });
+  }
+}
+
+/** Text from outside, made fit for a message: printable ASCII, in backticks, at most 64 characters of it. */
+export function quote(text: string): string {
+  const cut = text.length > QUOTED_MAX ? `${text.slice(0, QUOTED_MAX)}...` : text;
+  return `\`${cut.replace(/[^ -~]/g, c => `\\x${(c.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`)}'`;
+}
+
+const QUOTED_MAX = 64;
+
+/** errno values of Linux that the control interface uses. */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  EIO: 5,
+  E2BIG: 7,
+  ENOMEM: 12,
+  EACCES: 13,
+  ENODEV: 19,
+  EINVAL: 22,
+  EPROTO: 71,
+  EMSGSIZE: 90,
+  EADDRINUSE: 98,
+} as const;
+
+const ERRNO_OF_CODE: Readonly<Record<ConfigErrorCode, number>> = {
+  syntax: ERRNO.EPROTO,
+  'unknown-key': ERRNO.EINVAL,
+  'bad-value': ERRNO.EINVAL,
+  missing: ERRNO.EINVAL,
+  'line-too-long': ERRNO.EMSGSIZE,
+  'too-large': ERRNO.E2BIG,
+  incomplete: ERRNO.EPROTO,
+  refused: ERRNO.EIO,
+};
+
+function placeText(place: ConfigErrorPlace): string {
+  if (place.file !== undefined) return place.line === undefined ? `${place.file}: ` : `${place.file}:${place.line}: `;
+  return place.line === undefined ? '' : `line ${place.line}: `;
+}

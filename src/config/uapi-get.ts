@@ -1,0 +1,205 @@
+/**
+ * The `get` operation of the cross-platform userspace interface (wireguard.com/xplatform, Configuration Protocol): DeviceStatus
+ * to text in the order of wireguard-go (device/uapi.go), and back for clients, as tolerant as `wg` is (ipc-uapi.h). Beside
+ * it the `counters` operation, which is this project's own: other daemons do not answer it.
+ */
+import { formatKeyHex, isZeroKey, parseKeyHex } from '../base/key.ts';
+import { formatPrefix, type Prefix, parsePrefix } from '../base/prefix.ts';
+import { ConfigError, ERRNO, quote } from './errors.ts';
+import type { DeviceStatus, PeerStatus } from './model.ts';
+import { formatZonedEndpoint, numericZones, parseZonedEndpoint, type Zones } from './zones.ts';
+
+/** The answer to every operation ends so. @param errno positive or 0; the wire wants it negative. */
+export function formatErrno(errno: number): string {
+  return `errno=${errno === 0 ? 0 : -Math.abs(errno)}\n\n`;
+}
+
+/** The whole answer to `get=1`, errno=0 included. */
+export function formatGetResponse(status: DeviceStatus, zones: Zones = numericZones): string {
+  return [...getResponseChunks(status, zones)].join('');
+}
+
+/** The same in pieces of about CHUNK_LINES lines, so that a large device can be sent without holding up its packets. */
+export function* getResponseChunks(status: DeviceStatus, zones: Zones = numericZones): Generator<string> {
+  let lines: string[] = [];
+  for (const line of statusLines(status, zones)) {
+    lines.push(line);
+    if (lines.length < CHUNK_LINES) continue;
+    yield lines.join('');
+    lines = [];
+  }
+  yield `${lines.join('')}${formatErrno(0)}`;
+}
+
+const CHUNK_LINES = 1024;
+
+/** The whole answer to `counters=1`: a line `name=value` each. Names have neither `=` nor control characters. */
+export function formatCountersResponse(counters: Readonly<Record<string, number>>): string {
+  const lines = Object.entries(counters).map(([name, value]) => `${name}=${value}\n`);
+  return `${lines.join('')}${formatErrno(0)}`;
+}
+
+/** Everything up to the blank line of an answer to `set`. Throws ConfigError when the device refused. */
+export function parseSetResponse(text: string): void {
+  for (const [key, value] of keyValueLines(text)) {
+    if (key !== 'errno') continue;
+    refuse(value);
+    return;
+  }
+  throw incomplete();
+}
+
+/**
+ * An answer to `get`, as a client reads it. Keys that are not known are passed over. publicKey is left out: it is not on the
+ * wire, and its making needs a curve.
+ */
+export function parseGetResponse(text: string, zones: Zones = numericZones): DeviceStatus {
+  const device: { privateKey?: Uint8Array; listenPort: number; fwmark: number } = { listenPort: 0, fwmark: 0 };
+  const peers: PeerEntry[] = [];
+  let answered = false;
+  let number = 0;
+  for (const [key, value] of keyValueLines(text)) {
+    number++;
+    try {
+      const peer = peers.at(-1);
+      if (key === 'errno') {
+        refuse(value);
+        answered = true;
+      } else if (key === 'public_key') peers.push(newPeer(parseKey(key, value)));
+      else if (peer) readPeerLine(peer, key, value, zones);
+      else if (key === 'private_key') device.privateKey = parseKey(key, value);
+      else if (key === 'listen_port') device.listenPort = parseNumber(key, value, 0xffff);
+      else if (key === 'fwmark') device.fwmark = parseNumber(key, value, 0xffffffff);
+    } catch (error) {
+      throw error instanceof ConfigError && error.code !== 'refused' ? error.at({ line: number }) : error;
+    }
+  }
+  if (!answered) throw incomplete();
+  return { ...device, peers };
+}
+
+/** An answer to `counters`. Throws ConfigError, of code `refused` where the daemon does not know the operation. */
+export function parseCountersResponse(text: string): Record<string, number> {
+  const counters: Record<string, number> = {};
+  let answered = false;
+  for (const [key, value] of keyValueLines(text)) {
+    if (key === 'errno') {
+      refuse(value);
+      answered = true;
+    } else counters[key] = parseNumber(key, value, Number.MAX_SAFE_INTEGER);
+  }
+  if (!answered) throw incomplete();
+  return counters;
+}
+
+type PeerEntry = { -readonly [K in keyof PeerStatus]: PeerStatus[K] } & { allowedIps: Prefix[] };
+
+function* statusLines(status: DeviceStatus, zones: Zones): Generator<string> {
+  if (status.privateKey && !isZeroKey(status.privateKey)) yield `private_key=${formatKeyHex(status.privateKey)}\n`;
+  if (status.listenPort !== 0) yield `listen_port=${status.listenPort}\n`;
+  if (status.fwmark !== 0) yield `fwmark=${status.fwmark}\n`;
+  for (const peer of status.peers) {
+    yield `public_key=${formatKeyHex(peer.publicKey)}\n`;
+    yield `preshared_key=${peer.presharedKey ? formatKeyHex(peer.presharedKey) : '0'.repeat(64)}\n`;
+    yield 'protocol_version=1\n';
+    if (peer.endpoint) yield `endpoint=${formatZonedEndpoint(peer.endpoint, zones)}\n`;
+    yield `last_handshake_time_sec=${peer.lastHandshakeSeconds}\n`;
+    yield `last_handshake_time_nsec=${peer.lastHandshakeNanoseconds}\n`;
+    yield `tx_bytes=${peer.txBytes}\n`;
+    yield `rx_bytes=${peer.rxBytes}\n`;
+    yield `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
+    for (const prefix of peer.allowedIps) yield `allowed_ip=${formatPrefix(prefix)}\n`;
+  }
+}
+
+function newPeer(publicKey: Uint8Array): PeerEntry {
+  return {
+    publicKey,
+    lastHandshakeSeconds: 0,
+    lastHandshakeNanoseconds: 0,
+    rxBytes: 0,
+    txBytes: 0,
+    persistentKeepalive: 0,
+    allowedIps: [],
+  };
+}
+
+function readPeerLine(peer: PeerEntry, key: string, value: string, zones: Zones): void {
+  switch (key) {
+    case 'preshared_key': {
+      const presharedKey = parseKey(key, value);
+      if (!isZeroKey(presharedKey)) peer.presharedKey = presharedKey;
+      return;
+    }
+    case 'endpoint': {
+      const endpoint = parseZonedEndpoint(value, zones);
+      if (!endpoint) throw new ConfigError('bad-value', `the device answered ${key}=${quote(value)}`, { value });
+      peer.endpoint = endpoint;
+      return;
+    }
+    case 'last_handshake_time_sec':
+      peer.lastHandshakeSeconds = parseNumber(key, value, MAX_U64);
+      return;
+    case 'last_handshake_time_nsec':
+      peer.lastHandshakeNanoseconds = parseNumber(key, value, MAX_U64);
+      return;
+    case 'tx_bytes':
+      peer.txBytes = parseNumber(key, value, MAX_U64);
+      return;
+    case 'rx_bytes':
+      peer.rxBytes = parseNumber(key, value, MAX_U64);
+      return;
+    case 'persistent_keepalive_interval':
+      peer.persistentKeepalive = parseNumber(key, value, 0xffff);
+      return;
+    case 'allowed_ip': {
+      const prefix = value.includes('/') ? parsePrefix(value) : undefined;
+      if (!prefix) throw new ConfigError('bad-value', `the device answered ${key}=${quote(value)}`, { value });
+      peer.allowedIps.push(prefix);
+      return;
+    }
+  }
+}
+
+/** 2^64 rounded as a double is: byte counts beyond 2^53 lose their last digits, 9 petabytes on. */
+const MAX_U64 = 2 ** 64;
+
+function parseNumber(key: string, value: string, max: number): number {
+  if (!/^[0-9]{1,20}$/.test(value) || Number(value) > max)
+    throw new ConfigError('bad-value', `the device answered ${key}=${quote(value)}, which is no number up to ${max}`, {
+      value,
+    });
+  return Number(value);
+}
+
+function parseKey(key: string, value: string): Uint8Array {
+  const bytes = parseKeyHex(value);
+  if (!bytes) throw new ConfigError('bad-value', `the device answered with a ${key} that is not 64 hex digits`);
+  return bytes;
+}
+
+function* keyValueLines(text: string): Generator<readonly [key: string, value: string]> {
+  let at = 0;
+  for (let number = 1; ; number++) {
+    const end = text.indexOf('\n', at);
+    if (end < 0) throw incomplete();
+    if (end === at) return;
+    const line = text.slice(at, end);
+    const equals = line.indexOf('=');
+    if (equals < 0)
+      throw new ConfigError('syntax', `the device answered ${quote(line)}`, { line: number, value: line });
+    yield [line.slice(0, equals), line.slice(equals + 1)];
+    at = end + 1;
+  }
+}
+
+function refuse(value: string): void {
+  const match = /^-?([0-9]{1,9})$/.exec(value);
+  if (!match) throw new ConfigError('syntax', `the device answered errno=${quote(value)}`, { value });
+  const errno = Number(match[1]);
+  if (errno !== 0) throw new ConfigError('refused', `the device refused: errno ${errno}`, { errno });
+}
+
+function incomplete(): ConfigError {
+  return new ConfigError('incomplete', 'the device ended its answer in the middle', { errno: ERRNO.EPROTO });
+}

@@ -1,0 +1,80 @@
+/**
+ * Endpoints as text with IPv6 zones (RFC 4007 section 11, RFC 6874 leaves brackets to us): `[fe80::1%eth0]:51820`.
+ * The record has an interface index; only the system can turn that into a name, so the caller brings that. Names of hosts
+ * are not resolved here.
+ */
+import { formatAddress, parseAddress } from '../base/address.ts';
+import {
+  ENDPOINT_ADDRESS,
+  ENDPOINT_FAMILY,
+  ENDPOINT_PORT,
+  ENDPOINT_SCOPE,
+  formatEndpoint,
+  makeEndpoint,
+} from '../base/endpoint.ts';
+
+export interface Zones {
+  /** The index of an interface, or undefined if there is none of that name. */
+  indexOf(name: string): number | undefined;
+  /** Its name, or undefined if the index is not in use. */
+  nameOf(index: number): string | undefined;
+}
+
+/** Knows no names: zones are numbers. */
+export const numericZones: Zones = { indexOf: () => undefined, nameOf: () => undefined };
+
+/**
+ * Parses `192.0.2.1:51820`, `[2001:db8::1]:51820`, `[fe80::1%eth0]:51820` or `[fe80::1%3]:51820`.
+ * @returns an endpoint record (base/endpoint.ts), or undefined if the text is not that or the zone is not known.
+ */
+export function parseZonedEndpoint(text: string, zones: Zones = numericZones): Uint8Array | undefined {
+  const colon = text.lastIndexOf(':');
+  if (colon < 0) return undefined;
+  const port = parsePort(text.slice(colon + 1));
+  const bracketed = text.startsWith('[') && text[colon - 1] === ']';
+  const host = bracketed ? text.slice(1, colon - 1) : text.slice(0, colon);
+  if (port === undefined || (!bracketed && host.includes(':'))) return undefined;
+  const record = parseNumericHost(host, port, zones);
+  return record && bracketed === (record[ENDPOINT_FAMILY] === 6) ? record : undefined;
+}
+
+/**
+ * An endpoint of a numeric host, with its zone but without brackets, and a port.
+ * @returns undefined if the host is not an address, so perhaps a name.
+ */
+export function parseNumericHost(host: string, port: number, zones: Zones = numericZones): Uint8Array | undefined {
+  const percent = host.indexOf('%');
+  const address = parseAddress(percent < 0 ? host : host.slice(0, percent));
+  if (!address) return undefined;
+  if (percent < 0) return makeEndpoint(address, port);
+  const scope = address.length === 16 ? parseZone(host.slice(percent + 1), zones) : undefined;
+  return scope === undefined ? undefined : makeEndpoint(address, port, scope);
+}
+
+/** As getnameinfo(3) prints it: a link-local address has the interface's name for a zone, any other the number. */
+export function formatZonedEndpoint(record: Uint8Array, zones: Zones = numericZones): string {
+  if (record[ENDPOINT_FAMILY] !== 6) return formatEndpoint(record);
+  const scope = new DataView(record.buffer, record.byteOffset).getUint32(ENDPOINT_SCOPE, true);
+  const name = scope !== 0 && isLinkLocal(record) ? zones.nameOf(scope) : undefined;
+  if (name === undefined) return formatEndpoint(record);
+  const address = formatAddress(record.subarray(ENDPOINT_ADDRESS, ENDPOINT_ADDRESS + 16));
+  return `[${address}%${name}]:${(record[ENDPOINT_PORT]! << 8) | record[ENDPOINT_PORT + 1]!}`;
+}
+
+/** 0 to 65535, or undefined. */
+export function parsePort(text: string): number | undefined {
+  return /^[0-9]{1,5}$/.test(text) && Number(text) <= 65535 ? Number(text) : undefined;
+}
+
+function parseZone(text: string, zones: Zones): number | undefined {
+  const named = zones.indexOf(text);
+  if (named !== undefined) return named;
+  return /^[0-9]{1,10}$/.test(text) && Number(text) <= 0xffffffff ? Number(text) : undefined;
+}
+
+/** fe80::/10, ff02::/16. */
+function isLinkLocal(record: Uint8Array): boolean {
+  const first = record[ENDPOINT_ADDRESS]!;
+  const second = record[ENDPOINT_ADDRESS + 1]!;
+  return (first === 0xfe && (second & 0xc0) === 0x80) || (first === 0xff && (second & 0x0f) === 2);
+}
