@@ -68,3 +68,10 @@ export function sameEndpoint(a: Uint8Array, aAt: number, b: Uint8Array, bAt: num
   for (let i = 0; i < length; i++) if (a[aAt + i] !== b[bAt + i]) return false;
   return true;
 }
+
+/** A copy with the far side alone. */
+export function withoutLocal(record: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(ENDPOINT_SIZE);
+  copy.set(record.subarray(0, ENDPOINT_FAR_SIZE));
+  return copy;
+}

@@ -48,6 +48,10 @@ export interface Sent {
   readonly bytes: Uint8Array;
 }
 
+/** One of each is enough for all: an input is drained before the next. */
+const datagramBatch = makeDatagramBatch(65_536, 1);
+const packetBatch = makePacketBatch(1 << 20, 256);
+
 const MARKER = new TextEncoder().encode('THIS MUST NEVER BE SEEN ON A WIRE');
 
 export class Simulation {
@@ -173,8 +177,6 @@ export class SimNode {
   readonly sentTypes: number[] = [];
   peerSettings: Partial<PeerConfig> = {};
   presharedKeys = new Map<number, Uint8Array>();
-  readonly #datagram = makeDatagramBatch(65_536, 1);
-  readonly #packets = makePacketBatch(1 << 20, 256);
 
   constructor(sim: Simulation, index: number) {
     this.sim = sim;
@@ -223,7 +225,7 @@ export class SimNode {
   }
 
   send(packets: readonly Uint8Array[]): void {
-    const batch = this.#packets;
+    const batch = packetBatch;
     let at = 0;
     batch.count = 0;
     for (const packet of packets) {
@@ -240,7 +242,7 @@ export class SimNode {
   }
 
   receive(from: Uint8Array, bytes: Uint8Array): void {
-    const batch = this.#datagram;
+    const batch = datagramBatch;
     batch.slab.set(bytes);
     batch.desc.set([0, bytes.length, 0, 0, 0]);
     batch.endpoints.set(from);

@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+/**
+ * `wireguard-ts [-f|--foreground] INTERFACE`: the program that wg-quick runs where the kernel has no WireGuard. Arguments,
+ * environment, socket path, exit and backgrounding are wireguard-go's, and are not ours to change; what is our own is in
+ * options that begin with two dashes, and in variables that begin with WGTS_.
+ */
+import { fileURLToPath } from 'node:url';
+import { runDevice, type DeviceSettings } from '../daemon/run-device.ts';
+import { parseLogLevel } from '../daemon/log.ts';
+import { startInBackground, tellParent } from '../daemon/background.ts';
+import { isBackend, BACKENDS } from '../daemon/backend.ts';
+import { version } from '../daemon/version.ts';
+
+const USAGE = `Usage: wireguard-ts [-f|--foreground] [--backend=${BACKENDS.join('|')}] [--no-offload] INTERFACE
+       wireguard-ts --version
+
+Brings up a WireGuard interface in userspace; configure it with wg(8) or wgts.
+
+  -f, --foreground   stay in the foreground (also WG_PROCESS_FOREGROUND=1)
+      --backend      who moves the bytes: native (the addon) or pure (TypeScript alone, slower); auto takes native if it can
+      --no-offload   ask the kernel for no segmentation offloads (also WGTS_NO_OFFLOAD=1)
+
+Environment: LOG_LEVEL=verbose|error|silent  WG_TUN_FD  WG_UAPI_FD  WG_KEYLOGFILE (secrets! for Wireshark alone)
+`;
+
+interface Arguments {
+  readonly foreground: boolean;
+  readonly settings: DeviceSettings;
+}
+
+await main();
+
+async function main(): Promise<void> {
+  const parsed = parseArguments(process.argv.slice(2));
+  if (typeof parsed === 'string') {
+    process.stdout.write(`${parsed}\n`);
+    return;
+  }
+  if (!parsed) {
+    process.stderr.write(USAGE);
+    process.exitCode = 1;
+    return;
+  }
+  const { foreground, settings } = parsed;
+  try {
+    if (!foreground) {
+      await startInBackground({
+        script: fileURLToPath(import.meta.url),
+        args: process.argv.slice(2),
+        keepOutput: process.env['LOG_LEVEL'] !== undefined && settings.logLevel !== 'silent',
+        tunFd: settings.tunFd,
+        uapiFd: settings.uapiFd,
+      });
+      // do not wait for what the child inherited
+      process.exit(0);
+    }
+    await runDevice(settings);
+  } catch (error) {
+    const message = `wireguard-ts: ${(error as Error).message}`;
+    tellParent(new Error((error as Error).message));
+    process.stderr.write(`${message}\n`);
+    process.exit(1);
+  }
+}
+
+/** undefined when the arguments are not understood; a text when that is all that was asked for. */
+function parseArguments(args: readonly string[]): Arguments | string | undefined {
+  const { env } = process;
+  let foreground = env['WG_PROCESS_FOREGROUND'] === '1';
+  let offload = env['WGTS_NO_OFFLOAD'] !== '1';
+  let backend = env['WGTS_BACKEND'] ?? 'auto';
+  let name: string | undefined;
+  for (const arg of args) {
+    if (arg === '--version') return `wireguard-ts v${version()}`;
+    if (arg === '--help' || arg === '-h') return USAGE.trimEnd();
+    if (arg === '-f' || arg === '--foreground') foreground = true;
+    else if (arg === '--no-offload') offload = false;
+    else if (arg.startsWith('--backend=')) backend = arg.slice('--backend='.length);
+    else if (arg.startsWith('-') || name !== undefined) return undefined;
+    else name = arg;
+  }
+  if (name === undefined || !isBackend(backend)) return undefined;
+  const tunFd = descriptor(env['WG_TUN_FD']);
+  const uapiFd = descriptor(env['WG_UAPI_FD']);
+  return {
+    foreground,
+    settings: {
+      name,
+      backend,
+      offload,
+      logLevel: parseLogLevel(env['LOG_LEVEL']),
+      ...(tunFd !== undefined && { tunFd }),
+      ...(uapiFd !== undefined && { uapiFd }),
+      ...(env['WG_KEYLOGFILE'] !== undefined && env['WG_KEYLOGFILE'] !== '' && { keyLogFile: env['WG_KEYLOGFILE'] }),
+    },
+  };
+}
+
+function descriptor(text: string | undefined): number | undefined {
+  return text !== undefined && /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined;
+}

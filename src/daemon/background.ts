@@ -1,0 +1,80 @@
+/**
+ * Going to the background. Node cannot fork, so, as wireguard-go does, the program starts itself again with
+ * WG_PROCESS_FOREGROUND=1 in a session of its own; the parent ends only when the child says that interface and socket are
+ * there, or why not. wg-quick counts on that.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, writeSync } from 'node:fs';
+
+/** The child finds here the descriptor on which to say that it is ready. */
+export const READY_FD_VARIABLE = 'WGTS_READY_FD';
+const READY_FD = 3;
+const TUN_FD = 4;
+const UAPI_FD = 5;
+const READY = 'ready\n';
+const START_LIMIT = 30_000;
+
+export interface BackgroundOptions {
+  readonly script: string;
+  readonly args: readonly string[];
+  /** Whether the child's messages go where ours go, or nowhere. */
+  readonly keepOutput: boolean;
+  /** Descriptors that were inherited and must be handed on. */
+  readonly tunFd: number | undefined;
+  readonly uapiFd: number | undefined;
+}
+
+/**
+ * Starts the child and waits for its word.
+ * @throws Error with what the child said when it could not start
+ */
+export async function startInBackground(options: BackgroundOptions): Promise<void> {
+  const output = options.keepOutput ? 'inherit' : 'ignore';
+  const { tunFd, uapiFd } = options;
+  const env = {
+    ...process.env,
+    WG_PROCESS_FOREGROUND: '1',
+    [READY_FD_VARIABLE]: String(READY_FD),
+    ...(tunFd !== undefined && { WG_TUN_FD: String(TUN_FD) }),
+    ...(uapiFd !== undefined && { WG_UAPI_FD: String(UAPI_FD) }),
+  };
+  const child = spawn(process.execPath, [...process.execArgv, options.script, ...options.args], {
+    detached: true,
+    env,
+    stdio: ['ignore', output, output, 'pipe', tunFd ?? 'ignore', uapiFd ?? 'ignore'],
+  });
+  const said = child.stdio[READY_FD] as NodeJS.ReadableStream;
+  const text = await new Promise<string>((resolve, reject) => {
+    let heard = '';
+    const limit = setTimeout(() => {
+      child.kill();
+      reject(new Error(`it did not start within ${START_LIMIT / 1000} s`));
+    }, START_LIMIT);
+    said.setEncoding('utf8');
+    said.on('data', (chunk: string) => {
+      heard += chunk;
+      if (heard.endsWith(READY)) done();
+    });
+    said.on('end', done);
+    child.on('error', reject);
+    function done(): void {
+      clearTimeout(limit);
+      resolve(heard);
+    }
+  });
+  if (text !== READY) throw new Error(text.trim() || 'it ended before it was ready');
+  child.unref();
+}
+
+/** What the child says to its parent, once. Without a parent that waits it is silent. */
+export function tellParent(outcome: 'ready' | Error): void {
+  const fd = Number(process.env[READY_FD_VARIABLE] ?? -1);
+  delete process.env[READY_FD_VARIABLE];
+  if (!Number.isInteger(fd) || fd < 3) return;
+  try {
+    writeSync(fd, outcome === 'ready' ? READY : `${outcome.message}\n`);
+    closeSync(fd);
+  } catch {
+    // the parent was killed: nobody is waiting
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Ten thousand random walks. SIM_WALKS asks for more; a failing walk prints its seed, and SIM_SEED=<seed> replays that one alone.
+ */
+import { expect, test } from 'vitest';
+import { seeded, testSeed } from '../support/random.ts';
+import { walk } from './walk.ts';
+
+const WALKS = Number(process.env['SIM_WALKS'] ?? 10_000);
+const PARTS = 4;
+const one = process.env['SIM_SEED'];
+const base = testSeed();
+
+if (one === undefined) for (let part = 0; part < PARTS; part++) walkPart(part);
+else
+  test('the walk of SIM_SEED', () => {
+    expect(walk(seeded(Number(one))).delivered).toBeGreaterThan(0);
+  });
+
+function walkPart(part: number): void {
+  test(`random walks, part ${part + 1} of ${PARTS}: nothing altered, misdirected, repeated or in the clear, and all heals`, () => {
+    let delivered = 0;
+    for (let i = part; i < WALKS; i += PARTS) {
+      const seed = (base + i) >>> 0;
+      try {
+        delivered += walk(seeded(seed)).delivered;
+      } catch (error) {
+        (error as Error).message += `\n(replay with SIM_SEED=${seed})`;
+        throw error;
+      }
+    }
+    expect(delivered).toBeGreaterThan(WALKS / PARTS);
+  }, 900_000);
+}
