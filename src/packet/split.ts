@@ -5,14 +5,7 @@
  */
 import { readU16be, readU32be, writeU16be, writeU32be } from './byte-order.ts';
 import { addRange, checksum } from './checksum.ts';
-import {
-  IPV4_CHECKSUM,
-  IPV4_ID,
-  IPV4_TOTAL_LENGTH,
-  IPV6_HEADER_SIZE,
-  IPV6_PAYLOAD_LENGTH,
-  ipv4HeaderSize,
-} from './ip-header.ts';
+import { IPV4_CHECKSUM, IPV4_ID, IPV4_TOTAL_LENGTH, IPV6_HEADER_SIZE, IPV6_PAYLOAD_LENGTH } from './ip-header.ts';
 import {
   SPLIT_CHECKSUM,
   SPLIT_COPY,
@@ -46,7 +39,7 @@ export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, o
   const payload = plan.packet + plan.headers + index * plan.unit;
   out.set(slab.subarray(plan.packet, plan.packet + plan.headers), outAt);
   out.set(slab.subarray(payload, payload + length - plan.headers), outAt + plan.headers);
-  if (plan.version === 4) fixIpv4(out, outAt, length, index);
+  if (plan.version === 4) fixIpv4(out, outAt, plan.upper, length, index);
   else writeU16be(out, outAt + IPV6_PAYLOAD_LENGTH, length - IPV6_HEADER_SIZE);
   const upper = outAt + plan.upper;
   const upperLength = length - plan.upper;
@@ -59,11 +52,11 @@ export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, o
   return length;
 }
 
-function fixIpv4(out: Uint8Array, at: number, length: number, index: number): void {
+function fixIpv4(out: Uint8Array, at: number, header: number, length: number, index: number): void {
   writeU16be(out, at + IPV4_TOTAL_LENGTH, length);
   writeU16be(out, at + IPV4_ID, readU16be(out, at + IPV4_ID) + index);
   writeU16be(out, at + IPV4_CHECKSUM, 0);
-  writeU16be(out, at + IPV4_CHECKSUM, checksum(addRange(0, out, at, ipv4HeaderSize(out, at))));
+  writeU16be(out, at + IPV4_CHECKSUM, checksum(addRange(0, out, at, header)));
 }
 
 function fixTcp(out: Uint8Array, upper: number, plan: SplitPlan, index: number): void {

@@ -1,0 +1,93 @@
+/**
+ * The transport cipher of the addon (native/cipher.c): a batch is one call. Which AEAD does the work is settled when it is
+ * made: a named provider, or the fastest one on this machine that passes its self-test.
+ */
+import type { TransportCipher } from '../protocol/transport-cipher.ts';
+import { MAX_KEY_SLOTS } from '../protocol/transport-cipher.ts';
+
+/** A cipher's native half; the addon frees it, its keys overwritten, with its last reference. */
+export type CipherHandle = object;
+
+/** One AEAD provider as the addon found it. */
+export interface CipherProvider {
+  /** 'vector', 'ipsec-mb' or 'openssl'. */
+  readonly name: string;
+  /** Why it is not used on this machine; undefined when it can be. */
+  readonly problem: string | undefined;
+  /** To seal a packet of 1424 bytes; undefined when there is a problem. */
+  readonly nanoseconds: number | undefined;
+}
+
+/** The functions that native/cipher.c exports. */
+export interface CipherBinding {
+  cipherCreate(provider: string): CipherHandle | undefined;
+  cipherProviders(): CipherProvider[];
+  cipherSetKey(cipher: CipherHandle, slot: number, key: Uint8Array): boolean;
+  cipherEraseKey(cipher: CipherHandle, slot: number): void;
+  cipherSeal(cipher: CipherHandle, input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void;
+  cipherOpen(cipher: CipherHandle, slab: Uint8Array, jobs: Int32Array, count: number): void;
+  /** Segments written `stride` bytes apart; 0: malformed; -1: they do not fit into `out`. For tests and benchmarks. */
+  offloadSplit(slab: Uint8Array, offset: number, length: number, out: Uint8Array, stride: number): number;
+  /** As Coalescer.merge() of packet/coalesce.ts, with its two arrays given. For tests and benchmarks. */
+  offloadMerge(
+    slab: Uint8Array,
+    desc: Int32Array,
+    count: number,
+    allowed: number,
+    groups: Int32Array,
+    next: Int32Array,
+  ): number;
+}
+
+/**
+ * Makes a cipher.
+ * @param provider one by name, or undefined for the fastest. Throws an Error that says what is wrong with a named one.
+ * @returns undefined if no provider works here (and none was named): the TypeScript twin must do.
+ */
+export function createNativeCipher(binding: CipherBinding, provider?: string): NativeCipher | undefined {
+  const all = binding.cipherProviders();
+  const usable = all.filter(p => p.problem === undefined);
+  const chosen =
+    provider === undefined
+      ? usable.sort((a, b) => (a.nanoseconds ?? Infinity) - (b.nanoseconds ?? Infinity))[0]
+      : usable.find(p => p.name === provider);
+  const handle = chosen && binding.cipherCreate(chosen.name);
+  if (chosen && handle) return new NativeCipher(binding, handle, chosen.name);
+  if (provider === undefined) return undefined;
+  const problem = all.find(p => p.name === provider)?.problem ?? 'there is no such provider';
+  throw new Error(`AEAD provider '${provider}' cannot be used: ${problem}; choose from ${usable.map(p => p.name)}`);
+}
+
+export class NativeCipher implements TransportCipher {
+  readonly name: string;
+  /** Which AEAD: 'vector', 'ipsec-mb' or 'openssl'. */
+  readonly provider: string;
+  readonly #binding: CipherBinding;
+  readonly #handle: CipherHandle;
+
+  constructor(binding: CipherBinding, handle: CipherHandle, provider: string) {
+    this.name = `native, ${provider}`;
+    this.provider = provider;
+    this.#binding = binding;
+    this.#handle = handle;
+  }
+
+  setKey(slot: number, key: Uint8Array): void {
+    if (!Number.isInteger(slot) || slot < 0 || slot >= MAX_KEY_SLOTS)
+      throw new RangeError(`a key slot is a number from 0 to ${MAX_KEY_SLOTS - 1}, not ${slot}`);
+    if (key.length !== 32) throw new RangeError(`a key has 32 bytes, not ${key.length}`);
+    if (!this.#binding.cipherSetKey(this.#handle, slot, key)) throw new Error('out of memory for packet keys');
+  }
+
+  eraseKey(slot: number): void {
+    this.#binding.cipherEraseKey(this.#handle, slot);
+  }
+
+  seal(input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void {
+    this.#binding.cipherSeal(this.#handle, input, output, jobs, count);
+  }
+
+  open(slab: Uint8Array, jobs: Int32Array, count: number): void {
+    this.#binding.cipherOpen(this.#handle, slab, jobs, count);
+  }
+}
