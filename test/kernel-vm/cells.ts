@@ -1,0 +1,39 @@
+/** What is tried against the kernel module: each program as initiator, each outer family, with and without a preshared key. */
+import { PROGRAM, type Program } from '../netns/device.ts';
+
+export interface Cell {
+  readonly name: string;
+  readonly initiator: Program;
+  readonly responder: Program;
+  readonly outer: 4 | 6;
+  readonly psk: boolean;
+  /** Bytes of TCP to move, half of the cells each way; the emulated machine is slow. */
+  readonly bytes: number;
+}
+
+/** One line of the guest's output for each cell. */
+export interface CellResult {
+  readonly name: string;
+  readonly error?: string;
+  readonly seconds: number;
+  readonly megabitsPerSecond?: number;
+}
+
+const HUNDRED_MB = 100_000_000;
+const TEN_MB = 10_000_000;
+
+export const CELLS: readonly Cell[] = ([4, 6] as const).flatMap(outer =>
+  [false, true].flatMap(psk =>
+    [
+      ['kernel', PROGRAM],
+      [PROGRAM, 'kernel'],
+    ].map(([initiator, responder]) => ({
+      name: `${initiator} to ${responder}, IPv${outer} outside, ${psk ? 'with' : 'without'} PSK`,
+      initiator: initiator!,
+      responder: responder!,
+      outer,
+      psk,
+      bytes: outer === 4 && !psk ? HUNDRED_MB : TEN_MB,
+    })),
+  ),
+);

@@ -1,0 +1,51 @@
+/** Runs inside the machine with the kernel module: every cell in turn, one line of JSON each. Bundled to one file first. */
+import { Lab } from '../netns/lab.ts';
+import { INNER_A, INNER_B, tunnelPair } from '../netns/pair.ts';
+import { mustPing, transfer } from '../netns/traffic.ts';
+import { CELLS, type Cell, type CellResult } from './cells.ts';
+
+for (const cell of CELLS) {
+  const start = performance.now();
+  const done = (rest: Partial<CellResult>): CellResult => ({
+    name: cell.name,
+    seconds: (performance.now() - start) / 1000,
+    ...rest,
+  });
+  try {
+    console.log(JSON.stringify(done({ megabitsPerSecond: await tryCell(cell) })));
+  } catch (error) {
+    console.log(JSON.stringify(done({ error: error instanceof Error ? `${error.stack}` : String(error) })));
+  }
+}
+
+/** @returns Mbit/s of the TCP transfer. */
+async function tryCell(cell: Cell): Promise<number> {
+  const lab = new Lab();
+  try {
+    const pair = await tunnelPair({
+      lab,
+      a: cell.initiator,
+      b: cell.responder,
+      outer: cell.outer,
+      psk: cell.psk,
+      initiator: 'a',
+    });
+    const { a, b } = pair;
+    for (const inner of [4, 6] as const) {
+      await mustPing(a.namespace, INNER_B[inner], { count: 3, wait: 20 });
+      await mustPing(b.namespace, INNER_A[inner], { count: 3, wait: 20 });
+    }
+    const handshakes = [(await a.device.peer()).latestHandshake, (await b.device.peer()).latestHandshake];
+    if (handshakes.includes(0)) throw new Error(`no handshake is shown: ${handshakes}`);
+    // Towards the program under test and away from it in turn.
+    const forth = cell.psk === (cell.outer === 4);
+    const moved = forth
+      ? await transfer(a.namespace, b.namespace, INNER_B[4], cell.bytes, 200_000)
+      : await transfer(b.namespace, a.namespace, INNER_A[6], cell.bytes, 200_000);
+    if (moved.bytes !== cell.bytes) throw new Error(`${moved.bytes} of ${cell.bytes} bytes arrived`);
+    if (moved.sentDigest !== moved.receivedDigest) throw new Error('the checksums differ');
+    return (moved.bytes * 8) / moved.seconds / 1e6;
+  } finally {
+    await lab.close();
+  }
+}
