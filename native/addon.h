@@ -4,20 +4,37 @@
 #define WG_ADDON_H
 #define NAPI_VERSION 8
 #include <node_api.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 void wg_export_clock(napi_env env, napi_value exports);
+void wg_export_poll(napi_env env, napi_value exports);
+void wg_export_notices(napi_env env, napi_value exports);
 void wg_export_tun(napi_env env, napi_value exports);
 void wg_export_udp(napi_env env, napi_value exports);
-void wg_export_poll(napi_env env, napi_value exports);
 void wg_export_cipher(napi_env env, napi_value exports);
 
 /* Adds a function; aborts the process only if Node itself is out of memory. */
 void wg_export(napi_env env, napi_value exports, const char *name, napi_callback fn);
+
 /* Throws a JS Error with .code = the errno's name, .errno and .syscall; message "<syscall>: <strerror>". Returns NULL. */
 napi_value wg_throw_errno(napi_env env, const char *syscall, int err);
+/* Throws a TypeError. Returns NULL. */
+napi_value wg_throw_type(napi_env env, const char *message);
 
-/* The bytes of a typed array; *length in bytes. NULL (with a TypeError pending) if it is none. */
-void *wg_bytes(napi_env env, napi_value value, size_t *length);
+struct wg_array {
+  void *data;
+  size_t length; /* elements */
+};
+
+/* These return 0, or NULL, with an exception pending when the argument is not what it should be. */
+int wg_arguments(napi_env env, napi_callback_info info, napi_value *arguments, size_t want);
+int wg_int(napi_env env, napi_value value, int32_t *number);
+int wg_array(napi_env env, napi_value value, napi_typedarray_type want, struct wg_array *array);
+/* What an External points to: a struct that begins with `magic`, a uint64_t that names its kind. */
+void *wg_handle(napi_env env, napi_value value, uint64_t magic);
+
+napi_value wg_number(napi_env env, int64_t number);
+napi_value wg_undefined(napi_env env);
+void wg_set_number(napi_env env, napi_value object, const char *name, int64_t number);
 #endif

@@ -1,0 +1,137 @@
+/* Waiting for a descriptor in Node's own loop, by uv_poll: level triggered, so that what a callback leaves unread calls again.
+ *
+ * uv.h is no part of Node-API, so the few functions needed are declared here. They are exported by every node binary and
+ * their signatures are part of libuv 1's stable ABI; a handle's size is asked for at run time. */
+#define _GNU_SOURCE
+#include "addon.h"
+#include <errno.h>
+#include <stdlib.h>
+
+typedef struct uv_loop_s uv_loop_t;
+typedef struct uv_handle_s uv_handle_t;
+
+enum { UV_POLL = 8, UV_READABLE = 1 };
+
+extern size_t uv_handle_size(int type);
+extern void uv_handle_set_data(uv_handle_t *handle, void *data);
+extern void *uv_handle_get_data(const uv_handle_t *handle);
+extern int uv_poll_init(uv_loop_t *loop, uv_handle_t *handle, int fd);
+extern int uv_poll_start(uv_handle_t *handle, int events, void (*callback)(uv_handle_t *handle, int status, int events));
+extern int uv_poll_stop(uv_handle_t *handle);
+extern void uv_close(uv_handle_t *handle, void (*callback)(uv_handle_t *handle));
+
+static const uint64_t MAGIC = 0x77672d706f6c6c31;
+
+struct poll {
+  uint64_t magic;
+  napi_env env;
+  uv_handle_t *uv;
+  napi_ref callback;
+  napi_async_cleanup_hook_handle cleanup;
+  int closing;  /* uv_close was called, or was never needed */
+  int released; /* JavaScript holds it no more */
+};
+
+static void free_when_done(struct poll *poll) {
+  if (poll->uv || !poll->released) return;
+  poll->magic = 0;
+  free(poll);
+}
+
+static void closed(uv_handle_t *uv) {
+  struct poll *poll = uv_handle_get_data(uv);
+  free(uv);
+  poll->uv = NULL;
+  if (poll->cleanup) napi_remove_async_cleanup_hook(poll->cleanup);
+  poll->cleanup = NULL;
+  free_when_done(poll);
+}
+
+static void stop(struct poll *poll) {
+  if (poll->closing) return;
+  poll->closing = 1;
+  if (poll->callback) napi_delete_reference(poll->env, poll->callback);
+  poll->callback = NULL;
+  uv_poll_stop(poll->uv);
+  uv_close(poll->uv, closed);
+}
+
+/* The environment ends: the handle must be closed before the loop can be. */
+static void at_end(napi_async_cleanup_hook_handle hook, void *data) {
+  (void)hook;
+  stop(data);
+}
+
+static void ready(uv_handle_t *uv, int status, int events) {
+  (void)events;
+  struct poll *poll = uv_handle_get_data(uv);
+  napi_env env = poll->env;
+  napi_handle_scope scope;
+  napi_value callback, global, result;
+  if (poll->closing || napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (napi_get_reference_value(env, poll->callback, &callback) == napi_ok && napi_get_global(env, &global) == napi_ok &&
+      napi_make_callback(env, NULL, global, callback, 0, NULL, &result) == napi_pending_exception) {
+    napi_value error;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  }
+  napi_close_handle_scope(env, scope);
+  /* libuv stops by itself on an error of the descriptor; whoever still wants it must see it again */
+  if (status < 0 && !poll->closing) uv_poll_start(uv, UV_READABLE, ready);
+}
+
+static void release(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  struct poll *poll = data;
+  poll->released = 1;
+  stop(poll);
+  free_when_done(poll);
+}
+
+/* pollStart(fd, callback): a handle; the callback runs whenever the descriptor is readable or in error. The descriptor stays the
+ * caller's and must be open until pollStop. */
+static napi_value poll_start(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], result = NULL;
+  int32_t fd;
+  uv_loop_t *loop;
+  if (!wg_arguments(env, info, arguments, 2) || !wg_int(env, arguments[0], &fd)) return NULL;
+  napi_valuetype type;
+  if (napi_typeof(env, arguments[1], &type) != napi_ok || type != napi_function) return wg_throw_type(env, "not a function");
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return wg_throw_errno(env, "uv_loop", ENOSYS);
+  struct poll *poll = calloc(1, sizeof *poll);
+  uv_handle_t *uv = calloc(1, uv_handle_size(UV_POLL));
+  int err = poll && uv ? uv_poll_init(loop, uv, fd) : -ENOMEM;
+  if (err) {
+    free(poll);
+    free(uv);
+    return wg_throw_errno(env, "uv_poll_init", -err);
+  }
+  *poll = (struct poll){.magic = MAGIC, .env = env, .uv = uv};
+  uv_handle_set_data(uv, poll);
+  napi_create_reference(env, arguments[1], 1, &poll->callback);
+  napi_add_async_cleanup_hook(env, at_end, poll, &poll->cleanup);
+  err = uv_poll_start(uv, UV_READABLE, ready);
+  if (napi_create_external(env, poll, release, NULL, &result) != napi_ok) {
+    poll->released = 1;
+    stop(poll);
+    return NULL;
+  }
+  if (err) {
+    stop(poll);
+    return wg_throw_errno(env, "uv_poll_start", -err);
+  }
+  return result;
+}
+
+/* pollStop(handle): no callback after this, not even one that is already due. May be called in the callback, and again. */
+static napi_value poll_stop(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct poll *poll;
+  if (!wg_arguments(env, info, &argument, 1) || !(poll = wg_handle(env, argument, MAGIC))) return NULL;
+  stop(poll);
+  return wg_undefined(env);
+}
+
+void wg_export_poll(napi_env env, napi_value exports) {
+  wg_export(env, exports, "pollStart", poll_start);
+  wg_export(env, exports, "pollStop", poll_stop);
+}
