@@ -1,0 +1,90 @@
+/**
+ * The primitives by @noble/*: pure TypeScript, runs anywhere, and the specification that the other providers are compared with.
+ * Slow for handshakes: X25519 takes most of a millisecond.
+ */
+import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { x25519 } from '@noble/curves/ed25519.js';
+import { blake2s } from '@noble/hashes/blake2.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import type { CryptoProvider } from './provider.ts';
+import {
+  expectAead,
+  expectDh,
+  expectMacKey,
+  expectSize,
+  KEY_SIZE,
+  NONCE_SIZE,
+  TAG_SIZE,
+  XNONCE_SIZE,
+} from './sizes.ts';
+
+export const nobleCrypto: CryptoProvider = {
+  name: 'noble',
+
+  hash(...parts) {
+    const state = blake2s.create({});
+    for (const part of parts) state.update(part);
+    return state.digest();
+  },
+
+  mac(key, data) {
+    expectMacKey(key);
+    return blake2s(data, { key, dkLen: 16 });
+  },
+
+  hmac: (key, data) => hmac(blake2s, key, data),
+
+  dh(privateKey, publicKey) {
+    expectDh(privateKey, publicKey);
+    try {
+      return x25519.getSharedSecret(privateKey, publicKey);
+    } catch {
+      // both sizes are right, so what it refuses is an all-zero result
+      return undefined;
+    }
+  },
+
+  publicKey(privateKey) {
+    expectSize('a private key', privateKey, KEY_SIZE);
+    return x25519.getPublicKey(privateKey);
+  },
+
+  seal(key, nonce, plaintext, aad) {
+    expectAead(key, nonce, NONCE_SIZE);
+    return chacha20poly1305(key, nonce, aad).encrypt(plaintext);
+  },
+
+  open(key, nonce, ciphertext, aad) {
+    expectAead(key, nonce, NONCE_SIZE);
+    return opened(chacha20poly1305(key, nonce, aad), ciphertext);
+  },
+
+  xseal(key, nonce, plaintext, aad) {
+    expectAead(key, nonce, XNONCE_SIZE);
+    return xchacha20poly1305(key, nonce, aad).encrypt(plaintext);
+  },
+
+  xopen(key, nonce, ciphertext, aad) {
+    expectAead(key, nonce, XNONCE_SIZE);
+    return opened(xchacha20poly1305(key, nonce, aad), ciphertext);
+  },
+
+  equal(a, b) {
+    if (a.length !== b.length) return false;
+    let bits = 0;
+    for (let i = 0; i < a.length; i++) bits |= a[i]! ^ b[i]!;
+    return bits === 0;
+  },
+};
+
+function opened(
+  cipher: { decrypt(ciphertext: Uint8Array): Uint8Array },
+  ciphertext: Uint8Array,
+): Uint8Array | undefined {
+  if (ciphertext.length < TAG_SIZE) return undefined;
+  try {
+    return cipher.decrypt(ciphertext);
+  } catch {
+    return undefined;
+  }
+}
