@@ -1,0 +1,125 @@
+/**
+ * The primitives by the OpenSSL inside Node, through node:crypto. It has no keyed BLAKE2s and no XChaCha20: the first is noble's;
+ * the second is HChaCha20 by noble in front of OpenSSL's own ChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03 section 2.3).
+ */
+
+import { createCipheriv, createDecipheriv, createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { hchacha } from '@noble/ciphers/chacha.js';
+import { blake2s } from '@noble/hashes/blake2.js';
+import { x25519, x25519PublicKey } from './openssl-x25519.ts';
+import type { CryptoProvider } from './provider.ts';
+import {
+  expectAead,
+  expectDh,
+  expectMacKey,
+  expectSize,
+  KEY_SIZE,
+  NONCE_SIZE,
+  TAG_SIZE,
+  XNONCE_SIZE,
+} from './sizes.ts';
+
+const HASH = 'blake2s256';
+const AEAD = 'chacha20-poly1305';
+const AEAD_OPTIONS = { authTagLength: TAG_SIZE } as const;
+
+export const opensslCrypto: CryptoProvider = {
+  name: 'openssl',
+
+  hash(...parts) {
+    const state = createHash(HASH);
+    for (const part of parts) state.update(part);
+    return plain(state.digest());
+  },
+
+  mac(key, data) {
+    expectMacKey(key);
+    return blake2s(data, { key, dkLen: 16 });
+  },
+
+  hmac: (key, data) => plain(createHmac(HASH, key).update(data).digest()),
+
+  dh(privateKey, publicKey) {
+    expectDh(privateKey, publicKey);
+    return x25519(privateKey, publicKey);
+  },
+
+  publicKey(privateKey) {
+    expectSize('a private key', privateKey, KEY_SIZE);
+    return x25519PublicKey(privateKey);
+  },
+
+  seal,
+  open,
+
+  xseal(key, nonce, plaintext, aad) {
+    expectAead(key, nonce, XNONCE_SIZE);
+    return withSubkey(key, nonce, (subkey, short) => seal(subkey, short, plaintext, aad));
+  },
+
+  xopen(key, nonce, ciphertext, aad) {
+    expectAead(key, nonce, XNONCE_SIZE);
+    return withSubkey(key, nonce, (subkey, short) => open(subkey, short, ciphertext, aad));
+  },
+
+  equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
+};
+
+function seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
+  expectAead(key, nonce, NONCE_SIZE);
+  const cipher = createCipheriv(AEAD, key, nonce, AEAD_OPTIONS);
+  cipher.setAAD(aad, { plaintextLength: plaintext.length });
+  const out = new Uint8Array(plaintext.length + TAG_SIZE);
+  out.set(cipher.update(plaintext));
+  cipher.final();
+  out.set(cipher.getAuthTag(), plaintext.length);
+  return out;
+}
+
+function open(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: Uint8Array): Uint8Array | undefined {
+  expectAead(key, nonce, NONCE_SIZE);
+  const length = ciphertext.length - TAG_SIZE;
+  if (length < 0) return undefined;
+  const decipher = createDecipheriv(AEAD, key, nonce, AEAD_OPTIONS);
+  decipher.setAAD(aad, { plaintextLength: length });
+  decipher.setAuthTag(ciphertext.subarray(length));
+  const plaintext = decipher.update(ciphertext.subarray(0, length));
+  try {
+    decipher.final();
+  } catch {
+    plaintext.fill(0);
+    return undefined;
+  }
+  return plain(plaintext);
+}
+
+/** Calls with the subkey, which is erased afterwards, and the 12 byte nonce that belong to a key and a nonce of 24 bytes. */
+export function withSubkey<T>(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  use: (subkey: Uint8Array, short: Uint8Array) => T,
+): T {
+  const keyWords = words(key);
+  const subkey = new Uint32Array(8);
+  hchacha(SIGMA, keyWords, words(nonce.subarray(0, 16)), subkey);
+  const short = new Uint8Array(NONCE_SIZE);
+  short.set(nonce.subarray(16), 4);
+  try {
+    return use(new Uint8Array(subkey.buffer), short);
+  } finally {
+    keyWords.fill(0);
+    subkey.fill(0);
+  }
+}
+
+/** In the machine's own order, as hchacha takes and gives them. */
+function words(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(Uint8Array.from(bytes).buffer);
+}
+
+const SIGMA = words(Uint8Array.from('expand 32-byte k', letter => letter.charCodeAt(0)));
+
+/** Not a Buffer, so that what providers give compares as equal; the same memory. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
