@@ -9,6 +9,7 @@ import { runDevice, type DeviceSettings } from '../daemon/run-device.ts';
 import { parseLogLevel } from '../daemon/log.ts';
 import { startInBackground, tellParent } from '../daemon/background.ts';
 import { isBackend, BACKENDS } from '../daemon/backend.ts';
+import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offloads.ts';
 import { version } from '../daemon/version.ts';
 
 const USAGE = `Usage: wireguard-ts [-f|--foreground] [--backend=${BACKENDS.join('|')}] [--no-offload] INTERFACE
@@ -18,7 +19,9 @@ Brings up a WireGuard interface in userspace; configure it with wg(8) or wgts.
 
   -f, --foreground   stay in the foreground (also WG_PROCESS_FOREGROUND=1)
       --backend      who moves the bytes: native (the addon) or pure (TypeScript alone, slower); auto takes native if it can
-      --no-offload   ask the kernel for no segmentation offloads (also WGTS_NO_OFFLOAD=1)
+      --no-offload   no segmentation offloads at all; or one of them: ${OFFLOAD_SWITCHES.map(name => `--no-${name}`).join(' ')}
+                     (also WGTS_NO_OFFLOAD=1 or, for example, WGTS_NO_OFFLOAD=uso,gro)
+      --aead=NAME    openssl or ipsec-mb; otherwise the faster one
 
 Environment: LOG_LEVEL=verbose|error|silent  WG_TUN_FD  WG_UAPI_FD  WG_KEYLOGFILE (secrets! for Wireshark alone)
 `;
@@ -67,14 +70,17 @@ async function main(): Promise<void> {
 function parseArguments(args: readonly string[]): Arguments | string | undefined {
   const { env } = process;
   let foreground = env['WG_PROCESS_FOREGROUND'] === '1';
-  let offload = env['WGTS_NO_OFFLOAD'] !== '1';
+  const off = parseOffloads(env['WGTS_NO_OFFLOAD']);
+  let aead = env['WGTS_AEAD'];
   let backend = env['WGTS_BACKEND'] ?? 'auto';
   let name: string | undefined;
   for (const arg of args) {
     if (arg === '--version') return `wireguard-ts v${version()}`;
     if (arg === '--help' || arg === '-h') return USAGE.trimEnd();
     if (arg === '-f' || arg === '--foreground') foreground = true;
-    else if (arg === '--no-offload') offload = false;
+    else if (arg === '--no-offload') for (const each of OFFLOAD_SWITCHES) off.add(each);
+    else if (arg.startsWith('--no-') && isOffloadSwitch(arg.slice('--no-'.length))) off.add(arg.slice('--no-'.length) as OffloadSwitch);
+    else if (arg.startsWith('--aead=')) aead = arg.slice('--aead='.length);
     else if (arg.startsWith('--backend=')) backend = arg.slice('--backend='.length);
     else if (arg.startsWith('-') || name !== undefined) return undefined;
     else name = arg;
@@ -87,13 +93,19 @@ function parseArguments(args: readonly string[]): Arguments | string | undefined
     settings: {
       name,
       backend,
-      offload,
+      offloadsOff: off,
+      ...(aead !== undefined && { aead }),
       logLevel: parseLogLevel(env['LOG_LEVEL']),
       ...(tunFd !== undefined && { tunFd }),
       ...(uapiFd !== undefined && { uapiFd }),
       ...(env['WG_KEYLOGFILE'] !== undefined && env['WG_KEYLOGFILE'] !== '' && { keyLogFile: env['WG_KEYLOGFILE'] }),
     },
   };
+}
+
+/** Unknown words are passed over: the variable may be meant for a newer version. */
+function parseOffloads(text = ''): Set<OffloadSwitch> {
+  return new Set(text === '1' ? OFFLOAD_SWITCHES : text.split(',').filter(isOffloadSwitch));
 }
 
 function descriptor(text: string | undefined): number | undefined {

@@ -112,6 +112,7 @@ export class DeviceLoop {
     this.#listenPort = opened.port;
     this.#engine.routesChanged();
     opened.onReadable(() => this.#udpReadable(opened));
+    opened.onRoutesChanged(() => this.#engine.routesChanged());
   }
 
   #closeUdp(): void {
@@ -168,6 +169,8 @@ export class DeviceLoop {
   }
 
   #tunReadable(): void {
+    // a device that was moved to another namespace came up, and its first packet is the first to say so
+    if (!this.#engine.running) this.#checkStatus();
     for (let i = 0; i < BATCHES_PER_WAKE && !this.#closed; i++) {
       const count = this.#tun.read(this.#packets);
       if (count < 0) {

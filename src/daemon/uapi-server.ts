@@ -14,6 +14,11 @@ import { formatCountersResponse, formatErrno, getResponseChunks } from '../confi
 import type { Zones } from '../config/zones.ts';
 import { systemErrno } from './system-errno.ts';
 
+/** Where `wg` looks for it. */
+export function uapiSocketPath(name: string): string {
+  return `/var/run/wireguard/${name}.sock`;
+}
+
 export interface UapiDevice {
   /** @throws Error with a system `code` when something is refused; then nothing has changed */
   configure(config: DeviceConfig): void;

@@ -53,6 +53,8 @@ export interface Udp {
   /** SO_MARK; 0 takes it away. Throws an Error with `code` when the system refuses. */
   setMark(mark: number): void;
   onReadable(callback: () => void): void;
+  /** Calls back when addresses or routes changed: a local address kept with an endpoint may no longer be the right one. */
+  onRoutesChanged(callback: () => void): void;
   readonly offloads: readonly string[];
   counters(): Readonly<Record<string, number>>;
   close(): void;

@@ -1,0 +1,185 @@
+/* Writing to a TUN device: packets of one flow merged, with a vnet header that tells the kernel how (offload.h). A merged packet
+ * that the kernel refuses is taken apart again, so that nothing is lost by the attempt. */
+#define _GNU_SOURCE
+#include "tun.h"
+#include "bytes.h"
+#include "offload.h"
+#include <errno.h>
+#include <limits.h>
+#include <linux/if_ether.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Packets in one call; more are written in several. */
+enum { BATCH = 1024, VECTORS = 2 + WG_MAX_MERGED, PI_SIZE = 4 };
+_Static_assert(VECTORS <= IOV_MAX, "a group is written at once");
+
+/* The whole addon is used by one thread at a time; workers that load it too have their own copies of these. */
+static _Thread_local int32_t groups[BATCH * WG_GROUP_STRIDE], next[BATCH];
+static _Thread_local uint8_t whole[WG_VNET_HEADER_SIZE + 65536 + 64], segment[WG_VNET_HEADER_SIZE + 65536];
+
+static int32_t merge_allowed(const struct wg_tun *tun) {
+  int32_t allowed = 0;
+  if (tun->offloads & WG_TUN_TSO4) allowed |= WG_MERGE_TCP4;
+  if (tun->offloads & WG_TUN_TSO6) allowed |= WG_MERGE_TCP6;
+  if (tun->offloads & WG_TUN_USO) allowed |= WG_MERGE_UDP;
+  return allowed;
+}
+
+/* 0 or an errno. vectors[0] is for the vnet header, and is left away when the device has none. */
+static int put(struct wg_tun *tun, struct iovec *vectors, int count) {
+  uint8_t pi[PI_SIZE] = {0};
+  struct iovec with_info[VECTORS];
+  if (!tun->vnet) {
+    vectors++;
+    count--;
+  }
+  if (tun->info) {
+    int version = *(const uint8_t *)vectors[tun->vnet].iov_base >> 4;
+    wg_put_be16(pi + 2, version == 6 ? ETH_P_IPV6 : ETH_P_IP);
+    with_info[0] = (struct iovec){pi, sizeof pi};
+    memcpy(with_info + 1, vectors, (size_t)count * sizeof *vectors);
+    vectors = with_info;
+    count++;
+  }
+  ssize_t done;
+  do done = writev(tun->fd, vectors, count);
+  while (done < 0 && errno == EINTR);
+  return done < 0 ? errno : 0;
+}
+
+/* The device itself is gone, or closed; anything else concerns one packet. */
+static int is_gone(int err) { return err == EBADFD || err == EBADF || err == ENODEV; }
+
+/* A merged packet, taken apart by the same code that takes apart the kernel's. Returns 0, or the errno of the last refusal. */
+static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count, int64_t *dropped) {
+  size_t length = 0;
+  for (int i = 0; i < count; i++) {
+    if (length + vectors[i].iov_len > sizeof whole) return EMSGSIZE;
+    memcpy(whole + length, vectors[i].iov_base, vectors[i].iov_len);
+    length += vectors[i].iov_len;
+  }
+  struct wg_split plan;
+  int last = wg_split_plan(&plan, whole, length) ? 0 : EINVAL;
+  memset(segment, 0, WG_VNET_HEADER_SIZE);
+  for (uint32_t i = 0; i < plan.count; i++) {
+    struct iovec one[2] = {{segment, WG_VNET_HEADER_SIZE}, {segment + WG_VNET_HEADER_SIZE, 0}};
+    one[1].iov_len = wg_split_write(&plan, i, segment + WG_VNET_HEADER_SIZE);
+    int err = put(tun, one, 2);
+    if (!err) continue;
+    last = err;
+    ++*dropped;
+  }
+  return last;
+}
+
+static int refused(const struct wg_tun *tun, int merged) {
+  return merged && tun->fail_count > 0 && tun->fail_what == WG_TUN_FAIL_MERGED ? tun->fail_errno : 0;
+}
+
+/* Writes one group; adds to *dropped what was not taken. Returns 0, or an errno when the device is gone. */
+static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *desc, const int32_t *group, const int32_t *follow, int64_t *dropped) {
+  uint8_t vnet[WG_VNET_HEADER_SIZE];
+  struct iovec vectors[VECTORS];
+  int count = 0, merged = group[WG_GROUP_COUNT] > 1;
+  size_t skip = 0;
+  wg_group_header(group, vnet);
+  vectors[count++] = (struct iovec){vnet, sizeof vnet};
+  for (int32_t i = group[WG_GROUP_FIRST]; i >= 0 && count < VECTORS - 1; i = follow[i]) {
+    const int32_t *d = desc + (size_t)i * WG_PACKET_STRIDE;
+    vectors[count++] = (struct iovec){(void *)(slab + d[WG_PACKET_OFFSET] + skip), (size_t)d[WG_PACKET_LENGTH] - skip};
+    skip = (size_t)group[WG_GROUP_HEADERS];
+  }
+  int err = refused(tun, merged);
+  if (err) tun->fail_count--;
+  else err = put(tun, vectors, count);
+  if (!err) {
+    if (merged) tun->merged += (uint64_t)group[WG_GROUP_COUNT];
+    return 0;
+  }
+  if (is_gone(err)) return err;
+  if (!merged) {
+    ++*dropped;
+    return 0;
+  }
+  tun->unmerged += (uint64_t)group[WG_GROUP_COUNT];
+  err = put_apart(tun, vectors, count, dropped);
+  return is_gone(err) ? err : 0;
+}
+
+static napi_value put_all(napi_env env, struct wg_tun *tun, const uint8_t *slab, const int32_t *desc, int packets, const int32_t *from, int count, const int32_t *follow) {
+  int64_t dropped = 0, written = 0;
+  for (int g = 0; g < count; g++) {
+    const int32_t *group = from + (size_t)g * WG_GROUP_STRIDE;
+    if (put_group(tun, slab, desc, group, follow, &dropped)) return wg_number(env, -1);
+    written += group[WG_GROUP_COUNT];
+  }
+  dropped += packets - written; /* descriptors that do not lie in the slab are in no group */
+  tun->refused += (uint64_t)dropped;
+  return wg_number(env, dropped);
+}
+
+/* tunWrite(handle, slab, desc, count): merges and writes; how many packets were dropped, or -1 when the device is gone. The slab
+ * may be changed. */
+napi_value wg_tun_write(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  struct wg_tun *tun;
+  struct wg_array slab, desc;
+  int32_t count;
+  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+      !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
+      !wg_int(env, arguments[3], &count))
+    return NULL;
+  if (tun->fd < 0) return wg_number(env, -1);
+  int32_t fit = (int32_t)(desc.length / WG_PACKET_STRIDE);
+  if (count > fit) count = fit;
+  napi_value result = wg_number(env, 0);
+  int64_t dropped = 0;
+  for (int32_t from = 0; from < count; from += BATCH) {
+    const int32_t *part = (const int32_t *)desc.data + (size_t)from * WG_PACKET_STRIDE;
+    int32_t packets = count - from < BATCH ? count - from : BATCH;
+    int made = wg_merge(slab.data, slab.length, part, packets, merge_allowed(tun), groups, next);
+    int64_t lost = 0;
+    result = put_all(env, tun, slab.data, part, packets, groups, made, next);
+    if (napi_get_value_int64(env, result, &lost) != napi_ok || lost < 0) return result;
+    dropped += lost;
+  }
+  return wg_number(env, dropped);
+}
+
+/* Groups made elsewhere are not believed: every packet in the slab and at most once, headers shorter than the packet. */
+static int is_sound(struct wg_array slab, const int32_t *desc, int32_t count, const int32_t *group, const int32_t *follow, int32_t *seen, int32_t mark) {
+  int32_t members = 0, skip = group[WG_GROUP_HEADERS];
+  for (int32_t i = group[WG_GROUP_FIRST]; i >= 0; i = follow[i]) {
+    if (i >= count || seen[i] == mark || ++members > WG_MAX_MERGED) return 0;
+    seen[i] = mark;
+    const int32_t *d = desc + (size_t)i * WG_PACKET_STRIDE;
+    if (d[WG_PACKET_OFFSET] < 0 || d[WG_PACKET_LENGTH] <= 0 || skip < 0 || skip >= d[WG_PACKET_LENGTH] ||
+        (size_t)d[WG_PACKET_OFFSET] + (size_t)d[WG_PACKET_LENGTH] > slab.length)
+      return 0;
+  }
+  return members == group[WG_GROUP_COUNT] && members > 0;
+}
+
+/* tunWriteGroups(handle, slab, desc, count, groups, next, made): writes what packet/coalesce.ts has grouped. Returns as tunWrite. */
+napi_value wg_tun_write_groups(napi_env env, napi_callback_info info) {
+  napi_value arguments[7];
+  struct wg_tun *tun;
+  struct wg_array slab, desc, given, follow;
+  int32_t count, made;
+  if (!wg_arguments(env, info, arguments, 7) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+      !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
+      !wg_int(env, arguments[3], &count) || !wg_array(env, arguments[4], napi_int32_array, &given) ||
+      !wg_array(env, arguments[5], napi_int32_array, &follow) || !wg_int(env, arguments[6], &made))
+    return NULL;
+  if (tun->fd < 0) return wg_number(env, -1);
+  if (count < 0 || count > BATCH || (size_t)count * WG_PACKET_STRIDE > desc.length || (size_t)count > follow.length || made < 0 ||
+      made > count || (size_t)made * WG_GROUP_STRIDE > given.length)
+    return wg_throw_type(env, "groups do not fit their arrays");
+  memset(next, 0, (size_t)count * sizeof *next);
+  for (int32_t g = 0; g < made; g++)
+    if (!is_sound(slab, desc.data, count, (const int32_t *)given.data + (size_t)g * WG_GROUP_STRIDE, follow.data, next, 1))
+      return wg_throw_type(env, "a group is not sound");
+  return put_all(env, tun, slab.data, desc.data, count, given.data, made, follow.data);
+}

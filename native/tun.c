@@ -1,0 +1,224 @@
+/* A Linux TUN device (Documentation/networking/tuntap.rst): one that it makes, or one that it is handed open. Reads come with a
+ * virtio_net_hdr, so that the kernel may pass on a whole TCP super-packet at once. */
+#define _GNU_SOURCE
+#include "tun.h"
+#include "offload.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Newer than the headers of some systems that we build on (Linux 6.2). */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 65535 };
+
+static void close_tun(struct wg_tun *tun) {
+  if (tun->fd >= 0) close(tun->fd);
+  if (tun->control >= 0) close(tun->control);
+  tun->fd = tun->control = -1;
+}
+
+static void release(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  struct wg_tun *tun = data;
+  close_tun(tun);
+  tun->magic = 0;
+  free(tun);
+}
+
+/* USO is asked for on top: a kernel that does not know it refuses the whole set. */
+static int32_t ask_offloads(int fd, int32_t wanted) {
+  unsigned long flags = 0;
+  if (!(wanted & WG_TUN_CSUM)) wanted = 0;
+  if (wanted & WG_TUN_CSUM) flags |= TUN_F_CSUM;
+  if (wanted & WG_TUN_TSO4) flags |= TUN_F_TSO4;
+  if (wanted & WG_TUN_TSO6) flags |= TUN_F_TSO6;
+  if (wanted & WG_TUN_USO && ioctl(fd, TUNSETOFFLOAD, flags | TUN_F_USO4 | TUN_F_USO6) == 0) return wanted;
+  wanted &= ~WG_TUN_USO;
+  if (ioctl(fd, TUNSETOFFLOAD, flags) == 0) return wanted;
+  ioctl(fd, TUNSETOFFLOAD, 0ul);
+  return 0;
+}
+
+static int set_mtu(int control, const char *name, int mtu) {
+  struct ifreq request = {.ifr_mtu = mtu};
+  memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+  return ioctl(control, SIOCSIFMTU, &request);
+}
+
+/* Makes or adopts; returns 0, or an errno with the name of the call in *call. */
+static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t wanted, int32_t mtu, const char **call) {
+  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
+  int header = WG_VNET_HEADER_SIZE, little = 1;
+  *call = "open /dev/net/tun";
+  tun->fd = adopt >= 0 ? adopt : open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+  if (tun->fd < 0) return errno;
+  if (adopt < 0) {
+    *call = "TUNSETIFF";
+    memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+    if (ioctl(tun->fd, TUNSETIFF, &request) != 0) return errno;
+  }
+  *call = "TUNGETIFF";
+  if (ioctl(tun->fd, TUNGETIFF, &request) != 0) return errno;
+  if (!(request.ifr_flags & IFF_TUN)) return EPROTOTYPE; /* a TAP: Ethernet frames are not for us */
+  tun->vnet = (request.ifr_flags & IFF_VNET_HDR) != 0;
+  tun->info = !(request.ifr_flags & IFF_NO_PI);
+  *call = "fcntl";
+  int flags = fcntl(tun->fd, F_GETFL);
+  if (flags < 0 || fcntl(tun->fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(tun->fd, F_SETFD, FD_CLOEXEC) != 0) return errno;
+  *call = "TUNSETVNETHDRSZ";
+  if (tun->vnet && ioctl(tun->fd, TUNSETVNETHDRSZ, &header) != 0) return errno;
+  /* our own order is little endian; where the call is not known, so is the machine's */
+  if (tun->vnet) ioctl(tun->fd, TUNSETVNETLE, &little);
+  if (tun->vnet) tun->offloads = ask_offloads(tun->fd, wanted);
+  *call = "socket";
+  tun->control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (tun->control < 0) tun->control = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (tun->control < 0) return errno;
+  struct stat home;
+  if (stat("/proc/self/ns/net", &home) == 0) tun->home = home.st_ino;
+  /* an adopted device may live in another namespace, where its owner sets what he wants */
+  *call = "SIOCSIFMTU";
+  if (mtu > 0 && set_mtu(tun->control, request.ifr_name, mtu) != 0 && adopt < 0) return errno;
+  tun->mtu = mtu;
+  return 0;
+}
+
+/* tunOpen(name, adopt, offloads, mtu): a handle. adopt: -1, or the descriptor of an open TUN, which is then owned here. */
+static napi_value tun_open(napi_env env, napi_callback_info info) {
+  napi_value arguments[4], result = NULL;
+  int32_t adopt, wanted, mtu;
+  char name[IFNAMSIZ * 2];
+  size_t length;
+  if (!wg_arguments(env, info, arguments, 4) || !wg_int(env, arguments[1], &adopt) || !wg_int(env, arguments[2], &wanted) ||
+      !wg_int(env, arguments[3], &mtu))
+    return NULL;
+  if (napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length) != napi_ok) return wg_throw_type(env, "not a string");
+  if (length >= IFNAMSIZ) return wg_throw_errno(env, "TUNSETIFF", EINVAL);
+  struct wg_tun *tun = calloc(1, sizeof *tun);
+  if (!tun) return wg_throw_errno(env, "calloc", ENOMEM);
+  *tun = (struct wg_tun){.magic = WG_TUN_MAGIC, .fd = -1, .control = -1};
+  const char *call;
+  int err = open_tun(tun, name, adopt, wanted, mtu, &call);
+  if (err || napi_create_external(env, tun, release, NULL, &result) != napi_ok) {
+    /* what was handed in and not taken stays the caller's */
+    if (err && adopt >= 0) tun->fd = -1;
+    release(env, tun, NULL);
+    return err ? wg_throw_errno(env, call, err) : NULL;
+  }
+  return result;
+}
+
+/* tunFd(handle): for pollStart; -1 when closed. */
+static napi_value tun_fd(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct wg_tun *tun;
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, WG_TUN_MAGIC))) return NULL;
+  return wg_number(env, tun->fd);
+}
+
+/* One packet with its vnet header to `to`, which has LARGEST_READ bytes of room; its length or -errno. */
+static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
+  uint8_t pi[PI_SIZE];
+  struct iovec vectors[2] = {{pi, sizeof pi}, {to, LARGEST_READ}};
+  size_t front = tun->info ? PI_SIZE : 0;
+  if (!tun->vnet) {
+    memset(to, 0, WG_VNET_HEADER_SIZE);
+    vectors[1] = (struct iovec){to + WG_VNET_HEADER_SIZE, LARGEST_READ - WG_VNET_HEADER_SIZE};
+  }
+  ssize_t got;
+  do got = front ? readv(tun->fd, vectors, 2) : read(tun->fd, vectors[1].iov_base, vectors[1].iov_len);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) return -errno;
+  got -= (ssize_t)front;
+  return tun->vnet ? got : got + WG_VNET_HEADER_SIZE;
+}
+
+/* tunRead(handle, slab, desc): packets read, from the start of the slab, until there are none, no room or no descriptors left; -1
+ * when the device is gone. */
+static napi_value tun_read(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  struct wg_tun *tun;
+  struct wg_array slab, desc;
+  if (!wg_arguments(env, info, arguments, 3) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+      !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc))
+    return NULL;
+  if (tun->fd < 0) return wg_number(env, -1);
+  int64_t count = 0;
+  size_t at = 0;
+  int32_t *to = desc.data;
+  while ((size_t)(count + 1) * WG_PACKET_STRIDE <= desc.length && slab.length - at >= LARGEST_READ && slab.length <= INT32_MAX) {
+    ssize_t got = read_one(tun, (uint8_t *)slab.data + at);
+    if (got == -EAGAIN) break;
+    if (got < 0 && count == 0) return wg_number(env, -1);
+    if (got < 0) break; /* what was read first goes first; the next call says it again */
+    if (got <= WG_VNET_HEADER_SIZE) {
+      tun->malformed++;
+      continue;
+    }
+    to[WG_PACKET_OFFSET] = (int32_t)at;
+    to[WG_PACKET_LENGTH] = (int32_t)got;
+    to += WG_PACKET_STRIDE;
+    count++;
+    at += ((size_t)got + 15) & ~(size_t)15;
+    if (at > slab.length) break;
+  }
+  return wg_number(env, count);
+}
+
+/* tunCounters(handle): numbers that only grow; and what was granted. */
+static napi_value tun_counters(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  struct wg_tun *tun;
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, WG_TUN_MAGIC))) return NULL;
+  if (napi_create_object(env, &result) != napi_ok) return NULL;
+  wg_set_number(env, result, "offloads", tun->offloads);
+  wg_set_number(env, result, "merged", (int64_t)tun->merged);
+  wg_set_number(env, result, "unmerged", (int64_t)tun->unmerged);
+  wg_set_number(env, result, "refused", (int64_t)tun->refused);
+  wg_set_number(env, result, "malformed", (int64_t)tun->malformed);
+  return result;
+}
+
+/* tunFail(handle, what, errno, count): for tests: the next `count` operations of that kind fail with that errno. */
+static napi_value tun_fail(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  struct wg_tun *tun;
+  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+      !wg_int(env, arguments[1], &tun->fail_what) || !wg_int(env, arguments[2], &tun->fail_errno) ||
+      !wg_int(env, arguments[3], &tun->fail_count))
+    return NULL;
+  return wg_undefined(env);
+}
+
+/* tunClose(handle): and again, if you like. Polling must have been stopped. */
+static napi_value tun_close(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct wg_tun *tun;
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, WG_TUN_MAGIC))) return NULL;
+  close_tun(tun);
+  return wg_undefined(env);
+}
+
+void wg_export_tun(napi_env env, napi_value exports) {
+  wg_export(env, exports, "tunOpen", tun_open);
+  wg_export(env, exports, "tunFd", tun_fd);
+  wg_export(env, exports, "tunRead", tun_read);
+  wg_export(env, exports, "tunWrite", wg_tun_write);
+  wg_export(env, exports, "tunWriteGroups", wg_tun_write_groups);
+  wg_export(env, exports, "tunStatus", wg_tun_status);
+  wg_export(env, exports, "tunCounters", tun_counters);
+  wg_export(env, exports, "tunFail", tun_fail);
+  wg_export(env, exports, "tunClose", tun_close);
+}

@@ -1,0 +1,31 @@
+/* One open TUN device. tun.c opens and reads, tun-write.c writes, tun-status.c asks how it is. */
+#ifndef WG_TUN_H
+#define WG_TUN_H
+#include "addon.h"
+#include <stdint.h>
+
+static const uint64_t WG_TUN_MAGIC = 0x77672d74756e3031;
+
+/* Offloads, as asked for and as granted; the same bits in src/io/tun.ts. */
+enum { WG_TUN_CSUM = 1, WG_TUN_TSO4 = 2, WG_TUN_TSO6 = 4, WG_TUN_USO = 8 };
+
+/* What a test can make fail (tunFail). */
+enum { WG_TUN_FAIL_NONE, WG_TUN_FAIL_MERGED };
+
+struct wg_tun {
+  uint64_t magic;
+  int fd;            /* -1 when closed */
+  int32_t offloads;
+  int32_t vnet;      /* whether reads and writes carry a virtio_net_hdr */
+  int32_t info;      /* whether they carry a tun_pi in front: an adopted device without IFF_NO_PI */
+  uint64_t home;     /* inode of the network namespace this process was in when it opened; 0 not known */
+  int control;       /* a socket there, for ioctls by name */
+  int32_t mtu;       /* last seen */
+  int32_t fail_what, fail_errno, fail_count;
+  uint64_t merged, unmerged, refused, malformed;
+};
+
+napi_value wg_tun_write(napi_env env, napi_callback_info info);
+napi_value wg_tun_write_groups(napi_env env, napi_callback_info info);
+napi_value wg_tun_status(napi_env env, napi_callback_info info);
+#endif

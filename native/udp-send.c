@@ -1,0 +1,259 @@
+/* Sending: sendmmsg of messages that each carry up to 64 datagrams of one peer by UDP_SEGMENT. A message that the kernel refuses is
+ * tried again in the ways that may help: from another local address, and without UDP_SEGMENT; the rest of the batch goes on. */
+#include "udp.h"
+#include "bytes.h"
+#include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <string.h>
+
+/* What the kernel takes in one message: UDP_MAX_SEGMENTS, and a UDP payload that fits an IPv4 packet. */
+enum { MAX_SEGMENTS = 64, MAX_PAYLOAD = 65507 };
+/* How long a full socket buffer is waited for, in all, in one call. */
+enum { WAIT_STEP = 2, WAIT_STEPS = 10 };
+
+struct sending {
+  struct wg_udp *udp;
+  uint8_t *slab;
+  int32_t *desc;
+  uint8_t *endpoints;
+  int count;      /* messages made and not yet sent */
+  int family;     /* of those */
+  int waits_left;
+};
+
+struct part {
+  int32_t offset, length, segment;
+};
+
+static void *add_control(struct msghdr *header, int level, int type, const void *data, size_t size) {
+  struct cmsghdr *c = (struct cmsghdr *)((uint8_t *)header->msg_control + header->msg_controllen);
+  memset(c, 0, CMSG_SPACE(size));
+  c->cmsg_level = level;
+  c->cmsg_type = type;
+  c->cmsg_len = CMSG_LEN(size);
+  memcpy(CMSG_DATA(c), data, size);
+  header->msg_controllen += CMSG_SPACE(size);
+  return c;
+}
+
+/* Message number m of the vector: one part of descriptor i, with UDP_SEGMENT if the part has more than one segment. */
+static void make(struct sending *s, int m, int i, struct part part) {
+  struct wg_udp *udp = s->udp;
+  const int32_t *d = s->desc + (size_t)i * DATAGRAM_STRIDE;
+  const uint8_t *e = s->endpoints + (size_t)i * ENDPOINT_SIZE;
+  union wg_sockaddr *to = &udp->addresses[m];
+  struct msghdr *header = &udp->messages[m].msg_hdr;
+  int six = e[ENDPOINT_FAMILY] == 6;
+  memset(to, 0, sizeof *to);
+  if (six) {
+    to->v6.sin6_family = AF_INET6;
+    memcpy(&to->v6.sin6_port, e + ENDPOINT_PORT, 2);
+    memcpy(&to->v6.sin6_addr, e + ENDPOINT_ADDRESS, 16);
+    to->v6.sin6_scope_id = (uint32_t)wg_le16(e + ENDPOINT_SCOPE) | (uint32_t)wg_le16(e + ENDPOINT_SCOPE + 2) << 16;
+  } else {
+    to->v4.sin_family = AF_INET;
+    memcpy(&to->v4.sin_port, e + ENDPOINT_PORT, 2);
+    memcpy(&to->v4.sin_addr, e + ENDPOINT_ADDRESS, 4);
+  }
+  udp->vectors[m] = (struct iovec){s->slab + part.offset, (size_t)part.length};
+  *header = (struct msghdr){
+      .msg_name = to,
+      .msg_namelen = six ? sizeof to->v6 : sizeof to->v4,
+      .msg_iov = &udp->vectors[m],
+      .msg_iovlen = 1,
+      .msg_control = &udp->controls[m],
+  };
+  if (e[ENDPOINT_HAS_LOCAL] == 1 && six) {
+    struct in6_pktinfo local = {0};
+    memcpy(&local.ipi6_addr, e + ENDPOINT_LOCAL, 16);
+    add_control(header, SOL_IPV6, IPV6_PKTINFO, &local, sizeof local);
+  } else if (e[ENDPOINT_HAS_LOCAL] == 1) {
+    /* without the interface: which one is for routing to say */
+    struct in_pktinfo local = {0};
+    memcpy(&local.ipi_spec_dst, e + ENDPOINT_LOCAL, 4);
+    add_control(header, SOL_IP, IP_PKTINFO, &local, sizeof local);
+  }
+  if (d[DATAGRAM_TOS] > 0) {
+    int tos = d[DATAGRAM_TOS] & 0xff;
+    add_control(header, six ? SOL_IPV6 : SOL_IP, six ? IPV6_TCLASS : IP_TOS, &tos, sizeof tos);
+  }
+  if (part.segment > 0) {
+    uint16_t segment = (uint16_t)part.segment;
+    add_control(header, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
+  }
+  if (header->msg_controllen == 0) header->msg_control = NULL;
+  udp->owners[m] = i;
+}
+
+/* The errno that a test wants for this message, or 0. */
+static int injected(struct wg_udp *udp, const struct sending *s, int i, int segmented) {
+  if (udp->fail_count <= 0) return 0;
+  int local = s->endpoints[(size_t)i * ENDPOINT_SIZE + ENDPOINT_HAS_LOCAL] == 1;
+  int hit = udp->fail_what == WG_UDP_FAIL_ANY || (udp->fail_what == WG_UDP_FAIL_GSO && segmented) ||
+            (udp->fail_what == WG_UDP_FAIL_LOCAL && local);
+  if (!hit) return 0;
+  udp->fail_count--;
+  return udp->fail_errno;
+}
+
+/* Waits a little for room in the socket's buffer; 0 when there is no more time for that. */
+static int wait_for_room(struct sending *s, int fd) {
+  struct pollfd ready = {.fd = fd, .events = POLLOUT};
+  s->udp->blocked++;
+  while (s->waits_left > 0) {
+    s->waits_left--;
+    if (poll(&ready, 1, WAIT_STEP) > 0) return 1;
+  }
+  return 0;
+}
+
+/* One message alone, in place 0 of the vector, which must be free. Returns 0 or an errno. */
+static int send_one(struct sending *s, int i, struct part part) {
+  int fd = s->udp->fds[s->endpoints[(size_t)i * ENDPOINT_SIZE + ENDPOINT_FAMILY] == 6];
+  for (;;) {
+    int err = injected(s->udp, s, i, part.segment > 0);
+    if (err) return err;
+    make(s, 0, i, part);
+    if (sendmsg(fd, &s->udp->messages[0].msg_hdr, 0) >= 0) return 0;
+    err = errno;
+    if (err == EINTR) continue;
+    if (err != EAGAIN || !wait_for_room(s, fd)) return err;
+  }
+}
+
+static int is_offload_trouble(int err) { return err == EIO || err == EINVAL || err == EMSGSIZE || err == EOPNOTSUPP; }
+static int is_local_trouble(int err) {
+  return err == EINVAL || err == EADDRNOTAVAIL || err == ENETUNREACH || err == EHOSTUNREACH || err == EPERM || err == ENODEV;
+}
+
+/* Whether to try again from another address. A message may have been made before another part of its descriptor found that out. */
+static int drop_local(struct sending *s, int i, int err) {
+  uint8_t *local = s->endpoints + (size_t)i * ENDPOINT_SIZE + ENDPOINT_HAS_LOCAL;
+  if (*local == 0 || !is_local_trouble(err)) return 0;
+  if (*local == 1) s->udp->local_dropped++;
+  *local = LOCAL_DROPPED;
+  return 1;
+}
+
+/* A message that was refused with `err`: every way that may still bring it on its way. Uses place 0 of the vector. */
+static void send_carefully(struct sending *s, int i, struct part part, int err) {
+  struct wg_udp *udp = s->udp;
+  int f = s->endpoints[(size_t)i * ENDPOINT_SIZE + ENDPOINT_FAMILY] == 6;
+  struct part one = part;
+  if (part.segment > 0 && is_offload_trouble(err)) {
+    /* whether it is the segmentation or the address is seen from the first datagram alone */
+    udp->gso_failed++;
+    if ((err == EIO || err == EOPNOTSUPP) && udp->gso[f]) {
+      /* no checksums in hardware, or no such call: it will not get better on this socket */
+      udp->gso[f] = 0;
+      udp->gso_disabled++;
+    }
+  } else if (drop_local(s, i, err)) {
+    err = send_one(s, i, part);
+    if (!err) return;
+    if (part.segment == 0 || !is_offload_trouble(err)) {
+      s->desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] = err;
+      return;
+    }
+    udp->gso_failed++;
+  } else {
+    s->desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] = err;
+    return;
+  }
+  for (int32_t at = 0; at < part.length; at += part.segment) {
+    one.offset = part.offset + at;
+    one.length = part.length - at < part.segment ? part.length - at : part.segment;
+    one.segment = 0;
+    err = send_one(s, i, one);
+    if (err && drop_local(s, i, err)) err = send_one(s, i, one);
+    if (err) s->desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] = err;
+  }
+}
+
+static struct part part_of(const struct wg_udp *udp, int m) {
+  const struct msghdr *header = &udp->messages[m].msg_hdr;
+  struct part part = {0, (int32_t)udp->vectors[m].iov_len, 0};
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR((struct msghdr *)header, c)) {
+    uint16_t segment;
+    if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_SEGMENT) continue;
+    memcpy(&segment, CMSG_DATA(c), sizeof segment);
+    part.segment = segment;
+  }
+  return part;
+}
+
+static void flush(struct sending *s) {
+  struct wg_udp *udp = s->udp;
+  int fd = udp->fds[s->family];
+  int total = s->count, done = 0;
+  s->count = 0;
+  while (done < total) {
+    int err = 0, i = udp->owners[done];
+    struct part part = part_of(udp, done);
+    if (udp->fail_count > 0) err = injected(udp, s, i, part.segment > 0);
+    if (!err) {
+      int sent = sendmmsg(fd, udp->messages + done, (unsigned)(udp->fail_count > 0 ? 1 : total - done), 0);
+      if (sent > 0) {
+        done += sent;
+        continue;
+      }
+      err = errno;
+    }
+    if (err == EINTR || (err == EAGAIN && wait_for_room(s, fd))) continue;
+    part.offset = (int32_t)((uint8_t *)udp->vectors[done].iov_base - s->slab);
+    /* place 0 is free: it was sent, or it is this one */
+    send_carefully(s, i, part, err);
+    done++;
+  }
+}
+
+static void add(struct sending *s, int i, struct part part) {
+  if (s->count == WG_UDP_VECTOR) flush(s);
+  make(s, s->count++, i, part);
+}
+
+static void add_all(struct sending *s, int i, size_t slab_length) {
+  int32_t *d = s->desc + (size_t)i * DATAGRAM_STRIDE;
+  uint8_t family = s->endpoints[(size_t)i * ENDPOINT_SIZE];
+  int32_t offset = d[DATAGRAM_OFFSET], length = d[DATAGRAM_LENGTH], segment = d[DATAGRAM_SEGMENT];
+  int f = family == 6;
+  d[DATAGRAM_ERROR] = 0;
+  if (offset < 0 || length < 0 || (size_t)offset + (size_t)length > slab_length || segment < 0 || segment > MAX_PAYLOAD)
+    d[DATAGRAM_ERROR] = EINVAL;
+  else if ((family != 4 && family != 6) || s->udp->fds[f] < 0)
+    d[DATAGRAM_ERROR] = EAFNOSUPPORT;
+  if (d[DATAGRAM_ERROR]) return;
+  if (s->count && s->family != f) flush(s);
+  s->family = f;
+  if (segment == 0 || segment >= length) {
+    add(s, i, (struct part){offset, length, 0});
+    return;
+  }
+  int32_t segments = MAX_PAYLOAD / segment < MAX_SEGMENTS ? MAX_PAYLOAD / segment : MAX_SEGMENTS;
+  int32_t step = s->udp->gso[f] ? segments * segment : segment;
+  for (int32_t at = 0; at < length; at += step) {
+    int32_t here = length - at < step ? length - at : step;
+    add(s, i, (struct part){offset + at, here, here > segment ? segment : 0});
+  }
+}
+
+/* udpSend(handle, slab, desc, endpoints, count): how many descriptors had an error (DATAGRAM_ERROR). */
+napi_value wg_udp_send(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  struct wg_udp *udp;
+  struct wg_array slab, desc, endpoints;
+  int32_t count, errors = 0;
+  if (!wg_arguments(env, info, arguments, 5) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC)) ||
+      !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
+      !wg_array(env, arguments[3], napi_uint8_array, &endpoints) || !wg_int(env, arguments[4], &count))
+    return NULL;
+  if (count < 0 || (size_t)count > desc.length / DATAGRAM_STRIDE || (size_t)count > endpoints.length / ENDPOINT_SIZE)
+    return wg_throw_type(env, "more datagrams than descriptors");
+  struct sending s = {.udp = udp, .slab = slab.data, .desc = desc.data, .endpoints = endpoints.data, .waits_left = WAIT_STEPS};
+  for (int i = 0; i < count; i++) add_all(&s, i, slab.length);
+  flush(&s);
+  for (int i = 0; i < count; i++) errors += s.desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] != 0;
+  return wg_number(env, errors);
+}

@@ -1,0 +1,176 @@
+/* Opening the two sockets as the kernel module does (socket.c wg_socket_init): one port for both families, fragments of our own
+ * datagrams allowed, the local address of what comes in known. */
+#include "udp.h"
+#include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* wireguard-go's; the system's own limit is passed over where we may. */
+enum { BUFFER = 7 << 20, PORT_ATTEMPTS = 100 };
+
+static void close_udp(struct wg_udp *udp) {
+  for (int f = 0; f < 2; f++) {
+    if (udp->fds[f] >= 0) close(udp->fds[f]);
+    udp->fds[f] = -1;
+  }
+}
+
+static void release(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  struct wg_udp *udp = data;
+  close_udp(udp);
+  udp->magic = 0;
+  free(udp);
+}
+
+static int set(int fd, int level, int option, int value) { return setsockopt(fd, level, option, &value, sizeof value); }
+
+static void set_buffers(int fd) {
+  if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER) != 0) set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
+  if (set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER) != 0) set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
+}
+
+static int can_segment(int fd) {
+  int value;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &value, &length) == 0;
+}
+
+/* Returns 0 or an errno. *port may be 0, and is then found out. */
+static int open_one(struct wg_udp *udp, int f, uint16_t *port, uint32_t mark, int32_t wanted, const char **call) {
+  *call = "socket";
+  int fd = socket(f ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  udp->fds[f] = fd;
+  *call = "setsockopt";
+  if (f) {
+    if (set(fd, SOL_IPV6, IPV6_V6ONLY, 1) || set(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1)) return errno;
+    set(fd, SOL_IPV6, IPV6_RECVTCLASS, 1);
+    set(fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+  } else {
+    if (set(fd, SOL_IP, IP_PKTINFO, 1)) return errno;
+    set(fd, SOL_IP, IP_RECVTOS, 1);
+    set(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+  }
+  set_buffers(fd);
+  *call = "SO_MARK";
+  if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) return errno;
+  udp->gso[f] = wanted & WG_UDP_GSO && can_segment(fd);
+  udp->gro[f] = wanted & WG_UDP_GRO && set(fd, SOL_UDP, UDP_GRO, 1) == 0;
+  union wg_sockaddr address = {0};
+  socklen_t length = f ? sizeof address.v6 : sizeof address.v4;
+  address.any.sa_family = f ? AF_INET6 : AF_INET;
+  /* the port is at the same place in both */
+  address.v4.sin_port = htons(*port);
+  *call = "bind";
+  if (bind(fd, &address.any, length) || getsockname(fd, &address.any, &length)) return errno;
+  *port = ntohs(address.v4.sin_port);
+  return 0;
+}
+
+static int is_family_missing(int err) { return err == EAFNOSUPPORT || err == EADDRNOTAVAIL; }
+
+static int open_both(struct wg_udp *udp, uint16_t wanted_port, uint32_t mark, int32_t wanted, const char **call) {
+  for (int attempt = 0;; attempt++) {
+    uint16_t port = wanted_port;
+    int err4 = open_one(udp, 0, &port, mark, wanted, call);
+    if (err4 && !is_family_missing(err4)) return err4;
+    if (err4) close_udp(udp);
+    int err6 = open_one(udp, 1, &port, mark, wanted, call);
+    if (err6 && is_family_missing(err6) && !err4) {
+      close(udp->fds[1]);
+      udp->fds[1] = -1;
+      err6 = 0;
+    }
+    udp->port = port;
+    if (!err6) return 0;
+    close_udp(udp);
+    /* the system gave us a port that is free for IPv4 alone */
+    if (err6 != EADDRINUSE || wanted_port != 0 || attempt == PORT_ATTEMPTS) return err6;
+  }
+}
+
+/* udpOpen(port, mark, offloads): a handle. Throws what the system said. */
+static napi_value udp_open(napi_env env, napi_callback_info info) {
+  napi_value arguments[3], result = NULL;
+  int32_t port, wanted;
+  uint32_t mark;
+  if (!wg_arguments(env, info, arguments, 3) || !wg_int(env, arguments[0], &port) || !wg_int(env, arguments[2], &wanted)) return NULL;
+  if (napi_get_value_uint32(env, arguments[1], &mark) != napi_ok) return wg_throw_type(env, "not a number");
+  if (port < 0 || port > 65535) return wg_throw_errno(env, "bind", EINVAL);
+  struct wg_udp *udp = calloc(1, sizeof *udp);
+  if (!udp) return wg_throw_errno(env, "calloc", ENOMEM);
+  udp->magic = WG_UDP_MAGIC;
+  udp->fds[0] = udp->fds[1] = -1;
+  const char *call;
+  int err = open_both(udp, (uint16_t)port, mark, wanted, &call);
+  if (err || napi_create_external(env, udp, release, NULL, &result) != napi_ok) {
+    release(env, udp, NULL);
+    return err ? wg_throw_errno(env, call, err) : NULL;
+  }
+  return result;
+}
+
+/* udpInfo(handle): port, descriptors, offloads in use, and the counters. */
+static napi_value udp_info(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  struct wg_udp *udp;
+  if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, WG_UDP_MAGIC))) return NULL;
+  if (napi_create_object(env, &result) != napi_ok) return NULL;
+  wg_set_number(env, result, "port", udp->port);
+  wg_set_number(env, result, "fd4", udp->fds[0]);
+  wg_set_number(env, result, "fd6", udp->fds[1]);
+  wg_set_number(env, result, "offloads", (udp->gso[0] || udp->gso[1] ? WG_UDP_GSO : 0) | (udp->gro[0] || udp->gro[1] ? WG_UDP_GRO : 0));
+  wg_set_number(env, result, "gsoFailed", (int64_t)udp->gso_failed);
+  wg_set_number(env, result, "gsoDisabled", (int64_t)udp->gso_disabled);
+  wg_set_number(env, result, "localDropped", (int64_t)udp->local_dropped);
+  wg_set_number(env, result, "blocked", (int64_t)udp->blocked);
+  wg_set_number(env, result, "truncated", (int64_t)udp->truncated);
+  return result;
+}
+
+/* udpSetMark(handle, mark) */
+static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  struct wg_udp *udp;
+  uint32_t mark;
+  if (!wg_arguments(env, info, arguments, 2) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC))) return NULL;
+  if (napi_get_value_uint32(env, arguments[1], &mark) != napi_ok) return wg_throw_type(env, "not a number");
+  for (int f = 0; f < 2; f++)
+    if (udp->fds[f] >= 0 && setsockopt(udp->fds[f], SOL_SOCKET, SO_MARK, &mark, sizeof mark))
+      return wg_throw_errno(env, "SO_MARK", errno);
+  return wg_undefined(env);
+}
+
+/* udpFail(handle, what, errno, count): for tests: the next `count` sends of that kind fail with that errno. */
+static napi_value udp_fail(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  struct wg_udp *udp;
+  if (!wg_arguments(env, info, arguments, 4) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC)) ||
+      !wg_int(env, arguments[1], &udp->fail_what) || !wg_int(env, arguments[2], &udp->fail_errno) ||
+      !wg_int(env, arguments[3], &udp->fail_count))
+    return NULL;
+  return wg_undefined(env);
+}
+
+/* udpClose(handle): and again, if you like. Polling must have been stopped. */
+static napi_value udp_close(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct wg_udp *udp;
+  if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, WG_UDP_MAGIC))) return NULL;
+  close_udp(udp);
+  return wg_undefined(env);
+}
+
+void wg_export_udp(napi_env env, napi_value exports) {
+  wg_export(env, exports, "udpOpen", udp_open);
+  wg_export(env, exports, "udpInfo", udp_info);
+  wg_export(env, exports, "udpReceive", wg_udp_receive);
+  wg_export(env, exports, "udpSend", wg_udp_send);
+  wg_export(env, exports, "udpSetMark", udp_set_mark);
+  wg_export(env, exports, "udpFail", udp_fail);
+  wg_export(env, exports, "udpClose", udp_close);
+}

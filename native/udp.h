@@ -1,0 +1,70 @@
+/* A pair of UDP sockets, IPv4 and IPv6, on one port. udp.c opens, udp-receive.c and udp-send.c move datagrams in batches. */
+#ifndef WG_UDP_H
+#define WG_UDP_H
+#define _GNU_SOURCE
+#include "addon.h"
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+static const uint64_t WG_UDP_MAGIC = 0x77672d7564703031;
+
+/* Offloads, as asked for and as granted; the same bits in src/io/udp.ts. */
+enum { WG_UDP_GSO = 1, WG_UDP_GRO = 2 };
+
+/* src/packet/batch.ts */
+enum { DATAGRAM_OFFSET, DATAGRAM_LENGTH, DATAGRAM_SEGMENT, DATAGRAM_TOS, DATAGRAM_ERROR, DATAGRAM_STRIDE };
+
+/* src/base/endpoint.ts */
+enum {
+  ENDPOINT_FAMILY = 0,
+  ENDPOINT_HAS_LOCAL = 1,
+  ENDPOINT_PORT = 2,
+  ENDPOINT_ADDRESS = 4,
+  ENDPOINT_SCOPE = 20,
+  ENDPOINT_LOCAL = 24,
+  ENDPOINT_IFINDEX = 40,
+  ENDPOINT_SIZE = 48,
+  /* in HAS_LOCAL after sending: the local address was no longer usable, and another was taken */
+  LOCAL_DROPPED = 0xff,
+};
+
+enum { WG_UDP_VECTOR = 64, WG_UDP_RANGE = 65536, WG_UDP_CONTROL = 128 };
+
+/* What a test can make fail (udpFail): sends with UDP_SEGMENT; sends from a local address; any send. */
+enum { WG_UDP_FAIL_NONE, WG_UDP_FAIL_GSO, WG_UDP_FAIL_LOCAL, WG_UDP_FAIL_ANY };
+
+union wg_sockaddr {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+struct wg_udp_control {
+  uint8_t bytes[WG_UDP_CONTROL];
+} __attribute__((aligned(16)));
+
+struct wg_udp {
+  uint64_t magic;
+  int fds[2]; /* IPv4, IPv6; -1: none */
+  uint16_t port;
+  int32_t gso[2], gro[2];
+  int turn; /* which socket is read first next */
+  int32_t fail_what, fail_errno, fail_count;
+  uint64_t gso_failed, gso_disabled, local_dropped, blocked, truncated;
+  struct mmsghdr messages[WG_UDP_VECTOR];
+  struct iovec vectors[WG_UDP_VECTOR];
+  union wg_sockaddr addresses[WG_UDP_VECTOR];
+  struct wg_udp_control controls[WG_UDP_VECTOR];
+  int32_t owners[WG_UDP_VECTOR]; /* which descriptor a message is (part) of */
+};
+
+napi_value wg_udp_receive(napi_env env, napi_callback_info info);
+napi_value wg_udp_send(napi_env env, napi_callback_info info);
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#endif

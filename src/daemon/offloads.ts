@@ -1,0 +1,30 @@
+/** The offloads that can be switched off, each alone: what `--no-NAME` and WGTS_NO_OFFLOAD name. */
+import { ALL_TUN_OFFLOADS, TUN_OFFLOADS } from '../io/tun.ts';
+import { ALL_UDP_OFFLOADS, UDP_OFFLOADS } from '../io/udp.ts';
+
+export interface Offloads {
+  /** TUN_OFFLOADS bits to ask for. */
+  readonly tun: number;
+  /** UDP_OFFLOADS bits to ask for. */
+  readonly udp: number;
+}
+
+/** tso: TCP super-packets at the TUN, both ways; uso: UDP ones; gso, gro: many datagrams in one call of the UDP sockets. */
+export const OFFLOAD_SWITCHES = ['tso', 'uso', 'gso', 'gro'] as const;
+export type OffloadSwitch = (typeof OFFLOAD_SWITCHES)[number];
+
+export function isOffloadSwitch(text: string): text is OffloadSwitch {
+  return (OFFLOAD_SWITCHES as readonly string[]).includes(text);
+}
+
+/** All offloads but these. Without TSO and USO the kernel completes its checksums itself, too. */
+export function offloadsWithout(off: ReadonlySet<OffloadSwitch>): Offloads {
+  let tun = ALL_TUN_OFFLOADS;
+  let udp = ALL_UDP_OFFLOADS;
+  if (off.has('tso')) tun &= ~(TUN_OFFLOADS.tso4 | TUN_OFFLOADS.tso6);
+  if (off.has('uso')) tun &= ~TUN_OFFLOADS.uso;
+  if (off.has('tso') && off.has('uso')) tun = 0;
+  if (off.has('gso')) udp &= ~UDP_OFFLOADS.gso;
+  if (off.has('gro')) udp &= ~UDP_OFFLOADS.gro;
+  return { tun, udp };
+}

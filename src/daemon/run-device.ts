@@ -1,0 +1,108 @@
+/**
+ * One device from start to end: TUN, engine, control socket, signals. What `wireguard-ts wg0` is once its arguments are read.
+ */
+import { randomFillSync } from 'node:crypto';
+import { systemClock } from '../io/clock.ts';
+import type { Tun } from '../io/ports.ts';
+import { systemZones } from '../io/zones.ts';
+import { Engine } from '../protocol/engine.ts';
+import { type BackendName, makeBackend } from './backend.ts';
+import { tellParent } from './background.ts';
+import { DeviceLoop } from './device-loop.ts';
+import { checkInterfaceName } from './interface-name.ts';
+import { keyLogWarning, openKeyLog } from './key-log.ts';
+import { type LogLevel, makeLog } from './log.ts';
+import { type OffloadSwitch, offloadsWithout } from './offloads.ts';
+import { UapiServer, uapiSocketPath } from './uapi-server.ts';
+
+/** What wireguard-go gives an interface: IPv6's 1500 less 80 bytes of outer headers. */
+const DEFAULT_MTU = 1420;
+
+export interface DeviceSettings {
+  readonly name: string;
+  readonly backend: BackendName;
+  /** An AEAD provider of the addon by name; the fastest otherwise. */
+  readonly aead?: string;
+  readonly offloadsOff: ReadonlySet<OffloadSwitch>;
+  readonly logLevel: LogLevel;
+  /** Descriptors that were inherited: an open TUN device, a listening control socket. */
+  readonly tunFd?: number;
+  readonly uapiFd?: number;
+  readonly keyLogFile?: string;
+}
+
+/**
+ * Resolves when the device has ended: its interface was deleted, its control socket unlinked, or SIGTERM or SIGINT came.
+ * @throws Error when it cannot start, saying why; then nothing is left behind
+ */
+export async function runDevice(settings: DeviceSettings): Promise<void> {
+  checkInterfaceName(settings.name);
+  const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff), settings.aead);
+  const tun = openDevice(() => backend.openTun(settings.name, settings.tunFd, DEFAULT_MTU), settings.name);
+  const name = tun.status()?.name ?? settings.name;
+  const log = makeLog(settings.logLevel, name, line => process.stderr.write(line));
+  const keyLog = settings.keyLogFile === undefined ? undefined : openKeyLog(settings.keyLogFile);
+  if (settings.keyLogFile !== undefined) process.stderr.write(`${keyLogWarning(settings.keyLogFile)}\n`);
+  const clock = systemClock();
+  const engine = new Engine({
+    crypto: backend.crypto,
+    cipher: backend.cipher,
+    random: bytes => randomFillSync(bytes),
+    wall: clock.wall,
+    ...(keyLog && { keyLog: keyLog.log }),
+  });
+  let end: (reason: string) => void = () => {};
+  const ended = new Promise<string>(resolve => {
+    end = resolve;
+  });
+  const loop = new DeviceLoop({
+    engine,
+    tun,
+    openUdp: backend.openUdp,
+    clock,
+    log,
+    onGone: () => end('the interface is gone'),
+  });
+  const stop = () => end('asked to stop');
+  let server: UapiServer | undefined;
+  try {
+    server = await UapiServer.listen({
+      path: uapiSocketPath(name),
+      device: loop,
+      zones: systemZones,
+      onRefused: message => log.error(message),
+      onUnlinked: () => end('the control socket was removed'),
+      ...(settings.uapiFd !== undefined && { fd: settings.uapiFd }),
+    });
+    process.on('SIGTERM', stop).on('SIGINT', stop);
+    loop.start();
+    log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
+    tellParent('ready');
+    log.verbose(`ended: ${await ended}`);
+  } finally {
+    process.off('SIGTERM', stop).off('SIGINT', stop);
+    server?.close();
+    loop.close();
+    keyLog?.close();
+  }
+}
+
+/** What the system says of a TUN, in words that tell what to do. */
+function openDevice(open: () => Tun, name: string): Tun {
+  try {
+    return open();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const hint = HINTS[code ?? ''];
+    throw Object.assign(new Error(`cannot open TUN device ${name}: ${message}${hint ? ` (${hint})` : ''}`), { code });
+  }
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  EPERM: 'root or CAP_NET_ADMIN is needed; without root try it inside: unshare -Urn',
+  EACCES: 'root or CAP_NET_ADMIN is needed; without root try it inside: unshare -Urn',
+  ENOENT: '/dev/net/tun is missing; load the tun module, or give the container --device /dev/net/tun',
+  ENODEV: 'the tun module is not loaded: modprobe tun',
+  EBUSY: 'the interface exists already, and another program has it open',
+  EINVAL: 'an interface of that name exists, and is no TUN',
+};

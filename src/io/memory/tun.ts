@@ -1,0 +1,99 @@
+/** A TUN without a kernel: packets are put in and taken out by the program. For tests and for embedding. */
+import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE, type PacketBatch, VNET_HEADER_SIZE } from '../../packet/batch.ts';
+import type { Tun, TunStatus } from '../ports.ts';
+
+const ALIGNMENT = 16;
+
+export class MemoryTun implements Tun {
+  readonly offloads: readonly string[] = [];
+  /** What was written, oldest first; whoever takes from here is the host. */
+  readonly written: Uint8Array[] = [];
+  #status: TunStatus | undefined;
+  readonly #waiting: Uint8Array[] = [];
+  #wake: (() => void) | undefined;
+  #changed: (() => void) | undefined;
+  #woken = false;
+
+  constructor(status: TunStatus) {
+    this.#status = status;
+  }
+
+  /** The host sends a packet; a vnet header may stand in front of it. */
+  put(packet: Uint8Array, vnet = new Uint8Array(VNET_HEADER_SIZE)): void {
+    const whole = new Uint8Array(VNET_HEADER_SIZE + packet.length);
+    whole.set(vnet);
+    whole.set(packet, VNET_HEADER_SIZE);
+    this.#waiting.push(whole);
+    this.#wakeSoon();
+  }
+
+  /** undefined: the interface is deleted. */
+  change(status: TunStatus | undefined): void {
+    this.#status = status;
+    this.#changed?.();
+    if (!status) this.#wakeSoon();
+  }
+
+  read(batch: PacketBatch): number {
+    batch.count = 0;
+    if (!this.#status) return -1;
+    let at = 0;
+    while (this.#waiting.length > 0 && (batch.count + 1) * PACKET_STRIDE <= batch.desc.length) {
+      const next = this.#waiting[0]!;
+      if (at + next.length > batch.slab.length) break;
+      this.#waiting.shift();
+      batch.slab.set(next, at);
+      batch.desc[batch.count * PACKET_STRIDE + PACKET_OFFSET] = at;
+      batch.desc[batch.count * PACKET_STRIDE + PACKET_LENGTH] = next.length;
+      batch.count++;
+      at += Math.ceil(next.length / ALIGNMENT) * ALIGNMENT;
+    }
+    if (this.#waiting.length > 0) this.#wakeSoon();
+    return batch.count;
+  }
+
+  write(batch: PacketBatch): number {
+    if (!this.#status) return -1;
+    let dropped = 0;
+    for (let i = 0; i < batch.count; i++) {
+      const offset = batch.desc[i * PACKET_STRIDE + PACKET_OFFSET]!;
+      const length = batch.desc[i * PACKET_STRIDE + PACKET_LENGTH]!;
+      const fits = offset >= 0 && length > 0 && offset + length <= batch.slab.length;
+      if (this.#status.up && fits) this.written.push(batch.slab.slice(offset, offset + length));
+      else dropped++;
+    }
+    return dropped;
+  }
+
+  status(): TunStatus | undefined {
+    return this.#status;
+  }
+
+  onReadable(callback: () => void): void {
+    this.#wake = callback;
+    if (this.#waiting.length > 0) this.#wakeSoon();
+  }
+
+  onStatus(callback: () => void): void {
+    this.#changed = callback;
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return {};
+  }
+
+  close(): void {
+    this.#status = undefined;
+    this.#wake = undefined;
+    this.#changed = undefined;
+  }
+
+  #wakeSoon(): void {
+    if (this.#woken) return;
+    this.#woken = true;
+    setImmediate(() => {
+      this.#woken = false;
+      this.#wake?.();
+    });
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * UDP without a network: sockets on a switch of their own, which is a Map from address and port to socket. For tests and for
+ * embedding. Datagrams arrive at once and in order; a hook can drop or change them.
+ */
+import {
+  ENDPOINT_ADDRESS,
+  ENDPOINT_FAR_SIZE,
+  ENDPOINT_FAMILY,
+  ENDPOINT_HAS_LOCAL,
+  ENDPOINT_LOCAL,
+  ENDPOINT_PORT,
+  ENDPOINT_SIZE,
+  formatEndpoint,
+  makeEndpoint,
+} from '../../base/endpoint.ts';
+import {
+  DATAGRAM_ERROR,
+  DATAGRAM_LENGTH,
+  DATAGRAM_OFFSET,
+  DATAGRAM_SEGMENT,
+  DATAGRAM_STRIDE,
+  DATAGRAM_TOS,
+  type DatagramBatch,
+} from '../../packet/batch.ts';
+import type { Udp } from '../ports.ts';
+
+const MOST_QUEUED = 4096;
+const FIRST_FREE_PORT = 49_152;
+const EAFNOSUPPORT = 97;
+const EINVAL = 22;
+const EHOSTUNREACH = 113;
+
+/** What joins the sockets. */
+export class MemoryNetwork {
+  /** Sees every datagram; false drops it. */
+  filter: (bytes: Uint8Array, from: string, to: string) => boolean = () => true;
+  readonly #sockets = new Map<string, MemoryUdp>();
+  #nextPort = FIRST_FREE_PORT;
+
+  /**
+   * Opens a socket with one address (4 or 16 bytes) for each family it shall speak.
+   * @throws Error EADDRINUSE
+   */
+  open(addresses: readonly Uint8Array[], port: number): MemoryUdp {
+    const taken = port === 0 ? this.#nextPort++ : port;
+    const records = addresses.map(address => makeEndpoint(address, taken));
+    for (const record of records)
+      if (this.#sockets.has(formatEndpoint(record)))
+        throw Object.assign(new Error(`UDP port ${taken}: address already in use`), { code: 'EADDRINUSE' });
+    const socket = new MemoryUdp(this, taken, records);
+    for (const record of records) this.#sockets.set(formatEndpoint(record), socket);
+    return socket;
+  }
+
+  /** For sockets: false if there is nobody. */
+  carry(bytes: Uint8Array, from: Uint8Array, to: Uint8Array, tos: number): boolean {
+    const [source, target] = [formatEndpoint(from), formatEndpoint(to)];
+    const socket = this.#sockets.get(target);
+    if (socket && this.filter(bytes, source, target)) socket.arrived(bytes, from, to, tos);
+    return socket !== undefined;
+  }
+
+  /** For sockets: leaves the network. */
+  leave(records: readonly Uint8Array[]): void {
+    for (const record of records) this.#sockets.delete(formatEndpoint(record));
+  }
+}
+
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly endpoint: Uint8Array;
+  readonly tos: number;
+}
+
+export class MemoryUdp implements Udp {
+  readonly offloads: readonly string[] = [];
+  readonly port: number;
+  mark = 0;
+  readonly #network: MemoryNetwork;
+  readonly #own: readonly Uint8Array[];
+  readonly #queue: Waiting[] = [];
+  #overflowed = 0;
+  #wake: (() => void) | undefined;
+  #routes: (() => void) | undefined;
+  #woken = false;
+  #closed = false;
+
+  constructor(network: MemoryNetwork, port: number, own: readonly Uint8Array[]) {
+    this.#network = network;
+    this.port = port;
+    this.#own = own;
+  }
+
+  receive(batch: DatagramBatch): number {
+    let at = 0;
+    batch.count = 0;
+    while (this.#queue.length > 0 && (batch.count + 1) * DATAGRAM_STRIDE <= batch.desc.length) {
+      const { bytes, endpoint, tos } = this.#queue[0]!;
+      if (at + bytes.length > batch.slab.length) break;
+      this.#queue.shift();
+      batch.slab.set(bytes, at);
+      batch.endpoints.set(endpoint, batch.count * ENDPOINT_SIZE);
+      batch.desc.set([at, bytes.length, 0, tos, 0], batch.count * DATAGRAM_STRIDE);
+      at += bytes.length;
+      batch.count++;
+    }
+    if (this.#queue.length > 0) this.#wakeSoon();
+    return batch.count;
+  }
+
+  send(batch: DatagramBatch): number {
+    let errors = 0;
+    for (let i = 0; i < batch.count; i++) {
+      const error = this.#sendOne(batch, i);
+      batch.desc[i * DATAGRAM_STRIDE + DATAGRAM_ERROR] = error;
+      if (error !== 0) errors++;
+    }
+    return errors;
+  }
+
+  setMark(mark: number): void {
+    this.mark = mark;
+  }
+
+  onReadable(callback: () => void): void {
+    this.#wake = callback;
+    if (this.#queue.length > 0) this.#wakeSoon();
+  }
+
+  onRoutesChanged(callback: () => void): void {
+    this.#routes = callback;
+  }
+
+  /** What a real network would tell by itself. */
+  changeRoutes(): void {
+    this.#routes?.();
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { overflowed: this.#overflowed };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#wake = undefined;
+    this.#network.leave(this.#own);
+  }
+
+  /** For the network. */
+  arrived(bytes: Uint8Array, from: Uint8Array, to: Uint8Array, tos: number): void {
+    if (this.#queue.length >= MOST_QUEUED) {
+      this.#overflowed++;
+      return;
+    }
+    const endpoint = new Uint8Array(ENDPOINT_SIZE);
+    endpoint.set(from.subarray(0, ENDPOINT_FAR_SIZE));
+    endpoint[ENDPOINT_HAS_LOCAL] = 1;
+    endpoint.set(to.subarray(ENDPOINT_ADDRESS, ENDPOINT_ADDRESS + 16), ENDPOINT_LOCAL);
+    this.#queue.push({ bytes: bytes.slice(), endpoint, tos });
+    this.#wakeSoon();
+  }
+
+  #wakeSoon(): void {
+    if (this.#woken) return;
+    this.#woken = true;
+    setImmediate(() => {
+      this.#woken = false;
+      this.#wake?.();
+    });
+  }
+
+  #sendOne(batch: DatagramBatch, i: number): number {
+    const d = i * DATAGRAM_STRIDE;
+    const to = batch.endpoints.slice(i * ENDPOINT_SIZE, (i + 1) * ENDPOINT_SIZE);
+    const from = this.#own.find(record => record[ENDPOINT_FAMILY] === to[ENDPOINT_FAMILY]);
+    if (!from || this.#closed) return EAFNOSUPPORT;
+    const offset = batch.desc[d + DATAGRAM_OFFSET]!;
+    const length = batch.desc[d + DATAGRAM_LENGTH]!;
+    const segment = batch.desc[d + DATAGRAM_SEGMENT]!;
+    if (offset < 0 || length < 0 || segment < 0 || offset + length > batch.slab.length) return EINVAL;
+    const port = (to[ENDPOINT_PORT]! << 8) | to[ENDPOINT_PORT + 1]!;
+    const target = makeEndpoint(to.subarray(ENDPOINT_ADDRESS, ENDPOINT_ADDRESS + (to[ENDPOINT_FAMILY] === 4 ? 4 : 16)), port);
+    const step = segment || Math.max(length, 1);
+    for (let at = 0; at === 0 || at < length; at += step) {
+      const bytes = batch.slab.subarray(offset + at, offset + Math.min(at + step, length));
+      if (!this.#network.carry(bytes, from, target, Math.max(batch.desc[d + DATAGRAM_TOS]!, 0))) return EHOSTUNREACH;
+    }
+    return 0;
+  }
+}

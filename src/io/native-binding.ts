@@ -1,0 +1,112 @@
+/**
+ * The addon, native/build/wireguard.node, and the types of what it exports. The functions are thin: io/tun.ts, io/udp.ts and
+ * io/native-cipher.ts give them the shape of the ports, and nobody else calls them.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { CipherBinding } from './native-cipher.ts';
+
+declare const handle: unique symbol;
+export interface PollHandle {
+  readonly [handle]: 'poll';
+}
+export interface TunHandle {
+  readonly [handle]: 'tun';
+}
+export interface UdpHandle {
+  readonly [handle]: 'udp';
+}
+
+export interface TunCounters {
+  readonly offloads: number;
+  readonly merged: number;
+  readonly unmerged: number;
+  readonly refused: number;
+  readonly malformed: number;
+}
+
+export interface UdpInfo {
+  readonly port: number;
+  /** -1 where the family is missing. */
+  readonly fd4: number;
+  readonly fd6: number;
+  readonly offloads: number;
+  readonly gsoFailed: number;
+  readonly gsoDisabled: number;
+  readonly localDropped: number;
+  readonly blocked: number;
+  readonly truncated: number;
+}
+
+/** What each function does is said in native/, above its definition. */
+export interface NativeBinding extends CipherBinding {
+  clockBoot(): number;
+  pollStart(fd: number, callback: () => void): PollHandle;
+  pollStop(poll: PollHandle): void;
+  noticesOpen(what: number): number;
+  noticesDrain(fd: number): number;
+  noticesClose(fd: number): void;
+  tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
+  tunFd(tun: TunHandle): number;
+  tunRead(tun: TunHandle, slab: Uint8Array, desc: Int32Array): number;
+  tunWrite(tun: TunHandle, slab: Uint8Array, desc: Int32Array, count: number): number;
+  tunWriteGroups(
+    tun: TunHandle,
+    slab: Uint8Array,
+    desc: Int32Array,
+    count: number,
+    groups: Int32Array,
+    next: Int32Array,
+    made: number,
+  ): number;
+  tunStatus(tun: TunHandle, out: Int32Array): string | undefined;
+  tunCounters(tun: TunHandle): TunCounters;
+  tunFail(tun: TunHandle, what: number, errno: number, count: number): void;
+  tunClose(tun: TunHandle): void;
+  udpOpen(port: number, mark: number, offloads: number): UdpHandle;
+  udpInfo(udp: UdpHandle): UdpInfo;
+  udpReceive(udp: UdpHandle, slab: Uint8Array, desc: Int32Array, endpoints: Uint8Array): number;
+  udpSend(udp: UdpHandle, slab: Uint8Array, desc: Int32Array, endpoints: Uint8Array, count: number): number;
+  udpSetMark(udp: UdpHandle, mark: number): void;
+  udpFail(udp: UdpHandle, what: number, errno: number, count: number): void;
+  udpClose(udp: UdpHandle): void;
+}
+
+/** For noticesOpen, and what noticesDrain answers (native/notices.c). */
+export const NOTICE_LINKS = 1;
+export const NOTICE_ROUTES = 2;
+
+let loaded: NativeBinding | undefined;
+
+/**
+ * The addon; loaded once.
+ * @throws Error that says what to do when it was not built or cannot be loaded
+ */
+export function nativeBinding(): NativeBinding {
+  if (loaded) return loaded;
+  const path = addonPath();
+  if (!existsSync(path))
+    throw new Error('the native addon is not built; install a C compiler (apt-get install gcc libc6-dev) and run: npm run build');
+  try {
+    loaded = createRequire(import.meta.url)(path) as NativeBinding;
+    return loaded;
+  } catch (error) {
+    throw new Error(`the native addon cannot be loaded (${(error as Error).message}); build it anew: WGTS_REBUILD=1 npm run build`);
+  }
+}
+
+/** Whether nativeBinding() would not throw. */
+export function hasNativeBinding(): boolean {
+  try {
+    nativeBinding();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** dist/io and src/io are equally far from it. */
+function addonPath(): string {
+  return fileURLToPath(new URL('../../native/build/wireguard.node', import.meta.url));
+}

@@ -1,0 +1,144 @@
+/**
+ * A Linux TUN device through the addon (native/tun*.c). Changes of its state come from rtnetlink, and from a look once in a
+ * while for what rtnetlink of our own namespace does not tell: a device that was moved to another one.
+ */
+import { PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
+import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce.ts';
+import { NOTICE_LINKS, type NativeBinding, type PollHandle, type TunHandle } from './native-binding.ts';
+import type { Tun, TunStatus } from './ports.ts';
+
+export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
+export const ALL_TUN_OFFLOADS = 15;
+
+const LOOK_EVERY = 1000;
+/** A device in another namespace is only seen by looking. */
+const LOOK_AWAY_EVERY = 200;
+
+export interface TunOptions {
+  readonly binding: NativeBinding;
+  /** Of the interface; may be a pattern (`wg%d`). */
+  readonly name: string;
+  /** The descriptor of an open TUN device instead; on success it belongs to the Tun. */
+  readonly adopt?: number | undefined;
+  /** What to ask the kernel for (TUN_OFFLOADS); all by default. */
+  readonly offloads?: number;
+  /** Set on opening; 0 leaves it. */
+  readonly mtu: number;
+  /** Merge with the TypeScript twin rather than with the addon. */
+  readonly twin?: boolean;
+}
+
+/** @throws Error with `code` (EPERM, ENOENT, EBUSY, ...) */
+export function openTun(options: TunOptions): NativeTun {
+  const { binding, name, adopt = -1, offloads = ALL_TUN_OFFLOADS, mtu } = options;
+  const handle = binding.tunOpen(name, adopt, offloads, mtu);
+  return new NativeTun(binding, handle, options.twin ?? false);
+}
+
+export class NativeTun implements Tun {
+  readonly offloads: readonly string[];
+  readonly #binding: NativeBinding;
+  readonly #handle: TunHandle;
+  readonly #twin: boolean;
+  readonly #allowed: number;
+  #coalescer: Coalescer | undefined;
+  readonly #status = new Int32Array(3);
+  #reading: PollHandle | undefined;
+  #noticesFd = -1;
+  #notices: PollHandle | undefined;
+  #look: NodeJS.Timeout | undefined;
+  #away = false;
+  #closed = false;
+
+  constructor(binding: NativeBinding, handle: TunHandle, twin: boolean) {
+    this.#binding = binding;
+    this.#handle = handle;
+    const granted = binding.tunCounters(handle).offloads;
+    this.offloads = Object.entries(TUN_OFFLOADS).flatMap(([name, bit]) => (granted & bit ? [name] : []));
+    this.#twin = twin;
+    this.#allowed = mergeable(granted);
+  }
+
+  read(batch: PacketBatch): number {
+    const count = this.#binding.tunRead(this.#handle, batch.slab, batch.desc);
+    batch.count = Math.max(count, 0);
+    return count;
+  }
+
+  write(batch: PacketBatch): number {
+    if (!this.#twin) return this.#binding.tunWrite(this.#handle, batch.slab, batch.desc, batch.count);
+    const { slab, desc, count } = batch;
+    const coalescer = this.#coalescerFor(desc.length / PACKET_STRIDE);
+    const made = coalescer.merge(slab, desc, count, this.#allowed);
+    const { groups, next } = coalescer;
+    return this.#binding.tunWriteGroups(this.#handle, slab, desc, count, groups, next, made);
+  }
+
+  status(): TunStatus | undefined {
+    const name = this.#binding.tunStatus(this.#handle, this.#status);
+    if (name === undefined) return undefined;
+    this.#away = this.#status[2] === 0;
+    return { up: this.#status[0] === 1, mtu: this.#status[1]!, name };
+  }
+
+  onReadable(callback: () => void): void {
+    this.#stopReading();
+    if (!this.#closed) this.#reading = this.#binding.pollStart(this.#binding.tunFd(this.#handle), callback);
+  }
+
+  onStatus(callback: () => void): void {
+    this.#stopLooking();
+    if (this.#closed) return;
+    const fd = this.#binding.noticesOpen(NOTICE_LINKS);
+    this.#noticesFd = fd;
+    this.#notices = this.#binding.pollStart(fd, () => {
+      if (this.#binding.noticesDrain(fd) !== 0) callback();
+    });
+    const look = () => {
+      callback();
+      if (!this.#closed) this.#look = setTimeout(look, this.#away ? LOOK_AWAY_EVERY : LOOK_EVERY);
+    };
+    this.#look = setTimeout(look, LOOK_EVERY);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    const { merged, unmerged, refused, malformed } = this.#binding.tunCounters(this.#handle);
+    return { merged, unmerged, refused, malformed };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopReading();
+    this.#stopLooking();
+    this.#binding.tunClose(this.#handle);
+  }
+
+  /** For tests: the next `count` merged writes fail with this errno. */
+  failMerged(errno: number, count: number): void {
+    this.#binding.tunFail(this.#handle, 1, errno, count);
+  }
+
+  #coalescerFor(capacity: number): Coalescer {
+    if (!this.#coalescer || this.#coalescer.next.length < capacity) this.#coalescer = new Coalescer(capacity);
+    return this.#coalescer;
+  }
+
+  #stopReading(): void {
+    if (this.#reading) this.#binding.pollStop(this.#reading);
+    this.#reading = undefined;
+  }
+
+  #stopLooking(): void {
+    clearTimeout(this.#look);
+    if (!this.#notices) return;
+    this.#binding.pollStop(this.#notices);
+    this.#binding.noticesClose(this.#noticesFd);
+    this.#notices = undefined;
+  }
+}
+
+function mergeable(granted: number): number {
+  const { tso4, tso6, uso } = TUN_OFFLOADS;
+  return (granted & tso4 ? MERGE_TCP4 : 0) | (granted & tso6 ? MERGE_TCP6 : 0) | (granted & uso ? MERGE_UDP : 0);
+}

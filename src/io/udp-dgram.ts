@@ -1,0 +1,219 @@
+/**
+ * UDP by node:dgram, for where the addon is missing: one call per datagram, no offloads, no local address (so no sticky source), no
+ * TOS, no mark. Datagrams wait in a bounded queue between the event that brings them and receive().
+ */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { networkInterfaces } from 'node:os';
+import { formatAddress, parseAddress } from '../base/address.ts';
+import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT, ENDPOINT_SCOPE, ENDPOINT_SIZE, makeEndpoint } from '../base/endpoint.ts';
+import {
+  DATAGRAM_ERROR,
+  DATAGRAM_LENGTH,
+  DATAGRAM_OFFSET,
+  DATAGRAM_SEGMENT,
+  DATAGRAM_STRIDE,
+  DATAGRAM_TOS,
+  type DatagramBatch,
+} from '../packet/batch.ts';
+import type { Udp } from './ports.ts';
+
+const MOST_QUEUED = 4096;
+const PORT_ATTEMPTS = 100;
+/** Bytes that Node holds for us and the kernel has not taken. */
+const MOST_UNSENT = 7 << 20;
+const BUFFER = 7 << 20;
+const EAFNOSUPPORT = 97;
+const EINVAL = 22;
+const ENOBUFS = 105;
+
+interface Waiting {
+  readonly bytes: Buffer;
+  readonly endpoint: Uint8Array;
+}
+
+/** @throws Error with `code` that names the port; ENOTSUP for a mark, which node:dgram cannot set */
+export function openDgramUdp(port: number, mark: number): DgramUdp {
+  refuseMark(mark);
+  for (let attempt = 0; ; attempt++) {
+    const v4 = bindNow('udp4', port);
+    try {
+      return new DgramUdp(v4, hasIpv6() ? bindNow('udp6', v4.address().port) : undefined);
+    } catch (error) {
+      v4.close();
+      // the system gave a port that is free for IPv4 alone
+      if (port !== 0 || attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+export class DgramUdp implements Udp {
+  readonly offloads: readonly string[] = [];
+  readonly port: number;
+  readonly #sockets: Readonly<Record<4 | 6, Socket | undefined>>;
+  readonly #counters = { overflowed: 0, sendFailed: 0 };
+  #queue: Waiting[] = [];
+  #wake: (() => void) | undefined;
+  #unsent = 0;
+  #woken = false;
+  #closed = false;
+
+  constructor(v4: Socket, v6: Socket | undefined) {
+    this.#sockets = { 4: v4, 6: v6 };
+    this.port = v4.address().port;
+    for (const socket of [v4, v6]) {
+      socket?.on('message', (bytes, from) => this.#arrived(bytes, from));
+      // what the network says of a datagram sent earlier is nobody's here
+      socket?.on('error', () => {
+        this.#counters.sendFailed++;
+      });
+    }
+  }
+
+  receive(batch: DatagramBatch): number {
+    const room = batch.desc.length / DATAGRAM_STRIDE;
+    let count = 0;
+    let at = 0;
+    while (count < room && count < this.#queue.length) {
+      const { bytes, endpoint } = this.#queue[count]!;
+      if (at + bytes.length > batch.slab.length) break;
+      batch.slab.set(bytes, at);
+      batch.endpoints.set(endpoint, count * ENDPOINT_SIZE);
+      const d = count * DATAGRAM_STRIDE;
+      batch.desc[d + DATAGRAM_OFFSET] = at;
+      batch.desc[d + DATAGRAM_LENGTH] = bytes.length;
+      batch.desc[d + DATAGRAM_SEGMENT] = 0;
+      batch.desc[d + DATAGRAM_TOS] = -1;
+      batch.desc[d + DATAGRAM_ERROR] = 0;
+      at += bytes.length;
+      count++;
+    }
+    this.#queue.splice(0, count);
+    batch.count = count;
+    if (this.#queue.length > 0) this.#wakeSoon();
+    return count;
+  }
+
+  send(batch: DatagramBatch): number {
+    let errors = 0;
+    for (let i = 0; i < batch.count; i++) {
+      const d = i * DATAGRAM_STRIDE;
+      const error = this.#sendOne(batch, i);
+      batch.desc[d + DATAGRAM_ERROR] = error;
+      if (error !== 0) errors++;
+    }
+    return errors;
+  }
+
+  /** @throws Error ENOTSUP unless the mark is 0 */
+  setMark(mark: number): void {
+    refuseMark(mark);
+  }
+
+  onReadable(callback: () => void): void {
+    this.#wake = callback;
+    if (this.#queue.length > 0) this.#wakeSoon();
+  }
+
+  /** node:dgram keeps no local address, so there is nothing to forget. */
+  onRoutesChanged(): void {}
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counters };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#wake = undefined;
+    this.#queue = [];
+    this.#sockets[4]?.close();
+    this.#sockets[6]?.close();
+  }
+
+  #arrived(bytes: Buffer, from: RemoteInfo): void {
+    if (this.#queue.length >= MOST_QUEUED) {
+      this.#counters.overflowed++;
+      return;
+    }
+    const [text, zone] = from.address.split('%');
+    const address = parseAddress(text!);
+    if (!address) return;
+    this.#queue.push({ bytes, endpoint: makeEndpoint(address, from.port, zone === undefined ? 0 : zoneIndex(zone)) });
+    this.#wakeSoon();
+  }
+
+  #wakeSoon(): void {
+    if (this.#woken) return;
+    this.#woken = true;
+    setImmediate(() => {
+      this.#woken = false;
+      this.#wake?.();
+    });
+  }
+
+  #sendOne(batch: DatagramBatch, i: number): number {
+    const d = i * DATAGRAM_STRIDE;
+    const e = i * ENDPOINT_SIZE;
+    const family = batch.endpoints[e + ENDPOINT_FAMILY];
+    const socket = family === 4 || family === 6 ? this.#sockets[family] : undefined;
+    if (!socket || this.#closed) return EAFNOSUPPORT;
+    const offset = batch.desc[d + DATAGRAM_OFFSET]!;
+    const length = batch.desc[d + DATAGRAM_LENGTH]!;
+    const segment = batch.desc[d + DATAGRAM_SEGMENT]!;
+    if (offset < 0 || length < 0 || segment < 0 || offset + length > batch.slab.length) return EINVAL;
+    const port = (batch.endpoints[e + ENDPOINT_PORT]! << 8) | batch.endpoints[e + ENDPOINT_PORT + 1]!;
+    const address = formatAddress(
+      batch.endpoints.subarray(e + ENDPOINT_ADDRESS, e + ENDPOINT_ADDRESS + (family === 4 ? 4 : 16)),
+    );
+    const scope = new DataView(batch.endpoints.buffer, batch.endpoints.byteOffset).getUint32(e + ENDPOINT_SCOPE, true);
+    const host = scope === 0 ? address : `${address}%${scope}`;
+    for (let at = 0; at < length; at += segment || length) {
+      const size = Math.min(segment || length, length - at);
+      if (this.#unsent + size > MOST_UNSENT) return ENOBUFS;
+      // Node sends later if the kernel is busy, and the slab is used again at once
+      const copy = Buffer.from(batch.slab.subarray(offset + at, offset + at + size));
+      this.#unsent += size;
+      socket.send(copy, port, host, error => {
+        this.#unsent -= size;
+        if (error) this.#counters.sendFailed++;
+      });
+    }
+    return 0;
+  }
+}
+
+/** Binds before it returns: a socket's bind waits for nothing but the lookup, and ours answers at once. */
+function bindNow(type: 'udp4' | 'udp6', port: number): Socket {
+  const family = type === 'udp4' ? 4 : 6;
+  const socket = createSocket({
+    type,
+    ipv6Only: family === 6,
+    recvBufferSize: BUFFER,
+    sendBufferSize: BUFFER,
+    lookup: (host, _options, callback) => callback(null, host, family),
+  });
+  let failure: Error | undefined;
+  socket.once('error', error => {
+    failure = error;
+  });
+  socket.bind({ port, address: family === 4 ? '0.0.0.0' : '::', exclusive: true });
+  if (failure) throw Object.assign(failure, { message: `UDP port ${port}: ${failure.message}` });
+  socket.address();
+  socket.removeAllListeners('error');
+  return socket;
+}
+
+function refuseMark(mark: number): void {
+  if (mark === 0) return;
+  const message = `fwmark ${mark}: node:dgram cannot set a mark; build the addon (npm run build) to use one`;
+  throw Object.assign(new Error(message), { code: 'ENOTSUP' });
+}
+
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some(list => list?.some(entry => entry.family === 'IPv6'));
+}
+
+function zoneIndex(name: string): number {
+  if (/^[0-9]+$/.test(name)) return Number(name);
+  return networkInterfaces()[name]?.find(entry => entry.family === 'IPv6')?.scopeid ?? 0;
+}
