@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { AeadBinding } from '../crypto/native.ts';
 import type { CipherBinding } from './native-cipher.ts';
 
 declare const handle: unique symbol;
@@ -40,7 +41,7 @@ export interface UdpInfo {
 }
 
 /** What each function does is said in native/, above its definition. */
-export interface NativeBinding extends CipherBinding {
+export interface NativeBinding extends CipherBinding, AeadBinding {
   clockBoot(): number;
   pollStart(fd: number, callback: () => void): PollHandle;
   pollStop(poll: PollHandle): void;
@@ -87,12 +88,16 @@ export function nativeBinding(): NativeBinding {
   if (loaded) return loaded;
   const path = addonPath();
   if (!existsSync(path))
-    throw new Error('the native addon is not built; install a C compiler (apt-get install gcc libc6-dev) and run: npm run build');
+    throw new Error(
+      'the native addon is not built; install a C compiler (apt-get install gcc libc6-dev) and run: npm run build',
+    );
   try {
     loaded = createRequire(import.meta.url)(path) as NativeBinding;
     return loaded;
   } catch (error) {
-    throw new Error(`the native addon cannot be loaded (${(error as Error).message}); build it anew: WGTS_REBUILD=1 npm run build`);
+    throw new Error(
+      `the native addon cannot be loaded (${(error as Error).message}); build it anew: WGTS_REBUILD=1 npm run build`,
+    );
   }
 }
 

@@ -1,0 +1,24 @@
+/** All crypto providers of this machine, for suites that run over every one of them. */
+
+import { createNativeCrypto } from '../../src/crypto/native.ts';
+import { nobleCrypto } from '../../src/crypto/noble.ts';
+import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import type { CryptoProvider } from '../../src/crypto/provider.ts';
+import { nativeBinding } from '../../src/io/native-binding.ts';
+
+const native = loadNative();
+
+/** noble is the first: the others are compared with it. */
+export const cryptoProviders: readonly CryptoProvider[] =
+  typeof native === 'string' ? [nobleCrypto, opensslCrypto] : [nobleCrypto, opensslCrypto, native];
+
+/** Why `native` is not among them; in CI it must be (test/contract/crypto.test.ts). */
+export const withoutNativeCrypto: string | undefined = typeof native === 'string' ? native : undefined;
+
+function loadNative(): CryptoProvider | string {
+  try {
+    return createNativeCrypto(nativeBinding()) ?? 'this Node does not export its OpenSSL';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
