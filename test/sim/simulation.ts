@@ -52,7 +52,7 @@ export interface Sent {
 const datagramBatch = makeDatagramBatch(65_536, 1);
 const packetBatch = makePacketBatch(1 << 20, 256);
 
-const MARKER = new TextEncoder().encode('THIS MUST NEVER BE SEEN ON A WIRE');
+const MARKER = Buffer.from('THIS MUST NEVER BE SEEN ON A WIRE');
 
 export class Simulation {
   now = 1_000_000;
