@@ -8,6 +8,7 @@ import json
 import pathlib
 import struct
 
+from check import check
 from primitives import blake2s, hmac, mac, public_key, seal, x25519, xseal
 
 HERE = pathlib.Path(__file__).parent
@@ -169,6 +170,7 @@ def write(name, value):
 
 
 if __name__ == "__main__":
+    check()
     write("blake2s.json", blake2s_cases())
     write("kdf.json", kdf_cases())
     write("tai64n.json", tai64n_cases())
