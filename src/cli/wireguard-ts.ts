@@ -5,11 +5,11 @@
  * options that begin with two dashes, and in variables that begin with WGTS_.
  */
 import { fileURLToPath } from 'node:url';
-import { runDevice, type DeviceSettings } from '../daemon/run-device.ts';
-import { parseLogLevel } from '../daemon/log.ts';
+import { BACKENDS, isBackend } from '../daemon/backend.ts';
 import { startInBackground, tellParent } from '../daemon/background.ts';
-import { isBackend, BACKENDS } from '../daemon/backend.ts';
+import { parseLogLevel } from '../daemon/log.ts';
 import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offloads.ts';
+import { type DeviceSettings, runDevice } from '../daemon/run-device.ts';
 import { version } from '../daemon/version.ts';
 
 const USAGE = `Usage: wireguard-ts [-f|--foreground] [--backend=${BACKENDS.join('|')}] [--no-offload] INTERFACE
@@ -79,7 +79,8 @@ function parseArguments(args: readonly string[]): Arguments | string | undefined
     if (arg === '--help' || arg === '-h') return USAGE.trimEnd();
     if (arg === '-f' || arg === '--foreground') foreground = true;
     else if (arg === '--no-offload') for (const each of OFFLOAD_SWITCHES) off.add(each);
-    else if (arg.startsWith('--no-') && isOffloadSwitch(arg.slice('--no-'.length))) off.add(arg.slice('--no-'.length) as OffloadSwitch);
+    else if (arg.startsWith('--no-') && isOffloadSwitch(arg.slice('--no-'.length)))
+      off.add(arg.slice('--no-'.length) as OffloadSwitch);
     else if (arg.startsWith('--aead=')) aead = arg.slice('--aead='.length);
     else if (arg.startsWith('--backend=')) backend = arg.slice('--backend='.length);
     else if (arg.startsWith('-') || name !== undefined) return undefined;

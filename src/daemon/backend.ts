@@ -5,8 +5,8 @@
 import { opensslCrypto } from '../crypto/openssl.ts';
 import { opensslPacketAead } from '../crypto/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
-import { createNativeCipher } from '../io/native-cipher.ts';
 import { nativeBinding } from '../io/native-binding.ts';
+import { createNativeCipher } from '../io/native-cipher.ts';
 import type { OpenUdp, Tun } from '../io/ports.ts';
 import { openTun } from '../io/tun.ts';
 import { openNativeUdp } from '../io/udp.ts';

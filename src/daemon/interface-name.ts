@@ -3,5 +3,8 @@
 /** Throws an Error that says what is wrong. */
 export function checkInterfaceName(name: string): void {
   const fine = /^[^\s/:\0]{1,15}$/.test(name) && Buffer.byteLength(name) <= 15 && name !== '.' && name !== '..';
-  if (!fine) throw new Error(`\`${name.slice(0, 40)}' is no interface name: it has 1 to 15 characters, without slash, colon or space`);
+  if (!fine)
+    throw new Error(
+      `\`${name.slice(0, 40)}' is no interface name: it has 1 to 15 characters, without slash, colon or space`,
+    );
 }

@@ -7,8 +7,8 @@ import { chmodSync, type FSWatcher, mkdirSync, statSync, unlinkSync, watch } fro
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { ERRNO } from '../config/errors.ts';
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
 import { formatCountersResponse, formatErrno, getResponseChunks } from '../config/uapi-get.ts';
 import type { Zones } from '../config/zones.ts';

@@ -4,7 +4,7 @@
  */
 import { PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
 import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce.ts';
-import { NOTICE_LINKS, type NativeBinding, type PollHandle, type TunHandle } from './native-binding.ts';
+import { type NativeBinding, NOTICE_LINKS, type PollHandle, type TunHandle } from './native-binding.ts';
 import type { Tun, TunStatus } from './ports.ts';
 
 export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;

@@ -5,7 +5,14 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 import { formatAddress, parseAddress } from '../base/address.ts';
-import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT, ENDPOINT_SCOPE, ENDPOINT_SIZE, makeEndpoint } from '../base/endpoint.ts';
+import {
+  ENDPOINT_ADDRESS,
+  ENDPOINT_FAMILY,
+  ENDPOINT_PORT,
+  ENDPOINT_SCOPE,
+  ENDPOINT_SIZE,
+  makeEndpoint,
+} from '../base/endpoint.ts';
 import {
   DATAGRAM_ERROR,
   DATAGRAM_LENGTH,
@@ -167,7 +174,7 @@ export class DgramUdp implements Udp {
     );
     const scope = new DataView(batch.endpoints.buffer, batch.endpoints.byteOffset).getUint32(e + ENDPOINT_SCOPE, true);
     const host = scope === 0 ? address : `${address}%${scope}`;
-    for (let at = 0; at < length; at += segment || length) {
+    for (let at = 0; at === 0 || at < length; at += segment || Math.max(length, 1)) {
       const size = Math.min(segment || length, length - at);
       if (this.#unsent + size > MOST_UNSENT) return ENOBUFS;
       // Node sends later if the kernel is busy, and the slab is used again at once

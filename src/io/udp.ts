@@ -3,14 +3,19 @@
  * address kept (PKTINFO), SO_MARK.
  */
 import type { DatagramBatch } from '../packet/batch.ts';
-import { NOTICE_ROUTES, type NativeBinding, type PollHandle, type UdpHandle } from './native-binding.ts';
+import { type NativeBinding, NOTICE_ROUTES, type PollHandle, type UdpHandle } from './native-binding.ts';
 import type { Udp } from './ports.ts';
 
 export const UDP_OFFLOADS = { gso: 1, gro: 2 } as const;
 export const ALL_UDP_OFFLOADS = 3;
 
 /** @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...) that names the port */
-export function openNativeUdp(binding: NativeBinding, port: number, mark: number, offloads = ALL_UDP_OFFLOADS): NativeUdp {
+export function openNativeUdp(
+  binding: NativeBinding,
+  port: number,
+  mark: number,
+  offloads = ALL_UDP_OFFLOADS,
+): NativeUdp {
   try {
     return new NativeUdp(binding, binding.udpOpen(port, mark, offloads));
   } catch (error) {

@@ -4,8 +4,8 @@
  */
 import {
   ENDPOINT_ADDRESS,
-  ENDPOINT_FAR_SIZE,
   ENDPOINT_FAMILY,
+  ENDPOINT_FAR_SIZE,
   ENDPOINT_HAS_LOCAL,
   ENDPOINT_LOCAL,
   ENDPOINT_PORT,
@@ -144,6 +144,7 @@ export class MemoryUdp implements Udp {
     if (this.#closed) return;
     this.#closed = true;
     this.#wake = undefined;
+    this.#queue.length = 0;
     this.#network.leave(this.#own);
   }
 
@@ -180,7 +181,10 @@ export class MemoryUdp implements Udp {
     const segment = batch.desc[d + DATAGRAM_SEGMENT]!;
     if (offset < 0 || length < 0 || segment < 0 || offset + length > batch.slab.length) return EINVAL;
     const port = (to[ENDPOINT_PORT]! << 8) | to[ENDPOINT_PORT + 1]!;
-    const target = makeEndpoint(to.subarray(ENDPOINT_ADDRESS, ENDPOINT_ADDRESS + (to[ENDPOINT_FAMILY] === 4 ? 4 : 16)), port);
+    const target = makeEndpoint(
+      to.subarray(ENDPOINT_ADDRESS, ENDPOINT_ADDRESS + (to[ENDPOINT_FAMILY] === 4 ? 4 : 16)),
+      port,
+    );
     const step = segment || Math.max(length, 1);
     for (let at = 0; at === 0 || at < length; at += step) {
       const bytes = batch.slab.subarray(offset + at, offset + Math.min(at + step, length));

@@ -1,0 +1,253 @@
+/** Every adapter of the Tun port keeps the same promises: the addon's TUN device, merging in C or in TypeScript, and the one without a kernel. */
+import { execFileSync } from 'node:child_process';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { MemoryTun } from '../../src/io/memory/tun.ts';
+import { nativeBinding } from '../../src/io/native-binding.ts';
+import type { Tun } from '../../src/io/ports.ts';
+import { NativeTun, openTun } from '../../src/io/tun.ts';
+import {
+  makePacketBatch,
+  PACKET_LENGTH,
+  PACKET_OFFSET,
+  PACKET_STRIDE,
+  VNET_HEADER_SIZE,
+  VNET_HEADROOM,
+} from '../../src/packet/batch.ts';
+import { inOwnNamespace } from '../support/own-namespace.ts';
+import { udpPacket, udpPayload } from '../support/udp-packet.ts';
+
+const PORT = 7777;
+
+/** The machine that the TUN is a device of, as far as a test needs it: it has 10.9.0.1, and the TUN leads to 10.9.0.2. */
+interface Host {
+  readonly tun: Tun;
+  say(payload: string): void;
+  heard(): string[];
+  up(up: boolean): void;
+  mtu(mtu: number): void;
+  rename(name: string): void;
+  remove(): void;
+  close(): void;
+}
+
+interface Kind {
+  readonly name: string;
+  make(): Promise<Host>;
+}
+
+const KINDS: readonly Kind[] = [
+  { name: 'native', make: () => kernelHost(false) },
+  { name: 'native, merging in TypeScript', make: () => kernelHost(true) },
+  { name: 'memory', make: async () => memoryHost() },
+];
+
+let host: Host | undefined;
+afterEach(() => host?.close());
+
+inOwnNamespace(import.meta.url, [], () => {
+  describe.each(KINDS)('$name', kind => {
+    const make = async (): Promise<Host> => {
+      host = await kind.make();
+      return host;
+    };
+
+    test('packets come out, whole, behind a vnet header; and what is left calls again', async () => {
+      const { tun, say } = await make();
+      const small = makePacketBatch(70_000, 2);
+      const payloads: string[] = [];
+      const done = new Promise<void>(resolve => {
+        tun.onReadable(() => {
+          expect(tun.read(small)).toBeLessThanOrEqual(2);
+          for (let i = 0; i < small.count; i++) {
+            const at = small.desc[i * PACKET_STRIDE + PACKET_OFFSET]! + VNET_HEADER_SIZE;
+            const packet = small.slab.subarray(
+              at,
+              at + small.desc[i * PACKET_STRIDE + PACKET_LENGTH]! - VNET_HEADER_SIZE,
+            );
+            const payload = udpPayload(packet, '10.9.0.2');
+            if (payload !== undefined) payloads.push(payload);
+          }
+          if (payloads.length >= 5) resolve();
+        });
+      });
+      for (let i = 0; i < 5; i++) say(`packet ${i}`);
+      await done;
+      expect(payloads).toEqual([0, 1, 2, 3, 4].map(i => `packet ${i}`));
+    });
+
+    test('packets go in, in order, however many of one flow', async () => {
+      const { tun, heard } = await make();
+      const payloads = Array.from({ length: 150 }, (_, i) => `number ${String(i).padStart(4, '0')}`);
+      expect(write(tun, payloads)).toBe(0);
+      await until(() => heard().length >= 150);
+      expect(heard()).toEqual(payloads);
+    });
+
+    test('says that it is up or down, its MTU and its name, also when they change', async () => {
+      const { tun, up, mtu, rename } = await make();
+      let calls = 0;
+      tun.onStatus(() => calls++);
+      expect(tun.status()).toMatchObject({ up: true, mtu: 1420 });
+      mtu(1280);
+      up(false);
+      await until(() => calls > 0);
+      expect(tun.status()).toMatchObject({ up: false, mtu: 1280 });
+      rename('another');
+      expect(tun.status()!.name).toBe('another');
+    });
+
+    test('what a device that is down does not take is dropped and counted', async () => {
+      const { tun, up } = await make();
+      up(false);
+      expect(write(tun, ['lost', 'lost, too, but longer'])).toBe(2);
+    });
+
+    test('a descriptor that lies outside is dropped, and the others go in', async () => {
+      const { tun, heard } = await make();
+      const batch = batchOf(['one', 'two', 'three']);
+      batch.desc[PACKET_STRIDE + PACKET_OFFSET] = batch.slab.length - 4;
+      expect(tun.write(batch)).toBe(1);
+      await until(() => heard().length === 2);
+      expect(heard()).toEqual(['one', 'three']);
+    });
+
+    test('a device that is deleted is gone for good', async () => {
+      const { tun, remove } = await make();
+      let calls = 0;
+      tun.onReadable(() => calls++);
+      remove();
+      await until(() => calls > 0);
+      expect(tun.read(makePacketBatch(70_000, 4))).toBe(-1);
+      expect(write(tun, ['into the void'])).toBe(-1);
+      expect(tun.status()).toBeUndefined();
+    });
+
+    test('close, and close again; nothing is called any more', async () => {
+      const { tun, say } = await make();
+      let calls = 0;
+      tun.onReadable(() => calls++);
+      tun.onStatus(() => calls++);
+      tun.close();
+      tun.close();
+      say('anybody there?');
+      await sleep(50);
+      expect(calls).toBe(0);
+      expect(tun.read(makePacketBatch(70_000, 4))).toBe(-1);
+    });
+  });
+
+  test('a merged packet that the kernel refuses goes in as the packets that it was', async () => {
+    host = await kernelHost(false);
+    const { tun, heard } = host;
+    if (!(tun instanceof NativeTun)) throw new Error('not native');
+    const payloads = Array.from({ length: 40 }, (_, i) => `number ${String(i).padStart(4, '0')}`);
+    expect(tun.offloads).toContain('uso');
+    write(tun, payloads);
+    await until(() => heard().length === 40);
+    expect(tun.counters()).toMatchObject({ merged: 40, unmerged: 0, refused: 0 });
+    for (const errno of [
+      constants.errno.EIO,
+      constants.errno.EINVAL,
+      constants.errno.EMSGSIZE,
+      constants.errno.EOPNOTSUPP,
+    ]) {
+      const before = heard().length;
+      tun.failMerged(errno, 1);
+      expect(write(tun, payloads)).toBe(0);
+      await until(() => heard().length === before + 40);
+      expect(heard().slice(before)).toEqual(payloads);
+    }
+    expect(tun.counters()).toMatchObject({ merged: 40, unmerged: 160, refused: 0 });
+  });
+
+  test('a name that is taken, or none, is an error with the code of the system', async () => {
+    host = await kernelHost(false);
+    const name = host.tun.status()!.name;
+    const open = (wanted: string) => openTun({ binding: nativeBinding(), name: wanted, mtu: 1420 });
+    expect(() => open(name)).toThrow(expect.objectContaining({ code: 'EBUSY' }));
+    expect(() => open('lo')).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+    expect(() => open('much-too-long-for-a-name')).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+  });
+});
+
+let made = 0;
+
+async function kernelHost(twin: boolean): Promise<Host> {
+  const tun = openTun({ binding: nativeBinding(), name: `tun${process.pid}x${made++}`.slice(0, 15), mtu: 1420, twin });
+  const name = () => tun.status()!.name;
+  const ip = (...args: string[]) => execFileSync('ip', args);
+  ip('addr', 'add', '10.9.0.1/24', 'dev', name());
+  ip('link', 'set', name(), 'up');
+  const socket: Socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
+  socket.bind(PORT, '10.9.0.1');
+  await once(socket, 'listening');
+  const texts: string[] = [];
+  socket.on('message', bytes => texts.push(bytes.toString()));
+  socket.on('error', () => {});
+  return {
+    tun,
+    say: payload => socket.send(payload, PORT, '10.9.0.2'),
+    heard: () => texts,
+    up: up => void ip('link', 'set', name(), up ? 'up' : 'down'),
+    mtu: mtu => void ip('link', 'set', name(), 'mtu', String(mtu)),
+    rename: wanted => {
+      ip('link', 'set', name(), 'down');
+      ip('link', 'set', name(), 'name', wanted);
+    },
+    remove: () => void ip('link', 'del', name()),
+    close: () => {
+      socket.close();
+      tun.close();
+    },
+  };
+}
+
+function memoryHost(): Host {
+  let status = { up: true, mtu: 1420, name: 'mem0' };
+  const tun = new MemoryTun(status);
+  const change = (part: Partial<typeof status>) => {
+    status = { ...status, ...part };
+    tun.change(status);
+  };
+  return {
+    tun,
+    say: payload => tun.put(udpPacket('10.9.0.1', '10.9.0.2', PORT, payload)),
+    heard: () => tun.written.map(packet => udpPayload(packet, '10.9.0.1')!),
+    up: up => change({ up }),
+    mtu: mtu => change({ mtu }),
+    rename: name => change({ name }),
+    remove: () => tun.change(undefined),
+    close: () => tun.close(),
+  };
+}
+
+function batchOf(payloads: readonly string[]): ReturnType<typeof makePacketBatch> {
+  const packets = payloads.map(payload => udpPacket('10.9.0.2', '10.9.0.1', PORT, payload));
+  const batch = makePacketBatch(
+    packets.reduce((sum, packet) => sum + packet.length + VNET_HEADROOM, 0),
+    packets.length,
+  );
+  let at = 0;
+  for (const packet of packets) {
+    at += VNET_HEADROOM;
+    batch.slab.set(packet, at);
+    batch.desc[batch.count * PACKET_STRIDE + PACKET_OFFSET] = at;
+    batch.desc[batch.count * PACKET_STRIDE + PACKET_LENGTH] = packet.length;
+    at += packet.length;
+    batch.count++;
+  }
+  return batch;
+}
+
+function write(tun: Tun, payloads: readonly string[]): number {
+  return tun.write(batchOf(payloads));
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const end = Date.now() + 5000; !condition(); await sleep(2))
+    if (Date.now() > end) throw new Error('it did not come to that in 5 s');
+}

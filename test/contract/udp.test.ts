@@ -1,0 +1,183 @@
+/** Every adapter of the Udp port keeps the same promises: the addon's sockets, node:dgram's, and the ones without a network. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { parseAddress } from '../../src/base/address.ts';
+import { ENDPOINT_FAMILY, ENDPOINT_HAS_LOCAL, ENDPOINT_LOCAL, ENDPOINT_SIZE } from '../../src/base/endpoint.ts';
+import { MemoryNetwork } from '../../src/io/memory/udp.ts';
+import { nativeBinding } from '../../src/io/native-binding.ts';
+import type { Udp } from '../../src/io/ports.ts';
+import { openNativeUdp } from '../../src/io/udp.ts';
+import { openDgramUdp } from '../../src/io/udp-dgram.ts';
+import { DATAGRAM_ERROR, DATAGRAM_LENGTH, DATAGRAM_STRIDE, makeDatagramBatch } from '../../src/packet/batch.ts';
+import { ascii, batchOf, receive, unpack } from '../support/datagrams.ts';
+
+interface Adapter {
+  readonly name: string;
+  open(port: number, mark: number): Udp;
+  /** Keeps the local address of what came in, and the TOS byte. */
+  readonly local: boolean;
+  /** May send by itself more than one datagram in one message. */
+  readonly batches: boolean;
+}
+
+const network = new MemoryNetwork();
+const ADAPTERS: readonly Adapter[] = [
+  { name: 'native', open: (port, mark) => openNativeUdp(nativeBinding(), port, mark), local: true, batches: true },
+  {
+    name: 'native without offloads',
+    open: (port, mark) => openNativeUdp(nativeBinding(), port, mark, 0),
+    local: true,
+    batches: false,
+  },
+  { name: 'dgram', open: (port, mark) => openDgramUdp(port, mark), local: false, batches: false },
+  {
+    name: 'memory',
+    open: port => network.open([parseAddress('127.0.0.1')!, parseAddress('::1')!], port),
+    local: true,
+    batches: false,
+  },
+];
+
+const opened: Udp[] = [];
+afterEach(() => {
+  for (const udp of opened.splice(0)) udp.close();
+});
+
+describe.each(ADAPTERS)('$name', adapter => {
+  const open = (port = 0, mark = 0): Udp => {
+    const udp = adapter.open(port, mark);
+    opened.push(udp);
+    return udp;
+  };
+
+  test.each(['127.0.0.1', '[::1]'])('carries datagrams over %s, and says from whom', async host => {
+    const [a, b] = [open(), open()];
+    expect(a.port).toBeGreaterThan(0);
+    const out = batchOf([
+      { to: `${host}:${b.port}`, bytes: ascii('one') },
+      { to: `${host}:${b.port}`, bytes: ascii('two!') },
+    ]);
+    expect(a.send(out)).toBe(0);
+    const got = await receive(b, 2);
+    expect(got.map(g => g.text)).toEqual(['one', 'two!']);
+    expect(got.map(g => g.from)).toEqual([`${host}:${a.port}`, `${host}:${a.port}`]);
+  });
+
+  test('an answer to the endpoint as received arrives', async () => {
+    const [a, b] = [open(), open()];
+    a.send(batchOf([{ to: `127.0.0.1:${b.port}`, bytes: ascii('question') }]));
+    const [question] = await receive(b, 1);
+    expect(question!.endpoint[ENDPOINT_HAS_LOCAL]).toBe(adapter.local ? 1 : 0);
+    if (adapter.local)
+      expect([...question!.endpoint.subarray(ENDPOINT_LOCAL, ENDPOINT_LOCAL + 4)]).toEqual([127, 0, 0, 1]);
+    const answer = batchOf([{ to: question!.endpoint, bytes: ascii('answer') }]);
+    expect(b.send(answer)).toBe(0);
+    expect(answer.endpoints[ENDPOINT_HAS_LOCAL]).toBe(question!.endpoint[ENDPOINT_HAS_LOCAL]);
+    expect((await receive(a, 1))[0]!.text).toBe('answer');
+  });
+
+  test.each(['127.0.0.1', '[::1]'])(
+    'one range of many datagrams arrives as many, also beyond the limits of one call (%s)',
+    async host => {
+      const [a, b] = [open(), open()];
+      const bytes = new Uint8Array(1400 * 130 + 77).map((_, i) => (i / 1400) & 0xff);
+      expect(a.send(batchOf([{ to: `${host}:${b.port}`, bytes, segment: 1400 }]))).toBe(0);
+      const got = await receive(b, 131);
+      expect(got.map(g => g.text.length)).toEqual([...new Array(130).fill(1400), 77]);
+      expect(got.map(g => g.text.charCodeAt(0))).toEqual(got.map((_, i) => i & 0xff));
+    },
+  );
+
+  test('an empty datagram is a datagram, and the largest one goes through', async () => {
+    const [a, b] = [open(), open()];
+    a.send(
+      batchOf([
+        { to: `127.0.0.1:${b.port}`, bytes: ascii('') },
+        { to: `127.0.0.1:${b.port}`, bytes: new Uint8Array(65_507) },
+      ]),
+    );
+    expect((await receive(b, 2)).map(g => g.text.length)).toEqual([0, 65_507]);
+  });
+
+  test('what cannot be sent has an error, and the others go', async () => {
+    const [a, b] = [open(), open()];
+    const to = `127.0.0.1:${b.port}`;
+    const out = batchOf([
+      { to, bytes: ascii('one') },
+      { to, bytes: ascii('bad') },
+      { to, bytes: ascii('bad') },
+      { to, bytes: ascii('two') },
+    ]);
+    out.endpoints[ENDPOINT_SIZE + ENDPOINT_FAMILY] = 0;
+    out.desc[2 * DATAGRAM_STRIDE + DATAGRAM_LENGTH] = 1 << 30;
+    expect(a.send(out)).toBe(2);
+    expect([0, 1, 2, 3].map(i => out.desc[i * DATAGRAM_STRIDE + DATAGRAM_ERROR]! > 0)).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    expect((await receive(b, 2)).map(g => g.text)).toEqual(['one', 'two']);
+  });
+
+  test('a port that is taken is an EADDRINUSE that names it; a port that is closed can be had again', () => {
+    const a = open();
+    expect(() => open(a.port)).toThrow(
+      expect.objectContaining({ code: 'EADDRINUSE', message: expect.stringContaining(`${a.port}`) }),
+    );
+    a.close();
+    a.close();
+    expect(open(a.port).port).toBe(a.port);
+  });
+
+  test('receive fills no more than it is given, and what is left calls again', async () => {
+    const [a, b] = [open(), open()];
+    const items = Array.from({ length: 9 }, (_, i) => ({ to: `127.0.0.1:${b.port}`, bytes: ascii(`number ${i}`) }));
+    const small = makeDatagramBatch(2 * 65_536, 2);
+    const texts: string[] = [];
+    const done = new Promise<void>(resolve => {
+      b.onReadable(() => {
+        const count = b.receive(small);
+        expect(count).toBeLessThanOrEqual(2);
+        texts.push(...unpack(small).map(g => g.text));
+        if (texts.length === 9) resolve();
+      });
+    });
+    a.send(batchOf(items));
+    await done;
+    expect(texts).toEqual(items.map((_, i) => `number ${i}`));
+  });
+
+  test('after close nothing is called', async () => {
+    const [a, b] = [open(), open()];
+    let calls = 0;
+    b.onReadable(() => calls++);
+    a.send(batchOf([{ to: `127.0.0.1:${b.port}`, bytes: ascii('late') }]));
+    b.close();
+    await sleep(30);
+    expect(calls).toBe(0);
+    expect(b.receive(makeDatagramBatch(65_536, 1))).toBe(0);
+  });
+
+  if (adapter.local)
+    test.each(['127.0.0.1', '[::1]'])('carries the TOS byte (%s)', async host => {
+      const [a, b] = [open(), open()];
+      a.send(
+        batchOf([
+          { to: `${host}:${b.port}`, bytes: ascii('x'), tos: 0x88 },
+          { to: `${host}:${b.port}`, bytes: ascii('y') },
+        ]),
+      );
+      expect((await receive(b, 2)).map(g => g.tos)).toEqual([0x88, 0]);
+    });
+
+  if (adapter.name !== 'dgram')
+    test('takes a mark', () => {
+      expect(() => open(0, 77).setMark(0)).not.toThrow();
+    });
+  else
+    test('refuses a mark, and says what to do', () => {
+      expect(() => open(0, 77)).toThrow(/fwmark 77.*addon/);
+      expect(() => open().setMark(5)).toThrow(/fwmark 5/);
+    });
+});

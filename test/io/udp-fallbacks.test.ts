@@ -1,0 +1,122 @@
+/**
+ * What the native sockets do when the kernel refuses: each errno that an offload or an address may bring is injected, and what
+ * must hold is that every datagram arrives, once, in order, and that a counter says what happened.
+ */
+import { constants } from 'node:os';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ENDPOINT_HAS_LOCAL, ENDPOINT_LOCAL, parseEndpoint } from '../../src/base/endpoint.ts';
+import { nativeBinding } from '../../src/io/native-binding.ts';
+import { type NativeUdp, openNativeUdp } from '../../src/io/udp.ts';
+import { DATAGRAM_ERROR, DATAGRAM_STRIDE } from '../../src/packet/batch.ts';
+import { ascii, batchOf, receive } from '../support/datagrams.ts';
+
+const { EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, EPERM, EADDRNOTAVAIL, ENETUNREACH, EHOSTUNREACH, ENOBUFS } = constants.errno;
+const LOCAL_DROPPED = 0xff;
+
+const opened: NativeUdp[] = [];
+afterEach(() => {
+  for (const udp of opened.splice(0)) udp.close();
+});
+
+function open(): NativeUdp {
+  const udp = openNativeUdp(nativeBinding(), 0, 0);
+  opened.push(udp);
+  return udp;
+}
+
+/** 20 datagrams of 1000 bytes in one range, then a single one. */
+function twenty(to: string, local = false): ReturnType<typeof batchOf> {
+  const bytes = new Uint8Array(20_000).map((_, i) => i / 1000);
+  const endpoint = parseEndpoint(to)!;
+  if (local) {
+    endpoint[ENDPOINT_HAS_LOCAL] = 1;
+    endpoint.set([127, 0, 0, 1], ENDPOINT_LOCAL);
+  }
+  return batchOf([
+    { to: endpoint, bytes, segment: 1000 },
+    { to: endpoint, bytes: ascii('last') },
+  ]);
+}
+
+async function expectTwenty(b: NativeUdp): Promise<void> {
+  const got = await receive(b, 21);
+  expect(got.map(g => (g.text === 'last' ? 'last' : g.text.charCodeAt(0)))).toEqual([...Array(20).keys(), 'last']);
+}
+
+describe('UDP_SEGMENT refused', () => {
+  test.each([
+    ['EIO', EIO, true],
+    ['EOPNOTSUPP', EOPNOTSUPP, true],
+    ['EINVAL', EINVAL, false],
+    ['EMSGSIZE', EMSGSIZE, false],
+  ])('%s: sent without it, nothing lost, counted; switched off for good: %#', async (_name, errno, forGood) => {
+    const [a, b] = [open(), open()];
+    a.fail('gso', errno, 1);
+    const batch = twenty(`127.0.0.1:${b.port}`);
+    expect(a.send(batch)).toBe(0);
+    await expectTwenty(b);
+    expect(a.counters()).toMatchObject({ gsoFailed: 1, gsoDisabled: forGood ? 1 : 0 });
+    // the next batch does not even try, or tries again
+    a.fail('gso', errno, 1);
+    expect(a.send(twenty(`127.0.0.1:${b.port}`))).toBe(0);
+    await expectTwenty(b);
+    expect(a.counters()).toMatchObject({ gsoFailed: forGood ? 1 : 2 });
+  });
+
+  test('by an error that is not about segmentation: reported, not resent', async () => {
+    const [a, b] = [open(), open()];
+    a.fail('gso', ENOBUFS, 1);
+    const batch = twenty(`127.0.0.1:${b.port}`);
+    expect(a.send(batch)).toBe(1);
+    expect(batch.desc[DATAGRAM_ERROR]).toBe(ENOBUFS);
+    expect(batch.desc[DATAGRAM_STRIDE + DATAGRAM_ERROR]).toBe(0);
+    expect((await receive(b, 1)).map(g => g.text)).toEqual(['last']);
+  });
+});
+
+describe('the local address refused', () => {
+  test.each([
+    ['EINVAL', EINVAL],
+    ['EADDRNOTAVAIL', EADDRNOTAVAIL],
+    ['ENETUNREACH', ENETUNREACH],
+    ['EHOSTUNREACH', EHOSTUNREACH],
+    ['EPERM', EPERM],
+  ])('%s: sent from another, and said so in the record', async (_name, errno) => {
+    const [a, b] = [open(), open()];
+    a.fail('local', errno, 1);
+    const batch = batchOf([{ to: twenty(`127.0.0.1:${b.port}`, true).endpoints.slice(0, 48), bytes: ascii('here') }]);
+    expect(a.send(batch)).toBe(0);
+    expect(batch.endpoints[ENDPOINT_HAS_LOCAL]).toBe(LOCAL_DROPPED);
+    expect(a.counters()).toMatchObject({ localDropped: 1 });
+    expect((await receive(b, 1)).map(g => g.text)).toEqual(['here']);
+  });
+
+  test('an address that really is not ours: also with UDP_SEGMENT nothing is lost', async () => {
+    const [a, b] = [open(), open()];
+    const batch = twenty(`127.0.0.1:${b.port}`, true);
+    batch.endpoints.set([203, 0, 113, 77], ENDPOINT_LOCAL);
+    batch.endpoints.set([203, 0, 113, 77], 48 + ENDPOINT_LOCAL);
+    expect(a.send(batch)).toBe(0);
+    expect(batch.endpoints[ENDPOINT_HAS_LOCAL]).toBe(LOCAL_DROPPED);
+    await expectTwenty(b);
+    // and the next batch, which no longer asks for that address, is segmented again
+    const { gsoFailed } = a.counters();
+    expect(a.send(twenty(`127.0.0.1:${b.port}`))).toBe(0);
+    await expectTwenty(b);
+    expect(a.counters()).toMatchObject({ gsoFailed });
+  });
+});
+
+test('an error that lasts is reported for each datagram, and no other is touched', async () => {
+  const [a, b] = [open(), open()];
+  const to = `127.0.0.1:${b.port}`;
+  const batch = batchOf([
+    { to, bytes: ascii('1') },
+    { to, bytes: ascii('2') },
+    { to, bytes: ascii('3') },
+  ]);
+  a.fail('any', EPERM, 2);
+  expect(a.send(batch)).toBe(2);
+  expect([0, 1, 2].map(i => batch.desc[i * DATAGRAM_STRIDE + DATAGRAM_ERROR])).toEqual([EPERM, EPERM, 0]);
+  expect((await receive(b, 1)).map(g => g.text)).toEqual(['3']);
+});
