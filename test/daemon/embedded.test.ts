@@ -1,0 +1,95 @@
+/** The library as somebody embeds it: two devices, each a loop around an engine, with neither kernel nor root nor addon. */
+import { randomFillSync } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import {
+  type Clock,
+  DeviceLoop,
+  Engine,
+  MemoryNetwork,
+  MemoryTun,
+  makeEndpoint,
+  nobleCrypto,
+  noblePacketAead,
+  opensslCrypto,
+  opensslPacketAead,
+  parseAddress,
+  parsePrefix,
+  TwinCipher,
+} from '../../src/index.ts';
+import { udpPacket, udpPayload } from '../support/udp-packet.ts';
+
+const loops: DeviceLoop[] = [];
+afterEach(() => {
+  for (const loop of loops.splice(0)) loop.close();
+});
+
+const clock: Clock = { now: () => performance.now(), wall: () => BigInt(Date.now()) * 1_000_000n };
+
+test.each([
+  ['noble', nobleCrypto, noblePacketAead],
+  ['openssl', opensslCrypto, opensslPacketAead],
+])(
+  'two devices with %s talk over a network in memory, and fall silent when the interface goes down',
+  async (_name, crypto, aead) => {
+    const network = new MemoryNetwork();
+    const seen: number[] = [];
+    network.filter = bytes => {
+      seen.push(bytes[0]!);
+      return true;
+    };
+    const [a, b] = ['192.0.2.1', '192.0.2.2'].map(address => {
+      const engine = new Engine({
+        crypto,
+        cipher: new TwinCipher(aead),
+        random: bytes => randomFillSync(bytes),
+        wall: clock.wall,
+      });
+      const tun = new MemoryTun({ up: true, mtu: 1420, name: 'mem0' });
+      const openUdp = (port: number) => network.open([parseAddress(address)!], port);
+      const log = { verbose: () => {}, error: () => {} };
+      const loop = new DeviceLoop({ engine, tun, openUdp, clock, log, onGone: () => {} });
+      loops.push(loop);
+      const privateKey = randomFillSync(new Uint8Array(32));
+      return { loop, tun, address, privateKey, publicKey: crypto.publicKey(privateKey) };
+    });
+    for (const [self, other, inner] of [
+      [a!, b!, '10.0.0.2/32'],
+      [b!, a!, '10.0.0.1/32'],
+    ] as const) {
+      self.loop.start();
+      self.loop.configure({
+        privateKey: self.privateKey,
+        listenPort: 51820,
+        peers: [
+          {
+            publicKey: other.publicKey,
+            endpoint: makeEndpoint(parseAddress(other.address)!, 51820),
+            allowedIps: [{ prefix: parsePrefix(inner)! }],
+          },
+        ],
+      });
+    }
+    a!.tun.put(udpPacket('10.0.0.1', '10.0.0.2', 7, 'hello'));
+    await until(() => b!.tun.written.length === 1);
+    expect(udpPayload(b!.tun.written[0]!, '10.0.0.2')).toBe('hello');
+    // initiation, response, data; the responder may not say more before it has something to say
+    expect(seen).toEqual([1, 2, 4]);
+    b!.tun.put(udpPacket('10.0.0.2', '10.0.0.1', 7, 'hello yourself'));
+    await until(() => a!.tun.written.length === 1);
+    expect(udpPayload(a!.tun.written[0]!, '10.0.0.1')).toBe('hello yourself');
+    expect(a!.loop.status().peers[0]!.lastHandshakeSeconds).toBeGreaterThan(0);
+
+    b!.tun.change({ up: false, mtu: 1420, name: 'mem0' });
+    const before = seen.length;
+    b!.tun.put(udpPacket('10.0.0.2', '10.0.0.1', 7, 'anybody?'));
+    await sleep(20);
+    expect(seen.length).toBe(before);
+    expect(a!.tun.written.length).toBe(1);
+  },
+);
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const end = Date.now() + 5000; !condition(); await sleep(1))
+    if (Date.now() > end) throw new Error('it did not come to that in 5 s');
+}

@@ -1,0 +1,114 @@
+/** The direction of imports (docs/design.md), and what the pure folders may not touch. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
+
+/** Each folder may import from itself and from these. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  packet: ['base'],
+  routing: ['base'],
+  config: ['base'],
+  crypto: ['base'],
+  protocol: ['base', 'packet', 'routing', 'config', 'crypto'],
+  io: ['base', 'packet', 'protocol', 'config', 'crypto'],
+  daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'io'],
+  cli: ['base', 'config', 'daemon', 'io'],
+};
+/** What an edge is for, where it is narrower than a folder. */
+const ONLY: Readonly<Record<string, RegExp>> = {
+  'config > base': /./,
+  'protocol > config': /^config\/model\.ts$/,
+  'protocol > crypto': /^crypto\/(provider|kdf|packet-aead)\.ts$/,
+  'io > protocol': /^protocol\/transport-cipher\.ts$/,
+  'io > config': /^config\/zones\.ts$/,
+};
+const PURE = ['base', 'packet', 'routing', 'protocol', 'config'];
+const PURE_FILES = ['provider', 'kdf', 'noble', 'packet-aead', 'noble-packet-aead', 'sizes'].map(
+  name => `crypto/${name}.ts`,
+);
+const IMPURE =
+  /\b(Date\.now|new Date\(|Math\.random|performance\.|process\.|setTimeout|setInterval|setImmediate|queueMicrotask|console\.|Buffer\.|fetch\()/;
+
+interface Import {
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'));
+const sources = new Map(files.map(name => [name, readFileSync(join(SRC, name), 'utf8')]));
+
+describe('every file imports in the one direction', () => {
+  for (const [name, text] of sources) {
+    const folder = name.split('/')[0]!;
+    if (!name.includes('/')) continue; // index.ts gathers everything
+    test(name, () => {
+      expect(Object.keys(MAY_IMPORT)).toContain(folder);
+      for (const { target } of importsOf(name, text)) {
+        if (!target.includes('/') || target.startsWith('node:') || target.startsWith('@')) continue;
+        const other = target.split('/')[0]!;
+        if (other === folder) continue;
+        expect(MAY_IMPORT[folder], `${name} imports ${target}`).toContain(other);
+        const only = ONLY[`${folder} > ${other}`];
+        if (only) expect(target, `${name} may import of ${other} only ${only}`).toMatch(only);
+      }
+    });
+  }
+});
+
+describe('a pure file knows no Node, no clock and no chance', () => {
+  for (const [name, text] of sources) {
+    if (!PURE.includes(name.split('/')[0]!) && !PURE_FILES.includes(name)) continue;
+    test(name, () => {
+      const node = importsOf(name, text).filter(({ target }) => target.startsWith('node:'));
+      expect(node).toEqual([]);
+      expect(withoutComments(text)).not.toMatch(IMPURE);
+    });
+  }
+});
+
+test('nothing imports itself by a detour, types aside', () => {
+  const done = new Set<string>();
+  const visit = (name: string, path: readonly string[]): void => {
+    if (path.includes(name)) throw new Error(`a circle: ${[...path, name].join(' > ')}`);
+    if (done.has(name)) return;
+    for (const { target, typeOnly } of importsOf(name, sources.get(name) ?? ''))
+      if (!typeOnly && sources.has(target)) visit(target, [...path, name]);
+    done.add(name);
+  };
+  for (const name of files) visit(name, []);
+});
+
+test('only io/ speaks to the addon', () => {
+  const outside = files.filter(
+    name =>
+      !name.startsWith('io/') &&
+      /\b(tun|udp|poll|notices|cipher|aead)[A-Z][A-Za-z]*\(/.test(nativeCalls(sources.get(name)!)),
+  );
+  expect(outside).toEqual([]);
+});
+
+/** Calls on something named binding. */
+function nativeCalls(text: string): string {
+  return [...withoutComments(text).matchAll(/\bbinding\.\w+\(/g)]
+    .map(match => match[0].slice('binding.'.length))
+    .join('\n');
+}
+
+function importsOf(name: string, text: string): Import[] {
+  const found = withoutComments(text).matchAll(
+    /^\s*(?:import|export)\s+(type\s+)?[^'";]*?from\s+'([^']+)'|^\s*import\s+'([^']+)'/gm,
+  );
+  return [...found].map(match => {
+    const path = match[2] ?? match[3]!;
+    const target = path.startsWith('.') ? normalize(join(dirname(name), path)) : path;
+    return { target: relative('.', target) || target, typeOnly: match[1] !== undefined };
+  });
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:])\/\/.*$/gm, '$1');
+}

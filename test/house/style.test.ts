@@ -1,0 +1,31 @@
+/** What a reader may count on in every file: one noun each, of a size that fits a head, with an opening that says what it is. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const LONGEST = 300;
+const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME'].join('|')})\\b`);
+
+const ours = ['src', 'native', 'test', 'bench', 'scripts']
+  .flatMap(folder => list(folder))
+  .filter(name => /\.(ts|mjs|c|h)$/.test(name) && !name.includes('/build/'));
+
+describe.each(ours)('%s', name => {
+  const text = readFileSync(join(ROOT, name), 'utf8');
+
+  test('keeps to the house', () => {
+    expect(basename(name)).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.(ts|mjs|c|h)$/);
+    expect(basename(name)).not.toMatch(/util|helper|misc|common/);
+    expect(text.split('\n').length, 'lines').toBeLessThanOrEqual(LONGEST + 1);
+    if (!name.endsWith('.test.ts'))
+      expect(text.replace(/^#!.*\n/, ''), 'opens with what it is').toMatch(/^(\/\*|\/\/)/);
+    expect(text).not.toMatch(UNFINISHED);
+    if (name.startsWith('src/')) expect(text).not.toMatch(/\bas any\b|: any\b|export default|^\s*(export )?enum /m);
+  });
+});
+
+function list(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(name => `${folder}/${name}`);
+}
