@@ -5,18 +5,30 @@
 import { describe, expect, test } from 'vitest';
 import { makeEndpoint } from '../../src/base/endpoint.ts';
 import { kdf1, kdf2, kdf3 } from '../../src/crypto/kdf.ts';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { writeU32le } from '../../src/packet/byte-order.ts';
 import { COOKIE_REPLY_SIZE } from '../../src/packet/cookie-reply.ts';
-import { INITIATION_SIZE } from '../../src/packet/initiation.ts';
+import {
+  INITIATION_EPHEMERAL,
+  INITIATION_MAC1,
+  INITIATION_SIZE,
+  INITIATION_STATIC,
+  INITIATION_TIMESTAMP,
+} from '../../src/packet/initiation.ts';
 import { RESPONSE_SIZE } from '../../src/packet/response.ts';
+import { ascii } from '../../src/protocol/ascii.ts';
+import { CONSTRUCTION, IDENTIFIER } from '../../src/protocol/constants.ts';
 import { CookieChecker } from '../../src/protocol/cookie.ts';
 import { Device } from '../../src/protocol/device.ts';
 import { consumeInitiation, consumeResponse, createInitiation, createResponse } from '../../src/protocol/handshake.ts';
+import {
+  readMessageOnePayload,
+  readMessageOneStatic,
+  SymmetricState,
+  writeMessageTwo,
+} from '../../src/protocol/noise.ts';
 import { compareTai64n, tai64n } from '../../src/protocol/tai64n.ts';
-import { TwinCipher } from '../../src/protocol/transport-twin.ts';
-import { cryptoProviders } from '../support/crypto-providers.ts';
+import { cryptoProviders, packetCipher } from '../support/crypto-providers.ts';
 import { openMessage, sealMessage } from '../support/transport-message.ts';
 import { hex, ownVectors, toHex } from '../support/vectors.ts';
 
@@ -43,6 +55,8 @@ interface Transcript {
   cookieReply: string;
   initiationWithMac2: string;
   response: string;
+  chainingKey: string;
+  hash: string;
   toResponder: Direction;
   toInitiator: Direction;
 }
@@ -71,7 +85,7 @@ function device(crypto: CryptoProvider, given: Transcript, role: 'initiator' | '
   const other = given[role === 'initiator' ? 'responder' : 'initiator'];
   const made = new Device({
     crypto,
-    cipher: new TwinCipher(opensslPacketAead),
+    cipher: packetCipher(crypto),
     random: scripted(hex(own.ephemeral), u32(own.index)),
     wall: () => BigInt(given.wall),
   });
@@ -116,6 +130,26 @@ for (const crypto of cryptoProviders)
         expect(checker.validMac2(message, source, 0, 0)).toBe(true);
         const elsewhere = makeEndpoint(hex(initiator.address), initiator.port ^ 1);
         expect(checker.validMac2(message, elsewhere, 0, 0)).toBe(false);
+      });
+
+      test('the last state of the responder, and the session keys', () => {
+        const { initiator, responder } = given;
+        const message = hex(given.initiation);
+        const privateKey = hex(responder.private);
+        const own = { privateKey, publicKey: crypto.publicKey(privateKey) };
+        const state = SymmetricState.start(crypto, ascii(CONSTRUCTION), ascii(IDENTIFIER), own.publicKey);
+        const ephemeral = message.slice(INITIATION_EPHEMERAL, INITIATION_STATIC);
+        const sealedStatic = message.subarray(INITIATION_STATIC, INITIATION_TIMESTAMP);
+        expect(toHex(readMessageOneStatic(crypto, state, own, ephemeral, sealedStatic))).toBe(initiator.public);
+        const shared = crypto.dh(privateKey, hex(initiator.public))!;
+        const sealedTimestamp = message.subarray(INITIATION_TIMESTAMP, INITIATION_MAC1);
+        expect(toHex(readMessageOnePayload(state, shared, sealedTimestamp))).toBe(given.timestamp);
+        const psk = hex(given.presharedKey);
+        const none = new Uint8Array(0);
+        writeMessageTwo(crypto, state, hex(responder.ephemeral), ephemeral, hex(initiator.public), psk, none);
+        expect(toHex(state.chainingKey)).toBe(given.chainingKey);
+        expect(toHex(state.hash)).toBe(given.hash);
+        expect(state.split().map(toHex)).toEqual([given.toResponder.key, given.toInitiator.key]);
       });
 
       test('the response, and packets both ways', () => {

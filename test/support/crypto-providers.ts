@@ -2,9 +2,14 @@
 
 import { createNativeCrypto } from '../../src/crypto/native.ts';
 import { nobleCrypto } from '../../src/crypto/noble.ts';
+import { noblePacketAead } from '../../src/crypto/noble-packet-aead.ts';
 import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
+import { createNativeCipher } from '../../src/io/native-cipher.ts';
+import type { TransportCipher } from '../../src/protocol/transport-cipher.ts';
+import { TwinCipher } from '../../src/protocol/transport-twin.ts';
 
 const native = loadNative();
 
@@ -21,4 +26,10 @@ function loadNative(): CryptoProvider | string {
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** The packet cipher that belongs to a provider: a twin, or the addon's with the AEAD that is always there. */
+export function packetCipher(crypto: CryptoProvider): TransportCipher {
+  if (crypto.name === 'native') return createNativeCipher(nativeBinding(), 'openssl')!;
+  return new TwinCipher(crypto.name === 'noble' ? noblePacketAead : opensslPacketAead);
 }
