@@ -5,16 +5,20 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseKeyBase64 } from '../../src/base/key.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
-import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { readU32le } from '../../src/packet/byte-order.ts';
-import { INITIATION_EPHEMERAL, INITIATION_MAC1, INITIATION_SENDER, INITIATION_SIZE, INITIATION_STATIC, INITIATION_TIMESTAMP } from '../../src/packet/initiation.ts';
+import {
+  INITIATION_EPHEMERAL,
+  INITIATION_MAC1,
+  INITIATION_SENDER,
+  INITIATION_SIZE,
+  INITIATION_STATIC,
+  INITIATION_TIMESTAMP,
+} from '../../src/packet/initiation.ts';
 import { ipPacketLength } from '../../src/packet/ip-header.ts';
 import { MESSAGE_INITIATION, MESSAGE_RESPONSE, MESSAGE_TRANSPORT, messageType } from '../../src/packet/message-type.ts';
 import { RESPONSE_RECEIVER, RESPONSE_SENDER, RESPONSE_SIZE } from '../../src/packet/response.ts';
-import { TRANSPORT_COUNTER, TRANSPORT_HEADER_SIZE, TRANSPORT_OVERHEAD, TRANSPORT_RECEIVER } from '../../src/packet/transport.ts';
+import { TRANSPORT_COUNTER, TRANSPORT_RECEIVER } from '../../src/packet/transport.ts';
 import { ascii } from '../../src/protocol/ascii.ts';
 import { CONSTRUCTION, IDENTIFIER } from '../../src/protocol/constants.ts';
 import { CookieChecker } from '../../src/protocol/cookie.ts';
@@ -23,26 +27,10 @@ import { consumeInitiation, consumeResponse, createInitiation, createResponse } 
 import type { Keypair } from '../../src/protocol/keypair.ts';
 import { readMessageOnePayload, readMessageOneStatic, SymmetricState } from '../../src/protocol/noise.ts';
 import type { Peer } from '../../src/protocol/peer.ts';
-import {
-  OPEN_COUNTER_HIGH,
-  OPEN_COUNTER_LOW,
-  OPEN_KEY,
-  OPEN_LENGTH,
-  OPEN_RESULT,
-  OPEN_STRIDE,
-  SEAL_COUNT,
-  SEAL_COUNTER_HIGH,
-  SEAL_COUNTER_LOW,
-  SEAL_KEY,
-  SEAL_LENGTH,
-  SEAL_MTU,
-  SEAL_OUT_LENGTH,
-  SEAL_RECEIVER,
-  SEAL_STRIDE,
-} from '../../src/protocol/transport-cipher.ts';
-import { TwinCipher } from '../../src/protocol/transport-twin.ts';
+import { cryptoProviders, packetCipher } from '../support/crypto-providers.ts';
 import { readPcap } from '../support/pcap.ts';
 import { sharedVectors, WHY_SKIPPED, withoutSharedVectors } from '../support/shared.ts';
+import { openMessage, sealMessage } from '../support/transport-message.ts';
 
 interface CaptureKeys {
   static: Roles;
@@ -83,7 +71,7 @@ function scripted(crypto: CryptoProvider, own: string, peerKey: string, psk: str
     if (next?.length !== bytes.length) throw new Error(`the script does not say what ${bytes.length} bytes to give`);
     bytes.set(next);
   };
-  const device = new Device({ crypto, cipher: new TwinCipher(opensslPacketAead), random, wall: () => 0n });
+  const device = new Device({ crypto, cipher: packetCipher(crypto), random, wall: () => 0n });
   device.setIdentity(key(own));
   const peer = device.addPeer(key(peerKey));
   if (psk) peer.presharedKey.set(key(psk));
@@ -98,13 +86,23 @@ function timestampOf(crypto: CryptoProvider, message: Uint8Array, roles: Roles):
   const own = { privateKey, publicKey: crypto.publicKey(privateKey) };
   const state = SymmetricState.start(crypto, ascii(CONSTRUCTION), ascii(IDENTIFIER), own.publicKey);
   const ephemeral = message.subarray(INITIATION_EPHEMERAL, INITIATION_STATIC);
-  const initiator = readMessageOneStatic(crypto, state, own, ephemeral, message.subarray(INITIATION_STATIC, INITIATION_TIMESTAMP))!;
+  const initiator = readMessageOneStatic(
+    crypto,
+    state,
+    own,
+    ephemeral,
+    message.subarray(INITIATION_STATIC, INITIATION_TIMESTAMP),
+  )!;
   expect(initiator).toEqual(key(roles.initiator.public));
-  return readMessageOnePayload(state, crypto.dh(privateKey, initiator)!, message.subarray(INITIATION_TIMESTAMP, INITIATION_MAC1))!;
+  return readMessageOnePayload(
+    state,
+    crypto.dh(privateKey, initiator)!,
+    message.subarray(INITIATION_TIMESTAMP, INITIATION_MAC1),
+  )!;
 }
 
 describe.skipIf(withoutSharedVectors)(`captures${withoutSharedVectors ? ` (${WHY_SKIPPED})` : ''}`, () => {
-  for (const crypto of [opensslCrypto])
+  for (const crypto of cryptoProviders)
     for (const name of ['wireguard-ping-tcp.pcap', 'wireguard-psk.pcap'])
       test(`${name} is made again byte for byte with ${crypto.name}`, () => {
         const keys = JSON.parse(readFileSync(sharedVectors('captures/keys.json'), 'utf8')) as CaptureKeys;
@@ -132,7 +130,9 @@ describe.skipIf(withoutSharedVectors)(`captures${withoutSharedVectors ? ` (${WHY
               ]);
               const timestamp = timestampOf(crypto, payload, roles);
               if (given.timestampNanoseconds !== undefined)
-                expect(new DataView(timestamp.buffer, timestamp.byteOffset).getUint32(8)).toBe(given.timestampNanoseconds);
+                expect(new DataView(timestamp.buffer, timestamp.byteOffset).getUint32(8)).toBe(
+                  given.timestampNanoseconds,
+                );
               initiator.device.timestamp = () => timestamp;
               const made = new Uint8Array(INITIATION_SIZE);
               expect(createInitiation(initiator.device, initiator.peer, made)).toBe(true);
@@ -168,8 +168,11 @@ describe.skipIf(withoutSharedVectors)(`captures${withoutSharedVectors ? ` (${WHY
               const index = readU32le(payload, TRANSPORT_RECEIVER);
               const receiving = sides.find(side => side.keypair.localIndex === index)!;
               const sending = sides.find(side => side.keypair.remoteIndex === index)!;
-              const plaintext = openTransport(receiving, payload);
-              expect(Buffer.from(sealTransport(sending, plaintext, payload)), `frame ${frame}`).toEqual(Buffer.from(payload));
+              const padded = openMessage(receiving.device.cipher, receiving.keypair, payload);
+              const packet = padded.subarray(0, padded.length && ipPacketLength(padded, 0, padded.length));
+              const counter = new DataView(payload.buffer, payload.byteOffset).getBigUint64(TRANSPORT_COUNTER, true);
+              const made = sealMessage(sending.device.cipher, sending.keypair, counter, packet);
+              expect(Buffer.from(made), `frame ${frame}`).toEqual(Buffer.from(payload));
               break;
             }
             default:
@@ -182,34 +185,3 @@ describe.skipIf(withoutSharedVectors)(`captures${withoutSharedVectors ? ` (${WHY
         expect(seen.transports > 0).toBe(name === 'wireguard-ping-tcp.pcap');
       });
 });
-
-/** Decrypts with one side's own cipher, by the path that packets take. */
-function openTransport(side: Side, message: Uint8Array): Uint8Array {
-  const slab = Uint8Array.from(message);
-  const job = new Int32Array(OPEN_STRIDE);
-  job[OPEN_LENGTH] = message.length;
-  job[OPEN_KEY] = side.keypair.receiveSlot;
-  job[OPEN_COUNTER_LOW] = readU32le(message, TRANSPORT_COUNTER);
-  job[OPEN_COUNTER_HIGH] = readU32le(message, TRANSPORT_COUNTER + 4);
-  side.device.cipher.open(slab, job, 1);
-  expect(job[OPEN_RESULT]).toBe(message.length - TRANSPORT_OVERHEAD);
-  return slab.slice(TRANSPORT_HEADER_SIZE, TRANSPORT_HEADER_SIZE + job[OPEN_RESULT]!);
-}
-
-/** Encrypts the packet again with the other side's cipher, under the counter that it had. */
-function sealTransport(side: Side, plaintext: Uint8Array, message: Uint8Array): Uint8Array {
-  const length = plaintext.length === 0 ? 0 : ipPacketLength(plaintext, 0, plaintext.length);
-  const input = new Uint8Array(VNET_HEADER_SIZE + length);
-  input.set(plaintext.subarray(0, length), VNET_HEADER_SIZE);
-  const output = new Uint8Array(4096);
-  const job = new Int32Array(SEAL_STRIDE);
-  job[SEAL_LENGTH] = input.length;
-  job[SEAL_KEY] = side.keypair.sendSlot;
-  job[SEAL_RECEIVER] = side.keypair.remoteIndex;
-  job[SEAL_COUNTER_LOW] = readU32le(message, TRANSPORT_COUNTER);
-  job[SEAL_COUNTER_HIGH] = readU32le(message, TRANSPORT_COUNTER + 4);
-  job[SEAL_COUNT] = 1;
-  job[SEAL_MTU] = 1420;
-  side.device.cipher.seal(input, output, job, 1);
-  return output.slice(0, job[SEAL_OUT_LENGTH]);
-}
