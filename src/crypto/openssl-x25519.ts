@@ -19,6 +19,7 @@ export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Arra
     // the keys are good, so what OpenSSL refuses is an all-zero result
     return undefined;
   }
+  // and lest another library than OpenSSL stand behind node:crypto:
   let bits = 0;
   for (const byte of secret) bits |= byte;
   return bits === 0 ? undefined : new Uint8Array(secret.buffer, secret.byteOffset, secret.length);
