@@ -11,7 +11,8 @@ export interface CapturedDatagram {
 
 export function readPcap(path: string): CapturedDatagram[] {
   const file = readFileSync(path);
-  if (file.readUInt32LE(0) !== 0xa1b2c3d4 && file.readUInt32LE(0) !== 0xa1b23c4d) throw new Error(`${path} is no pcap file`);
+  if (file.readUInt32LE(0) !== 0xa1b2c3d4 && file.readUInt32LE(0) !== 0xa1b23c4d)
+    throw new Error(`${path} is no pcap file`);
   const linkType = file.readUInt32LE(20);
   const found: CapturedDatagram[] = [];
   let frame = 0;
