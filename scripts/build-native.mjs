@@ -21,7 +21,9 @@ await main();
 
 async function main() {
   const sources = readdirSync(NATIVE).filter(name => /\.[ch]$/.test(name));
-  const newest = Math.max(...[...sources.map(name => join(NATIVE, name)), fileURLToPath(import.meta.url)].map(modified));
+  const newest = Math.max(
+    ...[...sources.map(name => join(NATIVE, name)), fileURLToPath(import.meta.url)].map(modified),
+  );
   if (process.env.WGTS_REBUILD !== '1' && existsSync(TARGET) && modified(TARGET) >= newest) return;
   if (process.platform !== 'linux') return console.warn('wireguard-ts: the addon is for Linux; going on without it');
   if (!(await works([compiler, '--version']))) {
@@ -32,7 +34,10 @@ Everything else works. To build it: apt-get install gcc libc6-dev, then: node sc
   const objects = join(BUILD, `objects.${process.pid}`);
   mkdirSync(objects, { recursive: true });
   try {
-    await build(sources.filter(name => name.endsWith('.c')), objects);
+    await build(
+      sources.filter(name => name.endsWith('.c')),
+      objects,
+    );
   } catch (error) {
     console.error(`wireguard-ts: the addon was not built: ${error.message}`);
     process.exitCode = 1;
@@ -43,17 +48,45 @@ Everything else works. To build it: apt-get install gcc libc6-dev, then: node sc
 
 async function build(units, folder) {
   const headers = createRequire(import.meta.url)('node-api-headers').include_dir;
-  const flags = ['-std=gnu11', '-O3', '-g1', '-fPIC', '-fvisibility=hidden', '-fno-strict-overflow', '-fstack-protector-strong'];
+  const flags = [
+    '-std=gnu11',
+    '-O3',
+    '-g1',
+    '-fPIC',
+    '-fvisibility=hidden',
+    '-fno-strict-overflow',
+    '-fstack-protector-strong',
+  ];
   const warnings = ['-Wall', '-Wextra', '-Wshadow', '-Wno-cast-function-type'];
   const extra = (process.env.CFLAGS ?? '').split(' ').filter(Boolean);
-  const waiting = units.map(name => [compiler, ...flags, ...warnings, ...extra, `-I${headers}`, '-c', join(NATIVE, name), '-o', join(folder, `${name}.o`)]);
+  const waiting = units.map(name => [
+    compiler,
+    ...flags,
+    ...warnings,
+    ...extra,
+    `-I${headers}`,
+    '-c',
+    join(NATIVE, name),
+    '-o',
+    join(folder, `${name}.o`),
+  ]);
   await Promise.all(
     Array.from({ length: Math.min(availableParallelism(), 8) }, async () => {
       for (let next = waiting.shift(); next; next = waiting.shift()) await run(next);
     }),
   );
   const linked = join(folder, 'wireguard.node');
-  await run([compiler, '-shared', '-Wl,-z,relro,-z,now', ...extra, '-o', linked, ...units.map(name => join(folder, `${name}.o`)), '-lpthread', '-ldl']);
+  await run([
+    compiler,
+    '-shared',
+    '-Wl,-z,relro,-z,now',
+    ...extra,
+    '-o',
+    linked,
+    ...units.map(name => join(folder, `${name}.o`)),
+    '-lpthread',
+    '-ldl',
+  ]);
   // at once, so that nobody ever loads half of it
   renameSync(linked, TARGET);
 }

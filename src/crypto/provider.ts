@@ -13,7 +13,7 @@ export interface CryptoProvider {
   hmac(key: Uint8Array, data: Uint8Array): Uint8Array;
   /**
    * X25519 (RFC 7748). 32 bytes, or undefined when the result is all zero: a low order point was given, and the message
-   * that carried it must be dropped.
+   * that carried it must be dropped. Whoever uses a private key again passes the same array: what is costly to prepare is kept with it.
    */
   dh(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
   /** The public key of a private key; 32 bytes. */

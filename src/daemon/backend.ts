@@ -2,6 +2,7 @@
  * Who moves the bytes. `native`: sockets, splitting, sealing and merging in the addon. `pure`: all of that in TypeScript over
  * node:dgram and node:crypto, with the addon for nothing but opening the TUN. `auto` takes native wherever the addon can do it.
  */
+import { createNativeCrypto } from '../crypto/native.ts';
 import { opensslCrypto } from '../crypto/openssl.ts';
 import { opensslPacketAead } from '../crypto/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
@@ -43,7 +44,7 @@ export function makeBackend(name: BackendName, offloads: Offloads, aead?: string
   if (cipher)
     return {
       description: `native: ${cipher.name}`,
-      crypto: opensslCrypto,
+      crypto: createNativeCrypto(binding) ?? opensslCrypto,
       cipher,
       openTun: (device, adopt, mtu) => openTun({ binding, name: device, adopt, offloads: offloads.tun, mtu }),
       openUdp: (port, mark) => openNativeUdp(binding, port, mark, offloads.udp),

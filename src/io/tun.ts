@@ -59,6 +59,11 @@ export class NativeTun implements Tun {
     this.#allowed = mergeable(granted);
   }
 
+  /** The descriptor, still owned here; -1 when closed. */
+  get fd(): number {
+    return this.#binding.tunFd(this.#handle);
+  }
+
   read(batch: PacketBatch): number {
     const count = this.#binding.tunRead(this.#handle, batch.slab, batch.desc);
     batch.count = Math.max(count, 0);
@@ -83,7 +88,7 @@ export class NativeTun implements Tun {
 
   onReadable(callback: () => void): void {
     this.#stopReading();
-    if (!this.#closed) this.#reading = this.#binding.pollStart(this.#binding.tunFd(this.#handle), callback);
+    if (!this.#closed) this.#reading = this.#binding.pollStart(this.fd, callback);
   }
 
   onStatus(callback: () => void): void {
