@@ -1,0 +1,94 @@
+/**
+ * Single values as people write them in a conf file and on the command line of `wg set` (wireguard-tools config.c). Each parser throws a
+ * ConfigError that names the value and says what would do; secrets are never quoted.
+ */
+import { formatKeyBase64, parseKeyBase64 } from '../base/key.ts';
+import { type Prefix, parsePrefix } from '../base/prefix.ts';
+import { ConfigError, quote } from './errors.ts';
+import type { AllowedIpConfig } from './model.ts';
+import { numericZones, parseNumericHost, parsePort, type Zones } from './zones.ts';
+
+/** An endpoint by name, for somebody who can resolve it. */
+export interface HostEndpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** 44 characters of base64. `what` is for the message; of a secret the text is not shown. */
+export function parseKeyValue(text: string, what: string, secret: boolean): Uint8Array {
+  const key = parseKeyBase64(text);
+  if (key) return key;
+  const shown = secret ? `of ${text.length} characters` : quote(text);
+  throw new ConfigError(
+    'bad-value',
+    `${what} ${shown} is not a key: a key is 44 characters of base64 that end in "=", such as ${formatKeyBase64(new Uint8Array(32))}`,
+    secret ? {} : { value: text },
+  );
+}
+
+export function parsePortValue(text: string): number {
+  const port = parsePort(text);
+  if (port !== undefined) return port;
+  throw badValue('listen port', text, 'a port is a number from 0 to 65535, where 0 lets the system choose');
+}
+
+/** `off`, a decimal number, or hexadecimal with 0x, up to 32 bits. */
+export function parseFwmark(text: string): number {
+  if (text === 'off') return 0;
+  const number = /^(0x[0-9a-f]{1,8}|[0-9]{1,10})$/i.test(text) ? Number(text) : Number.NaN;
+  if (number <= 0xffffffff) return number;
+  throw badValue('fwmark', text, 'a mark is "off", or a number up to 4294967295, also as 0x...');
+}
+
+/** `off` or seconds up to 65535. */
+export function parseKeepalive(text: string): number {
+  if (text === 'off') return 0;
+  const seconds = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds <= 65535) return seconds;
+  throw badValue('persistent keepalive interval', text, 'it is "off", or a number of seconds from 0 to 65535');
+}
+
+/** Prefixes with commas between them; each may begin with + or -. An empty text is an empty list. */
+export function parseAllowedIps(text: string): AllowedIpConfig[] {
+  if (text === '') return [];
+  return text.split(',').map(item => {
+    const sign = /^[+-]/.exec(item)?.[0];
+    const prefix = parsePrefix(sign ? item.slice(1) : item);
+    if (!prefix) throw badValue('allowed IP', item, 'write an address, or a prefix such as 10.0.0.0/8 or fd00::/8');
+    return sign === '-' ? { prefix, remove: true } : { prefix };
+  });
+}
+
+/** Whether a list of allowed IPs changes what is there (one of them has a sign) or takes its place. */
+export function isIncremental(text: string): boolean {
+  return text !== '' && text.split(',').some(item => /^[+-]/.test(item));
+}
+
+/** `host:port` or `[address]:port`. @returns an endpoint record if the host is an address, otherwise the name */
+export function parseEndpointValue(text: string, zones: Zones = numericZones): Uint8Array | HostEndpoint {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]+)$/.exec(text);
+  const port = match ? parsePort(match[3]!) : undefined;
+  if (!match || port === undefined) {
+    const fix = 'write address:port, [address]:port for IPv6, or name:port, such as 192.0.2.1:51820';
+    throw badValue('endpoint', text, fix);
+  }
+  const host = match[1] ?? match[2]!;
+  const record = parseNumericHost(host, port, zones);
+  if (record) return record;
+  if (match[1] !== undefined || host.includes('%'))
+    throw badValue('endpoint', text, 'that is no address, or its zone is no interface here');
+  return { host, port };
+}
+
+/** Lowest bits of an address beyond its prefix are zero in every list, so texts can be compared. */
+export function samePrefix(a: Prefix, b: Prefix): boolean {
+  return (
+    a.length === b.length &&
+    a.address.length === b.address.length &&
+    a.address.every((byte, i) => byte === b.address[i])
+  );
+}
+
+export function badValue(what: string, text: string, fix: string): ConfigError {
+  return new ConfigError('bad-value', `${what} ${quote(text)}: ${fix}`, { value: text });
+}
