@@ -42,8 +42,16 @@ interface PeerSection extends Mutable<Omit<ConfPeer, 'publicKey' | 'allowedIps'>
   readonly line: number;
 }
 
-/** @throws ConfigError that names file, line and value */
-export function parseConf(text: string, file: string, zones: Zones = numericZones): ConfFile {
+/**
+ * @param warn is told of what is odd and was put right
+ * @throws ConfigError that names file, line and value
+ */
+export function parseConf(
+  text: string,
+  file: string,
+  zones: Zones = numericZones,
+  warn: (message: string) => void = () => {},
+): ConfFile {
   const device: Mutable<Omit<ConfFile, 'peers'>> = {};
   const peers: PeerSection[] = [];
   let section: Section;
@@ -57,7 +65,7 @@ export function parseConf(text: string, file: string, zones: Zones = numericZone
       else if (!section)
         throw new ConfigError('syntax', `${quote(line)} stands before any section: begin with [Interface] or [Peer]`);
       else if (section === 'interface') readInterface(device, ...keyAndValue(line));
-      else readPeer(section, ...keyAndValue(line), zones, number);
+      else readPeer(section, ...keyAndValue(line), zones, number, warn);
     } catch (error) {
       throw error instanceof ConfigError ? error.at({ file, line: number }) : error;
     }
@@ -122,7 +130,14 @@ function readInterface(device: Mutable<Omit<ConfFile, 'peers'>>, key: string, va
   }
 }
 
-function readPeer(peer: PeerSection, key: string, value: string, zones: Zones, line: number): void {
+function readPeer(
+  peer: PeerSection,
+  key: string,
+  value: string,
+  zones: Zones,
+  line: number,
+  warn: (message: string) => void,
+): void {
   switch (key) {
     case 'publickey':
       peer.publicKey = parseKeyValue(value, 'PublicKey', false);
@@ -131,7 +146,7 @@ function readPeer(peer: PeerSection, key: string, value: string, zones: Zones, l
       peer.presharedKey = parseKeyValue(value, 'PresharedKey', true);
       return;
     case 'allowedips':
-      peer.allowedIps.push(...parseAllowedIps(value));
+      peer.allowedIps.push(...parseAllowedIps(value, warn));
       return;
     case 'endpoint':
       peer.endpoint = parseEndpointValue(value, zones);

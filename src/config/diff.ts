@@ -5,8 +5,8 @@
  */
 import { ENDPOINT_FAR_SIZE, sameEndpoint } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
+import { formatPrefix } from '../base/prefix.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
-import { samePrefix } from './values.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -43,9 +43,9 @@ function peerDifference(wanted: PeerConfig, there: PeerStatus): PeerConfig | und
   if ((wanted.persistentKeepalive ?? 0) !== there.persistentKeepalive)
     change.persistentKeepalive = wanted.persistentKeepalive ?? 0;
   const prefixes = (wanted.allowedIps ?? []).filter(entry => !entry.remove).map(entry => entry.prefix);
+  const texts = new Set(prefixes.map(formatPrefix));
   const same =
-    prefixes.every(prefix => there.allowedIps.some(other => samePrefix(prefix, other))) &&
-    there.allowedIps.every(prefix => prefixes.some(other => samePrefix(prefix, other)));
+    texts.size === there.allowedIps.length && there.allowedIps.every(prefix => texts.has(formatPrefix(prefix)));
   if (!same) {
     change.replaceAllowedIps = true;
     change.allowedIps = prefixes.map(prefix => ({ prefix }));

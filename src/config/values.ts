@@ -2,6 +2,7 @@
  * Single values as people write them in a conf file and on the command line of `wg set` (wireguard-tools config.c). Each parser throws a
  * ConfigError that names the value and says what would do; secrets are never quoted.
  */
+import { parseAddress } from '../base/address.ts';
 import { formatKeyBase64, parseKeyBase64 } from '../base/key.ts';
 import { type Prefix, parsePrefix } from '../base/prefix.ts';
 import { ConfigError, quote } from './errors.ts';
@@ -48,15 +49,24 @@ export function parseKeepalive(text: string): number {
   throw badValue('persistent keepalive interval', text, 'it is "off", or a number of seconds from 0 to 65535');
 }
 
-/** Prefixes with commas between them; each may begin with + or -. An empty text is an empty list. */
-export function parseAllowedIps(text: string): AllowedIpConfig[] {
+/**
+ * Prefixes with commas between them; each may begin with + or -. An empty text is an empty list.
+ * @param warn is told of addresses with bits beyond their prefix, which are taken away
+ */
+export function parseAllowedIps(text: string, warn: (message: string) => void = () => {}): AllowedIpConfig[] {
   if (text === '') return [];
   return text.split(',').map(item => {
     const sign = /^[+-]/.exec(item)?.[0];
     const prefix = parsePrefix(sign ? item.slice(1) : item);
     if (!prefix) throw badValue('allowed IP', item, 'write an address, or a prefix such as 10.0.0.0/8 or fd00::/8');
+    if (hasHostPart(item, prefix)) warn(`AllowedIP has nonzero host part: ${item}`);
     return sign === '-' ? { prefix, remove: true } : { prefix };
   });
+}
+
+function hasHostPart(item: string, prefix: Prefix): boolean {
+  const address = parseAddress(item.replace(/^[+-]/, '').split('/')[0]!);
+  return address?.some((byte, i) => byte !== prefix.address[i]) ?? false;
 }
 
 /** Whether a list of allowed IPs changes what is there (one of them has a sign) or takes its place. */
@@ -80,15 +90,6 @@ export function parseEndpointValue(text: string, zones: Zones = numericZones): U
   return { host, port };
 }
 
-/** Lowest bits of an address beyond its prefix are zero in every list, so texts can be compared. */
-export function samePrefix(a: Prefix, b: Prefix): boolean {
-  return (
-    a.length === b.length &&
-    a.address.length === b.address.length &&
-    a.address.every((byte, i) => byte === b.address[i])
-  );
-}
-
-export function badValue(what: string, text: string, fix: string): ConfigError {
+function badValue(what: string, text: string, fix: string): ConfigError {
   return new ConfigError('bad-value', `${what} ${quote(text)}: ${fix}`, { value: text });
 }

@@ -6,7 +6,12 @@
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT } from '../base/endpoint.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { writeU32le } from '../packet/byte-order.ts';
-import { COOKIE_REPLY_COOKIE, COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE_SIZE, COOKIE_REPLY_RECEIVER } from '../packet/cookie-reply.ts';
+import {
+  COOKIE_REPLY_COOKIE,
+  COOKIE_REPLY_NONCE,
+  COOKIE_REPLY_NONCE_SIZE,
+  COOKIE_REPLY_RECEIVER,
+} from '../packet/cookie-reply.ts';
 import { MESSAGE_COOKIE_REPLY } from '../packet/message-type.ts';
 import { ascii } from './ascii.ts';
 import { COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE, LABEL_COOKIE, LABEL_MAC1 } from './constants.ts';
@@ -49,7 +54,14 @@ export class CookieChecker {
   }
 
   /** Writes the cookie reply to a message, 64 bytes. @param sender the message's sender index */
-  writeReply(out: Uint8Array, message: Uint8Array, sender: number, endpoints: Uint8Array, at: number, now: number): void {
+  writeReply(
+    out: Uint8Array,
+    message: Uint8Array,
+    sender: number,
+    endpoints: Uint8Array,
+    at: number,
+    now: number,
+  ): void {
     writeU32le(out, 0, MESSAGE_COOKIE_REPLY);
     writeU32le(out, COOKIE_REPLY_RECEIVER, sender);
     const nonce = out.subarray(COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE + COOKIE_REPLY_NONCE_SIZE);

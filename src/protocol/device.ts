@@ -9,7 +9,7 @@ import { CookieChecker, CookieJar } from './cookie.ts';
 import { Counters } from './counters.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { KeySlots } from './key-slots.ts';
-import { Keypair } from './keypair.ts';
+import type { Keypair } from './keypair.ts';
 import { Keypairs } from './keypairs.ts';
 import { Output } from './output.ts';
 import { Peer, type PendingInitiation } from './peer.ts';

@@ -27,7 +27,9 @@ export class Keypair {
   /** No more sending when false: our private key changed. */
   maySend = true;
 
-  constructor(init: Pick<Keypair, 'peer' | 'sendSlot' | 'receiveSlot' | 'localIndex' | 'remoteIndex' | 'initiator' | 'born'>) {
+  constructor(
+    init: Pick<Keypair, 'peer' | 'sendSlot' | 'receiveSlot' | 'localIndex' | 'remoteIndex' | 'initiator' | 'born'>,
+  ) {
     this.peer = init.peer;
     this.sendSlot = init.sendSlot;
     this.receiveSlot = init.receiveSlot;

@@ -29,7 +29,12 @@ export class SymmetricState {
   }
 
   /** State of a protocol name (more than 32 bytes of ASCII), a prologue, and the responder's static key that both know. */
-  static start(crypto: CryptoProvider, construction: Uint8Array, prologue: Uint8Array, responder: Uint8Array): SymmetricState {
+  static start(
+    crypto: CryptoProvider,
+    construction: Uint8Array,
+    prologue: Uint8Array,
+    responder: Uint8Array,
+  ): SymmetricState {
     const chainingKey = crypto.hash(construction);
     const state = new SymmetricState(crypto, chainingKey, crypto.hash(chainingKey, prologue));
     state.mixHash(responder);

@@ -131,7 +131,9 @@ export class Outbound {
   #route(slab: Uint8Array, at: number, version: number, length: number, now: number): Peer | undefined {
     const { allowedIps, counters, peers } = this.#device;
     const id =
-      version === 4 ? allowedIps.lookup(slab, at + IPV4_DESTINATION, 4) : allowedIps.lookup(slab, at + IPV6_DESTINATION, 16);
+      version === 4
+        ? allowedIps.lookup(slab, at + IPV4_DESTINATION, 4)
+        : allowedIps.lookup(slab, at + IPV6_DESTINATION, 16);
     const peer = id < 0 ? undefined : peers[id];
     if (peer?.hasEndpoint) return peer;
     if (peer) counters.noEndpoint++;

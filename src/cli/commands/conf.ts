@@ -1,0 +1,77 @@
+/** `wgts showconf`, `setconf`, `addconf`, `syncconf`: whole files, as wg reads and writes them. */
+import { readFileSync } from 'node:fs';
+import { type ConfFile, type ConfPeer, formatConf, parseConf } from '../../config/conf.ts';
+import { difference } from '../../config/diff.ts';
+import { ConfigError } from '../../config/errors.ts';
+import type { DeviceConfig, PeerConfig } from '../../config/model.ts';
+import { UapiClient } from '../../daemon/uapi-client.ts';
+import { systemZones } from '../../io/zones.ts';
+import { resolveEndpoint } from '../resolve.ts';
+import { type Command, type Terminal, UsageError } from '../terminal.ts';
+
+const NO_KEY = new Uint8Array(32);
+
+export const showconf: Command = async (args, terminal) => {
+  const [name, ...rest] = args;
+  if (name === undefined || name.startsWith('-') || rest.length > 0)
+    throw new UsageError('Usage: wgts showconf <interface>');
+  terminal.out(formatConf(await new UapiClient(name, systemZones).get(), systemZones));
+  return 0;
+};
+
+export const addconf: Command = async (args, terminal) => {
+  const { client, config } = await load('addconf', args, terminal);
+  await client.set(config);
+  return 0;
+};
+
+/** What the file does not say is taken away. */
+export const setconf: Command = async (args, terminal) => {
+  const { client, config } = await load('setconf', args, terminal);
+  await client.set({ privateKey: NO_KEY, listenPort: 0, fwmark: 0, ...config, replacePeers: true });
+  return 0;
+};
+
+export const syncconf: Command = async (args, terminal) => {
+  const { client, config } = await load('syncconf', args, terminal);
+  const change = difference(config, await client.get());
+  if (Object.keys(change).length > 0) await client.set(change);
+  return 0;
+};
+
+async function load(
+  command: string,
+  args: readonly string[],
+  terminal: Terminal,
+): Promise<{ client: UapiClient; config: DeviceConfig }> {
+  const [name, file, ...rest] = args;
+  if (name === undefined || file === undefined || rest.length > 0)
+    throw new UsageError(`Usage: wgts ${command} <interface> <configuration filename>`);
+  let text: string;
+  try {
+    text = file === '/dev/stdin' ? terminal.input() : readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError('missing', `the configuration cannot be read: ${(error as Error).message}`, { file });
+  }
+  const conf = parseConf(text, file, systemZones, message => terminal.err(`Warning: ${message}\n`));
+  return { client: new UapiClient(name, systemZones), config: await resolveConf(conf, file, terminal) };
+}
+
+async function resolveConf(conf: ConfFile, file: string, terminal: Terminal): Promise<DeviceConfig> {
+  return { ...conf, peers: await Promise.all(conf.peers.map(peer => resolvePeer(peer, file, terminal))) };
+}
+
+async function resolvePeer(
+  { endpoint, endpointLine, ...peer }: ConfPeer,
+  file: string,
+  terminal: Terminal,
+): Promise<PeerConfig> {
+  const plain = { ...peer, replaceAllowedIps: true };
+  if (!endpoint) return plain;
+  if (endpoint instanceof Uint8Array) return { ...plain, endpoint };
+  try {
+    return { ...plain, endpoint: await resolveEndpoint(endpoint, terminal.env['WG_ENDPOINT_RESOLUTION_RETRIES']) };
+  } catch (error) {
+    throw error instanceof ConfigError ? error.at({ file, line: endpointLine }) : error;
+  }
+}

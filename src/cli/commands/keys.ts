@@ -1,0 +1,42 @@
+/** `wgts genkey`, `genpsk`, `pubkey`: as wg's, on standard input and output. */
+import { randomFillSync } from 'node:crypto';
+import { fstatSync } from 'node:fs';
+import { clampPrivateKey, formatKeyBase64 } from '../../base/key.ts';
+import { parseKeyValue } from '../../config/values.ts';
+import { opensslCrypto } from '../../crypto/openssl.ts';
+import { type Command, type Terminal, UsageError } from '../terminal.ts';
+
+export const genkey: Command = (args, terminal) => {
+  if (args.length > 0) throw new UsageError('Usage: wgts genkey');
+  return printSecret(clampPrivateKey(randomFillSync(new Uint8Array(32))), terminal);
+};
+
+export const genpsk: Command = (args, terminal) => {
+  if (args.length > 0) throw new UsageError('Usage: wgts genpsk');
+  return printSecret(randomFillSync(new Uint8Array(32)), terminal);
+};
+
+export const pubkey: Command = (args, terminal) => {
+  if (args.length > 0) throw new UsageError('Usage: wgts pubkey');
+  const key = parseKeyValue(terminal.input().trim(), 'the private key', true);
+  terminal.out(`${formatKeyBase64(opensslCrypto.publicKey(key))}\n`);
+  key.fill(0);
+  return 0;
+};
+
+function printSecret(key: Uint8Array, terminal: Terminal): number {
+  if (isWorldAccessibleFile(1))
+    terminal.err('Warning: writing to world accessible file.\nConsider setting the umask to 077 and trying again.\n');
+  terminal.out(`${formatKeyBase64(key)}\n`);
+  key.fill(0);
+  return 0;
+}
+
+function isWorldAccessibleFile(fd: number): boolean {
+  try {
+    const stat = fstatSync(fd);
+    return stat.isFile() && (stat.mode & 0o007) !== 0;
+  } catch {
+    return false;
+  }
+}

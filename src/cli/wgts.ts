@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+/** `wgts`: what `wg` does, for userspace devices, with the same words. */
+import { ConfigError } from '../config/errors.ts';
+import { version } from '../daemon/version.ts';
+import { addconf, setconf, showconf, syncconf } from './commands/conf.ts';
+import { genkey, genpsk, pubkey } from './commands/keys.ts';
+import { set } from './commands/set.ts';
+import { show } from './commands/show.ts';
+import { type Command, processTerminal, UsageError } from './terminal.ts';
+
+const COMMANDS: Readonly<Record<string, readonly [Command, string]>> = {
+  show: [show, 'Shows the current configuration and device information'],
+  showconf: [showconf, "Shows the current configuration of a given WireGuard interface, for use with `setconf'"],
+  set: [set, 'Change the current configuration, add peers, remove peers, or change peers'],
+  setconf: [setconf, 'Applies a configuration file to a WireGuard interface'],
+  addconf: [addconf, 'Appends a configuration file to a WireGuard interface'],
+  syncconf: [syncconf, 'Synchronizes a configuration file to a WireGuard interface'],
+  genkey: [genkey, 'Generates a new private key and writes it to stdout'],
+  genpsk: [genpsk, 'Generates a new preshared key and writes it to stdout'],
+  pubkey: [pubkey, 'Reads a private key from stdin and writes a public key to stdout'],
+};
+
+const USAGE = `Usage: wgts <cmd> [<args>]
+
+Available subcommands:
+${Object.entries(COMMANDS)
+  .map(([name, [, text]]) => `  ${name}: ${text}\n`)
+  .join('')}You may pass \`--help' to any of these subcommands to view usage.
+`;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  const terminal = processTerminal();
+  const [name = 'show', ...rest] = args;
+  if (name === '-h' || name === '--help' || name === 'help') {
+    terminal.out(USAGE);
+    return 0;
+  }
+  if (name === '-v' || name === '--version' || name === 'version') {
+    terminal.out(`wireguard-ts v${version()}\n`);
+    return 0;
+  }
+  const command = COMMANDS[name]?.[0];
+  if (!command) {
+    terminal.err(`Invalid subcommand: \`${name}'\n${USAGE}`);
+    return 1;
+  }
+  const help = rest.length === 1 && (rest[0] === '-h' || rest[0] === '--help' || rest[0] === 'help');
+  try {
+    return await command(help ? ['--help'] : rest, terminal);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      (help ? terminal.out : terminal.err)(`${error.message}\n`);
+      return help ? 0 : 1;
+    }
+    if (!(error instanceof ConfigError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
+    terminal.err(`wgts: ${(error as Error).message}\n`);
+    return 1;
+  }
+}
