@@ -9,6 +9,7 @@ import { ConfigError, quote } from './errors.ts';
 import type { AllowedIpConfig, DeviceStatus, PeerConfig } from './model.ts';
 import {
   type HostEndpoint,
+  isIncremental,
   parseAllowedIps,
   parseEndpointValue,
   parseFwmark,
@@ -28,6 +29,8 @@ export interface ConfFile {
 
 export interface ConfPeer extends Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'persistentKeepalive'> {
   readonly allowedIps: readonly AllowedIpConfig[];
+  /** False when the last list had a sign (+ or -) somewhere: it then changes what the peer has. */
+  readonly replaceAllowedIps: boolean;
   readonly endpoint?: Uint8Array | HostEndpoint;
   /** Of its endpoint, for messages about the name. */
   readonly endpointLine?: number;
@@ -63,7 +66,10 @@ export function parseConf(
     try {
       if (line.startsWith('[')) section = openSection(line, peers, number);
       else if (!section)
-        throw new ConfigError('syntax', `${quote(line)} stands before any section: begin with [Interface] or [Peer]`);
+        throw new ConfigError(
+          'syntax',
+          `${beginning(line)} stands before any section: begin with [Interface] or [Peer]`,
+        );
       else if (section === 'interface') readInterface(device, ...keyAndValue(line));
       else readPeer(section, ...keyAndValue(line), zones, number, warn);
     } catch (error) {
@@ -103,19 +109,31 @@ function openSection(line: string, peers: PeerSection[], number: number): Sectio
     throw new ConfigError('unknown-key', `${quote(line)} is no section: there are [Interface] and [Peer]`, {
       value: line,
     });
-  const peer: PeerSection = { allowedIps: [], line: number };
+  const peer: PeerSection = { allowedIps: [], replaceAllowedIps: true, line: number };
   peers.push(peer);
   return peer;
 }
 
 function keyAndValue(line: string): [key: string, value: string] {
   const equals = line.indexOf('=');
-  if (equals < 0) throw new ConfigError('syntax', `${quote(line)} is not of the form Key = Value`, { value: line });
-  return [line.slice(0, equals).toLowerCase(), line.slice(equals + 1)];
+  if (equals < 0) throw new ConfigError('syntax', `${beginning(line)} is not of the form Key = Value`);
+  const value = line.slice(equals + 1);
+  // wg refuses such a line too, even where nothing would be a value, as in a list
+  if (value === '')
+    throw new ConfigError('syntax', `${beginning(line)} has no value: give it one or leave the line out`);
+  return [line.slice(0, equals), value];
 }
 
+/** What may be shown of a line that is not understood: its key if it looks like one. All else may be a secret. */
+function beginning(line: string): string {
+  const key = line.split('=')[0]!;
+  return key.length <= LONGEST_SHOWN ? quote(key) : `a line of ${line.length} characters`;
+}
+
+const LONGEST_SHOWN = 24;
+
 function readInterface(device: Mutable<Omit<ConfFile, 'peers'>>, key: string, value: string): void {
-  switch (key) {
+  switch (key.toLowerCase()) {
     case 'privatekey':
       device.privateKey = parseKeyValue(value, 'PrivateKey', true);
       return;
@@ -126,7 +144,7 @@ function readInterface(device: Mutable<Omit<ConfFile, 'peers'>>, key: string, va
       device.fwmark = parseFwmark(value);
       return;
     default:
-      throw unknownKey(key, 'Interface', 'PrivateKey, ListenPort and FwMark', QUICK_KEYS.has(key));
+      throw unknownKey(key, 'Interface', 'PrivateKey, ListenPort and FwMark', QUICK_KEYS.has(key.toLowerCase()));
   }
 }
 
@@ -138,7 +156,7 @@ function readPeer(
   line: number,
   warn: (message: string) => void,
 ): void {
-  switch (key) {
+  switch (key.toLowerCase()) {
     case 'publickey':
       peer.publicKey = parseKeyValue(value, 'PublicKey', false);
       return;
@@ -146,7 +164,8 @@ function readPeer(
       peer.presharedKey = parseKeyValue(value, 'PresharedKey', true);
       return;
     case 'allowedips':
-      peer.allowedIps.push(...parseAllowedIps(value, warn));
+      for (const entry of parseAllowedIps(value, warn)) peer.allowedIps.push(entry);
+      peer.replaceAllowedIps = !isIncremental(value);
       return;
     case 'endpoint':
       peer.endpoint = parseEndpointValue(value, zones);
@@ -164,9 +183,7 @@ const QUICK_KEYS = new Set(['address', 'dns', 'mtu', 'table', 'preup', 'postup',
 
 function unknownKey(key: string, section: string, known: string, quick: boolean): ConfigError {
   const hint = quick ? " (it is wg-quick's: use wg-quick, or `wg-quick strip` first)" : '';
-  return new ConfigError('unknown-key', `${quote(key)} is no key of [${section}]${hint}: it has ${known}`, {
-    value: key,
-  });
+  return new ConfigError('unknown-key', `${beginning(key)} is no key of [${section}]${hint}: it has ${known}`);
 }
 
 function finish(peer: PeerSection, file: string): ConfPeer {

@@ -86,7 +86,8 @@ export function parseCountersResponse(text: string): Record<string, number> {
     if (key === 'errno') {
       refuse(value);
       answered = true;
-    } else counters[key] = parseNumber(key, value, Number.MAX_SAFE_INTEGER);
+    } else if (/^[\w.]+$/.test(key)) counters[key] = parseNumber(key, value, Number.MAX_SAFE_INTEGER);
+    else throw new ConfigError('syntax', `the device answered a counter named ${quote(key)}`, { value: key });
   }
   if (!answered) throw incomplete();
   return counters;

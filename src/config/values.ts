@@ -33,18 +33,18 @@ export function parsePortValue(text: string): number {
   throw badValue('listen port', text, 'a port is a number from 0 to 65535, where 0 lets the system choose');
 }
 
-/** `off`, a decimal number, or hexadecimal with 0x, up to 32 bits. */
+/** `off` in any case, a decimal number, or hexadecimal with 0x (not 0X), up to 32 bits. */
 export function parseFwmark(text: string): number {
-  if (text === 'off') return 0;
-  const number = /^(0x[0-9a-f]{1,8}|[0-9]{1,10})$/i.test(text) ? Number(text) : Number.NaN;
+  if (isOff(text)) return 0;
+  const number = /^(0x[0-9a-fA-F]+|[0-9]+)$/.test(text) ? Number(text) : Number.NaN;
   if (number <= 0xffffffff) return number;
   throw badValue('fwmark', text, 'a mark is "off", or a number up to 4294967295, also as 0x...');
 }
 
-/** `off` or seconds up to 65535. */
+/** `off` in any case, or seconds up to 65535. */
 export function parseKeepalive(text: string): number {
-  if (text === 'off') return 0;
-  const seconds = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (isOff(text)) return 0;
+  const seconds = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
   if (seconds <= 65535) return seconds;
   throw badValue('persistent keepalive interval', text, 'it is "off", or a number of seconds from 0 to 65535');
 }
@@ -74,9 +74,13 @@ export function isIncremental(text: string): boolean {
   return text !== '' && text.split(',').some(item => /^[+-]/.test(item));
 }
 
-/** `host:port` or `[address]:port`. @returns an endpoint record if the host is an address, otherwise the name */
+/**
+ * `host:port` or `[host]:port`. As in wg, the port is what stands behind the last colon, so that `::1:51820` is port 51820 of ::1, and
+ * brackets may hold anything. Unlike wg's, a port is a number: no names of services, and nothing is cut to 16 bits.
+ * @returns an endpoint record if the host is an address, otherwise the name
+ */
 export function parseEndpointValue(text: string, zones: Zones = numericZones): Uint8Array | HostEndpoint {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]+)$/.exec(text);
+  const match = /^(?:\[([^\]]+)\]|([^[].*)):([0-9]+)$/s.exec(text);
   const port = match ? parsePort(match[3]!) : undefined;
   if (!match || port === undefined) {
     const fix = 'write address:port, [address]:port for IPv6, or name:port, such as 192.0.2.1:51820';
@@ -85,9 +89,13 @@ export function parseEndpointValue(text: string, zones: Zones = numericZones): U
   const host = match[1] ?? match[2]!;
   const record = parseNumericHost(host, port, zones);
   if (record) return record;
-  if (match[1] !== undefined || host.includes('%'))
-    throw badValue('endpoint', text, 'that is no address, or its zone is no interface here');
+  // no name has a colon or a percent sign, and asking for one with a NUL is an exception
+  if (/[:%\0]/.test(host)) throw badValue('endpoint', text, 'that is no address, or its zone is no interface here');
   return { host, port };
+}
+
+function isOff(text: string): boolean {
+  return text.toLowerCase() === 'off';
 }
 
 function badValue(what: string, text: string, fix: string): ConfigError {

@@ -66,11 +66,10 @@ async function resolvePeer(
   file: string,
   terminal: Terminal,
 ): Promise<PeerConfig> {
-  const plain = { ...peer, replaceAllowedIps: true };
-  if (!endpoint) return plain;
-  if (endpoint instanceof Uint8Array) return { ...plain, endpoint };
+  if (!endpoint) return peer;
+  if (endpoint instanceof Uint8Array) return { ...peer, endpoint };
   try {
-    return { ...plain, endpoint: await resolveEndpoint(endpoint, terminal.env['WG_ENDPOINT_RESOLUTION_RETRIES']) };
+    return { ...peer, endpoint: await resolveEndpoint(endpoint, terminal.env['WG_ENDPOINT_RESOLUTION_RETRIES']) };
   } catch (error) {
     throw error instanceof ConfigError ? error.at({ file, line: endpointLine }) : error;
   }
