@@ -1,60 +1,99 @@
 /**
- * What must be said to a device so that it is as a conf file has it, and no more: peers that are not in the file go, and of the others only
- * what differs is set, so that sessions live on. Goes further than `wg syncconf` in one thing: a preshared key or keepalive that the
- * file has no longer is taken away.
+ * What must be said to a device so that it is as a conf file has it, and no more: peers that are not in the file go, and of the others
+ * only what differs is set, so that sessions live on. Goes further than `wg syncconf` (setconf.c), which says everything of every peer
+ * again, empties all lists of allowed IPs before filling them, and without a ListenPort in the file moves the device to another port.
  */
 import { ENDPOINT_FAR_SIZE, sameEndpoint } from '../base/endpoint.ts';
-import { formatKeyHex } from '../base/key.ts';
-import { formatPrefix } from '../base/prefix.ts';
+import { formatKeyHex, KEY_SIZE } from '../base/key.ts';
+import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+/** What a peer is to be in the end: after all entries of its key, and after other peers took prefixes from it. */
+type Goal = Mutable<Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'endpoint' | 'persistentKeepalive'>> & {
+  readonly prefixes: Map<string, Prefix>;
+};
 
-const NO_KEY = new Uint8Array(32);
+const NO_KEY = new Uint8Array(KEY_SIZE);
 
-/** @param wanted with all that the file says; what is absent there is to be absent */
+/** @param wanted with all that the file says; what is absent there is to be absent, but for port and endpoints, which stay */
 export function difference(wanted: DeviceConfig, status: DeviceStatus): DeviceConfig {
   const config: Mutable<DeviceConfig> = {};
   const privateKey = wanted.privateKey ?? NO_KEY;
-  if (!sameBytes(privateKey, status.privateKey ?? NO_KEY)) config.privateKey = privateKey;
+  if (!sameKey(privateKey, status.privateKey ?? NO_KEY)) config.privateKey = privateKey;
   // port 0 is any port, and one is in use already
   if (wanted.listenPort && wanted.listenPort !== status.listenPort) config.listenPort = wanted.listenPort;
   if ((wanted.fwmark ?? 0) !== status.fwmark) config.fwmark = wanted.fwmark ?? 0;
   const now = new Map(status.peers.map(peer => [formatKeyHex(peer.publicKey), peer]));
-  const then = new Map((wanted.peers ?? []).map(peer => [formatKeyHex(peer.publicKey), peer]));
+  const then = goals(wanted.peers ?? [], now);
   const peers: PeerConfig[] = [];
   for (const [key, { publicKey }] of now) if (!then.has(key)) peers.push({ publicKey, remove: true });
-  for (const [key, peer] of then) {
-    const there = now.get(key);
-    const change = there ? peerDifference(peer, there) : { ...peer, replaceAllowedIps: true };
+  for (const [key, goal] of then) {
+    const change = peerDifference(goal, now.get(key));
     if (change) peers.push(change);
   }
   if (peers.length > 0) config.peers = peers;
   return config;
 }
 
-function peerDifference(wanted: PeerConfig, there: PeerStatus): PeerConfig | undefined {
-  const change: Mutable<PeerConfig> = { publicKey: wanted.publicKey, updateOnly: true };
-  const before = Object.keys(change).length;
-  const presharedKey = wanted.presharedKey ?? NO_KEY;
-  if (!sameBytes(presharedKey, there.presharedKey ?? NO_KEY)) change.presharedKey = presharedKey;
-  if (wanted.endpoint && !(there.endpoint && sameEndpoint(wanted.endpoint, 0, there.endpoint, 0, ENDPOINT_FAR_SIZE)))
-    change.endpoint = wanted.endpoint;
-  if ((wanted.persistentKeepalive ?? 0) !== there.persistentKeepalive)
-    change.persistentKeepalive = wanted.persistentKeepalive ?? 0;
-  const prefixes = (wanted.allowedIps ?? []).filter(entry => !entry.remove).map(entry => entry.prefix);
-  const texts = new Set(prefixes.map(formatPrefix));
-  const same =
-    texts.size === there.allowedIps.length && there.allowedIps.every(prefix => texts.has(formatPrefix(prefix)));
-  if (!same) {
-    change.replaceAllowedIps = true;
-    change.allowedIps = prefixes.map(prefix => ({ prefix }));
+/** Plays the entries in their order: a prefix is the last peer's that asked for it. */
+function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStatus>): Map<string, Goal> {
+  const peers = new Map<string, Goal>();
+  const owners = new Map<string, Goal>();
+  const take = (goal: Goal, text: string, prefix: Prefix) => {
+    owners.get(text)?.prefixes.delete(text);
+    owners.set(text, goal);
+    goal.prefixes.set(text, prefix);
+  };
+  for (const { publicKey, remove, allowedIps = [], replaceAllowedIps, ...rest } of entries) {
+    const key = formatKeyHex(publicKey);
+    let goal = peers.get(key);
+    if (remove || replaceAllowedIps) goal?.prefixes.clear();
+    if (remove) {
+      peers.delete(key);
+      continue;
+    }
+    if (!goal) {
+      goal = { publicKey, prefixes: new Map() };
+      peers.set(key, goal);
+      if (!replaceAllowedIps)
+        for (const prefix of now.get(key)?.allowedIps ?? [])
+          if (!owners.has(formatPrefix(prefix))) take(goal, formatPrefix(prefix), prefix);
+    }
+    const { presharedKey, endpoint, persistentKeepalive } = rest;
+    if (presharedKey) goal.presharedKey = presharedKey;
+    if (endpoint) goal.endpoint = endpoint;
+    if (persistentKeepalive !== undefined) goal.persistentKeepalive = persistentKeepalive;
+    for (const { prefix, remove: leave } of allowedIps) {
+      const text = formatPrefix(prefix);
+      if (leave) goal.prefixes.delete(text);
+      else take(goal, text, prefix);
+    }
   }
+  return peers;
+}
+
+/** @returns undefined if the peer is there and is as it should be */
+function peerDifference(goal: Goal, there: PeerStatus | undefined): PeerConfig | undefined {
+  const change: Mutable<PeerConfig> = { publicKey: goal.publicKey, ...(there && { updateOnly: true }) };
+  const before = there ? Object.keys(change).length : 0;
+  const presharedKey = goal.presharedKey ?? NO_KEY;
+  if (!sameKey(presharedKey, there?.presharedKey ?? NO_KEY)) change.presharedKey = presharedKey;
+  if (goal.endpoint && !(there?.endpoint && sameEndpoint(goal.endpoint, 0, there.endpoint, 0, ENDPOINT_FAR_SIZE)))
+    change.endpoint = goal.endpoint;
+  const keepalive = goal.persistentKeepalive ?? 0;
+  if (keepalive !== (there?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;
+  const had = new Set((there?.allowedIps ?? []).map(formatPrefix));
+  const surplus = [...had].some(text => !goal.prefixes.has(text));
+  // a list is emptied only where something must go: other daemons drop packets between that and its filling
+  const added = [...goal.prefixes].filter(([text]) => surplus || !had.has(text)).map(([, prefix]) => ({ prefix }));
+  if (surplus || !there) change.replaceAllowedIps = true;
+  if (surplus || added.length > 0) change.allowedIps = added;
   return Object.keys(change).length > before ? change : undefined;
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+function sameKey(a: Uint8Array, b: Uint8Array): boolean {
   let bits = 0;
-  for (let i = 0; i < 32; i++) bits |= a[i]! ^ b[i]!;
+  for (let i = 0; i < KEY_SIZE; i++) bits |= a[i]! ^ b[i]!;
   return bits === 0;
 }
