@@ -94,9 +94,9 @@ export function formatField(
   zones: Zones = numericZones,
 ): string | undefined {
   if (name === 'dump') return formatDump(status, prefix, zones);
+  if (!SHOW_FIELDS.includes(name)) return undefined;
   const device = DEVICE_FIELDS[name];
   if (device) return `${prefix}${device(status)}\n`;
-  if (!(name in PEER_FIELDS)) return undefined;
   const field = PEER_FIELDS[name];
   return status.peers
     .map(peer => `${prefix}${formatKeyBase64(peer.publicKey)}${field ? `\t${field(peer, zones)}` : ''}\n`)
@@ -168,8 +168,18 @@ function bytes(count: number, paint: Paint): string {
   if (count < 1024) return `${count} ${paint('cyan', 'B')}`;
   let value = count / 1024;
   for (const unit of ['KiB', 'MiB', 'GiB']) {
-    if (value < 1024) return `${value.toFixed(2)} ${paint('cyan', unit)}`;
+    if (value < 1024) return `${twoPlaces(value)} ${paint('cyan', unit)}`;
     value /= 1024;
   }
-  return `${value.toFixed(2)} ${paint('cyan', 'TiB')}`;
+  return `${twoPlaces(value)} ${paint('cyan', 'TiB')}`;
+}
+
+/** As printf(3) does, ties go to the even digit: 1152 bytes are 1.12 KiB, where toFixed says 1.13. All steps are exact. */
+function twoPlaces(value: number): string {
+  const whole = Math.floor(value);
+  const exact = (value - whole) * 100;
+  const down = Math.floor(exact);
+  const up = exact - down > 0.5 || (exact - down === 0.5 && down % 2 === 1);
+  const hundredths = up ? down + 1 : down;
+  return hundredths === 100 ? `${whole + 1}.00` : `${whole}.${String(hundredths).padStart(2, '0')}`;
 }
