@@ -75,6 +75,7 @@ export class Inbound {
       const at = i * DATAGRAM_STRIDE;
       const length = desc[at + DATAGRAM_LENGTH]!;
       const segment = desc[at + DATAGRAM_SEGMENT]! || length;
+      if (length === 0) this.#device.counters.malformedDatagram++;
       if (this.#jobCount + Math.ceil(length / Math.max(segment, 32)) > MAX_DELIVERIES) break;
       for (let done = 0; done < length; done += segment)
         this.#sort(batch, i, desc[at + DATAGRAM_OFFSET]! + done, Math.min(segment, length - done), now);
