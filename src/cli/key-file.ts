@@ -1,23 +1,30 @@
-/** Keys from files, as `wg set ... private-key FILE` takes them: base64 with white space around it; an empty file means no key. */
+/**
+ * Keys from files, as `wg set ... private-key FILE` takes them: 44 characters of base64 at the very beginning, white space behind them;
+ * an empty file, such as /dev/null, means no key.
+ */
 import { readFileSync } from 'node:fs';
+import { KEY_SIZE } from '../base/key.ts';
 import { ConfigError } from '../config/errors.ts';
 import { parseKeyValue } from '../config/values.ts';
-
-const NO_KEY = new Uint8Array(32);
 
 /** @throws ConfigError that names the file, and never what is in it */
 export function readKeyFile(path: string, what: string): Uint8Array {
   let text: string;
   try {
     // not by its name: that cannot be opened where it is a socket
-    text = readFileSync(path === '/dev/stdin' ? 0 : path, 'utf8').trim();
+    text = readFileSync(path === '/dev/stdin' ? 0 : path, 'latin1');
   } catch (error) {
-    throw new ConfigError('bad-value', `${what}: ${(error as Error).message}`, { file: path });
+    throw new ConfigError('bad-value', `${what} cannot be read: ${(error as Error).message}`, { file: path });
   }
-  if (text === '') return NO_KEY;
+  if (text === '') return new Uint8Array(KEY_SIZE);
   try {
-    return parseKeyValue(text, what, true);
+    return parseKeyText(text, what);
   } catch (error) {
     throw error instanceof ConfigError ? error.at({ file: path }) : error;
   }
+}
+
+/** A key with nothing before it and only white space behind it. @throws ConfigError without the text */
+export function parseKeyText(text: string, what: string): Uint8Array {
+  return parseKeyValue(text.replace(/[ \t\n\v\f\r]*$/, ''), what, true);
 }

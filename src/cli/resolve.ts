@@ -1,39 +1,64 @@
-/** Names of endpoints to addresses, with wg's patience: a name that cannot be found yet (the network is just coming up) is tried again. */
-import { lookup } from 'node:dns/promises';
+/**
+ * Names of endpoints to addresses, with wg's patience (wireguard-tools config.c): a name that cannot be found yet, because the network is
+ * just coming up, is tried again, first after 1 s, then ever later up to 20 s. The first address counts, as in wg.
+ */
+import { lookup as systemLookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseAddress } from '../base/address.ts';
-import { makeEndpoint } from '../base/endpoint.ts';
 import { ConfigError, quote } from '../config/errors.ts';
 import type { HostEndpoint } from '../config/values.ts';
+import { parseNumericHost } from '../config/zones.ts';
+import { systemZones } from '../io/zones.ts';
 
-/** WG_ENDPOINT_RESOLUTION_RETRIES of wg(8). */
-const RETRIES = 15;
+export interface ResolveOptions {
+  /** How often to try again, or `infinity`; the value of WG_ENDPOINT_RESOLUTION_RETRIES. Default 15. */
+  readonly retries?: string | undefined;
+  /** Is told of every new attempt. */
+  readonly err: (text: string) => void;
+  readonly lookup?: (host: string) => Promise<{ readonly address: string }>;
+  readonly wait?: (milliseconds: number) => Promise<unknown>;
+}
+
+const RETRIES = '15';
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 20_000;
+/** What asking again would not change; node says ENOTFOUND for EAI_NONAME and EAI_NODATA. */
+const PERMANENT = /^(ENOTFOUND|EAI_FAIL|EINVAL|ENAMETOOLONG|ERR_.*)$/;
 
-/**
- * @param retries how often to try again, or `infinity`, as the variable has it
- * @throws ConfigError
- */
-export async function resolveEndpoint(endpoint: HostEndpoint, retries = String(RETRIES)): Promise<Uint8Array> {
-  const limit = retries === 'infinity' ? Number.POSITIVE_INFINITY : Number(retries) || 0;
-  let wait = FIRST_WAIT;
-  for (let attempt = 0; ; attempt++) {
+/** @throws ConfigError that names the endpoint */
+export async function resolveEndpoint({ host, port }: HostEndpoint, options: ResolveOptions): Promise<Uint8Array> {
+  const value = `${host}:${port}`;
+  const lookup = options.lookup ?? systemLookup;
+  let left = parseRetries(options.retries ?? RETRIES);
+  for (let wait = FIRST_WAIT; ; wait = Math.min((wait * 6) / 5, LONGEST_WAIT)) {
+    let code: string;
     try {
-      const { address } = await lookup(endpoint.host);
-      const bytes = parseAddress(address);
-      if (bytes) return makeEndpoint(bytes, endpoint.port);
+      const { address } = await lookup(host);
+      const record = parseNumericHost(address, port, systemZones);
+      if (record) return record;
+      throw new ConfigError('bad-value', `endpoint ${quote(value)}: its address ${quote(address)} is of no use here`, {
+        value,
+      });
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? '';
-      // only what says "not now" is worth another try
-      if (code !== 'EAI_AGAIN' || attempt >= limit) {
-        const value = `${endpoint.host}:${endpoint.port}`;
-        throw new ConfigError('bad-value', `endpoint ${quote(value)}: the name cannot be resolved (${code})`, {
-          value,
-        });
-      }
+      if (error instanceof ConfigError) throw error;
+      code = (error as NodeJS.ErrnoException).code ?? String(error);
     }
-    await sleep(wait);
-    wait = Math.min(wait * 1.2, LONGEST_WAIT);
+    if (PERMANENT.test(code) || left-- <= 0)
+      throw new ConfigError(
+        'bad-value',
+        `endpoint ${quote(value)}: the name cannot be resolved (${code}); is it right, and is there a name server?`,
+        { value },
+      );
+    options.err(`${code}: ${quote(value)}. Trying again in ${(wait / 1000).toFixed(2)} seconds...\n`);
+    await (options.wait ?? sleep)(wait);
   }
+}
+
+function parseRetries(text: string): number {
+  if (text === 'infinity') return Number.POSITIVE_INFINITY;
+  if (/^[0-9]{1,10}$/.test(text) && Number(text) < 2 ** 31) return Number(text);
+  throw new ConfigError(
+    'bad-value',
+    `WG_ENDPOINT_RESOLUTION_RETRIES is ${quote(text)}: it is "infinity" or a number, such as 15`,
+    { value: text },
+  );
 }

@@ -58,7 +58,10 @@ async function load(
 }
 
 async function resolveConf(conf: ConfFile, file: string, terminal: Terminal): Promise<DeviceConfig> {
-  return { ...conf, peers: await Promise.all(conf.peers.map(peer => resolvePeer(peer, file, terminal))) };
+  const peers: PeerConfig[] = [];
+  // one after another, as wg does: a name that will not be found is not kept waiting for by the others
+  for (const peer of conf.peers) peers.push(await resolvePeer(peer, file, terminal));
+  return { ...conf, peers };
 }
 
 async function resolvePeer(
@@ -68,8 +71,10 @@ async function resolvePeer(
 ): Promise<PeerConfig> {
   if (!endpoint) return peer;
   if (endpoint instanceof Uint8Array) return { ...peer, endpoint };
+  const { env, err } = terminal;
   try {
-    return { ...peer, endpoint: await resolveEndpoint(endpoint, terminal.env['WG_ENDPOINT_RESOLUTION_RETRIES']) };
+    const resolved = await resolveEndpoint(endpoint, { retries: env['WG_ENDPOINT_RESOLUTION_RETRIES'], err });
+    return { ...peer, endpoint: resolved };
   } catch (error) {
     throw error instanceof ConfigError ? error.at({ file, line: endpointLine }) : error;
   }

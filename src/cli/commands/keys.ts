@@ -2,8 +2,8 @@
 import { randomFillSync } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { clampPrivateKey, formatKeyBase64 } from '../../base/key.ts';
-import { parseKeyValue } from '../../config/values.ts';
 import { opensslCrypto } from '../../crypto/openssl.ts';
+import { parseKeyText } from '../key-file.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 export const genkey: Command = (args, terminal) => {
@@ -18,7 +18,7 @@ export const genpsk: Command = (args, terminal) => {
 
 export const pubkey: Command = (args, terminal) => {
   if (args.length > 0) throw new UsageError('Usage: wgts pubkey');
-  const key = parseKeyValue(terminal.input().trim(), 'the private key', true);
+  const key = parseKeyText(terminal.input(), 'the private key on standard input');
   terminal.out(`${formatKeyBase64(opensslCrypto.publicKey(key))}\n`);
   key.fill(0);
   return 0;

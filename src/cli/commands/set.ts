@@ -80,17 +80,20 @@ async function setPeer(
       return;
     case 'endpoint': {
       const endpoint = parseEndpointValue(value(), systemZones);
-      const retries = terminal.env['WG_ENDPOINT_RESOLUTION_RETRIES'];
-      peer.endpoint = endpoint instanceof Uint8Array ? endpoint : await resolveEndpoint(endpoint, retries);
+      const { env, err } = terminal;
+      const options = { retries: env['WG_ENDPOINT_RESOLUTION_RETRIES'], err };
+      peer.endpoint = endpoint instanceof Uint8Array ? endpoint : await resolveEndpoint(endpoint, options);
       return;
     }
     case 'persistent-keepalive':
       peer.persistentKeepalive = parseKeepalive(value());
       return;
     case 'allowed-ips': {
-      const list = value();
+      // the shell kept the spaces together; a second list adds to the first
+      const list = value().replace(/[ \t\n\v\f\r]/g, '');
+      const added = parseAllowedIps(list, message => terminal.err(`Warning: ${message}\n`));
       peer.replaceAllowedIps = !isIncremental(list);
-      peer.allowedIps = parseAllowedIps(list, message => terminal.err(`Warning: ${message}\n`));
+      peer.allowedIps = [...(peer.allowedIps ?? []), ...added];
       return;
     }
     default:

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { parseAddress } from '../../src/base/address.ts';
+import { makeEndpoint, parseEndpoint } from '../../src/base/endpoint.ts';
+import { resolveEndpoint } from '../../src/cli/resolve.ts';
+import { ConfigError } from '../../src/config/errors.ts';
+
+const endpoint = { host: 'vpn.example.com', port: 51820 };
+
+/** A name server that answers in this order, and then always the last. */
+function world(...answers: readonly string[]) {
+  const said: string[] = [];
+  const waits: number[] = [];
+  let asked = 0;
+  return {
+    said,
+    waits,
+    asked: () => asked,
+    options: (retries?: string) => ({
+      retries,
+      err: (text: string) => void said.push(text),
+      wait: async (milliseconds: number) => void waits.push(milliseconds),
+      lookup: async (host: string) => {
+        expect(host).toBe(endpoint.host);
+        const answer = answers[Math.min(asked++, answers.length - 1)]!;
+        if (!parseAddress(answer.split('%')[0]!)) throw Object.assign(new Error(answer), { code: answer });
+        return { address: answer };
+      },
+    }),
+  };
+}
+
+test('the first answer, of either family, with a zone', async () => {
+  expect(await resolveEndpoint(endpoint, world('192.0.2.1').options())).toEqual(parseEndpoint('192.0.2.1:51820'));
+  expect(await resolveEndpoint(endpoint, world('2001:db8::1').options())).toEqual(parseEndpoint('[2001:db8::1]:51820'));
+  const record = await resolveEndpoint(endpoint, world('fe80::1%4242').options());
+  expect(record).toEqual(makeEndpoint(parseAddress('fe80::1')!, 51820, 4242));
+});
+
+test('what may pass is tried again, later each time', async () => {
+  const { options, said, waits } = world('EAI_AGAIN', 'EAI_MEMORY', '192.0.2.1');
+  expect(await resolveEndpoint(endpoint, options())).toEqual(parseEndpoint('192.0.2.1:51820'));
+  expect(waits).toEqual([1000, 1200]);
+  expect(said).toEqual([
+    "EAI_AGAIN: `vpn.example.com:51820'. Trying again in 1.00 seconds...\n",
+    "EAI_MEMORY: `vpn.example.com:51820'. Trying again in 1.20 seconds...\n",
+  ]);
+});
+
+test.each([
+  [undefined, 15],
+  ['0', 0],
+  ['3', 3],
+])('retries %s: %d of them, and then an error that names the endpoint', async (retries, count) => {
+  const { options, waits } = world('EAI_AGAIN');
+  await expect(resolveEndpoint(endpoint, options(retries))).rejects.toThrow(/vpn\.example\.com:51820.*EAI_AGAIN/);
+  expect(waits).toHaveLength(count);
+  expect(Math.max(0, ...waits)).toBeLessThanOrEqual(20_000);
+});
+
+test('infinity is more than any number, with 20 s at most between', async () => {
+  const { options, waits } = world(...Array.from({ length: 100 }, () => 'EAI_AGAIN'), '192.0.2.1');
+  await resolveEndpoint(endpoint, options('infinity'));
+  expect(waits).toHaveLength(100);
+  expect(waits.at(-1)).toBe(20_000);
+});
+
+test.each(['ENOTFOUND', 'EAI_FAIL', 'EINVAL'])('%s is not tried again', async code => {
+  const { options, asked } = world(code);
+  await expect(resolveEndpoint(endpoint, options())).rejects.toThrow(ConfigError);
+  expect(asked()).toBe(1);
+});
+
+test.each(['', 'many', '-1', '1.5', '2147483648'])('retries %j are refused', async retries => {
+  const { options, asked } = world('192.0.2.1');
+  await expect(resolveEndpoint(endpoint, options(retries))).rejects.toThrow(/WG_ENDPOINT_RESOLUTION_RETRIES/);
+  expect(asked()).toBe(0);
+});
