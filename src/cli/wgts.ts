@@ -3,6 +3,7 @@
 import { ConfigError } from '../config/errors.ts';
 import { version } from '../daemon/version.ts';
 import { addconf, setconf, showconf, syncconf } from './commands/conf.ts';
+import { doctor } from './commands/doctor.ts';
 import { genkey, genpsk, pubkey } from './commands/keys.ts';
 import { set } from './commands/set.ts';
 import { show } from './commands/show.ts';
@@ -18,6 +19,7 @@ const COMMANDS: Readonly<Record<string, readonly [Command, string]>> = {
   genkey: [genkey, 'Generates a new private key and writes it to stdout'],
   genpsk: [genpsk, 'Generates a new preshared key and writes it to stdout'],
   pubkey: [pubkey, 'Reads a private key from stdin and writes a public key to stdout'],
+  doctor: [doctor, 'Tells what this machine gives a tunnel, and what would make it faster'],
 };
 
 const USAGE = `Usage: wgts <cmd> [<args>]

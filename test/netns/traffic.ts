@@ -24,13 +24,14 @@ export interface PingResult {
 
 /** Pings and says what came back; does not reject when nothing does. */
 export async function ping(from: Namespace, to: string, options: PingOptions = {}): Promise<PingResult> {
-  const flags = options.flood === true ? ['-f'] : ['-i', String(options.interval ?? 0.05)];
+  const { count = 1, interval = 0.05 } = options;
+  const flags = options.flood === true ? ['-f'] : ['-i', String(interval)];
   const { stdout, stderr } = await from.run(
     [
       'ping',
       '-n',
       '-c',
-      String(options.count ?? 1),
+      String(count),
       '-W',
       String(options.wait ?? 1),
       ...flags,
@@ -38,7 +39,7 @@ export async function ping(from: Namespace, to: string, options: PingOptions = {
       String(options.size ?? 56),
       to,
     ],
-    { mayFail: true, timeout: 120_000 },
+    { mayFail: true, timeout: 60_000 + count * interval * 1000 },
   );
   const counts = /(\d+) packets transmitted, (\d+) received/.exec(stdout);
   if (counts === null) throw new Error(`ping ${to}: ${stdout}${stderr}`);

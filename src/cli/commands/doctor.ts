@@ -1,0 +1,87 @@
+/** `wgts doctor`: what this machine gives a tunnel, what is in use, and what would make it faster. */
+import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
+import { type Command, UsageError } from '../terminal.ts';
+
+/** Bytes of a packet in the providers' short run (native/aead.c). */
+const PACKET = 1424;
+const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso'], udp: ['gso', 'gro'] } as const;
+/** Less, and a burst of a fast sender is lost while the program is busy. */
+const GOOD_BUFFER = 1 << 20;
+
+export const doctor: Command = (args, terminal) => {
+  const json = args.length === 1 && args[0] === '--json';
+  if (args.length > 0 && !json) throw new UsageError('Usage: wgts doctor [--json]');
+  const found = capabilities();
+  if (json) terminal.out(`${JSON.stringify({ ...found, advice: advice(found) }, null, 2)}\n`);
+  else terminal.out(report(found));
+  // it can carry a tunnel, faster or slower
+  return found.addonProblem === '' && found.tunDevice ? 0 : 1;
+};
+
+/** For people. */
+export function report(found: Capabilities): string {
+  const chosen = fastest(found);
+  const lines: [string, string][] = [
+    ['node', `${found.node}, OpenSSL ${found.openssl}`],
+    ['kernel', `${found.kernel}, ${found.kernelModule ? 'has' : 'has not'} its own WireGuard`],
+    ['/dev/net/tun', found.tunDevice ? 'is there' : 'is missing'],
+    ['addon', found.addonProblem || 'is built and loads'],
+    ...found.aead.map((provider): [string, string] => [
+      `AEAD ${provider.name}`,
+      provider.nanoseconds === undefined
+        ? `not used: ${provider.problem}`
+        : `${Math.round(provider.nanoseconds)} ns a packet, ${((PACKET * 8) / provider.nanoseconds).toFixed(1)} Gbit/s on one core${provider === chosen ? '; in use' : ''}`,
+    ]),
+    ['TUN offloads', offloads(found.tunOffloads, OFFLOADS.tun)],
+    ['UDP offloads', offloads(found.udpOffloads, OFFLOADS.udp)],
+    [
+      'UDP buffers',
+      found.root ? '7 MiB, by right of root' : `${found.largestBuffer >> 10} KiB at most (net.core.rmem_max)`,
+    ],
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length)) + 2;
+  const hints = advice(found);
+  return [
+    ...lines.map(([label, text]) => `${label.padEnd(width)}${text}\n`),
+    hints.length > 0
+      ? `\nTo do:\n${hints.map(hint => `- ${hint}\n`).join('')}`
+      : '\nNothing to do: this machine has everything.\n',
+  ].join('');
+}
+
+/** What to do, most needed first. */
+export function advice(found: Capabilities): string[] {
+  const hints: string[] = [];
+  if (!found.tunDevice) hints.push('load the tun module (modprobe tun), or give the container --device /dev/net/tun');
+  if (found.addonProblem !== '') hints.push(found.addonProblem);
+  if (found.kernelModule)
+    hints.push('the kernel has WireGuard itself, which is faster still: ip link add wg0 type wireguard');
+  const mb = found.aead.find(provider => provider.name === 'ipsec-mb');
+  if (mb?.problem !== undefined)
+    hints.push(
+      'install libIPSec_MB for packets sealed twice as fast: apt-get install libipsec-mb1 (or the newest libipsec-mbN)',
+    );
+  if (found.aead.length > 0 && !fastest(found))
+    hints.push('no AEAD provider passes its self-test: the tunnel will be slow (--backend=pure), please report this');
+  if ('value' in found.tunOffloads && !found.tunOffloads.value.includes('uso'))
+    hints.push('UDP super-packets at the TUN want Linux 6.2 or newer');
+  if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('gso'))
+    hints.push('UDP_SEGMENT wants Linux 4.18 or newer');
+  if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('gro'))
+    hints.push('UDP_GRO wants Linux 5.0 or newer');
+  if (!found.root && found.largestBuffer < GOOD_BUFFER)
+    hints.push('raise the limit of socket buffers: sysctl -w net.core.rmem_max=7340032 net.core.wmem_max=7340032');
+  if (!found.root) hints.push('run this as root to see what the TUN can do');
+  return hints;
+}
+
+function fastest(found: Capabilities): Capabilities['aead'][number] | undefined {
+  return found.aead
+    .filter(provider => provider.nanoseconds !== undefined)
+    .sort((a, b) => a.nanoseconds! - b.nanoseconds!)[0];
+}
+
+function offloads(known: Known<readonly string[]>, all: readonly string[]): string {
+  if ('problem' in known) return `not known: ${known.problem}`;
+  return all.map(name => (known.value.includes(name) ? name : `no ${name}`)).join(', ');
+}

@@ -1,0 +1,86 @@
+/**
+ * What this machine can do for a tunnel: facts for `wgts doctor`, gathered by trying. Opening a TUN needs root and makes an interface
+ * for an instant; without root that part is not known.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { nativeBinding } from '../io/native-binding.ts';
+import type { CipherProvider } from '../io/native-cipher.ts';
+import { openTun } from '../io/tun.ts';
+import { openNativeUdp } from '../io/udp.ts';
+
+/** A value, or why it is not known. */
+export type Known<T> = { readonly value: T } | { readonly problem: string };
+
+export interface Capabilities {
+  readonly node: string;
+  readonly openssl: string;
+  readonly kernel: string;
+  /** Whether the kernel has WireGuard itself, loaded or to be loaded. */
+  readonly kernelModule: boolean;
+  /** Whether /dev/net/tun is there. */
+  readonly tunDevice: boolean;
+  /** Empty, or why the addon is not to be had. */
+  readonly addonProblem: string;
+  readonly aead: readonly CipherProvider[];
+  readonly tunOffloads: Known<readonly string[]>;
+  readonly udpOffloads: Known<readonly string[]>;
+  /** Bytes that a UDP socket may queue at most when it may not force more. */
+  readonly largestBuffer: number;
+  readonly root: boolean;
+}
+
+export function capabilities(): Capabilities {
+  const addon = attempt(nativeBinding);
+  const binding = 'value' in addon ? addon.value : undefined;
+  const missing = { problem: 'the addon is missing' };
+  return {
+    node: process.versions.node,
+    openssl: process.versions.openssl,
+    kernel: release(),
+    kernelModule: existsSync('/sys/module/wireguard') || hasModuleFile(),
+    tunDevice: existsSync('/dev/net/tun'),
+    addonProblem: 'problem' in addon ? addon.problem : '',
+    aead: binding?.cipherProviders() ?? [],
+    tunOffloads: binding
+      ? attempt(() => {
+          const tun = openTun({ binding, name: 'wgts-doctor%d', mtu: 0 });
+          tun.close();
+          return tun.offloads;
+        })
+      : missing,
+    udpOffloads: binding
+      ? attempt(() => {
+          const udp = openNativeUdp(binding, 0, 0);
+          const { offloads } = udp;
+          udp.close();
+          return offloads;
+        })
+      : missing,
+    largestBuffer: Number(read('/proc/sys/net/core/rmem_max') || 0),
+    root: process.getuid?.() === 0,
+  };
+}
+
+function attempt<T>(get: () => T): Known<T> {
+  try {
+    return { value: get() };
+  } catch (error) {
+    return { problem: (error as Error).message };
+  }
+}
+
+function hasModuleFile(): boolean {
+  return (
+    /\/wireguard\.ko/.test(read(`/lib/modules/${release()}/modules.dep`)) ||
+    /\/wireguard\.ko/.test(read(`/lib/modules/${release()}/modules.builtin`))
+  );
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

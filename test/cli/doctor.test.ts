@@ -1,0 +1,61 @@
+/** What the doctor says of machines that lack this or that. */
+import { expect, test } from 'vitest';
+import { advice, report } from '../../src/cli/commands/doctor.ts';
+import { type Capabilities, capabilities } from '../../src/daemon/capabilities.ts';
+
+const HEALTHY: Capabilities = {
+  node: '22.1.0',
+  openssl: '3.0.1',
+  kernel: '6.12.0',
+  kernelModule: false,
+  tunDevice: true,
+  addonProblem: '',
+  aead: [
+    { name: 'ipsec-mb', problem: undefined, nanoseconds: 400 },
+    { name: 'openssl', problem: undefined, nanoseconds: 800 },
+  ],
+  tunOffloads: { value: ['csum', 'tso4', 'tso6', 'uso'] },
+  udpOffloads: { value: ['gso', 'gro'] },
+  largestBuffer: 4 << 20,
+  root: true,
+};
+
+test('a healthy machine: what is in use, and nothing to do', () => {
+  const text = report(HEALTHY);
+  expect(text).toMatch(/AEAD ipsec-mb +400 ns a packet, 28\.5 Gbit\/s on one core; in use\n/);
+  expect(text).toMatch(/AEAD openssl +800 ns[^;]*\n/);
+  expect(text).toMatch(/TUN offloads +csum, tso4, tso6, uso\n/);
+  expect(text).toMatch(/Nothing to do/);
+});
+
+test.each<[string, Partial<Capabilities>, RegExp]>([
+  ['no TUN', { tunDevice: false }, /modprobe tun/],
+  ['no addon', { addonProblem: 'the native addon is not built', aead: [] }, /addon is not built/],
+  ['a kernel with WireGuard', { kernelModule: true }, /kernel has WireGuard itself/],
+  [
+    'no AEAD that works',
+    { aead: [{ name: 'openssl', problem: 'gives wrong answers', nanoseconds: undefined }] },
+    /no AEAD provider/,
+  ],
+  ['no USO', { tunOffloads: { value: ['csum', 'tso4', 'tso6'] } }, /Linux 6\.2/],
+  ['no UDP_SEGMENT', { udpOffloads: { value: ['gro'] } }, /Linux 4\.18/],
+  ['no UDP_GRO', { udpOffloads: { value: ['gso'] } }, /Linux 5\.0/],
+  ['small buffers and no root', { largestBuffer: 212_992, root: false }, /rmem_max/],
+])('%s: says so', (_name, part, hint) => {
+  expect(advice({ ...HEALTHY, ...part }).join('\n')).toMatch(hint);
+});
+
+test('no libIPSec_MB: names the package', () => {
+  const aead = [
+    { name: 'ipsec-mb', problem: 'libIPSec_MB is not installed', nanoseconds: undefined },
+    HEALTHY.aead[1]!,
+  ];
+  expect(advice({ ...HEALTHY, aead }).join('\n')).toMatch(/apt-get install libipsec-mb1/);
+  expect(report({ ...HEALTHY, aead })).toMatch(/AEAD ipsec-mb +not used: libIPSec_MB is not installed/);
+});
+
+test('this machine, whatever it is, is described', () => {
+  const found = capabilities();
+  expect(found.node).toBe(process.versions.node);
+  expect(report(found).split('\n').length).toBeGreaterThan(8);
+});
