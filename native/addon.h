@@ -13,6 +13,7 @@ void wg_export_notices(napi_env env, napi_value exports);
 void wg_export_tun(napi_env env, napi_value exports);
 void wg_export_udp(napi_env env, napi_value exports);
 void wg_export_cipher(napi_env env, napi_value exports);
+void wg_export_offload(napi_env env, napi_value exports);
 void wg_export_aead_single(napi_env env, napi_value exports);
 
 /* Adds a function; aborts the process only if Node itself is out of memory. */

@@ -72,7 +72,7 @@ static inline __attribute__((always_inline)) uint64_t wg_sum_and_copy(uint64_t s
     }
   }
   uint8_t rest[4] = {0, 0, 0, 0};
-  for (size_t i = 0; i < length; i++) {
+  for (size_t i = 0; i < (length & 3); i++) { /* less than 4 anyhow; gcc 12 does not see it */
     rest[i] = p[i];
     if (out) out[i] = p[i];
   }

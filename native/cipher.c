@@ -1,5 +1,5 @@
 /* The transport cipher for JavaScript: seal and open in batches (src/protocol/transport-cipher.ts says what a job is,
- * src/protocol/transport-twin.ts what must come out), and split and merge alone, for tests and benchmarks.
+ * src/protocol/transport-twin.ts what must come out).
  *
  * JavaScript's numbers are not believed: every offset, length and slot is checked against the arrays it speaks of, and a job
  * that does not fit is refused, 0 or -1, as in the twin. Only arguments of the wrong type throw. */
@@ -69,20 +69,20 @@ static int inside(struct span span, int64_t offset, int64_t length) {
 static uint64_t counter_of(int32_t low, int32_t high) { return (uint64_t)(uint32_t)high << 32 | (uint32_t)low; }
 
 static void seal_job(struct cipher *c, struct span input, struct span output, int32_t *job) {
-  int32_t length = job[SEAL_LENGTH], mtu = job[SEAL_MTU];
+  int32_t offset = job[SEAL_OFFSET], length = job[SEAL_LENGTH], mtu = job[SEAL_MTU], start = job[SEAL_OUT_OFFSET];
   const uint8_t *key = wg_key_get(&c->keys, job[SEAL_KEY]);
-  if (!key || length < WG_VNET_HEADER_SIZE || !inside(input, job[SEAL_OFFSET], length)) return;
+  if (!key || length < WG_VNET_HEADER_SIZE || !inside(input, offset, length)) return;
   struct wg_split plan = {.count = 1};
   uint64_t total = OVERHEAD;
   int keepalive = length == WG_VNET_HEADER_SIZE;
   if (!keepalive) {
-    wg_split_plan(&plan, input.bytes + job[SEAL_OFFSET], (size_t)length);
+    wg_split_plan(&plan, input.bytes + offset, (size_t)length);
     total = wg_sealed_size(&plan, mtu);
   }
-  if (!plan.count || (int64_t)plan.count != job[SEAL_COUNT] || !inside(output, job[SEAL_OUT_OFFSET], (int64_t)total)) return;
+  if (!plan.count || (int64_t)plan.count != job[SEAL_COUNT] || !inside(output, start, (int64_t)total)) return;
   uint64_t counter = counter_of(job[SEAL_COUNTER_LOW], job[SEAL_COUNTER_HIGH]);
   if (counter > UINT64_MAX - (plan.count - 1)) return; /* it would come round to zero */
-  uint8_t *out = output.bytes + job[SEAL_OUT_OFFSET];
+  uint8_t *out = output.bytes + start;
   job[SEAL_OUT_LENGTH] = (int32_t)total;
   for (uint32_t i = 0; i < plan.count; i++, counter++) {
     uint8_t *text = out + HEADER_SIZE;
@@ -101,13 +101,13 @@ static void seal_job(struct cipher *c, struct span input, struct span output, in
 }
 
 static void open_job(struct cipher *c, struct span slab, int32_t *job) {
-  int32_t length = job[OPEN_LENGTH];
+  int32_t offset = job[OPEN_OFFSET], length = job[OPEN_LENGTH];
   const uint8_t *key = wg_key_get(&c->keys, job[OPEN_KEY]);
-  if (!key || length < OVERHEAD || !inside(slab, job[OPEN_OFFSET], length)) return;
+  if (!key || length < OVERHEAD || !inside(slab, offset, length)) return;
   if (c->queued == WG_AEAD_BATCH) flush_open(c);
   c->ops[c->queued++] = (struct wg_aead_op){
       .key = key,
-      .text = slab.bytes + job[OPEN_OFFSET] + HEADER_SIZE,
+      .text = slab.bytes + offset + HEADER_SIZE,
       .counter = counter_of(job[OPEN_COUNTER_LOW], job[OPEN_COUNTER_HIGH]),
       .length = (uint32_t)(length - OVERHEAD),
       .user = job,
@@ -116,59 +116,27 @@ static void open_job(struct cipher *c, struct span slab, int32_t *job) {
 
 /* ---- arguments ---- */
 
-static napi_value undefined(napi_env env) {
-  napi_value value = NULL;
-  napi_get_undefined(env, &value);
-  return value;
-}
+static int get_cipher(napi_env env, napi_value value, struct cipher **cipher) { return (*cipher = wg_handle(env, value, MAGIC)) != NULL; }
 
-static napi_value make_number(napi_env env, int64_t number) {
-  napi_value value = NULL;
-  napi_create_int64(env, number, &value);
-  return value;
-}
-
-static int fail(napi_env env, const char *message) {
-  napi_throw_type_error(env, NULL, message);
-  return 0;
-}
-
-static int get_arguments(napi_env env, napi_callback_info info, napi_value *arguments, size_t want) {
-  size_t count = want;
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) == napi_ok && count >= want) return 1;
-  return fail(env, "too few arguments");
-}
-
-static int get_cipher(napi_env env, napi_value value, struct cipher **cipher) {
-  void *pointer = NULL;
-  napi_valuetype type;
-  if (napi_typeof(env, value, &type) == napi_ok && type == napi_external && napi_get_value_external(env, value, &pointer) == napi_ok &&
-      pointer && ((struct cipher *)pointer)->magic == MAGIC) {
-    *cipher = pointer;
-    return 1;
-  }
-  return fail(env, "not a cipher");
-}
-
-static int get_span(napi_env env, napi_value value, napi_typedarray_type want, struct span *span) {
-  napi_typedarray_type type;
-  size_t elements;
-  void *data = NULL;
-  bool is = false;
-  if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return fail(env, "not a typed array");
-  if (napi_get_typedarray_info(env, value, &type, &elements, &data, NULL, NULL) != napi_ok || type != want)
-    return fail(env, want == napi_int32_array ? "not an Int32Array" : "not a Uint8Array");
-  span->bytes = data;
-  span->length = data ? (want == napi_int32_array ? elements * 4 : elements) : 0;
+static int get_bytes(napi_env env, napi_value value, struct span *span) {
+  struct wg_array array;
+  if (!wg_array(env, value, napi_uint8_array, &array)) return 0;
+  *span = (struct span){array.data, array.length};
   return 1;
 }
 
-/* A number of things, cut to how many of `stride` int32 each fit into the array. */
-static int get_count(napi_env env, napi_value value, struct span array, size_t stride, int *count) {
+/* An array of jobs and how many of them to do, cut to what fits into it. */
+static int get_jobs(napi_env env, const napi_value *values, size_t stride, int32_t **jobs, size_t *count) {
+  struct wg_array array;
   int64_t number = 0;
-  if (napi_get_value_int64(env, value, &number) != napi_ok) return fail(env, "not a number");
-  int64_t fit = (int64_t)(array.length / (4 * stride));
-  *count = (int)(number < 0 ? 0 : number < fit ? number : fit);
+  if (!wg_array(env, values[0], napi_int32_array, &array)) return 0;
+  if (napi_get_value_int64(env, values[1], &number) != napi_ok) {
+    wg_throw_type(env, "not a number");
+    return 0;
+  }
+  *jobs = array.data;
+  *count = number < 0 ? 0 : array.length / stride;
+  if (number >= 0 && (uint64_t)number < *count) *count = (size_t)number;
   return 1;
 }
 
@@ -188,10 +156,9 @@ static napi_value cipher_create(napi_env env, napi_callback_info info) {
   napi_value argument, result = NULL;
   char name[32] = "";
   size_t length;
-  if (!get_arguments(env, info, &argument, 1)) return NULL;
+  if (!wg_arguments(env, info, &argument, 1)) return NULL;
   if (napi_get_value_string_utf8(env, argument, name, sizeof name, &length) != napi_ok) {
-    fail(env, "not a string");
-    return NULL;
+    return wg_throw_type(env, "not a string");
   }
   for (int i = 0; wg_aead_all[i]; i++) {
     const char *why;
@@ -210,7 +177,7 @@ static napi_value cipher_create(napi_env env, napi_callback_info info) {
     release(env, c, NULL);
     return NULL;
   }
-  return undefined(env);
+  return wg_undefined(env);
 }
 
 /* cipherProviders(): [{ name, problem: string | undefined, nanoseconds: number | undefined }] after a self-test and short run of each. */
@@ -221,7 +188,7 @@ static napi_value cipher_providers(napi_env env, napi_callback_info info) {
   for (int i = 0; wg_aead_all[i]; i++) {
     const char *why = NULL;
     void *state = wg_aead_make(wg_aead_all[i], &why);
-    napi_value entry, name, problem = undefined(env), nanoseconds = undefined(env);
+    napi_value entry, name, problem = wg_undefined(env), nanoseconds = wg_undefined(env);
     if (napi_create_object(env, &entry) != napi_ok) return NULL;
     napi_create_string_utf8(env, wg_aead_all[i]->name, NAPI_AUTO_LENGTH, &name);
     if (state) {
@@ -244,9 +211,9 @@ static napi_value cipher_set_key(napi_env env, napi_callback_info info) {
   struct cipher *c;
   struct span key;
   int64_t slot = -1;
-  if (!get_arguments(env, info, arguments, 3) || !get_cipher(env, arguments[0], &c)) return NULL;
+  if (!wg_arguments(env, info, arguments, 3) || !get_cipher(env, arguments[0], &c)) return NULL;
   napi_get_value_int64(env, arguments[1], &slot);
-  if (!get_span(env, arguments[2], napi_uint8_array, &key)) return NULL;
+  if (!get_bytes(env, arguments[2], &key)) return NULL;
   int done = key.length == WG_KEY_SIZE && wg_key_set(&c->keys, slot, key.bytes);
   napi_get_boolean(env, done, &result);
   return result;
@@ -257,87 +224,49 @@ static napi_value cipher_erase_key(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct cipher *c;
   int64_t slot = -1;
-  if (!get_arguments(env, info, arguments, 2) || !get_cipher(env, arguments[0], &c)) return NULL;
+  if (!wg_arguments(env, info, arguments, 2) || !get_cipher(env, arguments[0], &c)) return NULL;
   napi_get_value_int64(env, arguments[1], &slot);
   wg_key_erase(&c->keys, slot);
-  return undefined(env);
+  return wg_undefined(env);
 }
 
 /* cipherSeal(cipher, input, output, jobs, count) */
 static napi_value cipher_seal(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   struct cipher *c;
-  struct span input, output, jobs;
-  int count;
-  if (!get_arguments(env, info, arguments, 5) || !get_cipher(env, arguments[0], &c) ||
-      !get_span(env, arguments[1], napi_uint8_array, &input) || !get_span(env, arguments[2], napi_uint8_array, &output) ||
-      !get_span(env, arguments[3], napi_int32_array, &jobs) || !get_count(env, arguments[4], jobs, SEAL_STRIDE, &count))
+  struct span input, output;
+  int32_t *jobs;
+  size_t count;
+  if (!wg_arguments(env, info, arguments, 5) || !get_cipher(env, arguments[0], &c) ||
+      !get_bytes(env, arguments[1], &input) || !get_bytes(env, arguments[2], &output) ||
+      !get_jobs(env, arguments + 3, SEAL_STRIDE, &jobs, &count))
     return NULL;
   int apart = !input.length || !output.length || input.bytes + input.length <= output.bytes ||
               output.bytes + output.length <= input.bytes;
-  for (int i = 0; i < count; i++) {
-    int32_t *job = (int32_t *)jobs.bytes + (size_t)i * SEAL_STRIDE;
+  for (int32_t *job = jobs; job < jobs + count * SEAL_STRIDE; job += SEAL_STRIDE) {
     job[SEAL_OUT_LENGTH] = job[SEAL_OUT_SEGMENT] = 0;
     if (apart) seal_job(c, input, output, job);
   }
   flush_seal(c);
-  return undefined(env);
+  return wg_undefined(env);
 }
 
 /* cipherOpen(cipher, slab, jobs, count) */
 static napi_value cipher_open(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct cipher *c;
-  struct span slab, jobs;
-  int count;
-  if (!get_arguments(env, info, arguments, 4) || !get_cipher(env, arguments[0], &c) ||
-      !get_span(env, arguments[1], napi_uint8_array, &slab) || !get_span(env, arguments[2], napi_int32_array, &jobs) ||
-      !get_count(env, arguments[3], jobs, OPEN_STRIDE, &count))
+  struct span slab;
+  int32_t *jobs;
+  size_t count;
+  if (!wg_arguments(env, info, arguments, 4) || !get_cipher(env, arguments[0], &c) ||
+      !get_bytes(env, arguments[1], &slab) || !get_jobs(env, arguments + 2, OPEN_STRIDE, &jobs, &count))
     return NULL;
-  for (int i = 0; i < count; i++) {
-    int32_t *job = (int32_t *)jobs.bytes + (size_t)i * OPEN_STRIDE;
+  for (int32_t *job = jobs; job < jobs + count * OPEN_STRIDE; job += OPEN_STRIDE) {
     job[OPEN_RESULT] = -1;
     open_job(c, slab, job);
   }
   flush_open(c);
-  return undefined(env);
-}
-
-/* offloadSplit(slab, offset, length, out, stride): segments, written `stride` bytes apart; 0: malformed; -1: no room. */
-static napi_value offload_split(napi_env env, napi_callback_info info) {
-  napi_value arguments[5];
-  struct span slab, out;
-  int64_t offset = -1, length = -1, stride = 0;
-  if (!get_arguments(env, info, arguments, 5) || !get_span(env, arguments[0], napi_uint8_array, &slab) ||
-      !get_span(env, arguments[3], napi_uint8_array, &out))
-    return NULL;
-  napi_get_value_int64(env, arguments[1], &offset);
-  napi_get_value_int64(env, arguments[2], &length);
-  napi_get_value_int64(env, arguments[4], &stride);
-  struct wg_split plan;
-  if (!inside(slab, offset, length) || !wg_split_plan(&plan, slab.bytes + offset, (size_t)length)) return make_number(env, 0);
-  if (stride < wg_split_length(&plan, 0) || stride > INT32_MAX || !inside(out, 0, stride * (int64_t)plan.count)) return make_number(env, -1);
-  for (uint32_t i = 0; i < plan.count; i++) wg_split_write(&plan, i, out.bytes + (size_t)stride * i);
-  return make_number(env, plan.count);
-}
-
-/* offloadMerge(slab, desc, count, allowed, groups, next): the number of groups. */
-static napi_value offload_merge(napi_env env, napi_callback_info info) {
-  napi_value arguments[6];
-  struct span slab, desc, groups, next;
-  int count, room, links;
-  int32_t allowed = 0;
-  if (!get_arguments(env, info, arguments, 6) || !get_span(env, arguments[0], napi_uint8_array, &slab) ||
-      !get_span(env, arguments[1], napi_int32_array, &desc) || !get_span(env, arguments[4], napi_int32_array, &groups) ||
-      !get_span(env, arguments[5], napi_int32_array, &next) ||
-      !get_count(env, arguments[2], desc, WG_PACKET_STRIDE, &count) ||
-      !get_count(env, arguments[2], groups, WG_GROUP_STRIDE, &room) || !get_count(env, arguments[2], next, 1, &links))
-    return NULL;
-  napi_get_value_int32(env, arguments[3], &allowed);
-  if (room < count) count = room;
-  if (links < count) count = links;
-  return make_number(env, wg_merge(slab.bytes, slab.length, (const int32_t *)desc.bytes, count, allowed, (int32_t *)groups.bytes,
-                                   (int32_t *)next.bytes));
+  return wg_undefined(env);
 }
 
 void wg_export_cipher(napi_env env, napi_value exports) {
@@ -347,6 +276,4 @@ void wg_export_cipher(napi_env env, napi_value exports) {
   wg_export(env, exports, "cipherEraseKey", cipher_erase_key);
   wg_export(env, exports, "cipherSeal", cipher_seal);
   wg_export(env, exports, "cipherOpen", cipher_open);
-  wg_export(env, exports, "offloadSplit", offload_split);
-  wg_export(env, exports, "offloadMerge", offload_merge);
 }

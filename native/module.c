@@ -95,6 +95,7 @@ static napi_value init(napi_env env, napi_value exports) {
   wg_export_tun(env, exports);
   wg_export_udp(env, exports);
   wg_export_cipher(env, exports);
+  wg_export_offload(env, exports);
   wg_export_aead_single(env, exports);
   return exports;
 }

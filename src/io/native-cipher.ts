@@ -10,7 +10,7 @@ export type CipherHandle = object;
 
 /** One AEAD provider as the addon found it. */
 export interface CipherProvider {
-  /** 'vector', 'ipsec-mb' or 'openssl'. */
+  /** 'ipsec-mb' or 'openssl'. */
   readonly name: string;
   /** Why it is not used on this machine; undefined when it can be. */
   readonly problem: string | undefined;
@@ -60,7 +60,7 @@ export function createNativeCipher(binding: CipherBinding, provider?: string): N
 
 export class NativeCipher implements TransportCipher {
   readonly name: string;
-  /** Which AEAD: 'vector', 'ipsec-mb' or 'openssl'. */
+  /** Which AEAD: 'ipsec-mb' or 'openssl'. */
   readonly provider: string;
   readonly #binding: CipherBinding;
   readonly #handle: CipherHandle;

@@ -1,0 +1,43 @@
+/* Split and merge alone for JavaScript: for tests and benchmarks. On the data path they are called from cipher.c and tun-write.c. */
+#include "addon.h"
+#include "offload.h"
+
+/* offloadSplit(slab, offset, length, out, stride): segments, written `stride` bytes apart; 0: malformed; -1: no room. */
+static napi_value offload_split(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  struct wg_array slab, out;
+  int32_t offset, length, stride;
+  if (!wg_arguments(env, info, arguments, 5) || !wg_array(env, arguments[0], napi_uint8_array, &slab) ||
+      !wg_int(env, arguments[1], &offset) || !wg_int(env, arguments[2], &length) ||
+      !wg_array(env, arguments[3], napi_uint8_array, &out) || !wg_int(env, arguments[4], &stride))
+    return NULL;
+  struct wg_split plan;
+  if (offset < 0 || length < 0 || (size_t)offset + (size_t)length > slab.length) return wg_number(env, 0);
+  if (!wg_split_plan(&plan, (const uint8_t *)slab.data + offset, (size_t)length)) return wg_number(env, 0);
+  if (stride < 0 || (uint32_t)stride < wg_split_length(&plan, 0) || (uint64_t)stride * plan.count > out.length) return wg_number(env, -1);
+  for (uint32_t i = 0; i < plan.count; i++) wg_split_write(&plan, i, (uint8_t *)out.data + (size_t)stride * i);
+  return wg_number(env, plan.count);
+}
+
+/* offloadMerge(slab, desc, count, allowed, groups, next): the number of groups. No more packets than the arrays have room for. */
+static napi_value offload_merge(napi_env env, napi_callback_info info) {
+  napi_value arguments[6];
+  struct wg_array slab, desc, groups, next;
+  int32_t count, allowed;
+  if (!wg_arguments(env, info, arguments, 6) || !wg_array(env, arguments[0], napi_uint8_array, &slab) ||
+      !wg_array(env, arguments[1], napi_int32_array, &desc) || !wg_int(env, arguments[2], &count) ||
+      !wg_int(env, arguments[3], &allowed) || !wg_array(env, arguments[4], napi_int32_array, &groups) ||
+      !wg_array(env, arguments[5], napi_int32_array, &next))
+    return NULL;
+  size_t room = desc.length / WG_PACKET_STRIDE;
+  if (groups.length / WG_GROUP_STRIDE < room) room = groups.length / WG_GROUP_STRIDE;
+  if (next.length < room) room = next.length;
+  if (count < 0) count = 0;
+  if ((size_t)count > room) count = (int32_t)room;
+  return wg_number(env, wg_merge(slab.data, slab.length, desc.data, count, allowed, groups.data, next.data));
+}
+
+void wg_export_offload(napi_env env, napi_value exports) {
+  wg_export(env, exports, "offloadSplit", offload_split);
+  wg_export(env, exports, "offloadMerge", offload_merge);
+}
