@@ -71,11 +71,10 @@ static inline __attribute__((always_inline)) uint64_t wg_sum_and_copy(uint64_t s
       out += 4;
     }
   }
+  if (!length) return sum;
   uint8_t rest[4] = {0, 0, 0, 0};
-  for (size_t i = 0; i < (length & 3); i++) { /* less than 4 anyhow; gcc 12 does not see it */
-    rest[i] = p[i];
-    if (out) out[i] = p[i];
-  }
+  memcpy(rest, p, length);
+  if (out) memcpy(out, rest, length);
   return sum + wg_word(rest) + wg_word(rest + 2);
 }
 
