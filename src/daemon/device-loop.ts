@@ -10,8 +10,8 @@ import type { Engine } from '../protocol/engine.ts';
 import { describeEvent } from './describe-event.ts';
 import type { Log } from './log.ts';
 
-/** Batches read in one wake-up before the event loop has its turn. */
-const BATCHES_PER_WAKE = 4;
+/** Batches taken of each direction in one wake-up before the event loop has its turn: some 10 ms of work at most. */
+const ROUNDS_PER_WAKE = 8;
 const RECEIVE_MESSAGES = 16;
 const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
 const TUN_PACKETS = 256;
@@ -171,33 +171,48 @@ export class DeviceLoop {
   #tunReadable(): void {
     // a device that was moved to another namespace came up, and its first packet is the first to say so
     if (!this.#engine.running) this.#checkStatus();
-    for (let i = 0; i < BATCHES_PER_WAKE && !this.#closed; i++) {
-      const count = this.#tun.read(this.#packets);
-      if (count < 0) {
+    this.#pump();
+  }
+
+  #udpReadable(udp: Udp): void {
+    if (this.#udp === udp) this.#pump();
+  }
+
+  /** Both directions in turn, whichever woke us: what comes in often makes the host answer at once. */
+  #pump(): void {
+    for (let round = 0; round < ROUNDS_PER_WAKE && !this.#closed; round++) {
+      const received = this.#takeDatagrams();
+      const read = this.#takePackets();
+      if (read < 0) {
         this.#gone();
         return;
       }
-      if (count === 0) break;
-      const now = this.#clock.now();
-      for (let taken = 0; taken < count; ) {
-        taken = this.#engine.send(this.#packets, taken, now);
-        this.#drain();
-      }
+      if (received === 0 && read === 0) break;
     }
     this.#settle();
   }
 
-  #udpReadable(udp: Udp): void {
-    for (let i = 0; i < BATCHES_PER_WAKE && this.#udp === udp; i++) {
-      const count = udp.receive(this.#datagrams);
-      if (count === 0) break;
-      const now = this.#clock.now();
-      for (let taken = 0; taken < count; ) {
-        taken = this.#engine.receive(this.#datagrams, taken, now);
-        this.#drain();
-      }
+  #takeDatagrams(): number {
+    if (!this.#udp) return 0;
+    const count = this.#udp.receive(this.#datagrams);
+    if (count === 0) return 0;
+    const now = this.#clock.now();
+    for (let taken = 0; taken < count; ) {
+      taken = this.#engine.receive(this.#datagrams, taken, now);
+      this.#drain();
     }
-    this.#settle();
+    return count;
+  }
+
+  #takePackets(): number {
+    const count = this.#tun.read(this.#packets);
+    if (count <= 0) return count;
+    const now = this.#clock.now();
+    for (let taken = 0; taken < count; ) {
+      taken = this.#engine.send(this.#packets, taken, now);
+      this.#drain();
+    }
+    return count;
   }
 
   #drain(): void {
