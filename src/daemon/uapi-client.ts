@@ -1,8 +1,9 @@
 /**
- * The client's side of the control socket (wireguard-tools ipc-uapi.h): one operation on a connection of its own. Speaks to every userspace
- * WireGuard; `counters` only to this one.
+ * The client's side of the control socket (wireguard-tools ipc-uapi.h, ipc-uapi-unix.h): one operation on a connection of its own. Speaks
+ * to every userspace WireGuard; `counters` only to this one. As wg does, it removes a socket that nobody answers at. Interfaces of the
+ * kernel's own WireGuard have no socket, and are not seen here.
  */
-import { readdirSync } from 'node:fs';
+import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
@@ -10,11 +11,14 @@ import { parseCountersResponse, parseGetResponse, parseSetResponse } from '../co
 import { formatSetRequest } from '../config/uapi-set.ts';
 import type { Zones } from '../config/zones.ts';
 import { opensslCrypto } from '../crypto/openssl.ts';
+import { checkInterfaceName } from './interface-name.ts';
 import { uapiSocketPath } from './uapi-server.ts';
 
 const FOLDER = '/var/run/wireguard';
+const SUFFIX = '.sock';
 /** A device that says nothing for so long is stuck. */
 const PATIENCE = 10_000;
+const HUNG_UP = new Set(['ECONNRESET', 'EPIPE']);
 
 export class UapiClient {
   readonly #path: string;
@@ -39,23 +43,24 @@ export class UapiClient {
     parseSetResponse(await this.#request(formatSetRequest(config, this.#zones)));
   }
 
-  /** undefined when the daemon keeps none. */
+  /** undefined when the daemon keeps none: another one answers with an error, or hangs up. */
   async counters(): Promise<Record<string, number> | undefined> {
     try {
       return parseCountersResponse(await this.#request('counters=1\n\n'));
     } catch (error) {
-      if (error instanceof ConfigError) return undefined;
+      if (error instanceof ConfigError || HUNG_UP.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
       throw error;
     }
   }
 
   #request(text: string): Promise<string> {
+    checkInterfaceName(this.#name);
     return new Promise((resolve, reject) => {
       const socket = connect(this.#path);
       const chunks: string[] = [];
       socket.setEncoding('utf8');
       socket.setTimeout(PATIENCE, () =>
-        socket.destroy(new Error(`${this.#name} did not answer within ${PATIENCE / 1000} s`)),
+        socket.destroy(systemError('ETIMEDOUT', `${this.#name} did not answer within ${PATIENCE / 1000} s`)),
       );
       socket.on('connect', () => socket.write(text));
       socket.on('data', (chunk: string) => {
@@ -71,41 +76,76 @@ export class UapiClient {
   }
 
   #explain(error: NodeJS.ErrnoException): Error {
+    const name = this.#name;
     switch (error.code) {
+      case 'ECONNREFUSED':
+        removeStale(this.#path);
+        return systemError(
+          'ENODEV',
+          `the program behind ${this.#path} is gone; start it again with: wireguard-ts ${name}`,
+        );
       case 'ENOENT':
-      case 'ECONNREFUSED': {
-        const message = `there is no userspace interface \`${this.#name}' here (nobody answers at ${this.#path}); for one of the kernel's use wg`;
-        return Object.assign(new Error(message), { code: 'ENODEV' });
-      }
+        return systemError(
+          'ENODEV',
+          existsSync(`/sys/class/net/${name}`)
+            ? `${name} is no userspace WireGuard (there is no ${this.#path}); for the kernel's own, use wg`
+            : `there is no interface \`${name}' (nor ${this.#path})`,
+        );
       case 'EACCES':
-        return Object.assign(new Error(`${this.#path} may not be opened: root is needed`), { code: 'EACCES' });
+        return systemError('EACCES', `${this.#path} may not be opened: root is needed`);
       default:
         return error;
     }
   }
 }
 
-/** Names of all userspace interfaces whose socket somebody answers at. */
+/** Names of all userspace interfaces whose socket somebody answers at, in the order of the folder, which is wg's. */
 export async function listInterfaces(): Promise<string[]> {
-  let entries: string[];
-  try {
-    entries = readdirSync(FOLDER);
-  } catch {
-    return [];
-  }
-  const names = entries.filter(entry => entry.endsWith('.sock')).map(entry => entry.slice(0, -'.sock'.length));
+  const names = socketNames();
   const alive = await Promise.all(names.map(answers));
   return names.filter((_, i) => alive[i]);
 }
 
+/** readdir(3) itself: node's readdirSync sorts. */
+function socketNames(): string[] {
+  const names: string[] = [];
+  if (!existsSync(FOLDER)) return names;
+  const folder = opendirSync(FOLDER);
+  try {
+    for (let entry = folder.readSync(); entry; entry = folder.readSync())
+      if (entry.name.length > SUFFIX.length && entry.name.endsWith(SUFFIX))
+        names.push(entry.name.slice(0, -SUFFIX.length));
+  } finally {
+    folder.closeSync();
+  }
+  return names;
+}
+
 function answers(name: string): Promise<boolean> {
+  const path = uapiSocketPath(name);
   return new Promise(resolve => {
-    const socket = connect(uapiSocketPath(name));
+    const socket = connect(path);
     socket.on('connect', () => {
       socket.destroy();
       resolve(true);
     });
-    // one that is there and may not be opened is there
-    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EACCES'));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') removeStale(path);
+      // one that is there and may not be opened is there
+      resolve(error.code === 'EACCES');
+    });
   });
+}
+
+/** The program has died and left its socket. A plain file of that name also refuses connections, and is not ours to remove. */
+function removeStale(path: string): void {
+  try {
+    if (statSync(path).isSocket()) unlinkSync(path);
+  } catch {
+    // somebody else removed it, or we may not
+  }
+}
+
+function systemError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
 }

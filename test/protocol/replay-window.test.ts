@@ -14,7 +14,8 @@ class Model {
   #greatest = -1n;
 
   accept(counter: bigint): boolean {
-    if (counter >= REJECT_AFTER || counter + BigInt(REPLAY_WINDOW) < this.#greatest || this.#seen.has(counter)) return false;
+    if (counter >= REJECT_AFTER || counter + BigInt(REPLAY_WINDOW) < this.#greatest || this.#seen.has(counter))
+      return false;
     this.#seen.add(counter);
     if (counter > this.#greatest) this.#greatest = counter;
     return true;

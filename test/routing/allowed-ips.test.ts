@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { formatPrefix, makePrefix, parsePrefix, type Prefix } from '../../src/base/prefix.ts';
 import { parseAddress } from '../../src/base/address.ts';
+import { formatPrefix, makePrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts';
 import { AllowedIps } from '../../src/routing/allowed-ips.ts';
 import { type Random, withSeed } from '../support/random.ts';
 
@@ -49,9 +49,9 @@ describe('allowed ips', () => {
     insert(table, '::/0', 4);
     insert(table, 'fd00::/8', 5);
     insert(table, 'fd00::1/128', 6);
-    expect(['1.2.3.4', '10.9.9.9', '10.1.9.9', '10.1.2.3', '2001::1', 'fd99::', 'fd00::1'].map(a => lookup(table, a))).toEqual(
-      [0, 1, 2, 3, 4, 5, 6],
-    );
+    expect(
+      ['1.2.3.4', '10.9.9.9', '10.1.9.9', '10.1.2.3', '2001::1', 'fd99::', 'fd00::1'].map(a => lookup(table, a)),
+    ).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(lookup(new AllowedIps(), '10.0.0.1')).toBe(-1);
   });
 
@@ -135,7 +135,8 @@ function compare(random: Random): void {
   const table = new AllowedIps();
   const linear = new Linear();
   for (let step = 0; step < 200; step++) {
-    const prefix = random.chance(0.2) && linear.entries.length > 0 ? random.pick(linear.entries).prefix : randomPrefix(random);
+    const prefix =
+      random.chance(0.2) && linear.entries.length > 0 ? random.pick(linear.entries).prefix : randomPrefix(random);
     const peer = random.below(6);
     if (random.chance(0.15)) {
       expect(table.remove(prefix, peer)).toBe(linear.remove(prefix, peer));

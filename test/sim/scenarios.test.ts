@@ -14,5 +14,9 @@ test('a pair talks', () => {
   expect(ids.every(i => sim.wasDelivered(i))).toBe(true);
   expect(a.sentTypes).toEqual([1, 4]);
   sim.run(600_000);
-  console.log(a.events.map(e => `${e.at}: ${e.kind}`), a.sentTypes, b.sentTypes);
+  console.log(
+    a.events.map(e => `${e.at}: ${e.kind}`),
+    a.sentTypes,
+    b.sentTypes,
+  );
 });

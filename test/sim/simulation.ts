@@ -3,8 +3,9 @@
  * who keeps everything, and a clock that leaps to the next thing that happens. Nothing here waits: an hour passes in
  * milliseconds.
  */
-import { ENDPOINT_FAR_SIZE, ENDPOINT_SIZE, makeEndpoint } from '../../src/base/endpoint.ts';
+
 import { parseAddress } from '../../src/base/address.ts';
+import { ENDPOINT_FAR_SIZE, ENDPOINT_SIZE, makeEndpoint } from '../../src/base/endpoint.ts';
 import { makePrefix } from '../../src/base/prefix.ts';
 import type { DeviceConfig, PeerConfig } from '../../src/config/model.ts';
 import { opensslCrypto } from '../../src/crypto/openssl.ts';
@@ -127,14 +128,17 @@ export class Simulation {
     const id = new DataView(packet.buffer, packet.byteOffset).getUint32(header);
     const expected = this.#inFlight.get(id);
     if (!expected) throw new Error(`payload ${id} came out of node ${node.index} twice, or was never sent`);
-    if (expected.to !== node.index) throw new Error(`payload ${id} for node ${expected.to} came out of node ${node.index}`);
-    if (Buffer.compare(expected.bytes, packet) !== 0) throw new Error(`payload ${id} came out of node ${node.index} altered`);
+    if (expected.to !== node.index)
+      throw new Error(`payload ${id} for node ${expected.to} came out of node ${node.index}`);
+    if (Buffer.compare(expected.bytes, packet) !== 0)
+      throw new Error(`payload ${id} came out of node ${node.index} altered`);
     this.#inFlight.delete(id);
     this.delivered++;
   }
 
   transmit(from: SimNode, destination: Uint8Array, bytes: Uint8Array): void {
-    if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(MARKER)) throw new Error('plaintext on the wire');
+    if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(MARKER))
+      throw new Error('plaintext on the wire');
     const type = bytes[0]!;
     const known = type >= 1 && type <= 4 && bytes[1] === 0 && bytes[2] === 0 && bytes[3] === 0;
     if (!known) throw new Error(`what node ${from.index} sent is no WireGuard message`);

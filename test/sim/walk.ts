@@ -49,7 +49,8 @@ function act(sim: Simulation): void {
     wire.jitter = random.pick([0, 10, 1000, 8000]);
   } else if (dice < 70) wire.cut = random.chance(0.5);
   else if (dice < 74) node.restart();
-  else if (dice < 78) node.wallOffset += BigInt(random.below(2 * CLOCK_STEP_SECONDS) - CLOCK_STEP_SECONDS) * 1_000_000_000n;
+  else if (dice < 78)
+    node.wallOffset += BigInt(random.below(2 * CLOCK_STEP_SECONDS) - CLOCK_STEP_SECONDS) * 1_000_000_000n;
   else if (dice < 81) {
     // only one of them moves: two that move at once can never find each other again
     nodes[0]!.move(`198.51.100.${random.below(250) + 1}`, 1024 + random.below(60_000));
@@ -76,8 +77,11 @@ function interfere(sim: Simulation): void {
       const junk = random.bytes(random.pick([0, 1, 31, 32, 64, 92, 148, random.below(1500)]));
       if (junk.length > 3 && random.chance(0.7)) junk.set([random.below(5), 0, 0, 0]);
       sim.inject(target.endpoint, random.pick(nodes).endpoint, junk);
-    } else if (random.chance(0.3)) sim.inject(withoutLocal(heard.destination), heard.source, heard.bytes);
-    else if (random.chance(0.3)) sim.inject(heard.source, target.endpoint, heard.bytes);
+      continue;
+    }
+    const deed = random.below(10);
+    if (deed < 3) sim.inject(withoutLocal(heard.destination), heard.source, heard.bytes);
+    else if (deed < 5) sim.inject(heard.source, target.endpoint, heard.bytes);
     else {
       const bent = Uint8Array.from(heard.bytes);
       bent[random.below(bent.length)]! ^= 1 << random.below(8);
@@ -102,8 +106,12 @@ function heal(sim: Simulation): void {
     sim.run(1000);
     if (waiting.every(([, , id]) => sim.wasDelivered(id))) return;
     if (sim.now - began > HEAL_LIMIT + clockDebt) {
-      const dead = waiting.filter(([, , id]) => !sim.wasDelivered(id)).map(([from, to]) => `${from.index}->${to.index}`);
-      throw new Error(`no traffic ${dead.join(', ')} ${Math.round((sim.now - began) / 1000)} s after the network healed`);
+      const dead = waiting
+        .filter(([, , id]) => !sim.wasDelivered(id))
+        .map(([from, to]) => `${from.index}->${to.index}`);
+      throw new Error(
+        `no traffic ${dead.join(', ')} ${Math.round((sim.now - began) / 1000)} s after the network healed`,
+      );
     }
   }
 }
