@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocol: ['base', 'packet', 'routing', 'config', 'crypto'],
   io: ['base', 'packet', 'protocol', 'config', 'crypto'],
   daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'io'],
-  cli: ['base', 'config', 'daemon', 'io'],
+  cli: ['base', 'config', 'crypto', 'daemon', 'io'],
 };
 /** What an edge is for, where it is narrower than a folder. */
 const ONLY: Readonly<Record<string, RegExp>> = {

@@ -4,31 +4,13 @@
  * milliseconds.
  */
 
-import { parseAddress } from '../../src/base/address.ts';
-import { ENDPOINT_FAR_SIZE, ENDPOINT_SIZE, makeEndpoint } from '../../src/base/endpoint.ts';
-import { makePrefix } from '../../src/base/prefix.ts';
-import type { DeviceConfig, PeerConfig } from '../../src/config/model.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
-import {
-  DATAGRAM_LENGTH,
-  DATAGRAM_OFFSET,
-  DATAGRAM_SEGMENT,
-  DATAGRAM_STRIDE,
-  makeDatagramBatch,
-  makePacketBatch,
-  PACKET_LENGTH,
-  PACKET_OFFSET,
-  PACKET_STRIDE,
-  type PacketBatch,
-  VNET_HEADER_SIZE,
-} from '../../src/packet/batch.ts';
+import { ENDPOINT_FAR_SIZE } from '../../src/base/endpoint.ts';
+import type { PeerConfig } from '../../src/config/model.ts';
 import { DeadlineQueue } from '../../src/protocol/deadline-queue.ts';
-import { Engine } from '../../src/protocol/engine.ts';
-import type { EngineEvent } from '../../src/protocol/output.ts';
-import { TwinCipher } from '../../src/protocol/transport-twin.ts';
 import type { Random } from '../support/random.ts';
 import { NonceWatch } from './nonce-watch.ts';
+import { MARKER, makePacket } from './payload.ts';
+import { SimNode } from './sim-node.ts';
 
 export interface Wire {
   /** 0 .. 1 */
@@ -48,12 +30,6 @@ export interface Sent {
   readonly destination: Uint8Array;
   readonly bytes: Uint8Array;
 }
-
-/** One of each is enough for all: an input is drained before the next. */
-const datagramBatch = makeDatagramBatch(65_536, 1);
-const packetBatch = makePacketBatch(1 << 20, 256);
-
-const MARKER = Buffer.from('THIS MUST NEVER BE SEEN ON A WIRE');
 
 export class Simulation {
   now = 1_000_000;
@@ -164,175 +140,4 @@ export class Simulation {
     const node = this.nodes.find(n => far.equals(n.endpoint.subarray(0, ENDPOINT_FAR_SIZE)));
     node?.receive(flight.from, flight.bytes);
   }
-}
-
-/** One host: an engine that can be restarted, and where it is. */
-export class SimNode {
-  readonly sim: Simulation;
-  readonly index: number;
-  readonly privateKey: Uint8Array;
-  readonly publicKey: Uint8Array;
-  engine: Engine;
-  endpoint: Uint8Array;
-  /** Added to the true time, nanoseconds. */
-  wallOffset = 0n;
-  readonly events: { at: number; kind: EngineEvent['kind'] }[] = [];
-  /** Every datagram sent, by type. */
-  readonly sentTypes: number[] = [];
-  peerSettings: Partial<PeerConfig> = {};
-  presharedKeys = new Map<number, Uint8Array>();
-
-  constructor(sim: Simulation, index: number) {
-    this.sim = sim;
-    this.index = index;
-    this.privateKey = sim.random.bytes(32);
-    this.publicKey = opensslCrypto.publicKey(this.privateKey);
-    this.endpoint = makeEndpoint(parseAddress(`192.0.2.${index + 1}`)!, 51820);
-    this.engine = this.#boot();
-  }
-
-  get nextDeadline(): number {
-    return this.engine.nextDeadline();
-  }
-
-  /** All that was in memory is gone; the configuration comes back from disk. */
-  restart(): void {
-    this.engine.close();
-    this.engine = this.#boot();
-    this.configureMesh(this.peerSettings);
-  }
-
-  configureMesh(peer: Partial<PeerConfig>): void {
-    this.peerSettings = peer;
-    const peers = this.sim.nodes.filter(node => node !== this).map(node => this.peerConfig(node));
-    this.configure({ replacePeers: true, peers });
-  }
-
-  peerConfig(node: SimNode): PeerConfig {
-    const psk = this.presharedKeys.get(node.index);
-    return {
-      publicKey: node.publicKey,
-      endpoint: node.endpoint,
-      ...(psk && { presharedKey: psk }),
-      replaceAllowedIps: true,
-      allowedIps: [
-        { prefix: makePrefix(innerAddress(node.index, false), 32) },
-        { prefix: makePrefix(innerAddress(node.index, true), 128) },
-      ],
-      ...this.peerSettings,
-    };
-  }
-
-  configure(config: DeviceConfig): void {
-    this.engine.configure(config, this.sim.now);
-    this.#drain();
-  }
-
-  send(packets: readonly Uint8Array[]): void {
-    const batch = packetBatch;
-    let at = 0;
-    batch.count = 0;
-    for (const packet of packets) {
-      batch.slab.fill(0, at, at + VNET_HEADER_SIZE);
-      batch.slab.set(packet, at + VNET_HEADER_SIZE);
-      batch.desc[batch.count * PACKET_STRIDE + PACKET_OFFSET] = at;
-      batch.desc[batch.count++ * PACKET_STRIDE + PACKET_LENGTH] = packet.length + VNET_HEADER_SIZE;
-      at += packet.length + VNET_HEADER_SIZE;
-    }
-    for (let taken = 0; taken < batch.count; ) {
-      taken = this.engine.send(batch, taken, this.sim.now);
-      this.#drain();
-    }
-  }
-
-  receive(from: Uint8Array, bytes: Uint8Array): void {
-    const batch = datagramBatch;
-    batch.slab.set(bytes);
-    batch.desc.set([0, bytes.length, 0, 0, 0]);
-    batch.endpoints.set(from);
-    batch.count = 1;
-    this.engine.receive(batch, 0, this.sim.now);
-    this.#drain();
-  }
-
-  timeout(): void {
-    this.engine.timeout(this.sim.now);
-    this.#drain();
-  }
-
-  count(kind: EngineEvent['kind']): number {
-    return this.events.filter(event => event.kind === kind).length;
-  }
-
-  /** Moves to another address and port. */
-  move(address: string, port: number): void {
-    this.endpoint = makeEndpoint(parseAddress(address)!, port);
-  }
-
-  #boot(): Engine {
-    const { sim } = this;
-    const cipher = sim.nonces.watch(new TwinCipher(opensslPacketAead));
-    const wall = () => 1_700_000_000_000_000_000n + BigInt(Math.floor(sim.now * 1e6)) + this.wallOffset;
-    const random = (bytes: Uint8Array) => sim.random.fill(bytes);
-    const engine = new Engine({ crypto: opensslCrypto, cipher, random, wall, outputBytes: 256 * 1024 });
-    engine.configure({ privateKey: this.privateKey }, sim.now);
-    engine.up(sim.now);
-    return engine;
-  }
-
-  #drain(): void {
-    const { engine, sim } = this;
-    const { transmits } = engine;
-    for (let i = 0; i < transmits.count; i++) {
-      const at = i * DATAGRAM_STRIDE;
-      const length = transmits.desc[at + DATAGRAM_LENGTH]!;
-      const segment = transmits.desc[at + DATAGRAM_SEGMENT]! || length;
-      const to = transmits.endpoints.slice(i * ENDPOINT_SIZE, (i + 1) * ENDPOINT_SIZE);
-      for (let done = 0; done < length; done += segment) {
-        const offset = transmits.desc[at + DATAGRAM_OFFSET]! + done;
-        const bytes = transmits.slab.slice(offset, offset + Math.min(segment, length - done));
-        this.sentTypes.push(bytes[0]!);
-        sim.transmit(this, to, bytes);
-      }
-    }
-    this.#takeDeliveries(engine.deliveries);
-    for (const event of engine.events) this.events.push({ at: sim.now, kind: event.kind });
-    engine.drained();
-  }
-
-  #takeDeliveries({ slab, desc, count }: PacketBatch): void {
-    for (let i = 0; i < count; i++) {
-      const offset = desc[i * PACKET_STRIDE + PACKET_OFFSET]!;
-      this.sim.checkDelivery(this, slab.slice(offset, offset + desc[i * PACKET_STRIDE + PACKET_LENGTH]!));
-    }
-  }
-}
-
-export function innerAddress(index: number, ipv6: boolean): Uint8Array {
-  return parseAddress(ipv6 ? `fd00::${(index + 1).toString(16)}` : `10.0.0.${index + 1}`)!;
-}
-
-/** An IP packet of protocol 253 (RFC 3692, for experiments) with a number and a marker in it. */
-export function makePacket(from: number, to: number, id: number, size: number, ipv6: boolean): Uint8Array {
-  const header = ipv6 ? 40 : 20;
-  const packet = new Uint8Array(header + Math.max(4, size));
-  const view = new DataView(packet.buffer);
-  if (ipv6) {
-    packet[0] = 0x60;
-    view.setUint16(4, packet.length - 40);
-    packet[6] = 253;
-    packet[7] = 64;
-    packet.set(innerAddress(from, true), 8);
-    packet.set(innerAddress(to, true), 24);
-  } else {
-    packet[0] = 0x45;
-    view.setUint16(2, packet.length);
-    packet[8] = 64;
-    packet[9] = 253;
-    packet.set(innerAddress(from, false), 12);
-    packet.set(innerAddress(to, false), 16);
-  }
-  view.setUint32(header, id);
-  for (let i = header + 4; i < packet.length; i++) packet[i] = MARKER[(i - header - 4) % MARKER.length]!;
-  return packet;
 }

@@ -6,7 +6,8 @@
 import { withoutLocal } from '../../src/base/endpoint.ts';
 import { KEEPALIVE_TIMEOUT, REKEY_TIMEOUT, REKEY_TIMEOUT_JITTER } from '../../src/protocol/constants.ts';
 import type { Random } from '../support/random.ts';
-import { type SimNode, Simulation } from './simulation.ts';
+import type { SimNode } from './sim-node.ts';
+import { Simulation } from './simulation.ts';
 
 /** A dead session is noticed after 15 s of silence; the handshake may come just after one that was lost. */
 const HEAL_LIMIT = KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + 3 * (REKEY_TIMEOUT + REKEY_TIMEOUT_JITTER);
