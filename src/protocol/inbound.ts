@@ -134,6 +134,9 @@ export class Inbound {
     const touched = this.#touched;
     touched.length = 0;
     output.deliveries.slab = batch.slab;
+    // messages of one datagram (UDP_GRO) came from one place: it is looked at once for each peer in a row
+    let placed: Peer | undefined;
+    let placedBy = -1;
     for (let job = 0; job < this.#jobCount; job++) {
       const at = job * OPEN_STRIDE;
       const length = jobs[at + OPEN_RESULT]!;
@@ -148,14 +151,19 @@ export class Inbound {
       }
       const { peer } = keypair;
       if (peer.removed) continue;
-      setEndpoint(this.#device, peer, batch.endpoints, jobs[at + OPEN_USER]! * ENDPOINT_SIZE);
+      const number = jobs[at + OPEN_USER]!;
+      if (peer !== placed || number !== placedBy) {
+        setEndpoint(this.#device, peer, batch.endpoints, number * ENDPOINT_SIZE);
+        placed = peer;
+        placedBy = number;
+      }
       if (peer.batchReceived === 0) touched.push(peer);
       peer.batchReceived |= RECEIVED;
       if (peer.keypairs.confirm(keypair)) handshakeComplete(this.#device, peer);
       peer.rxBytes += jobs[at + OPEN_LENGTH]!;
       if (length === 0) continue; // a keepalive
       peer.batchReceived |= RECEIVED_DATA;
-      const tos = batch.desc[jobs[at + OPEN_USER]! * DATAGRAM_STRIDE + DATAGRAM_TOS]!;
+      const tos = batch.desc[number * DATAGRAM_STRIDE + DATAGRAM_TOS]!;
       this.#deliver(batch.slab, jobs[at + OPEN_OFFSET]! + TRANSPORT_HEADER_SIZE, length, peer, tos);
     }
     for (let t = 0; t < touched.length; t++) this.#afterReceive(touched[t]!, now);

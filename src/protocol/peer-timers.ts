@@ -11,10 +11,11 @@
  */
 import { KEEPALIVE_TIMEOUT, REKEY_TIMEOUT, REKEY_TIMEOUT_JITTER, ZERO_KEY_TIME } from './constants.ts';
 
-export const TIMER_RETRANSMIT_HANDSHAKE = 0;
-export const TIMER_SEND_KEEPALIVE = 1;
-export const TIMER_NEW_HANDSHAKE = 2;
-export const TIMER_ZERO_KEY = 3;
+/** Timers that are due together, as after suspend, fire in this order: keys are erased before anything is begun with new ones. */
+export const TIMER_ZERO_KEY = 0;
+export const TIMER_RETRANSMIT_HANDSHAKE = 1;
+export const TIMER_SEND_KEEPALIVE = 2;
+export const TIMER_NEW_HANDSHAKE = 3;
 export const TIMER_PERSISTENT_KEEPALIVE = 4;
 export const TIMER_FLUSH_STAGED = 5;
 const TIMERS = 6;

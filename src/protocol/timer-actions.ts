@@ -39,11 +39,12 @@ export class TimerActions {
         const timer = peer.timers.due(now);
         if (timer < 0) break;
         this.#expired(peer, timer, now);
-        // not again at once, or a full output would be a loop
         if (timer === TIMER_FLUSH_STAGED) break;
       }
       const earliest = peer.timers.earliest;
       if (earliest !== Number.POSITIVE_INFINITY) this.#device.schedule(peer, earliest);
+      // flushing has filled the output and is due again: not before that was drained, or this would never end
+      if (peer.timers.pending(TIMER_FLUSH_STAGED)) return;
     }
   }
 

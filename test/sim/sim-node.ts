@@ -2,7 +2,7 @@
 import { parseAddress } from '../../src/base/address.ts';
 import { ENDPOINT_SIZE, makeEndpoint } from '../../src/base/endpoint.ts';
 import { makePrefix } from '../../src/base/prefix.ts';
-import type { DeviceConfig, PeerConfig } from '../../src/config/model.ts';
+import type { DeviceConfig, PeerConfig, PeerStatus } from '../../src/config/model.ts';
 import { opensslCrypto } from '../../src/crypto/openssl.ts';
 import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
 import {
@@ -10,6 +10,7 @@ import {
   DATAGRAM_OFFSET,
   DATAGRAM_SEGMENT,
   DATAGRAM_STRIDE,
+  type DatagramBatch,
   makeDatagramBatch,
   makePacketBatch,
   PACKET_LENGTH,
@@ -18,6 +19,7 @@ import {
   type PacketBatch,
   VNET_HEADER_SIZE,
 } from '../../src/packet/batch.ts';
+import type { Counters } from '../../src/protocol/counters.ts';
 import { Engine } from '../../src/protocol/engine.ts';
 import type { EngineEvent } from '../../src/protocol/output.ts';
 import { TwinCipher } from '../../src/protocol/transport-twin.ts';
@@ -40,6 +42,8 @@ export class SimNode {
   readonly events: { at: number; kind: EngineEvent['kind'] }[] = [];
   /** Every datagram sent, by type. */
   readonly sentTypes: number[] = [];
+  /** What the engine itself wrote for the host: ICMP errors. */
+  readonly locals: Uint8Array[] = [];
   peerSettings: Partial<PeerConfig> = {};
   presharedKeys = new Map<number, Uint8Array>();
 
@@ -116,6 +120,14 @@ export class SimNode {
     this.#drain();
   }
 
+  /** Many datagrams, or ranges of them, in one input. */
+  receiveBatch(batch: DatagramBatch): void {
+    for (let taken = 0; taken < batch.count; ) {
+      taken = this.engine.receive(batch, taken, this.sim.now);
+      this.#drain();
+    }
+  }
+
   timeout(): void {
     this.engine.timeout(this.sim.now);
     this.#drain();
@@ -123,6 +135,17 @@ export class SimNode {
 
   count(kind: EngineEvent['kind']): number {
     return this.events.filter(event => event.kind === kind).length;
+  }
+
+  get counters(): Readonly<Counters> {
+    return this.engine.counters;
+  }
+
+  /** What `wg show` would say here of another node. */
+  status(of: SimNode): PeerStatus {
+    const peer = this.engine.status().peers.find(p => Buffer.from(p.publicKey).equals(of.publicKey));
+    if (!peer) throw new Error(`node ${of.index} is no peer of node ${this.index}`);
+    return peer;
   }
 
   /** Moves to another address and port. */
@@ -157,8 +180,16 @@ export class SimNode {
       }
     }
     this.#takeDeliveries(engine.deliveries);
+    this.#takeLocals(engine.locals);
     for (const event of engine.events) this.events.push({ at: sim.now, kind: event.kind });
     engine.drained();
+  }
+
+  #takeLocals({ slab, desc, count }: PacketBatch): void {
+    for (let i = 0; i < count; i++) {
+      const offset = desc[i * PACKET_STRIDE + PACKET_OFFSET]!;
+      this.locals.push(slab.slice(offset, offset + desc[i * PACKET_STRIDE + PACKET_LENGTH]!));
+    }
   }
 
   #takeDeliveries({ slab, desc, count }: PacketBatch): void {

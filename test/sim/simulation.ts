@@ -4,7 +4,7 @@
  * milliseconds.
  */
 
-import { ENDPOINT_FAR_SIZE } from '../../src/base/endpoint.ts';
+import { ENDPOINT_FAR_SIZE, ENDPOINT_PORT } from '../../src/base/endpoint.ts';
 import type { PeerConfig } from '../../src/config/model.ts';
 import { DeadlineQueue } from '../../src/protocol/deadline-queue.ts';
 import type { Random } from '../support/random.ts';
@@ -31,6 +31,12 @@ export interface Sent {
   readonly bytes: Uint8Array;
 }
 
+interface Flight {
+  readonly to: Uint8Array;
+  readonly from: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
 export class Simulation {
   now = 1_000_000;
   readonly random: Random;
@@ -42,10 +48,14 @@ export class Simulation {
   keepOverheard = 2000;
   /** Takes a look at, and may change or swallow, each datagram before the wire does. */
   tamper: ((sent: Sent) => Uint8Array | undefined) | undefined;
-  readonly #flights = new DeadlineQueue<{ at: number; to: Uint8Array; from: Uint8Array; bytes: Uint8Array }>();
+  /** What lands at one instant lands in the order in which it was sent. */
+  readonly #flights = new DeadlineQueue<Flight[]>();
+  readonly #landing = new Map<number, Flight[]>();
   #payloads = 0;
   readonly #inFlight = new Map<number, { bytes: Uint8Array; to: number; from: number }>();
   delivered = 0;
+  /** Numbers of the payloads in the order in which they came out, anywhere. */
+  readonly arrived: number[] = [];
 
   constructor(random: Random) {
     this.random = random;
@@ -110,6 +120,12 @@ export class Simulation {
       throw new Error(`payload ${id} came out of node ${node.index} altered`);
     this.#inFlight.delete(id);
     this.delivered++;
+    this.arrived.push(id);
+  }
+
+  /** What the eavesdropper has of a node's messages, of one type if one is named. */
+  sentBy(node: SimNode, type?: number, since = 0): Sent[] {
+    return this.overheard.filter(s => s.from === node && s.at >= since && (type === undefined || s.bytes[0] === type));
   }
 
   transmit(from: SimNode, destination: Uint8Array, bytes: Uint8Array): void {
@@ -131,13 +147,26 @@ export class Simulation {
   inject(to: Uint8Array, from: Uint8Array, bytes: Uint8Array): void {
     if (this.wire.cut || this.random.chance(this.wire.loss)) return;
     const at = this.now + this.wire.latency + this.random.next() * this.wire.jitter;
-    this.#flights.push(at, { at, to, from: Uint8Array.from(from), bytes: Uint8Array.from(bytes) });
+    const flight = { to, from: Uint8Array.from(from), bytes: Uint8Array.from(bytes) };
+    const together = this.#landing.get(at);
+    if (together) together.push(flight);
+    else {
+      const first = [flight];
+      this.#landing.set(at, first);
+      this.#flights.push(at, first);
+    }
   }
 
   #arrive(): void {
-    const flight = this.#flights.pop()!;
-    const far = Buffer.from(flight.to.subarray(0, ENDPOINT_FAR_SIZE));
-    const node = this.nodes.find(n => far.equals(n.endpoint.subarray(0, ENDPOINT_FAR_SIZE)));
+    const at = this.#flights.earliest;
+    const together = this.#landing.get(at)!;
+    const flight = together.shift()!;
+    if (together.length === 0) {
+      this.#landing.delete(at);
+      this.#flights.pop();
+    }
+    const far = Buffer.from(flight.to.subarray(ENDPOINT_PORT, ENDPOINT_FAR_SIZE));
+    const node = this.nodes.find(n => far.equals(n.endpoint.subarray(ENDPOINT_PORT, ENDPOINT_FAR_SIZE)));
     node?.receive(flight.from, flight.bytes);
   }
 }

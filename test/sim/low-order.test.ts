@@ -1,0 +1,98 @@
+/** Points of low order: a DH with one is zero whatever the other key, so a peer who sends one would choose the session's keys for all. */
+import { expect, test } from 'vitest';
+import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import type { CryptoProvider } from '../../src/crypto/provider.ts';
+import { INITIATION_EPHEMERAL } from '../../src/packet/initiation.ts';
+import { RESPONSE_SIZE } from '../../src/packet/response.ts';
+import { consumeInitiation, createResponse } from '../../src/protocol/handshake.ts';
+import { seeded } from '../support/random.ts';
+import { hex } from '../support/vectors.ts';
+import { BareNode } from './bare-node.ts';
+import { deliver, EVE, Handmade } from './handmade.ts';
+import { pair } from './pair.ts';
+import { makePacket } from './payload.ts';
+
+/** RFC 7748 section 7; cr.yp.to/ecdh.html, "validate": the points of order 1, 2, 4 and 8, and their forms that are not reduced. */
+const LOW_ORDER = [
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+].map(hex);
+
+/** A provider that has a point of low order for every ephemeral, and does not mind that all comes out zero. */
+const mean = (point: Uint8Array): CryptoProvider => ({
+  ...opensslCrypto,
+  publicKey: () => Uint8Array.from(point),
+  dh: () => new Uint8Array(32),
+});
+
+test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
+  'an initiation of a true peer with ephemeral %i is refused and leaves no trace',
+  (_, point) => {
+    const { sim, a, b } = pair();
+    const twin = new Handmade(b, a.privateKey);
+    const good = twin.initiation();
+    // the same peer, its identity and time sealed for the zero that the DH will be
+    const identity = twin.device.identity!;
+    const shared = twin.peer.staticShared;
+    const evil = new Handmade(b, a.privateKey, mean(point));
+    Object.assign(evil.device, { identity });
+    Object.assign(evil.peer, { staticShared: shared });
+    const message = evil.initiation();
+    expect(message.subarray(INITIATION_EPHEMERAL, INITIATION_EPHEMERAL + 32)).toEqual(point);
+    const before = b.engine.status();
+    deliver(b, EVE, [message]);
+    expect(b.engine.status()).toEqual(before);
+    expect([b.counters.badHandshake, b.sentTypes.length]).toEqual([1, 0]);
+    // the time of the refused one was later; it must not stand in the way
+    deliver(b, a.endpoint, [good]);
+    expect(b.sentTypes).toHaveLength(1);
+    expect(sim.delivered).toBe(0);
+  },
+);
+
+test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
+  'a response of a true peer with ephemeral %i is refused, and the true one is still taken',
+  (_, point) => {
+    const random = seeded(1);
+    const [a, b] = [new BareNode(random, 0), new BareNode(random, 1)];
+    const ofB = a.meet(b);
+    b.meet(a);
+    a.send(makePacket(0, 1, 1, 40, false));
+    const initiation = a.take()[0]!;
+    const responses = [mean(point), opensslCrypto].map(crypto => {
+      const node = new BareNode(seeded(2), 1);
+      node.device.setIdentity(b.device.identity!.privateKey);
+      const peer = node.meet(a);
+      const consumed = consumeInitiation(node.device, initiation, node.now);
+      if (typeof consumed === 'string') throw new Error(consumed);
+      const response = new Uint8Array(RESPONSE_SIZE);
+      // the state goes on with the provider that it was begun with; DH and keys are the mean one's
+      Object.assign(node.device, { crypto });
+      expect(createResponse(node.device, consumed, response, node.now)).toBe(true);
+      peer.cookies.addMacs(response, node.now);
+      return response;
+    });
+    a.receive(b.endpoint, responses[0]!);
+    expect([a.device.counters.badHandshake, a.device.counters.sessions]).toEqual([1, 0]);
+    expect(ofB.pending).toBeDefined();
+    a.receive(b.endpoint, responses[1]!);
+    expect(a.device.counters.sessions).toBe(1);
+  },
+);
+
+test('a peer whose very key is of low order makes no shared secret, in either role', () => {
+  for (const point of LOW_ORDER) {
+    const node = new BareNode(seeded(3), 0);
+    const peer = node.device.addPeer(point);
+    expect(peer.staticShared).toBeUndefined();
+    peer.endpoint.set(EVE);
+    node.sender.initiate(peer, node.now);
+    node.send();
+    expect(node.take()).toEqual([]);
+  }
+});

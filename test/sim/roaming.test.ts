@@ -1,0 +1,212 @@
+/** A peer is where its last authenticated message came from (whitepaper section 2.1), and it is answered from where it was spoken to. */
+import { describe, expect, test } from 'vitest';
+import { parseAddress } from '../../src/base/address.ts';
+import {
+  ENDPOINT_HAS_LOCAL,
+  ENDPOINT_IFINDEX,
+  ENDPOINT_LOCAL,
+  formatEndpoint,
+  makeEndpoint,
+} from '../../src/base/endpoint.ts';
+import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import {
+  MESSAGE_COOKIE_REPLY as COOKIE_REPLY,
+  MESSAGE_INITIATION as INITIATION,
+  MESSAGE_RESPONSE as RESPONSE,
+  MESSAGE_TRANSPORT as TRANSPORT,
+} from '../../src/packet/message-type.ts';
+import { CookieChecker } from '../../src/protocol/cookie.ts';
+import { EVE } from './handmade.ts';
+import { isKeepalive, pair, session, swallow } from './pair.ts';
+import { makePacket } from './payload.ts';
+import type { SimNode } from './sim-node.ts';
+
+const NEW = '198.51.100.9:4242';
+const at = (node: SimNode, of: SimNode) => formatEndpoint(node.status(of).endpoint!);
+const move = (node: SimNode) => node.move('198.51.100.9', 4242);
+
+describe('a peer that moved is followed', () => {
+  test('on data, and answered where it is now', () => {
+    const { sim, a, b } = session();
+    move(a);
+    sim.send(a, b);
+    sim.run(20);
+    expect(at(b, a)).toBe(NEW);
+    expect(b.count('endpoint-changed')).toBe(1);
+    const id = sim.send(b, a);
+    sim.run(20);
+    expect(sim.wasDelivered(id)).toBe(true);
+  });
+
+  test('on a keepalive', () => {
+    const { sim, a, b } = session();
+    sim.send(b, a);
+    sim.run(20);
+    move(a);
+    sim.run(10_100);
+    expect(sim.sentBy(a, TRANSPORT).filter(isKeepalive)).toHaveLength(1);
+    expect(at(b, a)).toBe(NEW);
+  });
+
+  test('on an initiation, before there is a session', () => {
+    const { sim, a, b } = pair();
+    move(a);
+    swallow(sim, s => s.bytes[0] === TRANSPORT);
+    sim.send(a, b);
+    sim.run(100);
+    expect(at(b, a)).toBe(NEW);
+    expect(formatEndpoint(sim.sentBy(b, RESPONSE)[0]!.destination)).toBe(NEW);
+  });
+
+  test('on a response', () => {
+    const { sim, a, b } = pair();
+    sim.tamper = s => {
+      // B is elsewhere by the time it answers
+      if (s.from === b) move(b);
+      return s.bytes;
+    };
+    sim.send(a, b);
+    sim.run(100);
+    expect(sim.sentBy(b, RESPONSE)).toHaveLength(1);
+    expect([at(a, b), a.count('session')]).toEqual([NEW, 1]);
+  });
+
+  test('from IPv4 to IPv6 and back', () => {
+    const { sim, a, b } = session();
+    const home = formatEndpoint(a.endpoint);
+    a.move('2001:db8::9', 4242);
+    sim.send(a, b);
+    sim.run(20);
+    expect(at(b, a)).toBe('[2001:db8::9]:4242');
+    a.move('192.0.2.1', 51820);
+    sim.send(a, b);
+    sim.run(20);
+    expect(at(b, a)).toBe(home);
+  });
+
+  test('on the port alone, as behind a NAT that was restarted', () => {
+    const { sim, a, b } = session();
+    a.move('192.0.2.1', 60_001);
+    sim.send(a, b);
+    sim.run(20);
+    expect(at(b, a)).toBe('192.0.2.1:60001');
+  });
+
+  test('even by a packet whose source it may not use: where a peer is does not depend on what it says', () => {
+    const { sim, a, b } = session();
+    move(a);
+    a.send([makePacket(7, 1, 99, 40, false)]);
+    sim.run(20);
+    expect(b.counters.sourceNotAllowed).toBe(1);
+    expect(at(b, a)).toBe(NEW);
+  });
+});
+
+describe('nobody is followed', () => {
+  test('who is forged, replayed or unknown', () => {
+    const { sim, a, b } = session();
+    const home = formatEndpoint(a.endpoint);
+    const initiation = sim.sentBy(a, INITIATION)[0]!.bytes;
+    const data = sim.sentBy(a, TRANSPORT)[0]!.bytes;
+    const bent = (bytes: Uint8Array, i: number) => {
+      const copy = Uint8Array.from(bytes);
+      copy[i]! ^= 0x10;
+      return copy;
+    };
+    for (const bytes of [initiation, data, bent(initiation, 100), bent(data, 20), bent(data, 8), bent(data, 4)])
+      sim.inject(b.endpoint, EVE, bytes);
+    sim.run(100);
+    expect(at(b, a)).toBe(home);
+    expect(b.count('endpoint-changed')).toBe(0);
+  });
+
+  test('by a cookie reply, though it be a true one', () => {
+    const { sim, a, b } = pair();
+    swallow(sim, s => s.bytes[0] === INITIATION);
+    sim.send(a, b);
+    const initiation = sim.sentBy(a, INITIATION)[0]!.bytes;
+    const reply = new Uint8Array(64);
+    const checker = new CookieChecker(opensslCrypto, bytes => sim.random.fill(bytes), b.publicKey);
+    checker.writeReply(reply, initiation, new DataView(initiation.buffer).getUint32(4, true), a.endpoint, 0, 0);
+    expect(reply[0]).toBe(COOKIE_REPLY);
+    sim.inject(a.endpoint, EVE, reply);
+    sim.run(100);
+    expect(a.count('cookie-received')).toBe(1);
+    expect(at(a, b)).toBe(formatEndpoint(b.endpoint));
+    expect(a.count('endpoint-changed')).toBe(0);
+  });
+
+  test('because an address was configured while it is elsewhere: its next packet says where it is', () => {
+    const { sim, a, b } = session();
+    b.configure({ peers: [{ publicKey: a.publicKey, endpoint: EVE }] });
+    sim.send(b, a);
+    expect(sim.sentBy(b).at(-1)!.destination).toEqual(EVE);
+    sim.send(a, b);
+    sim.run(20);
+    expect(at(b, a)).toBe(formatEndpoint(a.endpoint));
+  });
+
+  test('and staying in one place is no news', () => {
+    const { sim, a, b } = session();
+    for (let i = 0; i < 10; i++) {
+      sim.send(a, b);
+      sim.run(100);
+    }
+    expect([a.count('endpoint-changed'), b.count('endpoint-changed')]).toEqual([0, 0]);
+  });
+});
+
+describe('the local address', () => {
+  /** What a datagram to B says of where at B it arrived. */
+  function withLocal(from: SimNode, local: string): Uint8Array {
+    const record = makeEndpoint(from.endpoint.subarray(4, 8), 51820);
+    record[ENDPOINT_HAS_LOCAL] = 1;
+    record.set(parseAddress(local)!, ENDPOINT_LOCAL);
+    record[ENDPOINT_IFINDEX] = 3;
+    return record;
+  }
+
+  /** A session in which B was last spoken to at 192.0.2.200. */
+  function spokenTo() {
+    const made = session();
+    const { sim, a, b } = made;
+    swallow(sim, s => s.from === a);
+    sim.send(a, b);
+    b.receive(withLocal(a, '192.0.2.200'), sim.sentBy(a, TRANSPORT).at(-1)!.bytes);
+    sim.tamper = undefined;
+    return made;
+  }
+  const lastLocal = ({ sim, b }: ReturnType<typeof session>) => {
+    const { destination } = sim.sentBy(b).at(-1)!;
+    return destination[ENDPOINT_HAS_LOCAL] === 1
+      ? [...destination.subarray(ENDPOINT_LOCAL, ENDPOINT_LOCAL + 4)].join('.')
+      : undefined;
+  };
+
+  test('that was spoken to is answered from, and is no move of the peer', () => {
+    const made = spokenTo();
+    made.sim.send(made.b, made.a);
+    expect(lastLocal(made)).toBe('192.0.2.200');
+    expect(made.b.count('endpoint-changed')).toBe(0);
+  });
+
+  test('is forgotten when nothing comes back for 15 s', () => {
+    const made = spokenTo();
+    made.sim.wire.cut = true;
+    made.sim.send(made.b, made.a);
+    made.sim.run(15_400);
+    expect(made.b.sentTypes.at(-1)).toBe(INITIATION);
+    expect(lastLocal(made)).toBeUndefined();
+  });
+
+  test('is forgotten when routes change, and when an endpoint is configured', () => {
+    const made = spokenTo();
+    made.b.engine.routesChanged();
+    made.sim.send(made.b, made.a);
+    expect(lastLocal(made)).toBeUndefined();
+    const other = spokenTo();
+    other.b.configure({ peers: [{ publicKey: other.a.publicKey, endpoint: other.a.endpoint }] });
+    other.sim.send(other.b, other.a);
+    expect(lastLocal(other)).toBeUndefined();
+  });
+});

@@ -1,0 +1,38 @@
+/**
+ * Every implementation of the transport cipher on this machine, with the same keys in the same slots: the TypeScript twin first, which says
+ * what must come out, then the addon with each AEAD that works here.
+ */
+import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { nativeBinding } from '../../src/io/native-binding.ts';
+import { createNativeCipher } from '../../src/io/native-cipher.ts';
+import { MAX_KEY_SLOTS, type TransportCipher } from '../../src/protocol/transport-cipher.ts';
+import { TwinCipher } from '../../src/protocol/transport-twin.ts';
+import { between } from './packet-shapes.ts';
+import { type Random, seeded } from './random.ts';
+
+export const TWIN_KEYS: readonly Uint8Array[] = Array.from({ length: 6 }, (_, i) => seeded(i).bytes(32));
+/** Where they are. */
+export const TWIN_SLOTS: readonly number[] = [0, 1, 511, 512, 70_000, MAX_KEY_SLOTS - 1];
+const ERASED = 3;
+/** Slots without a key, and numbers that are no slots. */
+export const NO_SLOTS: readonly number[] = [2, ERASED, -1, MAX_KEY_SLOTS, 0x7fffffff, -0x80000000];
+
+/** At least one of the addon's is among them. */
+export function twinCiphers(): readonly TransportCipher[] {
+  const binding = nativeBinding();
+  const usable = binding.cipherProviders().filter(provider => provider.problem === undefined);
+  const all = [new TwinCipher(opensslPacketAead), ...usable.map(({ name }) => createNativeCipher(binding, name)!)];
+  if (all.length < 2) throw new Error('the addon has no AEAD here');
+  for (const cipher of all) {
+    for (const [i, slot] of TWIN_SLOTS.entries()) cipher.setKey(slot, TWIN_KEYS[i]!);
+    cipher.setKey(ERASED, TWIN_KEYS[0]!);
+    cipher.eraseKey(ERASED);
+  }
+  console.log(all.map(cipher => cipher.name).join('; '));
+  return all;
+}
+
+/** Any half of a counter, as the i32 that a job holds. */
+export const anyHalf = (random: Random): number => random.below(2 ** 32) | 0;
+/** The last ones before a half comes round to zero. */
+export const lateHalf = (random: Random): number => -between(random, 1, 70);
