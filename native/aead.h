@@ -28,7 +28,7 @@ struct wg_aead {
   void (*open)(void *state, struct wg_aead_op *ops, int count);
 };
 
-extern const struct wg_aead wg_aead_openssl, wg_aead_ipsec_mb;
+extern const struct wg_aead wg_aead_openssl, wg_aead_openssl_parts, wg_aead_ipsec_mb;
 
 /* All providers, in the order in which they are shown; ends with NULL. */
 extern const struct wg_aead *const wg_aead_all[];

@@ -44,24 +44,26 @@ static inline uint16_t wg_word(const uint8_t *p) {
 }
 static inline void wg_put_word(uint8_t *p, uint16_t word) { memcpy(p, &word, 2); }
 
-/* Two 64 bit lanes; any compiler that knows the extension makes SSE2 or NEON of it, or plain code. */
-typedef uint64_t wg_lanes __attribute__((vector_size(16), aligned(1), may_alias));
+/* Four 64 bit lanes; any compiler that knows the extension makes AVX2, SSE2 or NEON of it, or plain code. */
+typedef uint64_t wg_lanes __attribute__((vector_size(32), aligned(1), may_alias));
 
-/* The sum of a range; when `out` is given the range is copied there on the way, since it is in the registers anyhow. */
+/* The sum of a range; when `out` is given the range is copied there on the way, since it is in the registers anyhow. For payloads call
+ * wg_sum_long, which is the same for the machine's best vector unit. */
 static inline __attribute__((always_inline)) uint64_t wg_sum_and_copy(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out) {
   const uint64_t half = 0xffffffff;
-  wg_lanes low = {0, 0}, high = {0, 0};
-  for (; length >= 32; length -= 32, p += 32) {
-    wg_lanes a = *(const wg_lanes *)p, b = *(const wg_lanes *)(p + 16);
+  wg_lanes low = {0}, high = {0};
+  for (; length >= 64; length -= 64, p += 64) {
+    wg_lanes a = *(const wg_lanes *)p, b = *(const wg_lanes *)(p + 32);
     low += (a & half) + (b & half);
     high += (a >> 32) + (b >> 32);
     if (out) {
       *(wg_lanes *)out = a;
-      *(wg_lanes *)(out + 16) = b;
-      out += 32;
+      *(wg_lanes *)(out + 32) = b;
+      out += 64;
     }
   }
-  sum += low[0] + low[1] + high[0] + high[1];
+  low += high;
+  sum += low[0] + low[1] + low[2] + low[3];
   for (; length >= 4; length -= 4, p += 4) {
     uint32_t word;
     memcpy(&word, p, 4);
@@ -77,6 +79,8 @@ static inline __attribute__((always_inline)) uint64_t wg_sum_and_copy(uint64_t s
   if (out) memcpy(out, rest, length);
   return sum + wg_word(rest) + wg_word(rest + 2);
 }
+
+uint64_t wg_sum_long(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out);
 
 static inline uint64_t wg_sum(uint64_t sum, const uint8_t *p, size_t length) { return wg_sum_and_copy(sum, p, length, NULL); }
 

@@ -63,7 +63,7 @@ static int sums_are_right(const struct packet *p) {
   uint32_t length = p->length - p->upper;
   if (p->version == 4 && wg_fold(wg_sum(0, p->bytes, IPV4_HEADER)) != 0xffff) return 0;
   uint64_t sum = pseudo_header(p->bytes, p->version, p->protocol) + wg_net16(length);
-  return wg_fold(wg_sum(sum, p->bytes + p->upper, length)) == 0xffff;
+  return wg_fold(wg_sum_long(sum, p->bytes + p->upper, length, NULL)) == 0xffff;
 }
 
 /* ---- coalesce.ts ---- */

@@ -165,7 +165,7 @@ uint32_t wg_split_write(const struct wg_split *plan, uint32_t index, uint8_t *ou
   }
   if (plan->action == WG_SPLIT_CHECKSUM) {
     memcpy(out, plan->packet, plan->upper);
-    uint16_t sum = wg_checksum(wg_sum_and_copy(0, plan->packet + plan->upper, length - plan->upper, out + plan->upper));
+    uint16_t sum = wg_checksum(wg_sum_long(0, plan->packet + plan->upper, length - plan->upper, out + plan->upper));
     wg_put_word(out + plan->field, sum ? sum : 0xffff);
     return length;
   }
@@ -179,7 +179,7 @@ uint32_t wg_split_write(const struct wg_split *plan, uint32_t index, uint8_t *ou
   /* headers of TCP and UDP are of even length, so the payload's words stay words */
   uint64_t sum = wg_sum(plan->pseudo + wg_net16(length - plan->upper), upper, plan->headers - plan->upper);
   const uint8_t *payload = plan->packet + plan->headers + index * plan->unit;
-  sum = wg_sum_and_copy(sum, payload, length - plan->headers, out + plan->headers);
+  sum = wg_sum_long(sum, payload, length - plan->headers, out + plan->headers);
   uint16_t result = wg_checksum(sum);
   wg_put_word(out + plan->field, plan->action == WG_SPLIT_TCP || result ? result : 0xffff);
   return length;
