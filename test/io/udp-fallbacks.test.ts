@@ -63,6 +63,72 @@ describe('UDP_SEGMENT refused', () => {
     expect(a.counters()).toMatchObject({ gsoFailed: forGood ? 1 : 2 });
   });
 
+  test.each([
+    ['IPv4', '127.0.0.1', '[::1]'],
+    ['IPv6', '[::1]', '127.0.0.1'],
+  ])('for good over %s: the other family goes on with it', async (_name, here, there) => {
+    const [a, b] = [open(), open()];
+    a.fail('gso', EIO, 1);
+    expect(a.send(twenty(`${here}:${b.port}`))).toBe(0);
+    await expectTwenty(b);
+    expect(a.offloads).toContain('gso');
+    a.fail('gso', EIO, 1);
+    expect(a.send(twenty(`${there}:${b.port}`))).toBe(0);
+    await expectTwenty(b);
+    expect(a.counters()).toMatchObject({ gsoFailed: 2, gsoDisabled: 2 });
+    expect(a.offloads).not.toContain('gso');
+    expect(a.send(twenty(`${here}:${b.port}`))).toBe(0);
+    await expectTwenty(b);
+    expect(a.counters()).toMatchObject({ gsoFailed: 2, gsoDisabled: 2 });
+  });
+
+  test.each([
+    ['EIO', EIO, 1],
+    ['EOPNOTSUPP', EOPNOTSUPP, 1],
+    ['EINVAL', EINVAL, 0],
+    ['EMSGSIZE', EMSGSIZE, 0],
+  ])('%s for two messages of several: order is kept over all of them', async (_name, errno, disabled) => {
+    const [a, b] = [open(), open()];
+    const to = `127.0.0.1:${b.port}`;
+    // 64, 64 and 12 in one range, and another range that was made into a message before the first was refused
+    const bytes = new Uint8Array(140 * 700).map((_, i) => i / 700);
+    const batch = batchOf([
+      { to, bytes, segment: 700 },
+      { to, bytes: bytes.subarray(0, 10 * 700), segment: 700 },
+    ]);
+    a.fail('gso', errno, 2);
+    expect(a.send(batch)).toBe(0);
+    const got = await receive(b, 150);
+    expect(got.map(g => g.text.length)).toEqual(Array(150).fill(700));
+    expect(got.map(g => g.text.charCodeAt(0))).toEqual([...Array(140).keys(), ...Array(10).keys()]);
+    expect(a.counters()).toMatchObject({ gsoFailed: 2, gsoDisabled: disabled });
+  });
+
+  test('and some of the single datagrams, too: an error for the range, and the others arrive', async () => {
+    const [a, b] = [open(), open()];
+    const batch = twenty(`127.0.0.1:${b.port}`);
+    a.fail('any', EMSGSIZE, 3);
+    expect(a.send(batch)).toBe(1);
+    expect(batch.desc[DATAGRAM_ERROR]).toBe(EMSGSIZE);
+    expect(batch.desc[DATAGRAM_STRIDE + DATAGRAM_ERROR]).toBe(0);
+    const got = await receive(b, 19);
+    expect(got.map(g => (g.text === 'last' ? 'last' : g.text.charCodeAt(0)))).toEqual([
+      ...[...Array(20).keys()].slice(2),
+      'last',
+    ]);
+    expect(a.counters()).toMatchObject({ gsoFailed: 1, gsoDisabled: 0 });
+  });
+
+  test('with a local address that is refused as well: without either everything arrives', async () => {
+    const [a, b] = [open(), open()];
+    const batch = twenty(`127.0.0.1:${b.port}`, true);
+    a.fail('any', EINVAL, 2);
+    expect(a.send(batch)).toBe(0);
+    await expectTwenty(b);
+    expect(batch.endpoints[ENDPOINT_HAS_LOCAL]).toBe(LOCAL_DROPPED);
+    expect(a.counters()).toMatchObject({ gsoFailed: 1, localDropped: 1 });
+  });
+
   test('by an error that is not about segmentation: reported, not resent', async () => {
     const [a, b] = [open(), open()];
     a.fail('gso', ENOBUFS, 1);

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { parseTcp, parseUdp } from '#dist/bench/tunnel/iperf-report.js';
+import { parsePings } from '#dist/bench/tunnel/ping.js';
+
+test('of TCP, what the receiver got counts', () => {
+  const sum = { seconds: 2, bytes: 5e8, bits_per_second: 2e9 };
+  const text = JSON.stringify({ end: { sum_sent: { ...sum, bytes: 6e8, bits_per_second: 2.4e9 }, sum_received: sum } });
+  expect(parseTcp(text)).toEqual({ bitsPerSecond: 2e9, bytes: 5e8 });
+});
+
+test('of UDP with one sum, what was lost is taken off', () => {
+  const sum = { seconds: 2, bytes: 1e6, bits_per_second: 4e6, packets: 1000, lost_packets: 100 };
+  const found = parseUdp(JSON.stringify({ end: { sum } }));
+  expect(found).toMatchObject({ offeredBitsPerSecond: 4e6, bitsPerSecond: 3.6e6, packetsPerSecond: 450 });
+  expect(found.lost).toBeCloseTo(0.1);
+});
+
+test('of UDP with a sum for each end', () => {
+  const sent = { seconds: 2, bytes: 1e6, bits_per_second: 4e6, packets: 1000, lost_packets: 0 };
+  const received = { ...sent, lost_packets: 500 };
+  const found = parseUdp(JSON.stringify({ end: { sum_sent: sent, sum_received: received } }));
+  expect(found).toMatchObject({ bitsPerSecond: 2e6, lost: 0.5, packetsPerSecond: 250 });
+});
+
+test('says what went wrong', () => {
+  expect(() => parseTcp(JSON.stringify({ error: 'unable to connect' }))).toThrow('unable to connect');
+  expect(() => parseTcp('Segmentation fault')).toThrow('Segmentation fault');
+  expect(() => parseUdp('{"end":{}}')).toThrow('what was received');
+});
+
+test('pings', () => {
+  const text = [
+    '64 bytes from 10.0.0.2: icmp_seq=1 ttl=64 time=0.5 ms',
+    '64 bytes from 10.0.0.2: icmp_seq=3 ttl=64 time=0.25 ms',
+    '3 packets transmitted, 2 received, 33.3333% packet loss, time 2ms',
+  ].join('\n');
+  expect(parsePings(text)).toEqual({ sent: 3, times: [0.5, 0.25] });
+});

@@ -1,0 +1,43 @@
+/**
+ * The C that takes apart and merges what strangers send (native/offload.c, coalesce.c) under AddressSanitizer and UndefinedBehaviorSanitizer, in a
+ * program of its own (offload-driver.c). Needs a C compiler that has them. WG_FUZZ_RUNS and WG_FUZZ_SEED as in support/seeded-cases.ts.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { CASES, CASES_LIMIT, SEED } from '../support/seeded-cases.ts';
+
+const NATIVE = fileURLToPath(new URL('../../native/', import.meta.url));
+/** What knows no Node. */
+const SOURCES = ['offload.c', 'coalesce.c', 'sum.c'].map(name => join(NATIVE, name)).filter(existsSync);
+const DRIVER = fileURLToPath(new URL('offload-driver.c', import.meta.url));
+const FLAGS = ['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+const directory = mkdtempSync(join(tmpdir(), 'wireguard-driver-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** @returns why not, when this machine cannot */
+function build(program: string, ...sources: string[]): string | undefined {
+  try {
+    execFileSync(process.env['CC'] ?? 'cc', [...FLAGS, `-I${NATIVE}`, ...sources, '-o', program], { stdio: 'pipe' });
+    return undefined;
+  } catch (error) {
+    return (error as { stderr?: Buffer }).stderr?.toString() || (error as Error).message;
+  }
+}
+
+test(
+  'no byte beyond a packet is read or written, nothing undefined is done',
+  context => {
+    const program = join(directory, 'driver');
+    const problem = build(program, DRIVER, ...SOURCES);
+    if (problem !== undefined && process.env['CI'] !== 'true') context.skip(`needs gcc and libasan: ${problem}`);
+    expect(problem).toBeUndefined();
+    const printed = execFileSync(program, [String(CASES), String(SEED)], { encoding: 'utf8' });
+    console.log(printed.trim());
+    expect(printed).toContain('no fault');
+  },
+  CASES_LIMIT,
+);

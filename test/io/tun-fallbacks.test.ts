@@ -1,0 +1,179 @@
+/**
+ * What becomes of merged packets in a real kernel, and what becomes of them when it refuses: packets are written to one TUN, and routed to
+ * another that has no offloads, so that the kernel itself must take apart what was merged. Whatever errno is injected, all packets come
+ * out of there, once, in order, byte for byte but for the TTL; and a counter says how they went in.
+ */
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { nativeBinding } from '../../src/io/native-binding.ts';
+import { ALL_TUN_OFFLOADS, type NativeTun, openTun, TUN_OFFLOADS } from '../../src/io/tun.ts';
+import {
+  makePacketBatch,
+  PACKET_LENGTH,
+  PACKET_OFFSET,
+  PACKET_STRIDE,
+  VNET_HEADER_SIZE,
+} from '../../src/packet/batch.ts';
+import { ACK, type IpShape, ipPacket, PSH, TCP, UDP } from '../support/ip-packet.ts';
+import { inOwnNamespace } from '../support/own-namespace.ts';
+import { packetBatch } from '../support/packet-batch.ts';
+import { counting } from '../support/super-packet.ts';
+
+const { EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, ENOBUFS } = constants.errno;
+const MTU = 1420;
+const COUNT = 40;
+const FLOWS = [
+  ['TCP over IPv4', { version: 4, protocol: TCP }],
+  ['TCP over IPv6', { version: 6, protocol: TCP }],
+  ['UDP over IPv4', { version: 4, protocol: UDP }],
+  ['UDP over IPv6', { version: 6, protocol: UDP }],
+] as const;
+
+let front: NativeTun;
+let back: NativeTun;
+
+function open(name: string, offloads: number, twin: boolean): NativeTun {
+  return openTun({ binding: nativeBinding(), name, offloads, mtu: MTU, twin });
+}
+
+function lay(offloads: number, twin = false): void {
+  front = open('front%d', offloads, twin);
+  back = open('back%d', 0, false);
+  const [near, far] = [front.status()!.name, back.status()!.name];
+  for (const line of [
+    `link set ${near} up`,
+    `link set ${far} up`,
+    `route add 10.0.0.1/32 dev ${near}`,
+    `route add 10.0.0.2/32 dev ${far}`,
+    `-6 route add fd00::1/128 dev ${near}`,
+    `-6 route add fd00::2/128 dev ${far}`,
+  ])
+    execFileSync('ip', line.split(' '));
+}
+
+/** A run of one flow: pieces as large as the MTU allows, the last one short and pushed. */
+function run(flow: Partial<IpShape>, count = COUNT, ttl = 64): Uint8Array[] {
+  const unit = 1300;
+  return Array.from({ length: count }, (_, i) =>
+    ipPacket({
+      ...flow,
+      ttl,
+      tos: 0x28,
+      id: 100 + i,
+      sequence: 2 ** 32 - 5000 + i * unit - (i * unit >= 5000 ? 2 ** 32 : 0),
+      flags: i === count - 1 ? ACK | PSH : ACK,
+      tcpOptions: Uint8Array.of(1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8),
+      payload: counting(i === count - 1 ? 77 : unit).map(byte => byte ^ i),
+    }),
+  );
+}
+
+/** As the router sends them on. */
+const routed = (flow: Partial<IpShape>, count = COUNT): Uint8Array[] => run(flow, count, 63);
+
+/** What comes out at the back, for at most 3 s; only TCP and UDP of ours, since the kernel has something to say of its own. */
+async function arrived(count: number): Promise<Uint8Array[]> {
+  const batch = makePacketBatch(1 << 20, 256);
+  const packets: Uint8Array[] = [];
+  for (const end = Date.now() + 3000; packets.length < count && Date.now() < end; await sleep(1)) {
+    back.read(batch);
+    for (let at = 0; at < batch.count * PACKET_STRIDE; at += PACKET_STRIDE) {
+      const offset = batch.desc[at + PACKET_OFFSET]! + VNET_HEADER_SIZE;
+      const packet = batch.slab.slice(offset, offset + batch.desc[at + PACKET_LENGTH]! - VNET_HEADER_SIZE);
+      const protocol = packet[packet[0]! >> 4 === 4 ? 9 : 6]!;
+      if (protocol === TCP || protocol === UDP) packets.push(packet);
+    }
+  }
+  return packets;
+}
+
+inOwnNamespace(import.meta.url, ['sysctl'], () => {
+  beforeEach(() => {
+    execFileSync('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
+  });
+  afterEach(() => {
+    front?.close();
+    back?.close();
+  });
+
+  describe.each([
+    ['merged in C', false],
+    ['merged in TypeScript', true],
+  ])('%s', (_by, twin) => {
+    test.each(FLOWS)('%s: the kernel takes apart what was merged, and finds what went in', async (_name, flow) => {
+      lay(ALL_TUN_OFFLOADS, twin);
+      expect(front.offloads).toEqual(['csum', 'tso4', 'tso6', 'uso']);
+      expect(front.write(packetBatch(run(flow)))).toBe(0);
+      expect(await arrived(COUNT)).toEqual(routed(flow));
+      expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: 0, refused: 0 });
+    });
+
+    for (const [name, flow] of FLOWS)
+      test.each([
+        ['EIO', EIO],
+        ['EINVAL', EINVAL],
+        ['EMSGSIZE', EMSGSIZE],
+        ['EOPNOTSUPP', EOPNOTSUPP],
+        ['ENOBUFS', ENOBUFS],
+      ])(`${name}, refused with %s: goes in as the packets that it was`, async (_errno, errno) => {
+        lay(ALL_TUN_OFFLOADS, twin);
+        front.failMerged(errno, 1);
+        expect(front.write(packetBatch(run(flow)))).toBe(0);
+        expect(await arrived(COUNT)).toEqual(routed(flow));
+        expect(front.counters()).toMatchObject({ merged: 0, unmerged: COUNT, refused: 0 });
+        // the next one is tried again
+        expect(front.write(packetBatch(run(flow)))).toBe(0);
+        expect(await arrived(COUNT)).toEqual(routed(flow));
+        expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: COUNT, refused: 0 });
+      });
+  });
+
+  test('several groups of which some are refused: each flow whole and in order', async () => {
+    lay(ALL_TUN_OFFLOADS);
+    front.failMerged(EINVAL, 2);
+    const runs = FLOWS.map(([, flow]) => run(flow, 10));
+    const mixed = runs[0]!.flatMap((_, i) => runs.map(packets => packets[i]!));
+    expect(front.write(packetBatch(mixed))).toBe(0);
+    const packets = await arrived(40);
+    FLOWS.forEach(([, flow]) => {
+      const wanted = routed(flow, 10);
+      const mine = packets.filter(p => p[0]! >> 4 === flow.version && p[flow.version === 4 ? 9 : 6] === flow.protocol);
+      expect(mine).toEqual(wanted);
+    });
+    expect(front.counters()).toMatchObject({ merged: 20, unmerged: 20, refused: 0 });
+  });
+
+  test('without USO: UDP goes in unmerged, TCP merged, nothing lost', async () => {
+    lay(ALL_TUN_OFFLOADS & ~TUN_OFFLOADS.uso);
+    expect(front.offloads).toEqual(['csum', 'tso4', 'tso6']);
+    for (const [, flow] of FLOWS) {
+      expect(front.write(packetBatch(run(flow)))).toBe(0);
+      expect(await arrived(COUNT)).toEqual(routed(flow));
+    }
+    expect(front.counters()).toMatchObject({ merged: 2 * COUNT, unmerged: 0, refused: 0 });
+  });
+
+  test.each([
+    ['checksums', 0],
+    ['TSO', TUN_OFFLOADS.csum],
+  ])('without %s nothing is merged, nothing lost', async (_what, offloads) => {
+    lay(offloads);
+    for (const [, flow] of FLOWS) {
+      expect(front.write(packetBatch(run(flow)))).toBe(0);
+      expect(await arrived(COUNT)).toEqual(routed(flow));
+    }
+    expect(front.counters()).toMatchObject({ merged: 0, unmerged: 0, refused: 0 });
+  });
+
+  test.each([
+    ['in C', false],
+    ['in TypeScript', true],
+  ])('a device that is down refuses the merged and the single ones: every packet is counted (%s)', (_by, twin) => {
+    lay(ALL_TUN_OFFLOADS, twin);
+    execFileSync('ip', ['link', 'set', front.status()!.name, 'down']);
+    expect(front.write(packetBatch(run(FLOWS[0][1])))).toBe(COUNT);
+    expect(front.counters()).toMatchObject({ merged: 0, unmerged: COUNT, refused: COUNT });
+  });
+});

@@ -1,0 +1,137 @@
+/** Destination unreachable: what it says and quotes, and to what it must not be an answer (RFC 792, 1122, 1812, 4443). */
+import { describe, expect, test } from 'vitest';
+import { ICMP_MAXIMUM_SIZE, writeUnreachable } from '../../src/packet/icmp.ts';
+import { faults, get16, type IpShape, ipPacket, MF, onesSum, pseudoSum, UDP } from '../support/ip-packet.ts';
+import { counting } from '../support/super-packet.ts';
+
+function answer(packet: Uint8Array, length = packet.length): Uint8Array | undefined {
+  const slab = new Uint8Array(packet.length + 3);
+  slab.set(packet, 3);
+  const out = new Uint8Array(ICMP_MAXIMUM_SIZE + 10).fill(0xee);
+  const size = writeUnreachable(slab, 3, length, out, 5);
+  expect(out.filter((byte, i) => (i < 5 || i >= 5 + size) && byte !== 0xee)).toHaveLength(0);
+  return size === 0 ? undefined : out.slice(5, 5 + size);
+}
+
+const icmp = (version: 4 | 6, type: number): Uint8Array =>
+  ipPacket({ version, protocol: version === 4 ? 1 : 58, payload: Uint8Array.of(type, 0, 0, 0, 0, 0, 0, 0) });
+
+describe('IPv4', () => {
+  test('host unreachable, from the address that cannot be reached, to the sender', () => {
+    const packet = ipPacket({ payload: counting(100) });
+    const reply = answer(packet)!;
+    expect(reply.length).toBe(28 + packet.length);
+    expect([reply[0], reply[1], reply[8], reply[9]]).toEqual([0x45, 0xc0, 64, 1]);
+    expect(get16(reply, 2)).toBe(reply.length);
+    expect(onesSum(reply.subarray(0, 20), 0)).toBe(0xffff);
+    expect(reply.subarray(12, 16)).toEqual(packet.subarray(16, 20));
+    expect(reply.subarray(16, 20)).toEqual(packet.subarray(12, 16));
+    expect([...reply.subarray(20, 22)]).toEqual([3, 1]);
+    expect([...reply.subarray(24, 28)]).toEqual([0, 0, 0, 0]);
+    expect(onesSum(reply.subarray(20), 0)).toBe(0xffff);
+    expect(reply.subarray(28)).toEqual(packet);
+  });
+
+  test('quotes no more than makes 576 bytes, also of a super-packet', () => {
+    const packet = ipPacket({ payload: counting(60_000) });
+    const reply = answer(packet)!;
+    expect(reply.length).toBe(576);
+    expect(reply.subarray(28)).toEqual(packet.subarray(0, 548));
+    expect(onesSum(reply.subarray(20), 0)).toBe(0xffff);
+  });
+
+  test('an answer to what came with options quotes them', () => {
+    const packet = ipPacket({ protocol: UDP, ipOptions: new Uint8Array(8).fill(1), payload: counting(3) });
+    expect(answer(packet)!.subarray(28)).toEqual(packet);
+  });
+
+  test('no answer to a later fragment; to the first one', () => {
+    expect(answer(ipPacket({ fragment: MF, payload: counting(40) }))).toBeDefined();
+    for (const fragment of [1, MF | 185]) expect(answer(ipPacket({ fragment, payload: counting(40) }))).toBeUndefined();
+  });
+
+  test('no answer to an ICMP error, or what might be one; to a query', () => {
+    for (const type of [3, 4, 5, 11, 12, 1, 2, 6, 7, 19, 30, 40, 41, 44, 255])
+      expect(answer(icmp(4, type))).toBeUndefined();
+    for (const type of [0, 8, 9, 10, 13, 14, 15, 16, 17, 18, 42, 43]) expect(answer(icmp(4, type))).toBeDefined();
+    expect(answer(ipPacket({ protocol: 1 }))).toBeUndefined();
+  });
+
+  test.each([
+    ['from this network', 12, [0, 0, 0, 1]],
+    ['from loopback', 12, [127, 0, 0, 1]],
+    ['from multicast', 12, [224, 0, 0, 1]],
+    ['from class E', 12, [240, 0, 0, 1]],
+    ['from everybody', 12, [255, 255, 255, 255]],
+    ['to multicast', 16, [239, 1, 1, 1]],
+    ['to everybody', 16, [255, 255, 255, 255]],
+    ['to nobody', 16, [0, 0, 0, 0]],
+  ])('no answer to what comes or goes %s', (_name, at, address) => {
+    const packet = ipPacket({ payload: counting(10) });
+    packet.set(address, at);
+    expect(answer(packet)).toBeUndefined();
+  });
+});
+
+describe('IPv6', () => {
+  const six = (change: Partial<IpShape> = {}): Uint8Array =>
+    ipPacket({ version: 6, payload: counting(100), ...change });
+
+  test('address unreachable, from the address that cannot be reached, to the sender', () => {
+    const packet = six();
+    const reply = answer(packet)!;
+    expect(reply.length).toBe(48 + packet.length);
+    expect([...reply.subarray(0, 4)]).toEqual([0x60, 0, 0, 0]);
+    expect([reply[6], reply[7]]).toEqual([58, 64]);
+    expect(reply.subarray(8, 24)).toEqual(packet.subarray(24, 40));
+    expect(reply.subarray(24, 40)).toEqual(packet.subarray(8, 24));
+    expect([...reply.subarray(40, 42)]).toEqual([1, 3]);
+    expect([...reply.subarray(44, 48)]).toEqual([0, 0, 0, 0]);
+    expect(faults(reply)).toEqual([]);
+    expect(onesSum(reply.subarray(40), pseudoSum(reply, 0, 6, 58, reply.length - 40))).toBe(0xffff);
+    expect(reply.subarray(48)).toEqual(packet);
+  });
+
+  test('quotes no more than makes 1280 bytes', () => {
+    const packet = six({ payload: counting(60_000) });
+    const reply = answer(packet)!;
+    expect(reply.length).toBe(1280);
+    expect(reply.subarray(48)).toEqual(packet.subarray(0, 1232));
+    expect(faults(reply)).toEqual([]);
+  });
+
+  test('no answer to an ICMPv6 error or redirect, also behind extension headers; to echo and the like', () => {
+    for (const type of [1, 2, 3, 4, 100, 127, 137]) expect(answer(icmp(6, type))).toBeUndefined();
+    for (const type of [128, 129, 133, 135, 136, 255]) expect(answer(icmp(6, type))).toBeDefined();
+    const behind = (type: number): Uint8Array =>
+      six({ protocol: 58, extensions: [[60, new Uint8Array(7)]], payload: Uint8Array.of(type, 0, 0, 0) });
+    expect(answer(behind(1))).toBeUndefined();
+    expect(answer(behind(128))).toBeDefined();
+    expect(answer(six({ protocol: 58, payload: counting(0) }))).toBeUndefined();
+  });
+
+  test('no answer to a later fragment, nor where the upper layer is not to be found', () => {
+    const fragment = (offset: number): [number, Uint8Array] => [44, Uint8Array.of(0, offset, 1, 0, 0, 0, 0)];
+    expect(answer(six({ extensions: [fragment(0)] }))).toBeDefined();
+    expect(answer(six({ extensions: [fragment(8)] }))).toBeUndefined();
+    expect(answer(six({ protocol: 59 }))).toBeUndefined();
+  });
+
+  test.each([
+    ['from multicast', 8, 'ff'],
+    ['from the unspecified address', 8, '00'],
+    ['from loopback', 8, '01'],
+    ['to multicast', 24, 'ff'],
+  ])('no answer to what comes or goes %s', (_name, at, what) => {
+    const packet = six();
+    if (what === 'ff') packet[at] = 0xff;
+    else packet.fill(0, at, at + 15)[at + 15] = Number(what);
+    expect(answer(packet)).toBeUndefined();
+  });
+});
+
+test('no answer to what is no IP packet, or not a whole header', () => {
+  expect(answer(new Uint8Array(100))).toBeUndefined();
+  expect(answer(ipPacket(), 19)).toBeUndefined();
+  expect(answer(ipPacket({ version: 6 }), 39)).toBeUndefined();
+});
