@@ -1,0 +1,72 @@
+/** The numbers of the micro-benchmarks, and the tables that people read. */
+import { table } from '../table.ts';
+import type { Contest, Subject } from './contest.ts';
+import type { Timing } from './stopwatch.ts';
+
+export interface MicroRow {
+  /** Subject.name. */
+  readonly subject: string;
+  /** Contest.name. */
+  readonly contest: string;
+  readonly contender: string;
+  /** What is counted. */
+  readonly unit: string;
+  /** For one unit. */
+  readonly microseconds: number;
+  readonly perSecond: number;
+  readonly gigabitsPerSecond?: number;
+  /** Half of the 95 % confidence interval, as a share of the mean. */
+  readonly margin: number;
+  readonly samples: number;
+}
+
+/** @param overhead what is to be taken off each run */
+export function makeRow(
+  subject: Subject,
+  contest: Contest,
+  contender: string,
+  timing: Timing,
+  overhead: number,
+): MicroRow {
+  // noise must not make it nothing, or less
+  const seconds = Math.max(timing.seconds - overhead, timing.seconds / 100);
+  const perSecond = contest.units / seconds;
+  return {
+    subject: subject.name,
+    contest: contest.name,
+    contender,
+    unit: subject.unit,
+    microseconds: 1e6 / perSecond,
+    perSecond,
+    ...(contest.bytes !== undefined && { gigabitsPerSecond: (contest.bytes * 8) / seconds / 1e9 }),
+    margin: (timing.margin * timing.seconds) / seconds,
+    samples: timing.samples,
+  };
+}
+
+/** A heading and a table for each subject. */
+export function markdown(subjects: readonly Subject[], rows: readonly MicroRow[]): string {
+  return subjects.map(subject => section(subject, rows)).join('\n');
+}
+
+function section({ name, title, unit }: Subject, all: readonly MicroRow[]): string {
+  const rows = all.filter(({ subject }) => subject === name);
+  const bits = rows.some(({ gigabitsPerSecond }) => gigabitsPerSecond !== undefined);
+  const header = ['', 'by', `µs/${unit}`, `${unit}s/s`, ...(bits ? ['Gbit/s'] : []), '±'];
+  const body = rows.map((row, i) => [
+    // said once for all who took part
+    rows[i - 1]?.contest === row.contest ? '' : row.contest,
+    row.contender,
+    significant(row.microseconds),
+    Math.round(row.perSecond).toLocaleString('en'),
+    ...(bits ? [row.gigabitsPerSecond === undefined ? '' : significant(row.gigabitsPerSecond)] : []),
+    `${(row.margin * 100).toFixed(1)} %`,
+  ]);
+  return `### ${title}\n\n${table([header, ...body])}`;
+}
+
+/** Three digits that mean something. */
+export function significant(value: number): string {
+  if (value >= 100) return Math.round(value).toLocaleString('en');
+  return value.toPrecision(3);
+}

@@ -1,0 +1,184 @@
+/** Sealing and opening, as the data path does it: batches of jobs to every AEAD provider of the addon, and to the twin. */
+import { noblePacketAead } from '#dist/crypto/noble-packet-aead.js';
+import { opensslPacketAead } from '#dist/crypto/openssl-packet-aead.js';
+import { nativeBinding } from '#dist/io/native-binding.js';
+import { createNativeCipher } from '#dist/io/native-cipher.js';
+import { VNET_HEADER_SIZE } from '#dist/packet/batch.js';
+import { TRANSPORT_HEADER_SIZE, TRANSPORT_OVERHEAD } from '#dist/packet/transport.js';
+import {
+  OPEN_COUNTER_LOW,
+  OPEN_LENGTH,
+  OPEN_OFFSET,
+  OPEN_RESULT,
+  OPEN_STRIDE,
+  SEAL_COUNT,
+  SEAL_COUNTER_LOW,
+  SEAL_LENGTH,
+  SEAL_MTU,
+  SEAL_OFFSET,
+  SEAL_OUT_LENGTH,
+  SEAL_OUT_OFFSET,
+  SEAL_OUT_SEGMENT,
+  SEAL_STRIDE,
+  type TransportCipher,
+} from '#dist/protocol/transport-cipher.js';
+import { TwinCipher } from '#dist/protocol/transport-twin.js';
+import { type Contender, type Contest, concat, type Prepared, pattern, type Subject } from './contest.ts';
+import { MTU, plainPacket, superPacket, TCP4 } from './packets.ts';
+
+const SIZES = [64, 256, MTU];
+/** A TUN that is read until it is empty. */
+const PACKETS = 64;
+const SUPER_PACKETS = 4;
+
+interface Load {
+  readonly name: string;
+  /** Each behind its vnet header. */
+  readonly packets: readonly Uint8Array[];
+  /** How many messages each becomes, and how long a packet is that is in one. */
+  readonly segments: number;
+  readonly size: number;
+}
+
+const { bytes: large, segments } = superPacket(TCP4);
+const LOADS: readonly Load[] = [
+  ...[1, PACKETS].flatMap(count =>
+    SIZES.map(size => ({
+      name: `${size} bytes, ${count} at once`,
+      packets: Array<Uint8Array>(count).fill(plainPacket(size)),
+      segments: 1,
+      size,
+    })),
+  ),
+  {
+    name: `${SUPER_PACKETS} super-packets of ${segments} TCP segments`,
+    packets: Array<Uint8Array>(SUPER_PACKETS).fill(large),
+    segments,
+    size: MTU,
+  },
+];
+
+export const transport: Subject = {
+  name: 'transport',
+  title: 'Sealing and opening packets (with the time to split them)',
+  unit: 'packet',
+  contests: LOADS.flatMap(load => [sealing(load), opening(load)]),
+};
+
+function sealing(load: Load): Contest {
+  return {
+    name: `seal ${load.name}`,
+    ...amount(load),
+    prepare: () => ({ contenders: ciphers().map(([name, cipher]) => sealer(name, cipher, load)) }),
+  };
+}
+
+function opening(load: Load): Contest {
+  return {
+    name: `open ${load.name}`,
+    ...amount(load),
+    prepare() {
+      const all = ciphers();
+      const first = sealer(...all[0]!, load);
+      first.run();
+      const sealed = first.made();
+      const idle = sealed.slice();
+      return {
+        contenders: all.map(([name, cipher]) => opener(name, cipher, sealed, first.lengths())),
+        // opening in place leaves plaintext, so every run begins with a copy of the messages
+        overhead: () => idle.set(sealed),
+      } satisfies Prepared;
+    },
+  };
+}
+
+function amount({ packets, segments, size }: Load): { units: number; bytes: number } {
+  const units = packets.length * segments;
+  return { units, bytes: units * size };
+}
+
+/** Every one that works here, by name, with a key in slot 0. */
+function ciphers(): [name: string, cipher: TransportCipher][] {
+  const binding = nativeBinding();
+  const usable = binding.cipherProviders().filter(({ problem }) => problem === undefined);
+  const native = usable.map(({ name }) => createNativeCipher(binding, name)!);
+  const twins = [opensslPacketAead, noblePacketAead].map(aead => new TwinCipher(aead));
+  return [...native, ...twins].map(cipher => {
+    cipher.setKey(0, pattern(32));
+    return [cipher.name, cipher];
+  });
+}
+
+interface Sealer extends Contender {
+  /** Of the messages of the last run, in their order. */
+  lengths(): number[];
+}
+
+function sealer(name: string, cipher: TransportCipher, { packets, segments }: Load): Sealer {
+  const input = concat(packets);
+  // a message is never longer than an MTU and its own overhead, a vnet header and a packet never shorter than a packet
+  const room = packets.map(packet => packet.length - VNET_HEADER_SIZE + segments * (TRANSPORT_OVERHEAD + 16 + 60));
+  const output = new Uint8Array(room.reduce((sum, bytes) => sum + bytes, 0));
+  const jobs = new Int32Array(packets.length * SEAL_STRIDE);
+  let read = 0;
+  let written = 0;
+  for (const [i, packet] of packets.entries()) {
+    const at = i * SEAL_STRIDE;
+    jobs[at + SEAL_OFFSET] = read;
+    jobs[at + SEAL_LENGTH] = packet.length;
+    jobs[at + SEAL_COUNTER_LOW] = i * segments;
+    jobs[at + SEAL_COUNT] = segments;
+    jobs[at + SEAL_OUT_OFFSET] = written;
+    jobs[at + SEAL_MTU] = MTU;
+    read += packet.length;
+    written += room[i]!;
+  }
+  return {
+    name,
+    run: () => cipher.seal(input, output, jobs, packets.length),
+    made: () =>
+      concat(
+        packets.map((_, i) => {
+          const start = jobs[i * SEAL_STRIDE + SEAL_OUT_OFFSET]!;
+          const length = jobs[i * SEAL_STRIDE + SEAL_OUT_LENGTH]!;
+          if (length === 0) throw new Error(`${name} refused to seal packet ${i}`);
+          return output.subarray(start, start + length);
+        }),
+      ),
+    lengths: () =>
+      packets.flatMap((_, i) => {
+        const segment = jobs[i * SEAL_STRIDE + SEAL_OUT_SEGMENT]!;
+        const rest = jobs[i * SEAL_STRIDE + SEAL_OUT_LENGTH]! - (segments - 1) * segment;
+        return [...Array<number>(segments - 1).fill(segment), rest];
+      }),
+  };
+}
+
+/** @param sealed messages one after another, their counters from 0 on */
+function opener(name: string, cipher: TransportCipher, sealed: Uint8Array, lengths: readonly number[]): Contender {
+  const slab = sealed.slice();
+  const jobs = new Int32Array(lengths.length * OPEN_STRIDE);
+  let offset = 0;
+  for (const [i, length] of lengths.entries()) {
+    jobs[i * OPEN_STRIDE + OPEN_OFFSET] = offset;
+    jobs[i * OPEN_STRIDE + OPEN_LENGTH] = length;
+    jobs[i * OPEN_STRIDE + OPEN_COUNTER_LOW] = i;
+    offset += length;
+  }
+  return {
+    name,
+    run() {
+      slab.set(sealed);
+      cipher.open(slab, jobs, lengths.length);
+    },
+    made: () =>
+      concat(
+        lengths.map((_, i) => {
+          const start = jobs[i * OPEN_STRIDE + OPEN_OFFSET]! + TRANSPORT_HEADER_SIZE;
+          const length = jobs[i * OPEN_STRIDE + OPEN_RESULT]!;
+          if (length < 0) throw new Error(`${name} refused to open message ${i}`);
+          return slab.subarray(start, start + length);
+        }),
+      ),
+  };
+}

@@ -1,0 +1,37 @@
+/** What is made of results: the table on standard output, files in bench/results, and, when that is wanted, README and docs. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BenchOptions } from './options.ts';
+import { plotBars } from './plots/bars.ts';
+import { RESULTS, type Results, ROOT, save } from './results.ts';
+import { markdown } from './table.ts';
+
+const BEGIN = '<!-- bench -->';
+const END = '<!-- /bench -->';
+
+export function report(results: Results, options: Pick<BenchOptions, 'from' | 'publish'>): void {
+  const table = markdown(results);
+  const plot = plotBars(results);
+  process.stdout.write(table);
+  const stem = join(RESULTS, `tunnel-${results.date.slice(0, 19).replaceAll(':', '')}`);
+  if (options.from === undefined) save(`${stem}.json`, `${JSON.stringify(results, null, 1)}\n`);
+  save(`${stem}.md`, table);
+  save(`${stem}.svg`, plot);
+  process.stderr.write(`\n${stem}.json, .md, .svg\n`);
+  if (options.publish) publish(table, plot);
+}
+
+function publish(table: string, plot: string): void {
+  const readme = join(ROOT, 'README.md');
+  writeFileSync(readme, between(readFileSync(readme, 'utf8'), table));
+  save(join(ROOT, 'docs/bench.svg'), plot);
+}
+
+/** @throws Error when the text has no place for it */
+export function between(text: string, content: string): string {
+  const begin = text.indexOf(BEGIN);
+  const end = text.indexOf(END);
+  if (begin < 0 || end < begin)
+    throw new Error(`README.md has no ${BEGIN} and ${END}, between which the table belongs`);
+  return `${text.slice(0, begin + BEGIN.length)}\n\n${content.trim()}\n\n${text.slice(end)}`;
+}

@@ -1,0 +1,58 @@
+/** What a run leaves: facts about machine and contenders, and every number that was measured. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Machine } from './machine.ts';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const RESULTS = join(ROOT, 'bench/results');
+
+/** One number that is measured, a row of the table. */
+export interface Figure {
+  /** For --only and the JSON. */
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly better: 'more' | 'less';
+  /** Digits behind the point. */
+  readonly digits: number;
+  /** Among those that a plot shows, which has no room for all. */
+  readonly headline?: boolean;
+}
+
+export type Kind = 'ours' | 'other' | 'kernel' | 'bare';
+
+export interface ContenderFacts {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly version: string;
+}
+
+export interface Results {
+  readonly machine: Machine;
+  readonly date: string;
+  readonly runs: number;
+  readonly seconds: number;
+  /** Taken with --quick: to see whether it works. */
+  readonly quick: boolean;
+  readonly contenders: readonly ContenderFacts[];
+  readonly figures: readonly Figure[];
+  /** By figure, then contender: one value for each run, null where it failed. */
+  readonly values: Readonly<Record<string, Readonly<Record<string, readonly (number | null)[]>>>>;
+  /** What a reader of the table must know: what could not be measured, and why. */
+  readonly notes: readonly string[];
+}
+
+/** The values of one cell; undefined where a run failed. */
+export function cell(results: Results, figure: string, contender: string): (number | undefined)[] {
+  return (results.values[figure]?.[contender] ?? []).map(value => value ?? undefined);
+}
+
+export function loadResults(path: string): Results {
+  return JSON.parse(readFileSync(path, 'utf8')) as Results;
+}
+
+export function save(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}

@@ -1,0 +1,94 @@
+/** The results as a Markdown table: medians of every contender, and our ratio to wireguard-go and to the best of the others. */
+import { machineLine } from './machine.ts';
+import { type ContenderFacts, cell, type Figure, type Results } from './results.ts';
+import { isNumber, median, type Ratio, ratio } from './statistics.ts';
+
+/** Whom every row is held against, when it took part. */
+const MEASURE_OF_ALL = 'wireguard-go';
+
+/** The contender whose ratios are shown: the first of ours. */
+export function protagonist(results: Results): ContenderFacts | undefined {
+  return results.contenders.find(({ kind }) => kind === 'ours');
+}
+
+/** The median of a cell; undefined where every run failed or none was made. */
+export function middle(results: Results, figure: string, contender: string): number | undefined {
+  const values = cell(results, figure, contender).filter(isNumber);
+  return values.length === 0 ? undefined : median(values);
+}
+
+export function ratioTo(results: Results, figure: Figure, other: string): Ratio | undefined {
+  const ours = protagonist(results);
+  return ours && ratio(cell(results, figure.name, ours.name), cell(results, figure.name, other));
+}
+
+/** Who is the best at something, wireguard-go and ourselves aside. */
+export function bestOther(results: Results, figure: Figure): ContenderFacts | undefined {
+  let best: ContenderFacts | undefined;
+  let value = 0;
+  for (const contender of results.contenders) {
+    if (contender.kind !== 'other' || contender.name === MEASURE_OF_ALL) continue;
+    const own = middle(results, figure.name, contender.name);
+    if (own === undefined || (best && (figure.better === 'more' ? own <= value : own >= value))) continue;
+    best = contender;
+    value = own;
+  }
+  return best;
+}
+
+export function markdown(results: Results): string {
+  const { contenders, figures } = results;
+  const go = contenders.some(({ name }) => name === MEASURE_OF_ALL);
+  const rest = contenders.some(({ kind, name }) => kind === 'other' && name !== MEASURE_OF_ALL);
+  const header = [
+    '',
+    ...contenders.map(({ name }) => name),
+    ...(go ? [`ratio to ${MEASURE_OF_ALL}`] : []),
+    ...(rest ? ['ratio to the best other'] : []),
+  ];
+  const rows = figures.map(figure => [
+    `${figure.title} (${figure.unit}${figure.better === 'less' ? ', less is better' : ''})`,
+    ...contenders.map(({ name }) => formatValue(middle(results, figure.name, name), figure)),
+    ...(go ? [formatRatio(ratioTo(results, figure, MEASURE_OF_ALL))] : []),
+    ...(rest ? [formatBest(results, figure)] : []),
+  ]);
+  return `${table([header, ...rows])}\n${footnotes(results)}`;
+}
+
+/** Rows, the header first, in columns of one width. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map(row => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((text, i) => (i === 0 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join(' | ')} |`;
+  const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
+  return `${[line(rows[0]!), rule, ...rows.slice(1).map(line)].join('\n')}\n`;
+}
+
+export function formatValue(value: number | undefined, figure: Figure): string {
+  return value === undefined ? '' : value.toLocaleString('en', fixed(figure.digits));
+}
+
+function formatRatio(value: Ratio | undefined): string {
+  return value === undefined ? '' : `${value.paired.toLocaleString('en', fixed(2))}x`;
+}
+
+function formatBest(results: Results, figure: Figure): string {
+  const best = bestOther(results, figure);
+  return best ? `${formatRatio(ratioTo(results, figure, best.name))} ${best.name}`.trim() : '';
+}
+
+function footnotes({ machine, contenders, date, runs, seconds, quick, notes }: Results): string {
+  const versions = contenders.flatMap(({ name, version }) => (version === '' ? [] : `${name} ${version}`));
+  return [
+    `${runs} runs, one contender after the other in each, ${seconds} s a transfer; medians, and medians of the ratios run by run. Both ends on one machine: ${machineLine(machine)}. ${date.slice(0, 10)}.`,
+    `Versions: ${versions.join('; ')}.`,
+    ...(quick ? ['A quick run, which shows that it works, not how fast.'] : []),
+    ...notes,
+  ]
+    .map(text => `\n${text}\n`)
+    .join('');
+}
+
+function fixed(digits: number): Intl.NumberFormatOptions {
+  return { minimumFractionDigits: digits, maximumFractionDigits: digits };
+}

@@ -1,0 +1,110 @@
+/** Commands that the benchmark runs: to their end, or in the background until they are stopped. */
+import { spawn } from 'node:child_process';
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds until it is killed. */
+  readonly timeout?: number;
+  /** Its standard input stays open until endInput(). */
+  readonly keepInput?: boolean;
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command in the background. */
+export interface Running {
+  readonly pid: number;
+  readonly argv: readonly string[];
+  stdout(): string;
+  stderr(): string;
+  /** undefined while it runs. */
+  outcome(): Outcome | undefined;
+  readonly ended: Promise<Outcome>;
+  endInput(): void;
+  /** SIGTERM, and SIGKILL when that does not help within two seconds. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const PATIENCE = 2000;
+/** More than this of a daemon's chatter is forgotten. */
+const LONGEST_OUTPUT = 1 << 22;
+
+export function start(argv: readonly string[], options: RunOptions = {}): Running {
+  const [file, ...args] = argv as [string, ...string[]];
+  const child = spawn(file, args, { env: { ...process.env, LC_ALL: 'C', ...options.env }, stdio: 'pipe' });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout = (stdout + text).slice(-LONGEST_OUTPUT);
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-LONGEST_OUTPUT);
+  });
+  // it may end without reading what it is given
+  child.stdin.on('error', () => {});
+  if (options.keepInput !== true) child.stdin.end(options.input);
+  let outcome: Outcome | undefined;
+  const ended = new Promise<Outcome>(resolve => {
+    const finish = (code: number | null): void => {
+      outcome ??= { code, stdout, stderr };
+      resolve(outcome);
+    };
+    child.once('error', error => {
+      stderr += String(error);
+      finish(127);
+    });
+    child.once('close', finish);
+  });
+  return {
+    pid: child.pid ?? -1,
+    argv,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    outcome: () => outcome,
+    ended,
+    endInput: () => child.stdin.end(),
+    async stop() {
+      if (outcome) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Rejects, with what it printed, unless the command ends well. @returns its standard output */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
+  const running = start(argv, options);
+  const timer = setTimeout(() => void running.stop(), options.timeout ?? 60_000);
+  const { code, stdout, stderr } = await running.ended;
+  clearTimeout(timer);
+  if (code !== 0)
+    throw new Error(`${argv.join(' ')} (${code ?? 'killed'}): ${`${stderr}${stdout}`.trim().slice(-500)}`);
+  return stdout;
+}
+
+/** What is started is stopped after `action`. */
+export async function during<T>(argv: readonly string[], action: (running: Running) => Promise<T>): Promise<T> {
+  const running = start(argv);
+  try {
+    return await action(running);
+  } finally {
+    await running.stop();
+  }
+}
+
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, milliseconds));
+}
+
+/** Asks every few milliseconds until the answer is true. */
+export async function until(what: string, ask: () => boolean | Promise<boolean>, timeout = 10_000): Promise<void> {
+  for (const end = Date.now() + timeout; !(await ask()); await sleep(10))
+    if (Date.now() > end) throw new Error(`waited ${timeout / 1000} s in vain for ${what}`);
+}

@@ -1,0 +1,126 @@
+/** Who takes part: this program with and without its optional library, every other WireGuard that is here, and no tunnel at all. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { nativeBinding } from '#dist/io/native-binding.js';
+import { type ContenderFacts, ROOT } from '../results.ts';
+import { run } from './command.ts';
+
+export interface Contender extends ContenderFacts {
+  /** The command line that makes an interface of that name, in the foreground; empty for the kernel and the bare cable. */
+  command(interfaceName: string, args: readonly string[]): string[];
+  /** What it must be told when all its peers come from one address and port, as no peers in the world do. */
+  readonly oneSource: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The name of the cable without a tunnel, which is there for comparison. */
+export const BARE = 'no tunnel';
+const OURS = 'wireguard-ts';
+
+/** Whoever is found, ourselves first. Only inside (enter.ts): a kernel interface is made for an instant. */
+export async function findContenders(): Promise<Contender[]> {
+  return [...ours(), ...others(), ...(await kernel()), contender({ name: BARE, kind: 'bare', version: '' })];
+}
+
+function ours(): Contender[] {
+  const script = join(ROOT, 'dist/cli/wireguard-ts.js');
+  const base = { kind: 'ours', start: [process.execPath, script, '-f'] } as const;
+  const version = `${ownVersion()}, Node ${process.versions.node}`;
+  const usable = nativeBinding()
+    .cipherProviders()
+    .filter(provider => provider.nanoseconds !== undefined)
+    .map(provider => provider.name);
+  const optional = usable.includes('ipsec-mb');
+  return [
+    contender({ ...base, name: OURS, version: `${version}, ${optional ? 'libIPSec_MB' : 'OpenSSL'}` }),
+    ...(optional
+      ? [
+          contender({
+            ...base,
+            name: `${OURS} (openssl)`,
+            version: `${version}, nothing optional`,
+            env: { WGTS_AEAD: 'openssl' },
+          }),
+        ]
+      : []),
+    contender({
+      ...base,
+      name: `${OURS} (pure)`,
+      version: `${version}, no native code but for the TUN`,
+      start: [...base.start, '--backend=pure'],
+    }),
+  ];
+}
+
+function others(): Contender[] {
+  const programs = [
+    { name: 'wireguard-go', start: ['-f'], oneSource: [] },
+    // its sockets are connected to a peer each, and the first one would get what is meant for all
+    { name: 'boringtun-cli', start: ['-f', '--disable-drop-privileges'], oneSource: ['--disable-connected-udp'] },
+    { name: 'gotatun', start: ['-f', '--disable-drop-privileges'], oneSource: [] },
+  ];
+  return programs.flatMap(({ name, start, oneSource }) => {
+    const path = findProgram(name);
+    if (path === undefined) return [];
+    const version = versionOf(path);
+    return [contender({ name, kind: 'other', version, start: [path, ...start], oneSource })];
+  });
+}
+
+async function kernel(): Promise<Contender[]> {
+  try {
+    await run(['ip', 'link', 'add', 'probe', 'type', 'wireguard']);
+    await run(['ip', 'link', 'del', 'probe']);
+  } catch {
+    return [];
+  }
+  return [contender({ name: 'kernel', kind: 'kernel', version: 'the module of the kernel above' })];
+}
+
+interface Making extends ContenderFacts {
+  readonly start?: readonly string[];
+  readonly oneSource?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+function contender({ name, kind, version, start = [], oneSource = [], env = {} }: Making): Contender {
+  return {
+    name,
+    kind,
+    version,
+    env,
+    oneSource,
+    command: (device, args) => (start.length === 0 ? [] : [...start, ...args, device]),
+  };
+}
+
+/** The newest ones are built into a folder of the cache; what a distribution has on the PATH may be years old. */
+function findProgram(name: string): string | undefined {
+  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  const folders = [join(cache, 'wireguard-peers'), ...(process.env['PATH'] ?? '').split(delimiter)];
+  return folders.map(folder => join(folder, name)).find(path => existsSync(path));
+}
+
+function versionOf(path: string): string {
+  try {
+    const text = execFileSync(path, ['--version'], { encoding: 'utf8', timeout: 5000 });
+    return /v?\d+\.\d+\S*/.exec(text)?.[0].replace(/^v/, '') ?? 'unknown';
+  } catch {
+    return 'unknown';
+  }
+}
+
+function ownVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  try {
+    const commit = execFileSync('git', ['-C', ROOT, 'describe', '--always', '--dirty'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return `${version} (${commit.trim()})`;
+  } catch {
+    return version;
+  }
+}

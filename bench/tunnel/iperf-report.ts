@@ -1,0 +1,64 @@
+/** What iperf3 says of a transfer in its JSON. */
+
+export interface Transfer {
+  /** What arrived. */
+  readonly bitsPerSecond: number;
+  readonly bytes: number;
+}
+
+export interface Datagrams {
+  readonly offeredBitsPerSecond: number;
+  readonly bitsPerSecond: number;
+  /** 0 to 1. */
+  readonly lost: number;
+  readonly packetsPerSecond: number;
+}
+
+interface Sum {
+  readonly bits_per_second: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly packets?: number;
+  readonly lost_packets?: number;
+}
+
+interface Report {
+  readonly error?: string;
+  readonly end?: { readonly sum_received?: Sum; readonly sum_sent?: Sum; readonly sum?: Sum };
+}
+
+/** @throws Error with what iperf3 had to say */
+export function parseTcp(text: string): Transfer {
+  const received = parse(text).end?.sum_received;
+  if (!received) throw new Error('iperf3 did not say what was received');
+  return { bitsPerSecond: received.bits_per_second, bytes: received.bytes };
+}
+
+/** @throws Error with what iperf3 had to say */
+export function parseUdp(text: string): Datagrams {
+  const { end } = parse(text);
+  const sent = end?.sum_sent ?? end?.sum;
+  // older versions have one sum for both, with the loss of the receiver
+  const received = end?.sum_received ?? end?.sum;
+  if (!sent || !received) throw new Error('iperf3 did not say what was received');
+  const packets = received.packets ?? 0;
+  const arrived = packets - (received.lost_packets ?? 0);
+  const share = packets === 0 ? 0 : arrived / packets;
+  return {
+    offeredBitsPerSecond: sent.bits_per_second,
+    bitsPerSecond: sent.bits_per_second * share,
+    lost: 1 - share,
+    packetsPerSecond: sent.seconds > 0 ? arrived / sent.seconds : 0,
+  };
+}
+
+function parse(text: string): Report {
+  let report: Report;
+  try {
+    report = JSON.parse(text) as Report;
+  } catch {
+    throw new Error(`iperf3 said: ${text.trim().slice(0, 200)}`);
+  }
+  if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
+  return report;
+}

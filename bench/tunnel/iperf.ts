@@ -1,0 +1,59 @@
+/** Transfers through a tunnel by iperf3, from left to right. */
+import { readFileSync } from 'node:fs';
+import { until } from './command.ts';
+import { type Datagrams, parseTcp, parseUdp, type Transfer } from './iperf-report.ts';
+import type { Tunnel } from './tunnel.ts';
+
+export interface TcpOptions {
+  readonly seconds: number;
+  readonly streams?: number;
+  /** From right to left. */
+  readonly reverse?: boolean;
+  /** Seconds before those that count, in which it finds its speed. */
+  readonly omit?: number;
+}
+
+export interface UdpOptions {
+  readonly seconds: number;
+  /** Bytes of payload. */
+  readonly size: number;
+  /** Bits per second; 0: as fast as it goes. */
+  readonly rate: number;
+}
+
+export interface Iperf {
+  tcp(options: TcpOptions): Promise<Transfer>;
+  udp(options: UdpOptions): Promise<Datagrams>;
+}
+
+/** Socket buffers for datagrams: large enough that it is the tunnel that loses them, as far as the system allows. */
+const WANTED_BUFFER = 2 << 20;
+
+export function makeIperf(tunnel: Pick<Tunnel, 'lab' | 'right'>): Iperf {
+  const { lab, right } = tunnel;
+  async function transfer(seconds: number, args: readonly string[], omit = 0): Promise<string> {
+    return lab.right.place.during(['iperf3', '-s', '-1', '-B', right, '--forceflush'], async server => {
+      await until('iperf3', () => server.stdout().includes('listening') || server.outcome() !== undefined);
+      const argv = ['iperf3', '-c', right, '-J', '-t', String(Math.ceil(seconds)), '-O', String(omit), ...args];
+      const client = lab.left.place.start(argv);
+      const timer = setTimeout(() => void client.stop(), (seconds + omit) * 1000 + 20_000);
+      const { stdout, stderr } = await client.ended;
+      clearTimeout(timer);
+      return stdout || stderr;
+    });
+  }
+  return {
+    async tcp({ seconds, streams = 1, reverse = false, omit = 0 }) {
+      return parseTcp(await transfer(seconds, ['-P', String(streams), ...(reverse ? ['-R'] : [])], omit));
+    },
+    async udp({ seconds, size, rate }) {
+      const args = ['-u', '-l', String(size), '-b', String(Math.round(rate)), '-w', String(buffer())];
+      return parseUdp(await transfer(seconds, args));
+    },
+  };
+}
+
+function buffer(): number {
+  const limits = ['rmem_max', 'wmem_max'].map(name => Number(readFileSync(`/proc/sys/net/core/${name}`, 'utf8')));
+  return Math.min(WANTED_BUFFER, ...limits);
+}

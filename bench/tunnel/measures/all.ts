@@ -1,0 +1,22 @@
+/** Every measure, in the order of the table. */
+import type { Measure } from '../measure.ts';
+import { datagrams } from './datagrams.ts';
+import { handshakes } from './handshakes.ts';
+import { latency } from './latency.ts';
+import { manyPeers } from './many-peers.ts';
+import { packets } from './packets.ts';
+import { distance, loss } from './paths.ts';
+import { stream } from './stream.ts';
+import { streams } from './streams.ts';
+
+export const MEASURES: readonly Measure[] = [
+  stream,
+  streams,
+  datagrams,
+  packets,
+  latency,
+  distance,
+  loss,
+  handshakes,
+  manyPeers,
+];

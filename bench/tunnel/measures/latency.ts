@@ -1,0 +1,51 @@
+/** Round trips of a ping: alone on the tunnel, and beside a TCP stream. */
+import { median, percentile } from '../../statistics.ts';
+import { sleep } from '../command.ts';
+import { makeIperf } from '../iperf.ts';
+import { EVERYBODY, type TunnelMeasure } from '../measure.ts';
+import { ping } from '../ping.ts';
+
+/** Seconds between two pings: no path that was just used is still warm. */
+const IDLE_INTERVAL = 0.01;
+const LOADED_INTERVAL = 0.02;
+/** Milliseconds until a stream has found its speed. */
+const RAMP = 300;
+
+export const latency: TunnelMeasure = {
+  needs: 'tunnel',
+  kinds: EVERYBODY,
+  figures: [
+    { name: 'ping', title: 'Ping, idle, median', unit: 'ms', better: 'less', digits: 3, headline: true },
+    { name: 'ping-p99', title: 'Ping, idle, 99th percentile', unit: 'ms', better: 'less', digits: 3 },
+    {
+      name: 'ping-loaded',
+      title: 'Ping beside a TCP stream, median',
+      unit: 'ms',
+      better: 'less',
+      digits: 2,
+      headline: true,
+    },
+    {
+      name: 'ping-loaded-p99',
+      title: 'Ping beside a TCP stream, 99th percentile',
+      unit: 'ms',
+      better: 'less',
+      digits: 2,
+    },
+  ],
+
+  async take(tunnel, { seconds, quick }, wanted) {
+    const { left } = tunnel.lab;
+    const idle = await ping(left.place, tunnel.right, { count: quick ? 200 : 500, interval: IDLE_INTERVAL });
+    const taken = { ping: median(idle.times), 'ping-p99': percentile(idle.times, 99) };
+    if (!wanted.has('ping-loaded') && !wanted.has('ping-loaded-p99')) return taken;
+    const load = makeIperf(tunnel).tcp({ seconds: seconds + 1 });
+    // a failure is told below; until then it must not go unheard
+    load.catch(() => {});
+    await sleep(RAMP);
+    const count = Math.round((seconds * 1000 - RAMP) / (LOADED_INTERVAL * 1000));
+    const loaded = await ping(left.place, tunnel.right, { count, interval: LOADED_INTERVAL });
+    await load;
+    return { ...taken, 'ping-loaded': median(loaded.times), 'ping-loaded-p99': percentile(loaded.times, 99) };
+  },
+};

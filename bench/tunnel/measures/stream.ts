@@ -1,0 +1,28 @@
+/** One TCP stream; and what it took: time of the processors for each gigabit, and memory. */
+import { makeIperf } from '../iperf.ts';
+import { EVERYBODY, type TunnelMeasure } from '../measure.ts';
+import { cpuSeconds, machineCpuSeconds, memory } from '../usage.ts';
+
+export const stream: TunnelMeasure = {
+  needs: 'tunnel',
+  kinds: EVERYBODY,
+  figures: [
+    { name: 'tcp1', title: 'TCP, one stream', unit: 'Gbit/s', better: 'more', digits: 2, headline: true },
+    { name: 'cpu', title: 'CPU for a gigabit, both ends', unit: 's', better: 'less', digits: 3, headline: true },
+    { name: 'memory', title: 'Peak memory of a daemon', unit: 'MB', better: 'less', digits: 0, headline: true },
+  ],
+
+  async take(tunnel, { seconds }) {
+    const { kind } = tunnel.contender;
+    const used = (): number => (kind === 'kernel' ? machineCpuSeconds() : cpuSeconds(tunnel.pids));
+    const before = used();
+    const { bitsPerSecond, bytes } = await makeIperf(tunnel).tcp({ seconds });
+    const cpu = (used() - before) / ((bytes * 8) / 1e9);
+    const peaks = tunnel.pids.map(pid => memory(pid, 'VmHWM'));
+    return {
+      tcp1: bitsPerSecond / 1e9,
+      ...(kind !== 'bare' && { cpu }),
+      ...(peaks.length > 0 && { memory: Math.max(...peaks) / 1e6 }),
+    };
+  },
+};

@@ -1,0 +1,30 @@
+/** Round trips, by ping(8). */
+import type { Place } from './place.ts';
+
+export interface PingOptions {
+  readonly count: number;
+  /** Seconds. */
+  readonly interval: number;
+}
+
+export interface Pings {
+  readonly sent: number;
+  /** Milliseconds, of those that came back, in order. */
+  readonly times: readonly number[];
+}
+
+/** Rejects when nothing came back at all. */
+export async function ping(place: Place, address: string, { count, interval }: PingOptions): Promise<Pings> {
+  const running = place.start(['ping', '-n', '-c', String(count), '-i', String(interval), '-W', '2', address]);
+  const timer = setTimeout(() => void running.stop(), count * interval * 1000 + 20_000);
+  const { stdout, stderr } = await running.ended;
+  clearTimeout(timer);
+  const pings = parsePings(stdout);
+  if (pings.times.length === 0) throw new Error(`no answer from ${address}: ${stderr || stdout.slice(-200)}`);
+  return pings;
+}
+
+export function parsePings(text: string): Pings {
+  const times = [...text.matchAll(/time=([\d.]+) ms/g)].map(match => Number(match[1]));
+  return { sent: Number(/(\d+) packets transmitted/.exec(text)?.[1] ?? 0), times };
+}

@@ -1,0 +1,39 @@
+/** A network namespace of the benchmark: one of the two hosts. */
+import { during, type Running, type RunOptions, run, start } from './command.ts';
+
+export class Place {
+  readonly name: string;
+
+  private constructor(name: string) {
+    this.name = name;
+  }
+
+  static async make(name: string): Promise<Place> {
+    await run(['ip', 'netns', 'add', name]);
+    const place = new Place(name);
+    await place.ip('link set lo up');
+    return place;
+  }
+
+  /** `ip` commands, one a line, without the word `ip`. */
+  async ip(...lines: readonly string[]): Promise<void> {
+    await run(['ip', '-n', this.name, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  }
+
+  run(argv: readonly string[], options?: RunOptions): Promise<string> {
+    return run(this.#inside(argv), options);
+  }
+
+  /** The pid of what is started is that of the command itself. */
+  start(argv: readonly string[], options?: RunOptions): Running {
+    return start(this.#inside(argv), options);
+  }
+
+  during<T>(argv: readonly string[], action: (running: Running) => Promise<T>): Promise<T> {
+    return during(this.#inside(argv), action);
+  }
+
+  #inside(argv: readonly string[]): string[] {
+    return ['ip', 'netns', 'exec', this.name, ...argv];
+  }
+}

@@ -1,0 +1,76 @@
+/** A tunnel between the two hosts, both ends the same program, up and warm; or the bare cable in its place. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Contender } from './contenders.ts';
+import { Device, PORT } from './device.ts';
+import { makeIperf } from './iperf.ts';
+import { asText, makeKeyPair } from './keys.ts';
+import type { Lab } from './lab.ts';
+import { ping } from './ping.ts';
+
+/** Seconds of TCP before anything is measured, the same for everybody: what is compiled at run time is compiled then. */
+const WARM_UP = 1;
+
+export class Tunnel {
+  readonly lab: Lab;
+  readonly contender: Contender;
+  /** Left and right; none where there is no tunnel. */
+  readonly devices: readonly Device[];
+  /** What the right host is called by the left one, and the left by the right. */
+  readonly right: string;
+  readonly left: string;
+
+  private constructor(lab: Lab, contender: Contender, devices: readonly Device[]) {
+    this.lab = lab;
+    this.contender = contender;
+    this.devices = devices;
+    const bare = devices.length === 0;
+    this.left = bare ? lab.left.outer : lab.left.inner;
+    this.right = bare ? lab.right.outer : lab.right.inner;
+  }
+
+  static async open(contender: Contender, lab: Lab): Promise<Tunnel> {
+    if (contender.kind === 'bare') return new Tunnel(lab, contender, []);
+    const devices: Device[] = [];
+    try {
+      for (const host of [lab.left, lab.right]) devices.push(await Device.start(contender, host));
+      await configure(devices);
+      const tunnel = new Tunnel(lab, contender, devices);
+      await ping(lab.left.place, tunnel.right, { count: 5, interval: 0.2 });
+      await makeIperf(tunnel).tcp({ seconds: WARM_UP });
+      return tunnel;
+    } catch (error) {
+      for (const device of devices) await device.stop();
+      throw error;
+    }
+  }
+
+  /** The pids of the daemons; none for the kernel and without a tunnel. */
+  get pids(): number[] {
+    return this.devices.flatMap(device => device.daemon?.pid ?? []);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.devices.map(device => device.stop()));
+  }
+}
+
+/** Introduces two devices to each other. */
+async function configure(devices: readonly Device[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'wireguard-bench-'));
+  try {
+    const keys = devices.map(makeKeyPair);
+    for (const [i, device] of devices.entries()) {
+      const other = devices[1 - i]!;
+      const file = join(folder, `key${i}`);
+      writeFileSync(file, `${asText(keys[i]!.privateKey)}\n`, { mode: 0o600 });
+      const peer = ['peer', asText(keys[1 - i]!.publicKey), 'allowed-ips', `${other.host.inner}/32`];
+      const endpoint = ['endpoint', `${other.host.outer}:${PORT}`];
+      await device.wg('set', 'private-key', file, 'listen-port', String(PORT), ...peer, ...endpoint);
+    }
+    for (const device of devices) await device.up();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
