@@ -15,7 +15,7 @@ if (args.includes('--help') || args.includes('-h')) process.stdout.write(USAGE);
 else {
   const options = parseOptions(args);
   if (typeof options === 'string') stop(`${options}\n\n${USAGE}`);
-  else await run(options);
+  else await run(options).catch((error: Error) => stop(error.message));
 }
 
 async function run(options: BenchOptions): Promise<void> {

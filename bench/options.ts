@@ -8,7 +8,7 @@ export const USAGE = `Usage: npm run bench [-- [tunnel|micro|kernel-vm] [OPTION.
 
   --runs=N             how often each measure is taken of each contender (5)
   --seconds=N          how long one transfer takes (3)
-  --only=A,B           these measures alone, by the names in the table's JSON
+  --only=A,B           these measures alone, by the names that --list says
   --contenders=A,B     these contenders alone
   --quick              two runs of a second each: to see whether it works, not how fast
   --from=FILE          no run: the table and the plot of a run that was saved

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { loadResults, RESULTS, ROOT } from '../results.ts';
 import { formatResults } from './transcript.ts';
 
@@ -17,7 +18,10 @@ let table = '';
 child.stdout.setEncoding('utf8').on('data', (text: string) => {
   table += text;
 });
-child.stderr.pipe(process.stdout);
+// where it saved what nobody will find
+createInterface(child.stderr).on('line', line => {
+  if (line !== '' && !line.startsWith(RESULTS)) process.stdout.write(`${line}\n`);
+});
 child.once('close', status => {
   const found = saved().find(name => !before.has(name));
   process.stdout.write(found === undefined ? table : `\n${formatResults(loadResults(join(RESULTS, found)))}\n`);

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { BenchOptions } from '../options.ts';
 import { loadResults, RESULTS, type Results, ROOT, save } from '../results.ts';
+import { Neighbours, noteOn } from './neighbours.ts';
 import { againstKernel } from './table.ts';
 import { parseResults } from './transcript.ts';
 
@@ -55,6 +56,7 @@ async function runInside(options: KernelVmOptions): Promise<Results | undefined>
   ];
   const timeout = BOOT + options.runs * only.length * CONTENDERS * (options.seconds + OPENING);
   process.stderr.write('booting the machine ...\n');
+  const neighbours = new Neighbours();
   const machine = spawn(
     process.execPath,
     [join(ROOT, 'scripts/kernel-vm.mjs'), 'run', process.execPath, guest, ...args],
@@ -72,10 +74,11 @@ async function runInside(options: KernelVmOptions): Promise<Results | undefined>
     const found = parseResults(line);
     if (found) results = found;
     else if (options.list) process.stdout.write(`${line}\n`);
-    else process.stderr.write(`${line}\n`);
+    else if (line !== '') process.stderr.write(`${line}\n`);
   }
   const status = await ended;
   if (status !== 0 || (!results && !options.list))
     throw new Error(`the benchmark in the machine failed (${status ?? 'killed'}); what it said stands above`);
-  return results;
+  const note = noteOn(neighbours.share());
+  return results && note !== undefined ? { ...results, notes: [...results.notes, note] } : results;
 }

@@ -3,7 +3,7 @@
  * When it ends, however it ends, the kernel takes away everything that was in them. Without root a user namespace is made too.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 
 const INSIDE = 'WGTS_BENCH_INSIDE';
 
@@ -14,6 +14,13 @@ export function isInside(): boolean {
 /** Runs this program with the same arguments inside; resolves with its exit status. */
 export async function enter(): Promise<number> {
   if (!existsSync('/dev/net/tun')) throw new Error('there is no /dev/net/tun here: modprobe tun');
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+  } catch {
+    throw new Error(
+      '/dev/net/tun may be opened by root alone here: run it as root, or let everyone open it (chmod 0666)',
+    );
+  }
   const root = process.getuid?.() === 0;
   const flags = [root ? '-nmp' : '-Urnmp', '--fork', '--kill-child', '--mount-proc'];
   const [script, ...args] = process.argv.slice(1) as [string, ...string[]];

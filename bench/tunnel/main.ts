@@ -53,7 +53,12 @@ export async function runTunnel(options: BenchOptions): Promise<void> {
     values,
     notes: [...notes, ...failures],
   };
-  if (measures.every(measure => participants(plan, measure).length === 0)) throw new Error('nobody to measure');
+  const nothing = Object.values(values).every(row =>
+    Object.values(row)
+      .flat()
+      .every(value => value === null),
+  );
+  if (nothing) throw new Error(`nothing could be measured: ${failures.join('; ')}`);
   report(results, options);
   process.stdout.write('', () => process.exit(0));
 }

@@ -1,7 +1,5 @@
 /** A tunnel between the two hosts, both ends the same program, up and warm; or the bare cable in its place. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import type { Contender } from './contenders.ts';
 import { Device, PORT } from './device.ts';
 import { makeIperf } from './iperf.ts';
@@ -58,19 +56,14 @@ export class Tunnel {
 
 /** Introduces two devices to each other. */
 async function configure(devices: readonly Device[]): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'wireguard-bench-'));
-  try {
-    const keys = devices.map(makeKeyPair);
-    for (const [i, device] of devices.entries()) {
-      const other = devices[1 - i]!;
-      const file = join(folder, `key${i}`);
-      writeFileSync(file, `${asText(keys[i]!.privateKey)}\n`, { mode: 0o600 });
-      const peer = ['peer', asText(keys[1 - i]!.publicKey), 'allowed-ips', `${other.host.inner}/32`];
-      const endpoint = ['endpoint', `${other.host.outer}:${PORT}`];
-      await device.wg('set', 'private-key', file, 'listen-port', String(PORT), ...peer, ...endpoint);
-    }
-    for (const device of devices) await device.up();
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  const keys = devices.map(makeKeyPair);
+  for (const [i, device] of devices.entries()) {
+    const other = devices[1 - i]!;
+    const file = `/run/key${i}`;
+    writeFileSync(file, `${asText(keys[i]!.privateKey)}\n`, { mode: 0o600 });
+    const peer = ['peer', asText(keys[1 - i]!.publicKey), 'allowed-ips', `${other.host.inner}/32`];
+    const endpoint = ['endpoint', `${other.host.outer}:${PORT}`];
+    await device.wg('set', 'private-key', file, 'listen-port', String(PORT), ...peer, ...endpoint);
   }
+  for (const device of devices) await device.up();
 }

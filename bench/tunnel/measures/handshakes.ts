@@ -15,6 +15,8 @@ const QUICK_ROUNDS = 3;
 const IN_FLIGHT = 64;
 /** More than this lost, and what is counted is not what was asked for. */
 const LOSS = 0.05;
+/** A generator that is busy for a larger part of the time is what is measured. */
+const BUSY = 0.7;
 const GENERATOR = fileURLToPath(new URL('../initiators.js', import.meta.url));
 const [PEERS_FILE, KEY_FILE, MESSAGES_FILE] = ['/run/callers.conf', '/run/responder-key', '/run/initiations'];
 
@@ -41,6 +43,8 @@ export const handshakes: LabMeasure = {
       const report = JSON.parse(await left.place.run(argv)) as CallersReport;
       const { answered, lost } = report;
       if (lost > LOSS * (answered + lost)) throw new Error(`${lost} initiations of ${answered + lost} went unanswered`);
+      const busy = report.cpuSeconds / report.seconds;
+      if (busy > BUSY) throw new Error(`the generator was the limit (${Math.round(busy * 100)} % of a core)`);
       return { handshakes: answered / report.seconds };
     } finally {
       await device.stop();
