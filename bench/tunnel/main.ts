@@ -9,7 +9,7 @@ import { enter, isInside, watchOutside } from './enter.ts';
 import { makeLab } from './lab.ts';
 import type { Measure } from './measure.ts';
 import { MEASURES } from './measures/all.ts';
-import { carryOut, countSteps, type Plan, participants } from './schedule.ts';
+import { carryOut, countSteps, type Plan } from './schedule.ts';
 
 /** Taken only by those who ask for it by name. */
 const ONLY_WHEN_NAMED = 'wireguard-ts (pure)';
