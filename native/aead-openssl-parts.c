@@ -73,35 +73,33 @@ static void tag_of(struct state *s, const uint8_t *text, uint32_t length, uint8_
   s->poly_final(s->poly, tag);
 }
 
-/* Block 0 of the key stream, and the text through the blocks from 1 on. A block alone costs as much as eight of a longer run, so
- * that texts of usual size are taken in one run with the 64 zeros that block 0 comes from: copied, since nothing need stand before
- * them. Returns where the result of the text is. */
-static uint8_t *run(struct state *s, const struct wg_aead_op *op) {
-  uint32_t key[8], counter[4] = {0, 0, (uint32_t)op->counter, (uint32_t)(op->counter >> 32)};
+/* Bytes through the key stream from one of its blocks on, in place. */
+static void stream(struct state *s, const struct wg_aead_op *op, uint32_t block, uint8_t *bytes, size_t length) {
+  uint32_t key[8], counter[4] = {block, 0, (uint32_t)op->counter, (uint32_t)(op->counter >> 32)};
   memcpy(key, op->key, sizeof key);
-  memset(s->room, 0, BLOCK);
-  if (op->length <= LARGEST) {
-    memcpy(s->room + BLOCK, op->text, op->length);
-    s->chacha(s->room, s->room, BLOCK + op->length, key, counter);
-    return s->room + BLOCK;
-  }
-  s->chacha(s->room, s->room, BLOCK, key, counter);
-  return NULL;
+  s->chacha(bytes, bytes, length, key, counter);
 }
 
-/* The text of a large operation, in place. */
-static void run_large(struct state *s, const struct wg_aead_op *op) {
-  uint32_t key[8], counter[4] = {1, 0, (uint32_t)op->counter, (uint32_t)(op->counter >> 32)};
-  memcpy(key, op->key, sizeof key);
-  s->chacha(op->text, op->text, op->length, key, counter);
+/* Leaves block 0 at the start of the room. A block alone costs as much as eight of a longer run, so that a text of usual size is taken
+ * in the same run, behind the 64 zeros that block 0 comes from: copied, since nothing need stand before it where it lies. */
+static void begin(struct state *s, const struct wg_aead_op *op) {
+  size_t text = op->length <= LARGEST ? op->length : 0;
+  memset(s->room, 0, BLOCK);
+  memcpy(s->room + BLOCK, op->text, text);
+  stream(s, op, 0, s->room, BLOCK + text);
+}
+
+/* The other form of the text takes its place. */
+static void finish(struct state *s, const struct wg_aead_op *op) {
+  if (op->length <= LARGEST) memcpy(op->text, s->room + BLOCK, op->length);
+  else stream(s, op, 1, op->text, op->length);
 }
 
 static void seal(void *pointer, struct wg_aead_op *ops, int count) {
   struct state *s = pointer;
   for (struct wg_aead_op *op = ops; op < ops + count; op++) {
-    const uint8_t *text = run(s, op);
-    if (text) memcpy(op->text, text, op->length);
-    else run_large(s, op);
+    begin(s, op);
+    finish(s, op);
     tag_of(s, op->text, op->length, op->text + op->length);
     op->ok = 1;
   }
@@ -112,12 +110,10 @@ static void open_(void *pointer, struct wg_aead_op *ops, int count) {
   struct state *s = pointer;
   uint8_t tag[WG_TAG_SIZE];
   for (struct wg_aead_op *op = ops; op < ops + count; op++) {
-    const uint8_t *text = run(s, op);
+    begin(s, op);
     tag_of(s, op->text, op->length, tag);
     op->ok = !wg_tags_differ(tag, op->text + op->length);
-    if (!op->ok) continue;
-    if (text) memcpy(op->text, text, op->length);
-    else run_large(s, op);
+    if (op->ok) finish(s, op);
   }
   s->cleanse(s->room, sizeof s->room);
 }

@@ -13,12 +13,6 @@ typedef int init_fn(void *ctx, const void *cipher, void *engine, const uint8_t *
 typedef int update_fn(void *ctx, uint8_t *out, int *written, const uint8_t *in, int length);
 typedef int final_fn(void *ctx, uint8_t *out, int *written);
 
-/* A context and the key that it was given last: a batch is mostly under one, and giving it again costs a tenth of a packet. */
-struct direction {
-  void *ctx;
-  uint8_t key[WG_KEY_SIZE];
-};
-
 struct state {
   void *(*ctx_new)(void);
   void (*ctx_free)(void *ctx);
@@ -28,14 +22,13 @@ struct state {
   init_fn *encrypt_init, *decrypt_init;
   update_fn *encrypt_update, *decrypt_update;
   final_fn *encrypt_final, *decrypt_final;
-  struct direction encrypt, decrypt;
+  void *encrypt, *decrypt;
 };
 
 static void destroy(void *pointer) {
   struct state *s = pointer;
-  if (s->encrypt.ctx) s->ctx_free(s->encrypt.ctx);
-  if (s->decrypt.ctx) s->ctx_free(s->decrypt.ctx);
-  explicit_bzero(s, sizeof *s);
+  if (s->encrypt) s->ctx_free(s->encrypt);
+  if (s->decrypt) s->ctx_free(s->decrypt);
   free(s);
 }
 
@@ -67,10 +60,10 @@ static void *create(const char **why) {
   }
   /* the cipher is looked up once here; later inits only change key and nonce */
   const void *cipher = s->cipher();
-  s->encrypt.ctx = s->ctx_new();
-  s->decrypt.ctx = s->ctx_new();
-  if (cipher && s->encrypt.ctx && s->decrypt.ctx && s->encrypt_init(s->encrypt.ctx, cipher, NULL, s->encrypt.key, NULL) == 1 &&
-      s->decrypt_init(s->decrypt.ctx, cipher, NULL, s->decrypt.key, NULL) == 1)
+  s->encrypt = s->ctx_new();
+  s->decrypt = s->ctx_new();
+  if (cipher && s->encrypt && s->decrypt && s->encrypt_init(s->encrypt, cipher, NULL, NULL, NULL) == 1 &&
+      s->decrypt_init(s->decrypt, cipher, NULL, NULL, NULL) == 1)
     return s;
   *why = "OpenSSL has no ChaCha20-Poly1305 (FIPS mode?)";
   s->clear_error();
@@ -82,24 +75,16 @@ static void set_nonce(uint8_t nonce[12], uint64_t counter) {
   for (int i = 0; i < 8; i++) nonce[4 + i] = (uint8_t)(counter >> (8 * i));
 }
 
-/* The key to give to init: NULL when it has that one. */
-static const uint8_t *new_key(struct direction *d, const uint8_t *key) {
-  if (memcmp(d->key, key, WG_KEY_SIZE) == 0) return NULL;
-  memcpy(d->key, key, WG_KEY_SIZE);
-  return key;
-}
-
 static void seal(void *pointer, struct wg_aead_op *ops, int count) {
   struct state *s = pointer;
-  void *ctx = s->encrypt.ctx;
   uint8_t nonce[12] = {0};
   for (struct wg_aead_op *op = ops; op < ops + count; op++) {
     int written = 0;
     set_nonce(nonce, op->counter);
-    op->ok = s->encrypt_init(ctx, NULL, NULL, new_key(&s->encrypt, op->key), nonce) == 1 &&
-             (op->length == 0 || s->encrypt_update(ctx, op->text, &written, op->text, (int)op->length) == 1) &&
-             s->encrypt_final(ctx, op->text + op->length, &written) == 1 &&
-             s->ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, WG_TAG_SIZE, op->text + op->length) == 1;
+    op->ok = s->encrypt_init(s->encrypt, NULL, NULL, op->key, nonce) == 1 &&
+             (op->length == 0 || s->encrypt_update(s->encrypt, op->text, &written, op->text, (int)op->length) == 1) &&
+             s->encrypt_final(s->encrypt, op->text + op->length, &written) == 1 &&
+             s->ctrl(s->encrypt, EVP_CTRL_AEAD_GET_TAG, WG_TAG_SIZE, op->text + op->length) == 1;
     if (op->ok) continue;
     /* out of memory: what must not leave is the plaintext */
     memset(op->text, 0, op->length + WG_TAG_SIZE);
@@ -109,15 +94,14 @@ static void seal(void *pointer, struct wg_aead_op *ops, int count) {
 
 static void open_(void *pointer, struct wg_aead_op *ops, int count) {
   struct state *s = pointer;
-  void *ctx = s->decrypt.ctx;
   uint8_t nonce[12] = {0};
   for (struct wg_aead_op *op = ops; op < ops + count; op++) {
     int written = 0;
     set_nonce(nonce, op->counter);
-    op->ok = s->decrypt_init(ctx, NULL, NULL, new_key(&s->decrypt, op->key), nonce) == 1 &&
-             s->ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, WG_TAG_SIZE, op->text + op->length) == 1 &&
-             (op->length == 0 || s->decrypt_update(ctx, op->text, &written, op->text, (int)op->length) == 1) &&
-             s->decrypt_final(ctx, op->text + op->length, &written) == 1;
+    op->ok = s->decrypt_init(s->decrypt, NULL, NULL, op->key, nonce) == 1 &&
+             s->ctrl(s->decrypt, EVP_CTRL_AEAD_SET_TAG, WG_TAG_SIZE, op->text + op->length) == 1 &&
+             (op->length == 0 || s->decrypt_update(s->decrypt, op->text, &written, op->text, (int)op->length) == 1) &&
+             s->decrypt_final(s->decrypt, op->text + op->length, &written) == 1;
     if (!op->ok) s->clear_error();
   }
 }

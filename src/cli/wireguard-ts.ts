@@ -21,7 +21,7 @@ Brings up a WireGuard interface in userspace; configure it with wg(8) or wgts.
       --backend      who moves the bytes: native (the addon) or pure (TypeScript alone, slower); auto takes native if it can
       --no-offload   no segmentation offloads at all; or one of them: ${OFFLOAD_SWITCHES.map(name => `--no-${name}`).join(' ')}
                      (also WGTS_NO_OFFLOAD=1 or, for example, WGTS_NO_OFFLOAD=uso,gro)
-      --aead=NAME    openssl or ipsec-mb; otherwise the faster one
+      --aead=NAME    ipsec-mb, openssl-parts or openssl; otherwise the fastest one
 
 Environment: LOG_LEVEL=verbose|error|silent  WG_TUN_FD  WG_UAPI_FD  WG_KEYLOGFILE (secrets! for Wireshark alone)
 `;
