@@ -2,14 +2,6 @@
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
 import { runTunnel } from './tunnel/main.ts';
 
-type Run = (options: BenchOptions) => Promise<void> | void;
-
-/** Modules by word, with the name of what they export. */
-const OTHERS: Readonly<Record<string, readonly [path: string, entry: string]>> = {
-  micro: ['./micro/main.js', 'runMicro'],
-  'kernel-vm': ['./kernel-vm/main.js', 'runKernelVm'],
-};
-
 const args = process.argv.slice(2);
 if (args.includes('--help') || args.includes('-h')) process.stdout.write(USAGE);
 else {
@@ -19,14 +11,18 @@ else {
 }
 
 async function run(options: BenchOptions): Promise<void> {
-  if (options.word === 'tunnel') return runTunnel(options);
-  const other = OTHERS[options.word];
-  if (!other) return stop(`there is no benchmark ${options.word}\n\n${USAGE}`);
-  const [path, entry] = other;
-  const found = (await import(new URL(path, import.meta.url).href)) as Record<string, Run | undefined>;
-  const start = found[entry];
-  if (!start) return stop(`${path} has no ${entry}`);
-  await start(options);
+  switch (options.word) {
+    case 'tunnel':
+      return runTunnel(options);
+    case 'micro':
+      (await import('./micro/main.ts')).runMicro(options);
+      return;
+    case 'kernel-vm':
+      await (await import('./kernel-vm/main.ts')).runKernelVm(options);
+      return;
+    default:
+      return stop(`there is no benchmark ${options.word}\n\n${USAGE}`);
+  }
 }
 
 function stop(message: string): void {

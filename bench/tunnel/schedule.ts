@@ -22,7 +22,7 @@ export interface Measured {
 }
 
 /** Who takes part in a measure. */
-export function participants(plan: Plan, measure: Measure): Contender[] {
+function participants(plan: Plan, measure: Measure): Contender[] {
   return plan.contenders.filter(contender => measure.kinds.includes(contender.kind));
 }
 
