@@ -14,10 +14,11 @@ import {
   PACKET_LENGTH,
   PACKET_OFFSET,
   PACKET_STRIDE,
+  type PacketBatch,
   VNET_HEADER_SIZE,
-  VNET_HEADROOM,
 } from '../../src/packet/batch.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
+import { packetBatch } from '../support/packet-batch.ts';
 import { udpPacket, udpPayload } from '../support/udp-packet.ts';
 
 const PORT = 7777;
@@ -225,22 +226,8 @@ function memoryHost(): Host {
   };
 }
 
-function batchOf(payloads: readonly string[]): ReturnType<typeof makePacketBatch> {
-  const packets = payloads.map(payload => udpPacket('10.9.0.2', '10.9.0.1', PORT, payload));
-  const batch = makePacketBatch(
-    packets.reduce((sum, packet) => sum + packet.length + VNET_HEADROOM, 0),
-    packets.length,
-  );
-  let at = 0;
-  for (const packet of packets) {
-    at += VNET_HEADROOM;
-    batch.slab.set(packet, at);
-    batch.desc[batch.count * PACKET_STRIDE + PACKET_OFFSET] = at;
-    batch.desc[batch.count * PACKET_STRIDE + PACKET_LENGTH] = packet.length;
-    at += packet.length;
-    batch.count++;
-  }
-  return batch;
+function batchOf(payloads: readonly string[]): PacketBatch {
+  return packetBatch(payloads.map(payload => udpPacket('10.9.0.2', '10.9.0.1', PORT, payload)));
 }
 
 function write(tun: Tun, payloads: readonly string[]): number {

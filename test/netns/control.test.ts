@@ -1,5 +1,6 @@
 /** Behaviours 36 to 39 and 41 of the kernel's netns test: keys set, cleared, clamped and refused. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { LOW_ORDER } from '../support/low-order.ts';
 import { capture } from './capture.ts';
 import { sleep } from './command.ts';
 import { type Device, PROGRAM, startDevice } from './device.ts';
@@ -7,16 +8,7 @@ import { keyPair, presharedKey } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
 
-/** Public keys with which every shared secret is zero (RFC 7748 section 6.1; the list of curve25519's small-order points). */
-const LOW_ORDER = [
-  '0000000000000000000000000000000000000000000000000000000000000000',
-  '0100000000000000000000000000000000000000000000000000000000000000',
-  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
-  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
-  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-].map(hex => Buffer.from(hex, 'hex').toString('base64'));
+const LOW_ORDER_KEYS = LOW_ORDER.map(key => Buffer.from(key).toString('base64'));
 
 describeWith([...NETWORK, 'tcpdump'], `control (${PROGRAM})`, () => {
   let lab: Lab;
@@ -81,7 +73,7 @@ describeWith([...NETWORK, 'tcpdump'], `control (${PROGRAM})`, () => {
     const seen = await capture(lab, host, 'lo', 'udp port 1111');
     await device.set({
       privateKey: keyPair().privateKey,
-      peers: LOW_ORDER.map((publicKey, i) => ({
+      peers: LOW_ORDER_KEYS.map((publicKey, i) => ({
         publicKey,
         endpoint: '127.0.0.1:1111',
         keepalive: 1,

@@ -5,23 +5,12 @@ import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { INITIATION_EPHEMERAL } from '../../src/packet/initiation.ts';
 import { RESPONSE_SIZE } from '../../src/packet/response.ts';
 import { consumeInitiation, createResponse } from '../../src/protocol/handshake.ts';
+import { LOW_ORDER } from '../support/low-order.ts';
 import { seeded } from '../support/random.ts';
-import { hex } from '../support/vectors.ts';
 import { BareNode } from './bare-node.ts';
 import { deliver, EVE, Handmade } from './handmade.ts';
 import { pair } from './pair.ts';
 import { makePacket } from './payload.ts';
-
-/** RFC 7748 section 7; cr.yp.to/ecdh.html, "validate": the points of order 1, 2, 4 and 8, and their forms that are not reduced. */
-const LOW_ORDER = [
-  '0000000000000000000000000000000000000000000000000000000000000000',
-  '0100000000000000000000000000000000000000000000000000000000000000',
-  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
-  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
-  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-].map(hex);
 
 /** A provider that has a point of low order for every ephemeral, and does not mind that all comes out zero. */
 const mean = (point: Uint8Array): CryptoProvider => ({
