@@ -64,6 +64,8 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     onGone: () => end('the interface is gone'),
   });
   const stop = () => end('asked to stop');
+  // before there is anything that a signal could leave behind: who sees the socket may end us at once
+  process.on('SIGTERM', stop).on('SIGINT', stop);
   let server: UapiServer | undefined;
   try {
     server = await UapiServer.listen({
@@ -74,7 +76,6 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       onUnlinked: () => end('the control socket was removed'),
       ...(settings.uapiFd !== undefined && { fd: settings.uapiFd }),
     });
-    process.on('SIGTERM', stop).on('SIGINT', stop);
     loop.start();
     log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
     tellParent('ready');

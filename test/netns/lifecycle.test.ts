@@ -1,5 +1,5 @@
 /** How the program starts, goes to the background, and ends: as wireguard-go, since wg-quick and service managers count on it. */
-import { existsSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { run, until } from './command.ts';
@@ -51,6 +51,30 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     expect(code).toBe(0);
     expect(await hasLink(device.name)).toBe(false);
     expect(existsSync(device.socket)).toBe(false);
+  });
+
+  it('a signal in the very moment in which the socket appears ends it as any later one', async () => {
+    mkdirSync(SOCKET_DIRECTORY, { recursive: true });
+    for (let i = 0; i < 20; i++) {
+      const name = lab.interfaceName();
+      lab.owns(socketOf(name));
+      let appeared: () => void = () => {};
+      const there = new Promise<void>(resolve => {
+        appeared = resolve;
+      });
+      const watcher = watch(SOCKET_DIRECTORY, (_, file) => {
+        if (file === `${name}.sock`) appeared();
+      });
+      try {
+        const child = host.start([...commandOf(PROGRAM), '-f', name]);
+        await Promise.race([there, child.exited]);
+        const { code, signal } = await child.stop('SIGTERM');
+        expect({ code, signal }, `attempt ${i}`).toEqual({ code: 0, signal: null });
+        expect(existsSync(socketOf(name))).toBe(false);
+      } finally {
+        watcher.close();
+      }
+    }
   });
 
   it('a socket that nobody answers at is replaced', async () => {
