@@ -53,15 +53,22 @@ static int put(struct wg_tun *tun, struct iovec *vectors, int count) {
 static int is_gone(int err) { return err == EBADFD || err == EBADF || err == ENODEV; }
 
 /* A merged packet, taken apart by the same code that takes apart the kernel's. Returns 0, or the errno of the last refusal. */
-static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count, int64_t *dropped) {
+static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count, int packets, int64_t *dropped) {
   size_t length = 0;
   for (int i = 0; i < count; i++) {
-    if (length + vectors[i].iov_len > sizeof whole) return EMSGSIZE;
+    if (length + vectors[i].iov_len > sizeof whole) {
+      *dropped += packets;
+      return EMSGSIZE;
+    }
     memcpy(whole + length, vectors[i].iov_base, vectors[i].iov_len);
     length += vectors[i].iov_len;
   }
   struct wg_split plan;
-  int last = wg_split_plan(&plan, whole, length) ? 0 : EINVAL;
+  if (!wg_split_plan(&plan, whole, length)) {
+    *dropped += packets;
+    return EINVAL;
+  }
+  int last = 0;
   memset(segment, 0, WG_VNET_HEADER_SIZE);
   for (uint32_t i = 0; i < plan.count; i++) {
     struct iovec one[2] = {{segment, WG_VNET_HEADER_SIZE}, {segment + WG_VNET_HEADER_SIZE, 0}};
@@ -104,7 +111,7 @@ static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *des
     return 0;
   }
   tun->unmerged += (uint64_t)group[WG_GROUP_COUNT];
-  err = put_apart(tun, vectors, count, dropped);
+  err = put_apart(tun, vectors, count, group[WG_GROUP_COUNT], dropped);
   return is_gone(err) ? err : 0;
 }
 

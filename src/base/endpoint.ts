@@ -69,9 +69,18 @@ export function sameEndpoint(a: Uint8Array, aAt: number, b: Uint8Array, bAt: num
   return true;
 }
 
+/** Whether two records name the same far side, whatever local address either was last heard on. */
+export function sameFarSide(a: Uint8Array, b: Uint8Array): boolean {
+  return (
+    a[ENDPOINT_FAMILY] === b[ENDPOINT_FAMILY] &&
+    sameEndpoint(a, ENDPOINT_PORT, b, ENDPOINT_PORT, ENDPOINT_FAR_SIZE - ENDPOINT_PORT)
+  );
+}
+
 /** A copy with the far side alone. */
 export function withoutLocal(record: Uint8Array): Uint8Array {
   const copy = new Uint8Array(ENDPOINT_SIZE);
   copy.set(record.subarray(0, ENDPOINT_FAR_SIZE));
+  copy[ENDPOINT_HAS_LOCAL] = 0;
   return copy;
 }

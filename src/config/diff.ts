@@ -3,7 +3,7 @@
  * only what differs is set, so that sessions live on. Goes further than `wg syncconf` (setconf.c), which says everything of every peer
  * again, empties all lists of allowed IPs before filling them, and without a ListenPort in the file moves the device to another port.
  */
-import { ENDPOINT_FAR_SIZE, sameEndpoint } from '../base/endpoint.ts';
+import { sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex, KEY_SIZE } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
@@ -79,7 +79,7 @@ function peerDifference(goal: Goal, there: PeerStatus | undefined): PeerConfig |
   const before = there ? Object.keys(change).length : 0;
   const presharedKey = goal.presharedKey ?? NO_KEY;
   if (!sameKey(presharedKey, there?.presharedKey ?? NO_KEY)) change.presharedKey = presharedKey;
-  if (goal.endpoint && !(there?.endpoint && sameEndpoint(goal.endpoint, 0, there.endpoint, 0, ENDPOINT_FAR_SIZE)))
+  if (goal.endpoint && !(there?.endpoint && sameFarSide(goal.endpoint, there.endpoint)))
     change.endpoint = goal.endpoint;
   const keepalive = goal.persistentKeepalive ?? 0;
   if (keepalive !== (there?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseEndpoint } from '../../src/base/endpoint.ts';
+import { ENDPOINT_HAS_LOCAL, parseEndpoint } from '../../src/base/endpoint.ts';
 import { formatKeyHex, isZeroKey } from '../../src/base/key.ts';
 import { formatPrefix, parsePrefix } from '../../src/base/prefix.ts';
 import { difference } from '../../src/config/diff.ts';
@@ -58,6 +58,7 @@ describe('nothing is said where nothing differs', () => {
 
   test('the local side of an endpoint, a roamed endpoint and the port, when the file does not give them', () => {
     const local = Uint8Array.from(endpoint).fill(7, 24);
+    local[ENDPOINT_HAS_LOCAL] = 1;
     expect(difference(file({ publicKey: A, endpoint }), device(peer(A, { endpoint: local })))).toEqual({});
     expect(difference(file({ publicKey: A }), device(peer(A, { endpoint })))).toEqual({});
     expect(difference({ privateKey: key(1) }, device())).toEqual({});
