@@ -15,6 +15,8 @@ void wg_export_udp(napi_env env, napi_value exports);
 void wg_export_cipher(napi_env env, napi_value exports);
 void wg_export_offload(napi_env env, napi_value exports);
 void wg_export_aead_single(napi_env env, napi_value exports);
+void wg_export_blake2s(napi_env env, napi_value exports);
+void wg_export_x25519(napi_env env, napi_value exports);
 
 /* Adds a function; aborts the process only if Node itself is out of memory. */
 void wg_export(napi_env env, napi_value exports, const char *name, napi_callback fn);

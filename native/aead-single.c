@@ -1,14 +1,17 @@
-/* One ChaCha20-Poly1305 (RFC 8439) with associated data, for handshakes: aeadSeal and aeadOpen. Packets go through cipher.c in
- * batches. By the OpenSSL inside Node, as aead-openssl.c. Where that is not to be had the functions are not exported. */
+/* One ChaCha20-Poly1305 (RFC 8439) with associated data, for handshakes: aeadState, aeadSeal and aeadOpen. Packets go through cipher.c in
+ * batches. By the OpenSSL inside Node, as aead-openssl.c. They work in place in a Uint8Array of the caller's: the key, 32 bytes,
+ * the nonce, 12, the associated data, and the text. Where OpenSSL is not to be had the functions are not exported. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SIZE = 32, NONCE_SIZE = 12, TAG_SIZE = 16 };
+enum { KEY_SIZE = 32, NONCE_SIZE = 12, TAG_SIZE = 16, FRONT = KEY_SIZE + NONCE_SIZE };
 /* openssl/evp.h */
 enum { EVP_CTRL_AEAD_GET_TAG = 0x10, EVP_CTRL_AEAD_SET_TAG = 0x11 };
+static const uint64_t MAGIC = 0x61656164;
 
 static struct {
   void *(*ctx_new)(void);
@@ -16,11 +19,16 @@ static struct {
   const void *(*cipher)(void);
   int (*ctrl)(void *ctx, int type, int argument, void *pointer);
   void (*clear_error)(void);
-  /* one set for both directions: the last argument is 1 to encrypt, 0 to decrypt */
+  /* one set for both directions: the last argument is 1 to encrypt, 0 to decrypt, -1 to leave it */
   int (*init)(void *ctx, const void *cipher, void *engine, const uint8_t *key, const uint8_t *iv, int encrypt);
   int (*update)(void *ctx, uint8_t *out, int *written, const uint8_t *in, int length);
   int (*final)(void *ctx, uint8_t *out, int *written);
 } evp;
+
+struct aead {
+  uint64_t magic;
+  void *ctx;
+};
 
 static int find_evp(void) {
   const struct {
@@ -34,80 +42,109 @@ static int find_evp(void) {
   };
   for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
     if (!(*symbols[i].slot = dlsym(RTLD_DEFAULT, symbols[i].name))) return 0;
-  return evp.cipher() != NULL;
+  return 1;
 }
 
-/* key, nonce, text, aad: 0 with an exception pending if they are not four Uint8Arrays of the right sizes. */
-static int read_arguments(napi_env env, napi_callback_info info, struct wg_array arrays[4]) {
-  napi_value values[4];
-  if (!wg_arguments(env, info, values, 4)) return 0;
-  for (int i = 0; i < 4; i++) {
-    if (!wg_array(env, values[i], napi_uint8_array, &arrays[i])) return 0;
-    if (arrays[i].length <= INT_MAX - TAG_SIZE) continue;
-    wg_throw_type(env, "more than 2 GiB");
-    return 0;
+static void destroy(struct aead *aead) {
+  if (aead->ctx) evp.ctx_free(aead->ctx);
+  free(aead);
+}
+
+static void finalize(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  destroy(data);
+}
+
+/* aeadState(): the working state, for one thread at a time; undefined if this OpenSSL has no such cipher. */
+static napi_value aead_state(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value result;
+  struct aead *aead = calloc(1, sizeof *aead);
+  if (!aead) return wg_undefined(env);
+  const void *cipher = evp.cipher();
+  aead->magic = MAGIC;
+  aead->ctx = cipher ? evp.ctx_new() : NULL;
+  /* the cipher is looked up once here; later inits only change key, nonce and direction */
+  if (aead->ctx && evp.init(aead->ctx, cipher, NULL, NULL, NULL, 1) == 1 &&
+      napi_create_external(env, aead, finalize, NULL, &result) == napi_ok)
+    return result;
+  evp.clear_error();
+  destroy(aead);
+  return wg_undefined(env);
+}
+
+struct message {
+  uint8_t *key, *aad, *text;
+  int aad_length, length; /* without tag */
+};
+
+/* state, scratch, size of the associated data, size of the text without tag. NULL with an exception pending. */
+static struct aead *read_arguments(napi_env env, napi_callback_info info, struct message *message) {
+  napi_value arguments[4];
+  struct wg_array scratch;
+  if (!wg_arguments(env, info, arguments, 4)) return NULL;
+  struct aead *aead = wg_handle(env, arguments[0], MAGIC);
+  if (!aead || !wg_array(env, arguments[1], napi_uint8_array, &scratch) || !wg_int(env, arguments[2], &message->aad_length) ||
+      !wg_int(env, arguments[3], &message->length))
+    return NULL;
+  if (message->aad_length < 0 || message->length < 0 ||
+      FRONT + (int64_t)message->aad_length + message->length + TAG_SIZE > (int64_t)scratch.length) {
+    wg_throw_type(env, "sizes that do not fit");
+    return NULL;
   }
-  if (arrays[0].length == KEY_SIZE && arrays[1].length == NONCE_SIZE) return 1;
-  wg_throw_type(env, "a key has 32 bytes and a nonce 12");
-  return 0;
+  message->key = scratch.data;
+  message->aad = message->key + FRONT;
+  message->text = message->aad + message->aad_length;
+  return aead;
 }
 
-static napi_value make_array(napi_env env, size_t length, uint8_t **data) {
-  napi_value buffer, array;
-  if (napi_create_arraybuffer(env, length, (void **)data, &buffer) == napi_ok &&
-      napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &array) == napi_ok)
-    return array;
-  napi_throw_error(env, "ENOMEM", "out of memory for a message");
-  return NULL;
-}
-
-static int run(void *ctx, const struct wg_array a[4], const uint8_t *text, size_t length, uint8_t *out, int encrypt) {
+static int run(void *ctx, const struct message *m, int encrypt) {
   int written;
-  uint8_t none;
-  /* an aad or text of no bytes must not be passed: NULL would mean another thing */
-  return (a[3].length == 0 || evp.update(ctx, NULL, &written, a[3].data, (int)a[3].length) == 1) &&
-         (length == 0 || (evp.update(ctx, out, &written, text, (int)length) == 1 && written == (int)length)) &&
-         evp.final(ctx, encrypt || length ? out + length : &none, &written) == 1;
+  uint8_t *tag = m->text + m->length;
+  return evp.init(ctx, NULL, NULL, m->key, m->key + KEY_SIZE, encrypt) == 1 &&
+         (encrypt || evp.ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1) &&
+         /* an aad or text of no bytes must not be passed: it could end the message */
+         (m->aad_length == 0 || evp.update(ctx, NULL, &written, m->aad, m->aad_length) == 1) &&
+         (m->length == 0 || (evp.update(ctx, m->text, &written, m->text, m->length) == 1 && written == m->length)) &&
+         evp.final(ctx, tag, &written) == 1 && (!encrypt || evp.ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) == 1);
 }
 
+/* Key and nonce go, and so does the text if it must not be seen. The context keeps no key either. */
+static void clean(struct aead *aead, const struct message *m, int text) {
+  static const uint8_t NO_KEY[FRONT];
+  explicit_bzero(m->key, FRONT);
+  if (text) explicit_bzero(m->text, (size_t)m->length);
+  if (evp.init(aead->ctx, NULL, NULL, NO_KEY, NO_KEY, -1) != 1) evp.clear_error();
+}
+
+/* aeadSeal(state, scratch, aadLength, length): the tag goes behind the text. */
 static napi_value aead_seal(napi_env env, napi_callback_info info) {
-  struct wg_array a[4];
-  if (!read_arguments(env, info, a)) return NULL;
-  uint8_t *out = NULL;
-  napi_value result = make_array(env, a[2].length + TAG_SIZE, &out);
-  if (!result) return NULL;
-  void *ctx = evp.ctx_new();
-  int ok = ctx && evp.init(ctx, evp.cipher(), NULL, a[0].data, a[1].data, 1) == 1 && run(ctx, a, a[2].data, a[2].length, out, 1) &&
-           evp.ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, out + a[2].length) == 1;
-  if (ctx) evp.ctx_free(ctx);
-  if (ok) return result;
-  memset(out, 0, a[2].length + TAG_SIZE);
+  struct message m;
+  struct aead *aead = read_arguments(env, info, &m);
+  if (!aead) return NULL;
+  int ok = run(aead->ctx, &m, 1);
+  clean(aead, &m, !ok);
+  if (ok) return wg_undefined(env);
   evp.clear_error();
   napi_throw_error(env, NULL, "OpenSSL could not seal");
   return NULL;
 }
 
+/* aeadOpen(state, scratch, aadLength, length): the tag stands behind the text. @returns 1 if it is right, else 0, and the text is zeros */
 static napi_value aead_open(napi_env env, napi_callback_info info) {
-  struct wg_array a[4];
-  if (!read_arguments(env, info, a)) return NULL;
-  if (a[2].length < TAG_SIZE) return wg_undefined(env);
-  size_t length = a[2].length - TAG_SIZE;
-  uint8_t *out = NULL, tag[TAG_SIZE];
-  memcpy(tag, (const uint8_t *)a[2].data + length, TAG_SIZE);
-  napi_value result = make_array(env, length, &out);
-  if (!result) return NULL;
-  void *ctx = evp.ctx_new();
-  int ok = ctx && evp.init(ctx, evp.cipher(), NULL, a[0].data, a[1].data, 0) == 1 &&
-           evp.ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1 && run(ctx, a, a[2].data, length, out, 0);
-  if (ctx) evp.ctx_free(ctx);
-  if (ok) return result;
-  if (length) memset(out, 0, length);
-  evp.clear_error();
-  return wg_undefined(env);
+  struct message m;
+  struct aead *aead = read_arguments(env, info, &m);
+  if (!aead) return NULL;
+  int ok = run(aead->ctx, &m, 0);
+  if (!ok) evp.clear_error();
+  clean(aead, &m, !ok);
+  return wg_number(env, ok);
 }
 
 void wg_export_aead_single(napi_env env, napi_value exports) {
   if (!find_evp()) return;
+  wg_export(env, exports, "aeadState", aead_state);
   wg_export(env, exports, "aeadSeal", aead_seal);
   wg_export(env, exports, "aeadOpen", aead_open);
 }

@@ -97,6 +97,8 @@ static napi_value init(napi_env env, napi_value exports) {
   wg_export_cipher(env, exports);
   wg_export_offload(env, exports);
   wg_export_aead_single(env, exports);
+  wg_export_blake2s(env, exports);
+  wg_export_x25519(env, exports);
   return exports;
 }
 

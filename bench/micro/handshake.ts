@@ -1,5 +1,4 @@
 /** What handshakes and cookies are made of, by every provider; and each side's whole share of a handshake. */
-import { kdf1, kdf2, kdf3 } from '#dist/crypto/kdf.js';
 import { createNativeCrypto } from '#dist/crypto/native.js';
 import { nobleCrypto } from '#dist/crypto/noble.js';
 import { opensslCrypto } from '#dist/crypto/openssl.js';
@@ -44,9 +43,9 @@ const CALLS: readonly Call[] = [
   { name: 'X25519, public key of a new one', uses: ['publicKey'], make: crypto => crypto.publicKey(KEY.slice()) },
   { name: 'BLAKE2s hash, 32 and 48 bytes', uses: ['hash'], make: crypto => crypto.hash(KEY, SEALED) },
   { name: `BLAKE2s mac, ${MACED.length} bytes`, uses: ['mac'], make: crypto => crypto.mac(KEY, MACED) },
-  { name: 'kdf1, 32 bytes', uses: ['hmac'], make: crypto => kdf1(crypto, KEY, PSK) },
-  { name: 'kdf2, 32 bytes', uses: ['hmac'], make: crypto => kdf2(crypto, KEY, PSK) },
-  { name: 'kdf3, 32 bytes', uses: ['hmac'], make: crypto => kdf3(crypto, KEY, PSK) },
+  { name: 'kdf1, 32 bytes', uses: ['kdf'], make: crypto => crypto.kdf(KEY, PSK, 1) },
+  { name: 'kdf2, 32 bytes', uses: ['kdf'], make: crypto => crypto.kdf(KEY, PSK, 2) },
+  { name: 'kdf3, 32 bytes', uses: ['kdf'], make: crypto => crypto.kdf(KEY, PSK, 3) },
   { name: 'AEAD seal, 32 bytes', uses: ['seal'], make: crypto => crypto.seal(KEY, NONCE, KEY, PSK) },
   { name: 'AEAD open, 32 bytes', uses: ['open'], make: crypto => crypto.open(KEY, NONCE, SEALED, PSK) },
   {
@@ -55,7 +54,7 @@ const CALLS: readonly Call[] = [
     make: crypto => crypto.xseal(KEY, LONG_NONCE, TIMESTAMP, PSK),
   },
 ];
-const WHOLE: readonly Function[] = ['hash', 'hmac', 'dh', 'publicKey', 'seal', 'open'];
+const WHOLE: readonly Function[] = ['hash', 'kdf', 'dh', 'publicKey', 'seal', 'open'];
 
 export const handshake: Subject = {
   name: 'handshake',

@@ -1,44 +1,22 @@
 /**
- * The provider `native`: the AEADs of handshakes through the addon (native/aead-single.c), one crossing each and no cipher object;
- * everything else is openssl's. The addon's batched AEAD, which carries the packets, is io/native-cipher.ts.
+ * The provider `native`: the primitives of handshakes by the OpenSSL inside Node, called by the addon and not through node:crypto, whose
+ * objects cost more than most of what they compute. The addon's batched AEAD, which carries the packets, is io/native-cipher.ts.
  */
-import { opensslCrypto, withSubkey } from './openssl.ts';
+import { type AeadBinding, createNativeAead } from './native-aead.ts';
+import { type Blake2sBinding, createNativeBlake2s } from './native-blake2s.ts';
+import { createNativeX25519, type X25519Binding } from './native-x25519.ts';
+import { opensslCrypto } from './openssl.ts';
 import type { CryptoProvider } from './provider.ts';
-import { expectAead, NONCE_SIZE, XNONCE_SIZE } from './sizes.ts';
+import { passesSelfTest } from './self-test.ts';
 
-/** What the addon exports for this; both are missing where Node does not export its OpenSSL. */
-export interface AeadBinding {
-  /** Ciphertext with its tag. Throws a TypeError unless all four are Uint8Arrays, of 32 and 12 bytes the first two. */
-  aeadSeal?(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array;
-  aeadOpen?(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
-}
+export type CryptoBinding = AeadBinding & Blake2sBinding & X25519Binding;
 
-/** @returns undefined where the addon has no such AEAD */
-export function createNativeCrypto(binding: AeadBinding): CryptoProvider | undefined {
-  const { aeadSeal, aeadOpen } = binding;
-  if (!aeadSeal || !aeadOpen) return undefined;
-  return {
-    ...opensslCrypto,
-    name: 'native',
-
-    seal(key, nonce, plaintext, aad) {
-      expectAead(key, nonce, NONCE_SIZE);
-      return aeadSeal(key, nonce, plaintext, aad);
-    },
-
-    open(key, nonce, ciphertext, aad) {
-      expectAead(key, nonce, NONCE_SIZE);
-      return aeadOpen(key, nonce, ciphertext, aad);
-    },
-
-    xseal(key, nonce, plaintext, aad) {
-      expectAead(key, nonce, XNONCE_SIZE);
-      return withSubkey(key, nonce, (subkey, short) => aeadSeal(subkey, short, plaintext, aad));
-    },
-
-    xopen(key, nonce, ciphertext, aad) {
-      expectAead(key, nonce, XNONCE_SIZE);
-      return withSubkey(key, nonce, (subkey, short) => aeadOpen(subkey, short, ciphertext, aad));
-    },
-  };
+/** @returns undefined where the addon has not all of it, or gets its known answer wrong */
+export function createNativeCrypto(binding: CryptoBinding): CryptoProvider | undefined {
+  const aead = createNativeAead(binding);
+  const blake2s = createNativeBlake2s(binding);
+  const x25519 = createNativeX25519(binding);
+  if (!aead || !blake2s || !x25519) return undefined;
+  const native = { ...opensslCrypto, ...aead, ...blake2s, ...x25519, name: 'native' };
+  return passesSelfTest(native) ? native : undefined;
 }

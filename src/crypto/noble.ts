@@ -6,6 +6,8 @@ import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import { blake2s } from '@noble/hashes/blake2.js';
 import { hmac } from '@noble/hashes/hmac.js';
+import { oneByOne } from './dh-many.ts';
+import { kdfOf } from './kdf.ts';
 import type { CryptoProvider } from './provider.ts';
 import {
   expectAead,
@@ -32,22 +34,12 @@ export const nobleCrypto: CryptoProvider = {
     return blake2s(data, { key, dkLen: 16 });
   },
 
-  hmac: (key, data) => hmac(blake2s, key, data),
+  hmac: hmacBlake2s,
+  kdf: kdfOf(hmacBlake2s),
 
-  dh(privateKey, publicKey) {
-    expectDh(privateKey, publicKey);
-    try {
-      return x25519.getSharedSecret(privateKey, publicKey);
-    } catch {
-      // both sizes are right, so what it refuses is an all-zero result
-      return undefined;
-    }
-  },
-
-  publicKey(privateKey) {
-    expectSize('a private key', privateKey, KEY_SIZE);
-    return x25519.getPublicKey(privateKey);
-  },
+  dh,
+  publicKey,
+  ...oneByOne({ dh, publicKey }),
 
   seal(key, nonce, plaintext, aad) {
     expectAead(key, nonce, NONCE_SIZE);
@@ -76,6 +68,25 @@ export const nobleCrypto: CryptoProvider = {
     return bits === 0;
   },
 };
+
+function hmacBlake2s(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return hmac(blake2s, key, data);
+}
+
+function dh(privateKey: Uint8Array, theirs: Uint8Array): Uint8Array | undefined {
+  expectDh(privateKey, theirs);
+  try {
+    return x25519.getSharedSecret(privateKey, theirs);
+  } catch {
+    // both sizes are right, so what it refuses is an all-zero result
+    return undefined;
+  }
+}
+
+function publicKey(privateKey: Uint8Array): Uint8Array {
+  expectSize('a private key', privateKey, KEY_SIZE);
+  return x25519.getPublicKey(privateKey);
+}
 
 function opened(
   cipher: { decrypt(ciphertext: Uint8Array): Uint8Array },

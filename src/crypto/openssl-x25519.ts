@@ -1,16 +1,16 @@
 /**
  * X25519 by node:crypto. Its keys are KeyObjects, and with OpenSSL 3.0 making one from DER costs ten times the multiplication
- * itself (350 us and 35 us); from a JWK it does not. So keys come in as JWKs, and the KeyObject of a private key is kept for as long as
- * the caller keeps its array: every handshake uses the same arrays two or three times.
+ * itself (350 us and 35 us); from a JWK it does not. So keys come in as JWKs.
  */
 import { createPrivateKey, createPublicKey, diffieHellman, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { KeptKeys, same } from './kept-keys.ts';
 
 /** RFC 8410: what stands before the 32 bytes in PKCS #8. */
 const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20);
 
 /** @returns undefined if the result is all zero */
 export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
-  const ours = privateKeyObject(privateKey);
+  const ours = keys.get(privateKey);
   const theirs = createPublicKey({ key: { ...OKP, x: base64url(publicKey) }, format: 'jwk' });
   let secret: Buffer;
   try {
@@ -26,33 +26,7 @@ export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Arra
 }
 
 export function x25519PublicKey(privateKey: Uint8Array): Uint8Array {
-  return publicBytes(privateKeyObject(privateKey));
-}
-
-interface Kept {
-  /** What the array held: it may have been overwritten since. */
-  readonly bytes: Uint8Array;
-  readonly object: KeyObject;
-}
-
-/** By the array itself, so that nothing here outlives the caller's own copy of the secret, and there is no size to choose. */
-const kept = new WeakMap<Uint8Array, Kept>();
-
-function privateKeyObject(privateKey: Uint8Array): KeyObject {
-  const found = kept.get(privateKey);
-  if (found) {
-    if (same(found.bytes, privateKey)) return found.object;
-    found.bytes.fill(0);
-  }
-  const object = importPrivate(privateKey);
-  kept.set(privateKey, { bytes: Uint8Array.from(privateKey), object });
-  return object;
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  let bits = 0;
-  for (let i = 0; i < a.length; i++) bits |= a[i]! ^ b[i]!;
-  return bits === 0;
+  return publicBytes(keys.get(privateKey));
 }
 
 const OKP = { kty: 'OKP', crv: 'X25519' } as const;
@@ -75,7 +49,7 @@ function fromDer(privateKey: Uint8Array): KeyObject {
 const ANY_PUBLIC = new Uint8Array(32);
 
 /** Newer Nodes want the right public half in a JWK; their DER is fast. */
-const importPrivate = jwkTakesAnyPublicHalf() ? fromJwk : fromDer;
+const keys = new KeptKeys(jwkTakesAnyPublicHalf() ? fromJwk : fromDer);
 
 function jwkTakesAnyPublicHalf(): boolean {
   const privateKey = new Uint8Array(32).fill(0x77);

@@ -6,6 +6,8 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { hchacha } from '@noble/ciphers/chacha.js';
 import { blake2s } from '@noble/hashes/blake2.js';
+import { oneByOne } from './dh-many.ts';
+import { kdfOf } from './kdf.ts';
 import { x25519, x25519PublicKey } from './openssl-x25519.ts';
 import type { CryptoProvider } from './provider.ts';
 import {
@@ -37,17 +39,12 @@ export const opensslCrypto: CryptoProvider = {
     return blake2s(data, { key, dkLen: 16 });
   },
 
-  hmac: (key, data) => plain(createHmac(HASH, key).update(data).digest()),
+  hmac,
+  kdf: kdfOf(hmac),
 
-  dh(privateKey, publicKey) {
-    expectDh(privateKey, publicKey);
-    return x25519(privateKey, publicKey);
-  },
-
-  publicKey(privateKey) {
-    expectSize('a private key', privateKey, KEY_SIZE);
-    return x25519PublicKey(privateKey);
-  },
+  dh,
+  publicKey,
+  ...oneByOne({ dh, publicKey }),
 
   seal,
   open,
@@ -64,6 +61,20 @@ export const opensslCrypto: CryptoProvider = {
 
   equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
 };
+
+function hmac(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return plain(createHmac(HASH, key).update(data).digest());
+}
+
+function dh(privateKey: Uint8Array, theirs: Uint8Array): Uint8Array | undefined {
+  expectDh(privateKey, theirs);
+  return x25519(privateKey, theirs);
+}
+
+function publicKey(privateKey: Uint8Array): Uint8Array {
+  expectSize('a private key', privateKey, KEY_SIZE);
+  return x25519PublicKey(privateKey);
+}
 
 function seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
   expectAead(key, nonce, NONCE_SIZE);

@@ -11,6 +11,8 @@ export interface CryptoProvider {
   mac(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** HMAC-BLAKE2s-256 (RFC 2104); 32 bytes. */
   hmac(key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** The whitepaper's Kdf_n: from a chaining key of 32 bytes and an input, one to three keys of 32 bytes (kdf.ts). */
+  kdf(chainingKey: Uint8Array, input: Uint8Array, keys: 1 | 2 | 3): Uint8Array[];
   /**
    * X25519 (RFC 7748). 32 bytes, or undefined when the result is all zero: a low order point was given, and the message
    * that carried it must be dropped. Whoever uses a private key again passes the same array: what is costly to prepare is kept with it.
@@ -18,6 +20,10 @@ export interface CryptoProvider {
   dh(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
   /** The public key of a private key; 32 bytes. */
   publicKey(privateKey: Uint8Array): Uint8Array;
+  /** dh() with each of many public keys; a provider that can uses several cores. */
+  dhMany(privateKey: Uint8Array, publicKeys: readonly Uint8Array[]): (Uint8Array | undefined)[];
+  /** For many private keys that are used this once, and of which nothing is kept. In each the same number of public keys. */
+  dhEphemeral(jobs: readonly EphemeralJob[]): EphemeralKeys[];
   /** ChaCha20-Poly1305 (RFC 8439): 12 byte nonce; ciphertext with the 16 byte tag behind it. */
   seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array;
   /** undefined if the tag is wrong or the input shorter than a tag. */
@@ -27,4 +33,16 @@ export interface CryptoProvider {
   xopen(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
   /** Whether two byte strings of one length are equal, in a time that does not depend on where they differ. */
   equal(a: Uint8Array, b: Uint8Array): boolean;
+}
+
+export interface EphemeralJob {
+  readonly privateKey: Uint8Array;
+  readonly publicKeys: readonly Uint8Array[];
+}
+
+export interface EphemeralKeys {
+  /** Of the private key. */
+  readonly publicKey: Uint8Array;
+  /** dh() with each of the public keys. */
+  readonly shared: readonly (Uint8Array | undefined)[];
 }

@@ -15,9 +15,9 @@ export function expectAead(key: Uint8Array, nonce: Uint8Array, nonceSize: number
   expectSize('a nonce', nonce, nonceSize);
 }
 
-export function expectDh(privateKey: Uint8Array, publicKey: Uint8Array): void {
+export function expectDh(privateKey: Uint8Array, ...publicKeys: readonly Uint8Array[]): void {
   expectSize('a private key', privateKey, KEY_SIZE);
-  expectSize('a public key', publicKey, KEY_SIZE);
+  for (const publicKey of publicKeys) expectSize('a public key', publicKey, KEY_SIZE);
 }
 
 /** RFC 7693 section 2.9. An empty key would silently be the unkeyed hash. */

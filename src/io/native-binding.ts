@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { AeadBinding } from '../crypto/native.ts';
+import type { CryptoBinding } from '../crypto/native.ts';
 import type { CipherBinding } from './native-cipher.ts';
 
 declare const handle: unique symbol;
@@ -41,7 +41,7 @@ export interface UdpInfo {
 }
 
 /** What each function does is said in native/, above its definition. */
-export interface NativeBinding extends CipherBinding, AeadBinding {
+export interface NativeBinding extends CipherBinding, CryptoBinding {
   clockBoot(): number;
   pollStart(fd: number, callback: () => void): PollHandle;
   pollStop(poll: PollHandle): void;

@@ -12,8 +12,9 @@ import { MESSAGE_INITIATION } from '../packet/message-type.ts';
 import { RESPONSE_SIZE } from '../packet/response.ts';
 import { HANDSHAKE_TOS, MAX_QUEUED_HANDSHAKES, UNDER_LOAD_HANDSHAKES, UNDER_LOAD_TIME } from './constants.ts';
 import type { Device } from './device.ts';
-import { consumeInitiation, consumeResponse, createResponse } from './handshake.ts';
+import { consumeResponse } from './handshake.ts';
 import type { Peer } from './peer.ts';
+import { type QueuedInitiation, Responder } from './responder.ts';
 import { setEndpoint } from './roaming.ts';
 import type { Sender } from './sender.ts';
 
@@ -24,6 +25,7 @@ const SENDER = INITIATION_SENDER;
 export class HandshakeQueue {
   readonly #device: Device;
   readonly #sender: Sender;
+  readonly #responder: Responder;
   /** Grows with need, to MAX_QUEUED_HANDSHAKES entries. */
   #ring = new Uint8Array(16 * ENTRY);
   #isInitiation = new Uint8Array(16);
@@ -34,6 +36,7 @@ export class HandshakeQueue {
   constructor(device: Device, sender: Sender) {
     this.#device = device;
     this.#sender = sender;
+    this.#responder = new Responder(device, sender);
   }
 
   get length(): number {
@@ -59,9 +62,11 @@ export class HandshakeQueue {
     this.#ring.set(endpoints.subarray(at, at + ENDPOINT_SIZE), slot * ENTRY + INITIATION_SIZE);
   }
 
-  /** Works on up to so many messages, as far as there is room for answers. */
+  /** Works on up to so many messages, as far as there is room for answers. Initiations that follow one another are worked on together. */
   process(budget: number, now: number): void {
-    for (let i = 0; i < budget && this.#count > 0 && this.#device.output.hasControlRoom; i++) {
+    const { output } = this.#device;
+    const initiations: QueuedInitiation[] = [];
+    for (let i = 0; i < budget && this.#count > 0 && output.hasControlRoom(initiations.length + 1); i++) {
       // judged with this message still in the queue, as the kernel does
       const underLoad = this.#underLoad(now);
       const slot = this.#head;
@@ -71,9 +76,15 @@ export class HandshakeQueue {
       const initiation = this.#isInitiation[slot] === 1;
       const message = this.#ring.subarray(at, at + (initiation ? INITIATION_SIZE : RESPONSE_SIZE));
       if (!this.#device.identity || (underLoad && !this.#admit(message, at + INITIATION_SIZE, now))) continue;
-      if (initiation) this.#initiation(message, at + INITIATION_SIZE, now);
-      else this.#response(message, at + INITIATION_SIZE, now);
+      if (initiation) {
+        initiations.push({ message, endpointAt: at + INITIATION_SIZE });
+        continue;
+      }
+      this.#responder.answer(initiations, this.#ring, now);
+      initiations.length = 0;
+      this.#response(message, at + INITIATION_SIZE, now);
     }
+    this.#responder.answer(initiations, this.#ring, now);
   }
 
   clear(): void {
@@ -101,34 +112,6 @@ export class HandshakeQueue {
     counters.cookiesSent++;
     output.event('cookie-sent');
     return false;
-  }
-
-  #initiation(message: Uint8Array, endpointAt: number, now: number): void {
-    const device = this.#device;
-    const consumed = consumeInitiation(device, message, now);
-    if (typeof consumed === 'string') {
-      device.counters[consumed]++;
-      return;
-    }
-    const { peer } = consumed;
-    setEndpoint(device, peer, this.#ring, endpointAt);
-    peer.rxBytes += message.length;
-    peer.timers.anyAuthenticatedPacketReceived();
-    peer.timers.anyAuthenticatedPacketTraversal(now);
-    const { output } = device;
-    const out = output.transmits.slab.subarray(output.cursor, output.cursor + RESPONSE_SIZE);
-    if (!createResponse(device, consumed, out, now)) {
-      device.counters.badHandshake++;
-      return;
-    }
-    peer.lastSentHandshake = now;
-    peer.cookies.addMacs(out, now);
-    output.addMessage(RESPONSE_SIZE, HANDSHAKE_TOS, peer.endpoint, 0, peer);
-    peer.txBytes += RESPONSE_SIZE;
-    peer.timers.sessionDerived(now);
-    this.#sender.authenticatedSent(peer, now);
-    device.counters.handshakesAnswered++;
-    output.event('response-sent', peer);
   }
 
   #response(message: Uint8Array, endpointAt: number, now: number): void {

@@ -3,6 +3,7 @@
  * WireGuard's prologue, a TAI64N timestamp as first payload, and indices. Makes and takes apart messages and derives sessions;
  * when to do so is decided elsewhere, and macs are cookie.ts.
  */
+import type { EphemeralJob, EphemeralKeys } from '../crypto/provider.ts';
 import { readU32le, writeU32le } from '../packet/byte-order.ts';
 import {
   INITIATION_EPHEMERAL,
@@ -77,14 +78,22 @@ export function createInitiation(device: Device, peer: Peer, out: Uint8Array): b
   return true;
 }
 
-/** Takes an initiation whose macs were judged. Changes nothing in the peer unless all is well. */
-export function consumeInitiation(device: Device, message: Uint8Array, now: number): ConsumedInitiation | CounterName {
+/**
+ * Takes an initiation whose macs were judged. Changes nothing in the peer unless all is well.
+ * @param es the DH of our key and the message's ephemeral, where it was computed together with others'
+ */
+export function consumeInitiation(
+  device: Device,
+  message: Uint8Array,
+  now: number,
+  es?: Uint8Array,
+): ConsumedInitiation | CounterName {
   const { identity, crypto } = device;
   if (!identity) return 'badHandshake';
   const state = SymmetricState.start(crypto, CONSTRUCTION_BYTES, IDENTIFIER_BYTES, identity.publicKey);
-  const ephemeral = message.slice(INITIATION_EPHEMERAL, INITIATION_EPHEMERAL + 32);
+  const ephemeral = ephemeralOf(message);
   const sealedStatic = message.subarray(INITIATION_STATIC, INITIATION_STATIC + INITIATION_STATIC_SIZE);
-  const publicKey = readMessageOneStatic(crypto, state, identity, ephemeral, sealedStatic);
+  const publicKey = readMessageOneStatic(crypto, state, identity, ephemeral, sealedStatic, es);
   if (!publicKey) return 'badHandshake';
   const peer = device.peer(publicKey);
   if (!peer) return 'unknownPeer';
@@ -99,15 +108,35 @@ export function consumeInitiation(device: Device, message: Uint8Array, now: numb
   return { peer, state, ephemeral, remoteIndex: readU32le(message, INITIATION_SENDER) };
 }
 
+/** A copy. */
+export function ephemeralOf(initiation: Uint8Array): Uint8Array {
+  return initiation.slice(INITIATION_EPHEMERAL, INITIATION_EPHEMERAL + 32);
+}
+
+/** What a response needs a new ephemeral key to be shared with. */
+export function ephemeralJob(device: Device, { ephemeral, peer }: ConsumedInitiation): EphemeralJob {
+  const privateKey = new Uint8Array(32);
+  device.random(privateKey);
+  return { privateKey, publicKeys: [ephemeral, peer.publicKey] };
+}
+
 /**
  * Writes the response, without macs, to an initiation, and begins the session that waits for confirmation.
+ * @param job its ephemeral key, which is erased here
+ * @param keys what is made of it, where that was computed together with others'
  * @returns false if the initiator's ephemeral is of low order or there is no room for another session
  */
-export function createResponse(device: Device, consumed: ConsumedInitiation, out: Uint8Array, now: number): boolean {
+export function createResponse(
+  device: Device,
+  consumed: ConsumedInitiation,
+  out: Uint8Array,
+  now: number,
+  job: EphemeralJob = ephemeralJob(device, consumed),
+  keys?: EphemeralKeys,
+): boolean {
   const { crypto } = device;
   const { peer, state } = consumed;
-  const ephemeralPrivate = new Uint8Array(32);
-  device.random(ephemeralPrivate);
+  const ephemeralPrivate = job.privateKey;
   const two = writeMessageTwo(
     crypto,
     state,
@@ -116,6 +145,7 @@ export function createResponse(device: Device, consumed: ConsumedInitiation, out
     peer.publicKey,
     peer.presharedKey,
     EMPTY,
+    keys,
   );
   if (!two) return false;
   const keypair = beginSession(device, peer, state, false, consumed.remoteIndex, undefined, now);

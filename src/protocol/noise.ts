@@ -3,8 +3,7 @@
  * Generic on purpose: prologue and payloads are arguments, so that the official Noise vectors drive the same code that
  * makes WireGuard's handshakes. WireGuard's own parts (timestamps, indices, macs) are in handshake.ts.
  */
-import { kdf1, kdf2, kdf3 } from '../crypto/kdf.ts';
-import type { CryptoProvider } from '../crypto/provider.ts';
+import type { CryptoProvider, EphemeralKeys } from '../crypto/provider.ts';
 
 const EMPTY = new Uint8Array(0);
 /** Every key in the handshake seals exactly once, so its counter is always zero. */
@@ -53,22 +52,23 @@ export class SymmetricState {
 
   /** Mixes a DH result, which it erases, into chaining key and message key. */
   mixKey(secret: Uint8Array): void {
-    const [chainingKey, key] = kdf2(this.#crypto, this.chainingKey, secret);
-    this.#replace(chainingKey, key);
+    const [chainingKey, key] = this.#crypto.kdf(this.chainingKey, secret, 2);
+    this.#replace(chainingKey!, key!);
     secret.fill(0);
   }
 
   /** The psk modifier's extra step for an ephemeral public key: the message key that it would give is never used. */
   mixEphemeral(ephemeral: Uint8Array): void {
     this.mixHash(ephemeral);
-    this.#replace(kdf1(this.#crypto, this.chainingKey, ephemeral), EMPTY);
+    const [chainingKey] = this.#crypto.kdf(this.chainingKey, ephemeral, 1);
+    this.#replace(chainingKey!, EMPTY);
   }
 
   mixPresharedKey(psk: Uint8Array): void {
-    const [chainingKey, tau, key] = kdf3(this.#crypto, this.chainingKey, psk);
-    this.#replace(chainingKey, key);
-    this.mixHash(tau);
-    tau.fill(0);
+    const [chainingKey, tau, key] = this.#crypto.kdf(this.chainingKey, psk, 3);
+    this.#replace(chainingKey!, key!);
+    this.mixHash(tau!);
+    tau!.fill(0);
   }
 
   seal(plaintext: Uint8Array): Uint8Array {
@@ -86,7 +86,8 @@ export class SymmetricState {
 
   /** The two transport keys: initiator to responder, responder to initiator. */
   split(): [Uint8Array, Uint8Array] {
-    return kdf2(this.#crypto, this.chainingKey, EMPTY);
+    const [toResponder, toInitiator] = this.#crypto.kdf(this.chainingKey, EMPTY, 2);
+    return [toResponder!, toInitiator!];
   }
 
   erase(): void {
@@ -140,6 +141,7 @@ export function writeMessageOne(
 
 /**
  * The responder's side of message one, in two steps, because between them the caller finds out who is calling.
+ * @param es the DH of our static key and the ephemeral, where it was computed together with others'
  * @returns the initiator's static public key, or undefined if the message is not for us or a DH gave zero
  */
 export function readMessageOneStatic(
@@ -148,10 +150,10 @@ export function readMessageOneStatic(
   own: NoiseStatic,
   ephemeral: Uint8Array,
   sealedStatic: Uint8Array,
+  es: Uint8Array | undefined = crypto.dh(own.privateKey, ephemeral),
 ): Uint8Array | undefined {
-  state.mixEphemeral(ephemeral);
-  const es = crypto.dh(own.privateKey, ephemeral);
   if (!es) return undefined;
+  state.mixEphemeral(ephemeral);
   state.mixKey(es);
   return state.open(sealedStatic);
 }
@@ -165,7 +167,10 @@ export function readMessageOnePayload(
   return state.open(sealedPayload);
 }
 
-/** <- e, ee, se, psk. */
+/**
+ * <- e, ee, se, psk.
+ * @param keys the ephemeral's public key and its DH with the initiator's two keys, where they were computed together with others'
+ */
 export function writeMessageTwo(
   crypto: CryptoProvider,
   state: SymmetricState,
@@ -174,17 +179,20 @@ export function writeMessageTwo(
   initiatorStatic: Uint8Array,
   psk: Uint8Array,
   payload: Uint8Array,
+  keys: EphemeralKeys = ephemeralKeys(crypto, ephemeralPrivate, initiatorEphemeral, initiatorStatic),
 ): MessageTwo | undefined {
-  const ephemeral = crypto.publicKey(ephemeralPrivate);
+  const { publicKey: ephemeral, shared } = keys;
+  const [ee, se] = shared;
+  if (!ee || !se) return undefined;
   state.mixEphemeral(ephemeral);
-  const ee = crypto.dh(ephemeralPrivate, initiatorEphemeral);
-  if (!ee) return undefined;
   state.mixKey(ee);
-  const se = crypto.dh(ephemeralPrivate, initiatorStatic);
-  if (!se) return undefined;
   state.mixKey(se);
   state.mixPresharedKey(psk);
   return { ephemeral, payload: state.seal(payload) };
+}
+
+function ephemeralKeys(crypto: CryptoProvider, privateKey: Uint8Array, ...publicKeys: Uint8Array[]): EphemeralKeys {
+  return crypto.dhEphemeral([{ privateKey, publicKeys }])[0]!;
 }
 
 /** @returns the payload, or undefined if the message is not the answer to ours. */

@@ -25,6 +25,7 @@ const MAX_RANGE = 65_507;
 /** Room that packets leave for handshakes and keepalives. */
 const CONTROL_BYTES = 16 * 1024;
 const CONTROL_DATAGRAMS = 64;
+const LARGEST_CONTROL = 256;
 
 export interface EngineEvent {
   readonly kind:
@@ -106,9 +107,12 @@ export class Output {
     this.#reservedDatagrams = 0;
   }
 
-  /** Whether a handshake message or keepalive fits. */
-  get hasControlRoom(): boolean {
-    return this.#used + 256 <= this.transmits.slab.length && this.transmits.count < this.#capacity;
+  /** Whether so many handshake messages or keepalives fit. */
+  hasControlRoom(messages = 1): boolean {
+    return (
+      this.#used + messages * LARGEST_CONTROL <= this.transmits.slab.length &&
+      this.transmits.count + messages <= this.#capacity
+    );
   }
 
   /** More bytes than any one input could ever have room for. */

@@ -46,7 +46,7 @@ export class Sender {
     const { output, counters } = this.#device;
     if (!retry) peer.handshakeAttempts = 0;
     if (now - peer.lastSentHandshake < REKEY_TIMEOUT || !peer.hasEndpoint) return;
-    if (!output.hasControlRoom) {
+    if (!output.hasControlRoom()) {
       peer.timers.set(TIMER_FLUSH_STAGED, now);
       return;
     }

@@ -29,13 +29,13 @@ export class TimerActions {
   /** Does all that is due, as long as there is room for what it sends. */
   run(now: number): void {
     const { deadlines, output } = this.#device;
-    while (deadlines.earliest <= now && output.hasControlRoom) {
+    while (deadlines.earliest <= now && output.hasControlRoom()) {
       const at = deadlines.earliest;
       const peer = deadlines.pop()!;
       // an entry that was overtaken by an earlier one
       if (peer.removed || at !== peer.scheduledAt) continue;
       peer.scheduledAt = Number.POSITIVE_INFINITY;
-      while (output.hasControlRoom) {
+      while (output.hasControlRoom()) {
         const timer = peer.timers.due(now);
         if (timer < 0) break;
         this.#expired(peer, timer, now);

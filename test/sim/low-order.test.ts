@@ -1,5 +1,6 @@
 /** Points of low order: a DH with one is zero whatever the other key, so a peer who sends one would choose the session's keys for all. */
 import { expect, test } from 'vitest';
+import { oneByOne } from '../../src/crypto/dh-many.ts';
 import { opensslCrypto } from '../../src/crypto/openssl.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { INITIATION_EPHEMERAL } from '../../src/packet/initiation.ts';
@@ -13,11 +14,10 @@ import { pair } from './pair.ts';
 import { makePacket } from './payload.ts';
 
 /** A provider that has a point of low order for every ephemeral, and does not mind that all comes out zero. */
-const mean = (point: Uint8Array): CryptoProvider => ({
-  ...opensslCrypto,
-  publicKey: () => Uint8Array.from(point),
-  dh: () => new Uint8Array(32),
-});
+const mean = (point: Uint8Array): CryptoProvider => {
+  const one = { publicKey: () => Uint8Array.from(point), dh: () => new Uint8Array(32) };
+  return { ...opensslCrypto, ...one, ...oneByOne(one) };
+};
 
 test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
   'an initiation of a true peer with ephemeral %i is refused and leaves no trace',

@@ -1,0 +1,38 @@
+/**
+ * What a library makes of a private key, which costs as much as using it, is kept for as long as the caller keeps its array: every
+ * handshake uses the same arrays two or three times.
+ */
+
+interface Kept<T> {
+  /** What the array held: it may have been overwritten since. */
+  readonly bytes: Uint8Array;
+  readonly made: T;
+}
+
+export class KeptKeys<T> {
+  readonly #make: (privateKey: Uint8Array) => T;
+  /** By the array itself, so that nothing here outlives the caller's own copy of the secret, and there is no size to choose. */
+  readonly #kept = new WeakMap<Uint8Array, Kept<T>>();
+
+  constructor(make: (privateKey: Uint8Array) => T) {
+    this.#make = make;
+  }
+
+  get(privateKey: Uint8Array): T {
+    const found = this.#kept.get(privateKey);
+    if (found) {
+      if (same(found.bytes, privateKey)) return found.made;
+      found.bytes.fill(0);
+    }
+    const made = this.#make(privateKey);
+    this.#kept.set(privateKey, { bytes: Uint8Array.from(privateKey), made });
+    return made;
+  }
+}
+
+/** In a time that does not depend on where they differ. */
+export function same(a: Uint8Array, b: Uint8Array): boolean {
+  let bits = 0;
+  for (let i = 0; i < a.length; i++) bits |= a[i]! ^ b[i]!;
+  return bits === 0;
+}

@@ -1,0 +1,83 @@
+/** BLAKE2s, its HMAC and the key derivation through the addon (native/blake2s.c): one crossing each, and no object but the result. */
+import { opensslCrypto } from './openssl.ts';
+import type { CryptoProvider } from './provider.ts';
+import { expectMacKey, expectSize, KEY_SIZE } from './sizes.ts';
+
+declare const handle: unique symbol;
+export interface Blake2sHandle {
+  readonly [handle]: 'blake2s';
+}
+
+/** What the addon exports for this; all are missing where Node does not export its OpenSSL. */
+export interface Blake2sBinding {
+  blake2sOpen?(): Blake2sHandle | undefined;
+  blake2sHash(blake2s: Blake2sHandle, scratch: Uint8Array, length: number): void;
+  blake2sMac(blake2s: Blake2sHandle, scratch: Uint8Array, keyLength: number, length: number): void;
+  blake2sHmac(blake2s: Blake2sHandle, scratch: Uint8Array, keyLength: number, length: number): void;
+  blake2sKdf(blake2s: Blake2sHandle, scratch: Uint8Array, length: number, keys: number): void;
+}
+
+/** More than any part of a handshake has. What is longer goes another way. */
+const ROOM = 1024;
+const HASH_SIZE = 32;
+const MAC_SIZE = 16;
+
+/** @returns undefined where the addon has none */
+export function createNativeBlake2s(
+  binding: Blake2sBinding,
+): Pick<CryptoProvider, 'hash' | 'mac' | 'hmac' | 'kdf'> | undefined {
+  const blake2s = binding.blake2sOpen?.();
+  if (!blake2s) return undefined;
+  const scratch = new Uint8Array(ROOM);
+
+  /** The result, which stands at the beginning; nothing of it stays there. */
+  const take = (size: number): Uint8Array => {
+    const result = scratch.slice(0, size);
+    scratch.fill(0, 0, size);
+    return result;
+  };
+
+  return {
+    hash(...parts) {
+      let length = 0;
+      for (const part of parts) length += part.length;
+      if (length > ROOM) return opensslCrypto.hash(...parts);
+      length = 0;
+      for (const part of parts) {
+        scratch.set(part, length);
+        length += part.length;
+      }
+      binding.blake2sHash(blake2s, scratch, length);
+      return take(HASH_SIZE);
+    },
+
+    mac(key, data) {
+      expectMacKey(key);
+      if (key.length + data.length > ROOM) return opensslCrypto.mac(key, data);
+      scratch.set(key);
+      scratch.set(data, key.length);
+      binding.blake2sMac(blake2s, scratch, key.length, data.length);
+      return take(MAC_SIZE);
+    },
+
+    hmac(key, data) {
+      if (key.length + data.length > ROOM) return opensslCrypto.hmac(key, data);
+      scratch.set(key);
+      scratch.set(data, key.length);
+      binding.blake2sHmac(blake2s, scratch, key.length, data.length);
+      return take(HASH_SIZE);
+    },
+
+    kdf(chainingKey, input, keys) {
+      expectSize('a chaining key', chainingKey, KEY_SIZE);
+      if (KEY_SIZE + input.length > ROOM) return opensslCrypto.kdf(chainingKey, input, keys);
+      scratch.set(chainingKey);
+      scratch.set(input, KEY_SIZE);
+      binding.blake2sKdf(blake2s, scratch, input.length, keys);
+      const made: Uint8Array[] = [];
+      for (let n = 0; n < keys; n++) made.push(scratch.slice(n * HASH_SIZE, (n + 1) * HASH_SIZE));
+      scratch.fill(0, 0, keys * HASH_SIZE);
+      return made;
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * The responder's part of handshakes (kernel receive.c, wg_receive_handshake_packet; send.c, wg_packet_send_handshake_response).
+ * Nearly all that a handshake costs is four X25519. So several initiations are worked on in step: the first DH of all of them, what needs
+ * it, then the other three of all of them; a provider that has more than one core for that uses it.
+ */
+import { RESPONSE_SIZE } from '../packet/response.ts';
+import { HANDSHAKE_TOS } from './constants.ts';
+import type { Device } from './device.ts';
+import { type ConsumedInitiation, consumeInitiation, createResponse, ephemeralJob, ephemeralOf } from './handshake.ts';
+import { setEndpoint } from './roaming.ts';
+import type { Sender } from './sender.ts';
+
+export interface QueuedInitiation {
+  /** Whole; its macs were judged. */
+  readonly message: Uint8Array;
+  /** Where its sender's record is. */
+  readonly endpointAt: number;
+}
+
+export class Responder {
+  readonly #device: Device;
+  readonly #sender: Sender;
+
+  constructor(device: Device, sender: Sender) {
+    this.#device = device;
+    this.#sender = sender;
+  }
+
+  /** Answers those that are good. There must be room for so many responses. The device has an identity. */
+  answer(initiations: readonly QueuedInitiation[], endpoints: Uint8Array, now: number): void {
+    const device = this.#device;
+    if (initiations.length === 0) return;
+    const { crypto, identity } = device;
+    const shared = crypto.dhMany(
+      identity!.privateKey,
+      initiations.map(({ message }) => ephemeralOf(message)),
+    );
+    // a peer comes through here once at most: its second would be older than 20 ms before
+    const consumed: ConsumedInitiation[] = [];
+    for (const [i, { message, endpointAt }] of initiations.entries()) {
+      const es = shared[i];
+      const result = es ? consumeInitiation(device, message, now, es) : 'badHandshake';
+      if (typeof result === 'string') device.counters[result]++;
+      else {
+        consumed.push(result);
+        this.#received(result, message.length, endpoints, endpointAt, now);
+      }
+      es?.fill(0);
+    }
+    const jobs = consumed.map(one => ephemeralJob(device, one));
+    const keys = crypto.dhEphemeral(jobs);
+    for (const [i, one] of consumed.entries()) {
+      const { output } = device;
+      const out = output.transmits.slab.subarray(output.cursor, output.cursor + RESPONSE_SIZE);
+      if (createResponse(device, one, out, now, jobs[i], keys[i])) this.#sent(one, out, now);
+      else device.counters.badHandshake++;
+      jobs[i]!.privateKey.fill(0);
+      for (const secret of keys[i]!.shared) secret?.fill(0);
+    }
+  }
+
+  #received({ peer }: ConsumedInitiation, length: number, endpoints: Uint8Array, at: number, now: number): void {
+    setEndpoint(this.#device, peer, endpoints, at);
+    peer.rxBytes += length;
+    peer.timers.anyAuthenticatedPacketReceived();
+    peer.timers.anyAuthenticatedPacketTraversal(now);
+  }
+
+  #sent({ peer }: ConsumedInitiation, out: Uint8Array, now: number): void {
+    const { counters, output } = this.#device;
+    peer.lastSentHandshake = now;
+    peer.cookies.addMacs(out, now);
+    output.addMessage(RESPONSE_SIZE, HANDSHAKE_TOS, peer.endpoint, 0, peer);
+    peer.txBytes += RESPONSE_SIZE;
+    peer.timers.sessionDerived(now);
+    this.#sender.authenticatedSent(peer, now);
+    counters.handshakesAnswered++;
+    output.event('response-sent', peer);
+  }
+}

@@ -1,0 +1,56 @@
+/** The known answer that a provider must give before it is used (src/crypto/self-test.ts). */
+import { describe, expect, test } from 'vitest';
+import { createNativeCrypto } from '../../src/crypto/native.ts';
+import type { CryptoProvider } from '../../src/crypto/provider.ts';
+import { passesSelfTest } from '../../src/crypto/self-test.ts';
+import { nativeBinding } from '../../src/io/native-binding.ts';
+import { cryptoProviders } from '../support/crypto-providers.ts';
+
+for (const crypto of cryptoProviders) test(`${crypto.name} passes`, () => expect(passesSelfTest(crypto)).toBe(true));
+
+/** The first byte array found in a result gets one bit wrong. */
+function spoil(result: unknown): unknown {
+  if (result instanceof Uint8Array) {
+    if (result.length > 0) result[0]! ^= 1;
+  } else if (typeof result === 'boolean') return !result;
+  else if (typeof result === 'object' && result) spoil(Object.values(result)[0]);
+  return result;
+}
+
+describe('one wrong bit of any function is found', () => {
+  const openssl = cryptoProviders[1]!;
+  for (const [name, value] of Object.entries(openssl)) {
+    if (typeof value !== 'function') continue;
+    test(name, () => {
+      const call = value as (...given: unknown[]) => unknown;
+      const spoilt = { ...openssl, [name]: (...given: unknown[]) => spoil(call(...given)) } as CryptoProvider;
+      expect(passesSelfTest(spoilt)).toBe(false);
+    });
+    test(`${name} throws`, () => {
+      const broken = {
+        ...openssl,
+        [name]: () => {
+          throw new Error('broken');
+        },
+      } as CryptoProvider;
+      expect(passesSelfTest(broken)).toBe(false);
+    });
+  }
+
+  test('and a low order point that is not refused', () => {
+    const dh: CryptoProvider['dh'] = (...given) => openssl.dh(...given) ?? new Uint8Array(32);
+    expect(passesSelfTest({ ...openssl, dh })).toBe(false);
+  });
+});
+
+const native = cryptoProviders.find(crypto => crypto.name === 'native');
+
+test.skipIf(!native && process.env['CI'] !== 'true')('an addon that fails it gives no provider', () => {
+  const binding = nativeBinding();
+  expect(createNativeCrypto(binding)).toBeDefined();
+  const wrong: typeof binding.blake2sKdf = (blake2s, scratch, length, keys) => {
+    binding.blake2sKdf(blake2s, scratch, length, keys);
+    scratch[0]! ^= 1;
+  };
+  expect(createNativeCrypto({ ...binding, blake2sKdf: wrong })).toBe(undefined);
+});
