@@ -139,6 +139,7 @@ static napi_value blake2s_hash(napi_env env, napi_callback_info info) {
                        evp.final(b->hash, scratch.data, NULL) == 1);
 }
 
+/* Without a key: with the one before. */
 static int mac(void *ctx, const uint8_t *key, size_t key_length, const uint8_t *data, size_t length, uint8_t *out, size_t room) {
   size_t written;
   return evp.mac_init(ctx, key, key_length, NULL) == 1 && evp.mac_update(ctx, data, length) == 1 &&
@@ -189,7 +190,7 @@ static napi_value blake2s_kdf(napi_env env, napi_callback_info info) {
     if (before) memcpy(input, before, HASH_SIZE);
     size_t from = before ? 0 : HASH_SIZE; /* the first has nothing before it */
     input[HASH_SIZE] = (uint8_t)(n + 1);
-    ok = mac(b->hmac, secret, HASH_SIZE, input + from, sizeof input - from, bytes + n * HASH_SIZE, HASH_SIZE);
+    ok = mac(b->hmac, n ? NULL : secret, n ? 0 : HASH_SIZE, input + from, sizeof input - from, bytes + n * HASH_SIZE, HASH_SIZE);
   }
   explicit_bzero(secret, sizeof secret);
   explicit_bzero(input, sizeof input);
