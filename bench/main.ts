@@ -1,5 +1,6 @@
 /** `npm run bench`: hands the options to the benchmark that was asked for. The others are loaded only when they are wanted. */
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
+import { saveRows } from './report.ts';
 import { runTunnel } from './tunnel/main.ts';
 
 const args = process.argv.slice(2);
@@ -15,8 +16,9 @@ async function run(options: BenchOptions): Promise<void> {
     case 'tunnel':
       return runTunnel(options);
     case 'micro':
-      (await import('./micro/main.ts')).runMicro(options);
-      return;
+      return saveRows('micro', (await import('./micro/main.ts')).runMicro(options));
+    case 'heap':
+      return saveRows('heap', await (await import('./heap/main.ts')).runHeap(options));
     case 'kernel-vm':
       await (await import('./kernel-vm/main.ts')).runKernelVm(options);
       return;

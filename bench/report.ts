@@ -1,6 +1,7 @@
 /** What is made of results: the table on standard output, files in bench/results, and, when that is wanted, README and docs. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeMachine } from './machine.ts';
 import type { BenchOptions } from './options.ts';
 import { plotBars } from './plots/bars.ts';
 import { RESULTS, type Results, ROOT, save } from './results.ts';
@@ -19,6 +20,14 @@ export function report(results: Results, options: Pick<BenchOptions, 'from' | 'p
   save(`${stem}.svg`, plot);
   process.stderr.write(`\n${stem}.json, .md, .svg\n`);
   if (options.publish) publish(table, plot);
+}
+
+/** What a benchmark of parts measured, with the machine that it was measured on. */
+export function saveRows(benchmark: string, rows: readonly unknown[]): void {
+  const date = new Date().toISOString();
+  const path = join(RESULTS, `${benchmark}-${date.slice(0, 19).replaceAll(':', '')}.json`);
+  save(path, `${JSON.stringify({ machine: describeMachine(), date, rows }, null, 1)}\n`);
+  process.stderr.write(`\n${path}\n`);
 }
 
 function publish(table: string, plot: string): void {

@@ -64,6 +64,7 @@ export class HandshakeQueue {
 
   /** Works on up to so many messages, as far as there is room for answers. Initiations that follow one another are worked on together. */
   process(budget: number, now: number): void {
+    if (this.#count === 0) return;
     const { output } = this.#device;
     const initiations: QueuedInitiation[] = [];
     for (let i = 0; i < budget && this.#count > 0 && output.hasControlRoom(initiations.length + 1); i++) {

@@ -11,7 +11,7 @@ import {
   DATAGRAM_TOS,
   type DatagramBatch,
 } from '../packet/batch.ts';
-import { readU32le } from '../packet/byte-order.ts';
+import { readI32le, readU32le } from '../packet/byte-order.ts';
 import {
   decapsulateEcn,
   ECN_CE,
@@ -92,10 +92,11 @@ export class Inbound {
     const { slab } = batch;
     switch (messageType(slab, offset, length)) {
       case MESSAGE_TRANSPORT: {
-        const index = readU32le(slab, offset + TRANSPORT_RECEIVER);
+        const at = offset + TRANSPORT_RECEIVER;
         // a batch is mostly of one session
-        const last = this.#jobCount > 0 ? this.#keypairs[this.#jobCount - 1] : undefined;
-        const keypair = last?.localIndex === index ? last : indices.lookup(index);
+        const last = this.#jobCount > 0 ? this.#keypairs[this.#jobCount - 1]! : undefined;
+        const again = last !== undefined && (last.localIndex | 0) === readI32le(slab, at);
+        const keypair = again ? last : indices.lookup(readU32le(slab, at));
         if (!(keypair instanceof Keypair)) counters.unknownReceiver++;
         else if (!keypair.canReceive(now)) counters.expiredKey++;
         else this.#addJob(slab, offset, length, keypair, number);
@@ -121,8 +122,8 @@ export class Inbound {
     jobs[at + OPEN_OFFSET] = offset;
     jobs[at + OPEN_LENGTH] = length;
     jobs[at + OPEN_KEY] = keypair.receiveSlot;
-    jobs[at + OPEN_COUNTER_LOW] = readU32le(slab, offset + TRANSPORT_COUNTER);
-    jobs[at + OPEN_COUNTER_HIGH] = readU32le(slab, offset + TRANSPORT_COUNTER + 4);
+    jobs[at + OPEN_COUNTER_LOW] = readI32le(slab, offset + TRANSPORT_COUNTER);
+    jobs[at + OPEN_COUNTER_HIGH] = readI32le(slab, offset + TRANSPORT_COUNTER + 4);
     jobs[at + OPEN_RESULT] = -1;
     jobs[at + OPEN_USER] = number;
     this.#keypairs[this.#jobCount++] = keypair;

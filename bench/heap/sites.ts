@@ -1,0 +1,22 @@
+/** Who allocated how much, out of a profile of V8's sampling heap profiler. */
+import type { HeapProfiler } from 'node:inspector';
+
+export interface Site {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** By function and line, the greatest first. */
+export function allocations({ head }: HeapProfiler.SamplingHeapProfile): Site[] {
+  const sums = new Map<string, number>();
+  const waiting = [head];
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    const { functionName, url, lineNumber } = node.callFrame;
+    const file = url.slice(url.lastIndexOf('/') + 1);
+    const name =
+      file === '' ? functionName || '(native)' : `${functionName || '(anonymous)'} ${file}:${lineNumber + 1}`;
+    if (node.selfSize > 0) sums.set(name, (sums.get(name) ?? 0) + node.selfSize);
+    waiting.push(...node.children);
+  }
+  return [...sums].map(([name, bytes]) => ({ name, bytes })).sort((x, y) => y.bytes - x.bytes);
+}

@@ -1,0 +1,42 @@
+/** No allocation and no crossing for each packet (bench/heap), with a million of them; the benchmark itself takes ten. */
+import { expect, test } from 'vitest';
+import { profileLoads } from '../../bench/heap/main.ts';
+import { allocations } from '../../bench/heap/sites.ts';
+import { withoutNativeCrypto } from '../support/crypto-providers.ts';
+
+test('allocations are summed by function and line', () => {
+  const frame = (functionName: string, url: string, lineNumber: number) => ({
+    functionName,
+    url,
+    lineNumber,
+    scriptId: '1',
+    columnNumber: 0,
+  });
+  const leaf = { callFrame: frame('f', 'file:///a/b.js', 9), selfSize: 5, id: 3, children: [] };
+  const head = {
+    callFrame: frame('(root)', '', -1),
+    selfSize: 0,
+    id: 1,
+    children: [
+      { callFrame: frame('', 'file:///a/c.js', 0), selfSize: 7, id: 2, children: [leaf] },
+      { ...leaf, id: 4 },
+    ],
+  };
+  expect(allocations({ head })).toEqual([
+    { name: 'f b.js:10', bytes: 10 },
+    { name: '(anonymous) c.js:1', bytes: 7 },
+  ]);
+});
+
+const skip = withoutNativeCrypto !== undefined && process.env['CI'] !== 'true';
+const title = 'a packet costs less than the smallest object, and a hundredth of a crossing';
+test.skipIf(skip)(
+  skip ? `${title} [skipped: ${withoutNativeCrypto}]` : title,
+  async () => {
+    for (const { load, bytesPerPacket, crossingsPerPacket } of await profileLoads(1_000_000)) {
+      expect(bytesPerPacket, load).toBeLessThan(12);
+      expect(crossingsPerPacket, load).toBeLessThan(0.02);
+    }
+  },
+  60_000,
+);
