@@ -13,20 +13,23 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: ['base'],
   config: ['base'],
   crypto: ['base'],
+  netlink: ['base', 'config'],
   protocol: ['base', 'packet', 'routing', 'config', 'crypto'],
-  io: ['base', 'packet', 'protocol', 'config', 'crypto'],
-  daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'io'],
-  cli: ['base', 'config', 'crypto', 'daemon', 'io'],
+  io: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink'],
+  daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink', 'io'],
+  cli: ['base', 'config', 'crypto', 'netlink', 'daemon', 'io'],
 };
 /** What an edge is for, where it is narrower than a folder. */
 const ONLY: Readonly<Record<string, RegExp>> = {
   'config > base': /./,
   'protocol > config': /^config\/model\.ts$/,
   'protocol > crypto': /^crypto\/(provider|kdf|packet-aead)\.ts$/,
+  'netlink > config': /^config\/model\.ts$/,
+  'io > netlink': /^netlink\/port\.ts$/,
   'io > protocol': /^protocol\/transport-cipher\.ts$/,
   'io > config': /^config\/zones\.ts$/,
 };
-const PURE = ['base', 'packet', 'routing', 'protocol', 'config'];
+const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink'];
 const PURE_FILES = ['provider', 'kdf', 'noble', 'packet-aead', 'noble-packet-aead', 'sizes'].map(
   name => `crypto/${name}.ts`,
 );
@@ -86,7 +89,7 @@ test('only io/ speaks to the addon', () => {
   const outside = files.filter(
     name =>
       !name.startsWith('io/') &&
-      /\b(tun|udp|poll|notices|cipher|aead)[A-Z][A-Za-z]*\(/.test(nativeCalls(sources.get(name)!)),
+      /\b(netlink|tun|udp|poll|notices|cipher|aead)[A-Z][A-Za-z]*\(/.test(nativeCalls(sources.get(name)!)),
   );
   expect(outside).toEqual([]);
 });
