@@ -99,12 +99,14 @@ export class Links {
     const { name, kind, up = false } = link;
     const attempted = `creating link ${name} of kind ${kind}`;
     const writer = new AttributeWriter(header(0, up ? LINK_UP : 0, up ? LINK_UP : 0)).string(LINK.name, name);
-    writeChange(writer, link);
+    if (link.mtu !== undefined) writer.u32(LINK.mtu, link.mtu);
     writer.nest(LINK.info, info => info.string(LINK_INFO.kind, kind));
     await this.#socket.request(attempted, LINK_MESSAGE.new, FLAG.create | FLAG.exclusive, writer.finish());
     const made = await this.find(name);
     if (!made) throw new Error(`${attempted}: it was gone again at once`);
-    return made;
+    // the kernel overlooks an alias while it makes the link
+    if (link.alias) await this.change(made, { alias: link.alias });
+    return link.alias ? { ...made, alias: link.alias } : made;
   }
 
   async change(link: LinkReference, change: LinkChange): Promise<void> {
@@ -117,7 +119,8 @@ export class Links {
     ].flat();
     const writer = new AttributeWriter(header(link.index, up ? LINK_UP : 0, up === undefined ? 0 : LINK_UP));
     if (name !== undefined) writer.string(LINK.name, name);
-    writeChange(writer, change);
+    if (mtu !== undefined) writer.u32(LINK.mtu, mtu);
+    if (alias !== undefined) writer.string(LINK.alias, alias);
     await this.#socket.request(`setting ${words.join(', ')} on ${link.name}`, LINK_MESSAGE.new, 0, writer.finish());
   }
 
@@ -154,11 +157,6 @@ export function decodeLink({ body }: NetlinkMessage): Link {
     ...(master !== undefined && { master }),
     ...(hardwareAddress?.length && { hardwareAddress }),
   };
-}
-
-function writeChange(writer: AttributeWriter, { mtu, alias }: Pick<LinkChange, 'mtu' | 'alias'>): void {
-  if (mtu !== undefined) writer.u32(LINK.mtu, mtu);
-  if (alias !== undefined) writer.string(LINK.alias, alias);
 }
 
 function header(index: number, flags = 0, mask = 0): Uint8Array {
