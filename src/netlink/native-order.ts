@@ -35,3 +35,7 @@ export function setU32(bytes: Uint8Array, at: number, value: number): void {
 export function setU64(bytes: Uint8Array, at: number, value: number): void {
   view(bytes).setBigUint64(at, BigInt(value), LITTLE);
 }
+
+export function setI32(bytes: Uint8Array, at: number, value: number): void {
+  view(bytes).setInt32(at, value, LITTLE);
+}
