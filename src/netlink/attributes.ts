@@ -116,12 +116,15 @@ export class AttributeWriter {
   }
 
   bytes(type: number, value: Uint8Array): this {
-    this.#bytes.set(value, this.#claim(type, value.length));
+    // room first: making it may change which bytes these are
+    const at = this.#claim(type, value.length);
+    this.#bytes.set(value, at);
     return this;
   }
 
   u8(type: number, value: number): this {
-    this.#bytes[this.#claim(type, 1)] = value;
+    const at = this.#claim(type, 1);
+    this.#bytes[at] = value;
     return this;
   }
 

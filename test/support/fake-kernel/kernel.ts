@@ -189,7 +189,7 @@ export class FakeKernel implements NetlinkPort {
       datagrams.at(-1)!.push(part);
     }
     const done = encode(message, { type: MESSAGE.done, body: new Uint8Array(4) }, flags);
-    return [...datagrams.filter(parts => parts.length > 0).map(parts => Buffer.concat(parts)), done];
+    return [...datagrams.filter(parts => parts.length > 0).map(parts => Uint8Array.from(Buffer.concat(parts))), done];
   }
 
   #failIfTold(name: RequestName): void {
