@@ -47,8 +47,13 @@ export class KernelWireguard {
    * @throws NetlinkError
    */
   async set(name: string, config: DeviceConfig): Promise<void> {
-    if (!hasRemovals(config) || (await this.#canRemove(name))) await this.#send(name, config);
-    else await this.#send(name, withoutRemovals(config, await this.get(name)));
+    if (!hasRemovals(config) || this.#removes) {
+      await this.#send(name, config);
+      return;
+    }
+    const status = await this.get(name);
+    const removes = this.#removes ?? (await this.#tryRemoving(name, status));
+    await this.#send(name, removes ? config : withoutRemovals(config, status));
   }
 
   /** What is not yet answered is rejected. Idempotent. */
@@ -64,10 +69,8 @@ export class KernelWireguard {
     }
   }
 
-  /** Tries it on a prefix that nobody has. Without a peer nothing can be tried, and nothing need be removed by the kernel. */
-  async #canRemove(name: string): Promise<boolean> {
-    if (this.#removes !== undefined) return this.#removes;
-    const { peers } = await this.get(name);
+  /** On a prefix that nobody has. Without a peer nothing can be tried. */
+  async #tryRemoving(name: string, { peers }: DeviceStatus): Promise<boolean> {
     const [peer] = peers;
     if (!peer) return false;
     const taken = new Set(peers.flatMap(({ allowedIps }) => allowedIps.map(formatPrefix)));
