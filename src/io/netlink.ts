@@ -1,4 +1,4 @@
-/** The kernel's netlink through the addon (native/netlink.c). An open channel keeps the process alive, as any socket does. */
+/** The kernel's netlink through the addon (native/netlink.c). An open channel keeps the process alive, like every socket. */
 import { constants } from 'node:os';
 import type { NetlinkChannel, NetlinkPort, NetlinkReceiver } from '../netlink/port.ts';
 import type { NativeBinding, NetlinkHandle, PollHandle } from './native-binding.ts';
