@@ -78,7 +78,7 @@ export class Routes {
 
   /** Only what is said must match. @throws NetlinkError: ESRCH if no route does */
   async remove(route: NewRoute): Promise<void> {
-    const whole = { table: TABLE.main, protocol: 0, type: 0, scope: SCOPE.nowhere, flags: 0, ...route };
+    const whole = { table: TABLE.main, protocol: 0, type: 0, scope: SCOPE.nowhere, ...route, flags: wish(route) };
     const body = encodeRoute(whole, familyNumber(familyOfAddress(route.destination.address)));
     await this.#socket.request(`removing route ${describeRoute(route)}`, ROUTE_MESSAGE.remove, 0, body);
   }
@@ -125,7 +125,7 @@ export class Routes {
     const { type = ROUTE_TYPE.unicast } = route;
     const family = familyOfAddress(route.destination.address);
     const scope = family === 6 ? SCOPE.universe : defaultScope(type, route);
-    const whole = { table: TABLE.main, protocol: PROTOCOL.boot, type, scope, flags: 0, ...route };
+    const whole = { table: TABLE.main, protocol: PROTOCOL.boot, type, scope, ...route, flags: wish(route) };
     await this.#socket.request(
       `${verb} route ${describeRoute(route)}`,
       ROUTE_MESSAGE.new,
@@ -133,6 +133,11 @@ export class Routes {
       encodeRoute(whole, familyNumber(family)),
     );
   }
+}
+
+/** Of a route's flags what one may ask for; the others say how it is, and are refused where they are given. */
+function wish({ flags = 0 }: NewRoute): number {
+  return flags & ROUTE_FLAG.onLink;
 }
 
 function defaultScope(type: number, { gateway, hops }: NewRoute): number {

@@ -169,6 +169,20 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(own.length).toBe(family === 4 ? 6 : 3);
   });
 
+  test('a route whose link has no carrier is removed as it was listed, and added again so', async () => {
+    batch(['link set b0 down', 'route add 10.77.0.0/16 dev a0 table 78']);
+    try {
+      const [route] = await network.routes.list({ table: 78 });
+      expect(route!.flags & ROUTE_FLAG.linkDown).not.toBe(0);
+      await network.routes.remove(route!);
+      await network.routes.add(route!);
+      await network.routes.replace(route!);
+      expect(await network.routes.list({ table: 78 })).toEqual([route]);
+    } finally {
+      batch(['link set b0 up']);
+    }
+  });
+
   test('500 routes and 1,000 addresses that ip made', async () => {
     const numbers = Array.from({ length: 1000 }, (_, i) => `${i >> 8}.${i & 255}`);
     batch(numbers.map(number => `address add 10.20.${number}/32 dev b0`));

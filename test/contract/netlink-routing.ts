@@ -176,6 +176,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
     await on.network.rules.add({ family: 4, mark: MARK, invert: true, table: OWN_TABLE });
     await on.network.rules.add({ family: 4, table: TABLE.main, suppressPrefixLength: 0 });
     expect(await on.network.routes.lookup(ip('203.0.113.1'))).toMatchObject({
+      mtu: 1333,
       table: OWN_TABLE,
       link: on.link.index,
       preferredSource: ip('10.1.0.1'),

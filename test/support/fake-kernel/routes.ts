@@ -65,6 +65,7 @@ export function announceRoute(world: World, route: Route, gone: boolean): void {
 
 /** As the kernel would keep it. @throws Refusal */
 function completed(world: World, route: Route): Route {
+  if (route.flags & (ROUTE_FLAG.dead | ROUTE_FLAG.linkDown)) throw new Refusal('EINVAL');
   const metric = route.family === 6 && !route.metric ? { metric: DEFAULT_METRIC_V6 } : {};
   const table = route.table === 0 ? TABLE.main : route.table;
   if (WITHOUT_LINK.includes(route.type))
