@@ -6,6 +6,8 @@ import type { NativeBinding, NetlinkHandle, PollHandle } from './native-binding.
 const SLAB_SIZE = 256 * 1024;
 const DATAGRAMS = 64;
 const STRIDE = 2;
+/** Of reading in one turn of the loop, when it is behind. */
+const ROUNDS = 64;
 const { ENOBUFS, EMSGSIZE } = constants.errno;
 
 export function nativeNetlink(binding: NativeBinding): NetlinkPort {
@@ -19,6 +21,11 @@ class NativeChannel implements NetlinkChannel {
   readonly #slab = new Uint8Array(SLAB_SIZE);
   readonly #desc = new Int32Array(DATAGRAMS * STRIDE);
   #poll: PollHandle | undefined;
+  /**
+   * Something was lost, and is not yet said to be: until all that waits is read, the kernel throws away what comes and says so no
+   * second time. Whoever looks again at everything must do so after that.
+   */
+  #behind = false;
 
   constructor(binding: NativeBinding, protocol: number, groups: readonly number[], receiver: NetlinkReceiver) {
     this.#binding = binding;
@@ -39,15 +46,27 @@ class NativeChannel implements NetlinkChannel {
   }
 
   #receive(): void {
+    for (let round = 0; round < ROUNDS && this.#poll; round++) {
+      const count = this.#receiveBatch();
+      if (count === 0 && this.#behind) {
+        this.#behind = false;
+        this.#receiver.lost();
+      }
+      if (count === 0 || !this.#behind) return;
+    }
+  }
+
+  #receiveBatch(): number {
     const count = this.#binding.netlinkReceive(this.#handle, this.#slab, this.#desc);
     for (let i = 0; i < count && this.#poll; i++) {
       const [at, length] = [this.#desc[STRIDE * i]!, this.#desc[STRIDE * i + 1]!];
       if (length >= 0) this.#receiver.datagram(this.#slab.slice(at, at + length));
-      else if (length === -ENOBUFS || length === -EMSGSIZE) this.#receiver.lost();
+      else if (length === -ENOBUFS || length === -EMSGSIZE) this.#behind = true;
       else {
         this.close();
         this.#receiver.failed(Object.assign(new Error(`recvfrom: errno ${-length}`), { errno: -length }));
       }
     }
+    return count;
   }
 }

@@ -110,6 +110,13 @@ export class Links {
   }
 
   async change(link: LinkReference, change: LinkChange): Promise<void> {
+    if (change.name !== undefined && change.up === false) {
+      // the kernel looks at the name first, and older ones name no link that is up
+      const { up, ...rest } = change;
+      await this.change(link, { up });
+      await this.change(link, rest);
+      return;
+    }
     const { name, mtu, alias, up } = change;
     const words = [
       up === undefined ? [] : [up ? 'up' : 'down'],

@@ -9,7 +9,10 @@ export const NETLINK_GENERIC = 16;
 export interface NetlinkReceiver {
   /** A datagram of one or more messages. The bytes are the receiver's. */
   datagram(bytes: Uint8Array): void;
-  /** Some that were meant for this socket are gone, because it was not read fast enough (ENOBUFS) or they were too large. */
+  /**
+   * Some that were meant for this socket are gone, because it was not read fast enough (ENOBUFS) or they were too large. Said
+   * when all that came before was received, so that nothing more is missing but what this says.
+   */
   lost(): void;
   /** The socket is of no use any more. */
   failed(error: Error): void;

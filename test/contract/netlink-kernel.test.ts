@@ -22,7 +22,10 @@ inOwnNamespace(import.meta.url, [], () => {
     }
     network.close();
   });
-  describe.each([networkContract, routingContract])('the kernel: $name', contract => {
+  describe.each([
+    ['links, addresses, events', networkContract],
+    ['routes, rules', routingContract],
+  ] as const)('the kernel: %s', (_name, contract) => {
     contract(
       () => port,
       () => kind,
