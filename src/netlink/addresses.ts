@@ -1,7 +1,6 @@
 /** Addresses of interfaces over rtnetlink (struct ifaddrmsg). */
 import { formatAddress } from '../base/address.ts';
-import { Attributes, AttributeWriter } from './attributes.ts';
-import { MalformedNetlink } from './errors.ts';
+import { AttributeWriter, attributesAfter } from './attributes.ts';
 import { addressOrZero, type Family, familyNumber, familyOf, familyOfAddress } from './family.ts';
 import type { LinkReference } from './links.ts';
 import { FLAG, type NetlinkMessage } from './message.ts';
@@ -85,11 +84,9 @@ export class Addresses {
 /** @returns undefined for an address that is not IP's. @throws MalformedNetlink */
 export function decodeAddress({ type, body }: NetlinkMessage): InterfaceAddress | undefined {
   if (type !== ADDRESS_MESSAGE.new && type !== ADDRESS_MESSAGE.remove) return undefined;
-  if (body.length < ADDRESS_HEADER_SIZE)
-    throw new MalformedNetlink(`an address's header has ${ADDRESS_HEADER_SIZE} bytes; ${body.length} came`);
+  const attributes = attributesAfter(ADDRESS_HEADER_SIZE, body, 'an address');
   const family = familyOf(body[0]);
   if (family === undefined) return undefined;
-  const attributes = Attributes.parse(body.subarray(ADDRESS_HEADER_SIZE), 'an address');
   const prefix = attributes.bytes(ADDRESS.address);
   const address = addressOrZero(attributes.bytes(ADDRESS.local) ?? prefix, family, 'an address');
   const peer = prefix && addressOrZero(prefix, family, 'an address');

@@ -100,6 +100,16 @@ export class Attributes {
   }
 }
 
+/**
+ * What follows a message's fixed structure.
+ * @throws MalformedNetlink, also when not even that is whole
+ */
+export function attributesAfter(headerSize: number, body: Uint8Array, what: string): Attributes {
+  if (body.length < headerSize)
+    throw new MalformedNetlink(`${what}: its header has ${headerSize} bytes; ${body.length} came`);
+  return Attributes.parse(body.subarray(headerSize), what);
+}
+
 export class AttributeWriter {
   #bytes: Uint8Array;
   #length: number;

@@ -1,4 +1,5 @@
 /** Address families as the kernel numbers them, and as this program does: by the length of an address. */
+import { makePrefix, type Prefix } from '../base/prefix.ts';
 import { MalformedNetlink } from './errors.ts';
 
 export const AF_UNSPEC = 0;
@@ -32,4 +33,11 @@ export function addressOrZero(address: Uint8Array | undefined, family: Family, w
   if (address && address.length !== size)
     throw new MalformedNetlink(`${what}: an IPv${family} address has ${size} bytes, not ${address.length}`);
   return address ?? new Uint8Array(size);
+}
+
+/** @throws MalformedNetlink */
+export function prefixOf(address: Uint8Array | undefined, length: number, family: Family, what: string): Prefix {
+  const whole = addressOrZero(address, family, what);
+  if (length > whole.length * 8) throw new MalformedNetlink(`${what}: no IPv${family} prefix has length ${length}`);
+  return makePrefix(whole, length);
 }

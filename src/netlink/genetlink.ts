@@ -1,5 +1,5 @@
-/** Generic netlink (RFC-less; Documentation/networking/generic_netlink.rst): families by name, and the four bytes before a family's attributes. */
-import { Attributes, AttributeWriter } from './attributes.ts';
+/** Generic netlink (Documentation/userspace-api/netlink/intro.rst): families by name, and the four bytes before a family's attributes. */
+import { type Attributes, AttributeWriter, attributesAfter } from './attributes.ts';
 import { isRefusal, MalformedNetlink } from './errors.ts';
 import type { NetlinkMessage } from './message.ts';
 import { NETLINK_GENERIC, type NetlinkPort } from './port.ts';
@@ -49,9 +49,7 @@ export function genericWriter(command: number, version: number): AttributeWriter
 
 /** @throws MalformedNetlink */
 export function genericAttributes({ body }: NetlinkMessage, what: string): Attributes {
-  if (body.length < GENERIC_HEADER_SIZE)
-    throw new MalformedNetlink(`${what}: a header of ${GENERIC_HEADER_SIZE} bytes is due; ${body.length} came`);
-  return Attributes.parse(body.subarray(GENERIC_HEADER_SIZE), what);
+  return attributesAfter(GENERIC_HEADER_SIZE, body, what);
 }
 
 function decodeFamily(message: NetlinkMessage): GenericFamily {

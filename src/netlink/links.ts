@@ -1,6 +1,6 @@
 /** Network interfaces over rtnetlink (rtnetlink(7), struct ifinfomsg): list, make, change, remove. */
-import { Attributes, AttributeWriter } from './attributes.ts';
-import { isRefusal, MalformedNetlink } from './errors.ts';
+import { AttributeWriter, attributesAfter } from './attributes.ts';
+import { isRefusal } from './errors.ts';
 import { FLAG, type NetlinkMessage } from './message.ts';
 import { getI32, getU32, setU32 } from './native-order.ts';
 import type { NetlinkSocket } from './socket.ts';
@@ -144,10 +144,8 @@ export function isLinkName(name: string): boolean {
 
 /** @throws MalformedNetlink */
 export function decodeLink({ body }: NetlinkMessage): Link {
-  if (body.length < LINK_HEADER_SIZE)
-    throw new MalformedNetlink(`a link's header has ${LINK_HEADER_SIZE} bytes; ${body.length} came`);
+  const attributes = attributesAfter(LINK_HEADER_SIZE, body, 'a link');
   const flags = getU32(body, 8);
-  const attributes = Attributes.parse(body.subarray(LINK_HEADER_SIZE), 'a link');
   const kind = attributes.nested(LINK.info)?.string(LINK_INFO.kind);
   const alias = attributes.string(LINK.alias);
   const master = attributes.u32(LINK.master);

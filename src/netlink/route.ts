@@ -1,8 +1,8 @@
 /** A route as rtnetlink writes it (struct rtmsg and its attributes). */
-import { makePrefix, type Prefix } from '../base/prefix.ts';
-import { Attributes, AttributeWriter } from './attributes.ts';
+import type { Prefix } from '../base/prefix.ts';
+import { Attributes, AttributeWriter, attributesAfter } from './attributes.ts';
 import { MalformedNetlink } from './errors.ts';
-import { addressOrZero, type Family, familyNumber, familyOf } from './family.ts';
+import { type Family, familyNumber, familyOf, prefixOf } from './family.ts';
 import type { NetlinkMessage } from './message.ts';
 import { getU16, getU32, setU16, setU32 } from './native-order.ts';
 
@@ -115,12 +115,10 @@ export function encodeRoute(route: Told, family: number): Uint8Array {
 /** @returns undefined for what is no route of IPv4 or IPv6. @throws MalformedNetlink */
 export function decodeRoute({ type, body }: NetlinkMessage): Route | undefined {
   if (type !== ROUTE_MESSAGE.new && type !== ROUTE_MESSAGE.remove) return undefined;
-  if (body.length < ROUTE_HEADER_SIZE)
-    throw new MalformedNetlink(`a route's header has ${ROUTE_HEADER_SIZE} bytes; ${body.length} came`);
+  const attributes = attributesAfter(ROUTE_HEADER_SIZE, body, 'a route');
   const family = familyOf(body[0]);
   if (family === undefined) return undefined;
-  const attributes = Attributes.parse(body.subarray(ROUTE_HEADER_SIZE), 'a route');
-  const source = body[2]! === 0 ? undefined : prefix(attributes.bytes(ROUTE.source), body[2]!, family);
+  const source = body[2]! === 0 ? undefined : prefixOf(attributes.bytes(ROUTE.source), body[2]!, family, 'a route');
   const metric = attributes.u32(ROUTE.metric);
   const link = attributes.u32(ROUTE.link);
   const gateway = attributes.bytes(ROUTE.gateway) ?? attributes.bytes(ROUTE.via)?.subarray(2);
@@ -129,7 +127,7 @@ export function decodeRoute({ type, body }: NetlinkMessage): Route | undefined {
   const multipath = attributes.bytes(ROUTE.multipath);
   return {
     family,
-    destination: prefix(attributes.bytes(ROUTE.destination), body[1]!, family),
+    destination: prefixOf(attributes.bytes(ROUTE.destination), body[1]!, family, 'a route'),
     ...(source && { source }),
     table: attributes.u32(ROUTE.table) ?? body[4]!,
     protocol: body[5]!,
@@ -163,12 +161,6 @@ function decodeHops(bytes: Uint8Array): RouteHop[] {
     at += (length + 3) & ~3;
   }
   return hops;
-}
-
-function prefix(address: Uint8Array | undefined, length: number, family: Family): Prefix {
-  const whole = addressOrZero(address, family, 'a route');
-  if (length > whole.length * 8) throw new MalformedNetlink(`a route: no IPv${family} prefix has length ${length}`);
-  return makePrefix(whole, length);
 }
 
 /** struct rtvia. */

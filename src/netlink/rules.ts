@@ -1,8 +1,8 @@
 /** Rules of policy routing over rtnetlink (struct fib_rule_hdr): which packets look into which table, and in which order. */
-import { formatPrefix, makePrefix, type Prefix } from '../base/prefix.ts';
-import { Attributes, AttributeWriter } from './attributes.ts';
-import { isRefusal, MalformedNetlink } from './errors.ts';
-import { addressOrZero, type Family, familyNumber, familyOf } from './family.ts';
+import { formatPrefix, type Prefix } from '../base/prefix.ts';
+import { AttributeWriter, attributesAfter } from './attributes.ts';
+import { isRefusal } from './errors.ts';
+import { type Family, familyNumber, familyOf, prefixOf } from './family.ts';
 import { FLAG, type NetlinkMessage } from './message.ts';
 import { getU32, setU32 } from './native-order.ts';
 import { TABLE } from './route.ts';
@@ -134,11 +134,9 @@ export function encodeRule(rule: Rule): Uint8Array {
 /** @returns undefined for what is no rule of IPv4 or IPv6. @throws MalformedNetlink */
 export function decodeRule({ type, body }: NetlinkMessage): Rule | undefined {
   if (type !== RULE_MESSAGE.new && type !== RULE_MESSAGE.remove) return undefined;
-  if (body.length < RULE_HEADER_SIZE)
-    throw new MalformedNetlink(`a rule's header has ${RULE_HEADER_SIZE} bytes; ${body.length} came`);
+  const attributes = attributesAfter(RULE_HEADER_SIZE, body, 'a rule');
   const family = familyOf(body[0]);
   if (family === undefined) return undefined;
-  const attributes = Attributes.parse(body.subarray(RULE_HEADER_SIZE), 'a rule');
   const mask = attributes.u32(RULE.mask);
   const mark = attributes.u32(RULE.mark) ?? (mask ? 0 : undefined);
   const suppressed = attributes.u32(RULE.suppressPrefixLength);
@@ -152,8 +150,8 @@ export function decodeRule({ type, body }: NetlinkMessage): Rule | undefined {
     action: body[7]!,
     table: attributes.u32(RULE.table) ?? body[4]!,
     ...(getU32(body, 8) & RULE_INVERT && { invert: true }),
-    ...(body[2]! > 0 && { source: prefix(attributes.bytes(RULE.source), body[2]!, family) }),
-    ...(body[1]! > 0 && { destination: prefix(attributes.bytes(RULE.destination), body[1]!, family) }),
+    ...(body[2]! > 0 && { source: prefixOf(attributes.bytes(RULE.source), body[2]!, family, 'a rule') }),
+    ...(body[1]! > 0 && { destination: prefixOf(attributes.bytes(RULE.destination), body[1]!, family, 'a rule') }),
     ...(mark !== undefined && { mark }),
     ...(mask !== undefined && mask !== WHOLE_MARK && { mask }),
     ...(suppressed !== undefined && suppressed !== NO_SUPPRESSION && { suppressPrefixLength: suppressed }),
@@ -161,10 +159,4 @@ export function decodeRule({ type, body }: NetlinkMessage): Rule | undefined {
     ...(outputName !== undefined && { outputName }),
     ...(protocol !== undefined && { protocol }),
   };
-}
-
-function prefix(address: Uint8Array | undefined, length: number, family: Family): Prefix {
-  const whole = addressOrZero(address, family, 'a rule');
-  if (length > whole.length * 8) throw new MalformedNetlink(`a rule: no IPv${family} prefix has length ${length}`);
-  return makePrefix(whole, length);
 }

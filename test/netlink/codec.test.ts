@@ -164,8 +164,8 @@ describe('what is wrong is named', () => {
       () => Attributes.parse(Uint8Array.of(6, 0, 3, 0, 1, 2), 'a link').u32(3),
       /^a link: attribute 3 has 2 bytes, not 4/,
     ],
-    ['half a link', () => decodeLink(message(16, new Uint8Array(15))), /a link's header has 16 bytes; 15 came/],
-    ['half a route', () => decodeRoute(message(24, new Uint8Array(3))), /a route's header has 12 bytes; 3 came/],
+    ['half a link', () => decodeLink(message(16, new Uint8Array(15))), /a link: its header has 16 bytes; 15 came/],
+    ['half a route', () => decodeRoute(message(24, new Uint8Array(3))), /a route: its header has 12 bytes; 3 came/],
     [
       'a prefix too long',
       () => decodeRoute(message(24, Uint8Array.of(2, 33, ...new Uint8Array(10)))),
@@ -174,7 +174,7 @@ describe('what is wrong is named', () => {
     [
       'a device without a header',
       () => decodeDevice([message(29, new Uint8Array(2))]),
-      /a device: a header of 4 bytes is due; 2 came/,
+      /a device: its header has 4 bytes; 2 came/,
     ],
     ['an error without a number', () => decodeVerdict(message(2, new Uint8Array(3))), /a number of 4 bytes; 3 came/],
   ])('%s', (_name, read, words) => {
