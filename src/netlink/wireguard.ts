@@ -13,6 +13,8 @@ export class KernelWireguard {
   readonly #id: number;
   /** Whether single allowed IPs can be taken away (Linux 6.16); undefined until it was tried. */
   #removes: boolean | undefined;
+  /** Ends when the last config that was given is set. */
+  #sets: Promise<void> = Promise.resolve();
 
   private constructor(netlink: GenericNetlink, id: number) {
     this.#netlink = netlink;
@@ -43,10 +45,21 @@ export class KernelWireguard {
   }
 
   /**
-   * In as many messages as it takes: one that fails leaves done what came before it.
+   * In as many messages as it takes, one config after another: one that fails leaves done what came before it.
    * @throws NetlinkError
    */
-  async set(name: string, config: DeviceConfig): Promise<void> {
+  set(name: string, config: DeviceConfig): Promise<void> {
+    const turn = this.#sets.then(() => this.#set(name, config));
+    this.#sets = turn.catch(() => {});
+    return turn;
+  }
+
+  /** What is not yet answered is rejected. Idempotent. */
+  close(): void {
+    this.#netlink.close();
+  }
+
+  async #set(name: string, config: DeviceConfig): Promise<void> {
     if (!hasRemovals(config) || this.#removes) {
       await this.#send(name, config);
       return;
@@ -54,11 +67,6 @@ export class KernelWireguard {
     const status = await this.get(name);
     const removes = this.#removes ?? (await this.#tryRemoving(name, status));
     await this.#send(name, removes ? config : withoutRemovals(config, status));
-  }
-
-  /** What is not yet answered is rejected. Idempotent. */
-  close(): void {
-    this.#netlink.close();
   }
 
   async #send(name: string, config: DeviceConfig): Promise<void> {

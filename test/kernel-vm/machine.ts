@@ -13,12 +13,13 @@ export async function startGuest(
   limit: number,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
-  const outDir = join(ROOT, 'dist/kernel-vm', guest);
+  // as deep as the sources, which find the program and the addon from where they lie themselves
+  const outDir = join(ROOT, 'dist/kernel-vm');
   await build({
     root: ROOT,
     configFile: false,
     logLevel: 'error',
-    build: { ssr: `test/kernel-vm/${guest}.ts`, outDir, emptyOutDir: true, minify: false, target: 'node20' },
+    build: { ssr: `test/kernel-vm/${guest}.ts`, outDir, emptyOutDir: false, minify: false, target: 'node20' },
   });
   execFileSync(process.execPath, [KERNEL_VM, 'fetch']);
   const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);

@@ -1,10 +1,8 @@
 /** Runs inside the machine with the kernel module: every check of the `wireguard` family in turn, one line of JSON each. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { formatDump } from '../../src/config/show.ts';
-import type { NativeBinding } from '../../src/io/native-binding.ts';
+import { nativeBinding } from '../../src/io/native-binding.ts';
 import { nativeNetlink } from '../../src/io/netlink.ts';
 import { systemZones } from '../../src/io/zones.ts';
 import { Network } from '../../src/netlink/network.ts';
@@ -12,9 +10,7 @@ import { KernelWireguard } from '../../src/netlink/wireguard.ts';
 import { CHECKS, type CheckStage, expectedPeers, key, manyPeers } from './wireguard-checks.ts';
 import { BIG, type CheckResult, NETWORK_CHECK } from './wireguard-results.ts';
 
-// a bundle lies elsewhere than the sources that look for the addon beside them
-const binding = createRequire(import.meta.url)(join(process.cwd(), 'native/build/wireguard.node')) as NativeBinding;
-const port = nativeNetlink(binding);
+const port = nativeNetlink(nativeBinding());
 const network = new Network(port);
 const wireguard = (await KernelWireguard.open(port))!;
 

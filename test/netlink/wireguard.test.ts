@@ -70,6 +70,18 @@ test('an old kernel never leaves a peer without what it is to keep, and no peer 
   expect(kernel.device(name)!.peers.size).toBe(1);
 });
 
+test('two configs at once do not mix, and the second is set though the first failed', async () => {
+  const { kernel, wireguard, name } = await start();
+  const [first, second] = [manyPeers(900, 10), manyPeers(1000, 9)];
+  kernel.failNext('WG_CMD_SET_DEVICE', 'ENOMEM');
+  const results = await Promise.allSettled(
+    [first, first, second].map(peers => wireguard.set(name, { replacePeers: true, peers })),
+  );
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+  const { peers, ...own } = await wireguard.get(name);
+  expect(formatDump({ ...own, peers })).toBe(formatDump({ ...own, peers: expectedPeers(second) }));
+});
+
 describe('a config as messages', () => {
   const config: DeviceConfig = { listenPort: 1, replacePeers: true, peers: manyPeers(40, 30) };
 
