@@ -1,7 +1,7 @@
 /**
- * Taking single allowed IPs away where the kernel cannot (before Linux 6.16): a prefix is moved to a peer made for that and removed at
- * once with it. Unlike emptying the peer's list and filling it again, that never leaves the peer without a prefix that it is to keep,
- * not for one packet. Which removals have something to do is found by playing the config on what the device has.
+ * Taking single allowed IPs away where the kernel cannot (before Linux 6.16): the prefixes are moved to a peer made for that, which is
+ * removed with them at the end. Unlike emptying the peer's list and filling it again, that never leaves the peer without a prefix that
+ * it is to keep, not for one packet. Which removals have something to do is found by playing the config on what the device has.
  */
 import { formatKeyHex } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
@@ -9,6 +9,8 @@ import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig } from '..
 
 /** "wireguard-ts: prefixes to let go": nobody has the private key of these 32 bytes. */
 export const HEIR: Uint8Array = Uint8Array.from('wireguard-ts: prefixes to let go', char => char.charCodeAt(0));
+
+type Entry = PeerConfig & { readonly allowedIps: AllowedIpConfig[] };
 
 export function hasRemovals(config: DeviceConfig): boolean {
   return (config.peers ?? []).some(peer => !peer.remove && peer.allowedIps?.some(({ remove }) => remove));
@@ -19,6 +21,8 @@ export function withoutRemovals(config: DeviceConfig, status: DeviceStatus): Dev
   if (!hasRemovals(config)) return config;
   const owners = new Owners(config.replacePeers ? [] : status.peers);
   const peers = (config.peers ?? []).flatMap(peer => entriesOf(peer, owners));
+  // once, since removing a peer makes the kernel wait for all its processors
+  if (peers.some(isHeir)) peers.push({ publicKey: HEIR, remove: true });
   return { ...config, peers };
 }
 
@@ -29,22 +33,23 @@ function entriesOf(peer: PeerConfig, owners: Owners): PeerConfig[] {
   if (updateOnly && !owners.has(key)) return [withoutList(peer)];
   owners.enter(key, remove === true, remove === true || replaceAllowedIps === true);
   if (remove || !allowedIps) return [peer];
-  const entries: PeerConfig[] = [{ ...peer, allowedIps: [] }];
-  let additions = entries[0]!.allowedIps as AllowedIpConfig[];
+  const entries: Entry[] = [{ ...peer, allowedIps: [] }];
+  const append = (entry: PeerConfig, prefix: Prefix) => {
+    const last = entries.at(-1)!;
+    if (last.publicKey === entry.publicKey) last.allowedIps.push({ prefix });
+    else entries.push({ ...entry, allowedIps: [{ prefix }] });
+  };
   for (const { prefix, remove: away } of allowedIps) {
     if (!away) {
       owners.give(prefix, key);
-      additions.push({ prefix });
-    } else if (owners.take(prefix, key)) {
-      additions = [];
-      entries.push(
-        { publicKey: HEIR, allowedIps: [{ prefix }] },
-        { publicKey: HEIR, remove: true },
-        { publicKey, updateOnly: true, allowedIps: additions },
-      );
-    }
+      append({ publicKey, updateOnly: true }, prefix);
+    } else if (owners.take(prefix, key)) append({ publicKey: HEIR }, prefix);
   }
-  return entries.filter((entry, i) => i === 0 || entry.remove || entry.allowedIps!.length > 0);
+  return entries;
+}
+
+function isHeir({ publicKey }: PeerConfig): boolean {
+  return publicKey === HEIR;
 }
 
 function withoutList({ allowedIps: _, ...peer }: PeerConfig): PeerConfig {

@@ -1,12 +1,13 @@
 /** WireGuard over netlink, with the fake kernel: of Linux 6.16 and of before, in small messages and in large ones. */
 import { describe, expect, test } from 'vitest';
 import { formatKeyHex } from '../../src/base/key.ts';
-import { formatPrefix, parsePrefix } from '../../src/base/prefix.ts';
+import { formatPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts';
 import type { DeviceConfig } from '../../src/config/model.ts';
 import { formatDump } from '../../src/config/show.ts';
 import { Network } from '../../src/netlink/network.ts';
 import { KernelWireguard } from '../../src/netlink/wireguard.ts';
 import { encodeDevice } from '../../src/netlink/wireguard-chunks.ts';
+import { HEIR, withoutRemovals } from '../../src/netlink/wireguard-removals.ts';
 import { CHECKS, type CheckStage, expectedPeers, key, manyPeers } from '../kernel-vm/wireguard-checks.ts';
 import { FakeKernel, type FakeKernelOptions } from '../support/fake-kernel/kernel.ts';
 
@@ -80,6 +81,40 @@ test('two configs at once do not mix, and the second is set though the first fai
   expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
   const { peers, ...own } = await wireguard.get(name);
   expect(formatDump({ ...own, peers })).toBe(formatDump({ ...own, peers: expectedPeers(second) }));
+});
+
+test('an old kernel makes and removes one peer for all that is taken away', () => {
+  const [a, b, c] = ['10.1.0.0/16', '10.2.0.0/16', '10.3.0.0/16'].map(text => parsePrefix(text)!) as [
+    Prefix,
+    Prefix,
+    Prefix,
+  ];
+  const nothing = {
+    lastHandshakeSeconds: 0,
+    lastHandshakeNanoseconds: 0,
+    rxBytes: 0,
+    txBytes: 0,
+    persistentKeepalive: 0,
+  };
+  const there = [
+    { ...nothing, publicKey: key(1), allowedIps: [a, b] },
+    { ...nothing, publicKey: key(2), allowedIps: [c] },
+  ];
+  const away = (prefix: Prefix) => ({ prefix, remove: true });
+  const config: DeviceConfig = {
+    peers: [
+      { publicKey: key(1), allowedIps: [away(a), away(c), away(b)] },
+      { publicKey: key(2), allowedIps: [away(c), { prefix: a }] },
+    ],
+  };
+  expect(withoutRemovals(config, { listenPort: 0, fwmark: 0, peers: there }).peers).toEqual([
+    { publicKey: key(1), allowedIps: [] },
+    { publicKey: HEIR, allowedIps: [{ prefix: a }, { prefix: b }] },
+    { publicKey: key(2), allowedIps: [] },
+    { publicKey: HEIR, allowedIps: [{ prefix: c }] },
+    { publicKey: key(2), updateOnly: true, allowedIps: [{ prefix: a }] },
+    { publicKey: HEIR, remove: true },
+  ]);
 });
 
 describe('a config as messages', () => {
