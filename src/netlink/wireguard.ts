@@ -46,10 +46,11 @@ export class KernelWireguard {
 
   /**
    * In as many messages as it takes, one config after another: one that fails leaves done what came before it.
+   * @param known what was just read of the device, where it was; spares older kernels reading it again to take allowed IPs away
    * @throws NetlinkError
    */
-  set(name: string, config: DeviceConfig): Promise<void> {
-    const turn = this.#sets.then(() => this.#set(name, config));
+  set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void> {
+    const turn = this.#sets.then(() => this.#set(name, config, known));
     this.#sets = turn.catch(() => {});
     return turn;
   }
@@ -59,12 +60,12 @@ export class KernelWireguard {
     this.#netlink.close();
   }
 
-  async #set(name: string, config: DeviceConfig): Promise<void> {
+  async #set(name: string, config: DeviceConfig, known: DeviceStatus | undefined): Promise<void> {
     if (!hasRemovals(config) || this.#removes) {
       await this.#send(name, config);
       return;
     }
-    const status = await this.get(name);
+    const status = known ?? (await this.get(name));
     const removes = this.#removes ?? (await this.#tryRemoving(name, status));
     await this.#send(name, removes ? config : withoutRemovals(config, status));
   }

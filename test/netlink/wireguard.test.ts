@@ -52,7 +52,11 @@ test('whether the kernel can take single allowed IPs away is tried once, and not
     await wireguard.set(name, take('10.0.0.0/8'));
     const set = 'WG_CMD_SET_DEVICE';
     expect(kernel.requests.slice(before)).toEqual(removesAllowedIps ? [set] : ['WG_CMD_GET_DEVICE', set]);
-    expect((await wireguard.get(name)).peers[0]!.allowedIps.map(formatPrefix)).toEqual(['0.0.0.0/32']);
+    const known = await wireguard.get(name);
+    expect(known.peers[0]!.allowedIps.map(formatPrefix)).toEqual(['0.0.0.0/32']);
+    await wireguard.set(name, take('0.0.0.0/32'), known);
+    expect(kernel.requests.slice(-2)).toEqual(['WG_CMD_GET_DEVICE', set]);
+    expect((await wireguard.get(name)).peers.map(({ allowedIps }) => allowedIps)).toEqual([[]]);
   }
 });
 
