@@ -12,6 +12,9 @@ declare const handle: unique symbol;
 export interface PollHandle {
   readonly [handle]: 'poll';
 }
+export interface NetlinkHandle {
+  readonly [handle]: 'netlink';
+}
 export interface TunHandle {
   readonly [handle]: 'tun';
 }
@@ -48,6 +51,11 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   noticesOpen(what: number): number;
   noticesDrain(fd: number): number;
   noticesClose(fd: number): void;
+  netlinkOpen(protocol: number, groups: Int32Array): NetlinkHandle;
+  netlinkFd(netlink: NetlinkHandle): number;
+  netlinkSend(netlink: NetlinkHandle, bytes: Uint8Array): void;
+  netlinkReceive(netlink: NetlinkHandle, slab: Uint8Array, desc: Int32Array): number;
+  netlinkClose(netlink: NetlinkHandle): void;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunFd(tun: TunHandle): number;
   tunRead(tun: TunHandle, slab: Uint8Array, desc: Int32Array): number;

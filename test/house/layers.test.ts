@@ -13,20 +13,23 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: ['base'],
   config: ['base'],
   crypto: ['base'],
+  netlink: ['base', 'config'],
   protocol: ['base', 'packet', 'routing', 'config', 'crypto'],
-  io: ['base', 'packet', 'protocol', 'config', 'crypto'],
-  daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'io'],
-  cli: ['base', 'config', 'crypto', 'daemon', 'io'],
+  io: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink'],
+  daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink', 'io'],
+  cli: ['base', 'config', 'crypto', 'netlink', 'daemon', 'io'],
 };
 /** What an edge is for, where it is narrower than a folder. */
 const ONLY: Readonly<Record<string, RegExp>> = {
   'config > base': /./,
   'protocol > config': /^config\/model\.ts$/,
   'protocol > crypto': /^crypto\/(provider|packet-aead)\.ts$/,
+  'netlink > config': /^config\/model\.ts$/,
+  'io > netlink': /^netlink\/port\.ts$/,
   'io > protocol': /^protocol\/transport-cipher\.ts$/,
   'io > config': /^config\/zones\.ts$/,
 };
-const PURE = ['base', 'packet', 'routing', 'protocol', 'config'];
+const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink'];
 const PURE_FILES = [
   'provider',
   'kdf',
@@ -93,7 +96,9 @@ test('only io/ and crypto/native-* speak to the addon', () => {
   const outside = files.filter(
     name =>
       !/^(io\/|crypto\/native-)/.test(name) &&
-      /\b(tun|udp|poll|notices|cipher|aead|blake2s|x25519)[A-Z][A-Za-z]*\(/.test(nativeCalls(sources.get(name)!)),
+      /\b(netlink|tun|udp|poll|notices|cipher|aead|blake2s|x25519)[A-Z][A-Za-z]*\(/.test(
+        nativeCalls(sources.get(name)!),
+      ),
   );
   expect(outside).toEqual([]);
 });

@@ -1,0 +1,197 @@
+/**
+ * Attributes (struct nlattr): length, type, and bytes that are a number, a string or again attributes; each padded to four bytes.
+ * Of two with one type the later counts, as in the kernel.
+ */
+import { MalformedNetlink } from './errors.ts';
+import { getU16, getU32, getU64, setU16, setU32, setU64 } from './native-order.ts';
+import { decodeText, encodeText } from './text.ts';
+
+const HEADER_SIZE = 4;
+const NESTED = 0x8000;
+/** The upper two bits of a type are flags: nested, and network byte order. */
+const TYPE_MASK = 0x3fff;
+const LONGEST = 0xffff;
+
+export class Attributes {
+  readonly #what: string;
+  readonly #values: readonly (readonly [type: number, value: Uint8Array])[];
+
+  private constructor(what: string, values: readonly (readonly [number, Uint8Array])[]) {
+    this.#what = what;
+    this.#values = values;
+  }
+
+  /**
+   * @param what they are of, for messages: `a link`
+   * @throws MalformedNetlink; fewer than four bytes at the end are padding
+   */
+  static parse(bytes: Uint8Array, what: string): Attributes {
+    const values: [number, Uint8Array][] = [];
+    for (let at = 0; bytes.length - at >= HEADER_SIZE; ) {
+      const length = getU16(bytes, at);
+      const type = getU16(bytes, at + 2) & TYPE_MASK;
+      const left = bytes.length - at;
+      if (length < HEADER_SIZE || length > left)
+        throw new MalformedNetlink(
+          `${what}: attribute ${type} at byte ${at} says ${length} bytes; from ${HEADER_SIZE} to ${left} can be`,
+        );
+      values.push([type, bytes.subarray(at + HEADER_SIZE, at + length)]);
+      at += (length + 3) & ~3;
+    }
+    return new Attributes(what, values);
+  }
+
+  has(type: number): boolean {
+    return this.#find(type) !== undefined;
+  }
+
+  /** @param size that it must have, if it has one. @throws MalformedNetlink for another */
+  bytes(type: number, size?: number): Uint8Array | undefined {
+    const value = this.#find(type);
+    if (value && size !== undefined && value.length !== size)
+      throw new MalformedNetlink(`${this.#what}: attribute ${type} has ${value.length} bytes, not ${size}`);
+    return value;
+  }
+
+  u8(type: number): number | undefined {
+    return this.bytes(type, 1)?.[0];
+  }
+
+  u16(type: number): number | undefined {
+    const value = this.bytes(type, 2);
+    return value && getU16(value, 0);
+  }
+
+  u32(type: number): number | undefined {
+    const value = this.bytes(type, 4);
+    return value && getU32(value, 0);
+  }
+
+  u64(type: number): number | undefined {
+    const value = this.bytes(type, 8);
+    return value && getU64(value, 0);
+  }
+
+  /** Up to the first zero byte. */
+  string(type: number): string | undefined {
+    const value = this.#find(type);
+    if (!value) return undefined;
+    const end = value.indexOf(0);
+    return decodeText(end < 0 ? value : value.subarray(0, end));
+  }
+
+  nested(type: number): Attributes | undefined {
+    const value = this.#find(type);
+    return value && Attributes.parse(value, `${this.#what}: attribute ${type}`);
+  }
+
+  /** The members of a list: whatever their types are, in their order. */
+  list(type: number, what: string): Attributes[] {
+    const value = this.#find(type);
+    if (!value) return [];
+    return Attributes.parse(value, `${this.#what}: attribute ${type}`).#values.map(([, member]) =>
+      Attributes.parse(member, what),
+    );
+  }
+
+  #find(type: number): Uint8Array | undefined {
+    for (let i = this.#values.length - 1; i >= 0; i--) if (this.#values[i]![0] === type) return this.#values[i]![1];
+    return undefined;
+  }
+}
+
+/**
+ * What follows a message's fixed structure.
+ * @throws MalformedNetlink, also when not even that is whole
+ */
+export function attributesAfter(headerSize: number, body: Uint8Array, what: string): Attributes {
+  if (body.length < headerSize)
+    throw new MalformedNetlink(`${what}: its header has ${headerSize} bytes; ${body.length} came`);
+  return Attributes.parse(body.subarray(headerSize), what);
+}
+
+export class AttributeWriter {
+  #bytes: Uint8Array;
+  #length: number;
+
+  /** @param header the fixed structure before the attributes */
+  constructor(header: Uint8Array = new Uint8Array(0)) {
+    this.#length = (header.length + 3) & ~3;
+    this.#bytes = new Uint8Array(Math.max(256, this.#length));
+    this.#bytes.set(header);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  bytes(type: number, value: Uint8Array): this {
+    // room first: making it may change which bytes these are
+    const at = this.#claim(type, value.length);
+    this.#bytes.set(value, at);
+    return this;
+  }
+
+  u8(type: number, value: number): this {
+    const at = this.#claim(type, 1);
+    this.#bytes[at] = value;
+    return this;
+  }
+
+  u16(type: number, value: number): this {
+    const at = this.#claim(type, 2);
+    setU16(this.#bytes, at, value);
+    return this;
+  }
+
+  u32(type: number, value: number): this {
+    const at = this.#claim(type, 4);
+    setU32(this.#bytes, at, value);
+    return this;
+  }
+
+  u64(type: number, value: number): this {
+    const at = this.#claim(type, 8);
+    setU64(this.#bytes, at, value);
+    return this;
+  }
+
+  /** With its zero byte. @throws RangeError if one is inside */
+  string(type: number, value: string): this {
+    const bytes = encodeText(value);
+    if (bytes.includes(0)) throw new RangeError(`a string for the kernel may not have a zero byte in it`);
+    const at = this.#claim(type, bytes.length + 1);
+    this.#bytes.set(bytes, at);
+    return this;
+  }
+
+  /** @throws RangeError for more than an attribute can hold */
+  nest(type: number, fill: (inside: this) => void): this {
+    const at = this.#claim(type | NESTED, 0) - HEADER_SIZE;
+    fill(this);
+    const length = this.#length - at;
+    if (length > LONGEST) throw new RangeError(`an attribute holds ${LONGEST} bytes at most, not ${length}`);
+    setU16(this.#bytes, at, length);
+    return this;
+  }
+
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  /** Room for a value, zeroed; @returns where it begins. */
+  #claim(type: number, size: number): number {
+    const length = HEADER_SIZE + size;
+    if (length > LONGEST) throw new RangeError(`an attribute holds ${LONGEST} bytes at most, not ${length}`);
+    const at = this.#length;
+    this.#length = at + ((length + 3) & ~3);
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    setU16(this.#bytes, at, length);
+    setU16(this.#bytes, at + 2, type);
+    return at + HEADER_SIZE;
+  }
+}

@@ -1,0 +1,43 @@
+/** Address families as the kernel numbers them, and as this program does: by the length of an address. */
+import { makePrefix, type Prefix } from '../base/prefix.ts';
+import { MalformedNetlink } from './errors.ts';
+
+export const AF_UNSPEC = 0;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+
+/** By the number of the IP version. */
+export type Family = 4 | 6;
+
+export function familyNumber(family: Family): number {
+  return family === 4 ? AF_INET : AF_INET6;
+}
+
+/** @returns undefined for a family that is not IP (MPLS, multicast routing's) */
+export function familyOf(number: number | undefined): Family | undefined {
+  if (number === AF_INET) return 4;
+  return number === AF_INET6 ? 6 : undefined;
+}
+
+export function familyOfAddress(address: Uint8Array): Family {
+  return address.length === 4 ? 4 : 6;
+}
+
+export function addressSize(family: Family): number {
+  return family === 4 ? 4 : 16;
+}
+
+/** A prefix's address, which the kernel leaves out where the length is 0. */
+export function addressOrZero(address: Uint8Array | undefined, family: Family, what: string): Uint8Array {
+  const size = addressSize(family);
+  if (address && address.length !== size)
+    throw new MalformedNetlink(`${what}: an IPv${family} address has ${size} bytes, not ${address.length}`);
+  return address ?? new Uint8Array(size);
+}
+
+/** @throws MalformedNetlink */
+export function prefixOf(address: Uint8Array | undefined, length: number, family: Family, what: string): Prefix {
+  const whole = addressOrZero(address, family, what);
+  if (length > whole.length * 8) throw new MalformedNetlink(`${what}: no IPv${family} prefix has length ${length}`);
+  return makePrefix(whole, length);
+}

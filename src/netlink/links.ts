@@ -1,0 +1,173 @@
+/** Network interfaces over rtnetlink (rtnetlink(7), struct ifinfomsg): list, make, change, remove. */
+import { AttributeWriter, attributesAfter } from './attributes.ts';
+import { isRefusal } from './errors.ts';
+import { FLAG, type NetlinkMessage } from './message.ts';
+import { getI32, getU32, setU32 } from './native-order.ts';
+import type { NetlinkSocket } from './socket.ts';
+
+export const LINK_MESSAGE = { new: 16, remove: 17, get: 18 } as const;
+export const LINK_HEADER_SIZE = 16;
+export const LINK = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  master: 10,
+  queueLength: 13,
+  operationalState: 16,
+  info: 18,
+  alias: 20,
+  extensions: 29,
+} as const;
+export const LINK_INFO = { kind: 1 } as const;
+/** Of struct ifinfomsg. */
+export const LINK_UP = 0x1;
+export const LINK_LOOPBACK = 0x8;
+export const LINK_RUNNING = 0x40;
+/** RTEXT_FILTER_SKIP_STATS: answers without hundreds of bytes that nobody reads here. */
+const WITHOUT_STATISTICS = 1 << 3;
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** `wireguard`, `tun`, `dummy`; absent for what no driver of links made: hardware, loopback. */
+  readonly kind?: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  /** Has its carrier too. */
+  readonly running: boolean;
+  /** All of IFF_*. */
+  readonly flags: number;
+  readonly alias?: string;
+  /** The index of the bridge, bond or VRF that it is part of. */
+  readonly master?: number;
+  readonly hardwareAddress?: Uint8Array;
+}
+
+/** What other things are done on: enough to find a link and to name it to people. */
+export type LinkReference = Pick<Link, 'index' | 'name'>;
+
+export interface NewLink {
+  readonly name: string;
+  readonly kind: string;
+  readonly mtu?: number;
+  readonly alias?: string;
+  readonly up?: boolean;
+}
+
+/** An absent field is left alone. */
+export type LinkChange = Partial<Pick<Link, 'name' | 'mtu' | 'up'>> & {
+  /** '' takes it away. */
+  readonly alias?: string;
+};
+
+export class Links {
+  readonly #socket: NetlinkSocket;
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  async list(): Promise<Link[]> {
+    const body = new AttributeWriter(header(0)).u32(LINK.extensions, WITHOUT_STATISTICS).finish();
+    const messages = await this.#socket.dump('listing links', LINK_MESSAGE.get, body);
+    return messages.filter(({ type }) => type === LINK_MESSAGE.new).map(decodeLink);
+  }
+
+  /** @returns undefined if there is none of that name or index */
+  async find(which: string | number): Promise<Link | undefined> {
+    const writer = new AttributeWriter(header(typeof which === 'number' ? which : 0));
+    if (typeof which === 'string') {
+      if (!isLinkName(which)) return undefined;
+      writer.string(LINK.name, which);
+    }
+    const body = writer.u32(LINK.extensions, WITHOUT_STATISTICS).finish();
+    try {
+      const answers = await this.#socket.request(`finding link ${which}`, LINK_MESSAGE.get, 0, body);
+      const answer = answers.find(({ type }) => type === LINK_MESSAGE.new);
+      return answer && decodeLink(answer);
+    } catch (error) {
+      if (isRefusal(error, 'ENODEV')) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Makes one and looks at it.
+   * @throws NetlinkError: EEXIST for a name in use, EOPNOTSUPP for a kind that the kernel does not have
+   */
+  async create(link: NewLink): Promise<Link> {
+    const { name, kind, up = false } = link;
+    const attempted = `creating link ${name} of kind ${kind}`;
+    const writer = new AttributeWriter(header(0, up ? LINK_UP : 0, up ? LINK_UP : 0)).string(LINK.name, name);
+    if (link.mtu !== undefined) writer.u32(LINK.mtu, link.mtu);
+    writer.nest(LINK.info, info => info.string(LINK_INFO.kind, kind));
+    await this.#socket.request(attempted, LINK_MESSAGE.new, FLAG.create | FLAG.exclusive, writer.finish());
+    const made = await this.find(name);
+    if (!made) throw new Error(`${attempted}: it was gone again at once`);
+    // the kernel overlooks an alias while it makes the link
+    if (link.alias) await this.change(made, { alias: link.alias });
+    return link.alias ? { ...made, alias: link.alias } : made;
+  }
+
+  async change(link: LinkReference, change: LinkChange): Promise<void> {
+    if (change.name !== undefined && change.up === false) {
+      // the kernel looks at the name first, and older ones name no link that is up
+      const { up, ...rest } = change;
+      await this.change(link, { up });
+      await this.change(link, rest);
+      return;
+    }
+    const { name, mtu, alias, up } = change;
+    const words = [
+      up === undefined ? [] : [up ? 'up' : 'down'],
+      mtu === undefined ? [] : [`MTU ${mtu}`],
+      name === undefined ? [] : [`name ${name}`],
+      alias === undefined ? [] : [`alias "${alias}"`],
+    ].flat();
+    const writer = new AttributeWriter(header(link.index, up ? LINK_UP : 0, up === undefined ? 0 : LINK_UP));
+    if (name !== undefined) writer.string(LINK.name, name);
+    if (mtu !== undefined) writer.u32(LINK.mtu, mtu);
+    if (alias !== undefined) writer.string(LINK.alias, alias);
+    await this.#socket.request(`setting ${words.join(', ')} on ${link.name}`, LINK_MESSAGE.new, 0, writer.finish());
+  }
+
+  /** With all its addresses and routes. */
+  async remove(link: LinkReference): Promise<void> {
+    await this.#socket.request(`removing link ${link.name}`, LINK_MESSAGE.remove, 0, header(link.index));
+  }
+}
+
+/** Whether the kernel could have a link of this name. */
+export function isLinkName(name: string): boolean {
+  return /^[^/:\s\0]{1,15}$/.test(name) && name !== '.' && name !== '..';
+}
+
+/** @throws MalformedNetlink */
+export function decodeLink({ body }: NetlinkMessage): Link {
+  const attributes = attributesAfter(LINK_HEADER_SIZE, body, 'a link');
+  const flags = getU32(body, 8);
+  const kind = attributes.nested(LINK.info)?.string(LINK_INFO.kind);
+  const alias = attributes.string(LINK.alias);
+  const master = attributes.u32(LINK.master);
+  const hardwareAddress = attributes.bytes(LINK.address);
+  return {
+    index: getI32(body, 4),
+    name: attributes.string(LINK.name) ?? '',
+    ...(kind !== undefined && { kind }),
+    mtu: attributes.u32(LINK.mtu) ?? 0,
+    up: (flags & LINK_UP) !== 0,
+    running: (flags & LINK_RUNNING) !== 0,
+    flags,
+    ...(alias && { alias }),
+    ...(master !== undefined && { master }),
+    ...(hardwareAddress?.length && { hardwareAddress }),
+  };
+}
+
+function header(index: number, flags = 0, mask = 0): Uint8Array {
+  const bytes = new Uint8Array(LINK_HEADER_SIZE);
+  setU32(bytes, 4, index);
+  setU32(bytes, 8, flags);
+  setU32(bytes, 12, mask);
+  return bytes;
+}

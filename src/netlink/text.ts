@@ -1,0 +1,23 @@
+/** Text as the kernel keeps it, UTF-8 by custom: names, kinds, aliases, explanations. Bytes that are no UTF-8 become one character each. */
+
+export function encodeText(text: string): Uint8Array {
+  const escaped = encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd'));
+  const bytes: number[] = [];
+  for (let i = 0; i < escaped.length; i++) {
+    if (escaped[i] !== '%') bytes.push(escaped.charCodeAt(i));
+    else {
+      bytes.push(Number.parseInt(escaped.slice(i + 1, i + 3), 16));
+      i += 2;
+    }
+  }
+  return Uint8Array.from(bytes);
+}
+
+export function decodeText(bytes: Uint8Array): string {
+  if (bytes.every(byte => byte < 0x80)) return String.fromCharCode(...bytes);
+  try {
+    return decodeURIComponent([...bytes].map(byte => `%${byte.toString(16).padStart(2, '0')}`).join(''));
+  } catch {
+    return String.fromCharCode(...bytes);
+  }
+}

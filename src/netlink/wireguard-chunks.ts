@@ -1,0 +1,100 @@
+/**
+ * A DeviceConfig as the messages of WG_CMD_SET_DEVICE, each small enough: the first says what concerns the device, then peers follow in
+ * their order, and one with a long list of allowed IPs goes on in the next message. What must happen once (emptying the list of
+ * peers, or a peer's list) is said once.
+ */
+import type { AllowedIpConfig, DeviceConfig, PeerConfig } from '../config/model.ts';
+import type { AttributeWriter } from './attributes.ts';
+import { AF_INET, AF_INET6 } from './family.ts';
+import { genericWriter } from './genetlink.ts';
+import {
+  ALLOWED_IP,
+  ALLOWED_IP_FLAG,
+  DEVICE,
+  DEVICE_FLAG,
+  encodeSocketAddress,
+  PEER,
+  PEER_FLAG,
+  WIREGUARD,
+} from './wireguard-layout.ts';
+
+/** An attribute, so also the list of peers, holds 64 KiB; the kernel refuses messages beyond its send buffer, 208 KiB. */
+export const LARGEST_MESSAGE = 32 * 1024;
+/** More than any peer without its allowed IPs, and more than any allowed IP. */
+const PEER_ROOM = 256;
+const ALLOWED_IP_ROOM = 48;
+
+/** @param limit bytes of one message; at least 512 */
+export function encodeDevice(name: string, config: DeviceConfig, limit = LARGEST_MESSAGE): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  const waiting = (config.peers ?? []).map(peer => ({ peer, from: 0 }));
+  let at = 0;
+  do {
+    const writer = genericWriter(WIREGUARD.set, WIREGUARD.version).string(DEVICE.name, name);
+    if (chunks.length === 0) writeOwn(writer, config);
+    if (at < waiting.length)
+      writer.nest(DEVICE.peers, peers => {
+        while (at < waiting.length && peers.length + PEER_ROOM <= limit) {
+          const next = waiting[at]!;
+          next.from = writePeer(peers, next.peer, next.from, limit);
+          if (next.from < listOf(next.peer).length) break;
+          at++;
+        }
+      });
+    chunks.push(writer.finish());
+  } while (at < waiting.length);
+  return chunks;
+}
+
+function writeOwn(writer: AttributeWriter, { privateKey, listenPort, fwmark, replacePeers }: DeviceConfig): void {
+  if (privateKey) writer.bytes(DEVICE.privateKey, privateKey);
+  if (listenPort !== undefined) writer.u16(DEVICE.listenPort, listenPort);
+  if (fwmark !== undefined) writer.u32(DEVICE.fwmark, fwmark);
+  if (replacePeers) writer.u32(DEVICE.flags, DEVICE_FLAG.replacePeers);
+}
+
+/** @returns how many of its allowed IPs are written now */
+function writePeer(writer: AttributeWriter, peer: PeerConfig, from: number, limit: number): number {
+  const allowedIps = listOf(peer);
+  let to = from;
+  writer.nest(0, inside => {
+    inside.bytes(PEER.publicKey, peer.publicKey);
+    // where it goes on, the peer is there, or was not to be made
+    const flags = from === 0 ? flagsOf(peer) : PEER_FLAG.updateOnly;
+    if (flags !== 0) inside.u32(PEER.flags, flags);
+    if (from === 0 && !peer.remove) writeSettings(inside, peer);
+    if (allowedIps.length === 0) return;
+    inside.nest(PEER.allowedIps, list => {
+      while (to < allowedIps.length && list.length + ALLOWED_IP_ROOM <= limit) writeAllowedIp(list, allowedIps[to++]!);
+    });
+  });
+  return to;
+}
+
+function listOf({ remove, allowedIps }: PeerConfig): readonly AllowedIpConfig[] {
+  return remove ? [] : (allowedIps ?? []);
+}
+
+function flagsOf({ remove, replaceAllowedIps, updateOnly }: PeerConfig): number {
+  return (
+    (remove ? PEER_FLAG.remove : 0) |
+    (replaceAllowedIps ? PEER_FLAG.replaceAllowedIps : 0) |
+    (updateOnly ? PEER_FLAG.updateOnly : 0)
+  );
+}
+
+function writeSettings(writer: AttributeWriter, { presharedKey, endpoint, persistentKeepalive }: PeerConfig): void {
+  if (presharedKey) writer.bytes(PEER.presharedKey, presharedKey);
+  if (endpoint) writer.bytes(PEER.endpoint, encodeSocketAddress(endpoint));
+  if (persistentKeepalive !== undefined) writer.u16(PEER.keepalive, persistentKeepalive);
+}
+
+function writeAllowedIp(writer: AttributeWriter, { prefix, remove }: AllowedIpConfig): void {
+  writer.nest(0, inside => {
+    inside
+      .u16(ALLOWED_IP.family, prefix.address.length === 4 ? AF_INET : AF_INET6)
+      .bytes(ALLOWED_IP.address, prefix.address)
+      .u8(ALLOWED_IP.length, prefix.length);
+    if (remove) inside.u32(ALLOWED_IP.flags, ALLOWED_IP_FLAG.remove);
+  });
+}

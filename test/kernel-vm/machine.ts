@@ -1,0 +1,56 @@
+/** A program of ours in the machine with the kernel module (scripts/kernel-vm.mjs): bundled to one file, started, its lines of JSON read. */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { build } from 'vite';
+import { type Running, start, until } from '../netns/command.ts';
+import { ROOT } from '../netns/device.ts';
+
+const KERNEL_VM = join(ROOT, 'scripts/kernel-vm.mjs');
+
+/** @param guest its file's name in this folder, without .ts. @param limit milliseconds until the machine is stopped */
+export async function startGuest(
+  guest: string,
+  limit: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
+  // as deep as the sources, which find the program and the addon from where they lie themselves
+  const outDir = join(ROOT, 'dist/kernel-vm');
+  await build({
+    root: ROOT,
+    configFile: false,
+    logLevel: 'error',
+    build: { ssr: `test/kernel-vm/${guest}.ts`, outDir, emptyOutDir: false, minify: false, target: 'node20' },
+  });
+  execFileSync(process.execPath, [KERNEL_VM, 'fetch']);
+  const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const program = ['env', ...settings, process.execPath, join(outDir, `${guest}.js`)];
+  return start([process.execPath, KERNEL_VM, 'run', ...program], {
+    env: { KERNEL_VM_TIMEOUT: String(limit / 1000) },
+  });
+}
+
+/** Waits for the line with this name. Rejects with the machine's last words if it ends without. */
+export function resultOf<T extends { readonly name: string }>(
+  machine: Running,
+  name: string,
+  limit: number,
+): Promise<T> {
+  const find = (): T | undefined =>
+    machine
+      .stdout()
+      .split('\n')
+      .filter(line => line.startsWith('{') && line.endsWith('}'))
+      .map(line => JSON.parse(line) as T)
+      .find(result => result.name === name);
+  return until(
+    name,
+    () => {
+      const ended = machine.result() !== undefined;
+      const result = find();
+      if (!result && ended) throw new Error(`the machine ended without it:\n${machine.output().slice(-2000)}`);
+      return result;
+    },
+    limit,
+    200,
+  );
+}

@@ -1,0 +1,32 @@
+/** The kernel's own `wireguard` family over our netlink, inside QEMU, compared with what `wg` and `ip` say there. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Running } from '../netns/command.ts';
+import { describeWith, NETWORK } from '../netns/needs.ts';
+import { resultOf, startGuest } from './machine.ts';
+import { CHECKS } from './wireguard-checks.ts';
+import { BIG, type CheckResult, NETWORK_CHECK } from './wireguard-results.ts';
+
+const LIMIT = 180_000;
+/** The machine is emulated, many times slower than a real one. */
+const SLOWEST_SET = 20_000;
+
+describeWith([...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe'], 'the wireguard family of the kernel', () => {
+  let machine: Running;
+  beforeAll(async () => {
+    machine = await startGuest('wireguard-guest', LIMIT);
+  }, LIMIT);
+  afterAll(() => machine?.stop());
+
+  for (const name of [...CHECKS.map(check => check.name), BIG, NETWORK_CHECK])
+    it(
+      name,
+      async () => {
+        const result = await resultOf<CheckResult>(machine, name, LIMIT);
+        expect(result.error).toBeUndefined();
+        if (result.setMilliseconds === undefined) return;
+        console.log(JSON.stringify(result));
+        expect(result.setMilliseconds).toBeLessThan(SLOWEST_SET);
+      },
+      LIMIT,
+    );
+});
