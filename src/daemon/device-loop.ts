@@ -42,6 +42,7 @@ export class DeviceLoop {
   #listenPort = 0;
   #fwmark = 0;
   #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
   #sendErrors = 0;
   #tunDropped = 0;
@@ -98,7 +99,7 @@ export class DeviceLoop {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#disarm();
     this.#engine.close();
     this.#udp?.close();
     this.#udp = undefined;
@@ -237,9 +238,16 @@ export class DeviceLoop {
     const deadline = this.#engine.nextDeadline();
     if (deadline >= this.#armedFor) return;
     this.#armedFor = deadline;
+    this.#disarm();
+    const wait = Math.ceil(deadline - this.#clock.now());
+    // setTimeout has no less than a millisecond; what is due at once still lets the sockets have their turn first
+    if (wait <= 0) this.#immediate = setImmediate(() => this.#timeout());
+    else this.#timer = setTimeout(() => this.#timeout(), Math.min(wait, LONGEST_SLEEP));
+  }
+
+  #disarm(): void {
     clearTimeout(this.#timer);
-    const wait = Math.max(0, Math.ceil(deadline - this.#clock.now()));
-    this.#timer = setTimeout(() => this.#timeout(), Math.min(wait, LONGEST_SLEEP));
+    clearImmediate(this.#immediate);
   }
 
   #timeout(): void {
