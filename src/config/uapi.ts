@@ -60,6 +60,16 @@ export class UapiRequestParser {
     return requests;
   }
 
+  /** Characters of the request that is not complete yet: what it holds in memory is some dozen times as much. */
+  get pending(): number {
+    return this.#length;
+  }
+
+  /** Gives up the request that is not complete. @returns what to answer; nothing more is read from this connection */
+  giveUp(reason: string): UapiRequest {
+    return this.#close(new ConfigError('too-large', reason));
+  }
+
   /** The other side has finished. @returns the request that it broke off, if there is one: it must not be applied. */
   end(): UapiRequest | undefined {
     if (this.#closed || (this.#operation === 'none' && this.#partial === '' && !this.#skipping)) return undefined;
