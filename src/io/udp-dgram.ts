@@ -39,7 +39,7 @@ interface Waiting {
 }
 
 /** @throws Error with `code` that names the port; ENOTSUP for a mark, which node:dgram cannot set */
-export function openDgramUdp(port: number, mark: number): DgramUdp {
+export function openDgramUdp(port: number, mark: number): Udp {
   refuseMark(mark);
   for (let attempt = 0; ; attempt++) {
     const v4 = bindNow('udp4', port);
@@ -53,7 +53,7 @@ export function openDgramUdp(port: number, mark: number): DgramUdp {
   }
 }
 
-export class DgramUdp implements Udp {
+class DgramUdp implements Udp {
   readonly offloads: readonly string[] = [];
   readonly port: number;
   readonly #sockets: Readonly<Record<4 | 6, Socket | undefined>>;
@@ -212,7 +212,7 @@ function bindNow(type: 'udp4' | 'udp6', port: number): Socket {
 
 function refuseMark(mark: number): void {
   if (mark === 0) return;
-  const message = `fwmark ${mark}: node:dgram cannot set a mark; build the addon (npm run build) to use one`;
+  const message = `fwmark ${mark}: node:dgram cannot set a mark; build the addon to use one (npm rebuild wireguard-ts; in a clone: npm run build)`;
   throw Object.assign(new Error(message), { code: 'ENOTSUP' });
 }
 
