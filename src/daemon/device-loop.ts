@@ -16,6 +16,8 @@ const RECEIVE_MESSAGES = 16;
 const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
 const TUN_PACKETS = 256;
 const TUN_BYTES = 16 * 65_536;
+/** Milliseconds until a port that was taken is asked for again. */
+const BIND_AGAIN = 1000;
 /** setTimeout's own limit is 2^31 ms. */
 const LONGEST_SLEEP = 2 ** 30;
 
@@ -44,6 +46,9 @@ export class DeviceLoop {
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
+  /** Why there is no socket, and when to try again. */
+  #bindError: string | undefined;
+  #bindAgain = 0;
   #sendErrors = 0;
   #tunDropped = 0;
   #udpBefore: Record<string, number> = {};
@@ -75,6 +80,7 @@ export class DeviceLoop {
     else if (mark !== this.#fwmark) this.#udp?.setMark(mark);
     if (mark !== this.#fwmark) this.#engine.routesChanged();
     this.#listenPort = this.#udp?.port ?? port;
+    this.#bindAgain = 0;
     this.#fwmark = mark;
     this.#engine.configure(config, this.#clock.now());
     this.#settle();
@@ -144,13 +150,19 @@ export class DeviceLoop {
   }
 
   #up(): void {
+    // each packet asks again
+    if (this.#clock.now() < this.#bindAgain) return;
     try {
       if (!this.#udp) this.#bind(this.#listenPort, this.#fwmark);
     } catch (error) {
-      // tried again with the next status; meanwhile the interface is up and deaf, as the kernel would refuse to bring it up
-      this.#log.error(`cannot open UDP port ${this.#listenPort}: ${(error as Error).message}`);
+      // meanwhile the interface is up and deaf, as the kernel would refuse to bring it up
+      this.#bindAgain = this.#clock.now() + BIND_AGAIN;
+      const { message } = error as Error;
+      if (message !== this.#bindError) this.#log.error(`cannot open UDP port ${this.#listenPort}: ${message}`);
+      this.#bindError = message;
       return;
     }
+    this.#bindError = undefined;
     this.#engine.up(this.#clock.now());
     this.#log.verbose(`interface up, UDP port ${this.#udp?.port}`);
     this.#settle();

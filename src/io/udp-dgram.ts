@@ -169,6 +169,8 @@ class DgramUdp implements Udp {
     const segment = batch.desc[d + DATAGRAM_SEGMENT]!;
     if (offset < 0 || length < 0 || segment < 0 || offset + length > batch.slab.length) return EINVAL;
     const port = (batch.endpoints[e + ENDPOINT_PORT]! << 8) | batch.endpoints[e + ENDPOINT_PORT + 1]!;
+    // node:dgram throws at it, and nobody receives there
+    if (port === 0) return EINVAL;
     const address = formatAddress(
       batch.endpoints.subarray(e + ENDPOINT_ADDRESS, e + ENDPOINT_ADDRESS + (family === 4 ? 4 : 16)),
     );
