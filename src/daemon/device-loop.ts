@@ -127,6 +127,7 @@ export class DeviceLoop {
     this.#closeUdp();
     this.#udp = opened;
     this.#listenPort = opened.port;
+    this.#engine.listenPort = opened.port;
     this.#engine.routesChanged();
     opened.onReadable(() => this.#udpReadable(opened));
     opened.onRoutesChanged(() => this.#engine.routesChanged());

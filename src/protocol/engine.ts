@@ -79,6 +79,11 @@ export class Engine {
     this.#device.mtu = mtu;
   }
 
+  /** The UDP port that the caller sends from: by it datagrams of our own that are routed back into the tunnel are known. 0: unknown. */
+  set listenPort(port: number) {
+    this.#device.listenPort = port;
+  }
+
   /** Applies a configuration, all of it, leaving sessions alive. `listenPort` and `fwmark` are the caller's. */
   configure(config: DeviceConfig, now: number): void {
     configure(this.#device, config, now);
