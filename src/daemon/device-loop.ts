@@ -10,21 +10,19 @@ import {
   type DatagramBatch,
   makeDatagramBatch,
   makePacketBatch,
-  PACKET_LENGTH,
   PACKET_STRIDE,
   type PacketBatch,
 } from '../packet/batch.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { describeEvent } from './describe-event.ts';
 import type { Log } from './log.ts';
+import { isTrickle } from './trickle.ts';
 
 /** Batches taken of each direction in one wake-up before the event loop has its turn: some 10 ms of work at most. */
 const ROUNDS_PER_WAKE = 8;
 const RECEIVE_MESSAGES = 16;
 const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
 const TUN_PACKETS = 256;
-const TRICKLE_PACKETS = 2;
-const TRICKLE_BYTES = 3000;
 const TUN_BYTES = 16 * 65_536;
 /** Milliseconds until a port that was taken is asked for again. */
 const BIND_AGAIN = 1000;
@@ -286,14 +284,6 @@ export class DeviceLoop {
     this.#engine.timeout(this.#clock.now());
     this.#settle();
   }
-}
-
-/** Offset and length are the first two numbers of either descriptor. */
-function isTrickle(desc: Int32Array, stride: number, count: number): boolean {
-  if (count > TRICKLE_PACKETS) return false;
-  let bytes = 0;
-  for (let i = 0; i < count; i++) bytes += desc[i * stride + PACKET_LENGTH]!;
-  return bytes <= TRICKLE_BYTES;
 }
 
 function prefixed(prefix: string, counters: Readonly<Record<string, number>>): Record<string, number> {
