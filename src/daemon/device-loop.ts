@@ -26,6 +26,8 @@ const TUN_PACKETS = 256;
 const TUN_BYTES = 16 * 65_536;
 /** Milliseconds until a port that was taken is asked for again. */
 const BIND_AGAIN = 1000;
+/** WireGuard's timers are seconds; with thousands of peers those of a few milliseconds are done together (the kernel's are as coarse). */
+const SHORTEST_SLEEP = 5;
 /** setTimeout's own limit is 2^31 ms. */
 const LONGEST_SLEEP = 2 ** 30;
 
@@ -271,7 +273,7 @@ export class DeviceLoop {
     const wait = Math.ceil(deadline - this.#clock.now());
     // setTimeout has no less than a millisecond; what is due at once still lets the sockets have their turn first
     if (wait <= 0) this.#immediate = setImmediate(() => this.#timeout());
-    else this.#timer = setTimeout(() => this.#timeout(), Math.min(wait, LONGEST_SLEEP));
+    else this.#timer = setTimeout(() => this.#timeout(), Math.min(Math.max(wait, SHORTEST_SLEEP), LONGEST_SLEEP));
   }
 
   #disarm(): void {
