@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `wgts`: what `wg` does, for userspace devices, with the same words. */
+/** `wgts`: what `wg` does, for devices of the kernel and of userspace, with the same words. */
 import { ConfigError } from '../config/errors.ts';
 import { version } from '../daemon/version.ts';
 import { addconf, setconf, showconf, syncconf } from './commands/conf.ts';

@@ -16,8 +16,11 @@ type Goal = Mutable<Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'endpoint' |
 
 const NO_KEY = new Uint8Array(KEY_SIZE);
 
-/** @param wanted with all that the file says; what is absent there is to be absent, but for port and endpoints, which stay */
-export function difference(wanted: DeviceConfig, status: DeviceStatus): DeviceConfig {
+/**
+ * @param wanted with all that the file says; what is absent there is to be absent, but for port and endpoints, which stay
+ * @param removals take single allowed IPs away, after others were added, instead of emptying a list and filling it again
+ */
+export function difference(wanted: DeviceConfig, status: DeviceStatus, removals = false): DeviceConfig {
   const config: Mutable<DeviceConfig> = {};
   const privateKey = wanted.privateKey ?? NO_KEY;
   if (!sameKey(privateKey, status.privateKey ?? NO_KEY)) config.privateKey = privateKey;
@@ -26,12 +29,17 @@ export function difference(wanted: DeviceConfig, status: DeviceStatus): DeviceCo
   if ((wanted.fwmark ?? 0) !== status.fwmark) config.fwmark = wanted.fwmark ?? 0;
   const now = new Map(status.peers.map(peer => [formatKeyHex(peer.publicKey), peer]));
   const then = goals(wanted.peers ?? [], now);
-  const peers: PeerConfig[] = [];
-  for (const [key, { publicKey }] of now) if (!then.has(key)) peers.push({ publicKey, remove: true });
+  const gone: PeerConfig[] = [];
+  for (const [key, { publicKey }] of now) if (!then.has(key)) gone.push({ publicKey, remove: true });
+  const changed: PeerConfig[] = [];
+  // what somebody else is to have leaves its owner by that alone
+  const given = removals ? new Set([...then.values()].flatMap(({ prefixes }) => [...prefixes.keys()])) : undefined;
   for (const [key, goal] of then) {
-    const change = peerDifference(goal, now.get(key));
-    if (change) peers.push(change);
+    const change = peerDifference(goal, now.get(key), given);
+    if (change) changed.push(change);
   }
+  // who inherits a prefix has it before its owner goes
+  const peers = removals ? [...changed, ...gone] : [...gone, ...changed];
   if (peers.length > 0) config.peers = peers;
   return config;
 }
@@ -73,8 +81,15 @@ function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStat
   return peers;
 }
 
-/** @returns undefined if the peer is there and is as it should be */
-function peerDifference(goal: Goal, there: PeerStatus | undefined): PeerConfig | undefined {
+/**
+ * @param given all prefixes that anybody is to have, where those of nobody are to be taken away one by one
+ * @returns undefined if the peer is there and is as it should be
+ */
+function peerDifference(
+  goal: Goal,
+  there: PeerStatus | undefined,
+  given: ReadonlySet<string> | undefined,
+): PeerConfig | undefined {
   const change: Mutable<PeerConfig> = { publicKey: goal.publicKey, ...(there && { updateOnly: true }) };
   const before = there ? Object.keys(change).length : 0;
   const presharedKey = goal.presharedKey ?? NO_KEY;
@@ -83,12 +98,14 @@ function peerDifference(goal: Goal, there: PeerStatus | undefined): PeerConfig |
     change.endpoint = goal.endpoint;
   const keepalive = goal.persistentKeepalive ?? 0;
   if (keepalive !== (there?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;
-  const had = new Set((there?.allowedIps ?? []).map(formatPrefix));
-  const surplus = [...had].some(text => !goal.prefixes.has(text));
+  const had = new Map((there?.allowedIps ?? []).map(prefix => [formatPrefix(prefix), prefix]));
+  const surplus = [...had].filter(([text]) => !goal.prefixes.has(text));
   // a list is emptied only where something must go: other daemons drop packets between that and its filling
-  const added = [...goal.prefixes].filter(([text]) => surplus || !had.has(text)).map(([, prefix]) => ({ prefix }));
-  if (surplus || !there) change.replaceAllowedIps = true;
-  if (surplus || added.length > 0) change.allowedIps = added;
+  const anew = surplus.length > 0 && !given;
+  const added = [...goal.prefixes].filter(([text]) => anew || !had.has(text)).map(([, prefix]) => ({ prefix }));
+  const away = surplus.filter(([text]) => given && !given.has(text)).map(([, prefix]) => ({ prefix, remove: true }));
+  if (anew || !there) change.replaceAllowedIps = true;
+  if (anew || added.length + away.length > 0) change.allowedIps = [...added, ...away];
   return Object.keys(change).length > before ? change : undefined;
 }
 

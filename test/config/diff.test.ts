@@ -118,8 +118,26 @@ describe('only the difference is said', () => {
     expect(difference(all, device(there)).peers).toEqual([
       { publicKey: A, updateOnly: true, allowedIps: allowed('192.0.2.0/24') },
     ]);
-    expect(difference(file({ publicKey: A, allowedIps: allowed('::/0') }), device(there)).peers).toEqual([
+    const one = file({ publicKey: A, allowedIps: allowed('::/0') });
+    expect(difference(one, device(there)).peers).toEqual([
       { publicKey: A, updateOnly: true, replaceAllowedIps: true, allowedIps: allowed('::/0') },
+    ]);
+    expect(difference(one, device(there), true).peers).toEqual([
+      { publicKey: A, updateOnly: true, allowedIps: [{ prefix: prefix('10.0.0.0/8'), remove: true }] },
+    ]);
+  });
+
+  test('one by one: added before anything is taken away, moved by its new owner alone, the gone peer last', () => {
+    const [ten, any, doc] = ['10.0.0.0/8', '::/0', '192.0.2.0/24'].map(prefix);
+    const now = device(peer(C, { allowedIps: [any!] }), peer(A, { allowedIps: [ten!, doc!] }), peer(B));
+    const then = file(
+      { publicKey: A, allowedIps: allowed('fd00::/8') },
+      { publicKey: B, allowedIps: allowed('10.0.0.0/8', '::/0') },
+    );
+    expect(difference(then, now, true).peers).toEqual([
+      { publicKey: A, updateOnly: true, allowedIps: [...allowed('fd00::/8'), { prefix: doc, remove: true }] },
+      { publicKey: B, updateOnly: true, allowedIps: allowed('10.0.0.0/8', '::/0') },
+      { publicKey: C, remove: true },
     ]);
   });
 
@@ -204,18 +222,18 @@ const conf = fc.array(
 
 test('from any device to any file: the difference leads to what the whole file leads to, and then there is none', () => {
   check(
-    fc.tuple(conf, conf),
-    ([before, after]) => {
+    fc.tuple(conf, conf, fc.boolean()),
+    ([before, after, removals]) => {
       const model: Model = { peers: new Map(), owner: new Map() };
       apply(model, { ...file(...before), replacePeers: true });
       const whole: Model = { peers: new Map(), owner: new Map() };
       apply(whole, { ...file(...after), replacePeers: true });
       const gone = [...model.peers.keys()].filter(name => !whole.peers.has(name));
-      const change = difference(file(...after), statusOf(model));
+      const change = difference(file(...after), statusOf(model), removals);
       const kept = (change.peers ?? []).filter(each => each.updateOnly).map(each => formatKeyHex(each.publicKey));
       apply(model, change);
       expect(comparable(model)).toEqual(comparable(whole));
-      expect(difference(file(...after), statusOf(model))).toEqual({});
+      expect(difference(file(...after), statusOf(model), removals)).toEqual({});
       // nobody is removed but who is gone
       expect((change.peers ?? []).filter(each => each.remove).map(each => formatKeyHex(each.publicKey))).toEqual(gone);
       for (const name of kept) expect(gone).not.toContain(name);

@@ -17,7 +17,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocol: ['base', 'packet', 'routing', 'config', 'crypto'],
   io: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink'],
   daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink', 'io'],
-  cli: ['base', 'config', 'crypto', 'netlink', 'daemon', 'io'],
+  backend: ['base', 'config', 'netlink', 'io', 'daemon'],
+  cli: ['base', 'config', 'crypto', 'netlink', 'daemon', 'io', 'backend'],
 };
 /** What an edge is for, where it is narrower than a folder. */
 const ONLY: Readonly<Record<string, RegExp>> = {
