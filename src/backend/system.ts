@@ -9,31 +9,29 @@ import { uapiSocketPath } from '../daemon/uapi-server.ts';
 import { systemNetlink } from '../io/netlink.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 import type { WireguardBackend } from './backend.ts';
-import { KernelBackend } from './kernel.ts';
+import type { KernelBackend } from './kernel.ts';
 import { UserspaceBackend } from './userspace.ts';
 
 export class SystemBackend implements WireguardBackend {
   readonly kind = 'system';
-  readonly #kernel: WireguardBackend;
+  readonly #port: NetlinkPort;
   readonly #userspace: WireguardBackend;
+  #kernel: Promise<KernelBackend> | undefined;
 
   constructor(port: NetlinkPort = systemNetlink, zones?: Zones) {
-    this.#kernel = new KernelBackend(port);
+    this.#port = port;
     this.#userspace = new UserspaceBackend(zones);
   }
 
   /** The kernel's first. Where netlink is not to be had (no addon, a sandbox), the others still are. */
   async list(): Promise<string[]> {
-    const [kernel, userspace] = await Promise.all([
-      this.#kernel.list().catch((): string[] => []),
-      this.#userspace.list(),
-    ]);
+    const [kernel, userspace] = await Promise.all([this.#kernelNames(), this.#userspace.list()]);
     return [...kernel, ...userspace.filter(name => !kernel.includes(name))];
   }
 
   /** Whose the device is. The kernel's, as long as nobody else says that he has it. */
   async of(name: string): Promise<WireguardBackend> {
-    return (await socketState(name)) === 'answers' ? this.#userspace : this.#kernel;
+    return (await socketState(name)) === 'answers' ? this.#userspace : this.#openKernel();
   }
 
   get(name: string): Promise<DeviceStatus> {
@@ -53,8 +51,19 @@ export class SystemBackend implements WireguardBackend {
   }
 
   close(): void {
-    this.#kernel.close();
+    this.#kernel?.then(kernel => kernel.close());
     this.#userspace.close();
+  }
+
+  async #kernelNames(): Promise<string[]> {
+    const kernel = await this.#openKernel();
+    return kernel.list().catch(() => []);
+  }
+
+  /** Loaded when first needed: most of what a short command does is loading. */
+  #openKernel(): Promise<KernelBackend> {
+    this.#kernel ??= import('./kernel.ts').then(({ KernelBackend }) => new KernelBackend(this.#port));
+    return this.#kernel;
   }
 
   /** What is nobody's is said to be neither's. */
@@ -62,7 +71,7 @@ export class SystemBackend implements WireguardBackend {
     const socket = await socketState(name);
     if (socket === 'answers') return call(this.#userspace);
     try {
-      return await call(this.#kernel);
+      return await call(await this.#openKernel());
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'ENODEV' && code !== 'EOPNOTSUPP') throw error;

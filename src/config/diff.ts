@@ -6,7 +6,7 @@
 import { sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex, KEY_SIZE } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
-import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
+import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** What a peer is to be in the end: after all entries of its key, and after other peers took prefixes from it. */
@@ -33,7 +33,7 @@ export function difference(wanted: DeviceConfig, status: DeviceStatus, removals 
   for (const [key, { publicKey }] of now) if (!then.has(key)) gone.push({ publicKey, remove: true });
   const changed: PeerConfig[] = [];
   // what somebody else is to have leaves its owner by that alone
-  const given = removals ? new Set([...then.values()].flatMap(({ prefixes }) => [...prefixes.keys()])) : undefined;
+  const given = removals ? allPrefixes(then.values()) : undefined;
   for (const [key, goal] of then) {
     const change = peerDifference(goal, now.get(key), given);
     if (change) changed.push(change);
@@ -98,15 +98,30 @@ function peerDifference(
     change.endpoint = goal.endpoint;
   const keepalive = goal.persistentKeepalive ?? 0;
   if (keepalive !== (there?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;
-  const had = new Map((there?.allowedIps ?? []).map(prefix => [formatPrefix(prefix), prefix]));
-  const surplus = [...had].filter(([text]) => !goal.prefixes.has(text));
+  const had = there?.allowedIps ?? [];
+  const surplus = had.filter(prefix => !goal.prefixes.has(formatPrefix(prefix)));
   // a list is emptied only where something must go: other daemons drop packets between that and its filling
   const anew = surplus.length > 0 && !given;
-  const added = [...goal.prefixes].filter(([text]) => anew || !had.has(text)).map(([, prefix]) => ({ prefix }));
-  const away = surplus.filter(([text]) => given && !given.has(text)).map(([, prefix]) => ({ prefix, remove: true }));
+  const complete = had.length - surplus.length === goal.prefixes.size;
+  const added = anew ? beyond(goal, []) : complete ? [] : beyond(goal, had);
+  const away = surplus
+    .filter(prefix => given && !given.has(formatPrefix(prefix)))
+    .map(prefix => ({ prefix, remove: true }));
   if (anew || !there) change.replaceAllowedIps = true;
   if (anew || added.length + away.length > 0) change.allowedIps = [...added, ...away];
   return Object.keys(change).length > before ? change : undefined;
+}
+
+function allPrefixes(goals: Iterable<Goal>): Set<string> {
+  const texts = new Set<string>();
+  for (const { prefixes } of goals) for (const text of prefixes.keys()) texts.add(text);
+  return texts;
+}
+
+/** Its prefixes that are not among these. */
+function beyond({ prefixes }: Goal, these: readonly Prefix[]): AllowedIpConfig[] {
+  const texts = new Set(these.map(formatPrefix));
+  return [...prefixes].filter(([text]) => !texts.has(text)).map(([, prefix]) => ({ prefix }));
 }
 
 function sameKey(a: Uint8Array, b: Uint8Array): boolean {

@@ -10,7 +10,7 @@ import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { parseCountersResponse, parseGetResponse, parseSetResponse } from '../config/uapi-get.ts';
 import { formatSetRequest } from '../config/uapi-set.ts';
 import type { Zones } from '../config/zones.ts';
-import { opensslCrypto } from '../crypto/openssl.ts';
+import { x25519PublicKey } from '../crypto/openssl-x25519.ts';
 import { checkInterfaceName, isInterfaceName } from './interface-name.ts';
 import { uapiSocketPath } from './uapi-server.ts';
 
@@ -35,7 +35,7 @@ export class UapiClient {
   async get(): Promise<DeviceStatus> {
     const status = parseGetResponse(await this.#request('get=1\n\n'), this.#zones);
     if (!status.privateKey) return status;
-    return { ...status, publicKey: opensslCrypto.publicKey(status.privateKey) };
+    return { ...status, publicKey: x25519PublicKey(status.privateKey) };
   }
 
   /** @throws ConfigError `refused` with the device's errno */
