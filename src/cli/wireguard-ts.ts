@@ -53,6 +53,10 @@ async function main(): Promise<void> {
   }
   const { foreground, backend, settings } = parsed;
   const { name } = settings;
+  // who read the log may go; the tunnel stays
+  process.stderr.on('error', () => {});
+  // before there is anything that a signal could leave behind; for good, since taking it away would lose one that has just come
+  const stop = foreground ? stopSignal() : undefined;
   try {
     checkInterfaceName(name);
     const taken = await takeBackend(backend, {
@@ -64,7 +68,7 @@ async function main(): Promise<void> {
     // who went to the background has said so before
     if (process.env[READY_FD_VARIABLE] === undefined) log.verbose(`backend ${taken.kind}: ${taken.reason}`);
     if (taken.kind === 'kernel') {
-      if (foreground) log.verbose(`ended: ${await holdLink(systemNetlink, taken.link, stopSignal())}`);
+      if (stop) log.verbose(`ended: ${await holdLink(systemNetlink, taken.link, stop)}`);
       process.exit(0);
     }
     if (!foreground) {
@@ -78,7 +82,8 @@ async function main(): Promise<void> {
       // do not wait for what the child inherited
       process.exit(0);
     }
-    await runDevice({ ...settings, backend: taken.by });
+    // one that comes later is dispatched when runDevice listens too
+    if (!stop?.aborted) await runDevice({ ...settings, backend: taken.by });
   } catch (error) {
     const message = `wireguard-ts: ${(error as Error).message}`;
     tellParent(new Error((error as Error).message));
@@ -87,10 +92,11 @@ async function main(): Promise<void> {
   }
 }
 
+/** Aborts when this is to end. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   const stop = () => controller.abort();
-  process.once('SIGTERM', stop).once('SIGINT', stop);
+  process.on('SIGTERM', stop).on('SIGINT', stop);
   return controller.signal;
 }
 
