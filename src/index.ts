@@ -1,6 +1,7 @@
 /**
  * wireguard-ts as a library: a WireGuard device without sockets, clock or root (Engine), the ciphers and primitives to give it,
- * the ports and adapters with which the daemon drives it, and devices of whoever runs them behind one interface (SystemBackend). What is not exported here may change in any version.
+ * the ports and adapters with which the daemon drives it, and devices of whoever runs them behind one interface (SystemBackend).
+ * What is not exported here may change in any version.
  */
 export type { BackendKind, WireguardBackend } from './backend/backend.ts';
 export { EngineBackend } from './backend/engine.ts';
