@@ -82,7 +82,7 @@ async function explained<T>(result: Promise<T>): Promise<T> {
     return await result;
   } catch (error) {
     if (isRefusal(error, 'EPERM', 'EACCES'))
-      throw new NetlinkError(error.attempted, error.errno, { ...error, detail: RIGHT_NEEDED });
+      throw new NetlinkError(error.attempted, error.errno, { offset: error.offset, detail: RIGHT_NEEDED });
     throw error;
   }
 }

@@ -4,7 +4,7 @@
  * again, empties all lists of allowed IPs before filling them, and without a ListenPort in the file moves the device to another port.
  */
 import { sameFarSide } from '../base/endpoint.ts';
-import { formatKeyHex, KEY_SIZE } from '../base/key.ts';
+import { clampPrivateKey, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
 
@@ -23,7 +23,8 @@ const NO_KEY = new Uint8Array(KEY_SIZE);
 export function difference(wanted: DeviceConfig, status: DeviceStatus, removals = false): DeviceConfig {
   const config: Mutable<DeviceConfig> = {};
   const privateKey = wanted.privateKey ?? NO_KEY;
-  if (!sameKey(privateKey, status.privateKey ?? NO_KEY)) config.privateKey = privateKey;
+  // a device keeps its key clamped, and setting it, even to the same, ends all sessions of some
+  if (!sameKey(clamped(privateKey), clamped(status.privateKey ?? NO_KEY))) config.privateKey = privateKey;
   // port 0 is any port, and one is in use already
   if (wanted.listenPort && wanted.listenPort !== status.listenPort) config.listenPort = wanted.listenPort;
   if ((wanted.fwmark ?? 0) !== status.fwmark) config.fwmark = wanted.fwmark ?? 0;
@@ -122,6 +123,10 @@ function allPrefixes(goals: Iterable<Goal>): Set<string> {
 function beyond({ prefixes }: Goal, these: readonly Prefix[]): AllowedIpConfig[] {
   const texts = new Set(these.map(formatPrefix));
   return [...prefixes].filter(([text]) => !texts.has(text)).map(([, prefix]) => ({ prefix }));
+}
+
+function clamped(key: Uint8Array): Uint8Array {
+  return isZeroKey(key) ? key : clampPrivateKey(key.slice());
 }
 
 function sameKey(a: Uint8Array, b: Uint8Array): boolean {

@@ -4,10 +4,13 @@ export function isInterfaceName(name: string): boolean {
   return /^[^\s/:\0]{1,15}$/.test(name) && Buffer.byteLength(name) <= 15 && name !== '.' && name !== '..';
 }
 
-/** Throws an Error that says what is wrong. */
+/** Throws an Error with `code` EINVAL that says what is wrong. */
 export function checkInterfaceName(name: string): void {
   if (!isInterfaceName(name))
-    throw new Error(
-      `\`${name.slice(0, 40)}' is no interface name: it has 1 to 15 characters, without slash, colon or space`,
+    throw Object.assign(
+      new Error(
+        `\`${name.slice(0, 40)}' is no interface name: it has 1 to 15 characters, without slash, colon or space`,
+      ),
+      { code: 'EINVAL' },
     );
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ENDPOINT_HAS_LOCAL, parseEndpoint } from '../../src/base/endpoint.ts';
-import { formatKeyHex, isZeroKey } from '../../src/base/key.ts';
+import { clampPrivateKey, formatKeyHex, isZeroKey } from '../../src/base/key.ts';
 import { formatPrefix, parsePrefix } from '../../src/base/prefix.ts';
 import { difference } from '../../src/config/diff.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../../src/config/model.ts';
@@ -72,6 +72,12 @@ describe('nothing is said where nothing differs', () => {
     );
     expect(difference(conf, device(peer(A), peer(B, { allowedIps: [prefix('10.0.0.0/8')] })))).toEqual({});
   });
+});
+
+test('a key that is written unclamped is the key that the device keeps clamped', () => {
+  const status = { ...device(), privateKey: clampPrivateKey(key(0xff)) };
+  expect(difference({ ...file(), privateKey: key(0xff) }, status)).toEqual({});
+  expect(difference({ ...file(), privateKey: key(0) }, status)).toEqual({ privateKey: key(0) });
 });
 
 describe('only the difference is said', () => {
