@@ -28,6 +28,8 @@ const ONLY: Readonly<Record<string, RegExp>> = {
   'netlink > config': /^config\/model\.ts$/,
   'io > netlink': /^netlink\/port\.ts$/,
   'io > protocol': /^protocol\/transport-cipher\.ts$/,
+  'backend > io': /^io\/(netlink|zones)\.ts$/,
+  'backend > daemon': /^daemon\/(uapi-client|uapi-server|interface-name)\.ts$/,
   'io > config': /^config\/zones\.ts$/,
 };
 const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink'];
