@@ -39,6 +39,8 @@ export class Counters {
   noPeer = 0;
   /** A packet for a peer whose address is not known. */
   noEndpoint = 0;
+  /** A datagram of our own that routing led back into the tunnel to the same peer. */
+  routingLoop = 0;
   /** Packets pushed out of a full staging queue, oldest first. */
   stagedOverflow = 0;
   /** Staged packets given up with the handshake they waited for. */

@@ -12,6 +12,7 @@ import {
 } from '../packet/batch.ts';
 import { ICMP_MAXIMUM_SIZE, writeUnreachable } from '../packet/icmp.ts';
 import { IPV4_DESTINATION, IPV6_DESTINATION } from '../packet/ip-header.ts';
+import { isOwnDatagram } from '../packet/own-datagram.ts';
 import { SplitPlan } from '../packet/segments.ts';
 import type { Device } from './device.ts';
 import type { Peer } from './peer.ts';
@@ -135,7 +136,11 @@ export class Outbound {
         ? allowedIps.lookup(slab, at + IPV4_DESTINATION, 4)
         : allowedIps.lookup(slab, at + IPV6_DESTINATION, 16);
     const peer = id < 0 ? undefined : peers[id];
-    if (peer?.hasEndpoint) return peer;
+    if (peer?.hasEndpoint) {
+      if (!isOwnDatagram(slab, at, length, peer.endpoint, this.#device.listenPort)) return peer;
+      counters.routingLoop++;
+      return undefined;
+    }
     if (peer) counters.noEndpoint++;
     else counters.noPeer++;
     this.#unreachable(slab, at, length, now);
