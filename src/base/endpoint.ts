@@ -36,7 +36,8 @@ export function makeEndpoint(address: Uint8Array, port: number, scope = 0): Uint
   record[ENDPOINT_PORT] = port >> 8;
   record[ENDPOINT_PORT + 1] = port & 0xff;
   record.set(address, ENDPOINT_ADDRESS);
-  new DataView(record.buffer).setUint32(ENDPOINT_SCOPE, scope, true);
+  // byte by byte: a view would give this small array a buffer outside of the heap
+  for (let i = 0; i < 4; i++) record[ENDPOINT_SCOPE + i] = scope >>> (8 * i);
   return record;
 }
 

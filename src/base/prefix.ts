@@ -12,12 +12,7 @@ export interface Prefix {
 export function makePrefix(address: Uint8Array, length: number): Prefix {
   if (!Number.isInteger(length) || length < 0 || length > address.length * 8)
     throw new RangeError(`a prefix of a ${address.length * 8} bit address has no length ${length}`);
-  const masked = Uint8Array.from(address);
-  for (let i = 0; i < masked.length; i++) {
-    const keep = Math.max(0, Math.min(8, length - 8 * i));
-    masked[i]! &= 0xff00 >> keep;
-  }
-  return { address: masked, length };
+  return { address: maskHostBits(address.slice(), length), length };
 }
 
 /**
@@ -25,15 +20,22 @@ export function makePrefix(address: Uint8Array, length: number): Prefix {
  * @returns undefined if the text is neither.
  */
 export function parsePrefix(text: string): Prefix | undefined {
-  const [host, bits, ...rest] = text.split('/');
-  const address = parseAddress(host!);
-  if (!address || rest.length > 0) return undefined;
-  if (bits === undefined) return makePrefix(address, address.length * 8);
+  const slash = text.indexOf('/');
+  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  if (!address) return undefined;
+  if (slash < 0) return { address, length: address.length * 8 };
+  const bits = text.slice(slash + 1);
   if (!/^[0-9]{1,3}$/.test(bits) || Number(bits) > address.length * 8) return undefined;
-  return makePrefix(address, Number(bits));
+  return { address: maskHostBits(address, Number(bits)), length: Number(bits) };
 }
 
 /** `10.0.0.0/8`, always with a length. */
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
+}
+
+/** In place. */
+function maskHostBits(address: Uint8Array, length: number): Uint8Array {
+  for (let i = length >> 3; i < address.length; i++) address[i]! &= 0xff00 >> Math.max(0, length - 8 * i);
+  return address;
 }

@@ -1,5 +1,6 @@
-/** What a command has of the world: its output, its input, its environment, the time. */
+/** What a command has of the world: its output, its input, its environment, the time, and WireGuard devices. */
 import { readFileSync } from 'node:fs';
+import type { SystemBackend } from '../backend/system.ts';
 
 export interface Terminal {
   out(text: string): void;
@@ -11,6 +12,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Unix time, seconds. */
   now(): number;
+  /** All devices here, for useBackend. */
+  openBackend(): Promise<SystemBackend>;
 }
 
 /** A command of wgts, without the program's and its own name. @returns the exit status */
@@ -37,5 +40,16 @@ export function processTerminal(): Terminal {
     isTerminal: process.stdout.isTTY === true,
     env: process.env,
     now: () => Math.floor(Date.now() / 1000),
+    openBackend: async () => new (await import('../backend/system.ts')).SystemBackend(),
   };
+}
+
+/** Opens this terminal's devices for a while. */
+export async function useBackend<T>(terminal: Terminal, use: (backend: SystemBackend) => Promise<T>): Promise<T> {
+  const backend = await terminal.openBackend();
+  try {
+    return await use(backend);
+  } finally {
+    backend.close();
+  }
 }

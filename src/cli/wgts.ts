@@ -1,26 +1,52 @@
 #!/usr/bin/env node
-/** `wgts`: what `wg` does, for userspace devices, with the same words. */
+/** `wgts`: what `wg` does, for devices of the kernel and of userspace, with the same words. */
 import { getSystemErrorMap } from 'node:util';
 import { ConfigError } from '../config/errors.ts';
 import { version } from '../daemon/version.ts';
-import { addconf, setconf, showconf, syncconf } from './commands/conf.ts';
-import { doctor } from './commands/doctor.ts';
-import { genkey, genpsk, pubkey } from './commands/keys.ts';
-import { set } from './commands/set.ts';
-import { show } from './commands/show.ts';
 import { type Command, processTerminal, UsageError } from './terminal.ts';
 
-const COMMANDS: Readonly<Record<string, readonly [Command, string]>> = {
-  show: [show, 'Shows the current configuration and device information'],
-  showconf: [showconf, "Shows the current configuration of a given WireGuard interface, for use with `setconf'"],
-  set: [set, 'Change the current configuration, add peers, remove peers, or change peers'],
-  setconf: [setconf, 'Applies a configuration file to a WireGuard interface'],
-  addconf: [addconf, 'Appends a configuration file to a WireGuard interface'],
-  syncconf: [syncconf, 'Synchronizes a configuration file to a WireGuard interface'],
-  genkey: [genkey, 'Generates a new private key and writes it to stdout'],
-  genpsk: [genpsk, 'Generates a new preshared key and writes it to stdout'],
-  pubkey: [pubkey, 'Reads a private key from stdin and writes a public key to stdout'],
-  doctor: [doctor, 'Tells what this machine gives a tunnel, and what would make it faster'],
+/** Each loads what it needs, and no more: a short command is mostly loading. */
+const COMMANDS: Readonly<Record<string, readonly [load: () => Promise<Command>, text: string]>> = {
+  show: [
+    async () => (await import('./commands/show.ts')).show,
+    'Shows the current configuration and device information',
+  ],
+  showconf: [
+    async () => (await import('./commands/conf.ts')).showconf,
+    "Shows the current configuration of a given WireGuard interface, for use with `setconf'",
+  ],
+  set: [
+    async () => (await import('./commands/set.ts')).set,
+    'Change the current configuration, add peers, remove peers, or change peers',
+  ],
+  setconf: [
+    async () => (await import('./commands/conf.ts')).setconf,
+    'Applies a configuration file to a WireGuard interface',
+  ],
+  addconf: [
+    async () => (await import('./commands/conf.ts')).addconf,
+    'Appends a configuration file to a WireGuard interface',
+  ],
+  syncconf: [
+    async () => (await import('./commands/conf.ts')).syncconf,
+    'Synchronizes a configuration file to a WireGuard interface',
+  ],
+  genkey: [
+    async () => (await import('./commands/keys.ts')).genkey,
+    'Generates a new private key and writes it to stdout',
+  ],
+  genpsk: [
+    async () => (await import('./commands/keys.ts')).genpsk,
+    'Generates a new preshared key and writes it to stdout',
+  ],
+  pubkey: [
+    async () => (await import('./commands/keys.ts')).pubkey,
+    'Reads a private key from stdin and writes a public key to stdout',
+  ],
+  doctor: [
+    async () => (await import('./commands/doctor.ts')).doctor,
+    'Tells what this machine gives a tunnel, and what would make it faster',
+  ],
 };
 
 const USAGE = `Usage: wgts <cmd> [<args>]
@@ -44,13 +70,14 @@ async function main(args: readonly string[]): Promise<number> {
     terminal.out(`wireguard-ts v${version()}\n`);
     return 0;
   }
-  const command = COMMANDS[name]?.[0];
-  if (!command) {
+  const load = COMMANDS[name]?.[0];
+  if (!load) {
     terminal.err(`Invalid subcommand: \`${name}'\n${USAGE}`);
     return 1;
   }
   const help = rest.length === 1 && (rest[0] === '-h' || rest[0] === '--help' || rest[0] === 'help');
   try {
+    const command = await load();
     return await command(help ? ['--help'] : rest, terminal);
   } catch (error) {
     if (error instanceof UsageError) {

@@ -2,25 +2,31 @@
 /**
  * `wireguard-ts [-f|--foreground] INTERFACE`: the program that wg-quick runs where the kernel has no WireGuard. Arguments,
  * environment, socket path, exit and backgrounding are wireguard-go's, and are not ours to change; what is our own is in
- * options that begin with two dashes, and in variables that begin with WGTS_.
+ * options that begin with two dashes, and in variables that begin with WGTS_. So it is userspace unless --backend says otherwise:
+ * who runs this has been refused by the kernel, or wants a process with a control socket.
  */
 import { fileURLToPath } from 'node:url';
-import { BACKENDS, isBackend } from '../daemon/backend.ts';
+import { holdLink } from '../backend/hold.ts';
+import { BACKENDS, type BackendName, isBackend, takeBackend } from '../backend/take.ts';
 import { READY_FD_VARIABLE, startInBackground, tellParent } from '../daemon/background.ts';
+import { checkInterfaceName } from '../daemon/interface-name.ts';
 import { keyLogWarning } from '../daemon/key-log.ts';
-import { parseLogLevel } from '../daemon/log.ts';
+import { makeLog, parseLogLevel } from '../daemon/log.ts';
 import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offloads.ts';
 import { type DeviceSettings, runDevice } from '../daemon/run-device.ts';
 import { version } from '../daemon/version.ts';
+import { systemNetlink } from '../io/netlink.ts';
 import { UsageError } from './terminal.ts';
 
 const USAGE = `Usage: wireguard-ts [-f|--foreground] [--backend=${BACKENDS.join('|')}] [--no-offload] INTERFACE
        wireguard-ts --version
 
-Brings up a WireGuard interface in userspace; configure it with wg(8) or wgts.
+Brings up a WireGuard interface, in userspace unless told otherwise; configure it with wg(8) or wgts.
 
   -f, --foreground   stay in the foreground (also WG_PROCESS_FOREGROUND=1)
-      --backend      who moves the bytes: native (the addon) or pure (TypeScript alone, slower); auto takes native if it can
+      --backend      who moves the bytes (also WGTS_BACKEND): native (the addon) or pure (TypeScript alone, slower);
+                     userspace, the default, takes native if it can; kernel is the kernel's own WireGuard, whose interface
+                     needs no process: it is made, and stays (with -f: until this ends); auto is kernel if it can, or userspace
       --no-offload   no segmentation offloads at all; or one of them: ${OFFLOAD_SWITCHES.map(name => `--no-${name}`).join(' ')}
                      (also WGTS_NO_OFFLOAD=1 or, for example, WGTS_NO_OFFLOAD=uso,gro)
       --aead=NAME    ipsec-mb, openssl-parts or openssl; otherwise the fastest one
@@ -30,7 +36,8 @@ Environment: LOG_LEVEL=verbose|error|silent  WG_TUN_FD  WG_UAPI_FD  WG_KEYLOGFIL
 
 interface Arguments {
   readonly foreground: boolean;
-  readonly settings: DeviceSettings;
+  readonly backend: BackendName;
+  readonly settings: Omit<DeviceSettings, 'backend'>;
 }
 
 await main();
@@ -49,14 +56,32 @@ async function main(): Promise<void> {
     process.stdout.write(`${parsed}\n`);
     return;
   }
-  const { foreground, settings } = parsed;
+  const { foreground, backend, settings } = parsed;
+  const { name } = settings;
+  // who read the log may go; the tunnel stays
+  process.stderr.on('error', () => {});
+  // before there is anything that a signal could leave behind; for good, since taking it away would lose one that has just come
+  const stop = foreground ? stopSignal() : undefined;
   try {
+    checkInterfaceName(name);
+    const taken = await takeBackend(backend, {
+      name,
+      port: systemNetlink,
+      adoptsTun: settings.tunFd !== undefined,
+    });
+    const log = makeLog(settings.logLevel, name, line => process.stderr.write(line));
+    // who went to the background has said so before
+    if (process.env[READY_FD_VARIABLE] === undefined) log.verbose(`backend ${taken.kind}: ${taken.reason}`);
+    if (taken.kind === 'kernel') {
+      if (stop) log.verbose(`ended: ${await holdLink(systemNetlink, taken.link, stop)}`);
+      process.exit(0);
+    }
     if (settings.keyLogFile !== undefined && process.env[READY_FD_VARIABLE] === undefined)
       process.stderr.write(`${keyLogWarning(settings.keyLogFile)}\n`);
     if (!foreground) {
       await startInBackground({
         script: fileURLToPath(import.meta.url),
-        args: process.argv.slice(2),
+        args: [...process.argv.slice(2), `--backend=${taken.by === 'auto' ? 'userspace' : taken.by}`],
         keepOutput: process.env['LOG_LEVEL'] !== undefined && settings.logLevel !== 'silent',
         tunFd: settings.tunFd,
         uapiFd: settings.uapiFd,
@@ -64,7 +89,8 @@ async function main(): Promise<void> {
       // do not wait for what the child inherited
       process.exit(0);
     }
-    await runDevice(settings);
+    // one that comes later is dispatched when runDevice listens too
+    if (!stop?.aborted) await runDevice({ ...settings, backend: taken.by });
   } catch (error) {
     const message = `wireguard-ts: ${(error as Error).message}`;
     tellParent(new Error((error as Error).message));
@@ -73,13 +99,21 @@ async function main(): Promise<void> {
   }
 }
 
+/** Aborts when this is to end. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  return controller.signal;
+}
+
 /** A text when that is all that was asked for. @throws UsageError that says what is not understood */
 function parseArguments(args: readonly string[]): Arguments | string {
   const { env } = process;
   let foreground = env['WG_PROCESS_FOREGROUND'] === '1';
   const off = parseOffloads(env['WGTS_NO_OFFLOAD']);
   let aead = env['WGTS_AEAD'];
-  let backend = env['WGTS_BACKEND'] ?? 'auto';
+  let backend = env['WGTS_BACKEND'] ?? 'userspace';
   let name: string | undefined;
   for (const arg of args) {
     if (arg === '--version') return `wireguard-ts v${version()}`;
@@ -100,9 +134,9 @@ function parseArguments(args: readonly string[]): Arguments | string {
   const uapiFd = descriptor('WG_UAPI_FD');
   return {
     foreground,
+    backend,
     settings: {
       name,
-      backend,
       offloadsOff: off,
       ...(aead !== undefined && { aead }),
       logLevel: parseLogLevel(env['LOG_LEVEL']),

@@ -4,9 +4,9 @@
  * again, empties all lists of allowed IPs before filling them, and without a ListenPort in the file moves the device to another port.
  */
 import { sameFarSide } from '../base/endpoint.ts';
-import { formatKeyHex, KEY_SIZE } from '../base/key.ts';
+import { clampPrivateKey, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
-import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
+import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** What a peer is to be in the end: after all entries of its key, and after other peers took prefixes from it. */
@@ -16,22 +16,31 @@ type Goal = Mutable<Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'endpoint' |
 
 const NO_KEY = new Uint8Array(KEY_SIZE);
 
-/** @param wanted with all that the file says; what is absent there is to be absent, but for port and endpoints, which stay */
-export function difference(wanted: DeviceConfig, status: DeviceStatus): DeviceConfig {
+/**
+ * @param wanted with all that the file says; what is absent there is to be absent, but for port and endpoints, which stay
+ * @param removals take single allowed IPs away, after others were added, instead of emptying a list and filling it again
+ */
+export function difference(wanted: DeviceConfig, status: DeviceStatus, removals = false): DeviceConfig {
   const config: Mutable<DeviceConfig> = {};
   const privateKey = wanted.privateKey ?? NO_KEY;
-  if (!sameKey(privateKey, status.privateKey ?? NO_KEY)) config.privateKey = privateKey;
+  // a device keeps its key clamped, and setting it, even to the same, ends all sessions of some
+  if (!sameKey(clamped(privateKey), clamped(status.privateKey ?? NO_KEY))) config.privateKey = privateKey;
   // port 0 is any port, and one is in use already
   if (wanted.listenPort && wanted.listenPort !== status.listenPort) config.listenPort = wanted.listenPort;
   if ((wanted.fwmark ?? 0) !== status.fwmark) config.fwmark = wanted.fwmark ?? 0;
   const now = new Map(status.peers.map(peer => [formatKeyHex(peer.publicKey), peer]));
   const then = goals(wanted.peers ?? [], now);
-  const peers: PeerConfig[] = [];
-  for (const [key, { publicKey }] of now) if (!then.has(key)) peers.push({ publicKey, remove: true });
+  const gone: PeerConfig[] = [];
+  for (const [key, { publicKey }] of now) if (!then.has(key)) gone.push({ publicKey, remove: true });
+  const changed: PeerConfig[] = [];
+  // what somebody else is to have leaves its owner by that alone
+  const given = removals ? allPrefixes(then.values()) : undefined;
   for (const [key, goal] of then) {
-    const change = peerDifference(goal, now.get(key));
-    if (change) peers.push(change);
+    const change = peerDifference(goal, now.get(key), given);
+    if (change) changed.push(change);
   }
+  // who inherits a prefix has it before its owner goes
+  const peers = removals ? [...changed, ...gone] : [...gone, ...changed];
   if (peers.length > 0) config.peers = peers;
   return config;
 }
@@ -73,8 +82,15 @@ function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStat
   return peers;
 }
 
-/** @returns undefined if the peer is there and is as it should be */
-function peerDifference(goal: Goal, there: PeerStatus | undefined): PeerConfig | undefined {
+/**
+ * @param given all prefixes that anybody is to have, where those of nobody are to be taken away one by one
+ * @returns undefined if the peer is there and is as it should be
+ */
+function peerDifference(
+  goal: Goal,
+  there: PeerStatus | undefined,
+  given: ReadonlySet<string> | undefined,
+): PeerConfig | undefined {
   const change: Mutable<PeerConfig> = { publicKey: goal.publicKey, ...(there && { updateOnly: true }) };
   const before = there ? Object.keys(change).length : 0;
   const presharedKey = goal.presharedKey ?? NO_KEY;
@@ -83,13 +99,34 @@ function peerDifference(goal: Goal, there: PeerStatus | undefined): PeerConfig |
     change.endpoint = goal.endpoint;
   const keepalive = goal.persistentKeepalive ?? 0;
   if (keepalive !== (there?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;
-  const had = new Set((there?.allowedIps ?? []).map(formatPrefix));
-  const surplus = [...had].some(text => !goal.prefixes.has(text));
+  const had = there?.allowedIps ?? [];
+  const surplus = had.filter(prefix => !goal.prefixes.has(formatPrefix(prefix)));
   // a list is emptied only where something must go: other daemons drop packets between that and its filling
-  const added = [...goal.prefixes].filter(([text]) => surplus || !had.has(text)).map(([, prefix]) => ({ prefix }));
-  if (surplus || !there) change.replaceAllowedIps = true;
-  if (surplus || added.length > 0) change.allowedIps = added;
+  const anew = surplus.length > 0 && !given;
+  const complete = had.length - surplus.length === goal.prefixes.size;
+  const added = anew ? beyond(goal, []) : complete ? [] : beyond(goal, had);
+  const away = surplus
+    .filter(prefix => given && !given.has(formatPrefix(prefix)))
+    .map(prefix => ({ prefix, remove: true }));
+  if (anew || !there) change.replaceAllowedIps = true;
+  if (anew || added.length + away.length > 0) change.allowedIps = [...added, ...away];
   return Object.keys(change).length > before ? change : undefined;
+}
+
+function allPrefixes(goals: Iterable<Goal>): Set<string> {
+  const texts = new Set<string>();
+  for (const { prefixes } of goals) for (const text of prefixes.keys()) texts.add(text);
+  return texts;
+}
+
+/** Its prefixes that are not among these. */
+function beyond({ prefixes }: Goal, these: readonly Prefix[]): AllowedIpConfig[] {
+  const texts = new Set(these.map(formatPrefix));
+  return [...prefixes].filter(([text]) => !texts.has(text)).map(([, prefix]) => ({ prefix }));
+}
+
+function clamped(key: Uint8Array): Uint8Array {
+  return isZeroKey(key) ? key : clampPrivateKey(key.slice());
 }
 
 function sameKey(a: Uint8Array, b: Uint8Array): boolean {

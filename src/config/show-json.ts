@@ -9,6 +9,8 @@ import { formatZonedEndpoint, numericZones, type Zones } from './zones.ts';
 
 export interface JsonDevice {
   readonly name: string;
+  /** Who runs it: `kernel`, `userspace`. */
+  readonly kind: string;
   readonly publicKey: string | null;
   /** Present only when secrets were asked for. */
   readonly privateKey?: string | null;
@@ -35,6 +37,7 @@ export interface JsonPeer {
 
 export function toJson(
   name: string,
+  kind: string,
   status: DeviceStatus,
   counters: Readonly<Record<string, number>> | undefined,
   secrets: boolean,
@@ -43,6 +46,7 @@ export function toJson(
   const key = (bytes: Uint8Array | undefined) => (bytes ? formatKeyBase64(bytes) : null);
   return {
     name,
+    kind,
     publicKey: key(status.publicKey),
     ...(secrets && { privateKey: key(status.privateKey) }),
     listenPort: status.listenPort,

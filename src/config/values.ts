@@ -65,13 +65,14 @@ export function parseAllowedIps(text: string, warn: (message: string) => void = 
 }
 
 function hasHostPart(item: string, prefix: Prefix): boolean {
+  if (prefix.length === prefix.address.length * 8) return false;
   const address = parseAddress(item.replace(/^[+-]/, '').split('/')[0]!);
   return address?.some((byte, i) => byte !== prefix.address[i]) ?? false;
 }
 
 /** Whether a list of allowed IPs changes what is there (one of them has a sign) or takes its place. */
 export function isIncremental(text: string): boolean {
-  return text !== '' && text.split(',').some(item => /^[+-]/.test(item));
+  return /(^|,)[+-]/.test(text);
 }
 
 /**

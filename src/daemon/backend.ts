@@ -1,6 +1,7 @@
 /**
- * Who moves the bytes. `native`: sockets, splitting, sealing and merging in the addon. `pure`: all of that in TypeScript over
+ * Who moves the bytes in userspace. `native`: sockets, splitting, sealing and merging in the addon. `pure`: all of that in TypeScript over
  * node:dgram and node:crypto, with the addon for nothing but opening the TUN. `auto` takes native wherever the addon can do it.
+ * Whether it is userspace at all is decided before (src/backend/take.ts).
  */
 import { createNativeCrypto } from '../crypto/native.ts';
 import { opensslCrypto } from '../crypto/openssl.ts';
@@ -16,12 +17,7 @@ import type { TransportCipher } from '../protocol/transport-cipher.ts';
 import { TwinCipher } from '../protocol/transport-twin.ts';
 import type { Offloads } from './offloads.ts';
 
-export const BACKENDS = ['auto', 'native', 'pure'] as const;
-export type BackendName = (typeof BACKENDS)[number];
-
-export function isBackend(text: string): text is BackendName {
-  return (BACKENDS as readonly string[]).includes(text);
-}
+export type UserspaceName = 'auto' | 'native' | 'pure';
 
 export interface Backend {
   /** For people: which, and why. */
@@ -36,7 +32,7 @@ export interface Backend {
  * @param aead an AEAD provider by name, or undefined for the fastest
  * @throws Error that says what is missing
  */
-export function makeBackend(name: BackendName, offloads: Offloads, aead?: string): Backend {
+export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: string): Backend {
   const binding = nativeBinding();
   const cipher = name === 'pure' ? undefined : createNativeCipher(binding, aead);
   if (!cipher && name === 'native')

@@ -16,7 +16,7 @@ export interface Capabilities {
   readonly node: string;
   readonly openssl: string;
   readonly kernel: string;
-  /** Whether the kernel has WireGuard itself, loaded or to be loaded. */
+  /** Whether the files of this machine say that the kernel has WireGuard itself, loaded or to be loaded. */
   readonly kernelModule: boolean;
   /** Whether /dev/net/tun is there. */
   readonly tunDevice: boolean;

@@ -7,7 +7,7 @@ import { systemClock } from '../io/clock.ts';
 import type { Tun } from '../io/ports.ts';
 import { systemZones } from '../io/zones.ts';
 import { Engine } from '../protocol/engine.ts';
-import { type BackendName, makeBackend } from './backend.ts';
+import { makeBackend, type UserspaceName } from './backend.ts';
 import { tellParent } from './background.ts';
 import { DeviceLoop } from './device-loop.ts';
 import { checkInterfaceName } from './interface-name.ts';
@@ -21,7 +21,7 @@ const DEFAULT_MTU = 1420;
 
 export interface DeviceSettings {
   readonly name: string;
-  readonly backend: BackendName;
+  readonly backend: UserspaceName;
   /** An AEAD provider of the addon by name; the fastest otherwise. */
   readonly aead?: string;
   readonly offloadsOff: ReadonlySet<OffloadSwitch>;

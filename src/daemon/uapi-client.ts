@@ -1,7 +1,7 @@
 /**
  * The client's side of the control socket (wireguard-tools ipc-uapi.h, ipc-uapi-unix.h): one operation on a connection of its own. Speaks
  * to every userspace WireGuard; `counters` only to this one. As wg does, it removes a socket that nobody answers at. Interfaces of the
- * kernel's own WireGuard have no socket, and are not seen here.
+ * kernel's own WireGuard have no socket, and are not seen here: src/backend puts both together.
  */
 import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -10,8 +10,8 @@ import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { parseCountersResponse, parseGetResponse, parseSetResponse } from '../config/uapi-get.ts';
 import { formatSetRequest } from '../config/uapi-set.ts';
 import type { Zones } from '../config/zones.ts';
-import { opensslCrypto } from '../crypto/openssl.ts';
-import { checkInterfaceName } from './interface-name.ts';
+import { x25519PublicKey } from '../crypto/openssl-x25519.ts';
+import { checkInterfaceName, isInterfaceName } from './interface-name.ts';
 import { uapiSocketPath } from './uapi-server.ts';
 
 const FOLDER = '/var/run/wireguard';
@@ -35,7 +35,7 @@ export class UapiClient {
   async get(): Promise<DeviceStatus> {
     const status = parseGetResponse(await this.#request('get=1\n\n'), this.#zones);
     if (!status.privateKey) return status;
-    return { ...status, publicKey: opensslCrypto.publicKey(status.privateKey) };
+    return { ...status, publicKey: x25519PublicKey(status.privateKey) };
   }
 
   /** @throws ConfigError `refused` with the device's errno */
@@ -88,7 +88,7 @@ export class UapiClient {
         return systemError(
           'ENODEV',
           existsSync(`/sys/class/net/${name}`)
-            ? `${name} is no userspace WireGuard (there is no ${this.#path}); for the kernel's own, use wg`
+            ? `${name} is no userspace WireGuard (there is no ${this.#path})`
             : `there is no interface \`${name}' (nor ${this.#path})`,
         );
       case 'EACCES':
@@ -102,8 +102,8 @@ export class UapiClient {
 /** Names of all userspace interfaces whose socket somebody answers at, in the order of the folder, which is wg's. */
 export async function listInterfaces(): Promise<string[]> {
   const names = socketNames();
-  const alive = await Promise.all(names.map(answers));
-  return names.filter((_, i) => alive[i]);
+  const states = await Promise.all(names.map(socketState));
+  return names.filter((_, i) => states[i] === 'answers');
 }
 
 /** readdir(3) itself: node's readdirSync sorts. */
@@ -113,7 +113,7 @@ function socketNames(): string[] {
   const folder = opendirSync(FOLDER);
   try {
     for (let entry = folder.readSync(); entry; entry = folder.readSync())
-      if (entry.name.length > SUFFIX.length && entry.name.endsWith(SUFFIX))
+      if (entry.name.endsWith(SUFFIX) && isInterfaceName(entry.name.slice(0, -SUFFIX.length)))
         names.push(entry.name.slice(0, -SUFFIX.length));
   } finally {
     folder.closeSync();
@@ -121,29 +121,35 @@ function socketNames(): string[] {
   return names;
 }
 
-function answers(name: string): Promise<boolean> {
+/** Whether somebody answers at a name's socket; one that is there and may not be opened is there. A stale one is removed. */
+export function socketState(name: string): Promise<'answers' | 'stale' | 'none'> {
+  checkInterfaceName(name);
   const path = uapiSocketPath(name);
   return new Promise(resolve => {
     const socket = connect(path);
     socket.on('connect', () => {
       socket.destroy();
-      resolve(true);
+      resolve('answers');
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED') removeStale(path);
-      // one that is there and may not be opened is there
-      resolve(error.code === 'EACCES');
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code === 'EACCES') resolve('answers');
+      else resolve(code === 'ECONNREFUSED' && removeStale(path) ? 'stale' : 'none');
     });
   });
 }
 
-/** The program has died and left its socket. A plain file of that name also refuses connections, and is not ours to remove. */
-function removeStale(path: string): void {
+/**
+ * The program has died and left its socket. A plain file of that name also refuses connections, and is not ours to remove.
+ * @returns whether it was a socket
+ */
+function removeStale(path: string): boolean {
   try {
-    if (statSync(path).isSocket()) unlinkSync(path);
+    if (!statSync(path).isSocket()) return false;
+    unlinkSync(path);
   } catch {
     // somebody else removed it, or we may not
   }
+  return true;
 }
 
 function systemError(code: string, message: string): Error {

@@ -1,7 +1,7 @@
 /** The kernel's netlink through the addon (native/netlink.c). An open channel keeps the process alive, like every socket. */
 import { constants } from 'node:os';
 import type { NetlinkChannel, NetlinkPort, NetlinkReceiver } from '../netlink/port.ts';
-import type { NativeBinding, NetlinkHandle, PollHandle } from './native-binding.ts';
+import { type NativeBinding, type NetlinkHandle, nativeBinding, type PollHandle } from './native-binding.ts';
 
 const SLAB_SIZE = 256 * 1024;
 const DATAGRAMS = 64;
@@ -13,6 +13,11 @@ const { ENOBUFS, EMSGSIZE } = constants.errno;
 export function nativeNetlink(binding: NativeBinding): NetlinkPort {
   return { open: (protocol, groups, receiver) => new NativeChannel(binding, protocol, groups, receiver) };
 }
+
+/** This machine's, with the addon found when it is first opened: where that fails, opening throws why. */
+export const systemNetlink: NetlinkPort = {
+  open: (protocol, groups, receiver) => nativeNetlink(nativeBinding()).open(protocol, groups, receiver),
+};
 
 class NativeChannel implements NetlinkChannel {
   readonly #binding: NativeBinding;

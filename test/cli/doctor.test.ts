@@ -1,9 +1,8 @@
 /** What the doctor says of machines that lack this or that. */
 import { expect, test } from 'vitest';
-import { advice, report } from '../../src/cli/commands/doctor.ts';
-import { type Capabilities, capabilities } from '../../src/daemon/capabilities.ts';
+import { advice, type Findings, findings, report } from '../../src/cli/commands/doctor.ts';
 
-const HEALTHY: Capabilities = {
+const HEALTHY: Findings = {
   node: '22.1.0',
   openssl: '3.0.1',
   kernel: '6.12.0',
@@ -18,6 +17,7 @@ const HEALTHY: Capabilities = {
   udpOffloads: { value: ['gso', 'gro'] },
   largestBuffer: 4 << 20,
   root: true,
+  backend: { kind: 'userspace', reason: 'the kernel has no WireGuard (EOPNOTSUPP)' },
 };
 
 test('a healthy machine: what is in use, and nothing to do', () => {
@@ -25,13 +25,20 @@ test('a healthy machine: what is in use, and nothing to do', () => {
   expect(text).toMatch(/AEAD ipsec-mb +400 ns a packet, 28\.5 Gbit\/s on one core; in use\n/);
   expect(text).toMatch(/AEAD openssl +800 ns[^;]*\n/);
   expect(text).toMatch(/TUN offloads +csum, tso4, tso6, uso\n/);
+  expect(text).toMatch(/kernel +6\.12\.0, has not its own WireGuard\n/);
+  expect(text).toMatch(/backend +auto takes userspace: the kernel has no WireGuard \(EOPNOTSUPP\)\n/);
   expect(text).toMatch(/Nothing to do/);
 });
 
-test.each<[string, Partial<Capabilities>, RegExp]>([
+test.each<[string, Partial<Findings>, RegExp]>([
   ['no TUN', { tunDevice: false }, /modprobe tun/],
   ['no addon', { addonProblem: 'the native addon is not built', aead: [] }, /addon is not built/],
-  ['a kernel with WireGuard', { kernelModule: true }, /kernel has WireGuard itself/],
+  [
+    'a kernel with WireGuard',
+    { backend: { kind: 'kernel', reason: 'the kernel has WireGuard itself' } },
+    /--backend=auto takes it/,
+  ],
+  ['a module that will not load', { kernelModule: true }, /cannot be used \(.*EOPNOTSUPP\)\): modprobe wireguard/],
   [
     'no AEAD that works',
     { aead: [{ name: 'openssl', problem: 'gives wrong answers', nanoseconds: undefined }] },
@@ -54,8 +61,8 @@ test('no libIPSec_MB: names the package', () => {
   expect(report({ ...HEALTHY, aead })).toMatch(/AEAD ipsec-mb +not used: libIPSec_MB is not installed/);
 });
 
-test('this machine, whatever it is, is described', () => {
-  const found = capabilities();
+test('this machine, whatever it is, is described', async () => {
+  const found = await findings();
   expect(found.node).toBe(process.versions.node);
   expect(report(found).split('\n').length).toBeGreaterThan(8);
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ENDPOINT_HAS_LOCAL, parseEndpoint } from '../../src/base/endpoint.ts';
-import { formatKeyHex, isZeroKey } from '../../src/base/key.ts';
+import { clampPrivateKey, formatKeyHex, isZeroKey } from '../../src/base/key.ts';
 import { formatPrefix, parsePrefix } from '../../src/base/prefix.ts';
 import { difference } from '../../src/config/diff.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../../src/config/model.ts';
@@ -74,6 +74,12 @@ describe('nothing is said where nothing differs', () => {
   });
 });
 
+test('a key that is written unclamped is the key that the device keeps clamped', () => {
+  const status = { ...device(), privateKey: clampPrivateKey(key(0xff)) };
+  expect(difference({ ...file(), privateKey: key(0xff) }, status)).toEqual({});
+  expect(difference({ ...file(), privateKey: key(0) }, status)).toEqual({ privateKey: key(0) });
+});
+
 describe('only the difference is said', () => {
   test('device: key, port and mark, also when the file has them no longer', () => {
     expect(difference({ privateKey: key(2), listenPort: 7, fwmark: 1 }, device())).toEqual({
@@ -118,8 +124,26 @@ describe('only the difference is said', () => {
     expect(difference(all, device(there)).peers).toEqual([
       { publicKey: A, updateOnly: true, allowedIps: allowed('192.0.2.0/24') },
     ]);
-    expect(difference(file({ publicKey: A, allowedIps: allowed('::/0') }), device(there)).peers).toEqual([
+    const one = file({ publicKey: A, allowedIps: allowed('::/0') });
+    expect(difference(one, device(there)).peers).toEqual([
       { publicKey: A, updateOnly: true, replaceAllowedIps: true, allowedIps: allowed('::/0') },
+    ]);
+    expect(difference(one, device(there), true).peers).toEqual([
+      { publicKey: A, updateOnly: true, allowedIps: [{ prefix: prefix('10.0.0.0/8'), remove: true }] },
+    ]);
+  });
+
+  test('one by one: added before anything is taken away, moved by its new owner alone, the gone peer last', () => {
+    const [ten, any, doc] = ['10.0.0.0/8', '::/0', '192.0.2.0/24'].map(prefix);
+    const now = device(peer(C, { allowedIps: [any!] }), peer(A, { allowedIps: [ten!, doc!] }), peer(B));
+    const then = file(
+      { publicKey: A, allowedIps: allowed('fd00::/8') },
+      { publicKey: B, allowedIps: allowed('10.0.0.0/8', '::/0') },
+    );
+    expect(difference(then, now, true).peers).toEqual([
+      { publicKey: A, updateOnly: true, allowedIps: [...allowed('fd00::/8'), { prefix: doc, remove: true }] },
+      { publicKey: B, updateOnly: true, allowedIps: allowed('10.0.0.0/8', '::/0') },
+      { publicKey: C, remove: true },
     ]);
   });
 
@@ -204,18 +228,18 @@ const conf = fc.array(
 
 test('from any device to any file: the difference leads to what the whole file leads to, and then there is none', () => {
   check(
-    fc.tuple(conf, conf),
-    ([before, after]) => {
+    fc.tuple(conf, conf, fc.boolean()),
+    ([before, after, removals]) => {
       const model: Model = { peers: new Map(), owner: new Map() };
       apply(model, { ...file(...before), replacePeers: true });
       const whole: Model = { peers: new Map(), owner: new Map() };
       apply(whole, { ...file(...after), replacePeers: true });
       const gone = [...model.peers.keys()].filter(name => !whole.peers.has(name));
-      const change = difference(file(...after), statusOf(model));
+      const change = difference(file(...after), statusOf(model), removals);
       const kept = (change.peers ?? []).filter(each => each.updateOnly).map(each => formatKeyHex(each.publicKey));
       apply(model, change);
       expect(comparable(model)).toEqual(comparable(whole));
-      expect(difference(file(...after), statusOf(model))).toEqual({});
+      expect(difference(file(...after), statusOf(model), removals)).toEqual({});
       // nobody is removed but who is gone
       expect((change.peers ?? []).filter(each => each.remove).map(each => formatKeyHex(each.publicKey))).toEqual(gone);
       for (const name of kept) expect(gone).not.toContain(name);

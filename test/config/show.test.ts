@@ -161,8 +161,9 @@ describe('for programs', () => {
   });
 
   test('JSON: stable names, no secrets unless asked for, counters as they come', () => {
-    expect(toJson('wg0', full, { 'rx.dropped': 3 }, false)).toEqual({
+    expect(toJson('wg0', 'userspace', full, { 'rx.dropped': 3 }, false)).toEqual({
       name: 'wg0',
+      kind: 'userspace',
       publicKey: text(2),
       listenPort: 51820,
       fwmark: 0xca6c,
@@ -190,7 +191,7 @@ describe('for programs', () => {
       ],
       counters: { 'rx.dropped': 3 },
     });
-    const open = toJson('wg0', full, undefined, true);
+    const open = toJson('wg0', 'userspace', full, undefined, true);
     expect(open).toMatchObject({ privateKey: text(1), counters: null, peers: [{}, { presharedKey: text(5) }] });
   });
 });

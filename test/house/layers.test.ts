@@ -17,7 +17,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocol: ['base', 'packet', 'routing', 'config', 'crypto'],
   io: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink'],
   daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink', 'io'],
-  cli: ['base', 'config', 'crypto', 'netlink', 'daemon', 'io'],
+  backend: ['base', 'config', 'netlink', 'io', 'daemon'],
+  cli: ['base', 'config', 'crypto', 'netlink', 'daemon', 'io', 'backend'],
 };
 /** What an edge is for, where it is narrower than a folder. */
 const ONLY: Readonly<Record<string, RegExp>> = {
@@ -27,6 +28,8 @@ const ONLY: Readonly<Record<string, RegExp>> = {
   'netlink > config': /^config\/model\.ts$/,
   'io > netlink': /^netlink\/port\.ts$/,
   'io > protocol': /^protocol\/transport-cipher\.ts$/,
+  'backend > io': /^io\/(netlink|zones)\.ts$/,
+  'backend > daemon': /^daemon\/(uapi-client|uapi-server|interface-name)\.ts$/,
   'io > config': /^config\/zones\.ts$/,
 };
 const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink'];

@@ -29,6 +29,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'qemu-system-x86_64': 'apt-get install qemu-system-x86',
   busybox: 'apt-get install busybox-static',
   modprobe: 'apt-get install kmod',
+  rmmod: 'apt-get install kmod',
 };
 
 /** `describe`, skipped or failing when something is missing. */

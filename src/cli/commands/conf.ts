@@ -1,13 +1,11 @@
 /** `wgts showconf`, `setconf`, `addconf`, `syncconf`: whole files, as wg reads and writes them. */
 import { readFileSync } from 'node:fs';
 import { type ConfFile, type ConfPeer, formatConf, parseConf } from '../../config/conf.ts';
-import { difference } from '../../config/diff.ts';
 import { ConfigError } from '../../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../../config/model.ts';
-import { UapiClient } from '../../daemon/uapi-client.ts';
 import { systemZones } from '../../io/zones.ts';
 import { resolveEndpoint } from '../resolve.ts';
-import { type Command, type Terminal, UsageError } from '../terminal.ts';
+import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
 
 const NO_KEY = new Uint8Array(32);
 
@@ -15,27 +13,28 @@ export const showconf: Command = async (args, terminal) => {
   const [name, ...rest] = args;
   if (name === undefined || name.startsWith('-') || rest.length > 0)
     throw new UsageError('Usage: wgts showconf <interface>');
-  terminal.out(formatConf(await new UapiClient(name, systemZones).get(), systemZones));
+  const status = await useBackend(terminal, backend => backend.get(name));
+  terminal.out(formatConf(status, systemZones));
   return 0;
 };
 
 export const addconf: Command = async (args, terminal) => {
-  const { client, config } = await load('addconf', args, terminal);
-  await client.set(config);
+  const { name, config } = await load('addconf', args, terminal);
+  await useBackend(terminal, backend => backend.set(name, config));
   return 0;
 };
 
 /** What the file does not say is taken away. */
 export const setconf: Command = async (args, terminal) => {
-  const { client, config } = await load('setconf', args, terminal);
-  await client.set({ privateKey: NO_KEY, listenPort: 0, fwmark: 0, ...config, replacePeers: true });
+  const { name, config } = await load('setconf', args, terminal);
+  const whole = { privateKey: NO_KEY, listenPort: 0, fwmark: 0, ...config, replacePeers: true };
+  await useBackend(terminal, backend => backend.set(name, whole));
   return 0;
 };
 
 export const syncconf: Command = async (args, terminal) => {
-  const { client, config } = await load('syncconf', args, terminal);
-  const change = difference(config, await client.get());
-  if (Object.keys(change).length > 0) await client.set(change);
+  const { name, config } = await load('syncconf', args, terminal);
+  await useBackend(terminal, backend => backend.sync(name, config));
   return 0;
 };
 
@@ -43,7 +42,7 @@ async function load(
   command: string,
   args: readonly string[],
   terminal: Terminal,
-): Promise<{ client: UapiClient; config: DeviceConfig }> {
+): Promise<{ name: string; config: DeviceConfig }> {
   const [name, file, ...rest] = args;
   if (name === undefined || file === undefined || rest.length > 0)
     throw new UsageError(`Usage: wgts ${command} <interface> <configuration filename>`);
@@ -54,7 +53,7 @@ async function load(
     throw new ConfigError('missing', `the configuration cannot be read: ${(error as Error).message}`, { file });
   }
   const conf = parseConf(text, file, systemZones, message => terminal.err(`Warning: ${message}\n`));
-  return { client: new UapiClient(name, systemZones), config: await resolveConf(conf, file, terminal) };
+  return { name, config: await resolveConf(conf, file, terminal) };
 }
 
 async function resolveConf(conf: ConfFile, file: string, terminal: Terminal): Promise<DeviceConfig> {

@@ -1,5 +1,7 @@
 /** `wgts doctor`: what this machine gives a tunnel, what is in use, and what would make it faster. */
+import { type Taken, wouldTake } from '../../backend/take.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
+import { systemNetlink } from '../../io/netlink.ts';
 import { type Command, UsageError } from '../terminal.ts';
 
 /** Bytes of a packet in the providers' short run (native/aead.c). */
@@ -8,22 +10,32 @@ const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso'], udp: ['gso', 'gro'] } a
 /** Less, and a burst of a fast sender is lost while the program is busy. */
 const GOOD_BUFFER = 1 << 20;
 
-export const doctor: Command = (args, terminal) => {
+export interface Findings extends Capabilities {
+  /** What --backend=auto takes here, and why; asking makes an interface for an instant, where there is the right to. */
+  readonly backend: Pick<Taken, 'kind' | 'reason'>;
+}
+
+export async function findings(): Promise<Findings> {
+  return { ...capabilities(), backend: await wouldTake(systemNetlink, `wgts-${process.pid}`) };
+}
+
+export const doctor: Command = async (args, terminal) => {
   const json = args.length === 1 && args[0] === '--json';
   if (args.length > 0 && !json) throw new UsageError('Usage: wgts doctor [--json]');
-  const found = capabilities();
+  const found = await findings();
   if (json) terminal.out(`${JSON.stringify({ ...found, advice: advice(found) }, null, 2)}\n`);
   else terminal.out(report(found));
   // it can carry a tunnel, faster or slower
-  return found.addonProblem === '' && found.tunDevice ? 0 : 1;
+  return found.addonProblem === '' && (found.tunDevice || found.backend.kind === 'kernel') ? 0 : 1;
 };
 
 /** For people. */
-export function report(found: Capabilities): string {
+export function report(found: Findings): string {
   const chosen = fastest(found);
   const lines: [string, string][] = [
     ['node', `${found.node}, OpenSSL ${found.openssl}`],
-    ['kernel', `${found.kernel}, ${found.kernelModule ? 'has' : 'has not'} its own WireGuard`],
+    ['kernel', `${found.kernel}, ${hasWireguard(found) ? 'has' : 'has not'} its own WireGuard`],
+    ['backend', `auto takes ${found.backend.kind}: ${found.backend.reason}`],
     ['/dev/net/tun', found.tunDevice ? 'is there' : 'is missing'],
     ['addon', found.addonProblem || 'is built and loads'],
     ...found.aead.map((provider): [string, string] => [
@@ -50,12 +62,14 @@ export function report(found: Capabilities): string {
 }
 
 /** What to do, most needed first. */
-export function advice(found: Capabilities): string[] {
+export function advice(found: Findings): string[] {
   const hints: string[] = [];
   if (!found.tunDevice) hints.push('load the tun module (modprobe tun), or give the container --device /dev/net/tun');
   if (found.addonProblem !== '') hints.push(found.addonProblem);
-  if (found.kernelModule)
-    hints.push('the kernel has WireGuard itself, which is faster still: ip link add wg0 type wireguard');
+  if (found.backend.kind === 'kernel')
+    hints.push('the kernel has WireGuard itself, which is faster still: --backend=auto takes it');
+  else if (found.kernelModule && found.root)
+    hints.push(`the kernel's own WireGuard is there and cannot be used (${found.backend.reason}): modprobe wireguard`);
   const mb = found.aead.find(provider => provider.name === 'ipsec-mb');
   if (mb?.problem !== undefined)
     hints.push(
@@ -73,6 +87,10 @@ export function advice(found: Capabilities): string[] {
     hints.push('raise the limit of socket buffers: sysctl -w net.core.rmem_max=7340032 net.core.wmem_max=7340032');
   if (!found.root) hints.push('run this as root to see what the TUN can do');
   return hints;
+}
+
+function hasWireguard({ kernelModule, backend }: Findings): boolean {
+  return kernelModule || backend.kind === 'kernel';
 }
 
 function fastest(found: Capabilities): Capabilities['aead'][number] | undefined {

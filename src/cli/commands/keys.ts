@@ -2,7 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { clampPrivateKey, formatKeyBase64 } from '../../base/key.ts';
-import { opensslCrypto } from '../../crypto/openssl.ts';
+import { x25519PublicKey } from '../../crypto/openssl-x25519.ts';
 import { parseKeyText } from '../key-file.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
@@ -19,7 +19,7 @@ export const genpsk: Command = (args, terminal) => {
 export const pubkey: Command = (args, terminal) => {
   if (args.length > 0) throw new UsageError('Usage: wgts pubkey');
   const key = parseKeyText(terminal.input(), 'the private key on standard input');
-  terminal.out(`${formatKeyBase64(opensslCrypto.publicKey(key))}\n`);
+  terminal.out(`${formatKeyBase64(x25519PublicKey(key))}\n`);
   key.fill(0);
   return 0;
 };

@@ -9,11 +9,10 @@ import {
   parseKeyValue,
   parsePortValue,
 } from '../../config/values.ts';
-import { UapiClient } from '../../daemon/uapi-client.ts';
 import { systemZones } from '../../io/zones.ts';
 import { readKeyFile } from '../key-file.ts';
 import { resolveEndpoint } from '../resolve.ts';
-import { type Command, type Terminal, UsageError } from '../terminal.ts';
+import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
 
 const USAGE =
   'Usage: wgts set <interface> [listen-port <port>] [fwmark <mark>] [private-key <file path>] [peer <base64 public key> [remove] ' +
@@ -25,7 +24,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export const set: Command = async (args, terminal) => {
   const [name, ...words] = args;
   if (name === undefined || name.startsWith('-') || words.length === 0) throw new UsageError(USAGE);
-  await new UapiClient(name, systemZones).set(await parseSet(words, terminal));
+  const config = await parseSet(words, terminal);
+  await useBackend(terminal, backend => backend.set(name, config));
   return 0;
 };
 

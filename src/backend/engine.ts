@@ -1,0 +1,43 @@
+/** Devices that run in this process, such as a DeviceLoop's: no socket and no text between. A config is applied whole, or not at all. */
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import type { UapiDevice } from '../daemon/uapi-server.ts';
+import { syncDevice, type WireguardBackend } from './backend.ts';
+
+export class EngineBackend implements WireguardBackend {
+  readonly kind = 'engine';
+  readonly #devices: ReadonlyMap<string, UapiDevice>;
+
+  /** @param devices by name; looked at anew with every call */
+  constructor(devices: ReadonlyMap<string, UapiDevice>) {
+    this.#devices = devices;
+  }
+
+  async list(): Promise<string[]> {
+    return [...this.#devices.keys()];
+  }
+
+  async get(name: string): Promise<DeviceStatus> {
+    return this.#device(name).status();
+  }
+
+  async set(name: string, config: DeviceConfig): Promise<void> {
+    this.#device(name).configure(config);
+  }
+
+  /** No packet comes between the emptying of a list and its filling. */
+  sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {
+    return syncDevice(this, name, wanted, false);
+  }
+
+  async counters(name: string): Promise<Record<string, number>> {
+    return this.#device(name).counters();
+  }
+
+  close(): void {}
+
+  #device(name: string): UapiDevice {
+    const device = this.#devices.get(name);
+    if (!device) throw Object.assign(new Error(`there is no device \`${name}' in this process`), { code: 'ENODEV' });
+    return device;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Devices of the kernel's own WireGuard, over netlink. Reading or setting one needs CAP_NET_ADMIN, listing does not; nothing is opened, and no
+ * module loaded, before a device of the kernel's is asked for by name.
+ */
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import { checkInterfaceName } from '../daemon/interface-name.ts';
+import { isRefusal, NetlinkError } from '../netlink/errors.ts';
+import { Network } from '../netlink/network.ts';
+import type { NetlinkPort } from '../netlink/port.ts';
+import { KernelWireguard } from '../netlink/wireguard.ts';
+import { syncDevice, type WireguardBackend } from './backend.ts';
+
+/** Of links. */
+export const WIREGUARD_KIND = 'wireguard';
+export const RIGHT_NEEDED = 'root or CAP_NET_ADMIN is needed';
+
+export class KernelBackend implements WireguardBackend {
+  readonly kind = 'kernel';
+  readonly #port: NetlinkPort;
+  #network: Network | undefined;
+  #wireguard: Promise<KernelWireguard | undefined> | undefined;
+
+  constructor(port: NetlinkPort) {
+    this.#port = port;
+  }
+
+  async list(): Promise<string[]> {
+    const links = await this.#links().list();
+    return links.filter(({ kind }) => kind === WIREGUARD_KIND).map(({ name }) => name);
+  }
+
+  async get(name: string): Promise<DeviceStatus> {
+    const wireguard = await this.#open(name);
+    return explained(wireguard.get(name));
+  }
+
+  async set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void> {
+    const wireguard = await this.#open(name);
+    return explained(wireguard.set(name, config, known));
+  }
+
+  /** Without a moment in which a prefix that stays is nobody's: the kernel sends packets while it is told. */
+  sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {
+    return syncDevice(this, name, wanted, true);
+  }
+
+  async counters(): Promise<undefined> {}
+
+  close(): void {
+    this.#network?.close();
+    // one that is still being opened has nobody who would hear of its end
+    this.#wireguard?.then(
+      wireguard => wireguard?.close(),
+      () => {},
+    );
+  }
+
+  #links(): Network['links'] {
+    this.#network ??= new Network(this.#port);
+    return this.#network.links;
+  }
+
+  async #open(name: string): Promise<KernelWireguard> {
+    checkInterfaceName(name);
+    const link = await this.#links().find(name);
+    if (!link) throw coded('ENODEV', `there is no interface \`${name}'`);
+    if (link.kind !== WIREGUARD_KIND)
+      throw coded(
+        'EOPNOTSUPP',
+        `${name} is no WireGuard interface${link.kind ? `: it is a link of kind ${link.kind}` : ''}`,
+      );
+    this.#wireguard ??= KernelWireguard.open(this.#port);
+    const wireguard = await this.#wireguard;
+    if (!wireguard)
+      throw coded('EOPNOTSUPP', `${name}: the kernel has such a link, and no family to configure it with`);
+    return wireguard;
+  }
+}
+
+async function explained<T>(result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (error) {
+    if (isRefusal(error, 'EPERM', 'EACCES'))
+      throw new NetlinkError(error.attempted, error.errno, { offset: error.offset, detail: RIGHT_NEEDED });
+    throw error;
+  }
+}
+
+function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}

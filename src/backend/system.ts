@@ -1,0 +1,86 @@
+/**
+ * All devices of this machine, or rather of this network namespace and this /var/run/wireguard, as `wg` sees them (wireguard-tools ipc.c): a
+ * name at whose control socket somebody answers is a userspace program's, any other the kernel's.
+ */
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import type { Zones } from '../config/zones.ts';
+import { socketState } from '../daemon/uapi-client.ts';
+import { uapiSocketPath } from '../daemon/uapi-server.ts';
+import { systemNetlink } from '../io/netlink.ts';
+import type { NetlinkPort } from '../netlink/port.ts';
+import type { WireguardBackend } from './backend.ts';
+import type { KernelBackend } from './kernel.ts';
+import { UserspaceBackend } from './userspace.ts';
+
+export class SystemBackend implements WireguardBackend {
+  readonly kind = 'system';
+  readonly #port: NetlinkPort;
+  readonly #userspace: WireguardBackend;
+  #kernel: Promise<KernelBackend> | undefined;
+
+  constructor(port: NetlinkPort = systemNetlink, zones?: Zones) {
+    this.#port = port;
+    this.#userspace = new UserspaceBackend(zones);
+  }
+
+  /** The kernel's first. Where netlink is not to be had (no addon, a sandbox), the others still are. */
+  async list(): Promise<string[]> {
+    const [kernel, userspace] = await Promise.all([this.#kernelNames(), this.#userspace.list()]);
+    return [...kernel, ...userspace.filter(name => !kernel.includes(name))];
+  }
+
+  /** Whose the device is. The kernel's, as long as nobody else says that he has it. */
+  async of(name: string): Promise<WireguardBackend> {
+    return (await socketState(name)) === 'answers' ? this.#userspace : this.#openKernel();
+  }
+
+  get(name: string): Promise<DeviceStatus> {
+    return this.#use(name, backend => backend.get(name));
+  }
+
+  set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void> {
+    return this.#use(name, backend => backend.set(name, config, known));
+  }
+
+  sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {
+    return this.#use(name, backend => backend.sync(name, wanted));
+  }
+
+  counters(name: string): Promise<Record<string, number> | undefined> {
+    return this.#use(name, backend => backend.counters(name));
+  }
+
+  close(): void {
+    this.#kernel?.then(kernel => kernel.close());
+    this.#userspace.close();
+  }
+
+  async #kernelNames(): Promise<string[]> {
+    const kernel = await this.#openKernel();
+    return kernel.list().catch(() => []);
+  }
+
+  /** Loaded when first needed: most of what a short command does is loading. */
+  #openKernel(): Promise<KernelBackend> {
+    this.#kernel ??= import('./kernel.ts').then(({ KernelBackend }) => new KernelBackend(this.#port));
+    return this.#kernel;
+  }
+
+  /** What is nobody's is said to be neither's. */
+  async #use<T>(name: string, call: (backend: WireguardBackend) => Promise<T>): Promise<T> {
+    const socket = await socketState(name);
+    if (socket === 'answers') return call(this.#userspace);
+    try {
+      return await call(await this.#openKernel());
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENODEV' && code !== 'EOPNOTSUPP') throw error;
+      const path = uapiSocketPath(name);
+      const more =
+        socket === 'stale'
+          ? `; the program behind ${path} is gone, start it again with: wireguard-ts ${name}`
+          : ` (nor is there ${path})`;
+      throw Object.assign(new Error(`${message}${more}`, { cause: error }), { code });
+    }
+  }
+}

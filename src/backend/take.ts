@@ -1,0 +1,152 @@
+/**
+ * `--backend`: who runs a new interface. `auto` asks the kernel, by the generic netlink family `wireguard` and then by making the link,
+ * and takes userspace where it cannot; the decision says why.
+ *
+ * Nothing runs modprobe: both questions make the kernel itself load the module (the aliases net-pf-16-proto-16-family-wireguard and
+ * rtnl-link-wireguard), with the modprobe and the modules of the host. One that is run in a container would look for modules in there.
+ */
+import { isRefusal } from '../netlink/errors.ts';
+import { GenericNetlink } from '../netlink/genetlink.ts';
+import type { Link } from '../netlink/links.ts';
+import { Network } from '../netlink/network.ts';
+import type { NetlinkPort } from '../netlink/port.ts';
+import { WIREGUARD } from '../netlink/wireguard-layout.ts';
+import { RIGHT_NEEDED, WIREGUARD_KIND } from './kernel.ts';
+
+/** `userspace` is native where that works, and otherwise pure. */
+export const BACKENDS = ['auto', 'kernel', 'userspace', 'native', 'pure'] as const;
+export type BackendName = (typeof BACKENDS)[number];
+
+export function isBackend(text: string): text is BackendName {
+  return (BACKENDS as readonly string[]).includes(text);
+}
+
+/** With the reason, for people. */
+export type Taken = TakenKernel | TakenUserspace;
+
+export interface TakenKernel {
+  readonly kind: 'kernel';
+  /** Just made, and down. */
+  readonly link: Link;
+  readonly reason: string;
+}
+
+export interface TakenUserspace {
+  readonly kind: 'userspace';
+  /** For daemon/backend.ts. */
+  readonly by: 'auto' | 'native' | 'pure';
+  readonly reason: string;
+}
+
+export interface TakeOptions {
+  readonly name: string;
+  readonly port: NetlinkPort;
+  /** An open TUN was handed over: only userspace can go on with it. */
+  readonly adoptsTun?: boolean;
+}
+
+/**
+ * Decides, and where that is the kernel makes the link: it is the only answer that counts.
+ * @throws Error with `code`: EEXIST where the name is in use; for `kernel`, whatever is in the way, and what to do
+ */
+export async function takeBackend(backend: BackendName, { name, port, adoptsTun }: TakeOptions): Promise<Taken> {
+  if (backend === 'native' || backend === 'pure') return { kind: 'userspace', by: backend, reason: 'asked for' };
+  const userspace = (reason: string): Taken => ({ kind: 'userspace', by: 'auto', reason });
+  if (backend === 'userspace') return userspace('asked for');
+  if (adoptsTun) {
+    if (backend === 'auto') return userspace('a TUN was handed over');
+    throw coded('EINVAL', 'backend kernel: an open TUN was handed over, which only userspace can use');
+  }
+  const made = await makeLink(name, port);
+  if ('link' in made) return { kind: 'kernel', ...made, reason: 'the kernel has WireGuard itself' };
+  const { problem, code, existing } = made;
+  if (code === 'EEXIST' && !(backend === 'auto' && existing?.kind === 'tun'))
+    throw coded(
+      code,
+      `${name} exists already${kindOf(existing)}: take another name, or remove it (ip link delete ${name})`,
+    );
+  if (backend === 'auto') return userspace(problem);
+  throw coded(code, `backend kernel: ${problem}; ${remedy(code)}`);
+}
+
+/** What `auto` would take here: makes a link for an instant. */
+export async function wouldTake(port: NetlinkPort, name: string): Promise<Pick<Taken, 'kind' | 'reason'>> {
+  const { kind, reason, ...taken } = await takeBackend('auto', { name, port });
+  if ('link' in taken) await withNetwork(port, ({ links }) => links.remove(taken.link));
+  return { kind, reason };
+}
+
+interface Failure {
+  readonly problem: string;
+  readonly code: string;
+  /** Who has the name. */
+  readonly existing?: Link | undefined;
+}
+
+async function makeLink(name: string, port: NetlinkPort): Promise<{ link: Link } | Failure> {
+  try {
+    const before = await hasFamily(port);
+    return await withNetwork(port, async ({ links }) => {
+      let link: Link;
+      try {
+        link = await links.create({ name, kind: WIREGUARD_KIND });
+      } catch (error) {
+        if (isRefusal(error, 'EEXIST')) return { ...failure(error), existing: await links.find(name) };
+        const lacks = !before && isRefusal(error, 'EOPNOTSUPP');
+        return { ...failure(error), ...(lacks && { problem: `the kernel has no WireGuard (${message(error)})` }) };
+      }
+      // the module may have come with the link
+      if (before || (await hasFamily(port))) return { link };
+      await links.remove(link);
+      return {
+        problem: `the kernel makes links of kind ${WIREGUARD_KIND}, and has no family to configure them`,
+        code: 'ENOENT',
+      };
+    });
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+async function hasFamily(port: NetlinkPort): Promise<boolean> {
+  const generic = new GenericNetlink(port);
+  try {
+    return (await generic.family(WIREGUARD.name)) !== undefined;
+  } finally {
+    generic.close();
+  }
+}
+
+async function withNetwork<T>(port: NetlinkPort, use: (network: Network) => Promise<T>): Promise<T> {
+  const network = new Network(port);
+  try {
+    return await use(network);
+  } finally {
+    network.close();
+  }
+}
+
+function failure(error: unknown): Failure {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return { problem: message(error), code };
+}
+
+function message(error: unknown): string {
+  return (error as Error).message;
+}
+
+function kindOf(link: Link | undefined): string {
+  return link?.kind ? `, of kind ${link.kind}` : '';
+}
+
+function remedy(code: string): string {
+  if (code === 'EPERM' || code === 'EACCES') return `${RIGHT_NEEDED}; without root try it inside: unshare -Urn`;
+  return (
+    'load the module (modprobe wireguard, on the host where this is a container), run a kernel that has it (Linux 5.6 or newer, ' +
+    'built with CONFIG_WIREGUARD), or take userspace: --backend=auto'
+  );
+}
+
+function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}

@@ -1,0 +1,42 @@
+/** Devices of userspace programs, wireguard-go's too, by their control sockets. Each call is a connection of its own. */
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import type { Zones } from '../config/zones.ts';
+import { listInterfaces, UapiClient } from '../daemon/uapi-client.ts';
+import { systemZones } from '../io/zones.ts';
+import { syncDevice, type WireguardBackend } from './backend.ts';
+
+export class UserspaceBackend implements WireguardBackend {
+  readonly kind = 'userspace';
+  readonly #zones: Zones;
+
+  constructor(zones: Zones = systemZones) {
+    this.#zones = zones;
+  }
+
+  list(): Promise<string[]> {
+    return listInterfaces();
+  }
+
+  get(name: string): Promise<DeviceStatus> {
+    return this.#client(name).get();
+  }
+
+  set(name: string, config: DeviceConfig): Promise<void> {
+    return this.#client(name).set(config);
+  }
+
+  /** Lists of allowed IPs are filled anew: not every program takes single ones away. */
+  sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {
+    return syncDevice(this, name, wanted, false);
+  }
+
+  counters(name: string): Promise<Record<string, number> | undefined> {
+    return this.#client(name).counters();
+  }
+
+  close(): void {}
+
+  #client(name: string): UapiClient {
+    return new UapiClient(name, this.#zones);
+  }
+}

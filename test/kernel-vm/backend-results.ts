@@ -1,0 +1,16 @@
+/** What the guest tells of each check, and the names of those that are its own. */
+import type { Measured } from '../contract/backend-checks.ts';
+
+export interface BackendResult {
+  readonly name: string;
+  readonly error?: string;
+  readonly milliseconds?: Measured;
+}
+
+export const COMMANDS =
+  'wgts show, every field of it, and showconf print what wg prints, of the kernel’s device and of ours';
+export const TAKES_KERNEL = '--backend=auto takes the kernel, in the background and in the foreground';
+export const LOADS = 'without the module, asking makes the kernel load it';
+export const TAKES_USERSPACE =
+  'without any module to load, the same command takes userspace, and --backend=kernel says what to do';
+export const OWN: readonly string[] = [COMMANDS, TAKES_KERNEL, LOADS, TAKES_USERSPACE];
