@@ -1,21 +1,22 @@
 /** WireGuard keys for tests, base64 as `wg` writes them. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 
 export interface KeyPair {
   readonly privateKey: string;
   readonly publicKey: string;
 }
 
+/** RFC 8410: what stands before the 32 bytes in PKCS #8. */
+const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
+
+/** Not by generateKeyPairSync: a key that it made can hang Node 20 for ever when it is exported while garbage is collected. */
 export function keyPair(): KeyPair {
-  const jwk = generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' });
-  const privateKey = Buffer.from(jwk.d ?? '', 'base64url');
-  // OpenSSL keeps the scalar unclamped; wg shows it clamped.
+  const privateKey = randomBytes(32);
   privateKey[0]! &= 248;
   privateKey[31] = (privateKey[31]! & 127) | 64;
-  return {
-    privateKey: privateKey.toString('base64'),
-    publicKey: Buffer.from(jwk.x ?? '', 'base64url').toString('base64'),
-  };
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8, privateKey]), format: 'der', type: 'pkcs8' });
+  const { x } = createPublicKey(key).export({ format: 'jwk' });
+  return { privateKey: privateKey.toString('base64'), publicKey: Buffer.from(x!, 'base64url').toString('base64') };
 }
 
 export function presharedKey(): string {
