@@ -17,7 +17,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocol: ['base', 'packet', 'routing', 'config', 'crypto'],
   io: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink'],
   daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink', 'io'],
-  cli: ['base', 'config', 'crypto', 'netlink', 'daemon', 'io'],
+  quick: ['base', 'config', 'netlink'],
+  host: ['base', 'config', 'netlink', 'quick', 'io', 'daemon'],
+  cli: ['base', 'config', 'crypto', 'netlink', 'quick', 'host', 'daemon', 'io'],
 };
 /** What an edge is for, where it is narrower than a folder. */
 const ONLY: Readonly<Record<string, RegExp>> = {
@@ -29,7 +31,7 @@ const ONLY: Readonly<Record<string, RegExp>> = {
   'io > protocol': /^protocol\/transport-cipher\.ts$/,
   'io > config': /^config\/zones\.ts$/,
 };
-const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink'];
+const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink', 'quick'];
 const PURE_FILES = [
   'provider',
   'kdf',
