@@ -5,6 +5,7 @@ import { version } from '../daemon/version.ts';
 import { addconf, setconf, showconf, syncconf } from './commands/conf.ts';
 import { doctor } from './commands/doctor.ts';
 import { genkey, genpsk, pubkey } from './commands/keys.ts';
+import { down, save, strip, up } from './commands/quick.ts';
 import { set } from './commands/set.ts';
 import { show } from './commands/show.ts';
 import { type Command, processTerminal, UsageError } from './terminal.ts';
@@ -16,6 +17,10 @@ const COMMANDS: Readonly<Record<string, readonly [Command, string]>> = {
   setconf: [setconf, 'Applies a configuration file to a WireGuard interface'],
   addconf: [addconf, 'Appends a configuration file to a WireGuard interface'],
   syncconf: [syncconf, 'Synchronizes a configuration file to a WireGuard interface'],
+  up: [up, 'Makes an interface from a file in the format of wg-quick, with its addresses, routes and DNS'],
+  down: [down, 'Takes away all that up made, also after a crash'],
+  save: [save, 'Writes what the interface is now into its file'],
+  strip: [strip, "Prints a file without what is wg-quick's, for use with `setconf'"],
   genkey: [genkey, 'Generates a new private key and writes it to stdout'],
   genpsk: [genpsk, 'Generates a new preshared key and writes it to stdout'],
   pubkey: [pubkey, 'Reads a private key from stdin and writes a public key to stdout'],

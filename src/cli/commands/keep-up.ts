@@ -1,0 +1,60 @@
+/** The part of `wgts up --watch` after the interface is up: tells the service manager, watches, heals, and takes it down at the end. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lock } from '../../host/run-state.ts';
+import { watchInterface } from '../../host/watch.ts';
+import { nativeBinding } from '../../io/native-binding.ts';
+import { notifyManager } from '../../io/notify.ts';
+import * as quick from '../../quick/quick.ts';
+import type { Session } from '../quick-session.ts';
+import { resolveEndpoint } from '../resolve.ts';
+import type { Terminal } from '../terminal.ts';
+
+const INTERVAL_SECONDS = '30';
+/** Between two times that the interface goes by itself; the second one sooner is a failure. */
+const STEADY = 10_000;
+
+/** @param manager the value of NOTIFY_SOCKET */
+export async function keepUp(
+  { machine, file, target }: Session,
+  terminal: Terminal,
+  manager: string | undefined,
+): Promise<number> {
+  const { env, err, now } = terminal;
+  const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
+  const told = new AbortController();
+  const stop = () => told.abort();
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  try {
+    notify(`READY=1\nSTATUS=${file.name} is up`);
+    for (let since = performance.now(); ; since = performance.now()) {
+      const end = await watchInterface({
+        machine,
+        file,
+        interval: Number(env['WGTS_WATCH_INTERVAL'] ?? INTERVAL_SECONDS) * 1000,
+        resolve: endpoint => resolveEndpoint(endpoint, { retries: '0', err }),
+        now,
+        signal: told.signal,
+      });
+      if (end === 'down') return 0;
+      if (end === 'told') break;
+      machine.warn(`${file.name} is gone: its process ended`);
+      if (performance.now() - since < STEADY) await sleep(STEADY, undefined, { signal: told.signal }).catch(() => {});
+      if (told.signal.aborted) break;
+      await locked(file.name, () => quick.up(machine, target));
+    }
+    notify('STOPPING=1');
+    await locked(file.name, () => quick.down(machine, target));
+    return 0;
+  } finally {
+    process.off('SIGTERM', stop).off('SIGINT', stop);
+  }
+}
+
+async function locked(name: string, action: () => Promise<unknown>): Promise<void> {
+  const release = await lock(name);
+  try {
+    await action();
+  } finally {
+    release();
+  }
+}

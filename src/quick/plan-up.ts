@@ -1,0 +1,130 @@
+/**
+ * From a file and what the kernel has now to the steps that bring the one about. Pure, and the same for a first `up` and for one after a
+ * crash: what is there as it should be has no step, what is there and should not be is taken away.
+ */
+import { formatAddress } from '../base/address.ts';
+import { formatPrefix } from '../base/prefix.ts';
+import { difference } from '../config/diff.ts';
+import type { DeviceConfig } from '../config/model.ts';
+import { SCOPE } from '../netlink/addresses.ts';
+import { PROTOCOL, ROUTE_TYPE } from '../netlink/route.ts';
+import type { QuickAddress, QuickFile } from './file.ts';
+import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
+import { isThere, sameRule } from './rule-match.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { BackendKind, PolicyState, QuickState, RuleState } from './state.ts';
+import type { QuickRoute, Step } from './step.ts';
+
+export interface UpInput {
+  readonly file: QuickFile;
+  /** What the file says of the device, with endpoints that are addresses. */
+  readonly wanted: DeviceConfig;
+  readonly backend: BackendKind;
+  /** For a default route by policy. */
+  readonly table: number;
+  readonly mtu: number;
+  /** What is left of an earlier attempt. */
+  readonly before: QuickState | undefined;
+  readonly now: Snapshot;
+}
+
+const NO_KEY = new Uint8Array(32);
+const NOTHING = { listenPort: 0, fwmark: 0, peers: [] };
+
+export function planUp(input: UpInput): Step[] {
+  const { file, wanted, backend, table, mtu, before, now } = input;
+  const peers = difference(wanted, NOTHING).peers ?? [];
+  const families = policyFamilies(file, peers);
+  const policy = families.length > 0 ? planPolicy(input, families) : undefined;
+  const config = { ...wanted, fwmark: wanted.fwmark || (policy ? table : 0) };
+  // one that was not seen whole may be about to end; another kind is of no use
+  const kept = now.link && now.status && before?.made && before.backend === backend ? now : undefined;
+  const wantsDns = file.dns.length + file.search.length > 0;
+  const steps: Step[] = [
+    ...staleRules(before, policy, now),
+    ...(before?.policy && !policy ? [{ do: 'remove-firewall' } as const] : []),
+    ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
+    { do: 'remember', change: { phase: 'starting', backend, policy, dns: wantsDns } },
+  ];
+  if (now.link && !kept) steps.push({ do: 'remember', change: { made: undefined } }, { do: 'remove-link' });
+  if (!kept) steps.push({ do: 'make-link', kind: backend }, { do: 'remember', change: { made: true } });
+  steps.push(...configuration(config, kept), ...addresses(file.addresses, kept));
+  if (!kept?.link?.up || kept.link.mtu !== mtu) steps.push({ do: 'link-up', mtu });
+  if (wantsDns) steps.push({ do: 'set-dns', servers: file.dns, search: file.search });
+  if (policy) {
+    const { name, addresses: own } = file;
+    const firewall = { name, mark: config.fwmark, families, addresses: own.map(({ address }) => address) };
+    steps.push({ do: 'set-firewall', firewall });
+    if (families.includes(4) && now.markValid === '0') steps.push({ do: 'mark-valid', value: '1' });
+  }
+  steps.push(...routes(plannedRoutes(file, peers, policy?.table), kept));
+  for (const rule of policy?.rules ?? [])
+    if (!isThere(rule, table, now.rules)) steps.push({ do: 'add-rule', rule, table });
+  return steps;
+}
+
+/** Rules that are ours already stay where they are. */
+function planPolicy({ before, table, now }: UpInput, families: readonly (4 | 6)[]): PolicyState {
+  const old =
+    before?.policy?.table === table ? before.policy.rules.filter(rule => isThere(rule, table, now.rules)) : [];
+  const whole = families.filter(family => old.filter(rule => rule.family === family).length === 2);
+  const kept = old.filter(({ family }) => whole.includes(family));
+  const ours = before?.policy;
+  const others = now.rules.filter(rule => !ours?.rules.some(state => sameRule(rule, state, ours.table)));
+  const fresh = plannedRules(
+    families.filter(family => !whole.includes(family)),
+    others,
+  );
+  const markWasValid =
+    before?.policy?.markWasValid ?? (families.includes(4) && now.markValid === '0' ? '0' : undefined);
+  return { table, rules: [...kept, ...fresh], ...(markWasValid !== undefined && { markWasValid }) };
+}
+
+function staleRules(before: QuickState | undefined, policy: PolicyState | undefined, now: Snapshot): Step[] {
+  const old = before?.policy;
+  if (!old) return [];
+  const stays = (rule: RuleState) =>
+    policy?.table === old.table && policy.rules.some(other => JSON.stringify(other) === JSON.stringify(rule));
+  return old.rules
+    .filter(rule => !stays(rule) && isThere(rule, old.table, now.rules))
+    .map(rule => ({ do: 'remove-rule', rule, table: old.table }));
+}
+
+/** As `wg setconf` for a new one, no more than what differs for one that is there. */
+function configuration(config: DeviceConfig, kept: Snapshot | undefined): Step[] {
+  if (!kept?.status)
+    return [{ do: 'configure', config: { privateKey: NO_KEY, listenPort: 0, ...config, replacePeers: true } }];
+  const change = difference(config, kept.status);
+  return Object.keys(change).length > 0 ? [{ do: 'configure', config: change }] : [];
+}
+
+function addresses(wanted: readonly QuickAddress[], kept: Snapshot | undefined): Step[] {
+  const text = ({ address, prefixLength }: QuickAddress) => `${formatAddress(address)}/${prefixLength}`;
+  const now = kept?.addresses ?? [];
+  const there = new Set(now.map(text));
+  const goal = new Map(wanted.map(address => [text(address), address]));
+  return [
+    // the kernel's own link-local addresses are nobody's to take
+    ...now
+      .filter(address => address.scope !== SCOPE.link && !goal.has(text(address)))
+      .map(({ address, prefixLength }) => ({ do: 'remove-address', address: { address, prefixLength } }) as const),
+    ...[...goal].filter(([key]) => !there.has(key)).map(([, address]) => ({ do: 'add-address', address }) as const),
+  ];
+}
+
+/** Of the routes by the interface only those are ours that look like it: what daemons or the kernel add is theirs. */
+function routes(wanted: readonly QuickRoute[], kept: Snapshot | undefined): Step[] {
+  const text = ({ destination, table }: QuickRoute) => `${formatPrefix(destination)} ${table}`;
+  // a link that is down has no routes: they go with the next step before these
+  const now = (kept?.link?.up ? kept.routes : []).filter(
+    ({ protocol, type }) => protocol === PROTOCOL.boot && type === ROUTE_TYPE.unicast,
+  );
+  const there = new Set(now.map(text));
+  const goal = new Set(wanted.map(text));
+  return [
+    ...now
+      .filter(route => !goal.has(text(route)))
+      .map(({ destination, table }) => ({ do: 'remove-route', route: { destination, table } }) as const),
+    ...wanted.filter(route => !there.has(text(route))).map(route => ({ do: 'add-route', route }) as const),
+  ];
+}

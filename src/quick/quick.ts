@@ -1,0 +1,172 @@
+/**
+ * `up`, `down` and `save` from beginning to end: what was left is read, PreUp runs (it may bring about the very network that the rest is planned for), the
+ * kernel is read, a plan is made and applied. An `up` that fails takes back what it did; one that was killed is healed by the next, or taken
+ * away by `down`.
+ */
+import type { DeviceConfig } from '../config/model.ts';
+import type { Zones } from '../config/zones.ts';
+import { Applier, hookKey } from './apply.ts';
+import type { HookEvent, QuickFile } from './file.ts';
+import { planRemoval, supposedState } from './plan-down.ts';
+import { planUp } from './plan-up.ts';
+import type { QuickHost } from './ports.ts';
+import { problem } from './problem.ts';
+import { formatQuickFile } from './save.ts';
+import { findMtu, freeTable, readSnapshot, type Snapshot } from './snapshot.ts';
+import type { QuickState } from './state.ts';
+import type { Step } from './step.ts';
+
+export interface QuickTarget {
+  readonly file: QuickFile;
+  /** The file's absolute path. */
+  readonly path: string;
+  readonly zones: Zones;
+}
+
+export interface UpTarget extends QuickTarget {
+  /** What the file says of the device, its endpoints' names resolved; asked once, after PreUp. */
+  readonly resolve: () => Promise<DeviceConfig>;
+}
+
+const FIRST_TABLE = 51820;
+/** Among the hooks that are done. */
+const SAVED = 'SaveConfig';
+
+/** @throws Error: `code` EEXIST if the interface is there; otherwise what failed, and all is taken back */
+export async function up(host: QuickHost, target: UpTarget): Promise<QuickState> {
+  const { file, path } = target;
+  let before = host.readState(file.name);
+  const link = await host.network.links.find(file.name);
+  if (link && (!before || before.phase === 'up')) throw problem('EEXIST', `\`${file.name}' already exists`);
+  if (before?.phase === 'stopping') {
+    await down(host, target);
+    before = undefined;
+  }
+  const backend = await host.devices.choose();
+  // all hooks run again for an interface that is no longer there
+  const hooksDone = before?.phase === 'starting' ? before.hooksDone : [];
+  const left: QuickState = { version: 1, name: file.name, phase: 'starting', ...before, file: path, hooksDone };
+  const applier = new Applier(host, left);
+  try {
+    // what was whole then may be gone, and another one half made
+    const made = link ? before?.made : undefined;
+    await applier.run([
+      { do: 'remember', change: { phase: 'starting', made } },
+      ...hooks('PreUp', file, applier.state),
+    ]);
+    const wanted = await target.resolve();
+    const now = await readSnapshot(host, file.name);
+    const table = wanted.fwmark || (await freeTable(host.network, before?.policy?.table ?? FIRST_TABLE, now.link));
+    const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
+    const mtu = file.mtu ?? (await findMtu(host.network, endpoints, table));
+    await applier.run([
+      ...planUp({ file, wanted, backend, table, mtu, before: before && applier.state, now }),
+      ...hooks('PostUp', file, applier.state),
+      { do: 'remember', change: { phase: 'up', hooksDone: [] } },
+    ]);
+    return applier.state;
+  } catch (error) {
+    await takeBack(host, applier);
+    throw error;
+  }
+}
+
+/** @throws Error: `code` ENODEV if there is nothing to take down; what failed otherwise, and another `down` goes on from there */
+export async function down(host: QuickHost, target: QuickTarget): Promise<void> {
+  const { file } = target;
+  const now = await readSnapshot(host, file.name);
+  const state = host.readState(file.name) ?? supposed(target, now);
+  const alive = now.link !== undefined && now.status !== undefined;
+  const done: Readonly<Record<QuickState['phase'], readonly string[]>> = {
+    // half of one is nothing to save
+    starting: [SAVED],
+    up: [],
+    stopping: state.hooksDone,
+  };
+  const applier = new Applier(host, { ...state, hooksDone: done[state.phase] });
+  await applier.run([{ do: 'remember', change: { phase: 'stopping' } }]);
+  const lenient = alive ? undefined : (error: Error) => host.warn(`${error.message} (${file.name} was gone already)`);
+  try {
+    await runHooks(applier, hooks('PreDown', file, applier.state), lenient);
+  } catch (error) {
+    // nothing is undone yet
+    await applier.run([{ do: 'remember', change: { phase: state.phase, hooksDone: state.hooksDone } }]);
+    throw error;
+  }
+  if (file.saveConfig && !applier.state.hooksDone.includes(SAVED)) {
+    if (!alive) host.warn(`SaveConfig: ${file.name} was gone already, nothing is saved`);
+    else await applier.run([await planSave(host, target, state)]);
+    await applier.run([{ do: 'remember', change: { hooksDone: [...applier.state.hooksDone, SAVED] } }]);
+  }
+  await applier.run(planRemoval(applier.state, await readSnapshot(host, file.name)));
+  await runHooks(applier, hooks('PostDown', file, applier.state), lenient);
+  await applier.run([{ do: 'forget' }]);
+}
+
+/** @throws Error: `code` ENODEV if the interface is not there */
+export async function save(host: QuickHost, target: QuickTarget): Promise<void> {
+  const { name } = target.file;
+  const state = host.readState(name) ?? supposed(target, await readSnapshot(host, name));
+  const step = await planSave(host, target, state);
+  await new Applier(host, state).run([step]);
+}
+
+/** Everything of an interface whose file is gone; its hooks cannot run. */
+export async function downWithoutFile(host: QuickHost, state: QuickState): Promise<void> {
+  const applier = new Applier(host, state);
+  await applier.run([
+    { do: 'remember', change: { phase: 'stopping' } },
+    ...planRemoval(state, await readSnapshot(host, state.name)),
+    { do: 'forget' },
+  ]);
+}
+
+async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, state: QuickState): Promise<Step> {
+  const { link, status, addresses } = await readSnapshot(host, file.name);
+  if (!link || !status) throw notWireguard(file.name);
+  const ownMark = file.wireguard.fwmark ? undefined : state.policy?.table;
+  return {
+    do: 'save',
+    path,
+    text: formatQuickFile(file, { status, addresses, mtu: link.mtu, ownMark }, zones),
+  };
+}
+
+function supposed({ file, path }: QuickTarget, now: Snapshot): QuickState {
+  if (!now.link || !now.status) throw notWireguard(file.name);
+  return supposedState(file, now.status, now, path);
+}
+
+function hooks(event: HookEvent, { hooks: all }: QuickFile, { hooksDone }: QuickState): Step[] {
+  return all[event]
+    .map((command, index) => ({ do: 'hook', event, index, command }) as const)
+    .filter(step => !hooksDone.includes(hookKey(step)));
+}
+
+/** @param onFailure is told, and the others run; without it the first failure ends all */
+async function runHooks(
+  applier: Applier,
+  steps: readonly Step[],
+  onFailure: ((error: Error) => void) | undefined,
+): Promise<void> {
+  for (const step of steps)
+    try {
+      await applier.run([step]);
+    } catch (error) {
+      if (!onFailure) throw error;
+      onFailure(error as Error);
+    }
+}
+
+/** What fails here too is only told: the cause of all of it matters more. */
+async function takeBack(host: QuickHost, { state }: Applier): Promise<void> {
+  try {
+    await new Applier(host, state).run([...planRemoval(state, await readSnapshot(host, state.name)), { do: 'forget' }]);
+  } catch (error) {
+    host.warn(`taking back what was done: ${(error as Error).message}`);
+  }
+}
+
+function notWireguard(name: string): Error {
+  return problem('ENODEV', `\`${name}' is not a WireGuard interface`);
+}
