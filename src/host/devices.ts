@@ -37,7 +37,7 @@ const SILENT = new Set(['ENODEV', 'ENOENT', 'ETIMEDOUT']);
 
 export class SystemDevices implements QuickDevices {
   readonly #options: SystemDevicesOptions;
-  #kernel: Promise<KernelWireguard | undefined> | undefined;
+  #kernel: KernelWireguard | undefined;
 
   constructor(options: SystemDevicesOptions) {
     this.#options = options;
@@ -99,13 +99,13 @@ export class SystemDevices implements QuickDevices {
   }
 
   /** Idempotent. */
-  async close(): Promise<void> {
-    (await this.#kernel)?.close();
+  close(): void {
+    this.#kernel?.close();
     this.#kernel = undefined;
   }
 
-  #openKernel(): Promise<KernelWireguard | undefined> {
-    this.#kernel ??= KernelWireguard.open(this.#options.port);
+  async #openKernel(): Promise<KernelWireguard | undefined> {
+    this.#kernel ??= await KernelWireguard.open(this.#options.port);
     return this.#kernel;
   }
 

@@ -28,7 +28,7 @@ export interface MachineOptions {
 
 export interface Machine extends QuickHost {
   readonly devices: SystemDevices;
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** @throws NetlinkError; Error when the addon is not built */
@@ -53,9 +53,9 @@ export function openMachine(options: MachineOptions): Machine {
     saveFile: writeQuickFile,
     say,
     warn,
-    async close() {
+    close() {
       network.close();
-      await devices.close();
+      devices.close();
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Does one step after another. Each may be the last that this process does: what is remembered is written before what it is about. */
 
+import { formatAddress } from '../base/address.ts';
 import { isRefusal } from '../netlink/errors.ts';
 import type { LinkReference } from '../netlink/links.ts';
 import type { Network } from '../netlink/network.ts';
@@ -59,7 +60,7 @@ export class Applier {
       case 'unset-dns':
         return this.#host.unsetDns(name);
       case 'set-firewall':
-        return this.#host.setFirewall(step.firewall);
+        return this.#host.setFirewall({ ...step.firewall, addresses: await this.#addresses(step.firewall.addresses) });
       case 'remove-firewall':
         return this.#host.removeFirewall(name);
       case 'mark-valid':
@@ -75,6 +76,14 @@ export class Applier {
       case 'save':
         return this.#host.saveFile(step.path, step.text);
     }
+  }
+
+  /** Those of the plan, and those that the kernel gave the interface by itself. */
+  async #addresses(planned: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    const { network } = this.#host;
+    const there = await network.addresses.list(await link(network, this.#state.name));
+    const all = [...planned, ...there.map(({ address }) => address)];
+    return [...new Map(all.map(address => [formatAddress(address), address])).values()];
   }
 
   #remember(change: Partial<Record<keyof QuickState, unknown>>): void {

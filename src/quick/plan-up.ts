@@ -7,6 +7,7 @@ import { formatPrefix } from '../base/prefix.ts';
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig } from '../config/model.ts';
 import { SCOPE } from '../netlink/addresses.ts';
+import type { Family } from '../netlink/family.ts';
 import { PROTOCOL, ROUTE_TYPE } from '../netlink/route.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
@@ -42,7 +43,7 @@ export function planUp(input: UpInput): Step[] {
   const wantsDns = file.dns.length + file.search.length > 0;
   const steps: Step[] = [
     ...staleRules(before, policy, now),
-    ...(before?.policy && !policy ? [{ do: 'remove-firewall' } as const] : []),
+    ...stalePolicy(before, families, now),
     ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
     { do: 'remember', change: { phase: 'starting', backend, policy, dns: wantsDns } },
   ];
@@ -64,7 +65,7 @@ export function planUp(input: UpInput): Step[] {
 }
 
 /** Rules that are ours already stay where they are. */
-function planPolicy({ before, table, now }: UpInput, families: readonly (4 | 6)[]): PolicyState {
+function planPolicy({ before, table, now }: UpInput, families: readonly Family[]): PolicyState {
   const old =
     before?.policy?.table === table ? before.policy.rules.filter(rule => isThere(rule, table, now.rules)) : [];
   const whole = families.filter(family => old.filter(rule => rule.family === family).length === 2);
@@ -75,9 +76,20 @@ function planPolicy({ before, table, now }: UpInput, families: readonly (4 | 6)[
     families.filter(family => !whole.includes(family)),
     others,
   );
-  const markWasValid =
-    before?.policy?.markWasValid ?? (families.includes(4) && now.markValid === '0' ? '0' : undefined);
+  const changed = before?.policy?.markWasValid ?? (now.markValid === '0' ? '0' : undefined);
+  const markWasValid = families.includes(4) ? changed : undefined;
   return { table, rules: [...kept, ...fresh], ...(markWasValid !== undefined && { markWasValid }) };
+}
+
+/** What a default route had beside it, of a family that has none any more. */
+function stalePolicy(before: QuickState | undefined, families: readonly Family[], now: Snapshot): Step[] {
+  const old = before?.policy;
+  if (!old) return [];
+  const steps: Step[] = [];
+  if (old.rules.some(({ family }) => !families.includes(family))) steps.push({ do: 'remove-firewall' });
+  if (old.markWasValid !== undefined && !families.includes(4) && now.markValid !== old.markWasValid)
+    steps.push({ do: 'mark-valid', value: old.markWasValid });
+  return steps;
 }
 
 function staleRules(before: QuickState | undefined, policy: PolicyState | undefined, now: Snapshot): Step[] {

@@ -28,6 +28,7 @@ export interface UpTarget extends QuickTarget {
   readonly resolve: () => Promise<DeviceConfig>;
 }
 
+const SMALLEST_IPV6_MTU = 1280;
 const FIRST_TABLE = 51820;
 /** Among the hooks that are done. */
 const SAVED = 'SaveConfig';
@@ -59,6 +60,7 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
     const table = wanted.fwmark || (await freeTable(host.network, before?.policy?.table ?? FIRST_TABLE, now.link));
     const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
     const mtu = file.mtu ?? (await findMtu(host.network, endpoints, table));
+    checkMtu(mtu, file, wanted);
     await applier.run([
       ...planUp({ file, wanted, backend, table, mtu, before: before && applier.state, now }),
       ...hooks('PostUp', file, applier.state),
@@ -135,6 +137,16 @@ async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, sta
 function supposed({ file, path }: QuickTarget, now: Snapshot): QuickState {
   if (!now.link || !now.status) throw notWireguard(file.name);
   return supposedState(file, now.status, now, path);
+}
+
+/** The kernel has no IPv6 on what is narrower, and would say only that there is no such device. */
+function checkMtu(mtu: number, { path, addresses }: QuickFile, { peers = [] }: DeviceConfig): void {
+  const prefixes = peers.flatMap(({ allowedIps = [] }) => allowedIps.map(({ prefix }) => prefix));
+  if (mtu >= SMALLEST_IPV6_MTU || [...addresses, ...prefixes].every(({ address }) => address.length === 4)) return;
+  throw problem(
+    'EMTU',
+    `${path}: an MTU of ${mtu} is too small for IPv6, which needs ${SMALLEST_IPV6_MTU}: set MTU, or take IPv6 out of the file`,
+  );
 }
 
 function hooks(event: HookEvent, { hooks: all }: QuickFile, { hooksDone }: QuickState): Step[] {

@@ -27,7 +27,7 @@ export const up: Command = async (args, terminal) => {
     await locked(file.name, () => quick.up(machine, target));
     return options.watch ? await keepUp(session, terminal, manager) : 0;
   } finally {
-    await machine.close();
+    machine.close();
   }
 };
 
@@ -42,7 +42,7 @@ export const down: Command = async (args, terminal) => {
     });
     return 0;
   } finally {
-    await machine.close();
+    machine.close();
   }
 };
 
@@ -52,7 +52,7 @@ export const save: Command = async (args, terminal) => {
     await locked(file.name, () => quick.save(machine, target));
     return 0;
   } finally {
-    await machine.close();
+    machine.close();
   }
 };
 
