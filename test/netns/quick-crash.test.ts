@@ -1,5 +1,6 @@
 /** SIGKILL in the middle of a real `wgts up` and `wgts down`, and of the interface's own process: the next one converges. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sleep, until } from './command.ts';
 import { keyPair } from './keys.ts';
@@ -24,9 +25,6 @@ PublicKey = ${keyPair().publicKey}
 AllowedIPs = 0.0.0.0/0, ::/0, 10.7.0.0/16
 Endpoint = 192.0.2.1:51820
 `;
-/** Lines that `up` has said by then: each is said before what it is about. */
-const LINES = [1, 2, 3, 5, 6, 8, 10, 13, 14];
-
 describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
   it('at any step of up, then up: as if nothing had been', async () => {
     const host = await QuickHost.start(lab, 'host');
@@ -35,36 +33,61 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect((await host.wgts('up')).code).toBe(0);
     const whole = await host.picture();
     await host.wgts('down');
-    for (const lines of LINES) {
-      await killAfter(host, 'up', lines);
+    let line = 1;
+    for (; await killAt(host, 'up', line); line++) {
       const again = await host.wgts('up');
-      expect(again.code, `killed at line ${lines}: ${again.stderr}`).toBe(0);
-      expect(await host.picture(), `killed at line ${lines}`).toEqual(whole);
+      expect(again.code, `killed at line ${line}: ${again.stderr}`).toBe(0);
+      expect(await host.picture(), `killed at line ${line}`).toEqual(whole);
       expect((await host.wgts('down')).code).toBe(0);
-      expect(await host.picture(), `killed at line ${lines}, down`).toEqual(empty);
+      expect(await host.picture(), `killed at line ${line}, down`).toEqual(empty);
     }
+    expect(line).toBeGreaterThan(10);
   }, 120_000);
 
-  it('at any step of up, then down, and at any step of down, then down: nothing is left', async () => {
+  it('at any step of up, then down: nothing is left', async () => {
     const host = await QuickHost.start(lab, 'host');
     host.write(FILE);
     const empty = await host.picture();
-    for (const lines of LINES) {
-      await killAfter(host, 'up', lines);
+    for (let line = 1; await killAt(host, 'up', line); line++) {
       const downed = await host.wgts('down');
-      expect(downed.code, `killed at line ${lines}: ${downed.stderr}`).toBe(0);
+      expect(downed.code, `killed at line ${line}: ${downed.stderr}`).toBe(0);
       // the process of an interface that was just being made ends by itself
-      await until('the interface to be gone', async () => !existsSync(`/var/run/wireguard/${host.name}.sock`), 5000);
-      await sleep(50);
-      expect(await host.picture(), `killed at line ${lines}`).toEqual(empty);
+      await until('the interface to be gone', () => !existsSync(`/var/run/wireguard/${host.name}.sock`), 5000);
+      expect(await host.picture(), `killed at line ${line}`).toEqual(empty);
+      expect(existsSync(host.state)).toBe(false);
     }
-    for (const lines of [1, 3, 5, 6, 7]) {
-      expect((await host.wgts('up')).code).toBe(0);
-      await killAfter(host, 'down', lines);
+  }, 120_000);
+
+  it('while the process of the interface starts, then down: it ends by itself', async () => {
+    const host = await QuickHost.start(lab, 'host');
+    host.write(FILE);
+    const empty = await host.picture();
+    for (const delay of [0, 30, 60, 80, 100, 120, 150]) {
+      const running = host.startWgts(['up']);
+      await until('the link to be made', () => running.output().includes('link '), 10_000, 1);
+      await sleep(delay);
+      await running.stop('SIGKILL');
+      await host.wgts('down');
+      const gone = async () => JSON.stringify(await host.picture()) === JSON.stringify(empty);
+      await until(`nothing to be left, killed after ${delay} ms`, gone, 5000);
+      expect(existsSync(host.state)).toBe(false);
+    }
+  }, 60_000);
+
+  it('at any step of down, then down: nothing is left', async () => {
+    const host = await QuickHost.start(lab, 'host');
+    host.write(FILE);
+    const empty = await host.picture();
+    expect((await host.wgts('up')).code).toBe(0);
+    let line = 1;
+    for (; await killAt(host, 'down', line); line++) {
       const downed = await host.wgts('down');
-      expect(downed.code === 0 || /not a WireGuard/.test(downed.stderr), downed.stderr).toBe(true);
-      expect(await host.picture(), `down killed at line ${lines}`).toEqual(empty);
+      expect(downed.code, `killed at line ${line}: ${downed.stderr}`).toBe(0);
+      expect(await host.picture(), `killed at line ${line}`).toEqual(empty);
+      expect((await host.wgts('up')).code).toBe(0);
     }
+    expect(line).toBeGreaterThan(6);
+    expect(await host.picture()).toEqual(empty);
     expect(existsSync(host.state)).toBe(false);
   }, 120_000);
 
@@ -103,25 +126,18 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
   });
 });
 
-async function killAfter(host: QuickHost, verb: string, lines: number): Promise<void> {
-  const running = host.startWgts([verb]);
-  await until(
-    `line ${lines} of ${verb}`,
-    () => running.result() !== undefined || running.output().split('\n').length > lines,
-    10_000,
-    1,
+/** @returns false if it came to its end, for it has less to do */
+async function killAt(host: QuickHost, verb: string, line: number): Promise<boolean> {
+  const { signal, code, stderr } = await host.namespace.run(
+    [process.execPath, fileURLToPath(new URL('quick-killed.mjs', import.meta.url)), verb, String(line), host.file],
+    { mayFail: true },
   );
-  await running.stop('SIGKILL');
+  expect(signal === 'SIGKILL' || code === 0, stderr).toBe(true);
+  return signal === 'SIGKILL';
 }
 
-/** By its pid, which is found by what it was started with. */
 async function killDevice(host: QuickHost): Promise<void> {
-  const { stdout } = await host.namespace.run(['ip', 'netns', 'pids', host.namespace.name]);
-  const pids = new Set(stdout.split('\n').filter(pid => pid !== ''));
-  const pid = readdirSync('/proc').find(
-    entry => pids.has(entry) && readFileSync(`/proc/${entry}/cmdline`, 'utf8').endsWith(`\0${host.name}\0`),
-  );
-  process.kill(Number(pid), 'SIGKILL');
+  process.kill(await host.devicePid(), 'SIGKILL');
   await until('the interface to be gone', async () => {
     const { code } = await host.namespace.run(['ip', 'link', 'show', host.name], { mayFail: true });
     return code !== 0;

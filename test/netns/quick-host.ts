@@ -1,5 +1,5 @@
 /** A host of its own for `wgts up` or wg-quick: a namespace with an uplink, the command lines, and a picture of all that they change. */
-import { rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Result, Running } from './command.ts';
 import { ROOT, SOCKET_DIRECTORY } from './device.ts';
@@ -59,6 +59,18 @@ export class QuickHost {
     return this.namespace.run(['wg-quick', verb, this.file], { env: ENV, mayFail: true });
   }
 
+  /** Of the process that runs the interface, by what it was started with. */
+  async devicePid(): Promise<number> {
+    const { stdout } = await this.namespace.run(['ip', 'netns', 'pids', this.namespace.name]);
+    const pids = stdout.split('\n').filter(pid => pid !== '');
+    const found = pids.find(pid => {
+      const arguments_ = commandLine(pid);
+      return arguments_.includes('wireguard-ts.js') && arguments_.endsWith(`\0${this.name}\0`);
+    });
+    if (found === undefined) throw new Error(`nobody runs ${this.name}`);
+    return Number(found);
+  }
+
   /** What ip, wg and nft show, without what differs between two hosts. */
   async picture(): Promise<Record<string, string>> {
     const picture: Record<string, string> = {};
@@ -85,5 +97,13 @@ export class QuickHost {
       .replaceAll(this.namespace.name, 'NS')
       .replace(/fe80::[0-9a-f:]+(?=[/ ])(?!\/64 dev)/g, 'fe80::X')
       .replace(/^[0-9]+: /, '');
+  }
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // it has ended
   }
 }

@@ -10,8 +10,9 @@ import { resolveEndpoint } from '../resolve.ts';
 import type { Terminal } from '../terminal.ts';
 
 const INTERVAL_SECONDS = '30';
-/** Between two times that the interface goes by itself; the second one sooner is a failure. */
+/** An interface that lived so long is brought up again at once; others ever later. */
 const STEADY = 10_000;
+const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
 
 /** @param manager the value of NOTIFY_SOCKET */
 export async function keepUp(
@@ -26,7 +27,8 @@ export async function keepUp(
   process.on('SIGTERM', stop).on('SIGINT', stop);
   try {
     notify(`READY=1\nSTATUS=${file.name} is up`);
-    for (let since = performance.now(); ; since = performance.now()) {
+    for (let pause = FIRST_PAUSE; ; ) {
+      const since = performance.now();
       const end = await watchInterface({
         machine,
         file,
@@ -38,7 +40,8 @@ export async function keepUp(
       if (end === 'down') return 0;
       if (end === 'told') break;
       machine.warn(`${file.name} is gone: its process ended`);
-      if (performance.now() - since < STEADY) await sleep(STEADY, undefined, { signal: told.signal }).catch(() => {});
+      pause = performance.now() - since < STEADY ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
+      await sleep(pause, undefined, { signal: told.signal }).catch(() => {});
       if (told.signal.aborted) break;
       await locked(file.name, () => quick.up(machine, target));
     }
