@@ -27,13 +27,14 @@ export function plannedRoutes(
 ): QuickRoute[] {
   if (table === 'off') return [];
   const routes: QuickRoute[] = [];
-  const inMain = addresses.flatMap(address => connected(address) ?? []);
+  const inMain = new Cover();
+  for (const prefix of addresses.flatMap(address => connected(address) ?? [])) inMain.add(prefix);
   // the longest first: what covers others comes behind them
   for (const destination of allowedIps(peers).toSorted((a, b) => b.length - a.length)) {
     if (table !== 'auto') routes.push({ destination, table });
     else if (destination.length === 0) routes.push({ destination, table: policyTable ?? TABLE.main });
-    else if (!inMain.some(other => covers(other, destination))) {
-      inMain.push(destination);
+    else if (!inMain.covers(destination)) {
+      inMain.add(destination);
       routes.push({ destination, table: TABLE.main });
     }
   }
@@ -76,8 +77,26 @@ function connected({ address, prefixLength }: QuickAddress): Prefix | undefined 
   return alone ? undefined : makePrefix(address, prefixLength);
 }
 
-function covers(outer: Prefix, inner: Prefix): boolean {
-  if (outer.address.length !== inner.address.length || outer.length > inner.length) return false;
-  const { address } = makePrefix(inner.address, outer.length);
-  return address.every((byte, i) => byte === outer.address[i]);
+/** Prefixes by their lengths: thousands of peers are asked for one by one. */
+class Cover {
+  readonly #byLength = new Map<
+    string,
+    { readonly length: number; readonly size: number; readonly texts: Set<string> }
+  >();
+
+  add({ address, length }: Prefix): void {
+    const key = `${address.length} ${length}`;
+    const there = this.#byLength.get(key) ?? { length, size: address.length, texts: new Set() };
+    there.texts.add(formatPrefix({ address, length }));
+    this.#byLength.set(key, there);
+  }
+
+  /** Whether one of them is the prefix, or has it inside. */
+  covers({ address, length }: Prefix): boolean {
+    for (const outer of this.#byLength.values()) {
+      if (outer.size !== address.length || outer.length > length) continue;
+      if (outer.texts.has(formatPrefix(makePrefix(address, outer.length)))) return true;
+    }
+    return false;
+  }
 }
