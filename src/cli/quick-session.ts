@@ -1,6 +1,7 @@
 /** What `wgts up`, `down` and `save` begin with: the file that was named, and the machine that it is for. */
 import { existsSync } from 'node:fs';
 import { resolve as absolute } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
@@ -20,6 +21,7 @@ export interface SessionOptions {
   readonly watch: boolean;
   /** The file may be gone, if the interface is remembered. */
   readonly mayLack?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 export interface Session {
@@ -43,8 +45,16 @@ export function openSession(path: string, terminal: Terminal, options: SessionOp
     say: text => terminal.err(`[#] ${text}\n`),
     warn,
   });
-  const resolve = () => resolveFile(file, terminal, options.watch);
-  return { machine, file, target: { file, path: absolute(path), zones: systemZones, resolve } };
+  const { watch, signal } = options;
+  const resolve = () => resolveFile(file, terminal, watch, signal);
+  const target = {
+    file,
+    path: absolute(path),
+    zones: systemZones,
+    resolve,
+    interrupted: () => signal?.aborted === true,
+  };
+  return { machine, file, target };
 }
 
 export function warner({ err }: Terminal): (message: string) => void {
@@ -52,14 +62,22 @@ export function warner({ err }: Terminal): (message: string) => void {
 }
 
 /** One after another, as wg does. @param later those that cannot be found now are left out, not an error */
-async function resolveFile({ wireguard, path }: QuickFile, terminal: Terminal, later: boolean): Promise<DeviceConfig> {
+async function resolveFile(
+  { wireguard, path }: QuickFile,
+  terminal: Terminal,
+  later: boolean,
+  signal: AbortSignal | undefined,
+): Promise<DeviceConfig> {
   const { env, err } = terminal;
   const retries = later ? '0' : env['WG_ENDPOINT_RESOLUTION_RETRIES'];
+  const wait = (milliseconds: number) => sleep(milliseconds, undefined, { ...(signal && { signal }) });
   const peers: PeerConfig[] = [];
   for (const { endpoint, endpointLine, ...peer } of wireguard.peers)
     try {
       const found =
-        endpoint instanceof Uint8Array || !endpoint ? endpoint : await resolveEndpoint(endpoint, { retries, err });
+        endpoint instanceof Uint8Array || !endpoint
+          ? endpoint
+          : await resolveEndpoint(endpoint, { retries, err, wait });
       peers.push(found ? { ...peer, endpoint: found } : peer);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;

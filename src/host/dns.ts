@@ -3,7 +3,7 @@
  * resolvectl(1). Without either an interface with DNS does not come up, for a host whose names go astray in clear text is not what its
  * file says.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { problem } from '../quick/problem.ts';
 import { findProgram, runProgram } from './program.ts';
 
@@ -32,8 +32,13 @@ export async function setDns(name: string, servers: readonly string[], search: r
 
 export async function unsetDns(name: string): Promise<void> {
   const resolvconf = findProgram('resolvconf');
-  // resolved forgets what it had for a link when that goes
-  if (resolvconf) await runProgram(resolvconf, ['-d', `${namePrefix()}${name}`, '-f']);
+  if (!resolvconf) {
+    const resolvectl = findProgram('resolvectl');
+    // resolved itself forgets a link that goes
+    if (resolvectl && existsSync(`/sys/class/net/${name}`)) await runProgram(resolvectl, ['revert', name]);
+    return;
+  }
+  await runProgram(resolvconf, ['-d', `${namePrefix()}${name}`, '-f']);
 }
 
 /** Debian's resolvconf orders by names: where it knows tunnels by a prefix, the name has that. */

@@ -12,10 +12,13 @@ import { describeStep, kernelRule, type Step } from './step.ts';
 export class Applier {
   readonly #host: QuickHost;
   #state: QuickState;
+  readonly #interrupted: () => boolean;
 
-  constructor(host: QuickHost, state: QuickState) {
+  /** @param interrupted asked before each step: true ends it there */
+  constructor(host: QuickHost, state: QuickState, interrupted: () => boolean = () => false) {
     this.#host = host;
     this.#state = state;
+    this.#interrupted = interrupted;
   }
 
   get state(): QuickState {
@@ -25,6 +28,7 @@ export class Applier {
   /** @throws whatever a step fails with; the steps before it are done */
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
+      if (this.#interrupted()) throw problem('EINTR', 'interrupted: what was done is taken back');
       const text = describeStep(step, this.#state.name);
       if (text !== undefined) this.#host.say(text);
       await this.#do(step);

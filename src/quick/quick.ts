@@ -26,6 +26,8 @@ export interface QuickTarget {
 export interface UpTarget extends QuickTarget {
   /** What the file says of the device, its endpoints' names resolved; asked once, after PreUp. */
   readonly resolve: () => Promise<DeviceConfig>;
+  /** Asked before each step: true ends it, and what was done is taken back. */
+  readonly interrupted?: () => boolean;
 }
 
 const SMALLEST_IPV6_MTU = 1280;
@@ -47,7 +49,7 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
   // all hooks run again for an interface that is no longer there
   const hooksDone = before?.phase === 'starting' ? before.hooksDone : [];
   const left: QuickState = { version: 1, name: file.name, phase: 'starting', ...before, file: path, hooksDone };
-  const applier = new Applier(host, left);
+  const applier = new Applier(host, left, target.interrupted);
   try {
     // what was whole then may be gone, and another one half made
     const made = link ? before?.made : undefined;

@@ -116,6 +116,15 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect(failed.stderr).toMatch(/^wgts: the hook `exit 3' ended with status 3$/m);
     expect(await host.picture()).toEqual(empty);
     expect(existsSync(host.state)).toBe(false);
+    host.write(FILE.replace('PostUp = true', 'PostUp = sleep 1\nPostUp = touch never'));
+    const told = host.startWgts(['up']);
+    await until('the hook to run', () => told.output().includes('PostUp'));
+    const ended = await told.stop('SIGINT');
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain('wgts: interrupted: what was done is taken back');
+    expect(ended.stderr).not.toContain('never');
+    expect(await host.picture()).toEqual(empty);
+    expect(existsSync(host.state)).toBe(false);
     host.write(FILE.replace('PostUp = true', 'PostUp = sleep 2'));
     const first = host.startWgts(['up']);
     await until('the hook to run', () => first.output().includes('PostUp'));

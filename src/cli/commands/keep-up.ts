@@ -14,43 +14,44 @@ const INTERVAL_SECONDS = '30';
 const STEADY = 10_000;
 const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
 
-/** @param manager the value of NOTIFY_SOCKET */
-export async function keepUp(
-  { machine, file, target }: Session,
-  terminal: Terminal,
-  manager: string | undefined,
-): Promise<number> {
+export interface KeepUpOptions {
+  /** The value of NOTIFY_SOCKET. */
+  readonly manager: string | undefined;
+  /** Takes the interface down, and ends. */
+  readonly signal: AbortSignal;
+}
+
+export async function keepUp(session: Session, terminal: Terminal, options: KeepUpOptions): Promise<number> {
+  const { machine, file, target } = session;
   const { env, err, now } = terminal;
+  const { manager, signal } = options;
   const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
-  const told = new AbortController();
-  const stop = () => told.abort();
-  process.on('SIGTERM', stop).on('SIGINT', stop);
-  try {
-    notify(`READY=1\nSTATUS=${file.name} is up`);
-    for (let pause = FIRST_PAUSE; ; ) {
-      const since = performance.now();
-      const end = await watchInterface({
-        machine,
-        file,
-        interval: Number(env['WGTS_WATCH_INTERVAL'] ?? INTERVAL_SECONDS) * 1000,
-        resolve: endpoint => resolveEndpoint(endpoint, { retries: '0', err }),
-        now,
-        signal: told.signal,
-      });
-      if (end === 'down') return 0;
-      if (end === 'told') break;
-      machine.warn(`${file.name} is gone: its process ended`);
-      pause = performance.now() - since < STEADY ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
-      await sleep(pause, undefined, { signal: told.signal }).catch(() => {});
-      if (told.signal.aborted) break;
-      await locked(file.name, () => quick.up(machine, target));
-    }
-    notify('STOPPING=1');
-    await locked(file.name, () => quick.down(machine, target));
-    return 0;
-  } finally {
-    process.off('SIGTERM', stop).off('SIGINT', stop);
+  notify(`READY=1\nSTATUS=${file.name} is up`);
+  for (let pause = FIRST_PAUSE; ; ) {
+    const since = performance.now();
+    const end = await watchInterface({
+      machine,
+      file,
+      interval: Number(env['WGTS_WATCH_INTERVAL'] ?? INTERVAL_SECONDS) * 1000,
+      resolve: endpoint => resolveEndpoint(endpoint, { retries: '0', err }),
+      now,
+      signal,
+    });
+    if (end === 'down') return 0;
+    if (end === 'told') break;
+    machine.warn(`${file.name} is gone: its process ended`);
+    pause = performance.now() - since < STEADY ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
+    await sleep(pause, undefined, { signal }).catch(() => {});
+    if (signal.aborted) break;
+    await locked(file.name, async () => {
+      // its process is there and does not answer
+      if (await machine.network.links.find(file.name)) await quick.down(machine, target);
+      await quick.up(machine, target);
+    });
   }
+  notify('STOPPING=1');
+  await locked(file.name, () => quick.down(machine, target));
+  return 0;
 }
 
 async function locked(name: string, action: () => Promise<unknown>): Promise<void> {

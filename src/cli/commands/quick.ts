@@ -21,13 +21,17 @@ export const up: Command = async (args, terminal) => {
   // ours to answer, not the device's or the hooks'
   const manager = terminal.env['NOTIFY_SOCKET'];
   delete process.env['NOTIFY_SOCKET'];
-  const session = openSession(locateFile(argument), terminal, options);
+  const told = new AbortController();
+  const stop = () => told.abort();
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  const session = openSession(locateFile(argument), terminal, { ...options, signal: told.signal });
   const { machine, file, target } = session;
   try {
     await locked(file.name, () => quick.up(machine, target));
-    return options.watch ? await keepUp(session, terminal, manager) : 0;
+    return options.watch ? await keepUp(session, terminal, { manager, signal: told.signal }) : 0;
   } finally {
     machine.close();
+    process.off('SIGTERM', stop).off('SIGINT', stop);
   }
 };
 
