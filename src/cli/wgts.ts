@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `wgts`: what `wg` does, for userspace devices, with the same words. */
+/** `wgts`: what `wg` does, for userspace devices, with the same words, and what wg-quick does, for all of them. */
 import { ConfigError } from '../config/errors.ts';
 import { version } from '../daemon/version.ts';
 import { addconf, setconf, showconf, syncconf } from './commands/conf.ts';

@@ -6,10 +6,11 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../config/errors.ts';
@@ -47,12 +48,14 @@ export function readQuickFile(path: string, warn: (message: string) => void): Qu
 
 /** Readable by its owner alone; the old file is there until the new one is whole on disk. */
 export function writeQuickFile(path: string, text: string): void {
-  const draft = `${path}.${process.pid}.tmp`;
+  // where a link points to, so that the link stays
+  const real = realpathSync(path);
+  const draft = `${real}.${process.pid}.tmp`;
   const fd = openSync(draft, 'wx', 0o600);
   try {
-    writeSync(fd, text);
+    writeFileSync(fd, text);
     fsyncSync(fd);
-    renameSync(draft, path);
+    renameSync(draft, real);
   } catch (error) {
     rmSync(draft, { force: true });
     throw error;
