@@ -3,12 +3,13 @@
  * remembered (wg-quick made it) is taken down by what the kernel shows of it, as wg-quick would.
  */
 import type { DeviceStatus } from '../config/model.ts';
+import type { Link } from '../netlink/links.ts';
 import { TABLE } from '../netlink/route.ts';
 import type { Rule } from '../netlink/rules.ts';
 import type { QuickFile } from './file.ts';
 import { isThere } from './rule-match.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { PolicyState, QuickState, RuleState } from './state.ts';
+import type { BackendKind, PolicyState, QuickState, RuleState } from './state.ts';
 import type { Step } from './step.ts';
 
 /** Everything but hooks and saving. */
@@ -20,11 +21,18 @@ export function planRemoval(state: QuickState, now: Snapshot): Step[] {
     for (const rule of policy.rules.toReversed())
       if (isThere(rule, policy.table, now.rules)) steps.push({ do: 'remove-rule', rule, table: policy.table });
   if (state.dns) steps.push({ do: 'unset-dns' });
-  if (now.link) steps.push({ do: 'remove-link' });
+  if (now.link && isOurs(now.link, state)) steps.push({ do: 'remove-link' });
   if (policy) steps.push({ do: 'remove-firewall' });
   if (policy?.markWasValid !== undefined && now.markValid !== policy.markWasValid && !othersNeedIt(policy, now.rules))
     steps.push({ do: 'mark-valid', value: policy.markWasValid });
   return steps;
+}
+
+const KINDS: Readonly<Record<BackendKind, string>> = { kernel: 'wireguard', userspace: 'tun' };
+
+/** Whether a link of the name may be the one that is remembered: it could have gone, and another have come. */
+export function isOurs({ kind }: Pick<Link, 'kind'>, { backend }: QuickState): boolean {
+  return backend === undefined ? Object.values(KINDS).some(each => each === kind) : kind === KINDS[backend];
 }
 
 /** What would be remembered of an interface that wg-quick made. */

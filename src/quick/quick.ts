@@ -7,7 +7,7 @@ import type { DeviceConfig } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
-import { planRemoval, supposedState } from './plan-down.ts';
+import { isOurs, planRemoval, supposedState } from './plan-down.ts';
 import { planUp } from './plan-up.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
@@ -40,7 +40,8 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
   const { file, path } = target;
   let before = host.readState(file.name);
   const link = await host.network.links.find(file.name);
-  if (link && (!before || before.phase === 'up')) throw problem('EEXIST', `\`${file.name}' already exists`);
+  if (link && (!before || before.phase === 'up' || !isOurs(link, before)))
+    throw problem('EEXIST', `\`${file.name}' already exists`);
   if (before?.phase === 'stopping') {
     await down(host, target);
     before = undefined;

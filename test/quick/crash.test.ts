@@ -140,6 +140,24 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     }
   });
 
+  test('another link of the name that came meanwhile is left alone', async () => {
+    for (let killAt = 1; killAt < ups; killAt += 5) {
+      const machine = await FakeMachine.start();
+      await expect(runUp(machine, { killAt })).rejects.toThrow(Killed);
+      const { host, close } = machine.process();
+      const old = await host.network.links.find('wg0');
+      if (old) await host.network.links.remove(old);
+      await host.network.links.create({ name: 'wg0', kind: 'dummy' });
+      close();
+      await expect(runUp(machine)).rejects.toMatchObject({ code: 'EEXIST' });
+      await runDown(machine).catch(error => expect(error.code).toBe('ENODEV'));
+      const links = machine.picture()['links'] as string[];
+      expect(links.filter(line => line.startsWith('wg0 dummy'))).toHaveLength(1);
+      expect(machine.states.size).toBe(0);
+      expect(machine.kernel.world.rules).toHaveLength(5);
+    }
+  });
+
   async function runUp(machine: FakeMachine, options: ProcessOptions = {}, what = wanted): Promise<number> {
     const process = machine.process(options);
     try {
