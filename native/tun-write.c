@@ -71,6 +71,11 @@ static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count,
   int last = 0;
   memset(segment, 0, WG_VNET_HEADER_SIZE);
   for (uint32_t i = 0; i < plan.count; i++) {
+    if (wg_split_length(&plan, i) > sizeof segment - WG_VNET_HEADER_SIZE) {
+      last = EMSGSIZE;
+      ++*dropped;
+      continue;
+    }
     struct iovec one[2] = {{segment, WG_VNET_HEADER_SIZE}, {segment + WG_VNET_HEADER_SIZE, 0}};
     one[1].iov_len = wg_split_write(&plan, i, segment + WG_VNET_HEADER_SIZE);
     int err = put(tun, one, 2);

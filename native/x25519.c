@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SIZE = 32, KEYS_PER_ITEM = 4 };
+enum { KEY_SIZE = 32, KEYS_PER_ITEM = 4, MAX_KEYS = 1 << 20 };
 /* openssl/core.h, core_dispatch.h */
 enum { OSSL_PARAM_OCTET_STRING = 5, SELECT_KEYPAIR = 0x87 };
 struct ossl_param {
@@ -112,7 +112,7 @@ static void finalize(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   struct key *key = data;
-  evp.free(key->pkey); /* overwrites it */
+  if (key->pkey) evp.free(key->pkey); /* overwrites it */
   free(key);
 }
 
@@ -139,6 +139,17 @@ static napi_value x25519_key(napi_env env, napi_callback_info info) {
   free(key);
   napi_throw_error(env, NULL, "OpenSSL does not take an X25519 key");
   return NULL;
+}
+
+/* x25519Erase(key): overwrites and frees the private key now, not when the collector comes by. Any later use throws. */
+static napi_value x25519_erase(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  if (!wg_arguments(env, info, &argument, 1)) return NULL;
+  struct key *key = wg_handle(env, argument, MAGIC);
+  if (!key) return NULL;
+  evp.free(key->pkey);
+  *key = (struct key){0, NULL};
+  return wg_undefined(env);
 }
 
 struct shared_work {
@@ -187,8 +198,9 @@ static napi_value x25519_fresh(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t groups, publics;
   if (!wg_arguments(env, info, arguments, 3) || !wg_int(env, arguments[1], &groups) || !wg_int(env, arguments[2], &publics)) return NULL;
-  if (publics < 0) return wg_throw_type(env, "a negative number of keys");
-  if (!read_scratch(env, arguments[0], (int64_t)groups * ((int64_t)publics + 1) * KEY_SIZE, &scratch)) return NULL;
+  /* neither number may be so great that their product wraps */
+  int64_t want = groups < 0 || publics < 0 || publics >= MAX_KEYS || groups >= MAX_KEYS ? -1 : (int64_t)groups * (publics + 1) * KEY_SIZE;
+  if (!read_scratch(env, arguments[0], want, &scratch)) return NULL;
   wg_share_out(fresh_item, &(struct fresh_work){scratch.data, (size_t)publics}, groups);
   return wg_undefined(env);
 }
@@ -196,6 +208,7 @@ static napi_value x25519_fresh(napi_env env, napi_callback_info info) {
 void wg_export_x25519(napi_env env, napi_value exports) {
   if (!find_evp()) return;
   wg_export(env, exports, "x25519Key", x25519_key);
+  wg_export(env, exports, "x25519Erase", x25519_erase);
   wg_export(env, exports, "x25519Shared", x25519_shared);
   wg_export(env, exports, "x25519Fresh", x25519_fresh);
 }

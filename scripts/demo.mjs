@@ -33,7 +33,8 @@ function enter() {
   const args = [root ? '-nm' : '-Urnm', process.execPath, fileURLToPath(import.meta.url)];
   const { status, error } = spawnSync('unshare', args, { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } });
   if (error) stop(`unshare could not be run (${error.message}): apt-get install util-linux`);
-  if (status !== 0 && !root)
+  // what goes wrong inside says so itself
+  if (status !== 0 && !root && spawnSync('unshare', ['-Urnm', 'true'], { stdio: 'ignore' }).status !== 0)
     console.error(
       'Without root this needs user namespaces (unshare -Urn true). Where they are forbidden, run it as root.',
     );

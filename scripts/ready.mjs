@@ -2,6 +2,7 @@
 // Makes a clone ready to run: dependencies, the addon, the compiled TypeScript. Does only what is not done yet, and says nothing then.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, statSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,8 +16,15 @@ if (process.platform !== 'linux') fail('wireguard-ts is for Linux: it needs its 
 
 // what npm itself leaves behind when an installation is whole
 const installed = join(ROOT, 'node_modules/.package-lock.json');
-if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(ROOT, 'package-lock.json')).mtimeMs)
+if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(ROOT, 'package-lock.json')).mtimeMs) {
+  // npm would try for more than a minute
+  const outside = Object.values(networkInterfaces()).flat();
+  if (outside.every(address => address.internal))
+    fail(
+      'the dependencies are not installed, and there is no network here: run `npm ci` first, outside of this namespace.',
+    );
   run('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+}
 run('building the addon', process.execPath, [join(ROOT, 'scripts/build-native.mjs')], true);
 run('compiling', process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b'], true);
 // npm does so only when it links them

@@ -21,7 +21,15 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** As if SIGPIPE had ended us, which Node ignores. */
+const PIPE_STATUS = 141;
+
 export function processTerminal(): Terminal {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(PIPE_STATUS);
+    process.stderr.write(`wgts: cannot write the output: ${error.message}\n`);
+    process.exit(1);
+  });
   return {
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),

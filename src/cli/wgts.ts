@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `wgts`: what `wg` does, for userspace devices, with the same words, and what wg-quick does, for all of them. */
+import { getSystemErrorMap } from 'node:util';
 import { ConfigError } from '../config/errors.ts';
 import { version } from '../daemon/version.ts';
 import { addconf, setconf, showconf, syncconf } from './commands/conf.ts';
@@ -62,7 +63,14 @@ async function main(args: readonly string[]): Promise<number> {
       return help ? 0 : 1;
     }
     if (!(error instanceof ConfigError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
-    terminal.err(`wgts: ${(error as Error).message}\n`);
+    terminal.err(`wgts: ${describe(error as Error)}\n`);
     return 1;
   }
+}
+
+/** A device says no with a number alone. */
+function describe(error: Error): string {
+  if (!(error instanceof ConfigError) || error.code !== 'refused') return error.message;
+  const [code, text] = getSystemErrorMap().get(-error.errno) ?? [];
+  return code === undefined ? error.message : `the device refused: ${text} (${code})`;
 }

@@ -6,11 +6,13 @@
  */
 import { fileURLToPath } from 'node:url';
 import { BACKENDS, isBackend } from '../daemon/backend.ts';
-import { startInBackground, tellParent } from '../daemon/background.ts';
+import { READY_FD_VARIABLE, startInBackground, tellParent } from '../daemon/background.ts';
+import { keyLogWarning } from '../daemon/key-log.ts';
 import { parseLogLevel } from '../daemon/log.ts';
 import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offloads.ts';
 import { type DeviceSettings, runDevice } from '../daemon/run-device.ts';
 import { version } from '../daemon/version.ts';
+import { UsageError } from './terminal.ts';
 
 const USAGE = `Usage: wireguard-ts [-f|--foreground] [--backend=${BACKENDS.join('|')}] [--no-offload] INTERFACE
        wireguard-ts --version
@@ -34,18 +36,23 @@ interface Arguments {
 await main();
 
 async function main(): Promise<void> {
-  const parsed = parseArguments(process.argv.slice(2));
+  let parsed: Arguments | string;
+  try {
+    parsed = parseArguments(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}${USAGE}`);
+    process.exitCode = 1;
+    return;
+  }
   if (typeof parsed === 'string') {
     process.stdout.write(`${parsed}\n`);
     return;
   }
-  if (!parsed) {
-    process.stderr.write(USAGE);
-    process.exitCode = 1;
-    return;
-  }
   const { foreground, settings } = parsed;
   try {
+    if (settings.keyLogFile !== undefined && process.env[READY_FD_VARIABLE] === undefined)
+      process.stderr.write(`${keyLogWarning(settings.keyLogFile)}\n`);
     if (!foreground) {
       await startInBackground({
         script: fileURLToPath(import.meta.url),
@@ -66,8 +73,8 @@ async function main(): Promise<void> {
   }
 }
 
-/** undefined when the arguments are not understood; a text when that is all that was asked for. */
-function parseArguments(args: readonly string[]): Arguments | string | undefined {
+/** A text when that is all that was asked for. @throws UsageError that says what is not understood */
+function parseArguments(args: readonly string[]): Arguments | string {
   const { env } = process;
   let foreground = env['WG_PROCESS_FOREGROUND'] === '1';
   const off = parseOffloads(env['WGTS_NO_OFFLOAD']);
@@ -83,12 +90,14 @@ function parseArguments(args: readonly string[]): Arguments | string | undefined
       off.add(arg.slice('--no-'.length) as OffloadSwitch);
     else if (arg.startsWith('--aead=')) aead = arg.slice('--aead='.length);
     else if (arg.startsWith('--backend=')) backend = arg.slice('--backend='.length);
-    else if (arg.startsWith('-') || name !== undefined) return undefined;
+    else if (arg.startsWith('-')) throw new UsageError(`wireguard-ts: there is no option ${arg}\n\n`);
+    else if (name !== undefined) throw new UsageError(`wireguard-ts: one interface, not ${name} and ${arg}\n\n`);
     else name = arg;
   }
-  if (name === undefined || !isBackend(backend)) return undefined;
-  const tunFd = descriptor(env['WG_TUN_FD']);
-  const uapiFd = descriptor(env['WG_UAPI_FD']);
+  if (name === undefined) throw new UsageError('');
+  if (!isBackend(backend)) throw new UsageError(`wireguard-ts: there is no backend ${backend}\n\n`);
+  const tunFd = descriptor('WG_TUN_FD');
+  const uapiFd = descriptor('WG_UAPI_FD');
   return {
     foreground,
     settings: {
@@ -109,6 +118,9 @@ function parseOffloads(text = ''): Set<OffloadSwitch> {
   return new Set(text === '1' ? OFFLOAD_SWITCHES : text.split(',').filter(isOffloadSwitch));
 }
 
-function descriptor(text: string | undefined): number | undefined {
-  return text !== undefined && /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined;
+function descriptor(variable: string): number | undefined {
+  const text = process.env[variable];
+  if (text === undefined || text === '') return undefined;
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`wireguard-ts: ${variable}=${text} is no descriptor: give a number, or unset it\n\n`);
 }

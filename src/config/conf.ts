@@ -5,7 +5,7 @@
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
-import { ConfigError, quote } from './errors.ts';
+import { ConfigError, quote, quoteKey } from './errors.ts';
 import type { AllowedIpConfig, DeviceStatus, PeerConfig } from './model.ts';
 import {
   type HostEndpoint,
@@ -68,7 +68,7 @@ export function parseConf(
       else if (!section)
         throw new ConfigError(
           'syntax',
-          `${beginning(line)} stands before any section: begin with [Interface] or [Peer]`,
+          `${quoteKey(line)} stands before any section: begin with [Interface] or [Peer]`,
         );
       else if (section === 'interface') readInterface(device, ...keyAndValue(line));
       else readPeer(section, ...keyAndValue(line), zones, number, warn);
@@ -116,21 +116,13 @@ function openSection(line: string, peers: PeerSection[], number: number): Sectio
 
 function keyAndValue(line: string): [key: string, value: string] {
   const equals = line.indexOf('=');
-  if (equals < 0) throw new ConfigError('syntax', `${beginning(line)} is not of the form Key = Value`);
+  if (equals < 0) throw new ConfigError('syntax', `${quoteKey(line)} is not of the form Key = Value`);
   const value = line.slice(equals + 1);
   // wg refuses such a line too, even where nothing would be a value, as in a list
   if (value === '')
-    throw new ConfigError('syntax', `${beginning(line)} has no value: give it one or leave the line out`);
+    throw new ConfigError('syntax', `${quoteKey(line)} has no value: give it one or leave the line out`);
   return [line.slice(0, equals), value];
 }
-
-/** What may be shown of a line that is not understood: its key if it looks like one. All else may be a secret. */
-function beginning(line: string): string {
-  const key = line.split('=')[0]!;
-  return key.length <= LONGEST_SHOWN ? quote(key) : `a line of ${line.length} characters`;
-}
-
-const LONGEST_SHOWN = 24;
 
 function readInterface(device: Mutable<Omit<ConfFile, 'peers'>>, key: string, value: string): void {
   switch (key.toLowerCase()) {
@@ -183,7 +175,7 @@ const QUICK_KEYS = new Set(['address', 'dns', 'mtu', 'table', 'preup', 'postup',
 
 function unknownKey(key: string, section: string, known: string, quick: boolean): ConfigError {
   const hint = quick ? " (it is wg-quick's: use wg-quick, or `wg-quick strip` first)" : '';
-  return new ConfigError('unknown-key', `${beginning(key)} is no key of [${section}]${hint}: it has ${known}`);
+  return new ConfigError('unknown-key', `${quoteKey(key)} is no key of [${section}]${hint}: it has ${known}`);
 }
 
 function finish(peer: PeerSection, file: string): ConfPeer {

@@ -50,7 +50,7 @@ export class ConfigError extends Error {
     this.reason = reason;
     this.file = place.file;
     this.line = place.line;
-    this.value = place.value;
+    this.value = place.value !== undefined && LIKE_A_KEY.test(place.value) ? undefined : place.value;
     this.errno = place.errno ?? ERRNO_OF_CODE[code];
   }
 
@@ -65,12 +65,25 @@ export class ConfigError extends Error {
   }
 }
 
-/** Text from outside, made fit for a message: printable ASCII, in backticks, at most 64 characters of it. */
+/** Text from outside, made fit for a message: printable ASCII, in backticks, at most 64 characters of it, and nothing that may be a key. */
 export function quote(text: string): string {
+  if (LIKE_A_KEY.test(text)) return `a text of ${text.length} characters with what looks like a key`;
   const cut = text.length > QUOTED_MAX ? `${text.slice(0, QUOTED_MAX)}...` : text;
   return `\`${cut.replace(/[^ -~]/g, c => `\\x${(c.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`)}'`;
 }
 
+/**
+ * What may be shown of a line or key that is not understood: what stands before its `=`, if that is as short as a key's name. All else
+ * may be a secret in the wrong place.
+ */
+export function quoteKey(line: string): string {
+  const key = line.split('=')[0]!;
+  return key.length <= LONGEST_KEY ? quote(key) : `a line of ${line.length} characters`;
+}
+
+const LONGEST_KEY = 24;
+/** Hexadecimal or base64. A secret that was put in a wrong place must not get into a log. */
+const LIKE_A_KEY = /[0-9a-fA-F]{60}|[A-Za-z0-9+/]{42}/;
 const QUOTED_MAX = 64;
 
 /** errno values of Linux that the control interface uses. */

@@ -6,7 +6,7 @@
  */
 import { formatKeyHex, KEY_SIZE, parseKeyHex } from '../base/key.ts';
 import { formatPrefix, parsePrefix } from '../base/prefix.ts';
-import { ConfigError, quote } from './errors.ts';
+import { ConfigError, quote, quoteKey } from './errors.ts';
 import type { AllowedIpConfig, DeviceConfig, PeerConfig } from './model.ts';
 import { formatZonedEndpoint, numericZones, parseZonedEndpoint, type Zones } from './zones.ts';
 
@@ -29,7 +29,7 @@ export class SetRequest {
   /** Takes one line, without its newline. */
   line(text: string): void {
     const equals = text.indexOf('=');
-    if (equals < 0) throw new ConfigError('syntax', `${quote(text)} is not of the form key=value`, { value: text });
+    if (equals < 0) throw new ConfigError('syntax', `${quoteKey(text)} is not of the form key=value`);
     const key = text.slice(0, equals);
     const value = text.slice(equals + 1);
     if (key === 'public_key') this.#beginPeer(value);
@@ -58,9 +58,7 @@ export class SetRequest {
         this.#device.replacePeers = true;
         return;
       default:
-        throw new ConfigError('unknown-key', `${quote(key)} is no key of a device; a peer begins with public_key`, {
-          value: key,
-        });
+        throw new ConfigError('unknown-key', `${quoteKey(key)} is no key of a device; a peer begins with public_key`);
     }
   }
 
@@ -126,7 +124,7 @@ export class SetRequest {
           });
         return;
       default:
-        throw new ConfigError('unknown-key', `${quote(key)} is no key of a peer`, { value: key });
+        throw new ConfigError('unknown-key', `${quoteKey(key)} is no key of a peer`);
     }
   }
 

@@ -5,7 +5,7 @@
  * writing gets to read its errno instead of a broken pipe. The text of single operations is in uapi-set.ts and
  * uapi-get.ts. No sockets here.
  */
-import { ConfigError, quote } from './errors.ts';
+import { ConfigError, quoteKey } from './errors.ts';
 import type { DeviceConfig } from './model.ts';
 import { SetRequest } from './uapi-set.ts';
 import { numericZones, type Zones } from './zones.ts';
@@ -60,6 +60,16 @@ export class UapiRequestParser {
     return requests;
   }
 
+  /** Characters of the request that is not complete yet: what it holds in memory is some dozen times as much. */
+  get pending(): number {
+    return this.#length;
+  }
+
+  /** Gives up the request that is not complete. @returns what to answer; nothing more is read from this connection */
+  giveUp(reason: string): UapiRequest {
+    return this.#close(new ConfigError('too-large', reason));
+  }
+
   /** The other side has finished. @returns the request that it broke off, if there is one: it must not be applied. */
   end(): UapiRequest | undefined {
     if (this.#closed || (this.#operation === 'none' && this.#partial === '' && !this.#skipping)) return undefined;
@@ -111,9 +121,8 @@ export class UapiRequestParser {
     if (this.#error) return undefined;
     if (!this.#set) {
       this.#fail(
-        new ConfigError('bad-value', `${quote(line)} after ${this.#operation}=1, which has no lines of its own`, {
+        new ConfigError('bad-value', `${quoteKey(line)} after ${this.#operation}=1, which has no lines of its own`, {
           line: this.#lineNumber,
-          value: line,
         }),
       );
       return undefined;
@@ -137,10 +146,7 @@ export class UapiRequestParser {
       // not our protocol: where its next request would begin is unknown
       return this.#close(
         this.#error ??
-          new ConfigError('syntax', `${quote(line)} is no operation; there are get=1 and set=1`, {
-            line: 1,
-            value: line,
-          }),
+          new ConfigError('syntax', `${quoteKey(line)} is no operation; there are get=1 and set=1`, { line: 1 }),
       );
     }
     return undefined;

@@ -3,6 +3,8 @@
  * handshake uses the same arrays two or three times.
  */
 
+import { newSecret } from '../base/secret.ts';
+
 interface Kept<T> {
   /** What the array held: it may have been overwritten since. */
   readonly bytes: Uint8Array;
@@ -11,22 +13,40 @@ interface Kept<T> {
 
 export class KeptKeys<T> {
   readonly #make: (privateKey: Uint8Array) => T;
+  readonly #erase: (made: T) => void;
   /** By the array itself, so that nothing here outlives the caller's own copy of the secret, and there is no size to choose. */
   readonly #kept = new WeakMap<Uint8Array, Kept<T>>();
 
-  constructor(make: (privateKey: Uint8Array) => T) {
+  /** @param erase overwrites what was made, where that can be done */
+  constructor(make: (privateKey: Uint8Array) => T, erase: (made: T) => void = () => {}) {
     this.#make = make;
+    this.#erase = erase;
   }
 
   get(privateKey: Uint8Array): T {
     const found = this.#kept.get(privateKey);
     if (found) {
       if (same(found.bytes, privateKey)) return found.made;
-      found.bytes.fill(0);
+      this.#drop(found);
     }
     const made = this.#make(privateKey);
-    this.#kept.set(privateKey, { bytes: Uint8Array.from(privateKey), made });
+    const bytes = newSecret(privateKey.length);
+    bytes.set(privateKey);
+    this.#kept.set(privateKey, { bytes, made });
     return made;
+  }
+
+  /** Overwrites the caller's array too. */
+  forget(privateKey: Uint8Array): void {
+    const found = this.#kept.get(privateKey);
+    this.#kept.delete(privateKey);
+    if (found) this.#drop(found);
+    privateKey.fill(0);
+  }
+
+  #drop({ bytes, made }: Kept<T>): void {
+    bytes.fill(0);
+    this.#erase(made);
   }
 }
 

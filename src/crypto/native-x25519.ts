@@ -12,6 +12,8 @@ export interface X25519Handle {
 /** What the addon exports for this; all are missing where Node does not export its OpenSSL. */
 export interface X25519Binding {
   x25519Key?(scratch: Uint8Array): X25519Handle;
+  /** The handle is of no more use. */
+  x25519Erase(key: X25519Handle): void;
   x25519Shared(key: X25519Handle, scratch: Uint8Array, count: number): void;
   x25519Fresh(scratch: Uint8Array, groups: number, publicKeys: number): void;
 }
@@ -22,14 +24,17 @@ const ROOM = 256;
 /** @returns undefined where the addon has none */
 export function createNativeX25519(
   binding: X25519Binding,
-): Pick<CryptoProvider, 'dh' | 'publicKey' | 'dhMany' | 'dhEphemeral'> | undefined {
+): Pick<CryptoProvider, 'dh' | 'publicKey' | 'forget' | 'dhMany' | 'dhEphemeral'> | undefined {
   const { x25519Key } = binding;
   if (!x25519Key) return undefined;
   const scratch = new Uint8Array(ROOM * KEY_SIZE);
-  const keys = new KeptKeys(privateKey => {
-    scratch.set(privateKey);
-    return { key: x25519Key(scratch), publicKey: scratch.slice(0, KEY_SIZE) };
-  });
+  const keys = new KeptKeys(
+    privateKey => {
+      scratch.set(privateKey);
+      return { key: x25519Key(scratch), publicKey: scratch.slice(0, KEY_SIZE) };
+    },
+    ({ key }) => binding.x25519Erase(key),
+  );
 
   /** The key at a place, of which nothing stays there. */
   const take = (place: number): Uint8Array => {
@@ -53,6 +58,8 @@ export function createNativeX25519(
       expectSize('a private key', privateKey, KEY_SIZE);
       return keys.get(privateKey).publicKey.slice();
     },
+
+    forget: privateKey => keys.forget(privateKey),
 
     dhMany(privateKey, publicKeys) {
       expectDh(privateKey, ...publicKeys);

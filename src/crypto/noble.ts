@@ -39,6 +39,9 @@ export const nobleCrypto: CryptoProvider = {
 
   dh,
   publicKey,
+  forget(privateKey) {
+    privateKey.fill(0);
+  },
   ...oneByOne({ dh, publicKey }),
 
   seal(key, nonce, plaintext, aad) {

@@ -25,6 +25,11 @@ export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Arra
   return bits === 0 ? undefined : new Uint8Array(secret.buffer, secret.byteOffset, secret.length);
 }
 
+/** The KeyObject itself can only be left to the collector, at whose end OpenSSL overwrites it. */
+export function forgetX25519(privateKey: Uint8Array): void {
+  keys.forget(privateKey);
+}
+
 export function x25519PublicKey(privateKey: Uint8Array): Uint8Array {
   return publicBytes(keys.get(privateKey));
 }

@@ -8,7 +8,7 @@ import { hchacha } from '@noble/ciphers/chacha.js';
 import { blake2s } from '@noble/hashes/blake2.js';
 import { oneByOne } from './dh-many.ts';
 import { kdfOf } from './kdf.ts';
-import { x25519, x25519PublicKey } from './openssl-x25519.ts';
+import { forgetX25519, x25519, x25519PublicKey } from './openssl-x25519.ts';
 import type { CryptoProvider } from './provider.ts';
 import {
   expectAead,
@@ -44,6 +44,7 @@ export const opensslCrypto: CryptoProvider = {
 
   dh,
   publicKey,
+  forget: forgetX25519,
   ...oneByOne({ dh, publicKey }),
 
   seal,

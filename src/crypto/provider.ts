@@ -20,6 +20,8 @@ export interface CryptoProvider {
   dh(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
   /** The public key of a private key; 32 bytes. */
   publicKey(privateKey: Uint8Array): Uint8Array;
+  /** Overwrites a private key and whatever was prepared from it. Whoever used it for dh() or publicKey() ends its life with this. */
+  forget(privateKey: Uint8Array): void;
   /** dh() with each of many public keys; a provider that can uses several cores. */
   dhMany(privateKey: Uint8Array, publicKeys: readonly Uint8Array[]): (Uint8Array | undefined)[];
   /** For many private keys that are used this once, and of which nothing is kept. In each the same number of public keys. */

@@ -5,7 +5,15 @@
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Clock, OpenUdp, Tun, Udp } from '../io/ports.ts';
-import { type DatagramBatch, makeDatagramBatch, makePacketBatch, type PacketBatch } from '../packet/batch.ts';
+import {
+  DATAGRAM_STRIDE,
+  type DatagramBatch,
+  makeDatagramBatch,
+  makePacketBatch,
+  PACKET_LENGTH,
+  PACKET_STRIDE,
+  type PacketBatch,
+} from '../packet/batch.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { describeEvent } from './describe-event.ts';
 import type { Log } from './log.ts';
@@ -15,7 +23,11 @@ const ROUNDS_PER_WAKE = 8;
 const RECEIVE_MESSAGES = 16;
 const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
 const TUN_PACKETS = 256;
+const TRICKLE_PACKETS = 2;
+const TRICKLE_BYTES = 3000;
 const TUN_BYTES = 16 * 65_536;
+/** Milliseconds until a port that was taken is asked for again. */
+const BIND_AGAIN = 1000;
 /** setTimeout's own limit is 2^31 ms. */
 const LONGEST_SLEEP = 2 ** 30;
 
@@ -42,7 +54,11 @@ export class DeviceLoop {
   #listenPort = 0;
   #fwmark = 0;
   #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
+  /** Why there is no socket, and when to try again. */
+  #bindError: string | undefined;
+  #bindAgain = 0;
   #sendErrors = 0;
   #tunDropped = 0;
   #udpBefore: Record<string, number> = {};
@@ -74,6 +90,7 @@ export class DeviceLoop {
     else if (mark !== this.#fwmark) this.#udp?.setMark(mark);
     if (mark !== this.#fwmark) this.#engine.routesChanged();
     this.#listenPort = this.#udp?.port ?? port;
+    this.#bindAgain = 0;
     this.#fwmark = mark;
     this.#engine.configure(config, this.#clock.now());
     this.#settle();
@@ -98,7 +115,7 @@ export class DeviceLoop {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#disarm();
     this.#engine.close();
     this.#udp?.close();
     this.#udp = undefined;
@@ -143,13 +160,19 @@ export class DeviceLoop {
   }
 
   #up(): void {
+    // each packet asks again
+    if (this.#clock.now() < this.#bindAgain) return;
     try {
       if (!this.#udp) this.#bind(this.#listenPort, this.#fwmark);
     } catch (error) {
-      // tried again with the next status; meanwhile the interface is up and deaf, as the kernel would refuse to bring it up
-      this.#log.error(`cannot open UDP port ${this.#listenPort}: ${(error as Error).message}`);
+      // meanwhile the interface is up and deaf, as the kernel would refuse to bring it up
+      this.#bindAgain = this.#clock.now() + BIND_AGAIN;
+      const { message } = error as Error;
+      if (message !== this.#bindError) this.#log.error(`cannot open UDP port ${this.#listenPort}: ${message}`);
+      this.#bindError = message;
       return;
     }
+    this.#bindError = undefined;
     this.#engine.up(this.#clock.now());
     this.#log.verbose(`interface up, UDP port ${this.#udp?.port}`);
     this.#settle();
@@ -171,23 +194,31 @@ export class DeviceLoop {
   #tunReadable(): void {
     // a device that was moved to another namespace came up, and its first packet is the first to say so
     if (!this.#engine.running) this.#checkStatus();
-    this.#pump();
+    this.#pump(true);
   }
 
   #udpReadable(udp: Udp): void {
-    if (this.#udp === udp) this.#pump();
+    if (this.#udp === udp) this.#pump(false);
   }
 
-  /** Both directions in turn, whichever woke us: what comes in often makes the host answer at once. */
-  #pump(): void {
+  /**
+   * Both directions in turn, whichever woke us: what comes in often makes the host answer at once. But a packet or two alone, as of a ping,
+   * are not worth looking around for more: if there is any, we are woken again.
+   */
+  #pump(tunFirst: boolean): void {
     for (let round = 0; round < ROUNDS_PER_WAKE && !this.#closed; round++) {
-      const received = this.#takeDatagrams();
+      let received = 0;
+      if (round > 0 || !tunFirst) {
+        received = this.#takeDatagrams();
+        if (round === 0 && received > 0 && isTrickle(this.#datagrams.desc, DATAGRAM_STRIDE, received)) break;
+      }
       const read = this.#takePackets();
       if (read < 0) {
         this.#gone();
         return;
       }
-      if (received === 0 && read === 0) break;
+      if (received === 0 && read === 0 && (round > 0 || !tunFirst)) break;
+      if (round === 0 && tunFirst && isTrickle(this.#packets.desc, PACKET_STRIDE, read)) break;
     }
     this.#settle();
   }
@@ -237,9 +268,16 @@ export class DeviceLoop {
     const deadline = this.#engine.nextDeadline();
     if (deadline >= this.#armedFor) return;
     this.#armedFor = deadline;
+    this.#disarm();
+    const wait = Math.ceil(deadline - this.#clock.now());
+    // setTimeout has no less than a millisecond; what is due at once still lets the sockets have their turn first
+    if (wait <= 0) this.#immediate = setImmediate(() => this.#timeout());
+    else this.#timer = setTimeout(() => this.#timeout(), Math.min(wait, LONGEST_SLEEP));
+  }
+
+  #disarm(): void {
     clearTimeout(this.#timer);
-    const wait = Math.max(0, Math.ceil(deadline - this.#clock.now()));
-    this.#timer = setTimeout(() => this.#timeout(), Math.min(wait, LONGEST_SLEEP));
+    clearImmediate(this.#immediate);
   }
 
   #timeout(): void {
@@ -247,6 +285,14 @@ export class DeviceLoop {
     this.#engine.timeout(this.#clock.now());
     this.#settle();
   }
+}
+
+/** Offset and length are the first two numbers of either descriptor. */
+function isTrickle(desc: Int32Array, stride: number, count: number): boolean {
+  if (count > TRICKLE_PACKETS) return false;
+  let bytes = 0;
+  for (let i = 0; i < count; i++) bytes += desc[i * stride + PACKET_LENGTH]!;
+  return bytes <= TRICKLE_BYTES;
 }
 
 function prefixed(prefix: string, counters: Readonly<Record<string, number>>): Record<string, number> {

@@ -2,16 +2,18 @@
  * The key log that Wireshark reads (its preference wg.keylog_file): every key of every handshake, in the clear. For debugging
  * alone, and off unless WG_KEYLOGFILE names a file.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { formatKeyBase64 } from '../base/key.ts';
 import type { KeyLog } from '../protocol/device.ts';
 
 /**
- * Opens the file, readable by its owner alone, to append to it.
+ * Opens the file, which it makes readable by its owner alone, to append to it.
  * @throws Error with `code` when it cannot be opened
  */
 export function openKeyLog(path: string): { log: KeyLog; close: () => void } {
   const fd = openSync(path, 'a', 0o600);
+  // it may have been there before, and open to others
+  if (fstatSync(fd).isFile()) fchmodSync(fd, 0o600);
   return {
     log: (label, key) => {
       writeSync(fd, `${label} = ${formatKeyBase64(key)}\n`);

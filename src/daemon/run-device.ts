@@ -2,6 +2,7 @@
  * One device from start to end: TUN, engine, control socket, signals. What `wireguard-ts wg0` is once its arguments are read.
  */
 import { randomFillSync } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { systemClock } from '../io/clock.ts';
 import type { Tun } from '../io/ports.ts';
 import { systemZones } from '../io/zones.ts';
@@ -10,7 +11,7 @@ import { type BackendName, makeBackend } from './backend.ts';
 import { tellParent } from './background.ts';
 import { DeviceLoop } from './device-loop.ts';
 import { checkInterfaceName } from './interface-name.ts';
-import { keyLogWarning, openKeyLog } from './key-log.ts';
+import { openKeyLog } from './key-log.ts';
 import { type LogLevel, makeLog } from './log.ts';
 import { type OffloadSwitch, offloadsWithout } from './offloads.ts';
 import { UapiServer, uapiSocketPath } from './uapi-server.ts';
@@ -41,8 +42,10 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   const tun = openDevice(() => backend.openTun(settings.name, settings.tunFd, DEFAULT_MTU), settings.name);
   const name = tun.status()?.name ?? settings.name;
   const log = makeLog(settings.logLevel, name, line => process.stderr.write(line));
-  const keyLog = settings.keyLogFile === undefined ? undefined : openKeyLog(settings.keyLogFile);
-  if (settings.keyLogFile !== undefined) process.stderr.write(`${keyLogWarning(settings.keyLogFile)}\n`);
+  const keyLog =
+    settings.keyLogFile === undefined
+      ? undefined
+      : named(`WG_KEYLOGFILE=${settings.keyLogFile}`, () => openKeyLog(settings.keyLogFile!));
   const clock = systemClock();
   const engine = new Engine({
     crypto: backend.crypto,
@@ -75,6 +78,9 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       onRefused: message => log.error(message),
       onUnlinked: () => end('the control socket was removed'),
       ...(settings.uapiFd !== undefined && { fd: settings.uapiFd }),
+    }).catch((error: Error) => {
+      if (settings.uapiFd !== undefined) error.message = `WG_UAPI_FD=${settings.uapiFd}: ${error.message}`;
+      throw error;
     });
     loop.start();
     log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
@@ -88,15 +94,31 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   }
 }
 
+/** With the name of the setting that went wrong. */
+function named<T>(setting: string, attempt: () => T): T {
+  try {
+    return attempt();
+  } catch (error) {
+    throw Object.assign(error as Error, { message: `${setting}: ${(error as Error).message}` });
+  }
+}
+
 /** What the system says of a TUN, in words that tell what to do. */
 function openDevice(open: () => Tun, name: string): Tun {
   try {
     return open();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const hint = HINTS[code ?? ''];
+    const hint = code === 'EACCES' && process.getuid?.() !== 0 ? (ownersOnly() ?? HINTS[code]) : HINTS[code ?? ''];
     throw Object.assign(new Error(`cannot open TUN device ${name}: ${message}${hint ? ` (${hint})` : ''}`), { code });
   }
+}
+
+/** Not even a user namespace helps where the device's own mode says no. */
+function ownersOnly(): string | undefined {
+  const { mode } = statSync('/dev/net/tun', { throwIfNoEntry: false }) ?? { mode: 0o666 };
+  if ((mode & 0o006) === 0o006) return undefined;
+  return '/dev/net/tun may be opened by its owner alone here: be root, or chmod 0666 /dev/net/tun as most systems have it';
 }
 
 const HINTS: Readonly<Record<string, string>> = {

@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ERRNO } from '../config/errors.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import { type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
+import { DEFAULT_UAPI_LIMITS, type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
 import { formatCountersResponse, formatErrno, getResponseChunks } from '../config/uapi-get.ts';
 import type { Zones } from '../config/zones.ts';
 import { systemErrno } from './system-errno.ts';
@@ -38,15 +38,18 @@ export interface UapiServerOptions {
   readonly fd?: number;
 }
 
-/** Connections at once; a client holds one for an instant. */
+/** Connections at once; a client holds one for an instant. For one more, the one that has been silent for longest is ended. */
 const MAX_CONNECTIONS = 64;
+/** Characters of unfinished requests on all connections together; one alone may have as much (UapiLimits). */
+const MAX_PENDING = DEFAULT_UAPI_LIMITS.requestLength;
 /** Nobody sees an unlink while the watch is blind to it (an overlay, a remounted directory). */
 const UNLINK_CHECK = 2_000;
 
 export class UapiServer {
   readonly #options: UapiServerOptions;
   readonly #server: Server;
-  readonly #connections = new Set<Socket>();
+  /** In the order in which they last said something. */
+  readonly #connections = new Map<Socket, UapiRequestParser>();
   #watcher: FSWatcher | undefined;
   #check: NodeJS.Timeout | undefined;
   #inode = 0;
@@ -55,7 +58,6 @@ export class UapiServer {
   private constructor(options: UapiServerOptions) {
     this.#options = options;
     this.#server = createServer({ allowHalfOpen: true }, socket => this.#accept(socket));
-    this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
   /**
@@ -78,7 +80,7 @@ export class UapiServer {
     this.#closed = true;
     clearInterval(this.#check);
     this.#watcher?.close();
-    for (const socket of this.#connections) socket.destroy();
+    for (const socket of this.#connections.keys()) socket.destroy();
     // closing unlinks the path, whoever's socket it is by now
     if (this.#stillThere()) this.#server.close();
     else this.#server.unref();
@@ -121,17 +123,27 @@ export class UapiServer {
   }
 
   #accept(socket: Socket): void {
-    this.#connections.add(socket);
+    if (this.#connections.size >= MAX_CONNECTIONS) {
+      const [silent] = this.#connections.keys();
+      if (silent) this.#connections.delete(silent);
+      silent?.destroy();
+    }
+    const parser = new UapiRequestParser(this.#options.zones);
+    this.#connections.set(socket, parser);
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#connections.delete(socket));
-    this.#serve(socket).catch(() => socket.destroy());
+    this.#serve(socket, parser).catch(() => socket.destroy());
   }
 
   /** Operations of one connection, strictly one after another. */
-  async #serve(socket: Socket): Promise<void> {
-    const parser = new UapiRequestParser(this.#options.zones);
+  async #serve(socket: Socket, parser: UapiRequestParser): Promise<void> {
     for await (const chunk of socket as AsyncIterable<Buffer>) {
-      for (const request of parser.push(chunk)) {
+      // now the last to have spoken
+      if (this.#connections.delete(socket)) this.#connections.set(socket, parser);
+      const requests = parser.push(chunk);
+      if (this.#pending() > MAX_PENDING)
+        requests.push(parser.giveUp(`more than ${MAX_PENDING} characters of unfinished requests at once`));
+      for (const request of requests) {
         await this.#answer(socket, request);
         if (request.kind === 'invalid' && request.close) {
           // what still comes is read away, so that the client reads its errno and no reset
@@ -146,6 +158,12 @@ export class UapiServer {
     const broken = parser.end();
     if (broken) await this.#answer(socket, broken);
     socket.end();
+  }
+
+  #pending(): number {
+    let sum = 0;
+    for (const parser of this.#connections.values()) sum += parser.pending;
+    return sum;
   }
 
   async #answer(socket: Socket, request: UapiRequest): Promise<void> {

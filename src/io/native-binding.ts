@@ -98,14 +98,14 @@ export function nativeBinding(): NativeBinding {
   const path = addonPath();
   if (!existsSync(path))
     throw new Error(
-      'the native addon is not built; install a C compiler (apt-get install gcc libc6-dev) and run: npm run build',
+      'the native addon is not built; install a C compiler (apt-get install gcc libc6-dev) and run: npm rebuild wireguard-ts (in a clone: npm run build)',
     );
   try {
     loaded = createRequire(import.meta.url)(path) as NativeBinding;
     return loaded;
   } catch (error) {
     throw new Error(
-      `the native addon cannot be loaded (${(error as Error).message}); build it anew: WGTS_REBUILD=1 npm run build`,
+      `the native addon cannot be loaded (${(error as Error).message}); build it anew: WGTS_REBUILD=1 npm rebuild wireguard-ts (in a clone: WGTS_REBUILD=1 npm run build)`,
     );
   }
 }

@@ -39,7 +39,7 @@ interface Waiting {
 }
 
 /** @throws Error with `code` that names the port; ENOTSUP for a mark, which node:dgram cannot set */
-export function openDgramUdp(port: number, mark: number): DgramUdp {
+export function openDgramUdp(port: number, mark: number): Udp {
   refuseMark(mark);
   for (let attempt = 0; ; attempt++) {
     const v4 = bindNow('udp4', port);
@@ -53,7 +53,7 @@ export function openDgramUdp(port: number, mark: number): DgramUdp {
   }
 }
 
-export class DgramUdp implements Udp {
+class DgramUdp implements Udp {
   readonly offloads: readonly string[] = [];
   readonly port: number;
   readonly #sockets: Readonly<Record<4 | 6, Socket | undefined>>;
@@ -169,6 +169,8 @@ export class DgramUdp implements Udp {
     const segment = batch.desc[d + DATAGRAM_SEGMENT]!;
     if (offset < 0 || length < 0 || segment < 0 || offset + length > batch.slab.length) return EINVAL;
     const port = (batch.endpoints[e + ENDPOINT_PORT]! << 8) | batch.endpoints[e + ENDPOINT_PORT + 1]!;
+    // node:dgram throws at it, and nobody receives there
+    if (port === 0) return EINVAL;
     const address = formatAddress(
       batch.endpoints.subarray(e + ENDPOINT_ADDRESS, e + ENDPOINT_ADDRESS + (family === 4 ? 4 : 16)),
     );
@@ -212,7 +214,7 @@ function bindNow(type: 'udp4' | 'udp6', port: number): Socket {
 
 function refuseMark(mark: number): void {
   if (mark === 0) return;
-  const message = `fwmark ${mark}: node:dgram cannot set a mark; build the addon (npm run build) to use one`;
+  const message = `fwmark ${mark}: node:dgram cannot set a mark; build the addon to use one (npm rebuild wireguard-ts; in a clone: npm run build)`;
   throw Object.assign(new Error(message), { code: 'ENOTSUP' });
 }
 

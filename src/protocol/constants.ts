@@ -38,7 +38,6 @@ export const MAX_QUEUED_HANDSHAKES = 4096;
 export const UNDER_LOAD_HANDSHAKES = MAX_QUEUED_HANDSHAKES / 8;
 /** And it lasts this long after the queue was last that long. */
 export const UNDER_LOAD_TIME = 1_000;
-export const MAX_PEERS = 1 << 16;
 
 export const RATELIMIT_PER_SECOND = 20;
 export const RATELIMIT_BURST = 5;

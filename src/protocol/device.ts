@@ -2,6 +2,7 @@
  * The state of one WireGuard device that its flows share (kernel device.h, struct wg_device): identity, peers, tables, cipher,
  * output and counters. The flows: handshake.ts, handshake-queue.ts, inbound.ts, outbound.ts, timer-actions.ts, configure.ts.
  */
+import { newSecret } from '../base/secret.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { AllowedIps } from '../routing/allowed-ips.ts';
 import { IndexTable } from '../routing/index-table.ts';
@@ -123,12 +124,14 @@ export class Device {
 
   /** Takes up a private key; undefined takes it away. The caller settles what becomes of peers and sessions. */
   setIdentity(privateKey: Uint8Array | undefined): void {
-    this.identity?.privateKey.fill(0);
+    if (this.identity) this.crypto.forget(this.identity.privateKey);
     this.identity = undefined;
     if (privateKey) {
-      const publicKey = this.crypto.publicKey(privateKey);
+      const own = newSecret(privateKey.length);
+      own.set(privateKey);
+      const publicKey = this.crypto.publicKey(own);
       this.identity = {
-        privateKey: Uint8Array.from(privateKey),
+        privateKey: own,
         publicKey,
         cookies: new CookieChecker(this.crypto, this.random, publicKey),
       };
@@ -145,7 +148,7 @@ export class Device {
     if (!peer.pending) return;
     this.indices.remove(peer.pending.localIndex);
     peer.pending.state.erase();
-    peer.pending.ephemeralPrivate.fill(0);
+    this.crypto.forget(peer.pending.ephemeralPrivate);
     peer.pending = undefined;
   }
 

@@ -18,6 +18,8 @@ import { type QueuedInitiation, Responder } from './responder.ts';
 import { setEndpoint } from './roaming.ts';
 import type { Sender } from './sender.ts';
 
+/** Two macs and at most a cookie reply each: about 2 ms. */
+const MESSAGES_PER_TURN = 256;
 const ENTRY = INITIATION_SIZE + ENDPOINT_SIZE;
 /** Initiation and response have their sender index at one place. */
 const SENDER = INITIATION_SENDER;
@@ -62,12 +64,17 @@ export class HandshakeQueue {
     this.#ring.set(endpoints.subarray(at, at + ENDPOINT_SIZE), slot * ENTRY + INITIATION_SIZE);
   }
 
-  /** Works on up to so many messages, as far as there is room for answers. Initiations that follow one another are worked on together. */
+  /**
+   * Works on up to so many handshakes, as far as there is room for answers; those that get a cookie or nothing hardly cost, and do not count.
+   * Initiations that follow one another are worked on together.
+   */
   process(budget: number, now: number): void {
     if (this.#count === 0) return;
     const { output } = this.#device;
     const initiations: QueuedInitiation[] = [];
-    for (let i = 0; i < budget && this.#count > 0 && output.hasControlRoom(initiations.length + 1); i++) {
+    let left = budget;
+    for (let i = 0; i < MESSAGES_PER_TURN && left > 0 && this.#count > 0; i++) {
+      if (!output.hasControlRoom(initiations.length + 1)) break;
       // judged with this message still in the queue, as the kernel does
       const underLoad = this.#underLoad(now);
       const slot = this.#head;
@@ -77,6 +84,7 @@ export class HandshakeQueue {
       const initiation = this.#isInitiation[slot] === 1;
       const message = this.#ring.subarray(at, at + (initiation ? INITIATION_SIZE : RESPONSE_SIZE));
       if (!this.#device.identity || (underLoad && !this.#admit(message, at + INITIATION_SIZE, now))) continue;
+      left--;
       if (initiation) {
         initiations.push({ message, endpointAt: at + INITIATION_SIZE });
         continue;

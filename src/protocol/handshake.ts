@@ -3,6 +3,7 @@
  * WireGuard's prologue, a TAI64N timestamp as first payload, and indices. Makes and takes apart messages and derives sessions;
  * when to do so is decided elsewhere, and macs are cookie.ts.
  */
+import { newSecret } from '../base/secret.ts';
 import type { EphemeralJob, EphemeralKeys } from '../crypto/provider.ts';
 import { readU32le, writeU32le } from '../packet/byte-order.ts';
 import {
@@ -59,11 +60,14 @@ export function createInitiation(device: Device, peer: Peer, out: Uint8Array): b
   const { identity, crypto } = device;
   if (!identity || !peer.staticShared) return false;
   const state = SymmetricState.start(crypto, CONSTRUCTION_BYTES, IDENTIFIER_BYTES, peer.publicKey);
-  const ephemeralPrivate = new Uint8Array(32);
+  const ephemeralPrivate = newSecret(32);
   device.random(ephemeralPrivate);
   const timestamp = device.timestamp();
   const one = writeMessageOne(crypto, state, identity, ephemeralPrivate, peer.publicKey, peer.staticShared, timestamp);
-  if (!one) return false;
+  if (!one) {
+    crypto.forget(ephemeralPrivate);
+    return false;
+  }
   device.forgetPending(peer);
   const pending = { peer, state, ephemeralPrivate, localIndex: 0 };
   pending.localIndex = device.indices.insert(pending);
@@ -115,7 +119,7 @@ export function ephemeralOf(initiation: Uint8Array): Uint8Array {
 
 /** What a response needs a new ephemeral key to be shared with. */
 export function ephemeralJob(device: Device, { ephemeral, peer }: ConsumedInitiation): EphemeralJob {
-  const privateKey = new Uint8Array(32);
+  const privateKey = newSecret(32);
   device.random(privateKey);
   return { privateKey, publicKeys: [ephemeral, peer.publicKey] };
 }
@@ -157,7 +161,7 @@ export function createResponse(
   out.set(two.ephemeral, RESPONSE_EPHEMERAL);
   out.set(two.payload, RESPONSE_EMPTY);
   logKeys(device, peer, ephemeralPrivate);
-  ephemeralPrivate.fill(0);
+  crypto.forget(ephemeralPrivate);
   return true;
 }
 
@@ -182,7 +186,7 @@ export function consumeResponse(device: Device, message: Uint8Array, now: number
   if (!keypair) return 'noKeySlot';
   // the index is the session's now
   pending.state.erase();
-  pending.ephemeralPrivate.fill(0);
+  crypto.forget(pending.ephemeralPrivate);
   peer.pending = undefined;
   return peer;
 }

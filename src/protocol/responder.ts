@@ -54,7 +54,7 @@ export class Responder {
       const out = output.transmits.slab.subarray(output.cursor, output.cursor + RESPONSE_SIZE);
       if (createResponse(device, one, out, now, jobs[i], keys[i])) this.#sent(one, out, now);
       else device.counters.badHandshake++;
-      jobs[i]!.privateKey.fill(0);
+      crypto.forget(jobs[i]!.privateKey);
       for (const secret of keys[i]!.shared) secret?.fill(0);
     }
   }

@@ -6,9 +6,10 @@ import { ENDPOINT_FAMILY, ENDPOINT_FAR_SIZE, ENDPOINT_PORT, ENDPOINT_SIZE, sameE
 import type { Device } from './device.ts';
 import type { Peer } from './peer.ts';
 
-/** The endpoint record is at an offset; one of no family says nothing and changes nothing. */
+/** The endpoint record is at an offset; one of no family or of port 0, where nobody can be answered, says nothing and changes nothing. */
 export function setEndpoint(device: Device, peer: Peer, endpoints: Uint8Array, at: number): void {
   if (sameEndpoint(peer.endpoint, 0, endpoints, at) || endpoints[at + ENDPOINT_FAMILY] === 0) return;
+  if (endpoints[at + ENDPOINT_PORT] === 0 && endpoints[at + ENDPOINT_PORT + 1] === 0) return;
   // whether a local address is known is no matter of where the peer is
   const moved =
     peer.endpoint[ENDPOINT_FAMILY] !== endpoints[at + ENDPOINT_FAMILY] ||

@@ -1,5 +1,6 @@
 /** The contract of CryptoProvider (src/crypto/provider.ts), over every provider: values of the RFCs, and what each must refuse. */
 import { describe, expect, test } from 'vitest';
+import { KeptKeys } from '../../src/crypto/kept-keys.ts';
 import { withSubkey } from '../../src/crypto/openssl.ts';
 import { cryptoProviders, withoutNativeCrypto } from '../support/crypto-providers.ts';
 import { hex, ownVectors, toHex } from '../support/vectors.ts';
@@ -214,3 +215,36 @@ for (const crypto of cryptoProviders)
             expect(() => run(filled(size), filled(nonceSize), filled(16), filled(0))).toThrow(RangeError);
       });
     });
+
+describe('a private key that is forgotten', () => {
+  for (const crypto of cryptoProviders)
+    test(`${crypto.name}: is overwritten, and its array may hold another one`, () => {
+      const [first, second] = [filled(32, 1), filled(32, 2)];
+      const ofSecond = crypto.publicKey(second);
+      expect(crypto.publicKey(first)).not.toEqual(ofSecond);
+      expect(crypto.dh(first, ofSecond)).toBeDefined();
+      crypto.forget(first);
+      expect(first).toEqual(filled(32));
+      first.set(second);
+      expect([crypto.publicKey(first), crypto.dh(first, ofSecond)]).toEqual([ofSecond, crypto.dh(second, ofSecond)]);
+      crypto.forget(first);
+      crypto.forget(first);
+      crypto.forget(filled(32, 3));
+    });
+});
+
+describe('what is kept with a private key', () => {
+  test('goes when the key does, and when its array holds another', () => {
+    const erased: number[] = [];
+    const keys = new KeptKeys(
+      key => key[0]!,
+      made => erased.push(made),
+    );
+    const key = filled(32, 7);
+    expect([keys.get(key), keys.get(key), erased.length]).toEqual([7, 7, 0]);
+    key.fill(8);
+    expect([keys.get(key), ...erased]).toEqual([8, 7]);
+    keys.forget(key);
+    expect([key[0], ...erased]).toEqual([0, 7, 8]);
+  });
+});

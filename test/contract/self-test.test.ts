@@ -20,7 +20,7 @@ function spoil(result: unknown): unknown {
 describe('one wrong bit of any function is found', () => {
   const openssl = cryptoProviders[1]!;
   for (const [name, value] of Object.entries(openssl)) {
-    if (typeof value !== 'function') continue;
+    if (typeof value !== 'function' || name === 'forget') continue;
     test(name, () => {
       const call = value as (...given: unknown[]) => unknown;
       const spoilt = { ...openssl, [name]: (...given: unknown[]) => spoil(call(...given)) } as CryptoProvider;

@@ -159,6 +159,16 @@ describe.each(ADAPTERS)('$name', adapter => {
     expect(b.receive(makeDatagramBatch(65_536, 1))).toBe(0);
   });
 
+  test('to port 0 is an error of that datagram alone', async () => {
+    const [a, b] = [open(), open()];
+    const batch = batchOf([
+      { to: '127.0.0.1:0', bytes: ascii('x') },
+      { to: `127.0.0.1:${b.port}`, bytes: ascii('y') },
+    ]);
+    expect(a.send(batch)).toBe(1);
+    expect((await receive(b, 1)).map(got => got.text)).toEqual(['y']);
+  });
+
   if (adapter.local)
     test.each(['127.0.0.1', '[::1]'])('carries the TOS byte (%s)', async host => {
       const [a, b] = [open(), open()];

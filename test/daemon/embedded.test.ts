@@ -93,3 +93,46 @@ async function until(condition: () => boolean): Promise<void> {
   for (const end = Date.now() + 5000; !condition(); await sleep(1))
     if (Date.now() > end) throw new Error('it did not come to that in 5 s');
 }
+
+test('a port that is taken is asked for once a second, and said once', async () => {
+  const engine = new Engine({
+    crypto: opensslCrypto,
+    cipher: new TwinCipher(opensslPacketAead),
+    random: bytes => randomFillSync(bytes),
+    wall: clock.wall,
+  });
+  const tun = new MemoryTun({ up: true, mtu: 1420, name: 'mem0' });
+  const network = new MemoryNetwork();
+  const errors: string[] = [];
+  let attempts = 0;
+  let time = 5000;
+  const loop = new DeviceLoop({
+    engine,
+    tun,
+    openUdp: port => {
+      if (++attempts <= 3) throw Object.assign(new Error('address in use'), { code: 'EADDRINUSE' });
+      return network.open([parseAddress('192.0.2.1')!], port);
+    },
+    clock: { ...clock, now: () => time },
+    log: { verbose: () => {}, error: text => errors.push(text) },
+    onGone: () => {},
+  });
+  loops.push(loop);
+  loop.start();
+  const packet = async () => {
+    tun.put(udpPacket('10.0.0.1', '10.0.0.2', 2, 'x'));
+    await sleep(1);
+  };
+  for (let i = 0; i < 50; i++) await packet();
+  expect([attempts, errors.length]).toEqual([1, 1]);
+  time += 1000;
+  for (let i = 0; i < 5; i++) await packet();
+  expect([attempts, errors.length]).toEqual([2, 1]);
+  // a new port is tried at once
+  loop.configure({ listenPort: 7 });
+  await packet();
+  expect([attempts, engine.running]).toEqual([3, false]);
+  time += 1000;
+  await packet();
+  expect([attempts, engine.running, errors.length]).toEqual([4, true, 1]);
+});

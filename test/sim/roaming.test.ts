@@ -38,6 +38,16 @@ describe('a peer that moved is followed', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
+  test('but not to port 0, where nobody can be answered', () => {
+    const { sim, a, b } = session();
+    const before = at(b, a);
+    const id = sim.send(a, b);
+    // whoever sits on the path can change the port, which is not part of what is sealed
+    const [sent] = sim.sentBy(a).slice(-1);
+    b.receive(makeEndpoint(parseAddress('192.0.2.1')!, 0), sent!.bytes);
+    expect([at(b, a), sim.wasDelivered(id)]).toEqual([before, true]);
+  });
+
   test('on a keepalive', () => {
     const { sim, a, b } = session();
     sim.send(b, a);

@@ -48,6 +48,7 @@ test('good ones, bad ones and a response in one batch each get what they would g
     response!,
     twins[2]!.initiation(),
   ]);
+  target.timeout();
   const gained = Object.fromEntries(
     Object.entries(target.counters)
       .map(([name, value]) => [name, value - before[name as keyof typeof before]] as const)

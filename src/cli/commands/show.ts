@@ -10,6 +10,8 @@ const USAGE = `Usage: wgts show [--json] { <interface> | all | interfaces } [${S
 export const show: Command = async (given, terminal) => {
   const json = given.includes('--json');
   const [name = 'all', field, ...rest] = given.filter(arg => arg !== '--json');
+  if (field !== undefined && rest.length === 0 && !json && !SHOW_FIELDS.includes(field))
+    throw new UsageError(`Invalid parameter: \`${field}'\n${USAGE}`);
   if (rest.length > 0 || name.startsWith('-') || (field !== undefined && (json || !SHOW_FIELDS.includes(field))))
     throw new UsageError(USAGE);
   if (name === 'interfaces') {

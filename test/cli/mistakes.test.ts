@@ -1,0 +1,66 @@
+/** What the programs say of arguments, variables and outputs that they cannot work with. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const program = (name: string) => fileURLToPath(new URL(`../../dist/cli/${name}.js`, import.meta.url));
+
+function run(name: string, args: readonly string[], env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program(name), ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+  return { status, stdout, stderr };
+}
+
+describe('wireguard-ts', () => {
+  test.each([
+    [['--bogus', 'wg0'], {}, /^wireguard-ts: there is no option --bogus\n\nUsage: /],
+    [['-v'], {}, /^wireguard-ts: there is no option -v\n/],
+    [['--backend=foo', 'wg0'], {}, /^wireguard-ts: there is no backend foo\n/],
+    [['a', 'b'], {}, /^wireguard-ts: one interface, not a and b\n/],
+    [[], {}, /^Usage: /],
+    [['wg0'], { WG_TUN_FD: 'abc' }, /^wireguard-ts: WG_TUN_FD=abc is no descriptor/],
+    [['wg0'], { WG_UAPI_FD: '-1' }, /^wireguard-ts: WG_UAPI_FD=-1 is no descriptor/],
+  ])('%j with %j', (args, env, message) => {
+    const { status, stdout, stderr } = run('wireguard-ts', args, env as Record<string, string>);
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(message);
+  });
+});
+
+describe('wgts', () => {
+  test('show with a field that there is not', () => {
+    const { status, stderr } = run('wgts', ['show', 'all', 'foo']);
+    expect([status, stderr.split('\n')[0]]).toEqual([1, "Invalid parameter: `foo'"]);
+  });
+
+  test.skipIf(!existsSync('/dev/full'))('an output that takes nothing is a line, not a stack', () => {
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', '"$0" "$1" genkey > /dev/full', process.execPath, program('wgts')],
+      {
+        encoding: 'utf8',
+      },
+    );
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^wgts: cannot write the output: ENOSPC.*\n$/)]);
+  });
+
+  test('an output that nobody reads ends it silently', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'wgts-pipe-'));
+    // the reader is gone before a byte is written
+    const script = `mkfifo "$2/p"; : < "$2/p" & exec 3> "$2/p"; wait; "$0" "$1" genkey >&3`;
+    try {
+      const { status, stderr } = spawnSync('sh', ['-c', script, process.execPath, program('wgts'), folder], {
+        encoding: 'utf8',
+        timeout: 10_000,
+      });
+      expect([status, stderr]).toEqual([141, '']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
