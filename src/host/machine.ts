@@ -1,10 +1,11 @@
 /** This machine as src/quick sees it. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { nativeBinding } from '../io/native-binding.ts';
+import { type NativeBinding, nativeBinding } from '../io/native-binding.ts';
 import { nativeNetlink } from '../io/netlink.ts';
 import { Network } from '../netlink/network.ts';
 import { firewallTableName, firewallTables } from '../quick/firewall.ts';
 import type { QuickHost } from '../quick/ports.ts';
+import { problem } from '../quick/problem.ts';
 import { writeQuickFile } from './conf-file.ts';
 import { type QuickBackend, SystemDevices } from './devices.ts';
 import { setDns, unsetDns } from './dns.ts';
@@ -28,7 +29,7 @@ export interface Machine extends QuickHost {
 
 /** @throws NetlinkError; Error when the addon is not built */
 export function openMachine(options: MachineOptions): Machine {
-  const port = nativeNetlink(nativeBinding());
+  const port = nativeNetlink(loadAddon());
   const network = new Network(port);
   const devices = new SystemDevices({ ...options, port, network });
   const { say, warn } = options;
@@ -53,6 +54,14 @@ export function openMachine(options: MachineOptions): Machine {
       devices.close();
     },
   };
+}
+
+function loadAddon(): NativeBinding {
+  try {
+    return nativeBinding();
+  } catch (error) {
+    throw problem('EADDON', (error as Error).message);
+  }
 }
 
 function readMarkValid(): string | undefined {

@@ -10,6 +10,8 @@ export type ProblemCode =
   | 'EOPNOTSUPP'
   /** A hook, or another program that had to be run, failed or is missing. */
   | 'EPROGRAM'
+  /** Without the addon nothing can be asked of the kernel. */
+  | 'EADDON'
   /** It was told to end. */
   | 'EINTR'
   /** Too small for what is asked. */
