@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
-import { readQuickFile } from '../host/conf-file.ts';
+import { fileVersion, readQuickFile } from '../host/conf-file.ts';
 import type { QuickBackend } from '../host/devices.ts';
 import { type Machine, openMachine } from '../host/machine.ts';
 import { readState } from '../host/run-state.ts';
@@ -28,6 +28,8 @@ export interface Session {
   readonly machine: Machine;
   readonly file: QuickFile;
   readonly target: UpTarget;
+  /** The file as it is by then. @throws ConfigError */
+  readonly reread: () => UpTarget;
 }
 
 const SCRIPT = fileURLToPath(new URL('./wireguard-ts.js', import.meta.url));
@@ -46,15 +48,15 @@ export function openSession(path: string, terminal: Terminal, options: SessionOp
     warn,
   });
   const { watch, signal } = options;
-  const resolve = () => resolveFile(file, terminal, watch, signal);
-  const target = {
-    file,
+  const targetOf = (read: QuickFile): UpTarget => ({
+    file: read,
     path: absolute(path),
     zones: systemZones,
-    resolve,
+    version: lacking ? '' : fileVersion(path),
+    resolve: () => resolveFile(read, terminal, watch, signal),
     interrupted: () => signal?.aborted === true,
-  };
-  return { machine, file, target };
+  });
+  return { machine, file, target: targetOf(file), reread: () => targetOf(readQuickFile(path, warn)) };
 }
 
 export function warner({ err }: Terminal): (message: string) => void {

@@ -46,6 +46,12 @@ export function readQuickFile(path: string, warn: (message: string) => void): Qu
   return parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn });
 }
 
+/** Another one for another content, as far as the file system tells. */
+export function fileVersion(path: string): string {
+  const { mtimeMs, size, ino } = statSync(path);
+  return `${mtimeMs} ${size} ${ino}`;
+}
+
 /** Readable by its owner alone; the old file is there until the new one is whole on disk. */
 export function writeQuickFile(path: string, text: string): void {
   // where a link points to, so that the link stays

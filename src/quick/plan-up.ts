@@ -6,9 +6,8 @@ import { formatAddress } from '../base/address.ts';
 import { formatPrefix } from '../base/prefix.ts';
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig } from '../config/model.ts';
-import { SCOPE } from '../netlink/addresses.ts';
 import type { Family } from '../netlink/family.ts';
-import { PROTOCOL, ROUTE_TYPE } from '../netlink/route.ts';
+import { PROTOCOL } from '../netlink/route.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
 import { isThere, sameRule } from './rule-match.ts';
@@ -41,15 +40,18 @@ export function planUp(input: UpInput): Step[] {
   // one that was not seen whole may be about to end; another kind is of no use
   const kept = now.link && now.status && before?.made && before.backend === backend ? now : undefined;
   const wantsDns = file.dns.length + file.search.length > 0;
+  const planned = plannedRoutes(file, peers, policy?.table);
+  const owned: Owned = { addresses: file.addresses.map(addressText), routes: planned.map(routeText) };
   const steps: Step[] = [
     ...staleRules(before, policy, now),
     ...stalePolicy(before, families, now),
     ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
-    { do: 'remember', change: { phase: 'starting', backend, policy, dns: wantsDns } },
+    // with what is to go too, until it is gone
+    { do: 'remember', change: { phase: 'starting', backend, policy, dns: wantsDns, ...both(owned, before) } },
   ];
   if (now.link && !kept) steps.push({ do: 'remember', change: { made: undefined } }, { do: 'remove-link' });
   if (!kept) steps.push({ do: 'make-link', kind: backend }, { do: 'remember', change: { made: true } });
-  steps.push(...configuration(config, kept), ...addresses(file.addresses, kept));
+  steps.push(...configuration(config, kept), ...addresses(file.addresses, kept, before));
   if (!kept?.link?.up || kept.link.mtu !== mtu) steps.push({ do: 'link-up', mtu });
   if (wantsDns) steps.push({ do: 'set-dns', servers: file.dns, search: file.search });
   if (policy) {
@@ -58,7 +60,7 @@ export function planUp(input: UpInput): Step[] {
     steps.push({ do: 'set-firewall', firewall });
     if (families.includes(4) && now.markValid === '0') steps.push({ do: 'mark-valid', value: '1' });
   }
-  steps.push(...routes(plannedRoutes(file, peers, policy?.table), kept));
+  steps.push(...routes(planned, kept, before), { do: 'remember', change: owned });
   for (const rule of policy?.rules ?? [])
     if (!isThere(rule, table, now.rules)) steps.push({ do: 'add-rule', rule, table });
   return steps;
@@ -106,37 +108,56 @@ function staleRules(before: QuickState | undefined, policy: PolicyState | undefi
 function configuration(config: DeviceConfig, kept: Snapshot | undefined): Step[] {
   if (!kept?.status)
     return [{ do: 'configure', config: { privateKey: NO_KEY, listenPort: 0, ...config, replacePeers: true } }];
-  const change = difference(config, kept.status);
+  // a file without a key has it from a hook
+  const { privateKey } = kept.status;
+  const change = difference({ ...(privateKey && { privateKey }), ...config }, kept.status);
   return Object.keys(change).length > 0 ? [{ do: 'configure', config: change }] : [];
 }
 
-function addresses(wanted: readonly QuickAddress[], kept: Snapshot | undefined): Step[] {
-  const text = ({ address, prefixLength }: QuickAddress) => `${formatAddress(address)}/${prefixLength}`;
+type Owned = Required<Pick<QuickState, 'addresses' | 'routes'>>;
+
+function both(owned: Owned, before: QuickState | undefined): Owned {
+  return {
+    addresses: [...new Set([...owned.addresses, ...(before?.addresses ?? [])])],
+    routes: [...new Set([...owned.routes, ...(before?.routes ?? [])])],
+  };
+}
+
+function addresses(
+  wanted: readonly QuickAddress[],
+  kept: Snapshot | undefined,
+  before: QuickState | undefined,
+): Step[] {
   const now = kept?.addresses ?? [];
-  const there = new Set(now.map(text));
-  const goal = new Map(wanted.map(address => [text(address), address]));
+  const there = new Set(now.map(addressText));
+  const goal = new Map(wanted.map(address => [addressText(address), address]));
+  const stale = new Set(before?.addresses?.filter(text => !goal.has(text)));
   return [
-    // the kernel's own link-local addresses are nobody's to take
     ...now
-      .filter(address => address.scope !== SCOPE.link && !goal.has(text(address)))
+      .filter(address => stale.has(addressText(address)))
       .map(({ address, prefixLength }) => ({ do: 'remove-address', address: { address, prefixLength } }) as const),
-    ...[...goal].filter(([key]) => !there.has(key)).map(([, address]) => ({ do: 'add-address', address }) as const),
+    ...[...goal].filter(([text]) => !there.has(text)).map(([, address]) => ({ do: 'add-address', address }) as const),
   ];
 }
 
-/** Of the routes by the interface only those are ours that look like it: what daemons or the kernel add is theirs. */
-function routes(wanted: readonly QuickRoute[], kept: Snapshot | undefined): Step[] {
-  const text = ({ destination, table }: QuickRoute) => `${formatPrefix(destination)} ${table}`;
+function routes(wanted: readonly QuickRoute[], kept: Snapshot | undefined, before: QuickState | undefined): Step[] {
   // a link that is down has no routes: they go with the next step before these
-  const now = (kept?.link?.up ? kept.routes : []).filter(
-    ({ protocol, type }) => protocol === PROTOCOL.boot && type === ROUTE_TYPE.unicast,
-  );
-  const there = new Set(now.map(text));
-  const goal = new Set(wanted.map(text));
+  const now = kept?.link?.up ? kept.routes : [];
+  const there = new Set(now.filter(({ protocol }) => protocol === PROTOCOL.boot).map(routeText));
+  const goal = new Set(wanted.map(routeText));
+  const stale = new Set(before?.routes?.filter(text => !goal.has(text)));
   return [
     ...now
-      .filter(route => !goal.has(text(route)))
+      .filter(route => route.protocol === PROTOCOL.boot && stale.has(routeText(route)))
       .map(({ destination, table }) => ({ do: 'remove-route', route: { destination, table } }) as const),
-    ...wanted.filter(route => !there.has(text(route))).map(route => ({ do: 'add-route', route }) as const),
+    ...wanted.filter(route => !there.has(routeText(route))).map(route => ({ do: 'add-route', route }) as const),
   ];
+}
+
+function addressText({ address, prefixLength }: QuickAddress): string {
+  return `${formatAddress(address)}/${prefixLength}`;
+}
+
+function routeText({ destination, table }: QuickRoute): string {
+  return `${formatPrefix(destination)} ${table}`;
 }

@@ -13,13 +13,15 @@ import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 import { formatQuickFile } from './save.ts';
 import { findMtu, freeTable, readSnapshot, type Snapshot } from './snapshot.ts';
-import type { QuickState } from './state.ts';
+import type { BackendKind, QuickState } from './state.ts';
 import type { Step } from './step.ts';
 
 export interface QuickTarget {
   readonly file: QuickFile;
   /** The file's absolute path. */
   readonly path: string;
+  /** Another one for another content of the file. */
+  readonly version?: string;
   readonly zones: Zones;
 }
 
@@ -47,25 +49,22 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
     before = undefined;
   }
   const backend = await host.devices.choose();
-  // all hooks run again for an interface that is no longer there
-  const hooksDone = before?.phase === 'starting' ? before.hooksDone : [];
+  // all hooks run again for an interface that is no longer there, and for another file
+  const same = before?.phase === 'starting' && before.fileVersion === target.version;
+  const hooksDone = same ? before!.hooksDone : [];
   const left: QuickState = { version: 1, name: file.name, phase: 'starting', ...before, file: path, hooksDone };
   const applier = new Applier(host, left, target.interrupted);
   try {
     // what was whole then may be gone, and another one half made
     const made = link ? before?.made : undefined;
     await applier.run([
-      { do: 'remember', change: { phase: 'starting', made } },
+      { do: 'remember', change: { phase: 'starting', made, fileVersion: target.version } },
       ...hooks('PreUp', file, applier.state),
     ]);
-    const wanted = await target.resolve();
-    const now = await readSnapshot(host, file.name);
-    const table = wanted.fwmark || (await freeTable(host.network, before?.policy?.table ?? FIRST_TABLE, now.link));
-    const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
-    const mtu = file.mtu ?? (await findMtu(host.network, endpoints, table));
-    checkMtu(mtu, file, wanted);
+    // once one of these has run, all before it was done, and may have been changed by it
+    const past = made && hooksDone.some(key => key.startsWith('PostUp '));
     await applier.run([
-      ...planUp({ file, wanted, backend, table, mtu, before: before && applier.state, now }),
+      ...(past ? [] : await planFor(host, target, backend, before && applier.state)),
       ...hooks('PostUp', file, applier.state),
       { do: 'remember', change: { phase: 'up', hooksDone: [] } },
     ]);
@@ -73,6 +72,27 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
   } catch (error) {
     await takeBack(host, applier);
     throw error;
+  }
+}
+
+/**
+ * Brings an interface that is up to what its file says now, and changes no more than differs: sessions live on. No hooks run.
+ * @throws Error: `code` ENODEV if it is not up; what failed otherwise, and another one goes on from there
+ */
+export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
+  const { file, path } = target;
+  const before = host.readState(file.name);
+  if (before?.phase !== 'up') throw notWireguard(file.name);
+  const applier = new Applier(host, {
+    ...before,
+    file: path,
+    ...(target.version !== undefined && { fileVersion: target.version }),
+  });
+  try {
+    const backend = before.backend ?? (await host.devices.choose());
+    await applier.run(await planFor(host, target, backend, before));
+  } finally {
+    await applier.run([{ do: 'remember', change: { phase: 'up' } }]);
   }
 }
 
@@ -124,6 +144,22 @@ export async function downWithoutFile(host: QuickHost, state: QuickState): Promi
     ...planRemoval(state, await readSnapshot(host, state.name)),
     { do: 'forget' },
   ]);
+}
+
+/** @param before what is remembered of what is there */
+async function planFor(
+  host: QuickHost,
+  { file, resolve }: UpTarget,
+  backend: BackendKind,
+  before: QuickState | undefined,
+): Promise<Step[]> {
+  const wanted = await resolve();
+  const now = await readSnapshot(host, file.name);
+  const table = wanted.fwmark || (await freeTable(host.network, before?.policy?.table ?? FIRST_TABLE, now.link));
+  const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
+  const mtu = file.mtu ?? (await findMtu(host.network, endpoints, table));
+  checkMtu(mtu, file, wanted);
+  return planUp({ file, wanted, backend, table, mtu, before, now });
 }
 
 async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, state: QuickState): Promise<Step> {

@@ -20,6 +20,12 @@ export interface QuickState {
   /** Where a default route is, and the mark of the packets that do not take it. */
   readonly policy?: PolicyState;
   readonly dns?: boolean;
+  /** Which content the file had, as its reader tells them apart. */
+  readonly fileVersion?: string;
+  /** Of the file, as `10.9.0.2/24`: what hooks and daemons add is not ours to take away. */
+  readonly addresses?: readonly string[];
+  /** As `10.7.0.0/16 254`, with the table. */
+  readonly routes?: readonly string[];
   /** Hooks that ran in this phase: `PreUp 0`. */
   readonly hooksDone: readonly string[];
 }

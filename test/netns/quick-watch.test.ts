@@ -58,6 +58,13 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     await until('the name to be found', async () => (await endpoint()) === '192.0.2.1:51820');
     hosts('192.0.2.9 moving.example');
     await until('the peer to be followed', async () => (await endpoint()) === '192.0.2.9:51820');
+    host.write(FILE.replace('0.0.0.0/0', '0.0.0.0/0, 10.7.0.0/16'));
+    process.kill(watching.pid, 'SIGHUP');
+    await until('the file to be read again', async () => (await host.picture())['routes']!.includes('10.7.0.0/16'));
+    host.write('nonsense');
+    process.kill(watching.pid, 'SIGHUP');
+    await until('the mistake to be told', () => watching.output().includes('not reloaded: '));
+    host.write(FILE);
     await host.namespace.ip(`link del ${host.name}`);
     await until('the interface to be back', async () => (await endpoint()) === '192.0.2.9:51820', 15_000);
     expect(watching.output()).toContain(`${host.name} is gone`);

@@ -1,6 +1,6 @@
 /** `up` and `down` stopped dead before everything that they do: the next one brings about what was wanted, and nothing else is left. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { down, up } from '../../src/quick/quick.ts';
+import { down, reload, up } from '../../src/quick/quick.ts';
 import { FakeMachine, Killed, type ProcessOptions, target } from './fake-machine.ts';
 
 const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';
@@ -42,6 +42,69 @@ AllowedIPs = 10.7.0.0/16, 0.0.0.0/0
 const CHANGED = target(
   `${FILES['a split tunnel'].replace('10.9.0.2/24', '10.9.0.3/24').replace('10.8.', '10.6.')}Endpoint = 198.51.100.9:9\n`,
 );
+
+test('what a hook added stays when the next up heals', async () => {
+  const wanted = target(FILES['a full tunnel with all there is']);
+  const destination = { address: Uint8Array.of(203, 0, 113, 0), length: 24 };
+  const start = async (): Promise<FakeMachine> => {
+    const machine = await FakeMachine.start();
+    machine.onHook = async (command, network) => {
+      const link = await network.links.find('wg0');
+      if (command === 'two wg0') await network.routes.replace({ destination, link: link!.index });
+    };
+    return machine;
+  };
+  const undisturbed = await start();
+  const process = undisturbed.process();
+  await up(process.host, wanted);
+  process.close();
+  const whole = undisturbed.picture();
+  expect(whole['routes']).toContain('203.0.113.0/24 wg0 254');
+  for (let killAt = 0; killAt < process.deeds.length; killAt++) {
+    const machine = await start();
+    const killed = machine.process({ killAt });
+    await expect(up(killed.host, wanted)).rejects.toThrow(Killed);
+    killed.close();
+    const next = machine.process();
+    await up(next.host, wanted);
+    next.close();
+    expect(machine.picture(), `killed at ${killAt}`).toEqual(whole);
+  }
+});
+
+test('reload brings about what differs, without a hook, and goes on after it was killed', async () => {
+  const wanted = target(FILES['a full tunnel with all there is']);
+  const other = await FakeMachine.start();
+  const changed = other.process();
+  await up(changed.host, CHANGED);
+  changed.close();
+  const goal = { ...other.picture(), hooks: undefined };
+  for (let killAt = 1, ended = false; !ended; killAt++) {
+    const machine = await FakeMachine.start();
+    const first = machine.process();
+    await up(first.host, wanted);
+    first.close();
+    const hooks = machine.hooks.length;
+    const second = machine.process({ killAt });
+    ended = await reload(second.host, CHANGED).then(
+      () => true,
+      error => {
+        expect(error).toBeInstanceOf(Killed);
+        return false;
+      },
+    );
+    second.close();
+    expect(second.said.join()).not.toContain('link wg0:');
+    if (!ended) {
+      const third = machine.process();
+      const interrupted = third.host.readState('wg0')?.phase === 'starting';
+      await (interrupted ? up(third.host, CHANGED) : reload(third.host, CHANGED));
+      third.close();
+    }
+    expect(machine.hooks).toHaveLength(hooks);
+    expect({ ...machine.picture(), hooks: undefined }, `killed at ${killAt}`).toEqual(goal);
+  }
+});
 
 describe.each(Object.entries(FILES))('%s', (_, text) => {
   const wanted = target(text);

@@ -46,6 +46,8 @@ export class FakeMachine {
   readonly firewall = new Map<string, string>();
   readonly hooks: string[] = [];
   markValid = '0';
+  /** What a hook does beside being noted. */
+  onHook: ((command: string, network: Network) => Promise<void>) | undefined;
 
   /** With an uplink that has a default route. */
   static async start(): Promise<FakeMachine> {
@@ -94,6 +96,7 @@ export class FakeMachine {
       runHook: async command => {
         deed(`hook ${command}`);
         this.hooks.push(command);
+        await this.onHook?.(command, network);
       },
       setDns: async (name, servers, search) => {
         deed('set DNS');
@@ -179,6 +182,7 @@ export function target(text: string, name = 'wg0', config: Partial<DeviceConfig>
   return {
     file,
     path: `/etc/wireguard/${name}.conf`,
+    version: String(text.length + text.charCodeAt(text.indexOf('10.9.0.') + 7)),
     zones: numericZones,
     resolve: async () => ({ ...file.wireguard, peers, ...config }),
   };

@@ -19,39 +19,67 @@ export interface KeepUpOptions {
   readonly manager: string | undefined;
   /** Takes the interface down, and ends. */
   readonly signal: AbortSignal;
+  /** The file as it is now. */
+  readonly reread: () => Session['target'];
 }
 
 export async function keepUp(session: Session, terminal: Terminal, options: KeepUpOptions): Promise<number> {
-  const { machine, file, target } = session;
+  const { machine } = session;
+  let { target } = session;
+  const { name } = target.file;
   const { env, err, now } = terminal;
-  const { manager, signal } = options;
+  const { manager, signal, reread } = options;
+  let hangUp = new AbortController();
+  const onHangUp = () => hangUp.abort();
+  process.on('SIGHUP', onHangUp);
   const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
-  notify(`READY=1\nSTATUS=${file.name} is up`);
+  notify(`READY=1\nSTATUS=${name} is up`);
   for (let pause = FIRST_PAUSE; ; ) {
     const since = performance.now();
     const end = await watchInterface({
       machine,
-      file,
+      file: target.file,
       interval: Number(env['WGTS_WATCH_INTERVAL'] ?? INTERVAL_SECONDS) * 1000,
       resolve: endpoint => resolveEndpoint(endpoint, { retries: '0', err }),
       now,
-      signal,
+      signal: AbortSignal.any([signal, hangUp.signal]),
     });
     if (end === 'down') return 0;
-    if (end === 'told') break;
-    machine.warn(`${file.name} is gone: its process ended`);
+    if (signal.aborted) break;
+    if (end === 'told') {
+      hangUp = new AbortController();
+      target = await reload(machine, target, reread);
+      continue;
+    }
+    machine.warn(`${name} is gone: its process ended`);
     pause = performance.now() - since < STEADY ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
     await sleep(pause, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
-    await locked(file.name, async () => {
+    await locked(name, async () => {
       // its process is there and does not answer
-      if (await machine.network.links.find(file.name)) await quick.down(machine, target);
+      if (await machine.network.links.find(name)) await quick.down(machine, target);
       await quick.up(machine, target);
     });
   }
   notify('STOPPING=1');
-  await locked(file.name, () => quick.down(machine, target));
+  await locked(name, () => quick.down(machine, target));
   return 0;
+}
+
+/** A file that is wrong, or that fails, changes nothing of what is to be watched. */
+async function reload(
+  machine: Session['machine'],
+  old: Session['target'],
+  reread: KeepUpOptions['reread'],
+): Promise<Session['target']> {
+  try {
+    const target = reread();
+    await locked(target.file.name, () => quick.reload(machine, target));
+    return target;
+  } catch (error) {
+    machine.warn(`not reloaded: ${(error as Error).message}`);
+    return old;
+  }
 }
 
 async function locked(name: string, action: () => Promise<unknown>): Promise<void> {

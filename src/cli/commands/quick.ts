@@ -28,7 +28,9 @@ export const up: Command = async (args, terminal) => {
   const { machine, file, target } = session;
   try {
     await locked(file.name, () => quick.up(machine, target));
-    return options.watch ? await keepUp(session, terminal, { manager, signal: told.signal }) : 0;
+    return options.watch
+      ? await keepUp(session, terminal, { manager, signal: told.signal, reread: session.reread })
+      : 0;
   } finally {
     machine.close();
     process.off('SIGTERM', stop).off('SIGINT', stop);
