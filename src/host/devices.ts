@@ -16,7 +16,7 @@ import type { QuickDevices } from '../quick/ports.ts';
 import { problem } from '../quick/problem.ts';
 import type { BackendKind } from '../quick/state.ts';
 
-export const QUICK_BACKENDS = ['auto', 'kernel', 'native', 'pure'] as const;
+export const QUICK_BACKENDS = ['auto', 'kernel', 'userspace', 'native', 'pure'] as const;
 export type QuickBackend = (typeof QUICK_BACKENDS)[number];
 
 export interface SystemDevicesOptions {
@@ -45,7 +45,7 @@ export class SystemDevices implements QuickDevices {
 
   async choose(): Promise<BackendKind> {
     const { backend } = this.#options;
-    if (backend === 'native' || backend === 'pure') return 'userspace';
+    if (backend !== 'auto' && backend !== 'kernel') return 'userspace';
     if (await this.#openKernel()) return 'kernel';
     if (backend === 'auto') return 'userspace';
     throw problem(

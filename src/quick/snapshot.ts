@@ -4,7 +4,6 @@ import type { DeviceStatus } from '../config/model.ts';
 import type { InterfaceAddress } from '../netlink/addresses.ts';
 import { NetlinkError } from '../netlink/errors.ts';
 import type { Link } from '../netlink/links.ts';
-import { getU32 } from '../netlink/native-order.ts';
 import type { Network } from '../netlink/network.ts';
 import type { Route } from '../netlink/route.ts';
 import type { Rule } from '../netlink/rules.ts';
@@ -60,7 +59,7 @@ export async function findMtu(network: Network, endpoints: readonly Uint8Array[]
 async function mtuTo(network: Network, endpoint: Uint8Array, mark: number): Promise<number | undefined> {
   const size = endpoint[ENDPOINT_FAMILY] === 4 ? 4 : 16;
   const address = endpoint.slice(ENDPOINT_ADDRESS, ENDPOINT_ADDRESS + size);
-  const scope = getU32(endpoint, ENDPOINT_SCOPE);
+  const scope = new DataView(endpoint.buffer, endpoint.byteOffset).getUint32(ENDPOINT_SCOPE, true);
   try {
     const route = await network.routes.lookup(address, { ...(mark && { mark }), ...(scope && { link: scope }) });
     return await mtuOf(network, route);
