@@ -28,7 +28,7 @@ const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'wir
 const MODULES = [
   'crc32c_generic virtio_pci 9pnet_virtio 9p overlay',
   'wireguard tun veth dummy bridge sch_netem',
-  'nf_conntrack nft_chain_nat nft_masq nft_ct nft_compat xt_MASQUERADE xt_conntrack xt_mark',
+  'nf_conntrack nft_chain_nat nft_masq nft_ct nft_fib_ipv4 nft_fib_ipv6 nft_compat xt_MASQUERADE xt_conntrack xt_mark',
 ].flatMap(line => line.split(' '));
 const STATUS = 'kernel-vm: status ';
 

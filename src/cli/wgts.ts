@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `wgts`: what `wg` does, for devices of the kernel and of userspace, with the same words. */
+/** `wgts`: what `wg` and wg-quick do, for devices of the kernel and of userspace, with the same words. */
 import { getSystemErrorMap } from 'node:util';
 import { ConfigError } from '../config/errors.ts';
 import { version } from '../daemon/version.ts';
@@ -30,6 +30,16 @@ const COMMANDS: Readonly<Record<string, readonly [load: () => Promise<Command>, 
   syncconf: [
     async () => (await import('./commands/conf.ts')).syncconf,
     'Synchronizes a configuration file to a WireGuard interface',
+  ],
+  up: [
+    async () => (await import('./commands/quick.ts')).up,
+    'Makes an interface from a file in the format of wg-quick, with its addresses, routes and DNS',
+  ],
+  down: [async () => (await import('./commands/quick.ts')).down, 'Takes away all that up made, also after a crash'],
+  save: [async () => (await import('./commands/quick.ts')).save, 'Writes what the interface is now into its file'],
+  strip: [
+    async () => (await import('./commands/quick.ts')).strip,
+    "Prints a file without what is wg-quick's, for use with `setconf'",
   ],
   genkey: [
     async () => (await import('./commands/keys.ts')).genkey,

@@ -174,7 +174,7 @@ function readPeer(
 const QUICK_KEYS = new Set(['address', 'dns', 'mtu', 'table', 'preup', 'postup', 'predown', 'postdown', 'saveconfig']);
 
 function unknownKey(key: string, section: string, known: string, quick: boolean): ConfigError {
-  const hint = quick ? " (it is wg-quick's: use wg-quick, or `wg-quick strip` first)" : '';
+  const hint = quick ? " (it is wg-quick's: use `wgts up', or `wgts strip' first)" : '';
   return new ConfigError('unknown-key', `${quoteKey(key)} is no key of [${section}]${hint}: it has ${known}`);
 }
 

@@ -8,6 +8,8 @@ import { closeSync, writeSync } from 'node:fs';
 
 /** The child finds here the descriptor on which to say that it is ready. */
 export const READY_FD_VARIABLE = 'WGTS_READY_FD';
+/** Set to 1 for a child that is not to live on if its parent was killed before it was ready: nobody would know of it. */
+export const NEEDS_PARENT_VARIABLE = 'WGTS_NEEDS_PARENT';
 const READY_FD = 3;
 const TUN_FD = 4;
 const UAPI_FD = 5;
@@ -22,6 +24,8 @@ export interface BackgroundOptions {
   /** Descriptors that were inherited and must be handed on. */
   readonly tunFd: number | undefined;
   readonly uapiFd: number | undefined;
+  /** Added to ours. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -33,6 +37,7 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
   const { tunFd, uapiFd } = options;
   const env = {
     ...process.env,
+    ...options.env,
     WG_PROCESS_FOREGROUND: '1',
     [READY_FD_VARIABLE]: String(READY_FD),
     ...(tunFd !== undefined && { WG_TUN_FD: String(TUN_FD) }),
@@ -66,15 +71,22 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
   child.unref();
 }
 
-/** What the child says to its parent, once. Without a parent that waits it is silent. */
-export function tellParent(outcome: 'ready' | Error): void {
+/**
+ * What the child says to its parent, once. Without a parent that waits it is silent.
+ * @returns false if there was one to wait, it is gone, and the child is to go too
+ */
+export function tellParent(outcome: 'ready' | Error): boolean {
   const fd = Number(process.env[READY_FD_VARIABLE] ?? -1);
+  const needed = process.env[NEEDS_PARENT_VARIABLE] === '1';
   delete process.env[READY_FD_VARIABLE];
-  if (!Number.isInteger(fd) || fd < 3) return;
+  delete process.env[NEEDS_PARENT_VARIABLE];
+  if (!Number.isInteger(fd) || fd < 3) return true;
   try {
     writeSync(fd, outcome === 'ready' ? READY : `${outcome.message}\n`);
     closeSync(fd);
+    return true;
   } catch {
     // the parent was killed: nobody is waiting
+    return !needed;
   }
 }

@@ -84,7 +84,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     });
     loop.start();
     log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
-    tellParent('ready');
+    if (!tellParent('ready')) end('whoever started it was killed');
     log.verbose(`ended: ${await ended}`);
   } finally {
     process.off('SIGTERM', stop).off('SIGINT', stop);

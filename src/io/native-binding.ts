@@ -56,6 +56,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   netlinkSend(netlink: NetlinkHandle, bytes: Uint8Array): void;
   netlinkReceive(netlink: NetlinkHandle, slab: Uint8Array, desc: Int32Array): number;
   netlinkClose(netlink: NetlinkHandle): void;
+  notifySend(path: string, text: string): void;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunFd(tun: TunHandle): number;
   tunRead(tun: TunHandle, slab: Uint8Array, desc: Int32Array): number;

@@ -18,7 +18,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   io: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink'],
   daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink', 'io'],
   backend: ['base', 'config', 'netlink', 'io', 'daemon'],
-  cli: ['base', 'config', 'crypto', 'netlink', 'daemon', 'io', 'backend'],
+  quick: ['base', 'config', 'netlink'],
+  host: ['base', 'config', 'netlink', 'quick', 'io', 'daemon', 'backend'],
+  cli: ['base', 'config', 'crypto', 'netlink', 'quick', 'host', 'daemon', 'io', 'backend'],
 };
 /** What an edge is for, where it is narrower than a folder. */
 const ONLY: Readonly<Record<string, RegExp>> = {
@@ -32,7 +34,7 @@ const ONLY: Readonly<Record<string, RegExp>> = {
   'backend > daemon': /^daemon\/(uapi-client|uapi-server|interface-name)\.ts$/,
   'io > config': /^config\/zones\.ts$/,
 };
-const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink'];
+const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink', 'quick'];
 const PURE_FILES = [
   'provider',
   'kdf',

@@ -23,6 +23,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   go: 'apt-get install golang-go',
   unshare: 'apt-get install util-linux',
   setpriv: 'apt-get install util-linux',
+  'systemd-analyze': 'apt-get install systemd',
   socat: 'apt-get install socat',
   python3: 'apt-get install python3',
   ss: 'apt-get install iproute2',

@@ -1,0 +1,92 @@
+/** The part of `wgts up --watch` after the interface is up: tells the service manager, watches, heals, and takes it down at the end. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lock } from '../../host/run-state.ts';
+import { watchInterface } from '../../host/watch.ts';
+import { nativeBinding } from '../../io/native-binding.ts';
+import { notifyManager } from '../../io/notify.ts';
+import * as quick from '../../quick/quick.ts';
+import type { Session } from '../quick-session.ts';
+import { resolveEndpoint } from '../resolve.ts';
+import type { Terminal } from '../terminal.ts';
+
+const INTERVAL_SECONDS = '30';
+/** An interface that lived so long is brought up again at once; others ever later. */
+const STEADY = 10_000;
+const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
+
+export interface KeepUpOptions {
+  /** The value of NOTIFY_SOCKET. */
+  readonly manager: string | undefined;
+  /** Takes the interface down, and ends. */
+  readonly signal: AbortSignal;
+  /** The file as it is now. */
+  readonly reread: () => Session['target'];
+}
+
+export async function keepUp(session: Session, terminal: Terminal, options: KeepUpOptions): Promise<number> {
+  const { machine } = session;
+  let { target } = session;
+  const { name } = target.file;
+  const { env, err, now } = terminal;
+  const { manager, signal, reread } = options;
+  let hangUp = new AbortController();
+  const onHangUp = () => hangUp.abort();
+  process.on('SIGHUP', onHangUp);
+  const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
+  notify(`READY=1\nSTATUS=${name} is up`);
+  for (let pause = FIRST_PAUSE; ; ) {
+    const since = performance.now();
+    const end = await watchInterface({
+      machine,
+      file: target.file,
+      interval: Number(env['WGTS_WATCH_INTERVAL'] ?? INTERVAL_SECONDS) * 1000,
+      resolve: endpoint => resolveEndpoint(endpoint, { retries: '0', err }),
+      now,
+      signal: AbortSignal.any([signal, hangUp.signal]),
+    });
+    if (end === 'down') return 0;
+    if (signal.aborted) break;
+    if (end === 'told') {
+      hangUp = new AbortController();
+      target = await reload(machine, target, reread);
+      continue;
+    }
+    machine.warn(`${name} is gone: its process ended`);
+    pause = performance.now() - since < STEADY ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
+    await sleep(pause, undefined, { signal }).catch(() => {});
+    if (signal.aborted) break;
+    await locked(name, async () => {
+      // its process is there and does not answer
+      if (await machine.network.links.find(name)) await quick.down(machine, target);
+      await quick.up(machine, target);
+    });
+  }
+  notify('STOPPING=1');
+  await locked(name, () => quick.down(machine, target));
+  return 0;
+}
+
+/** A file that is wrong, or that fails, changes nothing of what is to be watched. */
+async function reload(
+  machine: Session['machine'],
+  old: Session['target'],
+  reread: KeepUpOptions['reread'],
+): Promise<Session['target']> {
+  try {
+    const target = reread();
+    await locked(target.file.name, () => quick.reload(machine, target));
+    return target;
+  } catch (error) {
+    machine.warn(`not reloaded: ${(error as Error).message}`);
+    return old;
+  }
+}
+
+async function locked(name: string, action: () => Promise<unknown>): Promise<void> {
+  const release = await lock(name);
+  try {
+    await action();
+  } finally {
+    release();
+  }
+}

@@ -1,0 +1,108 @@
+/** `wgts up`, `down`, `save`, `strip`: what wg-quick does, with its files, but over netlink and for whichever WireGuard there is. */
+import { existsSync } from 'node:fs';
+import { BACKENDS, type BackendName } from '../../backend/take.ts';
+import { locateFile, readQuickFile } from '../../host/conf-file.ts';
+import { lock, readState } from '../../host/run-state.ts';
+import { interfaceName } from '../../quick/file.ts';
+import * as quick from '../../quick/quick.ts';
+import { openSession, type SessionOptions, warner } from '../quick-session.ts';
+import { type Command, type Terminal, UsageError } from '../terminal.ts';
+import { keepUp } from './keep-up.ts';
+
+const WHICH = '<interface | path to interface.conf>';
+const UP_USAGE = `Usage: wgts up [--watch] [--backend=${BACKENDS.join('|')}] ${WHICH}
+
+  --watch    stay: follow endpoints whose names move, bring the interface up again if its process dies, take it down at the end
+  --backend  the kernel's WireGuard, or userspace with the addon (native) or without (pure); auto: the kernel's where it has one`;
+const ONLY_ONE: SessionOptions = { backend: 'auto', watch: false };
+
+export const up: Command = async (args, terminal) => {
+  const { argument, ...options } = upArguments(args, terminal);
+  // ours to answer, not the device's or the hooks'
+  const manager = terminal.env['NOTIFY_SOCKET'];
+  delete process.env['NOTIFY_SOCKET'];
+  const told = new AbortController();
+  const stop = () => told.abort();
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  const session = openSession(locateFile(argument), terminal, { ...options, signal: told.signal });
+  const { machine, file, target } = session;
+  try {
+    await locked(file.name, () => quick.up(machine, target));
+    return options.watch
+      ? await keepUp(session, terminal, { manager, signal: told.signal, reread: session.reread })
+      : 0;
+  } finally {
+    machine.close();
+    process.off('SIGTERM', stop).off('SIGINT', stop);
+  }
+};
+
+export const down: Command = async (args, terminal) => {
+  const path = remembered(only(args, 'down'));
+  const { machine, file, target } = openSession(path, terminal, { ...ONLY_ONE, mayLack: true });
+  try {
+    await locked(file.name, async () => {
+      const state = machine.readState(file.name);
+      if (!existsSync(path) && state) await quick.downWithoutFile(machine, state);
+      else await quick.down(machine, target);
+    });
+    return 0;
+  } finally {
+    machine.close();
+  }
+};
+
+export const save: Command = async (args, terminal) => {
+  const { machine, file, target } = openSession(locateFile(only(args, 'save')), terminal, ONLY_ONE);
+  try {
+    await locked(file.name, () => quick.save(machine, target));
+    return 0;
+  } finally {
+    machine.close();
+  }
+};
+
+export const strip: Command = (args, terminal) => {
+  const path = locateFile(only(args, 'strip'));
+  terminal.out(`${readQuickFile(path, warner(terminal)).stripped}\n`);
+  return 0;
+};
+
+function upArguments(
+  args: readonly string[],
+  terminal: Terminal,
+): { argument: string; backend: BackendName; watch: boolean } {
+  let backend = terminal.env['WGTS_BACKEND'] ?? 'auto';
+  let watch = false;
+  const words: string[] = [];
+  for (const arg of args) {
+    if (arg === '--watch') watch = true;
+    else if (arg.startsWith('--backend=')) backend = arg.slice('--backend='.length);
+    else words.push(arg);
+  }
+  const [argument, ...more] = words;
+  const known = BACKENDS.find(each => each === backend);
+  if (argument === undefined || argument.startsWith('-') || more.length > 0 || !known) throw new UsageError(UP_USAGE);
+  return { argument, backend: known, watch };
+}
+
+function only([argument, ...more]: readonly string[], command: string): string {
+  if (argument !== undefined && !argument.startsWith('-') && more.length === 0) return argument;
+  throw new UsageError(`Usage: wgts ${command} ${WHICH}`);
+}
+
+/** Where the file is now or, if it is not there, where it was when the interface was made. */
+function remembered(argument: string): string {
+  const path = locateFile(argument);
+  if (existsSync(path)) return path;
+  return readState(interfaceName(path))?.file ?? path;
+}
+
+async function locked<T>(name: string, action: () => Promise<T>): Promise<T> {
+  const release = await lock(name);
+  try {
+    return await action();
+  } finally {
+    release();
+  }
+}

@@ -1,0 +1,100 @@
+/** Configuration files where people keep them: by a path, or by a name in /etc/wireguard. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { ConfigError } from '../config/errors.ts';
+import { systemZones } from '../io/zones.ts';
+import { parseQuickFile, type QuickFile } from '../quick/file.ts';
+
+const FOLDER = '/etc/wireguard';
+const TABLE_FILES = ['/usr/share/iproute2/rt_tables', '/etc/iproute2/rt_tables', '/usr/lib/iproute2/rt_tables'];
+const TABLE_FOLDER = '/etc/iproute2/rt_tables.d';
+const OTHERS = 0o007;
+
+/** An interface's name stands for its file in /etc/wireguard; all else is a path, and so is `wg0.conf` beside us if it is nothing there. */
+export function locateFile(argument: string): string {
+  if (!/^[A-Za-z0-9_=+.-]{1,15}$/.test(argument)) return argument;
+  const path = join(FOLDER, `${argument}.conf`);
+  return argument.endsWith('.conf') && !existsSync(path) && existsSync(argument) ? `./${argument}` : path;
+}
+
+/** @throws ConfigError that names file, line and value */
+export function readQuickFile(path: string, warn: (message: string) => void): QuickFile {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+    if (statSync(path).mode & OTHERS)
+      warn(`\`${resolve(path)}' is world accessible: chmod 600 it, for it has a private key`);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new ConfigError(
+      'missing',
+      missing ? `\`${path}' does not exist` : `cannot be read: ${(error as Error).message}`,
+    );
+  }
+  return parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn });
+}
+
+/** Another one for another content, as far as the file system tells. */
+export function fileVersion(path: string): string {
+  const { mtimeMs, size, ino } = statSync(path);
+  return `${mtimeMs} ${size} ${ino}`;
+}
+
+/** Readable by its owner alone; the old file is there until the new one is whole on disk. */
+export function writeQuickFile(path: string, text: string): void {
+  // where a link points to, so that the link stays
+  const real = realpathSync(path);
+  const draft = `${real}.${process.pid}.tmp`;
+  const fd = openSync(draft, 'wx', 0o600);
+  try {
+    writeFileSync(fd, text);
+    fsyncSync(fd);
+    renameSync(draft, real);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Numbers of routing tables by their names. */
+function routingTables(): ReadonlyMap<string, number> {
+  const tables = new Map<string, number>();
+  for (const file of [...TABLE_FILES, ...filesOf(TABLE_FOLDER)])
+    for (const line of linesOf(file)) {
+      const match = /^\s*([0-9]+|0x[0-9a-fA-F]+)\s+([^\s#]+)/.exec(line);
+      if (match) tables.set(match[2]!, Number(match[1]));
+    }
+  return tables;
+}
+
+function filesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter(name => name.endsWith('.conf'))
+      .map(name => join(folder, name));
+  } catch {
+    return [];
+  }
+}
+
+function linesOf(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n');
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * WireGuard interfaces of this machine for src/quick: the kernel's over netlink, ours (and any other userspace one) over its control
+ * socket. Which of them a new one is, is decided in `choose` alone.
+ */
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BackendName } from '../backend/take.ts';
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';
+import { UapiClient } from '../daemon/uapi-client.ts';
+import { uapiSocketPath } from '../daemon/uapi-server.ts';
+import { systemZones } from '../io/zones.ts';
+import type { Network } from '../netlink/network.ts';
+import type { NetlinkPort } from '../netlink/port.ts';
+import { KernelWireguard } from '../netlink/wireguard.ts';
+import type { QuickDevices } from '../quick/ports.ts';
+import { problem } from '../quick/problem.ts';
+import type { BackendKind } from '../quick/state.ts';
+
+export interface SystemDevicesOptions {
+  readonly port: NetlinkPort;
+  readonly network: Network;
+  readonly backend: BackendName;
+  /** The program `wireguard-ts`. */
+  readonly script: string;
+  /** Whether a userspace device's messages go where ours go. */
+  readonly keepOutput: boolean;
+}
+
+const PATIENCE = 5_000;
+const PAUSE = 20;
+const ATTEMPTS = 3;
+/** Of a device that nobody answers for. */
+const SILENT = new Set(['ENODEV', 'ENOENT', 'ETIMEDOUT']);
+
+export class SystemDevices implements QuickDevices {
+  readonly #options: SystemDevicesOptions;
+  #kernel: KernelWireguard | undefined;
+
+  constructor(options: SystemDevicesOptions) {
+    this.#options = options;
+  }
+
+  async choose(): Promise<BackendKind> {
+    const { backend } = this.#options;
+    if (backend !== 'auto' && backend !== 'kernel') return 'userspace';
+    if (await this.#openKernel()) return 'kernel';
+    if (backend === 'auto') return 'userspace';
+    throw problem(
+      'EOPNOTSUPP',
+      'backend kernel: this kernel has no WireGuard (modprobe wireguard, or a kernel from 5.6 on); --backend=auto takes userspace then',
+    );
+  }
+
+  async create(name: string, kind: BackendKind): Promise<void> {
+    if (kind === 'kernel') {
+      await this.#options.network.links.create({ name, kind: 'wireguard' });
+      return;
+    }
+    const { backend, script, keepOutput } = this.#options;
+    const args = [...(backend === 'native' || backend === 'pure' ? [`--backend=${backend}`] : []), name];
+    for (let attempt = 1; ; attempt++)
+      try {
+        const env = { [NEEDS_PARENT_VARIABLE]: '1' };
+        await startInBackground({ script, args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
+        return;
+      } catch (error) {
+        // one that an earlier `up` was killed over may just be ending
+        if (attempt === ATTEMPTS) throw problem('EDEVICE', `${name} cannot be started: ${(error as Error).message}`);
+        await sleep(PATIENCE / 10);
+      }
+  }
+
+  async status(name: string): Promise<DeviceStatus | undefined> {
+    try {
+      return (await this.#isKernel(name))
+        ? await (await this.#openKernel())?.get(name)
+        : await new UapiClient(name, systemZones).get();
+    } catch (error) {
+      if (SILENT.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+      throw error;
+    }
+  }
+
+  async configure(name: string, config: DeviceConfig): Promise<void> {
+    if (await this.#isKernel(name)) await (await this.#openKernel())?.set(name, config);
+    else await new UapiClient(name, systemZones).set(config);
+  }
+
+  async gone(name: string): Promise<void> {
+    const path = uapiSocketPath(name);
+    const end = performance.now() + PATIENCE;
+    while (existsSync(path)) {
+      if (performance.now() > end) throw problem('EDEVICE', `${name} was removed, but its process still holds ${path}`);
+      await sleep(PAUSE);
+    }
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#kernel?.close();
+    this.#kernel = undefined;
+  }
+
+  async #openKernel(): Promise<KernelWireguard | undefined> {
+    this.#kernel ??= await KernelWireguard.open(this.#options.port);
+    return this.#kernel;
+  }
+
+  async #isKernel(name: string): Promise<boolean> {
+    return (await this.#options.network.links.find(name))?.kind === 'wireguard';
+  }
+}

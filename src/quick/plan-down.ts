@@ -1,0 +1,81 @@
+/**
+ * The way back: what `up` made, as far as it is still there, with or without the interface. Pure. An interface of which nothing is
+ * remembered (wg-quick made it) is taken down by what the kernel shows of it, as wg-quick would.
+ */
+import type { DeviceStatus } from '../config/model.ts';
+import type { Link } from '../netlink/links.ts';
+import { TABLE } from '../netlink/route.ts';
+import type { Rule } from '../netlink/rules.ts';
+import type { QuickFile } from './file.ts';
+import { isThere } from './rule-match.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { BackendKind, PolicyState, QuickState, RuleState } from './state.ts';
+import type { Step } from './step.ts';
+
+/** Everything but hooks and saving. */
+export function planRemoval(state: QuickState, now: Snapshot): Step[] {
+  const { policy } = state;
+  const steps: Step[] = [];
+  // first the rules: with them and without the link's routes, packets would already go elsewhere
+  if (policy)
+    for (const rule of policy.rules.toReversed())
+      if (isThere(rule, policy.table, now.rules)) steps.push({ do: 'remove-rule', rule, table: policy.table });
+  if (state.dns) steps.push({ do: 'unset-dns' });
+  if (now.link && isOurs(now.link, state)) steps.push({ do: 'remove-link' });
+  if (policy) steps.push({ do: 'remove-firewall' });
+  if (policy?.markWasValid !== undefined && now.markValid !== policy.markWasValid && !othersNeedIt(policy, now.rules))
+    steps.push({ do: 'mark-valid', value: policy.markWasValid });
+  return steps;
+}
+
+const KINDS: Readonly<Record<BackendKind, string>> = { kernel: 'wireguard', userspace: 'tun' };
+
+/** Whether a link of the name may be the one that is remembered: it could have gone, and another have come. */
+export function isOurs({ kind }: Pick<Link, 'kind'>, { backend }: QuickState): boolean {
+  return backend === undefined ? Object.values(KINDS).some(each => each === kind) : kind === KINDS[backend];
+}
+
+/** What would be remembered of an interface that wg-quick made. */
+export function supposedState(file: QuickFile, status: DeviceStatus, now: Snapshot, path: string): QuickState {
+  const hasDefault = status.peers.some(({ allowedIps }) => allowedIps.some(({ length }) => length === 0));
+  const table = file.table === 'auto' && hasDefault ? status.fwmark : 0;
+  return {
+    version: 1,
+    name: file.name,
+    file: path,
+    phase: 'up',
+    made: true,
+    dns: file.dns.length + file.search.length > 0,
+    ...(table && { policy: { table, rules: supposedRules(table, now.rules) } }),
+    hooksDone: [],
+  };
+}
+
+/** Those with the mark, and of each family the nearest before it that keeps the neighbours. */
+function supposedRules(table: number, rules: readonly Rule[]): RuleState[] {
+  return ([4, 6] as const).flatMap(family => {
+    const own = rules.filter(rule => rule.family === family);
+    const marked = own.find(({ mark, table: other, invert }) => invert && mark === table && other === table);
+    if (!marked) return [];
+    const priority = marked.priority ?? 0;
+    const suppress = own
+      .filter(({ suppressPrefixLength, table: other }) => suppressPrefixLength === 0 && other === TABLE.main)
+      .filter(rule => (rule.priority ?? 0) <= priority)
+      .at(-1);
+    return [
+      ...(suppress ? [{ family, priority: suppress.priority ?? 0, kind: 'suppress' } as const] : []),
+      { family, priority, kind: 'mark' } as const,
+    ];
+  });
+}
+
+/** Another tunnel has a default route by policy too. */
+function othersNeedIt({ table, rules }: PolicyState, all: readonly Rule[]): boolean {
+  return all.some(
+    rule =>
+      rule.family === 4 &&
+      rule.invert === true &&
+      rule.mark !== undefined &&
+      !(rule.mark === table && rules.some(({ family, priority }) => family === 4 && priority === rule.priority)),
+  );
+}

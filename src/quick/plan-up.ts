@@ -1,0 +1,163 @@
+/**
+ * From a file and what the kernel has now to the steps that bring the one about. Pure, and the same for a first `up` and for one after a
+ * crash: what is there as it should be has no step, what is there and should not be is taken away.
+ */
+import { formatAddress } from '../base/address.ts';
+import { formatPrefix } from '../base/prefix.ts';
+import { difference } from '../config/diff.ts';
+import type { DeviceConfig } from '../config/model.ts';
+import type { Family } from '../netlink/family.ts';
+import { PROTOCOL } from '../netlink/route.ts';
+import type { QuickAddress, QuickFile } from './file.ts';
+import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
+import { isThere, sameRule } from './rule-match.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { BackendKind, PolicyState, QuickState, RuleState } from './state.ts';
+import type { QuickRoute, Step } from './step.ts';
+
+export interface UpInput {
+  readonly file: QuickFile;
+  /** What the file says of the device, with endpoints that are addresses. */
+  readonly wanted: DeviceConfig;
+  readonly backend: BackendKind;
+  /** For a default route by policy. */
+  readonly table: number;
+  readonly mtu: number;
+  /** What is left of an earlier attempt. */
+  readonly before: QuickState | undefined;
+  readonly now: Snapshot;
+}
+
+const NO_KEY = new Uint8Array(32);
+const NOTHING = { listenPort: 0, fwmark: 0, peers: [] };
+
+export function planUp(input: UpInput): Step[] {
+  const { file, wanted, backend, table, mtu, before, now } = input;
+  const peers = difference(wanted, NOTHING).peers ?? [];
+  const families = policyFamilies(file, peers);
+  const policy = families.length > 0 ? planPolicy(input, families) : undefined;
+  const config = { ...wanted, fwmark: wanted.fwmark || (policy ? table : 0) };
+  // one that was not seen whole may be about to end; another kind is of no use
+  const kept = now.link && now.status && before?.made && before.backend === backend ? now : undefined;
+  const wantsDns = file.dns.length + file.search.length > 0;
+  const planned = plannedRoutes(file, peers, policy?.table);
+  const owned: Owned = { addresses: file.addresses.map(addressText), routes: planned.map(routeText) };
+  const steps: Step[] = [
+    ...staleRules(before, policy, now),
+    ...stalePolicy(before, families, now),
+    ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
+    // with what is to go too, until it is gone
+    { do: 'remember', change: { phase: 'starting', backend, policy, dns: wantsDns, ...both(owned, before) } },
+  ];
+  if (now.link && !kept) steps.push({ do: 'remember', change: { made: undefined } }, { do: 'remove-link' });
+  if (!kept) steps.push({ do: 'make-link', kind: backend }, { do: 'remember', change: { made: true } });
+  steps.push(...configuration(config, kept), ...addresses(file.addresses, kept, before));
+  if (!kept?.link?.up || kept.link.mtu !== mtu) steps.push({ do: 'link-up', mtu });
+  if (wantsDns) steps.push({ do: 'set-dns', servers: file.dns, search: file.search });
+  if (policy) {
+    const { name, addresses: own } = file;
+    const firewall = { name, mark: config.fwmark, families, addresses: own.map(({ address }) => address) };
+    steps.push({ do: 'set-firewall', firewall });
+    if (families.includes(4) && now.markValid === '0') steps.push({ do: 'mark-valid', value: '1' });
+  }
+  steps.push(...routes(planned, kept, before), { do: 'remember', change: owned });
+  for (const rule of policy?.rules ?? [])
+    if (!isThere(rule, table, now.rules)) steps.push({ do: 'add-rule', rule, table });
+  return steps;
+}
+
+/** Rules that are ours already stay where they are. */
+function planPolicy({ before, table, now }: UpInput, families: readonly Family[]): PolicyState {
+  const old =
+    before?.policy?.table === table ? before.policy.rules.filter(rule => isThere(rule, table, now.rules)) : [];
+  const whole = families.filter(family => old.filter(rule => rule.family === family).length === 2);
+  const kept = old.filter(({ family }) => whole.includes(family));
+  const ours = before?.policy;
+  const others = now.rules.filter(rule => !ours?.rules.some(state => sameRule(rule, state, ours.table)));
+  const fresh = plannedRules(
+    families.filter(family => !whole.includes(family)),
+    others,
+  );
+  const changed = before?.policy?.markWasValid ?? (now.markValid === '0' ? '0' : undefined);
+  const markWasValid = families.includes(4) ? changed : undefined;
+  return { table, rules: [...kept, ...fresh], ...(markWasValid !== undefined && { markWasValid }) };
+}
+
+/** What a default route had beside it, of a family that has none any more. */
+function stalePolicy(before: QuickState | undefined, families: readonly Family[], now: Snapshot): Step[] {
+  const old = before?.policy;
+  if (!old) return [];
+  const steps: Step[] = [];
+  if (old.rules.some(({ family }) => !families.includes(family))) steps.push({ do: 'remove-firewall' });
+  if (old.markWasValid !== undefined && !families.includes(4) && now.markValid !== old.markWasValid)
+    steps.push({ do: 'mark-valid', value: old.markWasValid });
+  return steps;
+}
+
+function staleRules(before: QuickState | undefined, policy: PolicyState | undefined, now: Snapshot): Step[] {
+  const old = before?.policy;
+  if (!old) return [];
+  const stays = (rule: RuleState) =>
+    policy?.table === old.table && policy.rules.some(other => JSON.stringify(other) === JSON.stringify(rule));
+  return old.rules
+    .filter(rule => !stays(rule) && isThere(rule, old.table, now.rules))
+    .map(rule => ({ do: 'remove-rule', rule, table: old.table }));
+}
+
+/** As `wg setconf` for a new one, no more than what differs for one that is there. */
+function configuration(config: DeviceConfig, kept: Snapshot | undefined): Step[] {
+  if (!kept?.status)
+    return [{ do: 'configure', config: { privateKey: NO_KEY, listenPort: 0, ...config, replacePeers: true } }];
+  // a file without a key has it from a hook
+  const { privateKey } = kept.status;
+  const change = difference({ ...(privateKey && { privateKey }), ...config }, kept.status);
+  return Object.keys(change).length > 0 ? [{ do: 'configure', config: change }] : [];
+}
+
+type Owned = Required<Pick<QuickState, 'addresses' | 'routes'>>;
+
+function both(owned: Owned, before: QuickState | undefined): Owned {
+  return {
+    addresses: [...new Set([...owned.addresses, ...(before?.addresses ?? [])])],
+    routes: [...new Set([...owned.routes, ...(before?.routes ?? [])])],
+  };
+}
+
+function addresses(
+  wanted: readonly QuickAddress[],
+  kept: Snapshot | undefined,
+  before: QuickState | undefined,
+): Step[] {
+  const now = kept?.addresses ?? [];
+  const there = new Set(now.map(addressText));
+  const goal = new Map(wanted.map(address => [addressText(address), address]));
+  const stale = new Set(before?.addresses?.filter(text => !goal.has(text)));
+  return [
+    ...now
+      .filter(address => stale.has(addressText(address)))
+      .map(({ address, prefixLength }) => ({ do: 'remove-address', address: { address, prefixLength } }) as const),
+    ...[...goal].filter(([text]) => !there.has(text)).map(([, address]) => ({ do: 'add-address', address }) as const),
+  ];
+}
+
+function routes(wanted: readonly QuickRoute[], kept: Snapshot | undefined, before: QuickState | undefined): Step[] {
+  // a link that is down has no routes: they go with the next step before these
+  const now = kept?.link?.up ? kept.routes : [];
+  const there = new Set(now.filter(({ protocol }) => protocol === PROTOCOL.boot).map(routeText));
+  const goal = new Set(wanted.map(routeText));
+  const stale = new Set(before?.routes?.filter(text => !goal.has(text)));
+  return [
+    ...now
+      .filter(route => route.protocol === PROTOCOL.boot && stale.has(routeText(route)))
+      .map(({ destination, table }) => ({ do: 'remove-route', route: { destination, table } }) as const),
+    ...wanted.filter(route => !there.has(routeText(route))).map(route => ({ do: 'add-route', route }) as const),
+  ];
+}
+
+function addressText({ address, prefixLength }: QuickAddress): string {
+  return `${formatAddress(address)}/${prefixLength}`;
+}
+
+function routeText({ destination, table }: QuickRoute): string {
+  return `${formatPrefix(destination)} ${table}`;
+}

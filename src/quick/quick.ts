@@ -1,0 +1,223 @@
+/**
+ * `up`, `down` and `save` from beginning to end: what was left is read, PreUp runs (it may bring about the very network that the rest is planned for), the
+ * kernel is read, a plan is made and applied. An `up` that fails takes back what it did; one that was killed is healed by the next, or taken
+ * away by `down`.
+ */
+import type { DeviceConfig } from '../config/model.ts';
+import type { Zones } from '../config/zones.ts';
+import { Applier, hookKey } from './apply.ts';
+import type { HookEvent, QuickFile } from './file.ts';
+import { isOurs, planRemoval, supposedState } from './plan-down.ts';
+import { planUp } from './plan-up.ts';
+import type { QuickHost } from './ports.ts';
+import { problem } from './problem.ts';
+import { formatQuickFile } from './save.ts';
+import { findMtu, freeTable, readSnapshot, type Snapshot } from './snapshot.ts';
+import type { BackendKind, QuickState } from './state.ts';
+import type { Step } from './step.ts';
+
+export interface QuickTarget {
+  readonly file: QuickFile;
+  /** The file's absolute path. */
+  readonly path: string;
+  /** Another one for another content of the file. */
+  readonly version?: string;
+  readonly zones: Zones;
+}
+
+export interface UpTarget extends QuickTarget {
+  /** What the file says of the device, its endpoints' names resolved; asked once, after PreUp. */
+  readonly resolve: () => Promise<DeviceConfig>;
+  /** Asked before each step: true ends it, and what was done is taken back. */
+  readonly interrupted?: () => boolean;
+}
+
+const SMALLEST_IPV6_MTU = 1280;
+const FIRST_TABLE = 51820;
+/** Among the hooks that are done. */
+const SAVED = 'SaveConfig';
+
+/** @throws Error: `code` EEXIST if the interface is there; otherwise what failed, and all is taken back */
+export async function up(host: QuickHost, target: UpTarget): Promise<QuickState> {
+  const { file, path } = target;
+  let before = host.readState(file.name);
+  const link = await host.network.links.find(file.name);
+  if (link && (!before || before.phase === 'up' || !isOurs(link, before)))
+    throw problem('EEXIST', `\`${file.name}' already exists`);
+  if (before?.phase === 'stopping') {
+    await down(host, target);
+    before = undefined;
+  }
+  const backend = await host.devices.choose();
+  // all hooks run again for an interface that is no longer there, and for another file
+  const same = before?.phase === 'starting' && before.fileVersion === target.version;
+  const hooksDone = same ? before!.hooksDone : [];
+  const left: QuickState = { version: 1, name: file.name, phase: 'starting', ...before, file: path, hooksDone };
+  const applier = new Applier(host, left, target.interrupted);
+  try {
+    // what was whole then may be gone, and another one half made
+    const made = link ? before?.made : undefined;
+    await applier.run([
+      { do: 'remember', change: { phase: 'starting', made, fileVersion: target.version } },
+      ...hooks('PreUp', file, applier.state),
+    ]);
+    // once one of these has run, all before it was done, and may have been changed by it
+    const past = made && hooksDone.some(key => key.startsWith('PostUp '));
+    await applier.run([
+      ...(past ? [] : await planFor(host, target, backend, before && applier.state)),
+      ...hooks('PostUp', file, applier.state),
+      { do: 'remember', change: { phase: 'up', hooksDone: [] } },
+    ]);
+    return applier.state;
+  } catch (error) {
+    await takeBack(host, applier);
+    throw error;
+  }
+}
+
+/**
+ * Brings an interface that is up to what its file says now, and changes no more than differs: sessions live on. No hooks run.
+ * @throws Error: `code` ENODEV if it is not up; what failed otherwise, and another one goes on from there
+ */
+export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
+  const { file, path } = target;
+  const before = host.readState(file.name);
+  if (before?.phase !== 'up') throw notWireguard(file.name);
+  const applier = new Applier(host, {
+    ...before,
+    file: path,
+    ...(target.version !== undefined && { fileVersion: target.version }),
+  });
+  try {
+    const backend = before.backend ?? (await host.devices.choose());
+    await applier.run(await planFor(host, target, backend, before));
+  } finally {
+    await applier.run([{ do: 'remember', change: { phase: 'up' } }]);
+  }
+}
+
+/** @throws Error: `code` ENODEV if there is nothing to take down; what failed otherwise, and another `down` goes on from there */
+export async function down(host: QuickHost, target: QuickTarget): Promise<void> {
+  const { file } = target;
+  const now = await readSnapshot(host, file.name);
+  const state = host.readState(file.name) ?? supposed(target, now);
+  const alive = now.link !== undefined && now.status !== undefined;
+  const done: Readonly<Record<QuickState['phase'], readonly string[]>> = {
+    // half of one is nothing to save
+    starting: [SAVED],
+    up: [],
+    stopping: state.hooksDone,
+  };
+  const applier = new Applier(host, { ...state, hooksDone: done[state.phase] });
+  await applier.run([{ do: 'remember', change: { phase: 'stopping' } }]);
+  const lenient = alive ? undefined : (error: Error) => host.warn(`${error.message} (${file.name} was gone already)`);
+  try {
+    await runHooks(applier, hooks('PreDown', file, applier.state), lenient);
+  } catch (error) {
+    // nothing is undone yet
+    await applier.run([{ do: 'remember', change: { phase: state.phase, hooksDone: state.hooksDone } }]);
+    throw error;
+  }
+  if (file.saveConfig && !applier.state.hooksDone.includes(SAVED)) {
+    if (!alive) host.warn(`SaveConfig: ${file.name} was gone already, nothing is saved`);
+    else await applier.run([await planSave(host, target, state)]);
+    await applier.run([{ do: 'remember', change: { hooksDone: [...applier.state.hooksDone, SAVED] } }]);
+  }
+  await applier.run(planRemoval(applier.state, await readSnapshot(host, file.name)));
+  await runHooks(applier, hooks('PostDown', file, applier.state), lenient);
+  await applier.run([{ do: 'forget' }]);
+}
+
+/** @throws Error: `code` ENODEV if the interface is not there */
+export async function save(host: QuickHost, target: QuickTarget): Promise<void> {
+  const { name } = target.file;
+  const state = host.readState(name) ?? supposed(target, await readSnapshot(host, name));
+  const step = await planSave(host, target, state);
+  await new Applier(host, state).run([step]);
+}
+
+/** Everything of an interface whose file is gone; its hooks cannot run. */
+export async function downWithoutFile(host: QuickHost, state: QuickState): Promise<void> {
+  const applier = new Applier(host, state);
+  await applier.run([
+    { do: 'remember', change: { phase: 'stopping' } },
+    ...planRemoval(state, await readSnapshot(host, state.name)),
+    { do: 'forget' },
+  ]);
+}
+
+/** @param before what is remembered of what is there */
+async function planFor(
+  host: QuickHost,
+  { file, resolve }: UpTarget,
+  backend: BackendKind,
+  before: QuickState | undefined,
+): Promise<Step[]> {
+  const wanted = await resolve();
+  const now = await readSnapshot(host, file.name);
+  const table = wanted.fwmark || (await freeTable(host.network, before?.policy?.table ?? FIRST_TABLE, now.link));
+  const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
+  const mtu = file.mtu ?? (await findMtu(host.network, endpoints, table));
+  checkMtu(mtu, file, wanted);
+  return planUp({ file, wanted, backend, table, mtu, before, now });
+}
+
+async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, state: QuickState): Promise<Step> {
+  const { link, status, addresses } = await readSnapshot(host, file.name);
+  if (!link || !status) throw notWireguard(file.name);
+  const ownMark = file.wireguard.fwmark ? undefined : state.policy?.table;
+  return {
+    do: 'save',
+    path,
+    text: formatQuickFile(file, { status, addresses, mtu: link.mtu, ownMark }, zones),
+  };
+}
+
+function supposed({ file, path }: QuickTarget, now: Snapshot): QuickState {
+  if (!now.link || !now.status) throw notWireguard(file.name);
+  return supposedState(file, now.status, now, path);
+}
+
+/** The kernel has no IPv6 on what is narrower, and would say only that there is no such device. */
+function checkMtu(mtu: number, { path, addresses }: QuickFile, { peers = [] }: DeviceConfig): void {
+  const prefixes = peers.flatMap(({ allowedIps = [] }) => allowedIps.map(({ prefix }) => prefix));
+  if (mtu >= SMALLEST_IPV6_MTU || [...addresses, ...prefixes].every(({ address }) => address.length === 4)) return;
+  throw problem(
+    'EMTU',
+    `${path}: an MTU of ${mtu} is too small for IPv6, which needs ${SMALLEST_IPV6_MTU}: set MTU, or take IPv6 out of the file`,
+  );
+}
+
+function hooks(event: HookEvent, { hooks: all }: QuickFile, { hooksDone }: QuickState): Step[] {
+  return all[event]
+    .map((command, index) => ({ do: 'hook', event, index, command }) as const)
+    .filter(step => !hooksDone.includes(hookKey(step)));
+}
+
+/** @param onFailure is told, and the others run; without it the first failure ends all */
+async function runHooks(
+  applier: Applier,
+  steps: readonly Step[],
+  onFailure: ((error: Error) => void) | undefined,
+): Promise<void> {
+  for (const step of steps)
+    try {
+      await applier.run([step]);
+    } catch (error) {
+      if (!onFailure) throw error;
+      onFailure(error as Error);
+    }
+}
+
+/** What fails here too is only told: the cause of all of it matters more. */
+async function takeBack(host: QuickHost, { state }: Applier): Promise<void> {
+  try {
+    await new Applier(host, state).run([...planRemoval(state, await readSnapshot(host, state.name)), { do: 'forget' }]);
+  } catch (error) {
+    host.warn(`taking back what was done: ${(error as Error).message}`);
+  }
+}
+
+function notWireguard(name: string): Error {
+  return problem('ENODEV', `\`${name}' is not a WireGuard interface`);
+}

@@ -1,0 +1,36 @@
+/** The file again, from what the interface is now: wg-quick's keys, then what `wg showconf` says. Comments are lost, as with wg-quick. */
+import { formatAddress } from '../base/address.ts';
+import { formatConf } from '../config/conf.ts';
+import type { DeviceStatus } from '../config/model.ts';
+import type { Zones } from '../config/zones.ts';
+import { type InterfaceAddress, SCOPE } from '../netlink/addresses.ts';
+import { HOOK_EVENTS, type QuickFile } from './file.ts';
+
+export interface SavedState {
+  readonly status: DeviceStatus;
+  readonly addresses: readonly InterfaceAddress[];
+  /** The interface's. */
+  readonly mtu: number;
+  /** The mark that `up` chose itself, which is no wish of the file. */
+  readonly ownMark: number | undefined;
+}
+
+export function formatQuickFile(file: QuickFile, state: SavedState, zones: Zones): string {
+  const { status, ownMark } = state;
+  const own = state.addresses
+    // those that the kernel gave are not the file's
+    .filter(({ scope }) => scope !== SCOPE.link)
+    .toSorted((a, b) => a.address.length - b.address.length);
+  const lines = [
+    '[Interface]',
+    ...own.map(({ address, prefixLength }) => `Address = ${formatAddress(address)}/${prefixLength}`),
+    ...[...file.dns, ...file.search].map(item => `DNS = ${item}`),
+    ...(file.mtu === undefined ? [] : [`MTU = ${state.mtu}`]),
+    ...(file.tableText === undefined ? [] : [`Table = ${file.tableText}`]),
+    ...(file.saveConfig ? ['SaveConfig = true'] : []),
+    ...HOOK_EVENTS.flatMap(event => file.hooks[event].map(command => `${event} = ${command}`)),
+  ];
+  const fwmark = status.fwmark === ownMark ? 0 : status.fwmark;
+  const rest = formatConf({ ...status, fwmark }, zones).replace(/^\[Interface\]\n/, '');
+  return `${lines.join('\n')}\n${rest}`;
+}

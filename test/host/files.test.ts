@@ -1,0 +1,78 @@
+/** Files of the host: where a configuration is found and how it is written, and the lock of an interface. */
+import { execFile } from 'node:child_process';
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { locateFile, readQuickFile, writeQuickFile } from '../../src/host/conf-file.ts';
+import { lock } from '../../src/host/run-state.ts';
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wgts-files-'));
+  path = join(folder, 'wg0.conf');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('a configuration file', () => {
+  test('is a path, or a name in /etc/wireguard', () => {
+    expect(locateFile('wg0')).toBe('/etc/wireguard/wg0.conf');
+    expect(locateFile('./wg0.conf')).toBe('./wg0.conf');
+    expect(locateFile('/a/wg0.conf')).toBe('/a/wg0.conf');
+  });
+
+  test('that others may read is warned of', () => {
+    writeFileSync(path, '[Interface]\n');
+    for (const [mode, times] of [
+      [0o600, 0],
+      [0o640, 0],
+      [0o644, 1],
+    ] as const) {
+      const warnings: string[] = [];
+      chmodSync(path, mode);
+      readQuickFile(path, message => warnings.push(message));
+      expect(warnings, mode.toString(8)).toHaveLength(times);
+      if (times > 0) expect(warnings[0]).toContain(`\`${path}' is world accessible`);
+    }
+  });
+
+  test('that is not there is said to be so', () => {
+    expect(() => readQuickFile(path, () => {})).toThrow(`\`${path}' does not exist`);
+  });
+
+  test('is written whole, for its owner alone, and a link to it stays one', () => {
+    writeFileSync(path, 'old', { mode: 0o644 });
+    const link = join(folder, 'link.conf');
+    symlinkSync(path, link);
+    writeQuickFile(link, 'new\n');
+    expect(readFileSync(path, 'utf8')).toBe('new\n');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(readdirSync(folder).sort()).toEqual(['link.conf', 'wg0.conf']);
+  });
+});
+
+test('a lock is one process at a time, and goes with it', async () => {
+  const name = `t${process.pid}`;
+  const release = await lock(name);
+  await expect(lock(name)).rejects.toMatchObject({ code: 'EBUSY', message: `another wgts is at work on ${name}` });
+  release();
+  const module = fileURLToPath(new URL('../../dist/host/run-state.js', import.meta.url));
+  const script = `const { lock } = await import(${JSON.stringify(module)}); await lock('${name}'); process.kill(process.pid, 'SIGKILL');`;
+  const killed = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+  await expect(killed).rejects.toMatchObject({ signal: 'SIGKILL' });
+  (await lock(name))();
+});

@@ -1,0 +1,19 @@
+/** `wgts up` and `down` where the kernel has WireGuard, inside QEMU, beside wg-quick and beside userspace. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Running } from '../netns/command.ts';
+import { describeWith, NETWORK } from '../netns/needs.ts';
+import { resultOf, startGuest } from './machine.ts';
+import { QUICK_CHECKS, type QuickResult } from './quick-results.ts';
+
+const LIMIT = 400_000;
+
+describeWith([...NETWORK, 'wg-quick', 'qemu-system-x86_64', 'busybox', 'modprobe'], 'wgts up with the kernel', () => {
+  let machine: Running;
+  beforeAll(async () => {
+    machine = await startGuest('quick-guest', LIMIT);
+  }, LIMIT);
+  afterAll(() => machine?.stop());
+
+  for (const name of Object.values(QUICK_CHECKS))
+    it(name, async () => expect((await resultOf<QuickResult>(machine, name, LIMIT)).error).toBeUndefined(), LIMIT);
+});

@@ -1,0 +1,125 @@
+/** `wgts up --watch`: names that move, a process that dies, the service manager, and the privileges of the unit. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { run, until } from './command.ts';
+import { ROOT } from './device.ts';
+import { keyPair } from './keys.ts';
+import { Lab } from './lab.ts';
+import { describeWith, NETWORK } from './needs.ts';
+import { QuickHost, WGTS } from './quick-host.ts';
+
+let lab: Lab;
+let host: QuickHost;
+beforeEach(async () => {
+  lab = new Lab();
+  host = await QuickHost.start(lab, 'host');
+});
+afterEach(() => lab?.close());
+
+const PEER = keyPair().publicKey;
+const FILE = `[Interface]
+Address = 10.9.0.2/24
+PrivateKey = ${keyPair().privateKey}
+
+[Peer]
+PublicKey = ${PEER}
+AllowedIPs = 0.0.0.0/0
+Endpoint = moving.example:51820
+`;
+
+/** What the namespace's own /etc/hosts says; ip-netns(8) puts it in place for who is started after the first. */
+function hosts(text: string): void {
+  const folder = `/etc/netns/${host.namespace.name}`;
+  lab.owns(folder);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'hosts'), `127.0.0.1 localhost\n${text}\n`);
+}
+
+const endpoint = async () => {
+  const { stdout } = await host.namespace.run(['wg', 'show', host.name, 'endpoints'], { mayFail: true });
+  return stdout.trim().split('\t')[1];
+};
+
+describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
+  it('tells the manager, follows a name, survives the death of the process, and takes all down at the end', async () => {
+    hosts('');
+    host.write(FILE);
+    const empty = await host.picture();
+    const socket = join(lab.directory, 'notify');
+    const manager = lab.file('', 'manager.log');
+    const listening = host.namespace.start(['socat', '-u', `UNIX-RECVFROM:${socket},fork`, `OPEN:${manager},append`]);
+    await until('the manager to listen', () => existsSync(socket));
+    const watching = host.startWgts(['up', '--watch'], { NOTIFY_SOCKET: socket, WGTS_WATCH_INTERVAL: '0.2' });
+    await until('word that it is up', () => readFileSync(manager, 'utf8').includes('READY=1'));
+    expect(watching.output()).toMatch(/moving\.example:51820.*cannot be resolved.*tried again/);
+    expect(await endpoint()).toBe('(none)');
+    hosts('192.0.2.1 moving.example');
+    await until('the name to be found', async () => (await endpoint()) === '192.0.2.1:51820');
+    hosts('192.0.2.9 moving.example');
+    await until('the peer to be followed', async () => (await endpoint()) === '192.0.2.9:51820');
+    host.write(FILE.replace('0.0.0.0/0', '0.0.0.0/0, 10.7.0.0/16'));
+    process.kill(watching.pid, 'SIGHUP');
+    await until('the file to be read again', async () => (await host.picture())['routes']!.includes('10.7.0.0/16'));
+    host.write('nonsense');
+    process.kill(watching.pid, 'SIGHUP');
+    await until('the mistake to be told', () => watching.output().includes('not reloaded: '));
+    host.write(FILE);
+    await host.namespace.ip(`link del ${host.name}`);
+    await until('the interface to be back', async () => (await endpoint()) === '192.0.2.9:51820', 15_000);
+    expect(watching.output()).toContain(`${host.name} is gone`);
+    // the manager is not the device's to speak to
+    expect(readFileSync(`/proc/${await host.devicePid()}/environ`, 'utf8')).not.toContain('NOTIFY_SOCKET');
+    expect((await watching.stop('SIGTERM')).code).toBe(0);
+    expect(await host.picture()).toEqual(empty);
+    await until('word that it ends', () => readFileSync(manager, 'utf8').includes('STOPPING=1'));
+    await listening.stop();
+  });
+
+  it('ends well when somebody else takes the interface down', async () => {
+    host.write(FILE.replace('moving.example', '192.0.2.1'));
+    const watching = host.startWgts(['up', '--watch']);
+    await until('it to be up', async () => (await endpoint()) !== undefined);
+    await until('it to be done', () => watching.output().includes('rule'));
+    const downed = await until('the lock', async () => {
+      const result = await host.wgts('down');
+      return result.stderr.includes('another wgts') ? undefined : result;
+    });
+    expect(downed.code, downed.stderr).toBe(0);
+    expect((await watching.exited).code).toBe(0);
+  });
+});
+
+describeWith([...NETWORK, 'setpriv', 'nft'], 'the unit', () => {
+  it('has all the capabilities that a full tunnel needs', async () => {
+    const unit = readFileSync(join(ROOT, 'systemd/wgts@.service'), 'utf8');
+    const names = /^CapabilityBoundingSet=(.*)$/m.exec(unit)![1]!.split(' ');
+    const capabilities = ['-all', ...names.map(name => `+${name.replace('CAP_', '').toLowerCase()}`)].join(',');
+    const least = ['setpriv', '--no-new-privs', '--inh-caps', '-all', '--bounding-set', capabilities];
+    host.write(FILE.replace('moving.example', '192.0.2.1').replace('[Interface]', '[Interface]\nSaveConfig = true'));
+    const empty = await host.picture();
+    const wgts = (verb: string) => host.namespace.run([...least, ...WGTS, verb, host.file], { mayFail: true });
+    const upped = await wgts('up');
+    expect(upped.code, upped.stderr).toBe(0);
+    expect(upped.stderr).not.toContain('warning');
+    expect((await host.picture())['rules']).toContain('51820');
+    const downed = await wgts('down');
+    expect(downed.code, downed.stderr).toBe(0);
+    expect(await host.picture()).toEqual(empty);
+  });
+});
+
+describeWith(['systemd-analyze'], 'the unit to systemd', () => {
+  it('is one without a mistake, and leaves little open', async () => {
+    const text = readFileSync(join(ROOT, 'systemd/wgts@.service'), 'utf8').replace(
+      /^(Exec\w+=-?)wgts/gm,
+      '$1/bin/true',
+    );
+    const unit = join(lab.directory, 'wgts@wg0.service');
+    writeFileSync(unit, text);
+    const { stderr } = await run(['systemd-analyze', 'verify', unit]);
+    expect(stderr).toBe('');
+    // 10 is everything; a service that nobody restricted has 9.6
+    await run(['systemd-analyze', 'security', '--offline=true', '--threshold=40', unit]);
+  });
+});

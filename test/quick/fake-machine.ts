@@ -1,0 +1,206 @@
+/**
+ * A machine for src/quick in memory: the fake kernel, and beside it what hooks, resolvconf, nftables and files would keep. A process on it can
+ * be stopped dead before any single thing that it does, as by SIGKILL.
+ */
+
+import { formatAddress, parseAddress } from '../../src/base/address.ts';
+import { formatKeyBase64 } from '../../src/base/key.ts';
+import { formatPrefix, makePrefix } from '../../src/base/prefix.ts';
+import type { DeviceConfig } from '../../src/config/model.ts';
+import { numericZones } from '../../src/config/zones.ts';
+import { isRefusal } from '../../src/netlink/errors.ts';
+import { Network } from '../../src/netlink/network.ts';
+import { PROTOCOL, TABLE } from '../../src/netlink/route.ts';
+import { describeRule } from '../../src/netlink/rules.ts';
+import { KernelWireguard } from '../../src/netlink/wireguard.ts';
+import { parseQuickFile, type QuickFile } from '../../src/quick/file.ts';
+import type { QuickHost } from '../../src/quick/ports.ts';
+import type { UpTarget } from '../../src/quick/quick.ts';
+import { formatState, parseState } from '../../src/quick/state.ts';
+import { FakeKernel } from '../support/fake-kernel/kernel.ts';
+import type { FakeDevice } from '../support/fake-kernel/wireguard.ts';
+
+export class Killed extends Error {}
+
+export interface Process {
+  readonly host: QuickHost;
+  /** What it did so far, by name. */
+  readonly deeds: readonly string[];
+  readonly said: string[];
+  readonly warned: string[];
+  close(): void;
+}
+
+export interface ProcessOptions {
+  /** Killed before this one of its deeds, counted from 0. */
+  readonly killAt?: number;
+  /** That deed fails, once, and the process lives. */
+  readonly failAt?: number;
+}
+
+export class FakeMachine {
+  readonly kernel = new FakeKernel();
+  readonly states = new Map<string, string>();
+  readonly files = new Map<string, string>();
+  readonly dns = new Map<string, string>();
+  readonly firewall = new Map<string, string>();
+  readonly hooks: string[] = [];
+  markValid = '0';
+  /** What a hook does beside being noted. */
+  onHook: ((command: string, network: Network) => Promise<void>) | undefined;
+
+  /** With an uplink that has a default route. */
+  static async start(): Promise<FakeMachine> {
+    const machine = new FakeMachine();
+    const network = new Network(machine.kernel);
+    const eth0 = await network.links.create({ name: 'eth0', kind: 'dummy', up: true, mtu: 1500 });
+    await network.addresses.add(eth0, { address: parseAddress('192.0.2.2')!, prefixLength: 24 });
+    const gateway = parseAddress('192.0.2.1')!;
+    await network.routes.add({ destination: makePrefix(new Uint8Array(4), 0), gateway, link: eth0.index });
+    network.close();
+    return machine;
+  }
+
+  process({ killAt, failAt }: ProcessOptions = {}): Process {
+    const deeds: string[] = [];
+    const said: string[] = [];
+    const warned: string[] = [];
+    const deed = (name: string): void => {
+      if (killAt !== undefined && deeds.length >= killAt) throw new Killed(`killed before ${name}`);
+      deeds.push(name);
+      if (deeds.length - 1 === failAt) throw new Error(`${name} failed`);
+    };
+    this.kernel.before = deed;
+    const network = new Network(this.kernel);
+    let opened: KernelWireguard | undefined;
+    const wireguard = async (): Promise<KernelWireguard> => {
+      opened ??= await KernelWireguard.open(this.kernel);
+      return opened!;
+    };
+    const host: QuickHost = {
+      network,
+      devices: {
+        choose: async () => 'kernel',
+        create: async name => void (await network.links.create({ name, kind: 'wireguard' })),
+        status: async name => {
+          try {
+            return await (await wireguard()).get(name);
+          } catch (error) {
+            if (isRefusal(error, 'ENODEV', 'EOPNOTSUPP')) return undefined;
+            throw error;
+          }
+        },
+        configure: async (name, config) => (await wireguard()).set(name, config),
+        gone: async () => {},
+      },
+      runHook: async command => {
+        deed(`hook ${command}`);
+        this.hooks.push(command);
+        await this.onHook?.(command, network);
+      },
+      setDns: async (name, servers, search) => {
+        deed('set DNS');
+        this.dns.set(name, [...servers, ...search].join(' '));
+      },
+      unsetDns: async name => {
+        deed('unset DNS');
+        this.dns.delete(name);
+      },
+      setFirewall: async ({ name, mark, families, addresses }) => {
+        deed('set firewall');
+        this.firewall.set(name, `${mark} ${families.join(' ')} ${addresses.map(formatAddress).join(' ')}`);
+      },
+      removeFirewall: async name => {
+        deed('remove firewall');
+        this.firewall.delete(name);
+      },
+      readMarkValid: () => this.markValid,
+      writeMarkValid: value => {
+        deed('mark valid');
+        this.markValid = value;
+      },
+      readState: name => {
+        const text = this.states.get(name);
+        return text === undefined ? undefined : parseState(text, name);
+      },
+      writeState: state => {
+        deed(`remember ${state.phase}`);
+        this.states.set(state.name, formatState(state));
+      },
+      removeState: name => {
+        deed('forget');
+        this.states.delete(name);
+      },
+      saveFile: (path, text) => {
+        deed('save');
+        this.files.set(path, text);
+      },
+      say: text => void said.push(text),
+      warn: text => void warned.push(text),
+    };
+    const close = (): void => {
+      this.kernel.before = undefined;
+      network.close();
+      opened?.close();
+    };
+    return { host, deeds, said, warned, close };
+  }
+
+  /** All that matters of it, comparable. */
+  picture(): Record<string, unknown> {
+    const { world } = this.kernel;
+    const nameOf = (index: number | undefined) => world.links.get(index ?? 0)?.name;
+    const links = [...world.links.values()];
+    return {
+      links: links.map(({ name, kind, mtu, up }) => `${name} ${kind} ${mtu} ${up}`).sort(),
+      devices: links.flatMap(({ index, name }) => {
+        const device = world.devices.get(index);
+        return device ? [`${name} ${describeDevice(device)}`] : [];
+      }),
+      addresses: world.addresses
+        .map(({ index, address, prefixLength }) => `${nameOf(index)} ${formatAddress(address)}/${prefixLength}`)
+        .sort(),
+      routes: world.routes
+        .filter(({ protocol, table }) => protocol !== PROTOCOL.kernel && table !== TABLE.local)
+        .map(({ destination, table, link }) => `${formatPrefix(destination)} ${nameOf(link)} ${table}`)
+        .sort(),
+      rules: world.rules.map(rule => describeRule(rule)),
+      dns: Object.fromEntries(this.dns),
+      firewall: Object.fromEntries(this.firewall),
+      markValid: this.markValid,
+      state: Object.fromEntries([...this.states].map(([name, text]) => [name, normalState(text)])),
+    };
+  }
+}
+
+export function target(text: string, name = 'wg0', config: Partial<DeviceConfig> = {}): UpTarget {
+  const file: QuickFile = parseQuickFile(text, `/etc/wireguard/${name}.conf`, { zones: numericZones });
+  const peers = file.wireguard.peers.map(({ endpoint, endpointLine: _, ...peer }) => ({
+    ...peer,
+    ...(endpoint instanceof Uint8Array && { endpoint }),
+  }));
+  return {
+    file,
+    path: `/etc/wireguard/${name}.conf`,
+    version: String(text.length + text.charCodeAt(text.indexOf('10.9.0.') + 7)),
+    zones: numericZones,
+    resolve: async () => ({ ...file.wireguard, peers, ...config }),
+  };
+}
+
+/** But for the port, which the system chooses. */
+function describeDevice({ privateKey, fwmark, peers }: FakeDevice): string {
+  const list = [...peers.values()].map(
+    peer =>
+      `${formatKeyBase64(peer.publicKey)} ${[...peer.allowedIps.keys()].sort()} ${formatKeyBase64(peer.presharedKey)} ${peer.endpoint}`,
+  );
+  return `${formatKeyBase64(privateKey)} ${fwmark} ${list.sort().join('; ')}`;
+}
+
+/** In one order, whatever way led there. */
+function normalState(text: string): unknown {
+  const state = parseState(text, '') as unknown as Record<string, unknown>;
+  const rules = (state['policy'] as { rules?: unknown[] } | undefined)?.rules;
+  rules?.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  return state;
+}

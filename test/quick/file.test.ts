@@ -1,0 +1,173 @@
+/** wg-quick's file format: what is read, what is refused with its line, what is left for `wg setconf`, and what is saved again. */
+import { describe, expect, test } from 'vitest';
+import { formatAddress, parseAddress } from '../../src/base/address.ts';
+import { parsePrefix } from '../../src/base/prefix.ts';
+import type { DeviceStatus } from '../../src/config/model.ts';
+import { numericZones } from '../../src/config/zones.ts';
+import { SCOPE } from '../../src/netlink/addresses.ts';
+import { parseQuickFile } from '../../src/quick/file.ts';
+import { formatQuickFile } from '../../src/quick/save.ts';
+
+const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';
+const PEER = 'GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=';
+const TEXT = `# a comment
+[Interface]
+Address = 10.9.0.2/24, fd00:9::2/64 # of ours
+address=10.9.5.5
+DNS = 10.9.0.1, example.org
+DNS = fd00:9::1,corp.example
+MTU = 1380
+Table = custom
+PrivateKey = ${KEY}
+PostUp = iptables -A FORWARD -i %i -j ACCEPT; echo 'a  b = c'
+PostUp = second
+PreUp = before
+PostDown = after
+PreDown = ahead
+SaveConfig = true
+ListenPort = 51820
+
+[Peer]
+PublicKey = ${PEER}
+AllowedIPs = 0.0.0.0/0
+`;
+const TABLES = new Map([['custom', 777]]);
+const parse = (text: string, path = '/etc/wireguard/wg0.conf') =>
+  parseQuickFile(text, path, { zones: numericZones, tables: TABLES });
+
+describe('a file', () => {
+  test('gives all that wg-quick knows, in order', () => {
+    const file = parse(TEXT);
+    expect(file).toMatchObject({
+      name: 'wg0',
+      dns: ['10.9.0.1', 'fd00:9::1'],
+      search: ['example.org', 'corp.example'],
+      mtu: 1380,
+      table: 777,
+      tableText: 'custom',
+      saveConfig: true,
+      hooks: {
+        PreUp: ['before'],
+        PostUp: ["iptables -A FORWARD -i %i -j ACCEPT; echo 'a  b = c'", 'second'],
+        PreDown: ['ahead'],
+        PostDown: ['after'],
+      },
+    });
+    expect(file.addresses.map(({ address, prefixLength }) => `${formatAddress(address)}/${prefixLength}`)).toEqual([
+      '10.9.0.2/24',
+      'fd00:9::2/64',
+      '10.9.5.5/32',
+    ]);
+    expect(file.wireguard.listenPort).toBe(51820);
+    expect(file.wireguard.peers).toHaveLength(1);
+  });
+
+  test('without its keys is what wg setconf takes, comments and all', () => {
+    expect(parse(TEXT).stripped).toBe(`# a comment
+[Interface]
+PrivateKey = ${KEY}
+ListenPort = 51820
+
+[Peer]
+PublicKey = ${PEER}
+AllowedIPs = 0.0.0.0/0
+`);
+  });
+
+  test.each([
+    ['Table = auto', 'auto'],
+    ['Table = off', 'off'],
+    ['Table = 51', 51],
+    ['Table = 0x10', 16],
+    ['Table = main', 254],
+    ['', 'auto'],
+  ])('%s', (line, table) => {
+    expect(parse(`[Interface]\n${line}\n`).table).toBe(table);
+  });
+
+  test.each([
+    ['Address = 10.0.0.1/33', "`10.0.0.1/33'"],
+    ['Address = 10.0.0.1/24, nonsense', "`nonsense'"],
+    ['DNS = 1.1.1.1, bad name!', "`bad name!'"],
+    ['MTU = 12', "`12'"],
+    ['MTU = many', "`many'"],
+    ['Table = nonesuch', "`nonesuch'"],
+    ['Table = 0', "`0'"],
+    ['SaveConfig = yes', "`yes'"],
+    ['PostUp =', 'PostUp'],
+    ['Foo = 1', "`Foo'"],
+    ['ListenPort = 70000', "`70000'"],
+  ])('%s is refused with file, line and value', (line, value) => {
+    expect(() => parse(`[Interface]\nAddress = 10.0.0.1/24\n${line}\n`)).toThrow(
+      new RegExp(`^/etc/wireguard/wg0\\.conf:3: .*${value.replace(/[.*+?^$()|[\]\\]/g, '\\$&')}`),
+    );
+  });
+
+  test("wg-quick's keys are none of a peer's", () => {
+    expect(() => parse(`[Peer]\nPublicKey = ${PEER}\nAddress = 10.0.0.1/24\n`)).toThrow(/:3: .*no key of \[Peer\]/);
+  });
+
+  test('is named for its interface', () => {
+    for (const path of ['wg0.txt', '/a/b/sixteen-letters1.conf', 'w g.conf', '.conf', '...conf'])
+      expect(() => parse('[Interface]\n', path), path).toThrow(/must be named for its interface/);
+    expect(parse('[Interface]\n', './a=b_c+d.e-f.conf').name).toBe('a=b_c+d.e-f');
+  });
+});
+
+describe('saving', () => {
+  const peer = {
+    publicKey: Uint8Array.from(Buffer.from(PEER, 'base64')),
+    lastHandshakeSeconds: 0,
+    lastHandshakeNanoseconds: 0,
+    rxBytes: 0,
+    txBytes: 0,
+    persistentKeepalive: 25,
+    allowedIps: [parsePrefix('0.0.0.0/0')!],
+  };
+  const status: DeviceStatus = {
+    privateKey: Uint8Array.from(Buffer.from(KEY, 'base64')),
+    listenPort: 40001,
+    fwmark: 51820,
+    peers: [peer],
+  };
+  const address = (text: string, prefixLength: number, scope: number) =>
+    ({ index: 2, address: parseAddress(text)!, prefixLength, scope, flags: 0 }) as const;
+  const addresses = [
+    address('fe80::1', 64, SCOPE.link),
+    address('fd00:9::2', 64, SCOPE.universe),
+    address('10.9.0.7', 24, SCOPE.universe),
+  ];
+
+  test("keeps wg-quick's keys, and takes the rest from the interface", () => {
+    const text = formatQuickFile(parse(TEXT), { status, addresses, mtu: 1390, ownMark: 51820 }, numericZones);
+    expect(text).toBe(`[Interface]
+Address = 10.9.0.7/24
+Address = fd00:9::2/64
+DNS = 10.9.0.1
+DNS = fd00:9::1
+DNS = example.org
+DNS = corp.example
+MTU = 1390
+Table = custom
+SaveConfig = true
+PreUp = before
+PostUp = iptables -A FORWARD -i %i -j ACCEPT; echo 'a  b = c'
+PostUp = second
+PreDown = ahead
+PostDown = after
+ListenPort = 40001
+PrivateKey = ${KEY}
+
+[Peer]
+PublicKey = ${PEER}
+AllowedIPs = 0.0.0.0/0
+PersistentKeepalive = 25
+`);
+    expect(parse(text).hooks).toEqual(parse(TEXT).hooks);
+  });
+
+  test('a mark that the file asked for is kept', () => {
+    const text = formatQuickFile(parse(TEXT), { status, addresses, mtu: 1390, ownMark: undefined }, numericZones);
+    expect(text).toContain('FwMark = 0xca6c');
+  });
+});
