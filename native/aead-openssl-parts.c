@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #include "aead.h"
 #include "bytes.h"
-#include <dlfcn.h>
+#include "libcrypto.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,17 +37,12 @@ static void *create(const char **why) {
   struct state *s = calloc(1, sizeof *s);
   if (!s) return NULL;
   size_t (*size)(void) = NULL;
-  const struct {
-    const char *name;
-    void **slot;
-  } symbols[] = {
+  const struct wg_symbol symbols[] = {
       {"ChaCha20_ctr32", (void **)&s->chacha},        {"Poly1305_Init", (void **)&s->poly_init},
       {"Poly1305_Update", (void **)&s->poly_update},  {"Poly1305_Final", (void **)&s->poly_final},
       {"Poly1305_ctx_size", (void **)&size},          {"OPENSSL_cleanse", (void **)&s->cleanse},
   };
-  for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-    *symbols[i].slot = dlsym(RTLD_DEFAULT, symbols[i].name);
-    if (*symbols[i].slot) continue;
+  if (!WG_FIND_SYMBOLS(symbols)) {
     *why = "this Node does not export the parts of its OpenSSL";
     free(s);
     return NULL;

@@ -1,8 +1,7 @@
-/* AEAD by the OpenSSL that is inside Node, found at run time among the symbols that the node binary (or the libcrypto that it
- * is linked with) exports: no OpenSSL headers are needed to build, and there is no second copy of the library. */
+/* AEAD by the OpenSSL that is inside Node (libcrypto.h), through EVP. */
 #define _GNU_SOURCE
 #include "aead.h"
-#include <dlfcn.h>
+#include "libcrypto.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,10 +34,7 @@ static void destroy(void *pointer) {
 static void *create(const char **why) {
   struct state *s = calloc(1, sizeof *s);
   if (!s) return NULL;
-  const struct {
-    const char *name;
-    void **slot;
-  } symbols[] = {
+  const struct wg_symbol symbols[] = {
       {"EVP_CIPHER_CTX_new", (void **)&s->ctx_new},
       {"EVP_CIPHER_CTX_free", (void **)&s->ctx_free},
       {"EVP_chacha20_poly1305", (void **)&s->cipher},
@@ -51,9 +47,7 @@ static void *create(const char **why) {
       {"EVP_EncryptFinal_ex", (void **)&s->encrypt_final},
       {"EVP_DecryptFinal_ex", (void **)&s->decrypt_final},
   };
-  for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-    *symbols[i].slot = dlsym(RTLD_DEFAULT, symbols[i].name);
-    if (*symbols[i].slot) continue;
+  if (!WG_FIND_SYMBOLS(symbols)) {
     *why = "this Node does not export OpenSSL";
     free(s);
     return NULL;

@@ -3,8 +3,7 @@
  * the nonce, 12, the associated data, and the text. Where OpenSSL is not to be had the functions are not exported. */
 #define _GNU_SOURCE
 #include "addon.h"
-#include <dlfcn.h>
-#include <limits.h>
+#include "libcrypto.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,18 +30,13 @@ struct aead {
 };
 
 static int find_evp(void) {
-  const struct {
-    const char *name;
-    void **slot;
-  } symbols[] = {
+  const struct wg_symbol symbols[] = {
       {"EVP_CIPHER_CTX_new", (void **)&evp.ctx_new},      {"EVP_CIPHER_CTX_free", (void **)&evp.ctx_free},
       {"EVP_chacha20_poly1305", (void **)&evp.cipher},    {"EVP_CIPHER_CTX_ctrl", (void **)&evp.ctrl},
       {"ERR_clear_error", (void **)&evp.clear_error},     {"EVP_CipherInit_ex", (void **)&evp.init},
       {"EVP_CipherUpdate", (void **)&evp.update},         {"EVP_CipherFinal_ex", (void **)&evp.final},
   };
-  for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
-    if (!(*symbols[i].slot = dlsym(RTLD_DEFAULT, symbols[i].name))) return 0;
-  return 1;
+  return WG_FIND_SYMBOLS(symbols);
 }
 
 static void destroy(struct aead *aead) {

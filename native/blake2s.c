@@ -3,19 +3,11 @@
  * Where OpenSSL is not to be had, or is built without BLAKE2, blake2sOpen is not exported or gives nothing. */
 #define _GNU_SOURCE
 #include "addon.h"
-#include <dlfcn.h>
+#include "libcrypto.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { HASH_SIZE = 32, MAC_SIZE = 16, MAX_MAC_KEY = 32, MAX_KEYS = 3 };
-/* openssl/core.h */
-enum { OSSL_PARAM_UNSIGNED_INTEGER = 2, OSSL_PARAM_UTF8_STRING = 4 };
-struct ossl_param {
-  const char *key;
-  unsigned int type;
-  void *data;
-  size_t size, returned;
-};
 static const uint64_t MAGIC = 0x626c616b653273;
 
 static struct {
@@ -43,10 +35,7 @@ struct blake2s {
 };
 
 static int find_evp(void) {
-  const struct {
-    const char *name;
-    void **slot;
-  } symbols[] = {
+  const struct wg_symbol symbols[] = {
       {"EVP_MD_fetch", (void **)&evp.md_fetch},           {"EVP_MD_free", (void **)&evp.md_free},
       {"EVP_MD_CTX_new", (void **)&evp.md_ctx_new},       {"EVP_MD_CTX_free", (void **)&evp.md_ctx_free},
       {"EVP_DigestInit_ex", (void **)&evp.init},          {"EVP_DigestUpdate", (void **)&evp.update},
@@ -56,9 +45,7 @@ static int find_evp(void) {
       {"EVP_MAC_init", (void **)&evp.mac_init},           {"EVP_MAC_update", (void **)&evp.mac_update},
       {"EVP_MAC_final", (void **)&evp.mac_final},         {"ERR_clear_error", (void **)&evp.clear_error},
   };
-  for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
-    if (!(*symbols[i].slot = dlsym(RTLD_DEFAULT, symbols[i].name))) return 0;
-  return 1;
+  return WG_FIND_SYMBOLS(symbols);
 }
 
 static void destroy(struct blake2s *b) {

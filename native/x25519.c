@@ -3,20 +3,13 @@
  * Where OpenSSL is not to be had the functions are not exported. */
 #define _GNU_SOURCE
 #include "addon.h"
+#include "libcrypto.h"
 #include "share-out.h"
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { KEY_SIZE = 32, KEYS_PER_ITEM = 4, MAX_KEYS = 1 << 20 };
-/* openssl/core.h, core_dispatch.h */
-enum { OSSL_PARAM_OCTET_STRING = 5, SELECT_KEYPAIR = 0x87 };
-struct ossl_param {
-  const char *key;
-  unsigned int type;
-  void *data;
-  size_t size, returned;
-};
+enum { SELECT_KEYPAIR = 0x87 }; /* openssl/evp.h, EVP_PKEY_KEYPAIR */
 static const uint64_t MAGIC = 0x783235353139;
 
 static struct {
@@ -41,10 +34,7 @@ struct key {
 };
 
 static int find_evp(void) {
-  const struct {
-    const char *name;
-    void **slot;
-  } symbols[] = {
+  const struct wg_symbol symbols[] = {
       {"EVP_PKEY_CTX_new_from_name", (void **)&evp.ctx_from_name},
       {"EVP_PKEY_CTX_new_from_pkey", (void **)&evp.ctx_from_key},
       {"EVP_PKEY_CTX_free", (void **)&evp.ctx_free},
@@ -58,9 +48,7 @@ static int find_evp(void) {
       {"EVP_PKEY_derive", (void **)&evp.derive},
       {"ERR_clear_error", (void **)&evp.clear_error},
   };
-  for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
-    if (!(*symbols[i].slot = dlsym(RTLD_DEFAULT, symbols[i].name))) return 0;
-  return 1;
+  return WG_FIND_SYMBOLS(symbols);
 }
 
 /* What each thread has made once: looking things up by name costs a tenth of a multiplication. */
@@ -86,9 +74,7 @@ static void *import_private(uint8_t *key) {
 
 /* Puts shared secrets in the places of public keys; all zero where OpenSSL refuses, as it does a point of low order. */
 static void share(void *pkey, uint8_t *publics, size_t count) {
-  static const uint8_t ANY[KEY_SIZE] = {1};
-  uint8_t any[KEY_SIZE];
-  memcpy(any, ANY, KEY_SIZE);
+  uint8_t any[KEY_SIZE] = {1};
   if (!mine.peer) mine.peer = import_private(any);
   void *ctx = mine.peer ? evp.ctx_from_key(NULL, pkey, NULL) : NULL;
   int ready = ctx && evp.derive_init(ctx) == 1;
