@@ -5,18 +5,10 @@
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Clock, OpenUdp, Tun, Udp } from '../io/ports.ts';
-import {
-  DATAGRAM_STRIDE,
-  type DatagramBatch,
-  makeDatagramBatch,
-  makePacketBatch,
-  PACKET_STRIDE,
-  type PacketBatch,
-} from '../packet/batch.ts';
+import { type DatagramBatch, makeDatagramBatch, makePacketBatch, type PacketBatch } from '../packet/batch.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { describeEvent } from './describe-event.ts';
 import type { Log } from './log.ts';
-import { isTrickle } from './trickle.ts';
 
 /** Batches taken of each direction in one wake-up before the event loop has its turn: some 10 ms of work at most. */
 const ROUNDS_PER_WAKE = 8;
@@ -161,8 +153,6 @@ export class DeviceLoop {
   }
 
   #up(): void {
-    // each packet asks again
-    if (this.#clock.now() < this.#bindAgain) return;
     try {
       if (!this.#udp) this.#bind(this.#listenPort, this.#fwmark);
     } catch (error) {
@@ -193,33 +183,25 @@ export class DeviceLoop {
   }
 
   #tunReadable(): void {
-    // a device that was moved to another namespace came up, and its first packet is the first to say so
-    if (!this.#engine.running) this.#checkStatus();
-    this.#pump(true);
+    // a device that was moved to another namespace came up, and its first packet is the first to say so; each that follows asks again
+    if (!this.#engine.running && this.#clock.now() >= this.#bindAgain) this.#checkStatus();
+    this.#pump();
   }
 
   #udpReadable(udp: Udp): void {
-    if (this.#udp === udp) this.#pump(false);
+    if (this.#udp === udp) this.#pump();
   }
 
-  /**
-   * Both directions in turn, whichever woke us: what comes in often makes the host answer at once. But a packet or two alone, as of a ping,
-   * are not worth looking around for more: if there is any, we are woken again.
-   */
-  #pump(tunFirst: boolean): void {
+  /** Both directions in turn, whichever woke us: what comes in often makes the host answer at once. */
+  #pump(): void {
     for (let round = 0; round < ROUNDS_PER_WAKE && !this.#closed; round++) {
-      let received = 0;
-      if (round > 0 || !tunFirst) {
-        received = this.#takeDatagrams();
-        if (round === 0 && received > 0 && isTrickle(this.#datagrams.desc, DATAGRAM_STRIDE, received)) break;
-      }
+      const received = this.#takeDatagrams();
       const read = this.#takePackets();
       if (read < 0) {
         this.#gone();
         return;
       }
-      if (received === 0 && read === 0 && (round > 0 || !tunFirst)) break;
-      if (round === 0 && tunFirst && isTrickle(this.#packets.desc, PACKET_STRIDE, read)) break;
+      if (received === 0 && read === 0) break;
     }
     this.#settle();
   }
