@@ -1,7 +1,7 @@
 /** The AEADs of handshakes and cookies through the addon (native/aead-single.c): one crossing each, and no cipher object. */
-import { opensslCrypto, withSubkey } from './openssl.ts';
+import { extended, opensslCrypto } from './openssl.ts';
 import type { CryptoProvider } from './provider.ts';
-import { expectAead, KEY_SIZE, NONCE_SIZE, TAG_SIZE, XNONCE_SIZE } from './sizes.ts';
+import { expectAead, KEY_SIZE, NONCE_SIZE, TAG_SIZE } from './sizes.ts';
 
 declare const handle: unique symbol;
 export interface AeadHandle {
@@ -59,18 +59,5 @@ export function createNativeAead(
     return binding.aeadOpen(state, scratch, aad.length, length) === 1 ? take(at, length) : undefined;
   };
 
-  return {
-    seal,
-    open,
-
-    xseal(key, nonce, plaintext, aad) {
-      expectAead(key, nonce, XNONCE_SIZE);
-      return withSubkey(key, nonce, (subkey, short) => seal(subkey, short, plaintext, aad));
-    },
-
-    xopen(key, nonce, ciphertext, aad) {
-      expectAead(key, nonce, XNONCE_SIZE);
-      return withSubkey(key, nonce, (subkey, short) => open(subkey, short, ciphertext, aad));
-    },
-  };
+  return { seal, open, ...extended({ seal, open }) };
 }

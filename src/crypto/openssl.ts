@@ -50,15 +50,7 @@ export const opensslCrypto: CryptoProvider = {
   seal,
   open,
 
-  xseal(key, nonce, plaintext, aad) {
-    expectAead(key, nonce, XNONCE_SIZE);
-    return withSubkey(key, nonce, (subkey, short) => seal(subkey, short, plaintext, aad));
-  },
-
-  xopen(key, nonce, ciphertext, aad) {
-    expectAead(key, nonce, XNONCE_SIZE);
-    return withSubkey(key, nonce, (subkey, short) => open(subkey, short, ciphertext, aad));
-  },
+  ...extended({ seal, open }),
 
   equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
 };
@@ -103,6 +95,24 @@ function open(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: U
     return undefined;
   }
   return plain(plaintext);
+}
+
+/** The long-nonce AEAD over one with the short nonce. */
+export function extended({
+  seal,
+  open,
+}: Pick<CryptoProvider, 'seal' | 'open'>): Pick<CryptoProvider, 'xseal' | 'xopen'> {
+  return {
+    xseal(key, nonce, plaintext, aad) {
+      expectAead(key, nonce, XNONCE_SIZE);
+      return withSubkey(key, nonce, (subkey, short) => seal(subkey, short, plaintext, aad));
+    },
+
+    xopen(key, nonce, ciphertext, aad) {
+      expectAead(key, nonce, XNONCE_SIZE);
+      return withSubkey(key, nonce, (subkey, short) => open(subkey, short, ciphertext, aad));
+    },
+  };
 }
 
 /** Calls with the subkey, which is erased afterwards, and the 12 byte nonce that belong to a key and a nonce of 24 bytes. */
