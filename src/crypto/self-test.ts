@@ -6,7 +6,7 @@ import { formatKeyHex } from '../base/key.ts';
 import type { CryptoProvider } from './provider.ts';
 
 /** By noble (test/contract/self-test.test.ts makes it again). */
-const ANSWER = '8099ebfe5305d1524624b3c86d7df13978da730fb144a975f01002e3dca5e6eb';
+const ANSWER = 'c412a8529552ef1a24426974222e46910b54c11ab344d21207984d399799d460';
 
 /** @returns false also when a function throws */
 export function passesSelfTest(crypto: CryptoProvider): boolean {
@@ -23,7 +23,8 @@ export function knownAnswer(crypto: CryptoProvider): string {
   const publicKeys = privateKeys.map(key => crypto.publicKey(key));
   const shared = crypto.dh(privateKeys[0]!, publicKeys[1]!)!;
   const many = crypto.dhMany(privateKeys[1]!, [...publicKeys, new Uint8Array(32)]);
-  const jobs = privateKeys.map(privateKey => ({ privateKey, publicKeys: publicKeys.slice(0, 2) }));
+  // so few that the addon begins no helper threads for them (share-out.c): it may never need any
+  const jobs = privateKeys.slice(0, 2).map(privateKey => ({ privateKey, publicKeys: publicKeys.slice(0, 2) }));
   const ephemeral = crypto.dhEphemeral(jobs).flatMap(({ publicKey, shared: each }) => [publicKey, ...each]);
   const [first, second, third] = crypto.kdf(shared, publicKeys[2]!, 3);
   const mac = crypto.mac(first!, publicKeys[3]!);

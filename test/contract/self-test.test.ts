@@ -1,4 +1,6 @@
 /** The known answer that a provider must give before it is used (src/crypto/self-test.ts). */
+import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { createNativeCrypto } from '../../src/crypto/native.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
@@ -53,4 +55,22 @@ test.skipIf(!native && process.env['CI'] !== 'true')('an addon that fails it giv
     scratch[0]! ^= 1;
   };
   expect(createNativeCrypto({ ...binding, blake2sKdf: wrong })).toBe(undefined);
+});
+
+test.skipIf(!native && process.env['CI'] !== 'true')('the test itself begins no helper threads', () => {
+  const dist = new URL('../../dist/', import.meta.url).href;
+  const script = `
+    import { readdirSync, readFileSync } from 'node:fs';
+    import { createNativeCrypto } from '${dist}crypto/native.js';
+    import { nativeBinding } from '${dist}io/native-binding.js';
+    const names = () => readdirSync('/proc/self/task').map(task => readFileSync('/proc/self/task/' + task + '/comm', 'utf8').trim());
+    const crypto = createNativeCrypto(nativeBinding());
+    const before = names().filter(name => name === 'wg-crypto').length;
+    const job = { privateKey: new Uint8Array(32).fill(1), publicKeys: [] };
+    crypto.dhEphemeral(new Array(8).fill(job));
+    console.log(before, names().filter(name => name === 'wg-crypto').length);
+  `;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  const helpers = Math.min(availableParallelism() - 1, 7);
+  expect([stdout.trim(), stderr]).toEqual([`0 ${helpers}`, '']);
 });
