@@ -151,17 +151,16 @@ export function createResponse(
     EMPTY,
     keys,
   );
-  if (!two) return false;
-  const keypair = beginSession(device, peer, state, false, consumed.remoteIndex, undefined, now);
-  if (!keypair) return false;
+  const keypair = two && beginSession(device, peer, state, false, consumed.remoteIndex, undefined, now);
+  if (keypair) logKeys(device, peer, ephemeralPrivate);
+  crypto.forget(ephemeralPrivate);
+  if (!two || !keypair) return false;
   out.fill(0, 0, RESPONSE_SIZE);
   writeU32le(out, 0, MESSAGE_RESPONSE);
   writeU32le(out, RESPONSE_SENDER, keypair.localIndex);
   writeU32le(out, RESPONSE_RECEIVER, consumed.remoteIndex);
   out.set(two.ephemeral, RESPONSE_EPHEMERAL);
   out.set(two.payload, RESPONSE_EMPTY);
-  logKeys(device, peer, ephemeralPrivate);
-  crypto.forget(ephemeralPrivate);
   return true;
 }
 

@@ -45,7 +45,6 @@ export class Responder {
         consumed.push(result);
         this.#received(result, message.length, endpoints, endpointAt, now);
       }
-      es?.fill(0);
     }
     const jobs = consumed.map(one => ephemeralJob(device, one));
     const keys = crypto.dhEphemeral(jobs);
@@ -54,7 +53,6 @@ export class Responder {
       const out = output.transmits.slab.subarray(output.cursor, output.cursor + RESPONSE_SIZE);
       if (createResponse(device, one, out, now, jobs[i], keys[i])) this.#sent(one, out, now);
       else device.counters.badHandshake++;
-      crypto.forget(jobs[i]!.privateKey);
       for (const secret of keys[i]!.shared) secret?.fill(0);
     }
   }
