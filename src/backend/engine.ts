@@ -1,4 +1,5 @@
 /** Devices that run in this process, such as a DeviceLoop's: no socket and no text between. A config is applied whole, or not at all. */
+import { codedError } from '../base/coded-error.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { UapiDevice } from '../daemon/uapi-server.ts';
 import { syncDevice, type WireguardBackend } from './backend.ts';
@@ -37,7 +38,7 @@ export class EngineBackend implements WireguardBackend {
 
   #device(name: string): UapiDevice {
     const device = this.#devices.get(name);
-    if (!device) throw Object.assign(new Error(`there is no device \`${name}' in this process`), { code: 'ENODEV' });
+    if (!device) throw codedError('ENODEV', `there is no device \`${name}' in this process`);
     return device;
   }
 }

@@ -2,6 +2,7 @@
  * Devices of the kernel's own WireGuard, over netlink. Reading or setting one needs CAP_NET_ADMIN, listing does not; nothing is opened, and no
  * module loaded, before a device of the kernel's is asked for by name.
  */
+import { codedError } from '../base/coded-error.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { checkInterfaceName } from '../daemon/interface-name.ts';
 import { isRefusal, NetlinkError } from '../netlink/errors.ts';
@@ -63,16 +64,16 @@ export class KernelBackend implements WireguardBackend {
   async #open(name: string): Promise<KernelWireguard> {
     checkInterfaceName(name);
     const link = await this.#links().find(name);
-    if (!link) throw coded('ENODEV', `there is no interface \`${name}'`);
+    if (!link) throw codedError('ENODEV', `there is no interface \`${name}'`);
     if (link.kind !== WIREGUARD_KIND)
-      throw coded(
+      throw codedError(
         'EOPNOTSUPP',
         `${name} is no WireGuard interface${link.kind ? `: it is a link of kind ${link.kind}` : ''}`,
       );
     this.#wireguard ??= KernelWireguard.open(this.#port);
     const wireguard = await this.#wireguard;
     if (!wireguard)
-      throw coded('EOPNOTSUPP', `${name}: the kernel has such a link, and no family to configure it with`);
+      throw codedError('EOPNOTSUPP', `${name}: the kernel has such a link, and no family to configure it with`);
     return wireguard;
   }
 }
@@ -85,8 +86,4 @@ async function explained<T>(result: Promise<T>): Promise<T> {
       throw new NetlinkError(error.attempted, error.errno, { offset: error.offset, detail: RIGHT_NEEDED });
     throw error;
   }
-}
-
-function coded(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
 }

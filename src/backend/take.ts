@@ -5,6 +5,7 @@
  * Nothing runs modprobe: both questions make the kernel itself load the module (the aliases net-pf-16-proto-16-family-wireguard and
  * rtnl-link-wireguard), with the modprobe and the modules of the host. One that is run in a container would look for modules in there.
  */
+import { codedError } from '../base/coded-error.ts';
 import { isRefusal } from '../netlink/errors.ts';
 import { GenericNetlink } from '../netlink/genetlink.ts';
 import type { Link } from '../netlink/links.ts';
@@ -55,18 +56,18 @@ export async function takeBackend(backend: BackendName, { name, port, adoptsTun 
   if (backend === 'userspace') return userspace('asked for');
   if (adoptsTun) {
     if (backend === 'auto') return userspace('a TUN was handed over');
-    throw coded('EINVAL', 'backend kernel: an open TUN was handed over, which only userspace can use');
+    throw codedError('EINVAL', 'backend kernel: an open TUN was handed over, which only userspace can use');
   }
   const made = await makeLink(name, port);
   if ('link' in made) return { kind: 'kernel', ...made, reason: 'the kernel has WireGuard itself' };
   const { problem, code, existing } = made;
   if (code === 'EEXIST' && !(backend === 'auto' && existing?.kind === 'tun'))
-    throw coded(
+    throw codedError(
       code,
       `${name} exists already${kindOf(existing)}: take another name, or remove it (ip link delete ${name})`,
     );
   if (backend === 'auto') return userspace(problem);
-  throw coded(code, `backend kernel: ${problem}; ${remedy(code)}`);
+  throw codedError(code, `backend kernel: ${problem}; ${remedy(code)}`);
 }
 
 /** What `auto` would take here: makes a link for an instant. */
@@ -108,7 +109,8 @@ async function makeLink(name: string, port: NetlinkPort): Promise<{ link: Link }
   }
 }
 
-async function hasFamily(port: NetlinkPort): Promise<boolean> {
+/** Whether the kernel has the family `wireguard`; it may load the module to say so. */
+export async function hasFamily(port: NetlinkPort): Promise<boolean> {
   const generic = new GenericNetlink(port);
   try {
     return (await generic.family(WIREGUARD.name)) !== undefined;
@@ -145,8 +147,4 @@ function remedy(code: string): string {
     'load the module (modprobe wireguard, on the host where this is a container), run a kernel that has it (Linux 5.6 or newer, ' +
     'built with CONFIG_WIREGUARD), or take userspace: --backend=auto'
   );
-}
-
-function coded(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
 }

@@ -3,8 +3,10 @@
  * to every userspace WireGuard; `counters` only to this one. As wg does, it removes a socket that nobody answers at. Interfaces of the
  * kernel's own WireGuard have no socket, and are not seen here: src/backend puts both together.
  */
+
 import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
+import { codedError } from '../base/coded-error.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { parseCountersResponse, parseGetResponse, parseSetResponse } from '../config/uapi-get.ts';
@@ -60,7 +62,7 @@ export class UapiClient {
       const chunks: string[] = [];
       socket.setEncoding('utf8');
       socket.setTimeout(PATIENCE, () =>
-        socket.destroy(systemError('ETIMEDOUT', `${this.#name} did not answer within ${PATIENCE / 1000} s`)),
+        socket.destroy(codedError('ETIMEDOUT', `${this.#name} did not answer within ${PATIENCE / 1000} s`)),
       );
       socket.on('connect', () => socket.write(text));
       socket.on('data', (chunk: string) => {
@@ -80,19 +82,19 @@ export class UapiClient {
     switch (error.code) {
       case 'ECONNREFUSED':
         removeStale(this.#path);
-        return systemError(
+        return codedError(
           'ENODEV',
           `the program behind ${this.#path} is gone; start it again with: wireguard-ts ${name}`,
         );
       case 'ENOENT':
-        return systemError(
+        return codedError(
           'ENODEV',
           existsSync(`/sys/class/net/${name}`)
             ? `${name} is no userspace WireGuard (there is no ${this.#path})`
             : `there is no interface \`${name}' (nor ${this.#path})`,
         );
       case 'EACCES':
-        return systemError('EACCES', `${this.#path} may not be opened: root is needed`);
+        return codedError('EACCES', `${this.#path} may not be opened: root is needed`);
       default:
         return error;
     }
@@ -150,8 +152,4 @@ function removeStale(path: string): boolean {
     // somebody else removed it, or we may not
   }
   return true;
-}
-
-function systemError(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
 }

@@ -3,10 +3,12 @@
  * of mode 0755 (wireguard-go ipc/uapi_linux.go; wireguard-tools ipc-uapi-unix.h). Any number of operations on a connection. A
  * socket that nobody answers is replaced; one that somebody answers is an error. When the socket is unlinked, the device ends.
  */
+
 import { chmodSync, type FSWatcher, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { codedError } from '../base/coded-error.ts';
 import { ERRNO } from '../config/errors.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { DEFAULT_UAPI_LIMITS, type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
@@ -224,7 +226,6 @@ async function removeStale(path: string): Promise<void> {
     });
     probe.on('error', () => resolve(false));
   });
-  if (answered)
-    throw Object.assign(new Error(`${path}: another program is running this interface`), { code: 'EADDRINUSE' });
+  if (answered) throw codedError('EADDRINUSE', `${path}: another program is running this interface`);
   unlinkSync(path);
 }

@@ -4,15 +4,15 @@
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BackendName } from '../backend/take.ts';
+import type { WireguardBackend } from '../backend/backend.ts';
+import { KernelBackend, WIREGUARD_KIND } from '../backend/kernel.ts';
+import { type BackendName, hasFamily } from '../backend/take.ts';
+import { UserspaceBackend } from '../backend/userspace.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';
-import { UapiClient } from '../daemon/uapi-client.ts';
 import { uapiSocketPath } from '../daemon/uapi-server.ts';
-import { systemZones } from '../io/zones.ts';
 import type { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
-import { KernelWireguard } from '../netlink/wireguard.ts';
 import type { QuickDevices } from '../quick/ports.ts';
 import { problem } from '../quick/problem.ts';
 import type { BackendKind } from '../quick/state.ts';
@@ -31,20 +31,22 @@ const PATIENCE = 5_000;
 const PAUSE = 20;
 const ATTEMPTS = 3;
 /** Of a device that nobody answers for. */
-const SILENT = new Set(['ENODEV', 'ENOENT', 'ETIMEDOUT']);
+const SILENT = new Set(['ENODEV', 'ENOENT', 'EOPNOTSUPP', 'ETIMEDOUT']);
 
 export class SystemDevices implements QuickDevices {
   readonly #options: SystemDevicesOptions;
-  #kernel: KernelWireguard | undefined;
+  readonly #kernel: KernelBackend;
+  readonly #userspace = new UserspaceBackend();
 
   constructor(options: SystemDevicesOptions) {
     this.#options = options;
+    this.#kernel = new KernelBackend(options.port);
   }
 
   async choose(): Promise<BackendKind> {
     const { backend } = this.#options;
     if (backend !== 'auto' && backend !== 'kernel') return 'userspace';
-    if (await this.#openKernel()) return 'kernel';
+    if (await hasFamily(this.#options.port)) return 'kernel';
     if (backend === 'auto') return 'userspace';
     throw problem(
       'EOPNOTSUPP',
@@ -54,7 +56,7 @@ export class SystemDevices implements QuickDevices {
 
   async create(name: string, kind: BackendKind): Promise<void> {
     if (kind === 'kernel') {
-      await this.#options.network.links.create({ name, kind: 'wireguard' });
+      await this.#options.network.links.create({ name, kind: WIREGUARD_KIND });
       return;
     }
     const { backend, script, keepOutput } = this.#options;
@@ -73,9 +75,7 @@ export class SystemDevices implements QuickDevices {
 
   async status(name: string): Promise<DeviceStatus | undefined> {
     try {
-      return (await this.#isKernel(name))
-        ? await (await this.#openKernel())?.get(name)
-        : await new UapiClient(name, systemZones).get();
+      return await (await this.#of(name)).get(name);
     } catch (error) {
       if (SILENT.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
       throw error;
@@ -83,8 +83,7 @@ export class SystemDevices implements QuickDevices {
   }
 
   async configure(name: string, config: DeviceConfig): Promise<void> {
-    if (await this.#isKernel(name)) await (await this.#openKernel())?.set(name, config);
-    else await new UapiClient(name, systemZones).set(config);
+    await (await this.#of(name)).set(name, config);
   }
 
   async gone(name: string): Promise<void> {
@@ -98,16 +97,13 @@ export class SystemDevices implements QuickDevices {
 
   /** Idempotent. */
   close(): void {
-    this.#kernel?.close();
-    this.#kernel = undefined;
+    this.#kernel.close();
+    this.#userspace.close();
   }
 
-  async #openKernel(): Promise<KernelWireguard | undefined> {
-    this.#kernel ??= await KernelWireguard.open(this.#options.port);
-    return this.#kernel;
-  }
-
-  async #isKernel(name: string): Promise<boolean> {
-    return (await this.#options.network.links.find(name))?.kind === 'wireguard';
+  /** By the link of this namespace: the sockets' folder is that of others too, where the name may be another's. */
+  async #of(name: string): Promise<WireguardBackend> {
+    const link = await this.#options.network.links.find(name);
+    return link?.kind === WIREGUARD_KIND ? this.#kernel : this.#userspace;
   }
 }

@@ -16,6 +16,7 @@ import { runHook } from './program.ts';
 import { readState, removeState, writeState } from './run-state.ts';
 
 const MARK_VALID = '/proc/sys/net/ipv4/conf/all/src_valid_mark';
+
 export interface MachineOptions {
   readonly backend: BackendName;
   readonly script: string;

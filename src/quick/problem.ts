@@ -1,4 +1,6 @@
 /** A failure that a person can do something about: words for them, and a code for programs. */
+import { codedError } from '../base/coded-error.ts';
+
 export type ProblemCode =
   /** The interface is there already. */
   | 'EEXIST'
@@ -20,5 +22,5 @@ export type ProblemCode =
   | 'EDEVICE';
 
 export function problem(code: ProblemCode, message: string): Error {
-  return Object.assign(new Error(message), { code });
+  return codedError(code, message);
 }
