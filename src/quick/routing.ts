@@ -19,7 +19,7 @@ export function policyFamilies({ table }: Pick<QuickFile, 'table'>, peers: reado
   return ([6, 4] as const).filter(family => defaults.some(({ address }) => familyOfAddress(address) === family));
 }
 
-/** @param policyTable where the default routes go, if policyFamilies has any */
+/** @param policyTable where the default routes go, if there are policyFamilies */
 export function plannedRoutes(
   { table, addresses }: Pick<QuickFile, 'table' | 'addresses'>,
   peers: readonly PeerConfig[],
