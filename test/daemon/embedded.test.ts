@@ -110,7 +110,7 @@ test('a port that is taken is asked for once a second, and said once', async () 
     engine,
     tun,
     openUdp: port => {
-      if (++attempts <= 3) throw Object.assign(new Error('address in use'), { code: 'EADDRINUSE' });
+      if (++attempts <= 4) throw Object.assign(new Error('address in use'), { code: 'EADDRINUSE' });
       return network.open([parseAddress('192.0.2.1')!], port);
     },
     clock: { ...clock, now: () => time },
@@ -128,11 +128,17 @@ test('a port that is taken is asked for once a second, and said once', async () 
   time += 1000;
   for (let i = 0; i < 5; i++) await packet();
   expect([attempts, errors.length]).toEqual([2, 1]);
-  // a new port is tried at once
+  // an interface that goes down and up again asks at once
+  tun.change({ up: false, mtu: 1420, name: 'mem0' });
+  await sleep(1);
+  tun.change({ up: true, mtu: 1420, name: 'mem0' });
+  await sleep(1);
+  expect([attempts, errors.length]).toEqual([3, 1]);
+  // and so does a new port
   loop.configure({ listenPort: 7 });
   await packet();
-  expect([attempts, engine.running]).toEqual([3, false]);
+  expect([attempts, engine.running]).toEqual([4, false]);
   time += 1000;
   await packet();
-  expect([attempts, engine.running, errors.length]).toEqual([4, true, 1]);
+  expect([attempts, engine.running, errors.length]).toEqual([5, true, 1]);
 });
