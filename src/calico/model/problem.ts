@@ -1,0 +1,22 @@
+/** What in the cluster cannot be used as it is, said so that somebody can mend it. A problem never stops the rest. */
+
+export interface Problem {
+  /** `Node/worker-1`, `IPAMBlock/10-0-0-0-26`, `FelixConfiguration/default`. */
+  readonly object: string;
+  /** CamelCase and stable, for Events and metrics: `InvalidPublicKey`, `DuplicatePublicKey`, `MissingNodeAddress`, ... */
+  readonly reason: string;
+  /** Names the value and what to do. Values of any length are cut. */
+  readonly message: string;
+}
+
+/** The same problem of the same object. */
+export function problemKey({ object, reason, message }: Problem): string {
+  return `${object}\n${reason}\n${message}`;
+}
+
+/** What somebody else wrote, fit for a message: quoted, printable, cut. */
+export function quoted(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  const cut = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return JSON.stringify(cut);
+}
