@@ -20,13 +20,44 @@ export function makePrefix(address: Uint8Array, length: number): Prefix {
  * @returns undefined if the text is neither.
  */
 export function parsePrefix(text: string): Prefix | undefined {
+  const parsed = parseWithHostBits(text);
+  if (parsed) maskHostBits(parsed.address, parsed.length);
+  return parsed;
+}
+
+/** The same with the bits past `length` as they were written: an address in its network. */
+export function parseWithHostBits(text: string): { address: Uint8Array; length: number } | undefined {
   const slash = text.indexOf('/');
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
   if (!address) return undefined;
   if (slash < 0) return { address, length: address.length * 8 };
-  const bits = text.slice(slash + 1);
-  if (!/^[0-9]{1,3}$/.test(bits) || Number(bits) > address.length * 8) return undefined;
-  return { address: maskHostBits(address, Number(bits)), length: Number(bits) };
+  const length = parseLength(text, slash + 1);
+  return length > address.length * 8 ? undefined : { address, length };
+}
+
+/** Whether a bit past `length` is set. */
+export function hasHostBits({ address, length }: Prefix): boolean {
+  for (let i = length >> 3; i < address.length; i++)
+    if (address[i]! & ~(0xff00 >> Math.max(0, length - 8 * i)) & 0xff) return true;
+  return false;
+}
+
+/** One to three digits; Infinity for anything else. */
+function parseLength(text: string, from: number): number {
+  if (from >= text.length || text.length > from + 3) return Number.POSITIVE_INFINITY;
+  let value = 0;
+  for (let i = from; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return Number.POSITIVE_INFINITY;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/** One for each prefix, for maps: text or, where it fits, a number, which costs no bytes. */
+export function prefixKey({ address, length }: Prefix): number | string {
+  if (address.length !== 4) return formatPrefix({ address, length });
+  return (((address[0]! * 256 + address[1]!) * 256 + address[2]!) * 256 + address[3]!) * 64 + length;
 }
 
 /** `10.0.0.0/8`, always with a length. */

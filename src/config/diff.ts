@@ -5,13 +5,14 @@
  */
 import { sameFarSide } from '../base/endpoint.ts';
 import { clampPrivateKey, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
-import { formatPrefix, type Prefix } from '../base/prefix.ts';
+import { type Prefix, prefixKey } from '../base/prefix.ts';
 import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
 
+type PrefixKey = ReturnType<typeof prefixKey>;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** What a peer is to be in the end: after all entries of its key, and after other peers took prefixes from it. */
 type Goal = Mutable<Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'endpoint' | 'persistentKeepalive'>> & {
-  readonly prefixes: Map<string, Prefix>;
+  readonly prefixes: Map<PrefixKey, Prefix>;
 };
 
 const NO_KEY = new Uint8Array(KEY_SIZE);
@@ -48,11 +49,11 @@ export function difference(wanted: DeviceConfig, status: DeviceStatus, removals 
 /** Plays the entries in their order: a prefix is the last peer's that asked for it. */
 function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStatus>): Map<string, Goal> {
   const peers = new Map<string, Goal>();
-  const owners = new Map<string, Goal>();
-  const take = (goal: Goal, text: string, prefix: Prefix) => {
-    owners.get(text)?.prefixes.delete(text);
-    owners.set(text, goal);
-    goal.prefixes.set(text, prefix);
+  const owners = new Map<PrefixKey, Goal>();
+  const take = (goal: Goal, name: PrefixKey, prefix: Prefix) => {
+    owners.get(name)?.prefixes.delete(name);
+    owners.set(name, goal);
+    goal.prefixes.set(name, prefix);
   };
   for (const { publicKey, remove, allowedIps = [], replaceAllowedIps, ...rest } of entries) {
     const key = formatKeyHex(publicKey);
@@ -67,16 +68,16 @@ function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStat
       peers.set(key, goal);
       if (!replaceAllowedIps)
         for (const prefix of now.get(key)?.allowedIps ?? [])
-          if (!owners.has(formatPrefix(prefix))) take(goal, formatPrefix(prefix), prefix);
+          if (!owners.has(prefixKey(prefix))) take(goal, prefixKey(prefix), prefix);
     }
     const { presharedKey, endpoint, persistentKeepalive } = rest;
     if (presharedKey) goal.presharedKey = presharedKey;
     if (endpoint) goal.endpoint = endpoint;
     if (persistentKeepalive !== undefined) goal.persistentKeepalive = persistentKeepalive;
     for (const { prefix, remove: leave } of allowedIps) {
-      const text = formatPrefix(prefix);
-      if (leave) goal.prefixes.delete(text);
-      else take(goal, text, prefix);
+      const name = prefixKey(prefix);
+      if (leave) goal.prefixes.delete(name);
+      else take(goal, name, prefix);
     }
   }
   return peers;
@@ -89,7 +90,7 @@ function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStat
 function peerDifference(
   goal: Goal,
   there: PeerStatus | undefined,
-  given: ReadonlySet<string> | undefined,
+  given: ReadonlySet<PrefixKey> | undefined,
 ): PeerConfig | undefined {
   const change: Mutable<PeerConfig> = { publicKey: goal.publicKey, ...(there && { updateOnly: true }) };
   const before = there ? Object.keys(change).length : 0;
@@ -100,29 +101,29 @@ function peerDifference(
   const keepalive = goal.persistentKeepalive ?? 0;
   if (keepalive !== (there?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;
   const had = there?.allowedIps ?? [];
-  const surplus = had.filter(prefix => !goal.prefixes.has(formatPrefix(prefix)));
+  const surplus = had.filter(prefix => !goal.prefixes.has(prefixKey(prefix)));
   // a list is emptied only where something must go: other daemons drop packets between that and its filling
   const anew = surplus.length > 0 && !given;
   const complete = had.length - surplus.length === goal.prefixes.size;
   const added = anew ? beyond(goal, []) : complete ? [] : beyond(goal, had);
   const away = surplus
-    .filter(prefix => given && !given.has(formatPrefix(prefix)))
+    .filter(prefix => given && !given.has(prefixKey(prefix)))
     .map(prefix => ({ prefix, remove: true }));
   if (anew || !there) change.replaceAllowedIps = true;
   if (anew || added.length + away.length > 0) change.allowedIps = [...added, ...away];
   return Object.keys(change).length > before ? change : undefined;
 }
 
-function allPrefixes(goals: Iterable<Goal>): Set<string> {
-  const texts = new Set<string>();
-  for (const { prefixes } of goals) for (const text of prefixes.keys()) texts.add(text);
-  return texts;
+function allPrefixes(goals: Iterable<Goal>): Set<PrefixKey> {
+  const names = new Set<PrefixKey>();
+  for (const { prefixes } of goals) for (const name of prefixes.keys()) names.add(name);
+  return names;
 }
 
 /** Its prefixes that are not among these. */
 function beyond({ prefixes }: Goal, these: readonly Prefix[]): AllowedIpConfig[] {
-  const texts = new Set(these.map(formatPrefix));
-  return [...prefixes].filter(([text]) => !texts.has(text)).map(([, prefix]) => ({ prefix }));
+  const names = new Set(these.map(prefixKey));
+  return [...prefixes].filter(([name]) => !names.has(name)).map(([, prefix]) => ({ prefix }));
 }
 
 function clamped(key: Uint8Array): Uint8Array {

@@ -2,9 +2,8 @@
  * Single values as people write them in a conf file and on the command line of `wg set` (wireguard-tools config.c). Each parser throws a
  * ConfigError that names the value and says what would do; secrets are never quoted.
  */
-import { parseAddress } from '../base/address.ts';
 import { formatKeyBase64, parseKeyBase64 } from '../base/key.ts';
-import { type Prefix, parsePrefix } from '../base/prefix.ts';
+import { hasHostBits, makePrefix, type Prefix, parseWithHostBits } from '../base/prefix.ts';
 import { ConfigError, quote } from './errors.ts';
 import type { AllowedIpConfig } from './model.ts';
 import { numericZones, parseNumericHost, parsePort, type Zones } from './zones.ts';
@@ -56,18 +55,15 @@ export function parseKeepalive(text: string): number {
 export function parseAllowedIps(text: string, warn: (message: string) => void = () => {}): AllowedIpConfig[] {
   if (text === '') return [];
   return text.split(',').map(item => {
-    const sign = /^[+-]/.exec(item)?.[0];
-    const prefix = parsePrefix(sign ? item.slice(1) : item);
+    const sign = item.startsWith('+') || item.startsWith('-') ? item[0] : undefined;
+    let prefix: Prefix | undefined = parseWithHostBits(sign ? item.slice(1) : item);
     if (!prefix) throw badValue('allowed IP', item, 'write an address, or a prefix such as 10.0.0.0/8 or fd00::/8');
-    if (hasHostPart(item, prefix)) warn(`AllowedIP has nonzero host part: ${item}`);
+    if (hasHostBits(prefix)) {
+      warn(`AllowedIP has nonzero host part: ${item}`);
+      prefix = makePrefix(prefix.address, prefix.length);
+    }
     return sign === '-' ? { prefix, remove: true } : { prefix };
   });
-}
-
-function hasHostPart(item: string, prefix: Prefix): boolean {
-  if (prefix.length === prefix.address.length * 8) return false;
-  const address = parseAddress(item.replace(/^[+-]/, '').split('/')[0]!);
-  return address?.some((byte, i) => byte !== prefix.address[i]) ?? false;
 }
 
 /** Whether a list of allowed IPs changes what is there (one of them has a sign) or takes its place. */

@@ -9,6 +9,8 @@ export interface SeenDatagram {
   readonly destination: string;
   readonly sourcePort: number;
   readonly destinationPort: number;
+  /** The TOS byte of IPv4, the traffic class of IPv6. */
+  readonly tos: number;
   readonly payload: Buffer;
   /** Milliseconds since the epoch. */
   readonly time: number;
@@ -122,23 +124,30 @@ function readFrame(frame: Buffer, time: number): SeenDatagram | undefined {
     const header = (packet[0]! & 15) * 4;
     const source = [...packet.subarray(12, 16)].join('.');
     const destination = [...packet.subarray(16, 20)].join('.');
-    return packet[9] === 17 ? readUdp(packet.subarray(header), source, destination, time) : undefined;
+    return packet[9] === 17 ? readUdp(packet.subarray(header), source, destination, packet[1]!, time) : undefined;
   }
   if (version === 6 && packet[6] === 17) {
     const source = packet.subarray(8, 24).toString('hex');
     const destination = packet.subarray(24, 40).toString('hex');
-    return readUdp(packet.subarray(40), source, destination, time);
+    return readUdp(packet.subarray(40), source, destination, (packet.readUInt16BE(0) >> 4) & 0xff, time);
   }
   return undefined;
 }
 
-function readUdp(udp: Buffer, source: string, destination: string, time: number): SeenDatagram | undefined {
+function readUdp(
+  udp: Buffer,
+  source: string,
+  destination: string,
+  tos: number,
+  time: number,
+): SeenDatagram | undefined {
   if (udp.length < 8) return undefined;
   return {
     source,
     destination,
     sourcePort: udp.readUInt16BE(0),
     destinationPort: udp.readUInt16BE(2),
+    tos,
     payload: udp.subarray(8, Math.max(8, udp.readUInt16BE(4))),
     time,
   };
