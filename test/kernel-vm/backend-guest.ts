@@ -6,6 +6,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { KernelBackend } from '../../src/backend/kernel.ts';
 import { SystemBackend } from '../../src/backend/system.ts';
+import { formatKeyBase64 } from '../../src/base/key.ts';
+import { formatPrefix } from '../../src/base/prefix.ts';
 import { showconf } from '../../src/cli/commands/conf.ts';
 import { show } from '../../src/cli/commands/show.ts';
 import { systemNetlink } from '../../src/io/netlink.ts';
@@ -15,7 +17,10 @@ import { FIELDS } from '../cli/wg-cases.ts';
 import { BACKEND_CHECKS } from '../contract/backend-checks.ts';
 import { run, start, until } from '../netns/command.ts';
 import { commandOf } from '../netns/device.ts';
-import { type BackendResult, COMMANDS, LOADS, TAKES_KERNEL, TAKES_USERSPACE } from './backend-results.ts';
+import { Lab } from '../netns/lab.ts';
+import { INNER_B, tunnelPair } from '../netns/pair.ts';
+import { mustPing, ping } from '../netns/traffic.ts';
+import { type BackendResult, COMMANDS, LOADS, LOSSLESS, TAKES_KERNEL, TAKES_USERSPACE } from './backend-results.ts';
 import { key, manyPeers } from './wireguard-checks.ts';
 
 const NAME = 'wg-auto';
@@ -38,6 +43,7 @@ for (const { name, run: check } of BACKEND_CHECKS)
     }
   });
 await report(COMMANDS, commands);
+await report(LOSSLESS, lossless);
 await report(TAKES_KERNEL, takesKernel);
 await report(LOADS, loads);
 await report(TAKES_USERSPACE, takesUserspace);
@@ -81,6 +87,49 @@ async function commands(): Promise<Partial<BackendResult>> {
   for (const name of [NAME, 'wg-ours']) await run(['ip', 'link', 'del', name]);
   await until('ours to end', () => !existsSync('/var/run/wireguard/wg-ours.sock'));
   return {};
+}
+
+/** The change is of the very peer that the packets go to, and back; the kernel takes single prefixes away only since 6.16, and this one is older. */
+async function lossless(): Promise<Partial<BackendResult>> {
+  const lab = new Lab();
+  try {
+    const { a } = await tunnelPair({ lab, a: 'kernel', b: 'kernel' });
+    const name = a.device.name;
+    const wgts = (...args: string[]) => a.namespace.run([process.execPath, 'dist/cli/wgts.js', ...args]);
+    await mustPing(a.namespace, INNER_B[4], { wait: 20 });
+    const others = manyPeers(999, 10).map(({ publicKey, allowedIps = [] }) => {
+      const list = allowedIps.map(({ prefix }) => formatPrefix(prefix));
+      return `\n[Peer]\nPublicKey = ${formatKeyBase64(publicKey)}\nAllowedIPs = ${list.join(', ')}\n`;
+    });
+    const whole = `${(await wgts('showconf', name)).stdout}${others.join('')}`;
+    const file = lab.file(whole);
+    const changed = lab.file(whole.replace(/AllowedIPs = /, 'AllowedIPs = 10.199.0.0/16, '));
+    await wgts('setconf', name, file);
+    let done = false;
+    const traffic = (async () => {
+      let [sent, received] = [0, 0];
+      while (!done) {
+        const part = await ping(a.namespace, INNER_B[4], { count: 200, interval: 0.01, wait: 20 });
+        sent += part.sent;
+        received += part.received;
+      }
+      return { sent, received };
+    })();
+    const milliseconds: Record<string, number> = {};
+    for (let i = 0; i < 2; i++) {
+      const start = performance.now();
+      await wgts('syncconf', name, i % 2 ? file : changed);
+      milliseconds[`syncconf ${i}`] = Math.round(performance.now() - start);
+    }
+    done = true;
+    const { sent, received } = await traffic;
+    assert.ok(sent >= 200);
+    assert.equal(received, sent);
+    assert.equal((await wgts('show', name, 'allowed-ips')).stdout.includes('10.199.0.0/16'), false);
+    return { milliseconds };
+  } finally {
+    await lab.close();
+  }
 }
 
 async function takesKernel(): Promise<Partial<BackendResult>> {
