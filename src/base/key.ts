@@ -1,5 +1,6 @@
 /** Keys of 32 bytes as base64 (what people type) and as hex (what the UAPI speaks). */
-import { base64, hex } from '@scure/base';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { base64 } from '@scure/base';
 
 export const KEY_SIZE = 32;
 
@@ -16,7 +17,7 @@ export function parseKeyBase64(text: string): Uint8Array | undefined {
 
 /** @returns 32 bytes, or undefined if the text is not 64 hex digits. */
 export function parseKeyHex(text: string): Uint8Array | undefined {
-  return /^[0-9a-fA-F]{64}$/.test(text) ? hex.decode(text.toLowerCase()) : undefined;
+  return /^[0-9a-fA-F]{64}$/.test(text) ? hexToBytes(text) : undefined;
 }
 
 export function formatKeyBase64(key: Uint8Array): string {
@@ -24,7 +25,7 @@ export function formatKeyBase64(key: Uint8Array): string {
 }
 
 export function formatKeyHex(key: Uint8Array): string {
-  return hex.encode(key);
+  return bytesToHex(key);
 }
 
 /** Whether every byte is zero: the UAPI's "no key". No early exit, since this is asked of secrets. */

@@ -12,8 +12,10 @@ type PrefixKey = ReturnType<typeof prefixKey>;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** What a peer is to be in the end: after all entries of its key, and after other peers took prefixes from it. */
 type Goal = Mutable<Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'endpoint' | 'persistentKeepalive'>> & {
-  readonly prefixes: Map<PrefixKey, Prefix>;
+  /** Absent: those that it has. */
+  readonly prefixes?: Map<PrefixKey, Prefix>;
 };
+type Owner = Goal & Required<Pick<Goal, 'prefixes'>>;
 
 const NO_KEY = new Uint8Array(KEY_SIZE);
 
@@ -48,16 +50,22 @@ export function difference(wanted: DeviceConfig, status: DeviceStatus, removals 
 
 /** Plays the entries in their order: a prefix is the last peer's that asked for it. */
 function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStatus>): Map<string, Goal> {
+  const settled = settledPeers(entries, now);
   const peers = new Map<string, Goal>();
-  const owners = new Map<PrefixKey, Goal>();
-  const take = (goal: Goal, name: PrefixKey, prefix: Prefix) => {
+  const owners = new Map<PrefixKey, Owner>();
+  const take = (goal: Owner, name: PrefixKey, prefix: Prefix) => {
     owners.get(name)?.prefixes.delete(name);
     owners.set(name, goal);
     goal.prefixes.set(name, prefix);
   };
-  for (const { publicKey, remove, allowedIps = [], replaceAllowedIps, ...rest } of entries) {
+  for (const entry of entries) {
+    const { publicKey, remove, allowedIps = [], replaceAllowedIps } = entry;
     const key = formatKeyHex(publicKey);
-    let goal = peers.get(key);
+    if (settled.has(key)) {
+      peers.set(key, said({ publicKey }, entry));
+      continue;
+    }
+    let goal = peers.get(key) as Owner | undefined;
     if (remove || replaceAllowedIps) goal?.prefixes.clear();
     if (remove) {
       peers.delete(key);
@@ -70,10 +78,7 @@ function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStat
         for (const prefix of now.get(key)?.allowedIps ?? [])
           if (!owners.has(prefixKey(prefix))) take(goal, prefixKey(prefix), prefix);
     }
-    const { presharedKey, endpoint, persistentKeepalive } = rest;
-    if (presharedKey) goal.presharedKey = presharedKey;
-    if (endpoint) goal.endpoint = endpoint;
-    if (persistentKeepalive !== undefined) goal.persistentKeepalive = persistentKeepalive;
+    said(goal, entry);
     for (const { prefix, remove: leave } of allowedIps) {
       const name = prefixKey(prefix);
       if (leave) goal.prefixes.delete(name);
@@ -81,6 +86,47 @@ function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStat
     }
   }
   return peers;
+}
+
+function said(goal: Goal, { presharedKey, endpoint, persistentKeepalive }: PeerConfig): Goal {
+  if (presharedKey) goal.presharedKey = presharedKey;
+  if (endpoint) goal.endpoint = endpoint;
+  if (persistentKeepalive !== undefined) goal.persistentKeepalive = persistentKeepalive;
+  return goal;
+}
+
+/**
+ * Peers that are told once, and to have just what they have, where nobody else asks for any of it: of thousands in a file, nearly all.
+ * What they have need not be looked at again.
+ */
+function settledPeers(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStatus>): ReadonlySet<string> {
+  const settled = new Set<string>();
+  const told = new Set<string>();
+  const wanted = new Set<PrefixKey>();
+  for (const { publicKey, remove, replaceAllowedIps, allowedIps = [] } of entries) {
+    const key = formatKeyHex(publicKey);
+    if (told.has(key)) return new Set();
+    told.add(key);
+    const has = now.get(key)?.allowedIps;
+    if (has && !remove && replaceAllowedIps && sameList(allowedIps, has)) settled.add(key);
+    else for (const { prefix } of allowedIps) wanted.add(prefixKey(prefix));
+  }
+  if (wanted.size > 0)
+    for (const key of settled)
+      if (now.get(key)!.allowedIps.some(prefix => wanted.has(prefixKey(prefix)))) return new Set();
+  return settled;
+}
+
+function sameList(wanted: readonly AllowedIpConfig[], has: readonly Prefix[]): boolean {
+  return (
+    wanted.length === has.length &&
+    wanted.every(({ prefix, remove }, i) => {
+      const { address, length } = has[i]!;
+      if (remove || length !== prefix.length || address.length !== prefix.address.length) return false;
+      for (let j = 0; j < address.length; j++) if (address[j] !== prefix.address[j]) return false;
+      return true;
+    })
+  );
 }
 
 /**
@@ -100,28 +146,37 @@ function peerDifference(
     change.endpoint = goal.endpoint;
   const keepalive = goal.persistentKeepalive ?? 0;
   if (keepalive !== (there?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;
+  if (goal.prefixes) tellPrefixes(change, goal.prefixes, there, given);
+  return Object.keys(change).length > before ? change : undefined;
+}
+
+function tellPrefixes(
+  change: Mutable<PeerConfig>,
+  wanted: ReadonlyMap<PrefixKey, Prefix>,
+  there: PeerStatus | undefined,
+  given: ReadonlySet<PrefixKey> | undefined,
+): void {
   const had = there?.allowedIps ?? [];
-  const surplus = had.filter(prefix => !goal.prefixes.has(prefixKey(prefix)));
+  const surplus = had.filter(prefix => !wanted.has(prefixKey(prefix)));
   // a list is emptied only where something must go: other daemons drop packets between that and its filling
   const anew = surplus.length > 0 && !given;
-  const complete = had.length - surplus.length === goal.prefixes.size;
-  const added = anew ? beyond(goal, []) : complete ? [] : beyond(goal, had);
+  const complete = had.length - surplus.length === wanted.size;
+  const added = anew ? beyond(wanted, []) : complete ? [] : beyond(wanted, had);
   const away = surplus
     .filter(prefix => given && !given.has(prefixKey(prefix)))
     .map(prefix => ({ prefix, remove: true }));
   if (anew || !there) change.replaceAllowedIps = true;
   if (anew || added.length + away.length > 0) change.allowedIps = [...added, ...away];
-  return Object.keys(change).length > before ? change : undefined;
 }
 
 function allPrefixes(goals: Iterable<Goal>): Set<PrefixKey> {
   const names = new Set<PrefixKey>();
-  for (const { prefixes } of goals) for (const name of prefixes.keys()) names.add(name);
+  for (const { prefixes } of goals) for (const name of prefixes?.keys() ?? []) names.add(name);
   return names;
 }
 
-/** Its prefixes that are not among these. */
-function beyond({ prefixes }: Goal, these: readonly Prefix[]): AllowedIpConfig[] {
+/** Those that are not among these. */
+function beyond(prefixes: ReadonlyMap<PrefixKey, Prefix>, these: readonly Prefix[]): AllowedIpConfig[] {
   const names = new Set(these.map(prefixKey));
   return [...prefixes].filter(([name]) => !names.has(name)).map(([, prefix]) => ({ prefix }));
 }

@@ -6,7 +6,7 @@
  * Every node holds its full prefix; a node without an owner only joins two branches. Each peer's prefixes are also
  * a linked list in the order of insertion, which is the order in which `wg show` lists them.
  */
-import { makePrefix, type Prefix } from '../base/prefix.ts';
+import type { Prefix } from '../base/prefix.ts';
 
 const NONE = -1;
 
@@ -114,9 +114,9 @@ export class AllowedIps {
     const found: Prefix[] = [];
     for (let node = this.#first.get(peer) ?? NONE; node !== NONE; node = this.#next[node]!) {
       const address = new Uint8Array(this.#family[node] === 4 ? 4 : 16);
-      const view = new DataView(address.buffer);
-      for (let i = 0; i < address.length / 4; i++) view.setUint32(4 * i, this.#words[4 * node + i]!);
-      found.push(makePrefix(address, this.#length[node]!));
+      for (let i = 0; i < address.length; i++) address[i] = this.#words[4 * node + (i >> 2)]! >>> (24 - 8 * (i & 3));
+      // the host bits are zero already
+      found.push({ address, length: this.#length[node]! });
     }
     return found;
   }
