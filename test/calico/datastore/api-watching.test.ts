@@ -179,6 +179,38 @@ describe('a server that fails', () => {
     expect(watch.snapshots.every(({ stale }) => stale === undefined)).toBe(true);
   });
 
+  test('a watch whose line has no end is opened again', async () => {
+    let ended = false;
+    api.next(`WATCH ${NODES}`, response => {
+      response.on('close', () => {
+        ended = true;
+      });
+      const piece = 'x'.repeat(1 << 20);
+      const more = (): void => {
+        if (!ended) response.write(piece, () => setImmediate(more));
+      };
+      response.writeHead(200);
+      more();
+    });
+    const { watch } = await begin();
+    await watch.until(({ synced }) => synced);
+    await api.until(() => ended && api.count(`WATCH ${NODES}`) === 2, 20_000);
+  });
+
+  test('events in pieces of bytes', async () => {
+    api.next(`WATCH ${NODES}`, async response => {
+      response.writeHead(200);
+      const lines = ['é', 'ü'].map((x, i) => JSON.stringify({ type: 'ADDED', object: node(`n${i}`, `${i}`, { x }) }));
+      for (const byte of Buffer.from(`${lines.join('\n')}\n`)) {
+        response.write(Buffer.of(byte));
+        await new Promise(resolve => setImmediate(resolve));
+      }
+    });
+    const { watch } = await begin();
+    const { cluster } = await watch.until(snapshot => snapshot.cluster.nodes.size === 2);
+    expect([...cluster.nodes.values()].map(({ annotations }) => annotations['x'])).toEqual(['é', 'ü']);
+  });
+
   test('a server that ends every watch at once is not asked ever faster', async () => {
     api.always(`WATCH ${NODES}`, response => void response.writeHead(200).end());
     await begin();
