@@ -1,0 +1,48 @@
+/** The addresses of a node, as Calico makes them out of a Kubernetes Node (calico-wireguard 2.2, 3.3). */
+import { type Family, familyOfAddress } from '../../netlink/family.ts';
+import type { ClusterNode, NodeAddress } from '../model/cluster.ts';
+
+/** Where its tunnel is spoken to: the BGP address, else the first internal one, else the first external one of the family. */
+export function nodeAddress({ bgpAddress, addresses }: ClusterNode, family: Family): Uint8Array | undefined {
+  const first = (type: NodeAddress['type']) =>
+    addresses.find(each => each.type === type && familyOfAddress(each.address) === family)?.address;
+  const found = bgpAddress[family] ?? first('InternalIP') ?? first('ExternalIP');
+  return found && isZero(found) ? undefined : found;
+}
+
+/** Of its WireGuard device. With host-local IPAM the annotation does not count: it is the podCIDR's second address, once there is a key. */
+export function wireguardAddress(node: ClusterNode, family: Family, usePodCidr: boolean): Uint8Array | undefined {
+  if (!usePodCidr || node.podCidrs.length === 0) return node.wireguardAddress[family];
+  return family === 4 && node.publicKey[4] ? fromPodCidr(node) : undefined;
+}
+
+/** Of WireGuard, IPIP and VXLAN; they may be the same. */
+export function tunnelAddresses(node: ClusterNode, usePodCidr: boolean): readonly Uint8Array[] {
+  const ipip = usePodCidr && node.podCidrs.length > 0 ? fromPodCidr(node) : node.ipipAddress[4];
+  const all = [
+    wireguardAddress(node, 4, usePodCidr),
+    wireguardAddress(node, 6, usePodCidr),
+    ipip,
+    node.ipipAddress[6],
+    node.vxlanAddress[4],
+    node.vxlanAddress[6],
+  ];
+  return [...new Map(all.flatMap(each => (each ? [[each.join(), each]] : []))).values()];
+}
+
+/** `0.0.0.0` and `::` are nobody's. */
+export function isZero(address: Uint8Array): boolean {
+  return address.every(byte => byte === 0);
+}
+
+/** The first one's, where that is of IPv4. */
+function fromPodCidr({ podCidrs }: ClusterNode): Uint8Array | undefined {
+  const first = podCidrs[0];
+  if (first?.address.length !== 4) return undefined;
+  const address = first.address.slice();
+  for (let i = 3; i >= 0; i--) {
+    address[i]!++; // wraps to 0, and carries then
+    if (address[i] !== 0) break;
+  }
+  return address;
+}

@@ -1,0 +1,191 @@
+/**
+ * Makes plan after plan of a cluster that changes a little each time. What it remembers is what each object of the cluster comes to, by the
+ * object's identity, and each node's part of the last plan: a plan is the same as without that, and takes a fraction of the time.
+ */
+import { formatKeyBase64 } from '../../base/key.ts';
+import type { Family } from '../../netlink/family.ts';
+import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
+import type { DesiredTunnel } from '../model/desired.ts';
+import { type Problem, problemKey } from '../model/problem.ts';
+import type { PeerState } from '../model/status.ts';
+import { blockClaims, type Claim, hostAddresses, nodeClaims, podClaims } from './claims.ts';
+import { felixConfig, isEnabled, isEnabledOn, readConfigurations } from './felix-config.ts';
+import { NodePart } from './node-part.ts';
+import { checkOptions } from './options.ts';
+import { owners } from './owners.ts';
+import type { FelixParameters } from './parameters.ts';
+import { type Peers, planPeers } from './peers.ts';
+import type { Plan, PlanInput } from './plan.ts';
+import { planRoutes } from './routes.ts';
+import { type Credentials, credentials } from './standing.ts';
+import { planTunnel } from './tunnel.ts';
+
+type Parts = ReadonlyMap<string, NodePart>;
+
+export class Planner {
+  #nodes = new WeakMap<ClusterNode, readonly Claim[]>();
+  readonly #blocks = new WeakMap<IpamBlock, readonly Claim[]>();
+  readonly #pods = new WeakMap<Pod, readonly Claim[]>();
+  readonly #credentials: Readonly<Record<Family, WeakMap<ClusterNode, Credentials>>> = {
+    4: new WeakMap(),
+    6: new WeakMap(),
+  };
+  readonly #parts: Record<Family, Parts> = { 4: new Map(), 6: new Map() };
+  /** What the nodes' claims were made for. */
+  #mode = '';
+
+  plan(input: PlanInput): Plan {
+    const { cluster, nodeName, options, environment, felixFile: file } = input;
+    const own = cluster.nodes.get(nodeName);
+    const configurations = readConfigurations(cluster.felixConfigurations);
+    const config = felixConfig({ environment, file, configurations, nodeName, labels: own?.labels ?? {} });
+    const { parameters } = config;
+    const checked = checkOptions(options, parameters);
+    const problems: Problem[] = [...config.problems, ...checked.errors, ...checked.warnings];
+    const families = ([4, 6] as const).filter(family =>
+      options.enableHere === 'always' ? config.clusterEnabled[family] : isEnabled(parameters, family),
+    );
+    const tunnels: { [family in Family]?: DesiredTunnel } = {};
+    const peers: { [family in Family]?: readonly PeerState[] } = {};
+    if (!own) problems.push(unknownNode(nodeName));
+    else if (checked.errors.length === 0 && families.length > 0) {
+      if (families.length === 2 && parameters.WireguardListeningPort === parameters.WireguardListeningPortV6)
+        problems.push(equalPorts(parameters.WireguardListeningPort));
+      const owned = this.#owners(input, parameters);
+      problems.push(...owned.problems);
+      const names = [...cluster.nodes.keys()].sort();
+      for (const family of families) {
+        const parts = this.#partsOf(family, owned.byNode[family], cluster.nodes, names);
+        const found = this.#peersOf(input, family, parts, names, parameters, node =>
+          isEnabledOn(node, configurations, family),
+        );
+        const { routes, sealed } = planRoutes({
+          family,
+          nodeName,
+          parts,
+          encrypted: found.encrypted,
+          isNode: name => cluster.nodes.has(name),
+          failClosed: options.failClosed,
+          hostAddresses: () => names.flatMap(name => hostAddresses(cluster.nodes.get(name)!)),
+        });
+        const { tunnel, problems: more } = planTunnel({
+          input,
+          own,
+          family,
+          parameters,
+          peers: found.peers,
+          routes,
+          sealed,
+        });
+        tunnels[family] = tunnel;
+        peers[family] = found.states;
+        problems.push(...found.problems, ...more);
+      }
+    }
+    return {
+      desired: { tunnels },
+      peers,
+      problems: eachOnce(problems),
+      wantsPods: families.length > 0 && parameters.RouteSource === 'WorkloadIPs',
+      parameters,
+    };
+  }
+
+  #owners({ cluster, nodeName, options: { usePodCidr } }: PlanInput, parameters: FelixParameters) {
+    const fromPods = parameters.RouteSource === 'WorkloadIPs';
+    const mode = `${usePodCidr} ${fromPods}`;
+    if (mode !== this.#mode) this.#nodes = new WeakMap();
+    this.#mode = mode;
+    const contributions: (readonly Claim[])[] = [];
+    for (const node of cluster.nodes.values())
+      contributions.push(remembered(this.#nodes, node, () => nodeClaims(node, usePodCidr, !fromPods)));
+    // blocks are Calico IPAM's
+    if (!fromPods && !usePodCidr)
+      for (const block of cluster.ipamBlocks.values())
+        contributions.push(remembered(this.#blocks, block, () => blockClaims(block)));
+    for (const pod of cluster.pods.values())
+      if (fromPods || pod.node === nodeName) contributions.push(remembered(this.#pods, pod, () => podClaims(pod)));
+    return owners(contributions, { nodeName, encryptsHosts: parameters.WireguardHostEncryptionEnabled });
+  }
+
+  /** In the order of the names of all that have prefixes, and of all nodes. */
+  #partsOf(
+    family: Family,
+    byNode: ReadonlyMap<string, readonly Claim[]>,
+    nodes: ReadonlyMap<string, ClusterNode>,
+    nodeNames: readonly string[],
+  ): Parts {
+    const others = [...byNode.keys()].filter(name => !nodes.has(name));
+    const names = others.length === 0 ? nodeNames : [...nodeNames, ...others].sort();
+    const last = this.#parts[family];
+    const parts = new Map<string, NodePart>();
+    for (const name of names) {
+      const claims = byNode.get(name) ?? [];
+      const there = last.get(name);
+      parts.set(name, there?.isOf(claims) ? there : new NodePart(name, claims));
+    }
+    this.#parts[family] = parts;
+    return parts;
+  }
+
+  #peersOf(
+    { cluster, nodeName, ownPublicKey }: PlanInput,
+    family: Family,
+    parts: Parts,
+    names: readonly string[],
+    parameters: FelixParameters,
+    isOn: (node: ClusterNode) => boolean,
+  ): Peers {
+    const others = new Map<string, Credentials>();
+    for (const name of names) {
+      const node = cluster.nodes.get(name)!;
+      if (name !== nodeName)
+        others.set(
+          name,
+          remembered(this.#credentials[family], node, () => credentials(node, family)),
+        );
+    }
+    const own = ownPublicKey[family];
+    return planPeers({
+      family,
+      nodeName,
+      ownKey: own && formatKeyBase64(own),
+      credentials: others,
+      parts,
+      isDisabled: name => !isOn(cluster.nodes.get(name)!),
+      port: family === 4 ? parameters.WireguardListeningPort : parameters.WireguardListeningPortV6,
+      keepalive: parameters.WireguardPersistentKeepAlive,
+    });
+  }
+}
+
+function remembered<K extends object, V>(memory: WeakMap<K, V>, key: K, make: () => V): V {
+  const there = memory.get(key);
+  if (there !== undefined) return there;
+  const made = make();
+  memory.set(key, made);
+  return made;
+}
+
+/** In an order of their own, whatever order they were found in. */
+function eachOnce(problems: readonly Problem[]): readonly Problem[] {
+  const byKey = new Map(problems.map(problem => [problemKey(problem), problem]));
+  return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, problem]) => problem);
+}
+
+function unknownNode(name: string): Problem {
+  return {
+    object: `Node/${name}`,
+    reason: 'UnknownNode',
+    message:
+      'there is no Node of this name in the cluster, so that this node can have no tunnel; set NODENAME to its name in Kubernetes',
+  };
+}
+
+function equalPorts(port: number): Problem {
+  return {
+    object: 'FelixConfiguration',
+    reason: 'EqualListeningPorts',
+    message: `wireguardListeningPort and wireguardListeningPortV6 are both ${port}, and only one of the tunnels can have it; set them to different ports`,
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * What a node brings to be a peer: a key that is its alone, and an address (calico-wireguard 3.3). Felix looks at keys only: a node with a
+ * key is a peer whatever its configuration says, for it may have an agent of its own.
+ */
+import { formatKeyBase64, isZeroKey, parseKeyBase64 } from '../../base/key.ts';
+import type { Family } from '../../netlink/family.ts';
+import type { ClusterNode } from '../model/cluster.ts';
+import { type Problem, quoted } from '../model/problem.ts';
+import type { PlainReason } from '../model/status.ts';
+import { nodeAddress } from './node-addresses.ts';
+
+/** What one Node says by itself. */
+export interface Credentials {
+  /** As text, which two nodes are compared by. */
+  readonly keyText?: string;
+  readonly key?: Uint8Array;
+  /** What is there in place of a key. */
+  readonly badKey?: string;
+  readonly address?: Uint8Array;
+}
+
+export interface Standing extends Credentials {
+  /** Absent: it is a peer. */
+  readonly plain?: PlainReason;
+}
+
+export function credentials(node: ClusterNode, family: Family): Credentials {
+  const text = node.publicKey[family];
+  const address = nodeAddress(node, family);
+  const key = text ? parseKeyBase64(text) : undefined;
+  return {
+    ...(key && !isZeroKey(key) ? { key, keyText: formatKeyBase64(key) } : text ? { badKey: text } : {}),
+    ...(address && { address }),
+  };
+}
+
+/** Names by key, of all that have one. */
+export function keyHolders(all: ReadonlyMap<string, Credentials>): Map<string, string[]> {
+  const holders = new Map<string, string[]>();
+  for (const [name, { keyText }] of all) {
+    if (keyText === undefined) continue;
+    const same = holders.get(keyText);
+    if (same) same.push(name);
+    else holders.set(keyText, [name]);
+  }
+  return holders;
+}
+
+/** @param isDisabled asked of nodes without a key only */
+export function plainReason(
+  { key, keyText, badKey, address }: Credentials,
+  isClaimedTwice: (keyText: string) => boolean,
+  isDisabled: () => boolean,
+): PlainReason | undefined {
+  if (badKey !== undefined) return 'invalid-key';
+  if (!key || keyText === undefined) return isDisabled() ? 'disabled' : 'no-key';
+  if (isClaimedTwice(keyText)) return 'duplicate-key';
+  return address ? undefined : 'no-node-address';
+}
+
+const ANNOTATIONS: Readonly<Record<Family, { readonly key: string; readonly address: string }>> = {
+  4: { key: 'projectcalico.org/WireguardPublicKey', address: 'projectcalico.org/IPv4Address' },
+  6: { key: 'projectcalico.org/WireguardPublicKeyV6', address: 'projectcalico.org/IPv6Address' },
+};
+
+/** What to tell people of a node that is no peer; nothing where that is what they asked for. */
+export function standingProblem(
+  name: string,
+  family: Family,
+  { plain, badKey, keyText }: Standing,
+  claimants: readonly string[],
+): Problem | undefined {
+  const { key, address } = ANNOTATIONS[family];
+  const object = `Node/${name}`;
+  switch (plain) {
+    case 'invalid-key':
+      return {
+        object,
+        reason: 'InvalidPublicKey',
+        message: `annotation ${key} is ${quoted(badKey)}, which is not the base64 of a key of 32 bytes that are not all zero; remove it, and the node's agent writes a new one`,
+      };
+    case 'duplicate-key': {
+      const others = claimants.filter(each => each !== name);
+      const shown =
+        others.slice(0, 3).map(quoted).join(', ') + (others.length > 3 ? ` and ${others.length - 3} more` : '');
+      return {
+        object,
+        reason: 'DuplicatePublicKey',
+        message: `key ${keyText} in annotation ${key} is that of ${shown} too, so that none of them is a peer; give each node a key of its own`,
+      };
+    }
+    case 'no-node-address':
+      return {
+        object,
+        reason: 'MissingNodeAddress',
+        message: `it has a key but no IPv${family} address: annotation ${address} and an InternalIP or ExternalIP of that family are missing; set Calico's IP autodetection`,
+      };
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+/** The same cluster in IPv4, in IPv6 and in both: what is written once is checked three times. */
+import type { ClusterNode, FelixConfiguration, IpamBlock, PerFamily } from '../../src/calico/model/cluster.ts';
+import type { Family } from '../../src/netlink/family.ts';
+import { block, configuration, key, type NodeWords, node } from './calico-cluster.ts';
+
+export const MODES: readonly { readonly mode: string; readonly families: readonly Family[] }[] = [
+  { mode: 'IPv4', families: [4] },
+  { mode: 'IPv6', families: [6] },
+  { mode: 'both', families: [4, 6] },
+];
+
+export const PORT: Readonly<Record<Family, number>> = { 4: 51820, 6: 51821 };
+
+/** Address of the node of a number. */
+export const hostOf = (family: Family, number: number) => (family === 4 ? `172.16.0.${number}` : `fd00::${number}`);
+/** Its block. */
+export const blockOf = (family: Family, number: number) =>
+  family === 4 ? `10.0.${number}.0/26` : `fd10:0:0:${number}::/122`;
+/** The block of another size, without the prefix's length. */
+export const inBlock = (family: Family, number: number, last: number) =>
+  family === 4 ? `10.0.${number}.${last}` : `fd10:0:0:${number}::${last}`;
+export const alone = (family: Family, text: string) => `${text}/${family === 4 ? 32 : 128}`;
+
+export const per = <T>(families: readonly Family[], make: (family: Family) => T): PerFamily<T> =>
+  Object.fromEntries(families.map(family => [family, make(family)]));
+
+/** Key `number`, or `number + 1000` in IPv6, which has keys of its own. */
+export const keyOf = (family: Family, number: number) => key(family === 4 ? number : number + 1000);
+
+/** With an address and a key in each of the families. */
+export function member(families: readonly Family[], name: string, number: number, more: NodeWords = {}): ClusterNode {
+  return node(name, {
+    bgp: per(families, family => hostOf(family, number)),
+    key: per(families, family => keyOf(family, number)),
+    ...more,
+  });
+}
+
+export function blocksOf(families: readonly Family[], number: number, owner: string | undefined): readonly IpamBlock[] {
+  return families.map(family => block(blockOf(family, number), owner));
+}
+
+export function enabled(
+  families: readonly Family[],
+  more: Readonly<Record<string, string | number | boolean>> = {},
+): FelixConfiguration {
+  return configuration('default', {
+    WireguardEnabled: families.includes(4),
+    WireguardEnabledV6: families.includes(6),
+    ...more,
+  });
+}
