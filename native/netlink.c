@@ -47,6 +47,9 @@ static int open_netlink(struct netlink *netlink, int32_t protocol, const struct 
   setsockopt(netlink->fd, SOL_NETLINK, GET_STRICT_CHECK, &on, sizeof on);
   if (setsockopt(netlink->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
     setsockopt(netlink->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+  /* a transaction of nf_tables is one datagram, and a set of many elements makes it a large one */
+  if (setsockopt(netlink->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
+    setsockopt(netlink->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
   struct sockaddr_nl address = {.nl_family = AF_NETLINK};
   *call = "bind";
   if (bind(netlink->fd, (struct sockaddr *)&address, sizeof address) != 0) return errno;

@@ -11,17 +11,19 @@ const DATA = { value: 1, verdict: 2 } as const;
 const VERDICT_CODE = 1;
 const REGISTER = { verdict: 0, first: 1 } as const;
 const META = { destination: 1, key: 2, source: 3 } as const;
-const META_KEY = { mark: 3, inputName: 6, l4Protocol: 16 } as const;
+const META_KEY = { mark: 3, inputName: 6, outputName: 7, l4Protocol: 16 } as const;
 const COMPARE = { source: 1, operation: 2, data: 3 } as const;
 const PAYLOAD = { destination: 1, base: 2, offset: 3, length: 4 } as const;
-const NETWORK_HEADER = 1;
+const [NETWORK_HEADER, TRANSPORT_HEADER] = [1, 2];
 const FIB = { destination: 1, result: 2, flags: 3 } as const;
 const FIB_ADDRESS_TYPE = 3;
-const FIB_SOURCE = 1;
+const FIB_FLAG = { source: 1, outputInterface: 16 } as const;
 const IMMEDIATE = { destination: 1, data: 2 } as const;
 const CONNTRACK = { destination: 1, key: 2, source: 4 } as const;
 const CONNTRACK_MARK = 3;
-const DROP = 0;
+const BITWISE = { source: 1, destination: 2, length: 3, mask: 4, xor: 5 } as const;
+const LOOKUP = { set: 1, source: 2 } as const;
+const [DROP, ACCEPT] = [0, 1];
 const NAME_SIZE = 16;
 
 /** Writes itself into the list of a rule's expressions. */
@@ -71,21 +73,64 @@ export function loadNetworkHeader(offset: number, length: number): Expression {
   );
 }
 
-/** Loads what the routing tables say of the source: one of RTN_*. */
-export function loadSourceType(): Expression {
+/** Loads bytes of the header behind the IP header: UDP's, TCP's. */
+export function loadTransportHeader(offset: number, length: number): Expression {
+  return expression('payload', data =>
+    data
+      .bytes(PAYLOAD.destination, be32(REGISTER.first))
+      .bytes(PAYLOAD.base, be32(TRANSPORT_HEADER))
+      .bytes(PAYLOAD.offset, be32(offset))
+      .bytes(PAYLOAD.length, be32(length)),
+  );
+}
+
+/** Loads what the routing tables say of the source: one of RTN_*. @param onOutput as seen from the interface that the packet leaves by */
+export function loadSourceType(onOutput = false): Expression {
+  const flags = FIB_FLAG.source | (onOutput ? FIB_FLAG.outputInterface : 0);
   return expression('fib', data =>
     data
       .bytes(FIB.destination, be32(REGISTER.first))
       .bytes(FIB.result, be32(FIB_ADDRESS_TYPE))
-      .bytes(FIB.flags, be32(FIB_SOURCE)),
+      .bytes(FIB.flags, be32(flags)),
   );
 }
 
+/** The register becomes `(register & mask) ^ xor`. */
+export function bitwise(mask: Uint8Array, xor: Uint8Array): Expression {
+  return expression('bitwise', data =>
+    data
+      .bytes(BITWISE.source, be32(REGISTER.first))
+      .bytes(BITWISE.destination, be32(REGISTER.first))
+      .bytes(BITWISE.length, be32(mask.length))
+      .nest(BITWISE.mask, inside => inside.bytes(DATA.value, mask))
+      .nest(BITWISE.xor, inside => inside.bytes(DATA.value, xor)),
+  );
+}
+
+/** The rule ends here for packets where the register is not in that set of the same table. */
+export function isInSet(set: string): Expression {
+  return expression('lookup', data => data.string(LOOKUP.set, set).bytes(LOOKUP.source, be32(REGISTER.first)));
+}
+
 export function drop(): Expression {
+  return verdictOf(DROP);
+}
+
+/** Ends this chain, no more: chains of other tables may still drop the packet. */
+export function accept(): Expression {
+  return verdictOf(ACCEPT);
+}
+
+/** The packet, and its whole connection, has an address of the interface that it leaves by for a source. In chains of type `nat` only. */
+export function masquerade(): Expression {
+  return expression('masq', () => {});
+}
+
+function verdictOf(code: number): Expression {
   return expression('immediate', data =>
     data
       .bytes(IMMEDIATE.destination, be32(REGISTER.verdict))
-      .nest(IMMEDIATE.data, inside => inside.nest(DATA.verdict, verdict => verdict.bytes(VERDICT_CODE, be32(DROP)))),
+      .nest(IMMEDIATE.data, inside => inside.nest(DATA.verdict, verdict => verdict.bytes(VERDICT_CODE, be32(code)))),
   );
 }
 
@@ -99,6 +144,12 @@ export function nameValue(name: string): Uint8Array {
       .subarray(4, 4 + NAME_SIZE - 1),
   );
   return bytes;
+}
+
+/** How names begin, for `compare`. */
+export function namePrefixValue(prefix: string): Uint8Array {
+  const name = nameValue(prefix);
+  return name.subarray(0, name.indexOf(0));
 }
 
 /** A number of 32 bits as a register holds it. */

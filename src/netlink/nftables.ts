@@ -1,35 +1,76 @@
 /**
  * nf_tables over netlink: whole tables are put in place or taken away, each time in one transaction, so that there is no instant with half of
- * one. Left out: all that is not needed for that, such as reading tables, sets, and single rules.
+ * one; and what is in a table can be compared with what was put there. Left out: all that is not needed for that, such as single rules.
  */
 import { AttributeWriter } from './attributes.ts';
-import { NetlinkError } from './errors.ts';
-import { type Family, familyNumber } from './family.ts';
-import { decodeMessages, decodeVerdict, encodeMessage, FLAG, MESSAGE } from './message.ts';
+import { isRefusal, NetlinkError } from './errors.ts';
+import { addressSize, type Family, familyNumber } from './family.ts';
+import { decodeMessages, decodeVerdict, encodeMessage, FLAG, MESSAGE, type NetlinkMessage } from './message.ts';
 import { be32, type Expression } from './nft-expression.ts';
 import { NETLINK_NETFILTER, type NetlinkChannel, type NetlinkPort } from './port.ts';
-import { attempt } from './socket.ts';
+import { attempt, NetlinkSocket } from './socket.ts';
 
 const BATCH = { begin: 0x10, end: 0x11 } as const;
 const SUBSYSTEM = 10;
-const KIND = { newTable: 0, removeTable: 2, newChain: 3, newRule: 6 } as const;
+const KIND = {
+  newTable: 0,
+  getTable: 1,
+  removeTable: 2,
+  newChain: 3,
+  newRule: 6,
+  getRule: 7,
+  newSet: 9,
+  newElements: 12,
+  getElements: 13,
+} as const;
 const TABLE_NAME = 1;
 const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const;
 const HOOK = { number: 1, priority: 2 } as const;
 const RULE = { table: 1, chain: 2, expressions: 4 } as const;
+const SET = { table: 1, name: 2, flags: 3, keyType: 4, keyLength: 5, id: 10 } as const;
+/** What nft(8) calls the types of addresses. */
+const KEY_TYPE = { 4: 7, 6: 8 } as const;
+const OF_INTERVALS = 4;
+const ELEMENTS = { table: 1, set: 2, list: 3 } as const;
+const ELEMENT = { key: 1, flags: 3 } as const;
+const DATA_VALUE = 1;
+const LIST_ELEMENT = 1;
+const INTERVAL_END = 1;
+/** An attribute has room for 64 KiB. */
+const ELEMENTS_AT_ONCE = 500;
 const ACCEPT = 1;
-const HOOKS = { prerouting: 0, postrouting: 4 } as const;
+const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
+/** What a kernel says that has no nf_tables, or not this family of it. */
+const NO_NFTABLES = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'EAFNOSUPPORT'] as const;
 
 export interface NfTable {
   readonly family: Family;
   readonly name: string;
+  readonly sets?: readonly NfSet[];
   readonly chains: readonly NfChain[];
 }
+
+/** Of addresses. */
+export interface NfSet {
+  readonly name: string;
+  /** In their order, with something between any two. */
+  readonly ranges: readonly NfRange[];
+}
+
+export interface NfRange {
+  readonly first: Uint8Array;
+  /** The first one behind it; absent where it ends with the last address that there is. */
+  readonly end?: Uint8Array;
+}
+
+export type TableName = Pick<NfTable, 'family' | 'name'>;
 
 export interface NfChain {
   readonly name: string;
   readonly hook: keyof typeof HOOKS;
   readonly priority: number;
+  /** `filter` if absent. */
+  readonly type?: 'filter' | 'nat';
   readonly rules: readonly (readonly Expression[])[];
 }
 
@@ -48,13 +89,51 @@ export async function replaceTables(port: NetlinkPort, tables: readonly NfTable[
 }
 
 /** Whether or not they are there. */
-export async function removeTables(port: NetlinkPort, tables: readonly Omit<NfTable, 'chains'>[]): Promise<void> {
+export async function removeTables(port: NetlinkPort, tables: readonly TableName[]): Promise<void> {
   const names = tables.map(({ name, family }) => `${name} (IPv${family})`).join(', ');
   await transact(port, `removing nftables ${names}`, tables.flatMap(removal));
 }
 
+/**
+ * What is in a table, as the kernel tells it: only to be compared with what this said before, for there are the kernel's own numbers in it.
+ * @param sets names of the table's sets
+ * @returns undefined if there is no such table
+ */
+export async function readTable(
+  port: NetlinkPort,
+  { family, name }: TableName,
+  sets: readonly string[],
+): Promise<Uint8Array | undefined> {
+  const attempted = `reading nftables ${name} (IPv${family})`;
+  const header = Uint8Array.of(familyNumber(family), 0, 0, 0);
+  const type = (kind: number): number => (SUBSYSTEM << 8) | kind;
+  const body = (first: number): AttributeWriter => new AttributeWriter(header).string(first, name);
+  let socket: NetlinkSocket | undefined;
+  try {
+    socket = new NetlinkSocket(port, NETLINK_NETFILTER);
+    const table = await socket.request(attempted, type(KIND.getTable), 0, body(TABLE_NAME).finish());
+    const rules = await socket.dump(attempted, type(KIND.getRule), body(RULE.table).finish());
+    const elements: NetlinkMessage[] = [];
+    for (const set of sets)
+      elements.push(
+        ...(await socket.dump(
+          attempted,
+          type(KIND.getElements),
+          body(ELEMENTS.table).string(ELEMENTS.set, set).finish(),
+        )),
+      );
+    // the header has the number of the last transaction, anybody's, in it
+    return joined([...table, ...rules, ...elements].map(message => message.body.subarray(header.length)));
+  } catch (error) {
+    if (isRefusal(error, 'ENOENT', ...NO_NFTABLES)) return undefined;
+    throw error;
+  } finally {
+    socket?.close();
+  }
+}
+
 /** Made first if it is not there: removing what is not there would fail, and with it all. */
-function removal({ family, name }: Omit<NfTable, 'chains'>): Part[] {
+function removal({ family, name }: TableName): Part[] {
   const attributes = named(name);
   return [
     { kind: KIND.newTable, flags: FLAG.create, family, attributes },
@@ -62,8 +141,9 @@ function removal({ family, name }: Omit<NfTable, 'chains'>): Part[] {
   ];
 }
 
-function creation({ family, name, chains }: NfTable): Part[] {
+function creation({ family, name, sets = [], chains }: NfTable): Part[] {
   const parts: Part[] = [{ kind: KIND.newTable, flags: FLAG.create, family, attributes: named(name) }];
+  for (const [i, set] of sets.entries()) parts.push(...setCreation(family, name, set, i + 1));
   for (const chain of chains) {
     const attributes = new AttributeWriter()
       .string(CHAIN.table, name)
@@ -72,7 +152,7 @@ function creation({ family, name, chains }: NfTable): Part[] {
         hook.bytes(HOOK.number, be32(HOOKS[chain.hook])).bytes(HOOK.priority, be32(chain.priority)),
       )
       .bytes(CHAIN.policy, be32(ACCEPT))
-      .string(CHAIN.type, 'filter');
+      .string(CHAIN.type, chain.type ?? 'filter');
     parts.push({ kind: KIND.newChain, flags: FLAG.create, family, attributes });
   }
   for (const { name: chain, rules } of chains)
@@ -85,6 +165,35 @@ function creation({ family, name, chains }: NfTable): Part[] {
         });
       parts.push({ kind: KIND.newRule, flags: FLAG.create | FLAG.append, family, attributes });
     }
+  return parts;
+}
+
+function setCreation(family: Family, table: string, { name, ranges }: NfSet, id: number): Part[] {
+  const attributes = new AttributeWriter()
+    .string(SET.table, table)
+    .string(SET.name, name)
+    .bytes(SET.flags, be32(OF_INTERVALS))
+    .bytes(SET.keyType, be32(KEY_TYPE[family]))
+    .bytes(SET.keyLength, be32(addressSize(family)))
+    .bytes(SET.id, be32(id));
+  const parts: Part[] = [{ kind: KIND.newSet, flags: FLAG.create, family, attributes }];
+  const edges = ranges.flatMap(({ first, end }) => [
+    { key: first, flags: 0 },
+    ...(end ? [{ key: end, flags: INTERVAL_END }] : []),
+  ]);
+  for (let at = 0; at < edges.length; at += ELEMENTS_AT_ONCE) {
+    const some = new AttributeWriter()
+      .string(ELEMENTS.table, table)
+      .string(ELEMENTS.set, name)
+      .nest(ELEMENTS.list, list => {
+        for (const { key, flags } of edges.slice(at, at + ELEMENTS_AT_ONCE))
+          list.nest(LIST_ELEMENT, element => {
+            element.nest(ELEMENT.key, value => value.bytes(DATA_VALUE, key));
+            if (flags !== 0) element.bytes(ELEMENT.flags, be32(flags));
+          });
+      });
+    parts.push({ kind: KIND.newElements, flags: FLAG.create, family, attributes: some });
+  }
   return parts;
 }
 

@@ -27,7 +27,7 @@ const FIRST_PORT = 40_000;
 const PEER_ROOM = 200;
 const ALLOWED_IP_ROOM = 48;
 
-interface FakePeer {
+export interface FakePeer {
   readonly publicKey: Uint8Array;
   presharedKey: Uint8Array;
   endpoint: Uint8Array;

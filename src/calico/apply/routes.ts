@@ -1,0 +1,145 @@
+/**
+ * The routes of the tunnel's table (calico-wireguard 4.7), all of which are ours. One that changes its kind is replaced in place, and what comes is
+ * put in before what must go is taken out: there is no moment in which a wider route, or none, answers for it.
+ */
+import { formatPrefix } from '../../base/prefix.ts';
+import { isRefusal } from '../../netlink/errors.ts';
+import { ROUTE_TYPE, type Route, TABLE } from '../../netlink/route.ts';
+import { describeRoute, type NewRoute } from '../../netlink/routes.ts';
+import type { DesiredRoute, DesiredTunnel } from '../model/desired.ts';
+import type { Work } from './ports.ts';
+
+const TYPE = { tunnel: ROUTE_TYPE.unicast, throw: ROUTE_TYPE.throw, unreachable: ROUTE_TYPE.unreachable } as const;
+/** What the kernel gives an IPv6 route for which none is said; IPv4 knows 0. */
+const METRIC = { 4: 0, 6: 1024 } as const;
+const AT_ONCE = 64;
+const PASSES = 3;
+/** Never ours to empty. */
+const OTHERS: readonly number[] = [0, TABLE.default, TABLE.main, TABLE.local];
+
+/** Whether every route in it can be ours. */
+export function isOwnTable(table: number): boolean {
+  return Number.isInteger(table) && table > 0 && table <= 0xffffffff && !OTHERS.includes(table);
+}
+
+/** Reads what is there. */
+export async function ensureRoutes(work: Work, link: number, tunnel: DesiredTunnel): Promise<void> {
+  const { family, table } = tunnel;
+  for (let pass = 0; ; pass++) {
+    const there = await work.host.network.routes.list({ family, table });
+    const missing = new Map(tunnel.routes);
+    const surplus: Route[] = [];
+    for (const route of there) {
+      const text = formatPrefix(route.destination);
+      const wanted = missing.get(text);
+      if (wanted && isRight(route, wanted, link, tunnel)) missing.delete(text);
+      else surplus.push(route);
+    }
+    // the first wrong one of a missing route is overwritten; should it not have been, the next pass sees it
+    const overwritten = new Set<string>();
+    const gone = surplus.filter(route => {
+      const text = formatPrefix(route.destination);
+      if (!missing.has(text) || overwritten.has(text) || (route.metric ?? 0) !== METRIC[family]) return true;
+      overwritten.add(text);
+      return false;
+    });
+    if (missing.size + gone.length === 0) return;
+    if (pass === PASSES)
+      throw new Error(`the routes of table ${table} are changed by somebody else as fast as they are set`);
+    await write(
+      work,
+      [...missing.values()].map(route => kernelRoute(route, link, tunnel)),
+      gone.map(toRemove),
+    );
+  }
+}
+
+/** From what was set before to this, unread. */
+export async function changeRoutes(
+  work: Work,
+  link: number,
+  before: DesiredTunnel,
+  tunnel: DesiredTunnel,
+): Promise<void> {
+  if (before.routes === tunnel.routes && before.routeProtocol === tunnel.routeProtocol) return;
+  const set: NewRoute[] = [];
+  for (const [text, route] of tunnel.routes)
+    if (before.routes.get(text)?.kind !== route.kind || before.routeProtocol !== tunnel.routeProtocol)
+      set.push(kernelRoute(route, link, tunnel));
+  const gone: NewRoute[] = [];
+  for (const [text, route] of before.routes)
+    if (!tunnel.routes.has(text)) {
+      const { destination, table, type } = kernelRoute(route, link, before);
+      gone.push({ destination, table: table!, type: type! });
+    }
+  await write(work, set, gone);
+}
+
+/** Whatever is in the table. Idempotent. */
+export async function emptyTable(work: Work, table: number): Promise<void> {
+  if (!isOwnTable(table)) return;
+  const there = await work.host.network.routes.list({ family: work.family, table });
+  await write(work, [], there.map(toRemove));
+}
+
+async function write({ host, change }: Work, set: readonly NewRoute[], gone: readonly NewRoute[]): Promise<void> {
+  const { routes } = host.network;
+  await each(set, async route => {
+    change(`route ${describeRoute(route)}: set`);
+    await routes.replace(route);
+  });
+  await each(gone, async route => {
+    change(`route ${describeRoute(route)}: removed`);
+    try {
+      await routes.remove(route);
+    } catch (error) {
+      // it went with its link, or by another's hand
+      if (!isRefusal(error, 'ESRCH', 'ENODEV')) throw error;
+    }
+  });
+}
+
+async function each<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    const results = await Promise.allSettled(items.slice(at, at + AT_ONCE).map(action));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+}
+
+function kernelRoute(
+  { destination, kind }: DesiredRoute,
+  link: number,
+  { table, routeProtocol }: DesiredTunnel,
+): NewRoute {
+  return { destination, table, protocol: routeProtocol, type: TYPE[kind], ...(kind === 'tunnel' && { link }) };
+}
+
+/** All that tells it from others to the same destination. */
+function toRemove({ destination, table, type, protocol, metric, link }: Route): NewRoute {
+  return {
+    destination,
+    table,
+    type,
+    protocol,
+    ...(metric !== undefined && { metric }),
+    ...(link !== undefined && { link }),
+  };
+}
+
+function isRight(
+  route: Route,
+  { kind }: DesiredRoute,
+  link: number,
+  { routeProtocol, family }: DesiredTunnel,
+): boolean {
+  return (
+    route.type === TYPE[kind] &&
+    route.protocol === routeProtocol &&
+    (route.metric ?? 0) === METRIC[family] &&
+    (kind !== 'tunnel' || route.link === link) &&
+    !route.gateway &&
+    !route.hops &&
+    !route.source &&
+    !route.preferredSource
+  );
+}
