@@ -51,7 +51,13 @@ export class ApiServer {
 
   /** A piece of shell, as in the guide, with kubectl and wgts on its PATH. */
   shell(text: string, cwd: string, path: string): Ran {
-    return this.#run('bash', ['-euo', 'pipefail', '-c', text], '', cwd, `${join(this.#kubectl, '..')}:${path}`);
+    return this.#run(
+      'bash',
+      ['--norc', '-euo', 'pipefail', '-c', text],
+      '',
+      cwd,
+      `${join(this.#kubectl, '..')}:${path}`,
+    );
   }
 
   /** One request with a token and no question before it, as the agent makes it: the answer's code, and its words. */
@@ -110,7 +116,7 @@ export class ApiServer {
       ...['--cert-dir', join(this.folder, 'certificates'), '--service-cluster-ip-range', '10.96.0.0/24'],
       ...['--authorization-mode', 'RBAC', '--token-auth-file', join(this.folder, 'tokens')],
       ...['--service-account-issuer', 'https://kubernetes.default', '--service-account-key-file', key],
-      ...['--service-account-signing-key-file', key],
+      ...['--service-account-signing-key-file', key, '--allow-privileged'],
     ]);
     this.#url = `https://127.0.0.1:${port}`;
     writeFileSync(this.kubeconfig, kubeconfig(this.#url));

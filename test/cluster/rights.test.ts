@@ -72,7 +72,7 @@ describe('the agent may not', () => {
     ['write Calico blocks', ['delete', 'ipamblocks', '--all']],
     ['write Events elsewhere', ['create', '-f', '-', '--validate=false', '-n', NAMESPACE]],
     ['make tokens', ['create', 'token', 'wireguard-ts-labeller', '-n', NAMESPACE]],
-    ['run programs in Pods', ['auth', 'can-i', 'create', 'pods/exec', '-n', NAMESPACE, '--quiet']],
+    ['run programs in Pods', ['auth', 'can-i', 'create', 'pods', '--subresource=exec', '-n', NAMESPACE, '--quiet']],
   ])('%s', (what, args) => {
     const input = what.includes('Events') ? event(NAMESPACE) : felixConfiguration();
     if (what.includes('blocks')) server.kubectl(['create', '-f', '-'], { input: block() });
