@@ -1,0 +1,85 @@
+/** IPAMBlock: whose a block of addresses is, and which of them are with other nodes (calico-wireguard 2.4, 3.1). */
+import type { Prefix } from '../../../base/prefix.ts';
+import type { Allocation, IpamBlock } from '../../model/cluster.ts';
+import { quoted } from '../../model/problem.ts';
+import { type Fields, isFields, type ObjectReader, open, type Parsed } from './reader.ts';
+
+export function parseIpamBlock(object: unknown): Parsed<IpamBlock> {
+  const { reader, name, top } = open('IPAMBlock', object);
+  const { problems } = reader;
+  if (name === undefined) return { problems };
+  const spec = reader.fields(top['spec'], 'spec');
+  // Calico marks a block so before it deletes it
+  if (reader.flag(spec['deleted'], 'spec.deleted')) return { problems };
+  const cidr = reader.prefix(spec['cidr'], 'spec.cidr');
+  if (!cidr) {
+    if (problems.length === 0) reader.problem('InvalidCIDR', 'spec.cidr is missing; the block is ignored');
+    return { problems };
+  }
+  const owner = ownerOf(reader, spec['affinity']);
+  const value = { name, cidr, ...(owner !== undefined && { owner }), allocations: allocations(reader, cidr, spec) };
+  return { value, problems };
+}
+
+function ownerOf(reader: ObjectReader, value: unknown): string | undefined {
+  const affinity = reader.text(value, 'spec.affinity');
+  if (affinity === undefined) return undefined;
+  const owner = /^(?:host|virtual):(.+)$/s.exec(affinity)?.[1];
+  return (
+    owner ??
+    reader.problem(
+      'InvalidField',
+      `spec.affinity is ${quoted(affinity)}, but must be host:NODE or virtual:NAME; the block counts as nobody's`,
+    )
+  );
+}
+
+function allocations(reader: ObjectReader, cidr: Prefix, spec: Fields): readonly Allocation[] {
+  const attributes = reader.list(spec['attributes'], 'spec.attributes').map((each, i) => attributeOf(reader, each, i));
+  const size = 2 ** (cidr.address.length * 8 - cidr.length);
+  const ordinals = reader.list(spec['allocations'], 'spec.allocations');
+  if (ordinals.length > size)
+    reader.problem(
+      'InvalidAllocation',
+      `spec.allocations has ${ordinals.length} elements, but the block has ${size} addresses; those beyond are ignored`,
+    );
+  const out: Allocation[] = [];
+  for (let ordinal = 0; ordinal < Math.min(ordinals.length, size); ordinal++) {
+    const index = ordinals[ordinal];
+    if (index === null || index === undefined) continue;
+    if (typeof index !== 'number' || !Object.hasOwn(attributes, index)) {
+      reader.problem(
+        'InvalidAllocation',
+        `spec.allocations[${ordinal}] is ${quoted(index)}, but spec.attributes has ${attributes.length} elements; it is ignored`,
+      );
+      continue;
+    }
+    const attribute = attributes[index];
+    // addresses that are with no node (reserved ones) are nobody's traffic
+    if (attribute) out.push({ address: addressAt(cidr, ordinal), ...attribute });
+  }
+  return out;
+}
+
+function attributeOf(reader: ObjectReader, value: unknown, i: number): Omit<Allocation, 'address'> | undefined {
+  const path = `spec.attributes[${i}]`;
+  if (!isFields(value))
+    return reader.problem('InvalidField', `${path} is ${quoted(value)}, but must be an object; it is ignored`);
+  const secondary = reader.fields(value['secondary'], `${path}.secondary`);
+  const node = reader.text(secondary['node'], `${path}.secondary.node`);
+  if (node === undefined) return undefined;
+  const handleId = reader.text(value['handle_id'], `${path}.handle_id`);
+  const type = reader.text(secondary['type'], `${path}.secondary.type`);
+  return { node, ...(handleId !== undefined && { handleId }), ...(type !== undefined && { type }) };
+}
+
+function addressAt({ address }: Prefix, ordinal: number): Uint8Array {
+  const out = address.slice();
+  let carry = ordinal;
+  for (let i = out.length - 1; i >= 0 && carry > 0; i--) {
+    carry += out[i]!;
+    out[i] = carry % 256;
+    carry = Math.floor(carry / 256);
+  }
+  return out;
+}

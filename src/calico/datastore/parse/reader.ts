@@ -1,0 +1,156 @@
+/**
+ * Reads fields of an object that anybody may have written: each is what it should be, or is absent and a Problem says what is wrong with it.
+ * Fields that nobody asks for are not looked at: newer versions have more of them.
+ */
+import { parseAddress } from '../../../base/address.ts';
+import { makePrefix, type Prefix } from '../../../base/prefix.ts';
+import type { Family } from '../../../netlink/family.ts';
+import { type Problem, quoted } from '../../model/problem.ts';
+
+/** What became of one object. No value: it does not count, because it is not to or because it cannot be understood; then a problem says why. */
+export interface Parsed<T> {
+  readonly value?: T;
+  readonly problems: readonly Problem[];
+}
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Calico's annotations are short. What is longer is somebody's mistake, and not kept. */
+const LONGEST_ANNOTATION = 4096;
+/** Of one object: the next ones would say the same. */
+const MOST_PROBLEMS = 20;
+
+export class ObjectReader {
+  readonly problems: Problem[] = [];
+  readonly #object: string;
+
+  constructor(kind: string, name: string) {
+    this.#object = `${kind}/${name}`;
+  }
+
+  problem(reason: string, message: string): undefined {
+    if (this.problems.length < MOST_PROBLEMS) this.problems.push({ object: this.#object, reason, message });
+    return undefined;
+  }
+
+  /** An object; an absent one is an empty one. */
+  fields(value: unknown, path: string): Fields {
+    if (value === undefined || value === null) return {};
+    if (isFields(value)) return value;
+    this.problem('InvalidField', `${path} is ${quoted(value)}, but must be an object; it is ignored`);
+    return {};
+  }
+
+  list(value: unknown, path: string): readonly unknown[] {
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value)) return value;
+    this.problem('InvalidField', `${path} is ${quoted(value)}, but must be a list; it is ignored`);
+    return [];
+  }
+
+  /** @returns undefined for the empty text too: Calico makes no difference */
+  text(value: unknown, path: string): string | undefined {
+    if (value === undefined || value === null || value === '') return undefined;
+    if (typeof value === 'string') return value;
+    return this.problem('InvalidField', `${path} is ${quoted(value)}, but must be text; it is ignored`);
+  }
+
+  flag(value: unknown, path: string): boolean {
+    if (value === undefined || value === null) return false;
+    if (typeof value === 'boolean') return value;
+    // what calico-wireguard 2.4 says of BlockAffinity
+    if (value === 'true' || value === 'false') return value === 'true';
+    this.problem('InvalidField', `${path} is ${quoted(value)}, but must be true or false; it counts as false`);
+    return false;
+  }
+
+  texts(value: unknown, path: string): readonly string[] {
+    return this.list(value, path).flatMap((each, i) => this.text(each, `${path}[${i}]`) ?? []);
+  }
+
+  /** An address, or one with a prefix length, which is left out. IPv4 in IPv6 notation is IPv4, as in Go. */
+  address(value: unknown, path: string, family?: Family): Uint8Array | undefined {
+    const text = this.text(value, path);
+    if (text === undefined) return undefined;
+    const slash = text.indexOf('/');
+    const address = unmapped(parseAddress(slash < 0 ? text : text.slice(0, slash)));
+    const size = address && address.length * 8;
+    if (!address || !size || (slash >= 0 && lengthOf(text.slice(slash + 1), size) === undefined))
+      return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is no IP address; it is ignored`);
+    if (family && size !== (family === 4 ? 32 : 128))
+      return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is not of IPv${family}; it is ignored`);
+    return address;
+  }
+
+  /** With a length, and without host bits. */
+  prefix(value: unknown, path: string): Prefix | undefined {
+    const text = this.text(value, path);
+    if (text === undefined) return undefined;
+    const [before, after, ...more] = text.split('/');
+    const address = parseAddress(before!);
+    const length =
+      address && after !== undefined && more.length === 0 ? lengthOf(after, address.length * 8) : undefined;
+    if (!address || length === undefined)
+      return this.problem(
+        'InvalidCIDR',
+        `${path} is ${quoted(text)}, which is no CIDR such as 10.0.0.0/26; it is ignored`,
+      );
+    return makePrefix(address, length);
+  }
+
+  /** All that are text and not too long. Of those that `read` there is a problem when they are not. */
+  annotations(value: unknown, read: (name: string) => boolean): Readonly<Record<string, string>> {
+    const out: [string, string][] = [];
+    for (const [name, text] of Object.entries(this.fields(value, 'metadata.annotations'))) {
+      if (typeof text === 'string' && text.length <= LONGEST_ANNOTATION) out.push([name, text]);
+      else if (!read(name)) continue;
+      else if (typeof text !== 'string')
+        this.problem(
+          'InvalidAnnotation',
+          `annotation ${quoted(name)} is ${quoted(text)}, but must be text; it is ignored`,
+        );
+      else
+        this.problem(
+          'HugeAnnotation',
+          `annotation ${quoted(name)} has ${text.length} characters, begins with ${quoted(text.slice(0, 100))}, and is ignored; no more than ${LONGEST_ANNOTATION} are read`,
+        );
+    }
+    return Object.fromEntries(out);
+  }
+}
+
+/** The name that an object goes by, and the reader for it. Without a name there is nothing that anybody could refer to. */
+export function open(
+  kind: string,
+  object: unknown,
+): { readonly reader: ObjectReader; readonly name?: string; readonly metadata: Fields; readonly top: Fields } {
+  const top = isFields(object) ? object : {};
+  const metadata = isFields(top['metadata']) ? top['metadata'] : {};
+  const { name, namespace } = metadata;
+  if (typeof name === 'string' && name !== '') {
+    const full = typeof namespace === 'string' && namespace !== '' ? `${namespace}/${name}` : name;
+    return { reader: new ObjectReader(kind, shown(full)), name, metadata, top };
+  }
+  const reader = new ObjectReader(kind, '?');
+  reader.problem('InvalidObject', `an object without metadata.name is ignored: ${quoted(object)}`);
+  return { reader, metadata, top };
+}
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Names are Kubernetes' in a cluster; in files they are anything. */
+function shown(name: string): string {
+  return /^[\w.:/-]{1,320}$/.test(name) ? name : quoted(name);
+}
+
+function lengthOf(text: string, most: number): number | undefined {
+  return /^[0-9]{1,3}$/.test(text) && Number(text) <= most ? Number(text) : undefined;
+}
+
+/** ::ffff:a.b.c.d as a.b.c.d */
+function unmapped(address: Uint8Array | undefined): Uint8Array | undefined {
+  const mapped = address?.length === 16 && address[10] === 0xff && address[11] === 0xff;
+  return mapped && address.subarray(0, 10).every(byte => byte === 0) ? address.slice(12) : address;
+}

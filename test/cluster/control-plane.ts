@@ -1,0 +1,260 @@
+/**
+ * A real control plane for tests: etcd and kube-apiserver on loopback, on free ports, with their files in a folder of their own. RBAC is on. The programs
+ * are those of KUBEBUILDER_ASSETS, as with envtest, or those that the shared build makes.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, it } from 'vitest';
+
+export interface ControlPlane {
+  /** Of an administrator. */
+  readonly kubeconfig: string;
+  readonly server: string;
+  /** For a kubeconfig or a service account of a test's own. */
+  readonly caFile: string;
+  /** `https://kubernetes.default.svc` */
+  readonly folder: string;
+  /** A kubeconfig for who comes with this token. */
+  kubeconfigFor(token: string, name: string): string;
+  /** As the administrator. Rejects for an answer of 400 or more. */
+  api(method: string, path: string, body?: unknown): Promise<unknown>;
+  /** Creates objects, or replaces those that are there already; waits until a CRD is served. */
+  apply(...objects: readonly Manifest[]): Promise<void>;
+  /** Only the server of the API: what it knows stays in etcd. `kill` is as a machine that goes away. */
+  stopApiServer(): Promise<void>;
+  startApiServer(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly [field: string]: unknown };
+  readonly [field: string]: unknown;
+}
+
+const ADMIN = 'admin-of-the-test';
+/** Milliseconds. A kube-apiserver is ready in some 5 s; on two busy cores it takes longer. */
+const PATIENCE = 120_000;
+
+/** The folder with kube-apiserver and etcd, if there is one. */
+export function assets(): string | undefined {
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'kube-assets');
+  return [process.env['KUBEBUILDER_ASSETS'], cache].find(
+    folder => folder && ['kube-apiserver', 'etcd'].every(name => existsSync(join(folder, name))),
+  );
+}
+
+/** `describe` where there is a control plane to be had; in CI its absence fails. */
+export function describeCluster(name: string, body: () => void): void {
+  if (assets()) describe(name, body);
+  else if (process.env['CI'] === 'true')
+    it(`${name}: needs kube-apiserver and etcd`, () => {
+      throw new Error('set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd');
+    });
+  else describe.skip(`${name} [skipped: set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd]`, body);
+}
+
+export async function startControlPlane(): Promise<ControlPlane> {
+  const programs = assets();
+  if (!programs) throw new Error('there is no kube-apiserver: set KUBEBUILDER_ASSETS');
+  const folder = mkdtempSync(join(tmpdir(), 'wgts-control-plane-'));
+  const [etcdPort, etcdPeerPort, port] = await Promise.all([freePort(), freePort(), freePort()]);
+  const running: ChildProcess[] = [];
+  const run = (name: string, args: readonly string[]): ChildProcess => {
+    const child = spawn(join(programs, name), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = createWriteStream(join(folder, `${name}.log`), { flags: 'a' });
+    child.stdout!.pipe(log, { end: false });
+    child.stderr!.pipe(log, { end: false });
+    running.push(child);
+    return child;
+  };
+  const { caFile, certFile, keyFile } = certificate(folder);
+  const accountKey = join(folder, 'service-accounts.key');
+  execFileSync('openssl', ['genrsa', '-out', accountKey, '2048'], { stdio: 'ignore' });
+  writeFileSync(join(folder, 'tokens.csv'), `${ADMIN},admin,admin,system:masters\n`, { mode: 0o600 });
+  const server = `https://127.0.0.1:${port}`;
+  const kubeconfigFor = (token: string, name: string): string => {
+    const path = join(folder, `${name}.kubeconfig`);
+    const config = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'test', cluster: { server, 'certificate-authority': caFile } }],
+      users: [{ name, user: { token } }],
+      contexts: [{ name, context: { cluster: 'test', user: name } }],
+      'current-context': name,
+    };
+    writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
+    return path;
+  };
+  const api = (method: string, path: string, body?: unknown): Promise<unknown> =>
+    ask(server + path, method, readFileSync(caFile, 'utf8'), body);
+  const ready = async (child: ChildProcess): Promise<void> => {
+    let last: unknown;
+    for (const end = Date.now() + PATIENCE; Date.now() < end; await sleep(100)) {
+      if (child.exitCode !== null) break;
+      try {
+        return void (await api('GET', '/readyz'));
+      } catch (error) {
+        last = error;
+      }
+    }
+    const log = readFileSync(join(folder, 'kube-apiserver.log'), 'utf8').slice(-3000);
+    throw new Error(`kube-apiserver is not ready: ${(last as Error)?.message}\n${log}`);
+  };
+  let apiServer: ChildProcess | undefined;
+  const plane: ControlPlane = {
+    kubeconfig: kubeconfigFor(ADMIN, 'admin'),
+    server,
+    caFile,
+    folder,
+    kubeconfigFor,
+    api,
+    async apply(...objects) {
+      for (const object of objects) await apply(api, object);
+    },
+    async stopApiServer() {
+      if (apiServer) await end(apiServer, 'SIGKILL');
+      apiServer = undefined;
+    },
+    async startApiServer() {
+      apiServer = run('kube-apiserver', [
+        `--etcd-servers=http://127.0.0.1:${etcdPort}`,
+        `--secure-port=${port}`,
+        '--bind-address=127.0.0.1',
+        '--advertise-address=127.0.0.1',
+        `--tls-cert-file=${certFile}`,
+        `--tls-private-key-file=${keyFile}`,
+        `--token-auth-file=${join(folder, 'tokens.csv')}`,
+        '--authorization-mode=RBAC',
+        '--service-account-issuer=https://kubernetes.default.svc',
+        `--service-account-key-file=${accountKey}`,
+        `--service-account-signing-key-file=${accountKey}`,
+        '--service-cluster-ip-range=10.255.0.0/24',
+        // would wait for controllers that there are none of
+        '--disable-admission-plugins=ServiceAccount',
+        '--allow-privileged=true',
+        '--shutdown-delay-duration=0s',
+      ]);
+      await ready(apiServer);
+    },
+    async stop() {
+      for (const child of running) await end(child, 'SIGTERM');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    const etcd = `http://127.0.0.1:${etcdPort}`;
+    const peer = `http://127.0.0.1:${etcdPeerPort}`;
+    run('etcd', [
+      `--data-dir=${join(folder, 'etcd')}`,
+      `--listen-client-urls=${etcd}`,
+      `--advertise-client-urls=${etcd}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=default=${peer}`,
+      '--unsafe-no-fsync',
+      '--log-level=error',
+    ]);
+    await plane.startApiServer();
+  } catch (error) {
+    await plane.stop();
+    throw error;
+  }
+  return plane;
+}
+
+/** An authority, and a certificate by it for 127.0.0.1. */
+function certificate(folder: string): { readonly caFile: string; readonly certFile: string; readonly keyFile: string } {
+  const [caFile, caKey, certFile, keyFile] = ['ca.crt', 'ca.key', 'server.crt', 'server.key'].map(name =>
+    join(folder, name),
+  ) as [string, string, string, string];
+  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  openssl('req', '-x509', ...key, '-keyout', caKey, '-out', caFile, '-subj', '/CN=test-ca');
+  const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc';
+  const by = ['-CA', caFile, '-CAkey', caKey, '-addext', names, '-addext', 'basicConstraints=critical,CA:FALSE'];
+  openssl('req', '-x509', ...key, ...by, '-keyout', keyFile, '-out', certFile, '-subj', '/CN=kube-apiserver');
+  return { caFile, certFile, keyFile };
+}
+
+async function apply(api: ControlPlane['api'], object: Manifest): Promise<void> {
+  const { apiVersion, kind, metadata } = object;
+  const base = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  // as every kind that the tests use forms it
+  const plural = kind
+    .toLowerCase()
+    .replace(/y$/, 'ie')
+    .concat(kind.endsWith('s') ? 'es' : 's');
+  const path = `${base}${metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`}/${plural}`;
+  const one = `${path}/${metadata.name}`;
+  try {
+    await api('POST', path, object);
+  } catch (error) {
+    if ((error as { status?: number }).status !== 409) throw error;
+    const old = (await api('GET', one)) as Manifest;
+    await api('PUT', one, { ...object, metadata: { ...metadata, resourceVersion: old.metadata['resourceVersion'] } });
+  }
+  // a status is not taken with the rest of a Node or a Pod
+  if (object['status'] !== undefined) await api('PATCH', `${one}/status`, { status: object['status'] });
+  if (kind === 'CustomResourceDefinition') await served(api, object);
+}
+
+async function served(api: ControlPlane['api'], { spec }: Manifest): Promise<void> {
+  const { group, versions, names } = spec as { group: string; versions: { name: string }[]; names: { plural: string } };
+  for (const end = Date.now() + PATIENCE; ; await sleep(50)) {
+    try {
+      return void (await api('GET', `/apis/${group}/${versions[0]!.name}/${names.plural}`));
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+  }
+}
+
+async function ask(url: string, method: string, ca: string, body?: unknown): Promise<unknown> {
+  const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+  const headers = { authorization: `Bearer ${ADMIN}`, 'content-type': type };
+  return await new Promise((resolve, reject) => {
+    const sent = request(url, { method, ca, headers, timeout: 10_000, agent: false }, response => {
+      const chunks: Buffer[] = [];
+      response.on('data', chunk => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        const status = response.statusCode!;
+        if (status >= 400)
+          reject(Object.assign(new Error(`${method} ${url}: ${status} ${text.slice(0, 500)}`), { status }));
+        else resolve(text.startsWith('{') ? JSON.parse(text) : text);
+      });
+    });
+    sent.on('timeout', () => sent.destroy(new Error(`${method} ${url}: no answer`)));
+    sent.on('error', reject);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise(resolve => child.once('exit', resolve));
+  child.kill(signal);
+  const hard = setTimeout(() => child.kill('SIGKILL'), 5000);
+  await gone;
+  clearTimeout(hard);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+const sleep = (milliseconds: number): Promise<void> => new Promise(resolve => setTimeout(resolve, milliseconds));
+
+export const sharedBuild = fileURLToPath(new URL('../../../shared/tools/kube-assets/build', import.meta.url));
