@@ -7,9 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guides, REPOSITORY } from '../support/guide.ts';
-import { ApiServer, type Ran } from './api-server.ts';
-import { calicoDefinitions, otherDefinitions } from './calico-crds.ts';
+import { Administrator, type Ran } from './administrator.ts';
+import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
+import { calicoCrds } from './crds.ts';
 import { KUBECTL_LIMIT } from './kubectl.ts';
+import { OTHER_CRDS } from './other-crds.ts';
 
 const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 
@@ -145,58 +147,61 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'what the agent may do': { after: ({ out }) => expect(out).toBe('yes\nyes\nyes\n') },
 };
 
-let server: ApiServer;
+let plane: ControlPlane;
+let server: Administrator;
 const folder = mkdtempSync(join(tmpdir(), 'wgts-guide-'));
 
-beforeAll(async () => {
-  mkdirSync(join(folder, 'bin'));
-  writeFileSync(
-    join(folder, 'bin/wgts'),
-    `#!/bin/sh\nexec '${process.execPath}' '${REPOSITORY}dist/cli/wgts.js' "$@"\n`,
-    { mode: 0o755 },
-  );
-  symlinkSync(join(REPOSITORY, 'deploy'), join(folder, 'deploy'));
-  server = await ApiServer.start();
-  server.ask(['create', '-f', '-'], calicoDefinitions('projectcalico.org'));
-  server.ask(['create', '-f', '-'], otherDefinitions());
-  server.ask(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
-  server.ask(['create', 'namespace', 'calico-system']);
-  for (const number of [1, 2, 3]) {
-    const annotations = {
-      'projectcalico.org/IPv4Address': `10.0.0.${number}/24`,
-      ...(number === 3 && {
-        'projectcalico.org/WireguardPublicKey': KEY,
-        'projectcalico.org/IPv4WireguardInterfaceAddr': '192.168.3.1',
-      }),
-    };
-    create({ apiVersion: 'v1', kind: 'Node', metadata: { name: `worker-${number}`, annotations } });
-    const status = { addresses: [{ type: 'InternalIP', address: `10.0.0.${number}` }] };
-    server.ask(['patch', 'node', `worker-${number}`, '--subresource=status', '-p', JSON.stringify({ status })]);
-  }
-  const example = readFileSync(join(REPOSITORY, 'deploy/examples/felixconfiguration.yaml'), 'utf8');
-  server.ask(['create', '-f', '-'], example.replace('wireguardEnabled: true', 'wireguardEnabled: false'));
-}, KUBECTL_LIMIT);
-afterAll(async () => {
-  await server?.stop();
-  rmSync(folder, { recursive: true });
-});
-
-// the guide itself before what goes further
-const pages = guides('en').sort((a, b) => Number(b.name === 'calico.md') - Number(a.name === 'calico.md'));
-describe.each(pages.map(page => [page.name, page] as const))('%s', (_, page) => {
-  const blocks = page.commands.filter(({ marker }) => marker?.kind === 'run' && marker.says in CHECKS);
-  test.each(blocks.map(block => [block.marker!.says, block] as const))('%s', (name, { text }) => {
-    const { before, after, status = 0 } = CHECKS[name]!;
-    before?.();
-    const ran = server.shell(text, folder, join(folder, 'bin'));
-    expect(ran.status, ran.err).toBe(status);
-    after(ran);
+describeCluster('the guide on a real API server', () => {
+  beforeAll(async () => {
+    mkdirSync(join(folder, 'bin'));
+    writeFileSync(
+      join(folder, 'bin/wgts'),
+      `#!/bin/sh\nexec '${process.execPath}' '${REPOSITORY}dist/cli/wgts.js' "$@"\n`,
+      { mode: 0o755 },
+    );
+    symlinkSync(join(REPOSITORY, 'deploy'), join(folder, 'deploy'));
+    plane = await startControlPlane();
+    server = new Administrator(plane);
+    await plane.apply(...calicoCrds('projectcalico.org/v3'));
+    await plane.apply(...OTHER_CRDS);
+    server.ask(['create', 'namespace', 'calico-system']);
+    for (const number of [1, 2, 3]) {
+      const annotations = {
+        'projectcalico.org/IPv4Address': `10.0.0.${number}/24`,
+        ...(number === 3 && {
+          'projectcalico.org/WireguardPublicKey': KEY,
+          'projectcalico.org/IPv4WireguardInterfaceAddr': '192.168.3.1',
+        }),
+      };
+      create({ apiVersion: 'v1', kind: 'Node', metadata: { name: `worker-${number}`, annotations } });
+      const status = { addresses: [{ type: 'InternalIP', address: `10.0.0.${number}` }] };
+      server.ask(['patch', 'node', `worker-${number}`, '--subresource=status', '-p', JSON.stringify({ status })]);
+    }
+    const example = readFileSync(join(REPOSITORY, 'deploy/examples/felixconfiguration.yaml'), 'utf8');
+    server.ask(['create', '-f', '-'], example.replace('wireguardEnabled: true', 'wireguardEnabled: false'));
+  }, KUBECTL_LIMIT);
+  afterAll(async () => {
+    await plane?.stop();
+    rmSync(folder, { recursive: true });
   });
-});
 
-test('every check is of a block', () => {
-  const named = pages.flatMap(({ commands }) => commands.map(({ marker }) => marker?.says));
-  for (const name of Object.keys(CHECKS)) expect(named.filter(each => each === name)).toEqual([name]);
+  // the guide itself before what goes further
+  const pages = guides('en').sort((a, b) => Number(b.name === 'calico.md') - Number(a.name === 'calico.md'));
+  describe.each(pages.map(page => [page.name, page] as const))('%s', (_, page) => {
+    const blocks = page.commands.filter(({ marker }) => marker?.kind === 'run' && marker.says in CHECKS);
+    test.each(blocks.map(block => [block.marker!.says, block] as const))('%s', (name, { text }) => {
+      const { before, after, status = 0 } = CHECKS[name]!;
+      before?.();
+      const ran = server.shell(text, folder, join(folder, 'bin'));
+      expect(ran.status, ran.err).toBe(status);
+      after(ran);
+    });
+  });
+
+  test('every check is of a block', () => {
+    const named = pages.flatMap(({ commands }) => commands.map(({ marker }) => marker?.says));
+    for (const name of Object.keys(CHECKS)) expect(named.filter(each => each === name)).toEqual([name]);
+  });
 });
 
 function felix(name: string): object {
