@@ -1,0 +1,142 @@
+#!/usr/bin/env node
+// assemble.mjs FOLDER   puts the whole file tree of the image into FOLDER: this Node, the shared libraries that it, the addon and the optional
+// AEAD library need, the compiled program, the addon, and the packages that are needed at run time. Nothing else: no shell, no package manager.
+//
+// The Dockerfile copies that folder into an empty image, the tests run it under chroot. Both call this file, so they cannot differ.
+// Wants a clone that is ready to run (scripts/ready.mjs), and takes the machine's own architecture.
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** Where the program is in the image. */
+const HOME = '/opt/wireguard-ts';
+const NODE = '/usr/bin/node';
+/** What the loader searches without a cache. */
+const SEARCHED = /^\/(usr\/)?lib(64)?\//;
+/** Only compiled against. */
+const BUILD_ONLY = ['node_modules/node-api-headers'];
+/** Of packages and of dist: what no program reads. */
+const UNREAD = /(\.map|\.d\.[cm]?ts|\.[cm]?ts|\.tsbuildinfo|\.md|\.markdown|\.flow)$/;
+
+const folder = process.argv[2];
+if (folder === undefined || process.argv.length > 3) fail('Usage: assemble.mjs FOLDER');
+if (existsSync(folder) && readdirSync(folder).length > 0) fail(`${folder} is not empty`);
+const addon = join(ROOT, 'native/build/wireguard.node');
+for (const [path, how] of [
+  [addon, 'node scripts/build-native.mjs'],
+  [join(ROOT, 'dist/cli/wgts.js'), 'npm run build'],
+  [join(ROOT, 'node_modules/.package-lock.json'), 'npm ci'],
+])
+  if (!existsSync(path)) fail(`${path} is missing; make it by: ${how}`);
+
+program();
+packages();
+const ipsecMb = newestIpsecMb();
+libraries([process.execPath, addon, ...(ipsecMb ? [ipsecMb] : [])]);
+if (ipsecMb) put(ipsecMb, ipsecMb);
+put(realpathSync(process.execPath), NODE, 0o755);
+system();
+console.log(`${folder}: ${ipsecMb ? `with ${basename(ipsecMb)}` : 'without libIPSec_MB (OpenSSL seals the packets)'}`);
+
+/** dist, the addon, package.json, and the two commands. */
+function program() {
+  copyTree(join(ROOT, 'dist'), join(HOME, 'dist'), path => /^(bench|test|\.test)(\/|$)/.test(path));
+  put(addon, join(HOME, 'native/build/wireguard.node'));
+  for (const name of ['package.json', 'LICENSE']) put(join(ROOT, name), join(HOME, name));
+  mkdirSync(at('/usr/bin'), { recursive: true });
+  for (const name of ['wgts', 'wireguard-ts']) {
+    const script = join(HOME, `dist/cli/${name}.js`);
+    // there is no env(1)
+    writeFileSync(at(script), readFileSync(at(script), 'utf8').replace(/^#!.*/, `#!${NODE}`));
+    chmodSync(at(script), 0o755);
+    symlinkSync(`../..${script}`, at(`/usr/bin/${name}`));
+  }
+}
+
+/** All that package-lock.json does not call a dev dependency. */
+function packages() {
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+  for (const [path, { dev, devOptional, optional }] of Object.entries(lock.packages)) {
+    if (path === '' || dev || BUILD_ONLY.includes(path)) continue;
+    if (existsSync(join(ROOT, path)))
+      copyTree(join(ROOT, path), join(HOME, path), inner => /^node_modules(\/|$)/.test(inner));
+    // for another platform, or the other half of devOptional
+    else if (!optional && !devOptional) fail(`${path} is not installed; run: npm ci`);
+  }
+}
+
+/** Newest of those that the linker knows: the addon opens it by name if it is there. */
+function newestIpsecMb() {
+  const { stdout } = spawnSync('ldconfig', ['-p'], { encoding: 'utf8' });
+  const found = [...(stdout ?? '').matchAll(/libIPSec_MB\.so\.(\d+) .*=> (\S+)/g)];
+  return found.sort((a, b) => Number(b[1]) - Number(a[1]))[0]?.[2];
+}
+
+function libraries(programs) {
+  for (const path of programs) {
+    const { stdout, status, error } = spawnSync('ldd', [path], { encoding: 'utf8' });
+    if (error || status !== 0) fail(`ldd ${path} failed${error ? `: ${error.message}` : ''}`);
+    if (/not found/.test(stdout)) fail(`${path} lacks a library:\n${stdout}`);
+    // "libm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x...)", and the loader itself: "/lib64/ld-linux-x86-64.so.2 (0x...)"
+    for (const [, library] of stdout.matchAll(/^\s*(?:\S+ => )?(\/\S+) \(0x/gm))
+      put(library, SEARCHED.test(library) ? library : join('/usr/lib', basename(library)), 0o755);
+  }
+}
+
+/** What programs expect of a system: who root is, and folders to mount on. */
+function system() {
+  for (const name of [
+    '/dev/net',
+    '/proc',
+    '/sys',
+    '/tmp',
+    '/run/wireguard-ts',
+    '/var/lib/wireguard-ts',
+    '/var/run/wireguard',
+  ])
+    mkdirSync(at(name), { recursive: true });
+  chmodSync(at('/tmp'), 0o1777);
+  mkdirSync(at('/etc'), { recursive: true });
+  writeFileSync(at('/etc/passwd'), 'root:x:0:0:root:/:/nonexistent\n');
+  writeFileSync(at('/etc/group'), 'root:x:0:\n');
+  writeFileSync(at('/etc/nsswitch.conf'), 'hosts: files dns\n');
+}
+
+function copyTree(from, to, leaveOut) {
+  cpSync(from, at(to), {
+    recursive: true,
+    dereference: true,
+    filter: source => {
+      const inner = source.slice(from.length + 1);
+      return inner === '' || !(leaveOut(inner) || UNREAD.test(inner));
+    },
+  });
+}
+
+function put(from, to, mode = 0o644) {
+  mkdirSync(dirname(at(to)), { recursive: true });
+  copyFileSync(realpathSync(from), at(to));
+  chmodSync(at(to), mode);
+}
+
+function at(path) {
+  return join(folder, path);
+}
+
+function fail(message) {
+  console.error(`assemble: ${message}`);
+  process.exit(1);
+}

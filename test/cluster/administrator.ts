@@ -1,0 +1,84 @@
+/**
+ * kubectl and plain requests against a control plane of the tests, as its administrator or with somebody's token.
+ */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { dirname, join } from 'node:path';
+import type { ControlPlane } from './control-plane.ts';
+import { kubectlProgram } from './kubectl.ts';
+
+const LIMIT = 60_000;
+
+export interface Ran {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export class Administrator {
+  readonly #plane: ControlPlane;
+  readonly #kubectl = kubectlProgram();
+  readonly #home: string;
+
+  constructor(plane: ControlPlane) {
+    this.#plane = plane;
+    // where the guide's own commands look
+    this.#home = join(plane.folder, 'home');
+    mkdirSync(join(this.#home, '.kube'), { recursive: true });
+    copyFileSync(plane.kubeconfig, join(this.#home, '.kube/config'));
+  }
+
+  kubectl(args: readonly string[], { input = '', token }: { input?: string; token?: string } = {}): Ran {
+    const kubeconfig = token === undefined ? undefined : this.#plane.kubeconfigFor(token, 'somebody');
+    return this.#run(this.#kubectl, args, { input, ...(kubeconfig && { env: { KUBECONFIG: kubeconfig } }) });
+  }
+
+  /** A piece of shell, as in the guide, with kubectl and these folders on its PATH. */
+  shell(text: string, cwd: string, path: string): Ran {
+    const folders = [path, dirname(this.#kubectl), process.env['PATH']].join(':');
+    return this.#run('bash', ['--norc', '-euo', 'pipefail', '-c', text], { cwd, env: { PATH: folders } });
+  }
+
+  /** What kubectl prints. @throws Error with its words where it fails */
+  ask(args: readonly string[], input = ''): string {
+    const { status, out, err } = this.kubectl(args, { input });
+    if (status !== 0) throw new Error(`kubectl ${args.join(' ')}: ${err}`);
+    return out;
+  }
+
+  /** One request with a token and no question before it, as the agent makes it: the answer's code, and its words. */
+  patch(path: string, body: object, token: string): Promise<{ code: number | undefined; says: string }> {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/merge-patch+json' };
+    const ca = readFileSync(this.#plane.caFile);
+    return new Promise((resolve, reject) => {
+      const target = new URL(path, this.#plane.server);
+      const asked = request(target, { method: 'PATCH', headers, ca, agent: false, timeout: 10_000 }, answer => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', part => {
+          text += part;
+        });
+        answer.on('end', () =>
+          resolve({ code: answer.statusCode, says: (JSON.parse(text) as { message?: string }).message ?? '' }),
+        );
+      });
+      asked.on('error', reject).end(JSON.stringify(body));
+    });
+  }
+
+  #run(
+    program: string,
+    args: readonly string[],
+    { input = '', cwd = this.#plane.folder, env = {} }: { input?: string; cwd?: string; env?: Record<string, string> },
+  ): Ran {
+    const { status, stdout, stderr, error } = spawnSync(program, args, {
+      input,
+      cwd,
+      encoding: 'utf8',
+      timeout: LIMIT,
+      env: { PATH: process.env['PATH'], HOME: this.#home, ...env },
+    });
+    if (error) throw error;
+    return { status, out: stdout, err: stderr };
+  }
+}

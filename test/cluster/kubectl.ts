@@ -1,0 +1,47 @@
+/**
+ * kubectl for tests: that of KUBEBUILDER_ASSETS, that of the PATH, or one that is built from its Go modules into a cache folder the first time
+ * (a minute or two).
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const SOURCE = fileURLToPath(new URL('./kubectl/', import.meta.url));
+/** For the test that builds it. */
+export const KUBECTL_LIMIT = 600_000;
+
+/** @throws Error that says what is missing */
+export function kubectlProgram(): string {
+  const assets = process.env['KUBEBUILDER_ASSETS'];
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'kube-assets');
+  const folders = [...(assets ? [assets] : []), ...(process.env['PATH'] ?? '').split(delimiter), cache];
+  const found = folders.map(folder => join(folder, 'kubectl')).find(path => existsSync(path));
+  return found ?? build(join(cache, 'kubectl'));
+}
+
+function build(target: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'wgts-kubectl-'));
+  try {
+    cpSync(SOURCE, folder, { recursive: true });
+    mkdirSync(join(target, '..'), { recursive: true });
+    go(folder, ['mod', 'tidy']);
+    go(folder, ['build', '-trimpath', '-ldflags', '-s -w', '-o', `${target}.${process.pid}`, '.']);
+    renameSync(`${target}.${process.pid}`, target);
+    return target;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function go(cwd: string, args: readonly string[]): void {
+  const { status, stderr, error } = spawnSync('go', args, {
+    cwd,
+    encoding: 'utf8',
+    env: { ...process.env, CGO_ENABLED: '0' },
+    timeout: KUBECTL_LIMIT,
+  });
+  if (error) throw new Error(`no kubectl here, and none can be built: ${error.message} (apt-get install golang-go)`);
+  if (status !== 0) throw new Error(`go ${args.join(' ')} failed: ${stderr}`);
+}

@@ -1,0 +1,91 @@
+/**
+ * A container for tests without a container engine: the tree that deploy/assemble.mjs makes, read-only, in a mount and a network namespace of its own,
+ * with the rights that the DaemonSet gives and no others: user 0, the capabilities that are named, no new privileges.
+ *
+ * What an engine would add and this does not: seccomp, AppArmor or SELinux, and the device cgroup.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** Names of the kernel to its numbers. */
+const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12 };
+const LIMIT = 60_000;
+
+/** Mounts what follows, goes into the tree, gives up rights, becomes the program. There is neither a shell nor setpriv in the tree. */
+const ENTER = `
+import ctypes, os, sys
+tree, keep, mounts = sys.argv[1], {int(n) for n in sys.argv[2].split(',') if n}, [m.split(':') for m in sys.argv[3].split(',') if m]
+libc = ctypes.CDLL(None, use_errno=True)
+def check(result, what):
+    if result != 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), what)
+def mount(source, target, flags):
+    check(libc.mount(source.encode(), target.encode(), None, ctypes.c_ulong(flags), None), target)
+BIND, READ_ONLY, REMOUNT, RECURSIVE, PRIVATE = 4096, 1, 32, 16384, 1 << 18
+check(libc.mount(b'none', b'/', None, ctypes.c_ulong(RECURSIVE | PRIVATE), None), '/')
+mount(tree, tree, BIND)
+check(libc.mount(b'proc', (tree + '/proc').encode(), b'proc', ctypes.c_ulong(READ_ONLY), None), 'proc')
+for source, target in mounts: mount(source, tree + target, BIND)
+check(libc.mount(b'none', tree.encode(), None, ctypes.c_ulong(BIND | REMOUNT | READ_ONLY), None), tree)
+os.chroot(tree)
+os.chdir('/')
+for capability in range(64):
+    # PR_CAPBSET_READ, PR_CAPBSET_DROP
+    if capability not in keep and libc.prctl(23, capability, 0, 0, 0) >= 0: check(libc.prctl(24, capability, 0, 0, 0), 'capability')
+check(libc.prctl(38, 1, 0, 0, 0), 'no_new_privs')
+os.execve(sys.argv[4], sys.argv[4:], {'PATH': '/usr/bin', 'NODENAME': 'test-node'})
+`;
+
+export interface Container {
+  /** As the Dockerfile's ENTRYPOINT or a manifest's `command` says it. */
+  readonly command: readonly string[];
+  /** As in securityContext.capabilities.add. */
+  readonly capabilities?: readonly string[];
+  /** Of the host's files, by the path in the container. */
+  readonly mounts?: Readonly<Record<string, string>>;
+}
+
+/** The tree, made once for a file of tests. */
+export class Image {
+  readonly tree = mkdtempSync(join(tmpdir(), 'wgts-image-'));
+
+  constructor() {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'deploy/assemble.mjs'), this.tree], {
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(`${stdout}${stderr}`);
+  }
+
+  run(container: Container): { status: number | null; out: string; err: string } {
+    const { status, stdout, stderr, error } = spawnSync('unshare', this.#arguments(container), {
+      encoding: 'utf8',
+      timeout: LIMIT,
+    });
+    if (error) throw error;
+    return { status, out: stdout, err: stderr };
+  }
+
+  /** Runs until it is stopped; its process id is the program's. */
+  start(container: Container): ChildProcess {
+    return spawn('unshare', this.#arguments(container), { stdio: 'pipe' });
+  }
+
+  remove(): void {
+    rmSync(this.tree, { recursive: true, force: true });
+  }
+
+  #arguments({ command, capabilities = [], mounts = {} }: Container): string[] {
+    for (const [target, source] of Object.entries(mounts)) {
+      // an engine makes them before it makes the root read-only
+      const at = join(this.tree, target);
+      if (source.startsWith('/dev/')) writeFileSync(at, '', { flag: 'a' });
+      else mkdirSync(at, { recursive: true });
+    }
+    const pairs = Object.entries(mounts).map(([target, source]) => `${source}:${target}`);
+    const numbers = capabilities.map(name => CAPABILITIES[name]!);
+    return ['-mn', 'python3', '-c', ENTER, this.tree, numbers.join(','), pairs.join(','), ...command];
+  }
+}

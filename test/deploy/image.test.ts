@@ -1,0 +1,117 @@
+/** The image without an engine: its tree, run with the rights of the manifests, in a network namespace of its own. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeWith } from '../netns/needs.ts';
+import { Image } from './container.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const TUN = { '/dev/net/tun': '/dev/net/tun' };
+
+describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
+  let image: Image;
+  beforeAll(() => {
+    image = new Image();
+  });
+  afterAll(() => image.remove());
+
+  test('the Dockerfile takes its tree from the same script, and nothing beside it', () => {
+    const file = readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8');
+    const last = file.slice(file.lastIndexOf('\nFROM ')).split('\n');
+    expect(last.filter(line => /^(FROM|COPY|ADD|RUN)/.test(line))).toEqual([
+      'FROM scratch',
+      'COPY --from=build /image/ /',
+    ]);
+    expect(file).toMatch(/^RUN node deploy\/assemble\.mjs \/image$/m);
+    // what it needs is sent to the engine
+    const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n');
+    for (const [, sources] of file.matchAll(/^COPY (?!--from)(.+) \S+$/gm))
+      for (const source of sources!.split(' ')) expect(ignored).toContain(`!${source}`);
+  });
+
+  test('the entry point answers, without any right', () => {
+    const { status, out, err } = image.run({ command: ['/usr/bin/wgts', '--version'] });
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    expect(out).toBe(`wireguard-ts v${JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version}\n`);
+  });
+
+  test('NET_ADMIN and /dev/net/tun are all that a device needs; the root stays read-only', () => {
+    const { status, out } = image.run({
+      command: ['/usr/bin/wgts', 'doctor', '--json'],
+      capabilities: ['NET_ADMIN'],
+      mounts: TUN,
+    });
+    expect(status).toBe(0);
+    const found = JSON.parse(out) as Record<string, unknown> & { aead: { name: string; nanoseconds?: number }[] };
+    expect(found).toMatchObject({ tunDevice: true, addonProblem: '', tunOffloads: { value: expect.any(Array) } });
+    expect(found.aead.filter(({ nanoseconds }) => nanoseconds !== undefined).length).toBeGreaterThan(0);
+    const write = image.run({ command: ['/usr/bin/node', '-e', "fs.writeFileSync('/tmp/x', '')"] });
+    expect(write.err).toMatch(/EROFS/);
+  });
+
+  test('without NET_ADMIN there is no TUN: the capability is not there for nothing', () => {
+    const { out } = image.run({ command: ['/usr/bin/wgts', 'doctor', '--json'], mounts: TUN });
+    expect(JSON.parse(out)).toMatchObject({ tunOffloads: { problem: expect.stringMatching(/permit|EPERM/) } });
+  });
+
+  test('a device runs, is seen by its socket on the host, and ends with the process', { timeout: 60_000 }, async () => {
+    const sockets = mkdtempSync(join(tmpdir(), 'wgts-sockets-'));
+    const container = image.start({
+      command: ['/usr/bin/wireguard-ts', '-f', 'wgimage0'],
+      capabilities: ['NET_ADMIN'],
+      mounts: { ...TUN, '/var/run/wireguard': sockets },
+    });
+    const ended = new Promise(resolve => container.on('exit', resolve));
+    try {
+      await expect.poll(() => readdirSync(sockets), { timeout: 20_000 }).toContain('wgimage0.sock');
+      const links = spawnSync('nsenter', ['-t', String(container.pid), '-n', 'ip', '-br', 'link'], {
+        encoding: 'utf8',
+      });
+      expect(links.stdout).toMatch(/^wgimage0 /m);
+    } finally {
+      container.kill('SIGTERM');
+      await ended;
+      rmSync(sockets, { recursive: true });
+    }
+  });
+
+  test('the program that waits in the labeller runs without rights and ends when told', async () => {
+    const [, command] =
+      /command:\n((?: +- .+\n)+)/.exec(readFileSync(join(ROOT, 'deploy/base/labeller.yaml'), 'utf8')) ?? [];
+    const parts = [...command!.matchAll(/- (.+)\n/g)].map(([, part]) => part!);
+    expect(parts[0]).toBe('/usr/bin/node');
+    const container = image.start({ command: parts });
+    const ended = new Promise(resolve => container.on('exit', (code, signal) => resolve({ code, signal })));
+    const early = await Promise.race([ended, new Promise(resolve => setTimeout(resolve, 2000, 'runs'))]);
+    container.kill('SIGTERM');
+    expect([early, await ended]).toEqual(['runs', { code: 0, signal: null }]);
+  });
+
+  test('the init container of host-encryption sets its sysctl with NET_ADMIN alone, by the path that it is given', () => {
+    const text = readFileSync(join(ROOT, 'deploy/components/host-encryption/kustomization.yaml'), 'utf8');
+    const script = /- (fs\.writeFileSync.+)\n/.exec(text)![1]!;
+    const mounts = { '/host/proc/sys/net': '/proc/sys/net' };
+    const value = 'fs.readFileSync("/proc/sys/net/ipv4/conf/all/src_valid_mark", "utf8")';
+    const run = (capabilities: readonly string[]) =>
+      image.run({ command: ['/usr/bin/node', '-e', `${script}; console.log(${value})`], capabilities, mounts });
+    expect(run(['NET_ADMIN'])).toMatchObject({ status: 0, out: '1\n\n' });
+    // the container's own is read-only, with every right
+    const own = image.run({
+      command: ['/usr/bin/node', '-e', script.replace('/host', '')],
+      capabilities: ['NET_ADMIN'],
+    });
+    expect(own.err).toMatch(/EROFS/);
+  });
+
+  test('the packages of the agent are there, and those of the build are not', () => {
+    const packages = readdirSync(join(image.tree, 'opt/wireguard-ts/node_modules'));
+    expect(packages).toEqual(expect.arrayContaining(['@kubernetes', '@noble', '@scure']));
+    for (const name of ['typescript', 'vitest', '@biomejs', 'node-api-headers']) expect(packages).not.toContain(name);
+    const load =
+      'import("/opt/wireguard-ts/node_modules/@kubernetes/client-node/dist/index.js").then(m => console.log(typeof m.KubeConfig))';
+    expect(image.run({ command: ['/usr/bin/node', '-e', load] })).toMatchObject({ status: 0, out: 'function\n' });
+  });
+});
