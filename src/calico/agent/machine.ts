@@ -1,0 +1,83 @@
+/** This machine for the agent: what src/calico/apply changes, and what the plan must know of it. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BackendName, hasFamily } from '../../backend/take.ts';
+import { x25519PublicKey } from '../../crypto/openssl-x25519.ts';
+import { SystemDevices } from '../../host/devices.ts';
+import { systemNetlink } from '../../io/netlink.ts';
+import type { Family } from '../../netlink/family.ts';
+import { Network } from '../../netlink/network.ts';
+import { KeyFiles } from '../apply/identity.ts';
+import type { ApplyHost } from '../apply/ports.ts';
+import { RecordFile } from '../apply/record.ts';
+import { StateDirectory } from '../apply/state-directory.ts';
+import { systemSysctls } from '../apply/sysctl.ts';
+import { systemTables } from '../apply/tables.ts';
+import type { HostFacts } from '../plan/mtu.ts';
+import type { AgentMachine } from './parts.ts';
+
+const FELIX_FILE = '/etc/calico/felix.cfg';
+
+export interface MachineOptions {
+  /** Where the keys are kept. */
+  readonly keyDirectory: string;
+  readonly backend: BackendName;
+  /** The program `wireguard-ts`. */
+  readonly script: string;
+  readonly aks: boolean;
+  say(text: string): void;
+  warn(text: string): void;
+}
+
+export interface Machine extends AgentMachine {
+  readonly host: ApplyHost;
+  /** Idempotent. */
+  close(): void;
+}
+
+/** @throws Error that says what is missing: the folder, netlink */
+export function openMachine({ keyDirectory, backend, script, aks, say, warn }: MachineOptions): Machine {
+  const directory = new StateDirectory(keyDirectory, warn);
+  const keys = new KeyFiles(directory);
+  const network = new Network(systemNetlink);
+  const devices = new SystemDevices({ port: systemNetlink, network, backend, script, keepOutput: true });
+  return {
+    host: {
+      network,
+      devices,
+      tables: systemTables(systemNetlink),
+      sysctls: systemSysctls,
+      keys,
+      records: new RecordFile(directory, warn),
+      sleep: milliseconds => sleep(milliseconds),
+      say,
+      warn,
+    },
+    async facts(): Promise<HostFacts> {
+      const links = await network.links.list();
+      return { links: links.map(({ name, mtu, running }) => ({ name, mtu, up: running })), aks };
+    },
+    kernelHasWireguard: () => hasFamily(systemNetlink),
+    ownPublicKey(family: Family): Uint8Array | undefined {
+      const key = keys.load(family);
+      try {
+        return key && x25519PublicKey(key);
+      } finally {
+        key?.fill(0);
+      }
+    },
+    felixFile: () => textOf(FELIX_FILE),
+    close() {
+      devices.close();
+      network.close();
+    },
+  };
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
