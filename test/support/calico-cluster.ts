@@ -87,7 +87,9 @@ export function configuration(
   return { name, parameters: new Map(entries), ...more };
 }
 
-export function cluster(...objects: readonly (ClusterNode | IpamBlock | Pod | FelixConfiguration)[]): Cluster {
+export type ClusterObject = ClusterNode | IpamBlock | Pod | FelixConfiguration;
+
+export function cluster(...objects: readonly ClusterObject[]): Cluster {
   const nodes = new Map<string, ClusterNode>();
   const felixConfigurations = new Map<string, FelixConfiguration>();
   const ipamBlocks = new Map<string, IpamBlock>();

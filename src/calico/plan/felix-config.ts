@@ -92,8 +92,9 @@ function effective<N extends ParameterName>(
       if (text === '') continue;
     }
     if (text === undefined) continue;
-    if (text.toLowerCase() === 'none' && 'zero' in parameter) return parameter.zero as FelixParameters[N];
-    const read = parameter.read(text);
+    const none = text.toLowerCase() === 'none';
+    if (none && 'zero' in parameter) return parameter.zero as FelixParameters[N];
+    const read = none ? undefined : parameter.read(text);
     if (read) return read.value;
     problems.push({
       object,

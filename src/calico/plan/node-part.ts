@@ -1,6 +1,7 @@
 /** What one node's prefixes come to in a plan, kept from one plan to the next for as long as they are the same. */
 import type { Prefix } from '../../base/prefix.ts';
 import type { DesiredPeer, DesiredRoute } from '../model/desired.ts';
+import type { PeerState, PlainReason } from '../model/status.ts';
 import type { Claim } from './claims.ts';
 import type { Credentials } from './standing.ts';
 
@@ -11,19 +12,23 @@ export class NodePart {
   /** In the order of their text. */
   readonly claims: readonly Claim[];
   readonly #given: readonly Claim[];
+  readonly #withHosts: boolean;
   readonly #routes = new Map<Claim, DesiredRoute>();
   #allowedIps: readonly Prefix[] | undefined;
+  #state: PeerState | undefined;
   #peer: { readonly of: Credentials; readonly peer: DesiredPeer } | undefined;
 
-  constructor(node: string, given: readonly Claim[]) {
+  /** @param withHosts whether the node's own addresses are among its prefixes */
+  constructor(node: string, given: readonly Claim[], withHosts: boolean) {
     this.node = node;
     this.#given = given;
-    this.claims = given.toSorted((a, b) => (a.text < b.text ? -1 : 1));
+    this.#withHosts = withHosts;
+    this.claims = given.filter(({ host }) => withHosts || !host).sort((a, b) => (a.text < b.text ? -1 : 1));
   }
 
-  /** Whether it is made of the very same claims; another order of them makes another, which is equal. */
-  isOf(given: readonly Claim[]): boolean {
-    return given.length === this.#given.length && given.every((claim, i) => claim === this.#given[i]);
+  /** Whether it is made of the very same list. */
+  isOf(given: readonly Claim[], withHosts: boolean): boolean {
+    return given === this.#given && withHosts === this.#withHosts;
   }
 
   route(claim: Claim, kind: RouteKind): DesiredRoute {
@@ -32,6 +37,21 @@ export class NodePart {
     const route: DesiredRoute = { destination: claim.prefix, kind };
     this.#routes.set(claim, route);
     return route;
+  }
+
+  state({ keyText, address }: Credentials, plain: PlainReason | undefined): PeerState {
+    const there = this.#state;
+    if (there && there.plain === plain && there.publicKey === keyText && there.endpointAddress === address)
+      return there;
+    const state: PeerState = {
+      node: this.node,
+      ...(plain && { plain }),
+      ...(keyText !== undefined && { publicKey: keyText }),
+      ...(address && { endpointAddress: address }),
+      prefixes: this.claims.length,
+    };
+    this.#state = state;
+    return state;
   }
 
   /** @param of with key and address */

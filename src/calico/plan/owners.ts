@@ -1,69 +1,100 @@
 /**
  * Who has which prefix: one node each (calico-wireguard 3.1). Where two nodes claim the same, what is more certain counts, and of equally
  * certain claims that of the node whose name comes first; people are told.
+ *
+ * It is told all claims each time, and looks at those alone that are new or gone: lists of claims are compared by identity.
  */
 import type { Family } from '../../netlink/family.ts';
 import { type Problem, quoted } from '../model/problem.ts';
 import type { Claim } from './claims.ts';
 
-export interface Owners {
-  /** Of every node with prefixes in a family, in no order. */
-  readonly byNode: Readonly<Record<Family, ReadonlyMap<string, readonly Claim[]>>>;
-  readonly problems: readonly Problem[];
-}
+const NONE: readonly Claim[] = [];
 
-/**
- * @param nodeName whose own addresses are the kernel's affair
- * @param encryptsHosts whether the other nodes' own addresses are of interest; where they are not, a node's address only keeps a weaker claim to
- * it from counting, and nodes may share one (the public one of many)
- */
-export function owners(
-  contributions: readonly (readonly Claim[])[],
-  { nodeName, encryptsHosts }: { readonly nodeName: string; readonly encryptsHosts: boolean },
-): Owners {
-  const winners = new Map<string, Claim>();
-  const disputed = new Set<string>();
-  for (const claims of contributions)
-    for (const claim of claims) {
-      const there = winners.get(claim.text);
-      if (there === undefined) winners.set(claim.text, claim);
-      else {
-        if (there.node !== claim.node) disputed.add(claim.text);
-        if (isStronger(claim, there)) winners.set(claim.text, claim);
-      }
-    }
-  const byNode: Record<Family, Map<string, Claim[]>> = { 4: new Map(), 6: new Map() };
-  for (const claim of winners.values()) {
-    if (claim.host && (!encryptsHosts || claim.node === nodeName)) continue;
-    const same = byNode[claim.family].get(claim.node);
-    if (same) same.push(claim);
-    else byNode[claim.family].set(claim.node, [claim]);
+export class Owners {
+  #held: ReadonlySet<readonly Claim[]> = new Set();
+  readonly #claimants = new Map<string, Claim[]>();
+  /** Prefixes of more than one node. */
+  readonly #disputed = new Set<string>();
+  readonly #byNode: Readonly<Record<Family, Map<string, Map<string, Claim>>>> = { 4: new Map(), 6: new Map() };
+  /** What was asked for since it last changed. */
+  readonly #lists: Readonly<Record<Family, Map<string, readonly Claim[]>>> = { 4: new Map(), 6: new Map() };
+
+  update(contributions: Iterable<readonly Claim[]>): void {
+    const now = new Set(contributions);
+    for (const claims of this.#held) if (!now.has(claims)) for (const claim of claims) this.#change(claim, false);
+    for (const claims of now) if (!this.#held.has(claims)) for (const claim of claims) this.#change(claim, true);
+    this.#held = now;
   }
-  return { byNode, problems: disputed.size === 0 ? [] : disputes(contributions, winners, disputed, encryptsHosts) };
-}
 
-/** Looked up once more from the start: who met whom above depends on their order. */
-function disputes(
-  contributions: readonly (readonly Claim[])[],
-  winners: ReadonlyMap<string, Claim>,
-  disputed: ReadonlySet<string>,
-  encryptsHosts: boolean,
-): readonly Problem[] {
-  const claimants = new Map<string, Set<string>>();
-  for (const claims of contributions)
-    for (const { text, node, host } of claims) {
-      if (!disputed.has(text) || (host && !encryptsHosts)) continue;
-      const names = claimants.get(text);
-      if (names) names.add(node);
-      else claimants.set(text, new Set([node]));
+  /** All that have anything in a family. */
+  names(family: Family): Iterable<string> {
+    return this.#byNode[family].keys();
+  }
+
+  /** In no order; the very same list for as long as nothing of it changes. */
+  claimsOf(family: Family, node: string): readonly Claim[] {
+    const there = this.#lists[family].get(node);
+    if (there) return there;
+    const claims = this.#byNode[family].get(node);
+    const list = claims ? [...claims.values()] : NONE;
+    this.#lists[family].set(node, list);
+    return list;
+  }
+
+  /**
+   * @param encryptsHosts whether the nodes' own addresses are of interest; where they are not, nodes may share one (the public one of many), and
+   * such a claim only keeps a weaker one from counting
+   */
+  problems(encryptsHosts: boolean): readonly Problem[] {
+    return [...this.#disputed].flatMap(text => {
+      const all = this.#claimants.get(text)!;
+      const names = new Set(all.filter(({ host }) => !host || encryptsHosts).map(({ node }) => node));
+      return names.size > 1 ? [dispute(strongest(all)!, [...names].sort())] : [];
+    });
+  }
+
+  #change(claim: Claim, comes: boolean): void {
+    const { text } = claim;
+    let all = this.#claimants.get(text);
+    if (!all) {
+      all = [];
+      this.#claimants.set(text, all);
     }
-  return [...claimants]
-    .filter(([, names]) => names.size > 1)
-    .map(([text, names]) => dispute(winners.get(text)!, [...names].sort()));
+    const before = strongest(all);
+    if (comes) all.push(claim);
+    else all.splice(all.indexOf(claim), 1);
+    const after = strongest(all);
+    if (before !== after) {
+      if (before) this.#take(before);
+      if (after) this.#give(after);
+    }
+    if (all.length === 0) this.#claimants.delete(text);
+    if (all.some(({ node }) => node !== all[0]!.node)) this.#disputed.add(text);
+    else this.#disputed.delete(text);
+  }
+
+  #give(claim: Claim): void {
+    const { family, node, text } = claim;
+    const claims = this.#byNode[family].get(node);
+    if (claims) claims.set(text, claim);
+    else this.#byNode[family].set(node, new Map([[text, claim]]));
+    this.#lists[family].delete(node);
+  }
+
+  #take({ family, node, text }: Claim): void {
+    const claims = this.#byNode[family].get(node)!;
+    claims.delete(text);
+    if (claims.size === 0) this.#byNode[family].delete(node);
+    this.#lists[family].delete(node);
+  }
 }
 
-function isStronger(a: Claim, b: Claim): boolean {
-  return a.rank === b.rank ? a.node < b.node : a.rank < b.rank;
+/** Of equals any: they are of one node. */
+function strongest(all: readonly Claim[]): Claim | undefined {
+  let best = all[0];
+  for (const each of all)
+    if (best && (each.rank === best.rank ? each.node < best.node : each.rank < best.rank)) best = each;
+  return best;
 }
 
 function dispute({ node, text }: Claim, names: readonly string[]): Problem {

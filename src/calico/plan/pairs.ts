@@ -6,7 +6,7 @@ import type { Family } from '../../netlink/family.ts';
 import type { Cluster } from '../model/cluster.ts';
 import type { PlainReason } from '../model/status.ts';
 import { isEnabledOn, readConfigurations } from './felix-config.ts';
-import { type Credentials, credentials, keyHolders, plainReason, type Standing } from './standing.ts';
+import { type Credentials, credentials, keySharers, plainReason, type Standing } from './standing.ts';
 
 /** Each two nodes once: `a` is before `b` by name. */
 export interface NodePair {
@@ -21,12 +21,12 @@ export function standings(cluster: Cluster, family: Family): ReadonlyMap<string,
   const configurations = readConfigurations(cluster.felixConfigurations);
   const all = new Map<string, Credentials>();
   for (const name of [...cluster.nodes.keys()].sort()) all.set(name, credentials(cluster.nodes.get(name)!, family));
-  const holders = keyHolders(all);
+  const sharers = keySharers(all);
   const result = new Map<string, Standing>();
   for (const [name, own] of all) {
     const plain = plainReason(
       own,
-      key => holders.get(key)!.length > 1,
+      key => sharers.has(key),
       () => !isEnabledOn(cluster.nodes.get(name)!, configurations, family),
     );
     result.set(name, { ...own, ...(plain && { plain }) });

@@ -7,7 +7,7 @@ import type { DesiredPeer } from '../model/desired.ts';
 import type { Problem } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
 import type { NodePart } from './node-part.ts';
-import { type Credentials, keyHolders, plainReason, type Standing, standingProblem } from './standing.ts';
+import { type Credentials, keySharers, plainReason, type Standing, standingProblem } from './standing.ts';
 
 export interface PeersInput {
   readonly family: Family;
@@ -33,8 +33,8 @@ export interface Peers {
 
 export function planPeers(input: PeersInput): Peers {
   const { family, nodeName, ownKey, credentials, parts, port, keepalive } = input;
-  const holders = keyHolders(credentials);
-  const isClaimedTwice = (key: string) => key === ownKey || holders.get(key)!.length > 1;
+  const sharers = keySharers(credentials);
+  const isClaimedTwice = (key: string) => key === ownKey || sharers.has(key);
   const peers = new Map<string, DesiredPeer>();
   const encrypted = new Set<string>();
   const states: PeerState[] = [];
@@ -47,17 +47,11 @@ export function planPeers(input: PeersInput): Peers {
       peers.set(own.keyText!, part.peer(own, port, keepalive));
     } else {
       const standing: Standing = { ...own, plain };
-      const claimants = [...(holders.get(own.keyText ?? '') ?? []), ...(own.keyText === ownKey ? [nodeName] : [])];
+      const claimants = [...(sharers.get(own.keyText ?? '') ?? [node]), ...(own.keyText === ownKey ? [nodeName] : [])];
       const found = standingProblem(node, family, standing, claimants);
       if (found) problems.push(found);
     }
-    states.push({
-      node,
-      ...(plain && { plain }),
-      ...(own.keyText !== undefined && { publicKey: own.keyText }),
-      ...(own.address && { endpointAddress: own.address }),
-      prefixes: part.claims.length,
-    });
+    states.push(part.state(own, plain));
   }
   return { peers, encrypted, states, problems };
 }

@@ -8,11 +8,11 @@ import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
-import { blockClaims, type Claim, hostAddresses, nodeClaims, podClaims } from './claims.ts';
+import { blockClaims, type Claim, nodeClaims, podClaims } from './claims.ts';
 import { felixConfig, isEnabled, isEnabledOn, readConfigurations } from './felix-config.ts';
 import { NodePart } from './node-part.ts';
 import { checkOptions } from './options.ts';
-import { owners } from './owners.ts';
+import { Owners } from './owners.ts';
 import type { FelixParameters } from './parameters.ts';
 import { type Peers, planPeers } from './peers.ts';
 import type { Plan, PlanInput } from './plan.ts';
@@ -30,6 +30,7 @@ export class Planner {
     4: new WeakMap(),
     6: new WeakMap(),
   };
+  readonly #owners = new Owners();
   readonly #parts: Record<Family, Parts> = { 4: new Map(), 6: new Map() };
   /** What the nodes' claims were made for. */
   #mode = '';
@@ -51,11 +52,12 @@ export class Planner {
     else if (checked.errors.length === 0 && families.length > 0) {
       if (families.length === 2 && parameters.WireguardListeningPort === parameters.WireguardListeningPortV6)
         problems.push(equalPorts(parameters.WireguardListeningPort));
-      const owned = this.#owners(input, parameters);
-      problems.push(...owned.problems);
+      const encryptsHosts = parameters.WireguardHostEncryptionEnabled;
+      this.#owners.update(this.#contributions(input, parameters));
+      problems.push(...this.#owners.problems(encryptsHosts));
       const names = [...cluster.nodes.keys()].sort();
       for (const family of families) {
-        const parts = this.#partsOf(family, owned.byNode[family], cluster.nodes, names);
+        const parts = this.#partsOf(family, cluster.nodes, names, nodeName, encryptsHosts);
         const found = this.#peersOf(input, family, parts, names, parameters, node =>
           isEnabledOn(node, configurations, family),
         );
@@ -66,7 +68,7 @@ export class Planner {
           encrypted: found.encrypted,
           isNode: name => cluster.nodes.has(name),
           failClosed: options.failClosed,
-          hostAddresses: () => names.flatMap(name => hostAddresses(cluster.nodes.get(name)!)),
+          hosts: () => names.flatMap(name => this.#nodes.get(cluster.nodes.get(name)!)!.filter(({ host }) => host)),
         });
         const { tunnel, problems: more } = planTunnel({
           input,
@@ -91,7 +93,10 @@ export class Planner {
     };
   }
 
-  #owners({ cluster, nodeName, options: { usePodCidr } }: PlanInput, parameters: FelixParameters) {
+  #contributions(
+    { cluster, nodeName, options: { usePodCidr } }: PlanInput,
+    parameters: FelixParameters,
+  ): readonly (readonly Claim[])[] {
     const fromPods = parameters.RouteSource === 'WorkloadIPs';
     const mode = `${usePodCidr} ${fromPods}`;
     if (mode !== this.#mode) this.#nodes = new WeakMap();
@@ -105,24 +110,27 @@ export class Planner {
         contributions.push(remembered(this.#blocks, block, () => blockClaims(block)));
     for (const pod of cluster.pods.values())
       if (fromPods || pod.node === nodeName) contributions.push(remembered(this.#pods, pod, () => podClaims(pod)));
-    return owners(contributions, { nodeName, encryptsHosts: parameters.WireguardHostEncryptionEnabled });
+    return contributions;
   }
 
   /** In the order of the names of all that have prefixes, and of all nodes. */
   #partsOf(
     family: Family,
-    byNode: ReadonlyMap<string, readonly Claim[]>,
     nodes: ReadonlyMap<string, ClusterNode>,
     nodeNames: readonly string[],
+    nodeName: string,
+    encryptsHosts: boolean,
   ): Parts {
-    const others = [...byNode.keys()].filter(name => !nodes.has(name));
+    const others = [...this.#owners.names(family)].filter(name => !nodes.has(name));
     const names = others.length === 0 ? nodeNames : [...nodeNames, ...others].sort();
     const last = this.#parts[family];
     const parts = new Map<string, NodePart>();
     for (const name of names) {
-      const claims = byNode.get(name) ?? [];
+      const claims = this.#owners.claimsOf(family, name);
+      // the node's own addresses are the kernel's affair
+      const withHosts = encryptsHosts && name !== nodeName;
       const there = last.get(name);
-      parts.set(name, there?.isOf(claims) ? there : new NodePart(name, claims));
+      parts.set(name, there?.isOf(claims, withHosts) ? there : new NodePart(name, claims, withHosts));
     }
     this.#parts[family] = parts;
     return parts;

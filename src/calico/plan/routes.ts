@@ -3,11 +3,11 @@
  * encrypted, and for what is local, as it may lie within what goes into the tunnel; with fail-closed nowhere at all for pods that are not encrypted.
  */
 import { formatPrefix, type Prefix } from '../../base/prefix.ts';
-import { type Family, familyOfAddress } from '../../netlink/family.ts';
+import type { Family } from '../../netlink/family.ts';
 import type { DesiredRoute } from '../model/desired.ts';
 import type { Claim } from './claims.ts';
 import type { NodePart } from './node-part.ts';
-import { covers, isSingle, PrefixSet, single, without } from './prefix-sets.ts';
+import { covers, isSingle, PrefixSet, without } from './prefix-sets.ts';
 
 export interface RoutesInput {
   readonly family: Family;
@@ -17,8 +17,8 @@ export interface RoutesInput {
   readonly encrypted: ReadonlySet<string>;
   readonly isNode: (name: string) => boolean;
   readonly failClosed: boolean;
-  /** Of all nodes, for fail-closed: hosts stay reachable, and with them the control plane. */
-  readonly hostAddresses: () => Iterable<Uint8Array>;
+  /** The addresses of all nodes, for fail-closed: hosts stay reachable, and with them the control plane. */
+  readonly hosts: () => Iterable<Claim>;
 }
 
 export interface Routes {
@@ -59,12 +59,10 @@ function uncovered(claims: readonly Claim[]): readonly Claim[] {
 function seal(input: RoutesInput, unencrypted: readonly Claim[], routes: Map<string, DesiredRoute>): readonly Prefix[] {
   const all = new PrefixSet(unencrypted.map(({ prefix }) => prefix));
   const holes: Prefix[] = [];
-  for (const address of input.hostAddresses()) {
-    const host = single(address);
-    if (familyOfAddress(address) !== input.family || !all.covers(host)) continue;
-    holes.push(host);
-    const text = formatPrefix(host);
-    if (routes.get(text)?.kind !== 'tunnel') routes.set(text, { destination: host, kind: 'throw' });
+  for (const { prefix, text, family } of input.hosts()) {
+    if (family !== input.family || !all.covers(prefix)) continue;
+    holes.push(prefix);
+    if (routes.get(text)?.kind !== 'tunnel') routes.set(text, { destination: prefix, kind: 'throw' });
   }
   for (const { prefix } of input.parts.get(input.nodeName)?.claims ?? []) if (all.covers(prefix)) holes.push(prefix);
   const left = unencrypted.flatMap(({ prefix }) => {

@@ -34,16 +34,17 @@ export function credentials(node: ClusterNode, family: Family): Credentials {
   };
 }
 
-/** Names by key, of all that have one. */
-export function keyHolders(all: ReadonlyMap<string, Credentials>): Map<string, string[]> {
-  const holders = new Map<string, string[]>();
+/** The names of those with a key that is not theirs alone, by key. */
+export function keySharers(all: ReadonlyMap<string, Credentials>): ReadonlyMap<string, readonly string[]> {
+  const first = new Map<string, string>();
+  const sharers = new Map<string, string[]>();
   for (const [name, { keyText }] of all) {
     if (keyText === undefined) continue;
-    const same = holders.get(keyText);
-    if (same) same.push(name);
-    else holders.set(keyText, [name]);
+    const other = first.get(keyText);
+    if (other === undefined) first.set(keyText, name);
+    else sharers.set(keyText, [...(sharers.get(keyText) ?? [other]), name]);
   }
-  return holders;
+  return sharers;
 }
 
 /** @param isDisabled asked of nodes without a key only */

@@ -1,0 +1,272 @@
+/** Which value of a Felix parameter counts, and what becomes of those that are none (calico-wireguard 1.1-1.3). */
+import { describe, expect, test } from 'vitest';
+import type { FelixConfiguration } from '../../../src/calico/model/cluster.ts';
+import { felixConfig, isEnabled, isEnabledOn, readConfigurations } from '../../../src/calico/plan/felix-config.ts';
+import { parseFelixFile } from '../../../src/calico/plan/felix-file.ts';
+import { felixTables } from '../../../src/calico/plan/parameters.ts';
+import { configuration } from '../../support/calico-cluster.ts';
+
+interface Words {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly file?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+const byName = (all: readonly FelixConfiguration[]) => readConfigurations(new Map(all.map(each => [each.name, each])));
+const read = ({ environment = {}, file, labels = {} }: Words, ...all: readonly FelixConfiguration[]) =>
+  felixConfig({ environment, file, configurations: byName(all), nodeName: 'me', labels });
+const port = (words: Words, ...all: readonly FelixConfiguration[]) =>
+  read(words, ...all).parameters.WireguardListeningPort;
+
+const ofDefault = configuration('default', { WireguardListeningPort: 2 });
+const ofNode = configuration('node.me', { WireguardListeningPort: 4 });
+const ofOther = configuration('node.other', { WireguardListeningPort: 9 });
+const scoped = (name: string, value: number, nodeSelector: string | undefined, creationTimestamp?: string) =>
+  configuration(
+    name,
+    { WireguardListeningPort: value },
+    {
+      ...(nodeSelector !== undefined && { nodeSelector }),
+      ...(creationTimestamp !== undefined && { creationTimestamp }),
+    },
+  );
+
+describe('precedence', () => {
+  const environment = { FELIX_WIREGUARDLISTENINGPORT: '6' };
+  const file = '[global]\nWireguardListeningPort = 5\n';
+  const ofSelector = scoped('rack', 3, 'all()');
+
+  test('environment, file, node, selector, default, built in', () => {
+    expect(port({ environment, file }, ofDefault, ofSelector, ofNode)).toBe(6);
+    expect(port({ file }, ofDefault, ofSelector, ofNode)).toBe(5);
+    expect(port({}, ofDefault, ofSelector, ofNode)).toBe(4);
+    expect(port({}, ofDefault, ofSelector, ofOther)).toBe(3);
+    expect(port({}, ofDefault, ofOther)).toBe(2);
+    expect(port({}, ofOther)).toBe(51820);
+  });
+
+  test('each parameter for itself: false is a value, absence is not', () => {
+    const { parameters } = read(
+      {},
+      configuration('default', { WireguardEnabled: true, WireguardListeningPort: 7, WireguardMTU: 1400 }),
+      configuration('node.me', { WireguardEnabled: false, WireguardMTU: '' }),
+    );
+    expect(parameters).toMatchObject({ WireguardEnabled: false, WireguardListeningPort: 7, WireguardMTU: 1400 });
+  });
+
+  test.each(['FELIX_WIREGUARDMTU', 'felix_wireguardmtu', 'Felix_WireguardMtu'])('%s is read', name => {
+    expect(read({ environment: { [name]: '1300' } }).parameters.WireguardMTU).toBe(1300);
+  });
+
+  test('what is not FELIX_ in the environment is nothing', () => {
+    expect(read({ environment: { WIREGUARDMTU: '1300', XFELIX_WIREGUARDMTU: '1300' } }).parameters.WireguardMTU).toBe(
+      0,
+    );
+  });
+
+  test('the keepalive is read by its field and by its parameter', () => {
+    const keepalive = (name: string) => read({}, configuration('default', { [name]: 25 })).parameters;
+    expect(keepalive('WireguardKeepAlive').WireguardPersistentKeepAlive).toBe(25);
+    expect(keepalive('WireguardPersistentKeepAlive').WireguardPersistentKeepAlive).toBe(25);
+    expect(read({ environment: { FELIX_WIREGUARDKEEPALIVE: '25' } }).parameters.WireguardPersistentKeepAlive).toBe(0);
+  });
+});
+
+describe('selector-scoped configurations', () => {
+  const old = '2026-01-01T00:00:00Z';
+  const young = '2026-02-01T00:00:00Z';
+
+  test('the oldest that matches counts, and it alone', () => {
+    const mtu = configuration('young', { WireguardMTU: 1300 }, { nodeSelector: 'all()', creationTimestamp: young });
+    const made = read(
+      {},
+      scoped('zzz', 3, 'all()', old),
+      mtu,
+      scoped('other', 9, 'has(other)', '2020-01-01T00:00:00Z'),
+    );
+    expect(made.parameters).toMatchObject({ WireguardListeningPort: 3, WireguardMTU: 0 });
+  });
+
+  test('of the same age the first by name; in any order of the map', () => {
+    const two = [scoped('b', 3, 'all()', old), scoped('a', 5, 'all()', old)] as const;
+    expect(port({}, ...two)).toBe(5);
+    expect(port({}, ...two.toReversed())).toBe(5);
+  });
+
+  test('ages are times, not texts; one without is the youngest', () => {
+    expect(port({}, scoped('a', 3, 'all()', '2026-01-01T02:00:00+03:00'), scoped('b', 5, 'all()', old))).toBe(3);
+    expect(port({}, scoped('a', 3, 'all()'), scoped('b', 5, 'all()', old))).toBe(5);
+    expect(port({}, scoped('a', 3, 'all()', 'yesterday'), scoped('b', 5, 'all()', old))).toBe(5);
+  });
+
+  test('by the labels of the node', () => {
+    const rack = scoped('rack', 3, "rack == 'one'");
+    expect(port({ labels: { rack: 'one' } }, rack)).toBe(3);
+    expect(port({ labels: { rack: 'two' } }, rack)).toBe(51820);
+  });
+
+  test('a bad selector, and none, match nothing and are named', () => {
+    const made = read({}, scoped('bad', 3, "rack = 'one'"), scoped('none', 3, undefined), scoped('empty', 3, ' '));
+    expect(made.parameters.WireguardListeningPort).toBe(51820);
+    expect(made.problems.map(({ object, reason }) => `${object} ${reason}`)).toEqual([
+      'FelixConfiguration/bad InvalidSelector',
+      'FelixConfiguration/none MissingNodeSelector',
+      'FelixConfiguration/empty MissingNodeSelector',
+    ]);
+    expect(made.problems[0]!.message).toContain("rack = 'one'");
+  });
+});
+
+describe('values', () => {
+  test('one that cannot be read becomes the default, not that of a weaker source, and is named', () => {
+    const made = read({ environment: { FELIX_WIREGUARDLISTENINGPORT: 'many' } }, ofDefault);
+    expect(made.parameters.WireguardListeningPort).toBe(51820);
+    expect(made.problems).toEqual([
+      {
+        object: 'Environment',
+        reason: 'InvalidParameter',
+        message:
+          'WireguardListeningPort is "many", which is not a whole number from 1 to 65535; the default counts instead (51820)',
+      },
+    ]);
+  });
+
+  test('one that does not count is not looked at', () => {
+    const weak = configuration('default', { WireguardListeningPort: 'many' });
+    expect(read({}, ofNode, weak).problems).toEqual([]);
+  });
+
+  const one = (name: string, value: string) => read({}, configuration('default', { [name]: value }));
+  test.each<readonly [string, string, unknown]>([
+    ...['true', '1', 'yes', 'y', 't', 'TRUE', 'Yes'].map(text => ['WireguardEnabled', text, true] as const),
+    ...['false', '0', 'no', 'n', 'f', 'False', 'none', 'NONE'].map(
+      text => ['PrometheusWireGuardMetricsEnabled', text, false] as const,
+    ),
+    ['WireguardListeningPort', '0x10', 16],
+    ['WireguardListeningPort', '017', 15],
+    ['WireguardListeningPort', '0b11', 3],
+    ['WireguardListeningPort', '65535', 65535],
+    ['WireguardRoutingRulePriority', '32765', 32765],
+    ['WireguardMTU', 'none', 0],
+    ['WireguardPersistentKeepAlive', '25.9', 25],
+    ['WireguardPersistentKeepAlive', '1e2', 100],
+    ['WireguardPersistentKeepAlive', 'none', 0],
+    ['WireguardInterfaceName', 'wg-0.a_b:c+d', 'wg-0.a_b:c+d'],
+    ['RouteSource', 'workloadips', 'WorkloadIPs'],
+    ['InterfacePrefix', 'eni,azv', ['eni', 'azv']],
+    ['IptablesMarkMask', '0xff00', 0xff00],
+    [
+      'RouteTableRanges',
+      '1-10,300-400',
+      [
+        { min: 1, max: 10 },
+        { min: 300, max: 400 },
+      ],
+    ],
+    ['DeviceRouteProtocol', '80', 80],
+    ['Ipv6Support', 'false', false],
+  ])('%s %s is read', (name, text, value) => {
+    const made = one(name, text);
+    expect(made.parameters[name as keyof typeof made.parameters]).toEqual(value);
+    expect(made.problems).toEqual([]);
+  });
+
+  test.each([
+    ['WireguardEnabled', 'on', false],
+    ['WireguardListeningPort', '0', 51820],
+    ['WireguardListeningPort', '65536', 51820],
+    ['WireguardListeningPort', '51820.5', 51820],
+    ['WireguardListeningPort', 'none', 51820],
+    ['WireguardListeningPort', '9'.repeat(400), 51820],
+    ['WireguardRoutingRulePriority', '32766', 99],
+    ['WireguardInterfaceName', 'sixteen-letters-', 'wireguard.cali'],
+    ['WireguardInterfaceName', 'none', 'wireguard.cali'],
+    ['WireguardInterfaceName', 'a/b', 'wireguard.cali'],
+    ['WireguardMTU', '-1', 0],
+    ['WireguardPersistentKeepAlive', '25s', 0],
+    ['WireguardPersistentKeepAlive', '-1', 0],
+    ['RouteSource', 'Everything', 'CalicoIPAM'],
+    ['InterfacePrefix', 'a b', ['cali']],
+    ['IptablesMarkMask', '0x1', 0xffff0000],
+    ['RouteTableRanges', '10-1', undefined],
+    ['RouteTableRange', '1-300', undefined],
+  ])('%s %s is not, and the default counts', (name, text, value) => {
+    const made = one(name, text);
+    expect(made.parameters[name as keyof typeof made.parameters]).toEqual(value);
+    expect(made.problems.map(({ object, reason }) => [object, reason])).toEqual([
+      ['FelixConfiguration/default', 'InvalidParameter'],
+    ]);
+    expect(made.problems[0]!.message).toContain(name);
+    expect(made.problems[0]!.message.length).toBeLessThan(300);
+  });
+
+  test('a pattern that is none is the default one', () => {
+    const made = one('MTUIfacePattern', '(');
+    expect(made.parameters.MTUIfacePattern.test('eth0')).toBe(true);
+    expect(made.parameters.MTUIfacePattern.test('cali0')).toBe(false);
+    expect(made.problems).toHaveLength(1);
+  });
+
+  test('the ranges of tables count before the old range of them', () => {
+    const old = one('RouteTableRange', '5-10').parameters;
+    expect(felixTables(old)).toEqual([{ min: 5, max: 10 }]);
+    expect(felixTables({ ...old, RouteTableRanges: [{ min: 20, max: 30 }] })).toEqual([{ min: 20, max: 30 }]);
+    expect(felixTables(read({}).parameters)).toEqual([{ min: 1, max: 250 }]);
+  });
+});
+
+describe('whether a family is on', () => {
+  const both = configuration('default', { WireguardEnabled: true, WireguardEnabledV6: true });
+
+  test('IPv6 needs IPv6 support as well', () => {
+    expect(isEnabled(read({}, both).parameters, 6)).toBe(true);
+    const without = read({ environment: { FELIX_IPV6SUPPORT: 'false' } }, both);
+    expect(isEnabled(without.parameters, 6)).toBe(false);
+    expect(isEnabled(without.parameters, 4)).toBe(true);
+    expect(without.clusterEnabled).toEqual({ 4: true, 6: false });
+  });
+
+  test('for the whole cluster: without what node.<name> and selectors say', () => {
+    const off = { WireguardEnabled: false };
+    const made = read({}, both, configuration('node.me', off), configuration('s', off, { nodeSelector: 'all()' }));
+    expect(made.parameters.WireguardEnabled).toBe(false);
+    expect(made.clusterEnabled).toEqual({ 4: true, 6: true });
+    expect(read({}, configuration('node.me', { WireguardEnabled: true })).clusterEnabled[4]).toBe(false);
+    expect(read({ environment: { FELIX_WIREGUARDENABLED: 'true' } }).clusterEnabled[4]).toBe(true);
+  });
+
+  test('on another node: by what the datastore says', () => {
+    const all = byName([both, configuration('node.x', { WireguardEnabled: false, Ipv6Support: false })]);
+    expect([isEnabledOn({ name: 'x', labels: {} }, all, 4), isEnabledOn({ name: 'x', labels: {} }, all, 6)]).toEqual([
+      false,
+      false,
+    ]);
+    expect(isEnabledOn({ name: 'y', labels: {} }, all, 4)).toBe(true);
+  });
+});
+
+describe("Felix's file", () => {
+  test('sections, comments, both separators, quotes, any case; the last counts', () => {
+    const text =
+      '\ufeff[global]\r\n# one\r\n; two\r\nWireguardMTU = 1300\r\n wireguardmtu: "1400" \r\n\r\n[more]\r\nA=';
+    expect(parseFelixFile(text)).toEqual({
+      parameters: new Map([
+        ['wireguardmtu', '1400'],
+        ['a', ''],
+      ]),
+      problems: [],
+    });
+  });
+
+  test('a line that is none is named', () => {
+    const made = read({ file: 'WireguardMTU 1300\nWireguardMTU=1200' });
+    expect(made.parameters.WireguardMTU).toBe(1200);
+    expect(made.problems).toEqual([
+      {
+        object: 'File/felix.cfg',
+        reason: 'InvalidLine',
+        message: 'line 1 is "WireguardMTU 1300", which is not of the form Name = value; it is ignored',
+      },
+    ]);
+  });
+});
