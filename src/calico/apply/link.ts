@@ -16,13 +16,20 @@ export interface UsableLink {
   readonly backend: BackendKind;
 }
 
-/** @throws Error where the name is somebody else's, of whom nothing is touched */
-export async function ensureLink(work: Work, { interfaceName, mtu }: DesiredTunnel): Promise<UsableLink> {
+/**
+ * @param known the index of the link that was found to be ours before: asking a device who it is takes time
+ * @throws Error where the name is somebody else's, of whom nothing is touched
+ */
+export async function ensureLink(
+  work: Work,
+  { interfaceName, mtu }: DesiredTunnel,
+  known: number | undefined,
+): Promise<UsableLink> {
   const { network } = work.host;
   let link = await network.links.find(interfaceName);
   if (!link) {
     link = await create(work, interfaceName);
-  } else if (!(await isOurs(work, link)))
+  } else if (link.index !== known && !(await isOurs(work, link)))
     throw codedError(
       'EEXIST',
       `the interface name ${interfaceName} is in use by another: ${described(link)}; nothing of it was touched. Remove that one, or choose another interface name`,

@@ -84,7 +84,7 @@ export class Tunnel {
       step = 'firewall';
       await this.#seal(work, tunnel, before === undefined);
       step = 'link';
-      const { link, backend } = await ensureLink(work, tunnel);
+      const { link, backend } = await ensureLink(work, tunnel, before?.link);
       const same = before && before.link === link.index && before.tunnel.table === tunnel.table ? before : undefined;
       step = 'address';
       if (!same || !sameAddress(same.tunnel, tunnel)) await ensureAddress(work, link, tunnel);

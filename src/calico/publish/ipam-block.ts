@@ -1,0 +1,151 @@
+/**
+ * A block of addresses as IPAM keeps it (calico-wireguard 2.4): for each ordinal, who has it, as an index into a list of attributes. Pure: each change
+ * makes a new object, with all that we do not know of it as it was.
+ */
+import { formatPrefix, type Prefix, parsePrefix } from '../../base/prefix.ts';
+import type { IpamObject } from './ipam-port.ts';
+
+export interface Block {
+  readonly object: IpamObject;
+  readonly cidr: Prefix;
+  /** `host:<node>`; absent where nobody has it. */
+  readonly affinity?: string;
+  readonly allocations: readonly (number | null)[];
+  readonly unallocated: readonly number[];
+  readonly attributes: readonly Attributes[];
+}
+
+/** Who has an address. */
+export interface Attributes {
+  readonly handle_id?: string;
+  readonly secondary?: Readonly<Record<string, string>>;
+}
+
+/** 2^20 addresses: no block is nearly as large. */
+const LARGEST = 1 << 20;
+
+/** @returns undefined for what is no whole block */
+export function parseBlock(object: IpamObject): Block | undefined {
+  const { cidr: text, affinity, allocations, unallocated, attributes = [] } = object.spec ?? {};
+  const cidr = typeof text === 'string' ? parsePrefix(text) : undefined;
+  if (!cidr || !Array.isArray(allocations) || !Array.isArray(unallocated) || !Array.isArray(attributes ?? []))
+    return undefined;
+  const list = (attributes ?? []) as unknown[];
+  const isIndex = (value: unknown, end: number): boolean =>
+    Number.isInteger(value) && (value as number) >= 0 && (value as number) < end;
+  const whole =
+    allocations.length === sizeOf(cidr) &&
+    allocations.every(each => each === null || isIndex(each, list.length)) &&
+    unallocated.every(each => isIndex(each, allocations.length) && allocations[each as number] === null) &&
+    list.every(each => typeof each === 'object' && each !== null);
+  if (!whole) return undefined;
+  return {
+    object,
+    cidr,
+    ...(typeof affinity === 'string' && affinity !== '' && { affinity }),
+    allocations: allocations as (number | null)[],
+    unallocated: unallocated as number[],
+    attributes: list as Attributes[],
+  };
+}
+
+export function newBlock(cidr: Prefix, affinity: string): IpamObject {
+  const size = sizeOf(cidr);
+  const allocations = new Array<null>(size).fill(null);
+  const spec = {
+    cidr: formatPrefix(cidr),
+    affinity,
+    strictAffinity: false,
+    allocations,
+    unallocated: allocations.map((_, ordinal) => ordinal),
+    attributes: [],
+    deleted: false,
+  };
+  return { metadata: { name: nameOfCidr(cidr) }, spec };
+}
+
+/** `192.168.1.64/26` as a name has it. */
+export function nameOfCidr(cidr: Prefix): string {
+  return formatPrefix(cidr).replace(/[.:/]/g, '-');
+}
+
+export function sizeOf({ address, length }: Prefix): number {
+  const bits = address.length * 8 - length;
+  return bits > 20 ? LARGEST : 2 ** bits;
+}
+
+export function addressOf({ cidr }: Block, ordinal: number): Uint8Array {
+  const address = cidr.address.slice();
+  for (let i = address.length - 1, carry = ordinal; carry > 0; i--) {
+    carry += address[i]!;
+    address[i] = carry & 0xff;
+    carry >>>= 8;
+  }
+  return address;
+}
+
+/** @returns undefined if it is not one of the block's */
+export function ordinalOf({ cidr }: Block, address: Uint8Array): number | undefined {
+  if (!containsAddress(cidr, address)) return undefined;
+  let ordinal = 0;
+  for (let i = Math.max(0, address.length - 4); i < address.length; i++)
+    ordinal = ordinal * 256 + (address[i]! - cidr.address[i]!);
+  return ordinal;
+}
+
+export function containsAddress({ address, length }: Prefix, other: Uint8Array): boolean {
+  if (other.length !== address.length) return false;
+  const whole = length >> 3;
+  for (let i = 0; i < whole; i++) if (address[i] !== other[i]) return false;
+  const rest = length & 7;
+  return rest === 0 || ((address[whole]! ^ other[whole]!) & (0xff00 >> rest) & 0xff) === 0;
+}
+
+export function attributesOf({ allocations, attributes }: Block, ordinal: number): Attributes | undefined {
+  const index = allocations[ordinal];
+  return index === null || index === undefined ? undefined : attributes[index];
+}
+
+/** Ordinals that this handle has. */
+export function ordinalsOf(block: Block, handle: string): number[] {
+  return block.allocations.flatMap((_, ordinal) =>
+    attributesOf(block, ordinal)?.handle_id === handle ? [ordinal] : [],
+  );
+}
+
+/** @param ordinal one that is not allocated */
+export function assign(block: Block, ordinal: number, attributes: Attributes): IpamObject {
+  const { allocations, unallocated, attributes: list } = block;
+  return changed(block, {
+    allocations: allocations.map((each, i) => (i === ordinal ? list.length : each)),
+    unallocated: unallocated.filter(each => each !== ordinal),
+    attributes: [...list, attributes],
+    ...numbered(block, ordinal),
+  });
+}
+
+/** Attributes that nobody has any more go, and the others' indexes with them. */
+export function release(block: Block, ordinals: readonly number[]): IpamObject {
+  const allocations = block.allocations.map((each, ordinal) => (ordinals.includes(ordinal) ? null : each));
+  const kept = block.attributes.map((_, index) => index).filter(index => allocations.includes(index));
+  return changed(block, {
+    allocations: allocations.map(each => (each === null ? null : kept.indexOf(each))),
+    // behind all others, so that it is not given out again at once
+    unallocated: [...block.unallocated, ...ordinals],
+    attributes: kept.map(index => block.attributes[index]),
+  });
+}
+
+function changed({ object }: Block, spec: Readonly<Record<string, unknown>>): IpamObject {
+  const { sequenceNumber } = object.spec ?? {};
+  const next = typeof sequenceNumber === 'number' ? { sequenceNumber: sequenceNumber + 1 } : {};
+  return { ...object, spec: { ...object.spec, ...spec, ...next } };
+}
+
+/** Newer versions note which change an allocation is from, so that a late release of an older one does not end it. */
+function numbered({ object }: Block, ordinal: number): Record<string, unknown> {
+  const { sequenceNumber, sequenceNumberForAllocation } = object.spec ?? {};
+  if (typeof sequenceNumber !== 'number') return {};
+  const before = (sequenceNumberForAllocation ?? {}) as Record<string, number>;
+  return { sequenceNumberForAllocation: { ...before, [ordinal]: sequenceNumber } };
+}

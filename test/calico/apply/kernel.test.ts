@@ -1,0 +1,146 @@
+/** Routes, rules and addresses in the real kernel, where it is not as simple as the fake one: what is replaced, what a removal finds. */
+import { execFileSync } from 'node:child_process';
+import { beforeAll, expect, test } from 'vitest';
+import { parseAddress } from '../../../src/base/address.ts';
+import { formatPrefix } from '../../../src/base/prefix.ts';
+import { ensureAddress } from '../../../src/calico/apply/address.ts';
+import type { ApplyHost, Work } from '../../../src/calico/apply/ports.ts';
+import { emptyTable, ensureRoutes } from '../../../src/calico/apply/routes.ts';
+import { ensureRule, removeRules } from '../../../src/calico/apply/rule.ts';
+import type { DesiredRoute } from '../../../src/calico/model/desired.ts';
+import { nativeBinding } from '../../../src/io/native-binding.ts';
+import { nativeNetlink } from '../../../src/io/netlink.ts';
+import type { Family } from '../../../src/netlink/family.ts';
+import type { Link } from '../../../src/netlink/links.ts';
+import { Network } from '../../../src/netlink/network.ts';
+import { inOwnNamespace } from '../../support/own-namespace.ts';
+import { route, tunnel } from './node.ts';
+
+inOwnNamespace(import.meta.url, [], () => {
+  const network = new Network(nativeNetlink(nativeBinding()));
+  const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+  let link: Link;
+  let changes: string[] = [];
+  const workOf = (family: Family): Work => ({
+    host: { network } as unknown as ApplyHost,
+    family,
+    change: text => void changes.push(text),
+  });
+
+  beforeAll(async () => {
+    ip('link', 'set', 'lo', 'up');
+    for (const name of ['wg', 'other']) {
+      ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-far`);
+      for (const end of [name, `${name}-far`]) ip('link', 'set', end, 'up');
+    }
+    link = (await network.links.find('wg'))!;
+    ip('addr', 'add', '192.0.2.1/24', 'dev', 'other');
+    ip('addr', 'add', '2001:db8::1/64', 'dev', 'other', 'nodad');
+  });
+
+  test.each([4, 6] as const)(
+    'IPv%s routes of each kind become each other in place, and what else is in the table goes',
+    async family => {
+      const work = workOf(family);
+      const to = family === 4 ? '10.42.2.0/26' : 'fd42:0:0:2::/122';
+      const show = () =>
+        ip(`-${family}`, 'route', 'show', 'table', '51820').replace(/ +$/gm, '').trim().split('\n').sort();
+      const kinds: readonly DesiredRoute['kind'][] = [
+        'tunnel',
+        'throw',
+        'unreachable',
+        'tunnel',
+        'unreachable',
+        'throw',
+        'tunnel',
+      ];
+      for (const kind of kinds) {
+        changes = [];
+        const wanted = { ...tunnel(family, []), routes: new Map([[to, route(to, kind)]]) };
+        await ensureRoutes(work, link.index, wanted);
+        expect(changes).toHaveLength(1);
+        expect(show()).toEqual([
+          expect.stringMatching(
+            kind === 'tunnel'
+              ? `^${to} dev wg proto 80`
+              : `^(${kind === 'throw' ? 'throw' : 'unreachable'}) ${to} .*proto 80`,
+          ),
+        ]);
+        await ensureRoutes(work, link.index, wanted);
+        expect(changes).toHaveLength(1);
+        const wrongs = [
+          ['add', 'blackhole', to, 'metric', '7'],
+          ['replace', 'blackhole', to],
+          ['replace', to, 'dev', 'other', 'proto', '80'],
+          ['append', to, 'via', family === 4 ? '192.0.2.9' : '2001:db8::9', 'dev', 'other', 'proto', '80'],
+          ['add', family === 4 ? '10.9.0.0/16' : 'fd09::/16', 'via', family === 4 ? '192.0.2.9' : '2001:db8::9'],
+        ];
+        for (const wrong of wrongs) {
+          ip(`-${family}`, 'route', ...wrong, 'table', '51820');
+          await ensureRoutes(work, link.index, wanted);
+          expect(show(), wrong.join(' ')).toEqual([
+            expect.stringMatching(kind === 'tunnel' ? `^${to} dev wg proto 80` : `^${kind} ${to} .*proto 80`),
+          ]);
+        }
+      }
+      await emptyTable(work, 51820);
+      expect(
+        (await network.routes.list({ family, table: 51820 })).map(({ destination }) => formatPrefix(destination)),
+      ).toEqual([]);
+    },
+  );
+
+  test.each([4, 6] as const)('IPv%s rules: the right one alone, whatever was there', async family => {
+    const work = workOf(family);
+    const wanted = tunnel(family, []);
+    const right = ['not', 'fwmark', '0x100000/0x100000', 'lookup', '51820', 'pref', '98'];
+    const wrongs = [
+      [],
+      [right],
+      // the kernel takes the one that is not inverted for the same, and says that it exists
+      [['fwmark', '0x100000/0x100000', 'lookup', '51820', 'pref', '98']],
+      [
+        ['not', 'fwmark', '0x100000/0x100000', 'lookup', '51820', 'pref', '5'],
+        ['lookup', '51820', 'pref', '98'],
+      ],
+      [
+        ['from', family === 4 ? '10.0.0.0/8' : 'fd00::/8', 'lookup', '51820', 'pref', '98'],
+        right,
+        ['iif', 'lo', 'lookup', '51820', 'pref', '98'],
+      ],
+    ];
+    for (const wrong of wrongs) {
+      await removeRules(work, 51820);
+      for (const rule of wrong) ip(`-${family}`, 'rule', 'add', ...rule);
+      await ensureRule(work, wanted);
+      expect(ip(`-${family}`, 'rule', 'show', 'table', '51820').replace(/ +$/gm, ''), JSON.stringify(wrong)).toBe(
+        '98:\tnot from all fwmark 0x100000/0x100000 lookup 51820\n',
+      );
+      changes = [];
+      await ensureRule(work, wanted);
+      expect(changes).toEqual([]);
+    }
+    await removeRules(work, 51820);
+    expect(ip(`-${family}`, 'rule', 'show', 'table', '51820')).toBe('');
+  });
+
+  test.each([4, 6] as const)('IPv%s addresses: the one alone, but link-local ones', async family => {
+    const work = workOf(family);
+    const [own, other] = family === 4 ? ['10.42.0.1', '10.7.7.7'] : ['fd42::1', 'fd07::7'];
+    const bits = family === 4 ? 32 : 128;
+    const show = () =>
+      [...ip('-o', `-${family}`, 'addr', 'show', 'dev', 'wg', 'scope', 'global').matchAll(/inet6? (\S+)/g)].map(
+        ([, text]) => text,
+      );
+    ip('addr', 'add', `${other}/24`, 'dev', 'wg');
+    ip('addr', 'add', `${own}/24`, 'dev', 'wg');
+    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(own)! });
+    expect(show()).toEqual([`${own}/${bits}`]);
+    changes = [];
+    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(own)! });
+    expect(changes).toEqual([]);
+    if (family === 6) expect(ip('-6', 'addr', 'show', 'dev', 'wg')).toContain('fe80::');
+    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(other)! });
+    expect(show()).toEqual([`${other}/${bits}`]);
+  });
+});

@@ -1,0 +1,85 @@
+// An agent's hands: applies a plan, given as JSON, to the namespace that it runs in, and prints each result as a line of JSON.
+// Arguments: the folder for its state, the file of the plan, then what to do in turn: apply, full, withdraw, or watch (once; a resync after what it sees).
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseAddress } from '../../dist/base/address.js';
+import { parseKeyBase64 } from '../../dist/base/key.js';
+import { parsePrefix } from '../../dist/base/prefix.js';
+import { Applier } from '../../dist/calico/apply/applier.js';
+import { KeyFiles } from '../../dist/calico/apply/identity.js';
+import { RecordFile } from '../../dist/calico/apply/record.js';
+import { StateDirectory } from '../../dist/calico/apply/state-directory.js';
+import { systemSysctls } from '../../dist/calico/apply/sysctl.js';
+import { systemTables } from '../../dist/calico/apply/tables.js';
+import { SystemDevices } from '../../dist/host/devices.js';
+import { nativeBinding } from '../../dist/io/native-binding.js';
+import { nativeNetlink } from '../../dist/io/netlink.js';
+import { Network } from '../../dist/netlink/network.js';
+
+const [folder, file, ...deeds] = process.argv.slice(2);
+const script = new URL('../../dist/cli/wireguard-ts.js', import.meta.url).pathname;
+const port = nativeNetlink(nativeBinding());
+const network = new Network(port);
+const devices = new SystemDevices({ port, network, backend: 'native', script, keepOutput: false });
+const warn = text => process.stderr.write(`${text}\n`);
+const directory = new StateDirectory(folder, warn);
+const said = [];
+const host = {
+  network,
+  devices,
+  tables: systemTables(port),
+  sysctls: systemSysctls,
+  keys: new KeyFiles(directory),
+  records: new RecordFile(directory, warn),
+  sleep,
+  say: text => said.push(text),
+  warn,
+};
+const applier = new Applier(host, { owned: {} });
+const desired = planOf(JSON.parse(readFileSync(file, 'utf8')));
+for (const deed of deeds) {
+  said.length = 0;
+  if (deed === 'watch') {
+    const seen = await new Promise(resolve => {
+      applier.watch(resolve);
+      process.stdout.write('watching\n');
+    });
+    said.push(`seen: ${seen}`);
+  }
+  const state =
+    deed === 'withdraw'
+      ? await applier.withdraw()
+      : deed === 'watch'
+        ? await applier.resync()
+        : await applier.apply(desired, { full: deed === 'full' });
+  process.stdout.write(`${JSON.stringify({ ...state, said })}\n`);
+}
+network.close();
+devices.close();
+process.exit(0);
+
+function planOf({ tunnels }) {
+  const prefixes = texts => texts.map(text => parsePrefix(text));
+  const make = tunnel => ({
+    ...tunnel,
+    ...(tunnel.address && { address: parseAddress(tunnel.address) }),
+    peers: new Map(
+      tunnel.peers.map(peer => [
+        peer.key,
+        {
+          node: peer.key,
+          publicKey: parseKeyBase64(peer.key),
+          endpointAddress: parseAddress(peer.endpoint),
+          endpointPort: tunnel.listenPort,
+          persistentKeepalive: 0,
+          allowedIps: prefixes(peer.allowedIps),
+        },
+      ]),
+    ),
+    routes: new Map(
+      Object.entries(tunnel.routes).map(([text, kind]) => [text, { destination: parsePrefix(text), kind }]),
+    ),
+    firewall: { ...tunnel.firewall, sealed: prefixes(tunnel.firewall.sealed) },
+  });
+  return { tunnels: Object.fromEntries(Object.entries(tunnels).map(([family, tunnel]) => [family, make(tunnel)])) };
+}

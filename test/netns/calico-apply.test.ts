@@ -1,0 +1,212 @@
+/** Two nodes as planned, in namespaces with pods behind them, by our userspace device: what the kernel has then, what flows, and what does not. */
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { capture } from './capture.ts';
+import { until } from './command.ts';
+import { SOCKET_DIRECTORY } from './device.ts';
+import { Lab, type Namespace } from './lab.ts';
+import { describeWith, NETWORK } from './needs.ts';
+
+interface Said {
+  readonly tunnels: Record<string, { ready: boolean; publicKey?: string; error?: unknown }>;
+  readonly changes: number;
+  readonly said: readonly string[];
+}
+interface Plan {
+  readonly [field: string]: unknown;
+  readonly routes: Record<string, string>;
+  readonly firewall: { allowPort: boolean; masquerade: boolean; sealed: readonly string[] };
+}
+
+describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
+  const lab = new Lab();
+  const names = [lab.interfaceName(), lab.interfaceName()];
+  const nodes: Namespace[] = [];
+  const pods: Namespace[] = [];
+  const keys: string[] = [];
+
+  beforeAll(async () => {
+    for (const i of [0, 1]) {
+      nodes.push(await lab.namespace(`node${i}`));
+      pods.push(await lab.namespace(`pod${i}`));
+      lab.owns(join(SOCKET_DIRECTORY, `${names[i]}.sock`));
+    }
+    await lab.cable(nodes[0]!, 'eth0', ['192.0.2.1/24'], nodes[1]!, 'eth0', ['192.0.2.2/24']);
+    for (const i of [0, 1]) {
+      await lab.cable(nodes[i]!, 'cali0', ['169.254.1.1/32'], pods[i]!, 'eth0', [`10.42.${i + 1}.2/32`]);
+      await nodes[i]!.ip(
+        `route add 10.42.${i + 1}.2/32 dev cali0`,
+        `route add 10.42.${2 - i}.0/26 via 192.0.2.${2 - i}`,
+      );
+      await pods[i]!.ip('route add 169.254.1.1/32 dev eth0', 'route add default via 169.254.1.1');
+      await nodes[i]!.sysctl('net.ipv4.ip_forward=1');
+      // made first, for its key
+      const [said] = await agent(i, plan(i, { peers: [], routes: {} }), 'apply');
+      keys.push(said!.tunnels['4']!.publicKey!);
+    }
+  });
+
+  afterAll(() => lab.close());
+
+  const plan = (i: number, change: Partial<Plan> = {}): Plan => ({
+    family: 4,
+    interfaceName: names[i],
+    mtu: 1440,
+    listenPort: 51820,
+    mark: 0x100000,
+    address: `10.42.${i + 1}.1`,
+    peers: [{ key: keys[1 - i], endpoint: `192.0.2.${2 - i}`, allowedIps: [`10.42.${2 - i}.0/26`] }],
+    table: 51820,
+    routes: { [`10.42.${i + 1}.0/26`]: 'throw', [`10.42.${2 - i}.0/26`]: 'tunnel' },
+    routeProtocol: 80,
+    rulePriority: 98,
+    firewall: { allowPort: true, masquerade: true, sealed: [] },
+    ...change,
+  });
+  const command = (i: number, what: Plan, ...deeds: string[]): string[] => {
+    const file = lab.file(JSON.stringify({ tunnels: { 4: what } }));
+    return [
+      process.execPath,
+      join(import.meta.dirname, 'calico-apply.mjs'),
+      join(lab.directory, `state${i}`),
+      file,
+      ...deeds,
+    ];
+  };
+  const agent = async (i: number, what: Plan, ...deeds: string[]): Promise<Said[]> => {
+    const { stdout } = await nodes[i]!.run(command(i, what, ...deeds));
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as Said);
+    for (const { tunnels } of lines) expect(tunnels['4']?.error).toBeUndefined();
+    return lines;
+  };
+  const shown = async (i: number, ...argv: string[]): Promise<string> =>
+    (await nodes[i]!.run(argv)).stdout.replaceAll(names[i]!, 'WG').replace(/ +$/gm, '');
+  const ping = async (from: Namespace, to: string, ...more: string[]): Promise<boolean> =>
+    (await from.run(['ping', '-c', '2', '-i', '0.2', '-W', '1', ...more, to], { mayFail: true })).code === 0;
+  const both = async (change: (i: number) => Partial<Plan> = () => ({})): Promise<void> => {
+    for (const i of [0, 1]) await agent(i, plan(i, change(i)), 'apply');
+  };
+
+  test('link, address, rule and routes are as Felix makes them', async () => {
+    await both();
+    expect(await shown(0, 'ip', 'rule', 'show', 'table', '51820')).toBe(
+      '98:\tnot from all fwmark 0x100000/0x100000 lookup 51820\n',
+    );
+    const routes = await shown(0, 'ip', 'route', 'show', 'table', '51820');
+    expect(routes.split('\n').sort()).toEqual(
+      ['', '10.42.2.0/26 dev WG proto 80 scope link', 'throw 10.42.1.0/26 proto 80'].sort(),
+    );
+    expect(await shown(0, 'ip', '-o', '-4', 'addr', 'show', 'dev', names[0]!)).toMatch(/inet 10\.42\.1\.1\/32 /);
+    expect(await shown(0, 'ip', 'link', 'show', names[0]!)).toMatch(/UP,LOWER_UP> mtu 1440 /);
+    expect(await shown(0, 'wg', 'show', names[0]!, 'fwmark')).toBe('0x100000\n');
+    expect(await shown(0, 'wg', 'show', names[0]!, 'allowed-ips')).toContain('10.42.2.0/26');
+  });
+
+  test('a second time nothing is written: not by what is known, nor by what is read', async () => {
+    await both();
+    const [, second, third] = await agent(0, plan(0), 'apply', 'apply', 'full');
+    expect([second!.said, third!.said]).toEqual([[], []]);
+    expect([second!.changes, third!.changes]).toEqual([0, 0]);
+  });
+
+  test('pods reach each other, and on the cable there is WireGuard alone', async () => {
+    await both();
+    const cable = await capture(lab, nodes[0]!, 'eth0', 'ip and not udp port 51820');
+    expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
+    expect(await ping(pods[1]!, '10.42.1.2')).toBe(true);
+    expect((await nodes[0]!.run(['tcpdump', '-r', cable.file, '-n'], { mayFail: true })).stdout).toBe('');
+    await cable.stop();
+    expect((await nodes[0]!.run(['tcpdump', '-r', cable.file, '-n'])).stdout).toBe('');
+    expect(await shown(0, 'wg', 'show', names[0]!, 'latest-handshakes')).toMatch(/\t[1-9]/);
+  });
+
+  test('what the host sends from an address that is not the tunnel’s is masqueraded, and only so it arrives', async () => {
+    await both(() => ({ firewall: { allowPort: true, masquerade: false, sealed: [] } }));
+    expect(await ping(nodes[0]!, '10.42.2.2')).toBe(true);
+    expect(await ping(nodes[0]!, '10.42.2.2', '-I', '192.0.2.1')).toBe(false);
+    await both();
+    expect(await ping(nodes[0]!, '10.42.2.2', '-I', '192.0.2.1')).toBe(true);
+    expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
+  });
+
+  test('sealed: nothing goes or comes in the clear, even where a route would lead there; unsealed it does', async () => {
+    const open = { peers: [], routes: {}, firewall: { allowPort: true, masquerade: true, sealed: [] } };
+    const sealed = { ...open, firewall: { ...open.firewall, sealed: ['10.42.2.0/26'] } };
+    await agent(1, plan(1, open), 'apply');
+    await agent(0, plan(0, open), 'apply');
+    expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
+    await agent(0, plan(0, sealed), 'apply');
+    const [ours, theirs] = [
+      await capture(lab, nodes[1]!, 'eth0', 'icmp'),
+      await capture(lab, pods[0]!, 'eth0', 'icmp and src 10.42.2.2'),
+    ];
+    expect(await ping(pods[0]!, '10.42.2.2')).toBe(false);
+    expect(await ping(nodes[0]!, '10.42.2.2')).toBe(false);
+    await ours.stop();
+    expect((await nodes[1]!.run(['tcpdump', '-r', ours.file, '-n'])).stdout).toBe('');
+    expect(await ping(pods[1]!, '10.42.1.2')).toBe(false);
+    await theirs.stop();
+    expect((await nodes[0]!.run(['tcpdump', '-r', theirs.file, '-n'])).stdout).toBe('');
+    // its own pods are reached as ever
+    expect(await ping(nodes[0]!, '10.42.1.2')).toBe(true);
+    await both();
+    expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
+  });
+
+  test('a link deleted by its name is made again at once, with the same key, and pods reach each other', async () => {
+    await both();
+    const running = nodes[0]!.start(command(0, plan(0), 'apply', 'watch'));
+    await until('watching', () => running.output().includes('watching'), 20_000);
+    await nodes[0]!.ip(`link del ${names[0]}`);
+    const { stdout } = await running.exited;
+    const last = JSON.parse(stdout.trim().split('\n').at(-1)!) as Said;
+    expect(last.said[0]).toMatch(/^seen: interface \S+ (is gone|was set down)/);
+    expect(last.tunnels['4']).toMatchObject({ ready: true, publicKey: keys[0] });
+    expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
+  });
+
+  test('rule, route, address, peer and firewall broken by another are put right by the next agent', async () => {
+    await both();
+    const picture = async (): Promise<string[]> => {
+      const texts = [
+        ['ip', 'rule', 'show'],
+        ['ip', 'route', 'show', 'table', '51820'],
+        ['ip', '-o', '-4', 'addr', 'show', 'dev', names[0]!],
+        ['wg', 'showconf', names[0]!],
+        ['nft', 'list', 'ruleset'],
+      ];
+      return Promise.all(texts.map(async argv => (await shown(0, ...argv)).split('\n').sort().join('\n')));
+    };
+    const before = await picture();
+    await nodes[0]!.ip(
+      'rule del table 51820',
+      'rule add pref 97 table 51820',
+      'route flush table 51820',
+      'route add 10.42.2.0/26 dev eth0 table 51820',
+      'route add blackhole 10.9.0.0/16 table 51820',
+      `addr add 10.7.7.7/24 dev ${names[0]}`,
+    );
+    await nodes[0]!.run(['wg', 'set', names[0]!, 'listen-port', '9', 'fwmark', '0', 'peer', keys[1]!, 'remove']);
+    await nodes[0]!.run(['nft', 'flush', 'ruleset']);
+    await agent(0, plan(0), 'apply');
+    expect(await picture()).toEqual(before);
+    expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
+  });
+
+  test('withdrawn, nothing of ours is left, and pods reach each other in the clear', async () => {
+    await both();
+    for (const i of [0, 1]) {
+      const [, said, again] = await agent(i, plan(i), 'apply', 'withdraw', 'withdraw');
+      expect(said!.tunnels).toEqual({});
+      expect(again!.changes).toBe(0);
+      expect(await shown(i, 'ip', 'rule', 'show', 'table', '51820')).toBe('');
+      expect((await nodes[i]!.run(['ip', 'route', 'show', 'table', '51820'], { mayFail: true })).stdout).toBe('');
+      expect((await nodes[i]!.run(['ip', 'link', 'show', names[i]!], { mayFail: true })).code).not.toBe(0);
+      expect(await shown(i, 'nft', 'list', 'ruleset')).toBe('');
+    }
+    expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
+  });
+});
