@@ -8,7 +8,6 @@ import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, it } from 'vitest';
 
 export interface ControlPlane {
@@ -256,5 +255,3 @@ async function freePort(): Promise<number> {
 }
 
 const sleep = (milliseconds: number): Promise<void> => new Promise(resolve => setTimeout(resolve, milliseconds));
-
-export const sharedBuild = fileURLToPath(new URL('../../../shared/tools/kube-assets/build', import.meta.url));

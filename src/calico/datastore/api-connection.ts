@@ -11,7 +11,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { apiError, parseJson } from './api-error.ts';
+import { ApiError, apiError, parseJson } from './api-error.ts';
 
 export interface ConnectionOptions {
   /** A kubeconfig. Otherwise that of KUBECONFIG, then the pod's service account, then ~/.kube/config. */
@@ -78,32 +78,45 @@ export class ApiConnection {
     const response = await this.#authenticated(() => this.#send(request, silence));
     onOpen();
     const decoder = new StringDecoder('utf8');
-    let rest = '';
+    // of a line that is not whole; joined once, as joining for each piece takes time by the square
+    let parts: string[] = [];
+    let length = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
-      const lines = (rest + decoder.write(chunk)).split('\n');
-      rest = lines.pop()!;
-      for (const line of lines) if (line !== '') onLine(line);
-      if (rest.length > LONGEST_LINE)
-        throw new Error(`${nameOf(request)}: a line of more than ${LONGEST_LINE} characters`);
+      const [first, ...more] = decoder.write(chunk).split('\n') as [string, ...string[]];
+      parts.push(first);
+      length += first.length;
+      for (const next of more) {
+        const line = parts.join('');
+        if (line !== '') onLine(line);
+        parts = [next];
+        length = next.length;
+      }
+      if (length > LONGEST_LINE) throw new Error(`${nameOf(request)}: a line of more than ${LONGEST_LINE} characters`);
     }
   }
 
-  /** Once more with all read anew, if the server does not know us: a token expired, a kubeconfig was replaced. */
+  /**
+   * Once more with all read anew, if the server does not know us: a token expired, a kubeconfig was replaced. Where there is no answer at all the next
+   * request reads it anew: it may say that the server is elsewhere by now, or has another certificate.
+   */
   async #authenticated<T>(work: () => Promise<T>): Promise<T> {
     const loads = this.#loads;
     try {
       return await work();
     } catch (error) {
-      if ((error as { status?: number }).status !== 401) throw error;
-      if (loads === this.#loads) {
-        this.#loads++;
-        const fresh = load(this.#options);
-        // half-written: the next 401 tries again, and until then the old one is all there is
-        this.#config = fresh.catch(() => this.#config);
-        await fresh;
-      }
+      const status = error instanceof ApiError ? error.status : undefined;
+      if (status !== undefined && status !== 401) throw error;
+      if (loads === this.#loads) this.#reload();
+      if (status === undefined) throw error;
       return await work();
     }
+  }
+
+  /** What is half-written, or gone, is read when it is whole: until then what there was is all there is. */
+  #reload(): void {
+    this.#loads++;
+    const old = this.#config;
+    this.#config = load(this.#options).catch(() => old);
   }
 
   /** Resolves with an answer of status 2xx, of which nothing is read yet. */
@@ -125,14 +138,15 @@ export class ApiConnection {
           'content-length': Buffer.byteLength(body),
         }),
       },
+      // of the socket: no byte in either direction, in the connecting too
+      timeout: patience,
       ...(request.signal && { signal: request.signal }),
     };
     await config.applyToHTTPSOptions(options);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
       const sent = send(url, options, resolve);
-      // of the socket: no byte in either direction, in the connecting too
-      sent.setTimeout(patience, () =>
+      sent.on('timeout', () =>
         sent.destroy(new Error(`${nameOf(request)}: nothing heard from ${url.host} for ${patience / 1000} s`)),
       );
       sent.on('error', reject);
@@ -140,9 +154,7 @@ export class ApiConnection {
     });
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
-    const answer = await text(response);
-    const json = answer.startsWith('{') ? parseJson(nameOf(request), answer) : answer;
-    throw apiError(nameOf(request), status, json, response.headers['retry-after'], Date.now());
+    throw apiError(nameOf(request), status, await text(response), response.headers['retry-after'], Date.now());
   }
 }
 

@@ -21,11 +21,15 @@ export class ApiError extends Error {
   }
 }
 
-/** @param what was asked for: `GET /api/v1/nodes` */
-export function apiError(what: string, status: number, body: unknown, retryAfterHeader?: string, now = 0): ApiError {
+/**
+ * @param what was asked for: `GET /api/v1/nodes`
+ * @param answer a Status, or text that may be one, or what a proxy says
+ */
+export function apiError(what: string, status: number, answer: unknown, retryAfterHeader?: string, now = 0): ApiError {
+  const body = typeof answer === 'string' ? statusOf(answer) : answer;
   const fields = isFields(body) ? body : {};
   const reason = typeof fields['reason'] === 'string' ? fields['reason'] : '';
-  const said = typeof fields['message'] === 'string' ? fields['message'] : typeof body === 'string' ? body : '';
+  const said = typeof fields['message'] === 'string' ? fields['message'] : typeof answer === 'string' ? answer : '';
   const details = isFields(fields['details']) ? fields['details']['retryAfterSeconds'] : undefined;
   const retryAfter = milliseconds(retryAfterHeader, now) ?? (typeof details === 'number' ? details * 1000 : undefined);
   const message = said === '' ? '' : `: ${said.length > 300 ? `${said.slice(0, 297)}...` : said}`;
@@ -51,6 +55,14 @@ function milliseconds(header: string | undefined, now: number): number | undefin
   if (/^\d{1,6}$/.test(header.trim())) return Number(header) * 1000;
   const date = Date.parse(header);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+function statusOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Text that ought to be JSON. */

@@ -24,6 +24,8 @@ interface Told {
   count: number;
   written: number;
   last: number;
+  /** When it was written last, or was to be. */
+  tried: number;
   failures: number;
 }
 
@@ -45,6 +47,8 @@ export class ApiEvents {
   #tokens = BURST;
   #filledAt: number;
   #writing: Promise<void> | undefined;
+  /** Ends the wait, for one that is new. */
+  #wake: AbortController | undefined;
 
   constructor(options: ApiEventsOptions) {
     this.#options = options;
@@ -58,7 +62,17 @@ export class ApiEvents {
     if (!told) {
       if (!this.#take(now)) return;
       const name = `${event.node.slice(0, 200).replace(/[^a-z0-9]+$/, '')}.${key}`;
-      told = { event, name, first: now, count: 0, written: -1, last: now, failures: 0 };
+      told = {
+        event,
+        name,
+        first: now,
+        count: 0,
+        written: -1,
+        last: now,
+        tried: Number.NEGATIVE_INFINITY,
+        failures: 0,
+      };
+      this.#wake?.abort();
     }
     // the last told is the last in the map
     this.#told.delete(key);
@@ -90,24 +104,27 @@ export class ApiEvents {
   async #write(): Promise<void> {
     const { pace } = this.#options;
     const { signal } = this.#abort;
-    for (;;) {
-      const due = [...this.#told.values()].filter(
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      const unwritten = [...this.#told.values()].filter(
         ({ count, written, failures }) => count > Math.max(written, 0) && failures < MOST_FAILURES,
       );
-      if (due.length === 0 || signal.aborted) break;
-      for (const told of due) {
-        if (signal.aborted) break;
-        const { count } = told;
-        try {
-          await this.#send(told, count);
-          told.written = count;
-        } catch {
-          told.failures++;
-        }
-      }
-      await pace.sleep(AGAIN, signal);
+      if (unwritten.length === 0) break;
+      for (const told of unwritten) if (pace.now() - told.tried >= AGAIN && !signal.aborted) await this.#tell(told);
+      await pace.sleep(AGAIN, AbortSignal.any([signal, this.#wake.signal]));
     }
     this.#writing = undefined;
+  }
+
+  async #tell(told: Told): Promise<void> {
+    const { count } = told;
+    told.tried = this.#options.pace.now();
+    try {
+      await this.#send(told, count);
+      told.written = count;
+    } catch {
+      told.failures++;
+    }
   }
 
   async #send(told: Told, count: number): Promise<void> {

@@ -36,6 +36,8 @@ const WATCH = 300;
 const SILENCE = 90_000;
 /** Until a definition that is not there is looked for again. */
 const ABSENT = 30_000;
+/** For how long objects count whose definition is not there any more: a server that begins does not have all of them at once. */
+const GONE = 60_000;
 /** A watch that ends sooner than this is no success. */
 const SOON = 1000;
 
@@ -45,6 +47,9 @@ export class ApiReflector {
   readonly #backoff: Backoff;
   #read = false;
   #failure: Failure | undefined;
+  /** Whether the server had the kind when it was asked last, and since when it has not. */
+  #listed = false;
+  #absentSince: number | undefined;
   /** Where the watch is to go on. Undefined: all must be listed. */
   #version: string | undefined;
   #done: Promise<void> | undefined;
@@ -95,6 +100,8 @@ export class ApiReflector {
     if (path === undefined) return this.#absent();
     if (this.#version === undefined) {
       this.#version = await this.#list(path);
+      this.#listed = true;
+      this.#absentSince = undefined;
       this.#succeeded();
     }
     const began = this.#options.pace.now();
@@ -160,8 +167,7 @@ export class ApiReflector {
       resourceVersion: this.#version!,
       timeoutSeconds: String(seconds),
     };
-    // whatever the server makes of timeoutSeconds, and even if it goes on talking
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout((seconds + 30) * 1000)]);
+    const { signal } = this.#abort;
     const onLine = (line: string): void => this.#event(`GET ${path}`, parseJson(`GET ${path}`, line));
     await connection.stream({ method: 'GET', path, query, signal }, { silence: SILENCE, onOpen, onLine });
   }
@@ -189,16 +195,21 @@ export class ApiReflector {
 
   /** No such kind: there are none, until Calico is installed. */
   #absent(error?: ApiError): number {
-    const { cache, kind, group } = this.#options;
+    const { cache, kind, group, pace } = this.#options;
+    const { plural } = KIND[kind];
     if (KIND[kind].group === 'core' && error) return this.#failed(error);
     group.forget();
     this.#version = undefined;
+    this.#absentSince ??= pace.now();
+    if (this.#listed && pace.now() - this.#absentSince < GONE)
+      return this.#failed(new Error(`the server does not have ${plural} any more; they count for ${GONE / 1000} s`));
     cache.replace(kind, []);
     this.#backoff.reset();
+    this.#listed = false;
     this.#read = true;
     this.#failure = undefined;
     this.#options.changed();
-    return ABSENT * (1 + this.#options.pace.random() / 10);
+    return ABSENT * (1 + pace.random() / 10);
   }
 
   #failed(error: Error): number {

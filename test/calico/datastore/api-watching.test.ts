@@ -1,7 +1,7 @@
-/** What an API server and a network may do to who lists and watches: nothing ends it, nothing that was known is lost, and what is wrong is said. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openApiDatastore } from '../../../src/calico/datastore/api-datastore.ts';
 import type { Datastore } from '../../../src/calico/datastore/datastore.ts';
+import type { Pace } from '../../../src/calico/datastore/pace.ts';
 import { events, failure, fastPace, hang, json, list, node, reset, ScriptedApi } from './scripted-api.ts';
 import { watching } from './watching.ts';
 
@@ -22,7 +22,9 @@ afterEach(async () => {
   await api.close();
 });
 
-async function begin(options: { patience?: number; env?: Record<string, string> } = {}) {
+async function begin(
+  options: { patience?: number; env?: Record<string, string>; kubeconfig?: string; pace?: Pace } = {},
+) {
   const datastore = await openApiDatastore({ kubeconfig: api.kubeconfig, env: {}, pace, ...options });
   open.push(datastore);
   return { datastore, watch: watching(datastore) };
@@ -177,6 +179,38 @@ describe('a server that fails', () => {
     expect(watch.snapshots.every(({ stale }) => stale === undefined)).toBe(true);
   });
 
+  test('a watch whose line has no end is opened again', async () => {
+    let ended = false;
+    api.next(`WATCH ${NODES}`, response => {
+      response.on('close', () => {
+        ended = true;
+      });
+      const piece = 'x'.repeat(1 << 20);
+      const more = (): void => {
+        if (!ended) response.write(piece, () => setImmediate(more));
+      };
+      response.writeHead(200);
+      more();
+    });
+    const { watch } = await begin();
+    await watch.until(({ synced }) => synced);
+    await api.until(() => ended && api.count(`WATCH ${NODES}`) === 2, 20_000);
+  });
+
+  test('events in pieces of bytes', async () => {
+    api.next(`WATCH ${NODES}`, async response => {
+      response.writeHead(200);
+      const lines = ['é', 'ü'].map((x, i) => JSON.stringify({ type: 'ADDED', object: node(`n${i}`, `${i}`, { x }) }));
+      for (const byte of Buffer.from(`${lines.join('\n')}\n`)) {
+        response.write(Buffer.of(byte));
+        await new Promise(resolve => setImmediate(resolve));
+      }
+    });
+    const { watch } = await begin();
+    const { cluster } = await watch.until(snapshot => snapshot.cluster.nodes.size === 2);
+    expect([...cluster.nodes.values()].map(({ annotations }) => annotations['x'])).toEqual(['é', 'ü']);
+  });
+
   test('a server that ends every watch at once is not asked ever faster', async () => {
     api.always(`WATCH ${NODES}`, response => void response.writeHead(200).end());
     await begin();
@@ -211,58 +245,5 @@ describe('a server that fails', () => {
       ['Bearer a', 'Bearer a', 'Bearer fresh'],
     );
     expect(watch.snapshots.every(({ stale }) => stale === undefined)).toBe(true);
-  });
-});
-
-describe('Calico’s groups', () => {
-  const groups = (...names: string[]) => json({ groups: names.map(name => ({ name })) });
-
-  test('no Calico is an empty cluster, looked for every 30 s until it is installed', async () => {
-    api.always('GET /apis', groups('apps'));
-    const { watch } = await begin();
-    const first = await watch.until(({ synced }) => synced);
-    expect([first.stale, first.problems]).toEqual([undefined, []]);
-    expect(pace.slept.every(milliseconds => milliseconds >= 30_000)).toBe(true);
-    api.always(`GET ${POOLS}`, list([POOL], '6'));
-    api.always('GET /apis', undefined);
-    await watch.until(({ cluster }) => cluster.ipPools.has('p'));
-  });
-
-  test('one kind that is missing, at first or later', async () => {
-    api.next(`GET ${POOLS}`, failure(404, 'NotFound'), list([POOL], '6'));
-    const { watch } = await begin();
-    await watch.until(({ synced, cluster }) => synced && cluster.ipPools.has('p'));
-    api.next(`GET ${POOLS}`, failure(404, 'NotFound'));
-    api.next(`WATCH ${POOLS}`, failure(404, 'NotFound'), failure(404, 'NotFound'));
-    await api.end(POOLS);
-    await watch.until(({ cluster }) => cluster.ipPools.size === 0);
-    expect(watch.snapshots.every(({ stale }) => stale === undefined)).toBe(true);
-  });
-
-  test.each([
-    [['projectcalico.org'], {}, 'projectcalico.org/v3'],
-    [['projectcalico.org', 'crd.projectcalico.org'], {}, 'crd.projectcalico.org/v1'],
-    [['crd.projectcalico.org'], { CALICO_API_GROUP: 'projectcalico.org/v3' }, 'projectcalico.org/v3'],
-    [['projectcalico.org'], { CALICO_API_GROUP: 'crd.projectcalico.org' }, 'crd.projectcalico.org/v1'],
-  ])('of %j with %j it is %s', async (names, env, group) => {
-    api.always('GET /apis', groups(...names));
-    const { watch } = await begin({ env });
-    await watch.until(({ synced }) => synced);
-    const asked = api.asked.filter(({ what }) => what.endsWith('/ipamblocks')).map(({ what }) => what);
-    expect(asked[0]).toBe(`GET /apis/${group}/ipamblocks`);
-  });
-
-  test('who may not ask which groups there are takes the usual one', async () => {
-    api.always('GET /apis', failure(403, 'Forbidden'));
-    api.always(`GET ${POOLS}`, list([POOL], '6'));
-    const { watch } = await begin();
-    await watch.until(({ cluster }) => cluster.ipPools.has('p'));
-  });
-
-  test('a CALICO_API_GROUP that is none is said at once', async () => {
-    await expect(begin({ env: { CALICO_API_GROUP: 'calico/v2' } })).rejects.toMatchObject({
-      code: 'EINVAL',
-      message: expect.stringMatching(/"calico\/v2".*crd.projectcalico.org\/v1 or projectcalico.org\/v3/),
-    });
   });
 });

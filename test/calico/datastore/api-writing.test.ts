@@ -13,7 +13,7 @@ let datastore: Datastore;
 beforeEach(async () => {
   api = new ScriptedApi();
   await api.start();
-  datastore = await openApiDatastore({ kubeconfig: api.kubeconfig, env: {}, pace: fastPace() });
+  datastore = await openApiDatastore({ kubeconfig: api.kubeconfig, env: {}, pace: fastPace(true) });
 });
 afterEach(async () => {
   await datastore.close();
@@ -106,6 +106,17 @@ describe('reportEvent', () => {
     expect(api.asked.at(-1)!.body).toMatchObject({ count: 42 });
     datastore.reportEvent(event);
     await api.until(() => api.count(`POST ${EVENTS}`) === 2);
+  });
+
+  test('another one does not wait for the time that the same again waits', async () => {
+    await datastore.close();
+    datastore = await openApiDatastore({ kubeconfig: api.kubeconfig, env: {} });
+    datastore.reportEvent(event);
+    await api.until(() => api.count(`POST ${EVENTS}`) === 1);
+    datastore.reportEvent(event);
+    datastore.reportEvent({ ...event, message: 'another' });
+    await api.until(() => api.count(`POST ${EVENTS}`) === 2);
+    expect(api.asked.map(({ what }) => what)).toEqual([`POST ${EVENTS}`, `POST ${EVENTS}`]);
   });
 
   test('too many are dropped, whatever the server does', async () => {

@@ -138,6 +138,18 @@ describe('changes', () => {
     await watch.until(snapshot => snapshot.problems.length === 0 && snapshot.cluster.nodes.has('b'));
   });
 
+  test('an alias of an alias of an alias is too much, and the file a problem', { timeout: 60_000 }, async () => {
+    const lines = Array.from(
+      { length: 12 },
+      (_, i) => `a${i}: &a${i} [${Array(10).fill(i === 0 ? 'x' : `*a${i - 1}`)}]`,
+    );
+    put('bomb.yaml', lines.join('\n'));
+    put('a.yaml', node('a'));
+    const { problems, cluster } = await watching(await datastoreOf(folder)).until(({ synced }) => synced, 30_000);
+    expect(problems).toMatchObject([{ object: 'File/bomb.yaml', reason: 'InvalidFile' }]);
+    expect(cluster.nodes.has('a')).toBe(true);
+  });
+
   test('a folder that is not there is waited for, and one that goes leaves what was known', async () => {
     const path = join(folder, 'later');
     const watch = watching(await datastoreOf(path));

@@ -18,6 +18,9 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Datastore, NodeEvent } from '../../../src/calico/datastore/datastore.ts';
 import { openFileDatastore } from '../../../src/calico/datastore/file-datastore.ts';
+import { loadYamlLibrary } from '../../../src/calico/datastore/file-documents.ts';
+import { FileEditor } from '../../../src/calico/datastore/file-editor.ts';
+import { FileSet } from '../../../src/calico/datastore/file-set.ts';
 import { watching } from './watching.ts';
 
 const KEY = 'projectcalico.org/WireguardPublicKey';
@@ -123,6 +126,22 @@ describe('patchNode', () => {
     await (await datastoreOf(folder)).patchNode('a', { [KEY]: 'x' });
     expect(existsSync(lock)).toBe(false);
     expect(read('a.yaml')).toContain(`${KEY}: x`);
+  });
+
+  test('an editor that knows nothing of locks and was faster is not overwritten', async () => {
+    const file = put('a.yaml', node('a'));
+    const yaml = await loadYamlLibrary();
+    const files = new FileSet(folder, yaml, () => undefined);
+    let attempts = 0;
+    const isNode = (): boolean => true;
+    await new FileEditor(folder, files, yaml).edit(isNode, object => {
+      if (attempts++ === 0) writeFileSync(file, node('edited'));
+      return { ...(object as object), status: {} };
+    });
+    await files.close();
+    expect(attempts).toBe(2);
+    expect(read('a.yaml')).toContain('name: edited\n');
+    expect(read('a.yaml')).toContain('status: {}\n');
   });
 
   test('agents in several processes on one file lose no write', { timeout: 60_000 }, async () => {

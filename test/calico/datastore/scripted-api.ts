@@ -44,6 +44,11 @@ export class ScriptedApi {
     await new Promise(resolve => (server ? server.close(resolve) : resolve(undefined)));
   }
 
+  /** The next start is elsewhere. */
+  move(): void {
+    this.#port = 0;
+  }
+
   async close(): Promise<void> {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
@@ -171,12 +176,13 @@ export const node = (name: string, resourceVersion: string, annotations: Record<
   metadata: { name, uid: `uid-${name}`, resourceVersion, annotations },
 });
 
-/** Waits a hundredth of what it is asked for, and says what that was. */
-export function fastPace(): Pace & { readonly slept: number[] } {
+/** Waits a hundredth of what it is asked for, and says what that was. @param clock whether the time of day goes as fast */
+export function fastPace(clock = false): Pace & { readonly slept: number[] } {
   const slept: number[] = [];
+  const began = Date.now();
   return {
     slept,
-    now: () => Date.now(),
+    now: () => (clock ? began + (Date.now() - began) * 100 : Date.now()),
     random: () => 1,
     sleep: (milliseconds, signal) => {
       slept.push(milliseconds);
