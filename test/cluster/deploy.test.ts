@@ -97,7 +97,6 @@ describeCluster('the manifests on a real API server', () => {
         [
           '/dev/net/tun',
           '/var/lib/wireguard-ts',
-          '/run/wireguard-ts',
           '/var/run/wireguard',
           ...(hostEncryption ? ['/proc/sys/net'] : []),
         ].sort(),
@@ -133,6 +132,7 @@ describeCluster('the manifests on a real API server', () => {
             ? [
                 ...calico(['create', 'update', 'delete'], 'ipamblocks'),
                 ...calico(['get', 'list', 'create', 'update', 'delete'], 'ipamhandles', 'blockaffinities'),
+                ...calico(['get', 'list'], 'ipamconfigs', 'ipamconfigurations', 'ipreservations'),
               ]
             : []),
         ].sort(),
