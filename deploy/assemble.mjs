@@ -98,15 +98,7 @@ function libraries(programs) {
 
 /** What programs expect of a system: who root is, and folders to mount on. */
 function system() {
-  for (const name of [
-    '/dev/net',
-    '/proc',
-    '/sys',
-    '/tmp',
-    '/run/wireguard-ts',
-    '/var/lib/wireguard-ts',
-    '/var/run/wireguard',
-  ])
+  for (const name of ['/dev/net', '/proc', '/sys', '/tmp', '/var/lib/wireguard-ts', '/var/run/wireguard'])
     mkdirSync(at(name), { recursive: true });
   chmodSync(at('/tmp'), 0o1777);
   mkdirSync(at('/etc'), { recursive: true });

@@ -1,7 +1,6 @@
 /** The manifests, given to a real API server: all of them are taken, and the service accounts may do what the agent does and nothing else. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { loadAllYaml } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REPOSITORY } from '../support/guide.ts';
@@ -10,6 +9,7 @@ import { type ControlPlane, describeCluster, startControlPlane } from './control
 import { calicoCrds } from './crds.ts';
 import { KUBECTL_LIMIT } from './kubectl.ts';
 import { OTHER_CRDS } from './other-crds.ts';
+import { withOverlay } from './overlay.ts';
 
 const DEPLOY = join(REPOSITORY, 'deploy');
 const COMPONENTS = readdirSync(join(DEPLOY, 'components'));
@@ -38,7 +38,6 @@ interface Container {
 
 let plane: ControlPlane;
 let server: Administrator;
-const folder = mkdtempSync(join(tmpdir(), 'wgts-deploy-'));
 describeCluster('the manifests on a real API server', () => {
   beforeAll(async () => {
     plane = await startControlPlane();
@@ -51,7 +50,6 @@ describeCluster('the manifests on a real API server', () => {
   }, KUBECTL_LIMIT);
   afterAll(async () => {
     await plane?.stop();
-    rmSync(folder, { recursive: true });
   });
 
   describe.each([...FOLDERS, ...COMBINED, EVERYTHING])('%s %s', (installation, components) => {
@@ -99,7 +97,6 @@ describeCluster('the manifests on a real API server', () => {
         [
           '/dev/net/tun',
           '/var/lib/wireguard-ts',
-          '/run/wireguard-ts',
           '/var/run/wireguard',
           ...(hostEncryption ? ['/proc/sys/net'] : []),
         ].sort(),
@@ -135,11 +132,12 @@ describeCluster('the manifests on a real API server', () => {
             ? [
                 ...calico(['create', 'update', 'delete'], 'ipamblocks'),
                 ...calico(['get', 'list', 'create', 'update', 'delete'], 'ipamhandles', 'blockaffinities'),
+                ...calico(['get', 'list'], 'ipamconfigs', 'ipamconfigurations', 'ipreservations'),
               ]
             : []),
         ].sort(),
       );
-      expect(rights('wireguard-ts-events')).toEqual(['create events ', 'patch events ']);
+      expect(rights('wireguard-ts-events')).toEqual(['create events ', 'get events ', 'patch events ']);
       expect(rights('wireguard-ts-labeller')).toEqual(['get nodes ', 'patch nodes ']);
     });
   });
@@ -161,15 +159,6 @@ describeCluster('the manifests on a real API server', () => {
 });
 
 function render(installation: string, components: readonly string[]): Resource[] {
-  const at = mkdtempSync(join(folder, 'overlay-'));
-  const path = (name: string) => JSON.stringify(relative(at, join(DEPLOY, name)));
-  writeFileSync(
-    join(at, 'kustomization.yaml'),
-    `apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [${path(installation)}]
-components: [${components.map(name => path(`components/${name}`)).join(', ')}]
-`,
-  );
-  return loadAllYaml(server.ask(['kustomize', at])) as unknown as Resource[];
+  const text = withOverlay(installation, components, folder => server.ask(['kustomize', folder]));
+  return loadAllYaml(text) as unknown as Resource[];
 }

@@ -1,13 +1,12 @@
 /** What the service accounts may do, asked with their own tokens: that the agent's requests are granted, that others are refused, and own-node-only. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REPOSITORY } from '../support/guide.ts';
 import { Administrator } from './administrator.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
 import { calicoCrds } from './crds.ts';
 import { KUBECTL_LIMIT } from './kubectl.ts';
+import { withOverlay } from './overlay.ts';
 
 const DEPLOY = join(REPOSITORY, 'deploy');
 const NAMESPACE = 'kube-system';
@@ -220,19 +219,7 @@ function podToken(account: string): string {
 }
 
 function apply(components: readonly string[]): void {
-  const at = mkdtempSync(join(tmpdir(), 'wgts-overlay-'));
-  const path = (name: string) => JSON.stringify(relative(at, join(DEPLOY, name)));
-  const list = components.map(name => path(`components/${name}`)).join(', ');
-  const head = 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n';
-  writeFileSync(
-    join(at, 'kustomization.yaml'),
-    `${head}resources: [${path('manifest-install')}]\ncomponents: [${list}]\n`,
-  );
-  try {
-    server.ask(['apply', '-k', at]);
-  } finally {
-    rmSync(at, { recursive: true });
-  }
+  withOverlay('manifest-install', components, folder => server.ask(['apply', '-k', folder]));
 }
 
 function event(namespace: string): string {

@@ -1,6 +1,6 @@
 /** The image without an engine: its tree, run with the rights of the manifests, in a network namespace of its own. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -75,6 +75,22 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
       container.kill('SIGTERM');
       await ended;
       rmSync(sockets, { recursive: true });
+    }
+  });
+
+  test("the key's folder, as the kubelet makes it, can be made private and written to without any right", () => {
+    const keys = mkdtempSync(join(tmpdir(), 'wgts-keys-'));
+    chmodSync(keys, 0o755);
+    const folder = '/var/lib/wireguard-ts';
+    const script = `fs.chmodSync('${folder}', 0o700); fs.writeFileSync('${folder}/private-key', 'x', { mode: 0o600 })`;
+    try {
+      expect(image.run({ command: ['/usr/bin/node', '-e', script], mounts: { [folder]: keys } })).toMatchObject({
+        status: 0,
+        err: '',
+      });
+      expect(statSync(join(keys, 'private-key')).mode & 0o777).toBe(0o600);
+    } finally {
+      rmSync(keys, { recursive: true });
     }
   });
 

@@ -1,0 +1,27 @@
+/** An installation of deploy/ with components, as an operator's own folder would name them. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { REPOSITORY } from '../support/guide.ts';
+
+const DEPLOY = join(REPOSITORY, 'deploy');
+
+/** Gone when `use` returns. */
+export function withOverlay<T>(installation: string, components: readonly string[], use: (folder: string) => T): T {
+  const at = mkdtempSync(join(tmpdir(), 'wgts-overlay-'));
+  // kustomize takes no absolute ones
+  const path = (name: string) => JSON.stringify(relative(at, join(DEPLOY, name)));
+  try {
+    writeFileSync(
+      join(at, 'kustomization.yaml'),
+      `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [${path(installation)}]
+components: [${components.map(name => path(`components/${name}`)).join(', ')}]
+`,
+    );
+    return use(at);
+  } finally {
+    rmSync(at, { recursive: true });
+  }
+}
