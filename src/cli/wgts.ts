@@ -53,6 +53,14 @@ const COMMANDS: Readonly<Record<string, readonly [load: () => Promise<Command>, 
     async () => (await import('./commands/keys.ts')).pubkey,
     'Reads a private key from stdin and writes a public key to stdout',
   ],
+  calico: [
+    async () => (await import('./commands/calico.ts')).calico,
+    "Keeps this node a member of a Calico cluster's WireGuard",
+  ],
+  verify: [
+    async () => (await import('./commands/verify.ts')).verify,
+    'Tells which nodes of a Calico cluster are encrypted with which',
+  ],
   doctor: [
     async () => (await import('./commands/doctor.ts')).doctor,
     'Tells what this machine gives a tunnel, and what would make it faster',

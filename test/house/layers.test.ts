@@ -34,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'io',
     'daemon',
     'backend',
+    'crypto',
     'calico/model',
     'calico/plan',
     'calico/datastore',
@@ -53,6 +54,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'calico/model',
     'calico/plan',
     'calico/datastore',
+    'calico/apply',
+    'calico/publish',
     'calico/agent',
   ],
 };

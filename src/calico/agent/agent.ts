@@ -203,7 +203,7 @@ export class Agent {
       if (ready && publicKey !== undefined) {
         this.#keyless.delete(family);
         publisher.publish(family, publicKey);
-      }       else void this.#withdrawKey(family);
+      } else void this.#withdrawKey(family);
       if (!this.#ownPublicKey[family] && this.#ownKey(family)) this.#wake('changes');
     }
     const problems = [
@@ -224,7 +224,8 @@ export class Agent {
     const gone = await publisher.withdraw(family, ours ? { ours: formatKeyBase64(ours) } : {});
     if (!gone) return;
     this.#keyless.add(family);
-    if (allocator) await allocator.release(family);
+    const own = this.#snapshot?.cluster.nodes.get(this.#options.nodeName);
+    if (allocator && own) await allocator.release(family, own.annotations[ADDRESS_ANNOTATION[family]]);
   }
 
   /** `--allocate`: an address where the key is published and nobody gave one. */

@@ -41,7 +41,7 @@ export interface AgentMachine {
 
 export interface AgentAllocator {
   ensure(family: Family, annotated: string | undefined): Promise<Allocation>;
-  release(family: Family): Promise<Allocation>;
+  release(family: Family, annotated: string | undefined): Promise<Allocation>;
 }
 
 export interface AgentOptions {

@@ -1,0 +1,32 @@
+/** Prometheus' text format 0.0.4: what a library of many megabytes would be needed for otherwise. */
+
+export type MetricKind = 'gauge' | 'counter';
+
+export class Exposition {
+  readonly #metrics = new Map<string, string[]>();
+
+  /** Samples of one name are kept together, as the format wants it. */
+  add(
+    name: string,
+    kind: MetricKind,
+    help: string,
+    value: number,
+    labels: Readonly<Record<string, string>> = {},
+  ): void {
+    let lines = this.#metrics.get(name);
+    if (!lines) {
+      lines = [`# HELP ${name} ${help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`, `# TYPE ${name} ${kind}`];
+      this.#metrics.set(name, lines);
+    }
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
+    lines.push(`${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}`);
+  }
+
+  toString(): string {
+    return [...this.#metrics.values()].map(lines => `${lines.join('\n')}\n`).join('');
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+}

@@ -1,0 +1,84 @@
+/** `wgts calico`: the agent, put together from its parts, until it is told to end. */
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Agent } from '../../calico/agent/agent.ts';
+import { serveHttp } from '../../calico/agent/http.ts';
+import { type Machine, openMachine } from '../../calico/agent/machine.ts';
+import { Metrics } from '../../calico/agent/metrics.ts';
+import { openDatastore } from '../../calico/agent/source.ts';
+import { withdrawAll } from '../../calico/agent/withdraw.ts';
+import { Applier } from '../../calico/apply/applier.ts';
+import type { Datastore } from '../../calico/datastore/datastore.ts';
+import { Publisher, systemPublishClock } from '../../calico/publish/publisher.ts';
+import type { Command, Terminal } from '../terminal.ts';
+import { type CalicoOptions, parseCalicoOptions } from './calico-options.ts';
+
+const SCRIPT = fileURLToPath(new URL('../wireguard-ts.js', import.meta.url));
+const ONCE_PATIENCE = 60_000;
+
+export const calico: Command = async (args, terminal) => {
+  const options = parseCalicoOptions(args, terminal);
+  const say = (text: string): void => terminal.err(`${text}\n`);
+  const warn = (text: string): void => terminal.err(`Warning: ${text}\n`);
+  const told = new AbortController();
+  const stop = () => told.abort();
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  let machine: Machine | undefined;
+  let datastore: Datastore | undefined;
+  try {
+    const { keyDirectory, backend, aks } = options;
+    machine = openMachine({ keyDirectory, backend, script: SCRIPT, aks, say, warn });
+    datastore = await openDatastore({ ...options, say, env: terminal.env });
+    return await run(options, terminal, machine, datastore, told.signal);
+  } finally {
+    await datastore?.close();
+    machine?.close();
+    process.off('SIGTERM', stop).off('SIGINT', stop);
+  }
+};
+
+async function run(
+  options: CalicoOptions,
+  terminal: Terminal,
+  machine: Machine,
+  datastore: Datastore,
+  told: AbortSignal,
+): Promise<number> {
+  const { nodeName, plan, takeOver } = options;
+  const { say, warn } = machine.host;
+  const clock = systemPublishClock;
+  const { interfaceNames, table } = plan;
+  const owned = {
+    4: { interfaceName: interfaceNames[4], table },
+    6: { interfaceName: interfaceNames[6], table },
+  };
+  const applier = new Applier(machine.host, { owned });
+  const publisher = new Publisher({ node: nodeName, api: datastore, clock, say, warn });
+  if (options.withdraw) return withdrawAll({ nodeName, datastore, publisher, applier, machine, warn });
+  const parts = { datastore, applier, publisher, machine, clock, random: Math.random, say, warn };
+  const agent = new Agent({ nodeName, environment: terminal.env, plan, takeOver }, parts);
+  const backend = await terminal.openBackend();
+  const status = () => agent.status;
+  const now = () => clock.now();
+  const metrics = new Metrics({ hostname: hostname(), backend, now });
+  const http = options.http && !options.once ? await serveHttp({ ...options.http, metrics, status, now }) : undefined;
+  try {
+    agent.start();
+    if (!options.once) await aborted(told);
+    else if (!(await Promise.race([agent.settled(ONCE_PATIENCE), aborted(told).then(() => false)]))) {
+      for (const { object, reason, message } of agent.status.problems) warn(`${object}: ${reason}: ${message}`);
+      return 1;
+    }
+    return 0;
+  } finally {
+    http?.close();
+    await agent.stop();
+    backend.close();
+  }
+}
+
+/** A timer keeps the program alive: signals alone do not. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) await sleep(2 ** 30, undefined, { signal }).catch(() => {});
+}
