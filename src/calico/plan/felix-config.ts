@@ -68,15 +68,19 @@ export function isEnabled(parameters: FelixParameters, family: 4 | 6): boolean {
   return family === 4 ? parameters.WireguardEnabled : parameters.WireguardEnabledV6 && parameters.Ipv6Support;
 }
 
-/** The same of a node of which only the datastore's configuration can be seen. */
-export function isEnabledOn(
-  { name, labels }: Pick<ClusterNode, 'name' | 'labels'>,
+/** The same of nodes of which only the datastore's configuration can be seen. Most are told what all are told, which is found out once. */
+export function enabledWhere(
   configurations: Configurations,
   family: 4 | 6,
-): boolean {
-  const sources = fromDatastore(configurations, name, labels);
-  if (family === 4) return effective('WireguardEnabled', sources, []);
-  return effective('WireguardEnabledV6', sources, []) && effective('Ipv6Support', sources, []);
+): (node: Pick<ClusterNode, 'name' | 'labels'>) => boolean {
+  const { byName, scoped } = configurations;
+  const isOn = (sources: readonly Source[]): boolean =>
+    family === 4
+      ? effective('WireguardEnabled', sources, [])
+      : effective('WireguardEnabledV6', sources, []) && effective('Ipv6Support', sources, []);
+  const everywhere = isOn(fromDatastore({ ...configurations, scoped: [] }, '', {}));
+  return ({ name, labels }) =>
+    scoped.length === 0 && !byName.has(`node.${name}`) ? everywhere : isOn(fromDatastore(configurations, name, labels));
 }
 
 function effective<N extends ParameterName>(

@@ -5,7 +5,7 @@
 import type { Family } from '../../netlink/family.ts';
 import type { Cluster } from '../model/cluster.ts';
 import type { PlainReason } from '../model/status.ts';
-import { isEnabledOn, readConfigurations } from './felix-config.ts';
+import { enabledWhere, readConfigurations } from './felix-config.ts';
 import { type Credentials, credentials, keySharers, plainReason, type Standing } from './standing.ts';
 
 /** Each two nodes once: `a` is before `b` by name. */
@@ -18,7 +18,7 @@ export interface NodePair {
 
 /** What each node brings, in the order of their names. */
 export function standings(cluster: Cluster, family: Family): ReadonlyMap<string, Standing> {
-  const configurations = readConfigurations(cluster.felixConfigurations);
+  const isOn = enabledWhere(readConfigurations(cluster.felixConfigurations), family);
   const all = new Map<string, Credentials>();
   for (const name of [...cluster.nodes.keys()].sort()) all.set(name, credentials(cluster.nodes.get(name)!, family));
   const sharers = keySharers(all);
@@ -27,7 +27,7 @@ export function standings(cluster: Cluster, family: Family): ReadonlyMap<string,
     const plain = plainReason(
       own,
       key => sharers.has(key),
-      () => !isEnabledOn(cluster.nodes.get(name)!, configurations, family),
+      () => !isOn(cluster.nodes.get(name)!),
     );
     result.set(name, { ...own, ...(plain && { plain }) });
   }
@@ -36,9 +36,8 @@ export function standings(cluster: Cluster, family: Family): ReadonlyMap<string,
 
 /** Whether anybody uses the family: it is on somewhere, or somebody has a key. */
 export function isInUse(cluster: Cluster, family: Family): boolean {
-  const configurations = readConfigurations(cluster.felixConfigurations);
-  for (const node of cluster.nodes.values())
-    if (node.publicKey[family] || isEnabledOn(node, configurations, family)) return true;
+  const isOn = enabledWhere(readConfigurations(cluster.felixConfigurations), family);
+  for (const node of cluster.nodes.values()) if (node.publicKey[family] || isOn(node)) return true;
   return false;
 }
 

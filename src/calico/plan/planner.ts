@@ -9,7 +9,7 @@ import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
 import { blockClaims, type Claim, nodeClaims, podClaims } from './claims.ts';
-import { felixConfig, isEnabled, isEnabledOn, readConfigurations } from './felix-config.ts';
+import { enabledWhere, felixConfig, isEnabled, readConfigurations } from './felix-config.ts';
 import { NodePart } from './node-part.ts';
 import { checkOptions } from './options.ts';
 import { Owners } from './owners.ts';
@@ -58,9 +58,7 @@ export class Planner {
       const names = [...cluster.nodes.keys()].sort();
       for (const family of families) {
         const parts = this.#partsOf(family, cluster.nodes, names, nodeName, encryptsHosts);
-        const found = this.#peersOf(input, family, parts, names, parameters, node =>
-          isEnabledOn(node, configurations, family),
-        );
+        const found = this.#peersOf(input, family, parts, names, parameters, enabledWhere(configurations, family));
         const { routes, sealed } = planRoutes({
           family,
           nodeName,

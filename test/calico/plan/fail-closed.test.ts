@@ -85,6 +85,21 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     }
   });
 
+  test('a host within what is sealed that is encrypted itself is still spoken to by the tunnel', () => {
+    const hosts = enabled(families, { WireguardHostEncryptionEnabled: true });
+    const inside = member(families, 'a', 2, { bgp: per(families, family => inBlock(family, 4, 9)) });
+    const keyless = member(families, 'bad', 4, { key: {} });
+    const made = planOf(cluster(hosts, me, inside, keyless, ...blocksOf(families, 4, 'bad')), { options });
+    for (const family of families)
+      expect(routesOf(made.desired, family)).toEqual(
+        [
+          `${blockOf(family, 4)} unreachable`,
+          `${alone(family, inBlock(family, 4, 9))} tunnel`,
+          `${alone(family, hostOf(family, 4))} throw`,
+        ].sort(),
+      );
+  });
+
   test('what of a sealed block is local is let out of it, what is encrypted need not be', () => {
     const text = (family: 4 | 6) => (family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126');
     const lent = families.map(family =>

@@ -1,7 +1,7 @@
 /** Which value of a Felix parameter counts, and what becomes of those that are none (calico-wireguard 1.1-1.3). */
 import { describe, expect, test } from 'vitest';
 import type { FelixConfiguration } from '../../../src/calico/model/cluster.ts';
-import { felixConfig, isEnabled, isEnabledOn, readConfigurations } from '../../../src/calico/plan/felix-config.ts';
+import { enabledWhere, felixConfig, isEnabled, readConfigurations } from '../../../src/calico/plan/felix-config.ts';
 import { parseFelixFile } from '../../../src/calico/plan/felix-file.ts';
 import { felixTables } from '../../../src/calico/plan/parameters.ts';
 import { configuration } from '../../support/calico-cluster.ts';
@@ -237,11 +237,14 @@ describe('whether a family is on', () => {
 
   test('on another node: by what the datastore says', () => {
     const all = byName([both, configuration('node.x', { WireguardEnabled: false, Ipv6Support: false })]);
-    expect([isEnabledOn({ name: 'x', labels: {} }, all, 4), isEnabledOn({ name: 'x', labels: {} }, all, 6)]).toEqual([
+    const on = (name: string, family: 4 | 6, labels = {}) => enabledWhere(all, family)({ name, labels });
+    expect([on('x', 4), on('x', 6), on('y', 4), on('y', 6)]).toEqual([false, false, true, true]);
+    const rack = configuration('rack', { WireguardEnabled: false }, { nodeSelector: 'has(rack)' });
+    const scopedToo = enabledWhere(byName([both, rack]), 4);
+    expect([scopedToo({ name: 'y', labels: { rack: '1' } }), scopedToo({ name: 'y', labels: {} })]).toEqual([
       false,
-      false,
+      true,
     ]);
-    expect(isEnabledOn({ name: 'y', labels: {} }, all, 4)).toBe(true);
   });
 });
 
