@@ -71,8 +71,8 @@ export class Applier {
           if (tunnels.some(tunnel => tunnel.concerns({ link: event.link.index })))
             onBroken(`interface ${event.link.name} ${event.gone ? 'is gone' : 'was set down'}`);
         } else if (event.of === 'rule' && event.gone) {
-          const { table } = event.rule;
-          if (tunnels.some(tunnel => tunnel.concerns({ table }))) onBroken(`a rule to table ${table} is gone`);
+          const { table, family } = event.rule;
+          if (this.#tunnels[family].concerns({ table })) onBroken(`a rule to table ${table} is gone`);
         }
       },
       onEnd,

@@ -70,11 +70,12 @@ export function firewallTable(
 
 /** Whether two tunnels have the same table. */
 export function sameFirewall(a: DesiredTunnel, b: DesiredTunnel): boolean {
-  return fingerprint(a) === fingerprint(b);
+  return a === b || fingerprint(a) === fingerprint(b);
 }
 
 /** Those of both. */
-export function bothSealed(a: readonly Prefix[], b: readonly Prefix[]): Prefix[] {
+export function bothSealed(a: readonly Prefix[], b: readonly Prefix[]): readonly Prefix[] {
+  if (a === b) return a;
   return [...new Map([...a, ...b].map(prefix => [formatPrefix(prefix), prefix])).values()];
 }
 
