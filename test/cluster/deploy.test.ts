@@ -101,6 +101,13 @@ describeCluster('the manifests on a real API server', () => {
           ...(hostEncryption ? ['/proc/sys/net'] : []),
         ].sort(),
       );
+      // where the label that `wgts doctor --label` sets does not say that Felix does it
+      const terms = [
+        { matchExpressions: [{ key: 'wireguard-ts.io/kernel-module', operator: 'NotIn', values: ['present'] }] },
+      ];
+      expect(agent!['affinity']).toEqual({
+        nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } },
+      });
       for (const option of ['always', 'fail-closed', 'allocate'])
         expect(agent!.containers[0]!.args!.includes(`--${option}`)).toBe(components.includes(option));
     });

@@ -5,9 +5,9 @@
  * What an engine would add and this does not: seccomp, AppArmor or SELinux, and the device cgroup.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -48,15 +48,21 @@ export interface Container {
   readonly mounts?: Readonly<Record<string, string>>;
 }
 
-/** The tree, made once for a file of tests. */
+/**
+ * The tree, made once for a file of tests: the build stage of the Dockerfile, line for line, in a folder that holds what its COPY lines name and nothing
+ * else. Only what wants the network is taken from this clone: the system's packages and node_modules.
+ */
 export class Image {
-  readonly tree = mkdtempSync(join(tmpdir(), 'wgts-image-'));
+  readonly #folder = mkdtempSync(join(tmpdir(), 'wgts-image-'));
+  readonly tree = join(this.#folder, 'image');
 
   constructor() {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'deploy/assemble.mjs'), this.tree], {
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(`${stdout}${stderr}`);
+    try {
+      this.#build(buildStage(readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8')));
+    } catch (error) {
+      this.remove();
+      throw error;
+    }
   }
 
   run(container: Container): { status: number | null; out: string; err: string } {
@@ -74,7 +80,18 @@ export class Image {
   }
 
   remove(): void {
-    rmSync(this.tree, { recursive: true, force: true });
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #build(steps: readonly string[]): void {
+    const source = join(this.#folder, 'src');
+    mkdirSync(source);
+    for (const step of steps) {
+      const [, instruction, rest = ''] = /^(\w+) ([\s\S]*)$/.exec(step) ?? [];
+      if (instruction === 'COPY') copy(rest.split(/\s+/), source);
+      else if (/^RUN npm ci\b/.test(step)) symlinkSync(join(ROOT, 'node_modules'), join(source, 'node_modules'));
+      else if (instruction === 'RUN' && !/^apt-get\b/.test(rest)) shell(rest.replace('/image', this.tree), source);
+    }
   }
 
   #arguments({ command, capabilities = [], mounts = {} }: Container): string[] {
@@ -88,4 +105,38 @@ export class Image {
     const numbers = capabilities.map(name => CAPABILITIES[name]!);
     return ['-mn', 'python3', '-c', ENTER, this.tree, numbers.join(','), pairs.join(','), ...command];
   }
+}
+
+/** Its instructions, each as one line. */
+function buildStage(text: string): string[] {
+  const lines = text
+    .replace(/^#.*\n/gm, '')
+    .replace(/\\\n/g, ' ')
+    .split('\n');
+  const [from, next] = lines.flatMap((line, index) => (line.startsWith('FROM ') ? [index] : []));
+  return lines.slice(from! + 1, next).filter(line => line !== '');
+}
+
+function copy(names: readonly string[], target: string): void {
+  const to = join(target, names.at(-1)!);
+  for (const pattern of names.slice(0, -1)) {
+    const expression = new RegExp(`^${pattern.replace(/\./g, '\\.').replace(/\*/g, '[^/]*')}$`);
+    const found = pattern.includes('*') ? readdirSync(ROOT).filter(name => expression.test(name)) : [pattern];
+    if (found.length === 0) throw new Error(`COPY ${pattern}: there is no such file`);
+    for (const name of found)
+      cpSync(join(ROOT, name), names.at(-1)!.endsWith('/') ? join(to, basename(name)) : to, {
+        recursive: true,
+        // as .dockerignore has it
+        filter: path => path !== join(ROOT, 'native/build'),
+      });
+  }
+}
+
+function shell(command: string, cwd: string): void {
+  const { status, stdout, stderr, error } = spawnSync('sh', ['-ec', command], {
+    cwd,
+    encoding: 'utf8',
+    timeout: LIMIT * 4,
+  });
+  if (error || status !== 0) throw new Error(`RUN ${command}: ${error?.message ?? ''}${stdout}${stderr}`);
 }

@@ -15,7 +15,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
   let image: Image;
   beforeAll(() => {
     image = new Image();
-  });
+  }, 280_000);
   afterAll(() => image.remove());
 
   test('the Dockerfile takes its tree from the same script, and nothing beside it', () => {
