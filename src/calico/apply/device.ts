@@ -12,16 +12,19 @@ import type { BackendKind } from '../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../model/desired.ts';
 import type { Work } from './ports.ts';
 
+const LONGEST_KEEPALIVE = 65_535;
+
 /** As the device is, and so shall be. @returns its public key, in base64 */
 export async function ensureDevice(work: Work, tunnel: DesiredTunnel, backend: BackendKind): Promise<string> {
   const status = await read(work, tunnel.interfaceName);
-  const key = privateKey(work, status);
+  const { key, isNew } = privateKey(work, status);
   try {
     const own = status.privateKey && status.publicKey ? formatKeyBase64(status.publicKey) : undefined;
     const change = difference(wholeConfig(tunnel, key, own), status, removesPrefixes(backend));
     if (Object.keys(change).length === 0 && own !== undefined) return own;
     await configure(work, tunnel.interfaceName, change);
     if (own !== undefined && !change.privateKey) return own;
+    if (!isNew) await greet(work, tunnel.interfaceName, change.peers ?? []);
   } finally {
     key.fill(0);
     status.privateKey?.fill(0);
@@ -69,14 +72,30 @@ export function samePeer(a: DesiredPeer, b: DesiredPeer | undefined): boolean {
 }
 
 /** That of our file; without one, that of the device, so that a lost file changes no key; or a new one. */
-function privateKey({ host, family, change }: Work, status: DeviceStatus): Uint8Array {
+function privateKey(
+  { host, family, change }: Work,
+  status: DeviceStatus,
+): { readonly key: Uint8Array; readonly isNew: boolean } {
   const kept = host.keys.load(family);
-  if (kept) return kept;
+  if (kept) return { key: kept, isNew: false };
   const has = status.privateKey;
   const key = has && !isZeroKey(has) ? has.slice() : host.keys.generate();
   change(`private key of IPv${family}: ${has ? "kept from the device's" : 'made'}`);
   host.keys.save(family, key);
-  return key;
+  return { key, isNew: !has };
+}
+
+/**
+ * Peers that had a session with the device before this one would send into it until they miss an answer, 15 s on: a new handshake at once
+ * ends that. A keepalive that begins sends one, and there is no other way to ask for it.
+ */
+async function greet({ host }: Work, name: string, peers: readonly PeerConfig[]): Promise<void> {
+  const quiet = peers.filter(({ remove, persistentKeepalive }) => !remove && !persistentKeepalive);
+  if (quiet.length === 0) return;
+  for (const persistentKeepalive of [LONGEST_KEEPALIVE, 0])
+    await host.devices.configure(name, {
+      peers: quiet.map(({ publicKey }) => ({ publicKey, updateOnly: true, persistentKeepalive })),
+    });
 }
 
 async function read({ host }: Work, name: string): Promise<DeviceStatus> {

@@ -4,10 +4,13 @@ import type { ApiConnection, ApiRequest } from './api-connection.ts';
 import { datastoreError } from './api-error.ts';
 import type { ApiGroup } from './api-group.ts';
 import type { ObjectKind, ObjectStore, StoredObject } from './datastore.ts';
-import type { CalicoGroup } from './kinds.ts';
+import { CALICO_GROUPS, type CalicoGroup } from './kinds.ts';
 import { isFields } from './parse/reader.ts';
 
 const PLURAL: Readonly<Record<ObjectKind, string>> = {
+  IPPool: 'ippools',
+  IPReservation: 'ipreservations',
+  IPAMConfig: 'ipamconfigs',
   IPAMBlock: 'ipamblocks',
   IPAMHandle: 'ipamhandles',
   BlockAffinity: 'blockaffinities',
@@ -19,18 +22,21 @@ export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: A
     if (found) return found;
     throw codedError('ENOENT', 'the server has neither of the groups of Calico: install its CRDs');
   };
+  const groupName = async (): Promise<'v1' | 'v3'> => ((await apiVersion()) === CALICO_GROUPS[0] ? 'v1' : 'v3');
   const send = async (
     method: ApiRequest['method'],
     kind: ObjectKind,
     name: string,
     more: Pick<ApiRequest, 'body' | 'query'> = {},
   ): Promise<unknown> => {
-    const path = `/apis/${await apiVersion()}/${PLURAL[kind]}${name && `/${encodeURIComponent(name)}`}`;
+    const plural = kind === 'IPAMConfig' && (await groupName()) === 'v3' ? 'ipamconfigurations' : PLURAL[kind];
+    const path = `/apis/${await apiVersion()}/${plural}${name && `/${encodeURIComponent(name)}`}`;
     return await connection.request({ method, path, signal, ...more }).catch(error => {
       throw datastoreError(error);
     });
   };
   return {
+    group: groupName,
     async get(kind, name) {
       try {
         return stored(await send('GET', kind, name));

@@ -48,10 +48,12 @@ export interface NodeEvent {
   readonly message: string;
 }
 
-export type ObjectKind = 'IPAMBlock' | 'IPAMHandle' | 'BlockAffinity';
+export type ObjectKind = 'IPPool' | 'IPReservation' | 'IPAMConfig' | 'IPAMBlock' | 'IPAMHandle' | 'BlockAffinity';
 
 /** Objects as they are stored, in whichever API group the cluster has. Names are within the kind: all of these are cluster-scoped. */
 export interface ObjectStore {
+  /** In which a few fields are written in other ways: crd.projectcalico.org/v1, or projectcalico.org/v3. */
+  group(): Promise<'v1' | 'v3'>;
   /** @returns undefined where there is none */
   get(kind: ObjectKind, name: string): Promise<StoredObject | undefined>;
   list(kind: ObjectKind): Promise<readonly StoredObject[]>;
@@ -66,6 +68,7 @@ export interface ObjectStore {
 export interface NewObject {
   readonly metadata: { readonly name: string; readonly [field: string]: unknown };
   readonly spec: Readonly<Record<string, unknown>>;
+  readonly [field: string]: unknown;
 }
 
 export interface StoredObject extends NewObject {

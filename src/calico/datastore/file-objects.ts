@@ -19,6 +19,8 @@ export function fileObjects(editor: FileEditor, inTurn: <T>(work: () => Promise<
       }),
     );
   return {
+    // what is created is of the first group, and what is there may be of either
+    group: async () => 'v1',
     get: async (kind, name) => (await all(kind)).find(({ metadata }) => metadata.name === name),
     list: all,
     async create(kind, object) {

@@ -42,7 +42,7 @@ export async function claimBlock(claim: Claim): Promise<boolean> {
       node,
       type: 'host',
       state: 'pending',
-      deleted: ipam.group === 'v3' ? false : 'false',
+      deleted: (await ipam.group()) === 'v3' ? false : 'false',
     };
     const affinity = await ipam.create('BlockAffinity', { metadata: { name: `${node}-${nameOfCidr(cidr)}` }, spec });
     return complete(claim, affinity, cidr);

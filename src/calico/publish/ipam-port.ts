@@ -13,23 +13,23 @@ export interface IpamObject {
   readonly [field: string]: unknown;
 }
 
-/** Of either API group. Errors have the HTTP status as `code` or `statusCode`: 409 where somebody else was quicker, 404 where there is nothing. */
+/** Of either API group. Errors have the `code` of src/calico/datastore: ESTALE or EEXIST where somebody else was quicker, ENOENT where there is nothing. */
 export interface IpamPort {
   /** `v1`: crd.projectcalico.org/v1; `v3`: projectcalico.org/v3. A few fields are written in other ways. */
-  readonly group: 'v1' | 'v3';
+  group(): Promise<'v1' | 'v3'>;
   /** Empty also where there is no such kind. */
   list(kind: IpamKind): Promise<readonly IpamObject[]>;
   get(kind: IpamKind, name: string): Promise<IpamObject | undefined>;
-  /** apiVersion and kind are filled in. @throws 409 if there is one of that name */
+  /** apiVersion and kind are filled in. @throws EEXIST if there is one of that name */
   create(kind: IpamKind, object: IpamObject): Promise<IpamObject>;
-  /** @throws 409 unless it still has that resourceVersion */
+  /** @throws ESTALE unless it still has that resourceVersion */
   replace(kind: IpamKind, object: IpamObject): Promise<IpamObject>;
-  /** @throws 409 unless it still has that resourceVersion */
+  /** @throws ESTALE unless it still has that resourceVersion */
   remove(kind: IpamKind, object: IpamObject): Promise<void>;
 }
 
 /** What was read is not what is there any more: to be read again. */
 export function isConflict(error: unknown): boolean {
-  const { code, statusCode } = (error ?? {}) as { code?: unknown; statusCode?: unknown };
-  return [code, statusCode].some(status => status === 409 || status === 404);
+  const { code } = (error ?? {}) as { code?: unknown };
+  return code === 'ESTALE' || code === 'EEXIST' || code === 'ENOENT';
 }

@@ -4,12 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Agent } from '../../calico/agent/agent.ts';
 import { serveHttp } from '../../calico/agent/http.ts';
+import { ipamPort } from '../../calico/agent/ipam.ts';
 import { type Machine, openMachine } from '../../calico/agent/machine.ts';
 import { Metrics } from '../../calico/agent/metrics.ts';
+import type { AgentParts } from '../../calico/agent/parts.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import { withdrawAll } from '../../calico/agent/withdraw.ts';
 import { Applier } from '../../calico/apply/applier.ts';
 import type { Datastore } from '../../calico/datastore/datastore.ts';
+import { matches, parseSelector } from '../../calico/plan/selector.ts';
+import { AddressAllocator } from '../../calico/publish/allocate.ts';
 import { Publisher, systemPublishClock } from '../../calico/publish/publisher.ts';
 import type { Command, Terminal } from '../terminal.ts';
 import { type CalicoOptions, parseCalicoOptions } from './calico-options.ts';
@@ -56,7 +60,18 @@ async function run(
   const applier = new Applier(machine.host, { owned });
   const publisher = new Publisher({ node: nodeName, api: datastore, clock, say, warn });
   if (options.withdraw) return withdrawAll({ nodeName, datastore, publisher, applier, machine, warn });
-  const parts = { datastore, applier, publisher, machine, clock, random: Math.random, say, warn };
+  const allocator = options.allocate ? allocatorOf(nodeName, datastore, say) : undefined;
+  const parts: AgentParts = {
+    datastore,
+    applier,
+    publisher,
+    machine,
+    clock,
+    random: Math.random,
+    say,
+    warn,
+    ...(allocator && { allocator }),
+  };
   const agent = new Agent({ nodeName, environment: terminal.env, plan, takeOver }, parts);
   const backend = await terminal.openBackend();
   const status = () => agent.status;
@@ -76,6 +91,24 @@ async function run(
     await agent.stop();
     backend.close();
   }
+}
+
+function allocatorOf(node: string, datastore: Datastore, say: (text: string) => void): AddressAllocator {
+  let labels: Readonly<Record<string, string>> = {};
+  datastore.watch(({ cluster }) => {
+    labels = cluster.nodes.get(node)?.labels ?? labels;
+  });
+  return new AddressAllocator({
+    node,
+    ipam: ipamPort(datastore.objects),
+    api: datastore,
+    matches(nodeSelector) {
+      const selector = parseSelector(nodeSelector);
+      return !('error' in selector) && matches(selector, labels);
+    },
+    pause: attempt => sleep(10 * attempt * (1 + Math.random())),
+    say,
+  });
 }
 
 /** A timer keeps the program alive: signals alone do not. */

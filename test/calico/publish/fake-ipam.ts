@@ -2,7 +2,9 @@
 import type { IpamKind, IpamObject, IpamPort } from '../../../src/calico/publish/ipam-port.ts';
 
 export class FakeIpam implements IpamPort {
-  readonly group = 'v1';
+  async group(): Promise<'v1'> {
+    return 'v1';
+  }
   readonly objects = new Map<string, IpamObject>();
   /** Seen before each call; may change things, or throw. */
   before: ((verb: string, kind: IpamKind, name: string) => void | Promise<void>) | undefined;
@@ -67,11 +69,11 @@ export class FakeIpam implements IpamPort {
 
   #mustBeCurrent(kind: IpamKind, { metadata }: IpamObject): void {
     const there = this.objects.get(`${kind}/${metadata.name}`);
-    if (!there) throw Object.assign(new Error('not found'), { code: 404 });
+    if (!there) throw Object.assign(new Error('not found'), { code: 'ENOENT' });
     if (there.metadata.resourceVersion !== metadata.resourceVersion) throw conflict('the object has been modified');
   }
 }
 
 export function conflict(message: string): Error {
-  return Object.assign(new Error(message), { code: 409 });
+  return Object.assign(new Error(message), { code: 'ESTALE' });
 }
