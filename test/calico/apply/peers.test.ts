@@ -6,7 +6,7 @@ import { formatKeyBase64, formatKeyHex } from '../../../src/base/key.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
 import type { DesiredTunnel } from '../../../src/calico/model/desired.ts';
 import { desired, FakeNode, peer, publicKeyOf, tunnel, writesOf } from './node.ts';
-import { Scene, VARIANTS } from './scene.ts';
+import { NAME, Scene, VARIANTS } from './scene.ts';
 
 describe.each(VARIANTS)('%s', (_, families) => {
   const scene = new Scene(families);
@@ -83,6 +83,10 @@ describe.each(VARIANTS)('%s', (_, families) => {
         return tunnel(family, [peer(family, 2), peer(family, 4, { publicKey })]);
       });
       await scene.apply(own);
+      for (const family of families)
+        expect(scene.process.said.filter(text => text.startsWith(`device ${NAME(family)}`)).at(-1)).toBe(
+          `device ${NAME(family)}: 1 peer(s) removed`,
+        );
       await scene.apply(own, true);
       for (const family of families)
         expect(scene.peers(family).map(each => formatKeyBase64(each.publicKey))).toEqual([
