@@ -16,7 +16,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
   beforeAll(() => {
     image = new Image();
   }, 280_000);
-  afterAll(() => image.remove());
+  afterAll(() => image?.remove());
 
   test('the Dockerfile takes its tree from the same script, and nothing beside it', () => {
     const file = readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8');
@@ -36,6 +36,18 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     const { status, out, err } = image.run({ command: ['/usr/bin/wgts', '--version'] });
     expect({ status, err }).toEqual({ status: 0, err: '' });
     expect(out).toBe(`wireguard-ts v${JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version}\n`);
+  });
+
+  test('every command of this clone loads in there, with all that it imports', () => {
+    const { out } = image.run({ command: ['/usr/bin/wgts', '--help'] });
+    const here = spawnSync(process.execPath, [join(ROOT, 'dist/cli/wgts.js'), '--help'], { encoding: 'utf8' });
+    expect(out).toBe(here.stdout);
+    const commands = [...out.matchAll(/^ {2}([a-z]+): /gm)].map(([, name]) => name!);
+    expect(commands).toEqual(expect.arrayContaining(['show', 'up', 'doctor']));
+    for (const name of commands) {
+      const ran = image.run({ command: ['/usr/bin/wgts', name, '--help'] });
+      expect(ran, name).toMatchObject({ status: 0, err: '', out: expect.stringContaining(`Usage: wgts ${name}`) });
+    }
   });
 
   test('NET_ADMIN and /dev/net/tun are all that a device needs; the root stays read-only', () => {

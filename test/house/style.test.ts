@@ -8,7 +8,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const LONGEST = 300;
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME'].join('|')})\\b`);
 
-const ours = ['src', 'native', 'test', 'bench', 'scripts']
+const ours = ['src', 'native', 'test', 'bench', 'scripts', 'deploy']
   .filter(folder => existsSync(join(ROOT, folder)))
   .flatMap(folder => list(folder))
   .filter(name => /\.(ts|mjs|c|h)$/.test(name) && !name.includes('/build/'));
