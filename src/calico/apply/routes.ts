@@ -12,6 +12,8 @@ import type { Work } from './ports.ts';
 const TYPE = { tunnel: ROUTE_TYPE.unicast, throw: ROUTE_TYPE.throw, unreachable: ROUTE_TYPE.unreachable } as const;
 /** What the kernel gives an IPv6 route for which none is said; IPv4 knows 0. */
 const METRIC = { 4: 0, 6: 1024 } as const;
+/** Behind all others. */
+const BARRIER_METRIC = 0x7fffffff;
 const AT_ONCE = 64;
 const PASSES = 3;
 /** Never ours to empty. */
@@ -27,30 +29,27 @@ export async function ensureRoutes(work: Work, link: number, tunnel: DesiredTunn
   const { family, table } = tunnel;
   for (let pass = 0; ; pass++) {
     const there = await work.host.network.routes.list({ family, table });
-    const missing = new Map(tunnel.routes);
+    const missing = new Map<string, NewRoute>();
+    for (const route of tunnel.routes.values())
+      for (const wanted of kernelRoutes(route, link, tunnel)) missing.set(nameOf(wanted), wanted);
     const surplus: Route[] = [];
     for (const route of there) {
-      const text = formatPrefix(route.destination);
-      const wanted = missing.get(text);
-      if (wanted && isRight(route, wanted, link, tunnel)) missing.delete(text);
+      const wanted = missing.get(nameOf(route));
+      if (wanted && isRight(route, wanted)) missing.delete(nameOf(route));
       else surplus.push(route);
     }
     // the first wrong one of a missing route is overwritten; should it not have been, the next pass sees it
     const overwritten = new Set<string>();
     const gone = surplus.filter(route => {
-      const text = formatPrefix(route.destination);
-      if (!missing.has(text) || overwritten.has(text) || (route.metric ?? 0) !== METRIC[family]) return true;
-      overwritten.add(text);
+      const name = nameOf(route);
+      if (!missing.has(name) || overwritten.has(name)) return true;
+      overwritten.add(name);
       return false;
     });
     if (missing.size + gone.length === 0) return;
     if (pass === PASSES)
       throw new Error(`the routes of table ${table} are changed by somebody else as fast as they are set`);
-    await write(
-      work,
-      [...missing.values()].map(route => kernelRoute(route, link, tunnel)),
-      gone.map(toRemove),
-    );
+    await write(work, [...missing.values()], gone.map(toRemove));
   }
 }
 
@@ -63,15 +62,18 @@ export async function changeRoutes(
 ): Promise<void> {
   if (before.routes === tunnel.routes && before.routeProtocol === tunnel.routeProtocol) return;
   const set: NewRoute[] = [];
-  for (const [text, route] of tunnel.routes)
-    if (before.routes.get(text)?.kind !== route.kind || before.routeProtocol !== tunnel.routeProtocol)
-      set.push(kernelRoute(route, link, tunnel));
   const gone: NewRoute[] = [];
+  for (const [text, route] of tunnel.routes) {
+    const old = before.routes.get(text);
+    if (old?.kind === route.kind && before.routeProtocol === tunnel.routeProtocol) continue;
+    set.push(...kernelRoutes(route, link, tunnel));
+    if (old?.kind === 'tunnel' && route.kind !== 'tunnel') gone.push(barrier(old, before));
+  }
   for (const [text, route] of before.routes)
-    if (!tunnel.routes.has(text)) {
-      const { destination, table, type } = kernelRoute(route, link, before);
-      gone.push({ destination, table: table!, type: type! });
-    }
+    if (!tunnel.routes.has(text))
+      // its barrier first, which would answer for it
+      for (const { destination, table, type, metric } of kernelRoutes(route, link, before).toReversed())
+        gone.push({ destination, table: table!, type: type!, metric: metric! });
   await write(work, set, gone);
 }
 
@@ -106,12 +108,21 @@ async function each<T>(items: readonly T[], action: (item: T) => Promise<void>):
   }
 }
 
-function kernelRoute(
-  { destination, kind }: DesiredRoute,
-  link: number,
-  { table, routeProtocol }: DesiredTunnel,
-): NewRoute {
-  return { destination, table, protocol: routeProtocol, type: TYPE[kind], ...(kind === 'tunnel' && { link }) };
+/** A way into the tunnel goes when its link does: then what stands behind it lets nothing out by another way. */
+function kernelRoutes(route: DesiredRoute, link: number, tunnel: DesiredTunnel): NewRoute[] {
+  const { destination, kind } = route;
+  const { table, routeProtocol: protocol, family } = tunnel;
+  const way = { destination, table, protocol, type: TYPE[kind], metric: METRIC[family] };
+  return kind === 'tunnel' ? [{ ...way, link }, barrier(route, tunnel)] : [way];
+}
+
+function barrier({ destination }: DesiredRoute, { table, routeProtocol }: DesiredTunnel): NewRoute {
+  return { destination, table, protocol: routeProtocol, type: ROUTE_TYPE.unreachable, metric: BARRIER_METRIC };
+}
+
+/** Of two routes with one name the kernel takes the later in the place of the other. */
+function nameOf({ destination, metric }: NewRoute): string {
+  return `${formatPrefix(destination)} ${metric ?? 0}`;
 }
 
 /** All that tells it from others to the same destination. */
@@ -122,21 +133,15 @@ function toRemove({ destination, table, type, protocol, metric, link }: Route): 
     type,
     protocol,
     ...(metric !== undefined && { metric }),
-    ...(link !== undefined && { link }),
+    ...(link !== undefined && type === ROUTE_TYPE.unicast && { link }),
   };
 }
 
-function isRight(
-  route: Route,
-  { kind }: DesiredRoute,
-  link: number,
-  { routeProtocol, family }: DesiredTunnel,
-): boolean {
+function isRight(route: Route, { type, protocol, link }: NewRoute): boolean {
   return (
-    route.type === TYPE[kind] &&
-    route.protocol === routeProtocol &&
-    (route.metric ?? 0) === METRIC[family] &&
-    (kind !== 'tunnel' || route.link === link) &&
+    route.type === type &&
+    route.protocol === protocol &&
+    (type !== ROUTE_TYPE.unicast || route.link === link) &&
     !route.gateway &&
     !route.hops &&
     !route.source &&

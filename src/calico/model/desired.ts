@@ -65,7 +65,7 @@ export interface DesiredFirewall {
    */
   readonly incomingMark?: { readonly exemptInterfaces: readonly string[]; readonly exemptPrefixes: readonly string[] };
   /**
-   * Fail-closed: no packet from or to one of these (pods of peers that are not encrypted) may leave or enter by any interface but the tunnel and the
+   * Fail-closed: no packet from or to one of these (pods elsewhere, encrypted or not) may leave or enter by any interface but the tunnel and the
    * workloads', whatever the routes say. Empty otherwise.
    */
   readonly sealed: readonly Prefix[];

@@ -1,6 +1,7 @@
 /**
  * The table of the tunnel (calico-wireguard 4.7): into it to encrypted nodes; `throw`, as if the table were not, for what is known and is not
- * encrypted, and for what is local, as it may lie within what goes into the tunnel; with fail-closed nowhere at all for pods that are not encrypted.
+ * encrypted, and for what is local, as it may lie within what goes into the tunnel; with fail-closed nowhere at all for pods that are not encrypted,
+ * and no way but the tunnel for all others.
  */
 import { formatPrefix, type Prefix } from '../../base/prefix.ts';
 import type { Family } from '../../netlink/family.ts';
@@ -32,6 +33,7 @@ const LOAD_BALANCER = 'load-balancer';
 export function planRoutes(input: RoutesInput): Routes {
   const { nodeName, parts, encrypted, failClosed } = input;
   const routes = new Map<string, DesiredRoute>();
+  const pods: Claim[] = [];
   const unencrypted: Claim[] = [];
   for (const [name, part] of parts) {
     if (name === nodeName) {
@@ -41,12 +43,14 @@ export function planRoutes(input: RoutesInput): Routes {
     const isPeer = encrypted.has(name);
     const seals = failClosed && (input.isNode(name) || name !== LOAD_BALANCER);
     for (const claim of part.claims) {
-      const kind = isPeer ? 'tunnel' : seals && !claim.host ? 'unreachable' : 'throw';
+      const sealed = seals && !claim.host;
+      const kind = isPeer ? 'tunnel' : sealed ? 'unreachable' : 'throw';
+      if (sealed) pods.push(claim);
       if (kind === 'unreachable') unencrypted.push(claim);
       routes.set(claim.text, part.route(claim, kind));
     }
   }
-  return { routes, sealed: unencrypted.length === 0 ? [] : seal(input, unencrypted, routes) };
+  return { routes, sealed: pods.length === 0 ? [] : seal(input, pods, unencrypted, routes) };
 }
 
 /** Of the local ones: whole blocks, and single addresses that are in none of them. */
@@ -55,17 +59,27 @@ function uncovered(claims: readonly Claim[]): readonly Claim[] {
   return claims.filter(({ prefix }) => !isSingle(prefix) || !blocks.some(block => covers(block.prefix, prefix)));
 }
 
-/** Hosts within what is sealed, and what of it is ours, are let out of it. */
-function seal(input: RoutesInput, unencrypted: readonly Claim[], routes: Map<string, DesiredRoute>): readonly Prefix[] {
-  const all = new PrefixSet(unencrypted.map(({ prefix }) => prefix));
+/**
+ * All pods elsewhere, those of encrypted nodes too: should their routes go with the tunnel's link, or somebody remove the rule, nothing goes out.
+ * Hosts within what is sealed, and what of it is ours, are let out of it.
+ */
+function seal(
+  input: RoutesInput,
+  pods: readonly Claim[],
+  unencrypted: readonly Claim[],
+  routes: Map<string, DesiredRoute>,
+): readonly Prefix[] {
+  const all = new PrefixSet(pods.map(({ prefix }) => prefix));
+  const unreachable = new PrefixSet(unencrypted.map(({ prefix }) => prefix));
   const holes: Prefix[] = [];
   for (const { prefix, text, family } of input.hosts()) {
     if (family !== input.family || !all.covers(prefix)) continue;
     holes.push(prefix);
-    if (routes.get(text)?.kind !== 'tunnel') routes.set(text, { destination: prefix, kind: 'throw' });
+    if (unreachable.covers(prefix) && routes.get(text)?.kind !== 'tunnel')
+      routes.set(text, { destination: prefix, kind: 'throw' });
   }
   for (const { prefix } of input.parts.get(input.nodeName)?.claims ?? []) if (all.covers(prefix)) holes.push(prefix);
-  const left = unencrypted.flatMap(({ prefix }) => {
+  const left = pods.flatMap(({ prefix }) => {
     const inside = holes.filter(hole => covers(prefix, hole));
     return inside.length === 0 ? [prefix] : without(prefix, inside);
   });

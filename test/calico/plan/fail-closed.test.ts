@@ -51,10 +51,21 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     }
   });
 
-  test('encrypted and local ones are as ever', () => {
+  test('routes to encrypted and local ones are as ever; what is encrypted is sealed too, for the day its routes go', () => {
     const objects = [on, me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
     const closed = planOf(cluster(...objects), { options });
-    expect(closed.desired).toEqual(planOf(cluster(...objects)).desired);
+    const open = planOf(cluster(...objects));
+    for (const family of families) {
+      const { firewall, ...rest } = closed.desired.tunnels[family]!;
+      const { firewall: other, ...same } = open.desired.tunnels[family]!;
+      expect(rest).toEqual(same);
+      expect(other.sealed).toEqual([]);
+      expect({ ...firewall, sealed: [] }).toEqual(other);
+      const tunnelled = [...rest.routes].flatMap(([text, { kind }]) => (kind === 'tunnel' ? [text] : []));
+      expect(tunnelled.length).toBeGreaterThan(0);
+      const outer = new Set(sealedIn(closed, family));
+      expect(tunnelled.filter(text => outer.has(text)).length).toBeGreaterThan(0);
+    }
   });
 
   test('hosts stay reachable, with host encryption too', () => {
