@@ -1,45 +1,22 @@
 #!/usr/bin/env node
 // `npm run demo`: two hosts (network namespaces), a cable that sees everything, a tunnel between them; ping, a TCP transfer, and what was on the
 // wire. Runs in namespaces of its own, as root or without: nothing of it is left behind, and nothing else on the machine is touched.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { joinCable } from './demo/cable.mjs';
+import { enter, HINTS } from './demo/enter.mjs';
 import { makeHost, startDevice } from './demo/host.mjs';
 
-const INSIDE = 'WGTS_DEMO_INSIDE';
 const PORT = 51820;
 const PINGS = 20;
 const BYTES = 500e6;
 /** As long as ping's pattern may be. */
 const TEXT = 'secret of alice!';
-const HINTS = {
-  EACCES:
-    '\n  /dev/net/tun may be opened by root alone here: run it as root, or let everyone open it, as most systems do (chmod 0666 /dev/net/tun)',
-};
 const TRANSFER = fileURLToPath(new URL('transfer.mjs', import.meta.url));
 
-if (process.env[INSIDE] !== '1') enter();
-else await main();
-
-/** Starts itself again in namespaces of its own: network, mounts, and without root a user namespace. */
-function enter() {
-  if (!existsSync('/dev/net/tun'))
-    stop('there is no /dev/net/tun here: modprobe tun, or give the container --device /dev/net/tun');
-  if (!existsSync(new URL('../native/build/wireguard.node', import.meta.url)))
-    stop('the addon is not built, so no TUN device can be opened: apt-get install gcc libc6-dev, and again');
-  const root = process.getuid() === 0;
-  const args = [root ? '-nm' : '-Urnm', process.execPath, fileURLToPath(import.meta.url)];
-  const { status, error } = spawnSync('unshare', args, { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } });
-  if (error) stop(`unshare could not be run (${error.message}): apt-get install util-linux`);
-  // what goes wrong inside says so itself
-  if (status !== 0 && !root && spawnSync('unshare', ['-Urnm', 'true'], { stdio: 'ignore' }).status !== 0)
-    console.error(
-      'Without root this needs user namespaces (unshare -Urn true). Where they are forbidden, run it as root.',
-    );
-  process.exit(status ?? 1);
-}
+enter(fileURLToPath(import.meta.url));
+await main();
 
 async function main() {
   // control sockets of our own, whatever else runs here
@@ -155,9 +132,4 @@ function report(seen, pings, { sent, received }) {
   for (const [good, name, text] of lines) console.log(`  ${good ? 'ok    ' : 'FAILED'}  ${name.padEnd(14)}${text}`);
   if (seen.examples.length > 0) console.log(`          such as ${seen.examples.join('\n                  ')}`);
   return lines.every(([good]) => good);
-}
-
-function stop(message) {
-  console.error(`wireguard-ts demo: ${message}`);
-  process.exit(1);
 }

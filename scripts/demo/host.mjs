@@ -10,19 +10,22 @@ import { promisify } from 'node:util';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const START_LIMIT = 10_000;
 
-/** Makes a namespace. Everything in it goes when the process that holds it is ended. */
-export async function makeHost(name) {
-  const holder = spawn('unshare', ['-n', 'sleep', '600'], { stdio: 'ignore' });
+/**
+ * Makes a namespace. Everything in it goes when the process that holds it is ended.
+ * @param ownRun with a /run of its own, where control sockets are, for all its processes
+ */
+export async function makeHost(name, { ownRun = false } = {}) {
+  const hold = ownRun ? ['-nm', 'sh', '-c', 'mount -t tmpfs none /run && exec sleep 600'] : ['-n', 'sleep', '600'];
+  const holder = spawn('unshare', hold, { stdio: 'ignore' });
+  const inside = ['-t', String(holder.pid), '-n', ...(ownRun ? ['-m'] : [])];
   const failed = new Promise((_, reject) => holder.once('error', reject));
   const host = {
     name,
     pid: holder.pid,
     /** A command in there; its standard output. */
-    run: (...command) => execFileSync('nsenter', ['-t', String(holder.pid), '-n', ...command], { encoding: 'utf8' }),
-    runLater: async (...command) =>
-      (await promisify(execFile)('nsenter', ['-t', String(holder.pid), '-n', ...command])).stdout,
-    spawn: (...command) =>
-      spawn('nsenter', ['-t', String(holder.pid), '-n', ...command], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    run: (...command) => execFileSync('nsenter', [...inside, ...command], { encoding: 'utf8' }),
+    runLater: async (...command) => (await promisify(execFile)('nsenter', [...inside, ...command])).stdout,
+    spawn: (...command) => spawn('nsenter', [...inside, ...command], { stdio: ['ignore', 'pipe', 'inherit'] }),
     end: () => holder.kill('SIGKILL'),
   };
   await Promise.race([failed, leftOurs(holder.pid)]);
@@ -32,11 +35,12 @@ export async function makeHost(name) {
 
 /** `unshare` needs a moment. */
 async function leftOurs(pid) {
-  const { readlinkSync } = await import('node:fs');
+  const { readFileSync, readlinkSync } = await import('node:fs');
   const ours = readlinkSync('/proc/self/ns/net');
   for (let i = 0; i < 200; i++) {
     try {
-      if (readlinkSync(`/proc/${pid}/ns/net`) !== ours) return;
+      const mounted = readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n';
+      if (mounted && readlinkSync(`/proc/${pid}/ns/net`) !== ours) return;
     } catch {
       throw new Error('a network namespace could not be made (unshare -n ended)');
     }

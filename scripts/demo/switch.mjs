@@ -1,0 +1,57 @@
+// The network between the nodes of the Calico demo: a TUN device at each node, and this program between them, so that it sees every packet that any
+// node puts on the wire, and whether it is WireGuard or a pod's in the clear. Packets go on as they came.
+import { writeSync } from 'node:fs';
+import {
+  makePacketBatch,
+  PACKET_LENGTH,
+  PACKET_OFFSET,
+  PACKET_STRIDE,
+  VNET_HEADER_SIZE,
+} from '../../dist/packet/batch.js';
+
+const UDP = 17;
+
+/**
+ * Joins open ends. `nodeOf`: the number of the node that has an IPv4 address or its pods' one. `isPod`: whether an address is a pod's.
+ * `port`: the UDP port that WireGuard uses at all.
+ */
+export function joinSwitch(ends, { nodeOf, isPod, port }) {
+  const count = () => ends.map(() => ends.map(() => 0));
+  const seen = { encrypted: count(), clear: count() };
+
+  function look(packet, from) {
+    const to = nodeOf(packet.subarray(16, 20));
+    if (to === undefined || !ends[to]) return undefined;
+    if (packet[9] === UDP && packet.readUInt16BE(20) === port && packet.readUInt16BE(22) === port)
+      seen.encrypted[from][to]++;
+    else if (isPod(packet.subarray(12, 16)) || isPod(packet.subarray(16, 20))) seen.clear[from][to]++;
+    return ends[to];
+  }
+
+  for (const [from, { tun }] of ends.entries()) {
+    const batch = makePacketBatch(8 * 65_600, 64);
+    tun.onReadable(() => {
+      if (tun.read(batch) <= 0) return;
+      for (let i = 0; i < batch.count; i++) {
+        const offset = batch.desc[i * PACKET_STRIDE + PACKET_OFFSET];
+        const whole = Buffer.from(batch.slab.buffer, offset, batch.desc[i * PACKET_STRIDE + PACKET_LENGTH]);
+        if (whole[VNET_HEADER_SIZE] >> 4 !== 4) continue;
+        const to = look(whole.subarray(VNET_HEADER_SIZE), from);
+        try {
+          if (to) writeSync(to.fd, whole);
+        } catch {
+          // that end is down: a switch cannot help it
+        }
+      }
+    });
+  }
+  return {
+    /** What was seen since the last time. */
+    take() {
+      const taken = { encrypted: seen.encrypted, clear: seen.clear };
+      seen.encrypted = count();
+      seen.clear = count();
+      return taken;
+    },
+  };
+}
