@@ -30,6 +30,8 @@ const PATIENCE = { server: 20_000, files: 3_000 } as const;
 /** Lines that are printed without --all. */
 const MOST_LINES = 200;
 const MOST_NAMES = 20;
+/** Characters. */
+const CHUNK = 65_536;
 
 export const verify: Command = async (args, terminal) => {
   const options = optionsOf(args);
@@ -46,10 +48,10 @@ export const verify: Command = async (args, terminal) => {
   }
   // no pair at all: nobody has a key, or there is nobody else
   const encrypted = plain === 0 && (all > 0 || cluster.nodes.size === 1);
-  if (json) printJson(found, problems, { encrypted, all, plain }, terminal);
+  if (json) await print(jsonOf(found, problems, { encrypted, all, plain }), terminal);
   else {
     const short = all > MOST_LINES && !options.all;
-    printTable(found, short, terminal);
+    await print(tableOf(found, short, terminal.now()), terminal);
     if (all === 0 && !encrypted) terminal.out('WireGuard is on nowhere, and no node has a key: nothing is encrypted\n');
     if (short) printSummary(found, all, plain, terminal);
     for (const { object, reason, message } of problems) terminal.err(`${object}: ${reason}: ${message}\n`);
@@ -111,43 +113,51 @@ async function localDevices(terminal: Terminal): Promise<Map<string, LocalDevice
   return devices;
 }
 
-/** Pair by pair, so that none need be kept. */
-function printJson(
+/** Not faster than somebody reads: half a million lines would be kept in memory otherwise. */
+async function print(pieces: Iterable<string>, terminal: Terminal): Promise<void> {
+  let text = '';
+  for (const piece of pieces) {
+    text += piece;
+    if (text.length < CHUNK) continue;
+    terminal.out(text);
+    text = '';
+    await terminal.drained?.();
+  }
+  terminal.out(text);
+}
+
+function* jsonOf(
   found: Iterable<VerifiedPair>,
   problems: readonly Problem[],
   { encrypted, all, plain }: { encrypted: boolean; all: number; plain: number },
-  { out }: Terminal,
-): void {
-  out(`{"encrypted":${encrypted},"pairCount":${all},"plaintextCount":${plain},"pairs":[`);
+): Generator<string> {
+  yield `{"encrypted":${encrypted},"pairCount":${all},"plaintextCount":${plain},"pairs":[`;
   let separator = '\n';
   for (const pair of found) {
-    out(separator + JSON.stringify(pair));
+    yield separator + JSON.stringify(pair);
     separator = ',\n';
   }
-  out(`],\n"problems":${JSON.stringify(problems)}}\n`);
+  yield `],\n"problems":${JSON.stringify(problems)}}\n`;
 }
 
 const HEADINGS = ['FAMILY', 'NODE', 'NODE', 'STATE', 'BACKEND', 'HANDSHAKE', 'WHY NOT'];
 
 /** Columns as wide as what is in them. @param short those in the clear alone, and not all of many */
-function printTable(found: Iterable<VerifiedPair>, short: boolean, { out, now }: Terminal): void {
+function* tableOf(found: Iterable<VerifiedPair>, short: boolean, now: number): Generator<string> {
   const rows = function* (): Generator<readonly string[]> {
     let printed = 0;
     for (const pair of found) {
       if (short && (pair.encrypted || printed === MOST_LINES)) continue;
       if (printed++ === 0) yield HEADINGS;
-      yield cells(pair, now());
+      yield cells(pair, now);
     }
   };
   const widths = HEADINGS.map(() => 0);
   for (const row of rows()) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i]!, cell.length);
-  for (const row of rows())
-    out(
-      `${row
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join('  ')
-        .trimEnd()}\n`,
-    );
+  for (const row of rows()) {
+    const line = row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ');
+    yield `${line.trimEnd()}\n`;
+  }
 }
 
 function cells({ family, a, b, encrypted, because, backend, lastHandshake }: VerifiedPair, now: number): string[] {
