@@ -1,10 +1,13 @@
 /** What a command has of the world: its output, its input, its environment, the time, and WireGuard devices. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { SystemBackend } from '../backend/system.ts';
 
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
+  /** Resolves when more may be said without being kept in memory. Absent: always. */
+  drained?(): Promise<void>;
   /** All of standard input. */
   input(): string;
   /** Whether a person looks at the output. */
@@ -36,6 +39,9 @@ export function processTerminal(): Terminal {
   return {
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
+    drained: async () => {
+      if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+    },
     input: () => readFileSync(0, 'utf8'),
     isTerminal: process.stdout.isTTY === true,
     env: process.env,

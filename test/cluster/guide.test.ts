@@ -14,6 +14,7 @@ import { KUBECTL_LIMIT } from './kubectl.ts';
 import { OTHER_CRDS } from './other-crds.ts';
 
 const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
+const OTHER_KEY = 'AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 
 interface Check {
   /** What another page of the guide has the reader do before. */
@@ -39,6 +40,25 @@ const CHECKS: Readonly<Record<string, Check>> = {
     after: () => expect(read('node/worker-3', '.metadata.labels.wireguard-ts\\.io/kernel-module')).toBe('absent'),
   },
   'doctor tells what the machine offers': { after: ({ out }) => expect(out).toMatch(/^backend +auto takes /m) },
+  'verify tells of every pair': {
+    // one of three nodes has a key
+    status: 1,
+    after: ({ out }) => {
+      expect(out).toMatch(/^FAMILY +NODE +NODE +STATE/);
+      expect(out).toMatch(/^IPv4 +worker-1 +worker-2 +PLAINTEXT .*worker-1: no-key, worker-2: no-key$/m);
+      expect(out).toMatch(/^IPv4 +worker-1 +worker-3 +PLAINTEXT .*worker-1: no-key$/m);
+      expect(out).toMatch(/^IPv4 +worker-2 +worker-3 +PLAINTEXT .*worker-2: no-key$/m);
+    },
+  },
+  'verify from files': {
+    before: () => server.ask(['annotate', 'node', 'worker-2', `projectcalico.org/WireguardPublicKey=${OTHER_KEY}`]),
+    status: 1,
+    after: ({ out }) => {
+      expect(out).toMatch(/^IPv4 +worker-1 +worker-2 +PLAINTEXT .*worker-1: no-key$/m);
+      expect(out).toMatch(/^IPv4 +worker-2 +worker-3 +encrypted/m);
+      server.ask(['annotate', 'node', 'worker-2', 'projectcalico.org/WireguardPublicKey-']);
+    },
+  },
   'enable WireGuard': { after: () => expect(felix('default')).toMatchObject({ wireguardEnabled: true }) },
   'enable WireGuard for IPv6': { after: () => expect(felix('default')).toMatchObject({ wireguardEnabledV6: true }) },
   'read the key of a node': { after: ({ out }) => expect(out).toBe(KEY) },

@@ -8,17 +8,6 @@ import { join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Guide, guides, parse, REPOSITORY } from '../support/guide.ts';
 
-/** Commands that the guides describe and that are not written yet. One that is there must leave this list. */
-const NOT_YET: readonly string[] = ['calico', 'verify', 'doctor --label'];
-/** Tests of blocks that use those. */
-const TESTS_NOT_YET: readonly string[] = ['verify tells of every pair', 'verify from files'];
-
-/** Of the agent, until it can be asked. */
-const PLANNED: readonly string[] =
-  'node kubeconfig cluster-from backend interface interface-v6 table mark key-dir allocate always fail-closed take-over http once withdraw'
-    .split(' ')
-    .map(name => `--${name}`);
-
 const ENGLISH = guides('en');
 const CHINESE = guides('zh');
 const WGTS = join(REPOSITORY, 'dist/cli/wgts.js');
@@ -70,26 +59,18 @@ describe.each(ENGLISH.map((guide, index) => [guide.name, guide, CHINESE[index]!]
 describe('commands of wgts', () => {
   const usage = help();
 
-  test.each(NOT_YET)('`%s` is not there yet: take it from the list when it is', name => {
-    const [command = '', option] = name.split(' ');
-    const there = usage.includes(`  ${command}: `);
-    expect(option === undefined ? there : help(command).includes(option)).toBe(false);
-  });
-
   test('each that a guide or a manifest names exists, with the options that are named', () => {
     const used = [...ENGLISH.flatMap(usesOf), ...manifestUses()];
     // the guide, the labeller and the agent at least
     expect(used.map(({ command }) => command)).toEqual(expect.arrayContaining(['doctor', 'calico', 'verify', 'show']));
     for (const { command, options } of used) {
-      if (NOT_YET.includes(command)) continue;
       expect(usage, command).toContain(`  ${command}: `);
-      for (const option of options)
-        if (!NOT_YET.includes(`${command} ${option}`)) expect(help(command), command).toContain(option);
+      for (const option of options) expect(help(command), command).toContain(option);
     }
   });
 
   test('the table of options has all that the agent knows, and no other', () => {
-    const known = NOT_YET.includes('calico') ? PLANNED : help('calico').match(/--[a-z][a-z0-9-]+/g)!;
+    const known = help('calico').match(/--[a-z][a-z0-9-]+/g)!;
     for (const guide of [ENGLISH, CHINESE].map(all => all.find(({ name }) => name === 'calico.md')!)) {
       const rows = guide.text.split('\n').filter(line => line.startsWith('| `--'));
       const options = rows.flatMap(row => row.split(' | ')[0]!.match(/--[a-z0-9-]+/g) ?? []);
@@ -129,7 +110,7 @@ function problemsOf(guide: Guide, names: ReadonlySet<string>): string[] {
     const where = `${guide.name}:${line} (${text.split('\n')[0]})`;
     if (!marker) return [`${where}: no marker above it`];
     if (marker.kind === 'not run') return marker.says.split(' ').length >= 3 ? [] : [`${where}: says no reason`];
-    if (names.has(marker.says) || TESTS_NOT_YET.includes(marker.says)) return [];
+    if (names.has(marker.says)) return [];
     return [`${where}: no test is called "${marker.says}"`];
   });
 }

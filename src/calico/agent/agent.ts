@@ -5,84 +5,87 @@
  * What runs is never stopped for want of knowledge: while the cluster was not read whole, and when it cannot be read any more, all stays as it was. Only
  * what the cluster says ends a tunnel; the end of this program does not.
  */
-import { formatKeyBase64 } from '../../base/key.ts';
-import type { Watch } from '../../netlink/events.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { Closable, Snapshot } from '../datastore/datastore.ts';
 import type { PerFamily } from '../model/cluster.ts';
-import type { Desired } from '../model/desired.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Plan } from '../plan/plan.ts';
 import { Planner } from '../plan/planner.ts';
-import { ADDRESS_ANNOTATION } from '../publish/allocate.ts';
-import { APPLY_FAILED, applyProblems, EventWriter } from './event-writer.ts';
+import { applyProblems, EventWriter, TURN_FAILED } from './event-writer.ts';
+import { NetworkWatch } from './network-watch.ts';
+import { ADDRESS_NOT_ALLOCATED, KEY_NOT_WITHDRAWN, OwnKey } from './own-key.ts';
 import type { AgentOptions, AgentParts } from './parts.ts';
-import { type AgentStatus, FIRST_STATUS } from './status.ts';
+import { type AgentStatus, FIRST_STATUS, unreadiness } from './status.ts';
+import { Timers } from './timers.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
 /** Between turns that look at everything, so that what breaks again and again does not keep a processor busy. */
 const LEAST_BETWEEN_FULL = 200;
 const [FIRST_RETRY, LAST_RETRY] = [500, 10_000];
-const REOPEN_WATCH = 1_000;
 /** Felix's routeRefreshInterval, as long as nothing else is known. */
 const RESYNC = 90_000;
+/** However long Felix's is: no timer is longer than 24 days. */
+const LONGEST_RESYNC = 86_400_000;
 const JITTER = 0.1;
+/** `waiting`: nothing could be done or found out, good or bad. */
+type Outcome = 'done' | 'failed' | 'waiting';
+const PASSING: readonly string[] = [KEY_NOT_WITHDRAWN, ADDRESS_NOT_ALLOCATED];
 
 export class Agent {
   readonly #options: AgentOptions;
   readonly #parts: AgentParts;
   readonly #planner = new Planner();
   readonly #events: EventWriter;
+  readonly #network: NetworkWatch;
+  readonly #keys: Readonly<Record<Family, OwnKey>>;
+  readonly #timers: Timers<'full' | 'retry' | 'resync'>;
   #status: AgentStatus = FIRST_STATUS;
   #snapshot: Snapshot | undefined;
   #wantsPods = false;
   #watching: Closable | undefined;
-  #network: Watch | undefined;
   /** What the next turn is for. */
   #due: 'nothing' | 'changes' | 'everything' = 'everything';
+  /** Since the last full turn began. */
+  #isBroken = false;
   #lastFull = Number.NEGATIVE_INFINITY;
   #turn: Promise<void> | undefined;
-  readonly #timers = new Map<'full' | 'retry' | 'resync' | 'watch', () => void>();
+  #outcome: Outcome = 'waiting';
   #failures = 0;
   #kernelHasWireguard = false;
-  #ownPublicKey: PerFamily<Uint8Array> = {};
-  /** Whose key is taken away. */
-  readonly #keyless = new Set<Family>();
-  #idle: (() => void)[] = [];
   #stopped = false;
 
   constructor(options: AgentOptions, parts: AgentParts) {
+    const { nodeName } = options;
     this.#options = options;
     this.#parts = parts;
-    this.#events = new EventWriter(options.nodeName, event => parts.datastore.reportEvent(event));
+    this.#timers = new Timers(parts.clock);
+    this.#events = new EventWriter(nodeName, event => parts.datastore.reportEvent(event));
+    this.#network = new NetworkWatch(parts, () => this.#broke());
+    const ownNode = () => this.#snapshot?.cluster.nodes.get(nodeName);
+    this.#keys = {
+      4: new OwnKey({ family: 4, nodeName, parts, ownNode }),
+      6: new OwnKey({ family: 6, nodeName, parts, ownNode }),
+    };
   }
 
   get status(): AgentStatus {
-    const { publisher } = this.#parts;
-    return { ...this.#status, published: { 4: publisher.isPublished(4), 6: publisher.isPublished(6) } };
+    return { ...this.#status, published: { 4: this.#keys[4].isPublished, 6: this.#keys[6].isPublished } };
   }
 
   start(): void {
-    this.#watchNetwork();
-    this.#watching = this.#parts.datastore.watch(snapshot => {
-      this.#snapshot = snapshot;
-      const own = snapshot.cluster.nodes.get(this.#options.nodeName);
-      if (own || snapshot.synced) this.#parts.publisher.see(own?.annotations);
-      this.#wake('changes');
-    });
+    this.#network.open();
+    this.#watchCluster();
   }
 
-  /** Ends when nothing is left to do that is known of: for `--once`. @returns false if that is not so in time */
+  /** Ends when all is as it shall be: for `--once`. @returns false if that is not so in time */
   settled(patience: number): Promise<boolean> {
+    const { clock } = this.#parts;
+    const end = clock.now() + patience;
     return new Promise(resolve => {
-      const forget = this.#parts.clock.after(patience, () => resolve(false));
       const look = (): void => {
-        const { phase, problems } = this.#status;
-        const failed = problems.some(({ reason }) => reason === APPLY_FAILED);
-        const done = phase !== 'waiting' && !failed && this.#allPublished();
-        if (!done) return void this.#idle.push(look);
-        forget();
-        resolve(true);
+        if (this.#isSettled()) resolve(true);
+        else if (clock.now() >= end || this.#stopped) resolve(false);
+        else clock.after(Math.min(100, end - clock.now()), look);
       };
       look();
     });
@@ -91,20 +94,30 @@ export class Agent {
   /** The turn under way is waited for. What runs on this node goes on running, and our key stays. Idempotent. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const forget of this.#timers.values()) forget();
+    this.#timers.close();
     this.#watching?.close();
-    this.#network?.close();
+    this.#network.close();
     await this.#turn;
     this.#parts.publisher.close();
+  }
+
+  #watchCluster(): void {
+    this.#watching?.close();
+    this.#watching = this.#parts.datastore.watch(snapshot => {
+      if (this.#stopped) return;
+      this.#snapshot = snapshot;
+      const own = snapshot.cluster.nodes.get(this.#options.nodeName);
+      if (own || snapshot.synced) this.#parts.publisher.see(own?.annotations);
+      this.#wake('changes');
+    });
   }
 
   #wake(what: 'changes' | 'everything'): void {
     if (this.#stopped) return;
     if (this.#due !== 'everything') this.#due = what;
-    if (this.#turn) return;
-    this.#turn = this.#turns().finally(() => {
+    this.#turn ??= this.#turns().finally(() => {
       this.#turn = undefined;
-      for (const look of this.#idle.splice(0)) look();
+      // asked for after the last look
       if (this.#due !== 'nothing') this.#wake(this.#due);
     });
   }
@@ -116,48 +129,75 @@ export class Agent {
     while (this.#due !== 'nothing' && !this.#stopped) {
       const full = this.#due === 'everything';
       this.#due = 'nothing';
+      if (full) this.#isBroken = false;
       this.#change({ turns: { ...this.#status.turns, begun: clock.now() } });
-      const failed = await this.#once(full).then(
-        ok => !ok,
-        (error: unknown) => {
-          this.#parts.warn(`this turn failed: ${(error as Error).stack ?? error}`);
-          return true;
-        },
-      );
+      this.#outcome = await this.#once(full).catch((error: unknown) => this.#threw(error));
+      const failed = this.#outcome === 'failed' ? 1 : 0;
       const { begun: _, ...turns } = this.#status.turns;
       this.#change({
-        turns: { ...turns, count: turns.count + 1, failed: turns.failed + (failed ? 1 : 0), lastEnd: clock.now() },
+        turns: { ...turns, count: turns.count + 1, failed: turns.failed + failed, lastEnd: clock.now() },
       });
       if (full) this.#lastFull = clock.now();
-      this.#after(failed);
+      this.#plan();
     }
   }
 
-  #after(failed: boolean): void {
-    const interval = (this.#status.plan?.parameters.RouteRefreshInterval ?? 0) * 1000 || RESYNC;
-    if (!this.#timers.has('resync'))
-      this.#later('resync', interval * (1 + JITTER * this.#parts.random()), () => this.#wake('everything'));
-    if (!failed) {
+  /** Nothing of a turn ends the loop. */
+  #threw(error: unknown): Outcome {
+    const message = (error as Error).message ?? String(error);
+    if (this.#status.failure !== message) this.#parts.warn(`this turn failed: ${(error as Error).stack ?? message}`);
+    const others = this.#status.problems.filter(({ reason }) => reason !== TURN_FAILED);
+    this.#change({ failure: message, problems: [...others, { object: 'Host', reason: TURN_FAILED, message }] });
+    try {
+      this.#events.write(this.status);
+    } catch {
+      // it may be what failed
+    }
+    return 'failed';
+  }
+
+  /** When the next turn comes, if nothing else asks for one. */
+  #plan(): void {
+    const seconds = this.#status.plan?.parameters.RouteRefreshInterval ?? 0;
+    const interval = Math.min(seconds * 1000 || RESYNC, LONGEST_RESYNC) * (1 + JITTER * this.#parts.random());
+    this.#timers.set('resync', interval, () => this.#wake('everything'));
+    if (this.#isBroken) this.#repair();
+    if (this.#outcome === 'done') {
       this.#failures = 0;
-      this.#forget('retry');
-      return;
+      this.#timers.forget('retry');
+    } else if (this.#outcome === 'failed' && !this.#timers.has('retry')) {
+      const pause = Math.min(LAST_RETRY, FIRST_RETRY * 2 ** this.#failures++);
+      this.#timers.set('retry', pause, () => this.#wake('everything'));
     }
-    const pause = Math.min(LAST_RETRY, FIRST_RETRY * 2 ** this.#failures++);
-    this.#later('retry', pause, () => this.#wake('everything'));
   }
 
-  /** @returns whether all was done that can be */
-  async #once(full: boolean): Promise<boolean> {
+  /** During a turn it may be the turn's own doing, and is seen to after it. */
+  #broke(): void {
+    this.#isBroken = true;
+    if (!this.#turn) this.#repair();
+  }
+
+  #repair(): void {
+    const left = this.#lastFull + LEAST_BETWEEN_FULL - this.#parts.clock.now();
+    const look = (): void => {
+      if (this.#isBroken && !this.#turn) this.#wake('everything');
+    };
+    this.#timers.set('full', Math.max(left, 0), look);
+  }
+
+  async #once(full: boolean): Promise<Outcome> {
     const { datastore, machine } = this.#parts;
     if (full) this.#kernelHasWireguard = !this.#options.takeOver && (await machine.kernelHasWireguard());
     const snapshot = this.#snapshot;
-    this.#change({ ...(snapshot?.stale ? { stale: snapshot.stale } : { stale: undefined }) });
+    this.#change({ stale: snapshot?.stale });
     if (!snapshot?.synced) {
+      const { plan } = this.#status;
       // a resync is for what runs; of what shall run nothing is known
-      if (full && this.#status.plan) await this.#carryOut(this.#status.plan.desired, true, this.#status.plan, snapshot);
-      return true;
+      if (plan && full) return this.#carryOut(plan, full, snapshot);
+      if (!plan) this.#tell(snapshot?.problems ?? []);
+      return 'waiting';
     }
-    for (const family of FAMILIES) this.#ownKey(family);
+    for (const family of FAMILIES) this.#keys[family].read();
     const began = performance.now();
     const plan = this.#planner.plan({
       cluster: snapshot.cluster,
@@ -166,133 +206,85 @@ export class Agent {
       felixFile: machine.felixFile(),
       options: this.#options.plan,
       facts: await machine.facts(),
-      ownPublicKey: this.#ownPublicKey,
+      ownPublicKey: this.#ownPublicKeys(),
     });
     const planSeconds = (performance.now() - began) / 1000;
     this.#change({ turns: { ...this.#status.turns, planSeconds } });
     if (plan.wantsPods !== this.#wantsPods) {
       this.#wantsPods = plan.wantsPods;
       datastore.wantPods(plan.wantsPods);
-      // a plan without the pods would be one without their addresses
-      if (plan.wantsPods) return true;
+      if (plan.wantsPods) {
+        // a plan without the pods would be one without their addresses, and what was seen so far is without them
+        if (this.#snapshot) this.#snapshot = { ...this.#snapshot, synced: false };
+        this.#watchCluster();
+        return 'waiting';
+      }
     }
+    return this.#carryOut(plan, full, snapshot);
+  }
+
+  async #carryOut(plan: Plan, full: boolean, snapshot: Snapshot | undefined): Promise<Outcome> {
+    const { applier, say } = this.#parts;
     const handedOver = this.#kernelHasWireguard;
     if (handedOver && this.#status.phase !== 'handed-over')
-      this.#parts.say('the kernel has WireGuard itself: this node is left to Felix (take it over with --take-over)');
+      say('the kernel has WireGuard itself: this node is left to Felix (take it over with --take-over)');
     this.#change({ phase: handedOver ? 'handed-over' : 'running', plan });
-    return this.#carryOut(handedOver ? { tunnels: {} } : plan.desired, full, plan, snapshot);
-  }
-
-  async #carryOut(desired: Desired, full: boolean, plan: Plan, snapshot: Snapshot | undefined): Promise<boolean> {
-    const { applier, publisher } = this.#parts;
+    const desired = handedOver ? { tunnels: {} } : plan.desired;
     // who still sees our key sends into a tunnel that is no more
-    await Promise.all(FAMILIES.filter(family => !desired.tunnels[family]).map(family => this.#withdrawKey(family)));
+    const off = FAMILIES.filter(family => !desired.tunnels[family]);
+    const found: (Problem | undefined)[] = await Promise.all(off.map(family => this.#keys[family].withdraw()));
     const began = performance.now();
     const applied = await applier.apply(desired, { full });
-    this.#change({
-      applied,
-      turns: {
-        ...this.#status.turns,
-        applySeconds: (performance.now() - began) / 1000,
-        changes: this.#status.turns.changes + applied.changes,
-      },
-    });
+    const { turns } = this.#status;
+    const applySeconds = (performance.now() - began) / 1000;
+    this.#change({ applied, turns: { ...turns, applySeconds, changes: turns.changes + applied.changes } });
     for (const family of FAMILIES) {
       if (!desired.tunnels[family]) continue;
+      const key = this.#keys[family];
       const { ready, publicKey } = applied.tunnels[family] ?? { ready: false };
-      if (ready && publicKey !== undefined) {
-        this.#keyless.delete(family);
-        publisher.publish(family, publicKey);
-      } else void this.#withdrawKey(family);
-      if (!this.#ownPublicKey[family] && this.#ownKey(family)) this.#wake('changes');
+      if (ready && publicKey !== undefined) key.publish(publicKey);
+      else void key.withdraw();
+      // made just now: whoever else has it is none to talk to
+      if (key.read()) this.#wake('changes');
+      if (snapshot?.synced && !snapshot.stale) found.push(await key.ensureAddress(snapshot.cluster, full));
     }
-    const problems = [
-      ...(snapshot?.problems ?? []),
-      ...plan.problems,
-      ...applyProblems(applied),
-      ...(await this.#addresses(desired, snapshot)),
-    ];
+    const ours = found.flatMap(problem => problem ?? []);
+    this.#change({ failure: undefined });
+    this.#tell([...(snapshot?.problems ?? []), ...plan.problems, ...applyProblems(applied), ...ours]);
+    const failed =
+      Object.values(applied.tunnels).some(tunnel => tunnel.error) ||
+      ours.some(({ reason }) => PASSING.includes(reason));
+    return failed ? 'failed' : 'done';
+  }
+
+  #tell(problems: readonly Problem[]): void {
     this.#change({ problems });
     this.#events.write(this.status);
-    return !Object.values(applied.tunnels).some(tunnel => tunnel.error);
   }
 
-  async #withdrawKey(family: Family): Promise<void> {
-    if (this.#keyless.has(family)) return;
-    const ours = this.#ownPublicKey[family];
-    const { allocator, publisher } = this.#parts;
-    const gone = await publisher.withdraw(family, ours ? { ours: formatKeyBase64(ours) } : {});
-    if (!gone) return;
-    this.#keyless.add(family);
-    const own = this.#snapshot?.cluster.nodes.get(this.#options.nodeName);
-    if (allocator && own) await allocator.release(family, own.annotations[ADDRESS_ANNOTATION[family]]);
+  #isSettled(): boolean {
+    if (this.#turn || this.#due !== 'nothing' || this.#outcome !== 'done') return false;
+    const { phase, plan } = this.#status;
+    return (
+      unreadiness(this.status).length === 0 &&
+      FAMILIES.every(family => {
+        const tunnel = phase === 'handed-over' ? undefined : plan?.desired.tunnels[family];
+        if (!tunnel) return this.#keys[family].isGone;
+        return !this.#parts.allocator || tunnel.address !== undefined;
+      })
+    );
   }
 
-  /** `--allocate`: an address where the key is published and nobody gave one. */
-  async #addresses({ tunnels }: Desired, snapshot: Snapshot | undefined): Promise<readonly Problem[]> {
-    const { allocator, publisher } = this.#parts;
-    const own = snapshot?.cluster.nodes.get(this.#options.nodeName);
-    if (!allocator || !own || snapshot?.stale) return [];
-    const problems: Problem[] = [];
-    for (const family of FAMILIES) {
-      if (!tunnels[family] || !publisher.isPublished(family)) continue;
-      const { problem } = await allocator.ensure(family, own.annotations[ADDRESS_ANNOTATION[family]]);
-      if (problem) problems.push(problem);
-    }
-    return problems;
-  }
-
-  #allPublished(): boolean {
-    const tunnels = this.#status.phase === 'handed-over' ? {} : (this.#status.plan?.desired.tunnels ?? {});
-    return FAMILIES.every(family => !tunnels[family] || this.#parts.publisher.isPublished(family));
-  }
-
-  /** A file that cannot be used is said by apply, which needs it. */
-  #ownKey(family: Family): Uint8Array | undefined {
-    try {
-      const key = this.#parts.machine.ownPublicKey(family);
-      if (key) this.#ownPublicKey = { ...this.#ownPublicKey, [family]: key };
-      return key;
-    } catch {
-      return undefined;
-    }
-  }
-
-  #watchNetwork(): void {
-    const again = (problem: string): void => {
-      this.#parts.warn(`changes of the network are not heard of: ${problem}`);
-      this.#network?.close();
-      this.#later('watch', REOPEN_WATCH, () => this.#watchNetwork());
-    };
-    try {
-      this.#network = this.#parts.applier.watch(
-        () => {
-          const left = this.#lastFull + LEAST_BETWEEN_FULL - this.#parts.clock.now();
-          this.#later('full', Math.max(left, 0), () => this.#wake('everything'));
-        },
-        error => again(error.message),
-      );
-    } catch (error) {
-      again((error as Error).message);
-    }
-  }
-
-  #later(name: 'full' | 'retry' | 'resync' | 'watch', milliseconds: number, action: () => void): void {
-    if (this.#stopped || this.#timers.has(name)) return;
-    const forget = this.#parts.clock.after(milliseconds, () => {
-      this.#timers.delete(name);
-      action();
+  #ownPublicKeys(): PerFamily<Uint8Array> {
+    const keys = FAMILIES.flatMap(family => {
+      const { publicKey } = this.#keys[family];
+      return publicKey ? [[family, publicKey]] : [];
     });
-    this.#timers.set(name, forget);
-  }
-
-  #forget(name: 'retry'): void {
-    this.#timers.get(name)?.();
-    this.#timers.delete(name);
+    return Object.fromEntries(keys) as PerFamily<Uint8Array>;
   }
 
   #change(change: { [K in keyof AgentStatus]?: AgentStatus[K] | undefined }): void {
-    const { stale, ...rest } = { ...this.#status, ...change };
-    this.#status = { ...rest, ...(stale !== undefined && { stale }) } as AgentStatus;
+    const all = Object.entries({ ...this.#status, ...change }).filter(([, value]) => value !== undefined);
+    this.#status = Object.fromEntries(all) as unknown as AgentStatus;
   }
 }

@@ -6,6 +6,9 @@ import { type Problem, problemKey } from '../model/problem.ts';
 import type { AgentStatus } from './status.ts';
 
 export const APPLY_FAILED = 'ApplyFailed';
+export const TURN_FAILED = 'TurnFailed';
+/** That are told at a time: people read no more, and servers are not asked to keep more. */
+const MOST_TOLD = 20;
 const FAMILIES: readonly Family[] = [4, 6];
 
 export function applyProblems({ tunnels }: AppliedState): Problem[] {
@@ -21,6 +24,7 @@ export class EventWriter {
   readonly #node: string;
   readonly #report: (event: NodeEvent) => void;
   #told = new Set<string>();
+  #toldOfMore = false;
   readonly #encrypting = new Set<Family>();
   #handedOver = false;
 
@@ -32,14 +36,27 @@ export class EventWriter {
   /** After each turn: what was said is not said again while it lasts. */
   write(status: AgentStatus): void {
     const { problems, phase } = status;
-    for (const problem of problems)
-      if (!this.#told.has(problemKey(problem)))
-        this.#say('Warning', problem.reason, `${problem.object}: ${problem.message}`);
-    this.#told = new Set(problems.map(problemKey));
     for (const family of FAMILIES) this.#writeFamily(family, status);
     if (phase === 'handed-over' && !this.#handedOver)
       this.#say('Normal', 'HandedOver', 'the kernel has WireGuard itself: this node is left to Felix');
     this.#handedOver = phase === 'handed-over';
+    this.#writeProblems(problems);
+  }
+
+  #writeProblems(problems: readonly Problem[]): void {
+    const all = new Map(problems.map(problem => [problemKey(problem), problem]));
+    const told = new Set([...this.#told].filter(key => all.has(key)));
+    for (const [key, { object, reason, message }] of all) {
+      if (told.size >= MOST_TOLD) break;
+      if (told.has(key)) continue;
+      told.add(key);
+      this.#say('Warning', reason, `${object}: ${message}`);
+    }
+    this.#told = told;
+    const more = all.size > MOST_TOLD;
+    if (more && !this.#toldOfMore)
+      this.#say('Warning', 'MoreProblems', `there are more than ${MOST_TOLD} problems; /readyz lists them`);
+    this.#toldOfMore = more;
   }
 
   #writeFamily(family: Family, { plan, applied, phase }: AgentStatus): void {

@@ -4,8 +4,9 @@ export type MetricKind = 'gauge' | 'counter';
 
 export class Exposition {
   readonly #metrics = new Map<string, string[]>();
+  readonly #series = new Set<string>();
 
-  /** Samples of one name are kept together, as the format wants it. */
+  /** Samples of one name are kept together, as the format wants it. Of two with the same labels, for which it refuses all, the first counts. */
   add(
     name: string,
     kind: MetricKind,
@@ -13,13 +14,16 @@ export class Exposition {
     value: number,
     labels: Readonly<Record<string, string>> = {},
   ): void {
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
+    const series = `${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''}`;
+    if (this.#series.has(series)) return;
+    this.#series.add(series);
     let lines = this.#metrics.get(name);
     if (!lines) {
       lines = [`# HELP ${name} ${help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`, `# TYPE ${name} ${kind}`];
       this.#metrics.set(name, lines);
     }
-    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
-    lines.push(`${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}`);
+    lines.push(`${series} ${value}`);
   }
 
   toString(): string {

@@ -3,7 +3,7 @@
  * sent, and changes nothing.
  */
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Metrics } from './metrics.ts';
 import { type AgentStatus, illness, unreadiness } from './status.ts';
 
@@ -22,20 +22,35 @@ export interface HttpServer {
   close(): void;
 }
 
+/** The oldest make room for new ones: whoever holds them all must not keep the kubelet out, which would end us. */
 const MAX_CONNECTIONS = 64;
+const PATIENCE = 5_000;
+/** Problems that /readyz lists. */
+const MOST_LISTED = 100;
 
 /** @throws Error with `code`: EADDRINUSE, ... */
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { host, port } = options;
   const server = createServer(
-    { requestTimeout: 5_000, headersTimeout: 5_000, maxHeaderSize: 8192 },
+    { requestTimeout: PATIENCE, headersTimeout: PATIENCE, connectionsCheckingInterval: 1_000, maxHeaderSize: 8192 },
     (request, response) => {
       request.resume();
-      if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'GET is all there is\n');
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.setHeader('allow', 'GET, HEAD');
+        return send(response, 405, 'GET is all there is\n');
+      }
       answer(options, request.url ?? '/', response).catch((error: unknown) => send(response, 500, `${error}\n`));
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.on('close', () => open.delete(socket)).on('error', () => {});
+    // who sends nothing at all is none that the server's own limits are for
+    socket.setTimeout(PATIENCE, () => socket.destroy());
+    const [oldest] = open;
+    if (open.size > MAX_CONNECTIONS) oldest?.destroy();
+  });
   await listen(server, host, port);
   return {
     port: (server.address() as AddressInfo).port,
@@ -57,7 +72,14 @@ async function answer(options: HttpOptions, url: string, response: ServerRespons
       const current = status();
       const reasons = unreadiness(current);
       const { phase, stale, problems } = current;
-      const body = { ready: reasons.length === 0, phase, reasons, ...(stale !== undefined && { stale }), problems };
+      const body = {
+        ready: reasons.length === 0,
+        phase,
+        reasons,
+        ...(stale !== undefined && { stale }),
+        problemCount: problems.length,
+        problems: problems.slice(0, MOST_LISTED),
+      };
       return send(response, reasons.length === 0 ? 200 : 503, `${JSON.stringify(body)}\n`, 'application/json');
     }
     case '/metrics':

@@ -54,7 +54,8 @@ export class Metrics {
     const devices = await Promise.all(
       names.map(async name => {
         try {
-          return [{ name, status: await backend.get(name), counters: (await backend.counters(name)) ?? {} }];
+          const status = await backend.get(name);
+          return [{ name, status, counters: (await backend.counters(name).catch(() => undefined)) ?? {} }];
         } catch {
           return [];
         }

@@ -14,6 +14,8 @@ export interface AgentStatus {
   readonly phase: Phase;
   /** Since when the cluster cannot be read, and why. */
   readonly stale?: string;
+  /** Why the last turn came to nothing. */
+  readonly failure?: string;
   readonly plan?: Plan;
   readonly applied?: AppliedState;
   readonly published: Readonly<Record<Family, boolean>>;
@@ -51,10 +53,15 @@ export function illness({ turns }: AgentStatus, now: number): string | undefined
 }
 
 /** @returns why this node does not do yet what it shall; empty when it does */
-export function unreadiness({ phase, stale, plan, applied, published }: AgentStatus): string[] {
-  if (phase === 'handed-over') return [];
-  if (phase === 'waiting') return [stale ? `the cluster cannot be read: ${stale}` : 'the cluster is being read'];
-  const reasons: string[] = [];
+export function unreadiness({ phase, stale, failure, plan, applied, published }: AgentStatus): string[] {
+  const reasons = failure === undefined ? [] : [`the last turn failed: ${failure}`];
+  if (phase === 'handed-over') return reasons;
+  if (phase === 'waiting') {
+    if (stale) return [`the cluster cannot be read: ${stale}`];
+    return reasons.length > 0 ? reasons : ['the cluster is being read'];
+  }
+  for (const { object, reason, message } of plan?.problems ?? [])
+    if (reason === 'UnknownNode' || (object === 'Options' && reason.startsWith('Invalid'))) reasons.push(message);
   for (const family of [4, 6] as const) {
     if (!plan?.desired.tunnels[family]) continue;
     const tunnel = applied?.tunnels[family];

@@ -1,14 +1,19 @@
 /** The end of the agent on this node, for good: its keys off the Node, then all that was made here. */
 import { formatKeyBase64 } from '../../base/key.ts';
+import type { Family } from '../../netlink/family.ts';
 import type { Applier } from '../apply/applier.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { ClusterNode } from '../model/cluster.ts';
+import { ADDRESS_ANNOTATION } from '../publish/allocate.ts';
 import type { Publisher } from '../publish/publisher.ts';
-import type { AgentMachine } from './parts.ts';
+import type { AgentAllocator, AgentMachine } from './parts.ts';
 
 export interface WithdrawParts {
   readonly nodeName: string;
   readonly datastore: Datastore;
-  readonly publisher: Publisher;
+  readonly publisher: Pick<Publisher, 'see' | 'withdraw' | 'close'>;
+  /** `--allocate`: the tunnel's address goes too. */
+  readonly allocator?: AgentAllocator;
   readonly applier: Pick<Applier, 'withdraw'>;
   readonly machine: AgentMachine;
   warn(text: string): void;
@@ -19,19 +24,14 @@ const PATIENCE = 10_000;
 
 /** @returns the exit status: 1 if something is left */
 export async function withdrawAll(parts: WithdrawParts): Promise<number> {
-  const { nodeName, datastore, publisher, applier, machine, warn } = parts;
+  const { nodeName, datastore, publisher, applier, warn } = parts;
+  let own: ClusterNode | undefined;
   const watching = datastore.watch(({ cluster, synced }) => {
-    const own = cluster.nodes.get(nodeName);
+    own = cluster.nodes.get(nodeName);
     if (own || synced) publisher.see(own?.annotations);
   });
   try {
-    const gone = await Promise.all(
-      ([4, 6] as const).map(family => {
-        const key = machine.ownPublicKey(family);
-        return publisher.withdraw(family, { patience: PATIENCE, ...(key && { ours: formatKeyBase64(key) }) });
-      }),
-    );
-    if (gone.includes(false)) warn(`our key may still be on Node ${nodeName}: the cluster did not answer`);
+    const gone = await Promise.all(([4, 6] as const).map(family => withdrawKey(parts, family, () => own)));
     const { tunnels } = await applier.withdraw();
     for (const { error, interfaceName } of Object.values(tunnels))
       if (error) warn(`${interfaceName}: ${error.step}: ${error.message}`);
@@ -40,4 +40,30 @@ export async function withdrawAll(parts: WithdrawParts): Promise<number> {
     watching.close();
     publisher.close();
   }
+}
+
+/** @returns whether all of it went */
+async function withdrawKey(
+  { nodeName, publisher, allocator, machine, warn }: WithdrawParts,
+  family: Family,
+  ownNode: () => ClusterNode | undefined,
+): Promise<boolean> {
+  let ours: string | undefined;
+  try {
+    const key = machine.ownPublicKey(family);
+    ours = key && formatKeyBase64(key);
+  } catch (error) {
+    warn(`whether an IPv${family} key on Node ${nodeName} is ours is not known: ${(error as Error).message}`);
+  }
+  if (!(await publisher.withdraw(family, { patience: PATIENCE, ...(ours !== undefined && { ours }) }))) {
+    warn(`our IPv${family} key may still be on Node ${nodeName}: the cluster did not answer`);
+    return false;
+  }
+  const own = ownNode();
+  const there = own?.publicKey[family];
+  // an address is of whoever has a key there
+  if (!allocator || !own || (there !== undefined && there !== ours)) return true;
+  const { problem } = await allocator.release(family, own.annotations[ADDRESS_ANNOTATION[family]]);
+  if (problem) warn(problem.message);
+  return !problem;
 }

@@ -63,6 +63,12 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
     reflectors.set(kind, reflector);
     reflector.start();
   };
+  const patch = async (node: string, metadata: object): Promise<void> => {
+    const path = `/api/v1/nodes/${node}`;
+    await connection.request({ method: 'PATCH', path, body: { metadata }, signal: abort.signal }).catch(error => {
+      throw datastoreError(error);
+    });
+  };
   return {
     watch(listener) {
       started = true;
@@ -79,13 +85,8 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
         void ending.then(() => announcer.changed());
       }
     },
-    async patchNode(name, annotations) {
-      const path = `/api/v1/nodes/${encodeURIComponent(name)}/status`;
-      const body = { metadata: { annotations } };
-      await connection.request({ method: 'PATCH', path, body, signal: abort.signal }).catch(error => {
-        throw datastoreError(error);
-      });
-    },
+    patchNode: (name, annotations) => patch(`${encodeURIComponent(name)}/status`, { annotations }),
+    labelNode: (name, labels) => patch(encodeURIComponent(name), { labels }),
     reportEvent: event => events.report(event),
     objects: apiObjects(connection, group, abort.signal),
     async close() {

@@ -27,6 +27,8 @@ export interface Datastore {
   wantPods(wanted: boolean): void;
   /** Sets these annotations of the Node and no others; null removes one. */
   patchNode(name: string, annotations: Readonly<Record<string, string | null>>): Promise<void>;
+  /** As `patchNode`, labels; which is another right: to patch Nodes themselves. */
+  labelNode(name: string, labels: Readonly<Record<string, string | null>>): Promise<void>;
   /** Never fails and need not be waited for: the same again raises a count, and what comes too fast is dropped. */
   reportEvent(event: NodeEvent): void;
   /** Calico's IPAM, for who allocates. */

@@ -22,6 +22,8 @@ export interface FileDatastoreOptions {
   readonly onEvent?: (event: NodeEvent) => void;
 }
 
+type Change = Readonly<Record<string, string | null>>;
+
 /** Nothing is read before somebody watches. */
 export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions): Promise<Datastore> {
   const yaml = await loadYamlLibrary();
@@ -52,6 +54,11 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
     last = result.catch(() => undefined);
     return result;
   };
+  const patch = async (name: string, what: 'annotations' | 'labels', change: Change): Promise<void> => {
+    const isIt = (object: unknown): boolean => kindOf(object) === 'Node' && keyOf('Node', object) === name;
+    const found = await inTurn(() => editor.edit(isIt, node => patched(node, what, change)));
+    if (!found) throw codedError('ENOENT', `${path} has no Node ${quoted(name)}: add its document, with metadata.name`);
+  };
   return {
     watch(listener: SnapshotListener): Closable {
       files.start();
@@ -62,12 +69,8 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
       fileProblems = fill(cache, files, wantsPods);
       announcer.changed();
     },
-    async patchNode(name, annotations) {
-      const isIt = (object: unknown): boolean => kindOf(object) === 'Node' && keyOf('Node', object) === name;
-      const found = await inTurn(() => editor.edit(isIt, node => annotated(node, annotations)));
-      if (!found)
-        throw codedError('ENOENT', `${path} has no Node ${quoted(name)}: add its document, with metadata.name`);
-    },
+    patchNode: (name, annotations) => patch(name, 'annotations', annotations),
+    labelNode: (name, labels) => patch(name, 'labels', labels),
     reportEvent: event => onEvent?.(event),
     objects: fileObjects(editor, inTurn),
     async close() {
@@ -117,11 +120,11 @@ function unknownVersion(object: unknown): Problem | undefined {
   };
 }
 
-function annotated(node: unknown, annotations: Readonly<Record<string, string | null>>): unknown {
+function patched(node: unknown, what: 'annotations' | 'labels', change: Change): unknown {
   const fields = node as Fields;
   const metadata = fields['metadata'] as Fields;
-  const before: Fields = isFields(metadata['annotations']) ? metadata['annotations'] : {};
-  const after = Object.fromEntries(Object.entries({ ...before, ...annotations }).filter(([, text]) => text !== null));
-  const same = Object.entries(annotations).every(([key, text]) => (before[key] ?? null) === text);
-  return same ? node : { ...fields, metadata: { ...metadata, annotations: after } };
+  const before: Fields = isFields(metadata[what]) ? metadata[what] : {};
+  const after = Object.fromEntries(Object.entries({ ...before, ...change }).filter(([, text]) => text !== null));
+  const same = Object.entries(change).every(([key, text]) => (before[key] ?? null) === text);
+  return same ? node : { ...fields, metadata: { ...metadata, [what]: after } };
 }

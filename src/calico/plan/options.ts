@@ -1,7 +1,7 @@
 /** What the agent's operator chooses, beside what Felix is told (calico-wireguard 5.6), and whether it can be. */
 import type { Family } from '../../netlink/family.ts';
 import { type Problem, quoted } from '../model/problem.ts';
-import { type FelixParameters, felixTables } from './parameters.ts';
+import { type FelixParameters, felixTables, PARAMETER_NAMES, PARAMETERS } from './parameters.ts';
 
 export interface PlanOptions {
   readonly interfaceNames: Readonly<Record<Family, string>>;
@@ -87,6 +87,13 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
       problem('InvalidRulePriority', `rule priority ${rulePriority} is none of 1 to 32765; leave it out for Felix's`),
     );
   return { errors, warnings };
+}
+
+/** Those errors that no configuration of Felix's can mend, so that they are known before anything is read. */
+export function optionErrors(options: PlanOptions): readonly Problem[] {
+  const defaults = Object.fromEntries(PARAMETER_NAMES.map(name => [name, PARAMETERS[name].default]));
+  const none = { WireguardInterfaceName: '', WireguardInterfaceNameV6: '', InterfacePrefix: [], RouteTableRanges: [] };
+  return checkOptions(options, { ...(defaults as unknown as FelixParameters), ...none }).errors;
 }
 
 /** Felix would delete the link, or fail over it ten times a second. */

@@ -2,7 +2,8 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { BACKENDS, type BackendName, isBackend } from '../../backend/take.ts';
-import { DEFAULT_OPTIONS, type PlanOptions } from '../../calico/plan/options.ts';
+import { DEFAULT_OPTIONS, optionErrors, type PlanOptions } from '../../calico/plan/options.ts';
+import { boolean } from '../../calico/plan/values.ts';
 import { type Terminal, UsageError } from '../terminal.ts';
 
 export interface SourceOptions {
@@ -49,10 +50,6 @@ Keeps this node a member of a Calico cluster's WireGuard, as Felix does where th
   --once                end when all is as it shall be
   --withdraw            take our key and all that was made away, and end`;
 
-export const VERIFY_USAGE = `Usage: wgts verify [--kubeconfig FILE | --cluster-from PATH] [--node NAME] [--json]
-
-Which nodes are encrypted with which, and why not. The exit status is 1 if any two are not.`;
-
 export function parseCalicoOptions(args: readonly string[], { env }: Terminal): CalicoOptions {
   const { values } = parsed(args, CALICO_USAGE, {
     node: 'string',
@@ -76,26 +73,35 @@ export function parseCalicoOptions(args: readonly string[], { env }: Terminal): 
     withdraw: 'boolean',
   });
   const takeOver = values['take-over'] === true;
-  const backend = text(values, 'backend') ?? env['WGTS_BACKEND'] ?? (takeOver ? 'auto' : 'userspace');
-  if (!isBackend(backend)) throw bad('--backend', backend, `it is one of ${BACKENDS.join(', ')}`);
+  const given = text(values, 'backend');
+  const backend = given ?? (env['WGTS_BACKEND'] || (takeOver ? 'auto' : 'userspace'));
+  const from = given === undefined ? '$WGTS_BACKEND' : '--backend';
+  if (!isBackend(backend)) throw bad(from, backend, `it is one of ${BACKENDS.join(', ')}`);
   if ((backend === 'kernel' || backend === 'auto') && !takeOver)
-    throw bad('--backend', backend, 'the kernel’s WireGuard is left to Felix without --take-over');
+    throw bad(from, backend, "the kernel's WireGuard is left to Felix; take userspace, or add --take-over");
   const names = DEFAULT_OPTIONS.interfaceNames;
   const rulePriority = number(values, 'rule-priority');
   const http = httpOf(text(values, 'http') ?? DEFAULT_HTTP);
+  const plan: PlanOptions = {
+    interfaceNames: { 4: text(values, 'interface') ?? names[4], 6: text(values, 'interface-v6') ?? names[6] },
+    table: number(values, 'table') ?? DEFAULT_OPTIONS.table,
+    mark: number(values, 'mark') ?? DEFAULT_OPTIONS.mark,
+    ...(rulePriority !== undefined && { rulePriority }),
+    failClosed: values['fail-closed'] === true,
+    usePodCidr: values['use-pod-cidr'] === true || flagOf(env, 'USE_POD_CIDR'),
+    enableHere: values['always'] ? 'always' : 'as-felix',
+  };
+  const errors = optionErrors(plan);
+  if (errors.length > 0) throw new UsageError(errors.map(({ message }) => message).join('\n'));
+  if (plan.usePodCidr && values['allocate'])
+    throw new UsageError(
+      '--allocate: with podCIDRs (--use-pod-cidr, $USE_POD_CIDR) the address comes from them; leave it out',
+    );
   return {
     ...source(values),
     nodeName: nodeNameOf(values, env),
     backend,
-    plan: {
-      interfaceNames: { 4: text(values, 'interface') ?? names[4], 6: text(values, 'interface-v6') ?? names[6] },
-      table: number(values, 'table') ?? DEFAULT_OPTIONS.table,
-      mark: number(values, 'mark') ?? DEFAULT_OPTIONS.mark,
-      ...(rulePriority !== undefined && { rulePriority }),
-      failClosed: values['fail-closed'] === true,
-      usePodCidr: values['use-pod-cidr'] === true || env['USE_POD_CIDR'] === 'true',
-      enableHere: values['always'] ? 'always' : 'as-felix',
-    },
+    plan,
     keyDirectory: text(values, 'key-dir') ?? '/var/lib/wireguard-ts',
     allocate: values['allocate'] === true,
     takeOver,
@@ -106,27 +112,15 @@ export function parseCalicoOptions(args: readonly string[], { env }: Terminal): 
   };
 }
 
-export function parseVerifyOptions(
-  args: readonly string[],
-  { env }: Terminal,
-): SourceOptions & { readonly json: boolean; readonly nodeName: string } {
-  const { values } = parsed(args, VERIFY_USAGE, {
-    kubeconfig: 'string',
-    'cluster-from': 'string',
-    node: 'string',
-    json: 'boolean',
-  });
-  return { ...source(values), json: values['json'] === true, nodeName: nodeNameOf(values, env) };
-}
-
 type Values = Readonly<Record<string, string | boolean | undefined>>;
 
-function parsed(
+/** Also for other commands that read a cluster. @throws UsageError */
+export function parsed(
   args: readonly string[],
   usage: string,
   known: Readonly<Record<string, 'string' | 'boolean'>>,
 ): { values: Values } {
-  if (args[0] === '--help') throw new UsageError(usage);
+  if (args.includes('--help')) throw new UsageError(usage);
   const options = Object.fromEntries(Object.entries(known).map(([name, type]) => [name, { type }]));
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }) as { values: Values };
@@ -135,7 +129,7 @@ function parsed(
   }
 }
 
-function source(values: Values): SourceOptions {
+export function source(values: Values): SourceOptions {
   const kubeconfig = text(values, 'kubeconfig');
   const clusterFrom = text(values, 'cluster-from');
   if (kubeconfig !== undefined && clusterFrom !== undefined)
@@ -143,11 +137,28 @@ function source(values: Values): SourceOptions {
   return { ...(kubeconfig !== undefined && { kubeconfig }), ...(clusterFrom !== undefined && { clusterFrom }) };
 }
 
-function nodeNameOf(values: Values, env: Terminal['env']): string {
-  return text(values, 'node') ?? (env['NODENAME'] || hostname().toLowerCase());
+export function nodeNameOf(values: Values, env: Terminal['env']): string {
+  const [from, name] =
+    text(values, 'node') !== undefined
+      ? ['--node', String(values['node'])]
+      : env['NODENAME']
+        ? ['$NODENAME', env['NODENAME']]
+        : ["this host's name", hostname().toLowerCase()];
+  if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name))
+    throw bad(from, name, 'it is no name of a Node: lower-case letters, digits, - and . are; say it with --node NAME');
+  return name;
 }
 
-function text(values: Values, name: string): string | undefined {
+/** As Calico reads it. */
+function flagOf(env: Terminal['env'], name: string): boolean {
+  const text = env[name];
+  if (!text) return false;
+  const read = boolean(text);
+  if (!read) throw bad(`$${name}`, text, `it is ${boolean.expected}`);
+  return read.value;
+}
+
+export function text(values: Values, name: string): string | undefined {
   const value = values[name];
   if (value === '') throw new UsageError(`--${name} is empty: give it a value, or leave it out`);
   return typeof value === 'string' ? value : undefined;

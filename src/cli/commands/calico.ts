@@ -3,12 +3,13 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Agent } from '../../calico/agent/agent.ts';
-import { serveHttp } from '../../calico/agent/http.ts';
+import { type HttpServer, serveHttp } from '../../calico/agent/http.ts';
 import { ipamPort } from '../../calico/agent/ipam.ts';
 import { type Machine, openMachine } from '../../calico/agent/machine.ts';
 import { Metrics } from '../../calico/agent/metrics.ts';
 import type { AgentParts } from '../../calico/agent/parts.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
+import { type AgentStatus, unreadiness } from '../../calico/agent/status.ts';
 import { withdrawAll } from '../../calico/agent/withdraw.ts';
 import { Applier } from '../../calico/apply/applier.ts';
 import type { Datastore } from '../../calico/datastore/datastore.ts';
@@ -36,6 +37,8 @@ export const calico: Command = async (args, terminal) => {
     datastore = await openDatastore({ ...options, say, env: terminal.env });
     return await run(options, terminal, machine, datastore, told.signal);
   } finally {
+    // whatever waits for it would keep the program
+    told.abort();
     await datastore?.close();
     machine?.close();
     process.off('SIGTERM', stop).off('SIGINT', stop);
@@ -59,8 +62,9 @@ async function run(
   };
   const applier = new Applier(machine.host, { owned });
   const publisher = new Publisher({ node: nodeName, api: datastore, clock, say, warn });
-  if (options.withdraw) return withdrawAll({ nodeName, datastore, publisher, applier, machine, warn });
   const allocator = options.allocate ? allocatorOf(nodeName, datastore, say) : undefined;
+  const optional = allocator && { allocator };
+  if (options.withdraw) return withdrawAll({ nodeName, datastore, publisher, applier, machine, warn, ...optional });
   const parts: AgentParts = {
     datastore,
     applier,
@@ -70,19 +74,20 @@ async function run(
     random: Math.random,
     say,
     warn,
-    ...(allocator && { allocator }),
+    ...optional,
   };
   const agent = new Agent({ nodeName, environment: terminal.env, plan, takeOver }, parts);
   const backend = await terminal.openBackend();
   const status = () => agent.status;
   const now = () => clock.now();
   const metrics = new Metrics({ hostname: hostname(), backend, now });
-  const http = options.http && !options.once ? await serveHttp({ ...options.http, metrics, status, now }) : undefined;
+  let http: HttpServer | undefined;
   try {
+    if (options.http && !options.once) http = await serveHttp({ ...options.http, metrics, status, now });
     agent.start();
     if (!options.once) await aborted(told);
     else if (!(await Promise.race([agent.settled(ONCE_PATIENCE), aborted(told).then(() => false)]))) {
-      for (const { object, reason, message } of agent.status.problems) warn(`${object}: ${reason}: ${message}`);
+      for (const line of unsettled(agent.status)) warn(line);
       return 1;
     }
     return 0;
@@ -91,6 +96,12 @@ async function run(
     await agent.stop();
     backend.close();
   }
+}
+
+/** Why --once gave up. */
+export function unsettled(status: AgentStatus): string[] {
+  const problems = status.problems.map(({ object, reason, message }) => `${object}: ${reason}: ${message}`);
+  return ['not all is as it shall be', ...unreadiness(status), ...problems];
 }
 
 function allocatorOf(node: string, datastore: Datastore, say: (text: string) => void): AddressAllocator {

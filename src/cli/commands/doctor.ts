@@ -19,9 +19,28 @@ export async function findings(): Promise<Findings> {
   return { ...capabilities(), backend: await wouldTake(systemNetlink, `wgts-${process.pid}`) };
 }
 
+const USAGE = `Usage: wgts doctor [--json]
+       wgts doctor --label [--node NAME] [--kubeconfig FILE | --cluster-from PATH] [--once]
+
+What this machine gives a tunnel, what is in use, and what would make it faster.
+
+  --label               instead: label our Node wireguard-ts.io/kernel-module=present, or absent, by what the kernel has
+  --node NAME           the name of our Node; otherwise $NODENAME, otherwise the host's name
+  --kubeconfig FILE     how the API server is reached; otherwise $KUBECONFIG, a pod's service account, or ~/.kube/config
+  --cluster-from PATH   instead: Nodes from a YAML file or a folder of them
+  --once                end, with status 1, if the server is away, which is otherwise waited for`;
+
 export const doctor: Command = async (args, terminal) => {
+  if (args.includes('--label')) {
+    const { labelNode } = await import('./label-node.ts');
+    return labelNode(
+      args.filter(arg => arg !== '--label'),
+      USAGE,
+      terminal,
+    );
+  }
   const json = args.length === 1 && args[0] === '--json';
-  if (args.length > 0 && !json) throw new UsageError('Usage: wgts doctor [--json]');
+  if (args.length > 0 && !json) throw new UsageError(USAGE);
   const found = await findings();
   if (json) terminal.out(`${JSON.stringify({ ...found, advice: advice(found) }, null, 2)}\n`);
   else terminal.out(report(found));

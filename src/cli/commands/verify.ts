@@ -1,88 +1,100 @@
 /**
- * `wgts verify`: every two nodes of the cluster, and whether they are encrypted with each other, from the cluster; of the pairs of this node also what
- * its device says: who runs it, and when the last handshake was.
+ * `wgts verify`: every two nodes of the cluster, and whether they are encrypted with each other. What it prints is bounded by what somebody reads: of many
+ * pairs a summary, and those in the clear.
  */
-import { formatKeyBase64, parseKeyBase64 } from '../../base/key.ts';
+import { codedError } from '../../base/coded-error.ts';
+import { formatKeyBase64 } from '../../base/key.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import type { Snapshot } from '../../calico/datastore/datastore.ts';
-import { isInUse, pairs, standings } from '../../calico/plan/pairs.ts';
-import type { PeerStatus } from '../../config/model.ts';
-import type { Family } from '../../netlink/family.ts';
-import { type Command, type Terminal, useBackend } from '../terminal.ts';
-import { parseVerifyOptions } from './calico-options.ts';
+import type { Problem } from '../../calico/model/problem.ts';
+import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
+import { parsed, type SourceOptions, source, text } from './calico-options.ts';
+import { type LocalDevice, type VerifiedPair, VerifiedPairs } from './verified-pairs.ts';
 
-const FAMILIES: readonly Family[] = [4, 6];
-const PATIENCE = 20_000;
+export const VERIFY_USAGE = `Usage: wgts verify [--kubeconfig FILE | --cluster-from PATH] [--node NAME] [--all] [--json]
 
-export interface VerifiedPair {
-  readonly family: Family;
-  readonly a: string;
-  readonly b: string;
-  readonly encrypted: boolean;
-  /** `b: no-key`; empty where they are encrypted. */
-  readonly because: readonly string[];
-  /** Who runs the tunnel on this node, where one of the two is this node and the device is here. */
-  readonly backend?: string;
-  /** Unix time; 0 for never. Where the device is here. */
-  readonly lastHandshake?: number;
+Which nodes are encrypted with which, and why not. The exit status is 1 if any two are not.
+
+  --node NAME           the pairs of this node alone
+  --all                 each pair, however many they are
+  --json                each pair, for programs`;
+
+interface VerifyOptions extends SourceOptions {
+  readonly node?: string;
+  readonly all: boolean;
+  readonly json: boolean;
 }
 
-/** What a device here says, by the key of its own. */
-interface LocalDevice {
-  readonly backend: string;
-  readonly peers: ReadonlyMap<string, PeerStatus>;
-}
+/** Of a server that is away, and of files, which are there or not. */
+const PATIENCE = { server: 20_000, files: 3_000 } as const;
+/** Lines that are printed without --all. */
+const MOST_LINES = 200;
+const MOST_NAMES = 20;
+/** Characters. */
+const CHUNK = 65_536;
 
 export const verify: Command = async (args, terminal) => {
-  const options = parseVerifyOptions(args, terminal);
+  const options = optionsOf(args);
+  const { node, json } = options;
   const { synced, stale, cluster, problems } = await firstSnapshot(options, terminal);
-  if (!synced) throw new Error(`the cluster cannot be read: ${stale ?? 'no answer'}`);
-  const devices = await localDevices(terminal);
-  const found: VerifiedPair[] = [];
-  for (const family of FAMILIES) {
-    if (!isInUse(cluster, family)) continue;
-    const nodes = standings(cluster, family);
-    for (const { a, b, because } of pairs(nodes)) {
-      const [here, there] = [nodes.get(a), nodes.get(b)];
-      const one =
-        localView(devices, here?.keyText, there?.keyText) ?? localView(devices, there?.keyText, here?.keyText);
-      const reasons = because.map(({ node, reason }) => `${node}: ${reason}`);
-      // what the cluster says is not enough where the device is here to ask
-      if (one && reasons.length === 0 && !one.peer) reasons.push('the device here has no such peer');
-      found.push({
-        family,
-        a,
-        b,
-        encrypted: reasons.length === 0,
-        because: reasons,
-        ...(one && { backend: one.backend, lastHandshake: one.peer?.lastHandshakeSeconds ?? 0 }),
-      });
-    }
+  if (!synced) throw codedError('EAGAIN', `the cluster cannot be read: ${stale ?? 'no answer'}`);
+  if (cluster.nodes.size === 0) throw codedError('ENOENT', 'the cluster has no Nodes: there is nothing to verify');
+  if (node !== undefined && !cluster.nodes.has(node)) throw codedError('ENOENT', `there is no Node ${node}`);
+  const found = new VerifiedPairs(cluster, await localDevices(terminal), node);
+  let [all, plain] = [0, 0];
+  for (const { encrypted } of found) {
+    all++;
+    if (!encrypted) plain++;
   }
-  const plaintext = found.some(({ encrypted }) => !encrypted) || (found.length === 0 && cluster.nodes.size > 1);
-  if (options.json) terminal.out(`${JSON.stringify({ encrypted: !plaintext, pairs: found, problems }, null, 2)}\n`);
+  // no pair at all: nobody has a key, or there is nobody else
+  const encrypted = plain === 0 && (all > 0 || cluster.nodes.size === 1);
+  if (json) await print(jsonOf(found, problems, { encrypted, all, plain }), terminal);
   else {
-    terminal.out(table(found, terminal.now()));
-    if (found.length === 0) terminal.out('WireGuard is on nowhere, and no node has a key: nothing is encrypted\n');
+    const short = all > MOST_LINES && !options.all;
+    await print(tableOf(found, short, terminal.now()), terminal);
+    if (all === 0 && !encrypted) terminal.out('WireGuard is on nowhere, and no node has a key: nothing is encrypted\n');
+    if (short) printSummary(found, all, plain, terminal);
     for (const { object, reason, message } of problems) terminal.err(`${object}: ${reason}: ${message}\n`);
   }
-  return plaintext ? 1 : 0;
+  return encrypted ? 0 : 1;
 };
 
-async function firstSnapshot(options: ReturnType<typeof parseVerifyOptions>, terminal: Terminal): Promise<Snapshot> {
+function optionsOf(args: readonly string[]): VerifyOptions {
+  const { values } = parsed(args, VERIFY_USAGE, {
+    kubeconfig: 'string',
+    'cluster-from': 'string',
+    node: 'string',
+    all: 'boolean',
+    json: 'boolean',
+  });
+  const node = text(values, 'node');
+  if (values['all'] && values['json']) throw new UsageError('--json prints each pair anyway: leave --all out');
+  return {
+    ...source(values),
+    ...(node !== undefined && { node }),
+    all: values['all'] === true,
+    json: values['json'] === true,
+  };
+}
+
+async function firstSnapshot(options: VerifyOptions, terminal: Terminal): Promise<Snapshot> {
   const datastore = await openDatastore({ ...options, env: terminal.env, say: () => {} });
+  const patience = options.clusterFrom === undefined ? PATIENCE.server : PATIENCE.files;
+  let timer: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<Snapshot>(resolve => {
+    return await new Promise<Snapshot>((resolve, reject) => {
       let last: Snapshot | undefined;
-      const timer = setTimeout(() => last && resolve(last), PATIENCE);
+      timer = setTimeout(() => {
+        if (last) resolve(last);
+        else reject(codedError('EAGAIN', 'the cluster cannot be read: no answer'));
+      }, patience);
       datastore.watch(snapshot => {
         last = snapshot;
-        if (!snapshot.synced) return;
-        clearTimeout(timer);
-        resolve(snapshot);
+        if (snapshot.synced) resolve(snapshot);
       });
     });
   } finally {
+    clearTimeout(timer);
     await datastore.close();
   }
 }
@@ -101,41 +113,70 @@ async function localDevices(terminal: Terminal): Promise<Map<string, LocalDevice
   return devices;
 }
 
-function localView(
-  devices: ReadonlyMap<string, LocalDevice>,
-  own: string | undefined,
-  other: string | undefined,
-): { backend: string; peer: PeerStatus | undefined } | undefined {
-  const device = own === undefined || !parseKeyBase64(own) ? undefined : devices.get(own);
-  return device && { backend: device.backend, peer: other === undefined ? undefined : device.peers.get(other) };
+/** Not faster than somebody reads: half a million lines would be kept in memory otherwise. */
+async function print(pieces: Iterable<string>, terminal: Terminal): Promise<void> {
+  let text = '';
+  for (const piece of pieces) {
+    text += piece;
+    if (text.length < CHUNK) continue;
+    terminal.out(text);
+    text = '';
+    await terminal.drained?.();
+  }
+  terminal.out(text);
 }
 
-/** Columns as wide as what is in them. */
-function table(found: readonly VerifiedPair[], now: number): string {
-  if (found.length === 0) return '';
-  const rows = found.map(({ family, a, b, encrypted, because, backend, lastHandshake }) => [
-    `IPv${family}`,
-    a,
-    b,
-    encrypted ? 'encrypted' : 'PLAINTEXT',
-    backend ?? '-',
-    handshake(lastHandshake, now),
-    because.join(', '),
-  ]);
-  const all = [['FAMILY', 'NODE', 'NODE', 'STATE', 'BACKEND', 'HANDSHAKE', 'WHY NOT'], ...rows];
-  const widths = all[0]!.map((_, i) => Math.max(...all.map(row => row[i]!.length)));
-  return all
-    .map(
-      row =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i]!))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+function* jsonOf(
+  found: Iterable<VerifiedPair>,
+  problems: readonly Problem[],
+  { encrypted, all, plain }: { encrypted: boolean; all: number; plain: number },
+): Generator<string> {
+  yield `{"encrypted":${encrypted},"pairCount":${all},"plaintextCount":${plain},"pairs":[`;
+  let separator = '\n';
+  for (const pair of found) {
+    yield separator + JSON.stringify(pair);
+    separator = ',\n';
+  }
+  yield `],\n"problems":${JSON.stringify(problems)}}\n`;
+}
+
+const HEADINGS = ['FAMILY', 'NODE', 'NODE', 'STATE', 'BACKEND', 'HANDSHAKE', 'WHY NOT'];
+
+/** Columns as wide as what is in them. @param short those in the clear alone, and not all of many */
+function* tableOf(found: Iterable<VerifiedPair>, short: boolean, now: number): Generator<string> {
+  const rows = function* (): Generator<readonly string[]> {
+    let printed = 0;
+    for (const pair of found) {
+      if (short && (pair.encrypted || printed === MOST_LINES)) continue;
+      if (printed++ === 0) yield HEADINGS;
+      yield cells(pair, now);
+    }
+  };
+  const widths = HEADINGS.map(() => 0);
+  for (const row of rows()) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i]!, cell.length);
+  for (const row of rows()) {
+    const line = row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ');
+    yield `${line.trimEnd()}\n`;
+  }
+}
+
+function cells({ family, a, b, encrypted, because, backend, lastHandshake }: VerifiedPair, now: number): string[] {
+  const state = encrypted ? 'encrypted' : 'PLAINTEXT';
+  return [`IPv${family}`, a, b, state, backend ?? '-', handshake(lastHandshake, now), because.join(', ')];
 }
 
 function handshake(seconds: number | undefined, now: number): string {
   if (seconds === undefined) return '-';
   return seconds === 0 ? 'never' : `${Math.max(0, now - seconds)} s ago`;
+}
+
+function printSummary(found: VerifiedPairs, all: number, plain: number, { out }: Terminal): void {
+  if (plain > MOST_LINES) out(`... and ${plain - MOST_LINES} more pairs in the clear: --all prints each\n`);
+  out(`${all - plain} of ${all} pairs are encrypted, ${plain} are PLAINTEXT\n`);
+  for (const [reason, names] of found.plainNodes) {
+    const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+    out(
+      `${reason}: ${names.length} node${names.length === 1 ? '' : 's'}: ${names.slice(0, MOST_NAMES).join(', ')}${more}\n`,
+    );
+  }
 }

@@ -4,6 +4,12 @@ import type { PublishClock } from '../../../src/calico/publish/publisher.ts';
 export class FakeClock implements PublishClock {
   #now = 1000;
   readonly #timers = new Set<{ readonly at: number; readonly action: () => void }>();
+  readonly #settled: () => Promise<void>;
+
+  /** @param wait until what runs has come to where it waits */
+  constructor(wait: () => Promise<void> = settled) {
+    this.#settled = wait;
+  }
 
   now(): number {
     return this.#now;
@@ -19,7 +25,7 @@ export class FakeClock implements PublishClock {
   async pass(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;
     for (;;) {
-      await settled();
+      await this.#settled();
       const next = [...this.#timers].sort((a, b) => a.at - b.at)[0];
       if (!next || next.at > end) break;
       this.#timers.delete(next);
@@ -27,7 +33,7 @@ export class FakeClock implements PublishClock {
       next.action();
     }
     this.#now = end;
-    await settled();
+    await this.#settled();
   }
 }
 

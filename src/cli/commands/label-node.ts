@@ -1,0 +1,57 @@
+/**
+ * `wgts doctor --label`: says on our Node whether the kernel has WireGuard, so that agents run where it has not and nowhere else. It needs no tunnel and no
+ * /dev/net/tun; of the cluster it needs the right to patch Nodes, which the agent itself does not have.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hasFamily } from '../../backend/take.ts';
+import { openDatastore } from '../../calico/agent/source.ts';
+import { systemNetlink } from '../../io/netlink.ts';
+import type { Terminal } from '../terminal.ts';
+import { nodeNameOf, parsed, source } from './calico-options.ts';
+
+export const KERNEL_MODULE_LABEL = 'wireguard-ts.io/kernel-module';
+const [FIRST_PAUSE, LAST_PAUSE] = [1_000, 30_000];
+
+export interface LabelParts {
+  /** It may load the module to say so. */
+  kernelHasWireguard(): Promise<boolean>;
+  pause(milliseconds: number): Promise<unknown>;
+}
+
+const SYSTEM: LabelParts = { kernelHasWireguard: () => hasFamily(systemNetlink), pause: sleep };
+
+/** @param args without --label. @returns the exit status: 0 once the label is there */
+export async function labelNode(
+  args: readonly string[],
+  usage: string,
+  terminal: Terminal,
+  { kernelHasWireguard, pause }: LabelParts = SYSTEM,
+): Promise<number> {
+  const { values } = parsed(args, usage, {
+    node: 'string',
+    kubeconfig: 'string',
+    'cluster-from': 'string',
+    once: 'boolean',
+  });
+  const options = source(values);
+  const node = nodeNameOf(values, terminal.env);
+  const value = (await kernelHasWireguard()) ? 'present' : 'absent';
+  const datastore = await openDatastore({ ...options, env: terminal.env, say: () => {} });
+  try {
+    for (let milliseconds = FIRST_PAUSE; ; milliseconds = Math.min(2 * milliseconds, LAST_PAUSE)) {
+      try {
+        await datastore.labelNode(node, { [KERNEL_MODULE_LABEL]: value });
+        terminal.out(`Node ${node}: ${KERNEL_MODULE_LABEL}=${value}\n`);
+        return 0;
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        terminal.err(`wgts: Node ${node} cannot be labelled ${KERNEL_MODULE_LABEL}=${value}: ${message}\n`);
+        // only a server that is away comes back by waiting
+        if (values['once'] || code !== 'EAGAIN') return 1;
+        await pause(milliseconds);
+      }
+    }
+  } finally {
+    await datastore.close();
+  }
+}

@@ -1,0 +1,228 @@
+/** When the agent does what: nothing from half a cluster, one turn at a time, and always another one. */
+import { expect, test } from 'vitest';
+import { KEY_ANNOTATION } from '../../../src/calico/publish/publisher.ts';
+import { felix, keyText, node } from './cluster.ts';
+import { Scene } from './scene.ts';
+
+const BROKEN = { ready: false, error: { step: 'link' as const, message: 'no' } };
+/** The turn in which the key was made, and the one that sees it on the Node. */
+const FIRST = ['apply 4 full', 'patch 4 +', 'apply 4', 'apply 4'];
+
+test('a tunnel comes up, its key is published, and all settles', async () => {
+  const scene = await new Scene().started();
+  await scene.pass(10);
+  expect(scene.since()).toEqual(FIRST);
+  expect(scene.own).toEqual({ [KEY_ANNOTATION[4]]: keyText(104) });
+  expect(scene.agent.status).toMatchObject({ phase: 'running', published: { 4: true, 6: false }, problems: [] });
+  await scene.pass(60_000);
+  expect(scene.since()).toEqual([]);
+});
+
+test('nothing is done before the cluster was read whole', async () => {
+  const scene = new Scene();
+  scene.synced = false;
+  await scene.started();
+  await scene.pass(300_000);
+  expect(scene.since()).toEqual([]);
+  expect(scene.agent.status.phase).toBe('waiting');
+  scene.synced = true;
+  await scene.told();
+  expect(scene.since()[0]).toMatch(/^apply 4/);
+});
+
+test('what keeps the cluster from being read is told', async () => {
+  const scene = new Scene();
+  scene.synced = false;
+  scene.problems = [{ object: 'API/nodes', reason: 'AccessDenied', message: 'forbidden' }];
+  await scene.started();
+  expect(scene.agent.status.problems).toEqual(scene.problems);
+  expect(scene.reasons).toEqual(['AccessDenied']);
+});
+
+test('what runs stays when the cluster cannot be read any more, and a resync applies the last plan', async () => {
+  const scene = await new Scene().started();
+  await scene.pass(10);
+  scene.since();
+  const last = scene.applied.at(-1);
+  Object.assign(scene, { stale: 'away', synced: false, others: new Map(), more: {} });
+  await scene.told();
+  expect(scene.since()).toEqual([]);
+  await scene.pass(100_000);
+  expect(scene.since()).toEqual(['apply 4 full']);
+  expect(scene.applied.at(-1)).toBe(last);
+  expect(scene.agent.status.stale).toBe('away');
+  Object.assign(scene, { stale: undefined, synced: true });
+  await scene.told();
+  expect(scene.agent.status.stale).toBeUndefined();
+});
+
+test('all that comes at once is one turn, and what comes during a turn is one more', async () => {
+  const scene = await new Scene().started();
+  await scene.pass(10);
+  scene.since();
+  for (let i = 0; i < 100; i++) scene.tell();
+  await scene.pass(0);
+  expect(scene.since()).toEqual(['apply 4']);
+  let release: () => void = () => {};
+  scene.apply = () => new Promise(resolve => (release = resolve));
+  await scene.told();
+  scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', wireguardlisteningport: '1234' }) };
+  for (let i = 0; i < 100; i++) scene.tell();
+  scene.apply = async () => {};
+  release();
+  await scene.pass(0);
+  expect(scene.since()).toEqual(['apply 4', 'apply 4']);
+  expect(scene.applied.at(-1)?.tunnels[4]?.listenPort).toBe(1234);
+});
+
+test('never two turns at the same time, and each end is looked at once more', async () => {
+  const scene = await new Scene().started();
+  let running = 0;
+  scene.apply = async () => {
+    expect(++running).toBe(1);
+    await Promise.resolve();
+    running--;
+  };
+  // at each point of a turn's end
+  for (let ticks = 0; ticks < 60; ticks++) {
+    scene.tell();
+    for (let i = 0; i < ticks; i++) await Promise.resolve();
+    const port = String(2000 + ticks);
+    scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', wireguardlisteningport: port }) };
+    scene.tell();
+    await scene.pass(0);
+    expect(scene.applied.at(-1)?.tunnels[4]?.listenPort).toBe(2000 + ticks);
+  }
+});
+
+test.each([
+  [0, 90_000],
+  [1, 99_000],
+])('a resync each 90 s and up to a tenth more (chance %d)', async (random, interval) => {
+  const scene = await new Scene({ random }).started();
+  await scene.pass(100);
+  scene.since();
+  await scene.pass(interval - 200);
+  expect(scene.since()).toEqual([]);
+  for (let i = 0; i < 3; i++) {
+    await scene.pass(200);
+    expect(scene.since()).toEqual(['apply 4 full']);
+    await scene.pass(interval - 200);
+  }
+});
+
+test.each([
+  ['10', 10],
+  ['1000000000', 86_400],
+  ['0', 90],
+])("Felix's routeRefreshInterval %s is %d s", async (text, seconds) => {
+  const scene = new Scene();
+  scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', routerefreshinterval: text }) };
+  await scene.started();
+  await scene.pass(10);
+  scene.since();
+  await scene.pass(seconds * 1000 - 1000);
+  expect(scene.since()).toEqual([]);
+  await scene.pass(1100);
+  expect(scene.since()).toEqual(['apply 4 full']);
+});
+
+test('what failed is tried again, ever slower up to ten seconds, and quickly again after a success', async () => {
+  const scene = new Scene();
+  scene.outcome = () => BROKEN;
+  const times: number[] = [];
+  scene.apply = async (_, full) => void (full && times.push(scene.clock.now()));
+  await scene.started();
+  await scene.pass(60_000);
+  const pauses = times.slice(1).map((time, i) => time - times[i]!);
+  expect(pauses.slice(0, 6)).toEqual([500, 1000, 2000, 4000, 8000, 10_000]);
+  expect(Math.max(...pauses)).toBe(10_000);
+  expect(scene.log.filter(each => each.includes('patch'))).toEqual([]);
+  expect(scene.agent.status.problems.map(({ reason }) => reason)).toContain('ApplyFailed');
+  scene.outcome = () => ({});
+  await scene.pass(10_000);
+  expect(scene.agent.status).toMatchObject({ problems: [], published: { 4: true } });
+  scene.outcome = () => BROKEN;
+  times.length = 0;
+  await scene.told();
+  await scene.pass(500);
+  expect(times.length).toBe(1);
+});
+
+test('changes while it fails do not make the pauses longer', async () => {
+  const scene = new Scene();
+  scene.outcome = () => BROKEN;
+  await scene.started();
+  for (let i = 0; i < 20; i++) await scene.told();
+  scene.since();
+  await scene.pass(2000);
+  expect(scene.since().filter(each => each === 'apply 4 full').length).toBeGreaterThanOrEqual(2);
+});
+
+test('a turn that could do nothing does not forget that another failed', async () => {
+  const scene = await new Scene().started();
+  await scene.pass(10);
+  scene.outcome = () => BROKEN;
+  await scene.told();
+  scene.since();
+  scene.synced = false;
+  await scene.told();
+  await scene.pass(600);
+  expect(scene.since()).toEqual(expect.arrayContaining(['apply 4 full']));
+});
+
+test('a part that throws does not end the loop, and is told', async () => {
+  const scene = new Scene();
+  scene.facts = async () => {
+    throw new Error('no netlink');
+  };
+  await scene.started();
+  await scene.pass(20_000);
+  expect(scene.since()).toEqual([]);
+  expect(scene.agent.status.problems).toEqual([{ object: 'Host', reason: 'TurnFailed', message: 'no netlink' }]);
+  // once, however often it is tried
+  expect(scene.warnings.length).toBe(1);
+  expect(scene.reasons).toEqual(['TurnFailed']);
+  scene.facts = async () => {};
+  scene.apply = async () => {
+    throw new Error('out of memory');
+  };
+  await scene.pass(10_000);
+  expect(scene.agent.status.failure).toBe('out of memory');
+  scene.apply = async () => {};
+  await scene.pass(10_000);
+  expect(scene.agent.status).toMatchObject({ problems: [], published: { 4: true } });
+  expect(scene.agent.status.failure).toBeUndefined();
+});
+
+test('stop waits for the turn under way, and nothing comes after it', async () => {
+  const scene = await new Scene().started();
+  await scene.pass(10);
+  let release: () => void = () => {};
+  scene.apply = () => new Promise(resolve => (release = resolve));
+  scene.tell();
+  await scene.pass(0);
+  let stopped = false;
+  const stopping = scene.agent.stop().then(() => (stopped = true));
+  scene.tell();
+  scene.broken!();
+  await scene.pass(1000);
+  expect(stopped).toBe(false);
+  release();
+  await stopping;
+  scene.since();
+  scene.tell();
+  scene.broken!();
+  await scene.pass(200_000);
+  expect(scene.since()).toEqual([]);
+  expect(scene.own).toHaveProperty([KEY_ANNOTATION[4]]);
+  await scene.agent.stop();
+});
+
+test('another node with our own key is none to talk to, from the turn on that made it', async () => {
+  const scene = new Scene();
+  scene.others = new Map([['n2', node(2, { [KEY_ANNOTATION[4]]: keyText(104) })]]);
+  await scene.started();
+  await scene.pass(10);
+  expect(scene.applied.at(-1)?.tunnels[4]?.peers.size).toBe(0);
+});

@@ -1,0 +1,176 @@
+/** An agent with a clock, a cluster, a machine and an applier of the test's own; only what publishes keys is real. */
+import { Agent } from '../../../src/calico/agent/agent.ts';
+import type { AgentAllocator, AgentOptions, AgentParts } from '../../../src/calico/agent/parts.ts';
+import type { AppliedState } from '../../../src/calico/apply/applier.ts';
+import type { AppliedTunnel } from '../../../src/calico/apply/tunnel.ts';
+import type { Datastore, NodeEvent, Snapshot, SnapshotListener } from '../../../src/calico/datastore/datastore.ts';
+import type { Cluster } from '../../../src/calico/model/cluster.ts';
+import type { Desired } from '../../../src/calico/model/desired.ts';
+import type { Problem } from '../../../src/calico/model/problem.ts';
+import { DEFAULT_OPTIONS } from '../../../src/calico/plan/options.ts';
+import { KEY_ANNOTATION, Publisher } from '../../../src/calico/publish/publisher.ts';
+import type { Family } from '../../../src/netlink/family.ts';
+import { FakeClock } from '../publish/clock.ts';
+import { clusterOf, felix, keyOf, keyText, node } from './cluster.ts';
+
+export interface SceneOptions extends Partial<Pick<AgentOptions, 'takeOver' | 'environment'>> {
+  readonly allocator?: AgentAllocator;
+  readonly random?: number;
+}
+
+export class Scene {
+  readonly clock = new FakeClock(() => new Promise(resolve => setImmediate(resolve)));
+  /** All that was done, in order: `patch 4 +`, `apply 4 full`, `apply - `. */
+  readonly log: string[] = [];
+  readonly events: NodeEvent[] = [];
+  readonly warnings: string[] = [];
+  readonly applied: Desired[] = [];
+  /** Annotations of our Node n1; undefined: there is none. */
+  own: Record<string, string> | undefined = {};
+  others: Cluster['nodes'] = clusterOf([node(2, { [KEY_ANNOTATION[4]]: keyText(2) })]).nodes;
+  more: Partial<Cluster> = { felixConfigurations: felix({ wireguardenabled: 'true' }) };
+  problems: readonly Problem[] = [];
+  stale: string | undefined;
+  synced = true;
+  /** Of the private keys that are kept. */
+  keys: { [family in Family]?: Uint8Array } = {};
+  kernelHasWireguard: () => Promise<boolean> = async () => false;
+  facts: () => Promise<void> = async () => {};
+  apply: (desired: Desired, full: boolean) => Promise<void> = async () => {};
+  /** What a tunnel came to. */
+  outcome: (family: Family) => Partial<AppliedTunnel> = () => ({});
+  patch: () => Promise<void> = async () => {};
+  /** Called with what broke; and with the error that ends it. */
+  broken: (() => void) | undefined;
+  ended: ((error: Error) => void) | undefined;
+  watches = 0;
+  watch: () => void = () => {};
+  wantedPods: boolean[] = [];
+  readonly #listeners = new Set<SnapshotListener>();
+  readonly agent: Agent;
+
+  constructor({ takeOver = false, environment = {}, allocator, random = 0 }: SceneOptions = {}) {
+    const { clock } = this;
+    const warn = (text: string): void => void this.warnings.push(text);
+    const say = (): void => {};
+    const datastore = this.#datastore();
+    const parts: AgentParts = {
+      datastore,
+      publisher: new Publisher({ node: 'n1', api: datastore, clock, say, warn }),
+      applier: this.#applier(),
+      machine: {
+        facts: async () => {
+          await this.facts();
+          return { links: [{ name: 'eth0', mtu: 1500, up: true }], aks: false };
+        },
+        kernelHasWireguard: () => this.kernelHasWireguard(),
+        ownPublicKey: family => this.keys[family],
+        felixFile: () => undefined,
+      },
+      clock,
+      random: () => random,
+      say,
+      warn,
+      ...(allocator && { allocator }),
+    };
+    this.agent = new Agent({ nodeName: 'n1', environment, plan: DEFAULT_OPTIONS, takeOver }, parts);
+  }
+
+  get snapshot(): Snapshot {
+    const nodes = new Map(this.others);
+    if (this.own) nodes.set('n1', node(1, this.own));
+    return {
+      cluster: clusterOf([...nodes.values()], this.more),
+      problems: this.problems,
+      synced: this.synced,
+      ...(this.stale !== undefined && { stale: this.stale }),
+    };
+  }
+
+  /** What the cluster is now is told. */
+  tell(): void {
+    const { snapshot } = this;
+    for (const listener of [...this.#listeners]) listener(snapshot);
+  }
+
+  /** Started, with all that follows at once. */
+  async started(): Promise<this> {
+    this.agent.start();
+    await this.pass(0);
+    return this;
+  }
+
+  async told(): Promise<void> {
+    this.tell();
+    await this.pass(0);
+  }
+
+  async pass(milliseconds: number): Promise<void> {
+    await this.clock.pass(milliseconds);
+  }
+
+  /** What happened since it was asked last. */
+  since(): string[] {
+    return this.log.splice(0);
+  }
+
+  get reasons(): string[] {
+    return this.events.map(({ reason }) => reason);
+  }
+
+  #datastore(): Datastore {
+    const unused = (): never => {
+      throw new Error('not of this test');
+    };
+    return {
+      watch: listener => {
+        this.#listeners.add(listener);
+        this.clock.after(0, () => this.#listeners.has(listener) && listener(this.snapshot));
+        return { close: () => void this.#listeners.delete(listener) };
+      },
+      wantPods: wanted => void this.wantedPods.push(wanted),
+      patchNode: async (_, annotations) => {
+        for (const [name, value] of Object.entries(annotations)) {
+          const family = name === KEY_ANNOTATION[6] ? 6 : 4;
+          this.log.push(`patch ${family} ${value === null ? '-' : '+'}`);
+        }
+        await this.patch();
+        if (!this.own) throw new Error('no such Node');
+        const merged = Object.entries({ ...this.own, ...annotations }).filter(([, value]) => value !== null);
+        this.own = Object.fromEntries(merged) as Record<string, string>;
+        this.clock.after(1, () => this.tell());
+      },
+      labelNode: unused,
+      reportEvent: event => void this.events.push(event),
+      objects: { group: unused, get: unused, list: unused, create: unused, replace: unused, delete: unused },
+      close: async () => {},
+    };
+  }
+
+  #applier(): AgentParts['applier'] {
+    return {
+      apply: async (desired, { full = false } = {}) => {
+        const families = Object.keys(desired.tunnels).join();
+        this.log.push(`apply ${families || '-'}${full ? ' full' : ''}`);
+        this.applied.push(desired);
+        await this.apply(desired, full);
+        const tunnels: { [family in Family]?: AppliedTunnel } = {};
+        for (const family of [4, 6] as const) {
+          const tunnel = desired.tunnels[family];
+          if (!tunnel) continue;
+          this.keys[family] ??= keyOf(100 + family);
+          const base = { ready: true, interfaceName: tunnel.interfaceName, backend: 'userspace' as const };
+          tunnels[family] = { ...base, publicKey: keyText(100 + family), ...this.outcome(family) };
+        }
+        return { tunnels, changes: 1 } satisfies AppliedState;
+      },
+      watch: (onBroken, onEnd) => {
+        this.watches++;
+        this.watch();
+        this.broken = () => onBroken('a link');
+        this.ended = onEnd;
+        return { close: () => {} };
+      },
+    };
+  }
+}

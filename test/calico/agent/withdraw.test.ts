@@ -1,0 +1,120 @@
+/** --withdraw: the keys first, then all that is here; and what is left is said by the exit status. */
+import { expect, test } from 'vitest';
+import type { AgentAllocator } from '../../../src/calico/agent/parts.ts';
+import { type WithdrawParts, withdrawAll } from '../../../src/calico/agent/withdraw.ts';
+import type { AppliedState } from '../../../src/calico/apply/applier.ts';
+import type { Datastore } from '../../../src/calico/datastore/datastore.ts';
+import { KEY_ANNOTATION, Publisher } from '../../../src/calico/publish/publisher.ts';
+import type { Family } from '../../../src/netlink/family.ts';
+import { FakeClock } from '../publish/clock.ts';
+import { clusterOf, keyOf, keyText, node } from './cluster.ts';
+
+interface Case {
+  readonly own?: Readonly<Record<string, string>>;
+  readonly key?: (family: Family) => Uint8Array | undefined;
+  readonly away?: boolean;
+  readonly left?: AppliedState['tunnels'];
+  readonly allocator?: AgentAllocator;
+}
+
+async function withdraw({ own = {}, key = () => undefined, away, left = {}, allocator }: Case) {
+  const clock = new FakeClock(() => new Promise(resolve => setImmediate(resolve)));
+  const log: string[] = [];
+  const warnings: string[] = [];
+  let annotations: Readonly<Record<string, string>> = own;
+  const warn = (text: string): void => void warnings.push(text);
+  const datastore = {
+    watch: (listener: Parameters<Datastore['watch']>[0]) => {
+      const snapshot = { cluster: clusterOf([node(1, annotations)]), problems: [], synced: true };
+      clock.after(1, () => !away && listener(snapshot));
+      return { close: () => void log.push('closed') };
+    },
+    patchNode: async (_: string, change: Readonly<Record<string, string | null>>) => {
+      log.push(`patch ${Object.keys(change).join()}`);
+      const merged = Object.entries({ ...annotations, ...change }).filter(([, value]) => value !== null);
+      annotations = Object.fromEntries(merged) as Record<string, string>;
+    },
+  } as unknown as Datastore;
+  const parts: WithdrawParts = {
+    nodeName: 'n1',
+    datastore,
+    publisher: new Publisher({ node: 'n1', api: datastore, clock, say: () => {}, warn }),
+    applier: {
+      withdraw: async () => {
+        log.push('apply');
+        return { tunnels: left, changes: 1 };
+      },
+    },
+    machine: {
+      facts: () => Promise.reject(new Error('not asked')),
+      kernelHasWireguard: () => Promise.reject(new Error('not asked')),
+      ownPublicKey: key,
+      felixFile: () => undefined,
+    },
+    warn,
+    ...(allocator && { allocator }),
+  };
+  let status: number | undefined;
+  const ending = withdrawAll(parts).then(value => (status = value));
+  await clock.pass(20_000);
+  await ending;
+  return { status, log, warnings, annotations };
+}
+
+const ours = (family: Family) => (family === 4 ? keyOf(1) : undefined);
+
+test('the key goes, then the rest: 0', async () => {
+  const { status, log, annotations } = await withdraw({ own: { [KEY_ANNOTATION[4]]: keyText(1) }, key: ours });
+  expect({ status, log, annotations }).toEqual({
+    status: 0,
+    log: [`patch ${KEY_ANNOTATION[4]}`, 'apply', 'closed'],
+    annotations: {},
+  });
+});
+
+test("somebody else's key stays: 0", async () => {
+  const own = { [KEY_ANNOTATION[4]]: keyText(7) };
+  expect(await withdraw({ own, key: ours })).toMatchObject({ status: 0, annotations: own, log: ['apply', 'closed'] });
+});
+
+test('a cluster that is away: what is here goes after ten seconds, and 1', async () => {
+  const { status, log, warnings } = await withdraw({ key: ours, away: true });
+  expect({ status, log }).toEqual({ status: 1, log: ['apply', 'closed'] });
+  expect(warnings.join()).toMatch(/IPv4 key may still be on Node n1/);
+});
+
+test('something that does not go: 1, and it is named', async () => {
+  const left = { 4: { ready: false, interfaceName: 'wg', error: { step: 'link' as const, message: 'EBUSY' } } };
+  const { status, warnings } = await withdraw({ left });
+  expect(status).toBe(1);
+  expect(warnings).toEqual(['wg: link: EBUSY']);
+});
+
+test('a key file that cannot be read does not keep the rest', async () => {
+  const key = (): never => {
+    throw new Error('private-key is no private key');
+  };
+  const { status, log, warnings } = await withdraw({ key, own: { [KEY_ANNOTATION[4]]: keyText(1) } });
+  expect(log).toContain('apply');
+  expect(warnings.join()).toMatch(/private-key is no private key/);
+  // whether it is ours nobody knows
+  expect(status).toBe(0);
+});
+
+test('with --allocate the address goes too, and what goes wrong with it is 1', async () => {
+  const released: string[] = [];
+  let problem: { object: string; reason: string; message: string } | undefined;
+  const allocator: AgentAllocator = {
+    ensure: () => Promise.reject(new Error('not asked')),
+    release: async (family, annotated) => {
+      released.push(`${family} ${annotated}`);
+      return problem ? { problem } : {};
+    },
+  };
+  const own = { [KEY_ANNOTATION[4]]: keyText(1), [KEY_ANNOTATION[6]]: keyText(7) };
+  expect((await withdraw({ own, key: ours, allocator })).status).toBe(0);
+  // of IPv6 another has the key
+  expect(released).toEqual(['4 undefined']);
+  problem = { object: 'Node/n1', reason: 'AddressNotAllocated', message: '503' };
+  expect((await withdraw({ own, key: ours, allocator })).status).toBe(1);
+});

@@ -1,0 +1,158 @@
+/** The command line of `wgts calico`: each option and variable, and what is said of values that cannot be. */
+import { hostname } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { DEFAULT_OPTIONS } from '../../src/calico/plan/options.ts';
+import { CALICO_USAGE, type CalicoOptions, parseCalicoOptions } from '../../src/cli/commands/calico-options.ts';
+import { type Terminal, UsageError } from '../../src/cli/terminal.ts';
+
+function parse(args: readonly string[], env: Terminal['env'] = { NODENAME: 'n1' }): CalicoOptions {
+  return parseCalicoOptions(args, { env } as Terminal);
+}
+
+function refusal(args: readonly string[], env?: Terminal['env']): string {
+  try {
+    parse(args, env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(UsageError);
+    return (error as Error).message;
+  }
+  throw new Error('it was taken');
+}
+
+test('what it is without any', () => {
+  expect(parse([])).toEqual({
+    nodeName: 'n1',
+    backend: 'userspace',
+    plan: DEFAULT_OPTIONS,
+    keyDirectory: '/var/lib/wireguard-ts',
+    allocate: false,
+    takeOver: false,
+    aks: false,
+    http: { host: '127.0.0.1', port: 9096 },
+    once: false,
+    withdraw: false,
+  });
+});
+
+test.each<[string[], Record<string, unknown>]>([
+  [['--node', 'a.b-1'], { nodeName: 'a.b-1' }],
+  [['--kubeconfig', 'k'], { kubeconfig: 'k' }],
+  [['--cluster-from', 'c'], { clusterFrom: 'c' }],
+  [['--backend', 'pure'], { backend: 'pure' }],
+  [['--backend', 'native'], { backend: 'native' }],
+  [['--take-over'], { takeOver: true, backend: 'auto' }],
+  [['--take-over', '--backend=kernel'], { backend: 'kernel' }],
+  [['--take-over', '--backend=userspace'], { backend: 'userspace' }],
+  [['--always'], { plan: { ...DEFAULT_OPTIONS, enableHere: 'always' } }],
+  [['--fail-closed'], { plan: { ...DEFAULT_OPTIONS, failClosed: true } }],
+  [['--use-pod-cidr'], { plan: { ...DEFAULT_OPTIONS, usePodCidr: true } }],
+  [['--allocate'], { allocate: true }],
+  [['--aks'], { aks: true }],
+  [['--interface', 'x.cali'], { plan: { ...DEFAULT_OPTIONS, interfaceNames: { 4: 'x.cali', 6: 'tunl-wg6.cali' } } }],
+  [['--interface-v6=y'], { plan: { ...DEFAULT_OPTIONS, interfaceNames: { 4: 'tunl-wg.cali', 6: 'y' } } }],
+  // where node.<name> gives Felix another name
+  [['--interface=wireguard.cali'], { plan: { interfaceNames: { 4: 'wireguard.cali' } } }],
+  [['--table', '0x100'], { plan: { table: 256 } }],
+  [['--mark', '0x2000'], { plan: { mark: 0x2000 } }],
+  [['--rule-priority', '98'], { plan: { rulePriority: 98 } }],
+  [['--key-dir', '/k'], { keyDirectory: '/k' }],
+  [['--http', '[::1]:80'], { http: { host: '::1', port: 80 } }],
+  [['--http', ':80'], { http: { host: '0.0.0.0', port: 80 } }],
+  [['--http', 'h:0'], { http: { host: 'h', port: 0 } }],
+  [['--once'], { once: true }],
+  [['--withdraw'], { withdraw: true }],
+])('%j', (args, expected) => {
+  expect(parse(args)).toMatchObject(expected);
+});
+
+test('--http off', () => {
+  expect(parse(['--http', 'off'])).not.toHaveProperty('http');
+});
+
+test('every option is in the usage, and the usage has no other', () => {
+  const named = new Set(CALICO_USAGE.match(/--[a-z][a-z0-9-]*/g));
+  for (const option of named) {
+    const message = ((): string => {
+      try {
+        parse([option]);
+        return '';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    })();
+    expect(message, option).not.toMatch(/Unknown option/);
+  }
+  expect(named.size).toBe(19);
+});
+
+describe('the environment', () => {
+  test.each<[Terminal['env'], Record<string, unknown>]>([
+    [{ NODENAME: 'x' }, { nodeName: 'x' }],
+    [{}, { nodeName: hostname().toLowerCase() }],
+    [{ NODENAME: '' }, { nodeName: hostname().toLowerCase() }],
+    [{ WGTS_BACKEND: 'pure' }, { backend: 'pure' }],
+    [{ WGTS_BACKEND: '' }, { backend: 'userspace' }],
+    ...['true', 'TRUE', '1', 't'].map((text): [Terminal['env'], Record<string, unknown>] => [
+      { USE_POD_CIDR: text },
+      { plan: { usePodCidr: true } },
+    ]),
+    ...['false', '0', ''].map((text): [Terminal['env'], Record<string, unknown>] => [
+      { USE_POD_CIDR: text },
+      { plan: { usePodCidr: false } },
+    ]),
+  ])('%j', (env, expected) => {
+    expect(parse([], env)).toMatchObject(expected);
+  });
+
+  test('options are before it', () => {
+    expect(parse(['--node=a', '--backend=native'], { NODENAME: 'b', WGTS_BACKEND: 'pure' })).toMatchObject({
+      nodeName: 'a',
+      backend: 'native',
+    });
+  });
+});
+
+test.each<[string[], RegExp]>([
+  [['--bogus'], /Unknown option '--bogus'[\s\S]*Usage: wgts calico/],
+  [['wg0'], /wg0[\s\S]*Usage: wgts calico/],
+  [['--node'], /--node[\s\S]*Usage/],
+  [['--node='], /--node is empty: give it a value, or leave it out/],
+  [['--node', 'A/b'], /--node "A\/b": it is no name of a Node/],
+  [['--backend', 'wg'], /--backend "wg": it is one of auto, kernel, userspace, native, pure/],
+  [['--backend', 'kernel'], /--backend "kernel": .*take userspace, or add --take-over/],
+  [['--backend', 'auto'], /--backend "auto": .*--take-over/],
+  [['--kubeconfig', 'a', '--cluster-from', 'b'], /--kubeconfig and --cluster-from .*give one of them/],
+  [['--interface', 'a b'], /"a b" for IPv4 is no interface name/],
+  [['--interface', '0123456789abcdef'], /no interface name: it has 1 to 15/],
+  [['--interface-v6', 'a/b'], /"a\/b" for IPv6 is no interface name/],
+  [['--interface', 'x', '--interface-v6', 'x'], /both families have interface "x"; give two names/],
+  [['--table', 'main'], /--table "main": it is a number/],
+  [['--table', '254'], /route table 254 is none of 1 to 4294967295 without/],
+  [['--table', '0'], /route table 0 is none/],
+  [['--table', '99999999999'], /--table "99999999999": it is a number/],
+  [['--table', '9999999999'], /route table 9999999999 is none/],
+  [['--mark', '-1'], /--mark/],
+  [['--mark', '0'], /mark 0 is none of 1 to 0xffffffff/],
+  [['--rule-priority', '0'], /rule priority 0 is none of 1 to 32765/],
+  [['--rule-priority', '40000'], /rule priority 40000/],
+  [['--http', '9096'], /--http "9096": it is HOST:PORT, \[ADDRESS\]:PORT or off/],
+  [['--http', 'h:70000'], /--http "h:70000"/],
+  [['--http', '::1:80'], /--http "::1:80"/],
+  [['--allocate', '--use-pod-cidr'], /--allocate: with podCIDRs .*leave it out/],
+])('%j is refused, with the value and the fix', (args, says) => {
+  expect(refusal(args)).toMatch(says);
+});
+
+test.each<[Terminal['env'], RegExp]>([
+  [{ NODENAME: 'Node 1' }, /\$NODENAME "Node 1": .*say it with --node NAME/],
+  [{ WGTS_BACKEND: 'wg' }, /\$WGTS_BACKEND "wg": it is one of/],
+  [{ WGTS_BACKEND: 'kernel' }, /\$WGTS_BACKEND "kernel": .*--take-over/],
+  [{ USE_POD_CIDR: 'maybe' }, /\$USE_POD_CIDR "maybe": it is true or false/],
+])('%j is refused', (env, says) => {
+  expect(refusal([], env)).toMatch(says);
+});
+
+test('--help wherever it stands', () => {
+  expect(refusal(['--help'])).toBe(CALICO_USAGE);
+  expect(refusal(['--once', '--help'])).toBe(CALICO_USAGE);
+});

@@ -1,0 +1,95 @@
+/** The program `wgts calico` itself, in a network namespace, where WireGuard is off: what it says and that it ends. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FIRST_STATUS } from '../../src/calico/agent/status.ts';
+import { unsettled } from '../../src/cli/commands/calico.ts';
+import { inOwnNamespace } from '../support/own-namespace.ts';
+import { run } from './run-program.ts';
+
+const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
+const NODE = `apiVersion: v1
+kind: Node
+metadata:
+  name: n1
+  annotations:
+    projectcalico.org/IPv4Address: 10.0.0.1/24
+    projectcalico.org/WireguardPublicKey: ${KEY}
+`;
+
+test('why --once gave up: what is not ready, and the problems', () => {
+  const problems = [{ object: 'API/nodes', reason: 'AccessDenied', message: 'forbidden' }];
+  expect(unsettled({ ...FIRST_STATUS, stale: '403', problems })).toEqual([
+    'not all is as it shall be',
+    'the cluster cannot be read: 403',
+    'API/nodes: AccessDenied: forbidden',
+  ]);
+});
+
+inOwnNamespace(import.meta.url, [], () => {
+  let folder: string;
+  let args: readonly string[];
+  const running: ChildProcess[] = [];
+
+  beforeEach(() => {
+    execFileSync('ip', ['link', 'set', 'lo', 'up']);
+    folder = mkdtempSync(join(tmpdir(), 'wgts-calico-'));
+    writeFileSync(join(folder, 'nodes.yaml'), NODE);
+    args = ['calico', '--node=n1', '--cluster-from', join(folder, 'nodes.yaml'), '--key-dir', join(folder, 'keys')];
+  });
+  afterEach(() => {
+    for (const child of running.splice(0)) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+  });
+
+  const program = (...more: string[]): readonly string[] => [process.execPath, WGTS, ...args, ...more];
+
+  test('--once ends by itself: 0', { timeout: 30_000 }, async () => {
+    const { status, err } = await run(program('--once'));
+    expect([status, err]).toEqual([0, '']);
+    // another's key
+    expect(readFileSync(join(folder, 'nodes.yaml'), 'utf8')).toBe(NODE);
+  });
+
+  test('--withdraw ends by itself: 0', { timeout: 30_000 }, async () => {
+    expect((await run(program('--withdraw'))).status).toBe(0);
+  });
+
+  test('until it is told to end; /readyz meanwhile', { timeout: 30_000 }, async () => {
+    const child = spawn(process.execPath, [WGTS, ...args, '--http=127.0.0.1:39096'], { stdio: 'inherit' });
+    running.push(child);
+    const ended = new Promise(resolve => child.on('close', (...how) => resolve(how)));
+    for (;;) {
+      const answer = await fetch('http://127.0.0.1:39096/readyz').catch(() => undefined);
+      if (answer?.status === 200) break;
+      await new Promise(resolve => setTimeout(resolve, 100));
+    }
+    expect(await (await fetch('http://127.0.0.1:39096/metrics')).text()).toContain(
+      'wgts_agent_phase{phase="running"} 1',
+    );
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  });
+
+  test('a port that is taken is a line and 1', { timeout: 30_000 }, async () => {
+    const server = createServer();
+    await new Promise<void>(resolve => server.listen(39097, '127.0.0.1', resolve));
+    const { status, err } = await run(program('--http=127.0.0.1:39097'));
+    server.close();
+    expect([status, err]).toEqual([1, expect.stringMatching(/^wgts: .*EADDRINUSE.*\n$/)]);
+  });
+
+  test.each<[string[], RegExp]>([
+    [['--kubeconfig', '/none'], /give one of them\n$/],
+    [['--table=254'], /^route table 254 is none of.*\n$/],
+  ])('%j: a line and 1, before anything is made', async (more, says) => {
+    const { status, err } = await run(program(...more));
+    expect([status, err]).toEqual([1, expect.stringMatching(says)]);
+    expect(existsSync(join(folder, 'keys'))).toBe(false);
+  });
+});

@@ -1,0 +1,104 @@
+/** `wgts doctor --label`: what the kernel has, as a label on our Node, and on no more than that. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { hasFamily } from '../../src/backend/take.ts';
+import { doctor } from '../../src/cli/commands/doctor.ts';
+import { labelNode } from '../../src/cli/commands/label-node.ts';
+import { UsageError } from '../../src/cli/terminal.ts';
+import { systemNetlink } from '../../src/io/netlink.ts';
+import { failure, json, reset, ScriptedApi } from '../calico/datastore/scripted-api.ts';
+import { run } from './run-program.ts';
+import { type Outcome, runCommand } from './terminal-for-test.ts';
+
+const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const LABEL = 'wireguard-ts.io/kernel-module';
+const PATCH = 'PATCH /api/v1/nodes/n1';
+let api: ScriptedApi;
+let folder: string;
+let paused: number[];
+
+beforeEach(async () => {
+  api = new ScriptedApi();
+  await api.start();
+  folder = mkdtempSync(join(tmpdir(), 'wgts-label-'));
+  paused = [];
+});
+afterEach(async () => {
+  await api.close();
+  rmSync(folder, { recursive: true });
+});
+
+const none = (): never => {
+  throw new Error('no device is asked for');
+};
+
+function label(
+  args: readonly string[],
+  has: boolean,
+  env: Record<string, string> = { NODENAME: 'n1' },
+): Promise<Outcome> {
+  const pause = async (milliseconds: number): Promise<void> => void paused.push(milliseconds);
+  const parts = { kernelHasWireguard: async () => has, pause };
+  return runCommand((rest, terminal) => labelNode(rest, 'usage', terminal, parts), args, none, { env });
+}
+
+test.each([
+  [true, 'present'],
+  [false, 'absent'],
+])('the kernel has it: %s', async (has, value) => {
+  const { status, out } = await label(['--kubeconfig', api.kubeconfig], has);
+  expect([status, out]).toEqual([0, `Node n1: ${LABEL}=${value}\n`]);
+  // one request, of the one right that it needs beside get
+  expect(api.asked).toMatchObject([
+    { what: PATCH, contentType: 'application/merge-patch+json', body: { metadata: { labels: { [LABEL]: value } } } },
+  ]);
+});
+
+test('in files', async () => {
+  const file = join(folder, 'nodes.yaml');
+  writeFileSync(file, `# mine\napiVersion: v1\nkind: Node\nmetadata:\n  name: n2\n  labels: {a: b}\n`);
+  expect((await label(['--cluster-from', file, '--node', 'n2'], true)).status).toBe(0);
+  const text = readFileSync(file, 'utf8');
+  expect(text).toMatch(/^# mine\n/);
+  expect(text).toMatch(new RegExp(`a: b\\n +${LABEL}: present`));
+  const { status, err } = await label(['--cluster-from', file, '--node', 'n3'], true);
+  expect([status, err]).toEqual([1, expect.stringMatching(/n3 cannot be labelled .*has no Node "n3"/)]);
+});
+
+test('a server that is away is waited for, ever longer; with --once it is not', async () => {
+  api.next(PATCH, reset, failure(503, 'ServiceUnavailable'), reset, json({}));
+  const { status, err } = await label(['--kubeconfig', api.kubeconfig], false);
+  expect(status).toBe(0);
+  expect(paused).toEqual([1000, 2000, 4000]);
+  expect(err.split('\n').length).toBe(4);
+  api.next(PATCH, reset);
+  expect((await label(['--kubeconfig', api.kubeconfig, '--once'], false)).status).toBe(1);
+});
+
+test('what does not pass by waiting is 1 at once', async () => {
+  api.next(PATCH, failure(403, 'Forbidden', 'nodes "n1" is forbidden'));
+  const { status, err } = await label(['--kubeconfig', api.kubeconfig], false);
+  expect([status, paused]).toEqual([1, []]);
+  expect(err).toMatch(/n1" is forbidden/);
+});
+
+test.each<[string[], RegExp]>([
+  [['--label', '--json'], /Unknown option '--json'[\s\S]*wgts doctor --label/],
+  [['--label', '--node', 'A b'], /--node "A b"/],
+  [['--label', '--kubeconfig', 'a', '--cluster-from', 'b'], /give one of them/],
+  [['--json', 'x'], /Usage: wgts doctor/],
+])('%j is refused before the kernel is asked', async (args, says) => {
+  const outcome = runCommand(doctor, args, none);
+  await expect(outcome).rejects.toBeInstanceOf(UsageError);
+  await expect(outcome).rejects.toThrow(says);
+});
+
+test('the program itself, by what the kernel here says, and it ends', async () => {
+  const program = [process.execPath, WGTS, 'doctor', '--label', '--kubeconfig', api.kubeconfig];
+  const { status, out, err } = await run(program, { env: { NODENAME: 'n1' } });
+  const value = (await hasFamily(systemNetlink)) ? 'present' : 'absent';
+  expect([status, out, err]).toEqual([0, `Node n1: ${LABEL}=${value}\n`, '']);
+});
