@@ -36,7 +36,10 @@ const WATCH = 300;
 const SILENCE = 90_000;
 /** Until a definition that is not there is looked for again. */
 const ABSENT = 30_000;
-/** For how long objects count whose definition is not there any more: a server that begins does not have all of them at once. */
+/**
+ * For how long a definition that is not there is one that comes: a server that begins does not have all of them at once. What was known of it counts,
+ * and where nothing was, the cluster is not read yet: an agent that began with the server would take WireGuard for switched off.
+ */
 const GONE = 60_000;
 /** A watch that ends sooner than this is no success. */
 const SOON = 1000;
@@ -201,8 +204,14 @@ export class ApiReflector {
     group.forget();
     this.#version = undefined;
     this.#absentSince ??= pace.now();
-    if (this.#listed && pace.now() - this.#absentSince < GONE)
-      return this.#failed(new Error(`the server does not have ${plural} any more; they count for ${GONE / 1000} s`));
+    if (pace.now() - this.#absentSince < GONE)
+      return this.#failed(
+        new Error(
+          this.#listed
+            ? `the server does not have ${plural} any more; they count for ${GONE / 1000} s`
+            : `the server does not have ${plural}; it has ${GONE / 1000} s to begin, before there is none of them`,
+        ),
+      );
     cache.replace(kind, []);
     this.#backoff.reset();
     this.#listed = false;
