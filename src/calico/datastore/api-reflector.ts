@@ -50,6 +50,8 @@ export class ApiReflector {
   readonly #backoff: Backoff;
   #read = false;
   #failure: Failure | undefined;
+  /** Whether the server did not answer at all when it was asked last. */
+  #away = false;
   /** Whether the server had the kind when it was asked last, and since when it has not. */
   #listed = false;
   #absentSince: number | undefined;
@@ -191,9 +193,16 @@ export class ApiReflector {
   }
 
   #succeeded(): void {
+    this.#answered();
     this.#read = true;
     this.#failure = undefined;
     this.#options.changed();
+  }
+
+  /** A server that is back is not tried as seldom as one that was away for long, though it may not be ready for us yet. */
+  #answered(): void {
+    if (this.#away) this.#backoff.reset();
+    this.#away = false;
   }
 
   /** No such kind: there are none, until Calico is installed. */
@@ -211,6 +220,7 @@ export class ApiReflector {
             ? `the server does not have ${plural} any more; they count for ${GONE / 1000} s`
             : `the server does not have ${plural}; it has ${GONE / 1000} s to begin, before there is none of them`,
         ),
+        true,
       );
     cache.replace(kind, []);
     this.#backoff.reset();
@@ -221,9 +231,11 @@ export class ApiReflector {
     return ABSENT * (1 + pace.random() / 10);
   }
 
-  #failed(error: Error): number {
+  #failed(error: Error, answered = error instanceof ApiError): number {
     const { pace, kind } = this.#options;
     const status = error instanceof ApiError ? error.status : 0;
+    if (answered) this.#answered();
+    else this.#away = true;
     if (isExpired(error)) {
       this.#version = undefined;
       return this.#backoff.next();
