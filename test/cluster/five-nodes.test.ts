@@ -65,8 +65,8 @@ function body(): void {
   ): Promise<void> => {
     const begin = Date.now();
     await action();
-    await lab.untilAllTalk();
-    const { longest, silences } = lab.measure(begin, isMeant);
+    await lab.talk.untilAllTalk();
+    const { longest, silences } = lab.talk.measure(begin, isMeant);
     await nothingInTheClear();
     const lost =
       silences.length === 0 ? 'no traffic was lost' : `${silences.length} pairs silent, at most ${seconds(longest)}`;
@@ -75,8 +75,8 @@ function body(): void {
 
   test('without WireGuard, all talk in the clear', async () => {
     for (const index of NODES) lab.startAgent(lab.node(index));
-    await lab.untilAllTalk();
-    expect(lab.pairs()).toHaveLength(20);
+    await lab.talk.untilAllTalk();
+    expect(lab.talk.pairs()).toHaveLength(20);
     expect((await lab.plaintext.packets()).length).toBeGreaterThan(0);
     expect(await lab.encrypted.packets()).toEqual([]);
   });
@@ -88,12 +88,12 @@ function body(): void {
     await lab.felix({ wireguardEnabled: true });
     for (const index of NODES) await until('a key', () => lab.keyOf(index), LIMIT);
     await sleep(LIMIT / 10);
-    await lab.untilAllTalk();
+    await lab.talk.untilAllTalk();
     encryptedSince = Date.now();
     await sleep(500);
     await nothingInTheClear();
     const last = (await lab.plaintext.packets()).findLast(({ time }) => time >= begin)!.time;
-    const lost = lab.measure(begin);
+    const lost = lab.talk.measure(begin);
     say(
       `switched on: the last packet in the clear after ${seconds(last - begin)}; no pair silent for more than ${seconds(lost.longest)}`,
     );
@@ -178,21 +178,24 @@ function body(): void {
     const begin = Date.now();
     await lab.felixOf(nodeName(3), { wireguardEnabled: false });
     await until('no key', async () => (await lab.keyOf(3)) === undefined, LIMIT);
+    const offAfter = took(begin);
     await sleep(500);
-    await lab.untilAllTalk();
+    await lab.talk.untilAllTalk();
     const settled = Date.now();
     await sleep(500);
     const clear = await lab.plaintext.between(settled);
     const pairsInTheClear = new Set(clear.map(({ source, destination }) => `${source} ${destination}`));
-    const with3 = lab.pairs().filter(pair => pair.includes(off));
+    const with3 = lab.talk.pairs().filter(pair => pair.includes(off));
     expect([...pairsInTheClear].sort()).toEqual(with3.map(pair => pair.join(' ')).sort());
     const { code, stdout } = await lab.verify();
     expect(code).toBe(1);
     expect(stdout).toContain('node-3: disabled');
+    const on = Date.now();
     await lab.felixOf(nodeName(3), { wireguardEnabled: true });
     await until('a key', () => lab.keyOf(3), LIMIT);
+    const onAfter = took(on);
     await sleep(1000);
-    await lab.untilAllTalk();
+    await lab.talk.untilAllTalk();
     const between = (await lab.plaintext.between(begin)).filter(
       ({ source, destination }) => source !== off && destination !== off,
     );
@@ -202,9 +205,11 @@ function body(): void {
     await sleep(500);
     await nothingInTheClear();
     expect((await lab.verify()).code).toBe(0);
-    const { longest } = lab.measure(begin);
+    const { longest } = lab.talk.measure(begin);
     await lab.plane.api('DELETE', path('FelixConfiguration', `node.${nodeName(3)}`));
-    say(`a node off and on: ${took(begin)}, no pair silent for more than ${seconds(longest)}`);
+    say(
+      `a node off (its key gone after ${offAfter}) and on (there again after ${onAfter}): no pair silent for more than ${seconds(longest)}`,
+    );
   });
 
   test('switched off for all, all goes on in the clear', async () => {
@@ -212,7 +217,7 @@ function body(): void {
     await lab.felix({ wireguardEnabled: false });
     for (const index of NODES) await until('no key', async () => (await lab.keyOf(index)) === undefined, LIMIT);
     await sleep(500);
-    await lab.untilAllTalk();
+    await lab.talk.untilAllTalk();
     const settled = Date.now();
     await sleep(500);
     expect(await lab.encrypted.between(settled)).toEqual([]);
@@ -223,7 +228,7 @@ function body(): void {
       expect((await namespace.run(['ip', 'rule'])).stdout).not.toContain('51820');
       expect((await namespace.run(['nft', 'list', 'ruleset'])).stdout).toBe('');
     }
-    say(`switched off: no pair silent for more than ${seconds(lab.measure(begin).longest)}`);
+    say(`switched off: no pair silent for more than ${seconds(lab.talk.measure(begin).longest)}`);
   });
 
   test('the capture missed nothing', async () => {

@@ -3,16 +3,16 @@
  * namespaces behind them, the agent as it is installed on each node, and the routes that BIRD would have set. All of it in the network namespace that the
  * test runs in (own-namespace.ts), which is the bridge and the control plane's host.
  */
-import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Family } from '../../src/netlink/family.ts';
 import { type Result, type Running, run, sleep, start, until } from '../netns/command.ts';
 import { Lab, type Namespace } from '../netns/lab.ts';
+import { Bird } from './bird.ts';
 import { type ControlPlane, type Manifest, startControlPlane } from './control-plane.ts';
 import { calicoCrds } from './crds.ts';
 import { blockOf, GROUP, ipamBlock, KEY, node, nodeAddress, nodeName, path, podAddress, pool } from './objects.ts';
-import { PodTraffic, type Silence } from './pod-traffic.ts';
+import { Conversation } from './pod-traffic.ts';
 import { Underlay } from './underlay.ts';
 
 export const BRIDGE = 'wgts-underlay';
@@ -38,14 +38,6 @@ export interface LabPod {
   readonly addresses: readonly string[];
 }
 
-export interface Measured {
-  readonly begin: number;
-  readonly end: number;
-  /** The longest time without a datagram, of all pairs of pods that were asked for, and whose. */
-  readonly longest: number;
-  readonly silences: readonly Silence[];
-}
-
 export class ClusterLab {
   readonly families: readonly Family[];
   readonly plane: ControlPlane;
@@ -55,12 +47,9 @@ export class ClusterLab {
   readonly encrypted: Underlay;
   readonly nodes = new Map<number, LabNode>();
   readonly pods: LabPod[] = [];
-  readonly traffic = new Map<string, PodTraffic>();
+  readonly talk: Conversation;
   readonly #lab: Lab;
-  /** The file with the addresses of all pods that talk. */
-  readonly #talkers: string;
-  /** By prefix, the node that BIRD leads it to. */
-  readonly #routes = new Map<string, number>();
+  readonly #bird = new Bird();
   #cables = 0;
 
   private constructor(
@@ -72,7 +61,7 @@ export class ClusterLab {
   ) {
     this.families = families;
     this.#lab = lab;
-    this.#talkers = lab.file('', 'talkers');
+    this.talk = new Conversation(lab.file('', 'talkers'));
     this.plane = plane;
     this.plaintext = plaintext;
     this.encrypted = encrypted;
@@ -125,7 +114,7 @@ export class ClusterLab {
     const made: LabNode = { index, namespace, machine, log: join(this.#lab.directory, `agent${index}.log`) };
     this.nodes.set(index, made);
     await this.plane.apply(node(index, this.families));
-    await this.bird();
+    await this.#bird.announce(this.nodes.values());
     return made;
   }
 
@@ -133,8 +122,8 @@ export class ClusterLab {
   async removeNode(index: number): Promise<void> {
     const gone = this.node(index);
     for (const pod of this.pods.filter(each => each.node === gone)) await this.removePod(pod);
-    for (const [prefix, owner] of this.#routes) if (owner === index) this.#routes.delete(prefix);
-    await this.bird();
+    this.#bird.forgetNode(index);
+    await this.#bird.announce(this.nodes.values());
     for (const family of this.families) await this.plane.api('DELETE', path('IPAMBlock', blockOf(index, family)));
     await this.plane.api('DELETE', path('Node', nodeName(index)));
     await gone.agent?.stop();
@@ -182,9 +171,9 @@ export class ClusterLab {
     for (const family of this.families) {
       const cidr = blockOf(index, family);
       await this.plane.apply(ipamBlock(cidr, index, allocations));
-      this.#routes.set(cidr, index);
+      this.#bird.lead(cidr, index);
     }
-    await this.bird();
+    await this.#bird.announce(this.nodes.values());
   }
 
   /**
@@ -193,12 +182,12 @@ export class ClusterLab {
    * the old one, in the clear: nobody knows of the block better than its owner.
    */
   async moveBlocks(of: number, to: number): Promise<void> {
-    for (const family of this.families) this.#routes.delete(blockOf(of, family));
-    await this.bird();
+    for (const family of this.families) this.#bird.forget(blockOf(of, family));
+    await this.#bird.announce(this.nodes.values());
     for (const family of this.families) await this.plane.apply(ipamBlock(blockOf(of, family), to, { 2: to }));
     await sleep(300);
-    for (const family of this.families) this.#routes.set(blockOf(of, family), to);
-    await this.bird();
+    for (const family of this.families) this.#bird.lead(blockOf(of, family), to);
+    await this.#bird.announce(this.nodes.values());
   }
 
   /** A pod at the second address of a block, on this node or on another, which then has borrowed it. */
@@ -226,9 +215,9 @@ export class ClusterLab {
         'eth0',
       ]);
       await run(['ip', '-n', at.namespace.name, `-${family}`, 'route', 'replace', own[i]!, 'dev', cable]);
-      if (block !== on) this.#routes.set(own[i]!, on);
+      if (block !== on) this.#bird.lead(own[i]!, on);
     }
-    if (block !== on) await this.bird();
+    if (block !== on) await this.#bird.announce(this.nodes.values());
     const pod = { namespace, cable, node: at, addresses };
     this.pods.push(pod);
     return pod;
@@ -236,20 +225,17 @@ export class ClusterLab {
 
   async removePod(pod: LabPod): Promise<void> {
     for (const address of pod.addresses) {
-      await this.traffic.get(address)?.stop();
-      this.traffic.delete(address);
-      this.#routes.delete(`${address}/${address.includes(':') ? 128 : 32}`);
+      await this.talk.leave(address);
+      this.#bird.forget(`${address}/${address.includes(':') ? 128 : 32}`);
     }
     await pod.node.namespace.ip(`link del ${pod.cable}`);
     this.pods.splice(this.pods.indexOf(pod), 1);
-    await this.bird();
+    await this.#bird.announce(this.nodes.values());
   }
 
   /** With the pods that were there before, and those that come; they go on sending to it when it is gone. */
   async startTraffic(pod: LabPod): Promise<void> {
-    for (const address of pod.addresses) appendFileSync(this.#talkers, `${address}\n`);
-    for (const address of pod.addresses)
-      this.traffic.set(address, await PodTraffic.start(pod.namespace, address, this.#talkers));
+    await this.talk.join(pod.namespace, pod.node.index, pod.addresses);
   }
 
   /** Whose the addresses of a node's blocks are. */
@@ -278,78 +264,4 @@ export class ClusterLab {
   verify(...more: readonly string[]): Promise<Result> {
     return run([process.execPath, WGTS, 'verify', '--kubeconfig', this.plane.kubeconfig, ...more], { mayFail: true });
   }
-
-  /** Pairs of pods that talk: of different nodes, in one family. */
-  pairs(): readonly (readonly [from: string, to: string])[] {
-    const nodeOf = new Map(this.pods.flatMap(({ addresses, node: at }) => addresses.map(each => [each, at] as const)));
-    const all = [...this.traffic.keys()];
-    return all.flatMap(from =>
-      all
-        .filter(to => from.includes(':') === to.includes(':') && nodeOf.get(from) !== nodeOf.get(to))
-        .map(to => [from, to] as const),
-    );
-  }
-
-  /** Until each pair's datagrams come through that were sent after this call. */
-  async untilAllTalk(limit = 10_000): Promise<void> {
-    const since = Date.now();
-    const missing = () =>
-      this.pairs().filter(([from, to]) => !((this.traffic.get(to)!.lastFrom(from) ?? 0) > since + 20));
-    await until('traffic of all pairs', () => missing().length === 0, limit).catch((error: Error) => {
-      throw new Error(
-        `${error.message}: ${missing()
-          .map(pair => pair.join(' to '))
-          .join(', ')}`,
-      );
-    });
-  }
-
-  /** How long what of the traffic was lost since. */
-  measure(begin: number, isMeant: (from: string, to: string) => boolean = () => true): Measured {
-    const end = Date.now();
-    const silences = this.pairs()
-      .filter(pair => isMeant(...pair))
-      .flatMap(([from, to]) => this.traffic.get(to)!.silences(from, begin, end));
-    const longest = Math.max(0, ...silences.map(each => each.end - each.start));
-    return { begin, end, longest, silences };
-  }
-
-  /** The routes of BIRD, on all nodes: to the blocks of others, nowhere for what of the own is not there. */
-  async bird(): Promise<void> {
-    await Promise.all(
-      [...this.nodes.values()].map(async ({ index, namespace }) => {
-        const now = (await namespace.run(['sh', '-c', 'ip -4 route show proto bird; ip -6 route show proto bird']))
-          .stdout;
-        const there = new Set<string>();
-        for (const line of now.split('\n')) {
-          const prefix = /^(?:blackhole )?(\S+)/.exec(line)?.[1];
-          if (prefix !== undefined)
-            there.add(prefix.includes('/') ? prefix : `${prefix}/${prefix.includes(':') ? 128 : 32}`);
-        }
-        const wanted = [...this.#routes].filter(([prefix, owner]) => owner !== index || !isSingle(prefix));
-        const prefixes = new Set(wanted.map(([prefix]) => prefix));
-        for (const family of [4, 6] as const) {
-          const ofFamily = (prefix: string): boolean => prefix.includes(':') === (family === 6);
-          const lines = [
-            ...[...there]
-              .filter(each => ofFamily(each) && !prefixes.has(each))
-              .map(each => `route del ${each} proto bird`),
-            ...wanted
-              .filter(([prefix]) => ofFamily(prefix))
-              .map(([prefix, owner]) =>
-                owner === index
-                  ? `route replace blackhole ${prefix} proto bird`
-                  : `route replace ${prefix} via ${nodeAddress(owner, family)} proto bird`,
-              ),
-          ];
-          if (lines.length > 0)
-            await run(['ip', '-n', namespace.name, `-${family}`, '-batch', '-'], { input: `${lines.join('\n')}\n` });
-        }
-      }),
-    );
-  }
-}
-
-function isSingle(prefix: string): boolean {
-  return prefix.endsWith('/32') || prefix.endsWith('/128');
 }
