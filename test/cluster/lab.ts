@@ -15,7 +15,7 @@ import { blockOf, GROUP, ipamBlock, KEY, node, nodeAddress, nodeName, path, podA
 import { Conversation } from './pod-traffic.ts';
 import { Underlay } from './underlay.ts';
 
-export const BRIDGE = 'wgts-underlay';
+const BRIDGE = 'wgts-underlay';
 const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
 const HOST = { 4: '172.20.0.254', 6: 'fd20::fe' } as const;
 /** On the node's side of each pod's cable. */
@@ -39,6 +39,7 @@ export interface LabPod {
 }
 
 export class ClusterLab {
+  readonly bridge = BRIDGE;
   readonly families: readonly Family[];
   readonly plane: ControlPlane;
   /** Every packet on the underlay from or to an address of a pod. */
@@ -162,6 +163,11 @@ export class ClusterLab {
     return body === '' ? undefined : (JSON.parse(body) as { ready: boolean; phase: string; stale?: string });
   }
 
+  /** A file that goes with the laboratory. */
+  file(name: string): string {
+    return this.#lab.file('', name);
+  }
+
   keys({ index }: LabNode): string {
     return join(this.#lab.directory, `keys${index}`);
   }
@@ -255,6 +261,10 @@ export class ClusterLab {
   async annotations(index: number): Promise<Readonly<Record<string, string>>> {
     const { metadata } = (await this.plane.api('GET', path('Node', nodeName(index)))) as Manifest;
     return (metadata['annotations'] ?? {}) as Record<string, string>;
+  }
+
+  async annotate(index: number, annotations: Readonly<Record<string, string | null>>): Promise<void> {
+    await this.plane.api('PATCH', `${path('Node', nodeName(index))}/status`, { metadata: { annotations } });
   }
 
   async keyOf(index: number, family: Family = this.families[0]!): Promise<string | undefined> {
