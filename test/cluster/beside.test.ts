@@ -291,4 +291,21 @@ function body(): void {
     expect(await inTheClear(since)).toEqual([]);
     expect((await lab.verify()).code).toBe(0);
   });
+
+  test('fail-closed, and the agent goes with its tunnel, as with its container: lost is better than in the clear', async () => {
+    const since = Date.now();
+    const at = lab.node(1);
+    await at.agent!.stop('SIGKILL');
+    await at.namespace.ip('link del tunl-wg.cali');
+    await sleep(1000);
+    lab.startAgent(at, '--fail-closed');
+    await until('the agent', async () => (await lab.ready(at))?.ready === true, LIMIT, 100);
+    await lab.talk.untilAllTalk();
+    const { longest } = lab.talk.measure(since);
+    say(
+      `an agent gone with its tunnel for a second, fail-closed: no pair silent for more than ${Math.max(longest, 150)} ms`,
+    );
+    await sleep(300);
+    expect(await inTheClear(since)).toEqual([]);
+  });
 }

@@ -96,6 +96,7 @@ export class ClusterLab {
     await this.#lab.close();
     for (const { machine } of this.nodes.values()) await machine.stop('SIGKILL');
     await this.plane.stop();
+    await run(['ip', 'link', 'del', BRIDGE]);
   }
 
   /** A machine on the network, and its Node. */
