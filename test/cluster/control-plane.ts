@@ -59,7 +59,12 @@ export function describeCluster(name: string, body: () => void): void {
   else describe.skip(`${name} [skipped: set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd]`, body);
 }
 
-export async function startControlPlane(): Promise<ControlPlane> {
+export interface ControlPlaneOptions {
+  /** Where nodes reach the server, in place of loopback alone: an address of this host, for the kubeconfigs. */
+  readonly address?: string;
+}
+
+export async function startControlPlane({ address }: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const programs = assets();
   if (!programs) throw new Error('there is no kube-apiserver: set KUBEBUILDER_ASSETS');
   const folder = mkdtempSync(join(tmpdir(), 'wgts-control-plane-'));
@@ -73,11 +78,12 @@ export async function startControlPlane(): Promise<ControlPlane> {
     running.push(child);
     return child;
   };
-  const { caFile, certFile, keyFile } = certificate(folder);
+  const { caFile, certFile, keyFile } = certificate(folder, address);
   const accountKey = join(folder, 'service-accounts.key');
   execFileSync('openssl', ['genrsa', '-out', accountKey, '2048'], { stdio: 'ignore' });
   writeFileSync(join(folder, 'tokens.csv'), `${ADMIN},admin,admin,system:masters\n`, { mode: 0o600 });
-  const server = `https://127.0.0.1:${port}`;
+  const local = `https://127.0.0.1:${port}`;
+  const server = address === undefined ? local : `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
   const kubeconfigFor = (token: string, name: string): string => {
     const path = join(folder, `${name}.kubeconfig`);
     const config = {
@@ -92,7 +98,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     return path;
   };
   const api = (method: string, path: string, body?: unknown): Promise<unknown> =>
-    ask(server + path, method, readFileSync(caFile, 'utf8'), body);
+    ask(local + path, method, readFileSync(caFile, 'utf8'), body);
   const ready = async (child: ChildProcess): Promise<void> => {
     let last: unknown;
     for (const end = Date.now() + PATIENCE; Date.now() < end; await sleep(100)) {
@@ -125,7 +131,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
       apiServer = run('kube-apiserver', [
         `--etcd-servers=http://127.0.0.1:${etcdPort}`,
         `--secure-port=${port}`,
-        '--bind-address=127.0.0.1',
+        `--bind-address=${address === undefined ? '127.0.0.1' : '::'}`,
         '--advertise-address=127.0.0.1',
         `--tls-cert-file=${certFile}`,
         `--tls-private-key-file=${keyFile}`,
@@ -168,15 +174,19 @@ export async function startControlPlane(): Promise<ControlPlane> {
   return plane;
 }
 
-/** An authority, and a certificate by it for 127.0.0.1. */
-function certificate(folder: string): { readonly caFile: string; readonly certFile: string; readonly keyFile: string } {
+/** An authority, and a certificate by it for 127.0.0.1 and the address. */
+function certificate(
+  folder: string,
+  address: string | undefined,
+): { readonly caFile: string; readonly certFile: string; readonly keyFile: string } {
   const [caFile, caKey, certFile, keyFile] = ['ca.crt', 'ca.key', 'server.crt', 'server.key'].map(name =>
     join(folder, name),
   ) as [string, string, string, string];
   const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
   openssl('req', '-x509', ...key, '-keyout', caKey, '-out', caFile, '-subj', '/CN=test-ca');
-  const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc';
+  const more = address === undefined ? '' : `,IP:${address}`;
+  const names = `subjectAltName=IP:127.0.0.1${more},DNS:localhost,DNS:kubernetes.default.svc`;
   const by = ['-CA', caFile, '-CAkey', caKey, '-addext', names, '-addext', 'basicConstraints=critical,CA:FALSE'];
   openssl('req', '-x509', ...key, ...by, '-keyout', keyFile, '-out', certFile, '-subj', '/CN=kube-apiserver');
   return { caFile, certFile, keyFile };

@@ -2,7 +2,7 @@
  * Tests that must open network devices in their own process run in a network namespace made for them: outside of one, the file's
  * only test starts vitest again inside, for this file alone, and is as good as what comes out.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,8 +12,20 @@ import { describeWith } from '../netns/needs.ts';
 const VARIABLE = 'WGTS_OWN_NAMESPACE';
 const LIMIT = 120_000;
 
+export interface OwnNamespaceOptions {
+  /** Milliseconds. */
+  readonly limit?: number;
+  /** Lines that begin so are shown here too: what was measured. */
+  readonly show?: string;
+}
+
 /** @param url the test file's import.meta.url */
-export function inOwnNamespace(url: string, needs: readonly string[], body: () => void): void {
+export function inOwnNamespace(
+  url: string,
+  needs: readonly string[],
+  body: () => void,
+  { limit = LIMIT, show }: OwnNamespaceOptions = {},
+): void {
   if (process.env[VARIABLE] === '1') {
     body();
     return;
@@ -21,20 +33,49 @@ export function inOwnNamespace(url: string, needs: readonly string[], body: () =
   describeWith(['tun', 'unshare', 'ip', ...needs], 'in a network namespace of its own', () => {
     test(
       'all tests of this file',
-      () => {
+      async () => {
         const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
         const root = process.getuid?.() === 0 ? [] : ['-Ur'];
         const args = [...root, '-n', process.execPath, vitest, 'run', fileURLToPath(url)];
-        const run = spawnSync('unshare', args, {
-          env: { ...process.env, [VARIABLE]: '1', NO_COLOR: '1' },
-          encoding: 'utf8',
-          timeout: LIMIT,
-        });
-        const passed = /Tests\s.*?([0-9]+) passed/.exec(run.stdout ?? '');
-        if (run.status !== 0 || !passed) throw new Error(`${run.error ?? ''}\n${run.stdout}\n${run.stderr}`);
+        const { status, output } = await ended('unshare', args, limit);
+        const passed = /Tests\s.*?([0-9]+) passed/.exec(output);
+        if (status !== 0 || !passed) throw new Error(`ended with ${status}\n${output}`);
+        if (show !== undefined)
+          for (const line of output.split('\n')) if (line.startsWith(show)) process.stderr.write(`${line}\n`);
         console.log(`${passed[1]} tests passed in there`);
       },
-      LIMIT + 5000,
+      limit + 10_000,
     );
+  });
+}
+
+/** Not the blocking kind of spawn: whoever started us wants to hear of us every minute. */
+function ended(
+  program: string,
+  args: readonly string[],
+  limit: number,
+): Promise<{ readonly status: number | string; readonly output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      env: { ...process.env, [VARIABLE]: '1', NO_COLOR: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    const end = setTimeout(() => child.kill(), limit);
+    const kill = setTimeout(() => child.kill('SIGKILL'), limit + 5000);
+    const forget = (): void => void process.off('exit', die);
+    const die = (): void => void child.kill();
+    process.once('exit', die);
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(end);
+      clearTimeout(kill);
+      forget();
+      resolve({ status: code ?? signal ?? 'nothing', output });
+    });
   });
 }

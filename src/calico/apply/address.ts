@@ -9,11 +9,17 @@ import type { LinkReference } from '../../netlink/links.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import type { Work } from './ports.ts';
 
+/**
+ * @param shield is awaited before the last IPv4 address goes: a link without one has no IPv4, and the kernel takes its routes out of every table, so
+ * that others would answer for them
+ * @returns whether that was so
+ */
 export async function ensureAddress(
   work: Work,
   link: LinkReference,
   { address, family }: DesiredTunnel,
-): Promise<void> {
+  shield: () => Promise<void>,
+): Promise<boolean> {
   const { addresses } = work.host.network;
   const there = (await addresses.list(link, family)).filter(one => !isLinkLocal(one));
   const wanted = address && formatAddress(address);
@@ -21,8 +27,17 @@ export async function ensureAddress(
   const isRight = (one: InterfaceAddress): boolean =>
     formatAddress(one.address) === wanted && one.prefixLength === bits && !one.peer;
   const right = there.find(isRight);
+  let left = there.length;
+  let wasBare = false;
+  const takeAway = async (one: InterfaceAddress): Promise<void> => {
+    if (--left === 0 && family === 4) {
+      wasBare = true;
+      await shield();
+    }
+    await remove(work, link, one);
+  };
   // IPv6 takes no address twice, whatever the lengths: the wrong one of the same address goes first
-  for (const one of there) if (one !== right && formatAddress(one.address) === wanted) await remove(work, link, one);
+  for (const one of there) if (one !== right && formatAddress(one.address) === wanted) await takeAway(one);
   if (address && !right) {
     work.change(`address ${wanted}/${bits}: added to ${link.name}`);
     await addresses.add(link, {
@@ -30,8 +45,10 @@ export async function ensureAddress(
       prefixLength: bits,
       ...(family === 6 && { flags: ADDRESS_FLAG.noDuplicateCheck }),
     });
+    left++;
   }
-  for (const one of there) if (one !== right && formatAddress(one.address) !== wanted) await remove(work, link, one);
+  for (const one of there) if (one !== right && formatAddress(one.address) !== wanted) await takeAway(one);
+  return wasBare;
 }
 
 async function remove({ host, change }: Work, link: LinkReference, one: InterfaceAddress): Promise<void> {

@@ -77,6 +77,27 @@ export async function changeRoutes(
   await write(work, set, gone);
 }
 
+/** What leads into the tunnel leads nowhere, until the routes are ensured: better than where other routes would have it. */
+export async function closeRoutes(
+  work: Work,
+  link: number,
+  { family, table, routeProtocol }: DesiredTunnel,
+): Promise<void> {
+  const there = await work.host.network.routes.list({ family, table });
+  const open = there.filter(route => route.link === link && route.type === ROUTE_TYPE.unicast);
+  await write(
+    work,
+    open.map(({ destination, metric }) => ({
+      destination,
+      table,
+      protocol: routeProtocol,
+      type: ROUTE_TYPE.unreachable,
+      ...(metric !== undefined && { metric }),
+    })),
+    [],
+  );
+}
+
 /** Whatever is in the table. Idempotent. */
 export async function emptyTable(work: Work, table: number): Promise<void> {
   if (!isOwnTable(table)) return;

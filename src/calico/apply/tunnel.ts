@@ -14,7 +14,7 @@ import { changeDevice, ensureDevice } from './device.ts';
 import { bothSealed, ensureTable, firewallTable, sameFirewall } from './firewall.ts';
 import { ensureLink, removeLink } from './link.ts';
 import type { Owned, Work } from './ports.ts';
-import { changeRoutes, emptyTable, ensureRoutes, isOwnTable } from './routes.ts';
+import { changeRoutes, closeRoutes, emptyTable, ensureRoutes, isOwnTable } from './routes.ts';
 import { ensureRule, removeRules } from './rule.ts';
 import { ensureSysctls } from './sysctl.ts';
 
@@ -87,7 +87,9 @@ export class Tunnel {
       const { link, backend } = await ensureLink(work, tunnel, before?.link);
       const same = before && before.link === link.index && before.tunnel.table === tunnel.table ? before : undefined;
       step = 'address';
-      if (!same || !sameAddress(same.tunnel, tunnel)) await ensureAddress(work, link, tunnel);
+      const shield = (): Promise<void> => closeRoutes(work, link.index, tunnel);
+      const wasBare = (!same || !sameAddress(same.tunnel, tunnel)) && (await ensureAddress(work, link, tunnel, shield));
+      if (wasBare && same) await ensureRoutes(work, link.index, same.tunnel);
       step = 'device';
       const publicKey = same?.publicKey ?? (await ensureDevice(work, tunnel, backend));
       if (same) await changeDevice(work, same.tunnel, tunnel, backend, publicKey);

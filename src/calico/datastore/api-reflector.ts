@@ -36,7 +36,10 @@ const WATCH = 300;
 const SILENCE = 90_000;
 /** Until a definition that is not there is looked for again. */
 const ABSENT = 30_000;
-/** For how long objects count whose definition is not there any more: a server that begins does not have all of them at once. */
+/**
+ * For how long a definition that is not there is one that comes: a server that begins does not have all of them at once. What was known of it counts,
+ * and where nothing was, the cluster is not read yet: an agent that began with the server would take WireGuard for switched off.
+ */
 const GONE = 60_000;
 /** A watch that ends sooner than this is no success. */
 const SOON = 1000;
@@ -47,6 +50,8 @@ export class ApiReflector {
   readonly #backoff: Backoff;
   #read = false;
   #failure: Failure | undefined;
+  /** Whether the server did not answer at all when it was asked last. */
+  #away = false;
   /** Whether the server had the kind when it was asked last, and since when it has not. */
   #listed = false;
   #absentSince: number | undefined;
@@ -188,9 +193,16 @@ export class ApiReflector {
   }
 
   #succeeded(): void {
+    this.#answered();
     this.#read = true;
     this.#failure = undefined;
     this.#options.changed();
+  }
+
+  /** A server that is back is not tried as seldom as one that was away for long, though it may not be ready for us yet. */
+  #answered(): void {
+    if (this.#away) this.#backoff.reset();
+    this.#away = false;
   }
 
   /** No such kind: there are none, until Calico is installed. */
@@ -201,8 +213,15 @@ export class ApiReflector {
     group.forget();
     this.#version = undefined;
     this.#absentSince ??= pace.now();
-    if (this.#listed && pace.now() - this.#absentSince < GONE)
-      return this.#failed(new Error(`the server does not have ${plural} any more; they count for ${GONE / 1000} s`));
+    if (pace.now() - this.#absentSince < GONE)
+      return this.#failed(
+        new Error(
+          this.#listed
+            ? `the server does not have ${plural} any more; they count for ${GONE / 1000} s`
+            : `the server does not have ${plural}; it has ${GONE / 1000} s to begin, before there is none of them`,
+        ),
+        true,
+      );
     cache.replace(kind, []);
     this.#backoff.reset();
     this.#listed = false;
@@ -212,9 +231,11 @@ export class ApiReflector {
     return ABSENT * (1 + pace.random() / 10);
   }
 
-  #failed(error: Error): number {
+  #failed(error: Error, answered = error instanceof ApiError): number {
     const { pace, kind } = this.#options;
     const status = error instanceof ApiError ? error.status : 0;
+    if (answered) this.#answered();
+    else this.#away = true;
     if (isExpired(error)) {
       this.#version = undefined;
       return this.#backoff.next();

@@ -19,9 +19,10 @@ export const SYSTEM_PACE: Pace = {
 };
 
 const FIRST = 500;
-const LONGEST = 30_000;
+/** Changes after an outage are heard of no later than this. */
+const LONGEST = 10_000;
 
-/** Twice as long after each failure, up to 30 s, and never the same for all who lost the same server. */
+/** Twice as long after each failure, up to 10 s, and never the same for all who lost the same server. */
 export class Backoff {
   readonly #pace: Pace;
   #failures = 0;
@@ -34,7 +35,7 @@ export class Backoff {
   next(least = 0): number {
     const most = Math.min(LONGEST, FIRST * 2 ** Math.min(this.#failures++, 10));
     const own = most * (0.5 + this.#pace.random() / 2);
-    return Math.max(own, Math.min(least, 10 * LONGEST) * (1 + this.#pace.random() / 10));
+    return Math.max(own, Math.min(least, 30 * LONGEST) * (1 + this.#pace.random() / 10));
   }
 
   reset(): void {

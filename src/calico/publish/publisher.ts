@@ -35,7 +35,10 @@ export const KEY_ANNOTATION = {
   6: 'projectcalico.org/WireguardPublicKeyV6',
 } as const;
 const FIRST_PAUSE = 100;
+/** While the API refuses. */
 const LONGEST_PAUSE = 5_000;
+/** While somebody keeps changing it back: peers send in the clear as long as it is not there, and Felix in doubt comes again. */
+const LONGEST_FIGHT = 900;
 /** So long without a change by others, and the next one is put right at once again. */
 const PEACE = 30_000;
 
@@ -97,6 +100,7 @@ class PublishedKey {
   #sent = false;
   #closed = false;
   #forget: (() => void) | undefined;
+  #refused = false;
   /** How often it was sent without peace in between. */
   #fights = 0;
   #lastSent = Number.NEGATIVE_INFINITY;
@@ -179,7 +183,8 @@ class PublishedKey {
     if (this.#forget || (this.#wanted === null && this.#there === undefined && !this.#sent)) return;
     const { clock } = this.#options;
     if (clock.now() - this.#lastSent > PEACE) this.#fights = 0;
-    const pause = this.#fights === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#fights - 1));
+    const longest = this.#refused ? LONGEST_PAUSE : LONGEST_FIGHT;
+    const pause = this.#fights === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (this.#fights - 1));
     const left = this.#lastSent + pause - clock.now();
     if (left <= 0) {
       void this.#send();
@@ -203,7 +208,9 @@ class PublishedKey {
     try {
       await api.patchNode(node, { [annotation]: wanted });
       if (!this.#seenMeanwhile) this.#there = wanted;
+      this.#refused = false;
     } catch (error) {
+      this.#refused = true;
       warn(`node ${node}: ${annotation} cannot be ${wanted === null ? 'removed' : 'set'}: ${(error as Error).message}`);
     }
     this.#sending = false;

@@ -5,7 +5,7 @@ import { parseAddress } from '../../../src/base/address.ts';
 import { formatPrefix } from '../../../src/base/prefix.ts';
 import { ensureAddress } from '../../../src/calico/apply/address.ts';
 import type { ApplyHost, Work } from '../../../src/calico/apply/ports.ts';
-import { emptyTable, ensureRoutes } from '../../../src/calico/apply/routes.ts';
+import { closeRoutes, emptyTable, ensureRoutes } from '../../../src/calico/apply/routes.ts';
 import { ensureRule, removeRules } from '../../../src/calico/apply/rule.ts';
 import type { DesiredRoute } from '../../../src/calico/model/desired.ts';
 import { nativeBinding } from '../../../src/io/native-binding.ts';
@@ -21,6 +21,7 @@ inOwnNamespace(import.meta.url, [], () => {
   const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
   let link: Link;
   let changes: string[] = [];
+  const unshielded = async (): Promise<void> => {};
   const workOf = (family: Family): Work => ({
     host: { network } as unknown as ApplyHost,
     family,
@@ -132,13 +133,34 @@ inOwnNamespace(import.meta.url, [], () => {
       );
     ip('addr', 'add', `${other}/24`, 'dev', 'wg');
     ip('addr', 'add', `${own}/24`, 'dev', 'wg');
-    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(own)! });
+    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(own)! }, unshielded);
     expect(show()).toEqual([`${own}/${bits}`]);
     changes = [];
-    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(own)! });
+    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(own)! }, unshielded);
     expect(changes).toEqual([]);
     if (family === 6) expect(ip('-6', 'addr', 'show', 'dev', 'wg')).toContain('fe80::');
-    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(other)! });
+    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(other)! }, unshielded);
     expect(show()).toEqual([`${other}/${bits}`]);
+  });
+
+  test('the last IPv4 address takes the routes of its link with it, of every table: they lead nowhere before, and are put back', async () => {
+    const work = workOf(4);
+    const to = '10.42.2.0/26';
+    const wanted = { ...tunnel(4, []), routes: new Map([[to, route(to, 'tunnel')]]) };
+    const show = () => ip('route', 'show', 'table', '51820').trim();
+    await ensureAddress(work, link, wanted, unshielded);
+    await ensureRoutes(work, link.index, wanted);
+    const { address: _, ...bare } = wanted;
+    let shielded = '';
+    const wasBare = await ensureAddress(work, link, bare, async () => {
+      await closeRoutes(work, link.index, bare);
+      shielded = show();
+    });
+    expect(wasBare).toBe(true);
+    expect(shielded).toMatch(/^unreachable 10\.42\.2\.0\/26/);
+    expect(show()).toBe(shielded);
+    await ensureRoutes(work, link.index, bare);
+    expect(show()).toMatch(/^10\.42\.2\.0\/26 dev wg/);
+    await emptyTable(work, 51820);
   });
 });

@@ -61,6 +61,30 @@ describe.each(VARIANTS)('%s', (_, families) => {
       });
     });
 
+    test('the last address of the tunnel goes, and IPv4 routes with it: they are put back, and nothing else answers meanwhile', async () => {
+      await scene.apply(scene.wanted());
+      const routes = families.map(family => scene.routesOf(family));
+      const bare = desired(families, family => {
+        const { address: _, ...without } = tunnel(family, [peer(family, 2), peer(family, 3)]);
+        return without;
+      });
+      for (const full of [false, true]) {
+        await scene.apply(scene.wanted());
+        await scene.apply(bare, full);
+        expect(families.map(family => scene.routesOf(family))).toEqual(routes);
+        if (!families.includes(4)) continue;
+        const writes = scene.process.deeds.filter(name => /(NEWROUTE|DELADDR)/.test(name));
+        expect(writes.slice(0, 5)).toEqual([
+          'RTM_NEWROUTE',
+          'RTM_NEWROUTE',
+          'RTM_DELADDR',
+          'RTM_NEWROUTE',
+          'RTM_NEWROUTE',
+        ]);
+        expect((await scene.apply(bare, true)).changes).toBe(0);
+      }
+    });
+
     test('another priority or mark: the new one is there before the old one goes', async () => {
       await scene.apply(scene.wanted());
       await scene.apply(scene.wanted({ rulePriority: 90 }));

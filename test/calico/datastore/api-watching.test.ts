@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openApiDatastore } from '../../../src/calico/datastore/api-datastore.ts';
 import type { Datastore } from '../../../src/calico/datastore/datastore.ts';
 import type { Pace } from '../../../src/calico/datastore/pace.ts';
-import { events, failure, fastPace, hang, json, list, node, reset, ScriptedApi } from './scripted-api.ts';
+import { type Answer, events, failure, fastPace, hang, json, list, node, reset, ScriptedApi } from './scripted-api.ts';
 import { watching } from './watching.ts';
 
 const NODES = '/api/v1/nodes';
@@ -153,14 +153,31 @@ describe('a server that fails', () => {
     await watch.until(({ stale }) => stale === undefined);
   });
 
-  test('a server that is away for long: what was known stays, tried ever slower up to 30 s, and on when it is back', async () => {
+  test('a server that is back, and not ready yet, is not tried as seldom as one that is away', async () => {
+    const { watch } = await begin();
+    await watch.until(({ synced }) => synced);
+    await api.stop();
+    await api.until(() => pace.slept.filter(milliseconds => milliseconds === 10_000).length >= 8, 20_000);
+    // it may also accept a watch, and end it at once
+    const ended: Answer = (response, asked) => {
+      if (asked.what.startsWith('WATCH')) response.writeHead(200).end();
+    };
+    api.next(`WATCH ${NODES}`, failure(503, 'ServiceUnavailable'), failure(429, 'TooManyRequests'), ended);
+    await api.start();
+    const before = pace.slept.length;
+    await watch.until(({ stale }) => stale === undefined);
+    await api.until(() => api.count(`WATCH ${NODES}`) === 5);
+    expect(pace.slept.slice(before).map(Math.round)).toEqual([500, 1000, 2000]);
+  });
+
+  test('a server that is away for long: what was known stays, tried ever slower up to 10 s, and on when it is back', async () => {
     api.always(`GET ${NODES}`, list([node('a', '1')], '10'));
     const { watch } = await begin();
     const known = await watch.until(({ synced }) => synced);
     await api.stop();
     const away = await watch.until(({ stale }) => stale !== undefined);
-    await api.until(() => pace.slept.filter(milliseconds => milliseconds === 30_000).length >= 4, 20_000);
-    expect(Math.max(...pace.slept)).toBe(30_000);
+    await api.until(() => pace.slept.filter(milliseconds => milliseconds === 10_000).length >= 4, 20_000);
+    expect(Math.max(...pace.slept)).toBe(10_000);
     expect(watch.snapshots.at(-1)!.cluster).toBe(known.cluster);
     expect(watch.snapshots.at(-1)!.synced).toBe(true);
     const since = /since (.*)\)/;

@@ -97,7 +97,20 @@ test('soon after another time it still takes less than a second', async () => {
   expect(annotations[V4]).toBe('key4');
 });
 
-test('in a fight it slows down to once in five seconds, and after peace it is quick again', async () => {
+test('who clears it every second has it back each time within the next, as without it traffic goes in the clear', async () => {
+  publisher.publish(4, 'key4');
+  for (let i = 0; i < 30; i++) {
+    await clock.pass(1000);
+    expect(annotations[V4]).toBe('key4');
+    see();
+    meddle({ [V4]: undefined });
+    await clock.pass(10);
+    expect(annotations[V4]).toBe('key4');
+    see();
+  }
+});
+
+test('in a fight it slows down to about once in a second, and after peace it is quick again', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(0);
   const start = clock.now();
@@ -106,11 +119,11 @@ test('in a fight it slows down to once in five seconds, and after peace it is qu
     if (annotations[V4] === 'key4') meddle({ [V4]: undefined });
   }
   const times = patches.map(({ at }) => at - start);
-  expect(times.length).toBeLessThan(20);
-  expect(times.length).toBeGreaterThan(8);
+  expect(times.length).toBeLessThan(75);
+  expect(times.length).toBeGreaterThan(50);
   const pauses = times.slice(1).map((at, i) => at - times[i]!);
-  expect(Math.max(...pauses)).toBeLessThanOrEqual(5100);
-  expect(pauses.at(-1)).toBeGreaterThanOrEqual(5000);
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(1000);
+  expect(pauses.at(-1)).toBeGreaterThanOrEqual(900);
   await clock.pass(60_000);
   patches.length = 0;
   const before = clock.now();

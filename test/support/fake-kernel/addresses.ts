@@ -58,6 +58,10 @@ export function removeAddress(world: World, message: NetlinkMessage): Answer[] {
   if (!found) throw new Refusal('EADDRNOTAVAIL', `${name} not found`);
   takeOut(world.addresses, address => address === found);
   removeRoutes(world, route => isOf(route, link, found));
+  // without an address there is no IPv4 on a link, in any table
+  const isV4 = ({ index, address }: InterfaceAddress): boolean => index === link.index && address.length === 4;
+  if (isV4(found) && !world.addresses.some(isV4))
+    removeRoutes(world, ({ link: by, family }) => by === link.index && family === 4);
   announce(world, ADDRESS_MESSAGE.remove, found);
   return [];
 }

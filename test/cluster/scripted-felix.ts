@@ -1,0 +1,34 @@
+/**
+ * Felix as it is beside the agent on one node (calico-wireguard 4.13, 5.2, 5.4), but with less patience: each time it deletes the link with its own
+ * name, empties its table, removes the rules to it, and clears the key. The real one does the first three every 90 s, and the last at each start.
+ */
+import { sleep } from '../netns/command.ts';
+import type { ClusterLab, LabNode } from './lab.ts';
+import { KEY } from './objects.ts';
+
+const LINK = 'wireguard.cali';
+const TABLE = 1;
+
+export interface Meddled {
+  /** When it cleared the key, milliseconds of the epoch, and after how long it was there again. */
+  readonly cleared: readonly { readonly at: number; readonly back: number }[];
+}
+
+/** @param times a second apart */
+export async function meddle(lab: ClusterLab, node: LabNode, times: number): Promise<Meddled> {
+  const cleared: { at: number; back: number }[] = [];
+  const { namespace, index } = node;
+  for (let i = 0; i < times; i++) {
+    const began = Date.now();
+    // what there is for it to take away
+    await namespace.ip(`link add ${LINK} type bridge`, `rule add priority 98 lookup ${TABLE}`);
+    await namespace.ip(`link set ${LINK} up`, `route add 192.0.2.0/24 dev ${LINK} table ${TABLE}`);
+    await namespace.ip(`link del ${LINK}`, `rule del lookup ${TABLE}`, `route flush table ${TABLE}`);
+    const at = Date.now();
+    await lab.annotate(index, { [KEY[4]]: null });
+    while ((await lab.keyOf(index)) === undefined && Date.now() - at < 5000) await sleep(10);
+    cleared.push({ at, back: Date.now() - at });
+    await sleep(Math.max(0, began + 1000 - Date.now()));
+  }
+  return { cleared };
+}
