@@ -253,14 +253,8 @@ describe('a cluster that cannot be read is a line and 1, not a stack', () => {
 
 test('without root', async () => {
   write(nodeObject('a', keyText(1)), nodeObject('b', keyText(2)));
-  const script = `process.setgid?.(65534); process.setuid?.(65534); await import(process.argv[1])`;
-  const root = process.getuid?.() === 0;
-  chmodSync(folder, 0o755);
-  const args = ['verify', '--cluster-from', file];
-  const program = root
-    ? [process.execPath, '--input-type=module', '--eval', script, '-', WGTS, ...args]
-    : [process.execPath, WGTS, ...args];
-  const { status, out, err } = await run(program);
+  // in a user namespace of its own: what root has of rights outside is gone, and the files can be read wherever they are
+  const { status, out, err } = await run(['unshare', '-U', process.execPath, WGTS, 'verify', '--cluster-from', file]);
   expect([status, err]).toEqual([0, '']);
   expect(out).toMatch(/encrypted/);
 });
