@@ -1,4 +1,5 @@
 /** What the service accounts may do, asked with their own tokens: that the agent's requests are granted, that others are refused, and own-node-only. */
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REPOSITORY } from '../support/guide.ts';
@@ -114,6 +115,18 @@ describeCluster('rights on a real API server', () => {
       ['get', 'pods', '-A'],
     ])
       expect(server.kubectl(args, { token: labeller }).err).toMatch(/forbidden/i);
+  });
+
+  test('the program itself labels with the rights of the labeller', () => {
+    const args = [join(REPOSITORY, 'dist/cli/wgts.js'), 'doctor', '--label', '--once'];
+    const kubeconfig = plane.kubeconfigFor(labeller, 'labeller');
+    const env = { ...process.env, NODENAME: 'worker-1' };
+    const ran = spawnSync(process.execPath, [...args, '--kubeconfig', kubeconfig], { env, encoding: 'utf8' });
+    expect(ran, ran.stderr).toMatchObject({ status: 0, stderr: '' });
+    const [, value] = /=(present|absent)\n$/.exec(ran.stdout) ?? [];
+    const labels = JSON.parse(server.ask(['get', 'node', 'worker-1', '-o', 'jsonpath={.metadata.labels}'])) as object;
+    expect(labels).toMatchObject({ theirs: 'stays', [LABEL]: value });
+    server.ask(['label', 'node', 'worker-1', `${LABEL}-`]);
   });
 
   test('components give the rights of their name', () => {

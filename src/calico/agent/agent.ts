@@ -269,8 +269,7 @@ export class Agent {
       unreadiness(this.status).length === 0 &&
       FAMILIES.every(family => {
         const tunnel = phase === 'handed-over' ? undefined : plan?.desired.tunnels[family];
-        if (!tunnel) return this.#keys[family].isGone;
-        return !this.#parts.allocator || tunnel.address !== undefined;
+        return !tunnel || !this.#parts.allocator || tunnel.address !== undefined;
       })
     );
   }

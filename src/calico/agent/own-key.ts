@@ -58,10 +58,6 @@ export class OwnKey {
     return this.#publicKey;
   }
 
-  get isGone(): boolean {
-    return this.#gone;
-  }
-
   get isPublished(): boolean {
     return this.#options.parts.publisher.isPublished(this.#options.family);
   }

@@ -23,6 +23,30 @@ test('what breaks is seen to at once, but not more often than five times a secon
   expect(Math.min(...pauses)).toBeGreaterThanOrEqual(200);
 });
 
+test('what broke soon after a look at everything is seen to, whatever turn comes between', async () => {
+  const scene = await new Scene().started();
+  await scene.pass(1000);
+  scene.broken!();
+  await scene.pass(50);
+  scene.broken!();
+  await scene.told();
+  scene.since();
+  await scene.pass(200);
+  expect(scene.since()).toEqual(['apply 4 full']);
+});
+
+test('once a change mended what failed, it is not tried again', async () => {
+  const scene = await new Scene().started();
+  await scene.pass(10);
+  scene.outcome = () => ({ error: { step: 'link', message: 'no' } });
+  await scene.told();
+  scene.outcome = () => ({});
+  await scene.told();
+  scene.since();
+  await scene.pass(20_000);
+  expect(scene.since()).toEqual([]);
+});
+
 test('the netlink socket is opened again, ever slower while it fails at once; then all is looked at', async () => {
   const scene = await new Scene().started();
   await scene.pass(10);
