@@ -4,6 +4,7 @@
  */
 import { formatPrefix } from '../../base/prefix.ts';
 import { isRefusal } from '../../netlink/errors.ts';
+import type { Family } from '../../netlink/family.ts';
 import { ROUTE_TYPE, type Route, TABLE } from '../../netlink/route.ts';
 import { describeRoute, type NewRoute } from '../../netlink/routes.ts';
 import type { DesiredRoute, DesiredTunnel } from '../model/desired.ts';
@@ -12,6 +13,8 @@ import type { Work } from './ports.ts';
 const TYPE = { tunnel: ROUTE_TYPE.unicast, throw: ROUTE_TYPE.throw, unreachable: ROUTE_TYPE.unreachable } as const;
 /** What the kernel gives an IPv6 route for which none is said; IPv4 knows 0. */
 const METRIC = { 4: 0, 6: 1024 } as const;
+/** Of what answers when all others are gone. */
+const LAST = 0xffffffff;
 const AT_ONCE = 64;
 const PASSES = 3;
 /** Never ours to empty. */
@@ -27,30 +30,28 @@ export async function ensureRoutes(work: Work, link: number, tunnel: DesiredTunn
   const { family, table } = tunnel;
   for (let pass = 0; ; pass++) {
     const there = await work.host.network.routes.list({ family, table });
-    const missing = new Map(tunnel.routes);
+    const missing = new Map<string, NewRoute>();
+    for (const route of tunnel.routes.values())
+      for (const each of kernelRoutes(route, link, tunnel)) missing.set(keyOf(each), each);
     const surplus: Route[] = [];
     for (const route of there) {
-      const text = formatPrefix(route.destination);
-      const wanted = missing.get(text);
-      if (wanted && isRight(route, wanted, link, tunnel)) missing.delete(text);
+      const wanted = missing.get(keyOf(route));
+      if (wanted && isRight(route, wanted, tunnel)) missing.delete(keyOf(route));
       else surplus.push(route);
     }
     // the first wrong one of a missing route is overwritten; should it not have been, the next pass sees it
     const overwritten = new Set<string>();
     const gone = surplus.filter(route => {
-      const text = formatPrefix(route.destination);
-      if (!missing.has(text) || overwritten.has(text) || (route.metric ?? 0) !== METRIC[family]) return true;
-      overwritten.add(text);
+      const key = keyOf(route);
+      if (!missing.has(key) || overwritten.has(key) || (route.metric ?? 0) !== metricOf(missing.get(key)!, family))
+        return true;
+      overwritten.add(key);
       return false;
     });
     if (missing.size + gone.length === 0) return;
     if (pass === PASSES)
       throw new Error(`the routes of table ${table} are changed by somebody else as fast as they are set`);
-    await write(
-      work,
-      [...missing.values()].map(route => kernelRoute(route, link, tunnel)),
-      gone.map(toRemove),
-    );
+    await write(work, [...missing.values()], gone.map(toRemove));
   }
 }
 
@@ -63,15 +64,16 @@ export async function changeRoutes(
 ): Promise<void> {
   if (before.routes === tunnel.routes && before.routeProtocol === tunnel.routeProtocol) return;
   const set: NewRoute[] = [];
-  for (const [text, route] of tunnel.routes)
-    if (before.routes.get(text)?.kind !== route.kind || before.routeProtocol !== tunnel.routeProtocol)
-      set.push(kernelRoute(route, link, tunnel));
   const gone: NewRoute[] = [];
+  for (const [text, route] of tunnel.routes) {
+    const was = before.routes.get(text);
+    if (was?.kind === route.kind && was.orElse === route.orElse && before.routeProtocol === tunnel.routeProtocol)
+      continue;
+    set.push(...kernelRoutes(route, link, tunnel));
+    if (was?.orElse && !route.orElse) gone.push(...kernelRoutes(was, link, before).slice(1).map(toForget));
+  }
   for (const [text, route] of before.routes)
-    if (!tunnel.routes.has(text)) {
-      const { destination, table, type } = kernelRoute(route, link, before);
-      gone.push({ destination, table: table!, type: type! });
-    }
+    if (!tunnel.routes.has(text)) gone.push(...kernelRoutes(route, link, before).map(toForget));
   await write(work, set, gone);
 }
 
@@ -127,12 +129,28 @@ async function each<T>(items: readonly T[], action: (item: T) => Promise<void>):
   }
 }
 
-function kernelRoute(
-  { destination, kind }: DesiredRoute,
+/** One that has another behind it is two: it comes first. */
+function kernelRoutes(
+  { destination, kind, orElse }: DesiredRoute,
   link: number,
   { table, routeProtocol }: DesiredTunnel,
-): NewRoute {
-  return { destination, table, protocol: routeProtocol, type: TYPE[kind], ...(kind === 'tunnel' && { link }) };
+): NewRoute[] {
+  const common = { destination, table, protocol: routeProtocol };
+  const first: NewRoute = { ...common, type: TYPE[kind], ...(kind === 'tunnel' && { link }) };
+  return orElse ? [first, { ...common, type: TYPE[orElse], metric: LAST }] : [first];
+}
+
+function keyOf({ destination, metric }: Pick<NewRoute, 'destination' | 'metric'>): string {
+  const text = formatPrefix(destination);
+  return metric === LAST ? `${text} at last` : text;
+}
+
+function toForget({ destination, table, type, metric }: NewRoute): NewRoute {
+  return { destination, table: table!, type: type!, ...(metric !== undefined && { metric }) };
+}
+
+function metricOf({ metric }: NewRoute, family: Family): number {
+  return metric ?? METRIC[family];
 }
 
 /** All that tells it from others to the same destination. */
@@ -147,17 +165,12 @@ function toRemove({ destination, table, type, protocol, metric, link }: Route): 
   };
 }
 
-function isRight(
-  route: Route,
-  { kind }: DesiredRoute,
-  link: number,
-  { routeProtocol, family }: DesiredTunnel,
-): boolean {
+function isRight(route: Route, wanted: NewRoute, { family }: DesiredTunnel): boolean {
   return (
-    route.type === TYPE[kind] &&
-    route.protocol === routeProtocol &&
-    (route.metric ?? 0) === METRIC[family] &&
-    (kind !== 'tunnel' || route.link === link) &&
+    route.type === wanted.type &&
+    route.protocol === wanted.protocol &&
+    (route.metric ?? 0) === metricOf(wanted, family) &&
+    (wanted.link === undefined || route.link === wanted.link) &&
     !route.gateway &&
     !route.hops &&
     !route.source &&

@@ -43,7 +43,9 @@ export function planRoutes(input: RoutesInput): Routes {
     for (const claim of part.claims) {
       const kind = isPeer ? 'tunnel' : seals && !claim.host ? 'unreachable' : 'throw';
       if (kind === 'unreachable') unencrypted.push(claim);
-      routes.set(claim.text, part.route(claim, kind));
+      // hosts are reached in the clear then, as what brings the tunnel back may come from them
+      const orElse = kind === 'tunnel' && failClosed && !claim.host ? 'unreachable' : undefined;
+      routes.set(claim.text, part.route(claim, kind, orElse));
     }
   }
   return { routes, sealed: unencrypted.length === 0 ? [] : seal(input, unencrypted, routes) };

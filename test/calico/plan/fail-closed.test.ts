@@ -51,10 +51,24 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     }
   });
 
-  test('encrypted and local ones are as ever', () => {
-    const objects = [on, me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
-    const closed = planOf(cluster(...objects), { options });
-    expect(closed.desired).toEqual(planOf(cluster(...objects)).desired);
+  test('encrypted and local ones are as ever, but that nothing else answers for the tunnel when it is gone; for hosts it may', () => {
+    for (const spec of [{}, { wireguardHostEncryptionEnabled: true }]) {
+      const objects = [enabled(families, spec), me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
+      const closed = planOf(cluster(...objects), { options }).desired;
+      const open = planOf(cluster(...objects)).desired;
+      for (const family of families) {
+        const routes = tunnelOf(closed, family).routes;
+        const { sealed: _, ...firewall } = tunnelOf(closed, family).firewall;
+        expect(tunnelOf(open, family).firewall).toEqual({ ...firewall, sealed: [] });
+        expect(tunnelOf(closed, family).peers).toEqual(tunnelOf(open, family).peers);
+        for (const [text, route] of tunnelOf(open, family).routes) {
+          expect(route.orElse).toBeUndefined();
+          const expected = text === blockOf(family, 2) ? { ...route, orElse: 'unreachable' } : route;
+          expect(routes.get(text)).toEqual(expected);
+        }
+        expect(routes.size).toBe(tunnelOf(open, family).routes.size);
+      }
+    }
   });
 
   test('hosts stay reachable, with host encryption too', () => {
