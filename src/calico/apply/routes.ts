@@ -4,6 +4,7 @@
  */
 import { formatPrefix } from '../../base/prefix.ts';
 import { isRefusal } from '../../netlink/errors.ts';
+import type { Family } from '../../netlink/family.ts';
 import { ROUTE_TYPE, type Route, TABLE } from '../../netlink/route.ts';
 import { describeRoute, type NewRoute } from '../../netlink/routes.ts';
 import type { DesiredRoute, DesiredTunnel } from '../model/desired.ts';
@@ -12,8 +13,8 @@ import type { Work } from './ports.ts';
 const TYPE = { tunnel: ROUTE_TYPE.unicast, throw: ROUTE_TYPE.throw, unreachable: ROUTE_TYPE.unreachable } as const;
 /** What the kernel gives an IPv6 route for which none is said; IPv4 knows 0. */
 const METRIC = { 4: 0, 6: 1024 } as const;
-/** Behind all others. */
-const BARRIER_METRIC = 0x7fffffff;
+/** Of what answers when all others are gone. */
+const LAST = 0xffffffff;
 const AT_ONCE = 64;
 const PASSES = 3;
 /** Never ours to empty. */
@@ -31,19 +32,20 @@ export async function ensureRoutes(work: Work, link: number, tunnel: DesiredTunn
     const there = await work.host.network.routes.list({ family, table });
     const missing = new Map<string, NewRoute>();
     for (const route of tunnel.routes.values())
-      for (const wanted of kernelRoutes(route, link, tunnel)) missing.set(nameOf(wanted), wanted);
+      for (const each of kernelRoutes(route, link, tunnel)) missing.set(keyOf(each), each);
     const surplus: Route[] = [];
     for (const route of there) {
-      const wanted = missing.get(nameOf(route));
-      if (wanted && isRight(route, wanted)) missing.delete(nameOf(route));
+      const wanted = missing.get(keyOf(route));
+      if (wanted && isRight(route, wanted, tunnel)) missing.delete(keyOf(route));
       else surplus.push(route);
     }
     // the first wrong one of a missing route is overwritten; should it not have been, the next pass sees it
     const overwritten = new Set<string>();
     const gone = surplus.filter(route => {
-      const name = nameOf(route);
-      if (!missing.has(name) || overwritten.has(name)) return true;
-      overwritten.add(name);
+      const key = keyOf(route);
+      if (!missing.has(key) || overwritten.has(key) || (route.metric ?? 0) !== metricOf(missing.get(key)!, family))
+        return true;
+      overwritten.add(key);
       return false;
     });
     if (missing.size + gone.length === 0) return;
@@ -64,16 +66,14 @@ export async function changeRoutes(
   const set: NewRoute[] = [];
   const gone: NewRoute[] = [];
   for (const [text, route] of tunnel.routes) {
-    const old = before.routes.get(text);
-    if (old?.kind === route.kind && before.routeProtocol === tunnel.routeProtocol) continue;
+    const was = before.routes.get(text);
+    if (was?.kind === route.kind && was.orElse === route.orElse && before.routeProtocol === tunnel.routeProtocol)
+      continue;
     set.push(...kernelRoutes(route, link, tunnel));
-    if (old?.kind === 'tunnel' && route.kind !== 'tunnel') gone.push(barrier(old, before));
+    if (was?.orElse && !route.orElse) gone.push(...kernelRoutes(was, link, before).slice(1).map(toForget));
   }
   for (const [text, route] of before.routes)
-    if (!tunnel.routes.has(text))
-      // its barrier first, which would answer for it
-      for (const { destination, table, type, metric } of kernelRoutes(route, link, before).toReversed())
-        gone.push({ destination, table: table!, type: type!, metric: metric! });
+    if (!tunnel.routes.has(text)) gone.push(...kernelRoutes(route, link, before).map(toForget));
   await write(work, set, gone);
 }
 
@@ -129,21 +129,28 @@ async function each<T>(items: readonly T[], action: (item: T) => Promise<void>):
   }
 }
 
-/** A way into the tunnel goes when its link does: then what stands behind it lets nothing out by another way. */
-function kernelRoutes(route: DesiredRoute, link: number, tunnel: DesiredTunnel): NewRoute[] {
-  const { destination, kind } = route;
-  const { table, routeProtocol: protocol, family } = tunnel;
-  const way = { destination, table, protocol, type: TYPE[kind], metric: METRIC[family] };
-  return kind === 'tunnel' ? [{ ...way, link }, barrier(route, tunnel)] : [way];
+/** One that has another behind it is two: it comes first. */
+function kernelRoutes(
+  { destination, kind, orElse }: DesiredRoute,
+  link: number,
+  { table, routeProtocol }: DesiredTunnel,
+): NewRoute[] {
+  const common = { destination, table, protocol: routeProtocol };
+  const first: NewRoute = { ...common, type: TYPE[kind], ...(kind === 'tunnel' && { link }) };
+  return orElse ? [first, { ...common, type: TYPE[orElse], metric: LAST }] : [first];
 }
 
-function barrier({ destination }: DesiredRoute, { table, routeProtocol }: DesiredTunnel): NewRoute {
-  return { destination, table, protocol: routeProtocol, type: ROUTE_TYPE.unreachable, metric: BARRIER_METRIC };
+function keyOf({ destination, metric }: Pick<NewRoute, 'destination' | 'metric'>): string {
+  const text = formatPrefix(destination);
+  return metric === LAST ? `${text} at last` : text;
 }
 
-/** Of two routes with one name the kernel takes the later in the place of the other. */
-function nameOf({ destination, metric }: NewRoute): string {
-  return `${formatPrefix(destination)} ${metric ?? 0}`;
+function toForget({ destination, table, type, metric }: NewRoute): NewRoute {
+  return { destination, table: table!, type: type!, ...(metric !== undefined && { metric }) };
+}
+
+function metricOf({ metric }: NewRoute, family: Family): number {
+  return metric ?? METRIC[family];
 }
 
 /** All that tells it from others to the same destination. */
@@ -158,11 +165,12 @@ function toRemove({ destination, table, type, protocol, metric, link }: Route): 
   };
 }
 
-function isRight(route: Route, { type, protocol, link }: NewRoute): boolean {
+function isRight(route: Route, wanted: NewRoute, { family }: DesiredTunnel): boolean {
   return (
-    route.type === type &&
-    route.protocol === protocol &&
-    (type !== ROUTE_TYPE.unicast || route.link === link) &&
+    route.type === wanted.type &&
+    route.protocol === wanted.protocol &&
+    (route.metric ?? 0) === metricOf(wanted, family) &&
+    (wanted.link === undefined || route.link === wanted.link) &&
     !route.gateway &&
     !route.hops &&
     !route.source &&

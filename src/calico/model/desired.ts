@@ -51,6 +51,8 @@ export interface DesiredRoute {
   readonly destination: Prefix;
   /** Into the tunnel; as if this table were not; or nowhere, where nothing may go in the clear (fail-closed). */
   readonly kind: 'tunnel' | 'throw' | 'unreachable';
+  /** Fail-closed, of one into the tunnel: nowhere, where the tunnel is gone and its routes with it. Otherwise as if this table were not. */
+  readonly orElse?: 'unreachable';
 }
 
 /** calico-wireguard 4.8, 4.9, 5.6. All in one nftables table of ours per family. */

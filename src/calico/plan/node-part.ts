@@ -31,10 +31,10 @@ export class NodePart {
     return given === this.#given && withHosts === this.#withHosts;
   }
 
-  route(claim: Claim, kind: RouteKind): DesiredRoute {
+  route(claim: Claim, kind: RouteKind, orElse?: DesiredRoute['orElse']): DesiredRoute {
     const there = this.#routes.get(claim);
-    if (there?.kind === kind) return there;
-    const route: DesiredRoute = { destination: claim.prefix, kind };
+    if (there?.kind === kind && there.orElse === orElse) return there;
+    const route: DesiredRoute = { destination: claim.prefix, kind, ...(orElse && { orElse }) };
     this.#routes.set(claim, route);
     return route;
   }

@@ -47,7 +47,9 @@ export function planRoutes(input: RoutesInput): Routes {
       const kind = isPeer ? 'tunnel' : sealed ? 'unreachable' : 'throw';
       if (sealed) pods.push(claim);
       if (kind === 'unreachable') unencrypted.push(claim);
-      routes.set(claim.text, part.route(claim, kind));
+      // hosts are reached in the clear then, as what brings the tunnel back may come from them
+      const orElse = kind === 'tunnel' && failClosed && !claim.host ? 'unreachable' : undefined;
+      routes.set(claim.text, part.route(claim, kind, orElse));
     }
   }
   return { routes, sealed: pods.length === 0 ? [] : seal(input, pods, unencrypted, routes) };

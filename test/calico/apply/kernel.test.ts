@@ -143,6 +143,37 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(show()).toEqual([`${other}/${bits}`]);
   });
 
+  test.each([4, 6] as const)(
+    'IPv%s: what is behind a route answers when its link is gone, and else does not',
+    async family => {
+      ip('link', 'add', 'short', 'type', 'veth', 'peer', 'name', 'short-far');
+      for (const end of ['short', 'short-far']) ip('link', 'set', end, 'up');
+      const short = (await network.links.find('short'))!;
+      const to = family === 4 ? '10.42.2.0/26' : 'fd42:0:0:2::/122';
+      const inside = family === 4 ? '10.42.2.1' : 'fd42:0:0:2::1';
+      if (family === 4) ip('addr', 'add', '198.51.100.1/32', 'dev', 'short');
+      const work = workOf(family);
+      const routes = new Map([[to, { ...route(to, 'tunnel'), orElse: 'unreachable' as const }]]);
+      const wanted = { ...tunnel(family, []), routes };
+      await ensureRoutes(work, short.index, wanted);
+      changes = [];
+      await ensureRoutes(work, short.index, wanted);
+      expect(changes).toEqual([]);
+      ip(`-${family}`, 'rule', 'add', 'pref', '98', 'lookup', '51820');
+      try {
+        expect(ip('route', 'get', inside)).toContain('dev short');
+        ip('link', 'del', 'short');
+        expect(() => execFileSync('ip', ['route', 'get', inside], { stdio: 'pipe' })).toThrow(
+          /No route to host|unreachable/,
+        );
+      } finally {
+        ip(`-${family}`, 'rule', 'del', 'pref', '98');
+      }
+      await emptyTable(work, 51820);
+      expect(await network.routes.list({ family, table: 51820 })).toEqual([]);
+    },
+  );
+
   test('the last IPv4 address takes the routes of its link with it, of every table: they lead nowhere before, and are put back', async () => {
     const work = workOf(4);
     const to = '10.42.2.0/26';

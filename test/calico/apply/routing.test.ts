@@ -1,6 +1,7 @@
 /** Rules and routes: what Felix's own tests ask of its WireGuard (calico-wireguard 9.1), asked of ours. */
 import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../../src/base/prefix.ts';
+import { ROUTE_TYPE } from '../../../src/netlink/route.ts';
 import { RULE_ACTION } from '../../../src/netlink/rules.ts';
 import { desired, peer, route, tunnel } from './node.ts';
 import { NAME, PODS, Scene, VARIANTS } from './scene.ts';
@@ -59,6 +60,47 @@ describe.each(VARIANTS)('%s', (_, families) => {
         ...picture,
         rules: [...(picture['rules'] as string[])].sort(),
       });
+    });
+
+    test('what is behind a route into the tunnel comes and goes with it, and answers when the link is gone', async () => {
+      const open = desired(families, family => tunnel(family, [peer(family, 2), peer(family, 3)]));
+      const closed = desired(families, family => {
+        const whole = tunnel(family, [peer(family, 2), peer(family, 3)]);
+        const routes = [...whole.routes].map(
+          ([text, one]) => [text, one.kind === 'tunnel' ? { ...one, orElse: 'unreachable' as const } : one] as const,
+        );
+        return { ...whole, routes: new Map(routes) };
+      });
+      await scene.apply(open);
+      const routes = families.map(family => scene.routesOf(family));
+      await scene.apply(closed);
+      for (const [i, family] of families.entries()) {
+        const prefixes = routes[i]!.filter(each => each.endsWith(` ${ROUTE_TYPE.unicast}`)).map(
+          each => each.split(' ')[0],
+        );
+        expect(prefixes).toHaveLength(2);
+        const behind = prefixes.map(each => `${each} ${ROUTE_TYPE.unreachable}`);
+        expect(scene.routesOf(family)).toEqual([...routes[i]!, ...behind].sort());
+      }
+      expect((await scene.apply(closed, true)).changes).toBe(0);
+      const whole = families.map(family => scene.routesOf(family));
+      // somebody takes the link away
+      for (const family of families) {
+        await scene.node.meddle(network => network.links.remove({ index: scene.index(family), name: '' }));
+        const left = scene.routesOf(family);
+        expect(left.filter(each => each.endsWith(` ${ROUTE_TYPE.unicast}`))).toEqual([]);
+        expect(left.filter(each => each.endsWith(` ${ROUTE_TYPE.unreachable}`))).toHaveLength(2);
+      }
+      await scene.apply(closed, true);
+      expect(families.map(family => scene.routesOf(family))).toEqual(whole);
+      for (const full of [false, true]) {
+        await scene.apply(closed);
+        await scene.apply(open, full);
+        expect(families.map(family => scene.routesOf(family))).toEqual(routes);
+      }
+      await scene.apply(closed);
+      await scene.process.applier.withdraw();
+      for (const family of families) expect(scene.routesOf(family)).toEqual([]);
     });
 
     test('the last address of the tunnel goes, and IPv4 routes with it: they are put back, and nothing else answers meanwhile', async () => {

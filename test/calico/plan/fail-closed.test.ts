@@ -51,20 +51,23 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     }
   });
 
-  test('routes to encrypted and local ones are as ever; what is encrypted is sealed too, for the day its routes go', () => {
-    const objects = [on, me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
-    const closed = planOf(cluster(...objects), { options });
-    const open = planOf(cluster(...objects));
-    for (const family of families) {
-      const { firewall, ...rest } = closed.desired.tunnels[family]!;
-      const { firewall: other, ...same } = open.desired.tunnels[family]!;
-      expect(rest).toEqual(same);
-      expect(other.sealed).toEqual([]);
-      expect({ ...firewall, sealed: [] }).toEqual(other);
-      const tunnelled = [...rest.routes].flatMap(([text, { kind }]) => (kind === 'tunnel' ? [text] : []));
-      expect(tunnelled.length).toBeGreaterThan(0);
-      const outer = new Set(sealedIn(closed, family));
-      expect(tunnelled.filter(text => outer.has(text)).length).toBeGreaterThan(0);
+  test('encrypted and local ones are as ever, but that nothing else answers for the tunnel when it is gone; for hosts it may', () => {
+    for (const spec of [{}, { wireguardHostEncryptionEnabled: true }]) {
+      const objects = [enabled(families, spec), me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
+      const closed = planOf(cluster(...objects), { options }).desired;
+      const open = planOf(cluster(...objects)).desired;
+      for (const family of families) {
+        const routes = tunnelOf(closed, family).routes;
+        const { sealed: _, ...firewall } = tunnelOf(closed, family).firewall;
+        expect(tunnelOf(open, family).firewall).toEqual({ ...firewall, sealed: [] });
+        expect(tunnelOf(closed, family).peers).toEqual(tunnelOf(open, family).peers);
+        for (const [text, route] of tunnelOf(open, family).routes) {
+          expect(route.orElse).toBeUndefined();
+          const expected = text === blockOf(family, 2) ? { ...route, orElse: 'unreachable' } : route;
+          expect(routes.get(text)).toEqual(expected);
+        }
+        expect(routes.size).toBe(tunnelOf(open, family).routes.size);
+      }
     }
   });
 
