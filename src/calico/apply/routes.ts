@@ -161,7 +161,7 @@ function toRemove({ destination, table, type, protocol, metric, link }: Route): 
     type,
     protocol,
     ...(metric !== undefined && { metric }),
-    ...(link !== undefined && type === ROUTE_TYPE.unicast && { link }),
+    ...(link !== undefined && { link }),
   };
 }
 

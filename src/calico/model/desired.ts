@@ -51,7 +51,7 @@ export interface DesiredRoute {
   readonly destination: Prefix;
   /** Into the tunnel; as if this table were not; or nowhere, where nothing may go in the clear (fail-closed). */
   readonly kind: 'tunnel' | 'throw' | 'unreachable';
-  /** Fail-closed, of one into the tunnel: nowhere, where the tunnel is gone and its routes with it. Otherwise as if this table were not. */
+  /** Of one into the tunnel: nowhere, where the tunnel is gone and its routes with it. Otherwise as if this table were not: for hosts. */
   readonly orElse?: 'unreachable';
 }
 

@@ -1,7 +1,7 @@
 /**
  * The table of the tunnel (calico-wireguard 4.7): into it to encrypted nodes; `throw`, as if the table were not, for what is known and is not
  * encrypted, and for what is local, as it may lie within what goes into the tunnel; with fail-closed nowhere at all for pods that are not encrypted,
- * and no way but the tunnel for all others.
+ * and no way but the tunnel for all others. Where the tunnel is gone, and its routes with it, what led to pods by it leads nowhere.
  */
 import { formatPrefix, type Prefix } from '../../base/prefix.ts';
 import type { Family } from '../../netlink/family.ts';
@@ -48,7 +48,7 @@ export function planRoutes(input: RoutesInput): Routes {
       if (sealed) pods.push(claim);
       if (kind === 'unreachable') unencrypted.push(claim);
       // hosts are reached in the clear then, as what brings the tunnel back may come from them
-      const orElse = kind === 'tunnel' && failClosed && !claim.host ? 'unreachable' : undefined;
+      const orElse = kind === 'tunnel' && !claim.host ? 'unreachable' : undefined;
       routes.set(claim.text, part.route(claim, kind, orElse));
     }
   }

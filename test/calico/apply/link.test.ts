@@ -25,7 +25,6 @@ describe.each(VARIANTS)('%s', (_, families) => {
           [2, 3].map(n => makeEndpoint(peer(family, n).endpointAddress, peer(family, n).endpointPort)),
         );
         expect(scene.routesOf(family)).toHaveLength(3);
-        expect(scene.barriersOf(family)).toHaveLength(2);
       }
       const order = writesOf(scene.process.deeds).filter(
         (name, i, all) => all.indexOf(name) === i && !name.endsWith('key 6'),

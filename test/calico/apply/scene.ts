@@ -4,7 +4,6 @@ import { formatPrefix } from '../../../src/base/prefix.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { Desired, DesiredTunnel } from '../../../src/calico/model/desired.ts';
 import type { Family } from '../../../src/netlink/family.ts';
-import type { Route } from '../../../src/netlink/route.ts';
 import type { Rule } from '../../../src/netlink/rules.ts';
 import type { FakeDevice, FakePeer } from '../../support/fake-kernel/wireguard.ts';
 import { desired, FakeNode, OWNED, type Process, type ProcessOptions, peer, tunnel } from './node.ts';
@@ -17,8 +16,6 @@ export const VARIANTS: readonly (readonly [string, readonly Family[]])[] = [
 /** Of node 2. */
 export const PODS = { 4: '10.42.2.0/26', 6: 'fd42:0:0:2::/122' } as const;
 export const NAME = (family: Family): string => OWNED[family]!.interfaceName;
-
-const BARRIER = 0x7fffffff;
 
 export class Scene {
   node = new FakeNode();
@@ -78,22 +75,10 @@ export class Scene {
 
   /** Of our table: prefix and type. */
   routesOf(family: Family): string[] {
-    return this.#routes(family)
-      .filter(({ metric }) => metric !== BARRIER)
+    return this.node.kernel.world.routes
+      .filter(each => each.table === 51820 && each.family === family)
       .map(({ destination, type }) => `${formatPrefix(destination)} ${type}`)
       .sort();
-  }
-
-  /** What stands behind the ways into the tunnel. */
-  barriersOf(family: Family): string[] {
-    return this.#routes(family)
-      .filter(({ metric }) => metric === BARRIER)
-      .map(({ destination, type }) => `${formatPrefix(destination)} ${type}`)
-      .sort();
-  }
-
-  #routes(family: Family): Route[] {
-    return this.node.kernel.world.routes.filter(each => each.table === 51820 && each.family === family);
   }
 
   index(family: Family): number {
