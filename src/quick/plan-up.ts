@@ -7,7 +7,7 @@ import { formatPrefix } from '../base/prefix.ts';
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig } from '../config/model.ts';
 import type { Family } from '../netlink/family.ts';
-import { PROTOCOL } from '../netlink/route.ts';
+import { PROTOCOL, type Route } from '../netlink/route.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
 import { isThere, sameRule } from './rule-match.ts';
@@ -60,7 +60,7 @@ export function planUp(input: UpInput): Step[] {
     steps.push({ do: 'set-firewall', firewall });
     if (families.includes(4) && now.markValid === '0') steps.push({ do: 'mark-valid', value: '1' });
   }
-  steps.push(...routes(planned, kept, before), { do: 'remember', change: owned });
+  steps.push(...routes(planned, file, kept, before), { do: 'remember', change: owned });
   for (const rule of policy?.rules ?? [])
     if (!isThere(rule, table, now.rules)) steps.push({ do: 'add-rule', rule, table });
   return steps;
@@ -140,9 +140,15 @@ function addresses(
   ];
 }
 
-function routes(wanted: readonly QuickRoute[], kept: Snapshot | undefined, before: QuickState | undefined): Step[] {
+function routes(
+  wanted: readonly QuickRoute[],
+  file: QuickFile,
+  kept: Snapshot | undefined,
+  before: QuickState | undefined,
+): Step[] {
   // a link that is down has no routes: they go with the next step before these
-  const now = kept?.link?.up ? kept.routes : [];
+  const now =
+    kept?.link?.up && before ? kept.routes.filter(route => !goesWithAddresses(route, file, kept, before)) : [];
   const there = new Set(now.filter(({ protocol }) => protocol === PROTOCOL.boot).map(routeText));
   const goal = new Set(wanted.map(routeText));
   const stale = new Set(before?.routes?.filter(text => !goal.has(text)));
@@ -152,6 +158,19 @@ function routes(wanted: readonly QuickRoute[], kept: Snapshot | undefined, befor
       .map(({ destination, table }) => ({ do: 'remove-route', route: { destination, table } }) as const),
     ...wanted.filter(route => !there.has(routeText(route))).map(route => ({ do: 'add-route', route }) as const),
   ];
+}
+
+/** The kernel takes all IPv4 routes of a link whose last IPv4 address goes, until it has another. */
+function goesWithAddresses(
+  { family }: Route,
+  { addresses: goal }: QuickFile,
+  kept: Snapshot,
+  before: QuickState,
+): boolean {
+  if (family === 6) return false;
+  const wanted = new Set(goal.map(addressText));
+  const now = kept.addresses.filter(({ address }) => address.length === 4).map(addressText);
+  return now.length > 0 && now.every(text => before.addresses?.includes(text) && !wanted.has(text));
 }
 
 function addressText({ address, prefixLength }: QuickAddress): string {
