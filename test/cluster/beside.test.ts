@@ -5,11 +5,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { run, sleep, until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
-import { describeCluster, type Manifest } from './control-plane.ts';
+import { describeCluster } from './control-plane.ts';
 import { ClusterLab } from './lab.ts';
-import { blockOf, GROUP, ipamBlock, KEY, node, nodeAddress, nodeName, path, podAddress } from './objects.ts';
+import { GROUP, KEY, nodeAddress, nodeName, path, podAddress } from './objects.ts';
 import { meddle } from './scripted-felix.ts';
 import { Underlay } from './underlay.ts';
+import { unreadable } from './unreadable.ts';
 
 const NODES = [1, 2, 3, 4];
 const WITH_AGENT = [1, 2, 3];
@@ -119,45 +120,7 @@ function body(): void {
 
   test('what cannot be read is named in an Event, and the rest works', async () => {
     const since = Date.now();
-    const bad = (index: number, annotations: Readonly<Record<string, string>>): Manifest => {
-      const whole = node(index, [4]);
-      return {
-        ...whole,
-        metadata: { ...whole.metadata, annotations: { ...(whole.metadata['annotations'] as object), ...annotations } },
-      };
-    };
-    const felix = (name: string, spec: object, annotations: Readonly<Record<string, string>> = {}): Manifest => ({
-      apiVersion: GROUP,
-      kind: 'FelixConfiguration',
-      metadata: { name, annotations },
-      spec,
-    });
-    const { spec } = ipamBlock(blockOf(21, 4), 2, {}) as unknown as { spec: object };
-    const block = (name: string, change: object): Manifest => ({
-      apiVersion: GROUP,
-      kind: 'IPAMBlock',
-      metadata: { name },
-      spec: { ...spec, ...change },
-    });
-    await lab.plane.apply(
-      bad(11, { [KEY[4]]: 'no key at all' }),
-      bad(12, { [KEY[4]]: `${'A'.repeat(43)}=` }),
-      bad(13, { [KEY[4]]: Buffer.alloc(31, 1).toString('base64') }),
-      bad(14, { [KEY[4]]: (await lab.keyOf(3))! }),
-      bad(15, { 'projectcalico.org/IPv4Address': '172.20.0.999/24', [KEY[4]]: Buffer.alloc(32, 9).toString('base64') }),
-      bad(16, { [KEY[4]]: 'x'.repeat(200_000), 'projectcalico.org/Interfaces': '{"y"' }),
-      block('bad-cidr', { cidr: '10.244.300.0/26' }),
-      block('bad-length', { cidr: '10.244.22.0/77' }),
-      block('bad-allocations', {
-        cidr: '10.244.23.0/26',
-        allocations: [0, 5, null, -3],
-        attributes: [{ handle_id: 'h' }],
-      }),
-      block('unknown-fields', { cidr: '10.244.24.0/26', colour: { of: ['the', 7, null] } }),
-      felix('odd', { nodeSelector: 'has(' }),
-      felix(`node.${nodeName(1)}`, {}, { 'config.projectcalico.org/WireguardMTU': 'banana' }),
-      { apiVersion: GROUP, kind: 'IPPool', metadata: { name: 'bad-pool' }, spec: { cidr: 'everything' } },
-    );
+    await lab.plane.apply(...unreadable((await lab.keyOf(3))!));
     // of node 3 there are two now, of which neither is to be believed
     const named = [
       'node-11',
