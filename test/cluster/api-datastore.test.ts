@@ -7,6 +7,7 @@ import { formatPrefix } from '../../src/base/prefix.ts';
 import { type ApiDatastoreOptions, openApiDatastore } from '../../src/calico/datastore/api-datastore.ts';
 import type { Datastore } from '../../src/calico/datastore/datastore.ts';
 import type { CalicoGroup } from '../../src/calico/datastore/kinds.ts';
+import { fastPace } from '../calico/datastore/scripted-api.ts';
 import { watching } from '../calico/datastore/watching.ts';
 import { type ControlPlane, describeCluster, type Manifest, startControlPlane } from './control-plane.ts';
 import { calicoCrds } from './crds.ts';
@@ -42,9 +43,11 @@ describeCluster('a real API server', () => {
   });
   afterAll(async () => await plane?.stop());
 
-  test('without Calico: Nodes, and nothing else', async () => {
+  test('without Calico: Nodes, and after the minute that a server may take for its definitions nothing else', async () => {
     await plane.apply(node('early'));
-    const { watch } = await begin();
+    const { watch } = await begin({ pace: fastPace(true) });
+    const known = await watch.until(({ cluster }) => cluster.nodes.has('early'));
+    expect(known.synced).toBe(false);
     const { cluster, problems } = await watch.until(({ synced }) => synced);
     expect([...cluster.nodes.keys()]).toEqual(['early']);
     expect(formatAddress(cluster.nodes.get('early')!.addresses[0]!.address)).toBe('10.0.0.5');

@@ -51,6 +51,8 @@ function body(): void {
     const leaked = await lab.plaintext.between(encryptedSince);
     expect(leaked.slice(0, 5), `${leaked.length} packets of pods in the clear`).toEqual([]);
   };
+  /** What is shorter is not looked for. */
+  const silent = (longest: number): string => seconds(Math.max(longest, 150));
   const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
   const took = (since: number): string => seconds(Date.now() - since);
   /** How many agents follow the cluster: they read what it is now, and not what it was. */
@@ -95,7 +97,7 @@ function body(): void {
     const last = (await lab.plaintext.packets()).findLast(({ time }) => time >= begin)!.time;
     const lost = lab.talk.measure(begin);
     say(
-      `switched on: the last packet in the clear after ${seconds(last - begin)}; no pair silent for more than ${seconds(lost.longest)}`,
+      `switched on: the last packet in the clear after ${seconds(last - begin)}; no pair silent for more than ${silent(lost.longest)}`,
     );
     expect(last - begin).toBeLessThan(LIMIT);
     expect((await lab.encrypted.between(encryptedSince)).length).toBeGreaterThan(0);
@@ -208,7 +210,7 @@ function body(): void {
     const { longest } = lab.talk.measure(begin);
     await lab.plane.api('DELETE', path('FelixConfiguration', `node.${nodeName(3)}`));
     say(
-      `a node off (its key gone after ${offAfter}) and on (there again after ${onAfter}): no pair silent for more than ${seconds(longest)}`,
+      `a node off (its key gone after ${offAfter}) and on (there again after ${onAfter}): no pair silent for more than ${silent(longest)}`,
     );
   });
 
@@ -228,7 +230,7 @@ function body(): void {
       expect((await namespace.run(['ip', 'rule'])).stdout).not.toContain('51820');
       expect((await namespace.run(['nft', 'list', 'ruleset'])).stdout).toBe('');
     }
-    say(`switched off: no pair silent for more than ${seconds(lab.talk.measure(begin).longest)}`);
+    say(`switched off: no pair silent for more than ${silent(lab.talk.measure(begin).longest)}`);
   });
 
   test('the capture missed nothing', async () => {

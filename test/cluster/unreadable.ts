@@ -1,33 +1,16 @@
-/** Objects that no agent can make sense of, in each way that an API server lets pass: Nodes 11 to 16, blocks, configurations, a pool. */
+/** Objects that no agent can make sense of: keys, addresses, prefixes, selectors, allocations and values that are none, and very long ones. */
 import type { Manifest } from './control-plane.ts';
 import { blockOf, GROUP, ipamBlock, KEY, node, nodeName } from './objects.ts';
 
-export function unreadable(anothersKey: string): Manifest[] {
-  const bad = (index: number, annotations: Readonly<Record<string, string>>): Manifest => {
-    const whole = node(index, [4]);
-    return {
-      ...whole,
-      metadata: { ...whole.metadata, annotations: { ...(whole.metadata['annotations'] as object), ...annotations } },
-    };
-  };
-  const felix = (name: string, spec: object, annotations: Readonly<Record<string, string>> = {}): Manifest => ({
-    apiVersion: GROUP,
-    kind: 'FelixConfiguration',
-    metadata: { name, annotations },
-    spec,
-  });
-  const { spec } = ipamBlock(blockOf(21, 4), 2, {}) as unknown as { spec: object };
-  const block = (name: string, change: object): Manifest => ({
-    apiVersion: GROUP,
-    kind: 'IPAMBlock',
-    metadata: { name },
-    spec: { ...spec, ...change },
-  });
+type Texts = Readonly<Record<string, string>>;
+
+/** @param key of node 3: another claims it too */
+export function unreadable(key: string): readonly Manifest[] {
   return [
     bad(11, { [KEY[4]]: 'no key at all' }),
     bad(12, { [KEY[4]]: `${'A'.repeat(43)}=` }),
     bad(13, { [KEY[4]]: Buffer.alloc(31, 1).toString('base64') }),
-    bad(14, { [KEY[4]]: anothersKey }),
+    bad(14, { [KEY[4]]: key }),
     bad(15, { 'projectcalico.org/IPv4Address': '172.20.0.999/24', [KEY[4]]: Buffer.alloc(32, 9).toString('base64') }),
     bad(16, { [KEY[4]]: 'x'.repeat(200_000), 'projectcalico.org/Interfaces': '{"y"' }),
     block('bad-cidr', { cidr: '10.244.300.0/26' }),
@@ -42,4 +25,19 @@ export function unreadable(anothersKey: string): Manifest[] {
     felix(`node.${nodeName(1)}`, {}, { 'config.projectcalico.org/WireguardMTU': 'banana' }),
     { apiVersion: GROUP, kind: 'IPPool', metadata: { name: 'bad-pool' }, spec: { cidr: 'everything' } },
   ];
+}
+
+function bad(index: number, annotations: Texts): Manifest {
+  const whole = node(index, [4]);
+  const all = { ...(whole.metadata['annotations'] as Texts), ...annotations };
+  return { ...whole, metadata: { ...whole.metadata, annotations: all } };
+}
+
+function block(name: string, change: object): Manifest {
+  const spec = ipamBlock(blockOf(21, 4), 2, {})['spec'] as object;
+  return { apiVersion: GROUP, kind: 'IPAMBlock', metadata: { name }, spec: { ...spec, ...change } };
+}
+
+function felix(name: string, spec: object, annotations: Texts = {}): Manifest {
+  return { apiVersion: GROUP, kind: 'FelixConfiguration', metadata: { name, annotations }, spec };
 }
