@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FIRST_STATUS } from '../../src/calico/agent/status.ts';
 import { unsettled } from '../../src/cli/commands/calico.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
-import { run } from './run-program.ts';
+import { OWN_RUN, run } from './run-program.ts';
 
 const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
 const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
@@ -47,7 +47,7 @@ inOwnNamespace(import.meta.url, [], () => {
     rmSync(folder, { recursive: true });
   });
 
-  const program = (...more: string[]): readonly string[] => [process.execPath, WGTS, ...args, ...more];
+  const program = (...more: string[]): readonly string[] => [...OWN_RUN, process.execPath, WGTS, ...args, ...more];
 
   test('--once ends by itself: 0', { timeout: 30_000 }, async () => {
     const { status, err } = await run(program('--once'));
@@ -61,7 +61,8 @@ inOwnNamespace(import.meta.url, [], () => {
   });
 
   test('until it is told to end; /readyz meanwhile', { timeout: 30_000 }, async () => {
-    const child = spawn(process.execPath, [WGTS, ...args, '--http=127.0.0.1:39096'], { stdio: 'inherit' });
+    const [shell, ...words] = program('--http=127.0.0.1:39096');
+    const child = spawn(shell!, words, { stdio: 'inherit' });
     running.push(child);
     const ended = new Promise(resolve => child.on('close', (...how) => resolve(how)));
     for (;;) {

@@ -2,6 +2,12 @@
 import { spawn } from 'node:child_process';
 
 /** Two clients may say the same in another order of lines within a section; a zero key may be said or not. */
+/**
+ * Before a program that looks at all devices of this machine: a /run of its own, where control sockets are. Otherwise it would speak to those of
+ * the tests that run beside it.
+ */
+export const OWN_RUN: readonly string[] = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /run && exec "$@"', 'sh'];
+
 export function normal(request: string): string[] {
   return request
     .trimEnd()

@@ -9,7 +9,7 @@ import { verify } from '../../src/cli/commands/verify.ts';
 import type { DeviceStatus } from '../../src/config/model.ts';
 import { keyOf, keyText } from '../calico/agent/cluster.ts';
 import { ScriptedApi } from '../calico/datastore/scripted-api.ts';
-import { run } from './run-program.ts';
+import { OWN_RUN, run } from './run-program.ts';
 import { type Outcome, runCommand } from './terminal-for-test.ts';
 
 const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
@@ -197,7 +197,16 @@ describe('a thousand nodes', () => {
   test('--all and --json are each pair, one after the other, in little memory', { timeout: 120_000 }, async () => {
     many(i => i === 500);
     for (const option of ['--all', '--json']) {
-      const program = [process.execPath, '--max-old-space-size=128', WGTS, 'verify', '--cluster-from', file, option];
+      const program = [
+        ...OWN_RUN,
+        process.execPath,
+        '--max-old-space-size=128',
+        WGTS,
+        'verify',
+        '--cluster-from',
+        file,
+        option,
+      ];
       const { status, out, err } = await run(program);
       expect([status, err]).toEqual([1, '']);
       if (option === '--all') expect(out.split('\n').length).toBe(499_500 + 2);
@@ -217,20 +226,34 @@ test.each<[string[], RegExp]>([
 
 describe('a cluster that cannot be read is a line and 1, not a stack', () => {
   test('no such file', async () => {
-    const { status, out, err } = await run([process.execPath, WGTS, 'verify', '--cluster-from', join(folder, 'none')]);
+    const { status, out, err } = await run([
+      ...OWN_RUN,
+      process.execPath,
+      WGTS,
+      'verify',
+      '--cluster-from',
+      join(folder, 'none'),
+    ]);
     expect([status, out]).toEqual([1, '']);
     expect(err).toMatch(/^wgts: the cluster cannot be read: .*none.*\n$/);
   });
 
   test('a file that is no YAML', async () => {
     writeFileSync(file, '{[');
-    const { status, err } = await run([process.execPath, WGTS, 'verify', '--cluster-from', file]);
+    const { status, err } = await run([...OWN_RUN, process.execPath, WGTS, 'verify', '--cluster-from', file]);
     expect(status).toBe(1);
     expect(err).toMatch(/^wgts: .*\n$/);
   });
 
   test('no such kubeconfig', async () => {
-    const { status, err } = await run([process.execPath, WGTS, 'verify', '--kubeconfig', join(folder, 'none')]);
+    const { status, err } = await run([
+      ...OWN_RUN,
+      process.execPath,
+      WGTS,
+      'verify',
+      '--kubeconfig',
+      join(folder, 'none'),
+    ]);
     expect(status).toBe(1);
     expect(err).toMatch(/^wgts: no way to the cluster is known: .*none.*--cluster-from PATH\n$/);
   });
@@ -241,7 +264,7 @@ describe('a cluster that cannot be read is a line and 1, not a stack', () => {
     await api.stop();
     try {
       const began = Date.now();
-      const { status, err } = await run([process.execPath, WGTS, 'verify', '--kubeconfig', api.kubeconfig]);
+      const { status, err } = await run([...OWN_RUN, process.execPath, WGTS, 'verify', '--kubeconfig', api.kubeconfig]);
       expect(status).toBe(1);
       expect(err).toMatch(/^wgts: the cluster cannot be read: .*ECONNREFUSED.*\n$/);
       expect(Date.now() - began).toBeLessThan(30_000);
@@ -254,7 +277,16 @@ describe('a cluster that cannot be read is a line and 1, not a stack', () => {
 test('without root', async () => {
   write(nodeObject('a', keyText(1)), nodeObject('b', keyText(2)));
   // in a user namespace of its own: what root has of rights outside is gone, and the files can be read wherever they are
-  const { status, out, err } = await run(['unshare', '-U', process.execPath, WGTS, 'verify', '--cluster-from', file]);
+  const { status, out, err } = await run([
+    ...OWN_RUN,
+    'unshare',
+    '-U',
+    process.execPath,
+    WGTS,
+    'verify',
+    '--cluster-from',
+    file,
+  ]);
   expect([status, err]).toEqual([0, '']);
   expect(out).toMatch(/encrypted/);
 });
