@@ -30,8 +30,8 @@ export interface SystemDevicesOptions {
 const PATIENCE = 5_000;
 const PAUSE = 20;
 const ATTEMPTS = 3;
-/** Of a device that nobody answers for. */
-const SILENT = new Set(['ENODEV', 'ENOENT', 'EOPNOTSUPP', 'ETIMEDOUT']);
+/** Of a device that nobody answers for, or whose process ends while it answers. */
+const SILENT = new Set(['ENODEV', 'ENOENT', 'EOPNOTSUPP', 'ETIMEDOUT', 'ECONNRESET', 'EPIPE', 'incomplete']);
 
 export class SystemDevices implements QuickDevices {
   readonly #options: SystemDevicesOptions;

@@ -2,7 +2,7 @@
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_SCOPE } from '../base/endpoint.ts';
 import type { DeviceStatus } from '../config/model.ts';
 import type { InterfaceAddress } from '../netlink/addresses.ts';
-import { NetlinkError } from '../netlink/errors.ts';
+import { isRefusal, NetlinkError } from '../netlink/errors.ts';
 import type { Link } from '../netlink/links.ts';
 import type { Network } from '../netlink/network.ts';
 import type { Route } from '../netlink/route.ts';
@@ -27,10 +27,16 @@ export async function readSnapshot(host: QuickHost, name: string): Promise<Snaps
   const link = await network.links.find(name);
   const common = { rules, ...(markValid !== undefined && { markValid }) };
   if (!link) return { ...common, addresses: [], routes: [] };
-  const status = await devices.status(name);
-  const addresses = await network.addresses.list(link);
-  const routes = await network.routes.list({ link: link.index });
-  return { ...common, link, ...(status && { status }), addresses, routes };
+  try {
+    const status = await devices.status(name);
+    const addresses = await network.addresses.list(link);
+    const routes = await network.routes.list({ link: link.index });
+    return { ...common, link, ...(status && { status }), addresses, routes };
+  } catch (error) {
+    // its process ended, or somebody removed it, since it was found
+    if (!isRefusal(error, 'ENODEV') || (await network.links.find(name))?.index === link.index) throw error;
+    return { ...common, addresses: [], routes: [] };
+  }
 }
 
 /** The first table from here up in which no other link has routes. */

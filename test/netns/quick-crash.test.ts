@@ -67,10 +67,11 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
       await until('the link to be made', () => running.output().includes('link '), 10_000, 1);
       await sleep(delay);
       await running.stop('SIGKILL');
-      await host.wgts('down');
+      const downed = await host.wgts('down');
+      expect(downed.code, `killed after ${delay} ms: ${downed.stderr}`).toBe(0);
       const gone = async () => JSON.stringify(await host.picture()) === JSON.stringify(empty);
       await until(`nothing to be left, killed after ${delay} ms`, gone, 5000);
-      expect(existsSync(host.state)).toBe(false);
+      expect(existsSync(host.state), `killed after ${delay} ms: ${downed.stderr}`).toBe(false);
     }
   }, 60_000);
 

@@ -1,6 +1,10 @@
 /** `up` and `down` stopped dead before everything that they do: the next one brings about what was wanted, and nothing else is left. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { NetlinkMessage } from '../../src/netlink/message.ts';
+import { setU32 } from '../../src/netlink/native-order.ts';
 import { down, reload, up } from '../../src/quick/quick.ts';
+import { removeLink } from '../support/fake-kernel/links.ts';
+import { linkNamed } from '../support/fake-kernel/world.ts';
 import { FakeMachine, Killed, type ProcessOptions, target } from './fake-machine.ts';
 
 const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';
@@ -180,6 +184,32 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
       await expect(runDown(machine, { killAt })).rejects.toThrow(Killed);
       await runUp(machine).catch(error => expect(error.code).toBe('EEXIST'));
       expect(machine.picture(), `killed at ${killAt}, then up`).toEqual(whole);
+    }
+  });
+
+  test('down, while the interface goes by itself at any step: nothing is left', async () => {
+    for (let at = 0, gone = true; gone; at++) {
+      const machine = await FakeMachine.start();
+      await runUp(machine);
+      const process = machine.process();
+      const { before } = machine.kernel;
+      let count = 0;
+      gone = false;
+      machine.kernel.before = name => {
+        before?.(name);
+        const link = linkNamed(machine.kernel.world, 'wg0');
+        if (count++ !== at || !link) return;
+        gone = true;
+        const body = new Uint8Array(16);
+        setU32(body, 4, link.index);
+        removeLink(machine.kernel.world, { type: 17, flags: 0, sequence: 0, body } as NetlinkMessage);
+      };
+      await down(process.host, wanted);
+      process.close();
+      expect({ ...machine.picture(), hooks: undefined }, `gone at ${at}`).toEqual({
+        ...(empty as object),
+        hooks: undefined,
+      });
     }
   });
 
