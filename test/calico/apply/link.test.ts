@@ -9,6 +9,19 @@ describe.each(VARIANTS)('%s', (_, families) => {
   const scene = new Scene(families);
 
   describe('link and device', () => {
+    test('a device that is made anew with a key that peers know greets them; one with a new key does not', async () => {
+      const told = () => scene.process.deeds.filter(name => name === 'WG_CMD_SET_DEVICE').length;
+      await scene.apply(scene.wanted());
+      expect(told()).toBe(families.length);
+      const keepalives = families.map(family => scene.peers(family).map(each => each.persistentKeepalive));
+      for (const family of families)
+        await scene.node.meddle(network => network.links.remove({ index: scene.index(family), name: NAME(family) }));
+      await scene.apply(scene.wanted(), true);
+      // the whole, a keepalive that begins, and its end
+      expect(told()).toBe(3 * families.length);
+      expect(families.map(family => scene.peers(family).map(each => each.persistentKeepalive))).toEqual(keepalives);
+    });
+
     test('all that is wanted is there, and ready, in the order: seal and link, address, device, routes, firewall, rule', async () => {
       const state = await scene.apply(scene.wanted());
       expect(Object.keys(state.tunnels)).toEqual(families.map(String));
