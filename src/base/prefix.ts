@@ -65,6 +65,33 @@ export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }
 
+/** Whether the inner is the outer, or within it. */
+export function covers(outer: Prefix, inner: Prefix): boolean {
+  if (outer.address.length !== inner.address.length || outer.length > inner.length) return false;
+  const whole = outer.length >> 3;
+  for (let i = 0; i < whole; i++) if (outer.address[i] !== inner.address[i]) return false;
+  const rest = outer.length & 7;
+  return rest === 0 || (outer.address[whole]! ^ inner.address[whole]!) >> (8 - rest) === 0;
+}
+
+export function samePrefix(a: Prefix, b: Prefix): boolean {
+  if (a.length !== b.length || a.address.length !== b.address.length) return false;
+  for (let i = 0; i < a.address.length; i++) if (a.address[i] !== b.address[i]) return false;
+  return true;
+}
+
+/** The address that stands `ordinal` behind the prefix's first. */
+export function addressAt({ address }: Prefix, ordinal: number): Uint8Array {
+  const out = address.slice();
+  let carry = ordinal;
+  for (let i = out.length - 1; i >= 0 && carry > 0; i--) {
+    carry += out[i]!;
+    out[i] = carry % 256;
+    carry = Math.floor(carry / 256);
+  }
+  return out;
+}
+
 /** In place. */
 function maskHostBits(address: Uint8Array, length: number): Uint8Array {
   for (let i = length >> 3; i < address.length; i++) address[i]! &= 0xff00 >> Math.max(0, length - 8 * i);

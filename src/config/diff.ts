@@ -5,7 +5,7 @@
  */
 import { sameFarSide } from '../base/endpoint.ts';
 import { clampPrivateKey, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
-import { type Prefix, prefixKey } from '../base/prefix.ts';
+import { type Prefix, prefixKey, samePrefix } from '../base/prefix.ts';
 import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
 
 type PrefixKey = ReturnType<typeof prefixKey>;
@@ -119,13 +119,7 @@ function settledPeers(entries: readonly PeerConfig[], now: ReadonlyMap<string, P
 
 function sameList(wanted: readonly AllowedIpConfig[], has: readonly Prefix[]): boolean {
   return (
-    wanted.length === has.length &&
-    wanted.every(({ prefix, remove }, i) => {
-      const { address, length } = has[i]!;
-      if (remove || length !== prefix.length || address.length !== prefix.address.length) return false;
-      for (let j = 0; j < address.length; j++) if (address[j] !== prefix.address[j]) return false;
-      return true;
-    })
+    wanted.length === has.length && wanted.every(({ prefix, remove }, i) => !remove && samePrefix(prefix, has[i]!))
   );
 }
 

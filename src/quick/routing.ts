@@ -4,6 +4,7 @@
  * knows nothing better than a default route of its own.
  */
 import { formatPrefix, makePrefix, type Prefix } from '../base/prefix.ts';
+import { PrefixSet } from '../base/prefix-set.ts';
 import type { PeerConfig } from '../config/model.ts';
 import { type Family, familyOfAddress } from '../netlink/family.ts';
 import { TABLE } from '../netlink/route.ts';
@@ -27,7 +28,7 @@ export function plannedRoutes(
 ): QuickRoute[] {
   if (table === 'off') return [];
   const routes: QuickRoute[] = [];
-  const inMain = new Cover();
+  const inMain = new PrefixSet();
   for (const prefix of addresses.flatMap(address => connected(address) ?? [])) inMain.add(prefix);
   // the longest first: what covers others comes behind them
   for (const destination of allowedIps(peers).toSorted((a, b) => b.length - a.length)) {
@@ -75,28 +76,4 @@ function allowedIps(peers: readonly PeerConfig[]): Prefix[] {
 function connected({ address, prefixLength }: QuickAddress): Prefix | undefined {
   const alone = address.length === 4 && prefixLength === 32;
   return alone ? undefined : makePrefix(address, prefixLength);
-}
-
-/** Prefixes by their lengths: thousands of peers are asked for one by one. */
-class Cover {
-  readonly #byLength = new Map<
-    string,
-    { readonly length: number; readonly size: number; readonly texts: Set<string> }
-  >();
-
-  add({ address, length }: Prefix): void {
-    const key = `${address.length} ${length}`;
-    const there = this.#byLength.get(key) ?? { length, size: address.length, texts: new Set() };
-    there.texts.add(formatPrefix({ address, length }));
-    this.#byLength.set(key, there);
-  }
-
-  /** Whether one of them is the prefix, or has it inside. */
-  covers({ address, length }: Prefix): boolean {
-    for (const outer of this.#byLength.values()) {
-      if (outer.size !== address.length || outer.length > length) continue;
-      if (outer.texts.has(formatPrefix(makePrefix(address, outer.length)))) return true;
-    }
-    return false;
-  }
 }

@@ -7,9 +7,10 @@
 import { formatAddress } from '../../base/address.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
 import type { Family } from '../../netlink/family.ts';
+import { ADDRESS_ANNOTATION } from '../model/annotations.ts';
 import type { Cluster, ClusterNode, IpPool } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
-import { ADDRESS_ANNOTATION, type Allocation } from '../publish/allocate.ts';
+import type { Allocation } from '../publish/allocate.ts';
 import type { AgentParts } from './parts.ts';
 
 /** Of problems that pass by themselves, so that it is tried again soon. */

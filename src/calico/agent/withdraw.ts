@@ -3,8 +3,8 @@ import { formatKeyBase64 } from '../../base/key.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { Applier } from '../apply/applier.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import { ADDRESS_ANNOTATION } from '../model/annotations.ts';
 import type { ClusterNode } from '../model/cluster.ts';
-import { ADDRESS_ANNOTATION } from '../publish/allocate.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { AgentAllocator, AgentMachine } from './parts.ts';
 

@@ -6,6 +6,7 @@
 import { codedError } from '../../base/coded-error.ts';
 import { makeEndpoint } from '../../base/endpoint.ts';
 import { formatKeyBase64, isZeroKey } from '../../base/key.ts';
+import { samePrefix } from '../../base/prefix.ts';
 import { difference } from '../../config/diff.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../../config/model.ts';
 import type { BackendKind } from '../../quick/state.ts';
@@ -64,10 +65,7 @@ export function samePeer(a: DesiredPeer, b: DesiredPeer | undefined): boolean {
     a.persistentKeepalive === b.persistentKeepalive &&
     sameBytes(a.endpointAddress, b.endpointAddress) &&
     a.allowedIps.length === b.allowedIps.length &&
-    a.allowedIps.every(({ address, length }, i) => {
-      const other = b.allowedIps[i]!;
-      return length === other.length && sameBytes(address, other.address);
-    })
+    a.allowedIps.every((prefix, i) => samePrefix(prefix, b.allowedIps[i]!))
   );
 }
 

@@ -20,3 +20,8 @@ export function quoted(value: unknown): string {
   const cut = text.length > 60 ? `${text.slice(0, 57)}...` : text;
   return JSON.stringify(cut);
 }
+
+/** Several of them, of which the first few are named. */
+export function listed(names: readonly string[]): string {
+  return names.slice(0, 3).map(quoted).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');
+}

@@ -5,7 +5,7 @@
  * It is told all claims each time, and looks at those alone that are new or gone: lists of claims are compared by identity.
  */
 import type { Family } from '../../netlink/family.ts';
-import { type Problem, quoted } from '../model/problem.ts';
+import { listed, type Problem } from '../model/problem.ts';
 import type { Claim } from './claims.ts';
 
 const NONE: readonly Claim[] = [];
@@ -98,8 +98,7 @@ function strongest(all: readonly Claim[]): Claim | undefined {
 }
 
 function dispute({ node, text }: Claim, names: readonly string[]): Problem {
-  const others = names.filter(each => each !== node);
-  const shown = others.slice(0, 3).map(quoted).join(', ') + (others.length > 3 ? ` and ${others.length - 3} more` : '');
+  const shown = listed(names.filter(each => each !== node));
   return {
     object: `Node/${node}`,
     reason: 'ConflictingPrefix',

@@ -4,8 +4,9 @@
  */
 import { formatKeyBase64, isZeroKey, parseKeyBase64 } from '../../base/key.ts';
 import type { Family } from '../../netlink/family.ts';
+import { KEY_ANNOTATION, NODE_ANNOTATION } from '../model/annotations.ts';
 import type { ClusterNode } from '../model/cluster.ts';
-import { type Problem, quoted } from '../model/problem.ts';
+import { listed, type Problem, quoted } from '../model/problem.ts';
 import type { PlainReason } from '../model/status.ts';
 import { nodeAddress } from './node-addresses.ts';
 
@@ -59,11 +60,6 @@ export function plainReason(
   return address ? undefined : 'no-node-address';
 }
 
-const ANNOTATIONS: Readonly<Record<Family, { readonly key: string; readonly address: string }>> = {
-  4: { key: 'projectcalico.org/WireguardPublicKey', address: 'projectcalico.org/IPv4Address' },
-  6: { key: 'projectcalico.org/WireguardPublicKeyV6', address: 'projectcalico.org/IPv6Address' },
-};
-
 /** What to tell people of a node that is no peer; nothing where that is what they asked for. */
 export function standingProblem(
   name: string,
@@ -71,7 +67,7 @@ export function standingProblem(
   { plain, badKey, keyText }: Standing,
   claimants: readonly string[],
 ): Problem | undefined {
-  const { key, address } = ANNOTATIONS[family];
+  const [key, address] = [KEY_ANNOTATION[family], NODE_ANNOTATION[family]];
   const object = `Node/${name}`;
   switch (plain) {
     case 'invalid-key':
@@ -81,9 +77,7 @@ export function standingProblem(
         message: `annotation ${key} is ${quoted(badKey)}, which is not the base64 of a key of 32 bytes that are not all zero; remove it, and the node's agent writes a new one`,
       };
     case 'duplicate-key': {
-      const others = claimants.filter(each => each !== name);
-      const shown =
-        others.slice(0, 3).map(quoted).join(', ') + (others.length > 3 ? ` and ${others.length - 3} more` : '');
+      const shown = listed(claimants.filter(each => each !== name));
       return {
         object,
         reason: 'DuplicatePublicKey',

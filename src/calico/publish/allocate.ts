@@ -8,6 +8,7 @@
 import { formatAddress } from '../../base/address.ts';
 import { formatPrefix, makePrefix, type Prefix, parsePrefix } from '../../base/prefix.ts';
 import type { Family } from '../../netlink/family.ts';
+import { ADDRESS_ANNOTATION } from '../model/annotations.ts';
 import { type Problem, quoted } from '../model/problem.ts';
 import { claimBlock, confirmClaims } from './claim.ts';
 import {
@@ -24,10 +25,6 @@ import {
 import { type IpamObject, type IpamPort, isConflict } from './ipam-port.ts';
 import type { NodePatcher } from './publisher.ts';
 
-export const ADDRESS_ANNOTATION = {
-  4: 'projectcalico.org/IPv4WireguardInterfaceAddr',
-  6: 'projectcalico.org/IPv6WireguardInterfaceAddr',
-} as const;
 const HANDLE = { 4: 'wireguard-tunnel-addr-', 6: 'wireguard-v6-tunnel-addr-' } as const;
 const TYPE = { 4: 'wireguardTunnelAddress', 6: 'wireguardV6TunnelAddress' } as const;
 const ATTEMPTS = 30;

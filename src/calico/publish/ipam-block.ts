@@ -2,7 +2,7 @@
  * A block of addresses as IPAM keeps it (calico-wireguard 2.4): for each ordinal, who has it, as an index into a list of attributes. Pure: each change
  * makes a new object, with all that we do not know of it as it was.
  */
-import { formatPrefix, type Prefix, parsePrefix } from '../../base/prefix.ts';
+import { addressAt, covers, formatPrefix, type Prefix, parsePrefix } from '../../base/prefix.ts';
 import type { IpamObject } from './ipam-port.ts';
 
 export interface Block {
@@ -75,13 +75,7 @@ export function sizeOf({ address, length }: Prefix): number {
 }
 
 export function addressOf({ cidr }: Block, ordinal: number): Uint8Array {
-  const address = cidr.address.slice();
-  for (let i = address.length - 1, carry = ordinal; carry > 0; i--) {
-    carry += address[i]!;
-    address[i] = carry & 0xff;
-    carry >>>= 8;
-  }
-  return address;
+  return addressAt(cidr, ordinal);
 }
 
 /** @returns undefined if it is not one of the block's */
@@ -93,12 +87,8 @@ export function ordinalOf({ cidr }: Block, address: Uint8Array): number | undefi
   return ordinal;
 }
 
-export function containsAddress({ address, length }: Prefix, other: Uint8Array): boolean {
-  if (other.length !== address.length) return false;
-  const whole = length >> 3;
-  for (let i = 0; i < whole; i++) if (address[i] !== other[i]) return false;
-  const rest = length & 7;
-  return rest === 0 || ((address[whole]! ^ other[whole]!) & (0xff00 >> rest) & 0xff) === 0;
+export function containsAddress(prefix: Prefix, address: Uint8Array): boolean {
+  return covers(prefix, { address, length: address.length * 8 });
 }
 
 export function attributesOf({ allocations, attributes }: Block, ordinal: number): Attributes | undefined {

@@ -6,6 +6,7 @@
  * The two families know nothing of each other. A key is taken away only if it is one of ours: by then another may have it for its own.
  */
 import type { Family } from '../../netlink/family.ts';
+import { KEY_ANNOTATION } from '../model/annotations.ts';
 
 /** Of `metadata.annotations`; null removes one. */
 export type AnnotationPatch = Readonly<Record<string, string | null>>;
@@ -30,10 +31,6 @@ export interface PublisherOptions {
   warn(text: string): void;
 }
 
-export const KEY_ANNOTATION = {
-  4: 'projectcalico.org/WireguardPublicKey',
-  6: 'projectcalico.org/WireguardPublicKeyV6',
-} as const;
 const FIRST_PAUSE = 100;
 /** While the API refuses. */
 const LONGEST_PAUSE = 5_000;

@@ -2,9 +2,8 @@
 import { parseAddress } from '../../../src/base/address.ts';
 import { formatKeyBase64 } from '../../../src/base/key.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
+import { ADDRESS_ANNOTATION, KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { type Cluster, type ClusterNode, EMPTY_CLUSTER } from '../../../src/calico/model/cluster.ts';
-import { ADDRESS_ANNOTATION } from '../../../src/calico/publish/allocate.ts';
-import { KEY_ANNOTATION } from '../../../src/calico/publish/publisher.ts';
 
 /** The public key that is said to be `number`'s. */
 export function keyOf(number: number): Uint8Array {

@@ -1,6 +1,6 @@
 /** The key on our Node: after the tunnel, before its end, and each family by itself; with --once, --take-over and hand-over. */
 import { describe, expect, test } from 'vitest';
-import { KEY_ANNOTATION } from '../../../src/calico/publish/publisher.ts';
+import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { felix, keyOf, keyText } from './cluster.ts';
 import { Scene } from './scene.ts';
 

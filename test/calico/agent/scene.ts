@@ -4,11 +4,12 @@ import type { AgentAllocator, AgentOptions, AgentParts } from '../../../src/cali
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { AppliedTunnel } from '../../../src/calico/apply/tunnel.ts';
 import type { Datastore, NodeEvent, Snapshot, SnapshotListener } from '../../../src/calico/datastore/datastore.ts';
+import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import type { Cluster } from '../../../src/calico/model/cluster.ts';
 import type { Desired } from '../../../src/calico/model/desired.ts';
 import type { Problem } from '../../../src/calico/model/problem.ts';
 import { DEFAULT_OPTIONS } from '../../../src/calico/plan/options.ts';
-import { KEY_ANNOTATION, Publisher } from '../../../src/calico/publish/publisher.ts';
+import { Publisher } from '../../../src/calico/publish/publisher.ts';
 import type { Family } from '../../../src/netlink/family.ts';
 import { FakeClock } from '../publish/clock.ts';
 import { clusterOf, felix, keyOf, keyText, node } from './cluster.ts';

@@ -1,7 +1,8 @@
 /** Prefixes inside of one another. */
 import { expect, test } from 'vitest';
-import { formatPrefix, makePrefix, type Prefix } from '../../../src/base/prefix.ts';
-import { covers, PrefixSet, without } from '../../../src/calico/plan/prefix-sets.ts';
+import { covers, formatPrefix, makePrefix, type Prefix } from '../../../src/base/prefix.ts';
+import { PrefixSet } from '../../../src/base/prefix-set.ts';
+import { without } from '../../../src/calico/plan/prefix-sets.ts';
 import { prefix } from '../../support/calico-cluster.ts';
 import { type Random, withSeed } from '../../support/random.ts';
 

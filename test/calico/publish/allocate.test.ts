@@ -1,7 +1,7 @@
 /** The tunnel's address from IPAM, by the rules of calico-wireguard 6. */
 import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../../src/base/prefix.ts';
-import { ADDRESS_ANNOTATION } from '../../../src/calico/publish/allocate.ts';
+import { ADDRESS_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { newBlock, parseBlock } from '../../../src/calico/publish/ipam-block.ts';
 import { AllocatorScene, BLOCK, CIDR, HANDLE, TYPE } from './allocator-scene.ts';
 

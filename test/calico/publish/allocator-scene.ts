@@ -2,7 +2,8 @@
 import { beforeEach, expect } from 'vitest';
 import { formatAddress } from '../../../src/base/address.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
-import { ADDRESS_ANNOTATION, AddressAllocator, type Allocation } from '../../../src/calico/publish/allocate.ts';
+import { ADDRESS_ANNOTATION } from '../../../src/calico/model/annotations.ts';
+import { AddressAllocator, type Allocation } from '../../../src/calico/publish/allocate.ts';
 import { newBlock, parseBlock } from '../../../src/calico/publish/ipam-block.ts';
 import type { Family } from '../../../src/netlink/family.ts';
 import { FakeIpam } from './fake-ipam.ts';

@@ -1,6 +1,7 @@
 /** Keys on the Node: only when told, put right at once, slower in a fight, and gone before the tunnel is. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type AnnotationPatch, KEY_ANNOTATION, Publisher } from '../../../src/calico/publish/publisher.ts';
+import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
+import { type AnnotationPatch, Publisher } from '../../../src/calico/publish/publisher.ts';
 import { FakeClock } from './clock.ts';
 
 const [V4, V6] = [KEY_ANNOTATION[4], KEY_ANNOTATION[6]];

@@ -1,5 +1,5 @@
 /** IPAMBlock: whose a block of addresses is, and which of them are with other nodes (calico-wireguard 2.4, 3.1). */
-import type { Prefix } from '../../../base/prefix.ts';
+import { addressAt, type Prefix } from '../../../base/prefix.ts';
 import type { Allocation, IpamBlock } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
 import { type Fields, isFields, type ObjectReader, open, type Parsed } from './reader.ts';
@@ -71,15 +71,4 @@ function attributeOf(reader: ObjectReader, value: unknown, i: number): Omit<Allo
   const handleId = reader.text(value['handle_id'], `${path}.handle_id`);
   const type = reader.text(secondary['type'], `${path}.secondary.type`);
   return { node, ...(handleId !== undefined && { handleId }), ...(type !== undefined && { type }) };
-}
-
-function addressAt({ address }: Prefix, ordinal: number): Uint8Array {
-  const out = address.slice();
-  let carry = ordinal;
-  for (let i = out.length - 1; i >= 0 && carry > 0; i--) {
-    carry += out[i]!;
-    out[i] = carry % 256;
-    carry = Math.floor(carry / 256);
-  }
-  return out;
 }

@@ -1,21 +1,21 @@
 /** A Kubernetes Node with Calico's annotations (calico-wireguard 2.1, 2.2). Keys are taken as they are written: whether they are any is the plan's to say. */
 import type { Prefix } from '../../../base/prefix.ts';
 import type { Family } from '../../../netlink/family.ts';
+import {
+  ADDRESS_ANNOTATION,
+  IPIP_ANNOTATION,
+  KEY_ANNOTATION,
+  NODE_ANNOTATION,
+  VXLAN_ANNOTATION,
+} from '../../model/annotations.ts';
 import type { ClusterNode, NodeAddress, PerFamily } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
 import { type Fields, isFields, type ObjectReader, open, type Parsed } from './reader.ts';
 
-const DOMAIN = 'projectcalico.org/';
-const PUBLIC_KEY: PerFamily<string> = { 4: `${DOMAIN}WireguardPublicKey`, 6: `${DOMAIN}WireguardPublicKeyV6` };
-const WIREGUARD_ADDRESS: PerFamily<string> = {
-  4: `${DOMAIN}IPv4WireguardInterfaceAddr`,
-  6: `${DOMAIN}IPv6WireguardInterfaceAddr`,
-};
-const BGP_ADDRESS: PerFamily<string> = { 4: `${DOMAIN}IPv4Address`, 6: `${DOMAIN}IPv6Address` };
-const IPIP_ADDRESS: PerFamily<string> = { 4: `${DOMAIN}IPv4IPIPTunnelAddr` };
-const VXLAN_ADDRESS: PerFamily<string> = { 4: `${DOMAIN}IPv4VXLANTunnelAddr`, 6: `${DOMAIN}IPv6VXLANTunnelAddr` };
 const READ = new Set(
-  [PUBLIC_KEY, WIREGUARD_ADDRESS, BGP_ADDRESS, IPIP_ADDRESS, VXLAN_ADDRESS].flatMap(names => Object.values(names)),
+  [KEY_ANNOTATION, ADDRESS_ANNOTATION, NODE_ANNOTATION, IPIP_ANNOTATION, VXLAN_ANNOTATION].flatMap(names =>
+    Object.values(names),
+  ),
 );
 
 export function parseNode(object: unknown): Parsed<ClusterNode> {
@@ -30,12 +30,12 @@ export function parseNode(object: unknown): Parsed<ClusterNode> {
     name,
     ...(uid !== undefined && { uid }),
     labels: labelsOf(reader, metadata['labels']),
-    bgpAddress: addressesOf(BGP_ADDRESS),
+    bgpAddress: addressesOf(NODE_ANNOTATION),
     addresses: statusAddresses(reader, reader.fields(top['status'], 'status')),
-    publicKey: perFamily(PUBLIC_KEY, key => annotations[key] || undefined),
-    wireguardAddress: addressesOf(WIREGUARD_ADDRESS),
-    ipipAddress: addressesOf(IPIP_ADDRESS),
-    vxlanAddress: addressesOf(VXLAN_ADDRESS),
+    publicKey: perFamily(KEY_ANNOTATION, key => annotations[key] || undefined),
+    wireguardAddress: addressesOf(ADDRESS_ANNOTATION),
+    ipipAddress: addressesOf(IPIP_ANNOTATION),
+    vxlanAddress: addressesOf(VXLAN_ANNOTATION),
     podCidrs: podCidrs(reader, reader.fields(top['spec'], 'spec')),
     annotations,
   };
