@@ -48,10 +48,8 @@ int wg_int(napi_env env, napi_value value, int32_t *number) {
 
 void *wg_handle(napi_env env, napi_value value, uint64_t magic) {
   void *pointer = NULL;
-  napi_valuetype type;
-  if (napi_typeof(env, value, &type) == napi_ok && type == napi_external &&
-      napi_get_value_external(env, value, &pointer) == napi_ok && pointer && *(uint64_t *)pointer == magic)
-    return pointer;
+  /* refuses what is no External by itself, as napi_get_typedarray_info what is no typed array: each question less counts */
+  if (napi_get_value_external(env, value, &pointer) == napi_ok && pointer && *(uint64_t *)pointer == magic) return pointer;
   wg_throw_type(env, "not a handle of the right kind");
   return NULL;
 }
@@ -60,9 +58,7 @@ int wg_array(napi_env env, napi_value value, napi_typedarray_type want, struct w
   napi_typedarray_type type;
   size_t elements;
   void *data = NULL;
-  bool is = false;
-  if (napi_is_typedarray(env, value, &is) != napi_ok || !is ||
-      napi_get_typedarray_info(env, value, &type, &elements, &data, NULL, NULL) != napi_ok || type != want) {
+  if (napi_get_typedarray_info(env, value, &type, &elements, &data, NULL, NULL) != napi_ok || type != want) {
     wg_throw_type(env, want == napi_int32_array ? "not an Int32Array" : "not a Uint8Array");
     return 0;
   }

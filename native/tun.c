@@ -145,20 +145,22 @@ static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
   return tun->vnet ? got : got + WG_VNET_HEADER_SIZE;
 }
 
-/* tunRead(handle, slab, desc): packets read, from the start of the slab, until there are none, no room or no descriptors left; -1
- * when the device is gone. */
+/* tunRead(handle, slab, desc, most): packets read, from the start of the slab, until there are none or `most` of them, no room or no
+ * descriptors left; -1 when the device is gone. */
 static napi_value tun_read(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
+  napi_value arguments[4];
   struct wg_tun *tun;
   struct wg_array slab, desc;
-  if (!wg_arguments(env, info, arguments, 3) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
-      !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc))
+  int32_t most;
+  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+      !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
+      !wg_int(env, arguments[3], &most))
     return NULL;
   if (tun->fd < 0) return wg_number(env, -1);
   int64_t count = 0;
   size_t at = 0;
   int32_t *to = desc.data;
-  while ((size_t)(count + 1) * WG_PACKET_STRIDE <= desc.length && slab.length - at >= LARGEST_READ && slab.length <= INT32_MAX) {
+  while (count < most && (size_t)(count + 1) * WG_PACKET_STRIDE <= desc.length && slab.length - at >= LARGEST_READ && slab.length <= INT32_MAX) {
     ssize_t got = read_one(tun, (uint8_t *)slab.data + at);
     if (got == -EAGAIN) break;
     if (got < 0 && count == 0) return wg_number(env, -1);

@@ -84,18 +84,22 @@ static int receive_from(struct wg_udp *udp, int f, uint8_t *slab, size_t base, i
   return kept;
 }
 
-/* udpReceive(handle, slab, desc, endpoints): how many descriptors were filled. Uses as many ranges of 64 KiB as the slab has. */
+/* udpReceive(handle, sockets, most, slab, desc, endpoints): how many descriptors were filled, `most` at most. sockets: 1 IPv4, 2 IPv6,
+ * 3 both. Uses as many ranges of 64 KiB as the slab has. */
 napi_value wg_udp_receive(napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
+  napi_value arguments[6];
+  int32_t sockets, most;
   struct wg_udp *udp;
   struct wg_array slab, desc, endpoints;
-  if (!wg_arguments(env, info, arguments, 4) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC)) ||
-      !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
-      !wg_array(env, arguments[3], napi_uint8_array, &endpoints))
+  if (!wg_arguments(env, info, arguments, 6) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC)) || !wg_int(env, arguments[1], &sockets) ||
+      !wg_int(env, arguments[2], &most) || !wg_array(env, arguments[3], napi_uint8_array, &slab) ||
+      !wg_array(env, arguments[4], napi_int32_array, &desc) || !wg_array(env, arguments[5], napi_uint8_array, &endpoints))
     return NULL;
   size_t room = slab.length / WG_UDP_RANGE;
   if (room > desc.length / DATAGRAM_STRIDE) room = desc.length / DATAGRAM_STRIDE;
   if (room > endpoints.length / ENDPOINT_SIZE) room = endpoints.length / ENDPOINT_SIZE;
+  if (most < 0) most = 0;
+  if (room > (size_t)most) room = (size_t)most;
   int count = 0;
   size_t ranges = 0;
   udp->turn ^= 1;
@@ -105,7 +109,7 @@ napi_value wg_udp_receive(napi_env env, napi_callback_info info) {
     size_t left = room - ranges;
     int used;
     if (left > WG_UDP_VECTOR) left = WG_UDP_VECTOR;
-    if (udp->fds[f] < 0 || left == 0) continue;
+    if (udp->fds[f] < 0 || left == 0 || !(sockets & 1 << f)) continue;
     count += receive_from(udp, f, slab.data, ranges * WG_UDP_RANGE, (int)left, &used, (int32_t *)desc.data + (size_t)count * DATAGRAM_STRIDE,
                           (uint8_t *)endpoints.data + (size_t)count * ENDPOINT_SIZE);
     ranges += (size_t)used;

@@ -24,6 +24,8 @@ export interface Backend {
   readonly description: string;
   readonly crypto: CryptoProvider;
   readonly cipher: TransportCipher;
+  /** Another one of the same kind, with keys of its own. */
+  makeCipher(): TransportCipher;
   openTun(name: string, adopt: number | undefined, mtu: number): Tun;
   readonly openUdp: OpenUdp;
 }
@@ -42,6 +44,7 @@ export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: stri
       description: `native: ${cipher.name}`,
       crypto: createNativeCrypto(binding) ?? opensslCrypto,
       cipher,
+      makeCipher: () => cipher.another(),
       openTun: (device, adopt, mtu) => openTun({ binding, name: device, adopt, offloads: offloads.tun, mtu }),
       openUdp: (port, mark) => openNativeUdp(binding, port, mark, offloads.udp),
     };
@@ -50,6 +53,7 @@ export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: stri
     description: `pure: ${twin.name}${name === 'auto' ? ' (no AEAD provider of the addon works here)' : ''}`,
     crypto: opensslCrypto,
     cipher: twin,
+    makeCipher: () => new TwinCipher(opensslPacketAead),
     openTun: (device, adopt, mtu) => openTun({ binding, name: device, adopt, offloads: offloads.tun, mtu, twin: true }),
     openUdp: openDgramUdp,
   };

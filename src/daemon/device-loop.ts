@@ -5,7 +5,13 @@
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Clock, OpenUdp, Tun, Udp } from '../io/ports.ts';
-import { type DatagramBatch, makeDatagramBatch, makePacketBatch, type PacketBatch } from '../packet/batch.ts';
+import {
+  type DatagramBatch,
+  MAX_BATCH,
+  makeDatagramBatch,
+  makePacketBatch,
+  type PacketBatch,
+} from '../packet/batch.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { describeEvent } from './describe-event.ts';
 import type { Log } from './log.ts';
@@ -16,6 +22,10 @@ const RECEIVE_MESSAGES = 16;
 const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
 const TUN_PACKETS = 256;
 const TUN_BYTES = 16 * 65_536;
+/** Bytes of the largest packet that by itself is no sign of more to come: a super-packet is longer. */
+const LONE_PACKET = 2048;
+/** Milliseconds of silence after which the first packet is likely to be the only one. */
+const SILENCE = 1;
 /** Milliseconds until a port that was taken is asked for again. */
 const BIND_AGAIN = 1000;
 /** WireGuard's timers are seconds; with thousands of peers those of a few milliseconds are done together (the kernel's are as coarse). */
@@ -54,6 +64,7 @@ export class DeviceLoop {
   #sendErrors = 0;
   #tunDropped = 0;
   #udpBefore: Record<string, number> = {};
+  #lastWake = 0;
   #closed = false;
 
   constructor(options: DeviceLoopOptions) {
@@ -185,32 +196,39 @@ export class DeviceLoop {
   #tunReadable(): void {
     // a device that was moved to another namespace came up, and its first packet is the first to say so; each that follows asks again
     if (!this.#engine.running && this.#clock.now() >= this.#bindAgain) this.#checkStatus();
-    this.#pump();
+    this.#pump('tun');
   }
 
   #udpReadable(udp: Udp): void {
-    if (this.#udp === udp) this.#pump();
+    if (this.#udp === udp) this.#pump('udp');
   }
 
-  /** Both directions in turn, whichever woke us: what comes in often makes the host answer at once. */
-  #pump(): void {
+  /**
+   * Both directions in turn, beginning with the one that woke us: what comes in often makes the host answer at once. After a silence a
+   * lone small packet, a ping, is taken to be all there is: nobody looks for more, since what came meanwhile wakes us again, and each
+   * call for nothing costs some 15 us of cold caches.
+   */
+  #pump(first: 'tun' | 'udp'): void {
+    let now = this.#clock.now();
+    let most = now - this.#lastWake > SILENCE ? 1 : MAX_BATCH;
+    this.#lastWake = now;
     for (let round = 0; round < ROUNDS_PER_WAKE && !this.#closed; round++) {
-      const received = this.#takeDatagrams();
-      const read = this.#takePackets();
+      const received = round === 0 && first === 'tun' ? 0 : this.#takeDatagrams(most, now);
+      const read = this.#takePackets(most, now);
       if (read < 0) {
         this.#gone();
         return;
       }
-      if (received === 0 && read === 0) break;
+      if (!many(received, this.#datagrams.desc) && !many(read, this.#packets.desc)) break;
+      most = MAX_BATCH;
+      now = this.#clock.now();
     }
     this.#settle();
   }
 
-  #takeDatagrams(): number {
+  #takeDatagrams(most: number, now: number): number {
     if (!this.#udp) return 0;
-    const count = this.#udp.receive(this.#datagrams);
-    if (count === 0) return 0;
-    const now = this.#clock.now();
+    const count = this.#udp.receive(this.#datagrams, most);
     for (let taken = 0; taken < count; ) {
       taken = this.#engine.receive(this.#datagrams, taken, now);
       this.#drain();
@@ -218,10 +236,8 @@ export class DeviceLoop {
     return count;
   }
 
-  #takePackets(): number {
-    const count = this.#tun.read(this.#packets);
-    if (count <= 0) return count;
-    const now = this.#clock.now();
+  #takePackets(most: number, now: number): number {
+    const count = this.#tun.read(this.#packets, most);
     for (let taken = 0; taken < count; ) {
       taken = this.#engine.send(this.#packets, taken, now);
       this.#drain();
@@ -268,6 +284,11 @@ export class DeviceLoop {
     this.#engine.timeout(this.#clock.now());
     this.#settle();
   }
+}
+
+/** More than one small packet; the length stands second in a descriptor of either batch. */
+function many(count: number, desc: Int32Array): boolean {
+  return count > 1 || (count === 1 && desc[1]! > LONE_PACKET);
 }
 
 function prefixed(prefix: string, counters: Readonly<Record<string, number>>): Record<string, number> {

@@ -15,6 +15,7 @@ import { openKeyLog } from './key-log.ts';
 import { type LogLevel, makeLog } from './log.ts';
 import { type OffloadSwitch, offloadsWithout } from './offloads.ts';
 import { UapiServer, uapiSocketPath } from './uapi-server.ts';
+import { warmUpLater } from './warm-up.ts';
 
 /** What wireguard-go gives an interface: IPv6's 1500 less 80 bytes of outer headers. */
 const DEFAULT_MTU = 1420;
@@ -47,10 +48,11 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       ? undefined
       : named(`WG_KEYLOGFILE=${settings.keyLogFile}`, () => openKeyLog(settings.keyLogFile!));
   const clock = systemClock();
+  const random = (bytes: Uint8Array) => void randomFillSync(bytes);
   const engine = new Engine({
     crypto: backend.crypto,
     cipher: backend.cipher,
-    random: bytes => randomFillSync(bytes),
+    random,
     wall: clock.wall,
     ...(keyLog && { keyLog: keyLog.log }),
   });
@@ -70,6 +72,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   // before there is anything that a signal could leave behind: who sees the socket may end us at once
   process.on('SIGTERM', stop).on('SIGINT', stop);
   let server: UapiServer | undefined;
+  let stopWarmUp = () => {};
   try {
     server = await UapiServer.listen({
       path: uapiSocketPath(name),
@@ -85,9 +88,11 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     loop.start();
     log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
     if (!tellParent('ready')) end('whoever started it was killed');
+    stopWarmUp = warmUpLater({ crypto: backend.crypto, makeCipher: backend.makeCipher, random, wall: clock.wall, log });
     log.verbose(`ended: ${await ended}`);
   } finally {
     process.off('SIGTERM', stop).off('SIGINT', stop);
+    stopWarmUp();
     server?.close();
     loop.close();
     keyLog?.close();

@@ -59,7 +59,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   notifySend(path: string, text: string): void;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunFd(tun: TunHandle): number;
-  tunRead(tun: TunHandle, slab: Uint8Array, desc: Int32Array): number;
+  tunRead(tun: TunHandle, slab: Uint8Array, desc: Int32Array, most: number): number;
   tunWrite(tun: TunHandle, slab: Uint8Array, desc: Int32Array, count: number): number;
   tunWriteGroups(
     tun: TunHandle,
@@ -76,7 +76,14 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   tunClose(tun: TunHandle): void;
   udpOpen(port: number, mark: number, offloads: number): UdpHandle;
   udpInfo(udp: UdpHandle): UdpInfo;
-  udpReceive(udp: UdpHandle, slab: Uint8Array, desc: Int32Array, endpoints: Uint8Array): number;
+  udpReceive(
+    udp: UdpHandle,
+    sockets: number,
+    most: number,
+    slab: Uint8Array,
+    desc: Int32Array,
+    endpoints: Uint8Array,
+  ): number;
   udpSend(udp: UdpHandle, slab: Uint8Array, desc: Int32Array, endpoints: Uint8Array, count: number): number;
   udpSetMark(udp: UdpHandle, mark: number): void;
   udpFail(udp: UdpHandle, what: number, errno: number, count: number): void;

@@ -72,6 +72,13 @@ export class NativeCipher implements TransportCipher {
     this.#handle = handle;
   }
 
+  /** One with the same provider and no keys. @throws Error when there is no memory for it */
+  another(): NativeCipher {
+    const handle = this.#binding.cipherCreate(this.provider);
+    if (!handle) throw new Error(`no second cipher of ${this.provider}`);
+    return new NativeCipher(this.#binding, handle, this.provider);
+  }
+
   setKey(slot: number, key: Uint8Array): void {
     if (!Number.isInteger(slot) || slot < 0 || slot >= MAX_KEY_SLOTS)
       throw new RangeError(`a key slot is a number from 0 to ${MAX_KEY_SLOTS - 1}, not ${slot}`);

@@ -14,10 +14,10 @@ export interface TunStatus {
 /** A device that IP packets are read from and written to. Batches as in packet/batch.ts. */
 export interface Tun {
   /**
-   * Fills the batch with waiting packets, from the start of its slab. Never blocks.
+   * Fills the batch with waiting packets, `most` at most, from the start of its slab. Never blocks.
    * @returns how many (also in batch.count); 0 when there are none; -1 when the device is gone for good.
    */
-  read(batch: PacketBatch): number;
+  read(batch: PacketBatch, most?: number): number;
   /**
    * Writes every packet, merged where the device can take that. Packets that the kernel refuses (device down, queue full)
    * are dropped and counted.
@@ -42,8 +42,8 @@ export interface Tun {
 export interface Udp {
   /** The port in use. */
   readonly port: number;
-  /** Fills the batch with waiting datagrams. Never blocks. @returns how many (also in batch.count). */
-  receive(batch: DatagramBatch): number;
+  /** Fills the batch with waiting datagrams, `most` descriptors at most. Never blocks. @returns how many (also in batch.count). */
+  receive(batch: DatagramBatch, most?: number): number;
   /**
    * Sends every datagram, without UDP_SEGMENT where that fails, with the local part of the endpoint where it has one. What could
    * not be sent has its errno in DATAGRAM_ERROR, everything else 0 there. A full socket buffer is waited for only briefly.

@@ -2,7 +2,7 @@
  * A Linux TUN device through the addon (native/tun*.c). Changes of its state come from rtnetlink, and from a look once in a
  * while for what rtnetlink of our own namespace does not tell: a device that was moved to another one.
  */
-import { PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
+import { MAX_BATCH, PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
 import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce.ts';
 import { type NativeBinding, NOTICE_LINKS, type PollHandle, type TunHandle } from './native-binding.ts';
 import type { Tun, TunStatus } from './ports.ts';
@@ -64,8 +64,8 @@ export class NativeTun implements Tun {
     return this.#binding.tunFd(this.#handle);
   }
 
-  read(batch: PacketBatch): number {
-    const count = this.#binding.tunRead(this.#handle, batch.slab, batch.desc);
+  read(batch: PacketBatch, most = MAX_BATCH): number {
+    const count = this.#binding.tunRead(this.#handle, batch.slab, batch.desc, most);
     batch.count = Math.max(count, 0);
     return count;
   }

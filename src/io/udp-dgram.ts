@@ -21,6 +21,7 @@ import {
   DATAGRAM_STRIDE,
   DATAGRAM_TOS,
   type DatagramBatch,
+  MAX_BATCH,
 } from '../packet/batch.ts';
 import type { Udp } from './ports.ts';
 
@@ -76,8 +77,8 @@ class DgramUdp implements Udp {
     }
   }
 
-  receive(batch: DatagramBatch): number {
-    const room = batch.desc.length / DATAGRAM_STRIDE;
+  receive(batch: DatagramBatch, most = MAX_BATCH): number {
+    const room = Math.min(most, batch.desc.length / DATAGRAM_STRIDE);
     let count = 0;
     let at = 0;
     while (count < room && count < this.#queue.length) {

@@ -2,12 +2,16 @@
  * A pair of UDP sockets through the addon (native/udp*.c): batches with recvmmsg and sendmmsg, UDP_GRO and UDP_SEGMENT, the local
  * address kept (PKTINFO), SO_MARK.
  */
-import type { DatagramBatch } from '../packet/batch.ts';
+import { type DatagramBatch, MAX_BATCH } from '../packet/batch.ts';
 import { type NativeBinding, NOTICE_ROUTES, type PollHandle, type UdpHandle } from './native-binding.ts';
 import type { Udp } from './ports.ts';
 
 export const UDP_OFFLOADS = { gso: 1, gro: 2 } as const;
 export const ALL_UDP_OFFLOADS = 3;
+
+/** The sockets of a pair, for udpReceive. */
+const IPV4 = 1;
+const IPV6 = 2;
 
 /** @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...) that names the port */
 export function openNativeUdp(
@@ -28,6 +32,8 @@ export class NativeUdp implements Udp {
   readonly #binding: NativeBinding;
   readonly #handle: UdpHandle;
   #polls: PollHandle[] = [];
+  /** The sockets that were readable since the last receive(). */
+  #woken = 0;
   #noticesFd = -1;
   #notices: PollHandle | undefined;
   #closed = false;
@@ -43,8 +49,11 @@ export class NativeUdp implements Udp {
     return Object.entries(UDP_OFFLOADS).flatMap(([name, bit]) => (offloads & bit ? [name] : []));
   }
 
-  receive(batch: DatagramBatch): number {
-    batch.count = this.#binding.udpReceive(this.#handle, batch.slab, batch.desc, batch.endpoints);
+  receive(batch: DatagramBatch, most = MAX_BATCH): number {
+    // without a word from the loop, both
+    const sockets = this.#woken || IPV4 | IPV6;
+    this.#woken = 0;
+    batch.count = this.#binding.udpReceive(this.#handle, sockets, most, batch.slab, batch.desc, batch.endpoints);
     return batch.count;
   }
 
@@ -60,7 +69,8 @@ export class NativeUdp implements Udp {
     this.#stopReading();
     if (this.#closed) return;
     const { fd4, fd6 } = this.#binding.udpInfo(this.#handle);
-    this.#polls = [fd4, fd6].filter(fd => fd >= 0).map(fd => this.#binding.pollStart(fd, callback));
+    if (fd4 >= 0) this.#polls.push(this.#wakeBy(fd4, IPV4, callback));
+    if (fd6 >= 0) this.#polls.push(this.#wakeBy(fd6, IPV6, callback));
   }
 
   onRoutesChanged(callback: () => void): void {
@@ -89,6 +99,13 @@ export class NativeUdp implements Udp {
   /** For tests: the next `count` sends of a kind fail with this errno. */
   fail(what: 'gso' | 'local' | 'any', errno: number, count: number): void {
     this.#binding.udpFail(this.#handle, { gso: 1, local: 2, any: 3 }[what], errno, count);
+  }
+
+  #wakeBy(fd: number, socket: number, callback: () => void): PollHandle {
+    return this.#binding.pollStart(fd, () => {
+      this.#woken |= socket;
+      callback();
+    });
   }
 
   #stopReading(): void {

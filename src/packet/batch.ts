@@ -4,6 +4,9 @@
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 
+/** More than any batch holds: as many as there is room for. */
+export const MAX_BATCH = 0x7fffffff;
+
 /** Fields of one packet descriptor. */
 export const PACKET_OFFSET = 0;
 export const PACKET_LENGTH = 1;

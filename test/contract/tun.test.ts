@@ -80,6 +80,22 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(payloads).toEqual([0, 1, 2, 3, 4].map(i => `packet ${i}`));
     });
 
+    test('no more packets come out than are asked for, and what is left calls again', async () => {
+      const { tun, say } = await make();
+      const roomy = makePacketBatch(8 * 65_536, 8);
+      let lone = 0;
+      const done = new Promise<void>(resolve => {
+        tun.onReadable(() => {
+          expect(tun.read(roomy, 1)).toBeLessThanOrEqual(1);
+          lone += roomy.count;
+          if (lone >= 3) resolve();
+        });
+      });
+      for (const text of ['a', 'bb', 'ccc']) say(text);
+      await done;
+      expect(tun.read(roomy, 0)).toBe(0);
+    });
+
     test('packets go in, in order, however many of one flow', async () => {
       const { tun, heard } = await make();
       const payloads = Array.from({ length: 150 }, (_, i) => `number ${String(i).padStart(4, '0')}`);

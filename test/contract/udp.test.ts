@@ -148,6 +148,25 @@ describe.each(ADAPTERS)('$name', adapter => {
     expect(texts).toEqual(items.map((_, i) => `number ${i}`));
   });
 
+  test('receive takes no more than it is told, and what is left calls again', async () => {
+    const [a, b] = [open(), open()];
+    const roomy = makeDatagramBatch(8 * 65_536, 8);
+    const texts: string[] = [];
+    const done = new Promise<void>(resolve => {
+      b.onReadable(() => {
+        expect(b.receive(roomy, 1)).toBe(1);
+        expect(roomy.count).toBe(1);
+        texts.push(...unpack(roomy).map(g => g.text));
+        if (texts.length === 3) resolve();
+      });
+    });
+    // of different lengths, so that UDP_GRO does not join them
+    a.send(batchOf(['a', 'bb', 'ccc'].map(text => ({ to: `127.0.0.1:${b.port}`, bytes: ascii(text) }))));
+    await done;
+    expect(texts).toEqual(['a', 'bb', 'ccc']);
+    expect(b.receive(roomy, 0)).toBe(0);
+  });
+
   test('after close nothing is called', async () => {
     const [a, b] = [open(), open()];
     let calls = 0;

@@ -7,8 +7,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { ENDPOINT_HAS_LOCAL, ENDPOINT_LOCAL, parseEndpoint } from '../../src/base/endpoint.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import { type NativeUdp, openNativeUdp } from '../../src/io/udp.ts';
-import { DATAGRAM_ERROR, DATAGRAM_STRIDE } from '../../src/packet/batch.ts';
-import { ascii, batchOf, receive } from '../support/datagrams.ts';
+import { DATAGRAM_ERROR, DATAGRAM_STRIDE, makeDatagramBatch } from '../../src/packet/batch.ts';
+import { ascii, batchOf, receive, unpack } from '../support/datagrams.ts';
 
 const { EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, EPERM, EADDRNOTAVAIL, ENETUNREACH, EHOSTUNREACH, ENOBUFS } = constants.errno;
 const LOCAL_DROPPED = 0xff;
@@ -185,4 +185,30 @@ test('an error that lasts is reported for each datagram, and no other is touched
   expect(a.send(batch)).toBe(2);
   expect([0, 1, 2].map(i => batch.desc[i * DATAGRAM_STRIDE + DATAGRAM_ERROR])).toEqual([EPERM, EPERM, 0]);
   expect((await receive(b, 1)).map(g => g.text)).toEqual(['3']);
+});
+
+test('the socket that woke is asked first and alone, both from then on', async () => {
+  const [a, b] = [open(), open()];
+  const woken: string[][] = [];
+  const batch = makeDatagramBatch(16 * 65_536, 16);
+  const done = new Promise<void>(resolve => {
+    b.onReadable(() => {
+      if (woken.length > 0) return;
+      for (let call = 0; call < 2; call++) {
+        b.receive(batch);
+        woken.push(unpack(batch).map(got => got.text));
+      }
+      resolve();
+    });
+  });
+  // both are there before the loop looks
+  a.send(
+    batchOf([
+      { to: `127.0.0.1:${b.port}`, bytes: ascii('four') },
+      { to: `[::1]:${b.port}`, bytes: ascii('six') },
+    ]),
+  );
+  await done;
+  expect(woken.map(texts => texts.length)).toEqual([1, 1]);
+  expect(woken.flat().sort()).toEqual(['four', 'six']);
 });

@@ -1,5 +1,12 @@
 /** A TUN without a kernel: packets are put in and taken out by the program. For tests and for embedding. */
-import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE, type PacketBatch, VNET_HEADER_SIZE } from '../../packet/batch.ts';
+import {
+  MAX_BATCH,
+  PACKET_LENGTH,
+  PACKET_OFFSET,
+  PACKET_STRIDE,
+  type PacketBatch,
+  VNET_HEADER_SIZE,
+} from '../../packet/batch.ts';
 import type { Tun, TunStatus } from '../ports.ts';
 
 const ALIGNMENT = 16;
@@ -34,11 +41,11 @@ export class MemoryTun implements Tun {
     if (!status) this.#wakeSoon();
   }
 
-  read(batch: PacketBatch): number {
+  read(batch: PacketBatch, most = MAX_BATCH): number {
     batch.count = 0;
     if (!this.#status) return -1;
     let at = 0;
-    while (this.#waiting.length > 0 && (batch.count + 1) * PACKET_STRIDE <= batch.desc.length) {
+    while (this.#waiting.length > 0 && batch.count < most && (batch.count + 1) * PACKET_STRIDE <= batch.desc.length) {
       const next = this.#waiting[0]!;
       if (at + next.length > batch.slab.length) break;
       this.#waiting.shift();

@@ -21,6 +21,7 @@ import {
   DATAGRAM_STRIDE,
   DATAGRAM_TOS,
   type DatagramBatch,
+  MAX_BATCH,
 } from '../../packet/batch.ts';
 import type { Udp } from '../ports.ts';
 
@@ -91,10 +92,10 @@ export class MemoryUdp implements Udp {
     this.#own = own;
   }
 
-  receive(batch: DatagramBatch): number {
+  receive(batch: DatagramBatch, most = MAX_BATCH): number {
     let at = 0;
     batch.count = 0;
-    while (this.#queue.length > 0 && (batch.count + 1) * DATAGRAM_STRIDE <= batch.desc.length) {
+    while (this.#queue.length > 0 && batch.count < most && (batch.count + 1) * DATAGRAM_STRIDE <= batch.desc.length) {
       const { bytes, endpoint, tos } = this.#queue[0]!;
       if (at + bytes.length > batch.slab.length) break;
       this.#queue.shift();

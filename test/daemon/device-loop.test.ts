@@ -1,0 +1,106 @@
+/** How often the loop asks whom: a lone packet after a silence costs no call for nothing, a busy tunnel is read until it is empty. */
+import { randomFillSync } from 'node:crypto';
+import { afterEach, expect, test } from 'vitest';
+import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { DeviceLoop } from '../../src/daemon/device-loop.ts';
+import type { Tun, Udp } from '../../src/io/ports.ts';
+import { MAX_BATCH } from '../../src/packet/batch.ts';
+import { Engine } from '../../src/protocol/engine.ts';
+import { TwinCipher } from '../../src/protocol/transport-twin.ts';
+
+interface Batch {
+  readonly desc: Int32Array;
+  count: number;
+}
+
+let loop: DeviceLoop | undefined;
+afterEach(() => loop?.close());
+
+/** Ports that have so many bytes in each of their calls, none when the list is at its end. */
+function device(udpHas: readonly (readonly number[])[], tunHas: readonly (readonly number[])[]) {
+  const calls: string[] = [];
+  const wake = { tun: () => {}, udp: () => {} };
+  const time = { now: 1000 };
+  const queues = { udp: [...udpHas], tun: [...tunHas] };
+  const take = (name: 'udp' | 'tun', stride: number) => (batch: Batch, most?: number) => {
+    calls.push(`${name} ${most === MAX_BATCH ? 'all' : most}`);
+    const lengths = queues[name].shift() ?? [];
+    for (const [i, length] of lengths.entries()) batch.desc.set([0, length], i * stride);
+    batch.count = lengths.length;
+    return lengths.length;
+  };
+  const none = () => ({});
+  const common = { offloads: [], counters: none, close: () => {} };
+  const tun: Tun = {
+    ...common,
+    read: take('tun', 2),
+    write: () => 0,
+    status: () => ({ up: true, mtu: 1420, name: 'test' }),
+    onReadable: callback => {
+      wake.tun = callback;
+    },
+    onStatus: () => {},
+  };
+  const udp: Udp = {
+    ...common,
+    port: 51820,
+    receive: take('udp', 5),
+    send: () => 0,
+    setMark: () => {},
+    onReadable: callback => {
+      wake.udp = callback;
+    },
+    onRoutesChanged: () => {},
+  };
+  const wall = () => 0n;
+  const random = (bytes: Uint8Array) => void randomFillSync(bytes);
+  loop = new DeviceLoop({
+    engine: new Engine({ crypto: opensslCrypto, cipher: new TwinCipher(opensslPacketAead), random, wall }),
+    tun,
+    openUdp: () => udp,
+    clock: { now: () => time.now, wall },
+    log: { verbose: () => {}, error: () => {} },
+    onGone: () => {},
+  });
+  loop.start();
+  return { calls, wake, time };
+}
+
+test('a datagram after a silence: one is taken, and the one answer of the host', () => {
+  const { calls, wake } = device([[96]], [[94]]);
+  wake.udp();
+  expect(calls).toEqual(['udp 1', 'tun 1']);
+});
+
+test('a packet of the host after a silence: the sockets are not asked', () => {
+  const { calls, wake } = device([], [[94]]);
+  wake.tun();
+  expect(calls).toEqual(['tun 1']);
+});
+
+test('woken again within a millisecond, all is taken, until both are empty', () => {
+  const { calls, wake, time } = device([[96], [96, 96], [96]], [[94], [94], [94, 94]]);
+  wake.udp();
+  time.now += 0.5;
+  wake.udp();
+  expect(calls.splice(0, 2)).toEqual(['udp 1', 'tun 1']);
+  expect(calls).toEqual(['udp all', 'tun all', 'udp all', 'tun all', 'udp all', 'tun all']);
+  time.now += 5;
+  calls.length = 0;
+  wake.udp();
+  expect(calls).toEqual(['udp 1', 'tun 1']);
+});
+
+test.each(['udp', 'tun'] as const)('a super-packet from %s after a silence is the first of many', from => {
+  const { calls, wake } = device(from === 'udp' ? [[60_000]] : [], from === 'tun' ? [[60_000]] : []);
+  wake[from]();
+  expect(calls).toEqual([...(from === 'udp' ? ['udp 1'] : []), 'tun 1', 'udp all', 'tun all']);
+});
+
+test('under a flood the event loop has its turn after eight rounds', () => {
+  const flood = Array.from({ length: 100 }, () => [1400, 1400]);
+  const { calls, wake } = device(flood, flood);
+  wake.udp();
+  expect(calls.length).toBe(16);
+});

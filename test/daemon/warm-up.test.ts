@@ -1,0 +1,104 @@
+/** The warm-up: packets arrive as real ones would, in each backend, and nothing is left behind. */
+import { randomFillSync } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { makeBackend } from '../../src/daemon/backend.ts';
+import { offloadsWithout } from '../../src/daemon/offloads.ts';
+import { WARM_UP_PACKETS, type WarmUpOptions, warmUp, warmUpLater } from '../../src/daemon/warm-up.ts';
+import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
+import {
+  SEAL_COUNT,
+  SEAL_LENGTH,
+  SEAL_OUT_LENGTH,
+  SEAL_STRIDE,
+  type TransportCipher,
+} from '../../src/protocol/transport-cipher.ts';
+
+const verbose: string[] = [];
+const log = {
+  verbose: (text: string) => void verbose.push(text),
+  error: (text: string) => {
+    throw new Error(text);
+  },
+};
+
+/** Also says which key slots are in use. */
+function options(backend: 'native' | 'pure'): WarmUpOptions & { readonly held: Set<string> } {
+  const { crypto, makeCipher } = makeBackend(backend, offloadsWithout(new Set()));
+  const held = new Set<string>();
+  let ciphers = 0;
+  return {
+    crypto,
+    makeCipher: () => watched(makeCipher(), ciphers++, held),
+    random: bytes => void randomFillSync(bytes),
+    wall: () => BigInt(Date.now()) * 1_000_000n,
+    log,
+    held,
+  };
+}
+
+function watched(cipher: TransportCipher, number: number, held: Set<string>): TransportCipher {
+  return {
+    name: cipher.name,
+    setKey(slot, key) {
+      held.add(`${number}:${slot}`);
+      cipher.setKey(slot, key);
+    },
+    eraseKey(slot) {
+      held.delete(`${number}:${slot}`);
+      cipher.eraseKey(slot);
+    },
+    seal: (input, output, jobs, count) => cipher.seal(input, output, jobs, count),
+    open: (slab, jobs, count) => cipher.open(slab, jobs, count),
+  };
+}
+
+test.each(['native', 'pure'] as const)('%s: every packet arrives, and no key is left', backend => {
+  const given = options(backend);
+  const work = warmUp(given);
+  let result = work.next();
+  expect(given.held.size).toBeGreaterThan(0);
+  while (!result.done) result = work.next();
+  expect(result.value).toBe(WARM_UP_PACKETS);
+  expect([...given.held]).toEqual([]);
+});
+
+test('a device that ends early ends it too, with its keys', () => {
+  const given = options('native');
+  const work = warmUp(given);
+  work.next();
+  work.next();
+  expect(given.held.size).toBeGreaterThan(0);
+  work.return(0);
+  expect([...given.held]).toEqual([]);
+});
+
+test('a cipher of the same kind has keys of its own', () => {
+  const { cipher, makeCipher } = makeBackend('native', offloadsWithout(new Set()));
+  const other = makeCipher();
+  other.setKey(0, new Uint8Array(32));
+  const seal = (by: TransportCipher) => {
+    const jobs = new Int32Array(SEAL_STRIDE);
+    jobs[SEAL_LENGTH] = VNET_HEADER_SIZE;
+    jobs[SEAL_COUNT] = 1;
+    by.seal(new Uint8Array(VNET_HEADER_SIZE), new Uint8Array(64), jobs, 1);
+    return jobs[SEAL_OUT_LENGTH];
+  };
+  expect(seal(other)).toBe(32);
+  expect(seal(cipher)).toBe(0);
+});
+
+test('what goes wrong is said, and the device goes on', async () => {
+  const stop = warmUpLater({
+    ...options('native'),
+    makeCipher: () => {
+      throw new Error('no memory');
+    },
+  });
+  try {
+    await sleep(1200);
+    expect(verbose).toEqual(['warming up: no memory']);
+  } finally {
+    stop();
+  }
+});
