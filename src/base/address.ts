@@ -15,27 +15,33 @@ export function parseAddress(text: string): Uint8Array | undefined {
 export function formatAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   if (bytes.length !== 16) throw new RangeError(`an address has 4 or 16 bytes, not ${bytes.length}`);
-  const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! << 8) | bytes[i + 1]!);
-  let bestAt = -1;
+  let bestAt = 8;
   let bestLength = 1; // a single zero group is not shortened
-  for (let i = 0; i < 8; ) {
+  for (let i = 0; i < 8; i++) {
     let j = i;
-    while (j < 8 && groups[j] === 0) j++;
+    while (j < 8 && groupAt(bytes, j) === 0) j++;
     if (j - i > bestLength) {
       bestAt = i;
       bestLength = j - i;
     }
-    i = j === i ? i + 1 : j;
+    i = j;
   }
-  const v4 = groups.slice(0, 5).every(g => g === 0) && bestAt === 0;
   // ::a.b.c.d and ::ffff:a.b.c.d, as glibc writes them
-  if (v4 && (bestLength === 6 || (bestLength === 5 && groups[5] === 0xffff)))
+  if (bestAt === 0 && (bestLength === 6 || (bestLength === 5 && groupAt(bytes, 5) === 0xffff)))
     return `::${bestLength === 5 ? 'ffff:' : ''}${formatAddress(bytes.subarray(12))}`;
-  if (bestAt < 0) return groups.map(g => g.toString(16)).join(':');
-  const head = groups.slice(0, bestAt).map(g => g.toString(16));
-  const tail = groups.slice(bestAt + bestLength).map(g => g.toString(16));
-  return `${head.join(':')}::${tail.join(':')}`;
+  let text = groupsBetween(bytes, 0, bestAt);
+  if (bestAt < 8) text += `::${groupsBetween(bytes, bestAt + bestLength, 8)}`;
+  return text;
+}
+
+function groupAt(bytes: Uint8Array, group: number): number {
+  return (bytes[2 * group]! << 8) | bytes[2 * group + 1]!;
+}
+
+function groupsBetween(bytes: Uint8Array, from: number, to: number): string {
+  let text = '';
+  for (let i = from; i < to; i++) text += `${i > from ? ':' : ''}${groupAt(bytes, i).toString(16)}`;
+  return text;
 }
 
 /** Digit by digit: files with ten thousands of these are read while somebody waits. */

@@ -31,7 +31,7 @@ export function formatKeyHex(key: Uint8Array): string {
 /** Whether every byte is zero: the UAPI's "no key". No early exit, since this is asked of secrets. */
 export function isZeroKey(key: Uint8Array): boolean {
   let bits = 0;
-  for (const byte of key) bits |= byte;
+  for (let i = 0; i < key.length; i++) bits |= key[i]!;
   return bits === 0;
 }
 

@@ -1,11 +1,13 @@
 /**
  * The path of a packet, run through before there is one. V8 compiles a function well only after some thousands of calls, and a tunnel
  * that carries a ping now and then gets there late: measured, its round trips are a third longer until then. So two devices that
- * are nobody's, joined in memory, shake hands and hand each other small packets, in slices between which sockets, timers and the
+ * are nobody's, joined in memory, shake hands, hand each other small packets, and say who their peers are, in slices between which sockets, timers and the
  * control socket of the real one have their turn.
  */
 import { makeEndpoint } from '../base/endpoint.ts';
 import { makePrefix } from '../base/prefix.ts';
+import type { PeerConfig } from '../config/model.ts';
+import { formatGetResponse } from '../config/uapi-get.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { Tun, TunStatus, Udp } from '../io/ports.ts';
 import {
@@ -39,6 +41,9 @@ const SESSIONS = 4;
 const ROUND_TRIPS = 800;
 /** Round trips in a slice: less than a millisecond once the first have been compiled. */
 const SLICE = 40;
+/** Answers to `wg show`, which of a device with thousands of peers takes a third of the time then. */
+const ANSWERS = 100;
+const CROWD = 40;
 /** Milliseconds between sessions: the one before is too old by then. */
 const APART = 200_000;
 /** And between pings, so that each comes after a silence. */
@@ -95,6 +100,11 @@ export function* warmUp(options: WarmUpOptions): Generator<undefined, number> {
         if (trip % SLICE === 0) yield;
       }
     }
+    a.crowd(options.random);
+    for (let answer = 0; answer < ANSWERS; answer++) {
+      formatGetResponse(a.loop.status());
+      if (answer % 4 === 0) yield;
+    }
   } finally {
     a.loop.close();
     b.loop.close();
@@ -129,6 +139,22 @@ class Side {
     this.udp.other = other.udp;
     const allowedIps = [new Uint8Array(4), new Uint8Array(16)].map(any => ({ prefix: makePrefix(any, 0) }));
     this.loop.configure({ peers: [{ publicKey: other.#publicKey, endpoint: ENDPOINT, allowedIps }] });
+  }
+
+  /** Peers that it will never hear of. */
+  crowd(random: (bytes: Uint8Array) => void): void {
+    const peers: PeerConfig[] = [];
+    for (let i = 0; i < CROWD; i++) {
+      const publicKey = new Uint8Array(32);
+      random(publicKey);
+      const allowedIps = [
+        { prefix: makePrefix(Uint8Array.of(192, 0, 2, i), 32) },
+        { prefix: makePrefix(Uint8Array.of(198, 51, 100, 4 * i), 30) },
+        { prefix: makePrefix(Uint8Array.of(0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, i, 0, 0, 0, 0, 0, 0, 0, 0), 64) },
+      ];
+      peers.push({ publicKey, endpoint: ENDPOINT, allowedIps });
+    }
+    this.loop.configure({ peers });
   }
 }
 

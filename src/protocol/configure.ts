@@ -76,15 +76,17 @@ function configurePeer(device: Device, config: PeerConfig, now: number): void {
 }
 
 function peerStatus(device: Device, peer: Peer): PeerStatus {
-  return {
+  const wall = peer.lastHandshakeWall;
+  const known: { -readonly [K in keyof PeerStatus]: PeerStatus[K] } = {
     publicKey: peer.publicKey,
-    ...(!isZeroKey(peer.presharedKey) && { presharedKey: Uint8Array.from(peer.presharedKey) }),
-    ...(peer.hasEndpoint && { endpoint: Uint8Array.from(peer.endpoint) }),
-    lastHandshakeSeconds: Number(peer.lastHandshakeWall / 1_000_000_000n),
-    lastHandshakeNanoseconds: Number(peer.lastHandshakeWall % 1_000_000_000n),
+    lastHandshakeSeconds: wall === 0n ? 0 : Number(wall / 1_000_000_000n),
+    lastHandshakeNanoseconds: wall === 0n ? 0 : Number(wall % 1_000_000_000n),
     rxBytes: peer.rxBytes,
     txBytes: peer.txBytes,
     persistentKeepalive: peer.timers.persistentKeepalive,
     allowedIps: device.allowedIps.entries(peer.id),
   };
+  if (!isZeroKey(peer.presharedKey)) known.presharedKey = peer.presharedKey.slice();
+  if (peer.hasEndpoint) known.endpoint = peer.endpoint.slice();
+  return known;
 }
