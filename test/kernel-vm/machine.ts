@@ -5,7 +5,7 @@ import { build } from 'vite';
 import { type Running, start, until } from '../netns/command.ts';
 import { ROOT } from '../netns/device.ts';
 
-const KERNEL_VM = join(ROOT, 'scripts/kernel-vm.mjs');
+export const KERNEL_VM = join(ROOT, 'scripts/kernel-vm.mjs');
 
 /** @param guest its file's name in this folder, without .ts. @param limit milliseconds until the machine is stopped */
 export async function startGuest(

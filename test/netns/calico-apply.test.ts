@@ -59,6 +59,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     table: 51820,
     routes: { [`10.42.${i + 1}.0/26`]: 'throw', [`10.42.${2 - i}.0/26`]: 'tunnel' },
     routeProtocol: 80,
+    threaded: false,
     rulePriority: 98,
     firewall: { allowPort: true, masquerade: true, sealed: [] },
     ...change,

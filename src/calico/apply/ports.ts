@@ -28,7 +28,7 @@ export interface Tables {
 }
 
 export interface Sysctls {
-  /** @param name with slashes: `net/ipv4/ip_forward`. @returns undefined if the kernel has no such thing */
+  /** @param name with slashes: `net/ipv4/ip_forward`, or of a link `class/net/eth0/threaded`. @returns undefined if the kernel has no such thing */
   get(name: string): string | undefined;
   set(name: string, value: string): void;
 }

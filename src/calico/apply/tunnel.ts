@@ -16,7 +16,7 @@ import { ensureLink, removeLink } from './link.ts';
 import type { Owned, Work } from './ports.ts';
 import { changeRoutes, closeRoutes, emptyTable, ensureRoutes, isOwnTable } from './routes.ts';
 import { ensureRule, removeRules } from './rule.ts';
-import { ensureSysctls } from './sysctl.ts';
+import { ensureSysctls, ensureThreading } from './sysctl.ts';
 
 export type Step =
   | 'plan'
@@ -98,6 +98,13 @@ export class Tunnel {
       else await ensureRoutes(work, link.index, tunnel);
       step = 'firewall';
       if (!same || !this.#table || !sameFirewall(this.#table.tunnel, tunnel)) await this.#setTable(work, tunnel);
+      step = 'sysctl';
+      if (
+        backend === 'kernel' &&
+        tunnel.peers.size > 0 &&
+        !(same?.tunnel.threaded === tunnel.threaded && same.tunnel.peers.size > 0)
+      )
+        ensureThreading(work, tunnel);
       step = 'rule';
       if (!same || !sameRule(same.tunnel, tunnel)) await ensureRule(work, tunnel);
       this.#known = { tunnel, link: link.index, backend, publicKey };

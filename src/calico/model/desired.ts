@@ -17,6 +17,8 @@ export interface DesiredTunnel {
   readonly interfaceName: string;
   readonly mtu: number;
   readonly listenPort: number;
+  /** Where the device is the kernel's: its NAPI has a thread of its own. */
+  readonly threaded: boolean;
   /** Set on our own encrypted datagrams, and the mask of the rule: one bit or more. */
   readonly mark: number;
   /** The device has this address alone, as /32 or /128; none is valid. */

@@ -39,6 +39,8 @@ export interface FelixParameters {
   readonly WireguardMTU: number;
   readonly WireguardMTUV6: number;
   readonly WireguardHostEncryptionEnabled: boolean;
+  /** NAPI in a thread of its own: of the kernel's device alone. */
+  readonly WireguardThreadingEnabled: boolean;
   /** Seconds. */
   readonly WireguardPersistentKeepAlive: number;
   readonly Ipv6Support: boolean;
@@ -77,6 +79,7 @@ export const PARAMETERS: { readonly [N in ParameterName]: Parameter<FelixParamet
   WireguardMTU: { read: MTU, default: 0, zero: 0 },
   WireguardMTUV6: { read: MTU, default: 0, zero: 0 },
   WireguardHostEncryptionEnabled: { read: boolean, default: false, zero: false },
+  WireguardThreadingEnabled: { read: boolean, default: false, zero: false },
   WireguardPersistentKeepAlive: { read: seconds(0, 65535), default: 0, zero: 0, field: 'wireguardkeepalive' },
   Ipv6Support: { read: boolean, default: true, zero: false },
   RouteSource: { read: oneOf('CalicoIPAM', 'WorkloadIPs'), default: 'CalicoIPAM' },

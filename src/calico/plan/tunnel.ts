@@ -42,6 +42,7 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
     interfaceName: options.interfaceNames[family],
     mtu,
     listenPort: family === 4 ? parameters.WireguardListeningPort : parameters.WireguardListeningPortV6,
+    threaded: parameters.WireguardThreadingEnabled,
     mark: options.mark,
     ...(address && { address }),
     peers,

@@ -254,6 +254,7 @@ export function tunnel(
     peers: new Map(peers.map(each => [formatKeyBase64(each.publicKey), each])),
     routes: new Map(routes.map(each => [formatPrefix(each.destination), each])),
     routeProtocol: 80,
+    threaded: false,
     rulePriority: 98,
     firewall: { allowPort: true, masquerade: true, sealed: [] },
     ...change,

@@ -57,6 +57,7 @@ describe('the whole tunnel', () => {
     const { desired } = planOf(cluster(enabled([4, 6]), member([4, 6], 'me', 1)));
     const firewall = { allowPort: false, masquerade: true, sealed: [] };
     const all = {
+      threaded: false,
       mark: 0x1000,
       peers: new Map(),
       table: 51820,
@@ -79,6 +80,7 @@ describe('the whole tunnel', () => {
       WireguardRoutingRulePriority: 50,
       WireguardMTU: 1380,
       WireguardListeningPort: 7,
+      WireguardThreadingEnabled: true,
     });
     const options: Partial<PlanOptions> = { interfaceNames: { 4: 'wg4.cali', 6: 'wg6.cali' }, table: 1000, mark: 0x20 };
     const tunnel = tunnelOf(planOf(cluster(told, ME4), { options }).desired, 4);
@@ -90,6 +92,7 @@ describe('the whole tunnel', () => {
       rulePriority: 50,
       mtu: 1380,
       listenPort: 7,
+      threaded: true,
     });
     const first = planOf(cluster(told, ME4), { options: { rulePriority: 98 } });
     expect(tunnelOf(first.desired, 4).rulePriority).toBe(98);

@@ -1,0 +1,39 @@
+/** The Calico agent where the kernel has WireGuard, or comes to have it, inside QEMU: beside a node of Felix, in its place, and out of its way. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Running } from '../netns/command.ts';
+import { describeWith, NETWORK } from '../netns/needs.ts';
+import { CALICO_CHECKS, type CalicoResult } from './calico-results.ts';
+import { KERNEL_VM, resultOf, startGuest } from './machine.ts';
+
+const LIMIT = 400_000;
+
+describeWith(
+  [...NETWORK, 'wg', 'nft', 'qemu-system-x86_64', 'busybox', 'modprobe'],
+  'wgts calico with the kernel',
+  () => {
+    let machine: Running;
+    beforeAll(async () => {
+      machine = await startGuest('calico-guest', LIMIT, { WIREGUARD_MODULE: wireguardModule() });
+    }, LIMIT);
+    afterAll(() => machine?.stop());
+
+    for (const name of Object.values(CALICO_CHECKS))
+      it(name, async () => expect((await resultOf<CalicoResult>(machine, name, LIMIT)).error).toBeUndefined(), LIMIT);
+  },
+);
+
+/** Its file in the machine's kernel package, which the machine sees where we do. */
+function wireguardModule(): string {
+  const modules = join(
+    execFileSync(process.execPath, [KERNEL_VM, 'fetch'], { encoding: 'utf8' }).trim(),
+    'lib/modules',
+  );
+  const found = readdirSync(modules, { recursive: true, encoding: 'utf8' }).find(file =>
+    /net\/wireguard\/wireguard\.ko/.test(file),
+  );
+  if (found === undefined) throw new Error(`no wireguard.ko below ${modules}`);
+  return join(modules, found);
+}
