@@ -53,6 +53,8 @@ await report(CALICO_CHECKS.peer, async () => {
 await report(CALICO_CHECKS.takeOver, async () => {
   const before = await published();
   await agent?.stop();
+  // as with its container: a tunnel that runs would be kept
+  await scene.ours.namespace.ip(`link del ${DEVICE}`);
   agent = startAgent('--take-over');
   await until('the kernel to have the device', async () => (await kindOf(DEVICE)) === 'wireguard', LIMIT);
   await until('the device to have its peer', async () => (await ofOurs('peers')) === scene.felixKeys.publicKey, LIMIT);

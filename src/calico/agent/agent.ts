@@ -52,6 +52,7 @@ export class Agent {
   #outcome: Outcome = 'waiting';
   #failures = 0;
   #kernelHasWireguard = false;
+  #resyncEvery = RESYNC;
   #stopped = false;
 
   constructor(options: AgentOptions, parts: AgentParts) {
@@ -159,8 +160,10 @@ export class Agent {
   /** When the next turn comes, if nothing else asks for one. */
   #plan(): void {
     const seconds = this.#status.plan?.parameters.RouteRefreshInterval ?? 0;
-    const interval = Math.min(seconds * 1000 || RESYNC, LONGEST_RESYNC) * (1 + JITTER * this.#parts.random());
-    this.#timers.set('resync', interval, () => this.#wake('everything'));
+    const every = Math.min(seconds * 1000 || RESYNC, LONGEST_RESYNC);
+    if (every !== this.#resyncEvery) this.#timers.forget('resync');
+    this.#resyncEvery = every;
+    this.#timers.set('resync', every * (1 + JITTER * this.#parts.random()), () => this.#wake('everything'));
     if (this.#isBroken) this.#repair();
     if (this.#outcome === 'done') {
       this.#failures = 0;

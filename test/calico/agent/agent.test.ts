@@ -1,7 +1,7 @@
 /** When the agent does what: nothing from half a cluster, one turn at a time, and always another one. */
 import { expect, test } from 'vitest';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
-import { felix, keyText, node } from './cluster.ts';
+import { clusterOf, felix, keyText, node } from './cluster.ts';
 import { Scene } from './scene.ts';
 
 const BROKEN = { ready: false, error: { step: 'link' as const, message: 'no' } };
@@ -125,6 +125,35 @@ test.each([
   expect(scene.since()).toEqual([]);
   await scene.pass(1100);
   expect(scene.since()).toEqual(['apply 4 full']);
+});
+
+test.each([
+  ['that is known later', undefined],
+  ['that was a long one', '86400'],
+])('a routeRefreshInterval %s counts from when it is known', async (_, before) => {
+  const scene = new Scene();
+  const told = (seconds: string) =>
+    void (scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', routerefreshinterval: seconds }) });
+  if (before === undefined) scene.synced = false;
+  else told(before);
+  await scene.started();
+  await scene.pass(1000);
+  scene.synced = true;
+  told('10');
+  await scene.told();
+  await scene.pass(10);
+  scene.since();
+  await scene.pass(9000);
+  expect(scene.since()).toEqual([]);
+  await scene.pass(1100);
+  expect(scene.since()).toEqual(['apply 4 full']);
+  // and what is told meanwhile, as another cluster's busy day would, does not put it off
+  for (let second = 0; second < 10; second++) {
+    scene.others = clusterOf([node(2, { [KEY_ANNOTATION[4]]: keyText(2 + second) })]).nodes;
+    await scene.told();
+    await scene.pass(1000);
+  }
+  expect(scene.since()).toContain('apply 4 full');
 });
 
 test('what failed is tried again, ever slower up to ten seconds, and quickly again after a success', async () => {
