@@ -63,7 +63,7 @@ function body(): void {
     await until('the agent to be done', async () => (await lab.ready(lab.node(1)))?.ready === true, LIMIT, 100);
   };
   const policy = (rules: string): Promise<void> =>
-    lab.node(1).namespace.nft(`table inet cali\ndelete table inet cali\ntable inet cali { ${rules} }`);
+    lab.node(1).namespace.nft(`table inet cali\ndelete table inet cali\ntable inet cali {\n${rules}\n}`);
 
   beforeAll(async () => {
     lab = await ClusterLab.start(FAMILIES);
@@ -132,7 +132,7 @@ function body(): void {
       const to = family === 4 ? 'ip daddr 10.244.2.0/26' : 'ip6 daddr fd10:244:2::/122';
       return `iifname "cali*" ${to} drop`;
     });
-    await policy(`chain forward { type filter hook forward priority 0; ${deny.join('; ')}; }`);
+    await policy(`chain forward {\ntype filter hook forward priority 0\n${deny.join('\n')}\n}`);
     await sleep(300);
     const sent = async (family: Family): Promise<number> =>
       Number((await shown(1, 'wg', 'show', LINK[family], 'transfer')).trim().split('\t')[2]);
@@ -161,7 +161,9 @@ function body(): void {
     const since = Date.now();
     await sleep(300);
     expect(await lab.encrypted.between(since)).toEqual([]);
+    // this is also what shows that the captures see it
     expect((await lab.plaintext.between(since)).length).toBeGreaterThan(0);
+    expect((await others.between(since)).length).toBeGreaterThan(0);
   });
 
   test('switched on again with other names, MTU, port and priority: these take effect, and nothing is in the clear', async () => {
