@@ -132,8 +132,9 @@ test.each([
   ['that was a long one', '86400'],
 ])('a routeRefreshInterval %s counts from when it is known', async (_, before) => {
   const scene = new Scene();
-  const told = (seconds: string) =>
-    void (scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', routerefreshinterval: seconds }) });
+  const told = (seconds: string): void => {
+    scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', routerefreshinterval: seconds }) };
+  };
   if (before === undefined) scene.synced = false;
   else told(before);
   await scene.started();
