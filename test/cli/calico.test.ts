@@ -82,7 +82,10 @@ inOwnNamespace(import.meta.url, [], () => {
     await new Promise<void>(resolve => server.listen(39097, '127.0.0.1', resolve));
     const { status, err } = await run(program('--http=127.0.0.1:39097'));
     server.close();
-    expect([status, err]).toEqual([1, expect.stringMatching(/^wgts: .*EADDRINUSE.*\n$/)]);
+    expect([status, err]).toEqual([
+      1,
+      expect.stringMatching(/^wgts: --http 127\.0\.0\.1:39097: .*EADDRINUSE.*or off\n$/),
+    ]);
   });
 
   test.each<[string[], RegExp]>([

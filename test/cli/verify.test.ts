@@ -242,7 +242,7 @@ describe('a cluster that cannot be read is a line and 1, not a stack', () => {
     writeFileSync(file, '{[');
     const { status, err } = await run([...OWN_RUN, process.execPath, WGTS, 'verify', '--cluster-from', file]);
     expect(status).toBe(1);
-    expect(err).toMatch(/^wgts: .*\n$/);
+    expect(err).toMatch(/^File\/\S+: InvalidFile: .*\nwgts: the cluster has no Nodes.*\n$/);
   });
 
   test('no such kubeconfig', async () => {

@@ -15,7 +15,7 @@ import { applyProblems, EventWriter, TURN_FAILED } from './event-writer.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { ADDRESS_NOT_ALLOCATED, KEY_NOT_WITHDRAWN, OwnKey } from './own-key.ts';
 import type { AgentOptions, AgentParts } from './parts.ts';
-import { type AgentStatus, FIRST_STATUS, unreadiness } from './status.ts';
+import { type AgentStatus, FIRST_STATUS, sayStaleness, unreadiness } from './status.ts';
 import { Timers } from './timers.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
@@ -192,6 +192,7 @@ export class Agent {
     const { datastore, machine } = this.#parts;
     if (full) this.#kernelHasWireguard = !this.#options.takeOver && (await machine.kernelHasWireguard());
     const snapshot = this.#snapshot;
+    sayStaleness(this.#parts, this.#status.stale, snapshot?.stale);
     this.#change({ stale: snapshot?.stale });
     if (!snapshot?.synced) {
       const { plan } = this.#status;

@@ -96,9 +96,11 @@ function send(response: ServerResponse, code: number, text: string, type = 'text
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', error => {
+      reject(Object.assign(error, { message: `--http ${host}:${port}: ${error.message}; take another, or off` }));
+    });
     server.listen({ host, port }, () => {
-      server.off('error', reject);
+      server.removeAllListeners('error');
       // what fails later concerns one connection
       server.on('error', () => {});
       resolve();

@@ -3,6 +3,7 @@ import type { Family } from '../../netlink/family.ts';
 import type { AppliedState } from '../apply/applier.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { AgentParts } from './parts.ts';
 
 /**
  * `waiting`: the cluster was not read whole yet, and what was there before runs on; `handed-over`: the kernel has WireGuard itself, which is
@@ -70,4 +71,15 @@ export function unreadiness({ phase, stale, failure, plan, applied, published }:
     else if (!published[family]) reasons.push(`IPv${family}: the key is not on our Node yet`);
   }
   return reasons;
+}
+
+/** When it begins and when it ends: how often the cluster was asked in vain is nothing to read. */
+export function sayStaleness(
+  { say, warn }: Pick<AgentParts, 'say' | 'warn'>,
+  before: string | undefined,
+  now: string | undefined,
+): void {
+  if (now !== undefined && before === undefined)
+    warn(`the cluster cannot be read, what was known of it goes on to count: ${now}`);
+  if (now === undefined && before !== undefined) say('the cluster is read again');
 }

@@ -174,7 +174,10 @@ async function load({ kubeconfig, env, root = '' }: ConnectionOptions): Promise<
     else if (existsSync(home)) config.loadFromFile(home);
     else throw new Error(`there is no ${home}, KUBECONFIG is not set, and this is no pod with a service account`);
   } catch (error) {
-    throw new Error(`no way to the cluster is known: ${(error as Error).message}`);
+    // the library does not look whether there is anything in a file
+    const isEmpty = error instanceof TypeError;
+    const why = isEmpty ? `${kubeconfig ?? env['KUBECONFIG'] ?? home} is no kubeconfig` : (error as Error).message;
+    throw new Error(`no way to the cluster is known: ${why}`);
   }
   if (!config.getCurrentCluster())
     throw new Error(

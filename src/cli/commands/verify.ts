@@ -38,7 +38,10 @@ export const verify: Command = async (args, terminal) => {
   const { node, json } = options;
   const { synced, stale, cluster, problems } = await firstSnapshot(options, terminal);
   if (!synced) throw codedError('EAGAIN', `the cluster cannot be read: ${stale ?? 'no answer'}`);
-  if (cluster.nodes.size === 0) throw codedError('ENOENT', 'the cluster has no Nodes: there is nothing to verify');
+  if (cluster.nodes.size === 0) {
+    printProblems(problems, terminal);
+    throw codedError('ENOENT', 'the cluster has no Nodes: there is nothing to verify');
+  }
   if (node !== undefined && !cluster.nodes.has(node)) throw codedError('ENOENT', `there is no Node ${node}`);
   const found = new VerifiedPairs(cluster, await localDevices(terminal), node);
   let [all, plain] = [0, 0];
@@ -54,10 +57,14 @@ export const verify: Command = async (args, terminal) => {
     await print(tableOf(found, short, terminal.now()), terminal);
     if (all === 0 && !encrypted) terminal.out('WireGuard is on nowhere, and no node has a key: nothing is encrypted\n');
     if (short) printSummary(found, all, plain, terminal);
-    for (const { object, reason, message } of problems) terminal.err(`${object}: ${reason}: ${message}\n`);
+    printProblems(problems, terminal);
   }
   return encrypted ? 0 : 1;
 };
+
+function printProblems(problems: readonly Problem[], terminal: Terminal): void {
+  for (const { object, reason, message } of problems) terminal.err(`${object}: ${reason}: ${message}\n`);
+}
 
 function optionsOf(args: readonly string[]): VerifyOptions {
   const { values } = parsed(args, VERIFY_USAGE, {

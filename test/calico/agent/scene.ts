@@ -25,6 +25,7 @@ export class Scene {
   readonly log: string[] = [];
   readonly events: NodeEvent[] = [];
   readonly warnings: string[] = [];
+  readonly said: string[] = [];
   readonly applied: Desired[] = [];
   /** Annotations of our Node n1; undefined: there is none. */
   own: Record<string, string> | undefined = {};
@@ -53,7 +54,7 @@ export class Scene {
   constructor({ takeOver = false, environment = {}, allocator, random = 0 }: SceneOptions = {}) {
     const { clock } = this;
     const warn = (text: string): void => void this.warnings.push(text);
-    const say = (): void => {};
+    const say = (text: string): void => void this.said.push(text);
     const datastore = this.#datastore();
     const parts: AgentParts = {
       datastore,

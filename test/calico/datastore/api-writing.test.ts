@@ -184,4 +184,7 @@ test('a configuration that is none is said at once', async () => {
   await expect(openApiDatastore({ kubeconfig: '/nonexistent/config' })).rejects.toThrow(
     /^no way to the cluster is known: ENOENT/,
   );
+  await expect(openApiDatastore({ kubeconfig: '/dev/null' })).rejects.toThrow(
+    /^no way to the cluster is known: \/dev\/null is no kubeconfig$/,
+  );
 });
