@@ -138,6 +138,33 @@ test('in a fight it slows down to about once in a second, and after peace it is 
   expect(annotations[V4]).toBe('key4');
 });
 
+test('in a fight, told the same again at every turn, it is no quicker; after peace it is quick again', async () => {
+  publisher.publish(4, 'key4');
+  await clock.pass(0);
+  const fight = async (): Promise<void> => {
+    for (let i = 0; i < 2000; i++) {
+      if (annotations[V4] === 'key4') meddle({ [V4]: undefined });
+      publisher.publish(4, 'key4');
+      await clock.pass(5);
+    }
+  };
+  patches.length = 0;
+  await fight();
+  // ten seconds: a hundred would be each time at once
+  expect(patches.length).toBeLessThan(20);
+  see();
+  await clock.pass(31_000);
+  patches.length = 0;
+  const peace = clock.now();
+  meddle({ [V4]: undefined });
+  await clock.pass(0);
+  expect(patches.map(({ at }) => at)).toEqual([peace]);
+  // and the next is soon too: it counts from the beginning
+  meddle({ [V4]: undefined });
+  await clock.pass(150);
+  expect(patches).toHaveLength(2);
+});
+
 test('refused: tried again with pauses, said each time, the other family undisturbed', async () => {
   refuse = patch => V4 in patch;
   publisher.publish(4, 'key4');
