@@ -4,12 +4,12 @@ import { run, sleep, until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { describeCluster } from './control-plane.ts';
 import { ClusterLab } from './lab.ts';
-import { KEY, podAddress } from './objects.ts';
+import { KEY, nodeAddress, nodeName, path, podAddress } from './objects.ts';
 
 const NODES = [1, 2, 3];
 /** Milliseconds. */
 const LIMIT = 10_000;
-const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'nft', 'wg', 'nsenter', 'unshare'];
+const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'nsenter', 'unshare'];
 const SWITCH = { 4: 'wireguardEnabled', 6: 'wireguardEnabledV6' } as const;
 const LINK = { 4: 'tunl-wg.cali', 6: 'tunl-wg6.cali' } as const;
 const PORT = { 4: 51820, 6: 51821 } as const;
@@ -90,6 +90,56 @@ function body(): void {
       await lab.talk.untilAllTalk();
       await sleep(300);
       encryptedSince = Date.now();
+    });
+
+    test('node 3 disabled for itself: 1-2 encrypted, 1-3 plain both ways; host to pod encrypted where both ends are enabled alone', async () => {
+      for (const index of [1, 2])
+        await lab.annotate(
+          index,
+          Object.fromEntries(
+            families.map(family => [
+              `projectcalico.org/IPv${family}WireguardInterfaceAddr`,
+              podAddress(index, family, 1),
+            ]),
+          ),
+        );
+      await lab.felixOf(nodeName(3), Object.fromEntries(families.map(family => [SWITCH[family], false])));
+      for (const family of families) {
+        await until('no key', async () => (await lab.keyOf(3, family)) === undefined, LIMIT);
+        for (const index of [1, 2]) {
+          const argv = ['ip', '-o', 'address', 'show', 'dev', LINK[family]];
+          const has = async (): Promise<boolean> =>
+            (await run(lab.inside(lab.node(index), argv))).stdout.includes(` ${podAddress(index, family, 1)}/`);
+          await until('the address of the tunnel', has, LIMIT, 100);
+        }
+      }
+      await sleep(500);
+      await lab.talk.untilAllTalk();
+      const since = Date.now();
+      await lab.talk.untilAllTalk();
+      for (const family of families)
+        for (const [from, to] of [
+          [1, 2],
+          [1, 3],
+          [3, 1],
+        ] as const)
+          await lab.node(from).namespace.run(['ping', '-c', '2', '-i', '0.2', '-W', '2', podAddress(to, family)]);
+      await sleep(300);
+      const pairs = (await lab.plaintext.between(since)).map(({ source, destination }) => `${source} ${destination}`);
+      const bothWays = (one: string, other: string): readonly string[] => [`${one} ${other}`, `${other} ${one}`];
+      const plain = families.flatMap(family => [
+        ...[1, 2].flatMap(index => bothWays(podAddress(index, family), podAddress(3, family))),
+        ...bothWays(nodeAddress(1, family), podAddress(3, family)),
+        ...bothWays(nodeAddress(3, family), podAddress(1, family)),
+      ]);
+      expect([...new Set(pairs)].sort()).toEqual(plain.sort());
+      await lab.plane.api('DELETE', path('FelixConfiguration', `node.${nodeName(3)}`));
+      for (const family of families) await until('a key', () => lab.keyOf(3, family), LIMIT);
+      await sleep(1000);
+      await lab.talk.untilAllTalk();
+      encryptedSince = Date.now();
+      await sleep(500);
+      await nothingInTheClear();
     });
 
     test('an address that is borrowed, and an agent that is killed', async () => {
