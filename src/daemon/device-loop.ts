@@ -103,6 +103,11 @@ export class DeviceLoop {
     return { ...this.#engine.status(), listenPort: this.#udp?.port ?? this.#listenPort, fwmark: this.#fwmark };
   }
 
+  /** Milliseconds since it was last woken by a packet. */
+  quietFor(): number {
+    return this.#clock.now() - this.#lastWake;
+  }
+
   /** Every named counter: the protocol's, the sockets', the TUN's. */
   counters(): Record<string, number> {
     return {
@@ -204,9 +209,8 @@ export class DeviceLoop {
   }
 
   /**
-   * Both directions in turn, beginning with the one that woke us: what comes in often makes the host answer at once. After a silence a
-   * lone small packet, a ping, is taken to be all there is: nobody looks for more, since what came meanwhile wakes us again, and each
-   * call for nothing costs some 15 us of cold caches.
+   * Both directions in turn, the one that woke us first: what comes in often makes the host answer at once. After a silence a lone small
+   * packet is taken to be all: what came meanwhile wakes us again, and a call for nothing costs some 15 us of cold caches.
    */
   #pump(first: 'tun' | 'udp'): void {
     let now = this.#clock.now();

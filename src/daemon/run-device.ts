@@ -88,7 +88,9 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     loop.start();
     log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
     if (!tellParent('ready')) end('whoever started it was killed');
-    stopWarmUp = warmUpLater({ crypto: backend.crypto, makeCipher: backend.makeCipher, random, wall: clock.wall, log });
+    const { crypto, makeCipher } = backend;
+    const quietFor = () => loop.quietFor();
+    stopWarmUp = warmUpLater({ crypto, makeCipher, random, wall: clock.wall, log, quietFor });
     log.verbose(`ended: ${await ended}`);
   } finally {
     process.off('SIGTERM', stop).off('SIGINT', stop);

@@ -1,12 +1,11 @@
 /**
  * The path of a packet, run through before there is one. V8 compiles a function well only after some thousands of calls, and a tunnel
  * that carries a ping now and then gets there late: measured, its round trips are a third longer until then. So two devices that
- * are nobody's, joined in memory, shake hands, hand each other small packets, and say who their peers are, in slices between which sockets, timers and the
- * control socket of the real one have their turn.
+ * are nobody's, joined in memory, shake hands, hand each other small packets, and say who their peers are: a
+ * millisecond at a time, while nothing passes through the real one.
  */
 import { makeEndpoint } from '../base/endpoint.ts';
 import { makePrefix } from '../base/prefix.ts';
-import type { PeerConfig } from '../config/model.ts';
 import { formatGetResponse } from '../config/uapi-get.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { Tun, TunStatus, Udp } from '../io/ports.ts';
@@ -34,13 +33,20 @@ export interface WarmUpOptions {
   readonly log: Log;
 }
 
+export interface LaterOptions extends WarmUpOptions {
+  /** Milliseconds since the real device had a packet. */
+  quietFor(): number;
+}
+
 /** Whoever makes many devices, or one for a moment, does not wait for this. */
 const FIRST_SECOND = 1000;
 /** Sessions, and round trips in each. Measured: more of either change nothing. */
 const SESSIONS = 4;
 const ROUND_TRIPS = 800;
-/** Round trips in a slice: less than a millisecond once the first have been compiled. */
-const SLICE = 40;
+/** Milliseconds of work at a time, and of rest; and without a packet, before there is any. */
+const SLICE = 1;
+const REST = 1;
+const QUIET = 100;
 /** Answers to `wg show`, which of a device with thousands of peers takes a third of the time then. */
 const ANSWERS = 100;
 const CROWD = 40;
@@ -56,28 +62,28 @@ const ENDPOINT = makeEndpoint(Uint8Array.of(192, 0, 2, 1), PORT);
 /** As many packets arrive, in both directions together, if all is well. */
 export const WARM_UP_PACKETS = 2 * SESSIONS * ROUND_TRIPS;
 
-/** Begins when the device has had its first second, and ends with it. @returns what stops it */
-export function warmUpLater(options: WarmUpOptions): () => void {
-  let next: NodeJS.Immediate | undefined;
+/** Begins when the device has had its first second. @returns what stops it */
+export function warmUpLater(options: LaterOptions): () => void {
   const work = warmUp(options);
   const step = () => {
     try {
-      if (!work.next().done) next = setImmediate(step);
+      const isQuiet = options.quietFor() >= QUIET;
+      if (isQuiet) for (const end = performance.now() + SLICE; performance.now() < end; ) if (work.next().done) return;
+      next = setTimeout(step, isQuiet ? REST : QUIET).unref();
     } catch (error) {
       // the device does without
       options.log.verbose(`warming up: ${(error as Error).message}`);
     }
   };
-  const first = setTimeout(step, FIRST_SECOND).unref();
+  let next = setTimeout(step, FIRST_SECOND).unref();
   return () => {
-    clearTimeout(first);
-    clearImmediate(next);
+    clearTimeout(next);
     work.return(0);
   };
 }
 
 /**
- * Yields after each slice of work. The devices are closed at the end, also where whoever iterates leaves early.
+ * Yields after each round trip or the like. The devices are closed at the end, also where whoever iterates leaves early.
  * @returns how many packets arrived
  */
 export function* warmUp(options: WarmUpOptions): Generator<undefined, number> {
@@ -97,13 +103,16 @@ export function* warmUp(options: WarmUpOptions): Generator<undefined, number> {
           // the first of a session waits for initiation and response
           while (to.udp.deliver() || from.udp.deliver());
         }
-        if (trip % SLICE === 0) yield;
+        yield;
       }
     }
-    a.crowd(options.random);
+    for (let n = 0; n < CROWD; n++) {
+      a.know(n, options.random);
+      yield;
+    }
     for (let answer = 0; answer < ANSWERS; answer++) {
       formatGetResponse(a.loop.status());
-      if (answer % 4 === 0) yield;
+      yield;
     }
   } finally {
     a.loop.close();
@@ -141,20 +150,16 @@ class Side {
     this.loop.configure({ peers: [{ publicKey: other.#publicKey, endpoint: ENDPOINT, allowedIps }] });
   }
 
-  /** Peers that it will never hear of. */
-  crowd(random: (bytes: Uint8Array) => void): void {
-    const peers: PeerConfig[] = [];
-    for (let i = 0; i < CROWD; i++) {
-      const publicKey = new Uint8Array(32);
-      random(publicKey);
-      const allowedIps = [
-        { prefix: makePrefix(Uint8Array.of(192, 0, 2, i), 32) },
-        { prefix: makePrefix(Uint8Array.of(198, 51, 100, 4 * i), 30) },
-        { prefix: makePrefix(Uint8Array.of(0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, i, 0, 0, 0, 0, 0, 0, 0, 0), 64) },
-      ];
-      peers.push({ publicKey, endpoint: ENDPOINT, allowedIps });
-    }
-    this.loop.configure({ peers });
+  /** A peer that it will never hear of. */
+  know(number: number, random: (bytes: Uint8Array) => void): void {
+    const publicKey = new Uint8Array(32);
+    random(publicKey);
+    const allowedIps = [
+      { prefix: makePrefix(Uint8Array.of(192, 0, 2, number), 32) },
+      { prefix: makePrefix(Uint8Array.of(198, 51, 100, 4 * number), 30) },
+      { prefix: makePrefix(Uint8Array.of(0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 0), 64) },
+    ];
+    this.loop.configure({ peers: [{ publicKey, endpoint: ENDPOINT, allowedIps }] });
   }
 }
 
