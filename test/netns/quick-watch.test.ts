@@ -70,10 +70,23 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     expect(watching.output()).toContain(`${host.name} is gone`);
     // the manager is not the device's to speak to
     expect(readFileSync(`/proc/${await host.devicePid()}/environ`, 'utf8')).not.toContain('NOTIFY_SOCKET');
-    expect((await watching.stop('SIGTERM')).code).toBe(0);
+    expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);
     expect(await host.picture()).toEqual(empty);
     await until('word that it ends', () => readFileSync(manager, 'utf8').includes('STOPPING=1'));
     await listening.stop();
+  });
+
+  it('told to end while it brings the interface up again, it takes back what was done, and ends well', async () => {
+    host.write(FILE.replace('moving.example', '192.0.2.1'));
+    const empty = await host.picture();
+    const watching = host.startWgts(['up', '--watch']);
+    await until('it to be done', () => watching.output().includes('rule'));
+    await until('it to be up', async () => (await endpoint()) !== undefined);
+    await host.namespace.ip(`link del ${host.name}`);
+    const made = () => watching.output().split(`link ${host.name}: WireGuard`).length - 1;
+    await until('it to begin again', () => made() === 2, 15_000, 2);
+    expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);
+    expect(await host.picture()).toEqual(empty);
   });
 
   it('ends well when somebody else takes the interface down', async () => {

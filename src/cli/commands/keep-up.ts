@@ -55,11 +55,19 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     pause = performance.now() - since < STEADY ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
     await sleep(pause, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
-    await locked(name, async () => {
-      // its process is there and does not answer
-      if (await machine.network.links.find(name)) await quick.down(machine, target);
-      await quick.up(machine, target);
-    });
+    try {
+      await locked(name, async () => {
+        // its process is there and does not answer
+        if (await machine.network.links.find(name)) await quick.down(machine, target);
+        await quick.up(machine, target);
+      });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      // told to end meanwhile: `up` has taken back what was done, and says so
+      machine.warn((error as Error).message);
+      notify('STOPPING=1');
+      return 0;
+    }
   }
   notify('STOPPING=1');
   await locked(name, () => quick.down(machine, target));
