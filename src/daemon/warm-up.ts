@@ -1,6 +1,6 @@
 /**
  * The path of a packet, run through before there is one. V8 compiles a function well only after some thousands of calls, and a tunnel
- * that carries a ping now and then gets there late: measured, its round trips are a third longer until then. So two devices that
+ * that carries a ping now and then gets there late: measured, its round trips are up to a third longer until then. So two devices that
  * are nobody's, joined in memory, shake hands, hand each other small packets, and say who their peers are: a
  * millisecond at a time, while nothing passes through the real one.
  */
