@@ -47,7 +47,7 @@ const ROUND_TRIPS = 800;
 const SLICE = 1;
 const REST = 1;
 const QUIET = 100;
-/** Answers to `wg show`, which of a device with thousands of peers takes a third of the time then. */
+/** Answers to `wg show`, which of a device with thousands of peers takes half the time then. */
 const ANSWERS = 100;
 const CROWD = 40;
 /** Milliseconds between sessions: the one before is too old by then. */

@@ -30,8 +30,8 @@ const ELSE = [
 /** What Felix lets through before any policy of a HostEndpoint, where WireGuard is on (4.8); and what it always does. */
 const FELIX = `udp dport { 51820, 51821 } fib WHERE type local accept
     meta l4proto ipv6-icmp accept
-    ip WHERE 172.20.0.0/24 tcp PORT 1-65535 accept
-    ip6 WHERE fd20::/64 tcp PORT 1-65535 accept`;
+    ip WHERE 172.20.0.0/24 tcp dport 1-65535 accept
+    ip6 WHERE fd20::/64 tcp dport 1-65535 accept`;
 
 describeCluster('policies', () => inOwnNamespace(import.meta.url, NEEDS, body, { limit: 180_000, show: 'policies:' }));
 
@@ -97,9 +97,8 @@ function body(): void {
       const chains = (allowed: boolean): string =>
         (['input', 'output'] as const)
           .map(hook => {
-            const [where, port] = hook === 'input' ? ['daddr', 'dport'] : ['saddr', 'dport'];
-            const [name, peer] = hook === 'input' ? ['iifname', 'saddr'] : ['oifname', 'daddr'];
-            const felix = FELIX.replace('fib WHERE', `fib ${where}`).replaceAll('WHERE', peer).replaceAll('PORT', port);
+            const [name, own, peer] = hook === 'input' ? ['iifname', 'daddr', 'saddr'] : ['oifname', 'saddr', 'daddr'];
+            const felix = FELIX.replace('fib WHERE', `fib ${own}`).replaceAll('WHERE', peer);
             return `chain ${hook} { type filter hook ${hook} priority 0; policy ${verdict};
             ${name} lo accept
             ${allowed ? felix : felix.split('\n').slice(1).join('\n')}

@@ -1,12 +1,11 @@
 /** The Calico agent where the kernel has WireGuard, or comes to have it, inside QEMU: beside a node of Felix, in its place, and out of its way. */
-import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Running } from '../netns/command.ts';
 import { describeWith, NETWORK } from '../netns/needs.ts';
 import { CALICO_CHECKS, type CalicoResult } from './calico-results.ts';
-import { KERNEL_VM, resultOf, startGuest } from './machine.ts';
+import { kernelFolder, resultOf, startGuest } from './machine.ts';
 
 const LIMIT = 400_000;
 
@@ -25,12 +24,9 @@ describeWith(
   },
 );
 
-/** Its file in the machine's kernel package, which the machine sees where we do. */
+/** Its file. */
 function wireguardModule(): string {
-  const modules = join(
-    execFileSync(process.execPath, [KERNEL_VM, 'fetch'], { encoding: 'utf8' }).trim(),
-    'lib/modules',
-  );
+  const modules = join(kernelFolder(), 'lib/modules');
   const found = readdirSync(modules, { recursive: true, encoding: 'utf8' }).find(file =>
     /net\/wireguard\/wireguard\.ko/.test(file),
   );

@@ -5,7 +5,12 @@ import { build } from 'vite';
 import { type Running, start, until } from '../netns/command.ts';
 import { ROOT } from '../netns/device.ts';
 
-export const KERNEL_VM = join(ROOT, 'scripts/kernel-vm.mjs');
+const KERNEL_VM = join(ROOT, 'scripts/kernel-vm.mjs');
+
+/** Of its unpacked kernel package, downloaded if need be; the machine sees it where we do. */
+export function kernelFolder(): string {
+  return execFileSync(process.execPath, [KERNEL_VM, 'fetch'], { encoding: 'utf8' }).trim();
+}
 
 /** @param guest its file's name in this folder, without .ts. @param limit milliseconds until the machine is stopped */
 export async function startGuest(
@@ -21,7 +26,7 @@ export async function startGuest(
     logLevel: 'error',
     build: { ssr: `test/kernel-vm/${guest}.ts`, outDir, emptyOutDir: false, minify: false, target: 'node20' },
   });
-  execFileSync(process.execPath, [KERNEL_VM, 'fetch']);
+  kernelFolder();
   const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const program = ['env', ...settings, process.execPath, join(outDir, `${guest}.js`)];
   return start([process.execPath, KERNEL_VM, 'run', ...program], {
