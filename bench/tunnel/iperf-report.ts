@@ -24,13 +24,23 @@ interface Sum {
 
 interface Report {
   readonly error?: string;
-  readonly end?: { readonly sum_received?: Sum; readonly sum_sent?: Sum; readonly sum?: Sum };
+  readonly end?: {
+    readonly sum_received?: Sum;
+    readonly sum_sent?: Sum;
+    readonly sum?: Sum;
+    readonly sender_tcp_congestion?: string;
+  };
 }
 
-/** @throws Error with what iperf3 had to say */
-export function parseTcp(text: string): Transfer {
-  const received = parse(text).end?.sum_received;
+/**
+ * @param congestion what the sender was told to use
+ * @throws Error with what iperf3 had to say; where the sender used another congestion control
+ */
+export function parseTcp(text: string, congestion: string): Transfer {
+  const { sum_received: received, sender_tcp_congestion: used } = parse(text).end ?? {};
   if (!received) throw new Error('iperf3 did not say what was received');
+  if (used !== congestion)
+    throw new Error(`the sender used ${used ?? 'an unknown congestion control'}, not ${congestion}`);
   return { bitsPerSecond: received.bits_per_second, bytes: received.bytes };
 }
 

@@ -11,7 +11,14 @@ export interface TcpOptions {
   readonly reverse?: boolean;
   /** Seconds before those that count, in which it finds its speed. */
   readonly omit?: number;
+  /** By its name in tcp(7). */
+  readonly congestion?: Congestion;
 }
+
+export type Congestion = 'cubic' | 'bbr';
+
+/** Linux's own default, whatever this machine's is: what one machine measures is not to depend on its sysctl. */
+export const USUAL_CONGESTION: Congestion = 'cubic';
 
 export interface UdpOptions {
   readonly seconds: number;
@@ -43,14 +50,22 @@ export function makeIperf(tunnel: Pick<Tunnel, 'lab' | 'right'>): Iperf {
     });
   }
   return {
-    async tcp({ seconds, streams = 1, reverse = false, omit = 0 }) {
-      return parseTcp(await transfer(seconds, ['-P', String(streams), ...(reverse ? ['-R'] : [])], omit));
+    async tcp({ seconds, streams = 1, reverse = false, omit = 0, congestion = USUAL_CONGESTION }) {
+      const args = ['-P', String(streams), '-C', congestion, ...(reverse ? ['-R'] : [])];
+      return parseTcp(await transfer(seconds, args, omit), congestion);
     },
     async udp({ seconds, size, rate }) {
       const args = ['-u', '-l', String(size), '-b', String(Math.round(rate)), '-w', String(buffer())];
       return parseUdp(await transfer(seconds, args));
     },
   };
+}
+
+/** Why a congestion control cannot be had here; undefined where it can. */
+export function whyNot(congestion: Congestion): string | undefined {
+  const available = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').trim();
+  if (available.split(' ').includes(congestion)) return undefined;
+  return `the kernel has no ${congestion} (it has ${available}; modprobe tcp_${congestion} may add it)`;
 }
 
 function buffer(): number {

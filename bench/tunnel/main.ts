@@ -6,6 +6,7 @@ import { report } from '../report.ts';
 import { loadResults, type Results } from '../results.ts';
 import { type Contender, findContenders } from './contenders.ts';
 import { enter, isInside, watchOutside } from './enter.ts';
+import { USUAL_CONGESTION } from './iperf.ts';
 import { makeLab } from './lab.ts';
 import type { Measure } from './measure.ts';
 import { MEASURES } from './measures/all.ts';
@@ -13,6 +14,8 @@ import { carryOut, countSteps, type Plan } from './schedule.ts';
 
 /** Taken only by those who ask for it by name. */
 const ONLY_WHEN_NAMED = 'wireguard-ts (pure)';
+
+const CONGESTION = `TCP's congestion control is ${USUAL_CONGESTION}, Linux's own default, where BBR is not said.`;
 
 export async function runTunnel(options: BenchOptions): Promise<void> {
   if (options.from !== undefined) return report(loadResults(options.from), options);
@@ -51,7 +54,7 @@ export async function runTunnel(options: BenchOptions): Promise<void> {
     contenders: contenders.map(({ name, kind, version }) => ({ name, kind, version })),
     figures: measures.flatMap(({ figures }) => figures.filter(({ name }) => wanted.has(name))),
     values,
-    notes: [...notes, ...failures],
+    notes: [CONGESTION, ...notes, ...failures],
   };
   const nothing = Object.values(values).every(row =>
     Object.values(row)

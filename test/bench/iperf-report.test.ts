@@ -2,10 +2,21 @@ import { expect, test } from 'vitest';
 import { parseTcp, parseUdp } from '#dist/bench/tunnel/iperf-report.js';
 import { parsePings } from '#dist/bench/tunnel/ping.js';
 
+const CUBIC = { sender_tcp_congestion: 'cubic' };
+
 test('of TCP, what the receiver got counts', () => {
   const sum = { seconds: 2, bytes: 5e8, bits_per_second: 2e9 };
-  const text = JSON.stringify({ end: { sum_sent: { ...sum, bytes: 6e8, bits_per_second: 2.4e9 }, sum_received: sum } });
-  expect(parseTcp(text)).toEqual({ bitsPerSecond: 2e9, bytes: 5e8 });
+  const text = JSON.stringify({
+    end: { sum_sent: { ...sum, bytes: 6e8, bits_per_second: 2.4e9 }, sum_received: sum, ...CUBIC },
+  });
+  expect(parseTcp(text, 'cubic')).toEqual({ bitsPerSecond: 2e9, bytes: 5e8 });
+});
+
+test('TCP by another congestion control than was wanted is not taken', () => {
+  const sum = { seconds: 2, bytes: 5e8, bits_per_second: 2e9 };
+  const text = JSON.stringify({ end: { sum_received: sum, ...CUBIC } });
+  expect(() => parseTcp(text, 'bbr')).toThrow('the sender used cubic, not bbr');
+  expect(() => parseTcp(JSON.stringify({ end: { sum_received: sum } }), 'bbr')).toThrow('unknown congestion control');
 });
 
 test('of UDP with one sum, what was lost is taken off', () => {
@@ -23,8 +34,8 @@ test('of UDP with a sum for each end', () => {
 });
 
 test('says what went wrong', () => {
-  expect(() => parseTcp(JSON.stringify({ error: 'unable to connect' }))).toThrow('unable to connect');
-  expect(() => parseTcp('Segmentation fault')).toThrow('Segmentation fault');
+  expect(() => parseTcp(JSON.stringify({ error: 'unable to connect' }), 'cubic')).toThrow('unable to connect');
+  expect(() => parseTcp('Segmentation fault', 'cubic')).toThrow('Segmentation fault');
   expect(() => parseUdp('{"end":{}}')).toThrow('what was received');
 });
 

@@ -5,18 +5,20 @@ import { handshakes } from './handshakes.ts';
 import { latency } from './latency.ts';
 import { manyPeers } from './many-peers.ts';
 import { packets } from './packets.ts';
-import { distance, loss } from './paths.ts';
+import { distance, loss, lossBbr } from './paths.ts';
 import { stream } from './stream.ts';
-import { streams } from './streams.ts';
+import { bbr, streams } from './streams.ts';
 
 export const MEASURES: readonly Measure[] = [
   stream,
   streams,
+  bbr,
   datagrams,
   packets,
   latency,
   distance,
   loss,
+  lossBbr,
   handshakes,
   manyPeers,
 ];

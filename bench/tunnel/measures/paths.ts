@@ -1,5 +1,5 @@
 /** One TCP stream where the path is not as good as a cable: far away, or losing packets. */
-import { makeIperf } from '../iperf.ts';
+import { type Congestion, makeIperf, USUAL_CONGESTION, whyNot } from '../iperf.ts';
 import { EVERYBODY, type LabMeasure, type Taken, TUNNELS, type TunnelMeasure } from '../measure.ts';
 import { delayed, lossy, whyNoLoss } from '../path.ts';
 import { Tunnel } from '../tunnel.ts';
@@ -34,16 +34,27 @@ export const distance: LabMeasure = {
     }),
 };
 
-export const loss: TunnelMeasure = {
-  needs: 'tunnel',
-  kinds: TUNNELS,
-  figures: [
-    { name: 'tcp-loss', title: 'TCP, one stream, 1 % lost', unit: 'Gbit/s', better: 'more', digits: 3, headline: true },
-  ],
-  unavailable: whyNoLoss,
-  take: (tunnel, { seconds }) => lossy(tunnel.lab, LOSS, () => transfer(tunnel, 'tcp-loss', seconds)),
+export const loss: TunnelMeasure = lossBy(USUAL_CONGESTION);
+
+/** BBR does not take a lost packet for a full path: with it the tunnel decides how fast it goes, with cubic the round trip. */
+export const lossBbr: TunnelMeasure = {
+  ...lossBy('bbr'),
+  unavailable: async lab => whyNot('bbr') ?? (await whyNoLoss(lab)),
 };
 
-async function transfer(tunnel: Tunnel, name: string, seconds: number): Promise<Taken> {
-  return { [name]: (await makeIperf(tunnel).tcp({ seconds, omit: OMIT })).bitsPerSecond / 1e9 };
+function lossBy(congestion: Congestion): TunnelMeasure {
+  const usual = congestion === USUAL_CONGESTION;
+  const name = usual ? 'tcp-loss' : `tcp-loss-${congestion}`;
+  const title = `TCP, one stream, 1 % lost${usual ? '' : `, ${congestion.toUpperCase()}`}`;
+  return {
+    needs: 'tunnel',
+    kinds: TUNNELS,
+    figures: [{ name, title, unit: 'Gbit/s', better: 'more', digits: 3, headline: usual }],
+    unavailable: whyNoLoss,
+    take: (tunnel, { seconds }) => lossy(tunnel.lab, LOSS, () => transfer(tunnel, name, seconds, congestion)),
+  };
+}
+
+async function transfer(tunnel: Tunnel, name: string, seconds: number, congestion = USUAL_CONGESTION): Promise<Taken> {
+  return { [name]: (await makeIperf(tunnel).tcp({ seconds, omit: OMIT, congestion })).bitsPerSecond / 1e9 };
 }

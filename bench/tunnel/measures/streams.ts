@@ -1,5 +1,5 @@
-/** TCP in the other direction, and several streams at once. */
-import { makeIperf, type TcpOptions } from '../iperf.ts';
+/** TCP in the other direction, and several streams at once; and the same with BBR, which sends by timers instead of by answers. */
+import { makeIperf, type TcpOptions, whyNot } from '../iperf.ts';
 import { EVERYBODY, type Taken, type TunnelMeasure } from '../measure.ts';
 
 interface Shape extends Omit<TcpOptions, 'seconds'> {
@@ -14,23 +14,35 @@ const SHAPES: readonly Shape[] = [
   { name: 'tcp8', title: 'TCP, 8 streams', streams: 8 },
 ];
 
-export const streams: TunnelMeasure = {
-  needs: 'tunnel',
-  kinds: EVERYBODY,
-  figures: SHAPES.map(({ name, title, headline = false }) => ({
-    ...{ name, title, headline },
-    unit: 'Gbit/s',
-    better: 'more',
-    digits: 2,
-  })),
+const BBR_SHAPES: readonly Shape[] = [{ name: 'tcp1', title: 'TCP, one stream' }, ...SHAPES].map(shape => ({
+  ...shape,
+  ...{ name: `${shape.name}-bbr`, title: `${shape.title}, BBR`, headline: false, congestion: 'bbr' },
+}));
 
-  async take(tunnel, { seconds }, wanted) {
-    const taken: Record<string, number> = {};
-    for (const { name, streams, reverse } of SHAPES) {
-      if (!wanted.has(name)) continue;
-      const options = { seconds, ...(streams !== undefined && { streams }), ...(reverse !== undefined && { reverse }) };
-      taken[name] = (await makeIperf(tunnel).tcp(options)).bitsPerSecond / 1e9;
-    }
-    return taken satisfies Taken;
-  },
+export const streams: TunnelMeasure = transfers(SHAPES);
+
+export const bbr: TunnelMeasure = {
+  ...transfers(BBR_SHAPES),
+  unavailable: () => Promise.resolve(whyNot('bbr')),
 };
+
+function transfers(shapes: readonly Shape[]): TunnelMeasure {
+  return {
+    needs: 'tunnel',
+    kinds: EVERYBODY,
+    figures: shapes.map(({ name, title, headline = false }) => ({
+      ...{ name, title, headline },
+      unit: 'Gbit/s',
+      better: 'more',
+      digits: 2,
+    })),
+
+    async take(tunnel, { seconds }, wanted) {
+      const taken: Record<string, number> = {};
+      for (const shape of shapes)
+        if (wanted.has(shape.name))
+          taken[shape.name] = (await makeIperf(tunnel).tcp({ ...shape, seconds })).bitsPerSecond / 1e9;
+      return taken satisfies Taken;
+    },
+  };
+}
