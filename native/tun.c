@@ -23,6 +23,9 @@
 
 enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 65535 };
 
+/* Packets that wait for us before the kernel drops: a TUN's own default, and that of most devices, the kernel's WireGuard among them. */
+enum { TUN_QUEUE = 500, DEVICE_QUEUE = 1000 };
+
 static void close_tun(struct wg_tun *tun) {
   if (tun->fd >= 0) close(tun->fd);
   if (tun->control >= 0) close(tun->control);
@@ -55,6 +58,15 @@ static int set_mtu(int control, const char *name, int mtu) {
   struct ifreq request = {.ifr_mtu = mtu};
   memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
   return ioctl(control, SIOCSIFMTU, &request);
+}
+
+/* A TUN's 500 are 3 ms of small packets, less than a busy core may let us wait. Who set another length keeps it; a refusal costs nothing else. */
+static void lengthen_queue(int control, const char *name) {
+  struct ifreq request = {0};
+  memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+  if (ioctl(control, SIOCGIFTXQLEN, &request) != 0 || request.ifr_qlen != TUN_QUEUE) return;
+  request.ifr_qlen = DEVICE_QUEUE;
+  ioctl(control, SIOCSIFTXQLEN, &request);
 }
 
 /* Makes or adopts; returns 0, or an errno with the name of the call in *call. */
@@ -92,6 +104,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   *call = "SIOCSIFMTU";
   if (mtu > 0 && set_mtu(tun->control, request.ifr_name, mtu) != 0 && adopt < 0) return errno;
   tun->mtu = mtu;
+  if (adopt < 0) lengthen_queue(tun->control, request.ifr_name);
   return 0;
 }
 

@@ -33,7 +33,7 @@ interface Report {
 }
 
 /**
- * @param congestion what the sender was told to use
+ * @param congestion what the sender was to use
  * @throws Error with what iperf3 had to say; where the sender used another congestion control
  */
 export function parseTcp(text: string, congestion: string): Transfer {

@@ -36,8 +36,8 @@ export interface Iperf {
 /** Socket buffers for datagrams: large enough that it is the tunnel that loses them, as far as the system allows. */
 const WANTED_BUFFER = 2 << 20;
 
-export function makeIperf(tunnel: Pick<Tunnel, 'lab' | 'right'>): Iperf {
-  const { lab, right } = tunnel;
+export function makeIperf(tunnel: Pick<Tunnel, 'lab' | 'left' | 'right' | 'devices'>): Iperf {
+  const { lab, left, right, devices } = tunnel;
   async function transfer(seconds: number, args: readonly string[], omit = 0): Promise<string> {
     return lab.right.place.during(['iperf3', '-s', '-1', '-B', right, '--forceflush'], async server => {
       await until('iperf3', () => server.stdout().includes('listening') || server.outcome() !== undefined);
@@ -49,10 +49,19 @@ export function makeIperf(tunnel: Pick<Tunnel, 'lab' | 'right'>): Iperf {
       return stdout || stderr;
     });
   }
+  /**
+   * By the routes, so that a connection has it from its first packet. iperf3's own option sets it when the connection is made already: one
+   * that began with BBR goes on being paced by its timers, whatever it is called then.
+   */
+  async function setCongestion(congestion: Congestion): Promise<void> {
+    const [here, there] = [devices[0]?.name ?? lab.left.cable, devices[1]?.name ?? lab.right.cable];
+    await lab.left.place.ip(`route replace ${right}/32 dev ${here} congctl ${congestion}`);
+    await lab.right.place.ip(`route replace ${left}/32 dev ${there} congctl ${congestion}`);
+  }
   return {
     async tcp({ seconds, streams = 1, reverse = false, omit = 0, congestion = USUAL_CONGESTION }) {
-      const args = ['-P', String(streams), '-C', congestion, ...(reverse ? ['-R'] : [])];
-      return parseTcp(await transfer(seconds, args, omit), congestion);
+      await setCongestion(congestion);
+      return parseTcp(await transfer(seconds, ['-P', String(streams), ...(reverse ? ['-R'] : [])], omit), congestion);
     },
     async udp({ seconds, size, rate }) {
       const args = ['-u', '-l', String(size), '-b', String(Math.round(rate)), '-w', String(buffer())];

@@ -47,7 +47,10 @@ const KINDS: readonly Kind[] = [
 ];
 
 let host: Host | undefined;
-afterEach(() => host?.close());
+afterEach(() => {
+  host?.close();
+  host = undefined;
+});
 
 inOwnNamespace(import.meta.url, [], () => {
   describe.each(KINDS)('$name', kind => {
@@ -179,6 +182,26 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(heard().slice(before)).toEqual(payloads);
     }
     expect(tun.counters()).toMatchObject({ merged: 40, unmerged: 160, refused: 0 });
+  });
+
+  test('as many packets wait for it as for the device of the kernel, unless somebody set another number', () => {
+    const queue = (name: string): unknown =>
+      (JSON.parse(execFileSync('ip', ['-j', 'link', 'show', name], { encoding: 'utf8' })) as { txqlen: number }[])[0]!
+        .txqlen;
+    const opened = (name: string): unknown => {
+      const tun = openTun({ binding: nativeBinding(), name, mtu: 1420 });
+      try {
+        return queue(name);
+      } finally {
+        tun.close();
+      }
+    };
+    const name = `tun${process.pid}q`.slice(0, 15);
+    expect(opened(name)).toBe(1000);
+    execFileSync('ip', ['tuntap', 'add', name, 'mode', 'tun', 'vnet_hdr']);
+    execFileSync('ip', ['link', 'set', name, 'txqueuelen', '64']);
+    expect(opened(name)).toBe(64);
+    execFileSync('ip', ['link', 'del', name]);
   });
 
   test('a name that is taken, or none, is an error with the code of the system', async () => {
