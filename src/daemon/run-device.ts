@@ -89,7 +89,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
     if (!tellParent('ready')) end('whoever started it was killed');
     const { crypto, makeCipher } = backend;
-    const quietFor = () => loop.quietFor();
+    const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);
     stopWarmUp = warmUpLater({ crypto, makeCipher, random, wall: clock.wall, log, quietFor });
     log.verbose(`ended: ${await ended}`);
   } finally {

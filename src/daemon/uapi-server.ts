@@ -55,6 +55,7 @@ export class UapiServer {
   #watcher: FSWatcher | undefined;
   #check: NodeJS.Timeout | undefined;
   #inode = 0;
+  #lastBusy = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   private constructor(options: UapiServerOptions) {
@@ -74,6 +75,11 @@ export class UapiServer {
     }
     await server.#listen();
     return server;
+  }
+
+  /** Milliseconds since a client said something or got a piece of an answer. */
+  quietFor(): number {
+    return performance.now() - this.#lastBusy;
   }
 
   /** Ends all connections and removes the socket, if it is still ours. Idempotent. */
@@ -140,6 +146,7 @@ export class UapiServer {
   /** Operations of one connection, strictly one after another. */
   async #serve(socket: Socket, parser: UapiRequestParser): Promise<void> {
     for await (const chunk of socket as AsyncIterable<Buffer>) {
+      this.#lastBusy = performance.now();
       // now the last to have spoken
       if (this.#connections.delete(socket)) this.#connections.set(socket, parser);
       const requests = parser.push(chunk);
@@ -172,7 +179,10 @@ export class UapiServer {
     const { device, zones, onRefused } = this.#options;
     switch (request.kind) {
       case 'get':
-        for (const chunk of getResponseChunks(device.status(), zones)) await write(socket, chunk);
+        for (const chunk of getResponseChunks(device.status(), zones)) {
+          await write(socket, chunk);
+          this.#lastBusy = performance.now();
+        }
         break;
       case 'counters':
         await write(socket, formatCountersResponse(device.counters()));

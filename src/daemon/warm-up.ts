@@ -2,7 +2,7 @@
  * The path of a packet, run through before there is one. V8 compiles a function well only after some thousands of calls, and a tunnel
  * that carries a ping now and then gets there late: measured, its round trips are up to a third longer until then. So two devices that
  * are nobody's, joined in memory, shake hands, hand each other small packets, and say who their peers are: a
- * millisecond at a time, while nothing passes through the real one.
+ * millisecond at a time, while nothing passes through the real one and nobody asks it anything.
  */
 import { makeEndpoint } from '../base/endpoint.ts';
 import { makePrefix } from '../base/prefix.ts';
@@ -34,7 +34,7 @@ export interface WarmUpOptions {
 }
 
 export interface LaterOptions extends WarmUpOptions {
-  /** Milliseconds since the real device had a packet. */
+  /** Milliseconds since the real device had a packet, or its control socket a client to answer. */
   quietFor(): number;
 }
 

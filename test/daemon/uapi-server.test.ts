@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { DeviceConfig } from '../../src/config/model.ts';
+import type { DeviceConfig, PeerStatus } from '../../src/config/model.ts';
 import { DEFAULT_UAPI_LIMITS } from '../../src/config/uapi.ts';
 import { numericZones } from '../../src/config/zones.ts';
 import { UapiServer } from '../../src/daemon/uapi-server.ts';
@@ -14,15 +15,16 @@ let server: UapiServer;
 let sockets: Socket[];
 let refused: string[];
 let configured: DeviceConfig[];
+let peers: PeerStatus[];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'wgts-uapi-'));
-  [sockets, refused, configured] = [[], [], []];
+  [sockets, refused, configured, peers] = [[], [], [], []];
   server = await UapiServer.listen({
     path: join(folder, 'wg.sock'),
     device: {
       configure: config => configured.push(config),
-      status: () => ({ listenPort: 7, fwmark: 0, peers: [] }),
+      status: () => ({ listenPort: 7, fwmark: 0, peers }),
       counters: () => ({}),
     },
     zones: numericZones,
@@ -62,6 +64,31 @@ async function ask(socket: Socket, request: string): Promise<string> {
   socket.write(request);
   return answered;
 }
+
+describe('how long it has been quiet', () => {
+  test('is for ever until somebody says something', async () => {
+    const socket = await connect();
+    expect(server.quietFor()).toBe(Number.POSITIVE_INFINITY);
+    await ask(socket, 'get=1\n\n');
+    expect(server.quietFor()).toBeLessThan(10_000);
+  });
+
+  test('begins anew with each piece of a long answer', async () => {
+    const counts = { lastHandshakeSeconds: 0, lastHandshakeNanoseconds: 0, rxBytes: 0, txBytes: 0 };
+    const peer = { publicKey: new Uint8Array(32), persistentKeepalive: 0, allowedIps: [], ...counts };
+    peers = Array.from({ length: 20_000 }, () => peer);
+    const socket = await connect();
+    socket.pause();
+    socket.write('get=1\n\n');
+    await sleep(300);
+    const waited = server.quietFor();
+    expect(waited).toBeGreaterThan(100);
+    const answered = answer(socket);
+    socket.resume();
+    expect(await answered).toContain('errno=0');
+    expect(server.quietFor()).toBeLessThan(waited);
+  });
+});
 
 describe('more connections than there may be', () => {
   test('end those that have been silent for longest, and everyone who speaks is served', async () => {
