@@ -2,7 +2,7 @@
  * A WireGuard interface in a namespace, made by this program, by wireguard-go, by another program with wireguard-go's
  * command line, or by the kernel; configured with `wg`, which treats them all alike.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -136,13 +136,26 @@ export class Device {
     return found;
   }
 
-  /** Gives the interface its addresses (CIDR) and takes it up. */
+  /**
+   * Gives the interface its addresses (CIDR), takes it up, and waits until the program has seen that and listens: on a busy machine
+   * it hears of it so late that a first packet would come to a closed port, and the next attempt is five seconds away.
+   */
   async up(addresses: readonly string[], mtu?: number): Promise<void> {
     await this.#namespace.ip(
       ...addresses.map(address => `addr add ${address} dev ${this.name}${address.includes(':') ? ' nodad' : ''}`),
       ...(mtu === undefined ? [] : [`link set ${this.name} mtu ${mtu}`]),
       `link set ${this.name} up`,
     );
+    await until(`${this.name} to listen`, () => this.#listens(), 20_000);
+  }
+
+  /** The kernel listens before `ip` returns. A program shows its sockets where it was started, wherever the interface is now. */
+  async #listens(): Promise<boolean> {
+    if (this.process === undefined) return true;
+    const port = Number(await this.show('listen-port'));
+    const local = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+    const tables = ['udp', 'udp6'].map(table => readFileSync(`/proc/${this.process?.pid}/net/${table}`, 'latin1'));
+    return port !== 0 && tables.some(table => table.includes(local));
   }
 
   /** Moves the interface to another namespace; the program stays where it is. */

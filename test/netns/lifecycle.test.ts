@@ -156,13 +156,26 @@ os.execvp(sys.argv[1], sys.argv[1:])
     expect(stdout + stderr).not.toContain(Buffer.from(key, 'base64').toString('hex'));
   });
 
+  it('a device that is late to hear that its interface is up listens when up() returns', async () => {
+    const device = await startDevice(lab, host);
+    await device.set({ listenPort: 4300 });
+    process.kill(device.process!.pid, 'SIGSTOP');
+    const go = setTimeout(() => process.kill(device.process!.pid, 'SIGCONT'), 300);
+    try {
+      await device.up([]);
+      expect((await host.run(['ss', '-Hnul'])).stdout).toContain(':4300 ');
+    } finally {
+      clearTimeout(go);
+      process.kill(device.process!.pid, 'SIGCONT');
+    }
+  });
+
   it('a port that is taken is an error of the request, and the device goes on with the old one', async () => {
     const [one, two] = [await startDevice(lab, host), await startDevice(lab, host)];
     await one.set({ listenPort: 4100 });
     await two.set({ listenPort: 4200 });
     await one.up([]);
     await two.up([]);
-    await until('sockets', async () => (await host.run(['ss', '-Hnulp'])).stdout.includes(':4200 '));
     await expect(two.set({ listenPort: 4100 })).rejects.toThrow(/Address already in use/);
     expect(await two.show('listen-port')).toBe('4200');
   });
