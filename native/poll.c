@@ -15,6 +15,8 @@ enum { UV_POLL = 8, UV_READABLE = 1 };
 extern size_t uv_handle_size(int type);
 extern void uv_handle_set_data(uv_handle_t *handle, void *data);
 extern void *uv_handle_get_data(const uv_handle_t *handle);
+/* Nanoseconds that the loop has waited for events. Node turns this count on for each of its loops. */
+extern uint64_t uv_metrics_idle_time(uv_loop_t *loop);
 extern int uv_poll_init(uv_loop_t *loop, uv_handle_t *handle, int fd);
 extern int uv_poll_start(uv_handle_t *handle, int events, void (*callback)(uv_handle_t *handle, int status, int events));
 extern int uv_poll_stop(uv_handle_t *handle);
@@ -25,6 +27,7 @@ static const uint64_t MAGIC = 0x77672d706f6c6c31;
 struct poll {
   uint64_t magic;
   napi_env env;
+  uv_loop_t *loop;
   uv_handle_t *uv;
   napi_ref callback;
   napi_async_cleanup_hook_handle cleanup;
@@ -67,10 +70,11 @@ static void ready(uv_handle_t *uv, int status, int events) {
   struct poll *poll = uv_handle_get_data(uv);
   napi_env env = poll->env;
   napi_handle_scope scope;
-  napi_value callback, global, result;
+  napi_value callback, global, waited, result;
   if (poll->closing || napi_open_handle_scope(env, &scope) != napi_ok) return;
   if (napi_get_reference_value(env, poll->callback, &callback) == napi_ok && napi_get_global(env, &global) == napi_ok &&
-      napi_make_callback(env, NULL, global, callback, 0, NULL, &result) == napi_pending_exception) {
+      napi_create_double(env, (double)uv_metrics_idle_time(poll->loop) / 1e6, &waited) == napi_ok &&
+      napi_make_callback(env, NULL, global, callback, 1, &waited, &result) == napi_pending_exception) {
     napi_value error;
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
@@ -87,8 +91,9 @@ static void release(napi_env env, void *data, void *hint) {
   free_when_done(poll);
 }
 
-/* pollStart(fd, callback): a handle; the callback runs whenever the descriptor is readable or in error. The descriptor stays the
- * caller's and must be open until pollStop. */
+/* pollStart(fd, callback): a handle; callback(waited) runs whenever the descriptor is readable or in error. waited: milliseconds that this
+ * thread's loop has waited for events in all. While it waits, no polled descriptor is readable. The descriptor stays the caller's and must
+ * be open until pollStop. */
 static napi_value poll_start(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result = NULL;
   int32_t fd;
@@ -105,7 +110,7 @@ static napi_value poll_start(napi_env env, napi_callback_info info) {
     free(uv);
     return wg_throw_errno(env, "uv_poll_init", -err);
   }
-  *poll = (struct poll){.magic = MAGIC, .env = env, .uv = uv};
+  *poll = (struct poll){.magic = MAGIC, .env = env, .loop = loop, .uv = uv};
   uv_handle_set_data(uv, poll);
   napi_create_reference(env, arguments[1], 1, &poll->callback);
   napi_add_async_cleanup_hook(env, at_end, poll, &poll->cleanup);

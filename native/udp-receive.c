@@ -85,7 +85,7 @@ static int receive_from(struct wg_udp *udp, int f, uint8_t *slab, size_t base, i
 }
 
 /* udpReceive(handle, sockets, most, slab, desc, endpoints): how many descriptors were filled, `most` at most. sockets: 1 IPv4, 2 IPv6,
- * 3 both. Uses as many ranges of 64 KiB as the slab has. */
+ * 4 and 8 those for handshakes; of one kind in one call. Uses as many ranges of 64 KiB as the slab has. */
 napi_value wg_udp_receive(napi_env env, napi_callback_info info) {
   napi_value arguments[6];
   int32_t sockets, most;
@@ -102,9 +102,10 @@ napi_value wg_udp_receive(napi_env env, napi_callback_info info) {
   if (room > (size_t)most) room = (size_t)most;
   int count = 0;
   size_t ranges = 0;
+  int handshakes = sockets & 3 ? 0 : 2;
   udp->turn ^= 1;
   for (int turn = 0; turn < 2; turn++) {
-    int f = udp->turn ^ turn;
+    int f = (udp->turn ^ turn) + handshakes;
     /* the other socket never waits for more than one call */
     size_t left = room - ranges;
     int used;

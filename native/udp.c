@@ -12,7 +12,7 @@
 enum { BUFFER = 7 << 20, PORT_ATTEMPTS = 100 };
 
 static void close_udp(struct wg_udp *udp) {
-  for (int f = 0; f < 2; f++) {
+  for (int f = 0; f < 4; f++) {
     if (udp->fds[f] >= 0) close(udp->fds[f]);
     udp->fds[f] = -1;
   }
@@ -39,35 +39,54 @@ static int can_segment(int fd) {
   return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &value, &length) == 0;
 }
 
-/* Returns 0 or an errno. *port may be 0, and is then found out. */
-static int open_one(struct wg_udp *udp, int f, uint16_t *port, uint32_t mark, int32_t wanted, const char **call) {
+/* A socket with all its options, not bound yet. Returns 0 or an errno. */
+static int prepare(struct wg_udp *udp, int f, int *fd, uint32_t mark, int32_t wanted, const char **call) {
   *call = "socket";
-  int fd = socket(f ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return errno;
-  udp->fds[f] = fd;
+  *fd = socket(f ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (*fd < 0) return errno;
   *call = "setsockopt";
   if (f) {
-    if (set(fd, SOL_IPV6, IPV6_V6ONLY, 1) || set(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1)) return errno;
-    set(fd, SOL_IPV6, IPV6_RECVTCLASS, 1);
-    set(fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+    if (set(*fd, SOL_IPV6, IPV6_V6ONLY, 1) || set(*fd, SOL_IPV6, IPV6_RECVPKTINFO, 1)) return errno;
+    set(*fd, SOL_IPV6, IPV6_RECVTCLASS, 1);
+    set(*fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
   } else {
-    if (set(fd, SOL_IP, IP_PKTINFO, 1)) return errno;
-    set(fd, SOL_IP, IP_RECVTOS, 1);
-    set(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+    if (set(*fd, SOL_IP, IP_PKTINFO, 1)) return errno;
+    set(*fd, SOL_IP, IP_RECVTOS, 1);
+    set(*fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
   }
-  set_buffers(fd);
+  set_buffers(*fd);
   *call = "SO_MARK";
-  if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) return errno;
-  udp->gso[f] = wanted & WG_UDP_GSO && can_segment(fd);
-  udp->gro[f] = wanted & WG_UDP_GRO && set(fd, SOL_UDP, UDP_GRO, 1) == 0;
+  if (mark && setsockopt(*fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) return errno;
+  udp->gso[f] = wanted & WG_UDP_GSO && can_segment(*fd);
+  /* on both sockets of a group: the kernel asks either of them before it joins datagrams */
+  udp->gro[f] = wanted & WG_UDP_GRO && set(*fd, SOL_UDP, UDP_GRO, 1) == 0;
+  return 0;
+}
+
+/* A second socket, for handshakes. Without it, where a kernel refuses, everything comes to the first. */
+static void open_for_handshakes(struct wg_udp *udp, int f, const union wg_sockaddr *address, socklen_t length, uint32_t mark,
+                                int32_t wanted) {
+  const char *call;
+  int *fd = &udp->fds[2 + f];
+  if (!prepare(udp, f, fd, mark, wanted, &call) && !wg_udp_steer(udp->fds[f], *fd, address, length)) return;
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+/* Returns 0 or an errno. *port may be 0, and is then found out. */
+static int open_one(struct wg_udp *udp, int f, uint16_t *port, uint32_t mark, int32_t wanted, const char **call) {
+  int *fd = &udp->fds[f];
+  int err = prepare(udp, f, fd, mark, wanted, call);
+  if (err) return err;
   union wg_sockaddr address = {0};
   socklen_t length = f ? sizeof address.v6 : sizeof address.v4;
   address.any.sa_family = f ? AF_INET6 : AF_INET;
   /* the port is at the same place in both */
   address.v4.sin_port = htons(*port);
   *call = "bind";
-  if (bind(fd, &address.any, length) || getsockname(fd, &address.any, &length)) return errno;
+  if (bind(*fd, &address.any, length) || getsockname(*fd, &address.any, &length)) return errno;
   *port = ntohs(address.v4.sin_port);
+  if (wanted & WG_UDP_STEER) open_for_handshakes(udp, f, &address, length, mark, wanted);
   return 0;
 }
 
@@ -81,7 +100,7 @@ static int open_both(struct wg_udp *udp, uint16_t wanted_port, uint32_t mark, in
     if (err4) close_udp(udp);
     int err6 = open_one(udp, 1, &port, mark, wanted, call);
     if (err6 && is_family_missing(err6) && !err4) {
-      close(udp->fds[1]);
+      if (udp->fds[1] >= 0) close(udp->fds[1]);
       udp->fds[1] = -1;
       err6 = 0;
     }
@@ -104,7 +123,7 @@ static napi_value udp_open(napi_env env, napi_callback_info info) {
   struct wg_udp *udp = calloc(1, sizeof *udp);
   if (!udp) return wg_throw_errno(env, "calloc", ENOMEM);
   udp->magic = WG_UDP_MAGIC;
-  udp->fds[0] = udp->fds[1] = -1;
+  for (int f = 0; f < 4; f++) udp->fds[f] = -1;
   const char *call;
   int err = open_both(udp, (uint16_t)port, mark, wanted, &call);
   if (err || napi_create_external(env, udp, release, NULL, &result) != napi_ok) {
@@ -112,6 +131,13 @@ static napi_value udp_open(napi_env env, napi_callback_info info) {
     return err ? wg_throw_errno(env, call, err) : NULL;
   }
   return result;
+}
+
+static int offloads(const struct wg_udp *udp) {
+  int gso = udp->gso[0] || udp->gso[1], gro = udp->gro[0] || udp->gro[1];
+  /* of every family that is there, or it is no defence */
+  int steer = (udp->fds[0] < 0 || udp->fds[2] >= 0) && (udp->fds[1] < 0 || udp->fds[3] >= 0);
+  return (gso ? WG_UDP_GSO : 0) | (gro ? WG_UDP_GRO : 0) | (steer ? WG_UDP_STEER : 0);
 }
 
 /* udpInfo(handle): port, descriptors, offloads in use, and the counters. */
@@ -123,7 +149,9 @@ static napi_value udp_info(napi_env env, napi_callback_info info) {
   wg_set_number(env, result, "port", udp->port);
   wg_set_number(env, result, "fd4", udp->fds[0]);
   wg_set_number(env, result, "fd6", udp->fds[1]);
-  wg_set_number(env, result, "offloads", (udp->gso[0] || udp->gso[1] ? WG_UDP_GSO : 0) | (udp->gro[0] || udp->gro[1] ? WG_UDP_GRO : 0));
+  wg_set_number(env, result, "handshakes4", udp->fds[2]);
+  wg_set_number(env, result, "handshakes6", udp->fds[3]);
+  wg_set_number(env, result, "offloads", offloads(udp));
   wg_set_number(env, result, "gsoFailed", (int64_t)udp->gso_failed);
   wg_set_number(env, result, "gsoDisabled", (int64_t)udp->gso_disabled);
   wg_set_number(env, result, "localDropped", (int64_t)udp->local_dropped);
@@ -139,7 +167,7 @@ static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
   uint32_t mark;
   if (!wg_arguments(env, info, arguments, 2) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC))) return NULL;
   if (napi_get_value_uint32(env, arguments[1], &mark) != napi_ok) return wg_throw_type(env, "not a number");
-  for (int f = 0; f < 2; f++)
+  for (int f = 0; f < 4; f++)
     if (udp->fds[f] >= 0 && setsockopt(udp->fds[f], SOL_SOCKET, SO_MARK, &mark, sizeof mark))
       return wg_throw_errno(env, "SO_MARK", errno);
   return wg_undefined(env);

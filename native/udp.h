@@ -1,4 +1,5 @@
-/* A pair of UDP sockets, IPv4 and IPv6, on one port. udp.c opens, udp-receive.c and udp-send.c move datagrams in batches. */
+/* UDP sockets for IPv4 and IPv6 on one port. udp.c opens, udp-steer.c gives handshakes a socket of their own, udp-receive.c and
+ * udp-send.c move datagrams in batches. */
 #ifndef WG_UDP_H
 #define WG_UDP_H
 #define _GNU_SOURCE
@@ -9,7 +10,7 @@
 static const uint64_t WG_UDP_MAGIC = 0x77672d7564703031;
 
 /* Offloads, as asked for and as granted; the same bits in src/io/udp.ts. */
-enum { WG_UDP_GSO = 1, WG_UDP_GRO = 2 };
+enum { WG_UDP_GSO = 1, WG_UDP_GRO = 2, WG_UDP_STEER = 4 };
 
 /* src/packet/batch.ts */
 enum { DATAGRAM_OFFSET, DATAGRAM_LENGTH, DATAGRAM_SEGMENT, DATAGRAM_TOS, DATAGRAM_ERROR, DATAGRAM_STRIDE };
@@ -45,7 +46,7 @@ struct wg_udp_control {
 
 struct wg_udp {
   uint64_t magic;
-  int fds[2]; /* IPv4, IPv6; -1: none */
+  int fds[4]; /* IPv4, IPv6, then the same for handshakes; -1: none */
   uint16_t port;
   int32_t gso[2], gro[2];
   int turn; /* which socket is read first next */
@@ -57,6 +58,10 @@ struct wg_udp {
   struct wg_udp_control controls[WG_UDP_VECTOR];
   int32_t owners[WG_UDP_VECTOR]; /* which descriptor a message is (part) of */
 };
+
+/* Steers handshake messages that arrive at the bound socket `fd` to `other`, which is bound to the same port by this. Returns 0
+ * or an errno; then `fd` receives everything, as before. */
+int wg_udp_steer(int fd, int other, const union wg_sockaddr *address, socklen_t length);
 
 napi_value wg_udp_receive(napi_env env, napi_callback_info info);
 napi_value wg_udp_send(napi_env env, napi_callback_info info);

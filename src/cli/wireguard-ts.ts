@@ -27,7 +27,7 @@ Brings up a WireGuard interface, in userspace unless told otherwise; configure i
       --backend      who moves the bytes (also WGTS_BACKEND): native (the addon) or pure (TypeScript alone, slower);
                      userspace, the default, takes native if it can; kernel is the kernel's own WireGuard, whose interface
                      needs no process: it is made, and stays (with -f: until this ends); auto is kernel if it can, or userspace
-      --no-offload   no segmentation offloads at all; or one of them: ${OFFLOAD_SWITCHES.map(name => `--no-${name}`).join(' ')}
+      --no-offload   no offloads at all; or one of them: ${OFFLOAD_SWITCHES.map(name => `--no-${name}`).join(' ')}
                      (also WGTS_NO_OFFLOAD=1 or, for example, WGTS_NO_OFFLOAD=uso,gro)
       --aead=NAME    ipsec-mb, openssl-parts or openssl; otherwise the fastest one
 

@@ -115,22 +115,24 @@ export function extended({
   };
 }
 
-/** Calls with the subkey, which is erased afterwards, and the 12 byte nonce that belong to a key and a nonce of 24 bytes. */
+/**
+ * Calls with the subkey, which is erased afterwards, and the 12 byte nonce that belong to a key and a nonce of 24 bytes. Both are
+ * in memory of this function's own, which is used again: under a flood of handshakes there is one call for each cookie.
+ */
 export function withSubkey<T>(
   key: Uint8Array,
   nonce: Uint8Array,
   use: (subkey: Uint8Array, short: Uint8Array) => T,
 ): T {
-  const keyWords = words(key);
-  const subkey = new Uint32Array(8);
-  hchacha(SIGMA, keyWords, words(nonce.subarray(0, 16)), subkey);
-  const short = new Uint8Array(NONCE_SIZE);
-  short.set(nonce.subarray(16), 4);
+  keyBytes.set(key);
+  nonceBytes.set(nonce);
+  hchacha(SIGMA, keyWords, nonceWords.subarray(0, 4), subkeyWords);
+  shortNonce.set(nonceBytes.subarray(16), 4);
   try {
-    return use(new Uint8Array(subkey.buffer), short);
+    return use(subkeyBytes, shortNonce);
   } finally {
     keyWords.fill(0);
-    subkey.fill(0);
+    subkeyWords.fill(0);
   }
 }
 
@@ -139,6 +141,13 @@ function words(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(Uint8Array.from(bytes).buffer);
 }
 
+const keyWords = new Uint32Array(8);
+const nonceWords = new Uint32Array(6);
+const subkeyWords = new Uint32Array(8);
+const [keyBytes, nonceBytes, subkeyBytes] = [keyWords, nonceWords, subkeyWords].map(
+  ({ buffer }) => new Uint8Array(buffer),
+) as [Uint8Array, Uint8Array, Uint8Array];
+const shortNonce = new Uint8Array(NONCE_SIZE);
 const SIGMA = words(Uint8Array.from('expand 32-byte k', letter => letter.charCodeAt(0)));
 
 /** Not a Buffer, so that what providers give compares as equal; the same memory. */

@@ -1,10 +1,10 @@
 /**
- * The loop that joins an engine to a TUN and a pair of UDP sockets: whoever is readable is read in batches, the engine is fed, its
- * output drained, and one timer armed. As the kernel and wireguard-go do, the sockets are open while the interface is up. Each
- * wake-up works within a budget, so that timers, the other direction and the control socket are served under any load.
+ * The loop that joins an engine to a TUN and UDP sockets: whatever is readable is read in batches, the engine is fed, its output
+ * drained, and one timer armed. Each wake-up works within a budget, so that timers, the other direction and the control socket are
+ * served under any load.
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import type { Clock, OpenUdp, Tun, Udp } from '../io/ports.ts';
+import type { Clock, OpenUdp, Tun } from '../io/ports.ts';
 import {
   type DatagramBatch,
   MAX_BATCH,
@@ -14,6 +14,7 @@ import {
 } from '../packet/batch.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { describeEvent } from './describe-event.ts';
+import { DeviceSockets } from './device-sockets.ts';
 import type { Log } from './log.ts';
 
 /** Batches taken of each direction in one wake-up before the event loop has its turn: some 10 ms of work at most. */
@@ -24,8 +25,10 @@ const TUN_PACKETS = 256;
 const TUN_BYTES = 16 * 65_536;
 /** Bytes of the largest packet that by itself is no sign of more to come: a super-packet is longer. */
 const LONE_PACKET = 2048;
-/** Milliseconds of silence after which the first packet is likely to be the only one. */
-const SILENCE = 1;
+/** Milliseconds that the event loop has waited for events since the last packet, after which the next is likely to come alone. */
+const LONE_AFTER_MS = 1;
+/** Batches of handshakes taken in one wake-up: as many messages as one turn of the engine answers with cookies, half of its limit. */
+const HANDSHAKE_ROUNDS = 8;
 /** Milliseconds until a port that was taken is asked for again. */
 const BIND_AGAIN = 1000;
 /** WireGuard's timers are seconds; with thousands of peers those of a few milliseconds are done together (the kernel's are as coarse). */
@@ -46,15 +49,12 @@ export interface DeviceLoopOptions {
 export class DeviceLoop {
   readonly #engine: Engine;
   readonly #tun: Tun;
-  readonly #openUdp: OpenUdp;
+  readonly #sockets: DeviceSockets;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onGone: () => void;
   readonly #packets: PacketBatch = makePacketBatch(TUN_BYTES, TUN_PACKETS);
   readonly #datagrams: DatagramBatch = makeDatagramBatch(RECEIVE_BYTES, RECEIVE_MESSAGES);
-  #udp: Udp | undefined;
-  #listenPort = 0;
-  #fwmark = 0;
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
@@ -63,14 +63,19 @@ export class DeviceLoop {
   #bindAgain = 0;
   #sendErrors = 0;
   #tunDropped = 0;
-  #udpBefore: Record<string, number> = {};
   #lastWake = 0;
+  /** As the last packet's wake-up said (Wake). */
+  #waited = 0;
   #closed = false;
 
   constructor(options: DeviceLoopOptions) {
     this.#engine = options.engine;
     this.#tun = options.tun;
-    this.#openUdp = options.openUdp;
+    this.#sockets = new DeviceSockets(options.openUdp, {
+      onReadable: waited => this.#pump('udp', waited),
+      onHandshakes: () => this.#handshakesReadable(),
+      onRoutesChanged: () => this.#engine.routesChanged(),
+    });
     this.#clock = options.clock;
     this.#log = options.log;
     this.#onGone = options.onGone;
@@ -78,7 +83,7 @@ export class DeviceLoop {
 
   start(): void {
     this.#tun.onStatus(() => this.#checkStatus());
-    this.#tun.onReadable(() => this.#tunReadable());
+    this.#tun.onReadable(waited => this.#tunReadable(waited));
     this.#checkStatus();
   }
 
@@ -87,20 +92,18 @@ export class DeviceLoop {
    * @throws Error with `code` (EADDRINUSE, EACCES, ...)
    */
   configure(config: DeviceConfig): void {
-    const port = config.listenPort ?? this.#listenPort;
-    const mark = config.fwmark ?? this.#fwmark;
-    if (this.#udp && config.listenPort !== undefined && (port === 0 || port !== this.#udp.port)) this.#bind(port, mark);
-    else if (mark !== this.#fwmark) this.#udp?.setMark(mark);
-    if (mark !== this.#fwmark) this.#engine.routesChanged();
-    this.#listenPort = this.#udp?.port ?? port;
+    const sockets = this.#sockets;
+    const port = config.listenPort ?? sockets.port;
+    const mark = config.fwmark ?? sockets.mark;
+    if (config.listenPort !== undefined && sockets.wouldMove(port)) this.#bind(port, mark);
+    else if (sockets.keep(port, mark)) this.#engine.routesChanged();
     this.#bindAgain = 0;
-    this.#fwmark = mark;
     this.#engine.configure(config, this.#clock.now());
     this.#settle();
   }
 
   status(): DeviceStatus {
-    return { ...this.#engine.status(), listenPort: this.#udp?.port ?? this.#listenPort, fwmark: this.#fwmark };
+    return { ...this.#engine.status(), listenPort: this.#sockets.port, fwmark: this.#sockets.mark };
   }
 
   /** Milliseconds since it was last woken by a packet. */
@@ -114,7 +117,7 @@ export class DeviceLoop {
       ...this.#engine.counters,
       sendErrors: this.#sendErrors,
       tunDropped: this.#tunDropped,
-      ...prefixed('udp', this.#udpCounters()),
+      ...prefixed('udp', this.#sockets.counters()),
       ...prefixed('tun', this.#tun.counters()),
     };
   }
@@ -125,34 +128,14 @@ export class DeviceLoop {
     this.#closed = true;
     this.#disarm();
     this.#engine.close();
-    this.#udp?.close();
-    this.#udp = undefined;
+    this.#sockets.close();
     this.#tun.close();
   }
 
   #bind(port: number, mark: number): void {
-    const opened = this.#openUdp(port, mark);
-    this.#closeUdp();
-    this.#udp = opened;
-    this.#listenPort = opened.port;
-    this.#engine.listenPort = opened.port;
+    this.#sockets.open(port, mark);
+    this.#engine.listenPort = this.#sockets.port;
     this.#engine.routesChanged();
-    opened.onReadable(() => this.#udpReadable(opened));
-    opened.onRoutesChanged(() => this.#engine.routesChanged());
-  }
-
-  #closeUdp(): void {
-    if (!this.#udp) return;
-    // counters only grow, also over a change of sockets
-    this.#udpBefore = this.#udpCounters();
-    this.#udp.close();
-    this.#udp = undefined;
-  }
-
-  #udpCounters(): Record<string, number> {
-    const sum = { ...this.#udpBefore };
-    for (const [name, value] of Object.entries(this.#udp?.counters() ?? {})) sum[name] = (sum[name] ?? 0) + value;
-    return sum;
   }
 
   #checkStatus(): void {
@@ -170,24 +153,24 @@ export class DeviceLoop {
 
   #up(): void {
     try {
-      if (!this.#udp) this.#bind(this.#listenPort, this.#fwmark);
+      if (!this.#sockets.udp) this.#bind(this.#sockets.port, this.#sockets.mark);
     } catch (error) {
       // meanwhile the interface is up and deaf, as the kernel would refuse to bring it up
       this.#bindAgain = this.#clock.now() + BIND_AGAIN;
       const { message } = error as Error;
-      if (message !== this.#bindError) this.#log.error(`cannot open UDP port ${this.#listenPort}: ${message}`);
+      if (message !== this.#bindError) this.#log.error(`cannot open UDP port ${this.#sockets.port}: ${message}`);
       this.#bindError = message;
       return;
     }
     this.#bindError = undefined;
     this.#engine.up(this.#clock.now());
-    this.#log.verbose(`interface up, UDP port ${this.#udp?.port}`);
+    this.#log.verbose(`interface up, UDP port ${this.#sockets.port}`);
     this.#settle();
   }
 
   #down(): void {
     this.#engine.down();
-    this.#closeUdp();
+    this.#sockets.close();
     this.#log.verbose('interface down');
     this.#settle();
   }
@@ -198,23 +181,32 @@ export class DeviceLoop {
     this.#onGone();
   }
 
-  #tunReadable(): void {
+  #tunReadable(waited: number | undefined): void {
     // a device that was moved to another namespace came up, and its first packet is the first to say so; each that follows asks again
     if (!this.#engine.running && this.#clock.now() >= this.#bindAgain) this.#checkStatus();
-    this.#pump('tun');
+    this.#pump('tun', waited);
   }
 
-  #udpReadable(udp: Udp): void {
-    if (this.#udp === udp) this.#pump('udp');
+  /** A bounded number at a time: between two such turns the event loop asks for packets. */
+  #handshakesReadable(): void {
+    const now = this.#clock.now();
+    this.#lastWake = now;
+    for (let round = 0; round < HANDSHAKE_ROUNDS; round++) {
+      if (!this.#sockets.udp?.receiveHandshakes(this.#datagrams)) break;
+      this.#feed(now);
+    }
+    this.#settle();
   }
 
   /**
    * Both directions in turn, the one that woke us first: what comes in often makes the host answer at once. After a silence a lone small
-   * packet is taken to be all: what came meanwhile wakes us again, and a call for nothing costs some 15 us of cold caches.
+   * packet is taken to be all: what came meanwhile wakes us again, and a call for nothing costs some 15 us of cold caches. Silence is
+   * what the event loop measured while it waited, with nothing to read; time that passed in our own work says nothing.
    */
-  #pump(first: 'tun' | 'udp'): void {
+  #pump(first: 'tun' | 'udp', waited: number | undefined): void {
     let now = this.#clock.now();
-    let most = now - this.#lastWake > SILENCE ? 1 : MAX_BATCH;
+    let most = waited !== undefined && waited - this.#waited > LONE_AFTER_MS ? 1 : MAX_BATCH;
+    this.#waited = waited ?? this.#waited;
     this.#lastWake = now;
     for (let round = 0; round < ROUNDS_PER_WAKE && !this.#closed; round++) {
       const received = round === 0 && first === 'tun' ? 0 : this.#takeDatagrams(most, now);
@@ -231,8 +223,14 @@ export class DeviceLoop {
   }
 
   #takeDatagrams(most: number, now: number): number {
-    if (!this.#udp) return 0;
-    const count = this.#udp.receive(this.#datagrams, most);
+    if (!this.#sockets.udp) return 0;
+    this.#sockets.udp.receive(this.#datagrams, most);
+    return this.#feed(now);
+  }
+
+  /** Gives the engine the datagrams that were received. @returns how many */
+  #feed(now: number): number {
+    const { count } = this.#datagrams;
     for (let taken = 0; taken < count; ) {
       taken = this.#engine.receive(this.#datagrams, taken, now);
       this.#drain();
@@ -251,7 +249,8 @@ export class DeviceLoop {
 
   #drain(): void {
     const engine = this.#engine;
-    if (engine.transmits.count > 0 && this.#udp) this.#sendErrors += this.#udp.send(engine.transmits);
+    const { udp } = this.#sockets;
+    if (engine.transmits.count > 0 && udp) this.#sendErrors += udp.send(engine.transmits);
     if (engine.deliveries.count > 0) this.#deliver(engine.deliveries);
     if (engine.locals.count > 0) this.#deliver(engine.locals);
     for (const event of engine.events) this.#log.verbose(describeEvent(event));

@@ -9,8 +9,11 @@ export interface Offloads {
   readonly udp: number;
 }
 
-/** tso: TCP super-packets at the TUN, both ways; uso: UDP ones; gso, gro: many datagrams in one call of the UDP sockets. */
-export const OFFLOAD_SWITCHES = ['tso', 'uso', 'gso', 'gro'] as const;
+/**
+ * tso: TCP super-packets at the TUN, both ways; uso: UDP ones; gso, gro: many datagrams in one call of the UDP sockets; steer:
+ * handshakes come to sockets of their own.
+ */
+export const OFFLOAD_SWITCHES = ['tso', 'uso', 'gso', 'gro', 'steer'] as const;
 export type OffloadSwitch = (typeof OFFLOAD_SWITCHES)[number];
 
 export function isOffloadSwitch(text: string): text is OffloadSwitch {
@@ -26,5 +29,6 @@ export function offloadsWithout(off: ReadonlySet<OffloadSwitch>): Offloads {
   if (off.has('tso') && off.has('uso')) tun = 0;
   if (off.has('gso')) udp &= ~UDP_OFFLOADS.gso;
   if (off.has('gro')) udp &= ~UDP_OFFLOADS.gro;
+  if (off.has('steer')) udp &= ~UDP_OFFLOADS.steer;
   return { tun, udp };
 }

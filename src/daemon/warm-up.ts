@@ -8,7 +8,7 @@ import { makeEndpoint } from '../base/endpoint.ts';
 import { makePrefix } from '../base/prefix.ts';
 import { formatGetResponse } from '../config/uapi-get.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
-import type { Tun, TunStatus, Udp } from '../io/ports.ts';
+import type { Tun, TunStatus, Udp, Wake } from '../io/ports.ts';
 import {
   DATAGRAM_LENGTH,
   DATAGRAM_OFFSET,
@@ -121,14 +121,21 @@ export function* warmUp(options: WarmUpOptions): Generator<undefined, number> {
   return a.tun.written + b.tun.written;
 }
 
+/** Milliseconds, which pass between pings alone: as on a tunnel where nothing else happens, the event loop waits all that time. */
+interface Time {
+  readonly now: number;
+}
+
 /** A device whose host and network are a few lines. */
 class Side {
-  readonly tun = new QuietTun();
-  readonly udp = new Wire();
+  readonly tun: QuietTun;
+  readonly udp: Wire;
   readonly loop: DeviceLoop;
   readonly #publicKey: Uint8Array;
 
-  constructor({ crypto, makeCipher, random, wall, log }: WarmUpOptions, time: { readonly now: number }) {
+  constructor({ crypto, makeCipher, random, wall, log }: WarmUpOptions, time: Time) {
+    this.tun = new QuietTun(time);
+    this.udp = new Wire(time);
     const privateKey = new Uint8Array(32);
     random(privateKey);
     this.#publicKey = crypto.publicKey(privateKey);
@@ -167,11 +174,16 @@ class QuietTun implements Tun {
   readonly offloads: readonly string[] = [];
   written = 0;
   #next: Uint8Array | undefined;
-  #wake: () => void = () => {};
+  #wake: Wake = () => {};
+  readonly #time: Time;
+
+  constructor(time: Time) {
+    this.#time = time;
+  }
 
   say(packet: Uint8Array): void {
     this.#next = packet;
-    this.#wake();
+    this.#wake(this.#time.now);
   }
 
   read(batch: PacketBatch): number {
@@ -196,7 +208,7 @@ class QuietTun implements Tun {
     return { up: true, mtu: 1420, name: 'none' };
   }
 
-  onReadable(callback: () => void): void {
+  onReadable(callback: Wake): void {
     this.#wake = callback;
   }
 
@@ -214,12 +226,17 @@ class Wire implements Udp {
   readonly port = PORT;
   other: Wire = this;
   readonly #mail: Uint8Array[] = [];
-  #wake: () => void = () => {};
+  #wake: Wake = () => {};
+  readonly #time: Time;
+
+  constructor(time: Time) {
+    this.#time = time;
+  }
 
   /** @returns whether there was anything */
   deliver(): boolean {
     if (this.#mail.length === 0) return false;
-    this.#wake();
+    this.#wake(this.#time.now);
     return true;
   }
 
@@ -233,6 +250,11 @@ class Wire implements Udp {
     return 1;
   }
 
+  receiveHandshakes(batch: DatagramBatch): number {
+    batch.count = 0;
+    return 0;
+  }
+
   send({ slab, desc, count }: DatagramBatch): number {
     for (let i = 0; i < count; i++) {
       const offset = desc[i * DATAGRAM_STRIDE + DATAGRAM_OFFSET]!;
@@ -243,9 +265,11 @@ class Wire implements Udp {
 
   setMark(): void {}
 
-  onReadable(callback: () => void): void {
+  onReadable(callback: Wake): void {
     this.#wake = callback;
   }
+
+  onHandshakes(): void {}
 
   onRoutesChanged(): void {}
 

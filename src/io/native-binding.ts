@@ -35,6 +35,9 @@ export interface UdpInfo {
   /** -1 where the family is missing. */
   readonly fd4: number;
   readonly fd6: number;
+  /** The sockets for handshakes alone. */
+  readonly handshakes4: number;
+  readonly handshakes6: number;
   readonly offloads: number;
   readonly gsoFailed: number;
   readonly gsoDisabled: number;
@@ -46,7 +49,7 @@ export interface UdpInfo {
 /** What each function does is said in native/, above its definition. */
 export interface NativeBinding extends CipherBinding, CryptoBinding {
   clockBoot(): number;
-  pollStart(fd: number, callback: () => void): PollHandle;
+  pollStart(fd: number, callback: (waited: number) => void): PollHandle;
   pollStop(poll: PollHandle): void;
   noticesOpen(what: number): number;
   noticesDrain(fd: number): number;

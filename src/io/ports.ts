@@ -11,6 +11,12 @@ export interface TunStatus {
   readonly name: string;
 }
 
+/**
+ * Something can be read. `waited`: milliseconds that this thread's event loop has waited for events in all, since its start.
+ * While it waits, nothing can be read. Absent where the adapter does not know.
+ */
+export type Wake = (waited?: number) => void;
+
 /** A device that IP packets are read from and written to. Batches as in packet/batch.ts. */
 export interface Tun {
   /**
@@ -26,8 +32,8 @@ export interface Tun {
   write(batch: PacketBatch): number;
   /** undefined when the device is gone. */
   status(): TunStatus | undefined;
-  /** Calls back whenever there may be something to read, until paused or closed. Level triggered. */
-  onReadable(callback: () => void): void;
+  /** Calls back whenever there may be something to read, until closed. Level triggered. */
+  onReadable(callback: Wake): void;
   /** Calls back when status() may have changed; adapters without a notice call at least once a second. */
   onStatus(callback: () => void): void;
   /** What the kernel granted, for people: e.g. ['csum', 'tso4', 'tso6', 'uso']. */
@@ -42,8 +48,16 @@ export interface Tun {
 export interface Udp {
   /** The port in use. */
   readonly port: number;
-  /** Fills the batch with waiting datagrams, `most` descriptors at most. Never blocks. @returns how many (also in batch.count). */
+  /**
+   * Fills the batch with waiting datagrams, `most` descriptors at most, except those that receiveHandshakes() gives. Never blocks.
+   * @returns how many (also in batch.count).
+   */
   receive(batch: DatagramBatch, most?: number): number;
+  /**
+   * As receive(), for the queue of handshake messages. They wait apart, so that no flood of them delays or displaces transport data.
+   * Always empty where the system offers no second queue; then they come with receive().
+   */
+  receiveHandshakes(batch: DatagramBatch): number;
   /**
    * Sends every datagram, without UDP_SEGMENT where that fails, with the local part of the endpoint where it has one. What could
    * not be sent has its errno in DATAGRAM_ERROR, everything else 0 there. A full socket buffer is waited for only briefly.
@@ -52,7 +66,10 @@ export interface Udp {
   send(batch: DatagramBatch): number;
   /** SO_MARK; 0 takes it away. Throws an Error with `code` when the system refuses. */
   setMark(mark: number): void;
-  onReadable(callback: () => void): void;
+  /** Calls back whenever receive() may have something, until closed. Level triggered. */
+  onReadable(callback: Wake): void;
+  /** The same for receiveHandshakes(). */
+  onHandshakes(callback: () => void): void;
   /** Calls back when addresses or routes changed: a local address kept with an endpoint may no longer be the right one. */
   onRoutesChanged(callback: () => void): void;
   readonly offloads: readonly string[];

@@ -5,7 +5,7 @@
 import { MAX_BATCH, PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
 import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce.ts';
 import { type NativeBinding, NOTICE_LINKS, type PollHandle, type TunHandle } from './native-binding.ts';
-import type { Tun, TunStatus } from './ports.ts';
+import type { Tun, TunStatus, Wake } from './ports.ts';
 
 export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
 export const ALL_TUN_OFFLOADS = 15;
@@ -86,7 +86,7 @@ export class NativeTun implements Tun {
     return { up: this.#status[0] === 1, mtu: this.#status[1]!, name };
   }
 
-  onReadable(callback: () => void): void {
+  onReadable(callback: Wake): void {
     this.#stopReading();
     if (!this.#closed) this.#reading = this.#binding.pollStart(this.fd, callback);
   }

@@ -19,13 +19,12 @@ import {
   DATAGRAM_OFFSET,
   DATAGRAM_SEGMENT,
   DATAGRAM_STRIDE,
-  DATAGRAM_TOS,
   type DatagramBatch,
   MAX_BATCH,
 } from '../packet/batch.ts';
+import { DatagramQueue } from './datagram-queue.ts';
 import type { Udp } from './ports.ts';
 
-const MOST_QUEUED = 4096;
 const PORT_ATTEMPTS = 100;
 /** Bytes that Node holds for us and the kernel has not taken. */
 const MOST_UNSENT = 7 << 20;
@@ -33,11 +32,6 @@ const BUFFER = 7 << 20;
 const EAFNOSUPPORT = 97;
 const EINVAL = 22;
 const ENOBUFS = 105;
-
-interface Waiting {
-  readonly bytes: Buffer;
-  readonly endpoint: Uint8Array;
-}
 
 /** @throws Error with `code` that names the port; ENOTSUP for a mark, which node:dgram cannot set */
 export function openDgramUdp(port: number, mark: number): Udp {
@@ -58,9 +52,10 @@ class DgramUdp implements Udp {
   readonly offloads: readonly string[] = [];
   readonly port: number;
   readonly #sockets: Readonly<Record<4 | 6, Socket | undefined>>;
-  readonly #counters = { overflowed: 0, sendFailed: 0 };
-  #queue: Waiting[] = [];
+  readonly #queue = new DatagramQueue();
+  #sendFailed = 0;
   #wake: (() => void) | undefined;
+  #wakeHandshakes: (() => void) | undefined;
   #unsent = 0;
   #woken = false;
   #closed = false;
@@ -72,33 +67,21 @@ class DgramUdp implements Udp {
       socket?.on('message', (bytes, from) => this.#arrived(bytes, from));
       // what the network says of a datagram sent earlier is nobody's here
       socket?.on('error', () => {
-        this.#counters.sendFailed++;
+        this.#sendFailed++;
       });
     }
   }
 
   receive(batch: DatagramBatch, most = MAX_BATCH): number {
-    const room = Math.min(most, batch.desc.length / DATAGRAM_STRIDE);
-    let count = 0;
-    let at = 0;
-    while (count < room && count < this.#queue.length) {
-      const { bytes, endpoint } = this.#queue[count]!;
-      if (at + bytes.length > batch.slab.length) break;
-      batch.slab.set(bytes, at);
-      batch.endpoints.set(endpoint, count * ENDPOINT_SIZE);
-      const d = count * DATAGRAM_STRIDE;
-      batch.desc[d + DATAGRAM_OFFSET] = at;
-      batch.desc[d + DATAGRAM_LENGTH] = bytes.length;
-      batch.desc[d + DATAGRAM_SEGMENT] = 0;
-      batch.desc[d + DATAGRAM_TOS] = -1;
-      batch.desc[d + DATAGRAM_ERROR] = 0;
-      at += bytes.length;
-      count++;
-    }
-    this.#queue.splice(0, count);
-    batch.count = count;
-    if (this.#queue.length > 0) this.#wakeSoon();
-    return count;
+    this.#queue.takeData(batch, most);
+    this.#wakeSoon();
+    return batch.count;
+  }
+
+  receiveHandshakes(batch: DatagramBatch): number {
+    this.#queue.takeHandshakes(batch, MAX_BATCH);
+    this.#wakeSoon();
+    return batch.count;
   }
 
   send(batch: DatagramBatch): number {
@@ -119,43 +102,45 @@ class DgramUdp implements Udp {
 
   onReadable(callback: () => void): void {
     this.#wake = callback;
-    if (this.#queue.length > 0) this.#wakeSoon();
+    this.#wakeSoon();
+  }
+
+  onHandshakes(callback: () => void): void {
+    this.#wakeHandshakes = callback;
+    this.#wakeSoon();
   }
 
   /** node:dgram keeps no local address, so there is nothing to forget. */
   onRoutesChanged(): void {}
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters };
+    return { overflowed: this.#queue.overflowed, sendFailed: this.#sendFailed };
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#wake = undefined;
-    this.#queue = [];
+    this.#wake = this.#wakeHandshakes = undefined;
+    this.#queue.clear();
     this.#sockets[4]?.close();
     this.#sockets[6]?.close();
   }
 
   #arrived(bytes: Buffer, from: RemoteInfo): void {
-    if (this.#queue.length >= MOST_QUEUED) {
-      this.#counters.overflowed++;
-      return;
-    }
     const [text, zone] = from.address.split('%');
     const address = parseAddress(text!);
     if (!address) return;
-    this.#queue.push({ bytes, endpoint: makeEndpoint(address, from.port, zone === undefined ? 0 : zoneIndex(zone)) });
+    this.#queue.push(bytes, makeEndpoint(address, from.port, zone === undefined ? 0 : zoneIndex(zone)), -1);
     this.#wakeSoon();
   }
 
   #wakeSoon(): void {
-    if (this.#woken) return;
+    if (this.#woken || this.#queue.isEmpty) return;
     this.#woken = true;
     setImmediate(() => {
       this.#woken = false;
-      this.#wake?.();
+      if (this.#queue.hasData) this.#wake?.();
+      if (this.#queue.hasHandshakes) this.#wakeHandshakes?.();
     });
   }
 
@@ -185,7 +170,7 @@ class DgramUdp implements Udp {
       this.#unsent += size;
       socket.send(copy, port, host, error => {
         this.#unsent -= size;
-        if (error) this.#counters.sendFailed++;
+        if (error) this.#sendFailed++;
       });
     }
     return 0;

@@ -1,17 +1,19 @@
 /**
- * A pair of UDP sockets through the addon (native/udp*.c): batches with recvmmsg and sendmmsg, UDP_GRO and UDP_SEGMENT, the local
- * address kept (PKTINFO), SO_MARK.
+ * UDP sockets through the addon (native/udp*.c), for IPv4 and IPv6: batches with recvmmsg and sendmmsg, UDP_GRO and UDP_SEGMENT, the
+ * local address kept (PKTINFO), SO_MARK, and handshakes in sockets of their own.
  */
 import { type DatagramBatch, MAX_BATCH } from '../packet/batch.ts';
 import { type NativeBinding, NOTICE_ROUTES, type PollHandle, type UdpHandle } from './native-binding.ts';
-import type { Udp } from './ports.ts';
+import type { Udp, Wake } from './ports.ts';
 
-export const UDP_OFFLOADS = { gso: 1, gro: 2 } as const;
-export const ALL_UDP_OFFLOADS = 3;
+export const UDP_OFFLOADS = { gso: 1, gro: 2, steer: 4 } as const;
+export const ALL_UDP_OFFLOADS = 7;
 
-/** The sockets of a pair, for udpReceive. */
+/** The sockets, for udpReceive: for both families those of data, and those of handshakes. */
 const IPV4 = 1;
 const IPV6 = 2;
+const HANDSHAKES4 = 4;
+const HANDSHAKES6 = 8;
 
 /** @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...) that names the port */
 export function openNativeUdp(
@@ -31,9 +33,11 @@ export class NativeUdp implements Udp {
   readonly port: number;
   readonly #binding: NativeBinding;
   readonly #handle: UdpHandle;
-  #polls: PollHandle[] = [];
-  /** The sockets that were readable since the last receive(). */
+  readonly #polls: PollHandle[] = [];
+  readonly #handshakePolls: PollHandle[] = [];
+  /** The sockets that were readable since they were last read. */
   #woken = 0;
+  #handshakesWoken = 0;
   #noticesFd = -1;
   #notices: PollHandle | undefined;
   #closed = false;
@@ -57,6 +61,17 @@ export class NativeUdp implements Udp {
     return batch.count;
   }
 
+  receiveHandshakes(batch: DatagramBatch): number {
+    const sockets = this.#handshakesWoken;
+    batch.count =
+      sockets === 0
+        ? 0
+        : this.#binding.udpReceive(this.#handle, sockets, MAX_BATCH, batch.slab, batch.desc, batch.endpoints);
+    // what is left wakes again
+    if (batch.count === 0) this.#handshakesWoken = 0;
+    return batch.count;
+  }
+
   send(batch: DatagramBatch): number {
     return this.#binding.udpSend(this.#handle, batch.slab, batch.desc, batch.endpoints, batch.count);
   }
@@ -65,12 +80,34 @@ export class NativeUdp implements Udp {
     this.#binding.udpSetMark(this.#handle, mark);
   }
 
-  onReadable(callback: () => void): void {
-    this.#stopReading();
+  onReadable(callback: Wake): void {
+    this.#stop(this.#polls);
     if (this.#closed) return;
     const { fd4, fd6 } = this.#binding.udpInfo(this.#handle);
-    if (fd4 >= 0) this.#polls.push(this.#wakeBy(fd4, IPV4, callback));
-    if (fd6 >= 0) this.#polls.push(this.#wakeBy(fd6, IPV6, callback));
+    const wakeBy = (fd: number, socket: number): void => {
+      const woken: Wake = waited => {
+        this.#woken |= socket;
+        callback(waited);
+      };
+      if (fd >= 0) this.#polls.push(this.#binding.pollStart(fd, woken));
+    };
+    wakeBy(fd4, IPV4);
+    wakeBy(fd6, IPV6);
+  }
+
+  onHandshakes(callback: () => void): void {
+    this.#stop(this.#handshakePolls);
+    if (this.#closed) return;
+    const { handshakes4, handshakes6 } = this.#binding.udpInfo(this.#handle);
+    const wakeBy = (fd: number, socket: number): void => {
+      const woken = (): void => {
+        this.#handshakesWoken |= socket;
+        callback();
+      };
+      if (fd >= 0) this.#handshakePolls.push(this.#binding.pollStart(fd, woken));
+    };
+    wakeBy(handshakes4, HANDSHAKES4);
+    wakeBy(handshakes6, HANDSHAKES6);
   }
 
   onRoutesChanged(callback: () => void): void {
@@ -91,7 +128,8 @@ export class NativeUdp implements Udp {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stopReading();
+    this.#stop(this.#polls);
+    this.#stop(this.#handshakePolls);
     this.#stopNotices();
     this.#binding.udpClose(this.#handle);
   }
@@ -101,16 +139,8 @@ export class NativeUdp implements Udp {
     this.#binding.udpFail(this.#handle, { gso: 1, local: 2, any: 3 }[what], errno, count);
   }
 
-  #wakeBy(fd: number, socket: number, callback: () => void): PollHandle {
-    return this.#binding.pollStart(fd, () => {
-      this.#woken |= socket;
-      callback();
-    });
-  }
-
-  #stopReading(): void {
-    for (const poll of this.#polls) this.#binding.pollStop(poll);
-    this.#polls = [];
+  #stop(polls: PollHandle[]): void {
+    for (const poll of polls.splice(0)) this.#binding.pollStop(poll);
   }
 
   #stopNotices(): void {

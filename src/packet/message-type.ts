@@ -37,3 +37,10 @@ export function messageType(slab: Uint8Array, offset: number, length: number): n
       return MESSAGE_INVALID;
   }
 }
+
+/** Whether the type word says initiation, response or cookie reply, whatever the size (native/udp-steer.c asks the same). */
+export function isHandshakeType(slab: Uint8Array, offset: number, length: number): boolean {
+  if (length < 4) return false;
+  const type = readU32le(slab, offset);
+  return type === MESSAGE_INITIATION || type === MESSAGE_RESPONSE || type === MESSAGE_COOKIE_REPLY;
+}

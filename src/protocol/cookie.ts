@@ -25,15 +25,26 @@ const NO_MAC = new Uint8Array(MAC_SIZE);
 export class CookieChecker {
   readonly #crypto: CryptoProvider;
   readonly #random: (bytes: Uint8Array) => void;
+  readonly #nonces: (bytes: Uint8Array) => void;
   readonly #mac1Key: Uint8Array;
   readonly #cookieKey: Uint8Array;
   readonly #secret = new Uint8Array(32);
   #secretBorn = Number.NEGATIVE_INFINITY;
+  /** Address and port of the last cookie, and the cookie: a message is judged by it, and then answered with it. */
   readonly #source = new Uint8Array(18);
+  #sourceLength = 0;
+  #lastCookie: Uint8Array = NO_MAC;
 
-  constructor(crypto: CryptoProvider, random: (bytes: Uint8Array) => void, publicKey: Uint8Array) {
+  /** @param nonces fills an array with random bytes, for the nonces of replies, which are public */
+  constructor(
+    crypto: CryptoProvider,
+    random: (bytes: Uint8Array) => void,
+    publicKey: Uint8Array,
+    nonces: (bytes: Uint8Array) => void = random,
+  ) {
     this.#crypto = crypto;
     this.#random = random;
+    this.#nonces = nonces;
     this.#mac1Key = crypto.hash(LABEL_MAC1_BYTES, publicKey);
     this.#cookieKey = crypto.hash(LABEL_COOKIE_BYTES, publicKey);
   }
@@ -48,6 +59,8 @@ export class CookieChecker {
   /** Whether mac2 was made with the cookie of this source. An endpoint record at an offset. */
   validMac2(message: Uint8Array, endpoints: Uint8Array, at: number, now: number): boolean {
     const macAt = message.length - MAC_SIZE;
+    // what nearly every message of a flood has, and a MAC is by chance once in 2^128
+    if (isZero(message, macAt)) return false;
     const cookie = this.#cookie(endpoints, at, now);
     const mac = this.#crypto.mac(cookie, message.subarray(0, macAt));
     return this.#crypto.equal(mac, message.subarray(macAt));
@@ -65,7 +78,7 @@ export class CookieChecker {
     writeU32le(out, 0, MESSAGE_COOKIE_REPLY);
     writeU32le(out, COOKIE_REPLY_RECEIVER, sender);
     const nonce = out.subarray(COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE + COOKIE_REPLY_NONCE_SIZE);
-    this.#random(nonce);
+    this.#nonces(nonce);
     const mac1At = message.length - 2 * MAC_SIZE;
     const cookie = this.#cookie(endpoints, at, now);
     const sealed = this.#crypto.xseal(this.#cookieKey, nonce, cookie, message.subarray(mac1At, mac1At + MAC_SIZE));
@@ -76,13 +89,21 @@ export class CookieChecker {
     if (now - this.#secretBorn >= COOKIE_SECRET_MAX_AGE) {
       this.#random(this.#secret);
       this.#secretBorn = now;
+      this.#sourceLength = 0;
     }
+    const source = this.#source;
     const bytes = endpoints[at + ENDPOINT_FAMILY] === 4 ? 4 : 16;
-    const source = this.#source.subarray(0, bytes + 2);
-    for (let i = 0; i < bytes; i++) source[i] = endpoints[at + ENDPOINT_ADDRESS + i]!;
-    source[bytes] = endpoints[at + ENDPOINT_PORT]!;
-    source[bytes + 1] = endpoints[at + ENDPOINT_PORT + 1]!;
-    return this.#crypto.mac(this.#secret, source);
+    let same = this.#sourceLength === bytes + 2;
+    for (let i = 0; i < bytes + 2; i++) {
+      const byte = endpoints[at + (i < bytes ? ENDPOINT_ADDRESS + i : ENDPOINT_PORT + i - bytes)]!;
+      same &&= source[i] === byte;
+      source[i] = byte;
+    }
+    if (!same) {
+      this.#sourceLength = bytes + 2;
+      this.#lastCookie = this.#crypto.mac(this.#secret, source.subarray(0, bytes + 2));
+    }
+    return this.#lastCookie;
   }
 }
 
@@ -125,4 +146,10 @@ export class CookieJar {
     this.#awaiting = false;
     return true;
   }
+}
+
+function isZero(bytes: Uint8Array, from: number): boolean {
+  let any = 0;
+  for (let i = from; i < bytes.length; i++) any |= bytes[i]!;
+  return any === 0;
 }

@@ -15,6 +15,7 @@ import { Keypairs } from './keypairs.ts';
 import { Output } from './output.ts';
 import { Peer, type PendingInitiation } from './peer.ts';
 import { PeerTimers } from './peer-timers.ts';
+import { RandomStore } from './random-store.ts';
 import { RateLimiter } from './ratelimiter.ts';
 import { tai64n, tai64nAfter } from './tai64n.ts';
 import type { TransportCipher } from './transport-cipher.ts';
@@ -46,6 +47,8 @@ export interface DeviceOptions {
 const OUTPUT_BYTES = 1 << 20;
 const OUTPUT_DATAGRAMS = 1024;
 const DICE_BYTES = 384;
+/** Nonces of 128 cookie replies. */
+const NONCE_BYTES = 128 * 24;
 export const MAX_DELIVERIES = 4096;
 
 export class Device {
@@ -70,14 +73,16 @@ export class Device {
   listenPort = 0;
   readonly #byKey = new Map<string, Peer>();
   readonly #freeIds: number[] = [];
-  readonly #dice = new Uint8Array(DICE_BYTES);
-  #diceUsed = DICE_BYTES;
+  readonly #dice: RandomStore;
+  readonly #nonces: RandomStore;
   #lastTimestamp = 0n;
 
   constructor(options: DeviceOptions) {
     this.crypto = options.crypto;
     this.cipher = options.cipher;
     this.random = options.random;
+    this.#dice = new RandomStore(options.random, DICE_BYTES);
+    this.#nonces = new RandomStore(options.random, NONCE_BYTES);
     this.wall = options.wall;
     this.keyLog = options.keyLog;
     this.output = new Output(options.outputBytes ?? OUTPUT_BYTES, OUTPUT_DATAGRAMS, MAX_DELIVERIES);
@@ -135,7 +140,7 @@ export class Device {
       this.identity = {
         privateKey: own,
         publicKey,
-        cookies: new CookieChecker(this.crypto, this.random, publicKey),
+        cookies: new CookieChecker(this.crypto, this.random, publicKey, nonce => this.#nonces.fill(nonce)),
       };
     }
     for (const peer of this.#byKey.values()) this.precompute(peer);
@@ -174,16 +179,9 @@ export class Device {
     this.deadlines.push(at, peer);
   }
 
-  /** In [0, 1), for jitter. Drawn from a store, since asking the system takes longer than sealing a packet. */
+  /** In [0, 1), for jitter. */
   chance(): number {
-    const dice = this.#dice;
-    if (this.#diceUsed === DICE_BYTES) {
-      this.random(dice);
-      this.#diceUsed = 0;
-    }
-    const at = this.#diceUsed;
-    this.#diceUsed += 3;
-    return (dice[at]! * 2 ** 16 + dice[at + 1]! * 2 ** 8 + dice[at + 2]!) / 2 ** 24;
+    return this.#dice.fraction();
   }
 
   /** A timestamp after all that went before, even if the clock was set back. */

@@ -34,6 +34,8 @@ export class HandshakeQueue {
   #head = 0;
   #count = 0;
   #lastUnderLoad = Number.NEGATIVE_INFINITY;
+  /** Whether this turn has its event of a cookie. */
+  #cookieTold = false;
 
   constructor(device: Device, sender: Sender) {
     this.#device = device;
@@ -70,6 +72,7 @@ export class HandshakeQueue {
    */
   process(budget: number, now: number): void {
     if (this.#count === 0) return;
+    this.#cookieTold = false;
     const { output } = this.#device;
     const initiations: QueuedInitiation[] = [];
     let left = budget;
@@ -118,8 +121,10 @@ export class HandshakeQueue {
     const out = output.transmits.slab.subarray(output.cursor, output.cursor + COOKIE_REPLY_SIZE);
     cookies.writeReply(out, message, readU32le(message, SENDER), this.#ring, endpointAt, now);
     output.addMessage(COOKIE_REPLY_SIZE, HANDSHAKE_TOS, this.#ring, endpointAt, undefined);
+    // said once a turn: a flood is not written down message by message
+    if (!this.#cookieTold) output.event('cookie-sent');
+    this.#cookieTold = true;
     counters.cookiesSent++;
-    output.event('cookie-sent');
     return false;
   }
 

@@ -14,7 +14,7 @@ const HEALTHY: Findings = {
     { name: 'openssl', problem: undefined, nanoseconds: 800 },
   ],
   tunOffloads: { value: ['csum', 'tso4', 'tso6', 'uso'] },
-  udpOffloads: { value: ['gso', 'gro'] },
+  udpOffloads: { value: ['gso', 'gro', 'steer'] },
   largestBuffer: 4 << 20,
   root: true,
   backend: { kind: 'userspace', reason: 'the kernel has no WireGuard (EOPNOTSUPP)' },
@@ -47,6 +47,7 @@ test.each<[string, Partial<Findings>, RegExp]>([
   ['no USO', { tunOffloads: { value: ['csum', 'tso4', 'tso6'] } }, /Linux 6\.2/],
   ['no UDP_SEGMENT', { udpOffloads: { value: ['gro'] } }, /Linux 4\.18/],
   ['no UDP_GRO', { udpOffloads: { value: ['gso'] } }, /Linux 5\.0/],
+  ['no steering', { udpOffloads: { value: ['gso', 'gro'] } }, /handshakes no sockets of their own/],
   ['small buffers and no root', { largestBuffer: 212_992, root: false }, /rmem_max/],
 ])('%s: says so', (_name, part, hint) => {
   expect(advice({ ...HEALTHY, ...part }).join('\n')).toMatch(hint);

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { opensslCrypto } from '../../src/crypto/openssl.ts';
 import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
 import { DeviceLoop } from '../../src/daemon/device-loop.ts';
-import type { Tun, Udp } from '../../src/io/ports.ts';
+import type { Tun, Udp, Wake } from '../../src/io/ports.ts';
 import { MAX_BATCH } from '../../src/packet/batch.ts';
 import { Engine } from '../../src/protocol/engine.ts';
 import { TwinCipher } from '../../src/protocol/transport-twin.ts';
@@ -20,8 +20,7 @@ afterEach(() => loop?.close());
 /** Ports that have so many bytes in each of their calls, none when the list is at its end. */
 function device(udpHas: readonly (readonly number[])[], tunHas: readonly (readonly number[])[]) {
   const calls: string[] = [];
-  const wake = { tun: () => {}, udp: () => {} };
-  const time = { now: 1000 };
+  const wake: Record<'tun' | 'udp', Wake> = { tun: () => {}, udp: () => {} };
   const queues = { udp: [...udpHas], tun: [...tunHas] };
   const take = (name: 'udp' | 'tun', stride: number) => (batch: Batch, most?: number) => {
     calls.push(`${name} ${most === MAX_BATCH ? 'all' : most}`);
@@ -46,6 +45,8 @@ function device(udpHas: readonly (readonly number[])[], tunHas: readonly (readon
     ...common,
     port: 51820,
     receive: take('udp', 5),
+    receiveHandshakes: () => 0,
+    onHandshakes: () => {},
     send: () => 0,
     setMark: () => {},
     onReadable: callback => {
@@ -59,42 +60,54 @@ function device(udpHas: readonly (readonly number[])[], tunHas: readonly (readon
     engine: new Engine({ crypto: opensslCrypto, cipher: new TwinCipher(opensslPacketAead), random, wall }),
     tun,
     openUdp: () => udp,
-    clock: { now: () => time.now, wall },
+    clock: { now: () => 1000, wall },
     log: { verbose: () => {}, error: () => {} },
     onGone: () => {},
   });
   loop.start();
-  return { calls, wake, time };
+  return { calls, wake };
 }
 
 test('a datagram after a silence: one is taken, and the one answer of the host', () => {
   const { calls, wake } = device([[96]], [[94]]);
-  wake.udp();
+  wake.udp(5);
   expect(calls).toEqual(['udp 1', 'tun 1']);
 });
 
 test('a packet of the host after a silence: the sockets are not asked', () => {
   const { calls, wake } = device([], [[94]]);
-  wake.tun();
+  wake.tun(5);
   expect(calls).toEqual(['tun 1']);
 });
 
-test('woken again within a millisecond, all is taken, until both are empty', () => {
-  const { calls, wake, time } = device([[96], [96, 96], [96]], [[94], [94], [94, 94]]);
-  wake.udp();
-  time.now += 0.5;
-  wake.udp();
+test('woken again before the event loop has waited for a millisecond, all is taken, until both are empty', () => {
+  const { calls, wake } = device([[96], [96, 96], [96]], [[94], [94], [94, 94]]);
+  wake.udp(5);
+  wake.udp(5.5);
   expect(calls.splice(0, 2)).toEqual(['udp 1', 'tun 1']);
   expect(calls).toEqual(['udp all', 'tun all', 'udp all', 'tun all', 'udp all', 'tun all']);
-  time.now += 5;
   calls.length = 0;
-  wake.udp();
+  wake.udp(10);
   expect(calls).toEqual(['udp 1', 'tun 1']);
+});
+
+test("time that the loop did not wait is no silence: our own work, or another device's", () => {
+  const { calls, wake } = device([[96], [96]], [[94], [94]]);
+  wake.udp(5);
+  calls.length = 0;
+  wake.tun(5);
+  expect(calls).toEqual(['tun all']);
+});
+
+test('an adapter that cannot say how long the loop waited is asked for all', () => {
+  const { calls, wake } = device([], []);
+  wake.udp();
+  expect(calls).toEqual(['udp all', 'tun all']);
 });
 
 test.each(['udp', 'tun'] as const)('a super-packet from %s after a silence is the first of many', from => {
   const { calls, wake } = device(from === 'udp' ? [[60_000]] : [], from === 'tun' ? [[60_000]] : []);
-  wake[from]();
+  wake[from](5);
   expect(calls).toEqual([...(from === 'udp' ? ['udp 1'] : []), 'tun 1', 'udp all', 'tun all']);
 });
 

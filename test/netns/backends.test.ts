@@ -15,6 +15,7 @@ const WAYS: readonly (readonly string[])[] = [
   ['--no-uso'],
   ['--no-gso'],
   ['--no-gro'],
+  ['--no-steer'],
 ];
 
 describeWith([...NETWORK, 'iperf3'], `backends (${PROGRAM})`, () => {

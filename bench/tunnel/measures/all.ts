@@ -1,6 +1,7 @@
 /** Every measure, in the order of the table. */
 import type { Measure } from '../measure.ts';
 import { datagrams } from './datagrams.ts';
+import { flood } from './flood.ts';
 import { handshakes } from './handshakes.ts';
 import { latency } from './latency.ts';
 import { manyPeers } from './many-peers.ts';
@@ -20,5 +21,6 @@ export const MEASURES: readonly Measure[] = [
   loss,
   lossBbr,
   handshakes,
+  flood,
   manyPeers,
 ];

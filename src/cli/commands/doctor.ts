@@ -6,7 +6,7 @@ import { type Command, UsageError } from '../terminal.ts';
 
 /** Bytes of a packet in the providers' short run (native/aead.c). */
 const PACKET = 1424;
-const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso'], udp: ['gso', 'gro'] } as const;
+const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso'], udp: ['gso', 'gro', 'steer'] } as const;
 /** Less, and a burst of a fast sender is lost while the program is busy. */
 const GOOD_BUFFER = 1 << 20;
 
@@ -102,6 +102,10 @@ export function advice(found: Findings): string[] {
     hints.push('UDP_SEGMENT wants Linux 4.18 or newer');
   if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('gro'))
     hints.push('UDP_GRO wants Linux 5.0 or newer');
+  if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('steer'))
+    hints.push(
+      'this kernel gives handshakes no sockets of their own (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5): a flood of them can delay packets',
+    );
   if (!found.root && found.largestBuffer < GOOD_BUFFER)
     hints.push('raise the limit of socket buffers: sysctl -w net.core.rmem_max=7340032 net.core.wmem_max=7340032');
   if (!found.root) hints.push('run this as root to see what the TUN can do');

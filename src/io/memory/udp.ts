@@ -23,9 +23,9 @@ import {
   type DatagramBatch,
   MAX_BATCH,
 } from '../../packet/batch.ts';
+import { DatagramQueue } from '../datagram-queue.ts';
 import type { Udp } from '../ports.ts';
 
-const MOST_QUEUED = 4096;
 const FIRST_FREE_PORT = 49_152;
 const EAFNOSUPPORT = 97;
 const EINVAL = 22;
@@ -67,21 +67,15 @@ export class MemoryNetwork {
   }
 }
 
-interface Waiting {
-  readonly bytes: Uint8Array;
-  readonly endpoint: Uint8Array;
-  readonly tos: number;
-}
-
 export class MemoryUdp implements Udp {
   readonly offloads: readonly string[] = [];
   readonly port: number;
   mark = 0;
   readonly #network: MemoryNetwork;
   readonly #own: readonly Uint8Array[];
-  readonly #queue: Waiting[] = [];
-  #overflowed = 0;
+  readonly #queue = new DatagramQueue();
   #wake: (() => void) | undefined;
+  #wakeHandshakes: (() => void) | undefined;
   #routes: (() => void) | undefined;
   #woken = false;
   #closed = false;
@@ -93,19 +87,14 @@ export class MemoryUdp implements Udp {
   }
 
   receive(batch: DatagramBatch, most = MAX_BATCH): number {
-    let at = 0;
-    batch.count = 0;
-    while (this.#queue.length > 0 && batch.count < most && (batch.count + 1) * DATAGRAM_STRIDE <= batch.desc.length) {
-      const { bytes, endpoint, tos } = this.#queue[0]!;
-      if (at + bytes.length > batch.slab.length) break;
-      this.#queue.shift();
-      batch.slab.set(bytes, at);
-      batch.endpoints.set(endpoint, batch.count * ENDPOINT_SIZE);
-      batch.desc.set([at, bytes.length, 0, tos, 0], batch.count * DATAGRAM_STRIDE);
-      at += bytes.length;
-      batch.count++;
-    }
-    if (this.#queue.length > 0) this.#wakeSoon();
+    this.#queue.takeData(batch, most);
+    this.#wakeSoon();
+    return batch.count;
+  }
+
+  receiveHandshakes(batch: DatagramBatch): number {
+    this.#queue.takeHandshakes(batch, MAX_BATCH);
+    this.#wakeSoon();
     return batch.count;
   }
 
@@ -125,7 +114,12 @@ export class MemoryUdp implements Udp {
 
   onReadable(callback: () => void): void {
     this.#wake = callback;
-    if (this.#queue.length > 0) this.#wakeSoon();
+    this.#wakeSoon();
+  }
+
+  onHandshakes(callback: () => void): void {
+    this.#wakeHandshakes = callback;
+    this.#wakeSoon();
   }
 
   onRoutesChanged(callback: () => void): void {
@@ -138,37 +132,34 @@ export class MemoryUdp implements Udp {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { overflowed: this.#overflowed };
+    return { overflowed: this.#queue.overflowed };
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#wake = undefined;
-    this.#queue.length = 0;
+    this.#wake = this.#wakeHandshakes = undefined;
+    this.#queue.clear();
     this.#network.leave(this.#own);
   }
 
   /** For the network. */
   arrived(bytes: Uint8Array, from: Uint8Array, to: Uint8Array, tos: number): void {
-    if (this.#queue.length >= MOST_QUEUED) {
-      this.#overflowed++;
-      return;
-    }
     const endpoint = new Uint8Array(ENDPOINT_SIZE);
     endpoint.set(from.subarray(0, ENDPOINT_FAR_SIZE));
     endpoint[ENDPOINT_HAS_LOCAL] = 1;
     endpoint.set(to.subarray(ENDPOINT_ADDRESS, ENDPOINT_ADDRESS + 16), ENDPOINT_LOCAL);
-    this.#queue.push({ bytes: bytes.slice(), endpoint, tos });
+    this.#queue.push(bytes.slice(), endpoint, tos);
     this.#wakeSoon();
   }
 
   #wakeSoon(): void {
-    if (this.#woken) return;
+    if (this.#woken || this.#queue.isEmpty) return;
     this.#woken = true;
     setImmediate(() => {
       this.#woken = false;
-      this.#wake?.();
+      if (this.#queue.hasData) this.#wake?.();
+      if (this.#queue.hasHandshakes) this.#wakeHandshakes?.();
     });
   }
 

@@ -1,0 +1,49 @@
+/**
+ * What a flood of handshake initiations does to a tunnel that is up: valid mac1, forged sources, so many a second that no
+ * responder can work on them all.
+ */
+import { fileURLToPath } from 'node:url';
+import { median } from '../../statistics.ts';
+import { run, sleep } from '../command.ts';
+import { PORT } from '../device.ts';
+import { FLOOD_SOURCES } from '../flood-sources.ts';
+import { TUNNELS, type TunnelMeasure } from '../measure.ts';
+import { ping } from '../ping.ts';
+
+const RATE = 100_000;
+/** Milliseconds until the flood is there and answered with cookies. */
+const RAMP = 500;
+const INTERVAL = 0.02;
+const FLOODER = fileURLToPath(new URL('../flooder.js', import.meta.url));
+
+export const flood: TunnelMeasure = {
+  needs: 'tunnel',
+  kinds: TUNNELS,
+  figures: [
+    { name: 'flood-lost', title: '100,000 initiations/s: pings lost', unit: '%', better: 'less', digits: 1 },
+    { name: 'flood-ping', title: '100,000 initiations/s: ping, median', unit: 'ms', better: 'less', digits: 2 },
+  ],
+
+  async take(tunnel, { seconds }) {
+    const { left, right } = tunnel.lab;
+    const device = tunnel.devices[1]!;
+    const key = Buffer.from(await device.wg('show', 'public-key'), 'base64').toString('hex');
+    const ip = (host: typeof left, ...words: string[]) => run(['ip', '-n', host.place.name, 'route', ...words]);
+    await ip(left, 'replace', 'local', FLOOD_SOURCES, 'dev', 'lo');
+    await ip(right, 'replace', FLOOD_SOURCES, 'via', left.outer);
+    try {
+      const argv = [process.execPath, FLOODER, `${right.outer}:${PORT}`, key, String(RATE), String(seconds + 1)];
+      const flooding = left.place.run(argv);
+      // a failure is told below; until then it must not go unheard
+      flooding.catch(() => {});
+      await sleep(RAMP);
+      const count = Math.round((seconds * 1000 - RAMP) / (INTERVAL * 1000));
+      const { sent, times } = await ping(left.place, tunnel.right, { count, interval: INTERVAL });
+      await flooding;
+      return { 'flood-lost': (1 - times.length / sent) * 100, 'flood-ping': median(times) };
+    } finally {
+      await ip(left, 'del', 'local', FLOOD_SOURCES, 'dev', 'lo');
+      await ip(right, 'del', FLOOD_SOURCES);
+    }
+  },
+};

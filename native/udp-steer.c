@@ -1,0 +1,36 @@
+/* Handshakes get a socket of their own. Initiations, responses and cookie replies cost far more than transport data, and anybody who
+ * knows our public key can send them. In one queue with the data, a flood of them would delay and displace it. Two sockets
+ * on one port form a group (SO_REUSEPORT, socket(7)), and a classic BPF program picks the socket by the message type
+ * (SO_ATTACH_REUSEPORT_CBPF). Nothing relies on the choice for correctness: both sockets are read by the same code. */
+#include "udp.h"
+#include <errno.h>
+#include <linux/filter.h>
+
+enum { DATA, HANDSHAKES };
+
+/* The first four bytes of a message, as BPF loads them: big endian. A datagram shorter than that ends the program with 0, DATA. */
+enum { INITIATION = 0x01000000, RESPONSE = 0x02000000, COOKIE_REPLY = 0x03000000 };
+
+static int attach(int fd) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, INITIATION, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RESPONSE, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, COOKIE_REPLY, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, DATA),
+      BPF_STMT(BPF_RET | BPF_K, HANDSHAKES),
+  };
+  struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
+}
+
+/* `fd` was bound without SO_REUSEPORT, so that a port in use is EADDRINUSE for us. It gets the option afterwards, for the group. Others
+ * can join only with the same option and the same user, and get no datagrams: the program names none but the first two. */
+int wg_udp_steer(int fd, int other, const union wg_sockaddr *address, socklen_t length) {
+  int on = 1, off = 0, err = 0;
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) || setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) ||
+      bind(other, &address->any, length) || attach(fd))
+    err = errno;
+  if (err) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+  return err;
+}

@@ -1,0 +1,89 @@
+/**
+ * The UDP sockets of a device over its life: open while the interface is up, as the kernel's and wireguard-go's are, and opened anew
+ * for another port. Port and mark outlive them, and so do their counters, which only grow.
+ */
+import type { OpenUdp, Udp, Wake } from '../io/ports.ts';
+
+export interface SocketEvents {
+  /** There may be datagrams other than handshakes. */
+  readonly onReadable: Wake;
+  readonly onHandshakes: () => void;
+  readonly onRoutesChanged: () => void;
+}
+
+export class DeviceSockets {
+  readonly #openUdp: OpenUdp;
+  readonly #events: SocketEvents;
+  #udp: Udp | undefined;
+  #port = 0;
+  #mark = 0;
+  #before: Record<string, number> = {};
+
+  constructor(openUdp: OpenUdp, events: SocketEvents) {
+    this.#openUdp = openUdp;
+    this.#events = events;
+  }
+
+  /** undefined while the interface is down, or where its port could not be opened. */
+  get udp(): Udp | undefined {
+    return this.#udp;
+  }
+
+  /** The port in use, or that will be used; 0: the system chooses. */
+  get port(): number {
+    return this.#port;
+  }
+
+  get mark(): number {
+    return this.#mark;
+  }
+
+  /** Whether open() would have to be called for this port. 0 asks for another one. */
+  wouldMove(port: number): boolean {
+    return this.#udp !== undefined && (port === 0 || port !== this.#udp.port);
+  }
+
+  /**
+   * Opens sockets in place of those that are open.
+   * @throws Error with `code` (EADDRINUSE, EACCES, ...); then nothing has changed
+   */
+  open(port: number, mark: number): void {
+    const opened = this.#openUdp(port, mark);
+    this.close();
+    this.#udp = opened;
+    this.#port = opened.port;
+    this.#mark = mark;
+    const { onReadable, onHandshakes, onRoutesChanged } = this.#events;
+    const still = () => this.#udp === opened;
+    opened.onReadable(waited => still() && onReadable(waited));
+    opened.onHandshakes(() => still() && onHandshakes());
+    opened.onRoutesChanged(() => still() && onRoutesChanged());
+  }
+
+  /**
+   * Sets what open() will use, and the mark of the sockets that are open.
+   * @returns true if the mark is a new one
+   * @throws Error with `code` when the system refuses the mark
+   */
+  keep(port: number, mark: number): boolean {
+    const isNewMark = mark !== this.#mark;
+    if (isNewMark) this.#udp?.setMark(mark);
+    this.#mark = mark;
+    this.#port = this.#udp?.port ?? port;
+    return isNewMark;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (!this.#udp) return;
+    this.#before = this.counters();
+    this.#udp.close();
+    this.#udp = undefined;
+  }
+
+  counters(): Record<string, number> {
+    const sum = { ...this.#before };
+    for (const [name, value] of Object.entries(this.#udp?.counters() ?? {})) sum[name] = (sum[name] ?? 0) + value;
+    return sum;
+  }
+}

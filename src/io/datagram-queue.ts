@@ -1,0 +1,78 @@
+/**
+ * Datagrams between their arrival and receive(), for adapters that get them one by one. Handshakes wait apart from the
+ * rest, as they do in the addon's sockets (native/udp-steer.c), so that a flood of them displaces no transport data. Each queue
+ * is bounded; what finds it full is dropped and counted.
+ */
+import { ENDPOINT_SIZE } from '../base/endpoint.ts';
+import { DATAGRAM_STRIDE, type DatagramBatch } from '../packet/batch.ts';
+import { isHandshakeType } from '../packet/message-type.ts';
+
+const MOST_QUEUED = 4096;
+
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly endpoint: Uint8Array;
+  readonly tos: number;
+}
+
+export class DatagramQueue {
+  readonly #data: Waiting[] = [];
+  readonly #handshakes: Waiting[] = [];
+  #overflowed = 0;
+
+  get hasData(): boolean {
+    return this.#data.length > 0;
+  }
+
+  get hasHandshakes(): boolean {
+    return this.#handshakes.length > 0;
+  }
+
+  get isEmpty(): boolean {
+    return !this.hasData && !this.hasHandshakes;
+  }
+
+  /** Datagrams that found their queue full. */
+  get overflowed(): number {
+    return this.#overflowed;
+  }
+
+  /** @param tos the TOS byte; -1 where it is not known */
+  push(bytes: Uint8Array, endpoint: Uint8Array, tos: number): void {
+    const queue = isHandshakeType(bytes, 0, bytes.length) ? this.#handshakes : this.#data;
+    if (queue.length >= MOST_QUEUED) this.#overflowed++;
+    else queue.push({ bytes, endpoint, tos });
+  }
+
+  /** Moves datagrams other than handshakes into the batch, `most` at most. @returns how many */
+  takeData(batch: DatagramBatch, most: number): number {
+    return fill(batch, this.#data, most);
+  }
+
+  /** Moves handshakes into the batch, `most` at most. @returns how many */
+  takeHandshakes(batch: DatagramBatch, most: number): number {
+    return fill(batch, this.#handshakes, most);
+  }
+
+  clear(): void {
+    this.#data.length = 0;
+    this.#handshakes.length = 0;
+  }
+}
+
+function fill(batch: DatagramBatch, queue: Waiting[], most: number): number {
+  const room = Math.min(most, queue.length, batch.desc.length / DATAGRAM_STRIDE);
+  let count = 0;
+  let at = 0;
+  for (; count < room; count++) {
+    const { bytes, endpoint, tos } = queue[count]!;
+    if (at + bytes.length > batch.slab.length) break;
+    batch.slab.set(bytes, at);
+    batch.endpoints.set(endpoint, count * ENDPOINT_SIZE);
+    batch.desc.set([at, bytes.length, 0, tos, 0], count * DATAGRAM_STRIDE);
+    at += bytes.length;
+  }
+  queue.splice(0, count);
+  batch.count = count;
+  return count;
+}

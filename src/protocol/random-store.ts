@@ -1,0 +1,34 @@
+/**
+ * Random bytes drawn in advance, for what is public or only spreads load: nonces of cookie replies, jitter. Asking the system for a few
+ * bytes takes longer than sealing a packet. Keys are never taken from a store: what is stored could be read before it is used.
+ */
+export class RandomStore {
+  readonly #random: (bytes: Uint8Array) => void;
+  readonly #bytes: Uint8Array;
+  readonly #three = new Uint8Array(3);
+  #used: number;
+
+  /** @param size bytes drawn at a time; the first time when they are needed */
+  constructor(random: (bytes: Uint8Array) => void, size: number) {
+    this.#random = random;
+    this.#bytes = new Uint8Array(size);
+    this.#used = size;
+  }
+
+  /** Fills `out`, which is no larger than the store. */
+  fill(out: Uint8Array): void {
+    if (this.#used + out.length > this.#bytes.length) {
+      this.#random(this.#bytes);
+      this.#used = 0;
+    }
+    for (let i = 0; i < out.length; i++) out[i] = this.#bytes[this.#used + i]!;
+    this.#used += out.length;
+  }
+
+  /** In [0, 1). */
+  fraction(): number {
+    this.fill(this.#three);
+    const three = this.#three;
+    return (three[0]! * 2 ** 16 + three[1]! * 2 ** 8 + three[2]!) / 2 ** 24;
+  }
+}
