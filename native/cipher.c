@@ -29,6 +29,8 @@ enum {
 };
 enum { OPEN_OFFSET, OPEN_LENGTH, OPEN_KEY, OPEN_COUNTER_LOW, OPEN_COUNTER_HIGH, OPEN_RESULT, OPEN_STRIDE = 8 };
 enum { HEADER_SIZE = 16, OVERHEAD = HEADER_SIZE + WG_TAG_SIZE, MESSAGE_TRANSPORT = 4 };
+/* src/packet/transport.ts: no UDP datagram holds more. */
+enum { LARGEST_DATAGRAM = 65535 - 8 };
 
 static const uint64_t MAGIC = 0x7767636970686572;
 
@@ -80,6 +82,7 @@ static void seal_job(struct cipher *c, struct span input, struct span output, in
     total = wg_sealed_size(&plan, mtu);
   }
   if (!plan.count || (int64_t)plan.count != job[SEAL_COUNT] || !inside(output, start, (int64_t)total)) return;
+  if (!keepalive && wg_message_size(&plan, mtu) > LARGEST_DATAGRAM) return;
   uint64_t counter = counter_of(job[SEAL_COUNTER_LOW], job[SEAL_COUNTER_HIGH]);
   if (counter > UINT64_MAX - (plan.count - 1)) return; /* it would come round to zero */
   uint8_t *out = output.bytes + start;

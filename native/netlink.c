@@ -114,7 +114,8 @@ static napi_value netlink_receive(napi_env env, napi_callback_info info) {
   int64_t count = 0;
   size_t at = 0;
   int32_t *to = desc.data;
-  while (netlink->fd >= 0 && (size_t)(count + 1) * STRIDE <= desc.length && slab.length <= INT32_MAX && slab.length - at >= LARGEST) {
+  /* what is not the kernel's counts as well, so that nobody keeps us here */
+  for (size_t asked = 0; asked < desc.length / STRIDE && netlink->fd >= 0 && slab.length <= INT32_MAX && at <= slab.length && slab.length - at >= LARGEST; asked++) {
     struct sockaddr_nl from = {0};
     socklen_t from_length = sizeof from;
     ssize_t got = recvfrom(netlink->fd, (uint8_t *)slab.data + at, LARGEST, MSG_TRUNC, (struct sockaddr *)&from, &from_length);

@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { NOTICE_LINKS = 1, NOTICE_ROUTES = 2 };
+/* Datagrams taken in one call; what is left wakes the loop again. */
+enum { NOTICE_LINKS = 1, NOTICE_ROUTES = 2, MOST_AT_ONCE = 256 };
 
 static uint32_t groups_of(int32_t what) {
   uint32_t groups = 0;
@@ -53,13 +54,13 @@ static int meaning(const struct nlmsghdr *message) {
   }
 }
 
-/* noticesDrain(fd): takes all that is there; returns what it was about. */
+/* noticesDrain(fd): takes what is there, so much at once as MOST_AT_ONCE says; returns what it was about. */
 static napi_value notices_drain(napi_env env, napi_callback_info info) {
   napi_value argument;
   int32_t fd, what = 0;
   if (!wg_arguments(env, info, &argument, 1) || !wg_int(env, argument, &fd)) return NULL;
   char buffer[8192] __attribute__((aligned(8)));
-  for (;;) {
+  for (int taken = 0; taken < MOST_AT_ONCE; taken++) {
     struct sockaddr_nl from;
     socklen_t from_length = sizeof from;
     ssize_t got = recvfrom(fd, buffer, sizeof buffer, 0, (struct sockaddr *)&from, &from_length);
@@ -70,7 +71,8 @@ static napi_value notices_drain(napi_env env, napi_callback_info info) {
     }
     if (got <= 0) break;
     if (from.nl_pid != 0) continue; /* not from the kernel */
-    size_t left = (size_t)got;
+    /* signed: NLMSG_NEXT takes the padding of the last message off too, even where there is none */
+    int left = (int)got;
     for (struct nlmsghdr *m = (struct nlmsghdr *)buffer; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) what |= meaning(m);
   }
   return wg_number(env, what);

@@ -135,11 +135,15 @@ uint32_t wg_padded_length(uint32_t length, int32_t mtu) {
   return length + (padded < limit ? padded : limit) - unit;
 }
 
+uint32_t wg_message_size(const struct wg_split *plan, int32_t mtu) {
+  return plan->count ? 32 + wg_padded_length(wg_split_length(plan, 0), mtu) : 0;
+}
+
 uint64_t wg_sealed_size(const struct wg_split *plan, int32_t mtu) {
   if (!plan->count) return 0;
   uint64_t last = 32 + wg_padded_length(wg_split_length(plan, plan->count - 1), mtu);
   if (plan->count == 1) return last;
-  return (uint64_t)(plan->count - 1) * (32 + wg_padded_length(wg_split_length(plan, 0), mtu)) + last;
+  return (uint64_t)(plan->count - 1) * wg_message_size(plan, mtu) + last;
 }
 
 /* ---- split.ts ---- */

@@ -44,6 +44,8 @@ uint32_t wg_split_write(const struct wg_split *plan, uint32_t index, uint8_t *ou
 
 /* Bytes that a packet takes when padded for an interface of this MTU (0: not known). */
 uint32_t wg_padded_length(uint32_t length, int32_t mtu);
+/* Bytes of the largest message that a segment becomes: the first. */
+uint32_t wg_message_size(const struct wg_split *plan, int32_t mtu);
 /* Bytes of all segments as transport messages. */
 uint64_t wg_sealed_size(const struct wg_split *plan, int32_t mtu);
 

@@ -21,7 +21,8 @@
 #define TUN_F_USO6 0x40
 #endif
 
-enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 65535 };
+/* The largest packet is IPv6's, a header and what its length can say. One byte more tells what was cut off. */
+enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 40 + 65535, ROOM = LARGEST_READ + 1 };
 
 /* Packets that wait for us before the kernel drops: a TUN's own default, and that of most devices, the kernel's WireGuard among them. */
 enum { TUN_QUEUE = 500, DEVICE_QUEUE = 1000 };
@@ -141,14 +142,14 @@ static napi_value tun_fd(napi_env env, napi_callback_info info) {
   return wg_number(env, tun->fd);
 }
 
-/* One packet with its vnet header to `to`, which has LARGEST_READ bytes of room; its length or -errno. */
+/* One packet with its vnet header to `to`, which has ROOM bytes; its length or -errno. */
 static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
   uint8_t pi[PI_SIZE];
-  struct iovec vectors[2] = {{pi, sizeof pi}, {to, LARGEST_READ}};
+  struct iovec vectors[2] = {{pi, sizeof pi}, {to, ROOM}};
   size_t front = tun->info ? PI_SIZE : 0;
   if (!tun->vnet) {
     memset(to, 0, WG_VNET_HEADER_SIZE);
-    vectors[1] = (struct iovec){to + WG_VNET_HEADER_SIZE, LARGEST_READ - WG_VNET_HEADER_SIZE};
+    vectors[1] = (struct iovec){to + WG_VNET_HEADER_SIZE, ROOM - WG_VNET_HEADER_SIZE};
   }
   ssize_t got;
   do got = front ? readv(tun->fd, vectors, 2) : read(tun->fd, vectors[1].iov_base, vectors[1].iov_len);
@@ -158,8 +159,8 @@ static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
   return tun->vnet ? got : got + WG_VNET_HEADER_SIZE;
 }
 
-/* tunRead(handle, slab, desc, most): packets read, from the start of the slab, until there are none or `most` of them, no room or no
- * descriptors left; -1 when the device is gone. */
+/* tunRead(handle, slab, desc, most): packets read, from the start of the slab, until there are none or `most` were asked for, no room or no
+ * descriptors left; -1 when the device is gone. What is no packet counts as one asked for, so that no flood of them keeps us here. */
 static napi_value tun_read(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_tun *tun;
@@ -173,12 +174,15 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
   int64_t count = 0;
   size_t at = 0;
   int32_t *to = desc.data;
-  while (count < most && (size_t)(count + 1) * WG_PACKET_STRIDE <= desc.length && slab.length - at >= LARGEST_READ && slab.length <= INT32_MAX) {
+  int64_t room = (int64_t)(desc.length / WG_PACKET_STRIDE);
+  if (room > most) room = most;
+  for (int64_t asked = 0; asked < room && slab.length <= INT32_MAX && at <= slab.length && slab.length - at >= ROOM; asked++) {
     ssize_t got = read_one(tun, (uint8_t *)slab.data + at);
     if (got == -EAGAIN) break;
-    if (got < 0 && count == 0) return wg_number(env, -1);
-    if (got < 0) break; /* what was read first goes first; the next call says it again */
-    if (got <= WG_VNET_HEADER_SIZE) {
+    /* EINVAL: the kernel could not say in a vnet header what its sender had made it; that packet is gone, the device is not */
+    if (got < 0 && got != -EINVAL && count == 0) return wg_number(env, -1);
+    if (got < 0 && got != -EINVAL) break; /* what was read first goes first; the next call says it again */
+    if (got <= WG_VNET_HEADER_SIZE || got > LARGEST_READ) {
       tun->malformed++;
       continue;
     }
@@ -187,7 +191,6 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
     to += WG_PACKET_STRIDE;
     count++;
     at += ((size_t)got + 15) & ~(size_t)15;
-    if (at > slab.length) break;
   }
   return wg_number(env, count);
 }

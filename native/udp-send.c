@@ -8,8 +8,9 @@
 #include <poll.h>
 #include <string.h>
 
-/* What the kernel takes in one message: UDP_MAX_SEGMENTS, and a UDP payload that fits an IPv4 packet. */
-enum { MAX_SEGMENTS = 64, MAX_PAYLOAD = 65507 };
+/* What the kernel takes in one message: UDP_MAX_SEGMENTS, and a UDP payload that fits an IPv4 packet. IPv6 takes one datagram alone that
+ * is larger (src/packet/transport.ts). */
+enum { MAX_SEGMENTS = 64, MAX_PAYLOAD = 65507, LARGEST_DATAGRAM = 65527 };
 /* How long a full socket buffer is waited for, in all, in one call. */
 enum { WAIT_STEP = 2, WAIT_STEPS = 10 };
 
@@ -199,7 +200,7 @@ static void flush(struct sending *s) {
         done += sent;
         continue;
       }
-      err = errno;
+      err = sent < 0 ? errno : EIO;
     }
     if (err == EINTR || (err == EAGAIN && wait_for_room(s, fd))) continue;
     part.offset = (int32_t)((uint8_t *)udp->vectors[done].iov_base - s->slab);
@@ -220,7 +221,7 @@ static void add_all(struct sending *s, int i, size_t slab_length) {
   int32_t offset = d[DATAGRAM_OFFSET], length = d[DATAGRAM_LENGTH], segment = d[DATAGRAM_SEGMENT];
   int f = family == 6;
   d[DATAGRAM_ERROR] = 0;
-  if (offset < 0 || length < 0 || (size_t)offset + (size_t)length > slab_length || segment < 0 || segment > MAX_PAYLOAD)
+  if (offset < 0 || length < 0 || (size_t)offset + (size_t)length > slab_length || segment < 0 || segment > LARGEST_DATAGRAM)
     d[DATAGRAM_ERROR] = EINVAL;
   else if ((family != 4 && family != 6) || s->udp->fds[f] < 0)
     d[DATAGRAM_ERROR] = EAFNOSUPPORT;
@@ -232,6 +233,7 @@ static void add_all(struct sending *s, int i, size_t slab_length) {
     return;
   }
   int32_t segments = MAX_PAYLOAD / segment < MAX_SEGMENTS ? MAX_PAYLOAD / segment : MAX_SEGMENTS;
+  if (segments < 1) segments = 1; /* a step of none would never come to the end */
   int32_t step = s->udp->gso[f] ? segments * segment : segment;
   for (int32_t at = 0; at < length; at += step) {
     int32_t here = length - at < step ? length - at : step;

@@ -19,6 +19,7 @@ export class DatagramQueue {
   readonly #data: Waiting[] = [];
   readonly #handshakes: Waiting[] = [];
   #overflowed = 0;
+  #truncated = 0;
 
   get hasData(): boolean {
     return this.#data.length > 0;
@@ -37,6 +38,11 @@ export class DatagramQueue {
     return this.#overflowed;
   }
 
+  /** Datagrams that were larger than the whole batch that should have taken them. */
+  get truncated(): number {
+    return this.#truncated;
+  }
+
   /** @param tos the TOS byte; -1 where it is not known */
   push(bytes: Uint8Array, endpoint: Uint8Array, tos: number): void {
     const queue = isHandshakeType(bytes, 0, bytes.length) ? this.#handshakes : this.#data;
@@ -46,33 +52,42 @@ export class DatagramQueue {
 
   /** Moves datagrams other than handshakes into the batch, `most` at most. @returns how many */
   takeData(batch: DatagramBatch, most: number): number {
-    return fill(batch, this.#data, most);
+    return this.#fill(batch, this.#data, most);
   }
 
   /** Moves handshakes into the batch, `most` at most. @returns how many */
   takeHandshakes(batch: DatagramBatch, most: number): number {
-    return fill(batch, this.#handshakes, most);
+    return this.#fill(batch, this.#handshakes, most);
   }
 
   clear(): void {
     this.#data.length = 0;
     this.#handshakes.length = 0;
   }
-}
 
-function fill(batch: DatagramBatch, queue: Waiting[], most: number): number {
-  const room = Math.min(most, queue.length, batch.desc.length / DATAGRAM_STRIDE);
-  let count = 0;
-  let at = 0;
-  for (; count < room; count++) {
-    const { bytes, endpoint, tos } = queue[count]!;
-    if (at + bytes.length > batch.slab.length) break;
-    batch.slab.set(bytes, at);
-    batch.endpoints.set(endpoint, count * ENDPOINT_SIZE);
-    batch.desc.set([at, bytes.length, 0, tos, 0], count * DATAGRAM_STRIDE);
-    at += bytes.length;
+  #fill(batch: DatagramBatch, queue: Waiting[], most: number): number {
+    const room = Math.min(most, batch.desc.length / DATAGRAM_STRIDE);
+    let count = 0;
+    let at = 0;
+    let taken = 0;
+    while (count < room && taken < queue.length) {
+      const { bytes, endpoint, tos } = queue[taken]!;
+      if (bytes.length > batch.slab.length) {
+        // it would never be read, and keep what comes behind it from being read
+        this.#truncated++;
+        taken++;
+        continue;
+      }
+      if (at + bytes.length > batch.slab.length) break;
+      batch.slab.set(bytes, at);
+      batch.endpoints.set(endpoint, count * ENDPOINT_SIZE);
+      batch.desc.set([at, bytes.length, 0, tos, 0], count * DATAGRAM_STRIDE);
+      at += bytes.length;
+      count++;
+      taken++;
+    }
+    queue.splice(0, taken);
+    batch.count = count;
+    return count;
   }
-  queue.splice(0, count);
-  batch.count = count;
-  return count;
 }

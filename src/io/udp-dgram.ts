@@ -22,6 +22,7 @@ import {
   type DatagramBatch,
   MAX_BATCH,
 } from '../packet/batch.ts';
+import { largestDatagram } from '../packet/transport.ts';
 import { DatagramQueue } from './datagram-queue.ts';
 import type { Udp } from './ports.ts';
 
@@ -31,6 +32,7 @@ const MOST_UNSENT = 7 << 20;
 const BUFFER = 7 << 20;
 const EAFNOSUPPORT = 97;
 const EINVAL = 22;
+const EMSGSIZE = 90;
 const ENOBUFS = 105;
 
 /** @throws Error with `code` that names the port; ENOTSUP for a mark, which node:dgram cannot set */
@@ -114,7 +116,7 @@ class DgramUdp implements Udp {
   onRoutesChanged(): void {}
 
   counters(): Readonly<Record<string, number>> {
-    return { overflowed: this.#queue.overflowed, sendFailed: this.#sendFailed };
+    return { overflowed: this.#queue.overflowed, truncated: this.#queue.truncated, sendFailed: this.#sendFailed };
   }
 
   close(): void {
@@ -157,6 +159,8 @@ class DgramUdp implements Udp {
     const port = (batch.endpoints[e + ENDPOINT_PORT]! << 8) | batch.endpoints[e + ENDPOINT_PORT + 1]!;
     // node:dgram throws at it, and nobody receives there
     if (port === 0) return EINVAL;
+    // the kernel would say so as well, but after we have answered
+    if (Math.min(segment || length, length) > largestDatagram(family!)) return EMSGSIZE;
     const address = formatAddress(
       batch.endpoints.subarray(e + ENDPOINT_ADDRESS, e + ENDPOINT_ADDRESS + (family === 4 ? 4 : 16)),
     );

@@ -1,7 +1,8 @@
 /**
- * Destination unreachable, for a local sender whose packet has no peer or a peer without endpoint: host unreachable in ICMPv4
- * (RFC 792, type 3 code 1), address unreachable in ICMPv6 (RFC 4443 section 3.1, type 1 code 3); the kernel's wg_xmit sends the
- * same. It goes back into the TUN and says that it comes from the very address that cannot be reached: coming from one of the
+ * Two answers for a local sender. Destination unreachable, when its packet has no peer or a peer without endpoint: host unreachable in
+ * ICMPv4 (RFC 792, type 3 code 1), address unreachable in ICMPv6 (RFC 4443 section 3.1, type 1 code 3); the kernel's wg_xmit sends the
+ * same. Too big, when no datagram can hold its packet: fragmentation needed (RFC 1191 section 4, type 3 code 4), packet too big (RFC
+ * 4443 section 3.2, type 2). It goes back into the TUN and says that it comes from the very address that cannot be reached: coming from one of the
  * machine's own addresses the kernel would drop it as a martian.
  * When not to answer: RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4(e). How often is the caller's affair.
  */
@@ -34,6 +35,11 @@ const ICMPV4_MAXIMUM_SIZE = 576;
 const PROTOCOL_ICMP = 1;
 const PROTOCOL_ICMPV6 = 58;
 const ICMP_HEADER_SIZE = 8;
+/** Type and code, as the first two bytes of the header. */
+const HOST_UNREACHABLE = 0x0301;
+const FRAGMENTATION_NEEDED = 0x0304;
+const ADDRESS_UNREACHABLE = 0x0103;
+const TOO_BIG = 0x0200;
 const HOPS = 64;
 /** Precedence "internetwork control" (RFC 1812 section 4.3.2.5). */
 const TOS_CONTROL = 0xc0;
@@ -46,8 +52,30 @@ const TOS_CONTROL = 0xc0;
  */
 export function writeUnreachable(slab: Uint8Array, at: number, length: number, out: Uint8Array, outAt: number): number {
   const version = ipVersion(slab, at, length);
-  if (version === 4 && answersIpv4(slab, at, length)) return writeIpv4(slab, at, length, out, outAt);
-  if (version === 6 && answersIpv6(slab, at, length)) return writeIpv6(slab, at, length, out, outAt);
+  if (version === 4 && answersIpv4(slab, at, length))
+    return writeIpv4(slab, at, length, HOST_UNREACHABLE, 0, out, outAt);
+  if (version === 6 && answersIpv6(slab, at, length))
+    return writeIpv6(slab, at, length, ADDRESS_UNREACHABLE, 0, out, outAt);
+  return 0;
+}
+
+/**
+ * As writeUnreachable, for a packet that is larger than `mtu`, the bytes that would be taken. In IPv4 also without "do not fragment": who
+ * sends it is this host, which can make fragments before it comes here.
+ * @param mtu up to 65535
+ */
+export function writeTooBig(
+  slab: Uint8Array,
+  at: number,
+  length: number,
+  mtu: number,
+  out: Uint8Array,
+  outAt: number,
+): number {
+  const version = ipVersion(slab, at, length);
+  if (version === 4 && answersIpv4(slab, at, length))
+    return writeIpv4(slab, at, length, FRAGMENTATION_NEEDED, mtu, out, outAt);
+  if (version === 6 && answersIpv6(slab, at, length)) return writeIpv6(slab, at, length, TOO_BIG, mtu, out, outAt);
   return 0;
 }
 
@@ -86,14 +114,22 @@ function isIpv6Host(slab: Uint8Array, at: number): boolean {
   return slab[at + 15]! > 1;
 }
 
-function writeIpv4(slab: Uint8Array, at: number, length: number, out: Uint8Array, outAt: number): number {
+function writeIpv4(
+  slab: Uint8Array,
+  at: number,
+  length: number,
+  kind: number,
+  mtu: number,
+  out: Uint8Array,
+  outAt: number,
+): number {
   const quoted = Math.min(length, ICMPV4_MAXIMUM_SIZE - IPV4_HEADER_SIZE - ICMP_HEADER_SIZE);
   const size = IPV4_HEADER_SIZE + ICMP_HEADER_SIZE + quoted;
   const icmp = outAt + IPV4_HEADER_SIZE;
   out.fill(0, outAt, icmp + ICMP_HEADER_SIZE);
   out.set(slab.subarray(at, at + quoted), icmp + ICMP_HEADER_SIZE);
-  out[icmp] = 3;
-  out[icmp + 1] = 1;
+  writeU16be(out, icmp, kind);
+  writeU16be(out, icmp + 6, mtu);
   writeU16be(out, icmp + 2, checksum(addRange(0, out, icmp, ICMP_HEADER_SIZE + quoted)));
   out[outAt] = 0x45;
   out[outAt + 1] = TOS_CONTROL;
@@ -106,7 +142,15 @@ function writeIpv4(slab: Uint8Array, at: number, length: number, out: Uint8Array
   return size;
 }
 
-function writeIpv6(slab: Uint8Array, at: number, length: number, out: Uint8Array, outAt: number): number {
+function writeIpv6(
+  slab: Uint8Array,
+  at: number,
+  length: number,
+  kind: number,
+  mtu: number,
+  out: Uint8Array,
+  outAt: number,
+): number {
   const quoted = Math.min(length, ICMP_MAXIMUM_SIZE - IPV6_HEADER_SIZE - ICMP_HEADER_SIZE);
   const icmp = outAt + IPV6_HEADER_SIZE;
   const icmpLength = ICMP_HEADER_SIZE + quoted;
@@ -118,8 +162,8 @@ function writeIpv6(slab: Uint8Array, at: number, length: number, out: Uint8Array
   out[outAt + IPV6_HOP_LIMIT] = HOPS;
   out.set(slab.subarray(at + IPV6_DESTINATION, at + IPV6_DESTINATION + 16), outAt + IPV6_SOURCE);
   out.set(slab.subarray(at + IPV6_SOURCE, at + IPV6_SOURCE + 16), outAt + IPV6_DESTINATION);
-  out[icmp] = 1;
-  out[icmp + 1] = 3;
+  writeU16be(out, icmp, kind);
+  writeU16be(out, icmp + 6, mtu);
   const sum = pseudoHeader(out, outAt + IPV6_SOURCE, 16, PROTOCOL_ICMPV6) + icmpLength;
   writeU16be(out, icmp + 2, checksum(addRange(sum, out, icmp, icmpLength)));
   return IPV6_HEADER_SIZE + icmpLength;

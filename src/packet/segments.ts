@@ -103,12 +103,17 @@ export class SplitPlan {
     return this.headers + Math.min(left, this.unit);
   }
 
+  /** Bytes of the largest message that a segment becomes: the first, of which the last may be a shorter one. */
+  messageSize(mtu: number): number {
+    return this.count === 0 ? 0 : TRANSPORT_OVERHEAD + paddedLength(this.segmentLength(0), mtu);
+  }
+
   /** Bytes that all segments take as transport messages one after another, padded for an interface of that MTU. */
   sealedSize(mtu: number): number {
     if (this.count === 0) return 0;
     const last = TRANSPORT_OVERHEAD + paddedLength(this.segmentLength(this.count - 1), mtu);
     if (this.count === 1) return last;
-    return (this.count - 1) * (TRANSPORT_OVERHEAD + paddedLength(this.segmentLength(0), mtu)) + last;
+    return (this.count - 1) * this.messageSize(mtu) + last;
   }
 
   private readWhole(slab: Uint8Array, offset: number): void {

@@ -11,6 +11,13 @@ export const TRANSPORT_TAG_SIZE = 16;
 export const TRANSPORT_OVERHEAD = TRANSPORT_HEADER_SIZE + TRANSPORT_TAG_SIZE;
 export const TRANSPORT_PADDING = 16;
 
+/**
+ * Bytes of the largest UDP payload that Linux sends: in IPv4 the total length counts both headers (ip_append_data), in IPv6 the payload
+ * length counts UDP's alone (ip6_append_data).
+ */
+export const LARGEST_DATAGRAM_IPV4 = 65_535 - 20 - 8;
+export const LARGEST_DATAGRAM_IPV6 = 65_535 - 8;
+
 /** u32, little endian: the receiver's index for the keypair. */
 export const TRANSPORT_RECEIVER = 4;
 /** u64, little endian. */
@@ -27,6 +34,16 @@ export function paddedLength(length: number, mtu: number): number {
   const unit = length > mtu ? length % mtu : length;
   const padded = (unit + TRANSPORT_PADDING - 1) & -TRANSPORT_PADDING;
   return length + Math.min(padded, mtu) - unit;
+}
+
+/** Bytes of the largest UDP payload to an endpoint of that family, 4 or 6. */
+export function largestDatagram(family: number): number {
+  return family === 6 ? LARGEST_DATAGRAM_IPV6 : LARGEST_DATAGRAM_IPV4;
+}
+
+/** Bytes of the largest packet whose message fits into such a datagram, whatever its padding. */
+export function largestPacket(family: number): number {
+  return (largestDatagram(family) - TRANSPORT_OVERHEAD) & -TRANSPORT_PADDING;
 }
 
 /** Writes the 16 bytes before the sealed packet. The numbers may be given as i32 or u32. */

@@ -35,6 +35,8 @@ export class Counters {
   sourceNotAllowed = 0;
   /** A packet from the TUN that cannot be read or split. */
   malformedOutbound = 0;
+  /** A packet from the TUN whose message fits into no UDP datagram, or a super-packet whose messages fit into no batch. */
+  oversized = 0;
   /** A packet for a destination that no peer has. */
   noPeer = 0;
   /** A packet for a peer whose address is not known. */

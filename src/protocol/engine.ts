@@ -20,6 +20,8 @@ import { TIMER_PERSISTENT_KEEPALIVE } from './peer-timers.ts';
 import { Sender } from './sender.ts';
 import { TimerActions } from './timer-actions.ts';
 
+/** IP knows no larger packets, jumbograms aside. */
+const LARGEST_MTU = 65_535;
 /** Handshakes worked on in one timeout: about 3 ms of X25519. */
 const HANDSHAKES_PER_TURN = 32;
 /**
@@ -74,9 +76,9 @@ export class Engine {
     return this.#device.running;
   }
 
-  /** MTU of the interface, for padding. */
+  /** MTU of the interface, for padding. What is no MTU that a device can have counts as unknown: padding to 16 bytes. */
   set mtu(mtu: number) {
-    this.#device.mtu = mtu;
+    this.#device.mtu = Number.isInteger(mtu) && mtu > 0 && mtu <= LARGEST_MTU ? mtu : 0;
   }
 
   /** The UDP port that the caller sends from: by it datagrams of our own that are routed back into the tunnel are known. 0: unknown. */

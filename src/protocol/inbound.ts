@@ -28,7 +28,12 @@ import {
   MESSAGE_TRANSPORT,
   messageType,
 } from '../packet/message-type.ts';
-import { TRANSPORT_COUNTER, TRANSPORT_HEADER_SIZE, TRANSPORT_RECEIVER } from '../packet/transport.ts';
+import {
+  TRANSPORT_COUNTER,
+  TRANSPORT_HEADER_SIZE,
+  TRANSPORT_OVERHEAD,
+  TRANSPORT_RECEIVER,
+} from '../packet/transport.ts';
 import { KEEPALIVE_TIMEOUT, REJECT_AFTER_TIME, REKEY_TIMEOUT } from './constants.ts';
 import { type Device, MAX_DELIVERIES } from './device.ts';
 import { type HandshakeQueue, handshakeComplete, takeCookieReply } from './handshake-queue.ts';
@@ -74,9 +79,15 @@ export class Inbound {
     for (; i < batch.count; i++) {
       const at = i * DATAGRAM_STRIDE;
       const length = desc[at + DATAGRAM_LENGTH]!;
-      const segment = desc[at + DATAGRAM_SEGMENT]! || length;
-      if (length === 0) this.#device.counters.malformedDatagram++;
-      if (this.#jobCount + Math.ceil(length / Math.max(segment, 32)) > MAX_DELIVERIES) break;
+      const given = desc[at + DATAGRAM_SEGMENT]!;
+      const segment = given > 0 ? given : length;
+      const most = Math.ceil(length / Math.max(segment, TRANSPORT_OVERHEAD));
+      if (length <= 0 || most > MAX_DELIVERIES) {
+        // empty, or what no port gives: more messages than could ever be taken
+        this.#device.counters.malformedDatagram++;
+        continue;
+      }
+      if (this.#jobCount + most > MAX_DELIVERIES) break;
       for (let done = 0; done < length; done += segment)
         this.#sort(batch, i, desc[at + DATAGRAM_OFFSET]! + done, Math.min(segment, length - done), now);
     }

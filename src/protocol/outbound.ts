@@ -2,6 +2,7 @@
  * The batch path out (kernel device.c, wg_xmit): packets from the TUN are looked up, gathered by peer, given counters, sealed in
  * one call and laid out for sending. No object is made for a packet.
  */
+import { ENDPOINT_FAMILY } from '../base/endpoint.ts';
 import {
   PACKET_LENGTH,
   PACKET_OFFSET,
@@ -10,11 +11,13 @@ import {
   VNET_HEADER_SIZE,
   VNET_HEADROOM,
 } from '../packet/batch.ts';
-import { ICMP_MAXIMUM_SIZE, writeUnreachable } from '../packet/icmp.ts';
+import { ICMP_MAXIMUM_SIZE, writeTooBig, writeUnreachable } from '../packet/icmp.ts';
 import { IPV4_DESTINATION, IPV6_DESTINATION } from '../packet/ip-header.ts';
 import { isOwnDatagram } from '../packet/own-datagram.ts';
 import { SplitPlan } from '../packet/segments.ts';
+import { largestDatagram, largestPacket } from '../packet/transport.ts';
 import type { Device } from './device.ts';
+import { mostRanges } from './output.ts';
 import type { Peer } from './peer.ts';
 import { outerTos, type Sender } from './sender.ts';
 import { SEAL_STRIDE } from './transport-cipher.ts';
@@ -80,16 +83,25 @@ export class Outbound {
     for (; i < batch.count && i - from < BATCH; i++) {
       const offset = desc[i * PACKET_STRIDE + PACKET_OFFSET]!;
       const segments = split.read(slab, offset, desc[i * PACKET_STRIDE + PACKET_LENGTH]!);
-      const size = split.sealedSize(mtu);
-      if (segments === 0 || output.exceeds(size)) {
+      if (segments === 0) {
         counters.malformedOutbound++;
         continue;
       }
       const peer = this.#route(slab, offset + VNET_HEADER_SIZE, split.version, split.length, now);
       if (!peer) continue;
+      const message = split.messageSize(mtu);
+      const size = split.sealedSize(mtu);
+      const ranges = mostRanges(segments, message);
+      const family = peer.endpoint[ENDPOINT_FAMILY]!;
+      // before it is staged or given a counter: nobody could ever send it
+      if (message > largestDatagram(family) || output.exceeds(size, ranges)) {
+        counters.oversized++;
+        if (message > largestDatagram(family)) this.#tooBig(slab, offset + VNET_HEADER_SIZE, split.length, family, now);
+        continue;
+      }
       // what waits goes first
       if (peer.batchFirst < 0 && !peer.staged.empty) this.#sender.flush(peer, now);
-      if (!output.reserve(size, 2 + (size >> 15))) break;
+      if (!output.reserve(size, ranges)) break;
       const slot = i - from;
       this.#segments[slot] = segments;
       this.#sizes[slot] = size;
@@ -148,17 +160,31 @@ export class Outbound {
   }
 
   #unreachable(slab: Uint8Array, at: number, length: number, now: number): void {
+    const out = this.#roomForIcmp(now);
+    if (out >= 0) this.#tell(out, writeUnreachable(slab, at, length, this.#device.output.locals.slab, out));
+  }
+
+  /** The kernel module says nothing here, and what it sends is lost on the way; a host that is told makes smaller packets. */
+  #tooBig(slab: Uint8Array, at: number, length: number, family: number, now: number): void {
+    const { mtu, output } = this.#device;
+    const most = mtu > 0 ? Math.min(largestPacket(family), mtu) : largestPacket(family);
+    const out = this.#roomForIcmp(now);
+    if (out >= 0) this.#tell(out, writeTooBig(slab, at, length, most, output.locals.slab, out));
+  }
+
+  /** Where an ICMP error may be written; -1 when there is no room, or there were too many in this second. */
+  #roomForIcmp(now: number): number {
     const second = Math.floor(now / 1000);
     if (second !== this.#icmpSecond) {
       this.#icmpSecond = second;
       this.#icmpCount = 0;
     }
-    const { output } = this.#device;
-    const out = output.reserveLocal(ICMP_MAXIMUM_SIZE, VNET_HEADROOM);
-    if (out < 0 || this.#icmpCount >= ICMP_PER_SECOND) return;
-    const written = writeUnreachable(slab, at, length, output.locals.slab, out);
+    return this.#icmpCount < ICMP_PER_SECOND ? this.#device.output.reserveLocal(ICMP_MAXIMUM_SIZE, VNET_HEADROOM) : -1;
+  }
+
+  #tell(out: number, written: number): void {
     if (written === 0) return;
     this.#icmpCount++;
-    output.addLocal(out, written);
+    this.#device.output.addLocal(out, written);
   }
 }

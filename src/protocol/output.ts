@@ -17,11 +17,12 @@ import {
   PACKET_STRIDE,
   type PacketBatch,
 } from '../packet/batch.ts';
+import { LARGEST_DATAGRAM_IPV4 } from '../packet/transport.ts';
 import type { Peer } from './peer.ts';
 
 /** What the kernel takes in one UDP_SEGMENT send: at most 64 segments, and what fits an IPv4 datagram. */
 const MAX_SEGMENTS = 64;
-const MAX_RANGE = 65_507;
+const MAX_RANGE = LARGEST_DATAGRAM_IPV4;
 /** Room that packets leave for handshakes and keepalives. */
 const CONTROL_BYTES = 16 * 1024;
 const CONTROL_DATAGRAMS = 64;
@@ -115,9 +116,9 @@ export class Output {
     );
   }
 
-  /** More bytes than any one input could ever have room for. */
-  exceeds(bytes: number): boolean {
-    return bytes > this.transmits.slab.length - CONTROL_BYTES;
+  /** More than there is room for even when all has been drained: waiting would never end. */
+  exceeds(bytes: number, datagrams: number): boolean {
+    return bytes > this.transmits.slab.length - CONTROL_BYTES || datagrams > this.#capacity - CONTROL_DATAGRAMS;
   }
 
   /** A single message at the cursor, to an endpoint record at an offset. */
@@ -128,14 +129,17 @@ export class Output {
     this.#used += length;
   }
 
-  /** Messages from an offset at or behind the cursor, `segment` bytes each and the last perhaps shorter, to a peer's endpoint. */
+  /**
+   * Messages from an offset at or behind the cursor, `segment` bytes each and the last perhaps shorter, to a peer's endpoint. Each turn
+   * takes at least one message, whatever its size.
+   */
   addSegments(peer: Peer, offset: number, length: number, segment: number, tos: number): void {
     const { desc } = this.transmits;
     if (offset !== this.#used) this.#runClosed = true;
     this.#used = offset;
     let left = length;
     while (left > 0) {
-      const at = (this.transmits.count - 1) * DATAGRAM_STRIDE;
+      let at = (this.transmits.count - 1) * DATAGRAM_STRIDE;
       const follows =
         !this.#runClosed &&
         this.#runPeer === peer &&
@@ -143,7 +147,7 @@ export class Output {
         desc[at + DATAGRAM_SEGMENT]! >= Math.min(segment, left) &&
         // a shorter one may only be the last of its range
         (desc[at + DATAGRAM_SEGMENT] === segment || left <= segment);
-      const room = follows
+      let room = follows
         ? Math.min(MAX_SEGMENTS - this.#runSegments, Math.floor((MAX_RANGE - desc[at + DATAGRAM_LENGTH]!) / segment))
         : 0;
       if (room <= 0) {
@@ -151,7 +155,8 @@ export class Output {
         this.#runPeer = peer;
         this.#runClosed = false;
         this.#runSegments = 0;
-        continue;
+        at = (this.transmits.count - 1) * DATAGRAM_STRIDE;
+        room = messagesPerRange(segment);
       }
       const take = Math.min(left, room * segment);
       desc[at + DATAGRAM_LENGTH]! += take;
@@ -201,4 +206,14 @@ export class Output {
     for (let i = 0; i < ENDPOINT_SIZE; i++) this.transmits.endpoints[number * ENDPOINT_SIZE + i] = endpoints[at + i]!;
     this.transmitPeers[number] = peer;
   }
+}
+
+/** The most datagram descriptors that messages take, of which all but the last have `segment` bytes: the first may end an open range. */
+export function mostRanges(messages: number, segment: number): number {
+  return 1 + Math.ceil(messages / messagesPerRange(segment));
+}
+
+/** One at least: what is too large for the kernel is not made, and if it were the kernel would refuse it. */
+function messagesPerRange(segment: number): number {
+  return Math.max(1, Math.min(MAX_SEGMENTS, Math.floor(MAX_RANGE / segment)));
 }

@@ -2,14 +2,17 @@
  * Everything that a peer is sent (kernel send.c): initiations, keepalives, staged packets and, in batches, the packets that came
  * from the TUN. The batch path makes no object and calls the cipher once.
  */
+import { ENDPOINT_FAMILY } from '../base/endpoint.ts';
 import { VNET_HEADER_SIZE } from '../packet/batch.ts';
 import { INITIATION_SIZE } from '../packet/initiation.ts';
 import { ECN_CE, ECN_ECT0, ECN_MASK, ipVersion, trafficClass } from '../packet/ip-header.ts';
 import { SplitPlan } from '../packet/segments.ts';
+import { largestDatagram, TRANSPORT_OVERHEAD } from '../packet/transport.ts';
 import { HANDSHAKE_TOS, REKEY_AFTER_TIME, REKEY_TIMEOUT } from './constants.ts';
 import type { Device } from './device.ts';
 import { createInitiation } from './handshake.ts';
 import type { Keypair } from './keypair.ts';
+import { mostRanges } from './output.ts';
 import type { Peer } from './peer.ts';
 import { TIMER_FLUSH_STAGED } from './peer-timers.ts';
 import {
@@ -70,7 +73,7 @@ export class Sender {
 
   /** Sends what is staged, as far as there is a session and room; begins a handshake where there is no session. */
   flush(peer: Peer, now: number): void {
-    const { output, cipher } = this.#device;
+    const { output, cipher, counters } = this.#device;
     const plan = this.#plan;
     let dataSent = false;
     let sent = false;
@@ -83,8 +86,16 @@ export class Sender {
       const { bytes, segments } = packet;
       const empty = bytes.length === VNET_HEADER_SIZE;
       if (!empty) plan.read(bytes, 0, bytes.length);
-      const size = empty ? 32 : plan.sealedSize(this.#device.mtu);
-      if (!output.hasRoom(size, 2 + Math.ceil(size / 32_768))) {
+      const message = empty ? TRANSPORT_OVERHEAD : plan.messageSize(this.#device.mtu);
+      const size = empty ? TRANSPORT_OVERHEAD : plan.sealedSize(this.#device.mtu);
+      const ranges = mostRanges(segments, message);
+      // it fitted when it was staged, but the MTU or the endpoint's family is another now
+      if (message > largestDatagram(peer.endpoint[ENDPOINT_FAMILY]!) || output.exceeds(size, ranges)) {
+        peer.staged.shift();
+        counters.oversized++;
+        continue;
+      }
+      if (!output.hasRoom(size, ranges)) {
         peer.timers.set(TIMER_FLUSH_STAGED, now);
         break;
       }

@@ -29,7 +29,7 @@ export const SEAL_COUNT = 6;
 export const SEAL_OUT_OFFSET = 7;
 /** MTU of the interface: padding to 16 never goes past it (kernel send.c, calculate_skb_padding). */
 export const SEAL_MTU = 8;
-/** Result: bytes written, 0 if the packet was refused. */
+/** Result: bytes written, 0 if the packet was refused. A message that fits into no UDP datagram of either family is refused. */
 export const SEAL_OUT_LENGTH = 9;
 /** Result: bytes of each message but the last. */
 export const SEAL_OUT_SEGMENT = 10;

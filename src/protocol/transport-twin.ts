@@ -8,7 +8,13 @@ import { VNET_HEADER_SIZE } from '../packet/batch.ts';
 import { writeU32le } from '../packet/byte-order.ts';
 import { SplitPlan } from '../packet/segments.ts';
 import { writeSegment } from '../packet/split.ts';
-import { paddedLength, TRANSPORT_HEADER_SIZE, TRANSPORT_OVERHEAD, writeTransportHeader } from '../packet/transport.ts';
+import {
+  LARGEST_DATAGRAM_IPV6,
+  paddedLength,
+  TRANSPORT_HEADER_SIZE,
+  TRANSPORT_OVERHEAD,
+  writeTransportHeader,
+} from '../packet/transport.ts';
 import {
   MAX_KEY_SLOTS,
   OPEN_COUNTER_HIGH,
@@ -94,6 +100,7 @@ export class TwinCipher implements TransportCipher {
     const total = keepalive ? TRANSPORT_OVERHEAD : plan.sealedSize(mtu);
     const start = jobs[at + SEAL_OUT_OFFSET]!;
     if (count === 0 || count !== jobs[at + SEAL_COUNT] || !inside(output, start, total)) return;
+    if (!keepalive && plan.messageSize(mtu) > LARGEST_DATAGRAM_IPV6) return;
     let low = jobs[at + SEAL_COUNTER_LOW]! >>> 0;
     let high = jobs[at + SEAL_COUNTER_HIGH]! >>> 0;
     if (high === 0xffffffff && low + count > 0x100000000) return; // the counter would come round to zero

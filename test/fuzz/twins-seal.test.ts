@@ -8,18 +8,43 @@ import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { SplitPlan } from '../../src/packet/segments.ts';
 import { TRANSPORT_OVERHEAD } from '../../src/packet/transport.ts';
 import * as job from '../../src/protocol/transport-cipher.ts';
+import { ipPacket } from '../support/ip-packet.ts';
 import { between, SLACK, writeRange } from '../support/packet-shapes.ts';
 import type { Random } from '../support/random.ts';
 import { CASES_LIMIT, eachCase, mustEqual, mustEqualNumbers, reached } from '../support/seeded-cases.ts';
+import { counting, rangeOf } from '../support/super-packet.ts';
 import { anyHalf, lateHalf, NO_SLOTS, TWIN_SLOTS, twinCiphers } from '../support/twin-ciphers.ts';
 
-const MTUS = [1420, 1420, 1420, 1280, 1500, 9000, 0, 1, 15, 16, 17, -5, 0x7fffffff];
+const MTUS = [1420, 1420, 1420, 1280, 1500, 9000, 65_535, 0, 1, 15, 16, 17, -5, 0x7fffffff];
 const INPUT = 1 << 18;
 const OUTPUT = 1 << 20;
 const MOST_JOBS = 6;
 const SEAL_UNUSED = 11;
 
 test('seal', sealCases, CASES_LIMIT);
+
+test('the largest message of a UDP datagram is made by all, and none makes a larger one', () => {
+  const output = new Uint8Array(1 << 18);
+  for (const cipher of twinCiphers())
+    for (const [bytes, expected] of [
+      [65_488, 65_520],
+      [65_489, 0],
+      [65_535, 0],
+    ] as const) {
+      const range = rangeOf({}, ipPacket({ payload: counting(bytes - 40) }));
+      const jobs = new Int32Array(job.SEAL_STRIDE);
+      jobs[job.SEAL_LENGTH] = range.length;
+      jobs[job.SEAL_KEY] = TWIN_SLOTS[0]!;
+      jobs[job.SEAL_COUNT] = 1;
+      jobs[job.SEAL_MTU] = 65_535;
+      cipher.seal(range, output.fill(0), jobs, 1);
+      expect([cipher.name, jobs[job.SEAL_OUT_LENGTH], output.some(byte => byte !== 0)]).toEqual([
+        cipher.name,
+        expected,
+        expected > 0,
+      ]);
+    }
+});
 
 function sealCases(): void {
   const all = twinCiphers();

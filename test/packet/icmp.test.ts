@@ -1,6 +1,6 @@
 /** Destination unreachable: what it says and quotes, and to what it must not be an answer (RFC 792, 1122, 1812, 4443). */
 import { describe, expect, test } from 'vitest';
-import { ICMP_MAXIMUM_SIZE, writeUnreachable } from '../../src/packet/icmp.ts';
+import { ICMP_MAXIMUM_SIZE, writeTooBig, writeUnreachable } from '../../src/packet/icmp.ts';
 import { faults, get16, type IpShape, ipPacket, MF, onesSum, pseudoSum, UDP } from '../support/ip-packet.ts';
 import { counting } from '../support/super-packet.ts';
 
@@ -127,6 +127,41 @@ describe('IPv6', () => {
     if (what === 'ff') packet[at] = 0xff;
     else packet.fill(0, at, at + 15)[at + 15] = Number(what);
     expect(answer(packet)).toBeUndefined();
+  });
+});
+
+describe('too big', () => {
+  function tooBig(packet: Uint8Array, mtu: number): Uint8Array | undefined {
+    const out = new Uint8Array(ICMP_MAXIMUM_SIZE + 10).fill(0xee);
+    const size = writeTooBig(packet, 0, packet.length, mtu, out, 5);
+    expect(out.filter((byte, i) => (i < 5 || i >= 5 + size) && byte !== 0xee)).toHaveLength(0);
+    return size === 0 ? undefined : out.slice(5, 5 + size);
+  }
+
+  test.each([68, 65_472, 65_535])('IPv4: fragmentation needed, and what fits: %i', mtu => {
+    const packet = ipPacket({ payload: counting(60_000) });
+    const reply = tooBig(packet, mtu)!;
+    expect(reply.length).toBe(576);
+    expect([...reply.subarray(20, 22)]).toEqual([3, 4]);
+    expect([get16(reply, 24), get16(reply, 26)]).toEqual([0, mtu]);
+    expect(onesSum(reply.subarray(20), 0)).toBe(0xffff);
+    expect(reply.subarray(28)).toEqual(packet.subarray(0, 548));
+  });
+
+  test.each([1280, 65_488, 65_535])('IPv6: packet too big, and what fits: %i', mtu => {
+    const packet = ipPacket({ version: 6, payload: counting(60_000) });
+    const reply = tooBig(packet, mtu)!;
+    expect(reply.length).toBe(1280);
+    expect([...reply.subarray(40, 42)]).toEqual([2, 0]);
+    expect([get16(reply, 44), get16(reply, 46)]).toEqual([0, mtu]);
+    expect(faults(reply)).toEqual([]);
+    expect(reply.subarray(48)).toEqual(packet.subarray(0, 1232));
+  });
+
+  test('no answer where there is none to an unreachable destination', () => {
+    for (const type of [3, 5, 11]) expect(tooBig(icmp(4, type), 1000)).toBeUndefined();
+    expect(tooBig(icmp(6, 1), 1000)).toBeUndefined();
+    expect(tooBig(new Uint8Array(100), 1000)).toBeUndefined();
   });
 });
 

@@ -20,6 +20,7 @@ export class MemoryTun implements Tun {
   #wake: (() => void) | undefined;
   #changed: (() => void) | undefined;
   #woken = false;
+  #malformed = 0;
 
   constructor(status: TunStatus) {
     this.#status = status;
@@ -47,8 +48,13 @@ export class MemoryTun implements Tun {
     let at = 0;
     while (this.#waiting.length > 0 && batch.count < most && (batch.count + 1) * PACKET_STRIDE <= batch.desc.length) {
       const next = this.#waiting[0]!;
-      if (at + next.length > batch.slab.length) break;
+      if (at + next.length > batch.slab.length && next.length <= batch.slab.length) break;
       this.#waiting.shift();
+      if (next.length > batch.slab.length) {
+        // it would never be read, and keep what comes behind it from being read
+        this.#malformed++;
+        continue;
+      }
       batch.slab.set(next, at);
       batch.desc[batch.count * PACKET_STRIDE + PACKET_OFFSET] = at;
       batch.desc[batch.count * PACKET_STRIDE + PACKET_LENGTH] = next.length;
@@ -86,7 +92,7 @@ export class MemoryTun implements Tun {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return {};
+    return { malformed: this.#malformed };
   }
 
   close(): void {

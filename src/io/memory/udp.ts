@@ -23,12 +23,14 @@ import {
   type DatagramBatch,
   MAX_BATCH,
 } from '../../packet/batch.ts';
+import { largestDatagram } from '../../packet/transport.ts';
 import { DatagramQueue } from '../datagram-queue.ts';
 import type { Udp } from '../ports.ts';
 
 const FIRST_FREE_PORT = 49_152;
 const EAFNOSUPPORT = 97;
 const EINVAL = 22;
+const EMSGSIZE = 90;
 const EHOSTUNREACH = 113;
 
 /** What joins the sockets. */
@@ -132,7 +134,7 @@ export class MemoryUdp implements Udp {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { overflowed: this.#queue.overflowed };
+    return { overflowed: this.#queue.overflowed, truncated: this.#queue.truncated };
   }
 
   close(): void {
@@ -178,6 +180,7 @@ export class MemoryUdp implements Udp {
       port,
     );
     const step = segment || Math.max(length, 1);
+    if (Math.min(step, length) > largestDatagram(to[ENDPOINT_FAMILY]!)) return EMSGSIZE;
     for (let at = 0; at === 0 || at < length; at += step) {
       const bytes = batch.slab.subarray(offset + at, offset + Math.min(at + step, length));
       if (!this.#network.carry(bytes, from, target, Math.max(batch.desc[d + DATAGRAM_TOS]!, 0))) return EHOSTUNREACH;

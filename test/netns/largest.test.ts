@@ -1,0 +1,94 @@
+/**
+ * Packets so large that their message fits no UDP datagram: an interface of MTU 65535, and frames that a program with CAP_NET_RAW puts
+ * into an ordinary one. They are dropped and counted, their sender is told, and the program goes on as if nothing had been.
+ */
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { sendFrames } from '../support/frames.ts';
+import { counting, superPacket } from '../support/super-packet.ts';
+import { until } from './command.ts';
+import { type Device, PROGRAM, type Program, ROOT } from './device.ts';
+import { describeWith, NETWORK } from './needs.ts';
+import { INNER_A, INNER_B, type Pair, tunnelPair } from './pair.ts';
+import { mustPing, ping } from './traffic.ts';
+
+const HEADERS = { 4: 28, 6: 48 } as const;
+/** Bytes of the largest inner packet, by the outer family: what a datagram holds, less 32 of the message, in whole blocks of 16. */
+const LARGEST = { 4: 65_472, 6: 65_488 } as const;
+const MOST_MEMORY = 96 << 20;
+const PROGRAMS: readonly Program[] = PROGRAM === 'ours' ? ['ours', 'ours-pure'] : [PROGRAM];
+
+async function oversized(device: Device): Promise<number> {
+  const argv = [process.execPath, join(ROOT, 'dist/cli/wgts.js'), 'show', device.name, '--json'];
+  const { stdout } = await device.namespace.run(argv, { timeout: 5000 });
+  return (JSON.parse(stdout) as { counters: Record<string, number> }).counters['oversized']!;
+}
+
+/** As a person would look: `wg show` answers, memory is what it was, pings go, and SIGTERM ends it. */
+async function isWell(pair: Pair, memoryBefore: number): Promise<void> {
+  const { namespace, device } = pair.a;
+  await namespace.run(['wg', 'show', device.name], { timeout: 5000 });
+  expect((await device.residentBytes()) - memoryBefore).toBeLessThan(MOST_MEMORY);
+  await mustPing(namespace, INNER_B[4], { count: 3 });
+  await mustPing(namespace, INNER_B[6], { count: 3 });
+  const { code, signal } = await device.process!.stop('SIGTERM');
+  expect({ code, signal }).toEqual({ code: 0, signal: null });
+}
+
+describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
+  for (const program of PROGRAMS)
+    for (const outer of [4, 6] as const) {
+      it(`${program}, MTU 65535 over IPv${outer}: all that fits passes, more is counted and its sender told`, async () => {
+        const pair = await tunnelPair({ a: program, b: program, outer });
+        try {
+          const { namespace, device } = pair.a;
+          for (const inner of [4, 6] as const) await mustPing(namespace, INNER_B[inner]);
+          await Promise.all([pair.a.device.mtu(65_535), pair.b.device.mtu(65_535)]);
+          // until both have seen their MTU they pad as before, and by that much what fits is less
+          const size = LARGEST[outer] - HEADERS[4];
+          await until('the MTU', async () => (await ping(namespace, INNER_B[4], { size })).received === 1);
+          const memory = await device.residentBytes();
+          let count = await oversized(device);
+          for (const inner of [4, 6] as const) {
+            const most = LARGEST[outer] - HEADERS[inner];
+            await mustPing(namespace, INNER_B[inner], { size: most, count: 2 });
+            expect(await oversized(device)).toBe(count);
+            expect((await ping(namespace, INNER_B[inner], { size: most + 1 })).received).toBe(0);
+            await until('the counter', async () => (await oversized(device)) === count + 1, 5000);
+            count++;
+            // the host was told, and makes fragments now; so will the other, when its answer was one too large
+            await until('an answer', async () => (await ping(namespace, INNER_B[inner], { size: most + 1 })).received);
+            expect(await oversized(device)).toBe(count);
+          }
+          await isWell(pair, memory);
+        } finally {
+          await pair.close();
+        }
+      });
+
+      it(`${program}, MTU 1420 over IPv${outer}: a frame of segments that fit no datagram`, async () => {
+        const pair = await tunnelPair({ a: program, b: program, outer });
+        try {
+          const { namespace, device } = pair.a;
+          for (const inner of [4, 6] as const) await mustPing(namespace, INNER_B[inner]);
+          const memory = await device.residentBytes();
+          const before = await oversized(device);
+          const frames = [frame(4, 65_480), frame(6, 65_470)];
+          expect(await sendFrames(namespace.inside([]), device.name, frames)).toBe(0);
+          await until('the counter', async () => (await oversized(device)) === before + frames.length, 5000);
+          await isWell(pair, memory);
+        } finally {
+          await pair.close();
+        }
+      });
+    }
+});
+
+/** A TCP super-packet from a to b that is to be cut into pieces so large. */
+function frame(version: 4 | 6, gsoSize: number): Uint8Array {
+  const bytes = superPacket({ version, payload: counting(version === 4 ? 65_495 : 65_475) }, gsoSize);
+  if (version === 6) return bytes;
+  for (const [at, address] of [[12, INNER_A[4]] as const, [16, INNER_B[4]] as const])
+    bytes.set(address.split('.').map(Number), 10 + at);
+  return bytes;
+}
