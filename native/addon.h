@@ -37,8 +37,14 @@ struct wg_array {
 int wg_arguments(napi_env env, napi_callback_info info, napi_value *arguments, size_t want);
 int wg_int(napi_env env, napi_value value, int32_t *number);
 int wg_array(napi_env env, napi_value value, napi_typedarray_type want, struct wg_array *array);
-/* What an External points to: a struct that begins with `magic`, a uint64_t that names its kind. */
-void *wg_handle(napi_env env, napi_value value, uint64_t magic);
+
+/* What JavaScript holds of a struct of ours: an External with a tag that names its kind. The tag is Node's own, beside the pointer, so
+ * that nothing is read through the pointer of another addon's External, or of another kind of ours. */
+enum { WG_TAG = 0x77677473 };
+/* NULL if there is no memory for it: the data stays the caller's. Otherwise `finalize` gets it at last, also when this environment ends. */
+napi_value wg_make_handle(napi_env env, void *data, napi_finalize finalize, const napi_type_tag *kind);
+/* The data, or NULL with a TypeError pending when the value is no handle of that kind. */
+void *wg_handle(napi_env env, napi_value value, const napi_type_tag *kind);
 
 napi_value wg_number(napi_env env, int64_t number);
 napi_value wg_undefined(napi_env env);

@@ -4,13 +4,14 @@
 #define _GNU_SOURCE
 #include "addon.h"
 #include "libcrypto.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { KEY_SIZE = 32, NONCE_SIZE = 12, TAG_SIZE = 16, FRONT = KEY_SIZE + NONCE_SIZE };
 /* openssl/evp.h */
 enum { EVP_CTRL_AEAD_GET_TAG = 0x10, EVP_CTRL_AEAD_SET_TAG = 0x11 };
-static const uint64_t MAGIC = 0x61656164;
+static const napi_type_tag KIND = {WG_TAG, 0x61656164};
 
 static struct {
   void *(*ctx_new)(void);
@@ -25,18 +26,20 @@ static struct {
 } evp;
 
 struct aead {
-  uint64_t magic;
   void *ctx;
 };
 
-static int find_evp(void) {
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int found;
+
+static void find_evp(void) {
   const struct wg_symbol symbols[] = {
       {"EVP_CIPHER_CTX_new", (void **)&evp.ctx_new},      {"EVP_CIPHER_CTX_free", (void **)&evp.ctx_free},
       {"EVP_chacha20_poly1305", (void **)&evp.cipher},    {"EVP_CIPHER_CTX_ctrl", (void **)&evp.ctrl},
       {"ERR_clear_error", (void **)&evp.clear_error},     {"EVP_CipherInit_ex", (void **)&evp.init},
       {"EVP_CipherUpdate", (void **)&evp.update},         {"EVP_CipherFinal_ex", (void **)&evp.final},
   };
-  return WG_FIND_SYMBOLS(symbols);
+  found = WG_FIND_SYMBOLS(symbols);
 }
 
 static void destroy(struct aead *aead) {
@@ -57,11 +60,10 @@ static napi_value aead_state(napi_env env, napi_callback_info info) {
   struct aead *aead = calloc(1, sizeof *aead);
   if (!aead) return wg_undefined(env);
   const void *cipher = evp.cipher();
-  aead->magic = MAGIC;
   aead->ctx = cipher ? evp.ctx_new() : NULL;
   /* the cipher is looked up once here; later inits only change key, nonce and direction */
   if (aead->ctx && evp.init(aead->ctx, cipher, NULL, NULL, NULL, 1) == 1 &&
-      napi_create_external(env, aead, finalize, NULL, &result) == napi_ok)
+      (result = wg_make_handle(env, aead, finalize, &KIND)))
     return result;
   evp.clear_error();
   destroy(aead);
@@ -78,7 +80,7 @@ static struct aead *read_arguments(napi_env env, napi_callback_info info, struct
   napi_value arguments[4];
   struct wg_array scratch;
   if (!wg_arguments(env, info, arguments, 4)) return NULL;
-  struct aead *aead = wg_handle(env, arguments[0], MAGIC);
+  struct aead *aead = wg_handle(env, arguments[0], &KIND);
   if (!aead || !wg_array(env, arguments[1], napi_uint8_array, &scratch) || !wg_int(env, arguments[2], &message->aad_length) ||
       !wg_int(env, arguments[3], &message->length))
     return NULL;
@@ -137,7 +139,7 @@ static napi_value aead_open(napi_env env, napi_callback_info info) {
 }
 
 void wg_export_aead_single(napi_env env, napi_value exports) {
-  if (!find_evp()) return;
+  if (pthread_once(&once, find_evp) != 0 || !found) return;
   wg_export(env, exports, "aeadState", aead_state);
   wg_export(env, exports, "aeadSeal", aead_seal);
   wg_export(env, exports, "aeadOpen", aead_open);

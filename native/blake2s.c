@@ -4,11 +4,12 @@
 #define _GNU_SOURCE
 #include "addon.h"
 #include "libcrypto.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { HASH_SIZE = 32, MAC_SIZE = 16, MAX_MAC_KEY = 32, MAX_KEYS = 3 };
-static const uint64_t MAGIC = 0x626c616b653273;
+static const napi_type_tag KIND = {WG_TAG, 0x626c616b653273};
 
 static struct {
   void *(*md_fetch)(void *library, const char *name, const char *properties);
@@ -30,11 +31,13 @@ static struct {
 } evp;
 
 struct blake2s {
-  uint64_t magic;
   void *md, *hash, *mac, *hmac;
 };
 
-static int find_evp(void) {
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int found;
+
+static void find_evp(void) {
   const struct wg_symbol symbols[] = {
       {"EVP_MD_fetch", (void **)&evp.md_fetch},           {"EVP_MD_free", (void **)&evp.md_free},
       {"EVP_MD_CTX_new", (void **)&evp.md_ctx_new},       {"EVP_MD_CTX_free", (void **)&evp.md_ctx_free},
@@ -45,7 +48,7 @@ static int find_evp(void) {
       {"EVP_MAC_init", (void **)&evp.mac_init},           {"EVP_MAC_update", (void **)&evp.mac_update},
       {"EVP_MAC_final", (void **)&evp.mac_final},         {"ERR_clear_error", (void **)&evp.clear_error},
   };
-  return WG_FIND_SYMBOLS(symbols);
+  found = WG_FIND_SYMBOLS(symbols);
 }
 
 static void destroy(struct blake2s *b) {
@@ -82,12 +85,11 @@ static napi_value blake2s_open(napi_env env, napi_callback_info info) {
   char digest[] = "BLAKE2S-256";
   struct ossl_param sized[] = {{"size", OSSL_PARAM_UNSIGNED_INTEGER, &size, sizeof size, 0}, {0}};
   struct ossl_param digested[] = {{"digest", OSSL_PARAM_UTF8_STRING, digest, sizeof digest - 1, 0}, {0}};
-  b->magic = MAGIC;
   b->md = evp.md_fetch(NULL, digest, NULL);
   b->hash = b->md ? evp.md_ctx_new() : NULL;
   b->mac = mac_ctx("BLAKE2SMAC", sized);
   b->hmac = mac_ctx("HMAC", digested);
-  if (b->hash && b->mac && b->hmac && napi_create_external(env, b, finalize, NULL, &result) == napi_ok) return result;
+  if (b->hash && b->mac && b->hmac && (result = wg_make_handle(env, b, finalize, &KIND))) return result;
   evp.clear_error();
   destroy(b);
   return wg_undefined(env);
@@ -97,7 +99,7 @@ static napi_value blake2s_open(napi_env env, napi_callback_info info) {
 static struct blake2s *read_arguments(napi_env env, napi_callback_info info, struct wg_array *scratch, int32_t *sizes, int count) {
   napi_value arguments[4];
   if (!wg_arguments(env, info, arguments, 2 + (size_t)count)) return NULL;
-  struct blake2s *b = wg_handle(env, arguments[0], MAGIC);
+  struct blake2s *b = wg_handle(env, arguments[0], &KIND);
   if (!b || !wg_array(env, arguments[1], napi_uint8_array, scratch)) return NULL;
   int64_t sum = 0;
   for (int i = 0; i < count; i++) {
@@ -185,7 +187,7 @@ static napi_value blake2s_kdf(napi_env env, napi_callback_info info) {
 }
 
 void wg_export_blake2s(napi_env env, napi_value exports) {
-  if (!find_evp()) return;
+  if (pthread_once(&once, find_evp) != 0 || !found) return;
   wg_export(env, exports, "blake2sOpen", blake2s_open);
   wg_export(env, exports, "blake2sHash", blake2s_hash);
   wg_export(env, exports, "blake2sMac", blake2s_mac);

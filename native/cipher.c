@@ -32,10 +32,9 @@ enum { HEADER_SIZE = 16, OVERHEAD = HEADER_SIZE + WG_TAG_SIZE, MESSAGE_TRANSPORT
 /* src/packet/transport.ts: no UDP datagram holds more. */
 enum { LARGEST_DATAGRAM = 65535 - 8 };
 
-static const uint64_t MAGIC = 0x7767636970686572;
+static const napi_type_tag KIND = {WG_TAG, 0x7767636970686572};
 
 struct cipher {
-  uint64_t magic;
   const struct wg_aead *aead;
   void *state;
   struct wg_key_table keys;
@@ -119,7 +118,7 @@ static void open_job(struct cipher *c, struct span slab, int32_t *job) {
 
 /* ---- arguments ---- */
 
-static int get_cipher(napi_env env, napi_value value, struct cipher **cipher) { return (*cipher = wg_handle(env, value, MAGIC)) != NULL; }
+static int get_cipher(napi_env env, napi_value value, struct cipher **cipher) { return (*cipher = wg_handle(env, value, &KIND)) != NULL; }
 
 static int get_bytes(napi_env env, napi_value value, struct span *span) {
   struct wg_array array;
@@ -173,10 +172,9 @@ static napi_value cipher_create(napi_env env, napi_callback_info info) {
       wg_aead_all[i]->destroy(state);
       break;
     }
-    c->magic = MAGIC;
     c->aead = wg_aead_all[i];
     c->state = state;
-    if (napi_create_external(env, c, release, NULL, &result) == napi_ok) return result;
+    if ((result = wg_make_handle(env, c, release, &KIND))) return result;
     release(env, c, NULL);
     return NULL;
   }

@@ -9,7 +9,8 @@ struct wg_symbol {
   void **slot;
 };
 
-/* Fills in all slots. Returns 0 if one of them is not exported. */
+/* Fills in all slots. Returns 0 if one of them is not exported. What several threads share is filled in by pthread_once alone, since each
+ * worker thread that loads the addon looks for it. */
 int wg_find_symbols(const struct wg_symbol *symbols, size_t count);
 #define WG_FIND_SYMBOLS(symbols) wg_find_symbols(symbols, sizeof(symbols) / sizeof *(symbols))
 

@@ -46,10 +46,20 @@ int wg_int(napi_env env, napi_value value, int32_t *number) {
   return 0;
 }
 
-void *wg_handle(napi_env env, napi_value value, uint64_t magic) {
+napi_value wg_make_handle(napi_env env, void *data, napi_finalize finalize, const napi_type_tag *kind) {
+  napi_value handle = NULL;
+  if (napi_create_external(env, data, finalize, NULL, &handle) != napi_ok) return NULL;
+  /* the External has the data now, whatever comes of this */
+  if (napi_type_tag_object(env, handle, kind) != napi_ok) wg_throw_type(env, "a handle cannot be tagged: this Node is too old");
+  return handle;
+}
+
+void *wg_handle(napi_env env, napi_value value, const napi_type_tag *kind) {
+  bool same = false;
   void *pointer = NULL;
-  /* refuses what is no External by itself, as napi_get_typedarray_info what is no typed array: each question less counts */
-  if (napi_get_value_external(env, value, &pointer) == napi_ok && pointer && *(uint64_t *)pointer == magic) return pointer;
+  /* what is no External is refused without a word, so that the question for the tag need not make an object of a number */
+  if (napi_get_value_external(env, value, &pointer) == napi_ok && napi_check_object_type_tag(env, value, kind, &same) == napi_ok && same)
+    return pointer;
   wg_throw_type(env, "not a handle of the right kind");
   return NULL;
 }

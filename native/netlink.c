@@ -13,13 +13,12 @@
 /* Newer than the headers of some systems that we build on (Linux 4.3, 4.12, 4.20). */
 enum { CAP_ACK = 10, EXT_ACK = 11, GET_STRICT_CHECK = 12 };
 
-static const uint64_t MAGIC = 0x77672d6e65746c31;
+static const napi_type_tag KIND = {WG_TAG, 0x77672d6e65746c31};
 
 /* No datagram of the kernel's is larger: a dump's parts are 32 KiB at most, an answer to one question is one page or a few. */
 enum { LARGEST = 65536, ROOM = 4 << 20, STRIDE = 2 };
 
 struct netlink {
-  uint64_t magic;
   int fd;
 };
 
@@ -32,7 +31,6 @@ static void release(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct netlink *netlink = data;
   close_netlink(netlink);
-  netlink->magic = 0;
   free(netlink);
 }
 
@@ -69,10 +67,10 @@ static napi_value netlink_open(napi_env env, napi_callback_info info) {
     return NULL;
   struct netlink *netlink = calloc(1, sizeof *netlink);
   if (!netlink) return wg_throw_errno(env, "calloc", ENOMEM);
-  *netlink = (struct netlink){.magic = MAGIC, .fd = -1};
+  *netlink = (struct netlink){.fd = -1};
   const char *call;
   int err = open_netlink(netlink, protocol, &groups, &call);
-  if (err || napi_create_external(env, netlink, release, NULL, &result) != napi_ok) {
+  if (err || !(result = wg_make_handle(env, netlink, release, &KIND))) {
     release(env, netlink, NULL);
     return err ? wg_throw_errno(env, call, err) : NULL;
   }
@@ -83,7 +81,7 @@ static napi_value netlink_open(napi_env env, napi_callback_info info) {
 static napi_value netlink_fd(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct netlink *netlink;
-  if (!wg_arguments(env, info, &argument, 1) || !(netlink = wg_handle(env, argument, MAGIC))) return NULL;
+  if (!wg_arguments(env, info, &argument, 1) || !(netlink = wg_handle(env, argument, &KIND))) return NULL;
   return wg_number(env, netlink->fd);
 }
 
@@ -92,7 +90,7 @@ static napi_value netlink_send(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct netlink *netlink;
   struct wg_array bytes;
-  if (!wg_arguments(env, info, arguments, 2) || !(netlink = wg_handle(env, arguments[0], MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 2) || !(netlink = wg_handle(env, arguments[0], &KIND)) ||
       !wg_array(env, arguments[1], napi_uint8_array, &bytes))
     return NULL;
   struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
@@ -108,7 +106,7 @@ static napi_value netlink_receive(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct netlink *netlink;
   struct wg_array slab, desc;
-  if (!wg_arguments(env, info, arguments, 3) || !(netlink = wg_handle(env, arguments[0], MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 3) || !(netlink = wg_handle(env, arguments[0], &KIND)) ||
       !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc))
     return NULL;
   int64_t count = 0;
@@ -138,7 +136,7 @@ static napi_value netlink_receive(napi_env env, napi_callback_info info) {
 static napi_value netlink_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct netlink *netlink;
-  if (!wg_arguments(env, info, &argument, 1) || !(netlink = wg_handle(env, argument, MAGIC))) return NULL;
+  if (!wg_arguments(env, info, &argument, 1) || !(netlink = wg_handle(env, argument, &KIND))) return NULL;
   close_netlink(netlink);
   return wg_undefined(env);
 }

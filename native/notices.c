@@ -12,6 +12,23 @@
 /* Datagrams taken in one call; what is left wakes the loop again. */
 enum { NOTICE_LINKS = 1, NOTICE_ROUTES = 2, MOST_AT_ONCE = 256 };
 
+static const napi_type_tag KIND = {WG_TAG, 0x77672d6e6f746963};
+
+struct notices {
+  int fd; /* -1 when closed */
+};
+
+static void close_notices(struct notices *notices) {
+  if (notices->fd >= 0) close(notices->fd);
+  notices->fd = -1;
+}
+
+static void release(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  close_notices(data);
+  free(data);
+}
+
 static uint32_t groups_of(int32_t what) {
   uint32_t groups = 0;
   if (what & NOTICE_LINKS) groups |= RTMGRP_LINK;
@@ -19,20 +36,38 @@ static uint32_t groups_of(int32_t what) {
   return groups;
 }
 
-/* noticesOpen(what): a descriptor, the caller's to poll and to close with noticesClose. */
+/* Returns 0 or an errno, with the name of the call in *call. */
+static int open_notices(struct notices *notices, int32_t what, const char **call) {
+  *call = "socket";
+  notices->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (notices->fd < 0) return errno;
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups_of(what)};
+  *call = "bind";
+  return bind(notices->fd, (struct sockaddr *)&address, sizeof address) != 0 ? errno : 0;
+}
+
+/* noticesOpen(what): a handle. Throws what the system said. */
 static napi_value notices_open(napi_env env, napi_callback_info info) {
-  napi_value argument;
+  napi_value argument, result = NULL;
   int32_t what;
   if (!wg_arguments(env, info, &argument, 1) || !wg_int(env, argument, &what)) return NULL;
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return wg_throw_errno(env, "socket", errno);
-  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups_of(what)};
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-    int err = errno;
-    close(fd);
-    return wg_throw_errno(env, "bind", err);
+  struct notices *notices = calloc(1, sizeof *notices);
+  if (!notices) return wg_throw_errno(env, "calloc", ENOMEM);
+  const char *call;
+  int err = open_notices(notices, what, &call);
+  if (err || !(result = wg_make_handle(env, notices, release, &KIND))) {
+    release(env, notices, NULL);
+    return err ? wg_throw_errno(env, call, err) : NULL;
   }
-  return wg_number(env, fd);
+  return result;
+}
+
+/* noticesFd(handle): for pollStart; -1 when closed. */
+static napi_value notices_fd(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct notices *notices;
+  if (!wg_arguments(env, info, &argument, 1) || !(notices = wg_handle(env, argument, &KIND))) return NULL;
+  return wg_number(env, notices->fd);
 }
 
 static int meaning(const struct nlmsghdr *message) {
@@ -54,16 +89,17 @@ static int meaning(const struct nlmsghdr *message) {
   }
 }
 
-/* noticesDrain(fd): takes what is there, so much at once as MOST_AT_ONCE says; returns what it was about. */
+/* noticesDrain(handle): takes what is there, MOST_AT_ONCE datagrams of it; returns what it was about. */
 static napi_value notices_drain(napi_env env, napi_callback_info info) {
   napi_value argument;
-  int32_t fd, what = 0;
-  if (!wg_arguments(env, info, &argument, 1) || !wg_int(env, argument, &fd)) return NULL;
+  struct notices *notices;
+  int32_t what = 0;
+  if (!wg_arguments(env, info, &argument, 1) || !(notices = wg_handle(env, argument, &KIND))) return NULL;
   char buffer[8192] __attribute__((aligned(8)));
   for (int taken = 0; taken < MOST_AT_ONCE; taken++) {
     struct sockaddr_nl from;
     socklen_t from_length = sizeof from;
-    ssize_t got = recvfrom(fd, buffer, sizeof buffer, 0, (struct sockaddr *)&from, &from_length);
+    ssize_t got = recvfrom(notices->fd, buffer, sizeof buffer, 0, (struct sockaddr *)&from, &from_length);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == ENOBUFS) {
       what = NOTICE_LINKS | NOTICE_ROUTES;
@@ -78,16 +114,18 @@ static napi_value notices_drain(napi_env env, napi_callback_info info) {
   return wg_number(env, what);
 }
 
+/* noticesClose(handle): and again, if you like. Polling must have been stopped. */
 static napi_value notices_close(napi_env env, napi_callback_info info) {
   napi_value argument;
-  int32_t fd;
-  if (!wg_arguments(env, info, &argument, 1) || !wg_int(env, argument, &fd)) return NULL;
-  close(fd);
+  struct notices *notices;
+  if (!wg_arguments(env, info, &argument, 1) || !(notices = wg_handle(env, argument, &KIND))) return NULL;
+  close_notices(notices);
   return wg_undefined(env);
 }
 
 void wg_export_notices(napi_env env, napi_value exports) {
   wg_export(env, exports, "noticesOpen", notices_open);
+  wg_export(env, exports, "noticesFd", notices_fd);
   wg_export(env, exports, "noticesDrain", notices_drain);
   wg_export(env, exports, "noticesClose", notices_close);
 }

@@ -22,10 +22,9 @@ extern int uv_poll_start(uv_handle_t *handle, int events, void (*callback)(uv_ha
 extern int uv_poll_stop(uv_handle_t *handle);
 extern void uv_close(uv_handle_t *handle, void (*callback)(uv_handle_t *handle));
 
-static const uint64_t MAGIC = 0x77672d706f6c6c31;
+static const napi_type_tag KIND = {WG_TAG, 0x77672d706f6c6c31};
 
 struct poll {
-  uint64_t magic;
   napi_env env;
   uv_loop_t *loop;
   uv_handle_t *uv;
@@ -37,7 +36,6 @@ struct poll {
 
 static void free_when_done(struct poll *poll) {
   if (poll->uv || !poll->released) return;
-  poll->magic = 0;
   free(poll);
 }
 
@@ -110,12 +108,12 @@ static napi_value poll_start(napi_env env, napi_callback_info info) {
     free(uv);
     return wg_throw_errno(env, "uv_poll_init", -err);
   }
-  *poll = (struct poll){.magic = MAGIC, .env = env, .loop = loop, .uv = uv};
+  *poll = (struct poll){.env = env, .loop = loop, .uv = uv};
   uv_handle_set_data(uv, poll);
   napi_create_reference(env, arguments[1], 1, &poll->callback);
   napi_add_async_cleanup_hook(env, at_end, poll, &poll->cleanup);
   err = uv_poll_start(uv, UV_READABLE, ready);
-  if (napi_create_external(env, poll, release, NULL, &result) != napi_ok) {
+  if (!(result = wg_make_handle(env, poll, release, &KIND))) {
     poll->released = 1;
     stop(poll);
     return NULL;
@@ -131,7 +129,7 @@ static napi_value poll_start(napi_env env, napi_callback_info info) {
 static napi_value poll_stop(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct poll *poll;
-  if (!wg_arguments(env, info, &argument, 1) || !(poll = wg_handle(env, argument, MAGIC))) return NULL;
+  if (!wg_arguments(env, info, &argument, 1) || !(poll = wg_handle(env, argument, &KIND))) return NULL;
   stop(poll);
   return wg_undefined(env);
 }

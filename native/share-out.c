@@ -1,5 +1,6 @@
 /* Helper threads that sleep until there is work. They are begun with the first work that is worth it, so that a device whose handshakes
- * come singly has none, and they never end. A caller always works too: helpers that are slow to wake, or that could not be made,
+ * come singly has none, and they never end: they belong to the process, whichever thread began them, and so the addon is linked never to
+ * be unloaded (-z nodelete). A caller always works too: helpers that are slow to wake, or that could not be made,
  * cost nothing but the help. */
 #define _GNU_SOURCE
 #include "share-out.h"

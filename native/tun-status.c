@@ -62,7 +62,7 @@ napi_value wg_tun_status(napi_env env, napi_callback_info info) {
   napi_value arguments[2], name = NULL;
   struct wg_tun *tun;
   struct wg_array out;
-  if (!wg_arguments(env, info, arguments, 2) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 2) || !(tun = wg_handle(env, arguments[0], &WG_TUN_KIND)) ||
       !wg_array(env, arguments[1], napi_int32_array, &out))
     return NULL;
   if (out.length < 3) return wg_throw_type(env, "out has no room for 3 numbers");

@@ -139,7 +139,7 @@ napi_value wg_tun_write(napi_env env, napi_callback_info info) {
   struct wg_tun *tun;
   struct wg_array slab, desc;
   int32_t count;
-  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], &WG_TUN_KIND)) ||
       !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
       !wg_int(env, arguments[3], &count))
     return NULL;
@@ -180,7 +180,7 @@ napi_value wg_tun_write_groups(napi_env env, napi_callback_info info) {
   struct wg_tun *tun;
   struct wg_array slab, desc, given, follow;
   int32_t count, made;
-  if (!wg_arguments(env, info, arguments, 7) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 7) || !(tun = wg_handle(env, arguments[0], &WG_TUN_KIND)) ||
       !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
       !wg_int(env, arguments[3], &count) || !wg_array(env, arguments[4], napi_int32_array, &given) ||
       !wg_array(env, arguments[5], napi_int32_array, &follow) || !wg_int(env, arguments[6], &made))

@@ -37,7 +37,6 @@ static void release(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct wg_tun *tun = data;
   close_tun(tun);
-  tun->magic = 0;
   free(tun);
 }
 
@@ -122,10 +121,10 @@ static napi_value tun_open(napi_env env, napi_callback_info info) {
   if (length >= IFNAMSIZ) return wg_throw_errno(env, "TUNSETIFF", EINVAL);
   struct wg_tun *tun = calloc(1, sizeof *tun);
   if (!tun) return wg_throw_errno(env, "calloc", ENOMEM);
-  *tun = (struct wg_tun){.magic = WG_TUN_MAGIC, .fd = -1, .control = -1};
+  *tun = (struct wg_tun){.fd = -1, .control = -1};
   const char *call;
   int err = open_tun(tun, name, adopt, wanted, mtu, &call);
-  if (err || napi_create_external(env, tun, release, NULL, &result) != napi_ok) {
+  if (err || !(result = wg_make_handle(env, tun, release, &WG_TUN_KIND))) {
     /* what was handed in and not taken stays the caller's */
     if (err && adopt >= 0) tun->fd = -1;
     release(env, tun, NULL);
@@ -138,7 +137,7 @@ static napi_value tun_open(napi_env env, napi_callback_info info) {
 static napi_value tun_fd(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_tun *tun;
-  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, WG_TUN_MAGIC))) return NULL;
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
   return wg_number(env, tun->fd);
 }
 
@@ -166,7 +165,7 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
   struct wg_tun *tun;
   struct wg_array slab, desc;
   int32_t most;
-  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], &WG_TUN_KIND)) ||
       !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
       !wg_int(env, arguments[3], &most))
     return NULL;
@@ -199,7 +198,7 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
 static napi_value tun_counters(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   struct wg_tun *tun;
-  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, WG_TUN_MAGIC))) return NULL;
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
   if (napi_create_object(env, &result) != napi_ok) return NULL;
   wg_set_number(env, result, "offloads", tun->offloads);
   wg_set_number(env, result, "merged", (int64_t)tun->merged);
@@ -213,7 +212,7 @@ static napi_value tun_counters(napi_env env, napi_callback_info info) {
 static napi_value tun_fail(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_tun *tun;
-  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], WG_TUN_MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], &WG_TUN_KIND)) ||
       !wg_int(env, arguments[1], &tun->fail_what) || !wg_int(env, arguments[2], &tun->fail_errno) ||
       !wg_int(env, arguments[3], &tun->fail_count))
     return NULL;
@@ -224,7 +223,7 @@ static napi_value tun_fail(napi_env env, napi_callback_info info) {
 static napi_value tun_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_tun *tun;
-  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, WG_TUN_MAGIC))) return NULL;
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
   close_tun(tun);
   return wg_undefined(env);
 }

@@ -4,7 +4,7 @@
 #include "addon.h"
 #include <stdint.h>
 
-static const uint64_t WG_TUN_MAGIC = 0x77672d74756e3031;
+static const napi_type_tag WG_TUN_KIND = {WG_TAG, 0x77672d74756e3031};
 
 /* Offloads, as asked for and as granted; the same bits in src/io/tun.ts. */
 enum { WG_TUN_CSUM = 1, WG_TUN_TSO4 = 2, WG_TUN_TSO6 = 4, WG_TUN_USO = 8 };
@@ -13,7 +13,6 @@ enum { WG_TUN_CSUM = 1, WG_TUN_TSO4 = 2, WG_TUN_TSO6 = 4, WG_TUN_USO = 8 };
 enum { WG_TUN_FAIL_NONE, WG_TUN_FAIL_MERGED };
 
 struct wg_tun {
-  uint64_t magic;
   int fd;            /* -1 when closed */
   int32_t offloads;
   int32_t vnet;      /* whether reads and writes carry a virtio_net_hdr */

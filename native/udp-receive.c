@@ -91,7 +91,7 @@ napi_value wg_udp_receive(napi_env env, napi_callback_info info) {
   int32_t sockets, most;
   struct wg_udp *udp;
   struct wg_array slab, desc, endpoints;
-  if (!wg_arguments(env, info, arguments, 6) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC)) || !wg_int(env, arguments[1], &sockets) ||
+  if (!wg_arguments(env, info, arguments, 6) || !(udp = wg_handle(env, arguments[0], &WG_UDP_KIND)) || !wg_int(env, arguments[1], &sockets) ||
       !wg_int(env, arguments[2], &most) || !wg_array(env, arguments[3], napi_uint8_array, &slab) ||
       !wg_array(env, arguments[4], napi_int32_array, &desc) || !wg_array(env, arguments[5], napi_uint8_array, &endpoints))
     return NULL;

@@ -247,7 +247,7 @@ napi_value wg_udp_send(napi_env env, napi_callback_info info) {
   struct wg_udp *udp;
   struct wg_array slab, desc, endpoints;
   int32_t count, errors = 0;
-  if (!wg_arguments(env, info, arguments, 5) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 5) || !(udp = wg_handle(env, arguments[0], &WG_UDP_KIND)) ||
       !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
       !wg_array(env, arguments[3], napi_uint8_array, &endpoints) || !wg_int(env, arguments[4], &count))
     return NULL;

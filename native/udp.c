@@ -22,7 +22,6 @@ static void release(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct wg_udp *udp = data;
   close_udp(udp);
-  udp->magic = 0;
   free(udp);
 }
 
@@ -122,11 +121,10 @@ static napi_value udp_open(napi_env env, napi_callback_info info) {
   if (port < 0 || port > 65535) return wg_throw_errno(env, "bind", EINVAL);
   struct wg_udp *udp = calloc(1, sizeof *udp);
   if (!udp) return wg_throw_errno(env, "calloc", ENOMEM);
-  udp->magic = WG_UDP_MAGIC;
   for (int f = 0; f < 4; f++) udp->fds[f] = -1;
   const char *call;
   int err = open_both(udp, (uint16_t)port, mark, wanted, &call);
-  if (err || napi_create_external(env, udp, release, NULL, &result) != napi_ok) {
+  if (err || !(result = wg_make_handle(env, udp, release, &WG_UDP_KIND))) {
     release(env, udp, NULL);
     return err ? wg_throw_errno(env, call, err) : NULL;
   }
@@ -144,7 +142,7 @@ static int offloads(const struct wg_udp *udp) {
 static napi_value udp_info(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   struct wg_udp *udp;
-  if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, WG_UDP_MAGIC))) return NULL;
+  if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, &WG_UDP_KIND))) return NULL;
   if (napi_create_object(env, &result) != napi_ok) return NULL;
   wg_set_number(env, result, "port", udp->port);
   wg_set_number(env, result, "fd4", udp->fds[0]);
@@ -165,7 +163,7 @@ static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct wg_udp *udp;
   uint32_t mark;
-  if (!wg_arguments(env, info, arguments, 2) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC))) return NULL;
+  if (!wg_arguments(env, info, arguments, 2) || !(udp = wg_handle(env, arguments[0], &WG_UDP_KIND))) return NULL;
   if (napi_get_value_uint32(env, arguments[1], &mark) != napi_ok) return wg_throw_type(env, "not a number");
   for (int f = 0; f < 4; f++)
     if (udp->fds[f] >= 0 && setsockopt(udp->fds[f], SOL_SOCKET, SO_MARK, &mark, sizeof mark))
@@ -177,7 +175,7 @@ static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
 static napi_value udp_fail(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_udp *udp;
-  if (!wg_arguments(env, info, arguments, 4) || !(udp = wg_handle(env, arguments[0], WG_UDP_MAGIC)) ||
+  if (!wg_arguments(env, info, arguments, 4) || !(udp = wg_handle(env, arguments[0], &WG_UDP_KIND)) ||
       !wg_int(env, arguments[1], &udp->fail_what) || !wg_int(env, arguments[2], &udp->fail_errno) ||
       !wg_int(env, arguments[3], &udp->fail_count))
     return NULL;
@@ -188,7 +186,7 @@ static napi_value udp_fail(napi_env env, napi_callback_info info) {
 static napi_value udp_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_udp *udp;
-  if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, WG_UDP_MAGIC))) return NULL;
+  if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, &WG_UDP_KIND))) return NULL;
   close_udp(udp);
   return wg_undefined(env);
 }

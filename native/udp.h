@@ -7,7 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-static const uint64_t WG_UDP_MAGIC = 0x77672d7564703031;
+static const napi_type_tag WG_UDP_KIND = {WG_TAG, 0x77672d7564703031};
 
 /* Offloads, as asked for and as granted; the same bits in src/io/udp.ts. */
 enum { WG_UDP_GSO = 1, WG_UDP_GRO = 2, WG_UDP_STEER = 4 };
@@ -45,7 +45,6 @@ struct wg_udp_control {
 } __attribute__((aligned(16)));
 
 struct wg_udp {
-  uint64_t magic;
   int fds[4]; /* IPv4, IPv6, then the same for handshakes; -1: none */
   uint16_t port;
   int32_t gso[2], gro[2];

@@ -5,12 +5,13 @@
 #include "addon.h"
 #include "libcrypto.h"
 #include "share-out.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { KEY_SIZE = 32, KEYS_PER_ITEM = 4, MAX_KEYS = 1 << 20 };
 enum { SELECT_KEYPAIR = 0x87 }; /* openssl/evp.h, EVP_PKEY_KEYPAIR */
-static const uint64_t MAGIC = 0x783235353139;
+static const napi_type_tag KIND = {WG_TAG, 0x783235353139};
 
 static struct {
   void *(*ctx_from_name)(void *library, const char *name, const char *properties);
@@ -29,11 +30,29 @@ static struct {
 
 /* A private key, prepared. */
 struct key {
-  uint64_t magic;
   void *pkey;
 };
 
-static int find_evp(void) {
+/* What each thread has made once: looking things up by name costs a tenth of a multiplication. */
+struct made {
+  void *import; /* the context that makes keys */
+  void *peer;   /* a key whose public half is overwritten with each public key */
+};
+static _Thread_local struct made mine;
+/* With a value in a thread that has made something: forget() is called when the thread ends, as worker threads do. */
+static pthread_key_t at_end;
+
+static void forget(void *data) {
+  struct made *made = data;
+  if (made->import) evp.ctx_free(made->import);
+  if (made->peer) evp.free(made->peer);
+  *made = (struct made){0};
+}
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int found;
+
+static void find_evp(void) {
   const struct wg_symbol symbols[] = {
       {"EVP_PKEY_CTX_new_from_name", (void **)&evp.ctx_from_name},
       {"EVP_PKEY_CTX_new_from_pkey", (void **)&evp.ctx_from_key},
@@ -48,18 +67,13 @@ static int find_evp(void) {
       {"EVP_PKEY_derive", (void **)&evp.derive},
       {"ERR_clear_error", (void **)&evp.clear_error},
   };
-  return WG_FIND_SYMBOLS(symbols);
+  found = WG_FIND_SYMBOLS(symbols) && pthread_key_create(&at_end, forget) == 0;
 }
-
-/* What each thread has made once: looking things up by name costs a tenth of a multiplication. */
-static _Thread_local struct {
-  void *import; /* the context that makes keys */
-  void *peer;   /* a key whose public half is overwritten with each public key */
-} mine;
 
 static void *import_private(uint8_t *key) {
   void *pkey = NULL;
   if (!mine.import) {
+    pthread_setspecific(at_end, &mine);
     mine.import = evp.ctx_from_name(NULL, "X25519", NULL);
     if (mine.import && evp.fromdata_init(mine.import) != 1) {
       evp.ctx_free(mine.import);
@@ -118,8 +132,8 @@ static napi_value x25519_key(napi_env env, napi_callback_info info) {
   struct key *key = malloc(sizeof *key);
   void *pkey = key ? import_private(scratch.data) : NULL;
   if (pkey && put_public(pkey, scratch.data)) {
-    *key = (struct key){MAGIC, pkey};
-    if (napi_create_external(env, key, finalize, NULL, &result) == napi_ok) return result;
+    key->pkey = pkey;
+    if ((result = wg_make_handle(env, key, finalize, &KIND))) return result;
   }
   if (pkey) evp.free(pkey);
   free(key);
@@ -127,14 +141,22 @@ static napi_value x25519_key(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* NULL with an exception pending, also when it was erased. */
+static struct key *get_key(napi_env env, napi_value value) {
+  struct key *key = wg_handle(env, value, &KIND);
+  if (!key || key->pkey) return key;
+  wg_throw_type(env, "this key was erased");
+  return NULL;
+}
+
 /* x25519Erase(key): overwrites and frees the private key now, not when the collector comes by. Any later use throws. */
 static napi_value x25519_erase(napi_env env, napi_callback_info info) {
   napi_value argument;
   if (!wg_arguments(env, info, &argument, 1)) return NULL;
-  struct key *key = wg_handle(env, argument, MAGIC);
+  struct key *key = get_key(env, argument);
   if (!key) return NULL;
   evp.free(key->pkey);
-  *key = (struct key){0, NULL};
+  key->pkey = NULL;
   return wg_undefined(env);
 }
 
@@ -156,7 +178,7 @@ static napi_value x25519_shared(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t count;
   if (!wg_arguments(env, info, arguments, 3)) return NULL;
-  struct key *key = wg_handle(env, arguments[0], MAGIC);
+  struct key *key = get_key(env, arguments[0]);
   if (!key || !wg_int(env, arguments[2], &count) || !read_scratch(env, arguments[1], (int64_t)count * KEY_SIZE, &scratch)) return NULL;
   wg_share_out(shared_item, &(struct shared_work){key->pkey, scratch.data, count}, (count + KEYS_PER_ITEM - 1) / KEYS_PER_ITEM);
   return wg_undefined(env);
@@ -192,7 +214,7 @@ static napi_value x25519_fresh(napi_env env, napi_callback_info info) {
 }
 
 void wg_export_x25519(napi_env env, napi_value exports) {
-  if (!find_evp()) return;
+  if (pthread_once(&once, find_evp) != 0 || !found) return;
   wg_export(env, exports, "x25519Key", x25519_key);
   wg_export(env, exports, "x25519Erase", x25519_erase);
   wg_export(env, exports, "x25519Shared", x25519_shared);

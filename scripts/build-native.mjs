@@ -80,6 +80,8 @@ async function build(units, folder) {
     compiler,
     '-shared',
     '-Wl,-z,relro,-z,now',
+    // its helper threads outlive the last worker thread that has it loaded
+    '-Wl,-z,nodelete',
     ...extra,
     '-o',
     linked,

@@ -12,6 +12,9 @@ declare const handle: unique symbol;
 export interface PollHandle {
   readonly [handle]: 'poll';
 }
+export interface NoticesHandle {
+  readonly [handle]: 'notices';
+}
 export interface NetlinkHandle {
   readonly [handle]: 'netlink';
 }
@@ -51,9 +54,10 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   clockBoot(): number;
   pollStart(fd: number, callback: (waited: number) => void): PollHandle;
   pollStop(poll: PollHandle): void;
-  noticesOpen(what: number): number;
-  noticesDrain(fd: number): number;
-  noticesClose(fd: number): void;
+  noticesOpen(what: number): NoticesHandle;
+  noticesFd(notices: NoticesHandle): number;
+  noticesDrain(notices: NoticesHandle): number;
+  noticesClose(notices: NoticesHandle): void;
   netlinkOpen(protocol: number, groups: Int32Array): NetlinkHandle;
   netlinkFd(netlink: NetlinkHandle): number;
   netlinkSend(netlink: NetlinkHandle, bytes: Uint8Array): void;

@@ -4,7 +4,13 @@
  */
 import { MAX_BATCH, PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
 import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce.ts';
-import { type NativeBinding, NOTICE_LINKS, type PollHandle, type TunHandle } from './native-binding.ts';
+import {
+  type NativeBinding,
+  NOTICE_LINKS,
+  type NoticesHandle,
+  type PollHandle,
+  type TunHandle,
+} from './native-binding.ts';
 import type { Tun, TunStatus, Wake } from './ports.ts';
 
 export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
@@ -44,8 +50,8 @@ export class NativeTun implements Tun {
   #coalescer: Coalescer | undefined;
   readonly #status = new Int32Array(3);
   #reading: PollHandle | undefined;
-  #noticesFd = -1;
-  #notices: PollHandle | undefined;
+  #notices: NoticesHandle | undefined;
+  #noticing: PollHandle | undefined;
   #look: NodeJS.Timeout | undefined;
   #away = false;
   #closed = false;
@@ -94,10 +100,10 @@ export class NativeTun implements Tun {
   onStatus(callback: () => void): void {
     this.#stopLooking();
     if (this.#closed) return;
-    const fd = this.#binding.noticesOpen(NOTICE_LINKS);
-    this.#noticesFd = fd;
-    this.#notices = this.#binding.pollStart(fd, () => {
-      if (this.#binding.noticesDrain(fd) !== 0) callback();
+    const notices = this.#binding.noticesOpen(NOTICE_LINKS);
+    this.#notices = notices;
+    this.#noticing = this.#binding.pollStart(this.#binding.noticesFd(notices), () => {
+      if (this.#binding.noticesDrain(notices) !== 0) callback();
     });
     const look = () => {
       callback();
@@ -136,10 +142,9 @@ export class NativeTun implements Tun {
 
   #stopLooking(): void {
     clearTimeout(this.#look);
-    if (!this.#notices) return;
-    this.#binding.pollStop(this.#notices);
-    this.#binding.noticesClose(this.#noticesFd);
-    this.#notices = undefined;
+    if (this.#noticing) this.#binding.pollStop(this.#noticing);
+    if (this.#notices) this.#binding.noticesClose(this.#notices);
+    this.#noticing = this.#notices = undefined;
   }
 }
 

@@ -3,7 +3,13 @@
  * local address kept (PKTINFO), SO_MARK, and handshakes in sockets of their own.
  */
 import { type DatagramBatch, MAX_BATCH } from '../packet/batch.ts';
-import { type NativeBinding, NOTICE_ROUTES, type PollHandle, type UdpHandle } from './native-binding.ts';
+import {
+  type NativeBinding,
+  NOTICE_ROUTES,
+  type NoticesHandle,
+  type PollHandle,
+  type UdpHandle,
+} from './native-binding.ts';
 import type { Udp, Wake } from './ports.ts';
 
 export const UDP_OFFLOADS = { gso: 1, gro: 2, steer: 4 } as const;
@@ -38,8 +44,8 @@ export class NativeUdp implements Udp {
   /** The sockets that were readable since they were last read. */
   #woken = 0;
   #handshakesWoken = 0;
-  #noticesFd = -1;
-  #notices: PollHandle | undefined;
+  #notices: NoticesHandle | undefined;
+  #noticing: PollHandle | undefined;
   #closed = false;
 
   constructor(binding: NativeBinding, handle: UdpHandle) {
@@ -113,10 +119,10 @@ export class NativeUdp implements Udp {
   onRoutesChanged(callback: () => void): void {
     this.#stopNotices();
     if (this.#closed) return;
-    const fd = this.#binding.noticesOpen(NOTICE_ROUTES);
-    this.#noticesFd = fd;
-    this.#notices = this.#binding.pollStart(fd, () => {
-      if (this.#binding.noticesDrain(fd) !== 0) callback();
+    const notices = this.#binding.noticesOpen(NOTICE_ROUTES);
+    this.#notices = notices;
+    this.#noticing = this.#binding.pollStart(this.#binding.noticesFd(notices), () => {
+      if (this.#binding.noticesDrain(notices) !== 0) callback();
     });
   }
 
@@ -144,9 +150,8 @@ export class NativeUdp implements Udp {
   }
 
   #stopNotices(): void {
-    if (!this.#notices) return;
-    this.#binding.pollStop(this.#notices);
-    this.#binding.noticesClose(this.#noticesFd);
-    this.#notices = undefined;
+    if (this.#noticing) this.#binding.pollStop(this.#noticing);
+    if (this.#notices) this.#binding.noticesClose(this.#notices);
+    this.#noticing = this.#notices = undefined;
   }
 }

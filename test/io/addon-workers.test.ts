@@ -1,0 +1,64 @@
+/**
+ * The addon in worker threads, of a process whose own thread does not load it: when the last worker that has it ends, it is unloaded, and
+ * loaded anew by the next. Its helper threads live on, and what a worker left open goes with the worker.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const PROGRAM = fileURLToPath(new URL('addon-worker.mjs', import.meta.url));
+const ADDON = fileURLToPath(new URL('../../native/build/wireguard.node', import.meta.url));
+const LIMIT = 90_000;
+
+interface State {
+  readonly descriptors: number;
+  readonly threads: number;
+}
+
+interface Outcome {
+  readonly results: readonly string[];
+  readonly before: State;
+  readonly after: State;
+}
+
+/** @throws Error when it does not end by itself, or not well */
+function run(how: string, count: number): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [PROGRAM, ADDON, how, String(count)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const end = setTimeout(() => child.kill('SIGKILL'), LIMIT);
+    let [printed, errors] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      errors += text;
+    });
+    child.once('close', (code, signal) => {
+      clearTimeout(end);
+      if (code === 0) resolve(JSON.parse(printed) as Outcome);
+      else reject(new Error(`${how}: ended with ${code ?? signal} ${printed}${errors}`));
+    });
+  });
+}
+
+test.each([
+  ['in-turn', 30, 'right'],
+  ['at-once', 8, 'right'],
+  ['terminate', 10, 'terminated'],
+] as const)(
+  'workers, %s: %i of them work and end, and nothing of them is left',
+  async (how, count, said) => {
+    const { results, before, after } = await run(how, count);
+    expect(results).toEqual(new Array(count).fill(said));
+    expect(after).toEqual(before);
+  },
+  LIMIT + 10_000,
+);
+
+test(
+  'a process exits while workers are at work',
+  async () => {
+    expect((await run('exit', 4)).results).toEqual([]);
+  },
+  LIMIT + 10_000,
+);
