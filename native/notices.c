@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Datagrams taken in one call; what is left wakes the loop again. */
-enum { NOTICE_LINKS = 1, NOTICE_ROUTES = 2, MOST_AT_ONCE = 256 };
+enum { NOTICE_LINKS = 1, NOTICE_ROUTES = 2, MOST_AT_ONCE = 64 };
 
 static const napi_type_tag KIND = {WG_TAG, 0x77672d6e6f746963};
 

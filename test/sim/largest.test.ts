@@ -142,6 +142,20 @@ test('a super-packet that waits, and with another MTU is more than any output ho
   expect(sim.wasDelivered(id)).toBe(true);
 });
 
+test.each([false, true])(
+  'a super-packet that is more than any output holds is counted at once (with a session: %s)',
+  talked => {
+    const { sim, a, b } = pair();
+    if (talked) sim.send(a, b);
+    sim.run(100);
+    // 3,200 messages of 80 bytes
+    const range = superPacket({ protocol: UDP, payload: counting(3200 * 16) }, 16);
+    expect(a.engine.send(rangeBatch(range), 0, sim.now)).toBe(1);
+    expect(a.counters.oversized).toBe(1);
+    expect(a.engine.transmits.count).toBe(0);
+  },
+);
+
 test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 65_536, 2 ** 40])('an MTU of %d pads to 16 bytes', mtu => {
   const { sim, a } = pair();
   sim.send(a, sim.nodes[1]!);

@@ -1,0 +1,162 @@
+/**
+ * A whole device, a DeviceLoop with its engine between a TUN and UDP sockets, watched at both ports: what it reads is judged by SplitPlan
+ * as it should be, what it sends is counted and must lie where a port may look.
+ */
+import { randomFillSync } from 'node:crypto';
+import { ENDPOINT_FAMILY, ENDPOINT_SIZE } from '../../src/base/endpoint.ts';
+import { parsePrefix } from '../../src/base/prefix.ts';
+import type { PeerConfig } from '../../src/config/model.ts';
+import type { Backend } from '../../src/daemon/backend.ts';
+import { DeviceLoop } from '../../src/daemon/device-loop.ts';
+import type { Clock, OpenUdp, Tun, TunStatus, Udp } from '../../src/io/ports.ts';
+import {
+  DATAGRAM_ERROR,
+  DATAGRAM_LENGTH,
+  DATAGRAM_OFFSET,
+  DATAGRAM_SEGMENT,
+  DATAGRAM_STRIDE,
+  type DatagramBatch,
+  PACKET_LENGTH,
+  PACKET_OFFSET,
+  PACKET_STRIDE,
+  type PacketBatch,
+} from '../../src/packet/batch.ts';
+import { MESSAGE_TRANSPORT } from '../../src/packet/message-type.ts';
+import { SplitPlan } from '../../src/packet/segments.ts';
+import { Engine } from '../../src/protocol/engine.ts';
+import { mostRanges } from '../../src/protocol/output.ts';
+
+const KEEPALIVE = 32;
+/** By the outer family: written here once more, so that a wrong number there is seen. */
+const LARGEST: Readonly<Record<number, number>> = { 4: 65_507, 6: 65_527 };
+/** What an engine's output holds, and what of it is left for handshakes. */
+const OUTPUT = { bytes: (1 << 20) - (16 << 10), ranges: 1024 - 64 } as const;
+
+export class WatchedDevice {
+  readonly loop: DeviceLoop;
+  readonly publicKey: Uint8Array;
+  readonly tun: Tun;
+  /** Packets read from the TUN, and what should become of them: messages to be sent, and packets to be counted as such. */
+  readonly expected = { read: 0, messages: 0, malformedOutbound: 0, oversized: 0 };
+  /** Messages with a packet in them that were given to the sockets, and those of them that were refused. */
+  readonly seen = { messages: 0, refused: 0 };
+  readonly faults: string[] = [];
+  gone = false;
+  readonly #privateKey = randomFillSync(new Uint8Array(32));
+  readonly #plan = new SplitPlan();
+  readonly #family: 4 | 6;
+  #mtu = 0;
+
+  constructor(backend: Backend, tun: Tun, openUdp: OpenUdp, clock: Clock, family: 4 | 6) {
+    const { crypto, cipher } = backend;
+    this.#family = family;
+    this.publicKey = crypto.publicKey(this.#privateKey);
+    this.tun = this.#watchTun(tun);
+    this.loop = new DeviceLoop({
+      engine: new Engine({ crypto, cipher, random: bytes => randomFillSync(bytes), wall: clock.wall }),
+      tun: this.tun,
+      openUdp: (port, mark) => this.#watchUdp(openUdp(port, mark)),
+      clock,
+      log: { verbose: () => {}, error: message => this.faults.push(message) },
+      onGone: () => {
+        this.gone = true;
+      },
+    });
+    this.loop.start();
+  }
+
+  /** The other one is the peer for every address. */
+  meet(listenPort: number, other: WatchedDevice, endpoint?: Uint8Array): void {
+    const allowedIps = ['0.0.0.0/0', '::/0'].map(text => ({ prefix: parsePrefix(text)! }));
+    const peer: PeerConfig = { publicKey: other.publicKey, allowedIps, ...(endpoint && { endpoint }) };
+    this.loop.configure({ privateKey: this.#privateKey, listenPort, peers: [peer] });
+  }
+
+  /** Of counters by name, 0 for those that are none. */
+  sum(...names: string[]): number {
+    const counters = this.loop.counters();
+    return names.reduce((sum, name) => sum + (counters[name] ?? 0), 0);
+  }
+
+  #watchTun(tun: Tun): Tun {
+    return {
+      offloads: tun.offloads,
+      read: (batch, most) => {
+        const count = tun.read(batch, most);
+        for (let i = 0; i < count; i++) this.#judge(batch, i);
+        return count;
+      },
+      write: batch => tun.write(batch),
+      status: () => {
+        const status: TunStatus | undefined = tun.status();
+        this.#mtu = status?.mtu ?? 0;
+        return status;
+      },
+      onReadable: callback => tun.onReadable(callback),
+      onStatus: callback => tun.onStatus(callback),
+      counters: () => tun.counters(),
+      close: () => tun.close(),
+    };
+  }
+
+  #judge({ slab, desc }: PacketBatch, i: number): void {
+    const plan = this.#plan;
+    const at = i * PACKET_STRIDE;
+    const segments = plan.read(slab, desc[at + PACKET_OFFSET]!, desc[at + PACKET_LENGTH]!);
+    const message = plan.messageSize(this.#mtu);
+    const fits =
+      message <= LARGEST[this.#family]! &&
+      plan.sealedSize(this.#mtu) <= OUTPUT.bytes &&
+      mostRanges(segments, message) <= OUTPUT.ranges;
+    this.expected.read++;
+    if (segments === 0) this.expected.malformedOutbound++;
+    else if (fits) this.expected.messages += segments;
+    else this.expected.oversized++;
+  }
+
+  #watchUdp(udp: Udp): Udp {
+    return {
+      port: udp.port,
+      offloads: udp.offloads,
+      receive: (batch, most) => udp.receive(batch, most),
+      send: batch => {
+        this.#look(batch);
+        const errors = udp.send(batch);
+        this.#lookForErrors(batch);
+        return errors;
+      },
+      setMark: mark => udp.setMark(mark),
+      onReadable: callback => udp.onReadable(callback),
+      onRoutesChanged: callback => udp.onRoutesChanged(callback),
+      counters: () => udp.counters(),
+      close: () => udp.close(),
+    };
+  }
+
+  #look(batch: DatagramBatch): void {
+    const { slab, desc, endpoints, count } = batch;
+    if (count * DATAGRAM_STRIDE > desc.length || count * ENDPOINT_SIZE > endpoints.length)
+      this.faults.push(`${count} datagrams, more than descriptors`);
+    for (let i = 0; i < count; i++) {
+      const at = i * DATAGRAM_STRIDE;
+      const [offset, length] = [desc[at + DATAGRAM_OFFSET]!, desc[at + DATAGRAM_LENGTH]!];
+      const segment = desc[at + DATAGRAM_SEGMENT]! || length;
+      const largest = LARGEST[endpoints[i * ENDPOINT_SIZE + ENDPOINT_FAMILY]!] ?? 0;
+      if (
+        offset < 0 ||
+        length <= 0 ||
+        segment <= 0 ||
+        offset + length > slab.length ||
+        Math.min(segment, length) > largest
+      )
+        this.faults.push(`a datagram at ${offset}, ${length} bytes in pieces of ${segment}`);
+      for (let done = 0; done < length; done += segment)
+        if (slab[offset + done] === MESSAGE_TRANSPORT && Math.min(segment, length - done) > KEEPALIVE)
+          this.seen.messages++;
+    }
+  }
+
+  #lookForErrors({ desc, count }: DatagramBatch): void {
+    for (let i = 0; i < count; i++) if (desc[i * DATAGRAM_STRIDE + DATAGRAM_ERROR] !== 0) this.seen.refused++;
+  }
+}
