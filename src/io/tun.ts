@@ -16,6 +16,8 @@ import type { Tun, TunStatus, Wake } from './ports.ts';
 export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
 export const ALL_TUN_OFFLOADS = 15;
 
+/** Packets that tunWriteGroups takes in one call (native/tun-write.c). */
+const TWIN_BATCH = 1024;
 const LOOK_EVERY = 1000;
 /** A device in another namespace is only seen by looking. */
 const LOOK_AWAY_EVERY = 200;
@@ -78,11 +80,13 @@ export class NativeTun implements Tun {
 
   write(batch: PacketBatch): number {
     if (!this.#twin) return this.#binding.tunWrite(this.#handle, batch.slab, batch.desc, batch.count);
-    const { slab, desc, count } = batch;
-    const coalescer = this.#coalescerFor(desc.length / PACKET_STRIDE);
-    const made = coalescer.merge(slab, desc, count, this.#allowed);
-    const { groups, next } = coalescer;
-    return this.#binding.tunWriteGroups(this.#handle, slab, desc, count, groups, next, made);
+    let dropped = 0;
+    for (let from = 0; from < batch.count; from += TWIN_BATCH) {
+      const lost = this.#writeByTwin(batch, from, Math.min(batch.count - from, TWIN_BATCH));
+      if (lost < 0) return lost;
+      dropped += lost;
+    }
+    return dropped;
   }
 
   status(): TunStatus | undefined {
@@ -130,9 +134,12 @@ export class NativeTun implements Tun {
     this.#binding.tunFail(this.#handle, 1, errno, count);
   }
 
-  #coalescerFor(capacity: number): Coalescer {
-    if (!this.#coalescer || this.#coalescer.next.length < capacity) this.#coalescer = new Coalescer(capacity);
-    return this.#coalescer;
+  #writeByTwin({ slab, desc }: PacketBatch, from: number, count: number): number {
+    this.#coalescer ??= new Coalescer(TWIN_BATCH);
+    const part = from === 0 ? desc : desc.subarray(from * PACKET_STRIDE);
+    const made = this.#coalescer.merge(slab, part, count, this.#allowed);
+    const { groups, next } = this.#coalescer;
+    return this.#binding.tunWriteGroups(this.#handle, slab, part, count, groups, next, made);
   }
 
   #stopReading(): void {

@@ -59,6 +59,14 @@ inOwnNamespace(import.meta.url, [], () => {
       return host;
     };
 
+    test('more packets than one call of the addon takes are all written, in their order', async () => {
+      const { tun, heard } = await make();
+      const payloads = Array.from({ length: 2500 }, (_, i) => `number ${String(i).padStart(4, '0')}`);
+      expect(write(tun, payloads)).toBe(0);
+      await until(() => heard().length === payloads.length);
+      expect(heard()).toEqual(payloads);
+    });
+
     test('packets come out, whole, behind a vnet header; and what is left calls again', async () => {
       const { tun, say } = await make();
       const small = makePacketBatch(70_000, 2);

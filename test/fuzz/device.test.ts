@@ -2,7 +2,7 @@
  * Hostile input through the whole device: any packet with any vnet header at any MTU, any datagram. Each round ends, all of it is sent or
  * counted, memory stays what it was, and ordinary packets pass afterwards. Over ports in memory, and over a real TUN and real sockets, where
  * another program puts its frames straight into the device (AF_PACKET); with the addon and without it. In a process of its own, which is
- * killed if it does not end. WG_FUZZ_RUNS and WG_FUZZ_SEED as in support/seeded-cases.ts, a round for 400 of them, or for 10,000 with the kernel.
+ * killed if it does not end. WG_FUZZ_RUNS and WG_FUZZ_SEED as in support/seeded-cases.ts, a round for 800 of them, or for 20,000 with the kernel.
  */
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -30,8 +30,8 @@ import { CASES, SEED } from '../support/seeded-cases.ts';
 import { udpPacket, udpPayload } from '../support/udp-packet.ts';
 import { WatchedDevice } from '../support/watched-device.ts';
 
-const ROUNDS = Math.max(50, Math.min(20_000, Math.floor(CASES / 400)));
-const REAL_ROUNDS = Math.max(4, Math.min(200, Math.floor(CASES / 10_000)));
+const ROUNDS = Math.max(50, Math.min(20_000, Math.floor(CASES / 800)));
+const REAL_ROUNDS = Math.max(4, Math.min(200, Math.floor(CASES / 20_000)));
 const FRAMES = 250;
 const LIMIT = 240_000;
 const MOST_MEMORY = 256 << 20;

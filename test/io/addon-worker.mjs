@@ -54,12 +54,15 @@ function state() {
 
 function work({ addon, how }) {
   const native = createRequire(import.meta.url)(addon);
-  const udp = native.udpOpen(0, 0, 3);
+  const udp = native.udpOpen(0, 0, 7);
   const netlink = native.netlinkOpen(0, new Int32Array(0));
   const notices = native.noticesOpen(3);
-  const polls = [native.udpInfo(udp).fd4, native.netlinkFd(netlink), native.noticesFd(notices)].map(fd =>
-    native.pollStart(fd, () => {}),
-  );
+  const polls = [
+    native.udpInfo(udp).fd4,
+    native.udpInfo(udp).handshakes4,
+    native.netlinkFd(netlink),
+    native.noticesFd(notices),
+  ].map(fd => native.pollStart(fd, () => {}));
   const cipher = native.cipherCreate('openssl') ?? native.cipherCreate(native.cipherProviders()[0].name);
   native.cipherSetKey(cipher, 70_000, new Uint8Array(32).fill(1));
   const held = [udp, netlink, notices, cipher, ...polls, native.blake2sOpen(), native.aeadState()];

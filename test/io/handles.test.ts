@@ -37,7 +37,7 @@ const KINDS: Readonly<
     },
   },
   udp: {
-    make: native => native['udpOpen']!(0, 0, 3),
+    make: native => native['udpOpen']!(0, 0, 7),
     takes: {
       udpInfo: [],
       udpReceive: [3, 1, bytes(1 << 17), numbers(), bytes()],

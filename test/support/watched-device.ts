@@ -119,6 +119,7 @@ export class WatchedDevice {
       port: udp.port,
       offloads: udp.offloads,
       receive: (batch, most) => udp.receive(batch, most),
+      receiveHandshakes: batch => udp.receiveHandshakes(batch),
       send: batch => {
         this.#look(batch);
         const errors = udp.send(batch);
@@ -127,6 +128,7 @@ export class WatchedDevice {
       },
       setMark: mark => udp.setMark(mark),
       onReadable: callback => udp.onReadable(callback),
+      onHandshakes: callback => udp.onHandshakes(callback),
       onRoutesChanged: callback => udp.onRoutesChanged(callback),
       counters: () => udp.counters(),
       close: () => udp.close(),
