@@ -6,6 +6,7 @@
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
 import { ConfigError, quote, quoteKey } from './errors.ts';
+import { confLines, placeError, withoutComment, withoutSpace } from './lines.ts';
 import type { AllowedIpConfig, DeviceStatus, PeerConfig } from './model.ts';
 import {
   type HostEndpoint,
@@ -59,9 +60,9 @@ export function parseConf(
   const peers: PeerSection[] = [];
   let section: Section;
   let number = 0;
-  for (const raw of text.split('\n')) {
+  for (const raw of confLines(text, file)) {
     number++;
-    const line = stripped(raw);
+    const line = withoutSpace(withoutComment(raw));
     if (line === '') continue;
     try {
       if (line.startsWith('[')) section = openSection(line, peers, number);
@@ -73,7 +74,7 @@ export function parseConf(
       else if (section === 'interface') readInterface(device, ...keyAndValue(line));
       else readPeer(section, ...keyAndValue(line), zones, number, warn);
     } catch (error) {
-      throw error instanceof ConfigError ? error.at({ file, line: number }) : error;
+      throw placeError(error, file, number, line);
     }
   }
   return { ...device, peers: peers.map(peer => finish(peer, file)) };
@@ -95,12 +96,6 @@ export function formatConf(status: DeviceStatus, zones: Zones = numericZones): s
     lines.push('');
   }
   return `${lines.slice(0, status.peers.length > 0 ? -1 : undefined).join('\n')}\n`;
-}
-
-/** Without comment and without any white space, as wg reads it. */
-function stripped(line: string): string {
-  const comment = line.indexOf('#');
-  return (comment < 0 ? line : line.slice(0, comment)).replace(/[ \t\r\v\f]/g, '');
 }
 
 function openSection(line: string, peers: PeerSection[], number: number): Section {

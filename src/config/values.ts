@@ -57,7 +57,7 @@ export function parseAllowedIps(text: string, warn: (message: string) => void = 
   return text.split(',').map(item => {
     const sign = item.startsWith('+') || item.startsWith('-') ? item[0] : undefined;
     let prefix: Prefix | undefined = parseWithHostBits(sign ? item.slice(1) : item);
-    if (!prefix) throw badValue('allowed IP', item, 'write an address, or a prefix such as 10.0.0.0/8 or fd00::/8');
+    if (!prefix) throw badValue('allowed IP', item, ALLOWED_IPS_FORM);
     if (hasHostBits(prefix)) {
       warn(`AllowedIP has nonzero host part: ${item}`);
       prefix = makePrefix(prefix.address, prefix.length);
@@ -65,6 +65,9 @@ export function parseAllowedIps(text: string, warn: (message: string) => void = 
     return sign === '-' ? { prefix, remove: true } : { prefix };
   });
 }
+
+const ALLOWED_IPS_FORM =
+  'write addresses, or prefixes such as 10.0.0.0/8 or fd00::/8, with commas (not only spaces) between them';
 
 /** Whether a list of allowed IPs changes what is there (one of them has a sign) or takes its place. */
 export function isIncremental(text: string): boolean {

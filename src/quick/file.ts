@@ -1,11 +1,13 @@
 /**
  * wg-quick's file format: what `wg setconf` takes, and in [Interface] also Address, DNS, MTU, Table, PreUp, PostUp, PreDown, PostDown and
- * SaveConfig (wg-quick(8) "CONFIGURATION"). Keys in any case, `#` begins a comment everywhere, hooks too. Lists may be said in several
- * lines. Unlike wg-quick, which finds out on the way, all of it is judged before anything is done.
+ * SaveConfig (wg-quick(8) "CONFIGURATION"). Keys in any case, `#` begins a comment everywhere, hooks too. Lists grow line by line, of MTU,
+ * Table and SaveConfig the last line counts, and an empty value is as good as no line. Unlike wg-quick, which finds out on the way, all of
+ * it is judged before anything is done.
  */
 import { parseAddress } from '../base/address.ts';
 import { type ConfFile, parseConf } from '../config/conf.ts';
 import { ConfigError, quote } from '../config/errors.ts';
+import { confLines, listItems, placeError, trimSpace, withoutComment, withoutSpace } from '../config/lines.ts';
 import type { Zones } from '../config/zones.ts';
 import { TABLE } from '../netlink/route.ts';
 
@@ -45,7 +47,9 @@ export interface FileOptions {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-type Draft = Mutable<Pick<QuickFile, 'mtu' | 'table' | 'tableText' | 'saveConfig'>> & {
+type Draft = Mutable<Pick<QuickFile, 'table' | 'saveConfig'>> & {
+  mtu: number | undefined;
+  tableText: string | undefined;
   readonly addresses: QuickAddress[];
   readonly dns: string[];
   readonly search: string[];
@@ -63,25 +67,42 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
     addresses: [],
     dns: [],
     search: [],
+    mtu: undefined,
     table: 'auto',
+    tableText: undefined,
     saveConfig: false,
     hooks: { PreUp: [], PostUp: [], PreDown: [], PostDown: [] },
   };
   const rest: (string | undefined)[] = [];
   let inInterface = false;
-  for (const [i, line] of text.split('\n').entries()) {
-    const content = line.split('#')[0]!.trim();
-    if (content.startsWith('[')) inInterface = content.replace(/\s/g, '').toLowerCase() === '[interface]';
+  for (const [i, line] of confLines(text, path).entries()) {
+    const content = trimSpace(withoutComment(line));
+    if (content.startsWith('[')) inInterface = withoutSpace(content).toLowerCase() === '[interface]';
     try {
-      rest.push(inInterface && readKey(draft, content, tables) ? undefined : line);
+      // without the indentation, as wg-quick has it
+      rest.push(inInterface && readKey(draft, content, tables) ? undefined : trimSpace(line, ' \t'));
     } catch (error) {
-      throw error instanceof ConfigError ? error.at({ file: path, line: i + 1 }) : error;
+      throw placeError(error, path, i + 1, content);
     }
   }
   // with an empty line for what was taken out, so that lines keep their numbers
   const wireguard = parseConf(rest.map(line => line ?? '').join('\n'), path, zones, warn);
-  const stripped = rest.filter(line => line !== undefined).join('\n');
-  return { ...draft, path, name: interfaceName(path), wireguard, stripped };
+  const { mtu, tableText, ...others } = draft;
+  return {
+    ...others,
+    ...(mtu !== undefined && { mtu }),
+    ...(tableText !== undefined && { tableText }),
+    path,
+    name: interfaceName(path),
+    wireguard,
+    stripped: strippedText(rest),
+  };
+}
+
+/** Lines that end in a newline each; the last of a text is none if it is empty. */
+function strippedText(lines: readonly (string | undefined)[]): string {
+  const kept = (lines.at(-1) === '' ? lines.slice(0, -1) : lines).filter(line => line !== undefined);
+  return kept.map(line => `${line}\n`).join('');
 }
 
 /** The interface that a file is for: its own name without `.conf`. @throws ConfigError if that is none */
@@ -100,27 +121,27 @@ export function interfaceName(path: string): string {
 function readKey(draft: Draft, content: string, tables: ReadonlyMap<string, number>): boolean {
   const equals = content.indexOf('=');
   if (equals < 0) return false;
-  const key = content.slice(0, equals).trim().toLowerCase();
-  const value = content.slice(equals + 1).trim();
+  const key = withoutSpace(content.slice(0, equals)).toLowerCase();
+  const value = trimSpace(content.slice(equals + 1));
   const hook = HOOK_EVENTS.find(event => event.toLowerCase() === key);
   if (hook) {
-    if (value === '') throw new ConfigError('syntax', `${hook} has no value: give it a command or leave the line out`);
-    draft.hooks[hook].push(value);
+    if (value !== '') draft.hooks[hook].push(parseHook(hook, value));
     return true;
   }
   switch (key) {
     case 'address':
-      for (const item of items(value)) draft.addresses.push(parseInterfaceAddress(item));
+      for (const { item, context } of listItems(value)) draft.addresses.push(parseInterfaceAddress(item, context));
       return true;
     case 'dns':
-      for (const item of items(value)) (parseAddress(item) ? draft.dns : draft.search).push(domainOrAddress(item));
+      for (const { item, context } of listItems(value))
+        (isNameServer(item) ? draft.dns : draft.search).push(domainOrServer(item, context));
       return true;
     case 'mtu':
-      draft.mtu = parseMtu(value);
+      draft.mtu = value === '' ? undefined : parseMtu(value);
       return true;
     case 'table':
-      draft.table = parseTable(value, tables);
-      draft.tableText = value;
+      draft.table = value === '' ? 'auto' : parseTable(value, tables);
+      draft.tableText = value === '' ? undefined : value;
       return true;
     case 'saveconfig':
       draft.saveConfig = parseSwitch(value);
@@ -130,26 +151,48 @@ function readKey(draft: Draft, content: string, tables: ReadonlyMap<string, numb
   }
 }
 
-function items(value: string): string[] {
-  return value
-    .split(',')
-    .map(item => item.trim())
-    .filter(item => item !== '');
+/** No shell takes a NUL byte, and what would run after it was cut off is not what the file says. */
+function parseHook(hook: HookEvent, command: string): string {
+  if (!command.includes('\0')) return command;
+  throw new ConfigError('bad-value', `${hook} ${quote(command)}: a command has no NUL bytes`, { value: command });
 }
 
-function parseInterfaceAddress(text: string): QuickAddress {
+/** @param context what the message shows */
+function parseInterfaceAddress(text: string, context: string): QuickAddress {
   const [host, bits, ...more] = text.split('/');
   const address = parseAddress(host!);
   const longest = (address?.length ?? 0) * 8;
-  const prefixLength = bits === undefined ? longest : /^[0-9]{1,3}$/.test(bits) ? Number(bits) : -1;
+  const prefixLength = bits === undefined ? longest : parsePrefixLength(bits, longest);
   if (address && more.length === 0 && prefixLength >= 0 && prefixLength <= longest) return { address, prefixLength };
-  throw badValue('Address', text, 'write an address with its prefix length, such as 10.0.0.2/24 or fd00::2/64');
+  throw badValue('Address', context, 'write an address with its prefix length, such as 10.0.0.2/24 or fd00::2/64');
 }
 
-/** What reaches resolvconf in lines of its own may hold nothing but a name. */
-function domainOrAddress(text: string): string {
-  if (/^[A-Za-z0-9._:~-]{1,253}$/.test(text)) return text;
-  throw badValue('DNS', text, 'write addresses of name servers, and search domains, with commas between them');
+/** A number, or an IPv4 netmask such as 255.255.255.0, which ip(8), and so wg-quick, takes too. -1 for anything else. */
+function parsePrefixLength(text: string, longest: number): number {
+  if (/^[0-9]{1,3}$/.test(text)) return Number(text);
+  const mask = longest === 32 ? parseAddress(text) : undefined;
+  if (mask?.length !== 4) return -1;
+  const bits = [...mask].map(byte => byte.toString(2).padStart(8, '0')).join('');
+  return /^1*0*$/.test(bits) ? bits.lastIndexOf('1') + 1 : -1;
+}
+
+/** An address, also with a zone or a port, which some resolvers take: what wg-quick hands on as `nameserver`. */
+function isNameServer(text: string): boolean {
+  const ported = /^\[(.*)\](?::[0-9]{1,5})?$/.exec(text) ?? /^([0-9.]+):[0-9]{1,5}$/.exec(text);
+  const [address, zone, ...more] = (ported?.[1] ?? text).split('%');
+  const plain = zone === undefined || (address!.includes(':') && /^[A-Za-z0-9_.@-]{1,15}$/.test(zone));
+  return parseAddress(address!) !== undefined && plain && more.length === 0;
+}
+
+/** What reaches resolvconf in lines of its own may hold nothing but a name. @param context what the message shows */
+function domainOrServer(text: string, context: string): string {
+  const isDomain = /^[A-Za-z0-9_~.][A-Za-z0-9._~-]{0,252}$/.test(text) && (text === '.' || !/^[0-9.]+$/.test(text));
+  if (isDomain || isNameServer(text)) return text;
+  throw badValue(
+    'DNS',
+    context,
+    'write addresses of name servers, and search domains, with commas or spaces between them',
+  );
 }
 
 function parseMtu(text: string): number {
@@ -163,13 +206,14 @@ function parseTable(text: string, tables: ReadonlyMap<string, number>): QuickFil
   if (word === 'auto' || word === 'off') return word;
   if (/^([0-9]{1,10}|0x[0-9a-f]{1,8})$/.test(word) && Number(word) > 0 && Number(word) <= LARGEST_TABLE)
     return Number(word);
-  const named = tables.get(text) ?? BUILT_IN_TABLES.get(text);
+  const named = tables.get(text) ?? BUILT_IN_TABLES.get(word);
   if (named !== undefined && named > 0) return named;
   throw badValue('Table', text, 'it is auto, off, a number, or a name from /etc/iproute2/rt_tables');
 }
 
 function parseSwitch(text: string): boolean {
-  if (text === 'true' || text === 'false') return text === 'true';
+  const word = text.toLowerCase();
+  if (word === 'true' || word === 'false') return word === 'true';
   throw badValue('SaveConfig', text, 'it is true or false');
 }
 

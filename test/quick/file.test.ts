@@ -80,6 +80,12 @@ AllowedIPs = 0.0.0.0/0
     ['Table = 51', 51],
     ['Table = 0x10', 16],
     ['Table = main', 254],
+    ['Table = OFF # of it', 'off'],
+    ['table=Auto', 'auto'],
+    ['TABLE\t=\tMain ', 254],
+    ['Table =', 'auto'],
+    ['Table = 7\nTable =', 'auto'],
+    ['Table = off\nTable = 0X1f', 31],
     ['', 'auto'],
   ])('%s', (line, table) => {
     expect(parse(`[Interface]\n${line}\n`).table).toBe(table);
@@ -94,13 +100,86 @@ AllowedIPs = 0.0.0.0/0
     ['Table = nonesuch', "`nonesuch'"],
     ['Table = 0', "`0'"],
     ['SaveConfig = yes', "`yes'"],
-    ['PostUp =', 'PostUp'],
+    ['SaveConfig =', "`'"],
+    ['PostUp = echo \0', '`echo \\x00'],
+    ['DNS = 1.1.1.1.1', "`1.1.1.1.1'"],
+    ['DNS = 10.0.0.1:x', "`10.0.0.1:x'"],
+    ['Address = 10.0.0.1/24\u00a0', "`10.0.0.1/24\\xa0'"],
+    ['Address = 10.0.0.1/255.0.255.0', "`10.0.0.1/255.0.255.0'"],
+    ['MTU = 1\u00a0400', "`1\\xa0400'"],
     ['Foo = 1', "`Foo'"],
     ['ListenPort = 70000', "`70000'"],
   ])('%s is refused with file, line and value', (line, value) => {
     expect(() => parse(`[Interface]\nAddress = 10.0.0.1/24\n${line}\n`)).toThrow(
       new RegExp(`^/etc/wireguard/wg0\\.conf:3: .*${value.replace(/[.*+?^$()|[\]\\]/g, '\\$&')}`),
     );
+  });
+
+  test.each([
+    ['10.9.0.2/24,fd00:9::2/64,10.9.5.5', 'commas'],
+    ['10.9.0.2/24 fd00:9::2/64 10.9.5.5', 'spaces'],
+    ['10.9.0.2/24\tfd00:9::2/64\t10.9.5.5', 'tabs'],
+    [' 10.9.0.2/24 ,\tfd00:9::2/64 , , 10.9.5.5,\r', 'a mixture'],
+    ['10.9.0.2/255.255.255.0, fd00:9::2/64 10.9.5.5/255.255.255.255', 'netmasks'],
+  ])('Address = %j: a list with %s', text => {
+    const { addresses } = parse(`[Interface]\nAddress = ${text}\n`);
+    expect(addresses.map(({ address, prefixLength }) => `${formatAddress(address)}/${prefixLength}`)).toEqual([
+      '10.9.0.2/24',
+      'fd00:9::2/64',
+      '10.9.5.5/32',
+    ]);
+  });
+
+  test('DNS: the same lists; servers with a zone or a port are servers', () => {
+    const { dns, search } = parse(
+      '[Interface]\nDNS = 10.9.0.1 example.org\tfe80::1%eth0,10.9.0.2:53 , [fd00::1]:53 ~corp . \n',
+    );
+    expect(dns).toEqual(['10.9.0.1', 'fe80::1%eth0', '10.9.0.2:53', '[fd00::1]:53']);
+    expect(search).toEqual(['example.org', '~corp', '.']);
+  });
+
+  test('what has no value is as if it were not there', () => {
+    const empty = parse('[Interface]\nMTU =\nTable =  # none\nPostUp =\nPreDown=\t\r\nAddress =\nDNS = ,\n');
+    const { stripped, ...rest } = parse('[Interface]\n');
+    expect(empty).toEqual({ ...rest, stripped });
+    // the last line of a key counts, as in wg-quick
+    expect(parse('[Interface]\nMTU = 1400\nMTU =\n')).not.toHaveProperty('mtu');
+    expect(parse('[Interface]\nMTU = 1400\nMTU = 1380\n').mtu).toBe(1380);
+  });
+
+  test.each(['true', 'True', 'TRUE ', 'tRuE # yes'])('SaveConfig = %s', text => {
+    expect(parse(`[Interface]\nSaveConfig = ${text}\n`).saveConfig).toBe(true);
+    expect(parse(`[Interface]\nSaveConfig = ${text}\nSaveConfig = False\n`).saveConfig).toBe(false);
+  });
+
+  test('the white space of wg is that of wg-quick: in keys, around sections, at both ends, CR too; a mark is taken', () => {
+    const { stripped, ...whole } = parse('[Interface]\nAddress = 10.9.0.2/24\nMTU = 1400\nListenPort = 5\n');
+    const text = '\ufeff\v[ Interface\t]\f\r\n\tADDRESS=10.9.0.2/24\v\r\n M TU\f=\v1400 \r\nlisten port = 5\r\n';
+    expect(parse(text)).toMatchObject(whole);
+    expect(parse(text).stripped).toBe('\v[ Interface\t]\f\r\nlisten port = 5\r\n');
+    expect(stripped).toBe('[Interface]\nListenPort = 5\n');
+    expect(parse('[Interface]\nListenPort = 5').stripped).toBe(stripped);
+  });
+
+  test('an invisible character is named', () => {
+    expect(() => parse('[Interface]\nMTU =\u00a01400\n')).toThrow(
+      /:2: MTU `\\xa01400': .*; in `MTU' there is an invisible character \(U\+00A0\): remove it, or type an ordinary space$/,
+    );
+    // a command's are its own
+    expect(parse('[Interface]\nPostUp = echo "\u00a0"\n').hooks.PostUp).toEqual(['echo "\u00a0"']);
+  });
+
+  test('UTF-16 is said to be that, once', () => {
+    const bytes = Buffer.from('[Interface]\nAddress = 10.9.0.2/24\n', 'utf16le');
+    expect(() => parse(bytes.toString('utf8'))).toThrow(
+      /^\/etc\/wireguard\/wg0\.conf: this file is UTF-16, .*iconv -f UTF-16LE/,
+    );
+  });
+
+  test('a line of a megabyte is read, or refused, at once', () => {
+    const space = ' '.repeat(1024 * 1024);
+    expect(parse(`[Interface]${space}\nMTU =${space}1400${space}#${space}x\n${space}x=1`.slice(0, -4)).mtu).toBe(1400);
+    expect(() => parse(`[Interface]\nMTU = 1${space}4\n`)).toThrow(/:2: MTU `1 +\.\.\.'/);
   });
 
   test("wg-quick's keys are none of a peer's", () => {
