@@ -7,12 +7,13 @@ import type { DeviceConfig } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
+import { chooseMtu, findMtu } from './mtu.ts';
 import { isOurs, planRemoval, supposedState } from './plan-down.ts';
 import { planUp } from './plan-up.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 import { formatQuickFile } from './save.ts';
-import { findMtu, freeTable, readSnapshot, type Snapshot } from './snapshot.ts';
+import { freeTable, readSnapshot, type Snapshot } from './snapshot.ts';
 import type { BackendKind, QuickState } from './state.ts';
 import type { Step } from './step.ts';
 
@@ -32,7 +33,6 @@ export interface UpTarget extends QuickTarget {
   readonly interrupted?: () => boolean;
 }
 
-const SMALLEST_IPV6_MTU = 1280;
 const FIRST_TABLE = 51820;
 /** Among the hooks that are done. */
 const SAVED = 'SaveConfig';
@@ -157,8 +157,9 @@ async function planFor(
   const now = await readSnapshot(host, file.name);
   const table = wanted.fwmark || (await freeTable(host.network, before?.policy?.table ?? FIRST_TABLE, now.link));
   const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
-  const mtu = file.mtu ?? (await findMtu(host.network, endpoints, table));
-  checkMtu(mtu, file, wanted);
+  const more = file.wireguard.peers.filter(({ endpoint }) => endpoint).length > endpoints.length;
+  const found = await findMtu(host.network, { endpoints, mark: table, link: now.link?.index, more });
+  const mtu = chooseMtu(file, wanted, found, text => host.warn(text));
   return planUp({ file, wanted, backend, table, mtu, before, now });
 }
 
@@ -176,16 +177,6 @@ async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, sta
 function supposed({ file, path }: QuickTarget, now: Snapshot): QuickState {
   if (!now.link || !now.status) throw notWireguard(file.name);
   return supposedState(file, now.status, now, path);
-}
-
-/** The kernel has no IPv6 on what is narrower, and would say only that there is no such device. */
-function checkMtu(mtu: number, { path, addresses }: QuickFile, { peers = [] }: DeviceConfig): void {
-  const prefixes = peers.flatMap(({ allowedIps = [] }) => allowedIps.map(({ prefix }) => prefix));
-  if (mtu >= SMALLEST_IPV6_MTU || [...addresses, ...prefixes].every(({ address }) => address.length === 4)) return;
-  throw problem(
-    'EMTU',
-    `${path}: an MTU of ${mtu} is too small for IPv6, which needs ${SMALLEST_IPV6_MTU}: set MTU, or take IPv6 out of the file`,
-  );
 }
 
 function hooks(event: HookEvent, { hooks: all }: QuickFile, { hooksDone }: QuickState): Step[] {
