@@ -81,8 +81,11 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       onRefused: message => log.error(message),
       onUnlinked: () => end('the control socket was removed'),
       ...(settings.uapiFd !== undefined && { fd: settings.uapiFd }),
-    }).catch((error: Error) => {
+    }).catch((error: NodeJS.ErrnoException) => {
       if (settings.uapiFd !== undefined) error.message = `WG_UAPI_FD=${settings.uapiFd}: ${error.message}`;
+      // what node says where a folder cannot be made on a read-only file system
+      else if (error.code === 'EROFS' || error.code === 'ENOENT')
+        error.message = `cannot make the control socket ${uapiSocketPath(name)}: ${error.message} (make its folder writable, in a container --tmpfs /run)`;
       throw error;
     });
     loop.start();
@@ -129,10 +132,12 @@ function ownersOnly(): string | undefined {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  EPERM: 'root or CAP_NET_ADMIN is needed; without root try it inside: unshare -Urn',
+  EPERM:
+    'root or CAP_NET_ADMIN is needed, in a container --cap-add NET_ADMIN; without root try it inside: unshare -Urn',
   EACCES: 'root or CAP_NET_ADMIN is needed; without root try it inside: unshare -Urn',
   ENOENT: '/dev/net/tun is missing; load the tun module, or give the container --device /dev/net/tun',
   ENODEV: 'the tun module is not loaded: modprobe tun',
   EBUSY: 'the interface exists already, and another program has it open',
+  ENOTTY: '/dev/net/tun is no TUN device; give the container --device /dev/net/tun',
   EINVAL: 'an interface of that name exists, and is no TUN',
 };

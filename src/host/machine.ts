@@ -1,6 +1,7 @@
 /** This machine as src/quick sees it. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { BackendName } from '../backend/take.ts';
 import { type NativeBinding, nativeBinding } from '../io/native-binding.ts';
 import { nativeNetlink } from '../io/netlink.ts';
@@ -12,10 +13,13 @@ import { writeQuickFile } from './conf-file.ts';
 import { SystemDevices } from './devices.ts';
 import { setDns, unsetDns } from './dns.ts';
 import { removeFirewall, setFirewall } from './firewall.ts';
+import { findKubernetes } from './kubernetes.ts';
 import { runHook } from './program.ts';
-import { readState, removeState, writeState } from './run-state.ts';
+import { explained } from './read-only.ts';
+import { RUN_FOLDER, readState, removeState, writeState } from './run-state.ts';
 
-const MARK_VALID = '/proc/sys/net/ipv4/conf/all/src_valid_mark';
+const SYSCTLS = '/proc/sys';
+const MARK_VALID = 'net/ipv4/conf/all/src_valid_mark';
 
 export interface MachineOptions {
   readonly backend: BackendName;
@@ -44,12 +48,24 @@ export function openMachine(options: MachineOptions): Machine {
     unsetDns,
     setFirewall: plan => setFirewall(port, firewallTables(plan), warn),
     removeFirewall: name => removeFirewall(port, firewallTableName(name)),
-    readMarkValid,
-    writeMarkValid: value => writeFileSync(MARK_VALID, value),
+    readMarkValid: () => readSysctl(MARK_VALID),
+    writeMarkValid: value => writeFileSync(join(SYSCTLS, MARK_VALID), value),
+    readSysctl,
+    findKubernetes: () => findKubernetes(port),
     readState,
-    writeState,
+    writeState: state =>
+      explained(
+        () => writeState(state),
+        `${RUN_FOLDER} cannot be written`,
+        'there is kept what down must take away; make it writable, in a container docker run --tmpfs /run',
+      ),
     removeState,
-    saveFile: writeQuickFile,
+    saveFile: (path, text) =>
+      explained(
+        () => writeQuickFile(path, text),
+        `${path} cannot be saved`,
+        'make its folder writable (in a container mount the folder, not the file alone), or take SaveConfig out of the file',
+      ),
     say,
     warn,
     close() {
@@ -67,9 +83,9 @@ function loadAddon(): NativeBinding {
   }
 }
 
-function readMarkValid(): string | undefined {
+function readSysctl(path: string): string | undefined {
   try {
-    return readFileSync(MARK_VALID, 'utf8').trim();
+    return readFileSync(join(SYSCTLS, path), 'utf8').trim();
   } catch {
     return undefined;
   }

@@ -4,10 +4,12 @@ import { formatAddress } from '../base/address.ts';
 import { isRefusal } from '../netlink/errors.ts';
 import type { LinkReference } from '../netlink/links.ts';
 import type { Network } from '../netlink/network.ts';
+import type { QuickAddress } from './file.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 import type { QuickState } from './state.ts';
 import { describeStep, kernelRule, type Step } from './step.ts';
+import { sysctlName } from './surroundings.ts';
 
 export class Applier {
   readonly #host: QuickHost;
@@ -54,7 +56,7 @@ export class Applier {
       case 'configure':
         return devices.configure(name, step.config);
       case 'add-address':
-        return network.addresses.add(await link(network, name), step.address);
+        return addAddress(network, await link(network, name), step.address);
       case 'remove-address':
         return network.addresses.remove(await link(network, name), step.address);
       case 'link-up':
@@ -68,7 +70,7 @@ export class Applier {
       case 'remove-firewall':
         return this.#host.removeFirewall(name);
       case 'mark-valid':
-        return this.#host.writeMarkValid(step.value);
+        return this.#setMarkValid(step.value, step.strict ?? []);
       case 'add-route':
         return network.routes.add({ ...step.route, link: (await link(network, name)).index });
       case 'remove-route':
@@ -90,12 +92,48 @@ export class Applier {
     return [...new Map(all.map(address => [formatAddress(address), address])).values()];
   }
 
+  /** In a container it may be for the container's maker alone to set. */
+  #setMarkValid(value: string, strict: readonly string[]): void {
+    try {
+      this.#host.writeMarkValid(value);
+    } catch (error) {
+      if (!NOT_ALLOWED.has((error as { code?: string }).code ?? '')) throw error;
+      const fix = 'docker run --sysctl net.ipv4.conf.all.src_valid_mark=1';
+      const what = `net.ipv4.conf.all.src_valid_mark cannot be set to ${value} (${(error as Error).message})`;
+      const [link] = strict;
+      if (link !== undefined)
+        throw problem(
+          'ESYSCTL',
+          `${what}, and without it ${link} drops what peers answer, for its reverse path filter is strict (the larger of net.ipv4.conf.all.rp_filter and net.ipv4.conf.${sysctlName(link)}.rp_filter is 1): set it from outside, in a container ${fix}, or set rp_filter to 2`,
+        );
+      const need = value === '1' ? `: not needed as long as no way to a peer has rp_filter=1; otherwise ${fix}` : '';
+      this.#host.warn(`${what}${need}`);
+    }
+  }
+
   #remember(change: Partial<Record<keyof QuickState, unknown>>): void {
     const entries = Object.entries({ ...this.#state, ...change }).filter(([, value]) => value !== undefined);
     this.#state = Object.fromEntries(entries) as unknown as QuickState;
     this.#host.writeState(this.#state);
   }
 }
+
+/** @throws Error with `code` ESYSCTL where IPv6 was switched off since the link was made, of which the kernel says no more than EACCES */
+async function addAddress(network: Network, to: LinkReference, address: QuickAddress): Promise<void> {
+  try {
+    await network.addresses.add(to, address);
+  } catch (error) {
+    if (address.address.length !== 16 || !isRefusal(error, 'EACCES')) throw error;
+    const setting = `net.ipv6.conf.${sysctlName(to.name)}.disable_ipv6`;
+    throw problem(
+      'ESYSCTL',
+      `${error.message}: ${setting} is 1; whatever sets it must not, or take IPv6 out of the file`,
+    );
+  }
+}
+
+/** What the system says of a file below /proc/sys that is another's to write. */
+const NOT_ALLOWED = new Set(['EROFS', 'EACCES', 'EPERM']);
 
 /** How a hook that ran is remembered. */
 export function hookKey({ event, index }: { readonly event: string; readonly index: number }): string {

@@ -2,11 +2,11 @@
  * The MTU for an interface whose file has none: what the narrowest of the ways to its peers carries, less what WireGuard adds. (wg-quick took the
  * widest until 2024; packets for all other peers then went in fragments.)
  */
-import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_SCOPE } from '../base/endpoint.ts';
 import type { DeviceConfig } from '../config/model.ts';
 import { NetlinkError } from '../netlink/errors.ts';
 import type { Network } from '../netlink/network.ts';
 import { ROUTE_TYPE, type Route, TABLE } from '../netlink/route.ts';
+import { endpointAddress } from './endpoint-address.ts';
 import type { QuickFile } from './file.ts';
 import { problem } from './problem.ts';
 
@@ -38,18 +38,20 @@ export async function findMtu(network: Network, question: MtuQuestion): Promise<
 /**
  * The MTU to set. The kernel has no IPv6 on what is narrower than 1280, and would say only that there is no such device: a way that is too narrow
  * for that gets fragments; a file that asks for less is refused.
+ * @param wanted undefined where IPv6 is switched off
  * @param found by findMtu
  * @throws Error with `code` EMTU
  */
 export function chooseMtu(
   file: QuickFile,
-  { peers = [] }: DeviceConfig,
+  wanted: DeviceConfig | undefined,
   found: number,
   warn: (text: string) => void,
 ): number {
   const { path, addresses } = file;
   const mtu = file.mtu ?? found;
-  const prefixes = peers.flatMap(({ allowedIps = [] }) => allowedIps.map(({ prefix }) => prefix));
+  if (!wanted) return mtu;
+  const prefixes = (wanted.peers ?? []).flatMap(({ allowedIps = [] }) => allowedIps.map(({ prefix }) => prefix));
   if (mtu >= SMALLEST_IPV6_MTU || [...addresses, ...prefixes].every(({ address }) => address.length === 4)) return mtu;
   if (file.mtu !== undefined)
     throw problem(
@@ -64,9 +66,7 @@ export function chooseMtu(
 
 /** @returns none where there is no way there now */
 async function mtuTo(network: Network, endpoint: Uint8Array, { mark, link }: MtuQuestion): Promise<number[]> {
-  const size = endpoint[ENDPOINT_FAMILY] === 4 ? 4 : 16;
-  const address = endpoint.slice(ENDPOINT_ADDRESS, ENDPOINT_ADDRESS + size);
-  const scope = new DataView(endpoint.buffer, endpoint.byteOffset).getUint32(ENDPOINT_SCOPE, true);
+  const { address, scope } = endpointAddress(endpoint);
   try {
     const route = await network.routes.lookup(address, { ...(mark && { mark }), ...(scope && { link: scope }) });
     return await mtuOf(network, route, link);

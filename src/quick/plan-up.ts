@@ -14,6 +14,7 @@ import { isThere, sameRule } from './rule-match.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { BackendKind, PolicyState, QuickState, RuleState } from './state.ts';
 import type { QuickRoute, Step } from './step.ts';
+import { withoutIpv6 } from './surroundings.ts';
 
 export interface UpInput {
   readonly file: QuickFile;
@@ -23,6 +24,10 @@ export interface UpInput {
   /** For a default route by policy. */
   readonly table: number;
   readonly mtu: number;
+  /** IPv6 is switched off: the file's IPv6 addresses and routes are left out. */
+  readonly lacksIpv6?: boolean;
+  /** Links that drop the peers' answers if src_valid_mark cannot be set. */
+  readonly strict?: readonly string[];
   /** What is left of an earlier attempt. */
   readonly before: QuickState | undefined;
   readonly now: Snapshot;
@@ -32,8 +37,9 @@ const NO_KEY = new Uint8Array(32);
 const NOTHING = { listenPort: 0, fwmark: 0, peers: [] };
 
 export function planUp(input: UpInput): Step[] {
-  const { file, wanted, backend, table, mtu, before, now } = input;
-  const peers = difference(wanted, NOTHING).peers ?? [];
+  const { wanted, backend, table, mtu, before, now, lacksIpv6 = false, strict = [] } = input;
+  const file = lacksIpv6 ? onlyIpv4(input.file) : input.file;
+  const peers = (difference(wanted, NOTHING).peers ?? []).map(peer => (lacksIpv6 ? withoutIpv6(peer) : peer));
   const families = policyFamilies(file, peers);
   const policy = families.length > 0 ? planPolicy(input, families) : undefined;
   const config = { ...wanted, fwmark: wanted.fwmark || (policy ? table : 0) };
@@ -42,12 +48,16 @@ export function planUp(input: UpInput): Step[] {
   const wantsDns = file.dns.length + file.search.length > 0;
   const planned = plannedRoutes(file, peers, policy?.table);
   const owned: Owned = { addresses: file.addresses.map(addressText), routes: planned.map(routeText) };
+  const absent = { lacksIpv6: lacksIpv6 || undefined };
   const steps: Step[] = [
     ...staleRules(before, policy, now),
     ...stalePolicy(before, families, now),
     ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
     // with what is to go too, until it is gone
-    { do: 'remember', change: { phase: 'starting', backend, policy, dns: wantsDns, ...both(owned, before) } },
+    {
+      do: 'remember',
+      change: { phase: 'starting', backend, policy, dns: wantsDns, ...absent, ...both(owned, before) },
+    },
   ];
   if (now.link && !kept) steps.push({ do: 'remember', change: { made: undefined } }, { do: 'remove-link' });
   if (!kept) steps.push({ do: 'make-link', kind: backend }, { do: 'remember', change: { made: true } });
@@ -58,12 +68,16 @@ export function planUp(input: UpInput): Step[] {
     const { name, addresses: own } = file;
     const firewall = { name, mark: config.fwmark, families, addresses: own.map(({ address }) => address) };
     steps.push({ do: 'set-firewall', firewall });
-    if (families.includes(4) && now.markValid === '0') steps.push({ do: 'mark-valid', value: '1' });
+    if (families.includes(4) && now.markValid === '0') steps.push({ do: 'mark-valid', value: '1', strict });
   }
   steps.push(...routes(planned, file, kept, before), { do: 'remember', change: owned });
   for (const rule of policy?.rules ?? [])
     if (!isThere(rule, table, now.rules)) steps.push({ do: 'add-rule', rule, table });
   return steps;
+}
+
+function onlyIpv4(file: QuickFile): QuickFile {
+  return { ...file, addresses: file.addresses.filter(({ address }) => address.length === 4) };
 }
 
 /** Rules that are ours already stay where they are. */

@@ -32,6 +32,10 @@ export interface QuickHost {
   /** undefined if the kernel has no such thing. */
   readMarkValid(): string | undefined;
   writeMarkValid(value: string): void;
+  /** @param path below /proc/sys: `net/ipv4/conf/all/rp_filter`. undefined if there is no such thing here. */
+  readSysctl(path: string): string | undefined;
+  /** A sign, for people, that Kubernetes' packet marks are or may be in force here; undefined without any. */
+  findKubernetes(): Promise<string | undefined>;
   /** Of this network namespace. @throws ConfigError for what cannot be read */
   readState(name: string): QuickState | undefined;
   /** On disk, whole, when it returns. */

@@ -16,6 +16,10 @@ export type ProblemCode =
   | 'EADDON'
   /** It was told to end. */
   | 'EINTR'
+  /** A sysctl of the host does not allow what the file asks for. */
+  | 'ESYSCTL'
+  /** A file that must be written cannot be. */
+  | 'EWRITE'
   /** Too small for what is asked. */
   | 'EMTU'
   /** A userspace device did not start or did not end. */

@@ -13,9 +13,10 @@ import { planUp } from './plan-up.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 import { formatQuickFile } from './save.ts';
-import { freeTable, readSnapshot, type Snapshot } from './snapshot.ts';
+import { readSnapshot, type Snapshot } from './snapshot.ts';
 import type { BackendKind, QuickState } from './state.ts';
 import type { Step } from './step.ts';
+import { chooseMark, lacksIpv6, strictUplinks } from './surroundings.ts';
 
 export interface QuickTarget {
   readonly file: QuickFile;
@@ -33,7 +34,6 @@ export interface UpTarget extends QuickTarget {
   readonly interrupted?: () => boolean;
 }
 
-const FIRST_TABLE = 51820;
 /** Among the hooks that are done. */
 const SAVED = 'SaveConfig';
 
@@ -155,12 +155,14 @@ async function planFor(
 ): Promise<Step[]> {
   const wanted = await resolve();
   const now = await readSnapshot(host, file.name);
-  const table = wanted.fwmark || (await freeTable(host.network, before?.policy?.table ?? FIRST_TABLE, now.link));
+  const lacking = await lacksIpv6(host, file, wanted, now.link);
+  const table = await chooseMark(host, file, wanted, now, before);
   const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
   const more = file.wireguard.peers.filter(({ endpoint }) => endpoint).length > endpoints.length;
   const found = await findMtu(host.network, { endpoints, mark: table, link: now.link?.index, more });
-  const mtu = chooseMtu(file, wanted, found, text => host.warn(text));
-  return planUp({ file, wanted, backend, table, mtu, before, now });
+  const mtu = chooseMtu(file, lacking ? undefined : wanted, found, text => host.warn(text));
+  const strict = now.markValid === '0' ? await strictUplinks(host, endpoints, table, file.name) : [];
+  return planUp({ file, wanted, backend, table, mtu, lacksIpv6: lacking, strict, before, now });
 }
 
 async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, state: QuickState): Promise<Step> {
@@ -170,7 +172,7 @@ async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, sta
   return {
     do: 'save',
     path,
-    text: formatQuickFile(file, { status, addresses, mtu: link.mtu, ownMark }, zones),
+    text: formatQuickFile(file, { status, addresses, mtu: link.mtu, ownMark, lacksIpv6: state.lacksIpv6 }, zones),
   };
 }
 

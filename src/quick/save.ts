@@ -13,6 +13,8 @@ export interface SavedState {
   readonly mtu: number;
   /** The mark that `up` chose itself, which is no wish of the file. */
   readonly ownMark: number | undefined;
+  /** IPv6 is switched off: the file's IPv6 addresses are kept, though the interface does not have them. */
+  readonly lacksIpv6?: boolean | undefined;
 }
 
 export function formatQuickFile(file: QuickFile, state: SavedState, zones: Zones): string {
@@ -21,9 +23,10 @@ export function formatQuickFile(file: QuickFile, state: SavedState, zones: Zones
     // those that the kernel gave are not the file's
     .filter(({ scope }) => scope !== SCOPE.link)
     .toSorted((a, b) => a.address.length - b.address.length);
+  const missing = state.lacksIpv6 ? file.addresses.filter(({ address }) => address.length === 16) : [];
   const lines = [
     '[Interface]',
-    ...own.map(({ address, prefixLength }) => `Address = ${formatAddress(address)}/${prefixLength}`),
+    ...[...own, ...missing].map(({ address, prefixLength }) => `Address = ${formatAddress(address)}/${prefixLength}`),
     ...[...file.dns, ...file.search].map(item => `DNS = ${item}`),
     ...(file.mtu === undefined ? [] : [`MTU = ${state.mtu}`]),
     ...(file.tableText === undefined ? [] : [`Table = ${file.tableText}`]),

@@ -3,7 +3,6 @@ import type { DeviceStatus } from '../config/model.ts';
 import type { InterfaceAddress } from '../netlink/addresses.ts';
 import { isRefusal } from '../netlink/errors.ts';
 import type { Link } from '../netlink/links.ts';
-import type { Network } from '../netlink/network.ts';
 import type { Route } from '../netlink/route.ts';
 import type { Rule } from '../netlink/rules.ts';
 import type { QuickHost } from './ports.ts';
@@ -35,13 +34,5 @@ export async function readSnapshot(host: QuickHost, name: string): Promise<Snaps
     // its process ended, or somebody removed it, since it was found
     if (!isRefusal(error, 'ENODEV') || (await network.links.find(name))?.index === link.index) throw error;
     return { ...common, addresses: [], routes: [] };
-  }
-}
-
-/** The first table from here up in which no other link has routes. */
-export async function freeTable(network: Network, from: number, link?: Link): Promise<number> {
-  for (let table = from; ; table++) {
-    const routes = await network.routes.list({ table });
-    if (routes.every(route => link !== undefined && route.link === link.index)) return table;
   }
 }

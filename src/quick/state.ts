@@ -20,6 +20,8 @@ export interface QuickState {
   /** Where a default route is, and the mark of the packets that do not take it. */
   readonly policy?: PolicyState;
   readonly dns?: boolean;
+  /** IPv6 was switched off: the file's IPv6 addresses and routes are not there. */
+  readonly lacksIpv6?: boolean;
   /** Which content the file had, as its reader tells them apart. */
   readonly fileVersion?: string;
   /** Of the file, as `10.9.0.2/24`: what hooks and daemons add is not ours to take away. */

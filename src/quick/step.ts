@@ -30,7 +30,8 @@ export type Step =
   | { readonly do: 'unset-dns' }
   | { readonly do: 'set-firewall'; readonly firewall: FirewallPlan }
   | { readonly do: 'remove-firewall' }
-  | { readonly do: 'mark-valid'; readonly value: string }
+  /** `strict`: links that drop the peers' answers without it. */
+  | { readonly do: 'mark-valid'; readonly value: string; readonly strict?: readonly string[] }
   | { readonly do: 'add-route' | 'remove-route'; readonly route: QuickRoute }
   | { readonly do: 'add-rule' | 'remove-rule'; readonly rule: RuleState; readonly table: number }
   | { readonly do: 'save'; readonly path: string; readonly text: string };

@@ -46,6 +46,11 @@ export class FakeMachine {
   readonly firewall = new Map<string, string>();
   readonly hooks: string[] = [];
   markValid = '0';
+  /** What an attempt to set it fails with. */
+  markRefusal: Error | undefined;
+  /** By their path below /proc/sys. */
+  readonly sysctls = new Map<string, string>();
+  kubernetes: string | undefined;
   /** What a hook does beside being noted. */
   onHook: ((command: string, network: Network) => Promise<void>) | undefined;
 
@@ -117,8 +122,11 @@ export class FakeMachine {
       readMarkValid: () => this.markValid,
       writeMarkValid: value => {
         deed('mark valid');
+        if (this.markRefusal) throw this.markRefusal;
         this.markValid = value;
       },
+      readSysctl: path => this.sysctls.get(path),
+      findKubernetes: async () => this.kubernetes,
       readState: name => {
         const text = this.states.get(name);
         return text === undefined ? undefined : parseState(text, name);

@@ -1,0 +1,20 @@
+/** Words for what cannot be written: in containers much of the file system is read-only, or mounted file by file. */
+import { problem } from '../quick/problem.ts';
+
+/** Node says ENOENT where a folder cannot be made on a read-only file system, and the kernel EBUSY for a file that is a mount of its own. */
+const NOT_WRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOENT', 'EBUSY', 'ENOSPC', 'EXDEV']);
+
+/**
+ * Runs an action that writes, and says more of its failure.
+ * @param what cannot be done: `the state in /run/wireguard-ts cannot be written`
+ * @param fix what to do about it
+ * @throws Error with `code` EWRITE and the cause in its message; any other as it is
+ */
+export function explained<T>(action: () => T, what: string, fix: string): T {
+  try {
+    return action();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw NOT_WRITABLE.has(code ?? '') ? problem('EWRITE', `${what} (${message}): ${fix}`) : error;
+  }
+}

@@ -1,0 +1,242 @@
+/** What containers and Kubernetes nodes do to `up`: sysctls that cannot be set, IPv6 that is switched off, marks that others use. */
+import { describe, expect, test } from 'vitest';
+import { formatAddress } from '../../src/base/address.ts';
+import { parsePrefix } from '../../src/base/prefix.ts';
+import { Network } from '../../src/netlink/network.ts';
+import { down, reload, save, up } from '../../src/quick/quick.ts';
+import { FakeMachine, type Process, target } from './fake-machine.ts';
+
+const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';
+const PEER = 'GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=';
+const full = (settings = '', allowed = '0.0.0.0/0') =>
+  `[Interface]\nAddress = 10.9.0.2/24\nPrivateKey = ${KEY}\n${settings}\n[Peer]\nPublicKey = ${PEER}\nAllowedIPs = ${allowed}\nEndpoint = 198.51.100.1:51820\n`;
+
+async function onMachine(
+  run: (machine: FakeMachine, process: Process, network: Network) => Promise<void>,
+): Promise<void> {
+  const machine = await FakeMachine.start();
+  const process = machine.process();
+  const network = new Network(machine.kernel);
+  try {
+    await run(machine, process, network);
+  } finally {
+    network.close();
+    process.close();
+  }
+}
+
+describe('src_valid_mark that cannot be set', () => {
+  const refusal = Object.assign(new Error('EROFS: read-only file system'), { code: 'EROFS' });
+
+  test.each([
+    ['all strict', { 'all/rp_filter': '1', 'eth0/rp_filter': '0' }],
+    ['the uplink strict', { 'all/rp_filter': '0', 'eth0/rp_filter': '1' }],
+  ])('%s: an error that names the sysctl and the way, and nothing is left', (_, settings) =>
+    onMachine(async (machine, { host }) => {
+      machine.markRefusal = refusal;
+      for (const [path, value] of Object.entries(settings)) machine.sysctls.set(`net/ipv4/conf/${path}`, value);
+      const before = machine.picture();
+      await expect(up(host, target(full()))).rejects.toMatchObject({
+        code: 'ESYSCTL',
+        message: expect.stringMatching(
+          /^net\.ipv4\.conf\.all\.src_valid_mark cannot be set to 1 \(EROFS.*eth0 drops.*net\.ipv4\.conf\.eth0\.rp_filter is 1.*docker run --sysctl net\.ipv4\.conf\.all\.src_valid_mark=1/,
+        ),
+      });
+      expect(machine.picture()).toEqual(before);
+    }),
+  );
+
+  test.each([
+    ['none strict', { 'all/rp_filter': '0', 'eth0/rp_filter': '0' }],
+    ['all loose, which wins', { 'all/rp_filter': '2', 'eth0/rp_filter': '1' }],
+    ['the uplink loose', { 'all/rp_filter': '1', 'eth0/rp_filter': '2' }],
+    ['the uplink has its own', { 'all/rp_filter': '1', 'eth0/src_valid_mark': '1' }],
+    [
+      'another link strict, which leads to no peer',
+      { 'all/rp_filter': '0', 'eth0/rp_filter': '0', 'eth9/rp_filter': '1' },
+    ],
+    ['the tunnel itself strict', { 'wg0/rp_filter': '1', 'lo/rp_filter': '1' }],
+  ])('%s: a warning, and up; down has nothing to put back', (_, settings) =>
+    onMachine(async (machine, { host, warned }, network) => {
+      machine.markRefusal = refusal;
+      await network.links.create({ name: 'eth9', kind: 'dummy', up: true });
+      for (const [path, value] of Object.entries(settings)) machine.sysctls.set(`net/ipv4/conf/${path}`, value);
+      const before = machine.picture();
+      await up(host, target(full()));
+      expect(warned).toEqual([
+        expect.stringMatching(/src_valid_mark cannot be set to 1 \(EROFS.*not needed as long as/),
+      ]);
+      expect(await network.links.find('wg0')).toBeDefined();
+      await down(host, target(full()));
+      expect(machine.picture()).toEqual(before);
+      expect(warned).toHaveLength(1);
+    }),
+  );
+
+  test('it is not asked for where it is 1, and without a default route', () =>
+    onMachine(async (machine, { host, warned, deeds }) => {
+      machine.markRefusal = refusal;
+      machine.sysctls.set('net/ipv4/conf/all/rp_filter', '1');
+      await up(host, target(full('', '10.7.0.0/16')));
+      machine.markValid = '1';
+      await up(host, target(full().replace('10.9.0.2', '10.9.1.2'), 'wg1'));
+      expect(warned).toEqual([]);
+      expect(deeds).not.toContain('mark valid');
+    }));
+});
+
+describe('IPv6 that is switched off', () => {
+  const BOTH = full('Address = fd00:9::2/64\nSaveConfig = true', '0.0.0.0/0, ::/0, fd00:8::/48');
+  const addresses = async (network: Network) =>
+    (await network.addresses.list((await network.links.find('wg0'))!)).map(({ address }) => formatAddress(address));
+
+  test.each([
+    [
+      'for all',
+      { 'all/disable_ipv6': '1', 'default/disable_ipv6': '1', 'eth0/disable_ipv6': '1' },
+      'net.ipv6.conf.all.disable_ipv6 = 1',
+    ],
+    [
+      'for each',
+      { 'all/disable_ipv6': '0', 'default/disable_ipv6': '1', 'eth0/disable_ipv6': '1' },
+      'net.ipv6.conf.default.disable_ipv6 = 1',
+    ],
+    ['in the kernel', undefined, 'the kernel has none: ipv6.disable=1?'],
+  ])('%s: up without it, with a warning; save keeps its addresses; down leaves nothing', (_, settings, cause) =>
+    onMachine(async (machine, { host, warned }, network) => {
+      machine.sysctls.set('net/ipv4/ip_forward', '0');
+      for (const [path, value] of Object.entries(settings ?? {})) machine.sysctls.set(`net/ipv6/conf/${path}`, value);
+      const before = machine.picture();
+      const wanted = target(BOTH);
+      await up(host, wanted);
+      expect(warned).toEqual([expect.stringContaining(`IPv6 is switched off here (${cause}): wg0 goes without`)]);
+      expect(await addresses(network)).toEqual(['10.9.0.2']);
+      const picture = machine.picture();
+      expect(JSON.stringify(picture['routes'])).not.toMatch(/::|fd00/);
+      expect(JSON.stringify(picture['rules'])).not.toMatch(/IPv6 (not|table 254 suppress)/);
+      expect(picture['firewall']).toEqual({ wg0: '51820 4 10.9.0.2' });
+      // the device's own configuration is the file's
+      expect(JSON.stringify(picture['devices'])).toContain('fd00:8::/48');
+      await save(host, wanted);
+      expect(machine.files.get('/etc/wireguard/wg0.conf')).toMatch(
+        /Address = 10\.9\.0\.2\/24\nAddress = fd00:9::2\/64\n/,
+      );
+      // it comes back, and a reload takes it
+      machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '0');
+      for (const place of ['default', 'eth0', 'wg0']) machine.sysctls.set(`net/ipv6/conf/${place}/disable_ipv6`, '0');
+      await reload(host, wanted);
+      expect(await addresses(network)).toEqual(['10.9.0.2', 'fd00:9::2']);
+      await down(host, wanted);
+      expect(machine.files.get('/etc/wireguard/wg0.conf')!.match(/Address = fd00/g)).toHaveLength(1);
+      expect(machine.picture()).toEqual(before);
+    }),
+  );
+
+  test('for this interface alone, an error that names the sysctl: what is on elsewhere would go past the tunnel', () =>
+    onMachine(async (machine, { host }) => {
+      machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '0');
+      machine.sysctls.set('net/ipv6/conf/eth0/disable_ipv6', '0');
+      machine.sysctls.set('net/ipv6/conf/wg.a/disable_ipv6', '1');
+      machine.sysctls.set('net/ipv6/conf/default/disable_ipv6', '1');
+      const before = machine.picture();
+      const error = up(host, target(BOTH, 'wg.a'));
+      await expect(error).rejects.toMatchObject({
+        code: 'ESYSCTL',
+        message: expect.stringMatching(
+          /^net\.ipv6\.conf\.default\.disable_ipv6 is 1, so wg\.a can have no IPv6, which is on at eth0 .*docker run --sysctl net\.ipv6\.conf\.default\.disable_ipv6=0.*\/etc\/wireguard\/wg\.a\.conf$/,
+        ),
+      });
+      expect(machine.picture()).toEqual(before);
+    }));
+
+  test('what switches it off once the link is there is named too', () =>
+    onMachine(async (machine, { host }) => {
+      const before = machine.picture();
+      machine.kernel.failNext('RTM_NEWADDR', 'EACCES');
+      await expect(up(host, target(BOTH.replace('Address = 10.9.0.2/24\n', '')))).rejects.toMatchObject({
+        code: 'ESYSCTL',
+        message: expect.stringMatching(
+          /^adding address fd00:9::2\/64 to wg0: EACCES.*: net\.ipv6\.conf\.wg0\.disable_ipv6 is 1/,
+        ),
+      });
+      expect(machine.picture()).toEqual(before);
+    }));
+
+  test('nothing is said of a file without IPv6, of one whose table is off, and where wg0 has it', () =>
+    onMachine(async (machine, { host, warned }, network) => {
+      machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '1');
+      machine.sysctls.set('net/ipv6/conf/default/disable_ipv6', '1');
+      await up(host, target(full()));
+      await up(host, target(full('Table = off', '::/0').replace('10.9.0', '10.9.1'), 'wg1'));
+      machine.sysctls.set('net/ipv6/conf/default/disable_ipv6', '0');
+      await up(host, target(full('Address = fd00:9::2/64', 'fd00:8::/48').replace('10.9.0', '10.9.2'), 'wg2'));
+      expect(warned).toEqual([]);
+      expect((await network.addresses.list((await network.links.find('wg2'))!)).length).toBe(2);
+    }));
+});
+
+describe("kube-proxy's marks", () => {
+  const markOf = (machine: FakeMachine) => machine.firewall.get('wg0')?.split(' ')[0];
+
+  test('where they are, the automatic mark is another, and is said; up, reload, save and down go by it', () =>
+    onMachine(async (machine, { host, said, warned }, network) => {
+      machine.kubernetes = 'nftables chain KUBE-MARK-DROP of table nat';
+      const before = machine.picture();
+      const wanted = target(full('SaveConfig = true'));
+      await up(host, wanted);
+      expect(said).toContainEqual(
+        expect.stringMatching(/^mark 0x3000 instead of 0xca6c: here is kube-proxy \(nftables chain KUBE-MARK-DROP/),
+      );
+      expect(warned).toEqual([]);
+      expect(markOf(machine)).toBe(String(0x3000));
+      expect(await network.routes.list({ table: 0x3000 })).toHaveLength(1);
+      expect(await network.routes.list({ table: 51820 })).toHaveLength(0);
+      const whole = machine.picture();
+      said.length = 0;
+      await reload(host, wanted);
+      expect(machine.picture()).toEqual(whole);
+      expect(said.filter(text => text.startsWith('mark'))).toEqual([]);
+      await save(host, wanted);
+      expect(machine.files.get('/etc/wireguard/wg0.conf')).not.toContain('FwMark');
+      await down(host, wanted);
+      expect(machine.picture()).toEqual(before);
+    }));
+
+  test('a table that is in use is passed over, and so is every number with their bits', () =>
+    onMachine(async (machine, { host }, network) => {
+      machine.kubernetes = '/var/lib/kubelet';
+      const eth0 = (await network.links.find('eth0'))!.index;
+      await network.routes.add({ destination: parsePrefix('203.0.113.0/24')!, link: eth0, table: 0x3000 });
+      await up(host, target(full()));
+      expect(markOf(machine)).toBe(String(0x3001));
+    }));
+
+  test('an interface that was up before they came moves to another mark at the next reload', () =>
+    onMachine(async (machine, { host }, network) => {
+      const wanted = target(full());
+      await up(host, wanted);
+      expect(markOf(machine)).toBe('51820');
+      machine.kubernetes = 'kubelet is running (process 7)';
+      await reload(host, wanted);
+      expect(markOf(machine)).toBe(String(0x3000));
+      expect(await network.routes.list({ table: 51820 })).toHaveLength(0);
+      expect(JSON.stringify(machine.picture()['rules'])).not.toContain('51820');
+      expect(JSON.stringify(machine.picture()['devices'])).toContain(' 12288 ');
+      // and stays there when they go
+      machine.kubernetes = undefined;
+      await reload(host, wanted);
+      expect(markOf(machine)).toBe(String(0x3000));
+    }));
+
+  test("the file's own FwMark stands, with a warning where it has their bits; a Table of its own needs no mark", () =>
+    onMachine(async (machine, { host, warned, said }) => {
+      machine.kubernetes = '/var/lib/kubelet';
+      await up(host, target(full('FwMark = 0xca6c')));
+      expect(markOf(machine)).toBe('51820');
+      expect(warned).toEqual([expect.stringMatching(/FwMark 0xca6c has bits of kube-proxy's \(\/var\/lib\/kubelet\)/)]);
+      await up(host, target(full('FwMark = 0x77').replace('10.9.0', '10.9.1'), 'wg1'));
+      await up(host, target(full('Table = 51821').replace('10.9.0', '10.9.2'), 'wg2'));
+      expect(warned).toHaveLength(1);
+      expect(said.filter(text => text.startsWith('mark'))).toEqual([]);
+    }));
+});
