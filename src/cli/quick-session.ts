@@ -4,6 +4,7 @@ import { resolve as absolute } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { BackendName } from '../backend/take.ts';
+import type { ConfPeer } from '../config/conf.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import { fileVersion, readQuickFile } from '../host/conf-file.ts';
@@ -12,7 +13,8 @@ import { readState } from '../host/run-state.ts';
 import { systemZones } from '../io/zones.ts';
 import { interfaceName, parseQuickFile, type QuickFile } from '../quick/file.ts';
 import type { UpTarget } from '../quick/quick.ts';
-import { resolveEndpoint } from './resolve.ts';
+import { reachable } from '../quick/reachable.ts';
+import { resolveAll } from './resolve.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface SessionOptions {
@@ -53,7 +55,7 @@ export function openSession(path: string, terminal: Terminal, options: SessionOp
     path: absolute(path),
     zones: systemZones,
     version: lacking ? '' : fileVersion(path),
-    resolve: () => resolveFile(read, terminal, watch, signal),
+    resolve: () => resolveFile(read, machine, terminal, watch, signal),
     interrupted: () => signal?.aborted === true,
   });
   return { machine, file, target: targetOf(file), reread: () => targetOf(readQuickFile(path, warn)) };
@@ -63,9 +65,15 @@ export function warner({ err }: Terminal): (message: string) => void {
   return message => err(`wgts: warning: ${message}\n`);
 }
 
-/** One after another, as wg does. @param later those that cannot be found now are left out, not an error */
+/**
+ * Resolves the names of a file's endpoints: one after another, as wg does; all at once where what cannot be found now is left out, not an error. Of a
+ * name's addresses it is the first that there is a way to, for the system, which sorts them, does not know of the mark, and has a way to all of
+ * them once the tunnel is there.
+ * @param later names that cannot be found now are left out
+ */
 async function resolveFile(
-  { wireguard, path }: QuickFile,
+  { wireguard, path, name }: QuickFile,
+  { network, devices }: Machine,
   terminal: Terminal,
   later: boolean,
   signal: AbortSignal | undefined,
@@ -73,20 +81,29 @@ async function resolveFile(
   const { env, err } = terminal;
   const retries = later ? '0' : env['WG_ENDPOINT_RESOLUTION_RETRIES'];
   const wait = (milliseconds: number) => sleep(milliseconds, undefined, { ...(signal && { signal }) });
-  const peers: PeerConfig[] = [];
-  for (const { endpoint, endpointLine, ...peer } of wireguard.peers)
+  const link = wireguard.peers.some(isNamed) ? await network.links.find(name) : undefined;
+  const mark = wireguard.fwmark || (link && (await devices.status(name))?.fwmark) || 0;
+  const resolvePeer = async ({ endpoint, endpointLine, ...peer }: ConfPeer): Promise<PeerConfig> => {
+    if (!endpoint) return peer;
+    if (endpoint instanceof Uint8Array) return { ...peer, endpoint };
     try {
-      const found =
-        endpoint instanceof Uint8Array || !endpoint
-          ? endpoint
-          : await resolveEndpoint(endpoint, { retries, err, wait });
-      peers.push(found ? { ...peer, endpoint: found } : peer);
+      const found = await resolveAll(endpoint, { retries, err, wait });
+      const [best = found[0]!] = found.length > 1 ? await reachable(network, found, mark, link?.index) : found;
+      return { ...peer, endpoint: best };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       const placed = error.at({ file: path, line: endpointLine });
       if (!later) throw placed;
       warner(terminal)(`${placed.message}; it is tried again`);
-      peers.push(peer);
+      return peer;
     }
+  };
+  if (later) return { ...wireguard, peers: await Promise.all(wireguard.peers.map(resolvePeer)) };
+  const peers: PeerConfig[] = [];
+  for (const peer of wireguard.peers) peers.push(await resolvePeer(peer));
   return { ...wireguard, peers };
+}
+
+function isNamed({ endpoint }: ConfPeer): boolean {
+  return endpoint !== undefined && !(endpoint instanceof Uint8Array);
 }

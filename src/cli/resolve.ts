@@ -1,6 +1,7 @@
 /**
  * Names of endpoints to addresses, with wg's patience (wireguard-tools config.c): a name that cannot be found yet, because the network is
- * just coming up, is tried again, first after 1 s, then ever later up to 20 s. The first address counts, as in wg.
+ * just coming up, is tried again, first after 1 s, then ever later up to 20 s. For wg the first address counts; the system has put them in the
+ * order of RFC 6724.
  */
 import { lookup as systemLookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,8 +15,12 @@ export interface ResolveOptions {
   readonly retries?: string | undefined;
   /** Is told of every new attempt. */
   readonly err: (text: string) => void;
-  readonly lookup?: (host: string) => Promise<{ readonly address: string }>;
+  readonly lookup?: (host: string) => Promise<Found | readonly Found[]>;
   readonly wait?: (milliseconds: number) => Promise<unknown>;
+}
+
+interface Found {
+  readonly address: string;
 }
 
 const RETRIES = '15';
@@ -24,20 +29,25 @@ const LONGEST_WAIT = 20_000;
 /** What asking again would not change; node says ENOTFOUND for EAI_NONAME and EAI_NODATA. */
 const PERMANENT = /^(ENOTFOUND|EAI_FAIL|EINVAL|ENAMETOOLONG|ERR_.*)$/;
 
-/** @throws ConfigError that names the endpoint */
-export async function resolveEndpoint({ host, port }: HostEndpoint, options: ResolveOptions): Promise<Uint8Array> {
+/** @returns the first address. @throws ConfigError that names the endpoint */
+export async function resolveEndpoint(endpoint: HostEndpoint, options: ResolveOptions): Promise<Uint8Array> {
+  return (await resolveAll(endpoint, options))[0]!;
+}
+
+/** @returns all addresses, at least one, in the system's order. @throws ConfigError that names the endpoint */
+export async function resolveAll({ host, port }: HostEndpoint, options: ResolveOptions): Promise<Uint8Array[]> {
   const value = `${host}:${port}`;
-  const lookup = options.lookup ?? systemLookup;
+  const lookup = options.lookup ?? (name => systemLookup(name, { all: true }));
   let left = parseRetries(options.retries ?? RETRIES);
   for (let wait = FIRST_WAIT; ; wait = Math.min((wait * 6) / 5, LONGEST_WAIT)) {
     let code: string;
     try {
-      const { address } = await lookup(host);
-      const record = parseNumericHost(address, port, systemZones);
-      if (record) return record;
-      throw new ConfigError('bad-value', `endpoint ${quote(value)}: its address ${quote(address)} is of no use here`, {
-        value,
-      });
+      const found = await lookup(host);
+      const addresses = [found].flat().map(({ address }) => address);
+      const records = addresses.flatMap(address => parseNumericHost(address, port, systemZones) ?? []);
+      if (records.length > 0) return records;
+      const shown = quote(addresses.join(' '));
+      throw new ConfigError('bad-value', `endpoint ${quote(value)}: its address ${shown} is of no use here`, { value });
     } catch (error) {
       if (error instanceof ConfigError) throw error;
       code = (error as NodeJS.ErrnoException).code ?? String(error);

@@ -3,16 +3,16 @@
  * died), and takes it down when it is told to end. What systemd or a container runs.
  */
 
-import type { DeviceStatus } from '../config/model.ts';
 import type { HostEndpoint } from '../config/values.ts';
 import type { QuickFile } from '../quick/file.ts';
-import { dueEndpoints, movedTo } from '../quick/watch.ts';
+import { Follower } from './follower.ts';
 import type { Machine } from './machine.ts';
 
 export interface WatchOptions {
   readonly machine: Machine;
   readonly file: QuickFile;
-  readonly resolve: (endpoint: HostEndpoint) => Promise<Uint8Array>;
+  /** All addresses of a name, in the order of preference. */
+  readonly resolve: (endpoint: HostEndpoint) => Promise<readonly Uint8Array[]>;
   /** Milliseconds between looks. */
   readonly interval: number;
   /** Unix time, seconds. */
@@ -29,14 +29,19 @@ export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
   const { machine, file, signal, interval } = options;
   const { name } = file;
   let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
   const watching: { close(): void }[] = [];
   try {
     return await new Promise<WatchEnd>((resolve, reject) => {
+      const follower = new Follower(options, reject);
+      watching.push(follower);
       const look = async (): Promise<void> => {
         // the status of a userspace device that hangs is not waited for here by more than one look
         const status = await machine.devices.status(name);
         if (!status) return resolve(machine.readState(name)?.phase === 'up' ? 'lost' : 'down');
-        await follow(options, status);
+        // it may have ended while the device was asked
+        if (isOver) return;
+        follower.look(status);
         timer = setTimeout(() => void look().catch(reject), interval);
       };
       signal.addEventListener('abort', () => resolve('told'), { once: true });
@@ -49,22 +54,8 @@ export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
       look().catch(reject);
     });
   } finally {
+    isOver = true;
     clearTimeout(timer);
     for (const each of watching) each.close();
-  }
-}
-
-async function follow({ machine, file, resolve, now, signal }: WatchOptions, status: DeviceStatus): Promise<void> {
-  for (const due of dueEndpoints(file, status, now())) {
-    if (signal.aborted) return;
-    const { host, port } = due.endpoint;
-    try {
-      const change = movedTo(due, await resolve(due.endpoint));
-      if (!change || signal.aborted) continue;
-      await machine.devices.configure(file.name, change);
-      machine.say(`${host}:${port} has moved`);
-    } catch (error) {
-      machine.warn((error as Error).message);
-    }
   }
 }

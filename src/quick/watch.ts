@@ -13,6 +13,10 @@ export interface DueEndpoint {
   readonly endpoint: HostEndpoint;
   /** Where it is thought to be now. */
   readonly current?: Uint8Array;
+  /** It had a session once. */
+  readonly wasHeard: boolean;
+  readonly rxBytes?: number;
+  readonly txBytes?: number;
 }
 
 /** REJECT_AFTER_TIME less the time to have it answered: a session that is used is never older. */
@@ -24,8 +28,39 @@ export function dueEndpoints({ wireguard }: QuickFile, status: DeviceStatus, now
   return wireguard.peers.flatMap(({ publicKey, endpoint }) => {
     const peer = peers.get(formatKeyHex(publicKey));
     if (!peer || !endpoint || endpoint instanceof Uint8Array || now - peer.lastHandshakeSeconds <= SILENCE) return [];
-    return { publicKey, endpoint, ...(peer.endpoint && { current: peer.endpoint }) };
+    const { lastHandshakeSeconds, rxBytes, txBytes } = peer;
+    const counters = { wasHeard: lastHandshakeSeconds > 0, rxBytes, txBytes };
+    return { publicKey, endpoint, ...counters, ...(peer.endpoint && { current: peer.endpoint }) };
   });
+}
+
+/**
+ * The configuration for a device that runs already, in which a peer whose endpoint has the same name as before stays where it is: it may have
+ * roamed, or be at another of the name's addresses, and the watch looks after it.
+ * @param wanted what `file` says, its names resolved
+ */
+export function withCurrentEndpoints(
+  wanted: DeviceConfig,
+  file: QuickFile,
+  before: QuickFile,
+  status: DeviceStatus,
+): DeviceConfig {
+  const names = (each: QuickFile) =>
+    new Map(
+      each.wireguard.peers.flatMap(({ publicKey, endpoint }) =>
+        endpoint && !(endpoint instanceof Uint8Array)
+          ? [[formatKeyHex(publicKey), `${endpoint.host}:${endpoint.port}`]]
+          : [],
+      ),
+    );
+  const [now, then] = [names(file), names(before)];
+  const places = new Map(status.peers.map(({ publicKey, endpoint }) => [formatKeyHex(publicKey), endpoint]));
+  const peers = wanted.peers?.map(peer => {
+    const key = formatKeyHex(peer.publicKey);
+    const place = now.has(key) && now.get(key) === then.get(key) ? places.get(key) : undefined;
+    return place ? { ...peer, endpoint: place } : peer;
+  });
+  return peers ? { ...wanted, peers } : wanted;
 }
 
 /** What the device is to be told; undefined if the name still means where it is thought to be. */

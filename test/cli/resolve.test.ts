@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { makeEndpoint, parseEndpoint } from '../../src/base/endpoint.ts';
-import { resolveEndpoint } from '../../src/cli/resolve.ts';
+import { resolveAll, resolveEndpoint } from '../../src/cli/resolve.ts';
 import { ConfigError } from '../../src/config/errors.ts';
 
 const endpoint = { host: 'vpn.example.com', port: 51820 };
@@ -34,6 +34,16 @@ test('the first answer, of either family, with a zone', async () => {
   expect(await resolveEndpoint(endpoint, world('2001:db8::1').options())).toEqual(parseEndpoint('[2001:db8::1]:51820'));
   const record = await resolveEndpoint(endpoint, world('fe80::1%4242').options());
   expect(record).toEqual(makeEndpoint(parseAddress('fe80::1')!, 51820, 4242));
+});
+
+test('all answers, in their order, but for what is no address here', async () => {
+  const lookup = async () => ['192.0.2.1', 'fe80::1%nowhere', '2001:db8::1'].map(address => ({ address }));
+  const options = { err: () => {}, lookup };
+  const found = ['192.0.2.1:51820', '[2001:db8::1]:51820'].map(text => parseEndpoint(text)!);
+  expect(await resolveAll(endpoint, options)).toEqual(found);
+  expect(await resolveEndpoint(endpoint, options)).toEqual(found[0]);
+  const none = resolveAll(endpoint, { ...options, lookup: async () => [{ address: 'fe80::1%nowhere' }] });
+  await expect(none).rejects.toThrow(/`fe80::1%nowhere' is of no use here/);
 });
 
 test('what may pass is tried again, later each time', async () => {

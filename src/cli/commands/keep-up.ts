@@ -5,8 +5,9 @@ import { watchInterface } from '../../host/watch.ts';
 import { nativeBinding } from '../../io/native-binding.ts';
 import { notifyManager } from '../../io/notify.ts';
 import * as quick from '../../quick/quick.ts';
+import { withCurrentEndpoints } from '../../quick/watch.ts';
 import type { Session } from '../quick-session.ts';
-import { resolveEndpoint } from '../resolve.ts';
+import { resolveAll } from '../resolve.ts';
 import type { Terminal } from '../terminal.ts';
 
 const INTERVAL_SECONDS = '30';
@@ -40,7 +41,7 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
       machine,
       file: target.file,
       interval: Number(env['WGTS_WATCH_INTERVAL'] ?? INTERVAL_SECONDS) * 1000,
-      resolve: endpoint => resolveEndpoint(endpoint, { retries: '0', err }),
+      resolve: endpoint => resolveAll(endpoint, { retries: '0', err }),
       now,
       signal: AbortSignal.any([signal, hangUp.signal]),
     });
@@ -82,7 +83,13 @@ async function reload(
 ): Promise<Session['target']> {
   try {
     const target = reread();
-    await locked(target.file.name, () => quick.reload(machine, target));
+    const { file } = target;
+    const resolve = async () => {
+      const wanted = await target.resolve();
+      const status = await machine.devices.status(file.name);
+      return status ? withCurrentEndpoints(wanted, file, old.file, status) : wanted;
+    };
+    await locked(file.name, () => quick.reload(machine, { ...target, resolve }));
     return target;
   } catch (error) {
     machine.warn(`not reloaded: ${(error as Error).message}`);
