@@ -1,12 +1,14 @@
 /**
  * Whether kube-proxy's or kubelet's packet marks may be in force in this network namespace. Both drop or masquerade what has their bits, so a mark of
- * ours must not have them. A wrong yes costs nothing but another number, so every sign counts: rules where they can be seen (nftables, and
- * iptables by it; iptables-legacy has no netlink), and otherwise who makes them.
+ * ours must not have them. A wrong yes costs nothing but another number, so every sign counts: rules where they can be seen (nftables, with
+ * iptables-nft; iptables-legacy, which has no netlink, by its own program if that is here), and otherwise who makes them.
  */
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { listChains } from '../netlink/nft-names.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
+import { findProgram } from './program.ts';
 
 /** kubelet and kube-proxy, and those that are both in one process. */
 const PROGRAMS = new Set(['kubelet', 'kube-proxy', 'k3s', 'k3s-server', 'k3s-agent', 'rke2', 'k0s', 'kubelite']);
@@ -20,10 +22,35 @@ export async function findKubernetes(
 ): Promise<string | undefined> {
   for (const { table, name } of await listChains(port))
     if (name.startsWith('KUBE-') || table === 'kube-proxy') return `nftables chain ${name} of table ${table}`;
+  const legacy = await findLegacyChain(proc);
+  if (legacy !== undefined) return `iptables-legacy chain ${legacy}`;
   const folder = FOLDERS.find(path => existsSync(path));
   if (folder !== undefined) return folder;
   if (env['KUBERNETES_SERVICE_HOST'] !== undefined) return 'KUBERNETES_SERVICE_HOST in the environment';
   return findProcess(proc);
+}
+
+/** Asked only where this namespace has tables of that kind, for the program itself would make the kernel load them. */
+async function findLegacyChain(proc: string): Promise<string | undefined> {
+  for (const [names, programs] of LEGACY) {
+    if (firstLine(`${proc}/net/${names}`) === '') continue;
+    const program = programs.map(name => findProgram(name)).find(path => path !== undefined);
+    const chain = program && /^:(KUBE-\S+) /m.exec(await outputOf(program))?.[1];
+    if (chain) return chain;
+  }
+  return undefined;
+}
+
+const LEGACY = [
+  ['ip_tables_names', ['iptables-legacy-save', 'iptables-save']],
+  ['ip6_tables_names', ['ip6tables-legacy-save', 'ip6tables-save']],
+] as const;
+/** A node of a large cluster has tens of thousands of rules. */
+const LEGACY_LIMITS = { timeout: 10_000, maxBuffer: 256 * 1024 * 1024 };
+
+/** Empty where it fails. */
+function outputOf(program: string): Promise<string> {
+  return new Promise(resolve => execFile(program, LEGACY_LIMITS, (_error, stdout) => resolve(stdout)));
 }
 
 function findProcess(proc: string): string | undefined {

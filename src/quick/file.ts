@@ -151,10 +151,14 @@ function readKey(draft: Draft, content: string, tables: ReadonlyMap<string, numb
   }
 }
 
-/** No shell takes a NUL byte, and what would run after it was cut off is not what the file says. */
+/** What a shell would not be given as it stands in the file is refused: it is not what the file says. */
 function parseHook(hook: HookEvent, command: string): string {
-  if (!command.includes('\0')) return command;
-  throw new ConfigError('bad-value', `${hook} ${quote(command)}: a command has no NUL bytes`, { value: command });
+  const why = command.includes('\0')
+    ? 'a command has no NUL bytes'
+    : command.includes('\ufffd') &&
+      'it has bytes that are not UTF-8: convert the file, such as with iconv -f LATIN1 -t UTF-8';
+  if (why) throw new ConfigError('bad-value', `${hook} ${quote(command)}: ${why}`, { value: command });
+  return command;
 }
 
 /** @param context what the message shows */

@@ -82,7 +82,8 @@ export async function lacksIpv6(
   );
   const on = others.find(({ name: other }) => isOff(other) === '0');
   if (!on) return why(`net.ipv6.conf.${isOff('all') === '1' ? 'all' : place}.disable_ipv6 = 1`);
-  const setting = `net.ipv6.conf.${sysctlName(place)}.disable_ipv6`;
+  // what a new interface begins with comes before the interface's own, which goes with it
+  const setting = `net.ipv6.conf.${sysctlName(isOff('default') === '1' ? 'default' : place)}.disable_ipv6`;
   throw problem(
     'ESYSCTL',
     `${setting} is 1, so ${name} can have no IPv6, which is on at ${on.name} and would go past the tunnel: sysctl -w ${setting}=0, in a container docker run --sysctl ${setting}=0; or take IPv6 out of ${path}`,

@@ -12,6 +12,8 @@ const SOURCES: Readonly<Record<string, string>> = {
   tun: 'modprobe tun',
   wg: 'apt-get install wireguard-tools',
   'wg-quick': 'apt-get install wireguard-tools',
+  'iptables-legacy': 'apt-get install iptables',
+  'iptables-nft': 'apt-get install iptables',
   'wireguard-go': 'apt-get install wireguard-go',
   ip: 'apt-get install iproute2',
   sysctl: 'apt-get install procps',

@@ -102,6 +102,7 @@ AllowedIPs = 0.0.0.0/0
     ['SaveConfig = yes', "`yes'"],
     ['SaveConfig =', "`'"],
     ['PostUp = echo \0', '`echo \\x00'],
+    ['PostUp = echo \ufffd', '`echo \\xfffd'],
     ['DNS = 1.1.1.1.1', "`1.1.1.1.1'"],
     ['DNS = 10.0.0.1:x', "`10.0.0.1:x'"],
     ['Address = 10.0.0.1/24\u00a0', "`10.0.0.1/24\\xa0'"],
