@@ -50,7 +50,9 @@ describeWith(['root', 'wg'], 'a made-up file', () => {
   it('is the same to wg and to us', { timeout: 120_000 }, async () => {
     let [taken, refused] = [0, 0];
     for (let i = 0; i < FILES; i++) {
-      const text = madeUp(seeded((SEED + i) >>> 0));
+      const made = madeUp(seeded((SEED + i) >>> 0));
+      // one line with CR in it is refused as a file whose lines end in CR: see below
+      const text = made.includes('\n') ? made : `${made}\n`;
       const [theirs, ours] = [await byWg(text), byUs(text)];
       expect(ours, `WG_FUZZ_SEED=${SEED + i}\n${JSON.stringify(text)}`).toEqual(theirs);
       if (theirs === 'refused') refused++;
@@ -62,6 +64,7 @@ describeWith(['root', 'wg'], 'a made-up file', () => {
 
   // where we differ, on purpose: what wg takes by mistake, and what only some programs write
   it.each([
+    ['[Interface]\r# a comment\r', 'taken', 'refused'],
     ['[Interface]\nListenPort = 65537\n', 'taken', 'refused'],
     ['[Interface]\nListenPort = domain\n', 'taken', 'refused'],
     ['[Interface]\nListenPort = 5\0garbage\n', 'taken', 'refused'],
