@@ -15,7 +15,7 @@ interface Said {
 interface Plan {
   readonly [field: string]: unknown;
   readonly routes: Record<string, string>;
-  readonly firewall: { allowPort: boolean; masquerade: boolean; sealed: readonly string[] };
+  readonly firewall: { allowPort: boolean; masquerade: boolean; sealed: readonly string[]; workloadPrefixes: readonly string[] };
 }
 
 describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
@@ -61,7 +61,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     routeProtocol: 80,
     threaded: false,
     rulePriority: 98,
-    firewall: { allowPort: true, masquerade: true, sealed: [] },
+    firewall: { allowPort: true, masquerade: true, sealed: [], workloadPrefixes: ['cali'] },
     ...change,
   });
   const command = (i: number, what: Plan, ...deeds: string[]): string[] => {
@@ -125,7 +125,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
   });
 
   test('what the host sends from an address that is not the tunnel’s is masqueraded, and only so it arrives', async () => {
-    await both(() => ({ firewall: { allowPort: true, masquerade: false, sealed: [] } }));
+    await both(() => ({ firewall: { allowPort: true, masquerade: false, sealed: [], workloadPrefixes: ['cali'] } }));
     expect(await ping(nodes[0]!, '10.42.2.2')).toBe(true);
     expect(await ping(nodes[0]!, '10.42.2.2', '-I', '192.0.2.1')).toBe(false);
     await both();
@@ -134,7 +134,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
   });
 
   test('sealed: nothing goes or comes in the clear, even where a route would lead there; unsealed it does', async () => {
-    const open = { peers: [], routes: {}, firewall: { allowPort: true, masquerade: true, sealed: [] } };
+    const open = { peers: [], routes: {}, firewall: { allowPort: true, masquerade: true, sealed: [], workloadPrefixes: ['cali'] } };
     const sealed = { ...open, firewall: { ...open.firewall, sealed: ['10.42.2.0/26'] } };
     await agent(1, plan(1, open), 'apply');
     await agent(0, plan(0, open), 'apply');

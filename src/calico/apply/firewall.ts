@@ -41,7 +41,6 @@ const PRIORITY = { beforeRaw: -310, raw: -300, mangle: -150, filter: 0, sourceNa
 const UDP = 17;
 const DESTINATION_PORT = 2;
 const LOOPBACK = 'lo';
-const WORKLOADS = ['cali'];
 /** Where in the IP header. */
 const SOURCE = { 4: 12, 6: 8 } as const;
 const DESTINATION = { 4: 16, 6: 24 } as const;
@@ -104,7 +103,6 @@ export async function ensureTable(
 function sealChains(tunnel: DesiredTunnel): NfChain[] {
   const { family, interfaceName, firewall } = tunnel;
   const names = [LOOPBACK, interfaceName];
-  const prefixes = firewall.workloadPrefixes ?? firewall.incomingMark?.exemptPrefixes ?? WORKLOADS;
   const sealed = [SOURCE[family], DESTINATION[family]].map(offset => [
     loadNetworkHeader(offset, SIZE[family]),
     isInSet(SEALED_SET),
@@ -115,13 +113,13 @@ function sealChains(tunnel: DesiredTunnel): NfChain[] {
       name: 'seal-in',
       hook: 'prerouting',
       priority: PRIORITY.beforeRaw,
-      rules: [...exempt('inputName', names, prefixes), ...sealed],
+      rules: [...exempt('inputName', names, firewall.workloadPrefixes), ...sealed],
     },
     {
       name: 'seal-out',
       hook: 'postrouting',
       priority: PRIORITY.mangle,
-      rules: [...exempt('outputName', names, prefixes), ...sealed],
+      rules: [...exempt('outputName', names, firewall.workloadPrefixes), ...sealed],
     },
   ];
 }

@@ -73,6 +73,6 @@ export interface DesiredFirewall {
    * workloads', whatever the routes say. Empty otherwise.
    */
   readonly sealed: readonly Prefix[];
-  /** How the names of the workloads' interfaces begin (Felix's `interfacePrefix`): there the seal does not hold. `cali` where absent. */
-  readonly workloadPrefixes?: readonly string[];
+  /** How the names of the workloads' interfaces begin (Felix's `interfacePrefix`): the seal does not hold there. */
+  readonly workloadPrefixes: readonly string[];
 }

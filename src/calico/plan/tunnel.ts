@@ -74,6 +74,7 @@ function planFirewall(
       },
     }),
     sealed,
+    workloadPrefixes: parameters.InterfacePrefix,
   };
 }
 

@@ -14,7 +14,7 @@ const SEALED = { 4: '10.42.7.0/26', 6: 'fd42:0:0:7::/122' } as const;
 
 describe.each(VARIANTS)('%s', (_, families) => {
   const sealed = (family: Family) => ({
-    firewall: { allowPort: true, masquerade: true, sealed: [parsePrefix(SEALED[family])!] },
+    firewall: { allowPort: true, masquerade: true, sealed: [parsePrefix(SEALED[family])!], workloadPrefixes: ['cali'] },
   });
   const first = desired(families, family => tunnel(family, [peer(family, 2), peer(family, 3)], sealed(family)));
   const second = desired(families, family => {

@@ -256,7 +256,7 @@ export function tunnel(
     routeProtocol: 80,
     threaded: false,
     rulePriority: 98,
-    firewall: { allowPort: true, masquerade: true, sealed: [] },
+    firewall: { allowPort: true, masquerade: true, sealed: [], workloadPrefixes: ['cali'] },
     ...change,
   };
 }

@@ -7,10 +7,12 @@ import { rangesOf } from '../../../src/calico/apply/ranges.ts';
 import type { Desired } from '../../../src/calico/model/desired.ts';
 import { desired, FakeNode, peer, tunnel, writesOf } from './node.ts';
 
+const workloadPrefixes = ['cali'];
+
 function plan(sealed: readonly string[]): Desired {
   const prefixes = sealed.map(text => parsePrefix(text)!);
   return desired([4], family =>
-    tunnel(family, [peer(family, 2)], { firewall: { allowPort: false, masquerade: true, sealed: prefixes } }),
+    tunnel(family, [peer(family, 2)], { firewall: { allowPort: false, masquerade: true, sealed: prefixes, workloadPrefixes } }),
   );
 }
 
@@ -92,10 +94,41 @@ test('without anything to put into it there is no table, and one of before goes'
   const process = node.process();
   await process.applier.apply(plan(['10.42.7.0/26']));
   await process.applier.apply(
-    desired([4], family => tunnel(family, [], { firewall: { allowPort: false, masquerade: false, sealed: [] } })),
+    desired([4], family => tunnel(family, [], { firewall: { allowPort: false, masquerade: false, sealed: [], workloadPrefixes } })),
   );
   expect(node.tables.size).toBe(0);
   expect((await process.applier.resync()).changes).toBe(0);
+  process.close();
+});
+
+test("the seal follows the prefix of the pods' interfaces", async () => {
+  const node = new FakeNode();
+  const process = node.process();
+  const sealed = [parsePrefix('10.42.7.0/26')!];
+  const named = (prefixes: readonly string[]): Desired =>
+    desired([4], family =>
+      tunnel(family, [peer(family, 2)], {
+        firewall: { allowPort: false, masquerade: true, sealed, workloadPrefixes: prefixes },
+      }),
+    );
+  const rules = (): number[] =>
+    node.tables
+      .get(4)!
+      .chains.filter(({ name }) => name.startsWith('seal-'))
+      .map(chain => chain.rules.length);
+  await process.applier.apply(named(['cali']));
+  expect(rules()).toEqual([5, 5]);
+  for (const [prefixes, expected] of [
+    [['azv'], 5],
+    [['azv', 'eni'], 6],
+    [['cali'], 5],
+  ] as const) {
+    const before = node.tables.get(4);
+    expect((await process.applier.apply(named(prefixes))).changes).toBe(1);
+    expect(node.tables.get(4)).not.toBe(before);
+    expect(rules()).toEqual([expected, expected]);
+    expect((await process.applier.apply(named(prefixes))).changes).toBe(0);
+  }
   process.close();
 });
 
@@ -105,7 +138,7 @@ test('host encryption: the sysctl is written before the link is looked for, once
     const process = node.process();
     const incomingMark = { exemptInterfaces: ['lo'], exemptPrefixes: ['cali'] };
     const what = desired([family], each =>
-      tunnel(each, [], { firewall: { allowPort: true, masquerade: true, sealed: [], incomingMark } }),
+      tunnel(each, [], { firewall: { allowPort: true, masquerade: true, sealed: [], workloadPrefixes, incomingMark } }),
     );
     await process.applier.apply(what);
     expect(node.sysctls.get('net/ipv4/conf/all/src_valid_mark')).toBe(family === 4 ? '1' : '0');
@@ -119,7 +152,7 @@ test('host encryption: the sysctl is written before the link is looked for, once
   const incomingMark = { exemptInterfaces: [], exemptPrefixes: [] };
   const { tunnels } = await process.applier.apply(
     desired([4], each =>
-      tunnel(each, [], { firewall: { allowPort: true, masquerade: true, sealed: [], incomingMark } }),
+      tunnel(each, [], { firewall: { allowPort: true, masquerade: true, sealed: [], workloadPrefixes, incomingMark } }),
     ),
   );
   expect(tunnels[4]).toMatchObject({

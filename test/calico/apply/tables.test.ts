@@ -20,6 +20,7 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
         allowPort: true,
         masquerade: true,
         incomingMark,
+        workloadPrefixes: ['cali', 'eni'],
         sealed: prefixes('10.42.7.0/26', '10.42.7.64/26', '10.42.9.0/24', '10.42.9.5/32'),
       },
     }),

@@ -30,6 +30,7 @@ test(`a walk of ${ROUNDS} rounds (TEST_SEED=${SEED})`, async () => {
             allowPort: random() < 0.5,
             masquerade: random() < 0.5,
             sealed: some(SEALED[family]).map(text => parsePrefix(text)!),
+            workloadPrefixes: pick([['cali'], ['azv', 'eni']]),
           },
         },
       );

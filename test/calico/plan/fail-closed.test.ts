@@ -1,6 +1,7 @@
 /** Fail-closed: what is not encrypted is unreachable, hosts excepted, and Felix's way otherwise. */
 import { describe, expect, test } from 'vitest';
 import { formatPrefix } from '../../../src/base/prefix.ts';
+import { firewallTable } from '../../../src/calico/apply/firewall.ts';
 import { block, cluster, planOf, pod, prefix, routesOf, tunnelOf } from '../../support/calico-cluster.ts';
 import {
   alone,
@@ -69,6 +70,32 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
           else expect(orElse).toBe(text === alone(family, hostOf(family, 2)) ? undefined : 'unreachable');
         }
       }
+    }
+  });
+
+  test.each([
+    [undefined, ['cali']],
+    ['azv', ['azv']],
+    ['eni,azv', ['eni', 'azv']],
+  ])('the seal ends at the interfaces of pods, with InterfacePrefix %s', (prefix, expected) => {
+    const said = prefix === undefined ? {} : { InterfacePrefix: prefix };
+    for (const hosts of [false, true]) {
+      const spec = { WireguardHostEncryptionEnabled: hosts };
+      const objects = [me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
+      const inSpec = planOf(cluster(enabled(families, { ...spec, ...said }), ...objects), { options });
+      const on = enabled(families, spec);
+      const environment = prefix === undefined ? {} : { FELIX_INTERFACEPREFIX: prefix };
+      const inEnvironment = planOf(cluster(on, ...objects), { options, environment });
+      const felixFile = prefix === undefined ? '' : `[global]\nInterfacePrefix = ${prefix}\n`;
+      const inFile = planOf(cluster(on, ...objects), { options, felixFile });
+      for (const made of [inSpec, inEnvironment, inFile])
+        for (const family of families) {
+          const tunnel = tunnelOf(made.desired, family);
+          expect(tunnel.firewall.workloadPrefixes).toEqual(expected);
+          // loopback, tunnel, pods; then what is sealed
+          const chains = firewallTable(tunnel)!.chains.filter(({ name }) => name.startsWith('seal-'));
+          expect(chains.map(({ rules }) => rules.length)).toEqual([4 + expected.length, 4 + expected.length]);
+        }
     }
   });
 

@@ -55,7 +55,7 @@ describe.each(MODES)('$mode: own address', ({ families }) => {
 describe('the whole tunnel', () => {
   test('as Felix would have it, but for what is ours', () => {
     const { desired } = planOf(cluster(enabled([4, 6]), member([4, 6], 'me', 1)));
-    const firewall = { allowPort: false, masquerade: true, sealed: [] };
+    const firewall = { allowPort: false, masquerade: true, sealed: [], workloadPrefixes: ['cali'] };
     const all = {
       threaded: false,
       mark: 0x1000,
