@@ -29,6 +29,11 @@ export interface PeerConfig {
   /** Seconds, 0 to 65535; 0 is off. */
   readonly persistentKeepalive?: number;
   readonly replaceAllowedIps?: boolean;
+  /**
+   * Begin a handshake at once, whatever session there is and however short a time ago the last was begun. Sessions live on until the new one is
+   * confirmed. Only this project's own devices know it.
+   */
+  readonly initiate?: boolean;
   /** In order; a prefix that another peer has moves here. */
   readonly allowedIps?: readonly AllowedIpConfig[];
 }

@@ -3,6 +3,8 @@
  * DeviceConfig and back. Which lines are right and which errno the wrong ones earn is wireguard-go's (device/uapi.go).
  * It differs in one thing: there, lines take effect as they are read; here the request becomes one config, applied whole or
  * not at all. Where the place of a line inside its peer matters, the peer becomes several entries.
+ *
+ * One line is this project's own: `initiate_handshake=true`. Other programs refuse it, with EINVAL.
  */
 import { formatKeyHex, KEY_SIZE, parseKeyHex } from '../base/key.ts';
 import { formatPrefix, parsePrefix } from '../base/prefix.ts';
@@ -117,6 +119,10 @@ export class SetRequest {
         else entry.allowedIps = [allowedIp];
         return;
       }
+      case 'initiate_handshake':
+        requireTrue(key, value);
+        entry.initiate = true;
+        return;
       case 'protocol_version':
         if (value !== '1')
           throw new ConfigError('bad-value', `protocol_version: ${quote(value)} is not spoken here; only 1 is`, {
@@ -150,6 +156,7 @@ export function formatSetRequest(config: DeviceConfig, zones: Zones = numericZon
     if (peer.presharedKey) lines.push(`preshared_key=${formatKeyHex(peer.presharedKey)}`);
     if (peer.endpoint) lines.push(`endpoint=${formatZonedEndpoint(peer.endpoint, zones)}`);
     if (peer.persistentKeepalive !== undefined) lines.push(`persistent_keepalive_interval=${peer.persistentKeepalive}`);
+    if (peer.initiate) lines.push('initiate_handshake=true');
     if (peer.replaceAllowedIps) lines.push('replace_allowed_ips=true');
     for (const { prefix, remove } of peer.allowedIps ?? [])
       lines.push(`allowed_ip=${remove ? '-' : ''}${formatPrefix(prefix)}`);

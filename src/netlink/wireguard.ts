@@ -1,4 +1,5 @@
 /** The kernel's own WireGuard devices, read and configured over generic netlink, in the model of src/config. Needs CAP_NET_ADMIN. */
+import { codedError } from '../base/coded-error.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { isRefusal } from './errors.ts';
@@ -50,6 +51,10 @@ export class KernelWireguard {
    * @throws NetlinkError
    */
   set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void> {
+    if (config.peers?.some(({ initiate }) => initiate))
+      return Promise.reject(
+        codedError('EOPNOTSUPP', `${name}: the kernel begins handshakes only when it has something to send`),
+      );
     const turn = this.#sets.then(() => this.#set(name, config, known));
     this.#sets = turn.catch(() => {});
     return turn;

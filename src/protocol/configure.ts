@@ -8,7 +8,7 @@ import { clampPrivateKey, isZeroKey } from '../base/key.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
 import type { Device } from './device.ts';
 import type { Peer } from './peer.ts';
-import { TIMER_FLUSH_STAGED, TIMER_PERSISTENT_KEEPALIVE } from './peer-timers.ts';
+import { TIMER_FLUSH_STAGED, TIMER_NEW_HANDSHAKE, TIMER_PERSISTENT_KEEPALIVE } from './peer-timers.ts';
 
 export function configure(device: Device, config: DeviceConfig, now: number): void {
   if (config.replacePeers) for (const peer of [...device.eachPeer()]) device.removePeer(peer);
@@ -71,6 +71,10 @@ function configurePeer(device: Device, config: PeerConfig, now: number): void {
     const begins = peer.timers.persistentKeepalive === 0 && config.persistentKeepalive > 0;
     peer.timers.persistentKeepalive = config.persistentKeepalive;
     if (begins && device.running) peer.timers.set(TIMER_PERSISTENT_KEEPALIVE, now);
+  }
+  if (config.initiate && device.running) {
+    peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
+    peer.timers.set(TIMER_NEW_HANDSHAKE, now);
   }
   if (device.running && !peer.staged.empty) peer.timers.set(TIMER_FLUSH_STAGED, now);
 }

@@ -51,6 +51,8 @@ export class ClusterLab {
   readonly talk: Conversation;
   readonly #lab: Lab;
   readonly #bird = new Bird();
+  /** How the names of the pods' cables begin. */
+  podPrefix = 'cali';
   #cables = 0;
 
   private constructor(
@@ -200,7 +202,7 @@ export class ClusterLab {
   /** A pod at the second address of a block, on this node or on another, which then has borrowed it. */
   async addPod(on: number, block = on, host = 2): Promise<LabPod> {
     const at = this.node(on);
-    const cable = `cali${this.#cables++}`;
+    const cable = `${this.podPrefix}${this.#cables++}`;
     const namespace = await this.#lab.namespace(cable);
     const addresses = this.families.map(family => podAddress(block, family, host));
     const gateways = this.families.map(family => (family === 4 ? `${GATEWAY[4]}/32` : `${GATEWAY[6]}/64`));

@@ -105,6 +105,7 @@ const atom = fc.oneof(
     'preshared_key',
     'endpoint',
     'persistent_keepalive_interval',
+    'initiate_handshake',
     'replace_allowed_ips',
     'allowed_ip',
     'protocol_version',

@@ -15,7 +15,12 @@ interface Said {
 interface Plan {
   readonly [field: string]: unknown;
   readonly routes: Record<string, string>;
-  readonly firewall: { allowPort: boolean; masquerade: boolean; sealed: readonly string[]; workloadPrefixes: readonly string[] };
+  readonly firewall: {
+    allowPort: boolean;
+    masquerade: boolean;
+    sealed: readonly string[];
+    workloadPrefixes: readonly string[];
+  };
 }
 
 describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
@@ -134,7 +139,11 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
   });
 
   test('sealed: nothing goes or comes in the clear, even where a route would lead there; unsealed it does', async () => {
-    const open = { peers: [], routes: {}, firewall: { allowPort: true, masquerade: true, sealed: [], workloadPrefixes: ['cali'] } };
+    const open = {
+      peers: [],
+      routes: {},
+      firewall: { allowPort: true, masquerade: true, sealed: [], workloadPrefixes: ['cali'] },
+    };
     const sealed = { ...open, firewall: { ...open.firewall, sealed: ['10.42.2.0/26'] } };
     await agent(1, plan(1, open), 'apply');
     await agent(0, plan(0, open), 'apply');

@@ -12,6 +12,7 @@ import type { Problem } from '../model/problem.ts';
 import type { Plan } from '../plan/plan.ts';
 import { Planner } from '../plan/planner.ts';
 import { applyProblems, EventWriter, TURN_FAILED } from './event-writer.ts';
+import { Greeter } from './greeter.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { ADDRESS_NOT_ALLOCATED, KEY_NOT_WITHDRAWN, OwnKey } from './own-key.ts';
 import type { AgentOptions, AgentParts } from './parts.ts';
@@ -39,6 +40,7 @@ export class Agent {
   readonly #network: NetworkWatch;
   readonly #keys: Readonly<Record<Family, OwnKey>>;
   readonly #timers: Timers<'full' | 'retry' | 'resync'>;
+  readonly #greeter: Greeter;
   #status: AgentStatus = FIRST_STATUS;
   #snapshot: Snapshot | undefined;
   #wantsPods = false;
@@ -67,6 +69,7 @@ export class Agent {
       4: new OwnKey({ family: 4, nodeName, parts, ownNode }),
       6: new OwnKey({ family: 6, nodeName, parts, ownNode }),
     };
+    this.#greeter = new Greeter(parts);
   }
 
   get status(): AgentStatus {
@@ -96,6 +99,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timers.close();
+    this.#greeter.close();
     this.#watching?.close();
     this.#network.close();
     await this.#turn;

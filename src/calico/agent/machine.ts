@@ -50,6 +50,7 @@ export function openMachine({ keyDirectory, backend, script, aks, say, warn }: M
       keys,
       records: new RecordFile(directory, warn),
       sleep: milliseconds => sleep(milliseconds),
+      wallTime: () => Date.now(),
       say,
       warn,
     },

@@ -2,6 +2,7 @@
 import type { Watch } from '../../netlink/events.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { AppliedState } from '../apply/applier.ts';
+import type { Greeting } from '../apply/greeting.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Desired } from '../model/desired.ts';
 import type { HostFacts } from '../plan/mtu.ts';
@@ -12,7 +13,7 @@ import type { PublishClock, Publisher } from '../publish/publisher.ts';
 export interface AgentParts {
   readonly datastore: Datastore;
   readonly applier: AgentApplier;
-  readonly publisher: Pick<Publisher, 'publish' | 'withdraw' | 'see' | 'isPublished' | 'close'>;
+  readonly publisher: Pick<Publisher, 'publish' | 'withdraw' | 'see' | 'isPublished' | 'onRestored' | 'close'>;
   readonly machine: AgentMachine;
   /** `--allocate`. */
   readonly allocator?: AgentAllocator;
@@ -25,6 +26,8 @@ export interface AgentParts {
 
 export interface AgentApplier {
   apply(desired: Desired, options?: { readonly full?: boolean }): Promise<AppliedState>;
+  /** Rejects with what the device said. */
+  greet(family: Family, greeting: Greeting, random: number, goesOn: () => boolean): Promise<void>;
   /** @throws NetlinkError */
   watch(onBroken: (what: string) => void, onEnd?: (error: Error) => void): Watch;
 }

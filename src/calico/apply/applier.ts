@@ -8,6 +8,7 @@ import type { Watch } from '../../netlink/events.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { PerFamily } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
+import { GREETED_AT_ONCE, GREETING_PAUSE_MS, type Greeting } from './greeting.ts';
 import type { ApplyHost, Owned, Work } from './ports.ts';
 import { isOwnTable } from './routes.ts';
 import { type AppliedTunnel, Tunnel } from './tunnel.ts';
@@ -49,6 +50,23 @@ export class Applier {
   /** The last plan once more, whatever was done to the node meanwhile. */
   resync(): Promise<AppliedState> {
     return this.#inTurn(() => this.#apply(this.#last, true));
+  }
+
+  /**
+   * Begins a handshake with each peer that may have lost its session with us, a few at a time, other work in between. Rejects with what the device said.
+   * @param random 0 to 1: where to begin, so that of many nodes not all greet the same one first
+   * @param goesOn asked before each few
+   */
+  async greet(family: Family, greeting: Greeting, random: number, goesOn: () => boolean): Promise<void> {
+    const tunnel = this.#tunnels[family];
+    const work: Work = { host: this.#host, family, change: text => this.#host.say(text) };
+    const quiet = await this.#inTurn(() => tunnel.quietPeers(work, greeting));
+    const first = Math.floor(random * quiet.length);
+    const ordered = [...quiet.slice(first), ...quiet.slice(0, first)];
+    for (let at = 0; at < ordered.length && goesOn(); at += GREETED_AT_ONCE) {
+      if (at > 0) await this.#host.sleep(GREETING_PAUSE_MS);
+      await this.#inTurn(() => tunnel.greet(work, ordered.slice(at, at + GREETED_AT_ONCE)));
+    }
   }
 
   /** Everything of ours goes, in both families. Idempotent. */

@@ -13,6 +13,8 @@ export interface ApplyHost {
   readonly keys: Keys;
   readonly records: Records;
   sleep(milliseconds: number): Promise<void>;
+  /** Unix time in milliseconds. */
+  wallTime(): number;
   /** Each change, before it is made. */
   say(text: string): void;
   warn(text: string): void;

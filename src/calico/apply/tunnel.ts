@@ -6,12 +6,14 @@
  */
 import { formatAddress } from '../../base/address.ts';
 import { codedError } from '../../base/coded-error.ts';
+import { formatKeyBase64 } from '../../base/key.ts';
 import { isLinkName } from '../../netlink/links.ts';
 import type { BackendKind } from '../../quick/state.ts';
-import type { DesiredTunnel } from '../model/desired.ts';
+import type { DesiredPeer, DesiredTunnel } from '../model/desired.ts';
 import { ensureAddress } from './address.ts';
-import { changeDevice, ensureDevice } from './device.ts';
+import { changeDevice, ensureDevice, samePeer } from './device.ts';
 import { bothSealed, ensureTable, firewallTable, sameFirewall } from './firewall.ts';
+import { type Greeting, greetPeers, quietPeers } from './greeting.ts';
 import { ensureLink, removeLink } from './link.ts';
 import type { Owned, Work } from './ports.ts';
 import { changeRoutes, closeRoutes, emptyTable, ensureRoutes, isOwnTable } from './routes.ts';
@@ -142,6 +144,24 @@ export class Tunnel {
     } catch (error) {
       return { step, message: (error as Error).message };
     }
+  }
+
+  /** Returns the peers that may have lost their session with us (greeting.ts); none while no tunnel runs. */
+  async quietPeers({ host }: Work, greeting: Greeting): Promise<readonly DesiredPeer[]> {
+    const running = this.#running;
+    if (!running) return [];
+    const status = await host.devices.status(running.tunnel.interfaceName);
+    status?.privateKey?.fill(0);
+    return quietPeers(running.tunnel, status?.peers ?? [], greeting, running.backend, host.wallTime());
+  }
+
+  /** Greets those of them that are still planned as they were. */
+  async greet(work: Work, peers: readonly DesiredPeer[]): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    const { tunnel, backend } = running;
+    const still = peers.filter(peer => samePeer(peer, tunnel.peers.get(formatKeyBase64(peer.publicKey))));
+    await greetPeers(work, tunnel, backend, still);
   }
 
   /** Before anything else: what is sealed now, and what was until now. @param look whether it may have been taken away by another */

@@ -69,6 +69,11 @@ export class Publisher {
       this.#keys[family].see(annotations && (annotations[KEY_ANNOTATION[family]] || null));
   }
 
+  /** Calls back each time that a key of ours is on the Node again after it was not, whoever took it away and whoever put it there. */
+  onRestored(listener: (family: Family) => void): void {
+    for (const family of [4, 6] as const) this.#keys[family].onRestored = () => listener(family);
+  }
+
   /** Whether the Node has it, as far as we know. */
   isPublished(family: Family): boolean {
     return this.#keys[family].isPublished;
@@ -102,6 +107,9 @@ class PublishedKey {
   #fights = 0;
   #lastSent = Number.NEGATIVE_INFINITY;
   #waiting: ((done: boolean) => void)[] = [];
+  /** Whether the Node was seen without the key that it shall have. */
+  #isMissing = false;
+  onRestored: () => void = () => {};
 
   constructor(family: Family, options: PublisherOptions) {
     this.#family = family;
@@ -168,8 +176,20 @@ class PublishedKey {
     return this.#there === null || !this.#ours.has(this.#there);
   }
 
+  /** What nobody has looked at yet is not known to be missing. */
+  #noteWhetherMissing(): void {
+    if (typeof this.#wanted !== 'string') this.#isMissing = false;
+    else if (this.#absent || (this.#there !== undefined && this.#there !== this.#wanted)) this.#isMissing = true;
+    else if (this.#isMissing && this.isPublished) {
+      this.#isMissing = false;
+      this.onRestored();
+    }
+  }
+
   #next(): void {
-    if (this.#closed || this.#sending) return;
+    if (this.#closed) return;
+    this.#noteWhetherMissing();
+    if (this.#sending) return;
     if (this.#isRight()) {
       this.#forget?.();
       this.#forget = undefined;

@@ -23,6 +23,8 @@ export class Scene {
   readonly clock = new FakeClock(() => new Promise(resolve => setImmediate(resolve)));
   /** All that was done, in order: `patch 4 +`, `apply 4 full`, `apply - `. */
   readonly log: string[] = [];
+  /** Beside that: `4 400`, `4 2000 again`, by how long ago the key was back. */
+  readonly greetings: string[] = [];
   readonly events: NodeEvent[] = [];
   readonly warnings: string[] = [];
   readonly said: string[] = [];
@@ -42,6 +44,7 @@ export class Scene {
   /** What a tunnel came to. */
   outcome: (family: Family) => Partial<AppliedTunnel> = () => ({});
   patch: () => Promise<void> = async () => {};
+  greet: () => Promise<void> = async () => {};
   /** Called with what broke; and with the error that ends it. */
   broken: (() => void) | undefined;
   ended: ((error: Error) => void) | undefined;
@@ -165,6 +168,10 @@ export class Scene {
           tunnels[family] = { ...base, publicKey: keyText(100 + family), ...this.outcome(family) };
         }
         return { tunnels, changes: 1 } satisfies AppliedState;
+      },
+      greet: async (family, { restoredAgo, again }) => {
+        this.greetings.push(`${family} ${restoredAgo}${again ? ' again' : ''}`);
+        await this.greet();
       },
       watch: (onBroken, onEnd) => {
         this.watches++;

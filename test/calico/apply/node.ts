@@ -49,6 +49,8 @@ export class FakeNode {
   readonly sysctls = new Map([['net/ipv4/conf/all/src_valid_mark', '0']]);
   readonly keys = new Map<Family, Uint8Array>();
   records: PerFamily<readonly Owned[]> = {};
+  /** Unix time in milliseconds. */
+  wallTime = 1_800_000_000_000;
   #serial = 0;
   #keys = 0;
 
@@ -131,6 +133,7 @@ export class FakeNode {
         },
       },
       sleep: async () => deed('sleep'),
+      wallTime: () => this.wallTime,
       say: text => void said.push(text),
       warn: text => void warned.push(text),
     };

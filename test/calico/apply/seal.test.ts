@@ -12,7 +12,9 @@ const workloadPrefixes = ['cali'];
 function plan(sealed: readonly string[]): Desired {
   const prefixes = sealed.map(text => parsePrefix(text)!);
   return desired([4], family =>
-    tunnel(family, [peer(family, 2)], { firewall: { allowPort: false, masquerade: true, sealed: prefixes, workloadPrefixes } }),
+    tunnel(family, [peer(family, 2)], {
+      firewall: { allowPort: false, masquerade: true, sealed: prefixes, workloadPrefixes },
+    }),
   );
 }
 
@@ -94,7 +96,9 @@ test('without anything to put into it there is no table, and one of before goes'
   const process = node.process();
   await process.applier.apply(plan(['10.42.7.0/26']));
   await process.applier.apply(
-    desired([4], family => tunnel(family, [], { firewall: { allowPort: false, masquerade: false, sealed: [], workloadPrefixes } })),
+    desired([4], family =>
+      tunnel(family, [], { firewall: { allowPort: false, masquerade: false, sealed: [], workloadPrefixes } }),
+    ),
   );
   expect(node.tables.size).toBe(0);
   expect((await process.applier.resync()).changes).toBe(0);
