@@ -1,0 +1,150 @@
+/**
+ * What only one node's pods begin. Felix clears our key at each of its starts, and peers drop their session with us for that; where the pods of both sides
+ * talk, the other side's next packet makes a new one, and nobody notices. Here node 1's pod alone begins anything. Pods' interfaces are azv*, as in Azure, and
+ * the agents fail closed.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run, sleep, until } from '../netns/command.ts';
+import { inOwnNamespace } from '../support/own-namespace.ts';
+import { describeCluster } from './control-plane.ts';
+import { ClusterLab, type LabPod } from './lab.ts';
+import { KEY, node, nodeName, path, podAddress } from './objects.ts';
+
+const NODES = [1, 2];
+const FAMILIES = [4, 6] as const;
+const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'nsenter', 'unshare'];
+/** Milliseconds. */
+const INTERVAL = 50;
+const MOST_LOST = 1_500;
+
+describeCluster('one-way', () => inOwnNamespace(import.meta.url, NEEDS, body, { limit: 180_000, show: 'one-way:' }));
+
+function body(): void {
+  let lab: ClusterLab;
+  let pod: LabPod;
+  const say = (text: string): void => console.log(`one-way: ${text}`);
+  const target = (family: 4 | 6): string => podAddress(2, family);
+
+  beforeAll(async () => {
+    lab = await ClusterLab.start(FAMILIES);
+    lab.podPrefix = 'azv';
+    await lab.felix({ wireguardEnabled: true, wireguardEnabledV6: true, interfacePrefix: 'azv' });
+    for (const index of NODES) await lab.addNode(index);
+    for (const index of NODES) await lab.addBlocks(index);
+    pod = await lab.addPod(1);
+    await lab.addPod(2);
+    for (const index of NODES) lab.startAgent(lab.node(index), '--fail-closed');
+    for (const index of NODES)
+      for (const family of FAMILIES) await until('a key', () => lab.keyOf(index, family), 30_000);
+    for (const family of FAMILIES)
+      await until(
+        `IPv${family}`,
+        async () => (await pod.namespace.run(['ping', '-c1', '-W1', target(family)], { mayFail: true })).code === 0,
+        20_000,
+      );
+  }, 120_000);
+  afterAll(() => lab?.close(), 30_000);
+
+  /** @returns the longest time without an answer, milliseconds, from one second before the action on */
+  async function longestSilence(family: 4 | 6, action: () => Promise<void>, limit = 20_000): Promise<number> {
+    const argv = ['ping', '-D', '-n', '-i', String(INTERVAL / 1000), '-W1', target(family)];
+    const ping = pod.namespace.start(argv);
+    const times = (): number[] =>
+      [...ping.output().matchAll(/^\[(\d+\.\d+)\].* time=/gm)].map(each => Number(each[1]) * 1000);
+    try {
+      await until('answers', () => times().length > 1000 / INTERVAL);
+      const since = Date.now() - 1000;
+      await action();
+      const acted = Date.now();
+      // the second greeting among it
+      await sleep(4_000);
+      await until('answers again', () => (times().at(-1) ?? 0) > Date.now() - 500, limit);
+      const all = [...times().filter(each => each > since), Date.now()];
+      const longest = Math.max(...all.slice(1).map((each, i) => each - all[i]!));
+      say(`IPv${family}: ${Math.round(longest)} ms without an answer, ${Date.now() - acted} ms after`);
+      return longest;
+    } finally {
+      await ping.stop('SIGINT');
+    }
+  }
+  const wipe = (...families: readonly (4 | 6)[]): Promise<void> =>
+    lab.annotate(1, Object.fromEntries(families.map(family => [KEY[family], null])));
+
+  describe.each([false, true])('host encryption: %s', hosts => {
+    beforeAll(async () => {
+      await lab.felix({ wireguardHostEncryptionEnabled: hosts ? true : null });
+      await sleep(1_500);
+    });
+
+    test.each(FAMILIES)(
+      'IPv%s: pods whose interfaces have another prefix than cali reach each other, sealed',
+      async family => {
+        const since = Date.now();
+        const table = (await run(lab.inside(lab.node(1), ['nft', 'list', 'ruleset']))).stdout;
+        expect(table).toContain('seal-out');
+        expect(table).toMatch(/oifname "azv\*" accept/);
+        expect(table).not.toContain('"cali*"');
+        const { stdout } = await pod.namespace.run(['ping', '-c10', '-i0.05', '-W1', target(family)], {
+          mayFail: true,
+        });
+        expect(stdout).toContain('10 received');
+        await sleep(300);
+        expect(await lab.plaintext.between(since)).toEqual([]);
+      },
+    );
+  });
+
+  test.each(FAMILIES)('IPv%s: Felix starts', async family => {
+    expect(await longestSilence(family, () => wipe(family))).toBeLessThan(MOST_LOST);
+  });
+
+  test('a key that is overwritten', async () => {
+    const other = Buffer.alloc(32, 7).toString('base64');
+    expect(await longestSilence(4, () => lab.annotate(1, { [KEY[4]]: other }))).toBeLessThan(MOST_LOST);
+  });
+
+  test('several starts in a row: no longer after the last', async () => {
+    const longest = await longestSilence(4, async () => {
+      for (let i = 0; i < 4; i++) {
+        await wipe(4, 6);
+        await sleep(300);
+      }
+    });
+    // each of them may cost as much as one
+    expect(longest).toBeLessThan(MOST_LOST + 4 * 300);
+  });
+
+  test('the peer is the one whose Felix starts', async () => {
+    const action = () => lab.annotate(2, { [KEY[4]]: null, [KEY[6]]: null });
+    expect(await longestSilence(4, action)).toBeLessThan(MOST_LOST);
+  });
+
+  test('both at once', async () => {
+    const action = async (): Promise<void> => {
+      await Promise.all(NODES.map(index => lab.annotate(index, { [KEY[4]]: null, [KEY[6]]: null })));
+    };
+    expect(await longestSilence(6, action)).toBeLessThan(MOST_LOST);
+  });
+
+  test('our Node is deleted and made again', async () => {
+    const longest = await longestSilence(4, async () => {
+      await lab.plane.api('DELETE', path('Node', nodeName(1)));
+      await sleep(1_000);
+      await lab.plane.apply(node(1, FAMILIES));
+    });
+    // a second of it there is no such Node, and the tunnel is made anew
+    expect(longest).toBeLessThan(5_000);
+  });
+
+  test('the agent starts while the key is cleared', async () => {
+    const longest = await longestSilence(4, async () => {
+      await lab.node(1).agent!.stop('SIGKILL');
+      await wipe(4, 6);
+      await sleep(500);
+      lab.startAgent(lab.node(1), '--fail-closed');
+      await until('its key', () => lab.keyOf(1, 4), 15_000);
+    });
+    // it takes a while to start; peers send nothing to us meanwhile, and drop what we send
+    expect(longest).toBeLessThan(8_000);
+  });
+}
