@@ -18,3 +18,5 @@ export const VXLAN_ANNOTATION = {
   4: `${DOMAIN}IPv4VXLANTunnelAddr`,
   6: `${DOMAIN}IPv6VXLANTunnelAddr`,
 } satisfies Names;
+/** JSON: the labels that calicoctl sets, beside Kubernetes' own. */
+export const LABELS_ANNOTATION = `${DOMAIN}labels`;

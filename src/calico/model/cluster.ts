@@ -25,9 +25,12 @@ export interface Cluster {
 export interface ClusterNode {
   readonly name: string;
   readonly uid?: string;
+  /** Kubernetes', and those of calicoctl that have no namesake among them. */
   readonly labels: Readonly<Record<string, string>>;
   /** `projectcalico.org/IPv4Address`, `IPv6Address`, without their prefix length. */
   readonly bgpAddress: PerFamily<Uint8Array>;
+  /** Their prefix length. Absent where none is written: such an address is the node's, and no endpoint (calc/dataplane_passthru.go). */
+  readonly bgpLength: PerFamily<number>;
   /** `status.addresses` of type InternalIP and ExternalIP, in their order. */
   readonly addresses: readonly NodeAddress[];
   /** As it is written there, which need not be a key. Absent where empty. */
@@ -38,6 +41,8 @@ export interface ClusterNode {
   readonly vxlanAddress: PerFamily<Uint8Array>;
   /** `spec.podCIDRs`, or `spec.podCIDR` alone. */
   readonly podCidrs: readonly Prefix[];
+  /** The address in `spec.podCIDR`, with its host bits. Absent where there is none, and where it is that of the first of podCidrs. */
+  readonly podCidrAddress?: Uint8Array;
   /** Annotation `projectcalico.org/WireguardPublicKey...` and the rest, for who rewrites them. */
   readonly annotations: Readonly<Record<string, string>>;
 }

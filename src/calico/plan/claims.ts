@@ -6,7 +6,7 @@ import { formatPrefix, makePrefix, type Prefix } from '../../base/prefix.ts';
 import { type Family, familyOfAddress } from '../../netlink/family.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
 import { isZero, tunnelAddresses } from './node-addresses.ts';
-import { single } from './prefix-sets.ts';
+import { isSingle, single } from './prefix-sets.ts';
 
 export interface Claim {
   readonly prefix: Prefix;
@@ -25,12 +25,25 @@ export interface Claim {
 
 const NONE: readonly Claim[] = [];
 
+export interface NodeClaimsOptions {
+  readonly usePodCidr: boolean;
+  /** Whether podCIDRs are blocks. */
+  readonly withBlocks: boolean;
+  /** Of a node without any address Felix knows nothing else either; sealed they are all the same. */
+  readonly failClosed: boolean;
+}
+
 /** Its own addresses, those of its tunnels and, where host-local IPAM hands out the addresses, its podCIDRs. */
-export function nodeClaims(node: ClusterNode, usePodCidr: boolean, withBlocks: boolean): readonly Claim[] {
+export function nodeClaims(
+  node: ClusterNode,
+  { usePodCidr, withBlocks, failClosed }: NodeClaimsOptions,
+): readonly Claim[] {
   const { name } = node;
   const claims: Claim[] = [];
-  for (const address of tunnelAddresses(node, usePodCidr)) add(claims, single(address), name, 0);
-  for (const address of hostAddresses(node)) add(claims, single(address), name, 1, true);
+  const hosts = hostAddresses(node);
+  if (hosts.length > 0 || failClosed)
+    for (const address of tunnelAddresses(node, usePodCidr)) add(claims, single(address), name, 0);
+  for (const address of hosts) add(claims, single(address), name, 1, true);
   if (usePodCidr && withBlocks) for (const prefix of node.podCidrs) add(claims, prefix, name, 2);
   return claims;
 }
@@ -45,7 +58,9 @@ export function hostAddresses(node: ClusterNode): readonly Uint8Array[] {
 export function blockClaims({ cidr, owner, allocations }: IpamBlock): readonly Claim[] {
   const claims: Claim[] = [];
   if (owner !== undefined) add(claims, cidr, owner, 2);
-  for (const { address, node } of allocations) if (node !== owner) add(claims, single(address), node, 2);
+  // a block of one address is its owner's, whoever has the address
+  if (owner === undefined || !isSingle(cidr))
+    for (const { address, node } of allocations) if (node !== owner) add(claims, single(address), node, 2);
   return claims;
 }
 

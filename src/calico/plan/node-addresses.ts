@@ -2,8 +2,9 @@
 import { type Family, familyOfAddress } from '../../netlink/family.ts';
 import type { ClusterNode, NodeAddress } from '../model/cluster.ts';
 
-/** Where its tunnel is spoken to: the BGP address, else the first internal one, else the first external one of the family. */
-export function nodeAddress({ bgpAddress, addresses }: ClusterNode, family: Family): Uint8Array | undefined {
+/** Where its tunnel is spoken to: the BGP address if it has a prefix length, else, without one, the first internal or external one of the family. */
+export function nodeAddress({ bgpAddress, bgpLength, addresses }: ClusterNode, family: Family): Uint8Array | undefined {
+  if (bgpAddress[family] && bgpLength[family] === undefined) return undefined;
   const first = (type: NodeAddress['type']) =>
     addresses.find(each => each.type === type && familyOfAddress(each.address) === family)?.address;
   const found = bgpAddress[family] ?? first('InternalIP') ?? first('ExternalIP');
@@ -35,14 +36,11 @@ export function isZero(address: Uint8Array): boolean {
   return address.every(byte => byte === 0);
 }
 
-/** The first one's, where that is of IPv4. */
-function fromPodCidr({ podCidrs }: ClusterNode): Uint8Array | undefined {
-  const first = podCidrs[0];
-  if (first?.address.length !== 4) return undefined;
-  const address = first.address.slice();
-  for (let i = 3; i >= 0; i--) {
-    address[i]!++; // wraps to 0, and carries then
-    if (address[i] !== 0) break;
-  }
+/** The one after the first, where that is of IPv4. As in Calico only its last byte counts on. */
+function fromPodCidr({ podCidrs, podCidrAddress }: ClusterNode): Uint8Array | undefined {
+  const first = podCidrAddress ?? podCidrs[0]?.address;
+  if (first?.length !== 4) return undefined;
+  const address = first.slice();
+  address[3]!++; // wraps to 0
   return address;
 }

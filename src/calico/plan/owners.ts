@@ -1,6 +1,7 @@
 /**
  * Who has which prefix: one node each (calico-wireguard 3.1). Where two nodes claim the same, what is more certain counts, and of equally
- * certain claims that of the node whose name comes first; people are told.
+ * certain claims that of the node whose name comes first; people are told. What is a host's address beside is routed as one, as Felix has it
+ * (REMOTE_HOST wins over workload and tunnel): with host encryption alone.
  *
  * It is told all claims each time, and looks at those alone that are new or gone: lists of claims are compared by identity.
  */
@@ -11,16 +12,25 @@ import type { Claim } from './claims.ts';
 const NONE: readonly Claim[] = [];
 
 export class Owners {
+  #nodeName: string | undefined;
   #held: ReadonlySet<readonly Claim[]> = new Set();
   readonly #claimants = new Map<string, Claim[]>();
+  /** What each prefix comes to, where it comes to anything. */
+  readonly #given = new Map<string, Claim>();
   /** Prefixes of more than one node. */
   readonly #disputed = new Set<string>();
   readonly #byNode: Readonly<Record<Family, Map<string, Map<string, Claim>>>> = { 4: new Map(), 6: new Map() };
   /** What was asked for since it last changed. */
   readonly #lists: Readonly<Record<Family, Map<string, readonly Claim[]>>> = { 4: new Map(), 6: new Map() };
 
-  update(contributions: Iterable<readonly Claim[]>): void {
+  /** @param nodeName this node's, whose own addresses are no routes */
+  update(contributions: Iterable<readonly Claim[]>, nodeName: string): void {
     const now = new Set(contributions);
+    if (nodeName !== this.#nodeName) {
+      for (const claims of this.#held) for (const claim of claims) this.#change(claim, false);
+      this.#held = new Set();
+      this.#nodeName = nodeName;
+    }
     for (const claims of this.#held) if (!now.has(claims)) for (const claim of claims) this.#change(claim, false);
     for (const claims of now) if (!this.#held.has(claims)) for (const claim of claims) this.#change(claim, true);
     this.#held = now;
@@ -60,11 +70,11 @@ export class Owners {
       all = [];
       this.#claimants.set(text, all);
     }
-    const before = strongest(all);
+    const before = this.#given.get(text);
     if (comes) all.push(claim);
     else all.splice(all.indexOf(claim), 1);
-    const after = strongest(all);
-    if (before !== after) {
+    const after = this.#effective(all);
+    if (before?.node !== after?.node || before?.host !== after?.host) {
       if (before) this.#take(before);
       if (after) this.#give(after);
     }
@@ -73,8 +83,19 @@ export class Owners {
     else this.#disputed.delete(text);
   }
 
+  /** Whose it is, and whether it is a host's address; undefined where it is nothing but this node's own address. */
+  #effective(all: readonly Claim[]): Claim | undefined {
+    const best = strongest(all);
+    const host = strongest(all.filter(({ rank }) => rank === 1));
+    if (!best || !host) return best;
+    const isRemote = host.node !== this.#nodeName;
+    if (!isRemote && best === host && all.every(({ rank }) => rank === 1)) return undefined;
+    return best.host === isRemote ? best : { ...best, host: isRemote };
+  }
+
   #give(claim: Claim): void {
     const { family, node, text } = claim;
+    this.#given.set(text, claim);
     const claims = this.#byNode[family].get(node);
     if (claims) claims.set(text, claim);
     else this.#byNode[family].set(node, new Map([[text, claim]]));
@@ -82,6 +103,7 @@ export class Owners {
   }
 
   #take({ family, node, text }: Claim): void {
+    this.#given.delete(text);
     const claims = this.#byNode[family].get(node)!;
     claims.delete(text);
     if (claims.size === 0) this.#byNode[family].delete(node);

@@ -53,11 +53,11 @@ export class Planner {
       if (families.length === 2 && parameters.WireguardListeningPort === parameters.WireguardListeningPortV6)
         problems.push(equalPorts(parameters.WireguardListeningPort));
       const encryptsHosts = parameters.WireguardHostEncryptionEnabled;
-      this.#owners.update(this.#contributions(input, parameters));
+      this.#owners.update(this.#contributions(input, parameters), nodeName);
       problems.push(...this.#owners.problems(encryptsHosts));
       const names = [...cluster.nodes.keys()].sort();
       for (const family of families) {
-        const parts = this.#partsOf(family, cluster.nodes, names, nodeName, encryptsHosts);
+        const parts = this.#partsOf(family, cluster.nodes, names, encryptsHosts);
         const found = this.#peersOf(input, family, parts, names, parameters, enabledWhere(configurations, family));
         const { routes, sealed } = planRoutes({
           family,
@@ -92,16 +92,18 @@ export class Planner {
   }
 
   #contributions(
-    { cluster, nodeName, options: { usePodCidr } }: PlanInput,
+    { cluster, nodeName, options: { usePodCidr, failClosed } }: PlanInput,
     parameters: FelixParameters,
   ): readonly (readonly Claim[])[] {
     const fromPods = parameters.RouteSource === 'WorkloadIPs';
-    const mode = `${usePodCidr} ${fromPods}`;
+    const mode = `${usePodCidr} ${fromPods} ${failClosed}`;
     if (mode !== this.#mode) this.#nodes = new WeakMap();
     this.#mode = mode;
     const contributions: (readonly Claim[])[] = [];
     for (const node of cluster.nodes.values())
-      contributions.push(remembered(this.#nodes, node, () => nodeClaims(node, usePodCidr, !fromPods)));
+      contributions.push(
+        remembered(this.#nodes, node, () => nodeClaims(node, { usePodCidr, withBlocks: !fromPods, failClosed })),
+      );
     // blocks are Calico IPAM's
     if (!fromPods && !usePodCidr)
       for (const block of cluster.ipamBlocks.values())
@@ -116,7 +118,6 @@ export class Planner {
     family: Family,
     nodes: ReadonlyMap<string, ClusterNode>,
     nodeNames: readonly string[],
-    nodeName: string,
     encryptsHosts: boolean,
   ): Parts {
     const others = [...this.#owners.names(family)].filter(name => !nodes.has(name));
@@ -125,10 +126,8 @@ export class Planner {
     const parts = new Map<string, NodePart>();
     for (const name of names) {
       const claims = this.#owners.claimsOf(family, name);
-      // the node's own addresses are the kernel's affair
-      const withHosts = encryptsHosts && name !== nodeName;
       const there = last.get(name);
-      parts.set(name, there?.isOf(claims, withHosts) ? there : new NodePart(name, claims, withHosts));
+      parts.set(name, there?.isOf(claims, encryptsHosts) ? there : new NodePart(name, claims, encryptsHosts));
     }
     this.#parts[family] = parts;
     return parts;

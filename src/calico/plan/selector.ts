@@ -123,12 +123,10 @@ class Parser {
         return this.#take(')') ? inside : this.unexpected(')');
       }
       case 'all':
+      case 'global':
+        // that `global()` means what has no namespace is for namespaceSelectors alone: elsewhere it is true of all
         this.#at++;
         return { op: 'all' };
-      case 'global':
-        // selects what has no namespace, as a Node has none: Calico gives such things no such label
-        this.#at++;
-        return { op: 'not', of: { op: 'has', label: NAMESPACE } };
       case 'has':
         this.#at++;
         return { op: 'has', label: token.text };
@@ -183,5 +181,3 @@ class Parser {
     return true;
   }
 }
-
-const NAMESPACE = 'projectcalico.org/namespace';

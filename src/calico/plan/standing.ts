@@ -2,12 +2,14 @@
  * What a node brings to be a peer: a key that is its alone, and an address (calico-wireguard 3.3). Felix looks at keys only: a node with a
  * key is a peer whatever its configuration says, for it may have an agent of its own.
  */
-import { formatKeyBase64, isZeroKey, parseKeyBase64 } from '../../base/key.ts';
+import { formatAddress } from '../../base/address.ts';
+import { formatKeyBase64, isZeroKey } from '../../base/key.ts';
 import type { Family } from '../../netlink/family.ts';
 import { KEY_ANNOTATION, NODE_ANNOTATION } from '../model/annotations.ts';
 import type { ClusterNode } from '../model/cluster.ts';
 import { listed, type Problem, quoted } from '../model/problem.ts';
 import type { PlainReason } from '../model/status.ts';
+import { parseGoKey } from './go-key.ts';
 import { nodeAddress } from './node-addresses.ts';
 
 /** What one Node says by itself. */
@@ -18,6 +20,8 @@ export interface Credentials {
   /** What is there in place of a key. */
   readonly badKey?: string;
   readonly address?: Uint8Array;
+  /** What is there in place of an endpoint: an address that is written without a prefix length. */
+  readonly bareAddress?: Uint8Array;
 }
 
 export interface Standing extends Credentials {
@@ -28,10 +32,12 @@ export interface Standing extends Credentials {
 export function credentials(node: ClusterNode, family: Family): Credentials {
   const text = node.publicKey[family];
   const address = nodeAddress(node, family);
-  const key = text ? parseKeyBase64(text) : undefined;
+  const bare = address ? undefined : node.bgpAddress[family];
+  const key = text ? parseGoKey(text) : undefined;
   return {
     ...(key && !isZeroKey(key) ? { key, keyText: formatKeyBase64(key) } : text ? { badKey: text } : {}),
     ...(address && { address }),
+    ...(bare && node.bgpLength[family] === undefined && { bareAddress: bare }),
   };
 }
 
@@ -64,7 +70,7 @@ export function plainReason(
 export function standingProblem(
   name: string,
   family: Family,
-  { plain, badKey, keyText }: Standing,
+  { plain, badKey, keyText, bareAddress }: Standing,
   claimants: readonly string[],
 ): Problem | undefined {
   const [key, address] = [KEY_ANNOTATION[family], NODE_ANNOTATION[family]];
@@ -85,6 +91,12 @@ export function standingProblem(
       };
     }
     case 'no-node-address':
+      if (bareAddress)
+        return {
+          object,
+          reason: 'MissingNodeAddress',
+          message: `annotation ${address} is ${quoted(formatAddress(bareAddress))}, which Felix takes for no endpoint without a prefix length; write one behind it, such as /24`,
+        };
       return {
         object,
         reason: 'MissingNodeAddress',

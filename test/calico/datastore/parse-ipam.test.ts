@@ -165,6 +165,38 @@ describe('Pod', () => {
     expect(pod({ metadata: { ...gone, annotations: {} } }).value).toBeDefined();
   });
 
+  test.each(['cni.projectcalico.org/podIP', 'cni.projectcalico.org/podIPs', 'vpc.amazonaws.com/pod-ips'])(
+    'one that is being deleted has no address any more once %s is empty; others have',
+    name => {
+      const annotations = { [name]: '' };
+      const deletionTimestamp = '2026-01-01T00:00:00Z';
+      expect(pod({ metadata: { deletionTimestamp, annotations } })).toEqual({ problems: [] });
+      expect(pod({ metadata: { annotations } }).value).toBeDefined();
+      expect(pod({ metadata: { deletionTimestamp, annotations: { [name]: '10.0.0.1' } } }).value).toBeDefined();
+      // whatever the others say
+      const others = { 'cni.projectcalico.org/podIP': '10.0.0.1/32', 'vpc.amazonaws.com/pod-ips': '10.0.0.1' };
+      expect(pod({ metadata: { deletionTimestamp, annotations: { ...others, ...annotations } } })).toEqual({
+        problems: [],
+      });
+    },
+  );
+
+  test('one that is none makes the others of its place none either, and no other place is asked; as in Calico', () => {
+    const annotations = { 'cni.projectcalico.org/podIP': '10.0.0.9/32' };
+    for (const podIPs of [
+      [{ ip: '10.0.0.2' }, { ip: 'x' }],
+      [{ ip: '10.0.0.2' }, { ip: '010.0.0.3' }],
+    ]) {
+      const { value, problems } = pod({ metadata: { annotations }, status: { podIPs } });
+      expect(value).toBeUndefined();
+      expect(problems).toMatchObject([{ object: 'Pod/n/p', reason: 'InvalidAddress' }]);
+    }
+    for (const list of ['10.0.0.2, 10.0.0.3', '10.0.0.2,', ',10.0.0.2'])
+      expect(
+        pod({ metadata: { annotations: { 'vpc.amazonaws.com/pod-ips': list } }, status: { podIP: undefined } }),
+      ).toMatchObject({ problems: [{ reason: 'InvalidAddress' }] });
+  });
+
   test('a bad address is named', () => {
     expect(pod({ status: { podIP: 'here' } })).toMatchObject({
       problems: [{ object: 'Pod/n/p', reason: 'InvalidAddress' }],

@@ -57,6 +57,89 @@ describe('Node', () => {
     expect(value!.annotations['other']).toBe('kept');
   });
 
+  test('an address of the node without a prefix length is kept as such, with host bits and as IPv4 in IPv6 notation it is one', () => {
+    const of = (v4: string) => parseNode(node({ 'projectcalico.org/IPv4Address': v4 })).value!;
+    expect(of('10.0.0.5/24')).toMatchObject({ bgpAddress: { 4: Uint8Array.of(10, 0, 0, 5) }, bgpLength: { 4: 24 } });
+    expect(of('10.0.0.5')).toMatchObject({ bgpAddress: { 4: Uint8Array.of(10, 0, 0, 5) }, bgpLength: {} });
+    expect(of('10.0.0.5').bgpLength).toEqual({});
+    expect(of('10.0.0.5/024').bgpLength).toEqual({ 4: 24 });
+    expect(of('::ffff:10.0.0.5/120')).toMatchObject({
+      bgpAddress: { 4: Uint8Array.of(10, 0, 0, 5) },
+      bgpLength: { 4: 24 },
+    });
+  });
+
+  test.each([
+    'projectcalico.org/IPv4WireguardInterfaceAddr',
+    'projectcalico.org/IPv6WireguardInterfaceAddr',
+    'projectcalico.org/IPv4IPIPTunnelAddr',
+    'projectcalico.org/IPv4VXLANTunnelAddr',
+    'projectcalico.org/IPv6VXLANTunnelAddr',
+  ])('%s with a slash is none', name => {
+    const six = name.includes('IPv6');
+    const { value, problems } = parseNode(node({ [name]: six ? 'fd00::1/128' : '10.0.0.1/32' }));
+    expect(value).toMatchObject({ wireguardAddress: {}, ipipAddress: {}, vxlanAddress: {} });
+    expect(problems).toMatchObject([{ object: 'Node/a', reason: 'InvalidAddress' }]);
+    expect(problems[0]!.message).toMatch(/prefix length and must have none/);
+    expect(parseNode(node({ [name]: six ? 'fd00::1' : '::ffff:10.0.0.1' })).problems).toEqual([]);
+    for (const bad of six ? ['fe80::1%eth0', '::ffff:10.0.0.1', ' fd00::1'] : ['010.0.0.1', '10.0.0.1 ', 'fd00::1'])
+      expect(parseNode(node({ [name]: bad })).problems).toHaveLength(1);
+  });
+
+  describe("labels that calicoctl sets count, and Kubernetes' own win", () => {
+    const labels = (text: unknown) => parseNode(node({ 'projectcalico.org/labels': text }));
+
+    test('beside each other', () => {
+      const { value, problems } = labels('{"rack":"r1","zone":"other","empty":null,"__proto__":"p"}');
+      expect(problems).toEqual([]);
+      expect(Object.entries(value!.labels).sort()).toEqual([
+        ['__proto__', 'p'],
+        ['empty', ''],
+        ['rack', 'r1'],
+        ['zone', 'x'],
+      ]);
+      expect(Object.getPrototypeOf(value!.labels)).toBe(Object.prototype);
+    });
+
+    test('many: more characters than other annotations may have', () => {
+      const many = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`label-${i}`, 'value']));
+      const { value, problems } = labels(JSON.stringify(many));
+      expect(problems).toEqual([]);
+      expect(Object.keys(value!.labels)).toHaveLength(2001);
+    });
+
+    test.each(['null', '', '{}'])('%j says nothing', text => {
+      expect(labels(text)).toMatchObject({ value: { labels: { zone: 'x' } }, problems: [] });
+      expect(Object.keys(labels(text).value!.labels)).toEqual(['zone']);
+    });
+
+    test.each([
+      ['half an object', '{'],
+      ['a list', '[]'],
+      ['a number', '5'],
+      ['a text', '"a"'],
+      ['one label a number', '{"rack":"r1","n":5}'],
+      ['one label an object', '{"rack":"r1","n":{}}'],
+      ['one label a list', '{"rack":"r1","n":[]}'],
+      ['one label a flag', '{"rack":"r1","n":true}'],
+      ['no text', 5],
+      ['no text but an object', {}],
+      ['endless', 'x'.repeat(300_000)],
+    ])('what is not wholly labels is a problem, and none of them: %s', (_, text) => {
+      const { value, problems } = labels(text);
+      expect(value!.labels).toEqual({ zone: 'x' });
+      expect(problems).toMatchObject([{ object: 'Node/a', reason: 'InvalidLabels' }]);
+      expect(problems[0]!.message.length).toBeLessThan(300);
+    });
+  });
+
+  test('the tunnel of a podCIDR is counted on from what is written there, in its last byte alone', () => {
+    const of = (spec: object) => parseNode(node({}, { spec })).value!.podCidrAddress;
+    expect(of({ podCIDR: '10.1.0.5/24', podCIDRs: ['10.1.0.5/24'] })).toEqual(Uint8Array.of(10, 1, 0, 5));
+    expect(of({ podCIDR: '10.1.0.0' })).toBeUndefined();
+    expect(of({})).toBeUndefined();
+  });
+
   test('podCIDR alone', () => {
     expect(parseNode(node({}, { spec: { podCIDR: '10.1.0.0/24' } })).value!.podCidrs.map(formatPrefix)).toEqual([
       '10.1.0.0/24',

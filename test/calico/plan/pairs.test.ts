@@ -1,8 +1,9 @@
 /** Which nodes are encrypted with which, for `wgts verify`. */
 import { describe, expect, test } from 'vitest';
-import type { Cluster } from '../../../src/calico/model/cluster.ts';
+import { parseNode } from '../../../src/calico/datastore/parse/node.ts';
+import type { Cluster, ClusterNode } from '../../../src/calico/model/cluster.ts';
 import { isInUse, pairs, standings } from '../../../src/calico/plan/pairs.ts';
-import { cluster, configuration, node } from '../../support/calico-cluster.ts';
+import { cluster, configuration, node, planOf } from '../../support/calico-cluster.ts';
 import { enabled, keyOf, MODES, member, per } from '../../support/calico-families.ts';
 
 describe.each(MODES)('$mode: pairs', ({ families }) => {
@@ -83,4 +84,28 @@ test('a thousand nodes are half a million pairs, one after another', () => {
     if (because.length === 0) encrypted++;
     else plain++;
   expect([encrypted, plain]).toEqual([(999 * 998) / 2, 999]);
+});
+
+test('labels of calicoctl count in the selectors of configurations, for verify as for the agent', () => {
+  const on = configuration('default', { WireguardEnabled: true });
+  const off = configuration('racks', { WireguardEnabled: false }, { nodeSelector: "rack == 'r1' && zone == 'k8s'" });
+  const labelled = (name: string, labels: object): ClusterNode =>
+    parseNode({
+      metadata: {
+        name,
+        labels: { zone: 'k8s' },
+        annotations: {
+          'projectcalico.org/labels': JSON.stringify(labels),
+          'projectcalico.org/IPv4Address': '10.0.0.1/24',
+        },
+      },
+    }).value!;
+  const all = cluster(on, off, labelled('in', { rack: 'r1', zone: 'calico' }), labelled('out', { rack: 'r2' }));
+  const found = standings(all, 4);
+  expect([found.get('in')!.plain, found.get('out')!.plain]).toEqual(['disabled', 'no-key']);
+  for (const [nodeName, tunnels] of [
+    ['in', []],
+    ['out', ['4']],
+  ] as const)
+    expect(Object.keys(planOf(all, { nodeName }).desired.tunnels)).toEqual(tunnels);
 });

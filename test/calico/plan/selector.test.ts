@@ -161,3 +161,8 @@ describe('random selectors', () => {
     });
   });
 });
+
+test('global() is true of everything outside of namespaceSelectors, whatever its labels', () => {
+  expect(evaluate('global()', { 'projectcalico.org/namespace': 'x' })).toBe(true);
+  expect(evaluate('!global()', {})).toBe(false);
+});

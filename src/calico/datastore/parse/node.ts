@@ -5,11 +5,13 @@ import {
   ADDRESS_ANNOTATION,
   IPIP_ANNOTATION,
   KEY_ANNOTATION,
+  LABELS_ANNOTATION,
   NODE_ANNOTATION,
   VXLAN_ANNOTATION,
 } from '../../model/annotations.ts';
 import type { ClusterNode, NodeAddress, PerFamily } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
+import { parseCidr } from './go-text.ts';
 import { type Fields, isFields, type ObjectReader, open, type Parsed } from './reader.ts';
 
 const READ = new Set(
@@ -17,6 +19,9 @@ const READ = new Set(
     Object.values(names),
   ),
 );
+
+/** All annotations of an object together may have so many, in Kubernetes. */
+const LONGEST_LABELS = 262_144;
 
 export function parseNode(object: unknown): Parsed<ClusterNode> {
   const { reader, name, metadata, top } = open('Node', object);
@@ -26,17 +31,24 @@ export function parseNode(object: unknown): Parsed<ClusterNode> {
   const annotations = reader.annotations(metadata['annotations'], key => READ.has(key));
   const addressesOf = (names: PerFamily<string>): PerFamily<Uint8Array> =>
     perFamily(names, (key, family) => reader.address(annotations[key], `annotation ${key}`, family));
+  const bgp = perFamily(NODE_ANNOTATION, (key, family) =>
+    reader.addressInNetwork(annotations[key], `annotation ${key}`, family),
+  );
+  const spec = reader.fields(top['spec'], 'spec');
+  const cidrs = podCidrs(reader, spec);
   const value: ClusterNode = {
     name,
     ...(uid !== undefined && { uid }),
-    labels: labelsOf(reader, metadata['labels']),
-    bgpAddress: addressesOf(NODE_ANNOTATION),
+    labels: { ...calicoLabels(reader, metadata['annotations']), ...labelsOf(reader, metadata['labels']) },
+    bgpAddress: perFamily(NODE_ANNOTATION, (_, family) => bgp[family]?.address),
+    bgpLength: perFamily(NODE_ANNOTATION, (_, family) => bgp[family]?.length),
     addresses: statusAddresses(reader, reader.fields(top['status'], 'status')),
     publicKey: perFamily(KEY_ANNOTATION, key => annotations[key] || undefined),
     wireguardAddress: addressesOf(ADDRESS_ANNOTATION),
     ipipAddress: addressesOf(IPIP_ANNOTATION),
     vxlanAddress: addressesOf(VXLAN_ANNOTATION),
-    podCidrs: podCidrs(reader, reader.fields(top['spec'], 'spec')),
+    podCidrs: cidrs,
+    ...(podCidrAddress(spec) && { podCidrAddress: podCidrAddress(spec)! }),
     annotations,
   };
   return { value, problems };
@@ -66,6 +78,30 @@ function labelsOf(reader: ObjectReader, value: unknown): Readonly<Record<string,
   );
 }
 
+/**
+ * Labels that calicoctl sets. Kubernetes' own win. As in Calico, what is not wholly labels is none of them, but that `null` is the empty text.
+ */
+function calicoLabels(reader: ObjectReader, value: unknown): Readonly<Record<string, string>> {
+  const text = isFields(value) && Object.hasOwn(value, LABELS_ANNOTATION) ? value[LABELS_ANNOTATION] : undefined;
+  if (text === undefined || text === '') return {};
+  const bad = (why: string): undefined =>
+    reader.problem('InvalidLabels', `annotation ${LABELS_ANNOTATION} is ${quoted(text)}, ${why}; none of them counts`);
+  if (typeof text !== 'string') return bad('but must be text') ?? {};
+  if (text.length > LONGEST_LABELS) return bad(`and longer than ${LONGEST_LABELS} characters`) ?? {};
+  let labels: unknown;
+  try {
+    labels = JSON.parse(text);
+  } catch {
+    return bad('which is no JSON') ?? {};
+  }
+  if (labels === null) return {};
+  if (!isFields(labels)) return bad('but must be an object') ?? {};
+  const entries = Object.entries(labels).map(([name, each]) => [name, each ?? ''] as const);
+  const wrong = entries.find(([, each]) => typeof each !== 'string');
+  if (wrong) return bad(`and its label ${quoted(wrong[0])} is not text`) ?? {};
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
 function statusAddresses(reader: ObjectReader, status: Fields): readonly NodeAddress[] {
   return reader.list(status['addresses'], 'status.addresses').flatMap((each, i) => {
     const path = `status.addresses[${i}]`;
@@ -75,7 +111,7 @@ function statusAddresses(reader: ObjectReader, status: Fields): readonly NodeAdd
     }
     const type = each['type'];
     if (type !== 'InternalIP' && type !== 'ExternalIP') return [];
-    const address = reader.address(each['address'], `${path}.address`);
+    const address = reader.addressInNetwork(each['address'], `${path}.address`)?.address;
     return address ? [{ type, address }] : [];
   });
 }
@@ -84,4 +120,10 @@ function podCidrs(reader: ObjectReader, spec: Fields): readonly Prefix[] {
   const several = reader.list(spec['podCIDRs'], 'spec.podCIDRs');
   if (several.length > 0) return several.flatMap((each, i) => reader.prefix(each, `spec.podCIDRs[${i}]`) ?? []);
   return [reader.prefix(spec['podCIDR'], 'spec.podCIDR') ?? []].flat();
+}
+
+/** With its host bits: Calico counts on from there. What is no CIDR was reported with the others. */
+function podCidrAddress({ podCIDR, podCIDRs }: Fields): Uint8Array | undefined {
+  const text = podCIDR ?? (Array.isArray(podCIDRs) ? (podCIDRs[0] as unknown) : undefined);
+  return typeof text === 'string' ? parseCidr(text)?.address : undefined;
 }

@@ -5,6 +5,7 @@ import { type Fields, isFields, type ObjectReader, open, type Parsed } from './r
 const POD_IP = 'cni.projectcalico.org/podIP';
 const POD_IPS = 'cni.projectcalico.org/podIPs';
 const AWS_POD_IPS = 'vpc.amazonaws.com/pod-ips';
+const ANNOTATIONS = [POD_IPS, POD_IP, AWS_POD_IPS];
 const FINISHED: readonly unknown[] = ['Succeeded', 'Failed', 'Completed'];
 
 /** No value for a pod that does not count: without a node, in the host's network, finished, without an address. */
@@ -16,36 +17,41 @@ export function parsePod(object: unknown): Parsed<Pod> {
   const spec = reader.fields(top['spec'], 'spec');
   const status = reader.fields(top['status'], 'status');
   const node = reader.text(spec['nodeName'], 'spec.nodeName');
-  const annotations = reader.annotations(metadata['annotations'], key => [POD_IP, POD_IPS, AWS_POD_IPS].includes(key));
+  const annotations = reader.annotations(metadata['annotations'], key => ANNOTATIONS.includes(key));
   if (node === undefined || reader.flag(spec['hostNetwork'], 'spec.hostNetwork')) return { problems };
   if (FINISHED.includes(status['phase'])) return { problems };
-  // the CNI plugin says by an empty annotation that the address of a pod that is being deleted is free again
-  if (metadata['deletionTimestamp'] && annotations[POD_IP] === '') return { problems };
+  // CNI plugins say by an empty annotation that the address of a pod that is being deleted is free again
+  if (metadata['deletionTimestamp'] && ANNOTATIONS.some(key => annotations[key] === '')) return { problems };
   const addresses = addressesOf(reader, status, annotations);
   return addresses.length === 0 ? { problems } : { value: { namespace, name, node, addresses }, problems };
 }
 
-/** From the first place that has any. */
+/** From the first place that says anything. As in Calico, one that is none makes the others there none either. */
 function addressesOf(
   reader: ObjectReader,
   status: Fields,
   annotations: Readonly<Record<string, string>>,
 ): readonly Uint8Array[] {
-  const annotated = (name: string): readonly [unknown, string][] =>
-    (annotations[name] ?? '').split(',').map(text => [text.trim(), `annotation ${name}`]);
-  const places: (() => readonly [unknown, string][])[] = [
-    () =>
-      reader
-        .list(status['podIPs'], 'status.podIPs')
-        .map((each, i) => [isFields(each) ? each['ip'] : each, `status.podIPs[${i}].ip`]),
-    () => [[status['podIP'], 'status.podIP']],
-    () => annotated(POD_IPS),
-    () => annotated(POD_IP),
-    () => annotated(AWS_POD_IPS),
-  ];
-  for (const place of places) {
-    const found = place().flatMap(([text, path]) => reader.address(text, path) ?? []);
-    if (found.length > 0) return found;
-  }
-  return [];
+  const texts = said(reader, status, annotations);
+  const found = texts.map(([text, path]) => {
+    if (text !== '') return reader.addressInNetwork(text, path)?.address;
+    return reader.problem('InvalidAddress', `${path} has an empty address in its list; the pod has no address`);
+  });
+  return found.includes(undefined) ? [] : (found as Uint8Array[]);
+}
+
+function said(
+  reader: ObjectReader,
+  status: Fields,
+  annotations: Readonly<Record<string, string>>,
+): readonly (readonly [unknown, string])[] {
+  const several = reader.list(status['podIPs'], 'status.podIPs');
+  if (several.length > 0)
+    return several.map((each, i) => [isFields(each) ? each['ip'] : each, `status.podIPs[${i}].ip`]);
+  const one = reader.text(status['podIP'], 'status.podIP');
+  if (one !== undefined) return [[one, 'status.podIP']];
+  const name = ANNOTATIONS.find(key => annotations[key]);
+  if (name === undefined) return [];
+  const parts = name === POD_IP ? [annotations[name]!] : annotations[name]!.split(',');
+  return parts.map(text => [text, `annotation ${name}`]);
 }

@@ -2,10 +2,10 @@
  * Reads fields of an object that anybody may have written: each is what it should be, or is absent and a Problem says what is wrong with it.
  * Fields that nobody asks for are not looked at: newer versions have more of them.
  */
-import { parseAddress } from '../../../base/address.ts';
 import { makePrefix, type Prefix } from '../../../base/prefix.ts';
 import type { Family } from '../../../netlink/family.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
+import { parseCidr, parseIp } from './go-text.ts';
 
 /** What became of one object. No value: it does not count, because it is not to or because it cannot be understood; then a problem says why. */
 export interface Parsed<T> {
@@ -68,34 +68,42 @@ export class ObjectReader {
     return this.list(value, path).flatMap((each, i) => this.text(each, `${path}[${i}]`) ?? []);
   }
 
-  /** An address, or one with a prefix length, which is left out. IPv4 in IPv6 notation is IPv4, as in Go. */
+  /** An address alone (net.ParseIP). */
   address(value: unknown, path: string, family?: Family): Uint8Array | undefined {
     const text = this.text(value, path);
     if (text === undefined) return undefined;
-    const slash = text.indexOf('/');
-    const address = unmapped(parseAddress(slash < 0 ? text : text.slice(0, slash)));
-    const size = address && address.length * 8;
-    if (!address || !size || (slash >= 0 && lengthOf(text.slice(slash + 1), size) === undefined))
-      return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is no IP address; it is ignored`);
-    if (family && size !== (family === 4 ? 32 : 128))
-      return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is not of IPv${family}; it is ignored`);
-    return address;
+    const address = parseIp(text);
+    if (address) return this.#ofFamily(address, text, path, family);
+    const why = parseCidr(text) ? 'has a prefix length and must have none' : 'is no IP address';
+    return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which ${why}; it is ignored`);
   }
 
-  /** With a length, and without host bits. */
+  /** An address, or one with a prefix length and then any host bits. */
+  addressInNetwork(
+    value: unknown,
+    path: string,
+    family?: Family,
+  ): { readonly address: Uint8Array; readonly length?: number } | undefined {
+    const text = this.text(value, path);
+    if (text === undefined) return undefined;
+    const cidr = parseCidr(text);
+    const found = cidr?.address ?? parseIp(text);
+    if (!found)
+      return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is no IP address; it is ignored`);
+    const address = this.#ofFamily(found, text, path, family);
+    return address && { address, ...(cidr && { length: cidr.length }) };
+  }
+
+  /** With a length, and without host bits. Felix makes prefixes that cannot be of IPv4 in IPv6 notation; here it is a problem. */
   prefix(value: unknown, path: string): Prefix | undefined {
     const text = this.text(value, path);
     if (text === undefined) return undefined;
-    const [before, after, ...more] = text.split('/');
-    const address = parseAddress(before!);
-    const length =
-      address && after !== undefined && more.length === 0 ? lengthOf(after, address.length * 8) : undefined;
-    if (!address || length === undefined)
-      return this.problem(
-        'InvalidCIDR',
-        `${path} is ${quoted(text)}, which is no CIDR such as 10.0.0.0/26; it is ignored`,
-      );
-    return makePrefix(address, length);
+    const cidr = parseCidr(text);
+    if (cidr && !cidr.isMapped) return makePrefix(cidr.address, cidr.length);
+    return this.problem(
+      'InvalidCIDR',
+      `${path} is ${quoted(text)}, which is no CIDR such as 10.0.0.0/26; it is ignored`,
+    );
   }
 
   /** All that are text and not too long. Of those that `read` there is a problem when they are not. */
@@ -116,6 +124,11 @@ export class ObjectReader {
         );
     }
     return Object.fromEntries(out);
+  }
+
+  #ofFamily(address: Uint8Array, text: string, path: string, family: Family | undefined): Uint8Array | undefined {
+    if (!family || address.length === (family === 4 ? 4 : 16)) return address;
+    return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is not of IPv${family}; it is ignored`);
   }
 }
 
@@ -143,14 +156,4 @@ export function isFields(value: unknown): value is Fields {
 /** Names are Kubernetes' in a cluster; in files they are anything. */
 function shown(name: string): string {
   return /^[\w.:/-]{1,320}$/.test(name) ? name : quoted(name);
-}
-
-function lengthOf(text: string, most: number): number | undefined {
-  return /^[0-9]{1,3}$/.test(text) && Number(text) <= most ? Number(text) : undefined;
-}
-
-/** ::ffff:a.b.c.d as a.b.c.d */
-function unmapped(address: Uint8Array | undefined): Uint8Array | undefined {
-  const mapped = address?.length === 16 && address[10] === 0xff && address[11] === 0xff;
-  return mapped && address.subarray(0, 10).every(byte => byte === 0) ? address.slice(12) : address;
 }

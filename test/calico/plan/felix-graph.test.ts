@@ -1,0 +1,245 @@
+/**
+ * Whose each prefix is, as Felix's calculation graph has it (felix/calc/l3_route_resolver.go, wireguard_mgr.go), written down once more in the shortest way
+ * and compared with thousands of random plans; and the cases that were unlike before, one by one.
+ */
+import { describe, expect, test } from 'vitest';
+import { formatPrefix } from '../../../src/base/prefix.ts';
+import type { ClusterNode, IpamBlock, Pod } from '../../../src/calico/model/cluster.ts';
+import type { Plan } from '../../../src/calico/plan/plan.ts';
+import { block, cluster, configuration, key, node, planOf, pod, tunnelOf } from '../../support/calico-cluster.ts';
+import { type Random, withSeed } from '../../support/random.ts';
+
+const NAMES = ['a', 'b', 'me', 'z'];
+
+interface World {
+  readonly nodes: readonly ClusterNode[];
+  readonly blocks: readonly IpamBlock[];
+  readonly pods: readonly Pod[];
+}
+
+const text = (address: Uint8Array): string => `${address.join('.')}/32`;
+const first = (names: readonly string[] | undefined): string | undefined => names && [...names].sort()[0];
+
+/** Of IPv4. @returns by prefix the node that it is routed to */
+function felix({ nodes, blocks, pods }: World, encryptsHosts: boolean, fromPods: boolean): Map<string, string> {
+  const [hosts, refs] = [new Map<string, string[]>(), new Map<string, string[]>()];
+  const ipam = new Map<string, string>();
+  const put = (into: Map<string, string[]>, prefix: string, name: string): void => {
+    if (prefix !== '0.0.0.0/32') into.set(prefix, [...(into.get(prefix) ?? []), name]);
+  };
+  for (const each of nodes) {
+    const own = [...(each.bgpAddress[4] ? [each.bgpAddress[4]] : []), ...each.addresses.map(({ address }) => address)];
+    for (const address of own) put(hosts, text(address), each.name);
+    if (own.length === 0) continue;
+    for (const address of [each.wireguardAddress[4], each.ipipAddress[4], each.vxlanAddress[4]])
+      if (address) put(refs, text(address), each.name);
+  }
+  for (const { cidr, owner, allocations } of fromPods ? [] : blocks) {
+    for (const each of allocations) if (each.node !== owner) ipam.set(text(each.address), each.node);
+    if (owner !== undefined) ipam.set(formatPrefix(cidr), owner);
+  }
+  for (const { addresses, node: on } of pods)
+    if (fromPods || on === 'me') for (const address of addresses) put(refs, text(address), on);
+  const routes = new Map<string, string>();
+  for (const prefix of new Set([...hosts.keys(), ...refs.keys(), ...ipam.keys()])) {
+    const host = first(hosts.get(prefix));
+    const to = first(refs.get(prefix)) ?? host ?? ipam.get(prefix)!;
+    if (host !== undefined && host !== 'me') {
+      if (encryptsHosts) routes.set(prefix, to);
+    } else if (refs.has(prefix) || ipam.has(prefix)) routes.set(prefix, to);
+  }
+  return routes;
+}
+
+/** What the plan makes of it, in the same form. Prefixes of ours that lie in a block of ours need no route. */
+function ours({ desired }: Plan): { readonly tunnels: readonly string[]; readonly throws: readonly string[] } {
+  const { peers, routes } = tunnelOf(desired, 4);
+  const tunnels = [...peers.values()].flatMap(({ node: name, allowedIps }) =>
+    allowedIps.map(prefix => `${formatPrefix(prefix)} ${name}`),
+  );
+  const throws = [...routes].flatMap(([prefix, { kind }]) => (kind === 'throw' ? [prefix] : []));
+  const led = [...routes].flatMap(([prefix, { kind }]) => (kind === 'tunnel' ? [prefix] : []));
+  expect(led.sort()).toEqual(tunnels.map(each => each.split(' ')[0]).sort());
+  return { tunnels: tunnels.sort(), throws: throws.sort() };
+}
+
+function theirs(world: World, routes: ReadonlyMap<string, string>): ReturnType<typeof ours> {
+  const isPeer = (name: string): boolean =>
+    world.nodes.some(each => each.name === name && (each.bgpAddress[4] !== undefined || each.addresses.length > 0));
+  const own = [...routes].flatMap(([prefix, name]) => (name === 'me' && !prefix.endsWith('/32') ? [prefix] : []));
+  const isCovered = (prefix: string): boolean =>
+    prefix.endsWith('/32') && own.some(each => each.startsWith(prefix.slice(0, prefix.lastIndexOf('.') + 1)));
+  const [tunnels, throws]: [string[], string[]] = [[], []];
+  for (const [prefix, name] of routes)
+    if (name === 'me') {
+      if (!isCovered(prefix)) throws.push(prefix);
+    } else if (isPeer(name)) tunnels.push(`${prefix} ${name}`);
+    else throws.push(prefix);
+  return { tunnels: tunnels.sort(), throws: throws.sort() };
+}
+
+function compare(world: World): void {
+  for (const fromPods of [false, true])
+    for (const hosts of [false, true]) {
+      const on = configuration('default', {
+        WireguardEnabled: true,
+        WireguardHostEncryptionEnabled: hosts,
+        RouteSource: fromPods ? 'WorkloadIPs' : 'CalicoIPAM',
+      });
+      const made = planOf(cluster(on, ...world.nodes, ...world.blocks, ...world.pods));
+      expect(ours(made), JSON.stringify({ fromPods, hosts })).toEqual(theirs(world, felix(world, hosts, fromPods)));
+    }
+}
+
+/** Of few addresses, so that they meet; none that is refused as an endpoint. */
+function randomWorld(random: Random): World {
+  const address = (): string => `10.0.${random.below(3)}.${1 + random.below(4)}`;
+  const maybe = (chance: number): string | undefined => (random.chance(chance) ? address() : undefined);
+  const nodes = NAMES.map((name, i) => {
+    const [bgp, internal, ipip, vxlan, wireguard] = [maybe(0.5), maybe(0.3), maybe(0.3), maybe(0.3), maybe(0.5)];
+    return node(name, {
+      key: { 4: key(i + 1) },
+      ...(bgp && { bgp: { 4: bgp } }),
+      ...(internal && { internal: [internal] }),
+      ...(ipip && { ipip }),
+      ...(vxlan && { vxlan: { 4: vxlan } }),
+      ...(wireguard && { wireguard: { 4: wireguard } }),
+    });
+  });
+  // blocks of a datastore do not overlap
+  const blocks = [0, 1, 2].flatMap(third => {
+    const owner = random.chance(0.8) ? random.pick(NAMES) : undefined;
+    const borrowed = (of: string): string[] => (random.chance(0.5) ? [`${of} ${random.pick(NAMES)}`] : []);
+    if (random.chance(0.5))
+      return [block(`10.0.${third}.0/24`, owner, ...borrowed(`10.0.${third}.${1 + random.below(4)}`))];
+    return [1, 2].map(last => block(`10.0.${third}.${last}/32`, owner, ...borrowed(`10.0.${third}.${last}`)));
+  });
+  const pods = Array.from({ length: random.below(4) }, (_, i) => pod(`p${i}`, random.pick(NAMES), address()));
+  return { nodes, blocks, pods };
+}
+
+/** All that is said to be an address of this node. */
+function ownAddresses({ nodes }: World): ReadonlySet<string> {
+  const me = nodes.find(({ name }) => name === 'me')!;
+  const own = [me.wireguardAddress[4], me.ipipAddress[4], me.vxlanAddress[4], ...hostsOf(me)];
+  return new Set(own.flatMap(address => (address ? [address.join()] : [])));
+}
+
+function hostsOf({ bgpAddress, addresses }: ClusterNode): readonly Uint8Array[] {
+  return [...(bgpAddress[4] ? [bgpAddress[4]] : []), ...addresses.map(({ address }) => address)];
+}
+
+test('1,000 random clusters, four plans each', () => {
+  withSeed(random => {
+    for (let compared = 0; compared < 1_000; ) {
+      const world = randomWorld(random);
+      const own = ownAddresses(world);
+      // an endpoint that is an address of this node is refused here, and not by Felix (endpoints.test.ts)
+      if (world.nodes.some(each => each.name !== 'me' && hostsOf(each).some(address => own.has(address.join()))))
+        continue;
+      compare(world);
+      compared++;
+    }
+  });
+});
+
+describe('one by one', () => {
+  const me = node('me', { bgp: { 4: '172.16.0.1' }, key: { 4: key(1) } });
+  const a = node('a', { bgp: { 4: '172.16.0.2' }, key: { 4: key(2) } });
+  const plan = (hosts: boolean, ...objects: (ClusterNode | IpamBlock | Pod)[]) =>
+    ours(
+      planOf(
+        cluster(
+          configuration('default', { WireguardEnabled: true, WireguardHostEncryptionEnabled: hosts }),
+          ...objects,
+        ),
+      ),
+    );
+
+  test("a tunnel address that is the node's own goes with host encryption alone", () => {
+    const b = node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: key(3) }, vxlan: { 4: '172.16.0.3' }, ipip: '10.0.0.3' });
+    expect(plan(false, me, b)).toEqual({ tunnels: ['10.0.0.3/32 b'], throws: [] });
+    expect(plan(true, me, b)).toEqual({ tunnels: ['10.0.0.3/32 b', '172.16.0.3/32 b'], throws: [] });
+    const mine = node('me', { bgp: { 4: '172.16.0.1' }, key: { 4: key(1) }, vxlan: { 4: '172.16.0.1' } });
+    expect(plan(false, mine, a)).toEqual({ tunnels: [], throws: ['172.16.0.1/32'] });
+  });
+
+  test('a node without any address gives no tunnel addresses; one with an address of the other family does', () => {
+    const words = { key: { 4: key(3) }, wireguard: { 4: '10.0.0.3' }, ipip: '10.0.0.4' };
+    expect(plan(false, me, node('b', words))).toEqual({ tunnels: [], throws: [] });
+    expect(plan(false, me, node('b', { ...words, bgp: { 6: 'fd00::3' } }))).toEqual({
+      tunnels: [],
+      throws: ['10.0.0.3/32', '10.0.0.4/32'],
+    });
+  });
+
+  test("a block of one address is its owner's, whoever has the address; without an owner it is his", () => {
+    const b = node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: key(3) } });
+    for (const [owner, holder] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const)
+      expect(plan(false, me, a, b, block('10.0.0.5/32', owner, `10.0.0.5 ${holder}`)).tunnels).toEqual([
+        `10.0.0.5/32 ${owner}`,
+      ]);
+    expect(plan(false, me, a, b, block('10.0.0.5/32', undefined, '10.0.0.5 b')).tunnels).toEqual(['10.0.0.5/32 b']);
+  });
+
+  test('an address that is written without a prefix length is no endpoint, and still the address of the node', () => {
+    const { bgpLength: _, ...rest } = node('b', {
+      bgp: { 4: '172.16.0.3' },
+      internal: ['172.16.0.4'],
+      key: { 4: key(3) },
+      ipip: '10.0.0.3',
+    });
+    const bare = { ...rest, bgpLength: {} };
+    const made = planOf(cluster(configuration('default', { WireguardEnabled: true }), me, bare));
+    expect(ours(made)).toEqual({ tunnels: [], throws: ['10.0.0.3/32'] });
+    expect(made.peers[4]).toMatchObject([{ node: 'b', plain: 'no-node-address' }]);
+    const [problem] = made.problems.filter(({ object }) => object === 'Node/b');
+    expect(problem).toMatchObject({ reason: 'MissingNodeAddress', message: expect.stringContaining('172.16.0.3') });
+    expect(problem!.message).toContain('prefix length');
+  });
+
+  test('the tunnel of a podCIDR is the address after the one that is written, in its last byte', () => {
+    const options = { usePodCidr: true };
+    const on = configuration('default', { WireguardEnabled: true });
+    for (const [last, expected] of [
+      [0, '10.9.0.1'],
+      [5, '10.9.0.6'],
+      [255, '10.9.0.0'],
+    ] as const) {
+      const b = node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: key(3) }, podCidrs: ['10.9.0.0/24'] });
+      const made = planOf(cluster(on, me, { ...b, podCidrAddress: Uint8Array.of(10, 9, 0, last) }), { options });
+      expect(ours(made).tunnels).toEqual(['10.9.0.0/24 b', `${expected}/32 b`]);
+    }
+  });
+
+  test('keys as Go takes them: line breaks and spare bits; two spellings of one key are one', () => {
+    const spare = key(3).replace(
+      /.=$/,
+      last => `${last === 'U=' ? 'V' : String.fromCharCode(last.charCodeAt(0) + 1)}=`,
+    );
+    for (const spelled of [`${key(3)}\n`, `${key(3).slice(0, 20)}\r\n${key(3).slice(20)}`, spare]) {
+      expect(spelled).not.toBe(key(3));
+      const b = node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: spelled } });
+      const on = configuration('default', { WireguardEnabled: true });
+      expect([...tunnelOf(planOf(cluster(on, me, b)).desired, 4).peers.keys()]).toEqual([key(3)]);
+      const c = node('c', { bgp: { 4: '172.16.0.4' }, key: { 4: key(3) } });
+      expect(planOf(cluster(on, me, b, c)).peers[4]).toMatchObject([
+        { plain: 'duplicate-key' },
+        { plain: 'duplicate-key' },
+      ]);
+    }
+    for (const spelled of [`${key(3)} `, key(3).slice(0, 43), `${key(3)}=`])
+      expect(
+        planOf(
+          cluster(
+            configuration('default', { WireguardEnabled: true }),
+            me,
+            node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: spelled } }),
+          ),
+        ).peers[4],
+      ).toMatchObject([{ plain: 'invalid-key' }]);
+  });
+});
