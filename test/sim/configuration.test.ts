@@ -50,58 +50,6 @@ describe('a live session', () => {
     expect(sim.sentBy(a, INITIATION)).toHaveLength(1);
   });
 
-  test('outlives a handshake that is asked for, which follows at once, however short a time ago the last was', () => {
-    const { sim, a, b } = session();
-    const talk = (): void => {
-      const ids = [sim.send(a, b), sim.send(b, a)];
-      sim.run(30);
-      expect(ids.every(id => sim.wasDelivered(id))).toBe(true);
-    };
-    for (let round = 2; round < 6; round++) {
-      const before = a.status(b).lastHandshakeNanoseconds;
-      a.configure({ peers: [{ publicKey: b.publicKey, updateOnly: true, initiate: true }] });
-      for (let i = 0; i < 10; i++) talk();
-      expect(a.status(b).lastHandshakeNanoseconds).not.toBe(before);
-      expect(sim.sentBy(a, INITIATION)).toHaveLength(round);
-    }
-    // nothing but the one: no retransmission, no other timer
-    sim.run(8_000);
-    expect(sim.sentBy(a, INITIATION)).toHaveLength(5);
-  });
-
-  test('that the other side lost is made good by a handshake that is asked for; without it, 15 s are lost', () => {
-    const lost = (greets: boolean): number => {
-      const { sim, a, b } = session();
-      b.configure({ peers: [{ publicKey: a.publicKey, remove: true }] });
-      b.configure({ peers: [b.peerConfig(a)] });
-      const began = sim.now;
-      sim.run(500);
-      if (greets) a.configure({ peers: [{ publicKey: b.publicKey, updateOnly: true, initiate: true }] });
-      for (;;) {
-        const id = sim.send(a, b);
-        sim.run(50);
-        if (sim.wasDelivered(id)) return sim.now - began;
-      }
-    };
-    expect(lost(false)).toBeGreaterThan(14_000);
-    expect(lost(true)).toBeLessThan(700);
-  });
-
-  test('a handshake that is asked for of nobody, of one without an endpoint, or of a device that is down does nothing', () => {
-    const { sim, a, b } = session();
-    const sent = sim.sentBy(a, INITIATION).length;
-    const publicKey = sim.random.bytes(32);
-    a.configure({ peers: [{ publicKey, updateOnly: true, initiate: true }] });
-    expect(a.engine.status().peers).toHaveLength(1);
-    a.configure({ peers: [{ publicKey, initiate: true }] });
-    sim.run(10_000);
-    expect(sim.sentBy(a, INITIATION)).toHaveLength(sent);
-    a.engine.down();
-    a.configure({ peers: [{ publicKey: b.publicKey, initiate: true }] });
-    sim.run(10_000);
-    expect(sim.sentBy(a, INITIATION)).toHaveLength(sent);
-  });
-
   test('goes with its peer, and what still comes under it is for nobody', () => {
     const { sim, a, b } = session();
     b.configure({ peers: [{ publicKey: a.publicKey, remove: true }] });
