@@ -29,9 +29,15 @@ const FELIX = {
   spec: { wireguardEnabled: true },
 };
 
-function nodeObject(name: string, key?: string): unknown {
+/** Of each name another. */
+function addressOf(name: string): string {
+  const number = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 0) % 2 ** 20;
+  return `10.${number >> 16}.${(number >> 8) & 0xff}.${number & 0xff}`;
+}
+
+function nodeObject(name: string, key?: string, address = addressOf(name)): unknown {
   const annotations = {
-    'projectcalico.org/IPv4Address': '10.0.0.1/24',
+    'projectcalico.org/IPv4Address': `${address}/8`,
     ...(key !== undefined && { 'projectcalico.org/WireguardPublicKey': key }),
   };
   return { apiVersion: 'v1', kind: 'Node', metadata: { name, annotations } };
@@ -92,6 +98,20 @@ test('one without a key: 1, and which', async () => {
     'IPv4    a     c     PLAINTEXT  -        -          c: no-key',
     'IPv4    b     c     PLAINTEXT  -        -          c: no-key',
   ]);
+});
+
+test('an address that is no endpoint, or the same as the other node has: 1, and which', async () => {
+  write(
+    nodeObject('a', keyText(1), '10.0.0.1'),
+    nodeObject('b', keyText(2), '127.0.0.1'),
+    nodeObject('c', keyText(3), '10.0.0.1'),
+    nodeObject('d', keyText(4), '10.0.0.4'),
+  );
+  const { status, out } = await verified();
+  expect(status).toBe(1);
+  const lines = out.split('\n').filter(line => line.includes('unusable-node-address'));
+  expect(lines.map(line => line.trim().split(/\s+/).slice(1, 3).join(' '))).toEqual(['a b', 'a c', 'b c', 'b d']);
+  expect(lines[1]).toMatch(/a: unusable-node-address.*c: unusable-node-address/);
 });
 
 test('with the device of this machine: who runs it, handshakes, and a peer that it lacks', async () => {

@@ -44,7 +44,6 @@ export function node(name: string, words: NodeWords = {}): ClusterNode {
     name,
     labels: words.labels ?? {},
     bgpAddress: addresses(words.bgp),
-    bgpLength: Object.fromEntries(Object.keys(words.bgp ?? {}).map(family => [family, family === '4' ? 24 : 64])),
     addresses: [
       ...(words.internal ?? []).map(text => ({ type: 'InternalIP', address: address(text) }) as const),
       ...(words.external ?? []).map(text => ({ type: 'ExternalIP', address: address(text) }) as const),

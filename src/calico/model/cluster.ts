@@ -29,8 +29,11 @@ export interface ClusterNode {
   readonly labels: Readonly<Record<string, string>>;
   /** `projectcalico.org/IPv4Address`, `IPv6Address`, without their prefix length. */
   readonly bgpAddress: PerFamily<Uint8Array>;
-  /** Their prefix length. Absent where none is written: such an address is the node's, and no endpoint (calc/dataplane_passthru.go). */
-  readonly bgpLength: PerFamily<number>;
+  /**
+   * Their prefix lengths. An address of a family that is missing here is written without one: it is the node's, and no endpoint (Felix, calc/dataplane_passthru.go).
+   * Absent altogether where it is not known.
+   */
+  readonly bgpLength?: PerFamily<number>;
   /** `status.addresses` of type InternalIP and ExternalIP, in their order. */
   readonly addresses: readonly NodeAddress[];
   /** As it is written there, which need not be a key. Absent where empty. */

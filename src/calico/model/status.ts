@@ -8,7 +8,9 @@ export type PlainReason =
   | 'invalid-key'
   | 'duplicate-key'
   /** Nowhere to send to. */
-  | 'no-node-address';
+  | 'no-node-address'
+  /** Nowhere to send to either: loopback, multicast and the like, or an address of this node. */
+  | 'unusable-node-address';
 
 export interface PeerState {
   readonly node: string;

@@ -5,8 +5,9 @@
 import { formatPrefix, makePrefix, type Prefix } from '../../base/prefix.ts';
 import { type Family, familyOfAddress } from '../../netlink/family.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
-import { isZero, tunnelAddresses } from './node-addresses.ts';
+import { hostAddresses, tunnelAddresses } from './node-addresses.ts';
 import { isSingle, single } from './prefix-sets.ts';
+import { reservedPrefix } from './reserved.ts';
 
 export interface Claim {
   readonly prefix: Prefix;
@@ -21,6 +22,8 @@ export interface Claim {
   readonly rank: 0 | 1 | 2;
   /** Of the node itself: goes into the tunnel with host encryption only. */
   readonly host: boolean;
+  /** Why it counts for nothing (reserved.ts). */
+  readonly refused?: string;
 }
 
 const NONE: readonly Claim[] = [];
@@ -48,12 +51,6 @@ export function nodeClaims(
   return claims;
 }
 
-/** The node's addresses, each once: BGP's and those of its status. */
-export function hostAddresses(node: ClusterNode): readonly Uint8Array[] {
-  const all = [node.bgpAddress[4], node.bgpAddress[6], ...node.addresses.map(({ address }) => address)];
-  return [...new Map(all.flatMap(each => (each ? [[each.join(), each]] : []))).values()];
-}
-
 /** The block is its owner's; the addresses in it that others borrowed are theirs. */
 export function blockClaims({ cidr, owner, allocations }: IpamBlock): readonly Claim[] {
   const claims: Claim[] = [];
@@ -71,9 +68,16 @@ export function podClaims({ node, addresses }: Pod): readonly Claim[] {
   return claims;
 }
 
-/** A prefix of everything would take the cluster's control plane with it, and nothing in a cluster has one. */
 function add(claims: Claim[], prefix: Prefix, node: string, rank: Claim['rank'], host = false): void {
-  if (prefix.length === 0 || (prefix.length === prefix.address.length * 8 && isZero(prefix.address))) return;
   const clean = makePrefix(prefix.address, prefix.length);
-  claims.push({ prefix: clean, text: formatPrefix(clean), family: familyOfAddress(clean.address), node, rank, host });
+  const refused = reservedPrefix(clean, host);
+  claims.push({
+    prefix: clean,
+    text: formatPrefix(clean),
+    family: familyOfAddress(clean.address),
+    node,
+    rank,
+    host,
+    ...(refused !== undefined && { refused }),
+  });
 }

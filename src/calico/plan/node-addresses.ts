@@ -4,11 +4,16 @@ import type { ClusterNode, NodeAddress } from '../model/cluster.ts';
 
 /** Where its tunnel is spoken to: the BGP address if it has a prefix length, else, without one, the first internal or external one of the family. */
 export function nodeAddress({ bgpAddress, bgpLength, addresses }: ClusterNode, family: Family): Uint8Array | undefined {
-  if (bgpAddress[family] && bgpLength[family] === undefined) return undefined;
+  if (bgpAddress[family] && bgpLength && bgpLength[family] === undefined) return undefined;
   const first = (type: NodeAddress['type']) =>
     addresses.find(each => each.type === type && familyOfAddress(each.address) === family)?.address;
   const found = bgpAddress[family] ?? first('InternalIP') ?? first('ExternalIP');
   return found && isZero(found) ? undefined : found;
+}
+
+/** Its own addresses, each once: BGP's and those of its status. */
+export function hostAddresses({ bgpAddress, addresses }: ClusterNode): readonly Uint8Array[] {
+  return distinct([bgpAddress[4], bgpAddress[6], ...addresses.map(({ address }) => address)]);
 }
 
 /** Of its WireGuard device. With host-local IPAM the annotation does not count: it is the podCIDR's second address, once there is a key. */
@@ -28,7 +33,7 @@ export function tunnelAddresses(node: ClusterNode, usePodCidr: boolean): readonl
     node.vxlanAddress[4],
     node.vxlanAddress[6],
   ];
-  return [...new Map(all.flatMap(each => (each ? [[each.join(), each]] : []))).values()];
+  return distinct(all);
 }
 
 /** `0.0.0.0` and `::` are nobody's. */
@@ -43,4 +48,8 @@ function fromPodCidr({ podCidrs, podCidrAddress }: ClusterNode): Uint8Array | un
   const address = first.slice();
   address[3]!++; // wraps to 0
   return address;
+}
+
+function distinct(all: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] {
+  return [...new Map(all.flatMap(each => (each ? [[each.join(), each]] : []))).values()];
 }

@@ -6,7 +6,7 @@
  * It is told all claims each time, and looks at those alone that are new or gone: lists of claims are compared by identity.
  */
 import type { Family } from '../../netlink/family.ts';
-import { listed, type Problem } from '../model/problem.ts';
+import { listed, type Problem, quoted } from '../model/problem.ts';
 import type { Claim } from './claims.ts';
 
 const NONE: readonly Claim[] = [];
@@ -17,6 +17,10 @@ export class Owners {
   readonly #claimants = new Map<string, Claim[]>();
   /** What each prefix comes to, where it comes to anything. */
   readonly #given = new Map<string, Claim>();
+  /** Claims that count for nothing, for people to be told of. */
+  readonly #refused = new Set<Claim>();
+  /** Prefixes that another node claims and that are this node's own address. */
+  readonly #stolen = new Set<string>();
   /** Prefixes of more than one node. */
   readonly #disputed = new Set<string>();
   readonly #byNode: Readonly<Record<Family, Map<string, Map<string, Claim>>>> = { 4: new Map(), 6: new Map() };
@@ -56,15 +60,27 @@ export class Owners {
    * such a claim only keeps a weaker one from counting
    */
   problems(encryptsHosts: boolean): readonly Problem[] {
-    return [...this.#disputed].flatMap(text => {
+    const disputes = [...this.#disputed].flatMap(text => {
       const all = this.#claimants.get(text)!;
       const names = new Set(all.filter(({ host }) => !host || encryptsHosts).map(({ node }) => node));
-      return names.size > 1 ? [dispute(strongest(all)!, [...names].sort())] : [];
+      return names.size > 1 && !this.#stolen.has(text) ? [dispute(strongest(all)!, [...names].sort())] : [];
     });
+    const refused = [...this.#refused].map(claim =>
+      unusable(claim, `${claim.refused}, which cannot be another node's or a pod's`),
+    );
+    const stolen = [...this.#stolen].map(text =>
+      unusable(strongest(this.#claimants.get(text)!)!, `an address of node ${quoted(this.#nodeName)}`),
+    );
+    return [...disputes, ...refused, ...stolen];
   }
 
   #change(claim: Claim, comes: boolean): void {
     const { text } = claim;
+    if (claim.refused !== undefined) {
+      if (comes) this.#refused.add(claim);
+      else this.#refused.delete(claim);
+      return;
+    }
     let all = this.#claimants.get(text);
     if (!all) {
       all = [];
@@ -78,6 +94,8 @@ export class Owners {
       if (before) this.#take(before);
       if (after) this.#give(after);
     }
+    if (this.#isStolen(all)) this.#stolen.add(text);
+    else this.#stolen.delete(text);
     if (all.length === 0) this.#claimants.delete(text);
     if (all.some(({ node }) => node !== all[0]!.node)) this.#disputed.add(text);
     else this.#disputed.delete(text);
@@ -88,9 +106,24 @@ export class Owners {
     const best = strongest(all);
     const host = strongest(all.filter(({ rank }) => rank === 1));
     if (!best || !host) return best;
+    if (this.#isStolen(all)) return undefined;
     const isRemote = host.node !== this.#nodeName;
     if (!isRemote && best === host && all.every(({ rank }) => rank === 1)) return undefined;
     return best.host === isRemote ? best : { ...best, host: isRemote };
+  }
+
+  /**
+   * Whether another node has a pod or a tunnel at an address of this node. Felix would take what comes from there for that node's; two nodes may have the
+   * same address outside of them, as a public one.
+   */
+  #isStolen(all: readonly Claim[]): boolean {
+    const best = strongest(all);
+    return (
+      best !== undefined &&
+      best.rank !== 1 &&
+      best.node !== this.#nodeName &&
+      all.some(({ rank, node }) => rank === 1 && node === this.#nodeName)
+    );
   }
 
   #give(claim: Claim): void {
@@ -117,6 +150,14 @@ function strongest(all: readonly Claim[]): Claim | undefined {
   for (const each of all)
     if (best && (each.rank === best.rank ? each.node < best.node : each.rank < best.rank)) best = each;
   return best;
+}
+
+function unusable({ node, text }: Claim, what: string): Problem {
+  return {
+    object: `Node/${node}`,
+    reason: 'UnusablePrefix',
+    message: `${text}, which an annotation, a block or a pod gives this node, is ${what}; nothing is routed there`,
+  };
 }
 
 function dispute({ node, text }: Claim, names: readonly string[]): Problem {

@@ -7,6 +7,7 @@ import type { DesiredPeer } from '../model/desired.ts';
 import type { Problem } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
 import type { NodePart } from './node-part.ts';
+import type { OwnAddressCheck } from './own-addresses.ts';
 import { type Credentials, keySharers, plainReason, type Standing, standingProblem } from './standing.ts';
 
 export interface PeersInput {
@@ -19,6 +20,8 @@ export interface PeersInput {
   /** Of each of them. */
   readonly parts: ReadonlyMap<string, NodePart>;
   readonly isDisabled: (node: string) => boolean;
+  /** What an address is that is this node's own, or reaches it. */
+  readonly whyOurs: OwnAddressCheck;
   readonly port: number;
   readonly keepalive: number;
 }
@@ -39,7 +42,10 @@ export function planPeers(input: PeersInput): Peers {
   const encrypted = new Set<string>();
   const states: PeerState[] = [];
   const problems: Problem[] = [];
-  for (const [node, own] of credentials) {
+  for (const [node, said] of credentials) {
+    const ours =
+      said.unusable === undefined && said.address ? input.whyOurs(said.address, said.address.join()) : undefined;
+    const own = ours === undefined ? said : { ...said, unusable: ours };
     const part = parts.get(node)!;
     const plain = plainReason(own, isClaimedTwice, () => input.isDisabled(node));
     if (plain === undefined) {

@@ -12,6 +12,7 @@ import { blockClaims, type Claim, nodeClaims, podClaims } from './claims.ts';
 import { enabledWhere, felixConfig, isEnabled, readConfigurations } from './felix-config.ts';
 import { NodePart } from './node-part.ts';
 import { checkOptions } from './options.ts';
+import { ownAddressCheck } from './own-addresses.ts';
 import { Owners } from './owners.ts';
 import type { FelixParameters } from './parameters.ts';
 import { type Peers, planPeers } from './peers.ts';
@@ -58,7 +59,7 @@ export class Planner {
       const names = [...cluster.nodes.keys()].sort();
       for (const family of families) {
         const parts = this.#partsOf(family, cluster.nodes, names, encryptsHosts);
-        const found = this.#peersOf(input, family, parts, names, parameters, enabledWhere(configurations, family));
+        const found = this.#peersOf(input, own, family, parts, names, parameters, enabledWhere(configurations, family));
         const { routes, sealed } = planRoutes({
           family,
           nodeName,
@@ -134,7 +135,8 @@ export class Planner {
   }
 
   #peersOf(
-    { cluster, nodeName, ownPublicKey }: PlanInput,
+    { cluster, nodeName, ownPublicKey, options }: PlanInput,
+    ownNode: ClusterNode,
     family: Family,
     parts: Parts,
     names: readonly string[],
@@ -158,6 +160,7 @@ export class Planner {
       credentials: others,
       parts,
       isDisabled: name => !isOn(cluster.nodes.get(name)!),
+      whyOurs: ownAddressCheck(ownNode, options.usePodCidr),
       port: family === 4 ? parameters.WireguardListeningPort : parameters.WireguardListeningPortV6,
       keepalive: parameters.WireguardPersistentKeepAlive,
     });

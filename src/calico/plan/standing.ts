@@ -11,6 +11,7 @@ import { listed, type Problem, quoted } from '../model/problem.ts';
 import type { PlainReason } from '../model/status.ts';
 import { parseGoKey } from './go-key.ts';
 import { nodeAddress } from './node-addresses.ts';
+import { reservedEndpoint } from './reserved.ts';
 
 /** What one Node says by itself. */
 export interface Credentials {
@@ -20,8 +21,10 @@ export interface Credentials {
   /** What is there in place of a key. */
   readonly badKey?: string;
   readonly address?: Uint8Array;
-  /** What is there in place of an endpoint: an address that is written without a prefix length. */
-  readonly bareAddress?: Uint8Array;
+  /** What that address is, where it can be nobody's endpoint: `a loopback address`. */
+  readonly unusable?: string;
+  /** What annotation there is in place of an address, and why it is none: `10.0.0.5, which ...`. */
+  readonly noEndpoint?: string;
 }
 
 export interface Standing extends Credentials {
@@ -32,12 +35,14 @@ export interface Standing extends Credentials {
 export function credentials(node: ClusterNode, family: Family): Credentials {
   const text = node.publicKey[family];
   const address = nodeAddress(node, family);
-  const bare = address ? undefined : node.bgpAddress[family];
+  const unusable = address && reservedEndpoint(address);
+  const noEndpoint = address ? undefined : whyNone(node, family);
   const key = text ? parseGoKey(text) : undefined;
   return {
     ...(key && !isZeroKey(key) ? { key, keyText: formatKeyBase64(key) } : text ? { badKey: text } : {}),
     ...(address && { address }),
-    ...(bare && node.bgpLength[family] === undefined && { bareAddress: bare }),
+    ...(unusable !== undefined && { unusable }),
+    ...(noEndpoint !== undefined && { noEndpoint }),
   };
 }
 
@@ -56,21 +61,22 @@ export function keySharers(all: ReadonlyMap<string, Credentials>): ReadonlyMap<s
 
 /** @param isDisabled asked of nodes without a key only */
 export function plainReason(
-  { key, keyText, badKey, address }: Credentials,
+  { key, keyText, badKey, address, unusable }: Credentials,
   isClaimedTwice: (keyText: string) => boolean,
   isDisabled: () => boolean,
 ): PlainReason | undefined {
   if (badKey !== undefined) return 'invalid-key';
   if (!key || keyText === undefined) return isDisabled() ? 'disabled' : 'no-key';
   if (isClaimedTwice(keyText)) return 'duplicate-key';
-  return address ? undefined : 'no-node-address';
+  if (!address) return 'no-node-address';
+  return unusable === undefined ? undefined : 'unusable-node-address';
 }
 
 /** What to tell people of a node that is no peer; nothing where that is what they asked for. */
 export function standingProblem(
   name: string,
   family: Family,
-  { plain, badKey, keyText, bareAddress }: Standing,
+  { plain, badKey, keyText, address: endpoint, unusable, noEndpoint }: Standing,
   claimants: readonly string[],
 ): Problem | undefined {
   const [key, address] = [KEY_ANNOTATION[family], NODE_ANNOTATION[family]];
@@ -91,18 +97,28 @@ export function standingProblem(
       };
     }
     case 'no-node-address':
-      if (bareAddress)
-        return {
-          object,
-          reason: 'MissingNodeAddress',
-          message: `annotation ${address} is ${quoted(formatAddress(bareAddress))}, which Felix takes for no endpoint without a prefix length; write one behind it, such as /24`,
-        };
+      if (noEndpoint !== undefined)
+        return { object, reason: 'MissingNodeAddress', message: `annotation ${address} is ${noEndpoint}` };
       return {
         object,
         reason: 'MissingNodeAddress',
         message: `it has a key but no IPv${family} address: annotation ${address} and an InternalIP or ExternalIP of that family are missing; set Calico's IP autodetection`,
       };
+    case 'unusable-node-address':
+      return {
+        object,
+        reason: 'UnusableNodeAddress',
+        message: `its IPv${family} address is ${quoted(endpoint && formatAddress(endpoint))}, ${unusable}, and no endpoint; correct annotation ${address}, which Calico's IP autodetection writes, or the addresses in the Node's status`,
+      };
     default:
       return undefined;
   }
+}
+
+function whyNone({ bgpAddress, bgpLength }: ClusterNode, family: Family): string | undefined {
+  const address = bgpAddress[family];
+  if (!address) return undefined;
+  const text = quoted(formatAddress(address));
+  if (!bgpLength || bgpLength[family] !== undefined) return `${text}, which is nobody's; set Calico's IP autodetection`;
+  return `${text}, which Felix takes for no endpoint without a prefix length; write one behind it, such as /24`;
 }

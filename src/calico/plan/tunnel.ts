@@ -1,4 +1,5 @@
 /** The tunnel of one family: device, rule and firewall around peers and routes (calico-wireguard 4.1-4.9, 5.6). */
+import { formatAddress } from '../../base/address.ts';
 import type { Prefix } from '../../base/prefix.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { ClusterNode } from '../model/cluster.ts';
@@ -9,6 +10,8 @@ import { tunnelMtu } from './mtu.ts';
 import { nodeAddress, wireguardAddress } from './node-addresses.ts';
 import type { FelixParameters } from './parameters.ts';
 import type { PlanInput } from './plan.ts';
+import { single } from './prefix-sets.ts';
+import { reservedPrefix } from './reserved.ts';
 
 export interface TunnelInput {
   readonly input: PlanInput;
@@ -35,8 +38,10 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
     ownInterfaces: tunnelNames(input, parameters),
   });
   // without an address of its own the device has the host's, where hosts are encrypted
-  const address =
+  const said =
     wireguardAddress(own, family, options.usePodCidr) ?? (hostEncryption ? nodeAddress(own, family) : undefined);
+  const reserved = said && reservedPrefix(single(said), false);
+  const address = reserved === undefined ? said : undefined;
   const tunnel: DesiredTunnel = {
     family,
     interfaceName: options.interfaceNames[family],
@@ -52,7 +57,18 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
     rulePriority: options.rulePriority ?? parameters.WireguardRoutingRulePriority,
     firewall: planFirewall(input, family, parameters, sealed),
   };
-  return { tunnel, problems };
+  return {
+    tunnel,
+    problems: said && reserved !== undefined ? [...problems, noAddress(own, said, reserved)] : problems,
+  };
+}
+
+function noAddress({ name }: ClusterNode, address: Uint8Array, what: string): Problem {
+  return {
+    object: `Node/${name}`,
+    reason: 'UnusableTunnelAddress',
+    message: `the address of the tunnel is ${formatAddress(address)}, ${what}; the tunnel is without an address until the Node has another`,
+  };
 }
 
 function planFirewall(

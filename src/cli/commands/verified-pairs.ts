@@ -3,7 +3,7 @@
  * after another, as often as they are asked for: a thousand nodes are half a million pairs.
  */
 import type { Cluster } from '../../calico/model/cluster.ts';
-import { isInUse, pairs, standings } from '../../calico/plan/pairs.ts';
+import { isInUse, type PairStanding, pairs, standings } from '../../calico/plan/pairs.ts';
 import type { Standing } from '../../calico/plan/standing.ts';
 import type { PeerStatus } from '../../config/model.ts';
 import type { Family } from '../../netlink/family.ts';
@@ -33,7 +33,7 @@ export interface LocalDevice {
 }
 
 export class VerifiedPairs {
-  readonly #families: readonly { readonly family: Family; readonly nodes: ReadonlyMap<string, Standing> }[];
+  readonly #families: readonly { readonly family: Family; readonly nodes: ReadonlyMap<string, PairStanding> }[];
   readonly #devices: ReadonlyMap<string, LocalDevice>;
   readonly #only: string | undefined;
 

@@ -1,5 +1,6 @@
 /** When the agent does what: nothing from half a cluster, one turn at a time, and always another one. */
 import { expect, test } from 'vitest';
+import { Metrics } from '../../../src/calico/agent/metrics.ts';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { clusterOf, felix, keyText, node } from './cluster.ts';
 import { Scene } from './scene.ts';
@@ -259,4 +260,23 @@ test('another node with our own key is none to talk to, from the turn on that ma
   await scene.started();
   await scene.pass(10);
   expect(scene.applied.at(-1)?.tunnels[4]?.peers.size).toBe(0);
+});
+
+test('a Node whose address is no endpoint is told of in an Event, counted in the metrics, and has no peer', async () => {
+  const scene = new Scene();
+  const odd = { ...node(3, { [KEY_ANNOTATION[4]]: keyText(3) }), bgpAddress: { 4: Uint8Array.of(127, 0, 0, 1) } };
+  scene.others = clusterOf([node(2, { [KEY_ANNOTATION[4]]: keyText(2) }), odd]).nodes;
+  await scene.started();
+  const peers = [...scene.applied.at(-1)!.tunnels[4]!.peers.values()];
+  expect(peers.map(each => each.node)).toEqual(['n2']);
+  const event = scene.events.find(({ reason }) => reason === 'UnusableNodeAddress');
+  expect(event).toMatchObject({ type: 'Warning', message: expect.stringContaining('127.0.0.1') });
+  const backend = {
+    list: async () => [],
+    get: async () => Promise.reject(new Error()),
+    counters: async () => undefined,
+  };
+  const text = await new Metrics({ hostname: 'h', backend, now: () => 0 }).text(scene.agent.status);
+  expect(text).toContain('wgts_nodes{family="IPv4",state="unusable-node-address"} 1');
+  await scene.agent.stop();
 });

@@ -22,7 +22,6 @@ export function node(number: number, annotations: Readonly<Record<string, string
     name: `n${number}`,
     labels: {},
     bgpAddress: { 4: parseAddress(`10.0.0.${number}`)!, 6: parseAddress(`fd00::${number}`)! },
-    bgpLength: { 4: 24, 6: 64 },
     addresses: [],
     publicKey: { ...(v4 && { 4: v4 }), ...(v6 && { 6: v6 }) },
     wireguardAddress: { ...(a4 && { 4: parseAddress(a4)! }), ...(a6 && { 6: parseAddress(a6)! }) },

@@ -43,7 +43,10 @@ function felix({ nodes, blocks, pods }: World, encryptsHosts: boolean, fromPods:
   const routes = new Map<string, string>();
   for (const prefix of new Set([...hosts.keys(), ...refs.keys(), ...ipam.keys()])) {
     const host = first(hosts.get(prefix));
+    const isMine = hosts.get(prefix)?.includes('me') ?? false;
     const to = first(refs.get(prefix)) ?? host ?? ipam.get(prefix)!;
+    // ours is better: an address of this node is no pod or tunnel of another
+    if (isMine && refs.has(prefix) && to !== 'me') continue;
     if (host !== undefined && host !== 'me') {
       if (encryptsHosts) routes.set(prefix, to);
     } else if (refs.has(prefix) || ipam.has(prefix)) routes.set(prefix, to);
@@ -186,13 +189,13 @@ describe('one by one', () => {
   });
 
   test('an address that is written without a prefix length is no endpoint, and still the address of the node', () => {
-    const { bgpLength: _, ...rest } = node('b', {
+    const b = node('b', {
       bgp: { 4: '172.16.0.3' },
       internal: ['172.16.0.4'],
       key: { 4: key(3) },
       ipip: '10.0.0.3',
     });
-    const bare = { ...rest, bgpLength: {} };
+    const bare = { ...b, bgpLength: {} };
     const made = planOf(cluster(configuration('default', { WireguardEnabled: true }), me, bare));
     expect(ours(made)).toEqual({ tunnels: [], throws: ['10.0.0.3/32'] });
     expect(made.peers[4]).toMatchObject([{ node: 'b', plain: 'no-node-address' }]);
