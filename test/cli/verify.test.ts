@@ -11,6 +11,7 @@ import { keyOf, keyText } from '../calico/agent/cluster.ts';
 import { ScriptedApi } from '../calico/datastore/scripted-api.ts';
 import { OWN_RUN, run } from './run-program.ts';
 import { type Outcome, runCommand } from './terminal-for-test.ts';
+import { FELIX, nodeObject } from './verify-objects.ts';
 
 const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
 let folder: string;
@@ -21,27 +22,6 @@ beforeEach(() => {
   file = join(folder, 'cluster.json');
 });
 afterEach(() => rmSync(folder, { recursive: true }));
-
-const FELIX = {
-  apiVersion: 'crd.projectcalico.org/v1',
-  kind: 'FelixConfiguration',
-  metadata: { name: 'default' },
-  spec: { wireguardEnabled: true },
-};
-
-/** Of each name another. */
-function addressOf(name: string): string {
-  const number = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 0) % 2 ** 20;
-  return `10.${number >> 16}.${(number >> 8) & 0xff}.${number & 0xff}`;
-}
-
-function nodeObject(name: string, key?: string, address = addressOf(name)): unknown {
-  const annotations = {
-    'projectcalico.org/IPv4Address': `${address}/8`,
-    ...(key !== undefined && { 'projectcalico.org/WireguardPublicKey': key }),
-  };
-  return { apiVersion: 'v1', kind: 'Node', metadata: { name, annotations } };
-}
 
 function write(...objects: unknown[]): void {
   writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [FELIX, ...objects] }));
