@@ -68,6 +68,23 @@ async function setAndList(stage: CheckStage, ...configs: DeviceConfig[]): Promis
 
 export const CHECKS: readonly Check[] = [
   {
+    // how the agent greets a peer by a device that begins no handshake on request (calico/apply/greeting.ts)
+    name: 'a peer that is removed and made anew in one request is as it is given, and the others are as they were',
+    async run({ wireguard, name }) {
+      const [a, b] = manyPeers(2, 3) as [PeerConfig, PeerConfig];
+      await wireguard.set(name, { privateKey: key(1000), peers: [a, b] });
+      const anew = { ...a, persistentKeepalive: 65_535 };
+      await wireguard.set(name, { peers: [{ publicKey: a.publicKey, remove: true }, anew] });
+      await wireguard.set(name, { peers: [{ publicKey: a.publicKey, updateOnly: true, persistentKeepalive: 0 }] });
+      const peers = (await wireguard.get(name)).peers.map(peer => ({ ...peer, txBytes: 0 }));
+      const sorted = (all: readonly PeerStatus[]) =>
+        all
+          .map(peer => ({ ...peer, allowedIps: peer.allowedIps.map(formatPrefix).sort() }))
+          .sort((x, y) => Buffer.compare(x.publicKey, y.publicKey));
+      assert.deepEqual(sorted(peers), sorted(expectedPeers([{ ...a, persistentKeepalive: 0 }, b])));
+    },
+  },
+  {
     name: 'everything that is set is read back; zeros take away',
     async run({ wireguard, name }) {
       const privateKey = key(1000);
