@@ -15,6 +15,8 @@ export interface BackendStage {
   readonly backend: WireguardBackend;
   /** A device that has nothing yet. */
   readonly name: string;
+  /** What becomes of a request to begin a handshake: `taken`, or the code of the refusal. */
+  readonly initiate: 'taken' | 'refused' | 'EOPNOTSUPP';
   /** Runs the real wg where it can see the device. @returns its output */
   readonly wg?: (...args: string[]) => Promise<string>;
 }
@@ -102,6 +104,33 @@ export const BACKEND_CHECKS: readonly BackendCheck[] = [
         { none, publicKey, fwmark, nobody },
         { none: undefined, publicKey: undefined, fwmark: 0, nobody: [] },
       );
+      return undefined;
+    },
+  },
+  {
+    name: 'a handshake that is asked for begins, or is refused so that the caller can do it otherwise; the peers stay as they are',
+    async run(stage) {
+      const { backend, name, initiate } = stage;
+      const whole = {
+        ...EMPTY,
+        privateKey: key(9),
+        peers: [peer(1, '10.0.0.0/8'), peer(2, '10.1.0.0/16', 'fd00::/8')],
+      };
+      await backend.set(name, whole);
+      const before = await lists(stage);
+      const outcome = await backend
+        .set(name, { peers: [1, 2].map(n => ({ publicKey: key(n), updateOnly: true, initiate: true })) })
+        .then(
+          () => 'taken',
+          (error: NodeJS.ErrnoException) => error.code,
+        );
+      assert.equal(outcome, initiate);
+      assert.deepEqual(await lists(stage), before);
+      const anew = { ...peer(2, '10.1.0.0/16', 'fd00::/8'), persistentKeepalive: 65_535 };
+      await backend.set(name, { peers: [{ publicKey: key(2), remove: true }, anew] });
+      await backend.set(name, { peers: [{ publicKey: key(2), updateOnly: true, persistentKeepalive: 0 }] });
+      assert.deepEqual(await lists(stage), before);
+      await backend.set(name, EMPTY);
       return undefined;
     },
   },

@@ -45,7 +45,7 @@ describe.each(fakes)('the fake kernel %s', (_name, options, Backend) => {
     network.close();
     backend.close();
   });
-  contract(() => ({ backend, name }));
+  contract(() => ({ backend, name, initiate: 'EOPNOTSUPP' }));
 });
 
 describe('an engine in this process', () => {
@@ -67,7 +67,7 @@ describe('an engine in this process', () => {
   loop.start();
   afterAll(() => loop.close());
   const backend = new EngineBackend(new Map([['mem0', loop]]));
-  contract(() => ({ backend, name: 'mem0' }));
+  contract(() => ({ backend, name: 'mem0', initiate: 'taken' }));
 });
 
 const programs: readonly [Program, new () => WireguardBackend, readonly string[]][] = [
@@ -91,6 +91,7 @@ for (const [program, Backend, needs] of programs)
     contract(() => ({
       backend,
       name: device.name,
+      initiate: program === 'ours' ? 'taken' : 'refused',
       wg: async (...args) => (await device.namespace.run(['wg', ...args])).stdout,
     }));
   });
