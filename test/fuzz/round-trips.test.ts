@@ -104,6 +104,7 @@ describe('what is written is read again as it was', () => {
     optional('presharedKey', bytes(32)),
     optional('endpoint', endpoint),
     optional('persistentKeepalive', keepalive),
+    optional('initiate', fc.constant(true)),
     optional('replaceAllowedIps', fc.constant(true)),
     optional(
       'allowedIps',

@@ -104,11 +104,12 @@ export class Owners {
   /** Whose it is, and whether it is a host's address; undefined where it is nothing but this node's own address. */
   #effective(all: readonly Claim[]): Claim | undefined {
     const best = strongest(all);
-    const host = strongest(all.filter(({ rank }) => rank === 1));
+    // nearly all prefixes have one claim
+    const host = all.length === 1 ? (best!.rank === 1 ? best : undefined) : strongest(all.filter(isHost));
     if (!best || !host) return best;
     if (this.#isStolen(all)) return undefined;
     const isRemote = host.node !== this.#nodeName;
-    if (!isRemote && best === host && all.every(({ rank }) => rank === 1)) return undefined;
+    if (!isRemote && best === host && all.every(isHost)) return undefined;
     return best.host === isRemote ? best : { ...best, host: isRemote };
   }
 
@@ -117,12 +118,13 @@ export class Owners {
    * same address outside of them, as a public one.
    */
   #isStolen(all: readonly Claim[]): boolean {
+    if (all.length < 2) return false;
     const best = strongest(all);
     return (
       best !== undefined &&
       best.rank !== 1 &&
       best.node !== this.#nodeName &&
-      all.some(({ rank, node }) => rank === 1 && node === this.#nodeName)
+      all.some(claim => isHost(claim) && claim.node === this.#nodeName)
     );
   }
 
@@ -150,6 +152,10 @@ function strongest(all: readonly Claim[]): Claim | undefined {
   for (const each of all)
     if (best && (each.rank === best.rank ? each.node < best.node : each.rank < best.rank)) best = each;
   return best;
+}
+
+function isHost({ rank }: Claim): boolean {
+  return rank === 1;
 }
 
 function unusable({ node, text }: Claim, what: string): Problem {
