@@ -4,8 +4,8 @@ import { openApiDatastore } from '../../src/calico/datastore/api-datastore.ts';
 import type { Datastore } from '../../src/calico/datastore/datastore.ts';
 import { watching } from '../calico/datastore/watching.ts';
 import { Administrator } from './administrator.ts';
+import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, type Manifest, startControlPlane } from './control-plane.ts';
-import { calicoCrds } from './crds.ts';
 import { KUBECTL_LIMIT } from './kubectl.ts';
 import { withOverlay } from './overlay.ts';
 

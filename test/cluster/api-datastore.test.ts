@@ -9,8 +9,8 @@ import type { Datastore } from '../../src/calico/datastore/datastore.ts';
 import type { CalicoGroup } from '../../src/calico/datastore/kinds.ts';
 import { fastPace } from '../calico/datastore/scripted-api.ts';
 import { watching } from '../calico/datastore/watching.ts';
+import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, type Manifest, startControlPlane } from './control-plane.ts';
-import { calicoCrds } from './crds.ts';
 
 const KEY = 'projectcalico.org/WireguardPublicKey';
 const node = (name: string, annotations: Record<string, string> = {}): Manifest => ({
@@ -67,6 +67,9 @@ describeCluster('a real API server', () => {
       const { datastore, watch } = await begin();
       const first = await watch.until(({ synced, cluster }) => synced && cluster.ipPools.size > 0);
       expect(Object.fromEntries(first.cluster.felixConfigurations.get('default')!.parameters)).toEqual({
+        // what the definition fills in
+        nftablesflowtableoffload: 'Disabled',
+        nftablesmode: 'Auto',
         wireguardenabled: 'true',
         wireguardpersistentkeepalive: '25',
       });

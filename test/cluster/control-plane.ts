@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
+import { WHY_NO_CALICO, withoutSharedCalico } from '../support/shared.ts';
 
 export interface ControlPlane {
   /** Of an administrator. */
@@ -49,9 +50,10 @@ export function assets(): string | undefined {
   );
 }
 
-/** `describe` where there is a control plane to be had; in CI its absence fails. */
+/** `describe` where there are a control plane and Calico's definitions; in CI their absence fails. */
 export function describeCluster(name: string, body: () => void): void {
-  if (assets()) describe(name, body);
+  if (withoutSharedCalico) describe.skip(`${name} [skipped: ${WHY_NO_CALICO}]`, body);
+  else if (assets()) describe(name, body);
   else if (process.env['CI'] === 'true')
     it(`${name}: needs kube-apiserver and etcd`, () => {
       throw new Error('set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd');

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guides, REPOSITORY } from '../support/guide.ts';
 import { Administrator, type Ran } from './administrator.ts';
+import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
-import { calicoCrds } from './crds.ts';
 import { KUBECTL_LIMIT } from './kubectl.ts';
 import { OTHER_CRDS } from './other-crds.ts';
 

@@ -1,0 +1,47 @@
+/** Calico's own definitions, for tests: what it installs in either group, with their patterns, enums, rules, defaults and pruning. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadYaml } from '@kubernetes/client-node';
+import { parseDocuments } from '../../src/calico/datastore/file-documents.ts';
+import type { CalicoGroup } from '../../src/calico/datastore/kinds.ts';
+import { sharedCalico } from '../support/shared.ts';
+import type { Manifest } from './control-plane.ts';
+
+/** Of the agent: what it reads and, for addresses, writes. The others would cost each test a second for nothing. */
+const KINDS = [
+  'ClusterInformation',
+  'FelixConfiguration',
+  'IPPool',
+  'IPReservation',
+  'IPAMConfig',
+  'IPAMConfiguration',
+  'IPAMBlock',
+  'IPAMHandle',
+  'BlockAffinity',
+];
+
+/** @throws Error if one that is needed is not among Calico's */
+export function calicoCrds(group: CalicoGroup): readonly Manifest[] {
+  const name = group.split('/')[0]!;
+  const found = texts(group).flatMap(objects);
+  const crds = found.filter(crd => {
+    const spec = crd?.['spec'] as { group: string; names: { kind: string } } | undefined;
+    return spec?.group === name && KINDS.includes(spec.names.kind);
+  });
+  // IPAMConfig is IPAMConfiguration in the other group
+  if (crds.length !== KINDS.length - 1)
+    throw new Error(`of ${group} there is only ${crds.map(({ metadata }) => metadata.name).join(', ')}`);
+  return crds;
+}
+
+/** Field by field as they are: the parser's own class of a CRD renames some. */
+function objects(text: string): readonly Manifest[] {
+  const documents = parseDocuments(text, { loadYaml, dumpYaml: () => '' });
+  return documents.flatMap(document => document.objects as readonly Manifest[]);
+}
+
+function texts(group: CalicoGroup): readonly string[] {
+  if (group === 'crd.projectcalico.org/v1') return [readFileSync(sharedCalico('crds-v1.yaml'), 'utf8')];
+  const folder = sharedCalico('crds-v3');
+  return readdirSync(folder).map(file => readFileSync(join(folder, file), 'utf8'));
+}
