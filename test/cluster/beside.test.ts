@@ -10,7 +10,7 @@ import { ClusterLab } from './lab.ts';
 import { GROUP, KEY, nodeAddress, nodeName, path, podAddress } from './objects.ts';
 import { meddle } from './scripted-felix.ts';
 import { Underlay } from './underlay.ts';
-import { unreadable } from './unreadable.ts';
+import { createUnreadable } from './unreadable.ts';
 
 const NODES = [1, 2, 3, 4];
 const WITH_AGENT = [1, 2, 3];
@@ -120,7 +120,7 @@ function body(): void {
 
   test('what cannot be read is named in an Event, and the rest works', async () => {
     const since = Date.now();
-    await lab.plane.apply(...unreadable((await lab.keyOf(3))!));
+    await createUnreadable(lab.plane, (await lab.keyOf(3))!);
     // of node 3 there are two now, of which neither is to be believed
     const named = [
       'node-11',

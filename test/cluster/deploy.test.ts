@@ -131,7 +131,7 @@ describeCluster('the manifests on a real API server', () => {
       expect(rights('wireguard-ts')).toEqual(
         [
           ...['get nodes ', 'list nodes ', 'watch nodes ', 'patch nodes/status '],
-          ...calico(['get', 'list', 'watch'], 'felixconfigurations', 'ippools', 'ipamblocks'),
+          ...calico(['get', 'list', 'watch'], 'clusterinformations', 'felixconfigurations', 'ippools', 'ipamblocks'),
           ...(components.includes('workload-ips') || /^(eks|aks)/.test(installation)
             ? ['list pods ', 'watch pods ']
             : []),

@@ -95,7 +95,9 @@ describeCluster('rights on a real API server', () => {
           'nodes [get list watch]',
           'nodes/status [patch]',
           ...['crd.projectcalico.org', 'projectcalico.org'].flatMap(group =>
-            ['felixconfigurations', 'ipamblocks', 'ippools'].map(kind => `${kind}.${group} [get list watch]`),
+            ['clusterinformations', 'felixconfigurations', 'ipamblocks', 'ippools'].map(
+              kind => `${kind}.${group} [get list watch]`,
+            ),
           ),
         ].sort(),
       );

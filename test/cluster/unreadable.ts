@@ -1,11 +1,43 @@
 /** Objects that no agent can make sense of: keys, addresses, prefixes, selectors, allocations and values that are none, and very long ones. */
-import type { Manifest } from './control-plane.ts';
+import { sleep } from '../netns/command.ts';
+import type { ControlPlane, Manifest } from './control-plane.ts';
 import { blockOf, GROUP, ipamBlock, KEY, node, nodeName } from './objects.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
 /** @param key of node 3: another claims it too */
-export function unreadable(key: string): readonly Manifest[] {
+export async function createUnreadable(plane: ControlPlane, key: string): Promise<void> {
+  await plane.apply(...unreadable(key));
+  await createUnchecked(plane, {
+    apiVersion: GROUP,
+    kind: 'IPPool',
+    metadata: { name: 'bad-pool' },
+    spec: { cidr: 'everything' },
+  });
+}
+
+/** As an object from before Calico's definition checked it: the definition of that time takes it, and an upgrade leaves it as it is. */
+async function createUnchecked(plane: ControlPlane, object: Manifest): Promise<void> {
+  const crd = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ippools.crd.projectcalico.org';
+  const { spec } = (await plane.api('GET', crd)) as { spec: { versions: readonly object[] } };
+  const openAPIV3Schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const versions = spec.versions.map(version => ({ ...version, schema: { openAPIV3Schema } }));
+  await plane.api('PATCH', crd, { spec: { versions } });
+  try {
+    // the server takes the other definition up by and by
+    for (let i = 0; ; i++)
+      try {
+        return await plane.apply(object);
+      } catch (error) {
+        if (i === 100) throw error;
+        await sleep(100);
+      }
+  } finally {
+    await plane.api('PATCH', crd, { spec: { versions: spec.versions } });
+  }
+}
+
+function unreadable(key: string): readonly Manifest[] {
   return [
     bad(11, { [KEY[4]]: 'no key at all' }),
     bad(12, { [KEY[4]]: `${'A'.repeat(43)}=` }),
@@ -23,7 +55,6 @@ export function unreadable(key: string): readonly Manifest[] {
     block('unknown-fields', { cidr: '10.244.24.0/26', colour: { of: ['the', 7, null] } }),
     felix('odd', { nodeSelector: 'has(' }),
     felix(`node.${nodeName(1)}`, {}, { 'config.projectcalico.org/WireguardMTU': 'banana' }),
-    { apiVersion: GROUP, kind: 'IPPool', metadata: { name: 'bad-pool' }, spec: { cidr: 'everything' } },
   ];
 }
 

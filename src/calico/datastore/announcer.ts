@@ -53,5 +53,6 @@ export class Announcer {
 }
 
 function same(a: Snapshot, b: Snapshot): boolean {
-  return a.cluster === b.cluster && a.problems === b.problems && a.synced === b.synced && a.stale === b.stale;
+  const fields = ['cluster', 'problems', 'synced', 'stale', 'apiGroup'] as const;
+  return fields.every(field => a[field] === b[field]);
 }

@@ -34,7 +34,8 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
     ...(patience !== undefined && { patience }),
     ...(root !== undefined && { root }),
   });
-  const group = new ApiGroup(connection, env);
+  const changed = (): void => announcer.changed();
+  const group = new ApiGroup({ connection, env, pace, changed });
   const cache = new ClusterCache(true);
   const abort = new AbortController();
   // as many as there are requests
@@ -48,17 +49,19 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
   const announcer = new Announcer(() => {
     const all = [...reflectors.values()];
     const failures = all.flatMap(({ failure }) => failure ?? []);
+    const denied = failures.flatMap(({ problem }) => problem ?? []);
+    const held = all.flatMap(reflector => reflector.held ?? []);
     return {
       cluster: cache.cluster,
-      problems: problems(cache.problems, failures),
+      problems: problems(cache.problems, [...denied, ...held, ...group.problems]),
       synced: wanted().every(kind => reflectors.get(kind)?.read),
-      ...staleness(failures),
+      ...staleness(failures, group.locked),
+      ...(group.current && { apiGroup: group.current }),
     };
   });
   const events = new ApiEvents({ connection, pace, uidOf: node => cache.cluster.nodes.get(node)?.uid });
   const begin = (kind: Kind): void => {
     if (reflectors.has(kind)) return;
-    const changed = (): void => announcer.changed();
     const reflector = new ApiReflector({ kind, connection, group, cache, pace, changed });
     reflectors.set(kind, reflector);
     reflector.start();
@@ -71,6 +74,7 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
   };
   return {
     watch(listener) {
+      if (!started) group.follow();
       started = true;
       for (const kind of wanted()) begin(kind);
       return announcer.add(listener);
@@ -92,26 +96,27 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
     async close() {
       announcer.close();
       abort.abort();
-      await Promise.all([...reflectors.values()].map(reflector => reflector.close()).concat(events.close()));
+      const readers = [...reflectors.values()].map(reflector => reflector.close());
+      await Promise.all([...readers, group.close(), events.close()]);
       await ending;
     },
   };
 }
 
 /** The oldest failure: it is the one that matters. */
-function staleness(failures: readonly Failure[]): { readonly stale?: string } {
+function staleness(failures: readonly Failure[], locked: string | undefined): { readonly stale?: string } {
   const oldest = failures.reduce<Failure | undefined>((a, b) => (a && a.since <= b.since ? a : b), undefined);
-  return oldest ? { stale: `${oldest.message} (since ${new Date(oldest.since).toISOString()})` } : {};
+  if (oldest) return { stale: `${oldest.message} (since ${new Date(oldest.since).toISOString()})` };
+  return locked === undefined ? {} : { stale: locked };
 }
 
 /** The same list while there are no others. */
-function joinedProblems(): (known: readonly Problem[], failures: readonly Failure[]) => readonly Problem[] {
+function joinedProblems(): (known: readonly Problem[], more: readonly Problem[]) => readonly Problem[] {
   let last: readonly unknown[] = [];
   let joined: readonly Problem[] = [];
-  return (known, failures) => {
-    const denied = failures.flatMap(({ problem }) => problem ?? []);
-    const now = [known, ...denied.map(({ message }) => message)];
-    if (now.length !== last.length || now.some((each, i) => each !== last[i])) joined = [...known, ...denied];
+  return (known, more) => {
+    const now = [known, ...more.map(({ message }) => message)];
+    if (now.length !== last.length || now.some((each, i) => each !== last[i])) joined = [...known, ...more];
     last = now;
     return joined;
   };

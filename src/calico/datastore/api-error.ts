@@ -36,6 +36,11 @@ export function apiError(what: string, status: number, answer: unknown, retryAft
   return new ApiError(status, reason, `${what}: ${status}${reason && ` ${reason}`}${message}`, retryAfter);
 }
 
+/** The server does not know the version any more. It says so also inside a watch that it has accepted. */
+export function isExpired(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 410 || error.reason === 'Expired');
+}
+
 /** As the Datastore's callers know it. */
 export function datastoreError(error: unknown): Error {
   if (!(error instanceof ApiError)) return codedError('EAGAIN', (error as Error).message);

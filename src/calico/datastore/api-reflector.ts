@@ -1,13 +1,17 @@
 /**
  * Keeps what is known of one kind as the server has it: lists all, then watches, for as long as it is wanted. Nothing that a server or a network does ends
- * it; it tries again, slower and slower, and what was known stays.
+ * it; it tries again, slower and slower, and what was known stays. Kinds of Calico are listed anew when Calico moves to another API group, and of them a
+ * deletion counts once it is known that their definition stands (known-objects.ts).
  */
-import type { Problem } from '../model/problem.ts';
+import { listed, type Problem } from '../model/problem.ts';
 import type { ApiConnection } from './api-connection.ts';
-import { ApiError, apiError, parseJson } from './api-error.ts';
+import { ApiError, apiError, isExpired, parseJson } from './api-error.ts';
 import type { ApiGroup } from './api-group.ts';
+import { listAll } from './api-list.ts';
 import type { ClusterCache } from './cluster-cache.ts';
-import { KIND, type Kind } from './kinds.ts';
+import { DeletionJudge } from './deletion-judge.ts';
+import { type CalicoGroup, KIND, type Kind } from './kinds.ts';
+import { KnownObjects } from './known-objects.ts';
 import { Backoff, type Pace } from './pace.ts';
 import { isFields } from './parse/reader.ts';
 
@@ -29,7 +33,6 @@ export interface Failure {
   readonly problem?: Problem;
 }
 
-const PAGE = 500;
 /** Seconds after which the server shall end a watch: five minutes and up to one more, so that not all of them end at once. */
 const WATCH = 300;
 /** Milliseconds. A server that is there sends a bookmark every minute or so. */
@@ -48,6 +51,8 @@ export class ApiReflector {
   readonly #options: ReflectorOptions;
   readonly #abort = new AbortController();
   readonly #backoff: Backoff;
+  readonly #known: KnownObjects;
+  readonly #judge: DeletionJudge | undefined;
   #read = false;
   #failure: Failure | undefined;
   /** Whether the server did not answer at all when it was asked last. */
@@ -57,11 +62,19 @@ export class ApiReflector {
   #absentSince: number | undefined;
   /** Where the watch is to go on. Undefined: all must be listed. */
   #version: string | undefined;
+  /** Of what was listed last, and of what was asked for last. */
+  #group: CalicoGroup | undefined;
+  #asked: CalicoGroup | undefined;
   #done: Promise<void> | undefined;
 
   constructor(options: ReflectorOptions) {
+    const { kind, group, cache, pace, changed } = options;
     this.#options = options;
-    this.#backoff = new Backoff(options.pace);
+    this.#backoff = new Backoff(pace);
+    this.#known = new KnownObjects(cache, kind);
+    if (KIND[kind].group !== 'calico') return;
+    const { plural } = KIND[kind];
+    this.#judge = new DeletionJudge({ known: this.#known, group, plural, pace, changed, signal: this.#abort.signal });
   }
 
   /** Whether all of them were read once, or there is nothing to be read. */
@@ -71,7 +84,19 @@ export class ApiReflector {
 
   /** What is wrong, while it is. */
   get failure(): Failure | undefined {
-    return this.#failure;
+    return this.#failure ?? this.#judge?.failure;
+  }
+
+  /** What somebody may want to know of objects that count though the server does not have them. */
+  get held(): Problem | undefined {
+    const { orphans } = this.#known;
+    if (orphans.length === 0 || this.#failure) return undefined;
+    const { plural } = KIND[this.#options.kind];
+    return {
+      object: `API/${plural}`,
+      reason: 'ObjectsHeld',
+      message: `${listed(orphans)} of ${plural} went with their definition, and are not there again since it is: what they said counts until they are created again, or until the agent is restarted`,
+    };
   }
 
   start(): void {
@@ -80,31 +105,47 @@ export class ApiReflector {
 
   async close(): Promise<void> {
     this.#abort.abort();
-    await this.#done;
+    await Promise.all([this.#done, this.#judge?.done]);
   }
 
   async #run(): Promise<void> {
-    const { pace } = this.#options;
+    const { pace, group } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted) {
+      // of now: it aborts what is under way, and a wait, when all is to be read elsewhere
+      const { moved } = group;
+      const here = this.#judge ? AbortSignal.any([signal, moved]) : signal;
       let wait = 0;
       try {
-        wait = await this.#once();
+        wait = await this.#once(here).catch(error => this.#threw(error as Error, here));
       } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof ApiError && error.status === 404) wait = this.#absent(error);
-        else wait = this.#failed(error as Error);
+        // what asked where the objects are
+        if (!here.aborted) wait = this.#failed(error as Error);
       }
-      if (wait > 0) await pace.sleep(wait, signal);
+      if (wait > 0) await pace.sleep(wait, here);
     }
   }
 
+  async #threw(error: Error, here: AbortSignal): Promise<number> {
+    if (here.aborted) return 0;
+    return error instanceof ApiError && error.status === 404 ? await this.#absent(error) : this.#failed(error);
+  }
+
   /** Lists if need be, and watches until it ends. @returns milliseconds to wait */
-  async #once(): Promise<number> {
-    const path = await this.#path();
-    if (path === undefined) return this.#absent();
+  async #once(here: AbortSignal): Promise<number> {
+    const group = this.#judge ? await this.#options.group.find() : undefined;
+    if (this.#judge && !group) return await this.#absent();
+    this.#asked = group;
+    if (group !== this.#group) {
+      this.#version = undefined;
+      this.#known.forgetDeletions();
+    }
+    const { plural } = KIND[this.#options.kind];
+    const path = group ? `/apis/${group}/${plural}` : `/api/v1/${plural}`;
     if (this.#version === undefined) {
-      this.#version = await this.#list(path);
+      const { version, objects } = await listAll(this.#options.connection, path, here);
+      await this.#accept(group, objects, here);
+      this.#version = version;
       this.#listed = true;
       this.#absentSince = undefined;
       this.#succeeded();
@@ -112,58 +153,43 @@ export class ApiReflector {
     const began = this.#options.pace.now();
     let opened = false;
     try {
-      await this.#watch(path, () => {
+      await this.#watch(path, here, () => {
         opened = true;
+        this.#judge?.watching(true);
         this.#succeeded();
       });
     } catch (error) {
       // a watch that breaks is not a server that is away: that is known when it cannot be opened again
       if (!opened || error instanceof ApiError) throw error;
+    } finally {
+      this.#judge?.watching(false);
     }
     if (this.#options.pace.now() - began < SOON) return this.#backoff.next();
     this.#backoff.reset();
     return 0;
   }
 
-  async #path(): Promise<string | undefined> {
-    const { kind, group } = this.#options;
-    const { plural } = KIND[kind];
-    if (KIND[kind].group === 'core') return `/api/v1/${plural}`;
-    const found = await group.find();
-    return found && `/apis/${found}/${plural}`;
-  }
-
-  /** @returns the version of the list */
-  async #list(path: string): Promise<string> {
-    const { connection, cache, kind } = this.#options;
-    const { signal } = this.#abort;
-    const objects: unknown[] = [];
-    let query: Readonly<Record<string, string>> = { limit: String(PAGE) };
-    for (;;) {
-      let page: unknown;
-      try {
-        page = await connection.request({ method: 'GET', path, query, signal });
-      } catch (error) {
-        // the pages are of a state that the server has forgotten meanwhile: then all of them at once
-        if (!isExpired(error) || query['continue'] === undefined) throw error;
-        objects.length = 0;
-        query = {};
-        continue;
-      }
-      const { items, metadata } = isFields(page) ? page : {};
-      const { resourceVersion, continue: next } = isFields(metadata) ? metadata : {};
-      if (!Array.isArray(items) || typeof resourceVersion !== 'string')
-        throw new Error(`GET ${path}: the answer is no list`);
-      for (const item of items as unknown[]) objects.push(item);
-      if (typeof next === 'string' && next !== '') query = { limit: String(PAGE), continue: next };
-      else {
-        cache.replace(kind, objects);
-        return resourceVersion;
-      }
+  /** A list counts if the definition stood after it was read: one that is being deleted has only a part of its objects, or none. */
+  async #accept(group: CalicoGroup | undefined, objects: readonly unknown[], here: AbortSignal): Promise<void> {
+    if (!this.#judge || !group) return this.#known.replace(objects, true);
+    const isMove = this.#group !== undefined && this.#group !== group;
+    const isContinued = isMove || this.#known.isContinuedBy(objects);
+    const lacks = !isMove && isContinued && this.#known.lacks(objects);
+    const stands = lacks ? await this.#judge.standsFor(group, here) : await this.#judge.stands(group);
+    if (here.aborted) throw new Error('Calico has moved');
+    if (!stands) {
+      this.#known.orphan();
+      void this.#options.group.look().catch(() => undefined);
+      throw new Error(`the server is deleting the definition of ${KIND[this.#options.kind].plural}`);
     }
+    const isLastWord = isMove && this.#options.group.isReady;
+    if (!isContinued || (isMove && !isLastWord)) this.#known.orphan();
+    this.#known.replace(objects, isLastWord);
+    this.#judge.listed(group);
+    this.#group = group;
   }
 
-  async #watch(path: string, onOpen: () => void): Promise<void> {
+  async #watch(path: string, signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { connection, pace } = this.#options;
     const seconds = Math.round(WATCH * (1 + pace.random() / 5));
     const query = {
@@ -172,22 +198,24 @@ export class ApiReflector {
       resourceVersion: this.#version!,
       timeoutSeconds: String(seconds),
     };
-    const { signal } = this.#abort;
     const onLine = (line: string): void => this.#event(`GET ${path}`, parseJson(`GET ${path}`, line));
     await connection.stream({ method: 'GET', path, query, signal }, { silence: SILENCE, onOpen, onLine });
   }
 
   #event(what: string, event: unknown): void {
-    const { cache, kind, changed } = this.#options;
+    const { changed } = this.#options;
     const { type, object } = isFields(event) ? event : {};
     if (type === 'ERROR') {
       const code = isFields(object) ? object['code'] : undefined;
       throw apiError(what, typeof code === 'number' ? code : 500, object);
     }
     const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
-    if (type === 'ADDED' || type === 'MODIFIED') cache.set(kind, object);
-    else if (type === 'DELETED') cache.delete(kind, object);
-    else if (type !== 'BOOKMARK') return;
+    if (type === 'ADDED' || type === 'MODIFIED') this.#known.set(object);
+    else if (type === 'DELETED') {
+      this.#known.delete(object);
+      if (this.#judge) this.#judge.judge();
+      else this.#known.confirm(this.#known.deletions);
+    } else if (type !== 'BOOKMARK') return;
     if (typeof metadata['resourceVersion'] === 'string') this.#version = metadata['resourceVersion'];
     if (type !== 'BOOKMARK') changed();
   }
@@ -205,13 +233,18 @@ export class ApiReflector {
     this.#away = false;
   }
 
-  /** No such kind: there are none, until Calico is installed. */
-  #absent(error?: ApiError): number {
-    const { cache, kind, group, pace } = this.#options;
+  /** No such kind. What was known of it counts for as long as it has no definition; where nothing was, there are none until Calico is installed. */
+  async #absent(error?: ApiError): Promise<number> {
+    const { kind, group, pace } = this.#options;
     const { plural } = KIND[kind];
-    if (KIND[kind].group === 'core' && error) return this.#failed(error);
-    group.forget();
+    if (!this.#judge && error) return this.#failed(error);
     this.#version = undefined;
+    if (error && (await group.look()) !== this.#asked) return 0;
+    if (this.#asked && !this.#known.isEmpty && !(await this.#judge!.stands(this.#asked))) {
+      this.#known.orphan();
+      const message = `the server does not have ${plural} of ${this.#asked} any more; what was known of them counts`;
+      return this.#failed(new Error(message), true);
+    }
     this.#absentSince ??= pace.now();
     if (pace.now() - this.#absentSince < GONE)
       return this.#failed(
@@ -222,7 +255,7 @@ export class ApiReflector {
         ),
         true,
       );
-    cache.replace(kind, []);
+    this.#known.replace([], true);
     this.#backoff.reset();
     this.#listed = false;
     this.#read = true;
@@ -253,9 +286,4 @@ export class ApiReflector {
     this.#options.changed();
     return this.#backoff.next(error instanceof ApiError ? error.retryAfter : undefined);
   }
-}
-
-/** The server does not know the version any more. It says so also inside a watch that it has accepted. */
-function isExpired(error: unknown): boolean {
-  return error instanceof ApiError && (error.status === 410 || error.reason === 'Expired');
 }

@@ -43,8 +43,8 @@ export class ClusterCache {
     this.#note(kind, old.parsed, { problems: [] });
   }
 
-  /** All that there are of a kind: what is not among them is gone. */
-  replace(kind: Kind, objects: Iterable<unknown>): void {
+  /** All that there are of a kind: what is not among them is gone, unless its key is in `kept`. */
+  replace(kind: Kind, objects: Iterable<unknown>, kept: { has(key: string): boolean } = NONE): void {
     const entries = this.#entries.get(kind)!;
     const seen = new Set<string>();
     const nameless: Problem[] = [];
@@ -58,7 +58,7 @@ export class ClusterCache {
       }
     }
     for (const [key, { parsed }] of entries) {
-      if (seen.has(key)) continue;
+      if (seen.has(key) || kept.has(key)) continue;
       entries.delete(key);
       this.#note(kind, parsed, { problems: [] });
     }
@@ -113,6 +113,7 @@ export class ClusterCache {
 }
 
 const MOST_NAMELESS = 20;
+const NONE: ReadonlySet<string> = new Set();
 
 /** A server numbers the versions of an object; one that was made anew has another uid. */
 function versionOf(object: unknown): string | undefined {

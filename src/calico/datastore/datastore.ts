@@ -16,6 +16,8 @@ export interface Snapshot {
   readonly synced: boolean;
   /** Present where the cluster cannot be read at the moment: since when, and why, for people. */
   readonly stale?: string;
+  /** Where Calico's objects were read from, of an API server: crd.projectcalico.org/v1, or projectcalico.org/v3. */
+  readonly apiGroup?: string;
 }
 
 export type SnapshotListener = (snapshot: Snapshot) => void;

@@ -13,7 +13,7 @@ import { type LocalDevice, type VerifiedPair, VerifiedPairs } from './verified-p
 
 export const VERIFY_USAGE = `Usage: wgts verify [--kubeconfig FILE | --cluster-from PATH] [--node NAME] [--all] [--json]
 
-Which nodes are encrypted with which, and why not. The exit status is 1 if any two are not.
+Which nodes are encrypted with which, and why not, and which of Calico's API groups says so. The exit status is 1 if any two are not.
 
   --node NAME           the pairs of this node alone
   --all                 each pair, however many they are
@@ -36,7 +36,7 @@ const CHUNK = 65_536;
 export const verify: Command = async (args, terminal) => {
   const options = optionsOf(args);
   const { node, json } = options;
-  const { synced, stale, cluster, problems } = await firstSnapshot(options, terminal);
+  const { synced, stale, cluster, problems, apiGroup } = await firstSnapshot(options, terminal);
   if (!synced) throw codedError('EAGAIN', `the cluster cannot be read: ${stale ?? 'no answer'}`);
   if (cluster.nodes.size === 0) {
     printProblems(problems, terminal);
@@ -51,12 +51,13 @@ export const verify: Command = async (args, terminal) => {
   }
   // no pair at all: nobody has a key, or there is nobody else
   const encrypted = plain === 0 && (all > 0 || cluster.nodes.size === 1);
-  if (json) await print(jsonOf(found, problems, { encrypted, all, plain }), terminal);
+  if (json) await print(jsonOf(found, problems, { encrypted, all, plain, apiGroup }), terminal);
   else {
     const short = all > MOST_LINES && !options.all;
     await print(tableOf(found, short, terminal.now()), terminal);
     if (all === 0 && !encrypted) terminal.out('WireGuard is on nowhere, and no node has a key: nothing is encrypted\n');
     if (short) printSummary(found, all, plain, terminal);
+    if (apiGroup !== undefined) terminal.out(`Calico's objects are read from ${apiGroup}\n`);
     printProblems(problems, terminal);
   }
   return encrypted ? 0 : 1;
@@ -136,9 +137,10 @@ async function print(pieces: Iterable<string>, terminal: Terminal): Promise<void
 function* jsonOf(
   found: Iterable<VerifiedPair>,
   problems: readonly Problem[],
-  { encrypted, all, plain }: { encrypted: boolean; all: number; plain: number },
+  { encrypted, all, plain, apiGroup }: { encrypted: boolean; all: number; plain: number; apiGroup: string | undefined },
 ): Generator<string> {
-  yield `{"encrypted":${encrypted},"pairCount":${all},"plaintextCount":${plain},"pairs":[`;
+  const from = apiGroup === undefined ? '' : `"apiGroup":${JSON.stringify(apiGroup)},`;
+  yield `{"encrypted":${encrypted},"pairCount":${all},"plaintextCount":${plain},${from}"pairs":[`;
   let separator = '\n';
   for (const pair of found) {
     yield separator + JSON.stringify(pair);
