@@ -1,7 +1,8 @@
 /**
  * Whether kube-proxy's or kubelet's packet marks may be in force in this network namespace. Both drop or masquerade what has their bits, so a mark of
  * ours must not have them. A wrong yes costs nothing but another number, so every sign counts: rules where they can be seen (nftables, with
- * iptables-nft; iptables-legacy, which has no netlink, by its own program if that is here), and otherwise who makes them.
+ * iptables-nft; iptables-legacy, which has no netlink, by its own program if that is here), and otherwise who makes them. A pod's environment is none: its
+ * network namespace is mostly its own.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -12,21 +13,16 @@ import { findProgram } from './program.ts';
 
 /** kubelet and kube-proxy, and those that are both in one process. */
 const PROGRAMS = new Set(['kubelet', 'kube-proxy', 'k3s', 'k3s-server', 'k3s-agent', 'rke2', 'k0s', 'kubelite']);
-const FOLDERS = ['/var/lib/kubelet', '/etc/kubernetes', '/var/run/secrets/kubernetes.io'];
+const FOLDERS = ['/var/lib/kubelet', '/etc/kubernetes'];
 
 /** @returns the first sign of them, for people: `nftables chain KUBE-MARK-MASQ`, `kubelet is running (process 712)`, `/var/lib/kubelet` */
-export async function findKubernetes(
-  port: NetlinkPort,
-  env: Readonly<Record<string, string | undefined>> = process.env,
-  proc = '/proc',
-): Promise<string | undefined> {
+export async function findKubernetes(port: NetlinkPort, proc = '/proc'): Promise<string | undefined> {
   for (const { table, name } of await listChains(port))
     if (name.startsWith('KUBE-') || table === 'kube-proxy') return `nftables chain ${name} of table ${table}`;
   const legacy = await findLegacyChain(proc);
   if (legacy !== undefined) return `iptables-legacy chain ${legacy}`;
   const folder = FOLDERS.find(path => existsSync(path));
   if (folder !== undefined) return folder;
-  if (env['KUBERNETES_SERVICE_HOST'] !== undefined) return 'KUBERNETES_SERVICE_HOST in the environment';
   return findProcess(proc);
 }
 

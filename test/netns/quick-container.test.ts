@@ -92,7 +92,7 @@ describeWith(
       ['nft add table ip nat; nft add chain ip nat KUBE-MARK-DROP', 'chain KUBE-MARK-DROP of table nat'],
       ['nft add table ip6 kube-proxy; nft add chain ip6 kube-proxy services', 'chain services of table kube-proxy'],
       ['mount -t tmpfs none /var/lib; mkdir /var/lib/kubelet', '/var/lib/kubelet'],
-      ['export KUBERNETES_SERVICE_HOST=10.0.0.1', 'KUBERNETES_SERVICE_HOST'],
+      ['mount -t tmpfs none /etc; mkdir /etc/kubernetes', '/etc/kubernetes'],
     ])("kube-proxy's marks are avoided, and wg-quick takes it down: %s", async (sign, said) => {
       host.write(file('', '0.0.0.0/0, ::/0'));
       const upped = await boxed(sign, 'up');
