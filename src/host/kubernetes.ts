@@ -5,7 +5,7 @@
  * network namespace is mostly its own.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { listChains } from '../netlink/nft-names.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
@@ -49,11 +49,13 @@ function outputOf(program: string): Promise<string> {
   return new Promise(resolve => execFile(program, LEGACY_LIMITS, (_error, stdout) => resolve(stdout)));
 }
 
+/** Of this network namespace: those of others make their rules there. */
 function findProcess(proc: string): string | undefined {
+  const own = linkOf(`${proc}/self/ns/net`);
   for (const pid of entries(proc).filter(entry => /^[0-9]+$/.test(entry))) {
     const program = basename(firstLine(`${proc}/${pid}/cmdline`).split('\0')[0]!);
     const found = [program, firstLine(`${proc}/${pid}/comm`)].find(name => PROGRAMS.has(name));
-    if (found !== undefined) return `${found} is running (process ${pid})`;
+    if (found !== undefined && linkOf(`${proc}/${pid}/ns/net`) === own) return `${found} is running (process ${pid})`;
   }
   return undefined;
 }
@@ -63,6 +65,15 @@ function entries(folder: string): string[] {
     return readdirSync(folder);
   } catch {
     return [];
+  }
+}
+
+/** undefined for what cannot be looked at. */
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
   }
 }
 

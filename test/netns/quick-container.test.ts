@@ -124,11 +124,17 @@ describeWith(
       },
     );
 
-    it('a process that is kubelet is noticed', async () => {
+    it('a process that is kubelet is noticed, but not one of another network namespace', async () => {
       const kubelet = lab.file('', 'kubelet');
       await host.namespace.run(['bash', '-c', `cat "$(which sleep)" >${kubelet} && chmod +x ${kubelet}`]);
-      const running = host.namespace.start([kubelet, '60']);
       host.write(file());
+      const elsewhere = (await lab.namespace('other')).start([kubelet, '60']);
+      const alone = await host.wgts('up');
+      expect(alone.code, alone.stderr).toBe(0);
+      expect(alone.stderr).not.toContain('0x3000');
+      expect((await host.wgts('down')).code).toBe(0);
+      await elsewhere.stop();
+      const running = host.namespace.start([kubelet, '60']);
       const upped = await host.wgts('up');
       expect(upped.stderr).toMatch(
         /mark 0x3000 instead of 0xca6c: here is kube-proxy \(kubelet is running \(process [0-9]+\)\)/,
