@@ -83,10 +83,14 @@ export async function lacksIpv6(
   const on = others.find(({ name: other }) => isOff(other) === '0');
   if (!on) return why(`net.ipv6.conf.${isOff('all') === '1' ? 'all' : place}.disable_ipv6 = 1`);
   // what a new interface begins with comes before the interface's own, which goes with it
-  const setting = `net.ipv6.conf.${sysctlName(isOff('default') === '1' ? 'default' : place)}.disable_ipv6`;
+  const isDefault = isOff('default') === '1';
+  const setting = `net.ipv6.conf.${isDefault ? 'default' : sysctlName(place)}.disable_ipv6`;
+  const fix = isDefault
+    ? `sysctl -w ${setting}=0, in a container docker run --sysctl ${setting}=0`
+    : `what sets it, a PreUp or a program that looks after links, must leave it 0 (PreUp = sysctl -w ${setting}=0)`;
   throw problem(
     'ESYSCTL',
-    `${setting} is 1, so ${name} can have no IPv6, which is on at ${on.name} and would go past the tunnel: sysctl -w ${setting}=0, in a container docker run --sysctl ${setting}=0; or take IPv6 out of ${path}`,
+    `${setting} is 1, so ${name} can have no IPv6, which is on at ${on.name} and would go past the tunnel: ${fix}; or take IPv6 out of ${path}`,
   );
 }
 

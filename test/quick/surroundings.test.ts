@@ -4,6 +4,7 @@ import { formatAddress } from '../../src/base/address.ts';
 import { parsePrefix } from '../../src/base/prefix.ts';
 import { Network } from '../../src/netlink/network.ts';
 import { down, reload, save, up } from '../../src/quick/quick.ts';
+import { lacksIpv6 } from '../../src/quick/surroundings.ts';
 import { FakeMachine, type Process, target } from './fake-machine.ts';
 
 const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';
@@ -147,6 +148,17 @@ describe('IPv6 that is switched off', () => {
         ),
       });
       expect(machine.picture()).toEqual(before);
+    }));
+
+  test('an interface whose own is off, which was made already: the same', () =>
+    onMachine(async (machine, { host }, network) => {
+      for (const [place, value] of Object.entries({ all: '0', default: '0', eth0: '0', wg0: '1' }))
+        machine.sysctls.set(`net/ipv6/conf/${place}/disable_ipv6`, value);
+      const { name, index } = await network.links.create({ name: 'wg0', kind: 'wireguard' });
+      const wanted = target(BOTH);
+      await expect(lacksIpv6(host, wanted.file, await wanted.resolve(), { name, index } as never)).rejects.toThrow(
+        /^net\.ipv6\.conf\.wg0\.disable_ipv6 is 1, .* must leave it 0 \(PreUp = sysctl -w net\.ipv6\.conf\.wg0\.disable_ipv6=0\)/,
+      );
     }));
 
   test('what switches it off once the link is there is named too', () =>
