@@ -10,13 +10,16 @@ import { until } from './command.ts';
 import { type Device, PROGRAM, type Program, ROOT } from './device.ts';
 import { describeWith, NETWORK } from './needs.ts';
 import { INNER_A, INNER_B, type Pair, tunnelPair } from './pair.ts';
-import { mustPing, ping } from './traffic.ts';
+import { mustPing, ping, transfer } from './traffic.ts';
 
 const HEADERS = { 4: 28, 6: 48 } as const;
 /** Bytes of the largest inner packet, by the outer family: what a datagram holds, less 32 of the message, in whole blocks of 16. */
 const LARGEST = { 4: 65_472, 6: 65_488 } as const;
 const MOST_MEMORY = 96 << 20;
 const PROGRAMS: readonly Program[] = PROGRAM === 'ours' ? ['ours', 'ours-pure'] : [PROGRAM];
+
+/** Bytes: many super-packets. */
+const TRANSFER = 10_000_000;
 
 async function oversized(device: Device): Promise<number> {
   const argv = [process.execPath, join(ROOT, 'dist/cli/wgts.js'), 'show', device.name, '--json'];
@@ -59,6 +62,20 @@ describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
             // the host was told, and makes fragments now; so will the other, when its answer was one too large
             await until('an answer', async () => (await ping(namespace, INNER_B[inner], { size: most + 1 })).received);
             expect(await oversized(device)).toBe(count);
+          }
+          await isWell(pair, memory);
+        } finally {
+          await pair.close();
+        }
+      });
+
+      it(`${program}, MTU 65535 over IPv${outer}: TCP finds the size that passes`, async () => {
+        const pair = await tunnelPair({ a: program, b: program, outer, mtu: 65_535 });
+        try {
+          const memory = await pair.a.device.residentBytes();
+          for (const inner of [4, 6] as const) {
+            const moved = await transfer(pair.a.namespace, pair.b.namespace, INNER_B[inner], TRANSFER);
+            expect(moved.receivedDigest).toBe(moved.sentDigest);
           }
           await isWell(pair, memory);
         } finally {
