@@ -2,7 +2,7 @@
 //   node addon-worker.mjs ADDON in-turn|at-once|terminate|exit COUNT
 // Each worker uses what makes threads, memory and descriptors, and leaves all of it open. Prints one line of JSON at the end.
 import { createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -49,15 +49,18 @@ function ended(worker) {
 }
 
 function state() {
-  return { descriptors: readdirSync('/proc/self/fd').length, threads: readdirSync('/proc/self/task').length };
+  const devices = readFileSync('/proc/self/net/dev', 'latin1').split('worker').length - 1;
+  return { devices, descriptors: readdirSync('/proc/self/fd').length, threads: readdirSync('/proc/self/task').length };
 }
 
 function work({ addon, how }) {
   const native = createRequire(import.meta.url)(addon);
+  const tun = native.tunOpen('worker%d', -1, 15, 0);
   const udp = native.udpOpen(0, 0, 7);
   const netlink = native.netlinkOpen(0, new Int32Array(0));
   const notices = native.noticesOpen(3);
   const polls = [
+    native.tunFd(tun),
     native.udpInfo(udp).fd4,
     native.udpInfo(udp).handshakes4,
     native.netlinkFd(netlink),
@@ -65,7 +68,7 @@ function work({ addon, how }) {
   ].map(fd => native.pollStart(fd, () => {}));
   const cipher = native.cipherCreate('openssl') ?? native.cipherCreate(native.cipherProviders()[0].name);
   native.cipherSetKey(cipher, 70_000, new Uint8Array(32).fill(1));
-  const held = [udp, netlink, notices, cipher, ...polls, native.blake2sOpen(), native.aeadState()];
+  const held = [tun, udp, netlink, notices, cipher, ...polls, native.blake2sOpen(), native.aeadState()];
   share(native);
   parentPort.postMessage('right');
   if (how === 'for ever') for (;;) share(native);
