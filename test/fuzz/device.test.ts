@@ -27,6 +27,7 @@ import { inOwnNamespace } from '../support/own-namespace.ts';
 import { between } from '../support/packet-shapes.ts';
 import { type Random, seeded } from '../support/random.ts';
 import { CASES, SEED } from '../support/seeded-cases.ts';
+import { counting, superPacket } from '../support/super-packet.ts';
 import { udpPacket, udpPayload } from '../support/udp-packet.ts';
 import { WatchedDevice } from '../support/watched-device.ts';
 
@@ -42,6 +43,8 @@ const ADDRESS = {
   6: ['2001:db8::1', '2001:db8::2', '2001:db8::66'],
 } as const;
 const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;
+/** Of which each fuzz has some, whatever chance says: segments that fit no datagram at any MTU. */
+const OVERSIZED = superPacket({ payload: counting(65_495) }, 65_480);
 /** Each is the end of a datagram that was received. */
 const DROPS = [
   ...['malformedDatagram', 'unknownReceiver', 'badMac1', 'badMac2', 'badCookie', 'rateLimited', 'handshakeQueueFull'],
@@ -130,8 +133,8 @@ async function inMemory(name: 'native' | 'pure', family: 4 | 6): Promise<void> {
     const what = `WG_FUZZ_SEED=${SEED}, round ${round}`;
     tunA.written.length = tunB.written.length = 0;
     if (random.chance(0.5)) tunA.change({ up: true, mtu: hostileMtu(random), name: 'a' });
-    for (let count = random.below(6); count > 0; count--) {
-      const range = hostileRange(random);
+    for (let count = random.below(6); count >= 0; count--) {
+      const range = count === 0 ? OVERSIZED : hostileRange(random);
       if (range.length < VNET_HEADER_SIZE) continue;
       put++;
       tunA.put(range.subarray(VNET_HEADER_SIZE), range.slice(0, VNET_HEADER_SIZE));
@@ -227,7 +230,7 @@ async function inKernel(name: 'native' | 'pure', family: 4 | 6): Promise<void> {
       const mtu = random.pick([65_535, 1420, 1280 + random.below(64_000), 68 + random.below(65_468)]);
       ip('link', 'set', device, 'mtu', String(mtu));
       await until('the MTU', () => a.tun.status()?.mtu === mtu);
-      const frames = Array.from({ length: FRAMES }, () => hostileRange(random));
+      const frames = [OVERSIZED, ...Array.from({ length: FRAMES }, () => hostileRange(random))];
       refused += await sendFrames([], device, frames);
       // in trains too, which the kernel joins again (UDP_GRO)
       const trains = Array.from({ length: 50 }, () => {
