@@ -111,7 +111,8 @@ function openSection(line: string, peers: PeerSection[], number: number): Sectio
 
 function keyAndValue(line: string): [key: string, value: string] {
   const equals = line.indexOf('=');
-  if (equals < 0) throw new ConfigError('syntax', `${quoteKey(line)} is not of the form Key = Value`);
+  if (equals < 0)
+    throw new ConfigError('syntax', `${quoteKey(line)} is not of the form Key = Value; a comment begins with #`);
   const value = line.slice(equals + 1);
   // wg refuses such a line too, even where nothing would be a value, as in a list
   if (value === '')
@@ -131,7 +132,7 @@ function readInterface(device: Mutable<Omit<ConfFile, 'peers'>>, key: string, va
       device.fwmark = parseFwmark(value);
       return;
     default:
-      throw unknownKey(key, 'Interface', 'PrivateKey, ListenPort and FwMark', QUICK_KEYS.has(key.toLowerCase()));
+      throw unknownKey(key, 'Interface', INTERFACE_KEYS, QUICK_KEYS.has(key.toLowerCase()));
   }
 }
 
@@ -166,6 +167,8 @@ function readPeer(
   }
 }
 
+const INTERFACE_KEYS =
+  'PrivateKey, ListenPort and FwMark; for `wgts up` also Address, DNS, MTU, Table, SaveConfig, PreUp, PostUp, PreDown and PostDown';
 const QUICK_KEYS = new Set(['address', 'dns', 'mtu', 'table', 'preup', 'postup', 'predown', 'postdown', 'saveconfig']);
 
 function unknownKey(key: string, section: string, known: string, quick: boolean): ConfigError {
@@ -175,6 +178,10 @@ function unknownKey(key: string, section: string, known: string, quick: boolean)
 
 function finish(peer: PeerSection, file: string): ConfPeer {
   const { line, publicKey, ...rest } = peer;
-  if (!publicKey) throw new ConfigError('missing', 'this [Peer] has no PublicKey', { file, line });
+  if (!publicKey)
+    throw new ConfigError('missing', 'this [Peer] has no PublicKey: give it one, or take the section out', {
+      file,
+      line,
+    });
   return { ...rest, publicKey };
 }

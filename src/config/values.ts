@@ -90,7 +90,12 @@ export function parseEndpointValue(text: string, zones: Zones = numericZones): U
   const record = parseNumericHost(host, port, zones);
   if (record) return record;
   // no name has a colon or a percent sign, and asking for one with a NUL is an exception
-  if (/[:%\0]/.test(host)) throw badValue('endpoint', text, 'that is no address, or its zone is no interface here');
+  if (/[:%\0]/.test(host))
+    throw badValue(
+      'endpoint',
+      text,
+      'that is no address or name, or its zone is no interface here: write address:port, [address]:port or name:port',
+    );
   return { host, port };
 }
 
