@@ -16,7 +16,7 @@ import { formatQuickFile } from './save.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import type { BackendKind, QuickState } from './state.ts';
 import type { Step } from './step.ts';
-import { chooseMark, lacksIpv6, strictUplinks } from './surroundings.ts';
+import { chooseMark, isIpv6Off, lacksIpv6, strictUplinks, withoutIpv6 } from './surroundings.ts';
 
 export interface QuickTarget {
   readonly file: QuickFile;
@@ -156,7 +156,8 @@ async function planFor(
   const wanted = await resolve();
   const now = await readSnapshot(host, file.name);
   const lacking = await lacksIpv6(host, file, wanted, now.link);
-  const table = await chooseMark(host, file, wanted, now, before);
+  const routed = (wanted.peers ?? []).map(peer => (lacking ? withoutIpv6(peer) : peer));
+  const table = await chooseMark(host, file, { ...wanted, peers: routed }, now, before);
   const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
   const more = file.wireguard.peers.filter(({ endpoint }) => endpoint).length > endpoints.length;
   const found = await findMtu(host.network, { endpoints, mark: table, link: now.link?.index, more });
@@ -172,7 +173,11 @@ async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, sta
   return {
     do: 'save',
     path,
-    text: formatQuickFile(file, { status, addresses, mtu: link.mtu, ownMark, lacksIpv6: state.lacksIpv6 }, zones),
+    text: formatQuickFile(
+      file,
+      { status, addresses, mtu: link.mtu, ownMark, lacksIpv6: state.lacksIpv6 || isIpv6Off(host, file.name) },
+      zones,
+    ),
   };
 }
 

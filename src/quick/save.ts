@@ -13,7 +13,7 @@ export interface SavedState {
   readonly mtu: number;
   /** The mark that `up` chose itself, which is no wish of the file. */
   readonly ownMark: number | undefined;
-  /** IPv6 is switched off: the file's IPv6 addresses are kept, though the interface does not have them. */
+  /** IPv6 is or was switched off: the file's IPv6 addresses are kept, though the interface does not have them. */
   readonly lacksIpv6?: boolean | undefined;
 }
 
@@ -23,10 +23,13 @@ export function formatQuickFile(file: QuickFile, state: SavedState, zones: Zones
     // those that the kernel gave are not the file's
     .filter(({ scope }) => scope !== SCOPE.link)
     .toSorted((a, b) => a.address.length - b.address.length);
-  const missing = state.lacksIpv6 ? file.addresses.filter(({ address }) => address.length === 16) : [];
+  const there = new Set(own.map(({ address }) => formatAddress(address)));
+  const missing = file.addresses.filter(({ address }) => address.length === 16 && !there.has(formatAddress(address)));
   const lines = [
     '[Interface]',
-    ...[...own, ...missing].map(({ address, prefixLength }) => `Address = ${formatAddress(address)}/${prefixLength}`),
+    ...[...own, ...(state.lacksIpv6 ? missing : [])].map(
+      ({ address, prefixLength }) => `Address = ${formatAddress(address)}/${prefixLength}`,
+    ),
     ...[...file.dns, ...file.search].map(item => `DNS = ${item}`),
     ...(file.mtu === undefined ? [] : [`MTU = ${state.mtu}`]),
     ...(file.tableText === undefined ? [] : [`Table = ${file.tableText}`]),

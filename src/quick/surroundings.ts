@@ -94,6 +94,13 @@ export async function lacksIpv6(
   );
 }
 
+/** Whether an interface that is up has no IPv6 now, and so has lost what it had. */
+export function isIpv6Off({ readSysctl }: QuickHost, name: string): boolean {
+  const isGone =
+    readSysctl('net/ipv6/conf/all/disable_ipv6') === undefined && readSysctl('net/ipv4/ip_forward') !== undefined;
+  return isGone || readSysctl(`net/ipv6/conf/${name}/disable_ipv6`) === '1';
+}
+
 /** Of a peer what is routed where there is no IPv6. */
 export function withoutIpv6(peer: PeerConfig): PeerConfig {
   return { ...peer, allowedIps: peer.allowedIps?.filter(({ prefix }) => prefix.address.length === 4) ?? [] };

@@ -133,6 +133,21 @@ describe('IPv6 that is switched off', () => {
     }),
   );
 
+  test('switched off once it is up, where the kernel takes the addresses: save keeps them', () =>
+    onMachine(async (machine, { host }, network) => {
+      machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '0');
+      const wanted = target(BOTH);
+      await up(host, wanted);
+      const link = (await network.links.find('wg0'))!;
+      const there = (await network.addresses.list(link)).find(({ address }) => address.length === 16)!;
+      await save(host, wanted);
+      expect(machine.files.get('/etc/wireguard/wg0.conf')!.match(/Address = fd00/g)).toHaveLength(1);
+      await network.addresses.remove(link, there);
+      machine.sysctls.set('net/ipv6/conf/wg0/disable_ipv6', '1');
+      await down(host, wanted);
+      expect(machine.files.get('/etc/wireguard/wg0.conf')).toContain('Address = fd00:9::2/64\n');
+    }));
+
   test('for this interface alone, an error that names the sysctl: what is on elsewhere would go past the tunnel', () =>
     onMachine(async (machine, { host }) => {
       machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '0');
@@ -175,11 +190,17 @@ describe('IPv6 that is switched off', () => {
     }));
 
   test('nothing is said of a file without IPv6, of one whose table is off, and where wg0 has it', () =>
-    onMachine(async (machine, { host, warned }, network) => {
+    onMachine(async (machine, { host, warned, said }, network) => {
       machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '1');
       machine.sysctls.set('net/ipv6/conf/default/disable_ipv6', '1');
       await up(host, target(full()));
       await up(host, target(full('Table = off', '::/0').replace('10.9.0', '10.9.1'), 'wg1'));
+      // a default route that is left out needs no mark
+      machine.kubernetes = '/var/lib/kubelet';
+      await up(host, target(full('', '::/0').replace('10.9.0', '10.9.3'), 'wg3'));
+      expect(said.filter(text => text.startsWith('mark'))).toEqual([]);
+      expect(warned.splice(0)).toHaveLength(1);
+      machine.kubernetes = undefined;
       machine.sysctls.set('net/ipv6/conf/default/disable_ipv6', '0');
       await up(host, target(full('Address = fd00:9::2/64', 'fd00:8::/48').replace('10.9.0', '10.9.2'), 'wg2'));
       expect(warned).toEqual([]);
@@ -212,6 +233,19 @@ describe("kube-proxy's marks", () => {
       expect(machine.files.get('/etc/wireguard/wg0.conf')).not.toContain('FwMark');
       await down(host, wanted);
       expect(machine.picture()).toEqual(before);
+    }));
+
+  test('down and save of an interface of which nothing is remembered go by its mark', () =>
+    onMachine(async (machine, { host }) => {
+      machine.kubernetes = '/var/lib/kubelet';
+      const before = machine.picture();
+      const wanted = target(full('SaveConfig = true'));
+      await up(host, wanted);
+      machine.states.clear();
+      await down(host, wanted);
+      expect(machine.files.get('/etc/wireguard/wg0.conf')).not.toContain('FwMark');
+      // what src_valid_mark was is not known any more
+      expect(machine.picture()).toEqual({ ...before, markValid: '1' });
     }));
 
   test('a table that is in use is passed over, and so is every number with their bits', () =>
