@@ -12,7 +12,7 @@ import { TIMER_FLUSH_STAGED, TIMER_NEW_HANDSHAKE, TIMER_PERSISTENT_KEEPALIVE } f
 
 export function configure(device: Device, config: DeviceConfig, now: number): void {
   if (config.replacePeers) for (const peer of [...device.eachPeer()]) device.removePeer(peer);
-  if (config.privateKey) setPrivateKey(device, config.privateKey);
+  if (config.privateKey) setPrivateKey(device, config.privateKey, now);
   for (const peer of config.peers ?? []) configurePeer(device, peer, now);
 }
 
@@ -28,7 +28,7 @@ export function status(device: Device): Omit<DeviceStatus, 'listenPort' | 'fwmar
   };
 }
 
-function setPrivateKey(device: Device, key: Uint8Array): void {
+function setPrivateKey(device: Device, key: Uint8Array, now: number): void {
   const { identity } = device;
   if (isZeroKey(key)) {
     device.setIdentity(undefined);
@@ -46,6 +46,8 @@ function setPrivateKey(device: Device, key: Uint8Array): void {
     peer.keypairs.expire();
     // a new identity need not wait for the old one's timeout
     peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
+    // what waited for a first identity: a handshake that failed for want of one has left no timer that would try again
+    if (!identity && device.running && !peer.staged.empty) peer.timers.set(TIMER_FLUSH_STAGED, now);
   }
 }
 
