@@ -134,7 +134,6 @@ export class DeviceLoop {
 
   #bind(port: number, mark: number): void {
     this.#sockets.open(port, mark);
-    this.#engine.listenPort = this.#sockets.port;
     this.#engine.routesChanged();
   }
 

@@ -41,7 +41,7 @@ export class Counters {
   noPeer = 0;
   /** A packet for a peer whose address is not known. */
   noEndpoint = 0;
-  /** A datagram of our own that routing led back into the tunnel to the same peer. */
+  /** A datagram of our own, or a fragment of one, that routing led back into the tunnel to the same peer. */
   routingLoop = 0;
   /** Packets pushed out of a full staging queue, oldest first. */
   stagedOverflow = 0;

@@ -69,8 +69,6 @@ export class Device {
   identity: Identity | undefined;
   running = false;
   mtu = 1420;
-  /** The UDP port that everything is sent from; 0 while it is not known. */
-  listenPort = 0;
   readonly #byKey = new Map<string, Peer>();
   readonly #freeIds: number[] = [];
   readonly #dice: RandomStore;

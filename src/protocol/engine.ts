@@ -81,11 +81,6 @@ export class Engine {
     this.#device.mtu = Number.isInteger(mtu) && mtu > 0 && mtu <= LARGEST_MTU ? mtu : 0;
   }
 
-  /** The UDP port that the caller sends from: by it datagrams of our own that are routed back into the tunnel are known. 0: unknown. */
-  set listenPort(port: number) {
-    this.#device.listenPort = port;
-  }
-
   /** Applies a configuration, all of it, leaving sessions alive. `listenPort` and `fwmark` are the caller's. */
   configure(config: DeviceConfig, now: number): void {
     configure(this.#device, config, now);

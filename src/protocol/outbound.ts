@@ -13,10 +13,10 @@ import {
 } from '../packet/batch.ts';
 import { ICMP_MAXIMUM_SIZE, writeTooBig, writeUnreachable } from '../packet/icmp.ts';
 import { IPV4_DESTINATION, IPV6_DESTINATION } from '../packet/ip-header.ts';
-import { isOwnDatagram } from '../packet/own-datagram.ts';
 import { SplitPlan } from '../packet/segments.ts';
 import { largestDatagram, largestPacket } from '../packet/transport.ts';
 import type { Device } from './device.ts';
+import { LoopGuard } from './loop-guard.ts';
 import { mostRanges } from './output.ts';
 import type { Peer } from './peer.ts';
 import { outerTos, type Sender } from './sender.ts';
@@ -30,6 +30,7 @@ const ICMP_PER_SECOND = 100;
 export class Outbound {
   readonly #device: Device;
   readonly #sender: Sender;
+  readonly #loops: LoopGuard;
   readonly #split = new SplitPlan();
   readonly #jobs = new Int32Array(BATCH * SEAL_STRIDE);
   readonly #next = new Int32Array(BATCH);
@@ -45,6 +46,7 @@ export class Outbound {
   constructor(device: Device, sender: Sender) {
     this.#device = device;
     this.#sender = sender;
+    this.#loops = new LoopGuard(device);
   }
 
   /** Sends packets `from` and on. @returns the number of the first that was not taken, for want of room; count when all were */
@@ -149,7 +151,7 @@ export class Outbound {
         : allowedIps.lookup(slab, at + IPV6_DESTINATION, 16);
     const peer = id < 0 ? undefined : peers[id];
     if (peer?.hasEndpoint) {
-      if (!isOwnDatagram(slab, at, length, peer.endpoint, this.#device.listenPort)) return peer;
+      if (!this.#loops.isOwn(slab, at, length, peer, now)) return peer;
       counters.routingLoop++;
       return undefined;
     }
