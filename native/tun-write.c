@@ -23,8 +23,23 @@ static int32_t merge_allowed(const struct wg_tun *tun) {
   int32_t allowed = 0;
   if (tun->offloads & WG_TUN_TSO4) allowed |= WG_MERGE_TCP4;
   if (tun->offloads & WG_TUN_TSO6) allowed |= WG_MERGE_TCP6;
-  if (tun->offloads & WG_TUN_USO) allowed |= WG_MERGE_UDP;
-  return allowed;
+  if (tun->offloads & WG_TUN_USO && !(tun->offloads & WG_TUN_SINGLE_UDP)) allowed |= WG_MERGE_UDP;
+  return allowed & ~tun->pausing;
+}
+
+static const int32_t merges[WG_TUN_KINDS] = {WG_MERGE_TCP4, WG_MERGE_TCP6, WG_MERGE_UDP};
+
+static int kind_of(const int32_t *group) {
+  if (group[WG_GROUP_GSO_TYPE] == WG_GSO_UDP_L4) return 2;
+  return group[WG_GROUP_GSO_TYPE] == WG_GSO_TCPV6;
+}
+
+/* A merged packet was refused, and its parts were taken: a kernel that refuses them all is not asked for ever. */
+static void count_refusal(struct wg_tun *tun, const int32_t *group) {
+  int kind = kind_of(group);
+  if (++tun->refusals[kind] < WG_TUN_REFUSALS || tun->pausing & merges[kind]) return;
+  tun->pausing |= merges[kind];
+  tun->paused++;
 }
 
 /* 0 or an errno. vectors[0] is for the vnet header, and is left away when the device has none. */
@@ -103,11 +118,17 @@ static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *des
     vectors[count++] = (struct iovec){(void *)(slab + d[WG_PACKET_OFFSET] + skip), (size_t)d[WG_PACKET_LENGTH] - skip};
     skip = (size_t)group[WG_GROUP_HEADERS];
   }
-  int err = refused(tun, merged);
-  if (err) tun->fail_count--;
-  else err = put(tun, vectors, count);
+  /* what packet/coalesce.ts merges does not know what is paused */
+  int err = merged && tun->pausing & merges[kind_of(group)] ? EOPNOTSUPP : 0;
   if (!err) {
-    if (merged) tun->merged += (uint64_t)group[WG_GROUP_COUNT];
+    err = refused(tun, merged);
+    if (err) tun->fail_count--;
+    else err = put(tun, vectors, count);
+  }
+  if (!err) {
+    if (!merged) return 0;
+    tun->merged += (uint64_t)group[WG_GROUP_COUNT];
+    tun->refusals[kind_of(group)] = 0;
     return 0;
   }
   if (is_gone(err)) return err;
@@ -116,7 +137,9 @@ static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *des
     return 0;
   }
   tun->unmerged += (uint64_t)group[WG_GROUP_COUNT];
+  int64_t before = *dropped;
   err = put_apart(tun, vectors, count, group[WG_GROUP_COUNT], dropped);
+  if (*dropped - before < group[WG_GROUP_COUNT]) count_refusal(tun, group);
   return is_gone(err) ? err : 0;
 }
 
@@ -158,6 +181,16 @@ napi_value wg_tun_write(napi_env env, napi_callback_info info) {
     dropped += lost;
   }
   return wg_number(env, dropped);
+}
+
+/* tunRetry(handle): something has changed; what was refused may be taken now. */
+napi_value wg_tun_retry(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct wg_tun *tun;
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
+  tun->pausing = 0;
+  memset(tun->refusals, 0, sizeof tun->refusals);
+  return wg_undefined(env);
 }
 
 /* Groups made elsewhere are not believed: every packet in the slab and at most once, headers shorter than the packet. */

@@ -203,6 +203,8 @@ static napi_value tun_counters(napi_env env, napi_callback_info info) {
   wg_set_number(env, result, "offloads", tun->offloads);
   wg_set_number(env, result, "merged", (int64_t)tun->merged);
   wg_set_number(env, result, "unmerged", (int64_t)tun->unmerged);
+  wg_set_number(env, result, "paused", (int64_t)tun->paused);
+  wg_set_number(env, result, "pausing", tun->pausing);
   wg_set_number(env, result, "refused", (int64_t)tun->refused);
   wg_set_number(env, result, "malformed", (int64_t)tun->malformed);
   return result;
@@ -234,6 +236,7 @@ void wg_export_tun(napi_env env, napi_value exports) {
   wg_export(env, exports, "tunRead", tun_read);
   wg_export(env, exports, "tunWrite", wg_tun_write);
   wg_export(env, exports, "tunWriteGroups", wg_tun_write_groups);
+  wg_export(env, exports, "tunRetry", wg_tun_retry);
   wg_export(env, exports, "tunStatus", wg_tun_status);
   wg_export(env, exports, "tunCounters", tun_counters);
   wg_export(env, exports, "tunFail", tun_fail);

@@ -7,7 +7,10 @@
 static const napi_type_tag WG_TUN_KIND = {WG_TAG, 0x77672d74756e3031};
 
 /* Offloads, as asked for and as granted; the same bits in src/io/tun.ts. */
-enum { WG_TUN_CSUM = 1, WG_TUN_TSO4 = 2, WG_TUN_TSO6 = 4, WG_TUN_USO = 8 };
+enum { WG_TUN_CSUM = 1, WG_TUN_TSO4 = 2, WG_TUN_TSO6 = 4, WG_TUN_USO = 8, WG_TUN_SINGLE_UDP = 16 };
+
+/* Kinds of merged packets, each refused or not by itself, and how many refusals in a row end the attempts. */
+enum { WG_TUN_KINDS = 3, WG_TUN_REFUSALS = 64 };
 
 /* What a test can make fail (tunFail). */
 enum { WG_TUN_FAIL_NONE, WG_TUN_FAIL_MERGED };
@@ -21,10 +24,13 @@ struct wg_tun {
   int control;       /* a socket there, for ioctls by name */
   int32_t mtu;       /* last seen */
   int32_t fail_what, fail_errno, fail_count;
-  uint64_t merged, unmerged, refused, malformed;
+  int32_t refusals[WG_TUN_KINDS]; /* in a row, of merged packets of a kind whose parts were taken */
+  int32_t pausing;                /* WG_MERGE_* that are not merged until tunRetry */
+  uint64_t merged, unmerged, paused, refused, malformed;
 };
 
 napi_value wg_tun_write(napi_env env, napi_callback_info info);
 napi_value wg_tun_write_groups(napi_env env, napi_callback_info info);
+napi_value wg_tun_retry(napi_env env, napi_callback_info info);
 napi_value wg_tun_status(napi_env env, napi_callback_info info);
 #endif

@@ -86,6 +86,7 @@ static void make(struct sending *s, int m, int i, struct part part) {
   }
   if (header->msg_controllen == 0) header->msg_control = NULL;
   udp->owners[m] = i;
+  udp->segments[m] = part.segment;
 }
 
 /* The errno that a test wants for this message, or 0. */
@@ -138,6 +139,12 @@ static int drop_local(struct sending *s, int i, int err) {
   return 1;
 }
 
+static void stop_segmenting(struct wg_udp *udp, int f) {
+  if (!udp->gso[f]) return;
+  udp->gso[f] = 0;
+  udp->gso_disabled++;
+}
+
 /* A message that was refused with `err`: every way that may still bring it on its way. Uses place 0 of the vector. */
 static void send_carefully(struct sending *s, int i, struct part part, int err) {
   struct wg_udp *udp = s->udp;
@@ -146,11 +153,8 @@ static void send_carefully(struct sending *s, int i, struct part part, int err) 
   if (part.segment > 0 && is_offload_trouble(err)) {
     /* whether it is the segmentation or the address is seen from the first datagram alone */
     udp->gso_failed++;
-    if ((err == EIO || err == EOPNOTSUPP) && udp->gso[f]) {
-      /* no checksums in hardware, or no such call: it will not get better on this socket */
-      udp->gso[f] = 0;
-      udp->gso_disabled++;
-    }
+    /* no checksums in hardware, or no such call: that is so for every train, until the way out is another */
+    if (err == EIO || err == EOPNOTSUPP) stop_segmenting(udp, f);
   } else if (drop_local(s, i, err)) {
     err = send_one(s, i, part);
     if (!err) return;
@@ -163,6 +167,7 @@ static void send_carefully(struct sending *s, int i, struct part part, int err) 
     s->desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] = err;
     return;
   }
+  int taken = 0;
   for (int32_t at = 0; at < part.length; at += part.segment) {
     one.offset = part.offset + at;
     one.length = part.length - at < part.segment ? part.length - at : part.segment;
@@ -170,19 +175,15 @@ static void send_carefully(struct sending *s, int i, struct part part, int err) 
     err = send_one(s, i, one);
     if (err && drop_local(s, i, err)) err = send_one(s, i, one);
     if (err) s->desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] = err;
+    else taken = 1;
   }
+  if (taken && ++udp->refusals[f] >= WG_UDP_REFUSALS) stop_segmenting(udp, f);
 }
 
-static struct part part_of(const struct wg_udp *udp, int m) {
-  const struct msghdr *header = &udp->messages[m].msg_hdr;
-  struct part part = {0, (int32_t)udp->vectors[m].iov_len, 0};
-  for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR((struct msghdr *)header, c)) {
-    uint16_t segment;
-    if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_SEGMENT) continue;
-    memcpy(&segment, CMSG_DATA(c), sizeof segment);
-    part.segment = segment;
-  }
-  return part;
+/* A train that was taken: refusals are no longer in a row. */
+static void forgive(struct wg_udp *udp, int f, int from, int count) {
+  for (int m = from; m < from + count; m++)
+    if (udp->segments[m] > 0) udp->refusals[f] = 0;
 }
 
 static void flush(struct sending *s) {
@@ -192,11 +193,12 @@ static void flush(struct sending *s) {
   s->count = 0;
   while (done < total) {
     int err = 0, i = udp->owners[done];
-    struct part part = part_of(udp, done);
+    struct part part = {0, (int32_t)udp->vectors[done].iov_len, udp->segments[done]};
     if (udp->fail_count > 0) err = injected(udp, s, i, part.segment > 0);
     if (!err) {
       int sent = sendmmsg(fd, udp->messages + done, (unsigned)(udp->fail_count > 0 ? 1 : total - done), 0);
       if (sent > 0) {
+        if (udp->refusals[s->family]) forgive(udp, s->family, done, sent);
         done += sent;
         continue;
       }

@@ -56,7 +56,7 @@ static int prepare(struct wg_udp *udp, int f, int *fd, uint32_t mark, int32_t wa
   set_buffers(*fd);
   *call = "SO_MARK";
   if (mark && setsockopt(*fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) return errno;
-  udp->gso[f] = wanted & WG_UDP_GSO && can_segment(*fd);
+  udp->gso[f] = udp->can_gso[f] = wanted & WG_UDP_GSO && can_segment(*fd);
   /* on both sockets of a group: the kernel asks either of them before it joins datagrams */
   udp->gro[f] = wanted & WG_UDP_GRO && set(*fd, SOL_UDP, UDP_GRO, 1) == 0;
   return 0;
@@ -171,6 +171,18 @@ static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
+/* udpRetry(handle): something has changed; UDP_SEGMENT may be taken now. */
+static napi_value udp_retry(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct wg_udp *udp;
+  if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, &WG_UDP_KIND))) return NULL;
+  for (int f = 0; f < 2; f++) {
+    udp->gso[f] = udp->can_gso[f];
+    udp->refusals[f] = 0;
+  }
+  return wg_undefined(env);
+}
+
 /* udpFail(handle, what, errno, count): for tests: the next `count` sends of that kind fail with that errno. */
 static napi_value udp_fail(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
@@ -197,6 +209,7 @@ void wg_export_udp(napi_env env, napi_value exports) {
   wg_export(env, exports, "udpReceive", wg_udp_receive);
   wg_export(env, exports, "udpSend", wg_udp_send);
   wg_export(env, exports, "udpSetMark", udp_set_mark);
+  wg_export(env, exports, "udpRetry", udp_retry);
   wg_export(env, exports, "udpFail", udp_fail);
   wg_export(env, exports, "udpClose", udp_close);
 }

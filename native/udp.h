@@ -29,6 +29,9 @@ enum {
   LOCAL_DROPPED = 0xff,
 };
 
+/* So many refusals of UDP_SEGMENT in a row end the attempts, until udpRetry. */
+enum { WG_UDP_REFUSALS = 64 };
+
 enum { WG_UDP_VECTOR = 64, WG_UDP_RANGE = 65536, WG_UDP_CONTROL = 128 };
 
 /* What a test can make fail (udpFail): sends with UDP_SEGMENT; sends from a local address; any send. */
@@ -48,6 +51,8 @@ struct wg_udp {
   int fds[4]; /* IPv4, IPv6, then the same for handshakes; -1: none */
   uint16_t port;
   int32_t gso[2], gro[2];
+  int32_t can_gso[2];  /* gso as it was when opened */
+  int32_t refusals[2]; /* of UDP_SEGMENT in a row, where single datagrams were taken */
   int turn; /* which socket is read first next */
   int32_t fail_what, fail_errno, fail_count;
   uint64_t gso_failed, gso_disabled, local_dropped, blocked, truncated;
@@ -55,7 +60,8 @@ struct wg_udp {
   struct iovec vectors[WG_UDP_VECTOR];
   union wg_sockaddr addresses[WG_UDP_VECTOR];
   struct wg_udp_control controls[WG_UDP_VECTOR];
-  int32_t owners[WG_UDP_VECTOR]; /* which descriptor a message is (part) of */
+  int32_t owners[WG_UDP_VECTOR];   /* which descriptor a message is (part) of */
+  int32_t segments[WG_UDP_VECTOR]; /* size of its segments; 0: one datagram */
 };
 
 /* Steers handshake messages that arrive at the bound socket `fd` to `other`, which is bound to the same port by this. Returns 0

@@ -11,6 +11,7 @@ import { BACKENDS, type BackendName, isBackend, takeBackend } from '../backend/t
 import { READY_FD_VARIABLE, startInBackground, tellParent } from '../daemon/background.ts';
 import { checkInterfaceName } from '../daemon/interface-name.ts';
 import { keyLogWarning } from '../daemon/key-log.ts';
+import { knownFaults, runningKernel } from '../daemon/known-kernels.ts';
 import { makeLog, parseLogLevel } from '../daemon/log.ts';
 import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offloads.ts';
 import { type DeviceSettings, runDevice } from '../daemon/run-device.ts';
@@ -28,7 +29,8 @@ Brings up a WireGuard interface, in userspace unless told otherwise; configure i
                      userspace, the default, takes native if it can; kernel is the kernel's own WireGuard, whose interface
                      needs no process: it is made, and stays (with -f: until this ends); auto is kernel if it can, or userspace
       --no-offload   no offloads at all; or one of them: ${OFFLOAD_SWITCHES.map(name => `--no-${name}`).join(' ')}
-                     (also WGTS_NO_OFFLOAD=1 or, for example, WGTS_NO_OFFLOAD=uso,gro)
+                     (also WGTS_NO_OFFLOAD=1 or, for example, WGTS_NO_OFFLOAD=uso,gro). What this kernel is known to mangle
+                     is not used (wgts doctor names it); WGTS_NO_OFFLOAD=none uses that too
       --aead=NAME    ipsec-mb, openssl-parts or openssl; otherwise the fastest one
 
 Environment: LOG_LEVEL=verbose|error|silent  WG_TUN_FD  WG_UAPI_FD  WG_KEYLOGFILE (secrets! for Wireshark alone)
@@ -138,6 +140,7 @@ function parseArguments(args: readonly string[]): Arguments | string {
     settings: {
       name,
       offloadsOff: off,
+      kernelFaults: env['WGTS_NO_OFFLOAD'] === 'none' ? [] : knownFaults(runningKernel()),
       ...(aead !== undefined && { aead }),
       logLevel: parseLogLevel(env['LOG_LEVEL']),
       ...(tunFd !== undefined && { tunFd }),

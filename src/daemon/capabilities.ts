@@ -8,6 +8,7 @@ import { nativeBinding } from '../io/native-binding.ts';
 import type { CipherProvider } from '../io/native-cipher.ts';
 import { openTun } from '../io/tun.ts';
 import { openNativeUdp } from '../io/udp.ts';
+import { runningKernel } from './known-kernels.ts';
 
 /** A value, or why it is not known. */
 export type Known<T> = { readonly value: T } | { readonly problem: string };
@@ -16,6 +17,9 @@ export interface Capabilities {
   readonly node: string;
   readonly openssl: string;
   readonly kernel: string;
+  /** What else the kernel says of its version (KernelNames), where a distribution's release says less. */
+  readonly kernelVersion?: string;
+  readonly kernelSignature?: string;
   /** Whether the files of this machine say that the kernel has WireGuard itself, loaded or to be loaded. */
   readonly kernelModule: boolean;
   /** Whether /dev/net/tun is there. */
@@ -33,11 +37,14 @@ export interface Capabilities {
 export function capabilities(): Capabilities {
   const addon = attempt(nativeBinding);
   const binding = 'value' in addon ? addon.value : undefined;
+  const kernel = runningKernel();
   const missing = { problem: 'the addon is missing' };
   return {
     node: process.versions.node,
     openssl: process.versions.openssl,
-    kernel: release(),
+    kernel: kernel.release,
+    kernelVersion: kernel.version ?? '',
+    kernelSignature: kernel.signature ?? '',
     kernelModule: existsSync('/sys/module/wireguard') || hasModuleFile(),
     tunDevice: existsSync('/dev/net/tun'),
     addonProblem: 'problem' in addon ? addon.problem : '',

@@ -1,9 +1,10 @@
 /** The offloads that can be switched off, each alone: what `--no-NAME` and WGTS_NO_OFFLOAD name. */
-import { ALL_TUN_OFFLOADS, TUN_OFFLOADS } from '../io/tun.ts';
+import { ALL_TUN_OFFLOADS, TUN_OFFLOADS, TUN_SINGLE_UDP } from '../io/tun.ts';
 import { ALL_UDP_OFFLOADS, UDP_OFFLOADS } from '../io/udp.ts';
+import type { AvoidedOffload } from './known-kernels.ts';
 
 export interface Offloads {
-  /** TUN_OFFLOADS bits to ask for. */
+  /** TUN_OFFLOADS bits to ask for, and TUN_SINGLE_UDP. */
   readonly tun: number;
   /** UDP_OFFLOADS bits to ask for. */
   readonly udp: number;
@@ -20,14 +21,18 @@ export function isOffloadSwitch(text: string): text is OffloadSwitch {
   return (OFFLOAD_SWITCHES as readonly string[]).includes(text);
 }
 
-/** All offloads but these. Without TSO and USO the kernel completes its checksums itself, too. */
-export function offloadsWithout(off: ReadonlySet<OffloadSwitch>): Offloads {
+/**
+ * All offloads but these. Without TSO and USO the kernel completes its checksums itself, too.
+ * @param avoided what the kernel would mangle (known-kernels.ts)
+ */
+export function offloadsWithout(off: ReadonlySet<OffloadSwitch>, avoided: readonly AvoidedOffload[] = []): Offloads {
   let tun = ALL_TUN_OFFLOADS;
   let udp = ALL_UDP_OFFLOADS;
   if (off.has('tso')) tun &= ~(TUN_OFFLOADS.tso4 | TUN_OFFLOADS.tso6);
   if (off.has('uso')) tun &= ~TUN_OFFLOADS.uso;
   if (off.has('tso') && off.has('uso')) tun = 0;
-  if (off.has('gso')) udp &= ~UDP_OFFLOADS.gso;
+  if (avoided.includes('usoWrite')) tun |= TUN_SINGLE_UDP;
+  if (off.has('gso') || avoided.includes('gso')) udp &= ~UDP_OFFLOADS.gso;
   if (off.has('gro')) udp &= ~UDP_OFFLOADS.gro;
   if (off.has('steer')) udp &= ~UDP_OFFLOADS.steer;
   return { tun, udp };

@@ -12,6 +12,7 @@ import { tellParent } from './background.ts';
 import { DeviceLoop } from './device-loop.ts';
 import { checkInterfaceName } from './interface-name.ts';
 import { openKeyLog } from './key-log.ts';
+import type { KernelFault } from './known-kernels.ts';
 import { type LogLevel, makeLog } from './log.ts';
 import { type OffloadSwitch, offloadsWithout } from './offloads.ts';
 import { UapiServer, uapiSocketPath } from './uapi-server.ts';
@@ -26,6 +27,8 @@ export interface DeviceSettings {
   /** An AEAD provider of the addon by name; the fastest otherwise. */
   readonly aead?: string;
   readonly offloadsOff: ReadonlySet<OffloadSwitch>;
+  /** Offloads that this kernel mangles (known-kernels.ts), which are left out and logged. */
+  readonly kernelFaults?: readonly KernelFault[];
   readonly logLevel: LogLevel;
   /** Descriptors that were inherited: an open TUN device, a listening control socket. */
   readonly tunFd?: number;
@@ -39,7 +42,9 @@ export interface DeviceSettings {
  */
 export async function runDevice(settings: DeviceSettings): Promise<void> {
   checkInterfaceName(settings.name);
-  const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff), settings.aead);
+  const faults = settings.kernelFaults ?? [];
+  const avoided = faults.map(({ avoid }) => avoid);
+  const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);
   const tun = openDevice(() => backend.openTun(settings.name, settings.tunFd, DEFAULT_MTU), settings.name);
   const name = tun.status()?.name ?? settings.name;
   const log = makeLog(settings.logLevel, name, line => process.stderr.write(line));
@@ -90,6 +95,8 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     });
     loop.start();
     log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
+    for (const { fault, remedy } of faults)
+      log.error(`${fault}: ${remedy} (WGTS_NO_OFFLOAD=none uses it all the same)`);
     if (!tellParent('ready')) end('whoever started it was killed');
     const { crypto, makeCipher } = backend;
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);

@@ -29,6 +29,9 @@ export interface TunCounters {
   readonly offloads: number;
   readonly merged: number;
   readonly unmerged: number;
+  /** How often merging of a kind was stopped, and the kinds (MERGE_*) of which it is now. */
+  readonly paused: number;
+  readonly pausing: number;
   readonly refused: number;
   readonly malformed: number;
 }
@@ -77,6 +80,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
     next: Int32Array,
     made: number,
   ): number;
+  tunRetry(tun: TunHandle): void;
   tunStatus(tun: TunHandle, out: Int32Array): string | undefined;
   tunCounters(tun: TunHandle): TunCounters;
   tunFail(tun: TunHandle, what: number, errno: number, count: number): void;
@@ -93,6 +97,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   ): number;
   udpSend(udp: UdpHandle, slab: Uint8Array, desc: Int32Array, endpoints: Uint8Array, count: number): number;
   udpSetMark(udp: UdpHandle, mark: number): void;
+  udpRetry(udp: UdpHandle): void;
   udpFail(udp: UdpHandle, what: number, errno: number, count: number): void;
   udpClose(udp: UdpHandle): void;
 }

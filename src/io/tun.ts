@@ -7,6 +7,7 @@ import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce
 import {
   type NativeBinding,
   NOTICE_LINKS,
+  NOTICE_ROUTES,
   type NoticesHandle,
   type PollHandle,
   type TunHandle,
@@ -15,6 +16,8 @@ import type { Tun, TunStatus, Wake } from './ports.ts';
 
 export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
 export const ALL_TUN_OFFLOADS = 15;
+/** Beside TUN_OFFLOADS: UDP packets are never merged for writing, while super-packets are still read. */
+export const TUN_SINGLE_UDP = 16;
 
 /** Packets that tunWriteGroups takes in one call (native/tun-write.c). */
 const TWIN_BATCH = 1024;
@@ -28,7 +31,7 @@ export interface TunOptions {
   readonly name: string;
   /** The descriptor of an open TUN device instead; on success it belongs to the Tun. */
   readonly adopt?: number | undefined;
-  /** What to ask the kernel for (TUN_OFFLOADS); all by default. */
+  /** What to ask the kernel for (TUN_OFFLOADS, TUN_SINGLE_UDP); all by default. */
   readonly offloads?: number;
   /** Set on opening; 0 leaves it. */
   readonly mtu: number;
@@ -56,6 +59,8 @@ export class NativeTun implements Tun {
   #noticing: PollHandle | undefined;
   #look: NodeJS.Timeout | undefined;
   #away = false;
+  /** What #status was when last asked for. */
+  #seen = '';
   #closed = false;
 
   constructor(binding: NativeBinding, handle: TunHandle, twin: boolean) {
@@ -93,7 +98,15 @@ export class NativeTun implements Tun {
     const name = this.#binding.tunStatus(this.#handle, this.#status);
     if (name === undefined) return undefined;
     this.#away = this.#status[2] === 0;
+    const seen = this.#status.join();
+    if (seen !== this.#seen) this.networkChanged();
+    this.#seen = seen;
     return { up: this.#status[0] === 1, mtu: this.#status[1]!, name };
+  }
+
+  /** Links, addresses or routes changed: packets may be merged again where the kernel refused that too often. */
+  networkChanged(): void {
+    if (!this.#closed) this.#binding.tunRetry(this.#handle);
   }
 
   onReadable(callback: Wake): void {
@@ -104,10 +117,12 @@ export class NativeTun implements Tun {
   onStatus(callback: () => void): void {
     this.#stopLooking();
     if (this.#closed) return;
-    const notices = this.#binding.noticesOpen(NOTICE_LINKS);
+    const notices = this.#binding.noticesOpen(NOTICE_LINKS | NOTICE_ROUTES);
     this.#notices = notices;
     this.#noticing = this.#binding.pollStart(this.#binding.noticesFd(notices), () => {
-      if (this.#binding.noticesDrain(notices) !== 0) callback();
+      const what = this.#binding.noticesDrain(notices);
+      if (what !== 0) this.networkChanged();
+      if (what & NOTICE_LINKS) callback();
     });
     const look = () => {
       callback();
@@ -117,8 +132,8 @@ export class NativeTun implements Tun {
   }
 
   counters(): Readonly<Record<string, number>> {
-    const { merged, unmerged, refused, malformed } = this.#binding.tunCounters(this.#handle);
-    return { merged, unmerged, refused, malformed };
+    const { merged, unmerged, paused, refused, malformed } = this.#binding.tunCounters(this.#handle);
+    return { merged, unmerged, paused, refused, malformed };
   }
 
   close(): void {
@@ -157,5 +172,6 @@ export class NativeTun implements Tun {
 
 function mergeable(granted: number): number {
   const { tso4, tso6, uso } = TUN_OFFLOADS;
-  return (granted & tso4 ? MERGE_TCP4 : 0) | (granted & tso6 ? MERGE_TCP6 : 0) | (granted & uso ? MERGE_UDP : 0);
+  const udp = (granted & uso) !== 0 && (granted & TUN_SINGLE_UDP) === 0;
+  return (granted & tso4 ? MERGE_TCP4 : 0) | (granted & tso6 ? MERGE_TCP6 : 0) | (udp ? MERGE_UDP : 0);
 }

@@ -5,6 +5,7 @@
 import { type DatagramBatch, MAX_BATCH } from '../packet/batch.ts';
 import {
   type NativeBinding,
+  NOTICE_LINKS,
   NOTICE_ROUTES,
   type NoticesHandle,
   type PollHandle,
@@ -119,11 +120,19 @@ export class NativeUdp implements Udp {
   onRoutesChanged(callback: () => void): void {
     this.#stopNotices();
     if (this.#closed) return;
-    const notices = this.#binding.noticesOpen(NOTICE_ROUTES);
+    const notices = this.#binding.noticesOpen(NOTICE_ROUTES | NOTICE_LINKS);
     this.#notices = notices;
     this.#noticing = this.#binding.pollStart(this.#binding.noticesFd(notices), () => {
-      if (this.#binding.noticesDrain(notices) !== 0) callback();
+      const what = this.#binding.noticesDrain(notices);
+      // the way out may be by a device that can segment, or have another MTU
+      if (what !== 0) this.networkChanged();
+      if (what & NOTICE_ROUTES) callback();
     });
+  }
+
+  /** UDP_SEGMENT may be tried again where it was given up. */
+  networkChanged(): void {
+    if (!this.#closed) this.#binding.udpRetry(this.#handle);
   }
 
   counters(): Readonly<Record<string, number>> {

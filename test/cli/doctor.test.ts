@@ -53,6 +53,34 @@ test.each<[string, Partial<Findings>, RegExp]>([
   expect(advice({ ...HEALTHY, ...part }).join('\n')).toMatch(hint);
 });
 
+test.each([
+  [
+    '7.1.4-arch1-1',
+    'not used: gso',
+    /7\.1\.5 has the fix/,
+    /update the kernel: Linux 7\.0 to 7\.1\.4.*WGTS_NO_OFFLOAD=none/,
+  ],
+  ['6.5.0-35-generic', 'not used: uso, written', /6\.8\.5 have the fix/, /update the kernel: Linux 6\.2 to 6\.6\.25/],
+])('kernel %s: says what is not used, and why', (kernel, label, remedy, hint) => {
+  const found = { ...HEALTHY, kernel };
+  const line = report(found)
+    .split('\n')
+    .find(each => each.startsWith(label))!;
+  expect(line).toMatch(remedy);
+  expect(advice(found).join('\n')).toMatch(hint);
+});
+
+test('a fault that the distribution says it has mended is no news', () => {
+  expect(
+    advice({ ...HEALTHY, kernel: '6.8.0-51-generic', kernelSignature: 'Ubuntu 6.8.0-51.52-generic 6.8.12' }),
+  ).toEqual([]);
+});
+
+test('a fault of an offload that this kernel does not give is no news', () => {
+  const found = { ...HEALTHY, kernel: '6.5.0', tunOffloads: { value: ['csum', 'tso4', 'tso6'] } };
+  expect(advice(found).join('\n')).not.toMatch(/update the kernel/);
+});
+
 test('no libIPSec_MB: names the package', () => {
   const aead = [
     { name: 'ipsec-mb', problem: 'libIPSec_MB is not installed', nanoseconds: undefined },

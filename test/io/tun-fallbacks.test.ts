@@ -8,7 +8,7 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { nativeBinding } from '../../src/io/native-binding.ts';
-import { ALL_TUN_OFFLOADS, type NativeTun, openTun, TUN_OFFLOADS } from '../../src/io/tun.ts';
+import { ALL_TUN_OFFLOADS, type NativeTun, openTun, TUN_OFFLOADS, TUN_SINGLE_UDP } from '../../src/io/tun.ts';
 import {
   makePacketBatch,
   PACKET_LENGTH,
@@ -89,91 +89,187 @@ async function arrived(count: number): Promise<Uint8Array[]> {
   return packets;
 }
 
-inOwnNamespace(import.meta.url, ['sysctl'], () => {
-  beforeEach(() => {
-    execFileSync('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
-  });
-  afterEach(() => {
-    front?.close();
-    back?.close();
-  });
-
-  describe.each([
-    ['merged in C', false],
-    ['merged in TypeScript', true],
-  ])('%s', (_by, twin) => {
-    test.each(FLOWS)('%s: the kernel takes apart what was merged, and finds what went in', async (_name, flow) => {
-      lay(ALL_TUN_OFFLOADS, twin);
-      expect(front.offloads).toEqual(['csum', 'tso4', 'tso6', 'uso']);
-      expect(front.write(packetBatch(run(flow)))).toBe(0);
-      expect(await arrived(COUNT)).toEqual(routed(flow));
-      expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: 0, refused: 0 });
+inOwnNamespace(
+  import.meta.url,
+  ['sysctl'],
+  () => {
+    beforeEach(() => {
+      execFileSync('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
+    });
+    afterEach(() => {
+      front?.close();
+      back?.close();
     });
 
-    for (const [name, flow] of FLOWS)
-      test.each([
-        ['EIO', EIO],
-        ['EINVAL', EINVAL],
-        ['EMSGSIZE', EMSGSIZE],
-        ['EOPNOTSUPP', EOPNOTSUPP],
-        ['ENOBUFS', ENOBUFS],
-      ])(`${name}, refused with %s: goes in as the packets that it was`, async (_errno, errno) => {
+    describe.each([
+      ['merged in C', false],
+      ['merged in TypeScript', true],
+    ])('%s', (_by, twin) => {
+      test.each(FLOWS)('%s: the kernel takes apart what was merged, and finds what went in', async (_name, flow) => {
         lay(ALL_TUN_OFFLOADS, twin);
-        front.failMerged(errno, 1);
+        expect(front.offloads).toEqual(['csum', 'tso4', 'tso6', 'uso']);
         expect(front.write(packetBatch(run(flow)))).toBe(0);
         expect(await arrived(COUNT)).toEqual(routed(flow));
-        expect(front.counters()).toMatchObject({ merged: 0, unmerged: COUNT, refused: 0 });
-        // the next one is tried again
-        expect(front.write(packetBatch(run(flow)))).toBe(0);
-        expect(await arrived(COUNT)).toEqual(routed(flow));
-        expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: COUNT, refused: 0 });
+        expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: 0, refused: 0 });
       });
-  });
 
-  test('several groups of which some are refused: each flow whole and in order', async () => {
-    lay(ALL_TUN_OFFLOADS);
-    front.failMerged(EINVAL, 2);
-    const runs = FLOWS.map(([, flow]) => run(flow, 10));
-    const mixed = runs[0]!.flatMap((_, i) => runs.map(packets => packets[i]!));
-    expect(front.write(packetBatch(mixed))).toBe(0);
-    const packets = await arrived(40);
-    FLOWS.forEach(([, flow]) => {
-      const wanted = routed(flow, 10);
-      const mine = packets.filter(p => p[0]! >> 4 === flow.version && p[flow.version === 4 ? 9 : 6] === flow.protocol);
-      expect(mine).toEqual(wanted);
+      for (const [name, flow] of FLOWS)
+        test.each([
+          ['EIO', EIO],
+          ['EINVAL', EINVAL],
+          ['EMSGSIZE', EMSGSIZE],
+          ['EOPNOTSUPP', EOPNOTSUPP],
+          ['ENOBUFS', ENOBUFS],
+        ])(`${name}, refused with %s: goes in as the packets that it was`, async (_errno, errno) => {
+          lay(ALL_TUN_OFFLOADS, twin);
+          front.failMerged(errno, 1);
+          expect(front.write(packetBatch(run(flow)))).toBe(0);
+          expect(await arrived(COUNT)).toEqual(routed(flow));
+          expect(front.counters()).toMatchObject({ merged: 0, unmerged: COUNT, refused: 0 });
+          // the next one is tried again
+          expect(front.write(packetBatch(run(flow)))).toBe(0);
+          expect(await arrived(COUNT)).toEqual(routed(flow));
+          expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: COUNT, refused: 0 });
+        });
     });
-    expect(front.counters()).toMatchObject({ merged: 20, unmerged: 20, refused: 0 });
-  });
 
-  test('without USO: UDP goes in unmerged, TCP merged, nothing lost', async () => {
-    lay(ALL_TUN_OFFLOADS & ~TUN_OFFLOADS.uso);
-    expect(front.offloads).toEqual(['csum', 'tso4', 'tso6']);
-    for (const [, flow] of FLOWS) {
-      expect(front.write(packetBatch(run(flow)))).toBe(0);
-      expect(await arrived(COUNT)).toEqual(routed(flow));
-    }
-    expect(front.counters()).toMatchObject({ merged: 2 * COUNT, unmerged: 0, refused: 0 });
-  });
+    describe.each([
+      ['in C', false],
+      ['in TypeScript', true],
+    ])('a kernel that refuses every merged packet (%s)', (_by, twin) => {
+      /** Writes until so many attempts were made; every packet must come out. */
+      const write = async (flow: Partial<IpShape>, times: number) => {
+        for (let i = 0; i < times; i++) expect(front.write(packetBatch(run(flow, 4)))).toBe(0);
+        const once = routed(flow, 4);
+        expect(await arrived(4 * times)).toEqual(Array.from({ length: times }, () => once).flat());
+      };
 
-  test.each([
-    ['checksums', 0],
-    ['TSO', TUN_OFFLOADS.csum],
-  ])('without %s nothing is merged, nothing lost', async (_what, offloads) => {
-    lay(offloads);
-    for (const [, flow] of FLOWS) {
-      expect(front.write(packetBatch(run(flow)))).toBe(0);
-      expect(await arrived(COUNT)).toEqual(routed(flow));
-    }
-    expect(front.counters()).toMatchObject({ merged: 0, unmerged: 0, refused: 0 });
-  });
+      test.each(FLOWS)('%s: is asked 64 times, and no more until something changes', async (_name, flow) => {
+        lay(ALL_TUN_OFFLOADS, twin);
+        // more would be refused than are tried
+        front.failMerged(EINVAL, 1000);
+        await write(flow, 63);
+        expect(front.counters()).toMatchObject({ merged: 0, unmerged: 4 * 63, paused: 0 });
+        await write(flow, 1);
+        expect(front.counters()).toMatchObject({ merged: 0, unmerged: 4 * 64, paused: 1 });
+        front.failMerged(EINVAL, 0);
+        await write(flow, 10);
+        expect(front.counters()).toMatchObject({ merged: 0, paused: 1, refused: 0 });
+        // the other kinds go on
+        for (const [, other] of FLOWS) if (other.protocol !== flow.protocol) await write(other, 1);
+        expect(front.counters()).toMatchObject({ merged: 8 });
+        front.networkChanged();
+        await write(flow, 1);
+        expect(front.counters()).toMatchObject({ merged: 12, paused: 1 });
+      });
 
-  test.each([
-    ['in C', false],
-    ['in TypeScript', true],
-  ])('a device that is down refuses the merged and the single ones: every packet is counted (%s)', (_by, twin) => {
-    lay(ALL_TUN_OFFLOADS, twin);
-    execFileSync('ip', ['link', 'set', front.status()!.name, 'down']);
-    expect(front.write(packetBatch(run(FLOWS[0][1])))).toBe(COUNT);
-    expect(front.counters()).toMatchObject({ merged: 0, unmerged: COUNT, refused: COUNT });
-  });
-});
+      test('one that is taken in between begins the count anew', async () => {
+        lay(ALL_TUN_OFFLOADS, twin);
+        const flow = FLOWS[0][1];
+        for (let round = 0; round < 2; round++) {
+          front.failMerged(EINVAL, 63);
+          await write(flow, 64);
+        }
+        expect(front.counters()).toMatchObject({ merged: 8, paused: 0 });
+      });
+
+      test('an MTU, a link that comes up and a notice of the kernel are changes', async () => {
+        lay(ALL_TUN_OFFLOADS, twin);
+        const flow = FLOWS[0][1];
+        const { name } = front.status()!;
+        const pause = async () => {
+          front.failMerged(EINVAL, 64);
+          await write(flow, 65);
+        };
+        const merges = async () => {
+          const before = front.counters()['merged']!;
+          await write(flow, 1);
+          return front.counters()['merged']! - before === 4;
+        };
+        await pause();
+        front.status();
+        expect(await merges()).toBe(false);
+        execFileSync('ip', ['link', 'set', name, 'mtu', '1400']);
+        front.status();
+        expect(await merges()).toBe(true);
+        front.onStatus(() => {});
+        await sleep(50);
+        await pause();
+        execFileSync('ip', ['link', 'set', name, 'alias', 'anything']);
+        for (const end = Date.now() + 3000; !(await merges()) && Date.now() < end; ) await sleep(20);
+        expect(await merges()).toBe(true);
+        await pause();
+        execFileSync('ip', ['route', 'add', '10.9.0.0/24', 'dev', name]);
+        for (const end = Date.now() + 3000; !(await merges()) && Date.now() < end; ) await sleep(20);
+        expect(await merges()).toBe(true);
+      });
+
+      test('a device that is down is no such kernel', () => {
+        lay(ALL_TUN_OFFLOADS, twin);
+        execFileSync('ip', ['link', 'set', front.status()!.name, 'down']);
+        for (let i = 0; i < 70; i++) front.write(packetBatch(run(FLOWS[0][1], 4)));
+        expect(front.counters()).toMatchObject({ paused: 0, refused: 280 });
+      });
+    });
+
+    test('UDP that must stay single is not merged for writing, and TCP is', async () => {
+      lay(ALL_TUN_OFFLOADS | TUN_SINGLE_UDP);
+      expect(front.offloads).toEqual(['csum', 'tso4', 'tso6', 'uso']);
+      for (const [, flow] of FLOWS) {
+        expect(front.write(packetBatch(run(flow)))).toBe(0);
+        expect(await arrived(COUNT)).toEqual(routed(flow));
+      }
+      expect(front.counters()).toMatchObject({ merged: 2 * COUNT, unmerged: 0, refused: 0 });
+    });
+
+    test('several groups of which some are refused: each flow whole and in order', async () => {
+      lay(ALL_TUN_OFFLOADS);
+      front.failMerged(EINVAL, 2);
+      const runs = FLOWS.map(([, flow]) => run(flow, 10));
+      const mixed = runs[0]!.flatMap((_, i) => runs.map(packets => packets[i]!));
+      expect(front.write(packetBatch(mixed))).toBe(0);
+      const packets = await arrived(40);
+      FLOWS.forEach(([, flow]) => {
+        const wanted = routed(flow, 10);
+        const mine = packets.filter(
+          p => p[0]! >> 4 === flow.version && p[flow.version === 4 ? 9 : 6] === flow.protocol,
+        );
+        expect(mine).toEqual(wanted);
+      });
+      expect(front.counters()).toMatchObject({ merged: 20, unmerged: 20, refused: 0 });
+    });
+
+    test('without USO: UDP goes in unmerged, TCP merged, nothing lost', async () => {
+      lay(ALL_TUN_OFFLOADS & ~TUN_OFFLOADS.uso);
+      expect(front.offloads).toEqual(['csum', 'tso4', 'tso6']);
+      for (const [, flow] of FLOWS) {
+        expect(front.write(packetBatch(run(flow)))).toBe(0);
+        expect(await arrived(COUNT)).toEqual(routed(flow));
+      }
+      expect(front.counters()).toMatchObject({ merged: 2 * COUNT, unmerged: 0, refused: 0 });
+    });
+
+    test.each([
+      ['checksums', 0],
+      ['TSO', TUN_OFFLOADS.csum],
+    ])('without %s nothing is merged, nothing lost', async (_what, offloads) => {
+      lay(offloads);
+      for (const [, flow] of FLOWS) {
+        expect(front.write(packetBatch(run(flow)))).toBe(0);
+        expect(await arrived(COUNT)).toEqual(routed(flow));
+      }
+      expect(front.counters()).toMatchObject({ merged: 0, unmerged: 0, refused: 0 });
+    });
+
+    test.each([
+      ['in C', false],
+      ['in TypeScript', true],
+    ])('a device that is down refuses the merged and the single ones: every packet is counted (%s)', (_by, twin) => {
+      lay(ALL_TUN_OFFLOADS, twin);
+      execFileSync('ip', ['link', 'set', front.status()!.name, 'down']);
+      expect(front.write(packetBatch(run(FLOWS[0][1])))).toBe(COUNT);
+      expect(front.counters()).toMatchObject({ merged: 0, unmerged: COUNT, refused: COUNT });
+    });
+  },
+  { limit: 240_000 },
+);

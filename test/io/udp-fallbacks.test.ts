@@ -104,6 +104,54 @@ describe('UDP_SEGMENT refused', () => {
     expect(a.counters()).toMatchObject({ gsoFailed: 2, gsoDisabled: disabled });
   });
 
+  test.each([
+    ['EINVAL', EINVAL],
+    ['EMSGSIZE', EMSGSIZE],
+  ])('%s 64 times in a row: not tried again until something changes', async (_name, errno) => {
+    const [a, b] = [open(), open()];
+    const send = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        expect(a.send(twenty(`127.0.0.1:${b.port}`))).toBe(0);
+        await expectTwenty(b);
+      }
+    };
+    // one that is taken in between begins the count anew
+    a.fail('gso', errno, 63);
+    await send(64);
+    expect(a.counters()).toMatchObject({ gsoFailed: 63, gsoDisabled: 0 });
+    a.fail('gso', errno, 1000);
+    await send(70);
+    expect(a.counters()).toMatchObject({ gsoFailed: 63 + 64, gsoDisabled: 1 });
+    a.networkChanged();
+    await send(1);
+    expect(a.counters()).toMatchObject({ gsoFailed: 63 + 65, gsoDisabled: 1 });
+    a.fail('gso', errno, 0);
+    await send(1);
+    expect(a.counters()).toMatchObject({ gsoFailed: 63 + 65, gsoDisabled: 1 });
+  });
+
+  test('for good: until something changes, for then the way out may be another', async () => {
+    const [a, b] = [open(), open()];
+    a.fail('gso', EIO, 1);
+    a.send(twenty(`127.0.0.1:${b.port}`));
+    await expectTwenty(b);
+    expect(a.offloads).toContain('gso');
+    a.networkChanged();
+    a.fail('gso', EIO, 1);
+    a.send(twenty(`127.0.0.1:${b.port}`));
+    await expectTwenty(b);
+    expect(a.counters()).toMatchObject({ gsoFailed: 2, gsoDisabled: 2 });
+  });
+
+  test('for every datagram alike: that is no matter of segmentation, and is tried again', () => {
+    const [a, b] = [open(), open()];
+    for (let i = 0; i < 70; i++) {
+      a.fail('any', EMSGSIZE, 22);
+      expect(a.send(twenty(`127.0.0.1:${b.port}`))).toBe(2);
+    }
+    expect(a.counters()).toMatchObject({ gsoFailed: 70, gsoDisabled: 0 });
+  });
+
   test('and some of the single datagrams, too: an error for the range, and the others arrive', async () => {
     const [a, b] = [open(), open()];
     const batch = twenty(`127.0.0.1:${b.port}`);

@@ -1,12 +1,14 @@
 /** `wgts doctor`: what this machine gives a tunnel, what is in use, and what would make it faster. */
 import { type Taken, wouldTake } from '../../backend/take.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
+import { type KernelFault, knownFaults } from '../../daemon/known-kernels.ts';
 import { systemNetlink } from '../../io/netlink.ts';
 import { type Command, UsageError } from '../terminal.ts';
 
 /** Bytes of a packet in the providers' short run (native/aead.c). */
 const PACKET = 1424;
 const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso'], udp: ['gso', 'gro', 'steer'] } as const;
+const AVOIDED = { gso: 'not used: gso', usoWrite: 'not used: uso, written' } as const;
 /** Less, and a burst of a fast sender is lost while the program is busy. */
 const GOOD_BUFFER = 1 << 20;
 
@@ -65,6 +67,7 @@ export function report(found: Findings): string {
     ]),
     ['TUN offloads', offloads(found.tunOffloads, OFFLOADS.tun)],
     ['UDP offloads', offloads(found.udpOffloads, OFFLOADS.udp)],
+    ...faults(found).map(({ avoid, fault, remedy }): [string, string] => [AVOIDED[avoid], `${fault}: ${remedy}`]),
     [
       'UDP buffers',
       found.root ? '7 MiB, by right of root' : `${found.largestBuffer >> 10} KiB at most (net.core.rmem_max)`,
@@ -106,10 +109,25 @@ export function advice(found: Findings): string[] {
     hints.push(
       'this kernel gives handshakes no sockets of their own (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5): a flood of them can delay packets',
     );
+  for (const { fault } of faults(found))
+    hints.push(
+      `update the kernel: ${fault}. If your distribution has taken the fix into ${found.kernel}: WGTS_NO_OFFLOAD=none`,
+    );
   if (!found.root && found.largestBuffer < GOOD_BUFFER)
     hints.push('raise the limit of socket buffers: sysctl -w net.core.rmem_max=7340032 net.core.wmem_max=7340032');
   if (!found.root) hints.push('run this as root to see what the TUN can do');
   return hints;
+}
+
+/** Those of what this kernel gives at all. */
+function faults({ kernel, kernelVersion, kernelSignature, tunOffloads }: Findings): KernelFault[] {
+  const known = knownFaults({
+    release: kernel,
+    ...(kernelVersion !== undefined && { version: kernelVersion }),
+    ...(kernelSignature !== undefined && { signature: kernelSignature }),
+  });
+  const noUso = 'value' in tunOffloads && !tunOffloads.value.includes('uso');
+  return known.filter(({ avoid }) => avoid !== 'usoWrite' || !noUso);
 }
 
 function hasWireguard({ kernelModule, backend }: Findings): boolean {
