@@ -18,43 +18,53 @@
 #define TUNGETDEVNETNS _IO('T', 227)
 #endif
 
+enum { LEAST_IPV6_MTU = 1280 };
+
 struct visit {
+  struct wg_tun *tun;
+  const char *name;
   int netns;
-  int control;
+  ino_t inode;
 };
 
-/* A thread of its own enters the namespace, opens a socket there, and ends: no other thread of the process ever changes. */
+/* With a socket in the device's namespace, and in a thread that is there too. */
+static void look(struct wg_tun *tun, const char *name, int control, ino_t inode) {
+  struct ifreq request = {0};
+  int32_t before = tun->mtu;
+  memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+  if (ioctl(control, SIOCGIFMTU, &request) == 0) tun->mtu = request.ifr_mtu;
+  /* what was set for IPv6 stays behind in another namespace, and is lost with an MTU that IPv6 cannot live with */
+  int grown = before > 0 && before < LEAST_IPV6_MTU && tun->mtu >= LEAST_IPV6_MTU;
+  if (!tun->quiet || tun->quiet_in != inode || grown) {
+    wg_tun_quiet(control, name, tun->ours && !tun->quiet);
+    tun->quiet_in = inode;
+    tun->quiet = 1;
+  }
+  if (tun->quiet == 1 && wg_tun_quiet_up(control, name)) tun->quiet = 2;
+}
+
+/* A thread of its own enters the namespace, looks there, and ends: no other thread of the process ever changes, and no socket stays that
+ * would keep that namespace alive after everybody else left it. */
 static void *enter(void *data) {
   struct visit *visit = data;
-  visit->control = -1;
-  if (setns(visit->netns, CLONE_NEWNET) == 0) visit->control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (setns(visit->netns, CLONE_NEWNET) != 0) return NULL;
+  int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (control < 0) return NULL;
+  look(visit->tun, visit->name, control, visit->inode);
+  close(control);
   return NULL;
 }
 
-static int control_in(int netns) {
-  struct visit visit = {.netns = netns, .control = -1};
-  pthread_t thread;
-  if (pthread_create(&thread, NULL, enter, &visit) != 0) return -1;
-  pthread_join(thread, NULL);
-  return visit.control;
-}
-
-/* Returns whether the device is in the namespace where it was opened. The MTU stays what it was if it cannot be found out. */
-static int look_up_mtu(struct wg_tun *tun, const char *name) {
-  struct ifreq request = {0};
+int wg_tun_look(struct wg_tun *tun, const char *name) {
   struct stat now;
-  int control = tun->control, home = 1;
-  int netns = ioctl(tun->fd, TUNGETDEVNETNS);
-  if (netns >= 0 && fstat(netns, &now) == 0 && tun->home && now.st_ino != tun->home) {
-    /* not kept: a socket would keep that namespace alive after everybody else left it */
-    home = 0;
-    control = control_in(netns);
-  }
-  memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
-  if (control >= 0 && ioctl(control, SIOCGIFMTU, &request) == 0) tun->mtu = request.ifr_mtu;
-  if (control >= 0 && control != tun->control) close(control);
-  if (netns >= 0) close(netns);
-  return home;
+  struct visit visit = {.tun = tun, .name = name, .netns = ioctl(tun->fd, TUNGETDEVNETNS)};
+  pthread_t thread;
+  int away = visit.netns >= 0 && fstat(visit.netns, &now) == 0 && tun->home && now.st_ino != tun->home;
+  visit.inode = away ? now.st_ino : tun->home;
+  if (!away) look(tun, name, tun->control, visit.inode);
+  else if (pthread_create(&thread, NULL, enter, &visit) == 0) pthread_join(thread, NULL);
+  if (visit.netns >= 0) close(visit.netns);
+  return !away;
 }
 
 /* tunStatus(handle, out): the name, or undefined when the device is gone; out: [up, mtu, at home]. */
@@ -72,7 +82,7 @@ napi_value wg_tun_status(napi_env env, napi_callback_info info) {
   if (tun->fd < 0 || ioctl(tun->fd, TUNGETIFF, &request) != 0 || poll(&ready, 1, 0) < 0 || ready.revents & (POLLERR | POLLNVAL))
     return wg_undefined(env);
   int32_t *to = out.data;
-  to[2] = look_up_mtu(tun, request.ifr_name);
+  to[2] = wg_tun_look(tun, request.ifr_name);
   to[0] = (ready.revents & POLLOUT) != 0;
   to[1] = tun->mtu;
   napi_create_string_utf8(env, request.ifr_name, strnlen(request.ifr_name, IFNAMSIZ), &name);

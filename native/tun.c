@@ -104,6 +104,8 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   *call = "SIOCSIFMTU";
   if (mtu > 0 && set_mtu(tun->control, request.ifr_name, mtu) != 0 && adopt < 0) return errno;
   tun->mtu = mtu;
+  tun->ours = adopt < 0;
+  wg_tun_look(tun, request.ifr_name);
   if (adopt < 0) lengthen_queue(tun->control, request.ifr_name);
   return 0;
 }
