@@ -24,8 +24,8 @@
 /* The largest packet is IPv6's, a header and what its length can say. One byte more tells what was cut off. */
 enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 40 + 65535, ROOM = LARGEST_READ + 1 };
 
-/* Packets that wait for us before the kernel drops: a TUN's own default, and that of most devices, the kernel's WireGuard among them. */
-enum { TUN_QUEUE = 500, DEVICE_QUEUE = 1000 };
+/* Packets that wait for us before the kernel drops: a TUN's own default, and ours, measured (docs/design.md, "Where UDP is lost"). */
+enum { TUN_QUEUE = 500, DEVICE_QUEUE = 2000 };
 
 static void close_tun(struct wg_tun *tun) {
   if (tun->fd >= 0) close(tun->fd);
@@ -60,7 +60,7 @@ static int set_mtu(int control, const char *name, int mtu) {
   return ioctl(control, SIOCSIFMTU, &request);
 }
 
-/* A TUN's 500 are 3 ms of small packets, less than a busy core may let us wait. Who set another length keeps it; a refusal costs nothing else. */
+/* A TUN's 500 are 3 ms of small packets, less than a busy core may let us wait, and ten super-packets that a vxlan device cuts up. Who set another length keeps it; a refusal costs nothing else. */
 static void lengthen_queue(int control, const char *name) {
   struct ifreq request = {0};
   memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));

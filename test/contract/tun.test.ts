@@ -192,7 +192,7 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(tun.counters()).toMatchObject({ merged: 40, unmerged: 160, refused: 0 });
   });
 
-  test('as many packets wait for it as for the device of the kernel, unless somebody set another number', () => {
+  test('2000 packets wait for it, unless somebody set another number, before or after', () => {
     const queue = (name: string): unknown =>
       (JSON.parse(execFileSync('ip', ['-j', 'link', 'show', name], { encoding: 'utf8' })) as { txqlen: number }[])[0]!
         .txqlen;
@@ -205,11 +205,24 @@ inOwnNamespace(import.meta.url, [], () => {
       }
     };
     const name = `tun${process.pid}q`.slice(0, 15);
-    expect(opened(name)).toBe(1000);
+    expect(opened(name)).toBe(2000);
     execFileSync('ip', ['tuntap', 'add', name, 'mode', 'tun', 'vnet_hdr']);
     execFileSync('ip', ['link', 'set', name, 'txqueuelen', '64']);
     expect(opened(name)).toBe(64);
+    execFileSync('ip', ['link', 'set', name, 'txqueuelen', '1000']);
+    expect(opened(name)).toBe(1000);
     execFileSync('ip', ['link', 'del', name]);
+    const tun = openTun({ binding: nativeBinding(), name, mtu: 1420 });
+    try {
+      execFileSync('ip', ['link', 'set', name, 'txqueuelen', '500', 'up']);
+      tun.status();
+      execFileSync('ip', ['link', 'set', name, 'down']);
+      execFileSync('ip', ['link', 'set', name, 'up']);
+      tun.status();
+      expect(queue(name)).toBe(500);
+    } finally {
+      tun.close();
+    }
   });
 
   test('a name that is taken, or none, is an error with the code of the system', async () => {
