@@ -1,0 +1,91 @@
+/** What a program that is told it runs on a kernel that mangles offloads (src/daemon/known-kernels.ts) leaves out, and what it says. */
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Running, run } from './command.ts';
+import { ROOT } from './device.ts';
+import { Lab } from './lab.ts';
+import { describeWith, NETWORK } from './needs.ts';
+import { INNER_B, OUTER_A, type Pair, tunnelPair } from './pair.ts';
+import { transfer } from './traffic.ts';
+
+/** Stands before libc's uname, so that the program believes another kernel. */
+const SHIM = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+int uname(struct utsname *name) {
+  int (*real)(struct utsname *) = (int (*)(struct utsname *))dlsym(RTLD_NEXT, "uname");
+  int result = real(name);
+  const char *release = getenv("SHIM_RELEASE");
+  if (release) snprintf(name->release, sizeof name->release, "%s", release);
+  return result;
+}
+`;
+const BYTES = 8e6;
+
+describeWith([...NETWORK, 'tcpdump', 'cc'], 'kernels that mangle offloads', () => {
+  const workshop = new Lab();
+  const library = `${workshop.directory}/uname.so`;
+  let pair: Pair | undefined;
+  beforeAll(async () => {
+    await run(['cc', '-shared', '-fPIC', '-o', library, workshop.file(SHIM, 'uname.c'), '-ldl']);
+    return () => workshop.close();
+  });
+  afterEach(() => pair?.close());
+
+  const on = (release: string, more: Record<string, string> = {}) => ({
+    env: { LD_PRELOAD: library, SHIM_RELEASE: release, ...more },
+  });
+
+  /** What A says, and whether trains left it: on a veth they are seen whole. */
+  async function traffic(startA: { env: Record<string, string> }): Promise<{ said: string; trains: boolean }> {
+    pair = await tunnelPair({ a: 'ours', b: 'ours', startA });
+    const { a, b } = pair;
+    const capture: Running = a.namespace.start([
+      'tcpdump',
+      '-lni',
+      'eth0',
+      '-c',
+      '1',
+      `udp and src ${OUTER_A[4]} and greater 3000`,
+    ]);
+    await new Promise(resolve => setTimeout(resolve, 500));
+    const { sentDigest, receivedDigest } = await transfer(a.namespace, b.namespace, INNER_B[4], BYTES);
+    expect(receivedDigest).toBe(sentDigest);
+    await capture.stop('SIGINT');
+    return { said: a.device.process!.output(), trains: / UDP, length /.test(capture.stdout()) };
+  }
+
+  it('one of the trains: datagrams go singly, which is said once', async () => {
+    const { said, trains } = await traffic(on('7.1.4-arch1-1'));
+    expect(trains).toBe(false);
+    expect(said.match(/Linux 7\.0 to 7\.1\.4 damages UDP_SEGMENT trains/g)).toHaveLength(1);
+  });
+
+  it.each([
+    ['a later one', on('7.1.5-arch1-1')],
+    [
+      'one whose distribution has taken the fix, as the administrator says',
+      on('7.0.14-pve', { WGTS_NO_OFFLOAD: 'none' }),
+    ],
+  ])('%s: trains are sent, and nothing is said', async (_, startA) => {
+    const { said, trains } = await traffic(startA);
+    expect([said, trains]).toEqual(['', true]);
+  });
+
+  it('one of merged UDP at the TUN: said, and everything else as ever', async () => {
+    const { said, trains } = await traffic(on('6.5.0-35-generic'));
+    expect(said.match(/hands merged UDP packets to vxlan and geneve sockets whole/g)).toHaveLength(1);
+    expect(trains).toBe(true);
+  });
+
+  describe('wgts doctor', () => {
+    it('says it too', async () => {
+      const env = { LD_PRELOAD: library, SHIM_RELEASE: '7.0.0-14-generic' };
+      const { stdout } = await run([process.execPath, `${ROOT}/dist/cli/wgts.js`, 'doctor'], { env, mayFail: true });
+      expect(stdout).toMatch(/not used: gso +Linux 7\.0 to 7\.1\.4/);
+      expect(stdout).toMatch(/- update the kernel: .*7\.0\.0-14-generic: WGTS_NO_OFFLOAD=none/);
+    });
+  });
+});
