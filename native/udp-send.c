@@ -139,10 +139,11 @@ static int drop_local(struct sending *s, int i, int err) {
   return 1;
 }
 
-static void stop_segmenting(struct wg_udp *udp, int f) {
+/* Until udpRetry; counts as one of `times`. */
+static void stop_segmenting(struct wg_udp *udp, int f, uint64_t *times) {
   if (!udp->gso[f]) return;
   udp->gso[f] = 0;
-  udp->gso_disabled++;
+  ++*times;
 }
 
 /* A message that was refused with `err`: every way that may still bring it on its way. Uses place 0 of the vector. */
@@ -154,7 +155,7 @@ static void send_carefully(struct sending *s, int i, struct part part, int err) 
     /* whether it is the segmentation or the address is seen from the first datagram alone */
     udp->gso_failed++;
     /* no checksums in hardware, or no such call: that is so for every train, until the way out is another */
-    if (err == EIO || err == EOPNOTSUPP) stop_segmenting(udp, f);
+    if (err == EIO || err == EOPNOTSUPP) stop_segmenting(udp, f, &udp->gso_disabled);
   } else if (drop_local(s, i, err)) {
     err = send_one(s, i, part);
     if (!err) return;
@@ -177,7 +178,7 @@ static void send_carefully(struct sending *s, int i, struct part part, int err) 
     if (err) s->desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] = err;
     else taken = 1;
   }
-  if (taken && ++udp->refusals[f] >= WG_UDP_REFUSALS) stop_segmenting(udp, f);
+  if (taken && ++udp->refusals[f] >= WG_UDP_REFUSALS) stop_segmenting(udp, f, &udp->gso_paused);
 }
 
 /* A train that was taken: refusals are no longer in a row. */

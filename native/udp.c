@@ -152,6 +152,7 @@ static napi_value udp_info(napi_env env, napi_callback_info info) {
   wg_set_number(env, result, "offloads", offloads(udp));
   wg_set_number(env, result, "gsoFailed", (int64_t)udp->gso_failed);
   wg_set_number(env, result, "gsoDisabled", (int64_t)udp->gso_disabled);
+  wg_set_number(env, result, "gsoPaused", (int64_t)udp->gso_paused);
   wg_set_number(env, result, "localDropped", (int64_t)udp->local_dropped);
   wg_set_number(env, result, "blocked", (int64_t)udp->blocked);
   wg_set_number(env, result, "truncated", (int64_t)udp->truncated);

@@ -55,7 +55,7 @@ struct wg_udp {
   int32_t refusals[2]; /* of UDP_SEGMENT in a row, where single datagrams were taken */
   int turn; /* which socket is read first next */
   int32_t fail_what, fail_errno, fail_count;
-  uint64_t gso_failed, gso_disabled, local_dropped, blocked, truncated;
+  uint64_t gso_failed, gso_disabled, gso_paused, local_dropped, blocked, truncated;
   struct mmsghdr messages[WG_UDP_VECTOR];
   struct iovec vectors[WG_UDP_VECTOR];
   union wg_sockaddr addresses[WG_UDP_VECTOR];

@@ -98,6 +98,8 @@ export class DeviceLoop {
     if (config.listenPort !== undefined && sockets.wouldMove(port)) this.#bind(port, mark);
     else if (sockets.keep(port, mark)) this.#engine.routesChanged();
     this.#bindAgain = 0;
+    // another endpoint may be behind another path
+    if (config.peers?.some(peer => peer.endpoint)) sockets.udp?.networkChanged?.();
     this.#engine.configure(config, this.#clock.now());
     this.#settle();
   }

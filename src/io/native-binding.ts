@@ -47,6 +47,7 @@ export interface UdpInfo {
   readonly offloads: number;
   readonly gsoFailed: number;
   readonly gsoDisabled: number;
+  readonly gsoPaused: number;
   readonly localDropped: number;
   readonly blocked: number;
   readonly truncated: number;

@@ -72,6 +72,8 @@ export interface Udp {
   onHandshakes(callback: () => void): void;
   /** Calls back when addresses or routes changed: a local address kept with an endpoint may no longer be the right one. */
   onRoutesChanged(callback: () => void): void;
+  /** The way to a peer may be another: an offload that was refused too often may be tried again. */
+  networkChanged?(): void;
   readonly offloads: readonly string[];
   counters(): Readonly<Record<string, number>>;
   close(): void;

@@ -136,8 +136,8 @@ export class NativeUdp implements Udp {
   }
 
   counters(): Readonly<Record<string, number>> {
-    const { gsoFailed, gsoDisabled, localDropped, blocked, truncated } = this.#binding.udpInfo(this.#handle);
-    return { gsoFailed, gsoDisabled, localDropped, blocked, truncated };
+    const { gsoFailed, gsoDisabled, gsoPaused, localDropped, blocked, truncated } = this.#binding.udpInfo(this.#handle);
+    return { gsoFailed, gsoDisabled, gsoPaused, localDropped, blocked, truncated };
   }
 
   close(): void {
