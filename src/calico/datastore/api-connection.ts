@@ -12,6 +12,7 @@ import { delimiter, join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { ApiError, apiError, parseJson } from './api-error.ts';
+import { exactJson, parseExactJson } from './exact-json.ts';
 
 export interface ConnectionOptions {
   /** A kubeconfig. Otherwise that of KUBECONFIG, then the pod's service account, then ~/.kube/config. */
@@ -29,6 +30,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Whether the answer's numbers are to be as exact as they are written (exact-json.ts): of objects that are written again. */
+  readonly exact?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -69,7 +72,7 @@ export class ApiConnection {
   async request(request: ApiRequest): Promise<unknown> {
     return await this.#authenticated(async () => {
       const response = await this.#send(request, PATIENCE);
-      return parseJson(nameOf(request), await text(response));
+      return parseJson(nameOf(request), await text(response), request.exact ? parseExactJson : JSON.parse);
     });
   }
 
@@ -127,7 +130,7 @@ export class ApiConnection {
     if (server === undefined) throw new Error('the kubeconfig has no cluster for its current-context');
     const url = new URL(server.replace(/\/$/, '') + request.path);
     for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
-    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    const body = request.body === undefined ? undefined : exactJson(request.body);
     const options: RequestOptions = {
       method: request.method,
       headers: {

@@ -71,9 +71,9 @@ function statusOf(text: string): unknown {
 }
 
 /** Text that ought to be JSON. */
-export function parseJson(what: string, text: string): unknown {
+export function parseJson(what: string, text: string, parse: (text: string) => unknown = JSON.parse): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parse(text);
   } catch {
     throw new Error(`${what}: the answer is no JSON, but ${quoted(text)}`);
   }

@@ -31,7 +31,7 @@ export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: A
   ): Promise<unknown> => {
     const plural = kind === 'IPAMConfig' && (await groupName()) === 'v3' ? 'ipamconfigurations' : PLURAL[kind];
     const path = `/apis/${await apiVersion()}/${plural}${name && `/${encodeURIComponent(name)}`}`;
-    return await connection.request({ method, path, signal, ...more }).catch(error => {
+    return await connection.request({ method, path, signal, exact: true, ...more }).catch(error => {
       throw datastoreError(error);
     });
   };

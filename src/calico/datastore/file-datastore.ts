@@ -8,7 +8,7 @@ import { quoted } from '../model/problem.ts';
 import { Announcer } from './announcer.ts';
 import { ClusterCache } from './cluster-cache.ts';
 import type { Closable, Datastore, NodeEvent, SnapshotListener } from './datastore.ts';
-import { loadYamlLibrary } from './file-documents.ts';
+import { loadYamlLibrary } from './exact-yaml.ts';
 import { FileEditor } from './file-editor.ts';
 import { fileObjects } from './file-objects.ts';
 import { FileSet } from './file-set.ts';

@@ -2,9 +2,10 @@
  * The text of a file with Kubernetes objects as documents: YAML with `---` between them, or JSON, each one object or a List of them as kubectl prints it.
  * A document keeps its text, so that writing one again leaves the others as they are, comments and all.
  *
- * The YAML parser is @kubernetes/client-node's. It would make its own classes of kinds that it knows, dropping what it does not; it is therefore shown
- * every document as the value of a key, which has no kind.
+ * The YAML parser is the one that @kubernetes/client-node uses, with numbers as exact as they are written (exact-yaml.ts).
  */
+import { exactJson, parseExactJson } from './exact-json.ts';
+import type { Yaml } from './exact-yaml.ts';
 import { isFields } from './parse/reader.ts';
 
 export interface Document {
@@ -14,19 +15,8 @@ export interface Document {
   readonly objects: readonly unknown[];
 }
 
-export interface Yaml {
-  readonly loadYaml: (text: string) => unknown;
-  readonly dumpYaml: (object: never, options?: { readonly lineWidth?: number; readonly noRefs?: boolean }) => string;
-}
-
 /** More values than a cluster of 5,000 nodes has: an alias of an alias of an alias is many from little text. */
 const MOST_VALUES = 20_000_000;
-
-/** Loads the parser, which is an optional dependency. */
-export async function loadYamlLibrary(): Promise<Yaml> {
-  const { loadYaml, dumpYaml } = await import('@kubernetes/client-node');
-  return { loadYaml, dumpYaml: dumpYaml as Yaml['dumpYaml'] };
-}
 
 /** @throws Error naming the line, for a text that is neither YAML nor JSON */
 export function parseDocuments(text: string, yaml: Yaml): Document[] {
@@ -54,12 +44,12 @@ export function rewriteDocument(document: Document, index: number, object: unkno
   let value: unknown = object;
   if (Array.isArray(whole)) value = objects;
   else if (isFields(whole) && isList(whole)) value = { ...whole, items: objects };
-  return `${opening}${/^\s*[{[]/.test(body) ? `${JSON.stringify(value, undefined, 2)}\n` : dump(value, yaml)}`;
+  return `${opening}${/^\s*[{[]/.test(body) ? `${exactJson(value, 2)}\n` : yaml.dump(value)}`;
 }
 
 /** A new document, to follow others. */
 export function newDocument(object: unknown, yaml: Yaml): string {
-  return `---\n${dump(object, yaml)}`;
+  return `---\n${yaml.dump(object)}`;
 }
 
 /** The line that begins a document, where it has one. What follows on the same line is not of it. */
@@ -77,22 +67,13 @@ function load(text: string, yaml: Yaml): unknown {
   const body = text.replace(MARKER, '').replace(/^\.\.\.[ \t]*(?:#.*)?\r?$/gm, '');
   if (/^\s*[{[]/.test(body)) {
     try {
-      return JSON.parse(body) as unknown;
+      return parseExactJson(body);
     } catch {
       // YAML's flow style looks like it
     }
   }
   if (!/^[^#\s]|^[ \t]+[^#\s]/m.test(body)) return undefined;
-  const wrapped = yaml.loadYaml(`document:\n${body.replace(/^(?=[^\r\n])/gm, '  ')}`);
-  const budget = { left: MOST_VALUES };
-  return isFields(wrapped) ? plain(wrapped['document'], budget) : undefined;
-}
-
-function dump(value: unknown, yaml: Yaml): string {
-  // fields without a value are none in JSON, and an error here
-  const json: unknown = JSON.parse(JSON.stringify(value));
-  const text = yaml.dumpYaml({ document: json } as never, { lineWidth: -1, noRefs: true });
-  return text.replace(/^document:\n/, '').replace(/^ {2}/gm, '');
+  return plain(yaml.load(body), { left: MOST_VALUES });
 }
 
 /** YAML's dates as the text that they are in JSON. */

@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { codedError } from '../../base/coded-error.ts';
-import { newDocument, parseDocuments, rewriteDocument, type Yaml } from './file-documents.ts';
+import type { Yaml } from './exact-yaml.ts';
+import { newDocument, parseDocuments, rewriteDocument } from './file-documents.ts';
 import { withLock } from './file-lock.ts';
 import type { FileSet } from './file-set.ts';
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { codedError } from '../../base/coded-error.ts';
 import { quoted } from '../model/problem.ts';
 import type { NewObject, ObjectKind, ObjectStore, StoredObject } from './datastore.ts';
+import { exactJson } from './exact-json.ts';
 import type { FileEditor } from './file-editor.ts';
 import { CALICO_GROUPS } from './kinds.ts';
 import { type Fields, isFields } from './parse/reader.ts';
@@ -62,7 +63,7 @@ function isNamed(kind: ObjectKind, name: string): (object: unknown) => boolean {
 function stored(object: unknown): StoredObject {
   const { metadata, ...rest } = object as NewObject;
   const { resourceVersion: _, ...own } = metadata;
-  const content = JSON.stringify({ ...rest, metadata: own });
+  const content = exactJson({ ...rest, metadata: own });
   const resourceVersion = createHash('sha256').update(content).digest('hex').slice(0, 16);
   return { ...rest, metadata: { ...own, resourceVersion } } as StoredObject;
 }

@@ -6,7 +6,8 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Problem } from '../model/problem.ts';
-import { type Document, parseDocuments, type Yaml } from './file-documents.ts';
+import type { Yaml } from './exact-yaml.ts';
+import { type Document, parseDocuments } from './file-documents.ts';
 
 export interface FileState {
   readonly path: string;

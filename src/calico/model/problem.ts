@@ -1,4 +1,5 @@
 /** What in the cluster cannot be used as it is, said so that somebody can mend it. A problem never stops the rest. */
+import { ExactNumber } from './exact-number.ts';
 
 export interface Problem {
   /** `Node/worker-1`, `IPAMBlock/10-0-0-0-26`, `FelixConfiguration/default`. */
@@ -16,9 +17,16 @@ export function problemKey({ object, reason, message }: Problem): string {
 
 /** What somebody else wrote, fit for a message: quoted, printable, cut. */
 export function quoted(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  const plain = numberText('', value);
+  const text = typeof plain === 'string' ? plain : (JSON.stringify(plain, numberText) ?? String(plain));
   const cut = text.length > 60 ? `${text.slice(0, 57)}...` : text;
   return JSON.stringify(cut);
+}
+
+/** A number that JSON.stringify does not know, as text. */
+function numberText(_: string, value: unknown): unknown {
+  if (value instanceof ExactNumber) return value.text;
+  return typeof value === 'bigint' ? String(value) : value;
 }
 
 /** Several of them, of which the first few are named. */

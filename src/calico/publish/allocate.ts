@@ -37,6 +37,8 @@ export interface AllocatorOptions {
   matches(nodeSelector: string): boolean;
   /** Between two attempts, where somebody was quicker. */
   pause(attempt: number): Promise<void>;
+  /** Milliseconds since 1970. */
+  now(): number;
   say(text: string): void;
 }
 
@@ -68,6 +70,7 @@ export class AddressAllocator {
       const pools = this.#pools(await this.#options.ipam.list('IPPool'), family);
       const kept = await this.#kept(family, pools, annotated);
       if (kept) {
+        await this.#confirm(family);
         await this.#annotate(family, annotated, kept);
         return { address: kept };
       }
@@ -109,8 +112,8 @@ export class AddressAllocator {
     const { node } = this.#options;
     const held = (await this.#blocks(family)).flatMap(block =>
       block.allocations.flatMap((_, ordinal) => {
-        const secondary = attributesOf(block, ordinal)?.secondary;
-        if (secondary?.['node'] !== node || secondary['type'] !== TYPE[family]) return [];
+        const { secondary, releasedAt } = attributesOf(block, ordinal) ?? {};
+        if (releasedAt !== undefined || secondary?.['node'] !== node || secondary['type'] !== TYPE[family]) return [];
         const address = addressOf(block, ordinal);
         return pools.some(({ cidr }) => containsAddress(cidr, address)) ? [address] : [];
       }),
@@ -122,7 +125,7 @@ export class AddressAllocator {
   }
 
   async #assign(family: Family, pools: readonly Pool[]): Promise<Uint8Array | undefined> {
-    const { ipam, node, pause } = this.#options;
+    const { ipam, node, pause, now } = this.#options;
     const reserved = (await ipam.list('IPReservation')).flatMap(({ spec }) =>
       (Array.isArray(spec?.['reservedCIDRs']) ? spec['reservedCIDRs'] : []).flatMap(
         text => parsePrefix(String(text)) ?? [],
@@ -133,8 +136,8 @@ export class AddressAllocator {
       if (attempt > 0) await pause(attempt);
       const blocks = await this.#blocks(family);
       const own = blocks.filter(
-        ({ affinity, cidr }) =>
-          affinity === `host:${node}` && pools.some(pool => containsAddress(pool.cidr, cidr.address)),
+        ({ affinity, cidr, deleted }) =>
+          !deleted && affinity === `host:${node}` && pools.some(pool => containsAddress(pool.cidr, cidr.address)),
       );
       const found = own
         .map(block => ({ block, ordinal: block.unallocated.find(each => isFree(addressOf(block, each))) }))
@@ -142,12 +145,22 @@ export class AddressAllocator {
       try {
         await confirmClaims({ ipam, node, blocks });
         if (found) return await this.#take(family, found.block, found.ordinal!);
-        if (!(await claimBlock({ ipam, node, pools, blocks, isFree }))) return undefined;
+        if (!(await claimBlock({ ipam, node, pools, blocks, isFree, now: now() }))) return undefined;
       } catch (error) {
         if (!isConflict(error)) throw error;
       }
     }
     throw new Error(`others were quicker ${ATTEMPTS} times`);
+  }
+
+  /** What an agent before this one left. Where another is at it, the next time does. */
+  async #confirm(family: Family): Promise<void> {
+    const { ipam, node } = this.#options;
+    try {
+      await confirmClaims({ ipam, node, blocks: await this.#blocks(family) });
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
   }
 
   async #take(family: Family, block: Block, ordinal: number): Promise<Uint8Array> {

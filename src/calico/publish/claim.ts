@@ -4,6 +4,7 @@
  */
 import { formatPrefix, makePrefix, type Prefix, parsePrefix } from '../../base/prefix.ts';
 import type { Pool } from './allocate.ts';
+import { affinityName, isDeleted, isLabelled, labelled } from './block-affinity.ts';
 import { type Block, containsAddress, nameOfCidr, newBlock, parseBlock } from './ipam-block.ts';
 import { type IpamObject, type IpamPort, isConflict } from './ipam-port.ts';
 
@@ -14,6 +15,8 @@ export interface Claim {
   /** All that there are. */
   readonly blocks: readonly Block[];
   isFree(address: Uint8Array): boolean;
+  /** Milliseconds since 1970. */
+  readonly now: number;
 }
 
 const LOOKS = 1 << 16;
@@ -24,9 +27,10 @@ export async function claimBlock(claim: Claim): Promise<boolean> {
   const affinities = await ownAffinities(claim);
   for (const affinity of affinities) {
     const cidr = cidrOf(affinity);
-    if (!cidr || affinity.spec?.['state'] === 'pendingDeletion' || !poolOf(pools, cidr)) continue;
+    if (!cidr || !poolOf(pools, cidr)) continue;
     const there = blocks.find(block => formatPrefix(block.cidr) === formatPrefix(cidr));
     if (!there) return complete(claim, affinity, cidr);
+    if (affinity.spec?.['state'] === 'pendingDeletion') continue;
     if (there.affinity !== `host:${node}` && affinity.spec?.['state'] === 'pending')
       await ipam.remove('BlockAffinity', affinity);
   }
@@ -44,33 +48,39 @@ export async function claimBlock(claim: Claim): Promise<boolean> {
       state: 'pending',
       deleted: (await ipam.group()) === 'v3' ? false : 'false',
     };
-    const affinity = await ipam.create('BlockAffinity', { metadata: { name: `${node}-${nameOfCidr(cidr)}` }, spec });
+    const metadata = { name: affinityName(node, nameOfCidr(cidr)) };
+    const affinity = await ipam.create('BlockAffinity', labelled({ metadata, spec }));
     return complete(claim, affinity, cidr);
   }
   return false;
 }
 
-/** Blocks that this node has, and was stopped before it said so. */
+/** Confirms affinities that a stopped agent left `pending`, and labels those that an older one wrote without labels. */
 export async function confirmClaims(claim: Pick<Claim, 'ipam' | 'node' | 'blocks'>): Promise<void> {
   const { ipam, node, blocks } = claim;
   for (const affinity of await ownAffinities(claim)) {
     const { cidr, state } = affinity.spec ?? {};
-    if (
-      state === 'pending' &&
-      blocks.some(block => formatPrefix(block.cidr) === cidr && block.affinity === `host:${node}`)
-    )
-      await ipam.replace('BlockAffinity', { ...affinity, spec: { ...affinity.spec, state: 'confirmed' } });
+    const isHeld = blocks.some(block => formatPrefix(block.cidr) === cidr && block.affinity === `host:${node}`);
+    if (state === 'pending' && isHeld) await ipam.replace('BlockAffinity', confirmed(affinity));
+    else if (!isLabelled(affinity)) await ipam.replace('BlockAffinity', labelled(affinity));
   }
 }
 
+/** One that is marked as deleted was left so by whoever deletes it, and goes. */
 async function ownAffinities({ ipam, node }: Pick<Claim, 'ipam' | 'node'>): Promise<IpamObject[]> {
   const all = await ipam.list('BlockAffinity');
-  return all.filter(({ spec }) => spec?.['node'] === node && spec['type'] !== 'virtual');
+  const own = all.filter(({ spec }) => spec?.['node'] === node && spec['type'] !== 'virtual');
+  for (const affinity of own) if (isDeleted(affinity)) await ipam.remove('BlockAffinity', affinity);
+  return own.filter(affinity => !isDeleted(affinity));
 }
 
-async function complete({ ipam, node }: Claim, affinity: IpamObject, cidr: Prefix): Promise<boolean> {
+function confirmed(affinity: IpamObject): IpamObject {
+  return labelled({ ...affinity, spec: { ...affinity.spec, state: 'confirmed' } });
+}
+
+async function complete({ ipam, node, now }: Claim, affinity: IpamObject, cidr: Prefix): Promise<boolean> {
   try {
-    await ipam.create('IPAMBlock', newBlock(cidr, `host:${node}`));
+    await ipam.create('IPAMBlock', newBlock(cidr, `host:${node}`, now));
   } catch (error) {
     if (!isConflict(error)) throw error;
     const there = await ipam.get('IPAMBlock', nameOfCidr(cidr));
@@ -80,7 +90,7 @@ async function complete({ ipam, node }: Claim, affinity: IpamObject, cidr: Prefi
       throw error;
     }
   }
-  await ipam.replace('BlockAffinity', { ...affinity, spec: { ...affinity.spec, state: 'confirmed' } });
+  await ipam.replace('BlockAffinity', confirmed(affinity));
   return true;
 }
 

@@ -3,6 +3,7 @@
  * makes a new object, with all that we do not know of it as it was.
  */
 import { addressAt, covers, formatPrefix, type Prefix, parsePrefix } from '../../base/prefix.ts';
+import { type AnyNumber, exactNumber } from '../model/exact-number.ts';
 import type { IpamObject } from './ipam-port.ts';
 
 export interface Block {
@@ -13,12 +14,16 @@ export interface Block {
   readonly allocations: readonly (number | null)[];
   readonly unallocated: readonly number[];
   readonly attributes: readonly Attributes[];
+  /** Marked by Calico before it is deleted, so that nothing may be taken from it. */
+  readonly deleted: boolean;
 }
 
 /** Who has an address. */
 export interface Attributes {
   readonly handle_id?: string;
   readonly secondary?: Readonly<Record<string, string>>;
+  /** Since when the address rests before others may have it: nobody holds it any more. */
+  readonly releasedAt?: string;
 }
 
 /** 2^20 addresses: no block is nearly as large. */
@@ -26,7 +31,7 @@ const LARGEST = 1 << 20;
 
 /** @returns undefined for what is no whole block */
 export function parseBlock(object: IpamObject): Block | undefined {
-  const { cidr: text, affinity, allocations, unallocated, attributes = [] } = object.spec ?? {};
+  const { cidr: text, affinity, allocations, unallocated, attributes = [], deleted } = object.spec ?? {};
   const cidr = typeof text === 'string' ? parsePrefix(text) : undefined;
   if (!cidr || !Array.isArray(allocations) || !Array.isArray(unallocated) || !Array.isArray(attributes ?? []))
     return undefined;
@@ -46,19 +51,28 @@ export function parseBlock(object: IpamObject): Block | undefined {
     allocations: allocations as (number | null)[],
     unallocated: unallocated as number[],
     attributes: list as Attributes[],
+    deleted: deleted === true,
   };
 }
 
-export function newBlock(cidr: Prefix, affinity: string): IpamObject {
+/**
+ * Its changes are counted from the time that it is made at, in nanoseconds, as Calico does: of a block that was deleted and made again no number comes
+ * again. The time of the claim keeps other nodes from taking an empty block for one that nobody needs.
+ * @param now milliseconds since 1970
+ */
+export function newBlock(cidr: Prefix, affinity: string, now: number): IpamObject {
   const size = sizeOf(cidr);
   const allocations = new Array<null>(size).fill(null);
   const spec = {
     cidr: formatPrefix(cidr),
     affinity,
+    affinityClaimTime: new Date(now).toISOString().replace(/\.\d+Z$/, 'Z'),
     strictAffinity: false,
     allocations,
     unallocated: allocations.map((_, ordinal) => ordinal),
     attributes: [],
+    sequenceNumber: exactNumber(String(BigInt(now) * 1_000_000n)),
+    sequenceNumberForAllocation: {},
     deleted: false,
   };
   return { metadata: { name: nameOfCidr(cidr) }, spec };
@@ -118,24 +132,38 @@ export function assign(block: Block, ordinal: number, attributes: Attributes): I
 export function release(block: Block, ordinals: readonly number[]): IpamObject {
   const allocations = block.allocations.map((each, ordinal) => (ordinals.includes(ordinal) ? null : each));
   const kept = block.attributes.map((_, index) => index).filter(index => allocations.includes(index));
+  const numbers = Object.entries(numbersOf(block)).filter(([ordinal]) => !ordinals.includes(Number(ordinal)));
   return changed(block, {
     allocations: allocations.map(each => (each === null ? null : kept.indexOf(each))),
     // behind all others, so that it is not given out again at once
     unallocated: [...block.unallocated, ...ordinals],
     attributes: kept.map(index => block.attributes[index]),
+    ...(isCounted(block) && { sequenceNumberForAllocation: Object.fromEntries(numbers) }),
   });
 }
 
-function changed({ object }: Block, spec: Readonly<Record<string, unknown>>): IpamObject {
-  const { sequenceNumber } = object.spec ?? {};
-  const next = typeof sequenceNumber === 'number' ? { sequenceNumber: sequenceNumber + 1 } : {};
+function changed(block: Block, spec: Readonly<Record<string, unknown>>): IpamObject {
+  const { object } = block;
+  const next = isCounted(block) && { sequenceNumber: exactNumber(String(BigInt(sequenceOf(block)) + 1n)) };
   return { ...object, spec: { ...object.spec, ...spec, ...next } };
 }
 
 /** Newer versions note which change an allocation is from, so that a late release of an older one does not end it. */
-function numbered({ object }: Block, ordinal: number): Record<string, unknown> {
-  const { sequenceNumber, sequenceNumberForAllocation } = object.spec ?? {};
-  if (typeof sequenceNumber !== 'number') return {};
-  const before = (sequenceNumberForAllocation ?? {}) as Record<string, number>;
-  return { sequenceNumberForAllocation: { ...before, [ordinal]: sequenceNumber } };
+function numbered(block: Block, ordinal: number): Record<string, unknown> {
+  if (!isCounted(block)) return {};
+  return { sequenceNumberForAllocation: { ...numbersOf(block), [ordinal]: sequenceOf(block) } };
+}
+
+/** Whether the block's changes are counted: Calico did not always. */
+function isCounted(block: Block): boolean {
+  const { sequenceNumber } = block.object.spec ?? {};
+  return typeof sequenceNumber === 'bigint' || Number.isInteger(sequenceNumber);
+}
+
+function sequenceOf({ object }: Block): number | bigint {
+  return object.spec!['sequenceNumber'] as number | bigint;
+}
+
+function numbersOf({ object }: Block): Readonly<Record<string, AnyNumber>> {
+  return (object.spec?.['sequenceNumberForAllocation'] ?? {}) as Readonly<Record<string, AnyNumber>>;
 }

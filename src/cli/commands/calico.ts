@@ -118,6 +118,7 @@ function allocatorOf(node: string, datastore: Datastore, say: (text: string) => 
       return !('error' in selector) && matches(selector, labels);
     },
     pause: attempt => sleep(10 * attempt * (1 + Math.random())),
+    now: Date.now,
     say,
   });
 }

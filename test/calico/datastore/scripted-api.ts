@@ -15,6 +15,8 @@ export interface Asked {
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
   readonly body: unknown;
+  /** The body as it came. */
+  readonly text: string;
 }
 
 export type Answer = (response: ServerResponse, asked: Asked) => void;
@@ -126,9 +128,10 @@ export class ScriptedApi {
     const what = `${isWatch ? 'WATCH' : request.method} ${url.pathname}`;
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-    const body: unknown = chunks.length === 0 ? undefined : JSON.parse(Buffer.concat(chunks).toString());
+    const text = Buffer.concat(chunks).toString();
+    const body: unknown = text === '' ? undefined : JSON.parse(text);
     const { authorization, 'content-type': contentType } = request.headers;
-    const asked = { what, query, authorization, contentType, body };
+    const asked = { what, query, authorization, contentType, body, text };
     this.asked.push(asked);
     for (const each of this.#waiting) each();
     this.#waiting.clear();

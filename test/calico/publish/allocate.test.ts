@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../../src/base/prefix.ts';
 import { ADDRESS_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { newBlock, parseBlock } from '../../../src/calico/publish/ipam-block.ts';
-import { AllocatorScene, BLOCK, CIDR, HANDLE, TYPE } from './allocator-scene.ts';
+import { AllocatorScene, BLOCK, CIDR, HANDLE, NOW, TYPE } from './allocator-scene.ts';
 
 describe.each([4, 6] as const)('IPv%s', family => {
   const scene = new AllocatorScene(family);
@@ -168,7 +168,7 @@ describe('blocks', () => {
   const scene = new AllocatorScene(4);
 
   test('blocks that are not whole are passed over, fields that are not known are kept, changes are counted', async () => {
-    const good = newBlock(parsePrefix('10.42.0.0/30')!, 'host:n1');
+    const good = newBlock(parsePrefix('10.42.0.0/30')!, 'host:n1', NOW);
     for (const spec of [
       { cidr: 'x' },
       { allocations: [null] },

@@ -4,6 +4,7 @@ import { formatAddress } from '../../../src/base/address.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
 import { ADDRESS_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { AddressAllocator, type Allocation } from '../../../src/calico/publish/allocate.ts';
+import { labelled } from '../../../src/calico/publish/block-affinity.ts';
 import { newBlock, parseBlock } from '../../../src/calico/publish/ipam-block.ts';
 import type { Family } from '../../../src/netlink/family.ts';
 import { FakeIpam } from './fake-ipam.ts';
@@ -15,6 +16,9 @@ export const BLOCK = {
 } as const;
 export const HANDLE = { 4: 'wireguard-tunnel-addr-n1', 6: 'wireguard-v6-tunnel-addr-n1' } as const;
 export const TYPE = { 4: 'wireguardTunnelAddress', 6: 'wireguardV6TunnelAddress' } as const;
+
+/** The time that new blocks are of. */
+export const NOW = Date.UTC(2026, 10, 28, 12, 0, 57, 863);
 
 export class AllocatorScene {
   ipam = new FakeIpam();
@@ -60,9 +64,9 @@ export class AllocatorScene {
   /** Of n1. */
   ownBlock(): void {
     const { cidr, name } = BLOCK[this.#family];
-    this.ipam.put('IPAMBlock', newBlock(parsePrefix(cidr)!, 'host:n1'));
+    this.ipam.put('IPAMBlock', newBlock(parsePrefix(cidr)!, 'host:n1', NOW));
     const spec = { cidr, node: 'n1', type: 'host', state: 'confirmed', deleted: 'false' };
-    this.ipam.put('BlockAffinity', { metadata: { name: `n1-${name}` }, spec });
+    this.ipam.put('BlockAffinity', labelled({ metadata: { name: `n1-${name}` }, spec }));
   }
 
   /** What the node's handle has, in all blocks. */
@@ -95,6 +99,7 @@ export class AllocatorScene {
       },
       matches: selector => selector === 'all()' || selector === 'mine',
       pause: async () => {},
+      now: () => NOW,
       say: () => {},
     });
   }

@@ -3,6 +3,7 @@
  * wins, and whether a value is any good, is the plan's.
  */
 import type { FelixConfiguration } from '../../model/cluster.ts';
+import { ExactNumber } from '../../model/exact-number.ts';
 import { quoted } from '../../model/problem.ts';
 import { isFields, type ObjectReader, open, type Parsed } from './reader.ts';
 
@@ -60,7 +61,8 @@ export function parseFelixConfiguration(object: unknown): Parsed<FelixConfigurat
 
 /** @returns undefined for what says nothing, and for structures of parameters that do not bear on the tunnel */
 function asText(parameter: string, value: unknown): string | undefined {
-  if (typeof value === 'boolean' || typeof value === 'number') return String(value);
+  if (typeof value === 'boolean' || typeof value === 'number' || typeof value === 'bigint') return String(value);
+  if (value instanceof ExactNumber) return value.text;
   if (typeof value === 'string') return DURATION.test(parameter) ? inSeconds(parameter, value) : value;
   if (Array.isArray(value)) {
     // an empty list of ports is a list that allows none, and not an absent one

@@ -4,6 +4,7 @@
  */
 import { makePrefix, type Prefix } from '../../../base/prefix.ts';
 import type { Family } from '../../../netlink/family.ts';
+import { ExactNumber } from '../../model/exact-number.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import { parseCidr, parseIp } from './go-text.ts';
 
@@ -150,7 +151,7 @@ export function open(
 }
 
 export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
 
 /** Names are Kubernetes' in a cluster; in files they are anything. */
