@@ -91,11 +91,9 @@ function effective<N extends ParameterName>(
   const parameter = PARAMETERS[name] as Parameter<FelixParameters[N]>;
   for (const { object, parameters, kind } of sources) {
     let text = parameters.get(name.toLowerCase());
-    if (kind !== 'local') {
-      text ??= parameter.field === undefined ? undefined : parameters.get(parameter.field);
-      if (text === '') continue;
-    }
-    if (text === undefined) continue;
+    if (!text && kind !== 'local' && parameter.field !== undefined) text = parameters.get(parameter.field);
+    // an empty one says nothing, in every source
+    if (!text) continue;
     const none = text.toLowerCase() === 'none';
     if (none && 'zero' in parameter) return parameter.zero as FelixParameters[N];
     const read = none ? undefined : parameter.read(text);
@@ -111,7 +109,7 @@ function effective<N extends ParameterName>(
 }
 
 function shown(value: unknown): string {
-  if (value instanceof RegExp) return value.source;
+  if (typeof value === 'object' && value !== null && 'source' in value) return String(value.source);
   return Array.isArray(value) ? value.join(',') : String(value ?? 'none');
 }
 
@@ -121,7 +119,7 @@ function fromEnvironment(environment: ConfigInput['environment']): Map<string, s
   for (const key of Object.keys(environment).sort()) {
     const name = key.toLowerCase();
     const value = environment[key];
-    if (name.startsWith('felix_') && value !== undefined) found.set(name.slice('felix_'.length), value);
+    if (name.startsWith('felix_') && value) found.set(name.slice('felix_'.length), value);
   }
   return found;
 }

@@ -1,6 +1,7 @@
 /** MTU of the tunnel (calico-wireguard 1.4): what is configured, else the smallest of the host's links less what WireGuard adds. */
 import type { Family } from '../../netlink/family.ts';
 import type { Problem } from '../model/problem.ts';
+import type { NamePattern } from './go-regexp.ts';
 
 export interface HostLink {
   readonly name: string;
@@ -18,7 +19,7 @@ export interface MtuInput {
   readonly family: Family;
   /** 0: to be found. */
   readonly configured: number;
-  readonly pattern: RegExp;
+  readonly pattern: NamePattern;
   readonly hostEncryption: boolean;
   readonly facts: HostFacts;
   /** Tunnels, which say nothing of the host whatever the pattern. */

@@ -2,6 +2,7 @@
  * Felix's parameters that bear on the tunnel (calico-wireguard 1.1, 1.2): what each is called, how its text is read and what it is where
  * nobody says anything. Texts are read as Felix reads them, so that what Felix refuses is refused here.
  */
+import { goRegexp, type NamePattern } from './go-regexp.ts';
 import {
   boolean,
   integer,
@@ -9,6 +10,7 @@ import {
   interfacePrefixes,
   type MarkMask,
   markMask,
+  oldTableRange,
   oneOf,
   pattern,
   type Reader,
@@ -48,7 +50,7 @@ export interface FelixParameters {
   /** Seconds between looks at what the kernel really has. */
   readonly RouteRefreshInterval: number;
   readonly DeviceRouteProtocol: number;
-  readonly MTUIfacePattern: RegExp;
+  readonly MTUIfacePattern: NamePattern;
   readonly InterfacePrefix: readonly string[];
   /** Undefined: not said, so that RouteTableRange counts. */
   readonly RouteTableRanges: readonly TableRange[] | undefined;
@@ -85,14 +87,14 @@ export const PARAMETERS: { readonly [N in ParameterName]: Parameter<FelixParamet
   RouteSource: { read: oneOf('CalicoIPAM', 'WorkloadIPs'), default: 'CalicoIPAM' },
   RouteRefreshInterval: { read: seconds(0, 1e9), default: 90, zero: 0 },
   DeviceRouteProtocol: { read: integer(0, 255), default: 3, zero: 0 },
-  MTUIfacePattern: { read: pattern, default: new RegExp(HOST_INTERFACES) },
+  MTUIfacePattern: { read: pattern, default: goRegexp(HOST_INTERFACES)! },
   InterfacePrefix: { read: interfacePrefixes, default: ['cali'] },
-  RouteTableRanges: { read: tableRanges(0xffffffff), default: undefined, zero: undefined },
-  RouteTableRange: { read: tableRanges(250), default: undefined, zero: undefined },
+  RouteTableRanges: { read: tableRanges, default: undefined, zero: undefined },
+  RouteTableRange: { read: oldTableRange, default: undefined, zero: undefined },
   IptablesMarkMask: { read: markMask, default: MARK_MASK },
   NftablesMarkMask: { read: markMask, default: MARK_MASK },
   PrometheusMetricsEnabled: { read: boolean, default: false, zero: false },
-  PrometheusMetricsPort: { read: PORT, default: 9091 },
+  PrometheusMetricsPort: { read: integer(0, 65535), default: 9091, zero: 0 },
   PrometheusWireGuardMetricsEnabled: { read: boolean, default: true, zero: false },
 };
 

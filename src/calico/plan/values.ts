@@ -3,6 +3,9 @@
  * integer (`0x10`, `0b1`, `017`). A text that is none gives undefined; the reader says what it would have taken.
  */
 
+import { goFloat, goInteger, goUnsigned } from '../model/go-text.ts';
+import { goRegexp, type NamePattern } from './go-regexp.ts';
+
 export interface Reader<T> {
   (text: string): { readonly value: T } | undefined;
   /** `true or false`, `a number from 1 to 65535` */
@@ -16,6 +19,11 @@ export interface TableRange {
   readonly max: number;
 }
 
+const LAST_OLD_TABLE = 250;
+const LAST_TABLE = 0xffffffff;
+/** Of all ranges together. */
+const MOST_TABLES = 0xffff;
+
 export const boolean = reader('true or false', text => {
   const word = text.toLowerCase();
   if (['true', '1', 'yes', 'y', 't'].includes(word)) return { value: true };
@@ -25,15 +33,14 @@ export const boolean = reader('true or false', text => {
 export function integer(min: number, max: number): Reader<number> {
   return reader(`a whole number from ${min} to ${max}`, text => {
     const value = goInteger(text);
-    return value !== undefined && value >= min && value <= max ? { value } : undefined;
+    return value !== undefined && value >= min && value <= max ? { value: Number(value) } : undefined;
   });
 }
 
 /** Fractions are cut: what these are for counts whole seconds. */
 export function seconds(min: number, max: number): Reader<number> {
   return reader(`a number of seconds from ${min} to ${max}, without a unit`, text => {
-    if (!/^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(text)) return undefined;
-    const value = Math.trunc(Number(text));
+    const value = Math.trunc(goFloat(text) ?? Number.NaN);
     return value >= min && value <= max ? { value: value + 0 } : undefined;
   });
 }
@@ -49,12 +56,9 @@ export const interfacePrefixes = reader(
     /^[a-zA-Z0-9_-]{1,15}(,[a-zA-Z0-9_-]{1,15})*$/.test(text) ? { value: text.split(',') } : undefined,
 );
 
-export const pattern = reader('a regular expression', text => {
-  try {
-    return { value: new RegExp(text) };
-  } catch {
-    return undefined;
-  }
+export const pattern = reader("a regular expression of Go's (RE2)", (text): { value: NamePattern } | undefined => {
+  const value = goRegexp(text);
+  return value && { value };
 });
 
 export function oneOf<W extends string>(...words: readonly W[]): Reader<W> {
@@ -66,39 +70,32 @@ export function oneOf<W extends string>(...words: readonly W[]): Reader<W> {
 
 /** Felix needs two bits at least. */
 export const markMask = reader('a mask of 32 bits with at least two set', text => {
-  const value = goInteger(text);
-  if (value === undefined || value < 0 || value > 0xffffffff) return undefined;
-  let bits = 0;
-  for (let rest = value; rest > 0; rest = Math.floor(rest / 2)) bits += rest % 2;
-  return bits < 2 ? undefined : { value };
+  const value = goUnsigned(text, 32);
+  if (value === undefined) return undefined;
+  const bits = value.toString(2).replaceAll('0', '').length;
+  return bits < 2 ? undefined : { value: Number(value) };
 });
 
-/** `1-250`, or several: whatever stands between them, as Felix takes it. */
-export function tableRanges(last: number): Reader<readonly TableRange[] | undefined> {
-  return reader(`ranges of route tables from 1 to ${last}, like 1-250`, text => {
-    const ranges = [...text.matchAll(/(\d+)-(\d+)/g)].map(([, min, max]) => ({ min: Number(min), max: Number(max) }));
-    const good = ranges.length > 0 && ranges.every(({ min, max }) => min >= 1 && min <= max && max <= last);
-    return good ? { value: ranges } : undefined;
-  });
+/** `1-250`, one range of the lowest tables. */
+export const oldTableRange = reader(
+  'a range of route tables from 1 to 250, like 1-250',
+  (text): { value: readonly TableRange[] } | undefined =>
+    /^\d+-\d+$/.test(text) ? rangesOf(text, LAST_OLD_TABLE) : undefined,
+);
+
+/** Several: whatever stands between them, as Felix takes it. */
+export const tableRanges = reader(
+  `ranges of route tables from 1 to ${LAST_TABLE}, like 1-250, of ${MOST_TABLES} tables at most`,
+  text => rangesOf(text, LAST_TABLE),
+);
+
+function rangesOf(text: string, last: number): { readonly value: readonly TableRange[] } | undefined {
+  const ranges = [...text.matchAll(/(\d+)-(\d+)/g)].map(([, min, max]) => ({ min: Number(min), max: Number(max) }));
+  const isGood = ranges.length > 0 && ranges.every(({ min, max }) => min >= 1 && min <= max && max <= last);
+  const tables = ranges.reduce((sum, { min, max }) => sum + max - min + 1, 0);
+  return isGood && tables <= MOST_TABLES ? { value: ranges } : undefined;
 }
 
 function reader<T>(expected: string, read: (text: string) => { readonly value: T } | undefined): Reader<T> {
   return Object.assign((text: string) => read(text), { expected });
-}
-
-/** strconv.ParseInt with base 0. */
-function goInteger(text: string): number | undefined {
-  const match = /^([+-]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9]\d*))$/.exec(text);
-  if (!match) return undefined;
-  const [, sign, hex, binary, octal, decimal] = match;
-  const value =
-    hex !== undefined
-      ? Number.parseInt(hex, 16)
-      : binary !== undefined
-        ? Number.parseInt(binary, 2)
-        : octal !== undefined
-          ? Number.parseInt(octal, 8)
-          : Number(decimal);
-  if (!Number.isSafeInteger(value)) return undefined;
-  return sign === '-' && value !== 0 ? -value : value;
 }

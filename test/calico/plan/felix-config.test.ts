@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import type { FelixConfiguration } from '../../../src/calico/model/cluster.ts';
 import { enabledWhere, felixConfig, isEnabled, readConfigurations } from '../../../src/calico/plan/felix-config.ts';
 import { parseFelixFile } from '../../../src/calico/plan/felix-file.ts';
-import { felixTables } from '../../../src/calico/plan/parameters.ts';
 import { configuration } from '../../support/calico-cluster.ts';
 
 interface Words {
@@ -117,104 +116,6 @@ describe('selector-scoped configurations', () => {
   });
 });
 
-describe('values', () => {
-  test('one that cannot be read becomes the default, not that of a weaker source, and is named', () => {
-    const made = read({ environment: { FELIX_WIREGUARDLISTENINGPORT: 'many' } }, ofDefault);
-    expect(made.parameters.WireguardListeningPort).toBe(51820);
-    expect(made.problems).toEqual([
-      {
-        object: 'Environment',
-        reason: 'InvalidParameter',
-        message:
-          'WireguardListeningPort is "many", which is not a whole number from 1 to 65535; the default counts instead (51820)',
-      },
-    ]);
-  });
-
-  test('one that does not count is not looked at', () => {
-    const weak = configuration('default', { WireguardListeningPort: 'many' });
-    expect(read({}, ofNode, weak).problems).toEqual([]);
-  });
-
-  const one = (name: string, value: string) => read({}, configuration('default', { [name]: value }));
-  test.each<readonly [string, string, unknown]>([
-    ...['true', '1', 'yes', 'y', 't', 'TRUE', 'Yes'].map(text => ['WireguardEnabled', text, true] as const),
-    ...['false', '0', 'no', 'n', 'f', 'False', 'none', 'NONE'].map(
-      text => ['PrometheusWireGuardMetricsEnabled', text, false] as const,
-    ),
-    ['WireguardListeningPort', '0x10', 16],
-    ['WireguardListeningPort', '017', 15],
-    ['WireguardListeningPort', '0b11', 3],
-    ['WireguardListeningPort', '65535', 65535],
-    ['WireguardRoutingRulePriority', '32765', 32765],
-    ['WireguardMTU', 'none', 0],
-    ['WireguardPersistentKeepAlive', '25.9', 25],
-    ['WireguardPersistentKeepAlive', '1e2', 100],
-    ['WireguardPersistentKeepAlive', 'none', 0],
-    ['WireguardInterfaceName', 'wg-0.a_b:c+d', 'wg-0.a_b:c+d'],
-    ['RouteSource', 'workloadips', 'WorkloadIPs'],
-    ['InterfacePrefix', 'eni,azv', ['eni', 'azv']],
-    ['IptablesMarkMask', '0xff00', 0xff00],
-    [
-      'RouteTableRanges',
-      '1-10,300-400',
-      [
-        { min: 1, max: 10 },
-        { min: 300, max: 400 },
-      ],
-    ],
-    ['DeviceRouteProtocol', '80', 80],
-    ['Ipv6Support', 'false', false],
-  ])('%s %s is read', (name, text, value) => {
-    const made = one(name, text);
-    expect(made.parameters[name as keyof typeof made.parameters]).toEqual(value);
-    expect(made.problems).toEqual([]);
-  });
-
-  test.each([
-    ['WireguardEnabled', 'on', false],
-    ['WireguardListeningPort', '0', 51820],
-    ['WireguardListeningPort', '65536', 51820],
-    ['WireguardListeningPort', '51820.5', 51820],
-    ['WireguardListeningPort', 'none', 51820],
-    ['WireguardListeningPort', '9'.repeat(400), 51820],
-    ['WireguardRoutingRulePriority', '32766', 99],
-    ['WireguardInterfaceName', 'sixteen-letters-', 'wireguard.cali'],
-    ['WireguardInterfaceName', 'none', 'wireguard.cali'],
-    ['WireguardInterfaceName', 'a/b', 'wireguard.cali'],
-    ['WireguardMTU', '-1', 0],
-    ['WireguardPersistentKeepAlive', '25s', 0],
-    ['WireguardPersistentKeepAlive', '-1', 0],
-    ['RouteSource', 'Everything', 'CalicoIPAM'],
-    ['InterfacePrefix', 'a b', ['cali']],
-    ['IptablesMarkMask', '0x1', 0xffff0000],
-    ['RouteTableRanges', '10-1', undefined],
-    ['RouteTableRange', '1-300', undefined],
-  ])('%s %s is not, and the default counts', (name, text, value) => {
-    const made = one(name, text);
-    expect(made.parameters[name as keyof typeof made.parameters]).toEqual(value);
-    expect(made.problems.map(({ object, reason }) => [object, reason])).toEqual([
-      ['FelixConfiguration/default', 'InvalidParameter'],
-    ]);
-    expect(made.problems[0]!.message).toContain(name);
-    expect(made.problems[0]!.message.length).toBeLessThan(300);
-  });
-
-  test('a pattern that is none is the default one', () => {
-    const made = one('MTUIfacePattern', '(');
-    expect(made.parameters.MTUIfacePattern.test('eth0')).toBe(true);
-    expect(made.parameters.MTUIfacePattern.test('cali0')).toBe(false);
-    expect(made.problems).toHaveLength(1);
-  });
-
-  test('the ranges of tables count before the old range of them', () => {
-    const old = one('RouteTableRange', '5-10').parameters;
-    expect(felixTables(old)).toEqual([{ min: 5, max: 10 }]);
-    expect(felixTables({ ...old, RouteTableRanges: [{ min: 20, max: 30 }] })).toEqual([{ min: 20, max: 30 }]);
-    expect(felixTables(read({}).parameters)).toEqual([{ min: 1, max: 250 }]);
-  });
-});
-
 describe('whether a family is on', () => {
   const both = configuration('default', { WireguardEnabled: true, WireguardEnabledV6: true });
 
@@ -268,7 +169,8 @@ describe("Felix's file", () => {
       {
         object: 'File/felix.cfg',
         reason: 'InvalidLine',
-        message: 'line 1 is "WireguardMTU 1300", which is not of the form Name = value; it is ignored',
+        message:
+          'line 1 is "WireguardMTU 1300", which is not of the form Name = value; it is ignored, but Felix itself does not start with it',
       },
     ]);
   });

@@ -4,6 +4,7 @@
  */
 import type { FelixConfiguration } from '../../model/cluster.ts';
 import { ExactNumber } from '../../model/exact-number.ts';
+import { goDuration } from '../../model/go-text.ts';
 import { quoted } from '../../model/problem.ts';
 import { isFields, type ObjectReader, open, type Parsed } from './reader.ts';
 
@@ -29,7 +30,6 @@ const PARAMETER: Readonly<Record<string, string>> = {
 };
 /** Fields that are durations, by how they are called. */
 const DURATION = /(interval|delay|ttl|timeout|keepalive|period|hangafter|applydelay)(secs|millis)?$/;
-const UNITS: Readonly<Record<string, number>> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
 
 export function parseFelixConfiguration(object: unknown): Parsed<FelixConfiguration> {
   const { reader, name, metadata, top } = open('FelixConfiguration', object);
@@ -89,11 +89,9 @@ function asPart(value: unknown): string | undefined {
 
 /** `1m30s` is 90. What is no duration stays as it is, for the plan to say so. */
 function inSeconds(parameter: string, text: string): string {
-  if (text === '0') return text;
-  const parts = [...text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text.replace(/^\+/, '')) return text;
-  const seconds = parts.reduce((sum, [, number, unit]) => sum + Number(number) * UNITS[unit!]!, 0);
-  return String(Number((parameter.endsWith('millis') ? seconds * 1000 : seconds).toFixed(9)));
+  const nanoseconds = goDuration(text);
+  if (nanoseconds === undefined) return text;
+  return String(Number((Number(nanoseconds) / (parameter.endsWith('millis') ? 1e6 : 1e9)).toFixed(9)));
 }
 
 function originalCreation(reader: ObjectReader, text: string | undefined): string | undefined {
