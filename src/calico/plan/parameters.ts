@@ -57,6 +57,11 @@ export interface FelixParameters {
   readonly RouteTableRange: readonly TableRange[] | undefined;
   readonly IptablesMarkMask: MarkMask;
   readonly NftablesMarkMask: MarkMask;
+  readonly BPFEnabled: boolean;
+  /** No routes at all: Felix is there for policy alone. */
+  readonly RouteSyncDisabled: boolean;
+  /** Established connections pass by nftables. */
+  readonly NFTablesFlowTableOffload: 'All' | 'Disabled';
   readonly PrometheusMetricsEnabled: boolean;
   readonly PrometheusMetricsPort: number;
   readonly PrometheusWireGuardMetricsEnabled: boolean;
@@ -93,6 +98,9 @@ export const PARAMETERS: { readonly [N in ParameterName]: Parameter<FelixParamet
   RouteTableRange: { read: oldTableRange, default: undefined, zero: undefined },
   IptablesMarkMask: { read: markMask, default: MARK_MASK },
   NftablesMarkMask: { read: markMask, default: MARK_MASK },
+  BPFEnabled: { read: boolean, default: false, zero: false },
+  RouteSyncDisabled: { read: boolean, default: false, zero: false },
+  NFTablesFlowTableOffload: { read: oneOf('All', 'Disabled'), default: 'Disabled' },
   PrometheusMetricsEnabled: { read: boolean, default: false, zero: false },
   PrometheusMetricsPort: { read: integer(0, 65535), default: 9091, zero: 0 },
   PrometheusWireGuardMetricsEnabled: { read: boolean, default: true, zero: false },

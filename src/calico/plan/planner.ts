@@ -9,6 +9,7 @@ import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
 import { blockClaims, type Claim, nodeClaims, podClaims } from './claims.ts';
+import { dataPlaneProblems } from './data-plane.ts';
 import { enabledWhere, felixConfig, isEnabled, readConfigurations } from './felix-config.ts';
 import { NodePart } from './node-part.ts';
 import { checkOptions } from './options.ts';
@@ -53,6 +54,7 @@ export class Planner {
     else if (checked.errors.length === 0 && families.length > 0) {
       if (families.length === 2 && parameters.WireguardListeningPort === parameters.WireguardListeningPortV6)
         problems.push(equalPorts(parameters.WireguardListeningPort));
+      problems.push(...dataPlaneProblems(parameters, options));
       const encryptsHosts = parameters.WireguardHostEncryptionEnabled;
       this.#owners.update(this.#contributions(input, parameters), nodeName);
       problems.push(...this.#owners.problems(encryptsHosts));

@@ -13,6 +13,8 @@ import type { PlanInput } from './plan.ts';
 import { single } from './prefix-sets.ts';
 import { reservedPrefix } from './reserved.ts';
 
+const NO_ROUTES: DesiredTunnel['routes'] = new Map();
+
 export interface TunnelInput {
   readonly input: PlanInput;
   readonly own: ClusterNode;
@@ -52,7 +54,8 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
     ...(address && { address }),
     peers,
     table: options.table,
-    routes,
+    // as Felix, whose table stays empty then
+    routes: parameters.RouteSyncDisabled ? NO_ROUTES : routes,
     routeProtocol: parameters.DeviceRouteProtocol,
     rulePriority: options.rulePriority ?? parameters.WireguardRoutingRulePriority,
     firewall: planFirewall(input, family, parameters, sealed),

@@ -7,6 +7,7 @@ import { formatKeyBase64 } from '../../base/key.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import type { Snapshot } from '../../calico/datastore/datastore.ts';
 import type { Problem } from '../../calico/model/problem.ts';
+import { clusterDataPlaneProblems } from '../../calico/plan/data-plane.ts';
 import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
 import { parsed, type SourceOptions, source, text } from './calico-options.ts';
 import { type LocalDevice, type VerifiedPair, VerifiedPairs } from './verified-pairs.ts';
@@ -36,8 +37,9 @@ const CHUNK = 65_536;
 export const verify: Command = async (args, terminal) => {
   const options = optionsOf(args);
   const { node, json } = options;
-  const { synced, stale, cluster, problems, apiGroup } = await firstSnapshot(options, terminal);
+  const { synced, stale, cluster, problems: read, apiGroup } = await firstSnapshot(options, terminal);
   if (!synced) throw codedError('EAGAIN', `the cluster cannot be read: ${stale ?? 'no answer'}`);
+  const problems = [...read, ...clusterDataPlaneProblems(cluster.felixConfigurations.values())];
   if (cluster.nodes.size === 0) {
     printProblems(problems, terminal);
     throw codedError('ENOENT', 'the cluster has no Nodes: there is nothing to verify');

@@ -21,7 +21,20 @@ interface Row {
 }
 
 const FILE = sharedCalico('config-params.json');
-const rows: readonly Row[] = existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Row[]) : [];
+/** Of a newer Felix, which the table does not have yet; its field is in the CRD, and its description there. */
+const NEWER: Row = {
+  NameConfigFile: 'NFTablesFlowTableOffload',
+  NameEnvVar: 'FELIX_NFTablesFlowTableOffload',
+  NameYAML: 'nftablesFlowTableOffload',
+  StringSchema: 'One of: `Disabled`, `All`',
+  StringDefault: 'Disabled',
+  ParsedType: 'string',
+  YAMLType: 'string',
+  OnParseFailure: 'ReplaceWithDefault',
+  Required: false,
+  AllowedConfigSources: 'All',
+};
+const rows: readonly Row[] = existsSync(FILE) ? [...(JSON.parse(readFileSync(FILE, 'utf8')) as Row[]), NEWER] : [];
 const row = (name: string): Row => rows.find(({ NameConfigFile }) => NameConfigFile === name)!;
 const none = readConfigurations(new Map());
 
@@ -36,13 +49,14 @@ const NARROWER: Partial<Record<ParameterName, readonly [number, number]>> = {
   WireguardPersistentKeepAlive: [0, 65535],
   RouteRefreshInterval: [0, 1e9],
 };
-/** Parameters for which Felix takes `none`, and cannot use what it makes of it: port 0, rule 0, no pattern at all, no source of routes. */
+/** Parameters for which Felix takes `none`, and cannot use what it makes of it: port 0, rule 0, no pattern, no word. */
 const NONE_IS_USELESS: readonly string[] = [
   'WireguardListeningPort',
   'WireguardListeningPortV6',
   'WireguardRoutingRulePriority',
   'MTUIfacePattern',
   'RouteSource',
+  'NFTablesFlowTableOffload',
 ];
 const NUMBERS = ['-1', '0', '1', '249', '250', '255', '256', '9091', '32765', '32766', '65535', '65536', '4294967295'];
 
@@ -166,6 +180,13 @@ describe.skipIf(withoutSharedCalico)(`each parameter as in Felix's own table (ot
     const { parameters, problems } = felixConfig({ environment: {}, configurations, nodeName: 'me', labels: {} });
     expect(problems).toEqual([]);
     expect(shown(parameters[name]), StringDefault).toEqual(value);
+  });
+
+  test('the one that the table lacks is as the CRD says', () => {
+    const text = readFileSync(sharedCalico('crds-v1.yaml'), 'utf8');
+    const field = /\n( +)nftablesFlowTableOffload:\n((?:\1 .*\n)+)/.exec(text)![2]!;
+    expect(field).toMatch(/default: Disabled\n/);
+    expect(field).toMatch(/enum:\n\s+- All\n\s+- Disabled\n/);
   });
 
   test('there is none of ours that Felix does not have', () => {
