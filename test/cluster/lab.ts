@@ -110,6 +110,8 @@ export class ClusterLab {
     await namespace.ip(
       ...this.families.map(family => `addr add ${nodeAddress(index, family)}/${family === 4 ? 24 : 64} dev eth0`),
       'link set eth0 up',
+      // as a machine has one; Felix itself does not go on without
+      ...this.families.map(family => `route add default via ${HOST[family]} dev eth0`),
     );
     await namespace.sysctl('net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
     const own = 'mount -t tmpfs none /run && mkdir -p /run/wireguard && echo mounted && exec sleep infinity';

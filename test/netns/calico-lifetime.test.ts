@@ -1,0 +1,109 @@
+/** What becomes of the tunnel when the agent ends, or its container, or the tunnel's own process: as docs/en/calico-felix.md says. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { keyText } from '../calico/agent/cluster.ts';
+import { type Running, run, until } from './command.ts';
+import { SOCKET_DIRECTORY } from './device.ts';
+import { Lab, type Namespace } from './lab.ts';
+import { describeWith, NETWORK } from './needs.ts';
+
+const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const TUNNEL = /10\.42\.1\.0\/26 dev/;
+const CLUSTER = `apiVersion: crd.projectcalico.org/v1
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {wireguardEnabled: true}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: me, annotations: {projectcalico.org/IPv4Address: 192.0.2.1/24}}
+---
+apiVersion: v1
+kind: Node
+metadata:
+  name: you
+  annotations:
+    projectcalico.org/IPv4Address: 192.0.2.2/24
+    projectcalico.org/WireguardPublicKey: ${keyText(7)}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: IPAMBlock
+metadata: {name: 10-42-1-0-26}
+spec: {cidr: 10.42.1.0/26, affinity: 'host:you', allocations: [], unallocated: [], attributes: []}
+`;
+
+describeWith([...NETWORK, 'unshare'], 'the tunnel', () => {
+  const lab = new Lab();
+  const name = lab.interfaceName();
+  let node: Namespace;
+  let agent: Running | undefined;
+
+  const options = (): string[] => [
+    ...['calico', '--cluster-from', join(lab.directory, 'cluster.yaml'), '--node', 'me', '--interface', name],
+    ...['--key-dir', join(lab.directory, 'keys'), '--http', 'off'],
+  ];
+  const begin = async (...before: string[]): Promise<Running> => {
+    agent = node.start([...before, process.execPath, WGTS, ...options()]);
+    // the rule comes last
+    await until('the tunnel', async () => TUNNEL.test(await routes()) && /lookup 51820/.test(await rules()));
+    return agent;
+  };
+  const routes = async (): Promise<string> =>
+    (await node.run(['ip', 'route', 'show', 'table', '51820'], { mayFail: true })).stdout;
+  const rules = async (): Promise<string> => (await node.run(['ip', 'rule'])).stdout;
+  /** Of the tunnel's process. */
+  const pid = async (): Promise<string | undefined> => {
+    const { stdout } = await run(['ps', '-eo', 'pid=,args=']);
+    const line = stdout.split('\n').find(each => each.includes('wireguard-ts.js') && each.trimEnd().endsWith(name));
+    return line?.trim().split(/\s+/)[0];
+  };
+
+  beforeAll(async () => {
+    node = await lab.namespace('node');
+    await lab.cable(node, 'eth0', ['192.0.2.1/24'], await lab.namespace('other'), 'eth0', ['192.0.2.2/24']);
+    lab.file(CLUSTER, 'cluster.yaml');
+    lab.owns(join(SOCKET_DIRECTORY, `${name}.sock`));
+  });
+  afterEach(async () => {
+    await agent?.stop('SIGKILL');
+    await node.run([process.execPath, WGTS, ...options(), '--withdraw']);
+  });
+  afterAll(() => lab.close());
+
+  test.each(['SIGKILL', 'SIGTERM'] as const)(
+    'outlives an agent that ends by %s, and the next takes it over',
+    async signal => {
+      const first = await begin();
+      const process = await pid();
+      expect(process).toBeDefined();
+      await first.stop(signal);
+      expect(await pid()).toBe(process);
+      expect(await routes()).toMatch(TUNNEL);
+      expect(await rules()).toContain('lookup 51820');
+      const next = await begin();
+      await until('the next agent', () => next.output().includes('EncryptionReady'));
+      expect(await pid()).toBe(process);
+    },
+  );
+
+  test("ends with the container's first process; what must not go in the clear stays refused", async () => {
+    await begin('unshare', '--pid', '--fork', '--kill-child', '--mount-proc');
+    expect(await pid()).toBeDefined();
+    await agent!.stop('SIGKILL');
+    await until('the end of the tunnel', async () => (await pid()) === undefined);
+    await until('the end of its routes', async () => !TUNNEL.test(await routes()));
+    expect(await routes()).toContain('unreachable 10.42.1.0/26');
+    expect(await rules()).toContain('lookup 51820');
+  });
+
+  test('is made anew by the agent when its process ends', async () => {
+    await begin();
+    const before = await pid();
+    process.kill(Number(before), 'SIGKILL');
+    await until('another process', async () => {
+      const now = await pid();
+      return now !== undefined && now !== before && TUNNEL.test(await routes());
+    });
+  });
+});
