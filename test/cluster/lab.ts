@@ -110,8 +110,11 @@ export class ClusterLab {
     await namespace.ip(
       ...this.families.map(family => `addr add ${nodeAddress(index, family)}/${family === 4 ? 24 : 64} dev eth0`),
       'link set eth0 up',
-      // as a machine has one; Felix itself does not go on without
-      ...this.families.map(family => `route add default via ${HOST[family]} dev eth0`),
+      // as a machine has one, without which Felix does not go on; beside the underlay, as it leads what is for addresses
+      // that nobody has any more
+      'link add uplink type bridge',
+      'link set uplink up',
+      ...this.families.map(family => `route add ${family === 4 ? '0.0.0.0/0' : '::/0'} dev uplink`),
     );
     await namespace.sysctl('net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
     const own = 'mount -t tmpfs none /run && mkdir -p /run/wireguard && echo mounted && exec sleep infinity';

@@ -30,6 +30,18 @@ test('a claim has the labels by which IPAM lists the claims of a node', async ()
   ]);
 });
 
+test.each([
+  ['v1', 'false'],
+  ['v3', false],
+] as const)('a claim in group %s: labelled, and not deleted by %o', async (group, deleted) => {
+  scene.pool();
+  scene.ipam.inGroup = group;
+  scene.text(await scene.ensure('node-1'));
+  expect(affinities(scene)).toMatchObject([
+    { metadata: { labels: { [TYPE]: 'host', [VERSION]: '4' } }, spec: { deleted, type: 'host', state: 'confirmed' } },
+  ]);
+});
+
 test('claims that an agent wrote without labels get them, others are left', async () => {
   scene.pool();
   scene.ownBlock();

@@ -2,8 +2,9 @@
 import type { IpamKind, IpamObject, IpamPort } from '../../../src/calico/publish/ipam-port.ts';
 
 export class FakeIpam implements IpamPort {
-  async group(): Promise<'v1'> {
-    return 'v1';
+  inGroup: 'v1' | 'v3' = 'v1';
+  async group(): Promise<'v1' | 'v3'> {
+    return this.inGroup;
   }
   readonly objects = new Map<string, IpamObject>();
   /** Seen before each call; may change things, or throw. */

@@ -1,0 +1,94 @@
+/** `--allocate` on a real API server with Calico's own definitions: what Calico's IPAM would find there, and numbers that JavaScript does not hold. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ipamPort } from '../../src/calico/agent/ipam.ts';
+import { openApiDatastore } from '../../src/calico/datastore/api-datastore.ts';
+import type { Datastore } from '../../src/calico/datastore/datastore.ts';
+import { loadYamlLibrary } from '../../src/calico/datastore/exact-yaml.ts';
+import { AddressAllocator } from '../../src/calico/publish/allocate.ts';
+import { sharedCalico } from '../support/shared.ts';
+import { type ControlPlane, describeCluster, type Manifest, startControlPlane } from './control-plane.ts';
+
+const GROUP = '/apis/crd.projectcalico.org/v1';
+const KINDS = ['IPPool', 'IPReservation', 'IPAMConfig', 'IPAMBlock', 'IPAMHandle', 'BlockAffinity'];
+/** As libcalico-go asks for the blocks of a host: by these labels alone. */
+const CLAIMS = `${GROUP}/blockaffinities?labelSelector=${encodeURIComponent(
+  'projectcalico.org/hostname-hash=A3XPYDATRKB7Q4SM2O5FN4RXIHBFIL2PITFX26BAIP5XAB2X74CA,projectcalico.org/affinity-type=host,projectcalico.org/ip-version=4',
+)}`;
+/** Of a pod of another's making. */
+const THEIRS = 1795933657863714321n;
+
+describeCluster("with Calico's own definitions", () => {
+  let plane: ControlPlane;
+  let datastore: Datastore;
+
+  beforeAll(async () => {
+    plane = await startControlPlane();
+    const yaml = await loadYamlLibrary();
+    const documents = readFileSync(sharedCalico('crds-v1.yaml'), 'utf8').split(/^---$/m);
+    const definitions = documents.flatMap(text => (yaml.load(text) ?? []) as Manifest | []);
+    const wanted = definitions.filter(({ spec }) => KINDS.includes((spec as { names: { kind: string } }).names.kind));
+    expect(wanted).toHaveLength(KINDS.length);
+    await plane.apply(...wanted);
+    await plane.apply(
+      { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-1' } },
+      {
+        apiVersion: 'crd.projectcalico.org/v1',
+        kind: 'IPPool',
+        metadata: { name: 'pool' },
+        spec: { cidr: '10.244.0.0/16', blockSize: 26, ipipMode: 'Never', vxlanMode: 'Never', nodeSelector: 'all()' },
+      },
+    );
+    datastore = await openApiDatastore({ kubeconfig: plane.kubeconfig, env: {} });
+  }, 120_000);
+  afterAll(async () => {
+    await datastore?.close();
+    await plane?.stop();
+  }, 30_000);
+
+  const allocator = (): AddressAllocator =>
+    new AddressAllocator({
+      node: 'node-1',
+      ipam: ipamPort(datastore.objects),
+      api: datastore,
+      matches: () => true,
+      pause: async () => {},
+      now: Date.now,
+      say: () => {},
+    });
+
+  test("Calico's IPAM finds the claim by its labels, and the block counts from the time", async () => {
+    const before = BigInt(Date.now()) * 1_000_000n;
+    expect((await allocator().ensure(4, undefined)).problem).toBeUndefined();
+    const { items } = (await plane.api('GET', CLAIMS)) as { items: { spec: { state: string; node: string } }[] };
+    expect(items.map(({ spec }) => spec)).toMatchObject([{ state: 'confirmed', node: 'node-1' }]);
+    const [block] = await datastore.objects.list('IPAMBlock');
+    expect(block!.spec['sequenceNumber']).toBeGreaterThan(before);
+    expect(block!.spec['affinityClaimTime']).toMatch(/^\d{4}-.*Z$/);
+  });
+
+  test('numbers of others are what they were after our address came and went', async () => {
+    const [block] = await datastore.objects.list('IPAMBlock');
+    const { allocations, attributes, unallocated } = block!.spec as unknown as {
+      allocations: (number | null)[];
+      attributes: object[];
+      unallocated: number[];
+    };
+    const spec = {
+      ...block!.spec,
+      allocations: allocations.map((each, i) => (i === 9 ? attributes.length : each)),
+      unallocated: unallocated.filter(each => each !== 9),
+      attributes: [...attributes, { handle_id: 'a-pod', secondary: { node: 'node-1', pod: 'p' } }],
+      sequenceNumber: THEIRS + 2n,
+      sequenceNumberForAllocation: { 9: THEIRS },
+    };
+    await datastore.objects.replace('IPAMBlock', { ...block!, spec });
+    expect((await allocator().release(4, undefined)).problem).toBeUndefined();
+    expect((await allocator().ensure(4, undefined)).problem).toBeUndefined();
+    const [after] = await datastore.objects.list('IPAMBlock');
+    const numbers = after!.spec['sequenceNumberForAllocation'] as Record<string, bigint>;
+    expect(after!.spec['sequenceNumber']).toBe(THEIRS + 4n);
+    expect(numbers[9]).toBe(THEIRS);
+    expect(Object.values(numbers).sort()).toEqual([THEIRS, THEIRS + 3n]);
+  });
+});
