@@ -1,16 +1,13 @@
 /** `--allocate` on a real API server with Calico's own definitions: what Calico's IPAM would find there, and numbers that JavaScript does not hold. */
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ipamPort } from '../../src/calico/agent/ipam.ts';
 import { openApiDatastore } from '../../src/calico/datastore/api-datastore.ts';
 import type { Datastore } from '../../src/calico/datastore/datastore.ts';
-import { loadYamlLibrary } from '../../src/calico/datastore/exact-yaml.ts';
 import { AddressAllocator } from '../../src/calico/publish/allocate.ts';
-import { sharedCalico } from '../support/shared.ts';
-import { type ControlPlane, describeCluster, type Manifest, startControlPlane } from './control-plane.ts';
+import { calicoCrds } from './calico-crds.ts';
+import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
 
 const GROUP = '/apis/crd.projectcalico.org/v1';
-const KINDS = ['IPPool', 'IPReservation', 'IPAMConfig', 'IPAMBlock', 'IPAMHandle', 'BlockAffinity'];
 /** As libcalico-go asks for the blocks of a host: by these labels alone. */
 const CLAIMS = `${GROUP}/blockaffinities?labelSelector=${encodeURIComponent(
   'projectcalico.org/hostname-hash=A3XPYDATRKB7Q4SM2O5FN4RXIHBFIL2PITFX26BAIP5XAB2X74CA,projectcalico.org/affinity-type=host,projectcalico.org/ip-version=4',
@@ -24,12 +21,7 @@ describeCluster("with Calico's own definitions", () => {
 
   beforeAll(async () => {
     plane = await startControlPlane();
-    const yaml = await loadYamlLibrary();
-    const documents = readFileSync(sharedCalico('crds-v1.yaml'), 'utf8').split(/^---$/m);
-    const definitions = documents.flatMap(text => (yaml.load(text) ?? []) as Manifest | []);
-    const wanted = definitions.filter(({ spec }) => KINDS.includes((spec as { names: { kind: string } }).names.kind));
-    expect(wanted).toHaveLength(KINDS.length);
-    await plane.apply(...wanted);
+    await plane.apply(...calicoCrds('crd.projectcalico.org/v1'));
     await plane.apply(
       { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-1' } },
       {

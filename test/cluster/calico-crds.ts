@@ -1,7 +1,7 @@
 /** Calico's own definitions, for tests: what it installs in either group, with their patterns, enums, rules, defaults and pruning. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadYaml } from '@kubernetes/client-node';
+import yaml from 'js-yaml';
 import { parseDocuments } from '../../src/calico/datastore/file-documents.ts';
 import type { CalicoGroup } from '../../src/calico/datastore/kinds.ts';
 import { sharedCalico } from '../support/shared.ts';
@@ -36,7 +36,7 @@ export function calicoCrds(group: CalicoGroup): readonly Manifest[] {
 
 /** Field by field as they are: the parser's own class of a CRD renames some. */
 function objects(text: string): readonly Manifest[] {
-  const documents = parseDocuments(text, { loadYaml, dumpYaml: () => '' });
+  const documents = parseDocuments(text, { load: part => yaml.load(part), dump: () => '' });
   return documents.flatMap(document => document.objects as readonly Manifest[]);
 }
 

@@ -46,6 +46,7 @@ describeCluster('IPAM by Calico’s own definitions', () => {
         api: datastore,
         matches: () => true,
         pause: async () => {},
+        now: Date.now,
         say: () => {},
       });
 
