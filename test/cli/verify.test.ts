@@ -8,8 +8,7 @@ import type { SystemBackend } from '../../src/backend/system.ts';
 import { verify } from '../../src/cli/commands/verify.ts';
 import type { DeviceStatus } from '../../src/config/model.ts';
 import { keyOf, keyText } from '../calico/agent/cluster.ts';
-import { list, ScriptedApi } from '../calico/datastore/scripted-api.ts';
-import { ScriptedCalico, STANDING, V1, V3 } from '../calico/datastore/scripted-calico.ts';
+import { ScriptedApi } from '../calico/datastore/scripted-api.ts';
 import { OWN_RUN, run } from './run-program.ts';
 import { type Outcome, runCommand } from './terminal-for-test.ts';
 import { FELIX, nodeObject } from './verify-objects.ts';
@@ -273,26 +272,6 @@ describe('a cluster that cannot be read is a line and 1, not a stack', () => {
       await api.close();
     }
   });
-});
-
-test('which of Calico’s groups was read is said, in the table and for programs', { timeout: 60_000 }, async () => {
-  const api = new ScriptedApi();
-  await api.start();
-  try {
-    const calico = new ScriptedCalico(api);
-    const locked = { definitions: STANDING, ready: false };
-    calico.set(V1, locked);
-    calico.set(V3, { ...locked, ready: true });
-    api.always('GET /api/v1/nodes', list([nodeObject('a', keyText(1)), nodeObject('b', keyText(2))], '1'));
-    const verify = async (...more: string[]) =>
-      await run([...OWN_RUN, process.execPath, WGTS, 'verify', '--kubeconfig', api.kubeconfig, ...more]);
-    expect((await verify()).out).toMatch(/\nCalico's objects are read from projectcalico.org\/v3\n$/);
-    expect(JSON.parse((await verify('--json')).out)).toMatchObject({ apiGroup: V3 });
-    calico.set(V3, undefined);
-    expect((await verify()).out).toMatch(/\nCalico's objects are read from crd.projectcalico.org\/v1\n$/);
-  } finally {
-    await api.close();
-  }
 });
 
 test('without root', async () => {

@@ -1,6 +1,10 @@
 /** Calico on a ScriptedApi: which groups the server has, their definitions, objects and ClusterInformation, all of which may change. */
+import { afterEach, beforeEach } from 'vitest';
+import { openApiDatastore } from '../../../src/calico/datastore/api-datastore.ts';
+import type { Datastore, Snapshot } from '../../../src/calico/datastore/datastore.ts';
 import type { CalicoGroup } from '../../../src/calico/datastore/kinds.ts';
-import { type Answer, failure, json, list, type ScriptedApi } from './scripted-api.ts';
+import { type Answer, failure, fastPace, json, list, ScriptedApi } from './scripted-api.ts';
+import { type Watching, watching } from './watching.ts';
 
 export const [V1, V3] = ['crd.projectcalico.org/v1', 'projectcalico.org/v3'] as const;
 const PLURALS = ['felixconfigurations', 'ippools', 'ipamblocks'] as const;
@@ -30,6 +34,72 @@ export const block = (number: number, uid?: string): unknown =>
     uid,
   );
 export const felix = (wireguardEnabled: boolean, uid?: string): unknown => object('default', { wireguardEnabled }, uid);
+
+export const OBJECTS = {
+  felixconfigurations: [felix(true)],
+  ippools: [object('pool', { cidr: '10.0.0.0/16' })],
+  ipamblocks: [block(1), block(2)],
+};
+/** As it was copied: made anew. */
+export const COPIES = {
+  felixconfigurations: [felix(true, 'copy')],
+  ippools: [object('pool', { cidr: '10.0.0.0/16' }, 'copy')],
+  ipamblocks: [block(1, 'copy-1'), block(2, 'copy-2')],
+};
+export const FULL: GroupState = { definitions: STANDING, objects: OBJECTS, ready: true };
+export const LOCKED: GroupState = { ...FULL, ready: false };
+export const COPIED: GroupState = { definitions: STANDING, objects: COPIES, ready: true };
+export const EMPTY: GroupState = { definitions: STANDING };
+/** The API server of Calico in front of crd.projectcalico.org/v1. */
+export const AGGREGATED: GroupState = {
+  definitions: { felixconfigurations: 'stands', ippools: 'stands' },
+  objects: { felixconfigurations: [felix(false)] },
+  ready: true,
+};
+
+/** A server for each test of a file, and who reads it. */
+export function useCalico(): {
+  readonly api: ScriptedApi;
+  readonly calico: ScriptedCalico;
+  begin(env?: Record<string, string>): Promise<{ readonly watch: Watching }>;
+} {
+  let api: ScriptedApi;
+  let calico: ScriptedCalico;
+  let open: Datastore[] = [];
+  beforeEach(async () => {
+    api = new ScriptedApi();
+    calico = new ScriptedCalico(api);
+    await api.start();
+  });
+  afterEach(async () => {
+    await Promise.all(open.map(datastore => datastore.close()));
+    open = [];
+    await api.close();
+  });
+  return {
+    get api() {
+      return api;
+    },
+    get calico() {
+      return calico;
+    },
+    async begin(env = {}) {
+      const datastore = await openApiDatastore({ kubeconfig: api.kubeconfig, env, pace: fastPace(true) });
+      open.push(datastore);
+      return { watch: watching(datastore) };
+    },
+  };
+}
+
+export const isOn = ({ cluster }: Snapshot): boolean =>
+  cluster.felixConfigurations.get('default')?.parameters.get('wireguardenabled') === 'true';
+export const isWhole = (snapshot: Snapshot): boolean =>
+  isOn(snapshot) && snapshot.cluster.ipamBlocks.size >= 2 && snapshot.cluster.ipPools.size >= 1;
+/** From when the cluster was read whole, nothing was missing for a moment. */
+export const wasAlwaysWhole = (snapshots: readonly Snapshot[]): boolean =>
+  snapshots.filter(each => each.synced).every(isWhole);
+/** What would have been believed by now. At a hundredth of the time. */
+export const aWhile = (seconds = 100): Promise<void> => new Promise(resolve => setTimeout(resolve, seconds * 10));
 
 export class ScriptedCalico {
   readonly #api: ScriptedApi;

@@ -1,0 +1,157 @@
+/** What goes with its definition is no decision to switch anything off; what somebody deletes is one. */
+import { describe, expect, test } from 'vitest';
+import { failure, list } from './scripted-api.ts';
+import {
+  aWhile,
+  block,
+  COPIED,
+  EMPTY,
+  FULL,
+  felix,
+  isOn,
+  OBJECTS,
+  object,
+  STANDING,
+  useCalico,
+  V1,
+  V3,
+  wasAlwaysWhole,
+} from './scripted-calico.ts';
+
+const scene = useCalico();
+
+describe('definitions that go', () => {
+  test('all of them, and nothing else is there: what was known counts, for ever', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    await scene.calico.remove(V1, FULL);
+    await watch.until(({ stale }) => stale?.includes('of crd.projectcalico.org/v1 any more; what was known') === true);
+    await aWhile(300);
+    expect(watch.snapshots.at(-1)!.synced).toBe(true);
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+  });
+
+  test.each(['felixconfigurations', 'ippools', 'ipamblocks'] as const)('%s alone', async plural => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    await scene.calico.remove(V1, FULL, [plural]);
+    await watch.until(({ stale }) => stale?.includes(`the server does not have ${plural} of`) === true);
+    await aWhile();
+    expect(watch.snapshots.at(-1)!.apiGroup).toBe(V1);
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+    // the others are followed
+    const other = plural === 'ipamblocks' ? 'ippools' : 'ipamblocks';
+    const more = other === 'ippools' ? object('more', { cidr: '10.9.0.0/16' }) : block(9);
+    await scene.api.send(`/apis/${V1}/${other}`, { type: 'ADDED', object: more });
+    await watch.until(({ cluster }) => cluster.ipPools.size + cluster.ipamBlocks.size === 4);
+  });
+
+  test('made anew and empty: what was known counts until it is created again, whatever it says then', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    await scene.calico.remove(V1, FULL);
+    await watch.until(({ stale }) => stale !== undefined);
+    scene.calico.set(V1, EMPTY);
+    const { problems } = await watch.until(({ stale, problems: all }) => stale === undefined && all.length === 3);
+    expect(problems.every(({ reason }) => reason === 'ObjectsHeld')).toBe(true);
+    await aWhile();
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+    await scene.api.send(`/apis/${V1}/felixconfigurations`, { type: 'ADDED', object: felix(false, 'new') });
+    await watch.until(snapshot => !isOn(snapshot) && snapshot.problems.length === 2);
+    await scene.api.send(`/apis/${V1}/felixconfigurations`, { type: 'DELETED', object: felix(false, 'new') });
+    await watch.until(({ cluster }) => cluster.felixConfigurations.size === 0);
+    expect(watch.snapshots.at(-1)!.cluster.ipamBlocks.size).toBe(2);
+  });
+
+  test('made anew before discovery said a word: the watches of before end', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    for (const plural of ['felixconfigurations', 'ipamblocks'] as const) {
+      for (const each of OBJECTS[plural])
+        await scene.api.send(`/apis/${V1}/${plural}`, { type: 'DELETED', object: each });
+      scene.api.always(`GET /apis/${V1}/${plural}`, list([], '1000'));
+      // what was watched is not there to go on from
+      scene.api.next(`WATCH /apis/${V1}/${plural}`, failure(410, 'Expired'));
+    }
+    for (const plural of ['felixconfigurations', 'ipamblocks']) await scene.api.end(`/apis/${V1}/${plural}`);
+    await watch.until(({ problems }) => problems.length === 2);
+    await aWhile();
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+  });
+
+  test('a list that begins while they go is not taken for all that there is', async () => {
+    scene.calico.set(V1, {
+      ...FULL,
+      definitions: { ...STANDING, felixconfigurations: 'going', ipamblocks: 'going' },
+      objects: { ippools: OBJECTS.ippools, ipamblocks: [block(2)] },
+    });
+    const { watch } = await scene.begin();
+    await watch.until(({ stale }) => stale?.includes('is deleting the definition') === true);
+    await aWhile(20);
+    expect(watch.snapshots.some(({ synced }) => synced)).toBe(false);
+    scene.calico.set(V3, COPIED);
+    await watch.until(({ synced }) => synced);
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+  });
+
+  test('discovery that does not answer: deletions wait, and are said to', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    scene.api.always(`GET /apis/${V1}`, failure(500, 'InternalError'));
+    await scene.api.send(`/apis/${V1}/felixconfigurations`, {
+      type: 'DELETED',
+      object: OBJECTS.felixconfigurations[0],
+    });
+    await watch.until(
+      ({ stale }) => stale?.includes('felixconfigurations were deleted, but it cannot be found out') === true,
+    );
+    await aWhile();
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+    scene.calico.set(V1, FULL);
+    await watch.until(snapshot => !isOn(snapshot) && snapshot.stale === undefined);
+  });
+});
+
+describe('deletions by somebody count', () => {
+  test('of a FelixConfiguration, of one block of two, and of one that comes again meanwhile', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    await scene.api.send(`/apis/${V1}/ipamblocks`, { type: 'DELETED', object: OBJECTS.ipamblocks[0] });
+    await watch.until(({ cluster }) => cluster.ipamBlocks.size === 1);
+    await scene.api.send(`/apis/${V1}/felixconfigurations`, {
+      type: 'DELETED',
+      object: OBJECTS.felixconfigurations[0],
+    });
+    await watch.until(({ cluster }) => cluster.felixConfigurations.size === 0);
+    const before = watch.snapshots.length;
+    await scene.api.send(
+      `/apis/${V1}/ipamblocks`,
+      { type: 'DELETED', object: OBJECTS.ipamblocks[1] },
+      { type: 'ADDED', object: block(2, 'again') },
+    );
+    await aWhile(20);
+    expect(watch.snapshots.slice(before).every(({ cluster }) => cluster.ipamBlocks.size === 1)).toBe(true);
+  });
+
+  test('those that nobody saw, where another object lived on; where none did, they are held', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    const relist = async (plural: string, objects: readonly unknown[]): Promise<void> => {
+      scene.api.always(`GET /apis/${V1}/${plural}`, list(objects, '2000'));
+      scene.api.next(`WATCH /apis/${V1}/${plural}`, failure(410, 'Expired'));
+      await scene.api.end(`/apis/${V1}/${plural}`);
+    };
+    await relist('ipamblocks', [OBJECTS.ipamblocks[1]]);
+    await watch.until(({ cluster }) => cluster.ipamBlocks.size === 1);
+    await relist('felixconfigurations', []);
+    await watch.until(({ problems }) => problems.some(({ reason }) => reason === 'ObjectsHeld'));
+    expect(isOn(watch.snapshots.at(-1)!)).toBe(true);
+  });
+});
