@@ -136,10 +136,7 @@ export class ApiReflector {
     const group = this.#judge ? await this.#options.group.find() : undefined;
     if (this.#judge && !group) return await this.#absent();
     this.#asked = group;
-    if (group !== this.#group) {
-      this.#version = undefined;
-      this.#known.forgetDeletions();
-    }
+    if (group !== this.#group) this.#version = undefined;
     const { plural } = KIND[this.#options.kind];
     const path = group ? `/apis/${group}/${plural}` : `/api/v1/${plural}`;
     if (this.#version === undefined) {

@@ -91,9 +91,9 @@ export class DeletionJudge {
     const { known, group, pace, signal, changed } = this.#options;
     while (known.deletions.size > 0 && !signal.aborted) {
       const [keys, lists, own] = [known.deletions, this.#lists, this.#group];
-      const isSame = (): boolean => !signal.aborted && lists === this.#lists && group.current === own;
-      // they are of a group that is left
-      if (!own || !isSame()) return;
+      if (!own) return;
+      // a list is the last word on them, of this group or of the one that Calico has moved to
+      const isSame = (): boolean => !signal.aborted && lists === this.#lists;
       try {
         const stands = await this.standsFor(own, signal);
         if (!isSame()) continue;

@@ -29,11 +29,6 @@ export class KnownObjects {
     return new Set(this.#deletions.keys());
   }
 
-  /** What was deleted counts after all, until all are listed anew. */
-  forgetDeletions(): void {
-    this.#deletions.clear();
-  }
-
   /** Keys of what went with a definition. */
   get orphans(): readonly string[] {
     return [...this.#orphans.keys()];

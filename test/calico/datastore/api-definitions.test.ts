@@ -1,10 +1,11 @@
 /** What goes with its definition is no decision to switch anything off; what somebody deletes is one. */
 import { describe, expect, test } from 'vitest';
-import { failure, list } from './scripted-api.ts';
+import { failure, json, list } from './scripted-api.ts';
 import {
   aWhile,
   block,
   COPIED,
+  COPIES,
   EMPTY,
   FULL,
   felix,
@@ -18,6 +19,7 @@ import {
   wasAlwaysWhole,
 } from './scripted-calico.ts';
 
+const GOING = { ...STANDING, felixconfigurations: 'going', ipamblocks: 'going' } as const;
 const scene = useCalico();
 
 describe('definitions that go', () => {
@@ -83,10 +85,60 @@ describe('definitions that go', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
+  test('made anew, and a watch can only be opened much later: deletions wait for it', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    const path = `/apis/${V1}/felixconfigurations`;
+    await scene.api.send(path, { type: 'DELETED', object: OBJECTS.felixconfigurations[0] });
+    scene.api.always(`GET ${path}`, list([], '1000'));
+    const busy = failure(503, 'ServiceUnavailable', 'busy', { 'retry-after': '20' });
+    scene.api.next(`WATCH ${path}`, busy, busy, failure(410, 'Expired'));
+    await scene.api.end(path);
+    await watch.until(({ problems }) => problems.length === 1);
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+  });
+
+  test('discovery that is behind when it is asked first', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    scene.calico.set(V1, { ...FULL, definitions: GOING, objects: { ippools: OBJECTS.ippools } });
+    const behind = json({ resources: [{ name: 'felixconfigurations' }, { name: 'ipamblocks' }] });
+    // one deletion by an event
+    scene.api.next(`GET /apis/${V1}`, behind);
+    await scene.api.send(`/apis/${V1}/felixconfigurations`, {
+      type: 'DELETED',
+      object: OBJECTS.felixconfigurations[0],
+    });
+    await aWhile(20);
+    // and one by a list that lacks it
+    scene.api.next(`GET /apis/${V1}`, behind);
+    scene.api.always(`GET /apis/${V1}/ipamblocks`, list([OBJECTS.ipamblocks[1]], '1000'));
+    scene.api.next(`WATCH /apis/${V1}/ipamblocks`, failure(410, 'Expired'));
+    await scene.api.end(`/apis/${V1}/ipamblocks`);
+    await watch.until(({ stale }) => stale?.includes('is deleting the definition') === true);
+    await aWhile(20);
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+  });
+
+  test('their watches go on for long: the other group is found all the same', async () => {
+    const bare = { definitions: STANDING, objects: OBJECTS };
+    scene.calico.set(V1, bare);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    await scene.api.until(() => scene.api.count(`WATCH /apis/${V1}/ipamblocks`) > 0);
+    scene.calico.set(V1, undefined);
+    scene.calico.set(V3, { definitions: STANDING, objects: COPIES });
+    await scene.api.send(`/apis/${V1}/ipamblocks`, { type: 'DELETED', object: OBJECTS.ipamblocks[0] });
+    await watch.until(({ apiGroup }) => apiGroup === V3);
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+  });
+
   test('a list that begins while they go is not taken for all that there is', async () => {
     scene.calico.set(V1, {
       ...FULL,
-      definitions: { ...STANDING, felixconfigurations: 'going', ipamblocks: 'going' },
+      definitions: GOING,
       objects: { ippools: OBJECTS.ippools, ipamblocks: [block(2)] },
     });
     const { watch } = await scene.begin();

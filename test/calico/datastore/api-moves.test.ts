@@ -78,6 +78,39 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
+  test('one kind is missed first: the others are read in the other group, and what is not copied counts', async () => {
+    scene.calico.set(V1, { definitions: STANDING, objects: OBJECTS });
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    scene.calico.set(V1, undefined);
+    scene.calico.set(V3, { definitions: STANDING, objects: { ippools: COPIES.ippools } });
+    await scene.api.end(`/apis/${V1}/ippools`);
+    await watch.until(({ apiGroup, problems }) => apiGroup === V3 && problems.length === 2);
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+  });
+
+  test('a deletion in the group that is left, and the other cannot be read yet', async () => {
+    scene.calico.set(V1, FULL);
+    const { watch } = await scene.begin();
+    await watch.until(({ synced }) => synced);
+    await scene.api.until(() => scene.api.count(`WATCH /apis/${V1}/felixconfigurations`) > 0);
+    scene.calico.set(V3, COPIED);
+    const path = `/apis/${V3}/felixconfigurations`;
+    scene.api.always(`GET ${path}`, failure(403, 'Forbidden'));
+    // no watch goes on from it, so that it is not believed before the move
+    const old = `/apis/${V1}/felixconfigurations`;
+    scene.api.always(`WATCH ${old}`, failure(503, 'ServiceUnavailable', 'busy', { 'retry-after': '100' }));
+    await scene.api.send(old, { type: 'DELETED', object: OBJECTS.felixconfigurations[0] });
+    await scene.api.end(old);
+    scene.calico.set(V1, LOCKED);
+    await scene.api.send(`/apis/${V1}/clusterinformations`, { type: 'MODIFIED', object: {} });
+    await watch.until(({ problems }) => problems.length === 1);
+    await aWhile();
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+    scene.api.always(`GET ${path}`, list([], '900'));
+    await watch.until(({ cluster }) => cluster.felixConfigurations.size === 0);
+  });
+
   test('back from v3 to v1, and no move where both are ready', async () => {
     scene.calico.set(V1, LOCKED);
     scene.calico.set(V3, COPIED);
@@ -149,12 +182,23 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
+  test('the aggregated API server is away, and v1 locked, when an agent begins', async () => {
+    scene.calico.set(V1, LOCKED);
+    scene.calico.set(V3, AGGREGATED);
+    scene.api.always(`GET /apis/${V3}`, failure(503, 'ServiceUnavailable'));
+    const { watch } = await scene.begin();
+    await watch.until(({ synced, apiGroup }) => synced && apiGroup === V1);
+    expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
+  });
+
   test('the aggregated API server is never followed, neither locked nor when v1 is gone; away, it is in nobody’s way', async () => {
     scene.calico.set(V1, FULL);
     scene.calico.set(V3, AGGREGATED);
     scene.api.always(`GET /apis/${V3}`, failure(503, 'ServiceUnavailable'));
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
+    // nobody's business while Calico uses v1
+    expect(scene.api.count(`GET /apis/${V3}`)).toBe(0);
     await scene.calico.announce(V1, LOCKED);
     await aWhile(10);
     scene.calico.set(V3, AGGREGATED);
