@@ -94,6 +94,7 @@ describe('the move', () => {
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
     await scene.api.until(() => scene.api.count(`WATCH /apis/${V1}/felixconfigurations`) > 0);
+    scene.calico.set(V1, LOCKED);
     scene.calico.set(V3, COPIED);
     const path = `/apis/${V3}/felixconfigurations`;
     scene.api.always(`GET ${path}`, failure(403, 'Forbidden'));
@@ -102,7 +103,6 @@ describe('the move', () => {
     scene.api.always(`WATCH ${old}`, failure(503, 'ServiceUnavailable', 'busy', { 'retry-after': '100' }));
     await scene.api.send(old, { type: 'DELETED', object: OBJECTS.felixconfigurations[0] });
     await scene.api.end(old);
-    scene.calico.set(V1, LOCKED);
     await scene.api.send(`/apis/${V1}/clusterinformations`, { type: 'MODIFIED', object: {} });
     await watch.until(({ problems }) => problems.length === 1);
     await aWhile();
