@@ -16,7 +16,7 @@ export async function setDns(name: string, servers: readonly string[], search: r
       ...servers.map(server => `nameserver ${server}`),
       ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
     ];
-    await runProgram(resolvconf, ['-a', `${namePrefix()}${name}`, '-m', '0', '-x'], `${lines.join('\n')}\n`);
+    await runProgram(resolvconf, ['-a', `${namePrefix()}${name}`, '-m', '0', '-x'], { input: `${lines.join('\n')}\n` });
     return;
   }
   const resolvectl = findProgram('resolvectl');

@@ -13,8 +13,8 @@ import { writeQuickFile } from './conf-file.ts';
 import { SystemDevices } from './devices.ts';
 import { setDns, unsetDns } from './dns.ts';
 import { removeFirewall, setFirewall } from './firewall.ts';
+import { runHook } from './hook.ts';
 import { findKubernetes } from './kubernetes.ts';
-import { runHook } from './program.ts';
 import { explained } from './read-only.ts';
 import { RUN_FOLDER, readState, removeState, writeState } from './run-state.ts';
 
@@ -43,7 +43,7 @@ export function openMachine(options: MachineOptions): Machine {
   return {
     network,
     devices,
-    runHook,
+    runHook: (command, context) => runHook(command, context, warn),
     setDns,
     unsetDns,
     setFirewall: plan => setFirewall(port, firewallTables(plan), warn),

@@ -1,46 +1,67 @@
-/** The programs of the host that may be run: what a file's hooks say, and whoever keeps the host's DNS servers. */
-import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+/** Programs of the host that are run: found on the PATH, waited for, and not for ever. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { problem } from '../quick/problem.ts';
+import { ending } from './child.ts';
 
-/** Runs a command as bash(1) reads it, or sh(1) where there is none. @throws Error with its status */
-export async function runHook(command: string): Promise<void> {
-  const shell = findProgram('bash') ?? '/bin/sh';
-  const ending = await run(shell, ['-c', command]);
-  if (ending !== undefined) throw problem('EPROGRAM', `the hook \`${command}' ended with ${ending}`);
+export interface ProgramOptions {
+  /** For its standard input. */
+  readonly input?: string;
+  /** Milliseconds after which it, and all that it started, is killed. */
+  readonly limit?: number;
 }
 
+/** resolvconf restarts services; resolvectl waits 25 s for a service that does not answer. */
+const LIMIT_MS = 30_000;
+
 /** @throws Error with its name and status */
-export async function runProgram(path: string, args: readonly string[], input = ''): Promise<void> {
-  const ending = await run(path, args, input);
-  if (ending !== undefined) throw problem('EPROGRAM', `${path} ${args.join(' ')} ended with ${ending}`);
+export async function runProgram(
+  path: string,
+  args: readonly string[],
+  { input = '', limit = LIMIT_MS }: ProgramOptions = {},
+): Promise<void> {
+  const line = `${path} ${args.join(' ')}`;
+  // a group of its own, so that what it started can be ended with it
+  const child = spawn(path, args, { stdio: ['pipe', 'inherit', 'inherit'], detached: true });
+  // one that reads nothing is not an error
+  child.stdin!.on('error', () => {}).end(input);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    killGroup(child);
+  }, limit);
+  try {
+    const how = await ending(child);
+    if (late) throw problem('EPROGRAM', `${line} did not end within ${limit / 1000} s and was killed`);
+    if (how !== undefined) throw problem('EPROGRAM', `${line} ended with ${how}`);
+  } finally {
+    clearTimeout(timer);
+    child.stdin!.destroy();
+  }
 }
 
 /** @returns undefined if nothing on the PATH can be run by that name */
-export function findProgram(name: string): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).concat('/usr/sbin', '/sbin');
+export function findProgram(name: string, path = process.env['PATH'] ?? ''): string | undefined {
+  const folders = path.split(delimiter).concat('/usr/sbin', '/sbin');
   return folders
     .filter(folder => folder !== '')
     .map(folder => join(folder, name))
     .find(isExecutable);
 }
 
-/** @returns undefined for success */
-function run(path: string, args: readonly string[], input?: string): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(path, args, { stdio: [input === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit'] });
-    child.on('error', reject);
-    child.on('close', (status, signal) => resolve(status === 0 ? undefined : (signal ?? `status ${status}`)));
-    // one that reads nothing is not an error
-    child.stdin?.on('error', () => {}).end(input);
-  });
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // it has ended
+  }
 }
 
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     return false;
   }

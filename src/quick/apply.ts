@@ -30,10 +30,14 @@ export class Applier {
   /** @throws whatever a step fails with; the steps before it are done */
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
-      if (this.#interrupted()) throw problem('EINTR', 'interrupted: what was done is taken back');
+      if (this.#interrupted()) throw interruption();
       const text = describeStep(step, this.#state.name);
       if (text !== undefined) this.#host.say(text);
-      await this.#do(step);
+      try {
+        await this.#do(step);
+      } catch (error) {
+        throw this.#interrupted() ? interruption() : error;
+      }
     }
   }
 
@@ -46,7 +50,7 @@ export class Applier {
       case 'forget':
         return this.#host.removeState(name);
       case 'hook':
-        await this.#host.runHook(step.command.replaceAll('%i', name));
+        await this.#host.runHook(step.command.replaceAll('%i', name), { name, file: this.#state.file });
         return this.#remember({ hooksDone: [...this.#state.hooksDone, hookKey(step)] });
       case 'make-link':
         return devices.create(name, step.kind);
@@ -134,6 +138,10 @@ async function addAddress(network: Network, to: LinkReference, address: QuickAdd
 
 /** What the system says of a file below /proc/sys that is another's to write. */
 const NOT_ALLOWED = new Set(['EROFS', 'EACCES', 'EPERM']);
+
+function interruption(): Error {
+  return problem('EINTR', 'interrupted: what was done is taken back');
+}
 
 /** How a hook that ran is remembered. */
 export function hookKey({ event, index }: { readonly event: string; readonly index: number }): string {

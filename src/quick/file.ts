@@ -1,8 +1,8 @@
 /**
  * wg-quick's file format: what `wg setconf` takes, and in [Interface] also Address, DNS, MTU, Table, PreUp, PostUp, PreDown, PostDown and
- * SaveConfig (wg-quick(8) "CONFIGURATION"). Keys in any case, `#` begins a comment everywhere, hooks too. Lists grow line by line, of MTU,
- * Table and SaveConfig the last line counts, and an empty value is as good as no line. Unlike wg-quick, which finds out on the way, all of
- * it is judged before anything is done.
+ * SaveConfig (wg-quick(8) "CONFIGURATION"). Keys in any case, `#` begins a comment, but in a hook's value it is the shell's. Lists grow
+ * line by line, of MTU, Table and SaveConfig the last line counts, and an empty value is as good as no line. Unlike wg-quick, which finds
+ * out on the way, all of it is judged before anything is done.
  */
 import { parseAddress } from '../base/address.ts';
 import { type ConfFile, parseConf } from '../config/conf.ts';
@@ -80,7 +80,7 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
     if (content.startsWith('[')) inInterface = withoutSpace(content).toLowerCase() === '[interface]';
     try {
       // without the indentation, as wg-quick has it
-      rest.push(inInterface && readKey(draft, content, tables) ? undefined : trimSpace(line, ' \t'));
+      rest.push(inInterface && readKey(draft, content, line, tables) ? undefined : trimSpace(line, ' \t'));
     } catch (error) {
       throw placeError(error, path, i + 1, content);
     }
@@ -117,15 +117,19 @@ export function interfaceName(path: string): string {
   );
 }
 
-/** @returns false for a key that is not wg-quick's */
-function readKey(draft: Draft, content: string, tables: ReadonlyMap<string, number>): boolean {
+/**
+ * @param content the line without its comment
+ * @returns false for a key that is not wg-quick's
+ */
+function readKey(draft: Draft, content: string, line: string, tables: ReadonlyMap<string, number>): boolean {
   const equals = content.indexOf('=');
   if (equals < 0) return false;
   const key = withoutSpace(content.slice(0, equals)).toLowerCase();
   const value = trimSpace(content.slice(equals + 1));
   const hook = HOOK_EVENTS.find(event => event.toLowerCase() === key);
   if (hook) {
-    if (value !== '') draft.hooks[hook].push(parseHook(hook, value));
+    const command = trimSpace(line.slice(line.indexOf('=') + 1));
+    if (command !== '') draft.hooks[hook].push(parseHook(hook, command));
     return true;
   }
   switch (key) {

@@ -17,11 +17,19 @@ export interface QuickDevices {
   gone(name: string): Promise<void>;
 }
 
+/** What a hook is told beside its text. */
+export interface HookContext {
+  /** Of the interface: INTERFACE. */
+  readonly name: string;
+  /** The configuration file, absolute: CONFIG_FILE. */
+  readonly file: string;
+}
+
 export interface QuickHost {
   readonly network: Network;
   readonly devices: QuickDevices;
   /** Runs a command of the file; its output goes where ours goes. @throws Error with its status */
-  runHook(command: string): Promise<void>;
+  runHook(command: string, context: HookContext): Promise<void>;
   /** @throws Error if nothing here takes DNS servers, or it fails */
   setDns(name: string, servers: readonly string[], search: readonly string[]): Promise<void>;
   /** Idempotent. */

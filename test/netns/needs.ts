@@ -30,6 +30,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   python3: 'apt-get install python3',
   ss: 'apt-get install iproute2',
   'qemu-system-x86_64': 'apt-get install qemu-system-x86',
+  bash: 'apt-get install bash',
   busybox: 'apt-get install busybox-static',
   modprobe: 'apt-get install kmod',
   rmmod: 'apt-get install kmod',

@@ -35,6 +35,22 @@ const TABLES = new Map([['custom', 777]]);
 const parse = (text: string, path = '/etc/wireguard/wg0.conf') =>
   parseQuickFile(text, path, { zones: numericZones, tables: TABLES });
 
+const peer = {
+  publicKey: Uint8Array.from(Buffer.from(PEER, 'base64')),
+  lastHandshakeSeconds: 0,
+  lastHandshakeNanoseconds: 0,
+  rxBytes: 0,
+  txBytes: 0,
+  persistentKeepalive: 25,
+  allowedIps: [parsePrefix('0.0.0.0/0')!],
+};
+const status: DeviceStatus = {
+  privateKey: Uint8Array.from(Buffer.from(KEY, 'base64')),
+  listenPort: 40001,
+  fwmark: 51820,
+  peers: [peer],
+};
+
 describe('a file', () => {
   test('gives all that wg-quick knows, in order', () => {
     const file = parse(TEXT);
@@ -183,6 +199,27 @@ AllowedIPs = 0.0.0.0/0
     expect(() => parse(`[Interface]\nMTU = 1${space}4\n`)).toThrow(/:2: MTU `1 +\.\.\.'/);
   });
 
+  test("a # in a hook is the shell's, before the = and in all other values it begins a comment", () => {
+    const text = `[Interface] # of ours
+Address = 10.9.0.2/24 # PostUp = no
+PostUp = echo "a # b" # c
+ postup=iptables -m comment --comment '#1'\r
+PreDown = # nothing
+# PostDown = no
+MTU = 1400#no
+`;
+    const file = parse(text);
+    expect(file.hooks).toEqual({
+      PreUp: [],
+      PostUp: ['echo "a # b" # c', "iptables -m comment --comment '#1'"],
+      PreDown: ['# nothing'],
+      PostDown: [],
+    });
+    const state = { status, addresses: [], mtu: 1400, ownMark: undefined };
+    expect(parse(formatQuickFile(file, state, numericZones)).hooks).toEqual(file.hooks);
+    expect(() => parse('[Interface]\nPostUp = echo \0 a\n')).toThrow(/:2: PostUp `echo .* no NUL bytes/);
+  });
+
   test("wg-quick's keys are none of a peer's", () => {
     expect(() => parse(`[Peer]\nPublicKey = ${PEER}\nAddress = 10.0.0.1/24\n`)).toThrow(/:3: .*no key of \[Peer\]/);
   });
@@ -195,21 +232,6 @@ AllowedIPs = 0.0.0.0/0
 });
 
 describe('saving', () => {
-  const peer = {
-    publicKey: Uint8Array.from(Buffer.from(PEER, 'base64')),
-    lastHandshakeSeconds: 0,
-    lastHandshakeNanoseconds: 0,
-    rxBytes: 0,
-    txBytes: 0,
-    persistentKeepalive: 25,
-    allowedIps: [parsePrefix('0.0.0.0/0')!],
-  };
-  const status: DeviceStatus = {
-    privateKey: Uint8Array.from(Buffer.from(KEY, 'base64')),
-    listenPort: 40001,
-    fwmark: 51820,
-    peers: [peer],
-  };
   const address = (text: string, prefixLength: number, scope: number) =>
     ({ index: 2, address: parseAddress(text)!, prefixLength, scope, flags: 0 }) as const;
   const addresses = [

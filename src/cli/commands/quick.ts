@@ -1,6 +1,7 @@
 /** `wgts up`, `down`, `save`, `strip`: what wg-quick does, with its files, but over netlink and for whichever WireGuard there is. */
 import { existsSync } from 'node:fs';
 import { BACKENDS, type BackendName } from '../../backend/take.ts';
+import { interruptChildren } from '../../host/child.ts';
 import { locateFile, readQuickFile } from '../../host/conf-file.ts';
 import { lock, readState } from '../../host/run-state.ts';
 import { interfaceName } from '../../quick/file.ts';
@@ -22,7 +23,10 @@ export const up: Command = async (args, terminal) => {
   const manager = terminal.env['NOTIFY_SOCKET'];
   delete process.env['NOTIFY_SOCKET'];
   const told = new AbortController();
-  const stop = () => told.abort();
+  const stop = () => {
+    told.abort();
+    interruptChildren();
+  };
   process.on('SIGTERM', stop).on('SIGINT', stop);
   const session = openSession(locateFile(argument), terminal, { ...options, signal: told.signal });
   const { machine, file, target } = session;
@@ -40,6 +44,8 @@ export const up: Command = async (args, terminal) => {
 export const down: Command = async (args, terminal) => {
   const path = remembered(only(args, 'down'));
   const { machine, file, target } = openSession(path, terminal, { ...ONLY_ONE, mayLack: true });
+  // a hook that hangs is ended by them, and fails: the rest is done, for half of it would be no better
+  process.on('SIGTERM', interruptChildren).on('SIGINT', interruptChildren);
   try {
     await locked(file.name, async () => {
       const state = machine.readState(file.name);
@@ -49,6 +55,7 @@ export const down: Command = async (args, terminal) => {
     return 0;
   } finally {
     machine.close();
+    process.off('SIGTERM', interruptChildren).off('SIGINT', interruptChildren);
   }
 };
 
