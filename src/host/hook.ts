@@ -48,7 +48,7 @@ export async function runHook(
 }
 
 /** @returns bash where it is on the PATH, else sh with as much of the same as it has */
-export async function findShell(searched = process.env['PATH'], sh = '/bin/sh'): Promise<Shell> {
+export async function findShell(searched?: string, sh = '/bin/sh'): Promise<Shell> {
   const bash = findProgram('bash', searched);
   if (bash !== undefined)
     return { path: bash, args: ['-e', '-o', 'pipefail', '-O', 'extglob', '-c', BODY, 'bash'], hasPipefail: true };

@@ -42,9 +42,9 @@ export async function runProgram(
 }
 
 /** @returns undefined if nothing on the PATH can be run by that name */
-export function findProgram(name: string, path = process.env['PATH'] ?? ''): string | undefined {
-  const folders = path.split(delimiter).concat('/usr/sbin', '/sbin');
-  return folders
+export function findProgram(name: string, path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`): string | undefined {
+  return path
+    .split(delimiter)
     .filter(folder => folder !== '')
     .map(folder => join(folder, name))
     .find(isExecutable);

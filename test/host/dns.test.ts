@@ -1,0 +1,132 @@
+/** What resolvconf and resolvectl are told: programs that note their arguments and their input stand in for them. */
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type DnsPlaces, setDns, unsetDns } from '../../src/host/dns.ts';
+
+let folder: string;
+let bin: string;
+let places: Required<DnsPlaces>;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wgts-dns-'));
+  bin = join(folder, 'bin');
+  mkdirSync(bin);
+  places = { path: bin, interfaceOrder: join(folder, 'interface-order') };
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A program that notes what it is told, and then does that. */
+function program(path: string, then = ''): string {
+  writeFileSync(
+    path,
+    `#!/bin/sh\necho "\${0##*/} $*" >>${folder}/log\n[ "$1" != -a ] || sed 's/^/< /' >>${folder}/log\n${then}\n`,
+  );
+  chmodSync(path, 0o755);
+  return path;
+}
+
+function told(): string[] {
+  const lines = readFileSync(join(folder, 'log'), 'utf8').trimEnd().split('\n');
+  rmSync(join(folder, 'log'));
+  return lines;
+}
+
+const DEBIAN = '# interface-order(5)\nlo.inet6\nlo.inet\nlo.@(dnsmasq|pdnsd)\nlo\ntun*\ntap*\nhso*\n*\n';
+const SERVERS = ['10.9.0.1', 'fd00::1'];
+const RESOLVED = [
+  'resolvectl dns wg.0 10.9.0.1 fd00::1',
+  'resolvectl domain wg.0 example.org corp ~.',
+  'resolvectl default-route wg.0 yes',
+];
+
+describe('resolvconf', () => {
+  test("openresolv's is told as wg-quick tells it", async () => {
+    program(join(bin, 'resolvconf'));
+    program(join(bin, 'resolvectl'));
+    await setDns('wg.0', SERVERS, ['example.org', 'corp'], places);
+    await unsetDns('wg.0', true, places);
+    expect(told()).toEqual([
+      'resolvconf -a wg.0 -m 0 -x',
+      '< nameserver 10.9.0.1',
+      '< nameserver fd00::1',
+      '< search example.org corp',
+      'resolvconf -d wg.0 -f',
+    ]);
+    // openresolv itself forgets nothing
+    await unsetDns('wg.0', false, places);
+    expect(told()).toEqual(['resolvconf -d wg.0 -f']);
+  });
+
+  test('domains alone are not exclusive: there would be no server left', async () => {
+    program(join(bin, 'resolvconf'));
+    await setDns('wg0', [], ['example.org'], places);
+    expect(told()).toEqual(['resolvconf -a wg0 -m 0', '< search example.org']);
+  });
+
+  test.each([
+    [DEBIAN, 'tun.'],
+    ['lo\nvpn-1*\ntun*\n', 'vpn-1.'],
+    ['  tun*  \n', 'tun.'],
+    ['lo\neth0\nlo.*\n*\n@(a)*\n', ''],
+    ['', ''],
+  ])("Debian's orders by %j", async (order, prefix) => {
+    program(join(bin, 'resolvconf'));
+    writeFileSync(places.interfaceOrder, order);
+    await setDns('wg0', ['10.9.0.1'], [], places);
+    await unsetDns('wg0', true, places);
+    expect(told()).toEqual([
+      `resolvconf -a ${prefix}wg0 -m 0 -x`,
+      '< nameserver 10.9.0.1',
+      `resolvconf -d ${prefix}wg0 -f`,
+    ]);
+  });
+
+  test('a link to another one has no prefix, whatever Debian left behind', async () => {
+    writeFileSync(places.interfaceOrder, DEBIAN);
+    symlinkSync(program(join(folder, 'openresolv')), join(bin, 'resolvconf'));
+    await setDns('wg0', ['10.9.0.1'], [], places);
+    expect(told()).toEqual(['resolvconf -a wg0 -m 0 -x', '< nameserver 10.9.0.1']);
+  });
+});
+
+describe('systemd-resolved', () => {
+  test('behind a link called resolvconf is spoken to itself, with the whole name', async () => {
+    writeFileSync(places.interfaceOrder, DEBIAN);
+    program(join(folder, 'resolvectl'));
+    symlinkSync('../resolvectl', join(folder, 'between'));
+    symlinkSync('../resolvectl', join(bin, 'resolvconf'));
+    await setDns('wg.0', SERVERS, ['example.org', 'corp'], places);
+    await unsetDns('wg.0', true, places);
+    expect(told()).toEqual([...RESOLVED, 'resolvectl revert wg.0']);
+  });
+
+  test('alone', async () => {
+    program(join(bin, 'resolvectl'));
+    await setDns('wg.0', SERVERS, ['example.org', 'corp'], places);
+    expect(told()).toEqual(RESOLVED);
+    await setDns('wg0', [], ['example.org'], places);
+    await unsetDns('wg0', true, places);
+    // a link that is gone it has forgotten, and would refuse
+    await unsetDns('wg0', false, places);
+    expect(told()).toEqual(['resolvectl domain wg0 example.org', 'resolvectl revert wg0']);
+  });
+
+  test('of before 240 knows no default-route, and does without', async () => {
+    program(join(bin, 'resolvectl'), '[ $1 != default-route ]');
+    await setDns('wg.0', SERVERS, ['example.org', 'corp'], places);
+    expect(told()).toEqual(RESOLVED);
+  });
+});
+
+test.each(['resolvconf', 'resolvectl'])('%s that fails is an error that says what was run', async name => {
+  program(join(bin, name), 'exit 4');
+  await expect(setDns('wg0', SERVERS, [], places)).rejects.toThrow(/bin\/resolv\S+ .*wg0.* ended with status 4$/);
+  await expect(unsetDns('wg0', true, places)).rejects.toThrow(/bin\/resolv\S+ .*wg0.* ended with status 4$/);
+});
+
+test('without either DNS is an error, and there is nothing to take away', async () => {
+  mkdirSync(join(bin, 'resolvconf'));
+  await expect(setDns('wg0', SERVERS, [], places)).rejects.toThrow(/neither resolvconf nor resolvectl is here/);
+  await unsetDns('wg0', true, places);
+});
