@@ -16,7 +16,7 @@ import { removeFirewall, setFirewall } from './firewall.ts';
 import { runHook } from './hook.ts';
 import { findKubernetes } from './kubernetes.ts';
 import { explained } from './read-only.ts';
-import { RUN_FOLDER, readState, removeState, writeState } from './run-state.ts';
+import { RUN_FOLDER, readState, removeState, rescueFile, writeState } from './run-state.ts';
 
 const SYSCTLS = '/proc/sys';
 const MARK_VALID = 'net/ipv4/conf/all/src_valid_mark';
@@ -66,6 +66,7 @@ export function openMachine(options: MachineOptions): Machine {
         `${path} cannot be saved`,
         'make its folder writable (in a container mount the folder, not the file alone), or take SaveConfig out of the file',
       ),
+    rescueFile,
     say,
     warn,
     close() {

@@ -5,10 +5,12 @@
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { problem } from '../quick/problem.ts';
 import { formatState, parseState, type QuickState } from '../quick/state.ts';
 
 export const RUN_FOLDER = '/run/wireguard-ts';
+const PAUSE_MS = 50;
 
 /** @throws ConfigError for a file that cannot be read */
 export function readState(name: string): QuickState | undefined {
@@ -24,10 +26,14 @@ export function readState(name: string): QuickState | undefined {
 }
 
 export function writeState(state: QuickState): void {
-  mkdirSync(RUN_FOLDER, { recursive: true, mode: 0o755 });
-  const path = statePath(state.name);
-  writeFileSync(`${path}.new`, formatState(state), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  replace(statePath(state.name), formatState(state));
+}
+
+/** A configuration that could not be saved in its place: the only thing here with secrets. @returns where it is */
+export function rescueFile(name: string, text: string): string {
+  const path = statePath(name).replace(/json$/, 'conf');
+  replace(path, text);
+  return path;
 }
 
 export function removeState(name: string): void {
@@ -39,8 +45,20 @@ export function statePath(name: string): string {
   return join(RUN_FOLDER, `${name}.${namespace}.json`);
 }
 
-/** @returns the function that lets go. @throws Error with `code` EBUSY if another process has it */
-export function lock(name: string): Promise<() => void> {
+/**
+ * @param patience milliseconds for which another process may have it
+ * @returns the function that lets go. @throws Error with `code` EBUSY if another process has it
+ */
+export async function lock(name: string, patience = 0): Promise<() => void> {
+  for (const end = performance.now() + patience; ; await sleep(PAUSE_MS))
+    try {
+      return await tryLock(name);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || performance.now() >= end) throw error;
+    }
+}
+
+function tryLock(name: string): Promise<() => void> {
   return new Promise((resolve, reject) => {
     const server = createServer(socket => socket.destroy());
     server.once('error', (error: NodeJS.ErrnoException) =>
@@ -52,4 +70,12 @@ export function lock(name: string): Promise<() => void> {
       resolve(() => void server.close());
     });
   });
+}
+
+/** The old content is there until the new one is whole. */
+function replace(path: string, text: string): void {
+  mkdirSync(RUN_FOLDER, { recursive: true, mode: 0o755 });
+  rmSync(`${path}.new`, { force: true });
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
 }

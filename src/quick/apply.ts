@@ -11,16 +11,24 @@ import type { QuickState } from './state.ts';
 import { describeStep, kernelRule, type Step } from './step.ts';
 import { sysctlName } from './surroundings.ts';
 
+export interface ApplierOptions {
+  /** Asked before each step, and after one that failed: true ends it there. */
+  readonly interrupted?: (() => boolean) | undefined;
+  /** What cannot be written down is only warned of: for the way back, which must not depend on a full disk. */
+  readonly isForgetful?: boolean;
+}
+
 export class Applier {
   readonly #host: QuickHost;
   #state: QuickState;
   readonly #interrupted: () => boolean;
+  readonly #isForgetful: boolean;
 
-  /** @param interrupted asked before each step: true ends it there */
-  constructor(host: QuickHost, state: QuickState, interrupted: () => boolean = () => false) {
+  constructor(host: QuickHost, state: QuickState, options: ApplierOptions = {}) {
     this.#host = host;
     this.#state = state;
-    this.#interrupted = interrupted;
+    this.#interrupted = options.interrupted ?? (() => false);
+    this.#isForgetful = options.isForgetful ?? false;
   }
 
   get state(): QuickState {
@@ -62,7 +70,7 @@ export class Applier {
       case 'add-address':
         return addAddress(network, await link(network, name), step.address);
       case 'remove-address':
-        return network.addresses.remove(await link(network, name), step.address);
+        return unlessGone('EADDRNOTAVAIL', network.addresses.remove(await link(network, name), step.address));
       case 'link-up':
         return network.links.change(await link(network, name), { mtu: step.mtu, up: true });
       case 'set-dns':
@@ -78,11 +86,11 @@ export class Applier {
       case 'add-route':
         return network.routes.add({ ...step.route, link: (await link(network, name)).index });
       case 'remove-route':
-        return network.routes.remove({ ...step.route, link: (await link(network, name)).index });
+        return unlessGone('ESRCH', network.routes.remove({ ...step.route, link: (await link(network, name)).index }));
       case 'add-rule':
         return network.rules.add(kernelRule(step.rule, step.table));
       case 'remove-rule':
-        return network.rules.remove(kernelRule(step.rule, step.table));
+        return unlessGone('ENOENT', network.rules.remove(kernelRule(step.rule, step.table)));
       case 'save':
         return this.#host.saveFile(step.path, step.text);
     }
@@ -118,7 +126,12 @@ export class Applier {
   #remember(change: Partial<Record<keyof QuickState, unknown>>): void {
     const entries = Object.entries({ ...this.#state, ...change }).filter(([, value]) => value !== undefined);
     this.#state = Object.fromEntries(entries) as unknown as QuickState;
-    this.#host.writeState(this.#state);
+    try {
+      this.#host.writeState(this.#state);
+    } catch (error) {
+      if (!this.#isForgetful) throw error;
+      this.#host.warn(`what is done cannot be remembered: ${(error as Error).message}`);
+    }
   }
 }
 
@@ -157,9 +170,14 @@ async function link(network: Network, name: string): Promise<LinkReference> {
 /** One that goes by itself meanwhile is as good. */
 async function removeLink(network: Network, name: string): Promise<void> {
   const found = await network.links.find(name);
+  if (found) await unlessGone('ENODEV', network.links.remove(found));
+}
+
+/** @param code with which the kernel says that there is no such thing: somebody else took it away since it was seen */
+async function unlessGone(code: string, removal: Promise<void>): Promise<void> {
   try {
-    if (found) await network.links.remove(found);
+    await removal;
   } catch (error) {
-    if (!isRefusal(error, 'ENODEV')) throw error;
+    if (!isRefusal(error, code)) throw error;
   }
 }

@@ -51,6 +51,8 @@ export interface QuickHost {
   removeState(name: string): void;
   /** Puts the file in the place of the old one, whole. */
   saveFile(path: string, text: string): void;
+  /** Keeps what could not be saved there, readable by its owner alone. @returns where */
+  rescueFile(name: string, text: string): string;
   /** Says what is done. */
   say(text: string): void;
   warn(text: string): void;

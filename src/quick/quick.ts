@@ -8,10 +8,11 @@ import type { Zones } from '../config/zones.ts';
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
 import { chooseMtu, findMtu } from './mtu.ts';
-import { isOurs, planRemoval, supposedState } from './plan-down.ts';
+import { isOurs, supposedState } from './plan-down.ts';
 import { planUp } from './plan-up.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
+import { forget, readAgain, takeAway } from './removal.ts';
 import { formatQuickFile } from './save.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import type { BackendKind, QuickState } from './state.ts';
@@ -53,7 +54,7 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
   const same = before?.phase === 'starting' && before.fileVersion === target.version;
   const hooksDone = same ? before!.hooksDone : [];
   const left: QuickState = { version: 1, name: file.name, phase: 'starting', ...before, file: path, hooksDone };
-  const applier = new Applier(host, left, target.interrupted);
+  const applier = new Applier(host, left, { interrupted: target.interrupted });
   try {
     // what was whole then may be gone, and another one half made
     const made = link ? before?.made : undefined;
@@ -96,10 +97,19 @@ export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
   }
 }
 
-/** @throws Error: `code` ENODEV if there is nothing to take down; what failed otherwise, and another `down` goes on from there */
-export async function down(host: QuickHost, target: QuickTarget): Promise<void> {
+export interface DownOptions {
+  /** There is no second chance: what would leave the interface up, for a person to look at, is a warning too. */
+  readonly isFinal?: boolean;
+}
+
+/**
+ * Takes an interface down. A PreDown that fails leaves it up; after that everything is tried, and what fails is a warning.
+ * @throws Error: `code` ENODEV if there is nothing to take down, EPROGRAM if a hook failed; what failed otherwise if the interface is
+ * still there, and another `down` goes on from there
+ */
+export async function down(host: QuickHost, target: QuickTarget, { isFinal = false }: DownOptions = {}): Promise<void> {
   const { file } = target;
-  const now = await readSnapshot(host, file.name);
+  const now = await readAgain(host, file.name);
   const state = host.readState(file.name) ?? supposed(target, now);
   const alive = now.link !== undefined && now.status !== undefined;
   const done: Readonly<Record<QuickState['phase'], readonly string[]>> = {
@@ -108,11 +118,15 @@ export async function down(host: QuickHost, target: QuickTarget): Promise<void> 
     up: [],
     stopping: state.hooksDone,
   };
-  const applier = new Applier(host, { ...state, hooksDone: done[state.phase] });
+  const applier = new Applier(host, { ...state, hooksDone: done[state.phase] }, { isForgetful: true });
   await applier.run([{ do: 'remember', change: { phase: 'stopping' } }]);
-  const lenient = alive ? undefined : (error: Error) => host.warn(`${error.message} (${file.name} was gone already)`);
+  const failures: Error[] = [];
+  const onFailure = (error: Error): void => {
+    failures.push(error);
+    host.warn(alive ? error.message : `${error.message} (${file.name} was gone already)`);
+  };
   try {
-    await runHooks(applier, hooks('PreDown', file, applier.state), lenient);
+    await runHooks(applier, hooks('PreDown', file, applier.state), alive && !isFinal ? undefined : onFailure);
   } catch (error) {
     // nothing is undone yet
     await applier.run([{ do: 'remember', change: { phase: state.phase, hooksDone: state.hooksDone } }]);
@@ -120,12 +134,13 @@ export async function down(host: QuickHost, target: QuickTarget): Promise<void> 
   }
   if (file.saveConfig && !applier.state.hooksDone.includes(SAVED)) {
     if (!alive) host.warn(`SaveConfig: ${file.name} was gone already, nothing is saved`);
-    else await applier.run([await planSave(host, target, state)]);
+    else await saveOrRescue(host, target, applier, isFinal);
     await applier.run([{ do: 'remember', change: { hooksDone: [...applier.state.hooksDone, SAVED] } }]);
   }
-  await applier.run(planRemoval(applier.state, await readSnapshot(host, file.name)));
-  await runHooks(applier, hooks('PostDown', file, applier.state), lenient);
-  await applier.run([{ do: 'forget' }]);
+  await takeAway(host, applier);
+  await runHooks(applier, hooks('PostDown', file, applier.state), onFailure);
+  forget(host, file.name);
+  if (alive && failures[0]) throw problem('EPROGRAM', `${file.name} is down, but ${failures[0].message}`);
 }
 
 /** @throws Error: `code` ENODEV if the interface is not there */
@@ -138,12 +153,10 @@ export async function save(host: QuickHost, target: QuickTarget): Promise<void> 
 
 /** Everything of an interface whose file is gone; its hooks cannot run. */
 export async function downWithoutFile(host: QuickHost, state: QuickState): Promise<void> {
-  const applier = new Applier(host, state);
-  await applier.run([
-    { do: 'remember', change: { phase: 'stopping' } },
-    ...planRemoval(state, await readSnapshot(host, state.name)),
-    { do: 'forget' },
-  ]);
+  const applier = new Applier(host, state, { isForgetful: true });
+  await applier.run([{ do: 'remember', change: { phase: 'stopping' } }]);
+  await takeAway(host, applier);
+  forget(host, state.name);
 }
 
 /** @param before what is remembered of what is there */
@@ -166,7 +179,11 @@ async function planFor(
   return planUp({ file, wanted, backend, table, mtu, lacksIpv6: lacking, strict, before, now });
 }
 
-async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, state: QuickState): Promise<Step> {
+async function planSave(
+  host: QuickHost,
+  { file, path, zones }: QuickTarget,
+  state: QuickState,
+): Promise<Extract<Step, { do: 'save' }>> {
   const { link, status, addresses } = await readSnapshot(host, file.name);
   if (!link || !status) throw notWireguard(file.name);
   const ownMark = file.wireguard.fwmark ? undefined : state.policy?.table;
@@ -179,6 +196,23 @@ async function planSave(host: QuickHost, { file, path, zones }: QuickTarget, sta
       zones,
     ),
   };
+}
+
+/** What cannot be saved in the file's place is kept beside the state, so that the interface can go without losing it. */
+async function saveOrRescue(host: QuickHost, target: QuickTarget, applier: Applier, isFinal: boolean): Promise<void> {
+  const { name } = target.file;
+  try {
+    const step = await planSave(host, target, applier.state);
+    try {
+      await applier.run([step]);
+    } catch (error) {
+      const place = host.rescueFile(name, step.text);
+      host.warn(`SaveConfig: ${(error as Error).message}; what ${name} was is kept in ${place}`);
+    }
+  } catch (error) {
+    if (!isFinal) throw error;
+    host.warn(`SaveConfig: nothing is saved: ${(error as Error).message}`);
+  }
 }
 
 function supposed({ file, path }: QuickTarget, now: Snapshot): QuickState {
@@ -207,12 +241,15 @@ async function runHooks(
     }
 }
 
-/** What fails here too is only told: the cause of all of it matters more. */
+/** What fails here too is only a warning: the cause of all of it matters more. */
 async function takeBack(host: QuickHost, { state }: Applier): Promise<void> {
   try {
-    await new Applier(host, state).run([...planRemoval(state, await readSnapshot(host, state.name)), { do: 'forget' }]);
+    await takeAway(host, new Applier(host, state, { isForgetful: true }));
+    forget(host, state.name);
   } catch (error) {
-    host.warn(`taking back what was done: ${(error as Error).message}`);
+    host.warn(
+      `${state.name} could not be taken away again, \`wgts down\` tries once more: ${(error as Error).message}`,
+    );
   }
 }
 

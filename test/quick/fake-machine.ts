@@ -36,6 +36,8 @@ export interface ProcessOptions {
   readonly killAt?: number;
   /** That deed fails, once, and the process lives. */
   readonly failAt?: number;
+  /** Each of these deeds fails. @returns with what */
+  readonly fails?: (name: string, at: number) => Error | undefined;
 }
 
 export class FakeMachine {
@@ -66,14 +68,18 @@ export class FakeMachine {
     return machine;
   }
 
-  process({ killAt, failAt }: ProcessOptions = {}): Process {
+  process({ killAt, failAt, fails }: ProcessOptions = {}): Process {
     const deeds: string[] = [];
     const said: string[] = [];
     const warned: string[] = [];
+    let dead = false;
     const deed = (name: string): void => {
-      if (killAt !== undefined && deeds.length >= killAt) throw new Killed(`killed before ${name}`);
+      dead = killAt !== undefined && deeds.length >= killAt;
+      if (dead) throw new Killed(`killed before ${name}`);
       deeds.push(name);
-      if (deeds.length - 1 === failAt) throw new Error(`${name} failed`);
+      const at = deeds.length - 1;
+      const failure = at === failAt ? new Error(`${name} failed`) : fails?.(name, at);
+      if (failure) throw failure;
     };
     this.kernel.before = deed;
     const network = new Network(this.kernel);
@@ -143,8 +149,17 @@ export class FakeMachine {
         deed('save');
         this.files.set(path, text);
       },
+      rescueFile: (name, text) => {
+        deed('rescue');
+        this.files.set(`/run/${name}.conf`, text);
+        return `/run/${name}.conf`;
+      },
       say: text => void said.push(text),
-      warn: text => void warned.push(text),
+      warn: text => {
+        // who was killed does not catch that, warn and go on
+        if (dead) throw new Killed('killed before it could warn');
+        warned.push(text);
+      },
     };
     const close = (): void => {
       this.kernel.before = undefined;

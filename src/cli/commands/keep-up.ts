@@ -13,6 +13,8 @@ import type { Terminal } from '../terminal.ts';
 const INTERVAL_SECONDS = '30';
 /** An interface that lived so long is brought up again at once; others ever later. */
 const STEADY = 10_000;
+/** For another wgts to finish, at the end: shorter than what containers are given to stop. */
+const LOCK_PATIENCE_MS = 5_000;
 const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
 
 export interface KeepUpOptions {
@@ -59,7 +61,7 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     try {
       await locked(name, async () => {
         // its process is there and does not answer
-        if (await machine.network.links.find(name)) await quick.down(machine, target);
+        if (await machine.network.links.find(name)) await quick.down(machine, target, { isFinal: true });
         await quick.up(machine, target);
       });
     } catch (error) {
@@ -71,7 +73,12 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     }
   }
   notify('STOPPING=1');
-  await locked(name, () => quick.down(machine, target));
+  try {
+    await locked(name, () => quick.down(machine, target, { isFinal: true }), LOCK_PATIENCE_MS);
+  } catch (error) {
+    // who had the lock took it down
+    if ((error as NodeJS.ErrnoException).code !== 'ENODEV') throw error;
+  }
   return 0;
 }
 
@@ -97,8 +104,8 @@ async function reload(
   }
 }
 
-async function locked(name: string, action: () => Promise<unknown>): Promise<void> {
-  const release = await lock(name);
+async function locked(name: string, action: () => Promise<unknown>, patience = 0): Promise<void> {
+  const release = await lock(name, patience);
   try {
     await action();
   } finally {

@@ -1,0 +1,186 @@
+/** `wgts down` on a host where resolvconf fails, hangs or is gone, where nothing can be written, and where hooks fail. */
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { until } from './command.ts';
+import { keyPair } from './keys.ts';
+import { Lab } from './lab.ts';
+import { describeWith, NETWORK } from './needs.ts';
+import { QuickHost, WGTS } from './quick-host.ts';
+
+let lab: Lab;
+let host: QuickHost;
+let bin: string;
+let empty: Record<string, string>;
+beforeEach(async () => {
+  lab = new Lab();
+  host = await QuickHost.start(lab, 'host');
+  bin = join(lab.directory, 'bin');
+  mkdirSync(bin);
+  await until('the uplink to settle', async () =>
+    (await host.namespace.run(['ip', '-br', 'link', 'show', 'eth0'])).stdout.includes(' UP '),
+  );
+  empty = await host.picture();
+});
+afterEach(() => lab?.close());
+
+const PEER = keyPair().publicKey;
+const file = (...lines: readonly string[]) => `[Interface]
+Address = 10.9.0.2/24
+PrivateKey = ${keyPair().privateKey}
+${lines.join('\n')}
+[Peer]
+PublicKey = ${PEER}
+AllowedIPs = 0.0.0.0/0
+Endpoint = 192.0.2.1:51820
+`;
+
+function program(name: string, script: string): void {
+  writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(bin, name), 0o755);
+}
+
+const env = () => ({ PATH: `${bin}:${process.env['PATH']}` });
+const wgts = (...args: readonly string[]) =>
+  host.namespace.run([...WGTS, ...args, host.file], { mayFail: true, env: env() });
+
+/** Nothing is left, and a second one has nothing to do. */
+async function isDown(): Promise<void> {
+  expect(await host.picture()).toEqual(empty);
+  expect(existsSync(host.state)).toBe(false);
+  const second = await wgts('down');
+  expect(second.code).toBe(1);
+  expect(second.stderr).toBe(`wgts: \`${host.name}' is not a WireGuard interface\n`);
+}
+
+describeWith([...NETWORK, 'nft'], 'down', () => {
+  it.each(["[ $1 != -d ] || { echo 'resolv.conf: Resource busy' >&2; exit 1; }", '[ $1 != -d ] || kill -9 $$'])(
+    'with a resolvconf of `%s`',
+    async script => {
+      const out = join(lab.directory, 'after');
+      host.write(file('DNS = 10.9.0.1', `PostDown = echo %i >${out}`));
+      program('resolvconf', script);
+      expect((await wgts('up')).code).toBe(0);
+      const downed = await wgts('down');
+      expect(downed.code, downed.stderr).toBe(0);
+      expect(downed.stderr).toMatch(
+        /^wgts: warning: remove DNS: .*resolvconf -d \S+ -f ended with (status 1|SIGKILL)$/m,
+      );
+      expect(readFileSync(out, 'utf8')).toBe(`${host.name}\n`);
+      await isDown();
+    },
+  );
+
+  it('with a resolvconf that is gone by then', async () => {
+    host.write(file('DNS = 10.9.0.1'));
+    program('resolvconf', 'true');
+    expect((await wgts('up')).code).toBe(0);
+    program('resolvconf', '#');
+    writeFileSync(join(bin, 'resolvconf'), '#!/no/such/shell\n');
+    const downed = await wgts('down');
+    expect(downed.code, downed.stderr).toBe(0);
+    expect(downed.stderr).toMatch(/^wgts: warning: remove DNS: .*ENOENT/m);
+    await isDown();
+  });
+
+  it('of an interface whose process is dead', async () => {
+    host.write(file('DNS = 10.9.0.1', 'PreDown = false', 'PostDown = false'));
+    program('resolvconf', '[ $1 != -d ]');
+    expect((await wgts('up')).code).toBe(0);
+    process.kill(await host.devicePid(), 'SIGKILL');
+    const gone = async () =>
+      (await host.namespace.run(['ip', 'link', 'show', host.name], { mayFail: true })).code !== 0;
+    await until('the interface to be gone', gone);
+    const downed = await wgts('down');
+    expect(downed.code, downed.stderr).toBe(0);
+    expect(downed.stderr.match(/^wgts: warning: .*$/gm)).toHaveLength(3);
+    await isDown();
+  });
+
+  it('the way back of an up that fails, too', async () => {
+    host.write(file('DNS = 10.9.0.1', 'PostUp = false'));
+    program('resolvconf', '[ $1 != -d ]');
+    const upped = await wgts('up');
+    expect(upped.code).toBe(1);
+    expect(upped.stderr).toMatch(/^wgts: warning: remove DNS: /m);
+    expect(upped.stderr).toMatch(/^wgts: the hook `false' ended with status 1$/m);
+    await isDown();
+  });
+
+  it('after SIGTERM to --watch, though PreDown fails too', async () => {
+    host.write(file('DNS = 10.9.0.1', 'PreDown = false', 'PostDown = echo was down'));
+    program('resolvconf', '[ $1 != -d ]');
+    const watching = host.startWgts(['up', '--watch'], env());
+    await until('it to be up', () => existsSync(host.state) && readFileSync(host.state, 'utf8').includes('"up"'));
+    const ended = await watching.stop('SIGTERM');
+    expect(ended.stdout).toContain('was down');
+    expect(ended.stderr).toContain("is down, but the hook `false' ended with status 1");
+    expect(ended.code).toBe(1);
+    await isDown();
+  });
+
+  it('where PostDown fails: the others run, and it is said', async () => {
+    host.write(file('PostDown = echo one; false', 'PostDown = echo two'));
+    expect((await wgts('up')).code).toBe(0);
+    const downed = await wgts('down');
+    expect(downed.stdout).toBe('one\ntwo\n');
+    expect(downed.code).toBe(1);
+    expect(downed.stderr).toMatch(/^wgts: \S+ is down, but the hook `echo one; false' ended with status 1$/m);
+    await isDown();
+  });
+
+  it('where a hook hangs: PostDown is given up, PreDown leaves it up', async () => {
+    const runs = join(lab.directory, 'runs');
+    host.write(file(`PostDown = touch ${runs}; sleep 1000`));
+    expect((await wgts('up')).code).toBe(0);
+    const hanging = host.startWgts(['down']);
+    await until('the hook to run', () => existsSync(runs));
+    const ended = await hanging.stop('SIGINT');
+    expect(ended.stderr).toContain('ended with SIGTERM');
+    expect(ended.code).toBe(1);
+    await isDown();
+    rmSync(runs);
+    host.write(file(`PreDown = touch ${runs}; sleep 1000`));
+    expect((await wgts('up')).code).toBe(0);
+    const whole = await host.picture();
+    const waiting = host.startWgts(['down']);
+    await until('the hook to run', () => existsSync(runs));
+    expect((await waiting.stop('SIGTERM')).code).toBe(1);
+    expect(await host.picture()).toEqual(whole);
+    host.write(file());
+    expect((await wgts('down')).code).toBe(0);
+    await isDown();
+  });
+
+  it('what cannot be saved in its place is kept in another', async () => {
+    host.write(file('SaveConfig = true'));
+    expect((await wgts('up')).code).toBe(0);
+    const rescued = host.state.replace(/json$/, 'conf');
+    lab.owns(rescued);
+    // in the way of the draft that is written first
+    const script = `mkdir ${host.file}.$$.tmp; exec "$@"`;
+    const running = host.namespace.start(['sh', '-c', script, 'sh', ...WGTS, 'down', host.file]);
+    const downed = await running.exited;
+    expect(downed.code, downed.stderr).toBe(0);
+    expect(downed.stderr).toContain(`is kept in ${rescued}`);
+    expect(readFileSync(rescued, 'utf8')).toContain(`PublicKey = ${PEER}`);
+    await isDown();
+  });
+
+  it("systemd's resolvconf is resolvectl to us", async () => {
+    const log = join(lab.directory, 'log');
+    program('resolvectl', `echo "$*" >>${log}`);
+    symlinkSync('resolvectl', join(bin, 'resolvconf'));
+    host.write(file('DNS = 10.9.0.1, example.org'));
+    expect((await wgts('up')).code).toBe(0);
+    expect((await wgts('down')).code).toBe(0);
+    expect(readFileSync(log, 'utf8').replaceAll(host.name, 'IF').split('\n')).toEqual([
+      'dns IF 10.9.0.1',
+      'domain IF example.org ~.',
+      'default-route IF yes',
+      'revert IF',
+      '',
+    ]);
+    await isDown();
+  });
+});

@@ -1,0 +1,321 @@
+/**
+ * `down`, and the way back of an `up` that failed, while what they do fails: one thing at a time, two, and for ever. Everything else is
+ * done, each failure is a warning, the interface goes, and a second `down` has nothing left to do.
+ */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { errnoOf } from '../../src/netlink/errno.ts';
+import { NetlinkError } from '../../src/netlink/errors.ts';
+import { down, downWithoutFile, up } from '../../src/quick/quick.ts';
+import { FakeMachine, type Process, type ProcessOptions, target } from './fake-machine.ts';
+
+const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';
+const PEER = 'GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=';
+const WANTED = target(`[Interface]
+Address = 10.9.0.2/24, fd00:9::2/64
+DNS = 10.9.0.1, example.org
+PrivateKey = ${KEY}
+PreUp = pre-up
+PostUp = post-up
+PreDown = pre-down
+PostDown = post-down 1
+PostDown = post-down 2
+[Peer]
+PublicKey = ${PEER}
+AllowedIPs = 0.0.0.0/0, ::/0, 10.0.0.0/8
+Endpoint = 198.51.100.1:51820
+`);
+
+/** Whatever the system says where something cannot be done. */
+const FAILURES: Readonly<Record<string, (name: string) => Error>> = {
+  'a program that ends badly': name => Object.assign(new Error(`${name} ended with status 1`), { code: 'EPROGRAM' }),
+  'a program that is missing': name => Object.assign(new Error(`spawn ${name} ENOENT`), { code: 'ENOENT' }),
+  'a program that hangs': name => Object.assign(new Error(`${name} did not end within 30 s`), { code: 'EPROGRAM' }),
+  EPERM: name => new NetlinkError(name, errnoOf('EPERM')!),
+  EBUSY: name => new NetlinkError(name, errnoOf('EBUSY')!),
+  EROFS: name => Object.assign(new Error(`EROFS: read-only file system, ${name}`), { code: 'EROFS' }),
+};
+const READS = /^(RTM_GET|WG_CMD_GET|CTRL_)/;
+
+let empty: Record<string, unknown>;
+let ups: readonly string[];
+let downs: readonly string[];
+beforeAll(async () => {
+  const machine = await FakeMachine.start();
+  empty = machine.picture();
+  ups = (await run(machine, host => up(host, WANTED))).deeds;
+  downs = (await run(machine, host => down(host, WANTED))).deeds;
+  expect(machine.picture()).toEqual(empty);
+});
+
+interface Ran extends Pick<Process, 'deeds' | 'warned'> {
+  /** What it failed with. */
+  readonly error?: NodeJS.ErrnoException;
+}
+
+async function run(
+  machine: FakeMachine,
+  action: (host: Process['host']) => Promise<unknown>,
+  options: ProcessOptions = {},
+): Promise<Ran> {
+  const process = machine.process(options);
+  try {
+    await action(process.host);
+    return process;
+  } catch (error) {
+    return { deeds: process.deeds, warned: process.warned, error: error as Error };
+  } finally {
+    process.close();
+  }
+}
+
+/** A `down` under no failure, after one under some: it has nothing to do, or it does the rest. */
+async function again(machine: FakeMachine): Promise<Ran> {
+  const second = await run(machine, host => down(host, WANTED));
+  if (second.error) expect(second.error.code).toBe('ENODEV');
+  return second;
+}
+
+const linksOf = (machine: FakeMachine) => machine.picture()['links'] as string[];
+const hasLink = (machine: FakeMachine) => linksOf(machine).some(line => line.startsWith('wg0 '));
+const started = async (): Promise<FakeMachine> => {
+  const machine = await FakeMachine.start();
+  expect((await run(machine, host => up(host, WANTED))).error).toBeUndefined();
+  machine.hooks.length = 0;
+  return machine;
+};
+
+describe('down', () => {
+  test.each(Object.entries(FAILURES))('with %s in one of its steps, for once', async (_, failure) => {
+    for (const [failAt, name] of downs.entries()) {
+      if (name === 'hook pre-down') continue;
+      const machine = await started();
+      const fails = (what: string, at: number) => (at === failAt ? failure(what) : undefined);
+      const first = await run(machine, host => down(host, WANTED), { fails });
+      const where = `${name} failed, number ${failAt}`;
+      expect(first.warned, where).not.toEqual([]);
+      expect(first.error?.message, where).toBe(
+        name.startsWith('hook post-down') ? `wg0 is down, but ${failure(name).message}` : undefined,
+      );
+      expect(hasLink(machine), where).toBe(false);
+      expect(
+        machine.hooks.filter(hook => hook.startsWith('post-down')),
+        where,
+      ).toHaveLength(name.startsWith('hook post-down') ? 1 : 2);
+      const second = await again(machine);
+      if (name !== 'forget') expect(second.error?.code, where).toBe('ENODEV');
+      const left = { dns: name === 'unset DNS', firewall: name === 'remove firewall' };
+      const picture = machine.picture();
+      expect(Object.keys(picture['dns'] as object).length > 0, where).toBe(left.dns);
+      expect(Object.keys(picture['firewall'] as object).length > 0, where).toBe(left.firewall);
+      expect({ ...picture, dns: {}, firewall: {} }, where).toEqual(empty);
+    }
+  });
+
+  test('with two of its steps failing', async () => {
+    for (let a = 0; a < downs.length; a++)
+      for (let b = a + 1; b < downs.length; b++) {
+        const machine = await started();
+        const failed: string[] = [];
+        const fails = (what: string, at: number) => {
+          if (at !== a && at !== b) return undefined;
+          failed.push(what);
+          return FAILURES['EBUSY']!(what);
+        };
+        const first = await run(machine, host => down(host, WANTED), { fails });
+        const where = `${downs[a]} and ${downs[b]} failed, ${a} and ${b}`;
+        expect(first.warned.length + (first.error ? 1 : 0), where).toBeGreaterThan(0);
+        await again(machine);
+        // what was tried twice in vain is left: a rule to an empty table, a number that was another
+        const left: Readonly<Record<string, object>> = {
+          'RTM_DELRULE,RTM_DELRULE': { rules: empty['rules'] },
+          'mark valid,mark valid': { markValid: '0' },
+        };
+        const given = { dns: {}, firewall: {}, ...left[failed.join()] };
+        expect({ ...machine.picture(), ...given }, where).toEqual(empty);
+        await expect(
+          run(machine, host => up(host, WANTED)),
+          where,
+        ).resolves.not.toHaveProperty('error');
+      }
+  });
+
+  test.each(['unset DNS', 'remove firewall', 'mark valid', 'RTM_DELRULE', 'remember stopping', 'forget'])(
+    'with a "%s" that always fails: all else is gone',
+    async always => {
+      const machine = await started();
+      const fails = (name: string) => (name === always ? FAILURES['EPERM']!(name) : undefined);
+      const first = await run(machine, host => down(host, WANTED), { fails });
+      expect(first.error).toBeUndefined();
+      expect(first.warned.join('\n')).toContain(always);
+      expect(hasLink(machine)).toBe(false);
+      expect(machine.hooks).toEqual(['pre-down', 'post-down 1', 'post-down 2']);
+      const { dns, firewall, markValid, rules, state, ...rest } = machine.picture();
+      expect(rest).toMatchObject({ links: empty['links'], routes: empty['routes'], addresses: empty['addresses'] });
+      if (always !== 'unset DNS') expect(dns).toEqual({});
+      if (always !== 'remove firewall') expect(firewall).toEqual({});
+      if (always !== 'mark valid' && always !== 'RTM_DELRULE') expect(markValid).toBe('0');
+      if (always !== 'RTM_DELRULE') expect(rules).toEqual(empty['rules']);
+      if (always !== 'forget') expect(state).toEqual({});
+      const second = await run(machine, host => down(host, WANTED), { fails });
+      if (always !== 'forget') expect(second.error?.code).toBe('ENODEV');
+      else expect(second.error).toBeUndefined();
+      expect(machine.hooks).toHaveLength(3);
+      // and what comes up afterwards is as ever
+      expect((await run(machine, host => up(host, WANTED))).error).toBeUndefined();
+    },
+  );
+
+  test('of an interface that cannot be removed is an error, the rest is undone, and another goes on from there', async () => {
+    const machine = await started();
+    const fails = (name: string) => (name === 'RTM_DELLINK' ? FAILURES['EPERM']!(name) : undefined);
+    const first = await run(machine, host => down(host, WANTED), { fails });
+    expect(first.error).toMatchObject({ code: 'EPERM' });
+    expect(machine.hooks).toEqual(['pre-down']);
+    const { dns, firewall, rules } = machine.picture();
+    expect({ dns, firewall, rules }).toEqual({ dns: {}, firewall: {}, rules: empty['rules'] });
+    expect((await run(machine, host => down(host, WANTED))).error).toBeUndefined();
+    expect(machine.hooks).toEqual(['pre-down', 'post-down 1', 'post-down 2']);
+    expect(machine.picture()).toEqual(empty);
+  });
+
+  test('where the kernel cannot be read undoes what needs no look at it', async () => {
+    const machine = await started();
+    let reading = 0;
+    // the first look, before anything is done, still works
+    const fails = (name: string) => {
+      if (name === 'hook pre-down') reading++;
+      return reading && READS.test(name) ? FAILURES['EBUSY']!(name) : undefined;
+    };
+    const first = await run(machine, host => down(host, WANTED), { fails });
+    expect(first.error).toMatchObject({ code: 'EBUSY' });
+    expect(machine.picture()).toMatchObject({ dns: {}, firewall: {} });
+    await run(machine, host => down(host, WANTED));
+    expect(machine.picture()).toEqual(empty);
+  });
+
+  test('of an interface that is gone, or whose file is', async () => {
+    const fails = (name: string) =>
+      /^(unset DNS|remove firewall|hook)/.test(name) ? FAILURES['EPERM']!(name) : undefined;
+    for (const action of [
+      (host: Process['host']) => down(host, WANTED),
+      (host: Process['host']) => downWithoutFile(host, host.readState('wg0')!),
+    ]) {
+      const machine = await started();
+      const dying = machine.process();
+      await dying.host.network.links.remove((await dying.host.network.links.find('wg0'))!);
+      dying.close();
+      const first = await run(machine, action, { fails });
+      expect(first.error).toBeUndefined();
+      expect(first.warned.length).toBeGreaterThan(1);
+      expect({ ...machine.picture(), dns: {}, firewall: {} }).toEqual(empty);
+    }
+  });
+
+  test('a PreDown that fails leaves all as it is, unless there is no second chance', async () => {
+    const fails = (name: string) => (name === 'hook pre-down' ? FAILURES['EPERM']!(name) : undefined);
+    const machine = await started();
+    const whole = machine.picture();
+    expect((await run(machine, host => down(host, WANTED), { fails })).error).toMatchObject({ code: 'EPERM' });
+    expect(machine.picture()).toEqual(whole);
+    const last = await run(machine, host => down(host, WANTED, { isFinal: true }), { fails });
+    expect(last.error?.message).toMatch(/^wg0 is down, but hook pre-down: /);
+    expect(machine.hooks).toEqual(['post-down 1', 'post-down 2']);
+    expect(machine.picture()).toEqual(empty);
+  });
+
+  test('what cannot be saved is kept elsewhere, and the interface goes', async () => {
+    const saving = target(`[Interface]\nAddress = 10.9.0.2/24\nSaveConfig = true\nPrivateKey = ${KEY}\n`);
+    const machine = await FakeMachine.start();
+    await run(machine, host => up(host, saving));
+    const fails = (name: string) => (name === 'save' ? FAILURES['EROFS']!(name) : undefined);
+    const first = await run(machine, host => down(host, saving), { fails });
+    expect(first.error).toBeUndefined();
+    expect(first.warned).toEqual([
+      'SaveConfig: EROFS: read-only file system, save; what wg0 was is kept in /run/wg0.conf',
+    ]);
+    expect(machine.files.get('/run/wg0.conf')).toMatch(/^PrivateKey = \S+$/m);
+    expect(machine.picture()).toEqual(empty);
+    // where that cannot be done either, nothing is lost before someone has looked
+    await run(machine, host => up(host, saving));
+    const none = (name: string) => (/save|rescue/.test(name) ? FAILURES['EROFS']!(name) : undefined);
+    expect((await run(machine, host => down(host, saving), { fails: none })).error).toMatchObject({ code: 'EROFS' });
+    expect(hasLink(machine)).toBe(true);
+    expect((await run(machine, host => down(host, saving, { isFinal: true }), { fails: none })).error).toBeUndefined();
+    expect(machine.picture()).toEqual(empty);
+  });
+});
+
+describe('an up that fails', () => {
+  let fatal: number[];
+  beforeAll(async () => {
+    fatal = [];
+    for (const [failAt, name] of ups.entries()) {
+      const { error } = await run(await FakeMachine.start(), host => up(host, WANTED), {
+        fails: (_, at) => (at === failAt ? FAILURES['EBUSY']!(name) : undefined),
+      });
+      if (error) fatal.push(failAt);
+      // where the MTU of a way cannot be had, it goes on without
+      else expect(name).toMatch(/^RTM_GET(ROUTE|LINK)$/);
+    }
+    expect(fatal.length).toBeGreaterThan(ups.length - 4);
+  });
+
+  test('at any step, and one more thing fails on the way back', async () => {
+    for (const failAt of fatal)
+      for (let later = 1; later < 14; later++) {
+        const machine = await FakeMachine.start();
+        const fails = (name: string, at: number) =>
+          at === failAt || at === failAt + later ? FAILURES['EBUSY']!(`${name} ${at}`) : undefined;
+        const first = await run(machine, host => up(host, WANTED), { fails });
+        const where = `${ups[failAt]} failed, number ${failAt}, and ${later} later`;
+        expect(first.error?.message, where).toContain(`${ups[failAt]} ${failAt}`);
+        expect(hasLink(machine), where).toBe(false);
+        await again(machine);
+        expect({ ...machine.picture(), dns: {}, firewall: {} }, where).toEqual(empty);
+      }
+  });
+
+  test.each(['unset DNS', 'remove firewall', 'mark valid', 'RTM_DELRULE', 'forget'])(
+    'and a "%s" that always fails: the interface goes',
+    async always => {
+      for (const failAt of fatal) {
+        const machine = await FakeMachine.start();
+        const fails = (name: string, at: number) =>
+          at === failAt || (name === always && at > failAt) ? FAILURES['EPERM']!(name) : undefined;
+        const first = await run(machine, host => up(host, WANTED), { fails });
+        const where = `${ups[failAt]} failed, number ${failAt}`;
+        expect(first.error?.message, where).toContain(ups[failAt]);
+        expect(hasLink(machine), where).toBe(false);
+        const { dns, firewall, rules, state } = machine.picture();
+        if (always !== 'unset DNS') expect(dns, where).toEqual({});
+        if (always !== 'remove firewall') expect(firewall, where).toEqual({});
+        if (always !== 'RTM_DELRULE') expect(rules, where).toEqual(empty['rules']);
+        if (always !== 'forget') expect(state, where).toEqual({});
+      }
+    },
+  );
+
+  test('and an interface that cannot be removed: it is said, and down goes on', async () => {
+    const machine = await FakeMachine.start();
+    const fails = (name: string) => (/RTM_DELLINK|post-up/.test(name) ? FAILURES['EPERM']!(name) : undefined);
+    const first = await run(machine, host => up(host, WANTED), { fails });
+    expect(first.error?.message).toContain('post-up');
+    expect(first.warned.join('\n')).toContain('`wgts down` tries once more');
+    expect(machine.picture()).toMatchObject({ dns: {}, firewall: {}, rules: empty['rules'] });
+    expect((await run(machine, host => down(host, WANTED))).error).toBeUndefined();
+    expect(machine.picture()).toEqual(empty);
+  });
+});
+
+test('a rule that someone else took away meanwhile is no failure', async () => {
+  const machine = await started();
+  const first = await run(machine, host => down(host, WANTED), {
+    fails: name => {
+      if (name === 'RTM_DELRULE') machine.kernel.world.rules.splice(0, machine.kernel.world.rules.length);
+      return undefined;
+    },
+  });
+  expect(first.error).toBeUndefined();
+  expect(first.warned).toEqual([]);
+  expect(hasLink(machine)).toBe(false);
+});
