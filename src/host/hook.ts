@@ -52,7 +52,7 @@ export async function findShell(searched?: string, sh = '/bin/sh'): Promise<Shel
   const bash = findProgram('bash', searched);
   if (bash !== undefined)
     return { path: bash, args: ['-e', '-o', 'pipefail', '-O', 'extglob', '-c', BODY, 'bash'], hasPipefail: true };
-  // busybox has it, dash only since 0.5.13
+  // busybox has it, the dash of Debian 12 does not
   const probe = spawn(sh, ['-c', 'set -o pipefail'], { stdio: 'ignore' });
   const hasPipefail = (await ending(probe)) === undefined;
   return { path: sh, args: ['-e', ...(hasPipefail ? ['-o', 'pipefail'] : []), '-c', BODY, 'sh'], hasPipefail };

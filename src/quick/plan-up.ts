@@ -5,21 +5,27 @@
 import { formatAddress } from '../base/address.ts';
 import { formatPrefix } from '../base/prefix.ts';
 import { difference } from '../config/diff.ts';
-import type { DeviceConfig } from '../config/model.ts';
+import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import type { Family } from '../netlink/family.ts';
 import { PROTOCOL, type Route } from '../netlink/route.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
 import { isThere, sameRule } from './rule-match.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { BackendKind, PolicyState, QuickState, RuleState } from './state.ts';
+import type { BackendKind, Configured, PolicyState, QuickState, RuleState } from './state.ts';
 import type { QuickRoute, Step } from './step.ts';
 import { withoutIpv6 } from './surroundings.ts';
 
 export interface UpInput {
   readonly file: QuickFile;
-  /** What the file says of the device, with endpoints that are addresses. */
+  /** What the device is to be, with endpoints that are addresses. */
   readonly wanted: DeviceConfig;
+  /** Its peers that get routes. Default: all. */
+  readonly routed?: readonly PeerConfig[];
+  /** What of it the file says, to be remembered. */
+  readonly configured?: Omit<Configured, 'mark'>;
+  /** The mark is a hook's. */
+  readonly isMarked?: boolean;
   readonly backend: BackendKind;
   /** For a default route by policy. */
   readonly table: number;
@@ -39,28 +45,29 @@ const NOTHING = { listenPort: 0, fwmark: 0, peers: [] };
 export function planUp(input: UpInput): Step[] {
   const { wanted, backend, table, mtu, before, now, lacksIpv6 = false, strict = [] } = input;
   const file = lacksIpv6 ? onlyIpv4(input.file) : input.file;
-  const peers = (difference(wanted, NOTHING).peers ?? []).map(peer => (lacksIpv6 ? withoutIpv6(peer) : peer));
+  const routed = difference({ peers: input.routed ?? wanted.peers ?? [] }, NOTHING).peers ?? [];
+  const peers = lacksIpv6 ? routed.map(withoutIpv6) : routed;
   const families = policyFamilies(file, peers);
   const policy = families.length > 0 ? planPolicy(input, families) : undefined;
   const config = { ...wanted, fwmark: wanted.fwmark || (policy ? table : 0) };
-  // one that was not seen whole may be about to end; another kind is of no use
-  const kept = now.link && now.status && before?.made && before.backend === backend ? now : undefined;
+  const kept = isWhole(before, backend, now) ? now : undefined;
   const wantsDns = file.dns.length + file.search.length > 0;
   const planned = plannedRoutes(file, peers, policy?.table);
-  const owned: Owned = { addresses: file.addresses.map(addressText), routes: planned.map(routeText) };
+  const mark = config.fwmark !== 0 && !input.isMarked;
+  const owned: Owned = {
+    addresses: file.addresses.map(addressText),
+    routes: planned.map(routeText),
+    configured: { peers: [], found: [], ...input.configured, mark },
+  };
   const absent = { lacksIpv6: lacksIpv6 || undefined };
   const steps: Step[] = [
     ...staleRules(before, policy, now),
     ...stalePolicy(before, families, now),
     ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
     // with what is to go too, until it is gone
-    {
-      do: 'remember',
-      change: { phase: 'starting', backend, policy, dns: wantsDns, ...absent, ...both(owned, before) },
-    },
+    { do: 'remember', change: { phase: 'starting', policy, dns: wantsDns, ...absent, ...both(owned, before) } },
   ];
-  if (now.link && !kept) steps.push({ do: 'remember', change: { made: undefined } }, { do: 'remove-link' });
-  if (!kept) steps.push({ do: 'make-link', kind: backend }, { do: 'remember', change: { made: true } });
+  if (!kept) steps.push(...makeLink(backend, now));
   steps.push(...configuration(config, kept), ...addresses(file.addresses, kept, before));
   if (!kept?.link?.up || kept.link.mtu !== mtu) steps.push({ do: 'link-up', mtu });
   if (wantsDns) steps.push({ do: 'set-dns', servers: file.dns, search: file.search });
@@ -78,6 +85,34 @@ export function planUp(input: UpInput): Step[] {
 
 function onlyIpv4(file: QuickFile): QuickFile {
   return { ...file, addresses: file.addresses.filter(({ address }) => address.length === 4) };
+}
+
+/**
+ * The interface alone, before PreUp and all else. One that is made anew has nothing of what hooks and files set on another.
+ * @param before what is remembered of the one that is there; undefined where that is of no use for this file
+ */
+export function planLink(backend: BackendKind, before: QuickState | undefined, now: LinkSnapshot): Step[] {
+  if (isWhole(before, backend, now)) return [];
+  const blank = { hooksDone: [], configured: undefined, addresses: undefined, routes: undefined };
+  return [{ do: 'remember', change: blank }, ...makeLink(backend, now)];
+}
+
+type LinkSnapshot = Pick<Snapshot, 'link' | 'status'>;
+
+/** One that was not seen whole may be about to end; another kind is of no use. */
+function isWhole(before: QuickState | undefined, backend: BackendKind, { link, status }: LinkSnapshot): boolean {
+  return link !== undefined && status !== undefined && before?.made === true && before.backend === backend;
+}
+
+/** Of which kind it is is remembered between the old one and the new one, for by its kind it is known as ours. */
+function makeLink(kind: BackendKind, { link }: LinkSnapshot): Step[] {
+  const old = [{ do: 'remember', change: { made: undefined } }, { do: 'remove-link' }] as const;
+  return [
+    ...(link ? old : []),
+    { do: 'remember', change: { backend: kind, made: undefined } },
+    { do: 'make-link', kind },
+    { do: 'remember', change: { made: true } },
+  ];
 }
 
 /** Rules that are ours already stay where they are. */
@@ -128,12 +163,17 @@ function configuration(config: DeviceConfig, kept: Snapshot | undefined): Step[]
   return Object.keys(change).length > 0 ? [{ do: 'configure', config: change }] : [];
 }
 
-type Owned = Required<Pick<QuickState, 'addresses' | 'routes'>>;
+type Owned = Required<Pick<QuickState, 'addresses' | 'routes' | 'configured'>>;
 
 function both(owned: Owned, before: QuickState | undefined): Owned {
   return {
     addresses: [...new Set([...owned.addresses, ...(before?.addresses ?? [])])],
     routes: [...new Set([...owned.routes, ...(before?.routes ?? [])])],
+    configured: {
+      ...owned.configured,
+      mark: owned.configured.mark || (before?.configured?.mark ?? false),
+      peers: [...new Set([...owned.configured.peers, ...(before?.configured?.peers ?? [])])],
+    },
   };
 }
 

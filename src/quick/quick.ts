@@ -5,19 +5,20 @@
  */
 import type { DeviceConfig } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
+import { everything } from './addition.ts';
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
-import { chooseMtu, findMtu } from './mtu.ts';
 import { isOurs, supposedState } from './plan-down.ts';
-import { planUp } from './plan-up.ts';
+import { planLink } from './plan-up.ts';
+import { planFor } from './planning.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 import { forget, readAgain, takeAway } from './removal.ts';
 import { formatQuickFile } from './save.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
-import type { BackendKind, QuickState } from './state.ts';
+import type { QuickState } from './state.ts';
 import type { Step } from './step.ts';
-import { chooseMark, isIpv6Off, lacksIpv6, strictUplinks, withoutIpv6 } from './surroundings.ts';
+import { isIpv6Off } from './surroundings.ts';
 
 export interface QuickTarget {
   readonly file: QuickFile;
@@ -46,26 +47,25 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
   if (link && (!before || before.phase === 'up' || !isOurs(link, before)))
     throw problem('EEXIST', `\`${file.name}' already exists`);
   if (before?.phase === 'stopping') {
-    await down(host, target);
+    await finishDown(host, target);
     before = undefined;
   }
   const backend = await host.devices.choose();
   // all hooks run again for an interface that is no longer there, and for another file
   const same = before?.phase === 'starting' && before.fileVersion === target.version;
-  const hooksDone = same ? before!.hooksDone : [];
-  const left: QuickState = { version: 1, name: file.name, phase: 'starting', ...before, file: path, hooksDone };
+  const status = link && before ? await host.devices.status(file.name) : undefined;
+  const left: QuickState = { version: 1, name: file.name, hooksDone: [], ...before, phase: 'starting', file: path };
   const applier = new Applier(host, left, { interrupted: target.interrupted });
   try {
-    // what was whole then may be gone, and another one half made
-    const made = link ? before?.made : undefined;
     await applier.run([
-      { do: 'remember', change: { phase: 'starting', made, fileVersion: target.version } },
-      ...hooks('PreUp', file, applier.state),
+      { do: 'remember', change: { phase: 'starting', fileVersion: target.version } },
+      ...planLink(backend, same ? before : undefined, { ...(before && link && { link }), ...(status && { status }) }),
     ]);
     // once one of these has run, all before it was done, and may have been changed by it
-    const past = made && hooksDone.some(key => key.startsWith('PostUp '));
+    const past = applier.state.hooksDone.some(key => key.startsWith('PostUp '));
+    await applier.run(hooks('PreUp', file, applier.state));
     await applier.run([
-      ...(past ? [] : await planFor(host, target, backend, before && applier.state)),
+      ...(past ? [] : await planFor(host, { ...target, backend, before: applier.state })),
       ...hooks('PostUp', file, applier.state),
       { do: 'remember', change: { phase: 'up', hooksDone: [] } },
     ]);
@@ -76,14 +76,27 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
   }
 }
 
+/** What an earlier `down` was killed over. A PostDown that fails is no reason not to come up. */
+async function finishDown(host: QuickHost, target: UpTarget): Promise<void> {
+  try {
+    await down(host, target);
+  } catch (error) {
+    if (host.readState(target.file.name)) throw error;
+    host.warn((error as Error).message);
+  }
+}
+
 /**
- * Brings an interface that is up to what its file says now, and changes no more than differs: sessions live on. No hooks run.
- * @throws Error: `code` ENODEV if it is not up; what failed otherwise, and another one goes on from there
+ * Brings an interface that is up to what its file says now, and changes no more than differs: sessions live on. No hooks run, and what
+ * they set stays.
+ * @throws Error: `code` ENODEV if it is not up, or its process is dead; what failed otherwise, and another one goes on from there
  */
 export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
   const { file, path } = target;
   const before = host.readState(file.name);
-  if (before?.phase !== 'up') throw notWireguard(file.name);
+  // one that is made anew needs its hooks, which is what `up` is for
+  const status = await host.devices.status(file.name);
+  if (before?.phase !== 'up' || !status) throw notWireguard(file.name);
   const applier = new Applier(host, {
     ...before,
     file: path,
@@ -91,7 +104,9 @@ export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
   });
   try {
     const backend = before.backend ?? (await host.devices.choose());
-    await applier.run(await planFor(host, target, backend, before));
+    await applier.run(
+      await planFor(host, { ...target, backend, before: { configured: everything(status), ...before } }),
+    );
   } finally {
     await applier.run([{ do: 'remember', change: { phase: 'up' } }]);
   }
@@ -157,26 +172,6 @@ export async function downWithoutFile(host: QuickHost, state: QuickState): Promi
   await applier.run([{ do: 'remember', change: { phase: 'stopping' } }]);
   await takeAway(host, applier);
   forget(host, state.name);
-}
-
-/** @param before what is remembered of what is there */
-async function planFor(
-  host: QuickHost,
-  { file, resolve }: UpTarget,
-  backend: BackendKind,
-  before: QuickState | undefined,
-): Promise<Step[]> {
-  const wanted = await resolve();
-  const now = await readSnapshot(host, file.name);
-  const lacking = await lacksIpv6(host, file, wanted, now.link);
-  const routed = (wanted.peers ?? []).map(peer => (lacking ? withoutIpv6(peer) : peer));
-  const table = await chooseMark(host, file, { ...wanted, peers: routed }, now, before);
-  const endpoints = (wanted.peers ?? []).flatMap(({ endpoint }) => endpoint ?? []);
-  const more = file.wireguard.peers.filter(({ endpoint }) => endpoint).length > endpoints.length;
-  const found = await findMtu(host.network, { endpoints, mark: table, link: now.link?.index, more });
-  const mtu = chooseMtu(file, lacking ? undefined : wanted, found, text => host.warn(text));
-  const strict = now.markValid === '0' ? await strictUplinks(host, endpoints, table, file.name) : [];
-  return planUp({ file, wanted, backend, table, mtu, lacksIpv6: lacking, strict, before, now });
 }
 
 async function planSave(

@@ -20,7 +20,7 @@ const READABLE: ReadonlySet<Step['do']> = new Set(['remove-rule', 'remove-link',
 
 /**
  * Takes away all that is remembered, without hooks. The state stays.
- * @throws Error if the interface is still there, or nobody knows: another attempt goes on from here
+ * @throws Error if the interface is still there, or the kernel cannot be read: another attempt goes on from here
  */
 export async function takeAway(host: QuickHost, applier: Applier): Promise<void> {
   const { name } = applier.state;

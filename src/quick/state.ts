@@ -1,6 +1,6 @@
 /**
  * What is remembered of an interface in /run/wireguard-ts, from before the first thing is done until after the last is undone: what the
- * kernel itself would not tell afterwards. No secrets: neither keys nor hooks are in it.
+ * kernel itself would not tell afterwards. No secrets: neither private keys nor hooks are in it.
  */
 import { ConfigError } from '../config/errors.ts';
 import type { Family } from '../netlink/family.ts';
@@ -28,8 +28,19 @@ export interface QuickState {
   readonly addresses?: readonly string[];
   /** As `10.7.0.0/16 254`, with the table. */
   readonly routes?: readonly string[];
+  readonly configured?: Configured;
   /** Hooks that ran in this phase: `PreUp 0`. */
   readonly hooksDone: readonly string[];
+}
+
+/** What the file said of the device: what hooks and people set stays when the file changes. */
+export interface Configured {
+  /** The mark is the file's, or chosen for its default route. */
+  readonly mark: boolean;
+  /** Its peers, each with which of its settings: `KEY preshared-key keepalive allowed-ips`. */
+  readonly peers: readonly string[];
+  /** Public keys of the peers that were there before: PreUp made them. */
+  readonly found: readonly string[];
 }
 
 export interface PolicyState {

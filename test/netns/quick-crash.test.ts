@@ -18,6 +18,7 @@ const FILE = `[Interface]
 Address = 10.9.0.2/24, fd00:9::2/64
 PrivateKey = ${keyPair().privateKey}
 ListenPort = 41820
+PreUp = wg set %i peer ${keyPair().publicKey} allowed-ips 10.99.0.0/16
 PostUp = true
 
 [Peer]

@@ -88,20 +88,26 @@ async function reload(
   old: Session['target'],
   reread: KeepUpOptions['reread'],
 ): Promise<Session['target']> {
+  let target = old;
   try {
-    const target = reread();
-    const { file } = target;
+    const next = reread();
+    const { file } = next;
     const resolve = async () => {
-      const wanted = await target.resolve();
+      const wanted = await next.resolve();
       const status = await machine.devices.status(file.name);
       return status ? withCurrentEndpoints(wanted, file, old.file, status) : wanted;
     };
-    await locked(file.name, () => quick.reload(machine, { ...target, resolve }));
-    return target;
+    await locked(file.name, () =>
+      quick.reload(machine, { ...next, resolve }).catch(error => {
+        // there is nothing to change: it comes up again with the new file
+        if (error.code !== 'ENODEV') throw error;
+      }),
+    );
+    target = next;
   } catch (error) {
     machine.warn(`not reloaded: ${(error as Error).message}`);
-    return old;
   }
+  return target;
 }
 
 async function locked(name: string, action: () => Promise<unknown>, patience = 0): Promise<void> {

@@ -1,0 +1,61 @@
+/** All that a plan for `up` or a reload is made from: names, the kernel, the device, and what this machine allows. */
+import { formatKeyHex } from '../base/key.ts';
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import { addition } from './addition.ts';
+import type { QuickFile } from './file.ts';
+import { chooseMtu, findMtu } from './mtu.ts';
+import { planUp } from './plan-up.ts';
+import type { QuickHost } from './ports.ts';
+import { problem } from './problem.ts';
+import { readSnapshot } from './snapshot.ts';
+import type { BackendKind, QuickState } from './state.ts';
+import type { Step } from './step.ts';
+import { chooseMark, lacksIpv6, strictUplinks, withoutIpv6 } from './surroundings.ts';
+
+export interface PlanInput {
+  readonly file: QuickFile;
+  /** What the file says of the device, its endpoints' names resolved. */
+  readonly resolve: () => Promise<DeviceConfig>;
+  readonly backend: BackendKind;
+  /** What is remembered of the interface, which is there. */
+  readonly before: QuickState;
+}
+
+/** @throws Error: `code` ENODEV if the interface went meanwhile */
+export async function planFor(host: QuickHost, { file, resolve, backend, before }: PlanInput): Promise<Step[]> {
+  const said = await resolve();
+  const now = await readSnapshot(host, file.name);
+  if (!now.link || !now.status)
+    throw problem(
+      'ENODEV',
+      `interface ${file.name} is gone: a hook or another program removed it, or its process ended`,
+    );
+  const { config, routed, mark, configured } = addition(said, now.status, before.configured);
+  const wanted = { ...config, fwmark: said.fwmark || mark };
+  const asked = { fwmark: wanted.fwmark, peers: routed };
+  const lacking = await lacksIpv6(host, file, asked, now.link);
+  const heard = lacking ? routed.map(withoutIpv6) : routed;
+  const table = await chooseMark(host, file, { ...asked, peers: heard }, now, before);
+  const endpoints = endpointsOf(wanted, now.status);
+  const found = await findMtu(host.network, {
+    endpoints,
+    mark: table,
+    link: now.link.index,
+    more: countEndpoints(file.wireguard) > countEndpoints(said),
+  });
+  const mtu = chooseMtu(file, lacking ? undefined : asked, found, text => host.warn(text));
+  const strict = now.markValid === '0' ? await strictUplinks(host, endpoints, table, file.name) : [];
+  const isMarked = !said.fwmark && mark !== 0;
+  const device = { wanted, routed, configured, isMarked };
+  return planUp({ ...device, file, backend, table, mtu, lacksIpv6: lacking, strict, before, now });
+}
+
+/** What the file says, and where PreUp's peers are. */
+function endpointsOf({ peers = [] }: DeviceConfig, status: DeviceStatus): Uint8Array[] {
+  const there = new Map(status.peers.map(({ publicKey, endpoint }) => [formatKeyHex(publicKey), endpoint]));
+  return peers.flatMap(({ publicKey, endpoint }) => endpoint ?? there.get(formatKeyHex(publicKey)) ?? []);
+}
+
+function countEndpoints({ peers = [] }: { readonly peers?: readonly { readonly endpoint?: unknown }[] }): number {
+  return peers.filter(({ endpoint }) => endpoint !== undefined).length;
+}

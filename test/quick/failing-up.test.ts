@@ -1,0 +1,74 @@
+/** The way back of an `up` that failed, at any step, while what it does fails too: the interface goes, and the first failure is told. */
+import { beforeAll, expect, test } from 'vitest';
+import { down, up } from '../../src/quick/quick.ts';
+import { again, FAILURES, hasLink, run, WANTED } from './failures.ts';
+import { FakeMachine } from './fake-machine.ts';
+
+let empty: Record<string, unknown>;
+let ups: readonly string[];
+let fatal: number[];
+beforeAll(async () => {
+  const machine = await FakeMachine.start();
+  empty = machine.picture();
+  ups = (await run(machine, host => up(host, WANTED))).deeds;
+  fatal = [];
+  for (const [failAt, name] of ups.entries()) {
+    const { error } = await run(await FakeMachine.start(), host => up(host, WANTED), {
+      fails: (_, at) => (at === failAt ? FAILURES['EBUSY']!(name) : undefined),
+    });
+    if (error) fatal.push(failAt);
+    // where the MTU of a way cannot be had, it goes on without
+    else expect(name).toMatch(/^RTM_GET(ROUTE|LINK)$/);
+  }
+  expect(fatal.length).toBeGreaterThan(ups.length - 4);
+});
+
+test('an up that fails at any step, and one more thing fails on the way back', async () => {
+  for (const failAt of fatal)
+    for (let later = 1; later < 14; later++) {
+      const machine = await FakeMachine.start();
+      const fails = (name: string, at: number) =>
+        at === failAt || at === failAt + later ? FAILURES['EBUSY']!(`${name} ${at}`) : undefined;
+      const first = await run(machine, host => up(host, WANTED), { fails });
+      const where = `${ups[failAt]} failed, number ${failAt}, and ${later} later`;
+      expect(first.error?.message, where).toContain(`${ups[failAt]} ${failAt}`);
+      expect(hasLink(machine), where).toBe(false);
+      await again(machine);
+      expect({ ...machine.picture(), dns: {}, firewall: {} }, where).toEqual(empty);
+    }
+});
+
+test.each(['unset DNS', 'remove firewall', 'mark valid', 'RTM_DELRULE', 'forget'])(
+  'an up that fails, and a "%s" that always fails: the interface goes',
+  async always => {
+    for (const failAt of fatal) {
+      const machine = await FakeMachine.start();
+      const fails = (name: string, at: number) =>
+        at === failAt
+          ? FAILURES['EBUSY']!(name)
+          : name === always && at > failAt
+            ? FAILURES['EPERM']!(name)
+            : undefined;
+      const first = await run(machine, host => up(host, WANTED), { fails });
+      const where = `${ups[failAt]} failed, number ${failAt}`;
+      expect(first.error?.message, where).toContain(ups[failAt]);
+      expect(hasLink(machine), where).toBe(false);
+      const { dns, firewall, rules, state } = machine.picture();
+      if (always !== 'unset DNS') expect(dns, where).toEqual({});
+      if (always !== 'remove firewall') expect(firewall, where).toEqual({});
+      if (always !== 'RTM_DELRULE') expect(rules, where).toEqual(empty['rules']);
+      if (always !== 'forget') expect(state, where).toEqual({});
+    }
+  },
+);
+
+test('an up that fails, and an interface that cannot be removed: it is said, and down goes on', async () => {
+  const machine = await FakeMachine.start();
+  const fails = (name: string) => (/RTM_DELLINK|post-up/.test(name) ? FAILURES['EPERM']!(name) : undefined);
+  const first = await run(machine, host => up(host, WANTED), { fails });
+  expect(first.error?.message).toContain('post-up');
+  expect(first.warned.join('\n')).toContain('`wgts down` tries once more');
+  expect(machine.picture()).toMatchObject({ dns: {}, firewall: {}, rules: empty['rules'] });
+  expect((await run(machine, host => down(host, WANTED))).error).toBeUndefined();
+  expect(machine.picture()).toEqual(empty);
+});
