@@ -48,13 +48,15 @@ async function tryTables(port: NetlinkPort, tables: readonly NfTable[]): Promise
   }
 }
 
-/** Whether or not it is there. */
+/** Whether or not it is there. @throws NetlinkError for the first that cannot be removed; the other is, if it can be */
 export async function removeFirewall(port: NetlinkPort, name: string): Promise<void> {
+  const failures: unknown[] = [];
   // one after the other: a kernel without IPv6 refuses only that one
   for (const family of [4, 6] as const)
     try {
       await removeTables(port, [{ family, name }]);
     } catch (error) {
-      if (!isRefusal(error, ...NO_NFTABLES)) throw error;
+      if (!isRefusal(error, ...NO_NFTABLES)) failures.push(error);
     }
+  if (failures.length > 0) throw failures[0];
 }

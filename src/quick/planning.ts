@@ -31,8 +31,9 @@ export async function planFor(host: QuickHost, { file, resolve, backend, before 
       `interface ${file.name} is gone: a hook or another program removed it, or its process ended`,
     );
   const { config, routed, mark, configured } = addition(said, now.status, before.configured);
-  const wanted = { ...config, fwmark: said.fwmark || mark };
-  const asked = { fwmark: wanted.fwmark, peers: routed };
+  const own = said.fwmark ?? mark;
+  const wanted = { ...config, fwmark: own };
+  const asked = { fwmark: own, peers: routed };
   const lacking = await lacksIpv6(host, file, asked, now.link);
   const heard = lacking ? routed.map(withoutIpv6) : routed;
   const table = await chooseMark(host, file, { ...asked, peers: heard }, now, before);
@@ -45,7 +46,7 @@ export async function planFor(host: QuickHost, { file, resolve, backend, before 
   });
   const mtu = chooseMtu(file, lacking ? undefined : asked, found, text => host.warn(text));
   const strict = now.markValid === '0' ? await strictUplinks(host, endpoints, table, file.name) : [];
-  const isMarked = !said.fwmark && mark !== 0;
+  const isMarked = said.fwmark === undefined && mark !== 0;
   const device = { wanted, routed, configured, isMarked };
   return planUp({ ...device, file, backend, table, mtu, lacksIpv6: lacking, strict, before, now });
 }

@@ -143,6 +143,7 @@ export async function down(host: QuickHost, target: QuickTarget, { isFinal = fal
   try {
     await runHooks(applier, hooks('PreDown', file, applier.state), alive && !isFinal ? undefined : onFailure);
   } catch (error) {
+    host.warn(`${file.name} is left up, for PreDown failed`);
     // nothing is undone yet
     await applier.run([{ do: 'remember', change: { phase: state.phase, hooksDone: state.hooksDone } }]);
     throw error;

@@ -1,5 +1,6 @@
 /** The firewall beside a default route, as the kernel keeps it: nft(8) reads the same as of wg-quick's. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { removeFirewall, setFirewall } from '../../src/host/firewall.ts';
@@ -48,6 +49,24 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
       await removeFirewall(port, 'wg-quick-wg0');
       expect(ruleset()).toBe('');
     }
+  });
+
+  test('what another program owns stays, and is an error; the other family goes all the same', async () => {
+    const owner = spawn('nft', ['-i'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    try {
+      owner.stdin.write('add table ip wg-quick-wg0 { flags owner; }\n');
+      await expect.poll(ruleset).toContain('table ip wg-quick-wg0');
+      await replaceTables(port, [tables[0]!]);
+      expect(ruleset()).toContain('table ip6 wg-quick-wg0');
+      await expect(removeFirewall(port, 'wg-quick-wg0')).rejects.toMatchObject({ code: 'EPERM' });
+      expect(ruleset()).not.toContain('table ip6');
+      expect(ruleset()).toContain('table ip wg-quick-wg0');
+    } finally {
+      const ended = once(owner, 'exit');
+      owner.stdin.end();
+      await ended;
+    }
+    expect(ruleset()).toBe('');
   });
 
   test('all or nothing, and the refusal says of what', async () => {

@@ -148,9 +148,12 @@ test("its mark is the table of a default route, its peer's endpoint counts for t
   expect(rules).toContain('IPv4 not fwmark 153 table 153 priority 32765');
   expect(links).toContain('wg0 wireguard 1320 true');
   expect(addresses).toEqual(expect.arrayContaining(['wg0 10.9.0.2/24', 'wg0 10.9.0.3/24']));
-  await run(machine, 'reload', file(PRE_UP, `PublicKey = ${PEERS[0]}\nAllowedIPs = 10.7.0.0/16`));
+  const split = `PublicKey = ${PEERS[0]}\nAllowedIPs = 10.7.0.0/16`;
+  await run(machine, 'reload', file(PRE_UP, split));
   expect((await device(machine)).fwmark).toBe(0x99);
   expect(machine.picture()['rules']).toHaveLength(5);
+  await run(machine, 'reload', file(`${PRE_UP}\nFwMark = off`, split));
+  expect((await device(machine)).fwmark).toBe(0);
 });
 
 test('one that fails takes the interface away again', async () => {
