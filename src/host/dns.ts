@@ -4,8 +4,8 @@
  * at a dot. Without either an interface with DNS does not come up, for a host whose names go astray in clear text is not what its file
  * says.
  */
-import { lstatSync, readFileSync, realpathSync } from 'node:fs';
-import { basename } from 'node:path';
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { problem } from '../quick/problem.ts';
 import { findProgram, runProgram } from './program.ts';
 
@@ -65,14 +65,24 @@ export async function unsetDns(name: string, isThere: boolean, places?: DnsPlace
 function findKeeper({ path, interfaceOrder = INTERFACE_ORDER }: DnsPlaces = {}): Keeper | undefined {
   const resolvconf = findProgram('resolvconf', path);
   if (resolvconf !== undefined) {
-    const real = realpathSync(resolvconf);
-    if (basename(real) === 'resolvectl') return { kind: 'resolvectl', program: real };
+    const resolvectl = linksOf(resolvconf).find(path => basename(path) === 'resolvectl');
+    if (resolvectl !== undefined) return { kind: 'resolvectl', program: resolvectl };
     // a link is not Debian's, as wg-quick has it, whatever that left behind
     const prefix = lstatSync(resolvconf).isSymbolicLink() ? '' : namePrefix(interfaceOrder);
     return { kind: 'resolvconf', program: resolvconf, prefix };
   }
   const program = findProgram('resolvectl', path);
   return program === undefined ? undefined : { kind: 'resolvectl', program };
+}
+
+/** Where a link leads, by each link on the way: resolvectl itself may be one. */
+function linksOf(path: string): string[] {
+  const all: string[] = [];
+  for (let next = path; !all.includes(next); ) {
+    all.push(next);
+    if (lstatSync(next).isSymbolicLink()) next = resolve(dirname(next), readlinkSync(next));
+  }
+  return all;
 }
 
 /** The first pattern of the file that is a name and a star, with a dot for the star. */

@@ -75,7 +75,13 @@ function tryLock(name: string): Promise<() => void> {
 /** The old content is there until the new one is whole. */
 function replace(path: string, text: string): void {
   mkdirSync(RUN_FOLDER, { recursive: true, mode: 0o755 });
-  rmSync(`${path}.new`, { force: true });
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  const draft = `${path}.new`;
+  rmSync(draft, { force: true });
+  try {
+    writeFileSync(draft, text, { mode: 0o600 });
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
 }

@@ -1,7 +1,7 @@
 /**
- * `up`, `down` and `save` from beginning to end: what was left is read, PreUp runs (it may bring about the very network that the rest is planned for), the
- * kernel is read, a plan is made and applied. An `up` that fails takes back what it did; one that was killed is healed by the next, or taken
- * away by `down`.
+ * `up`, `down` and `save` from beginning to end: what was left is read, the link is made, PreUp runs (it may bring about the very network
+ * that the rest is planned for), the kernel is read, a plan is made and applied. An `up` that fails takes back what it did; one that was
+ * killed is healed by the next, or taken away by `down`.
  */
 import type { DeviceConfig } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
@@ -133,7 +133,8 @@ export async function down(host: QuickHost, target: QuickTarget, { isFinal = fal
     up: [],
     stopping: state.hooksDone,
   };
-  const applier = new Applier(host, { ...state, hooksDone: done[state.phase] }, { isForgetful: true });
+  const left = { ...state, file: target.path, hooksDone: done[state.phase] };
+  const applier = new Applier(host, left, { isForgetful: true });
   await applier.run([{ do: 'remember', change: { phase: 'stopping' } }]);
   const failures: Error[] = [];
   const onFailure = (error: Error): void => {

@@ -93,9 +93,11 @@ describe('resolvconf', () => {
 describe('systemd-resolved', () => {
   test('behind a link called resolvconf is spoken to itself, with the whole name', async () => {
     writeFileSync(places.interfaceOrder, DEBIAN);
-    program(join(folder, 'resolvectl'));
-    symlinkSync('../resolvectl', join(folder, 'between'));
-    symlinkSync('../resolvectl', join(bin, 'resolvconf'));
+    // which may be a link again, as may what leads there
+    program(join(folder, 'wrapped'));
+    symlinkSync('wrapped', join(folder, 'resolvectl'));
+    symlinkSync('../resolvectl', join(bin, 'between'));
+    symlinkSync('between', join(bin, 'resolvconf'));
     await setDns('wg.0', SERVERS, ['example.org', 'corp'], places);
     await unsetDns('wg.0', true, places);
     expect(told()).toEqual([...RESOLVED, 'resolvectl revert wg.0']);

@@ -17,9 +17,6 @@ beforeEach(async () => {
   host = await QuickHost.start(lab, 'host');
   bin = join(lab.directory, 'bin');
   mkdirSync(bin);
-  await until('the uplink to settle', async () =>
-    (await host.namespace.run(['ip', '-br', 'link', 'show', 'eth0'])).stdout.includes(' UP '),
-  );
   empty = await host.picture();
 });
 afterEach(() => lab?.close());

@@ -1,7 +1,7 @@
 /** A host of its own for `wgts up` or wg-quick: a namespace with an uplink, the command lines, and a picture of all that they change. */
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Result, Running } from './command.ts';
+import { type Result, type Running, until } from './command.ts';
 import { ROOT, SOCKET_DIRECTORY } from './device.ts';
 import type { Lab, Namespace } from './lab.ts';
 
@@ -39,7 +39,15 @@ export class QuickHost {
       'route add default via 192.0.2.1',
       'route add ::/0 via 2001:db8:1::1',
     );
-    return new QuickHost(lab, namespace);
+    const host = new QuickHost(lab, namespace);
+    // the kernel adds routes once it has seen the carrier, and a picture of before must not lack them
+    await until('the uplink to settle', async () => {
+      const { routes, 'IPv6 routes': routes6 } = await host.picture();
+      return (
+        !`${routes}${routes6}`.includes('linkdown') && routes6!.match(/^multicast ff00::\/8 dev eth/gm)?.length === 2
+      );
+    });
+    return host;
   }
 
   write(text: string): void {

@@ -201,3 +201,13 @@ test('a rule that someone else took away meanwhile is no failure', async () => {
   expect(first.warned).toEqual([]);
   expect(hasLink(machine)).toBe(false);
 });
+
+test('each hook is told the file that it is of', async () => {
+  const machine = await FakeMachine.start();
+  await run(machine, host => up(host, WANTED));
+  await run(machine, host => down(host, { ...WANTED, path: '/elsewhere/wg0.conf' }));
+  expect(machine.hookFiles).toEqual([
+    ...Array(2).fill('/etc/wireguard/wg0.conf'),
+    ...Array(3).fill('/elsewhere/wg0.conf'),
+  ]);
+});

@@ -47,6 +47,8 @@ export class FakeMachine {
   readonly dns = new Map<string, string>();
   readonly firewall = new Map<string, string>();
   readonly hooks: string[] = [];
+  /** The file that each hook was told. */
+  readonly hookFiles: string[] = [];
   markValid = '0';
   /** What an attempt to set it fails with. */
   markRefusal: Error | undefined;
@@ -104,9 +106,10 @@ export class FakeMachine {
         configure: async (name, config) => (await wireguard()).set(name, config),
         gone: async () => {},
       },
-      runHook: async command => {
+      runHook: async (command, { file }) => {
         deed(`hook ${command}`);
         this.hooks.push(command);
+        this.hookFiles.push(file);
         await this.onHook?.(command, network);
       },
       setDns: async (name, servers, search) => {
