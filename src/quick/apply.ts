@@ -173,7 +173,7 @@ async function removeLink(network: Network, name: string): Promise<void> {
   if (found) await unlessGone('ENODEV', network.links.remove(found));
 }
 
-/** @param code with which the kernel says that there is no such thing: somebody else took it away since it was seen */
+/** @param code with which the kernel says that there is no such thing: another program removed it since it was listed */
 async function unlessGone(code: string, removal: Promise<void>): Promise<void> {
   try {
     await removal;

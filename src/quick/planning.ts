@@ -21,7 +21,7 @@ export interface PlanInput {
   readonly before: QuickState;
 }
 
-/** @throws Error: `code` ENODEV if the interface went meanwhile */
+/** @throws Error: `code` ENODEV if the interface was removed during this `up` */
 export async function planFor(host: QuickHost, { file, resolve, backend, before }: PlanInput): Promise<Step[]> {
   const said = await resolve();
   const now = await readSnapshot(host, file.name);

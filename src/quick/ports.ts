@@ -17,7 +17,7 @@ export interface QuickDevices {
   gone(name: string): Promise<void>;
 }
 
-/** What a hook is told beside its text. */
+/** What a hook gets beside its text. */
 export interface HookContext {
   /** Of the interface: INTERFACE. */
   readonly name: string;

@@ -51,7 +51,7 @@ export function forget(host: QuickHost, name: string): void {
   }
 }
 
-/** Reads once more if that fails: a dump may be interrupted by what changes meanwhile. */
+/** Reads again once if the first read fails: a change can interrupt a dump. */
 export async function readAgain(host: QuickHost, name: string): Promise<Snapshot> {
   try {
     return await readSnapshot(host, name);

@@ -43,7 +43,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
       expect(await host.picture(), `killed at line ${line}, down`).toEqual(empty);
     }
     expect(line).toBeGreaterThan(10);
-  }, 120_000);
+  }, 240_000);
 
   it('at any step of up, then down: nothing is left', async () => {
     const host = await QuickHost.start(lab, 'host');
@@ -57,7 +57,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
       expect(await host.picture(), `killed at line ${line}`).toEqual(empty);
       expect(existsSync(host.state)).toBe(false);
     }
-  }, 120_000);
+  }, 240_000);
 
   it('while the process of the interface starts, then down: it ends by itself', async () => {
     const host = await QuickHost.start(lab, 'host');
@@ -91,7 +91,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect(line).toBeGreaterThan(6);
     expect(await host.picture()).toEqual(empty);
     expect(existsSync(host.state)).toBe(false);
-  }, 120_000);
+  }, 240_000);
 
   it("of the interface's process: what is left is taken away by down, or brought back by up", async () => {
     const host = await QuickHost.start(lab, 'host');
