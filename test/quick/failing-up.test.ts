@@ -1,8 +1,8 @@
 /** The way back of an `up` that failed, at any step, while what it does fails too: the interface goes, and the first failure is told. */
 import { beforeAll, expect, test } from 'vitest';
-import { down, up } from '../../src/quick/quick.ts';
-import { again, FAILURES, hasLink, run, WANTED } from './failures.ts';
-import { FakeMachine } from './fake-machine.ts';
+import { down, reload, up } from '../../src/quick/quick.ts';
+import { again, FAILURES, hasLink, KEY, run, WANTED } from './failures.ts';
+import { FakeMachine, target } from './fake-machine.ts';
 
 let empty: Record<string, unknown>;
 let ups: readonly string[];
@@ -71,4 +71,28 @@ test('an up that fails, and an interface that cannot be removed: it is said, and
   expect(machine.picture()).toMatchObject({ dns: {}, firewall: {}, rules: empty['rules'] });
   expect((await run(machine, host => down(host, WANTED))).error).toBeUndefined();
   expect(machine.picture()).toEqual(empty);
+});
+
+test('a reload: an address and a route that another program removed since they were listed are no failure', async () => {
+  const text = (address: string, allowed: string) => `[Interface]
+Address = 10.9.0.1/24, ${address}
+PrivateKey = ${KEY}
+[Peer]
+PublicKey = GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=
+AllowedIPs = ${allowed}
+`;
+  const machine = await FakeMachine.start();
+  await run(machine, host => up(host, target(text('10.9.1.1/24', '10.7.0.0/16'))));
+  const { world } = machine.kernel;
+  const seen: string[] = [];
+  const { error } = await run(machine, host => reload(host, target(text('10.9.2.1/24', '10.6.0.0/16'))), {
+    fails: name => {
+      seen.push(name);
+      if (name === 'RTM_DELADDR') world.addresses.splice(0, world.addresses.length);
+      if (name === 'RTM_DELROUTE') world.routes.splice(0, world.routes.length);
+      return undefined;
+    },
+  });
+  expect(error).toBeUndefined();
+  expect(seen).toEqual(expect.arrayContaining(['RTM_DELADDR', 'RTM_DELROUTE']));
 });

@@ -41,7 +41,7 @@ export interface ProcessOptions {
 }
 
 export class FakeMachine {
-  readonly kernel = new FakeKernel();
+  readonly kernel = new FakeKernel({ kinds: ['wireguard', 'dummy', 'ifb', 'tun'] });
   readonly states = new Map<string, string>();
   readonly files = new Map<string, string>();
   readonly dns = new Map<string, string>();

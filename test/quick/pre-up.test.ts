@@ -268,3 +268,32 @@ test('what an older version of this program remembers is all taken for the file'
   expect(Object.keys(await peersOf(machine))).toEqual([PEERS[0]]);
   expect((await device(machine)).privateKey).toBeDefined();
 });
+
+test('begun with a device of the other kind: killed at any step, the next up still takes it for ours', async () => {
+  const begun = async (): Promise<FakeMachine> => {
+    const machine = await start();
+    const { host, close } = machine.process();
+    await host.network.links.create({ name: 'wg0', kind: 'tun' });
+    host.writeState({
+      version: 1,
+      name: 'wg0',
+      file: '/etc/wireguard/wg0.conf',
+      phase: 'starting',
+      backend: 'userspace',
+      made: true,
+      hooksDone: ['PreUp 0'],
+    });
+    close();
+    return machine;
+  };
+  const undisturbed = await begun();
+  const { deeds } = await run(undisturbed, 'up', FILE);
+  const goal = undisturbed.picture();
+  expect(goal['links']).toContain('wg0 wireguard 1420 true');
+  for (let killAt = 0; killAt < deeds.length; killAt++) {
+    const machine = await begun();
+    await expect(run(machine, 'up', FILE, { killAt })).rejects.toThrow(Killed);
+    await run(machine, 'up', FILE);
+    expect(machine.picture(), `killed at ${killAt}`).toEqual(goal);
+  }
+});
