@@ -80,6 +80,12 @@ export class ApiGroup {
     void this.look().catch(() => undefined);
   }
 
+  /** The server has answered somebody: what could not be watched may be there again. */
+  answered(): void {
+    if (this.#isFollowing && this.#current && !this.#watches.has(this.#current))
+      void this.look().catch(() => undefined);
+  }
+
   /** Undefined while the server has neither. Rejects as a request does. */
   async find(): Promise<CalicoGroup | undefined> {
     return this.#current ?? (await this.look());
@@ -150,7 +156,8 @@ export class ApiGroup {
     const onChange = (): void => {
       if (!this.#abort.signal.aborted) void this.look().catch(() => undefined);
     };
-    this.#watches.set(group, new ReadyWatch({ connection, pace, group, onChange }));
+    const onEnd = (): void => void this.#watches.delete(group);
+    this.#watches.set(group, new ReadyWatch({ connection, pace, group, onChange, onEnd }));
   }
 
   /** Whether what is followed is no longer where Calico works, and it is not known where that is. */

@@ -221,6 +221,7 @@ export class ApiReflector {
     this.#answered();
     this.#read = true;
     this.#failure = undefined;
+    this.#options.group.answered();
     this.#options.changed();
   }
 

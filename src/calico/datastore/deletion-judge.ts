@@ -90,7 +90,7 @@ export class DeletionJudge {
   async #run(): Promise<void> {
     const { known, group, pace, signal, changed } = this.#options;
     while (known.deletions.size > 0 && !signal.aborted) {
-      const [keys, lists, own] = [known.deletions, this.#lists, this.#group];
+      const [deletions, lists, own] = [known.deletions, this.#lists, this.#group];
       if (!own) return;
       // a list is the last word on them, of this group or of the one that Calico has moved to
       const isSame = (): boolean => !signal.aborted && lists === this.#lists;
@@ -110,7 +110,7 @@ export class DeletionJudge {
       }
       while (isSame() && !this.#isSteady()) await pace.sleep(STEADY_MS, signal);
       if (!isSame()) continue;
-      known.confirm(keys);
+      known.confirm(deletions);
       changed();
     }
     this.#failure = undefined;

@@ -24,9 +24,9 @@ export class KnownObjects {
     return this.#uids.size === 0 && this.#orphans.size === 0;
   }
 
-  /** Keys of deletions that wait. */
-  get deletions(): ReadonlySet<string> {
-    return new Set(this.#deletions.keys());
+  /** Deletions that wait, as of now: the object by its key. */
+  get deletions(): ReadonlyMap<string, unknown> {
+    return new Map(this.#deletions);
   }
 
   /** Keys of what went with a definition. */
@@ -50,10 +50,10 @@ export class KnownObjects {
   }
 
   /** These deletions are somebody's decision. */
-  confirm(keys: Iterable<string>): void {
-    for (const key of keys) {
-      const object = this.#deletions.get(key);
-      if (object === undefined) continue;
+  confirm(deletions: ReadonlyMap<string, unknown>): void {
+    for (const [key, object] of deletions) {
+      // it may be there again, and deleted again
+      if (this.#deletions.get(key) !== object) continue;
       this.#deletions.delete(key);
       this.#uids.delete(key);
       this.#cache.delete(this.#kind, object);

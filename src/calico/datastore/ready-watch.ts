@@ -1,4 +1,7 @@
-/** Watches the ClusterInformation of one group, whose `datastoreReady` says whether Calico uses it (group-choice.ts). What it is now is asked by the listener. */
+/**
+ * Watches the ClusterInformation of one group, whose `datastoreReady` says whether Calico uses it (group-choice.ts). What it is now is asked by the listener. It
+ * ends where nothing is to be watched, and where no server answers: who reads objects finds out when one does again.
+ */
 import type { ApiConnection } from './api-connection.ts';
 import { ApiError } from './api-error.ts';
 import type { CalicoGroup } from './kinds.ts';
@@ -10,6 +13,8 @@ export interface ReadyWatchOptions {
   readonly group: CalicoGroup;
   /** It may be another. */
   readonly onChange: () => void;
+  /** It is to be begun anew when there is reason to. Not called after `close`. */
+  readonly onEnd: () => void;
 }
 
 const WATCH_S = 300;
@@ -33,32 +38,45 @@ export class ReadyWatch {
   }
 
   async #run(): Promise<void> {
-    const { pace, group, connection, onChange } = this.#options;
+    const { pace, onChange, onEnd } = this.#options;
     const { signal } = this.#abort;
     const backoff = new Backoff(pace);
-    const path = `/apis/${group}/clusterinformations`;
     while (!signal.aborted) {
       const began = pace.now();
       let pause = 0;
       try {
-        const query = {
-          watch: 'true',
-          allowWatchBookmarks: 'true',
-          timeoutSeconds: String(Math.round(WATCH_S * (1 + pace.random() / 5))),
-        };
-        const onLine = (line: string): void => {
-          if (!line.includes('"BOOKMARK"')) onChange();
-        };
-        const stream = { silence: WATCH_IDLE_MS, onOpen: onChange, onLine };
-        await connection.stream({ method: 'GET', path, query, signal }, stream);
+        await this.#watch();
         if (pace.now() - began < SOON_MS) pause = backoff.next();
         else backoff.reset();
       } catch (error) {
-        pause = backoff.next(error instanceof ApiError ? error.retryAfter : undefined);
+        const isAnswer = error instanceof ApiError && ![403, 404].includes(error.status);
+        if (isAnswer) pause = backoff.next(error.retryAfter);
+        // one that was open may have been cut
+        else if (error instanceof ApiError || pace.now() - began < SOON_MS) break;
       }
       if (signal.aborted) return;
       onChange();
       if (pause > 0) await pace.sleep(pause, signal);
     }
+    if (!signal.aborted) onEnd();
+  }
+
+  async #watch(): Promise<void> {
+    const { pace, group, onChange } = this.#options;
+    const query = {
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      timeoutSeconds: String(Math.round(WATCH_S * (1 + pace.random() / 5))),
+    };
+    const onLine = (line: string): void => {
+      if (!line.includes('"BOOKMARK"')) onChange();
+    };
+    const request = {
+      method: 'GET',
+      path: `/apis/${group}/clusterinformations`,
+      query,
+      signal: this.#abort.signal,
+    } as const;
+    await this.#options.connection.stream(request, { silence: WATCH_IDLE_MS, onOpen: onChange, onLine });
   }
 }
