@@ -59,8 +59,9 @@ function program() {
   mkdirSync(at('/usr/bin'), { recursive: true });
   for (const name of ['wgts', 'wireguard-ts']) {
     const script = join(HOME, `dist/cli/${name}.js`);
-    // there is no env(1)
-    writeFileSync(at(script), readFileSync(at(script), 'utf8').replace(/^#!.*/, `#!${NODE}`));
+    // there is neither env(1) nor a shell for the launchers in bin/, whose option this is
+    const shebang = `#!${NODE} --inspect-port=[fe80::1]:9229`;
+    writeFileSync(at(script), readFileSync(at(script), 'utf8').replace(/^#!.*/, shebang));
     chmodSync(at(script), 0o755);
     symlinkSync(`../..${script}`, at(`/usr/bin/${name}`));
   }

@@ -20,6 +20,8 @@ import { warmUpLater } from './warm-up.ts';
 
 /** What wireguard-go gives an interface: IPv6's 1500 less 80 bytes of outer headers. */
 const DEFAULT_MTU = 1420;
+/** What ends a device, its socket taken along. SIGHUP (the terminal is gone) ends wireguard-go too, but leaves its socket behind. */
+export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 export interface DeviceSettings {
   readonly name: string;
@@ -37,7 +39,7 @@ export interface DeviceSettings {
 }
 
 /**
- * Resolves when the device has ended: its interface was deleted, its control socket unlinked, or SIGTERM or SIGINT came.
+ * Resolves when the device has ended: its interface was deleted, its control socket unlinked, or one of STOP_SIGNALS came.
  * @throws Error when it cannot start, saying why; then nothing is left behind
  */
 export async function runDevice(settings: DeviceSettings): Promise<void> {
@@ -75,7 +77,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   });
   const stop = () => end('asked to stop');
   // before there is anything that a signal could leave behind: who sees the socket may end us at once
-  process.on('SIGTERM', stop).on('SIGINT', stop);
+  for (const signal of STOP_SIGNALS) process.on(signal, stop);
   let server: UapiServer | undefined;
   let stopWarmUp = () => {};
   try {
@@ -103,7 +105,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     stopWarmUp = warmUpLater({ crypto, makeCipher, random, wall: clock.wall, log, quietFor });
     log.verbose(`ended: ${await ended}`);
   } finally {
-    process.off('SIGTERM', stop).off('SIGINT', stop);
+    for (const signal of STOP_SIGNALS) process.off(signal, stop);
     stopWarmUp();
     server?.close();
     loop.close();

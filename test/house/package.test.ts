@@ -20,6 +20,8 @@ test('the package holds programs, types and the addon as source', { timeout: 60_
     expect.arrayContaining([
       'LICENSE',
       'README.md',
+      'bin/wgts',
+      'bin/wireguard-ts',
       'dist/cli/wireguard-ts.js',
       'dist/cli/wgts.js',
       'dist/index.d.ts',
