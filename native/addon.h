@@ -12,6 +12,7 @@ void wg_export_poll(napi_env env, napi_value exports);
 void wg_export_notices(napi_env env, napi_value exports);
 void wg_export_netlink(napi_env env, napi_value exports);
 void wg_export_notify(napi_env env, napi_value exports);
+void wg_export_secrecy(napi_env env, napi_value exports);
 void wg_export_tun(napi_env env, napi_value exports);
 void wg_export_udp(napi_env env, napi_value exports);
 void wg_export_cipher(napi_env env, napi_value exports);

@@ -100,6 +100,7 @@ static napi_value init(napi_env env, napi_value exports) {
   wg_export_notices(env, exports);
   wg_export_netlink(env, exports);
   wg_export_notify(env, exports);
+  wg_export_secrecy(env, exports);
   wg_export_tun(env, exports);
   wg_export_udp(env, exports);
   wg_export_cipher(env, exports);

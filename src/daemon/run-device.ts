@@ -5,6 +5,7 @@ import { randomFillSync } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { systemClock } from '../io/clock.ts';
 import type { Tun } from '../io/ports.ts';
+import { forbidDumps } from '../io/secrecy.ts';
 import { systemZones } from '../io/zones.ts';
 import { Engine } from '../protocol/engine.ts';
 import { makeBackend, type UserspaceName } from './backend.ts';
@@ -44,6 +45,7 @@ export interface DeviceSettings {
  */
 export async function runDevice(settings: DeviceSettings): Promise<void> {
   checkInterfaceName(settings.name);
+  forbidDumps();
   const faults = settings.kernelFaults ?? [];
   const avoided = faults.map(({ avoid }) => avoid);
   const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);

@@ -68,6 +68,8 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   netlinkReceive(netlink: NetlinkHandle, slab: Uint8Array, desc: Int32Array): number;
   netlinkClose(netlink: NetlinkHandle): void;
   notifySend(path: string, text: string): void;
+  /** No core dump of this process, and no look at its memory by others of its user. For good. */
+  forbidDumps(): void;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunFd(tun: TunHandle): number;
   tunRead(tun: TunHandle, slab: Uint8Array, desc: Int32Array, most: number): number;

@@ -16,6 +16,7 @@ import type { Datastore } from '../../calico/datastore/datastore.ts';
 import { matches, parseSelector } from '../../calico/plan/selector.ts';
 import { AddressAllocator } from '../../calico/publish/allocate.ts';
 import { Publisher, systemPublishClock } from '../../calico/publish/publisher.ts';
+import { forbidDumps } from '../../io/secrecy.ts';
 import type { Command, Terminal } from '../terminal.ts';
 import { type CalicoOptions, parseCalicoOptions } from './calico-options.ts';
 
@@ -24,6 +25,7 @@ const ONCE_PATIENCE = 60_000;
 
 export const calico: Command = async (args, terminal) => {
   const options = parseCalicoOptions(args, terminal);
+  forbidDumps();
   const say = (text: string): void => terminal.err(`${text}\n`);
   const warn = (text: string): void => terminal.err(`Warning: ${text}\n`);
   const told = new AbortController();
