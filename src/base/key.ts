@@ -1,15 +1,17 @@
 /** Keys of 32 bytes as base64 (what people type) and as hex (what the UAPI speaks). */
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { base64 } from '@scure/base';
+import { copySecret, newSecret } from './secret.ts';
 
 export const KEY_SIZE = 32;
+export const KEY_HEX_SIZE = 2 * KEY_SIZE;
 
 /** @returns 32 bytes, or undefined if the text is not the base64 of a key, exactly 44 characters with its padding. */
 export function parseKeyBase64(text: string): Uint8Array | undefined {
   if (text.length !== 44) return undefined;
   try {
     const key = base64.decode(text);
-    return key.length === KEY_SIZE ? key : undefined;
+    return key.length === KEY_SIZE ? secret(key) : undefined;
   } catch {
     return undefined;
   }
@@ -17,7 +19,14 @@ export function parseKeyBase64(text: string): Uint8Array | undefined {
 
 /** @returns 32 bytes, or undefined if the text is not 64 hex digits. */
 export function parseKeyHex(text: string): Uint8Array | undefined {
-  return /^[0-9a-fA-F]{64}$/.test(text) ? hexToBytes(text) : undefined;
+  return /^[0-9a-fA-F]{64}$/.test(text) ? secret(hexToBytes(text)) : undefined;
+}
+
+/** In memory that can be erased, whatever the library took. */
+function secret(key: Uint8Array): Uint8Array {
+  const copy = copySecret(key);
+  key.fill(0);
+  return copy;
 }
 
 export function formatKeyBase64(key: Uint8Array): string {
@@ -26,6 +35,78 @@ export function formatKeyBase64(key: Uint8Array): string {
 
 export function formatKeyHex(key: Uint8Array): string {
   return bytesToHex(key);
+}
+
+/**
+ * The same from the bytes of a text in [from, to), so that a secret is never a string. No table is looked up, for its place in the
+ * cache would tell.
+ * @returns 32 bytes that fill(0) erases, or undefined if that is not 64 hex digits
+ */
+export function readKeyHex(text: Uint8Array, from: number, to: number): Uint8Array | undefined {
+  if (to - from !== KEY_HEX_SIZE) return undefined;
+  const key = newSecret(KEY_SIZE);
+  let bad = 0;
+  for (let i = 0; i < KEY_SIZE; i++) {
+    const [high, low] = [hexDigit(text[from + 2 * i]!), hexDigit(text[from + 2 * i + 1]!)];
+    bad |= high | low;
+    key[i] = (high << 4) | (low & 15);
+  }
+  if (bad >= 0) return key;
+  key.fill(0);
+  return undefined;
+}
+
+/** Writes 64 hex digits to a place. */
+export function writeKeyHex(key: Uint8Array, text: Uint8Array, at: number): void {
+  for (let i = 0; i < KEY_SIZE; i++) {
+    text[at + 2 * i] = hexCharacter(key[i]! >> 4);
+    text[at + 2 * i + 1] = hexCharacter(key[i]! & 15);
+  }
+}
+
+/** As readKeyHex, from 44 characters of base64, the last of them its padding. */
+export function readKeyBase64(text: Uint8Array, from: number, to: number): Uint8Array | undefined {
+  if (to - from !== KEY_BASE64_SIZE || text[to - 1] !== PADDING) return undefined;
+  const key = newSecret(KEY_SIZE);
+  let [bad, bits, held, at] = [0, 0, 0, 0];
+  for (let i = from; i < to - 1; i++) {
+    const value = base64Digit(text[i]!);
+    bad |= value;
+    bits = ((bits << 6) | (value & 63)) & 0xffff;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    key[at++] = bits >> held;
+  }
+  // two bits are over, which nobody may use to write one key in two ways
+  if (bad >= 0 && (bits & ((1 << held) - 1)) === 0) return key;
+  key.fill(0);
+  return undefined;
+}
+
+const KEY_BASE64_SIZE = 44;
+const PADDING = 0x3d;
+
+/** 0 to 63, or -1; no table is looked up. */
+export function base64Digit(code: number): number {
+  const within = (first: number, last: number) => ((first - 1 - code) & (code - last - 1)) >> 31;
+  const [upper, lower, digit] = [within(0x41, 0x5a), within(0x61, 0x7a), within(0x30, 0x39)];
+  const [plus, slash] = [within(0x2b, 0x2b), within(0x2f, 0x2f)];
+  const value = (upper & (code - 0x41)) | (lower & (code - 0x47)) | (digit & (code + 4)) | (plus & 62) | (slash & 63);
+  return value | ~(upper | lower | digit | plus | slash);
+}
+
+/** 0 to 15, or -1. */
+function hexDigit(code: number): number {
+  // each comparison gives all bits or none
+  const digit = ((0x2f - code) & (code - 0x3a)) >> 31;
+  const letter = code | 0x20;
+  const inLetters = ((0x60 - letter) & (letter - 0x67)) >> 31;
+  return (digit & (code - 0x30)) | (inLetters & (letter - 0x57)) | ~(digit | inLetters);
+}
+
+function hexCharacter(value: number): number {
+  return 0x30 + value + (((9 - value) >> 31) & 0x27);
 }
 
 /** Whether every byte is zero: the UAPI's "no key". No early exit, since this is asked of secrets. */

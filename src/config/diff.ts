@@ -4,7 +4,7 @@
  * again, empties all lists of allowed IPs before filling them, and without a ListenPort in the file moves the device to another port.
  */
 import { sameFarSide } from '../base/endpoint.ts';
-import { clampPrivateKey, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
+import { formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { type Prefix, prefixKey, samePrefix } from '../base/prefix.ts';
 import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
 
@@ -27,7 +27,7 @@ export function difference(wanted: DeviceConfig, status: DeviceStatus, removals 
   const config: Mutable<DeviceConfig> = {};
   const privateKey = wanted.privateKey ?? NO_KEY;
   // a device keeps its key clamped, and setting it, even to the same, ends all sessions of some
-  if (!sameKey(clamped(privateKey), clamped(status.privateKey ?? NO_KEY))) config.privateKey = privateKey;
+  if (!samePrivateKey(privateKey, status.privateKey ?? NO_KEY)) config.privateKey = privateKey;
   // port 0 is any port, and one is in use already
   if (wanted.listenPort && wanted.listenPort !== status.listenPort) config.listenPort = wanted.listenPort;
   if ((wanted.fwmark ?? 0) !== status.fwmark) config.fwmark = wanted.fwmark ?? 0;
@@ -175,8 +175,12 @@ function beyond(prefixes: ReadonlyMap<PrefixKey, Prefix>, these: readonly Prefix
   return [...prefixes].filter(([name]) => !names.has(name)).map(([, prefix]) => ({ prefix }));
 }
 
-function clamped(key: Uint8Array): Uint8Array {
-  return isZeroKey(key) ? key : clampPrivateKey(key.slice());
+/** Whether they are the same once clamped (clampPrivateKey), which is judged without a copy; no key is only like no key. */
+function samePrivateKey(a: Uint8Array, b: Uint8Array): boolean {
+  if (isZeroKey(a) || isZeroKey(b)) return isZeroKey(a) && isZeroKey(b);
+  let bits = 0;
+  for (let i = 0; i < KEY_SIZE; i++) bits |= (a[i]! ^ b[i]!) & (i === 0 ? 0xf8 : i === KEY_SIZE - 1 ? 0x3f : 0xff);
+  return bits === 0;
 }
 
 function sameKey(a: Uint8Array, b: Uint8Array): boolean {

@@ -99,6 +99,7 @@ export const ERRNO = {
   EPROTO: 71,
   EMSGSIZE: 90,
   EADDRINUSE: 98,
+  ETIMEDOUT: 110,
 } as const;
 
 const ERRNO_OF_CODE: Readonly<Record<ConfigErrorCode, number>> = {

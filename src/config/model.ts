@@ -67,3 +67,20 @@ export interface PeerStatus {
   readonly persistentKeepalive: number;
   readonly allowedIps: readonly Prefix[];
 }
+
+/** What a config, a status, and a file have of secrets. */
+export interface Secrets {
+  readonly privateKey?: Uint8Array;
+  readonly peers?: readonly { readonly presharedKey?: Uint8Array }[];
+}
+
+/** Overwrites the secrets of a config, or a file, that has served. */
+export function eraseConfig({ privateKey, peers = [] }: Secrets): void {
+  privateKey?.fill(0);
+  for (const { presharedKey } of peers) presharedKey?.fill(0);
+}
+
+/** Overwrites the secrets of a status, which are always copies. */
+export function eraseStatus(status: Secrets): void {
+  eraseConfig(status);
+}

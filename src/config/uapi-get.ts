@@ -3,10 +3,11 @@
  * to text in the order of wireguard-go (device/uapi.go), and back for clients, as tolerant as `wg` is (ipc-uapi.h). Beside
  * it the `counters` operation, which is this project's own: other daemons do not answer it.
  */
-import { formatKeyHex, isZeroKey, parseKeyHex } from '../base/key.ts';
+import { isZeroKey, KEY_SIZE, readKeyHex } from '../base/key.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../base/prefix.ts';
 import { ConfigError, ERRNO, quote } from './errors.ts';
-import type { DeviceStatus, PeerStatus } from './model.ts';
+import { type DeviceStatus, eraseStatus, type PeerStatus } from './model.ts';
+import { latin1, latin1Bytes, PIECE_SIZE, SecretText } from './secret-text.ts';
 import { formatZonedEndpoint, numericZones, parseZonedEndpoint, type Zones } from './zones.ts';
 
 /** The answer to every operation ends so. @param errno positive or 0; the wire wants it negative. */
@@ -19,25 +20,45 @@ export function formatGetResponse(status: DeviceStatus, zones: Zones = numericZo
   return [...getResponseChunks(status, zones)].join('');
 }
 
-/** The same in pieces of about CHUNK characters, so that a large device can be sent without holding up its packets. */
+/** The same in pieces of some 16,000 characters. */
 export function* getResponseChunks(status: DeviceStatus, zones: Zones = numericZones): Generator<string> {
-  let text = deviceLines(status);
-  for (const peer of status.peers) {
-    text += peerLines(peer, zones);
-    for (const prefix of peer.allowedIps) {
-      text += `allowed_ip=${formatPrefix(prefix)}\n`;
-      if (text.length < CHUNK) continue;
-      yield text;
-      text = '';
-    }
-    if (text.length < CHUNK) continue;
-    yield text;
-    text = '';
+  const text = new SecretText();
+  for (const _ of writeGetResponse(status, text, zones)) {
+    yield [...text.pieces()].map(piece => latin1(piece)).join('');
+    text.erase();
   }
-  yield `${text}${formatErrno(0)}`;
 }
 
-const CHUNK = 16_384;
+/**
+ * Writes the answer into a text, and yields whenever there is a piece of it to be sent, which the caller erases then: so a large device
+ * can be sent without holding up its packets, and no key is ever a string. The last piece ends it.
+ */
+export function* writeGetResponse(
+  status: DeviceStatus,
+  text: SecretText,
+  zones: Zones = numericZones,
+): Generator<undefined> {
+  const { privateKey, listenPort, fwmark } = status;
+  if (privateKey && !isZeroKey(privateKey)) text.keyLine('private_key', privateKey);
+  if (listenPort !== 0) text.text(`listen_port=${listenPort}\n`);
+  if (fwmark !== 0) text.text(`fwmark=${fwmark}\n`);
+  for (const peer of status.peers) {
+    text.keyLine('public_key', peer.publicKey);
+    text.keyLine('preshared_key', peer.presharedKey ?? NO_KEY);
+    text.text(peerLines(peer, zones));
+    for (const prefix of peer.allowedIps) {
+      text.text(`allowed_ip=${formatPrefix(prefix)}\n`);
+      if (text.length >= CHUNK) yield;
+    }
+    if (text.length >= CHUNK) yield;
+  }
+  text.text(formatErrno(0));
+  yield;
+}
+
+/** A line more, and it is still one piece. */
+const CHUNK = PIECE_SIZE - 640;
+const NO_KEY = new Uint8Array(KEY_SIZE);
 
 /** The whole answer to `counters=1`: a line `name=value` each. Names have neither `=` nor control characters. */
 export function formatCountersResponse(counters: Readonly<Record<string, number>>): string {
@@ -60,27 +81,56 @@ export function parseSetResponse(text: string): void {
  * wire, and its making needs a curve.
  */
 export function parseGetResponse(text: string, zones: Zones = numericZones): DeviceStatus {
+  const bytes = new SecretText();
+  bytes.append(latin1Bytes(text));
+  try {
+    return readGetResponse(bytes, zones);
+  } finally {
+    bytes.erase();
+  }
+}
+
+/** The same of bytes, so that no key is ever a string; those that come out are in memory that the caller erases (eraseStatus). */
+export function readGetResponse(text: SecretText, zones: Zones = numericZones): DeviceStatus {
   const device: { privateKey?: Uint8Array; listenPort: number; fwmark: number } = { listenPort: 0, fwmark: 0 };
   const peers: PeerEntry[] = [];
   let answered = false;
+  let ended = false;
   let number = 0;
-  for (const [key, value] of keyValueLines(text)) {
+  const take = (bytes: Uint8Array, from: number, to: number): void => {
+    if (ended || from === to) {
+      ended = true;
+      return;
+    }
     number++;
+    const equals = bytes.indexOf(EQUALS, from);
+    if (equals < 0 || equals >= to) throw noLine(latin1(bytes, from, to), number);
+    const key = latin1(bytes, from, equals);
+    const value = () => latin1(bytes, equals + 1, to);
+    const peer = peers.at(-1);
     try {
-      const peer = peers.at(-1);
       if (key === 'errno') {
-        refuse(value);
+        refuse(value());
         answered = true;
-      } else if (key === 'public_key') peers.push(newPeer(parseKey(key, value)));
-      else if (peer) readPeerLine(peer, key, value, zones);
-      else if (key === 'private_key') device.privateKey = parseKey(key, value);
-      else if (key === 'listen_port') device.listenPort = parseNumber(key, value, 0xffff);
-      else if (key === 'fwmark') device.fwmark = parseNumber(key, value, 0xffffffff);
+      } else if (key === 'public_key') peers.push(newPeer(readKey(key, bytes, equals + 1, to)));
+      else if (key === 'preshared_key' && peer) {
+        const presharedKey = readKey(key, bytes, equals + 1, to);
+        if (!isZeroKey(presharedKey)) peer.presharedKey = presharedKey;
+      } else if (key === 'private_key' && !peer) device.privateKey = readKey(key, bytes, equals + 1, to);
+      else if (peer) readPeerLine(peer, key, value(), zones);
+      else if (key === 'listen_port') device.listenPort = parseNumber(key, value(), 0xffff);
+      else if (key === 'fwmark') device.fwmark = parseNumber(key, value(), 0xffffffff);
     } catch (error) {
       throw error instanceof ConfigError && error.code !== 'refused' ? error.at({ line: number }) : error;
     }
+  };
+  try {
+    for (const _ of text.eachLine(take));
+    if (!ended || !answered) throw incomplete();
+  } catch (error) {
+    eraseStatus({ ...device, peers });
+    throw error;
   }
-  if (!answered) throw incomplete();
   return { ...device, peers };
 }
 
@@ -101,16 +151,9 @@ export function parseCountersResponse(text: string): Record<string, number> {
 
 type PeerEntry = { -readonly [K in keyof PeerStatus]: PeerStatus[K] } & { allowedIps: Prefix[] };
 
-function deviceLines({ privateKey, listenPort, fwmark }: DeviceStatus): string {
-  const key = privateKey && !isZeroKey(privateKey) ? `private_key=${formatKeyHex(privateKey)}\n` : '';
-  return `${key}${listenPort === 0 ? '' : `listen_port=${listenPort}\n`}${fwmark === 0 ? '' : `fwmark=${fwmark}\n`}`;
-}
-
-/** All but its allowed IPs, in one go: there may be thousands, and the code is cold. */
+/** All but its keys and allowed IPs, in one go: there may be thousands, and the code is cold. */
 function peerLines(peer: PeerStatus, zones: Zones): string {
-  return `public_key=${formatKeyHex(peer.publicKey)}
-preshared_key=${peer.presharedKey ? formatKeyHex(peer.presharedKey) : NO_KEY}
-protocol_version=1
+  return `protocol_version=1
 ${peer.endpoint ? `endpoint=${formatZonedEndpoint(peer.endpoint, zones)}\n` : ''}last_handshake_time_sec=${peer.lastHandshakeSeconds}
 last_handshake_time_nsec=${peer.lastHandshakeNanoseconds}
 tx_bytes=${peer.txBytes}
@@ -118,8 +161,6 @@ rx_bytes=${peer.rxBytes}
 persistent_keepalive_interval=${peer.persistentKeepalive}
 `;
 }
-
-const NO_KEY = '0'.repeat(64);
 
 function newPeer(publicKey: Uint8Array): PeerEntry {
   return {
@@ -135,11 +176,6 @@ function newPeer(publicKey: Uint8Array): PeerEntry {
 
 function readPeerLine(peer: PeerEntry, key: string, value: string, zones: Zones): void {
   switch (key) {
-    case 'preshared_key': {
-      const presharedKey = parseKey(key, value);
-      if (!isZeroKey(presharedKey)) peer.presharedKey = presharedKey;
-      return;
-    }
     case 'endpoint': {
       const endpoint = parseZonedEndpoint(value, zones);
       if (!endpoint) throw new ConfigError('bad-value', `the device answered ${key}=${quote(value)}`, { value });
@@ -172,6 +208,7 @@ function readPeerLine(peer: PeerEntry, key: string, value: string, zones: Zones)
 
 /** 2^64 rounded as a double is: byte counts beyond 2^53 lose their last digits, 9 petabytes on. */
 const MAX_U64 = 2 ** 64;
+const EQUALS = 0x3d;
 
 function parseNumber(key: string, value: string, max: number): number {
   if (!/^[0-9]{1,20}$/.test(value) || Number(value) > max)
@@ -181,10 +218,14 @@ function parseNumber(key: string, value: string, max: number): number {
   return Number(value);
 }
 
-function parseKey(key: string, value: string): Uint8Array {
-  const bytes = parseKeyHex(value);
-  if (!bytes) throw new ConfigError('bad-value', `the device answered with a ${key} that is not 64 hex digits`);
-  return bytes;
+function readKey(key: string, bytes: Uint8Array, from: number, to: number): Uint8Array {
+  const read = readKeyHex(bytes, from, to);
+  if (!read) throw new ConfigError('bad-value', `the device answered with a ${key} that is not 64 hex digits`);
+  return read;
+}
+
+function noLine(line: string, number: number): ConfigError {
+  return new ConfigError('syntax', `the device answered ${quote(line)}`, { line: number, value: line });
 }
 
 function* keyValueLines(text: string): Generator<readonly [key: string, value: string]> {
@@ -195,8 +236,7 @@ function* keyValueLines(text: string): Generator<readonly [key: string, value: s
     if (end === at) return;
     const line = text.slice(at, end);
     const equals = line.indexOf('=');
-    if (equals < 0)
-      throw new ConfigError('syntax', `the device answered ${quote(line)}`, { line: number, value: line });
+    if (equals < 0) throw noLine(line, number);
     yield [line.slice(0, equals), line.slice(equals + 1)];
     at = end + 1;
   }

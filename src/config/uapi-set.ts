@@ -6,37 +6,71 @@
  *
  * One line is this project's own: `initiate_handshake=true`. Other programs refuse it, with EINVAL.
  */
-import { formatKeyHex, KEY_SIZE, parseKeyHex } from '../base/key.ts';
+import { KEY_HEX_SIZE, readKeyHex } from '../base/key.ts';
 import { formatPrefix, parsePrefix } from '../base/prefix.ts';
 import { ConfigError, quote, quoteKey } from './errors.ts';
-import type { AllowedIpConfig, DeviceConfig, PeerConfig } from './model.ts';
+import { type AllowedIpConfig, type DeviceConfig, eraseConfig, type PeerConfig } from './model.ts';
+import { latin1, SecretText } from './secret-text.ts';
 import { formatZonedEndpoint, numericZones, parseZonedEndpoint, type Zones } from './zones.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type PeerEntry = Mutable<Omit<PeerConfig, 'allowedIps'>> & { allowedIps?: AllowedIpConfig[] };
 
+/**
+ * Reads a whole request but for its first line, with a yield now and then.
+ * @returns the config, whose keys the caller erases (eraseConfig)
+ * @throws ConfigError with the line, counted with the first; the keys before it are erased
+ */
+export function* readSetRequest(text: SecretText, zones: Zones): Generator<undefined, DeviceConfig> {
+  const request = new SetRequest(zones);
+  let line = 1;
+  try {
+    yield* text.eachLine((bytes, from, to) => {
+      line++;
+      request.line(bytes, from, bytes[to - 1] === RETURN ? to - 1 : to);
+    });
+    return request.finish();
+  } catch (error) {
+    eraseConfig(request.finish());
+    throw error instanceof ConfigError ? error.at({ line }) : error;
+  }
+}
+
+const [EQUALS, RETURN] = [0x3d, 0x0d];
+const KEYS = new Set(['private_key', 'public_key', 'preshared_key']);
+
 /** Gathers the lines of one request. A line that is wrong throws ConfigError; after that the gathered part is of no use. */
-export class SetRequest {
+class SetRequest {
   readonly #zones: Zones;
   readonly #device: Mutable<Omit<DeviceConfig, 'peers'>> = {};
   readonly #peers: PeerEntry[] = [];
   /** Where in #peers the entries of the current public_key begin. */
   #sectionAt = 0;
   #removed = false;
+  #lastKey = '';
 
   constructor(zones: Zones = numericZones) {
     this.#zones = zones;
   }
 
   /** Takes one line, without its newline. */
-  line(text: string): void {
-    const equals = text.indexOf('=');
-    if (equals < 0) throw new ConfigError('syntax', `${quoteKey(text)} is not of the form key=value`);
-    const key = text.slice(0, equals);
-    const value = text.slice(equals + 1);
-    if (key === 'public_key') this.#beginPeer(value);
-    else if (this.#peers.length === 0) this.#deviceLine(key, value);
-    else this.#peerLine(key, value);
+  line(bytes: Uint8Array, from: number, to: number): void {
+    const found = bytes.indexOf(EQUALS, from);
+    if (found < 0 || found >= to)
+      throw new ConfigError('syntax', `${quoteKey(latin1(bytes, from, to))} is not of the form key=value`);
+    const key = this.#keyOf(bytes, from, found);
+    if (KEYS.has(key)) this.#keyLine(key, bytes, found + 1, to);
+    else if (this.#peers.length === 0) this.#deviceLine(key, latin1(bytes, found + 1, to));
+    else this.#peerLine(key, latin1(bytes, found + 1, to));
+  }
+
+  /** Of thousands of lines in a row it is the same. */
+  #keyOf(bytes: Uint8Array, from: number, to: number): string {
+    const last = this.#lastKey;
+    let isSame = to - from === last.length;
+    for (let i = 0; isSame && i < last.length; i++) isSame = bytes[from + i] === last.charCodeAt(i);
+    if (!isSame) this.#lastKey = latin1(bytes, from, to);
+    return this.#lastKey;
   }
 
   finish(): DeviceConfig {
@@ -44,11 +78,30 @@ export class SetRequest {
     return this.#peers.length === 0 ? this.#device : { ...this.#device, peers: this.#peers };
   }
 
+  /** One whose value never becomes a string: it may be secret. */
+  #keyLine(key: string, bytes: Uint8Array, from: number, to: number): void {
+    const inPeer = this.#peers.length > 0;
+    if (key === 'public_key') {
+      this.#endPeer();
+      this.#peers.push({ publicKey: readKey(key, bytes, from, to) });
+    } else if (key === 'private_key' && !inPeer) {
+      this.#device.privateKey?.fill(0);
+      this.#device.privateKey = readKey(key, bytes, from, to);
+    } else if (key === 'preshared_key' && inPeer) {
+      const presharedKey = readKey(key, bytes, from, to);
+      if (this.#removed) {
+        presharedKey.fill(0);
+        return;
+      }
+      const entry = this.#last();
+      entry.presharedKey?.fill(0);
+      entry.presharedKey = presharedKey;
+    } else if (inPeer) throw unknownInPeer(key);
+    else throw unknownInDevice(key);
+  }
+
   #deviceLine(key: string, value: string): void {
     switch (key) {
-      case 'private_key':
-        this.#device.privateKey = parseKey(key, value);
-        return;
       case 'listen_port':
         this.#device.listenPort = parseNumber(key, value, 0xffff);
         return;
@@ -60,13 +113,8 @@ export class SetRequest {
         this.#device.replacePeers = true;
         return;
       default:
-        throw new ConfigError('unknown-key', `${quoteKey(key)} is no key of a device; a peer begins with public_key`);
+        throw unknownInDevice(key);
     }
-  }
-
-  #beginPeer(value: string): void {
-    this.#endPeer();
-    this.#peers.push({ publicKey: parseKey('public_key', value) });
   }
 
   /** update_only speaks of the peer as the request found it, so it holds for every entry that the peer became. */
@@ -92,9 +140,6 @@ export class SetRequest {
         if (entry.allowedIps) this.#peers.push({ publicKey: entry.publicKey, remove: true });
         else entry.remove = true;
         this.#removed = true;
-        return;
-      case 'preshared_key':
-        entry.presharedKey = parseKey(key, value);
         return;
       case 'endpoint': {
         const endpoint = parseZonedEndpoint(value, this.#zones);
@@ -130,7 +175,7 @@ export class SetRequest {
           });
         return;
       default:
-        throw new ConfigError('unknown-key', `${quoteKey(key)} is no key of a peer`);
+        throw unknownInPeer(key);
     }
   }
 
@@ -141,38 +186,57 @@ export class SetRequest {
 
 /** The text of a set request, from `set=1` to the blank line, in the order in which `wg` writes it. */
 export function formatSetRequest(config: DeviceConfig, zones: Zones = numericZones): string {
-  const lines = ['set=1'];
-  if (config.privateKey) lines.push(`private_key=${formatKeyHex(config.privateKey)}`);
-  if (config.listenPort !== undefined) lines.push(`listen_port=${config.listenPort}`);
-  if (config.fwmark !== undefined) lines.push(`fwmark=${config.fwmark}`);
-  if (config.replacePeers) lines.push('replace_peers=true');
+  const text = writeSetRequest(config, zones);
+  const parts = [...text.pieces()].map(piece => latin1(piece));
+  text.erase();
+  return parts.join('');
+}
+
+/** The same as bytes, which the caller erases: it may have keys in it. */
+export function writeSetRequest(config: DeviceConfig, zones: Zones = numericZones): SecretText {
+  const text = new SecretText();
+  text.text('set=1\n');
+  if (config.privateKey) text.keyLine('private_key', config.privateKey);
+  if (config.listenPort !== undefined) text.text(`listen_port=${config.listenPort}\n`);
+  if (config.fwmark !== undefined) text.text(`fwmark=${config.fwmark}\n`);
+  if (config.replacePeers) text.text('replace_peers=true\n');
   for (const peer of config.peers ?? []) {
-    lines.push(`public_key=${formatKeyHex(peer.publicKey)}`);
-    if (peer.updateOnly) lines.push('update_only=true');
+    text.keyLine('public_key', peer.publicKey);
+    if (peer.updateOnly) text.text('update_only=true\n');
     if (peer.remove) {
-      lines.push('remove=true');
+      text.text('remove=true\n');
       continue;
     }
-    if (peer.presharedKey) lines.push(`preshared_key=${formatKeyHex(peer.presharedKey)}`);
-    if (peer.endpoint) lines.push(`endpoint=${formatZonedEndpoint(peer.endpoint, zones)}`);
-    if (peer.persistentKeepalive !== undefined) lines.push(`persistent_keepalive_interval=${peer.persistentKeepalive}`);
-    if (peer.initiate) lines.push('initiate_handshake=true');
-    if (peer.replaceAllowedIps) lines.push('replace_allowed_ips=true');
+    if (peer.presharedKey) text.keyLine('preshared_key', peer.presharedKey);
+    if (peer.endpoint) text.text(`endpoint=${formatZonedEndpoint(peer.endpoint, zones)}\n`);
+    if (peer.persistentKeepalive !== undefined)
+      text.text(`persistent_keepalive_interval=${peer.persistentKeepalive}\n`);
+    if (peer.initiate) text.text('initiate_handshake=true\n');
+    if (peer.replaceAllowedIps) text.text('replace_allowed_ips=true\n');
     for (const { prefix, remove } of peer.allowedIps ?? [])
-      lines.push(`allowed_ip=${remove ? '-' : ''}${formatPrefix(prefix)}`);
+      text.text(`allowed_ip=${remove ? '-' : ''}${formatPrefix(prefix)}\n`);
   }
-  return `${lines.join('\n')}\n\n`;
+  text.text('\n');
+  return text;
 }
 
 /** A key that is wrong is not repeated in the message: it may be a secret with one digit too few. */
-function parseKey(key: string, value: string): Uint8Array {
-  const bytes = parseKeyHex(value);
-  if (!bytes)
-    throw new ConfigError(
-      'bad-value',
-      `${key}: a key is ${2 * KEY_SIZE} hex digits; this has ${value.length} characters${value.length === 2 * KEY_SIZE ? ', not all of them hex digits' : ''}`,
-    );
-  return bytes;
+function readKey(key: string, bytes: Uint8Array, from: number, to: number): Uint8Array {
+  const read = readKeyHex(bytes, from, to);
+  if (read) return read;
+  const length = to - from;
+  throw new ConfigError(
+    'bad-value',
+    `${key}: a key is ${KEY_HEX_SIZE} hex digits; this has ${length} characters${length === KEY_HEX_SIZE ? ', not all of them hex digits' : ''}`,
+  );
+}
+
+function unknownInDevice(key: string): ConfigError {
+  return new ConfigError('unknown-key', `${quoteKey(key)} is no key of a device; a peer begins with public_key`);
+}
+
+function unknownInPeer(key: string): ConfigError {
+  return new ConfigError('unknown-key', `${quoteKey(key)} is no key of a peer`);
 }
 
 function parseNumber(key: string, value: string, max: number): number {

@@ -1,13 +1,15 @@
 /**
  * Requests of the cross-platform userspace interface (wireguard.com/xplatform) as a stream: bytes in, in pieces of any size;
- * operations out. A connection may carry several, one after another. Memory is bounded by UapiLimits whatever arrives: a line that is too long
- * is skipped and not kept, and so is the rest of a request that has gone wrong, to its blank line, so that a client that is still
- * writing gets to read its errno instead of a broken pipe. The text of single operations is in uapi-set.ts and
+ * operations out. A connection may carry several, one after another. A request is kept as it came, and read when it is whole: so an
+ * unfinished one costs no more than its own bytes, and its keys are in one place, which is overwritten. Memory is bounded by UapiLimits
+ * whatever arrives: a line that is too long is skipped and not kept, and so is the rest of its request, to its blank line, so
+ * that a client that is still writing gets to read its errno instead of a broken pipe. The text of single operations is in uapi-set.ts and
  * uapi-get.ts. No sockets here.
  */
 import { ConfigError, quoteKey } from './errors.ts';
 import type { DeviceConfig } from './model.ts';
-import { SetRequest } from './uapi-set.ts';
+import { latin1, latin1Bytes, SecretText } from './secret-text.ts';
+import { readSetRequest } from './uapi-set.ts';
 import { numericZones, type Zones } from './zones.ts';
 
 export type UapiRequest =
@@ -15,11 +17,20 @@ export type UapiRequest =
   | { readonly kind: 'set'; readonly config: DeviceConfig }
   /** Our own: the drop counters by name. */
   | { readonly kind: 'counters' }
-  /**
-   * Answer with formatErrno(error.errno) (uapi-get.ts). With `close`, nothing more is read from this connection: end it
-   * after the answer.
-   */
-  | { readonly kind: 'invalid'; readonly error: ConfigError; readonly close: boolean };
+  | InvalidRequest;
+
+/**
+ * Answer with formatErrno(error.errno) (uapi-get.ts). With `close`, nothing more is read from this connection: end it
+ * after the answer.
+ */
+export interface InvalidRequest {
+  readonly kind: 'invalid';
+  readonly error: ConfigError;
+  readonly close: boolean;
+}
+
+/** A whole request; a `set` is still to be read by readFrame, or to be erased. */
+export type UapiFrame = Exclude<UapiRequest, { kind: 'set' }> | { readonly kind: 'set'; readonly text: SecretText };
 
 export interface UapiLimits {
   /** Characters of one line without its newline. The longest legal line has 77, but for zones. */
@@ -28,18 +39,22 @@ export interface UapiLimits {
   readonly requestLength: number;
 }
 
-/** One request may hold some 500,000 allowed_ip lines. */
+/** One request may hold some 500,000 allowed_ip lines; 100,000 take 2 MB of IPv4, 5.5 of the longest IPv6. */
 export const DEFAULT_UAPI_LIMITS: UapiLimits = { lineLength: 1024, requestLength: 16 * 1024 * 1024 };
+
+const [NEWLINE, RETURN] = [0x0a, 0x0d];
 
 export class UapiRequestParser {
   readonly #zones: Zones;
   readonly #limits: UapiLimits;
-  /** The beginning of a line whose end has not come yet. */
-  #partial = '';
+  /** The current request but for its first line, or that one while it is not whole. */
+  #text = new SecretText();
+  /** Where in it the current line begins. */
+  #lineLength = 0;
+  #endsInReturn = false;
   /** The rest of the current line is thrown away. */
   #skipping = false;
   #operation: 'none' | 'get' | 'set' | 'counters' = 'none';
-  #set: SetRequest | undefined;
   #error: ConfigError | undefined;
   #lineNumber = 0;
   #length = 0;
@@ -52,97 +67,111 @@ export class UapiRequestParser {
 
   /** Takes what arrived and returns the operations that it completed, in order. Never throws. */
   push(chunk: Uint8Array | string): UapiRequest[] {
-    const requests: UapiRequest[] = [];
-    if (typeof chunk === 'string') this.#push(chunk, requests);
-    else
-      for (let at = 0; at < chunk.length; at += DECODE_STEP)
-        this.#push(String.fromCharCode(...chunk.subarray(at, at + DECODE_STEP)), requests);
-    return requests;
+    return this.frames(typeof chunk === 'string' ? latin1Bytes(chunk) : chunk).map(frame => {
+      const reading = this.read(frame);
+      for (;;) {
+        const { done, value } = reading.next();
+        if (done) return value;
+      }
+    });
   }
 
-  /** Characters of the request that is not complete yet: what it holds in memory is some dozen times as much. */
+  /** The same with each `set` still to be read, which may take long. Nothing of the chunk is kept but in erasable memory. */
+  frames(chunk: Uint8Array): UapiFrame[] {
+    const frames: UapiFrame[] = [];
+    for (let at = 0; at < chunk.length && !this.#closed; ) {
+      const newline = chunk.indexOf(NEWLINE, at);
+      const end = newline < 0 ? chunk.length : newline;
+      this.#length += end - at + 1;
+      this.#take(chunk, at, end);
+      if (this.#length > this.#limits.requestLength) {
+        const error = new ConfigError('too-large', `a request of more than ${this.#limits.requestLength} characters`);
+        frames.push(this.#close(this.#error ?? error));
+        break;
+      }
+      if (newline < 0) break;
+      at = newline + 1;
+      const frame = this.#endLine();
+      if (frame) frames.push(frame);
+    }
+    return frames;
+  }
+
+  /** Reads a frame to its end, with a yield now and then, and erases it. Never throws. */
+  *read(frame: UapiFrame): Generator<undefined, UapiRequest> {
+    if (frame.kind !== 'set') return frame;
+    try {
+      return { kind: 'set', config: yield* readSetRequest(frame.text, this.#zones) };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return { kind: 'invalid', error, close: false };
+    } finally {
+      frame.text.erase();
+    }
+  }
+
+  /** Characters of the request that is not complete yet, and bytes that it holds. */
   get pending(): number {
     return this.#length;
   }
 
   /** Gives up the request that is not complete. @returns what to answer; nothing more is read from this connection */
-  giveUp(reason: string): UapiRequest {
-    return this.#close(new ConfigError('too-large', reason));
+  giveUp(reason: string, errno?: number): InvalidRequest {
+    return this.#close(new ConfigError('too-large', reason, { errno }));
   }
 
   /** The other side has finished. @returns the request that it broke off, if there is one: it must not be applied. */
-  end(): UapiRequest | undefined {
-    if (this.#closed || (this.#operation === 'none' && this.#partial === '' && !this.#skipping)) return undefined;
+  end(): InvalidRequest | undefined {
+    if (this.#closed || (this.#operation === 'none' && this.#length === 0)) return undefined;
     const error = this.#error ?? new ConfigError('incomplete', 'the request ended without its blank line');
     return this.#close(error);
   }
 
-  #push(text: string, requests: UapiRequest[]): void {
-    let at = 0;
-    while (at < text.length && !this.#closed) {
-      const newline = text.indexOf('\n', at);
-      const end = newline < 0 ? text.length : newline;
-      this.#length += end - at + 1;
-      if (!this.#skipping) {
-        if (this.#partial.length + end - at > this.#limits.lineLength) {
-          this.#fail(
-            new ConfigError('line-too-long', `a line of more than ${this.#limits.lineLength} characters`, {
-              line: this.#lineNumber + 1,
-            }),
-          );
-          this.#skipping = true;
-          this.#partial = '';
-        } else this.#partial += text.slice(at, end);
-      }
-      if (this.#length > this.#limits.requestLength) {
-        const tooLarge = new ConfigError(
-          'too-large',
-          `a request of more than ${this.#limits.requestLength} characters`,
-        );
-        requests.push(this.#close(this.#error ?? tooLarge));
-        return;
-      }
-      if (newline < 0) return;
-      at = newline + 1;
-      const request = this.#endLine();
-      if (request) requests.push(request);
+  /** A part of the current line. */
+  #take(chunk: Uint8Array, from: number, to: number): void {
+    if (to === from || this.#skipping) return;
+    if (this.#lineLength + to - from > this.#limits.lineLength) {
+      const line = this.#lineNumber + 1;
+      this.#fail(
+        new ConfigError('line-too-long', `a line of more than ${this.#limits.lineLength} characters`, { line }),
+      );
+      this.#skipping = true;
+      return;
     }
+    this.#lineLength += to - from;
+    this.#endsInReturn = chunk[to - 1] === RETURN;
+    if (!this.#error) this.#text.append(chunk, from, to);
   }
 
-  #endLine(): UapiRequest | undefined {
-    const line = this.#partial.endsWith('\r') ? this.#partial.slice(0, -1) : this.#partial;
+  #endLine(): UapiFrame | undefined {
     const skipped = this.#skipping;
-    this.#partial = '';
+    const length = this.#lineLength - (this.#endsInReturn ? 1 : 0);
     this.#skipping = false;
+    this.#lineLength = 0;
+    this.#endsInReturn = false;
     this.#lineNumber++;
-    if (this.#operation === 'none') return this.#begin(line, skipped);
+    if (this.#operation === 'none') return this.#begin(length, skipped);
     if (skipped) return undefined;
-    if (line === '') return this.#finish();
+    if (length === 0) return this.#finish();
     if (this.#error) return undefined;
-    if (!this.#set) {
+    if (this.#operation === 'set') this.#text.append(END_OF_LINE);
+    else {
+      const what = quoteKey(this.#firstOf(length));
+      const line = this.#lineNumber;
       this.#fail(
-        new ConfigError('bad-value', `${quoteKey(line)} after ${this.#operation}=1, which has no lines of its own`, {
-          line: this.#lineNumber,
-        }),
+        new ConfigError('bad-value', `${what} after ${this.#operation}=1, which has no lines of its own`, { line }),
       );
-      return undefined;
-    }
-    try {
-      this.#set.line(line);
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      this.#fail(error.at({ line: this.#lineNumber }));
     }
     return undefined;
   }
 
-  #begin(line: string, skipped: boolean): UapiRequest | undefined {
+  #begin(length: number, skipped: boolean): UapiFrame | undefined {
+    const line = skipped ? '' : this.#firstOf(length);
+    this.#text.erase();
     if (!skipped && line === 'get=1') this.#operation = 'get';
     else if (!skipped && line === 'counters=1') this.#operation = 'counters';
-    else if (!skipped && line === 'set=1') {
-      this.#operation = 'set';
-      this.#set = new SetRequest(this.#zones);
-    } else {
+    else if (!skipped && line === 'set=1') this.#operation = 'set';
+    else {
       // not our protocol: where its next request would begin is unknown
       return this.#close(
         this.#error ??
@@ -152,21 +181,28 @@ export class UapiRequestParser {
     return undefined;
   }
 
-  #finish(): UapiRequest {
-    const operation = this.#operation as 'get' | 'set' | 'counters';
-    const set = this.#set;
+  /** So much of the only line that is kept. */
+  #firstOf(length: number): string {
+    const [piece] = this.#text.pieces();
+    return piece ? latin1(piece, 0, length) : '';
+  }
+
+  #finish(): UapiFrame {
+    const kind = this.#operation as 'get' | 'set' | 'counters';
+    const text = this.#text;
     const error = this.#error;
+    if (!error && kind === 'set') this.#text = new SecretText();
     this.#reset();
     if (error) return { kind: 'invalid', error, close: false };
-    return operation === 'set' ? { kind: 'set', config: set!.finish() } : { kind: operation };
+    return kind === 'set' ? { kind, text } : { kind };
   }
 
   #fail(error: ConfigError): void {
     this.#error ??= error;
-    this.#set = undefined;
+    this.#text.erase();
   }
 
-  #close(error: ConfigError): UapiRequest {
+  #close(error: ConfigError): InvalidRequest {
     this.#reset();
     this.#closed = true;
     return { kind: 'invalid', error, close: true };
@@ -174,14 +210,14 @@ export class UapiRequestParser {
 
   #reset(): void {
     this.#operation = 'none';
-    this.#set = undefined;
+    this.#text.erase();
     this.#error = undefined;
-    this.#partial = '';
+    this.#lineLength = 0;
+    this.#endsInReturn = false;
     this.#skipping = false;
     this.#lineNumber = 0;
     this.#length = 0;
   }
 }
 
-/** Arguments of one call. */
-const DECODE_STEP = 8192;
+const END_OF_LINE = Uint8Array.of(NEWLINE);

@@ -3,7 +3,7 @@
  * handshake uses the same arrays two or three times.
  */
 
-import { newSecret } from '../base/secret.ts';
+import { copySecret } from '../base/secret.ts';
 
 interface Kept<T> {
   /** What the array held: it may have been overwritten since. */
@@ -30,9 +30,7 @@ export class KeptKeys<T> {
       this.#drop(found);
     }
     const made = this.#make(privateKey);
-    const bytes = newSecret(privateKey.length);
-    bytes.set(privateKey);
-    this.#kept.set(privateKey, { bytes, made });
+    this.#kept.set(privateKey, { bytes: copySecret(privateKey), made });
     return made;
   }
 

@@ -1,4 +1,5 @@
 /** BLAKE2s, its HMAC and the key derivation through the addon (native/blake2s.c): one crossing each, and no object but the result. */
+import { copySecret } from '../base/secret.ts';
 import { opensslCrypto } from './openssl.ts';
 import type { CryptoProvider } from './provider.ts';
 import { expectMacKey, expectSize, KEY_SIZE } from './sizes.ts';
@@ -75,7 +76,7 @@ export function createNativeBlake2s(
       scratch.set(input, KEY_SIZE);
       binding.blake2sKdf(blake2s, scratch, input.length, keys);
       const made: Uint8Array[] = [];
-      for (let n = 0; n < keys; n++) made.push(scratch.slice(n * HASH_SIZE, (n + 1) * HASH_SIZE));
+      for (let n = 0; n < keys; n++) made.push(copySecret(scratch.subarray(n * HASH_SIZE, (n + 1) * HASH_SIZE)));
       scratch.fill(0, 0, keys * HASH_SIZE);
       return made;
     },

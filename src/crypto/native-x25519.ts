@@ -1,4 +1,5 @@
 /** X25519 through the addon (native/x25519.c): keys as they are, and many of them on several cores at once. */
+import { copySecret } from '../base/secret.ts';
 import { expectJobs } from './dh-many.ts';
 import { KeptKeys } from './kept-keys.ts';
 import type { CryptoProvider, EphemeralKeys } from './provider.ts';
@@ -39,7 +40,7 @@ export function createNativeX25519(
   /** The key at a place, of which nothing stays there. */
   const take = (place: number): Uint8Array => {
     const at = place * KEY_SIZE;
-    const result = scratch.slice(at, at + KEY_SIZE);
+    const result = copySecret(scratch.subarray(at, at + KEY_SIZE));
     scratch.fill(0, at, at + KEY_SIZE);
     return result;
   };

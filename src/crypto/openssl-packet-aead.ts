@@ -1,8 +1,9 @@
 /**
  * Packets by node:crypto, for machines without the addon: one crossing and some garbage for each packet, about 4 us to seal 1420
- * bytes and 10 us to open them. The KeyObject's own copy of the key cannot be overwritten from here, only let go.
+ * bytes and 10 us to open them. The KeyObject's own copy of the key cannot be overwritten from here, only let go (collect.ts).
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { collectSoon } from './collect.ts';
 import { AEAD_TAG_SIZE, type PacketAead, type PacketKey } from './packet-aead.ts';
 
 export const opensslPacketAead: PacketAead = {
@@ -42,6 +43,7 @@ class OpensslPacketKey implements PacketKey {
 
   erase(): void {
     this.#key = undefined;
+    collectSoon();
   }
 
   #live(): KeyObject {

@@ -5,14 +5,16 @@
  */
 
 import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { codedError } from '../base/coded-error.ts';
+import { newSecret } from '../base/secret.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import { parseCountersResponse, parseGetResponse, parseSetResponse } from '../config/uapi-get.ts';
-import { formatSetRequest } from '../config/uapi-set.ts';
+import { latin1, SecretText } from '../config/secret-text.ts';
+import { parseCountersResponse, parseSetResponse, readGetResponse } from '../config/uapi-get.ts';
+import { writeSetRequest } from '../config/uapi-set.ts';
 import type { Zones } from '../config/zones.ts';
-import { x25519PublicKey } from '../crypto/openssl-x25519.ts';
+import { publicKeyOf } from '../io/public-key.ts';
 import { checkInterfaceName, isInterfaceName } from './interface-name.ts';
 import { uapiSocketPath } from './uapi-server.ts';
 
@@ -20,6 +22,8 @@ const FOLDER = '/var/run/wireguard';
 const SUFFIX = '.sock';
 /** A device that says nothing for so long is stuck. */
 const PATIENCE = 10_000;
+const RECEIVED_AT_ONCE = 65_536;
+const NEWLINE = 0x0a;
 const HUNG_UP = new Set(['ECONNRESET', 'EPIPE']);
 
 export class UapiClient {
@@ -33,48 +37,82 @@ export class UapiClient {
     this.#zones = zones;
   }
 
-  /** @throws ConfigError; Error with `code` ENODEV when there is no such device, EACCES, ... */
+  /**
+   * @returns a status whose secrets the caller overwrites (eraseStatus), if it lives on
+   * @throws ConfigError; Error with `code` ENODEV when there is no such device, EACCES, ...
+   */
   async get(): Promise<DeviceStatus> {
-    const status = parseGetResponse(await this.#request('get=1\n\n'), this.#zones);
+    const status = await this.#ask('get=1\n\n', answer => readGetResponse(answer, this.#zones));
     if (!status.privateKey) return status;
-    return { ...status, publicKey: x25519PublicKey(status.privateKey) };
+    return { ...status, publicKey: publicKeyOf(status.privateKey) };
   }
 
   /** @throws ConfigError `refused` with the device's errno */
   async set(config: DeviceConfig): Promise<void> {
-    parseSetResponse(await this.#request(formatSetRequest(config, this.#zones)));
+    await this.#ask(writeSetRequest(config, this.#zones), answer => parseSetResponse(textOf(answer)));
   }
 
   /** undefined when the daemon keeps none: another one answers with an error, or hangs up. */
   async counters(): Promise<Record<string, number> | undefined> {
     try {
-      return parseCountersResponse(await this.#request('counters=1\n\n'));
+      return await this.#ask('counters=1\n\n', answer => parseCountersResponse(textOf(answer)));
     } catch (error) {
       if (error instanceof ConfigError || HUNG_UP.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
       throw error;
     }
   }
 
-  #request(text: string): Promise<string> {
+  /** Request and answer are overwritten afterwards: both may have keys in them. */
+  async #ask<T>(request: string | SecretText, read: (answer: SecretText) => T): Promise<T> {
+    const text = typeof request === 'string' ? new SecretText() : request;
+    if (typeof request === 'string') text.text(request);
+    const answer = new SecretText();
+    try {
+      await this.#exchange(text, answer);
+      return read(answer);
+    } finally {
+      text.erase();
+      answer.erase();
+    }
+  }
+
+  async #exchange(request: SecretText, answer: SecretText): Promise<void> {
     checkInterfaceName(this.#name);
-    return new Promise((resolve, reject) => {
-      const socket = connect(this.#path);
-      const chunks: string[] = [];
-      socket.setEncoding('utf8');
-      socket.setTimeout(PATIENCE, () =>
-        socket.destroy(codedError('ETIMEDOUT', `${this.#name} did not answer within ${PATIENCE / 1000} s`)),
-      );
-      socket.on('connect', () => socket.write(text));
-      socket.on('data', (chunk: string) => {
-        chunks.push(chunk);
-        if (!chunk.endsWith('\n') || !chunks.slice(-2).join('').endsWith('\n\n')) return;
-        socket.end();
-        resolve(chunks.join(''));
+    const buffer = newSecret(RECEIVED_AT_ONCE);
+    let socket: Socket | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        let newlines = 0;
+        const callback = (count: number): boolean => {
+          const bytes = buffer.subarray(0, count);
+          answer.append(bytes);
+          if (bytes.at(-1) !== NEWLINE) newlines = 0;
+          else newlines = bytes.at(-2) === NEWLINE ? 2 : count === 1 ? newlines + 1 : 1;
+          bytes.fill(0);
+          if (newlines >= 2) {
+            socket?.end();
+            resolve();
+          }
+          return true;
+        };
+        // one buffer that is erased, and none of Node's own, which would be freed with keys in them
+        socket = connect({ path: this.#path, onread: { buffer, callback } });
+        socket.setTimeout(PATIENCE, () =>
+          socket?.destroy(codedError('ETIMEDOUT', `${this.#name} did not answer within ${PATIENCE / 1000} s`)),
+        );
+        socket.on('connect', () => {
+          for (const piece of request.pieces()) socket?.write(piece);
+        });
+        // other daemons close on what they do not know; what is missing is then said by whoever reads the answer
+        socket.on('end', resolve);
+        socket.on('close', resolve);
+        socket.on('error', (error: NodeJS.ErrnoException) => reject(this.#explain(error)));
+        socket.resume();
       });
-      // other daemons close on what they do not know; what is missing is then said by whoever reads the answer
-      socket.on('end', () => resolve(chunks.join('')));
-      socket.on('error', (error: NodeJS.ErrnoException) => reject(this.#explain(error)));
-    });
+    } finally {
+      // before the request's memory is used for something else
+      socket?.destroy();
+    }
   }
 
   #explain(error: NodeJS.ErrnoException): Error {
@@ -99,6 +137,10 @@ export class UapiClient {
         return error;
     }
   }
+}
+
+function textOf(answer: SecretText): string {
+  return [...answer.pieces()].map(piece => latin1(piece)).join('');
 }
 
 /** Names of all userspace interfaces whose socket somebody answers at, in the order of the folder, which is wg's. */

@@ -7,25 +7,16 @@
 import { chmodSync, type FSWatcher, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { codedError } from '../base/coded-error.ts';
-import { ERRNO } from '../config/errors.ts';
-import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import { DEFAULT_UAPI_LIMITS, type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
-import { formatCountersResponse, formatErrno, getResponseChunks } from '../config/uapi-get.ts';
 import type { Zones } from '../config/zones.ts';
-import { systemErrno } from './system-errno.ts';
+import { UapiConnection, UapiShare } from './uapi-connection.ts';
+import type { UapiDevice } from './uapi-device.ts';
+
+export type { UapiDevice } from './uapi-device.ts';
 
 /** Where `wg` looks for it. */
 export function uapiSocketPath(name: string): string {
   return `/var/run/wireguard/${name}.sock`;
-}
-
-export interface UapiDevice {
-  /** @throws Error with a system `code` when something is refused; then nothing has changed */
-  configure(config: DeviceConfig): void;
-  status(): DeviceStatus;
-  counters(): Record<string, number>;
 }
 
 export interface UapiServerOptions {
@@ -42,8 +33,6 @@ export interface UapiServerOptions {
 
 /** Connections at once; a client holds one for an instant. For one more, the one that has been silent for longest is ended. */
 const MAX_CONNECTIONS = 64;
-/** Characters of unfinished requests on all connections together; one alone may have as much (UapiLimits). */
-const MAX_PENDING = DEFAULT_UAPI_LIMITS.requestLength;
 /** Nobody sees an unlink while the watch is blind to it (an overlay, a remounted directory). */
 const UNLINK_CHECK = 2_000;
 
@@ -51,7 +40,8 @@ export class UapiServer {
   readonly #options: UapiServerOptions;
   readonly #server: Server;
   /** In the order in which they last said something. */
-  readonly #connections = new Map<Socket, UapiRequestParser>();
+  readonly #connections = new Set<UapiConnection>();
+  readonly #share = new UapiShare();
   #watcher: FSWatcher | undefined;
   #check: NodeJS.Timeout | undefined;
   #inode = 0;
@@ -60,7 +50,7 @@ export class UapiServer {
 
   private constructor(options: UapiServerOptions) {
     this.#options = options;
-    this.#server = createServer({ allowHalfOpen: true }, socket => this.#accept(socket));
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => this.#accept(socket));
   }
 
   /**
@@ -88,7 +78,7 @@ export class UapiServer {
     this.#closed = true;
     clearInterval(this.#check);
     this.#watcher?.close();
-    for (const socket of this.#connections.keys()) socket.destroy();
+    for (const connection of this.#connections) connection.destroy();
     // closing unlinks the path, whoever's socket it is by now
     if (this.#stillThere()) this.#server.close();
     else this.#server.unref();
@@ -132,94 +122,20 @@ export class UapiServer {
 
   #accept(socket: Socket): void {
     if (this.#connections.size >= MAX_CONNECTIONS) {
-      const [silent] = this.#connections.keys();
+      const [silent] = this.#connections;
       if (silent) this.#connections.delete(silent);
       silent?.destroy();
     }
-    const parser = new UapiRequestParser(this.#options.zones);
-    this.#connections.set(socket, parser);
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#connections.delete(socket));
-    this.#serve(socket, parser).catch(() => socket.destroy());
-  }
-
-  /** Operations of one connection, strictly one after another. */
-  async #serve(socket: Socket, parser: UapiRequestParser): Promise<void> {
-    for await (const chunk of socket as AsyncIterable<Buffer>) {
-      this.#lastBusy = performance.now();
-      // now the last to have spoken
-      if (this.#connections.delete(socket)) this.#connections.set(socket, parser);
-      const requests = parser.push(chunk);
-      if (this.#pending() > MAX_PENDING)
-        requests.push(parser.giveUp(`more than ${MAX_PENDING} characters of unfinished requests at once`));
-      for (const request of requests) {
-        await this.#answer(socket, request);
-        if (request.kind === 'invalid' && request.close) {
-          // what still comes is read away, so that the client reads its errno and no reset
-          socket.end();
-          socket.resume();
-          return;
-        }
-      }
-      // a long request must not keep packets waiting
-      await turn();
-    }
-    const broken = parser.end();
-    if (broken) await this.#answer(socket, broken);
-    socket.end();
-  }
-
-  #pending(): number {
-    let sum = 0;
-    for (const parser of this.#connections.values()) sum += parser.pending;
-    return sum;
-  }
-
-  async #answer(socket: Socket, request: UapiRequest): Promise<void> {
     const { device, zones, onRefused } = this.#options;
-    switch (request.kind) {
-      case 'get':
-        for (const chunk of getResponseChunks(device.status(), zones)) {
-          await write(socket, chunk);
-          this.#lastBusy = performance.now();
-        }
-        break;
-      case 'counters':
-        await write(socket, formatCountersResponse(device.counters()));
-        break;
-      case 'set':
-        await write(socket, formatErrno(this.#configure(request.config)));
-        break;
-      case 'invalid':
-        onRefused(request.error.message);
-        await write(socket, formatErrno(request.error.errno));
-        break;
-    }
-  }
-
-  /** @returns 0 or a positive errno */
-  #configure(config: DeviceConfig): number {
-    try {
-      this.#options.device.configure(config);
-      return 0;
-    } catch (error) {
-      this.#options.onRefused((error as Error).message);
-      return systemErrno(error) ?? ERRNO.EIO;
-    }
-  }
-}
-
-async function write(socket: Socket, text: string): Promise<void> {
-  if (socket.destroyed || socket.write(text)) return;
-  await new Promise<void>(resolve => {
-    const done = () => {
-      socket.off('drain', done);
-      socket.off('close', done);
-      resolve();
+    const onBusy = () => {
+      this.#lastBusy = performance.now();
+      // now the last to have said something
+      if (this.#connections.delete(connection)) this.#connections.add(connection);
     };
-    socket.on('drain', done);
-    socket.on('close', done);
-  });
+    const options = { device, zones, onRefused, onBusy };
+    const connection = new UapiConnection(socket, this.#share, options, () => this.#connections.delete(connection));
+    this.#connections.add(connection);
+  }
 }
 
 function inodeOf(path: string): number {

@@ -4,8 +4,8 @@ import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { DeviceConfig, PeerStatus } from '../../src/config/model.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DeviceConfig, DeviceStatus, PeerStatus } from '../../src/config/model.ts';
 import { DEFAULT_UAPI_LIMITS } from '../../src/config/uapi.ts';
 import { numericZones } from '../../src/config/zones.ts';
 import { UapiServer } from '../../src/daemon/uapi-server.ts';
@@ -15,16 +15,23 @@ let server: UapiServer;
 let sockets: Socket[];
 let refused: string[];
 let configured: DeviceConfig[];
+/** What the device gives to `get`; a copy of its secrets each time, as it must. */
+let given: DeviceStatus[];
+let privateKey: Uint8Array | undefined;
 let peers: PeerStatus[];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'wgts-uapi-'));
-  [sockets, refused, configured, peers] = [[], [], [], []];
+  [sockets, refused, configured, given, peers, privateKey] = [[], [], [], [], [], undefined];
   server = await UapiServer.listen({
     path: join(folder, 'wg.sock'),
     device: {
       configure: config => configured.push(config),
-      status: () => ({ listenPort: 7, fwmark: 0, peers }),
+      status: () => {
+        const status = { listenPort: 7, fwmark: 0, peers, ...(privateKey && { privateKey: privateKey.slice() }) };
+        given.push(status);
+        return status;
+      },
       counters: () => ({}),
     },
     zones: numericZones,
@@ -59,6 +66,7 @@ function answer(socket: Socket): Promise<string> {
   });
 }
 
+/** One after another on one connection as well. */
 async function ask(socket: Socket, request: string): Promise<string> {
   const answered = answer(socket);
   socket.write(request);
@@ -124,4 +132,152 @@ describe('unfinished requests', () => {
     expect(configured).toHaveLength(1);
     expect(await ask(await connect(), 'get=1\n\n')).toContain('errno=0');
   }, 60_000);
+
+  test('a request above the limit is answered, not reset, however much more is written', async () => {
+    const socket = await connect();
+    let failed: Error | undefined;
+    socket.on('error', error => {
+      failed = error;
+    });
+    const answered = answer(socket);
+    const block = Buffer.from(lines(1 << 20));
+    socket.write(`set=1\n${peer}`);
+    for (let sent = 0; sent < 3 * DEFAULT_UAPI_LIMITS.requestLength; sent += block.length)
+      await new Promise(resolve => socket.write(block, resolve));
+    socket.end('\n');
+    expect(await answered).toBe('errno=-7\n\n');
+    expect(failed).toBeUndefined();
+    expect(configured).toEqual([]);
+  }, 60_000);
+
+  test('a small one is taken while there is no room for large ones', async () => {
+    const holder = await connect();
+    const most = DEFAULT_UAPI_LIMITS.requestLength - 1000;
+    await new Promise(resolve => holder.write(`set=1\n${peer}${lines(most - 1000)}`, resolve));
+    expect(await ask(await connect(), `set=1\n${peer}${lines(2000)}\n`)).toBe('errno=0\n\n');
+    const part = await connect();
+    await new Promise(resolve => part.write(`set=1\n${peer}${lines(2000)}`, resolve));
+    expect(await ask(part, '\n')).toBe('errno=0\n\n');
+  }, 60_000);
+
+  test('a large one that does not become whole is refused with ETIMEDOUT; a small one may wait', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const [large, small] = [await connect(), await connect()];
+      const answered = answer(large);
+      await new Promise(resolve => small.write('set=1\n', resolve));
+      await new Promise(resolve => large.write(`set=1\n${peer}${lines(1 << 20)}`, resolve));
+      // after this answer all before it was received
+      expect(await ask(await connect(), 'get=1\n\n')).toContain('errno=0');
+      vi.advanceTimersByTime(29_000);
+      large.write(lines(100));
+      expect(await ask(await connect(), 'get=1\n\n')).toContain('errno=0');
+      vi.advanceTimersByTime(2_000);
+      expect(await answered).toBe('errno=-110\n\n');
+      expect(await ask(small, '\n')).toBe('errno=0\n\n');
+    } finally {
+      vi.useRealTimers();
+    }
+  }, 60_000);
+
+  test('while a request of 100,000 allowed IPs is read, others are answered', async () => {
+    const text = Array.from(
+      { length: 100_000 },
+      (_, i) => `allowed_ip=10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32\n`,
+    );
+    const [large, other] = [await connect(), await connect()];
+    let isSet = false;
+    const set = ask(large, `set=1\n${peer}${text.join('')}\n`).then(errno => {
+      isSet = true;
+      return errno;
+    });
+    let between = 0;
+    while (!isSet) {
+      expect(await ask(other, 'counters=1\n\n')).toBe('errno=0\n\n');
+      other.removeAllListeners('data').removeAllListeners('close');
+      if (!isSet) between++;
+    }
+    expect(await set).toBe('errno=0\n\n');
+    expect(configured[0]?.peers?.[0]?.allowedIps).toHaveLength(100_000);
+    expect(between).toBeGreaterThan(10);
+  }, 60_000);
+});
+
+describe('what is no request', () => {
+  test.each([
+    ['binary zeros', Buffer.alloc(5000), -90],
+    ['a few binary zeros', Buffer.from('\0\0\0\n'), -71],
+    ['invalid UTF-8 in a set', Buffer.from('set=1\n\xff\xfe=1\n\n', 'latin1'), -22],
+    ['invalid UTF-8 as a value', Buffer.from('set=1\nlisten_port=\xc3\x28\n\n', 'latin1'), -22],
+    ['a line without end', Buffer.alloc(1 << 20, 0x41), -90],
+  ])('%s: an errno', async (_what, bytes, errno) => {
+    const socket = await connect();
+    const answered = answer(socket);
+    socket.end(bytes);
+    expect(await answered).toBe(`errno=${errno}\n\n`);
+    expect(configured).toEqual([]);
+  });
+});
+
+describe('answers that are not read', () => {
+  const counts = { lastHandshakeSeconds: 0, lastHandshakeNanoseconds: 0, rxBytes: 0, txBytes: 0 };
+  const crowd = () =>
+    Array.from({ length: 20_000 }, () => ({
+      publicKey: new Uint8Array(32),
+      persistentKeepalive: 0,
+      allowedIps: [],
+      ...counts,
+    }));
+
+  test('are held for two clients at a time, and a client that reads has its own', async () => {
+    peers = crowd();
+    const lazy = [];
+    for (let i = 0; i < 12; i++) {
+      const socket = await connect();
+      socket.pause();
+      socket.write('get=1\n\n'.repeat(50));
+      lazy.push(socket);
+    }
+    await sleep(300);
+    expect(given.length).toBe(2);
+    // those that are stuck make room, one after another
+    expect(await ask(await connect(), 'get=1\n\n')).toContain('errno=0');
+    expect(given.length).toBeLessThanOrEqual(14);
+  }, 60_000);
+
+  test('of a client that takes nothing for 10 s are given up, and it is sent away', async () => {
+    peers = crowd();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const socket = await connect();
+      const ended = new Promise(resolve => socket.once('close', resolve));
+      socket.pause();
+      socket.write('get=1\n\n');
+      while (given.length === 0) expect(await ask(await connect(), 'counters=1\n\n')).toContain('errno=0');
+      for (let i = 0; i < 20; i++) expect(await ask(await connect(), 'counters=1\n\n')).toContain('errno=0');
+      vi.advanceTimersByTime(11_000);
+      socket.resume();
+      await ended;
+    } finally {
+      vi.useRealTimers();
+    }
+  }, 60_000);
+});
+
+describe('secrets', () => {
+  const hex = 'c7'.repeat(32);
+
+  test('of a status are overwritten once it was told', async () => {
+    privateKey = new Uint8Array(32).fill(0x77);
+    expect(await ask(await connect(), 'get=1\n\n')).toContain(`private_key=${'77'.repeat(32)}\n`);
+    expect(given[0]!.privateKey).toEqual(new Uint8Array(32));
+  });
+
+  test('of a config are overwritten once it was applied', async () => {
+    const set = `set=1\nprivate_key=${hex}\npublic_key=${'ab'.repeat(32)}\npreshared_key=${hex}\n\n`;
+    expect(await ask(await connect(), set)).toBe('errno=0\n\n');
+    expect(configured).toHaveLength(1);
+    expect(configured[0]!.privateKey).toEqual(new Uint8Array(32));
+    expect(configured[0]!.peers![0]!.presharedKey).toEqual(new Uint8Array(32));
+  });
 });

@@ -1,0 +1,150 @@
+/**
+ * Text of the control protocol that may hold keys: bytes in pieces that stay where they are and are overwritten when they have served. Grows
+ * without being copied. Keys go in and out as bytes (base/key.ts), all else as strings of Latin-1.
+ */
+import { KEY_HEX_SIZE, writeKeyHex } from '../base/key.ts';
+import { newSecret } from '../base/secret.ts';
+
+export const PIECE_SIZE = 16_384;
+/** Pieces kept for the next text, erased: a megabyte. */
+const SPARE_PIECES = 64;
+const NEWLINE = 0x0a;
+const BEYOND_LATIN1 = 0xff;
+
+const spare: Uint8Array[] = [];
+
+export class SecretText {
+  readonly #pieces: Uint8Array[] = [];
+  /** Bytes used of the last piece. */
+  #used = PIECE_SIZE;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  append(bytes: Uint8Array, from = 0, to = bytes.length): void {
+    this.#length += Math.max(0, to - from);
+    for (let at = from; at < to; ) {
+      const piece = this.#room(1);
+      const count = Math.min(to - at, PIECE_SIZE - this.#used);
+      piece.set(bytes.subarray(at, at + count), this.#used);
+      this.#used += count;
+      at += count;
+    }
+  }
+
+  text(text: string): void {
+    const used = this.#used;
+    const end = used + text.length;
+    this.#length += text.length;
+    if (end <= PIECE_SIZE) {
+      const piece = this.#room(0);
+      for (let i = 0; i < text.length; i++) piece[used + i] = latin1Code(text, i);
+      this.#used = end;
+      return;
+    }
+    for (let at = 0; at < text.length; ) {
+      const piece = this.#room(1);
+      const count = Math.min(text.length - at, PIECE_SIZE - this.#used);
+      for (let i = 0; i < count; i++) piece[this.#used + i] = latin1Code(text, at + i);
+      this.#used += count;
+      at += count;
+    }
+  }
+
+  /** A line `name=` and the key's 64 hex digits. */
+  keyLine(name: string, key: Uint8Array): void {
+    this.text(`${name}=`);
+    const digits = newSecret(KEY_HEX_SIZE + 1);
+    writeKeyHex(key, digits, 0);
+    digits[KEY_HEX_SIZE] = NEWLINE;
+    this.append(digits);
+    digits.fill(0);
+  }
+
+  /** What it holds, piece by piece; views that are good until it is erased or grows. */
+  *pieces(): Generator<Uint8Array> {
+    for (const [i, piece] of this.#pieces.entries())
+      yield i < this.#pieces.length - 1 ? piece : piece.subarray(0, this.#used);
+  }
+
+  /**
+   * Calls for each line, without its newline, with the bytes that it lies in; what stands behind the last newline is no line. Yields after each
+   * piece, so that a long text can be read with other work between.
+   */
+  *eachLine(take: (bytes: Uint8Array, from: number, to: number) => void): Generator<undefined> {
+    let carry = newSecret(0);
+    let carried = 0;
+    const keep = (bytes: Uint8Array): void => {
+      if (carried + bytes.length > carry.length) {
+        const larger = newSecret(2 * (carried + bytes.length));
+        larger.set(carry.subarray(0, carried));
+        carry.fill(0);
+        carry = larger;
+      }
+      carry.set(bytes, carried);
+      carried += bytes.length;
+    };
+    try {
+      for (const piece of this.pieces()) {
+        let from = 0;
+        for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, from)) {
+          if (carried > 0) {
+            keep(piece.subarray(from, end));
+            take(carry, 0, carried);
+            carried = 0;
+          } else take(piece, from, end);
+          from = end + 1;
+        }
+        if (from < piece.length) keep(piece.subarray(from));
+        yield;
+      }
+    } finally {
+      carry.fill(0);
+    }
+  }
+
+  /** Overwrites it; it is empty then. */
+  erase(): void {
+    for (const piece of this.#pieces) {
+      piece.fill(0);
+      if (spare.length < SPARE_PIECES) spare.push(piece);
+    }
+    this.#pieces.length = 0;
+    this.#used = PIECE_SIZE;
+    this.#length = 0;
+  }
+
+  #room(bytes: number): Uint8Array {
+    if (this.#used + bytes > PIECE_SIZE || this.#pieces.length === 0) {
+      this.#pieces.push(spare.pop() ?? newSecret(PIECE_SIZE));
+      this.#used = 0;
+    }
+    return this.#pieces[this.#pieces.length - 1]!;
+  }
+}
+
+export function latin1(bytes: Uint8Array, from = 0, to = bytes.length): string {
+  let text = '';
+  for (let at = from; at < to; at += ARGUMENTS)
+    // spreading would go through an iterator
+    text += String.fromCharCode.apply(
+      undefined,
+      bytes.subarray(at, Math.min(at + ARGUMENTS, to)) as unknown as number[],
+    );
+  return text;
+}
+
+/** What Latin-1 has no byte for becomes one that is in no keyword. */
+export function latin1Bytes(text: string): Uint8Array {
+  return Uint8Array.from(text, character => latin1Code(character, 0));
+}
+
+function latin1Code(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code > 0xff ? BEYOND_LATIN1 : code;
+}
+
+/** Of one call. */
+const ARGUMENTS = 8192;

@@ -1,0 +1,297 @@
+/**
+ * One connection of the control socket: its requests, strictly one after another. What all connections may hold together is bounded here: unfinished
+ * requests, answers that are not read, reading. No client makes another, or a packet, wait for long.
+ *
+ * Bytes are received into one buffer that is erased at once, since a Buffer that Node makes for each piece cannot be found again once it is
+ * freed, and keys come here in the clear.
+ */
+import { Socket } from 'node:net';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { newSecret } from '../base/secret.ts';
+import { ERRNO } from '../config/errors.ts';
+import { type DeviceConfig, eraseConfig, eraseStatus } from '../config/model.ts';
+import { SecretText } from '../config/secret-text.ts';
+import { DEFAULT_UAPI_LIMITS, type UapiFrame, type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
+import { formatCountersResponse, formatErrno, writeGetResponse } from '../config/uapi-get.ts';
+import type { Zones } from '../config/zones.ts';
+import { systemErrno } from './system-errno.ts';
+import type { UapiDevice } from './uapi-device.ts';
+
+export interface ConnectionOptions {
+  readonly device: UapiDevice;
+  readonly zones: Zones;
+  /** A request was refused: for the log. Never holds a secret. */
+  readonly onRefused: (message: string) => void;
+  /** The client said something, or took a piece of an answer. */
+  readonly onBusy: () => void;
+}
+
+/** Characters of unfinished requests on all connections together; one alone may have as much (UapiLimits). */
+const MAX_PENDING = DEFAULT_UAPI_LIMITS.requestLength;
+/** A request as short as this is always taken: all connections have room for one. */
+const SMALL_REQUEST = 65_536;
+/** Milliseconds for a request that is larger to become whole; a client writes 16 MB in less than one second. */
+const REQUEST_PATIENCE = 30_000;
+/** Milliseconds in which a client must take some of its answer, or end what it was told to. */
+const READ_PATIENCE = 10_000;
+/** Answers to `get` that are being written: each holds a picture of the whole device. One more takes the place of one that is stuck. */
+const MAX_ANSWERS = 2;
+const STUCK = 1_000;
+/** Of a client that has stopped writing. */
+const SILENT = 200;
+const PAUSE = 20;
+
+const received = newSecret(65_536);
+
+/** What the connections of one server have in common. */
+export class UapiShare {
+  readonly connections = new Set<UapiConnection>();
+  /** When each last got on, the longest ago first. */
+  readonly answers = new Map<UapiConnection, number>();
+  /** One `set` is read at a time: what it becomes is larger than its text. */
+  setting: Promise<unknown> = Promise.resolve();
+
+  get pending(): number {
+    let sum = 0;
+    for (const { pending } of this.connections) sum += pending;
+    return sum;
+  }
+}
+
+export class UapiConnection {
+  readonly #options: ConnectionOptions;
+  readonly #share: UapiShare;
+  readonly #parser: UapiRequestParser;
+  readonly #socket: Socket;
+  /** Bytes of whole requests that wait to be read. */
+  #waiting = 0;
+  #deadline: NodeJS.Timeout | undefined;
+  #working: Promise<void> = Promise.resolve();
+  /** After the last answer: until the client has stopped writing. */
+  #ending: NodeJS.Timeout | undefined;
+
+  /**
+   * Takes over a connection that was accepted and not read from (pauseOnConnect).
+   * @param onClose it is no more
+   */
+  constructor(accepted: Socket, share: UapiShare, options: ConnectionOptions, onClose: () => void) {
+    this.#options = options;
+    this.#share = share;
+    this.#parser = new UapiRequestParser(options.zones);
+    this.#socket = withBuffer(accepted, count => this.#received(count));
+    const socket = this.#socket;
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      clearTimeout(this.#deadline);
+      this.#parser.giveUp('');
+      share.connections.delete(this);
+      onClose();
+    });
+    socket.on('end', () => void this.#then(() => this.#finish()));
+    share.connections.add(this);
+    socket.resume();
+  }
+
+  get pending(): number {
+    return this.#parser.pending + this.#waiting;
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** @returns whether more may come at once */
+  #received(count: number): boolean {
+    const bytes = received.subarray(0, count);
+    this.#options.onBusy();
+    // what still comes after the end is read away, so that the client reads its errno and no reset
+    const frames = this.#ending ? [] : this.#parser.frames(bytes);
+    bytes.fill(0);
+    if (this.#ending) {
+      this.#ending.refresh();
+      return true;
+    }
+    for (const frame of frames) if (frame.kind === 'set') this.#waiting += frame.text.length;
+    if (this.pending > SMALL_REQUEST && this.#share.pending > MAX_PENDING && this.#parser.pending > 0)
+      frames.push(this.#parser.giveUp(`more than ${MAX_PENDING} characters of unfinished requests at once`));
+    this.#watchDeadline();
+    if (frames.length === 0) return true;
+    void this.#then(() => this.#serve(frames));
+    return false;
+  }
+
+  /** A large request that does not become whole would keep others from theirs. */
+  #watchDeadline(): void {
+    if (this.#parser.pending <= SMALL_REQUEST) {
+      clearTimeout(this.#deadline);
+      this.#deadline = undefined;
+    } else
+      this.#deadline ??= setTimeout(() => {
+        const seconds = REQUEST_PATIENCE / 1000;
+        const frame = this.#parser.giveUp(`a request that was not whole after ${seconds} s`, ERRNO.ETIMEDOUT);
+        void this.#then(() => this.#serve([frame]));
+      }, REQUEST_PATIENCE);
+  }
+
+  /** After all that came before. */
+  #then(action: () => Promise<void>): Promise<void> {
+    this.#working = this.#working.then(action).catch(() => this.destroy());
+    return this.#working;
+  }
+
+  async #serve(frames: readonly UapiFrame[]): Promise<void> {
+    for (const frame of frames) {
+      if (this.#socket.destroyed) {
+        if (frame.kind === 'set') frame.text.erase();
+        continue;
+      }
+      await this.#answer(frame);
+      if (frame.kind === 'invalid' && frame.close) this.#end();
+      // many requests must not keep packets waiting
+      await turn();
+    }
+    this.#socket.resume();
+  }
+
+  async #finish(): Promise<void> {
+    const broken = this.#ending ? undefined : this.#parser.end();
+    if (broken) await this.#answer(broken);
+    this.#socket.end();
+  }
+
+  /** Nothing more is taken. Our end is not closed while the client still writes: some take that for an error, and do not read their errno. */
+  #end(): void {
+    const socket = this.#socket;
+    if (this.#ending || socket.destroyed) return;
+    this.#ending = setTimeout(() => socket.end(), SILENT);
+    const limit = setTimeout(() => socket.destroy(), REQUEST_PATIENCE);
+    socket.once('close', () => {
+      clearTimeout(this.#ending);
+      clearTimeout(limit);
+    });
+  }
+
+  async #answer(frame: UapiFrame): Promise<void> {
+    const { device, onRefused } = this.#options;
+    switch (frame.kind) {
+      case 'get':
+        await this.#answerGet();
+        return;
+      case 'counters':
+        await this.#write(formatCountersResponse(device.counters()));
+        return;
+      case 'set':
+        await this.#write(formatErrno(await this.#set(frame)));
+        return;
+      case 'invalid':
+        onRefused(frame.error.message);
+        await this.#write(formatErrno(frame.error.errno));
+        return;
+    }
+  }
+
+  async #answerGet(): Promise<void> {
+    const { answers } = this.#share;
+    await this.#roomForAnswer();
+    if (this.#socket.destroyed) return;
+    const text = new SecretText();
+    const status = this.#options.device.status();
+    try {
+      for (const _ of writeGetResponse(status, text, this.#options.zones)) {
+        // now the last that got on
+        answers.delete(this);
+        answers.set(this, performance.now());
+        for (const piece of text.pieces()) await this.#write(piece);
+        text.erase();
+        if (this.#socket.destroyed) return;
+        await turn();
+      }
+    } finally {
+      answers.delete(this);
+      text.erase();
+      eraseStatus(status);
+    }
+  }
+
+  async #roomForAnswer(): Promise<void> {
+    const { answers } = this.#share;
+    while (answers.size >= MAX_ANSWERS && !this.#socket.destroyed) {
+      const [[stuck, since]] = answers as unknown as [[UapiConnection, number]];
+      if (performance.now() - since > STUCK) {
+        answers.delete(stuck);
+        stuck.destroy();
+      } else await sleep(PAUSE);
+    }
+  }
+
+  /** @returns 0 or a positive errno */
+  async #set(frame: UapiFrame & { kind: 'set' }): Promise<number> {
+    const turnOfOthers = this.#share.setting;
+    let done = () => {};
+    this.#share.setting = new Promise<void>(resolve => {
+      done = resolve;
+    });
+    try {
+      await turnOfOthers;
+      this.#waiting -= frame.text.length;
+      const request = await this.#read(frame);
+      if (request.kind === 'set') return this.#configure(request.config);
+      if (request.kind !== 'invalid') return ERRNO.EIO;
+      this.#options.onRefused(request.error.message);
+      return request.error.errno;
+    } finally {
+      done();
+    }
+  }
+
+  /** A large request is read with packets between. */
+  async #read(frame: UapiFrame): Promise<UapiRequest> {
+    const reading = this.#parser.read(frame);
+    for (;;) {
+      const { done, value } = reading.next();
+      if (done) return value;
+      await turn();
+    }
+  }
+
+  #configure(config: DeviceConfig): number {
+    try {
+      this.#options.device.configure(config);
+      return 0;
+    } catch (error) {
+      this.#options.onRefused((error as Error).message);
+      return systemErrno(error) ?? ERRNO.EIO;
+    } finally {
+      eraseConfig(config);
+    }
+  }
+
+  /** Resolves when it is written, so that it may be erased, or the client gone; one that takes nothing for long is sent away. */
+  #write(data: string | Uint8Array): Promise<void> {
+    const socket = this.#socket;
+    return new Promise(resolve => {
+      if (socket.destroyed) {
+        resolve();
+        return;
+      }
+      const limit = setTimeout(() => socket.destroy(), READ_PATIENCE);
+      socket.write(data, () => {
+        clearTimeout(limit);
+        this.#options.onBusy();
+        resolve();
+      });
+    });
+  }
+}
+
+/** The same connection, received into our own buffer. Node has that for those that we make, and not for those that come. */
+function withBuffer(accepted: Socket, callback: (count: number) => boolean): Socket {
+  const holder = accepted as unknown as { _handle: unknown };
+  const handle = holder._handle;
+  if (!handle) throw new Error('this Node has no handle in its sockets');
+  // its end is no longer that socket's
+  holder._handle = null;
+  accepted.destroy();
+  const options = { handle, allowHalfOpen: true, onread: { buffer: received, callback } };
+  return new Socket(options as ConstructorParameters<typeof Socket>[0]);
+}

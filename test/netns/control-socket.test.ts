@@ -1,0 +1,75 @@
+/** Clients of the control socket that would have the daemon's memory or time: what they get is an errno, and nothing stays behind. */
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { sleep, until } from './command.ts';
+import { type Device, startDevice } from './device.ts';
+import { Lab } from './lab.ts';
+import { describeWith, NETWORK } from './needs.ts';
+import { errnoOf, uapi } from './uapi.ts';
+
+const MEBIBYTE = 1 << 20;
+const LIMIT = 16 * MEBIBYTE;
+const BEGIN = `set=1\npublic_key=${'ab'.repeat(32)}\n`;
+const LINE = 'allowed_ip=10.1.2.3/32\n';
+
+describeWith(NETWORK, 'the control socket', () => {
+  let lab: Lab;
+  let device: Device;
+  let sockets: Socket[];
+  beforeEach(async () => {
+    sockets = [];
+    lab = new Lab();
+    device = await startDevice(lab, await lab.namespace('control'));
+  });
+  afterEach(() => {
+    for (const socket of sockets) socket.destroy();
+    return lab?.close();
+  });
+
+  const open = () =>
+    new Promise<Socket>((resolve, reject) => {
+      const socket = connect(device.socket, () => resolve(socket));
+      sockets.push(socket);
+      socket.on('error', reject);
+      socket.resume();
+    });
+  const written = (socket: Socket, text: string) => new Promise(resolve => socket.write(text, resolve));
+
+  it('eight unfinished requests of nearly 16 MiB cost no more than one, and leave nothing', async () => {
+    // the first of all has its own price
+    await uapi(device.socket, `${BEGIN}${LINE.repeat(1000)}\n`);
+    const before = await device.residentBytes();
+    const unfinished = `${BEGIN}${LINE.repeat(Math.floor(LIMIT / LINE.length) - 100)}`;
+    const clients = await Promise.all(Array.from({ length: 8 }, open));
+    await Promise.all(clients.map(client => written(client, unfinished)));
+    // meanwhile it answers others
+    expect(errnoOf(await uapi(device.socket, 'get=1\n\n'))).toBe(0);
+    expect((await device.residentBytes()) - before).toBeLessThan(64 * MEBIBYTE);
+    for (const client of clients) client.destroy();
+    await until('the memory to be given back', async () => (await device.residentBytes()) - before < 64 * MEBIBYTE);
+    expect(errnoOf(await uapi(device.socket, `${BEGIN}${LINE}\n`))).toBe(0);
+  });
+
+  it('64 requests that trickle in, and many that never end, keep nobody from theirs', async () => {
+    const before = await device.residentBytes();
+    const clients = await Promise.all(Array.from({ length: 63 }, open));
+    for (let round = 0; round < 20; round++) {
+      for (const client of clients) client.write(round === 0 ? BEGIN : LINE);
+      await sleep(10);
+    }
+    expect(errnoOf(await uapi(device.socket, `${BEGIN}${LINE}\n`))).toBe(0);
+    expect(await device.peers()).toHaveLength(1);
+    expect((await device.residentBytes()) - before).toBeLessThan(64 * MEBIBYTE);
+  });
+
+  it('100,000 allowed IPs: taken and shown whole', async () => {
+    const prefixes = Array.from(
+      { length: 100_000 },
+      (_, i) => `allowed_ip=2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::/64\n`,
+    );
+    const answered = uapi(device.socket, `${BEGIN}${prefixes.join('')}\n`, { timeout: 50_000 });
+    expect(errnoOf(await answered)).toBe(0);
+    const shown = await uapi(device.socket, 'get=1\n\n', { timeout: 50_000 });
+    expect(shown.match(/^allowed_ip=/gm)).toHaveLength(100_000);
+  });
+});
