@@ -16,6 +16,7 @@ import { join, resolve } from 'node:path';
 import { ConfigError } from '../config/errors.ts';
 import { systemZones } from '../io/zones.ts';
 import { parseQuickFile, type QuickFile } from '../quick/file.ts';
+import { hideKeys, readSecretFile } from './secret-file.ts';
 
 const FOLDER = '/etc/wireguard';
 const TABLE_FILES = ['/usr/share/iproute2/rt_tables', '/etc/iproute2/rt_tables', '/usr/lib/iproute2/rt_tables'];
@@ -29,13 +30,35 @@ export function locateFile(argument: string): string {
   return argument.endsWith('.conf') && !existsSync(path) && existsSync(argument) ? `./${argument}` : path;
 }
 
-/** @throws ConfigError that names file, line and value */
+/**
+ * Its keys are in memory that eraseConfig overwrites, and `stripped` has stand-ins for them: this is for programs that stay.
+ * @throws ConfigError that names file, line and value
+ */
 export function readQuickFile(path: string, warn: (message: string) => void): QuickFile {
-  let text: string;
+  const { text, reveal } = hideKeys(readConfigFile(path, warn));
+  const file = parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn });
+  const { privateKey, peers } = file.wireguard;
+  const wireguard = {
+    ...file.wireguard,
+    ...(privateKey && { privateKey: reveal(privateKey) }),
+    peers: peers.map(peer => (peer.presharedKey ? { ...peer, presharedKey: reveal(peer.presharedKey) } : peer)),
+  };
+  return { ...file, wireguard };
+}
+
+/** The file as `wg setconf` takes it, with its keys as text: for a program that ends with it. @throws ConfigError as readQuickFile */
+export function readStripped(path: string, warn: (message: string) => void): string {
+  const bytes = readConfigFile(path, warn);
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+  return parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn }).stripped;
+}
+
+function readConfigFile(path: string, warn: (message: string) => void): Uint8Array {
   try {
-    text = readFileSync(path, 'utf8');
+    const bytes = readSecretFile(path);
     if (statSync(path).mode & OTHERS)
       warn(`\`${resolve(path)}' is world accessible: chmod 600 it, for it has a private key`);
+    return bytes;
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new ConfigError(
@@ -43,7 +66,6 @@ export function readQuickFile(path: string, warn: (message: string) => void): Qu
       missing ? `\`${path}' does not exist` : `cannot be read: ${(error as Error).message}`,
     );
   }
-  return parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn });
 }
 
 /** Another one for another content, as far as the file system tells. */

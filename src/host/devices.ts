@@ -8,7 +8,7 @@ import type { WireguardBackend } from '../backend/backend.ts';
 import { KernelBackend, WIREGUARD_KIND } from '../backend/kernel.ts';
 import { type BackendName, hasFamily } from '../backend/take.ts';
 import { UserspaceBackend } from '../backend/userspace.ts';
-import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';
 import { uapiSocketPath } from '../daemon/uapi-server.ts';
 import type { Network } from '../netlink/network.ts';
@@ -105,5 +105,24 @@ export class SystemDevices implements QuickDevices {
   async #of(name: string): Promise<WireguardBackend> {
     const link = await this.#options.network.links.find(name);
     return link?.kind === WIREGUARD_KIND ? this.#kernel : this.#userspace;
+  }
+}
+
+/** For a program that stays: what devices said is remembered until whoever read it is done with it. */
+export class QuickSystemDevices extends SystemDevices {
+  readonly #given = new Set<DeviceStatus>();
+
+  override async status(name: string): Promise<DeviceStatus | undefined> {
+    const status = await super.status(name);
+    if (status) this.#given.add(status);
+    return status;
+  }
+
+  /** Overwrites the secrets of one status, or of all that were given. */
+  eraseSecrets(status?: DeviceStatus): void {
+    for (const each of status ? [status] : this.#given) {
+      eraseStatus(each);
+      this.#given.delete(each);
+    }
   }
 }

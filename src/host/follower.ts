@@ -88,6 +88,7 @@ export class Follower {
     const { machine, file, now } = this.#options;
     const { name } = file;
     const [status, link] = [await machine.devices.status(name), await machine.network.links.find(name)];
+    if (status) machine.devices.eraseSecrets(status);
     if (!status || !link) return;
     const silent = new Map(dueEndpoints(file, status, now()).map(due => [formatKeyHex(due.publicKey), due]));
     for (const { due: before, addresses } of answers) {

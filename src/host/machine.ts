@@ -10,7 +10,7 @@ import { firewallTableName, firewallTables } from '../quick/firewall.ts';
 import type { QuickHost } from '../quick/ports.ts';
 import { problem } from '../quick/problem.ts';
 import { writeQuickFile } from './conf-file.ts';
-import { SystemDevices } from './devices.ts';
+import { QuickSystemDevices } from './devices.ts';
 import { setDns, unsetDns } from './dns.ts';
 import { removeFirewall, setFirewall } from './firewall.ts';
 import { runHook } from './hook.ts';
@@ -30,7 +30,7 @@ export interface MachineOptions {
 }
 
 export interface Machine extends QuickHost {
-  readonly devices: SystemDevices;
+  readonly devices: QuickSystemDevices;
   close(): void;
 }
 
@@ -38,7 +38,7 @@ export interface Machine extends QuickHost {
 export function openMachine(options: MachineOptions): Machine {
   const port = nativeNetlink(loadAddon());
   const network = new Network(port);
-  const devices = new SystemDevices({ ...options, port, network });
+  const devices = new QuickSystemDevices({ ...options, port, network });
   const { say, warn } = options;
   return {
     network,

@@ -39,6 +39,7 @@ export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
         // the status of a userspace device that hangs is not waited for here by more than one look
         const status = await machine.devices.status(name);
         if (!status) return resolve(machine.readState(name)?.phase === 'up' ? 'lost' : 'down');
+        machine.devices.eraseSecrets(status);
         // it may have ended while the device was asked
         if (isOver) return;
         follower.look(status);

@@ -65,8 +65,12 @@ class NativeChannel implements NetlinkChannel {
     const count = this.#binding.netlinkReceive(this.#handle, this.#slab, this.#desc);
     for (let i = 0; i < count && this.#poll; i++) {
       const [at, length] = [this.#desc[STRIDE * i]!, this.#desc[STRIDE * i + 1]!];
-      if (length >= 0) this.#receiver.datagram(this.#slab.slice(at, at + length));
-      else if (length === -ENOBUFS || length === -EMSGSIZE) this.#behind = true;
+      if (length >= 0) {
+        const datagram = this.#slab.slice(at, at + length);
+        // a device's keys come through here
+        this.#slab.fill(0, at, at + length);
+        this.#receiver.datagram(datagram);
+      } else if (length === -ENOBUFS || length === -EMSGSIZE) this.#behind = true;
       else {
         this.close();
         this.#receiver.failed(Object.assign(new Error(`recvfrom: errno ${-length}`), { errno: -length }));

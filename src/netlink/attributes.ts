@@ -175,8 +175,11 @@ export class AttributeWriter {
     return this;
   }
 
+  /** All of it; nothing is kept, for there may be a key in it. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    const bytes = this.#bytes.slice(0, this.#length);
+    this.#bytes.fill(0);
+    return bytes;
   }
 
   /** Room for a value, zeroed; @returns where it begins. */
@@ -188,6 +191,7 @@ export class AttributeWriter {
     if (this.#length > this.#bytes.length) {
       const larger = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length));
       larger.set(this.#bytes);
+      this.#bytes.fill(0);
       this.#bytes = larger;
     }
     setU16(this.#bytes, at, length);

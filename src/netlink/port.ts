@@ -21,7 +21,8 @@ export interface NetlinkReceiver {
 
 export interface NetlinkChannel {
   /**
-   * Hands the kernel one datagram; it has acted on it when this returns, its answers come to the receiver later.
+   * Hands the kernel one datagram; it has acted on it when this returns, its answers come to the receiver later. The bytes
+   * may be overwritten then.
    * @throws Error with `code` and `errno`
    */
   send(bytes: Uint8Array): void;

@@ -95,11 +95,15 @@ export class NetlinkSocket {
     question.interrupted = false;
     question.attempts++;
     this.#asked.set(sequence, question);
+    const message = encodeMessage({ type, flags, sequence, port: 0, body });
     try {
-      attempt(attempted, () => this.#channel.send(encodeMessage({ type, flags, sequence, port: 0, body })));
+      attempt(attempted, () => this.#channel.send(message));
     } catch (error) {
       this.#asked.delete(sequence);
       question.reject(error);
+    } finally {
+      // there may be a key in it
+      message.fill(0);
     }
   }
 

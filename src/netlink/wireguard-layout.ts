@@ -5,6 +5,7 @@
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT, ENDPOINT_SCOPE, makeEndpoint } from '../base/endpoint.ts';
 import { formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { makePrefix, type Prefix } from '../base/prefix.ts';
+import { copySecret } from '../base/secret.ts';
 import type { DeviceStatus, PeerStatus } from '../config/model.ts';
 import type { Attributes } from './attributes.ts';
 import { MalformedNetlink } from './errors.ts';
@@ -103,9 +104,10 @@ function decodeAllowedIp(attributes: Attributes): Prefix {
   return makePrefix(address, length);
 }
 
-/** A copy, so that a key does not keep a whole datagram alive. */
+/** A copy, so that a key does not keep a whole datagram alive, in memory that can be erased. */
 function key(attributes: Attributes, type: number): Uint8Array | undefined {
-  return attributes.bytes(type, KEY_SIZE)?.slice();
+  const value = attributes.bytes(type, KEY_SIZE);
+  return value && copySecret(value);
 }
 
 /** struct sockaddr_in or sockaddr_in6 to an endpoint record. @returns undefined for none, or one of no family. @throws MalformedNetlink */

@@ -39,10 +39,18 @@ export class KernelWireguard {
     return undefined;
   }
 
-  /** @throws NetlinkError: ENODEV if there is no such link, EOPNOTSUPP if it is of another kind */
+  /**
+   * @returns a status whose secrets the caller overwrites (eraseStatus), if it lives on
+   * @throws NetlinkError: ENODEV if there is no such link, EOPNOTSUPP if it is of another kind
+   */
   async get(name: string): Promise<DeviceStatus> {
     const body = genericWriter(WIREGUARD.get, WIREGUARD.version).string(DEVICE.name, name).finish();
-    return decodeDevice(await this.#netlink.socket.dump(`reading WireGuard device ${name}`, this.#id, body));
+    const messages = await this.#netlink.socket.dump(`reading WireGuard device ${name}`, this.#id, body);
+    try {
+      return decodeDevice(messages);
+    } finally {
+      for (const message of messages) message.body.fill(0);
+    }
   }
 
   /**
@@ -77,9 +85,13 @@ export class KernelWireguard {
 
   async #send(name: string, config: DeviceConfig): Promise<void> {
     const chunks = encodeDevice(name, config);
-    for (const [i, chunk] of chunks.entries()) {
-      const part = chunks.length === 1 ? '' : `, part ${i + 1} of ${chunks.length}`;
-      await this.#netlink.socket.request(`configuring WireGuard device ${name}${part}`, this.#id, 0, chunk);
+    try {
+      for (const [i, chunk] of chunks.entries()) {
+        const part = chunks.length === 1 ? '' : `, part ${i + 1} of ${chunks.length}`;
+        await this.#netlink.socket.request(`configuring WireGuard device ${name}${part}`, this.#id, 0, chunk);
+      }
+    } finally {
+      for (const chunk of chunks) chunk.fill(0);
     }
   }
 

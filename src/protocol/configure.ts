@@ -5,6 +5,7 @@
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import { clampPrivateKey, isZeroKey } from '../base/key.ts';
+import { copySecret } from '../base/secret.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
 import type { Device } from './device.ts';
 import type { Peer } from './peer.ts';
@@ -16,12 +17,12 @@ export function configure(device: Device, config: DeviceConfig, now: number): vo
   for (const peer of config.peers ?? []) configurePeer(device, peer, now);
 }
 
-/** Everything but port and mark. */
+/** Everything but port and mark. Its secrets are copies, for the caller to overwrite (eraseStatus). */
 export function status(device: Device): Omit<DeviceStatus, 'listenPort' | 'fwmark'> {
   const { identity } = device;
   return {
     ...(identity && {
-      privateKey: Uint8Array.from(identity.privateKey),
+      privateKey: copySecret(identity.privateKey),
       publicKey: Uint8Array.from(identity.publicKey),
     }),
     peers: [...device.eachPeer()].map(peer => peerStatus(device, peer)),
@@ -33,10 +34,11 @@ function setPrivateKey(device: Device, key: Uint8Array, now: number): void {
   if (isZeroKey(key)) {
     device.setIdentity(undefined);
   } else {
-    const privateKey = clampPrivateKey(Uint8Array.from(key));
-    if (identity && device.crypto.equal(identity.privateKey, privateKey)) return;
-    device.setIdentity(privateKey);
+    const privateKey = clampPrivateKey(copySecret(key));
+    const isNew = !identity || !device.crypto.equal(identity.privateKey, privateKey);
+    if (isNew) device.setIdentity(privateKey);
     privateKey.fill(0);
+    if (!isNew) return;
     // a peer with our own key would be ourselves
     const own = device.peer(device.identity!.publicKey);
     if (own) device.removePeer(own);
@@ -92,7 +94,7 @@ function peerStatus(device: Device, peer: Peer): PeerStatus {
     persistentKeepalive: peer.timers.persistentKeepalive,
     allowedIps: device.allowedIps.entries(peer.id),
   };
-  if (!isZeroKey(peer.presharedKey)) known.presharedKey = peer.presharedKey.slice();
+  if (!isZeroKey(peer.presharedKey)) known.presharedKey = copySecret(peer.presharedKey);
   if (peer.hasEndpoint) known.endpoint = peer.endpoint.slice();
   return known;
 }

@@ -2,7 +2,7 @@
  * The state of one WireGuard device that its flows share (kernel device.h, struct wg_device): identity, peers, tables, cipher,
  * output and counters. The flows: handshake.ts, handshake-queue.ts, inbound.ts, outbound.ts, timer-actions.ts, configure.ts.
  */
-import { newSecret } from '../base/secret.ts';
+import { copySecret } from '../base/secret.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { AllowedIps } from '../routing/allowed-ips.ts';
 import { IndexTable } from '../routing/index-table.ts';
@@ -132,8 +132,7 @@ export class Device {
     if (this.identity) this.crypto.forget(this.identity.privateKey);
     this.identity = undefined;
     if (privateKey) {
-      const own = newSecret(privateKey.length);
-      own.set(privateKey);
+      const own = copySecret(privateKey);
       const publicKey = this.crypto.publicKey(own);
       this.identity = {
         privateKey: own,

@@ -3,6 +3,7 @@
  * Generic on purpose: prologue and payloads are arguments, so that the official Noise vectors drive the same code that
  * makes WireGuard's handshakes. WireGuard's own parts (timestamps, indices, macs) are in handshake.ts.
  */
+import { copySecret } from '../base/secret.ts';
 import type { CryptoProvider, EphemeralKeys } from '../crypto/provider.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -41,8 +42,8 @@ export class SymmetricState {
   }
 
   clone(): SymmetricState {
-    const copy = new SymmetricState(this.#crypto, Uint8Array.from(this.chainingKey), Uint8Array.from(this.hash));
-    copy.#key = Uint8Array.from(this.#key);
+    const copy = new SymmetricState(this.#crypto, copySecret(this.chainingKey), Uint8Array.from(this.hash));
+    copy.#key = copySecret(this.#key);
     return copy;
   }
 
@@ -135,7 +136,7 @@ export function writeMessageOne(
   if (!es) return undefined;
   state.mixKey(es);
   const sealedStatic = state.seal(own.publicKey);
-  state.mixKey(Uint8Array.from(staticShared));
+  state.mixKey(copySecret(staticShared));
   return { ephemeral, static: sealedStatic, payload: state.seal(payload) };
 }
 
@@ -163,7 +164,7 @@ export function readMessageOnePayload(
   staticShared: Uint8Array,
   sealedPayload: Uint8Array,
 ): Uint8Array | undefined {
-  state.mixKey(Uint8Array.from(staticShared));
+  state.mixKey(copySecret(staticShared));
   return state.open(sealedPayload);
 }
 

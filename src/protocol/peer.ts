@@ -1,6 +1,7 @@
 /** All that is known of one peer (kernel peer.h, struct wg_peer). State only: what is done with it is in the flow files. */
 import { ENDPOINT_FAMILY, ENDPOINT_FAR_SIZE, ENDPOINT_HAS_LOCAL, ENDPOINT_SIZE } from '../base/endpoint.ts';
 import { KEY_SIZE } from '../base/key.ts';
+import { newSecret } from '../base/secret.ts';
 import type { CookieJar } from './cookie.ts';
 import type { Keypairs } from './keypairs.ts';
 import type { SymmetricState } from './noise.ts';
@@ -19,7 +20,7 @@ export interface PendingInitiation {
 export class Peer {
   readonly id: number;
   readonly publicKey: Uint8Array;
-  readonly presharedKey = new Uint8Array(KEY_SIZE);
+  readonly presharedKey = newSecret(KEY_SIZE);
   /** DH of our static key and the peer's; undefined without a private key or when it is zero. */
   staticShared: Uint8Array | undefined;
   readonly cookies: CookieJar;

@@ -14,7 +14,7 @@ import { formatPrefix } from '../../src/base/prefix.ts';
 import { parseConf } from '../../src/config/conf.ts';
 import { ConfigError } from '../../src/config/errors.ts';
 import type { PeerConfig } from '../../src/config/model.ts';
-import { SetRequest } from '../../src/config/uapi-set.ts';
+import { UapiRequestParser } from '../../src/config/uapi.ts';
 import { describeWith } from '../netns/needs.ts';
 import { type Random, seeded } from '../support/random.ts';
 import { SEED } from '../support/seeded-cases.ts';
@@ -87,13 +87,10 @@ async function byWg(text: string): Promise<Outcome> {
     execFile('wg', ['addconf', NAME, path], { env }, error => resolve(error?.code ?? 0)),
   );
   if (status !== 0) return 'refused';
-  const request = new SetRequest();
-  const [, ...lines] = told
-    .find(each => each.startsWith('set='))!
-    .trimEnd()
-    .split('\n');
-  for (const line of lines) request.line(line);
-  const { peers = [], ...device } = request.finish();
+  const said = told.find(each => each.startsWith('set='))!.trimEnd();
+  const [request] = new UapiRequestParser().push(`${said}\n\n`);
+  if (request?.kind !== 'set') throw new Error(`wg says what we refuse: ${said}`);
+  const { peers = [], ...device } = request.config;
   return comparable(device, peers);
 }
 

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendName, hasFamily } from '../../backend/take.ts';
-import { x25519PublicKey } from '../../crypto/openssl-x25519.ts';
 import { SystemDevices } from '../../host/devices.ts';
 import { systemNetlink } from '../../io/netlink.ts';
+import { publicKeyOf } from '../../io/public-key.ts';
 import type { Family } from '../../netlink/family.ts';
 import { Network } from '../../netlink/network.ts';
 import { KeyFiles } from '../apply/identity.ts';
@@ -62,7 +62,7 @@ export function openMachine({ keyDirectory, backend, script, aks, say, warn }: M
     ownPublicKey(family: Family): Uint8Array | undefined {
       const key = keys.load(family);
       try {
-        return key && x25519PublicKey(key);
+        return key && publicKeyOf(key);
       } finally {
         key?.fill(0);
       }

@@ -5,7 +5,7 @@
 
 import type { WireguardBackend } from '../../backend/backend.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
-import type { DeviceStatus } from '../../config/model.ts';
+import { type DeviceStatus, eraseStatus } from '../../config/model.ts';
 import { formatZonedEndpoint } from '../../config/zones.ts';
 import { Exposition } from './exposition.ts';
 import type { AgentStatus } from './status.ts';
@@ -55,6 +55,7 @@ export class Metrics {
       names.map(async name => {
         try {
           const status = await backend.get(name);
+          eraseStatus(status);
           return [{ name, status, counters: (await backend.counters(name).catch(() => undefined)) ?? {} }];
         } catch {
           return [];

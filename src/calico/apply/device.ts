@@ -7,8 +7,15 @@ import { codedError } from '../../base/coded-error.ts';
 import { makeEndpoint } from '../../base/endpoint.ts';
 import { formatKeyBase64, isZeroKey } from '../../base/key.ts';
 import { samePrefix } from '../../base/prefix.ts';
+import { copySecret } from '../../base/secret.ts';
 import { difference } from '../../config/diff.ts';
-import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../../config/model.ts';
+import {
+  type DeviceConfig,
+  type DeviceStatus,
+  eraseStatus,
+  type PeerConfig,
+  type PeerStatus,
+} from '../../config/model.ts';
 import type { BackendKind } from '../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../model/desired.ts';
 import type { Work } from './ports.ts';
@@ -28,10 +35,10 @@ export async function ensureDevice(work: Work, tunnel: DesiredTunnel, backend: B
     if (!isNew) await greet(work, tunnel.interfaceName, change.peers ?? []);
   } finally {
     key.fill(0);
-    status.privateKey?.fill(0);
+    eraseStatus(status);
   }
   const after = await read(work, tunnel.interfaceName);
-  after.privateKey?.fill(0);
+  eraseStatus(after);
   if (after.publicKey) return formatKeyBase64(after.publicKey);
   throw codedError('EPROTO', `${tunnel.interfaceName} was given a private key, and says that it has none`);
 }
@@ -77,7 +84,7 @@ function privateKey(
   const kept = host.keys.load(family);
   if (kept) return { key: kept, isNew: false };
   const has = status.privateKey;
-  const key = has && !isZeroKey(has) ? has.slice() : host.keys.generate();
+  const key = has && !isZeroKey(has) ? copySecret(has) : host.keys.generate();
   change(`private key of IPv${family}: ${has ? "kept from the device's" : 'made'}`);
   host.keys.save(family, key);
   return { key, isNew: !has };

@@ -1,6 +1,8 @@
 /** The tunnel's interface (calico-wireguard 4.1): there, of a kind that we may use, with its MTU, and up. */
+
 import { WIREGUARD_KIND } from '../../backend/kernel.ts';
 import { codedError } from '../../base/coded-error.ts';
+import { eraseStatus } from '../../config/model.ts';
 import { isRefusal } from '../../netlink/errors.ts';
 import { isLinkName, type Link } from '../../netlink/links.ts';
 import type { BackendKind } from '../../quick/state.ts';
@@ -79,7 +81,7 @@ async function isOurs({ host }: Work, { name, kind }: Link): Promise<boolean> {
   if (kind === WIREGUARD_KIND) return true;
   if (kind !== TUN_KIND) return false;
   const status = await host.devices.status(name);
-  status?.privateKey?.fill(0);
+  if (status) eraseStatus(status);
   return status !== undefined;
 }
 

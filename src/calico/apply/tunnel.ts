@@ -4,9 +4,11 @@
  *
  * What was done is remembered, so that a new plan costs only its difference. After a failure nothing is taken for granted: everything is read again.
  */
+
 import { formatAddress } from '../../base/address.ts';
 import { codedError } from '../../base/coded-error.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
+import { eraseStatus } from '../../config/model.ts';
 import { isLinkName } from '../../netlink/links.ts';
 import type { BackendKind } from '../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../model/desired.ts';
@@ -151,7 +153,7 @@ export class Tunnel {
     const running = this.#running;
     if (!running) return [];
     const status = await host.devices.status(running.tunnel.interfaceName);
-    status?.privateKey?.fill(0);
+    if (status) eraseStatus(status);
     return quietPeers(running.tunnel, status?.peers ?? [], greeting, running.backend, host.wallTime());
   }
 
@@ -186,7 +188,7 @@ export class Tunnel {
       const found = await host.network.links.find(link);
       if (found?.name !== tunnel.interfaceName) return false;
       const status = await host.devices.status(tunnel.interfaceName);
-      status?.privateKey?.fill(0);
+      if (status) eraseStatus(status);
       return status !== undefined;
     } catch {
       return false;

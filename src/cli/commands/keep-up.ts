@@ -1,5 +1,6 @@
 /** The part of `wgts up --watch` after the interface is up: tells the service manager, watches, heals, and takes it down at the end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eraseConfig } from '../../config/model.ts';
 import { lock } from '../../host/run-state.ts';
 import { watchInterface } from '../../host/watch.ts';
 import { nativeBinding } from '../../io/native-binding.ts';
@@ -38,6 +39,8 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
   notify(`READY=1\nSTATUS=${name} is up`);
   for (let pause = FIRST_PAUSE; ; ) {
+    // what `up` or a reload read of the device has served
+    machine.devices.eraseSecrets();
     const since = performance.now();
     const end = await watchInterface({
       machine,
@@ -104,6 +107,7 @@ async function reload(
       }),
     );
     target = next;
+    eraseConfig(old.file.wireguard);
   } catch (error) {
     machine.warn(`not reloaded: ${(error as Error).message}`);
   }

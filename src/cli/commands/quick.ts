@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { BACKENDS, type BackendName } from '../../backend/take.ts';
 import { interruptChildren } from '../../host/child.ts';
-import { locateFile, readQuickFile } from '../../host/conf-file.ts';
+import { locateFile, readStripped } from '../../host/conf-file.ts';
 import { lock, readState } from '../../host/run-state.ts';
+import { forbidDumps } from '../../io/secrecy.ts';
 import { interfaceName } from '../../quick/file.ts';
 import * as quick from '../../quick/quick.ts';
 import { openSession, type SessionOptions, warner } from '../quick-session.ts';
@@ -19,6 +20,7 @@ const ONLY_ONE: SessionOptions = { backend: 'auto', watch: false };
 
 export const up: Command = async (args, terminal) => {
   const { argument, ...options } = upArguments(args, terminal);
+  forbidDumps();
   // ours to answer, not the device's or the hooks'
   const manager = terminal.env['NOTIFY_SOCKET'];
   delete process.env['NOTIFY_SOCKET'];
@@ -71,7 +73,7 @@ export const save: Command = async (args, terminal) => {
 
 export const strip: Command = (args, terminal) => {
   const path = locateFile(only(args, 'strip'));
-  terminal.out(`${readQuickFile(path, warner(terminal)).stripped}\n`);
+  terminal.out(`${readStripped(path, warner(terminal))}\n`);
   return 0;
 };
 

@@ -2,12 +2,14 @@
  * `wgts verify`: every two nodes of the cluster, and whether they are encrypted with each other. What it prints is bounded by what somebody reads: of many
  * pairs a summary, and those in the clear.
  */
+
 import { codedError } from '../../base/coded-error.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import type { Snapshot } from '../../calico/datastore/datastore.ts';
 import type { Problem } from '../../calico/model/problem.ts';
 import { clusterDataPlaneProblems } from '../../calico/plan/data-plane.ts';
+import { eraseStatus } from '../../config/model.ts';
 import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
 import { parsed, type SourceOptions, source, text } from './calico-options.ts';
 import { type LocalDevice, type VerifiedPair, VerifiedPairs } from './verified-pairs.ts';
@@ -116,6 +118,7 @@ async function localDevices(terminal: Terminal): Promise<Map<string, LocalDevice
     for (const name of await backend.list().catch(() => [])) {
       const status = await backend.get(name).catch(() => undefined);
       if (!status?.publicKey) continue;
+      eraseStatus(status);
       const peers = new Map(status.peers.map(peer => [formatKeyBase64(peer.publicKey), peer]));
       devices.set(formatKeyBase64(status.publicKey), { backend: (await backend.of(name)).kind, peers });
     }

@@ -147,7 +147,8 @@ export class FakeKernel implements NetlinkPort {
     this.#listeners.add(listener);
     return {
       send: bytes => {
-        for (const message of decodeMessages(bytes))
+        // which are the caller's, and overwritten
+        for (const message of decodeMessages(bytes.slice()))
           for (const datagram of this.#answer(protocol, message)) deliver(listener, () => receiver.datagram(datagram));
       },
       close: () => {

@@ -1,0 +1,134 @@
+/**
+ * Keys in memory: as few copies as wireguard-go has, none of a key that was replaced, and no core dump that would carry them away. The test is a search
+ * through the process's whole memory.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { sleep, until } from './command.ts';
+import { commandOf, type Device, SOCKET_DIRECTORY, startDevice } from './device.ts';
+import { keyPair } from './keys.ts';
+import { Lab, type Namespace } from './lab.ts';
+import { type Copies, copiesOf } from './memory.ts';
+import { describeWith, NETWORK } from './needs.ts';
+import { QuickHost, WGTS } from './quick-host.ts';
+
+/** wireguard-go's, of raw and hex; base64 is no daemon's. */
+const MOST: Copies = { raw: 3, hex: 3, base64: 0 };
+const NONE: Copies = { raw: 0, hex: 0, base64: 0 };
+
+const bytes = (base64: string) => Buffer.from(base64, 'base64');
+const newKey = () => bytes(keyPair().privateKey);
+
+describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
+  let lab: Lab;
+  let host: Namespace;
+  beforeEach(async () => {
+    lab = new Lab();
+    host = await lab.namespace('secret');
+  });
+  afterEach(() => lab?.close());
+
+  const atMost = (copies: Copies, most: Copies, what: string) => {
+    for (const form of ['raw', 'hex', 'base64'] as const)
+      expect(copies[form], `${what}, ${form}: ${JSON.stringify(copies)}`).toBeLessThanOrEqual(most[form]);
+  };
+
+  const BACKENDS = [[['--backend=native']], [['--aead=openssl']], [['--backend=pure']]];
+  it.each(BACKENDS)(
+    '%j: a hundred dumps copy nothing, and what is replaced is gone',
+    async args => {
+      const device: Device = await startDevice(lab, host, 'ours', { args });
+      const pid = device.process!.pid;
+      const peer = keyPair().publicKey;
+      const [first, second, psk, nextPsk] = [newKey(), newKey(), randomBytes(32), randomBytes(32)];
+      const give = (privateKey: Buffer, presharedKey: Buffer) =>
+        device.set({
+          privateKey: privateKey.toString('base64'),
+          peers: [{ publicKey: peer, presharedKey: presharedKey.toString('base64') }],
+        });
+      await give(first, psk);
+      await device.up(['10.0.0.1/24']);
+      for (let i = 0; i < 100; i++) {
+        await device.show('dump');
+        // a client of ours
+        if (i % 25 === 0) await host.run([...WGTS, 'showconf', device.name]);
+      }
+      // the search finds what is there
+      expect(copiesOf(first, pid).raw).toBeGreaterThan(0);
+      atMost(copiesOf(first, pid), MOST, 'the private key');
+      atMost(copiesOf(psk, pid), MOST, 'the preshared key');
+      await give(second, nextPsk);
+      await until('the old private key to be gone', () => same(copiesOf(first, pid), NONE), 20_000, 1000);
+      await until('the old preshared key to be gone', () => same(copiesOf(psk, pid), NONE), 20_000, 1000);
+      await device.wg('set', device.name, 'private-key', '/dev/null', 'peer', peer, 'remove');
+      await until('the private key to be gone', () => same(copiesOf(second, pid), NONE), 20_000, 1000);
+      await until('the preshared key to be gone', () => same(copiesOf(nextPsk, pid), NONE), 20_000, 1000);
+    },
+    240_000,
+  );
+
+  it('wgts up --watch keeps a file’s keys as bytes alone, and drops those of the file before', async () => {
+    const quick = await QuickHost.start(lab, 'watch');
+    const [first, second, psk] = [newKey(), newKey(), randomBytes(32)];
+    const peer = keyPair().publicKey;
+    const file = (key: Buffer) =>
+      `[Interface]\nAddress = 10.9.0.2/24\nprivatekey=${key.toString('base64')} # secret\n[Peer]\nPublicKey = ${peer}\nPresharedKey = ${psk.toString('base64')}\nAllowedIPs = 10.9.0.0/24\n`;
+    quick.write(file(first));
+    const watching = quick.startWgts(['up', '--watch'], { WGTS_WATCH_INTERVAL: '0.2' });
+    const runsWith = async (key: Buffer) => {
+      const shown = await quick.namespace.run(['wg', 'show', quick.name, 'private-key'], { mayFail: true });
+      return shown.stdout.trim() === key.toString('base64');
+    };
+    await until('the tunnel', () => runsWith(first));
+    // it looks at the device now and then
+    await sleep(2000);
+    atMost(copiesOf(first, watching.pid), { ...MOST, hex: 0 }, 'the private key');
+    atMost(copiesOf(psk, watching.pid), { ...MOST, hex: 0 }, 'the preshared key');
+    quick.write(file(second));
+    process.kill(watching.pid, 'SIGHUP');
+    await until('the new key', () => runsWith(second));
+    await until('the old key to be gone', () => same(copiesOf(first, watching.pid), NONE), 20_000, 1000);
+    expect((await watching.stop()).code).toBe(0);
+  });
+
+  it('no core dump, whatever the limit is: neither of the daemon nor of wgts up --watch, which have keys for long', async () => {
+    const name = lab.interfaceName();
+    lab.owns(join(SOCKET_DIRECTORY, `${name}.sock`));
+    const quick = await QuickHost.start(lab, 'watch');
+    quick.write(`[Interface]\nPrivateKey = ${keyPair().privateKey}\n`);
+    for (const [where, argv, tunnel] of [
+      [host, [...commandOf('ours'), '-f', name], name],
+      [quick.namespace, [...WGTS, 'up', '--watch', quick.file], quick.name],
+    ] as const) {
+      const running = where.start(['python3', '-c', DUMPED, ...argv], { cwd: lab.directory });
+      await until(`${tunnel} to run`, async () => {
+        if (running.result()) throw new Error(running.output());
+        return (await where.run(['wg', 'show', tunnel], { mayFail: true })).code === 0;
+      });
+      const pid = Number(/^pid ([0-9]+)$/m.exec(running.stdout())?.[1]);
+      expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max core file size +0 +unlimited/m);
+      process.kill(pid, 'SIGQUIT');
+      // a device that it started goes on, and holds its output
+      await until('its end', () => running.stdout().includes('ended by'));
+      expect(running.stdout()).toMatch(/^ended by 3, dumped: False$/m);
+    }
+  });
+});
+
+/** Runs a program that may dump as much as it likes, and says whether it did when a signal ends it. */
+const DUMPED = `
+import os, resource, sys
+pid = os.fork()
+if pid == 0:
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    os.execvp(sys.argv[1], sys.argv[1:])
+print('pid', pid, flush=True)
+_, status = os.waitpid(pid, 0)
+print(f'ended by {os.WTERMSIG(status)}, dumped: {os.WCOREDUMP(status)}', flush=True)
+`;
+
+function same(a: Copies, b: Copies): boolean {
+  return a.raw === b.raw && a.hex === b.hex && a.base64 === b.base64;
+}
