@@ -63,6 +63,7 @@ beforeEach(async () => {
   abort = new AbortController();
   const devices = {
     status: async () => status(),
+    eraseSecrets: () => {},
     configure: async (_: string, { peers: changes = [] }: DeviceConfig) => {
       for (const { publicKey, endpoint } of changes) {
         told.push(`${publicKey[0]} ${formatEndpoint(endpoint!)}`);

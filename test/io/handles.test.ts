@@ -91,8 +91,17 @@ const KINDS: Readonly<
 };
 /** Functions that take no handle. */
 const WITHOUT = [
-  ...['clockBoot', 'pollStart', 'noticesOpen', 'netlinkOpen', 'notifySend', 'tunOpen', 'udpOpen', 'cipherCreate'],
-  ...['cipherProviders', 'offloadSplit', 'offloadMerge', 'aeadState', 'blake2sOpen', 'x25519Key', 'x25519Fresh'],
+  ...['clockBoot', 'pollStart', 'noticesOpen', 'netlinkOpen', 'notifySend', 'forbidDumps', 'tunOpen', 'udpOpen'],
+  ...[
+    'cipherCreate',
+    'cipherProviders',
+    'offloadSplit',
+    'offloadMerge',
+    'aeadState',
+    'blake2sOpen',
+    'x25519Key',
+    'x25519Fresh',
+  ],
 ];
 const FUNCTIONS = Object.entries(KINDS).flatMap(([kind, { takes }]) =>
   Object.entries(takes).map(([name, args]) => ({ kind, name, args })),

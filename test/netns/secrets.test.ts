@@ -2,10 +2,11 @@
  * Keys in memory: as few copies as wireguard-go has, none of a key that was replaced, and no core dump that would carry them away. The test is a search
  * through the process's whole memory.
  */
-import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { createPrivateKey, createPublicKey, diffieHellman, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { OWN_RUN } from '../cli/run-program.ts';
 import { sleep, until } from './command.ts';
 import { commandOf, type Device, SOCKET_DIRECTORY, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
@@ -41,7 +42,8 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     async args => {
       const device: Device = await startDevice(lab, host, 'ours', { args });
       const pid = device.process!.pid;
-      const peer = keyPair().publicKey;
+      const other = keyPair();
+      const peer = other.publicKey;
       const [first, second, psk, nextPsk] = [newKey(), newKey(), randomBytes(32), randomBytes(32)];
       const give = (privateKey: Buffer, presharedKey: Buffer) =>
         device.set({
@@ -59,12 +61,17 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
       expect(copiesOf(first, pid).raw).toBeGreaterThan(0);
       atMost(copiesOf(first, pid), MOST, 'the private key');
       atMost(copiesOf(psk, pid), MOST, 'the preshared key');
+      // what is computed of both static keys once, and kept
+      const [shared, nextShared] = [sharedOf(first, other.privateKey), sharedOf(second, other.privateKey)];
+      expect(copiesOf(shared, pid)).toEqual({ raw: 1, hex: 0, base64: 0 });
       await give(second, nextPsk);
       await until('the old private key to be gone', () => same(copiesOf(first, pid), NONE), 20_000, 1000);
       await until('the old preshared key to be gone', () => same(copiesOf(psk, pid), NONE), 20_000, 1000);
+      await until('the old shared secret to be gone', () => same(copiesOf(shared, pid), NONE), 20_000, 1000);
       await device.wg('set', device.name, 'private-key', '/dev/null', 'peer', peer, 'remove');
       await until('the private key to be gone', () => same(copiesOf(second, pid), NONE), 20_000, 1000);
       await until('the preshared key to be gone', () => same(copiesOf(nextPsk, pid), NONE), 20_000, 1000);
+      expect(copiesOf(nextShared, pid)).toEqual(NONE);
     },
     240_000,
   );
@@ -93,6 +100,35 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     expect((await watching.stop()).code).toBe(0);
   });
 
+  it('wgts calico, which reads its key again and again, keeps none of it', async () => {
+    const [cluster, keys] = [join(lab.directory, 'cluster'), join(lab.directory, 'keys')];
+    mkdirSync(cluster);
+    const objects = {
+      node: 'apiVersion: v1\nkind: Node\nmetadata:\n  name: node-1\n  annotations:\n    projectcalico.org/IPv4Address: 192.0.2.1/24\n',
+      pool: `${CALICO}IPPool\nmetadata: {name: default-ipv4-ippool}\nspec: {cidr: 10.244.0.0/16, blockSize: 26}\n`,
+      felix: `${CALICO}FelixConfiguration\nmetadata: {name: default}\nspec: {wireguardEnabled: true}\n`,
+    };
+    for (const [file, text] of Object.entries(objects)) writeFileSync(join(cluster, `${file}.yaml`), text);
+    await host.ip(
+      'link add eth0 type veth peer name eth1',
+      'addr add 192.0.2.1/24 dev eth0',
+      'link set eth0 up',
+      'link set eth1 up',
+    );
+    const options = ['--node', 'node-1', '--cluster-from', cluster, '--key-dir', keys, '--allocate'];
+    const agent = host.start([...OWN_RUN, ...WGTS, 'calico', ...options]);
+    await until('its tunnel', () => agent.output().includes('EncryptionReady'), 30_000);
+    const link = /^link (\S+): made/m.exec(agent.output())![1]!;
+    // turns in which the key is read, and the device asked
+    for (let i = 0; i < 3; i++) {
+      await host.ip(`link set ${link} mtu ${1300 + i}`);
+      await sleep(1500);
+    }
+    const key = bytes(readFileSync(join(keys, 'private-key'), 'latin1').trim());
+    await until('its copies to be gone', () => same(copiesOf(key, agent.pid), NONE), 20_000, 1000);
+    await agent.stop();
+  }, 120_000);
+
   it('no core dump, whatever the limit is: neither of the daemon nor of wgts up --watch, which have keys for long', async () => {
     const name = lab.interfaceName();
     lab.owns(join(SOCKET_DIRECTORY, `${name}.sock`));
@@ -117,6 +153,8 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
   });
 });
 
+const CALICO = 'apiVersion: crd.projectcalico.org/v1\nkind: ';
+
 /** Runs a program that may dump as much as it likes, and says whether it did when a signal ends it. */
 const DUMPED = `
 import os, resource, sys
@@ -128,6 +166,15 @@ print('pid', pid, flush=True)
 _, status = os.waitpid(pid, 0)
 print(f'ended by {os.WTERMSIG(status)}, dumped: {os.WCOREDUMP(status)}', flush=True)
 `;
+
+/** X25519 of a private key and the public key of another. */
+function sharedOf(privateKey: Buffer, other: string): Buffer {
+  const key = (raw: Buffer) => createPrivateKey({ key: Buffer.concat([PKCS8, raw]), format: 'der', type: 'pkcs8' });
+  return diffieHellman({ privateKey: key(privateKey), publicKey: createPublicKey(key(bytes(other))) });
+}
+
+/** RFC 8410: what stands before the 32 bytes of an X25519 key. */
+const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 function same(a: Copies, b: Copies): boolean {
   return a.raw === b.raw && a.hex === b.hex && a.base64 === b.base64;
