@@ -85,7 +85,7 @@ describeWith([...NETWORK, 'nft'], `a LAN client with the gateway’s own endpoin
       peers: [{ publicKey: farKeys.publicKey, endpoint: endpointOf[outer], allowedIps: ['10.8.0.2/32'] }],
     });
     await clientDevice.up(['10.8.0.1/24'], 1280);
-    expect((await ping(client, '10.8.0.2', { count: 3, wait: 6 })).received).toBe(3);
+    expect((await ping(client, '10.8.0.2', { count: 3, wait: 20 })).received).toBe(3);
     // as it is seen at the other end: the gateway's address and port, so that nothing but the content differs
     const { endpoint } = await farDevice.peer(clientKeys.publicKey);
     expect(endpoint).toBe(outer === 4 ? `10.9.0.1:${PORT}` : `[fd00:9::1]:${PORT}`);
