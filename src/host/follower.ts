@@ -8,7 +8,7 @@ import { formatKeyHex } from '../base/key.ts';
 import type { DeviceStatus } from '../config/model.ts';
 import { reachable } from '../quick/reachable.ts';
 import { Rounds } from '../quick/rounds.ts';
-import { type DueEndpoint, dueEndpoints, movedTo } from '../quick/watch.ts';
+import { type DueEndpoint, dueEndpoints, movedBack, movedTo } from '../quick/watch.ts';
 import type { WatchOptions } from './watch.ts';
 
 interface Answer {
@@ -29,6 +29,8 @@ export class Follower {
   #arrived: Answer[] = [];
   #isWorking = false;
   #isClosed = false;
+  /** Peers that answered in the instant in which they were sent elsewhere, until they are heard again: what they had received then. */
+  readonly #unsettled = new Map<string, number>();
   /** What was said of each endpoint since it was silent: once is enough, for a peer that is away for weeks too. */
   readonly #said = new Map<string, Set<string>>();
 
@@ -40,8 +42,7 @@ export class Follower {
 
   /** Asks for the names of those that are silent now; what is done with the answers is done when they come. */
   look(status: DeviceStatus): void {
-    const { file, now } = this.#options;
-    const silent = dueEndpoints(file, status, now());
+    const silent = this.#silentOf(status);
     const names = new Set(silent.map(describe));
     for (const name of this.#said.keys()) if (!names.has(name)) this.#said.delete(name);
     for (const due of silent) if (!this.#asking.has(formatKeyHex(due.publicKey))) void this.#ask(due);
@@ -85,12 +86,13 @@ export class Follower {
 
   /** What is not silent any more, or is somewhere else than when its name was asked for, is left where it is. */
   async #tryNext(answers: readonly Answer[]): Promise<void> {
-    const { machine, file, now } = this.#options;
+    const { machine, file } = this.#options;
     const { name } = file;
     const [status, link] = [await machine.devices.status(name), await machine.network.links.find(name)];
     if (status) machine.devices.eraseSecrets(status);
     if (!status || !link) return;
-    const silent = new Map(dueEndpoints(file, status, now()).map(due => [formatKeyHex(due.publicKey), due]));
+    const silent = new Map(this.#silentOf(status).map(due => [formatKeyHex(due.publicKey), due]));
+    const tried: (Answer & { readonly next: Uint8Array })[] = [];
     for (const { due: before, addresses } of answers) {
       const due = silent.get(formatKeyHex(before.publicKey));
       if (!due || !samePlace(due, before)) continue;
@@ -99,11 +101,39 @@ export class Follower {
         const change = next && movedTo(due, next);
         if (!change || this.#isOver()) continue;
         await machine.devices.configure(name, change);
-        this.#tell(due, next, addresses);
+        tried.push({ due, addresses, next });
       } catch (error) {
         this.#warn(due, (error as Error).message);
       }
     }
+    if (tried.length > 0) await this.#lookBack(tried);
+  }
+
+  /** A handshake may have come between the look at the device and the change: that peer is where it was. */
+  async #lookBack(tried: readonly (Answer & { readonly next: Uint8Array })[]): Promise<void> {
+    const { machine, file } = this.#options;
+    const status = await machine.devices.status(file.name);
+    for (const { due, addresses, next } of tried) {
+      const back = status && movedBack(due, next, status);
+      if (!back) {
+        this.#tell(due, next, addresses);
+        continue;
+      }
+      // which of the addresses it answered at is not certain: it is heard there, or tried on
+      this.#unsettled.set(formatKeyHex(due.publicKey), rxBytesOf(status, due));
+      await machine.devices.configure(file.name, back);
+    }
+  }
+
+  #silentOf(status: DeviceStatus): DueEndpoint[] {
+    const { file, now } = this.#options;
+    const silent = dueEndpoints(file, status, now());
+    if (this.#unsettled.size === 0) return silent;
+    for (const [key, rxBytes] of this.#unsettled)
+      if (status.peers.some(peer => formatKeyHex(peer.publicKey) === key && peer.rxBytes > rxBytes))
+        this.#unsettled.delete(key);
+    const keys = new Set([...silent.map(({ publicKey }) => formatKeyHex(publicKey)), ...this.#unsettled.keys()]);
+    return dueEndpoints(file, status, Number.POSITIVE_INFINITY).filter(due => keys.has(formatKeyHex(due.publicKey)));
   }
 
   #tell(due: DueEndpoint, next: Uint8Array, addresses: readonly Uint8Array[]): void {
@@ -127,6 +157,11 @@ export class Follower {
     this.#said.set(describe(due), said);
     return !said.has(text) && said.add(text).size > 0;
   }
+}
+
+function rxBytesOf({ peers }: DeviceStatus, { publicKey }: DueEndpoint): number {
+  const key = formatKeyHex(publicKey);
+  return peers.find(peer => formatKeyHex(peer.publicKey) === key)?.rxBytes ?? 0;
 }
 
 function samePlace({ current: a }: DueEndpoint, { current: b }: DueEndpoint): boolean {

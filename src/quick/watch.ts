@@ -4,7 +4,7 @@
  */
 import { sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
-import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import type { DeviceConfig, DeviceStatus, PeerStatus } from '../config/model.ts';
 import type { HostEndpoint } from '../config/values.ts';
 import type { QuickFile } from './file.ts';
 
@@ -15,6 +15,8 @@ export interface DueEndpoint {
   readonly current?: Uint8Array;
   /** It had a session once. */
   readonly wasHeard: boolean;
+  /** When, in a form that can be compared. */
+  readonly handshake?: string;
   readonly rxBytes?: number;
   readonly txBytes?: number;
 }
@@ -29,9 +31,24 @@ export function dueEndpoints({ wireguard }: QuickFile, status: DeviceStatus, now
     const peer = peers.get(formatKeyHex(publicKey));
     if (!peer || !endpoint || endpoint instanceof Uint8Array || now - peer.lastHandshakeSeconds <= SILENCE) return [];
     const { lastHandshakeSeconds, rxBytes, txBytes } = peer;
-    const counters = { wasHeard: lastHandshakeSeconds > 0, rxBytes, txBytes };
+    const counters = { wasHeard: lastHandshakeSeconds > 0, handshake: handshakeTime(peer), rxBytes, txBytes };
     return { publicKey, endpoint, ...counters, ...(peer.endpoint && { current: peer.endpoint }) };
   });
+}
+
+/** What was changed for a peer that answered at its old place in that very instant: it is put back. undefined for any other. */
+export function movedBack(due: DueEndpoint, tried: Uint8Array, now: DeviceStatus): DeviceConfig | undefined {
+  const { publicKey, current, handshake } = due;
+  const key = formatKeyHex(publicKey);
+  const peer = now.peers.find(each => formatKeyHex(each.publicKey) === key);
+  // where it roamed to since then is right
+  const isOverwritten = peer?.endpoint !== undefined && sameFarSide(peer.endpoint, tried);
+  if (!current || !peer || !isOverwritten || handshakeTime(peer) === handshake) return undefined;
+  return { peers: [{ publicKey, updateOnly: true, endpoint: current }] };
+}
+
+function handshakeTime({ lastHandshakeSeconds, lastHandshakeNanoseconds }: PeerStatus): string {
+  return `${lastHandshakeSeconds} ${lastHandshakeNanoseconds}`;
 }
 
 /**

@@ -27,6 +27,8 @@ interface Answering {
 
 let peers: PeerStatus[];
 let told: string[];
+/** What happens just before the device is told something. */
+let meanwhile: (() => void) | undefined;
 let said: string[];
 let waiting: Map<string, Answering>;
 let network: Network;
@@ -58,6 +60,7 @@ const answer = async (n: number, addresses: readonly Uint8Array[] | Error): Prom
 beforeEach(async () => {
   peers = [peer(1), peer(2)];
   [told, said, waiting] = [[], [], new Map()];
+  meanwhile = undefined;
   network = new Network((await FakeMachine.start()).kernel);
   await network.links.create({ name: 'wg0', kind: 'wireguard', up: true });
   abort = new AbortController();
@@ -65,6 +68,8 @@ beforeEach(async () => {
     status: async () => status(),
     eraseSecrets: () => {},
     configure: async (_: string, { peers: changes = [] }: DeviceConfig) => {
+      meanwhile?.();
+      meanwhile = undefined;
       for (const { publicKey, endpoint } of changes) {
         told.push(`${publicKey[0]} ${formatEndpoint(endpoint!)}`);
         peers = peers.map(each => (each.publicKey[0] === publicKey[0] ? { ...each, endpoint: endpoint! } : each));
@@ -103,6 +108,30 @@ test.each([
   await answer(1, [B]);
   await answer(2, [B]);
   expect(told).toEqual(['2 192.0.2.9:7']);
+});
+
+test('one that answers in the instant in which it is sent elsewhere is put back where it was', async () => {
+  look();
+  await answer(1, [A, B]);
+  await answer(2, [A, B]);
+  look();
+  meanwhile = () => {
+    peers = [peer(1, { lastHandshakeSeconds: 999, rxBytes: 92 }), peer(2)];
+  };
+  await answer(1, [A, B]);
+  await answer(2, [A, B]);
+  expect(told).toEqual(['1 192.0.2.9:7', '1 192.0.2.8:7', '2 192.0.2.9:7']);
+  expect(said).toEqual(['host2.example:7 is silent at 192.0.2.8:7: trying 192.0.2.9:7']);
+  // it was not there after all: what is sent there stays unanswered
+  for (const txBytes of [100, 200]) {
+    peers = [{ ...peers[0]!, txBytes }, peer(2, { lastHandshakeSeconds: 999 })];
+    look();
+    await answer(1, [A, B]);
+  }
+  expect(told.slice(3)).toEqual(['1 192.0.2.9:7']);
+  peers = [{ ...peers[0]!, txBytes: 300, rxBytes: 93 }, peer(2, { lastHandshakeSeconds: 999 })];
+  look();
+  expect(waiting.has('host1.example')).toBe(false);
 });
 
 test('a failure leaves what is, is told once, and again after the peer was heard', async () => {
