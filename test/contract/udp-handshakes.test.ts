@@ -59,27 +59,30 @@ describe.each(ADAPTERS)('%s', (name, openAt) => {
     expect(handshakes[0]!.from).toBe(`${host}:${a.port}`);
   });
 
-  test.each(['127.0.0.1', '[::1]'])(
-    'a flood of handshakes displaces no data that nobody has read yet (%s)',
-    async host => {
-      const [a, b] = [open(), open()];
-      b.onHandshakes(() => {}); // deaf to it
-      const to = `${host}:${b.port}`;
-      const items = (bytes: Uint8Array, count: number) => batchOf(Array.from({ length: count }, () => ({ to, bytes })));
-      a.send(items(message(4, 100), 50));
-      // more than any buffer holds
-      for (let i = 0; i < 400; i++) {
-        a.send(items(message(1, 148), 100));
-        await sleep(0);
-      }
-      a.send(items(message(4, 101), 50));
-      const data = await receive(b, 100);
-      expect(data.map(({ text: { length } }) => length)).toEqual([
-        ...new Array(50).fill(100),
-        ...new Array(50).fill(101),
-      ]);
-    },
-  );
+  // node:dgram has one socket, and what the kernel's queue holds is not in its hand
+  if (name !== 'dgram')
+    test.each(['127.0.0.1', '[::1]'])(
+      'a flood of handshakes displaces no data that nobody has read yet (%s)',
+      async host => {
+        const [a, b] = [open(), open()];
+        b.onHandshakes(() => {}); // deaf to it
+        const to = `${host}:${b.port}`;
+        const items = (bytes: Uint8Array, count: number) =>
+          batchOf(Array.from({ length: count }, () => ({ to, bytes })));
+        a.send(items(message(4, 100), 50));
+        // more than any buffer holds
+        for (let i = 0; i < 400; i++) {
+          a.send(items(message(1, 148), 100));
+          await sleep(0);
+        }
+        a.send(items(message(4, 101), 50));
+        const data = await receive(b, 100);
+        expect(data.map(({ text: { length } }) => length)).toEqual([
+          ...new Array(50).fill(100),
+          ...new Array(50).fill(101),
+        ]);
+      },
+    );
 
   test('a port in use stays in use', () => {
     const a = open();
