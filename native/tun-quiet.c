@@ -124,7 +124,7 @@ static void drop_link_local(int netlink, int index) {
   while (!done) {
     ssize_t got = recv(netlink, answer, sizeof answer, 0);
     if (got <= 0) return;
-    size_t left = (size_t)got;
+    int left = (int)got; /* signed, as in notices.c */
     for (const struct nlmsghdr *h = (const struct nlmsghdr *)answer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
       const void *address = made_by_kernel(h, index);
       if (address && count < MOST_DELETED) memcpy(&found[count++], address, sizeof *found);
