@@ -115,13 +115,13 @@ export class ApiGroup {
 
   async #look(): Promise<CalicoGroup | undefined> {
     const listed = this.#told ? [this.#told] : await this.#listed();
-    const problems: Problem[] = [];
+    const denied = new Map<CalicoGroup, Problem>();
     const views = { ...this.#views };
     for (const group of CALICO_GROUPS) if (!listed.includes(group)) views[group] = NOTHING;
     const first = this.#current ?? CALICO_GROUPS[0];
     for (const group of [...listed].sort((a, b) => Number(b === first) - Number(a === first))) {
       try {
-        views[group] = await this.#view(group, problems);
+        views[group] = await this.#view(group, denied);
       } catch (error) {
         // the other may be an aggregated API server that is away
         if (group === first) throw error;
@@ -136,9 +136,11 @@ export class ApiGroup {
       }
     const before = [this.#current, this.locked, this.#problem?.message].join();
     this.#views = views;
-    this.#problem = problems[0];
     const chosen = this.#told ?? chooseGroup(views, this.#current);
     if (chosen !== this.#current) this.#follow(chosen);
+    // of the other group only who needs to know of it
+    const [other] = this.#isAdrift() ? denied.values() : [];
+    this.#problem = (chosen && denied.get(chosen)) ?? other;
     if ([this.#current, this.locked, this.#problem?.message].join() !== before) this.#options.changed();
     if (this.#isFollowing && this.#isAdrift()) this.#seeking ??= this.#seek();
     return this.#current;
@@ -191,11 +193,11 @@ export class ApiGroup {
     return CALICO_GROUPS.filter(group => names.includes(group.split('/')[0]));
   }
 
-  async #view(group: CalicoGroup, problems: Problem[]): Promise<GroupView> {
+  async #view(group: CalicoGroup, denied: Map<CalicoGroup, Problem>): Promise<GroupView> {
     const { connection } = this.#options;
     const [definition, ready] = await Promise.all([
       readDefinitions(connection, group, this.#abort.signal).catch(unsaidIfForbidden),
-      this.#ready(group, problems),
+      this.#ready(group, denied),
     ]);
     const standing = PLURALS.filter(plural => ['stands', 'unsaid'].includes(definition(plural)));
     const known = PLURALS.filter(plural => definition(plural) !== 'absent');
@@ -203,7 +205,7 @@ export class ApiGroup {
     return { served: known.length > 0 ? 'partly' : 'absent', ready };
   }
 
-  async #ready(group: CalicoGroup, problems: Problem[]): Promise<GroupView['ready']> {
+  async #ready(group: CalicoGroup, denied: Map<CalicoGroup, Problem>): Promise<GroupView['ready']> {
     const path = `/apis/${group}/clusterinformations/default`;
     try {
       const answer = await this.#options.connection.request({ method: 'GET', path, signal: this.#abort.signal });
@@ -214,7 +216,7 @@ export class ApiGroup {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 404) return undefined;
       if (error.status !== 403) throw error;
-      problems.push({
+      denied.set(group, {
         object: 'API/clusterinformations',
         reason: 'AccessDenied',
         message: `${error.message}; the agent needs get, list and watch of clusterinformations, to follow Calico when it moves to another API group`,
