@@ -1,9 +1,12 @@
 /** The command line of `wgts calico`: each option and variable, and what is said of values that cannot be. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_OPTIONS } from '../../src/calico/plan/options.ts';
 import { CALICO_USAGE, type CalicoOptions, parseCalicoOptions } from '../../src/cli/commands/calico-options.ts';
 import { type Terminal, UsageError } from '../../src/cli/terminal.ts';
+import { REPOSITORY } from '../support/guide.ts';
 
 function parse(args: readonly string[], env: Terminal['env'] = { NODENAME: 'n1' }): CalicoOptions {
   return parseCalicoOptions(args, { env } as Terminal);
@@ -63,6 +66,31 @@ test.each<[string[], Record<string, unknown>]>([
   [['--withdraw'], { withdraw: true }],
 ])('%j', (args, expected) => {
   expect(parse(args)).toMatchObject(expected);
+});
+
+/** By their folder, the arguments that a kustomization adds to the agent's. */
+function addedArguments(): ReadonlyMap<string, readonly string[]> {
+  const deploy = join(REPOSITORY, 'deploy');
+  const files = readdirSync(deploy, { recursive: true, encoding: 'utf8' }).filter(name =>
+    /kustomization\.yaml$/.test(name),
+  );
+  return new Map(
+    files.map(name => {
+      const text = readFileSync(join(deploy, name), 'utf8');
+      return [
+        name.replace('/kustomization.yaml', ''),
+        [...text.matchAll(/args\/-, value: (\S+)/g)].map(([, arg]) => arg!),
+      ];
+    }),
+  );
+}
+
+test('the manifests give the agent options that it has, and on AKS room for the network of Azure', () => {
+  const added = addedArguments();
+  expect([...added.values()].flat()).toEqual(expect.arrayContaining(['--always', '--fail-closed', '--allocate']));
+  for (const args of added.values()) parse(args);
+  // Felix finds it out by itself there; only the agent has to be told
+  for (const [folder, args] of added) expect([folder, parse(args).aks]).toEqual([folder, folder === 'aks-azure-cni']);
 });
 
 test('--http off', () => {
