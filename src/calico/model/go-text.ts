@@ -51,10 +51,23 @@ export function goDuration(text: string): bigint | undefined {
   for (const [, whole = '', fraction = '', unit] of parts) {
     if (whole + fraction === '') return undefined;
     const scale = NANOSECONDS[unit!]!;
-    sum += BigInt(whole || '0') * scale + (BigInt(fraction || '0') * scale) / 10n ** BigInt(fraction.length);
+    sum += BigInt(whole || '0') * scale + fractionOf(scale, fraction);
   }
   const value = sign === '-' ? -sum : sum;
   return value > LARGEST || value < -LARGEST - 1n ? undefined : value;
+}
+
+/** In floating point, and without the digits that 63 bits have no room for, as Go does: a third of an hour may come out as 1200 s or as a nanosecond less. */
+function fractionOf(scale: bigint, digits: string): bigint {
+  let value = 0n;
+  let power = 1;
+  for (const digit of digits) {
+    const longer = value * 10n + BigInt(digit);
+    if (value > LARGEST / 10n || longer > LARGEST + 1n) break;
+    value = longer;
+    power *= 10;
+  }
+  return BigInt(Math.trunc(Number(value) * (Number(scale) / power)));
 }
 
 function integer(text: string): bigint | undefined {
