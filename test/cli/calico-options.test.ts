@@ -93,6 +93,17 @@ test('the manifests give the agent options that it has, and on AKS room for the 
   for (const [folder, args] of added) expect([folder, parse(args).aks]).toEqual([folder, folder === 'aks-azure-cni']);
 });
 
+test.each([
+  [{ FELIX_WIREGUARDHOSTENCRYPTIONENABLED: 'true' }, false],
+  [{ felix_WireguardHostEncryptionEnabled: 'Yes' }, false],
+  [{ FELIX_WIREGUARDHOSTENCRYPTIONENABLED: 'false' }, true],
+  [{ FELIX_WIREGUARDHOSTENCRYPTIONENABLED: '' }, true],
+])('as calico-node, --allocate takes no address where %j', (env, allocate) => {
+  expect(parse(['--allocate'], { NODENAME: 'n1', ...env }).allocate).toBe(allocate);
+  // what there is from before is given back all the same
+  expect(parse(['--allocate', '--withdraw'], { NODENAME: 'n1', ...env }).allocate).toBe(true);
+});
+
 test('--http off', () => {
   expect(parse(['--http', 'off'])).not.toHaveProperty('http');
 });

@@ -103,7 +103,7 @@ export function parseCalicoOptions(args: readonly string[], { env }: Terminal): 
     backend,
     plan,
     keyDirectory: text(values, 'key-dir') ?? '/var/lib/wireguard-ts',
-    allocate: values['allocate'] === true,
+    allocate: values['allocate'] === true && (values['withdraw'] === true || !encryptsHosts(env)),
     takeOver,
     aks: values['aks'] === true,
     ...(http && { http }),
@@ -150,6 +150,13 @@ export function nodeNameOf(values: Values, env: Terminal['env']): string {
 }
 
 /** As Calico reads it. */
+/** As calico-node's allocateip asks it: of the environment alone. The device has the node's address then. */
+function encryptsHosts(env: Terminal['env']): boolean {
+  return Object.entries(env).some(
+    ([name, value]) => /^felix_wireguardhostencryptionenabled$/i.test(name) && boolean(value ?? '')?.value === true,
+  );
+}
+
 function flagOf(env: Terminal['env'], name: string): boolean {
   const text = env[name];
   if (!text) return false;

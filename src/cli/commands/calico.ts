@@ -28,6 +28,8 @@ export const calico: Command = async (args, terminal) => {
   forbidDumps();
   const say = (text: string): void => terminal.err(`${text}\n`);
   const warn = (text: string): void => terminal.err(`Warning: ${text}\n`);
+  if (args.includes('--allocate') && !options.allocate)
+    say("--allocate: with host encryption no address is taken, as by calico-node; the device has the node's address");
   const told = new AbortController();
   const stop = () => told.abort();
   process.on('SIGTERM', stop).on('SIGINT', stop);
