@@ -50,3 +50,16 @@ test('which object says it, and why it matters', async () => {
     rmSync(folder, { recursive: true });
   }
 });
+
+test('a selector that selects nothing because it cannot be read', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wgts-verify-'));
+  try {
+    const file = join(folder, 'cluster.json');
+    const items = [felix('racks', { wireguardEnabled: true, nodeSelector: "rack = 'r1'" }), node('a', 1), node('b', 2)];
+    writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+    const { err } = await runCommand(verify, ['--cluster-from', file], noDevices);
+    expect(err).toMatch(/^FelixConfiguration\/racks: InvalidSelector: nodeSelector "rack = 'r1'" matches no node: /m);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -9,6 +9,7 @@ import { openDatastore } from '../../calico/agent/source.ts';
 import type { Snapshot } from '../../calico/datastore/datastore.ts';
 import type { Problem } from '../../calico/model/problem.ts';
 import { clusterDataPlaneProblems } from '../../calico/plan/data-plane.ts';
+import { readConfigurations } from '../../calico/plan/felix-config.ts';
 import { eraseStatus } from '../../config/model.ts';
 import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
 import { parsed, type SourceOptions, source, text } from './calico-options.ts';
@@ -41,7 +42,9 @@ export const verify: Command = async (args, terminal) => {
   const { node, json } = options;
   const { synced, stale, cluster, problems: read, apiGroup } = await firstSnapshot(options, terminal);
   if (!synced) throw codedError('EAGAIN', `the cluster cannot be read: ${stale ?? 'no answer'}`);
-  const problems = [...read, ...clusterDataPlaneProblems(cluster.felixConfigurations.values())];
+  const { felixConfigurations } = cluster;
+  const unread = readConfigurations(felixConfigurations).problems;
+  const problems = [...read, ...unread, ...clusterDataPlaneProblems(felixConfigurations.values())];
   if (cluster.nodes.size === 0) {
     printProblems(problems, terminal);
     throw codedError('ENOENT', 'the cluster has no Nodes: there is nothing to verify');
