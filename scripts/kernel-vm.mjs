@@ -81,14 +81,27 @@ function fetchKernel() {
     execFileSync('dpkg-deb', ['-x', readdirSync(work).find(file => file.endsWith('.deb')), unpacked], { cwd: work });
     rmSync(join(unpacked, 'usr/share'), { recursive: true, force: true });
     writeFileSync(join(unpacked, 'complete'), `${name}\n`);
-    rmSync(folder, { recursive: true, force: true });
     mkdirSync(CACHE, { recursive: true });
-    execFileSync('cp', ['-a', unpacked, `${folder}.new`]);
-    renameSync(`${folder}.new`, folder);
+    const copy = `${folder}.${process.pid}`;
+    execFileSync('cp', ['-a', unpacked, copy]);
+    putInPlace(copy, folder);
     return folder;
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** Another process may fetch at the same time: what is complete is never taken away, since somebody may be reading it. */
+function putInPlace(copy, folder) {
+  const old = `${copy}.old`;
+  if (existsSync(folder) && !existsSync(join(folder, 'complete'))) renameSync(folder, old);
+  try {
+    renameSync(copy, folder);
+  } catch (error) {
+    if (!existsSync(join(folder, 'complete'))) throw error;
+    rmSync(copy, { recursive: true, force: true });
+  }
+  rmSync(old, { recursive: true, force: true });
 }
 
 /** Runs a command line in the machine; resolves to its exit status, or 99 when the machine itself failed. */
