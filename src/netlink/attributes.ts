@@ -113,6 +113,7 @@ export function attributesAfter(headerSize: number, body: Uint8Array, what: stri
 export class AttributeWriter {
   #bytes: Uint8Array;
   #length: number;
+  #isFinished = false;
 
   /** @param header the fixed structure before the attributes */
   constructor(header: Uint8Array = new Uint8Array(0)) {
@@ -175,8 +176,13 @@ export class AttributeWriter {
     return this;
   }
 
-  /** All of it; nothing is kept, for there may be a key in it. */
+  /**
+   * Returns all of it, once. Nothing is kept, for there may be a key in it.
+   * @throws Error on a second call: a message without its attributes can mean much more than with them
+   */
   finish(): Uint8Array {
+    this.#requireUnfinished();
+    this.#isFinished = true;
     const bytes = this.#bytes.slice(0, this.#length);
     this.#bytes.fill(0);
     return bytes;
@@ -184,6 +190,7 @@ export class AttributeWriter {
 
   /** Room for a value, zeroed; @returns where it begins. */
   #claim(type: number, size: number): number {
+    this.#requireUnfinished();
     const length = HEADER_SIZE + size;
     if (length > LONGEST) throw new RangeError(`an attribute holds ${LONGEST} bytes at most, not ${length}`);
     const at = this.#length;
@@ -197,5 +204,9 @@ export class AttributeWriter {
     setU16(this.#bytes, at, length);
     setU16(this.#bytes, at + 2, type);
     return at + HEADER_SIZE;
+  }
+
+  #requireUnfinished(): void {
+    if (this.#isFinished) throw new Error('these attributes are finished, and empty: write new ones for each message');
   }
 }

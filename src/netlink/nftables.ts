@@ -134,10 +134,10 @@ export async function readTable(
 
 /** Made first if it is not there: removing what is not there would fail, and with it all. */
 function removal({ family, name }: TableName): Part[] {
-  const attributes = named(name);
   return [
-    { kind: KIND.newTable, flags: FLAG.create, family, attributes },
-    { kind: KIND.removeTable, family, attributes },
+    { kind: KIND.newTable, flags: FLAG.create, family, attributes: named(name) },
+    // without its name it would remove every table of the family, other programs' too
+    { kind: KIND.removeTable, family, attributes: named(name) },
   ];
 }
 

@@ -182,6 +182,13 @@ describe('what is wrong is named', () => {
     expect(read).toThrow(words);
   });
 
+  test('what is finished is empty, so it cannot be finished or written to again', () => {
+    const writer = new AttributeWriter().string(1, 'wg0');
+    expect(writer.finish()).toHaveLength(8);
+    expect(() => writer.finish()).toThrow(/finished/);
+    expect(() => writer.u32(2, 5)).toThrow(/finished/);
+  });
+
   test('more than an attribute holds, and a name with a zero byte, cannot be written', () => {
     expect(() => new AttributeWriter().bytes(1, new Uint8Array(65532))).toThrow(RangeError);
     expect(() => new AttributeWriter().nest(1, inside => inside.bytes(1, new Uint8Array(65530)))).toThrow(RangeError);

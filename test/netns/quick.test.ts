@@ -42,7 +42,11 @@ ${peer('AllowedIPs = 10.7.0.0/16')}`,
 describeWith([...NETWORK, 'wg-quick', 'nft'], 'wgts up and wg-quick', () => {
   it.each(Object.entries(FILES))('agree on %s', async (_, text) => {
     const [ours, theirs] = [await QuickHost.start(lab, 'ours'), await QuickHost.start(lab, 'theirs')];
-    for (const host of [ours, theirs]) host.write(text);
+    for (const host of [ours, theirs]) {
+      host.write(text);
+      // another program's firewall, which is to be there all the time
+      for (const family of ['ip', 'ip6', 'inet']) await host.namespace.run(['nft', 'add', 'table', family, 'other']);
+    }
     const before = await ours.picture();
     expect(await theirs.picture()).toEqual(before);
     const upped = await ours.wgts('up');

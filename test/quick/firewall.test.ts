@@ -34,6 +34,21 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
     await removeTables(port, tables);
   });
 
+  test("other programs' tables stay, of both families, whatever is put in place and taken away", async () => {
+    const others = 'table ip other {\n}\ntable ip6 other {\n}\n';
+    execFileSync('nft', ['-f', '-'], { input: others });
+    try {
+      await replaceTables(port, tables);
+      expect(ruleset()).toBe(`${others}${EXPECTED}`);
+      await removeTables(port, tables);
+      expect(ruleset()).toBe(others);
+      await removeFirewall(port, 'wg-quick-wg0');
+      expect(ruleset()).toBe(others);
+    } finally {
+      execFileSync('nft', ['flush', 'ruleset']);
+    }
+  });
+
   test('a kernel without an expression has the rest, and it is said what is lost', async () => {
     for (const [lacking, kept, lost] of [
       ['fib', /chain premangle[\s\S]*chain postmangle/, /ENOENT .*without: neighbours [^;]*; wants nft_fib\)$/],

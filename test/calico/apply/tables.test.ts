@@ -42,6 +42,14 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
     expect(nft('list', 'table', 'ip6', v6.name)).toBe(EXPECTED_V6);
   });
 
+  test("other programs' tables stay", async () => {
+    const others = 'table ip kept {\n}\ntable ip6 kept {\n}\n';
+    execFileSync('nft', ['-f', '-'], { input: others });
+    for (const table of [v4, v6, v4]) await tables.replace(table);
+    expect(nft('list', 'ruleset')).toBe(`${others}${EXPECTED_V6}${EXPECTED_V4}`);
+    for (const family of ['ip', 'ip6']) nft('delete', 'table', family, 'kept');
+  });
+
   test('read the same as long as nobody changes them, whatever happens in other tables', async () => {
     const read = () => tables.read(tableName(4), [SEALED_SET]);
     await tables.replace(v4);
