@@ -17,8 +17,11 @@ export interface Shell {
   readonly hasPipefail: boolean;
 }
 
-/** In a function and by eval, as in wg-quick: `return` and `local` have a meaning there. */
-const BODY = '_wgts_hook() { eval "$1"; }; _wgts_hook "$1"';
+/**
+ * In a function and by eval, as in wg-quick: `return` and `local` have a meaning there. In a subshell, also as there: bash 5.2
+ * prints an error of its own (pop_var_context) where `-e` ends it inside a function.
+ */
+const BODY = '_wgts_hook() { (eval "$1"); }; _wgts_hook "$1"';
 const PIPE = /(?<!\|)\|(?!\|)/;
 /**
  * Runs one hook to its end; its input and output are ours. What it leaves in the background is not waited for.

@@ -19,9 +19,10 @@ export interface SavedState {
 
 export function formatQuickFile(file: QuickFile, state: SavedState, zones: Zones): string {
   const { status, ownMark } = state;
+  const said = new Set(file.addresses.map(({ address }) => formatAddress(address)));
   const own = state.addresses
-    // those that the kernel gave are not the file's
-    .filter(({ scope }) => scope !== SCOPE.link)
+    // a link-local one that the kernel gave is not the file's
+    .filter(({ address, scope }) => scope !== SCOPE.link || said.has(formatAddress(address)))
     .toSorted((a, b) => a.address.length - b.address.length);
   const there = new Set(own.map(({ address }) => formatAddress(address)));
   const missing = file.addresses.filter(({ address }) => address.length === 16 && !there.has(formatAddress(address)));

@@ -233,6 +233,18 @@ test('the file is named without links, the error names hook and status', async (
   await expect(runHook(`: ${'x'.repeat(200_000)}`, { name: 'wg0', file }, () => {})).rejects.toThrow(/cannot be run/);
 });
 
+describeWith(['bash'], 'a hook that fails', () => {
+  // bash 5.2 complains of its own inside where -e ends it in a function's eval, unless that is in a subshell
+  test.each(['false', 'false | cat', 'x=$(false); echo no', '(exit 5); echo no'])(
+    '%s: nothing is printed',
+    async line => {
+      const { path: program, args } = await findShell();
+      const { status, stderr } = spawnSync(program, [...args, line], { encoding: 'utf8' });
+      expect({ status, stderr }).toEqual({ status: line.startsWith('(') ? 5 : 1, stderr: '' });
+    },
+  );
+});
+
 test('what a hook leaves in the background is not waited for', async () => {
   const pid = join(folder, 'pid');
   await runHook(`sleep 1000 & echo $! >${pid}`, { name: 'wg0', file }, () => {});

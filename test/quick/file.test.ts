@@ -268,6 +268,17 @@ PersistentKeepalive = 25
     expect(parse(text).hooks).toEqual(parse(TEXT).hooks);
   });
 
+  test("a link-local address of the file's is kept; one that the kernel gave is none of its", () => {
+    const file = parse('[Interface]\nAddress = fe80::1/64, 10.9.0.7/24\n');
+    const given = [...addresses, address('fe80::9', 64, SCOPE.link)];
+    const text = formatQuickFile(file, { status, addresses: given, mtu: 1390, ownMark: 51820 }, numericZones);
+    expect(text.match(/^Address = .*$/gm)).toEqual([
+      'Address = 10.9.0.7/24',
+      'Address = fe80::1/64',
+      'Address = fd00:9::2/64',
+    ]);
+  });
+
   test('a mark that the file asked for is kept', () => {
     const text = formatQuickFile(parse(TEXT), { status, addresses, mtu: 1390, ownMark: undefined }, numericZones);
     expect(text).toContain('FwMark = 0xca6c');
