@@ -1,14 +1,16 @@
 /** Does one step after another. Each may be the last that this process does: what is remembered is written before what it is about. */
 
 import { formatAddress } from '../base/address.ts';
+import { formatPrefix } from '../base/prefix.ts';
 import { isRefusal } from '../netlink/errors.ts';
 import type { LinkReference } from '../netlink/links.ts';
 import type { Network } from '../netlink/network.ts';
+import { TABLE } from '../netlink/route.ts';
 import type { QuickAddress } from './file.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 import type { QuickState } from './state.ts';
-import { describeStep, kernelRule, type Step } from './step.ts';
+import { describeStep, kernelRule, type QuickRoute, type Step } from './step.ts';
 import { sysctlName } from './surroundings.ts';
 
 export interface ApplierOptions {
@@ -84,7 +86,7 @@ export class Applier {
       case 'mark-valid':
         return this.#setMarkValid(step.value, step.strict ?? []);
       case 'add-route':
-        return network.routes.add({ ...step.route, link: (await link(network, name)).index });
+        return addRoute(network, await link(network, name), step.route);
       case 'remove-route':
         return unlessGone('ESRCH', network.routes.remove({ ...step.route, link: (await link(network, name)).index }));
       case 'add-rule':
@@ -145,6 +147,21 @@ async function addAddress(network: Network, to: LinkReference, address: QuickAdd
     throw problem(
       'ESYSCTL',
       `${error.message}: ${setting} is 1; whatever sets it must not, or take IPv6 out of the file`,
+    );
+  }
+}
+
+/** @throws Error with `code` EROUTE where the table has such a route, of which the kernel says no more than EEXIST */
+async function addRoute(network: Network, to: LinkReference, route: QuickRoute): Promise<void> {
+  try {
+    await network.routes.add({ ...route, link: to.index });
+  } catch (error) {
+    if (!isRefusal(error, 'EEXIST')) throw error;
+    const what = formatPrefix(route.destination);
+    const table = route.table === TABLE.main ? '' : ` table ${route.table}`;
+    throw problem(
+      'EROUTE',
+      `route ${what}${table} is there already, and not by ${to.name} (\`ip route show ${what}${table}' shows it): make AllowedIPs narrower, or set another Table`,
     );
   }
 }

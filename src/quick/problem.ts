@@ -20,6 +20,8 @@ export type ProblemCode =
   | 'ESYSCTL'
   /** A file that must be written cannot be. */
   | 'EWRITE'
+  /** The table has such a route already. */
+  | 'EROUTE'
   /** Too small for what is asked. */
   | 'EMTU'
   /** A userspace device did not start or did not end. */

@@ -104,6 +104,16 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
+  it('an up over a route that another interface has, which is named', async () => {
+    host.write(file('Table = main').replace('0.0.0.0/0', '10.5.0.0/16, 192.0.2.0/24'));
+    const upped = await wgts('up');
+    expect(upped.code).toBe(1);
+    expect(upped.stderr).toContain(
+      `wgts: route 192.0.2.0/24 is there already, and not by ${host.name} (\`ip route show 192.0.2.0/24' shows it): make`,
+    );
+    await isDown();
+  });
+
   it('after SIGTERM to --watch, though PreDown fails too', async () => {
     host.write(file('DNS = 10.9.0.1', 'PreDown = false', 'PostDown = echo was down'));
     program('resolvconf', '[ $1 != -d ]');
