@@ -151,13 +151,18 @@ async function addAddress(network: Network, to: LinkReference, address: QuickAdd
   }
 }
 
-/** @throws Error with `code` EROUTE where the table has such a route, of which the kernel says no more than EEXIST */
+/**
+ * One that a hook or another program made for this interface, with a protocol of its own, is as good.
+ * @throws Error with `code` EROUTE where the table has such a route by another, of which the kernel says no more than EEXIST
+ */
 async function addRoute(network: Network, to: LinkReference, route: QuickRoute): Promise<void> {
   try {
     await network.routes.add({ ...route, link: to.index });
   } catch (error) {
     if (!isRefusal(error, 'EEXIST')) throw error;
     const what = formatPrefix(route.destination);
+    const there = await network.routes.list({ table: route.table, link: to.index });
+    if (there.some(({ destination }) => formatPrefix(destination) === what)) return;
     const table = route.table === TABLE.main ? '' : ` table ${route.table}`;
     throw problem(
       'EROUTE',

@@ -51,6 +51,26 @@ ${peers.map(peer => `[Peer]\n${peer}\n`).join('')}`;
     expect(await host.picture()).toEqual(empty);
   });
 
+  it('brings the interface up and makes a route of the file: that is no failure', async () => {
+    host.write(`[Interface]
+Address = 10.9.0.2/24, fd00:9::2/64
+PrivateKey = ${OWN.privateKey}
+PreUp = ip link set %i up; ip route add 10.5.0.0/16 dev %i proto static
+PreUp = ip route add fd00:5::/32 dev %i proto static
+[Peer]
+PublicKey = ${PEER}
+AllowedIPs = 10.5.0.0/16, 10.6.0.0/16, fd00:5::/32
+`);
+    const empty = await host.picture();
+    const upped = await host.wgts('up');
+    expect(upped.code, upped.stderr).toBe(0);
+    const { routes, 'IPv6 routes': routes6 } = await host.picture();
+    expect(routes).toMatch(/^10\.5\.0\.0\/16 dev IF proto static[^]*^10\.6\.0\.0\/16 dev IF /m);
+    expect(routes6).toMatch(/^fd00:5::\/32 dev IF proto static/m);
+    expect((await host.wgts('down')).code).toBe(0);
+    expect(await host.picture()).toEqual(empty);
+  });
+
   it('that fails takes the interface with it', async () => {
     host.write(`[Interface]\nPreUp = wg set %i private-key /no/such/file\n`);
     const empty = await host.picture();
