@@ -36,6 +36,8 @@ export function processTerminal(): Terminal {
     process.stderr.write(`wgts: cannot write the output: ${error.message}\n`);
     process.exit(1);
   });
+  // what is said goes nowhere when the terminal or the reader is gone; what is being done is done all the same
+  process.stderr.on('error', () => {});
   return {
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),

@@ -114,6 +114,16 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
+  it('whose reader is gone after the first line, as its up', async () => {
+    host.write(file());
+    const unread = (verb: string) =>
+      host.namespace.run(['bash', '-c', '"$@" 2>&1 >/dev/null | head -n 1', 'bash', ...WGTS, verb, host.file]);
+    await unread('up');
+    expect(readFileSync(host.state, 'utf8')).toContain('"phase": "up"');
+    await unread('down');
+    await isDown();
+  });
+
   it('after SIGTERM to --watch, though PreDown fails too', async () => {
     host.write(file('DNS = 10.9.0.1', 'PreDown = false', 'PostDown = echo was down'));
     program('resolvconf', '[ $1 != -d ]');

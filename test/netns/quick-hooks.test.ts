@@ -61,7 +61,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
     process.kill(Number(readFileSync(pid, 'utf8')), 'SIGKILL');
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('that hangs in up is ended by %s with what it started', async signal => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('that hangs in up is ended by %s with what it started', async signal => {
     const empty = await host.picture();
     for (const event of ['PreUp', 'PostUp']) {
       const pid = join(lab.directory, event);

@@ -29,17 +29,20 @@ export const up: Command = async (args, terminal) => {
     told.abort();
     interruptChildren();
   };
-  process.on('SIGTERM', stop).on('SIGINT', stop);
+  // the terminal that goes is no reason to leave half of it
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
   const session = openSession(locateFile(argument), terminal, { ...options, signal: told.signal });
   const { machine, file, target } = session;
   try {
     await locked(file.name, () => quick.up(machine, target));
+    // from here on it means the file
+    process.off('SIGHUP', stop);
     return options.watch
       ? await keepUp(session, terminal, { manager, signal: told.signal, reread: session.reread })
       : 0;
   } finally {
     machine.close();
-    process.off('SIGTERM', stop).off('SIGINT', stop);
+    process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', stop);
   }
 };
 
@@ -47,7 +50,7 @@ export const down: Command = async (args, terminal) => {
   const path = remembered(only(args, 'down'));
   const { machine, file, target } = openSession(path, terminal, { ...ONLY_ONE, mayLack: true });
   // a hook that hangs is ended by them, and fails: the rest is done, for half of it would be no better
-  process.on('SIGTERM', interruptChildren).on('SIGINT', interruptChildren);
+  process.on('SIGTERM', interruptChildren).on('SIGINT', interruptChildren).on('SIGHUP', interruptChildren);
   try {
     await locked(file.name, async () => {
       const state = machine.readState(file.name);
@@ -57,7 +60,7 @@ export const down: Command = async (args, terminal) => {
     return 0;
   } finally {
     machine.close();
-    process.off('SIGTERM', interruptChildren).off('SIGINT', interruptChildren);
+    process.off('SIGTERM', interruptChildren).off('SIGINT', interruptChildren).off('SIGHUP', interruptChildren);
   }
 };
 
