@@ -61,22 +61,25 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
     process.kill(Number(readFileSync(pid, 'utf8')), 'SIGKILL');
   });
 
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('that hangs in up is ended by %s with what it started', async signal => {
-    const empty = await host.picture();
-    for (const event of ['PreUp', 'PostUp']) {
-      const pid = join(lab.directory, event);
-      host.write(file(`${event} = trap '' INT; (echo $BASHPID >${pid}; exec sleep 1000) | cat; echo never`));
-      const hanging = host.startWgts(['up']);
-      await until('the hook to run', () => existsSync(pid) && readFileSync(pid, 'utf8') !== '');
-      const ended = await hanging.stop(signal);
-      expect(ended.code, ended.stderr).toBe(1);
-      expect(ended.stderr).toContain('wgts: interrupted: what was done is taken back');
-      expect(ended.stdout).not.toContain('never');
-      await until('what it started to end', () => hasEnded(readFileSync(pid, 'utf8').trim()), 5000);
-      expect(await host.picture()).toEqual(empty);
-      expect(existsSync(host.state)).toBe(false);
-    }
-  });
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'that hangs in up is ended by %s with what it started',
+    async signal => {
+      const empty = await host.picture();
+      for (const event of ['PreUp', 'PostUp']) {
+        const pid = join(lab.directory, event);
+        host.write(file(`${event} = trap '' INT; (echo $BASHPID >${pid}; exec sleep 1000) | cat; echo never`));
+        const hanging = host.startWgts(['up']);
+        await until('the hook to run', () => existsSync(pid) && readFileSync(pid, 'utf8') !== '');
+        const ended = await hanging.stop(signal);
+        expect(ended.code, ended.stderr).toBe(1);
+        expect(ended.stderr).toContain('wgts: interrupted: what was done is taken back');
+        expect(ended.stdout).not.toContain('never');
+        await until('what it started to end', () => hasEnded(readFileSync(pid, 'utf8').trim()), 5000);
+        expect(await host.picture()).toEqual(empty);
+        expect(existsSync(host.state)).toBe(false);
+      }
+    },
+  );
 });
 
 /** Also if nobody has asked yet how. */

@@ -65,7 +65,7 @@ AllowedIPs = 10.5.0.0/16, 10.6.0.0/16, fd00:5::/32
     const upped = await host.wgts('up');
     expect(upped.code, upped.stderr).toBe(0);
     const { routes, 'IPv6 routes': routes6 } = await host.picture();
-    expect(routes).toMatch(/^10\.5\.0\.0\/16 dev IF proto static[^]*^10\.6\.0\.0\/16 dev IF /m);
+    expect(routes).toMatch(/^10\.5\.0\.0\/16 dev IF proto static[\s\S]*^10\.6\.0\.0\/16 dev IF /m);
     expect(routes6).toMatch(/^fd00:5::\/32 dev IF proto static/m);
     expect((await host.wgts('down')).code).toBe(0);
     expect(await host.picture()).toEqual(empty);
