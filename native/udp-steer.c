@@ -24,6 +24,29 @@ static int attach(int fd) {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
 
+/* What a socket takes of the datagrams that come to it, its first word behind the UDP header: handshakes, or all else. */
+static void take_only(int fd, int handshakes) {
+  uint32_t others = handshakes ? 0 : UINT32_MAX, ours = handshakes ? UINT32_MAX : 0;
+  struct sock_filter code[] = {
+      /* a load behind the end would refuse the datagram, which data counts as malformed */
+      BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 12, 0, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, INITIATION, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RESPONSE, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, COOKIE_REPLY, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, others),
+      BPF_STMT(BPF_RET | BPF_K, ours),
+  };
+  struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+void wg_udp_keep_apart(int fd, int other) {
+  take_only(fd, 0);
+  take_only(other, 1);
+}
+
 /* `fd` was bound without SO_REUSEPORT, so that a port in use is EADDRINUSE for us. It gets the option afterwards, for the group. Others
  * can join only with the same option and the same user, and get no datagrams: the program names none but the first two. */
 int wg_udp_steer(int fd, int other, const union wg_sockaddr *address, socklen_t length) {

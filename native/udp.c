@@ -67,7 +67,10 @@ static void open_for_handshakes(struct wg_udp *udp, int f, const union wg_sockad
                                 int32_t wanted) {
   const char *call;
   int *fd = &udp->fds[2 + f];
-  if (!prepare(udp, f, fd, mark, wanted, &call) && !wg_udp_steer(udp->fds[f], *fd, address, length)) return;
+  if (!prepare(udp, f, fd, mark, wanted, &call) && !wg_udp_steer(udp->fds[f], *fd, address, length)) {
+    if (udp->gro[f]) wg_udp_keep_apart(udp->fds[f], *fd);
+    return;
+  }
   if (*fd >= 0) close(*fd);
   *fd = -1;
 }

@@ -68,6 +68,11 @@ struct wg_udp {
  * or an errno; then `fd` receives everything, as before. */
 int wg_udp_steer(int fd, int other, const union wg_sockaddr *address, socklen_t length);
 
+/* For sockets that wg_udp_steer joined. The kernel gives what is sent to a broadcast or multicast address to every socket of a port, and
+ * asks no program which: each now takes its own kind alone. Only for sockets with UDP_GRO: to others the kernel cuts what it had
+ * joined after it chose a socket, and a piece of the other kind would be lost. */
+void wg_udp_keep_apart(int fd, int other);
+
 napi_value wg_udp_receive(napi_env env, napi_callback_info info);
 napi_value wg_udp_send(napi_env env, napi_callback_info info);
 

@@ -1,4 +1,5 @@
 /** Every adapter of the Udp port with a second queue: handshakes wait in it, everything else does not, and neither displaces the other. */
+import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
@@ -101,6 +102,30 @@ describe.each(ADAPTERS)('%s', (name, openAt) => {
     expect(calls).toBe(0);
     expect(b.receiveHandshakes(makeDatagramBatch(65_536, 1))).toBe(0);
   });
+});
+
+// the kernel gives what is sent to many hosts to every socket of the port, and asks no program which (IPv6: test/netns/hostile.test.ts)
+test.each(['127.255.255.255', '224.0.0.1'])('to %s: each message comes to one of the two sockets', async address => {
+  const udp = native(7)(0);
+  opened.push(udp);
+  const handshakes: Got[] = [];
+  udp.onHandshakes(() => handshakes.push(...takeHandshakes(udp)));
+  const mine = [message(1, 148), message(2, 92), message(3, 64)];
+  const others = [message(4, 32), Uint8Array.of(7), message(4, 128)];
+  const sender = createSocket('udp4');
+  await new Promise<void>(resolve => sender.bind(0, resolve));
+  sender.setBroadcast(true);
+  sender.setMulticastInterface('127.0.0.1');
+  for (const bytes of [...mine, ...others])
+    await new Promise(resolve => sender.send(bytes, udp.port, address, resolve));
+  sender.close();
+  const data = await receive(udp, others.length);
+  await until(() => handshakes.length >= mine.length);
+  // a second copy would be there by now
+  const more = makeDatagramBatch(16 * 65_536, 16);
+  udp.receive(more);
+  expect([...data, ...unpack(more)].map(text)).toEqual(others.map(asText));
+  expect(handshakes.map(text)).toEqual(mine.map(asText));
 });
 
 test('without steering all comes in one queue', async () => {

@@ -10,6 +10,8 @@ const datagrams = readFileSync(0, 'utf8')
   .map(line => Buffer.from(line, 'hex'));
 const total = Number(count ?? datagrams.length);
 const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+await new Promise(resolve => socket.bind(0, resolve));
+socket.setBroadcast(true);
 const start = performance.now();
 let sent = 0;
 for (let due = 0; sent < total; await new Promise(resolve => setTimeout(resolve, 2))) {

@@ -27,9 +27,9 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
 
   const heardType = (type: number) => heard.find(datagram => messageType(datagram.payload) === type)!.payload;
   /** From host a, not from its tunnel's port, to b's. */
-  const send = async (datagrams: readonly Uint8Array[]) => {
+  const send = async (datagrams: readonly Uint8Array[], address: string = OUTER_B[4]) => {
     const input = `${datagrams.map(bytes => Buffer.from(bytes).toString('hex')).join('\n')}\n`;
-    await pair.a.namespace.run([process.execPath, SENDER, OUTER_B[4], String(PORT_B)], { input });
+    await pair.a.namespace.run([process.execPath, SENDER, address, String(PORT_B)], { input });
   };
   const counters = async (device: Device) =>
     JSON.parse((await wgts(device, 'show', device.name, '--json')).stdout).counters as Record<string, number>;
@@ -37,9 +37,9 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
     device.namespace.run([process.execPath, join(ROOT, 'dist/cli/wgts.js'), ...args]);
 
   /** Sends, waits until the counters (but that of what the host itself says to nobody, such as IPv6 solicitations) have grown by as many in all, and returns by how much each did. */
-  async function growth(datagrams: readonly Uint8Array[]): Promise<Record<string, number>> {
+  async function growth(datagrams: readonly Uint8Array[], address?: string): Promise<Record<string, number>> {
     const before = await counters(pair.b.device);
-    await send(datagrams);
+    await send(datagrams, address);
     let grown: Record<string, number> = {};
     await until('the counters', async () => {
       const now = await counters(pair.b.device);
@@ -90,6 +90,16 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
     heardType(4).copy(cookie, 4, 4, 8);
     expect(Object.keys(await growth([cookie]))[0]).toMatch(/^(badCookie|unknownReceiver)$/);
   });
+
+  it.each(['10.0.0.255', 'ff02::1%eth0'])(
+    'sent to all hosts of the cable (%s), a message counts once',
+    async address => {
+      const handshakes = [4, 8, 40].map(at => flipped(heardType(1), at));
+      const transports = [4, 5].map(at => flipped(heardType(4), at));
+      const grown = await growth([...handshakes, ...transports, Buffer.alloc(1)], address);
+      expect(grown).toEqual({ badMac1: 3, unknownReceiver: 2, malformedDatagram: 1 });
+    },
+  );
 
   it('replayed messages of every type', async () => {
     expect(await growth([heardType(4)])).toEqual({ replayed: 1 });
