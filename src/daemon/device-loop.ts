@@ -1,12 +1,12 @@
 /**
  * The loop that joins an engine to a TUN and UDP sockets: whatever is readable is read in batches, the engine is fed, its output
- * drained, and one timer armed. Each wake-up works within a budget, so that timers, the other direction and the control socket are
- * served under any load.
+ * drained, and one timer armed. Each wake-up works within a budget, so that timers, the other direction and clients get their turn.
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Clock, OpenUdp, Tun } from '../io/ports.ts';
 import {
   type DatagramBatch,
+  datagramsIn,
   MAX_BATCH,
   makeDatagramBatch,
   makePacketBatch,
@@ -27,8 +27,8 @@ const TUN_BYTES = 16 * 65_536;
 const LONE_PACKET = 2048;
 /** Milliseconds that the event loop has waited for events since the last packet, after which the next is likely to come alone. */
 const LONE_AFTER_MS = 1;
-/** Batches of handshakes taken in one wake-up: as many messages as one turn of the engine answers with cookies, half of its limit. */
-const HANDSHAKE_ROUNDS = 8;
+/** So many handshakes end a wake-up, those counted one by one that the kernel joined: half of what a turn of the engine answers with cookies. */
+const HANDSHAKES_PER_WAKE = 128;
 /** Milliseconds until a port that was taken is asked for again. */
 const BIND_AGAIN = 1000;
 /** WireGuard's timers are seconds; with thousands of peers those of a few milliseconds are done together (the kernel's are as coarse). */
@@ -192,7 +192,7 @@ export class DeviceLoop {
   #handshakesReadable(): void {
     const now = this.#clock.now();
     this.#lastWake = now;
-    for (let round = 0; round < HANDSHAKE_ROUNDS; round++) {
+    for (let left = HANDSHAKES_PER_WAKE; left > 0; left -= datagramsIn(this.#datagrams)) {
       if (!this.#sockets.udp?.receiveHandshakes(this.#datagrams)) break;
       this.#feed(now);
     }

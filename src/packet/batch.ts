@@ -59,3 +59,13 @@ export function makeDatagramBatch(slabSize: number, capacity: number): DatagramB
     count: 0,
   };
 }
+
+/** How many datagrams a batch has, those that stand in one range counted one by one. */
+export function datagramsIn({ desc, count }: DatagramBatch): number {
+  let sum = 0;
+  for (let at = 0; at < count * DATAGRAM_STRIDE; at += DATAGRAM_STRIDE) {
+    const segment = desc[at + DATAGRAM_SEGMENT]!;
+    sum += segment > 0 ? Math.ceil(desc[at + DATAGRAM_LENGTH]! / segment) : 1;
+  }
+  return sum;
+}

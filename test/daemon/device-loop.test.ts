@@ -14,13 +14,25 @@ interface Batch {
   count: number;
 }
 
+/** What one call has: so many datagrams, joined by the kernel (UDP_GRO) from segments of that size; 0: not joined. */
+interface Train {
+  readonly count: number;
+  readonly length: number;
+  readonly segment: number;
+}
+
 let loop: DeviceLoop | undefined;
 afterEach(() => loop?.close());
 
 /** Ports that have so many bytes in each of their calls, none when the list is at its end. */
-function device(udpHas: readonly (readonly number[])[], tunHas: readonly (readonly number[])[]) {
+function device(
+  udpHas: readonly (readonly number[])[],
+  tunHas: readonly (readonly number[])[],
+  handshakesHave: readonly Train[] = [],
+) {
   const calls: string[] = [];
-  const wake: Record<'tun' | 'udp', Wake> = { tun: () => {}, udp: () => {} };
+  const wake: Record<'tun' | 'udp' | 'handshakes', Wake> = { tun: () => {}, udp: () => {}, handshakes: () => {} };
+  const trains = [...handshakesHave];
   const queues = { udp: [...udpHas], tun: [...tunHas] };
   const take = (name: 'udp' | 'tun', stride: number) => (batch: Batch, most?: number) => {
     calls.push(`${name} ${most === MAX_BATCH ? 'all' : most}`);
@@ -45,8 +57,16 @@ function device(udpHas: readonly (readonly number[])[], tunHas: readonly (readon
     ...common,
     port: 51820,
     receive: take('udp', 5),
-    receiveHandshakes: () => 0,
-    onHandshakes: () => {},
+    receiveHandshakes: batch => {
+      const { count, length, segment } = trains.shift() ?? { count: 0, length: 0, segment: 0 };
+      if (count > 0) calls.push('handshakes');
+      for (let i = 0; i < count; i++) batch.desc.set([0, length, segment], i * 5);
+      batch.count = count;
+      return count;
+    },
+    onHandshakes: callback => {
+      wake.handshakes = callback;
+    },
     send: () => 0,
     setMark: () => {},
     onReadable: callback => {
@@ -117,3 +137,24 @@ test('under a flood the event loop has its turn after eight rounds', () => {
   wake.udp();
   expect(calls.length).toBe(16);
 });
+
+test('under a flood of handshakes the event loop has its turn after 128 messages', () => {
+  const flood = Array.from({ length: 100 }, () => ({ count: 16, length: 148, segment: 0 }));
+  const { calls, wake } = device([], [], flood);
+  wake.handshakes();
+  expect(calls.length).toBe(8);
+});
+
+test.each([
+  [16, 64 * 148, 148, 1],
+  [1, 64 * 64, 64, 2],
+  [2, 20 * 92 - 5, 92, 4],
+])(
+  'handshakes that the kernel joined count one by one: %i of %i bytes in segments of %i',
+  (count, length, segment, turns) => {
+    const flood = Array.from({ length: 100 }, () => ({ count, length, segment }));
+    const { calls, wake } = device([], [], flood);
+    wake.handshakes();
+    expect(calls.length).toBe(turns);
+  },
+);
