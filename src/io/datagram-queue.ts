@@ -25,12 +25,13 @@ export class DatagramQueue {
     return this.#data.length > 0;
   }
 
-  get hasHandshakes(): boolean {
-    return this.#handshakes.length > 0;
+  /** How many handshakes wait. */
+  get handshakes(): number {
+    return this.#handshakes.length;
   }
 
   get isEmpty(): boolean {
-    return !this.hasData && !this.hasHandshakes;
+    return !this.hasData && this.handshakes === 0;
   }
 
   /** Datagrams that found their queue full. */

@@ -30,6 +30,9 @@ const PORT_ATTEMPTS = 100;
 /** Bytes that Node holds for us and the kernel has not taken. */
 const MOST_UNSENT = 7 << 20;
 const BUFFER = 7 << 20;
+/** So few handshakes are handed on as they come; more are gathered while they grow in number, up to so many. */
+const FEW_HANDSHAKES = 8;
+const GATHERED_HANDSHAKES = 1024;
 const EAFNOSUPPORT = 97;
 const EINVAL = 22;
 const EMSGSIZE = 90;
@@ -60,6 +63,7 @@ class DgramUdp implements Udp {
   #wakeHandshakes: (() => void) | undefined;
   #unsent = 0;
   #woken = false;
+  #gathered = 0;
   #closed = false;
 
   constructor(v4: Socket, v6: Socket | undefined) {
@@ -142,8 +146,20 @@ class DgramUdp implements Udp {
     setImmediate(() => {
       this.#woken = false;
       if (this.#queue.hasData) this.#wake?.();
-      if (this.#queue.hasHandshakes) this.#wakeHandshakes?.();
+      if (this.#handshakesDue()) this.#wakeHandshakes?.();
+      else if (this.#queue.handshakes > 0) this.#wakeSoon();
     });
+  }
+
+  /**
+   * Node reads some 32 datagrams in a turn of its loop, and the engine works on as many: a flood would wait in the kernel, in front of the
+   * data, and the engine never see that there is one. So the kernel's queue is emptied first: while more come, they wait for a turn.
+   */
+  #handshakesDue(): boolean {
+    const before = this.#gathered;
+    const count = this.#queue.handshakes;
+    this.#gathered = count;
+    return count > 0 && (count <= Math.max(FEW_HANDSHAKES, before) || count >= GATHERED_HANDSHAKES);
   }
 
   #sendOne(batch: DatagramBatch, i: number): number {

@@ -128,6 +128,35 @@ test.each(['127.255.255.255', '224.0.0.1'])('to %s: each message comes to one of
   expect(handshakes.map(text)).toEqual(mine.map(asText));
 });
 
+test('node:dgram: a burst is handed on as a whole, so that the engine sees that there is one', async () => {
+  const [a, b] = [native(0)(0), openDgramUdp(0, 0)];
+  opened.push(a, b);
+  const calls: number[] = [];
+  b.onHandshakes(() => calls.push(takeHandshakes(b).length));
+  const items = Array.from({ length: 300 }, () => ({ to: `127.0.0.1:${b.port}`, bytes: message(1, 148) }));
+  a.send(batchOf(items));
+  await until(() => calls.reduce((sum, count) => sum + count, 0) === items.length);
+  expect(calls).toEqual([items.length]);
+  // and a few at once, also right after it
+  a.send(batchOf(items.slice(0, 3)));
+  await until(() => calls.length === 2);
+  expect(calls[1]).toBe(3);
+});
+
+test('node:dgram: while handshakes come without end they are handed on all the same', async () => {
+  const [a, b] = [native(0)(0), openDgramUdp(0, 0)];
+  opened.push(a, b);
+  const calls: number[] = [];
+  b.onHandshakes(() => calls.push(takeHandshakes(b).length));
+  const items = Array.from({ length: 33 }, () => ({ to: `127.0.0.1:${b.port}`, bytes: message(1, 148) }));
+  // in every turn of the loop as many as it reads
+  for (let turn = 0; turn < 100 && calls.length < 2; turn++) {
+    a.send(batchOf(items));
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  expect(calls.length).toBe(2);
+});
+
 test('without steering all comes in one queue', async () => {
   const [a, b] = [native(0)(0), native(0)(0)];
   opened.push(a, b);

@@ -161,7 +161,7 @@ export class MemoryUdp implements Udp {
     setImmediate(() => {
       this.#woken = false;
       if (this.#queue.hasData) this.#wake?.();
-      if (this.#queue.hasHandshakes) this.#wakeHandshakes?.();
+      if (this.#queue.handshakes > 0) this.#wakeHandshakes?.();
     });
   }
 
