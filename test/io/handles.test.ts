@@ -143,7 +143,9 @@ inOwnNamespace(import.meta.url, ['cc'], () => {
       new Proxy({}, {}),
     ];
     for (const [i, value] of others.entries()) wrong.set(`value ${i}, ${typeof value}`, value);
-    wrong.set('an object that inherits from a handle', Object.create(wrong.get('udp') as object));
+    // Node 26 itself ends with SIGSEGV where an object is made that inherits from an External, from its own too
+    if (Number(process.versions.node.split('.')[0]) < 24)
+      wrong.set('an object that inherits from a handle', Object.create(wrong.get('udp') as object));
   });
   afterAll(() => {
     server?.close();
