@@ -67,9 +67,11 @@ export class DeviceSockets {
    */
   keep(port: number, mark: number): boolean {
     const isNewMark = mark !== this.#mark;
-    if (isNewMark) this.#udp?.setMark(mark);
-    // a mark is for routing to see
-    if (isNewMark) this.#udp?.networkChanged?.();
+    if (isNewMark) {
+      this.#udp?.setMark(mark);
+      // routing sees the mark
+      this.#udp?.networkChanged?.();
+    }
     this.#mark = mark;
     this.#port = this.#udp?.port ?? port;
     return isNewMark;
