@@ -17,7 +17,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -34,13 +34,13 @@ const UNREAD = /(\.map|\.d\.[cm]?ts|\.[cm]?ts|\.tsbuildinfo|\.md|\.markdown|\.fl
 const folder = process.argv[2];
 if (folder === undefined || process.argv.length > 3) fail('Usage: assemble.mjs FOLDER');
 if (existsSync(folder) && readdirSync(folder).length > 0) fail(`${folder} is not empty`);
-const addon = join(ROOT, 'native/build/wireguard.node');
 for (const [path, how] of [
-  [addon, 'node scripts/build-native.mjs'],
   [join(ROOT, 'dist/cli/wgts.js'), 'npm run build'],
   [join(ROOT, 'node_modules/.package-lock.json'), 'npm ci'],
 ])
   if (!existsSync(path)) fail(`${path} is missing; make it by: ${how}`);
+const { addonPath } = await import('../dist/io/native-binding.js');
+const addon = addonPath();
 
 program();
 packages();
@@ -54,7 +54,7 @@ console.log(`${folder}: ${ipsecMb ? `with ${basename(ipsecMb)}` : 'without libIP
 /** dist, the addon, package.json, and the two commands. */
 function program() {
   copyTree(join(ROOT, 'dist'), join(HOME, 'dist'), path => /^(bench|test|\.test)(\/|$)/.test(path));
-  put(addon, join(HOME, 'native/build/wireguard.node'));
+  put(addon, join(HOME, relative(ROOT, addon)));
   for (const name of ['package.json', 'LICENSE']) put(join(ROOT, name), join(HOME, name));
   mkdirSync(at('/usr/bin'), { recursive: true });
   for (const name of ['wgts', 'wireguard-ts']) {

@@ -1,43 +1,61 @@
 #!/usr/bin/env node
-// Builds native/build/wireguard.node with the C compiler alone: no node-gyp, no download; Node-API's headers are an npm package.
-// Does nothing when the addon is newer than its sources. Where there is no compiler it says so and succeeds: everything that
-// needs no TUN works without the addon.
+// Sees to it that there is an addon for this machine. Where the prebuilt one of native/prebuilt fits and was made of the C sources as
+// they are, that is all. Otherwise it builds native/build/wireguard.node with the C compiler alone: no node-gyp, no download; Node-API's
+// headers are an npm package. Where there is no compiler it says so and succeeds: what needs no TUN works without the addon.
 //
 // Environment: CC (cc), CFLAGS (added), WGTS_REBUILD=1 (always build).
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import {
+  COMPILE_FLAGS,
+  fileHash,
+  headers,
+  LIBRARIES,
+  LINK_FLAGS,
+  NATIVE,
+  PREBUILT,
+  readManifest,
+  sources,
+  sourcesHash,
+  WARNINGS,
+} from './addon/recipe.mjs';
 
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const NATIVE = join(ROOT, 'native');
 const BUILD = join(NATIVE, 'build');
 const TARGET = join(BUILD, 'wireguard.node');
+/** Beside what was built: sourcesHash() of what it was built of. */
+const BUILT_OF = join(BUILD, 'sources.sha256');
 const compiler = process.env.CC ?? 'cc';
 
 await main();
 
 async function main() {
-  const sources = readdirSync(NATIVE).filter(name => /\.[ch]$/.test(name));
-  const newest = Math.max(
-    ...[...sources.map(name => join(NATIVE, name)), fileURLToPath(import.meta.url)].map(modified),
-  );
-  if (process.env.WGTS_REBUILD !== '1' && existsSync(TARGET) && modified(TARGET) >= newest) return;
   if (process.platform !== 'linux') return console.warn('wireguard-ts: the addon is for Linux; going on without it');
+  const hash = sourcesHash();
+  const always = process.env.WGTS_REBUILD === '1';
+  if (!always && existsSync(TARGET) && existsSync(BUILT_OF) && readFileSync(BUILT_OF, 'utf8').trim() === hash) return;
+  const problem = prebuiltProblem(hash);
+  if (!always && !problem) {
+    // of other sources, and it would be preferred
+    rmSync(BUILD, { recursive: true, force: true });
+    return;
+  }
   if (!(await works([compiler, '--version']))) {
-    console.warn(`wireguard-ts: no C compiler (\`${compiler}') here, so the addon was not built: no TUN device can be opened.
-Everything else works. To build it: apt-get install gcc libc6-dev, then: node scripts/build-native.mjs`);
+    console.warn(`wireguard-ts: ${problem ?? 'WGTS_REBUILD=1 is set'}, and there is no C compiler (\`${compiler}') to build the addon.
+Without it no TUN device can be opened. Install one (apt-get install gcc libc6-dev), then run: node scripts/build-native.mjs`);
+    if (always) process.exitCode = 1;
     return;
   }
   const objects = join(BUILD, `objects.${process.pid}`);
   mkdirSync(objects, { recursive: true });
   try {
     await build(
-      sources.filter(name => name.endsWith('.c')),
+      sources().filter(name => name.endsWith('.c')),
       objects,
     );
+    writeFileSync(BUILT_OF, `${hash}\n`);
   } catch (error) {
     console.error(`wireguard-ts: the addon was not built: ${error.message}`);
     process.exitCode = 1;
@@ -46,25 +64,43 @@ Everything else works. To build it: apt-get install gcc libc6-dev, then: node sc
   }
 }
 
+/** Why no file of native/prebuilt serves here; undefined when one does. */
+function prebuiltProblem(hash) {
+  let manifest;
+  try {
+    manifest = readManifest();
+  } catch (error) {
+    return `native/prebuilt cannot be read (${error.message})`;
+  }
+  if (manifest.sources !== hash) return 'the C sources in native/ are not those that native/prebuilt was made of';
+  const mine = Object.keys(manifest.files).filter(name => name.startsWith(`linux-${process.arch}-`));
+  let problem = `native/prebuilt has no addon for ${process.arch}`;
+  for (const name of mine) {
+    const path = join(PREBUILT, name);
+    try {
+      if (fileHash(path) !== manifest.files[name]) problem = `native/prebuilt/${name} is damaged`;
+      else {
+        // the one for the other libc does not load, by its dependencies
+        createRequire(import.meta.url)(path);
+        return undefined;
+      }
+    } catch (error) {
+      problem = `native/prebuilt/${name} cannot be loaded (${error.message})`;
+    }
+  }
+  return problem;
+}
+
 async function build(units, folder) {
-  const headers = createRequire(import.meta.url)('node-api-headers').include_dir;
-  const flags = [
-    '-std=gnu11',
-    '-O3',
-    '-g1',
-    '-fPIC',
-    '-fvisibility=hidden',
-    '-fno-strict-overflow',
-    '-fstack-protector-strong',
-  ];
-  const warnings = ['-Wall', '-Wextra', '-Wshadow', '-Wno-cast-function-type'];
   const extra = (process.env.CFLAGS ?? '').split(' ').filter(Boolean);
   const waiting = units.map(name => [
     compiler,
-    ...flags,
-    ...warnings,
+    ...COMPILE_FLAGS,
+    // lines for backtraces
+    '-g1',
+    ...WARNINGS,
     ...extra,
-    `-I${headers}`,
+    `-I${headers()}`,
     '-c',
     join(NATIVE, name),
     '-o',
@@ -76,19 +112,8 @@ async function build(units, folder) {
     }),
   );
   const linked = join(folder, 'wireguard.node');
-  await run([
-    compiler,
-    '-shared',
-    '-Wl,-z,relro,-z,now',
-    // its helper threads outlive the last worker thread that has it loaded
-    '-Wl,-z,nodelete',
-    ...extra,
-    '-o',
-    linked,
-    ...units.map(name => join(folder, `${name}.o`)),
-    '-lpthread',
-    '-ldl',
-  ]);
+  const objects = units.map(name => join(folder, `${name}.o`));
+  await run([compiler, ...LINK_FLAGS, ...extra, '-o', linked, ...objects, ...LIBRARIES]);
   // at once, so that nobody ever loads half of it
   renameSync(linked, TARGET);
 }
@@ -107,8 +132,4 @@ function works([program, ...args]) {
     child.on('error', () => resolve(false));
     child.on('exit', code => resolve(code === 0));
   });
-}
-
-function modified(path) {
-  return statSync(path).mtimeMs;
 }

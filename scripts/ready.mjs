@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Makes a clone ready to run: dependencies, the addon, the compiled TypeScript. Does only what is not done yet, and says nothing then.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,10 +25,8 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(ROOT, 
     );
   run('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
 }
-run('building the addon', process.execPath, [join(ROOT, 'scripts/build-native.mjs')], true);
-run('compiling', process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b'], true);
-// npm does so only when it links them
-for (const program of ['wireguard-ts', 'wgts']) chmodSync(join(ROOT, `dist/cli/${program}.js`), 0o755);
+run('looking for the addon', process.execPath, [join(ROOT, 'scripts/build-native.mjs')], true);
+run('compiling', process.execPath, [join(ROOT, 'scripts/compile.mjs')], true);
 
 function run(what, program, args, quiet = false) {
   if (!quiet) console.error(`wireguard-ts: ${what} ...`);

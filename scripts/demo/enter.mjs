@@ -1,6 +1,7 @@
 // How a demo begins: in namespaces of its own, as root or without.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { addonPath } from '../../dist/io/native-binding.js';
 
 const INSIDE = 'WGTS_DEMO_INSIDE';
 
@@ -9,8 +10,11 @@ export function enter(script) {
   if (process.env[INSIDE] === '1') return;
   if (!existsSync('/dev/net/tun'))
     stop('there is no /dev/net/tun here: modprobe tun, or give the container --device /dev/net/tun');
-  if (!existsSync(new URL('../../native/build/wireguard.node', import.meta.url)))
-    stop('the addon is not built, so no TUN device can be opened: apt-get install gcc libc6-dev, and again');
+  try {
+    addonPath();
+  } catch (error) {
+    stop(error.message);
+  }
   const root = process.getuid() === 0;
   // whatever is still running in there ends with it
   const all = ['--pid', '--fork', '--kill-child', '--mount-proc'];

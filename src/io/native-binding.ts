@@ -1,11 +1,11 @@
 /**
- * The addon, native/build/wireguard.node, and the types of what it exports. The functions are thin: io/tun.ts, io/udp.ts and
- * io/native-cipher.ts give them the shape of the ports, and nobody else calls them.
+ * The addon (io/addon-file.ts says which file), and the types of what it exports. The functions are thin: io/tun.ts, io/udp.ts
+ * and io/native-cipher.ts give them the shape of the ports, and nobody else calls them.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import type { CryptoBinding } from '../crypto/native.ts';
+import { addonPath, addonPaths } from './addon-file.ts';
 import type { CipherBinding } from './native-cipher.ts';
 
 declare const handle: unique symbol;
@@ -109,27 +109,30 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
 export const NOTICE_LINKS = 1;
 export const NOTICE_ROUTES = 2;
 
+export { addonPath };
+
 let loaded: NativeBinding | undefined;
 
 /**
  * The addon; loaded once.
- * @throws Error that says what to do when it was not built or cannot be loaded
+ * @throws Error that says what to do when there is none or it cannot be loaded
  */
 export function nativeBinding(): NativeBinding {
   if (loaded) return loaded;
-  const path = addonPath();
-  if (!existsSync(path))
-    throw new Error(
-      'the native addon is not built; install a C compiler (apt-get install gcc libc6-dev) and run: npm rebuild wireguard-ts (in a clone: npm run build)',
-    );
-  try {
-    loaded = createRequire(import.meta.url)(path) as NativeBinding;
-    return loaded;
-  } catch (error) {
-    throw new Error(
-      `the native addon cannot be loaded (${(error as Error).message}); build it anew: WGTS_REBUILD=1 npm rebuild wireguard-ts (in a clone: WGTS_REBUILD=1 npm run build)`,
-    );
+  const first = addonPath();
+  const problems: string[] = [];
+  // what was built here may be of another machine, as in a copied folder; the prebuilt one is of the same version
+  for (const path of addonPaths().filter(path => path === first || existsSync(path))) {
+    try {
+      loaded = createRequire(import.meta.url)(path) as NativeBinding;
+      return loaded;
+    } catch (error) {
+      problems.push((error as Error).message);
+    }
   }
+  throw new Error(
+    `the native addon cannot be loaded (${problems.join('; ')}); install a C compiler (apt-get install gcc libc6-dev) and build it: WGTS_REBUILD=1 npm rebuild wireguard-ts (in a clone: WGTS_REBUILD=1 npm run build)`,
+  );
 }
 
 /** Whether nativeBinding() would not throw. */
@@ -140,9 +143,4 @@ export function hasNativeBinding(): boolean {
   } catch {
     return false;
   }
-}
-
-/** dist/io and src/io are equally far from it. */
-function addonPath(): string {
-  return fileURLToPath(new URL('../../native/build/wireguard.node', import.meta.url));
 }

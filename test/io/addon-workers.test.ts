@@ -5,10 +5,11 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { addonPath } from '../../src/io/native-binding.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 
 const PROGRAM = fileURLToPath(new URL('addon-worker.mjs', import.meta.url));
-const ADDON = fileURLToPath(new URL('../../native/build/wireguard.node', import.meta.url));
+const ADDON = addonPath();
 const LIMIT = 90_000;
 
 interface State {

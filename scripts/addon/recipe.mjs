@@ -1,0 +1,63 @@
+// How the addon is compiled, the same here (build-native.mjs) and for native/prebuilt (prebuild.mjs), and what it is compiled of.
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
+export const PREBUILT = join(NATIVE, 'prebuilt');
+/** Says what the files in native/prebuilt were made of. */
+export const MANIFEST = join(PREBUILT, 'manifest.json');
+
+export const COMPILE_FLAGS = [
+  '-std=gnu11',
+  '-O3',
+  '-fPIC',
+  '-fvisibility=hidden',
+  '-fno-strict-overflow',
+  '-fstack-protector-strong',
+];
+export const WARNINGS = ['-Wall', '-Wextra', '-Wshadow', '-Wno-cast-function-type'];
+export const LINK_FLAGS = [
+  '-shared',
+  '-Wl,-z,relro,-z,now',
+  // its helper threads outlive the last worker thread that has it loaded
+  '-Wl,-z,nodelete',
+];
+export const LIBRARIES = ['-lpthread', '-ldl'];
+
+/** Names of the C files and headers, sorted. */
+export function sources() {
+  return readdirSync(NATIVE)
+    .filter(name => /\.[ch]$/.test(name))
+    .sort();
+}
+
+/** SHA-256 of all of sources(), as hex. */
+export function sourcesHash() {
+  const hash = createHash('sha256');
+  for (const name of sources()) {
+    const bytes = readFileSync(join(NATIVE, name));
+    hash.update(`${name} ${bytes.length}\n`).update(bytes);
+  }
+  return hash.digest('hex');
+}
+
+export function fileHash(path) {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
+
+/** Folder of node_api.h. */
+export function headers() {
+  return createRequire(import.meta.url)('node-api-headers').include_dir;
+}
+
+export function headersVersion() {
+  return createRequire(import.meta.url)('node-api-headers/package.json').version;
+}
+
+/** Types: recipe.d.mts. */
+export function readManifest() {
+  return JSON.parse(readFileSync(MANIFEST, 'utf8'));
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+// npm run prebuild              compiles the addon for each platform into native/prebuilt, by the pinned cross compiler
+// npm run prebuild -- --check   compiles it into a temporary folder, and fails unless native/prebuilt holds the same bytes
+//
+// The result depends on nothing of this machine: the compiler brings its own libc headers and libraries.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  COMPILE_FLAGS,
+  fileHash,
+  headers,
+  headersVersion,
+  LIBRARIES,
+  LINK_FLAGS,
+  NATIVE,
+  PREBUILT,
+  sources,
+  sourcesHash,
+  WARNINGS,
+} from './addon/recipe.mjs';
+import { CACHE, COMPILER, zig } from './addon/zig.mjs';
+
+/** glibc 2.28 is the oldest that Node itself runs on. */
+const TARGETS = {
+  'linux-x64-glibc': 'x86_64-linux-gnu.2.28',
+  'linux-x64-musl': 'x86_64-linux-musl',
+  'linux-arm64-glibc': 'aarch64-linux-gnu.2.28',
+  'linux-arm64-musl': 'aarch64-linux-musl',
+};
+const FLAGS = [
+  ...COMPILE_FLAGS,
+  ...LINK_FLAGS,
+  // no names and no build ID: nothing that could differ
+  '-s',
+  '-Wl,--build-id=none',
+  // the linker refuses a library that leaves symbols undefined, but Node has them
+  '-Wl,-z,undefs',
+  '-Werror',
+  ...WARNINGS,
+  // in NLMSG_OK of the compiler's own Linux headers
+  '-Wno-sign-compare',
+];
+
+const args = process.argv.slice(2);
+if (args.some(arg => arg !== '--check')) {
+  console.error('Usage: npm run prebuild [-- --check]');
+  process.exit(2);
+}
+const check = args.includes('--check');
+const work = mkdtempSync(join(tmpdir(), 'wgts-prebuild-'));
+try {
+  const out = check ? join(work, 'prebuilt') : PREBUILT;
+  mkdirSync(out, { recursive: true });
+  build(out);
+  if (check) compare(out);
+} catch (error) {
+  console.error(`prebuild: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+
+function build(out) {
+  const compiler = zig();
+  const units = sources().filter(name => name.endsWith('.c'));
+  const files = {};
+  for (const [name, target] of Object.entries(TARGETS)) {
+    const file = join(out, `${name}.node`);
+    compile(compiler, ['-target', target, ...FLAGS, '-isystem', headers(), '-o', file, ...units, ...LIBRARIES]);
+    chmodSync(file, 0o644);
+    files[`${name}.node`] = fileHash(file);
+    if (!check) console.log(`${name}.node: ${Math.round(statSync(file).size / 1024)} KiB`);
+  }
+  const manifest = {
+    compiler: COMPILER,
+    headers: headersVersion(),
+    targets: TARGETS,
+    flags: FLAGS,
+    sources: sourcesHash(),
+    files,
+  };
+  writeFileSync(join(out, 'manifest.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
+}
+
+function compile(compiler, rest) {
+  const { PATH, HOME } = process.env;
+  const { status, error } = spawnSync(compiler, ['cc', ...rest], {
+    // names of files without a path
+    cwd: NATIVE,
+    stdio: ['ignore', 2, 2],
+    // neither CPATH nor anything else that a compiler listens to
+    env: { PATH, HOME, ZIG_GLOBAL_CACHE_DIR: join(CACHE, 'zig'), ZIG_LOCAL_CACHE_DIR: join(work, 'zig') },
+  });
+  if (error || status !== 0) throw new Error(`zig cc ${rest.join(' ')} failed${error ? `: ${error.message}` : ''}`);
+}
+
+function compare(out) {
+  const names = new Set([...readdirSync(out), ...readdirSync(PREBUILT)]);
+  const differing = [...names].filter(name => {
+    const [fresh, standing] = [join(out, name), join(PREBUILT, name)].map(path => readOrNothing(path));
+    return !fresh || !standing || !fresh.equals(standing);
+  });
+  if (differing.length > 0)
+    throw new Error(
+      `native/prebuilt does not hold what its sources give (${differing.join(', ')}); run: npm run prebuild`,
+    );
+  console.log(`native/prebuilt: ${names.size - 1} addons are what ${COMPILER} makes of native/*.c`);
+}
+
+function readOrNothing(path) {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
