@@ -49,6 +49,7 @@ if (args.some(arg => arg !== '--check')) {
   process.exit(2);
 }
 const check = args.includes('--check');
+if (args.length === 0 && isHookOfBuild()) process.exit(0);
 const work = mkdtempSync(join(tmpdir(), 'wgts-prebuild-'));
 try {
   const out = check ? join(work, 'prebuilt') : PREBUILT;
@@ -60,6 +61,22 @@ try {
   process.exitCode = 1;
 } finally {
   rmSync(work, { recursive: true, force: true });
+}
+
+/**
+ * npm runs a script named `prebuild` before `build` too, and gives it nothing to tell the two apart: so ask for npm's process title,
+ * which is its command line. Building must not need the cross compiler.
+ */
+function isHookOfBuild() {
+  if (process.env.npm_lifecycle_event !== 'prebuild') return false;
+  // npm itself, or the shell that it started
+  for (let pid = process.ppid, up = 0; pid > 1 && up < 3; up++) {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split(/[\0 ]+/);
+    if (/(^|\/)npm(-cli\.js)?$/.test(words.find(word => !/(^|\/)node$/.test(word)) ?? ''))
+      return !words.includes('prebuild');
+    pid = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+  }
+  return false;
 }
 
 function build(out) {
