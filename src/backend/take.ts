@@ -13,14 +13,9 @@ import { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 import { WIREGUARD } from '../netlink/wireguard-layout.ts';
 import { RIGHT_NEEDED, WIREGUARD_KIND } from './kernel.ts';
+import type { BackendName } from './names.ts';
 
-/** `userspace` is native where that works, and otherwise pure. */
-export const BACKENDS = ['auto', 'kernel', 'userspace', 'native', 'pure'] as const;
-export type BackendName = (typeof BACKENDS)[number];
-
-export function isBackend(text: string): text is BackendName {
-  return (BACKENDS as readonly string[]).includes(text);
-}
+export { BACKENDS, type BackendName, isBackend } from './names.ts';
 
 /** With the reason, for people. */
 export type Taken = TakenKernel | TakenUserspace;

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { SystemBackend } from '../backend/system.ts';
 
+export { UsageError } from './usage-error.ts';
+
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
@@ -19,28 +21,24 @@ export interface Terminal {
   openBackend(): Promise<SystemBackend>;
 }
 
-/** A command of wgts, without the program's and its own name. @returns the exit status */
+/** A command of wgts: its arguments are those after its name. @returns the exit status */
 export type Command = (args: readonly string[], terminal: Terminal) => Promise<number> | number;
-
-/** The arguments are not understood; the message is the command's usage. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
 
 /** As if SIGPIPE had ended us, which Node ignores. */
 const PIPE_STATUS = 141;
 
-export function processTerminal(): Terminal {
+/** @param program whose name stands before what cannot be written */
+export function processTerminal(program = 'wgts'): Terminal {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(PIPE_STATUS);
-    process.stderr.write(`wgts: cannot write the output: ${error.message}\n`);
+    process.stderr.write(`${program}: cannot write the output: ${error.message}\n`);
     process.exit(1);
   });
   // what is said goes nowhere when the terminal or the reader is gone; what is being done is done all the same
   process.stderr.on('error', () => {});
   return {
     out: text => void process.stdout.write(text),
-    err: text => void process.stderr.write(text),
+    err: text => void process.stderr.write(visible(text)),
     drained: async () => {
       if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
     },
@@ -50,6 +48,14 @@ export function processTerminal(): Terminal {
     now: () => Math.floor(Date.now() / 1000),
     openBackend: async () => new (await import('../backend/system.ts')).SystemBackend(),
   };
+}
+
+/** Shows control characters instead of sending them to the terminal: messages quote file names, arguments and what servers answer. */
+export function visible(text: string): string {
+  return text.replace(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, character => {
+    const code = character.codePointAt(0)!;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+  });
 }
 
 /** Opens this terminal's devices for a while. */

@@ -6,34 +6,24 @@
  */
 import { fileURLToPath } from 'node:url';
 import { holdLink } from '../backend/hold.ts';
-import { BACKENDS, type BackendName, isBackend, takeBackend } from '../backend/take.ts';
+import { BACKENDS, type BackendName } from '../backend/names.ts';
+import { takeBackend } from '../backend/take.ts';
+import { quote } from '../config/errors.ts';
 import { READY_FD_VARIABLE, startInBackground, tellParent } from '../daemon/background.ts';
 import { checkInterfaceName } from '../daemon/interface-name.ts';
 import { keyLogWarning } from '../daemon/key-log.ts';
 import { knownFaults, runningKernel } from '../daemon/known-kernels.ts';
 import { makeLog, parseLogLevel } from '../daemon/log.ts';
-import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offloads.ts';
+import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offload-switches.ts';
 import { type DeviceSettings, runDevice, STOP_SIGNALS } from '../daemon/run-device.ts';
-import { version } from '../daemon/version.ts';
 import { systemNetlink } from '../io/netlink.ts';
-import { UsageError } from './terminal.ts';
+import { AEADS, wireguardTs } from './help/texts/wireguard-ts.ts';
+import { interfaceArgument } from './interface-argument.ts';
+import { checkChoice, parseOptions } from './parse-options.ts';
+import { processTerminal, type Terminal, UsageError, visible } from './terminal.ts';
 
-const USAGE = `Usage: wireguard-ts [-f|--foreground] [--backend=${BACKENDS.join('|')}] [--no-offload] INTERFACE
-       wireguard-ts --version
-
-Brings up a WireGuard interface, in userspace unless told otherwise; configure it with wg(8) or wgts.
-
-  -f, --foreground   stay in the foreground (also WG_PROCESS_FOREGROUND=1)
-      --backend      who moves the bytes (also WGTS_BACKEND): native (the addon) or pure (TypeScript alone, slower);
-                     userspace, the default, takes native if it can; kernel is the kernel's own WireGuard, whose interface
-                     needs no process: it is made, and stays (with -f: until this ends); auto is kernel if it can, or userspace
-      --no-offload   no offloads at all; or one of them: ${OFFLOAD_SWITCHES.map(name => `--no-${name}`).join(' ')}
-                     (also WGTS_NO_OFFLOAD=1 or, for example, WGTS_NO_OFFLOAD=uso,gro). What this kernel is known to mangle
-                     is not used (wgts doctor names it); WGTS_NO_OFFLOAD=none uses that too
-      --aead=NAME    ipsec-mb, openssl-parts or openssl; otherwise the fastest one
-
-Environment: LOG_LEVEL=verbose|error|silent  WG_TUN_FD  WG_UAPI_FD  WG_KEYLOGFILE (secrets! for Wireshark alone)
-`;
+/** Standard output is opened only by what prints on it. */
+type World = Pick<Terminal, 'env' | 'err'>;
 
 interface Arguments {
   readonly foreground: boolean;
@@ -42,19 +32,18 @@ interface Arguments {
 }
 
 export async function main(): Promise<void> {
-  let parsed: Arguments | string;
+  const err = (text: string) => void process.stderr.write(visible(text));
+  let parsed: Arguments | undefined;
   try {
-    parsed = parseArguments(process.argv.slice(2));
+    parsed = await answerOrParse(process.argv.slice(2), { env: process.env, err });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`${error.message}${USAGE}`);
+    const { usageMessage } = await import('./usage-message.ts');
+    err(usageMessage(error, 'wireguard-ts', 'wireguard-ts --help'));
     process.exitCode = 1;
     return;
   }
-  if (typeof parsed === 'string') {
-    process.stdout.write(`${parsed}\n`);
-    return;
-  }
+  if (!parsed) return;
   const { foreground, backend, settings } = parsed;
   const { name } = settings;
   // who read the log may go; the tunnel stays
@@ -106,36 +95,41 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** A text when that is all that was asked for. @throws UsageError that says what is not understood */
-function parseArguments(args: readonly string[]): Arguments | string {
-  const { env } = process;
-  let foreground = env['WG_PROCESS_FOREGROUND'] === '1';
-  const off = parseOffloads(env['WGTS_NO_OFFLOAD']);
-  let aead = env['WGTS_AEAD'];
-  let backend = env['WGTS_BACKEND'] ?? 'userspace';
-  let name: string | undefined;
-  for (const arg of args) {
-    if (arg === '--version') return `wireguard-ts v${version()}`;
-    if (arg === '--help' || arg === '-h') return USAGE.trimEnd();
-    if (arg === '-f' || arg === '--foreground') foreground = true;
-    else if (arg === '--no-offload') for (const each of OFFLOAD_SWITCHES) off.add(each);
-    else if (arg.startsWith('--no-') && isOffloadSwitch(arg.slice('--no-'.length)))
-      off.add(arg.slice('--no-'.length) as OffloadSwitch);
-    else if (arg.startsWith('--aead=')) aead = arg.slice('--aead='.length);
-    else if (arg.startsWith('--backend=')) backend = arg.slice('--backend='.length);
-    else if (arg.startsWith('-')) throw new UsageError(`wireguard-ts: there is no option ${arg}\n\n`);
-    else if (name !== undefined) throw new UsageError(`wireguard-ts: one interface, not ${name} and ${arg}\n\n`);
-    else name = arg;
+/** @returns undefined if only the help or the version was asked for. @throws UsageError that says what is not understood */
+async function answerOrParse(args: readonly string[], world: World): Promise<Arguments | undefined> {
+  const asked = args.find(arg => ['-h', '--help', '--version'].includes(arg));
+  const terminal = () => processTerminal('wireguard-ts');
+  if (asked === '--version') {
+    const { version } = await import('./commands/version.ts');
+    await version(
+      args.filter(arg => arg === '--verbose'),
+      terminal(),
+    );
+    return undefined;
   }
-  if (name === undefined) throw new UsageError('');
-  if (!isBackend(backend)) throw new UsageError(`wireguard-ts: there is no backend ${backend}\n\n`);
-  const tunFd = descriptor('WG_TUN_FD');
-  const uapiFd = descriptor('WG_UAPI_FD');
+  if (asked !== undefined) {
+    const { renderHelp } = await import('./help/render.ts');
+    terminal().out(renderHelp(wireguardTs));
+    return undefined;
+  }
+  return parseArguments(args, world);
+}
+
+function parseArguments(args: readonly string[], { env, err }: World): Arguments {
+  // a parent adds its own options behind those that it was given
+  const { values, positionals } = parseOptions(wireguardTs, args, { least: 1, lastCounts: true });
+  const isSet = (name: string) => values[name] === true;
+  const off = parseOffloads(env['WGTS_NO_OFFLOAD'], err);
+  for (const each of OFFLOAD_SWITCHES) if (isSet('no-offload') || isSet(`no-${each}`)) off.add(each);
+  const aead = choice(values['aead'], 'WGTS_AEAD', env, AEADS);
+  const backend = choice(values['backend'], 'WGTS_BACKEND', env, BACKENDS) ?? 'userspace';
+  const tunFd = descriptor('WG_TUN_FD', env);
+  const uapiFd = descriptor('WG_UAPI_FD', env);
   return {
-    foreground,
+    foreground: env['WG_PROCESS_FOREGROUND'] === '1' || isSet('foreground'),
     backend,
     settings: {
-      name,
+      name: interfaceArgument(positionals[0]),
       offloadsOff: off,
       kernelFaults: env['WGTS_NO_OFFLOAD'] === 'none' ? [] : knownFaults(runningKernel()),
       ...(aead !== undefined && { aead }),
@@ -147,14 +141,33 @@ function parseArguments(args: readonly string[]): Arguments | string {
   };
 }
 
-/** Unknown words are passed over: the variable may be meant for a newer version. */
-function parseOffloads(text = ''): Set<OffloadSwitch> {
-  return new Set(text === '1' ? OFFLOAD_SWITCHES : text.split(',').filter(isOffloadSwitch));
+/** An option's value, which is checked already, or a variable's. */
+function choice<T extends string>(
+  given: string | true | undefined,
+  variable: string,
+  env: Terminal['env'],
+  known: readonly T[],
+): T | undefined {
+  if (given !== undefined) return given as T;
+  const text = env[variable];
+  return text ? checkChoice(`$${variable}`, text, known) : undefined;
 }
 
-function descriptor(variable: string): number | undefined {
-  const text = process.env[variable];
+/** Unknown words are warned of and passed over: the variable may be meant for a newer version. */
+function parseOffloads(text = '', warn: (text: string) => void): Set<OffloadSwitch> {
+  if (text === '' || text === 'none') return new Set();
+  if (text === '1') return new Set(OFFLOAD_SWITCHES);
+  const words = text.split(',');
+  for (const word of words.filter(each => !isOffloadSwitch(each)))
+    warn(
+      `wireguard-ts: warning: $WGTS_NO_OFFLOAD names ${quote(word)}, which is ignored; it may be 1, none, or a list of ${OFFLOAD_SWITCHES.join(',')}\n`,
+    );
+  return new Set(words.filter(isOffloadSwitch));
+}
+
+function descriptor(variable: string, env: Terminal['env']): number | undefined {
+  const text = env[variable];
   if (text === undefined || text === '') return undefined;
   if (/^[0-9]{1,9}$/.test(text)) return Number(text);
-  throw new UsageError(`wireguard-ts: ${variable}=${text} is no descriptor: give a number, or unset it\n\n`);
+  throw new UsageError(`$${variable} is ${quote(text)}: it must be the number of an open descriptor, or unset`);
 }

@@ -65,11 +65,11 @@ export class ConfigError extends Error {
   }
 }
 
-/** Text from outside, made fit for a message: printable ASCII, in backticks, at most 64 characters of it, and nothing that may be a key. */
+/** Text from outside, made fit for a message: visible characters, in backticks, at most 64 characters of it, and nothing that may be a key. */
 export function quote(text: string): string {
   if (LIKE_A_KEY.test(text)) return `a text of ${text.length} characters with what looks like a key`;
   const cut = text.length > QUOTED_MAX ? `${text.slice(0, QUOTED_MAX)}...` : text;
-  return `\`${cut.replace(/[^ -~]/g, c => `\\x${(c.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`)}'`;
+  return `\`${cut.replace(/[^ \p{L}\p{M}\p{N}\p{P}\p{S}]/gu, c => `\\x${(c.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`)}'`;
 }
 
 /**

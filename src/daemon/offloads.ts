@@ -2,23 +2,13 @@
 import { ALL_TUN_OFFLOADS, TUN_OFFLOADS, TUN_SINGLE_UDP } from '../io/tun.ts';
 import { ALL_UDP_OFFLOADS, UDP_OFFLOADS } from '../io/udp.ts';
 import type { AvoidedOffload } from './known-kernels.ts';
+import type { OffloadSwitch } from './offload-switches.ts';
 
 export interface Offloads {
   /** TUN_OFFLOADS bits to ask for, and TUN_SINGLE_UDP. */
   readonly tun: number;
   /** UDP_OFFLOADS bits to ask for. */
   readonly udp: number;
-}
-
-/**
- * tso: TCP super-packets at the TUN, both ways; uso: UDP ones; gso, gro: many datagrams in one call of the UDP sockets; steer:
- * handshakes come to sockets of their own.
- */
-export const OFFLOAD_SWITCHES = ['tso', 'uso', 'gso', 'gro', 'steer'] as const;
-export type OffloadSwitch = (typeof OFFLOAD_SWITCHES)[number];
-
-export function isOffloadSwitch(text: string): text is OffloadSwitch {
-  return (OFFLOAD_SWITCHES as readonly string[]).includes(text);
 }
 
 /**

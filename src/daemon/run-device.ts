@@ -15,7 +15,8 @@ import { checkInterfaceName } from './interface-name.ts';
 import { openKeyLog } from './key-log.ts';
 import type { KernelFault } from './known-kernels.ts';
 import { type LogLevel, makeLog } from './log.ts';
-import { type OffloadSwitch, offloadsWithout } from './offloads.ts';
+import type { OffloadSwitch } from './offload-switches.ts';
+import { offloadsWithout } from './offloads.ts';
 import { UapiServer, uapiSocketPath } from './uapi-server.ts';
 import { warmUpLater } from './warm-up.ts';
 

@@ -86,7 +86,11 @@ describeWith(['root'], 'wgts over the fake kernel', () => {
   });
 
   test.each([
-    ['wgnowhere', 'ENODEV', /^there is no interface `wgnowhere' \(nor is there .*wgnowhere\.sock\)$/],
+    [
+      'wgnowhere',
+      'ENODEV',
+      /^there is no interface `wgnowhere' \(nor is there .*wgnowhere\.sock\); WireGuard interfaces here: /,
+    ],
     ['ifb7', 'EOPNOTSUPP', /^ifb7 is no WireGuard interface: it is a link of kind ifb \(nor is there .*ifb7\.sock\)$/],
     ['lo', 'EOPNOTSUPP', /^lo is no WireGuard interface \(nor/],
   ])('%s: %s, in words', async (name, code, message) => {

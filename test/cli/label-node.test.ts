@@ -7,6 +7,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hasFamily } from '../../src/backend/take.ts';
 import { doctor } from '../../src/cli/commands/doctor.ts';
 import { labelNode } from '../../src/cli/commands/label-node.ts';
+import * as texts from '../../src/cli/help/texts/machine.ts';
+import { parseOptions } from '../../src/cli/parse-options.ts';
 import { UsageError } from '../../src/cli/terminal.ts';
 import { systemNetlink } from '../../src/io/netlink.ts';
 import { failure, json, reset, ScriptedApi } from '../calico/datastore/scripted-api.ts';
@@ -42,7 +44,14 @@ function label(
 ): Promise<Outcome> {
   const pause = async (milliseconds: number): Promise<void> => void paused.push(milliseconds);
   const parts = { kernelHasWireguard: async () => has, pause };
-  return runCommand((rest, terminal) => labelNode(rest, 'usage', terminal, parts), args, none, { env });
+  return runCommand(
+    (rest, terminal) => labelNode(parseOptions(texts.doctor, rest).values, terminal, parts),
+    args,
+    none,
+    {
+      env,
+    },
+  );
 }
 
 test.each([
@@ -86,10 +95,11 @@ test('what does not pass by waiting is 1 at once', async () => {
 });
 
 test.each<[string[], RegExp]>([
-  [['--label', '--json'], /Unknown option '--json'[\s\S]*wgts doctor --label/],
-  [['--label', '--node', 'A b'], /--node "A b"/],
+  [['--label', '--json'], /--json is for the report: leave it out, or leave --label out/],
+  [['--node', 'a'], /option --node needs --label/],
+  [['--label', '--node', 'A b'], /--node `A b'/],
   [['--label', '--kubeconfig', 'a', '--cluster-from', 'b'], /give one of them/],
-  [['--json', 'x'], /Usage: wgts doctor/],
+  [['--json', 'x'], /unexpected argument `x'/],
 ])('%j is refused before the kernel is asked', async (args, says) => {
   const outcome = runCommand(doctor, args, none);
   await expect(outcome).rejects.toBeInstanceOf(UsageError);

@@ -18,13 +18,13 @@ function run(name: string, args: readonly string[], env: Record<string, string> 
 
 describe('wireguard-ts', () => {
   test.each([
-    [['--bogus', 'wg0'], {}, /^wireguard-ts: there is no option --bogus\n\nUsage: /],
-    [['-v'], {}, /^wireguard-ts: there is no option -v\n/],
-    [['--backend=foo', 'wg0'], {}, /^wireguard-ts: there is no backend foo\n/],
-    [['a', 'b'], {}, /^wireguard-ts: one interface, not a and b\n/],
-    [[], {}, /^Usage: /],
-    [['wg0'], { WG_TUN_FD: 'abc' }, /^wireguard-ts: WG_TUN_FD=abc is no descriptor/],
-    [['wg0'], { WG_UAPI_FD: '-1' }, /^wireguard-ts: WG_UAPI_FD=-1 is no descriptor/],
+    [['--bogus', 'wg0'], {}, /^wireguard-ts: unknown option `--bogus'\n/],
+    [['-v'], {}, /^wireguard-ts: unknown option `-v'\n/],
+    [['--backend=foo', 'wg0'], {}, /^wireguard-ts: option --backend has no value `foo'\nChoose from: auto, /],
+    [['a', 'b'], {}, /^wireguard-ts: unexpected argument `b': nothing may follow `a'\n/],
+    [[], {}, /^wireguard-ts: the argument INTERFACE is missing\n/],
+    [['wg0'], { WG_TUN_FD: 'abc' }, /^wireguard-ts: \$WG_TUN_FD is `abc': it must be the number/],
+    [['wg0'], { WG_UAPI_FD: '-1' }, /^wireguard-ts: \$WG_UAPI_FD is `-1': it must be the number/],
   ])('%j with %j', (args, env, message) => {
     const { status, stdout, stderr } = run('wireguard-ts', args, env as Record<string, string>);
     expect([status, stdout]).toEqual([1, '']);
@@ -35,7 +35,7 @@ describe('wireguard-ts', () => {
 describe('wgts', () => {
   test('show with a field that there is not', () => {
     const { status, stderr } = run('wgts', ['show', 'all', 'foo']);
-    expect([status, stderr.split('\n')[0]]).toEqual([1, "Invalid parameter: `foo'"]);
+    expect([status, stderr.split('\n')[0]]).toEqual([1, "wgts show: there is no field `foo'"]);
   });
 
   test.skipIf(!existsSync('/dev/full'))('an output that takes nothing is a line, not a stack', () => {

@@ -64,7 +64,7 @@ describe('commands of wgts', () => {
     // the guide, the labeller and the agent at least
     expect(used.map(({ command }) => command)).toEqual(expect.arrayContaining(['doctor', 'calico', 'verify', 'show']));
     for (const { command, options } of used) {
-      expect(usage, command).toContain(`  ${command}: `);
+      expect(usage, command).toMatch(new RegExp(`^  ${command} `, 'm'));
       for (const option of options) expect(help(command), command).toContain(option);
     }
   });

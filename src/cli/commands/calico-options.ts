@@ -1,9 +1,11 @@
 /** The command line of `wgts calico` and `wgts verify`. */
 import { hostname } from 'node:os';
-import { parseArgs } from 'node:util';
-import { BACKENDS, type BackendName, isBackend } from '../../backend/take.ts';
+import { BACKENDS, type BackendName } from '../../backend/names.ts';
 import { DEFAULT_OPTIONS, optionErrors, type PlanOptions } from '../../calico/plan/options.ts';
 import { boolean } from '../../calico/plan/values.ts';
+import { quote } from '../../config/errors.ts';
+import { calico } from '../help/texts/calico.ts';
+import { checkChoice, type ParsedOptions, parseOptions } from '../parse-options.ts';
 import { type Terminal, UsageError } from '../terminal.ts';
 
 export interface SourceOptions {
@@ -27,58 +29,15 @@ export interface CalicoOptions extends SourceOptions {
 
 const DEFAULT_HTTP = '127.0.0.1:9096';
 
-export const CALICO_USAGE = `Usage: wgts calico [<options>]
-
-Keeps this node a member of a Calico cluster's WireGuard, as Felix does where the kernel has it.
-
-  --node NAME           the name of our Node; otherwise $NODENAME, otherwise the host's name
-  --kubeconfig FILE     how the API server is reached; otherwise $KUBECONFIG, a pod's service account, or ~/.kube/config
-  --cluster-from PATH   instead: Nodes and Calico's objects from a YAML file or a folder of them, followed as they change
-  --backend NAME        ${BACKENDS.join(', ')}: who runs the tunnel; userspace, or auto with --take-over
-  --take-over           go on where the kernel has WireGuard itself, which is otherwise left to Felix
-  --always              on although node.<name> says wireguardEnabled: false, which then is for Felix alone
-  --fail-closed         what is not encrypted is unreachable, rather than in the clear
-  --allocate            take the tunnel's address from Calico's IPAM, where no calico-node does
-  --use-pod-cidr        addresses come from the Nodes' podCIDRs (host-local IPAM); also USE_POD_CIDR=true
-  --aks                 leave room for Azure's network, where hosts are encrypted
-  --interface NAME      ${DEFAULT_OPTIONS.interfaceNames[4]}; --interface-v6 NAME, ${DEFAULT_OPTIONS.interfaceNames[6]}
-  --table NUMBER        of our routes, all of which are ours: ${DEFAULT_OPTIONS.table}
-  --mark NUMBER         of our encrypted packets: 0x${DEFAULT_OPTIONS.mark.toString(16)}
-  --rule-priority NUM   otherwise Felix's wireguardRoutingRulePriority
-  --key-dir FOLDER      where our private keys stay: /var/lib/wireguard-ts
-  --http HOST:PORT      /healthz, /readyz and /metrics: ${DEFAULT_HTTP}; or off
-  --once                end when all is as it shall be
-  --withdraw            take our key and all that was made away, and end`;
-
 export function parseCalicoOptions(args: readonly string[], { env }: Terminal): CalicoOptions {
-  const { values } = parsed(args, CALICO_USAGE, {
-    node: 'string',
-    kubeconfig: 'string',
-    'cluster-from': 'string',
-    backend: 'string',
-    'take-over': 'boolean',
-    always: 'boolean',
-    'fail-closed': 'boolean',
-    allocate: 'boolean',
-    'use-pod-cidr': 'boolean',
-    aks: 'boolean',
-    interface: 'string',
-    'interface-v6': 'string',
-    table: 'string',
-    mark: 'string',
-    'rule-priority': 'string',
-    'key-dir': 'string',
-    http: 'string',
-    once: 'boolean',
-    withdraw: 'boolean',
-  });
+  const { values } = parseOptions(calico, args);
   const takeOver = values['take-over'] === true;
   const given = text(values, 'backend');
-  const backend = given ?? (env['WGTS_BACKEND'] || (takeOver ? 'auto' : 'userspace'));
+  const named = given ?? (env['WGTS_BACKEND'] || (takeOver ? 'auto' : 'userspace'));
   const from = given === undefined ? '$WGTS_BACKEND' : '--backend';
-  if (!isBackend(backend)) throw bad(from, backend, `it is one of ${BACKENDS.join(', ')}`);
+  const backend: BackendName = checkChoice(from, named, BACKENDS);
   if ((backend === 'kernel' || backend === 'auto') && !takeOver)
-    throw bad(from, backend, "the kernel's WireGuard is left to Felix; take userspace, or add --take-over");
+    throw bad(from, backend, 'nodes whose kernel has WireGuard are left to Felix; use userspace, or add --take-over');
   const names = DEFAULT_OPTIONS.interfaceNames;
   const rulePriority = number(values, 'rule-priority');
   const http = httpOf(text(values, 'http') ?? DEFAULT_HTTP);
@@ -95,7 +54,7 @@ export function parseCalicoOptions(args: readonly string[], { env }: Terminal): 
   if (errors.length > 0) throw new UsageError(errors.map(({ message }) => message).join('\n'));
   if (plan.usePodCidr && values['allocate'])
     throw new UsageError(
-      '--allocate: with podCIDRs (--use-pod-cidr, $USE_POD_CIDR) the address comes from them; leave it out',
+      '--allocate does not go with podCIDRs (--use-pod-cidr, $USE_POD_CIDR), which give the address; leave it out',
     );
   return {
     ...source(values),
@@ -112,28 +71,13 @@ export function parseCalicoOptions(args: readonly string[], { env }: Terminal): 
   };
 }
 
-type Values = Readonly<Record<string, string | boolean | undefined>>;
-
-/** Also for other commands that read a cluster. @throws UsageError */
-export function parsed(
-  args: readonly string[],
-  usage: string,
-  known: Readonly<Record<string, 'string' | 'boolean'>>,
-): { values: Values } {
-  if (args.includes('--help')) throw new UsageError(usage);
-  const options = Object.fromEntries(Object.entries(known).map(([name, type]) => [name, { type }]));
-  try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }) as { values: Values };
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}\n${usage}`);
-  }
-}
+type Values = ParsedOptions['values'];
 
 export function source(values: Values): SourceOptions {
   const kubeconfig = text(values, 'kubeconfig');
   const clusterFrom = text(values, 'cluster-from');
   if (kubeconfig !== undefined && clusterFrom !== undefined)
-    throw new UsageError('--kubeconfig and --cluster-from are two sources of one cluster: give one of them');
+    throw new UsageError('--kubeconfig and --cluster-from exclude each other: give one of them');
   return { ...(kubeconfig !== undefined && { kubeconfig }), ...(clusterFrom !== undefined && { clusterFrom }) };
 }
 
@@ -145,11 +89,10 @@ export function nodeNameOf(values: Values, env: Terminal['env']): string {
         ? ['$NODENAME', env['NODENAME']]
         : ["this host's name", hostname().toLowerCase()];
   if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name))
-    throw bad(from, name, 'it is no name of a Node: lower-case letters, digits, - and . are; say it with --node NAME');
+    throw bad(from, name, 'not the name of a Node (lower-case letters, digits, - and .); name it with --node NAME');
   return name;
 }
 
-/** As Calico reads it. */
 /** As calico-node's allocateip asks it: of the environment alone. The device has the node's address then. */
 function encryptsHosts(env: Terminal['env']): boolean {
   return Object.entries(env).some(
@@ -161,13 +104,12 @@ function flagOf(env: Terminal['env'], name: string): boolean {
   const text = env[name];
   if (!text) return false;
   const read = boolean(text);
-  if (!read) throw bad(`$${name}`, text, `it is ${boolean.expected}`);
+  if (!read) throw bad(`$${name}`, text, `it must be ${boolean.expected}`);
   return read.value;
 }
 
 export function text(values: Values, name: string): string | undefined {
   const value = values[name];
-  if (value === '') throw new UsageError(`--${name} is empty: give it a value, or leave it out`);
   return typeof value === 'string' ? value : undefined;
 }
 
@@ -175,7 +117,8 @@ export function text(values: Values, name: string): string | undefined {
 function number(values: Values, name: string): number | undefined {
   const value = text(values, name);
   if (value === undefined) return undefined;
-  if (!/^(0x[0-9a-fA-F]{1,8}|[0-9]{1,10})$/.test(value)) throw bad(`--${name}`, value, 'it is a number');
+  if (!/^(0x[0-9a-fA-F]{1,8}|[0-9]{1,10})$/.test(value))
+    throw bad(`--${name}`, value, 'it must be a number, such as 1000 or 0x3e8');
   return Number(value);
 }
 
@@ -183,10 +126,10 @@ function httpOf(value: string): { host: string; port: number } | undefined {
   if (value === 'off') return undefined;
   const match = /^(?:\[([^\]]+)\]|([^:]*)):([0-9]{1,5})$/.exec(value);
   const port = Number(match?.[3]);
-  if (!match || port > 65535) throw bad('--http', value, 'it is HOST:PORT, [ADDRESS]:PORT or off');
+  if (!match || port > 65535) throw bad('--http', value, 'write HOST:PORT, [ADDRESS]:PORT or off');
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port };
 }
 
 function bad(option: string, value: string, fix: string): UsageError {
-  return new UsageError(`${option} ${JSON.stringify(value)}: ${fix}`);
+  return new UsageError(`${option} ${quote(value)}: ${fix}`);
 }

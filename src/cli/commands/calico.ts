@@ -31,7 +31,7 @@ export const calico: Command = async (args, terminal) => {
   if (args.includes('--allocate') && !options.allocate)
     say("--allocate: with host encryption no address is taken, as by calico-node; the device has the node's address");
   const told = new AbortController();
-  const stop = () => told.abort();
+  const stop = (signal: NodeJS.Signals) => told.abort(signal);
   process.on('SIGTERM', stop).on('SIGINT', stop);
   let machine: Machine | undefined;
   let datastore: Datastore | undefined;
@@ -91,6 +91,7 @@ async function run(
     agent.start();
     if (!options.once) await aborted(told);
     else if (!(await Promise.race([agent.settled(ONCE_PATIENCE), aborted(told).then(() => false)]))) {
+      if (told.aborted) return told.reason === 'SIGINT' ? 130 : 143;
       for (const line of unsettled(agent.status)) warn(line);
       return 1;
     }

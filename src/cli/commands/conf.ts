@@ -4,48 +4,45 @@ import { type ConfFile, type ConfPeer, formatConf, parseConf } from '../../confi
 import { ConfigError } from '../../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../../config/model.ts';
 import { systemZones } from '../../io/zones.ts';
+import { interfaceArgument, unexpected, useInterface } from '../interface-argument.ts';
 import { resolveEndpoint } from '../resolve.ts';
-import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
+import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 const NO_KEY = new Uint8Array(32);
 
 export const showconf: Command = async (args, terminal) => {
-  const [name, ...rest] = args;
-  if (name === undefined || name.startsWith('-') || rest.length > 0)
-    throw new UsageError('Usage: wgts showconf <interface>');
-  const status = await useBackend(terminal, backend => backend.get(name));
+  const name = interfaceArgument(args[0]);
+  if (args.length > 1) throw unexpected(args[1]!, name);
+  const status = await useInterface(terminal, name, backend => backend.get(name));
   terminal.out(formatConf(status, systemZones));
   return 0;
 };
 
 export const addconf: Command = async (args, terminal) => {
-  const { name, config } = await load('addconf', args, terminal);
-  await useBackend(terminal, backend => backend.set(name, config));
+  const { name, config } = await load(args, terminal);
+  await useInterface(terminal, name, backend => backend.set(name, config));
   return 0;
 };
 
 /** What the file does not say is taken away. */
 export const setconf: Command = async (args, terminal) => {
-  const { name, config } = await load('setconf', args, terminal);
+  const { name, config } = await load(args, terminal);
   const whole = { privateKey: NO_KEY, listenPort: 0, fwmark: 0, ...config, replacePeers: true };
-  await useBackend(terminal, backend => backend.set(name, whole));
+  await useInterface(terminal, name, backend => backend.set(name, whole));
   return 0;
 };
 
 export const syncconf: Command = async (args, terminal) => {
-  const { name, config } = await load('syncconf', args, terminal);
-  await useBackend(terminal, backend => backend.sync(name, config));
+  const { name, config } = await load(args, terminal);
+  await useInterface(terminal, name, backend => backend.sync(name, config));
   return 0;
 };
 
-async function load(
-  command: string,
-  args: readonly string[],
-  terminal: Terminal,
-): Promise<{ name: string; config: DeviceConfig }> {
-  const [name, file, ...rest] = args;
-  if (name === undefined || file === undefined || rest.length > 0)
-    throw new UsageError(`Usage: wgts ${command} <interface> <configuration filename>`);
+async function load(args: readonly string[], terminal: Terminal): Promise<{ name: string; config: DeviceConfig }> {
+  const [first, file, extra] = args;
+  const name = interfaceArgument(first);
+  if (!file) throw new UsageError(`the argument FILE is ${file === undefined ? 'missing' : 'empty'}`);
+  if (extra !== undefined) throw unexpected(extra, file);
   let text: string;
   try {
     text = file === '/dev/stdin' ? terminal.input() : readFileSync(file, 'utf8');

@@ -3,6 +3,8 @@ import { type Taken, wouldTake } from '../../backend/take.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
 import { type KernelFault, knownFaults } from '../../daemon/known-kernels.ts';
 import { systemNetlink } from '../../io/netlink.ts';
+import * as texts from '../help/texts/machine.ts';
+import { parseOptions } from '../parse-options.ts';
 import { type Command, UsageError } from '../terminal.ts';
 
 /** Bytes of a packet in the providers' short run (native/aead.c). */
@@ -21,28 +23,16 @@ export async function findings(): Promise<Findings> {
   return { ...capabilities(), backend: await wouldTake(systemNetlink, `wgts-${process.pid}`) };
 }
 
-const USAGE = `Usage: wgts doctor [--json]
-       wgts doctor --label [--node NAME] [--kubeconfig FILE | --cluster-from PATH] [--once]
-
-What this machine gives a tunnel, what is in use, and what would make it faster.
-
-  --label               instead: label our Node wireguard-ts.io/kernel-module=present, or absent, by what the kernel has
-  --node NAME           the name of our Node; otherwise $NODENAME, otherwise the host's name
-  --kubeconfig FILE     how the API server is reached; otherwise $KUBECONFIG, a pod's service account, or ~/.kube/config
-  --cluster-from PATH   instead: Nodes from a YAML file or a folder of them
-  --once                end, with status 1, if the server is away, which is otherwise waited for`;
-
 export const doctor: Command = async (args, terminal) => {
-  if (args.includes('--label')) {
+  const { values } = parseOptions(texts.doctor, args);
+  const { label, json, ...cluster } = values;
+  if (label) {
+    if (json) throw new UsageError('--json is for the report: leave it out, or leave --label out');
     const { labelNode } = await import('./label-node.ts');
-    return labelNode(
-      args.filter(arg => arg !== '--label'),
-      USAGE,
-      terminal,
-    );
+    return labelNode(cluster, terminal);
   }
-  const json = args.length === 1 && args[0] === '--json';
-  if (args.length > 0 && !json) throw new UsageError(USAGE);
+  const [useless] = Object.keys(cluster);
+  if (useless !== undefined) throw new UsageError(`option --${useless} needs --label, which labels a Node`);
   const found = await findings();
   if (json) terminal.out(`${JSON.stringify({ ...found, advice: advice(found) }, null, 2)}\n`);
   else terminal.out(report(found));

@@ -2,27 +2,34 @@
 import { randomFillSync } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { clampPrivateKey, formatKeyBase64 } from '../../base/key.ts';
+import { quote } from '../../config/errors.ts';
 import { x25519PublicKey } from '../../crypto/openssl-x25519.ts';
 import { parseKeyText } from '../key-file.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 export const genkey: Command = (args, terminal) => {
-  if (args.length > 0) throw new UsageError('Usage: wgts genkey');
+  noArguments(args);
   return printSecret(clampPrivateKey(randomFillSync(new Uint8Array(32))), terminal);
 };
 
 export const genpsk: Command = (args, terminal) => {
-  if (args.length > 0) throw new UsageError('Usage: wgts genpsk');
+  noArguments(args);
   return printSecret(randomFillSync(new Uint8Array(32)), terminal);
 };
 
 export const pubkey: Command = (args, terminal) => {
-  if (args.length > 0) throw new UsageError('Usage: wgts pubkey');
+  noArguments(args);
   const key = parseKeyText(terminal.input(), 'the private key on standard input');
   terminal.out(`${formatKeyBase64(x25519PublicKey(key))}\n`);
   key.fill(0);
   return 0;
 };
+
+function noArguments([first]: readonly string[]): void {
+  if (first === undefined) return;
+  const what = first.startsWith('-') ? 'option' : 'argument';
+  throw new UsageError(`unexpected ${what} ${quote(first)}: this command takes none`);
+}
 
 function printSecret(key: Uint8Array, terminal: Terminal): number {
   if (isWorldAccessibleFile(1))

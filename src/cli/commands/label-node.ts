@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasFamily } from '../../backend/take.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import { systemNetlink } from '../../io/netlink.ts';
+import type { ParsedOptions } from '../parse-options.ts';
 import type { Terminal } from '../terminal.ts';
-import { nodeNameOf, parsed, source } from './calico-options.ts';
+import { nodeNameOf, source } from './calico-options.ts';
 
 export const KERNEL_MODULE_LABEL = 'wireguard-ts.io/kernel-module';
 const [FIRST_PAUSE, LAST_PAUSE] = [1_000, 30_000];
@@ -20,19 +21,12 @@ export interface LabelParts {
 
 const SYSTEM: LabelParts = { kernelHasWireguard: () => hasFamily(systemNetlink), pause: sleep };
 
-/** @param args without --label. @returns the exit status: 0 once the label is there */
+/** @param values the options of `wgts doctor`. @returns the exit status: 0 once the label is there */
 export async function labelNode(
-  args: readonly string[],
-  usage: string,
+  values: ParsedOptions['values'],
   terminal: Terminal,
   { kernelHasWireguard, pause }: LabelParts = SYSTEM,
 ): Promise<number> {
-  const { values } = parsed(args, usage, {
-    node: 'string',
-    kubeconfig: 'string',
-    'cluster-from': 'string',
-    once: 'boolean',
-  });
   const options = source(values);
   const node = nodeNameOf(values, terminal.env);
   const value = (await kernelHasWireguard()) ? 'present' : 'absent';

@@ -7,15 +7,12 @@ import { lock, readState } from '../../host/run-state.ts';
 import { forbidDumps } from '../../io/secrecy.ts';
 import { interfaceName } from '../../quick/file.ts';
 import * as quick from '../../quick/quick.ts';
+import * as texts from '../help/texts/quick.ts';
+import { checkChoice, parseOptions } from '../parse-options.ts';
 import { openSession, type SessionOptions, warner } from '../quick-session.ts';
-import { type Command, type Terminal, UsageError } from '../terminal.ts';
+import type { Command, Terminal } from '../terminal.ts';
 import { keepUp } from './keep-up.ts';
 
-const WHICH = '<interface | path to interface.conf>';
-const UP_USAGE = `Usage: wgts up [--watch] [--backend=${BACKENDS.join('|')}] ${WHICH}
-
-  --watch    stay: follow endpoints whose names move, bring the interface up again if its process dies, take it down at the end
-  --backend  the kernel's WireGuard, or userspace with the addon (native) or without (pure); auto: the kernel's where it has one`;
 const ONLY_ONE: SessionOptions = { backend: 'auto', watch: false };
 
 export const up: Command = async (args, terminal) => {
@@ -84,23 +81,21 @@ function upArguments(
   args: readonly string[],
   terminal: Terminal,
 ): { argument: string; backend: BackendName; watch: boolean } {
-  let backend = terminal.env['WGTS_BACKEND'] ?? 'auto';
-  let watch = false;
-  const words: string[] = [];
-  for (const arg of args) {
-    if (arg === '--watch') watch = true;
-    else if (arg.startsWith('--backend=')) backend = arg.slice('--backend='.length);
-    else words.push(arg);
-  }
-  const [argument, ...more] = words;
-  const known = BACKENDS.find(each => each === backend);
-  if (argument === undefined || argument.startsWith('-') || more.length > 0 || !known) throw new UsageError(UP_USAGE);
-  return { argument, backend: known, watch };
+  const { values, positionals } = parseOptions(texts.up, args, { least: 1 });
+  const { backend, watch } = values;
+  const variable = terminal.env['WGTS_BACKEND'] || 'auto';
+  return {
+    argument: positionals[0]!,
+    backend: backend === undefined ? checkChoice('$WGTS_BACKEND', variable, BACKENDS) : (backend as BackendName),
+    watch: watch === true,
+  };
 }
 
-function only([argument, ...more]: readonly string[], command: string): string {
-  if (argument !== undefined && !argument.startsWith('-') && more.length === 0) return argument;
-  throw new UsageError(`Usage: wgts ${command} ${WHICH}`);
+/** Those that take a file and nothing else. */
+const ONE_FILE = { down: texts.down, save: texts.save, strip: texts.strip };
+
+function only(args: readonly string[], command: keyof typeof ONE_FILE): string {
+  return parseOptions(ONE_FILE[command], args, { least: 1 }).positionals[0]!;
 }
 
 /** Where the file is now or, if it is not there, where it was when the interface was made. */

@@ -1,4 +1,5 @@
 /** `wgts set`, in wg's own syntax: settings of the device, then of peer after peer. */
+import { quote } from '../../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../../config/model.ts';
 import {
   isIncremental,
@@ -10,22 +11,19 @@ import {
   parsePortValue,
 } from '../../config/values.ts';
 import { systemZones } from '../../io/zones.ts';
+import { interfaceArgument, useInterface } from '../interface-argument.ts';
 import { readKeyFile } from '../key-file.ts';
 import { resolveEndpoint } from '../resolve.ts';
-import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
-
-const USAGE =
-  'Usage: wgts set <interface> [listen-port <port>] [fwmark <mark>] [private-key <file path>] [peer <base64 public key> [remove] ' +
-  '[preshared-key <file path>] [endpoint <ip>:<port>] [persistent-keepalive <interval seconds>] ' +
-  '[allowed-ips [+|-]<ip1>/<cidr1>[,[+|-]<ip2>/<cidr2>]...] ]...';
+import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export const set: Command = async (args, terminal) => {
-  const [name, ...words] = args;
-  if (name === undefined || name.startsWith('-') || words.length === 0) throw new UsageError(USAGE);
+  const [first, ...words] = args;
+  const name = interfaceArgument(first);
+  if (words.length === 0) throw new UsageError(`nothing to set: add a setting, such as: listen-port 51820`);
   const config = await parseSet(words, terminal);
-  await useBackend(terminal, backend => backend.set(name, config));
+  await useInterface(terminal, name, backend => backend.set(name, config));
   return 0;
 };
 
@@ -37,19 +35,19 @@ async function parseSet(words: readonly string[], terminal: Terminal): Promise<D
     const word = words[i]!;
     const value = (): string => {
       const next = words[++i];
-      if (next === undefined) throw new UsageError(`\`${word}' wants a value.\n${USAGE}`);
+      if (next === undefined) throw new UsageError(`${quote(word)} needs a value after it`);
       return next;
     };
     const peer = peers.at(-1);
     if (word === 'peer') peers.push({ publicKey: parseKeyValue(value(), 'the public key', false) });
     else if (peer) await setPeer(peer, word, value, terminal);
-    else setDevice(device, word, value);
+    else await setDevice(device, word, value);
   }
   if (peers.length > 0) device.peers = peers;
   return device;
 }
 
-function setDevice(device: Mutable<DeviceConfig>, word: string, value: () => string): void {
+async function setDevice(device: Mutable<DeviceConfig>, word: string, value: () => string): Promise<void> {
   switch (word) {
     case 'listen-port':
       device.listenPort = parsePortValue(value());
@@ -61,7 +59,7 @@ function setDevice(device: Mutable<DeviceConfig>, word: string, value: () => str
       device.privateKey = readKeyFile(value(), 'private-key');
       return;
     default:
-      throw new UsageError(`Invalid argument: ${word}\n${USAGE}`);
+      throw await misplaced(word, 'interface');
   }
 }
 
@@ -97,6 +95,18 @@ async function setPeer(
       return;
     }
     default:
-      throw new UsageError(`Invalid argument: ${word}\n${USAGE}`);
+      throw await misplaced(word, 'peer');
   }
+}
+
+/** A word that is not known, or not here. */
+async function misplaced(word: string, place: 'interface' | 'peer'): Promise<UsageError> {
+  const { DEVICE_WORDS, PEER_WORDS } = await import('../help/texts/set.ts');
+  const [ofDevice, ofPeer] = [DEVICE_WORDS, PEER_WORDS].map(words => words.map(({ name }) => name));
+  if (place === 'peer' && ofDevice!.includes(word))
+    return new UsageError(`${quote(word)} is a setting of the interface: write it before the first peer`);
+  if (place === 'interface' && ofPeer!.includes(word))
+    return new UsageError(`${quote(word)} is a setting of a peer: write peer and its public key before it`);
+  const known = place === 'peer' ? ['peer', ...ofPeer!] : [...ofDevice!, ...ofPeer!];
+  return new UsageError(`there is no setting ${quote(word)}`, { given: word, known });
 }

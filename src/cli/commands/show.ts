@@ -1,22 +1,16 @@
 /** `wgts show`, with wg's arguments and output; `--json` is our own. */
 import type { SystemBackend } from '../../backend/system.ts';
+import { quote } from '../../config/errors.ts';
 import type { DeviceStatus } from '../../config/model.ts';
 import { formatDevice, formatField, SHOW_FIELDS } from '../../config/show.ts';
 import { type JsonDevice, toJson } from '../../config/show-json.ts';
 import { systemZones } from '../../io/zones.ts';
-import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
-
-const USAGE = `Usage: wgts show [--json] { <interface> | all | interfaces } [${SHOW_FIELDS.join(' | ')}]`;
+import { interfaceArgument, unexpected, useInterface } from '../interface-argument.ts';
+import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 export const show: Command = (given, terminal) => {
-  const json = given.includes('--json');
-  const [name = 'all', field, ...rest] = given.filter(arg => arg !== '--json');
-  if (field !== undefined && rest.length === 0 && !json && !SHOW_FIELDS.includes(field))
-    throw new UsageError(`Invalid parameter: \`${field}'\n${USAGE}`);
-  if (rest.length > 0 || name.startsWith('-') || (field !== undefined && (json || !SHOW_FIELDS.includes(field))))
-    throw new UsageError(USAGE);
-  if (name === 'interfaces' && field !== undefined) throw new UsageError(USAGE);
-  return useBackend(terminal, async backend => {
+  const { json, name, field } = showArguments(given);
+  return useInterface(terminal, name, async backend => {
     if (name === 'interfaces') {
       const names = await backend.list();
       terminal.out(json ? `${JSON.stringify(names)}\n` : names.length > 0 ? `${names.join(' ')}\n` : '');
@@ -29,6 +23,21 @@ export const show: Command = (given, terminal) => {
     return 0;
   });
 };
+
+/** @throws UsageError */
+function showArguments(given: readonly string[]): { json: boolean; name: string; field: string | undefined } {
+  const json = given.includes('--json');
+  const [name = 'all', field, extra] = given.filter(arg => arg !== '--json');
+  if (name.startsWith('-')) throw new UsageError(`unknown option ${quote(name)}`, { given: name, known: ['--json'] });
+  if (name !== 'all' && name !== 'interfaces') interfaceArgument(name);
+  if (extra !== undefined) throw unexpected(extra, field!);
+  if (field === undefined) return { json, name, field };
+  if (name === 'interfaces') throw unexpected(field, name);
+  if (json) throw new UsageError(`--json shows all fields: leave ${quote(field)} out`);
+  if (!SHOW_FIELDS.includes(field))
+    throw new UsageError(`there is no field ${quote(field)}`, { given: field, known: SHOW_FIELDS });
+  return { json, name, field };
+}
 
 interface Printer {
   device(name: string, status: DeviceStatus, last: boolean): void | Promise<void>;

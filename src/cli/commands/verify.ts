@@ -11,17 +11,11 @@ import type { Problem } from '../../calico/model/problem.ts';
 import { clusterDataPlaneProblems } from '../../calico/plan/data-plane.ts';
 import { readConfigurations } from '../../calico/plan/felix-config.ts';
 import { eraseStatus } from '../../config/model.ts';
+import * as texts from '../help/texts/verify.ts';
+import { parseOptions } from '../parse-options.ts';
 import { type Command, type Terminal, UsageError, useBackend } from '../terminal.ts';
-import { parsed, type SourceOptions, source, text } from './calico-options.ts';
+import { type SourceOptions, source, text } from './calico-options.ts';
 import { type LocalDevice, type VerifiedPair, VerifiedPairs } from './verified-pairs.ts';
-
-export const VERIFY_USAGE = `Usage: wgts verify [--kubeconfig FILE | --cluster-from PATH] [--node NAME] [--all] [--json]
-
-Which nodes are encrypted with which, and why not, and which of Calico's API groups says so. The exit status is 1 if any two are not.
-
-  --node NAME           the pairs of this node alone
-  --all                 each pair, however many they are
-  --json                each pair, for programs`;
 
 interface VerifyOptions extends SourceOptions {
   readonly node?: string;
@@ -34,11 +28,21 @@ const PATIENCE = { server: 20_000, files: 3_000 } as const;
 /** Lines that are printed without --all. */
 const MOST_LINES = 200;
 const MOST_NAMES = 20;
+/** The exit status where the cluster cannot be read: a monitor must not take that for plaintext. */
+const NOT_CHECKED = 3;
 /** Characters. */
 const CHUNK = 65_536;
 
 export const verify: Command = async (args, terminal) => {
   const options = optionsOf(args);
+  try {
+    return await check(options, terminal);
+  } catch (error) {
+    throw Object.assign(error as Error, { exitStatus: NOT_CHECKED });
+  }
+};
+
+async function check(options: VerifyOptions, terminal: Terminal): Promise<number> {
   const { node, json } = options;
   const { synced, stale, cluster, problems: read, apiGroup } = await firstSnapshot(options, terminal);
   if (!synced) throw codedError('EAGAIN', `the cluster cannot be read: ${stale ?? 'no answer'}`);
@@ -68,20 +72,14 @@ export const verify: Command = async (args, terminal) => {
     printProblems(problems, terminal);
   }
   return encrypted ? 0 : 1;
-};
+}
 
 function printProblems(problems: readonly Problem[], terminal: Terminal): void {
   for (const { object, reason, message } of problems) terminal.err(`${object}: ${reason}: ${message}\n`);
 }
 
 function optionsOf(args: readonly string[]): VerifyOptions {
-  const { values } = parsed(args, VERIFY_USAGE, {
-    kubeconfig: 'string',
-    'cluster-from': 'string',
-    node: 'string',
-    all: 'boolean',
-    json: 'boolean',
-  });
+  const { values } = parseOptions(texts.verify, args);
   const node = text(values, 'node');
   if (values['all'] && values['json']) throw new UsageError('--json prints each pair anyway: leave --all out');
   return {

@@ -1,0 +1,57 @@
+/** What is printed when a command fails: one sentence that says what happened and what to do. Loaded only then. */
+import { getSystemErrorMap } from 'node:util';
+import { ConfigError, quote } from '../config/errors.ts';
+
+/** Longer words than this are cut: file names, mostly. */
+const LONGEST_WORD = 200;
+
+/** Whether an error is one that commands expect to happen, and whose message is for people. */
+export function isExpected(error: unknown): error is Error {
+  if (error instanceof ConfigError) return true;
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code);
+}
+
+/** @param retry the command, to be run as root where a right is missing */
+export function failureMessage(error: Error, retry: string): string {
+  const { text, code } = describe(error);
+  const lacksRight = code === 'EPERM' || code === 'EACCES';
+  const isRoot = process.geteuid?.() === 0;
+  const hint =
+    !lacksRight || /\broot\b|CAP_NET_ADMIN/.test(text)
+      ? ''
+      : isRoot
+        ? '; root is not enough here: a sandbox, a read-only file system or a container without CAP_NET_ADMIN refuses it'
+        : `; run it as root: sudo ${retry}`;
+  return cut(`${text}${hint}`);
+}
+
+/** A fault of ours. */
+export function bugMessage(error: unknown, program: string, isDebugging: boolean): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const stack = isDebugging && error instanceof Error ? `${error.stack}\n` : '';
+  return (
+    `${program}: internal error: ${cut(text)}\n` +
+    `This is a bug. Please report it, with the command line and the output of: ${program} --version --verbose\n` +
+    (isDebugging ? stack : 'With WGTS_DEBUG=1 it also prints where it happened.\n')
+  );
+}
+
+function describe(error: Error): { text: string; code: string | undefined } {
+  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  if (error instanceof ConfigError) {
+    if (error.code !== 'refused') return { text: error.message, code: undefined };
+    // a device refuses with a number alone
+    const [name, text] = getSystemErrorMap().get(-error.errno) ?? [];
+    if (name === undefined) return { text: error.message, code: undefined };
+    return { text: `the device refused: ${text} (${name})`, code: name };
+  }
+  if (syscall === undefined || path === undefined) return { text: error.message, code };
+  // Node's: "ENOENT: no such file or directory, open '/a/file'"
+  const reason = error.message.replace(/^[A-Z0-9]+: /, '').replace(/, [a-z]+ '[\s\S]*$/, '');
+  return { text: `${quote(path)}: ${reason} (${code})`, code };
+}
+
+function cut(text: string): string {
+  return text.replace(/[^\s]{201,}/g, word => `${word.slice(0, LONGEST_WORD)}...`);
+}

@@ -1,0 +1,53 @@
+/** All commands of wgts with their help, in the order of the overview. Each is loaded when it is needed: a short command is mostly loading. */
+import type { CommandModel } from './model.ts';
+
+const wg = () => import('./texts/wg.ts');
+const quick = () => import('./texts/quick.ts');
+const machine = () => import('./texts/machine.ts');
+
+type Load = () => Promise<CommandModel>;
+
+/** Groups of the overview. */
+export const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
+  'Interfaces and peers, with the words of wg': {
+    show: async () => (await wg()).show,
+    showconf: async () => (await wg()).showconf,
+    set: async () => (await import('./texts/set.ts')).set,
+    setconf: async () => (await wg()).setconf,
+    addconf: async () => (await wg()).addconf,
+    syncconf: async () => (await wg()).syncconf,
+  },
+  'Keys, with the words of wg': {
+    genkey: async () => (await wg()).genkey,
+    genpsk: async () => (await wg()).genpsk,
+    pubkey: async () => (await wg()).pubkey,
+  },
+  'Files of wg-quick': {
+    up: async () => (await quick()).up,
+    down: async () => (await quick()).down,
+    save: async () => (await quick()).save,
+    strip: async () => (await quick()).strip,
+  },
+  'Calico clusters': {
+    calico: async () => (await import('./texts/calico.ts')).calico,
+    verify: async () => (await import('./texts/verify.ts')).verify,
+  },
+  'This machine': {
+    doctor: async () => (await machine()).doctor,
+    help: async () => (await machine()).help,
+  },
+};
+
+const LOADS: ReadonlyMap<string, Load> = new Map(Object.values(GROUPS).flatMap(group => Object.entries(group)));
+
+export const COMMAND_NAMES: readonly string[] = [...LOADS.keys()];
+
+/** Those that behave as wg's in everything, also in the exit status of a wrong command line. */
+export const WG_COMMANDS: readonly string[] = Object.entries(GROUPS)
+  .filter(([title]) => title.endsWith('words of wg'))
+  .flatMap(([, group]) => Object.keys(group));
+
+/** Loads the help of a command of wgts. @returns undefined if there is no such command */
+export async function commandModel(name: string): Promise<CommandModel | undefined> {
+  return LOADS.get(name)?.();
+}

@@ -1,0 +1,93 @@
+/** Help of `wgts calico`. */
+import { DEFAULT_OPTIONS } from '../../../calico/plan/options.ts';
+import type { CommandModel } from '../model.ts';
+import { BACKEND_VALUE, CLUSTER_OPTIONS, KUBECONFIG, NODE_OPTION, NODENAME, OWN_STATUS } from '../phrases.ts';
+
+const { interfaceNames, table, mark } = DEFAULT_OPTIONS;
+const NUMBER = { name: 'NUMBER', completes: 'free' } as const;
+const NAME = { name: 'NAME', completes: 'free' } as const;
+
+export const calico: CommandModel = {
+  name: 'calico',
+  summary: "Join this node to a Calico cluster's WireGuard mesh",
+  synopsis: ['[OPTION]...'],
+  description: [
+    "Runs the agent that makes this node a member of a Calico cluster's WireGuard, as Felix does on nodes whose kernel has WireGuard. It publishes this node's public key, and configures the interface, its peers, routes and rules, until SIGTERM or Ctrl-C ends it. The tunnel then stays.",
+    'WireGuard must be on in Calico: set wireguardEnabled in the default FelixConfiguration. Nodes whose kernel has WireGuard are left to Felix unless --take-over is given.',
+  ],
+  options: [
+    NODE_OPTION,
+    ...CLUSTER_OPTIONS,
+    {
+      name: '--backend',
+      value: BACKEND_VALUE,
+      text: 'Who runs the tunnel. Default: userspace; with --take-over: auto.',
+    },
+    { name: '--take-over', text: 'Also run where the kernel has WireGuard, instead of leaving that node to Felix.' },
+    {
+      name: '--always',
+      text: 'Run although the FelixConfiguration node.NAME says wireguardEnabled: false. That setting then switches off only Felix.',
+    },
+    {
+      name: '--fail-closed',
+      text: 'Block traffic to nodes and pods that cannot be encrypted, instead of sending it in plaintext.',
+    },
+    {
+      name: '--allocate',
+      text: "Allocate the tunnel's address from Calico's IPAM, where calico-node does not do it.",
+    },
+    {
+      name: '--use-pod-cidr',
+      text: "Take the tunnel's address from the Node's podCIDR (host-local IPAM).",
+    },
+    { name: '--aks', text: "Leave room for Azure's network in the MTU when hosts are encrypted." },
+    { name: '--interface', value: NAME, text: `The IPv4 interface. Default: ${interfaceNames[4]}.` },
+    { name: '--interface-v6', value: NAME, text: `The IPv6 interface. Default: ${interfaceNames[6]}.` },
+    {
+      name: '--table',
+      value: NUMBER,
+      text: `The routing table for the agent alone. Default: ${table}.`,
+    },
+    { name: '--mark', value: NUMBER, text: `The mark of encrypted packets. Default: 0x${mark.toString(16)}.` },
+    {
+      name: '--rule-priority',
+      value: NUMBER,
+      text: "The priority of the routing rule. Default: Felix's wireguardRoutingRulePriority.",
+    },
+    {
+      name: '--key-dir',
+      value: { name: 'FOLDER', completes: 'folder' },
+      text: 'The folder of the private keys. Default: /var/lib/wireguard-ts.',
+    },
+    {
+      name: '--http',
+      value: { name: 'HOST:PORT', completes: ['off'] },
+      text: 'Serve /healthz, /readyz and /metrics here. Default: 127.0.0.1:9096. "off" serves nothing.',
+    },
+    { name: '--once', text: 'Exit once this node matches the cluster, or with status 1 after 60 seconds.' },
+    { name: '--withdraw', text: "Remove this node's key and everything that the agent has set up, and exit." },
+  ],
+  examples: [
+    { command: 'wgts calico --node worker-3', text: 'Run the agent of node worker-3 in the foreground.' },
+    {
+      command: 'wgts calico --cluster-from ./cluster --node a --once',
+      text: 'Configure node a once from YAML files, without an API server.',
+    },
+    { command: 'wgts calico --withdraw', text: 'Leave the mesh.' },
+  ],
+  exitStatus: [
+    ['0', 'The agent was told to stop and stopped cleanly; or --once or --withdraw is done.'],
+    OWN_STATUS[1]!,
+    OWN_STATUS[2]!,
+    ['130, 143', 'Ctrl-C (130) or SIGTERM (143) ended --once before it was done.'],
+  ],
+  environment: [
+    NODENAME,
+    KUBECONFIG,
+    ['USE_POD_CIDR', 'As in calico-node: "true" is --use-pod-cidr.'],
+    ['WGTS_BACKEND', 'The backend, if --backend is not given.'],
+    ['FELIX_...', "Felix's settings, with the priority that Felix gives them."],
+  ],
+  files: [['/var/lib/wireguard-ts', "This node's private keys."]],
+  seeAlso: ['wgts-verify(8)', 'wgts(8)', 'docs/en/calico.md'],
+};

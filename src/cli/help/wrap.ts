@@ -1,0 +1,36 @@
+/** Lines of help texts: at most 80 columns. */
+
+export const COLUMNS = 80;
+
+/** Breaks a text at its spaces. @param hang the indent of each line but the first. @returns lines without a line end */
+export function wrap(text: string, indent: string, hang = indent): string[] {
+  const lines: string[] = [];
+  let line = indent;
+  let empty = true;
+  for (const word of words(text)) {
+    if (!empty && line.length + 1 + word.length > COLUMNS) {
+      lines.push(line);
+      line = hang;
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  return [...lines, line].map(each => each.trimEnd());
+}
+
+/** What stands in brackets stays together if it is short. */
+function words(text: string): string[] {
+  return text.match(/\[[^[\]]{1,40}\]\S*|\{[^{}]{1,40}\}\S*|\S+/g) ?? [''];
+}
+
+/** Terms with their texts beside them; a long term has its text below. */
+export function table(rows: readonly (readonly [term: string, text: string])[], widest = 18): string[] {
+  const fitting = rows.map(([term]) => term.length).filter(length => length <= widest);
+  const width = Math.max(4, ...fitting) + 2;
+  const hang = ' '.repeat(2 + width);
+  return rows.flatMap(([term, text]) => {
+    if (term.length > widest) return [`  ${term}`, ...wrap(text, hang)];
+    return wrap(text, `  ${term.padEnd(width)}`, hang);
+  });
+}

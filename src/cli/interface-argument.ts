@@ -1,0 +1,55 @@
+/** The interface that a command is about: refuses names that cannot exist, and says which interfaces there are if there is none of that name. */
+import type { SystemBackend } from '../backend/system.ts';
+import { quote } from '../config/errors.ts';
+import { isInterfaceName } from '../daemon/interface-name.ts';
+import { type Terminal, UsageError, useBackend } from './terminal.ts';
+
+/** Linux's IFNAMSIZ without its NUL. */
+const LONGEST_NAME = 15;
+const MOST_LISTED = 10;
+
+/** @throws UsageError for a word that is missing or cannot be an interface's name */
+export function interfaceArgument(name: string | undefined): string {
+  if (name === undefined) throw new UsageError('the argument INTERFACE is missing');
+  if (name === '') throw new UsageError('the argument INTERFACE is empty');
+  if (name.startsWith('-')) throw new UsageError(`unknown option ${quote(name)}`);
+  if (isInterfaceName(name)) return name;
+  const bytes = Buffer.byteLength(name);
+  throw new UsageError(
+    bytes > LONGEST_NAME
+      ? `${quote(name)} is too long for an interface name: ${bytes} bytes, and Linux allows ${LONGEST_NAME}`
+      : `${quote(name)} cannot be an interface name: it may not contain a slash, a colon or a space`,
+  );
+}
+
+/** A word too many. */
+export function unexpected(extra: string, last: string): UsageError {
+  return new UsageError(`unexpected argument ${quote(extra)}: nothing may follow ${quote(last)}`);
+}
+
+/** Uses the backend for one interface. @throws Error that says which interfaces there are, where this one is missing */
+export function useInterface<T>(
+  terminal: Terminal,
+  name: string,
+  use: (backend: SystemBackend) => Promise<T>,
+): Promise<T> {
+  return useBackend(terminal, async backend => {
+    try {
+      return await use(backend);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENODEV') throw error;
+      const names = await backend.list().catch(() => []);
+      throw Object.assign(new Error(`${message}; ${await existing(name, names)}`, { cause: error }), { code });
+    }
+  });
+}
+
+async function existing(name: string, names: readonly string[]): Promise<string> {
+  const { nearest } = await import('../base/nearest.ts');
+  const meant = nearest(name, names);
+  if (meant !== undefined) return `did you mean \`${meant}'?`;
+  if (names.length === 0) return 'there are no WireGuard interfaces here';
+  const more = names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : '';
+  return `WireGuard interfaces here: ${names.slice(0, MOST_LISTED).join(', ')}${more}`;
+}

@@ -1,0 +1,17 @@
+/** What is printed for a wrong command line: first what was wrong, then what may be meant, then where the help is. Loaded only then. */
+import { nearest } from '../base/nearest.ts';
+import type { UsageError } from './usage-error.ts';
+
+/** More than this many words are for the help. */
+const MOST_LISTED = 16;
+
+/** @param program such as `wgts up`. @param help the command that shows the help */
+export function usageMessage({ message, hint }: UsageError, program: string, help: string): string {
+  const { given, known } = hint;
+  const meant = given === undefined ? undefined : nearest(given, known ?? []);
+  const lines = [`${program}: ${message}${meant === undefined ? '' : `; did you mean \`${meant}'?`}`];
+  if (meant === undefined && known && known.length > 0 && known.length <= MOST_LISTED)
+    lines.push(`Choose from: ${known.join(', ')}`);
+  lines.push(`For help: ${help}`);
+  return `${lines.join('\n')}\n`;
+}

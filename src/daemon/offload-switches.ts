@@ -1,0 +1,12 @@
+/** The names of the offloads that can be switched off. A file of its own, so that a help text loads nothing else. */
+
+/**
+ * tso: TCP super-packets at the TUN, both ways; uso: UDP ones; gso, gro: many datagrams in one call of the UDP sockets; steer:
+ * handshakes come to sockets of their own.
+ */
+export const OFFLOAD_SWITCHES = ['tso', 'uso', 'gso', 'gro', 'steer'] as const;
+export type OffloadSwitch = (typeof OFFLOAD_SWITCHES)[number];
+
+export function isOffloadSwitch(text: string): text is OffloadSwitch {
+  return (OFFLOAD_SWITCHES as readonly string[]).includes(text);
+}
