@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // assemble.mjs FOLDER   puts the whole file tree of the image into FOLDER: this Node, the shared libraries that it, the addon and the optional
-// AEAD library need, the compiled program, the addon, and the packages that are needed at run time. Nothing else: no shell, no package manager.
+// AEAD library need, the bundled programs (scripts/bundle.mjs), and the addon. Nothing else: no shell, no package manager.
 //
 // The Dockerfile copies that folder into an empty image, the tests run it under chroot. Both call this file, so they cannot differ.
 // Wants a clone that is ready to run (scripts/ready.mjs), and takes the machine's own architecture.
@@ -26,24 +26,19 @@ const HOME = '/opt/wireguard-ts';
 const NODE = '/usr/bin/node';
 /** What the loader searches without a cache. */
 const SEARCHED = /^\/(usr\/)?lib(64)?\//;
-/** Only compiled against. */
-const BUILD_ONLY = ['node_modules/node-api-headers'];
-/** Of packages and of dist: what no program reads. */
-const UNREAD = /(\.map|\.d\.[cm]?ts|\.[cm]?ts|\.tsbuildinfo|\.md|\.markdown|\.flow)$/;
 
 const folder = process.argv[2];
 if (folder === undefined || process.argv.length > 3) fail('Usage: assemble.mjs FOLDER');
 if (existsSync(folder) && readdirSync(folder).length > 0) fail(`${folder} is not empty`);
 for (const [path, how] of [
   [join(ROOT, 'dist/cli/wgts.js'), 'npm run build'],
-  [join(ROOT, 'node_modules/.package-lock.json'), 'npm ci'],
+  [join(ROOT, 'dist/program/wgts.cjs'), 'npm run build'],
 ])
   if (!existsSync(path)) fail(`${path} is missing; make it by: ${how}`);
 const { addonPath } = await import('../dist/io/native-binding.js');
 const addon = addonPath();
 
 program();
-packages();
 const ipsecMb = newestIpsecMb();
 libraries([process.execPath, addon, ...(ipsecMb ? [ipsecMb] : [])]);
 if (ipsecMb) put(ipsecMb, ipsecMb);
@@ -51,31 +46,19 @@ put(realpathSync(process.execPath), NODE, 0o755);
 system();
 console.log(`${folder}: ${ipsecMb ? `with ${basename(ipsecMb)}` : 'without libIPSec_MB (OpenSSL seals the packets)'}`);
 
-/** dist, the addon, package.json, and the two commands. */
+/** The bundle, the addon, package.json, and the two commands. */
 function program() {
-  copyTree(join(ROOT, 'dist'), join(HOME, 'dist'), path => /^(bench|test|\.test)(\/|$)/.test(path));
+  cpSync(join(ROOT, 'dist/program'), at(join(HOME, 'dist/program')), { recursive: true });
   put(addon, join(HOME, relative(ROOT, addon)));
   for (const name of ['package.json', 'LICENSE']) put(join(ROOT, name), join(HOME, name));
   mkdirSync(at('/usr/bin'), { recursive: true });
   for (const name of ['wgts', 'wireguard-ts']) {
-    const script = join(HOME, `dist/cli/${name}.js`);
+    const script = join(HOME, `dist/program/${name}.cjs`);
     // there is neither env(1) nor a shell for the launchers in bin/, whose option this is
     const shebang = `#!${NODE} --inspect-port=[fe80::1]:9229`;
     writeFileSync(at(script), readFileSync(at(script), 'utf8').replace(/^#!.*/, shebang));
     chmodSync(at(script), 0o755);
     symlinkSync(`../..${script}`, at(`/usr/bin/${name}`));
-  }
-}
-
-/** All that package-lock.json does not call a dev dependency. */
-function packages() {
-  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
-  for (const [path, { dev, devOptional, optional }] of Object.entries(lock.packages)) {
-    if (path === '' || dev || BUILD_ONLY.includes(path)) continue;
-    if (existsSync(join(ROOT, path)))
-      copyTree(join(ROOT, path), join(HOME, path), inner => /^node_modules(\/|$)/.test(inner));
-    // for another platform, or the other half of devOptional
-    else if (!optional && !devOptional) fail(`${path} is not installed; run: npm ci`);
   }
 }
 
@@ -106,17 +89,6 @@ function system() {
   writeFileSync(at('/etc/passwd'), 'root:x:0:0:root:/:/nonexistent\n');
   writeFileSync(at('/etc/group'), 'root:x:0:\n');
   writeFileSync(at('/etc/nsswitch.conf'), 'hosts: files dns\n');
-}
-
-function copyTree(from, to, leaveOut) {
-  cpSync(from, at(to), {
-    recursive: true,
-    dereference: true,
-    filter: source => {
-      const inner = source.slice(from.length + 1);
-      return inner === '' || !(leaveOut(inner) || UNREAD.test(inner));
-    },
-  });
 }
 
 function put(from, to, mode = 0o644) {

@@ -27,6 +27,7 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(ROOT, 
 }
 run('looking for the addon', process.execPath, [join(ROOT, 'scripts/build-native.mjs')], true);
 run('compiling', process.execPath, [join(ROOT, 'scripts/compile.mjs')], true);
+run('bundling', process.execPath, [join(ROOT, 'scripts/bundle.mjs')], true);
 
 function run(what, program, args, quiet = false) {
   if (!quiet) console.error(`wireguard-ts: ${what} ...`);

@@ -25,7 +25,7 @@ export async function findContenders(): Promise<Contender[]> {
 }
 
 function ours(): Contender[] {
-  const script = join(ROOT, 'dist/cli/wireguard-ts.js');
+  const script = join(ROOT, 'dist/program/wireguard-ts.cjs');
   const base = { kind: 'ours', start: [process.execPath, script, '-f'] } as const;
   const version = `${ownVersion()}, Node ${process.versions.node}`;
   const usable = nativeBinding()

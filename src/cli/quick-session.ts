@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { resolve as absolute } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { BackendName } from '../backend/take.ts';
 import type { ConfPeer } from '../config/conf.ts';
 import { ConfigError } from '../config/errors.ts';
@@ -34,8 +33,6 @@ export interface Session {
   readonly reread: () => UpTarget;
 }
 
-const SCRIPT = fileURLToPath(new URL('./wireguard-ts.js', import.meta.url));
-
 /** @throws ConfigError; Error when this machine has no addon or no netlink */
 export function openSession(path: string, terminal: Terminal, options: SessionOptions): Session {
   const warn = warner(terminal);
@@ -44,7 +41,6 @@ export function openSession(path: string, terminal: Terminal, options: SessionOp
   const file = lacking ? parseQuickFile('', path, { zones: systemZones }) : readQuickFile(path, warn);
   const machine = openMachine({
     backend: options.backend,
-    script: SCRIPT,
     keepOutput: options.watch || terminal.env['LOG_LEVEL'] !== undefined,
     say: text => terminal.err(`[#] ${text}\n`),
     warn,

@@ -4,7 +4,6 @@
  * options that begin with two dashes, and in variables that begin with WGTS_. So it is userspace unless --backend says otherwise:
  * who runs this has been refused by the kernel, or wants a process with a control socket.
  */
-import { fileURLToPath } from 'node:url';
 import { holdLink } from '../backend/hold.ts';
 import { BACKENDS, type BackendName } from '../backend/names.ts';
 import { takeBackend } from '../backend/take.ts';
@@ -68,7 +67,6 @@ export async function main(): Promise<void> {
       process.stderr.write(`${keyLogWarning(settings.keyLogFile)}\n`);
     if (!foreground) {
       await startInBackground({
-        script: fileURLToPath(new URL('./wireguard-ts.js', import.meta.url)),
         args: [...process.argv.slice(2), `--backend=${taken.by === 'auto' ? 'userspace' : taken.by}`],
         keepOutput: process.env['LOG_LEVEL'] !== undefined && settings.logLevel !== 'silent',
         tunFd: settings.tunFd,

@@ -5,16 +5,12 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
+import { programStart } from '../io/installation.ts';
 
 /** The child finds here the descriptor on which to say that it is ready. */
 export const READY_FD_VARIABLE = 'WGTS_READY_FD';
 /** Set to 1 for a child that is not to live on if its parent was killed before it was ready: nobody would know of it. */
 export const NEEDS_PARENT_VARIABLE = 'WGTS_NEEDS_PARENT';
-/**
- * An option of Node, in all versions, for an address that no socket can be bound to: link-local, and no interface named. So a SIGUSR1 that
- * comes before the program can refuse it opens no debugger.
- */
-const INSPECTOR_OFF = '--inspect-port=[fe80::1]:9229';
 const READY_FD = 3;
 const TUN_FD = 4;
 const UAPI_FD = 5;
@@ -22,7 +18,7 @@ const READY = 'ready\n';
 const START_LIMIT = 30_000;
 
 export interface BackgroundOptions {
-  readonly script: string;
+  /** Of `wireguard-ts`. */
   readonly args: readonly string[];
   /** Whether the child's messages go where ours go, or nowhere. */
   readonly keepOutput: boolean;
@@ -48,11 +44,9 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
     ...(tunFd !== undefined && { WG_TUN_FD: String(TUN_FD) }),
     ...(uapiFd !== undefined && { WG_UAPI_FD: String(UAPI_FD) }),
   };
-  const { execArgv } = process;
-  const nodeArgs = execArgv.some(argument => argument.startsWith('--inspect'))
-    ? execArgv
-    : [INSPECTOR_OFF, ...execArgv];
-  const child = spawn(process.execPath, [...nodeArgs, options.script, ...options.args], {
+  const { file, args, argv0 } = programStart('wireguard-ts');
+  const child = spawn(file, [...args, ...options.args], {
+    argv0,
     detached: true,
     env,
     stdio: ['ignore', output, output, 'pipe', tunFd ?? 'ignore', uapiFd ?? 'ignore'],

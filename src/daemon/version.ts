@@ -1,7 +1,6 @@
-/** The version in package.json, which lies two folders up from here in the sources and in the build alike. */
-import { readFileSync } from 'node:fs';
+/** The version in package.json. */
+import { installedText } from '../io/installation.ts';
 
 export function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+  return (JSON.parse(installedText('package.json')) as { version: string }).version;
 }

@@ -21,8 +21,6 @@ export interface SystemDevicesOptions {
   readonly port: NetlinkPort;
   readonly network: Network;
   readonly backend: BackendName;
-  /** The program `wireguard-ts`. */
-  readonly script: string;
   /** Whether a userspace device's messages go where ours go. */
   readonly keepOutput: boolean;
 }
@@ -59,12 +57,12 @@ export class SystemDevices implements QuickDevices {
       await this.#options.network.links.create({ name, kind: WIREGUARD_KIND });
       return;
     }
-    const { backend, script, keepOutput } = this.#options;
+    const { backend, keepOutput } = this.#options;
     const args = [...(backend === 'native' || backend === 'pure' ? [`--backend=${backend}`] : []), name];
     for (let attempt = 1; ; attempt++)
       try {
         const env = { [NEEDS_PARENT_VARIABLE]: '1' };
-        await startInBackground({ script, args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
+        await startInBackground({ args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
         return;
       } catch (error) {
         // one that an earlier `up` was killed over may just be ending

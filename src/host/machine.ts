@@ -23,7 +23,6 @@ const MARK_VALID = 'net/ipv4/conf/all/src_valid_mark';
 
 export interface MachineOptions {
   readonly backend: BackendName;
-  readonly script: string;
   readonly keepOutput: boolean;
   readonly say: (text: string) => void;
   readonly warn: (text: string) => void;

@@ -11,7 +11,7 @@ import { unsettled } from '../../src/cli/commands/calico.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { OWN_RUN, run } from './run-program.ts';
 
-const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 const NODE = `apiVersion: v1
 kind: Node

@@ -15,7 +15,7 @@ import { failure, json, reset, ScriptedApi } from '../calico/datastore/scripted-
 import { run } from './run-program.ts';
 import { type Outcome, runCommand } from './terminal-for-test.ts';
 
-const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 const LABEL = 'wireguard-ts.io/kernel-module';
 const PATCH = 'PATCH /api/v1/nodes/n1';
 let api: ScriptedApi;

@@ -9,7 +9,7 @@ import { FakeDevice } from '../support/fake-device.ts';
 import { normal, type Options, run } from './run-program.ts';
 import { CONFS, FIELDS, hex, KEY, STATUS, WRONG, WRONGER } from './wg-cases.ts';
 
-const WGTS = [process.execPath, fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url))];
+const WGTS = [process.execPath, fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url))];
 const WG = ['wg'];
 describeWith(['root', 'wg'], 'wgts and wg', () => {
   const device = new FakeDevice(`wgf${process.pid}`.slice(0, 15));

@@ -6,7 +6,7 @@ import { list, node, ScriptedApi } from '../calico/datastore/scripted-api.ts';
 import { ScriptedCalico, STANDING, V1, V3 } from '../calico/datastore/scripted-calico.ts';
 import { OWN_RUN, run } from './run-program.ts';
 
-const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 const KEY = 'projectcalico.org/WireguardPublicKey';
 
 test('which of Calico’s groups was read is said, in the table and for programs', { timeout: 60_000 }, async () => {

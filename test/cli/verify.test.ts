@@ -13,7 +13,7 @@ import { OWN_RUN, run } from './run-program.ts';
 import { type Outcome, runCommand } from './terminal-for-test.ts';
 import { FELIX, nodeObject } from './verify-objects.ts';
 
-const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 let folder: string;
 let file: string;
 

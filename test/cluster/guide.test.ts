@@ -180,7 +180,7 @@ describeCluster('the guide on a real API server', () => {
     mkdirSync(join(folder, 'bin'));
     writeFileSync(
       join(folder, 'bin/wgts'),
-      `#!/bin/sh\nexec '${process.execPath}' '${REPOSITORY}dist/cli/wgts.js' "$@"\n`,
+      `#!/bin/sh\nexec '${process.execPath}' '${REPOSITORY}dist/program/wgts.cjs' "$@"\n`,
       { mode: 0o755 },
     );
     symlinkSync(join(REPOSITORY, 'deploy'), join(folder, 'deploy'));

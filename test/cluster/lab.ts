@@ -16,7 +16,7 @@ import { Conversation } from './pod-traffic.ts';
 import { Underlay } from './underlay.ts';
 
 const BRIDGE = 'wgts-underlay';
-const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 const HOST = { 4: '172.20.0.254', 6: 'fd20::fe' } as const;
 /** On the node's side of each pod's cable. */
 const GATEWAY = { 4: '169.254.1.1', 6: 'fe80::1' } as const;

@@ -120,7 +120,7 @@ describeCluster('rights on a real API server', () => {
   });
 
   test('the program itself labels with the rights of the labeller', () => {
-    const args = [join(REPOSITORY, 'dist/cli/wgts.js'), 'doctor', '--label', '--once'];
+    const args = [join(REPOSITORY, 'dist/program/wgts.cjs'), 'doctor', '--label', '--once'];
     const kubeconfig = plane.kubeconfigFor(labeller, 'labeller');
     const env = { ...process.env, NODENAME: 'worker-1' };
     const ran = spawnSync(process.execPath, [...args, '--kubeconfig', kubeconfig], { env, encoding: 'utf8' });

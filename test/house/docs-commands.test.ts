@@ -10,7 +10,7 @@ import { type Guide, guides, parse, REPOSITORY } from '../support/guide.ts';
 
 const ENGLISH = guides('en');
 const CHINESE = guides('zh');
-const WGTS = join(REPOSITORY, 'dist/cli/wgts.js');
+const WGTS = join(REPOSITORY, 'dist/program/wgts.cjs');
 
 test('there are guides, and the same in both languages', () => {
   expect(ENGLISH.length).toBeGreaterThanOrEqual(5);

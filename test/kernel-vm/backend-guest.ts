@@ -95,7 +95,7 @@ async function lossless(): Promise<Partial<BackendResult>> {
   try {
     const { a } = await tunnelPair({ lab, a: 'kernel', b: 'kernel' });
     const name = a.device.name;
-    const wgts = (...args: string[]) => a.namespace.run([process.execPath, 'dist/cli/wgts.js', ...args]);
+    const wgts = (...args: string[]) => a.namespace.run([process.execPath, 'dist/program/wgts.cjs', ...args]);
     await mustPing(a.namespace, INNER_B[4], { wait: 20 });
     const others = manyPeers(999, 10).map(({ publicKey, allowedIps = [] }) => {
       const list = allowedIps.map(({ prefix }) => formatPrefix(prefix));
@@ -152,7 +152,7 @@ async function takesKernel(): Promise<Partial<BackendResult>> {
     assert.match(said, end === 'removal' ? /ended: the interface is gone/ : /ended: asked to stop/);
     assert.equal(await kindOf(NAME), undefined);
   }
-  const doctor = await run([process.execPath, 'dist/cli/wgts.js', 'doctor'], { mayFail: true });
+  const doctor = await run([process.execPath, 'dist/program/wgts.cjs', 'doctor'], { mayFail: true });
   assert.match(doctor.stdout, /backend +auto takes kernel: the kernel has WireGuard itself\n/);
   return {};
 }

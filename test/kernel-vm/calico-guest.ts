@@ -9,7 +9,7 @@ import { Lab, type Namespace } from '../netns/lab.ts';
 import { mustPing, transfer } from '../netns/traffic.ts';
 import { CALICO_CHECKS, type CalicoResult } from './calico-results.ts';
 
-const WGTS = join(ROOT, 'dist/cli/wgts.js');
+const WGTS = join(ROOT, 'dist/program/wgts.cjs');
 const DEVICE = 'tunl-wg.cali';
 const GATEWAY = '169.254.1.1';
 /** Everything is slow here. */

@@ -17,10 +17,9 @@ import { nativeNetlink } from '../../dist/io/netlink.js';
 import { Network } from '../../dist/netlink/network.js';
 
 const [folder, file, ...deeds] = process.argv.slice(2);
-const script = new URL('../../dist/cli/wireguard-ts.js', import.meta.url).pathname;
 const port = nativeNetlink(nativeBinding());
 const network = new Network(port);
-const devices = new SystemDevices({ port, network, backend: 'native', script, keepOutput: false });
+const devices = new SystemDevices({ port, network, backend: 'native', keepOutput: false });
 const warn = text => process.stderr.write(`${text}\n`);
 const directory = new StateDirectory(folder, warn);
 const said = [];

@@ -8,7 +8,7 @@ import { SOCKET_DIRECTORY } from './device.ts';
 import { Lab, type Namespace } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
 
-const WGTS = fileURLToPath(new URL('../../dist/cli/wgts.js', import.meta.url));
+const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 const TUNNEL = /10\.42\.1\.0\/26 dev/;
 const CLUSTER = `apiVersion: crd.projectcalico.org/v1
 kind: FelixConfiguration

@@ -10,7 +10,7 @@ import { describeWith, NETWORK } from './needs.ts';
 import { INNER_B, tunnelPair } from './pair.ts';
 import { mustPing, ping } from './traffic.ts';
 
-const WGTS = [process.execPath, join(ROOT, 'dist/cli/wgts.js')];
+const WGTS = [process.execPath, join(ROOT, 'dist/program/wgts.cjs')];
 const PEERS = 1000;
 
 describeWith(NETWORK, '--backend', () => {

@@ -53,7 +53,7 @@ export interface StartOptions {
 
 /** The command line of a program, without arguments. */
 export function commandOf(program: Program): string[] {
-  if (program === 'ours') return [process.execPath, join(ROOT, 'dist/cli/wireguard-ts.js')];
+  if (program === 'ours') return [process.execPath, join(ROOT, 'dist/program/wireguard-ts.cjs')];
   if (program === 'ours-pure') return [...commandOf('ours'), '--backend=pure'];
   return [program];
 }

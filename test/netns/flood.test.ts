@@ -83,6 +83,6 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
   });
 
 async function counters(device: Device): Promise<Record<string, number | undefined>> {
-  const argv = [process.execPath, join(ROOT, 'dist/cli/wgts.js'), 'show', device.name, '--json'];
+  const argv = [process.execPath, join(ROOT, 'dist/program/wgts.cjs'), 'show', device.name, '--json'];
   return (JSON.parse((await device.namespace.run(argv)).stdout) as { counters: Record<string, number> }).counters;
 }

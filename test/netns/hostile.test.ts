@@ -34,7 +34,7 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
   const counters = async (device: Device) =>
     JSON.parse((await wgts(device, 'show', device.name, '--json')).stdout).counters as Record<string, number>;
   const wgts = (device: Device, ...args: string[]) =>
-    device.namespace.run([process.execPath, join(ROOT, 'dist/cli/wgts.js'), ...args]);
+    device.namespace.run([process.execPath, join(ROOT, 'dist/program/wgts.cjs'), ...args]);
 
   /** Sends, waits until the counters (but that of what the host itself says to nobody, such as IPv6 solicitations) have grown by as many in all, and returns by how much each did. */
   async function growth(datagrams: readonly Uint8Array[], address?: string): Promise<Record<string, number>> {

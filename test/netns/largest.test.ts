@@ -24,7 +24,7 @@ const PATIENCE = 20_000;
 const TRANSFER = 10_000_000;
 
 async function oversized(device: Device): Promise<number> {
-  const argv = [process.execPath, join(ROOT, 'dist/cli/wgts.js'), 'show', device.name, '--json'];
+  const argv = [process.execPath, join(ROOT, 'dist/program/wgts.cjs'), 'show', device.name, '--json'];
   const { stdout } = await device.namespace.run(argv, { timeout: PATIENCE });
   return (JSON.parse(stdout) as { counters: Record<string, number> }).counters['oversized']!;
 }

@@ -5,8 +5,8 @@ import { type Result, type Running, until } from './command.ts';
 import { ROOT, SOCKET_DIRECTORY } from './device.ts';
 import type { Lab, Namespace } from './lab.ts';
 
-export const WGTS = [process.execPath, join(ROOT, 'dist/cli/wgts.js')];
-const ENV = { WG_QUICK_USERSPACE_IMPLEMENTATION: join(ROOT, 'dist/cli/wireguard-ts.js') };
+export const WGTS = [process.execPath, join(ROOT, 'dist/program/wgts.cjs')];
+const ENV = { WG_QUICK_USERSPACE_IMPLEMENTATION: join(ROOT, 'bin/wireguard-ts') };
 
 export class QuickHost {
   readonly namespace: Namespace;

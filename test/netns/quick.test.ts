@@ -130,5 +130,5 @@ describeWith([...NETWORK, 'wg-quick', 'nft'], 'wgts up and wg-quick', () => {
 });
 
 function quickEnvironment(): Record<string, string> {
-  return { WG_QUICK_USERSPACE_IMPLEMENTATION: join(import.meta.dirname, '../../dist/cli/wireguard-ts.js') };
+  return { WG_QUICK_USERSPACE_IMPLEMENTATION: join(import.meta.dirname, '../../bin/wireguard-ts') };
 }

@@ -221,7 +221,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
       `[Interface]\nPrivateKey = ${keyPair().privateKey}\nTable = off\n[Peer]\nPublicKey = ${keyPair().publicKey}\nEndpoint = ${ENDPOINT}\nAllowedIPs = ::/0\n`,
       `${name}.conf`,
     );
-    const wgts = [process.execPath, `${ROOT}/dist/cli/wgts.js`];
+    const wgts = [process.execPath, `${ROOT}/dist/program/wgts.cjs`];
     await namespace.run([...wgts, 'up', '--backend=userspace', conf]);
     try {
       await sleep(2000);

@@ -64,7 +64,7 @@ PersistentKeepalive = 7
       `${name}.conf`,
     );
     // as npm would link it
-    symlinkSync(join(ROOT, 'dist/cli/wireguard-ts.js'), join(lab.directory, 'wireguard-ts'));
+    symlinkSync(join(ROOT, 'bin/wireguard-ts'), join(lab.directory, 'wireguard-ts'));
     const env = {
       WG_QUICK_USERSPACE_IMPLEMENTATION: 'wireguard-ts',
       PATH: `${lab.directory}:${process.env['PATH'] ?? ''}`,

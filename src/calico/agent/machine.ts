@@ -22,8 +22,6 @@ export interface MachineOptions {
   /** Where the keys are kept. */
   readonly keyDirectory: string;
   readonly backend: BackendName;
-  /** The program `wireguard-ts`. */
-  readonly script: string;
   readonly aks: boolean;
   say(text: string): void;
   warn(text: string): void;
@@ -36,11 +34,11 @@ export interface Machine extends AgentMachine {
 }
 
 /** @throws Error that says what is missing: the folder, netlink */
-export function openMachine({ keyDirectory, backend, script, aks, say, warn }: MachineOptions): Machine {
+export function openMachine({ keyDirectory, backend, aks, say, warn }: MachineOptions): Machine {
   const directory = new StateDirectory(keyDirectory, warn);
   const keys = new KeyFiles(directory);
   const network = new Network(systemNetlink);
-  const devices = new SystemDevices({ port: systemNetlink, network, backend, script, keepOutput: true });
+  const devices = new SystemDevices({ port: systemNetlink, network, backend, keepOutput: true });
   return {
     host: {
       network,

@@ -1,7 +1,6 @@
 /** `wgts calico`: the agent, put together from its parts, until it is told to end. */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Agent } from '../../calico/agent/agent.ts';
 import { type HttpServer, serveHttp } from '../../calico/agent/http.ts';
 import { ipamPort } from '../../calico/agent/ipam.ts';
@@ -20,7 +19,6 @@ import { forbidDumps } from '../../io/secrecy.ts';
 import type { Command, Terminal } from '../terminal.ts';
 import { type CalicoOptions, parseCalicoOptions } from './calico-options.ts';
 
-const SCRIPT = fileURLToPath(new URL('../wireguard-ts.js', import.meta.url));
 const ONCE_PATIENCE = 60_000;
 
 export const calico: Command = async (args, terminal) => {
@@ -37,7 +35,7 @@ export const calico: Command = async (args, terminal) => {
   let datastore: Datastore | undefined;
   try {
     const { keyDirectory, backend, aks } = options;
-    machine = openMachine({ keyDirectory, backend, script: SCRIPT, aks, say, warn });
+    machine = openMachine({ keyDirectory, backend, aks, say, warn });
     datastore = await openDatastore({ ...options, say, env: terminal.env });
     return await run(options, terminal, machine, datastore, told.signal);
   } finally {

@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+// Makes dist/program, what bin/wgts and bin/wireguard-ts run: the compiled program and the packages that it uses, in few files that
+// Node loads fast. CommonJS, since Node's loader of ES modules alone takes some 10 ms; split, so that each command loads what it needs;
+// with names and lines as they are in the sources, so that a stack trace can be read. dist/**/*.js, the library, stays as it is.
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const OUTPUT = join(ROOT, 'dist/program');
+const MODULES = join(ROOT, 'node_modules') + sep;
+const PROGRAMS = ['wgts', 'wireguard-ts'];
+/** Written last: its time is that of the whole. */
+const NOTICES = join(OUTPUT, 'THIRD-PARTY-LICENSES.txt');
+/** Packages of whose files those that nothing uses may be left out, though they do not say so: the Kubernetes client is 14 MB of generated API. */
+const PURE = /[\\/]node_modules[\\/]@kubernetes[\\/]client-node[\\/]/;
+
+if (isUpToDate()) process.exit(0);
+rmSync(OUTPUT, { recursive: true, force: true });
+const bundle = await rolldown({
+  cwd: ROOT,
+  input: Object.fromEntries(PROGRAMS.map(name => [name, join(ROOT, `src/cli/${name}.ts`)])),
+  platform: 'node',
+  treeshake: { moduleSideEffects: id => !PURE.test(id) },
+  onLog(level, log, report) {
+    // an import that cannot be resolved would be found only when a command fails
+    if (level === 'warn' && log.code === 'UNRESOLVED_IMPORT') throw new Error(log.message);
+    if (level === 'warn' && !log.id?.startsWith(MODULES)) report(level, log);
+  },
+});
+const { output } = await bundle.write({
+  dir: OUTPUT,
+  format: 'cjs',
+  entryFileNames: '[name].cjs',
+  chunkFileNames: '[name].cjs',
+  comments: { legal: true, annotation: false, jsdoc: false },
+  minify: false,
+});
+await bundle.close();
+writeFileSync(NOTICES, notices(output.flatMap(chunk => (chunk.type === 'chunk' ? chunk.moduleIds : []))));
+
+function isUpToDate() {
+  const made = statSync(NOTICES, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const inputs = readdirSync(join(ROOT, 'src'), { recursive: true, withFileTypes: true }).map(entry =>
+    join(entry.parentPath, entry.name),
+  );
+  return [...inputs, join(ROOT, 'package-lock.json'), fileURLToPath(import.meta.url)].every(
+    path => statSync(path).mtimeMs < made,
+  );
+}
+
+/** What the licences of the packages that are inside ask for: their text. */
+function notices(modules) {
+  const folders = new Set(modules.filter(id => id.startsWith(MODULES)).map(packageFolder));
+  const parts = [...folders].sort().map(folder => {
+    const { name, version, license, author } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const file = readdirSync(folder).find(each => /^licen[cs]e(\.|$)/i.test(each));
+    const by = typeof author === 'object' ? author.name : author;
+    const text = file ? readFileSync(join(folder, file), 'utf8') : `Licence: ${license}. Author: ${by}.`;
+    return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+  });
+  return `The programs in this folder contain parts of these packages.\n\n${parts.join(`\n${'-'.repeat(80)}\n\n`)}`;
+}
+
+function packageFolder(id) {
+  const at = id.lastIndexOf(`${sep}node_modules${sep}`) + '/node_modules/'.length;
+  const [scope, name] = id.slice(at).split(sep);
+  return id.slice(0, at) + (scope.startsWith('@') ? join(scope, name) : scope);
+}

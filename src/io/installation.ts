@@ -1,0 +1,55 @@
+/**
+ * Where the files of this program are, and how it starts itself again, in each form in which it is shipped:
+ *
+ * - a clone, an npm package or the image: Node runs `dist/program/NAME.cjs` (scripts/bundle.mjs), or `dist/cli/NAME.js` where no bundle was made;
+ * - a single executable (scripts/package/executable.mjs): Node and both programs in one file, which its argv[0] chooses from.
+ *
+ * No other file knows these paths.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { getAsset, isSea } from 'node:sea';
+import { fileURLToPath } from 'node:url';
+import { INSPECTOR_OFF } from './inspector-off.ts';
+
+export type ProgramName = 'wgts' | 'wireguard-ts';
+
+export interface ProgramStart {
+  readonly file: string;
+  /** What stands before the program's own arguments. */
+  readonly args: readonly string[];
+  /** The name under which it is started: a single executable acts by it. */
+  readonly argv0: string;
+}
+
+/** True in a single executable. */
+export const isExecutable = isSea();
+
+/**
+ * The command that starts a program of this installation with the Node that runs now and with its options.
+ * @throws Error if the installation has no such program
+ */
+export function programStart(name: ProgramName): ProgramStart {
+  if (isExecutable) return { file: process.execPath, args: [], argv0: name };
+  const { execArgv } = process;
+  const options = execArgv.some(argument => argument.startsWith('--inspect')) ? execArgv : [INSPECTOR_OFF, ...execArgv];
+  return { file: process.execPath, args: [...options, programFile(name)], argv0: process.execPath };
+}
+
+/** The text of a file of the installation, by its path from the root of the package. A single executable holds some of them as assets. */
+export function installedText(path: string): string {
+  return isExecutable ? getAsset(path, 'utf8') : readFileSync(join(packageRoot(), path), 'utf8');
+}
+
+/** The folder of package.json; src/io, dist/io and dist/program are equally far from it. */
+export function packageRoot(): string {
+  return fileURLToPath(new URL('../..', import.meta.url));
+}
+
+function programFile(name: ProgramName): string {
+  const files = [`dist/program/${name}.cjs`, `dist/cli/${name}.js`].map(path => join(packageRoot(), path));
+  const found = files.find(path => existsSync(path));
+  if (found === undefined)
+    throw new Error(`neither ${files.join(' nor ')} is there; install wireguard-ts again (in a clone: npm run build)`);
+  return found;
+}
