@@ -1,9 +1,6 @@
 import { configDefaults, defineConfig } from 'vitest/config';
-
-/** Random walks, and the real module in an emulated machine: they do not depend on Node's version. */
-const SLOW = ['test/sim/walk*.test.ts', 'test/kernel-vm/**/*.test.ts'];
-/** Clusters of many processes, which would make everything beside them late: after all others. Nor do they. */
-const CLUSTERS = ['test/cluster/**/*.test.ts', 'test/deploy/**/*.test.ts'];
+import { APART, filesOf, MOST, SLOW } from './test/support/selection.ts';
+import { SkipSummary } from './test/support/skip-summary.ts';
 
 export default defineConfig({
   test: {
@@ -11,18 +8,27 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Two cores: more workers only make the network tests late.
     maxWorkers: 2,
+    reporters: ['default', new SkipSummary()],
+    tags: [{ name: SLOW, description: 'slow by nature: npm run test:all' }],
     projects: [
       {
         extends: true,
         test: {
-          name: 'most',
+          name: MOST,
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...SLOW, ...CLUSTERS],
+          exclude: [...configDefaults.exclude, ...APART.map(filesOf)],
           sequence: { groupOrder: 0 },
         },
       },
-      { extends: true, test: { name: 'slow', include: SLOW, sequence: { groupOrder: 0 } } },
-      { extends: true, test: { name: 'clusters', include: CLUSTERS, sequence: { groupOrder: 1 } } },
+      ...APART.map(suite => ({
+        extends: true as const,
+        test: {
+          name: suite.name,
+          include: [filesOf(suite)],
+          // Clusters of many processes would make everything beside them late: after all others.
+          sequence: { groupOrder: suite.name === 'kubernetes' ? 1 : 0 },
+        },
+      })),
     ],
   },
 });

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { profileLoads } from '../../bench/heap/main.ts';
 import { allocations } from '../../bench/heap/sites.ts';
-import { withoutNativeCrypto } from '../support/crypto-providers.ts';
+import { testWith } from '../netns/needs.ts';
 
 test('allocations are summed by function and line', () => {
   const frame = (functionName: string, url: string, lineNumber: number) => ({
@@ -28,10 +28,9 @@ test('allocations are summed by function and line', () => {
   ]);
 });
 
-const skip = withoutNativeCrypto !== undefined && process.env['CI'] !== 'true';
-const title = 'a packet costs less than the smallest object, and a hundredth of a crossing';
-test.skipIf(skip)(
-  skip ? `${title} [skipped: ${withoutNativeCrypto}]` : title,
+testWith(
+  ['addon'],
+  'a packet costs less than the smallest object, and a hundredth of a crossing',
   async () => {
     for (const { load, bytesPerPacket, crossingsPerPacket } of await profileLoads(1_000_000)) {
       expect(bytesPerPacket, load).toBeLessThan(12);

@@ -1,6 +1,6 @@
 /** What the programs say of arguments, variables and outputs that they cannot work with. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,7 +38,7 @@ describe('wgts', () => {
     expect([status, stderr.split('\n')[0]]).toEqual([1, "wgts show: there is no field `foo'"]);
   });
 
-  test.skipIf(!existsSync('/dev/full'))('an output that takes nothing is a line, not a stack', () => {
+  test('an output that takes nothing is a line, not a stack', () => {
     const { status, stderr } = spawnSync(
       'sh',
       ['-c', '"$0" "$1" genkey > /dev/full', process.execPath, program('wgts')],

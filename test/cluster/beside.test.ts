@@ -17,7 +17,7 @@ const WITH_AGENT = [1, 2, 3];
 const KEYLESS = 4;
 /** Milliseconds. */
 const LIMIT = 10_000;
-const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'nsenter', 'unshare'];
+const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'unshare'] as const;
 const pod = (index: number): string => podAddress(index, 4);
 
 describeCluster('beside others', () =>

@@ -3,13 +3,13 @@
  * are those of KUBEBUILDER_ASSETS, as with envtest, or those that the shared build makes.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'vitest';
-import { WHY_NO_CALICO, withoutSharedCalico } from '../support/shared.ts';
+import { describeWith } from '../netns/needs.ts';
+import { kubernetesServers } from '../support/machine.ts';
 
 export interface ControlPlane {
   /** Of an administrator. */
@@ -42,23 +42,9 @@ const ADMIN = 'admin-of-the-test';
 /** Milliseconds. A kube-apiserver is ready in some 5 s; on two busy cores it takes longer. */
 const PATIENCE = 120_000;
 
-/** The folder with kube-apiserver and etcd, if there is one. */
-export function assets(): string | undefined {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'kube-assets');
-  return [process.env['KUBEBUILDER_ASSETS'], cache].find(
-    folder => folder && ['kube-apiserver', 'etcd'].every(name => existsSync(join(folder, name))),
-  );
-}
-
 /** `describe` where there are a control plane and Calico's definitions; in CI their absence fails. */
 export function describeCluster(name: string, body: () => void): void {
-  if (withoutSharedCalico) describe.skip(`${name} [skipped: ${WHY_NO_CALICO}]`, body);
-  else if (assets()) describe(name, body);
-  else if (process.env['CI'] === 'true')
-    it(`${name}: needs kube-apiserver and etcd`, () => {
-      throw new Error('set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd');
-    });
-  else describe.skip(`${name} [skipped: set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd]`, body);
+  describeWith(['kube-apiserver', 'openssl', '../shared/calico'], name, body);
 }
 
 export interface ControlPlaneOptions {
@@ -67,7 +53,7 @@ export interface ControlPlaneOptions {
 }
 
 export async function startControlPlane({ address }: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const programs = assets();
+  const programs = kubernetesServers();
   if (!programs) throw new Error('there is no kube-apiserver: set KUBEBUILDER_ASSETS');
   const folder = mkdtempSync(join(tmpdir(), 'wgts-control-plane-'));
   const [etcdPort, etcdPeerPort, port] = await Promise.all([freePort(), freePort(), freePort()]);

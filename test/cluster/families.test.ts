@@ -9,7 +9,7 @@ import { KEY, nodeAddress, nodeName, path, podAddress } from './objects.ts';
 const NODES = [1, 2, 3];
 /** Milliseconds. */
 const LIMIT = 10_000;
-const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'nsenter', 'unshare'];
+const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'unshare'] as const;
 const SWITCH = { 4: 'wireguardEnabled', 6: 'wireguardEnabledV6' } as const;
 const LINK = { 4: 'tunl-wg.cali', 6: 'tunl-wg6.cali' } as const;
 const PORT = { 4: 51820, 6: 51821 } as const;
@@ -168,19 +168,20 @@ function body(): void {
       }
     });
 
-    test.skipIf(families.length === 1)('one family switched off: the other stays encrypted', async () => {
-      await lab.felix({ wireguardEnabledV6: false });
-      for (const index of NODES) await until('no key', async () => (await lab.keyOf(index, 6)) === undefined, LIMIT);
-      await sleep(500);
-      await lab.talk.untilAllTalk();
-      const seen = await lab.plaintext.between(encryptedSince);
-      expect(seen.filter(({ source }) => !source.includes(':'))).toEqual([]);
-      expect(seen.filter(({ source }) => source.includes(':')).length).toBeGreaterThan(0);
-      // a family that nobody asked for is nothing to complain of
-      const { code, stdout } = await lab.verify();
-      expect(code, stdout).toBe(0);
-      expect(stdout).not.toContain('IPv6');
-    });
+    if (families.length > 1)
+      test('one family switched off: the other stays encrypted', async () => {
+        await lab.felix({ wireguardEnabledV6: false });
+        for (const index of NODES) await until('no key', async () => (await lab.keyOf(index, 6)) === undefined, LIMIT);
+        await sleep(500);
+        await lab.talk.untilAllTalk();
+        const seen = await lab.plaintext.between(encryptedSince);
+        expect(seen.filter(({ source }) => !source.includes(':'))).toEqual([]);
+        expect(seen.filter(({ source }) => source.includes(':')).length).toBeGreaterThan(0);
+        // a family that nobody asked for is nothing to complain of
+        const { code, stdout } = await lab.verify();
+        expect(code, stdout).toBe(0);
+        expect(stdout).not.toContain('IPv6');
+      });
 
     test('switched off, all goes on in the clear, and nothing is left behind', async () => {
       await lab.felix(allOf(false));

@@ -16,7 +16,7 @@ const LATE = 6;
 const LIMIT = 10_000;
 const HEARD_AGAIN = 15_000;
 const OUTAGE = Number(process.env['WGTS_OUTAGE_SECONDS'] ?? 20) * 1000;
-const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'nft', 'wg', 'nsenter', 'unshare'];
+const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'nft', 'wg', 'unshare'] as const;
 const borrowed = podAddress(1, 4, 9);
 
 describeCluster('five nodes', () =>

@@ -20,7 +20,7 @@ const FAIL_CLOSED = 3;
 /** Of a block that is claimed after the move. */
 const NEW_BLOCK = 9;
 const LIMIT = 15_000;
-const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'nft', 'wg', 'nsenter', 'unshare'];
+const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'nft', 'wg', 'unshare'] as const;
 const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const COPIED = ['felixconfigurations', 'ippools', 'ipamblocks'];
 

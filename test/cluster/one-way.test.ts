@@ -12,7 +12,7 @@ import { KEY, node, nodeName, path, podAddress } from './objects.ts';
 
 const NODES = [1, 2];
 const FAMILIES = [4, 6] as const;
-const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'nsenter', 'unshare'];
+const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'unshare'] as const;
 /** Milliseconds. */
 const INTERVAL = 50;
 const MOST_LOST = 1_500;

@@ -15,7 +15,7 @@ const FAMILIES = [4, 6] as const;
 const NODES = [1, 2];
 /** Milliseconds. */
 const LIMIT = 10_000;
-const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'nsenter', 'unshare'];
+const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'unshare'] as const;
 const LINK: Readonly<Record<Family, string>> = { 4: 'tunl-wg.cali', 6: 'tunl-wg6.cali' };
 const OTHER_LINK: Readonly<Record<Family, string>> = { 4: 'other.cali', 6: 'other6.cali' };
 /** Between the nodes, and not WireGuard from port to port: the control plane, ARP and neighbour discovery aside. */

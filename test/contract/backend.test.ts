@@ -20,6 +20,7 @@ import { startDevice } from '../netns/device.ts';
 import { Lab } from '../netns/lab.ts';
 import { describeWith, NETWORK } from '../netns/needs.ts';
 import { FakeKernel, type FakeKernelOptions } from '../support/fake-kernel/kernel.ts';
+import type { Need } from '../support/machine.ts';
 import { BACKEND_CHECKS, type BackendStage } from './backend-checks.ts';
 
 /** @param stage is ready when the tests begin */
@@ -70,7 +71,7 @@ describe('an engine in this process', () => {
   contract(() => ({ backend, name: 'mem0', initiate: 'taken' }));
 });
 
-const programs: readonly [Program, new () => WireguardBackend, readonly string[]][] = [
+const programs: readonly [Program, new () => WireguardBackend, readonly Need[]][] = [
   ['ours', UserspaceBackend, []],
   ['ours', SystemBackend, []],
   ['wireguard-go', UserspaceBackend, ['wireguard-go']],

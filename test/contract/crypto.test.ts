@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { KeptKeys } from '../../src/crypto/kept-keys.ts';
 import { withSubkey } from '../../src/crypto/openssl.ts';
+import { testWith } from '../netns/needs.ts';
 import { cryptoProviders, withoutNativeCrypto } from '../support/crypto-providers.ts';
 import { hex, ownVectors, toHex } from '../support/vectors.ts';
 
@@ -41,9 +42,7 @@ describe('providers', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
-  const title = 'native is among them';
-  const skip = withoutNativeCrypto !== undefined && process.env['CI'] !== 'true';
-  test.skipIf(skip)(skip ? `${title} [skipped: ${withoutNativeCrypto}]` : title, () => {
+  testWith(['addon'], 'native is among them', () => {
     expect(withoutNativeCrypto).toBe(undefined);
     expect(cryptoProviders.at(-1)!.name).toBe('native');
   });

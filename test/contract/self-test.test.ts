@@ -6,6 +6,7 @@ import { createNativeCrypto } from '../../src/crypto/native.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { passesSelfTest } from '../../src/crypto/self-test.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
+import { testWith } from '../netns/needs.ts';
 import { cryptoProviders } from '../support/crypto-providers.ts';
 
 for (const crypto of cryptoProviders) test(`${crypto.name} passes`, () => expect(passesSelfTest(crypto)).toBe(true));
@@ -45,9 +46,7 @@ describe('one wrong bit of any function is found', () => {
   });
 });
 
-const native = cryptoProviders.find(crypto => crypto.name === 'native');
-
-test.skipIf(!native && process.env['CI'] !== 'true')('an addon that fails it gives no provider', () => {
+testWith(['addon'], 'an addon that fails it gives no provider', () => {
   const binding = nativeBinding();
   expect(createNativeCrypto(binding)).toBeDefined();
   const wrong: typeof binding.blake2sKdf = (blake2s, scratch, length, keys) => {
@@ -57,7 +56,7 @@ test.skipIf(!native && process.env['CI'] !== 'true')('an addon that fails it giv
   expect(createNativeCrypto({ ...binding, blake2sKdf: wrong })).toBe(undefined);
 });
 
-test.skipIf(!native && process.env['CI'] !== 'true')('the test itself begins no helper threads', () => {
+testWith(['addon'], 'the test itself begins no helper threads', () => {
   const dist = new URL('../../dist/', import.meta.url).href;
   const script = `
     import { readdirSync, readFileSync } from 'node:fs';

@@ -1,4 +1,8 @@
-/** What takes its time on a real clock: rekeying after 120 s, and the keepalives of an idle tunnel. One tunnel each, all at once. */
+/**
+ * What takes its time on a real clock: rekeying after 120 s, and the keepalives of an idle tunnel. One tunnel each, all at once.
+ *
+ * @module-tag slow
+ */
 import { expect, it } from 'vitest';
 import { capture, countTypes } from './capture.ts';
 import { sleep } from './command.ts';

@@ -3,7 +3,7 @@
  * initiator and as responder, and must be the same to the byte, macs included; so must every transport message.
  */
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { parseKeyBase64 } from '../../src/base/key.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { readU32le } from '../../src/packet/byte-order.ts';
@@ -27,9 +27,10 @@ import { consumeInitiation, consumeResponse, createInitiation, createResponse } 
 import type { Keypair } from '../../src/protocol/keypair.ts';
 import { readMessageOnePayload, readMessageOneStatic, SymmetricState } from '../../src/protocol/noise.ts';
 import type { Peer } from '../../src/protocol/peer.ts';
+import { describeWith } from '../netns/needs.ts';
 import { cryptoProviders, packetCipher } from '../support/crypto-providers.ts';
 import { readPcap } from '../support/pcap.ts';
-import { sharedVectors, WHY_SKIPPED, withoutSharedVectors } from '../support/shared.ts';
+import { sharedVectors } from '../support/shared.ts';
 import { openMessage, sealMessage } from '../support/transport-message.ts';
 
 interface CaptureKeys {
@@ -101,7 +102,7 @@ function timestampOf(crypto: CryptoProvider, message: Uint8Array, roles: Roles):
   )!;
 }
 
-describe.skipIf(withoutSharedVectors)(`captures${withoutSharedVectors ? ` (${WHY_SKIPPED})` : ''}`, () => {
+describeWith(['../shared/vectors'], 'captures', () => {
   for (const crypto of cryptoProviders)
     for (const name of ['wireguard-ping-tcp.pcap', 'wireguard-psk.pcap'])
       test(`${name} is made again byte for byte with ${crypto.name}`, () => {

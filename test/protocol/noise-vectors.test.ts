@@ -2,8 +2,8 @@
  * The vectors of ../shared/vectors/cacophony. IKpsk2 through protocol/noise.ts, as initiator and as responder: another prologue and
  * other payloads than WireGuard's, but the same code. IK, which WireGuard is not, through the SymmetricState of that file alone.
  */
-import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { existsSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { ascii } from '../../src/protocol/ascii.ts';
 import { CONSTRUCTION } from '../../src/protocol/constants.ts';
@@ -15,8 +15,9 @@ import {
   writeMessageOne,
   writeMessageTwo,
 } from '../../src/protocol/noise.ts';
+import { describeWith } from '../netns/needs.ts';
 import { cryptoProviders } from '../support/crypto-providers.ts';
-import { sharedVectors, WHY_SKIPPED, withoutSharedVectors } from '../support/shared.ts';
+import { sharedVectors } from '../support/shared.ts';
 import { hex, toHex } from '../support/vectors.ts';
 
 interface NoiseVector {
@@ -34,11 +35,12 @@ interface NoiseVector {
   messages: { payload: string; ciphertext: string }[];
 }
 
+const FILE = sharedVectors('cacophony/noise-ik.json');
 const IK = CONSTRUCTION.replace('psk2', '');
-const all = withoutSharedVectors ? [] : read();
+const all = existsSync(FILE) ? read() : [];
 const vectors = all.filter(vector => vector.protocol_name === CONSTRUCTION);
 
-describe.skipIf(withoutSharedVectors)(`Noise${withoutSharedVectors ? ` [skipped: ${WHY_SKIPPED}]` : ''}`, () => {
+describeWith(['../shared/vectors'], 'Noise', () => {
   test('there are vectors of both patterns, and of no other', () => {
     expect(all.map(vector => vector.protocol_name).sort()).toEqual([CONSTRUCTION, IK].sort());
     for (const vector of all) expect(vector.messages.length).toBeGreaterThan(2);
@@ -57,8 +59,7 @@ describe.skipIf(withoutSharedVectors)(`Noise${withoutSharedVectors ? ` [skipped:
 });
 
 function read(): NoiseVector[] {
-  return (JSON.parse(readFileSync(sharedVectors('cacophony/noise-ik.json'), 'utf8')) as { vectors: NoiseVector[] })
-    .vectors;
+  return (JSON.parse(readFileSync(FILE, 'utf8')) as { vectors: NoiseVector[] }).vectors;
 }
 
 const own = (crypto: CryptoProvider, text: string) => ({

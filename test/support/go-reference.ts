@@ -22,9 +22,6 @@ export interface GoAnswer {
 
 const SOURCE = fileURLToPath(new URL('../calico/plan/go/', import.meta.url));
 
-/** Whether to skip for want of Go: on a user's machine yes, in CI never, so that the test fails there. */
-export const withoutGo = spawnSync('go', ['version']).status !== 0 && process.env['CI'] !== 'true';
-
 export function askGo(questions: readonly GoQuestion[]): GoAnswer[] {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-go-'));
   try {

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'vitest';
 import { describeWith } from '../netns/needs.ts';
+import type { Need } from './machine.ts';
 
 const VARIABLE = 'WGTS_OWN_NAMESPACE';
 const LIMIT = 120_000;
@@ -22,7 +23,7 @@ export interface OwnNamespaceOptions {
 /** @param url the test file's import.meta.url */
 export function inOwnNamespace(
   url: string,
-  needs: readonly string[],
+  needs: readonly Need[],
   body: () => void,
   { limit = LIMIT, show }: OwnNamespaceOptions = {},
 ): void {
@@ -30,7 +31,7 @@ export function inOwnNamespace(
     body();
     return;
   }
-  describeWith(['tun', 'unshare', 'ip', ...needs], 'in a network namespace of its own', () => {
+  describeWith(['tun', 'namespaces', 'ip', ...needs], 'in a network namespace of its own', () => {
     test(
       'all tests of this file',
       async () => {

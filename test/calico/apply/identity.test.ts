@@ -18,6 +18,7 @@ import { clampPrivateKey, formatKeyBase64 } from '../../../src/base/key.ts';
 import { KeyFiles } from '../../../src/calico/apply/identity.ts';
 import { RecordFile } from '../../../src/calico/apply/record.ts';
 import { StateDirectory } from '../../../src/calico/apply/state-directory.ts';
+import { testWith } from '../../netns/needs.ts';
 
 let parent: string;
 let path: string;
@@ -76,7 +77,7 @@ test('what others could read is closed to them, and said', () => {
   ]);
 });
 
-test.runIf(process.getuid?.() === 0)('what belongs to somebody else is refused by name', () => {
+testWith(['root'], 'what belongs to somebody else is refused by name', () => {
   open().save(4, open().generate());
   chownSync(FILE(), 12345, 12345);
   expect(() => open().load(4)).toThrow(`${FILE()} belongs to user 12345`);

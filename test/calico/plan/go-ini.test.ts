@@ -1,7 +1,8 @@
 /** felix.cfg as Felix's parser reads it: held to that parser. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { parseFelixFile } from '../../../src/calico/plan/felix-file.ts';
-import { askGo, withoutGo } from '../../support/go-reference.ts';
+import { describeWith } from '../../netns/needs.ts';
+import { askGo } from '../../support/go-reference.ts';
 import { type Random, seeded } from '../../support/random.ts';
 
 const SEED = Number(process.env['TEST_SEED'] ?? Date.now() >>> 0);
@@ -11,7 +12,7 @@ const FILES = Number(process.env['WG_FUZZ_RUNS'] ?? 60_000);
 const made = (random: Random, parts: readonly string[], most: number): string =>
   Array.from({ length: 1 + random.below(most) }, () => random.pick(parts)).join('');
 
-describe.skipIf(withoutGo)('as Go', () => {
+describeWith(['go'], 'as Go', () => {
   test('felix.cfg', () => {
     const random = seeded(SEED);
     // biome-ignore format: several on a line

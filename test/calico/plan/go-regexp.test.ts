@@ -1,7 +1,8 @@
 /** Patterns as Go reads them (RE2): held to Go itself. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { goRegexp } from '../../../src/calico/plan/go-regexp.ts';
-import { askGo, withoutGo } from '../../support/go-reference.ts';
+import { describeWith } from '../../netns/needs.ts';
+import { askGo } from '../../support/go-reference.ts';
 import { type Random, seeded } from '../../support/random.ts';
 
 const SEED = Number(process.env['TEST_SEED'] ?? Date.now() >>> 0);
@@ -16,7 +17,7 @@ const NAMES = [
 const made = (random: Random, parts: readonly string[], most: number): string =>
   Array.from({ length: 1 + random.below(most) }, () => random.pick(parts)).join('');
 
-describe.skipIf(withoutGo)('as Go', () => {
+describeWith(['go'], 'as Go', () => {
   test('patterns of interface names', () => {
     const random = seeded(SEED);
     // biome-ignore format: several on a line

@@ -1,7 +1,8 @@
 /** Numbers and durations as Go reads them: held to Go itself. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { goDuration, goFloat, goInteger, goUnsigned } from '../../../src/calico/model/go-text.ts';
-import { askGo, type GoQuestion, withoutGo } from '../../support/go-reference.ts';
+import { describeWith } from '../../netns/needs.ts';
+import { askGo, type GoQuestion } from '../../support/go-reference.ts';
 import { type Random, seeded } from '../../support/random.ts';
 
 const SEED = Number(process.env['TEST_SEED'] ?? Date.now() >>> 0);
@@ -10,7 +11,7 @@ console.log(`TEST_SEED=${SEED}`);
 const made = (random: Random, parts: readonly string[], most: number): string =>
   Array.from({ length: 1 + random.below(most) }, () => random.pick(parts)).join('');
 
-describe.skipIf(withoutGo)('as Go', () => {
+describeWith(['go'], 'as Go', () => {
   test('numbers and durations', () => {
     const random = seeded(SEED);
     // biome-ignore format: several on a line

@@ -1,10 +1,11 @@
 /** Our table of Felix's parameters, held to Felix's own (config-params.json, which Calico makes from its source). */
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { parseFelixConfiguration } from '../../../src/calico/datastore/parse/felix-configuration.ts';
 import { felixConfig, readConfigurations } from '../../../src/calico/plan/felix-config.ts';
 import { PARAMETER_NAMES, PARAMETERS, type ParameterName } from '../../../src/calico/plan/parameters.ts';
-import { sharedCalico, WHY_NO_CALICO, withoutSharedCalico } from '../../support/shared.ts';
+import { describeWith } from '../../netns/needs.ts';
+import { sharedCalico } from '../../support/shared.ts';
 
 interface Row {
   readonly NameConfigFile: string;
@@ -86,7 +87,7 @@ function takes({ StringSchema, ParsedType, Required }: Row, text: string): boole
   throw new Error(`${StringSchema} is not known`);
 }
 
-describe.skipIf(withoutSharedCalico)(`each parameter as in Felix's own table (otherwise ${WHY_NO_CALICO})`, () => {
+describeWith(['../shared/calico'], "each parameter as in Felix's own table", () => {
   test.each(PARAMETER_NAMES)('%s: its name, in each source', name => {
     const { NameEnvVar, NameYAML, AllowedConfigSources } = row(name);
     const { field } = PARAMETERS[name];

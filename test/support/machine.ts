@@ -1,0 +1,190 @@
+/**
+ * What tests may need from the machine, and what brings it: the one table behind every skipped test, the summary that ends a run
+ * (test/support/skip-summary.ts), and its apt line.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { nativeBinding } from '../../src/io/native-binding.ts';
+import { sharedCalico, sharedVectors } from './shared.ts';
+
+/** Groups of the summary. A test belongs to the first group that one of its needs belongs to. */
+export const GROUPS = [
+  'real kernel module (qemu)',
+  "Kubernetes' servers",
+  'data of others (../shared)',
+  'other architectures (qemu-user)',
+  'network namespaces',
+  "Go's libraries as reference",
+  'C compiler',
+  'other programs',
+] as const;
+export type Group = (typeof GROUPS)[number];
+
+const DATA_OF_OTHERS = 'test vectors and definitions of others in ../shared (vectors/README.md)';
+
+interface Source {
+  readonly group: Group;
+  /** Debian's packages that bring it, separated by spaces. */
+  readonly apt?: string;
+  /** What to do where no package brings it. */
+  readonly otherwise?: string;
+  /** Default: a program of this name is in the search path. */
+  readonly present?: () => boolean;
+}
+
+const SOURCES = {
+  // rights and devices
+  root: { group: 'network namespaces', otherwise: 'run as root', present: () => process.getuid?.() === 0 },
+  tun: { group: 'network namespaces', otherwise: 'modprobe tun, on the host of a container', present: tunOpens },
+  namespaces: {
+    group: 'network namespaces',
+    otherwise: 'run where network namespaces may be made',
+    present: namespacesWork,
+  },
+  addon: { group: 'C compiler', apt: 'gcc libc6-dev', present: addonLoads },
+  // the network
+  ip: { group: 'network namespaces', apt: 'iproute2' },
+  ss: { group: 'network namespaces', apt: 'iproute2' },
+  ping: { group: 'network namespaces', apt: 'iputils-ping' },
+  sysctl: { group: 'network namespaces', apt: 'procps' },
+  wg: { group: 'network namespaces', apt: 'wireguard-tools' },
+  'wg-quick': { group: 'network namespaces', apt: 'wireguard-tools' },
+  'wireguard-go': { group: 'network namespaces', apt: 'wireguard-go' },
+  nft: { group: 'network namespaces', apt: 'nftables' },
+  'iptables-legacy': { group: 'network namespaces', apt: 'iptables' },
+  'iptables-nft': { group: 'network namespaces', apt: 'iptables' },
+  iperf3: { group: 'network namespaces', apt: 'iperf3' },
+  tcpdump: { group: 'network namespaces', apt: 'tcpdump' },
+  tshark: { group: 'network namespaces', apt: 'tshark' },
+  socat: { group: 'network namespaces', apt: 'socat' },
+  python3: { group: 'network namespaces', apt: 'python3' },
+  unshare: { group: 'network namespaces', apt: 'util-linux' },
+  setpriv: { group: 'network namespaces', apt: 'util-linux' },
+  // the real module
+  'qemu-system-x86_64': { group: 'real kernel module (qemu)', apt: 'qemu-system-x86' },
+  busybox: { group: 'other programs', apt: 'busybox-static' },
+  modprobe: { group: 'real kernel module (qemu)', apt: 'kmod' },
+  rmmod: { group: 'real kernel module (qemu)', apt: 'kmod' },
+  xz: { group: 'real kernel module (qemu)', apt: 'xz-utils' },
+  // a control plane
+  'kube-apiserver': {
+    group: "Kubernetes' servers",
+    apt: 'golang-go',
+    otherwise: 'npm run test:kubernetes builds it once, with Go',
+    present: () => kubernetesServers() !== undefined,
+  },
+  openssl: { group: "Kubernetes' servers", apt: 'openssl' },
+  // what is beside the project, and not ours to copy
+  '../shared/vectors': {
+    group: 'data of others (../shared)',
+    otherwise: DATA_OF_OTHERS,
+    present: () => existsSync(sharedVectors('')),
+  },
+  '../shared/calico': {
+    group: 'data of others (../shared)',
+    otherwise: DATA_OF_OTHERS,
+    present: () => existsSync(sharedCalico('')),
+  },
+  // compilers and the like
+  go: { group: "Go's libraries as reference", apt: 'golang-go' },
+  cc: { group: 'C compiler', apt: 'gcc libc6-dev' },
+  libasan: { group: 'C compiler', apt: 'gcc libc6-dev', present: libasanLinks },
+  bash: { group: 'other programs', apt: 'bash' },
+  'systemd-analyze': { group: 'other programs', apt: 'systemd' },
+} as const satisfies Readonly<Record<string, Source>>;
+
+export type Need = keyof typeof SOURCES;
+
+const known = new Map<Need, boolean>();
+
+/** Those of `needs` that this machine lacks. */
+export function missingOf(needs: readonly Need[]): Need[] {
+  return needs.filter(need => !isPresent(need));
+}
+
+export function groupOf(needs: readonly Need[]): Group {
+  const groups: readonly Group[] = needs.map(need => SOURCES[need].group);
+  return GROUPS.find(group => groups.includes(group)) ?? 'other programs';
+}
+
+/** What to do about one missing need. */
+export function remedyFor(need: Need): string {
+  const { apt, otherwise }: Source = SOURCES[need];
+  return [
+    ...(apt === undefined ? [] : [`apt-get install ${apt}`]),
+    ...(otherwise === undefined ? [] : [otherwise]),
+  ].join('; ');
+}
+
+export interface Remedies {
+  /** Sorted, each once. */
+  readonly packages: readonly string[];
+  /** What no package brings, in whole phrases. */
+  readonly others: readonly string[];
+}
+
+/** What brings everything that this machine lacks for all tests. */
+export function remedies(): Remedies {
+  const sources: readonly Source[] = missingOf(Object.keys(SOURCES) as Need[]).map(need => SOURCES[need]);
+  const packages = new Set(sources.flatMap(({ apt }) => apt?.split(' ') ?? []));
+  // a package that is there, for a need that more than a package brings
+  if (isPresent('go')) packages.delete('golang-go');
+  const others = new Set(sources.flatMap(({ otherwise }) => otherwise ?? []));
+  return { packages: [...packages].sort(), others: [...others] };
+}
+
+/** The folder with kube-apiserver and etcd, if there is one: KUBEBUILDER_ASSETS, or what scripts/kubernetes.mjs has built. */
+export function kubernetesServers(): string | undefined {
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'kube-assets');
+  return [process.env['KUBEBUILDER_ASSETS'], cache].find(
+    folder => folder && ['kube-apiserver', 'etcd'].every(name => existsSync(join(folder, name))),
+  );
+}
+
+function isPresent(need: Need): boolean {
+  let answer = known.get(need);
+  if (answer === undefined) {
+    const { present }: Source = SOURCES[need];
+    answer = present ? present() : isInPath(need);
+    known.set(need, answer);
+  }
+  return answer;
+}
+
+function isInPath(program: string): boolean {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).concat('/usr/sbin', '/sbin');
+  return folders.some(folder => existsSync(join(folder, program)));
+}
+
+/** Whether the device may be opened: a container may show it to nobody. */
+function tunOpens(): boolean {
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A container's root may not, nor do all systems let other users. */
+function namespacesWork(): boolean {
+  const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+  return spawnSync('unshare', [...user, '--net', '--mount', 'true'], { stdio: 'ignore' }).status === 0;
+}
+
+function addonLoads(): boolean {
+  try {
+    nativeBinding();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A compiler prints a name that it cannot find as it was given. */
+function libasanLinks(): boolean {
+  const { stdout } = spawnSync(process.env['CC'] ?? 'cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' });
+  return typeof stdout === 'string' && stdout.includes('/');
+}
