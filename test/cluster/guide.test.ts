@@ -1,5 +1,5 @@
 /**
- * The commands of docs/en, in the guide's own text and order, against a real API server with three nodes, Calico's kinds and no kubelet. What each shall
+ * The commands of docs/en/calico*.md, in the guide's own text and order, against a real API server with three nodes, Calico's kinds and no kubelet. What each shall
  * have done stands beside its name; docs/zh has the same commands (test/house/docs-commands.test.ts).
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -210,7 +210,8 @@ describeCluster('the guide on a real API server', () => {
   });
 
   // the guide itself before what goes further
-  const pages = guides('en').sort((a, b) => Number(b.name === 'calico.md') - Number(a.name === 'calico.md'));
+  const calico = guides('en').filter(({ name }) => name.startsWith('calico'));
+  const pages = calico.sort((a, b) => Number(b.name === 'calico.md') - Number(a.name === 'calico.md'));
   describe.each(pages.map(page => [page.name, page] as const))('%s', (_, page) => {
     const blocks = page.commands.filter(({ marker }) => marker?.kind === 'run' && marker.says in CHECKS);
     test.each(blocks.map(block => [block.marker!.says, block] as const))('%s', (name, { text }) => {

@@ -1,6 +1,6 @@
 /**
- * The guides promise that every command in them is run by a test, or that they say why not; and that both languages say the same. What runs them is
- * test/cluster/guide.test.ts, with the guide's own text.
+ * The guides promise that every command in them is run by a test, or that they say why not; and that both languages say the same. What
+ * runs them, with the guide's own text, is in RUNNERS.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -11,6 +11,8 @@ import { type Guide, guides, parse, REPOSITORY } from '../support/guide.ts';
 const ENGLISH = guides('en');
 const CHINESE = guides('zh');
 const WGTS = join(REPOSITORY, 'dist/program/wgts.cjs');
+/** Each has a table by the names that the markers say, and fails if one of its names has no block. */
+const RUNNERS = ['cluster/guide.test.ts', 'netns/quick-start.test.ts'];
 
 test('there are guides, and the same in both languages', () => {
   expect(ENGLISH.length).toBeGreaterThanOrEqual(5);
@@ -115,10 +117,11 @@ function problemsOf(guide: Guide, names: ReadonlySet<string>): string[] {
   });
 }
 
-/** Those in the table that runs blocks of the guide. */
+/** Those in the tables that run blocks of the guides. */
 function testNames(): Set<string> {
-  const file = readFileSync(join(REPOSITORY, 'test/cluster/guide.test.ts'), 'utf8');
-  return new Set([...file.matchAll(/^ {2}'([^']+)': /gm)].map(([, name]) => name!));
+  const files = RUNNERS.map(name => readFileSync(join(REPOSITORY, 'test', name), 'utf8'));
+  const names = files.flatMap(file => [...file.matchAll(/^ {2}'([^']+)': /gm)].map(([, name]) => name!));
+  return new Set(names);
 }
 
 interface Use {
