@@ -23,6 +23,7 @@ import { homedir, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { cpio } from './cpio.mjs';
+import { lock } from './lock.mjs';
 
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'wireguard-ts');
 const MODULES = [
@@ -56,16 +57,27 @@ poweroff -f
 `;
 
 const [command, ...argv] = process.argv.slice(2);
-if (command === 'fetch') console.log(fetchKernel());
-else if (command === 'run' && argv.length > 0) process.exitCode = await boot(fetchKernel(), argv);
+if (command === 'fetch') console.log(await fetchKernel());
+else if (command === 'run' && argv.length > 0) process.exitCode = await boot(await fetchKernel(), argv);
 else fail('usage: kernel-vm.mjs fetch | run PROGRAM [ARGUMENT...]');
 
 /** The folder of an unpacked kernel package, with boot/vmlinuz-* and lib/modules. */
-function fetchKernel() {
+async function fetchKernel() {
   const given = process.env.KERNEL_VM_DIR;
   if (given !== undefined) return given;
   const folder = join(CACHE, 'kernel');
   if (existsSync(join(folder, 'complete'))) return folder;
+  // two test files want it at the same time on a new machine
+  const unlock = await lock(CACHE);
+  try {
+    if (!existsSync(join(folder, 'complete'))) download(folder);
+    return folder;
+  } finally {
+    await unlock();
+  }
+}
+
+function download(folder) {
   if (process.arch !== 'x64')
     fail('only for x86-64 until now: set KERNEL_VM_DIR to an unpacked kernel package of this machine');
   const work = mkdtempSync(join(tmpdir(), 'kernel-vm-'));
@@ -80,28 +92,16 @@ function fetchKernel() {
     const unpacked = join(work, 'unpacked');
     execFileSync('dpkg-deb', ['-x', readdirSync(work).find(file => file.endsWith('.deb')), unpacked], { cwd: work });
     rmSync(join(unpacked, 'usr/share'), { recursive: true, force: true });
+    for (const version of readdirSync(join(unpacked, 'lib/modules'))) execFileSync('depmod', ['-b', unpacked, version]);
     writeFileSync(join(unpacked, 'complete'), `${name}\n`);
-    mkdirSync(CACHE, { recursive: true });
-    const copy = `${folder}.${process.pid}`;
+    // into the same file system first: it appears whole, or not at all
+    const copy = `${folder}.new`;
+    for (const old of [copy, folder]) rmSync(old, { recursive: true, force: true });
     execFileSync('cp', ['-a', unpacked, copy]);
-    putInPlace(copy, folder);
-    return folder;
+    renameSync(copy, folder);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** Another process may fetch at the same time: what is complete is never taken away, since somebody may be reading it. */
-function putInPlace(copy, folder) {
-  const old = `${copy}.old`;
-  if (existsSync(folder) && !existsSync(join(folder, 'complete'))) renameSync(folder, old);
-  try {
-    renameSync(copy, folder);
-  } catch (error) {
-    if (!existsSync(join(folder, 'complete'))) throw error;
-    rmSync(copy, { recursive: true, force: true });
-  }
-  rmSync(old, { recursive: true, force: true });
 }
 
 /** Runs a command line in the machine; resolves to its exit status, or 99 when the machine itself failed. */
@@ -199,8 +199,10 @@ function baseImage(kernel) {
   // Segments that follow start at a multiple of four.
   const padded = Buffer.concat([packed, Buffer.alloc(-packed.length & 3)]);
   mkdirSync(CACHE, { recursive: true });
-  writeFileSync(`${kept}.${process.pid}`, padded);
-  renameSync(`${kept}.${process.pid}`, kept);
+  const part = mkdtempSync(`${kept}.`);
+  writeFileSync(join(part, 'image'), padded);
+  renameSync(join(part, 'image'), kept);
+  rmSync(part, { recursive: true });
   return padded;
 }
 

@@ -5,6 +5,7 @@ import { existsSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { lock } from './lock.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OLDEST = [20, 19];
@@ -13,6 +14,9 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
   fail(`Node ${process.versions.node} is too old: wireguard-ts needs ${OLDEST.join('.')} or newer.`);
 if (process.platform !== 'linux') fail('wireguard-ts is for Linux: it needs its TUN device and network namespaces.');
+
+// `npm test` and a demo in a new clone at the same time: one builds, the other waits
+const unlock = await lock(ROOT);
 
 // what npm itself leaves behind when an installation is whole
 const installed = join(ROOT, 'node_modules/.package-lock.json');
@@ -28,6 +32,7 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(ROOT, 
 run('looking for the addon', process.execPath, [join(ROOT, 'scripts/build-native.mjs')], true);
 run('compiling', process.execPath, [join(ROOT, 'scripts/compile.mjs')], true);
 run('bundling', process.execPath, [join(ROOT, 'scripts/bundle.mjs')], true);
+await unlock();
 
 function run(what, program, args, quiet = false) {
   if (!quiet) console.error(`wireguard-ts: ${what} ...`);

@@ -18,11 +18,16 @@ export interface Ran {
 
 export class Administrator {
   readonly #plane: ControlPlane;
-  readonly #kubectl = kubectlProgram();
+  readonly #kubectl: string;
   readonly #home: string;
 
-  constructor(plane: ControlPlane) {
+  static async of(plane: ControlPlane): Promise<Administrator> {
+    return new Administrator(plane, await kubectlProgram());
+  }
+
+  private constructor(plane: ControlPlane, kubectl: string) {
     this.#plane = plane;
+    this.#kubectl = kubectl;
     // where the guide's own commands look
     this.#home = join(plane.folder, 'home');
     mkdirSync(join(this.#home, '.kube'), { recursive: true });

@@ -20,7 +20,7 @@ describeCluster('the agent as its service account', () => {
 
   beforeAll(async () => {
     plane = await startControlPlane();
-    kubectl = new Administrator(plane);
+    kubectl = await Administrator.of(plane);
     await plane.apply(...calicoCrds(GROUP), { apiVersion: 'v1', kind: 'Node', metadata: { name: 'worker-1' } });
     await plane.apply(
       {

@@ -41,7 +41,7 @@ let server: Administrator;
 describeCluster('the manifests on a real API server', () => {
   beforeAll(async () => {
     plane = await startControlPlane();
-    server = new Administrator(plane);
+    server = await Administrator.of(plane);
     await plane.apply(...calicoCrds('crd.projectcalico.org/v1'));
     await plane.apply(...calicoCrds('projectcalico.org/v3'));
     await plane.apply(...OTHER_CRDS);

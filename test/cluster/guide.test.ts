@@ -185,7 +185,7 @@ describeCluster('the guide on a real API server', () => {
     );
     symlinkSync(join(REPOSITORY, 'deploy'), join(folder, 'deploy'));
     plane = await startControlPlane();
-    server = new Administrator(plane);
+    server = await Administrator.of(plane);
     await plane.apply(...calicoCrds('projectcalico.org/v3'));
     await plane.apply(...OTHER_CRDS);
     server.ask(['create', 'namespace', 'calico-system']);

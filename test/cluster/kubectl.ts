@@ -3,33 +3,30 @@
  * (a minute or two).
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { builtOnce } from '../support/built-once.ts';
 
 const SOURCE = fileURLToPath(new URL('./kubectl/', import.meta.url));
 /** For the test that builds it. */
 export const KUBECTL_LIMIT = 600_000;
 
 /** @throws Error that says what is missing */
-export function kubectlProgram(): string {
+export async function kubectlProgram(): Promise<string> {
   const assets = process.env['KUBEBUILDER_ASSETS'];
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'kube-assets');
-  const folders = [...(assets ? [assets] : []), ...(process.env['PATH'] ?? '').split(delimiter), cache];
+  const folders = [...(assets ? [assets] : []), ...(process.env['PATH'] ?? '').split(delimiter)];
   const found = folders.map(folder => join(folder, 'kubectl')).find(path => existsSync(path));
-  return found ?? build(join(cache, 'kubectl'));
+  return found ?? builtOnce('kubectl', build);
 }
 
-function build(target: string): string {
+function build(target: string): void {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-kubectl-'));
   try {
     cpSync(SOURCE, folder, { recursive: true });
-    mkdirSync(join(target, '..'), { recursive: true });
     go(folder, ['mod', 'tidy']);
-    go(folder, ['build', '-trimpath', '-ldflags', '-s -w', '-o', `${target}.${process.pid}`, '.']);
-    renameSync(`${target}.${process.pid}`, target);
-    return target;
+    go(folder, ['build', '-trimpath', '-ldflags', '-s -w', '-o', target, '.']);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

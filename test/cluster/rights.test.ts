@@ -24,7 +24,7 @@ let labeller: string;
 describeCluster('rights on a real API server', () => {
   beforeAll(async () => {
     plane = await startControlPlane();
-    server = new Administrator(plane);
+    server = await Administrator.of(plane);
     await plane.apply(...calicoCrds('crd.projectcalico.org/v1'));
     const metadata = (name: string) => ({ name, annotations: { theirs: 'stays' }, labels: { theirs: 'stays' } });
     for (const name of NODES)

@@ -1,5 +1,6 @@
 /** A program of ours in the machine with the kernel module (scripts/kernel-vm.mjs): bundled to one file, started, its lines of JSON read. */
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'vite';
 import { type Running, start, until } from '../netns/command.ts';
@@ -18,8 +19,8 @@ export async function startGuest(
   limit: number,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
-  // as deep as the sources, which find the program and the addon from where they lie themselves
-  const outDir = join(ROOT, 'dist/kernel-vm');
+  // a folder of this process alone, as deep as the sources, which find the program and the addon from where they lie themselves
+  const outDir = mkdtempSync(join(ROOT, `dist/kernel-vm-${guest}-`));
   await build({
     root: ROOT,
     configFile: false,
@@ -29,9 +30,11 @@ export async function startGuest(
   kernelFolder();
   const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const program = ['env', ...settings, process.execPath, join(outDir, `${guest}.js`)];
-  return start([process.execPath, KERNEL_VM, 'run', ...program], {
+  const machine = start([process.execPath, KERNEL_VM, 'run', ...program], {
     env: { KERNEL_VM_TIMEOUT: String(limit / 1000) },
   });
+  void machine.exited.then(() => rmSync(outDir, { recursive: true, force: true }));
+  return machine;
 }
 
 /** Waits for the line with this name. Rejects with the machine's last words if it ends without. */

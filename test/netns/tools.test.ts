@@ -1,8 +1,9 @@
 /** The tools that people already have: wg-quick, the Go client wgctrl, and Wireshark with our key log. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { builtOnce } from '../support/built-once.ts';
 import { capture, tsharkFields } from './capture.ts';
 import { run, until } from './command.ts';
 import { ROOT, SOCKET_DIRECTORY, startDevice } from './device.ts';
@@ -88,12 +89,12 @@ PersistentKeepalive = 7
 describeWith([...NETWORK, 'go'], 'wgctrl', () => {
   it('the Go client lists our device as wg does', async () => {
     // kept between runs: the module proxy is asked once
-    const bin = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'wireguard-ts', 'bin');
-    if (!existsSync(join(bin, 'wgctrl')))
+    const wgctrl = await builtOnce('wgctrl', async program => {
       await run(['go', 'install', 'golang.zx2c4.com/wireguard/wgctrl/cmd/wgctrl@latest'], {
-        env: { GOBIN: bin },
+        env: { GOBIN: dirname(program) },
         timeout: 300_000,
       });
+    });
     const host = await lab.namespace('go');
     const device = await startDevice(lab, host);
     const [own, peer] = [keyPair(), keyPair()];
@@ -111,7 +112,7 @@ describeWith([...NETWORK, 'go'], 'wgctrl', () => {
         },
       ],
     });
-    const { stdout } = await host.run([join(bin, 'wgctrl'), device.name]);
+    const { stdout } = await host.run([wgctrl, device.name]);
     expect(stdout).toContain(`interface: ${device.name} (userspace)`);
     for (const line of [
       `public key: ${own.publicKey}`,

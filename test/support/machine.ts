@@ -71,8 +71,7 @@ const SOURCES = {
   // a control plane
   'kube-apiserver': {
     group: "Kubernetes' servers",
-    apt: 'golang-go',
-    otherwise: 'npm run test:kubernetes builds it once, with Go',
+    otherwise: "Kubernetes' kube-apiserver and etcd, their folder in KUBEBUILDER_ASSETS",
     present: () => kubernetesServers() !== undefined,
   },
   openssl: { group: "Kubernetes' servers", apt: 'openssl' },
@@ -135,7 +134,7 @@ export function remedies(): Remedies {
   return { packages: [...packages].sort(), others: [...others] };
 }
 
-/** The folder with kube-apiserver and etcd, if there is one: KUBEBUILDER_ASSETS, or what scripts/kubernetes.mjs has built. */
+/** The folder with kube-apiserver and etcd, if there is one: KUBEBUILDER_ASSETS, or the user's cache folder. */
 export function kubernetesServers(): string | undefined {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'kube-assets');
   return [process.env['KUBEBUILDER_ASSETS'], cache].find(

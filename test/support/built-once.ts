@@ -1,0 +1,33 @@
+/** Programs that tests build once for all runs, in the user's cache folder. Two workers at once are safe: one builds, the other waits. */
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { lock } from '../../scripts/lock.mjs';
+
+/**
+ * @param name of the program. @param build makes the program at the path that it is given
+ * @returns the path of the program
+ */
+export async function builtOnce(
+  name: string,
+  build: (program: string) => void | Promise<void>,
+  folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'wireguard-ts', 'bin'),
+): Promise<string> {
+  const program = join(folder, name);
+  if (existsSync(program)) return program;
+  const unlock = await lock(folder);
+  try {
+    if (existsSync(program)) return program;
+    // a build that is interrupted leaves nothing that passes for the program
+    const part = mkdtempSync(join(folder, 'part-'));
+    try {
+      await build(join(part, name));
+      renameSync(join(part, name), program);
+    } finally {
+      rmSync(part, { recursive: true, force: true });
+    }
+    return program;
+  } finally {
+    await unlock();
+  }
+}
