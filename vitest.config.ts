@@ -1,11 +1,14 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { HANG_MS } from './test/support/patience.ts';
 import { APART, filesOf, MOST, SLOW } from './test/support/selection.ts';
 import { SkipSummary } from './test/support/skip-summary.ts';
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // They end what hangs; nothing is expected of a clock (test/support/patience.ts).
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    expect: { poll: { timeout: HANG_MS } },
     // Two cores: more workers only make the network tests late.
     maxWorkers: 2,
     reporters: ['default', new SkipSummary()],

@@ -49,18 +49,18 @@ inOwnNamespace(import.meta.url, [], () => {
 
   const program = (...more: string[]): readonly string[] => [...OWN_RUN, process.execPath, WGTS, ...args, ...more];
 
-  test('--once ends by itself: 0', { timeout: 30_000 }, async () => {
+  test('--once ends by itself: 0', async () => {
     const { status, err } = await run(program('--once'));
     expect([status, err]).toEqual([0, '']);
     // another's key
     expect(readFileSync(join(folder, 'nodes.yaml'), 'utf8')).toBe(NODE);
   });
 
-  test('--withdraw ends by itself: 0', { timeout: 30_000 }, async () => {
+  test('--withdraw ends by itself: 0', async () => {
     expect((await run(program('--withdraw'))).status).toBe(0);
   });
 
-  test('until it is told to end; /readyz meanwhile', { timeout: 30_000 }, async () => {
+  test('until it is told to end; /readyz meanwhile', async () => {
     const [shell, ...words] = program('--http=127.0.0.1:39096');
     const child = spawn(shell!, words, { stdio: 'inherit' });
     running.push(child);
@@ -77,7 +77,7 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  test('a port that is taken is a line and 1', { timeout: 30_000 }, async () => {
+  test('a port that is taken is a line and 1', async () => {
     const server = createServer();
     await new Promise<void>(resolve => server.listen(39097, '127.0.0.1', resolve));
     const { status, err } = await run(program('--http=127.0.0.1:39097'));

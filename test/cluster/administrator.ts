@@ -5,10 +5,11 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { dirname, join } from 'node:path';
+import { HANG_MS } from '../support/patience.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { kubectlProgram } from './kubectl.ts';
 
-const LIMIT = 60_000;
+const LIMIT = HANG_MS;
 
 export interface Ran {
   readonly status: number | null;
@@ -58,7 +59,7 @@ export class Administrator {
     const ca = readFileSync(this.#plane.caFile);
     return new Promise((resolve, reject) => {
       const target = new URL(path, this.#plane.server);
-      const asked = request(target, { method: 'PATCH', headers, ca, agent: false, timeout: 10_000 }, answer => {
+      const asked = request(target, { method: 'PATCH', headers, ca, agent: false, timeout: HANG_MS }, answer => {
         let text = '';
         answer.setEncoding('utf8').on('data', part => {
           text += part;

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openApiDatastore } from '../../src/calico/datastore/api-datastore.ts';
 import type { Datastore } from '../../src/calico/datastore/datastore.ts';
 import { watching } from '../calico/datastore/watching.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { Administrator } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, type Manifest, startControlPlane } from './control-plane.ts';
@@ -74,9 +75,9 @@ describeCluster('the agent as its service account', () => {
     };
     const tell = async () => (await begin()).datastore.reportEvent(event);
     await tell();
-    await expect.poll(count, { timeout: 10_000 }).toEqual([1]);
+    await expect.poll(count, { timeout: HANG_MS }).toEqual([1]);
     await tell();
-    await expect.poll(count, { timeout: 10_000 }).toEqual([2]);
+    await expect.poll(count, { timeout: HANG_MS }).toEqual([2]);
   });
 
   test('reads Pods with the component workload-ips, and not without', async () => {
@@ -91,7 +92,7 @@ describeCluster('the agent as its service account', () => {
     expect(stale).toMatch(/pods.*forbidden|forbidden.*pods/i);
     install(['workload-ips']);
     const watch = await pods();
-    expect((await watch.until(({ synced }) => synced, 10_000)).stale).toBeUndefined();
+    expect((await watch.until(({ synced }) => synced)).stale).toBeUndefined();
   });
 
   test('writes to IPAM with the component allocate, and not without', async () => {

@@ -32,11 +32,11 @@ describeCluster("with Calico's own definitions", () => {
       },
     );
     datastore = await openApiDatastore({ kubeconfig: plane.kubeconfig, env: {} });
-  }, 120_000);
+  });
   afterAll(async () => {
     await datastore?.close();
     await plane?.stop();
-  }, 30_000);
+  });
 
   const allocator = (): AddressAllocator =>
     new AddressAllocator({

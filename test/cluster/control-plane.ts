@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeWith } from '../netns/needs.ts';
 import { kubernetesServers } from '../support/machine.ts';
+import { HANG_MS } from '../support/patience.ts';
 
 export interface ControlPlane {
   /** Of an administrator. */
@@ -40,7 +41,7 @@ export interface Manifest {
 
 const ADMIN = 'admin-of-the-test';
 /** Milliseconds. A kube-apiserver is ready in some 5 s; on two busy cores it takes longer. */
-const PATIENCE = 120_000;
+const PATIENCE = 600_000;
 
 /** `describe` where there are a control plane and Calico's definitions; in CI their absence fails. */
 export function describeCluster(name: string, body: () => void): void {
@@ -217,7 +218,7 @@ async function ask(url: string, method: string, ca: string, body?: unknown): Pro
   const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
   const headers = { authorization: `Bearer ${ADMIN}`, 'content-type': type };
   return await new Promise((resolve, reject) => {
-    const sent = request(url, { method, ca, headers, timeout: 10_000, agent: false }, response => {
+    const sent = request(url, { method, ca, headers, timeout: HANG_MS, agent: false }, response => {
       const chunks: Buffer[] = [];
       response.on('data', chunk => chunks.push(chunk));
       response.on('error', reject);

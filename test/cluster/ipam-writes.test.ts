@@ -32,7 +32,7 @@ describeCluster('IPAM by Calico’s own definitions', () => {
         },
       );
       datastore = await openApiDatastore({ kubeconfig: plane.kubeconfig, env: {} });
-    }, 180_000);
+    });
     afterEach(() => void written.splice(0));
     afterAll(async () => {
       await datastore?.close();

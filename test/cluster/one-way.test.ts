@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run, sleep, until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { describeCluster } from './control-plane.ts';
 import { ClusterLab, type LabPod } from './lab.ts';
 import { KEY, node, nodeName, path, podAddress } from './objects.ts';
@@ -15,9 +16,13 @@ const FAMILIES = [4, 6] as const;
 const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'unshare'] as const;
 /** Milliseconds. */
 const INTERVAL = 50;
-const MOST_LOST = 1_500;
+/**
+ * What WireGuard itself takes to notice that a session is dead (KEEPALIVE_TIMEOUT and REKEY_TIMEOUT): an agent that does not greet has that
+ * silence at the least, one that does some 0.3 s of it.
+ */
+const MOST_LOST = 15_000;
 
-describeCluster('one-way', () => inOwnNamespace(import.meta.url, NEEDS, body, { limit: 180_000, show: 'one-way:' }));
+describeCluster('one-way', () => inOwnNamespace(import.meta.url, NEEDS, body, { show: 'one-way:' }));
 
 function body(): void {
   let lab: ClusterLab;
@@ -34,16 +39,15 @@ function body(): void {
     pod = await lab.addPod(1);
     await lab.addPod(2);
     for (const index of NODES) lab.startAgent(lab.node(index), '--fail-closed');
-    for (const index of NODES)
-      for (const family of FAMILIES) await until('a key', () => lab.keyOf(index, family), 30_000);
+    for (const index of NODES) for (const family of FAMILIES) await until('a key', () => lab.keyOf(index, family));
     for (const family of FAMILIES)
       await until(
         `IPv${family}`,
         async () => (await pod.namespace.run(['ping', '-c1', '-W1', target(family)], { mayFail: true })).code === 0,
         20_000,
       );
-  }, 120_000);
-  afterAll(() => lab?.close(), 30_000);
+  });
+  afterAll(() => lab?.close());
 
   async function longestSilence(family: 4 | 6, action: () => Promise<void>): Promise<number> {
     return (await silences(family, action)).longest;
@@ -56,7 +60,7 @@ function body(): void {
   async function silences(
     family: 4 | 6,
     action: () => Promise<void>,
-    limit = 20_000,
+    limit = HANG_MS,
   ): Promise<{ readonly longest: number; readonly healed: number }> {
     const argv = ['ping', '-D', '-n', '-i', String(INTERVAL / 1000), '-W1', target(family)];
     const ping = pod.namespace.start(argv);
@@ -141,7 +145,7 @@ function body(): void {
     expect(await longestSilence(6, action)).toBeLessThan(MOST_LOST);
   });
 
-  const back = (): Promise<unknown> => until('its key', () => lab.keyOf(1, 4), 30_000);
+  const back = (): Promise<unknown> => until('its key', () => lab.keyOf(1, 4));
 
   test('our Node is deleted and made again: soon after the key is there', async () => {
     const { healed } = await silences(4, async () => {

@@ -3,6 +3,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Running, until } from '../netns/command.ts';
 import type { Namespace } from '../netns/lab.ts';
+import { HANG_MS } from '../support/patience.ts';
 
 /** From one pod to another, by their addresses. */
 export interface Silence {
@@ -61,7 +62,7 @@ export class Conversation {
   }
 
   /** Until each pair's datagrams come through that were sent after this call. */
-  async untilAllTalk(isMeant: (from: string, to: string) => boolean = () => true, limit = 10_000): Promise<void> {
+  async untilAllTalk(isMeant: (from: string, to: string) => boolean = () => true, limit = HANG_MS): Promise<void> {
     const since = Date.now();
     const meant = this.pairs().filter(pair => isMeant(...pair));
     const missing = (): readonly Pair[] => meant.filter(pair => !(this.#lastOf(pair) > since + 20));

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Family } from '../../src/netlink/family.ts';
 import { run, sleep, until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { describeCluster } from './control-plane.ts';
 import { ClusterLab } from './lab.ts';
 import { blockOf, nodeAddress, nodeName, path, podAddress } from './objects.ts';
@@ -14,7 +15,7 @@ import { Underlay } from './underlay.ts';
 const FAMILIES = [4, 6] as const;
 const NODES = [1, 2];
 /** Milliseconds. */
-const LIMIT = 10_000;
+const LIMIT = HANG_MS;
 const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'unshare'] as const;
 const LINK: Readonly<Record<Family, string>> = { 4: 'tunl-wg.cali', 6: 'tunl-wg6.cali' };
 const OTHER_LINK: Readonly<Record<Family, string>> = { 4: 'other.cali', 6: 'other6.cali' };
@@ -33,7 +34,7 @@ const FELIX = `udp dport { 51820, 51821 } fib WHERE type local accept
     ip WHERE 172.20.0.0/24 tcp dport 1-65535 accept
     ip6 WHERE fd20::/64 tcp dport 1-65535 accept`;
 
-describeCluster('policies', () => inOwnNamespace(import.meta.url, NEEDS, body, { limit: 180_000, show: 'policies:' }));
+describeCluster('policies', () => inOwnNamespace(import.meta.url, NEEDS, body, { show: 'policies:' }));
 
 function body(): void {
   let lab: ClusterLab;
@@ -72,16 +73,15 @@ function body(): void {
     for (const index of NODES) await lab.addNode(index);
     for (const index of NODES) await lab.addBlocks(index);
     for (const index of NODES) lab.startAgent(lab.node(index));
-    for (const index of NODES)
-      for (const family of FAMILIES) await until('a key', () => lab.keyOf(index, family), 30_000);
+    for (const index of NODES) for (const family of FAMILIES) await until('a key', () => lab.keyOf(index, family));
     for (const index of NODES) await lab.startTraffic(await lab.addPod(index));
     await lab.talk.untilAllTalk();
     await sleep(1000);
-  }, 120_000);
+  });
   afterAll(async () => {
     await others?.stop();
     await lab?.close();
-  }, 30_000);
+  });
 
   test('between the nodes there is UDP from 51820 to 51820, from 51821 to 51821, and nothing else', async () => {
     const since = Date.now();
@@ -119,7 +119,7 @@ function body(): void {
         const begin = Date.now();
         await policy(chains(true));
         await forgetSessions();
-        await lab.talk.untilAllTalk(undefined, 20_000);
+        await lab.talk.untilAllTalk(undefined);
         // while the link was down its port was closed, of which the host tells the other one by ICMP
         await encrypted(Date.now());
         expect(await lab.plaintext.between(begin)).toEqual([]);
@@ -176,7 +176,7 @@ function body(): void {
     const mtu = { wireguardMTU: 1380, wireguardMTUV6: 1360 };
     const ports = { wireguardListeningPort: 51821, wireguardListeningPortV6: 51820 };
     await lab.felix({ ...enabled(true), ...mtu, ...ports, wireguardRoutingRulePriority: 90 });
-    await until('the keys', async () => (await keys()).every(key => key !== undefined), 20_000);
+    await until('the keys', async () => (await keys()).every(key => key !== undefined));
     await sleep(1000);
     for (const family of FAMILIES) {
       const link = await shown(1, 'ip', 'link', 'show', OTHER_LINK[family]);

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REPOSITORY } from '../support/guide.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { Administrator } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
@@ -155,11 +156,11 @@ describeCluster('rights on a real API server', () => {
       expect([await own(), await foreign()]).toMatchObject([{ code: 200 }, { code: 200 }]);
     });
 
-    test('with it an agent changes its own Node alone', { timeout: 120_000 }, async () => {
+    test('with it an agent changes its own Node alone', async () => {
       apply(['own-node-only']);
       // a policy is in force some seconds after it was made
       await expect
-        .poll(async () => (await foreign()).says, { timeout: 60_000, interval: 500 })
+        .poll(async () => (await foreign()).says, { timeout: HANG_MS, interval: 500 })
         .toMatch(/may change its own Node only/);
       expect(await own()).toMatchObject({ code: 200 });
       expect(await patchStatus('worker-1', { [KEY]: null, [`${KEY}V6`]: 'six' }, agent)).toMatchObject({ code: 200 });

@@ -9,6 +9,9 @@ import { KEY } from './objects.ts';
 const LINK = 'wireguard.cali';
 const TABLE = 1;
 
+/** No more than a third of the pause between two full turns of the agent. */
+export const KEY_BACK_MS = 30_000;
+
 export interface Meddled {
   /** When it cleared the key, milliseconds of the epoch, and after how long it was there again. */
   readonly cleared: readonly { readonly at: number; readonly back: number }[];
@@ -26,7 +29,7 @@ export async function meddle(lab: ClusterLab, node: LabNode, times: number): Pro
     await namespace.ip(`link del ${LINK}`, `rule del lookup ${TABLE}`, `route flush table ${TABLE}`);
     const at = Date.now();
     await lab.annotate(index, { [KEY[4]]: null });
-    while ((await lab.keyOf(index)) === undefined && Date.now() - at < 5000) await sleep(10);
+    while ((await lab.keyOf(index)) === undefined && Date.now() - at < KEY_BACK_MS) await sleep(10);
     cleared.push({ at, back: Date.now() - at });
     await sleep(Math.max(0, began + 1000 - Date.now()));
   }

@@ -31,7 +31,7 @@ export class Underlay {
     // promiscuous, a bridge shows what it hands from port to port
     const options = ['-U', '--immediate-mode', '-B', '16384', '-Z', 'root', '-s', String(SNAP), '-w', file];
     const running = start(['tcpdump', '-n', '-i', device, ...options, filter]);
-    await until('tcpdump', () => running.output().includes('listening on'), 10_000);
+    await until('tcpdump', () => running.output().includes('listening on'));
     return new Underlay(file, running);
   }
 

@@ -47,7 +47,7 @@ describeWith(['root', 'wg'], 'a made-up file', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('is the same to wg and to us', { timeout: 120_000 }, async () => {
+  it('is the same to wg and to us', async () => {
     let [taken, refused] = [0, 0];
     for (let i = 0; i < FILES; i++) {
       const made = madeUp(seeded((SEED + i) >>> 0));

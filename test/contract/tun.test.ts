@@ -19,6 +19,7 @@ import {
 } from '../../src/packet/batch.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { packetBatch } from '../support/packet-batch.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { udpPacket, udpPayload } from '../support/udp-packet.ts';
 
 const PORT = 7777;
@@ -295,6 +296,6 @@ function write(tun: Tun, payloads: readonly string[]): number {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 5000; !condition(); await sleep(2))
+  for (const end = Date.now() + HANG_MS; !condition(); await sleep(2))
     if (Date.now() > end) throw new Error('it did not come to that in 5 s');
 }

@@ -10,6 +10,7 @@ import { openNativeUdp, UDP_OFFLOADS } from '../../src/io/udp.ts';
 import { openDgramUdp } from '../../src/io/udp-dgram.ts';
 import { makeDatagramBatch } from '../../src/packet/batch.ts';
 import { batchOf, type Got, receive, unpack } from '../support/datagrams.ts';
+import { HANG_MS } from '../support/patience.ts';
 
 const network = new MemoryNetwork();
 const native = (offloads: number) => (port: number) => openNativeUdp(nativeBinding(), port, 0, offloads);
@@ -182,6 +183,6 @@ const text = (got: Got): string => got.text;
 const asText = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
 async function until(done: () => boolean): Promise<void> {
-  for (const end = Date.now() + 5000; !done() && Date.now() < end; ) await sleep(1);
+  for (const end = Date.now() + HANG_MS; !done() && Date.now() < end; ) await sleep(1);
   expect(done()).toBe(true);
 }

@@ -17,6 +17,7 @@ import {
   parsePrefix,
   TwinCipher,
 } from '../../src/index.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { udpPacket, udpPayload } from '../support/udp-packet.ts';
 
 const loops: DeviceLoop[] = [];
@@ -90,7 +91,7 @@ test.each([
 );
 
 async function until(condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 5000; !condition(); await sleep(1))
+  for (const end = Date.now() + HANG_MS; !condition(); await sleep(1))
     if (Date.now() > end) throw new Error('it did not come to that in 5 s');
 }
 

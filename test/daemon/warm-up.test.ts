@@ -13,6 +13,7 @@ import {
   SEAL_STRIDE,
   type TransportCipher,
 } from '../../src/protocol/transport-cipher.ts';
+import { HANG_MS } from '../support/patience.ts';
 
 const verbose: string[] = [];
 const log = {
@@ -104,7 +105,7 @@ test('it works only while nothing passes', async () => {
     await sleep(1300);
     expect(made).toBe(0);
     quiet = 1000;
-    for (const end = Date.now() + 5000; made === 0 && Date.now() < end; ) await sleep(10);
+    for (const end = Date.now() + HANG_MS; made === 0 && Date.now() < end; ) await sleep(10);
     expect(made).toBe(2);
     // not more at a time than a round trip or what a millisecond has of them
     expect(given.held.size).toBeGreaterThan(0);

@@ -9,11 +9,12 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { HANG_MS } from '../support/patience.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Names of the kernel to its numbers. */
 const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12 };
-const LIMIT = 60_000;
+const LIMIT = HANG_MS;
 
 /** Mounts what follows, goes into the tree, gives up rights, becomes the program. There is neither a shell nor setpriv in the tree. */
 const ENTER = `

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../netns/needs.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { Image } from './container.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -15,7 +16,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
   let image: Image;
   beforeAll(() => {
     image = new Image();
-  }, 280_000);
+  });
   afterAll(() => image?.remove());
 
   test('the Dockerfile takes its tree from the same script, and nothing beside it', () => {
@@ -69,7 +70,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     expect(JSON.parse(out)).toMatchObject({ tunOffloads: { problem: expect.stringMatching(/permit|EPERM/) } });
   });
 
-  test('a device runs, is seen by its socket on the host, and ends with the process', { timeout: 60_000 }, async () => {
+  test('a device runs, is seen by its socket on the host, and ends with the process', async () => {
     const sockets = mkdtempSync(join(tmpdir(), 'wgts-sockets-'));
     const container = image.start({
       command: ['/usr/bin/wireguard-ts', '-f', 'wgimage0'],
@@ -78,7 +79,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     });
     const ended = new Promise(resolve => container.on('exit', resolve));
     try {
-      await expect.poll(() => readdirSync(sockets), { timeout: 20_000 }).toContain('wgimage0.sock');
+      await expect.poll(() => readdirSync(sockets), { timeout: HANG_MS }).toContain('wgimage0.sock');
       const links = spawnSync('nsenter', ['-t', String(container.pid), '-n', 'ip', '-br', 'link'], {
         encoding: 'utf8',
       });

@@ -25,6 +25,7 @@ import { sendFrames } from '../support/frames.ts';
 import { hostileDatagram, hostileMtu, hostileRange } from '../support/hostile.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { between } from '../support/packet-shapes.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { type Random, seeded } from '../support/random.ts';
 import { CASES, SEED } from '../support/seeded-cases.ts';
 import { counting, superPacket } from '../support/super-packet.ts';
@@ -34,7 +35,7 @@ import { WatchedDevice } from '../support/watched-device.ts';
 const ROUNDS = Math.max(50, Math.min(20_000, Math.floor(CASES / 800)));
 const REAL_ROUNDS = Math.max(4, Math.min(200, Math.floor(CASES / 20_000)));
 const FRAMES = 250;
-const LIMIT = 240_000;
+const LIMIT = 600_000;
 const MOST_MEMORY = 256 << 20;
 const PORT = 7777;
 const ALL = offloadsWithout(new Set());
@@ -56,7 +57,7 @@ afterEach(() => {
   for (const device of devices.splice(0)) device.loop.close();
 });
 
-const until = (what: string, ask: () => boolean) => untilEvery(what, ask, 20_000, 1);
+const until = (what: string, ask: () => boolean) => untilEvery(what, ask, HANG_MS, 1);
 
 function watched(...args: ConstructorParameters<typeof WatchedDevice>): WatchedDevice {
   const device = new WatchedDevice(...args);

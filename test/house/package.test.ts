@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-test('the package holds programs, types and the addon as source', { timeout: 60_000 }, () => {
+test('the package holds programs, types and the addon as source', () => {
   const { stdout, stderr } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: ROOT,
     encoding: 'utf8',
@@ -36,7 +36,7 @@ test('the package holds programs, types and the addon as source', { timeout: 60_
   expect(paths.filter(path => /^native\/build|^dist\/(test|bench)|tsbuildinfo$|^src|^test/.test(path))).toEqual([]);
 });
 
-test('the types of the library need none of Node', { timeout: 60_000 }, () => {
+test('the types of the library need none of Node', () => {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-consumer-'));
   try {
     const entry = join(ROOT, 'dist/index.d.ts');

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { HANG_MS } from '../support/patience.ts';
 import { type Counts, summaryOf } from '../support/skip-summary.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -43,7 +44,7 @@ function runAlone(env: NodeJS.ProcessEnv): {
     cwd: ROOT,
     encoding: 'utf8',
     env: { PATH: folder, NO_COLOR: '1', TEST_COUNTS: file, ...env },
-    timeout: 60_000,
+    timeout: HANG_MS,
   });
   try {
     return { status, lines: stdout.split('\n'), counts: JSON.parse(readFileSync(file, 'utf8')) as Counts };

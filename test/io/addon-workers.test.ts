@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { addonPath } from '../../src/io/native-binding.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
+import { HANG_MS } from '../support/patience.ts';
 
 const PROGRAM = fileURLToPath(new URL('addon-worker.mjs', import.meta.url));
 const ADDON = addonPath();
-const LIMIT = 90_000;
+const LIMIT = HANG_MS;
 
 interface State {
   /** TUN devices of workers. */

@@ -7,6 +7,7 @@ import { nativeNetlink } from '../../src/io/netlink.ts';
 import { Network } from '../../src/netlink/network.ts';
 import { NETLINK_ROUTE, type NetlinkReceiver } from '../../src/netlink/port.ts';
 import { NetlinkSocket } from '../../src/netlink/socket.ts';
+import { HANG_MS } from '../support/patience.ts';
 
 const binding = nativeBinding();
 const port = nativeNetlink(binding);
@@ -66,7 +67,7 @@ test('a process ends once all is closed, and a child has none of its sockets', (
     network.close();`;
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: HANG_MS,
   });
   expect(run.stderr).toBe('');
   expect(run.stdout).toBe('fine\n');

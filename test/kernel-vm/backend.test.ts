@@ -6,7 +6,7 @@ import { describeWith, NETWORK } from '../netns/needs.ts';
 import { type BackendResult, OWN } from './backend-results.ts';
 import { resultOf, startGuest } from './machine.ts';
 
-const LIMIT = 240_000;
+const LIMIT = 900_000;
 
 describeWith(
   [...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe', 'rmmod'],

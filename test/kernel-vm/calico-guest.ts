@@ -13,7 +13,7 @@ const WGTS = join(ROOT, 'dist/program/wgts.cjs');
 const DEVICE = 'tunl-wg.cali';
 const GATEWAY = '169.254.1.1';
 /** Everything is slow here. */
-const LIMIT = 90_000;
+const LIMIT = 300_000;
 const MEGABYTE = 1_000_000;
 /** Felix's mark on what is encrypted already, its table, and the priority of the rule that leads there. */
 const [MARK, TABLE, PRIORITY] = ['0x100000', '1', '99'];

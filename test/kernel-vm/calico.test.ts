@@ -7,7 +7,7 @@ import { describeWith, NETWORK } from '../netns/needs.ts';
 import { CALICO_CHECKS, type CalicoResult } from './calico-results.ts';
 import { kernelFolder, resultOf, startGuest } from './machine.ts';
 
-const LIMIT = 400_000;
+const LIMIT = 900_000;
 
 describeWith(
   [...NETWORK, 'wg', 'nft', 'qemu-system-x86_64', 'busybox', 'modprobe'],

@@ -15,7 +15,7 @@ describeWith([...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe'], `kernel 
   let machine: Running;
   beforeAll(async () => {
     machine = await startGuest('guest', BOOT_AND_ALL_CELLS, { WG_TEST_PROGRAM: PROGRAM });
-  }, 120_000);
+  });
   afterAll(() => machine?.stop());
 
   for (const cell of CELLS) {

@@ -5,7 +5,7 @@ import { describeWith, NETWORK } from '../netns/needs.ts';
 import { resultOf, startGuest } from './machine.ts';
 import { QUICK_CHECKS, type QuickResult } from './quick-results.ts';
 
-const LIMIT = 400_000;
+const LIMIT = 900_000;
 
 describeWith([...NETWORK, 'wg-quick', 'qemu-system-x86_64', 'busybox', 'modprobe'], 'wgts up with the kernel', () => {
   let machine: Running;

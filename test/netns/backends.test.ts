@@ -38,7 +38,7 @@ describeWith([...NETWORK, 'iperf3'], `backends (${PROGRAM})`, () => {
       } finally {
         await pair.close();
       }
-    }, 60_000);
+    });
 });
 
 function mega(bits: number): string {

@@ -169,7 +169,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
   test('a link deleted by its name is made again at once, with the same key, and pods reach each other', async () => {
     await both();
     const running = nodes[0]!.start(command(0, plan(0), 'apply', 'watch'));
-    await until('watching', () => running.output().includes('watching'), 20_000);
+    await until('watching', () => running.output().includes('watching'));
     await nodes[0]!.ip(`link del ${names[0]}`);
     const { stdout } = await running.exited;
     const last = JSON.parse(stdout.trim().split('\n').at(-1)!) as Said;

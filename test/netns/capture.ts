@@ -52,7 +52,7 @@ export async function capture(lab: Lab, namespace: Namespace, device: string, fi
     file,
     filter,
   ]);
-  await until('tcpdump', () => running.output().includes('listening on'), 10_000);
+  await until('tcpdump', () => running.output().includes('listening on'));
   return new Capture(file, running);
 }
 

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { HANG_MS } from '../support/patience.ts';
 import { sleep, until } from './command.ts';
 import { commandOf, ROOT, SOCKET_DIRECTORY } from './device.ts';
 import { presharedKey } from './keys.ts';
@@ -30,7 +31,7 @@ describeWith(NETWORK, '--backend', () => {
   afterEach(() => lab?.close());
 
   const make = (...args: string[]) =>
-    host.run([...commandOf('ours'), ...args, name], { mayFail: true, timeout: 20_000 });
+    host.run([...commandOf('ours'), ...args, name], { mayFail: true, timeout: HANG_MS });
   const kindOf = async () =>
     /^\s+(wireguard|tun) /m.exec((await host.run(['ip', '-d', 'link', 'show', name])).stdout)?.[1];
 

@@ -3,6 +3,7 @@
  * test process itself ends is killed by that pid. Nothing is ever ended by name.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { HANG_MS } from '../support/patience.ts';
 
 export interface Result {
   readonly code: number | null;
@@ -104,9 +105,12 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
     async stop(signal = 'SIGTERM') {
       if (ended !== undefined) return ended;
       child.kill(signal);
-      const timer = setTimeout(() => child.kill('SIGKILL'), 3_000);
+      const timer = setTimeout(() => child.kill('SIGKILL'), HANG_MS / 4);
       // A grandchild that holds the pipes open must not keep the test waiting.
-      const giveUp = setTimeout(() => child.stdout.destroy().once('close', () => child.stderr.destroy()), 4_000);
+      let giveUp: NodeJS.Timeout | undefined;
+      child.once('exit', () => {
+        giveUp = setTimeout(() => child.stdout.destroy().once('close', () => child.stderr.destroy()), 1_000);
+      });
       const result = await exited;
       clearTimeout(timer);
       clearTimeout(giveUp);
@@ -133,7 +137,7 @@ export function sleep(milliseconds: number): Promise<void> {
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,
-  timeout = 10_000,
+  timeout = HANG_MS,
   interval = 25,
 ): Promise<T> {
   const end = Date.now() + timeout;

@@ -1,6 +1,7 @@
 /** Clients of the control socket that would have the daemon's memory or time: what they get is an errno, and nothing stays behind. */
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { HANG_MS } from '../support/patience.ts';
 import { sleep, until } from './command.ts';
 import { type Device, startDevice } from './device.ts';
 import { Lab } from './lab.ts';
@@ -67,9 +68,9 @@ describeWith(NETWORK, 'the control socket', () => {
       { length: 100_000 },
       (_, i) => `allowed_ip=2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::/64\n`,
     );
-    const answered = uapi(device.socket, `${BEGIN}${prefixes.join('')}\n`, { timeout: 50_000 });
+    const answered = uapi(device.socket, `${BEGIN}${prefixes.join('')}\n`, { timeout: HANG_MS });
     expect(errnoOf(await answered)).toBe(0);
-    const shown = await uapi(device.socket, 'get=1\n\n', { timeout: 50_000 });
+    const shown = await uapi(device.socket, 'get=1\n\n', { timeout: HANG_MS });
     expect(shown.match(/^allowed_ip=/gm)).toHaveLength(100_000);
   });
 });

@@ -9,7 +9,7 @@ describeWith(NETWORK, 'the demos', () => {
     ['demo', 5],
     ['demo-calico', 5],
   ] as const)
-    it(`${script}: ${lines} things are shown, and all are ok`, { timeout: 120_000 }, async () => {
+    it(`${script}: ${lines} things are shown, and all are ok`, async () => {
       const { stdout, stderr, code } = await run([process.execPath, `${ROOT}/scripts/${script}.mjs`], {
         mayFail: true,
         timeout: 110_000,

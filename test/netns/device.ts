@@ -146,7 +146,7 @@ export class Device {
       ...(mtu === undefined ? [] : [`link set ${this.name} mtu ${mtu}`]),
       `link set ${this.name} up`,
     );
-    await until(`${this.name} to listen`, () => this.#listens(), 20_000);
+    await until(`${this.name} to listen`, () => this.#listens());
   }
 
   /** The kernel listens before `ip` returns. A program shows its sockets where it was started, wherever the interface is now. */
@@ -199,7 +199,7 @@ export async function startDevice(
     env: { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: '1', ...options.env },
   });
   const device = new Device(lab, namespace, name, program, running);
-  await until(`the socket ${device.socket}`, () => answers(device.socket, running), 20_000);
+  await until(`the socket ${device.socket}`, () => answers(device.socket, running));
   return device;
 }
 

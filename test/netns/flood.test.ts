@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { FLOOD_SOURCES } from '#dist/bench/tunnel/flood-sources.js';
+import { HANG_MS } from '../support/patience.ts';
 import { sleep, until } from './command.ts';
 import { type Device, ROOT, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
@@ -42,7 +43,7 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
     const flood = () => {
       const key = Buffer.from(pair.b.keys.publicKey, 'base64').toString('hex');
       const argv = [process.execPath, FLOODER, endpoint(OUTER_B[4], PORT_B), key, String(rate), String(SECONDS)];
-      return pair.a.namespace.run(argv, { timeout: 120_000 });
+      return pair.a.namespace.run(argv, { timeout: HANG_MS });
     };
 
     it('no ping of an established tunnel is lost, and nearly all that was judged got a cookie', async () => {
@@ -62,7 +63,7 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
       // without load a handshake is worked on: until the queue is an eighth full, once a second
       expect(cookies / (cookies + worked)).toBeGreaterThan(0.9);
       expect(cookies).toBeGreaterThan(5000);
-    }, 180_000);
+    });
 
     it('a new peer gets its session while the flood lasts', async () => {
       const { lab, a, b } = pair;
@@ -76,10 +77,10 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
         peers: [{ publicKey: b.keys.publicKey, endpoint: endpoint(OUTER_B[4], PORT_B), allowedIps: [], keepalive: 5 }],
       });
       await newcomer.up([]);
-      await until('the session', async () => (await newcomer.peer()).latestHandshake > 0, 60_000);
+      await until('the session', async () => (await newcomer.peer()).latestHandshake > 0);
       expect(await flooding).toMatchObject({ code: 0 });
       await newcomer.stop();
-    }, 180_000);
+    });
   });
 
 async function counters(device: Device): Promise<Record<string, number | undefined>> {

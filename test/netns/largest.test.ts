@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { sendFrames } from '../support/frames.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { counting, superPacket } from '../support/super-packet.ts';
 import { until } from './command.ts';
 import { type Device, PROGRAM, type Program, ROOT } from './device.ts';
@@ -19,7 +20,7 @@ const MOST_MEMORY = 96 << 20;
 const PROGRAMS: readonly Program[] = PROGRAM === 'ours' ? ['ours', 'ours-pure'] : [PROGRAM];
 
 /** Milliseconds until an answer is none: a busy machine starts a program in seconds. */
-const PATIENCE = 20_000;
+const PATIENCE = HANG_MS;
 /** Bytes: many super-packets. */
 const TRANSFER = 10_000_000;
 

@@ -62,5 +62,5 @@ describeWith([...NETWORK, 'tcpdump', 'wireguard-go'], 'in real time', () => {
     } finally {
       await pair.close();
     }
-  }, 60_000);
+  });
 });

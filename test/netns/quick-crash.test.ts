@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { HANG_MS } from '../support/patience.ts';
 import { sleep, until } from './command.ts';
 import { keyPair } from './keys.ts';
 import { Lab } from './lab.ts';
@@ -43,7 +44,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
       expect(await host.picture(), `killed at line ${line}, down`).toEqual(empty);
     }
     expect(line).toBeGreaterThan(10);
-  }, 240_000);
+  });
 
   it('at any step of up, then down: nothing is left', async () => {
     const host = await QuickHost.start(lab, 'host');
@@ -57,7 +58,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
       expect(await host.picture(), `killed at line ${line}`).toEqual(empty);
       expect(existsSync(host.state)).toBe(false);
     }
-  }, 240_000);
+  });
 
   it('while the process of the interface starts, then down: it ends by itself', async () => {
     const host = await QuickHost.start(lab, 'host');
@@ -65,7 +66,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     const empty = await host.picture();
     for (const delay of [0, 30, 60, 80, 100, 120, 150]) {
       const running = host.startWgts(['up']);
-      await until('the link to be made', () => running.output().includes('link '), 10_000, 1);
+      await until('the link to be made', () => running.output().includes('link '), HANG_MS, 1);
       await sleep(delay);
       await running.stop('SIGKILL');
       const downed = await host.wgts('down');
@@ -74,7 +75,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
       await until(`nothing to be left, killed after ${delay} ms`, gone, 5000);
       expect(existsSync(host.state), `killed after ${delay} ms: ${downed.stderr}`).toBe(false);
     }
-  }, 60_000);
+  });
 
   it('at any step of down, then down: nothing is left', async () => {
     const host = await QuickHost.start(lab, 'host');
@@ -91,7 +92,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect(line).toBeGreaterThan(6);
     expect(await host.picture()).toEqual(empty);
     expect(existsSync(host.state)).toBe(false);
-  }, 240_000);
+  });
 
   it("of the interface's process: what is left is taken away by down, or brought back by up", async () => {
     const host = await QuickHost.start(lab, 'host');

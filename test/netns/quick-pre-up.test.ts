@@ -44,7 +44,7 @@ ${peers.map(peer => `[Peer]\n${peer}\n`).join('')}`;
     expect(await show('public-key')).toBe(OWN.publicKey);
     const pid = await host.devicePid();
     process.kill(pid, 'SIGKILL');
-    await until('it to be up again', async () => (await show('public-key')) === OWN.publicKey, 15_000);
+    await until('it to be up again', async () => (await show('public-key')) === OWN.publicKey);
     await until('all of it', isUp);
     expect((await show('peers')).split('\n').sort()).toEqual([PEER, HOOKS].sort());
     expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);

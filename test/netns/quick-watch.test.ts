@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { HANG_MS } from '../support/patience.ts';
 import { run, until } from './command.ts';
 import { ROOT } from './device.ts';
 import { keyPair } from './keys.ts';
@@ -66,7 +67,7 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     await until('the mistake to be told', () => watching.output().includes('not reloaded: '));
     host.write(FILE);
     await host.namespace.ip(`link del ${host.name}`);
-    await until('the interface to be back', async () => (await endpoint()) === '192.0.2.9:51820', 15_000);
+    await until('the interface to be back', async () => (await endpoint()) === '192.0.2.9:51820');
     expect(watching.output()).toContain(`${host.name} is gone`);
     // the manager is not the device's to speak to
     expect(readFileSync(`/proc/${await host.devicePid()}/environ`, 'utf8')).not.toContain('NOTIFY_SOCKET');
@@ -84,7 +85,7 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     await until('it to be up', async () => (await endpoint()) !== undefined);
     await host.namespace.ip(`link del ${host.name}`);
     const made = () => watching.output().split(`link ${host.name}: WireGuard`).length - 1;
-    await until('it to begin again', () => made() === 2, 15_000, 2);
+    await until('it to begin again', () => made() === 2, HANG_MS, 2);
     expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);
     expect(await host.picture()).toEqual(empty);
   });

@@ -67,7 +67,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
       '-f',
       'ignored',
     ]);
-    await until('the socket', () => existsSync(socket) || running.result() !== undefined, 20_000);
+    await until('the socket', () => existsSync(socket) || running.result() !== undefined);
     expect(running.output()).toBe('');
     return new Device(lab, namespace, name, PROGRAM, running);
   }
@@ -130,7 +130,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
       await expectQuiet(device);
       expect(await redirects(device)).toBe('0\n0\n');
     }
-  }, 120_000);
+  });
 
   it('one that was up before it was handed over loses the address that the kernel gave it', async () => {
     const namespace = await host('a');

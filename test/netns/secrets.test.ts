@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { OWN_RUN } from '../cli/run-program.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { sleep, until } from './command.ts';
 import { commandOf, type Device, SOCKET_DIRECTORY, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
@@ -65,12 +66,12 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
       const [shared, nextShared] = [sharedOf(first, other.privateKey), sharedOf(second, other.privateKey)];
       expect(copiesOf(shared, pid)).toEqual({ raw: 1, hex: 0, base64: 0 });
       await give(second, nextPsk);
-      await until('the old private key to be gone', () => same(copiesOf(first, pid), NONE), 20_000, 1000);
-      await until('the old preshared key to be gone', () => same(copiesOf(psk, pid), NONE), 20_000, 1000);
-      await until('the old shared secret to be gone', () => same(copiesOf(shared, pid), NONE), 20_000, 1000);
+      await until('the old private key to be gone', () => same(copiesOf(first, pid), NONE), HANG_MS, 1000);
+      await until('the old preshared key to be gone', () => same(copiesOf(psk, pid), NONE), HANG_MS, 1000);
+      await until('the old shared secret to be gone', () => same(copiesOf(shared, pid), NONE), HANG_MS, 1000);
       await device.wg('set', device.name, 'private-key', '/dev/null', 'peer', peer, 'remove');
-      await until('the private key to be gone', () => same(copiesOf(second, pid), NONE), 20_000, 1000);
-      await until('the preshared key to be gone', () => same(copiesOf(nextPsk, pid), NONE), 20_000, 1000);
+      await until('the private key to be gone', () => same(copiesOf(second, pid), NONE), HANG_MS, 1000);
+      await until('the preshared key to be gone', () => same(copiesOf(nextPsk, pid), NONE), HANG_MS, 1000);
       expect(copiesOf(nextShared, pid)).toEqual(NONE);
     },
     240_000,
@@ -117,7 +118,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     );
     const options = ['--node', 'node-1', '--cluster-from', cluster, '--key-dir', keys, '--allocate'];
     const agent = host.start([...OWN_RUN, ...WGTS, 'calico', ...options]);
-    await until('its tunnel', () => agent.output().includes('EncryptionReady'), 30_000);
+    await until('its tunnel', () => agent.output().includes('EncryptionReady'));
     const link = /^link (\S+): made/m.exec(agent.output())![1]!;
     // turns in which the key is read, and the device asked
     for (let i = 0; i < 3; i++) {
@@ -125,9 +126,9 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
       await sleep(1500);
     }
     const key = bytes(readFileSync(join(keys, 'private-key'), 'latin1').trim());
-    await until('its copies to be gone', () => same(copiesOf(key, agent.pid), NONE), 20_000, 1000);
+    await until('its copies to be gone', () => same(copiesOf(key, agent.pid), NONE), HANG_MS, 1000);
     await agent.stop();
-  }, 120_000);
+  });
 
   it('no core dump, whatever the limit is: neither of the daemon nor of wgts up --watch, which have keys for long', async () => {
     const name = lab.interfaceName();

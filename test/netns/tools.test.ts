@@ -122,7 +122,7 @@ describeWith([...NETWORK, 'go'], 'wgctrl', () => {
       'allowed ips: 10.0.0.0/8, fd00::/8',
     ])
       expect(stdout).toContain(line);
-  }, 360_000);
+  });
 });
 
 describeWith([...NETWORK, 'tcpdump', 'tshark'], 'Wireshark', () => {

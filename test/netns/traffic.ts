@@ -1,5 +1,6 @@
 /** Traffic through a tunnel: ping, a TCP transfer with a checksum at both ends, iperf3, and single UDP datagrams. */
 import { join } from 'node:path';
+import { HANG_MS } from '../support/patience.ts';
 import { type Running, until } from './command.ts';
 import { ROOT } from './device.ts';
 import type { Namespace } from './lab.ts';
@@ -39,7 +40,7 @@ export async function ping(from: Namespace, to: string, options: PingOptions = {
       String(options.size ?? 56),
       to,
     ],
-    { mayFail: true, timeout: 60_000 + count * interval * 1000 },
+    { mayFail: true, timeout: HANG_MS + count * interval * 1000 },
   );
   const counts = /(\d+) packets transmitted, (\d+) received/.exec(stdout);
   if (counts === null) throw new Error(`ping ${to}: ${stdout}${stderr}`);
@@ -78,7 +79,7 @@ export async function transfer(
 ): Promise<Transfer> {
   const sink = to.start([process.execPath, TRANSFER, 'receive', address]);
   try {
-    const port = await until('the receiver', () => /^port (\d+)$/m.exec(sink.stdout())?.[1], 20_000);
+    const port = await until('the receiver', () => /^port (\d+)$/m.exec(sink.stdout())?.[1]);
     const sender = await from.run([process.execPath, TRANSFER, 'send', address, port, String(bytes)], { timeout });
     const received = await sink.exited;
     const sent = JSON.parse(sender.stdout) as { digest: string; bytes: number };
@@ -112,7 +113,7 @@ export async function iperf(
 ): Promise<number> {
   const server = to.start(['iperf3', '-s', '-1', '-B', address, '--forceflush']);
   try {
-    await until('iperf3', () => server.stdout().includes('Server listening'), 10_000);
+    await until('iperf3', () => server.stdout().includes('Server listening'));
     const flags = [
       ...(options.udp === true ? ['-u', '-b', options.rate ?? '0'] : []),
       ...(options.zeroCopy === true ? ['-Z'] : []),
@@ -146,7 +147,7 @@ export interface Listener {
 
 export async function listenUdp(namespace: Namespace, address: string, port: number): Promise<Listener> {
   const running = namespace.start([process.execPath, PROBE, 'listen', address, String(port)]);
-  await until('the UDP listener', () => running.stdout().includes('listening\n'), 10_000);
+  await until('the UDP listener', () => running.stdout().includes('listening\n'));
   return { running, received: () => running.stdout().split('\n').slice(1, -1) };
 }
 

@@ -35,7 +35,7 @@ describeWith(['root', 'wg-quick'], 'a made-up file', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('is the same to wg-quick and to us', { timeout: 120_000 }, async () => {
+  it('is the same to wg-quick and to us', async () => {
     const seen = new Set<string>();
     for (let i = 0; i < FILES; i++) {
       const text = madeUp(seeded((SEED + i) >>> 0));

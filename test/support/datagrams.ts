@@ -11,6 +11,7 @@ import {
   type DatagramBatch,
   makeDatagramBatch,
 } from '../../src/packet/batch.ts';
+import { HANG_MS } from './patience.ts';
 
 export interface Got {
   readonly text: string;
@@ -72,11 +73,11 @@ export function unpack(batch: DatagramBatch): Got[] {
   return got;
 }
 
-/** Waits, for at most 5 s, until so many datagrams came. */
+/** Waits until so many datagrams came. */
 export async function receive(udp: Udp, count: number): Promise<Got[]> {
   const batch = makeDatagramBatch(16 * 65_536, 16);
   const got: Got[] = [];
-  for (const end = Date.now() + 5000; got.length < count && Date.now() < end; await sleep(1))
+  for (const end = Date.now() + HANG_MS; got.length < count && Date.now() < end; await sleep(1))
     while (udp.receive(batch) > 0) got.push(...unpack(batch));
   return got;
 }

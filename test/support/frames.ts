@@ -3,6 +3,7 @@
  * what a program with CAP_NET_RAW alone can make a TUN's reader see. Python, since Node has no such socket.
  */
 import { spawn } from 'node:child_process';
+import { HANG_MS } from './patience.ts';
 
 const SCRIPT = `
 import socket, struct, sys
@@ -35,7 +36,7 @@ export function sendFrames(
   prefix: readonly string[],
   device: string,
   frames: readonly Uint8Array[],
-  limit = 30_000,
+  limit = HANG_MS,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     const argv = [...prefix, 'python3', '-c', SCRIPT, device];

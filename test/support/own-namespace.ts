@@ -11,7 +11,7 @@ import { describeWith } from '../netns/needs.ts';
 import type { Need } from './machine.ts';
 
 const VARIABLE = 'WGTS_OWN_NAMESPACE';
-const LIMIT = 120_000;
+const LIMIT = 600_000;
 
 export interface OwnNamespaceOptions {
   /** Milliseconds. */

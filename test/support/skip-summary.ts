@@ -29,6 +29,7 @@ export interface Counts {
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const UNEXPLAINED_TITLE = 'by the test itself';
 const SLOW_TITLE = 'slow by nature';
 
 export class SkipSummary implements Reporter {
@@ -97,7 +98,7 @@ function skippedGroups(modules: readonly TestModule[]): NotRun[] {
       title,
       tests,
       files: files.size,
-      note: title === SLOW_TITLE ? 'npm run test:all' : `missing: ${[...notes].join(', ')}`,
+      note: title === SLOW_TITLE ? 'npm run test:all' : notes.size > 0 ? `missing: ${[...notes].join(', ')}` : '',
     }))
     .sort((a, b) => Number(b.title === SLOW_TITLE) - Number(a.title === SLOW_TITLE) || b.tests - a.tests);
 }
@@ -106,11 +107,13 @@ function reasonOf(test: TestCase): { readonly title: string; readonly notes: rea
   for (let task: TestCase | TestSuite | TestModule = test; task.type !== 'module'; task = task.parent) {
     const { lacking } = task.meta();
     if (lacking) return { title: lacking.group, notes: lacking.missing };
+    // its tests are not run then, and the failure itself is reported
+    if (task.type === 'suite' && task.state() === 'failed') return { title: 'after a failed set-up', notes: [] };
   }
   if (test.tags.includes(SLOW)) return { title: SLOW_TITLE, notes: [] };
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
-  return { title: 'by the test itself', notes: [note ?? test.fullName] };
+  return { title: UNEXPLAINED_TITLE, notes: note === undefined ? [] : [note] };
 }
 
 /** The suites that this run does not even read. */

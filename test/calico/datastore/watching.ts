@@ -1,5 +1,6 @@
 /** A listener that a test can wait with: until a snapshot is as it should be, and no longer than some seconds. */
 import type { Datastore, Snapshot } from '../../../src/calico/datastore/datastore.ts';
+import { HANG_MS } from '../../support/patience.ts';
 
 export interface Watching {
   readonly snapshots: readonly Snapshot[];
@@ -16,7 +17,7 @@ export function watching(datastore: Datastore): Watching {
   });
   return {
     snapshots,
-    until: (what, within = 5000) =>
+    until: (what, within = HANG_MS) =>
       new Promise((resolve, reject) => {
         const look = (): void => {
           const last = snapshots.at(-1);

@@ -134,7 +134,7 @@ function snapshot(random: Random, { nodes, blocks, pods, configurations }: World
   };
 }
 
-test(`${CHANGES} random changes`, { timeout: 60_000 }, () => {
+test(`${CHANGES} random changes`, () => {
   const seed = testSeed();
   console.log(`planner: TEST_SEED=${seed}`);
   withSeed(random => {
