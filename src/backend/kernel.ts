@@ -10,6 +10,7 @@ import { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 import { KernelWireguard } from '../netlink/wireguard.ts';
 import { syncDevice, type WireguardBackend } from './backend.ts';
+import { explainRefusal } from './refusal.ts';
 
 /** Of links. */
 export const WIREGUARD_KIND = 'wireguard';
@@ -37,7 +38,7 @@ export class KernelBackend implements WireguardBackend {
 
   async set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void> {
     const wireguard = await this.#open(name);
-    return explained(wireguard.set(name, config, known));
+    return explained(explainRefusal(name, config, wireguard.set(name, config, known)));
   }
 
   /** Without a moment in which a prefix that stays is nobody's: the kernel sends packets while it is told. */

@@ -4,6 +4,7 @@ import type { Zones } from '../config/zones.ts';
 import { listInterfaces, UapiClient } from '../daemon/uapi-client.ts';
 import { systemZones } from '../io/zones.ts';
 import { syncDevice, type WireguardBackend } from './backend.ts';
+import { explainRefusal } from './refusal.ts';
 
 export class UserspaceBackend implements WireguardBackend {
   readonly kind = 'userspace';
@@ -22,7 +23,7 @@ export class UserspaceBackend implements WireguardBackend {
   }
 
   set(name: string, config: DeviceConfig): Promise<void> {
-    return this.#client(name).set(config);
+    return explainRefusal(name, config, this.#client(name).set(config));
   }
 
   /** Lists of allowed IPs are filled anew: not every program takes single ones away. */

@@ -98,6 +98,7 @@ export const ERRNO = {
   EINVAL: 22,
   EPROTO: 71,
   EMSGSIZE: 90,
+  ENOTSUP: 95,
   EADDRINUSE: 98,
   ETIMEDOUT: 110,
 } as const;

@@ -16,6 +16,7 @@ import type { Engine } from '../protocol/engine.ts';
 import { describeEvent } from './describe-event.ts';
 import { DeviceSockets } from './device-sockets.ts';
 import type { Log } from './log.ts';
+import { PortRetry } from './port-retry.ts';
 
 /** Batches taken of each direction in one wake-up before the event loop has its turn: some 10 ms of work at most. */
 const ROUNDS_PER_WAKE = 8;
@@ -29,12 +30,9 @@ const LONE_PACKET = 2048;
 const LONE_AFTER_MS = 1;
 /** So many handshakes end a wake-up, those counted one by one that the kernel joined: half of what a turn of the engine answers with cookies. */
 const HANDSHAKES_PER_WAKE = 128;
-/** Milliseconds until a port that was taken is asked for again. */
-const BIND_AGAIN = 1000;
 /** WireGuard's timers are seconds; with thousands of peers those of a few milliseconds are done together (the kernel's are as coarse). */
 const SHORTEST_SLEEP = 5;
-/** setTimeout's own limit is 2^31 ms. */
-const LONGEST_SLEEP = 2 ** 30;
+const LONGEST_SLEEP = 2 ** 30; // setTimeout's own limit is 2^31 ms
 
 export interface DeviceLoopOptions {
   readonly engine: Engine;
@@ -50,6 +48,7 @@ export class DeviceLoop {
   readonly #engine: Engine;
   readonly #tun: Tun;
   readonly #sockets: DeviceSockets;
+  readonly #retry: PortRetry;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onGone: () => void;
@@ -58,9 +57,6 @@ export class DeviceLoop {
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
-  /** Why there is no socket, and when to try again. */
-  #bindError: string | undefined;
-  #bindAgain = 0;
   #sendErrors = 0;
   #tunDropped = 0;
   #lastWake = 0;
@@ -79,6 +75,12 @@ export class DeviceLoop {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#onGone = options.onGone;
+    this.#retry = new PortRetry({
+      sockets: this.#sockets,
+      log: options.log,
+      now: () => this.#clock.now(),
+      onDue: () => this.#checkStatus(),
+    });
   }
 
   start(): void {
@@ -95,12 +97,18 @@ export class DeviceLoop {
     const sockets = this.#sockets;
     const port = config.listenPort ?? sockets.port;
     const mark = config.fwmark ?? sockets.mark;
-    if (config.listenPort !== undefined && sockets.wouldMove(port)) this.#bind(port, mark);
-    else if (sockets.keep(port, mark)) this.#engine.routesChanged();
-    this.#bindAgain = 0;
+    const isUp = sockets.udp !== undefined || this.#tun.status()?.up === true;
+    if (config.listenPort !== undefined && (sockets.wouldMove(port) || (isUp && !sockets.udp))) this.#bind(port, mark);
+    else {
+      // a device that is down says now what it would come up to
+      if (!isUp && (config.listenPort || config.fwmark)) sockets.attempt(port, mark);
+      if (sockets.keep(port, mark)) this.#engine.routesChanged();
+    }
+    this.#retry.reset();
     // another endpoint may be behind another path
     if (config.peers?.some(peer => peer.endpoint)) sockets.udp?.networkChanged?.();
     this.#engine.configure(config, this.#clock.now());
+    if (isUp && !this.#engine.running) this.#checkStatus();
     this.#settle();
   }
 
@@ -128,6 +136,7 @@ export class DeviceLoop {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#retry.close();
     this.#disarm();
     this.#engine.close();
     this.#sockets.close();
@@ -153,17 +162,8 @@ export class DeviceLoop {
   }
 
   #up(): void {
-    try {
-      if (!this.#sockets.udp) this.#bind(this.#sockets.port, this.#sockets.mark);
-    } catch (error) {
-      // meanwhile the interface is up and deaf, as the kernel would refuse to bring it up
-      this.#bindAgain = this.#clock.now() + BIND_AGAIN;
-      const { message } = error as Error;
-      if (message !== this.#bindError) this.#log.error(`cannot open UDP port ${this.#sockets.port}: ${message}`);
-      this.#bindError = message;
-      return;
-    }
-    this.#bindError = undefined;
+    if (!this.#retry.open()) return;
+    this.#engine.routesChanged();
     this.#engine.up(this.#clock.now());
     this.#log.verbose(`interface up, UDP port ${this.#sockets.port}`);
     this.#settle();
@@ -184,7 +184,7 @@ export class DeviceLoop {
 
   #tunReadable(waited: number | undefined): void {
     // a device that was moved to another namespace came up, and its first packet is the first to say so; each that follows asks again
-    if (!this.#engine.running && this.#clock.now() >= this.#bindAgain) this.#checkStatus();
+    if (!this.#engine.running && this.#retry.isDue) this.#checkStatus();
     this.#pump('tun', waited);
   }
 

@@ -60,6 +60,11 @@ export class DeviceSockets {
     opened.onRoutesChanged(() => still() && onRoutesChanged());
   }
 
+  /** Opens sockets for an instant. @throws Error with `code`, where open() would fail */
+  attempt(port: number, mark: number): void {
+    this.#openUdp(port, mark).close();
+  }
+
   /**
    * Sets what open() will use, and the mark of the sockets that are open.
    * @returns true if the mark is a new one

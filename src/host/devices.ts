@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WireguardBackend } from '../backend/backend.ts';
 import { KernelBackend, WIREGUARD_KIND } from '../backend/kernel.ts';
+import { portInUse } from '../backend/refusal.ts';
 import { type BackendName, hasFamily } from '../backend/take.ts';
 import { UserspaceBackend } from '../backend/userspace.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
@@ -82,6 +83,22 @@ export class SystemDevices implements QuickDevices {
 
   async configure(name: string, config: DeviceConfig): Promise<void> {
     await (await this.#of(name)).set(name, config);
+  }
+
+  /** A kernel's device refuses to come up without its port, so only userspace is asked. */
+  async confirmPort(name: string): Promise<void> {
+    const backend = await this.#of(name);
+    if (backend.kind === 'kernel') return;
+    const status = await backend.get(name);
+    eraseStatus(status);
+    // the port that it has is no change, and opened now if it is not; 0 is none yet
+    await backend.set(name, { listenPort: status.listenPort });
+  }
+
+  async portInUse(name: string): Promise<Error> {
+    const status = await (await this.#of(name)).get(name);
+    eraseStatus(status);
+    return portInUse(name, status.listenPort);
   }
 
   async gone(name: string): Promise<void> {

@@ -74,7 +74,7 @@ export class Applier {
       case 'remove-address':
         return unlessGone('EADDRNOTAVAIL', network.addresses.remove(await link(network, name), step.address));
       case 'link-up':
-        return network.links.change(await link(network, name), { mtu: step.mtu, up: true });
+        return this.#linkUp(step.mtu);
       case 'set-dns':
         return this.#host.setDns(name, step.servers, step.search);
       case 'unset-dns':
@@ -96,6 +96,20 @@ export class Applier {
       case 'save':
         return this.#host.saveFile(step.path, step.text);
     }
+  }
+
+  /** Up is more than the flag: a userspace device opens its port when it sees the flag, and cannot refuse it. */
+  async #linkUp(mtu: number): Promise<void> {
+    const { network, devices } = this.#host;
+    const { name } = this.#state;
+    const target = await link(network, name);
+    try {
+      await network.links.change(target, { mtu, up: true });
+    } catch (error) {
+      if (isRefusal(error, 'EADDRINUSE')) throw await devices.portInUse(name);
+      throw error;
+    }
+    await devices.confirmPort(name);
   }
 
   /** Those of the plan, and those that the kernel gave the interface by itself. */

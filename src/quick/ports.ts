@@ -13,6 +13,13 @@ export interface QuickDevices {
   /** undefined where the interface is no WireGuard, or nobody answers for it. */
   status(name: string): Promise<DeviceStatus | undefined>;
   configure(name: string, config: DeviceConfig): Promise<void>;
+  /**
+   * Confirms that an interface that was just brought up listens on its port.
+   * @throws Error with `code` EADDRINUSE that names port and holder; whatever else the device says
+   */
+  confirmPort(name: string): Promise<void>;
+  /** The error for a kernel's device that could not come up for want of its port. */
+  portInUse(name: string): Promise<Error>;
   /** Resolves when nothing is left of it, and a new one may be made. It is removed over netlink before. */
   gone(name: string): Promise<void>;
 }

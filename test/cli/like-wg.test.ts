@@ -181,7 +181,9 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     const { wg, wgts } = await both(['set', device.name, 'listen-port', '1']);
     expect(wg.status).toBe(1);
     expect(wgts.status).toBe(1);
-    expect(wgts.err).toMatch(/^wgts: the device refused: address already in use \(EADDRINUSE\)\n$/);
+    expect(wgts.err).toMatch(
+      /^wgts: \S+: UDP port 1 is in use, by .*: choose another ListenPort, or end what has it\n$/,
+    );
   });
 
   test('an interface that is not there', async () => {

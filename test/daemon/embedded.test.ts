@@ -135,11 +135,38 @@ test('a port that is taken is asked for once a second, and said once', async () 
   tun.change({ up: true, mtu: 1420, name: 'mem0' });
   await sleep(1);
   expect([attempts, errors.length]).toEqual([3, 1]);
-  // and so does a new port
-  loop.configure({ listenPort: 7 });
-  await packet();
-  expect([attempts, engine.running]).toEqual([4, false]);
+  // and whoever asks for a port then hears that it is taken
+  expect(() => loop.configure({ listenPort: 7 })).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }));
+  expect([attempts, engine.running, loop.status().listenPort]).toEqual([4, false, 0]);
   time += 1000;
   await packet();
-  expect([attempts, engine.running, errors.length]).toEqual([5, true, 1]);
+  expect([attempts, engine.running, errors.length]).toEqual([5, true, 2]);
+  expect(errors[1]).toMatch(/^UDP port [0-9]+ is open now$/);
+});
+
+test('a port that is taken is asked for again without a packet', async () => {
+  let isTaken = true;
+  const network = new MemoryNetwork();
+  const engine = new Engine({
+    crypto: opensslCrypto,
+    cipher: new TwinCipher(opensslPacketAead),
+    random: bytes => randomFillSync(bytes),
+    wall: clock.wall,
+  });
+  const loop = new DeviceLoop({
+    engine,
+    tun: new MemoryTun({ up: true, mtu: 1420, name: 'mem0' }),
+    openUdp: port => {
+      if (isTaken) throw Object.assign(new Error('address in use'), { code: 'EADDRINUSE' });
+      return network.open([parseAddress('192.0.2.1')!], port);
+    },
+    clock,
+    log: { verbose: () => {}, error: () => {} },
+    onGone: () => {},
+  });
+  loops.push(loop);
+  loop.start();
+  expect(engine.running).toBe(false);
+  isTaken = false;
+  await until(() => engine.running);
 });

@@ -104,6 +104,8 @@ export class FakeMachine {
           }
         },
         configure: async (name, config) => (await wireguard()).set(name, config),
+        confirmPort: async () => {},
+        portInUse: async name => Object.assign(new Error(`${name}: its port is in use`), { code: 'EADDRINUSE' }),
         gone: async () => {},
       },
       runHook: async (command, { file }) => {

@@ -1,0 +1,42 @@
+/** Words for what a device refuses with a number alone: a ListenPort that is another's, a mark that cannot be set. */
+import { codedError } from '../base/coded-error.ts';
+import { ConfigError, ERRNO } from '../config/errors.ts';
+import type { DeviceConfig } from '../config/model.ts';
+import { portHolder } from '../daemon/port-holder.ts';
+import { isRefusal } from '../netlink/errors.ts';
+
+/** An Error with `code` EADDRINUSE that names the port and its holder. */
+export function portInUse(name: string, port: number): Error {
+  const holder = portHolder(port);
+  const who = holder === undefined ? 'by a socket that is not seen in this network namespace' : `by ${holder}`;
+  return codedError(
+    'EADDRINUSE',
+    `${name}: UDP port ${port} is in use, ${who}: choose another ListenPort, or end what has it`,
+  );
+}
+
+/** @throws Error with `code` and what to do about it, or whatever else `setting` throws */
+export async function explainRefusal<T>(name: string, config: DeviceConfig, setting: Promise<T>): Promise<T> {
+  const { listenPort, fwmark } = config;
+  try {
+    return await setting;
+  } catch (error) {
+    if (listenPort && isRefused(error, 'EADDRINUSE')) throw portInUse(name, listenPort);
+    if (listenPort && isRefused(error, 'EACCES'))
+      throw codedError('EACCES', `${name}: UDP port ${listenPort} may not be opened here: ${BIND_RIGHT}`);
+    if (fwmark && isRefused(error, 'EPERM')) throw codedError('EPERM', `${name}: fwmark ${fwmark}: ${MARK_RIGHT}`);
+    if (fwmark && isRefused(error, 'ENOTSUP')) throw codedError('ENOTSUP', `${name}: fwmark ${fwmark}: ${MARK_PURE}`);
+    throw error;
+  }
+}
+
+const BIND_RIGHT =
+  'take one from 1024 on, or give the program CAP_NET_BIND_SERVICE (net.ipv4.ip_unprivileged_port_start says from where on it is free)';
+const MARK_RIGHT = 'the program that runs the interface needs CAP_NET_ADMIN to mark its packets; start it as root';
+const MARK_PURE =
+  'backend pure cannot mark its packets, which a default route through the tunnel needs: use the addon (--backend=native), or set Table = off or narrower AllowedIPs';
+
+function isRefused(error: unknown, code: 'EADDRINUSE' | 'EACCES' | 'EPERM' | 'ENOTSUP'): boolean {
+  if (error instanceof ConfigError) return error.code === 'refused' && error.errno === ERRNO[code];
+  return isRefusal(error, code);
+}

@@ -1,0 +1,87 @@
+/**
+ * Finds out which program has a UDP port that was asked for in vain: /proc/net/udp names the socket, /proc/PID/fd its owner. Only root
+ * sees the sockets of other users' processes, and nobody those of other PID namespaces.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+interface BoundSocket {
+  readonly family: 'IPv4' | 'IPv6';
+  readonly uid: number;
+  /** 0: a socket of the kernel's own. */
+  readonly inode: string;
+}
+
+const TABLES = { IPv4: '/proc/net/udp', IPv6: '/proc/net/udp6' } as const;
+const NAME_MAX = 40;
+
+/** Returns `process 123 (dnsmasq) for IPv4 and IPv6`, or as much of that as can be seen. undefined if no socket has the port. */
+export function portHolder(port: number): string | undefined {
+  const sockets = [...boundTo(port, 'IPv4'), ...boundTo(port, 'IPv6')];
+  const [first] = sockets;
+  if (!first) return undefined;
+  const same = sockets.filter(({ inode }) => inode !== '0');
+  const families = [...new Set(sockets.map(({ family }) => family))].join(' and ');
+  if (same.length === 0)
+    return `the kernel itself, for a WireGuard, VXLAN or other tunnel interface (${families}; \`wgts show all listen-port' shows those of WireGuard)`;
+  const pid = ownerOf(new Set(same.map(({ inode }) => inode)));
+  if (pid !== undefined) return `process ${pid} (${describeProcess(pid)}) for ${families}`;
+  return `a process of user ${same[0]!.uid} that cannot be seen from here, for ${families} (\`ss -ulpn' as root shows it)`;
+}
+
+function boundTo(port: number, family: 'IPv4' | 'IPv6'): BoundSocket[] {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return linesOf(TABLES[family]).flatMap(line => {
+    const [, local, , , , , , uid, , inode] = line.trim().split(/\s+/);
+    return local?.endsWith(suffix) && inode !== undefined ? [{ family, uid: Number(uid), inode }] : [];
+  });
+}
+
+function ownerOf(inodes: ReadonlySet<string>): string | undefined {
+  return namesIn('/proc')
+    .filter(name => /^[0-9]+$/.test(name))
+    .find(pid =>
+      namesIn(`/proc/${pid}/fd`).some(fd => {
+        const inode = /^socket:\[([0-9]+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`))?.[1];
+        return inode !== undefined && inodes.has(inode);
+      }),
+    );
+}
+
+/** The program's name alone, since arguments may be secrets; of a WireGuard program also its interface. */
+function describeProcess(pid: string): string {
+  const words = textOf(`/proc/${pid}/cmdline`).split('\0');
+  const names = words.map(word => word.slice(word.lastIndexOf('/') + 1).replace(/\.js$/, ''));
+  const at = names.findIndex(name => /^(wireguard-(ts|go)|boringtun(-cli)?)$/.test(name));
+  // the last argument is followed by a NUL
+  const text = at >= 0 ? [names[at], words.at(-2)].join(' ') : textOf(`/proc/${pid}/comm`).trim() || 'unknown';
+  return text.replace(/[^ -~]/g, '?').slice(0, NAME_MAX);
+}
+
+function linesOf(path: string): string[] {
+  return textOf(path).split('\n').slice(1);
+}
+
+/** Empty for what cannot be read: processes end, and most are not ours. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}

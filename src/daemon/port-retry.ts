@@ -1,0 +1,78 @@
+/**
+ * Opens the sockets of an interface that came up, and again each second while its port is taken: meanwhile the interface is up and deaf,
+ * where the kernel would refuse to bring it up. Logs the reason once, with the port's holder, and the end of it.
+ */
+import type { DeviceSockets } from './device-sockets.ts';
+import type { Log } from './log.ts';
+import { portHolder } from './port-holder.ts';
+
+export interface PortRetryOptions {
+  readonly sockets: DeviceSockets;
+  readonly log: Log;
+  readonly now: () => number;
+  /** It is time to call open() again. */
+  readonly onDue: () => void;
+}
+
+const AGAIN_MS = 1000;
+
+export class PortRetry {
+  readonly #options: PortRetryOptions;
+  #reason: string | undefined;
+  #next = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: PortRetryOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a second has passed since the last failure. */
+  get isDue(): boolean {
+    return this.#options.now() >= this.#next;
+  }
+
+  /** @returns false if the system refused, and this is to be tried again */
+  open(): boolean {
+    const { sockets, log } = this.#options;
+    const { port, mark } = sockets;
+    try {
+      if (!sockets.udp) sockets.open(port, mark);
+    } catch (error) {
+      const reason = (error as Error).message;
+      if (reason !== this.#reason) log.error(describe(error, port));
+      this.#reason = reason;
+      this.#next = this.#options.now() + AGAIN_MS;
+      this.#arm();
+      return false;
+    }
+    clearTimeout(this.#timer);
+    if (this.#reason !== undefined) log.error(`UDP port ${sockets.port} is open now`);
+    this.#reason = undefined;
+    return true;
+  }
+
+  /** The next attempt need not wait: port or mark are others. */
+  reset(): void {
+    this.#next = 0;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#options.sockets.udp) return;
+      if (this.isDue) this.#options.onDue();
+      else this.#arm();
+    }, AGAIN_MS);
+  }
+}
+
+function describe(error: unknown, port: number): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const holder = code === 'EADDRINUSE' ? portHolder(port) : undefined;
+  return `cannot open UDP port ${port}: ${message}${holder === undefined ? '' : `, by ${holder}`}; trying again every second`;
+}
