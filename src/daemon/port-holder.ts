@@ -50,7 +50,7 @@ function ownerOf(inodes: ReadonlySet<string>): string | undefined {
 /** The program's name alone, since arguments may be secrets; of a WireGuard program also its interface. */
 function describeProcess(pid: string): string {
   const words = textOf(`/proc/${pid}/cmdline`).split('\0');
-  const names = words.map(word => word.slice(word.lastIndexOf('/') + 1).replace(/\.js$/, ''));
+  const names = words.map(word => word.slice(word.lastIndexOf('/') + 1).replace(/\.c?js$/, ''));
   const at = names.findIndex(name => /^(wireguard-(ts|go)|boringtun(-cli)?)$/.test(name));
   // the last argument is followed by a NUL
   const text = at >= 0 ? [names[at], words.at(-2)].join(' ') : textOf(`/proc/${pid}/comm`).trim() || 'unknown';
