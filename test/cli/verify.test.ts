@@ -9,6 +9,7 @@ import { verify } from '../../src/cli/commands/verify.ts';
 import type { DeviceStatus } from '../../src/config/model.ts';
 import { keyOf, keyText } from '../calico/agent/cluster.ts';
 import { ScriptedApi } from '../calico/datastore/scripted-api.ts';
+import { SLOW } from '../support/selection.ts';
 import { OWN_RUN, run } from './run-program.ts';
 import { type Outcome, runCommand } from './terminal-for-test.ts';
 import { FELIX, nodeObject } from './verify-objects.ts';
@@ -258,7 +259,7 @@ describe('a cluster that cannot be read is a line and 3, not a stack', () => {
     expect(err).toMatch(/^wgts: no way to the cluster is known: .*none.*--cluster-from PATH\n$/);
   });
 
-  test('a server that is away, within its patience', async () => {
+  test('a server that is away, within its patience', { tags: SLOW }, async () => {
     const api = new ScriptedApi();
     await api.start();
     await api.stop();

@@ -3,6 +3,8 @@
  * counted, memory stays what it was, and ordinary packets pass afterwards. Over ports in memory, and over a real TUN and real sockets, where
  * another program puts its frames straight into the device (AF_PACKET); with the addon and without it. In a process of its own, which is
  * killed if it does not end. WG_FUZZ_RUNS and WG_FUZZ_SEED as in support/seeded-cases.ts, a round for 800 of them, or for 20,000 with the kernel.
+ *
+ * @module-tag slow
  */
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';

@@ -2,6 +2,8 @@
  * What becomes of merged packets in a real kernel, and what becomes of them when it refuses: packets are written to one TUN, and routed to
  * another that has no offloads, so that the kernel itself must take apart what was merged. Whatever errno is injected, all packets come
  * out of there, once, in order, byte for byte but for the TTL; and a counter says how they went in.
+ *
+ * @module-tag slow
  */
 import { execFileSync } from 'node:child_process';
 import { constants } from 'node:os';

@@ -1,4 +1,8 @@
-/** Two nodes as planned, in namespaces with pods behind them, by our userspace device: what the kernel has then, what flows, and what does not. */
+/**
+ * Two nodes as planned, in namespaces with pods behind them, by our userspace device: what the kernel has then, what flows, and what does not.
+ *
+ * @module-tag slow
+ */
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { capture } from './capture.ts';

@@ -1,4 +1,8 @@
-/** What becomes of the tunnel when the agent ends, or its container, or the tunnel's own process: as docs/en/calico-felix.md says. */
+/**
+ * What becomes of the tunnel when the agent ends, or its container, or the tunnel's own process: as docs/en/calico-felix.md says.
+ *
+ * @module-tag slow
+ */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';

@@ -1,4 +1,8 @@
-/** Which backend --backend takes on this very machine, and a large file synced under traffic. */
+/**
+ * Which backend --backend takes on this very machine, and a large file synced under traffic.
+ *
+ * @module-tag slow
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -1,6 +1,8 @@
 /**
  * Offloads that fail on a real path: ends that believe in 1420 bytes where the path takes 1280, so that every UDP_SEGMENT send that the kernel
  * can see is too large is refused; and a kernel from before USO (Linux 6.2). TCP must flow through, whole, and counters say how.
+ *
+ * @module-tag slow
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,6 +1,8 @@
 /**
  * A flood of initiations with a valid mac1 from a million forged addresses, against a live device: the tunnel that is there loses
  * nothing, the flood gets cookies, and a new peer gets its session.
+ *
+ * @module-tag slow
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -1,4 +1,8 @@
-/** Bad input to a live device: each bad datagram is a counter, each bad request an errno, and pings go on whatever comes. */
+/**
+ * Bad input to a live device: each bad datagram is a counter, each bad request an errno, and pings go on whatever comes.
+ *
+ * @module-tag slow
+ */
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';

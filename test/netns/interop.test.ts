@@ -1,6 +1,8 @@
 /**
  * Who talks with whom: this program with itself and with wireguard-go, each of them as initiator, over IPv4 and IPv6 outside and
  * inside, with and without a preshared key. Each cell pings both ways and moves 100 MB over TCP with a checksum at both ends.
+ *
+ * @module-tag slow
  */
 import { expect, it } from 'vitest';
 import { PROGRAM, type Program } from './device.ts';

@@ -4,6 +4,8 @@
  *
  *     client eth0 192.168.1.100 fd00:1::100 ---- lan :gateway: wan 198.51.100.1 2001:db8::1 ---- eth0 198.51.100.7 2001:db8::7 :far
  *     gateway wg 10.9.0.1 fd00:9::1 ==== 10.9.0.2 fd00:9::2 :far            client wg 10.8.0.1 ==== 10.8.0.2 :far, inside the former
+ *
+ * @module-tag slow
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sleep } from './command.ts';

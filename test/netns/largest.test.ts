@@ -1,6 +1,8 @@
 /**
  * Packets so large that their message fits no UDP datagram: an interface of MTU 65535, and frames that a program with CAP_NET_RAW puts
  * into an ordinary one. They are dropped and counted, their sender is told, and the program goes on as if nothing had been.
+ *
+ * @module-tag slow
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

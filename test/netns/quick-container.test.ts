@@ -1,4 +1,8 @@
-/** `wgts up` as containers and Kubernetes nodes have it: /proc/sys and /run that cannot be written, IPv6 switched off, others' marks. */
+/**
+ * `wgts up` as containers and Kubernetes nodes have it: /proc/sys and /run that cannot be written, IPv6 switched off, others' marks.
+ *
+ * @module-tag slow
+ */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Result } from './command.ts';
 import { keyPair } from './keys.ts';

@@ -1,4 +1,8 @@
-/** SIGKILL in the middle of a real `wgts up` and `wgts down`, and of the interface's own process: the next one converges. */
+/**
+ * SIGKILL in the middle of a real `wgts up` and `wgts down`, and of the interface's own process: the next one converges.
+ *
+ * @module-tag slow
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';

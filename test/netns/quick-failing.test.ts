@@ -1,4 +1,8 @@
-/** `wgts down` on a host where resolvconf fails, hangs or is gone, where nothing can be written, and where hooks fail. */
+/**
+ * `wgts down` on a host where resolvconf fails, hangs or is gone, where nothing can be written, and where hooks fail.
+ *
+ * @module-tag slow
+ */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

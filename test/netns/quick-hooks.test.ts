@@ -1,4 +1,8 @@
-/** Hooks of a real `wgts up` and `wgts down`: what fails is noticed and taken back, what hangs can be ended, what stays behind may. */
+/**
+ * Hooks of a real `wgts up` and `wgts down`: what fails is noticed and taken back, what hangs can be ended, what stays behind may.
+ *
+ * @module-tag slow
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

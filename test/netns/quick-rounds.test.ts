@@ -1,4 +1,8 @@
-/** `wgts up --watch` with a name that has several addresses, and peers that answer at one of them. */
+/**
+ * `wgts up --watch` with a name that has several addresses, and peers that answer at one of them.
+ *
+ * @module-tag slow
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

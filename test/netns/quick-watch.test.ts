@@ -1,4 +1,8 @@
-/** `wgts up --watch`: names that move, a process that dies, the service manager, and the privileges of the unit. */
+/**
+ * `wgts up --watch`: names that move, a process that dies, the service manager, and the privileges of the unit.
+ *
+ * @module-tag slow
+ */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -1,4 +1,8 @@
-/** Ten files of different shape, by wg-quick and by `wgts up` on twin hosts: what ip, wg and nft show is the same, and after down it is as before. */
+/**
+ * Ten files of different shape, by wg-quick and by `wgts up` on twin hosts: what ip, wg and nft show is the same, and after down it is as before.
+ *
+ * @module-tag slow
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

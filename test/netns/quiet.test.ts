@@ -2,6 +2,8 @@
  * A TUN of ours says nothing that no application says, as the kernel's device (device.c, wg_setup and wg_open): no router solicitations, no
  * multicast reports, no link-local address, no ICMP redirects; however it was made and wherever it is. What somebody sets
  * afterwards stays.
+ *
+ * @module-tag slow
  */
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -1,6 +1,8 @@
 /**
  * Keys in memory: as few copies as wireguard-go has, none of a key that was replaced, and no core dump that would carry them away. The test is a search
  * through the process's whole memory.
+ *
+ * @module-tag slow
  */
 import { createPrivateKey, createPublicKey, diffieHellman, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
