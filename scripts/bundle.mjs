@@ -36,6 +36,8 @@ const { output } = await bundle.write({
   chunkFileNames: '[name].cjs',
   comments: { legal: true, annotation: false, jsdoc: false },
   minify: false,
+  // a single executable has no loader of ES modules
+  dynamicImportInCjs: false,
 });
 await bundle.close();
 writeFileSync(NOTICES, notices(output.flatMap(chunk => (chunk.type === 'chunk' ? chunk.moduleIds : []))));

@@ -6,6 +6,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { CryptoBinding } from '../crypto/native.ts';
 import { addonPath, addonPaths } from './addon-file.ts';
+import { embeddedBinding } from './embedded.ts';
+import { isExecutable } from './installation.ts';
 import type { CipherBinding } from './native-cipher.ts';
 
 declare const handle: unique symbol;
@@ -119,6 +121,10 @@ let loaded: NativeBinding | undefined;
  */
 export function nativeBinding(): NativeBinding {
   if (loaded) return loaded;
+  if (isExecutable) {
+    loaded = embeddedBinding();
+    return loaded;
+  }
   const first = addonPath();
   const problems: string[] = [];
   // what was built here may be of another machine, as in a copied folder; the prebuilt one is of the same version

@@ -1,0 +1,40 @@
+// Files from outside that are fetched once: kept in the user's cache by their SHA-256, and checked each time.
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const FOLDER = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wireguard-ts');
+
+/**
+ * Returns the path of a file with this hash. Two processes may ask at once: each fetches for itself, and the file appears whole.
+ * @param fetch gets an empty folder to work in, and returns the path of the file
+ * @throws Error if what was fetched is another file
+ */
+export async function pinnedFile({ name, sha256, mode = 0o644, fetch }) {
+  const path = join(FOLDER, sha256, name);
+  if (hashOf(path) === sha256) return path;
+  const folder = mkdtempSync(join(tmpdir(), 'wireguard-ts-fetch-'));
+  try {
+    const fetched = await fetch(folder);
+    const found = hashOf(fetched);
+    if (found !== sha256)
+      throw new Error(`${name} is not the file that it should be: its SHA-256 is ${found}, not ${sha256}`);
+    mkdirSync(join(FOLDER, sha256), { recursive: true });
+    const temporary = `${path}.${process.pid}`;
+    writeFileSync(temporary, readFileSync(fetched), { mode });
+    renameSync(temporary, path);
+    return path;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @returns undefined if there is no such file */
+export function hashOf(path) {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,24 @@
+// The main script of a single executable (executable.mjs): takes the bundle's files (scripts/bundle.mjs) out of it, each when it is asked for,
+// and starts the program that argv[0] names.
+const { basename } = require('node:path');
+const { getAsset } = require('node:sea');
+const { compileFunction } = require('node:vm');
+
+const FOLDER = 'dist/program/';
+const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
+const loaded = new Map();
+
+function load(name) {
+  const known = loaded.get(name);
+  if (known) return known.exports;
+  const module = { exports: {} };
+  loaded.set(name, module);
+  // the name under which a stack trace has it
+  const filename = `/wireguard-ts/${FOLDER}${name}`;
+  const run = compileFunction(getAsset(FOLDER + name, 'utf8'), PARAMETERS, { filename });
+  const requireFrom = id => (id.startsWith('./') ? load(id.slice(2)) : require(id));
+  run.call(module.exports, module.exports, requireFrom, module, filename, '/wireguard-ts/dist/program');
+  return module.exports;
+}
+
+load(basename(process.argv0) === 'wireguard-ts' ? 'wireguard-ts.cjs' : 'wgts.cjs');

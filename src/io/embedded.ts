@@ -1,0 +1,169 @@
+/**
+ * Shared libraries inside a single executable: the addon, and libIPSec_MB where there is one. The loader wants files, so each becomes one without
+ * a name: nobody can put another in its place, and nothing is left behind, whatever ends the process.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { homedir, constants as os, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { getAsset } from 'node:sea';
+import type { NativeBinding } from './native-binding.ts';
+
+/** Where a package puts the same files beside the executable: from there they need no folder whose files may be run. */
+const PACKAGE_FOLDER = '/usr/lib/wireguard-ts';
+const ADDON = 'wireguard.node';
+const IPSEC_MB = 'libIPSec_MB.so.1';
+const OWN_FILES = '/proc/self/fd';
+/** Of open(2); node:fs does not name it. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
+/** Of dlopen(3); node:os does not name it. Node unloads what is no addon; this keeps it, so that the addon finds it by its name. */
+const RTLD_NODELETE = 0x1000;
+const GROUP_OR_OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
+
+/**
+ * Loads the addon out of the executable.
+ * @throws Error naming each folder that was tried, and why it would not do
+ */
+export function embeddedBinding(): NativeBinding {
+  const addon = { exports: {} };
+  load(ADDON, path => process.dlopen(addon, path));
+  const binding = addon.exports as NativeBinding;
+  // some 13 MB, which only a device needs
+  const cipherProviders = () => {
+    loadIpsecMb();
+    return binding.cipherProviders();
+  };
+  return { ...binding, cipherProviders };
+}
+
+let isIpsecMbTried = false;
+
+/** This system's own library comes first: it may have been updated. Without any, the addon says what is missing. */
+function loadIpsecMb(): void {
+  if (isIpsecMbTried || process.arch !== 'x64') return;
+  isIpsecMbTried = true;
+  const keep = (path: string) => {
+    try {
+      process.dlopen({ exports: {} }, path, os.dlopen.RTLD_NOW | RTLD_NODELETE);
+    } catch (error) {
+      // it is loaded, and no addon
+      if (!/did not self-register/.test((error as Error).message)) throw error;
+    }
+  };
+  try {
+    keep(IPSEC_MB);
+  } catch {
+    try {
+      load(IPSEC_MB, keep);
+    } catch {
+      // not inside, or not for this system
+    }
+  }
+}
+
+function load(asset: string, open: (path: string) => void): void {
+  const bytes = new Uint8Array(getAsset(asset));
+  const problems: string[] = [];
+  for (const place of [packageFile(asset), ...folders()]) {
+    if (place === undefined) continue;
+    try {
+      if (typeof place === 'string') openIn(place, bytes, open);
+      else open(place.path);
+      return;
+    } catch (error) {
+      problems.push(`${typeof place === 'string' ? place : place.path}: ${(error as Error).message}`);
+    }
+  }
+  throw new Error(
+    `no folder lets a library be loaded from it; mount one without noexec, or name one by TMPDIR (${problems.join('; ')})`,
+  );
+}
+
+/** In memory where possible. */
+function folders(): string[] {
+  const all = ['/dev/shm', tmpdir(), '/tmp', '/var/tmp', '/run', homedir(), dirname(process.execPath)];
+  return [...new Set(all)].filter(folder => existsSync(folder));
+}
+
+/** The same file as root installed it, if it is the same and nobody else can change it. */
+function packageFile(asset: string): { readonly path: string } | undefined {
+  const path = join(PACKAGE_FOLDER, asset);
+  try {
+    for (const each of [PACKAGE_FOLDER, path]) {
+      const file = openSync(each, constants.O_RDONLY | constants.O_NOFOLLOW);
+      const { uid, mode } = fstatSync(file);
+      closeSync(file);
+      if (uid !== 0 || (mode & GROUP_OR_OTHERS_WRITE) !== 0) return undefined;
+    }
+    return Buffer.from(getAsset(asset)).equals(readFileSync(path)) ? { path } : undefined;
+  } catch {
+    return undefined; // it is not there
+  }
+}
+
+/** The file stays open: the loader knows what it has loaded by path, and another file under the same number would be taken for it. */
+function openIn(folder: string, bytes: Uint8Array, open: (path: string) => void): void {
+  if (!existsSync(OWN_FILES)) {
+    openNamed(folder, bytes, open);
+    return;
+  }
+  const file = openNameless(folder);
+  try {
+    writeAll(file, bytes);
+    open(`${OWN_FILES}/${file}`);
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+}
+
+function openNameless(folder: string): number {
+  try {
+    return openSync(folder, O_TMPFILE | constants.O_RDWR | constants.O_EXCL, 0o700);
+  } catch {
+    // a file system that cannot do so, as overlayfs before Linux 6.1: its name is gone before there is anything in it
+    return inOwnFolder(folder, path => openSync(path, 'wx+', 0o700));
+  }
+}
+
+/** Without /proc a file without a name has no path. */
+function openNamed(folder: string, bytes: Uint8Array, open: (path: string) => void): void {
+  const { uid, mode } = statSync(folder);
+  if (uid !== 0 && uid !== process.geteuid?.())
+    throw new Error('it belongs to another user, who could change the file');
+  if ((mode & GROUP_OR_OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) throw new Error('others could change the file');
+  inOwnFolder(folder, path => {
+    const file = openSync(path, 'wx', 0o700);
+    try {
+      writeAll(file, bytes);
+    } finally {
+      closeSync(file);
+    }
+    open(path);
+  });
+}
+
+/** With the path of a file that is not there, in a folder that only we can enter and that is removed at once. */
+function inOwnFolder<T>(parent: string, use: (path: string) => T): T {
+  const folder = mkdtempSync(join(parent, 'wireguard-ts-'));
+  try {
+    return use(join(folder, 'library'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+}
