@@ -287,15 +287,11 @@ function memoryHost(): Host {
   };
 }
 
-function batchOf(payloads: readonly string[]): PacketBatch {
-  return packetBatch(payloads.map(payload => udpPacket('10.9.0.2', '10.9.0.1', PORT, payload)));
-}
-
-function write(tun: Tun, payloads: readonly string[]): number {
-  return tun.write(batchOf(payloads));
-}
+const batchOf = (payloads: readonly string[]): PacketBatch =>
+  packetBatch(payloads.map(payload => udpPacket('10.9.0.2', '10.9.0.1', PORT, payload)));
+const write = (tun: Tun, payloads: readonly string[]): number => tun.write(batchOf(payloads));
 
 async function until(condition: () => boolean): Promise<void> {
   for (const end = Date.now() + HANG_MS; !condition(); await sleep(2))
-    if (Date.now() > end) throw new Error('it did not come to that in 5 s');
+    if (Date.now() > end) throw new Error('it did not come to that');
 }

@@ -92,7 +92,7 @@ test.each([
 
 async function until(condition: () => boolean): Promise<void> {
   for (const end = Date.now() + HANG_MS; !condition(); await sleep(1))
-    if (Date.now() > end) throw new Error('it did not come to that in 5 s');
+    if (Date.now() > end) throw new Error('it did not come to that');
 }
 
 test('a port that is taken is asked for once a second, and said once', async () => {

@@ -136,7 +136,7 @@ function answers(parse: () => unknown): void {
     parse();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    if (error.message.length < 10 || /undefined|\[object|[^\n -~]/.test(error.message))
+    if (error.message.length < 10 || /undefined|\[object|[^\n \p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(error.message))
       throw new Error(`no message: ${error.message}`);
   }
 }
