@@ -2,14 +2,15 @@
 import { getSystemErrorMap } from 'node:util';
 import { ConfigError, quote } from '../config/errors.ts';
 
+const FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError];
 /** Longer words than this are cut: file names, mostly. */
 const LONGEST_WORD = 200;
 
-/** Whether an error is one that commands expect to happen, and whose message is for people. */
+/** Whether an error has a message for people: one of the system or of our own, and not one of JavaScript's or Node's for a fault of ours. */
 export function isExpected(error: unknown): error is Error {
-  if (error instanceof ConfigError) return true;
+  if (!(error instanceof Error) || FAULTS.some(fault => error instanceof fault)) return false;
   const { code } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code);
+  return !(typeof code === 'string' && code.startsWith('ERR_'));
 }
 
 /** @param retry the command, to be run as root where a right is missing */

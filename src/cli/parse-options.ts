@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { quote } from '../config/errors.ts';
-import type { CommandModel, OptionModel } from './help/model.ts';
+import type { ArgumentModel, CommandModel, OptionModel } from './help/model.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface ParsedOptions {
@@ -80,10 +80,14 @@ function checkValue({ name, value: model }: OptionModel, given: string | undefin
 
 function checkCount(model: CommandModel, given: readonly string[], { least = 0, most = least }: ParseRules): void {
   const names = model.arguments?.map(({ name }) => name) ?? [];
-  if (given.length < least) throw new UsageError(`the argument ${names[given.length]} is missing`);
+  if (given.length < least) throw missing(model.arguments![given.length]!);
   if (given.length > most) throw tooMany(given[most]!, given[most - 1]);
   const empty = given.indexOf('');
   if (empty >= 0) throw new UsageError(`the argument ${names[empty] ?? empty + 1} is empty`);
+}
+
+export function missing({ name, text }: ArgumentModel): UsageError {
+  return new UsageError(`the argument ${name} is missing`, { note: `${name}: ${text}` });
 }
 
 /** @param last the argument before it, if there may be any */

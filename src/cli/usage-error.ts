@@ -4,6 +4,8 @@ export interface UsageHint {
   /** The word that is not known, and those that are: for "did you mean". */
   readonly given?: string;
   readonly known?: readonly string[];
+  /** A line of its own, such as what the argument that is missing means. */
+  readonly note?: string;
 }
 
 /** The message is one sentence that names the word; how to see the help is added where it is printed (usage-message.ts). */

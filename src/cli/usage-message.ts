@@ -7,11 +7,12 @@ const MOST_LISTED = 16;
 
 /** @param program such as `wgts up`. @param help the command that shows the help */
 export function usageMessage({ message, hint }: UsageError, program: string, help: string): string {
-  const { given, known } = hint;
+  const { given, known, note } = hint;
   const meant = given === undefined ? undefined : nearest(given, known ?? []);
   const lines = [`${program}: ${message}${meant === undefined ? '' : `; did you mean \`${meant}'?`}`];
   if (meant === undefined && known && known.length > 0 && known.length <= MOST_LISTED)
     lines.push(`Choose from: ${known.join(', ')}`);
+  if (note !== undefined) lines.push(note);
   lines.push(`For help: ${help}`);
   return `${lines.join('\n')}\n`;
 }

@@ -20,7 +20,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   calico: async () => (await import('./commands/calico.ts')).calico,
   verify: async () => (await import('./commands/verify.ts')).verify,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
+  completion: async () => (await import('./commands/completion.ts')).completion,
   help: async () => (await import('./commands/help.ts')).help,
+  __complete: async () => (await import('./commands/complete.ts')).complete,
 };
 
 const HELP_WORDS: readonly (string | undefined)[] = ['-h', '--help', 'help'];
@@ -56,7 +58,7 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
 
 /** @returns the command and its arguments, or undefined if there is no such command */
 async function dispatch(given: string, rest: readonly string[]): Promise<[string | undefined, readonly string[]]> {
-  if (HELP_WORDS.includes(given)) return ['help', rest];
+  if (given !== 'help' && HELP_WORDS.includes(given)) return ['help', rest];
   if (VERSION_WORDS.includes(given)) return ['version', rest];
   if (!Object.hasOwn(COMMANDS, given)) return [undefined, rest];
   if (given.startsWith('__')) return [given, rest];

@@ -1,7 +1,9 @@
 /** What this program was built from and with, for `--version --verbose`. */
 import { readFileSync } from 'node:fs';
 import { arch, release } from 'node:os';
-import { nativeBinding } from '../io/native-binding.ts';
+import { join } from 'node:path';
+import { installedText, packageRoot } from '../io/installation.ts';
+import { loadedAddon, nativeBinding } from '../io/native-binding.ts';
 
 /** Labels and texts, most important first. */
 export function describeBuild(): [label: string, text: string][] {
@@ -18,9 +20,12 @@ function describeAddon(): [string, string][] {
     const provider = nativeBinding()
       .cipherProviders()
       .find(({ name }) => name === 'ipsec-mb');
+    const path = loadedAddon() ?? '';
+    const prebuilt = /\/prebuilt\/(.*)\.node$/.exec(path)?.[1];
+    const origin = /\/native\/build\//.test(path) ? 'built here' : `prebuilt${prebuilt ? ` for ${prebuilt}` : ''}`;
     return [
-      ['addon', 'loaded'],
-      ['ipsec-mb', provider?.problem ?? 'loaded (libIPSec_MB)'],
+      ['addon', `${origin} (${path})`],
+      ['ipsec-mb', provider?.problem === undefined ? 'libIPSec_MB loaded' : `none: ${provider.problem}`],
     ];
   } catch (error) {
     return [['addon', `none: ${(error as Error).message}`]];
@@ -29,17 +34,21 @@ function describeAddon(): [string, string][] {
 
 /** The file COMMIT, which packages have, or the checked-out commit of a clone. */
 function commit(): string | undefined {
-  const packaged = read('COMMIT')?.trim();
-  if (packaged) return packaged;
-  const head = read('.git/HEAD')?.trim();
+  const packaged = attempt(() => installedText('COMMIT'));
+  if (packaged !== undefined) return packaged;
+  const head = git('HEAD');
   const branch = head?.match(/^ref: (\S+)$/)?.[1];
   if (branch === undefined) return head;
-  return read(`.git/${branch}`)?.trim() ?? read('.git/packed-refs')?.match(new RegExp(`^(\\w+) ${branch}$`, 'm'))?.[1];
+  return git(branch) ?? git('packed-refs')?.match(new RegExp(`^(\\w+) ${branch}$`, 'm'))?.[1];
 }
 
-function read(path: string): string | undefined {
+function git(name: string): string | undefined {
+  return attempt(() => readFileSync(join(packageRoot(), '.git', name), 'utf8'));
+}
+
+function attempt(read: () => string): string | undefined {
   try {
-    return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+    return read().trim();
   } catch {
     return undefined;
   }

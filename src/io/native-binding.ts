@@ -114,6 +114,7 @@ export const NOTICE_ROUTES = 2;
 export { addonPath };
 
 let loaded: NativeBinding | undefined;
+let loadedFrom: string | undefined;
 
 /**
  * The addon; loaded once.
@@ -131,6 +132,7 @@ export function nativeBinding(): NativeBinding {
   for (const path of addonPaths().filter(path => path === first || existsSync(path))) {
     try {
       loaded = createRequire(import.meta.url)(path) as NativeBinding;
+      loadedFrom = path;
       return loaded;
     } catch (error) {
       problems.push((error as Error).message);
@@ -139,6 +141,11 @@ export function nativeBinding(): NativeBinding {
   throw new Error(
     `the native addon cannot be loaded (${problems.join('; ')}); install a C compiler (apt-get install gcc libc6-dev) and build it: WGTS_REBUILD=1 npm rebuild wireguard-ts (in a clone: WGTS_REBUILD=1 npm run build)`,
   );
+}
+
+/** Returns the file that nativeBinding() has loaded. */
+export function loadedAddon(): string | undefined {
+  return loadedFrom;
 }
 
 /** Whether nativeBinding() would not throw. */

@@ -91,6 +91,10 @@ const SOURCES = {
   cc: { group: 'C compiler', apt: 'gcc libc6-dev' },
   libasan: { group: 'C compiler', apt: 'gcc libc6-dev', present: libasanLinks },
   bash: { group: 'other programs', apt: 'bash' },
+  zsh: { group: 'other programs', apt: 'zsh' },
+  fish: { group: 'other programs', apt: 'fish' },
+  mandoc: { group: 'other programs', apt: 'mandoc' },
+  man: { group: 'other programs', apt: 'man-db groff' },
   'systemd-analyze': { group: 'other programs', apt: 'systemd' },
 } as const satisfies Readonly<Record<string, Source>>;
 

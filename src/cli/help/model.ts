@@ -23,6 +23,8 @@ export interface ArgumentModel {
   readonly name: string;
   readonly text: string;
   readonly completes: Completes;
+  /** Words that may stand there as well. */
+  readonly also?: readonly string[];
 }
 
 export interface ValueModel {

@@ -34,6 +34,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = 
   },
   'This machine': {
     doctor: async () => (await machine()).doctor,
+    completion: async () => (await machine()).completion,
     help: async () => (await machine()).help,
   },
 };

@@ -3,12 +3,12 @@
 export const COLUMNS = 80;
 
 /** Breaks a text at its spaces. @param hang the indent of each line but the first. @returns lines without a line end */
-export function wrap(text: string, indent: string, hang = indent): string[] {
+export function wrap(text: string, indent: string, hang = indent, columns = COLUMNS): string[] {
   const lines: string[] = [];
   let line = indent;
   let empty = true;
   for (const word of words(text)) {
-    if (!empty && line.length + 1 + word.length > COLUMNS) {
+    if (!empty && line.length + 1 + word.length > columns) {
       lines.push(line);
       line = hang;
       empty = true;

@@ -24,7 +24,11 @@ export const show: CommandModel = {
     'With FIELD it prints only that field, in the format that wg prints for scripts.',
   ],
   arguments: [
-    { ...INTERFACE, text: `${INTERFACE.text} "all" means all interfaces. "interfaces" prints only their names.` },
+    {
+      ...INTERFACE,
+      also: ['all', 'interfaces'],
+      text: `${INTERFACE.text} "all" means all interfaces. "interfaces" prints only their names.`,
+    },
     { name: 'FIELD', text: `One of: ${SHOW_FIELDS.join(', ')}.`, completes: SHOW_FIELDS },
   ],
   options: [{ name: '--json', text: 'Print JSON, with the counters of dropped packets that wg does not show.' }],

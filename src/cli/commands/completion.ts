@@ -1,0 +1,11 @@
+/** `wgts completion SHELL`: prints the script that makes Tab complete both programs. */
+import { COMPLETION_SCRIPTS } from '../completion/scripts.ts';
+import * as texts from '../help/texts/machine.ts';
+import { checkChoice, parseOptions } from '../parse-options.ts';
+import type { Command } from '../terminal.ts';
+
+export const completion: Command = (args, terminal) => {
+  const [shell] = parseOptions(texts.completion, args, { least: 1 }).positionals;
+  terminal.out(COMPLETION_SCRIPTS[checkChoice('SHELL', shell!, texts.SHELLS)]);
+  return 0;
+};

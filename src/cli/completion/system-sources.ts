@@ -1,0 +1,53 @@
+/** What completion offers of this machine. What cannot be read, for lack of a right or of an answer, is not offered: nobody wants an error at a Tab. */
+import { readdirSync } from 'node:fs';
+import { formatKeyBase64 } from '../../base/key.ts';
+import { formatPrefix } from '../../base/prefix.ts';
+import { formatZonedEndpoint } from '../../config/zones.ts';
+import { systemZones } from '../../io/zones.ts';
+import { type Terminal, useBackend } from '../terminal.ts';
+import type { Candidate, CompletionSources } from './candidates.ts';
+
+const FOLDER = '/etc/wireguard';
+/** Somebody waits for the Tab key. */
+const PATIENCE_MS = 1000;
+
+export function systemSources(terminal: Terminal): CompletionSources {
+  return {
+    interfaces: () => quickly(useBackend(terminal, backend => backend.list())),
+    configs: async () => {
+      try {
+        return readdirSync(FOLDER).flatMap(name => /^(.+)\.conf$/.exec(name)?.[1] ?? []);
+      } catch {
+        return [];
+      }
+    },
+    peers: name =>
+      quickly(
+        useBackend(terminal, async backend =>
+          (await backend.get(name)).peers.map(
+            ({ publicKey, endpoint, allowedIps }): Candidate => ({
+              value: formatKeyBase64(publicKey),
+              text: [
+                ...allowedIps.slice(0, 2).map(prefix => formatPrefix(prefix)),
+                ...(endpoint ? [`at ${formatZonedEndpoint(endpoint, systemZones)}`] : []),
+              ].join(' '),
+            }),
+          ),
+        ),
+      ),
+  };
+}
+
+async function quickly<T>(answer: Promise<readonly T[]>): Promise<readonly T[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<readonly T[]>(resolve => {
+    timer = setTimeout(resolve, PATIENCE_MS, []);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } catch {
+    return [];
+  } finally {
+    clearTimeout(timer);
+  }
+}

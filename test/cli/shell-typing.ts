@@ -1,0 +1,64 @@
+/** A shell with a terminal of its own, as somebody would use it: keys go in, and what it shows is waited for. */
+import { type ChildProcess, spawn } from 'node:child_process';
+
+const PATIENCE_MS = 40_000;
+/** What the setup prints when it is done; not as it was typed. */
+const READY = 'ready-42';
+
+export class ShellTyping {
+  readonly #child: ChildProcess;
+  #shown = '';
+  #onOutput = () => {};
+
+  /** @param command the shell, with options that keep it from the user's files */
+  constructor(command: string, options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv }) {
+    this.#child = spawn('script', ['-qec', command, '/dev/null'], { ...options, stdio: 'pipe' });
+    this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      this.#shown += text;
+      this.#onOutput();
+    });
+    this.#child.stdin!.on('error', () => {});
+  }
+
+  /** Runs a line, and waits for its end. */
+  async run(line: string): Promise<void> {
+    this.#child.stdin!.write(`${line}; echo ready-$((40 + 2))\n`);
+    await this.#wait(READY);
+  }
+
+  /** Types a line and Tab, waits for what is shown then, and clears the line. @throws Error that has what was shown instead */
+  async complete(typed: string, shown: string): Promise<void> {
+    this.#shown = '';
+    this.#child.stdin!.write(`${typed}\t`);
+    await this.#wait(shown);
+    // to the end of the line and back over all of it
+    this.#child.stdin!.write('\x05\x15');
+  }
+
+  close(): void {
+    this.#child.stdin!.end('exit\n');
+    this.#child.kill('SIGHUP');
+  }
+
+  #wait(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`not shown: ${text}; but: ${JSON.stringify(this.#plain())}`)),
+        PATIENCE_MS,
+      );
+      this.#onOutput = () => {
+        if (!this.#plain().includes(text)) return;
+        clearTimeout(timer);
+        this.#onOutput = () => {};
+        resolve();
+      };
+      this.#onOutput();
+    });
+  }
+
+  /** Without what moves the cursor and sets colours. */
+  #plain(): string {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what they are
+    return this.#shown.replace(/\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|[\x07\x08]/g, '');
+  }
+}
