@@ -60,7 +60,7 @@ export const wireguardTs: CommandModel = {
     ['WG_PROCESS_FOREGROUND', '"1" is --foreground.'],
     ['WG_TUN_FD', 'The number of an open TUN descriptor to use.'],
     ['WG_UAPI_FD', 'The number of a listening control socket to use.'],
-    ['WG_KEYLOGFILE', 'Write all session keys to this file, for Wireshark. Whoever reads it can decrypt the traffic.'],
+    ['WG_KEYLOGFILE', 'Write all session keys to this file, for Wireshark. With them anyone can decrypt the traffic.'],
     ['WGTS_BACKEND', 'The backend, if --backend is not given.'],
     ['WGTS_AEAD', 'As --aead, if that is not given.'],
     [
