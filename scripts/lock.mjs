@@ -3,13 +3,20 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 
+const SOON_MS = 1000;
+/** While flock waits it reads nothing: the kernel ends it when we have ended, where setpriv can ask for that. */
+const WITH_US = `setpriv --pdeathsig KILL true 2>/dev/null && exec setpriv --pdeathsig KILL flock "$@"
+exec flock "$@"`;
+
 /**
  * Waits for the lock of a folder, and makes the folder if it is missing. The lock is the kernel's (flock of util-linux, on the folder itself): it
  * leaves no file behind, works in a read-only clone, and is free as soon as its holder has ended in whatever way. Callers look again whether
  * the work is still to be done: another may have done it meanwhile.
+ * @param onWait called if another has it for longer than a second
+ * @param signal ends the wait; the lock is not had then
  * @returns what frees the lock. Where there is no flock, or the folder cannot be opened, nothing is locked
  */
-export async function lock(folder) {
+export async function lock(folder, { onWait = () => {}, signal } = {}) {
   try {
     mkdirSync(folder, { recursive: true });
   } catch {
@@ -17,9 +24,16 @@ export async function lock(folder) {
     return () => {};
   }
   // its standard input ends with us, and it with that
-  const holder = spawn('flock', [folder, 'sh', '-c', 'echo locked; read -r _'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const holder = spawn('sh', ['-c', WITH_US, 'lock', folder, 'sh', '-c', 'echo locked; read -r _'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   const ended = once(holder, 'close').catch(() => {});
+  const waiting = setTimeout(onWait, SOON_MS);
+  const stop = () => holder.kill('SIGKILL');
+  signal?.addEventListener('abort', stop);
   await Promise.race([once(holder.stdout, 'data'), ended]).catch(() => {});
+  clearTimeout(waiting);
+  signal?.removeEventListener('abort', stop);
   return () => {
     holder.stdin.destroy();
     return ended;

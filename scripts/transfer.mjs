@@ -2,66 +2,74 @@
 //   receive ADDRESS            takes one connection on a free port; prints "port N", then {digest, bytes, seconds}
 //   send ADDRESS PORT BYTES    sends that many pseudo-random bytes, prints {digest, bytes, seconds}
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { realpathSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 
 const CHUNK = 256 * 1024;
 
-const [mode, address, port, size] = process.argv.slice(2);
-if (mode === 'receive') receive();
-else if (mode === 'send') send(Number(port), Number(size));
-else throw new Error('usage: transfer.mjs receive ADDRESS | send ADDRESS PORT BYTES');
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main();
 
-function receive() {
-  const server = createServer({ allowHalfOpen: true }, socket => {
+/**
+ * Takes one connection. Resolves once the port is open.
+ * @returns the port, and `done`: {digest, bytes, seconds}
+ */
+export async function receive(address) {
+  const server = createServer({ allowHalfOpen: true });
+  const done = once(server, 'connection').then(async ([socket]) => {
     server.close();
     const hash = createHash('sha256');
     const start = process.hrtime.bigint();
     let bytes = 0;
-    socket.on('data', chunk => {
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
       hash.update(chunk);
       bytes += chunk.length;
-    });
-    socket.once('end', () => {
-      report(hash, bytes, start);
-      socket.end();
-    });
-    socket.once('error', fail);
+    }
+    const report = reportOf(hash, bytes, start);
+    socket.end();
+    return report;
   });
-  server.listen(0, address, () => console.log(`port ${server.address().port}`));
+  // whoever asks for it hears of it
+  done.catch(() => {});
+  server.listen(0, address);
+  await once(server, 'listening');
+  return { port: server.address().port, done };
 }
 
-function send(port, size) {
+/** Sends pseudo-random bytes. @returns {digest, bytes, seconds} */
+export async function send(address, port, size) {
   // A keystream is as random as is needed, and made faster than it can be sent.
   const stream = createCipheriv('aes-128-ctr', randomBytes(16), randomBytes(16));
   const zeros = Buffer.alloc(CHUNK);
   const hash = createHash('sha256');
   const socket = createConnection({ host: address, port });
-  socket.once('error', fail);
-  socket.once('connect', () => {
-    const start = process.hrtime.bigint();
-    let left = size;
-    const write = () => {
-      while (left > 0) {
-        const chunk = stream.update(left < CHUNK ? zeros.subarray(0, left) : zeros);
-        hash.update(chunk);
-        left -= chunk.length;
-        if (!socket.write(chunk)) return;
-      }
-      socket.off('drain', write).end();
-    };
-    socket.on('drain', write);
-    write();
-    socket.resume();
-    socket.once('end', () => report(hash, size, start));
-  });
+  await once(socket, 'connect');
+  const ended = once(socket, 'end');
+  socket.resume();
+  const start = process.hrtime.bigint();
+  for (let left = size; left > 0; ) {
+    const chunk = stream.update(left < CHUNK ? zeros.subarray(0, left) : zeros);
+    hash.update(chunk);
+    left -= chunk.length;
+    if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), ended]);
+  }
+  socket.end();
+  await ended;
+  return reportOf(hash, size, start);
 }
 
-function report(hash, bytes, start) {
+async function main() {
+  const [mode, address, port, size] = process.argv.slice(2);
+  if (mode === 'receive') {
+    const { port, done } = await receive(address);
+    console.log(`port ${port}`);
+    console.log(JSON.stringify(await done));
+  } else if (mode === 'send') console.log(JSON.stringify(await send(address, Number(port), Number(size))));
+  else throw new Error('usage: transfer.mjs receive ADDRESS | send ADDRESS PORT BYTES');
+}
+
+function reportOf(hash, bytes, start) {
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-  console.log(JSON.stringify({ digest: hash.digest('hex'), bytes, seconds }));
-}
-
-function fail(error) {
-  console.error(error.message);
-  process.exit(1);
+  return { digest: hash.digest('hex'), bytes, seconds };
 }

@@ -1,77 +1,88 @@
-// A host of the demo: a network namespace, a process that keeps it alive, and a wireguard-ts device in it.
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { connect } from 'node:net';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+// A host of a demo as the inner process sees it: a process of Node in a network namespace of its own, which does there what it is asked to do.
+import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { Failure } from './failure.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const START_LIMIT = 10_000;
+const PROGRAM = fileURLToPath(new URL('host-process.mjs', import.meta.url));
+const LAST = 2000;
 
-/**
- * Makes a namespace. Everything in it goes when the process that holds it is ended.
- * @param ownRun with a /run of its own, where control sockets are, for all its processes
- */
-export async function makeHost(name, { ownRun = false } = {}) {
-  const hold = ownRun ? ['-nm', 'sh', '-c', 'mount -t tmpfs none /run && exec sleep 600'] : ['-n', 'sleep', '600'];
-  const holder = spawn('unshare', hold, { stdio: 'ignore' });
-  const inside = ['-t', String(holder.pid), '-n', ...(ownRun ? ['-m'] : [])];
-  const failed = new Promise((_, reject) => holder.once('error', reject));
-  const host = {
-    name,
-    pid: holder.pid,
-    /** A command in there; its standard output. */
-    run: (...command) => execFileSync('nsenter', [...inside, ...command], { encoding: 'utf8' }),
-    runLater: async (...command) => (await promisify(execFile)('nsenter', [...inside, ...command])).stdout,
-    spawn: (...command) => spawn('nsenter', [...inside, ...command], { stdio: ['ignore', 'pipe', 'inherit'] }),
-    end: () => holder.kill('SIGKILL'),
-  };
-  await Promise.race([failed, leftOurs(holder.pid)]);
-  host.run('ip', 'link', 'set', 'lo', 'up');
-  return host;
-}
+/** Hosts, and the one promise that is rejected when any of them, or a program on one, ends before its time. */
+export class Hosts {
+  /** Never resolved. @throws Failure */
+  trouble;
+  #reject;
 
-/** `unshare` needs a moment. */
-async function leftOurs(pid) {
-  const { readFileSync, readlinkSync } = await import('node:fs');
-  const ours = readlinkSync('/proc/self/ns/net');
-  for (let i = 0; i < 200; i++) {
-    try {
-      const mounted = readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n';
-      if (mounted && readlinkSync(`/proc/${pid}/ns/net`) !== ours) return;
-    } catch {
-      throw new Error('a network namespace could not be made (unshare -n ended)');
-    }
-    await sleep(10);
-  }
-  throw new Error('a network namespace could not be made in 2 s');
-}
-
-/** Starts `wireguard-ts INTERFACE` on a host and waits for its control socket. */
-export async function startDevice(host, name) {
-  const child = host.spawn(process.execPath, join(ROOT, 'dist/cli/wireguard-ts.js'), '-f', name);
-  const socket = `/var/run/wireguard/${name}.sock`;
-  for (const end = Date.now() + START_LIMIT; !existsSync(socket); await sleep(5)) {
-    if (child.exitCode !== null) throw new Error('wireguard-ts did not start');
-    if (Date.now() > end) throw new Error(`wireguard-ts made no control socket in ${START_LIMIT / 1000} s`);
-  }
-  return { set: lines => request(socket, `set=1\n${lines.join('\n')}\n\n`), stop: () => child.kill() };
-}
-
-/** One operation of the UAPI. */
-function request(path, text) {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path, () => socket.write(text));
-    let answer = '';
-    socket.setEncoding('utf8').on('error', reject);
-    socket.on('data', chunk => {
-      answer += chunk;
-      if (!answer.endsWith('\n\n')) return;
-      socket.end();
-      if (answer === 'errno=0\n\n') resolve();
-      else reject(new Error(`the device refused its configuration: ${answer.trim()}`));
+  constructor() {
+    this.trouble = new Promise((_, reject) => {
+      this.#reject = reject;
     });
-  });
+    this.trouble.catch(() => {});
+  }
+
+  /**
+   * Starts one. Resolves when it can be asked.
+   * @param ownSockets with control sockets of its own, as on a machine of its own
+   */
+  async start(name, { ownSockets = false } = {}) {
+    const host = new Host(name, ownSockets, failure => this.#reject(failure));
+    await Promise.race([host.ready, this.trouble]);
+    return host;
+  }
+}
+
+class Host {
+  name;
+  pid;
+  ready;
+  #child;
+  #calls = new Map();
+  #next = 0;
+  #said = '';
+
+  constructor(name, ownSockets, onTrouble) {
+    this.name = name;
+    const namespaces = ownSockets ? ['-n', '-m'] : ['-n'];
+    const args = [...namespaces, '--', process.execPath, PROGRAM, name, ownSockets ? 'own-sockets' : 'shared-sockets'];
+    this.#child = spawn('unshare', args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    this.pid = this.#child.pid;
+    this.#child.stderr.setEncoding('utf8').on('data', text => {
+      this.#said = (this.#said + text).slice(-LAST);
+    });
+    this.#child.once('error', error => onTrouble(new Failure(`unshare cannot be run (${error.code})`)));
+    this.#child.once('close', (code, signal) =>
+      onTrouble(
+        new Failure(
+          `${name} ended before its time (${signal ?? `status ${code}`}${lastLine(this.#said)}); run it again`,
+        ),
+      ),
+    );
+    this.ready = new Promise(resolve => {
+      this.#child.on('message', message => {
+        if (message.ready) resolve();
+        else if (message.trouble) onTrouble(new Failure(`${message.trouble}; run it again`));
+        else this.#answer(message);
+      });
+    });
+  }
+
+  /** Has something done there: a method of host-process.mjs. */
+  ask(method, ...args) {
+    return new Promise((resolve, reject) => {
+      const id = this.#next++;
+      this.#calls.set(id, { resolve, reject });
+      this.#child.send({ id, method, args });
+    });
+  }
+
+  #answer({ id, result, error }) {
+    const { resolve, reject } = this.#calls.get(id);
+    this.#calls.delete(id);
+    if (error === undefined) resolve(result);
+    else reject(new Failure(`${this.name}: ${error}`));
+  }
+}
+
+function lastLine(text) {
+  const line = text.trim().split('\n').at(-1);
+  return line ? `: ${line}` : '';
 }

@@ -15,10 +15,14 @@ export const LINK = {
   queueLength: 13,
   operationalState: 16,
   info: 18,
+  namespacePid: 19,
   alias: 20,
+  namespaceFd: 28,
   extensions: 29,
 } as const;
-export const LINK_INFO = { kind: 1 } as const;
+export const LINK_INFO = { kind: 1, data: 2 } as const;
+/** Of a veth's LINK_INFO.data: a whole link message, the other end's. */
+export const VETH_PEER = 1;
 /** Of struct ifinfomsg. */
 export const LINK_UP = 0x1;
 export const LINK_LOOPBACK = 0x8;
@@ -46,9 +50,14 @@ export interface Link {
 /** What other things are done on: enough to find a link and to name it to people. */
 export type LinkReference = Pick<Link, 'index' | 'name'>;
 
+/** A network namespace by a process in it, or by an open descriptor of its file (/proc/PID/ns/net). */
+export type NetworkNamespace = { readonly pid: number } | { readonly fd: number };
+
 export interface NewLink {
   readonly name: string;
   readonly kind: string;
+  /** The other end of a `veth`; in this namespace unless it says which. */
+  readonly peer?: { readonly name: string; readonly namespace?: NetworkNamespace };
   readonly mtu?: number;
   readonly alias?: string;
   readonly up?: boolean;
@@ -100,7 +109,10 @@ export class Links {
     const attempted = `creating link ${name} of kind ${kind}`;
     const writer = new AttributeWriter(header(0, up ? LINK_UP : 0, up ? LINK_UP : 0)).string(LINK.name, name);
     if (link.mtu !== undefined) writer.u32(LINK.mtu, link.mtu);
-    writer.nest(LINK.info, info => info.string(LINK_INFO.kind, kind));
+    writer.nest(LINK.info, info => {
+      info.string(LINK_INFO.kind, kind);
+      if (link.peer) info.nest(LINK_INFO.data, data => writePeer(data, link.peer!));
+    });
     await this.#socket.request(attempted, LINK_MESSAGE.new, FLAG.create | FLAG.exclusive, writer.finish());
     const made = await this.find(name);
     if (!made) throw new Error(`${attempted}: it was gone again at once`);
@@ -129,6 +141,19 @@ export class Links {
     if (mtu !== undefined) writer.u32(LINK.mtu, mtu);
     if (alias !== undefined) writer.string(LINK.alias, alias);
     await this.#socket.request(`setting ${words.join(', ')} on ${link.name}`, LINK_MESSAGE.new, 0, writer.finish());
+  }
+
+  /**
+   * Moves it to another network namespace, where it is down and has neither addresses nor routes.
+   * @param name that it has there; its own otherwise
+   * @throws NetlinkError: ESRCH, EBADF or EINVAL where there is no such namespace. EEXIST where its name is in use there. Where only the
+   *   new name is, EEXIST too, but it has moved, under its own name.
+   */
+  async move(link: LinkReference, namespace: NetworkNamespace, name = link.name): Promise<void> {
+    const writer = new AttributeWriter(header(link.index)).string(LINK.name, name);
+    writeNamespace(writer, namespace);
+    const attempted = `moving link ${link.name} to ${describeNamespace(namespace)}${name === link.name ? '' : ` as ${name}`}`;
+    await this.#socket.request(attempted, LINK_MESSAGE.new, 0, writer.finish());
   }
 
   /** With all its addresses and routes. */
@@ -162,6 +187,22 @@ export function decodeLink({ body }: NetlinkMessage): Link {
     ...(master !== undefined && { master }),
     ...(hardwareAddress?.length && { hardwareAddress }),
   };
+}
+
+/** A nested message has a header of its own. */
+function writePeer(data: AttributeWriter, { name, namespace }: NonNullable<NewLink['peer']>): void {
+  const peer = new AttributeWriter(header(0)).string(LINK.name, name);
+  if (namespace) writeNamespace(peer, namespace);
+  data.bytes(VETH_PEER, peer.finish());
+}
+
+function writeNamespace(writer: AttributeWriter, namespace: NetworkNamespace): void {
+  if ('pid' in namespace) writer.u32(LINK.namespacePid, namespace.pid);
+  else writer.u32(LINK.namespaceFd, namespace.fd);
+}
+
+function describeNamespace(namespace: NetworkNamespace): string {
+  return `the namespace of ${'pid' in namespace ? `process ${namespace.pid}` : `descriptor ${namespace.fd}`}`;
 }
 
 function header(index: number, flags = 0, mask = 0): Uint8Array {

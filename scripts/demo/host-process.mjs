@@ -1,0 +1,103 @@
+// A host of a demo from inside: runs in the host's network namespace and does what the inner process asks for by messages. Ends with it.
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { parseAddress } from '../../dist/base/address.js';
+import { parsePrefix, parseWithHostBits } from '../../dist/base/prefix.js';
+import { systemNetlink } from '../../dist/io/netlink.js';
+import { Network } from '../../dist/netlink/network.js';
+import { receive, send } from '../transfer.mjs';
+import { echo, serveEcho } from './echo.mjs';
+import { killAgent, startAgent, startDevice, unwatchDevice, verify, watchDevice } from './programs.mjs';
+
+const [name, sockets] = process.argv.slice(2);
+
+process.on('disconnect', () => process.exit());
+process.on('message', async ({ id, method, args }) => {
+  try {
+    process.send({ id, result: await METHODS[method](...args) });
+  } catch (error) {
+    process.send({ id, error: error.message });
+  }
+});
+
+const network = new Network(systemNetlink);
+const receivers = [];
+const METHODS = {
+  address,
+  createPair,
+  route,
+  forward: () => writeFileSync('/proc/sys/net/ipv4/ip_forward', '1'),
+  echo,
+  serveEcho,
+  startDevice: (device, config) => startDevice(device, config, tellTrouble),
+  startAgent: options => startAgent(options, tellTrouble),
+  killAgent,
+  watchDevice: device => watchDevice(device, tellTrouble),
+  unwatchDevice,
+  verify,
+  send,
+  /** @returns the port; received() has the rest */
+  async receive(at) {
+    const { port, done } = await receive(at);
+    receivers.push(done);
+    return port;
+  },
+  received: () => receivers.pop(),
+};
+
+await prepare();
+process.send({ ready: true });
+
+async function prepare() {
+  if (sockets === 'own-sockets') {
+    mkdirSync('/run/wireguard', { recursive: true });
+    await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'sockets', '/run/wireguard']);
+  }
+  silenceIpv6();
+  await network.links.change(await link('lo'), { up: true });
+}
+
+/** Router solicitations and the like would be seen on the cable beside the tunnel. */
+function silenceIpv6() {
+  for (const which of ['all', 'default'])
+    try {
+      writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, '1');
+    } catch (error) {
+      // a kernel without IPv6
+      if (error.code !== 'ENOENT') throw error;
+    }
+}
+
+/** Gives a link an address, with its network in the prefix, and switches it on. */
+async function address(device, prefix) {
+  const to = await link(device);
+  const { address, length } = parseWithHostBits(prefix);
+  await network.addresses.add(to, { address, prefixLength: length });
+  await network.links.change(to, { up: true });
+}
+
+/** A virtual cable, the other end in the namespace of a process. */
+async function createPair(device, peer, pid) {
+  await network.links.create({ name: device, kind: 'veth', peer: { name: peer, namespace: { pid } } });
+}
+
+async function route(prefix, { via, device }) {
+  const gateway = via && parseAddress(via);
+  const out = device && (await link(device)).index;
+  await network.routes.add({
+    destination: parsePrefix(prefix),
+    ...(gateway && { gateway }),
+    ...(out !== undefined && { link: out }),
+  });
+}
+
+async function link(device) {
+  const found = await network.links.find(device);
+  if (!found) throw new Error(`there is no link ${device}`);
+  return found;
+}
+
+function tellTrouble(text) {
+  process.send({ trouble: `${name}: ${text}` });
+}

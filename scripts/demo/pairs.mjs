@@ -1,0 +1,33 @@
+// Who talks to whom in the Calico demo, and in which way the network between them saw it.
+
+export const NODES = [1, 2, 3];
+export const PAIRS = NODES.flatMap(from => NODES.filter(to => to !== from).map(to => [from, to]));
+const CELL = 16;
+const HEAD = 12;
+
+/** Whether each pair was seen in the way that it should be seen, and in no other. */
+export function isAs({ encrypted, clear }, shallBeEncrypted) {
+  return PAIRS.every(([from, to]) => {
+    const [sealed, open] = [encrypted[from - 1][to - 1], clear[from - 1][to - 1]];
+    return shallBeEncrypted(from, to) ? sealed > 0 && open === 0 : sealed === 0 && open > 0;
+  });
+}
+
+/** A picture: from the left to above; on a narrow terminal a line for each pair. */
+export function table(seen, columns) {
+  if (columns < HEAD + NODES.length * CELL)
+    return PAIRS.map(([from, to]) => `  pod-${from} to pod-${to}: ${cell(seen, from, to)}`).join('\n');
+  const indent = ' '.repeat(columns < 72 ? 2 : 6);
+  const head = `${indent}from \\ to ${NODES.map(n => `pod-${n}`.padStart(CELL)).join('')}`;
+  const rows = NODES.map(from => {
+    const cells = NODES.map(to => (from === to ? '-' : cell(seen, from, to)).padStart(CELL));
+    return `${indent}pod-${from}     ${cells.join('')}`;
+  });
+  return [head, ...rows].join('\n');
+}
+
+function cell({ encrypted, clear }, from, to) {
+  const [sealed, open] = [encrypted[from - 1][to - 1], clear[from - 1][to - 1]];
+  const parts = [sealed > 0 ? `${sealed} encrypted` : '', open > 0 ? `${open} CLEAR` : ''].filter(Boolean);
+  return parts.join('+') || 'nothing';
+}

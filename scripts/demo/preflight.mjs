@@ -1,0 +1,28 @@
+// What a demo needs from the machine, looked at before anything is started. Each thing that is missing is one sentence that says what to do.
+import { closeSync, openSync } from 'node:fs';
+import { Failure } from './failure.mjs';
+
+const TUN = '/dev/net/tun';
+const OPEN_TO_ALL = 'run it as root, or let everyone open it as most systems do: chmod 0666 /dev/net/tun';
+const TUN_REMEDIES = {
+  ENOENT: 'it is missing: modprobe tun, or give the container --device /dev/net/tun',
+  EACCES: `this user may not open it: ${OPEN_TO_ALL}`,
+  EPERM: 'the container may not open it: give it --device /dev/net/tun',
+  ENODEV: "the kernel's tun module is not loaded: modprobe tun",
+  ENXIO: "the kernel's tun module is not loaded: modprobe tun",
+};
+
+/** @throws Failure */
+export async function checkMachine() {
+  try {
+    closeSync(openSync(TUN, 'r+'));
+  } catch (error) {
+    throw new Failure(`${TUN} cannot be opened, and the tunnel needs it; ${TUN_REMEDIES[error.code] ?? error.message}`);
+  }
+  const { nativeBinding } = await import('../../dist/io/native-binding.js');
+  try {
+    nativeBinding();
+  } catch (error) {
+    throw new Failure(error.message);
+  }
+}
