@@ -37,8 +37,8 @@ export async function receive(address) {
   return { port: server.address().port, done };
 }
 
-/** Sends pseudo-random bytes. @returns {digest, bytes, seconds} */
-export async function send(address, port, size) {
+/** Sends that many pseudo-random bytes, fewer where they take longer than `limitMs`. @returns {digest, bytes, seconds} */
+export async function send(address, port, size, limitMs = Number.POSITIVE_INFINITY) {
   // A keystream is as random as is needed, and made faster than it can be sent.
   const stream = createCipheriv('aes-128-ctr', randomBytes(16), randomBytes(16));
   const zeros = Buffer.alloc(CHUNK);
@@ -48,7 +48,9 @@ export async function send(address, port, size) {
   const ended = once(socket, 'end');
   socket.resume();
   const start = process.hrtime.bigint();
-  for (let left = size; left > 0; ) {
+  const end = performance.now() + limitMs;
+  let left = size;
+  while (left > 0 && performance.now() < end) {
     const chunk = stream.update(left < CHUNK ? zeros.subarray(0, left) : zeros);
     hash.update(chunk);
     left -= chunk.length;
@@ -56,7 +58,7 @@ export async function send(address, port, size) {
   }
   socket.end();
   await ended;
-  return reportOf(hash, size, start);
+  return reportOf(hash, size - left, start);
 }
 
 async function main() {

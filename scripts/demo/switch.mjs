@@ -10,6 +10,8 @@ import {
 } from '../../dist/packet/batch.js';
 
 const UDP = 17;
+const GSO_SIZE = 4;
+const UDP_HEADERS = 28;
 
 /**
  * Joins open ends. `nodeOf`: the number of the node that has an IPv4 address or its pods' one. `isPod`: whether an address is a pod's.
@@ -19,11 +21,12 @@ export function joinSwitch(ends, { nodeOf, isPod, port }) {
   const count = () => ends.map(() => ends.map(() => 0));
   const seen = { encrypted: count(), clear: count() };
 
-  function look(packet, from) {
+  function look(packet, gso, from) {
     const to = nodeOf(packet.subarray(16, 20));
     if (to === undefined || !ends[to]) return undefined;
     if (packet[9] === UDP && packet.readUInt16BE(20) === port && packet.readUInt16BE(22) === port)
-      seen.encrypted[from][to]++;
+      // some may be joined
+      seen.encrypted[from][to] += gso ? Math.ceil((packet.length - UDP_HEADERS) / gso) : 1;
     else if (isPod(packet.subarray(12, 16)) || isPod(packet.subarray(16, 20))) seen.clear[from][to]++;
     return ends[to];
   }
@@ -36,7 +39,7 @@ export function joinSwitch(ends, { nodeOf, isPod, port }) {
         const offset = batch.desc[i * PACKET_STRIDE + PACKET_OFFSET];
         const whole = Buffer.from(batch.slab.buffer, offset, batch.desc[i * PACKET_STRIDE + PACKET_LENGTH]);
         if (whole[VNET_HEADER_SIZE] >> 4 !== 4) continue;
-        const to = look(whole.subarray(VNET_HEADER_SIZE), from);
+        const to = look(whole.subarray(VNET_HEADER_SIZE), whole.readUInt16LE(GSO_SIZE), from);
         try {
           if (to) writeSync(to.fd, whole);
         } catch {

@@ -1,20 +1,25 @@
-// A line on standard error for each step of making a clone ready: on a terminal with the seconds that run, elsewhere one line when the step is done.
+// A line on standard error for each step of making a clone ready that takes long enough to be noticed: on a terminal with the seconds that run,
+// elsewhere one line when the step is done.
 
+const NOTICED_MS = 700;
 const TICK_MS = 1000;
 
-/** Runs a step, and shows for how long. */
+/** Runs a step, and shows which and for how long. */
 export async function withProgress(what, run) {
   const isLive = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
   const began = performance.now();
-  const seconds = () => (performance.now() - began) / 1000;
+  const seconds = digits => `${((performance.now() - began) / 1000).toFixed(digits)} s`;
   const write = text => process.stderr.write(text);
-  write(`wireguard-ts: ${what} ...`);
-  const timer =
-    isLive && setInterval(() => write(`\r\x1b[Kwireguard-ts: ${what} ... ${seconds().toFixed(0)} s`), TICK_MS);
+  let ticking;
+  const first = setTimeout(() => {
+    write(`wireguard-ts: ${what} ...`);
+    ticking = isLive ? setInterval(() => write(`\r\x1b[Kwireguard-ts: ${what} ... ${seconds(0)}`), TICK_MS) : true;
+  }, NOTICED_MS);
   try {
     return await run();
   } finally {
-    clearInterval(timer);
-    write(`${isLive ? `\r\x1b[Kwireguard-ts: ${what} ...` : ''} ${seconds().toFixed(1)} s\n`);
+    clearTimeout(first);
+    if (isLive) clearInterval(ticking);
+    if (ticking) write(`${isLive ? `\r\x1b[Kwireguard-ts: ${what} ...` : ''} ${seconds(1)}\n`);
   }
 }

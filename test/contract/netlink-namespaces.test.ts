@@ -8,7 +8,7 @@ import { Network } from '../../src/netlink/network.ts';
 import { until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 
-inOwnNamespace(import.meta.url, ['nsenter'], () => {
+inOwnNamespace(import.meta.url, [], () => {
   const other = spawn('unshare', ['-n', 'sleep', '600'], { stdio: 'ignore' });
   const pid = other.pid!;
   const file = `/proc/${pid}/ns/net`;
