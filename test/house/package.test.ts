@@ -1,39 +1,148 @@
-/** What is published: everything that an installation needs, and nothing that was made for this machine or for tests. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/**
+ * What is published: everything that an installation needs, and nothing that was made for this machine or for tests. It is packed,
+ * installed into an empty folder as on a machine without a compiler, and run.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testWith } from '../netns/needs.ts';
+import { SLOW } from '../support/selection.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const LIMIT = 180_000;
 
-test('the package holds programs, types and the addon as source', () => {
-  const { stdout, stderr } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
-  if (stdout === '') throw new Error(stderr);
-  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
-  const paths = files.map(({ path }) => path);
+const folder = mkdtempSync(join(tmpdir(), 'wgts-package-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let tarball = '';
+let paths: string[] = [];
+
+beforeAll(() => {
+  const { stdout } = succeed('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], ROOT);
+  const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  tarball = join(folder, filename);
+  paths = files.map(({ path }) => path);
+}, LIMIT);
+
+test('the package holds programs, types, and the addon, prebuilt and as source', () => {
   expect(paths).toEqual(
     expect.arrayContaining([
       'LICENSE',
       'README.md',
       'bin/wgts',
       'bin/wireguard-ts',
-      'dist/cli/wireguard-ts.js',
-      'dist/cli/wgts.js',
-      'dist/index.d.ts',
-      'dist/program/THIRD-PARTY-LICENSES.txt',
-      'dist/program/wgts.cjs',
       'dist/program/wireguard-ts.cjs',
+      'dist/program/wgts.cjs',
+      'dist/index.d.ts',
       'native/module.c',
       'native/addon.h',
+      'native/prebuilt/linux-x64-glibc.node',
+      'native/prebuilt/linux-arm64-musl.node',
+      'native/prebuilt/manifest.json',
       'scripts/build-native.mjs',
     ]),
   );
-  expect(paths.filter(path => /^native\/build|^dist\/(test|bench)|tsbuildinfo$|^src|^test/.test(path))).toEqual([]);
+});
+
+test('it holds nothing else', () => {
+  const KNOWN = [
+    /^(CHANGELOG|README(\.\w+)?)\.md$|^LICENSE$|^package\.json$/,
+    /^bin\/[\w.-]+$/,
+    /^dist\/index\.(js|d\.ts|js\.map)$/,
+    /^dist\/(backend|base|calico|cli|config|crypto|daemon|host|io|netlink|packet|protocol|quick|routing)\/[\w./-]+\.(js|d\.ts|js\.map)$/,
+    /^dist\/program\/[\w./-]+\.(cjs|txt|json)$/,
+    /^dist\/man\/[\w-]+\.8$/,
+    /^deploy\/[\w./-]+\.yaml$/,
+    /^docs\/[\w./-]+\.(md|svg)$/,
+    /^native\/[\w-]+\.[ch]$|^native\/prebuilt\/[\w-]+\.(node|json)$/,
+    /^scripts\/(build-native|addon\/recipe)\.mjs$/,
+    /^systemd\/[\w@.-]+\.service$/,
+  ];
+  expect(paths.filter(path => !KNOWN.some(pattern => pattern.test(path)))).toEqual([]);
+});
+
+test('links of its documents lead to files that it holds', () => {
+  const documents = paths.filter(path => path.endsWith('.md'));
+  expect(documents.length).toBeGreaterThan(10);
+  const broken = documents.flatMap(document =>
+    linksOf(readFileSync(join(ROOT, document), 'utf8'))
+      .map(link => ({ document, link, path: normalize(join(dirname(document), link)) }))
+      // a link to a folder needs something in it
+      .filter(({ path }) => !paths.some(packed => packed === path || packed.startsWith(`${path.replace(/\/$/, '')}/`)))
+      .map(({ link }) => `${document}: ${link}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+// needs npm's registry
+describe('installed on a machine without a compiler', { tags: SLOW }, () => {
+  // npm finds node, but no compiler: cc is looked for in the PATH
+  const bin = join(folder, 'bin');
+  const env = { ...process.env, CC: join(bin, 'no-compiler'), NODE_OPTIONS: '' };
+
+  describe.each([
+    ['in a folder', [], join(folder, 'local/node_modules')],
+    ['globally', ['--global'], join(folder, 'global/lib/node_modules')],
+  ] as const)('%s', (name, options, modules) => {
+    const prefix = join(folder, name === 'globally' ? 'global' : 'local');
+    const commands = name === 'globally' ? join(prefix, 'bin') : join(modules, '.bin');
+
+    beforeAll(() => {
+      mkdirSync(prefix);
+      if (name !== 'globally') writeFileSync(join(prefix, 'package.json'), '{}');
+      const args = ['install', ...options, '--prefix', prefix, '--omit=optional', '--prefer-offline', tarball];
+      succeed('npm', args, prefix, env);
+    }, LIMIT);
+
+    test('nothing was compiled, and the programs are executable', () => {
+      expect(existsSync(join(modules, 'wireguard-ts/native/build'))).toBe(false);
+      for (const program of ['wgts', 'wireguard-ts'])
+        expect(statSync(join(commands, program)).mode & 0o111, program).toBe(0o111);
+    });
+
+    test('wgts --version, genkey and doctor', () => {
+      expect(succeed(join(commands, 'wgts'), ['--version'], prefix, env).stdout).toMatch(/0\.1\.0/);
+      expect(succeed(join(commands, 'wgts'), ['genkey'], prefix, env).stdout).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
+      const doctor = spawnSync(join(commands, 'wgts'), ['doctor'], { env, encoding: 'utf8', timeout: LIMIT });
+      expect(doctor.stdout).toMatch(/addon/);
+      expect(doctor.stdout + doctor.stderr).not.toMatch(/addon (is not built|cannot be loaded)|no prebuilt addon/);
+    });
+
+    testWith(
+      ['root', 'tun', 'unshare'],
+      'wireguard-ts brings up a device',
+      async () => {
+        const device = `wgpack${process.pid % 100000}`;
+        const daemon = spawn('unshare', ['-n', join(commands, 'wireguard-ts'), '-f', device], {
+          env,
+          stdio: ['ignore', 'ignore', 'pipe'],
+        });
+        let said = '';
+        daemon.stderr.setEncoding('utf8').on('data', (text: string) => {
+          said += text;
+        });
+        const ended = new Promise<string>(resolve => {
+          daemon.once('error', error => resolve(error.message));
+          daemon.once('close', (code, signal) => resolve(String(code ?? signal)));
+        });
+        try {
+          await expect
+            .poll(() => spawnSync(join(commands, 'wgts'), ['show', device], { env, encoding: 'utf8' }).stdout, {
+              timeout: 30_000,
+              interval: 200,
+            })
+            .toMatch(new RegExp(`interface: ${device}`));
+        } finally {
+          daemon.kill('SIGTERM');
+        }
+        expect(await ended, said).toBe('0');
+      },
+      LIMIT,
+    );
+  });
 });
 
 test('the types of the library need none of Node', () => {
@@ -74,3 +183,19 @@ export const next: number = engine.nextDeadline();
     rmSync(folder, { recursive: true });
   }
 });
+
+/** Relative links, without their fragments; not those in code. */
+function linksOf(markdown: string): string[] {
+  const prose = markdown.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
+  return [...prose.matchAll(/\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"/g)]
+    .map(([, inline, html]) => (inline ?? html)!)
+    .filter(link => !/^(\w+:|#)/.test(link))
+    .map(link => link.replace(/#.*/, ''));
+}
+
+function succeed(program: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
+  const result = spawnSync(program, args, { cwd, env, encoding: 'utf8', timeout: LIMIT });
+  if (result.status !== 0)
+    throw new Error(`${program} ${args.join(' ')}: ${result.error?.message ?? result.stderr + result.stdout}`);
+  return result;
+}
