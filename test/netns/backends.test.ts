@@ -1,4 +1,8 @@
-/** Every way of moving the bytes moves the same bytes: the backends and the switches of each offload, across one another. */
+/**
+ * Every way of moving the bytes moves the same bytes: the backends and the switches of each offload, across one another.
+ *
+ * @module-tag slow
+ */
 import { expect, it } from 'vitest';
 import { PROGRAM } from './device.ts';
 import { describeWith, NETWORK } from './needs.ts';

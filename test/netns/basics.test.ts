@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { SLOW } from '../support/selection.ts';
 import { until } from './command.ts';
 import { PROGRAM } from './device.ts';
 import { type Moved, movedPair, PORT_ONE, PORT_TWO } from './moved.ts';
@@ -70,6 +71,7 @@ describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
     for (const mtu of [USUAL_MTU, BIG_MTU]) {
       const behaviour = outer === 6 ? '#10' : mtu === USUAL_MTU ? '#8' : '#9';
       const setting = `MTU ${mtu} over IPv${outer}`;
+      const tags = outer === 4 && mtu === USUAL_MTU ? [] : SLOW;
 
       it(`${behaviour} #3: flood pings both ways, IPv4 and IPv6 inside, ${setting}`, async () => {
         await lab.aim(outer);
@@ -83,7 +85,7 @@ describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
         }
       });
 
-      it(`${behaviour} #4: TCP, UDP as fast as it goes, and zero-copy TCP, ${setting}`, async () => {
+      it(`${behaviour} #4: TCP, UDP as fast as it goes, and zero-copy TCP, ${setting}`, { tags }, async () => {
         const { one, two } = lab;
         expect(await iperf(two.namespace, one.namespace, INNER_A[4])).toBeGreaterThan(0);
         expect(await iperf(one.namespace, two.namespace, INNER_B[6])).toBeGreaterThan(0);
@@ -92,7 +94,7 @@ describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
         expect(await iperf(one.namespace, two.namespace, INNER_B[4], { zeroCopy: true })).toBeGreaterThan(0);
       });
 
-      it(`${behaviour} #5: a TCP stream for each processor at once, ${setting}`, async () => {
+      it(`${behaviour} #5: a TCP stream for each processor at once, ${setting}`, { tags }, async () => {
         const parallel = Math.max(2, availableParallelism());
         expect(await iperf(lab.one.namespace, lab.two.namespace, INNER_B[4], { parallel })).toBeGreaterThan(0);
       });

@@ -73,7 +73,7 @@ export class QuickHost {
     const pids = stdout.split('\n').filter(pid => pid !== '');
     const found = pids.find(pid => {
       const arguments_ = commandLine(pid);
-      return arguments_.includes('wireguard-ts.js') && arguments_.endsWith(`\0${this.name}\0`);
+      return arguments_.includes('wireguard-ts.cjs') && arguments_.endsWith(`\0${this.name}\0`);
     });
     if (found === undefined) throw new Error(`nobody runs ${this.name}`);
     return Number(found);
