@@ -240,7 +240,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise(resolve => child.once('exit', resolve));
   child.kill(signal);
-  const hard = setTimeout(() => child.kill('SIGKILL'), 5000);
+  const hard = setTimeout(() => child.kill('SIGKILL'), HANG_MS / 4);
   await gone;
   clearTimeout(hard);
 }

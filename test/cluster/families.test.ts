@@ -84,7 +84,7 @@ function body(): void {
       for (const family of families) {
         const before = await lab.annotations(2);
         await lab.annotate(2, { [KEY[family]]: null });
-        await until('the key', async () => (await lab.keyOf(2, family)) === before[KEY[family]], 5000);
+        await until('the key', async () => (await lab.keyOf(2, family)) === before[KEY[family]]);
         expect(await lab.annotations(2)).toEqual(before);
       }
       await lab.talk.untilAllTalk();

@@ -220,12 +220,10 @@ inOwnNamespace(import.meta.url, [], () => {
         (_, i) => `route add 10.100.${i >> 8}.${i & 255}/32 dev b0 table 99`,
       );
       batch(lines);
-      for (let i = 0; i < 200 && !events.some(event => event.of === 'resync'); i++) await sleep(20);
-      expect(events.some(event => event.of === 'resync')).toBe(true);
+      await expect.poll(() => events.some(event => event.of === 'resync')).toBe(true);
       const told = () =>
         events.some(event => event.of === 'route' && formatPrefix(event.route.destination) === '10.99.99.99/32');
-      for (let i = 0; i < 200 && !told(); i++) await sleep(20);
-      expect(told()).toBe(true);
+      await expect.poll(told).toBe(true);
       watch.close();
     });
   });

@@ -1,5 +1,5 @@
 /** What was on a cable: a tcpdump capture, read as WireGuard messages by this file or decrypted by tshark. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { type Running, run, sleep, until } from './command.ts';
 import type { Lab, Namespace } from './lab.ts';
 
@@ -16,6 +16,9 @@ export interface SeenDatagram {
   readonly time: number;
 }
 
+/** Bytes of a pcap file without packets. */
+const FILE_HEADER = 24;
+
 export class Capture {
   readonly file: string;
   readonly #running: Running;
@@ -23,6 +26,11 @@ export class Capture {
   constructor(file: string, running: Running) {
     this.file = file;
     this.#running = running;
+  }
+
+  /** Whether anything was seen until now. */
+  hasAny(): boolean {
+    return statSync(this.file).size > FILE_HEADER;
   }
 
   /** Stops and returns the UDP datagrams seen, in order. */

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { LOW_ORDER } from '../support/low-order.ts';
 import { capture } from './capture.ts';
-import { sleep } from './command.ts';
+import { sleep, until } from './command.ts';
 import { type Device, PROGRAM, startDevice } from './device.ts';
 import { keyPair, presharedKey } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
@@ -87,7 +87,7 @@ describeWith([...NETWORK, 'tcpdump'], `control (${PROGRAM})`, () => {
     // The same with a sound key does send, so that the silence above means something.
     const control = await capture(lab, host, 'lo', 'udp port 1111');
     await device.set({ peers: [{ publicKey: keyPair().publicKey, endpoint: '127.0.0.1:1111', keepalive: 1 }] });
-    await sleep(500);
+    await until('an initiation', () => control.hasAny());
     expect((await control.stop()).length).toBeGreaterThan(0);
   });
 });

@@ -25,12 +25,12 @@ describeWith(NETWORK, `a private key that is set last (${PROGRAM})`, () => {
     await sleep(2500);
     expect((await late.peer()).tx).toBe(0);
     await late.set({ privateKey: keys.privateKey });
-    await until('a handshake', async () => (await late.peer()).latestHandshake > 0, 4000);
+    await until('a handshake', async () => (await late.peer()).latestHandshake > 0);
     // taken away, and given again
     await late.wg('set', late.name, 'private-key', '/dev/null');
     await sleep(2500);
     const before = (await b.device.peer(keys.publicKey)).rx;
     await late.set({ privateKey: keys.privateKey });
-    await until('another handshake', async () => (await b.device.peer(keys.publicKey)).rx >= before + 148, 4000);
+    await until('another handshake', async () => (await b.device.peer(keys.publicKey)).rx >= before + 148);
   });
 });

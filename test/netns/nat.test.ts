@@ -1,6 +1,6 @@
 /** Behaviour 19 of the kernel's netns test: behind a NAT that forgets after two seconds, and persistent keepalive against it. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { sleep } from './command.ts';
+import { sleep, until } from './command.ts';
 import { type Device, PROGRAM, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
@@ -66,7 +66,7 @@ describeWith([...NETWORK, 'nft'], `NAT (${PROGRAM})`, () => {
     await sleep(3_500);
     expect((await ping(outside, '192.168.241.1', { count: 2 })).received).toBe(0);
     await clientDevice.set({ peers: [{ publicKey: server.publicKey, keepalive: 1 }] });
-    await sleep(500);
-    await mustPing(outside, '192.168.241.1');
+    const answers = async (): Promise<boolean> => (await ping(outside, '192.168.241.1', { count: 1 })).received === 1;
+    await until('the way back', answers);
   });
 });

@@ -58,7 +58,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
       const downed = await host.wgts('down');
       expect(downed.code, `killed at line ${line}: ${downed.stderr}`).toBe(0);
       // the process of an interface that was just being made ends by itself
-      await until('the interface to be gone', () => !existsSync(`/var/run/wireguard/${host.name}.sock`), 5000);
+      await until('the interface to be gone', () => !existsSync(`/var/run/wireguard/${host.name}.sock`));
       expect(await host.picture(), `killed at line ${line}`).toEqual(empty);
       expect(existsSync(host.state)).toBe(false);
     }
@@ -76,7 +76,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
       const downed = await host.wgts('down');
       expect(downed.code, `killed after ${delay} ms: ${downed.stderr}`).toBe(0);
       const gone = async () => JSON.stringify(await host.picture()) === JSON.stringify(empty);
-      await until(`nothing to be left, killed after ${delay} ms`, gone, 5000);
+      await until(`nothing to be left, killed after ${delay} ms`, gone);
       expect(existsSync(host.state), `killed after ${delay} ms: ${downed.stderr}`).toBe(false);
     }
   });

@@ -78,7 +78,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
         expect(ended.code, ended.stderr).toBe(1);
         expect(ended.stderr).toContain('wgts: interrupted: what was done is taken back');
         expect(ended.stdout).not.toContain('never');
-        await until('what it started to end', () => hasEnded(readFileSync(pid, 'utf8').trim()), 5000);
+        await until('what it started to end', () => hasEnded(readFileSync(pid, 'utf8').trim()));
         expect(await host.picture()).toEqual(empty);
         expect(existsSync(host.state)).toBe(false);
       }

@@ -99,7 +99,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     quick.write(file(second));
     process.kill(watching.pid, 'SIGHUP');
     await until('the new key', () => runsWith(second));
-    await until('the old key to be gone', () => same(copiesOf(first, watching.pid), NONE), 20_000, 1000);
+    await until('the old key to be gone', () => same(copiesOf(first, watching.pid), NONE), HANG_MS, 1000);
     expect((await watching.stop()).code).toBe(0);
   });
 

@@ -130,7 +130,9 @@ describe('reportEvent', () => {
   test('one that cannot be written is not tried forever', async () => {
     api.always(`POST ${EVENTS}`, failure(403, 'Forbidden'));
     datastore.reportEvent({ ...event, message: 'x'.repeat(5000) });
-    await new Promise(resolve => setTimeout(resolve, 2500));
+    await api.until(() => api.count(`POST ${EVENTS}`) === 5);
+    // and no more
+    await new Promise(resolve => setTimeout(resolve, 1000));
     expect(api.count(`POST ${EVENTS}`)).toBe(5);
     expect((api.asked[0]!.body as { message: string }).message).toHaveLength(1024);
   });
