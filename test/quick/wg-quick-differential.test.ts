@@ -2,6 +2,8 @@
  * Our reader of wg-quick's files against wg-quick(8) itself, on files that are made up: what it strips them to, and what `up` hands to the programs
  * that it runs. Those are stand-ins beside a copy of it, which note their arguments. Every file is one that wg-quick of 2021 and of 2026 read alike;
  * where today's differs, the cases are in file.test.ts. WG_FUZZ_SEED replays a run, WG_FUZZ_FILES says how many files.
+ *
+ * @module-tag slow
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
