@@ -5,7 +5,8 @@
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
-import { ConfigError, quote, quoteKey } from './errors.ts';
+import { beforeSections, type ConfFormat, notKeyValue, unknownKey, unknownSection } from './conf-keys.ts';
+import { ConfigError } from './errors.ts';
 import { confLines, placeError, withoutComment, withoutSpace } from './lines.ts';
 import type { AllowedIpConfig, DeviceStatus, PeerConfig } from './model.ts';
 import {
@@ -55,6 +56,7 @@ export function parseConf(
   file: string,
   zones: Zones = numericZones,
   warn: (message: string) => void = () => {},
+  format: ConfFormat = 'wg',
 ): ConfFile {
   const device: Mutable<Omit<ConfFile, 'peers'>> = {};
   const peers: PeerSection[] = [];
@@ -62,17 +64,16 @@ export function parseConf(
   let number = 0;
   for (const raw of confLines(text, file)) {
     number++;
-    const line = withoutSpace(withoutComment(raw));
+    const content = withoutComment(raw);
+    const line = withoutSpace(content);
     if (line === '') continue;
+    const place = `${file}:${number}: `;
+    const warnHere = (message: string) => warn(`${place}${message}`);
     try {
       if (line.startsWith('[')) section = openSection(line, peers, number);
-      else if (!section)
-        throw new ConfigError(
-          'syntax',
-          `${quoteKey(line)} stands before any section: begin with [Interface] or [Peer]`,
-        );
-      else if (section === 'interface') readInterface(device, ...keyAndValue(line));
-      else readPeer(section, ...keyAndValue(line), zones, number, warn);
+      else if (!section) throw beforeSections(line);
+      else if (section === 'interface') readInterface(device, ...keyAndValue(line, content, 'Interface'), format);
+      else readPeer(section, ...keyAndValue(line, content, 'Peer'), { zones, line: number, warn: warnHere });
     } catch (error) {
       throw placeError(error, file, number, line);
     }
@@ -100,27 +101,19 @@ export function formatConf(status: DeviceStatus, zones: Zones = numericZones): s
 
 function openSection(line: string, peers: PeerSection[], number: number): Section {
   if (/^\[interface\]$/i.test(line)) return 'interface';
-  if (!/^\[peer\]$/i.test(line))
-    throw new ConfigError('unknown-key', `${quote(line)} is no section: there are [Interface] and [Peer]`, {
-      value: line,
-    });
+  if (!/^\[peer\]$/i.test(line)) throw unknownSection(line);
   const peer: PeerSection = { allowedIps: [], replaceAllowedIps: true, line: number };
   peers.push(peer);
   return peer;
 }
 
-function keyAndValue(line: string): [key: string, value: string] {
+function keyAndValue(line: string, content: string, section: 'Interface' | 'Peer'): [key: string, value: string] {
   const equals = line.indexOf('=');
-  if (equals < 0)
-    throw new ConfigError('syntax', `${quoteKey(line)} is not of the form Key = Value; a comment begins with #`);
-  const value = line.slice(equals + 1);
-  // wg refuses such a line too, even where nothing would be a value, as in a list
-  if (value === '')
-    throw new ConfigError('syntax', `${quoteKey(line)} has no value: give it one or leave the line out`);
-  return [line.slice(0, equals), value];
+  if (equals < 0 || equals === line.length - 1) throw notKeyValue(content, section);
+  return [line.slice(0, equals), line.slice(equals + 1)];
 }
 
-function readInterface(device: Mutable<Omit<ConfFile, 'peers'>>, key: string, value: string): void {
+function readInterface(device: Mutable<Omit<ConfFile, 'peers'>>, key: string, value: string, format: ConfFormat): void {
   switch (key.toLowerCase()) {
     case 'privatekey':
       device.privateKey = parseKeyValue(value, 'PrivateKey', true);
@@ -132,18 +125,17 @@ function readInterface(device: Mutable<Omit<ConfFile, 'peers'>>, key: string, va
       device.fwmark = parseFwmark(value);
       return;
     default:
-      throw unknownKey(key, 'Interface', INTERFACE_KEYS, QUICK_KEYS.has(key.toLowerCase()));
+      throw unknownKey(key, 'Interface', format);
   }
 }
 
-function readPeer(
-  peer: PeerSection,
-  key: string,
-  value: string,
-  zones: Zones,
-  line: number,
-  warn: (message: string) => void,
-): void {
+interface PeerLine {
+  readonly zones: Zones;
+  readonly line: number;
+  readonly warn: (message: string) => void;
+}
+
+function readPeer(peer: PeerSection, key: string, value: string, { zones, line, warn }: PeerLine): void {
   switch (key.toLowerCase()) {
     case 'publickey':
       peer.publicKey = parseKeyValue(value, 'PublicKey', false);
@@ -156,24 +148,15 @@ function readPeer(
       peer.replaceAllowedIps = !isIncremental(value);
       return;
     case 'endpoint':
-      peer.endpoint = parseEndpointValue(value, zones);
+      peer.endpoint = parseEndpointValue(value, zones, warn);
       peer.endpointLine = line;
       return;
     case 'persistentkeepalive':
       peer.persistentKeepalive = parseKeepalive(value);
       return;
     default:
-      throw unknownKey(key, 'Peer', 'PublicKey, PresharedKey, AllowedIPs, Endpoint and PersistentKeepalive', false);
+      throw unknownKey(key, 'Peer', 'wg');
   }
-}
-
-const INTERFACE_KEYS =
-  'PrivateKey, ListenPort and FwMark; for `wgts up` also Address, DNS, MTU, Table, SaveConfig, PreUp, PostUp, PreDown and PostDown';
-const QUICK_KEYS = new Set(['address', 'dns', 'mtu', 'table', 'preup', 'postup', 'predown', 'postdown', 'saveconfig']);
-
-function unknownKey(key: string, section: string, known: string, quick: boolean): ConfigError {
-  const hint = quick ? " (it is wg-quick's: use `wgts up', or `wgts strip' first)" : '';
-  return new ConfigError('unknown-key', `${quoteKey(key)} is no key of [${section}]${hint}: it has ${known}`);
 }
 
 function finish(peer: PeerSection, file: string): ConfPeer {

@@ -72,6 +72,12 @@ export function quote(text: string): string {
   return `\`${cut.replace(/[^ \p{L}\p{M}\p{N}\p{P}\p{S}]/gu, c => `\\x${(c.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`)}'`;
 }
 
+/** What people write from habit with other formats, around or behind a value; ends with a comma or so, or is empty. */
+export function habitHint(text: string): string {
+  if (/^["'].*["']$/.test(text)) return 'take the quotes away; ';
+  return /;|\s\/\//.test(text) ? 'neither ; nor // begins a comment, but # does; ' : '';
+}
+
 /**
  * What may be shown of a line or key that is not understood: what stands before its `=`, if that is as short as a key's name. All else
  * may be a secret in the wrong place.

@@ -2,9 +2,9 @@
  * Single values as people write them in a conf file and on the command line of `wg set` (wireguard-tools config.c). Each parser throws a
  * ConfigError that names the value and says what would do; secrets are never quoted.
  */
-import { formatKeyBase64, parseKeyBase64 } from '../base/key.ts';
-import { hasHostBits, makePrefix, type Prefix, parseWithHostBits } from '../base/prefix.ts';
-import { ConfigError, quote } from './errors.ts';
+import { parseKeyBase64 } from '../base/key.ts';
+import { formatPrefix, hasHostBits, makePrefix, type Prefix, parseWithHostBits } from '../base/prefix.ts';
+import { ConfigError, habitHint, quote } from './errors.ts';
 import type { AllowedIpConfig } from './model.ts';
 import { numericZones, parseNumericHost, parsePort, type Zones } from './zones.ts';
 
@@ -19,11 +19,24 @@ export function parseKeyValue(text: string, what: string, secret: boolean): Uint
   const key = parseKeyBase64(text);
   if (key) return key;
   const shown = secret ? `of ${text.length} characters` : quote(text);
+  const why = whyNoKey(text) || (!secret && text.length > 15 ? `it has ${text.length} characters; ` : '');
   throw new ConfigError(
     'bad-value',
-    `${what} ${shown} is not a key: a key is 44 characters of base64 that end in "=", such as ${formatKeyBase64(new Uint8Array(32))}`,
+    `${what} ${shown} is not a key: ${why}a key is 44 characters of base64 that end in "="`,
     secret ? {} : { value: text },
   );
+}
+
+/** What is wrong with a text that is nearly a key, without its characters. Ends with a comma or so, or is empty. */
+function whyNoKey(text: string): string {
+  if (/^["'].*["']$/.test(text)) return 'take the quotes away; ';
+  if (/^(0x)?[0-9a-fA-F]{64}$/.test(text)) return 'it is hexadecimal (convert it: echo HEX | xxd -r -p | base64); ';
+  if (/^[A-Za-z0-9+/]{43}$/.test(text)) return 'its last character, "=", is missing; ';
+  if (/^[A-Za-z0-9_-]{43}=?$/.test(text)) return 'it is URL-safe base64 (write + for - and / for _); ';
+  if (/^(\/|\.{1,2}\/|~)/.test(text))
+    return 'it is no path: write the key itself here, or PostUp = wg set %i private-key FILE; ';
+  if (text.length === 44) return 'its last characters are not those of 32 bytes, one may be mistyped; ';
+  return '';
 }
 
 export function parsePortValue(text: string): number {
@@ -57,17 +70,20 @@ export function parseAllowedIps(text: string, warn: (message: string) => void = 
   return text.split(',').map(item => {
     const sign = item.startsWith('+') || item.startsWith('-') ? item[0] : undefined;
     let prefix: Prefix | undefined = parseWithHostBits(sign ? item.slice(1) : item);
-    if (!prefix) throw badValue('allowed IP', item, ALLOWED_IPS_FORM);
+    if (!prefix) throw badValue('allowed IP', item, allowedIpsForm(item));
     if (hasHostBits(prefix)) {
-      warn(`AllowedIP has nonzero host part: ${item}`);
       prefix = makePrefix(prefix.address, prefix.length);
+      warn(`AllowedIP has nonzero host part: ${quote(item)} is used as ${formatPrefix(prefix)}`);
     }
     return sign === '-' ? { prefix, remove: true } : { prefix };
   });
 }
 
-const ALLOWED_IPS_FORM =
-  'write addresses, or prefixes such as 10.0.0.0/8 or fd00::/8, with commas (not only spaces) between them';
+function allowedIpsForm(text: string): string {
+  const isAll = /^(any|all|\*|default)$/i.test(text);
+  const why = isAll ? 'for all addresses write 0.0.0.0/0, ::/0; ' : '';
+  return `${why}write addresses, or prefixes such as 10.0.0.0/8 or fd00::/8, with commas (not only spaces) between them`;
+}
 
 /** Whether a list of allowed IPs changes what is there (one of them has a sign) or takes its place. */
 export function isIncremental(text: string): boolean {
@@ -79,24 +95,36 @@ export function isIncremental(text: string): boolean {
  * brackets may hold anything. Unlike wg's, a port is a number: no names of services, and nothing is cut to 16 bits.
  * @returns an endpoint record if the host is an address, otherwise the name
  */
-export function parseEndpointValue(text: string, zones: Zones = numericZones): Uint8Array | HostEndpoint {
+export function parseEndpointValue(
+  text: string,
+  zones: Zones = numericZones,
+  warn: (message: string) => void = () => {},
+): Uint8Array | HostEndpoint {
   const match = /^(?:\[([^\]]+)\]|([^[].*)):([0-9]+)$/s.exec(text);
   const port = match ? parsePort(match[3]!) : undefined;
   if (!match || port === undefined) {
-    const fix = 'write address:port, [address]:port for IPv6, or name:port, such as 192.0.2.1:51820';
-    throw badValue('endpoint', text, fix);
-  }
-  const host = match[1] ?? match[2]!;
-  const record = parseNumericHost(host, port, zones);
-  if (record) return record;
-  // no name has a colon or a percent sign, and asking for one with a NUL is an exception
-  if (/[:%\0]/.test(host))
+    const why = /^[^:]*$|^\[[^\]]*\]$/.test(text) ? 'it has no port: ' : '';
     throw badValue(
       'endpoint',
       text,
-      'that is no address or name, or its zone is no interface here: write address:port, [address]:port or name:port',
+      `${why}write address:port, [address]:port for IPv6, or name:port, such as 192.0.2.1:51820`,
     );
+  }
+  const host = match[1] ?? match[2]!;
+  const record = parseNumericHost(host, port, zones);
+  if (record && match[2]?.includes(':'))
+    warn(`Endpoint ${quote(text)} is read as [${host}]:${port}; write it so, since IPv6 needs brackets before a port`);
+  if (record) return record;
+  // no name has a colon or a percent sign, and asking for one with a NUL is an exception
+  if (/[:%\0]/.test(host))
+    throw badValue('endpoint', text, `${endpointFault(host, text)}write address:port, [address]:port or name:port`);
   return { host, port };
+}
+
+function endpointFault(host: string, text: string): string {
+  if (text.includes('://')) return 'it is no URL; ';
+  if (/^[0-9a-fA-F:]+$/.test(host)) return 'IPv6 needs brackets, and a port behind them; ';
+  return 'that is no address or name, or its zone is no interface here: ';
 }
 
 function isOff(text: string): boolean {
@@ -104,5 +132,5 @@ function isOff(text: string): boolean {
 }
 
 function badValue(what: string, text: string, fix: string): ConfigError {
-  return new ConfigError('bad-value', `${what} ${quote(text)}: ${fix}`, { value: text });
+  return new ConfigError('bad-value', `${what} ${quote(text)}: ${habitHint(text)}${fix}`, { value: text });
 }

@@ -12,21 +12,25 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { ConfigError } from '../config/errors.ts';
+import { join } from 'node:path';
 import { systemZones } from '../io/zones.ts';
 import { parseQuickFile, type QuickFile } from '../quick/file.ts';
-import { hideKeys, readSecretFile } from './secret-file.ts';
+import { oddities } from '../quick/oddities.ts';
+import { CONFIG_FOLDER, nameProblem, readConfigFile } from './read-config.ts';
+import { hideKeys } from './secret-file.ts';
 
-const FOLDER = '/etc/wireguard';
 const TABLE_FILES = ['/usr/share/iproute2/rt_tables', '/etc/iproute2/rt_tables', '/usr/lib/iproute2/rt_tables'];
 const TABLE_FOLDER = '/etc/iproute2/rt_tables.d';
-const OTHERS = 0o007;
 
-/** An interface's name stands for its file in /etc/wireguard; all else is a path, and so is `wg0.conf` beside us if it is nothing there. */
+/**
+ * An interface's name stands for its file in /etc/wireguard; all else is a path, and so is `wg0.conf` beside us if it is nothing there.
+ * @throws ConfigError for a name that is too long
+ */
 export function locateFile(argument: string): string {
+  const wrong = existsSync(argument) ? undefined : nameProblem(argument);
+  if (wrong) throw wrong;
   if (!/^[A-Za-z0-9_=+.-]{1,15}$/.test(argument)) return argument;
-  const path = join(FOLDER, `${argument}.conf`);
+  const path = join(CONFIG_FOLDER, `${argument}.conf`);
   return argument.endsWith('.conf') && !existsSync(path) && existsSync(argument) ? `./${argument}` : path;
 }
 
@@ -36,14 +40,17 @@ export function locateFile(argument: string): string {
  */
 export function readQuickFile(path: string, warn: (message: string) => void): QuickFile {
   const { text, reveal } = hideKeys(readConfigFile(path, warn));
-  const file = parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn });
+  const options = { zones: systemZones, tables: routingTables(), warn, needsInterface: true };
+  const file = parseQuickFile(text, path, options);
   const { privateKey, peers } = file.wireguard;
   const wireguard = {
     ...file.wireguard,
     ...(privateKey && { privateKey: reveal(privateKey) }),
     peers: peers.map(peer => (peer.presharedKey ? { ...peer, presharedKey: reveal(peer.presharedKey) } : peer)),
   };
-  return { ...file, wireguard };
+  const whole = { ...file, wireguard };
+  for (const each of oddities(whole)) warn(`${path}: ${each}`);
+  return whole;
 }
 
 /** The file as `wg setconf` takes it, with its keys as text: for a program that ends with it. @throws ConfigError as readQuickFile */
@@ -51,21 +58,6 @@ export function readStripped(path: string, warn: (message: string) => void): str
   const bytes = readConfigFile(path, warn);
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
   return parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn }).stripped;
-}
-
-function readConfigFile(path: string, warn: (message: string) => void): Uint8Array {
-  try {
-    const bytes = readSecretFile(path);
-    if (statSync(path).mode & OTHERS)
-      warn(`\`${resolve(path)}' is world accessible: chmod 600 it, for it has a private key`);
-    return bytes;
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ConfigError(
-      'missing',
-      missing ? `\`${path}' does not exist` : `cannot be read: ${(error as Error).message}`,
-    );
-  }
 }
 
 /** Another one for another content, as far as the file system tells. */

@@ -6,6 +6,7 @@ import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { base64Digit, formatKeyBase64, KEY_SIZE, readKeyBase64 } from '../base/key.ts';
 import { newSecret } from '../base/secret.ts';
+import { ConfigError } from '../config/errors.ts';
 
 export interface HiddenText {
   readonly text: string;
@@ -18,8 +19,8 @@ const BASE64_SIZE = 44;
 const SECRET_NAMES = ['privatekey', 'presharedkey'];
 const [NEWLINE, EQUALS] = [0x0a, 0x3d];
 
-/** All of a file, a pipe too, in memory that the caller erases. */
-export function readSecretFile(path: string | number): Uint8Array {
+/** All of a file, a pipe too, in memory that the caller erases. @throws ConfigError for one that is larger than `limit` bytes */
+export function readSecretFile(path: string | number, limit = Number.POSITIVE_INFINITY): Uint8Array {
   const file = typeof path === 'number' ? path : openSync(path, 'r');
   let bytes = newSecret(FIRST_SIZE);
   let length = 0;
@@ -28,6 +29,12 @@ export function readSecretFile(path: string | number): Uint8Array {
       const count = readSync(file, bytes, length, bytes.length - length, null);
       if (count === 0) return bytes.subarray(0, length);
       length += count;
+      if (length > limit) {
+        bytes.fill(0);
+        throw new ConfigError('too-large', `this is no configuration: it has more than ${limit >> 20} MiB`, {
+          file: String(path),
+        });
+      }
       if (length < bytes.length) continue;
       const larger = newSecret(2 * length);
       larger.set(bytes);

@@ -6,7 +6,7 @@
  */
 import { parseAddress } from '../base/address.ts';
 import { type ConfFile, parseConf } from '../config/conf.ts';
-import { ConfigError, quote } from '../config/errors.ts';
+import { ConfigError, habitHint, quote } from '../config/errors.ts';
 import { confLines, listItems, placeError, trimSpace, withoutComment, withoutSpace } from '../config/lines.ts';
 import type { Zones } from '../config/zones.ts';
 import { TABLE } from '../netlink/route.ts';
@@ -44,6 +44,8 @@ export interface FileOptions {
   /** Numbers of tables by name (rt_tables). */
   readonly tables?: ReadonlyMap<string, number>;
   readonly warn?: (message: string) => void;
+  /** A file without [Interface] is an error. */
+  readonly needsInterface?: boolean;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -58,11 +60,13 @@ type Draft = Mutable<Pick<QuickFile, 'table' | 'saveConfig'>> & {
 
 const BUILT_IN_TABLES: ReadonlyMap<string, number> = new Map(Object.entries(TABLE));
 const LARGEST_TABLE = 0xffffffff;
+/** Linux's IFNAMSIZ without its NUL. */
+const NAME_MAX = 15;
 const [SMALLEST_MTU, LARGEST_MTU] = [68, 65535];
 
 /** @throws ConfigError that names file, line and value */
 export function parseQuickFile(text: string, path: string, options: FileOptions): QuickFile {
-  const { zones, tables = new Map(), warn } = options;
+  const { zones, tables = new Map(), warn, needsInterface = false } = options;
   const draft: Draft = {
     addresses: [],
     dns: [],
@@ -75,9 +79,11 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
   };
   const rest: (string | undefined)[] = [];
   let inInterface = false;
+  let hasInterface = false;
   for (const [i, line] of confLines(text, path).entries()) {
     const content = trimSpace(withoutComment(line));
     if (content.startsWith('[')) inInterface = withoutSpace(content).toLowerCase() === '[interface]';
+    hasInterface ||= inInterface;
     try {
       // without the indentation, as wg-quick has it
       rest.push(inInterface && readKey(draft, content, line, tables) ? undefined : trimSpace(line, ' \t'));
@@ -86,7 +92,11 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
     }
   }
   // with an empty line for what was taken out, so that lines keep their numbers
-  const wireguard = parseConf(rest.map(line => line ?? '').join('\n'), path, zones, warn);
+  const wireguard = parseConf(rest.map(line => line ?? '').join('\n'), path, zones, warn, 'quick');
+  if (needsInterface && !hasInterface)
+    throw new ConfigError('missing', 'there is no [Interface] section, which a file for `wgts up` begins with', {
+      file: path,
+    });
   const { mtu, tableText, ...others } = draft;
   return {
     ...others,
@@ -108,8 +118,14 @@ function strippedText(lines: readonly (string | undefined)[]): string {
 /** The interface that a file is for: its own name without `.conf`. @throws ConfigError if that is none */
 export function interfaceName(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1);
-  const name = /^([A-Za-z0-9_=+.-]{1,15})\.conf$/.exec(base)?.[1];
-  if (name !== undefined && name !== '.' && name !== '..') return name;
+  const name = /^([A-Za-z0-9_=+.-]+)\.conf$/.exec(base)?.[1];
+  if (name !== undefined && name.length <= NAME_MAX && name !== '.' && name !== '..') return name;
+  if (name !== undefined && name.length > NAME_MAX)
+    throw new ConfigError(
+      'bad-value',
+      `${quote(base)}: the interface is named as the file without .conf, and ${name.length} characters are too long: Linux allows ${NAME_MAX}`,
+      { value: base },
+    );
   throw new ConfigError(
     'bad-value',
     `the configuration file must be named for its interface: a name of 1 to 15 characters from a-z A-Z 0-9 _ = + . -, then .conf; ${quote(base)} is not`,
@@ -172,7 +188,13 @@ function parseInterfaceAddress(text: string, context: string): QuickAddress {
   const longest = (address?.length ?? 0) * 8;
   const prefixLength = bits === undefined ? longest : parsePrefixLength(bits, longest);
   if (address && more.length === 0 && prefixLength >= 0 && prefixLength <= longest) return { address, prefixLength };
-  throw badValue('Address', context, 'write an address with its prefix length, such as 10.0.0.2/24 or fd00::2/64');
+  const isName = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.[A-Za-z]/.test(text);
+  const why = isName ? 'names are not looked up here; ' : '';
+  throw badValue(
+    'Address',
+    context,
+    `${why}write an address with its prefix length, such as 10.0.0.2/24 or fd00::2/64`,
+  );
 }
 
 /** A number, or an IPv4 netmask such as 255.255.255.0, which ip(8), and so wg-quick, takes too. -1 for anything else. */
@@ -226,5 +248,5 @@ function parseSwitch(text: string): boolean {
 }
 
 function badValue(key: string, text: string, fix: string): ConfigError {
-  return new ConfigError('bad-value', `${key} ${quote(text)}: ${fix}`, { value: text });
+  return new ConfigError('bad-value', `${key} ${quote(text)}: ${habitHint(text)}${fix}`, { value: text });
 }

@@ -108,7 +108,7 @@ describe('what is read', () => {
       prefix('::1/128'),
       prefix('10.0.0.0/24'),
     ]);
-    expect(said).toEqual(['AllowedIP has nonzero host part: 10.0.0.1/24']);
+    expect(said).toEqual(["wg0.conf:3: AllowedIP has nonzero host part: `10.0.0.1/24' is used as 10.0.0.0/24"]);
   });
 
   test('signs before allowed IPs: a change of what is there, as the last list says', () => {
@@ -124,15 +124,19 @@ describe('what is read', () => {
 
 /** Every field wrong in turn: the text, the number of its line, and what the message must say. */
 const WRONG: readonly (readonly [text: string, line: number, says: RegExp])[] = [
-  ['ListenPort=1', 1, /`ListenPort' stands before any section: begin with \[Interface\]/],
+  ['ListenPort=1', 1, /`ListenPort' stands before any section: put it below an \[Interface\] line/],
   [`PrivateKey=${SECRET}`, 1, /`PrivateKey' stands before any section/],
   ['[Server]', 1, /`\[Server\]' is no section/],
   ['[Interface', 1, /no section/],
   ['[Interface]\nListenPort', 2, /`ListenPort' is not of the form/],
-  ['[Interface]\n; port', 2, /`;port' is not of the form Key = Value; a comment begins with #/],
+  ['[Interface]\n; port', 2, /`;port' is not of the form Key = Value; a comment begins with #, not with ; or \/\//],
   ['[Interface]\nAdress=10.0.0.1/24', 2, /`Adress' is no key of .*for `wgts up` also Address, DNS/],
-  [`[Interface]\n${SECRET}`, 2, /a line of 44 characters has no value/],
-  [`[Interface]\nPrivateKey ${SECRET.slice(0, 43)}`, 2, /a line of 53 characters is not of the form/],
+  [`[Interface]\n${SECRET}`, 2, /a key stands here without a name: write PrivateKey = or PublicKey =/],
+  [
+    `[Interface]\nPrivateKey ${SECRET.slice(0, 43)}`,
+    2,
+    /there is no `=' between PrivateKey and its value: write PrivateKey = KEY/,
+  ],
   ['[Interface]\nListenPort=', 2, /`ListenPort' has no value/],
   ['[Interface]\nAddress=10.0.0.1/24', 2, /`Address' is no key of \[Interface\] \(it is wg-quick's/],
   [`[Interface]\nPublicKey=${A}`, 2, /`PublicKey' is no key of \[Interface\]/],
@@ -155,11 +159,11 @@ const WRONG: readonly (readonly [text: string, line: number, says: RegExp])[] = 
   [`[Peer]\nPublicKey=${A}\nAllowedIPs=10.0.0.0/8,`, 3, /allowed IP `'/],
   [`[Peer]\nPublicKey=${A}\nAllowedIPs=++10.0.0.0/8`, 3, /allowed IP/],
   [`[Peer]\nPublicKey=${A}\nAllowedIPs=10.0.0.01/32`, 3, /allowed IP/],
-  [`[Peer]\nPublicKey=${A}\nEndpoint=192.0.2.1`, 3, /endpoint `192.0.2.1': write address:port/],
+  [`[Peer]\nPublicKey=${A}\nEndpoint=192.0.2.1`, 3, /endpoint `192.0.2.1': it has no port: write address:port/],
   [`[Peer]\nPublicKey=${A}\nEndpoint=192.0.2.1:`, 3, /endpoint/],
   [`[Peer]\nPublicKey=${A}\nEndpoint=192.0.2.1:65536`, 3, /endpoint/],
   [`[Peer]\nPublicKey=${A}\nEndpoint=:51820`, 3, /endpoint/],
-  [`[Peer]\nPublicKey=${A}\nEndpoint=udp://vpn.example:51820`, 3, /no address or name.*: write address:port/],
+  [`[Peer]\nPublicKey=${A}\nEndpoint=udp://vpn.example:51820`, 3, /it is no URL; write address:port/],
   [`[Peer]\nPublicKey=${A}\nEndpoint=[::1:51820`, 3, /endpoint/],
   [`[Peer]\nPublicKey=${A}\nEndpoint=[::1]51820`, 3, /endpoint/],
   [`[Peer]\nPublicKey=${A}\nEndpoint=[fe80::1%eth8]:1`, 3, /zone/],
@@ -206,7 +210,7 @@ describe('every field wrong in turn', () => {
       expect(message).toMatch(new RegExp(`^wg0\\.conf:${line}: `));
       expect(message).toMatch(says);
       expect({ file, number }).toEqual({ file: 'wg0.conf', number: line });
-      expect(message.length).toBeLessThan(300);
+      expect(message.length).toBeLessThan(400);
       // secrets are in no message
       expect(`${message} ${value}`).not.toContain(SECRET.slice(2, 40));
     },

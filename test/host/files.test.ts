@@ -35,7 +35,7 @@ describe('a configuration file', () => {
   });
 
   test('that others may read is warned of', () => {
-    writeFileSync(path, '[Interface]\n');
+    writeFileSync(path, '[Interface]\nPostUp = wg set %i private-key /key\n');
     for (const [mode, times] of [
       [0o600, 0],
       [0o640, 0],

@@ -1,0 +1,83 @@
+/** Reads a configuration file, and says of one that cannot be read what to do: which files there are, whose right is missing. */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { nearest } from '../base/nearest.ts';
+import { ConfigError, quote } from '../config/errors.ts';
+import { readSecretFile } from './secret-file.ts';
+
+export const CONFIG_FOLDER = '/etc/wireguard';
+const SUFFIX = '.conf';
+const OTHERS = 0o007;
+/** 100,000 peers are 15 MB. */
+const LARGEST_FILE = 64 << 20;
+const MOST_LISTED = 10;
+
+/** @returns bytes that the caller erases. @throws ConfigError */
+export function readConfigFile(path: string, warn: (message: string) => void): Uint8Array {
+  try {
+    const bytes = readSecretFile(path, LARGEST_FILE);
+    if (statSync(path).mode & OTHERS)
+      warn(`${quote(resolve(path))} is world accessible: chmod 600 it, for it has a private key`);
+    return bytes;
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError('missing', `${quote(path)} ${reason(error as NodeJS.ErrnoException, path)}`);
+  }
+}
+
+/** The error for a name that no interface can have; undefined for any other. */
+export function nameProblem(name: string): ConfigError | undefined {
+  if (!/^[A-Za-z0-9_=+.-]{16,}$/.test(name)) return undefined;
+  return new ConfigError(
+    'bad-value',
+    `${quote(name)} is too long for an interface: it has ${name.length} characters, and Linux allows 15`,
+    { value: name },
+  );
+}
+
+function reason({ code, message }: NodeJS.ErrnoException, path: string): string {
+  switch (code) {
+    case 'ENOENT':
+      return `does not exist${suggestion(path)}`;
+    case 'ENOTDIR':
+      return 'does not exist: what should be a folder on its way is a file';
+    case 'EISDIR':
+      return `is a folder: give a file in it, such as ${join(path, `wg0${SUFFIX}`)}`;
+    case 'EACCES':
+    case 'EPERM':
+      return 'may not be read by this user: run this as root (sudo)';
+    case 'ELOOP':
+      return 'is a symbolic link that leads to itself';
+    case 'ENXIO':
+    case 'ENODEV':
+      return 'is no regular file';
+    default:
+      return `cannot be read: ${message}`;
+  }
+}
+
+function suggestion(path: string): string {
+  const folder = dirname(path);
+  const names = confNames(folder);
+  if (names === undefined)
+    return folder === CONFIG_FOLDER ? `; nor does ${CONFIG_FOLDER} (or it is not for this user to see)` : '';
+  const isDefault = folder === CONFIG_FOLDER;
+  const meant = nearest(basename(path, SUFFIX), names);
+  const question =
+    meant === undefined ? '' : `; did you mean ${quote(isDefault ? meant : join(folder, `${meant}${SUFFIX}`))}?`;
+  if (!isDefault) return question;
+  const more = names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : '';
+  const shown = names.slice(0, MOST_LISTED).map(quote).join(', ');
+  return `${question}${question ? '' : ';'} ${names.length === 0 ? `there is no file in ${CONFIG_FOLDER}` : `${CONFIG_FOLDER} has ${shown}${more}`}`;
+}
+
+function confNames(folder: string): string[] | undefined {
+  try {
+    return readdirSync(folder)
+      .filter(name => name.endsWith(SUFFIX))
+      .map(name => basename(name, SUFFIX))
+      .sort();
+  } catch {
+    return undefined;
+  }
+}

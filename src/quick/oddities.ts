@@ -1,0 +1,56 @@
+/** What is legal in a file and most likely a mistake: told as warnings, since wg and wg-quick take it in silence. Pure. */
+import { formatKeyBase64, isZeroKey, KEY_SIZE } from '../base/key.ts';
+import { formatPrefix } from '../base/prefix.ts';
+import type { QuickFile } from './file.ts';
+
+const SHORT_KEY = 8;
+
+/** Returns one sentence for each; peers by the beginning of their public key, and never a secret. */
+export function oddities({ wireguard, hooks }: QuickFile): string[] {
+  const { privateKey, peers } = wireguard;
+  const said: string[] = [];
+  const mayComeFromHook = hooks.PreUp.length + hooks.PostUp.length > 0;
+  if (!privateKey && !mayComeFromHook)
+    said.push('there is no PrivateKey: without one the interface cannot reach a peer (wgts genkey makes one)');
+  if (privateKey && isZeroKey(privateKey))
+    said.push('PrivateKey is all zeros, which means no key (wgts genkey makes one)');
+  else if (privateKey && !isClamped(privateKey))
+    said.push('PrivateKey is not of the form that genkey makes: is it a public or preshared key?');
+  if (privateKey && peers.some(({ publicKey }) => same(publicKey, privateKey)))
+    said.push(
+      'PrivateKey is also the PublicKey of a peer: one of them is in the wrong place, and the private key may be known',
+    );
+  const owners = new Map<string, string>();
+  const seen = new Set<string>();
+  for (const { publicKey, allowedIps } of peers) {
+    const name = shortKey(publicKey);
+    if (isZeroKey(publicKey)) said.push('a peer has a PublicKey of all zeros, which nobody can have');
+    if (seen.has(name)) said.push(`peer ${name} is in the file twice: what the last [Peer] says counts`);
+    seen.add(name);
+    for (const { prefix, remove } of allowedIps) {
+      const text = formatPrefix(prefix);
+      const before = owners.get(text);
+      if (remove) continue;
+      if (before !== undefined && before !== name)
+        said.push(`AllowedIPs ${text} is in two peers, ${before} and ${name}: only the last, ${name}, gets it`);
+      owners.set(text, name);
+    }
+  }
+  return said;
+}
+
+/** As messages name a peer. */
+export function shortKey(publicKey: Uint8Array): string {
+  return `${formatKeyBase64(publicKey).slice(0, SHORT_KEY)}...`;
+}
+
+/** Judged without a copy: it is a secret. */
+function isClamped(key: Uint8Array): boolean {
+  return (key[0]! & 7) === 0 && (key[KEY_SIZE - 1]! & 0xc0) === 0x40;
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  let bits = 0;
+  for (let i = 0; i < KEY_SIZE; i++) bits |= a[i]! ^ b[i]!;
+  return bits === 0;
+}
