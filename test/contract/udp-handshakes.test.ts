@@ -9,6 +9,7 @@ import type { Udp } from '../../src/io/ports.ts';
 import { openNativeUdp, UDP_OFFLOADS } from '../../src/io/udp.ts';
 import { openDgramUdp } from '../../src/io/udp-dgram.ts';
 import { makeDatagramBatch } from '../../src/packet/batch.ts';
+import { testWith } from '../netns/needs.ts';
 import { batchOf, type Got, receive, unpack } from '../support/datagrams.ts';
 import { HANG_MS } from '../support/patience.ts';
 
@@ -165,7 +166,7 @@ test('without steering all comes in one queue', async () => {
   expect((await receive(b, 2)).map(({ text: { length } }) => length)).toEqual([148, 32]);
 });
 
-test('the native sockets keep the mark and the local address of both queues', async () => {
+testWith(['root'], 'the native sockets keep the mark and the local address of both queues', async () => {
   const udp = openNativeUdp(nativeBinding(), 0, 7);
   opened.push(udp);
   expect(udp.offloads).toContain('steer');

@@ -10,6 +10,7 @@ import { openNativeUdp } from '../../src/io/udp.ts';
 import { openDgramUdp } from '../../src/io/udp-dgram.ts';
 import { DATAGRAM_ERROR, DATAGRAM_LENGTH, DATAGRAM_STRIDE, makeDatagramBatch } from '../../src/packet/batch.ts';
 import { until } from '../netns/command.ts';
+import { testWith } from '../netns/needs.ts';
 import { ascii, batchOf, receive, unpack } from '../support/datagrams.ts';
 
 interface Adapter {
@@ -240,7 +241,7 @@ describe.each(ADAPTERS)('$name', adapter => {
     });
 
   if (adapter.name !== 'dgram')
-    test('takes a mark', () => {
+    testWith(['root'], 'takes a mark', () => {
       expect(() => open(0, 77).setMark(0)).not.toThrow();
     });
   else

@@ -108,7 +108,7 @@ function reasonOf(test: TestCase): { readonly title: string; readonly notes: rea
     const { lacking } = task.meta();
     if (lacking) return { title: lacking.group, notes: lacking.missing };
     // its tests are not run then, and the failure itself is reported
-    if (task.type === 'suite' && task.state() === 'failed') return { title: 'after a failed set-up', notes: [] };
+    if (task.type === 'suite' && task.errors().length > 0) return { title: 'after a failed set-up', notes: [] };
   }
   if (test.tags.includes(SLOW)) return { title: SLOW_TITLE, notes: [] };
   const result = test.result();
