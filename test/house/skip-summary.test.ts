@@ -1,9 +1,10 @@
 /** What a run of tests says at its end of what it did not run (test/support/skip-summary.ts), and that every test lacking something is among it. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { temporaryFolder } from '../support/built-once.ts';
 import { HANG_MS } from '../support/patience.ts';
 import { type Counts, summaryOf } from '../support/skip-summary.ts';
 
@@ -26,7 +27,7 @@ testWith(['go'], 'four', () => expect(1).toBe(2));
 `;
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(ROOT, 'dist/skip-summary-'));
+  folder = temporaryFolder('skip-summary');
   mkdirSync(join(folder, 'test'));
   writeFileSync(join(folder, 'test/made-up.test.ts'), TESTS);
 });

@@ -1,10 +1,11 @@
 /** A program of ours in the machine with the kernel module (scripts/kernel-vm.mjs): bundled to one file, started, its lines of JSON read. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'vite';
 import { type Running, start, until } from '../netns/command.ts';
 import { ROOT } from '../netns/device.ts';
+import { temporaryFolder } from '../support/built-once.ts';
 
 const KERNEL_VM = join(ROOT, 'scripts/kernel-vm.mjs');
 
@@ -20,7 +21,7 @@ export async function startGuest(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
   // a folder of this process alone, as deep as the sources, which find the program and the addon from where they lie themselves
-  const outDir = mkdtempSync(join(ROOT, `dist/kernel-vm-${guest}-`));
+  const outDir = temporaryFolder(guest);
   await build({
     root: ROOT,
     configFile: false,

@@ -226,7 +226,9 @@ MTU = 1400#no
 
   test('is named for its interface', () => {
     for (const path of ['wg0.txt', '/a/b/sixteen-letters1.conf', 'w g.conf', '.conf', '...conf'])
-      expect(() => parse('[Interface]\n', path), path).toThrow(/must be named for its interface|the interface is named as the file/);
+      expect(() => parse('[Interface]\n', path), path).toThrow(
+        /must be named for its interface|the interface is named as the file/,
+      );
     expect(parse('[Interface]\n', './a=b_c+d.e-f.conf').name).toBe('a=b_c+d.e-f');
   });
 });

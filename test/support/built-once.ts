@@ -1,8 +1,17 @@
-/** Programs that tests build once for all runs, in the user's cache folder. Two workers at once are safe: one builds, the other waits. */
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+/** What tests build: programs for all runs, in the user's cache folder. Two workers at once are safe: one builds, the other waits. */
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { lock } from '../../scripts/lock.mjs';
+
+const TEMPORARY = fileURLToPath(new URL('../../.made/', import.meta.url));
+
+/** A new folder in this clone, two levels deep, which git, npm and the house's tests do not see. Who makes it removes it. */
+export function temporaryFolder(name: string): string {
+  mkdirSync(TEMPORARY, { recursive: true });
+  return mkdtempSync(`${TEMPORARY}${name}-`);
+}
 
 /**
  * @param name of the program. @param build makes the program at the path that it is given
