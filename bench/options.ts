@@ -13,7 +13,7 @@ export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|kernel-vm] [OP
   --contenders=A,B     these contenders alone
   --quick              two runs of a second each: to see whether it works, not how fast
   --from=FILE          no run: the table and the plot of a run that was saved
-  --publish            writes the table into README.md and the plot to docs/bench.svg
+  --publish            writes the tables into docs/benchmarks.md and the READMEs, the plot to docs/bench.svg
   --list               the measures and the contenders that are found here
 `;
 

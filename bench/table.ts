@@ -6,6 +6,9 @@ import { isNumber, median, type Ratio, ratio } from './statistics.ts';
 /** Whom every row is held against, when it took part. */
 const MEASURE_OF_ALL = 'wireguard-go';
 
+/** Names of figures. */
+const SUMMARY: readonly string[] = ['tcp1', 'pps', 'cpu', 'memory', 'ping'];
+
 /** The contender whose ratios are shown: the first of ours. */
 export function protagonist(results: Results): ContenderFacts | undefined {
   return results.contenders.find(({ kind }) => kind === 'ours');
@@ -53,6 +56,11 @@ export function markdown(results: Results): string {
     ...(rest ? [formatBest(results, figure)] : []),
   ]);
   return `${table([header, ...rows])}\n${footnotes(results)}`;
+}
+
+/** The same with the rows that matter most to somebody who has to choose, also where others are better. */
+export function summary(results: Results): string {
+  return markdown({ ...results, figures: results.figures.filter(({ name }) => SUMMARY.includes(name)) });
 }
 
 /** Rows, the header first, in columns of one width. */

@@ -3,7 +3,7 @@ import { parseOptions } from '#dist/bench/options.js';
 import { plotBars } from '#dist/bench/plots/bars.js';
 import { between } from '#dist/bench/report.js';
 import type { Results } from '#dist/bench/results.js';
-import { bestOther, markdown, ratioTo, table } from '#dist/bench/table.js';
+import { bestOther, markdown, ratioTo, summary, table } from '#dist/bench/table.js';
 
 const results: Results = {
   machine: { cpu: 'A <fast> CPU', cores: 2, memoryGib: 4, kernel: '6.1', system: 'Debian', node: '20.19.0' },
@@ -98,11 +98,20 @@ test('the plot is well formed, without a value that is no number', () => {
   expect(svg.match(/<rect/g)).toHaveLength(7);
 });
 
+test('the summary has fewer rows, and says as much of machine and versions', () => {
+  const [whole, short] = [markdown, summary].map(make =>
+    make({ ...results, figures: [...results.figures, { ...results.figures[1]!, name: 'ping-p99' }] }),
+  );
+  expect(whole!.match(/^\| (?=[A-Z])/gm)).toHaveLength(3);
+  expect(short!.match(/^\| (?=[A-Z])/gm)).toHaveLength(2);
+  expect(short!.split('\n\n').slice(1)).toEqual(whole!.split('\n\n').slice(1));
+});
+
 test('what stands between the marks is replaced, the rest is left', () => {
-  expect(between('a\n<!-- bench -->\nold\n<!-- /bench -->\nb', '| new |\n')).toBe(
+  expect(between('a\n<!-- bench -->\nold\n<!-- /bench -->\nb', '| new |\n', 'a.md')).toBe(
     'a\n<!-- bench -->\n\n| new |\n\n<!-- /bench -->\nb',
   );
-  expect(() => between('nothing', '')).toThrow('bench');
+  expect(() => between('nothing', '', 'a.md')).toThrow('a.md has no <!-- bench -->');
 });
 
 describe('options', () => {

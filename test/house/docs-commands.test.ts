@@ -1,18 +1,17 @@
 /**
  * The guides promise that every command in them is run by a test, or that they say why not; and that both languages say the same. What
- * runs them, with the guide's own text, is in RUNNERS.
+ * runs them, with the guide's own text, is named in test/support/guide-checks.ts.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, normalize } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Guide, guides, parse, REPOSITORY } from '../support/guide.ts';
+import { brokenLinks, problemsOf, scripts, shape, testNames } from '../support/guide-checks.ts';
 
 const ENGLISH = guides('en');
 const CHINESE = guides('zh');
 const WGTS = join(REPOSITORY, 'dist/program/wgts.cjs');
-/** Each has a table by the names that the markers say, and fails if one of its names has no block. */
-const RUNNERS = ['cluster/guide.test.ts', 'netns/quick-start.test.ts'];
 
 test('there are guides, and the same in both languages', () => {
   expect(ENGLISH.length).toBeGreaterThanOrEqual(5);
@@ -25,37 +24,17 @@ describe.each(ENGLISH.map((guide, index) => [guide.name, guide, CHINESE[index]!]
   });
 
   test('Chinese has the same commands in the same order, under as many headings', () => {
-    expect(zh.commands.map(({ text, marker }) => ({ text, marker }))).toEqual(
-      en.commands.map(({ text, marker }) => ({ text, marker })),
-    );
-    expect(levels(zh)).toEqual(levels(en));
-    expect(zh.links.length).toBe(en.links.length);
-    expect(tableRows(zh)).toEqual(tableRows(en));
+    expect(shape(zh)).toEqual(shape(en));
   });
 
   test('Chinese is Chinese', () => {
-    // code, commands and names aside
-    const prose = zh.text.replace(/```[\s\S]*?```|`[^`\n]*`|<!--.*?-->|\]\([^)]*\)/g, '');
-    const han = (prose.match(/\p{Script=Han}/gu) ?? []).length;
-    const latin = (prose.match(/[a-z]{2,}/gi) ?? []).length;
+    const { han, latin } = scripts(zh);
     expect(han).toBeGreaterThan(latin * 3);
   });
 
-  test.each([en, zh].map(guide => [guide === en ? 'en' : 'zh', guide] as const))(
-    'links of %s lead somewhere',
-    (language, guide) => {
-      const all = language === 'en' ? ENGLISH : CHINESE;
-      for (const link of guide.links) {
-        if (/^https?:/.test(link)) continue;
-        const [path = '', fragment] = link.split('#');
-        const target = path === '' ? join('docs', language, guide.name) : normalize(join('docs', language, path));
-        expect(existsSync(join(REPOSITORY, target)), link).toBe(true);
-        if (fragment === undefined) continue;
-        const named = all.find(({ name }) => join('docs', language, name) === target);
-        expect([...(named?.anchors ?? [])], link).toContain(decodeURIComponent(fragment));
-      }
-    },
-  );
+  test.each(['en', 'zh'])('links of %s lead somewhere', language => {
+    expect(brokenLinks(join('docs', language, en.name))).toEqual([]);
+  });
 });
 
 describe('commands of wgts', () => {
@@ -107,23 +86,6 @@ describe('these checks find', () => {
   });
 });
 
-function problemsOf(guide: Guide, names: ReadonlySet<string>): string[] {
-  return guide.commands.flatMap(({ marker, text, line }) => {
-    const where = `${guide.name}:${line} (${text.split('\n')[0]})`;
-    if (!marker) return [`${where}: no marker above it`];
-    if (marker.kind === 'not run') return marker.says.split(' ').length >= 3 ? [] : [`${where}: says no reason`];
-    if (names.has(marker.says)) return [];
-    return [`${where}: no test is called "${marker.says}"`];
-  });
-}
-
-/** Those in the tables that run blocks of the guides. */
-function testNames(): Set<string> {
-  const files = RUNNERS.map(name => readFileSync(join(REPOSITORY, 'test', name), 'utf8'));
-  const names = files.flatMap(file => [...file.matchAll(/^ {2}'([^']+)': /gm)].map(([, name]) => name!));
-  return new Set(names);
-}
-
 interface Use {
   readonly command: string;
   readonly options: readonly string[];
@@ -157,12 +119,4 @@ function manifestUses(): Use[] {
 function help(...command: string[]): string {
   const { stdout, stderr } = spawnSync(process.execPath, [WGTS, ...command, '--help'], { encoding: 'utf8' });
   return `${stdout}${stderr}`;
-}
-
-function levels({ text }: Guide): string[] {
-  return text.replace(/^```[\s\S]*?^```$/gm, '').match(/^#+(?= )/gm) ?? [];
-}
-
-function tableRows({ text }: Guide): number {
-  return text.match(/^\|/gm)?.length ?? 0;
 }

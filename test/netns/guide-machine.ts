@@ -43,16 +43,28 @@ export class GuideMachine {
 
   /** Runs a piece of shell as a person would who stops at the first command that fails. */
   shell(text: string, options: RunOptions = {}): Promise<Result> {
-    return run(this.#inside(text), this.#with(options));
+    return run(this.#inside(text, options.cwd), this.#with(options));
   }
 
   startShell(text: string, options: RunOptions = {}): Running {
-    return start(this.#inside(text), this.#with(options));
+    return start(this.#inside(text, options.cwd), this.#with(options));
   }
 
-  #inside(text: string): string[] {
+  #inside(text: string, cwd = '/'): string[] {
     const { pid } = this.#keeper;
-    return ['nsenter', `--target=${pid}`, '--mount', '--net', 'bash', '--norc', '-euo', 'pipefail', '-c', text];
+    return [
+      'nsenter',
+      `--target=${pid}`,
+      '--mount',
+      '--net',
+      `--wd=${cwd}`,
+      'bash',
+      '--norc',
+      '-euo',
+      'pipefail',
+      '-c',
+      text,
+    ];
   }
 
   #with({ env, ...options }: RunOptions): RunOptions {

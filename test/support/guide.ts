@@ -31,6 +31,11 @@ export function guides(language: 'en' | 'zh'): Guide[] {
     .map(name => parse(name, readFileSync(join(folder, name), 'utf8')));
 }
 
+/** A page by its path in the repository. */
+export function page(path: string): Guide {
+  return parse(path, readFileSync(join(REPOSITORY, path), 'utf8'));
+}
+
 export function parse(name: string, text: string): Guide {
   const prose = text.replace(/^```[\s\S]*?^```$/gm, '');
   return {
@@ -40,6 +45,13 @@ export function parse(name: string, text: string): Guide {
     anchors: new Set([...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchor(heading!))),
     links: [...prose.replace(/`[^`\n]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!),
   };
+}
+
+/** The contents of the fenced blocks of a language, in order. */
+export function fences(text: string, language: string): string[] {
+  return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)]
+    .filter(([, opened]) => opened === language)
+    .map(([, , content]) => content!);
 }
 
 function commandsOf(text: string): Commands[] {

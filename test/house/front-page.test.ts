@@ -1,0 +1,99 @@
+/** README.md and README.zh.md: the same in both languages, every command run by a test, and figures that the tables have. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { fences, guides, page, REPOSITORY } from '../support/guide.ts';
+import { brokenLinks, problemsOf, scripts, shape, testNames } from '../support/guide-checks.ts';
+
+const [ENGLISH, CHINESE] = [page('README.md'), page('README.zh.md')];
+const BENCHMARKS = page('docs/benchmarks.md');
+
+describe('both front pages', () => {
+  test('every command is run by a test or says why it is not', () => {
+    expect(ENGLISH.commands.length).toBeGreaterThanOrEqual(6);
+    expect(problemsOf(ENGLISH, testNames())).toEqual([]);
+  });
+
+  test('Chinese has the same commands, headings, tables and links', () => {
+    expect(shape(CHINESE)).toEqual(shape(ENGLISH));
+    expect(fences(CHINESE.text, 'text')).toEqual(fences(ENGLISH.text, 'text'));
+    // of guides, those in its own language
+    expect(CHINESE.links.slice(1).map(link => link.replace(/#.*/, ''))).toEqual(
+      ENGLISH.links.slice(1).map(link => link.replace('docs/en/', 'docs/zh/').replace(/#.*/, '')),
+    );
+  });
+
+  test('Chinese is Chinese', () => {
+    const { han, latin } = scripts(CHINESE);
+    expect(han).toBeGreaterThan(latin * 2);
+  });
+
+  test('each links the other before all else', () => {
+    expect(ENGLISH.links[0]).toBe('README.zh.md');
+    expect(CHINESE.links[0]).toBe('README.md');
+  });
+
+  test.each(['README.md', 'README.zh.md', 'docs/benchmarks.md'])('links of %s lead somewhere', path => {
+    expect(brokenLinks(path)).toEqual([]);
+  });
+});
+
+test('what is on the first screen: what it is, one command, what it shows, in 40 lines', () => {
+  const screen = ENGLISH.text.split('\n').slice(0, 40).join('\n');
+  expect(screen).toContain('npm run demo');
+  expect(screen).toMatch(/^ {2}ok .*handshake/m);
+});
+
+test('a block that a guide has too is the same there', () => {
+  const blocks = guides('en').flatMap(({ commands }) => commands);
+  for (const { marker, text } of ENGLISH.commands)
+    for (const other of blocks.filter(block => block.marker?.says === marker?.says)) expect(other.text).toBe(text);
+});
+
+test('a marker that names a file means one that runs the script', () => {
+  for (const { marker, text } of ENGLISH.commands) {
+    if (!marker?.says.endsWith('.test.ts')) continue;
+    const script = /^npm run (\S+)$/.exec(text)?.[1]?.replace(':', '-');
+    expect(readFileSync(join(REPOSITORY, marker.says), 'utf8')).toContain(`'${script}'`);
+  }
+});
+
+describe('figures', () => {
+  const cells = (line: string) => line.split('|').map(cell => cell.trim());
+  const rows = (text: string) =>
+    bench(text)
+      .match(/^\| .*/gm)!
+      .map(line => cells(line).join('|'));
+
+  test('of the front pages are rows of the whole table', () => {
+    expect(bench(CHINESE.text)).toBe(bench(ENGLISH.text));
+    expect(rows(BENCHMARKS.text)).toEqual(
+      expect.arrayContaining(rows(ENGLISH.text).filter(row => !row.includes('---'))),
+    );
+    expect(rows(ENGLISH.text).length).toBe(2 + 5);
+  });
+
+  test('name the machine and the commit', () => {
+    for (const { text } of [ENGLISH, BENCHMARKS]) {
+      expect(bench(text)).toMatch(/Both ends on one machine: .+ cores, .+ GiB, .+Linux .+, Node /);
+      expect(bench(text)).toMatch(/wireguard-ts [0-9.]+ \([0-9a-f]{7}\)/);
+    }
+  });
+
+  test('in the text are those of the table', () => {
+    const ratio = /\| TCP, one stream \(Gbit\/s\) .* ([0-9.]+)x \|[^|]*\|$/m.exec(bench(ENGLISH.text))![1]!;
+    expect(ENGLISH.text).toContain(`${Number(ratio).toFixed(1)} times the throughput of \`wireguard-go\``);
+    expect(CHINESE.text).toContain(`\`wireguard-go\` 的 ${Number(ratio).toFixed(1)} 倍`);
+  });
+
+  test('of lines of the example in the library', () => {
+    const [program = ''] = fences(guides('en').find(({ name }) => name === 'library.md')!.text, 'js');
+    const lines = program.trimEnd().split('\n').length;
+    expect(ENGLISH.text).toContain(`in ${lines} lines`);
+    expect(CHINESE.text).toContain(`${lines} 行代码`);
+  });
+});
+
+function bench(text: string): string {
+  return /<!-- bench -->\n\n([\s\S]*?)\n\n<!-- \/bench -->/.exec(text)?.[1] ?? '';
+}
