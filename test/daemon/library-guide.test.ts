@@ -35,7 +35,7 @@ describe('the first program', () => {
   });
 });
 
-test('all programs fit the types of the package', { timeout: 60_000 }, () => {
+test('all programs fit the types of the package', () => {
   const options = [
     '--noEmit',
     '--allowJs',
