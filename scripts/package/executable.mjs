@@ -50,7 +50,8 @@ async function blob() {
   const names = readdirSync(join(ROOT, BUNDLE)).sort();
   const library = arch === 'x64' ? { 'libIPSec_MB.so.1': await ipsecMb() } : {};
   const config = {
-    main: join(ROOT, 'scripts/package/executable-main.cjs'),
+    // relative to ROOT: it is written into the executable
+    main: 'scripts/package/executable-main.cjs',
     output: join(folder, 'blob'),
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
@@ -70,6 +71,7 @@ async function blob() {
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   const node = await officialNode(process.arch);
   const { status, stderr, error } = spawnSync(node, ['--experimental-sea-config', join(folder, 'config.json')], {
+    cwd: ROOT,
     encoding: 'utf8',
   });
   if (error || status !== 0) throw new Error(`${node} cannot make the program: ${error?.message ?? stderr}`);

@@ -1,7 +1,7 @@
 /** What a command has of the world: its output, its input, its environment, the time, and WireGuard devices. */
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { fstatSync, readFileSync } from 'node:fs';
 import type { SystemBackend } from '../backend/system.ts';
+import { Output } from './output.ts';
 
 export { UsageError } from './usage-error.ts';
 
@@ -29,21 +29,29 @@ const PIPE_STATUS = 141;
 
 /** @param program whose name stands before what cannot be written */
 export function processTerminal(program = 'wgts'): Terminal {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(PIPE_STATUS);
-    process.stderr.write(`${program}: cannot write the output: ${error.message}\n`);
-    process.exit(1);
-  });
   // what is said goes nowhere when the terminal or the reader is gone; what is being done is done all the same
-  process.stderr.on('error', () => {});
-  return {
-    out: text => void process.stdout.write(text),
-    err: text => void process.stderr.write(visible(text)),
-    drained: async () => {
-      if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+  const errors = new Output(
+    2,
+    () => process.stderr,
+    () => {},
+  );
+  const output = new Output(
+    1,
+    () => process.stdout,
+    error => {
+      if (error.code === 'EPIPE') process.exit(PIPE_STATUS);
+      errors.write(`${program}: cannot write the output: ${error.message}\n`);
+      process.exit(1);
     },
+  );
+  return {
+    out: text => output.write(text),
+    err: text => errors.write(visible(text)),
+    drained: () => output.drained(),
     input: () => readFileSync(0, 'utf8'),
-    isTerminal: process.stdout.isTTY === true,
+    get isTerminal() {
+      return isTerminal(1);
+    },
     env: process.env,
     now: () => Math.floor(Date.now() / 1000),
     openBackend: async () => new (await import('../backend/system.ts')).SystemBackend(),
@@ -56,6 +64,15 @@ export function visible(text: string): string {
     const code = character.codePointAt(0)!;
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
   });
+}
+
+/** Loads what knows terminals only where there may be one. */
+function isTerminal(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(descriptor);
+  } catch {
+    return false; // it was closed
+  }
 }
 
 /** Opens this terminal's devices for a while. */

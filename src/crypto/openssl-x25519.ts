@@ -1,5 +1,5 @@
 /** X25519 by node:crypto. Its keys are KeyObjects: public ones are made from JWKs, which with OpenSSL 3.0 takes a tenth of DER's time. */
-import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { newSecret } from '../base/secret.ts';
 import { collectSoon } from './collect.ts';
 import { KeptKeys } from './kept-keys.ts';
@@ -10,10 +10,10 @@ const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e
 /** @returns undefined if the result is all zero */
 export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   const ours = keys.get(privateKey);
-  const theirs = createPublicKey({ key: { ...OKP, x: base64url(publicKey) }, format: 'jwk' });
+  const theirs = crypto().createPublicKey({ key: { ...OKP, x: base64url(publicKey) }, format: 'jwk' });
   let secret: Buffer;
   try {
-    secret = diffieHellman({ privateKey: ours, publicKey: theirs });
+    secret = crypto().diffieHellman({ privateKey: ours, publicKey: theirs });
   } catch {
     // the keys are good, so what OpenSSL refuses is an all-zero result
     return undefined;
@@ -40,6 +40,11 @@ export function x25519PublicKeyOnce(privateKey: Uint8Array): Uint8Array {
   return publicBytes(fromDer(privateKey));
 }
 
+/** Loaded by its first use: `wgts show` knows public keys already, or has the addon compute them. */
+function crypto(): typeof import('node:crypto') {
+  return process.getBuiltinModule('node:crypto');
+}
+
 const OKP = { kty: 'OKP', crv: 'X25519' } as const;
 
 /** Not from a JWK, though with OpenSSL 3.0 (Node 20) DER takes ten times as long, 350 us: that would be a string, which cannot be erased. */
@@ -47,7 +52,7 @@ function fromDer(privateKey: Uint8Array): KeyObject {
   const der = newSecret(PKCS8.length + privateKey.length);
   der.set(PKCS8);
   der.set(privateKey, PKCS8.length);
-  const object = createPrivateKey({ key: Buffer.from(der.buffer), format: 'der', type: 'pkcs8' });
+  const object = crypto().createPrivateKey({ key: Buffer.from(der.buffer), format: 'der', type: 'pkcs8' });
   der.fill(0);
   return object;
 }
@@ -55,7 +60,7 @@ function fromDer(privateKey: Uint8Array): KeyObject {
 const keys = new KeptKeys(fromDer);
 
 function publicBytes(object: KeyObject): Uint8Array {
-  const { x } = createPublicKey(object).export({ format: 'jwk' });
+  const { x } = crypto().createPublicKey(object).export({ format: 'jwk' });
   return new Uint8Array(Buffer.from(x!, 'base64url'));
 }
 

@@ -17,7 +17,8 @@ import type { KernelFault } from './known-kernels.ts';
 import { type LogLevel, makeLog } from './log.ts';
 import type { OffloadSwitch } from './offload-switches.ts';
 import { offloadsWithout } from './offloads.ts';
-import { UapiServer, uapiSocketPath } from './uapi-server.ts';
+import { uapiSocketPath } from './uapi-path.ts';
+import { UapiServer } from './uapi-server.ts';
 import { warmUpLater } from './warm-up.ts';
 
 /** What wireguard-go gives an interface: IPv6's 1500 less 80 bytes of outer headers. */

@@ -14,11 +14,6 @@ import type { UapiDevice } from './uapi-device.ts';
 
 export type { UapiDevice } from './uapi-device.ts';
 
-/** Where `wg` looks for it. */
-export function uapiSocketPath(name: string): string {
-  return `/var/run/wireguard/${name}.sock`;
-}
-
 export interface UapiServerOptions {
   readonly path: string;
   readonly device: UapiDevice;

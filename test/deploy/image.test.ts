@@ -43,7 +43,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     const { out } = image.run({ command: ['/usr/bin/wgts', '--help'] });
     const here = spawnSync(process.execPath, [join(ROOT, 'dist/program/wgts.cjs'), '--help'], { encoding: 'utf8' });
     expect(out).toBe(here.stdout);
-    const commands = [...out.matchAll(/^ {2}([a-z]+): /gm)].map(([, name]) => name!);
+    const commands = [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name]) => name!);
     expect(commands).toEqual(expect.arrayContaining(['show', 'up', 'doctor']));
     for (const name of commands) {
       const ran = image.run({ command: ['/usr/bin/wgts', name, '--help'] });

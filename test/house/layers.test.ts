@@ -68,7 +68,7 @@ const ONLY: Readonly<Record<string, RegExp>> = {
   'io > netlink': /^netlink\/port\.ts$/,
   'io > protocol': /^protocol\/transport-cipher\.ts$/,
   'backend > io': /^io\/(netlink|zones)\.ts$/,
-  'backend > daemon': /^daemon\/(uapi-client|uapi-server|interface-name|port-holder)\.ts$/,
+  'backend > daemon': /^daemon\/(uapi-client|uapi-path|uapi-server|interface-name|port-holder)\.ts$/,
   'io > config': /^config\/zones\.ts$/,
   'calico/model > netlink': /^netlink\/family\.ts$/,
   'calico/plan > netlink': /^netlink\/family\.ts$/,

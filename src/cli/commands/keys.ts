@@ -3,8 +3,6 @@ import { randomFillSync } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { clampPrivateKey, formatKeyBase64 } from '../../base/key.ts';
 import { quote } from '../../config/errors.ts';
-import { x25519PublicKey } from '../../crypto/openssl-x25519.ts';
-import { parseKeyText } from '../key-file.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 export const genkey: Command = (args, terminal) => {
@@ -17,8 +15,10 @@ export const genpsk: Command = (args, terminal) => {
   return printSecret(randomFillSync(new Uint8Array(32)), terminal);
 };
 
-export const pubkey: Command = (args, terminal) => {
+export const pubkey: Command = async (args, terminal) => {
   noArguments(args);
+  const { x25519PublicKey } = await import('../../crypto/openssl-x25519.ts');
+  const { parseKeyText } = await import('../key-file.ts');
   const key = parseKeyText(terminal.input(), 'the private key on standard input');
   terminal.out(`${formatKeyBase64(x25519PublicKey(key))}\n`);
   key.fill(0);

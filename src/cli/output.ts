@@ -1,0 +1,46 @@
+/** Standard output or standard error of a command. */
+import { once } from 'node:events';
+import { writeSync } from 'node:fs';
+
+/**
+ * Writes at once, past Node's streams: to load those takes longer than all that a short command does. Only a descriptor that somebody
+ * made non-blocking, and that takes no more now, needs one, which keeps what waits.
+ */
+export class Output {
+  readonly #descriptor: number;
+  readonly #openStream: () => NodeJS.WriteStream;
+  readonly #onError: (error: NodeJS.ErrnoException) => void;
+  #stream: NodeJS.WriteStream | undefined;
+
+  /** @param openStream Node's stream of the descriptor */
+  constructor(
+    descriptor: number,
+    openStream: () => NodeJS.WriteStream,
+    onError: (error: NodeJS.ErrnoException) => void,
+  ) {
+    this.#descriptor = descriptor;
+    this.#openStream = openStream;
+    this.#onError = onError;
+  }
+
+  write(text: string): void {
+    if (this.#stream) {
+      this.#stream.write(text);
+      return;
+    }
+    let rest = Buffer.from(text);
+    try {
+      while (rest.length > 0) rest = rest.subarray(writeSync(this.#descriptor, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EAGAIN')
+        this.#stream = this.#openStream().on('error', this.#onError);
+      if (this.#stream) this.#stream.write(rest);
+      else this.#onError(error as NodeJS.ErrnoException);
+    }
+  }
+
+  /** Resolves when more can be written without being kept in memory. */
+  async drained(): Promise<void> {
+    if (this.#stream?.writableNeedDrain) await once(this.#stream, 'drain');
+  }
+}
