@@ -92,6 +92,6 @@ test('nothing is missing: the line has no packages', () => {
     ' Not run here:\n   slow by nature  2 tests in 1 file       npm run test:all\n To run everything: npm run test:all\n',
   );
   expect(summaryOf(notRun, { packages: ['a', 'b'], others: ['run as root'] })).toContain(
-    ' To run everything: apt-get install a b && npm run test:all\n Beside packages: run as root.\n',
+    ' To run everything: apt-get install --no-install-recommends a b && npm run test:all\n Beside packages: run as root.\n',
   );
 });

@@ -58,7 +58,7 @@ export function summaryOf(notRun: readonly NotRun[], { packages, others }: Remed
     const count = `${tests === undefined ? '' : `${counted(tests, 'test')} in `}${counted(files, 'file')}`;
     return `   ${title.padEnd(width)}  ${count.padEnd(22)}  ${note}`.trimEnd();
   });
-  const install = packages.length > 0 ? `apt-get install ${packages.join(' ')} && ` : '';
+  const install = packages.length > 0 ? `apt-get install --no-install-recommends ${packages.join(' ')} && ` : '';
   const also = others.length > 0 ? `\n Beside packages: ${others.join('; ')}.` : '';
   return ` Not run here:\n${lines.join('\n')}\n To run everything: ${install}npm run test:all${also}\n`;
 }
