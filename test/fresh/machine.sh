@@ -73,5 +73,5 @@ END
 
 # shaken NAME: whether a handshake was completed
 shaken() {
-  wgts show "$1" latest-handshakes | grep -Eq '[1-9][0-9]{8,}$'
+  wgts show "$1" latest-handshakes | grep -E '[1-9][0-9]{8,}$'
 }
