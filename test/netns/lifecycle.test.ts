@@ -100,10 +100,10 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
   });
 
   it.each([
-    ['a name that is too long', ['much-too-long-for-a-name'], /1 to 15 characters/],
-    ['no name', [], /Usage/],
-    ['an unknown option', ['--fast', 'wg0'], /Usage/],
-    ['an unknown backend', ['--backend=fast', 'wg0'], /Usage/],
+    ['a name that is too long', ['much-too-long-for-a-name'], /too long for an interface name: 24 bytes, and Linux allows 15/],
+    ['no name', [], /the argument INTERFACE is missing/],
+    ['an unknown option', ['--fast', 'wg0'], /unknown option `--fast'/],
+    ['an unknown backend', ['--backend=fast', 'wg0'], /--backend has no value `fast'\nChoose from/],
     ['a name that is no TUN', ['lo'], /no TUN|EINVAL|Invalid/],
   ])('%s: status 1 and a message', async (_what, args, message) => {
     for (const foreground of [[], ['-f']]) {
