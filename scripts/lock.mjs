@@ -13,10 +13,11 @@ exec flock "$@"`;
  * leaves no file behind, works in a read-only clone, and is free as soon as its holder has ended in whatever way. Callers look again whether
  * the work is still to be done: another may have done it meanwhile.
  * @param onWait called if another has it for longer than a second
+ * @param onLost called if something else ends what holds it
  * @param signal ends the wait; the lock is not had then
  * @returns what frees the lock. Where there is no flock, or the folder cannot be opened, nothing is locked
  */
-export async function lock(folder, { onWait = () => {}, signal } = {}) {
+export async function lock(folder, { onWait = () => {}, onLost = () => {}, signal } = {}) {
   try {
     mkdirSync(folder, { recursive: true });
   } catch {
@@ -31,10 +32,15 @@ export async function lock(folder, { onWait = () => {}, signal } = {}) {
   const waiting = setTimeout(onWait, SOON_MS);
   const stop = () => holder.kill('SIGKILL');
   signal?.addEventListener('abort', stop);
-  await Promise.race([once(holder.stdout, 'data'), ended]).catch(() => {});
+  const hasLock = await Promise.race([once(holder.stdout, 'data').then(() => true), ended.then(() => false)]).catch(
+    () => false,
+  );
   clearTimeout(waiting);
   signal?.removeEventListener('abort', stop);
+  let isWanted = true;
+  holder.once('exit', () => isWanted && hasLock && onLost());
   return () => {
+    isWanted = false;
     holder.stdin.destroy();
     return ended;
   };

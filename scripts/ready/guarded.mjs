@@ -2,7 +2,7 @@
 // from here. Even SIGKILL of this process closes the pipe, and the guard ends the group.
 import { spawn } from 'node:child_process';
 
-/** The end of the pipe is descriptor 3. The command's own status is the shell's. */
+/** The end of the pipe is descriptor 3, which the guard alone keeps: where it is ended first, that is seen here. The status is the command's. */
 const GUARD = `(read -r _ <&3; kill -KILL 0) 3<&3 &
 exec 3<&-
 "$@"
@@ -23,7 +23,6 @@ export async function runGuarded(program, args, { cwd, signal }) {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   const pipe = child.stdio[3];
-  pipe?.on('error', () => {});
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', text => {
@@ -37,6 +36,10 @@ export async function runGuarded(program, args, { cwd, signal }) {
       // all of it has ended
     }
   };
+  pipe
+    ?.on('error', () => {})
+    .on('end', end)
+    .resume();
   signal?.addEventListener('abort', end);
   const status = await new Promise(resolve => {
     child.once('error', error => {

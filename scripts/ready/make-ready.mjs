@@ -18,7 +18,7 @@ const NPM = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retri
  * @param signal aborts it; whatever it has started is ended first
  * @throws Failure; the reason of `signal`
  */
-export async function makeReady({ signal } = {}) {
+export async function makeReady({ signal: ended } = {}) {
   checkSystem();
   const isWritable = mayWrite(ROOT);
   if (!isWritable && !(isInstalled() && isCompiled()))
@@ -27,9 +27,12 @@ export async function makeReady({ signal } = {}) {
     );
   if (!isWritable) return;
   const onWait = () => process.stderr.write('wireguard-ts: waiting for another run that makes this clone ready ...\n');
-  const unlock = await lock(ROOT, { onWait, signal });
+  const lost = new AbortController();
+  const onLost = () => lost.abort(new Failure('it was ended from outside; run it again'));
+  const signal = AbortSignal.any([lost.signal, ...(ended ? [ended] : [])]);
+  const unlock = await lock(ROOT, { onWait, onLost, signal });
   try {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     if (!isInstalled()) {
       // npm would try for more than a minute
       if (
