@@ -10,7 +10,7 @@ import { Network } from '../../dist/netlink/network.js';
 import { configure, nodeAddress, podAddress, podBlock, publishedKey, writeCluster } from './cluster.mjs';
 import { Failure } from './failure.mjs';
 import { Hosts } from './host.mjs';
-import { isAs, NODES, PAIRS, table } from './pairs.mjs';
+import { isAs, NODES, narrowed, PAIRS, table } from './pairs.mjs';
 import { joinSwitch } from './switch.mjs';
 
 const PORT = 51820;
@@ -67,7 +67,7 @@ async function show(hosts, screen) {
   await tell('node.node-3 has wireguardEnabled: false', others);
   screen.line('  wgts verify says:\n');
   const verify = await nodes[0].ask('verify', ['--cluster-from', FOLDER]);
-  for (const line of verify.trimEnd().split('\n')) screen.line(screen.wrap(line, 4));
+  for (const line of narrowed(verify.trimEnd().split('\n'), screen.columns - 4)) screen.line(`    ${line}`);
 }
 
 async function network(hosts) {

@@ -37,7 +37,8 @@ try {
       `\n${screen.wrap(`FAILED: ${screen.failed.join('; ')}. Run it again; if it fails again, please report it with these lines.`)}\n`,
     );
 } catch (error) {
-  const text = error instanceof Failure ? error.message : error.stack;
+  const isKnown = error instanceof Failure;
+  const text = isKnown ? error.message : `${error.message}; run it again, and report it with this:\n${error.stack}`;
   process.stderr.write(`wireguard-ts demo: ${text}\n`);
 }
 // the streams are pipes: written when these return
@@ -68,6 +69,9 @@ async function mount(...args) {
     await promisify(execFile)('mount', args);
   } catch (error) {
     if (error.code === 'ENOENT') throw new Failure('mount is missing: apt-get install mount');
-    throw new Failure(`mount ${args.join(' ')}: ${String(error.stderr).trim() || error.message}`);
+    lifeline.write(`refused ${String(error.stderr).trim().split('\n')[0] || `mount ${args.join(' ')} failed`}\n`, () =>
+      process.exit(1),
+    );
+    await new Promise(() => {});
   }
 }

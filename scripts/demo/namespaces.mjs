@@ -2,17 +2,17 @@
 // shell, which dies of signals at once and collects orphans, as Node would not; with it ends whatever runs in there.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure } from './failure.mjs';
 
 const INNER = fileURLToPath(new URL('inner.mjs', import.meta.url));
-/** A plain user's PATH may lack them, and so may an empty environment. */
-const SYSTEM_FOLDERS = ['/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-/** Where a container's /proc cannot be mounted anew, the old one does. */
+/**
+ * Where a container's /proc cannot be mounted anew, the old one does. Descriptor 4 is the standard error of the demo itself, so that what
+ * unshare and the shell say of a process that was killed is not among its words.
+ */
 const FIRST = `trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
 mount -t proc proc /proc 2>/dev/null
-"$@" &
+"$@" 2>&4 4>&- &
 wait $!
 exit $?`;
 const GRACE_MS = 1000;
@@ -29,8 +29,8 @@ export async function enterNamespaces({ scenario, signal }) {
   const refusals = [];
   for (const users of attempts) {
     const outcome = await attempt(users, scenario, signal);
-    if (outcome.started) return outcome.status;
-    refusals.push(outcome.said);
+    if (outcome.refusal === undefined) return outcome.status;
+    refusals.push(outcome.refusal);
   }
   throw new Failure(refused(refusals[0]));
 }
@@ -41,7 +41,7 @@ async function attempt(users, scenario, signal) {
     // no Ctrl-C of the terminal's: this process tells it
     detached: true,
     env: innerEnvironment(),
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
   const lifeline = child.stdio[3];
   const told = { text: '', said: '' };
@@ -51,9 +51,9 @@ async function attempt(users, scenario, signal) {
   });
   lifeline?.on('error', () => {});
   child.stdout?.on('data', bytes => void process.stdout.write(bytes));
-  child.stderr?.on('data', bytes => {
-    if (isStarted()) process.stderr.write(bytes);
-    else told.said += bytes;
+  child.stdio[4]?.on('data', bytes => void process.stderr.write(bytes));
+  child.stderr?.setEncoding('utf8').on('data', text => {
+    told.said += text;
   });
   let kill;
   const end = () => {
@@ -70,8 +70,9 @@ async function attempt(users, scenario, signal) {
     if (ended.error)
       throw new Failure(`unshare of util-linux cannot be run (${ended.error.code}): apt-get install util-linux`);
     const done = /^done (\d+)$/m.exec(told.text);
-    if (done) return { started: true, status: Number(done[1]) };
-    if (!isStarted()) return { started: false, said: told.said.trim() };
+    if (done) return { status: Number(done[1]) };
+    const refusal = /^refused (.*)$/m.exec(told.text)?.[1] ?? /^unshare: .*/m.exec(told.said)?.[0];
+    if (refusal && !isStarted()) return { refusal };
     throw new Failure(`it was ended from outside (${ended.how}), and nothing of it is left; run it again`);
   } finally {
     clearInterval(looking);
@@ -92,7 +93,6 @@ function innerEnvironment() {
   const { columns, isTTY } = process.stdout;
   return {
     ...env,
-    PATH: [...(env.PATH ? env.PATH.split(delimiter) : []), ...SYSTEM_FOLDERS].join(delimiter),
     TMPDIR: '/run/demo',
     WGTS_DEMO_COLUMNS: String(columns || Number(env.COLUMNS) || 80),
     WGTS_DEMO_COLOR: isTTY && !env.NO_COLOR && env.TERM !== 'dumb' ? '1' : '0',
@@ -109,8 +109,7 @@ function hasPendingSignal(pid) {
   }
 }
 
-function refused(said) {
-  const what = said.split('\n').at(-1) || 'unshare ended without a word';
+function refused(what) {
   return process.getuid() === 0
     ? `the system refuses namespaces (${what}); in a container give it --privileged, or --cap-add SYS_ADMIN --cap-add NET_ADMIN`
     : `the system lets this user make no namespaces (${what}); run it as root, or allow it: sysctl -w user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1`;

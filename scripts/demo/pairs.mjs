@@ -26,6 +26,19 @@ export function table(seen, columns) {
   return [head, ...rows].join('\n');
 }
 
+/** Lines of `wgts verify`; on a narrow terminal without the columns that say the same in each line. */
+export function narrowed(lines, columns) {
+  if (lines.every(line => line.length <= columns)) return lines;
+  const starts = [...lines[0].matchAll(/\S+( \S+)*/g)].map(({ index }) => index);
+  return lines.map(line =>
+    starts
+      .map((start, i) => line.slice(start, starts[i + 1]))
+      .filter((_, i) => !/^(FAMILY|BACKEND)/.test(lines[0].slice(starts[i])))
+      .join('')
+      .trimEnd(),
+  );
+}
+
 function cell({ encrypted, clear }, from, to) {
   const [sealed, open] = [encrypted[from - 1][to - 1], clear[from - 1][to - 1]];
   const parts = [sealed > 0 ? `${sealed} encrypted` : '', open > 0 ? `${open} CLEAR` : ''].filter(Boolean);

@@ -1,5 +1,5 @@
 // What a demo needs from the machine, looked at before anything is started. Each thing that is missing is one sentence that says what to do.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { Failure } from './failure.mjs';
 
 const TUN = '/dev/net/tun';
@@ -8,6 +8,7 @@ const TUN_REMEDIES = {
   ENOENT: 'it is missing: modprobe tun, or give the container --device /dev/net/tun',
   EACCES: `this user may not open it: ${OPEN_TO_ALL}`,
   EPERM: 'the container may not open it: give it --device /dev/net/tun',
+  ENOTTY: 'it is no device: remove it, then modprobe tun, or give the container --device /dev/net/tun',
   ENODEV: "the kernel's tun module is not loaded: modprobe tun",
   ENXIO: "the kernel's tun module is not loaded: modprobe tun",
 };
@@ -15,7 +16,10 @@ const TUN_REMEDIES = {
 /** @throws Failure */
 export async function checkMachine() {
   try {
-    closeSync(openSync(TUN, 'r+'));
+    const fd = openSync(TUN, 'r+');
+    const isDevice = fstatSync(fd).isCharacterDevice();
+    closeSync(fd);
+    if (!isDevice) throw Object.assign(new Error(), { code: 'ENOTTY' });
   } catch (error) {
     throw new Failure(`${TUN} cannot be opened, and the tunnel needs it; ${TUN_REMEDIES[error.code] ?? error.message}`);
   }

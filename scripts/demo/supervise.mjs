@@ -6,6 +6,7 @@ import { Failure, Interrupted } from './failure.mjs';
 import { enterNamespaces } from './namespaces.mjs';
 import { watchParents } from './parents.mjs';
 import { checkMachine } from './preflight.mjs';
+import { watchReader } from './reader.mjs';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** As of a program that SIGPIPE ends. */
@@ -27,6 +28,7 @@ export async function supervise({ name, scenario }) {
   };
   process.stdout.on('error', onPipe);
   process.stderr.on('error', onPipe);
+  watchReader(onPipe);
   watchParents(() => abort());
   try {
     await makeReady({ signal: stop.signal });

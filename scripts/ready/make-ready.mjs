@@ -2,7 +2,7 @@
 // one does it and the others wait.
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure } from '../demo/failure.mjs';
 import { lock } from '../lock.mjs';
@@ -14,12 +14,22 @@ const OLDEST = [20, 19];
 /** npm tries for minutes otherwise where the registry does not answer. */
 const NPM = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
 
+/** A plain user's PATH may lack them, and an empty environment has none at all. npm is where node is. */
+const SYSTEM_FOLDERS = [dirname(process.execPath), '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** Adds to PATH where the programs are that every system has. */
+export function completePath() {
+  const { PATH } = process.env;
+  process.env.PATH = [...(PATH ? PATH.split(delimiter) : []), ...SYSTEM_FOLDERS].join(delimiter);
+}
+
 /**
  * @param signal aborts it; whatever it has started is ended first
  * @throws Failure; the reason of `signal`
  */
 export async function makeReady({ signal: ended } = {}) {
   checkSystem();
+  completePath();
   const isWritable = mayWrite(ROOT);
   if (!isWritable && !(isInstalled() && isCompiled()))
     throw new Failure(
