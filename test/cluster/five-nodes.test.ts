@@ -85,7 +85,7 @@ function body(): void {
     const begin = Date.now();
     await lab.felix({ wireguardEnabled: true });
     for (const index of NODES) await until('a key', () => lab.keyOf(index), LIMIT);
-    await sleep(LIMIT / 10);
+    await sleep(1000);
     await lab.talk.untilAllTalk();
     encryptedSince = Date.now();
     await sleep(500);
