@@ -100,7 +100,11 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
   });
 
   it.each([
-    ['a name that is too long', ['much-too-long-for-a-name'], /too long for an interface name: 24 bytes, and Linux allows 15/],
+    [
+      'a name that is too long',
+      ['much-too-long-for-a-name'],
+      /too long for an interface name: 24 bytes, and Linux allows 15/,
+    ],
     ['no name', [], /the argument INTERFACE is missing/],
     ['an unknown option', ['--fast', 'wg0'], /unknown option `--fast'/],
     ['an unknown backend', ['--backend=fast', 'wg0'], /--backend has no value `fast'\nChoose from/],

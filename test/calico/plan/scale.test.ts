@@ -37,7 +37,7 @@ function build(): Cluster {
 test.each<[string, Partial<PlanOptions>]>([
   ['as Felix', {}],
   ['fail-closed', { failClosed: true }],
-])('%s', { timeout: 120_000 }, (name, options) => {
+])('%s', (name, options) => {
   const start = build();
   const planner = new Planner();
   let { nodes, ipamBlocks } = start;
