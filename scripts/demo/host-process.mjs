@@ -52,7 +52,7 @@ process.send({ ready: true });
 async function prepare() {
   if (sockets === 'own-sockets') {
     mkdirSync('/run/wireguard', { recursive: true });
-    await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'sockets', '/run/wireguard']);
+    await promisify(execFile)('mount', ['-n', '-t', 'tmpfs', '-o', 'mode=755', 'sockets', '/run/wireguard']);
   }
   silenceIpv6();
   await network.links.change(await link('lo'), { up: true });

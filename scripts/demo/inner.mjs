@@ -66,7 +66,7 @@ async function mountRun() {
 
 async function mount(...args) {
   try {
-    await promisify(execFile)('mount', args);
+    await promisify(execFile)('mount', ['-n', ...args]);
   } catch (error) {
     if (error.code === 'ENOENT') throw new Failure('mount is missing: apt-get install mount');
     lifeline.write(`refused ${String(error.stderr).trim().split('\n')[0] || `mount ${args.join(' ')} failed`}\n`, () =>

@@ -7,11 +7,11 @@ import { Failure } from './failure.mjs';
 
 const INNER = fileURLToPath(new URL('inner.mjs', import.meta.url));
 /**
- * Where a container's /proc cannot be mounted anew, the old one does. Descriptor 4 is the standard error of the demo itself, so that what
+ * Where a container's /proc cannot be mounted anew, the old one does. `mount -n` leaves no /run/mount. Descriptor 4 is the standard error of the demo itself, so that what
  * unshare and the shell say of a process that was killed is not among its words.
  */
 const FIRST = `trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
-mount -t proc proc /proc 2>/dev/null
+mount -n -t proc proc /proc 2>/dev/null
 "$@" 2>&4 4>&- &
 wait $!
 exit $?`;

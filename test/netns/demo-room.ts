@@ -1,0 +1,121 @@
+/**
+ * Where tests run the demos: a mount namespace of their own with an empty /run, without the programs that a fresh Debian lacks, and a mark by
+ * which all processes of a run are found.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { onProcessExit, type Running, type RunOptions, start, until } from './command.ts';
+import { ROOT } from './device.ts';
+
+/** What a fresh Debian has, and npm. */
+const PROGRAMS = ['sh', 'unshare', 'mount', 'flock', 'setpriv', 'npm'];
+/** What it lacks: hidden even from who knows where they are. */
+const HIDDEN = ['ip', 'ping', 'wg', 'nft', 'sysctl', 'ifconfig'];
+const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+let serial = 0;
+
+export interface MarkedProcess {
+  readonly pid: number;
+  readonly command: string;
+}
+
+export class DemoRoom {
+  readonly folder = mkdtempSync(join(tmpdir(), 'demo-room-'));
+  readonly programs = join(this.folder, 'programs');
+  readonly #holder: ChildProcess;
+  readonly #forget = onProcessExit(() => this.close());
+
+  private constructor() {
+    for (const each of [this.programs, this.temporary]) mkdirSync(each);
+    symlinkSync(process.execPath, join(this.programs, 'node'));
+    for (const name of PROGRAMS) {
+      const [path] = locate(name);
+      if (path === undefined) throw new Error(`${name} is not there`);
+      symlinkSync(path, join(this.programs, name));
+    }
+    const hide = 'for path; do mount --bind /dev/null "$path" || exit; done';
+    const hold = `${hide}; mount -t tmpfs room /run && exec sleep 1000000`;
+    const paths = new Set(HIDDEN.flatMap(locate).map(path => realpathSync(path)));
+    this.#holder = spawn('unshare', ['-m', 'sh', '-c', hold, 'sh', ...paths], { stdio: 'ignore' });
+  }
+
+  static async open(): Promise<DemoRoom> {
+    const room = new DemoRoom();
+    const path = `/proc/${room.#holder.pid}/comm`;
+    await until('a mount namespace', () => readFileSync(path, 'utf8') === 'sleep\n');
+    return room;
+  }
+
+  /** $TMPDIR of the runs. */
+  get temporary(): string {
+    return join(this.folder, 'tmp');
+  }
+
+  /** The command line that runs `argv` in here, in the repository's folder. */
+  inside(argv: readonly string[]): string[] {
+    return ['nsenter', '-t', String(this.#holder.pid), '-m', `--wd=${ROOT}`, ...argv];
+  }
+
+  /** Starts a command whose processes can be told from all others. */
+  start(argv: readonly string[], options: RunOptions = {}): Running & { readonly mark: string } {
+    const mark = `WGTS_TEST_MARK_${process.pid}_${serial++}_`;
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      TMPDIR: this.temporary,
+      // npm of newer Nodes makes a folder there
+      NODE_DISABLE_COMPILE_CACHE: '1',
+      npm_config_update_notifier: 'false',
+      [mark]: '1',
+      ...options.env,
+    };
+    return { ...start(this.inside(argv), { ...options, env }), mark };
+  }
+
+  /** What lies in /run and $TMPDIR. */
+  files(): string[] {
+    const run = spawnSync('nsenter', ['-t', String(this.#holder.pid), '-m', 'ls', '-A', '/run']);
+    return [...run.stdout.toString().split('\n').filter(Boolean), ...readdirSync(this.temporary)];
+  }
+
+  /** All mounts in here; those of a run would be in its own namespace. */
+  mounts(): string {
+    return readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8');
+  }
+
+  close(): void {
+    this.#forget();
+    this.#holder.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** What is alive of a run, by its environment. */
+export function marked(mark: string): MarkedProcess[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .flatMap(name => {
+      try {
+        if (!readFileSync(`/proc/${name}/environ`, 'latin1').includes(`\0${mark}=`)) return [];
+        if (/\) [ZX] /.test(readFileSync(`/proc/${name}/stat`, 'latin1'))) return [];
+        return [{ pid: Number(name), command: readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ') }];
+      } catch {
+        // it has just ended
+        return [];
+      }
+    });
+}
+
+function locate(name: string): string[] {
+  return FOLDERS.map(folder => join(folder, name)).filter(path => existsSync(path));
+}
