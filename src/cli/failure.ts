@@ -3,6 +3,7 @@ import { getSystemErrorMap } from 'node:util';
 import { ConfigError, quote } from '../config/errors.ts';
 
 const FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError];
+const NODE_ERROR = /\b(E[A-Z0-9]+): ([a-z][a-z -]+), [a-z]+(?: '([^']*)')?/g;
 /** Longer words than this are cut: file names, mostly. */
 const LONGEST_WORD = 200;
 
@@ -15,15 +16,15 @@ export function isExpected(error: unknown): error is Error {
 
 /** @param retry the command, to be run as root where a right is missing */
 export function failureMessage(error: Error, retry: string): string {
-  const { text, code } = describe(error);
-  const lacksRight = code === 'EPERM' || code === 'EACCES';
+  const text = plainSystemErrors(describe(error));
+  const lacksRight = /\b(EPERM|EACCES)\b/.test(text);
   const isRoot = process.geteuid?.() === 0;
   const hint =
-    !lacksRight || /\broot\b|CAP_NET_ADMIN/.test(text)
+    !lacksRight || /\broot\b|CAP_[A-Z]+/.test(text)
       ? ''
       : isRoot
         ? '; root is not enough here: a sandbox, a read-only file system or a container without CAP_NET_ADMIN refuses it'
-        : `; run it as root: sudo ${retry}`;
+        : `; run it as root: sudo ${retry} ...`;
   return cut(`${text}${hint}`);
 }
 
@@ -38,19 +39,19 @@ export function bugMessage(error: unknown, program: string, isDebugging: boolean
   );
 }
 
-function describe(error: Error): { text: string; code: string | undefined } {
-  const { code, path, syscall } = error as NodeJS.ErrnoException;
-  if (error instanceof ConfigError) {
-    if (error.code !== 'refused') return { text: error.message, code: undefined };
-    // a device refuses with a number alone
-    const [name, text] = getSystemErrorMap().get(-error.errno) ?? [];
-    if (name === undefined) return { text: error.message, code: undefined };
-    return { text: `the device refused: ${text} (${name})`, code: name };
-  }
-  if (syscall === undefined || path === undefined) return { text: error.message, code };
-  // Node's: "ENOENT: no such file or directory, open '/a/file'"
-  const reason = error.message.replace(/^[A-Z0-9]+: /, '').replace(/, [a-z]+ '[\s\S]*$/, '');
-  return { text: `${quote(path)}: ${reason} (${code})`, code };
+function describe(error: Error): string {
+  if (!(error instanceof ConfigError) || error.code !== 'refused') return error.message;
+  // a device refuses with a number alone
+  const [name, text] = getSystemErrorMap().get(-error.errno) ?? [];
+  return name === undefined ? error.message : `the device refused: ${text} (${name})`;
+}
+
+/** Node's "ENOENT: no such file or directory, open '/a/file'", wherever it stands in a text. */
+function plainSystemErrors(text: string): string {
+  return text.replace(NODE_ERROR, (_, code: string, reason: string, path: string | undefined, offset: number) => {
+    const isNamed = path === undefined || text.slice(0, offset).includes(path);
+    return `${isNamed ? '' : `${quote(path)}: `}${reason} (${code})`;
+  });
 }
 
 function cut(text: string): string {

@@ -6,13 +6,14 @@ import { readFileSync } from 'node:fs';
 import { KEY_SIZE } from '../base/key.ts';
 import { ConfigError } from '../config/errors.ts';
 import { parseKeyValue } from '../config/values.ts';
+import { readStandardInput } from './standard-input.ts';
 
 /** @throws ConfigError that names the file, and never what is in it */
 export function readKeyFile(path: string, what: string): Uint8Array {
   let text: string;
   try {
     // not by its name: that cannot be opened where it is a socket
-    text = readFileSync(path === '/dev/stdin' ? 0 : path, 'latin1');
+    text = path === '/dev/stdin' ? readStandardInput().toString('latin1') : readFileSync(path, 'latin1');
   } catch (error) {
     throw new ConfigError('bad-value', `${what} cannot be read: ${(error as Error).message}`, { file: path });
   }

@@ -54,7 +54,7 @@ export function parseOptions(model: CommandModel, args: readonly string[], rules
 export function checkChoice<T extends string>(from: string, value: string, known: readonly T[]): T {
   const found = known.find(each => each === value);
   if (found !== undefined) return found;
-  throw new UsageError(`${from} has no value ${quote(value)}`, { given: value, known });
+  throw new UsageError(`${from} cannot be ${quote(value)}`, { given: value, known });
 }
 
 export function unknownOption(given: string, known: readonly OptionModel[]): UsageError {

@@ -1,7 +1,8 @@
 /** What a command has of the world: its output, its input, its environment, the time, and WireGuard devices. */
-import { fstatSync, readFileSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import type { SystemBackend } from '../backend/system.ts';
 import { Output } from './output.ts';
+import { readStandardInput } from './standard-input.ts';
 
 export { UsageError } from './usage-error.ts';
 
@@ -48,7 +49,7 @@ export function processTerminal(program = 'wgts'): Terminal {
     out: text => output.write(text),
     err: text => errors.write(visible(text)),
     drained: () => output.drained(),
-    input: () => readFileSync(0, 'utf8'),
+    input: () => readStandardInput().toString('utf8'),
     get isTerminal() {
       return isTerminal(1);
     },

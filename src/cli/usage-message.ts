@@ -10,7 +10,8 @@ export function usageMessage({ message, hint }: UsageError, program: string, hel
   const { given, known, note } = hint;
   const meant = given === undefined ? undefined : nearest(given, known ?? []);
   const lines = [`${program}: ${message}${meant === undefined ? '' : `; did you mean \`${meant}'?`}`];
-  if (meant === undefined && known && known.length > 0 && known.length <= MOST_LISTED)
+  const isListed = given !== undefined && !given.startsWith('-');
+  if (meant === undefined && isListed && known && known.length <= MOST_LISTED)
     lines.push(`Choose from: ${known.join(', ')}`);
   if (note !== undefined) lines.push(note);
   lines.push(`For help: ${help}`);

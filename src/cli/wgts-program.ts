@@ -41,13 +41,9 @@ export async function main(): Promise<void> {
 async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   const [given = 'show', ...rest] = args;
   const [name, words] = await dispatch(given, rest);
-  const program = name === undefined ? 'wgts' : `wgts ${name}`;
+  const program = name === undefined || name === 'version' ? 'wgts' : `wgts ${name}`;
   try {
-    if (name === undefined)
-      throw new UsageError(`there is no command ${quote(given)}`, {
-        given,
-        known: (await import('./help/models.ts')).COMMAND_NAMES,
-      });
+    if (name === undefined) throw await unknownCommand(given);
     if (name === 'version') return (await import('./commands/version.ts')).version(words, terminal);
     const command = await COMMANDS[name]!();
     return await command(words, terminal);
@@ -72,6 +68,14 @@ async function dispatch(given: string, rest: readonly string[]): Promise<[string
   return [given, rest];
 }
 
+async function unknownCommand(given: string): Promise<UsageError> {
+  if (given === '') return new UsageError('the command is empty');
+  if (given.startsWith('-'))
+    return new UsageError(`unknown option ${quote(given)}`, { given, known: ['--help', '--version'] });
+  const { COMMAND_NAMES } = await import('./help/models.ts');
+  return new UsageError(`there is no command ${quote(given)}`, { given, known: COMMAND_NAMES });
+}
+
 async function isWgCommand(name: string): Promise<boolean> {
   return (await import('./help/models.ts')).WG_COMMANDS.includes(name);
 }
@@ -80,7 +84,7 @@ async function isWgCommand(name: string): Promise<boolean> {
 async function report(error: unknown, terminal: Terminal, program: string, name?: string): Promise<number> {
   if (error instanceof UsageError) {
     const { usageMessage } = await import('./usage-message.ts');
-    const helpCommand = name === undefined || name === 'help' ? 'wgts help' : `wgts help ${name}`;
+    const helpCommand = name === undefined || name === 'help' || name === 'version' ? 'wgts help' : `wgts help ${name}`;
     terminal.err(usageMessage(error, program, helpCommand));
     return name !== undefined && (await isWgCommand(name)) ? WG_USAGE_STATUS : USAGE_STATUS;
   }

@@ -25,7 +25,7 @@ metadata:
 test('why --once gave up: what is not ready, and the problems', () => {
   const problems = [{ object: 'API/nodes', reason: 'AccessDenied', message: 'forbidden' }];
   expect(unsettled({ ...FIRST_STATUS, stale: '403', problems })).toEqual([
-    'not all is as it shall be',
+    'not converged after 60 s',
     'the cluster cannot be read: 403',
     'API/nodes: AccessDenied: forbidden',
   ]);

@@ -21,7 +21,7 @@ describe('wireguard-ts', () => {
   test.each([
     [['--bogus', 'wg0'], {}, /^wireguard-ts: unknown option `--bogus'\n/],
     [['-v'], {}, /^wireguard-ts: unknown option `-v'\n/],
-    [['--backend=foo', 'wg0'], {}, /^wireguard-ts: option --backend has no value `foo'\nChoose from: auto, /],
+    [['--backend=foo', 'wg0'], {}, /^wireguard-ts: option --backend cannot be `foo'\nChoose from: auto, /],
     [['a', 'b'], {}, /^wireguard-ts: unexpected argument `b': nothing may follow `a'\n/],
     [[], {}, /^wireguard-ts: the argument INTERFACE is missing\n/],
     [['wg0'], { WG_TUN_FD: 'abc' }, /^wireguard-ts: \$WG_TUN_FD is `abc': it must be the number/],

@@ -1,5 +1,5 @@
 /** Runs one of the two programs as it is shipped, and waits for it. */
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 export interface Ran {
@@ -23,14 +23,33 @@ export function runProgram(
   args: readonly string[],
   { env = {}, input = '' }: RanWith = {},
 ): Ran {
-  const inherited = Object.entries(process.env).filter(
-    ([key]) => !/^(WG|WGTS|NODENAME|KUBECONFIG|LOG_LEVEL)/.test(key),
-  );
   const { status, stdout, stderr } = spawnSync(programFile(name), args, {
     encoding: 'utf8',
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: environment(env),
     input,
     timeout: 30_000,
   });
   return { status, out: stdout, err: stderr };
+}
+
+/** The same without waiting in between. */
+export function runProgramAsync(
+  name: 'wgts' | 'wireguard-ts',
+  args: readonly string[],
+  { env = {}, input = '' }: RanWith = {},
+): Promise<Ran> {
+  return new Promise(resolve => {
+    const options = { encoding: 'utf8', env: environment(env), timeout: 30_000 } as const;
+    const child = execFile(programFile(name), args, options, (_, out, err) =>
+      resolve({ status: child.exitCode, out, err }),
+    );
+    child.stdin?.on('error', () => {}).end(input);
+  });
+}
+
+function environment(added: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([key]) => !/^(WG|NODENAME|USE_POD_CIDR|KUBECONFIG|LOG_LEVEL)/.test(key),
+  );
+  return { ...Object.fromEntries(inherited), ...added };
 }

@@ -35,6 +35,12 @@ export class ShellTyping {
     this.#child.stdin!.write('\x05\x15');
   }
 
+  /** Types keys, and waits for what is shown then. */
+  async type(keys: string, shown: string): Promise<void> {
+    this.#child.stdin!.write(keys);
+    await this.#wait(shown);
+  }
+
   close(): void {
     this.#child.stdin!.end('exit\n');
     this.#child.kill('SIGHUP');

@@ -55,7 +55,7 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
     errors.push(
       problem(
         'InvalidTable',
-        `route table ${table} is none of 1 to 4294967295 without 253, 254 and 255; choose another`,
+        `route table ${table} cannot be used: choose one from 1 to 4294967295 without 253, 254 and 255`,
       ),
     );
   else if (table === felixOwnTable(felix))
@@ -70,7 +70,12 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
       problem('TableInFelixRange', `route table ${table} is within Felix's routeTableRanges; choose one outside`),
     );
   if (!isWhole(mark, 1, 0xffffffff))
-    errors.push(problem('InvalidMark', `mark ${mark} is none of 1 to 0xffffffff; choose a bit that nobody uses`));
+    errors.push(
+      problem(
+        'InvalidMark',
+        `mark ${mark} cannot be used: choose one from 1 to 0xffffffff whose bits no other program uses`,
+      ),
+    );
   else {
     const masks = { Felix: parameters.IptablesMarkMask, "Felix's nftables": parameters.NftablesMarkMask };
     const shared = Object.entries({ ...masks, 'kube-proxy': KUBE_PROXY_MARKS }).find(([, mask]) => (mark & mask) !== 0);
@@ -84,7 +89,10 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
   }
   if (rulePriority !== undefined && !isWhole(rulePriority, 1, 32765))
     errors.push(
-      problem('InvalidRulePriority', `rule priority ${rulePriority} is none of 1 to 32765; leave it out for Felix's`),
+      problem(
+        'InvalidRulePriority',
+        `rule priority ${rulePriority} cannot be used: choose one from 1 to 32765, or leave it out for Felix's`,
+      ),
     );
   return { errors, warnings };
 }
@@ -102,7 +110,7 @@ function checkName(name: string, family: Family, parameters: FelixParameters): P
     return [
       problem(
         'InvalidInterfaceName',
-        `${quoted(name)} for IPv${family} is no interface name: it has 1 to 15 characters, without slash, colon or space`,
+        `${quoted(name)} for IPv${family} is not an interface name: choose 1 to 15 characters without slash, colon or space`,
       ),
     ];
   const { WireguardInterfaceName, WireguardInterfaceNameV6, InterfacePrefix } = parameters;

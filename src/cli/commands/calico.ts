@@ -104,7 +104,7 @@ async function run(
 /** Why --once gave up. */
 export function unsettled(status: AgentStatus): string[] {
   const problems = status.problems.map(({ object, reason, message }) => `${object}: ${reason}: ${message}`);
-  return ['not all is as it shall be', ...unreadiness(status), ...problems];
+  return ['not converged after 60 s', ...unreadiness(status), ...problems];
 }
 
 function allocatorOf(node: string, datastore: Datastore, say: (text: string) => void): AddressAllocator {

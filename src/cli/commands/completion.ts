@@ -6,6 +6,6 @@ import type { Command } from '../terminal.ts';
 
 export const completion: Command = (args, terminal) => {
   const [shell] = parseOptions(texts.completion, args, { least: 1 }).positionals;
-  terminal.out(COMPLETION_SCRIPTS[checkChoice('SHELL', shell!, texts.SHELLS)]);
+  terminal.out(COMPLETION_SCRIPTS[checkChoice('the argument SHELL', shell!, texts.SHELLS)]);
   return 0;
 };

@@ -2,7 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { clampPrivateKey, formatKeyBase64 } from '../../base/key.ts';
-import { quote } from '../../config/errors.ts';
+import { ConfigError, quote } from '../../config/errors.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 export const genkey: Command = (args, terminal) => {
@@ -17,9 +17,17 @@ export const genpsk: Command = (args, terminal) => {
 
 export const pubkey: Command = async (args, terminal) => {
   noArguments(args);
+  const { isatty } = await import('node:tty');
+  if (isatty(0)) terminal.err('Type or paste a private key, then press Enter and Ctrl-D.\n');
+  const text = terminal.input();
+  if (/^\s*$/.test(text))
+    throw new ConfigError(
+      'missing',
+      'standard input is empty: give it a private key, as in: wgts pubkey < private.key',
+    );
   const { x25519PublicKey } = await import('../../crypto/openssl-x25519.ts');
   const { parseKeyText } = await import('../key-file.ts');
-  const key = parseKeyText(terminal.input(), 'the private key on standard input');
+  const key = parseKeyText(text, 'the private key on standard input');
   terminal.out(`${formatKeyBase64(x25519PublicKey(key))}\n`);
   key.fill(0);
   return 0;
