@@ -14,7 +14,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { homedir, constants as os, tmpdir } from 'node:os';
+import { constants as os, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { getAsset } from 'node:sea';
 import type { NativeBinding } from './native-binding.ts';
@@ -92,7 +92,15 @@ function load(asset: string, open: (path: string) => void): void {
 
 /** In memory where possible. */
 function folders(): string[] {
-  const all = ['/dev/shm', tmpdir(), '/tmp', '/var/tmp', '/run', homedir(), dirname(process.execPath)];
+  const all = [
+    '/dev/shm',
+    tmpdir(),
+    '/tmp',
+    '/var/tmp',
+    '/run',
+    process.env['HOME'] ?? '/root',
+    dirname(process.execPath),
+  ];
   return [...new Set(all)].filter(folder => existsSync(folder));
 }
 
