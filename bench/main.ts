@@ -19,6 +19,11 @@ async function run(options: BenchOptions): Promise<void> {
       return saveRows('micro', (await import('./micro/main.ts')).runMicro(options));
     case 'heap':
       return saveRows('heap', await (await import('./heap/main.ts')).runHeap(options));
+    case 'start': {
+      const rows = await (await import('./start/main.ts')).runStart(options);
+      if (rows) saveRows('start', rows);
+      return;
+    }
     case 'kernel-vm':
       await (await import('./kernel-vm/main.ts')).runKernelVm(options);
       return;

@@ -1,10 +1,11 @@
 /** The words and options of `npm run bench`. */
 
-export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|kernel-vm] [OPTION...]]
+export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|start|kernel-vm] [OPTION...]]
 
   tunnel       this program and every other WireGuard that is found here, side by side in namespaces (the default)
   micro        the parts: AEAD, X25519, BLAKE2s, routing, splitting and merging
   heap         what ten million packets cost the JavaScript heap, and how often they cross into C
+  start        how long short commands take, beside node -e 0
   kernel-vm    in QEMU, beside the kernel module
 
   --runs=N             how often each measure is taken of each contender (5)

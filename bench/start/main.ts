@@ -1,0 +1,135 @@
+/**
+ * `npm run bench -- start`: how long short commands take from their start to their end, as users start them, beside `node -e 0`. One run
+ * of each after the other, so that what else the machine does is shared by all; in namespaces of their own, as root, so that no
+ * interfaces but those of the benchmark are shown.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Progress } from '../progress.ts';
+import { ROOT } from '../results.ts';
+import { median, ratio } from '../statistics.ts';
+import { table } from '../table.ts';
+
+export interface StartRow {
+  readonly command: string;
+  /** Milliseconds, the median. */
+  readonly milliseconds: number;
+  /** To `node -e 0`: the median of the ratios of runs side by side. */
+  readonly ratio: number;
+}
+
+const RUNS = 30;
+const QUICK_RUNS = 3;
+const INTERFACE = 'wgbench0';
+/** Set in the namespaces. */
+const INSIDE = 'WGTS_BENCH_INSIDE';
+const SOCKET_PATIENCE_MS = 20_000;
+
+/** Measures with a line of progress on stderr and a table on stdout; undefined in the process that only entered the namespaces. */
+export async function runStart({ quick }: { readonly quick: boolean }): Promise<StartRow[] | undefined> {
+  if (process.env[INSIDE] === undefined) return enter();
+  const rows = await measure(commands(), quick ? QUICK_RUNS : RUNS);
+  process.stdout.write(
+    table([
+      ['', 'ms', 'to node -e 0'],
+      ...rows.map(row => [row.command, row.milliseconds.toFixed(1), row.ratio.toFixed(2)]),
+    ]),
+  );
+  return rows;
+}
+
+/** The same command line, where there is nobody else's interface and /run is empty. */
+function enter(): undefined {
+  const script = 'mount -t tmpfs tmpfs /run && exec "$@"';
+  const { status } = spawnSync(
+    'unshare',
+    ['-nm', 'sh', '-c', script, 'sh', process.execPath, ...process.argv.slice(1)],
+    { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } },
+  );
+  if (status !== 0) throw new Error('this benchmark makes namespaces and a TUN: run it as root');
+  return undefined;
+}
+
+interface Command {
+  readonly name: string;
+  readonly argv: readonly string[];
+  /** While the benchmark's interface is there. */
+  readonly device?: boolean;
+}
+
+function commands(): Command[] {
+  const launcher = join(ROOT, 'bin/wgts');
+  // dist/package is where npm run package puts them
+  const packages = join(ROOT, 'dist/package');
+  const executable = existsSync(packages)
+    ? readdirSync(packages).find(name => /^wgts-.*-linux-/.test(name) && name.endsWith(process.arch))
+    : undefined;
+  const programs = [
+    ['wgts', launcher],
+    ...(executable === undefined ? [] : [[executable, join(packages, executable)]]),
+  ];
+  return programs.flatMap(([name, path]) => [
+    { name: `${name} genkey`, argv: [path!, 'genkey'] },
+    { name: `${name} show`, argv: [path!, 'show'] },
+    { name: `${name} show, one device`, argv: [path!, 'show'], device: true },
+  ]);
+}
+
+async function measure(all: readonly Command[], runs: number): Promise<StartRow[]> {
+  const rows: StartRow[] = [];
+  const progress = new Progress(2);
+  for (const device of [false, true]) {
+    const title = device ? 'with a device' : 'without a device';
+    progress.begin(title);
+    const stop = device ? await startDevice() : () => {};
+    try {
+      rows.push(
+        ...measureTogether(
+          all.filter(command => (command.device ?? false) === device),
+          runs,
+        ),
+      );
+    } finally {
+      stop();
+    }
+    progress.end(title, `${runs} runs`);
+  }
+  progress.finish();
+  return rows;
+}
+
+function measureTogether(commands: readonly Command[], runs: number): StartRow[] {
+  const all = [{ name: 'node -e 0', argv: [process.execPath, '-e', '0'] }, ...commands];
+  const times = all.map((): number[] => []);
+  for (let run = 0; run < runs; run++) for (const [i, { argv }] of all.entries()) times[i]!.push(timed(argv));
+  return all.map(({ name }, i) => ({
+    command: name,
+    milliseconds: median(times[i]!),
+    ratio: ratio(times[i]!, times[0]!)!.paired,
+  }));
+}
+
+function timed([file, ...args]: readonly string[]): number {
+  const begin = performance.now();
+  // the launchers take the node of PATH
+  const env = { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env['PATH']}` };
+  const { status, stderr } = spawnSync(file!, args, { env, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
+  const milliseconds = performance.now() - begin;
+  if (status !== 0) throw new Error(`${[file, ...args].join(' ')} failed: ${stderr}`);
+  return milliseconds;
+}
+
+async function startDevice(): Promise<() => void> {
+  const program = join(ROOT, 'dist/program/wireguard-ts.cjs');
+  const child = spawn(process.execPath, [program, '-f', INTERFACE], { stdio: 'ignore' });
+  const end = performance.now() + SOCKET_PATIENCE_MS;
+  while (!existsSync(`/var/run/wireguard/${INTERFACE}.sock`)) {
+    if (child.exitCode !== null || performance.now() > end)
+      throw new Error(`wireguard-ts -f ${INTERFACE} did not start`);
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+  // what warms up the device's code would compete
+  await new Promise(resolve => setTimeout(resolve, 2000));
+  return () => child.kill('SIGTERM');
+}
