@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fences, page } from '../support/guide.ts';
 import { DemoRoom } from './demo-room.ts';
 import { ROOT } from './device.ts';
 import { describeWith } from './needs.ts';
@@ -38,6 +39,9 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
       expect(stdout.split('\n').filter(line => line.length > 60)).toEqual([]);
       expect(stdout).not.toContain('\x1b');
       expect(room.files()).toEqual([]);
+      // what the README shows of it
+      const [example = ''] = fences(page('README.md').text, 'text').slice(script === 'demo' ? 0 : 1);
+      expect(labels(stdout)).toEqual(expect.arrayContaining(labels(example)));
     });
   });
 
@@ -119,3 +123,10 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
     });
   });
 });
+
+/** What is shown: the beginning of each line, without what differs from run to run, and from width to width. */
+function labels(output: string): string[] {
+  return [...output.matchAll(/^ {2}ok +([A-Za-z]\S*(?: [A-Za-z]\S*)*)/gm)].map(([, label]) =>
+    label!.replace(/, .*/, '').slice(0, 30),
+  );
+}
