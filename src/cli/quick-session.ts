@@ -41,7 +41,7 @@ export function openSession(path: string, terminal: Terminal, options: SessionOp
   const file = lacking ? parseQuickFile('', path, { zones: systemZones }) : readQuickFile(path, warn);
   const machine = openMachine({
     backend: options.backend,
-    keepOutput: options.watch || terminal.env['LOG_LEVEL'] !== undefined,
+    keepOutput: options.watch,
     say: text => terminal.err(`[#] ${text}\n`),
     warn,
   });

@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   down: async () => (await import('./commands/quick.ts')).down,
   save: async () => (await import('./commands/quick.ts')).save,
   strip: async () => (await import('./commands/quick.ts')).strip,
+  logs: async () => (await import('./commands/logs.ts')).logs,
   calico: async () => (await import('./commands/calico.ts')).calico,
   verify: async () => (await import('./commands/verify.ts')).verify,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,

@@ -13,6 +13,7 @@ import { checkInterfaceName } from '../daemon/interface-name.ts';
 import { keyLogWarning } from '../daemon/key-log.ts';
 import { knownFaults, runningKernel } from '../daemon/known-kernels.ts';
 import { makeLog, parseLogLevel } from '../daemon/log.ts';
+import { type TakenLog, takeLog } from '../daemon/log-sink.ts';
 import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offload-switches.ts';
 import { type DeviceSettings, runDevice, STOP_SIGNALS } from '../daemon/run-device.ts';
 import { systemNetlink } from '../io/netlink.ts';
@@ -23,6 +24,9 @@ import { processTerminal, type Terminal, UsageError, visible } from './terminal.
 
 /** Standard output is opened only by what prints on it. */
 type World = Pick<Terminal, 'env' | 'err'>;
+
+/** EX_SOFTWARE of sysexits.h. */
+const CRASHED = 70;
 
 interface Arguments {
   readonly foreground: boolean;
@@ -45,6 +49,8 @@ export async function main(): Promise<void> {
   if (!parsed) return;
   const { foreground, backend, settings } = parsed;
   const { name } = settings;
+  const log = takeLog();
+  logCrash(name, log);
   // who read the log may go; the tunnel stays
   process.stderr.on('error', () => {});
   // before there is anything that a signal could leave behind; for good, since taking it away would lose one that has just come
@@ -56,17 +62,18 @@ export async function main(): Promise<void> {
       port: systemNetlink,
       adoptsTun: settings.tunFd !== undefined,
     });
-    const log = makeLog(settings.logLevel, name, line => process.stderr.write(line));
+    const early = makeLog(settings.logLevel, name, line => process.stderr.write(line));
     // who went to the background has said so before
-    if (process.env[READY_FD_VARIABLE] === undefined) log.verbose(`backend ${taken.kind}: ${taken.reason}`);
+    if (process.env[READY_FD_VARIABLE] === undefined) early.verbose(`backend ${taken.kind}: ${taken.reason}`);
     if (taken.kind === 'kernel') {
-      if (stop) log.verbose(`ended: ${await holdLink(systemNetlink, taken.link, stop)}`);
+      if (stop) early.verbose(`ended: ${await holdLink(systemNetlink, taken.link, stop)}`);
       process.exit(0);
     }
     if (settings.keyLogFile !== undefined && process.env[READY_FD_VARIABLE] === undefined)
       process.stderr.write(`${keyLogWarning(settings.keyLogFile)}\n`);
     if (!foreground) {
       await startInBackground({
+        name,
         args: [...process.argv.slice(2), `--backend=${taken.by === 'auto' ? 'userspace' : taken.by}`],
         keepOutput: process.env['LOG_LEVEL'] !== undefined && settings.logLevel !== 'silent',
         tunFd: settings.tunFd,
@@ -76,13 +83,30 @@ export async function main(): Promise<void> {
       process.exit(0);
     }
     // one that comes later is dispatched when runDevice listens too
-    if (!stop?.aborted) await runDevice({ ...settings, backend: taken.by });
+    if (!stop?.aborted) await runDevice({ ...settings, backend: taken.by, log });
   } catch (error) {
     const message = `wireguard-ts: ${(error as Error).message}`;
     tellParent(new Error((error as Error).message));
     process.stderr.write(`${message}\n`);
     process.exit(1);
   }
+}
+
+/** A fault of ours ends the device, and says so in its log: without the values that Node would print with an error. */
+function logCrash(name: string, { sink, toStderr }: TakenLog): void {
+  process.on('uncaughtException', error => {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const { error: say } = makeLog(
+      'error',
+      name,
+      line => toStderr && process.stderr.write(line),
+      undefined,
+      line => sink?.write(line),
+    );
+    say(`crashed, please report this: ${stack}`);
+    sink?.flush();
+    process.exit(CRASHED);
+  });
 }
 
 /** Aborts when this is to end. */

@@ -6,6 +6,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { programStart } from '../io/installation.ts';
+import { type LogPlace, openLogPlace } from './log-place.ts';
+import { LOG_BOTH_VARIABLE, LOG_FD_VARIABLE, LOG_FILE_VARIABLE } from './log-sink.ts';
 
 /** The child finds here the descriptor on which to say that it is ready. */
 export const READY_FD_VARIABLE = 'WGTS_READY_FD';
@@ -14,13 +16,16 @@ export const NEEDS_PARENT_VARIABLE = 'WGTS_NEEDS_PARENT';
 const READY_FD = 3;
 const TUN_FD = 4;
 const UAPI_FD = 5;
+const LOG_FD = 6;
 const READY = 'ready\n';
 const START_LIMIT = 30_000;
 
 export interface BackgroundOptions {
   /** Of `wireguard-ts`. */
   readonly args: readonly string[];
-  /** Whether the child's messages go where ours go, or nowhere. */
+  /** Of the interface, for its log. */
+  readonly name: string;
+  /** Whether the child's messages go where ours go too, which keeps that open for as long as it lives. */
   readonly keepOutput: boolean;
   /** Descriptors that were inherited and must be handed on. */
   readonly tunFd: number | undefined;
@@ -34,8 +39,8 @@ export interface BackgroundOptions {
  * @throws Error with what the child said when it could not start
  */
 export async function startInBackground(options: BackgroundOptions): Promise<void> {
-  const output = options.keepOutput ? 'inherit' : 'ignore';
-  const { tunFd, uapiFd } = options;
+  const { name, keepOutput, tunFd, uapiFd } = options;
+  const place = isInJournal(keepOutput) ? undefined : await openLogPlace(name);
   const env = {
     ...process.env,
     ...options.env,
@@ -43,14 +48,25 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
     [READY_FD_VARIABLE]: String(READY_FD),
     ...(tunFd !== undefined && { WG_TUN_FD: String(TUN_FD) }),
     ...(uapiFd !== undefined && { WG_UAPI_FD: String(UAPI_FD) }),
+    ...(place && logEnvironment(place, keepOutput)),
   };
   const { file, args, argv0 } = programStart('wireguard-ts');
   const child = spawn(file, [...args, ...options.args], {
     argv0,
     detached: true,
     env,
-    stdio: ['ignore', output, output, 'pipe', tunFd ?? 'ignore', uapiFd ?? 'ignore'],
+    // nothing of ours outlives us in it: whoever reads our output waits for its end
+    stdio: [
+      'ignore',
+      'ignore',
+      keepOutput ? 'inherit' : (place?.output ?? 'ignore'),
+      'pipe',
+      tunFd ?? 'ignore',
+      uapiFd ?? 'ignore',
+      place && place.kind !== 'file' ? place.output : 'ignore',
+    ],
   });
+  place?.close();
   const said = child.stdio[READY_FD] as NodeJS.ReadableStream;
   const text = await new Promise<string>((resolve, reject) => {
     let heard = '';
@@ -72,6 +88,16 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
   });
   if (text !== READY) throw new Error(text.trim() || 'it ended before it was ready');
   child.unref();
+}
+
+function logEnvironment({ path }: LogPlace, keepOutput: boolean): Record<string, string> {
+  const where = path === undefined ? { [LOG_FD_VARIABLE]: String(LOG_FD) } : { [LOG_FILE_VARIABLE]: path };
+  return keepOutput ? { ...where, [LOG_BOTH_VARIABLE]: '1' } : where;
+}
+
+/** Our standard error is the journal's, by a service manager: a second place would say all of it twice. */
+function isInJournal(keepOutput: boolean): boolean {
+  return keepOutput && process.env['JOURNAL_STREAM'] !== undefined;
 }
 
 /**

@@ -165,14 +165,14 @@ export class DeviceLoop {
     if (!this.#retry.open()) return;
     this.#engine.routesChanged();
     this.#engine.up(this.#clock.now());
-    this.#log.verbose(`interface up, UDP port ${this.#sockets.port}`);
+    (this.#log.notice ?? this.#log.verbose)(`interface up, UDP port ${this.#sockets.port}`);
     this.#settle();
   }
 
   #down(): void {
     this.#engine.down();
     this.#sockets.close();
-    this.#log.verbose('interface down');
+    (this.#log.notice ?? this.#log.verbose)('interface down');
     this.#settle();
   }
 

@@ -5,6 +5,8 @@ export type LogLevel = 'silent' | 'error' | 'verbose';
 export interface Log {
   verbose(message: string): void;
   error(message: string): void;
+  /** What everybody who looks into the log wants to know: began, ended, up, down. Not on stderr, unless verbose. */
+  notice?(message: string): void;
 }
 
 /** A LOG_LEVEL as wireguard-go reads it; what it does not know, and nothing, is "error". */
@@ -20,11 +22,23 @@ export function parseLogLevel(text: string | undefined): LogLevel {
   }
 }
 
-/** Writes lines such as `ERROR: (wg0) 2026/11/24 14:00:00 message`, as wireguard-go does. */
-export function makeLog(level: LogLevel, name: string, write: (line: string) => void, wall = () => new Date()): Log {
-  const line = (kind: string, message: string) => {
+/**
+ * Writes lines such as `ERROR: (wg0) 2026/11/24 14:00:00 message`, as wireguard-go does.
+ * @param write for standard error
+ * @param keep for the place where the log is kept
+ */
+export function makeLog(
+  level: LogLevel,
+  name: string,
+  write: (line: string) => void,
+  wall = () => new Date(),
+  keep: (line: string) => void = () => {},
+): Log {
+  const line = (kind: string, message: string, isShown = true) => {
     const [date, time] = wall().toISOString().split('T');
-    write(`${kind}: (${name}) ${date!.replaceAll('-', '/')} ${time!.slice(0, 8)} ${message}\n`);
+    const text = `${kind}: (${name}) ${date!.replaceAll('-', '/')} ${time!.slice(0, 8)} ${message}\n`;
+    if (isShown) write(text);
+    keep(text);
   };
   return {
     verbose: message => {
@@ -32,6 +46,10 @@ export function makeLog(level: LogLevel, name: string, write: (line: string) => 
     },
     error: message => {
       if (level !== 'silent') line('ERROR', message);
+    },
+    notice: message => {
+      if (level === 'verbose') line('DEBUG', message);
+      else if (level === 'error') line('INFO', message, false);
     },
   };
 }

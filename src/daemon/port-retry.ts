@@ -46,7 +46,7 @@ export class PortRetry {
       return false;
     }
     clearTimeout(this.#timer);
-    if (this.#reason !== undefined) log.error(`UDP port ${sockets.port} is open now`);
+    if (this.#reason !== undefined) (log.notice ?? log.error)(`UDP port ${sockets.port} is open now`);
     this.#reason = undefined;
     return true;
   }

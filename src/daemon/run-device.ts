@@ -15,6 +15,7 @@ import { checkInterfaceName } from './interface-name.ts';
 import { openKeyLog } from './key-log.ts';
 import type { KernelFault } from './known-kernels.ts';
 import { type LogLevel, makeLog } from './log.ts';
+import type { TakenLog } from './log-sink.ts';
 import type { OffloadSwitch } from './offload-switches.ts';
 import { offloadsWithout } from './offloads.ts';
 import { uapiSocketPath } from './uapi-path.ts';
@@ -39,6 +40,8 @@ export interface DeviceSettings {
   readonly tunFd?: number;
   readonly uapiFd?: number;
   readonly keyLogFile?: string;
+  /** Where a device in the background logs. */
+  readonly log?: TakenLog;
 }
 
 /**
@@ -53,7 +56,14 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);
   const tun = openDevice(() => backend.openTun(settings.name, settings.tunFd, DEFAULT_MTU), settings.name);
   const name = tun.status()?.name ?? settings.name;
-  const log = makeLog(settings.logLevel, name, line => process.stderr.write(line));
+  const { sink, toStderr } = settings.log ?? { sink: undefined, toStderr: true };
+  const log = makeLog(
+    settings.logLevel,
+    name,
+    line => toStderr && process.stderr.write(line),
+    undefined,
+    line => sink?.write(line),
+  );
   const keyLog =
     settings.keyLogFile === undefined
       ? undefined
@@ -100,14 +110,16 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       throw error;
     });
     loop.start();
-    log.verbose(`${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`);
+    log.notice?.(
+      `began, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,
+    );
     for (const { fault, remedy } of faults)
       log.error(`${fault}: ${remedy} (WGTS_NO_OFFLOAD=none uses it all the same)`);
     if (!tellParent('ready')) end('whoever started it was killed');
     const { crypto, makeCipher } = backend;
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);
     stopWarmUp = warmUpLater({ crypto, makeCipher, random, wall: clock.wall, log, quietFor });
-    log.verbose(`ended: ${await ended}`);
+    log.notice?.(`ended: ${await ended}`);
   } finally {
     for (const signal of STOP_SIGNALS) process.off(signal, stop);
     stopWarmUp();

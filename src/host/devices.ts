@@ -63,7 +63,7 @@ export class SystemDevices implements QuickDevices {
     for (let attempt = 1; ; attempt++)
       try {
         const env = { [NEEDS_PARENT_VARIABLE]: '1' };
-        await startInBackground({ args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
+        await startInBackground({ name, args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
         return;
       } catch (error) {
         // one that an earlier `up` was killed over may just be ending

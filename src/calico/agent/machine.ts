@@ -23,6 +23,8 @@ export interface MachineOptions {
   readonly keyDirectory: string;
   readonly backend: BackendName;
   readonly aks: boolean;
+  /** Whether a device's messages go where ours go too, which keeps that open for as long as it runs. */
+  readonly keepOutput: boolean;
   say(text: string): void;
   warn(text: string): void;
 }
@@ -34,11 +36,11 @@ export interface Machine extends AgentMachine {
 }
 
 /** @throws Error that says what is missing: the folder, netlink */
-export function openMachine({ keyDirectory, backend, aks, say, warn }: MachineOptions): Machine {
+export function openMachine({ keyDirectory, backend, aks, keepOutput, say, warn }: MachineOptions): Machine {
   const directory = new StateDirectory(keyDirectory, warn);
   const keys = new KeyFiles(directory);
   const network = new Network(systemNetlink);
-  const devices = new SystemDevices({ port: systemNetlink, network, backend, keepOutput: true });
+  const devices = new SystemDevices({ port: systemNetlink, network, backend, keepOutput });
   return {
     host: {
       network,

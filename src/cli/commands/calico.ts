@@ -12,6 +12,7 @@ import { type AgentStatus, unreadiness } from '../../calico/agent/status.ts';
 import { withdrawAll } from '../../calico/agent/withdraw.ts';
 import { Applier } from '../../calico/apply/applier.ts';
 import type { Datastore } from '../../calico/datastore/datastore.ts';
+import { isEnabled } from '../../calico/plan/felix-config.ts';
 import { matches, parseSelector } from '../../calico/plan/selector.ts';
 import { AddressAllocator } from '../../calico/publish/allocate.ts';
 import { Publisher, systemPublishClock } from '../../calico/publish/publisher.ts';
@@ -35,7 +36,9 @@ export const calico: Command = async (args, terminal) => {
   let datastore: Datastore | undefined;
   try {
     const { keyDirectory, backend, aks } = options;
-    machine = openMachine({ keyDirectory, backend, aks, say, warn });
+    // the device outlives --once, and whoever reads our output waits for its end
+    const keepOutput = !options.once && !options.withdraw;
+    machine = openMachine({ keyDirectory, backend, aks, keepOutput, say, warn });
     datastore = await openDatastore({ ...options, say, env: terminal.env });
     return await run(options, terminal, machine, datastore, told.signal);
   } finally {
@@ -93,12 +96,22 @@ async function run(
       for (const line of unsettled(agent.status)) warn(line);
       return 1;
     }
+    if (isOff(agent.status)) say(OFF);
     return 0;
   } finally {
     http?.close();
     await agent.stop();
     backend.close();
   }
+}
+
+const OFF =
+  'WireGuard is off in this cluster (wireguardEnabled of FelixConfiguration default is false or absent), so there is nothing to encrypt; to switch it on: ' +
+  `kubectl patch felixconfiguration default --type=merge -p '{"spec":{"wireguardEnabled":true}}'`;
+
+/** Whether the cluster asks for no tunnel of either family. */
+export function isOff({ phase, plan }: AgentStatus): boolean {
+  return phase === 'running' && plan !== undefined && !isEnabled(plan.parameters, 4) && !isEnabled(plan.parameters, 6);
 }
 
 /** Why --once gave up. */

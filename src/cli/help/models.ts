@@ -27,6 +27,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = 
     down: async () => (await quick()).down,
     save: async () => (await quick()).save,
     strip: async () => (await quick()).strip,
+    logs: async () => (await import('./texts/logs.ts')).logs,
   },
   'Calico clusters': {
     calico: async () => (await import('./texts/calico.ts')).calico,

@@ -1,0 +1,115 @@
+/** `wgts logs`: what the process of an interface logged, from whichever place it logs to (daemon/log-place.ts). */
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codedError } from '../../base/coded-error.ts';
+import { quote } from '../../config/errors.ts';
+import { JOURNAL_SOCKET, LOG_FOLDERS, logIdentifier } from '../../daemon/log-place.ts';
+import { logs as model } from '../help/texts/logs.ts';
+import { interfaceArgument } from '../interface-argument.ts';
+import { parseOptions } from '../parse-options.ts';
+import { type Command, type Terminal, UsageError } from '../terminal.ts';
+
+const DEFAULT_LINES = 100;
+/** Where syslog daemons write what has no file of its own: Debian, Red Hat and busybox, older Debian. */
+const SYSTEM_LOGS = ['/var/log/syslog', '/var/log/messages', '/var/log/daemon.log'];
+const LOOK_MS = 500;
+/** Of a system log, from its end: its older lines are in files that were turned over. */
+const LONGEST_READ = 16 << 20;
+
+interface Wanted {
+  readonly name: string;
+  readonly lines: number;
+  readonly follow: boolean;
+}
+
+export const logs: Command = async (args, terminal) => {
+  const { values, positionals } = parseOptions(model, args, { least: 1 });
+  const name = interfaceArgument(positionals[0]);
+  const wanted = { name, lines: parseLines(values['lines']), follow: values['follow'] === true };
+  const file = newest(LOG_FOLDERS.map(folder => join(folder, `${name}.log`)));
+  if (existsSync(JOURNAL_SOCKET) && (file === undefined || isInJournal(name))) return showJournal(wanted);
+  if (file !== undefined) return showFile(file, wanted, terminal, () => true);
+  const tag = `${logIdentifier(name)}[`;
+  const isOurs = (line: string) => line.includes(` ${tag}`) || line.includes(` ${logIdentifier(name)}:`);
+  const system = SYSTEM_LOGS.find(path => existsSync(path) && linesOf(path, 0).some(isOurs));
+  if (system !== undefined) return showFile(system, wanted, terminal, isOurs);
+  throw codedError(
+    'ENOENT',
+    `there is no log of ${name}: no userspace process ran it here, or it runs in the foreground, with WGTS_LOG=none, or logs to a system log other than ${SYSTEM_LOGS.join(', ')} (as ${logIdentifier(name)})`,
+  );
+};
+
+function parseLines(text: string | true | undefined): number {
+  if (text === undefined) return DEFAULT_LINES;
+  if (typeof text === 'string' && /^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`option --lines has no value ${quote(String(text))}: it is a number of lines`);
+}
+
+function showJournal({ name, lines, follow }: Wanted): Promise<number> {
+  const args = ['--no-pager', '-n', String(lines), ...(follow ? ['-f'] : [])];
+  const child = spawn('journalctl', [...args, ...matchesOf(name)], { stdio: 'inherit' });
+  return new Promise((resolve, reject) => {
+    child.once('error', error => reject(codedError('ENOENT', `journalctl cannot be run: ${error.message}`)));
+    child.once('exit', status => resolve(status ?? 1));
+  });
+}
+
+function isInJournal(name: string): boolean {
+  const { stdout } = spawnSync('journalctl', ['-q', '-n', '1', '-o', 'cat', ...matchesOf(name)], { encoding: 'utf8' });
+  return Boolean(stdout);
+}
+
+/** A device under a service manager is in the journal as its unit (systemd/wgts@.service). */
+function matchesOf(name: string): string[] {
+  return [`SYSLOG_IDENTIFIER=${logIdentifier(name)}`, '+', `_SYSTEMD_UNIT=wgts@${name}.service`];
+}
+
+async function showFile(
+  path: string,
+  { lines, follow }: Wanted,
+  terminal: Terminal,
+  isOurs: (line: string) => boolean,
+): Promise<number> {
+  const before = existsSync(`${path}.1`) ? linesOf(`${path}.1`, 0) : [];
+  let size = statSync(path).size;
+  let inode = statSync(path).ino;
+  const all = [...before, ...linesOf(path, Math.max(0, size - LONGEST_READ))].filter(isOurs);
+  const shown = lines === 0 ? [] : all.slice(-lines);
+  if (shown.length > 0) terminal.out(`${shown.map(visible).join('\n')}\n`);
+  while (follow) {
+    await sleep(LOOK_MS);
+    const now = statSync(path, { throwIfNoEntry: false });
+    if (!now || (now.ino === inode && now.size === size)) continue;
+    const fresh = linesOf(path, now.ino === inode && now.size > size ? size : 0).filter(isOurs);
+    [inode, size] = [now.ino, now.size];
+    if (fresh.length > 0) terminal.out(`${fresh.map(visible).join('\n')}\n`);
+  }
+  return 0;
+}
+
+function newest(paths: readonly string[]): string | undefined {
+  const found = paths.filter(path => existsSync(path));
+  return found.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
+}
+
+/** @throws Error with `code` EACCES for whom it is not */
+function linesOf(path: string, from: number): string[] {
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(Math.min(Math.max(0, fstatSync(fd).size - from), LONGEST_READ));
+    const length = readSync(fd, bytes, 0, bytes.length, from);
+    return bytes
+      .toString('utf8', 0, length)
+      .split('\n')
+      .filter(line => line !== '');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What a terminal would obey is not what was logged. */
+function visible(line: string): string {
+  return line.replace(/[^\P{Cc}\t]/gu, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}

@@ -1,0 +1,113 @@
+/**
+ * Where a device in the background logs: the journal, the system log, or a file, whichever is there first. The program that starts the device
+ * opens it and hands it over as standard error too, so that what Node itself prints when it dies is there as well. WGTS_LOG chooses one.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { codedError } from '../base/coded-error.ts';
+
+export const LOG_PLACES = ['auto', 'journal', 'syslog', 'file', 'none'] as const;
+export type LogPlaceName = (typeof LOG_PLACES)[number];
+
+export interface LogPlace {
+  readonly kind: 'journal' | 'syslog' | 'file';
+  /** For the child's standard error, and for LOG_FD where it is a stream. */
+  readonly output: Socket | number;
+  /** Of a file. */
+  readonly path?: string;
+  /** Once the child has it. Idempotent. */
+  close(): void;
+}
+
+/** Folders for log files, each only root's; the first that can be used. */
+export const LOG_FOLDERS = ['/var/log/wireguard-ts', '/run/wireguard-ts/log'] as const;
+export const JOURNAL_SOCKET = '/run/systemd/journal/stdout';
+export const SYSLOG_SOCKET = '/dev/log';
+const CONNECT_LIMIT_MS = 1000;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+
+/** How the journal and the system log name what an interface's device says. */
+export function logIdentifier(name: string): string {
+  return `wireguard-ts-${name}`;
+}
+
+/** @throws Error for a WGTS_LOG that is none, or that cannot be had */
+export async function openLogPlace(name: string, setting = process.env['WGTS_LOG']): Promise<LogPlace | undefined> {
+  const wanted = LOG_PLACES.find(each => each === (setting || 'auto'));
+  if (wanted === undefined) throw codedError('EINVAL', `WGTS_LOG=${setting}: it is one of ${LOG_PLACES.join(', ')}`);
+  const openers = { journal: openJournal, syslog: openSyslog, file: openFile };
+  if (wanted === 'none') return undefined;
+  if (wanted !== 'auto') {
+    const place = await openers[wanted](name);
+    if (place) return place;
+    throw codedError('ENOENT', `WGTS_LOG=${wanted}: ${MISSING[wanted]}`);
+  }
+  return (await openJournal(name)) ?? openSyslog(name) ?? openFile(name);
+}
+
+const MISSING = {
+  journal: `nobody answers at ${JOURNAL_SOCKET}`,
+  syslog: `there is no ${SYSLOG_SOCKET}, or no logger(1)`,
+  file: `neither ${LOG_FOLDERS.join(' nor ')} can be written`,
+};
+
+/** The stream that systemd-cat(1) uses. */
+async function openJournal(name: string): Promise<LogPlace | undefined> {
+  if (!existsSync(JOURNAL_SOCKET)) return undefined;
+  const socket = connect(JOURNAL_SOCKET);
+  const isOpen = await new Promise<boolean>(resolve => {
+    const timer = setTimeout(() => resolve(false), CONNECT_LIMIT_MS);
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('close', () => clearTimeout(timer));
+    socket.once('connect', () => clearTimeout(timer));
+  });
+  socket.on('error', () => {});
+  if (!isOpen) {
+    socket.destroy();
+    return undefined;
+  }
+  // identifier, unit, priority, whether lines begin with one, and three times whether to forward
+  await new Promise<void>(resolve => socket.write(`${logIdentifier(name)}\n\n6\n1\n0\n0\n0\n`, () => resolve()));
+  return { kind: 'journal', output: socket, close: () => socket.destroy() };
+}
+
+/** Node has no datagram sockets of this kind; logger(1) ends with the device that writes to it. */
+function openSyslog(name: string): LogPlace | undefined {
+  const logger = `${process.env['PATH'] ?? ''}:/usr/bin:/bin`
+    .split(delimiter)
+    .map(folder => join(folder, 'logger'))
+    .find(path => existsSync(path));
+  if (logger === undefined || !existsSync(SYSLOG_SOCKET)) return undefined;
+  const child = spawn(logger, ['-t', logIdentifier(name), '-p', 'daemon.notice'], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  child.on('error', () => {});
+  child.unref();
+  const output = child.stdin as Socket;
+  output.on('error', () => {});
+  return { kind: 'syslog', output, close: () => output.destroy() };
+}
+
+function openFile(name: string): LogPlace | undefined {
+  for (const folder of LOG_FOLDERS)
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const { mode, uid } = lstatSync(folder);
+      // a link, or a folder that others may change, is not ours to write into
+      if ((mode & constants.S_IFMT) !== constants.S_IFDIR || mode & 0o022 || uid !== process.geteuid?.()) continue;
+      const path = join(folder, `${name}.log`);
+      const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+      let isOpen = true;
+      const close = () => {
+        if (isOpen) closeSync(fd);
+        isOpen = false;
+      };
+      return { kind: 'file', output: fd, path, close };
+    } catch {
+      // the next one
+    }
+  return undefined;
+}
