@@ -52,6 +52,7 @@ export function openSession(path: string, terminal: Terminal, options: SessionOp
     zones: systemZones,
     version: lacking ? '' : fileVersion(path),
     resolve: () => resolveFile(read, machine, terminal, watch, signal),
+    resolveNow: () => resolveFile(read, machine, terminal, true, signal),
     interrupted: () => signal?.aborted === true,
   });
   return { machine, file, target: targetOf(file), reread: () => targetOf(readQuickFile(path, warn)) };

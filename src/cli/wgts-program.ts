@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   pubkey: async () => (await import('./commands/keys.ts')).pubkey,
   up: async () => (await import('./commands/quick.ts')).up,
   down: async () => (await import('./commands/quick.ts')).down,
+  reload: async () => (await import('./commands/quick.ts')).reload,
   save: async () => (await import('./commands/quick.ts')).save,
   strip: async () => (await import('./commands/quick.ts')).strip,
   logs: async () => (await import('./commands/logs.ts')).logs,

@@ -8,6 +8,7 @@ import { difference } from '../config/diff.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import type { Family } from '../netlink/family.ts';
 import { PROTOCOL, type Route } from '../netlink/route.ts';
+import { resolverText } from './differences.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
 import { isThere, sameRule } from './rule-match.ts';
@@ -77,7 +78,8 @@ export function planUp(input: UpInput): Step[] {
     steps.push({ do: 'set-firewall', firewall });
     if (families.includes(4) && now.markValid === '0') steps.push({ do: 'mark-valid', value: '1', strict });
   }
-  steps.push(...routes(planned, file, kept, before), { do: 'remember', change: owned });
+  const resolver = wantsDns ? resolverText(file.dns, file.search) : undefined;
+  steps.push(...routes(planned, file, kept, before), { do: 'remember', change: { ...owned, resolver } });
   for (const rule of policy?.rules ?? [])
     if (!isThere(rule, table, now.rules)) steps.push({ do: 'add-rule', rule, table });
   return steps;

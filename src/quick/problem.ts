@@ -30,3 +30,7 @@ export type ProblemCode =
 export function problem(code: ProblemCode, message: string): Error {
   return codedError(code, message);
 }
+
+export function notWireguard(name: string): Error {
+  return problem('ENODEV', `\`${name}' is not a WireGuard interface`);
+}

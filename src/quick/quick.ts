@@ -5,14 +5,14 @@
  */
 import type { DeviceConfig } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
-import { everything } from './addition.ts';
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
 import { isOurs, supposedState } from './plan-down.ts';
 import { planLink } from './plan-up.ts';
 import { planFor } from './planning.ts';
 import type { QuickHost } from './ports.ts';
-import { problem } from './problem.ts';
+import { notWireguard, problem } from './problem.ts';
+import { endpointsOf, planReload, reload } from './reload.ts';
 import { forget, readAgain, takeAway } from './removal.ts';
 import { formatQuickFile } from './save.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
@@ -32,9 +32,13 @@ export interface QuickTarget {
 export interface UpTarget extends QuickTarget {
   /** What the file says of the device, its endpoints' names resolved; asked once, after PreUp. */
   readonly resolve: () => Promise<DeviceConfig>;
+  /** The same without waiting for a name server: names that cannot be resolved now are left out. */
+  readonly resolveNow?: () => Promise<DeviceConfig>;
   /** Asked before each step: true ends it, and what was done is taken back. */
   readonly interrupted?: () => boolean;
 }
+
+export { reload };
 
 /** Among the hooks that are done. */
 const SAVED = 'SaveConfig';
@@ -45,7 +49,7 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
   let before = host.readState(file.name);
   const link = await host.network.links.find(file.name);
   if (link && (!before || before.phase === 'up' || !isOurs(link, before)))
-    throw problem('EEXIST', `\`${file.name}' already exists`);
+    throw problem('EEXIST', `\`${file.name}' already exists${await howItIs(host, target, before)}`);
   if (before?.phase === 'stopping') {
     await finishDown(host, target);
     before = undefined;
@@ -67,12 +71,27 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
     await applier.run([
       ...(past ? [] : await planFor(host, { ...target, backend, before: applier.state })),
       ...hooks('PostUp', file, applier.state),
-      { do: 'remember', change: { phase: 'up', hooksDone: [] } },
+      { do: 'remember', change: { phase: 'up', hooksDone: [], endpoints: endpointsOf(file) } },
     ]);
     return applier.state;
   } catch (error) {
     await takeBack(host, applier);
     throw error;
+  }
+}
+
+/** Says what differs between the file and an interface that is up. @returns the rest of a sentence */
+async function howItIs(host: QuickHost, target: UpTarget, before: QuickState | undefined): Promise<string> {
+  const { name } = target.file;
+  if (before?.phase !== 'up') return ', and wgts up did not make it';
+  try {
+    const resolve = target.resolveNow ?? target.resolve;
+    const plan = await planReload(host, { ...target, resolve });
+    if (plan.differences.length === 0) return ', and is as its file says';
+    for (const line of plan.differences) host.say(`differs from ${target.path}: ${line}`);
+    return `, and differs from its file: \`wgts reload ${name}' changes what differs, and sessions live on`;
+  } catch (error) {
+    return `; what differs from its file cannot be told: ${(error as Error).message}`;
   }
 }
 
@@ -83,32 +102,6 @@ async function finishDown(host: QuickHost, target: UpTarget): Promise<void> {
   } catch (error) {
     if (host.readState(target.file.name)) throw error;
     host.warn((error as Error).message);
-  }
-}
-
-/**
- * Brings an interface that is up to what its file says now, and changes no more than differs: sessions live on. No hooks run, and what
- * they set stays.
- * @throws Error: `code` ENODEV if it is not up, or its process is dead; what failed otherwise, and another one goes on from there
- */
-export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
-  const { file, path } = target;
-  const before = host.readState(file.name);
-  // one that is made anew needs its hooks, which is what `up` is for
-  const status = await host.devices.status(file.name);
-  if (before?.phase !== 'up' || !status) throw notWireguard(file.name);
-  const applier = new Applier(host, {
-    ...before,
-    file: path,
-    ...(target.version !== undefined && { fileVersion: target.version }),
-  });
-  try {
-    const backend = before.backend ?? (await host.devices.choose());
-    await applier.run(
-      await planFor(host, { ...target, backend, before: { configured: everything(status), ...before } }),
-    );
-  } finally {
-    await applier.run([{ do: 'remember', change: { phase: 'up' } }]);
   }
 }
 
@@ -248,8 +241,4 @@ async function takeBack(host: QuickHost, { state }: Applier): Promise<void> {
       `${state.name} could not be taken away again, \`wgts down\` tries once more: ${(error as Error).message}`,
     );
   }
-}
-
-function notWireguard(name: string): Error {
-  return problem('ENODEV', `\`${name}' is not a WireGuard interface`);
 }

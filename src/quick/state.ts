@@ -20,6 +20,10 @@ export interface QuickState {
   /** Where a default route is, and the mark of the packets that do not take it. */
   readonly policy?: PolicyState;
   readonly dns?: boolean;
+  /** Name servers and search domains of the file, as they were set. */
+  readonly resolver?: string;
+  /** Where the file said that peers are: `KEY host:port`. */
+  readonly endpoints?: readonly string[];
   /** IPv6 was switched off: the file's IPv6 addresses and routes are not there. */
   readonly lacksIpv6?: boolean;
   /** Which content the file had, as its reader tells them apart. */

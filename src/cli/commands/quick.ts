@@ -7,6 +7,7 @@ import { lock, readState } from '../../host/run-state.ts';
 import { forbidDumps } from '../../io/secrecy.ts';
 import { interfaceName } from '../../quick/file.ts';
 import * as quick from '../../quick/quick.ts';
+import { applyReload, planReload } from '../../quick/reload.ts';
 import * as texts from '../help/texts/quick.ts';
 import { checkChoice, parseOptions } from '../parse-options.ts';
 import { openSession, type SessionOptions, warner } from '../quick-session.ts';
@@ -58,6 +59,28 @@ export const down: Command = async (args, terminal) => {
   } finally {
     machine.close();
     process.off('SIGTERM', interruptChildren).off('SIGINT', interruptChildren).off('SIGHUP', interruptChildren);
+  }
+};
+
+export const reload: Command = async (args, terminal) => {
+  const { values, positionals } = parseOptions(texts.reload, args, { least: 1 });
+  forbidDumps();
+  const told = new AbortController();
+  const stop = () => told.abort();
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
+  const options = { ...ONLY_ONE, signal: told.signal };
+  const { machine, file, target } = openSession(locateFile(positionals[0]!), terminal, options);
+  try {
+    await locked(file.name, async () => {
+      const plan = await planReload(machine, target);
+      if (plan.differences.length === 0) terminal.out(`nothing to do: ${file.name} is as ${target.path} says\n`);
+      for (const line of plan.differences) terminal.out(`${line}\n`);
+      if (plan.differences.length > 0 && !values['dry-run']) await applyReload(machine, plan, target);
+    });
+    return 0;
+  } finally {
+    machine.close();
+    process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', stop);
   }
 };
 

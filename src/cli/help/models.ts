@@ -25,6 +25,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = 
   'Files of wg-quick': {
     up: async () => (await quick()).up,
     down: async () => (await quick()).down,
+    reload: async () => (await quick()).reload,
     save: async () => (await quick()).save,
     strip: async () => (await quick()).strip,
     logs: async () => (await import('./texts/logs.ts')).logs,

@@ -57,6 +57,25 @@ export const down: CommandModel = {
   seeAlso: ['wg-quick(8)', 'wgts help up'],
 };
 
+export const reload: CommandModel = {
+  name: 'reload',
+  summary: 'Apply an edited file to an interface that is up',
+  synopsis: ['[--dry-run] CONFIG'],
+  description: [
+    'Prints what differs between the file and the interface that wgts up made, one line each, and changes that and nothing else: keys, peers, port, mark, addresses, MTU, DNS, routes and rules. Sessions of peers that stay the same live on, and peers added with wgts set or by a hook stay. A second reload has nothing to do.',
+    'Hooks do not run: those of the new file count from the next wgts down and wgts up on. A peer whose Endpoint is unchanged in the file stays where it is, since it may have roamed. If a step fails, the steps before it stay done, the message says which one failed, and the next reload goes on from there.',
+  ],
+  arguments: [CONFIG],
+  options: [{ name: '--dry-run', text: 'Print the differences, and change nothing.' }],
+  examples: [
+    { command: 'wgts reload --dry-run wg0', text: 'Show what differs from /etc/wireguard/wg0.conf.' },
+    { command: 'wgts reload wg0', text: 'Apply it.' },
+  ],
+  exitStatus: OWN_STATUS,
+  files: FILES,
+  seeAlso: ['wgts help up', 'wgts help syncconf'],
+};
+
 export const save: CommandModel = {
   name: 'save',
   summary: 'Write the current state of an interface into its file',

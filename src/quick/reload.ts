@@ -1,0 +1,82 @@
+/**
+ * Brings an interface that is up to what its file says now, and changes no more than differs, so that sessions live on. No hooks run, and
+ * what they set stays. A peer whose Endpoint the file has not changed stays where it is: it may have roamed.
+ */
+import { formatEndpoint } from '../base/endpoint.ts';
+import { formatKeyBase64 } from '../base/key.ts';
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import { everything } from './addition.ts';
+import { Applier } from './apply.ts';
+import { differences } from './differences.ts';
+import type { QuickFile } from './file.ts';
+import { planFor } from './planning.ts';
+import type { QuickHost } from './ports.ts';
+import { notWireguard } from './problem.ts';
+import type { UpTarget } from './quick.ts';
+import type { QuickState } from './state.ts';
+import type { Step } from './step.ts';
+
+export interface ReloadPlan {
+  readonly state: QuickState;
+  readonly steps: readonly Step[];
+  /** For people; empty if the interface is as its file says. */
+  readonly differences: readonly string[];
+}
+
+/** Changes nothing. @throws Error: `code` ENODEV if the interface is not up, or its process is dead */
+export async function planReload(host: QuickHost, target: UpTarget): Promise<ReloadPlan> {
+  const { file, path } = target;
+  const before = host.readState(file.name);
+  // one that is made anew needs its hooks, which is what `up` is for
+  const status = await host.devices.status(file.name);
+  const link = await host.network.links.find(file.name);
+  if (before?.phase !== 'up' || !status || !link) throw notWireguard(file.name);
+  const endpoints = endpointsOf(file);
+  const version = target.version === undefined ? {} : { fileVersion: target.version };
+  const state = { ...before, file: path, endpoints, ...version };
+  const backend = before.backend ?? (await host.devices.choose());
+  const resolve = async () => withPlaces(await target.resolve(), endpoints, before.endpoints ?? [], status);
+  const input = { ...target, resolve, backend, before: { configured: everything(status), ...before } };
+  const steps = await planFor(host, input);
+  return { state, steps, differences: differences(steps, { status, mtu: link.mtu, state: before }) };
+}
+
+/** @throws Error as planReload; what failed otherwise, and another one goes on from there */
+export async function applyReload(host: QuickHost, { state, steps }: ReloadPlan, target: UpTarget): Promise<void> {
+  const applier = new Applier(host, state, { interrupted: target.interrupted });
+  try {
+    await applier.run(steps);
+  } finally {
+    await new Applier(host, applier.state).run([{ do: 'remember', change: { phase: 'up' } }]);
+  }
+}
+
+export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
+  await applyReload(host, await planReload(host, target), target);
+}
+
+/** What a file says of where its peers are, to be remembered. */
+export function endpointsOf({ wireguard }: QuickFile): string[] {
+  return wireguard.peers.flatMap(({ publicKey, endpoint }) => {
+    if (!endpoint) return [];
+    const place = endpoint instanceof Uint8Array ? formatEndpoint(endpoint) : `${endpoint.host}:${endpoint.port}`;
+    return [`${formatKeyBase64(publicKey)} ${place}`];
+  });
+}
+
+function withPlaces(
+  wanted: DeviceConfig,
+  now: readonly string[],
+  before: readonly string[],
+  status: DeviceStatus,
+): DeviceConfig {
+  if (!wanted.peers) return wanted;
+  const unchanged = new Set(now.filter(each => before.includes(each)).map(each => each.split(' ')[0]!));
+  const places = new Map(status.peers.map(({ publicKey, endpoint }) => [formatKeyBase64(publicKey), endpoint]));
+  const peers = wanted.peers.map(peer => {
+    const key = formatKeyBase64(peer.publicKey);
+    const place = unchanged.has(key) ? places.get(key) : undefined;
+    return place ? { ...peer, endpoint: place } : peer;
+  });
+  return { ...wanted, peers };
+}
