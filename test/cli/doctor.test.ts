@@ -64,6 +64,7 @@ test.each([
 ])('kernel %s: says what is not used, and why', (kernel, label, remedy, hint) => {
   const found = { ...HEALTHY, kernel };
   const line = report(found)
+    .replace(/\n {5,}/g, ' ')
     .split('\n')
     .find(each => each.startsWith(label))!;
   expect(line).toMatch(remedy);
@@ -87,7 +88,29 @@ test('no libIPSec_MB: names the package', () => {
     HEALTHY.aead[1]!,
   ];
   expect(advice({ ...HEALTHY, aead }).join('\n')).toMatch(/apt-get install libipsec-mb1/);
+  const kernel = { kind: 'kernel', reason: 'the kernel has WireGuard itself' } as const;
+  expect(advice({ ...HEALTHY, aead, backend: kernel }).join('\n')).not.toMatch(/libipsec/i);
   expect(report({ ...HEALTHY, aead })).toMatch(/AEAD ipsec-mb +not used: libIPSec_MB is not installed/);
+});
+
+test('libIPSec_MB is for x86-64: elsewhere it is neither shown nor advised', () => {
+  const aead = [{ name: 'ipsec-mb', problem: 'libIPSec_MB is for x86-64', nanoseconds: undefined }, HEALTHY.aead[1]!];
+  expect(report({ ...HEALTHY, aead })).not.toMatch(/ipsec/i);
+  expect(advice({ ...HEALTHY, aead })).toEqual([]);
+});
+
+test('all of it fits into 80 columns', () => {
+  const poor: Findings = {
+    ...HEALTHY,
+    kernel: '6.5.0-35-generic',
+    kernelModule: true,
+    tunDevice: false,
+    aead: [{ name: 'ipsec-mb', problem: 'libIPSec_MB.so.1 is not installed', nanoseconds: undefined }],
+    udpOffloads: { value: [] },
+    largestBuffer: 212_992,
+  };
+  for (const found of [poor, { ...poor, root: false }])
+    for (const line of report(found).split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
 });
 
 test('this machine, whatever it is, is described', async () => {

@@ -1,9 +1,11 @@
 /** `wgts doctor`: what this machine gives a tunnel, what is in use, and what would make it faster. */
+
 import { type Taken, wouldTake } from '../../backend/take.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
 import { type KernelFault, knownFaults } from '../../daemon/known-kernels.ts';
 import { systemNetlink } from '../../io/netlink.ts';
 import * as texts from '../help/texts/machine.ts';
+import { wrap } from '../help/wrap.ts';
 import { parseOptions } from '../parse-options.ts';
 import { type Command, UsageError } from '../terminal.ts';
 
@@ -49,12 +51,14 @@ export function report(found: Findings): string {
     ['backend', `auto takes ${found.backend.kind}: ${found.backend.reason}`],
     ['/dev/net/tun', found.tunDevice ? 'is there' : 'is missing'],
     ['addon', found.addonProblem || 'is built and loads'],
-    ...found.aead.map((provider): [string, string] => [
-      `AEAD ${provider.name}`,
-      provider.nanoseconds === undefined
-        ? `not used: ${provider.problem}`
-        : `${Math.round(provider.nanoseconds)} ns a packet, ${((PACKET * 8) / provider.nanoseconds).toFixed(1)} Gbit/s on one core${provider === chosen ? '; in use' : ''}`,
-    ]),
+    ...found.aead
+      .filter(isForHere)
+      .map((provider): [string, string] => [
+        `AEAD ${provider.name}`,
+        provider.nanoseconds === undefined
+          ? `not used: ${provider.problem}`
+          : `${Math.round(provider.nanoseconds)} ns a packet, ${((PACKET * 8) / provider.nanoseconds).toFixed(1)} Gbit/s on one core${provider === chosen ? '; in use' : ''}`,
+      ]),
     ['TUN offloads', offloads(found.tunOffloads, OFFLOADS.tun)],
     ['UDP offloads', offloads(found.udpOffloads, OFFLOADS.udp)],
     ...faults(found).map(({ avoid, fault, remedy }): [string, string] => [AVOIDED[avoid], `${fault}: ${remedy}`]),
@@ -66,9 +70,9 @@ export function report(found: Findings): string {
   const width = Math.max(...lines.map(([label]) => label.length)) + 2;
   const hints = advice(found);
   return [
-    ...lines.map(([label, text]) => `${label.padEnd(width)}${text}\n`),
+    ...lines.map(([label, text]) => paragraph(text, label.padEnd(width), ' '.repeat(width))),
     hints.length > 0
-      ? `\nTo do:\n${hints.map(hint => `- ${hint}\n`).join('')}`
+      ? `\nTo do:\n${hints.map(hint => paragraph(hint, '- ', '  ')).join('')}`
       : '\nNothing to do: this machine has everything.\n',
   ].join('');
 }
@@ -82,8 +86,9 @@ export function advice(found: Findings): string[] {
     hints.push('the kernel has WireGuard itself, which is faster still: --backend=auto takes it');
   else if (found.kernelModule && found.root)
     hints.push(`the kernel's own WireGuard is there and cannot be used (${found.backend.reason}): modprobe wireguard`);
-  const mb = found.aead.find(provider => provider.name === 'ipsec-mb');
-  if (mb?.problem !== undefined)
+  const mb = found.aead.filter(isForHere).find(provider => provider.name === 'ipsec-mb');
+  // the kernel seals by itself
+  if (mb?.problem !== undefined && found.backend.kind !== 'kernel')
     hints.push(
       'install libIPSec_MB for packets sealed twice as fast: apt-get install libipsec-mb1 (or the newest libipsec-mbN)',
     );
@@ -107,6 +112,17 @@ export function advice(found: Findings): string[] {
     hints.push('raise the limit of socket buffers: sysctl -w net.core.rmem_max=7340032 net.core.wmem_max=7340032');
   if (!found.root) hints.push('run this as root to see what the TUN can do');
   return hints;
+}
+
+/** libIPSec_MB says so itself where the processor is another (native/aead-ipsec-mb.c). */
+function isForHere({ problem }: Capabilities['aead'][number]): boolean {
+  return problem === undefined || !/is for x86-64$/.test(problem);
+}
+
+/** At most 80 columns. @param hang before each line but the first */
+function paragraph(text: string, first: string, hang: string): string {
+  const [line = '', ...more] = wrap(text, hang);
+  return `${[first + line.slice(hang.length), ...more].join('\n')}\n`;
 }
 
 /** Those of what this kernel gives at all. */
