@@ -1,19 +1,23 @@
 // Who reads standard output, where it is a pipe (`npm run demo | head -1`). A closed pipe is noticed by who writes; a demo may have nothing to say
-// for a while, so it is tried whether the pipe can be opened once more, which fails where nobody reads.
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+// for a while, and Node cannot poll a descriptor that it only writes to. `tail -f` of GNU does: it ends when nobody reads its output any more.
+import { spawn } from 'node:child_process';
+import { fstatSync } from 'node:fs';
 
-const LOOK_MS = 200;
 const OUTPUT = 1;
 
-/** Calls `onGone` once nobody reads the pipe any more. */
+/** Calls `onGone` once nobody reads the pipe any more; where there is no such `tail`, the next line that is printed finds it out. */
 export function watchReader(onGone) {
   if (!isPipe()) return;
-  const timer = setInterval(() => {
-    if (hasReader()) return;
-    clearInterval(timer);
-    onGone();
-  }, LOOK_MS);
-  timer.unref();
+  // it ends with us, too
+  const args = ['-s', '0.2', `--pid=${process.pid}`, '-f', '/dev/null'];
+  const tail = spawn('tail', args, { stdio: ['ignore', OUTPUT, 'ignore'] });
+  tail.unref();
+  tail.once('error', () => {});
+  tail.once('exit', (code, signal) => {
+    // it does not know an option
+    if (code !== 1 || signal) onGone();
+  });
+  process.once('exit', () => tail.kill('SIGKILL'));
 }
 
 function isPipe() {
@@ -21,15 +25,5 @@ function isPipe() {
     return fstatSync(OUTPUT).isFIFO();
   } catch {
     return false;
-  }
-}
-
-function hasReader() {
-  try {
-    closeSync(openSync(`/proc/self/fd/${OUTPUT}`, constants.O_WRONLY | constants.O_NONBLOCK));
-    return true;
-  } catch (error) {
-    // otherwise it cannot be told, as with another user's pipe
-    return error.code !== 'ENXIO';
   }
 }

@@ -1,7 +1,7 @@
 // The outer process of a demo. Makes the clone ready, starts the demo in namespaces of its own, passes its words on, and sees to it that all of it ends:
 // when it is done, when it fails, on a signal, and when npm or the reader of its output is gone. What holds if this process is killed: the inner
 // one reads the end of its lifeline (descriptor 3) and ends, and with the first process of its PID namespace the kernel ends all others.
-import { makeReady } from '../ready/make-ready.mjs';
+import { completePath, makeReady } from '../ready/make-ready.mjs';
 import { Failure, Interrupted } from './failure.mjs';
 import { enterNamespaces } from './namespaces.mjs';
 import { watchParents } from './parents.mjs';
@@ -28,6 +28,7 @@ export async function supervise({ name, scenario }) {
   };
   process.stdout.on('error', onPipe);
   process.stderr.on('error', onPipe);
+  completePath();
   watchReader(onPipe);
   watchParents(() => abort());
   try {

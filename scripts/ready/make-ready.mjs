@@ -20,6 +20,7 @@ const SYSTEM_FOLDERS = [dirname(process.execPath), '/usr/local/bin', '/usr/sbin'
 /** Adds to PATH where the programs are that every system has. */
 export function completePath() {
   const { PATH } = process.env;
+  if (PATH?.endsWith(SYSTEM_FOLDERS.join(delimiter))) return;
   process.env.PATH = [...(PATH ? PATH.split(delimiter) : []), ...SYSTEM_FOLDERS].join(delimiter);
 }
 
