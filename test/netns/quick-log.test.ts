@@ -1,4 +1,8 @@
-/** The log of a device in the background: each of its places, what is in it, and that nothing waits for it or is kept open by it. */
+/**
+ * The log of a device in the background: each of its places, what is in it, and that nothing waits for it or is kept open by it.
+ *
+ * @module-tag slow
+ */
 import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';

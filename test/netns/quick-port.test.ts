@@ -1,4 +1,8 @@
-/** A ListenPort that is another's: whoever asks for it is told, with the port and its holder, and nothing is left half made. */
+/**
+ * A ListenPort that is another's: whoever asks for it is told, with the port and its holder, and nothing is left half made.
+ *
+ * @module-tag slow
+ */
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { until } from './command.ts';

@@ -1,4 +1,8 @@
-/** `wgts reload`: says what differs, changes that alone, and the sessions of peers that stay the same live on. */
+/**
+ * `wgts reload`: says what differs, changes that alone, and the sessions of peers that stay the same live on.
+ *
+ * @module-tag slow
+ */
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
