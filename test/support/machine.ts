@@ -68,6 +68,11 @@ const SOURCES = {
   modprobe: { group: 'real kernel module (qemu)', apt: 'kmod' },
   rmmod: { group: 'real kernel module (qemu)', apt: 'kmod' },
   xz: { group: 'real kernel module (qemu)', apt: 'xz-utils' },
+  musl: {
+    group: 'other architectures (qemu-user)',
+    apt: 'musl',
+    present: () => existsSync('/lib/ld-musl-x86_64.so.1'),
+  },
   // a control plane
   'kube-apiserver': {
     group: "Kubernetes' servers",
