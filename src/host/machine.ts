@@ -56,7 +56,9 @@ export function openMachine(options: MachineOptions): Machine {
       explained(
         () => writeState(state),
         `${RUN_FOLDER} cannot be written`,
-        'there is kept what down must take away; make it writable, in a container docker run --tmpfs /run',
+        process.geteuid?.() === 0
+          ? 'there is kept what down must take away; make it writable, in a container docker run --tmpfs /run'
+          : 'run this as root (sudo)',
       ),
     removeState,
     saveFile: (path, text) =>
