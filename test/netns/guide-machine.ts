@@ -1,5 +1,5 @@
 /**
- * A machine that a guide's commands can have for themselves: a network namespace with its own /etc and /run, so that `/etc/wireguard`,
+ * A machine that a guide's commands can have for themselves: a network namespace with its own /etc, /run and /var/log, so that `/etc/wireguard`,
  * `wg0` and its control socket are this machine's alone and nothing is left on the host.
  */
 import { mkdirSync } from 'node:fs';
@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { type Result, type Running, type RunOptions, run, start, until } from './command.ts';
 import type { Lab, Namespace } from './lab.ts';
 
-/** What the namespace's first process does before the machine is ready: changes of /etc and /run stay in memory. */
+/** What the namespace's first process does before the machine is ready: changes of these folders stay in memory. */
 const PRIVATE_FOLDERS = [
   'mount -t tmpfs tmpfs "$1"',
   'mkdir "$1/upper" "$1/work"',
   'mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" /etc',
   'mount -t tmpfs -o mode=755 tmpfs /run',
+  'mount -t tmpfs -o mode=755 tmpfs /var/log',
   'echo ready',
   'exec sleep infinity',
 ].join(' && ');

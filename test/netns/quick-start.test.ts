@@ -93,6 +93,18 @@ const CHECKS: Readonly<Record<string, Check>> = {
     after: ({ stdout }) =>
       expect([...stdout.matchAll(/"(\w+)": 0/g)].map(([, name]) => name).sort()).toEqual(namedCounters().sort()),
   },
+  'apply an edited file': {
+    on: ['server'],
+    before: () => machines.server.shell('sed -i "s/10.8.0.2.32/10.8.0.2\\/32, 10.8.0.7\\/32/" /etc/wireguard/wg0.conf'),
+    after: async () => {
+      const { stdout } = await machines.server.shell('wgts show wg0');
+      expect(stdout).toContain('allowed ips: 10.8.0.2/32, 10.8.0.7/32');
+      // the session is the one of before
+      expect(stdout).toContain('latest handshake');
+      await machines.server.shell('sed -i "s/, 10.8.0.7.32//" /etc/wireguard/wg0.conf; wgts reload wg0');
+    },
+  },
+  'show the log': { on: ['server'], after: ({ stderr }) => expect(stderr).toBe('') },
   // with the faults: it needs somebody who sends
   'look at the wire': { on: [], after: () => {} },
 };
