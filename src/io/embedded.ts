@@ -10,8 +10,9 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
-  rmSync,
+  rmdirSync,
   statSync,
+  unlinkSync,
   writeSync,
 } from 'node:fs';
 import { constants as os, tmpdir } from 'node:os';
@@ -165,10 +166,16 @@ function openNamed(folder: string, bytes: Uint8Array, open: (path: string) => vo
 /** With the path of a file that is not there, in a folder that only we can enter and that is removed at once. */
 function inOwnFolder<T>(parent: string, use: (path: string) => T): T {
   const folder = mkdtempSync(join(parent, 'wireguard-ts-'));
+  const path = join(folder, 'library');
   try {
-    return use(join(folder, 'library'));
+    return use(path);
   } finally {
-    rmSync(folder, { recursive: true });
+    // nothing recursive: the parent's owner could have put another folder in this one's place
+    try {
+      if (existsSync(path)) unlinkSync(path);
+    } finally {
+      rmdirSync(folder);
+    }
   }
 }
 
