@@ -32,10 +32,10 @@ function describeAddon(): [string, string][] {
   }
 }
 
-/** The file COMMIT, which packages have, or the checked-out commit of a clone. */
+/** The asset COMMIT of a single executable, or the checked-out commit of a clone. */
 function commit(): string | undefined {
   const packaged = attempt(() => installedText('COMMIT'));
-  if (packaged !== undefined) return packaged;
+  if (packaged) return packaged;
   const head = git('HEAD');
   const branch = head?.match(/^ref: (\S+)$/)?.[1];
   if (branch === undefined) return head;
