@@ -69,6 +69,7 @@ export class GuideMachine {
   }
 
   #with({ env, ...options }: RunOptions): RunOptions {
-    return { mayFail: true, ...options, env: { PATH: this.#path, ...env } };
+    // in its own /var/log: the host's system log would take it, and other tests have none
+    return { mayFail: true, ...options, env: { PATH: this.#path, WGTS_LOG: 'file', ...env } };
   }
 }
