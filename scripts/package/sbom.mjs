@@ -74,7 +74,11 @@ function parts({ packages, addons, ipsecMb, debian = [] }) {
       ...licensed('BSD-3-Clause'),
       description: 'libIPSec_MB, inside the executable for x64',
     },
-    ...debian.map(each => ({ ...debianComponent(each), description: 'in the container image alone' })),
+    ...debian.map(each => ({
+      ...debianComponent(each),
+      ...licensed(each.licence),
+      description: 'in the container image alone',
+    })),
   ];
 }
 
