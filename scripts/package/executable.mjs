@@ -49,6 +49,9 @@ try {
 async function blob() {
   const names = readdirSync(join(ROOT, BUNDLE)).sort();
   const library = arch === 'x64' ? { 'libIPSec_MB.so.1': await ipsecMb() } : {};
+  // for --version --verbose
+  const { stdout: commit = '' } = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
+  writeFileSync(join(folder, 'COMMIT'), commit);
   const config = {
     // relative to ROOT: it is written into the executable
     main: 'scripts/package/executable-main.cjs',
@@ -64,6 +67,7 @@ async function blob() {
       ...Object.fromEntries(names.map(name => [`${BUNDLE}/${name}`, join(ROOT, BUNDLE, name)])),
       'package.json': join(ROOT, 'package.json'),
       LICENSE: join(ROOT, 'LICENSE'),
+      COMMIT: join(folder, 'COMMIT'),
       'wireguard.node': addon,
       ...library,
     },

@@ -24,7 +24,7 @@ function describeAddon(): [string, string][] {
     const prebuilt = /\/prebuilt\/(.*)\.node$/.exec(path)?.[1];
     const origin = /\/native\/build\//.test(path) ? 'built here' : `prebuilt${prebuilt ? ` for ${prebuilt}` : ''}`;
     return [
-      ['addon', `${origin} (${path})`],
+      ['addon', path === '' ? `${origin}, inside this executable` : `${origin} (${path})`],
       ['ipsec-mb', provider?.problem === undefined ? 'libIPSec_MB loaded' : `none: ${provider.problem}`],
     ];
   } catch (error) {
