@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // `npm run package`: everything that a release is made of, for x64 and arm64, in dist/package. The same commit gives the same bytes.
 //
-//   package.mjs [--arch x64|arm64]... [--only executable|deb|rpm]...   otherwise both architectures and all parts
+//   package.mjs [--arch x64|arm64]... [--only executable|deb|rpm|oci]...   otherwise both architectures and all parts
 //
-// Wants, beside Node: dpkg-deb (on every Debian) and rpmbuild (apt-get install rpm). Environment: SOURCE_DATE_EPOCH (otherwise the
+// Wants, beside Node: Debian's dpkg-deb and apt, and rpmbuild (apt-get install rpm). Environment: SOURCE_DATE_EPOCH (otherwise the
 // commit's time).
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -13,8 +13,10 @@ import { parseArgs } from 'node:util';
 import { writeChecksums } from './package/checksums.mjs';
 import { completions, manPages } from './package/contents.mjs';
 import { makeDeb } from './package/deb.mjs';
+import { imageLibraries } from './package/image-tree.mjs';
 import { inventory } from './package/inventory.mjs';
 import { notices } from './package/notices.mjs';
+import { makeImage } from './package/oci.mjs';
 import {
   ARCHITECTURES,
   NAME,
@@ -54,7 +56,8 @@ async function main({ architectures, parts }) {
   await run('npm', ['run', '--silent', 'man']);
   rmSync(OUT, { recursive: true, force: true });
   mkdirSync(OUT, { recursive: true });
-  const inside = await inventory();
+  const images = parts.includes('oci') ? architectures.map(name => ARCHITECTURES[name]) : [];
+  const inside = { ...(await inventory()), debian: imageLibraries(images) };
   const documents = [
     writeWhole(join(OUT, 'THIRD-PARTY-NOTICES'), notices(inside)),
     writeWhole(join(OUT, `${NAME}-${VERSION}.cdx.json`), sbom(inside, epoch)),
@@ -68,7 +71,9 @@ async function main({ architectures, parts }) {
     completions: completions(work),
   };
   const perArchitecture = await Promise.all(architectures.map(name => makeAll(ARCHITECTURES[name], parts, shared)));
-  const made = [...documents, ...perArchitecture.flat()].sort();
+  const made = [...documents, ...perArchitecture.flat()];
+  if (parts.includes('oci')) made.push(await image(architectures, shared));
+  made.sort();
   await writeChecksums(OUT, made);
   for (const path of made) console.log(`${(statSync(path).size / 1e6).toFixed(1).padStart(7)} MB  ${basename(path)}`);
   console.log(`${OUT}: made in ${((performance.now() - began) / 1000).toFixed(0)} s`);
@@ -80,13 +85,22 @@ async function makeAll(architecture, parts, shared) {
   await run(process.execPath, ['scripts/package/executable.mjs', architecture.node, executable]);
   const made = [executable];
   for (const part of parts) {
-    if (part === 'executable') continue;
+    if (!PARTS[part]) continue;
     const folder = join(work, `${part}-${architecture.node}`);
     mkdirSync(folder);
     made.push(await PARTS[part](architecture, { ...shared, executable, work: folder }));
     rmSync(folder, { recursive: true });
   }
   return made;
+}
+
+function image(architectures, shared) {
+  const folder = join(work, 'oci');
+  mkdirSync(folder);
+  return makeImage(
+    architectures.map(name => ARCHITECTURES[name]),
+    { ...shared, work: folder },
+  );
 }
 
 function warnOfChanges() {
@@ -98,7 +112,7 @@ function warnOfChanges() {
 }
 
 function options() {
-  const all = ['executable', ...Object.keys(PARTS)];
+  const all = ['executable', ...Object.keys(PARTS), 'oci'];
   const { values } = parseArgs({
     options: { arch: { type: 'string', multiple: true }, only: { type: 'string', multiple: true } },
   });

@@ -1,0 +1,132 @@
+// The file tree of the image in a release, for any architecture: as deploy/assemble.mjs lays it out for the machine's own, out of pinned parts.
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { debianPackage } from './debian.mjs';
+import { ipsecMb } from './ipsec-mb.mjs';
+import { officialNode, run } from './node.mjs';
+import { NAME, ROOT } from './release.mjs';
+
+const HOME = `/opt/${NAME}`;
+const NODE = '/usr/bin/node';
+/** Debian 12's, in its final state: what Node is linked with, and no more. Raise version and hashes together. */
+const LIBRARIES = [
+  {
+    package: 'libc6',
+    version: '2.36-9+deb12u14',
+    sha256: {
+      amd64: 'ba4f88f73dbc3ae9055f3c20f4523bfdbaf1ad13ff95e258924f77d20b4fbedf',
+      arm64: '01f4330719fd4f65580e16ea5a0527f372fca750e8f588d26deaf09f2d3b1cf4',
+    },
+    licence: 'LGPL-2.1-or-later',
+    files: ['libc', 'libm', 'libdl', 'libpthread', 'librt', 'libresolv', 'libnss_files', 'libnss_dns'],
+  },
+  {
+    package: 'libstdc++6',
+    version: '12.2.0-14+deb12u1',
+    sha256: {
+      amd64: '5cd3171216d4ab0fc911cfe9c35509bf2dd8f47761c43b7f6a4296701551a24d',
+      arm64: '26e138c677a985775331373828a6c286c551ff397cb735d00e2383cb273d1cb2',
+    },
+    licence: 'GPL-3.0-or-later WITH GCC-exception-3.1',
+    files: ['libstdc++'],
+  },
+  {
+    package: 'libgcc-s1',
+    version: '12.2.0-14+deb12u1',
+    sha256: {
+      amd64: '3016e62cb4b7cd8038822870601f5ed131befe942774d0f745622cc77d8a88f7',
+      arm64: '576926b283613db80168ddf76380a3bd877602778cf0d226caa7bfbfa71eacf3',
+    },
+    licence: 'GPL-3.0-or-later WITH GCC-exception-3.1',
+    files: ['libgcc_s'],
+  },
+];
+const LOADERS = { x64: 'lib64/ld-linux-x86-64.so.2', arm64: 'lib/ld-linux-aarch64.so.1' };
+
+/** What the image has of Debian, for the bill of materials. */
+export function imageLibraries(architectures) {
+  return architectures.flatMap(({ deb }) =>
+    LIBRARIES.map(({ package: name, version, sha256, licence }) => ({
+      name,
+      version,
+      suite: 'bookworm',
+      architecture: deb,
+      sha256: sha256[deb],
+      licence,
+    })),
+  );
+}
+
+/** @param folder empty, for the tree. @param work empty, for what is unpacked on the way */
+export async function layOutImage(architecture, folder, work) {
+  const at = path => join(folder, path);
+  const put = (from, to, mode = 0o644) => {
+    mkdirSync(dirname(at(to)), { recursive: true });
+    copyFileSync(from, at(to));
+    chmodSync(at(to), mode);
+  };
+  const unpacked = await unpack(architecture, work);
+  const lib = `lib/${architecture.multiarch}`;
+  put(join(unpacked, lib, LOADERS[architecture.node].split('/')[1]), LOADERS[architecture.node], 0o755);
+  const names = run('find', ['.', '-name', '*.so.*', '-printf', '%P\n'], unpacked).trim().split('\n').sort();
+  for (const path of names) {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    const wanted = LIBRARIES.flatMap(({ files }) => files).some(file =>
+      new RegExp(`^${pattern(file)}\\.so\\.\\d+$`).test(name),
+    );
+    if (wanted) put(join(unpacked, path), join('/', lib, name));
+  }
+  for (const { package: name } of LIBRARIES) put(copyrightOf(unpacked, name), `/usr/share/doc/${name}/copyright`);
+  if (architecture.node === 'x64') put(await ipsecMb(), `/usr/${lib}/libIPSec_MB.so.1`);
+  put(await officialNode(architecture.node), NODE, 0o755);
+  program(architecture, at, put);
+  system(at);
+}
+
+async function unpack({ deb }, work) {
+  const tree = join(work, 'unpacked');
+  for (const { sha256, ...library } of LIBRARIES)
+    run(
+      'dpkg-deb',
+      ['-x', await debianPackage({ ...library, suite: 'bookworm', architecture: deb, sha256: sha256[deb] }), tree],
+      work,
+    );
+  return tree;
+}
+
+/** GCC's libraries have a link to their source package's documents, which is another package. */
+function copyrightOf(unpacked, name) {
+  return name === 'libc6'
+    ? join(unpacked, 'usr/share/doc/libc6/copyright')
+    : join(ROOT, 'packaging/gcc-runtime.copyright');
+}
+
+function program({ node }, at, put) {
+  cpSync(join(ROOT, 'dist/program'), at(join(HOME, 'dist/program')), { recursive: true });
+  const addon = `native/prebuilt/linux-${node}-glibc.node`;
+  put(join(ROOT, addon), join(HOME, addon));
+  for (const name of ['package.json', 'LICENSE']) put(join(ROOT, name), join(HOME, name));
+  for (const name of ['wgts', 'wireguard-ts']) {
+    const script = join(HOME, `dist/program/${name}.cjs`);
+    // there is neither env(1) nor a shell for the launchers in bin/, whose option this is
+    const shebang = `#!${NODE} --inspect-port=[fe80::1]:9229`;
+    writeFileSync(at(script), readFileSync(at(script), 'utf8').replace(/^#!.*/, shebang));
+    chmodSync(at(script), 0o755);
+    symlinkSync(`../..${script}`, at(`/usr/bin/${name}`));
+  }
+}
+
+/** What programs expect of a system: who root is, and folders to mount on. */
+function system(at) {
+  for (const name of ['/dev/net', '/proc', '/sys', '/tmp', '/var/lib/wireguard-ts', '/var/run/wireguard'])
+    mkdirSync(at(name), { recursive: true });
+  chmodSync(at('/tmp'), 0o1777);
+  mkdirSync(at('/etc'), { recursive: true });
+  writeFileSync(at('/etc/passwd'), 'root:x:0:0:root:/:/nonexistent\n');
+  writeFileSync(at('/etc/group'), 'root:x:0:\n');
+  writeFileSync(at('/etc/nsswitch.conf'), 'hosts: files dns\n');
+}
+
+function pattern(text) {
+  return text.replace(/\+/g, '\\+');
+}
