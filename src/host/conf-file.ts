@@ -13,6 +13,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isZeroKey } from '../base/key.ts';
+import { publicKeyOf } from '../io/public-key.ts';
 import { systemZones } from '../io/zones.ts';
 import { parseQuickFile, type QuickFile } from '../quick/file.ts';
 import { oddities } from '../quick/oddities.ts';
@@ -49,7 +51,9 @@ export function readQuickFile(path: string, warn: (message: string) => void): Qu
     peers: peers.map(peer => (peer.presharedKey ? { ...peer, presharedKey: reveal(peer.presharedKey) } : peer)),
   };
   const whole = { ...file, wireguard };
-  for (const each of oddities(whole)) warn(`${path}: ${each}`);
+  const ownKey =
+    wireguard.privateKey && !isZeroKey(wireguard.privateKey) ? publicKeyOf(wireguard.privateKey) : undefined;
+  for (const each of oddities(whole, ownKey)) warn(`${path}: ${each}`);
   return whole;
 }
 

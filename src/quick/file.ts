@@ -10,6 +10,7 @@ import { ConfigError, habitHint, quote } from '../config/errors.ts';
 import { confLines, listItems, placeError, trimSpace, withoutComment, withoutSpace } from '../config/lines.ts';
 import type { Zones } from '../config/zones.ts';
 import { TABLE } from '../netlink/route.ts';
+import { repeats } from './repeats.ts';
 
 export type HookEvent = 'PreUp' | 'PostUp' | 'PreDown' | 'PostDown';
 export const HOOK_EVENTS: readonly HookEvent[] = ['PreUp', 'PostUp', 'PreDown', 'PostDown'];
@@ -78,9 +79,10 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
     hooks: { PreUp: [], PostUp: [], PreDown: [], PostDown: [] },
   };
   const rest: (string | undefined)[] = [];
+  const lines = confLines(text, path);
   let inInterface = false;
   let hasInterface = false;
-  for (const [i, line] of confLines(text, path).entries()) {
+  for (const [i, line] of lines.entries()) {
     const content = trimSpace(withoutComment(line));
     if (content.startsWith('[')) inInterface = withoutSpace(content).toLowerCase() === '[interface]';
     hasInterface ||= inInterface;
@@ -97,6 +99,7 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
     throw new ConfigError('missing', 'there is no [Interface] section, which a file for `wgts up` begins with', {
       file: path,
     });
+  if (warn) for (const each of repeats(lines, HOOK_EVENTS)) warn(`${path}:${each.line}: ${each.text}`);
   const { mtu, tableText, ...others } = draft;
   return {
     ...others,

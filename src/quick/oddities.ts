@@ -1,12 +1,17 @@
 /** What is legal in a file and most likely a mistake: told as warnings, since wg and wg-quick take it in silence. Pure. */
+import { ENDPOINT_PORT } from '../base/endpoint.ts';
 import { formatKeyBase64, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
+import type { ConfPeer } from '../config/conf.ts';
 import type { QuickFile } from './file.ts';
 
 const SHORT_KEY = 8;
 
-/** Returns one sentence for each; peers by the beginning of their public key, and never a secret. */
-export function oddities({ wireguard, hooks }: QuickFile): string[] {
+/**
+ * Returns one sentence for each; peers by the beginning of their public key, and never a secret.
+ * @param ownKey the public key of the interface, where it has a key
+ */
+export function oddities({ wireguard, hooks }: QuickFile, ownKey?: Uint8Array): string[] {
   const { privateKey, peers } = wireguard;
   const said: string[] = [];
   const mayComeFromHook = hooks.PreUp.length + hooks.PostUp.length > 0;
@@ -22,8 +27,14 @@ export function oddities({ wireguard, hooks }: QuickFile): string[] {
     );
   const owners = new Map<string, string>();
   const seen = new Set<string>();
-  for (const { publicKey, allowedIps } of peers) {
+  for (const { publicKey, allowedIps, endpoint } of peers) {
     const name = shortKey(publicKey);
+    if (ownKey && same(publicKey, ownKey))
+      said.push(
+        `peer ${name} has the public key of this interface itself, so it is left out: write the other side's (there, wgts show prints it)`,
+      );
+    if (endpoint && portOf(endpoint) === 0)
+      said.push(`peer ${name} has an Endpoint with port 0, which nothing can be sent to: write the peer's ListenPort`);
     if (isZeroKey(publicKey)) said.push('a peer has a PublicKey of all zeros, which nobody can have');
     if (seen.has(name)) said.push(`peer ${name} is in the file twice: what the last [Peer] says counts`);
     seen.add(name);
@@ -42,6 +53,11 @@ export function oddities({ wireguard, hooks }: QuickFile): string[] {
 /** As messages name a peer. */
 export function shortKey(publicKey: Uint8Array): string {
   return `${formatKeyBase64(publicKey).slice(0, SHORT_KEY)}...`;
+}
+
+function portOf(endpoint: NonNullable<ConfPeer['endpoint']>): number {
+  if (!(endpoint instanceof Uint8Array)) return endpoint.port;
+  return (endpoint[ENDPOINT_PORT]! << 8) | endpoint[ENDPOINT_PORT + 1]!;
 }
 
 /** Judged without a copy: it is a secret. */

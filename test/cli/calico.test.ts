@@ -89,12 +89,13 @@ inOwnNamespace(import.meta.url, [], () => {
     ]);
   });
 
+  const help = '\\nFor help: wgts help calico\\n$';
   test.each<[string[], RegExp]>([
-    [['--kubeconfig', '/none'], /give one of them\n$/],
-    [['--table=254'], /^route table 254 is none of.*\n$/],
-  ])('%j: a line and 1, before anything is made', async (more, says) => {
+    [['--kubeconfig', '/none'], new RegExp(`^wgts calico: .*give one of them${help}`)],
+    [['--table=254'], new RegExp(`^wgts calico: route table 254 cannot be used: choose one .*${help}`)],
+  ])('%j: what is wrong, where help is, and 2, before anything is made', async (more, says) => {
     const { status, err } = await run(program(...more));
-    expect([status, err]).toEqual([1, expect.stringMatching(says)]);
+    expect([status, err]).toEqual([2, expect.stringMatching(says)]);
     expect(existsSync(join(folder, 'keys'))).toBe(false);
   });
 });

@@ -59,7 +59,7 @@ describeWith([...NETWORK, 'unshare'], 'the tunnel', () => {
   /** Of the tunnel's process. */
   const pid = async (): Promise<string | undefined> => {
     const { stdout } = await run(['ps', '-eo', 'pid=,args=']);
-    const line = stdout.split('\n').find(each => each.includes('wireguard-ts.js') && each.trimEnd().endsWith(name));
+    const line = stdout.split('\n').find(each => /wireguard-ts\.c?js/.test(each) && each.trimEnd().endsWith(name));
     return line?.trim().split(/\s+/)[0];
   };
 

@@ -257,5 +257,21 @@ export const WRONG_INTERFACES: readonly WrongFile[] = [
     I('DNS = 1.1.1.1, exa mple!'),
     `wg0.conf:3: DNS \`exa mple!': write addresses of name servers, and search domains, with commas or spaces between them`,
   ],
-  ['postup empty', I('PostUp ='), FINE],
+  [
+    'postup empty',
+    I('PostUp ='),
+    'warning: wg0.conf:3: PostUp has no command, so nothing is run: write one, or take the line out',
+  ],
+  ['postup is a comment of the shell', I('PostUp = # later'), FINE],
+  ['mtu twice', I('MTU = 1400\nMTU = 1380'), 'warning: wg0.conf:4: MTU is also in line 3: only the last one counts'],
+  [
+    'private key twice, in two [Interface]',
+    `${own}${own}`,
+    'warning: wg0.conf:4: PrivateKey is also in line 2: only the last one counts',
+  ],
+  [
+    'address, dns and hooks twice are fine',
+    I('Address = 10.0.0.1\nAddress = 10.0.0.2\nDNS = a\nDNS = b\nPreUp = x\nPreUp = x'),
+    FINE,
+  ],
 ];

@@ -177,7 +177,33 @@ export const WRONG_PEERS: readonly WrongFile[] = [
     R('Endpoint = [2001:db8::1]'),
     `wg0.conf:5: endpoint \`[2001:db8::1]': it has no port: ${ENDPOINT_FORM}`,
   ],
-  ['endpoint port 0', R('Endpoint = 192.0.2.1:0'), FINE],
+  ...['192.0.2.1', '[2001:db8::1]', 'vpn.example'].map(
+    (host): WrongFile => [
+      `endpoint port 0 of ${host}`,
+      R(`Endpoint = ${host}:0`),
+      "warning: wg0.conf: peer GtL7fZc/... has an Endpoint with port 0, which nothing can be sent to: write the peer's ListenPort",
+    ],
+  ),
+  [
+    'endpoint twice',
+    R('Endpoint = 192.0.2.1:1\nEndpoint = 192.0.2.2:1'),
+    'warning: wg0.conf:6: Endpoint is also in line 5: only the last one counts',
+  ],
+  [
+    'no second [Peer]',
+    R(`PublicKey = ${Q}`),
+    'warning: wg0.conf:5: PublicKey is also in line 4: only the last one counts (another peer begins with a [Peer] line of its own)',
+  ],
+  [
+    'the same in two peers is fine',
+    R(`Endpoint = 192.0.2.1:1\n[Peer]\nPublicKey = ${Q}\nEndpoint = 192.0.2.1:1`),
+    FINE,
+  ],
+  [
+    'peer is the interface itself',
+    `${own}[Peer]\nPublicKey = cL9S5KV5wAy/AsKyYct3qz9BHxe5FYqxlb/eDthF/VY=\n`,
+    "warning: wg0.conf: peer cL9S5KV5... has the public key of this interface itself, so it is left out: write the other side's (there, wgts show prints it)",
+  ],
   ['endpoint port 70000', R('Endpoint = 192.0.2.1:70000'), `wg0.conf:5: endpoint \`192.0.2.1:70000': ${ENDPOINT_FORM}`],
   ['endpoint is a key', R(`Endpoint = ${K}`), `wg0.conf:5: endpoint ${HIDDEN}: it has no port: ${ENDPOINT_FORM}`],
   ['allowed ips is a key', R(`AllowedIPs = ${K}`), `wg0.conf:5: allowed IP ${HIDDEN}: ${IPS_FORM}`],

@@ -23,7 +23,10 @@ export const logs: CommandModel = {
   examples: [
     { command: 'wgts logs wg0', text: 'Show the last 100 lines.' },
     { command: 'wgts logs -f -n 10 wg0', text: 'Show the last 10 lines and then what follows.' },
-    { command: 'LOG_LEVEL=verbose wgts up wg0', text: 'Start an interface that also logs handshakes.' },
+    {
+      command: 'LOG_LEVEL=verbose wgts up wg0; wgts logs -f wg0',
+      text: 'Start an interface that also logs handshakes, and watch them.',
+    },
   ],
   exitStatus: OWN_STATUS,
   files: [
