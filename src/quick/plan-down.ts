@@ -9,7 +9,7 @@ import type { Rule } from '../netlink/rules.ts';
 import type { QuickFile } from './file.ts';
 import { isThere } from './rule-match.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { BackendKind, PolicyState, QuickState, RuleState } from './state.ts';
+import { type BackendKind, type PolicyState, type QuickState, type RuleState, tabledRules } from './state.ts';
 import type { Step } from './step.ts';
 
 /** Everything but hooks and saving. */
@@ -18,8 +18,8 @@ export function planRemoval(state: QuickState, now: Snapshot): Step[] {
   const steps: Step[] = [];
   // first the rules: with them and without the link's routes, packets would already go elsewhere
   if (policy)
-    for (const rule of policy.rules.toReversed())
-      if (isThere(rule, policy.table, now.rules)) steps.push({ do: 'remove-rule', rule, table: policy.table });
+    for (const rule of tabledRules(policy).toReversed())
+      if (isThere(rule, rule.table, now.rules)) steps.push({ do: 'remove-rule', rule, table: rule.table });
   if (state.dns) steps.push({ do: 'unset-dns' });
   if (now.link && isOurs(now.link, state)) steps.push({ do: 'remove-link' });
   if (policy) steps.push({ do: 'remove-firewall' });
@@ -70,12 +70,14 @@ function supposedRules(table: number, rules: readonly Rule[]): RuleState[] {
 }
 
 /** Another tunnel has a default route by policy too. */
-function othersNeedIt({ table, rules }: PolicyState, all: readonly Rule[]): boolean {
+function othersNeedIt(policy: PolicyState, all: readonly Rule[]): boolean {
   return all.some(
     rule =>
       rule.family === 4 &&
       rule.invert === true &&
       rule.mark !== undefined &&
-      !(rule.mark === table && rules.some(({ family, priority }) => family === 4 && priority === rule.priority)),
+      !tabledRules(policy).some(
+        ({ family, priority, table }) => family === 4 && priority === rule.priority && table === rule.mark,
+      ),
   );
 }

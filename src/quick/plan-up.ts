@@ -13,7 +13,14 @@ import type { QuickAddress, QuickFile } from './file.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
 import { isThere, sameRule } from './rule-match.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { BackendKind, Configured, PolicyState, QuickState, RuleState } from './state.ts';
+import {
+  type BackendKind,
+  type Configured,
+  type PolicyState,
+  type QuickState,
+  type RuleState,
+  tabledRules,
+} from './state.ts';
 import type { QuickRoute, Step } from './step.ts';
 import { withoutIpv6 } from './surroundings.ts';
 
@@ -50,6 +57,7 @@ export function planUp(input: UpInput): Step[] {
   const peers = lacksIpv6 ? routed.map(withoutIpv6) : routed;
   const families = policyFamilies(file, peers);
   const policy = families.length > 0 ? planPolicy(input, families) : undefined;
+  const { useless, stale } = staleRules(before, policy, now);
   const config = { ...wanted, fwmark: wanted.fwmark || (policy ? table : 0) };
   const kept = isWhole(before, backend, now) ? now : undefined;
   const wantsDns = file.dns.length + file.search.length > 0;
@@ -62,11 +70,14 @@ export function planUp(input: UpInput): Step[] {
   };
   const absent = { lacksIpv6: lacksIpv6 || undefined };
   const steps: Step[] = [
-    ...staleRules(before, policy, now),
+    ...useless.map(removeRule),
     ...stalePolicy(before, families, now),
     ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
     // with what is to go too, until it is gone
-    { do: 'remember', change: { phase: 'starting', policy, dns: wantsDns, ...absent, ...both(owned, before) } },
+    {
+      do: 'remember',
+      change: { phase: 'starting', policy: withStale(policy, stale), dns: wantsDns, ...absent, ...both(owned, before) },
+    },
   ];
   if (!kept) steps.push(...makeLink(backend, now));
   steps.push(...configuration(config, kept), ...addresses(file.addresses, kept, before));
@@ -79,9 +90,15 @@ export function planUp(input: UpInput): Step[] {
     if (families.includes(4) && now.markValid === '0') steps.push({ do: 'mark-valid', value: '1', strict });
   }
   const resolver = wantsDns ? resolverText(file.dns, file.search) : undefined;
-  steps.push(...routes(planned, file, kept, before), { do: 'remember', change: { ...owned, resolver } });
+  const { added, removed } = routes(planned, file, kept, before);
+  steps.push(...added);
+  if (stale.length + removed.length === 0) steps.push({ do: 'remember', change: { ...owned, resolver } });
   for (const rule of policy?.rules ?? [])
-    if (!isThere(rule, table, now.rules)) steps.push({ do: 'add-rule', rule, table });
+    if (!isThere(rule, table, now.rules) || useless.some(old => ruleText(old) === ruleText({ table, ...rule })))
+      steps.push({ do: 'add-rule', rule, table });
+  // what the tunnel had goes last: in no instant, and after no step that fails, does traffic go in the clear for lack of either
+  steps.push(...stale.map(removeRule), ...removed);
+  if (stale.length + removed.length > 0) steps.push({ do: 'remember', change: { policy, ...owned, resolver } });
   return steps;
 }
 
@@ -117,17 +134,18 @@ function makeLink(kind: BackendKind, { link }: LinkSnapshot): Step[] {
   ];
 }
 
-/** Rules that are ours already stay where they are. */
+/** Rules that are ours already stay where they are; others come before those that go, which are still there then. */
 function planPolicy({ before, table, now }: UpInput, families: readonly Family[]): PolicyState {
-  const old =
-    before?.policy?.table === table ? before.policy.rules.filter(rule => isThere(rule, table, now.rules)) : [];
+  const there = oursThere(before, now);
+  const old = there.filter(rule => rule.table === table);
+  const useless = there.filter(rule => !leads(rule, there));
   const whole = families.filter(family => old.filter(rule => rule.family === family).length === 2);
-  const kept = old.filter(({ family }) => whole.includes(family));
-  const ours = before?.policy;
-  const others = now.rules.filter(rule => !ours?.rules.some(state => sameRule(rule, state, ours.table)));
+  const kept = old
+    .filter(({ family }) => whole.includes(family))
+    .map(({ family, priority, kind }) => ({ family, priority, kind }));
   const fresh = plannedRules(
     families.filter(family => !whole.includes(family)),
-    others,
+    now.rules.filter(rule => !useless.some(state => sameRule(rule, state, state.table))),
   );
   const changed = before?.policy?.markWasValid ?? (now.markValid === '0' ? '0' : undefined);
   const markWasValid = families.includes(4) ? changed : undefined;
@@ -145,14 +163,41 @@ function stalePolicy(before: QuickState | undefined, families: readonly Family[]
   return steps;
 }
 
-function staleRules(before: QuickState | undefined, policy: PolicyState | undefined, now: Snapshot): Step[] {
-  const old = before?.policy;
-  if (!old) return [];
-  const stays = (rule: RuleState) =>
-    policy?.table === old.table && policy.rules.some(other => JSON.stringify(other) === JSON.stringify(rule));
-  return old.rules
-    .filter(rule => !stays(rule) && isThere(rule, old.table, now.rules))
-    .map(rule => ({ do: 'remove-rule', rule, table: old.table }));
+type TabledRule = Required<RuleState>;
+
+function oursThere(before: QuickState | undefined, { rules }: Snapshot): TabledRule[] {
+  return before?.policy ? tabledRules(before.policy).filter(rule => isThere(rule, rule.table, rules)) : [];
+}
+
+/** Whether a rule is of a pair that leads into the tunnel: what a killed `up` left may be half of one. */
+function leads({ family, table }: TabledRule, there: readonly TabledRule[]): boolean {
+  return there.some(other => other.kind === 'mark' && other.family === family && other.table === table);
+}
+
+function staleRules(
+  before: QuickState | undefined,
+  policy: PolicyState | undefined,
+  now: Snapshot,
+): { readonly useless: TabledRule[]; readonly stale: TabledRule[] } {
+  const there = oursThere(before, now);
+  const stay = new Set((policy ? tabledRules(policy) : []).map(ruleText));
+  const useless = there.filter(rule => !leads(rule, there));
+  return { useless, stale: there.filter(rule => !stay.has(ruleText(rule)) && !useless.includes(rule)) };
+}
+
+function removeRule(rule: TabledRule): Step {
+  return { do: 'remove-rule', rule, table: rule.table };
+}
+
+function ruleText({ family, priority, kind, table }: TabledRule): string {
+  return `${family} ${priority} ${kind} ${table}`;
+}
+
+/** Until they are gone, the stale ones are ours too. */
+function withStale(policy: PolicyState | undefined, stale: readonly TabledRule[]): PolicyState | undefined {
+  const [first] = stale;
+  if (!first) return policy;
+  return { ...(policy ?? { table: first.table }), rules: [...(policy?.rules ?? []), ...stale] };
 }
 
 /** As `wg setconf` for a new one, no more than what differs for one that is there. */
@@ -201,19 +246,20 @@ function routes(
   file: QuickFile,
   kept: Snapshot | undefined,
   before: QuickState | undefined,
-): Step[] {
+): { readonly added: Step[]; readonly removed: Step[] } {
   // a link that is down has no routes: they go with the next step before these
   const now =
     kept?.link?.up && before ? kept.routes.filter(route => !goesWithAddresses(route, file, kept, before)) : [];
   const there = new Set(now.filter(({ protocol }) => protocol === PROTOCOL.boot).map(routeText));
   const goal = new Set(wanted.map(routeText));
   const stale = new Set(before?.routes?.filter(text => !goal.has(text)));
-  return [
-    ...now
-      .filter(route => route.protocol === PROTOCOL.boot && stale.has(routeText(route)))
-      .map(({ destination, table }) => ({ do: 'remove-route', route: { destination, table } }) as const),
-    ...wanted.filter(route => !there.has(routeText(route))).map(route => ({ do: 'add-route', route }) as const),
-  ];
+  const removed = now
+    .filter(route => route.protocol === PROTOCOL.boot && stale.has(routeText(route)))
+    .map(({ destination, table }) => ({ do: 'remove-route', route: { destination, table } }) as const);
+  const added = wanted
+    .filter(route => !there.has(routeText(route)))
+    .map(route => ({ do: 'add-route', route }) as const);
+  return { added, removed };
 }
 
 /** The kernel takes all IPv4 routes of a link whose last IPv4 address goes, until it has another. */

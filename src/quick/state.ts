@@ -60,6 +60,13 @@ export interface RuleState {
   readonly priority: number;
   /** `not fwmark T table T`, or `table main suppress_prefixlength 0`. */
   readonly kind: 'mark' | 'suppress';
+  /** T, where it is an earlier one: of a rule that is about to go. */
+  readonly table?: number;
+}
+
+/** Each rule with its table. */
+export function tabledRules({ table, rules }: PolicyState): Required<RuleState>[] {
+  return rules.map(rule => ({ table, ...rule }));
 }
 
 export function formatState(state: QuickState): string {

@@ -1,0 +1,89 @@
+/** A reload that moves a default route: in no instant, and whatever fails on the way, does a packet go past the tunnel. */
+import { describe, expect, test } from 'vitest';
+import { formatPrefix } from '../../src/base/prefix.ts';
+import { TABLE } from '../../src/netlink/route.ts';
+import { down, reload, up } from '../../src/quick/quick.ts';
+import { linkNamed } from '../support/fake-kernel/world.ts';
+import { FakeMachine, Killed, target } from './fake-machine.ts';
+
+const text = (settings: string, allowed: string) => `[Interface]
+Address = 10.9.0.2/24
+PrivateKey = oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=
+${settings}
+[Peer]
+PublicKey = GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=
+AllowedIPs = ${allowed}
+Endpoint = 198.51.100.1:51820
+`;
+
+/** Whether what nobody marked and no narrower route takes goes to wg0. */
+function isCovered({ kernel: { world } }: FakeMachine): boolean {
+  const link = linkNamed(world, 'wg0')?.index;
+  const has = (prefix: string, table: number) =>
+    world.routes.some(
+      route => route.link === link && route.table === table && formatPrefix(route.destination) === prefix,
+    );
+  const byRule = world.rules.some(({ family, invert, table = 0 }) => family === 4 && invert && has('0.0.0.0/0', table));
+  return byRule || (has('0.0.0.0/1', TABLE.main) && has('128.0.0.0/1', TABLE.main));
+}
+
+describe.each<[string, string, string]>([
+  ['another mark', text('FwMark = 0x77', '0.0.0.0/0'), text('FwMark = 0x78\nDNS = 10.9.0.1', '0.0.0.0/0')],
+  ['halves for the whole', text('', '0.0.0.0/0'), text('DNS = 10.9.0.1', '0.0.0.0/1, 128.0.0.0/1')],
+  ['the whole for halves', text('', '0.0.0.0/1, 128.0.0.0/1'), text('DNS = 10.9.0.1', '0.0.0.0/0')],
+])('%s', (_, before, after) => {
+  const started = async () => {
+    const machine = await FakeMachine.start();
+    const empty = machine.picture();
+    const first = machine.process();
+    await up(first.host, target(before));
+    first.close();
+    return { machine, empty };
+  };
+
+  test('no instant without the tunnel', async () => {
+    const { machine } = await started();
+    const open: string[] = [];
+    const second = machine.process({
+      fails: name => {
+        if (!isCovered(machine)) open.push(name);
+        return undefined;
+      },
+    });
+    await reload(second.host, target(after));
+    second.close();
+    expect([open, isCovered(machine)]).toEqual([[], true]);
+  });
+
+  test.each(['failAt', 'killAt'] as const)(
+    '%s: still covered, and the next one and `down` leave nothing else',
+    async how => {
+      const other = await FakeMachine.start();
+      const fresh = other.process();
+      await up(fresh.host, target(after));
+      fresh.close();
+      const { routes, devices, dns } = other.picture();
+      let deeds = 1;
+      for (let at = 0; at < deeds; at++) {
+        const { machine, empty } = await started();
+        const second = machine.process({ [how]: at });
+        const error = await reload(second.host, target(after)).catch((problem: Error) => problem);
+        second.close();
+        deeds = Math.max(deeds, at + 1 + Number(error !== undefined));
+        expect(isCovered(machine), `${how} ${at}: ${error?.message}`).toBe(true);
+        const third = machine.process();
+        const phase = third.host.readState('wg0')?.phase;
+        if (at % 2 === 0) {
+          await (phase === 'starting' ? up(third.host, target(after)) : reload(third.host, target(after)));
+          expect(machine.picture(), `${how} ${at}`).toMatchObject({ routes, devices, dns });
+          const { rules } = JSON.parse(machine.states.get('wg0')!).policy ?? { rules: [] };
+          expect(machine.kernel.world.rules.length - rules.length).toBe(5);
+        }
+        await down(third.host, target(after));
+        third.close();
+        expect(machine.picture(), `${how} ${at}`).toEqual(empty);
+        if (error) expect(how === 'failAt' || error instanceof Killed).toBe(true);
+      }
+    },
+  );
+});
