@@ -1,0 +1,38 @@
+/** What a package runs before the program is removed (packaging/take-down), on a folder instead of the system. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+test('what another user calls his process is no sequence that the terminal of root obeys', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wgts-take-down-'));
+  const program = join(folder, 'wgts');
+  copyFileSync(realpathSync('/bin/sh'), program);
+  const script = readFileSync(new URL('../../packaging/take-down', import.meta.url), 'utf8')
+    .replaceAll('/usr/bin/wgts', program)
+    .replaceAll(' /run/', ` ${folder}/run/`);
+  const words = [
+    '-c',
+    'echo; read -r _',
+    'wgts',
+    'plain',
+    '\x1b]0;owned\x07',
+    '\x9b31m',
+    '\\033[31m',
+    '\nroot: all is well',
+  ];
+  const process = spawn(program, words, { stdio: ['pipe', 'pipe', 'ignore'] });
+  try {
+    await once(process.stdout, 'data');
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+    const said = `wireguard-ts: process ${process.pid} still runs (${program} -c echo; read -r _ wgts plain `;
+    expect([status, stdout, stderr.slice(0, said.length)]).toEqual([0, '', said]);
+    expect(stderr).toContain('\\033[31m');
+    expect(stderr).toMatch(/^[ -~]+\n$/);
+  } finally {
+    process.stdin.end();
+    rmSync(folder, { recursive: true });
+  }
+});
