@@ -3,11 +3,14 @@
 // they are, that is all. Otherwise it builds native/build/wireguard.node with the C compiler alone: no node-gyp, no download; Node-API's
 // headers are an npm package. Where there is no compiler it says so and succeeds: what needs no TUN works without the addon.
 //
+// This file and addon/recipe.mjs have no syntax or import that Node 12 does not know: npm runs it with any Node, and node-version.mjs says which are too old.
+//
 // Environment: CC (cc), CFLAGS (added), WGTS_REBUILD=1 (always build).
+import './node-version.mjs';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
+import os from 'node:os';
 import { join } from 'node:path';
 import {
   COMPILE_FLAGS,
@@ -27,9 +30,9 @@ const BUILD = join(NATIVE, 'build');
 const TARGET = join(BUILD, 'wireguard.node');
 /** Beside what was built: sourcesHash() of what it was built of. */
 const BUILT_OF = join(BUILD, 'sources.sha256');
-const compiler = process.env.CC ?? 'cc';
+const compiler = process.env.CC || 'cc';
 
-await main();
+main();
 
 async function main() {
   if (process.platform !== 'linux') return console.warn('wireguard-ts: the addon is for Linux; going on without it');
@@ -39,13 +42,19 @@ async function main() {
   const problem = prebuiltProblem(hash);
   if (!always && !problem) {
     // of other sources, and it would be preferred
-    rmSync(BUILD, { recursive: true, force: true });
+    fs.rmSync(BUILD, { recursive: true, force: true });
     return;
   }
   if (!(await works([compiler, '--version']))) {
-    console.warn(`wireguard-ts: ${problem ?? 'WGTS_REBUILD=1 is set'}, and there is no C compiler (\`${compiler}') to build the addon.
+    console.warn(`wireguard-ts: ${problem || 'WGTS_REBUILD=1 is set'}, and there is no C compiler (\`${compiler}') to build the addon.
 Without it no TUN device can be opened. Install one (apt-get install gcc libc6-dev), then run: node scripts/build-native.mjs`);
     if (always) process.exitCode = 1;
+    return;
+  }
+  const lacking = await lackingHeaders();
+  if (lacking) {
+    console.error(`wireguard-ts: ${problem || 'WGTS_REBUILD=1 is set'}, and to build the addon ${lacking}`);
+    process.exitCode = 1;
     return;
   }
   const objects = join(BUILD, `objects.${process.pid}`);
@@ -60,7 +69,7 @@ Without it no TUN device can be opened. Install one (apt-get install gcc libc6-d
     console.error(`wireguard-ts: the addon was not built: ${error.message}`);
     process.exitCode = 1;
   } finally {
-    rmSync(objects, { recursive: true, force: true });
+    fs.rmSync(objects, { recursive: true, force: true });
   }
 }
 
@@ -89,12 +98,24 @@ function prebuiltProblem(hash) {
   }
   // the file for the other libc does not load for want of it, which is no news
   return (
-    problems.find(text => !/libc\.so/.test(text)) ?? problems[0] ?? `native/prebuilt has no addon for ${process.arch}`
+    problems.find(text => !/libc\.so/.test(text)) || problems[0] || `native/prebuilt has no addon for ${process.arch}`
   );
 }
 
+/** What to do about headers that are not there; undefined where all are. The compiler would say it for each file. */
+async function lackingHeaders() {
+  try {
+    headers();
+  } catch {
+    return "Node-API's headers are missing: run npm ci";
+  }
+  const includes = ['stdio.h', 'linux/if_tun.h'].flatMap(name => ['-include', name]);
+  if (await works([compiler, '-x', 'c', '-fsyntax-only', ...includes, '/dev/null'])) return undefined;
+  return `the headers of the C library or of Linux are missing. Install them (apt-get install libc6-dev, or apk add musl-dev linux-headers), then run: node scripts/build-native.mjs`;
+}
+
 async function build(units, folder) {
-  const extra = (process.env.CFLAGS ?? '').split(' ').filter(Boolean);
+  const extra = (process.env.CFLAGS || '').split(' ').filter(Boolean);
   const waiting = units.map(name => [
     compiler,
     ...COMPILE_FLAGS,
@@ -109,7 +130,7 @@ async function build(units, folder) {
     join(folder, `${name}.o`),
   ]);
   await Promise.all(
-    Array.from({ length: Math.min(availableParallelism(), 8) }, async () => {
+    Array.from({ length: Math.min(os.availableParallelism(), 8) }, async () => {
       for (let next = waiting.shift(); next; next = waiting.shift()) await run(next);
     }),
   );

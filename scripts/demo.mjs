@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // `npm run demo`: two hosts and a tunnel between them (demo/two-hosts.mjs). Runs in namespaces of its own, as root or without: nothing of it is left
 // behind, and nothing else on the machine is touched.
-import { supervise } from './demo/supervise.mjs';
+import './node-version.mjs';
 
-await supervise({ name: 'demo', scenario: 'two-hosts.mjs' });
+// what does not come to its end has not succeeded
+process.exitCode = 1;
+import('./demo/supervise.mjs').then(({ supervise }) => supervise({ name: 'demo', scenario: 'two-hosts.mjs' }));

@@ -10,7 +10,6 @@ import { runGuarded } from './guarded.mjs';
 import { withProgress } from './progress.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const OLDEST = [20, 19];
 /** npm tries for minutes otherwise where the registry does not answer. */
 const NPM = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
 
@@ -67,11 +66,6 @@ export async function makeReady({ signal: ended } = {}) {
 }
 
 function checkSystem() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
-    throw new Failure(
-      `Node ${process.versions.node} is too old: ${OLDEST.join('.')} or newer is needed (npm install -g n && n lts, or https://nodejs.org)`,
-    );
   if (process.platform !== 'linux')
     throw new Failure('wireguard-ts is for Linux: it needs TUN devices and network namespaces');
 }

@@ -23,7 +23,7 @@ let folder: string;
 let compiler: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'wgts-build-native-'));
-  for (const name of ['scripts/build-native.mjs', 'scripts/addon', 'native'])
+  for (const name of ['scripts/build-native.mjs', 'scripts/node-version.mjs', 'scripts/addon', 'native'])
     cpSync(join(ROOT, name), join(folder, name), {
       recursive: true,
       filter: path => path !== join(ROOT, 'native/build'),
@@ -92,4 +92,23 @@ test('WGTS_REBUILD=1 compiles in any case, and fails without a compiler', () => 
   expect(failed.said).toMatch(/WGTS_REBUILD=1 is set, and there is no C compiler/);
   expect(build(compiler, { WGTS_REBUILD: '1' })).toEqual({ status: 0, said: '' });
   expect(built()).toBe(true);
+});
+
+test('missing headers: one sentence, and not the compiler for each file', () => {
+  const bare = join(folder, 'bare-cc');
+  writeFileSync(bare, '#!/bin/sh\n[ "$1" = --version ] || { echo "fatal error: stdio.h" >&2; exit 1; }\n', {
+    mode: 0o755,
+  });
+  const system = build(bare, { WGTS_REBUILD: '1' });
+  expect(system.status).toBe(1);
+  expect(system.said).toMatch(
+    /^wireguard-ts: .* headers of the C library or of Linux are missing\. Install .*libc6-dev.*\n$/,
+  );
+  rmSync(join(folder, 'node_modules'));
+  const own = build(compiler, { WGTS_REBUILD: '1' });
+  expect([own.status, own.said]).toEqual([
+    1,
+    "wireguard-ts: WGTS_REBUILD=1 is set, and to build the addon Node-API's headers are missing: run npm ci\n",
+  ]);
+  expect(built()).toBe(false);
 });

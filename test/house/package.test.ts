@@ -58,7 +58,7 @@ test('it holds nothing else', () => {
     /^deploy\/[\w./-]+\.yaml$/,
     /^docs\/[\w./-]+\.(md|svg)$/,
     /^native\/[\w-]+\.[ch]$|^native\/prebuilt\/[\w-]+\.(node|json)$/,
-    /^scripts\/(build-native|addon\/recipe)\.mjs$/,
+    /^scripts\/(build-native|node-version|addon\/recipe)\.mjs$/,
     /^systemd\/[\w@.-]+\.service$/,
   ];
   expect(paths.filter(path => !KNOWN.some(pattern => pattern.test(path)))).toEqual([]);
