@@ -112,6 +112,19 @@ describe('scripts', () => {
     ]);
   });
 
+  testWith(['bash'], 'bash: a name that the shell would obey is quoted', () => {
+    const script = `
+      source <(wgts completion bash)
+      wgts() { :; }
+      command() { printf '%s\\t\\n' 'wg$(id)' '\`id\`' 'a;id' 'b c' 'k+/=' ; echo :none; }
+      COMP_LINE='wgts down '; COMP_WORDS=(wgts down ''); COMP_CWORD=2; COMP_POINT=10; _wgts; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', script], { env, encoding: 'utf8' });
+    expect([stdout.split('\n').slice(0, -1), stderr]).toEqual([
+      ['wg\\$\\(id\\)', '\\`id\\`', 'a\\;id', 'b\\ c', 'k+/='],
+      '',
+    ]);
+  });
+
   testWith(['bash'], 'bash: the Tab key', () =>
     typeInto('bash --norc --noprofile -i', 'source <(wgts completion bash)'),
   );

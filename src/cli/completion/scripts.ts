@@ -27,7 +27,8 @@ _wgts() {
     while IFS= read -r line; do
         case $line in
         :file | :folder | :none) paths=$line ;;
-        *) COMPREPLY+=("${D}{line%%$'\t'*}") ;;
+        # bash puts a candidate into the line as it is: an interface may be called $(reboot)
+        *) printf -v line %q "${D}{line%%$'\t'*}" && COMPREPLY+=("$line") ;;
         esac
     done < <(command "$program" __complete "${D}{words[@]}" 2>/dev/null)
     current=${D}{words[${D}{#words[@]} - 1]}
