@@ -109,11 +109,8 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
       // A grandchild that holds the pipes open must not keep the test waiting.
       let giveUp: NodeJS.Timeout | undefined;
       child.once('exit', () => {
-        giveUp = setTimeout(() => {
-          // it may hold one of them, and no event comes from one that is closed already
-          child.stdout.destroy();
-          child.stderr.destroy();
-        }, 1_000);
+        // it may hold one of them, and no event comes from one that is closed already
+        giveUp = setTimeout(() => [child.stdout, child.stderr].map(stream => stream.destroy()), 1_000);
       });
       const result = await exited;
       clearTimeout(timer);
