@@ -1,13 +1,11 @@
 // The file tree of the image in a release, for any architecture: as deploy/assemble.mjs lays it out for the machine's own, out of pinned parts.
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { debianPackage } from './debian.mjs';
+import { NODE, putFile, putProgram, putSystem } from './image-contents.mjs';
 import { ipsecMb } from './ipsec-mb.mjs';
 import { officialNode, run } from './node.mjs';
-import { NAME, ROOT } from './release.mjs';
+import { ROOT } from './release.mjs';
 
-const HOME = `/opt/${NAME}`;
-const NODE = '/usr/bin/node';
 /** Debian 12's, in its final state: what Node is linked with, and no more. Raise version and hashes together. */
 const LIBRARIES = [
   {
@@ -59,12 +57,7 @@ export function imageLibraries(architectures) {
 
 /** @param folder empty, for the tree. @param work empty, for what is unpacked on the way */
 export async function layOutImage(architecture, folder, work) {
-  const at = path => join(folder, path);
-  const put = (from, to, mode = 0o644) => {
-    mkdirSync(dirname(at(to)), { recursive: true });
-    copyFileSync(from, at(to));
-    chmodSync(at(to), mode);
-  };
+  const put = (from, to, mode) => putFile(folder, from, to, mode);
   const unpacked = await unpack(architecture, work);
   const lib = `lib/${architecture.multiarch}`;
   put(join(unpacked, lib, LOADERS[architecture.node].split('/')[1]), LOADERS[architecture.node], 0o755);
@@ -79,8 +72,8 @@ export async function layOutImage(architecture, folder, work) {
   for (const { package: name } of LIBRARIES) put(copyrightOf(unpacked, name), `/usr/share/doc/${name}/copyright`);
   if (architecture.node === 'x64') put(await ipsecMb(), `/usr/${lib}/libIPSec_MB.so.1`);
   put(await officialNode(architecture.node), NODE, 0o755);
-  program(architecture, at, put);
-  system(at);
+  putProgram(folder, `native/prebuilt/linux-${architecture.node}-glibc.node`);
+  putSystem(folder);
 }
 
 async function unpack({ deb }, work) {
@@ -99,32 +92,6 @@ function copyrightOf(unpacked, name) {
   return name === 'libc6'
     ? join(unpacked, 'usr/share/doc/libc6/copyright')
     : join(ROOT, 'packaging/gcc-runtime.copyright');
-}
-
-function program({ node }, at, put) {
-  cpSync(join(ROOT, 'dist/program'), at(join(HOME, 'dist/program')), { recursive: true });
-  const addon = `native/prebuilt/linux-${node}-glibc.node`;
-  put(join(ROOT, addon), join(HOME, addon));
-  for (const name of ['package.json', 'LICENSE']) put(join(ROOT, name), join(HOME, name));
-  for (const name of ['wgts', 'wireguard-ts']) {
-    const script = join(HOME, `dist/program/${name}.cjs`);
-    // there is neither env(1) nor a shell for the launchers in bin/, whose option this is
-    const shebang = `#!${NODE} --inspect-port=[fe80::1]:9229`;
-    writeFileSync(at(script), readFileSync(at(script), 'utf8').replace(/^#!.*/, shebang));
-    chmodSync(at(script), 0o755);
-    symlinkSync(`../..${script}`, at(`/usr/bin/${name}`));
-  }
-}
-
-/** What programs expect of a system: who root is, and folders to mount on. */
-function system(at) {
-  for (const name of ['/dev/net', '/proc', '/sys', '/tmp', '/var/lib/wireguard-ts', '/var/run/wireguard'])
-    mkdirSync(at(name), { recursive: true });
-  chmodSync(at('/tmp'), 0o1777);
-  mkdirSync(at('/etc'), { recursive: true });
-  writeFileSync(at('/etc/passwd'), 'root:x:0:0:root:/:/nonexistent\n');
-  writeFileSync(at('/etc/group'), 'root:x:0:\n');
-  writeFileSync(at('/etc/nsswitch.conf'), 'hosts: files dns\n');
 }
 
 function pattern(text) {
