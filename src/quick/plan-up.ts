@@ -3,7 +3,7 @@
  * crash: what is there as it should be has no step, what is there and should not be is taken away.
  */
 import { formatAddress } from '../base/address.ts';
-import { formatPrefix } from '../base/prefix.ts';
+import { formatPrefix, makePrefix } from '../base/prefix.ts';
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import type { Family } from '../netlink/family.ts';
@@ -233,12 +233,22 @@ function addresses(
   const there = new Set(now.map(addressText));
   const goal = new Map(wanted.map(address => [addressText(address), address]));
   const stale = new Set(before?.addresses?.filter(text => !goal.has(text)));
-  return [
-    ...now
-      .filter(address => stale.has(addressText(address)))
-      .map(({ address, prefixLength }) => ({ do: 'remove-address', address: { address, prefixLength } }) as const),
-    ...[...goal].filter(([text]) => !there.has(text)).map(([, address]) => ({ do: 'add-address', address }) as const),
-  ];
+  const removed = now
+    .filter(address => stale.has(addressText(address)))
+    .map(({ address, prefixLength }) => ({ do: 'remove-address', address: { address, prefixLength } }) as const);
+  const added = [...goal]
+    .filter(([text]) => !there.has(text))
+    .map(([, address]) => ({ do: 'add-address', address }) as const);
+  // a link without an IPv4 address loses its IPv4 routes
+  return sharesNetwork(wanted, now) ? [...removed, ...added] : [...added, ...removed];
+}
+
+/** Whether a new address would be a secondary one of an old one, with which the kernel takes it away. */
+function sharesNetwork(wanted: readonly QuickAddress[], now: readonly QuickAddress[]): boolean {
+  const text = ({ address, prefixLength }: QuickAddress) => formatPrefix(makePrefix(address, prefixLength));
+  const networks = new Set(now.map(text));
+  const there = new Set(now.map(addressText));
+  return wanted.some(each => each.address.length === 4 && !there.has(addressText(each)) && networks.has(text(each)));
 }
 
 function routes(
@@ -270,6 +280,7 @@ function goesWithAddresses(
   before: QuickState,
 ): boolean {
   if (family === 6) return false;
+  if (goal.some(({ address }) => address.length === 4) && !sharesNetwork(goal, kept.addresses)) return false;
   const wanted = new Set(goal.map(addressText));
   const now = kept.addresses.filter(({ address }) => address.length === 4).map(addressText);
   return now.length > 0 && now.every(text => before.addresses?.includes(text) && !wanted.has(text));

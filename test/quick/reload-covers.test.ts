@@ -30,6 +30,11 @@ function isCovered({ kernel: { world } }: FakeMachine): boolean {
 describe.each<[string, string, string]>([
   ['another mark', text('FwMark = 0x77', '0.0.0.0/0'), text('FwMark = 0x78\nDNS = 10.9.0.1', '0.0.0.0/0')],
   ['halves for the whole', text('', '0.0.0.0/0'), text('DNS = 10.9.0.1', '0.0.0.0/1, 128.0.0.0/1')],
+  [
+    'another address',
+    text('', '0.0.0.0/0').replace('2/24', '2/32'),
+    text('DNS = 10.9.0.1', '0.0.0.0/0').replace('2/24', '3/32'),
+  ],
   ['the whole for halves', text('', '0.0.0.0/1, 128.0.0.0/1'), text('DNS = 10.9.0.1', '0.0.0.0/0')],
 ])('%s', (_, before, after) => {
   const started = async () => {
