@@ -1,6 +1,6 @@
 /** `wgts logs`: what the process of an interface logged, from whichever place it logs to (daemon/log-place.ts). */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../../base/coded-error.ts';
@@ -8,6 +8,7 @@ import { quote } from '../../config/errors.ts';
 import { JOURNAL_SOCKET, LOG_FOLDERS, logIdentifier } from '../../daemon/log-place.ts';
 import { logs as model } from '../help/texts/logs.ts';
 import { interfaceArgument } from '../interface-argument.ts';
+import { readLogLines } from '../log-lines.ts';
 import { parseOptions } from '../parse-options.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
@@ -15,8 +16,6 @@ const DEFAULT_LINES = 100;
 /** Where syslog daemons write what has no file of its own: Debian, Red Hat and busybox, older Debian. */
 const SYSTEM_LOGS = ['/var/log/syslog', '/var/log/messages', '/var/log/daemon.log'];
 const LOOK_MS = 500;
-/** Of a system log, from its end: its older lines are in files that were turned over. */
-const LONGEST_READ = 16 << 20;
 
 interface Wanted {
   readonly name: string;
@@ -33,7 +32,7 @@ export const logs: Command = async (args, terminal) => {
   if (file !== undefined) return showFile(file, wanted, terminal, () => true);
   const tag = `${logIdentifier(name)}[`;
   const isOurs = (line: string) => line.includes(` ${tag}`) || line.includes(` ${logIdentifier(name)}:`);
-  const system = SYSTEM_LOGS.find(path => existsSync(path) && linesOf(path, 0).some(isOurs));
+  const system = SYSTEM_LOGS.find(path => existsSync(path) && readLogLines(path).lines.some(isOurs));
   if (system !== undefined) return showFile(system, wanted, terminal, isOurs);
   throw codedError(
     'ENOENT',
@@ -61,9 +60,14 @@ function isInJournal(name: string): boolean {
   return Boolean(stdout);
 }
 
-/** A device under a service manager is in the journal as its unit (systemd/wgts@.service). */
+/**
+ * A device under a service manager is in the journal as its unit (systemd/wgts@.service). Every user may write to the journal under any
+ * identifier, so only lines of root's processes, or of our own, are the device's.
+ */
 function matchesOf(name: string): string[] {
-  return [`SYSLOG_IDENTIFIER=${logIdentifier(name)}`, '+', `_SYSTEMD_UNIT=wgts@${name}.service`];
+  const identifier = `SYSLOG_IDENTIFIER=${logIdentifier(name)}`;
+  const uids = [...new Set([0, process.geteuid?.() ?? 0])];
+  return [...uids.flatMap(uid => [identifier, `_UID=${uid}`, '+']), `_SYSTEMD_UNIT=wgts@${name}.service`];
 }
 
 async function showFile(
@@ -72,41 +76,33 @@ async function showFile(
   terminal: Terminal,
   isOurs: (line: string) => boolean,
 ): Promise<number> {
-  const before = existsSync(`${path}.1`) ? linesOf(`${path}.1`, 0) : [];
-  let size = statSync(path).size;
+  const before = existsSync(`${path}.1`) ? readLogLines(`${path}.1`).lines : [];
   let inode = statSync(path).ino;
-  const all = [...before, ...linesOf(path, Math.max(0, size - LONGEST_READ))].filter(isOurs);
-  const shown = lines === 0 ? [] : all.slice(-lines);
-  if (shown.length > 0) terminal.out(`${shown.map(visible).join('\n')}\n`);
+  const now = readLogLines(path);
+  let { end } = now;
+  // in a log that is followed, the rest comes when it is a whole line
+  const last = follow ? [] : [now.rest].filter(rest => rest !== '');
+  const all = [...before, ...now.lines, ...last].filter(isOurs);
+  print(lines === 0 ? [] : all.slice(-lines), terminal);
   while (follow) {
     await sleep(LOOK_MS);
-    const now = statSync(path, { throwIfNoEntry: false });
-    if (!now || (now.ino === inode && now.size === size)) continue;
-    const fresh = linesOf(path, now.ino === inode && now.size > size ? size : 0).filter(isOurs);
-    [inode, size] = [now.ino, now.size];
-    if (fresh.length > 0) terminal.out(`${fresh.map(visible).join('\n')}\n`);
+    const status = statSync(path, { throwIfNoEntry: false });
+    if (!status || (status.ino === inode && status.size === end)) continue;
+    const fresh = readLogLines(path, status.ino === inode && status.size > end ? end : 0);
+    inode = status.ino;
+    end = fresh.end;
+    print(fresh.lines.filter(isOurs), terminal);
   }
   return 0;
+}
+
+function print(lines: readonly string[], terminal: Terminal): void {
+  if (lines.length > 0) terminal.out(`${lines.map(visible).join('\n')}\n`);
 }
 
 function newest(paths: readonly string[]): string | undefined {
   const found = paths.filter(path => existsSync(path));
   return found.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
-}
-
-/** @throws Error with `code` EACCES for whom it is not */
-function linesOf(path: string, from: number): string[] {
-  const fd = openSync(path, 'r');
-  try {
-    const bytes = Buffer.alloc(Math.min(Math.max(0, fstatSync(fd).size - from), LONGEST_READ));
-    const length = readSync(fd, bytes, 0, bytes.length, from);
-    return bytes
-      .toString('utf8', 0, length)
-      .split('\n')
-      .filter(line => line !== '');
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** What a terminal would obey is not what was logged. */
