@@ -16,6 +16,8 @@ import { sysctlName } from './surroundings.ts';
 export interface ApplierOptions {
   /** Asked before each step, and after one that failed: true ends it there. */
   readonly interrupted?: (() => boolean) | undefined;
+  /** What the caller does about the steps that are done then, for the message. */
+  readonly afterwards?: string;
   /** What cannot be written down is only warned of: for the way back, which must not depend on a full disk. */
   readonly isForgetful?: boolean;
 }
@@ -24,12 +26,14 @@ export class Applier {
   readonly #host: QuickHost;
   #state: QuickState;
   readonly #interrupted: () => boolean;
+  readonly #afterwards: string;
   readonly #isForgetful: boolean;
 
   constructor(host: QuickHost, state: QuickState, options: ApplierOptions = {}) {
     this.#host = host;
     this.#state = state;
     this.#interrupted = options.interrupted ?? (() => false);
+    this.#afterwards = options.afterwards ?? 'what was done is taken back';
     this.#isForgetful = options.isForgetful ?? false;
   }
 
@@ -40,15 +44,19 @@ export class Applier {
   /** @throws whatever a step fails with; the steps before it are done */
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
-      if (this.#interrupted()) throw interruption();
+      if (this.#interrupted()) throw this.#interruption();
       const text = describeStep(step, this.#state.name);
       if (text !== undefined) this.#host.say(text);
       try {
         await this.#do(step);
       } catch (error) {
-        throw this.#interrupted() ? interruption() : error;
+        throw this.#interrupted() ? this.#interruption() : error;
       }
     }
+  }
+
+  #interruption(): Error {
+    return problem('EINTR', `interrupted: ${this.#afterwards}`);
   }
 
   async #do(step: Step): Promise<void> {
@@ -187,10 +195,6 @@ async function addRoute(network: Network, to: LinkReference, route: QuickRoute):
 
 /** What the system says of a file below /proc/sys that is another's to write. */
 const NOT_ALLOWED = new Set(['EROFS', 'EACCES', 'EPERM']);
-
-function interruption(): Error {
-  return problem('EINTR', 'interrupted: what was done is taken back');
-}
 
 /** How a hook that ran is remembered. */
 export function hookKey({ event, index }: { readonly event: string; readonly index: number }): string {

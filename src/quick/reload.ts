@@ -43,7 +43,10 @@ export async function planReload(host: QuickHost, target: UpTarget): Promise<Rel
 
 /** @throws Error as planReload; what failed otherwise, and another one goes on from there */
 export async function applyReload(host: QuickHost, { state, steps }: ReloadPlan, target: UpTarget): Promise<void> {
-  const applier = new Applier(host, state, { interrupted: target.interrupted });
+  const applier = new Applier(host, state, {
+    interrupted: target.interrupted,
+    afterwards: 'what was done stays, and another reload does the rest',
+  });
   try {
     await applier.run(steps);
   } finally {

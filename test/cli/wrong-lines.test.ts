@@ -17,8 +17,7 @@ type Case = readonly [args: readonly string[], firstLine: string, options?: RanW
 const LONG = 'averyverylonginterfacename';
 const TOO_LONG = `\`${LONG}' is too long for an interface name: 26 bytes, and Linux allows 15`;
 const PEER = ['set', 'wg0', 'peer', KEY.a];
-const KEY_FORM =
-  'a key is 44 characters of base64 that end in "=", such as AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=';
+const KEY_FORM = 'a key is 44 characters of base64 that end in "="';
 const PORT_FORM = 'a port is a number from 0 to 65535, where 0 lets the system choose';
 const IPS_FORM =
   'write addresses, or prefixes such as 10.0.0.0/8 or fd00::/8, with commas (not only spaces) between them';
@@ -96,7 +95,7 @@ const WG_LINES: readonly Case[] = [
   [[...PEER, 'keepalive', '25'], "wgts set: there is no setting `keepalive'"],
   [
     [...PEER, 'endpoint', '1.2.3.4'],
-    "wgts: endpoint `1.2.3.4': write address:port, [address]:port for IPv6, or name:port, such as 192.0.2.1:51820",
+    "wgts: endpoint `1.2.3.4': it has no port: write address:port, [address]:port for IPv6, or name:port, such as 192.0.2.1:51820",
   ],
   [[...PEER, 'alowed-ips', '::/0'], "wgts set: there is no setting `alowed-ips'; did you mean `allowed-ips'?"],
   [['genkey', 'x'], "wgts genkey: unexpected argument `x': this command takes none"],

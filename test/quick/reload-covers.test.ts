@@ -92,3 +92,20 @@ describe.each<[string, string, string]>([
     },
   );
 });
+
+test('an interrupted reload says that what was done stays, and another does the rest', async () => {
+  const machine = await FakeMachine.start();
+  const first = machine.process();
+  await up(first.host, target(text('', '10.0.0.0/8')));
+  first.close();
+  const wanted = target(text('', '10.0.0.0/8, 192.168.0.0/16, 172.16.0.0/12'));
+  let asked = 0;
+  const second = machine.process();
+  await expect(reload(second.host, { ...wanted, interrupted: () => ++asked > 2 })).rejects.toThrow(
+    'interrupted: what was done stays, and another reload does the rest',
+  );
+  await reload(second.host, wanted);
+  second.close();
+  const goals = machine.kernel.world.routes.map(({ destination }) => formatPrefix(destination));
+  expect(goals).toEqual(expect.arrayContaining(['10.0.0.0/8', '192.168.0.0/16', '172.16.0.0/12']));
+});
