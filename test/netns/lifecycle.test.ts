@@ -107,7 +107,7 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     ],
     ['no name', [], /the argument INTERFACE is missing/],
     ['an unknown option', ['--fast', 'wg0'], /unknown option `--fast'/],
-    ['an unknown backend', ['--backend=fast', 'wg0'], /--backend has no value `fast'\nChoose from/],
+    ['an unknown backend', ['--backend=fast', 'wg0'], /--backend cannot be `fast'\nChoose from/],
     ['a name that is no TUN', ['lo'], /no TUN|EINVAL|Invalid/],
   ])('%s: status 1 and a message', async (_what, args, message) => {
     for (const foreground of [[], ['-f']]) {

@@ -94,7 +94,7 @@ export class QuickHost {
     };
     for (const [what, argv] of Object.entries(commands)) {
       const { stdout } = await this.namespace.run(argv, { mayFail: true });
-      picture[what] = this.#normal(stdout);
+      picture[what] = what.endsWith('routes') ? sorted(this.#normal(stdout)) : this.#normal(stdout);
     }
     return picture;
   }
@@ -106,6 +106,11 @@ export class QuickHost {
       .replace(/fe80::[0-9a-f:]+(?=[/ ])(?!\/64 dev)/g, 'fe80::X')
       .replace(/^[0-9]+: /, '');
   }
+}
+
+/** The kernel's routes of an interface stand in the order in which the interfaces came up. */
+function sorted(lines: string): string {
+  return lines.split('\n').sort().join('\n');
 }
 
 function commandLine(pid: string): string {
