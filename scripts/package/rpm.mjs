@@ -1,6 +1,6 @@
 // The .rpm, by rpmbuild: any architecture's, since nothing is compiled.
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { layOut, MAINTAINER } from './contents.mjs';
 import { MANIFEST, NAME, ROOT, run, VERSION, writeWhole } from './release.mjs';
 
@@ -68,12 +68,18 @@ ${script('preun')}
 %postun
 ${script('postun')}
 %files
-${laid.map(line).join('\n')}
+${[...ownFolders(laid), ...laid].map(line).join('\n')}
 `;
 }
 
 function script(name) {
   return readFileSync(join(ROOT, 'packaging/rpm', name), 'utf8');
+}
+
+/** Those of the package alone: rpm removes no folder that no package has. */
+function ownFolders(laid) {
+  const folders = new Set(laid.map(({ path }) => dirname(path)).filter(path => basename(path) === NAME));
+  return [...folders].map(path => ({ path, mode: 0o755, kind: 'folder' }));
 }
 
 function line({ path, mode, kind }) {
