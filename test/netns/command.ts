@@ -108,10 +108,12 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
       const timer = setTimeout(() => child.kill('SIGKILL'), HANG_MS / 4);
       // A grandchild that holds the pipes open must not keep the test waiting.
       let giveUp: NodeJS.Timeout | undefined;
-      child.once('exit', () => {
+      const letGo = () => {
         // it may hold one of them, and no event comes from one that is closed already
         giveUp = setTimeout(() => [child.stdout, child.stderr].map(stream => stream.destroy()), 1_000);
-      });
+      };
+      if (child.exitCode === null && child.signalCode === null) child.once('exit', letGo);
+      else letGo();
       const result = await exited;
       clearTimeout(timer);
       clearTimeout(giveUp);
