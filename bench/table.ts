@@ -58,7 +58,7 @@ export function markdown(results: Results): string {
   return `${table([header, ...rows])}\n${footnotes(results)}`;
 }
 
-/** The same with the rows that matter most to somebody who has to choose, also where others are better. */
+/** Writes the same with only the rows that matter most for a choice, including those where others are better. */
 export function summary(results: Results): string {
   return markdown({ ...results, figures: results.figures.filter(({ name }) => SUMMARY.includes(name)) });
 }

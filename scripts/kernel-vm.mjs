@@ -19,13 +19,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { CACHE } from './addon/cache.mjs';
 import { cpio } from './cpio.mjs';
 import { lock } from './lock.mjs';
 
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'wireguard-ts');
 const MODULES = [
   'crc32c_generic virtio_pci 9pnet_virtio 9p overlay',
   'wireguard tun veth dummy bridge sch_netem',

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CACHE } from './addon/cache.mjs';
 import {
   COMPILE_FLAGS,
   fileHash,
@@ -20,7 +21,7 @@ import {
   sourcesHash,
   WARNINGS,
 } from './addon/recipe.mjs';
-import { CACHE, COMPILER, zig } from './addon/zig.mjs';
+import { COMPILER, zig } from './addon/zig.mjs';
 
 /** glibc 2.28 is the oldest that Node itself runs on. */
 const TARGETS = {

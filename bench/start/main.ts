@@ -39,7 +39,7 @@ export async function runStart({ quick }: { readonly quick: boolean }): Promise<
   return rows;
 }
 
-/** The same command line, where there is nobody else's interface and /run is empty. */
+/** The same command line in a namespace that has no other interfaces and an empty /run. */
 function enter(): undefined {
   const script = 'mount -t tmpfs tmpfs /run && exec "$@"';
   const { status } = spawnSync(

@@ -1,8 +1,8 @@
 // The cross compiler of native/prebuilt: zig from PyPI, one version, its wheels pinned by their hashes.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { installedOnce } from './cache.mjs';
 
 const VERSION = '0.16.0';
 /** Of the wheels for Linux, x86-64 and arm64. */
@@ -11,22 +11,15 @@ const HASHES = [
   'e27d409812b11e0fb89ed0200cf2e55b6464d43f9461553104e4a4f9a94a1fd5',
 ];
 export const COMPILER = `ziglang ${VERSION}`;
-export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wireguard-ts');
 
 /**
- * Installs the compiler into the user's cache folder, unless it is there. Two at once are safe: each installs into a folder of its
- * own, and the first to finish renames it into place.
+ * Installs the compiler into the user's cache folder, unless it is there.
  * @returns the path of the program zig
  * @throws Error when pip is missing or fails
  */
 export function zig() {
-  const folder = join(CACHE, `ziglang-${VERSION}`);
-  const program = join(folder, 'ziglang/zig');
-  if (existsSync(program)) return program;
-  const part = `${folder}.${process.pid}`;
-  mkdirSync(part, { recursive: true });
-  try {
-    const requirements = join(part, 'requirements.txt');
+  return installedOnce(`ziglang-${VERSION}`, 'ziglang/zig', folder => {
+    const requirements = join(folder, 'requirements.txt');
     const hashes = HASHES.map(hash => `--hash=sha256:${hash}`).join(' ');
     writeFileSync(requirements, `ziglang==${VERSION} ${hashes}\n`);
     const options = [
@@ -38,20 +31,11 @@ export function zig() {
       '--only-binary',
       ':all:',
     ];
-    const args = ['-m', 'pip', 'install', ...options, '--require-hashes', '--target', part, '-r', requirements];
+    const args = ['-m', 'pip', 'install', ...options, '--require-hashes', '--target', folder, '-r', requirements];
     const { status, error } = spawnSync('python3', args, { stdio: ['ignore', 2, 2] });
     if (error || status !== 0)
       throw new Error(
         `${COMPILER} could not be installed${error ? ` (${error.message})` : ''}; it needs pip (apt-get install python3-pip) and PyPI`,
       );
-    try {
-      renameSync(part, folder);
-    } catch (failure) {
-      // somebody else was faster
-      if (!existsSync(program)) throw failure;
-    }
-    return program;
-  } finally {
-    rmSync(part, { recursive: true, force: true });
-  }
+  });
 }

@@ -1,10 +1,9 @@
 // Files from outside that are fetched once: kept in the user's cache by their SHA-256, and checked each time.
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
-const FOLDER = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wireguard-ts');
+import { CACHE } from '../addon/cache.mjs';
 
 /**
  * Returns the path of a file with this hash. Two processes may ask at once: each fetches for itself, and the file appears whole.
@@ -12,7 +11,7 @@ const FOLDER = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wi
  * @throws Error if what was fetched is another file
  */
 export async function pinnedFile({ name, sha256, mode = 0o644, fetch }) {
-  const path = join(FOLDER, sha256, name);
+  const path = join(CACHE, sha256, name);
   if (hashOf(path) === sha256) return path;
   const folder = mkdtempSync(join(tmpdir(), 'wireguard-ts-fetch-'));
   try {
@@ -20,7 +19,7 @@ export async function pinnedFile({ name, sha256, mode = 0o644, fetch }) {
     const found = hashOf(fetched);
     if (found !== sha256)
       throw new Error(`${name} is not the file that it should be: its SHA-256 is ${found}, not ${sha256}`);
-    mkdirSync(join(FOLDER, sha256), { recursive: true });
+    mkdirSync(join(CACHE, sha256), { recursive: true });
     const temporary = `${path}.${process.pid}`;
     writeFileSync(temporary, readFileSync(fetched), { mode });
     renameSync(temporary, path);
