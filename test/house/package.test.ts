@@ -12,6 +12,7 @@ import { testWith } from '../netns/needs.ts';
 import { SLOW } from '../support/selection.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 const LIMIT = 180_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'wgts-package-'));
@@ -49,7 +50,7 @@ test('the package holds programs, types, and the addon, prebuilt and as source',
 
 test('it holds nothing else', () => {
   const KNOWN = [
-    /^(CHANGELOG|README(\.\w+)?)\.md$|^LICENSE$|^package\.json$/,
+    /^(CHANGELOG|CONTRIBUTING|SECURITY|README(\.\w+)?)\.md$|^LICENSE$|^package\.json$/,
     /^bin\/[\w.-]+$/,
     /^dist\/index\.(js|d\.ts|js\.map)$/,
     /^dist\/(backend|base|calico|cli|config|crypto|daemon|host|io|netlink|packet|protocol|quick|routing)\/[\w./-]+\.(js|d\.ts|js\.map)$/,
@@ -104,7 +105,7 @@ describe('installed on a machine without a compiler', { tags: SLOW }, () => {
     });
 
     test('wgts --version, genkey and doctor', () => {
-      expect(succeed(join(commands, 'wgts'), ['--version'], prefix, env).stdout).toMatch(/0\.1\.0/);
+      expect(succeed(join(commands, 'wgts'), ['--version'], prefix, env).stdout).toContain(` v${VERSION}\n`);
       expect(succeed(join(commands, 'wgts'), ['genkey'], prefix, env).stdout).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
       const doctor = spawnSync(join(commands, 'wgts'), ['doctor'], { env, encoding: 'utf8', timeout: LIMIT });
       expect(doctor.stdout).toMatch(/addon/);
