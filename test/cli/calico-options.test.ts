@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_OPTIONS } from '../../src/calico/plan/options.ts';
+import { DEFAULT_OPTIONS } from '../../src/calico/plan/config/options.ts';
 import { type CalicoOptions, parseCalicoOptions } from '../../src/cli/commands/calico-options.ts';
 import { calico } from '../../src/cli/help/texts/calico.ts';
 import { type Terminal, UsageError } from '../../src/cli/terminal.ts';

@@ -11,7 +11,7 @@ import * as texts from '../../src/cli/help/texts/machine.ts';
 import { parseOptions } from '../../src/cli/parse-options.ts';
 import { UsageError } from '../../src/cli/terminal.ts';
 import { systemNetlink } from '../../src/io/netlink.ts';
-import { failure, json, reset, ScriptedApi } from '../calico/datastore/scripted-api.ts';
+import { failure, json, reset, ScriptedApi } from '../calico/datastore/api/scripted-api.ts';
 import { run } from './run-program.ts';
 import { type Outcome, runCommand } from './terminal-for-test.ts';
 

@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { keyText } from '../calico/agent/cluster.ts';
-import { list, node, ScriptedApi } from '../calico/datastore/scripted-api.ts';
-import { ScriptedCalico, STANDING, V1, V3 } from '../calico/datastore/scripted-calico.ts';
+import { list, node, ScriptedApi } from '../calico/datastore/api/scripted-api.ts';
+import { ScriptedCalico, STANDING, V1, V3 } from '../calico/datastore/api/scripted-calico.ts';
 import { OWN_RUN, run } from './run-program.ts';
 
 const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));

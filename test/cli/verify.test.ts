@@ -8,7 +8,7 @@ import type { SystemBackend } from '../../src/backend/system.ts';
 import { verify } from '../../src/cli/commands/verify.ts';
 import type { DeviceStatus } from '../../src/config/model.ts';
 import { keyOf, keyText } from '../calico/agent/cluster.ts';
-import { ScriptedApi } from '../calico/datastore/scripted-api.ts';
+import { ScriptedApi } from '../calico/datastore/api/scripted-api.ts';
 import { SLOW } from '../support/selection.ts';
 import { OWN_RUN, run } from './run-program.ts';
 import { type Outcome, runCommand } from './terminal-for-test.ts';

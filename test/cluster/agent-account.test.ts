@@ -1,8 +1,8 @@
 /** The agent's own datastore with nothing but the token of its pod: the manifests' rights are enough for all that it does, and each is needed. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { openApiDatastore } from '../../src/calico/datastore/api-datastore.ts';
+import { openApiDatastore } from '../../src/calico/datastore/api/datastore.ts';
 import type { Datastore } from '../../src/calico/datastore/datastore.ts';
-import { watching } from '../calico/datastore/watching.ts';
+import { watching } from '../calico/datastore/api/watching.ts';
 import { HANG_MS } from '../support/patience.ts';
 import { Administrator } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';

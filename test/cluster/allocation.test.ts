@@ -1,9 +1,9 @@
 /** `--allocate` on a real API server with Calico's own definitions: what Calico's IPAM would find there, and numbers that JavaScript does not hold. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ipamPort } from '../../src/calico/agent/ipam.ts';
-import { openApiDatastore } from '../../src/calico/datastore/api-datastore.ts';
+import { openApiDatastore } from '../../src/calico/datastore/api/datastore.ts';
 import type { Datastore } from '../../src/calico/datastore/datastore.ts';
-import { AddressAllocator } from '../../src/calico/publish/allocate.ts';
+import { AddressAllocator } from '../../src/calico/publish/ipam/allocator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
 

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import yaml from 'js-yaml';
-import { parseDocuments } from '../../src/calico/datastore/file-documents.ts';
-import type { CalicoGroup } from '../../src/calico/datastore/kinds.ts';
+import { parseDocuments } from '../../src/calico/datastore/file/documents.ts';
+import type { CalicoGroup } from '../../src/calico/datastore/resource-kinds.ts';
 import { sharedCalico } from '../support/shared.ts';
 import type { Manifest } from './control-plane.ts';
 

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { CalicoGroup } from '../../src/calico/datastore/kinds.ts';
+import type { CalicoGroup } from '../../src/calico/datastore/resource-kinds.ts';
 import { type Running, sleep, until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { HANG_MS } from '../support/patience.ts';

@@ -2,9 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
 import { ipamPort } from '../../src/calico/agent/ipam.ts';
-import { openApiDatastore } from '../../src/calico/datastore/api-datastore.ts';
+import { openApiDatastore } from '../../src/calico/datastore/api/datastore.ts';
 import type { Datastore, ObjectStore, StoredObject } from '../../src/calico/datastore/datastore.ts';
-import { AddressAllocator } from '../../src/calico/publish/allocate.ts';
+import { AddressAllocator } from '../../src/calico/publish/ipam/allocator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, type Manifest, startControlPlane } from './control-plane.ts';
 

@@ -68,7 +68,7 @@ async function setAndList(stage: CheckStage, ...configs: DeviceConfig[]): Promis
 
 export const CHECKS: readonly Check[] = [
   {
-    // how the agent greets a peer by a device that begins no handshake on request (calico/apply/greeting.ts)
+    // how the agent greets a peer by a device that begins no handshake on request (calico/apply/device/fresh-handshakes.ts)
     name: 'a peer that is removed and made anew in one request is as it is given, and the others are as they were',
     async run({ wireguard, name }) {
       const [a, b] = manyPeers(2, 3) as [PeerConfig, PeerConfig];

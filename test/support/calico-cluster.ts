@@ -12,8 +12,9 @@ import type {
   Pod,
 } from '../../src/calico/model/cluster.ts';
 import type { Desired, DesiredTunnel } from '../../src/calico/model/desired.ts';
-import { DEFAULT_OPTIONS, type PlanOptions } from '../../src/calico/plan/options.ts';
-import { type Plan, type PlanInput, plan } from '../../src/calico/plan/plan.ts';
+import { DEFAULT_OPTIONS, type PlanOptions } from '../../src/calico/plan/config/options.ts';
+import type { Plan, PlanInput } from '../../src/calico/plan/input.ts';
+import { plan } from '../../src/calico/plan/planner.ts';
 import type { Family } from '../../src/netlink/family.ts';
 
 export const address = (text: string): Uint8Array => parseAddress(text)!;

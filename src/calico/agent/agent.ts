@@ -9,13 +9,13 @@ import type { Family } from '../../netlink/family.ts';
 import type { Closable, Snapshot } from '../datastore/datastore.ts';
 import type { PerFamily } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { Plan } from '../plan/input.ts';
 import { Planner } from '../plan/planner.ts';
-import { applyProblems, EventWriter, TURN_FAILED } from './event-writer.ts';
-import { Greeter } from './greeter.ts';
+import type { AgentOptions, AgentParts } from './dependencies.ts';
+import { Greeter } from './handshake-refresher.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { ADDRESS_NOT_ALLOCATED, KEY_NOT_WITHDRAWN, OwnKey } from './own-key.ts';
-import type { AgentOptions, AgentParts } from './parts.ts';
+import { applyProblems, EventWriter, TURN_FAILED } from './report/event-writer.ts';
 import { type AgentStatus, FIRST_STATUS, sayStaleness, unreadiness } from './status.ts';
 import { Timers } from './timers.ts';
 

@@ -1,6 +1,6 @@
 /** Calico's IPAM as src/calico/publish sees it, over whichever datastore there is. */
 import type { ObjectStore, StoredObject } from '../datastore/datastore.ts';
-import type { IpamObject, IpamPort } from '../publish/ipam-port.ts';
+import type { IpamObject, IpamPort } from '../publish/ipam/port.ts';
 
 export function ipamPort(objects: ObjectStore): IpamPort {
   return {

@@ -7,14 +7,14 @@ import { systemNetlink } from '../../io/netlink.ts';
 import { publicKeyOf } from '../../io/public-key.ts';
 import type { Family } from '../../netlink/family.ts';
 import { Network } from '../../netlink/network.ts';
-import { KeyFiles } from '../apply/identity.ts';
+import { systemSysctls } from '../apply/device/sysctl.ts';
+import { systemTables } from '../apply/firewall/nftables.ts';
 import type { ApplyHost } from '../apply/ports.ts';
-import { RecordFile } from '../apply/record.ts';
-import { StateDirectory } from '../apply/state-directory.ts';
-import { systemSysctls } from '../apply/sysctl.ts';
-import { systemTables } from '../apply/tables.ts';
-import type { HostFacts } from '../plan/mtu.ts';
-import type { AgentMachine } from './parts.ts';
+import { KeyFiles } from '../apply/state/identity.ts';
+import { RecordFile } from '../apply/state/record.ts';
+import { StateDirectory } from '../apply/state/state-directory.ts';
+import type { HostFacts } from '../plan/dataplane/mtu.ts';
+import type { AgentMachine } from './dependencies.ts';
 
 const FELIX_FILE = '/etc/calico/felix.cfg';
 

@@ -3,7 +3,7 @@
  * happened while nobody listened is not known, so that it counts as broken.
  */
 import type { Watch } from '../../netlink/events.ts';
-import type { AgentApplier, AgentParts } from './parts.ts';
+import type { AgentApplier, AgentParts } from './dependencies.ts';
 import { Timers } from './timers.ts';
 
 const [FIRST_PAUSE, LONGEST_PAUSE] = [1_000, 60_000];

@@ -10,8 +10,8 @@ import type { Family } from '../../netlink/family.ts';
 import { ADDRESS_ANNOTATION } from '../model/annotations.ts';
 import type { Cluster, ClusterNode, IpPool } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
-import type { Allocation } from '../publish/allocate.ts';
-import type { AgentParts } from './parts.ts';
+import type { Allocation } from '../publish/ipam/allocator.ts';
+import type { AgentParts } from './dependencies.ts';
 
 /** Of problems that pass by themselves, so that it is tried again soon. */
 export const KEY_NOT_WITHDRAWN = 'KeyNotWithdrawn';

@@ -13,12 +13,12 @@ export interface DatastoreOptions {
 /** @throws Error with `code` that says what of the options cannot be used */
 export async function openDatastore({ kubeconfig, clusterFrom, env, say }: DatastoreOptions): Promise<Datastore> {
   if (clusterFrom === undefined) {
-    const { openApiDatastore } = await import('../datastore/api-datastore.ts');
+    const { openApiDatastore } = await import('../datastore/api/datastore.ts');
     return openApiDatastore({ env, ...(kubeconfig !== undefined && { kubeconfig }) }).catch((error: Error) => {
       throw codedError('EINVAL', `${error.message}; say it with --kubeconfig FILE or --cluster-from PATH`);
     });
   }
-  const { openFileDatastore } = await import('../datastore/file-datastore.ts');
+  const { openFileDatastore } = await import('../datastore/file/datastore.ts');
   return openFileDatastore({
     path: clusterFrom,
     onEvent: ({ node, type, reason, message }) => say(`Event of ${node}: ${type} ${reason}: ${message}`),

@@ -2,8 +2,8 @@
 import type { Family } from '../../netlink/family.ts';
 import type { AppliedState } from '../apply/applier.ts';
 import type { Problem } from '../model/problem.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { AgentParts } from './parts.ts';
+import type { Plan } from '../plan/input.ts';
+import type { AgentParts } from './dependencies.ts';
 
 /**
  * `waiting`: the cluster was not read whole yet, and what was there before runs on; `handed-over`: the kernel has WireGuard itself, which is

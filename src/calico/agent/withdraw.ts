@@ -6,7 +6,7 @@ import type { Datastore } from '../datastore/datastore.ts';
 import { ADDRESS_ANNOTATION } from '../model/annotations.ts';
 import type { ClusterNode } from '../model/cluster.ts';
 import type { Publisher } from '../publish/publisher.ts';
-import type { AgentAllocator, AgentMachine } from './parts.ts';
+import type { AgentAllocator, AgentMachine } from './dependencies.ts';
 
 export interface WithdrawParts {
   readonly nodeName: string;

@@ -8,9 +8,9 @@ import type { Watch } from '../../netlink/events.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { PerFamily } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
-import { GREETED_AT_ONCE, GREETING_PAUSE_MS, type Greeting } from './greeting.ts';
+import { GREETED_AT_ONCE, GREETING_PAUSE_MS, type Greeting } from './device/fresh-handshakes.ts';
 import type { ApplyHost, Owned, Work } from './ports.ts';
-import { isOwnTable } from './routes.ts';
+import { isOwnTable } from './routing/routes.ts';
 import { type AppliedTunnel, Tunnel } from './tunnel.ts';
 
 export interface AppliedState {

@@ -12,15 +12,15 @@ import { eraseStatus } from '../../config/model.ts';
 import { isLinkName } from '../../netlink/links.ts';
 import type { BackendKind } from '../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../model/desired.ts';
-import { ensureAddress } from './address.ts';
-import { changeDevice, ensureDevice, samePeer } from './device.ts';
-import { bothSealed, ensureTable, firewallTable, sameFirewall } from './firewall.ts';
-import { type Greeting, greetPeers, quietPeers } from './greeting.ts';
-import { ensureLink, removeLink } from './link.ts';
+import { ensureAddress } from './device/address.ts';
+import { changeDevice, ensureDevice, samePeer } from './device/device.ts';
+import { type Greeting, greetPeers, quietPeers } from './device/fresh-handshakes.ts';
+import { ensureLink, removeLink } from './device/link.ts';
+import { ensureSysctls, ensureThreading } from './device/sysctl.ts';
+import { bothSealed, ensureTable, firewallTable, sameFirewall } from './firewall/firewall.ts';
 import type { Owned, Work } from './ports.ts';
-import { changeRoutes, closeRoutes, emptyTable, ensureRoutes, isOwnTable } from './routes.ts';
-import { ensureRule, removeRules } from './rule.ts';
-import { ensureSysctls, ensureThreading } from './sysctl.ts';
+import { changeRoutes, closeRoutes, emptyTable, ensureRoutes, isOwnTable } from './routing/routes.ts';
+import { ensureRule, removeRules } from './routing/rule.ts';
 
 export type Step =
   | 'plan'

@@ -5,8 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Cluster, EMPTY_CLUSTER } from '../model/cluster.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
-import { KIND, KINDS, type Kind, keyOf } from './kinds.ts';
 import { isFields, type Parsed } from './parse/reader.ts';
+import { KIND, KINDS, type Kind, keyOf } from './resource-kinds.ts';
 
 interface Entry {
   readonly version: string | undefined;

@@ -8,19 +8,19 @@ import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
-import { blockClaims, type Claim, nodeClaims, podClaims } from './claims.ts';
-import { dataPlaneProblems } from './data-plane.ts';
-import { enabledWhere, felixConfig, isEnabled, readConfigurations } from './felix-config.ts';
-import { NodePart } from './node-part.ts';
-import { checkOptions } from './options.ts';
-import { ownAddressCheck } from './own-addresses.ts';
-import { Owners } from './owners.ts';
-import type { FelixParameters } from './parameters.ts';
-import { type Peers, planPeers } from './peers.ts';
-import type { Plan, PlanInput } from './plan.ts';
-import { planRoutes } from './routes.ts';
-import { type Credentials, credentials } from './standing.ts';
-import { planTunnel } from './tunnel.ts';
+import { enabledWhere, felixConfig, isEnabled, readConfigurations } from './config/felix-config.ts';
+import { checkOptions } from './config/options.ts';
+import type { FelixParameters } from './config/parameters.ts';
+import { dataPlaneProblems } from './dataplane/felix-data-plane.ts';
+import { planRoutes } from './dataplane/routes.ts';
+import { planTunnel } from './dataplane/tunnel.ts';
+import type { Plan, PlanInput } from './input.ts';
+import { type Credentials, credentials } from './peers/eligibility.ts';
+import { NodePart } from './peers/node-prefixes.ts';
+import { ownAddressCheck } from './peers/own-addresses.ts';
+import { type Peers, planPeers } from './peers/peers.ts';
+import { blockClaims, type Claim, nodeClaims, podClaims } from './peers/prefix-claims.ts';
+import { Owners } from './peers/prefix-owners.ts';
 
 type Parts = ReadonlyMap<string, NodePart>;
 
@@ -167,6 +167,11 @@ export class Planner {
       keepalive: parameters.WireguardPersistentKeepAlive,
     });
   }
+}
+
+/** Plans once. A caller that plans again after each change of the cluster keeps a {@link Planner}. */
+export function plan(input: PlanInput): Plan {
+  return new Planner().plan(input);
 }
 
 function remembered<K extends object, V>(memory: WeakMap<K, V>, key: K, make: () => V): V {

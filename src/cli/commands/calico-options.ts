@@ -1,8 +1,8 @@
 /** The command line of `wgts calico` and `wgts verify`. */
 import { hostname } from 'node:os';
 import { BACKENDS, type BackendName } from '../../backend/names.ts';
-import { DEFAULT_OPTIONS, optionErrors, type PlanOptions } from '../../calico/plan/options.ts';
-import { boolean } from '../../calico/plan/values.ts';
+import { DEFAULT_OPTIONS, optionErrors, type PlanOptions } from '../../calico/plan/config/options.ts';
+import { boolean } from '../../calico/plan/config/values.ts';
 import { quote } from '../../config/errors.ts';
 import { calico } from '../help/texts/calico.ts';
 import { checkChoice, type ParsedOptions, parseOptions } from '../parse-options.ts';

@@ -3,8 +3,8 @@
  * after another, as often as they are asked for: a thousand nodes are half a million pairs.
  */
 import type { Cluster } from '../../calico/model/cluster.ts';
-import { isInUse, type PairStanding, pairs, standings } from '../../calico/plan/pairs.ts';
-import type { Standing } from '../../calico/plan/standing.ts';
+import type { Standing } from '../../calico/plan/peers/eligibility.ts';
+import { isInUse, type PairStanding, pairs, standings } from '../../calico/plan/peers/node-pairs.ts';
 import type { PeerStatus } from '../../config/model.ts';
 import type { Family } from '../../netlink/family.ts';
 

@@ -1,6 +1,6 @@
 /** When the agent does what: nothing from half a cluster, one turn at a time, and always another one. */
 import { expect, test } from 'vitest';
-import { Metrics } from '../../../src/calico/agent/metrics.ts';
+import { Metrics } from '../../../src/calico/agent/report/metrics.ts';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { clusterOf, felix, keyText, node } from './cluster.ts';
 import { Scene } from './scene.ts';

@@ -1,8 +1,8 @@
 /** --allocate: an address only while the key is on the Node, asked for only when something changed, and given back once. */
 import { expect, test } from 'vitest';
-import type { AgentAllocator } from '../../../src/calico/agent/parts.ts';
+import type { AgentAllocator } from '../../../src/calico/agent/dependencies.ts';
 import { ADDRESS_ANNOTATION, KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
-import type { Allocation } from '../../../src/calico/publish/allocate.ts';
+import type { Allocation } from '../../../src/calico/publish/ipam/allocator.ts';
 import { blockWith, felix, keyOf, keyText, pool } from './cluster.ts';
 import { Scene } from './scene.ts';
 

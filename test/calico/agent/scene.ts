@@ -1,6 +1,6 @@
 /** An agent with a clock, a cluster, a machine and an applier of the test's own; only what publishes keys is real. */
 import { Agent } from '../../../src/calico/agent/agent.ts';
-import type { AgentAllocator, AgentOptions, AgentParts } from '../../../src/calico/agent/parts.ts';
+import type { AgentAllocator, AgentOptions, AgentParts } from '../../../src/calico/agent/dependencies.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { AppliedTunnel } from '../../../src/calico/apply/tunnel.ts';
 import type { Datastore, NodeEvent, Snapshot, SnapshotListener } from '../../../src/calico/datastore/datastore.ts';
@@ -8,7 +8,7 @@ import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import type { Cluster } from '../../../src/calico/model/cluster.ts';
 import type { Desired } from '../../../src/calico/model/desired.ts';
 import type { Problem } from '../../../src/calico/model/problem.ts';
-import { DEFAULT_OPTIONS } from '../../../src/calico/plan/options.ts';
+import { DEFAULT_OPTIONS } from '../../../src/calico/plan/config/options.ts';
 import { Publisher } from '../../../src/calico/publish/publisher.ts';
 import type { Family } from '../../../src/netlink/family.ts';
 import { FakeClock } from '../publish/clock.ts';

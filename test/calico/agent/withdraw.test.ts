@@ -1,6 +1,6 @@
 /** --withdraw: the keys first, then all that is here; and what is left is said by the exit status. */
 import { expect, test } from 'vitest';
-import type { AgentAllocator } from '../../../src/calico/agent/parts.ts';
+import type { AgentAllocator } from '../../../src/calico/agent/dependencies.ts';
 import { type WithdrawParts, withdrawAll } from '../../../src/calico/agent/withdraw.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { Datastore } from '../../../src/calico/datastore/datastore.ts';

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ClusterCache } from '../../../src/calico/datastore/cluster-cache.ts';
-import { KIND, KINDS } from '../../../src/calico/datastore/kinds.ts';
+import { KIND, KINDS } from '../../../src/calico/datastore/resource-kinds.ts';
 import { check, RUNS } from '../../support/fuzz.ts';
 
 test('what did not change is the same value', () => {

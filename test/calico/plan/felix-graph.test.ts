@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { formatPrefix } from '../../../src/base/prefix.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../../../src/calico/model/cluster.ts';
-import type { Plan } from '../../../src/calico/plan/plan.ts';
+import type { Plan } from '../../../src/calico/plan/input.ts';
 import { block, cluster, configuration, key, node, planOf, pod, tunnelOf } from '../../support/calico-cluster.ts';
 import { type Random, withSeed } from '../../support/random.ts';
 

@@ -1,9 +1,9 @@
 /** A planner that remembers plans as one that does not, through thousands of random changes. */
 import { describe, expect, test } from 'vitest';
 import type { Cluster, ClusterNode, FelixConfiguration, IpamBlock, Pod } from '../../../src/calico/model/cluster.ts';
-import { DEFAULT_OPTIONS, type PlanOptions } from '../../../src/calico/plan/options.ts';
-import { type PlanInput, plan } from '../../../src/calico/plan/plan.ts';
-import { Planner } from '../../../src/calico/plan/planner.ts';
+import { DEFAULT_OPTIONS, type PlanOptions } from '../../../src/calico/plan/config/options.ts';
+import type { PlanInput } from '../../../src/calico/plan/input.ts';
+import { Planner, plan } from '../../../src/calico/plan/planner.ts';
 import {
   block,
   type ClusterObject,

@@ -4,9 +4,8 @@
  */
 import { expect, test } from 'vitest';
 import type { Cluster } from '../../../src/calico/model/cluster.ts';
-import type { PlanOptions } from '../../../src/calico/plan/options.ts';
-import { plan } from '../../../src/calico/plan/plan.ts';
-import { Planner } from '../../../src/calico/plan/planner.ts';
+import type { PlanOptions } from '../../../src/calico/plan/config/options.ts';
+import { Planner, plan } from '../../../src/calico/plan/planner.ts';
 import { block, type ClusterObject, cluster, input, key, node } from '../../support/calico-cluster.ts';
 import { enabled } from '../../support/calico-families.ts';
 

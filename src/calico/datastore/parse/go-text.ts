@@ -1,6 +1,6 @@
 /**
  * Addresses as Go's package net reads them, since what Calico reads is what counts: IPv4 in IPv6 notation is IPv4, there are no zones, and the length of a
- * prefix may begin with zeros. test/calico/datastore/go-text.test.ts compares with Go itself.
+ * prefix may begin with zeros. test/calico/datastore/parse/go-text.test.ts compares with Go itself.
  */
 import { parseAddress } from '../../../base/address.ts';
 

@@ -1,5 +1,5 @@
 /** Help of `wgts calico`. */
-import { DEFAULT_OPTIONS } from '../../../calico/plan/options.ts';
+import { DEFAULT_OPTIONS } from '../../../calico/plan/config/options.ts';
 import type { CommandModel } from '../model.ts';
 import { BACKEND_VALUE, CLUSTER_OPTIONS, KUBECONFIG, NODE_OPTION, NODENAME, OWN_STATUS } from '../phrases.ts';
 

@@ -1,0 +1,121 @@
+/**
+ * The folder in which the agent keeps what must survive it: keys, and what it made. Nobody else may look into it (0700, files 0600), and a file is
+ * there whole or not at all, whenever the machine stops.
+ */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { codedError } from '../../../base/coded-error.ts';
+import { newSecret } from '../../../base/secret.ts';
+
+const [FOLDER_MODE, FILE_MODE, OTHERS] = [0o700, 0o600, 0o077];
+const LARGEST = 1 << 20;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
+
+export class StateDirectory {
+  readonly path: string;
+  readonly #warn: (text: string) => void;
+
+  /**
+   * Made if it is not there.
+   * @param warn is told what was open to others, and is not any more
+   * @throws Error that names it
+   */
+  constructor(path: string, warn: (text: string) => void) {
+    this.path = path;
+    this.#warn = warn;
+    mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+    const stats = lstatSync(path);
+    if (!stats.isDirectory()) throw codedError('ENOTDIR', `${path} is no folder: name one that is, or remove it`);
+    mustBeOurs(stats, path);
+    if ((stats.mode & OTHERS) === 0) return;
+    chmodSync(path, FOLDER_MODE);
+    warn(`${path} was open to others (mode ${octal(stats)}); it is 0700 now`);
+  }
+
+  pathOf(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** @returns undefined if there is no such file; the caller erases what is secret. @throws Error that names it */
+  read(name: string): Uint8Array | undefined {
+    const path = this.pathOf(name);
+    let file: number;
+    try {
+      file = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      if (code === 'ELOOP') throw codedError('ELOOP', `${path} is a symbolic link: put the file itself there`);
+      throw error;
+    }
+    try {
+      const stats = fstatSync(file);
+      if (!stats.isFile() || stats.size > LARGEST)
+        throw codedError('EINVAL', `${path} is no file of ours: look at it, then remove it`);
+      mustBeOurs(stats, path);
+      if ((stats.mode & OTHERS) !== 0) {
+        fchmodSync(file, FILE_MODE);
+        this.#warn(
+          `${path} could be read by others (mode ${octal(stats)}); it is 0600 now. If one may have: remove it, a new one is made`,
+        );
+      }
+      const bytes = newSecret(stats.size);
+      let length = 0;
+      for (let more = -1; length < bytes.length && more !== 0; length += more)
+        more = readSync(file, bytes, length, bytes.length - length, null);
+      return bytes.subarray(0, length);
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** On disk, in the place of what was there, when it returns. */
+  write(name: string, bytes: Uint8Array): void {
+    const path = this.pathOf(name);
+    const draft = `${path}.new`;
+    // one that a stopped process left
+    rmSync(draft, { force: true });
+    const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, path);
+    const folder = openSync(this.path, O_RDONLY | O_DIRECTORY);
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  }
+}
+
+function mustBeOurs({ uid }: Stats, path: string): void {
+  const own = process.geteuid?.();
+  if (own !== undefined && uid !== own)
+    throw codedError(
+      'EACCES',
+      `${path} belongs to user ${uid}, not to user ${own} that this runs as: whoever has it could change what is in it`,
+    );
+}
+
+function octal({ mode }: Stats): string {
+  return `0${(mode & 0o7777).toString(8)}`;
+}

@@ -1,0 +1,123 @@
+/** The cluster from an API server, by kubeconfig or as a pod's service account. */
+import { setMaxListeners } from 'node:events';
+import type { Problem } from '../../model/problem.ts';
+import { Announcer } from '../change-notifier.ts';
+import { ClusterCache } from '../cluster-cache.ts';
+import type { Datastore } from '../datastore.ts';
+import { KINDS, type Kind } from '../resource-kinds.ts';
+import { ApiConnection } from './connection.ts';
+import { datastoreError, type ReadFailure } from './error.ts';
+import { ApiEvents } from './events.ts';
+import { ApiGroup } from './group.ts';
+import { apiObjects } from './objects.ts';
+import { type Pace, SYSTEM_PACE } from './reflector/back-off.ts';
+import { ApiReflector } from './reflector/reflector.ts';
+
+export interface ApiDatastoreOptions {
+  /** Otherwise that of KUBECONFIG, then the pod's service account, then ~/.kube/config. */
+  readonly kubeconfig?: string;
+  /** CALICO_API_GROUP and KUBECONFIG are read; the process's own if none is told. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly pace?: Pace;
+  /** Before the paths of a pod's service account; for tests. */
+  readonly root?: string;
+  /** Milliseconds that a server may be silent; less than usual, for tests. */
+  readonly patience?: number;
+}
+
+/** Rejects for a configuration that cannot be used. A server that is away is no reason: it is waited for. */
+export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promise<Datastore> {
+  const { kubeconfig, env = process.env, pace = SYSTEM_PACE, patience, root } = options;
+  const connection = await ApiConnection.open({
+    env,
+    ...(kubeconfig !== undefined && { kubeconfig }),
+    ...(patience !== undefined && { patience }),
+    ...(root !== undefined && { root }),
+  });
+  const changed = (): void => announcer.changed();
+  const group = new ApiGroup({ connection, env, pace, changed });
+  const cache = new ClusterCache(true);
+  const abort = new AbortController();
+  // as many as there are requests
+  setMaxListeners(0, abort.signal);
+  const reflectors = new Map<Kind, ApiReflector>();
+  let started = false;
+  let wantsPods = false;
+  let ending: Promise<unknown> = Promise.resolve();
+  const wanted = (): readonly Kind[] => KINDS.filter(kind => kind !== 'Pod' || wantsPods);
+  const problems = joinedProblems();
+  const announcer = new Announcer(() => {
+    const all = [...reflectors.values()];
+    const failures = all.flatMap(({ failure }) => failure ?? []);
+    const denied = failures.flatMap(({ problem }) => problem ?? []);
+    const held = all.flatMap(reflector => reflector.held ?? []);
+    return {
+      cluster: cache.cluster,
+      problems: problems(cache.problems, [...denied, ...held, ...group.problems]),
+      synced: wanted().every(kind => reflectors.get(kind)?.read),
+      ...staleness(failures, group.locked),
+      ...(group.current && { apiGroup: group.current }),
+    };
+  });
+  const events = new ApiEvents({ connection, pace, uidOf: node => cache.cluster.nodes.get(node)?.uid });
+  const begin = (kind: Kind): void => {
+    if (reflectors.has(kind)) return;
+    const reflector = new ApiReflector({ kind, connection, group, cache, pace, changed });
+    reflectors.set(kind, reflector);
+    reflector.start();
+  };
+  const patch = async (node: string, metadata: object): Promise<void> => {
+    const path = `/api/v1/nodes/${node}`;
+    await connection.request({ method: 'PATCH', path, body: { metadata }, signal: abort.signal }).catch(error => {
+      throw datastoreError(error);
+    });
+  };
+  return {
+    watch(listener) {
+      if (!started) group.follow();
+      started = true;
+      for (const kind of wanted()) begin(kind);
+      return announcer.add(listener);
+    },
+    wantPods(want) {
+      wantsPods = want;
+      const reflector = reflectors.get('Pod');
+      if (want && started) ending = ending.then(() => void (wantsPods && !abort.signal.aborted && begin('Pod')));
+      if (!want && reflector) {
+        reflectors.delete('Pod');
+        ending = ending.then(() => reflector.close()).then(() => cache.replace('Pod', []));
+        void ending.then(() => announcer.changed());
+      }
+    },
+    patchNode: (name, annotations) => patch(`${encodeURIComponent(name)}/status`, { annotations }),
+    labelNode: (name, labels) => patch(encodeURIComponent(name), { labels }),
+    reportEvent: event => events.report(event),
+    objects: apiObjects(connection, group, abort.signal),
+    async close() {
+      announcer.close();
+      abort.abort();
+      const readers = [...reflectors.values()].map(reflector => reflector.close());
+      await Promise.all([...readers, group.close(), events.close()]);
+      await ending;
+    },
+  };
+}
+
+/** The oldest failure: it is the one that matters. */
+function staleness(failures: readonly ReadFailure[], locked: string | undefined): { readonly stale?: string } {
+  const oldest = failures.reduce<ReadFailure | undefined>((a, b) => (a && a.since <= b.since ? a : b), undefined);
+  if (oldest) return { stale: `${oldest.message} (since ${new Date(oldest.since).toISOString()})` };
+  return locked === undefined ? {} : { stale: locked };
+}
+
+/** The same list while there are no others. */
+function joinedProblems(): (known: readonly Problem[], more: readonly Problem[]) => readonly Problem[] {
+  let last: readonly unknown[] = [];
+  let joined: readonly Problem[] = [];
+  return (known, more) => {
+    const now = [known, ...more.map(({ message }) => message)];
+    if (now.length !== last.length || now.some((each, i) => each !== last[i])) joined = [...known, ...more];
+    last = now;
+    return joined;
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * JSON whose numbers survive: an object that is read and written again has every number that it had, though JavaScript's cannot hold it. JSON.parse tells
+ * the text of a number only from Node 21 on, and lossless-json takes twenty times as long; hence native parsing of a text in which such numbers stand as
+ * strings with a mark that others cannot guess.
+ */
+import { randomBytes } from 'node:crypto';
+import { ExactNumber, exactNumber } from '../../model/exact-number.ts';
+
+const MARK = `${randomBytes(16).toString('hex')}#`;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\d.eE+-])/y;
+const MARKED = new RegExp(`"${MARK}([^"]*)"`, 'g');
+
+/** As JSON.parse, but for numbers that it would change (exact-number.ts). @throws SyntaxError as it does */
+export function parseExactJson(text: string): unknown {
+  const marked = withMarks(text);
+  if (marked !== text)
+    try {
+      return JSON.parse(marked, unmarked) as unknown;
+    } catch {
+      // the error below quotes the text, and not the mark
+    }
+  return JSON.parse(text) as unknown;
+}
+
+/** As JSON.stringify, with `bigint` and ExactNumber as the numbers that they are. */
+export function exactJson(value: unknown, indent?: number): string {
+  let isMarked = false;
+  const text = JSON.stringify(
+    value,
+    (_, each: unknown) => {
+      if (typeof each !== 'bigint' && !(each instanceof ExactNumber)) return each;
+      isMarked = true;
+      return `${MARK}${each instanceof ExactNumber ? each.text : each}`;
+    },
+    indent,
+  );
+  return isMarked ? text.replace(MARKED, '$1') : text;
+}
+
+function unmarked(_: string, value: unknown): unknown {
+  return typeof value === 'string' && value.startsWith(MARK) ? exactNumber(value.slice(MARK.length)) : value;
+}
+
+/** The text with each number that would change as a string. What is no JSON stays none. */
+function withMarks(text: string): string {
+  const parts: string[] = [];
+  let from = 0;
+  let at = 0;
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    if (code === 0x22) {
+      at = endOfString(text, at);
+    } else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
+      NUMBER.lastIndex = at;
+      const number = NUMBER.exec(text)?.[0];
+      if (number === undefined) return text; // JSON.parse says what is wrong
+      if (number.length > 15 || /[.eE]/.test(number)) {
+        if (typeof exactNumber(number) !== 'number') {
+          parts.push(text.slice(from, at), `"${MARK}${number}"`);
+          from = at + number.length;
+        }
+      }
+      at += number.length;
+    } else at++;
+  }
+  return parts.length === 0 ? text : parts.join('') + text.slice(from);
+}
+
+/** @returns the index after its closing quote */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end > 0) {
+    let before = end;
+    while (text.charCodeAt(before - 1) === 0x5c) before--;
+    if ((end - before) % 2 === 0) return end + 1;
+    end = text.indexOf('"', end + 1);
+  }
+  return text.length;
+}

@@ -1,0 +1,182 @@
+/** Which value of a Felix parameter counts, and what becomes of those that are none (calico-wireguard 1.1-1.3). */
+import { describe, expect, test } from 'vitest';
+import type { FelixConfiguration } from '../../../../src/calico/model/cluster.ts';
+import {
+  enabledWhere,
+  felixConfig,
+  isEnabled,
+  readConfigurations,
+} from '../../../../src/calico/plan/config/felix-config.ts';
+import { parseFelixFile } from '../../../../src/calico/plan/config/felix-file.ts';
+import { configuration } from '../../../support/calico-cluster.ts';
+
+interface Words {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly file?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+const byName = (all: readonly FelixConfiguration[]) => readConfigurations(new Map(all.map(each => [each.name, each])));
+const read = ({ environment = {}, file, labels = {} }: Words, ...all: readonly FelixConfiguration[]) =>
+  felixConfig({ environment, file, configurations: byName(all), nodeName: 'me', labels });
+const port = (words: Words, ...all: readonly FelixConfiguration[]) =>
+  read(words, ...all).parameters.WireguardListeningPort;
+
+const ofDefault = configuration('default', { WireguardListeningPort: 2 });
+const ofNode = configuration('node.me', { WireguardListeningPort: 4 });
+const ofOther = configuration('node.other', { WireguardListeningPort: 9 });
+const scoped = (name: string, value: number, nodeSelector: string | undefined, creationTimestamp?: string) =>
+  configuration(
+    name,
+    { WireguardListeningPort: value },
+    {
+      ...(nodeSelector !== undefined && { nodeSelector }),
+      ...(creationTimestamp !== undefined && { creationTimestamp }),
+    },
+  );
+
+describe('precedence', () => {
+  const environment = { FELIX_WIREGUARDLISTENINGPORT: '6' };
+  const file = '[global]\nWireguardListeningPort = 5\n';
+  const ofSelector = scoped('rack', 3, 'all()');
+
+  test('environment, file, node, selector, default, built in', () => {
+    expect(port({ environment, file }, ofDefault, ofSelector, ofNode)).toBe(6);
+    expect(port({ file }, ofDefault, ofSelector, ofNode)).toBe(5);
+    expect(port({}, ofDefault, ofSelector, ofNode)).toBe(4);
+    expect(port({}, ofDefault, ofSelector, ofOther)).toBe(3);
+    expect(port({}, ofDefault, ofOther)).toBe(2);
+    expect(port({}, ofOther)).toBe(51820);
+  });
+
+  test('each parameter for itself: false is a value, absence is not', () => {
+    const { parameters } = read(
+      {},
+      configuration('default', { WireguardEnabled: true, WireguardListeningPort: 7, WireguardMTU: 1400 }),
+      configuration('node.me', { WireguardEnabled: false, WireguardMTU: '' }),
+    );
+    expect(parameters).toMatchObject({ WireguardEnabled: false, WireguardListeningPort: 7, WireguardMTU: 1400 });
+  });
+
+  test.each(['FELIX_WIREGUARDMTU', 'felix_wireguardmtu', 'Felix_WireguardMtu'])('%s is read', name => {
+    expect(read({ environment: { [name]: '1300' } }).parameters.WireguardMTU).toBe(1300);
+  });
+
+  test('what is not FELIX_ in the environment is nothing', () => {
+    expect(read({ environment: { WIREGUARDMTU: '1300', XFELIX_WIREGUARDMTU: '1300' } }).parameters.WireguardMTU).toBe(
+      0,
+    );
+  });
+
+  test('the keepalive is read by its field and by its parameter', () => {
+    const keepalive = (name: string) => read({}, configuration('default', { [name]: 25 })).parameters;
+    expect(keepalive('WireguardKeepAlive').WireguardPersistentKeepAlive).toBe(25);
+    expect(keepalive('WireguardPersistentKeepAlive').WireguardPersistentKeepAlive).toBe(25);
+    expect(read({ environment: { FELIX_WIREGUARDKEEPALIVE: '25' } }).parameters.WireguardPersistentKeepAlive).toBe(0);
+  });
+});
+
+describe('selector-scoped configurations', () => {
+  const old = '2026-01-01T00:00:00Z';
+  const young = '2026-02-01T00:00:00Z';
+
+  test('the oldest that matches counts, and it alone', () => {
+    const mtu = configuration('young', { WireguardMTU: 1300 }, { nodeSelector: 'all()', creationTimestamp: young });
+    const made = read(
+      {},
+      scoped('zzz', 3, 'all()', old),
+      mtu,
+      scoped('other', 9, 'has(other)', '2020-01-01T00:00:00Z'),
+    );
+    expect(made.parameters).toMatchObject({ WireguardListeningPort: 3, WireguardMTU: 0 });
+  });
+
+  test('of the same age the first by name; in any order of the map', () => {
+    const two = [scoped('b', 3, 'all()', old), scoped('a', 5, 'all()', old)] as const;
+    expect(port({}, ...two)).toBe(5);
+    expect(port({}, ...two.toReversed())).toBe(5);
+  });
+
+  test('ages are times, not texts; one without is the youngest', () => {
+    expect(port({}, scoped('a', 3, 'all()', '2026-01-01T02:00:00+03:00'), scoped('b', 5, 'all()', old))).toBe(3);
+    expect(port({}, scoped('a', 3, 'all()'), scoped('b', 5, 'all()', old))).toBe(5);
+    expect(port({}, scoped('a', 3, 'all()', 'yesterday'), scoped('b', 5, 'all()', old))).toBe(5);
+  });
+
+  test('by the labels of the node', () => {
+    const rack = scoped('rack', 3, "rack == 'one'");
+    expect(port({ labels: { rack: 'one' } }, rack)).toBe(3);
+    expect(port({ labels: { rack: 'two' } }, rack)).toBe(51820);
+  });
+
+  test('a bad selector, and none, match nothing and are named', () => {
+    const made = read({}, scoped('bad', 3, "rack = 'one'"), scoped('none', 3, undefined), scoped('empty', 3, ' '));
+    expect(made.parameters.WireguardListeningPort).toBe(51820);
+    expect(made.problems.map(({ object, reason }) => `${object} ${reason}`)).toEqual([
+      'FelixConfiguration/bad InvalidSelector',
+      'FelixConfiguration/none MissingNodeSelector',
+      'FelixConfiguration/empty MissingNodeSelector',
+    ]);
+    expect(made.problems[0]!.message).toContain("rack = 'one'");
+  });
+});
+
+describe('whether a family is on', () => {
+  const both = configuration('default', { WireguardEnabled: true, WireguardEnabledV6: true });
+
+  test('IPv6 needs IPv6 support as well', () => {
+    expect(isEnabled(read({}, both).parameters, 6)).toBe(true);
+    const without = read({ environment: { FELIX_IPV6SUPPORT: 'false' } }, both);
+    expect(isEnabled(without.parameters, 6)).toBe(false);
+    expect(isEnabled(without.parameters, 4)).toBe(true);
+    expect(without.clusterEnabled).toEqual({ 4: true, 6: false });
+  });
+
+  test('for the whole cluster: without what node.<name> and selectors say', () => {
+    const off = { WireguardEnabled: false };
+    const made = read({}, both, configuration('node.me', off), configuration('s', off, { nodeSelector: 'all()' }));
+    expect(made.parameters.WireguardEnabled).toBe(false);
+    expect(made.clusterEnabled).toEqual({ 4: true, 6: true });
+    expect(read({}, configuration('node.me', { WireguardEnabled: true })).clusterEnabled[4]).toBe(false);
+    expect(read({ environment: { FELIX_WIREGUARDENABLED: 'true' } }).clusterEnabled[4]).toBe(true);
+  });
+
+  test('on another node: by what the datastore says', () => {
+    const all = byName([both, configuration('node.x', { WireguardEnabled: false, Ipv6Support: false })]);
+    const on = (name: string, family: 4 | 6, labels = {}) => enabledWhere(all, family)({ name, labels });
+    expect([on('x', 4), on('x', 6), on('y', 4), on('y', 6)]).toEqual([false, false, true, true]);
+    const rack = configuration('rack', { WireguardEnabled: false }, { nodeSelector: 'has(rack)' });
+    const scopedToo = enabledWhere(byName([both, rack]), 4);
+    expect([scopedToo({ name: 'y', labels: { rack: '1' } }), scopedToo({ name: 'y', labels: {} })]).toEqual([
+      false,
+      true,
+    ]);
+  });
+});
+
+describe("Felix's file", () => {
+  test('sections, comments, both separators, quotes, any case; the last counts', () => {
+    const text =
+      '\ufeff[global]\r\n# one\r\n; two\r\nWireguardMTU = 1300\r\n wireguardmtu: "1400" \r\n\r\n[more]\r\nA=';
+    expect(parseFelixFile(text)).toEqual({
+      parameters: new Map([
+        ['wireguardmtu', '1400'],
+        ['a', ''],
+      ]),
+      problems: [],
+    });
+  });
+
+  test('a line that is none is named', () => {
+    const made = read({ file: 'WireguardMTU 1300\nWireguardMTU=1200' });
+    expect(made.parameters.WireguardMTU).toBe(1200);
+    expect(made.problems).toEqual([
+      {
+        object: 'File/felix.cfg',
+        reason: 'InvalidLine',
+        message:
+          'line 1 is "WireguardMTU 1300", which is not of the form Name = value; it is ignored, but Felix itself does not start with it',
+      },
+    ]);
+  });
+});

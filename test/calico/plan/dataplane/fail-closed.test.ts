@@ -1,0 +1,198 @@
+/** Fail-closed: what is not encrypted is unreachable, hosts excepted, and Felix's way otherwise. */
+import { describe, expect, test } from 'vitest';
+import { formatPrefix } from '../../../../src/base/prefix.ts';
+import { firewallTable } from '../../../../src/calico/apply/firewall/firewall.ts';
+import { block, cluster, planOf, pod, prefix, routesOf, tunnelOf } from '../../../support/calico-cluster.ts';
+import {
+  alone,
+  blockOf,
+  blocksOf,
+  enabled,
+  hostOf,
+  inBlock,
+  MODES,
+  member,
+  per,
+} from '../../../support/calico-families.ts';
+
+const options = { failClosed: true };
+const sealedIn = (made: ReturnType<typeof planOf>, family: 4 | 6) =>
+  tunnelOf(made.desired, family).firewall.sealed.map(formatPrefix);
+
+describe.each(MODES)('$mode: fail-closed', ({ families }) => {
+  const on = enabled(families);
+  const me = member(families, 'me', 1);
+  const a = member(families, 'a', 2);
+  const bad = [
+    ['without a key', member(families, 'bad', 4, { key: {} })],
+    ['with a bad key', member(families, 'bad', 4, { key: per(families, () => 'x') })],
+    ["with another's key", member(families, 'bad', 4, { key: a.publicKey })],
+    ['without an address', member(families, 'bad', 4, { bgp: {} })],
+  ] as const;
+
+  test.each(bad)('the pods of a node %s are unreachable and sealed, and only with fail-closed', (what, node) => {
+    const tunnelled = { wireguard: per(families, family => inBlock(family, 9, 4)) };
+    const objects = [
+      on,
+      me,
+      a,
+      { ...node, wireguardAddress: member(families, 'x', 4, tunnelled).wireguardAddress },
+      ...blocksOf(families, 1, 'me'),
+      ...families.map(family => block(blockOf(family, 4), 'bad')),
+    ];
+    const closed = planOf(cluster(...objects), { options });
+    const open = planOf(cluster(...objects));
+    for (const family of families) {
+      const prefixes = [blockOf(family, 4), alone(family, inBlock(family, 9, 4))].sort();
+      const mine = `${blockOf(family, 1)} throw`;
+      expect(routesOf(closed.desired, family)).toEqual([mine, ...prefixes.map(each => `${each} unreachable`)].sort());
+      expect(sealedIn(closed, family)).toEqual(prefixes);
+      // Felix knows no tunnel of a node without an address
+      const known = what === 'without an address' ? [blockOf(family, 4)] : prefixes;
+      expect(routesOf(open.desired, family)).toEqual([mine, ...known.map(each => `${each} throw`)].sort());
+      expect(sealedIn(open, family)).toEqual([]);
+    }
+  });
+
+  test('routes of encrypted and local ones are as ever; pods of the encrypted are sealed too, for the day the tunnel is gone', () => {
+    for (const spec of [{}, { wireguardHostEncryptionEnabled: true }]) {
+      const objects = [enabled(families, spec), me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
+      const closed = planOf(cluster(...objects), { options }).desired;
+      const open = planOf(cluster(...objects)).desired;
+      for (const family of families) {
+        const { firewall, ...rest } = tunnelOf(closed, family);
+        const { firewall: other, ...same } = tunnelOf(open, family);
+        expect(rest).toEqual(same);
+        expect(other.sealed).toEqual([]);
+        expect({ ...firewall, sealed: [] }).toEqual(other);
+        expect(sealedIn(planOf(cluster(...objects), { options }), family)).toContain(blockOf(family, 2));
+        for (const [text, { kind, orElse }] of rest.routes) {
+          if (kind !== 'tunnel') expect(orElse).toBeUndefined();
+          // nothing else answers for pods when the tunnel is gone; for hosts it may
+          else expect(orElse).toBe(text === alone(family, hostOf(family, 2)) ? undefined : 'unreachable');
+        }
+      }
+    }
+  });
+
+  test.each([
+    [undefined, ['cali']],
+    ['azv', ['azv']],
+    ['eni,azv', ['eni', 'azv']],
+  ])('the seal ends at the interfaces of pods, with InterfacePrefix %s', (prefix, expected) => {
+    const said = prefix === undefined ? {} : { InterfacePrefix: prefix };
+    for (const hosts of [false, true]) {
+      const spec = { WireguardHostEncryptionEnabled: hosts };
+      const objects = [me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
+      const inSpec = planOf(cluster(enabled(families, { ...spec, ...said }), ...objects), { options });
+      const on = enabled(families, spec);
+      const environment = prefix === undefined ? {} : { FELIX_INTERFACEPREFIX: prefix };
+      const inEnvironment = planOf(cluster(on, ...objects), { options, environment });
+      const felixFile = prefix === undefined ? '' : `[global]\nInterfacePrefix = ${prefix}\n`;
+      const inFile = planOf(cluster(on, ...objects), { options, felixFile });
+      for (const made of [inSpec, inEnvironment, inFile])
+        for (const family of families) {
+          const tunnel = tunnelOf(made.desired, family);
+          expect(tunnel.firewall.workloadPrefixes).toEqual(expected);
+          // loopback, tunnel, pods; then what is sealed
+          const chains = firewallTable(tunnel)!.chains.filter(({ name }) => name.startsWith('seal-'));
+          expect(chains.map(({ rules }) => rules.length)).toEqual([4 + expected.length, 4 + expected.length]);
+        }
+    }
+  });
+
+  test('hosts stay reachable, with host encryption too', () => {
+    const hosts = enabled(families, { WireguardHostEncryptionEnabled: true });
+    const made = planOf(cluster(hosts, me, member(families, 'bad', 4, { key: {} })), { options });
+    for (const family of families) {
+      expect(routesOf(made.desired, family)).toEqual([`${alone(family, hostOf(family, 4))} throw`]);
+      expect(sealedIn(made, family)).toEqual([]);
+    }
+  });
+
+  test('a host that lies within what is sealed is let out of it', () => {
+    const inside = member(families, 'a', 2, { bgp: per(families, family => inBlock(family, 4, 0)) });
+    const keyless = member(families, 'bad', 4, {
+      key: {},
+      wireguard: inside.bgpAddress[4] ? { 4: inBlock(4, 4, 0) } : {},
+    });
+    const small = families.map(family => block(family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126', 'bad'));
+    const made = planOf(cluster(on, me, inside, keyless, ...small), { options });
+    for (const family of families) {
+      const host = formatPrefix(prefix(inBlock(family, 4, 0)));
+      expect(routesOf(made.desired, family)).toEqual(
+        [`${family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126'} unreachable`, `${host} throw`].sort(),
+      );
+      expect(sealedIn(made, family)).toEqual(
+        family === 4 ? ['10.0.4.1/32', '10.0.4.2/31'] : ['fd10:0:0:4::1/128', 'fd10:0:0:4::2/127'],
+      );
+    }
+  });
+
+  test('a host within what is sealed that is encrypted itself is still spoken to by the tunnel', () => {
+    const hosts = enabled(families, { WireguardHostEncryptionEnabled: true });
+    const inside = member(families, 'a', 2, { bgp: per(families, family => inBlock(family, 4, 9)) });
+    const keyless = member(families, 'bad', 4, { key: {} });
+    const made = planOf(cluster(hosts, me, inside, keyless, ...blocksOf(families, 4, 'bad')), { options });
+    for (const family of families)
+      expect(routesOf(made.desired, family)).toEqual(
+        [
+          `${blockOf(family, 4)} unreachable`,
+          `${alone(family, inBlock(family, 4, 9))} tunnel`,
+          `${alone(family, hostOf(family, 4))} throw`,
+        ].sort(),
+      );
+  });
+
+  test('what of a sealed block is local is let out of it, what is encrypted need not be', () => {
+    const text = (family: 4 | 6) => (family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126');
+    const lent = families.map(family =>
+      block(text(family), 'bad', `${inBlock(family, 4, 3)} me`, `${inBlock(family, 4, 2)} a`),
+    );
+    const made = planOf(cluster(on, me, a, member(families, 'bad', 4, { key: {} }), ...lent), { options });
+    for (const family of families) {
+      expect(routesOf(made.desired, family)).toEqual(
+        [
+          `${text(family)} unreachable`,
+          `${alone(family, inBlock(family, 4, 2))} tunnel`,
+          `${alone(family, inBlock(family, 4, 3))} throw`,
+        ].sort(),
+      );
+      expect(sealedIn(made, family)).toEqual(
+        family === 4 ? ['10.0.4.0/31', '10.0.4.2/32'] : ['fd10:0:0:4::/127', 'fd10:0:0:4::2/128'],
+      );
+    }
+  });
+
+  test('an address borrowed from a local block by a node that is not encrypted is sealed', () => {
+    const lent = families.map(family => block(blockOf(family, 1), 'me', `${inBlock(family, 1, 9)} bad`));
+    const made = planOf(cluster(on, me, member(families, 'bad', 4, { key: {} }), ...lent), { options });
+    for (const family of families) expect(sealedIn(made, family)).toEqual([alone(family, inBlock(family, 1, 9))]);
+  });
+
+  test('none of the sealed lies within another', () => {
+    const words = { key: {}, wireguard: per(families, family => inBlock(family, 4, 1)) };
+    const made = planOf(cluster(on, me, member(families, 'bad', 4, words), ...blocksOf(families, 4, 'bad')), {
+      options,
+    });
+    for (const family of families) expect(sealedIn(made, family)).toEqual([blockOf(family, 4)]);
+  });
+
+  test("pods of a node that is gone are sealed, load balancers' addresses are not", () => {
+    const all = [...blocksOf(families, 5, 'gone'), ...blocksOf(families, 6, 'load-balancer')];
+    const made = planOf(cluster(on, me, ...all), { options });
+    for (const family of families) {
+      expect(routesOf(made.desired, family)).toEqual(
+        [`${blockOf(family, 5)} unreachable`, `${blockOf(family, 6)} throw`].sort(),
+      );
+      expect(sealedIn(made, family)).toEqual([blockOf(family, 5)]);
+    }
+  });
+
+  test('WorkloadIPs: pod by pod', () => {
+    const told = enabled(families, { RouteSource: 'WorkloadIPs' });
+    const theirs = pod('p', 'bad', ...families.map(family => inBlock(family, 7, 1)));
+    const made = planOf(cluster(told, me, member(families, 'bad', 4, { key: {} }), theirs), { options });
+    for (const family of families) expect(sealedIn(made, family)).toEqual([alone(family, inBlock(family, 7, 1))]);
+  });
+});

@@ -1,0 +1,73 @@
+/** What Felix's data plane does beside WireGuard, where it bears on the tunnel (calico-wireguard 1.2, 4.8, 4.11). */
+import { expect, test } from 'vitest';
+import { DEFAULT_OPTIONS } from '../../../../src/calico/plan/config/options.ts';
+import type { Plan } from '../../../../src/calico/plan/input.ts';
+import { cluster, peersOf, planOf, reasonsOf, routesOf, tunnelOf } from '../../../support/calico-cluster.ts';
+import { blocksOf, enabled, member } from '../../../support/calico-families.ts';
+
+const of = (
+  more: Readonly<Record<string, string | boolean>>,
+  failClosed = false,
+  families: readonly (4 | 6)[] = [4, 6],
+): Plan =>
+  planOf(
+    cluster(
+      member([4, 6], 'me', 1),
+      member([4, 6], 'a', 2),
+      ...blocksOf([4, 6], 1, 'me'),
+      ...blocksOf([4, 6], 2, 'a'),
+      enabled(families, more),
+    ),
+    { options: { ...DEFAULT_OPTIONS, failClosed } },
+  );
+
+test('bpfEnabled is said, with the version that drops our port and what to do, and changes nothing else', () => {
+  const { desired, problems } = of({ BPFEnabled: true });
+  expect(problems).toEqual([
+    {
+      object: 'FelixConfiguration',
+      reason: 'EbpfDataPlane',
+      message: expect.stringMatching(/3\.32\.0 and 3\.32\.1 .* 3\.32\.2 .*bpfL3IfacePattern/),
+    },
+  ]);
+  expect(desired).toEqual(of({}).desired);
+  // there is no tunnel to say it of
+  expect(reasonsOf(of({ BPFEnabled: true }, false, []))).toEqual([]);
+});
+
+test('routeSyncDisabled: no routes, as Felix makes none; peers and the tunnel stay', () => {
+  const plan = of({ RouteSyncDisabled: true });
+  for (const family of [4, 6] as const) {
+    expect(routesOf(plan.desired, family)).toEqual([]);
+    expect(peersOf(plan.desired, family)).toEqual(peersOf(of({}).desired, family));
+    expect(routesOf(of({}).desired, family)).not.toEqual([]);
+  }
+  expect(reasonsOf(plan).join()).toContain('RouteSyncDisabled');
+});
+
+test('routeSyncDisabled with --fail-closed: what the tunnel does not take stays sealed', () => {
+  const plan = of({ RouteSyncDisabled: true }, true);
+  expect(routesOf(plan.desired, 4)).toEqual([]);
+  expect(tunnelOf(plan.desired, 4).firewall.sealed).toEqual(tunnelOf(of({}, true).desired, 4).firewall.sealed);
+  expect(tunnelOf(plan.desired, 4).firewall.sealed).not.toEqual([]);
+});
+
+test('flows that pass by nftables are said only where nftables stands for --fail-closed', () => {
+  const reasons = (more: Readonly<Record<string, string>>, failClosed: boolean): string =>
+    reasonsOf(of(more, failClosed)).join();
+  expect(reasons({ NFTablesFlowTableOffload: 'all' }, true)).toContain('FlowTableOffload');
+  expect(reasons({ NFTablesFlowTableOffload: 'All' }, false)).toBe('');
+  expect(reasons({ NFTablesFlowTableOffload: 'Disabled' }, true)).toBe('');
+  expect(reasons({}, true)).toBe('');
+});
+
+test.each(['Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly', 'Enabled'])(
+  'programClusterRoutes %s is of the main table, and changes nothing of ours',
+  ProgramClusterRoutes => {
+    for (const NFTablesMode of ['Auto', 'Enabled', 'Disabled']) {
+      const { desired, problems } = of({ ProgramClusterRoutes, NFTablesMode });
+      expect(desired).toEqual(of({}).desired);
+      expect(problems).toEqual([]);
+    }
+  },
+);

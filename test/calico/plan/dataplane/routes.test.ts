@@ -1,0 +1,196 @@
+/** The table of the tunnel, exactly (calico-wireguard 3.1, 4.7 and 9.1), in each family and in both. */
+import { describe, expect, test } from 'vitest';
+import type { Family } from '../../../../src/netlink/family.ts';
+import { block, cluster, peersOf, planOf, pod, reasonsOf, routesOf } from '../../../support/calico-cluster.ts';
+import {
+  alone,
+  blockOf,
+  blocksOf,
+  enabled,
+  hostOf,
+  inBlock,
+  MODES,
+  member,
+  per,
+} from '../../../support/calico-families.ts';
+
+describe.each(MODES)('$mode: routes', ({ families }) => {
+  const on = enabled(families);
+  const me = member(families, 'me', 1);
+  const a = member(families, 'a', 2);
+  const b = member(families, 'b', 3);
+  const keyless = member(families, 'keyless', 4, { key: {} });
+  const check = (made: ReturnType<typeof planOf>, expected: (family: Family) => readonly string[]) => {
+    for (const family of families) expect(routesOf(made.desired, family)).toEqual(expected(family).toSorted());
+  };
+
+  test('local blocks are thrown', () => {
+    check(planOf(cluster(on, me, ...blocksOf(families, 1, 'me'))), family => [`${blockOf(family, 1)} throw`]);
+  });
+
+  test('a local single address is thrown where no local block covers it, and not where one does', () => {
+    const local = member(families, 'me', 1, {
+      wireguard: per(families, family => inBlock(family, 1, 5)),
+      vxlan: per(families, family => inBlock(family, 9, 5)),
+    });
+    const borrowed = families.map(family => block(blockOf(family, 2), 'a', `${inBlock(family, 2, 7)} me`));
+    check(planOf(cluster(on, local, a, ...blocksOf(families, 1, 'me'), ...borrowed)), family => [
+      `${blockOf(family, 1)} throw`,
+      `${alone(family, inBlock(family, 9, 5))} throw`,
+      `${blockOf(family, 2)} tunnel`,
+      `${alone(family, inBlock(family, 2, 7))} throw`,
+    ]);
+  });
+
+  test('a local pod outside of the local blocks is thrown, one inside is not', () => {
+    const pods = [
+      pod('in', 'me', ...families.map(family => inBlock(family, 1, 5))),
+      pod('out', 'me', ...families.map(family => inBlock(family, 2, 5))),
+      pod('elsewhere', 'a', ...families.map(family => inBlock(family, 9, 5))),
+    ];
+    check(
+      planOf(cluster(on, me, a, ...pods, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a'))),
+      family => [
+        `${blockOf(family, 1)} throw`,
+        `${blockOf(family, 2)} tunnel`,
+        `${alone(family, inBlock(family, 2, 5))} throw`,
+      ],
+    );
+  });
+
+  test('to peers into the tunnel, to others thrown', () => {
+    const all = [...blocksOf(families, 2, 'a'), ...blocksOf(families, 4, 'keyless')];
+    check(planOf(cluster(on, me, a, keyless, ...all)), family => [
+      `${blockOf(family, 2)} tunnel`,
+      `${blockOf(family, 4)} throw`,
+    ]);
+    check(planOf(cluster(on, me, a, member(families, 'keyless', 4), ...all)), family => [
+      `${blockOf(family, 2)} tunnel`,
+      `${blockOf(family, 4)} tunnel`,
+    ]);
+  });
+
+  test("a borrowed address is its borrower's, within the lender's block", () => {
+    const lent = families.map(family =>
+      block(blockOf(family, 2), 'a', `${inBlock(family, 2, 7)} b`, `${inBlock(family, 2, 8)} keyless`),
+    );
+    check(planOf(cluster(on, me, a, b, keyless, ...lent)), family => [
+      `${blockOf(family, 2)} tunnel`,
+      `${alone(family, inBlock(family, 2, 7))} tunnel`,
+      `${alone(family, inBlock(family, 2, 8))} throw`,
+    ]);
+  });
+
+  test('an address that was given out in its own block has no route of its own', () => {
+    const own = families.map(family => block(blockOf(family, 2), 'a', `${inBlock(family, 2, 7)} a`));
+    check(planOf(cluster(on, me, a, ...own)), family => [`${blockOf(family, 2)} tunnel`]);
+  });
+
+  test('of a block that nobody has, each address is who has it', () => {
+    const nobody = families.map(family => block(blockOf(family, 9), undefined, `${inBlock(family, 9, 7)} a`));
+    check(planOf(cluster(on, me, a, ...nobody)), family => [`${alone(family, inBlock(family, 9, 7))} tunnel`]);
+  });
+
+  test.each([
+    ['me', 'a'],
+    ['a', 'me'],
+    ['a', 'b'],
+    ['keyless', 'a'],
+  ])('an address that moved from %s to %s is where it is now', (from, to) => {
+    const at = (name: string) =>
+      families.map(family => block(blockOf(family, 9), undefined, `${inBlock(family, 9, 7)} ${name}`));
+    const kinds: Readonly<Record<string, string>> = { me: 'throw', keyless: 'throw', a: 'tunnel', b: 'tunnel' };
+    for (const name of [from, to])
+      check(planOf(cluster(on, me, a, b, keyless, ...at(name))), family => [
+        `${alone(family, inBlock(family, 9, 7))} ${kinds[name]}`,
+      ]);
+  });
+
+  test('what two nodes claim is that of the first by name, and people are told', () => {
+    const twice = (name: string) =>
+      member(families, name, name === 'a' ? 2 : 3, { wireguard: per(families, family => inBlock(family, 9, 1)) });
+    const made = planOf(cluster(on, me, twice('b'), twice('a')));
+    for (const family of families) {
+      expect(peersOf(made.desired, family)['a']).toContain(alone(family, inBlock(family, 9, 1)));
+      expect(peersOf(made.desired, family)['b']).not.toContain('/');
+    }
+    expect(reasonsOf(made)).toEqual(families.map(() => 'Node/a ConflictingPrefix'));
+    expect(made.problems[0]!.message).toContain('"b"');
+  });
+
+  test("a tunnel's address counts before what the address management says", () => {
+    const tunnel = member(families, 'b', 3, { wireguard: per(families, family => inBlock(family, 2, 7)) });
+    const lent = families.map(family => block(blockOf(family, 9), 'me', `${inBlock(family, 2, 7)} a`));
+    const made = planOf(cluster(on, me, a, tunnel, ...lent));
+    for (const family of families)
+      expect(peersOf(made.desired, family)['b']).toContain(alone(family, inBlock(family, 2, 7)));
+  });
+
+  test("a host's own address is never a pod's", () => {
+    const lent = families.map(family => block(blockOf(family, 9), undefined, `${hostOf(family, 3)} a`));
+    check(planOf(cluster(on, me, a, b, ...lent)), () => []);
+  });
+
+  test('hosts may share an address that is of no interest', () => {
+    const public1 = { external: families.map(family => hostOf(family, 99)) };
+    const nodes = [member(families, 'a', 2, public1), member(families, 'b', 3, public1)];
+    expect(planOf(cluster(on, me, ...nodes)).problems).toEqual([]);
+    const hosts = planOf(cluster(enabled(families, { WireguardHostEncryptionEnabled: true }), me, ...nodes));
+    expect(reasonsOf(hosts)).toEqual(families.map(() => 'Node/a ConflictingPrefix'));
+  });
+
+  test('with host encryption other hosts are tunnelled or thrown, and the own one is left alone', () => {
+    const made = planOf(cluster(enabled(families, { WireguardHostEncryptionEnabled: true }), me, a, keyless));
+    check(made, family => [`${alone(family, hostOf(family, 2))} tunnel`, `${alone(family, hostOf(family, 4))} throw`]);
+  });
+
+  test('what belongs to a node that is gone, or to load balancers, is thrown', () => {
+    const made = planOf(cluster(on, me, ...blocksOf(families, 5, 'gone'), ...blocksOf(families, 6, 'load-balancer')));
+    check(made, family => [`${blockOf(family, 5)} throw`, `${blockOf(family, 6)} throw`]);
+    for (const family of families) expect(made.peers[family]).toEqual([]);
+  });
+
+  test('WorkloadIPs: every pod has a route, blocks have none', () => {
+    const told = enabled(families, { RouteSource: 'WorkloadIPs' });
+    const pods = [
+      pod('mine', 'me', ...families.map(family => inBlock(family, 7, 1))),
+      pod('theirs', 'a', ...families.map(family => inBlock(family, 7, 2))),
+      pod('plain', 'keyless', ...families.map(family => inBlock(family, 7, 3))),
+    ];
+    const made = planOf(cluster(told, me, a, keyless, ...pods, ...blocksOf(families, 2, 'a')));
+    check(made, family => [
+      `${alone(family, inBlock(family, 7, 1))} throw`,
+      `${alone(family, inBlock(family, 7, 2))} tunnel`,
+      `${alone(family, inBlock(family, 7, 3))} throw`,
+    ]);
+    expect(made.wantsPods).toBe(true);
+    expect(planOf(cluster(on, me)).wantsPods).toBe(false);
+  });
+
+  test('host-local: podCIDRs in place of blocks', () => {
+    const withCidr = (name: string, number: number) =>
+      member(families, name, number, { podCidrs: families.map(family => blockOf(family, number)) });
+    const nodes = [withCidr('me', 1), withCidr('a', 2)];
+    const made = planOf(cluster(on, ...nodes, ...blocksOf(families, 9, 'a')), { options: { usePodCidr: true } });
+    const first = families[0] === 4;
+    check(made, family => [
+      `${blockOf(family, 1)} throw`,
+      `${blockOf(family, 2)} tunnel`,
+      // WireGuard's and IPIP's, the second address of the first podCIDR
+      ...(family === 4 && first ? [`${alone(4, inBlock(4, 2, 1))} tunnel`] : []),
+    ]);
+    check(planOf(cluster(on, ...nodes)), () => []);
+  });
+
+  test('a prefix of everything, and the address of nobody, are nobody', () => {
+    const all = families.map(family => block(family === 4 ? '0.0.0.0/0' : '::/0', 'a'));
+    const zero = member(families, 'b', 3, { wireguard: per(families, family => (family === 4 ? '0.0.0.0' : '::')) });
+    check(planOf(cluster(on, me, a, zero, ...all)), () => []);
+  });
+});
+
+test('families do not mix: a block of IPv6 is no route of IPv4', () => {
+  const made = planOf(cluster(enabled([4]), member([4], 'me', 1), member([4], 'a', 2), ...blocksOf([4, 6], 2, 'a')));
+  expect(routesOf(made.desired, 4)).toEqual(['10.0.2.0/26 tunnel']);
+  expect(made.desired.tunnels[6]).toBeUndefined();
+});

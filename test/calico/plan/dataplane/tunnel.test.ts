@@ -1,0 +1,268 @@
+/** Device, address, MTU, rule and firewall of a tunnel, and when there is one (calico-wireguard 1.4, 4, 5.6 and 9.1, 9.3). */
+import { describe, expect, test } from 'vitest';
+import { formatAddress } from '../../../../src/base/address.ts';
+import type { PlanOptions } from '../../../../src/calico/plan/config/options.ts';
+import { address, cluster, configuration, node, planOf, reasonsOf, tunnelOf } from '../../../support/calico-cluster.ts';
+import { enabled, hostOf, inBlock, keyOf, MODES, member, per } from '../../../support/calico-families.ts';
+
+const ME4 = member([4], 'me', 1);
+const eth0 = (mtu: number) => ({ links: [{ name: 'eth0', mtu, up: true }], aks: false });
+
+describe.each(MODES)('$mode: own address', ({ families }) => {
+  const addressIn = (made: ReturnType<typeof planOf>) =>
+    families.map(family => {
+      const found = tunnelOf(made.desired, family).address;
+      return found && formatAddress(found);
+    });
+
+  test("is the Node's annotation, and none without one", () => {
+    const wireguard = per(families, family => inBlock(family, 1, 5));
+    const made = planOf(cluster(enabled(families), member(families, 'me', 1, { wireguard })));
+    expect(addressIn(made)).toEqual(families.map(family => inBlock(family, 1, 5)));
+    const without = planOf(cluster(enabled(families), member(families, 'me', 1)));
+    expect(addressIn(without)).toEqual(families.map(() => undefined));
+    for (const family of families) expect(tunnelOf(without.desired, family)).not.toHaveProperty('address');
+  });
+
+  test("is the host's with host encryption, where none is assigned", () => {
+    const on = enabled(families, { WireguardHostEncryptionEnabled: true });
+    const wireguard = per(families, family => inBlock(family, 1, 5));
+    expect(addressIn(planOf(cluster(on, member(families, 'me', 1))))).toEqual(
+      families.map(family => hostOf(family, 1)),
+    );
+    expect(addressIn(planOf(cluster(on, member(families, 'me', 1, { wireguard }))))).toEqual(
+      families.map(family => inBlock(family, 1, 5)),
+    );
+  });
+
+  test('with host-local IPAM is the second of the podCIDR, once there is a key, in IPv4 alone', () => {
+    const words = {
+      podCidrs: families.map(family => (family === 4 ? '10.9.255.0/24' : 'fd99::/64')),
+      wireguard: per(families, family => inBlock(family, 1, 5)),
+    };
+    const options = { usePodCidr: true };
+    const withKey = planOf(cluster(enabled(families), member(families, 'me', 1, words)), { options });
+    expect(addressIn(withKey)).toEqual(families.map(family => (family === 4 ? '10.9.255.1' : undefined)));
+    const keyless = planOf(cluster(enabled(families), member(families, 'me', 1, { ...words, key: {} })), { options });
+    expect(addressIn(keyless)).toEqual(families.map(() => undefined));
+    const noCidr = planOf(cluster(enabled(families), member(families, 'me', 1, { ...words, podCidrs: [] })), {
+      options,
+    });
+    expect(addressIn(noCidr)).toEqual(families.map(family => inBlock(family, 1, 5)));
+  });
+});
+
+describe('the whole tunnel', () => {
+  test('as Felix would have it, but for what is ours', () => {
+    const { desired } = planOf(cluster(enabled([4, 6]), member([4, 6], 'me', 1)));
+    const firewall = { allowPort: false, masquerade: true, sealed: [], workloadPrefixes: ['cali'] };
+    const all = {
+      threaded: false,
+      mark: 0x1000,
+      peers: new Map(),
+      table: 51820,
+      routes: new Map(),
+      routeProtocol: 3,
+      rulePriority: 99,
+      firewall,
+    };
+    expect(desired).toEqual({
+      tunnels: {
+        4: { ...all, family: 4, interfaceName: 'tunl-wg.cali', mtu: 1440, listenPort: 51820 },
+        6: { ...all, family: 6, interfaceName: 'tunl-wg6.cali', mtu: 1420, listenPort: 51821 },
+      },
+    });
+  });
+
+  test('as it is told', () => {
+    const told = enabled([4], {
+      DeviceRouteProtocol: 80,
+      WireguardRoutingRulePriority: 50,
+      WireguardMTU: 1380,
+      WireguardListeningPort: 7,
+      WireguardThreadingEnabled: true,
+    });
+    const options: Partial<PlanOptions> = { interfaceNames: { 4: 'wg4.cali', 6: 'wg6.cali' }, table: 1000, mark: 0x20 };
+    const tunnel = tunnelOf(planOf(cluster(told, ME4), { options }).desired, 4);
+    expect(tunnel).toMatchObject({
+      interfaceName: 'wg4.cali',
+      table: 1000,
+      mark: 0x20,
+      routeProtocol: 80,
+      rulePriority: 50,
+      mtu: 1380,
+      listenPort: 7,
+      threaded: true,
+    });
+    const first = planOf(cluster(told, ME4), { options: { rulePriority: 98 } });
+    expect(tunnelOf(first.desired, 4).rulePriority).toBe(98);
+  });
+
+  test('host encryption marks what comes in, in IPv4, but by the loopback, tunnels and pods', () => {
+    const told = enabled([4, 6], {
+      WireguardHostEncryptionEnabled: true,
+      InterfacePrefix: 'eni,azv',
+      WireguardInterfaceName: 'other.cali',
+    });
+    const { desired } = planOf(cluster(told, member([4, 6], 'me', 1)));
+    expect(tunnelOf(desired, 4).firewall.incomingMark).toEqual({
+      exemptInterfaces: ['lo', 'tunl-wg.cali', 'tunl-wg6.cali', 'other.cali', 'wg-v6.cali'],
+      exemptPrefixes: ['eni', 'azv'],
+    });
+    expect(tunnelOf(desired, 6).firewall).not.toHaveProperty('incomingMark');
+    const without = planOf(cluster(enabled([4]), ME4));
+    expect(tunnelOf(without.desired, 4).firewall).not.toHaveProperty('incomingMark');
+  });
+
+  test('equal ports of both families are told', () => {
+    const told = enabled([4, 6], { WireguardListeningPortV6: 51820 });
+    expect(reasonsOf(planOf(cluster(told, member([4, 6], 'me', 1))))).toEqual([
+      'FelixConfiguration EqualListeningPorts',
+    ]);
+    expect(reasonsOf(planOf(cluster(enabled([4], { WireguardListeningPortV6: 51820 }), ME4)))).toEqual([]);
+  });
+});
+
+describe('whether there is one', () => {
+  const off = configuration('node.me', { WireguardEnabled: false, WireguardEnabledV6: false });
+  const families = (made: ReturnType<typeof planOf>) => Object.keys(made.desired.tunnels);
+
+  test('as Felix: not where node.<name> says no', () => {
+    expect(families(planOf(cluster(enabled([4, 6]), off, member([4, 6], 'me', 1))))).toEqual([]);
+  });
+
+  test('always: node.<name> tells Felix alone, and the port is ours to open', () => {
+    const made = planOf(cluster(enabled([4, 6]), off, member([4, 6], 'me', 1)), { options: { enableHere: 'always' } });
+    expect(families(made)).toEqual(['4', '6']);
+    for (const family of [4, 6] as const) expect(tunnelOf(made.desired, family).firewall.allowPort).toBe(true);
+    const one = planOf(cluster(enabled([4]), off, ME4), { options: { enableHere: 'always' } });
+    expect(families(one)).toEqual(['4']);
+  });
+
+  test('always: not where the whole cluster is off', () => {
+    const made = planOf(cluster(enabled([]), ME4), { options: { enableHere: 'always' } });
+    expect(families(made)).toEqual([]);
+    expect(made.peers).toEqual({});
+  });
+
+  test('everything off is no tunnel, no peers, no pods', () => {
+    const made = planOf(cluster(enabled([], { RouteSource: 'WorkloadIPs' }), ME4, member([4], 'a', 2)));
+    expect(made).toMatchObject({ desired: { tunnels: {} }, peers: {}, wantsPods: false, problems: [] });
+  });
+
+  test('the environment is stronger than all objects', () => {
+    const made = planOf(cluster(enabled([4]), off, ME4), { environment: { FELIX_WIREGUARDENABLED: 'true' } });
+    expect(families(made)).toEqual(['4']);
+  });
+});
+
+describe('MTU', () => {
+  const mtuOf = (links: Parameters<typeof planOf>[1], more = {}, families: readonly (4 | 6)[] = [4, 6]) => {
+    const made = planOf(cluster(enabled(families, more), member(families, 'me', 1)), links);
+    return families.map(family => tunnelOf(made.desired, family).mtu);
+  };
+  const links = (...all: readonly (readonly [string, number, boolean?])[]) => ({
+    facts: { links: all.map(([name, mtu, up = true]) => ({ name, mtu, up })), aks: false },
+  });
+
+  test('the host less the overhead', () => {
+    expect(mtuOf({ facts: eth0(1500) })).toEqual([1440, 1420]);
+    expect(mtuOf({ facts: eth0(9001) })).toEqual([8941, 8921]);
+  });
+
+  test('of the smallest link that is up and matches; 1460 without any', () => {
+    expect(mtuOf(links(['ens5', 9001], ['eth1', 1400], ['eth2', 1300, false], ['cali1', 500], ['lo', 65536]))).toEqual([
+      1340, 1320,
+    ]);
+    expect(mtuOf(links(['cali1', 500], ['eth0', 1300, false]))).toEqual([1400, 1380]);
+    expect(mtuOf(links())).toEqual([1400, 1380]);
+  });
+
+  test('by the pattern that is configured, and never of a tunnel of this kind', () => {
+    const all = links(['eth0', 1500], ['bond0', 1480], ['tunl-wg.cali', 1000], ['wireguard.cali', 1000]);
+    expect(mtuOf(all, { MTUIfacePattern: '^bond' })).toEqual([1420, 1400]);
+    expect(mtuOf(all, { MTUIfacePattern: '.*' })).toEqual([1420, 1400]);
+  });
+
+  test('AKS takes 100 more with host encryption', () => {
+    const aks = { facts: { ...eth0(1500), aks: true } };
+    expect(mtuOf(aks, { WireguardHostEncryptionEnabled: true })).toEqual([1340, 1320]);
+    expect(mtuOf(aks)).toEqual([1440, 1420]);
+    expect(mtuOf({ facts: eth0(1500) }, { WireguardHostEncryptionEnabled: true })).toEqual([1440, 1420]);
+  });
+
+  test('what is configured counts as it is, each family for itself', () => {
+    expect(mtuOf({ facts: eth0(1500) }, { WireguardMTU: 1600 })).toEqual([1600, 1420]);
+    expect(mtuOf({ facts: eth0(1500) }, { WireguardMTUV6: 1280 })).toEqual([1440, 1280]);
+  });
+
+  test('one that the family cannot have is told and found instead', () => {
+    const made = planOf(cluster(enabled([6], { WireguardMTUV6: 1279 }), member([6], 'me', 1)));
+    expect(tunnelOf(made.desired, 6).mtu).toBe(1420);
+    expect(reasonsOf(made)).toEqual(['FelixConfiguration InvalidMtu']);
+    const small = planOf(cluster(enabled([6]), member([6], 'me', 1)), { facts: eth0(1300) });
+    expect(tunnelOf(small.desired, 6).mtu).toBe(1280);
+    expect(reasonsOf(small)).toEqual(['Host MtuTooSmall']);
+  });
+});
+
+describe('options', () => {
+  const check = (options: Partial<PlanOptions>, more = {}) =>
+    planOf(cluster(enabled([4, 6], more), member([4, 6], 'me', 1)), { options });
+
+  test.each<[string, Partial<PlanOptions>, string]>([
+    ['a name of 16 characters', { interfaceNames: { 4: 'sixteen-letters.', 6: 'b' } }, 'InvalidInterfaceName'],
+    ['a name of 16 bytes', { interfaceNames: { 4: 'ääääääää', 6: 'b' } }, 'InvalidInterfaceName'],
+    ['no name', { interfaceNames: { 4: '', 6: 'b' } }, 'InvalidInterfaceName'],
+    ['a slash', { interfaceNames: { 4: 'a/b', 6: 'b' } }, 'InvalidInterfaceName'],
+    ['..', { interfaceNames: { 4: 'a', 6: '..' } }, 'InvalidInterfaceName'],
+    ['one name for both', { interfaceNames: { 4: 'a', 6: 'a' } }, 'InvalidInterfaceName'],
+    ["Felix's name", { interfaceNames: { 4: 'wireguard.cali', 6: 'b' } }, 'InvalidInterfaceName'],
+    ["Felix's name of the other family", { interfaceNames: { 4: 'wg-v6.cali', 6: 'b' } }, 'InvalidInterfaceName'],
+    ["a pod's name", { interfaceNames: { 4: 'cali-wg', 6: 'b' } }, 'InvalidInterfaceName'],
+    ['table 0', { table: 0 }, 'InvalidTable'],
+    ['table main', { table: 254 }, 'InvalidTable'],
+    ['half a table', { table: 1.5 }, 'InvalidTable'],
+    ['a table of 33 bits', { table: 2 ** 32 }, 'InvalidTable'],
+    ["Felix's table", { table: 1 }, 'InvalidTable'],
+    ['no mark', { mark: 0 }, 'InvalidMark'],
+    ['a mark of 33 bits', { mark: 2 ** 32 }, 'InvalidMark'],
+    ['NaN', { mark: Number.NaN }, 'InvalidMark'],
+    ['priority 0', { rulePriority: 0 }, 'InvalidRulePriority'],
+    ['priority 32766', { rulePriority: 32766 }, 'InvalidRulePriority'],
+  ])('%s cannot be: no tunnel', (_, options, reason) => {
+    const made = check(options);
+    expect(made.desired.tunnels).toEqual({});
+    expect(reasonsOf(made)).toEqual([`Options ${reason}`]);
+  });
+
+  test.each<[string, Partial<PlanOptions>, string]>([
+    ["another table of Felix's", { table: 7 }, 'TableInFelixRange'],
+    ["a mark of Felix's", { mark: 0x100000 }, 'MarkInUse'],
+    ["the highest of Felix's", { mark: 0x80000000 }, 'MarkInUse'],
+    ["kube-proxy's mark", { mark: 0x4000 }, 'MarkInUse'],
+  ])('%s may be, with a warning', (_, options, reason) => {
+    const made = check(options);
+    expect(Object.keys(made.desired.tunnels)).toEqual(['4', '6']);
+    expect(reasonsOf(made)).toEqual([`Options ${reason}`]);
+  });
+
+  test("Felix's name may be ours once Felix has another", () => {
+    const options = { interfaceNames: { 4: 'wireguard.cali', 6: 'wg-v6.cali' } };
+    const made = check(options, { WireguardInterfaceName: 'dummy', WireguardInterfaceNameV6: 'dummy6' });
+    expect(Object.keys(made.desired.tunnels)).toEqual(['4', '6']);
+    expect(made.problems).toEqual([]);
+  });
+
+  test("Felix's own table is the first of its ranges that is not the kernel's", () => {
+    expect(reasonsOf(check({ table: 256 }, { RouteTableRanges: '253-300' }))).toEqual(['Options InvalidTable']);
+    expect(reasonsOf(check({ table: 1 }, { RouteTableRanges: '253-300' }))).toEqual([]);
+  });
+});
+
+test('an address that is no address of the family is nobody to speak to', () => {
+  const odd = node('a', { bgp: { 4: '0.0.0.0' }, key: { 4: keyOf(4, 2) } });
+  const made = planOf(cluster(enabled([4]), ME4, odd));
+  expect(made.peers[4]![0]).toMatchObject({ node: 'a', plain: 'no-node-address' });
+  expect(address('0.0.0.0')).toHaveLength(4);
+});

@@ -1,0 +1,192 @@
+/** The tunnel's address from IPAM, by the rules of calico-wireguard 6. */
+import { describe, expect, test } from 'vitest';
+import { parsePrefix } from '../../../../src/base/prefix.ts';
+import { ADDRESS_ANNOTATION } from '../../../../src/calico/model/annotations.ts';
+import { newBlock, parseBlock } from '../../../../src/calico/publish/ipam/block.ts';
+import { AllocatorScene, BLOCK, CIDR, HANDLE, NOW, TYPE } from './allocator-scene.ts';
+
+describe.each([4, 6] as const)('IPv%s', family => {
+  const scene = new AllocatorScene(family);
+  const { cidr, name } = BLOCK[family];
+
+  test('of a block that the node has: handle, attributes and annotation as Calico writes them', async () => {
+    scene.pool();
+    scene.ownBlock();
+    const address = scene.text(await scene.ensure());
+    expect(address).toBe(family === 4 ? '10.42.0.64' : 'fd42::40');
+    expect(scene.annotations).toEqual({ n1: { [ADDRESS_ANNOTATION[family]]: address } });
+    expect(scene.ipam.specOf('IPAMBlock', name)).toMatchObject({
+      attributes: [{ handle_id: HANDLE[family], secondary: { node: 'n1', type: TYPE[family] } }],
+    });
+    expect((scene.ipam.specOf('IPAMBlock', name)!['allocations'] as unknown[]).slice(0, 2)).toEqual([0, null]);
+    expect(scene.ipam.specOf('IPAMBlock', name)!['unallocated']).not.toContain(0);
+    expect(scene.ipam.specOf('IPAMHandle', HANDLE[family])).toEqual({
+      handleID: HANDLE[family],
+      block: { [cidr]: 1 },
+      deleted: false,
+    });
+    expect(scene.ipam.names('IPAMBlock')).toHaveLength(1);
+  });
+
+  test('kept, whatever is asked how often: nothing is written', async () => {
+    scene.pool();
+    const first = scene.text(await scene.ensure());
+    const writes: string[] = [];
+    scene.ipam.before = verb => void (/list|get/.test(verb) || writes.push(verb));
+    expect(scene.text(await scene.ensure())).toBe(first);
+    expect(writes).toEqual([]);
+    // an annotation that got lost or changed is written again
+    scene.annotations = { n1: { [ADDRESS_ANNOTATION[family]]: '10.9.9.9' } };
+    expect(scene.text(await scene.ensure())).toBe(first);
+    expect(scene.annotated()).toBe(first);
+  });
+
+  test('without a block of its own it claims one: affinity pending, block, affinity confirmed', async () => {
+    scene.pool();
+    const steps: string[] = [];
+    scene.ipam.before = (verb, kind) =>
+      void (
+        /list|get/.test(verb) ||
+        steps.push(
+          `${verb} ${kind} ${scene.ipam.names('BlockAffinity').map(each => scene.ipam.specOf('BlockAffinity', each)!['state'])}`,
+        )
+      );
+    scene.text(await scene.ensure());
+    expect(steps).toEqual([
+      'create BlockAffinity ',
+      'create IPAMBlock pending',
+      'replace BlockAffinity pending',
+      'create IPAMHandle confirmed',
+      'replace IPAMBlock confirmed',
+    ]);
+    const [block] = scene.ipam.names('IPAMBlock');
+    expect(scene.ipam.names('BlockAffinity')).toEqual([`n1-${block}`]);
+    expect(scene.ipam.specOf('BlockAffinity', `n1-${block}`)).toMatchObject({
+      node: 'n1',
+      type: 'host',
+      state: 'confirmed',
+      deleted: 'false',
+      cidr: scene.ipam.specOf('IPAMBlock', block!)!['cidr'],
+    });
+    expect(scene.ipam.specOf('IPAMBlock', block!)).toMatchObject({ affinity: 'host:n1', strictAffinity: false });
+  });
+
+  test('only of pools that are enabled, mean this node, and may be used for tunnels', async () => {
+    for (const change of [
+      { disabled: true },
+      { nodeSelector: 'others' },
+      { allowedUses: ['Workload'] },
+      { cidr: 'nonsense' },
+    ]) {
+      scene.reset();
+      scene.pool(change);
+      const { address, problem } = await scene.ensure();
+      expect(address).toBeUndefined();
+      expect(problem).toMatchObject({
+        object: 'Node/n1',
+        reason: 'NoIPPool',
+        message: expect.stringContaining('nodeSelector'),
+      });
+      scene.pool({ nodeSelector: 'mine', allowedUses: ['Workload', 'Tunnel'] });
+      scene.text(await scene.ensure());
+    }
+    scene.ipam.put('IPPool', { metadata: { name: 'pool', deletionTimestamp: 'x' }, spec: { cidr: CIDR[family] } });
+    expect((await scene.ensure()).problem).toMatchObject({ reason: 'NoIPPool' });
+  });
+
+  test('one whose pool may not be used any more is given back, and another taken', async () => {
+    scene.pool();
+    const first = scene.text(await scene.ensure());
+    scene.pool({ disabled: true });
+    scene.pool({ cidr: family === 4 ? '10.43.0.0/24' : 'fd43::/120' }, 'second');
+    const second = scene.text(await scene.ensure());
+    expect(second).toMatch(/^(10\.43|fd43)/);
+    expect(scene.held('n1')).toEqual([second]);
+    expect(first).not.toBe(second);
+    expect(scene.annotated()).toBe(second);
+  });
+
+  test('one that is somebody else’s now is left alone, and another taken', async () => {
+    scene.pool();
+    scene.ownBlock();
+    const first = scene.text(await scene.ensure());
+    const spec = structuredClone(scene.ipam.specOf('IPAMBlock', name)!);
+    spec['attributes'] = [{ handle_id: 'k8s-pod-network.x', secondary: { node: 'n1', pod: 'p' } }];
+    scene.ipam.put('IPAMBlock', { metadata: { name }, spec });
+    const second = scene.text(await scene.ensure());
+    expect(second).not.toBe(first);
+    expect(scene.ipam.specOf('IPAMBlock', name)).toMatchObject({
+      attributes: [{ handle_id: 'k8s-pod-network.x' }, { handle_id: HANDLE[family] }],
+    });
+    await scene.release();
+    expect(scene.ipam.specOf('IPAMBlock', name)).toMatchObject({ attributes: [{ handle_id: 'k8s-pod-network.x' }] });
+    expect((scene.ipam.specOf('IPAMBlock', name)!['allocations'] as unknown[])[0]).toBe(0);
+  });
+
+  test('given back: address, handle and annotation are gone, others’ stay; twice is as good', async () => {
+    scene.pool();
+    scene.text(await scene.ensure());
+    const other = scene.text(await scene.ensure('n2'));
+    await scene.release();
+    await scene.release();
+    expect([scene.held('n1'), scene.held('n2')]).toEqual([[], [other]]);
+    expect(scene.annotated()).toBeUndefined();
+    expect(scene.ipam.names('IPAMHandle')).toHaveLength(1);
+    expect(scene.annotated('n2')).toBe(other);
+  });
+
+  test('reserved addresses are not taken; a full block leads to another; limits of IPAMConfig hold', async () => {
+    scene.pool();
+    scene.ownBlock();
+    scene.ipam.put('IPReservation', {
+      metadata: { name: 'r' },
+      spec: { reservedCIDRs: [family === 4 ? '10.42.0.64/30' : 'fd42::40/126'] },
+    });
+    expect(scene.text(await scene.ensure())).toBe(family === 4 ? '10.42.0.68' : 'fd42::44');
+    await scene.release();
+    const spec = structuredClone(scene.ipam.specOf('IPAMBlock', name)!);
+    scene.ipam.put('IPAMBlock', {
+      metadata: { name },
+      spec: {
+        ...spec,
+        allocations: (spec['allocations'] as null[]).map(() => 0),
+        unallocated: [],
+        attributes: [{ handle_id: 'x' }],
+      },
+    });
+    scene.ipam.put('IPAMConfig', { metadata: { name: 'default' }, spec: { maxBlocksPerHost: 1 } });
+    expect((await scene.ensure()).problem).toMatchObject({ reason: 'NoFreeAddress' });
+    scene.ipam.put('IPAMConfig', { metadata: { name: 'default' }, spec: { autoAllocateBlocks: false } });
+    expect((await scene.ensure()).problem).toMatchObject({ reason: 'NoFreeAddress' });
+    scene.ipam.put('IPAMConfig', { metadata: { name: 'default' }, spec: {} });
+    scene.text(await scene.ensure());
+    expect(scene.ipam.names('IPAMBlock')).toHaveLength(2);
+  });
+});
+
+describe('blocks', () => {
+  const scene = new AllocatorScene(4);
+
+  test('blocks that are not whole are passed over, fields that are not known are kept, changes are counted', async () => {
+    const good = newBlock(parsePrefix('10.42.0.0/30')!, 'host:n1', NOW);
+    for (const spec of [
+      { cidr: 'x' },
+      { allocations: [null] },
+      { allocations: [5, null, null, null] },
+      { unallocated: [9] },
+      { attributes: 'x' },
+    ])
+      expect(parseBlock({ ...good, spec: { ...good.spec, ...spec } })).toBeUndefined();
+    scene.ipam.pool('pool', { cidr: '10.42.0.0/24', blockSize: 30 });
+    scene.ipam.put('IPAMBlock', {
+      ...good,
+      extra: 1,
+      spec: { ...good.spec, sequenceNumber: 7, sequenceNumberForAllocation: { 3: 2 }, later: true },
+    });
+    await scene.ensure();
+    expect(scene.ipam.objects.get('IPAMBlock/10-42-0-0-30')).toMatchObject({
+      extra: 1,
+      spec: { later: true, sequenceNumber: 8, sequenceNumberForAllocation: { 0: 7, 3: 2 } },
+    });
+  });
+});
