@@ -1,6 +1,6 @@
 /**
  * The commands of docs/en/calico*.md, in the guide's own text and order, against a real API server with three nodes, Calico's kinds and no kubelet. What each shall
- * have done stands beside its name; docs/zh has the same commands (test/house/docs-commands.test.ts).
+ * have done stands beside its name; docs/zh has the same commands (test/rules/docs-commands.test.ts).
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -7,7 +7,10 @@ import { lock } from '../../scripts/lock.mjs';
 
 const TEMPORARY = fileURLToPath(new URL('../../.made/', import.meta.url));
 
-/** A new folder in this clone, two levels deep, which git, npm and the house's tests do not see. Who makes it removes it. */
+/**
+ * A new folder in this clone, two levels deep, which git, npm and the tests of the rules do not see. The caller
+ * removes it.
+ */
 export function temporaryFolder(name: string): string {
   mkdirSync(TEMPORARY, { recursive: true });
   return mkdtempSync(`${TEMPORARY}${name}-`);

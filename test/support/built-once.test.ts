@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { lock } from '../../scripts/lock.mjs';
 import { until } from '../netns/command.ts';
-import { builtOnce } from '../support/built-once.ts';
+import { builtOnce } from './built-once.ts';
 
 const LOCK = fileURLToPath(new URL('../../scripts/lock.mjs', import.meta.url));
 let folder: string;

@@ -16,14 +16,14 @@ const ours = ['src', 'native', 'test', 'bench', 'scripts', 'deploy']
 describe.each(ours)('%s', name => {
   const text = readFileSync(join(ROOT, name), 'utf8');
 
-  test('keeps to the house', () => {
+  test('keeps the rules of every file', () => {
     expect(basename(name)).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.(ts|mjs|c|h)$/);
     expect(basename(name)).not.toMatch(/util|helper|misc|common/);
     expect(text.split('\n').length, 'lines').toBeLessThanOrEqual(LONGEST + 1);
     if (!name.endsWith('.test.ts'))
       expect(text.replace(/^#!.*\n/, ''), 'opens with what it is').toMatch(/^(\/\*|\/\/)/);
     expect(text).not.toMatch(UNFINISHED);
-    if (name.startsWith('test/') && name !== 'test/house/skip-summary.test.ts') {
+    if (name.startsWith('test/') && name !== 'test/rules/skip-summary.test.ts') {
       // what is missing is said by one table (test/support/machine.ts), so that the summary knows it
       expect(text, 'skips').not.toMatch(/\.(skip|skipIf|runIf|todo)\(/);
       // limits end what hangs (test/support/patience.ts): none is a test's own, and no clock is expected to show anything
