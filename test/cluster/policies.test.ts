@@ -1,5 +1,5 @@
 /**
- * Policies as Felix programs them around the tunnel, what passes the cable at all, and settings that change while it is off (calico-wireguard 9.4). Two
+ * Policies as Felix programs them around the tunnel, what passes the cable at all, and settings that change while it is off (docs/reference/calico-felix.md#cluster-tests). Two
  * nodes, both families at once; the steps are one story.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

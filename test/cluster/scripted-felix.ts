@@ -1,5 +1,5 @@
 /**
- * Felix as it is beside the agent on one node (calico-wireguard 4.13, 5.2, 5.4), but with less patience: each time it deletes the link with its own
+ * Felix as it is beside the agent on one node (docs/reference/calico-felix.md#cleanup, #bootstrap, #when-felix-clears-it), but with less patience: each time it deletes the link with its own
  * name, empties its table, removes the rules to it, and clears the key. The real one does the first three every 90 s, and the last at each start.
  */
 import { sleep } from '../netns/command.ts';

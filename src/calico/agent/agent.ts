@@ -1,5 +1,5 @@
 /**
- * The agent: what is in the cluster, planned and carried out on this node, and our key published, again and again (calico-wireguard 4.10, 5). One turn
+ * The agent: what is in the cluster, planned and carried out on this node, and our key published, again and again (docs/reference/calico-felix.md#order-and-resync, #public-key). One turn
  * at a time; whatever happens meanwhile is the next one's. A turn never throws, and what failed is tried again, ever slower up to ten seconds.
  *
  * What runs is never stopped for want of knowledge: while the cluster was not read whole, and when it cannot be read any more, all stays as it was. Only

@@ -1,6 +1,6 @@
 /**
- * Our key of one family on our Node, and with `--allocate` the tunnel's address, which comes after the key and goes after it (calico-wireguard 6): a Node
- * with the address of a tunnel and no key would be one that newer Calicos send nothing in the clear (4.12).
+ * Our key of one family on our Node, and with `--allocate` the tunnel's address, which comes after the key and goes after it (docs/reference/calico-felix.md#tunnel-addresses): a Node
+ * with the address of a tunnel and no key would be one that newer Calicos send nothing in the clear (docs/reference/calico-felix.md#bgp).
  *
  * Nothing here fails: what is in the way is a Problem, and the next turn tries again.
  */

@@ -1,5 +1,5 @@
 /**
- * The tunnel of one family on this node: brought up and kept as planned, or taken away, in the order of calico-wireguard 4.10. The seal and the
+ * The tunnel of one family on this node: brought up and kept as planned, or taken away, in the order of docs/reference/calico-felix.md#order-and-resync. The seal and the
  * routes that lead nowhere are there before anything may flow, the rule comes last, and goes first.
  *
  * What was done is remembered, so that a new plan costs only its difference. After a failure nothing is taken for granted: everything is read again.

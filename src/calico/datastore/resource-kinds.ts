@@ -33,7 +33,7 @@ export const KIND: Readonly<Record<Kind, KindInfo>> = {
   Pod: { group: 'core', plural: 'pods', namespaced: true, map: 'pods', parse: parsePod },
 };
 
-/** The groups that Calico's objects are stored in (calico-wireguard 2.4). */
+/** The groups that Calico's objects are stored in (docs/reference/calico-felix.md#api-groups). */
 export const CALICO_GROUPS = ['crd.projectcalico.org/v1', 'projectcalico.org/v3'] as const;
 export type CalicoGroup = (typeof CALICO_GROUPS)[number];
 

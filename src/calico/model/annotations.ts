@@ -1,4 +1,4 @@
-/** Calico's annotations of a Kubernetes Node that bear on the tunnel (calico-wireguard 2.1). */
+/** Calico's annotations of a Kubernetes Node that bear on the tunnel (docs/reference/calico-felix.md#node-annotations). */
 import type { Family } from '../../netlink/family.ts';
 
 type Names = Readonly<Record<Family, string>>;

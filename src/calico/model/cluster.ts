@@ -21,7 +21,7 @@ export interface Cluster {
   readonly pods: ReadonlyMap<string, Pod>;
 }
 
-/** A Kubernetes Node with Calico's annotations (calico-wireguard 2.1, 2.2). */
+/** A Kubernetes Node with Calico's annotations (docs/reference/calico-felix.md#node-annotations, #nodes-read). */
 export interface ClusterNode {
   readonly name: string;
   readonly uid?: string;
@@ -79,7 +79,7 @@ export interface IpPool {
   readonly allowedUses: readonly string[];
 }
 
-/** calico-wireguard 2.4. */
+/** docs/reference/calico-felix.md#ipam-objects. */
 export interface IpamBlock {
   readonly name: string;
   readonly cidr: Prefix;
@@ -97,7 +97,7 @@ export interface Allocation {
   readonly type?: string;
 }
 
-/** A pod that counts: scheduled, with its own network and addresses, not finished (calico-wireguard 3.1). */
+/** A pod that counts: scheduled, with its own network and addresses, not finished (docs/reference/calico-felix.md#prefix-owners). */
 export interface Pod {
   readonly namespace: string;
   readonly name: string;

@@ -11,7 +11,7 @@ export interface Desired {
   readonly tunnels: PerFamily<DesiredTunnel>;
 }
 
-/** calico-wireguard section 4. */
+/** docs/reference/calico-felix.md#data-plane. */
 export interface DesiredTunnel {
   readonly family: Family;
   readonly interfaceName: string;
@@ -57,7 +57,7 @@ export interface DesiredRoute {
   readonly orElse?: 'unreachable';
 }
 
-/** calico-wireguard 4.8, 4.9, 5.6. All in one nftables table of ours per family. */
+/** docs/reference/calico-felix.md#firewall, #sysctls, #options-a-and-b. All in one nftables table of ours per family. */
 export interface DesiredFirewall {
   /** Accept UDP to and from the listening port of this host: Felix does so itself where it believes WireGuard to be on. */
   readonly allowPort: boolean;

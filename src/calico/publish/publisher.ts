@@ -1,5 +1,5 @@
 /**
- * Our public keys on our Node (calico-wireguard 2.1, 2.3, 5.1, 5.4): a merge patch that touches one annotation of ours and nothing else. Felix clears the
+ * Our public keys on our Node (docs/reference/calico-felix.md#node-annotations, #nodes-written, #publishing, #when-felix-clears-it): a merge patch that touches one annotation of ours and nothing else. Felix clears the
  * key once per start, and whoever rewrites the whole Node may bring back what was there before; so each new view of the Node is looked at, and what is
  * not as it shall be is put right: the first time at once, ever slower while somebody keeps changing it back or the API refuses.
  *

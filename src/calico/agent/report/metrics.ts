@@ -1,5 +1,5 @@
 /**
- * `/metrics`: Felix's of every WireGuard device here, by the same names (calico-wireguard 7), and our own of the agent. Devices are asked at
+ * `/metrics`: Felix's of every WireGuard device here, by the same names (docs/reference/calico-felix.md#metrics), and our own of the agent. Devices are asked at
  * most once a second, however often somebody asks us.
  */
 

@@ -1,5 +1,5 @@
 /**
- * The tunnel's own address (calico-wireguard 4.2): the one, as /32 or /128, and no other of the family. IPv6's link-local addresses, which the
+ * The tunnel's own address (docs/reference/calico-felix.md#address): the one, as /32 or /128, and no other of the family. IPv6's link-local addresses, which the
  * kernel gives a TUN by itself, are not counted.
  */
 import { formatAddress } from '../../../base/address.ts';

@@ -1,5 +1,5 @@
 /**
- * The WireGuard device (calico-wireguard 4.3, 4.4, 3.3): private key, port, mark, and each peer by itself. Only what differs is said to it, so that
+ * The WireGuard device (docs/reference/calico-felix.md#private-key, #device, #peer-settings): private key, port, mark, and each peer by itself. Only what differs is said to it, so that
  * the sessions of all others, and of those that merely get another prefix, live on. A peer that moved (roamed) is brought back.
  */
 

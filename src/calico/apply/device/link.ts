@@ -1,4 +1,4 @@
-/** The tunnel's interface (calico-wireguard 4.1): there, of a kind that we may use, with its MTU, and up. */
+/** The tunnel's interface (docs/reference/calico-felix.md#link): there, of a kind that we may use, with its MTU, and up. */
 
 import { WIREGUARD_KIND } from '../../../backend/kernel.ts';
 import { codedError } from '../../../base/coded-error.ts';

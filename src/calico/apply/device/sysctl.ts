@@ -1,5 +1,5 @@
 /**
- * Kernel parameters (calico-wireguard 4.9), those in /proc/sys and those of a link in /sys: written where they differ, never written back, as Felix
+ * Kernel parameters (docs/reference/calico-felix.md#sysctls), those in /proc/sys and those of a link in /sys: written where they differ, never written back, as Felix
  * does.
  */
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * The one nftables table of ours in each family (calico-wireguard 4.8, 4.9, 5.6).
+ * The one nftables table of ours in each family (docs/reference/calico-felix.md#firewall, #sysctls, #options-a-and-b).
  *
  * - `masquerade`: what the host sends by the tunnel with an address that is not the tunnel's, peers would drop: it is not in our allowed IPs.
  * - `mark`: host encryption. What peers send comes in by another interface than an answer would leave by; the mark makes a strict rp_filter look

@@ -1,5 +1,5 @@
 /**
- * The routes of the tunnel's table (calico-wireguard 4.7), all of which are ours. One that changes its kind is replaced in place, and what comes is
+ * The routes of the tunnel's table (docs/reference/calico-felix.md#routes), all of which are ours. One that changes its kind is replaced in place, and what comes is
  * put in before what must go is taken out: there is no moment in which a wider route, or none, answers for it.
  */
 import { formatPrefix } from '../../../base/prefix.ts';

@@ -1,5 +1,5 @@
 /**
- * The rule that sends packets to the tunnel's table (calico-wireguard 4.6): `not from all fwmark M/M lookup T`. Every rule to that table is ours, so any
+ * The rule that sends packets to the tunnel's table (docs/reference/calico-felix.md#rule): `not from all fwmark M/M lookup T`. Every rule to that table is ours, so any
  * that is not this one goes. The right one comes before wrong ones go, so that traffic does not fall back to the main table in between.
  */
 import { isRefusal } from '../../../netlink/errors.ts';

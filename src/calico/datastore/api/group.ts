@@ -1,5 +1,5 @@
 /**
- * Follows the group in which Calico keeps its objects (calico-wireguard 2.4): that of CALICO_API_GROUP, else the one that Calico itself uses. It is looked
+ * Follows the group in which Calico keeps its objects (docs/reference/calico-felix.md#api-groups): that of CALICO_API_GROUP, else the one that Calico itself uses. It is looked
  * for at the start, whenever a ClusterInformation changes, and when a reader misses its objects; until it is plain where they are, again and again.
  */
 import { codedError } from '../../../base/coded-error.ts';

@@ -1,5 +1,5 @@
 /**
- * FelixConfiguration: what one object says, in the names and the notation of Felix's environment variables (calico-wireguard 1.1, 1.3). Which object
+ * FelixConfiguration: what one object says, in the names and the notation of Felix's environment variables (docs/reference/calico-felix.md#wireguard-parameters, #precedence). Which object
  * wins, and whether a value is any good, is the plan's.
  */
 import type { FelixConfiguration } from '../../model/cluster.ts';
@@ -9,7 +9,7 @@ import { quoted } from '../../model/problem.ts';
 import { isFields, type ObjectReader, open, type Parsed } from './reader.ts';
 
 const ANNOTATION = 'config.projectcalico.org/';
-/** Where Calico keeps what Kubernetes would overwrite (calico-wireguard 2.4): the time of creation survives a restored backup. */
+/** Where Calico keeps what Kubernetes would overwrite (docs/reference/calico-felix.md#api-groups): the time of creation survives a restored backup. */
 const METADATA = 'projectcalico.org/metadata';
 
 /** Fields whose parameter has another name, in lower case. */

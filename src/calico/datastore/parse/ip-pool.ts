@@ -1,4 +1,4 @@
-/** IPPool: where tunnel addresses may come from (calico-wireguard 2.4, 6). */
+/** IPPool: where tunnel addresses may come from (docs/reference/calico-felix.md#ipam-objects, #tunnel-addresses). */
 import type { IpPool } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
 import { open, type Parsed } from './reader.ts';

@@ -1,4 +1,4 @@
-/** IPAMBlock: whose a block of addresses is, and which of them are with other nodes (calico-wireguard 2.4, 3.1). */
+/** IPAMBlock: whose a block of addresses is, and which of them are with other nodes (docs/reference/calico-felix.md#ipam-objects, #prefix-owners). */
 import { addressAt, type Prefix } from '../../../base/prefix.ts';
 import type { Allocation, IpamBlock } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';

@@ -1,4 +1,4 @@
-/** A Kubernetes Node with Calico's annotations (calico-wireguard 2.1, 2.2). Keys are taken as they are written: whether they are any is the plan's to say. */
+/** A Kubernetes Node with Calico's annotations (docs/reference/calico-felix.md#node-annotations, #nodes-read). Keys are taken as they are written: whether they are any is the plan's to say. */
 import type { Prefix } from '../../../base/prefix.ts';
 import type { Family } from '../../../netlink/family.ts';
 import {

@@ -1,4 +1,4 @@
-/** Pod: whose traffic is a node's where Calico does not hand out the addresses (calico-wireguard 3.1, WorkloadIPs). */
+/** Pod: whose traffic is a node's where Calico does not hand out the addresses (docs/reference/calico-felix.md#prefix-owners, WorkloadIPs). */
 import type { Pod } from '../../model/cluster.ts';
 import { type Fields, isFields, type ObjectReader, open, type Parsed } from './reader.ts';
 

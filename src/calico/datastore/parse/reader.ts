@@ -59,7 +59,7 @@ export class ObjectReader {
   flag(value: unknown, path: string): boolean {
     if (value === undefined || value === null) return false;
     if (typeof value === 'boolean') return value;
-    // what calico-wireguard 2.4 says of BlockAffinity
+    // what docs/reference/calico-felix.md#ipam-objects says of BlockAffinity
     if (value === 'true' || value === 'false') return value === 'true';
     this.problem('InvalidField', `${path} is ${quoted(value)}, but must be true or false; it counts as false`);
     return false;

@@ -1,5 +1,5 @@
 /**
- * The configuration that counts on a node (calico-wireguard 1.3): each parameter for itself from its strongest source. Strongest first:
+ * The configuration that counts on a node (docs/reference/calico-felix.md#precedence): each parameter for itself from its strongest source. Strongest first:
  * environment, configuration file, `node.<name>`, the oldest selector-scoped FelixConfiguration that matches, `default`, built in.
  *
  * A value that cannot be read does not make way for a weaker source: it becomes the built-in default, as in Felix, and a Problem.

@@ -1,4 +1,4 @@
-/** What the agent's operator chooses, beside what Felix is told (calico-wireguard 5.6), and whether it can be. */
+/** What the agent's operator chooses, beside what Felix is told (docs/reference/calico-felix.md#safe-names-and-numbers), and whether it can be. */
 import type { Family } from '../../../netlink/family.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import { type FelixParameters, felixTables, PARAMETER_NAMES, PARAMETERS } from './parameters.ts';

@@ -1,5 +1,5 @@
 /**
- * Felix's parameters that bear on the tunnel (calico-wireguard 1.1, 1.2): what each is called, how its text is read and what it is where
+ * Felix's parameters that bear on the tunnel (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters): what each is called, how its text is read and what it is where
  * nobody says anything. Texts are read as Felix reads them, so that what Felix refuses is refused here.
  */
 import { goRegexp, type NamePattern } from './go-regexp.ts';

@@ -1,4 +1,4 @@
-/** MTU of the tunnel (calico-wireguard 1.4): what is configured, else the smallest of the host's links less what WireGuard adds. */
+/** MTU of the tunnel (docs/reference/calico-felix.md#mtu): what is configured, else the smallest of the host's links less what WireGuard adds. */
 import type { Family } from '../../../netlink/family.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { NamePattern } from '../config/go-regexp.ts';

@@ -1,5 +1,5 @@
 /**
- * The table of the tunnel (calico-wireguard 4.7): into it to encrypted nodes; `throw`, as if the table were not, for what is known and is not
+ * The table of the tunnel (docs/reference/calico-felix.md#routes): into it to encrypted nodes; `throw`, as if the table were not, for what is known and is not
  * encrypted, and for what is local, as it may lie within what goes into the tunnel; with fail-closed nowhere at all for pods that are not encrypted,
  * and no way but the tunnel for all others. Where the tunnel is gone, and its routes with it, what led to pods by it leads nowhere.
  */

@@ -1,4 +1,4 @@
-/** The tunnel of one family: device, rule and firewall around peers and routes (calico-wireguard 4.1-4.9, 5.6). */
+/** The tunnel of one family: device, rule and firewall around peers and routes (docs/reference/calico-felix.md#data-plane, #options-a-and-b). */
 import { formatAddress } from '../../../base/address.ts';
 import type { Prefix } from '../../../base/prefix.ts';
 import type { Family } from '../../../netlink/family.ts';

@@ -1,5 +1,5 @@
 /**
- * What a node brings to be a peer: a key that is its alone, and an address (calico-wireguard 3.3). Felix looks at keys only: a node with a
+ * What a node brings to be a peer: a key that is its alone, and an address (docs/reference/calico-felix.md#eligible-peers). Felix looks at keys only: a node with a
  * key is a peer whatever its configuration says, for it may have an agent of its own.
  */
 import { formatAddress } from '../../../base/address.ts';

@@ -1,4 +1,4 @@
-/** The addresses of a node, as Calico makes them out of a Kubernetes Node (calico-wireguard 2.2, 3.3). */
+/** The addresses of a node, as Calico makes them out of a Kubernetes Node (docs/reference/calico-felix.md#nodes-read, #peer-settings). */
 import { type Family, familyOfAddress } from '../../../netlink/family.ts';
 import type { ClusterNode, NodeAddress } from '../../model/cluster.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Whom this node speaks WireGuard with in a family (calico-wireguard 3.2, 3.3): every other node with a key that is its alone and an address.
+ * Whom this node speaks WireGuard with in a family (docs/reference/calico-felix.md#allowed-ips, #eligible-peers): every other node with a key that is its alone and an address.
  * Of nodes with the same key none is a peer, and neither is one with ours. The node itself is never its own peer.
  */
 import type { Family } from '../../../netlink/family.ts';

@@ -1,5 +1,5 @@
 /**
- * Which prefixes an object of the cluster gives to which node (calico-wireguard 3.1). Each claim comes from one object alone, so that it may
+ * Which prefixes an object of the cluster gives to which node (docs/reference/calico-felix.md#prefix-owners). Each claim comes from one object alone, so that it may
  * be kept for as long as the object is the same.
  */
 import { formatPrefix, makePrefix, type Prefix } from '../../../base/prefix.ts';

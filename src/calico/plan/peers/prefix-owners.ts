@@ -1,5 +1,5 @@
 /**
- * Who has which prefix: one node each (calico-wireguard 3.1). Where two nodes claim the same, what is more certain counts, and of equally
+ * Who has which prefix: one node each (docs/reference/calico-felix.md#prefix-owners). Where two nodes claim the same, what is more certain counts, and of equally
  * certain claims that of the node whose name comes first; people are told. What is a host's address beside is routed as one, as Felix has it
  * (REMOTE_HOST wins over workload and tunnel): with host encryption alone.
  *

@@ -1,5 +1,5 @@
 /**
- * The address of the WireGuard device from Calico's IPAM (calico-wireguard 6), where no `allocateip` of Calico's gives one: kept if it is ours and its
+ * The address of the WireGuard device from Calico's IPAM (docs/reference/calico-felix.md#tunnel-addresses), where no `allocateip` of Calico's gives one: kept if it is ours and its
  * pool may be used, else a free one of a block that this node has, else of a block that it claims. Left out: borrowing from other nodes' blocks.
  *
  * Everything is written only over what was read (resourceVersion), so that two who want the same address cannot both have it; who loses reads again.

@@ -1,5 +1,5 @@
 /**
- * A new block for this node (calico-wireguard 2.4, 6): first its affinity, `pending`, then the block itself, then the affinity is `confirmed`. Who finds the
+ * A new block for this node (docs/reference/calico-felix.md#ipam-objects, #tunnel-addresses): first its affinity, `pending`, then the block itself, then the affinity is `confirmed`. Who finds the
  * block taken meanwhile gives the affinity up. One that a stopped agent left pending is completed before another is begun.
  */
 import { formatPrefix, makePrefix, type Prefix, parsePrefix } from '../../../base/prefix.ts';

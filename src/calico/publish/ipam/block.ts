@@ -1,5 +1,5 @@
 /**
- * A block of addresses as IPAM keeps it (calico-wireguard 2.4): for each ordinal, who has it, as an index into a list of attributes. Pure: each change
+ * A block of addresses as IPAM keeps it (docs/reference/calico-felix.md#ipam-objects): for each ordinal, who has it, as an index into a list of attributes. Pure: each change
  * makes a new object, with all that we do not know of it as it was.
  */
 import { addressAt, covers, formatPrefix, type Prefix, parsePrefix } from '../../../base/prefix.ts';

@@ -1,4 +1,4 @@
-/** The IPPools that the address of a tunnel may come from (calico-wireguard 6). */
+/** The IPPools that the address of a tunnel may come from (docs/reference/calico-felix.md#tunnel-addresses). */
 import { makePrefix, type Prefix, parsePrefix } from '../../../base/prefix.ts';
 import type { Family } from '../../../netlink/family.ts';
 import type { IpamObject } from './port.ts';

@@ -1,4 +1,4 @@
-/** Calico's IPAM objects as the API keeps them (calico-wireguard 2.4), read and written whole, so that fields that we do not know stay as they are. */
+/** Calico's IPAM objects as the API keeps them (docs/reference/calico-felix.md#ipam-objects), read and written whole, so that fields that we do not know stay as they are. */
 
 export type IpamKind = 'IPPool' | 'IPReservation' | 'IPAMConfig' | 'IPAMBlock' | 'BlockAffinity' | 'IPAMHandle';
 

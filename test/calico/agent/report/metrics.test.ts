@@ -49,7 +49,7 @@ function metrics(devices: Devices): { text: () => Promise<string[]>; at: (time: 
   };
 }
 
-test("Felix's, by its names and labels (calico-wireguard 7)", async () => {
+test("Felix's, by its names and labels (docs/reference/calico-felix.md#metrics)", async () => {
   const lines = await metrics(new Devices()).text();
   const own = `hostname="host-1",public_key="${keyText(1)}"`;
   const labels = `{${own},peer_key="${keyText(2)}",peer_endpoint="10.0.0.2:51820"}`;

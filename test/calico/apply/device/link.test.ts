@@ -1,4 +1,4 @@
-/** Link, device and address: what Felix's own tests ask of its WireGuard (calico-wireguard 9.1), asked of ours. */
+/** Link, device and address: what Felix's own tests ask of its WireGuard (docs/reference/calico-felix.md#unit-tests), asked of ours. */
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../../../src/base/address.ts';
 import { makeEndpoint } from '../../../../src/base/endpoint.ts';

@@ -1,4 +1,4 @@
-/** Rules and routes: what Felix's own tests ask of its WireGuard (calico-wireguard 9.1), asked of ours. */
+/** Rules and routes: what Felix's own tests ask of its WireGuard (docs/reference/calico-felix.md#unit-tests), asked of ours. */
 import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../../../src/base/prefix.ts';
 import { ROUTE_TYPE } from '../../../../src/netlink/route.ts';

@@ -1,4 +1,4 @@
-/** Pools, blocks and pods as the model has them (calico-wireguard 2.4, 3.1), and what is said of those that are wrong. */
+/** Pools, blocks and pods as the model has them (docs/reference/calico-felix.md#ipam-objects, #prefix-owners), and what is said of those that are wrong. */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import { parseIpPool } from '../../../../src/calico/datastore/parse/ip-pool.ts';
@@ -51,7 +51,7 @@ describe('IPAMBlock', () => {
   const block = (spec: object) =>
     parseIpamBlock({ metadata: { name: 'b' }, spec: { cidr: '192.168.1.64/26', affinity: 'host:node-a', ...spec } });
 
-  test('the example of calico-wireguard 2.4', () => {
+  test('a tunnel address and a borrowed one, as docs/reference/calico-felix.md#ipam-objects has them', () => {
     const { value, problems } = block({
       allocations: [0, null, 1],
       attributes: [

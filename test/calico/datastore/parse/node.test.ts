@@ -1,4 +1,4 @@
-/** Nodes and FelixConfigurations as the model has them (calico-wireguard 1.3, 2.1, 2.2), and what is said of those that are wrong. */
+/** Nodes and FelixConfigurations as the model has them (docs/reference/calico-felix.md#precedence, #node-annotations, #nodes-read), and what is said of those that are wrong. */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import { formatPrefix } from '../../../../src/base/prefix.ts';

@@ -1,4 +1,4 @@
-/** Which value of a Felix parameter counts, and what becomes of those that are none (calico-wireguard 1.1-1.3). */
+/** Which value of a Felix parameter counts, and what becomes of those that are none (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters, #precedence). */
 import { describe, expect, test } from 'vitest';
 import type { FelixConfiguration } from '../../../../src/calico/model/cluster.ts';
 import {

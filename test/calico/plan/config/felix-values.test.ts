@@ -1,4 +1,4 @@
-/** What of a text in a source becomes the value of a Felix parameter, and what is none (calico-wireguard 1.1-1.3). */
+/** What of a text in a source becomes the value of a Felix parameter, and what is none (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters, #precedence). */
 import { describe, expect, test } from 'vitest';
 import type { FelixConfiguration } from '../../../../src/calico/model/cluster.ts';
 import { felixConfig, readConfigurations } from '../../../../src/calico/plan/config/felix-config.ts';

@@ -1,4 +1,4 @@
-/** What Felix's data plane does beside WireGuard, where it bears on the tunnel (calico-wireguard 1.2, 4.8, 4.11). */
+/** What Felix's data plane does beside WireGuard, where it bears on the tunnel (docs/reference/calico-felix.md#related-parameters, #firewall, #ebpf). */
 import { expect, test } from 'vitest';
 import { DEFAULT_OPTIONS } from '../../../../src/calico/plan/config/options.ts';
 import type { Plan } from '../../../../src/calico/plan/input.ts';

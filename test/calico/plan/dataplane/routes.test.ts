@@ -1,4 +1,4 @@
-/** The table of the tunnel, exactly (calico-wireguard 3.1, 4.7 and 9.1), in each family and in both. */
+/** The table of the tunnel, exactly (docs/reference/calico-felix.md#prefix-owners, #routes, #unit-tests), in each family and in both. */
 import { describe, expect, test } from 'vitest';
 import type { Family } from '../../../../src/netlink/family.ts';
 import { block, cluster, peersOf, planOf, pod, reasonsOf, routesOf } from '../../../support/calico-cluster.ts';

@@ -1,4 +1,4 @@
-/** Device, address, MTU, rule and firewall of a tunnel, and when there is one (calico-wireguard 1.4, 4, 5.6 and 9.1, 9.3). */
+/** Device, address, MTU, rule and firewall of a tunnel, and when there is one (docs/reference/calico-felix.md#mtu, #data-plane, #options-a-and-b, #unit-tests, #other-suites). */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import type { PlanOptions } from '../../../../src/calico/plan/config/options.ts';

@@ -1,4 +1,4 @@
-/** Who is a peer and why others are not (calico-wireguard 3.2, 3.3 and 9.1), in each family and in both. */
+/** Who is a peer and why others are not (docs/reference/calico-felix.md#allowed-ips, #eligible-peers, #unit-tests), in each family and in both. */
 import { describe, expect, test } from 'vitest';
 import { problemKey } from '../../../../src/calico/model/problem.ts';
 import { plan } from '../../../../src/calico/plan/planner.ts';

@@ -1,4 +1,4 @@
-/** The tunnel's address from IPAM, by the rules of calico-wireguard 6. */
+/** The tunnel's address from IPAM, by the rules of docs/reference/calico-felix.md#tunnel-addresses. */
 import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../../../src/base/prefix.ts';
 import { ADDRESS_ANNOTATION } from '../../../../src/calico/model/annotations.ts';
