@@ -53,7 +53,7 @@ test('it holds nothing else', () => {
     /^(CHANGELOG|CONTRIBUTING|SECURITY|README(\.\w+)?)\.md$|^LICENSE$|^package\.json$/,
     /^bin\/[\w.-]+$/,
     /^dist\/index\.(js|d\.ts|js\.map)$/,
-    /^dist\/(backend|base|calico|cli|config|crypto|daemon|host|io|netlink|packet|protocol|quick|routing)\/[\w./-]+\.(js|d\.ts|js\.map)$/,
+    /^dist\/(backend|base|calico|cli|config|crypto|daemon|host|io|netlink|packet|protocol|public|quick|routing)\/[\w./-]+\.(js|d\.ts|js\.map)$/,
     /^dist\/program\/[\w./-]+\.(cjs|txt|json)$/,
     /^dist\/man\/[\w-]+\.8$/,
     /^deploy\/[\w./-]+\.yaml$/,

@@ -1,0 +1,31 @@
+/**
+ * What a node of a Calico cluster has to do for its WireGuard tunnel, computed from the cluster's objects as Felix
+ * computes it: {@link plan}, or a {@link Planner} for many plans of one cluster. Pure: nothing here loads the addon or a
+ * module of Node's, reads a clock, or talks to a cluster.
+ *
+ * @module wireguard-ts/calico-plan
+ */
+export type { Prefix } from '../base/prefix.ts';
+export {
+  type Allocation,
+  type Cluster,
+  type ClusterNode,
+  EMPTY_CLUSTER,
+  type FelixConfiguration,
+  type IpamBlock,
+  type IpPool,
+  type NodeAddress,
+  type PerFamily,
+  type Pod,
+} from '../calico/model/cluster.ts';
+export type { Desired, DesiredFirewall, DesiredPeer, DesiredRoute, DesiredTunnel } from '../calico/model/desired.ts';
+export type { Problem } from '../calico/model/problem.ts';
+export type { PeerState, PlainReason } from '../calico/model/status.ts';
+export type { NamePattern } from '../calico/plan/go-regexp.ts';
+export type { HostFacts, HostLink } from '../calico/plan/mtu.ts';
+export { DEFAULT_OPTIONS, type PlanOptions } from '../calico/plan/options.ts';
+export type { FelixParameters } from '../calico/plan/parameters.ts';
+export { type Plan, type PlanInput, plan } from '../calico/plan/plan.ts';
+export { Planner } from '../calico/plan/planner.ts';
+export type { MarkMask, TableRange } from '../calico/plan/values.ts';
+export type { Family } from '../netlink/family.ts';
