@@ -21,11 +21,11 @@ export {
 export type { Desired, DesiredFirewall, DesiredPeer, DesiredRoute, DesiredTunnel } from '../calico/model/desired.ts';
 export type { Problem } from '../calico/model/problem.ts';
 export type { PeerState, PlainReason } from '../calico/model/status.ts';
-export type { NamePattern } from '../calico/plan/go-regexp.ts';
-export type { HostFacts, HostLink } from '../calico/plan/mtu.ts';
-export { DEFAULT_OPTIONS, type PlanOptions } from '../calico/plan/options.ts';
-export type { FelixParameters } from '../calico/plan/parameters.ts';
-export { type Plan, type PlanInput, plan } from '../calico/plan/plan.ts';
-export { Planner } from '../calico/plan/planner.ts';
-export type { MarkMask, TableRange } from '../calico/plan/values.ts';
+export type { NamePattern } from '../calico/plan/config/go-regexp.ts';
+export { DEFAULT_OPTIONS, type PlanOptions } from '../calico/plan/config/options.ts';
+export type { FelixParameters } from '../calico/plan/config/parameters.ts';
+export type { MarkMask, TableRange } from '../calico/plan/config/values.ts';
+export type { HostFacts, HostLink } from '../calico/plan/dataplane/mtu.ts';
+export type { Plan, PlanInput } from '../calico/plan/input.ts';
+export { Planner, plan } from '../calico/plan/planner.ts';
 export type { Family } from '../netlink/family.ts';
