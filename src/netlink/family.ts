@@ -6,7 +6,7 @@ export const AF_UNSPEC = 0;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
-/** By the number of the IP version. */
+/** The number of an IP version. */
 export type Family = 4 | 6;
 
 export function familyNumber(family: Family): number {

@@ -7,104 +7,167 @@
 import type { Prefix } from '../../base/prefix.ts';
 import type { Family } from '../../netlink/family.ts';
 
-/** One value for each IP version, where there is one. */
+/**
+ * One value for each IP version that has one, by the number of the version: `{ 4: ..., 6: ... }`.
+ */
 export type PerFamily<T> = { readonly [family in Family]?: T };
 
+/**
+ * The objects of a cluster that a plan is made from. An object is never changed: a new one takes
+ * its place, so a planner may remember results by an object's identity.
+ */
 export interface Cluster {
   /** By name. */
   readonly nodes: ReadonlyMap<string, ClusterNode>;
-  /** By name: `default`, `node.<nodename>`, or a selector's (Felix 3.32 and newer). */
+  /**
+   * By name: `default`, `node.<nodename>`, or any other name with a node selector (Felix 3.32 and
+   * newer).
+   */
   readonly felixConfigurations: ReadonlyMap<string, FelixConfiguration>;
+  /** By name. */
   readonly ipPools: ReadonlyMap<string, IpPool>;
+  /** By name, such as `10-0-0-0-26`. */
   readonly ipamBlocks: ReadonlyMap<string, IpamBlock>;
-  /** By `namespace/name`. Only where somebody asked for them (WorkloadIPs): empty otherwise. */
+  /**
+   * By `namespace/name`. Empty unless the plan reads addresses from Pods (route source
+   * WorkloadIPs).
+   */
   readonly pods: ReadonlyMap<string, Pod>;
 }
 
-/** A Kubernetes Node with Calico's annotations (docs/reference/calico-felix.md#node-annotations, #nodes-read). */
+/**
+ * A Kubernetes Node with Calico's annotations (docs/reference/calico-felix.md#node-annotations,
+ * #nodes-read).
+ */
 export interface ClusterNode {
+  /** The Node's name in Kubernetes. */
   readonly name: string;
+  /** The Node's UID in Kubernetes. */
   readonly uid?: string;
-  /** Kubernetes', and those of calicoctl that have no namesake among them. */
+  /** The labels of Kubernetes, and those set by calicoctl that have no namesake among them. */
   readonly labels: Readonly<Record<string, string>>;
-  /** `projectcalico.org/IPv4Address`, `IPv6Address`, without their prefix length. */
+  /**
+   * The addresses in `projectcalico.org/IPv4Address` and `IPv6Address`, without their prefix
+   * length: 4 or 16 bytes.
+   */
   readonly bgpAddress: PerFamily<Uint8Array>;
   /**
-   * Their prefix lengths. An address of a family that is missing here is written without one: it is the node's, and no endpoint (Felix, calc/dataplane_passthru.go).
-   * Absent altogether where it is not known.
+   * The prefix lengths of {@link ClusterNode.bgpAddress}. An address that was written without a
+   * length belongs to the node, but is not an endpoint (Felix, calc/dataplane_passthru.go): its
+   * family is absent here. The field is absent where no length is known.
    */
   readonly bgpLength?: PerFamily<number>;
   /** `status.addresses` of type InternalIP and ExternalIP, in their order. */
   readonly addresses: readonly NodeAddress[];
-  /** As it is written there, which need not be a key. Absent where empty. */
+  /** The published public keys as text, unchecked: each may be anything. Absent where empty. */
   readonly publicKey: PerFamily<string>;
-  /** Of the WireGuard device, from the annotations. */
+  /** The address of the WireGuard device, from the annotations: 4 or 16 bytes. */
   readonly wireguardAddress: PerFamily<Uint8Array>;
+  /** The address of the IPIP tunnel, from the annotations. */
   readonly ipipAddress: PerFamily<Uint8Array>;
+  /** The addresses of the VXLAN tunnels, from the annotations. */
   readonly vxlanAddress: PerFamily<Uint8Array>;
   /** `spec.podCIDRs`, or `spec.podCIDR` alone. */
   readonly podCidrs: readonly Prefix[];
-  /** The address in `spec.podCIDR`, with its host bits. Absent where there is none, and where it is that of the first of podCidrs. */
+  /**
+   * The address in `spec.podCIDR`, with its host bits. Absent where it equals the first of
+   * `podCidrs`, and where there is none.
+   */
   readonly podCidrAddress?: Uint8Array;
-  /** Annotation `projectcalico.org/WireguardPublicKey...` and the rest, for who rewrites them. */
+  /** The `projectcalico.org/` annotations that the agent rewrites, as text. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** One entry of a Node's `status.addresses`. */
 export interface NodeAddress {
+  /** The type in Kubernetes. */
   readonly type: 'InternalIP' | 'ExternalIP';
+  /** 4 or 16 bytes. */
   readonly address: Uint8Array;
 }
 
-/** What one object says, by Felix's parameter names in lower case (`wireguardenabled`), spec and `config.projectcalico.org/` annotations joined. */
+/**
+ * What one FelixConfiguration says: its spec and its `config.projectcalico.org/` annotations,
+ * joined.
+ */
 export interface FelixConfiguration {
+  /** `default`, `node.<nodename>`, or the name of a selector-scoped one. */
   readonly name: string;
-  /** RFC 3339; the oldest of several selector-scoped ones wins. */
+  /** RFC 3339. Where several selector-scoped ones match a node, the oldest counts. */
   readonly creationTimestamp?: string;
-  /** Only of a selector-scoped one. */
+  /** Present on a selector-scoped one only. */
   readonly nodeSelector?: string;
-  /** Values as text, as an environment variable would say them; durations in seconds. Nothing is validated yet. */
+  /**
+   * By Felix's parameter names in lower case (`wireguardenabled`). Values are text, as an
+   * environment variable would have them, with durations in seconds. Nothing is validated yet.
+   */
   readonly parameters: ReadonlyMap<string, string>;
 }
 
+/** A Calico IPPool (docs/reference/calico-felix.md#ipam-objects). */
 export interface IpPool {
+  /** The pool's name. */
   readonly name: string;
+  /** The addresses of the pool. */
   readonly cidr: Prefix;
-  /** Length of a block's prefix. */
+  /** Prefix length of the pool's blocks. */
   readonly blockSize: number;
+  /** True where no new blocks are taken from the pool. */
   readonly disabled: boolean;
+  /** True where the pool is being deleted. */
   readonly terminating: boolean;
-  /** `all()` where none is said. */
+  /** A Calico selector; `all()` where the pool has none. */
   readonly nodeSelector: string;
-  /** Empty: all uses. */
+  /** `Workload`, `Tunnel` and so on; empty allows every use. */
   readonly allowedUses: readonly string[];
 }
 
-/** docs/reference/calico-felix.md#ipam-objects. */
+/** A Calico IPAMBlock (docs/reference/calico-felix.md#ipam-objects). */
 export interface IpamBlock {
+  /** The block's name, such as `10-0-0-0-26`. */
   readonly name: string;
+  /** The addresses of the block. */
   readonly cidr: Prefix;
-  /** The node of `host:<node>`, or `virtual:<name>`'s name; absent where nobody has it. */
+  /**
+   * The node of a `host:<node>` affinity, or the name of a `virtual:<name>` one. Absent where the
+   * block has no owner.
+   */
   readonly owner?: string;
-  /** Each address that is allocated to a node (attribute `node`), whether the block is that node's or not. */
+  /**
+   * Every address that is allocated to a node (attribute `node`), of this block's owner or of
+   * another node.
+   */
   readonly allocations: readonly Allocation[];
 }
 
+/** One address of an {@link IpamBlock} that is in use. */
 export interface Allocation {
+  /** 4 or 16 bytes. */
   readonly address: Uint8Array;
+  /** The node that uses the address. */
   readonly node: string;
+  /** Calico's handle of the allocation. */
   readonly handleId?: string;
-  /** `wireguardTunnelAddress` and the like; absent for a workload. */
+  /** `wireguardTunnelAddress`, `vxlanTunnelAddress` and the like; absent for a workload. */
   readonly type?: string;
 }
 
-/** A pod that counts: scheduled, with its own network and addresses, not finished (docs/reference/calico-felix.md#prefix-owners). */
+/**
+ * A pod with its own network and addresses that is scheduled and not finished
+ * (docs/reference/calico-felix.md#prefix-owners).
+ */
 export interface Pod {
+  /** The pod's namespace. */
   readonly namespace: string;
+  /** The pod's name. */
   readonly name: string;
+  /** The node that it is scheduled on. */
   readonly node: string;
+  /** 4 or 16 bytes each. */
   readonly addresses: readonly Uint8Array[];
 }
 
+/** A cluster without objects, to spread the maps of a real one over. */
 export const EMPTY_CLUSTER: Cluster = {
   nodes: new Map(),
   felixConfigurations: new Map(),

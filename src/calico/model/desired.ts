@@ -6,42 +6,65 @@ import type { Prefix } from '../../base/prefix.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { PerFamily } from './cluster.ts';
 
+/**
+ * The desired state of a node. Equal states are equal values, so the difference of two is what must
+ * be changed.
+ */
 export interface Desired {
-  /** Absent where the family is off: then everything of ours in that family goes, and so does our key. */
+  /**
+   * By IP version. Absent where the family is off: then everything of that family that belongs to
+   * the agent is removed, its published key included.
+   */
   readonly tunnels: PerFamily<DesiredTunnel>;
 }
 
-/** docs/reference/calico-felix.md#data-plane. */
+/**
+ * The desired state of one tunnel: device, peers, routes and firewall
+ * (docs/reference/calico-felix.md#data-plane).
+ */
 export interface DesiredTunnel {
+  /** The tunnel's IP version: IPv4 goes over IPv4, and IPv6 over IPv6. */
   readonly family: Family;
+  /** Name of the device, at most 15 bytes. */
   readonly interfaceName: string;
+  /** MTU of the device in bytes. */
   readonly mtu: number;
+  /** UDP port that the device listens on. */
   readonly listenPort: number;
-  /** Where the device is the kernel's: its NAPI has a thread of its own. */
+  /** True where the kernel's device runs its NAPI in a thread of its own. */
   readonly threaded: boolean;
-  /** Set on our own encrypted datagrams, and the mask of the rule: one bit or more. */
+  /**
+   * Firewall mark of the node's own encrypted datagrams, which is also the mask of the rule: one
+   * bit or more.
+   */
   readonly mark: number;
-  /** The device has this address alone, as /32 or /128; none is valid. */
+  /**
+   * The only address of the device, as /32 or /128. Absent where the node has none, which is valid.
+   */
   readonly address?: Uint8Array;
   /** By public key in base64. */
   readonly peers: ReadonlyMap<string, DesiredPeer>;
-  /** All routes in it are ours. */
+  /** Number of the route table. Every route in it belongs to the agent. */
   readonly table: number;
-  /** By prefix as text (formatPrefix). */
+  /** By prefix as text, such as `10.0.0.0/26`. */
   readonly routes: ReadonlyMap<string, DesiredRoute>;
-  /** Protocol number of our routes. */
+  /** Protocol number of the agent's routes (rtnetlink(7)). */
   readonly routeProtocol: number;
-  /** `not from all fwmark mark/mark lookup table` */
+  /** Priority of the rule `not from all fwmark MARK/MARK lookup TABLE`. */
   readonly rulePriority: number;
+  /** What the tunnel needs from nftables. */
   readonly firewall: DesiredFirewall;
 }
 
+/** One peer of a tunnel: another node. */
 export interface DesiredPeer {
-  /** For people, and for the difference of two plans. */
+  /** The node's name, for messages and for the difference of two plans. */
   readonly node: string;
+  /** 32 bytes. */
   readonly publicKey: Uint8Array;
   /** 4 or 16 bytes. */
   readonly endpointAddress: Uint8Array;
+  /** UDP port of the other node's device. */
   readonly endpointPort: number;
   /** Seconds; 0 is off. */
   readonly persistentKeepalive: number;
@@ -49,30 +72,53 @@ export interface DesiredPeer {
   readonly allowedIps: readonly Prefix[];
 }
 
+/** One route of the tunnel's table (docs/reference/calico-felix.md#routes). */
 export interface DesiredRoute {
+  /** The prefix that the route is for. */
   readonly destination: Prefix;
-  /** Into the tunnel; as if this table were not; or nowhere, where nothing may go in the clear (fail-closed). */
+  /**
+   * `tunnel` sends into the tunnel, `throw` continues with the next table, `unreachable` refuses
+   * (fail-closed: nothing leaves in the clear).
+   */
   readonly kind: 'tunnel' | 'throw' | 'unreachable';
-  /** Of one into the tunnel: nowhere, where the tunnel is gone and its routes with it. Otherwise as if this table were not: for hosts. */
+  /**
+   * Set on a `tunnel` route where traffic must be refused once the tunnel, and this route with it,
+   * is gone. Absent where it then continues with the next table, as for hosts.
+   */
   readonly orElse?: 'unreachable';
 }
 
-/** docs/reference/calico-felix.md#firewall, #sysctls, #options-a-and-b. All in one nftables table of ours per family. */
+/**
+ * The rules of the agent's nftables table, one table per family
+ * (docs/reference/calico-felix.md#firewall, #sysctls, #options-a-and-b).
+ */
 export interface DesiredFirewall {
-  /** Accept UDP to and from the listening port of this host: Felix does so itself where it believes WireGuard to be on. */
+  /**
+   * Accept UDP to and from the listening port of this host. Felix accepts it itself where it
+   * believes WireGuard to be on.
+   */
   readonly allowPort: boolean;
-  /** Masquerade what the host itself sends by the tunnel from an address that is not the tunnel's. */
+  /**
+   * Masquerade packets of the host itself that enter the tunnel from an address other than the
+   * tunnel's.
+   */
   readonly masquerade: boolean;
   /**
-   * Host encryption (IPv4): mark what comes in by any interface but the loopback, the tunnels and the workloads' (by prefix of their names), so that a strict
-   * rp_filter looks at the main table; with net.ipv4.conf.all.src_valid_mark=1. Absent where there is no host encryption.
+   * For host encryption (IPv4): mark packets that arrive on any interface except the loopback, the
+   * tunnels (`exemptInterfaces`) and the workloads' (`exemptPrefixes` of their names). A strict
+   * rp_filter then looks at the main table; it needs net.ipv4.conf.all.src_valid_mark=1. Absent
+   * without host encryption.
    */
   readonly incomingMark?: { readonly exemptInterfaces: readonly string[]; readonly exemptPrefixes: readonly string[] };
   /**
-   * Fail-closed: no packet from or to one of these (pods elsewhere, encrypted or not) may leave or enter by any interface but the tunnel and the
-   * workloads', whatever the routes say. Empty otherwise.
+   * Fail-closed: no packet from or to one of these prefixes (pods elsewhere, encrypted or not) may
+   * leave or enter by an interface other than the tunnel's and the workloads', whatever the routes
+   * say. Empty otherwise.
    */
   readonly sealed: readonly Prefix[];
-  /** How the names of the workloads' interfaces begin (Felix's `interfacePrefix`): the seal does not hold there. */
+  /**
+   * Prefixes of the workloads' interface names (Felix's `interfacePrefix`), where the seal does not
+   * apply.
+   */
   readonly workloadPrefixes: readonly string[];
 }

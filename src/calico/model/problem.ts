@@ -1,6 +1,10 @@
 /** What in the cluster cannot be used as it is, said so that somebody can mend it. A problem never stops the rest. */
 import { ExactNumber } from './exact-number.ts';
 
+/**
+ * Something in the cluster or the configuration that cannot be used, with what to do about it. A
+ * problem never stops the rest of a plan.
+ */
 export interface Problem {
   /** `Node/worker-1`, `IPAMBlock/10-0-0-0-26`, `FelixConfiguration/default`. */
   readonly object: string;

@@ -12,13 +12,16 @@ export type PlainReason =
   /** Nowhere to send to either: loopback, multicast and the like, or an address of this node. */
   | 'unusable-node-address';
 
+/** Another node as a plan sees it: encrypted, or in the clear and why. */
 export interface PeerState {
+  /** The node's name. */
   readonly node: string;
-  /** Absent: encrypted. */
+  /** Why traffic with the node is in the clear. Absent where it is encrypted. */
   readonly plain?: PlainReason;
-  /** base64, where it is a key. */
+  /** The node's key in base64, where it published a valid one. */
   readonly publicKey?: string;
+  /** 4 or 16 bytes. Absent where the node has no usable address. */
   readonly endpointAddress?: Uint8Array;
-  /** Number of prefixes that are its. */
+  /** Number of prefixes that the node owns. */
   readonly prefixes: number;
 }

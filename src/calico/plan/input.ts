@@ -7,26 +7,39 @@ import type { PlanOptions } from './config/options.ts';
 import type { FelixParameters } from './config/parameters.ts';
 import type { HostFacts } from './dataplane/mtu.ts';
 
+/** What a plan is made from. */
 export interface PlanInput {
+  /** The objects of the cluster. */
   readonly cluster: Cluster;
+  /** Name of the node that the plan is for, as Kubernetes has it. */
   readonly nodeName: string;
-  /** Of the process: its `FELIX_...` count. */
+  /** Environment variables of the agent; those that begin with `FELIX_` count, in any case. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Text of Felix's configuration file, where there is one. */
   readonly felixFile?: string | undefined;
+  /** What the agent's operator chose. */
   readonly options: PlanOptions;
+  /** What only the host knows: its links, and whether it is an AKS node. */
   readonly facts: HostFacts;
-  /** Of our devices, as far as they are there: another node with such a key is none to talk to. */
+  /**
+   * Public keys of this node's devices, 32 bytes, as far as they exist. A node that publishes one
+   * of them does not become a peer.
+   */
   readonly ownPublicKey: PerFamily<Uint8Array>;
 }
 
+/** What a node has to do, and what is wrong. */
 export interface Plan {
+  /** The desired state of this node. */
   readonly desired: Desired;
-  /** Of every other node, in the order of their names, in the families that are on here. */
+  /** Every other node, in the order of their names, in the families that are on here. */
   readonly peers: PerFamily<readonly PeerState[]>;
+  /** Each problem once, in an order that depends on the problems alone. */
   readonly problems: readonly Problem[];
-  /** Whether Pods must be read: the addresses come from them (routeSource WorkloadIPs). */
+  /**
+   * Whether the plan needs `cluster.pods`: addresses come from them with route source WorkloadIPs.
+   */
   readonly wantsPods: boolean;
-  /** What Felix's parameters are here. */
+  /** Felix's parameters as they apply to this node. */
   readonly parameters: FelixParameters;
 }

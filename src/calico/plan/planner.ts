@@ -1,7 +1,4 @@
-/**
- * Makes plan after plan of a cluster that changes a little each time. What it remembers is what each object of the cluster comes to, by the
- * object's identity, and each node's part of the last plan: a plan is the same as without that, and takes a fraction of the time.
- */
+/** Plans for one node, again and again: the one way from the cluster to the desired state. */
 import { formatKeyBase64 } from '../../base/key.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
@@ -24,6 +21,11 @@ import { Owners } from './peers/prefix-owners.ts';
 
 type Parts = ReadonlyMap<string, NodePart>;
 
+/**
+ * Makes plan after plan of a cluster that changes a little each time. It remembers what each object
+ * contributes, by the object's identity, and each node's part of the last plan. A plan equals the
+ * one that a new Planner would make, and takes a fraction of the time.
+ */
 export class Planner {
   #nodes = new WeakMap<ClusterNode, readonly Claim[]>();
   readonly #blocks = new WeakMap<IpamBlock, readonly Claim[]>();
@@ -37,6 +39,11 @@ export class Planner {
   /** What the nodes' claims were made for. */
   #mode = '';
 
+  /**
+   * Returns the plan for one state of the cluster. Pure: the same input gives the same plan,
+   * whatever the order of its maps. Nothing throws: whatever cannot be used becomes a {@link
+   * Problem}.
+   */
   plan(input: PlanInput): Plan {
     const { cluster, nodeName, options, environment, felixFile: file } = input;
     const own = cluster.nodes.get(nodeName);
@@ -169,7 +176,9 @@ export class Planner {
   }
 }
 
-/** Plans once. A caller that plans again after each change of the cluster keeps a {@link Planner}. */
+/**
+ * Plans once. A caller that plans again after each change of the cluster keeps a {@link Planner}.
+ */
 export function plan(input: PlanInput): Plan {
   return new Planner().plan(input);
 }

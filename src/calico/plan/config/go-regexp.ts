@@ -4,10 +4,11 @@
  */
 import { RE2JS } from 're2js';
 
+/** A regular expression in RE2's syntax, as Go and so Felix reads it. */
 export interface NamePattern {
-  /** As it was written. */
+  /** The expression as it was written. */
   readonly source: string;
-  /** Whether it matches some part of the text. */
+  /** Returns whether the expression matches some part of the text. */
   test(text: string): boolean;
 }
 

@@ -3,24 +3,43 @@ import type { Family } from '../../../netlink/family.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import { type FelixParameters, felixTables, PARAMETER_NAMES, PARAMETERS } from './parameters.ts';
 
+/**
+ * What the agent's operator chooses, beside Felix's own configuration
+ * (docs/reference/calico-felix.md#safe-names-and-numbers).
+ */
 export interface PlanOptions {
+  /** Names of the devices, one for each IP version, at most 15 bytes each. */
   readonly interfaceNames: Readonly<Record<Family, string>>;
-  /** For both families: each has tables of its own. */
+  /**
+   * Number of the route table, 1 to 4294967295 without 253, 254 and 255. Both families use it: the
+   * kernel keeps a table for each.
+   */
   readonly table: number;
+  /**
+   * Firewall mark of encrypted datagrams, 1 to 0xffffffff; its bits must not be used by another
+   * program.
+   */
   readonly mark: number;
-  /** In place of Felix's WireguardRoutingRulePriority. */
+  /** Priority of the rule, 1 to 32765, in place of Felix's WireguardRoutingRulePriority. */
   readonly rulePriority?: number | undefined;
-  /** What is not encrypted is unreachable rather than plaintext. */
+  /**
+   * Makes destinations unreachable that cannot be encrypted, instead of sending to them in the
+   * clear.
+   */
   readonly failClosed: boolean;
-  /** Calico's USE_POD_CIDR: host-local IPAM. */
+  /**
+   * Takes pods' addresses from `spec.podCIDRs`, as Calico's USE_POD_CIDR does (host-local IPAM).
+   */
   readonly usePodCidr: boolean;
   /**
-   * `always`: on where the cluster is (`default`, or this agent's environment), whatever `node.<name>` and selector-scoped configurations say:
-   * they then tell Felix alone to keep away.
+   * `as-felix` follows Felix's configuration of this node. `always` turns the tunnel on wherever
+   * the cluster has it on (`default`, or this agent's environment): `node.<name>` and
+   * selector-scoped configurations then only tell Felix to keep away.
    */
   readonly enableHere: 'as-felix' | 'always';
 }
 
+/** The options that `wgts calico` starts with. */
 export const DEFAULT_OPTIONS: PlanOptions = {
   interfaceNames: { 4: 'tunl-wg.cali', 6: 'tunl-wg6.cali' },
   table: 51820,

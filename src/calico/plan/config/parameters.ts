@@ -28,42 +28,68 @@ export interface Parameter<T> {
   readonly field?: string;
 }
 
-/** By Felix's own names, which are those of the environment (`FELIX_...`) and, in lower case, of `FelixConfiguration.parameters`. */
+/**
+ * Felix's parameters that bear on the tunnel, by Felix's own names
+ * (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters). The same names are
+ * those of the environment (`FELIX_...`) and, in lower case, of {@link
+ * FelixConfiguration.parameters}.
+ */
 export interface FelixParameters {
+  /** Whether IPv4 is encrypted. Default false. */
   readonly WireguardEnabled: boolean;
+  /** Whether IPv6 is encrypted. Default false. */
   readonly WireguardEnabledV6: boolean;
+  /** UDP port for IPv4. Default 51820. */
   readonly WireguardListeningPort: number;
+  /** UDP port for IPv6. Default 51821. */
   readonly WireguardListeningPortV6: number;
+  /** Priority of the routing rule, 1 to 32765. Default 99. */
   readonly WireguardRoutingRulePriority: number;
+  /** Name of Felix's own IPv4 device. Default `wireguard.cali`. */
   readonly WireguardInterfaceName: string;
+  /** Name of Felix's own IPv6 device. Default `wg-v6.cali`. */
   readonly WireguardInterfaceNameV6: string;
-  /** 0: from the host's links. */
+  /** MTU of the IPv4 device in bytes; 0 derives it from the host's links. */
   readonly WireguardMTU: number;
+  /** MTU of the IPv6 device in bytes; 0 derives it from the host's links. */
   readonly WireguardMTUV6: number;
+  /** Whether traffic between hosts is encrypted too. Default false. */
   readonly WireguardHostEncryptionEnabled: boolean;
-  /** NAPI in a thread of its own: of the kernel's device alone. */
+  /** Whether the kernel's device runs its NAPI in a thread of its own. Default false. */
   readonly WireguardThreadingEnabled: boolean;
-  /** Seconds. */
+  /** Seconds between keepalives, 0 to 65535; 0 is off. */
   readonly WireguardPersistentKeepAlive: number;
+  /** Whether Felix handles IPv6 at all. Default true. */
   readonly Ipv6Support: boolean;
+  /** Where pods' addresses come from: IPAM blocks, or the Pods themselves. */
   readonly RouteSource: 'CalicoIPAM' | 'WorkloadIPs';
-  /** Seconds between looks at what the kernel really has. */
+  /** Seconds between resyncs with what the kernel has. Default 90; 0 is never. */
   readonly RouteRefreshInterval: number;
+  /** Protocol number of Felix's routes, 0 to 255. Default 3 (boot). */
   readonly DeviceRouteProtocol: number;
+  /** Names of the host's links whose MTU counts. */
   readonly MTUIfacePattern: NamePattern;
+  /** Prefixes of the workloads' interface names. Default `cali`. */
   readonly InterfacePrefix: readonly string[];
-  /** Undefined: not said, so that RouteTableRange counts. */
+  /** Route tables that Felix may use. Undefined where unset: then RouteTableRange counts. */
   readonly RouteTableRanges: readonly TableRange[] | undefined;
+  /** The older form of RouteTableRanges. Undefined where unset: then tables 1 to 250. */
   readonly RouteTableRange: readonly TableRange[] | undefined;
+  /** Mark bits that Felix uses with iptables. Default 0xffff0000. */
   readonly IptablesMarkMask: MarkMask;
+  /** Mark bits that Felix uses with nftables. Default 0xffff0000. */
   readonly NftablesMarkMask: MarkMask;
+  /** Whether Felix runs its eBPF data plane. Default false. */
   readonly BPFEnabled: boolean;
-  /** No routes at all: Felix is there for policy alone. */
+  /** True where Felix programs no routes, and is there for policy alone. */
   readonly RouteSyncDisabled: boolean;
-  /** Established connections pass by nftables. */
+  /** Whether established connections bypass nftables' chains by a flow table. */
   readonly NFTablesFlowTableOffload: 'All' | 'Disabled';
+  /** Whether Felix serves metrics. Default false. */
   readonly PrometheusMetricsEnabled: boolean;
+  /** TCP port of Felix's metrics. Default 9091. */
   readonly PrometheusMetricsPort: number;
+  /** Whether those metrics include WireGuard's. Default true. */
   readonly PrometheusWireGuardMetricsEnabled: boolean;
 }
 

@@ -12,10 +12,14 @@ export interface Reader<T> {
   readonly expected: string;
 }
 
+/** Bits of a firewall mark: a 32-bit unsigned number. */
 export type MarkMask = number;
 
+/** A range of route table numbers, both ends included. */
 export interface TableRange {
+  /** The first table. */
   readonly min: number;
+  /** The last table. */
   readonly max: number;
 }
 

@@ -3,15 +3,24 @@ import type { Family } from '../../../netlink/family.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { NamePattern } from '../config/go-regexp.ts';
 
+/** A network interface of the host. */
 export interface HostLink {
+  /** The interface's name. */
   readonly name: string;
+  /** MTU in bytes. */
   readonly mtu: number;
+  /** Whether the interface is up; others do not count for the MTU. */
   readonly up: boolean;
 }
 
+/** What a plan must know of the host itself. */
 export interface HostFacts {
+  /** Every interface of the host. */
   readonly links: readonly HostLink[];
-  /** Azure's AKS, whose virtual network takes 100 bytes more where hosts are encrypted. */
+  /**
+   * Whether the host is a node of Azure's AKS, whose virtual network takes 100 bytes more where
+   * hosts are encrypted.
+   */
   readonly aks: boolean;
 }
 
