@@ -4,7 +4,7 @@ import { ConfigError, quote, quoteKey } from './errors.ts';
 import { trimSpace, withoutSpace } from './lines.ts';
 
 export type SectionName = 'Interface' | 'Peer';
-/** wg's own files, or those of wg-quick, whose [Interface] has more. */
+/** Which program the file is for: `wg setconf`, or wg-quick, which knows more keys. */
 export type ConfFormat = 'wg' | 'quick';
 
 const WG_KEYS = ['PrivateKey', 'ListenPort', 'FwMark'];

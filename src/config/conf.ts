@@ -21,20 +21,30 @@ import {
 } from './values.ts';
 import { formatZonedEndpoint, numericZones, type Zones } from './zones.ts';
 
-/** A DeviceConfig in which endpoints may still be names. Absent fields were not in the file. */
+/**
+ * A file of `wg setconf` as it was written: a DeviceConfig in which endpoints may still be names. A
+ * field that the file does not have is absent.
+ */
 export interface ConfFile {
+  /** 32 bytes. */
   readonly privateKey?: Uint8Array;
+  /** UDP port. */
   readonly listenPort?: number;
+  /** Firewall mark; 0 is off. */
   readonly fwmark?: number;
+  /** In the file's order. A key may occur twice. */
   readonly peers: readonly ConfPeer[];
 }
 
+/** One `[Peer]` section of a file. */
 export interface ConfPeer extends Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'persistentKeepalive'> {
+  /** All that the section lists, in order. */
   readonly allowedIps: readonly AllowedIpConfig[];
-  /** False when the last list had a sign (+ or -) somewhere: it then changes what the peer has. */
+  /** False when the last list had a sign (+ or -): it then changes what the peer has. */
   readonly replaceAllowedIps: boolean;
+  /** An endpoint record, or a name that the caller resolves. */
   readonly endpoint?: Uint8Array | HostEndpoint;
-  /** Of its endpoint, for messages about the name. */
+  /** Line of the endpoint, for messages about its name. */
   readonly endpointLine?: number;
 }
 
@@ -48,7 +58,11 @@ interface PeerSection extends Mutable<Omit<ConfPeer, 'publicKey' | 'allowedIps'>
 }
 
 /**
- * @param warn is told of what is odd and was put right
+ * Parses a file of `wg setconf`, `addconf` or `syncconf` (wg(8), CONFIGURATION FILE FORMAT).
+ * @param text the file's content
+ * @param file its name, for messages
+ * @param warn receives a message for each oddity that was corrected, such as host bits in a prefix
+ * @param format `quick` lets messages about unknown keys mention wg-quick's
  * @throws ConfigError that names file, line and value
  */
 export function parseConf(
@@ -81,7 +95,7 @@ export function parseConf(
   return { ...device, peers: peers.map(peer => finish(peer, file)) };
 }
 
-/** As `wg showconf` prints it. */
+/** Returns a device's settings as `wg showconf` prints them, secrets included. */
 export function formatConf(status: DeviceStatus, zones: Zones = numericZones): string {
   const lines = ['[Interface]'];
   if (status.listenPort) lines.push(`ListenPort = ${status.listenPort}`);

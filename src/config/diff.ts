@@ -20,8 +20,15 @@ type Owner = Goal & Required<Pick<Goal, 'prefixes'>>;
 const NO_KEY = new Uint8Array(KEY_SIZE);
 
 /**
- * @param wanted with all that the file says; what is absent there is to be absent, but for port and endpoints, which stay
- * @param removals take single allowed IPs away, after others were added, instead of emptying a list and filling it again
+ * Returns the changes that make a device equal to a configuration, and no more: peers that the
+ * configuration lacks are removed, and of the others only what differs is set, so that sessions
+ * live on.
+ * @param wanted the whole configuration: what it lacks is removed, except port and endpoints, which
+ * stay
+ * @param status the device as it is
+ * @param removals whether to remove single allowed IPs, after others were added, instead of
+ * emptying a list and filling it again
+ * @returns an empty object where nothing differs
  */
 export function difference(wanted: DeviceConfig, status: DeviceStatus, removals = false): DeviceConfig {
   const config: Mutable<DeviceConfig> = {};

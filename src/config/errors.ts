@@ -22,28 +22,42 @@ export type ConfigErrorCode =
   /** The device answered with an errno, which is in `errno`. */
   | 'refused';
 
+/** Where a {@link ConfigError} was found, as far as that is known. */
 export interface ConfigErrorPlace {
   /** Name of the file, for people. */
   readonly file?: string | undefined;
   /** Counted from 1. */
   readonly line?: number | undefined;
-  /** The offending text, as it was given. Never set when it may be a secret. */
+  /** The offending text, as it was given. Never set where it may be a secret. */
   readonly value?: string | undefined;
   /** Positive errno, where the code alone does not decide it. */
   readonly errno?: number | undefined;
 }
 
+/**
+ * A text or a value of a configuration that cannot be used. `message` is for people: it names the
+ * place and the value, and says what to write instead. `code` is stable and for programs. Its errno
+ * is what a UAPI client reads, chosen as wireguard-go does (device/uapi.go).
+ */
 export class ConfigError extends Error {
+  /** Always `ConfigError`. */
   override readonly name = 'ConfigError';
+  /** What kind of mistake it is. */
   readonly code: ConfigErrorCode;
+  /** Name of the file, where the text came from one. */
   readonly file: string | undefined;
+  /** Number of the line, counted from 1. */
   readonly line: number | undefined;
+  /** The offending text. Absent where it may be a secret. */
   readonly value: string | undefined;
-  /** Positive, as in errno.h. On the UAPI wire it goes out negative. */
+  /** Positive, as in errno.h. On the UAPI wire it is negative. */
   readonly errno: number;
   /** The message without its place. */
   readonly reason: string;
 
+  /**
+   * Makes an error whose message begins with `place`. A `value` that looks like a key is dropped.
+   */
   constructor(code: ConfigErrorCode, reason: string, place: ConfigErrorPlace = {}) {
     super(`${placeText(place)}${reason}`);
     this.code = code;
@@ -54,7 +68,7 @@ export class ConfigError extends Error {
     this.errno = place.errno ?? ERRNO_OF_CODE[code];
   }
 
-  /** The same error at a place that only the caller knows. */
+  /** Returns the same error with a place that only the caller knows; fields of `place` win. */
   at(place: ConfigErrorPlace): ConfigError {
     return new ConfigError(this.code, this.reason, {
       file: place.file ?? this.file,

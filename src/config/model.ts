@@ -5,66 +5,96 @@
  */
 import type { Prefix } from '../base/prefix.ts';
 
+/** Changes to a device. An absent field leaves that setting as it is. */
 export interface DeviceConfig {
-  /** 32 zero bytes take the key away. */
+  /** 32 bytes; 32 zero bytes remove the key. A new key ends all sessions. */
   readonly privateKey?: Uint8Array;
-  /** 0 lets the system choose. */
+  /** UDP port; 0 lets the system choose one. */
   readonly listenPort?: number;
-  /** SO_MARK of the sockets; 0 turns it off. */
+  /** Firewall mark (SO_MARK) of the sockets, 32 bits; 0 turns it off. */
   readonly fwmark?: number;
+  /** Removes every peer that the device has before `peers` are applied. */
   readonly replacePeers?: boolean;
-  /** In order: a later entry for one key acts on what an earlier one left. */
+  /** Changes to peers, in order: a later entry for a key acts on the result of an earlier one. */
   readonly peers?: readonly PeerConfig[];
 }
 
+/** Changes to one peer. An absent field leaves that setting as it is. */
 export interface PeerConfig {
+  /** The peer's key, 32 bytes. A peer that does not exist is added. */
   readonly publicKey: Uint8Array;
+  /** Removes the peer. */
   readonly remove?: boolean;
-  /** Act only if the peer is already there. */
+  /** Does nothing unless the peer exists already. */
   readonly updateOnly?: boolean;
-  /** 32 zero bytes take it away. */
+  /** 32 bytes; 32 zero bytes remove the key. */
   readonly presharedKey?: Uint8Array;
-  /** An endpoint record (base/endpoint.ts). */
+  /** An endpoint record of ENDPOINT_SIZE bytes, as `makeEndpoint` and `parseEndpoint` make it. */
   readonly endpoint?: Uint8Array;
-  /** Seconds, 0 to 65535; 0 is off. */
+  /** Seconds between keepalives, 0 to 65535; 0 is off. */
   readonly persistentKeepalive?: number;
+  /** Removes the peer's allowed IPs before `allowedIps` are applied. */
   readonly replaceAllowedIps?: boolean;
   /**
-   * Begin a handshake at once, whatever session there is and however short a time ago the last was begun. Sessions live on until the new one is
-   * confirmed. Only this project's own devices know it.
+   * Begins a handshake at once, even if there is a session or the last handshake has just begun.
+   * Sessions live on until the new one is confirmed. Only this project's own devices know this
+   * field.
    */
   readonly initiate?: boolean;
-  /** In order; a prefix that another peer has moves here. */
+  /** In order. A prefix that another peer has moves to this one. */
   readonly allowedIps?: readonly AllowedIpConfig[];
 }
 
+/** One allowed IP to add to a peer, or to remove from it. */
 export interface AllowedIpConfig {
+  /** The addresses. */
   readonly prefix: Prefix;
-  /** Take it away, if it is this peer's. */
+  /** Removes the prefix, if it is this peer's. */
   readonly remove?: boolean;
 }
 
+/** What a device has and has counted. */
 export interface DeviceStatus {
-  /** Absent when there is none. */
+  /** 32 bytes. Absent when there is none. A copy: overwrite it after use. */
   readonly privateKey?: Uint8Array;
+  /**
+   * 32 bytes. Absent without a private key, and in a status that came over the control socket,
+   * which does not carry it.
+   */
   readonly publicKey?: Uint8Array;
+  /** UDP port; 0 where none is configured and no socket is open. */
   readonly listenPort: number;
+  /** Firewall mark of the sockets; 0 is off. */
   readonly fwmark: number;
+  /** In the device's own order. */
   readonly peers: readonly PeerStatus[];
 }
 
+/** What a device knows about one peer. */
 export interface PeerStatus {
+  /** 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** Absent when there is none. */
+  /** 32 bytes. Absent when there is none. A copy: overwrite it after use. */
   readonly presharedKey?: Uint8Array;
+  /**
+   * An endpoint record (see `formatEndpoint`): where the peer was heard last, or where the
+   * configuration puts it. Absent when unknown.
+   */
   readonly endpoint?: Uint8Array;
-  /** Unix time; both 0 when there was no handshake yet. */
+  /** Unix time of the last completed handshake; 0 before the first. */
   readonly lastHandshakeSeconds: number;
+  /** The fraction of that second. */
   readonly lastHandshakeNanoseconds: number;
-  /** Bytes of datagrams' payloads and headers as the kernel counts them: whole messages with their WireGuard header. */
+  /**
+   * Bytes received from the peer, counted as the kernel does: whole messages with their WireGuard
+   * header.
+   */
   readonly rxBytes: number;
+  /** Bytes sent to the peer, counted in the same way. */
   readonly txBytes: number;
+  /** Seconds; 0 is off. */
   readonly persistentKeepalive: number;
+  /** The prefixes that are routed to the peer and accepted from it. */
   readonly allowedIps: readonly Prefix[];
 }
 

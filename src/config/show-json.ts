@@ -7,34 +7,55 @@ import { formatPrefix } from '../base/prefix.ts';
 import type { DeviceStatus } from './model.ts';
 import { formatZonedEndpoint, numericZones, type Zones } from './zones.ts';
 
+/** A device in `wgts show --json`. The names are stable: a field is added, never renamed. */
 export interface JsonDevice {
+  /** The interface's name. */
   readonly name: string;
-  /** Who runs it: `kernel`, `userspace`. */
+  /** What runs the device: `kernel` or `userspace`. */
   readonly kind: string;
+  /** base64; null without a private key. */
   readonly publicKey: string | null;
-  /** Present only when secrets were asked for. */
+  /** base64. Present only when secrets were asked for; null when there is none. */
   readonly privateKey?: string | null;
+  /** UDP port; 0 when no socket is open. */
   readonly listenPort: number;
+  /** Firewall mark; 0 is off. */
   readonly fwmark: number;
+  /** In the device's own order. */
   readonly peers: readonly JsonPeer[];
-  /** By name; null where the daemon keeps none. */
+  /** Counters of the daemon by name; null where it keeps none. */
   readonly counters: Readonly<Record<string, number>> | null;
 }
 
+/** A peer in `wgts show --json`. */
 export interface JsonPeer {
+  /** base64. */
   readonly publicKey: string;
+  /** Whether the peer has a preshared key, which itself is a secret. */
   readonly hasPresharedKey: boolean;
+  /** base64. Present only when secrets were asked for; null when there is none. */
   readonly presharedKey?: string | null;
+  /** `192.0.2.1:51820` or `[2001:db8::1]:51820`; null when unknown. */
   readonly endpoint: string | null;
+  /** `10.0.0.0/8`, always with a length. */
   readonly allowedIps: readonly string[];
   /** Unix time in seconds; null before the first one. */
   readonly latestHandshake: number | null;
+  /** Bytes received from the peer. */
   readonly rxBytes: number;
+  /** Bytes sent to the peer. */
   readonly txBytes: number;
   /** Seconds; null when off. */
   readonly persistentKeepalive: number | null;
 }
 
+/**
+ * Returns a device's status as plain JSON values, as `wgts show --json` prints it.
+ * @param name the interface's name
+ * @param kind what runs the device: `kernel` or `userspace`
+ * @param counters counters by name, where the device has some
+ * @param secrets whether to include the private key and the preshared keys
+ */
 export function toJson(
   name: string,
   kind: string,

@@ -7,16 +7,19 @@ import { formatPrefix } from '../base/prefix.ts';
 import type { DeviceStatus, PeerStatus } from './model.ts';
 import { formatZonedEndpoint, numericZones, type Zones } from './zones.ts';
 
+/** How {@link formatDevice} writes. */
 export interface ShowOptions {
-  /** Unix time, seconds. */
+  /** Unix time in seconds, for "latest handshake: 5 seconds ago". */
   readonly now: number;
+  /** Writes the terminal colours of `wg`. */
   readonly color: boolean;
-  /** Shows secrets, as WG_HIDE_KEYS=never asks for. */
+  /** Writes keys in place of "(hidden)", as WG_HIDE_KEYS=never does. */
   readonly secrets: boolean;
+  /** Names of interfaces, for IPv6 zones; numbers where absent. */
   readonly zones?: Zones;
 }
 
-/** `wg show NAME`, without the blank line that parts devices. */
+/** Returns what `wg show NAME` prints, byte for byte, without the blank line between devices. */
 export function formatDevice(name: string, status: DeviceStatus, options: ShowOptions): string {
   const paint = painter(options.color);
   const hide = (key: Uint8Array) => (options.secrets ? formatKeyBase64(key) : '(hidden)');
@@ -44,7 +47,10 @@ export function formatDevice(name: string, status: DeviceStatus, options: ShowOp
   return text;
 }
 
-/** `wg show NAME dump`; with a prefix, a line of `wg show all dump`. */
+/**
+ * Returns what `wg show NAME dump` prints, secrets included; with a prefix, lines of `wg show all
+ * dump`.
+ */
 export function formatDump(status: DeviceStatus, prefix = '', zones: Zones = numericZones): string {
   const rows = [
     [keyOrNone(status.privateKey), keyOrNone(status.publicKey), String(status.listenPort), mark(status.fwmark)],

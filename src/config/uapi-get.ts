@@ -15,7 +15,9 @@ export function formatErrno(errno: number): string {
   return `errno=${errno === 0 ? 0 : -Math.abs(errno)}\n\n`;
 }
 
-/** The whole answer to `get=1`, errno=0 included. */
+/**
+ * Returns the whole answer to a UAPI request `get=1`, `errno=0` included (wireguard.com/xplatform).
+ */
 export function formatGetResponse(status: DeviceStatus, zones: Zones = numericZones): string {
   return [...getResponseChunks(status, zones)].join('');
 }
@@ -66,7 +68,10 @@ export function formatCountersResponse(counters: Readonly<Record<string, number>
   return `${lines.join('')}${formatErrno(0)}`;
 }
 
-/** Everything up to the blank line of an answer to `set`. Throws ConfigError when the device refused. */
+/**
+ * Reads the answer to a UAPI `set` request, up to its blank line.
+ * @throws ConfigError `refused` with the device's errno, or `incomplete` where the answer has none
+ */
 export function parseSetResponse(text: string): void {
   for (const [key, value] of keyValueLines(text)) {
     if (key !== 'errno') continue;
@@ -77,8 +82,10 @@ export function parseSetResponse(text: string): void {
 }
 
 /**
- * An answer to `get`, as a client reads it. Keys that are not known are passed over. publicKey is left out: it is not on the
- * wire, and its making needs a curve.
+ * Parses the answer to a UAPI request `get=1` (wireguard.com/xplatform). Keys that are not known
+ * are skipped. `publicKey` is absent from the result: the wire does not carry it, and deriving it
+ * needs a curve.
+ * @throws ConfigError, `refused` with the device's errno among others
  */
 export function parseGetResponse(text: string, zones: Zones = numericZones): DeviceStatus {
   const bytes = new SecretText();

@@ -184,7 +184,10 @@ class SetRequest {
   }
 }
 
-/** The text of a set request, from `set=1` to the blank line, in the order in which `wg` writes it. */
+/**
+ * Returns a UAPI request that applies a configuration, from `set=1` to the blank line, in the order
+ * in which `wg` writes it (wireguard.com/xplatform).
+ */
 export function formatSetRequest(config: DeviceConfig, zones: Zones = numericZones): string {
   const text = writeSetRequest(config, zones);
   const parts = [...text.pieces()].map(piece => latin1(piece));

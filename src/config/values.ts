@@ -8,9 +8,11 @@ import { ConfigError, habitHint, quote } from './errors.ts';
 import type { AllowedIpConfig } from './model.ts';
 import { numericZones, parseNumericHost, parsePort, type Zones } from './zones.ts';
 
-/** An endpoint by name, for somebody who can resolve it. */
+/** An endpoint by name, for a caller that can resolve it. */
 export interface HostEndpoint {
+  /** A host name, unresolved. */
   readonly host: string;
+  /** UDP port. */
   readonly port: number;
 }
 

@@ -13,14 +13,18 @@ import {
   makeEndpoint,
 } from '../base/endpoint.ts';
 
+/**
+ * Names of network interfaces by their index, for the zones of IPv6 addresses (RFC 4007 section
+ * 11). Only the system knows them, so the caller supplies them.
+ */
 export interface Zones {
-  /** The index of an interface, or undefined if there is none of that name. */
+  /** Returns the index of an interface, or undefined if there is no such interface. */
   indexOf(name: string): number | undefined;
-  /** Its name, or undefined if the index is not in use. */
+  /** Returns the name of an interface, or undefined if the index is not in use. */
   nameOf(index: number): string | undefined;
 }
 
-/** Knows no names: zones are numbers. */
+/** Knows no names: zones are read and written as numbers. */
 export const numericZones: Zones = { indexOf: () => undefined, nameOf: () => undefined };
 
 /**
