@@ -7,7 +7,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { nativeBinding } from '../../src/io/native-binding.ts';
-import { sharedCalico, sharedVectors } from './shared.ts';
+import { hasShared } from './shared.ts';
 
 /** Groups of the summary. A test belongs to the first group that one of its needs belongs to. */
 export const GROUPS = [
@@ -22,7 +22,7 @@ export const GROUPS = [
 ] as const;
 export type Group = (typeof GROUPS)[number];
 
-const DATA_OF_OTHERS = 'test vectors and definitions of others in ../shared (vectors/README.md)';
+const DATA_OF_OTHERS = 'data of other projects in ../shared, as vectors/README.md lists it';
 
 interface Source {
   readonly group: Group;
@@ -84,12 +84,12 @@ const SOURCES = {
   '../shared/vectors': {
     group: 'data of others (../shared)',
     otherwise: DATA_OF_OTHERS,
-    present: () => existsSync(sharedVectors('')),
+    present: () => hasShared('vectors'),
   },
   '../shared/calico': {
     group: 'data of others (../shared)',
     otherwise: DATA_OF_OTHERS,
-    present: () => existsSync(sharedCalico('')),
+    present: () => hasShared('calico'),
   },
   // compilers and the like
   go: { group: "Go's libraries as reference", apt: 'golang-go' },

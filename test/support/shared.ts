@@ -1,10 +1,25 @@
-/** Where data of others that comes beside the project, but is not in it, may be found: vectors, and Calico's own definitions. */
+/**
+ * The folder ../shared beside the clone: data of other projects that is not ours to copy (vectors/README.md says what and where from).
+ * A test that reads it names the need `../shared/vectors` or `../shared/calico` (test/netns/needs.ts), and is skipped without it.
+ */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const SHARED = fileURLToPath(new URL('../../../shared/', import.meta.url));
 
-/** Without a name: the folder. */
+/** What tests read of it. */
+const CONTENT = {
+  vectors: ['wycheproof', 'cacophony', 'captures'],
+  calico: ['config-params.json', 'crds-v1.yaml', 'crds-v3'],
+} as const;
+
+/** Returns the path of a file or folder of test vectors. */
 export const sharedVectors = (name: string): string => `${SHARED}vectors/${name}`;
 
-/** A file or folder of Calico's own data, unchanged. */
+/** Returns the path of a file or folder of Calico's own data, unchanged. */
 export const sharedCalico = (name: string): string => `${SHARED}calico/${name}`;
+
+/** Returns whether all that tests read of a folder is there. */
+export function hasShared(folder: keyof typeof CONTENT): boolean {
+  return CONTENT[folder].every(name => existsSync(`${SHARED}${folder}/${name}`));
+}
