@@ -3,62 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { MAY_IMPORT } from '../support/layers.ts';
 
 const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
 
-/** Each folder may import from itself and from these. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  base: [],
-  packet: ['base'],
-  routing: ['base'],
-  config: ['base'],
-  crypto: ['base'],
-  netlink: ['base', 'config'],
-  protocol: ['base', 'packet', 'routing', 'config', 'crypto'],
-  io: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink'],
-  daemon: ['base', 'packet', 'protocol', 'config', 'crypto', 'netlink', 'io'],
-  backend: ['base', 'config', 'netlink', 'io', 'daemon'],
-  quick: ['base', 'config', 'netlink'],
-  host: ['base', 'config', 'netlink', 'quick', 'io', 'daemon', 'backend'],
-  'calico/model': ['base', 'netlink'],
-  'calico/plan': ['base', 'config', 'netlink', 'calico/model'],
-  'calico/datastore': ['base', 'netlink', 'calico/model'],
-  'calico/apply': ['base', 'config', 'netlink', 'quick', 'backend', 'calico/model'],
-  'calico/publish': ['base', 'netlink', 'calico/model', 'calico/datastore'],
-  'calico/agent': [
-    'base',
-    'config',
-    'netlink',
-    'quick',
-    'host',
-    'io',
-    'daemon',
-    'backend',
-    'crypto',
-    'calico/model',
-    'calico/plan',
-    'calico/datastore',
-    'calico/apply',
-    'calico/publish',
-  ],
-  cli: [
-    'base',
-    'config',
-    'crypto',
-    'netlink',
-    'quick',
-    'host',
-    'daemon',
-    'io',
-    'backend',
-    'calico/model',
-    'calico/plan',
-    'calico/datastore',
-    'calico/apply',
-    'calico/publish',
-    'calico/agent',
-  ],
-};
 /** What an edge is for, where it is narrower than a folder. */
 const ONLY: Readonly<Record<string, RegExp>> = {
   'config > base': /./,

@@ -1,0 +1,146 @@
+/** Facts in the documents that would go stale: paths, versions, contents, and who may import whom. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { page, REPOSITORY } from '../support/guide.ts';
+import { MAY_IMPORT } from '../support/layers.ts';
+
+const MAP = 'docs/design.md';
+const MAP_LINES = 150;
+const FOLDERS = [
+  'src',
+  'native',
+  'test',
+  'bench',
+  'scripts',
+  'deploy',
+  'docs',
+  'packaging',
+  'systemd',
+  'vectors',
+  'bin',
+];
+const CODE_FILE = /\.(ts|mjs|cjs|mts|c|h)$/;
+
+const files = FOLDERS.flatMap(folder =>
+  readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: 'utf8' }).map(name => `${folder}/${name}`),
+);
+const present = new Set([...FOLDERS, ...files]);
+const documents = [...files.filter(name => /^docs\/[^/]+\.md$/.test(name)), 'CONTRIBUTING.md', 'SECURITY.md'];
+/** Pages of the design: each lists its sections. */
+const design = documents.filter(name => !/benchmarks/.test(name) && name !== 'SECURITY.md');
+
+const manifest = JSON.parse(read('package.json')) as { version: string; engines: { node: string } };
+
+test(`the map has at most ${MAP_LINES} lines`, () => {
+  expect(read(MAP).trimEnd().split('\n').length).toBeLessThanOrEqual(MAP_LINES);
+});
+
+test('the map says of every folder what it may import, as the test of layers does', () => {
+  const [, table = ''] = /<!-- layers -->\n([\s\S]*?)\n<!-- \/layers -->/.exec(read(MAP)) ?? [];
+  const rows = [...table.matchAll(/^\| `([\w/]+)` \| (.+) \| (.+) \|$/gm)];
+  expect(rows.map(([, folder]) => folder)).toEqual(Object.keys(MAY_IMPORT));
+  for (const [, folder, , cell] of rows)
+    expect(importable(folder!, cell!), folder).toEqual([...MAY_IMPORT[folder!]!].sort());
+});
+
+test('the map links every page beside it', () => {
+  const pages = documents.filter(name => name.startsWith('docs/') && name !== MAP);
+  expect(pages.length).toBeGreaterThan(5);
+  expect(
+    pages.filter(name => !page(MAP).links.some(link => link.split('#')[0] === name.slice('docs/'.length))),
+  ).toEqual([]);
+});
+
+describe.each(documents)('%s', name => {
+  test('names only paths that exist', () => {
+    expect(missingPaths(read(name))).toEqual([]);
+  });
+});
+
+describe.each(design)('%s', name => {
+  test('begins with a list of its sections', () => {
+    const prose = read(name).replace(/^```[\s\S]*?^```$/gm, '');
+    const sections = [...prose.matchAll(/^## (.+)$/gm)].map(([, title]) => title);
+    const listed = [...prose.matchAll(/^- \[(.+?)\]\(#.+\)$/gm)].map(([, title]) => title);
+    expect(listed).toEqual(sections);
+  });
+});
+
+describe('versions', () => {
+  const [major, minor] = manifest.version.split('.');
+
+  test('the lock, the newest entry of the changelog and the security policy have that of package.json', () => {
+    const lock = JSON.parse(read('package-lock.json')) as { version: string; packages: { '': { version: string } } };
+    expect([lock.version, lock.packages[''].version]).toEqual([manifest.version, manifest.version]);
+    expect(/^## (?:\[)?(\d[\d.]*)/m.exec(read('CHANGELOG.md'))?.[1]).toBe(manifest.version);
+    expect(read('SECURITY.md')).toContain(`| ${major}.${minor}.x | yes |`);
+  });
+
+  test('the image has it in manifests and guides', () => {
+    const named = [...files.filter(name => /^(deploy|docs)\/.*(\.ya?ml|\.md|Dockerfile)$/.test(name))].flatMap(name =>
+      [...read(name).matchAll(/(?:\bwireguard-ts:|newTag: )(\d+\.\d+\.\d+)/g)].map(([, version]) => ({
+        name,
+        version,
+      })),
+    );
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter(({ version }) => version !== manifest.version)).toEqual([]);
+  });
+
+  test('documents name the oldest Node that package.json allows', () => {
+    const oldest = manifest.engines.node.replace('>=', '');
+    const named = [...documents, 'README.md', 'README.zh.md', 'docs/en/library.md', 'docs/en/quick-start.md'].flatMap(
+      name => [...read(name).matchAll(/Node(?:\.js)? (\d+\.\d+) (?:or newer|或更新)/g)].map(([, version]) => version),
+    );
+    expect(named.length).toBeGreaterThan(2);
+    expect(new Set(named)).toEqual(new Set([oldest]));
+  });
+
+  test('the programs page names the Node of the single executable', () => {
+    const [, pinned] = /NODE_VERSION = '(\d+)/.exec(read('scripts/package/node.mjs'))!;
+    expect(read('docs/programs.md')).toContain(`official Node ${pinned}`);
+  });
+});
+
+describe('the check of paths finds', () => {
+  test.each(['`src/no-such-folder`', '`src/base/no-such.ts`', '`no-such-folder/file.ts`', '`test/no*such.ts`'])(
+    '%s',
+    text => {
+      expect(missingPaths(text)).toEqual([text.slice(1, -1)]);
+    },
+  );
+
+  test('no fault in commands, placeholders and paths of other places', () => {
+    expect(
+      missingPaths('`npm run test:all`, `/run/wireguard-ts`, `src/base`, `bin/`, `dist/program/wgts.cjs`'),
+    ).toEqual([]);
+  });
+});
+
+function read(name: string): string {
+  return readFileSync(join(REPOSITORY, name), 'utf8');
+}
+
+/** Paths in backticks that are not in the repository. A name of a source file needs its whole path. */
+function missingPaths(text: string): string[] {
+  const spans = [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/`([\w.*/-]+)`/g)].map(([, span]) => span!);
+  return spans.filter(span => {
+    const path = span.replace(/\/$/, '');
+    if (!FOLDERS.includes(path.split('/')[0]!) && !(CODE_FILE.test(path) && path.includes('/'))) return false;
+    if (/^(dist|\.\.)\//.test(path)) return false;
+    if (!path.includes('*')) return !present.has(path);
+    const pattern = new RegExp(`^${path.replaceAll('.', '\\.').replaceAll('*', '[^/]*')}$`);
+    return !files.some(name => pattern.test(name));
+  });
+}
+
+/** The cell of a folder as a sorted list: `calico/*` is every other folder of src/calico. */
+function importable(folder: string, cell: string): string[] {
+  if (cell === '-') return [];
+  const calico = Object.keys(MAY_IMPORT).filter(name => name.startsWith('calico/') && name !== folder);
+  return cell
+    .split(', ')
+    .flatMap(name => (name === 'calico/*' ? calico : [name]))
+    .sort();
+}
