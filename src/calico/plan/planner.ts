@@ -5,7 +5,7 @@ import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
-import { enabledWhere, felixConfig, isEnabled, readConfigurations } from './config/felix-config.ts';
+import { enablementCheck, indexConfigurations, isEnabled, resolveFelixConfig } from './config/felix-config.ts';
 import { checkOptions } from './config/options.ts';
 import type { FelixParameters } from './config/parameters.ts';
 import { dataPlaneProblems } from './dataplane/felix-data-plane.ts';
@@ -47,8 +47,8 @@ export class Planner {
   plan(input: PlanInput): Plan {
     const { cluster, nodeName, options, environment, felixFile: file } = input;
     const own = cluster.nodes.get(nodeName);
-    const configurations = readConfigurations(cluster.felixConfigurations);
-    const config = felixConfig({ environment, file, configurations, nodeName, labels: own?.labels ?? {} });
+    const configurations = indexConfigurations(cluster.felixConfigurations);
+    const config = resolveFelixConfig({ environment, file, configurations, nodeName, labels: own?.labels ?? {} });
     const { parameters } = config;
     const checked = checkOptions(options, parameters);
     const problems: Problem[] = [...config.problems, ...checked.errors, ...checked.warnings];
@@ -68,7 +68,15 @@ export class Planner {
       const names = [...cluster.nodes.keys()].sort();
       for (const family of families) {
         const parts = this.#partsOf(family, cluster.nodes, names, encryptsHosts);
-        const found = this.#peersOf(input, own, family, parts, names, parameters, enabledWhere(configurations, family));
+        const found = this.#peersOf(
+          input,
+          own,
+          family,
+          parts,
+          names,
+          parameters,
+          enablementCheck(configurations, family),
+        );
         const { routes, sealed } = planRoutes({
           family,
           nodeName,

@@ -8,7 +8,7 @@ import { formatKeyBase64 } from '../../base/key.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import type { Snapshot } from '../../calico/datastore/datastore.ts';
 import type { Problem } from '../../calico/model/problem.ts';
-import { readConfigurations } from '../../calico/plan/config/felix-config.ts';
+import { indexConfigurations } from '../../calico/plan/config/felix-config.ts';
 import { clusterDataPlaneProblems } from '../../calico/plan/dataplane/felix-data-plane.ts';
 import { eraseStatus } from '../../config/model.ts';
 import * as texts from '../help/texts/verify.ts';
@@ -47,7 +47,7 @@ async function check(options: VerifyOptions, terminal: Terminal): Promise<number
   const { synced, stale, cluster, problems: read, apiGroup } = await firstSnapshot(options, terminal);
   if (!synced) throw codedError('EAGAIN', `the cluster cannot be read: ${stale ?? 'no answer'}`);
   const { felixConfigurations } = cluster;
-  const unread = readConfigurations(felixConfigurations).problems;
+  const unread = indexConfigurations(felixConfigurations).problems;
   const problems = [...read, ...unread, ...clusterDataPlaneProblems(felixConfigurations.values())];
   if (cluster.nodes.size === 0) {
     printProblems(problems, terminal);

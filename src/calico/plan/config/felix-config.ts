@@ -1,8 +1,11 @@
 /**
- * The configuration that counts on a node (docs/reference/calico-felix.md#precedence): each parameter for itself from its strongest source. Strongest first:
- * environment, configuration file, `node.<name>`, the oldest selector-scoped FelixConfiguration that matches, `default`, built in.
+ * Resolves a node's effective Felix configuration (docs/reference/calico-felix.md#precedence).
+ * Each parameter comes from its highest-precedence source: environment, configuration file,
+ * `node.<name>`, the oldest matching selector-scoped FelixConfiguration, `default`, built-in
+ * default.
  *
- * A value that cannot be read does not make way for a weaker source: it becomes the built-in default, as in Felix, and a Problem.
+ * An invalid value does not fall through to the next source. As in Felix, the built-in default
+ * replaces it, and a Problem reports it.
  */
 import type { ClusterNode, FelixConfiguration } from '../../model/cluster.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
@@ -11,19 +14,19 @@ import { type FelixParameters, PARAMETER_NAMES, PARAMETERS, type Parameter, type
 import { matches, parseSelector, type Selector } from './selector.ts';
 
 export interface ConfigInput {
-  /** `FELIX_...` in any case; the rest is ignored. */
+  /** Environment variables. Only `FELIX_...`, in any letter case, are read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The text of felix.cfg. */
   readonly file?: string | undefined;
-  readonly configurations: Configurations;
+  readonly configurations: ConfigurationIndex;
   readonly nodeName: string;
   readonly labels: ClusterNode['labels'];
 }
 
-/** All of the datastore's, with what needs doing once and not for each node. */
-export interface Configurations {
+/** The datastore's FelixConfigurations, with selectors parsed and sorted once for all nodes. */
+export interface ConfigurationIndex {
   readonly byName: ReadonlyMap<string, FelixConfiguration>;
-  /** The first that matches counts, and it alone. */
+  /** Selector-scoped configurations in order of precedence. Only the first match applies. */
   readonly scoped: readonly { readonly configuration: FelixConfiguration; readonly selector: Selector }[];
   readonly problems: readonly Problem[];
 }
@@ -31,31 +34,35 @@ export interface Configurations {
 export interface FelixConfig {
   readonly parameters: FelixParameters;
   readonly problems: readonly Problem[];
-  /** A family as `default` and what is local to the node say it, whatever `node.<name>` and selectors say. */
+  /**
+   * Whether the cluster enables each IP family: resolved from `default` and the node's environment
+   * and file, ignoring `node.<name>` and selector-scoped configurations.
+   */
   readonly clusterEnabled: Readonly<Record<4 | 6, boolean>>;
 }
 
-/** One source of values. */
+/** A source of parameter values; `object` names it in Problems. */
 interface Source {
   readonly object: string;
   readonly parameters: ReadonlyMap<string, string>;
   readonly kind: 'local' | 'node' | 'selector' | 'default';
 }
 
-export function felixConfig(input: ConfigInput): FelixConfig {
+/** Resolves every parameter for one node and collects the Problems found on the way. */
+export function resolveFelixConfig(input: ConfigInput): FelixConfig {
   const file = parseFelixFile(input.file ?? '');
   const sources: Source[] = [
-    { object: 'Environment', parameters: fromEnvironment(input.environment), kind: 'local' },
+    { object: 'Environment', parameters: environmentParameters(input.environment), kind: 'local' },
     { object: 'File/felix.cfg', parameters: file.parameters, kind: 'local' },
-    ...fromDatastore(input.configurations, input.nodeName, input.labels),
+    ...datastoreSources(input.configurations, input.nodeName, input.labels),
   ];
   const problems: Problem[] = [...file.problems, ...input.configurations.problems];
   const parameters = Object.fromEntries(
-    PARAMETER_NAMES.map(name => [name, effective(name, sources, problems)]),
+    PARAMETER_NAMES.map(name => [name, resolveParameter(name, sources, problems)]),
   ) as unknown as FelixParameters;
-  const cluster = sources.filter(({ kind }) => kind === 'local' || kind === 'default');
-  // problems of these are problems of the above, or of a value that does not count there
-  const enabled = (name: 'WireguardEnabled' | 'WireguardEnabledV6') => effective(name, cluster, []);
+  const clusterSources = sources.filter(({ kind }) => kind === 'local' || kind === 'default');
+  // Discard these problems: either they are reported above, or the value is not in effect here.
+  const enabled = (name: 'WireguardEnabled' | 'WireguardEnabledV6') => resolveParameter(name, clusterSources, []);
   const clusterEnabled = {
     4: enabled('WireguardEnabled'),
     6: enabled('WireguardEnabledV6') && parameters.Ipv6Support,
@@ -63,27 +70,33 @@ export function felixConfig(input: ConfigInput): FelixConfig {
   return { parameters, problems, clusterEnabled };
 }
 
-/** Whether WireGuard of a family is on in Felix's eyes. */
+/** Returns whether Felix considers WireGuard enabled for a family. */
 export function isEnabled(parameters: FelixParameters, family: 4 | 6): boolean {
   return family === 4 ? parameters.WireguardEnabled : parameters.WireguardEnabledV6 && parameters.Ipv6Support;
 }
 
-/** The same of nodes of which only the datastore's configuration can be seen. Most are told what all are told, which is found out once. */
-export function enabledWhere(
-  configurations: Configurations,
+/**
+ * Returns a predicate that is true for nodes on which WireGuard is enabled, judged by the datastore
+ * alone: the environment and file of other nodes are not visible. Nodes without a configuration of
+ * their own share one result.
+ */
+export function enablementCheck(
+  configurations: ConfigurationIndex,
   family: 4 | 6,
 ): (node: Pick<ClusterNode, 'name' | 'labels'>) => boolean {
   const { byName, scoped } = configurations;
-  const isOn = (sources: readonly Source[]): boolean =>
+  const enabledBy = (sources: readonly Source[]): boolean =>
     family === 4
-      ? effective('WireguardEnabled', sources, [])
-      : effective('WireguardEnabledV6', sources, []) && effective('Ipv6Support', sources, []);
-  const everywhere = isOn(fromDatastore({ ...configurations, scoped: [] }, '', {}));
+      ? resolveParameter('WireguardEnabled', sources, [])
+      : resolveParameter('WireguardEnabledV6', sources, []) && resolveParameter('Ipv6Support', sources, []);
+  const byDefault = enabledBy(datastoreSources({ ...configurations, scoped: [] }, '', {}));
   return ({ name, labels }) =>
-    scoped.length === 0 && !byName.has(`node.${name}`) ? everywhere : isOn(fromDatastore(configurations, name, labels));
+    scoped.length === 0 && !byName.has(`node.${name}`)
+      ? byDefault
+      : enabledBy(datastoreSources(configurations, name, labels));
 }
 
-function effective<N extends ParameterName>(
+function resolveParameter<N extends ParameterName>(
   name: N,
   sources: readonly Source[],
   problems: Problem[],
@@ -92,30 +105,30 @@ function effective<N extends ParameterName>(
   for (const { object, parameters, kind } of sources) {
     let text = parameters.get(name.toLowerCase());
     if (!text && kind !== 'local' && parameter.field !== undefined) text = parameters.get(parameter.field);
-    // an empty one says nothing, in every source
+    // In every source, an empty value counts as unset.
     if (!text) continue;
-    const none = text.toLowerCase() === 'none';
-    if (none && 'zero' in parameter) return parameter.zero as FelixParameters[N];
-    const read = none ? undefined : parameter.read(text);
-    if (read) return read.value;
+    const isNone = text.toLowerCase() === 'none';
+    if (isNone && 'zero' in parameter) return parameter.zero as FelixParameters[N];
+    const parsed = isNone ? undefined : parameter.read(text);
+    if (parsed) return parsed.value;
     problems.push({
       object,
       reason: 'InvalidParameter',
-      message: `${name} is ${quoted(text)}, which is not ${parameter.read.expected}; the default counts instead (${shown(parameter.default)})`,
+      message: `${name} is ${quoted(text)}, which is not ${parameter.read.expected}; the default (${describeValue(parameter.default)}) applies until you correct it`,
     });
     return parameter.default;
   }
   return parameter.default;
 }
 
-function shown(value: unknown): string {
+function describeValue(value: unknown): string {
   if (typeof value === 'object' && value !== null && 'source' in value) return String(value.source);
   return Array.isArray(value) ? value.join(',') : String(value ?? 'none');
 }
 
-function fromEnvironment(environment: ConfigInput['environment']): Map<string, string> {
+function environmentParameters(environment: ConfigInput['environment']): Map<string, string> {
   const found = new Map<string, string>();
-  // sorted, so that of two spellings of a name always the same one counts
+  // Sort: if a name occurs in two letter cases, the same one must win every time.
   for (const key of Object.keys(environment).sort()) {
     const name = key.toLowerCase();
     const value = environment[key];
@@ -124,7 +137,11 @@ function fromEnvironment(environment: ConfigInput['environment']): Map<string, s
   return found;
 }
 
-function fromDatastore({ byName, scoped }: Configurations, nodeName: string, labels: ClusterNode['labels']): Source[] {
+function datastoreSources(
+  { byName, scoped }: ConfigurationIndex,
+  nodeName: string,
+  labels: ClusterNode['labels'],
+): Source[] {
   const source = (found: FelixConfiguration | undefined, kind: Source['kind']): Source[] =>
     found ? [{ object: `FelixConfiguration/${found.name}`, parameters: found.parameters, kind }] : [];
   return [
@@ -134,8 +151,11 @@ function fromDatastore({ byName, scoped }: Configurations, nodeName: string, lab
   ];
 }
 
-/** Of several that match a node the oldest counts, of the same age the first by name. */
-export function readConfigurations(byName: ReadonlyMap<string, FelixConfiguration>): Configurations {
+/**
+ * Indexes the FelixConfigurations and sorts selector-scoped ones by precedence: oldest first, then
+ * by name.
+ */
+export function indexConfigurations(byName: ReadonlyMap<string, FelixConfiguration>): ConfigurationIndex {
   const scoped: { configuration: FelixConfiguration; selector: Selector }[] = [];
   const problems: Problem[] = [];
   for (const configuration of byName.values()) {
@@ -144,13 +164,13 @@ export function readConfigurations(byName: ReadonlyMap<string, FelixConfiguratio
     const object = `FelixConfiguration/${name}`;
     if (!nodeSelector?.trim()) {
       const message =
-        'it is neither default nor node.<name> and has no nodeSelector, so that it counts nowhere; give it one';
+        'this FelixConfiguration is neither default nor node.<name> and has no nodeSelector, so it applies to no node; set nodeSelector';
       problems.push({ object, reason: 'MissingNodeSelector', message });
       continue;
     }
     const selector = parseSelector(nodeSelector);
     if ('error' in selector) {
-      const message = `nodeSelector ${quoted(nodeSelector)} matches no node: ${selector.error}`;
+      const message = `nodeSelector ${quoted(nodeSelector)} cannot be parsed and matches no node: ${selector.error}; correct it`;
       problems.push({ object, reason: 'InvalidSelector', message });
     } else scoped.push({ configuration, selector });
   }
@@ -159,13 +179,13 @@ export function readConfigurations(byName: ReadonlyMap<string, FelixConfiguratio
 }
 
 function byAge(a: FelixConfiguration, b: FelixConfiguration): number {
-  const [first, second] = [created(a), created(b)];
+  const [first, second] = [creationTime(a), creationTime(b)];
   if (first !== second) return first < second ? -1 : 1;
   return a.name < b.name ? -1 : 1;
 }
 
-/** What has no readable age is the youngest. */
-function created({ creationTimestamp }: FelixConfiguration): number {
+/** Returns the creation time in milliseconds; an unreadable one sorts as youngest. */
+function creationTime({ creationTimestamp }: FelixConfiguration): number {
   const time = Date.parse(creationTimestamp ?? '');
   return Number.isNaN(time) ? Number.POSITIVE_INFINITY : time;
 }

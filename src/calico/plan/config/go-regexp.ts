@@ -1,6 +1,7 @@
 /**
- * Regular expressions as Go reads them, in Felix's parameters: RE2's syntax, which is another than JavaScript's (`(?i)`, `[[:alpha:]]`, `\z`, no
- * look-around). RE2 takes time by the length of the text, whatever the pattern: one of JavaScript's could hold the agent for years.
+ * Compiles the regular expressions in Felix's parameters as Go does. RE2 syntax differs from
+ * JavaScript's (`(?i)`, `[[:alpha:]]`, `\z`, no look-around). RE2 also matches in time linear in the
+ * text, whereas a JavaScript pattern could block the agent for years.
  */
 import { RE2JS } from 're2js';
 
@@ -12,7 +13,7 @@ export interface NamePattern {
   test(text: string): boolean;
 }
 
-/** @returns undefined where Go refuses it */
+/** Compiles a pattern; returns undefined if Go rejects it. */
 export function goRegexp(source: string): NamePattern | undefined {
   try {
     const compiled = RE2JS.compile(source);

@@ -1,7 +1,10 @@
-/** What the agent's operator chooses, beside what Felix is told (docs/reference/calico-felix.md#safe-names-and-numbers), and whether it can be. */
+/**
+ * The agent's own options, beside Felix's parameters, and their validation
+ * (docs/reference/calico-felix.md#safe-names-and-numbers).
+ */
 import type { Family } from '../../../netlink/family.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
-import { type FelixParameters, felixTables, PARAMETER_NAMES, PARAMETERS } from './parameters.ts';
+import { type FelixParameters, felixTableRanges, PARAMETER_NAMES, PARAMETERS } from './parameters.ts';
 
 /**
  * What the agent's operator chooses, beside Felix's own configuration
@@ -32,9 +35,9 @@ export interface PlanOptions {
    */
   readonly usePodCidr: boolean;
   /**
-   * `as-felix` follows Felix's configuration of this node. `always` turns the tunnel on wherever
-   * the cluster has it on (`default`, or this agent's environment): `node.<name>` and
-   * selector-scoped configurations then only tell Felix to keep away.
+   * `as-felix` follows Felix's configuration of this node. `always` enables the tunnel wherever
+   * `default`, or this agent's environment or file, enables it: `node.<name>` and selector-scoped
+   * configurations then turn off only Felix's WireGuard.
    */
   readonly enableHere: 'as-felix' | 'always';
 }
@@ -50,45 +53,52 @@ export const DEFAULT_OPTIONS: PlanOptions = {
 };
 
 export interface OptionsCheck {
-  /** Nothing can be done with these. */
+  /** Problems that make a tunnel impossible. */
   readonly errors: readonly Problem[];
-  /** These may work. */
+  /** Problems that may turn out harmless. */
   readonly warnings: readonly Problem[];
 }
 
 const KUBE_PROXY_MARKS = 0xc000;
-/** unspec, and the kernel's default, main and local. */
+/** The kernel's reserved tables: unspec, default, main and local. */
 const KERNEL_TABLES = [0, 253, 254, 255];
 
+/** Validates the options against the node's Felix parameters. */
 export function checkOptions(options: PlanOptions, parameters: FelixParameters): OptionsCheck {
   const { interfaceNames, table, mark, rulePriority } = options;
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
-  for (const family of [4, 6] as const) errors.push(...checkName(interfaceNames[family], family, parameters));
+  for (const family of [4, 6] as const) errors.push(...checkInterfaceName(interfaceNames[family], family, parameters));
   if (interfaceNames[4] === interfaceNames[6])
     errors.push(
-      problem('InvalidInterfaceName', `both families have interface ${quoted(interfaceNames[4])}; give two names`),
+      problem(
+        'InvalidInterfaceName',
+        `both families have interface ${quoted(interfaceNames[4])}; give two names, one for each`,
+      ),
     );
-  const felix = felixTables(parameters);
-  if (!isWhole(table, 1, 0xffffffff) || KERNEL_TABLES.includes(table))
+  const felix = felixTableRanges(parameters);
+  if (!isIntegerBetween(table, 1, 0xffffffff) || KERNEL_TABLES.includes(table))
     errors.push(
       problem(
         'InvalidTable',
         `route table ${table} cannot be used: choose one from 1 to 4294967295 without 253, 254 and 255`,
       ),
     );
-  else if (table === felixOwnTable(felix))
+  else if (table === felixWireguardTable(felix))
     errors.push(
       problem(
         'InvalidTable',
-        `route table ${table} is the one that Felix empties; choose one outside of routeTableRanges`,
+        `Felix uses route table ${table} for its own WireGuard routes and deletes all others from it; choose a table outside routeTableRanges`,
       ),
     );
   else if (felix.some(({ min, max }) => table >= min && table <= max))
     warnings.push(
-      problem('TableInFelixRange', `route table ${table} is within Felix's routeTableRanges; choose one outside`),
+      problem(
+        'TableInFelixRange',
+        `route table ${table} is within Felix's routeTableRanges, so Felix may take it; choose a table outside`,
+      ),
     );
-  if (!isWhole(mark, 1, 0xffffffff))
+  if (!isIntegerBetween(mark, 1, 0xffffffff))
     errors.push(
       problem(
         'InvalidMark',
@@ -102,11 +112,11 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
       warnings.push(
         problem(
           'MarkInUse',
-          `mark ${hex(mark)} has bits of ${shared[0]} (mask ${hex(shared[1])}); choose a bit outside`,
+          `mark ${hex(mark)} shares bits with ${shared[0]} (mask ${hex(shared[1])}); choose a bit outside the mask`,
         ),
       );
   }
-  if (rulePriority !== undefined && !isWhole(rulePriority, 1, 32765))
+  if (rulePriority !== undefined && !isIntegerBetween(rulePriority, 1, 32765))
     errors.push(
       problem(
         'InvalidRulePriority',
@@ -116,16 +126,27 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
   return { errors, warnings };
 }
 
-/** Those errors that no configuration of Felix's can mend, so that they are known before anything is read. */
+/**
+ * Returns the errors that no Felix configuration can resolve. The command line reports them before
+ * the agent reads the cluster.
+ */
 export function optionErrors(options: PlanOptions): readonly Problem[] {
   const defaults = Object.fromEntries(PARAMETER_NAMES.map(name => [name, PARAMETERS[name].default]));
-  const none = { WireguardInterfaceName: '', WireguardInterfaceNameV6: '', InterfacePrefix: [], RouteTableRanges: [] };
-  return checkOptions(options, { ...(defaults as unknown as FelixParameters), ...none }).errors;
+  const cleared = {
+    WireguardInterfaceName: '',
+    WireguardInterfaceNameV6: '',
+    InterfacePrefix: [],
+    RouteTableRanges: [],
+  };
+  return checkOptions(options, { ...(defaults as unknown as FelixParameters), ...cleared }).errors;
 }
 
-/** Felix would delete the link, or fail over it ten times a second. */
-function checkName(name: string, family: Family, parameters: FelixParameters): Problem[] {
-  if (!/^[^\s/:\0]+$/.test(name) || bytesOf(name) > 15 || name === '.' || name === '..')
+/**
+ * Rejects names that the kernel refuses and names that Felix claims. Felix would delete a link with
+ * such a name, or fail over it ten times a second.
+ */
+function checkInterfaceName(name: string, family: Family, parameters: FelixParameters): Problem[] {
+  if (!/^[^\s/:\0]+$/.test(name) || utf8Length(name) > 15 || name === '.' || name === '..')
     return [
       problem(
         'InvalidInterfaceName',
@@ -137,7 +158,7 @@ function checkName(name: string, family: Family, parameters: FelixParameters): P
     return [
       problem(
         'InvalidInterfaceName',
-        `${quoted(name)} is the name of Felix's own interface; choose another, or give Felix another in node.<name> (wireguardInterfaceName${name === WireguardInterfaceNameV6 ? 'V6' : ''})`,
+        `${quoted(name)} is the name of Felix's own interface; choose another, or rename Felix's in node.<name> (wireguardInterfaceName${name === WireguardInterfaceNameV6 ? 'V6' : ''})`,
       ),
     ];
   const prefix = InterfacePrefix.find(each => name.startsWith(each));
@@ -145,19 +166,19 @@ function checkName(name: string, family: Family, parameters: FelixParameters): P
   return [
     problem(
       'InvalidInterfaceName',
-      `${quoted(name)} begins like the interfaces of pods (${quoted(prefix)}), for which Felix would take it; choose another`,
+      `${quoted(name)} starts with ${quoted(prefix)}, the prefix of pod interfaces, so Felix would treat it as a pod's; choose another`,
     ),
   ];
 }
 
-/** The first of its ranges that the kernel does not use itself. */
-function felixOwnTable(ranges: ReturnType<typeof felixTables>): number | undefined {
+/** Returns Felix's own WireGuard table: the first in its ranges that the kernel does not reserve. */
+function felixWireguardTable(ranges: ReturnType<typeof felixTableRanges>): number | undefined {
   for (const { min, max } of ranges)
     for (let table = min; table <= max; table++) if (!KERNEL_TABLES.includes(table)) return table;
   return undefined;
 }
 
-function bytesOf(name: string): number {
+function utf8Length(name: string): number {
   let bytes = 0;
   for (const character of name) {
     const point = character.codePointAt(0)!;
@@ -166,7 +187,7 @@ function bytesOf(name: string): number {
   return bytes;
 }
 
-function isWhole(value: number, min: number, max: number): boolean {
+function isIntegerBetween(value: number, min: number, max: number): boolean {
   return Number.isInteger(value) && value >= min && value <= max;
 }
 

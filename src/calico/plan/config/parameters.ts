@@ -1,6 +1,7 @@
 /**
- * Felix's parameters that bear on the tunnel (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters): what each is called, how its text is read and what it is where
- * nobody says anything. Texts are read as Felix reads them, so that what Felix refuses is refused here.
+ * Felix's parameters that affect the tunnel: name, parser and default of each
+ * (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters). The parsers accept
+ * and reject the same texts as Felix.
  */
 import { goRegexp, type NamePattern } from './go-regexp.ts';
 import {
@@ -8,9 +9,9 @@ import {
   integer,
   interfaceName,
   interfacePrefixes,
+  legacyTableRange,
   type MarkMask,
   markMask,
-  oldTableRange,
   oneOf,
   pattern,
   type Reader,
@@ -22,9 +23,9 @@ import {
 export interface Parameter<T> {
   readonly read: Reader<T>;
   readonly default: T;
-  /** What the word `none` stands for; absent where Felix refuses it. */
+  /** Value that the word `none` stands for; absent if Felix rejects `none`. */
   readonly zero?: T;
-  /** What the field is called in a FelixConfiguration, in lower case, where that is not the parameter's name. */
+  /** Field name in a FelixConfiguration, in lower case, if it differs from the parameter's name. */
   readonly field?: string;
 }
 
@@ -63,17 +64,17 @@ export interface FelixParameters {
   readonly Ipv6Support: boolean;
   /** Where pods' addresses come from: IPAM blocks, or the Pods themselves. */
   readonly RouteSource: 'CalicoIPAM' | 'WorkloadIPs';
-  /** Seconds between resyncs with what the kernel has. Default 90; 0 is never. */
+  /** Seconds between full resyncs with the kernel's actual state. Default 90; 0 is never. */
   readonly RouteRefreshInterval: number;
   /** Protocol number of Felix's routes, 0 to 255. Default 3 (boot). */
   readonly DeviceRouteProtocol: number;
-  /** Names of the host's links whose MTU counts. */
+  /** Selects by name the host links that determine the tunnel's MTU. */
   readonly MTUIfacePattern: NamePattern;
   /** Prefixes of the workloads' interface names. Default `cali`. */
   readonly InterfacePrefix: readonly string[];
-  /** Route tables that Felix may use. Undefined where unset: then RouteTableRange counts. */
+  /** Route tables that Felix may use. Undefined if not configured: then RouteTableRange applies. */
   readonly RouteTableRanges: readonly TableRange[] | undefined;
-  /** The older form of RouteTableRanges. Undefined where unset: then tables 1 to 250. */
+  /** The older form of RouteTableRanges. Undefined if not configured: then tables 1 to 250. */
   readonly RouteTableRange: readonly TableRange[] | undefined;
   /** Mark bits that Felix uses with iptables. Default 0xffff0000. */
   readonly IptablesMarkMask: MarkMask;
@@ -81,9 +82,9 @@ export interface FelixParameters {
   readonly NftablesMarkMask: MarkMask;
   /** Whether Felix runs its eBPF data plane. Default false. */
   readonly BPFEnabled: boolean;
-  /** True where Felix programs no routes, and is there for policy alone. */
+  /** Whether Felix programs no routes and only enforces policy. */
   readonly RouteSyncDisabled: boolean;
-  /** Whether established connections bypass nftables' chains by a flow table. */
+  /** `All` lets established connections bypass the nftables chains through a flow table. */
   readonly NFTablesFlowTableOffload: 'All' | 'Disabled';
   /** Whether Felix serves metrics. Default false. */
   readonly PrometheusMetricsEnabled: boolean;
@@ -97,10 +98,11 @@ export type ParameterName = keyof FelixParameters;
 
 const PORT = integer(1, 65535);
 const MTU = integer(0, 65535);
-/** Interfaces of the machine that lead out of it. */
+/** Names of the host's external interfaces. */
 const HOST_INTERFACES = '^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)';
 const MARK_MASK = 0xffff0000;
 
+/** Parser and default of each parameter. */
 export const PARAMETERS: { readonly [N in ParameterName]: Parameter<FelixParameters[N]> } = {
   WireguardEnabled: { read: boolean, default: false, zero: false },
   WireguardEnabledV6: { read: boolean, default: false, zero: false },
@@ -121,7 +123,7 @@ export const PARAMETERS: { readonly [N in ParameterName]: Parameter<FelixParamet
   MTUIfacePattern: { read: pattern, default: goRegexp(HOST_INTERFACES)! },
   InterfacePrefix: { read: interfacePrefixes, default: ['cali'] },
   RouteTableRanges: { read: tableRanges, default: undefined, zero: undefined },
-  RouteTableRange: { read: oldTableRange, default: undefined, zero: undefined },
+  RouteTableRange: { read: legacyTableRange, default: undefined, zero: undefined },
   IptablesMarkMask: { read: markMask, default: MARK_MASK },
   NftablesMarkMask: { read: markMask, default: MARK_MASK },
   BPFEnabled: { read: boolean, default: false, zero: false },
@@ -134,8 +136,11 @@ export const PARAMETERS: { readonly [N in ParameterName]: Parameter<FelixParamet
 
 export const PARAMETER_NAMES = Object.keys(PARAMETERS) as readonly ParameterName[];
 
-/** Tables that Felix takes its own from: the WireGuard one is the first that is not the kernel's. */
-export function felixTables({
+/**
+ * Returns the ranges that Felix allocates route tables from. Its WireGuard table is the first one
+ * that the kernel does not reserve.
+ */
+export function felixTableRanges({
   RouteTableRanges,
   RouteTableRange,
 }: Pick<FelixParameters, 'RouteTableRanges' | 'RouteTableRange'>): readonly TableRange[] {

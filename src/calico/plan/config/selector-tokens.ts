@@ -1,4 +1,7 @@
-/** The words of a selector. `contains`, `starts with`, `in` and the like are words only behind a label: there are labels called so. */
+/**
+ * Splits a selector into tokens. `contains`, `starts with`, `in` and the like are operators only
+ * after a label, because labels may have these names.
+ */
 import { quoted } from '../../model/problem.ts';
 
 export interface Token {
@@ -20,13 +23,13 @@ export interface Token {
     | 'ends with'
     | 'all'
     | 'global'
-    /** `text` is the label in it. */
+    /** `has(label)`; `text` is the label. */
     | 'has'
     | 'label'
     | 'string'
     | 'end';
   readonly text: string;
-  /** Where it begins. */
+  /** Offset of the first character. */
   readonly at: number;
 }
 
@@ -37,13 +40,13 @@ const OPERATOR = /contains|starts[ \t]*with|ends[ \t]*with|not[ \t]*in|in/y;
 const CALL = /(all|global)\([ \t]*\)|has\([ \t]*([a-zA-Z0-9_./-]{1,512})[ \t]*\)/y;
 const LABEL = /[a-zA-Z0-9_./-]{1,512}/y;
 
-/** They end in one of kind `end`. */
+/** Returns the tokens, terminated by one of kind `end`, or an error that names the position. */
 export function tokenize(text: string): readonly Token[] | { readonly error: string } {
   const tokens: Token[] = [];
   let at = 0;
-  const take = (what: RegExp): RegExpExecArray | undefined => {
-    what.lastIndex = at;
-    const found = what.exec(text);
+  const take = (pattern: RegExp): RegExpExecArray | undefined => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text);
     if (found) at += found[0].length;
     return found ?? undefined;
   };
@@ -59,14 +62,14 @@ export function tokenize(text: string): readonly Token[] | { readonly error: str
     else if (string) push('string', string[1] ?? string[2] ?? '');
     else if (afterLabel) {
       const operator = take(OPERATOR);
-      if (!operator) return { error: `an operator expected at character ${at + 1}, not ${quoted(text.slice(at))}` };
+      if (!operator) return { error: `expected an operator at character ${at + 1}, not ${quoted(text.slice(at))}` };
       push(operator[0].replace(/^(starts|ends|not)[ \t]*/, '$1 ') as Token['kind'], operator[0]);
     } else {
       const call = take(CALL);
       const label = call || /^(all|global|has)\(/.test(text.slice(at, at + 7)) ? undefined : take(LABEL);
       if (call) push((call[1] as 'all' | 'global' | undefined) ?? 'has', call[2] ?? call[0]);
       else if (label) push('label', label[0]);
-      else return { error: `cannot be read from character ${at + 1} on: ${quoted(text.slice(at))}` };
+      else return { error: `unreadable from character ${at + 1}: ${quoted(text.slice(at))}` };
     }
   }
 }

@@ -1,11 +1,12 @@
 /**
- * Calico's selectors over labels: `has(a) && b == 'c' || !(d in {'e', 'f'})`. `||` binds loosest, then `&&`, then `!`. An absent label
- * satisfies `!=` and `not in`, and no other comparison. The empty text selects everything, as in Calico.
+ * Parses and evaluates Calico's label selectors, such as `has(a) && b == 'c' || !(d in {'e', 'f'})`.
+ * `||` binds loosest, then `&&`, then `!`. A missing label satisfies `!=` and `not in` and no other
+ * comparison. As in Calico, the empty selector matches everything.
  */
 import { quoted } from '../../model/problem.ts';
 import { type Token, tokenize } from './selector-tokens.ts';
 
-/** Its meaning as data: it can be compared and kept. */
+/** A parsed selector: plain data, so it can be compared and cached. */
 export type Selector =
   | { readonly op: 'all' }
   | { readonly op: 'has'; readonly label: string }
@@ -19,13 +20,14 @@ export type Selector =
   | { readonly op: 'and' | 'or'; readonly of: readonly Selector[] };
 
 export interface SelectorError {
-  /** What is wrong, and where. */
+  /** Describes the mistake and its position. */
   readonly error: string;
 }
 
-/** Nested deeper than anybody means it; the parser calls itself. */
+/** Limits nesting because the parser recurses; no real selector is this deep. */
 const MAX_DEPTH = 100;
 
+/** Parses the text of a selector. */
 export function parseSelector(text: string): Selector | SelectorError {
   const tokens = tokenize(text);
   if ('error' in tokens) return tokens;
@@ -36,6 +38,7 @@ export function parseSelector(text: string): Selector | SelectorError {
   return parser.next.kind === 'end' ? selector : parser.unexpected('&&, || or the end');
 }
 
+/** Returns whether the labels satisfy the selector. */
 export function matches(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
   switch (selector.op) {
     case 'all':
@@ -47,7 +50,7 @@ export function matches(selector: Selector, labels: Readonly<Record<string, stri
     case 'not':
       return !matches(selector.of, labels);
   }
-  // labels are somebody's: __proto__ and constructor are no labels unless they are said
+  // Labels are untrusted input: look up own properties only, so that __proto__ is not a match.
   const value = Object.hasOwn(labels, selector.label) ? labels[selector.label] : undefined;
   switch (selector.op) {
     case 'has':
@@ -77,7 +80,7 @@ class Parser {
     this.#tokens = tokens;
   }
 
-  /** The last one is the end, beyond which nothing is. */
+  /** The current token. The parser never advances past the final `end` token. */
   get next(): Token {
     return this.#tokens[this.#at]!;
   }
@@ -88,21 +91,21 @@ class Parser {
 
   unexpected(wanted: string): SelectorError {
     const { kind, text, at } = this.next;
-    return { error: `${wanted} expected at character ${at + 1}, not ${kind === 'end' ? 'the end' : quoted(text)}` };
+    return { error: `expected ${wanted} at character ${at + 1}, not ${kind === 'end' ? 'the end' : quoted(text)}` };
   }
 
   #and(depth: number): Selector | SelectorError {
     return this.#chain('&&', 'and', () => this.#operation(depth));
   }
 
-  #chain(separator: '&&' | '||', op: 'and' | 'or', part: () => Selector | SelectorError): Selector | SelectorError {
-    const parts: Selector[] = [];
+  #chain(separator: '&&' | '||', op: 'and' | 'or', operand: () => Selector | SelectorError): Selector | SelectorError {
+    const operands: Selector[] = [];
     do {
-      const found = part();
+      const found = operand();
       if ('error' in found) return found;
-      parts.push(found);
+      operands.push(found);
     } while (this.#take(separator));
-    return parts.length === 1 ? parts[0]! : { op, of: parts };
+    return operands.length === 1 ? operands[0]! : { op, of: operands };
   }
 
   #operation(depth: number): Selector | SelectorError {
@@ -124,7 +127,8 @@ class Parser {
       }
       case 'all':
       case 'global':
-        // that `global()` means what has no namespace is for namespaceSelectors alone: elsewhere it is true of all
+        // Only a namespaceSelector restricts `global()` to resources without a namespace; elsewhere
+        // it matches everything.
         this.#at++;
         return { op: 'all' };
       case 'has':
@@ -147,8 +151,8 @@ class Parser {
       case 'starts with':
       case 'ends with': {
         this.#at++;
-        const { kind: what, text } = this.next;
-        if (what !== 'string') return this.unexpected('a text in quotes');
+        const { kind: operandKind, text } = this.next;
+        if (operandKind !== 'string') return this.unexpected('a quoted string');
         this.#at++;
         return { op: kind, label, value: text };
       }
@@ -163,7 +167,7 @@ class Parser {
     }
   }
 
-  /** A comma may follow the last. */
+  /** Parses `{'a', 'b'}`; a trailing comma is allowed. */
   #set(): readonly string[] | SelectorError {
     const values: string[] = [];
     if (!this.#take('{')) return this.unexpected('{');

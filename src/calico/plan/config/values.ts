@@ -1,14 +1,14 @@
 /**
- * How the text of a Felix parameter becomes a value: Felix's own notions of true, of a number and of a name, among them Go's of an
- * integer (`0x10`, `0b1`, `017`). A text that is none gives undefined; the reader says what it would have taken.
+ * Readers that turn the text of a Felix parameter into a value by Felix's rules for booleans,
+ * numbers and names, including Go's integer notation (`0x10`, `0b1`, `017`). A reader returns
+ * undefined for an invalid text and describes what it expects.
  */
-
 import { goFloat, goInteger, goUnsigned } from '../../model/go-text.ts';
 import { goRegexp, type NamePattern } from './go-regexp.ts';
 
 export interface Reader<T> {
   (text: string): { readonly value: T } | undefined;
-  /** `true or false`, `a number from 1 to 65535` */
+  /** Describes valid texts for messages: `true or false`, `a number from 1 to 65535`. */
   readonly expected: string;
 }
 
@@ -23,10 +23,10 @@ export interface TableRange {
   readonly max: number;
 }
 
-const LAST_OLD_TABLE = 250;
-const LAST_TABLE = 0xffffffff;
-/** Of all ranges together. */
-const MOST_TABLES = 0xffff;
+const MAX_LEGACY_TABLE = 250;
+const MAX_TABLE_ID = 0xffffffff;
+/** Upper bound of tables in all ranges together. */
+const MAX_TABLES = 0xffff;
 
 export const boolean = reader('true or false', text => {
   const word = text.toLowerCase();
@@ -41,7 +41,7 @@ export function integer(min: number, max: number): Reader<number> {
   });
 }
 
-/** Fractions are cut: what these are for counts whole seconds. */
+/** Reads seconds and truncates fractions: keepalive and resync count whole seconds. */
 export function seconds(min: number, max: number): Reader<number> {
   return reader(`a number of seconds from ${min} to ${max}, without a unit`, text => {
     const value = Math.trunc(goFloat(text) ?? Number.NaN);
@@ -55,12 +55,12 @@ export const interfaceName = reader(
 );
 
 export const interfacePrefixes = reader(
-  'prefixes of interface names with commas between',
+  'a comma-separated list of interface name prefixes',
   (text): { value: readonly string[] } | undefined =>
     /^[a-zA-Z0-9_-]{1,15}(,[a-zA-Z0-9_-]{1,15})*$/.test(text) ? { value: text.split(',') } : undefined,
 );
 
-export const pattern = reader("a regular expression of Go's (RE2)", (text): { value: NamePattern } | undefined => {
+export const pattern = reader('a regular expression in Go syntax (RE2)', (text): { value: NamePattern } | undefined => {
   const value = goRegexp(text);
   return value && { value };
 });
@@ -72,32 +72,32 @@ export function oneOf<W extends string>(...words: readonly W[]): Reader<W> {
   });
 }
 
-/** Felix needs two bits at least. */
-export const markMask = reader('a mask of 32 bits with at least two set', text => {
+/** Reads a packet mark mask. Felix needs at least two bits. */
+export const markMask = reader('a 32-bit mask with at least two bits set', text => {
   const value = goUnsigned(text, 32);
   if (value === undefined) return undefined;
   const bits = value.toString(2).replaceAll('0', '').length;
   return bits < 2 ? undefined : { value: Number(value) };
 });
 
-/** `1-250`, one range of the lowest tables. */
-export const oldTableRange = reader(
+/** Reads the older RouteTableRange: one range within 1-250. */
+export const legacyTableRange = reader(
   'a range of route tables from 1 to 250, like 1-250',
   (text): { value: readonly TableRange[] } | undefined =>
-    /^\d+-\d+$/.test(text) ? rangesOf(text, LAST_OLD_TABLE) : undefined,
+    /^\d+-\d+$/.test(text) ? parseRanges(text, MAX_LEGACY_TABLE) : undefined,
 );
 
-/** Several: whatever stands between them, as Felix takes it. */
+/** Reads one or more ranges. Like Felix, it accepts any separator between them. */
 export const tableRanges = reader(
-  `ranges of route tables from 1 to ${LAST_TABLE}, like 1-250, of ${MOST_TABLES} tables at most`,
-  text => rangesOf(text, LAST_TABLE),
+  `ranges of route tables from 1 to ${MAX_TABLE_ID}, like 1-250, with at most ${MAX_TABLES} tables in all`,
+  text => parseRanges(text, MAX_TABLE_ID),
 );
 
-function rangesOf(text: string, last: number): { readonly value: readonly TableRange[] } | undefined {
+function parseRanges(text: string, last: number): { readonly value: readonly TableRange[] } | undefined {
   const ranges = [...text.matchAll(/(\d+)-(\d+)/g)].map(([, min, max]) => ({ min: Number(min), max: Number(max) }));
-  const isGood = ranges.length > 0 && ranges.every(({ min, max }) => min >= 1 && min <= max && max <= last);
+  const isValid = ranges.length > 0 && ranges.every(({ min, max }) => min >= 1 && min <= max && max <= last);
   const tables = ranges.reduce((sum, { min, max }) => sum + max - min + 1, 0);
-  return isGood && tables <= MOST_TABLES ? { value: ranges } : undefined;
+  return isValid && tables <= MAX_TABLES ? { value: ranges } : undefined;
 }
 
 function reader<T>(expected: string, read: (text: string) => { readonly value: T } | undefined): Reader<T> {

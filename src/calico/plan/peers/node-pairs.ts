@@ -5,7 +5,7 @@
 import type { Family } from '../../../netlink/family.ts';
 import type { Cluster } from '../../model/cluster.ts';
 import type { PlainReason } from '../../model/status.ts';
-import { enabledWhere, readConfigurations } from '../config/felix-config.ts';
+import { enablementCheck, indexConfigurations } from '../config/felix-config.ts';
 import { type Credentials, credentials, keySharers, plainReason, type Standing } from './eligibility.ts';
 import { type OwnAddressCheck, ownAddressCheck } from './own-addresses.ts';
 
@@ -26,7 +26,7 @@ export interface PairStanding extends Standing {
 
 /** What each node brings, in the order of their names. */
 export function standings(cluster: Cluster, family: Family): ReadonlyMap<string, PairStanding> {
-  const isOn = enabledWhere(readConfigurations(cluster.felixConfigurations), family);
+  const isOn = enablementCheck(indexConfigurations(cluster.felixConfigurations), family);
   const all = new Map<string, Credentials>();
   for (const name of [...cluster.nodes.keys()].sort()) all.set(name, credentials(cluster.nodes.get(name)!, family));
   const sharers = keySharers(all);
@@ -46,7 +46,7 @@ export function standings(cluster: Cluster, family: Family): ReadonlyMap<string,
 
 /** Whether anybody uses the family: it is on somewhere, or somebody has a key. */
 export function isInUse(cluster: Cluster, family: Family): boolean {
-  const isOn = enabledWhere(readConfigurations(cluster.felixConfigurations), family);
+  const isOn = enablementCheck(indexConfigurations(cluster.felixConfigurations), family);
   for (const node of cluster.nodes.values()) if (node.publicKey[family] || isOn(node)) return true;
   return false;
 }

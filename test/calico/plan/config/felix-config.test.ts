@@ -1,11 +1,14 @@
-/** Which value of a Felix parameter counts, and what becomes of those that are none (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters, #precedence). */
+/**
+ * Which source determines a Felix parameter, and how invalid values are handled
+ * (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters, #precedence).
+ */
 import { describe, expect, test } from 'vitest';
 import type { FelixConfiguration } from '../../../../src/calico/model/cluster.ts';
 import {
-  enabledWhere,
-  felixConfig,
+  enablementCheck,
+  indexConfigurations,
   isEnabled,
-  readConfigurations,
+  resolveFelixConfig,
 } from '../../../../src/calico/plan/config/felix-config.ts';
 import { parseFelixFile } from '../../../../src/calico/plan/config/felix-file.ts';
 import { configuration } from '../../../support/calico-cluster.ts';
@@ -16,9 +19,9 @@ interface Words {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-const byName = (all: readonly FelixConfiguration[]) => readConfigurations(new Map(all.map(each => [each.name, each])));
+const byName = (all: readonly FelixConfiguration[]) => indexConfigurations(new Map(all.map(each => [each.name, each])));
 const read = ({ environment = {}, file, labels = {} }: Words, ...all: readonly FelixConfiguration[]) =>
-  felixConfig({ environment, file, configurations: byName(all), nodeName: 'me', labels });
+  resolveFelixConfig({ environment, file, configurations: byName(all), nodeName: 'me', labels });
 const port = (words: Words, ...all: readonly FelixConfiguration[]) =>
   read(words, ...all).parameters.WireguardListeningPort;
 
@@ -40,7 +43,7 @@ describe('precedence', () => {
   const file = '[global]\nWireguardListeningPort = 5\n';
   const ofSelector = scoped('rack', 3, 'all()');
 
-  test('environment, file, node, selector, default, built in', () => {
+  test('is environment, file, node, selector, default, built-in default', () => {
     expect(port({ environment, file }, ofDefault, ofSelector, ofNode)).toBe(6);
     expect(port({ file }, ofDefault, ofSelector, ofNode)).toBe(5);
     expect(port({}, ofDefault, ofSelector, ofNode)).toBe(4);
@@ -49,7 +52,7 @@ describe('precedence', () => {
     expect(port({}, ofOther)).toBe(51820);
   });
 
-  test('each parameter for itself: false is a value, absence is not', () => {
+  test('applies per parameter: false is a value, absence is not', () => {
     const { parameters } = read(
       {},
       configuration('default', { WireguardEnabled: true, WireguardListeningPort: 7, WireguardMTU: 1400 }),
@@ -62,13 +65,13 @@ describe('precedence', () => {
     expect(read({ environment: { [name]: '1300' } }).parameters.WireguardMTU).toBe(1300);
   });
 
-  test('what is not FELIX_ in the environment is nothing', () => {
+  test('environment variables without FELIX_ are ignored', () => {
     expect(read({ environment: { WIREGUARDMTU: '1300', XFELIX_WIREGUARDMTU: '1300' } }).parameters.WireguardMTU).toBe(
       0,
     );
   });
 
-  test('the keepalive is read by its field and by its parameter', () => {
+  test('the keepalive is read under its field name and its parameter name', () => {
     const keepalive = (name: string) => read({}, configuration('default', { [name]: 25 })).parameters;
     expect(keepalive('WireguardKeepAlive').WireguardPersistentKeepAlive).toBe(25);
     expect(keepalive('WireguardPersistentKeepAlive').WireguardPersistentKeepAlive).toBe(25);
@@ -80,7 +83,7 @@ describe('selector-scoped configurations', () => {
   const old = '2026-01-01T00:00:00Z';
   const young = '2026-02-01T00:00:00Z';
 
-  test('the oldest that matches counts, and it alone', () => {
+  test('only the oldest match applies', () => {
     const mtu = configuration('young', { WireguardMTU: 1300 }, { nodeSelector: 'all()', creationTimestamp: young });
     const made = read(
       {},
@@ -91,25 +94,25 @@ describe('selector-scoped configurations', () => {
     expect(made.parameters).toMatchObject({ WireguardListeningPort: 3, WireguardMTU: 0 });
   });
 
-  test('of the same age the first by name; in any order of the map', () => {
+  test('equal ages are ordered by name, whatever the order of the map', () => {
     const two = [scoped('b', 3, 'all()', old), scoped('a', 5, 'all()', old)] as const;
     expect(port({}, ...two)).toBe(5);
     expect(port({}, ...two.toReversed())).toBe(5);
   });
 
-  test('ages are times, not texts; one without is the youngest', () => {
+  test('ages compare as times, not as texts; a missing one is the youngest', () => {
     expect(port({}, scoped('a', 3, 'all()', '2026-01-01T02:00:00+03:00'), scoped('b', 5, 'all()', old))).toBe(3);
     expect(port({}, scoped('a', 3, 'all()'), scoped('b', 5, 'all()', old))).toBe(5);
     expect(port({}, scoped('a', 3, 'all()', 'yesterday'), scoped('b', 5, 'all()', old))).toBe(5);
   });
 
-  test('by the labels of the node', () => {
+  test('select by the labels of the node', () => {
     const rack = scoped('rack', 3, "rack == 'one'");
     expect(port({ labels: { rack: 'one' } }, rack)).toBe(3);
     expect(port({ labels: { rack: 'two' } }, rack)).toBe(51820);
   });
 
-  test('a bad selector, and none, match nothing and are named', () => {
+  test('an invalid or missing selector matches nothing and is reported', () => {
     const made = read({}, scoped('bad', 3, "rack = 'one'"), scoped('none', 3, undefined), scoped('empty', 3, ' '));
     expect(made.parameters.WireguardListeningPort).toBe(51820);
     expect(made.problems.map(({ object, reason }) => `${object} ${reason}`)).toEqual([
@@ -121,10 +124,10 @@ describe('selector-scoped configurations', () => {
   });
 });
 
-describe('whether a family is on', () => {
+describe('whether a family is enabled', () => {
   const both = configuration('default', { WireguardEnabled: true, WireguardEnabledV6: true });
 
-  test('IPv6 needs IPv6 support as well', () => {
+  test('IPv6 also needs Ipv6Support', () => {
     expect(isEnabled(read({}, both).parameters, 6)).toBe(true);
     const without = read({ environment: { FELIX_IPV6SUPPORT: 'false' } }, both);
     expect(isEnabled(without.parameters, 6)).toBe(false);
@@ -132,7 +135,7 @@ describe('whether a family is on', () => {
     expect(without.clusterEnabled).toEqual({ 4: true, 6: false });
   });
 
-  test('for the whole cluster: without what node.<name> and selectors say', () => {
+  test('cluster-wide: node.<name> and selectors are ignored', () => {
     const off = { WireguardEnabled: false };
     const made = read({}, both, configuration('node.me', off), configuration('s', off, { nodeSelector: 'all()' }));
     expect(made.parameters.WireguardEnabled).toBe(false);
@@ -141,12 +144,12 @@ describe('whether a family is on', () => {
     expect(read({ environment: { FELIX_WIREGUARDENABLED: 'true' } }).clusterEnabled[4]).toBe(true);
   });
 
-  test('on another node: by what the datastore says', () => {
+  test('on another node: only the datastore decides', () => {
     const all = byName([both, configuration('node.x', { WireguardEnabled: false, Ipv6Support: false })]);
-    const on = (name: string, family: 4 | 6, labels = {}) => enabledWhere(all, family)({ name, labels });
+    const on = (name: string, family: 4 | 6, labels = {}) => enablementCheck(all, family)({ name, labels });
     expect([on('x', 4), on('x', 6), on('y', 4), on('y', 6)]).toEqual([false, false, true, true]);
     const rack = configuration('rack', { WireguardEnabled: false }, { nodeSelector: 'has(rack)' });
-    const scopedToo = enabledWhere(byName([both, rack]), 4);
+    const scopedToo = enablementCheck(byName([both, rack]), 4);
     expect([scopedToo({ name: 'y', labels: { rack: '1' } }), scopedToo({ name: 'y', labels: {} })]).toEqual([
       false,
       true,
@@ -155,7 +158,7 @@ describe('whether a family is on', () => {
 });
 
 describe("Felix's file", () => {
-  test('sections, comments, both separators, quotes, any case; the last counts', () => {
+  test('has sections, comments, two separators, quotes, any case; the last value wins', () => {
     const text =
       '\ufeff[global]\r\n# one\r\n; two\r\nWireguardMTU = 1300\r\n wireguardmtu: "1400" \r\n\r\n[more]\r\nA=';
     expect(parseFelixFile(text)).toEqual({
@@ -167,7 +170,7 @@ describe("Felix's file", () => {
     });
   });
 
-  test('a line that is none is named', () => {
+  test('an invalid line is reported', () => {
     const made = read({ file: 'WireguardMTU 1300\nWireguardMTU=1200' });
     expect(made.parameters.WireguardMTU).toBe(1200);
     expect(made.problems).toEqual([
@@ -175,7 +178,7 @@ describe("Felix's file", () => {
         object: 'File/felix.cfg',
         reason: 'InvalidLine',
         message:
-          'line 1 is "WireguardMTU 1300", which is not of the form Name = value; it is ignored, but Felix itself does not start with it',
+          'line 1 is "WireguardMTU 1300", which is not of the form Name = value; the agent ignores it, but Felix does not start with it: correct the line',
       },
     ]);
   });

@@ -1,8 +1,11 @@
-/** What of a text in a source becomes the value of a Felix parameter, and what is none (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters, #precedence). */
+/**
+ * Which texts are valid values of Felix parameters, and what they mean
+ * (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters, #precedence).
+ */
 import { describe, expect, test } from 'vitest';
 import type { FelixConfiguration } from '../../../../src/calico/model/cluster.ts';
-import { felixConfig, readConfigurations } from '../../../../src/calico/plan/config/felix-config.ts';
-import { felixTables } from '../../../../src/calico/plan/config/parameters.ts';
+import { indexConfigurations, resolveFelixConfig } from '../../../../src/calico/plan/config/felix-config.ts';
+import { felixTableRanges } from '../../../../src/calico/plan/config/parameters.ts';
 import { configuration } from '../../../support/calico-cluster.ts';
 
 interface Words {
@@ -11,9 +14,9 @@ interface Words {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-const byName = (all: readonly FelixConfiguration[]) => readConfigurations(new Map(all.map(each => [each.name, each])));
+const byName = (all: readonly FelixConfiguration[]) => indexConfigurations(new Map(all.map(each => [each.name, each])));
 const read = ({ environment = {}, file, labels = {} }: Words, ...all: readonly FelixConfiguration[]) =>
-  felixConfig({ environment, file, configurations: byName(all), nodeName: 'me', labels });
+  resolveFelixConfig({ environment, file, configurations: byName(all), nodeName: 'me', labels });
 
 const ofDefault = configuration('default', { WireguardListeningPort: 2 });
 const ofNode = configuration('node.me', { WireguardListeningPort: 4 });
@@ -31,14 +34,14 @@ describe('an empty text', () => {
       [configuration('s', { WireguardEnabled: '', WireguardListeningPort: '' }, { nodeSelector: 'all()' })],
     ],
   ];
-  test.each(sources)('of %s is as if it were not there', (_, words, more) => {
+  test.each(sources)('in %s counts as unset', (_, words, more) => {
     const { parameters, problems, clusterEnabled } = read(words, on, ...more);
     expect(parameters).toMatchObject({ WireguardEnabled: true, WireguardListeningPort: 7 });
     expect(problems).toEqual([]);
     expect(clusterEnabled[4]).toBe(true);
   });
 
-  test('of one spelling leaves the other', () => {
+  test('in one letter case leaves the value in another case in effect', () => {
     const environment = { FELIX_WIREGUARDMTU: '1300', Felix_WireguardMTU: '', felix_wireguardmtu: '' };
     expect(read({ environment }).parameters.WireguardMTU).toBe(1300);
     expect(read({ file: 'WireguardMTU = 1300\nwireguardmtu =\n' }).parameters.WireguardMTU).toBe(1300);
@@ -48,7 +51,7 @@ describe('an empty text', () => {
 });
 
 describe('values', () => {
-  test('one that cannot be read becomes the default, not that of a weaker source, and is named', () => {
+  test('an invalid value is replaced by the default, not by the next source, and is reported', () => {
     const made = read({ environment: { FELIX_WIREGUARDLISTENINGPORT: 'many' } }, ofDefault);
     expect(made.parameters.WireguardListeningPort).toBe(51820);
     expect(made.problems).toEqual([
@@ -56,12 +59,12 @@ describe('values', () => {
         object: 'Environment',
         reason: 'InvalidParameter',
         message:
-          'WireguardListeningPort is "many", which is not a whole number from 1 to 65535; the default counts instead (51820)',
+          'WireguardListeningPort is "many", which is not a whole number from 1 to 65535; the default (51820) applies until you correct it',
       },
     ]);
   });
 
-  test('one that does not count is not looked at', () => {
+  test('a value that is overridden is not validated', () => {
     const weak = configuration('default', { WireguardListeningPort: 'many' });
     expect(read({}, ofNode, weak).problems).toEqual([]);
   });
@@ -131,7 +134,7 @@ describe('values', () => {
     ['RouteTableRange', 'x1-10', undefined],
     ['RouteTableRanges', '10-1', undefined],
     ['RouteTableRange', '1-300', undefined],
-  ])('%s %s is not, and the default counts', (name, text, value) => {
+  ])('%s %s is rejected, and the default applies', (name, text, value) => {
     const made = one(name, text);
     expect(made.parameters[name as keyof typeof made.parameters]).toEqual(value);
     expect(made.problems.map(({ object, reason }) => [object, reason])).toEqual([
@@ -154,7 +157,7 @@ describe('values', () => {
   });
 
   test.each(['(?=eth)', '^(?!lo)', '(?<=a)b', '(a)\\1', '^eth0\\Z', '(?<n', 'x**', '[z-a]', 'a{1001}'])(
-    'the pattern %s is refused, as Go refuses it',
+    'the pattern %s is rejected, as by Go',
     text => {
       const { parameters, problems } = one('MTUIfacePattern', text);
       expect(parameters.MTUIfacePattern.source).toMatch(/^\^\(\(en/);
@@ -162,22 +165,22 @@ describe('values', () => {
     },
   );
 
-  test('a pattern that takes JavaScript years is tried in no time', () => {
+  test('a pattern that would take JavaScript years matches at once', () => {
     const { parameters } = one('MTUIfacePattern', '^(a|a)*(a|a)*(a|a)*b$');
     expect(parameters.MTUIfacePattern.test('a'.repeat(5000))).toBe(false);
   });
 
-  test('a pattern that is none is the default one', () => {
+  test('the default replaces an invalid pattern', () => {
     const made = one('MTUIfacePattern', '(');
     expect(made.parameters.MTUIfacePattern.test('eth0')).toBe(true);
     expect(made.parameters.MTUIfacePattern.test('cali0')).toBe(false);
     expect(made.problems).toHaveLength(1);
   });
 
-  test('the ranges of tables count before the old range of them', () => {
+  test('RouteTableRanges overrides the older RouteTableRange', () => {
     const old = one('RouteTableRange', '5-10').parameters;
-    expect(felixTables(old)).toEqual([{ min: 5, max: 10 }]);
-    expect(felixTables({ ...old, RouteTableRanges: [{ min: 20, max: 30 }] })).toEqual([{ min: 20, max: 30 }]);
-    expect(felixTables(read({}).parameters)).toEqual([{ min: 1, max: 250 }]);
+    expect(felixTableRanges(old)).toEqual([{ min: 5, max: 10 }]);
+    expect(felixTableRanges({ ...old, RouteTableRanges: [{ min: 20, max: 30 }] })).toEqual([{ min: 20, max: 30 }]);
+    expect(felixTableRanges(read({}).parameters)).toEqual([{ min: 1, max: 250 }]);
   });
 });

@@ -1,4 +1,4 @@
-/** felix.cfg as Felix's parser reads it: held to that parser. */
+/** Compares our parser of felix.cfg with Felix's. */
 import { expect, test } from 'vitest';
 import { parseFelixFile } from '../../../../src/calico/plan/config/felix-file.ts';
 import { describeWith } from '../../../netns/needs.ts';
@@ -53,7 +53,7 @@ describeWith(['go'], 'as Go', () => {
   });
 });
 
-/** Names by lower case: of two spellings of one name Felix takes either, by chance. */
+/** Names in lower case: if a name occurs in two letter cases, Felix picks one at random. */
 function lowered(values: Readonly<Record<string, string>>): Record<string, string> {
   const named = Object.entries(values).filter(([, value]) => value !== '');
   return Object.fromEntries(named.map(([name, value]) => [name.toLowerCase(), value] as const).sort());

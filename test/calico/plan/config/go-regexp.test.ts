@@ -1,4 +1,4 @@
-/** Patterns as Go reads them (RE2): held to Go itself. */
+/** Compares our regular expressions (RE2) with Go's. */
 import { expect, test } from 'vitest';
 import { goRegexp } from '../../../../src/calico/plan/config/go-regexp.ts';
 import { describeWith } from '../../../netns/needs.ts';
@@ -48,12 +48,12 @@ describeWith(['go'], 'as Go', () => {
     const answers = askGo(questions);
     const unlike = questions.flatMap(({ text }, i) => {
       const { error, matches } = answers[i]!;
-      // two groups of one name: Go takes them, RE2 and we do not
+      // Go accepts two groups of the same name; RE2 and we do not.
       if (/\(\?P?<n>.*\(\?P?<n>/.test(text)) return [];
       const ours = goRegexp(text);
       const theirs = error === undefined ? JSON.stringify(matches) : 'refused';
-      const said = ours ? JSON.stringify(NAMES.map(name => ours.test(name))) : 'refused';
-      return said === theirs ? [] : [`${JSON.stringify(text)}: ${said}, Go ${theirs} ${error ?? ''}`];
+      const result = ours ? JSON.stringify(NAMES.map(name => ours.test(name))) : 'refused';
+      return result === theirs ? [] : [`${JSON.stringify(text)}: ${result}, Go ${theirs} ${error ?? ''}`];
     });
     expect(unlike).toEqual([]);
     expect(answers.filter(({ error }) => error === undefined).length).toBeGreaterThan(3000);

@@ -1,8 +1,8 @@
-/** Our table of Felix's parameters, held to Felix's own (config-params.json, which Calico makes from its source). */
+/** Compares our parameter table with Felix's own (config-params.json, generated from Calico's source). */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseFelixConfiguration } from '../../../../src/calico/datastore/parse/felix-configuration.ts';
-import { felixConfig, readConfigurations } from '../../../../src/calico/plan/config/felix-config.ts';
+import { indexConfigurations, resolveFelixConfig } from '../../../../src/calico/plan/config/felix-config.ts';
 import { PARAMETER_NAMES, PARAMETERS, type ParameterName } from '../../../../src/calico/plan/config/parameters.ts';
 import { describeWith } from '../../../netns/needs.ts';
 import { sharedCalico } from '../../../support/shared.ts';
@@ -16,13 +16,13 @@ interface Row {
   readonly ParsedType: string;
   readonly YAMLType: string;
   readonly OnParseFailure: 'ReplaceWithDefault' | 'Exit';
-  /** `none` is refused. */
+  /** `none` is rejected. */
   readonly Required: boolean;
   readonly AllowedConfigSources: string;
 }
 
 const FILE = sharedCalico('config-params.json');
-/** Of a newer Felix, which the table does not have yet; its field is in the CRD, and its description there. */
+/** A parameter of a newer Felix, not in the table yet; the CRD has its field and description. */
 const NEWER: Row = {
   NameConfigFile: 'NFTablesFlowTableOffload',
   NameEnvVar: 'FELIX_NFTablesFlowTableOffload',
@@ -37,9 +37,9 @@ const NEWER: Row = {
 };
 const rows: readonly Row[] = existsSync(FILE) ? [...(JSON.parse(readFileSync(FILE, 'utf8')) as Row[]), NEWER] : [];
 const row = (name: string): Row => rows.find(({ NameConfigFile }) => NameConfigFile === name)!;
-const none = readConfigurations(new Map());
+const none = indexConfigurations(new Map());
 
-/** What is narrower here than in Felix, and why: where Felix takes a number that nothing can be done with, we say so. */
+/** Ranges that are narrower here than in Felix: we reject numbers that Felix accepts but cannot use. */
 const NARROWER: Partial<Record<ParameterName, readonly [number, number]>> = {
   WireguardListeningPort: [1, 65535],
   WireguardListeningPortV6: [1, 65535],
@@ -50,7 +50,7 @@ const NARROWER: Partial<Record<ParameterName, readonly [number, number]>> = {
   WireguardPersistentKeepAlive: [0, 65535],
   RouteRefreshInterval: [0, 1e9],
 };
-/** Parameters for which Felix takes `none`, and cannot use what it makes of it: port 0, rule 0, no pattern, no word. */
+/** Parameters for which Felix accepts `none` and gets an unusable value: port 0, rule 0, no pattern, no word. */
 const NONE_IS_USELESS: readonly string[] = [
   'WireguardListeningPort',
   'WireguardListeningPortV6',
@@ -62,7 +62,12 @@ const NONE_IS_USELESS: readonly string[] = [
 const NUMBERS = ['-1', '0', '1', '249', '250', '255', '256', '9091', '32765', '32766', '65535', '65536', '4294967295'];
 
 function read(name: ParameterName, environment: Readonly<Record<string, string>>): [unknown, number] {
-  const { parameters, problems } = felixConfig({ environment, configurations: none, nodeName: 'me', labels: {} });
+  const { parameters, problems } = resolveFelixConfig({
+    environment,
+    configurations: none,
+    nodeName: 'me',
+    labels: {},
+  });
   return [shown(parameters[name]), problems.length];
 }
 
@@ -70,7 +75,7 @@ function shown(value: unknown): unknown {
   return typeof value === 'object' && value !== null && 'source' in value ? value.source : value;
 }
 
-/** Whether Felix takes a text, by the words of its table. */
+/** Returns whether Felix accepts a text, according to its table. */
 function takes({ StringSchema, ParsedType, Required }: Row, text: string): boolean {
   if (text.toLowerCase() === 'none') return !Required;
   if (ParsedType === 'bool') return /^(true|1|yes|y|t|false|0|no|n|f)$/i.test(text);
@@ -88,7 +93,7 @@ function takes({ StringSchema, ParsedType, Required }: Row, text: string): boole
 }
 
 describeWith(['../shared/calico'], "each parameter as in Felix's own table", () => {
-  test.each(PARAMETER_NAMES)('%s: its name, in each source', name => {
+  test.each(PARAMETER_NAMES)('%s: has its name in each source', name => {
     const { NameEnvVar, NameYAML, AllowedConfigSources } = row(name);
     const { field } = PARAMETERS[name];
     expect(NameEnvVar).toBe(`FELIX_${name}`);
@@ -96,18 +101,18 @@ describeWith(['../shared/calico'], "each parameter as in Felix's own table", () 
     expect(field ?? name.toLowerCase()).toBe(NameYAML.toLowerCase());
   });
 
-  test.each(PARAMETER_NAMES)('%s: its default', name => {
+  test.each(PARAMETER_NAMES)('%s: has its default', name => {
     const { StringDefault } = row(name);
     const value = PARAMETERS[name].default;
     if (StringDefault === '') expect(value).toBeUndefined();
     else expect(shown(value)).toEqual(shown(PARAMETERS[name].read(StringDefault)!.value));
     expect(read(name, {})).toEqual([shown(value), 0]);
     expect(read(name, { [row(name).NameEnvVar]: '' })).toEqual([shown(value), 0]);
-    // and the other way: the default is what Felix's default says
+    // And in reverse: our default is the value of Felix's default text.
     if (StringDefault !== '') expect(read(name, { [row(name).NameEnvVar]: StringDefault })).toEqual([shown(value), 0]);
   });
 
-  test.each(PARAMETER_NAMES)('%s: whether none is taken', name => {
+  test.each(PARAMETER_NAMES)('%s: accepts none, or rejects it', name => {
     const { Required, NameEnvVar } = row(name);
     const problems = read(name, { [NameEnvVar]: 'None' })[1];
     expect(problems).toBe(Required || NONE_IS_USELESS.includes(name) ? 1 : 0);
@@ -133,7 +138,7 @@ describeWith(['../shared/calico'], "each parameter as in Felix's own table", () 
     ],
   ];
   const checked = PARAMETER_NAMES.filter(name => !/Pattern$|Range|MarkMask$/.test(name));
-  test.each(checked)('%s: what is taken, and what is not', name => {
+  test.each(checked)('%s: accepts and rejects the same texts', name => {
     const unlike = texts.flatMap(text => {
       const number = Number(text);
       const [least, most] = NARROWER[name] ?? [-Infinity, Infinity];
@@ -144,7 +149,7 @@ describeWith(['../shared/calico'], "each parameter as in Felix's own table", () 
     expect(unlike).toEqual([]);
   });
 
-  test.each(PARAMETER_NAMES)('%s: of its field in a FelixConfiguration', name => {
+  test.each(PARAMETER_NAMES)('%s: is read from its field in a FelixConfiguration', name => {
     const { NameYAML, YAMLType, ParsedType, StringDefault } = row(name);
     const written: Readonly<Record<string, readonly [unknown, unknown]>> = {
       bool: [true, true],
@@ -177,20 +182,25 @@ describeWith(['../shared/calico'], "each parameter as in Felix's own table", () 
       metadata: { name: 'default' },
       spec: { [NameYAML]: field },
     });
-    const configurations = readConfigurations(new Map([['default', parsed!]]));
-    const { parameters, problems } = felixConfig({ environment: {}, configurations, nodeName: 'me', labels: {} });
+    const configurations = indexConfigurations(new Map([['default', parsed!]]));
+    const { parameters, problems } = resolveFelixConfig({
+      environment: {},
+      configurations,
+      nodeName: 'me',
+      labels: {},
+    });
     expect(problems).toEqual([]);
     expect(shown(parameters[name]), StringDefault).toEqual(value);
   });
 
-  test('the one that the table lacks is as the CRD says', () => {
+  test('the parameter missing from the table matches the CRD', () => {
     const text = readFileSync(sharedCalico('crds-v1.yaml'), 'utf8');
     const field = /\n( +)nftablesFlowTableOffload:\n((?:\1 .*\n)+)/.exec(text)![2]!;
     expect(field).toMatch(/default: Disabled\n/);
     expect(field).toMatch(/enum:\n\s+- All\n\s+- Disabled\n/);
   });
 
-  test('there is none of ours that Felix does not have', () => {
+  test('Felix has every parameter of ours', () => {
     expect(PARAMETER_NAMES.filter(name => row(name) === undefined)).toEqual([]);
   });
 });

@@ -59,8 +59,8 @@ test.each([
 
 test.each([
   ["a = 'x'", 'character 3'],
-  ['a == x', 'a text in quotes expected at character 6, not "x"'],
-  ['a', 'an operator expected at character 2, not the end'],
+  ['a == x', 'expected a quoted string at character 6, not "x"'],
+  ['a', 'expected an operator at character 2, not the end'],
   ["'x' == a", 'character 1'],
   ['has()', 'character 1'],
   ['has(a', 'character 1'],
@@ -68,28 +68,28 @@ test.each([
   ["a == 'x", 'character 6'],
   ["a == 'x' &&", 'not the end'],
   ["a == 'x' & b == 'y'", 'character 10'],
-  ["a == 'x' b == 'y'", 'expected at character 10'],
-  ["(a == 'x'", ') expected'],
-  ["a == 'x')", 'expected at character 9'],
-  ["a in 'x'", '{ expected'],
-  ["a in {'x'", '} expected'],
-  ['a in {x}', '} expected'],
-  ["a starts 'x'", 'an operator expected'],
-  ["a like 'x'", 'an operator expected'],
+  ["a == 'x' b == 'y'", 'at character 10'],
+  ["(a == 'x'", 'expected )'],
+  ["a == 'x')", 'at character 9'],
+  ["a in 'x'", 'expected {'],
+  ["a in {'x'", 'expected }'],
+  ['a in {x}', 'expected }'],
+  ["a starts 'x'", 'expected an operator'],
+  ["a like 'x'", 'expected an operator'],
   ['\u00e4 == "x"', 'character 1'],
   [`${'('.repeat(5000)}all()${')'.repeat(5000)}`, 'deeper than 100'],
-])('%s says what is wrong', (text, message) => {
+])('%s names the mistake', (text, message) => {
   const selector = parseSelector(text);
   expect('error' in selector && selector.error).toContain(message);
   expect('error' in selector && selector.error.length).toBeLessThan(200);
 });
 
-test('a long chain is no deep nesting', () => {
+test('a long chain does not count as nesting', () => {
   expect(evaluate(Array.from({ length: 5000 }, () => "a == 'x'").join(' && '))).toBe(true);
   expect(evaluate(`${'!'.repeat(5001)}has(a)`)).toBe(false);
 });
 
-test('what every object of the language has is no label', () => {
+test('properties that every JavaScript object inherits are not labels', () => {
   expect(evaluate('has(constructor) || has(__proto__) || has(toString)')).toBe(false);
 });
 
@@ -120,7 +120,7 @@ describe('random selectors', () => {
     ]);
   };
 
-  test('mean what they were made to mean', () => {
+  test('evaluate to the intended result', () => {
     withSeed(random => {
       for (let i = 0; i < 2000; i++) {
         const { text, value } = sample(random, 4);
@@ -129,7 +129,7 @@ describe('random selectors', () => {
     });
   });
 
-  test('any text gives a selector or an error', () => {
+  test('any text yields a selector or an error', () => {
     withSeed(random => {
       const words = [
         'a',
@@ -162,7 +162,7 @@ describe('random selectors', () => {
   });
 });
 
-test('global() is true of everything outside of namespaceSelectors, whatever its labels', () => {
+test('global() matches everything outside of namespaceSelectors', () => {
   expect(evaluate('global()', { 'projectcalico.org/namespace': 'x' })).toBe(true);
   expect(evaluate('!global()', {})).toBe(false);
 });
