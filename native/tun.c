@@ -24,7 +24,7 @@
 /* The largest packet is IPv6's, a header and what its length can say. One byte more tells what was cut off. */
 enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 40 + 65535, ROOM = LARGEST_READ + 1 };
 
-/* Packets that wait for us before the kernel drops: a TUN's own default, and ours, measured (docs/design.md, "Where UDP is lost"). */
+/* Length of the TUN's queue, in packets: the kernel's default, and ours (measured: docs/performance.md#where-udp-is-lost). */
 enum { TUN_QUEUE = 500, DEVICE_QUEUE = 2000 };
 
 static void close_tun(struct wg_tun *tun) {

@@ -1,4 +1,4 @@
-/** The direction of imports (docs/design.md), and what the pure folders may not touch. */
+/** The direction of imports (docs/design.md#folders-and-who-may-import-whom), and what the pure folders may not touch. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
