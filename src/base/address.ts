@@ -11,7 +11,10 @@ export function parseAddress(text: string): Uint8Array | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
 }
 
-/** Formats 4 or 16 bytes; IPv6 in the form of RFC 5952, as inet_ntop(3) prints it. */
+/**
+ * Returns 4 or 16 bytes as text; IPv6 in the form of RFC 5952, as inet_ntop(3) prints it.
+ * @throws RangeError for another number of bytes
+ */
 export function formatAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   if (bytes.length !== 16) throw new RangeError(`an address has 4 or 16 bytes, not ${bytes.length}`);

@@ -15,6 +15,11 @@
  */
 import { formatAddress, parseAddress } from './address.ts';
 
+/**
+ * Bytes of an endpoint record: family, port and address of the far side, and the local address that
+ * a datagram arrived on. Records are compared and copied as bytes; `makeEndpoint`, `parseEndpoint`
+ * and `formatEndpoint` convert them.
+ */
 export const ENDPOINT_SIZE = 48;
 /** The bytes that name the far side; what follows names the local one. */
 export const ENDPOINT_FAR_SIZE = 24;
@@ -27,7 +32,12 @@ export const ENDPOINT_SCOPE = 20;
 export const ENDPOINT_LOCAL = 24;
 export const ENDPOINT_IFINDEX = 40;
 
-/** Makes a record for an address of 4 or 16 bytes and a port; no local part. */
+/**
+ * Returns an endpoint record for an address of 4 or 16 bytes and a UDP port, without a local
+ * address.
+ * @param scope IPv6 scope id; 0 for none
+ * @throws RangeError for an address of another size
+ */
 export function makeEndpoint(address: Uint8Array, port: number, scope = 0): Uint8Array {
   if (address.length !== 4 && address.length !== 16)
     throw new RangeError(`an address has 4 or 16 bytes, not ${address.length}`);
@@ -54,7 +64,10 @@ export function parseEndpoint(text: string): Uint8Array | undefined {
   return makeEndpoint(address, port, Number(match[2] ?? 0));
 }
 
-/** The far side as `wg` prints it: `192.0.2.1:51820`, `[2001:db8::1]:51820`; `%N` when there is a scope. */
+/**
+ * Returns the far side as `wg` prints it: `192.0.2.1:51820`, `[2001:db8::1]:51820`; with `%N` where
+ * there is a scope.
+ */
 export function formatEndpoint(record: Uint8Array): string {
   const port = (record[ENDPOINT_PORT]! << 8) | record[ENDPOINT_PORT + 1]!;
   if (record[ENDPOINT_FAMILY] === 4)

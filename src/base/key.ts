@@ -6,7 +6,10 @@ import { copySecret, newSecret } from './secret.ts';
 export const KEY_SIZE = 32;
 export const KEY_HEX_SIZE = 2 * KEY_SIZE;
 
-/** @returns 32 bytes, or undefined if the text is not the base64 of a key, exactly 44 characters with its padding. */
+/**
+ * Parses a key as `wg` prints it: 44 characters of base64 with their padding.
+ * @returns 32 bytes, or undefined if the text is not a key
+ */
 export function parseKeyBase64(text: string): Uint8Array | undefined {
   if (text.length !== 44) return undefined;
   try {
@@ -17,7 +20,10 @@ export function parseKeyBase64(text: string): Uint8Array | undefined {
   }
 }
 
-/** @returns 32 bytes, or undefined if the text is not 64 hex digits. */
+/**
+ * Parses a key as the UAPI writes it.
+ * @returns 32 bytes, or undefined if the text is not 64 hex digits
+ */
 export function parseKeyHex(text: string): Uint8Array | undefined {
   return /^[0-9a-fA-F]{64}$/.test(text) ? secret(hexToBytes(text)) : undefined;
 }
@@ -29,10 +35,12 @@ function secret(key: Uint8Array): Uint8Array {
   return copy;
 }
 
+/** Returns a key of 32 bytes as 44 characters of base64. */
 export function formatKeyBase64(key: Uint8Array): string {
   return base64.encode(key);
 }
 
+/** Returns a key of 32 bytes as 64 lower-case hex digits. */
 export function formatKeyHex(key: Uint8Array): string {
   return bytesToHex(key);
 }

@@ -1,6 +1,7 @@
 /** IP prefixes (CIDR, RFC 4632) as `{ address, length }`, the host bits always zero, as allowed-ips keeps them. */
 import { formatAddress, parseAddress } from './address.ts';
 
+/** An IP prefix (CIDR, RFC 4632). */
 export interface Prefix {
   /** 4 or 16 bytes, network order, bits past `length` zero. */
   readonly address: Uint8Array;
@@ -8,7 +9,10 @@ export interface Prefix {
   readonly length: number;
 }
 
-/** Makes a prefix of an address, clearing the host bits. Throws RangeError for an impossible length. */
+/**
+ * Makes a prefix of an address, clearing the host bits.
+ * @throws RangeError for a length that the address cannot have
+ */
 export function makePrefix(address: Uint8Array, length: number): Prefix {
   if (!Number.isInteger(length) || length < 0 || length > address.length * 8)
     throw new RangeError(`a prefix of a ${address.length * 8} bit address has no length ${length}`);
@@ -60,7 +64,7 @@ export function prefixKey({ address, length }: Prefix): number | string {
   return (((address[0]! * 256 + address[1]!) * 256 + address[2]!) * 256 + address[3]!) * 64 + length;
 }
 
-/** `10.0.0.0/8`, always with a length. */
+/** Returns a prefix as text, always with a length: `10.0.0.0/8`. */
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }

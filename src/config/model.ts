@@ -57,10 +57,7 @@ export interface AllowedIpConfig {
 export interface DeviceStatus {
   /** 32 bytes. Absent when there is none. A copy: overwrite it after use. */
   readonly privateKey?: Uint8Array;
-  /**
-   * 32 bytes. Absent without a private key, and in a status that came over the control socket,
-   * which does not carry it.
-   */
+  /** 32 bytes. Absent without a private key, and in the result of `parseGetResponse`. */
   readonly publicKey?: Uint8Array;
   /** UDP port; 0 where none is configured and no socket is open. */
   readonly listenPort: number;

@@ -2,6 +2,10 @@
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { AEAD_TAG_SIZE, type PacketAead, type PacketKey } from './packet-aead.ts';
 
+/**
+ * ChaCha20-Poly1305 for packets in pure JavaScript, from @noble/ciphers: about 11 us for a packet
+ * of 1420 bytes.
+ */
 export const noblePacketAead: PacketAead = {
   name: 'noble',
   makeKey: key => new NoblePacketKey(key),

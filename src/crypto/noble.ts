@@ -20,6 +20,10 @@ import {
   XNONCE_SIZE,
 } from './sizes.ts';
 
+/**
+ * WireGuard's primitives in pure JavaScript, from @noble/*. Runs anywhere; a handshake takes a few
+ * milliseconds, since an X25519 takes most of one.
+ */
 export const nobleCrypto: CryptoProvider = {
   name: 'noble',
 

@@ -6,6 +6,10 @@ import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } fro
 import { collectSoon } from './collect.ts';
 import { AEAD_TAG_SIZE, type PacketAead, type PacketKey } from './packet-aead.ts';
 
+/**
+ * ChaCha20-Poly1305 for packets from node:crypto: about 4 us to seal a packet of 1420 bytes, and 10
+ * us to open it.
+ */
 export const opensslPacketAead: PacketAead = {
   name: 'node:crypto',
   makeKey: key => new OpensslPacketKey(key),

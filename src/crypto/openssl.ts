@@ -25,6 +25,10 @@ const HASH = 'blake2s256';
 const AEAD = 'chacha20-poly1305';
 const AEAD_OPTIONS = { authTagLength: TAG_SIZE } as const;
 
+/**
+ * WireGuard's primitives from the OpenSSL inside Node (node:crypto); keyed BLAKE2s and XChaCha20's
+ * key derivation are noble's.
+ */
 export const opensslCrypto: CryptoProvider = {
   name: 'openssl',
 

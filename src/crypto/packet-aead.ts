@@ -7,6 +7,10 @@ export const AEAD_KEY_SIZE = 32;
 export const AEAD_NONCE_SIZE = 12;
 export const AEAD_TAG_SIZE = 16;
 
+/**
+ * One prepared key. It works in place, without associated data; the caller never repeats a nonce
+ * (12 bytes).
+ */
 export interface PacketKey {
   /** Encrypts `length` bytes at `at` in place and writes the 16 bytes of tag behind them. */
   seal(nonce: Uint8Array, bytes: Uint8Array, at: number, length: number): void;
@@ -19,8 +23,10 @@ export interface PacketKey {
   erase(): void;
 }
 
+/** A provider of ChaCha20-Poly1305 (RFC 8439) for packets, which a {@link TwinCipher} runs on. */
 export interface PacketAead {
+  /** The provider's name, for messages. */
   readonly name: string;
-  /** Copies the 32 bytes. */
+  /** Returns a key that is prepared for many packets. The 32 bytes are copied. */
   makeKey(key: Uint8Array): PacketKey;
 }

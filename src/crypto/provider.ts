@@ -3,7 +3,12 @@
  * specification), openssl.ts (node:crypto), native.ts (the addon). One contract suite runs them all. These are the calls
  * of the slow path: handshakes and cookies. Packets go through protocol/transport-cipher.ts, in batches.
  */
+/**
+ * The primitives that WireGuard is made of (whitepaper section 5.4), for handshakes and cookies.
+ * Packets go through a {@link TransportCipher} instead, in batches.
+ */
 export interface CryptoProvider {
+  /** The provider's name, for messages. */
   readonly name: string;
   /** BLAKE2s-256 of the parts one after another; 32 bytes. */
   hash(...parts: readonly Uint8Array[]): Uint8Array;
@@ -14,37 +19,56 @@ export interface CryptoProvider {
   /** The whitepaper's Kdf_n: from a chaining key of 32 bytes and an input, one to three keys of 32 bytes (kdf.ts). */
   kdf(chainingKey: Uint8Array, input: Uint8Array, keys: 1 | 2 | 3): Uint8Array[];
   /**
-   * X25519 (RFC 7748). 32 bytes, or undefined when the result is all zero: a low order point was given, and the message
-   * that carried it must be dropped. Whoever uses a private key again passes the same array: what is costly to prepare is kept with it.
+   * X25519 (RFC 7748). A caller that uses a private key again passes the same array: what is costly
+   * to prepare is kept with it.
+   * @returns 32 bytes, or undefined when the result is all zero: the public key is a point of low
+   * order, and the message that carried it must be dropped
    */
   dh(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
   /** The public key of a private key; 32 bytes. */
   publicKey(privateKey: Uint8Array): Uint8Array;
-  /** Overwrites a private key and whatever was prepared from it. Whoever used it for dh() or publicKey() ends its life with this. */
+  /**
+   * Overwrites a private key and everything that was prepared from it. Ends the life of each key
+   * that was used for dh() or publicKey().
+   */
   forget(privateKey: Uint8Array): void;
-  /** dh() with each of many public keys; a provider that can uses several cores. */
+  /** dh() of one private key with each of many public keys. A provider may use several cores. */
   dhMany(privateKey: Uint8Array, publicKeys: readonly Uint8Array[]): (Uint8Array | undefined)[];
-  /** For many private keys that are used this once, and of which nothing is kept. In each the same number of public keys. */
+  /**
+   * dh() for many private keys that are used once, of which nothing is kept. Each job has the same
+   * number of public keys.
+   */
   dhEphemeral(jobs: readonly EphemeralJob[]): EphemeralKeys[];
   /** ChaCha20-Poly1305 (RFC 8439): 12 byte nonce; ciphertext with the 16 byte tag behind it. */
   seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array;
-  /** undefined if the tag is wrong or the input shorter than a tag. */
+  /**
+   * The inverse of {@link CryptoProvider.seal}.
+   * @returns undefined if the tag is wrong or the input is shorter than a tag
+   */
   open(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
   /** XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): 24 byte nonce. */
   xseal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array;
+  /**
+   * The inverse of {@link CryptoProvider.xseal}.
+   * @returns undefined if the tag is wrong or the input is shorter than a tag
+   */
   xopen(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
   /** Whether two byte strings of one length are equal, in a time that does not depend on where they differ. */
   equal(a: Uint8Array, b: Uint8Array): boolean;
 }
 
+/** One private key that is used once, for {@link CryptoProvider.dhEphemeral}. */
 export interface EphemeralJob {
+  /** 32 bytes. */
   readonly privateKey: Uint8Array;
+  /** 32 bytes each. */
   readonly publicKeys: readonly Uint8Array[];
 }
 
+/** The result of one {@link EphemeralJob}. */
 export interface EphemeralKeys {
-  /** Of the private key. */
+  /** The public key of the private key; 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** dh() with each of the public keys. */
+  /** dh() with each of the job's public keys; undefined for a point of low order. */
   readonly shared: readonly (Uint8Array | undefined)[];
 }

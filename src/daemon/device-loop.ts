@@ -34,16 +34,27 @@ const HANDSHAKES_PER_WAKE = 128;
 const SHORTEST_SLEEP = 5;
 const LONGEST_SLEEP = 2 ** 30; // setTimeout's own limit is 2^31 ms
 
+/** What a {@link DeviceLoop} joins. */
 export interface DeviceLoopOptions {
+  /** The protocol. */
   readonly engine: Engine;
+  /** Where IP packets come from and go to. */
   readonly tun: Tun;
+  /** Opens the sockets whenever the interface comes up or the port changes. */
   readonly openUdp: OpenUdp;
+  /** Time for the engine. */
   readonly clock: Clock;
+  /** Receives messages for people. */
   readonly log: Log;
-  /** The interface is gone; the loop has closed itself. */
+  /** Called once when the interface was deleted. The loop has closed itself. */
   readonly onGone: () => void;
 }
 
+/**
+ * Runs an engine as a device: reads the TUN and the UDP sockets in batches, feeds the engine,
+ * drains its output and arms one timer. Each wake-up has a budget, so that timers, the other
+ * direction and clients get their turn.
+ */
 export class DeviceLoop {
   readonly #engine: Engine;
   readonly #tun: Tun;
@@ -64,6 +75,10 @@ export class DeviceLoop {
   #waited = 0;
   #closed = false;
 
+  /**
+   * Makes a loop that does nothing before {@link DeviceLoop.start}. It owns engine and TUN from
+   * then on.
+   */
   constructor(options: DeviceLoopOptions) {
     this.#engine = options.engine;
     this.#tun = options.tun;
@@ -83,6 +98,7 @@ export class DeviceLoop {
     });
   }
 
+  /** Begins to read the TUN. Sockets open when the interface is up. */
   start(): void {
     this.#tun.onStatus(() => this.#checkStatus());
     this.#tun.onReadable(waited => this.#tunReadable(waited));
@@ -90,7 +106,7 @@ export class DeviceLoop {
   }
 
   /**
-   * Applies a configuration. Sockets are opened anew first, so that when that fails nothing at all has changed.
+   * Applies a configuration. Sockets are opened first, so nothing has changed when that fails.
    * @throws Error with `code` (EADDRINUSE, EACCES, ...)
    */
   configure(config: DeviceConfig): void {
@@ -112,16 +128,21 @@ export class DeviceLoop {
     this.#settle();
   }
 
+  /**
+   * Returns what the device has and has counted. A copy, with secrets: overwrite them after use.
+   */
   status(): DeviceStatus {
     return { ...this.#engine.status(), listenPort: this.#sockets.port, fwmark: this.#sockets.mark };
   }
 
-  /** Milliseconds since it was last woken by a packet. */
+  /** Returns the milliseconds since a packet last woke the loop. */
   quietFor(): number {
     return this.#clock.now() - this.#lastWake;
   }
 
-  /** Every named counter: the protocol's, the sockets', the TUN's. */
+  /**
+   * Returns every counter by name: the protocol's, the sockets' (`udp.`) and the TUN's (`tun.`).
+   */
   counters(): Record<string, number> {
     return {
       ...this.#engine.counters,

@@ -2,10 +2,16 @@
 
 export type LogLevel = 'silent' | 'error' | 'verbose';
 
+/** Receives messages for people, in the levels of wireguard-go. A message never holds a key. */
 export interface Log {
+  /** What only a search for an error needs. */
   verbose(message: string): void;
+  /** What an administrator has to know. */
   error(message: string): void;
-  /** What everybody who looks into the log wants to know: began, ended, up, down. Not on stderr, unless verbose. */
+  /**
+   * What every reader of the log wants to know: began, ended, up, down. Where absent, these go to
+   * verbose().
+   */
   notice?(message: string): void;
 }
 

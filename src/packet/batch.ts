@@ -7,50 +7,87 @@ import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 /** More than any batch holds: as many as there is room for. */
 export const MAX_BATCH = 0x7fffffff;
 
-/** Fields of one packet descriptor. */
+/** Field of a packet descriptor: where the range begins in the slab. */
 export const PACKET_OFFSET = 0;
+/** Field of a packet descriptor: bytes of the range. */
 export const PACKET_LENGTH = 1;
+/**
+ * Number of fields of a packet descriptor: descriptor i begins at `i * PACKET_STRIDE` in `desc`.
+ */
 export const PACKET_STRIDE = 2;
 
 /**
- * IP packets between a TUN and the engine.
- * Read from a TUN: each range begins with a virtio_net_hdr (VNET_HEADER_SIZE bytes, all zero when there is no offload) and
- * then the packet, which may be a super-packet to be split. To be written to a TUN: each range is one bare IP packet with at
- * least VNET_HEADROOM bytes of slab before it that the writer may overwrite.
+ * IP packets between a TUN device and the engine: ranges of one slab, listed by descriptors.
+ *
+ * A packet read from a TUN begins with a virtio_net_hdr (VNET_HEADER_SIZE bytes, all zero without
+ * offloads) and may be a super-packet to be split. A packet to write to a TUN is one bare IP packet
+ * with at least VNET_HEADROOM bytes of slab before it, which the writer may overwrite.
  */
 export interface PacketBatch {
+  /** The bytes of all packets. */
   readonly slab: Uint8Array;
+  /** PACKET_STRIDE numbers for each packet; its size is the batch's capacity. */
   readonly desc: Int32Array;
+  /** Number of packets. */
   count: number;
 }
 
-/** sizeof(struct virtio_net_hdr) without mergeable buffers (linux/virtio_net.h). */
+/** Bytes of struct virtio_net_hdr without mergeable buffers (linux/virtio_net.h). */
 export const VNET_HEADER_SIZE = 10;
+/** Bytes of slab before a packet that the writer to a TUN may overwrite. */
 export const VNET_HEADROOM = 16;
 
-/** Fields of one datagram descriptor. */
+/** Field of a datagram descriptor: where the range begins in the slab. */
 export const DATAGRAM_OFFSET = 0;
+/** Field of a datagram descriptor: bytes of the range. */
 export const DATAGRAM_LENGTH = 1;
-/** Bytes of each datagram when several stand in one range (UDP_SEGMENT, UDP_GRO), the last may be shorter; 0: it is one. */
+/**
+ * Field of a datagram descriptor: bytes of each datagram where several stand in one range
+ * (UDP_SEGMENT, UDP_GRO), of which the last may be shorter; 0 where the range is one datagram.
+ */
 export const DATAGRAM_SEGMENT = 2;
-/** The IPv4 TOS or IPv6 traffic class byte of the outer header; -1 on receive when not known. */
+/**
+ * Field of a datagram descriptor: the IPv4 TOS or IPv6 traffic class byte of the outer header; -1
+ * on receive where it is not known.
+ */
 export const DATAGRAM_TOS = 3;
-/** On send, filled by the port: 0 or the positive errno with which the kernel refused it for good. */
+/**
+ * Field of a datagram descriptor that the port fills on send: 0, or the positive errno with which
+ * the kernel refused the datagram for good.
+ */
 export const DATAGRAM_ERROR = 4;
+/**
+ * Number of fields of a datagram descriptor: descriptor i begins at `i * DATAGRAM_STRIDE` in
+ * `desc`.
+ */
 export const DATAGRAM_STRIDE = 5;
 
-/** UDP datagrams, received or to be sent; the endpoint record of number i is at i * ENDPOINT_SIZE in `endpoints`. */
+/** UDP datagrams, received or to be sent: ranges of one slab, listed by descriptors. */
 export interface DatagramBatch {
+  /** The bytes of all datagrams. */
   readonly slab: Uint8Array;
+  /** DATAGRAM_STRIDE numbers for each datagram; its size is the batch's capacity. */
   readonly desc: Int32Array;
+  /** An endpoint record for each datagram: number i is at `i * ENDPOINT_SIZE`. */
   readonly endpoints: Uint8Array;
+  /** Number of descriptors. */
   count: number;
 }
 
+/**
+ * Makes an empty batch of packets.
+ * @param slabSize bytes for all packets together
+ * @param capacity the most packets
+ */
 export function makePacketBatch(slabSize: number, capacity: number): PacketBatch {
   return { slab: new Uint8Array(slabSize), desc: new Int32Array(capacity * PACKET_STRIDE), count: 0 };
 }
 
+/**
+ * Makes an empty batch of datagrams.
+ * @param slabSize bytes for all datagrams together
+ * @param capacity the most descriptors
+ */
 export function makeDatagramBatch(slabSize: number, capacity: number): DatagramBatch {
   return {
     slab: new Uint8Array(slabSize),

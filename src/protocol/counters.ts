@@ -3,17 +3,26 @@
  * person reads in `wgts show --json`. Network input never throws: it ends in one of these.
  */
 
+/**
+ * Reasons for which something was dropped, and a few other events, by name. Numbers only grow;
+ * `wgts show --json` prints them. Network input never throws: it ends in one of these.
+ */
 export class Counters {
   /** No known message type, or a wrong size for its type. */
   malformedDatagram = 0;
   /** A transport message, response or cookie reply for an index that nobody has. */
   unknownReceiver = 0;
+  /** A handshake message whose mac1 is wrong: it is not for this device's key. */
   badMac1 = 0;
+  /** A handshake message whose mac2 is wrong, while the device is under load. */
   badMac2 = 0;
   /** Answered with a cookie instead of a handshake. */
   cookiesSent = 0;
+  /** A cookie reply that does not open. */
   badCookie = 0;
+  /** Handshake messages beyond the rate limit of their source address. */
   rateLimited = 0;
+  /** Handshake messages that found the queue full. */
   handshakeQueueFull = 0;
   /** A handshake message that does not open, or holds a point of low order. */
   badHandshake = 0;
@@ -55,7 +64,9 @@ export class Counters {
   noKeySlot = 0;
   /** Initiations answered. */
   handshakesAnswered = 0;
+  /** Initiations sent. */
   initiationsSent = 0;
+  /** Sessions established. */
   sessions = 0;
 }
 

@@ -26,21 +26,31 @@ export interface Identity {
   readonly cookies: CookieChecker;
 }
 
-/** What Wireshark reads from a key log (wg.keylog_file). Called with secrets; for debugging alone. */
+/**
+ * Receives keys in the form that Wireshark reads (wg.keylog_file). They are secrets: for debugging
+ * alone.
+ */
 export type KeyLog = (
   label: 'LOCAL_STATIC_PRIVATE_KEY' | 'REMOTE_STATIC_PUBLIC_KEY' | 'LOCAL_EPHEMERAL_PRIVATE_KEY' | 'PRESHARED_KEY',
   key: Uint8Array,
 ) => void;
 
+/** What an {@link Engine} runs on. */
 export interface DeviceOptions {
+  /** Primitives for handshakes and cookies, such as `nobleCrypto`. */
   readonly crypto: CryptoProvider;
+  /** Seals and opens packets, such as a {@link TwinCipher}. Each engine needs its own. */
   readonly cipher: TransportCipher;
-  /** Fills an array with random bytes. */
+  /** Fills an array with random bytes of cryptographic quality. */
   readonly random: (bytes: Uint8Array) => void;
-  /** Unix time in nanoseconds; used for TAI64N and the time of the last handshake alone. */
+  /**
+   * Returns Unix time in nanoseconds. Used for the timestamp of initiations (TAI64N) and for the
+   * time of the last handshake only.
+   */
   readonly wall: () => bigint;
+  /** Receives the keys of every handshake. Absent: nothing is logged. */
   readonly keyLog?: KeyLog;
-  /** Bytes of the slab that datagrams are written to. */
+  /** Bytes of the slab that datagrams are written to; 1 MiB where absent. */
   readonly outputBytes?: number;
 }
 

@@ -1,11 +1,4 @@
-/**
- * A WireGuard device without sockets, clock or root: the whole protocol as one state machine.
- *
- * Inputs: up, down, configure, receive (datagrams), send (packets from the TUN), timeout. Each says what time it is:
- * milliseconds since boot, suspend counted, never going back. After every input drain, in this order: `transmits` to the network,
- * `deliveries` and `locals` to the TUN, `events`; then call drained(). Then nextDeadline() says when to call timeout() at the
- * latest. The same inputs with the same random bytes give the same outputs. Nothing that the network sends throws.
- */
+/** The engine: inputs and outputs of the whole protocol. Its parts are in the files that it imports. */
 import { ENDPOINT_HAS_LOCAL, ENDPOINT_SIZE } from '../base/endpoint.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
@@ -30,6 +23,19 @@ const HANDSHAKES_PER_TURN = 32;
  */
 const HANDSHAKES_AT_ONCE = 4;
 
+/**
+ * A WireGuard device without sockets, clock or root: the whole protocol (whitepaper sections 5 and
+ * 6) as one state machine.
+ *
+ * Inputs are {@link Engine.up}, {@link Engine.down}, {@link Engine.configure}, {@link
+ * Engine.receive}, {@link Engine.send} and {@link Engine.timeout}. Each `now` is in milliseconds
+ * since boot, counts suspend, and never goes back. After every input, drain in this order:
+ * `transmits` to the network, `deliveries` and `locals` to the TUN, `events`; then call {@link
+ * Engine.drained}. {@link Engine.nextDeadline} then says when to call `timeout` at the latest.
+ *
+ * The same inputs with the same random bytes give the same outputs. Nothing that the network sends
+ * throws.
+ */
 export class Engine {
   readonly #device: Device;
   readonly #sender: Sender;
@@ -38,6 +44,7 @@ export class Engine {
   readonly #outbound: Outbound;
   readonly #timers: TimerActions;
 
+  /** Makes a device that is down and has neither key nor peers. */
   constructor(options: DeviceOptions) {
     const device = new Device(options);
     this.#device = device;
@@ -48,7 +55,7 @@ export class Engine {
     this.#timers = new TimerActions(device, this.#sender);
   }
 
-  /** The device may talk from now on. Idempotent. */
+  /** Lets the device send and receive. Idempotent. */
   up(now: number): void {
     const device = this.#device;
     if (device.running) return;
@@ -57,7 +64,7 @@ export class Engine {
       if (peer.timers.persistentKeepalive > 0) peer.timers.set(TIMER_PERSISTENT_KEEPALIVE, now);
   }
 
-  /** Forgets all sessions and falls silent; the configuration stays. Idempotent. */
+  /** Forgets all sessions and stops sending; the configuration stays. Idempotent. */
   down(): void {
     const device = this.#device;
     if (!device.running) return;
@@ -72,33 +79,45 @@ export class Engine {
     }
   }
 
+  /** Whether the device is up. */
   get running(): boolean {
     return this.#device.running;
   }
 
-  /** MTU of the interface, for padding. What is no MTU that a device can have counts as unknown: padding to 16 bytes. */
+  /**
+   * MTU of the interface in bytes, which limits padding. A value that no interface can have counts
+   * as unknown: padding to 16 bytes.
+   */
   set mtu(mtu: number) {
     this.#device.mtu = Number.isInteger(mtu) && mtu > 0 && mtu <= LARGEST_MTU ? mtu : 0;
   }
 
-  /** Applies a configuration, all of it, leaving sessions alive. `listenPort` and `fwmark` are the caller's. */
+  /**
+   * Applies all of a configuration and leaves sessions alive, except that a new private key ends
+   * them. `listenPort` and `fwmark` are the caller's: the engine ignores them.
+   */
   configure(config: DeviceConfig, now: number): void {
     configure(this.#device, config, now);
   }
 
-  /** Everything but `listenPort` and `fwmark`. A copy. */
+  /**
+   * Returns everything except `listenPort` and `fwmark`. A copy, with secrets: overwrite them after
+   * use.
+   */
   status(): Omit<DeviceStatus, 'listenPort' | 'fwmark'> {
     return status(this.#device);
   }
 
-  /** Named counters of drops and a few other things. Live: read, do not write. */
+  /** Counters of drops and a few other events, by name. Live: read them, do not write. */
   get counters(): Readonly<Counters> {
     return this.#device.counters;
   }
 
   /**
-   * Takes datagrams from number `from` on. They are decrypted in place, and `deliveries` points into the same slab.
-   * @returns the first that was not taken, for want of room: drain, and call again from there. batch.count when all were
+   * Takes datagrams from number `from` on. They are decrypted in place, and `deliveries` points
+   * into the same slab.
+   * @returns `batch.count` when all were taken; otherwise the number of the first that did not fit:
+   * drain, and call again from there
    */
   receive(batch: DatagramBatch, from: number, now: number): number {
     if (!this.#device.running) {
@@ -110,7 +129,10 @@ export class Engine {
     return taken;
   }
 
-  /** Takes packets from the TUN, from number `from` on. @returns as receive() */
+  /**
+   * Takes packets from the TUN, from number `from` on.
+   * @returns as {@link Engine.receive}
+   */
   send(batch: PacketBatch, from: number, now: number): number {
     if (!this.#device.running) {
       this.#device.counters.deviceDown += batch.count - from;
@@ -119,41 +141,49 @@ export class Engine {
     return this.#outbound.send(batch, from, now);
   }
 
-  /** Does what time has made due. */
+  /**
+   * Does everything that is due: handshakes that wait, retransmissions, keepalives, rekeying,
+   * erasing of keys.
+   */
   timeout(now: number): void {
     if (!this.#device.running) return;
     this.#handshakes.process(HANDSHAKES_PER_TURN, now);
     this.#timers.run(now);
   }
 
-  /** When timeout() must be called at the latest; 0 for at once, Infinity for no need. */
+  /**
+   * Returns the time at which timeout() must be called at the latest; 0 for at once, Infinity for
+   * never.
+   */
   nextDeadline(): number {
     if (!this.#device.running) return Number.POSITIVE_INFINITY;
     return this.#handshakes.length > 0 ? 0 : this.#timers.next;
   }
 
-  /** Datagrams to be sent. DATAGRAM_ERROR may be written by whoever sends them. */
+  /** Datagrams to send. The sender may write DATAGRAM_ERROR. */
   get transmits(): DatagramBatch {
     return this.#device.output.transmits;
   }
 
-  /** Packets for the TUN. */
+  /** Packets out of tunnels, for the TUN. */
   get deliveries(): PacketBatch {
     return this.#device.output.deliveries;
   }
 
-  /** Packets that the engine wrote for the local host. */
+  /** Packets that the engine wrote for the local host, for the TUN: ICMP errors. */
   get locals(): PacketBatch {
     return this.#device.output.locals;
   }
 
+  /** What happened since the last drained(), for a log. */
   get events(): readonly EngineEvent[] {
     return this.#device.output.events;
   }
 
   /**
-   * All output was taken. Where the sender found a local address that is no longer ours (it marks ENDPOINT_HAS_LOCAL with 0xff),
-   * the peer's is forgotten.
+   * Confirms that all output was taken, and clears it. Where the sender found that a local address
+   * no longer exists (it sets ENDPOINT_HAS_LOCAL to 0xff), the engine forgets that address of the
+   * peer.
    */
   drained(): void {
     const { output } = this.#device;
@@ -163,12 +193,17 @@ export class Engine {
     output.clear();
   }
 
-  /** The local addresses of all peers may have changed: let routing choose anew. */
+  /**
+   * Forgets the local addresses of all peers, which may have changed, so that routing chooses anew.
+   */
   routesChanged(): void {
     for (const peer of this.#device.eachPeer()) peer.clearSource();
   }
 
-  /** Forgets every key: the machine slept, or is a copy of another (kernel device.c, wg_pm_notification). */
+  /**
+   * Forgets every key: the machine slept, or is a copy of another (kernel device.c,
+   * wg_pm_notification).
+   */
   forgetSessions(): void {
     for (const peer of this.#device.eachPeer()) this.#device.forgetSessions(peer);
   }

@@ -28,7 +28,9 @@ const CONTROL_BYTES = 16 * 1024;
 const CONTROL_DATAGRAMS = 64;
 const LARGEST_CONTROL = 256;
 
+/** Something that happened, for a log. */
 export interface EngineEvent {
+  /** What happened. */
   readonly kind:
     | 'initiation-sent'
     | 'response-sent'
@@ -38,7 +40,7 @@ export interface EngineEvent {
     | 'endpoint-changed'
     | 'cookie-sent'
     | 'cookie-received';
-  /** Absent where no peer is known. */
+  /** Key of the peer that it happened to, 32 bytes. Absent where no peer is known. */
   readonly publicKey?: Uint8Array;
 }
 

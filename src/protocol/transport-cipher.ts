@@ -49,14 +49,28 @@ export const OPEN_USER = 6;
 export const OPEN_USER2 = 7;
 export const OPEN_STRIDE = 8;
 
+/**
+ * Turns packets into transport messages and back, in batches (whitepaper section 5.4.6). The engine
+ * chooses the key, the counters and the receiver index; the cipher splits, pads, seals and opens.
+ * Pass a {@link TwinCipher} to an engine: the layout of jobs is internal and may change in any
+ * version.
+ */
 export interface TransportCipher {
-  /** For people: which implementation, which AEAD. */
+  /** Names the implementation and its AEAD, for messages. */
   readonly name: string;
-  /** Slots are small integers chosen by the caller, from 0 to MAX_KEY_SLOTS - 1. The key (32 bytes) is copied. */
+  /**
+   * Stores a key in a slot. The 32 bytes are copied.
+   * @param slot a number from 0 to 524,287 that the caller chooses
+   */
   setKey(slot: number, key: Uint8Array): void;
-  /** Overwrites the key; jobs that still name the slot fail (0 bytes, -1). */
+  /** Overwrites the key in a slot. A job that still names the slot fails (0 bytes, -1). */
   eraseKey(slot: number): void;
+  /**
+   * Seals `count` jobs from `input` into `output`, two arrays that do not overlap. Results are
+   * written into `jobs`.
+   */
   seal(input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void;
+  /** Opens `count` transport messages in place. Results are written into `jobs`. */
   open(slab: Uint8Array, jobs: Int32Array, count: number): void;
 }
 

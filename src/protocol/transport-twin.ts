@@ -39,18 +39,31 @@ import {
   type TransportCipher,
 } from './transport-cipher.ts';
 
+/**
+ * The transport cipher in TypeScript (whitepaper section 5.4.6, kernel send.c and receive.c): what
+ * native/cipher.c does, byte for byte. Runs anywhere, with any {@link PacketAead}.
+ */
 export class TwinCipher implements TransportCipher {
+  /** Names the implementation and its AEAD, for messages. */
   readonly name: string;
   readonly #aead: PacketAead;
   readonly #keys: (PacketKey | undefined)[] = [];
   readonly #plan = new SplitPlan();
   readonly #nonce = new Uint8Array(AEAD_NONCE_SIZE);
 
+  /**
+   * Makes a cipher without keys.
+   * @param aead what seals and opens: `noblePacketAead` anywhere, `opensslPacketAead` in Node
+   */
   constructor(aead: PacketAead) {
     this.name = `typescript, ${aead.name}`;
     this.#aead = aead;
   }
 
+  /**
+   * Stores a key in a slot. The 32 bytes are copied.
+   * @throws RangeError for a slot or a key of the wrong size
+   */
   setKey(slot: number, key: Uint8Array): void {
     if (!Number.isInteger(slot) || slot < 0 || slot >= MAX_KEY_SLOTS)
       throw new RangeError(`a key slot is a number from 0 to ${MAX_KEY_SLOTS - 1}, not ${slot}`);
@@ -59,11 +72,16 @@ export class TwinCipher implements TransportCipher {
     this.#keys[slot] = this.#aead.makeKey(key);
   }
 
+  /** Overwrites the key in a slot. A job that still names the slot fails. */
   eraseKey(slot: number): void {
     this.#keys[slot]?.erase();
     this.#keys[slot] = undefined;
   }
 
+  /**
+   * Seals `count` jobs from `input` into `output`, two arrays that do not overlap. Results are
+   * written into `jobs`.
+   */
   seal(input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void {
     const apart = !overlap(input, output);
     for (let i = 0; i < count && (i + 1) * SEAL_STRIDE <= jobs.length; i++) {
@@ -74,6 +92,7 @@ export class TwinCipher implements TransportCipher {
     }
   }
 
+  /** Opens `count` transport messages in place. Results are written into `jobs`. */
   open(slab: Uint8Array, jobs: Int32Array, count: number): void {
     for (let i = 0; i < count && (i + 1) * OPEN_STRIDE <= jobs.length; i++) {
       const at = i * OPEN_STRIDE;
