@@ -6,34 +6,53 @@
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 
+/**
+ * What runs the devices of a {@link WireguardBackend}: the kernel, a userspace program behind a
+ * control socket, an engine in this process, or whichever of them has the name.
+ */
 export type BackendKind = 'kernel' | 'userspace' | 'engine' | 'system';
 
+/**
+ * Reads and changes WireGuard devices, whatever runs them, in the terms of {@link DeviceConfig} and
+ * {@link DeviceStatus}. It neither creates nor removes interfaces.
+ */
 export interface WireguardBackend {
+  /** What runs these devices. */
   readonly kind: BackendKind;
 
-  /** Names of all devices, in the order of `wg show interfaces`. */
+  /** Returns the names of all devices, in the order of `wg show interfaces`. */
   list(): Promise<string[]>;
 
-  /** @throws Error with `code`: ENODEV if there is no such interface, EPERM or EACCES without the right, ... */
+  /**
+   * Returns what a device has and has counted. The secrets in it are copies, which the caller
+   * overwrites.
+   * @throws Error with `code`: ENODEV if there is no such interface, EPERM or EACCES without the
+   * right to read it
+   */
   get(name: string): Promise<DeviceStatus>;
 
   /**
-   * Sets what the config says and leaves alone what it does not say.
-   * @param known what was just read of the device, where it was: spares some backends reading it again
+   * Applies a configuration: an absent field stays as it is.
+   * @param known a status that was just read, where the caller has one: spares some backends
+   * reading it again
    * @throws Error with `code`, or ConfigError `refused`
    */
   set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void>;
 
   /**
-   * Makes the device be as a whole file has it, saying only what differs (config/diff.ts).
-   * @returns what was said
+   * Makes the device equal to a whole configuration and sets only what differs, so that sessions
+   * live on.
+   * @returns the changes that were applied
    */
   sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig>;
 
-  /** What is counted beyond the status, by name: drops and their reasons. undefined where nobody counts. */
+  /**
+   * Returns counters beyond the status by name: drops and their reasons. undefined where the device
+   * keeps none.
+   */
   counters(name: string): Promise<Record<string, number> | undefined>;
 
-  /** Idempotent. What is under way is rejected. */
+  /** Releases sockets and rejects calls that are under way. Idempotent. */
   close(): void;
 }
 

@@ -4,11 +4,18 @@ import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { UapiDevice } from '../daemon/uapi-server.ts';
 import { syncDevice, type WireguardBackend } from './backend.ts';
 
+/**
+ * Reads and changes devices of this process, such as {@link DeviceLoop}s, without a socket. A
+ * configuration is applied whole or not at all.
+ */
 export class EngineBackend implements WireguardBackend {
+  /** Always `engine`. */
   readonly kind = 'engine';
   readonly #devices: ReadonlyMap<string, UapiDevice>;
 
-  /** @param devices by name; looked at anew with every call */
+  /**
+   * Makes a backend for the devices in a map, which may change: every call looks a name up again.
+   */
   constructor(devices: ReadonlyMap<string, UapiDevice>) {
     this.#devices = devices;
   }

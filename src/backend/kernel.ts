@@ -16,12 +16,22 @@ import { explainRefusal } from './refusal.ts';
 export const WIREGUARD_KIND = 'wireguard';
 export const RIGHT_NEEDED = 'root or CAP_NET_ADMIN is needed';
 
+/**
+ * Reads and changes devices of the kernel's own WireGuard, over netlink. Reading or setting one
+ * needs CAP_NET_ADMIN, listing does not. No socket is opened and no module is loaded before a
+ * device is asked for by name.
+ */
 export class KernelBackend implements WireguardBackend {
+  /** Always `kernel`. */
   readonly kind = 'kernel';
   readonly #port: NetlinkPort;
   #network: Network | undefined;
   #wireguard: Promise<KernelWireguard | undefined> | undefined;
 
+  /**
+   * Makes a backend that opens netlink when it is first needed.
+   * @param port where netlink sockets come from: `systemNetlink` on a real machine
+   */
   constructor(port: NetlinkPort) {
     this.#port = port;
   }

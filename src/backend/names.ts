@@ -1,7 +1,11 @@
 /** The names that `--backend` takes. A file of its own, so that a help text loads nothing else. */
 
-/** `userspace` is native where that works, and otherwise pure. */
+/** The names that `--backend` takes. `userspace` is native where that works, and pure otherwise. */
 export const BACKENDS = ['auto', 'kernel', 'userspace', 'native', 'pure'] as const;
+/**
+ * The values of `--backend`: `auto` (the kernel where it has WireGuard, else userspace), `kernel`,
+ * `userspace` (native where that works, else pure), `native`, `pure`.
+ */
 export type BackendName = (typeof BACKENDS)[number];
 
 export function isBackend(text: string): text is BackendName {

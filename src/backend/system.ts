@@ -12,24 +12,41 @@ import type { WireguardBackend } from './backend.ts';
 import type { KernelBackend } from './kernel.ts';
 import { UserspaceBackend } from './userspace.ts';
 
+/**
+ * Reads and changes every WireGuard device of this machine (of this network namespace and this
+ * /var/run/wireguard), as `wg` does (wireguard-tools ipc.c). A name whose control socket answers
+ * belongs to a userspace program, any other to the kernel. Needs root for most calls.
+ */
 export class SystemBackend implements WireguardBackend {
+  /** Always `system`. */
   readonly kind = 'system';
   readonly #port: NetlinkPort;
   readonly #userspace: WireguardBackend;
   #kernel: Promise<KernelBackend> | undefined;
 
+  /**
+   * Makes a backend that opens sockets when they are first needed.
+   * @param port where netlink sockets come from: this machine's where absent
+   * @param zones names of interfaces, for IPv6 zones: this machine's where absent
+   */
   constructor(port: NetlinkPort = systemNetlink, zones?: Zones) {
     this.#port = port;
     this.#userspace = new UserspaceBackend(zones);
   }
 
-  /** The kernel's first. Where netlink is not to be had (no addon, a sandbox), the others still are. */
+  /**
+   * Returns the names of all devices, the kernel's first. Where netlink is not available (no addon,
+   * a sandbox), the others are still listed.
+   */
   async list(): Promise<string[]> {
     const [kernel, userspace] = await Promise.all([this.#kernelNames(), this.#userspace.list()]);
     return [...kernel, ...userspace.filter(name => !kernel.includes(name))];
   }
 
-  /** Whose the device is. The kernel's, as long as nobody else says that he has it. */
+  /**
+   * Returns the backend that has a name: userspace where its control socket answers, the kernel
+   * otherwise.
+   */
   async of(name: string): Promise<WireguardBackend> {
     return (await socketState(name)) === 'answers' ? this.#userspace : this.#openKernel();
   }

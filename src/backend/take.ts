@@ -17,33 +17,44 @@ import type { BackendName } from './names.ts';
 
 export { BACKENDS, type BackendName, isBackend } from './names.ts';
 
-/** With the reason, for people. */
+/** The decision of {@link takeBackend}, with its reason for people. */
 export type Taken = TakenKernel | TakenUserspace;
 
+/** The kernel runs the interface. */
 export interface TakenKernel {
+  /** Tells the two decisions apart. */
   readonly kind: 'kernel';
-  /** Just made, and down. */
+  /** The link, just made and still down. */
   readonly link: Link;
+  /** Why, for people. */
   readonly reason: string;
 }
 
+/** A userspace process must run the interface. */
 export interface TakenUserspace {
+  /** Tells the two decisions apart. */
   readonly kind: 'userspace';
-  /** For daemon/backend.ts. */
+  /** What `makeBackend` takes. */
   readonly by: 'auto' | 'native' | 'pure';
+  /** Why, for people. */
   readonly reason: string;
 }
 
+/** What {@link takeBackend} decides about. */
 export interface TakeOptions {
+  /** Name of the new interface. */
   readonly name: string;
+  /** Where netlink sockets come from. */
   readonly port: NetlinkPort;
-  /** An open TUN was handed over: only userspace can go on with it. */
+  /** True where an open TUN device was handed over: only userspace can use it. */
   readonly adoptsTun?: boolean;
 }
 
 /**
- * Decides, and where that is the kernel makes the link: it is the only answer that counts.
- * @throws Error with `code`: EEXIST where the name is in use; for `kernel`, whatever is in the way, and what to do
+ * Decides what runs a new interface. Where that is the kernel it makes the link, which is the only
+ * reliable answer.
+ * @throws Error with `code`: EEXIST where the name is in use; for `kernel`, the obstacle and what
+ * to do about it
  */
 export async function takeBackend(backend: BackendName, { name, port, adoptsTun }: TakeOptions): Promise<Taken> {
   if (backend === 'native' || backend === 'pure') return { kind: 'userspace', by: backend, reason: 'asked for' };

@@ -6,10 +6,19 @@ import { systemZones } from '../io/zones.ts';
 import { syncDevice, type WireguardBackend } from './backend.ts';
 import { explainRefusal } from './refusal.ts';
 
+/**
+ * Reads and changes devices of userspace programs, wireguard-go's included, by their control
+ * sockets. Each call is a connection of its own.
+ */
 export class UserspaceBackend implements WireguardBackend {
+  /** Always `userspace`. */
   readonly kind = 'userspace';
   readonly #zones: Zones;
 
+  /**
+   * Makes a backend that holds no connection.
+   * @param zones names of interfaces, for IPv6 zones: this machine's where absent
+   */
   constructor(zones: Zones = systemZones) {
     this.#zones = zones;
   }

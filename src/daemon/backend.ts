@@ -17,22 +17,40 @@ import type { TransportCipher } from '../protocol/transport-cipher.ts';
 import { TwinCipher } from '../protocol/transport-twin.ts';
 import type { Offloads } from './offloads.ts';
 
+/**
+ * Which code moves the bytes: the addon, TypeScript over node:dgram and node:crypto, or the addon
+ * wherever it works here.
+ */
 export type UserspaceName = 'auto' | 'native' | 'pure';
 
+/** What a userspace device is made of: ciphers, a TUN and UDP sockets. */
 export interface Backend {
-  /** For people: which, and why. */
+  /** Which was chosen and why, for people. */
   readonly description: string;
+  /** Primitives for handshakes. */
   readonly crypto: CryptoProvider;
+  /** Seals and opens packets, for one engine. */
   readonly cipher: TransportCipher;
-  /** Another one of the same kind, with keys of its own. */
+  /** Returns another cipher of the same kind, with keys of its own. */
   makeCipher(): TransportCipher;
+  /**
+   * Creates or adopts a TUN device. Needs CAP_NET_ADMIN and /dev/net/tun.
+   * @param name the interface's name, at most 15 bytes
+   * @param adopt descriptor of an open TUN device to use instead of a new one
+   * @param mtu MTU of a new device
+   * @throws Error with `code`: EPERM, ENOENT without /dev/net/tun, EBUSY
+   */
   openTun(name: string, adopt: number | undefined, mtu: number): Tun;
+  /** Opens the UDP sockets. */
   readonly openUdp: OpenUdp;
 }
 
 /**
- * @param aead an AEAD provider by name, or undefined for the fastest
- * @throws Error that says what is missing
+ * Chooses the code that moves the bytes of a userspace device. The addon must load even for `pure`,
+ * which opens its TUN with it.
+ * @param offloads which offloads to ask the kernel for: see `offloadsWithout`
+ * @param aead an AEAD provider of the addon by name; the fastest where absent
+ * @throws Error that names what is missing
  */
 export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: string): Backend {
   const binding = nativeBinding();

@@ -11,7 +11,10 @@
 import { readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 
-/** gso: UDP_SEGMENT when sending. usoWrite: UDP packets merged for writing to the TUN. */
+/**
+ * An offload that some kernels mangle: `gso` is UDP_SEGMENT when sending, `usoWrite` is UDP packets
+ * merged for writing to the TUN.
+ */
 export type AvoidedOffload = 'gso' | 'usoWrite';
 
 export interface KernelFault {

@@ -4,6 +4,7 @@ import { ALL_UDP_OFFLOADS, UDP_OFFLOADS } from '../io/udp.ts';
 import type { AvoidedOffload } from './known-kernels.ts';
 import type { OffloadSwitch } from './offload-switches.ts';
 
+/** Offloads to ask the kernel for, as {@link offloadsWithout} makes them. */
 export interface Offloads {
   /** TUN_OFFLOADS bits to ask for, and TUN_SINGLE_UDP. */
   readonly tun: number;
@@ -12,8 +13,10 @@ export interface Offloads {
 }
 
 /**
- * All offloads but these. Without TSO and USO the kernel completes its checksums itself, too.
- * @param avoided what the kernel would mangle (known-kernels.ts)
+ * Returns all offloads except some. Without TSO and USO the kernel also completes its checksums
+ * itself.
+ * @param off the offloads to leave out
+ * @param avoided what the running kernel would mangle (known-kernels.ts)
  */
 export function offloadsWithout(off: ReadonlySet<OffloadSwitch>, avoided: readonly AvoidedOffload[] = []): Offloads {
   let tun = ALL_TUN_OFFLOADS;

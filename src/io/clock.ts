@@ -2,6 +2,10 @@
 import { hasNativeBinding, nativeBinding } from './native-binding.ts';
 import type { Clock } from './ports.ts';
 
+/**
+ * Returns the system's clocks. Boot time counts suspend, so keys age while a laptop sleeps; without
+ * the addon it is the time since the process started.
+ */
 export function systemClock(): Clock {
   const boot = hasNativeBinding() ? nativeBinding().clockBoot : undefined;
   return { now: boot ?? (() => performance.now()), wall };

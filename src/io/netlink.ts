@@ -14,7 +14,10 @@ export function nativeNetlink(binding: NativeBinding): NetlinkPort {
   return { open: (protocol, groups, receiver) => new NativeChannel(binding, protocol, groups, receiver) };
 }
 
-/** This machine's, with the addon found when it is first opened: where that fails, opening throws why. */
+/**
+ * Netlink sockets of this machine, through the addon. The addon is loaded when the first socket
+ * opens, which throws where it cannot be loaded.
+ */
 export const systemNetlink: NetlinkPort = {
   open: (protocol, groups, receiver) => nativeNetlink(nativeBinding()).open(protocol, groups, receiver),
 };

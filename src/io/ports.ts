@@ -4,20 +4,24 @@
  */
 import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
 
+/** The state of a TUN device's interface. */
 export interface TunStatus {
+  /** Whether the interface is up. */
   readonly up: boolean;
+  /** MTU in bytes. */
   readonly mtu: number;
   /** The interface's name now; it may have been renamed. */
   readonly name: string;
 }
 
 /**
- * Something can be read. `waited`: milliseconds that this thread's event loop has waited for events in all, since its start.
- * While it waits, nothing can be read. Absent where the adapter does not know.
+ * Called when there may be something to read. `waited` is the total of milliseconds that this
+ * thread's event loop has waited for events since its start; while it waits, nothing can be read.
+ * Absent where the adapter does not know it.
  */
 export type Wake = (waited?: number) => void;
 
-/** A device that IP packets are read from and written to. Batches as in packet/batch.ts. */
+/** A device that IP packets are read from and written to, in batches ({@link PacketBatch}). */
 export interface Tun {
   /**
    * Fills the batch with waiting packets, `most` at most, from the start of its slab. Never blocks.
@@ -64,27 +68,40 @@ export interface Udp {
    * @returns how many had an error.
    */
   send(batch: DatagramBatch): number;
-  /** SO_MARK; 0 takes it away. Throws an Error with `code` when the system refuses. */
+  /**
+   * Sets the firewall mark (SO_MARK); 0 removes it.
+   * @throws Error with `code` when the system refuses
+   */
   setMark(mark: number): void;
   /** Calls back whenever receive() may have something, until closed. Level triggered. */
   onReadable(callback: Wake): void;
-  /** The same for receiveHandshakes(). */
+  /** Calls back whenever receiveHandshakes() may have something, until closed. */
   onHandshakes(callback: () => void): void;
   /** Calls back when addresses or routes changed: a local address kept with an endpoint may no longer be the right one. */
   onRoutesChanged(callback: () => void): void;
-  /** The way to a peer may be another: an offload that was refused too often may be tried again. */
+  /**
+   * Reports that the path to a peer may be another, so an offload that was refused too often may be
+   * tried again.
+   */
   networkChanged?(): void;
+  /** What the kernel granted, for people. */
   readonly offloads: readonly string[];
+  /** Named counters that only grow. */
   counters(): Readonly<Record<string, number>>;
+  /** Closes the sockets. Idempotent. */
   close(): void;
 }
 
-/** Opens the sockets. Throws an Error with `code` (EADDRINUSE, EACCES, ...) that names the port. Port 0: the system chooses. */
+/**
+ * Opens the UDP sockets on a port (0: the system chooses) with a firewall mark (0: none). Throws an
+ * Error with `code` (EADDRINUSE, EACCES, ...) that names the port.
+ */
 export type OpenUdp = (port: number, mark: number) => Udp;
 
+/** The two clocks that a device needs. */
 export interface Clock {
-  /** Milliseconds since boot with suspend counted (CLOCK_BOOTTIME), with a fraction. */
+  /** Returns milliseconds since boot with suspend counted (CLOCK_BOOTTIME), with a fraction. */
   now(): number;
-  /** Unix time, nanoseconds. */
+  /** Returns Unix time in nanoseconds. */
   wall(): bigint;
 }

@@ -38,7 +38,11 @@ const EINVAL = 22;
 const EMSGSIZE = 90;
 const ENOBUFS = 105;
 
-/** @throws Error with `code` that names the port; ENOTSUP for a mark, which node:dgram cannot set */
+/**
+ * Opens UDP sockets by node:dgram, for machines without the addon: one call for each datagram, no
+ * offloads, no sticky source address, no TOS.
+ * @throws Error with `code` that names the port; ENOTSUP for a mark, which node:dgram cannot set
+ */
 export function openDgramUdp(port: number, mark: number): Udp {
   refuseMark(mark);
   for (let attempt = 0; ; attempt++) {

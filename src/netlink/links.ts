@@ -30,20 +30,29 @@ export const LINK_RUNNING = 0x40;
 /** RTEXT_FILTER_SKIP_STATS: answers without hundreds of bytes that nobody reads here. */
 const WITHOUT_STATISTICS = 1 << 3;
 
+/** A network interface (rtnetlink(7)). */
 export interface Link {
+  /** The interface's number, which a rename does not change. */
   readonly index: number;
+  /** The interface's name. */
   readonly name: string;
-  /** `wireguard`, `tun`, `dummy`; absent for what no driver of links made: hardware, loopback. */
+  /**
+   * `wireguard`, `tun`, `dummy`; absent for hardware and the loopback, which no link driver made.
+   */
   readonly kind?: string;
+  /** MTU in bytes. */
   readonly mtu: number;
+  /** Whether the interface is set up (IFF_UP). */
   readonly up: boolean;
-  /** Has its carrier too. */
+  /** Whether it also has a carrier (IFF_RUNNING). */
   readonly running: boolean;
   /** All of IFF_*. */
   readonly flags: number;
+  /** Free text that an administrator gave it. */
   readonly alias?: string;
   /** The index of the bridge, bond or VRF that it is part of. */
   readonly master?: number;
+  /** The link-layer address, where it has one. */
   readonly hardwareAddress?: Uint8Array;
 }
 

@@ -7,32 +7,38 @@ export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 export const NETLINK_GENERIC = 16;
 
+/** Receives what a netlink socket reads. */
 export interface NetlinkReceiver {
-  /** A datagram of one or more messages. The bytes are the receiver's. */
+  /** Called with a datagram of one or more messages. The receiver owns the bytes. */
   datagram(bytes: Uint8Array): void;
   /**
-   * Some that were meant for this socket are gone, because it was not read fast enough (ENOBUFS) or they were too large. Said
-   * when all that came before was received, so that nothing more is missing but what this says.
+   * Called when the kernel dropped datagrams because the socket was read too slowly (ENOBUFS) or
+   * they were too large. Everything that came before has been received by then, so a resync after
+   * this call misses nothing.
    */
   lost(): void;
-  /** The socket is of no use any more. */
+  /** Called when the socket can no longer be used. */
   failed(error: Error): void;
 }
 
+/** An open netlink socket. */
 export interface NetlinkChannel {
   /**
-   * Hands the kernel one datagram; it has acted on it when this returns, its answers come to the receiver later. The bytes
-   * may be overwritten then.
+   * Hands the kernel one datagram. The kernel has acted on it when this returns; its answers reach
+   * the receiver later. The bytes may be overwritten afterwards.
    * @throws Error with `code` and `errno`
    */
   send(bytes: Uint8Array): void;
-  /** Nothing is received after this. Idempotent. */
+  /** Closes the socket: nothing is received afterwards. Idempotent. */
   close(): void;
 }
 
+/** Opens netlink sockets: the machine's (`systemNetlink`), or a kernel of a test. */
 export interface NetlinkPort {
   /**
-   * @param groups numbers of multicast groups to hear
+   * Opens a socket.
+   * @param protocol NETLINK_ROUTE and the like (netlink(7))
+   * @param groups numbers of multicast groups to join
    * @throws Error with `code` and `errno`
    */
   open(protocol: number, groups: readonly number[], receiver: NetlinkReceiver): NetlinkChannel;

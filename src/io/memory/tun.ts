@@ -11,9 +11,13 @@ import type { Tun, TunStatus } from '../ports.ts';
 
 const ALIGNMENT = 16;
 
+/**
+ * A TUN device without a kernel: the program puts packets in and takes them out. For tests and for
+ * embedding.
+ */
 export class MemoryTun implements Tun {
   readonly offloads: readonly string[] = [];
-  /** What was written, oldest first; whoever takes from here is the host. */
+  /** Packets that were written to the device, oldest first. The program takes them from here. */
   readonly written: Uint8Array[] = [];
   #status: TunStatus | undefined;
   readonly #waiting: Uint8Array[] = [];
@@ -22,11 +26,16 @@ export class MemoryTun implements Tun {
   #woken = false;
   #malformed = 0;
 
+  /** Makes a device with a state, which {@link MemoryTun.change} changes. */
   constructor(status: TunStatus) {
     this.#status = status;
   }
 
-  /** The host sends a packet; a vnet header may stand in front of it. */
+  /**
+   * Sends a packet as the host would.
+   * @param packet a bare IP packet
+   * @param vnet the virtio_net_hdr before it; all zero where absent
+   */
   put(packet: Uint8Array, vnet = new Uint8Array(VNET_HEADER_SIZE)): void {
     const whole = new Uint8Array(VNET_HEADER_SIZE + packet.length);
     whole.set(vnet);
@@ -35,7 +44,7 @@ export class MemoryTun implements Tun {
     this.#wakeSoon();
   }
 
-  /** undefined: the interface is deleted. */
+  /** Changes the device's state; undefined deletes the interface. */
   change(status: TunStatus | undefined): void {
     this.#status = status;
     this.#changed?.();

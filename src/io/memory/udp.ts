@@ -33,16 +33,20 @@ const EINVAL = 22;
 const EMSGSIZE = 90;
 const EHOSTUNREACH = 113;
 
-/** What joins the sockets. */
+/**
+ * A network without a kernel: sockets that exchange datagrams at once and in order. For tests and
+ * for embedding.
+ */
 export class MemoryNetwork {
-  /** Sees every datagram; false drops it. */
+  /** Called for every datagram; returning false drops it. */
   filter: (bytes: Uint8Array, from: string, to: string) => boolean = () => true;
   readonly #sockets = new Map<string, MemoryUdp>();
   #nextPort = FIRST_FREE_PORT;
 
   /**
-   * Opens a socket with one address (4 or 16 bytes) for each family it shall speak.
-   * @throws Error EADDRINUSE
+   * Opens a socket with one address (4 or 16 bytes) for each family that it speaks.
+   * @param port 0 chooses a free port
+   * @throws Error with `code` EADDRINUSE
    */
   open(addresses: readonly Uint8Array[], port: number): MemoryUdp {
     const taken = port === 0 ? this.#nextPort++ : port;
@@ -55,7 +59,10 @@ export class MemoryNetwork {
     return socket;
   }
 
-  /** For sockets: false if there is nobody. */
+  /**
+   * Delivers a datagram; sockets call it.
+   * @returns false if no socket has the address
+   */
   carry(bytes: Uint8Array, from: Uint8Array, to: Uint8Array, tos: number): boolean {
     const [source, target] = [formatEndpoint(from), formatEndpoint(to)];
     const socket = this.#sockets.get(target);
@@ -63,15 +70,19 @@ export class MemoryNetwork {
     return socket !== undefined;
   }
 
-  /** For sockets: leaves the network. */
+  /** Removes a socket's addresses from the network; sockets call it. */
   leave(records: readonly Uint8Array[]): void {
     for (const record of records) this.#sockets.delete(formatEndpoint(record));
   }
 }
 
+/** A socket of a {@link MemoryNetwork}. */
 export class MemoryUdp implements Udp {
+  /** Always empty. */
   readonly offloads: readonly string[] = [];
+  /** The port in use. */
   readonly port: number;
+  /** The mark that was set last. */
   mark = 0;
   readonly #network: MemoryNetwork;
   readonly #own: readonly Uint8Array[];
@@ -128,7 +139,7 @@ export class MemoryUdp implements Udp {
     this.#routes = callback;
   }
 
-  /** What a real network would tell by itself. */
+  /** Reports changed routes, as a real network would. */
   changeRoutes(): void {
     this.#routes?.();
   }
@@ -145,7 +156,7 @@ export class MemoryUdp implements Udp {
     this.#network.leave(this.#own);
   }
 
-  /** For the network. */
+  /** Queues a datagram; the network calls it. */
   arrived(bytes: Uint8Array, from: Uint8Array, to: Uint8Array, tos: number): void {
     const endpoint = new Uint8Array(ENDPOINT_SIZE);
     endpoint.set(from.subarray(0, ENDPOINT_FAR_SIZE));
