@@ -46,7 +46,7 @@ describeCluster("with Calico's own definitions", () => {
       matches: () => true,
       pause: async () => {},
       now: Date.now,
-      say: () => {},
+      log: () => {},
     });
 
   test("Calico's IPAM finds the claim by its labels, and the block counts from the time", async () => {

@@ -47,7 +47,7 @@ describeCluster('IPAM by Calico’s own definitions', () => {
         matches: () => true,
         pause: async () => {},
         now: Date.now,
-        say: () => {},
+        log: () => {},
       });
 
     test('an address out of a new block, another agent that finds it, and its end', async () => {

@@ -1,8 +1,10 @@
-/** What the agent is put together from. machine.ts and the command make the real ones; the tests have their own. */
+/**
+ * The agent's dependencies. machine.ts and `wgts calico` build the real ones; tests pass their own.
+ */
 import type { Watch } from '../../netlink/events.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { AppliedState } from '../apply/applier.ts';
-import type { Greeting } from '../apply/device/fresh-handshakes.ts';
+import type { HandshakeRefresh } from '../apply/device/fresh-handshakes.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Desired } from '../model/desired.ts';
 import type { PlanOptions } from '../plan/config/options.ts';
@@ -10,35 +12,43 @@ import type { HostFacts } from '../plan/dataplane/mtu.ts';
 import type { Allocation } from '../publish/ipam/allocator.ts';
 import type { PublishClock, Publisher } from '../publish/publisher.ts';
 
-export interface AgentParts {
+export interface AgentDependencies {
   readonly datastore: Datastore;
   readonly applier: AgentApplier;
   readonly publisher: Pick<Publisher, 'publish' | 'withdraw' | 'see' | 'isPublished' | 'onRestored' | 'close'>;
   readonly machine: AgentMachine;
-  /** `--allocate`. */
+  /** Present with `--allocate`. */
   readonly allocator?: AgentAllocator;
   readonly clock: PublishClock;
-  /** 0 to 1. */
+  /** Returns a number from 0 to 1, for jitter. */
   random(): number;
-  say(text: string): void;
+  log(text: string): void;
   warn(text: string): void;
 }
 
 export interface AgentApplier {
   apply(desired: Desired, options?: { readonly full?: boolean }): Promise<AppliedState>;
-  /** Rejects with what the device said. */
-  greet(family: Family, greeting: Greeting, random: number, goesOn: () => boolean): Promise<void>;
+  /** Rejects with the device's error. */
+  refreshHandshakes(
+    family: Family,
+    request: HandshakeRefresh,
+    random: number,
+    shouldContinue: () => boolean,
+  ): Promise<void>;
   /** @throws NetlinkError */
-  watch(onBroken: (what: string) => void, onEnd?: (error: Error) => void): Watch;
+  watch(onForeignChange: (what: string) => void, onEnd?: (error: Error) => void): Watch;
 }
 
 export interface AgentMachine {
   facts(): Promise<HostFacts>;
-  /** Whether Felix can do without us. */
+  /** Returns true if the kernel has WireGuard, so that Felix can encrypt without this agent. */
   kernelHasWireguard(): Promise<boolean>;
-  /** Of the private key that is kept for this family, if there is one. @throws Error that names its file */
+  /**
+   * Returns the public key of this family's stored private key, if there is one.
+   * @throws Error that names the key file
+   */
   ownPublicKey(family: Family): Uint8Array | undefined;
-  /** Felix's configuration file, if there is one. */
+  /** Returns the text of Felix's configuration file, if there is one. */
   felixFile(): string | undefined;
 }
 
@@ -51,6 +61,6 @@ export interface AgentOptions {
   readonly nodeName: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly plan: PlanOptions;
-  /** Go on where the kernel has WireGuard itself. */
+  /** Runs tunnels even where the kernel has WireGuard itself. */
   readonly takeOver: boolean;
 }

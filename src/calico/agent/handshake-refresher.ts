@@ -1,55 +1,65 @@
 /**
- * Greets peers when our key was absent from our Node and is back: Felix clears it once per start. Peers that saw that have no session with us any more, and
- * what this node's pods begin would be lost for 15 s (apply/greeting.ts). They see the change within a second or so: the first greeting is for most,
- * the second for the slow.
+ * Begins fresh handshakes with peers after our key was absent from our Node and is back: Felix
+ * clears the key once per start. Peers that saw the key go have dropped their session with us, and
+ * packets that this node's pods send would be lost for 15 s (apply/device/fresh-handshakes.ts).
+ * Peers see the change within about a second: the first attempt reaches most of them, the second
+ * reaches the slow ones.
  */
 import type { Family } from '../../netlink/family.ts';
-import type { AgentParts } from './dependencies.ts';
+import type { AgentDependencies } from './dependencies.ts';
 import { Timers } from './timers.ts';
 
-const FIRST_MS = 400;
-const SECOND_MS = 2_000;
-/** Of these times, at most, so that nodes whose Felix starts at once do not all greet at once. */
+const FIRST_ATTEMPT_MS = 400;
+const SECOND_ATTEMPT_MS = 2_000;
+/**
+ * Upper bound, as a share of these delays: spreads the load when many nodes' Felix start at once.
+ */
 const JITTER = 0.5;
 
-type GreeterParts = Pick<AgentParts, 'applier' | 'clock' | 'publisher' | 'random' | 'warn'>;
-type Name = `${'first' | 'second'} ${Family}`;
+type RefresherDependencies = Pick<AgentDependencies, 'applier' | 'clock' | 'publisher' | 'random' | 'warn'>;
+type TimerName = `${'first' | 'second'} ${Family}`;
 
-export class Greeter {
-  readonly #parts: GreeterParts;
-  readonly #timers: Timers<Name>;
-  #closed = false;
+export class HandshakeRefresher {
+  readonly #dependencies: RefresherDependencies;
+  readonly #timers: Timers<TimerName>;
+  #isClosed = false;
 
-  constructor(parts: GreeterParts) {
-    this.#parts = parts;
-    this.#timers = new Timers(parts.clock);
-    parts.publisher.onRestored(family => this.#restored(family));
+  constructor(dependencies: RefresherDependencies) {
+    this.#dependencies = dependencies;
+    this.#timers = new Timers(dependencies.clock);
+    dependencies.publisher.onRestored(family => this.#onRestored(family));
   }
 
-  /** What is under way ends with the request that it has begun. Idempotent. */
+  /** Cancels pending attempts; an attempt under way ends after its current request. Idempotent. */
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#timers.close();
   }
 
-  /** Of several in a row the first greeting stays when it was due, and the second follows the last of them. */
-  #restored(family: Family): void {
-    const { clock } = this.#parts;
-    const since = clock.now();
-    const wait = (milliseconds: number): number => milliseconds * (1 + JITTER * this.#parts.random());
-    this.#timers.set(`first ${family}`, wait(FIRST_MS), () => this.#greet(family, since, false));
-    this.#timers.forget(`second ${family}`);
-    this.#timers.set(`second ${family}`, wait(SECOND_MS), () => this.#greet(family, since, true));
+  /**
+   * When the key is restored several times in a row, keeps the pending first attempt and postpones
+   * the second.
+   */
+  #onRestored(family: Family): void {
+    const { clock } = this.#dependencies;
+    const restoredAt = clock.now();
+    const jittered = (milliseconds: number): number => milliseconds * (1 + JITTER * this.#dependencies.random());
+    this.#timers.set(`first ${family}`, jittered(FIRST_ATTEMPT_MS), () => this.#refresh(family, restoredAt, false));
+    this.#timers.cancel(`second ${family}`);
+    this.#timers.set(`second ${family}`, jittered(SECOND_ATTEMPT_MS), () => this.#refresh(family, restoredAt, true));
   }
 
-  #greet(family: Family, since: number, again: boolean): void {
-    const { applier, clock, publisher, random, warn } = this.#parts;
-    // gone again: its return greets
+  #refresh(family: Family, restoredAt: number, isSecondAttempt: boolean): void {
+    const { applier, clock, publisher, random, warn } = this.#dependencies;
+    // The key is absent again; its return triggers new attempts.
     if (!publisher.isPublished(family)) return;
+    const request = { restoredAgoMs: clock.now() - restoredAt, isSecondAttempt };
     applier
-      .greet(family, { restoredAgo: clock.now() - since, again }, random(), () => !this.#closed)
+      .refreshHandshakes(family, request, random(), () => !this.#isClosed)
       .catch((error: unknown) =>
-        warn(`IPv${family}: peers cannot be greeted, and may not answer for 15 s: ${(error as Error).message}`),
+        warn(
+          `IPv${family}: cannot begin new handshakes, so peers may not answer for up to 15 s: ${(error as Error).message}`,
+        ),
       );
   }
 }

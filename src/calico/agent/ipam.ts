@@ -1,4 +1,4 @@
-/** Calico's IPAM as src/calico/publish sees it, over whichever datastore there is. */
+/** Adapts a Datastore's objects to the IPAM port of src/calico/publish. */
 import type { ObjectStore, StoredObject } from '../datastore/datastore.ts';
 import type { IpamObject, IpamPort } from '../publish/ipam/port.ts';
 
@@ -9,7 +9,7 @@ export function ipamPort(objects: ObjectStore): IpamPort {
       try {
         return await objects.list(kind);
       } catch (error) {
-        // a cluster without that kind has none of it
+        // A cluster that does not define the kind has no objects of it.
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
         throw error;
       }
@@ -21,7 +21,7 @@ export function ipamPort(objects: ObjectStore): IpamPort {
   };
 }
 
-/** It was read from there, so it has all that is asked for. */
+/** Narrows an object that was read from the datastore, and so has a resourceVersion. */
 function asStored(object: IpamObject): StoredObject {
   const { name, resourceVersion } = object.metadata;
   if (resourceVersion === undefined) throw new TypeError(`${name} was not read from the datastore`);

@@ -1,4 +1,4 @@
-/** This machine for the agent: what src/calico/apply changes, and what the plan must know of it. */
+/** The real machine: the ports that src/calico/apply changes, and the facts that the plan needs. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendName, hasFamily } from '../../backend/take.ts';
@@ -19,13 +19,13 @@ import type { AgentMachine } from './dependencies.ts';
 const FELIX_FILE = '/etc/calico/felix.cfg';
 
 export interface MachineOptions {
-  /** Where the keys are kept. */
+  /** The state directory, with keys and records. */
   readonly keyDirectory: string;
   readonly backend: BackendName;
   readonly aks: boolean;
-  /** Whether a device's messages go where ours go too, which keeps that open for as long as it runs. */
+  /** Whether device processes inherit our output, which keeps it open as long as they run. */
   readonly keepOutput: boolean;
-  say(text: string): void;
+  log(text: string): void;
   warn(text: string): void;
 }
 
@@ -35,8 +35,8 @@ export interface Machine extends AgentMachine {
   close(): void;
 }
 
-/** @throws Error that says what is missing: the folder, netlink */
-export function openMachine({ keyDirectory, backend, aks, keepOutput, say, warn }: MachineOptions): Machine {
+/** @throws Error that names what is missing: the folder or netlink */
+export function openMachine({ keyDirectory, backend, aks, keepOutput, log, warn }: MachineOptions): Machine {
   const directory = new StateDirectory(keyDirectory, warn);
   const keys = new KeyFiles(directory);
   const network = new Network(systemNetlink);
@@ -51,7 +51,7 @@ export function openMachine({ keyDirectory, backend, aks, keepOutput, say, warn 
       records: new RecordFile(directory, warn),
       sleep: milliseconds => sleep(milliseconds),
       wallTime: () => Date.now(),
-      say,
+      log,
       warn,
     },
     async facts(): Promise<HostFacts> {
@@ -67,7 +67,7 @@ export function openMachine({ keyDirectory, backend, aks, keepOutput, say, warn 
         key?.fill(0);
       }
     },
-    felixFile: () => textOf(FELIX_FILE),
+    felixFile: () => readTextIfPresent(FELIX_FILE),
     close() {
       devices.close();
       network.close();
@@ -75,7 +75,7 @@ export function openMachine({ keyDirectory, backend, aks, keepOutput, say, warn 
   };
 }
 
-function textOf(path: string): string | undefined {
+function readTextIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

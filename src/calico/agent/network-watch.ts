@@ -1,62 +1,63 @@
 /**
- * Hears of what of ours is broken, for as long as the agent runs: a netlink socket that fails is opened again, ever slower while it fails at once. What
- * happened while nobody listened is not known, so that it counts as broken.
+ * Watches netlink for changes that others make to our links, routes and rules. A socket that fails
+ * is reopened, with back-off while it keeps failing at once. Changes made while no socket was open
+ * are unknown, so reopening counts as a foreign change.
  */
 import type { Watch } from '../../netlink/events.ts';
-import type { AgentApplier, AgentParts } from './dependencies.ts';
+import type { AgentApplier, AgentDependencies } from './dependencies.ts';
 import { Timers } from './timers.ts';
 
-const [FIRST_PAUSE, LONGEST_PAUSE] = [1_000, 60_000];
-/** A socket that lasted so long was a good one. */
-const GOOD = 60_000;
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [1_000, 60_000];
+/** A socket that stayed open this long resets the back-off. */
+const STABLE_AFTER_MS = 60_000;
 
 export class NetworkWatch {
   readonly #applier: AgentApplier;
-  readonly #parts: Pick<AgentParts, 'clock' | 'warn'>;
-  readonly #onBroken: () => void;
-  readonly #timers: Timers<'again'>;
+  readonly #dependencies: Pick<AgentDependencies, 'clock' | 'warn'>;
+  readonly #onForeignChange: () => void;
+  readonly #timers: Timers<'reopen'>;
   #watch: Watch | undefined;
   #openedAt = 0;
-  #pause = FIRST_PAUSE;
-  #closed = false;
+  #pauseMs = FIRST_PAUSE_MS;
+  #isClosed = false;
 
-  constructor(parts: Pick<AgentParts, 'applier' | 'clock' | 'warn'>, onBroken: () => void) {
-    this.#applier = parts.applier;
-    this.#parts = parts;
-    this.#onBroken = onBroken;
-    this.#timers = new Timers(parts.clock);
+  constructor(dependencies: Pick<AgentDependencies, 'applier' | 'clock' | 'warn'>, onForeignChange: () => void) {
+    this.#applier = dependencies.applier;
+    this.#dependencies = dependencies;
+    this.#onForeignChange = onForeignChange;
+    this.#timers = new Timers(dependencies.clock);
   }
 
   open(): void {
-    this.#openedAt = this.#parts.clock.now();
+    this.#openedAt = this.#dependencies.clock.now();
     try {
       this.#watch = this.#applier.watch(
-        () => !this.#closed && this.#onBroken(),
-        error => this.#again(error),
+        () => !this.#isClosed && this.#onForeignChange(),
+        error => this.#scheduleReopen(error),
       );
     } catch (error) {
-      this.#again(error as Error);
+      this.#scheduleReopen(error as Error);
     }
   }
 
   /** Idempotent. */
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#timers.close();
     this.#watch?.close();
   }
 
-  #again(error: Error): void {
-    const { clock, warn } = this.#parts;
+  #scheduleReopen(error: Error): void {
+    const { clock, warn } = this.#dependencies;
     this.#watch?.close();
     this.#watch = undefined;
-    if (this.#closed) return;
-    if (clock.now() - this.#openedAt >= GOOD) this.#pause = FIRST_PAUSE;
-    warn(`changes of the network are not heard of for ${this.#pause / 1000} s: ${error.message}`);
-    this.#timers.set('again', this.#pause, () => {
+    if (this.#isClosed) return;
+    if (clock.now() - this.#openedAt >= STABLE_AFTER_MS) this.#pauseMs = FIRST_PAUSE_MS;
+    warn(`the watch for network changes ended and is reopened in ${this.#pauseMs / 1000} s: ${error.message}`);
+    this.#timers.set('reopen', this.#pauseMs, () => {
       this.open();
-      if (this.#watch) this.#onBroken();
+      if (this.#watch) this.#onForeignChange();
     });
-    this.#pause = Math.min(LONGEST_PAUSE, this.#pause * 2);
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
   }
 }

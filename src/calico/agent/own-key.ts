@@ -1,8 +1,10 @@
 /**
- * Our key of one family on our Node, and with `--allocate` the tunnel's address, which comes after the key and goes after it (docs/reference/calico-felix.md#tunnel-addresses): a Node
- * with the address of a tunnel and no key would be one that newer Calicos send nothing in the clear (docs/reference/calico-felix.md#bgp).
+ * Publishes and withdraws our key of one family on our Node and, with `--allocate`, the tunnel's
+ * address. The address is set after the key and released after the key is withdrawn
+ * (docs/reference/calico-felix.md#tunnel-addresses): newer versions of Calico send nothing in the
+ * clear to a Node that has a tunnel address but no key (docs/reference/calico-felix.md#bgp).
  *
- * Nothing here fails: what is in the way is a Problem, and the next turn tries again.
+ * Nothing here throws: obstacles become Problems, and the next turn retries.
  */
 import { formatAddress } from '../../base/address.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
@@ -11,174 +13,183 @@ import { ADDRESS_ANNOTATION } from '../model/annotations.ts';
 import type { Cluster, ClusterNode, IpPool } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Allocation } from '../publish/ipam/allocator.ts';
-import type { AgentParts } from './dependencies.ts';
+import type { AgentDependencies } from './dependencies.ts';
 
-/** Of problems that pass by themselves, so that it is tried again soon. */
+/** Reasons of transient problems: a turn with one of them is retried soon. */
 export const KEY_NOT_WITHDRAWN = 'KeyNotWithdrawn';
 export const ADDRESS_NOT_ALLOCATED = 'AddressNotAllocated';
-/** How long a tunnel stays for a cluster that does not answer, once. */
-const PATIENCE = 10_000;
+/** How long the removal of a tunnel waits, once, for a cluster that does not answer. */
+const WITHDRAW_TIMEOUT_MS = 10_000;
 
 export interface OwnKeyOptions {
   readonly family: Family;
   readonly nodeName: string;
-  readonly parts: Pick<AgentParts, 'publisher' | 'allocator' | 'machine'>;
-  /** As it was seen last. */
+  readonly dependencies: Pick<AgentDependencies, 'publisher' | 'allocator' | 'machine'>;
+  /** Returns our Node as last seen. */
   ownNode(): ClusterNode | undefined;
 }
 
-/** What an address was asked for with. */
+/** The inputs and the result of the last call of the allocator's `ensure`. */
 interface Ensured {
   readonly labels: string;
   readonly pools: ReadonlyMap<string, IpPool>;
-  /** What the Node said then. */
-  readonly before: string | undefined;
+  /** The Node's annotation at that time. */
+  readonly annotatedBefore: string | undefined;
   readonly address: string | undefined;
-  /** Whether the Node was seen with it. */
-  seen: boolean;
+  /** The Node has since been seen with this address. */
+  wasSeen: boolean;
   readonly problem?: Problem;
 }
 
 export class OwnKey {
   readonly #options: OwnKeyOptions;
   #publicKey: Uint8Array | undefined;
-  /** Nothing of ours is on the Node. */
-  #gone = false;
+  /** The Node carries neither our key nor our address. */
+  #isWithdrawn = false;
   #withdrawal: Promise<Problem | undefined> | undefined;
-  #waited = false;
+  #hasTimedOut = false;
   #ensured: Ensured | undefined;
-  /** One thing at a time in the IPAM. */
-  #allocating: Promise<unknown> = Promise.resolve();
+  /** Serializes requests to the IPAM. */
+  #allocation: Promise<unknown> = Promise.resolve();
 
   constructor(options: OwnKeyOptions) {
     this.#options = options;
   }
 
-  /** Of the private key that is kept here, as far as it was read. */
+  /** The public key of this node's stored private key, once it has been read. */
   get publicKey(): Uint8Array | undefined {
     return this.#publicKey;
   }
 
   get isPublished(): boolean {
-    return this.#options.parts.publisher.isPublished(this.#options.family);
+    return this.#options.dependencies.publisher.isPublished(this.#options.family);
   }
 
-  /** A file that cannot be used is said by apply, which needs it. @returns whether the key is another than before */
-  read(): boolean {
+  /**
+   * Rereads the key file. Unreadable key files are reported by the applier.
+   * @returns true if the key changed
+   */
+  reload(): boolean {
     const before = this.#publicKey;
     try {
-      this.#publicKey = this.#options.parts.machine.ownPublicKey(this.#options.family) ?? before;
+      this.#publicKey = this.#options.dependencies.machine.ownPublicKey(this.#options.family) ?? before;
     } catch {
       return false;
     }
-    return this.#text(before) !== this.#text(this.#publicKey);
+    return textOf(before) !== textOf(this.#publicKey);
   }
 
   publish(publicKey: string): void {
     this.#withdrawal = undefined;
-    this.#gone = false;
-    this.#waited = false;
-    this.#options.parts.publisher.publish(this.#options.family, publicKey);
+    this.#isWithdrawn = false;
+    this.#hasTimedOut = false;
+    this.#options.dependencies.publisher.publish(this.#options.family, publicKey);
   }
 
-  /** Resolves when nobody sends to this tunnel any more, as far as we can bring that about. */
+  /** Resolves once peers should have stopped sending into this tunnel, or after a timeout. */
   withdraw(): Promise<Problem | undefined> {
-    if (this.#gone) return Promise.resolve(undefined);
+    if (this.#isWithdrawn) return Promise.resolve(undefined);
     if (this.#withdrawal) return this.#withdrawal;
-    const mine = this.#takeAway(() => this.#withdrawal === mine);
-    this.#withdrawal = mine;
-    return mine;
+    const withdrawal = this.#withdrawKeyAndAddress(() => this.#withdrawal === withdrawal);
+    this.#withdrawal = withdrawal;
+    return withdrawal;
   }
 
-  /** @param full whether what is there is to be looked at, though nothing changed here */
+  /** @param full also checks the existing allocation when none of our inputs changed */
   async ensureAddress(cluster: Cluster, full: boolean): Promise<Problem | undefined> {
-    const { family, nodeName, parts } = this.#options;
+    const { family, nodeName, dependencies } = this.#options;
     const own = cluster.nodes.get(nodeName);
-    if (!parts.allocator || !own || !this.isPublished) return undefined;
+    if (!dependencies.allocator || !own || !this.isPublished) return undefined;
     const annotated = own.annotations[ADDRESS_ANNOTATION[family]];
     const labels = JSON.stringify(own.labels);
     const known = this.#ensured;
     if (known && known.labels === labels && known.pools === cluster.ipPools) {
-      const there = annotated !== undefined && annotated === known.address;
-      if (there) known.seen = true;
-      // the Node is seen later than it is changed
-      const lags = !known.seen && annotated === known.before;
-      if (full ? there && isHeld(cluster, nodeName, annotated) : there || lags) return known.problem;
+      const isAnnotated = annotated !== undefined && annotated === known.address;
+      if (isAnnotated) known.wasSeen = true;
+      // The cache shows our write to the Node with a delay.
+      const lags = !known.wasSeen && annotated === known.annotatedBefore;
+      if (full ? isAnnotated && isAllocated(cluster, nodeName, annotated) : isAnnotated || lags) return known.problem;
     }
     const { address, problem } = await this.#allocate(({ ensure }) => ensure(family, annotated));
     this.#ensured = {
       labels,
       pools: cluster.ipPools,
-      before: annotated,
-      seen: false,
+      annotatedBefore: annotated,
+      wasSeen: false,
       address: address && formatAddress(address),
       ...(problem && { problem }),
     };
     return problem;
   }
 
-  async #takeAway(counts: () => boolean): Promise<Problem | undefined> {
-    const { family, nodeName, parts } = this.#options;
-    const ours = this.#text(this.#publicKey);
-    const patience = this.#waited ? 0 : PATIENCE;
-    const gone = await parts.publisher.withdraw(family, { patience, ...(ours !== undefined && { ours }) });
-    if (!counts()) return undefined;
-    this.#waited = !gone;
-    const problem = gone ? await this.#release(ours, counts) : keyStays(nodeName, family);
-    if (!counts()) return undefined;
+  /** @param isCurrent whether `publish` has not superseded this withdrawal */
+  async #withdrawKeyAndAddress(isCurrent: () => boolean): Promise<Problem | undefined> {
+    const { family, nodeName, dependencies } = this.#options;
+    const ours = textOf(this.#publicKey);
+    const patience = this.#hasTimedOut ? 0 : WITHDRAW_TIMEOUT_MS;
+    const isGone = await dependencies.publisher.withdraw(family, { patience, ...(ours !== undefined && { ours }) });
+    if (!isCurrent()) return undefined;
+    this.#hasTimedOut = !isGone;
+    const problem = isGone ? await this.#release(ours, isCurrent) : keyNotWithdrawn(nodeName, family);
+    if (!isCurrent()) return undefined;
     this.#withdrawal = undefined;
-    this.#gone = problem === undefined;
+    this.#isWithdrawn = problem === undefined;
     return problem;
   }
 
-  /** The address is of whoever has a key there: Felix takes it under the same handle as we do. */
-  async #release(ours: string | undefined, counts: () => boolean): Promise<Problem | undefined> {
-    const { family, parts, ownNode } = this.#options;
-    if (!parts.allocator) return undefined;
+  /**
+   * Releases the address, unless the Node carries another key: the address then belongs to that
+   * key's owner, because Felix allocates under the same handle as we do.
+   */
+  async #release(ours: string | undefined, isCurrent: () => boolean): Promise<Problem | undefined> {
+    const { family, dependencies, ownNode } = this.#options;
+    if (!dependencies.allocator) return undefined;
     this.#ensured = undefined;
     const { problem } = await this.#allocate(async ({ release }): Promise<Allocation> => {
       const own = ownNode();
       const key = own?.publicKey[family];
-      if (!counts() || (key !== undefined && key !== ours)) return {};
+      if (!isCurrent() || (key !== undefined && key !== ours)) return {};
       return release(family, own?.annotations[ADDRESS_ANNOTATION[family]]);
     });
     return problem;
   }
 
-  #allocate(action: (allocator: NonNullable<AgentParts['allocator']>) => Promise<Allocation>): Promise<Allocation> {
-    const { nodeName, parts } = this.#options;
-    const allocator = parts.allocator!;
+  #allocate(
+    action: (allocator: NonNullable<AgentDependencies['allocator']>) => Promise<Allocation>,
+  ): Promise<Allocation> {
+    const { nodeName, dependencies } = this.#options;
+    const allocator = dependencies.allocator!;
     const bound = {
       ensure: allocator.ensure.bind(allocator),
       release: allocator.release.bind(allocator),
     };
-    const result = this.#allocating
+    const result = this.#allocation
       .then(() => action(bound))
       .catch((error: unknown): Allocation => {
-        const message = `the address of the tunnel: ${(error as Error).message}`;
+        const message = `cannot allocate or release the tunnel's address: ${(error as Error).message}`;
         return { problem: { object: `Node/${nodeName}`, reason: ADDRESS_NOT_ALLOCATED, message } };
       });
-    this.#allocating = result;
+    this.#allocation = result;
     return result;
-  }
-
-  #text(key: Uint8Array | undefined): string | undefined {
-    return key && formatKeyBase64(key);
   }
 }
 
-/** Whether the IPAM gave us this address, as far as the cluster was read. */
-function isHeld(cluster: Cluster, nodeName: string, address: string | undefined): boolean {
+function textOf(key: Uint8Array | undefined): string | undefined {
+  return key && formatKeyBase64(key);
+}
+
+/** Returns whether the IPAM blocks read so far allocate this address to our node. */
+function isAllocated(cluster: Cluster, nodeName: string, address: string | undefined): boolean {
   for (const { allocations } of cluster.ipamBlocks.values())
     for (const { node, address: allocated } of allocations)
       if (node === nodeName && formatAddress(allocated) === address) return true;
   return false;
 }
 
-function keyStays(nodeName: string, family: Family): Problem {
+function keyNotWithdrawn(nodeName: string, family: Family): Problem {
   return {
     object: `Node/${nodeName}`,
     reason: KEY_NOT_WITHDRAWN,
-    message: `our IPv${family} key may still be there, so that others send into a tunnel that is no more: the cluster did not take the change; see the log`,
+    message: `the cluster did not accept the removal of our IPv${family} key, so other nodes may still send into a tunnel that no longer exists; see the log`,
   };
 }

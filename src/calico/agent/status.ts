@@ -1,35 +1,36 @@
-/** What the agent says of itself at any moment: for /readyz, the metrics, the log and the Events. */
+/** The agent's current state, as /readyz, the metrics, the log and the Events report it. */
 import type { Family } from '../../netlink/family.ts';
 import type { AppliedState } from '../apply/applier.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Plan } from '../plan/input.ts';
-import type { AgentParts } from './dependencies.ts';
+import type { AgentDependencies } from './dependencies.ts';
 
 /**
- * `waiting`: the cluster was not read whole yet, and what was there before runs on; `handed-over`: the kernel has WireGuard itself, which is
- * Felix's to use; `running`: the plan was carried out at least once, be it with errors.
+ * `waiting`: the cluster has not been read completely, and existing tunnels keep running;
+ * `handed-over`: the kernel has WireGuard, so Felix encrypts; `running`: a plan was applied at
+ * least once, possibly with errors.
  */
 export type Phase = 'waiting' | 'handed-over' | 'running';
 
 export interface AgentStatus {
   readonly phase: Phase;
-  /** Since when the cluster cannot be read, and why. */
+  /** Since when and why the cluster cannot be read; absent while it can. */
   readonly stale?: string;
-  /** Why the last turn came to nothing. */
+  /** The error that the last turn threw. */
   readonly failure?: string;
   readonly plan?: Plan;
   readonly applied?: AppliedState;
   readonly published: Readonly<Record<Family, boolean>>;
-  /** All that is wrong, wherever it was found. */
+  /** The problems found in the cluster, in the plan and on this node. */
   readonly problems: readonly Problem[];
   readonly turns: Turns;
 }
 
 export interface Turns {
   readonly count: number;
-  /** Of the clock; of the last that ended, whatever its end. */
+  /** When the last turn ended, successful or not, in the agent clock's milliseconds. */
   readonly lastEnd: number;
-  /** Since when one is under way. */
+  /** When the turn under way began. */
   readonly begun?: number;
   readonly failed: number;
   readonly changes: number;
@@ -44,22 +45,23 @@ export const FIRST_STATUS: AgentStatus = {
   turns: { count: 0, lastEnd: 0, failed: 0, changes: 0, planSeconds: 0, applySeconds: 0 },
 };
 
-/** A turn that takes longer hangs: /healthz says so, and whoever watches us starts us again. */
-const LONGEST_TURN = 120_000;
+/** A longer turn counts as hung: /healthz fails, and the kubelet restarts the agent. */
+const LONGEST_TURN_MS = 120_000;
 
-/** @returns why the agent is not alive */
-export function illness({ turns }: AgentStatus, now: number): string | undefined {
-  if (turns.begun === undefined || now - turns.begun <= LONGEST_TURN) return undefined;
-  return `the turn under way began ${Math.round((now - turns.begun) / 1000)} s ago`;
+/** Returns why the agent counts as hung, or undefined while it is alive. */
+export function hangReason({ turns }: AgentStatus, now: number): string | undefined {
+  if (turns.begun === undefined || now - turns.begun <= LONGEST_TURN_MS) return undefined;
+  const seconds = Math.round((now - turns.begun) / 1000);
+  return `the current turn has been running for ${seconds} s, so the agent counts as hung; restart it`;
 }
 
-/** @returns why this node does not do yet what it shall; empty when it does */
-export function unreadiness({ phase, stale, failure, plan, applied, published }: AgentStatus): string[] {
+/** Returns why this node has not converged; empty once it has. */
+export function unreadyReasons({ phase, stale, failure, plan, applied, published }: AgentStatus): string[] {
   const reasons = failure === undefined ? [] : [`the last turn failed: ${failure}`];
   if (phase === 'handed-over') return reasons;
   if (phase === 'waiting') {
     if (stale) return [`the cluster cannot be read: ${stale}`];
-    return reasons.length > 0 ? reasons : ['the cluster is being read'];
+    return reasons.length > 0 ? reasons : ['the cluster is still being read'];
   }
   for (const { object, reason, message } of plan?.problems ?? [])
     if (reason === 'UnknownNode' || (object === 'Options' && reason.startsWith('Invalid'))) reasons.push(message);
@@ -73,13 +75,15 @@ export function unreadiness({ phase, stale, failure, plan, applied, published }:
   return reasons;
 }
 
-/** When it begins and when it ends: how often the cluster was asked in vain is nothing to read. */
-export function sayStaleness(
-  { say, warn }: Pick<AgentParts, 'say' | 'warn'>,
+/**
+ * Logs when the cluster becomes unreadable and when it is readable again, not each failed attempt.
+ */
+export function logStaleness(
+  { log, warn }: Pick<AgentDependencies, 'log' | 'warn'>,
   before: string | undefined,
   now: string | undefined,
 ): void {
   if (now !== undefined && before === undefined)
-    warn(`the cluster cannot be read, what was known of it goes on to count: ${now}`);
-  if (now === undefined && before !== undefined) say('the cluster is read again');
+    warn(`the cluster cannot be read, so its last known state stays in effect: ${now}`);
+  if (now === undefined && before !== undefined) log('the cluster can be read again');
 }

@@ -1,38 +1,42 @@
-/** What an agent waits for, by name: one timer of each, the first that was set. */
+/**
+ * Named timers: at most one pending timer per name. Setting a pending name again keeps the first
+ * deadline.
+ */
 import type { PublishClock } from '../publish/publisher.ts';
 
 export class Timers<Name extends string> {
   readonly #clock: PublishClock;
-  readonly #set = new Map<Name, () => void>();
-  #closed = false;
+  /** Cancel functions of the pending timers. */
+  readonly #pending = new Map<Name, () => void>();
+  #isClosed = false;
 
   constructor(clock: PublishClock) {
     this.#clock = clock;
   }
 
   has(name: Name): boolean {
-    return this.#set.has(name);
+    return this.#pending.has(name);
   }
 
-  /** One of this name that waits already goes on waiting. */
+  /** Arms the timer, unless one of this name is already pending. */
   set(name: Name, milliseconds: number, action: () => void): void {
-    if (this.#closed || this.#set.has(name)) return;
-    const forget = this.#clock.after(milliseconds, () => {
-      this.#set.delete(name);
+    if (this.#isClosed || this.#pending.has(name)) return;
+    const cancel = this.#clock.after(milliseconds, () => {
+      this.#pending.delete(name);
       action();
     });
-    this.#set.set(name, forget);
+    this.#pending.set(name, cancel);
   }
 
-  forget(name: Name): void {
-    this.#set.get(name)?.();
-    this.#set.delete(name);
+  cancel(name: Name): void {
+    this.#pending.get(name)?.();
+    this.#pending.delete(name);
   }
 
-  /** None fires after this, and none can be set. */
+  /** Cancels all timers and ignores later calls of `set`. */
   close(): void {
-    this.#closed = true;
-    for (const forget of this.#set.values()) forget();
-    this.#set.clear();
+    this.#isClosed = true;
+    for (const cancel of this.#pending.values()) cancel();
+    this.#pending.clear();
   }
 }

@@ -1,4 +1,4 @@
-/** The end of the agent on this node, for good: its keys off the Node, then all that was made here. */
+/** Removes the agent from this node for good: withdraws its keys, then everything it made here. */
 import { formatKeyBase64 } from '../../base/key.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { Applier } from '../apply/applier.ts';
@@ -8,43 +8,43 @@ import type { ClusterNode } from '../model/cluster.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { AgentAllocator, AgentMachine } from './dependencies.ts';
 
-export interface WithdrawParts {
+export interface WithdrawDependencies {
   readonly nodeName: string;
   readonly datastore: Datastore;
   readonly publisher: Pick<Publisher, 'see' | 'withdraw' | 'close'>;
-  /** `--allocate`: the tunnel's address goes too. */
+  /** Present with `--allocate`: releases the tunnel's address too. */
   readonly allocator?: AgentAllocator;
   readonly applier: Pick<Applier, 'withdraw'>;
   readonly machine: AgentMachine;
   warn(text: string): void;
 }
 
-/** A cluster that cannot be reached is not waited for: what is here goes nevertheless. */
-const PATIENCE = 10_000;
+/** After this time the local state is removed even if the cluster has not answered. */
+const WITHDRAW_TIMEOUT_MS = 10_000;
 
-/** @returns the exit status: 1 if something is left */
-export async function withdrawAll(parts: WithdrawParts): Promise<number> {
-  const { nodeName, datastore, publisher, applier, warn } = parts;
+/** Withdraws keys, then tunnels. @returns the exit status: 1 if something is left */
+export async function withdrawAll(dependencies: WithdrawDependencies): Promise<number> {
+  const { nodeName, datastore, publisher, applier, warn } = dependencies;
   let own: ClusterNode | undefined;
-  const watching = datastore.watch(({ cluster, synced }) => {
+  const clusterWatch = datastore.watch(({ cluster, synced }) => {
     own = cluster.nodes.get(nodeName);
     if (own || synced) publisher.see(own?.annotations);
   });
   try {
-    const gone = await Promise.all(([4, 6] as const).map(family => withdrawKey(parts, family, () => own)));
+    const withdrawn = await Promise.all(([4, 6] as const).map(family => withdrawKey(dependencies, family, () => own)));
     const { tunnels } = await applier.withdraw();
     for (const { error, interfaceName } of Object.values(tunnels))
       if (error) warn(`${interfaceName}: ${error.step}: ${error.message}`);
-    return gone.includes(false) || Object.keys(tunnels).length > 0 ? 1 : 0;
+    return withdrawn.includes(false) || Object.keys(tunnels).length > 0 ? 1 : 0;
   } finally {
-    watching.close();
+    clusterWatch.close();
     publisher.close();
   }
 }
 
-/** @returns whether all of it went */
+/** @returns true if the key and the address are withdrawn */
 async function withdrawKey(
-  { nodeName, publisher, allocator, machine, warn }: WithdrawParts,
+  { nodeName, publisher, allocator, machine, warn }: WithdrawDependencies,
   family: Family,
   ownNode: () => ClusterNode | undefined,
 ): Promise<boolean> {
@@ -53,16 +53,18 @@ async function withdrawKey(
     const key = machine.ownPublicKey(family);
     ours = key && formatKeyBase64(key);
   } catch (error) {
-    warn(`whether an IPv${family} key on Node ${nodeName} is ours is not known: ${(error as Error).message}`);
+    warn(`cannot tell whether the IPv${family} key on Node ${nodeName} is ours: ${(error as Error).message}`);
   }
-  if (!(await publisher.withdraw(family, { patience: PATIENCE, ...(ours !== undefined && { ours }) }))) {
-    warn(`our IPv${family} key may still be on Node ${nodeName}: the cluster did not answer`);
+  if (!(await publisher.withdraw(family, { patience: WITHDRAW_TIMEOUT_MS, ...(ours !== undefined && { ours }) }))) {
+    warn(
+      `the cluster did not answer, so our IPv${family} key may still be on Node ${nodeName}; run this command again`,
+    );
     return false;
   }
   const own = ownNode();
-  const there = own?.publicKey[family];
-  // an address is of whoever has a key there
-  if (!allocator || !own || (there !== undefined && there !== ours)) return true;
+  const publishedKey = own?.publicKey[family];
+  // The address belongs to the owner of the Node's key, so another node's key keeps it.
+  if (!allocator || !own || (publishedKey !== undefined && publishedKey !== ours)) return true;
   const { problem } = await allocator.release(family, own.annotations[ADDRESS_ANNOTATION[family]]);
   if (problem) warn(problem.message);
   return !problem;

@@ -8,7 +8,7 @@ import type { Watch } from '../../netlink/events.ts';
 import type { Family } from '../../netlink/family.ts';
 import type { PerFamily } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
-import { GREETED_AT_ONCE, GREETING_PAUSE_MS, type Greeting } from './device/fresh-handshakes.ts';
+import { type HandshakeRefresh, PEERS_PER_REQUEST, REQUEST_PAUSE_MS } from './device/fresh-handshakes.ts';
 import type { ApplyHost, Owned, Work } from './ports.ts';
 import { isOwnTable } from './routing/routes.ts';
 import { type AppliedTunnel, Tunnel } from './tunnel.ts';
@@ -57,15 +57,20 @@ export class Applier {
    * @param random 0 to 1: where to begin, so that of many nodes not all greet the same one first
    * @param goesOn asked before each few
    */
-  async greet(family: Family, greeting: Greeting, random: number, goesOn: () => boolean): Promise<void> {
+  async refreshHandshakes(
+    family: Family,
+    greeting: HandshakeRefresh,
+    random: number,
+    goesOn: () => boolean,
+  ): Promise<void> {
     const tunnel = this.#tunnels[family];
-    const work: Work = { host: this.#host, family, change: text => this.#host.say(text) };
-    const quiet = await this.#inTurn(() => tunnel.quietPeers(work, greeting));
+    const work: Work = { host: this.#host, family, change: text => this.#host.log(text) };
+    const quiet = await this.#inTurn(() => tunnel.peersToRefresh(work, greeting));
     const first = Math.floor(random * quiet.length);
     const ordered = [...quiet.slice(first), ...quiet.slice(0, first)];
-    for (let at = 0; at < ordered.length && goesOn(); at += GREETED_AT_ONCE) {
-      if (at > 0) await this.#host.sleep(GREETING_PAUSE_MS);
-      await this.#inTurn(() => tunnel.greet(work, ordered.slice(at, at + GREETED_AT_ONCE)));
+    for (let at = 0; at < ordered.length && goesOn(); at += PEERS_PER_REQUEST) {
+      if (at > 0) await this.#host.sleep(REQUEST_PAUSE_MS);
+      await this.#inTurn(() => tunnel.refreshHandshakes(work, ordered.slice(at, at + PEERS_PER_REQUEST)));
     }
   }
 
@@ -112,7 +117,7 @@ export class Applier {
         family,
         change: text => {
           changes++;
-          this.#host.say(text);
+          this.#host.log(text);
         },
       };
       const state = await this.#applyFamily(work, desired, full);

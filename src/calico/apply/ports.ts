@@ -16,7 +16,7 @@ export interface ApplyHost {
   /** Unix time in milliseconds. */
   wallTime(): number;
   /** Each change, before it is made. */
-  say(text: string): void;
+  log(text: string): void;
   warn(text: string): void;
 }
 

@@ -14,7 +14,7 @@ import type { BackendKind } from '../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../model/desired.ts';
 import { ensureAddress } from './device/address.ts';
 import { changeDevice, ensureDevice, samePeer } from './device/device.ts';
-import { type Greeting, greetPeers, quietPeers } from './device/fresh-handshakes.ts';
+import { type HandshakeRefresh, peersToRefresh, refreshHandshakes } from './device/fresh-handshakes.ts';
 import { ensureLink, removeLink } from './device/link.ts';
 import { ensureSysctls, ensureThreading } from './device/sysctl.ts';
 import { bothSealed, ensureTable, firewallTable, sameFirewall } from './firewall/firewall.ts';
@@ -149,21 +149,21 @@ export class Tunnel {
   }
 
   /** Returns the peers that may have lost their session with us (greeting.ts); none while no tunnel runs. */
-  async quietPeers({ host }: Work, greeting: Greeting): Promise<readonly DesiredPeer[]> {
+  async peersToRefresh({ host }: Work, greeting: HandshakeRefresh): Promise<readonly DesiredPeer[]> {
     const running = this.#running;
     if (!running) return [];
     const status = await host.devices.status(running.tunnel.interfaceName);
     if (status) eraseStatus(status);
-    return quietPeers(running.tunnel, status?.peers ?? [], greeting, running.backend, host.wallTime());
+    return peersToRefresh(running.tunnel, status?.peers ?? [], greeting, running.backend, host.wallTime());
   }
 
   /** Greets those of them that are still planned as they were. */
-  async greet(work: Work, peers: readonly DesiredPeer[]): Promise<void> {
+  async refreshHandshakes(work: Work, peers: readonly DesiredPeer[]): Promise<void> {
     const running = this.#running;
     if (!running) return;
     const { tunnel, backend } = running;
     const still = peers.filter(peer => samePeer(peer, tunnel.peers.get(formatKeyBase64(peer.publicKey))));
-    await greetPeers(work, tunnel, backend, still);
+    await refreshHandshakes(work, tunnel, backend, still);
   }
 
   /** Before anything else: what is sealed now, and what was until now. @param look whether it may have been taken away by another */

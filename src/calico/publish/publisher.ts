@@ -26,7 +26,7 @@ export interface PublisherOptions {
   readonly node: string;
   readonly api: NodePatcher;
   readonly clock: PublishClock;
-  say(text: string): void;
+  log(text: string): void;
   /** What the API refused, each time. */
   warn(text: string): void;
 }
@@ -214,14 +214,14 @@ class PublishedKey {
   }
 
   async #send(): Promise<void> {
-    const { node, api, clock, say, warn } = this.#options;
+    const { node, api, clock, log, warn } = this.#options;
     const wanted = this.#wanted ?? null;
     const annotation = KEY_ANNOTATION[this.#family];
     this.#sending = true;
     this.#sent = true;
     this.#seenMeanwhile = false;
     this.#fights++;
-    say(`node ${node}: ${annotation} ${wanted === null ? 'removed' : `set to ${wanted}`}`);
+    log(`node ${node}: ${annotation} ${wanted === null ? 'removed' : `set to ${wanted}`}`);
     try {
       await api.patchNode(node, { [annotation]: wanted });
       if (!this.#seenMeanwhile) this.#there = wanted;

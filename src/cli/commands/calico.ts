@@ -2,13 +2,13 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from '../../calico/agent/agent.ts';
-import type { AgentParts } from '../../calico/agent/dependencies.ts';
+import type { AgentDependencies } from '../../calico/agent/dependencies.ts';
 import { ipamPort } from '../../calico/agent/ipam.ts';
 import { type Machine, openMachine } from '../../calico/agent/machine.ts';
 import { type HttpServer, serveHttp } from '../../calico/agent/report/http.ts';
 import { Metrics } from '../../calico/agent/report/metrics.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
-import { type AgentStatus, unreadiness } from '../../calico/agent/status.ts';
+import { type AgentStatus, unreadyReasons } from '../../calico/agent/status.ts';
 import { withdrawAll } from '../../calico/agent/withdraw.ts';
 import { Applier } from '../../calico/apply/applier.ts';
 import type { Datastore } from '../../calico/datastore/datastore.ts';
@@ -25,10 +25,10 @@ const ONCE_PATIENCE = 60_000;
 export const calico: Command = async (args, terminal) => {
   const options = parseCalicoOptions(args, terminal);
   forbidDumps();
-  const say = (text: string): void => terminal.err(`${text}\n`);
+  const log = (text: string): void => terminal.err(`${text}\n`);
   const warn = (text: string): void => terminal.err(`Warning: ${text}\n`);
   if (args.includes('--allocate') && !options.allocate)
-    say("--allocate: with host encryption no address is taken, as by calico-node; the device has the node's address");
+    log("--allocate: with host encryption no address is taken, as by calico-node; the device has the node's address");
   const told = new AbortController();
   const stop = (signal: NodeJS.Signals) => told.abort(signal);
   process.on('SIGTERM', stop).on('SIGINT', stop);
@@ -38,8 +38,8 @@ export const calico: Command = async (args, terminal) => {
     const { keyDirectory, backend, aks } = options;
     // the device outlives --once, and whoever reads our output waits for its end
     const keepOutput = !options.once && !options.withdraw;
-    machine = openMachine({ keyDirectory, backend, aks, keepOutput, say, warn });
-    datastore = await openDatastore({ ...options, say, env: terminal.env });
+    machine = openMachine({ keyDirectory, backend, aks, keepOutput, log, warn });
+    datastore = await openDatastore({ ...options, log, env: terminal.env });
     return await run(options, terminal, machine, datastore, told.signal);
   } finally {
     // whatever waits for it would keep the program
@@ -58,7 +58,7 @@ async function run(
   told: AbortSignal,
 ): Promise<number> {
   const { nodeName, plan, takeOver } = options;
-  const { say, warn } = machine.host;
+  const { log, warn } = machine.host;
   const clock = systemPublishClock;
   const { interfaceNames, table } = plan;
   const owned = {
@@ -66,18 +66,18 @@ async function run(
     6: { interfaceName: interfaceNames[6], table },
   };
   const applier = new Applier(machine.host, { owned });
-  const publisher = new Publisher({ node: nodeName, api: datastore, clock, say, warn });
-  const allocator = options.allocate ? allocatorOf(nodeName, datastore, say) : undefined;
+  const publisher = new Publisher({ node: nodeName, api: datastore, clock, log, warn });
+  const allocator = options.allocate ? allocatorOf(nodeName, datastore, log) : undefined;
   const optional = allocator && { allocator };
   if (options.withdraw) return withdrawAll({ nodeName, datastore, publisher, applier, machine, warn, ...optional });
-  const parts: AgentParts = {
+  const parts: AgentDependencies = {
     datastore,
     applier,
     publisher,
     machine,
     clock,
     random: Math.random,
-    say,
+    log,
     warn,
     ...optional,
   };
@@ -91,12 +91,12 @@ async function run(
     if (options.http && !options.once) http = await serveHttp({ ...options.http, metrics, status, now });
     agent.start();
     if (!options.once) await aborted(told);
-    else if (!(await Promise.race([agent.settled(ONCE_PATIENCE), aborted(told).then(() => false)]))) {
+    else if (!(await Promise.race([agent.waitUntilConverged(ONCE_PATIENCE), aborted(told).then(() => false)]))) {
       if (told.aborted) return told.reason === 'SIGINT' ? 130 : 143;
       for (const line of unsettled(agent.status)) warn(line);
       return 1;
     }
-    if (isOff(agent.status)) say(OFF);
+    if (isOff(agent.status)) log(OFF);
     return 0;
   } finally {
     http?.close();
@@ -117,10 +117,10 @@ export function isOff({ phase, plan }: AgentStatus): boolean {
 /** Why --once gave up. */
 export function unsettled(status: AgentStatus): string[] {
   const problems = status.problems.map(({ object, reason, message }) => `${object}: ${reason}: ${message}`);
-  return ['not converged after 60 s', ...unreadiness(status), ...problems];
+  return ['not converged after 60 s', ...unreadyReasons(status), ...problems];
 }
 
-function allocatorOf(node: string, datastore: Datastore, say: (text: string) => void): AddressAllocator {
+function allocatorOf(node: string, datastore: Datastore, log: (text: string) => void): AddressAllocator {
   let labels: Readonly<Record<string, string>> = {};
   datastore.watch(({ cluster }) => {
     labels = cluster.nodes.get(node)?.labels ?? labels;
@@ -135,7 +135,7 @@ function allocatorOf(node: string, datastore: Datastore, say: (text: string) => 
     },
     pause: attempt => sleep(10 * attempt * (1 + Math.random())),
     now: Date.now,
-    say,
+    log,
   });
 }
 

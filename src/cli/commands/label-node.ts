@@ -30,7 +30,7 @@ export async function labelNode(
   const options = source(values);
   const node = nodeNameOf(values, terminal.env);
   const value = (await kernelHasWireguard()) ? 'present' : 'absent';
-  const datastore = await openDatastore({ ...options, env: terminal.env, say: () => {} });
+  const datastore = await openDatastore({ ...options, env: terminal.env, log: () => {} });
   try {
     for (let milliseconds = FIRST_PAUSE; ; milliseconds = Math.min(2 * milliseconds, LAST_PAUSE)) {
       try {

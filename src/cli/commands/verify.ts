@@ -91,7 +91,7 @@ function optionsOf(args: readonly string[]): VerifyOptions {
 }
 
 async function firstSnapshot(options: VerifyOptions, terminal: Terminal): Promise<Snapshot> {
-  const datastore = await openDatastore({ ...options, env: terminal.env, say: () => {} });
+  const datastore = await openDatastore({ ...options, env: terminal.env, log: () => {} });
   const patience = options.clusterFrom === undefined ? PATIENCE.server : PATIENCE.files;
   let timer: NodeJS.Timeout | undefined;
   try {

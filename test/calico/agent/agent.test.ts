@@ -54,11 +54,11 @@ test('what runs stays when the cluster cannot be read any more, and a resync app
   expect(scene.agent.status.stale).toBe('away');
   await scene.told();
   // in the log, once: whoever looks there for why nothing happens finds it
-  expect(scene.warnings).toEqual(['the cluster cannot be read, what was known of it goes on to count: away']);
+  expect(scene.warnings).toEqual(['the cluster cannot be read, so its last known state stays in effect: away']);
   Object.assign(scene, { stale: undefined, synced: true });
   await scene.told();
   expect(scene.agent.status.stale).toBeUndefined();
-  expect(scene.said.filter(each => each === 'the cluster is read again')).toHaveLength(1);
+  expect(scene.said.filter(each => each === 'the cluster can be read again')).toHaveLength(1);
 });
 
 test('all that comes at once is one turn, and what comes during a turn is one more', async () => {

@@ -67,7 +67,7 @@ test('after the key, once; --once waits for it; the device gets it', async () =>
   const { scene: one, ipam } = scene();
   one.patch = () => Promise.reject(new Error('503'));
   let done = false;
-  void one.agent.settled(60_000).then(value => (done = value));
+  void one.agent.waitUntilConverged(60_000).then(value => (done = value));
   await one.started();
   await one.pass(3000);
   expect(calls(ipam)).toEqual([]);

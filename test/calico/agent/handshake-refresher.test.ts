@@ -11,7 +11,7 @@ const OTHERS = keyText(77);
 async function running(options: SceneOptions = {}): Promise<Scene> {
   const scene = await new Scene(options).started();
   await scene.pass(5_000);
-  scene.greetings.length = 0;
+  scene.refreshes.length = 0;
   return scene;
 }
 
@@ -25,7 +25,7 @@ test('a key that was there all the time greets nobody, whatever else changes', a
   scene.own = { ...scene.own, other: 'x' };
   await scene.told();
   await scene.pass(60_000);
-  expect(scene.greetings).toEqual([]);
+  expect(scene.refreshes).toEqual([]);
   await scene.agent.stop();
 });
 
@@ -34,9 +34,9 @@ test('a key that was cleared: soon after it is back, and once more', async () =>
   await wipe(scene, V4);
   await scene.pass(5_000);
   expect(scene.own).toMatchObject({ [V4]: keyText(104) });
-  expect(scene.greetings).toEqual(['4 400', '4 2000 again']);
+  expect(scene.refreshes).toEqual(['4 400', '4 2000 again']);
   await scene.pass(60_000);
-  expect(scene.greetings).toHaveLength(2);
+  expect(scene.refreshes).toHaveLength(2);
   await scene.agent.stop();
 });
 
@@ -45,20 +45,20 @@ test('a key that was overwritten, and one that somebody else put back', async ()
   scene.own = { ...scene.own, [V4]: OTHERS };
   await scene.told();
   await scene.pass(5_000);
-  expect(scene.greetings).toEqual(['4 400', '4 2000 again']);
+  expect(scene.refreshes).toEqual(['4 400', '4 2000 again']);
   await scene.pass(60_000);
-  scene.greetings.length = 0;
+  scene.refreshes.length = 0;
   scene.patch = async () => {
     throw new Error('503');
   };
   const own = scene.own;
   await wipe(scene, V4);
   await scene.pass(3_000);
-  expect(scene.greetings).toEqual([]);
+  expect(scene.refreshes).toEqual([]);
   scene.own = own;
   await scene.told();
   await scene.pass(5_000);
-  expect(scene.greetings).toEqual(['4 400', '4 2000 again']);
+  expect(scene.refreshes).toEqual(['4 400', '4 2000 again']);
   await scene.agent.stop();
 });
 
@@ -67,12 +67,12 @@ test('our Node deleted, and made again without its key', async () => {
   scene.own = undefined;
   await scene.told();
   await scene.pass(20_000);
-  expect(scene.greetings).toEqual([]);
+  expect(scene.refreshes).toEqual([]);
   scene.own = {};
   await scene.told();
   await scene.pass(5_000);
   expect(scene.own).toMatchObject({ [V4]: keyText(104) });
-  expect(scene.greetings).toEqual(['4 400', '4 2000 again']);
+  expect(scene.refreshes).toEqual(['4 400', '4 2000 again']);
   await scene.agent.stop();
 });
 
@@ -83,11 +83,11 @@ test('several in a row: the first greeting is not put off, the second follows th
     await scene.pass(150);
   }
   await scene.pass(10_000);
-  const [first, ...more] = scene.greetings;
+  const [first, ...more] = scene.refreshes;
   expect(first).toBe('4 400');
   expect(more.at(-1)).toBe('4 2000 again');
   expect(more.filter(each => each.includes('again'))).toHaveLength(1);
-  expect(scene.greetings.length).toBeLessThanOrEqual(4);
+  expect(scene.refreshes.length).toBeLessThanOrEqual(4);
   await scene.agent.stop();
 });
 
@@ -96,15 +96,15 @@ test('each family for itself', async () => {
   scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', wireguardenabledv6: 'true' }) };
   await scene.started();
   await scene.pass(5_000);
-  scene.greetings.length = 0;
+  scene.refreshes.length = 0;
   await wipe(scene, V6);
   await scene.pass(5_000);
-  expect(scene.greetings).toEqual(['6 400', '6 2000 again']);
+  expect(scene.refreshes).toEqual(['6 400', '6 2000 again']);
   await scene.pass(60_000);
-  scene.greetings.length = 0;
+  scene.refreshes.length = 0;
   await wipe(scene, V4, V6);
   await scene.pass(5_000);
-  expect([...scene.greetings].sort()).toEqual(['4 2000 again', '4 400', '6 2000 again', '6 400']);
+  expect([...scene.refreshes].sort()).toEqual(['4 2000 again', '4 400', '6 2000 again', '6 400']);
   await scene.agent.stop();
 });
 
@@ -113,14 +113,14 @@ test('an agent that starts while the key is cleared greets too: the device has i
   scene.keys = { 4: Uint8Array.from(Buffer.from(keyText(104), 'base64')) };
   await scene.started();
   await scene.pass(5_000);
-  expect(scene.greetings).toEqual(['4 400', '4 2000 again']);
+  expect(scene.refreshes).toEqual(['4 400', '4 2000 again']);
   await scene.agent.stop();
   const again = new Scene();
   again.own = { [V4]: keyText(104) };
   again.keys = scene.keys;
   await again.started();
   await again.pass(5_000);
-  expect(again.greetings).toEqual([]);
+  expect(again.refreshes).toEqual([]);
   await again.agent.stop();
 });
 
@@ -129,7 +129,7 @@ test('at times of their own, so that a cluster does not greet at once; never lat
     const scene = await running({ random });
     await wipe(scene, V4);
     await scene.pass(5_000);
-    const times = scene.greetings.map(each => Number(each.split(' ')[1]));
+    const times = scene.refreshes.map(each => Number(each.split(' ')[1]));
     expect(times).toEqual([400 * (1 + random / 2), 2000 * (1 + random / 2)].map(each => expect.closeTo(each, 0)));
     await scene.agent.stop();
   }
@@ -144,19 +144,19 @@ test('not while the key is gone again, nor after the end; what fails is said, an
   };
   await wipe(scene, V4);
   await scene.pass(10_000);
-  expect(scene.greetings).toEqual([]);
+  expect(scene.refreshes).toEqual([]);
   scene.patch = async () => {};
-  scene.greet = async () => {
+  scene.refreshHandshakes = async () => {
     throw new Error('EIO');
   };
   await scene.pass(10_000);
-  expect(scene.greetings).toEqual(['4 400', '4 2000 again']);
+  expect(scene.refreshes).toEqual(['4 400', '4 2000 again']);
   expect(scene.warnings.filter(each => each.includes('EIO'))).toHaveLength(2);
   expect(scene.agent.status.phase).toBe('running');
   await wipe(scene, V4);
   await scene.pass(100);
   await scene.agent.stop();
-  scene.greetings.length = 0;
+  scene.refreshes.length = 0;
   await scene.pass(10_000);
-  expect(scene.greetings).toEqual([]);
+  expect(scene.refreshes).toEqual([]);
 });

@@ -179,7 +179,7 @@ describe('hand-over', () => {
 describe('--once', () => {
   const settled = async (scene: Scene, patience = 60_000): Promise<boolean | undefined> => {
     let result: boolean | undefined;
-    void scene.agent.settled(patience).then(value => (result = value));
+    void scene.agent.waitUntilConverged(patience).then(value => (result = value));
     await scene.pass(patience);
     return result;
   };
@@ -187,7 +187,7 @@ describe('--once', () => {
   test('ends when the key is on the Node', async () => {
     const scene = new Scene();
     let done = false;
-    void scene.agent.settled(60_000).then(() => (done = true));
+    void scene.agent.waitUntilConverged(60_000).then(() => (done = true));
     let release: () => void = () => {};
     scene.patch = () => new Promise(resolve => (release = resolve));
     await scene.started();

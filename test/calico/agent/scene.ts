@@ -1,6 +1,6 @@
 /** An agent with a clock, a cluster, a machine and an applier of the test's own; only what publishes keys is real. */
 import { Agent } from '../../../src/calico/agent/agent.ts';
-import type { AgentAllocator, AgentOptions, AgentParts } from '../../../src/calico/agent/dependencies.ts';
+import type { AgentAllocator, AgentDependencies, AgentOptions } from '../../../src/calico/agent/dependencies.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { AppliedTunnel } from '../../../src/calico/apply/tunnel.ts';
 import type { Datastore, NodeEvent, Snapshot, SnapshotListener } from '../../../src/calico/datastore/datastore.ts';
@@ -24,7 +24,7 @@ export class Scene {
   /** All that was done, in order: `patch 4 +`, `apply 4 full`, `apply - `. */
   readonly log: string[] = [];
   /** Beside that: `4 400`, `4 2000 again`, by how long ago the key was back. */
-  readonly greetings: string[] = [];
+  readonly refreshes: string[] = [];
   readonly events: NodeEvent[] = [];
   readonly warnings: string[] = [];
   readonly said: string[] = [];
@@ -44,7 +44,7 @@ export class Scene {
   /** What a tunnel came to. */
   outcome: (family: Family) => Partial<AppliedTunnel> = () => ({});
   patch: () => Promise<void> = async () => {};
-  greet: () => Promise<void> = async () => {};
+  refreshHandshakes: () => Promise<void> = async () => {};
   /** Called with what broke; and with the error that ends it. */
   broken: (() => void) | undefined;
   ended: ((error: Error) => void) | undefined;
@@ -57,11 +57,11 @@ export class Scene {
   constructor({ takeOver = false, environment = {}, allocator, random = 0 }: SceneOptions = {}) {
     const { clock } = this;
     const warn = (text: string): void => void this.warnings.push(text);
-    const say = (text: string): void => void this.said.push(text);
+    const log = (text: string): void => void this.said.push(text);
     const datastore = this.#datastore();
-    const parts: AgentParts = {
+    const parts: AgentDependencies = {
       datastore,
-      publisher: new Publisher({ node: 'n1', api: datastore, clock, say, warn }),
+      publisher: new Publisher({ node: 'n1', api: datastore, clock, log, warn }),
       applier: this.#applier(),
       machine: {
         facts: async () => {
@@ -74,7 +74,7 @@ export class Scene {
       },
       clock,
       random: () => random,
-      say,
+      log,
       warn,
       ...(allocator && { allocator }),
     };
@@ -152,7 +152,7 @@ export class Scene {
     };
   }
 
-  #applier(): AgentParts['applier'] {
+  #applier(): AgentDependencies['applier'] {
     return {
       apply: async (desired, { full = false } = {}) => {
         const families = Object.keys(desired.tunnels).join();
@@ -169,9 +169,9 @@ export class Scene {
         }
         return { tunnels, changes: 1 } satisfies AppliedState;
       },
-      greet: async (family, { restoredAgo, again }) => {
-        this.greetings.push(`${family} ${restoredAgo}${again ? ' again' : ''}`);
-        await this.greet();
+      refreshHandshakes: async (family, { restoredAgoMs, isSecondAttempt }) => {
+        this.refreshes.push(`${family} ${restoredAgoMs}${isSecondAttempt ? ' again' : ''}`);
+        await this.refreshHandshakes();
       },
       watch: (onBroken, onEnd) => {
         this.watches++;

@@ -1,7 +1,7 @@
 /** --withdraw: the keys first, then all that is here; and what is left is said by the exit status. */
 import { expect, test } from 'vitest';
 import type { AgentAllocator } from '../../../src/calico/agent/dependencies.ts';
-import { type WithdrawParts, withdrawAll } from '../../../src/calico/agent/withdraw.ts';
+import { type WithdrawDependencies, withdrawAll } from '../../../src/calico/agent/withdraw.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { Datastore } from '../../../src/calico/datastore/datastore.ts';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
@@ -36,10 +36,10 @@ async function withdraw({ own = {}, key = () => undefined, away, left = {}, allo
       annotations = Object.fromEntries(merged) as Record<string, string>;
     },
   } as unknown as Datastore;
-  const parts: WithdrawParts = {
+  const parts: WithdrawDependencies = {
     nodeName: 'n1',
     datastore,
-    publisher: new Publisher({ node: 'n1', api: datastore, clock, say: () => {}, warn }),
+    publisher: new Publisher({ node: 'n1', api: datastore, clock, log: () => {}, warn }),
     applier: {
       withdraw: async () => {
         log.push('apply');

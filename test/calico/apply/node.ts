@@ -134,7 +134,7 @@ export class FakeNode {
       },
       sleep: async () => deed('sleep'),
       wallTime: () => this.wallTime,
-      say: text => void said.push(text),
+      log: text => void said.push(text),
       warn: text => void warned.push(text),
     };
     const close = (): void => {

@@ -38,7 +38,7 @@ beforeEach(() => {
         await answer;
       },
     },
-    say: () => {},
+    log: () => {},
     warn: text => void warnings.push(text),
   });
 });

@@ -1,4 +1,4 @@
-/** Prometheus' text format 0.0.4: what a library of many megabytes would be needed for otherwise. */
+/** Writes Prometheus' text format 0.0.4, which otherwise takes a library of many megabytes. */
 
 export type MetricKind = 'gauge' | 'counter';
 
@@ -6,7 +6,10 @@ export class Exposition {
   readonly #metrics = new Map<string, string[]>();
   readonly #series = new Set<string>();
 
-  /** Samples of one name are kept together, as the format wants it. Of two with the same labels, for which it refuses all, the first counts. */
+  /**
+   * Adds a sample, grouped by name as the format requires. Ignores a second sample with the same
+   * labels: Prometheus would reject the whole answer.
+   */
   add(
     name: string,
     kind: MetricKind,

@@ -1,19 +1,19 @@
 /**
- * `/healthz` (the agent turns), `/readyz` (this node does what it shall) and `/metrics`, for the kubelet and Prometheus. Reads nothing of what it is
- * sent, and changes nothing.
+ * Serves `/healthz` (the agent's loop is alive), `/readyz` (this node has converged) and `/metrics`
+ * to the kubelet and Prometheus. Ignores request bodies and changes nothing.
  */
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type AgentStatus, illness, unreadiness } from '../status.ts';
+import { type AgentStatus, hangReason, unreadyReasons } from '../status.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface HttpOptions {
   readonly host: string;
-  /** 0: whichever is free. */
+  /** 0 takes any free port. */
   readonly port: number;
   readonly metrics: Metrics;
   status(): AgentStatus;
-  /** Of the agent's clock. */
+  /** The agent clock's time, in milliseconds. */
   now(): number;
 }
 
@@ -22,22 +22,30 @@ export interface HttpServer {
   close(): void;
 }
 
-/** The oldest make room for new ones: whoever holds them all must not keep the kubelet out, which would end us. */
+/**
+ * Above this, the oldest connection is closed for a new one: a client that holds all of them must
+ * not lock out the kubelet, which would restart the agent.
+ */
 const MAX_CONNECTIONS = 64;
-const PATIENCE = 5_000;
-/** Problems that /readyz lists. */
-const MOST_LISTED = 100;
+const REQUEST_TIMEOUT_MS = 5_000;
+/** Upper bound of problems in the answer of /readyz. */
+const MAX_LISTED = 100;
 
-/** @throws Error with `code`: EADDRINUSE, ... */
+/** Starts the server. @throws Error with `code`, such as EADDRINUSE */
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { host, port } = options;
   const server = createServer(
-    { requestTimeout: PATIENCE, headersTimeout: PATIENCE, connectionsCheckingInterval: 1_000, maxHeaderSize: 8192 },
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: 8192,
+    },
     (request, response) => {
       request.resume();
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.setHeader('allow', 'GET, HEAD');
-        return send(response, 405, 'GET is all there is\n');
+        return send(response, 405, 'only GET and HEAD are supported\n');
       }
       answer(options, request.url ?? '/', response).catch((error: unknown) => send(response, 500, `${error}\n`));
     },
@@ -46,8 +54,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   server.on('connection', (socket: Socket) => {
     open.add(socket);
     socket.on('close', () => open.delete(socket)).on('error', () => {});
-    // who sends nothing at all is none that the server's own limits are for
-    socket.setTimeout(PATIENCE, () => socket.destroy());
+    // The server's own timeouts do not cover a client that sends nothing at all.
+    socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());
     const [oldest] = open;
     if (open.size > MAX_CONNECTIONS) oldest?.destroy();
   });
@@ -65,12 +73,12 @@ async function answer(options: HttpOptions, url: string, response: ServerRespons
   const { metrics, status, now } = options;
   switch (url.split('?')[0]) {
     case '/healthz': {
-      const ill = illness(status(), now());
-      return send(response, ill ? 503 : 200, `${ill ?? 'ok'}\n`);
+      const reason = hangReason(status(), now());
+      return send(response, reason ? 503 : 200, `${reason ?? 'ok'}\n`);
     }
     case '/readyz': {
       const current = status();
-      const reasons = unreadiness(current);
+      const reasons = unreadyReasons(current);
       const { phase, stale, problems } = current;
       const body = {
         ready: reasons.length === 0,
@@ -78,14 +86,14 @@ async function answer(options: HttpOptions, url: string, response: ServerRespons
         reasons,
         ...(stale !== undefined && { stale }),
         problemCount: problems.length,
-        problems: problems.slice(0, MOST_LISTED),
+        problems: problems.slice(0, MAX_LISTED),
       };
       return send(response, reasons.length === 0 ? 200 : 503, `${JSON.stringify(body)}\n`, 'application/json');
     }
     case '/metrics':
       return send(response, 200, await metrics.text(status()), 'text/plain; version=0.0.4; charset=utf-8');
     default:
-      return send(response, 404, 'there are /healthz, /readyz and /metrics\n');
+      return send(response, 404, 'not found; available are /healthz, /readyz and /metrics\n');
   }
 }
 
@@ -97,11 +105,15 @@ function send(response: ServerResponse, code: number, text: string, type = 'text
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', error => {
-      reject(Object.assign(error, { message: `--http ${host}:${port}: ${error.message}; take another, or off` }));
+      reject(
+        Object.assign(error, {
+          message: `--http ${host}:${port}: ${error.message}; choose another address or port, or --http off`,
+        }),
+      );
     });
     server.listen({ host, port }, () => {
       server.removeAllListeners('error');
-      // what fails later concerns one connection
+      // Later errors concern single connections.
       server.on('error', () => {});
       resolve();
     });

@@ -1,6 +1,7 @@
 /**
- * `/metrics`: Felix's of every WireGuard device here, by the same names (docs/reference/calico-felix.md#metrics), and our own of the agent. Devices are asked at
- * most once a second, however often somebody asks us.
+ * Builds the answer of `/metrics`: Felix's WireGuard metrics of every device on this machine, under
+ * the same names (docs/reference/calico-felix.md#metrics), and the agent's own. Devices are read at
+ * most once a second, however often a client asks.
  */
 
 import type { WireguardBackend } from '../../../backend/backend.ts';
@@ -22,13 +23,13 @@ interface Device {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-const FRESH = 1_000;
-/** What Go's zero time is as Unix time, which Felix shows for a peer without a handshake. */
-const NEVER = -62_135_596_800;
+const CACHE_MS = 1_000;
+/** Go's zero time as Unix time in seconds: Felix's value for a peer without a handshake. */
+const NEVER_S = -62_135_596_800;
 
 export class Metrics {
   readonly #options: MetricsOptions;
-  #asked = Number.NEGATIVE_INFINITY;
+  #readAt = Number.NEGATIVE_INFINITY;
   #devices: Promise<readonly Device[]> = Promise.resolve([]);
 
   constructor(options: MetricsOptions) {
@@ -37,8 +38,8 @@ export class Metrics {
 
   async text(status: AgentStatus): Promise<string> {
     const { now } = this.#options;
-    if (now() - this.#asked >= FRESH) {
-      this.#asked = now();
+    if (now() - this.#readAt >= CACHE_MS) {
+      this.#readAt = now();
       this.#devices = this.#read();
     }
     const out = new Exposition();
@@ -47,7 +48,7 @@ export class Metrics {
     return out.toString();
   }
 
-  /** A device that goes meanwhile is left out. */
+  /** Skips devices that disappear while they are read. */
   async #read(): Promise<Device[]> {
     const { backend } = this.#options;
     const names = await backend.list().catch(() => []);
@@ -77,7 +78,7 @@ export class Metrics {
         peer_key: formatKeyBase64(peer.publicKey),
         peer_endpoint: peer.endpoint ? formatZonedEndpoint(peer.endpoint) : '',
       };
-      const latest = peer.lastHandshakeSeconds === 0 ? NEVER : peer.lastHandshakeSeconds;
+      const latest = peer.lastHandshakeSeconds === 0 ? NEVER_S : peer.lastHandshakeSeconds;
       out.add('wireguard_latest_handshake_seconds', 'gauge', 'UNIX time of the latest handshake', latest, labels);
       out.add('wireguard_bytes_rcvd', 'counter', 'Bytes received from the peer', peer.rxBytes, labels);
       out.add('wireguard_bytes_sent', 'counter', 'Bytes sent to the peer', peer.txBytes, labels);
@@ -92,27 +93,27 @@ export class Metrics {
 
 function addAgent(out: Exposition, { phase, stale, plan, applied, published, problems, turns }: AgentStatus): void {
   for (const each of ['waiting', 'running', 'handed-over'])
-    out.add('wgts_agent_phase', 'gauge', 'What the agent is at', each === phase ? 1 : 0, { phase: each });
+    out.add('wgts_agent_phase', 'gauge', 'The phase of the agent', each === phase ? 1 : 0, { phase: each });
   out.add('wgts_cluster_stale', 'gauge', '1 while the cluster cannot be read', stale === undefined ? 0 : 1);
-  out.add('wgts_problems', 'gauge', 'What is wrong in the cluster or here, see the Events', problems.length);
-  out.add('wgts_turns_total', 'counter', 'Turns: the cluster planned and carried out', turns.count);
-  out.add('wgts_turns_failed_total', 'counter', 'Turns of which something failed', turns.failed);
+  out.add('wgts_problems', 'gauge', 'Problems in the cluster or on this node, see the Events', problems.length);
+  out.add('wgts_turns_total', 'counter', 'Turns: planning from the cluster and applying the plan', turns.count);
+  out.add('wgts_turns_failed_total', 'counter', 'Turns with at least one failure', turns.failed);
   out.add('wgts_changes_total', 'counter', 'Changes made on this node', turns.changes);
-  out.add('wgts_plan_seconds', 'gauge', 'How long the last plan took', turns.planSeconds);
-  out.add('wgts_apply_seconds', 'gauge', 'How long carrying it out took', turns.applySeconds);
+  out.add('wgts_plan_seconds', 'gauge', 'Duration of the last planning', turns.planSeconds);
+  out.add('wgts_apply_seconds', 'gauge', 'Duration of the last application of a plan', turns.applySeconds);
   for (const family of [4, 6] as const) {
     const labels = { family: `IPv${family}` };
     const tunnel = applied?.tunnels[family];
     out.add('wgts_tunnel_ready', 'gauge', 'Whether the tunnel is up', tunnel?.ready ? 1 : 0, labels);
     out.add('wgts_key_published', 'gauge', 'Whether our key is on our Node', published[family] ? 1 : 0, labels);
     if (tunnel?.backend)
-      out.add('wgts_backend', 'gauge', 'Who runs the tunnel', 1, { ...labels, backend: tunnel.backend });
+      out.add('wgts_backend', 'gauge', 'The backend that runs the tunnel', 1, { ...labels, backend: tunnel.backend });
     const states = plan?.peers[family];
     if (!states) continue;
     const counts = new Map<string, number>([['encrypted', 0]]);
     for (const { plain = 'encrypted' } of states) counts.set(plain, (counts.get(plain) ?? 0) + 1);
     for (const [state, count] of counts)
-      out.add('wgts_nodes', 'gauge', 'Other nodes, by whether they are encrypted or why not', count, {
+      out.add('wgts_nodes', 'gauge', 'Other nodes by state: encrypted, or the reason why not', count, {
         ...labels,
         state,
       });

@@ -14,17 +14,17 @@ import type { BackendKind } from '../../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../../model/desired.ts';
 import type { Work } from '../ports.ts';
 
-export interface Greeting {
+export interface HandshakeRefresh {
   /** Milliseconds since our key was on our Node again. */
-  readonly restoredAgo: number;
+  readonly restoredAgoMs: number;
   /** The second time: peers may have seen the change later than we greeted them. */
-  readonly again: boolean;
+  readonly isSecondAttempt: boolean;
 }
 
 /** Peers that are greeted by one request. */
-export const GREETED_AT_ONCE = 64;
+export const PEERS_PER_REQUEST = 64;
 /** Milliseconds between requests: 640 handshakes a second at most, whatever the size of the cluster. */
-export const GREETING_PAUSE_MS = 100;
+export const REQUEST_PAUSE_MS = 100;
 /** How long peers may take to see that our key is back, so that an earlier handshake with them may be void. */
 const SETTLED_MS = 1_000;
 const LONGEST_KEEPALIVE = 65_535;
@@ -33,15 +33,15 @@ const LONGEST_KEEPALIVE = 65_535;
  * Returns the peers to greet: those that something was sent to or came from, without a handshake since.
  * @param now Unix time in milliseconds
  */
-export function quietPeers(
+export function peersToRefresh(
   { peers: wanted }: DesiredTunnel,
   status: readonly PeerStatus[],
-  { restoredAgo, again }: Greeting,
+  { restoredAgoMs, isSecondAttempt }: HandshakeRefresh,
   backend: BackendKind,
   now: number,
 ): readonly DesiredPeer[] {
   // removing a peer twice could end the session of the first greeting
-  const since = now - restoredAgo + (again && backend !== 'kernel' ? SETTLED_MS : 0);
+  const since = now - restoredAgoMs + (isSecondAttempt && backend !== 'kernel' ? SETTLED_MS : 0);
   return status.flatMap(({ publicKey, lastHandshakeSeconds, lastHandshakeNanoseconds, rxBytes, txBytes }) => {
     const handshake = lastHandshakeSeconds * 1000 + lastHandshakeNanoseconds / 1e6;
     const peer = wanted.get(formatKeyBase64(publicKey));
@@ -51,14 +51,14 @@ export function quietPeers(
 }
 
 /** Begins a handshake with each of these. */
-export async function greetPeers(
+export async function refreshHandshakes(
   { host }: Work,
   { interfaceName }: DesiredTunnel,
   backend: BackendKind,
   peers: readonly DesiredPeer[],
 ): Promise<void> {
   if (peers.length === 0) return;
-  host.say(`device ${interfaceName}: a new handshake with ${peers.length} peer(s), since our key was absent`);
+  host.log(`device ${interfaceName}: a new handshake with ${peers.length} peer(s), since our key was absent`);
   const configure = (config: DeviceConfig): Promise<void> => host.devices.configure(interfaceName, config);
   if (backend !== 'kernel')
     try {

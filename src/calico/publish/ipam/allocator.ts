@@ -40,7 +40,7 @@ export interface AllocatorOptions {
   pause(attempt: number): Promise<void>;
   /** Milliseconds since 1970. */
   now(): number;
-  say(text: string): void;
+  log(text: string): void;
 }
 
 export interface Allocation {
@@ -88,7 +88,7 @@ export class AddressAllocator {
         await this.#release(family);
         throw error;
       }
-      this.#options.say(`node ${this.#options.node}: tunnel address ${formatAddress(address)} taken from IPAM`);
+      this.#options.log(`node ${this.#options.node}: tunnel address ${formatAddress(address)} taken from IPAM`);
       return { address };
     });
   }

@@ -56,11 +56,11 @@ test('encryption begins and ends, and is told before all problems', () => {
   writer.write(status({ plan: on, applied: state(true), problems: [problem(1)] }));
   expect(told()).toEqual([]);
   writer.write(status({ plan: on, applied: state(false) }));
-  expect(told()).toEqual(['Warning EncryptionEnded IPv4 pod traffic is not encrypted any more']);
+  expect(told()).toEqual(['Warning EncryptionEnded IPv4 pod traffic is no longer encrypted']);
   writer.write(status({ plan: on, applied: state(true, 'kernel') }));
   expect(told()[0]).toMatch(/by the kernel's WireGuard/);
   writer.write(status({ plan: off, applied: { tunnels: {}, changes: 0 } }));
-  expect(told()[0]).toMatch(/^Normal EncryptionEnded .*it is off, or not ours/);
+  expect(told()[0]).toMatch(/^Normal EncryptionEnded .*encryption is off, or left to Felix/);
 });
 
 test('hand-over, once each time', () => {

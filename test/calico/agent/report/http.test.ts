@@ -47,7 +47,7 @@ test('/healthz: 503 when a turn hangs', async () => {
   now = 122_000;
   const ill = await ask('/healthz?verbose');
   expect(ill.status).toBe(503);
-  expect(await ill.text()).toMatch(/began 121 s ago/);
+  expect(await ill.text()).toMatch(/has been running for 121 s/);
 });
 
 const plan = (problems: Plan['problems'] = [], tunnels: object = { 4: {} }): Plan =>

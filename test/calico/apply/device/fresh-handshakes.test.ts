@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { formatKeyBase64 } from '../../../../src/base/key.ts';
 import {
-  GREETED_AT_ONCE,
-  type Greeting,
-  greetPeers,
-  quietPeers,
+  type HandshakeRefresh,
+  PEERS_PER_REQUEST,
+  peersToRefresh,
+  refreshHandshakes,
 } from '../../../../src/calico/apply/device/fresh-handshakes.ts';
 import type { Work } from '../../../../src/calico/apply/ports.ts';
 import type { DesiredPeer } from '../../../../src/calico/model/desired.ts';
@@ -33,10 +33,13 @@ function status(of: DesiredPeer, handshakeAgo: number | undefined, more: Partial
 }
 
 describe('who is greeted', () => {
-  const names = (all: readonly PeerStatus[], greeting: Greeting, backend: 'userspace' | 'kernel' = 'userspace') =>
-    quietPeers(planned, all, greeting, backend, NOW).map(({ node }) => node);
-  const first: Greeting = { restoredAgo: 400, again: false };
-  const second: Greeting = { restoredAgo: 2_000, again: true };
+  const names = (
+    all: readonly PeerStatus[],
+    greeting: HandshakeRefresh,
+    backend: 'userspace' | 'kernel' = 'userspace',
+  ) => peersToRefresh(planned, all, greeting, backend, NOW).map(({ node }) => node);
+  const first: HandshakeRefresh = { restoredAgoMs: 400, isSecondAttempt: false };
+  const second: HandshakeRefresh = { restoredAgoMs: 2_000, isSecondAttempt: true };
 
   test('who had no handshake since our key is back', () => {
     expect(names([status(peers[0]!, 399), status(peers[1]!, 401), status(peers[2]!, undefined)], first)).toEqual([
@@ -62,7 +65,7 @@ describe('how', () => {
   function recorded(refuses: (config: DeviceConfig) => Error | undefined = () => undefined) {
     const requests: DeviceConfig[] = [];
     const host = {
-      say: () => {},
+      log: () => {},
       devices: {
         configure: async (_: string, config: DeviceConfig) => {
           requests.push(config);
@@ -77,16 +80,16 @@ describe('how', () => {
 
   test('our own device begins a handshake; no peer goes', async () => {
     const { requests, work } = recorded();
-    await greetPeers(work, planned, 'userspace', peers);
+    await refreshHandshakes(work, planned, 'userspace', peers);
     expect(requests).toEqual([{ peers: initiates }]);
-    await greetPeers(work, planned, 'userspace', []);
+    await refreshHandshakes(work, planned, 'userspace', []);
     expect(requests).toHaveLength(1);
   });
 
   test('another program, which refuses that, has them removed and made anew in one request', async () => {
     const refusal = new ConfigError('refused', 'EINVAL');
     const { requests, work } = recorded(({ peers: all }) => (all![0]!.initiate ? refusal : undefined));
-    await greetPeers(work, planned, 'userspace', peers);
+    await refreshHandshakes(work, planned, 'userspace', peers);
     expect(requests).toHaveLength(3);
     expect(requests[1]!.peers!.map(each => [each.remove, each.persistentKeepalive])).toEqual(
       peers.flatMap(() => [
@@ -99,7 +102,7 @@ describe('how', () => {
 
   test('what fails otherwise is the caller to know, and removes nobody', async () => {
     const { requests, work } = recorded(() => new Error('EIO'));
-    await expect(greetPeers(work, planned, 'userspace', peers)).rejects.toThrow('EIO');
+    await expect(refreshHandshakes(work, planned, 'userspace', peers)).rejects.toThrow('EIO');
     expect(requests).toHaveLength(1);
   });
 
@@ -110,7 +113,7 @@ describe('how', () => {
     await process.applier.apply(desired([4], family => tunnel(family, mixed)));
     const picture = node.picture();
     process.deeds.length = 0;
-    await greetPeers({ host: process.host, family: 4, change: () => {} }, tunnel(4, mixed), 'kernel', mixed);
+    await refreshHandshakes({ host: process.host, family: 4, change: () => {} }, tunnel(4, mixed), 'kernel', mixed);
     expect(process.deeds.filter(name => name === 'WG_CMD_SET_DEVICE')).toHaveLength(2);
     expect(node.picture()).toEqual(picture);
     await expect(
@@ -121,7 +124,7 @@ describe('how', () => {
 });
 
 describe('how many at a time', () => {
-  const many = Array.from({ length: 2 * GREETED_AT_ONCE + 10 }, (_, i) => {
+  const many = Array.from({ length: 2 * PEERS_PER_REQUEST + 10 }, (_, i) => {
     const publicKey = new Uint8Array(32).fill(7);
     new DataView(publicKey.buffer).setUint32(0, i);
     return peer(4, 2, { node: `n${i}`, publicKey, allowedIps: [] });
@@ -147,18 +150,18 @@ describe('how many at a time', () => {
     };
     return { process, greeted };
   }
-  const greeting: Greeting = { restoredAgo: 400, again: false };
+  const greeting: HandshakeRefresh = { restoredAgoMs: 400, isSecondAttempt: false };
 
   test('a few, with pauses; each once, from another beginning on each node', async () => {
     const { process, greeted } = await scene();
     process.deeds.length = 0;
-    await process.applier.greet(4, greeting, 0, () => true);
-    expect(greeted.map(each => each.length)).toEqual([GREETED_AT_ONCE, GREETED_AT_ONCE, 10]);
+    await process.applier.refreshHandshakes(4, greeting, 0, () => true);
+    expect(greeted.map(each => each.length)).toEqual([PEERS_PER_REQUEST, PEERS_PER_REQUEST, 10]);
     expect(new Set(greeted.flat()).size).toBe(many.length);
     expect(process.deeds.filter(name => name === 'sleep')).toHaveLength(2);
     const [[first]] = greeted as [[string]];
     greeted.length = 0;
-    await process.applier.greet(4, greeting, 0.5, () => true);
+    await process.applier.refreshHandshakes(4, greeting, 0.5, () => true);
     expect(greeted[0]![0]).not.toBe(first);
     expect(new Set(greeted.flat()).size).toBe(many.length);
     process.close();
@@ -166,7 +169,7 @@ describe('how many at a time', () => {
 
   test('a new plan comes in between, and who is not planned any more is not greeted, let alone made again', async () => {
     const { process, greeted } = await scene();
-    const next = process.applier.greet(4, greeting, 0, () => true);
+    const next = process.applier.refreshHandshakes(4, greeting, 0, () => true);
     const applied = process.applier.apply(desired([4], family => tunnel(family, many.slice(0, 5))));
     await Promise.all([next, applied]);
     expect(greeted.flat().length).toBeLessThan(many.length);
@@ -178,12 +181,12 @@ describe('how many at a time', () => {
   test('none after the end, and none without a tunnel', async () => {
     const { process, greeted } = await scene();
     let asked = 0;
-    await process.applier.greet(4, greeting, 0, () => asked++ < 1);
+    await process.applier.refreshHandshakes(4, greeting, 0, () => asked++ < 1);
     expect(greeted).toHaveLength(1);
     greeted.length = 0;
-    await process.applier.greet(6, greeting, 0, () => true);
+    await process.applier.refreshHandshakes(6, greeting, 0, () => true);
     await process.applier.withdraw();
-    await process.applier.greet(4, greeting, 0, () => true);
+    await process.applier.refreshHandshakes(4, greeting, 0, () => true);
     expect(greeted).toEqual([]);
     process.close();
   });

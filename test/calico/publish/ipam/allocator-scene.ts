@@ -100,7 +100,7 @@ export class AllocatorScene {
       matches: selector => selector === 'all()' || selector === 'mine',
       pause: async () => {},
       now: () => NOW,
-      say: () => {},
+      log: () => {},
     });
   }
 }
