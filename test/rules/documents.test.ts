@@ -30,7 +30,11 @@ const documents = [...files.filter(name => /^docs\/[^/]+\.md$/.test(name)), 'CON
 /** Pages of the design: each lists its sections. */
 const design = documents.filter(name => !/benchmarks/.test(name) && name !== 'SECURITY.md');
 
-const manifest = JSON.parse(read('package.json')) as { version: string; engines: { node: string } };
+const manifest = JSON.parse(read('package.json')) as {
+  version: string;
+  engines: { node: string };
+  scripts: Record<string, string>;
+};
 
 test(`the map has at most ${MAP_LINES} lines`, () => {
   expect(read(MAP).trimEnd().split('\n').length).toBeLessThanOrEqual(MAP_LINES);
@@ -55,6 +59,11 @@ test('the map links every page beside it', () => {
 describe.each(documents)('%s', name => {
   test('names only paths that exist', () => {
     expect(missingPaths(read(name))).toEqual([]);
+  });
+
+  test('names only scripts of package.json', () => {
+    const named = [...read(name).matchAll(/\bnpm run ([\w:-]*\w)/g)].map(([, script]) => script!);
+    expect(named.filter(script => manifest.scripts[script] === undefined)).toEqual([]);
   });
 });
 
