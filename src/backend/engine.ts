@@ -1,7 +1,7 @@
 /** Devices that run in this process, such as a DeviceLoop's: no socket and no text between. A config is applied whole, or not at all. */
 import { codedError } from '../base/coded-error.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import type { UapiDevice } from '../daemon/uapi-server.ts';
+import type { UapiDevice } from '../daemon/uapi-socket.ts';
 import { syncDevice, type WireguardBackend } from './backend.ts';
 
 /**

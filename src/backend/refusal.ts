@@ -2,7 +2,7 @@
 import { codedError } from '../base/coded-error.ts';
 import { ConfigError, ERRNO } from '../config/errors.ts';
 import type { DeviceConfig } from '../config/model.ts';
-import { portHolder } from '../daemon/port-holder.ts';
+import { portHolder } from '../io/port-holder.ts';
 import { isRefusal } from '../netlink/errors.ts';
 
 /** An Error with `code` EADDRINUSE that names the port and its holder. */

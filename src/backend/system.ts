@@ -5,7 +5,7 @@
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
 import { socketState } from '../daemon/uapi-client.ts';
-import { uapiSocketPath } from '../daemon/uapi-path.ts';
+import { uapiSocketPath } from '../daemon/uapi-socket.ts';
 import { systemNetlink } from '../io/netlink.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 import type { WireguardBackend } from './backend.ts';

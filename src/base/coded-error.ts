@@ -1,6 +1,8 @@
-/** An error of ours that programs can tell by its code, as they tell those of the system. */
-
-/** @param code as in errno.h, or of the same form */
+/**
+ * Returns an error that callers recognize by its code, as they recognize system errors. A file of its own: every folder
+ * throws such errors.
+ * @param code as in errno.h, or of the same form
+ */
 export function codedError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }

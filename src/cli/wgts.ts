@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The program `wgts` (wgts-program.ts), loaded once signals can do it no harm: loading takes most of a start. */
+/**
+ * The program `wgts` (wgts-program.ts), loaded once the signal handlers are in place: loading takes most of a start. A file
+ * of its own: an entry loads nothing else first.
+ */
 import { startProgram } from './signals.ts';
 
 void startProgram(() => import('./wgts-program.ts'));

@@ -2,8 +2,7 @@
  * Text of the control protocol that may hold keys: bytes in pieces that stay where they are and are overwritten when they have served. Grows
  * without being copied. Keys go in and out as bytes (base/key.ts), all else as strings of Latin-1.
  */
-import { KEY_HEX_SIZE, writeKeyHex } from '../base/key.ts';
-import { newSecret } from '../base/secret.ts';
+import { KEY_HEX_SIZE, newSecret, writeKeyHex } from '../base/key.ts';
 
 export const PIECE_SIZE = 16_384;
 /** Pieces kept for the next text, erased: a megabyte. */

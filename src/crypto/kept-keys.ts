@@ -3,7 +3,7 @@
  * handshake uses the same arrays two or three times.
  */
 
-import { copySecret } from '../base/secret.ts';
+import { copySecret } from '../base/key.ts';
 
 interface Kept<T> {
   /** What the array held: it may have been overwritten since. */

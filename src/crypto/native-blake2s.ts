@@ -1,5 +1,5 @@
 /** BLAKE2s, its HMAC and the key derivation through the addon (native/blake2s.c): one crossing each, and no object but the result. */
-import { copySecret } from '../base/secret.ts';
+import { copySecret } from '../base/key.ts';
 import { opensslCrypto } from './openssl.ts';
 import type { CryptoProvider } from './provider.ts';
 import { expectMacKey, expectSize, KEY_SIZE } from './sizes.ts';

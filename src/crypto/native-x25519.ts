@@ -1,5 +1,5 @@
 /** X25519 through the addon (native/x25519.c): keys as they are, and many of them on several cores at once. */
-import { copySecret } from '../base/secret.ts';
+import { copySecret } from '../base/key.ts';
 import { expectJobs } from './dh-many.ts';
 import { KeptKeys } from './kept-keys.ts';
 import type { CryptoProvider, EphemeralKeys } from './provider.ts';

@@ -1,6 +1,6 @@
 /** X25519 by node:crypto. Its keys are KeyObjects: public ones are made from JWKs, which with OpenSSL 3.0 takes a tenth of DER's time. */
 import type { KeyObject } from 'node:crypto';
-import { newSecret } from '../base/secret.ts';
+import { newSecret } from '../base/key.ts';
 import { collectSoon } from './collect.ts';
 import { KeptKeys } from './kept-keys.ts';
 

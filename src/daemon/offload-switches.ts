@@ -1,8 +1,8 @@
-/** The names of the offloads that can be switched off. A file of its own, so that a help text loads nothing else. */
+/** The names of the offloads that can be switched off. A file of its own: a help text loads nothing else. */
 
 /**
- * tso: TCP super-packets at the TUN, both ways; uso: UDP ones; gso, gro: many datagrams in one call of the UDP sockets; steer:
- * handshakes come to sockets of their own.
+ * tso: TCP super-packets at the TUN, both ways; uso: UDP super-packets there; gso, gro: many datagrams in one call of the
+ * UDP sockets; steer: handshakes arrive at sockets of their own.
  */
 export const OFFLOAD_SWITCHES = ['tso', 'uso', 'gso', 'gro', 'steer'] as const;
 /**

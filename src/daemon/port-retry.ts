@@ -2,9 +2,10 @@
  * Opens the sockets of an interface that came up, and again each second while its port is taken: meanwhile the interface is up and deaf,
  * where the kernel would refuse to bring it up. Logs the reason once, with the port's holder, and the end of it.
  */
+
+import { portHolder } from '../io/port-holder.ts';
 import type { DeviceSockets } from './device-sockets.ts';
 import type { Log } from './log.ts';
-import { portHolder } from './port-holder.ts';
 
 export interface PortRetryOptions {
   readonly sockets: DeviceSockets;

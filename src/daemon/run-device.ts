@@ -3,9 +3,9 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { systemClock } from '../io/clock.ts';
 import type { Tun } from '../io/ports.ts';
-import { forbidDumps } from '../io/secrecy.ts';
+import { forbidDumps } from '../io/secrets.ts';
+import { systemClock } from '../io/system.ts';
 import { systemZones } from '../io/zones.ts';
 import { Engine } from '../protocol/engine.ts';
 import { makeBackend, type UserspaceName } from './backend.ts';
@@ -18,8 +18,8 @@ import { type LogLevel, makeLog } from './log.ts';
 import type { TakenLog } from './log-sink.ts';
 import type { OffloadSwitch } from './offload-switches.ts';
 import { offloadsWithout } from './offloads.ts';
-import { uapiSocketPath } from './uapi-path.ts';
 import { UapiServer } from './uapi-server.ts';
+import { uapiSocketPath } from './uapi-socket.ts';
 import { warmUpLater } from './warm-up.ts';
 
 /** What wireguard-go gives an interface: IPv6's 1500 less 80 bytes of outer headers. */

@@ -7,16 +7,16 @@
 import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { codedError } from '../base/coded-error.ts';
-import { newSecret } from '../base/secret.ts';
+import { newSecret } from '../base/key.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { latin1, SecretText } from '../config/secret-text.ts';
 import { parseCountersResponse, parseSetResponse, readGetResponse } from '../config/uapi-get.ts';
 import { writeSetRequest } from '../config/uapi-set.ts';
 import type { Zones } from '../config/zones.ts';
-import { publicKeyOf } from '../io/public-key.ts';
+import { publicKeyOf } from '../io/secrets.ts';
 import { checkInterfaceName, isInterfaceName } from './interface-name.ts';
-import { uapiSocketPath } from './uapi-path.ts';
+import { uapiSocketPath } from './uapi-socket.ts';
 
 const FOLDER = '/var/run/wireguard';
 const SUFFIX = '.sock';

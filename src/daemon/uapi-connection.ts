@@ -7,15 +7,15 @@
  */
 import { Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { newSecret } from '../base/secret.ts';
+import { newSecret } from '../base/key.ts';
 import { ERRNO } from '../config/errors.ts';
 import { type DeviceConfig, eraseConfig, eraseStatus } from '../config/model.ts';
 import { SecretText } from '../config/secret-text.ts';
 import { DEFAULT_UAPI_LIMITS, type UapiFrame, type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
 import { formatCountersResponse, formatErrno, writeGetResponse } from '../config/uapi-get.ts';
 import type { Zones } from '../config/zones.ts';
-import { systemErrno } from './system-errno.ts';
-import type { UapiDevice } from './uapi-device.ts';
+import type { UapiDevice } from './uapi-socket.ts';
+import { systemErrno } from './uapi-socket.ts';
 
 export interface ConnectionOptions {
   readonly device: UapiDevice;

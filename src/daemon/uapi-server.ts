@@ -10,9 +10,7 @@ import { dirname } from 'node:path';
 import { codedError } from '../base/coded-error.ts';
 import type { Zones } from '../config/zones.ts';
 import { UapiConnection, UapiShare } from './uapi-connection.ts';
-import type { UapiDevice } from './uapi-device.ts';
-
-export type { UapiDevice } from './uapi-device.ts';
+import type { UapiDevice } from './uapi-socket.ts';
 
 export interface UapiServerOptions {
   readonly path: string;

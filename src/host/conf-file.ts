@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { isZeroKey } from '../base/key.ts';
-import { publicKeyOf } from '../io/public-key.ts';
+import { publicKeyOf } from '../io/secrets.ts';
 import { systemZones } from '../io/zones.ts';
 import { parseQuickFile, type QuickFile } from '../quick/file.ts';
 import { oddities } from '../quick/oddities.ts';

@@ -11,7 +11,7 @@ import { type BackendName, hasFamily } from '../backend/take.ts';
 import { UserspaceBackend } from '../backend/userspace.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';
-import { uapiSocketPath } from '../daemon/uapi-path.ts';
+import { uapiSocketPath } from '../daemon/uapi-socket.ts';
 import type { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 import type { QuickDevices } from '../quick/ports.ts';

@@ -4,8 +4,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { base64Digit, formatKeyBase64, KEY_SIZE, readKeyBase64 } from '../base/key.ts';
-import { newSecret } from '../base/secret.ts';
+import { base64Digit, formatKeyBase64, KEY_SIZE, newSecret, readKeyBase64 } from '../base/key.ts';
 import { ConfigError } from '../config/errors.ts';
 
 export interface HiddenText {

@@ -41,6 +41,11 @@ export function installedText(path: string): string {
   return isExecutable ? getAsset(path, 'utf8') : readFileSync(join(packageRoot(), path), 'utf8');
 }
 
+/** Returns the version in package.json. */
+export function version(): string {
+  return (JSON.parse(installedText('package.json')) as { version: string }).version;
+}
+
 /** The folder of package.json; src/io, dist/io and dist/program are equally far from it. */
 export function packageRoot(): string {
   return fileURLToPath(new URL('../..', import.meta.url));

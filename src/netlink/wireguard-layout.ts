@@ -3,9 +3,8 @@
  * in parts, later ones with more peers, and a peer whose allowed IPs did not fit goes on at the beginning of the next part.
  */
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT, ENDPOINT_SCOPE, makeEndpoint } from '../base/endpoint.ts';
-import { formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
+import { copySecret, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { makePrefix, type Prefix } from '../base/prefix.ts';
-import { copySecret } from '../base/secret.ts';
 import type { DeviceStatus, PeerStatus } from '../config/model.ts';
 import type { Attributes } from './attributes.ts';
 import { MalformedNetlink } from './errors.ts';

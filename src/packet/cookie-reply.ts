@@ -1,6 +1,6 @@
 /**
  * Cookie reply, a responder under load (whitepaper section 5.4.7; kernel messages.h, message_handshake_cookie).
- * Offsets and sizes in bytes from the start of the message. It has no macs of its own.
+ * Offsets and sizes in bytes from the start of the message. It has no macs of its own. A file of its own, as every message.
  */
 
 export const COOKIE_REPLY_SIZE = 64;

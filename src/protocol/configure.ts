@@ -4,8 +4,7 @@
  * consequence is left to the timers, so that a configuration of any size needs no room.
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
-import { clampPrivateKey, isZeroKey } from '../base/key.ts';
-import { copySecret } from '../base/secret.ts';
+import { clampPrivateKey, copySecret, isZeroKey } from '../base/key.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
 import type { Device } from './device.ts';
 import type { Peer } from './peer.ts';

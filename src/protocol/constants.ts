@@ -8,6 +8,11 @@ export const IDENTIFIER = 'WireGuard v1 zx2c4 Jason@zx2c4.com';
 export const LABEL_MAC1 = 'mac1----';
 export const LABEL_COOKIE = 'cookie--';
 
+/** Returns the bytes of such a label. A pure folder has no TextEncoder. */
+export function ascii(text: string): Uint8Array {
+  return Uint8Array.from(text, character => character.charCodeAt(0));
+}
+
 export const REKEY_AFTER_TIME = 120_000;
 export const REJECT_AFTER_TIME = 180_000;
 export const REKEY_ATTEMPT_TIME = 90_000;

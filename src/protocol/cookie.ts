@@ -13,8 +13,7 @@ import {
   COOKIE_REPLY_RECEIVER,
 } from '../packet/cookie-reply.ts';
 import { MESSAGE_COOKIE_REPLY } from '../packet/message-type.ts';
-import { ascii } from './ascii.ts';
-import { COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE, LABEL_COOKIE, LABEL_MAC1 } from './constants.ts';
+import { ascii, COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE, LABEL_COOKIE, LABEL_MAC1 } from './constants.ts';
 
 export const MAC_SIZE = 16;
 const LABEL_MAC1_BYTES = ascii(LABEL_MAC1);

@@ -2,7 +2,7 @@
  * The state of one WireGuard device that its flows share (kernel device.h, struct wg_device): identity, peers, tables, cipher,
  * output and counters. The flows: handshake.ts, handshake-queue.ts, inbound.ts, outbound.ts, timer-actions.ts, configure.ts.
  */
-import { copySecret } from '../base/secret.ts';
+import { copySecret } from '../base/key.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { AllowedIps } from '../routing/allowed-ips.ts';
 import { IndexTable } from '../routing/index-table.ts';

@@ -3,7 +3,7 @@
  * WireGuard's prologue, a TAI64N timestamp as first payload, and indices. Makes and takes apart messages and derives sessions;
  * when to do so is decided elsewhere, and macs are cookie.ts.
  */
-import { newSecret } from '../base/secret.ts';
+import { newSecret } from '../base/key.ts';
 import type { EphemeralJob, EphemeralKeys } from '../crypto/provider.ts';
 import { readU32le, writeU32le } from '../packet/byte-order.ts';
 import {
@@ -24,8 +24,7 @@ import {
   RESPONSE_SENDER,
   RESPONSE_SIZE,
 } from '../packet/response.ts';
-import { ascii } from './ascii.ts';
-import { CONSTRUCTION, IDENTIFIER, INITIATIONS_PER_SECOND } from './constants.ts';
+import { ascii, CONSTRUCTION, IDENTIFIER, INITIATIONS_PER_SECOND } from './constants.ts';
 import type { CounterName } from './counters.ts';
 import type { Device } from './device.ts';
 import { Keypair } from './keypair.ts';

@@ -3,7 +3,7 @@
  * Generic on purpose: prologue and payloads are arguments, so that the official Noise vectors drive the same code that
  * makes WireGuard's handshakes. WireGuard's own parts (timestamps, indices, macs) are in handshake.ts.
  */
-import { copySecret } from '../base/secret.ts';
+import { copySecret } from '../base/key.ts';
 import type { CryptoProvider, EphemeralKeys } from '../crypto/provider.ts';
 
 const EMPTY = new Uint8Array(0);

@@ -1,7 +1,6 @@
 /** All that is known of one peer (kernel peer.h, struct wg_peer). State only: what is done with it is in the flow files. */
 import { ENDPOINT_FAMILY, ENDPOINT_FAR_SIZE, ENDPOINT_HAS_LOCAL, ENDPOINT_SIZE } from '../base/endpoint.ts';
-import { KEY_SIZE } from '../base/key.ts';
-import { newSecret } from '../base/secret.ts';
+import { KEY_SIZE, newSecret } from '../base/key.ts';
 import type { CookieJar } from './cookie.ts';
 import type { Keypairs } from './keypairs.ts';
 import type { SymmetricState } from './noise.ts';

@@ -5,8 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
-import { ascii } from '../../src/protocol/ascii.ts';
-import { CONSTRUCTION } from '../../src/protocol/constants.ts';
+import { ascii, CONSTRUCTION } from '../../src/protocol/constants.ts';
 import {
   readMessageOnePayload,
   readMessageOneStatic,

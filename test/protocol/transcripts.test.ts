@@ -15,8 +15,7 @@ import {
   INITIATION_TIMESTAMP,
 } from '../../src/packet/initiation.ts';
 import { RESPONSE_SIZE } from '../../src/packet/response.ts';
-import { ascii } from '../../src/protocol/ascii.ts';
-import { CONSTRUCTION, IDENTIFIER } from '../../src/protocol/constants.ts';
+import { ascii, CONSTRUCTION, IDENTIFIER } from '../../src/protocol/constants.ts';
 import { CookieChecker } from '../../src/protocol/cookie.ts';
 import { Device } from '../../src/protocol/device.ts';
 import { consumeInitiation, consumeResponse, createInitiation, createResponse } from '../../src/protocol/handshake.ts';

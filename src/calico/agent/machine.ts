@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendName, hasFamily } from '../../backend/take.ts';
 import { SystemDevices } from '../../host/devices.ts';
 import { systemNetlink } from '../../io/netlink.ts';
-import { publicKeyOf } from '../../io/public-key.ts';
+import { publicKeyOf } from '../../io/secrets.ts';
 import type { Family } from '../../netlink/family.ts';
 import { Network } from '../../netlink/network.ts';
 import { systemSysctls } from '../apply/device/sysctl.ts';

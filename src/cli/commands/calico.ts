@@ -16,7 +16,7 @@ import { isEnabled } from '../../calico/plan/config/felix-config.ts';
 import { matches, parseSelector } from '../../calico/plan/config/selector.ts';
 import { AddressAllocator } from '../../calico/publish/ipam/allocator.ts';
 import { Publisher, systemPublishClock } from '../../calico/publish/publisher.ts';
-import { forbidDumps } from '../../io/secrecy.ts';
+import { forbidDumps } from '../../io/secrets.ts';
 import type { Command, Terminal } from '../terminal.ts';
 import { type CalicoOptions, parseCalicoOptions } from './calico-options.ts';
 

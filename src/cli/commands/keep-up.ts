@@ -4,7 +4,7 @@ import { eraseConfig } from '../../config/model.ts';
 import { lock } from '../../host/run-state.ts';
 import { watchInterface } from '../../host/watch.ts';
 import { nativeBinding } from '../../io/native-binding.ts';
-import { notifyManager } from '../../io/notify.ts';
+import { notifyManager } from '../../io/system.ts';
 import * as quick from '../../quick/quick.ts';
 import { withCurrentEndpoints } from '../../quick/watch.ts';
 import type { Session } from '../quick-session.ts';

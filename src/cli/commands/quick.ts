@@ -4,7 +4,7 @@ import { BACKENDS, type BackendName } from '../../backend/take.ts';
 import { interruptChildren } from '../../host/child.ts';
 import { locateFile, readStripped } from '../../host/conf-file.ts';
 import { lock, readState } from '../../host/run-state.ts';
-import { forbidDumps } from '../../io/secrecy.ts';
+import { forbidDumps } from '../../io/secrets.ts';
 import { interfaceName } from '../../quick/file.ts';
 import * as quick from '../../quick/quick.ts';
 import { applyReload, planReload } from '../../quick/reload.ts';

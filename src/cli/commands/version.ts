@@ -1,6 +1,9 @@
-/** `--version` of both programs: one line that scripts read; with --verbose also what was built in, for reports. */
+/**
+ * `--version` of both programs: one line for scripts; with --verbose also the build, for bug reports. A file of its own,
+ * as every command.
+ */
 import { describeBuild } from '../../daemon/build.ts';
-import { version as number } from '../../daemon/version.ts';
+import { version as number } from '../../io/installation.ts';
 import { tooMany } from '../parse-options.ts';
 import type { Command } from '../terminal.ts';
 

@@ -5,9 +5,8 @@
 
 import { codedError } from '../../../base/coded-error.ts';
 import { makeEndpoint } from '../../../base/endpoint.ts';
-import { formatKeyBase64, isZeroKey } from '../../../base/key.ts';
+import { copySecret, formatKeyBase64, isZeroKey } from '../../../base/key.ts';
 import { samePrefix } from '../../../base/prefix.ts';
-import { copySecret } from '../../../base/secret.ts';
 import { difference } from '../../../config/diff.ts';
 import {
   type DeviceConfig,

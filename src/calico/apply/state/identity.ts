@@ -4,8 +4,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { codedError } from '../../../base/coded-error.ts';
-import { clampPrivateKey, isZeroKey, KEY_SIZE } from '../../../base/key.ts';
-import { newSecret } from '../../../base/secret.ts';
+import { clampPrivateKey, isZeroKey, KEY_SIZE, newSecret } from '../../../base/key.ts';
 import type { Family } from '../../../netlink/family.ts';
 import type { Keys } from '../ports.ts';
 import type { StateDirectory } from './state-directory.ts';

@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { codedError } from '../../../base/coded-error.ts';
-import { newSecret } from '../../../base/secret.ts';
+import { newSecret } from '../../../base/key.ts';
 
 const [FOLDER_MODE, FILE_MODE, OTHERS] = [0o700, 0o600, 0o077];
 const LARGEST = 1 << 20;

@@ -1,0 +1,31 @@
+/** What the control socket's server, connections and clients share: its path, the device behind it, and errno numbers. */
+import { constants } from 'node:os';
+import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+
+/**
+ * A device in this process, such as a {@link DeviceLoop}, that a control socket or an {@link
+ * EngineBackend} configures and reads.
+ */
+export interface UapiDevice {
+  /**
+   * Applies a configuration, all of it or nothing.
+   * @throws Error with a system `code` when something is refused; then nothing has changed
+   */
+  configure(config: DeviceConfig): void;
+  /** Returns the device's status. The secrets in it are copies, which the caller overwrites. */
+  status(): DeviceStatus;
+  /** Returns every counter by name. */
+  counters(): Record<string, number>;
+}
+
+/** Returns the path at which `wg` looks for the control socket of an interface. */
+export function uapiSocketPath(name: string): string {
+  return `/var/run/wireguard/${name}.sock`;
+}
+
+/** Returns the number behind a system error's code, positive as in errno.h; undefined for any other error. */
+export function systemErrno(error: unknown): number | undefined {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code !== 'string') return undefined;
+  return (constants.errno as Readonly<Record<string, number>>)[code];
+}
