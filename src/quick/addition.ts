@@ -1,19 +1,23 @@
 /**
- * What a device is to be when a file comes to what PreUp set on it: as `wg addconf` has it, the file's settings are added, and what the
- * file does not say stays. When the file changes, only what an earlier version of it said goes. Pure.
+ * Merges a file's settings with those that PreUp made on the device. As with `wg addconf`, the
+ * file's settings are added and settings that the file does not name stay. After a change of the
+ * file, only settings that an earlier version of it named are removed. Pure.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
 import type { Configured } from './state.ts';
 
 export interface Addition {
-  /** All that the device is to be; a default route's mark is not decided here. */
+  /** The complete desired configuration. The mark of a default route is decided elsewhere. */
   readonly config: DeviceConfig;
-  /** Those that get routes: the file's peers, and those that PreUp made. What other hooks and people made routes for is theirs. */
+  /**
+   * Peers that get routes: those of the file and those that PreUp made. Routes for all other peers
+   * belong to the hooks and people that made the peers.
+   */
   readonly routed: readonly PeerConfig[];
   /** The mark that a hook set; 0 if none did. */
   readonly mark: number;
-  /** To be remembered. */
+  /** What to record in the state. */
   readonly configured: Omit<Configured, 'mark'>;
 }
 
@@ -22,19 +26,24 @@ type Settings = ReadonlyMap<string, ReadonlySet<string>>;
 
 const ALL: readonly Setting[] = ['preshared-key', 'keepalive', 'allowed-ips'];
 
-/** @param before what earlier versions of the file said; undefined for a device that no file came to yet */
+/**
+ * @param before what earlier versions of the file configured; undefined if no file was applied to
+ * this device yet
+ */
 export function addition(wanted: DeviceConfig, status: DeviceStatus, before: Configured | undefined): Addition {
   const peers = wanted.peers ?? [];
-  const said = settingsOf(peers);
+  const fromFile = settingsOf(peers);
   const earlier = parseSettings(before?.peers ?? []);
   const there = new Map(status.peers.map(peer => [formatKeyBase64(peer.publicKey), peer]));
   const found = before?.found ?? [...there.keys()];
   const isFound = new Set(found);
-  const others = [...there].filter(([key]) => !said.has(key) && (isFound.has(key) || !earlier.has(key)));
-  const stays = (key: string) => (setting: Setting) => !said.get(key)!.has(setting) && !earlier.get(key)?.has(setting);
-  const both = [...there].filter(([key]) => said.has(key));
+  const others = [...there].filter(([key]) => !fromFile.has(key) && (isFound.has(key) || !earlier.has(key)));
+  const stays = (key: string) => (setting: Setting) =>
+    !fromFile.get(key)!.has(setting) && !earlier.get(key)?.has(setting);
+  const both = [...there].filter(([key]) => fromFile.has(key));
   const filled = [
-    // what they keep comes before what the file says: a prefix is the last one's that asks for it
+    // Prefixes that peers keep come before those of the file: the last peer that asks for a prefix
+    // gets it.
     ...both.map(([key, peer]) => kept(peer, stays(key))).filter(peer => Object.keys(peer).length > 1),
     ...peers.map(peer => {
       const key = formatKeyBase64(peer.publicKey);
@@ -47,16 +56,18 @@ export function addition(wanted: DeviceConfig, status: DeviceStatus, before: Con
     config: { ...wanted, ...(privateKey && { privateKey }), peers: [...others.map(all), ...filled] },
     routed: [...others.filter(([key]) => isFound.has(key)).map(all), ...filled],
     mark: before?.mark ? 0 : status.fwmark,
-    configured: { peers: [...said].map(([key, settings]) => [key, ...settings].join(' ')), found },
+    configured: { peers: [...fromFile].map(([key, settings]) => [key, ...settings].join(' ')), found },
   };
 }
 
-/** Of a device whose file was not noted: all that it has is taken for the file's. */
+/**
+ * For a device whose state does not record the file: attributes all of its settings to the file.
+ */
 export function everything({ peers }: DeviceStatus): Configured {
   return { mark: true, peers: peers.map(({ publicKey }) => [formatKeyBase64(publicKey), ...ALL].join(' ')), found: [] };
 }
 
-/** Settings of a peer as it is. */
+/** Returns the current settings of a peer as a configuration. */
 function kept(
   { publicKey, presharedKey, persistentKeepalive, allowedIps }: PeerStatus,
   stays: (setting: Setting) => boolean,
@@ -69,7 +80,10 @@ function kept(
   };
 }
 
-/** Which settings a file has, by the peer's public key; its entries may be several. */
+/**
+ * Returns which settings the file has for each peer, by public key. A file may have several entries
+ * for one key.
+ */
 function settingsOf(peers: readonly PeerConfig[]): Settings {
   const all = new Map<string, Set<Setting>>();
   for (const { publicKey, presharedKey, persistentKeepalive, allowedIps = [], replaceAllowedIps } of peers) {
@@ -83,7 +97,10 @@ function settingsOf(peers: readonly PeerConfig[]): Settings {
   return all;
 }
 
-/** Of what is remembered; a key may stand there twice, with what two versions of the file said. */
+/**
+ * Parses recorded peers. A key may be recorded twice, with the settings of two versions of the
+ * file.
+ */
 function parseSettings(lines: readonly string[]): Settings {
   const all = new Map<string, Set<string>>();
   for (const line of lines) {

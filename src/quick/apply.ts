@@ -1,4 +1,7 @@
-/** Does one step after another. Each may be the last that this process does: what is remembered is written before what it is about. */
+/**
+ * Executes a plan step by step. The process may die at any step, so state is written before the
+ * change that it describes.
+ */
 
 import { formatAddress } from '../base/address.ts';
 import { formatPrefix } from '../base/prefix.ts';
@@ -14,11 +17,14 @@ import { describeStep, kernelRule, type QuickRoute, type Step } from './step.ts'
 import { sysctlName } from './surroundings.ts';
 
 export interface ApplierOptions {
-  /** Asked before each step, and after one that failed: true ends it there. */
+  /** Checked before each step and after a step that failed; true stops the plan there. */
   readonly interrupted?: (() => boolean) | undefined;
-  /** What the caller does about the steps that are done then, for the message. */
+  /** How the caller treats the completed steps, as the end of an error message. */
   readonly afterwards?: string;
-  /** What cannot be written down is only warned of: for the way back, which must not depend on a full disk. */
+  /**
+   * Turns a failed write of the state into a warning. For teardown, which must not depend on a full
+   * disk.
+   */
   readonly isForgetful?: boolean;
 }
 
@@ -33,7 +39,7 @@ export class Applier {
     this.#host = host;
     this.#state = state;
     this.#interrupted = options.interrupted ?? (() => false);
-    this.#afterwards = options.afterwards ?? 'what was done is taken back';
+    this.#afterwards = options.afterwards ?? 'the completed steps are rolled back';
     this.#isForgetful = options.isForgetful ?? false;
   }
 
@@ -41,7 +47,7 @@ export class Applier {
     return this.#state;
   }
 
-  /** @throws whatever a step fails with; the steps before it are done */
+  /** @throws the error of the first step that fails; the steps before it are done */
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       if (this.#interrupted()) throw this.#interruption();
@@ -106,7 +112,10 @@ export class Applier {
     }
   }
 
-  /** Up is more than the flag: a userspace device opens its port when it sees the flag, and cannot refuse it. */
+  /**
+   * Brings the link up. A userspace device opens its port only after it sees IFF_UP and cannot
+   * reject the flag, so the port is confirmed separately.
+   */
   async #linkUp(mtu: number): Promise<void> {
     const { network, devices } = this.#host;
     const { name } = this.#state;
@@ -120,7 +129,7 @@ export class Applier {
     await devices.confirmPort(name);
   }
 
-  /** Those of the plan, and those that the kernel gave the interface by itself. */
+  /** Returns the addresses of the plan and those that the kernel assigned by itself. */
   async #addresses(planned: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const { network } = this.#host;
     const there = await network.addresses.list(await link(network, this.#state.name));
@@ -128,7 +137,7 @@ export class Applier {
     return [...new Map(all.map(address => [formatAddress(address), address])).values()];
   }
 
-  /** In a container it may be for the container's maker alone to set. */
+  /** In a container, only the program that created the container may be allowed to set it. */
   #setMarkValid(value: string, strict: readonly string[]): void {
     try {
       this.#host.writeMarkValid(value);
@@ -140,9 +149,9 @@ export class Applier {
       if (link !== undefined)
         throw problem(
           'ESYSCTL',
-          `${what}, and without it ${link} drops what peers answer, for its reverse path filter is strict (the larger of net.ipv4.conf.all.rp_filter and net.ipv4.conf.${sysctlName(link)}.rp_filter is 1): set it from outside, in a container ${fix}, or set rp_filter to 2`,
+          `${what}, and without it ${link} drops the peers' answers, because its reverse path filter is strict (the larger of net.ipv4.conf.all.rp_filter and net.ipv4.conf.${sysctlName(link)}.rp_filter is 1): set it from outside, in a container ${fix}, or set rp_filter to 2`,
         );
-      const need = value === '1' ? `: not needed as long as no way to a peer has rp_filter=1; otherwise ${fix}` : '';
+      const need = value === '1' ? `: not needed while no path to a peer has rp_filter=1; otherwise ${fix}` : '';
       this.#host.warn(`${what}${need}`);
     }
   }
@@ -154,12 +163,15 @@ export class Applier {
       this.#host.writeState(this.#state);
     } catch (error) {
       if (!this.#isForgetful) throw error;
-      this.#host.warn(`what is done cannot be remembered: ${(error as Error).message}`);
+      this.#host.warn(`the state cannot be recorded: ${(error as Error).message}`);
     }
   }
 }
 
-/** @throws Error with `code` ESYSCTL where IPv6 was switched off since the link was made, of which the kernel says no more than EACCES */
+/**
+ * @throws Error with `code` ESYSCTL if IPv6 was disabled after the link was made; the kernel
+ * reports only EACCES for that
+ */
 async function addAddress(network: Network, to: LinkReference, address: QuickAddress): Promise<void> {
   try {
     await network.addresses.add(to, address);
@@ -174,8 +186,10 @@ async function addAddress(network: Network, to: LinkReference, address: QuickAdd
 }
 
 /**
- * One that a hook or another program made for this interface, with a protocol of its own, is as good.
- * @throws Error with `code` EROUTE where the table has such a route by another, of which the kernel says no more than EEXIST
+ * Adds a route. A route of this interface with another protocol, made by a hook or another program,
+ * is accepted as it is.
+ * @throws Error with `code` EROUTE if the table has this route through another interface; the
+ * kernel reports only EEXIST
  */
 async function addRoute(network: Network, to: LinkReference, route: QuickRoute): Promise<void> {
   try {
@@ -193,10 +207,10 @@ async function addRoute(network: Network, to: LinkReference, route: QuickRoute):
   }
 }
 
-/** What the system says of a file below /proc/sys that is another's to write. */
+/** Error codes of a write below /proc/sys to a setting that belongs to another owner. */
 const NOT_ALLOWED = new Set(['EROFS', 'EACCES', 'EPERM']);
 
-/** How a hook that ran is remembered. */
+/** The form in which the state records a completed hook. */
 export function hookKey({ event, index }: { readonly event: string; readonly index: number }): string {
   return `${event} ${index}`;
 }
@@ -204,16 +218,19 @@ export function hookKey({ event, index }: { readonly event: string; readonly ind
 async function link(network: Network, name: string): Promise<LinkReference> {
   const found = await network.links.find(name);
   if (found) return found;
-  throw problem('ENODEV', `interface ${name} is gone: somebody removed it, or its process ended`);
+  throw problem('ENODEV', `interface ${name} is gone: another program removed it, or its process ended`);
 }
 
-/** One that goes by itself meanwhile is as good. */
+/** Ignores the error of an object that disappeared before it could be removed. */
 async function removeLink(network: Network, name: string): Promise<void> {
   const found = await network.links.find(name);
   if (found) await unlessGone('ENODEV', network.links.remove(found));
 }
 
-/** @param code with which the kernel says that there is no such thing: another program removed it since it was listed */
+/**
+ * @param code the kernel's error for an absent object: another program removed it after it was
+ * listed
+ */
 async function unlessGone(code: string, removal: Promise<void>): Promise<void> {
   try {
     await removal;

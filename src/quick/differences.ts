@@ -1,4 +1,7 @@
-/** What a plan would change, for people: each setting with what is and what shall be, peers by the beginning of their keys, and no secrets. Pure. */
+/**
+ * Describes what a plan would change, for people: each setting with its observed and desired value,
+ * peers by the first characters of their keys, and no secrets. Pure.
+ */
 import { formatEndpoint } from '../base/endpoint.ts';
 import { formatKeyHex, isZeroKey } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
@@ -15,19 +18,19 @@ export interface Present {
   readonly state: QuickState;
 }
 
-/** One line for each difference; none if the plan would change nothing that can be seen. */
+/** Returns one line for each difference, and an empty list if the plan has no visible effect. */
 export function differences(steps: readonly Step[], { status, mtu, state }: Present): string[] {
   return steps.flatMap(step => {
     switch (step.do) {
       case 'configure':
         return deviceLines(step.config, status);
       case 'link-up':
-        return step.mtu === mtu ? 'the link is down, and is to be up' : `MTU ${mtu} -> ${step.mtu}`;
+        return step.mtu === mtu ? 'the link is down and must be up' : `MTU ${mtu} -> ${step.mtu}`;
       case 'set-dns': {
         const wanted = resolverText(step.servers, step.search);
         return state.resolver === wanted ? [] : `DNS ${state.resolver || 'none'} -> ${wanted}`;
       }
-      // follows marks, rules and addresses, which have lines of their own
+      // Follows from marks, rules and addresses, which have lines of their own.
       case 'set-firewall':
       case 'remove-firewall':
         return [];
@@ -37,7 +40,7 @@ export function differences(steps: readonly Step[], { status, mtu, state }: Pres
   });
 }
 
-/** How the DNS of a file is remembered. */
+/** The form in which the state records the DNS settings of a file. */
 export function resolverText(servers: readonly string[], search: readonly string[]): string {
   return [...servers, ...search].join(' ');
 }

@@ -1,10 +1,10 @@
-/** What of an endpoint a route is asked for. */
+/** The part of an endpoint that a route lookup needs. */
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_SCOPE } from '../base/endpoint.ts';
 
 export interface EndpointAddress {
   /** 4 or 16 bytes. */
   readonly address: Uint8Array;
-  /** The index of the link that a link-local address is of; otherwise 0. */
+  /** The index of the link of a link-local address, otherwise 0. */
   readonly scope: number;
 }
 

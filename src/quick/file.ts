@@ -1,8 +1,10 @@
 /**
- * wg-quick's file format: what `wg setconf` takes, and in [Interface] also Address, DNS, MTU, Table, PreUp, PostUp, PreDown, PostDown and
- * SaveConfig (wg-quick(8) "CONFIGURATION"). Keys in any case, `#` begins a comment, but in a hook's value it is the shell's. Lists grow
- * line by line, of MTU, Table and SaveConfig the last line counts, and an empty value is as good as no line. Unlike wg-quick, which finds
- * out on the way, all of it is judged before anything is done.
+ * wg-quick's file format: all keys of `wg setconf`, and in [Interface] also Address, DNS, MTU,
+ * Table, PreUp, PostUp, PreDown, PostDown and SaveConfig (wg-quick(8) "CONFIGURATION"). Keys are
+ * case-insensitive. `#` begins a comment, except in the value of a hook, where the shell interprets
+ * it. Repeated list keys accumulate, the last MTU, Table and SaveConfig counts, and an empty value
+ * equals an absent line. Unlike wg-quick, which finds errors while it works, this parser validates
+ * the whole file first.
  */
 import { parseAddress } from '../base/address.ts';
 import { type ConfFile, parseConf } from '../config/conf.ts';
@@ -21,9 +23,9 @@ export interface QuickAddress {
 }
 
 export interface QuickFile {
-  /** As it was given, for messages. */
+  /** As the user gave it, for messages. */
   readonly path: string;
-  /** Of the interface. */
+  /** Name of the interface. */
   readonly name: string;
   readonly addresses: readonly QuickAddress[];
   readonly dns: readonly string[];
@@ -31,7 +33,7 @@ export interface QuickFile {
   readonly search: readonly string[];
   readonly mtu?: number;
   readonly table: 'auto' | 'off' | number;
-  /** As it stands in the file, to be saved again. */
+  /** The value as written, to be saved again. */
   readonly tableText?: string;
   readonly saveConfig: boolean;
   readonly hooks: Readonly<Record<HookEvent, readonly string[]>>;
@@ -42,10 +44,10 @@ export interface QuickFile {
 
 export interface FileOptions {
   readonly zones: Zones;
-  /** Numbers of tables by name (rt_tables). */
+  /** Numbers of routing tables by name (rt_tables). */
   readonly tables?: ReadonlyMap<string, number>;
   readonly warn?: (message: string) => void;
-  /** A file without [Interface] is an error. */
+  /** Rejects a file without [Interface]. */
   readonly needsInterface?: boolean;
 }
 
@@ -61,7 +63,7 @@ type Draft = Mutable<Pick<QuickFile, 'table' | 'saveConfig'>> & {
 
 const BUILT_IN_TABLES: ReadonlyMap<string, number> = new Map(Object.entries(TABLE));
 const LARGEST_TABLE = 0xffffffff;
-/** Linux's IFNAMSIZ without its NUL. */
+/** Linux's IFNAMSIZ without the NUL. */
 const NAME_MAX = 15;
 const [SMALLEST_MTU, LARGEST_MTU] = [68, 65535];
 
@@ -87,13 +89,13 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
     if (content.startsWith('[')) inInterface = withoutSpace(content).toLowerCase() === '[interface]';
     hasInterface ||= inInterface;
     try {
-      // without the indentation, as wg-quick has it
+      // Without indentation, as in wg-quick.
       rest.push(inInterface && readKey(draft, content, line, tables) ? undefined : trimSpace(line, ' \t'));
     } catch (error) {
       throw placeError(error, path, i + 1, content);
     }
   }
-  // with an empty line for what was taken out, so that lines keep their numbers
+  // Empty lines replace the removed ones, so that line numbers stay correct.
   const wireguard = parseConf(rest.map(line => line ?? '').join('\n'), path, zones, warn, 'quick');
   if (needsInterface && !hasInterface)
     throw new ConfigError('missing', 'there is no [Interface] section, which a file for `wgts up` begins with', {
@@ -112,13 +114,16 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
   };
 }
 
-/** Lines that end in a newline each; the last of a text is none if it is empty. */
+/** Splits a text into lines that each end in a newline. The last one may lack it. */
 function strippedText(lines: readonly (string | undefined)[]): string {
   const kept = (lines.at(-1) === '' ? lines.slice(0, -1) : lines).filter(line => line !== undefined);
   return kept.map(line => `${line}\n`).join('');
 }
 
-/** The interface that a file is for: its own name without `.conf`. @throws ConfigError if that is none */
+/**
+ * Returns the interface name of a file: its base name without `.conf`. @throws ConfigError if that
+ * is not a valid name
+ */
 export function interfaceName(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1);
   const name = /^([A-Za-z0-9_=+.-]+)\.conf$/.exec(base)?.[1];
@@ -174,7 +179,7 @@ function readKey(draft: Draft, content: string, line: string, tables: ReadonlyMa
   }
 }
 
-/** What a shell would not be given as it stands in the file is refused: it is not what the file says. */
+/** Rejects a command that a shell would receive in another form than the file has it. */
 function parseHook(hook: HookEvent, command: string): string {
   const why = command.includes('\0')
     ? 'a command has no NUL bytes'
@@ -200,7 +205,10 @@ function parseInterfaceAddress(text: string, context: string): QuickAddress {
   );
 }
 
-/** A number, or an IPv4 netmask such as 255.255.255.0, which ip(8), and so wg-quick, takes too. -1 for anything else. */
+/**
+ * Parses a prefix length or an IPv4 netmask such as 255.255.255.0, which ip(8), and so wg-quick,
+ * accepts too. Returns -1 for anything else.
+ */
 function parsePrefixLength(text: string, longest: number): number {
   if (/^[0-9]{1,3}$/.test(text)) return Number(text);
   const mask = longest === 32 ? parseAddress(text) : undefined;
@@ -209,7 +217,10 @@ function parsePrefixLength(text: string, longest: number): number {
   return /^1*0*$/.test(bits) ? bits.lastIndexOf('1') + 1 : -1;
 }
 
-/** An address, also with a zone or a port, which some resolvers take: what wg-quick hands on as `nameserver`. */
+/**
+ * Returns whether a text is a name server as wg-quick passes it on: an address, for some resolvers
+ * with a zone or a port.
+ */
 function isNameServer(text: string): boolean {
   const ported = /^\[(.*)\](?::[0-9]{1,5})?$/.exec(text) ?? /^([0-9.]+):[0-9]{1,5}$/.exec(text);
   const [address, zone, ...more] = (ported?.[1] ?? text).split('%');
@@ -217,7 +228,10 @@ function isNameServer(text: string): boolean {
   return parseAddress(address!) !== undefined && plain && more.length === 0;
 }
 
-/** What reaches resolvconf in lines of its own may hold nothing but a name. @param context what the message shows */
+/**
+ * Returns a search domain or a name server, and rejects anything else: resolvconf reads its input
+ * line by line. @param context what the message shows
+ */
 function domainOrServer(text: string, context: string): string {
   const isDomain = /^[A-Za-z0-9_~.][A-Za-z0-9._~-]{0,252}$/.test(text) && (text === '.' || !/^[0-9.]+$/.test(text));
   if (isDomain || isNameServer(text)) return text;

@@ -1,13 +1,15 @@
 /**
- * What wg-quick puts into nftables beside a default route, and why it is needed.
+ * The nftables rules that wg-quick adds beside a default route, and why they are needed.
  *
- * - A host answers for its tunnel address on every interface, so that whoever is on the same cable can find out, from outside, whether a
- *   connection exists inside the tunnel, and speak into it (CVE-2019-14899). `preraw` drops what comes for a tunnel address by another
- *   interface, unless it is the host itself.
- * - With `rp_filter` = 1 and `src_valid_mark` the answers of the peers pass only if they carry the mark of what they answer:
- *   `postmangle` keeps it in the connection, `premangle` takes it from there.
+ * - A host answers for its tunnel address on every interface. An attacker on the same network could
+ *   find out whether a connection exists inside the tunnel, and inject into it (CVE-2019-14899).
+ *   `preraw` drops packets for a tunnel address that arrive on another interface, unless the host
+ *   itself sent them.
+ * - With `rp_filter` = 1 and `src_valid_mark`, answers of peers pass only with the mark of the
+ *   packets that they answer. `postmangle` stores the mark in the connection, `premangle` restores
+ *   it.
  *
- * The tables have the names that wg-quick gives them, so that either program takes away what the other made.
+ * The tables have wg-quick's names, so that either program can remove what the other made.
  */
 import type { Family } from '../netlink/family.ts';
 import {
@@ -27,18 +29,18 @@ import type { NfTable } from '../netlink/nftables.ts';
 import { ROUTE_TYPE } from '../netlink/route.ts';
 
 export interface FirewallPlan {
-  /** The interface. */
+  /** Name of the interface. */
   readonly name: string;
   readonly mark: number;
   readonly families: readonly Family[];
-  /** Of the interface, 4 or 16 bytes each. */
+  /** Addresses of the interface, 4 or 16 bytes each. */
   readonly addresses: readonly Uint8Array[];
 }
 
 const RAW = -300;
 const MANGLE = -150;
 const UDP = 17;
-/** Of the destination in the IP header. */
+/** Offset of the destination address in the IP header. */
 const DESTINATION = { 4: 16, 6: 24 } as const;
 
 export function firewallTableName(name: string): string {
@@ -74,7 +76,7 @@ export function firewallTables({ name, mark, families, addresses }: FirewallPlan
   }));
 }
 
-/** To a tunnel's address, not by the tunnel, and not from this host. */
+/** Matches packets to a tunnel address that arrive neither by the tunnel nor from this host. */
 function spoofed(name: string, address: Uint8Array, family: Family): Expression[] {
   return [
     loadMeta('inputName'),

@@ -1,6 +1,7 @@
 /**
- * The MTU for an interface whose file has none: what the narrowest of the ways to its peers carries, less what WireGuard adds. (wg-quick took the
- * widest until 2024; packets for all other peers then went in fragments.)
+ * Chooses the MTU for an interface whose file has none: the smallest MTU of the paths to its peers,
+ * less WireGuard's overhead. (Until 2024, wg-quick took the largest; packets to all other peers
+ * were then fragmented.)
  */
 import type { DeviceConfig } from '../config/model.ts';
 import { NetlinkError } from '../netlink/errors.ts';
@@ -12,21 +13,24 @@ import { problem } from './problem.ts';
 
 export interface MtuQuestion {
   readonly endpoints: readonly Uint8Array[];
-  /** Of encrypted packets, so that they do not seem to go through the tunnel itself. */
+  /** Mark of encrypted packets, so that the lookup does not choose the tunnel itself. */
   readonly mark: number;
-  /** The interface's index, if it is there: a way through itself says nothing. */
+  /** Index of the interface, if it exists: a path through itself has no meaning. */
   readonly link: number | undefined;
   /** The file names a peer whose address is not known yet: it may be anywhere. */
   readonly more: boolean;
 }
 
-/** What an encrypted packet has on top: IPv6, UDP, WireGuard's header and tag. */
+/** Overhead of an encrypted packet: IPv6 and UDP headers, WireGuard's header and tag. */
 const OVERHEAD = 80;
 const DEFAULT_MTU = 1500;
 const SMALLEST_MTU = 68;
 const SMALLEST_IPV6_MTU = 1280;
 
-/** The smallest MTU of the ways to the endpoints; where none is known, that of the default route; 1500 without one. Less the overhead. */
+/**
+ * Returns the smallest MTU of the paths to the endpoints, less the overhead. Without any known path
+ * it uses the default route, and 1500 without a default route.
+ */
 export async function findMtu(network: Network, question: MtuQuestion): Promise<number> {
   const { endpoints, more } = question;
   const known: number[] = [];
@@ -36,10 +40,10 @@ export async function findMtu(network: Network, question: MtuQuestion): Promise<
 }
 
 /**
- * The MTU to set. The kernel has no IPv6 on what is narrower than 1280, and would say only that there is no such device: a way that is too narrow
- * for that gets fragments; a file that asks for less is refused.
- * @param wanted undefined where IPv6 is switched off
- * @param found by findMtu
+ * Returns the MTU to set. The kernel has no IPv6 on links narrower than 1280 and would report only
+ * "no such device". A path that is narrower gets fragments; a file that asks for less is rejected.
+ * @param wanted undefined if IPv6 is disabled
+ * @param found the result of findMtu
  * @throws Error with `code` EMTU
  */
 export function chooseMtu(
@@ -64,7 +68,7 @@ export function chooseMtu(
   return SMALLEST_IPV6_MTU;
 }
 
-/** @returns none where there is no way there now */
+/** @returns undefined if there is no path at present */
 async function mtuTo(network: Network, endpoint: Uint8Array, { mark, link }: MtuQuestion): Promise<number[]> {
   const { address, scope } = endpointAddress(endpoint);
   try {
@@ -76,7 +80,7 @@ async function mtuTo(network: Network, endpoint: Uint8Array, { mark, link }: Mtu
   }
 }
 
-/** Of the best default route, IPv4's if there is one. */
+/** Returns the MTU of the best default route, IPv4 first. */
 async function defaultMtu(network: Network, { link }: MtuQuestion): Promise<number[]> {
   for (const family of [4, 6] as const) {
     const routes = (await network.routes.list({ family, table: TABLE.main }))
@@ -90,7 +94,10 @@ async function defaultMtu(network: Network, { link }: MtuQuestion): Promise<numb
   return [];
 }
 
-/** The route's own MTU, as far as its links have it; of several links any may be taken. */
+/**
+ * Returns the MTU of the route itself, limited by its links; any link of a multipath route may
+ * carry the packet.
+ */
 async function mtuOf(network: Network, route: Route, own: number | undefined): Promise<number[]> {
   const indexes = route.link === undefined ? (route.hops ?? []).flatMap(({ link }) => link ?? []) : [route.link];
   if (own !== undefined && indexes.includes(own)) return [];

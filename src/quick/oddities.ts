@@ -1,4 +1,7 @@
-/** What is legal in a file and most likely a mistake: told as warnings, since wg and wg-quick take it in silence. Pure. */
+/**
+ * Finds settings that are legal but most likely mistakes, for warnings: wg and wg-quick accept them
+ * silently. Pure.
+ */
 import { ENDPOINT_PORT } from '../base/endpoint.ts';
 import { formatKeyBase64, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
@@ -8,21 +11,22 @@ import type { QuickFile } from './file.ts';
 const SHORT_KEY = 8;
 
 /**
- * Returns one sentence for each; peers by the beginning of their public key, and never a secret.
- * @param ownKey the public key of the interface, where it has a key
+ * Returns one sentence for each finding. Peers appear by the first characters of their public key,
+ * secrets never.
+ * @param ownKey the public key of the interface, if it has a private key
  */
 export function oddities({ wireguard, hooks }: QuickFile, ownKey?: Uint8Array): string[] {
   const { privateKey, peers } = wireguard;
-  const said: string[] = [];
+  const findings: string[] = [];
   const mayComeFromHook = hooks.PreUp.length + hooks.PostUp.length > 0;
   if (!privateKey && !mayComeFromHook)
-    said.push('there is no PrivateKey: without one the interface cannot reach a peer (wgts genkey makes one)');
+    findings.push('there is no PrivateKey: without one the interface cannot reach a peer (wgts genkey makes one)');
   if (privateKey && isZeroKey(privateKey))
-    said.push('PrivateKey is all zeros, which means no key (wgts genkey makes one)');
+    findings.push('PrivateKey is all zeros, which means no key (wgts genkey makes one)');
   else if (privateKey && !isClamped(privateKey))
-    said.push('PrivateKey is not of the form that genkey makes: is it a public or preshared key?');
+    findings.push('PrivateKey is not of the form that genkey makes: is it a public or preshared key?');
   if (privateKey && peers.some(({ publicKey }) => same(publicKey, privateKey)))
-    said.push(
+    findings.push(
       'PrivateKey is also the PublicKey of a peer: one of them is in the wrong place, and the private key may be known',
     );
   const owners = new Map<string, string>();
@@ -30,27 +34,29 @@ export function oddities({ wireguard, hooks }: QuickFile, ownKey?: Uint8Array): 
   for (const { publicKey, allowedIps, endpoint } of peers) {
     const name = shortKey(publicKey);
     if (ownKey && same(publicKey, ownKey))
-      said.push(
-        `peer ${name} has the public key of this interface itself, so it is left out: write the other side's (there, wgts show prints it)`,
+      findings.push(
+        `peer ${name} has the public key of this interface itself, so it is ignored: write the other side's (there, wgts show prints it)`,
       );
     if (endpoint && portOf(endpoint) === 0)
-      said.push(`peer ${name} has an Endpoint with port 0, which nothing can be sent to: write the peer's ListenPort`);
-    if (isZeroKey(publicKey)) said.push('a peer has a PublicKey of all zeros, which nobody can have');
-    if (seen.has(name)) said.push(`peer ${name} is in the file twice: what the last [Peer] says counts`);
+      findings.push(
+        `peer ${name} has an Endpoint with port 0, which cannot receive anything: write the peer's ListenPort`,
+      );
+    if (isZeroKey(publicKey)) findings.push('a peer has a PublicKey of all zeros, which no peer can have');
+    if (seen.has(name)) findings.push(`peer ${name} is in the file twice: what the last [Peer] says counts`);
     seen.add(name);
     for (const { prefix, remove } of allowedIps) {
       const text = formatPrefix(prefix);
       const before = owners.get(text);
       if (remove) continue;
       if (before !== undefined && before !== name)
-        said.push(`AllowedIPs ${text} is in two peers, ${before} and ${name}: only the last, ${name}, gets it`);
+        findings.push(`AllowedIPs ${text} is in two peers, ${before} and ${name}: only the last, ${name}, gets it`);
       owners.set(text, name);
     }
   }
-  return said;
+  return findings;
 }
 
-/** As messages name a peer. */
+/** The name of a peer in messages. */
 export function shortKey(publicKey: Uint8Array): string {
   return `${formatKeyBase64(publicKey).slice(0, SHORT_KEY)}...`;
 }
@@ -60,7 +66,7 @@ function portOf(endpoint: NonNullable<ConfPeer['endpoint']>): number {
   return (endpoint[ENDPOINT_PORT]! << 8) | endpoint[ENDPOINT_PORT + 1]!;
 }
 
-/** Judged without a copy: it is a secret. */
+/** Compares without a copy, because the key is a secret. */
 function isClamped(key: Uint8Array): boolean {
   return (key[0]! & 7) === 0 && (key[KEY_SIZE - 1]! & 0xc0) === 0x40;
 }

@@ -1,6 +1,7 @@
 /**
- * The way back: what `up` made, as far as it is still there, with or without the interface. Pure. An interface of which nothing is
- * remembered (wg-quick made it) is taken down by what the kernel shows of it, as wg-quick would.
+ * Plans the removal of everything that `up` made and that still exists, with or without the
+ * interface. Pure. An interface without recorded state (wg-quick made it) is removed by what the
+ * kernel shows of it, as wg-quick would do.
  */
 import type { DeviceStatus } from '../config/model.ts';
 import type { Link } from '../netlink/links.ts';
@@ -12,31 +13,38 @@ import type { Snapshot } from './snapshot.ts';
 import { type BackendKind, type PolicyState, type QuickState, type RuleState, tabledRules } from './state.ts';
 import type { Step } from './step.ts';
 
-/** Everything but hooks and saving. */
+/** Plans everything but hooks and SaveConfig. */
 export function planRemoval(state: QuickState, now: Snapshot): Step[] {
   const { policy } = state;
   const steps: Step[] = [];
-  // first the rules: with them and without the link's routes, packets would already go elsewhere
+  // Rules go first: with rules, but without the link's routes, packets would already take another
+  // path.
   if (policy)
     for (const rule of tabledRules(policy).toReversed())
       if (isThere(rule, rule.table, now.rules)) steps.push({ do: 'remove-rule', rule, table: rule.table });
   if (state.dns) steps.push({ do: 'unset-dns' });
   if (now.link && isOurs(now.link, state)) steps.push({ do: 'remove-link' });
   if (policy) steps.push({ do: 'remove-firewall' });
-  if (policy?.markWasValid !== undefined && now.markValid !== policy.markWasValid && !othersNeedIt(policy, now.rules))
+  if (
+    policy?.markWasValid !== undefined &&
+    now.markValid !== policy.markWasValid &&
+    !isNeededByOthers(policy, now.rules)
+  )
     steps.push({ do: 'mark-valid', value: policy.markWasValid });
   return steps;
 }
 
 const KINDS: Readonly<Record<BackendKind, string>> = { kernel: 'wireguard', userspace: 'tun' };
 
-/** Whether a link of the name may be the one that is remembered: it could have gone, and another have come. */
+/**
+ * Returns whether a link of this name can be the recorded one, and not a later one of another kind.
+ */
 export function isOurs({ kind }: Pick<Link, 'kind'>, { backend }: QuickState): boolean {
   return backend === undefined ? Object.values(KINDS).some(each => each === kind) : kind === KINDS[backend];
 }
 
-/** What would be remembered of an interface that wg-quick made. */
-export function supposedState(file: QuickFile, status: DeviceStatus, now: Snapshot, path: string): QuickState {
+/** Returns the state that `up` would have recorded for an interface that wg-quick made. */
+export function stateOfOthers(file: QuickFile, status: DeviceStatus, now: Snapshot, path: string): QuickState {
   const hasDefault = status.peers.some(({ allowedIps }) => allowedIps.some(({ length }) => length === 0));
   const table = file.table === 'auto' && hasDefault ? status.fwmark : 0;
   return {
@@ -46,13 +54,16 @@ export function supposedState(file: QuickFile, status: DeviceStatus, now: Snapsh
     phase: 'up',
     made: true,
     dns: file.dns.length + file.search.length > 0,
-    ...(table && { policy: { table, rules: supposedRules(table, now.rules) } }),
+    ...(table && { policy: { table, rules: rulesOfOthers(table, now.rules) } }),
     hooksDone: [],
   };
 }
 
-/** Those with the mark, and of each family the nearest before it that keeps the neighbours. */
-function supposedRules(table: number, rules: readonly Rule[]): RuleState[] {
+/**
+ * Returns the rules with the mark, and for each family the nearest rule before it that suppresses
+ * default routes.
+ */
+function rulesOfOthers(table: number, rules: readonly Rule[]): RuleState[] {
   return ([4, 6] as const).flatMap(family => {
     const own = rules.filter(rule => rule.family === family);
     const marked = own.find(({ mark, table: other, invert }) => invert && mark === table && other === table);
@@ -69,8 +80,8 @@ function supposedRules(table: number, rules: readonly Rule[]): RuleState[] {
   });
 }
 
-/** Another tunnel has a default route by policy too. */
-function othersNeedIt(policy: PolicyState, all: readonly Rule[]): boolean {
+/** Returns whether another tunnel has a default route by policy. */
+function isNeededByOthers(policy: PolicyState, all: readonly Rule[]): boolean {
   return all.some(
     rule =>
       rule.family === 4 &&

@@ -1,6 +1,7 @@
 /**
- * From a file and what the kernel has now to the steps that bring the one about. Pure, and the same for a first `up` and for one after a
- * crash: what is there as it should be has no step, what is there and should not be is taken away.
+ * Plans the steps from the observed state of the kernel to the state that a file describes. Pure.
+ * The first `up` and one after a crash use the same plan: what is already right has no step, what
+ * must not exist is removed.
  */
 import { formatAddress } from '../base/address.ts';
 import { formatPrefix, makePrefix } from '../base/prefix.ts';
@@ -10,6 +11,7 @@ import type { Family } from '../netlink/family.ts';
 import { PROTOCOL, type Route } from '../netlink/route.ts';
 import { resolverText } from './differences.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
+import { isWhole, makeLink } from './plan-link.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
 import { isThere, sameRule } from './rule-match.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -26,23 +28,23 @@ import { withoutIpv6 } from './surroundings.ts';
 
 export interface UpInput {
   readonly file: QuickFile;
-  /** What the device is to be, with endpoints that are addresses. */
+  /** The desired configuration of the device, endpoints resolved to addresses. */
   readonly wanted: DeviceConfig;
-  /** Its peers that get routes. Default: all. */
+  /** Peers that get routes. Default: all. */
   readonly routed?: readonly PeerConfig[];
-  /** What of it the file says, to be remembered. */
+  /** The part of the configuration that comes from the file, to be recorded. */
   readonly configured?: Omit<Configured, 'mark'>;
-  /** The mark is a hook's. */
+  /** A hook set the mark. */
   readonly isMarked?: boolean;
   readonly backend: BackendKind;
-  /** For a default route by policy. */
+  /** Table of a default route by policy. */
   readonly table: number;
   readonly mtu: number;
-  /** IPv6 is switched off: the file's IPv6 addresses and routes are left out. */
+  /** IPv6 is disabled: the file's IPv6 addresses and routes are omitted. */
   readonly lacksIpv6?: boolean;
   /** Links that drop the peers' answers if src_valid_mark cannot be set. */
   readonly strict?: readonly string[];
-  /** What is left of an earlier attempt. */
+  /** State of an earlier attempt. */
   readonly before: QuickState | undefined;
   readonly now: Snapshot;
 }
@@ -73,10 +75,16 @@ export function planUp(input: UpInput): Step[] {
     ...useless.map(removeRule),
     ...stalePolicy(before, families, now),
     ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
-    // with what is to go too, until it is gone
+    // Also records what is about to be removed, until it is gone.
     {
       do: 'remember',
-      change: { phase: 'starting', policy: withStale(policy, stale), dns: wantsDns, ...absent, ...both(owned, before) },
+      change: {
+        phase: 'starting',
+        policy: withStale(policy, stale),
+        dns: wantsDns,
+        ...absent,
+        ...merged(owned, before),
+      },
     },
   ];
   if (!kept) steps.push(...makeLink(backend, now));
@@ -96,7 +104,8 @@ export function planUp(input: UpInput): Step[] {
   for (const rule of policy?.rules ?? [])
     if (!isThere(rule, table, now.rules) || useless.some(old => ruleText(old) === ruleText({ table, ...rule })))
       steps.push({ do: 'add-rule', rule, table });
-  // what the tunnel had goes last: in no instant, and after no step that fails, does traffic go in the clear for lack of either
+  // Removal comes last: a failed step, or the time between two steps, must not let traffic leave in
+  // the clear.
   steps.push(...stale.map(removeRule), ...removed);
   if (stale.length + removed.length > 0) steps.push({ do: 'remember', change: { policy, ...owned, resolver } });
   return steps;
@@ -106,39 +115,11 @@ function onlyIpv4(file: QuickFile): QuickFile {
   return { ...file, addresses: file.addresses.filter(({ address }) => address.length === 4) };
 }
 
-/**
- * The interface alone, before PreUp and all else. One that is made anew has nothing of what hooks and files set on another.
- * @param before what is remembered of the one that is there; undefined where that is of no use for this file
- */
-export function planLink(backend: BackendKind, before: QuickState | undefined, now: LinkSnapshot): Step[] {
-  if (isWhole(before, backend, now)) return [];
-  const blank = { hooksDone: [], configured: undefined, addresses: undefined, routes: undefined };
-  return [{ do: 'remember', change: blank }, ...makeLink(backend, now)];
-}
-
-type LinkSnapshot = Pick<Snapshot, 'link' | 'status'>;
-
-/** One that was not seen whole may be about to end; another kind is of no use. */
-function isWhole(before: QuickState | undefined, backend: BackendKind, { link, status }: LinkSnapshot): boolean {
-  return link !== undefined && status !== undefined && before?.made === true && before.backend === backend;
-}
-
-/** Of which kind it is is remembered between the old one and the new one, for by its kind it is known as ours. */
-function makeLink(kind: BackendKind, { link }: LinkSnapshot): Step[] {
-  const old = [{ do: 'remember', change: { made: undefined } }, { do: 'remove-link' }] as const;
-  return [
-    ...(link ? old : []),
-    { do: 'remember', change: { backend: kind, made: undefined } },
-    { do: 'make-link', kind },
-    { do: 'remember', change: { made: true } },
-  ];
-}
-
-/** Rules that are ours already stay where they are; others come before those that go, which are still there then. */
+/** Keeps rules of ours that already exist. New rules go before those that are removed later. */
 function planPolicy({ before, table, now }: UpInput, families: readonly Family[]): PolicyState {
   const there = oursThere(before, now);
   const old = there.filter(rule => rule.table === table);
-  const useless = there.filter(rule => !leads(rule, there));
+  const useless = there.filter(rule => !isPaired(rule, there));
   const whole = families.filter(family => old.filter(rule => rule.family === family).length === 2);
   const kept = old
     .filter(({ family }) => whole.includes(family))
@@ -152,7 +133,7 @@ function planPolicy({ before, table, now }: UpInput, families: readonly Family[]
   return { table, rules: [...kept, ...fresh], ...(markWasValid !== undefined && { markWasValid }) };
 }
 
-/** What a default route had beside it, of a family that has none any more. */
+/** Plans the removal of what belongs to the default route of a family that has none any more. */
 function stalePolicy(before: QuickState | undefined, families: readonly Family[], now: Snapshot): Step[] {
   const old = before?.policy;
   if (!old) return [];
@@ -169,8 +150,11 @@ function oursThere(before: QuickState | undefined, { rules }: Snapshot): TabledR
   return before?.policy ? tabledRules(before.policy).filter(rule => isThere(rule, rule.table, rules)) : [];
 }
 
-/** Whether a rule is of a pair that leads into the tunnel: what a killed `up` left may be half of one. */
-function leads({ family, table }: TabledRule, there: readonly TabledRule[]): boolean {
+/**
+ * Returns whether a rule belongs to a pair that leads into the tunnel. A killed `up` may have left
+ * half a pair.
+ */
+function isPaired({ family, table }: TabledRule, there: readonly TabledRule[]): boolean {
   return there.some(other => other.kind === 'mark' && other.family === family && other.table === table);
 }
 
@@ -181,7 +165,7 @@ function staleRules(
 ): { readonly useless: TabledRule[]; readonly stale: TabledRule[] } {
   const there = oursThere(before, now);
   const stay = new Set((policy ? tabledRules(policy) : []).map(ruleText));
-  const useless = there.filter(rule => !leads(rule, there));
+  const useless = there.filter(rule => !isPaired(rule, there));
   return { useless, stale: there.filter(rule => !stay.has(ruleText(rule)) && !useless.includes(rule)) };
 }
 
@@ -193,18 +177,21 @@ function ruleText({ family, priority, kind, table }: TabledRule): string {
   return `${family} ${priority} ${kind} ${table}`;
 }
 
-/** Until they are gone, the stale ones are ours too. */
+/** Stale rules stay recorded as ours until they are removed. */
 function withStale(policy: PolicyState | undefined, stale: readonly TabledRule[]): PolicyState | undefined {
   const [first] = stale;
   if (!first) return policy;
   return { ...(policy ?? { table: first.table }), rules: [...(policy?.rules ?? []), ...stale] };
 }
 
-/** As `wg setconf` for a new one, no more than what differs for one that is there. */
+/**
+ * Configures a new device completely, as `wg setconf` does, and an existing one only where it
+ * differs.
+ */
 function configuration(config: DeviceConfig, kept: Snapshot | undefined): Step[] {
   if (!kept?.status)
     return [{ do: 'configure', config: { privateKey: NO_KEY, listenPort: 0, ...config, replacePeers: true } }];
-  // a file without a key has it from a hook
+  // The key of a file without PrivateKey comes from a hook.
   const { privateKey } = kept.status;
   const change = difference({ ...(privateKey && { privateKey }), ...config }, kept.status);
   return Object.keys(change).length > 0 ? [{ do: 'configure', config: change }] : [];
@@ -212,7 +199,7 @@ function configuration(config: DeviceConfig, kept: Snapshot | undefined): Step[]
 
 type Owned = Required<Pick<QuickState, 'addresses' | 'routes' | 'configured'>>;
 
-function both(owned: Owned, before: QuickState | undefined): Owned {
+function merged(owned: Owned, before: QuickState | undefined): Owned {
   return {
     addresses: [...new Set([...owned.addresses, ...(before?.addresses ?? [])])],
     routes: [...new Set([...owned.routes, ...(before?.routes ?? [])])],
@@ -239,11 +226,14 @@ function addresses(
   const added = [...goal]
     .filter(([text]) => !there.has(text))
     .map(([, address]) => ({ do: 'add-address', address }) as const);
-  // a link without an IPv4 address loses its IPv4 routes
+  // A link that loses its last IPv4 address loses its IPv4 routes.
   return sharesNetwork(wanted, now) ? [...removed, ...added] : [...added, ...removed];
 }
 
-/** Whether a new address would be a secondary one of an old one, with which the kernel takes it away. */
+/**
+ * Returns whether a new address would become secondary to an old one; the kernel removes
+ * secondaries with their primary.
+ */
 function sharesNetwork(wanted: readonly QuickAddress[], now: readonly QuickAddress[]): boolean {
   const text = ({ address, prefixLength }: QuickAddress) => formatPrefix(makePrefix(address, prefixLength));
   const networks = new Set(now.map(text));
@@ -257,7 +247,7 @@ function routes(
   kept: Snapshot | undefined,
   before: QuickState | undefined,
 ): { readonly added: Step[]; readonly removed: Step[] } {
-  // a link that is down has no routes: they go with the next step before these
+  // Routes of a link that is down are gone; earlier steps bring it up, and these steps add them.
   const now =
     kept?.link?.up && before ? kept.routes.filter(route => !goesWithAddresses(route, file, kept, before)) : [];
   const there = new Set(now.filter(({ protocol }) => protocol === PROTOCOL.boot).map(routeText));
@@ -272,7 +262,7 @@ function routes(
   return { added, removed };
 }
 
-/** The kernel takes all IPv4 routes of a link whose last IPv4 address goes, until it has another. */
+/** Returns whether the kernel removes a route with the link's last IPv4 address. */
 function goesWithAddresses(
   { family }: Route,
   { addresses: goal }: QuickFile,

@@ -1,4 +1,7 @@
-/** All that a plan for `up` or a reload is made from: names, the kernel, the device, and what this machine allows. */
+/**
+ * Collects the input of a plan for `up` or reload: names, the kernel's state, the device, and the
+ * limits of this machine.
+ */
 import { formatKeyHex } from '../base/key.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { addition } from './addition.ts';
@@ -14,24 +17,24 @@ import { chooseMark, lacksIpv6, strictUplinks, withoutIpv6 } from './surrounding
 
 export interface PlanInput {
   readonly file: QuickFile;
-  /** What the file says of the device, its endpoints' names resolved. */
+  /** The configuration of the device in the file, endpoint names resolved. */
   readonly resolve: () => Promise<DeviceConfig>;
   readonly backend: BackendKind;
-  /** What is remembered of the interface, which is there. */
+  /** Recorded state of the interface, which exists. */
   readonly before: QuickState;
 }
 
 /** @throws Error: `code` ENODEV if the interface was removed during this `up` */
 export async function planFor(host: QuickHost, { file, resolve, backend, before }: PlanInput): Promise<Step[]> {
-  const said = await resolve();
+  const fromFile = await resolve();
   const now = await readSnapshot(host, file.name);
   if (!now.link || !now.status)
     throw problem(
       'ENODEV',
       `interface ${file.name} is gone: a hook or another program removed it, or its process ended`,
     );
-  const { config, routed, mark, configured } = addition(said, now.status, before.configured);
-  const own = said.fwmark ?? mark;
+  const { config, routed, mark, configured } = addition(fromFile, now.status, before.configured);
+  const own = fromFile.fwmark ?? mark;
   const wanted = { ...config, fwmark: own };
   const asked = { fwmark: own, peers: routed };
   const lacking = await lacksIpv6(host, file, asked, now.link);
@@ -42,16 +45,16 @@ export async function planFor(host: QuickHost, { file, resolve, backend, before 
     endpoints,
     mark: table,
     link: now.link.index,
-    more: countEndpoints(file.wireguard) > countEndpoints(said),
+    more: countEndpoints(file.wireguard) > countEndpoints(fromFile),
   });
   const mtu = chooseMtu(file, lacking ? undefined : asked, found, text => host.warn(text));
   const strict = now.markValid === '0' ? await strictUplinks(host, endpoints, table, file.name) : [];
-  const isMarked = said.fwmark === undefined && mark !== 0;
+  const isMarked = fromFile.fwmark === undefined && mark !== 0;
   const device = { wanted, routed, configured, isMarked };
   return planUp({ ...device, file, backend, table, mtu, lacksIpv6: lacking, strict, before, now });
 }
 
-/** What the file says, and where PreUp's peers are. */
+/** Endpoints of the file and of the peers that PreUp made. */
 function endpointsOf({ peers = [] }: DeviceConfig, status: DeviceStatus): Uint8Array[] {
   const there = new Map(status.peers.map(({ publicKey, endpoint }) => [formatKeyHex(publicKey), endpoint]));
   return peers.flatMap(({ publicKey, endpoint }) => endpoint ?? there.get(formatKeyHex(publicKey)) ?? []);

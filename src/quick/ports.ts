@@ -1,66 +1,89 @@
-/** What src/quick needs of a machine beside its netlink: devices, programs, files. Adapters are in src/host. */
+/**
+ * The ports through which src/quick reaches the machine, besides netlink: devices, programs, files.
+ * src/host has the adapters.
+ */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Network } from '../netlink/network.ts';
 import type { FirewallPlan } from './firewall.ts';
 import type { BackendKind, QuickState } from './state.ts';
 
-/** A WireGuard interface by its name, whoever runs it. */
+/** A WireGuard interface by name, independent of its implementation. */
 export interface QuickDevices {
-  /** Which kind a new one would be of. @throws Error that says what to do, where the one that is asked for cannot be had */
+  /**
+   * Chooses the kind of a new device. @throws Error that names the fix if the requested kind is not
+   * available
+   */
   choose(): Promise<BackendKind>;
-  /** Makes it, and waits until it can be configured. One of that kind that is just being made is as good. */
+  /**
+   * Creates the device and waits until it can be configured. A device of this kind that is still
+   * being created counts as present.
+   */
   create(name: string, kind: BackendKind): Promise<void>;
-  /** undefined where the interface is no WireGuard, or nobody answers for it. */
+  /** Returns undefined if the interface is not WireGuard, or if no process serves it. */
   status(name: string): Promise<DeviceStatus | undefined>;
   configure(name: string, config: DeviceConfig): Promise<void>;
   /**
    * Confirms that an interface that was just brought up listens on its port.
-   * @throws Error with `code` EADDRINUSE that names port and holder; whatever else the device says
+   * @throws Error with `code` EADDRINUSE that names port and holder; otherwise the error of the
+   * device
    */
   confirmPort(name: string): Promise<void>;
-  /** The error for a kernel's device that could not come up for want of its port. */
+  /** Returns the error for a kernel device that could not come up because its port is in use. */
   portInUse(name: string): Promise<Error>;
-  /** Resolves when nothing is left of it, and a new one may be made. It is removed over netlink before. */
+  /**
+   * Resolves when nothing is left of the device, and a new one may be made. The caller removes the
+   * link over netlink first.
+   */
   gone(name: string): Promise<void>;
 }
 
-/** What a hook gets beside its text. */
+/** The environment of a hook. */
 export interface HookContext {
-  /** Of the interface: INTERFACE. */
+  /** Name of the interface: INTERFACE. */
   readonly name: string;
-  /** The configuration file, absolute: CONFIG_FILE. */
+  /** Absolute path of the configuration file: CONFIG_FILE. */
   readonly file: string;
 }
 
 export interface QuickHost {
   readonly network: Network;
   readonly devices: QuickDevices;
-  /** Runs a command of the file; its output goes where ours goes. @throws Error with its status */
+  /**
+   * Runs a command of the file. Its output goes to our output. @throws Error with its exit status
+   */
   runHook(command: string, context: HookContext): Promise<void>;
-  /** @throws Error if nothing here takes DNS servers, or it fails */
+  /** @throws Error if this machine has no program that accepts DNS servers, or if it fails */
   setDns(name: string, servers: readonly string[], search: readonly string[]): Promise<void>;
   /** Idempotent. */
   unsetDns(name: string): Promise<void>;
   setFirewall(plan: FirewallPlan): Promise<void>;
   /** Idempotent. */
   removeFirewall(name: string): Promise<void>;
-  /** undefined if the kernel has no such thing. */
+  /** Returns undefined if the kernel lacks the setting. */
   readMarkValid(): string | undefined;
   writeMarkValid(value: string): void;
-  /** @param path below /proc/sys: `net/ipv4/conf/all/rp_filter`. undefined if there is no such thing here. */
+  /**
+   * @param path below /proc/sys: `net/ipv4/conf/all/rp_filter`. @returns undefined if the setting
+   * does not exist
+   */
   readSysctl(path: string): string | undefined;
-  /** A sign, for people, that Kubernetes' packet marks are or may be in force here; undefined without any. */
+  /**
+   * Returns evidence, for people, that Kubernetes' packet marks are or may be in use here;
+   * undefined without any.
+   */
   findKubernetes(): Promise<string | undefined>;
-  /** Of this network namespace. @throws ConfigError for what cannot be read */
+  /** Reads the state of this network namespace. @throws ConfigError if it cannot be parsed */
   readState(name: string): QuickState | undefined;
-  /** On disk, whole, when it returns. */
+  /** Writes atomically; the state is on disk when it returns. */
   writeState(state: QuickState): void;
   removeState(name: string): void;
-  /** Puts the file in the place of the old one, whole. */
+  /** Replaces the file atomically. */
   saveFile(path: string, text: string): void;
-  /** Keeps what could not be saved there, readable by its owner alone. @returns where */
+  /**
+   * Stores a configuration that could not be saved, readable by its owner alone. @returns the path
+   */
   rescueFile(name: string, text: string): string;
-  /** Says what is done. */
+  /** Reports an action. */
   say(text: string): void;
   warn(text: string): void;
 }

@@ -1,28 +1,28 @@
-/** A failure that a person can do something about: words for them, and a code for programs. */
+/** Failures that a person can fix: a sentence for people and a code for programs. */
 import { codedError } from '../base/coded-error.ts';
 
 export type ProblemCode =
-  /** The interface is there already. */
+  /** The interface exists already. */
   | 'EEXIST'
-  /** There is no such interface, or it went meanwhile. */
+  /** The interface does not exist, or was removed during the operation. */
   | 'ENODEV'
-  /** Another process is at work on it. */
+  /** Another process holds the lock of this interface. */
   | 'EBUSY'
   /** The kernel has no WireGuard. */
   | 'EOPNOTSUPP'
-  /** A hook, or another program that had to be run, failed or is missing. */
+  /** A hook or another required program failed or is missing. */
   | 'EPROGRAM'
-  /** Without the addon nothing can be asked of the kernel. */
+  /** The native addon is missing, so that the kernel cannot be asked. */
   | 'EADDON'
-  /** It was told to end. */
+  /** A signal interrupted the operation. */
   | 'EINTR'
-  /** A sysctl of the host does not allow what the file asks for. */
+  /** A sysctl of the host forbids what the file asks for. */
   | 'ESYSCTL'
-  /** A file that must be written cannot be. */
+  /** A file cannot be written. */
   | 'EWRITE'
-  /** The table has such a route already. */
+  /** The table has this route already. */
   | 'EROUTE'
-  /** Too small for what is asked. */
+  /** The MTU is too small. */
   | 'EMTU'
   /** A userspace device did not start or did not end. */
   | 'EDEVICE';

@@ -1,14 +1,15 @@
 /**
- * `up`, `down` and `save` from beginning to end: what was left is read, the link is made, PreUp runs (it may bring about the very network
- * that the rest is planned for), the kernel is read, a plan is made and applied. An `up` that fails takes back what it did; one that was
- * killed is healed by the next, or taken away by `down`.
+ * `up`, `down` and `save` from beginning to end. `up` reads the recorded state, makes the link,
+ * runs PreUp (which may create the network that the rest depends on), reads the kernel, plans, and
+ * applies the plan. An `up` that fails rolls back. An `up` that was killed is completed by the next
+ * `up` or removed by `down`.
  */
 import type { DeviceConfig } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
-import { isOurs, supposedState } from './plan-down.ts';
-import { planLink } from './plan-up.ts';
+import { isOurs, stateOfOthers } from './plan-down.ts';
+import { planLink } from './plan-link.ts';
 import { planFor } from './planning.ts';
 import type { QuickHost } from './ports.ts';
 import { notWireguard, problem } from './problem.ts';
@@ -22,40 +23,43 @@ import { isIpv6Off } from './surroundings.ts';
 
 export interface QuickTarget {
   readonly file: QuickFile;
-  /** The file's absolute path. */
+  /** Absolute path of the file. */
   readonly path: string;
-  /** Another one for another content of the file. */
+  /** Changes whenever the content of the file changes. */
   readonly version?: string;
   readonly zones: Zones;
 }
 
 export interface UpTarget extends QuickTarget {
-  /** What the file says of the device, its endpoints' names resolved; asked once, after PreUp. */
+  /** Resolves the endpoint names of the file; called once, after PreUp. */
   readonly resolve: () => Promise<DeviceConfig>;
-  /** The same without waiting for a name server: names that cannot be resolved now are left out. */
+  /** The same without waiting for a name server: omits names that cannot be resolved now. */
   readonly resolveNow?: () => Promise<DeviceConfig>;
-  /** Asked before each step: true ends it, and what was done is taken back. */
+  /** Checked before each step: true stops the operation and rolls back. */
   readonly interrupted?: () => boolean;
 }
 
 export { reload };
 
-/** Among the hooks that are done. */
+/** Marks SaveConfig as done, in the list of completed hooks. */
 const SAVED = 'SaveConfig';
 
-/** @throws Error: `code` EEXIST if the interface is there; otherwise what failed, and all is taken back */
+/**
+ * @throws Error: `code` EEXIST if the interface exists; otherwise the cause of the failure, after
+ * the rollback
+ */
 export async function up(host: QuickHost, target: UpTarget): Promise<QuickState> {
   const { file, path } = target;
   let before = host.readState(file.name);
   const link = await host.network.links.find(file.name);
   if (link && (!before || before.phase === 'up' || !isOurs(link, before)))
-    throw problem('EEXIST', `\`${file.name}' already exists${await howItIs(host, target, before)}`);
+    throw problem('EEXIST', `\`${file.name}' already exists${await describeDifferences(host, target, before)}`);
   if (before?.phase === 'stopping') {
     await finishDown(host, target);
     before = undefined;
   }
   const backend = await host.devices.choose();
-  // all hooks run again for an interface that is no longer there, and for another file
+  // All hooks run again for an interface that no longer exists, and for a changed file.
   const same = before?.phase === 'starting' && before.fileVersion === target.version;
   const status = link && before ? await host.devices.status(file.name) : undefined;
   const left: QuickState = { version: 1, name: file.name, hooksDone: [], ...before, phase: 'starting', file: path };
@@ -65,7 +69,8 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
       { do: 'remember', change: { phase: 'starting', fileVersion: target.version } },
       ...planLink(backend, same ? before : undefined, { ...(before && link && { link }), ...(status && { status }) }),
     ]);
-    // once one of these has run, all before it was done, and may have been changed by it
+    // A completed PostUp means that the plan was complete. Hooks may have changed its results
+    // since.
     const past = applier.state.hooksDone.some(key => key.startsWith('PostUp '));
     await applier.run(hooks('PreUp', file, applier.state));
     await applier.run([
@@ -75,27 +80,27 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
     ]);
     return applier.state;
   } catch (error) {
-    await takeBack(host, applier);
+    await rollBack(host, applier);
     throw error;
   }
 }
 
-/** Says what differs between the file and an interface that is up. @returns the rest of a sentence */
-async function howItIs(host: QuickHost, target: UpTarget, before: QuickState | undefined): Promise<string> {
+/** Describes how an interface that is up differs from the file. @returns the end of a sentence */
+async function describeDifferences(host: QuickHost, target: UpTarget, before: QuickState | undefined): Promise<string> {
   const { name } = target.file;
-  if (before?.phase !== 'up') return ', and wgts up did not make it';
+  if (before?.phase !== 'up') return ', and wgts up did not create it';
   try {
     const resolve = target.resolveNow ?? target.resolve;
     const plan = await planReload(host, { ...target, resolve });
-    if (plan.differences.length === 0) return ', and is as its file says';
+    if (plan.differences.length === 0) return ', and matches its file';
     for (const line of plan.differences) host.say(`differs from ${target.path}: ${line}`);
-    return `, and differs from its file: \`wgts reload ${name}' changes what differs, and sessions live on`;
+    return `, and differs from its file: \`wgts reload ${name}' changes only what differs, and sessions survive`;
   } catch (error) {
-    return `; what differs from its file cannot be told: ${(error as Error).message}`;
+    return `; it cannot be compared with its file: ${(error as Error).message}`;
   }
 }
 
-/** What an earlier `down` was killed over. A PostDown that fails is no reason not to come up. */
+/** Completes a `down` that was killed. A failing PostDown does not prevent `up`. */
 async function finishDown(host: QuickHost, target: UpTarget): Promise<void> {
   try {
     await down(host, target);
@@ -106,22 +111,23 @@ async function finishDown(host: QuickHost, target: UpTarget): Promise<void> {
 }
 
 export interface DownOptions {
-  /** There is no second chance: what would leave the interface up, for a person to look at, is a warning too. */
+  /** There is no later attempt: a failure that would leave the interface up becomes a warning. */
   readonly isFinal?: boolean;
 }
 
 /**
- * Takes an interface down. A PreDown that fails leaves it up; after that everything is tried, and what fails is a warning.
- * @throws Error: `code` ENODEV if there is nothing to take down, EPROGRAM if a hook failed; what failed otherwise if the interface is
- * still there, and another `down` goes on from there
+ * Takes an interface down. A failing PreDown leaves it up. After PreDown every step is tried, and
+ * failures are warnings.
+ * @throws Error: `code` ENODEV if there is nothing to take down, EPROGRAM if a hook failed; another
+ * error if the interface still exists, and the next `down` continues from there
  */
 export async function down(host: QuickHost, target: QuickTarget, { isFinal = false }: DownOptions = {}): Promise<void> {
   const { file } = target;
   const now = await readAgain(host, file.name);
-  const state = host.readState(file.name) ?? supposed(target, now);
+  const state = host.readState(file.name) ?? assumedState(target, now);
   const alive = now.link !== undefined && now.status !== undefined;
   const done: Readonly<Record<QuickState['phase'], readonly string[]>> = {
-    // half of one is nothing to save
+    // A half-configured interface must not overwrite the file.
     starting: [SAVED],
     up: [],
     stopping: state.hooksDone,
@@ -132,18 +138,18 @@ export async function down(host: QuickHost, target: QuickTarget, { isFinal = fal
   const failures: Error[] = [];
   const onFailure = (error: Error): void => {
     failures.push(error);
-    host.warn(alive ? error.message : `${error.message} (${file.name} was gone already)`);
+    host.warn(alive ? error.message : `${error.message} (${file.name} had already disappeared)`);
   };
   try {
     await runHooks(applier, hooks('PreDown', file, applier.state), alive && !isFinal ? undefined : onFailure);
   } catch (error) {
-    host.warn(`${file.name} is left up, for PreDown failed`);
-    // nothing is undone yet
+    host.warn(`${file.name} stays up because PreDown failed`);
+    // Nothing was undone yet.
     await applier.run([{ do: 'remember', change: { phase: state.phase, hooksDone: state.hooksDone } }]);
     throw error;
   }
   if (file.saveConfig && !applier.state.hooksDone.includes(SAVED)) {
-    if (!alive) host.warn(`SaveConfig: ${file.name} was gone already, nothing is saved`);
+    if (!alive) host.warn(`SaveConfig: ${file.name} had already disappeared, so nothing is saved`);
     else await saveOrRescue(host, target, applier, isFinal);
     await applier.run([{ do: 'remember', change: { hooksDone: [...applier.state.hooksDone, SAVED] } }]);
   }
@@ -153,15 +159,15 @@ export async function down(host: QuickHost, target: QuickTarget, { isFinal = fal
   if (alive && failures[0]) throw problem('EPROGRAM', `${file.name} is down, but ${failures[0].message}`);
 }
 
-/** @throws Error: `code` ENODEV if the interface is not there */
+/** @throws Error: `code` ENODEV if the interface does not exist */
 export async function save(host: QuickHost, target: QuickTarget): Promise<void> {
   const { name } = target.file;
-  const state = host.readState(name) ?? supposed(target, await readSnapshot(host, name));
+  const state = host.readState(name) ?? assumedState(target, await readSnapshot(host, name));
   const step = await planSave(host, target, state);
   await new Applier(host, state).run([step]);
 }
 
-/** Everything of an interface whose file is gone; its hooks cannot run. */
+/** Removes everything of an interface whose file is gone. Its hooks cannot run. */
 export async function downWithoutFile(host: QuickHost, state: QuickState): Promise<void> {
   const applier = new Applier(host, state, { isForgetful: true });
   await applier.run([{ do: 'remember', change: { phase: 'stopping' } }]);
@@ -188,7 +194,10 @@ async function planSave(
   };
 }
 
-/** What cannot be saved in the file's place is kept beside the state, so that the interface can go without losing it. */
+/**
+ * Saves the interface. If the file cannot be replaced, the text is stored beside the state, so that
+ * the interface can go without losing it.
+ */
 async function saveOrRescue(host: QuickHost, target: QuickTarget, applier: Applier, isFinal: boolean): Promise<void> {
   const { name } = target.file;
   try {
@@ -205,9 +214,9 @@ async function saveOrRescue(host: QuickHost, target: QuickTarget, applier: Appli
   }
 }
 
-function supposed({ file, path }: QuickTarget, now: Snapshot): QuickState {
+function assumedState({ file, path }: QuickTarget, now: Snapshot): QuickState {
   if (!now.link || !now.status) throw notWireguard(file.name);
-  return supposedState(file, now.status, now, path);
+  return stateOfOthers(file, now.status, now, path);
 }
 
 function hooks(event: HookEvent, { hooks: all }: QuickFile, { hooksDone }: QuickState): Step[] {
@@ -216,7 +225,10 @@ function hooks(event: HookEvent, { hooks: all }: QuickFile, { hooksDone }: Quick
     .filter(step => !hooksDone.includes(hookKey(step)));
 }
 
-/** @param onFailure is told, and the others run; without it the first failure ends all */
+/**
+ * @param onFailure receives each error, and the remaining hooks run; without it the first failure
+ * stops
+ */
 async function runHooks(
   applier: Applier,
   steps: readonly Step[],
@@ -231,14 +243,12 @@ async function runHooks(
     }
 }
 
-/** What fails here too is only a warning: the cause of all of it matters more. */
-async function takeBack(host: QuickHost, { state }: Applier): Promise<void> {
+/** Rolls back. Errors are only warnings here, because the original error matters more. */
+async function rollBack(host: QuickHost, { state }: Applier): Promise<void> {
   try {
     await takeAway(host, new Applier(host, state, { isForgetful: true }));
     forget(host, state.name);
   } catch (error) {
-    host.warn(
-      `${state.name} could not be taken away again, \`wgts down\` tries once more: ${(error as Error).message}`,
-    );
+    host.warn(`${state.name} could not be removed again; \`wgts down\` tries once more: ${(error as Error).message}`);
   }
 }

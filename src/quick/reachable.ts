@@ -1,12 +1,13 @@
-/** Which of several addresses there is a way to now: the others are not worth a try. */
+/** Selects the addresses that the host has a route to. */
 import { NetlinkError } from '../netlink/errors.ts';
 import type { Network } from '../netlink/network.ts';
 import { endpointAddress } from './endpoint-address.ts';
 
 /**
- * The endpoints that the host has a route to, in their order: of a family that is off, or has no default route, there is none.
+ * Returns the endpoints with a route, in their order. An address family that is disabled or has no
+ * default route has none.
  * @param mark of encrypted packets, 0 for none
- * @param own index of the interface whose peers these are: a way through itself is none
+ * @param own index of the interface of these peers: a route through itself does not count
  */
 export async function reachable(
   network: Network,

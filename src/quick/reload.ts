@@ -1,6 +1,7 @@
 /**
- * Brings an interface that is up to what its file says now, and changes no more than differs, so that sessions live on. No hooks run, and
- * what they set stays. A peer whose Endpoint the file has not changed stays where it is: it may have roamed.
+ * Brings an interface that is up to the current content of its file and changes only what differs,
+ * so that sessions survive. No hooks run, and their settings stay. A peer whose Endpoint is
+ * unchanged in the file keeps its current endpoint: it may have roamed.
  */
 import { formatEndpoint } from '../base/endpoint.ts';
 import { formatKeyBase64 } from '../base/key.ts';
@@ -19,15 +20,17 @@ import type { Step } from './step.ts';
 export interface ReloadPlan {
   readonly state: QuickState;
   readonly steps: readonly Step[];
-  /** For people; empty if the interface is as its file says. */
+  /** For people; empty if the interface matches its file. */
   readonly differences: readonly string[];
 }
 
-/** Changes nothing. @throws Error: `code` ENODEV if the interface is not up, or its process is dead */
+/**
+ * Changes nothing. @throws Error: `code` ENODEV if the interface is not up, or its process is dead
+ */
 export async function planReload(host: QuickHost, target: UpTarget): Promise<ReloadPlan> {
   const { file, path } = target;
   const before = host.readState(file.name);
-  // one that is made anew needs its hooks, which is what `up` is for
+  // A new device needs its hooks: that is the task of `up`.
   const status = await host.devices.status(file.name);
   const link = await host.network.links.find(file.name);
   if (before?.phase !== 'up' || !status || !link) throw notWireguard(file.name);
@@ -41,11 +44,14 @@ export async function planReload(host: QuickHost, target: UpTarget): Promise<Rel
   return { state, steps, differences: differences(steps, { status, mtu: link.mtu, state: before }) };
 }
 
-/** @throws Error as planReload; what failed otherwise, and another one goes on from there */
+/**
+ * @throws Error as planReload; otherwise the failure of a step, and the next reload continues from
+ * there
+ */
 export async function applyReload(host: QuickHost, { state, steps }: ReloadPlan, target: UpTarget): Promise<void> {
   const applier = new Applier(host, state, {
     interrupted: target.interrupted,
-    afterwards: 'what was done stays, and another reload does the rest',
+    afterwards: 'the completed steps stay, and the next reload does the rest',
   });
   try {
     await applier.run(steps);
@@ -58,7 +64,7 @@ export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
   await applyReload(host, await planReload(host, target), target);
 }
 
-/** What a file says of where its peers are, to be remembered. */
+/** Returns the endpoints of the file, to be recorded. */
 export function endpointsOf({ wireguard }: QuickFile): string[] {
   return wireguard.peers.flatMap(({ publicKey, endpoint }) => {
     if (!endpoint) return [];

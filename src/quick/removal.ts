@@ -1,6 +1,6 @@
 /**
- * The way back, done. Whatever fails is a warning, and everything else is tried: a host whose resolvconf is broken must get rid of its
- * tunnel all the same. What counts in the end is that the interface is gone.
+ * Executes the removal. Every failure is a warning and every other step is tried: a host with a
+ * broken resolvconf must still get rid of its tunnel. Success means that the interface is gone.
  */
 import type { Applier } from './apply.ts';
 import { isOurs, planRemoval } from './plan-down.ts';
@@ -13,14 +13,15 @@ interface Failure {
   readonly error: Error;
 }
 
-/** Of a kernel that could not be read. */
+/** Stands for a kernel whose state could not be read. */
 const UNKNOWN: Snapshot = { addresses: [], routes: [], rules: [] };
-/** Whether these are still to be done can be read from the kernel. */
+/** The observed state shows whether these steps are still needed. */
 const READABLE: ReadonlySet<Step['do']> = new Set(['remove-rule', 'remove-link', 'mark-valid']);
 
 /**
- * Takes away all that is remembered, without hooks. The state stays.
- * @throws Error if the interface is still there, or the kernel cannot be read: another attempt goes on from here
+ * Removes everything recorded, without hooks. The state file stays.
+ * @throws Error if the interface still exists or the kernel cannot be read; another attempt
+ * continues from here
  */
 export async function takeAway(host: QuickHost, applier: Applier): Promise<void> {
   const { name } = applier.state;
@@ -28,7 +29,7 @@ export async function takeAway(host: QuickHost, applier: Applier): Promise<void>
   try {
     now = await readAgain(host, name);
   } catch (error) {
-    // src_valid_mark may be another tunnel's need, which only its rules would show
+    // Another tunnel may need src_valid_mark; only its rules would show that.
     const blind = planRemoval(applier.state, UNKNOWN).filter(step => step.do !== 'mark-valid');
     await attempt(host, applier, blind);
     throw error;
@@ -42,16 +43,19 @@ export async function takeAway(host: QuickHost, applier: Applier): Promise<void>
   if (there && isOurs(there, applier.state)) throw link.error;
 }
 
-/** Forgets the interface: nothing is left of it. */
+/** Deletes the state of an interface of which nothing is left. */
 export function forget(host: QuickHost, name: string): void {
   try {
     host.removeState(name);
   } catch (error) {
-    host.warn(`${name} is gone, but not what was remembered of it: ${(error as Error).message}`);
+    host.warn(`${name} is gone, but its recorded state is not: ${(error as Error).message}`);
   }
 }
 
-/** Reads again once if the first read fails: a change can interrupt a dump. */
+/**
+ * Reads the kernel's state, and once more if the first read fails: a concurrent change can
+ * interrupt a dump.
+ */
 export async function readAgain(host: QuickHost, name: string): Promise<Snapshot> {
   try {
     return await readSnapshot(host, name);

@@ -1,17 +1,18 @@
 /**
- * Goes round the addresses of a peer's name while the peer stays silent: each look at it that finds it silent at the address of the look before takes
- * the one that was tried the longest ago. So every address gets the time between two looks, in whatever order the name's server gives them.
+ * Rotates through the addresses of a peer's name while the peer is silent. Each check that finds
+ * the peer silent at the address of the last check moves to the address that was tried the longest
+ * ago. So each address is used for one interval, whatever order the name server returns.
  */
 import { formatEndpoint, sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
 import type { DueEndpoint } from './watch.ts';
 
 interface Round {
-  /** Where the peer was thought to be at the last look, and its counters then. */
+  /** The endpoint at the last check, and the counters at that time. */
   at?: Uint8Array;
   rxBytes: number;
   txBytes: number;
-  /** When each address was tried, as a count. */
+  /** The sequence number of the last attempt, by address. */
   readonly tried: Map<string, number>;
 }
 
@@ -20,7 +21,7 @@ export class Rounds {
   #count = 0;
 
   /**
-   * @param addresses those of the name that there is a way to, in the order of preference
+   * @param addresses the addresses of the name that have a route, in order of preference
    * @returns the address to try now; undefined to stay
    */
   next(due: DueEndpoint, addresses: readonly Uint8Array[]): Uint8Array | undefined {
@@ -35,14 +36,17 @@ export class Rounds {
     return next;
   }
 
-  /** Whether it had its time at this address, and was sent something there that nobody answered. */
+  /**
+   * Returns whether the peer had its interval at this address and sent no answer to what was sent
+   * there.
+   */
   #wasTried(round: Round, due: DueEndpoint, current: Uint8Array): boolean {
     const { rxBytes = 0, txBytes = 0 } = due;
     if (!round.at || !sameFarSide(round.at, current) || rxBytes > round.rxBytes) {
       this.#note(round, due, current);
       return false;
     }
-    // one that answered there once, and that nobody sends to, is idle
+    // A peer that answered there once and receives no traffic is idle.
     return !due.wasHeard || txBytes > round.txBytes;
   }
 
@@ -59,7 +63,7 @@ export class Rounds {
   }
 }
 
-/** The first of those that were tried the longest ago, or never. */
+/** Returns the first of the addresses that were tried the longest ago, or never. */
 function leastTried(addresses: readonly Uint8Array[], tried: Map<string, number>): Uint8Array | undefined {
   const at = (address: Uint8Array) => tried.get(formatEndpoint(address)) ?? 0;
   let best: Uint8Array | undefined;

@@ -1,7 +1,8 @@
 /**
- * Which routes and rules a file asks for. Pure. As wg-quick has it: a prefix that a route by this interface covers already gets none
- * of its own; a default route goes, unless Table says otherwise, into a table that only unmarked packets ask, and only if the main one
- * knows nothing better than a default route of its own.
+ * Decides which routes and rules a file needs. Pure. As in wg-quick, a prefix that another route of
+ * this interface covers gets no route of its own. Unless Table says otherwise, a default route goes
+ * into a table that only unmarked packets use, and only if the main table has nothing better than a
+ * default route.
  */
 import { formatPrefix, makePrefix, type Prefix } from '../base/prefix.ts';
 import { PrefixSet } from '../base/prefix-set.ts';
@@ -13,14 +14,14 @@ import type { QuickAddress, QuickFile } from './file.ts';
 import type { RuleState } from './state.ts';
 import type { QuickRoute } from './step.ts';
 
-/** The families whose default route is to go through the tunnel by policy. */
+/** Returns the families whose default route goes through the tunnel by policy. */
 export function policyFamilies({ table }: Pick<QuickFile, 'table'>, peers: readonly PeerConfig[]): Family[] {
   if (table !== 'auto') return [];
   const defaults = allowedIps(peers).filter(({ length }) => length === 0);
   return ([6, 4] as const).filter(family => defaults.some(({ address }) => familyOfAddress(address) === family));
 }
 
-/** @param policyTable where the default routes go, if there are policyFamilies */
+/** @param policyTable table of the default routes, if there are policyFamilies */
 export function plannedRoutes(
   { table, addresses }: Pick<QuickFile, 'table' | 'addresses'>,
   peers: readonly PeerConfig[],
@@ -30,7 +31,7 @@ export function plannedRoutes(
   const routes: QuickRoute[] = [];
   const inMain = new PrefixSet();
   for (const prefix of addresses.flatMap(address => connected(address) ?? [])) inMain.add(prefix);
-  // the longest first: what covers others comes behind them
+  // Longest prefix last: a covering route comes after the routes that it covers.
   for (const destination of allowedIps(peers).toSorted((a, b) => b.length - a.length)) {
     if (table !== 'auto') routes.push({ destination, table });
     else if (destination.length === 0) routes.push({ destination, table: policyTable ?? TABLE.main });
@@ -43,8 +44,9 @@ export function plannedRoutes(
 }
 
 /**
- * Rules of each family, where the kernel itself would put them: before all but the first.
- * @param rules that are there, without our own
+ * Returns the rules of each family at the priority that the kernel would choose: before all rules
+ * but the first.
+ * @param rules existing rules, without our own
  */
 export function plannedRules(families: readonly Family[], rules: readonly Rule[]): RuleState[] {
   return families.flatMap(family => {
@@ -54,17 +56,17 @@ export function plannedRules(families: readonly Family[], rules: readonly Rule[]
       .sort((a, b) => a - b);
     const before = Math.max(2, priorities[1] ?? priorities[0] ?? SECOND);
     return [
-      // first what keeps the way to the neighbours: between the two is no instant without it
+      // The suppressing rule comes first: at no time may the path to the neighbours be missing.
       { family, priority: before - 2, kind: 'suppress' } as const,
       { family, priority: before - 1, kind: 'mark' } as const,
     ];
   });
 }
 
-/** Of the main table, which is second where nothing was changed. */
+/** Priority of the main table's rule, which is second by default. */
 const SECOND = 32766;
 
-/** Each once. */
+/** Returns the allowed IPs of all peers without duplicates. */
 function allowedIps(peers: readonly PeerConfig[]): Prefix[] {
   const all = new Map<string, Prefix>();
   for (const peer of peers)
@@ -72,7 +74,7 @@ function allowedIps(peers: readonly PeerConfig[]): Prefix[] {
   return [...all.values()];
 }
 
-/** What the kernel routes by an interface because of its address. */
+/** Returns the prefix that the kernel routes by an interface because of its address. */
 function connected({ address, prefixLength }: QuickAddress): Prefix | undefined {
   const alone = address.length === 4 && prefixLength === 32;
   return alone ? undefined : makePrefix(address, prefixLength);

@@ -1,4 +1,4 @@
-/** Whether a rule of the kernel's is one that was remembered: the same in all that it says. */
+/** Decides whether a rule of the kernel is a recorded one: all attributes must match. */
 import type { Rule } from '../netlink/rules.ts';
 import type { RuleState } from './state.ts';
 import { kernelRule } from './step.ts';

@@ -1,4 +1,7 @@
-/** The file again, from what the interface is now: wg-quick's keys, then what `wg showconf` says. Comments are lost, as with wg-quick. */
+/**
+ * Formats the file from the current state of the interface: wg-quick's keys, then the lines of `wg
+ * showconf`. Comments are lost, as in wg-quick.
+ */
 import { formatAddress } from '../base/address.ts';
 import { formatConf } from '../config/conf.ts';
 import type { DeviceStatus } from '../config/model.ts';
@@ -9,11 +12,13 @@ import { HOOK_EVENTS, type QuickFile } from './file.ts';
 export interface SavedState {
   readonly status: DeviceStatus;
   readonly addresses: readonly InterfaceAddress[];
-  /** The interface's. */
+  /** MTU of the interface. */
   readonly mtu: number;
-  /** The mark that `up` chose itself, which is no wish of the file. */
+  /** The mark that `up` chose itself; the file must not contain it. */
   readonly ownMark: number | undefined;
-  /** IPv6 is or was switched off: the file's IPv6 addresses are kept, though the interface does not have them. */
+  /**
+   * IPv6 is or was disabled: the file keeps its IPv6 addresses although the interface lacks them.
+   */
   readonly lacksIpv6?: boolean | undefined;
 }
 
@@ -21,7 +26,7 @@ export function formatQuickFile(file: QuickFile, state: SavedState, zones: Zones
   const { status, ownMark } = state;
   const said = new Set(file.addresses.map(({ address }) => formatAddress(address)));
   const own = state.addresses
-    // a link-local one that the kernel gave is not the file's
+    // The kernel assigned link-local addresses; the file does not list them.
     .filter(({ address, scope }) => scope !== SCOPE.link || said.has(formatAddress(address)))
     .toSorted((a, b) => a.address.length - b.address.length);
   const there = new Set(own.map(({ address }) => formatAddress(address)));

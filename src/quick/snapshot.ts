@@ -1,4 +1,7 @@
-/** What the kernel has now, as far as it matters for one interface. Read before every plan; a plan looks at nothing else. */
+/**
+ * The kernel's state that matters for one interface. It is read before every plan, and a plan looks
+ * at nothing else.
+ */
 import type { DeviceStatus } from '../config/model.ts';
 import type { InterfaceAddress } from '../netlink/addresses.ts';
 import { isRefusal } from '../netlink/errors.ts';
@@ -9,10 +12,10 @@ import type { QuickHost } from './ports.ts';
 
 export interface Snapshot {
   readonly link?: Link;
-  /** Absent too where nobody answers for the link. */
+  /** Also absent if no process serves the link. */
   readonly status?: DeviceStatus;
   readonly addresses: readonly InterfaceAddress[];
-  /** By this link, of all tables. */
+  /** Routes through this link, of all tables. */
   readonly routes: readonly Route[];
   readonly rules: readonly Rule[];
   readonly markValid?: string;
@@ -31,7 +34,7 @@ export async function readSnapshot(host: QuickHost, name: string): Promise<Snaps
     const routes = await network.routes.list({ link: link.index });
     return { ...common, link, ...(status && { status }), addresses, routes };
   } catch (error) {
-    // its process ended, or somebody removed it, since it was found
+    // Its process ended, or another program removed it, after the lookup.
     if (!isRefusal(error, 'ENODEV') || (await network.links.find(name))?.index === link.index) throw error;
     return { ...common, addresses: [], routes: [] };
   }

@@ -1,4 +1,4 @@
-/** What a plan is made of: one thing that is done, in a form that can be compared and told. */
+/** One step of a plan, in a form that can be compared and described. */
 import { formatAddress } from '../base/address.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceConfig } from '../config/model.ts';
@@ -9,7 +9,7 @@ import type { HookEvent, QuickAddress } from './file.ts';
 import type { FirewallPlan } from './firewall.ts';
 import type { BackendKind, QuickState, RuleState } from './state.ts';
 
-/** An undefined field is one that goes. */
+/** An undefined field is removed. */
 export type StateChange = { readonly [K in keyof Omit<QuickState, 'version' | 'name'>]?: QuickState[K] | undefined };
 
 export interface QuickRoute {
@@ -36,14 +36,17 @@ export type Step =
   | { readonly do: 'add-rule' | 'remove-rule'; readonly rule: RuleState; readonly table: number }
   | { readonly do: 'save'; readonly path: string; readonly text: string };
 
-/** The rule as the kernel is told it. */
+/** Returns the rule in the form that the kernel expects. */
 export function kernelRule({ family, priority, kind }: RuleState, table: number): NewRule & { family: Family } {
   return kind === 'mark'
     ? { family, priority, invert: true, mark: table, table }
     : { family, priority, table: TABLE.main, suppressPrefixLength: 0 };
 }
 
-/** For people; never a secret. undefined where there is nothing worth telling. */
+/**
+ * Describes a step for people, never with a secret. Returns undefined for a step that is not worth
+ * a line.
+ */
 export function describeStep(step: Step, name: string): string | undefined {
   switch (step.do) {
     case 'remember':

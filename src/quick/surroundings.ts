@@ -1,6 +1,7 @@
 /**
- * What a machine, and a container above all, allows to an interface: which mark is free of others' bits, whether there is IPv6, and where the
- * kernel drops the peers' answers if src_valid_mark cannot be set.
+ * What a machine, and above all a container, allows an interface: a mark that other programs do not
+ * use, IPv6, and the links on which the kernel drops the peers' answers if src_valid_mark cannot be
+ * set.
  */
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import { NetlinkError } from '../netlink/errors.ts';
@@ -16,13 +17,18 @@ import type { QuickState } from './state.ts';
 
 /** wg-quick's number for the mark and the table of a default route. */
 const FIRST_MARK = 51820;
-/** kube-proxy's bits: what has the first is dropped, what has the second masqueraded. Felix, Cilium and Tailscale have bits above and below 0x3000. */
+/**
+ * Marks of kube-proxy: it drops packets with the first bit and masquerades those with the second.
+ * Felix, Cilium and Tailscale use bits above and below 0x3000.
+ */
 const KUBERNETES_BITS = 0xc000;
 const FIRST_KUBERNETES_MARK = 0x3000;
 
 /**
- * The mark of encrypted packets, which is the number of the default routes' table too. A file's own stands; otherwise the first whose table no other
- * link uses, from that of before or 51820 on; 51820 has kube-proxy's bits, so where that is, from 0x3000 on.
+ * Chooses the mark of encrypted packets, which is also the number of the default routes' table. The
+ * file's mark wins. Otherwise it is the first number whose table no other link uses, starting with
+ * the previous mark or 51820. 51820 has bits of kube-proxy's; where kube-proxy runs, the search
+ * starts at 0x3000.
  */
 export async function chooseMark(
   host: QuickHost,
@@ -51,14 +57,17 @@ export async function chooseMark(
   );
   if (avoid && mark !== old)
     host.say(
-      `mark ${hex(mark)} instead of ${hex(FIRST_MARK)}: here is kube-proxy (${kubernetes}), and ${WHAT_IT_DOES}`,
+      `mark ${hex(mark)} instead of ${hex(FIRST_MARK)}: kube-proxy is in use here (${kubernetes}), and ${WHAT_IT_DOES}`,
     );
   return mark;
 }
 
-const WHAT_IT_DOES = 'what is marked with 0x8000 it drops, with 0x4000 it masquerades';
+const WHAT_IT_DOES = 'it drops packets marked 0x8000 and masquerades those marked 0x4000';
 
-/** Where a family that the file asks for cannot be had: that of IPv6 addresses and routes. Of the device's own configuration nothing is taken. */
+/**
+ * Returns whether the file's IPv6 addresses and routes must be omitted because IPv6 is disabled, and
+ * warns. The configuration of the device itself is not affected.
+ */
 export async function lacksIpv6(
   host: QuickHost,
   { name, path, table, addresses }: QuickFile,
@@ -68,12 +77,12 @@ export async function lacksIpv6(
   const routed = table === 'off' ? [] : peers.flatMap(({ allowedIps = [] }) => allowedIps.map(({ prefix }) => prefix));
   if ([...addresses, ...routed].every(({ address }) => address.length === 4)) return false;
   const why = (cause: string): boolean => {
-    host.warn(`IPv6 is switched off here (${cause}): ${name} goes without the IPv6 addresses and routes of ${path}`);
+    host.warn(`IPv6 is disabled here (${cause}): ${name} comes up without the IPv6 addresses and routes of ${path}`);
     return true;
   };
   const isOff = (place: string) => host.readSysctl(`net/ipv6/conf/${place}/disable_ipv6`);
   if (isOff('all') === undefined)
-    // without /proc/sys nothing is known
+    // Without /proc/sys nothing is known.
     return host.readSysctl('net/ipv4/ip_forward') === undefined ? false : why('the kernel has none: ipv6.disable=1?');
   const [place, state] = link && isOff(name) !== undefined ? [name, isOff(name)] : ['default', isOff('default')];
   if (state !== '1') return false;
@@ -82,7 +91,8 @@ export async function lacksIpv6(
   );
   const on = others.find(({ name: other }) => isOff(other) === '0');
   if (!on) return why(`net.ipv6.conf.${isOff('all') === '1' ? 'all' : place}.disable_ipv6 = 1`);
-  // what a new interface begins with comes before the interface's own, which goes with it
+  // The defaults for new interfaces apply before the interface's own setting, which is deleted with
+  // the interface.
   const isDefault = isOff('default') === '1';
   const setting = `net.ipv6.conf.${isDefault ? 'default' : sysctlName(place)}.disable_ipv6`;
   const fix = isDefault
@@ -94,21 +104,22 @@ export async function lacksIpv6(
   );
 }
 
-/** Whether an interface that is up has no IPv6 now, and so has lost what it had. */
+/** Returns whether an interface that is up has no IPv6 now, and so has lost its IPv6 addresses. */
 export function isIpv6Off({ readSysctl }: QuickHost, name: string): boolean {
   const isGone =
     readSysctl('net/ipv6/conf/all/disable_ipv6') === undefined && readSysctl('net/ipv4/ip_forward') !== undefined;
   return isGone || readSysctl(`net/ipv6/conf/${name}/disable_ipv6`) === '1';
 }
 
-/** Of a peer what is routed where there is no IPv6. */
+/** Returns a peer without its IPv6 prefixes. */
 export function withoutIpv6(peer: PeerConfig): PeerConfig {
   return { ...peer, allowedIps: peer.allowedIps?.filter(({ prefix }) => prefix.address.length === 4) ?? [] };
 }
 
 /**
- * The links by which answers of peers come in and that drop them without src_valid_mark: their reverse path filter is strict, so it asks for the way
- * back, and without the mark that is the tunnel.
+ * Returns the links that receive the peers' answers and drop them without src_valid_mark. Their
+ * reverse path filter is strict: it looks up the path back, and without the mark that path is the
+ * tunnel.
  */
 export async function strictUplinks(
   { network, readSysctl }: QuickHost,
@@ -141,10 +152,12 @@ export async function strictUplinks(
   return strict.filter(({ index }) => used.size === 0 || used.has(index)).map(({ name }) => name);
 }
 
-/** Of rp_filter; 2 is loose. */
+/** The value of a strict rp_filter; 2 is loose. */
 const STRICT = 1;
 
-/** A link's name as sysctl(8) has it in a setting's: with its dots for slashes. */
+/**
+ * Returns a link's name as it appears in the name of a setting (sysctl(8)): dots become slashes.
+ */
 export function sysctlName(link: string): string {
   return link.replaceAll('.', '/');
 }
@@ -157,7 +170,7 @@ function hasKubernetesBits(mark: number): boolean {
   return (mark & KUBERNETES_BITS) !== 0;
 }
 
-/** The first table from here up in which no other link has routes. */
+/** Returns the first table from this number up that no other link has routes in. */
 async function freeTable(host: QuickHost, from: number, avoid: boolean, link: Link | undefined): Promise<number> {
   for (let table = from; ; table++) {
     if (avoid && hasKubernetesBits(table)) continue;

@@ -1,6 +1,7 @@
 /**
- * Which endpoints are to be asked for again by name: those that may have moved, because nothing was heard of the peer for longer than a session
- * lasts. (The kernel's documentation has a script for cron that does so, reresolve-dns.sh; its patience is the same.)
+ * Decides which endpoint names to resolve again: those of peers that have been silent for longer
+ * than a session lasts, because they may have moved. (The kernel's documentation has a cron script
+ * for this, reresolve-dns.sh, with the same timeout.)
  */
 import { sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
@@ -11,17 +12,17 @@ import type { QuickFile } from './file.ts';
 export interface DueEndpoint {
   readonly publicKey: Uint8Array;
   readonly endpoint: HostEndpoint;
-  /** Where it is thought to be now. */
+  /** The endpoint in use. */
   readonly current?: Uint8Array;
-  /** It had a session once. */
+  /** The peer had a session once. */
   readonly wasHeard: boolean;
-  /** When, in a form that can be compared. */
+  /** The time of the last handshake, in a form that can be compared. */
   readonly handshake?: string;
   readonly rxBytes?: number;
   readonly txBytes?: number;
 }
 
-/** REJECT_AFTER_TIME less the time to have it answered: a session that is used is never older. */
+/** REJECT_AFTER_TIME less the time for an answer: a session in use is never older. */
 const SILENCE = 135;
 
 /** @param now Unix time, seconds */
@@ -36,12 +37,15 @@ export function dueEndpoints({ wireguard }: QuickFile, status: DeviceStatus, now
   });
 }
 
-/** What was changed for a peer that answered at its old place in that very instant: it is put back. undefined for any other. */
+/**
+ * Returns the configuration that restores a peer that answered at its old endpoint at the very
+ * moment of the change; undefined for any other.
+ */
 export function movedBack(due: DueEndpoint, tried: Uint8Array, now: DeviceStatus): DeviceConfig | undefined {
   const { publicKey, current, handshake } = due;
   const key = formatKeyHex(publicKey);
   const peer = now.peers.find(each => formatKeyHex(each.publicKey) === key);
-  // where it roamed to since then is right
+  // The peer roamed since then: its endpoint is right.
   const isOverwritten = peer?.endpoint !== undefined && sameFarSide(peer.endpoint, tried);
   if (!current || !peer || !isOverwritten || handshakeTime(peer) === handshake) return undefined;
   return { peers: [{ publicKey, updateOnly: true, endpoint: current }] };
@@ -52,9 +56,10 @@ function handshakeTime({ lastHandshakeSeconds, lastHandshakeNanoseconds }: PeerS
 }
 
 /**
- * The configuration for a device that runs already, in which a peer whose endpoint has the same name as before stays where it is: it may have
- * roamed, or be at another of the name's addresses, and the watch looks after it.
- * @param wanted what `file` says, its names resolved
+ * Returns the configuration for a running device. A peer whose endpoint has the same name as before
+ * keeps its endpoint: it may have roamed, or use another address of the name, and the watch takes
+ * care of it.
+ * @param wanted the configuration of `file`, its names resolved
  */
 export function withCurrentEndpoints(
   wanted: DeviceConfig,
@@ -80,7 +85,9 @@ export function withCurrentEndpoints(
   return peers ? { ...wanted, peers } : wanted;
 }
 
-/** What the device is to be told; undefined if the name still means where it is thought to be. */
+/**
+ * Returns the configuration to apply; undefined if the name still resolves to the endpoint in use.
+ */
 export function movedTo({ publicKey, current }: DueEndpoint, found: Uint8Array): DeviceConfig | undefined {
   if (current && sameFarSide(current, found)) return undefined;
   return { peers: [{ publicKey, updateOnly: true, endpoint: found }] };

@@ -47,7 +47,7 @@ describeWith(
       expect(upped.stderr).toMatch(/net\.ipv4\.conf\.all\.src_valid_mark cannot be set to 1 \(.*EROFS/);
       expect(upped.stderr).toContain('docker run --sysctl net.ipv4.conf.all.src_valid_mark=1');
       if (code === 0) expect((await boxed(SYSCTLS, 'down')).code).toBe(0);
-      else expect(upped.stderr).toMatch(/eth0 drops what peers answer/);
+      else expect(upped.stderr).toMatch(/eth0 drops the peers' answers/);
       expect(await host.picture()).toEqual(before);
     });
 
@@ -57,7 +57,7 @@ describeWith(
       const before = await host.picture();
       const upped = await host.wgts('up');
       expect(upped.code, upped.stderr).toBe(0);
-      expect(upped.stderr).toContain('IPv6 is switched off here (net.ipv6.conf.all.disable_ipv6 = 1)');
+      expect(upped.stderr).toContain('IPv6 is disabled here (net.ipv6.conf.all.disable_ipv6 = 1)');
       const picture = await host.picture();
       expect(picture['rules']).toContain('51820');
       expect(picture['IPv6 rules']).toBe(before['IPv6 rules']);
@@ -73,7 +73,7 @@ describeWith(
       host.write(file('Address = fd00:9::2/64', '0.0.0.0/0, ::/0'));
       const upped = await boxed('mount -t tmpfs none /proc/sys/net/ipv6', 'up');
       expect(upped.code, upped.stderr).toBe(0);
-      expect(upped.stderr).toContain('IPv6 is switched off here (the kernel has none: ipv6.disable=1?)');
+      expect(upped.stderr).toContain('IPv6 is disabled here (the kernel has none: ipv6.disable=1?)');
       expect((await host.wgts('down')).code).toBe(0);
     });
 
@@ -122,7 +122,7 @@ describeWith(
         host.write(file());
         const upped = await host.wgts('up');
         expect(upped.stderr).toMatch(
-          /mark 0x3000 instead of 0xca6c: here is kube-proxy \((iptables-legacy|nftables) chain KUBE-MARK-MASQ/,
+          /mark 0x3000 instead of 0xca6c: kube-proxy is in use here \((iptables-legacy|nftables) chain KUBE-MARK-MASQ/,
         );
         expect((await host.wgts('down')).code).toBe(0);
       },
@@ -141,7 +141,7 @@ describeWith(
       const running = host.namespace.start([kubelet, '60']);
       const upped = await host.wgts('up');
       expect(upped.stderr).toMatch(
-        /mark 0x3000 instead of 0xca6c: here is kube-proxy \(kubelet is running \(process [0-9]+\)\)/,
+        /mark 0x3000 instead of 0xca6c: kube-proxy is in use here \(kubelet is running \(process [0-9]+\)\)/,
       );
       await running.stop();
       expect((await host.wgts('down')).code).toBe(0);

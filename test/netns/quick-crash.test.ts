@@ -128,7 +128,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     await until('the hook to run', () => told.output().includes('PostUp'));
     const ended = await told.stop('SIGINT');
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain('wgts: interrupted: what was done is taken back');
+    expect(ended.stderr).toContain('wgts: interrupted: the completed steps are rolled back');
     expect(ended.stderr).not.toContain('never');
     expect(await host.picture()).toEqual(empty);
     expect(existsSync(host.state)).toBe(false);

@@ -1,5 +1,5 @@
 /**
- * Hooks of a real `wgts up` and `wgts down`: what fails is noticed and taken back, what hangs can be ended, what stays behind may.
+ * Hooks of a real `wgts up` and `wgts down`: a hook that fails is rolled back, one that hangs can be interrupted, one that stays in the background may.
  *
  * @module-tag slow
  */
@@ -30,7 +30,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
     'false | cat',
     '(false; echo inner); echo outer',
     'x=$(false); echo x',
-  ])('`%s` fails, and all is taken back', async line => {
+  ])('`%s` fails, and everything is rolled back', async line => {
     const empty = await host.picture();
     for (const event of ['PreUp', 'PostUp']) {
       host.write(file(`${event} = ${line}`));
@@ -76,7 +76,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
         await until('the hook to run', () => existsSync(pid) && readFileSync(pid, 'utf8') !== '');
         const ended = await hanging.stop(signal);
         expect(ended.code, ended.stderr).toBe(1);
-        expect(ended.stderr).toContain('wgts: interrupted: what was done is taken back');
+        expect(ended.stderr).toContain('wgts: interrupted: the completed steps are rolled back');
         expect(ended.stdout).not.toContain('never');
         await until('what it started to end', () => hasEnded(readFileSync(pid, 'utf8').trim()));
         expect(await host.picture()).toEqual(empty);

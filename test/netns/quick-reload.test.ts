@@ -60,7 +60,7 @@ describeWith(NETWORK, 'wgts reload', () => {
     const done = await wgts('reload');
     expect([done.code, done.stdout, done.stderr]).toEqual([0, `nothing to do: ${name} is as ${path} says\n`, '']);
     const upped = await wgts('up');
-    expect([upped.code, upped.stderr]).toEqual([1, `wgts: \`${name}' already exists, and is as its file says\n`]);
+    expect([upped.code, upped.stderr]).toEqual([1, `wgts: \`${name}' already exists, and matches its file\n`]);
   });
 
   it('applies all that an edited file says, and the session lives on', async () => {

@@ -5,7 +5,7 @@ import { numericZones } from '../../src/config/zones.ts';
 import { PROTOCOL, TABLE } from '../../src/netlink/route.ts';
 import { RULE_ACTION, type Rule } from '../../src/netlink/rules.ts';
 import { parseQuickFile } from '../../src/quick/file.ts';
-import { planRemoval, supposedState } from '../../src/quick/plan-down.ts';
+import { planRemoval, stateOfOthers } from '../../src/quick/plan-down.ts';
 import { planUp, type UpInput } from '../../src/quick/plan-up.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from '../../src/quick/routing.ts';
 import type { Snapshot } from '../../src/quick/snapshot.ts';
@@ -177,7 +177,7 @@ describe('a plan', () => {
     const full = file('', '0.0.0.0/0');
     const peers = [{ allowedIps: [{ address: new Uint8Array(4), length: 0 }] }] as never;
     const now = { ...NOW, rules };
-    const state = supposedState(full, { listenPort: 1, fwmark: 51820, peers }, now, '/wg0.conf');
+    const state = stateOfOthers(full, { listenPort: 1, fwmark: 51820, peers }, now, '/wg0.conf');
     const steps = planRemoval(
       { ...state, policy: { ...state.policy!, markWasValid: '0' } },
       { ...now, markValid: '1' },

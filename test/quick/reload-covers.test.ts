@@ -93,7 +93,7 @@ describe.each<[string, string, string]>([
   );
 });
 
-test('an interrupted reload says that what was done stays, and another does the rest', async () => {
+test('an interrupted reload says that the completed steps stay, and the next reload does the rest', async () => {
   const machine = await FakeMachine.start();
   const first = machine.process();
   await up(first.host, target(text('', '10.0.0.0/8')));
@@ -102,7 +102,7 @@ test('an interrupted reload says that what was done stays, and another does the 
   let asked = 0;
   const second = machine.process();
   await expect(reload(second.host, { ...wanted, interrupted: () => ++asked > 2 })).rejects.toThrow(
-    'interrupted: what was done stays, and another reload does the rest',
+    'interrupted: the completed steps stay, and the next reload does the rest',
   );
   await reload(second.host, wanted);
   second.close();

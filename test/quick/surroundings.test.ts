@@ -65,7 +65,7 @@ describe('src_valid_mark that cannot be set', () => {
       const before = machine.picture();
       await up(host, target(full()));
       expect(warned).toEqual([
-        expect.stringMatching(/src_valid_mark cannot be set to 1 \(EROFS.*not needed as long as/),
+        expect.stringMatching(/src_valid_mark cannot be set to 1 \(EROFS.*not needed while no path/),
       ]);
       expect(await network.links.find('wg0')).toBeDefined();
       await down(host, target(full()));
@@ -110,7 +110,7 @@ describe('IPv6 that is switched off', () => {
       const before = machine.picture();
       const wanted = target(BOTH);
       await up(host, wanted);
-      expect(warned).toEqual([expect.stringContaining(`IPv6 is switched off here (${cause}): wg0 goes without`)]);
+      expect(warned).toEqual([expect.stringContaining(`IPv6 is disabled here (${cause}): wg0 comes up without`)]);
       expect(await addresses(network)).toEqual(['10.9.0.2']);
       const picture = machine.picture();
       expect(JSON.stringify(picture['routes'])).not.toMatch(/::|fd00/);
@@ -218,7 +218,9 @@ describe("kube-proxy's marks", () => {
       const wanted = target(full('SaveConfig = true'));
       await up(host, wanted);
       expect(said).toContainEqual(
-        expect.stringMatching(/^mark 0x3000 instead of 0xca6c: here is kube-proxy \(nftables chain KUBE-MARK-DROP/),
+        expect.stringMatching(
+          /^mark 0x3000 instead of 0xca6c: kube-proxy is in use here \(nftables chain KUBE-MARK-DROP/,
+        ),
       );
       expect(warned).toEqual([]);
       expect(markOf(machine)).toBe(String(0x3000));

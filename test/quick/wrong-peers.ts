@@ -98,7 +98,7 @@ export const WRONG_PEERS: readonly WrongFile[] = [
   [
     'public key zero',
     `${own}[Peer]\nPublicKey = ${'A'.repeat(43)}=\n`,
-    'warning: wg0.conf: a peer has a PublicKey of all zeros, which nobody can have',
+    'warning: wg0.conf: a peer has a PublicKey of all zeros, which no peer can have',
   ],
   [
     'preshared key short',
@@ -181,7 +181,7 @@ export const WRONG_PEERS: readonly WrongFile[] = [
     (host): WrongFile => [
       `endpoint port 0 of ${host}`,
       R(`Endpoint = ${host}:0`),
-      "warning: wg0.conf: peer GtL7fZc/... has an Endpoint with port 0, which nothing can be sent to: write the peer's ListenPort",
+      "warning: wg0.conf: peer GtL7fZc/... has an Endpoint with port 0, which cannot receive anything: write the peer's ListenPort",
     ],
   ),
   [
@@ -202,7 +202,7 @@ export const WRONG_PEERS: readonly WrongFile[] = [
   [
     'peer is the interface itself',
     `${own}[Peer]\nPublicKey = cL9S5KV5wAy/AsKyYct3qz9BHxe5FYqxlb/eDthF/VY=\n`,
-    "warning: wg0.conf: peer cL9S5KV5... has the public key of this interface itself, so it is left out: write the other side's (there, wgts show prints it)",
+    "warning: wg0.conf: peer cL9S5KV5... has the public key of this interface itself, so it is ignored: write the other side's (there, wgts show prints it)",
   ],
   ['endpoint port 70000', R('Endpoint = 192.0.2.1:70000'), `wg0.conf:5: endpoint \`192.0.2.1:70000': ${ENDPOINT_FORM}`],
   ['endpoint is a key', R(`Endpoint = ${K}`), `wg0.conf:5: endpoint ${HIDDEN}: it has no port: ${ENDPOINT_FORM}`],
