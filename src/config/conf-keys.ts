@@ -1,4 +1,7 @@
-/** The keys of a configuration file, and the words for a line that has none of them: what stands there, what may, and what was meant. */
+/**
+ * The keys of a configuration file, and the errors for lines without a valid key: they quote the
+ * line, list the valid keys and suggest the nearest one.
+ */
 import { nearest } from '../base/nearest.ts';
 import { ConfigError, quote, quoteKey } from './errors.ts';
 import { trimSpace, withoutSpace } from './lines.ts';
@@ -12,30 +15,31 @@ const QUICK_KEYS = ['Address', 'DNS', 'MTU', 'Table', 'SaveConfig', 'PreUp', 'Po
 const PEER_KEYS = ['PublicKey', 'PresharedKey', 'AllowedIPs', 'Endpoint', 'PersistentKeepalive'];
 const SECTIONS: readonly SectionName[] = ['Interface', 'Peer'];
 
-/** @param key as it stands in the file */
+/** @param key as written in the file */
 export function unknownKey(key: string, section: SectionName, format: ConfFormat): ConfigError {
   return new ConfigError('unknown-key', unknownKeyText(key, section, format));
 }
 
 function unknownKeyText(key: string, section: SectionName, format: ConfFormat): string {
   const other = section === 'Peer' ? 'Interface' : 'Peer';
-  const isOthers = keysOf(other, 'quick').some(each => sameWord(each, key));
-  if (isOthers) return `${quoteKey(key)} is no key of [${section}], but of [${other}]: move it below ${lineOf(other)}`;
-  const isQuicks = section === 'Interface' && QUICK_KEYS.some(each => sameWord(each, key));
-  const hint = isQuicks ? " (it is wg-quick's: use `wgts up', or `wgts strip' first)" : '';
-  const meant = isQuicks ? undefined : nearest(key, keysOf(section, format));
+  const isKeyOfOther = keysOf(other, 'quick').some(each => sameWord(each, key));
+  if (isKeyOfOther)
+    return `${quoteKey(key)} is not a key of [${section}] but of [${other}]: move it below ${lineOf(other)}`;
+  const isQuickKey = section === 'Interface' && QUICK_KEYS.some(each => sameWord(each, key));
+  const hint = isQuickKey ? " (it is wg-quick's: use `wgts up', or `wgts strip' first)" : '';
+  const meant = isQuickKey ? undefined : nearest(key, keysOf(section, format));
   const question = meant === undefined ? '' : ` Did you mean ${meant}?`;
   const more = section === 'Interface' && format === 'wg' ? `; for \`wgts up\` also ${listed(QUICK_KEYS)}` : '';
-  return `${quoteKey(key)} is no key of [${section}]${hint}.${question} It may have ${listed(keysOf(section, format))}${more}`;
+  return `${quoteKey(key)} is not a key of [${section}]${hint}.${question} Its keys are ${listed(keysOf(section, format))}${more}`;
 }
 
-/** @param line with its brackets */
+/** @param line including its brackets */
 export function unknownSection(line: string): ConfigError {
   const meant = nearest(line.replace(/[^A-Za-z]/g, ''), SECTIONS);
   const question = meant === undefined ? '' : ` Did you mean [${meant}]?`;
   return new ConfigError(
     'unknown-key',
-    `${quote(line)} is no section.${question} There are [Interface] and [Peer], each in a line of its own`,
+    `${quote(line)} is not a section.${question} Sections are [Interface] and [Peer], each on a line of its own`,
     { value: line },
   );
 }
@@ -43,10 +47,13 @@ export function unknownSection(line: string): ConfigError {
 export function beforeSections(line: string): ConfigError {
   const owner = SECTIONS.find(section => keysOf(section, 'quick').some(key => sameWord(key, line.split('=')[0]!)));
   const where = owner ? `put it below ${lineOf(owner)}` : 'begin with [Interface] or [Peer]';
-  return new ConfigError('syntax', `${quoteKey(line)} stands before any section: ${where}`);
+  return new ConfigError('syntax', `${quoteKey(line)} comes before any section: ${where}`);
 }
 
-/** A line that is not `Key = Value`. @param raw with its spaces, without its comment */
+/**
+ * Returns the error for a line that is not `Key = Value`.
+ * @param raw the line with its spaces, without its comment
+ */
 export function notKeyValue(raw: string, section: SectionName): ConfigError {
   const content = trimSpace(raw);
   const line = withoutSpace(content);
@@ -58,9 +65,9 @@ export function notKeyValue(raw: string, section: SectionName): ConfigError {
       `there is no \`=' between ${key} and its value: write ${key} = ${key.endsWith('Key') ? 'KEY' : 'VALUE'}`,
     );
   if (/^[A-Za-z0-9+/]{43}=$/.test(line))
-    return new ConfigError('syntax', 'a key stands here without a name: write PrivateKey = or PublicKey = before it');
+    return new ConfigError('syntax', 'this is a key without a name: write PrivateKey = or PublicKey = before it');
   const equals = line.indexOf('=');
-  // wg refuses such a line too, even where nothing would be a value, as in a list
+  // wg also refuses a line without a value, even for lists, where an empty value would make sense
   if (equals >= 0)
     return new ConfigError('syntax', `${quoteKey(line)} has no value: give it one or leave the line out`);
   const isComment = /^(;|\/\/|--)/.test(line);

@@ -1,7 +1,9 @@
 /**
  * The file format of `wg setconf`, `addconf`, `syncconf` and `showconf` (wireguard-tools config.c, wg(8) "CONFIGURATION FILE FORMAT"):
- * [Interface] and [Peer] sections of `Key = Value` lines, keys in any case, `#` begins a comment, white space never counts.
- * Not here: what wg-quick adds to the format (Address, DNS, MTU, ...; it strips those first), and resolving names.
+ * [Interface] and [Peer] sections of `Key = Value` lines. Keys are case-insensitive, `#` begins a
+ * comment, white space is ignored.
+ * This file neither reads the keys that wg-quick adds (Address, DNS, MTU, ...; wg-quick strips them
+ * first) nor resolves names.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
@@ -53,7 +55,7 @@ type Section = 'interface' | PeerSection | undefined;
 interface PeerSection extends Mutable<Omit<ConfPeer, 'publicKey' | 'allowedIps'>> {
   publicKey?: Uint8Array;
   allowedIps: AllowedIpConfig[];
-  /** Where it began. */
+  /** The line of its [Peer]. */
   readonly line: number;
 }
 

@@ -1,7 +1,9 @@
 /**
- * What must be said to a device so that it is as a conf file has it, and no more: peers that are not in the file go, and of the others
- * only what differs is set, so that sessions live on. Goes further than `wg syncconf` (setconf.c), which says everything of every peer
- * again, empties all lists of allowed IPs before filling them, and without a ListenPort in the file moves the device to another port.
+ * Computes the minimal change that brings a device to the state of a conf file: peers missing from
+ * the file are removed, and only differing fields of the others are set, so that sessions survive.
+ * `wg syncconf` (setconf.c) is less careful: it sets every field of every peer again, empties all
+ * lists of allowed IPs before it fills them, and moves the device to another port if the file has
+ * no ListenPort.
  */
 import { sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
@@ -10,9 +12,12 @@ import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatu
 
 type PrefixKey = ReturnType<typeof prefixKey>;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-/** What a peer is to be in the end: after all entries of its key, and after other peers took prefixes from it. */
+/**
+ * The desired state of a peer, after all entries for its key and after other peers took prefixes
+ * from it.
+ */
 type Goal = Mutable<Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'endpoint' | 'persistentKeepalive'>> & {
-  /** Absent: those that it has. */
+  /** Absent: keep its current prefixes. */
   readonly prefixes?: Map<PrefixKey, Prefix>;
 };
 type Owner = Goal & Required<Pick<Goal, 'prefixes'>>;
@@ -33,31 +38,32 @@ const NO_KEY = new Uint8Array(KEY_SIZE);
 export function difference(wanted: DeviceConfig, status: DeviceStatus, removals = false): DeviceConfig {
   const config: Mutable<DeviceConfig> = {};
   const privateKey = wanted.privateKey ?? NO_KEY;
-  // a device keeps its key clamped, and setting it, even to the same, ends all sessions of some
+  // devices store the key clamped, and on some, setting it ends all sessions even if it is
+  // unchanged
   if (!samePrivateKey(privateKey, status.privateKey ?? NO_KEY)) config.privateKey = privateKey;
-  // port 0 is any port, and one is in use already
+  // port 0 means any port, and the device already uses one
   if (wanted.listenPort && wanted.listenPort !== status.listenPort) config.listenPort = wanted.listenPort;
   if ((wanted.fwmark ?? 0) !== status.fwmark) config.fwmark = wanted.fwmark ?? 0;
-  const now = new Map(status.peers.map(peer => [formatKeyHex(peer.publicKey), peer]));
-  const then = goals(wanted.peers ?? [], now);
-  const gone: PeerConfig[] = [];
-  for (const [key, { publicKey }] of now) if (!then.has(key)) gone.push({ publicKey, remove: true });
+  const observed = new Map(status.peers.map(peer => [formatKeyHex(peer.publicKey), peer]));
+  const desired = desiredPeers(wanted.peers ?? [], observed);
+  const removed: PeerConfig[] = [];
+  for (const [key, { publicKey }] of observed) if (!desired.has(key)) removed.push({ publicKey, remove: true });
   const changed: PeerConfig[] = [];
-  // what somebody else is to have leaves its owner by that alone
-  const given = removals ? allPrefixes(then.values()) : undefined;
-  for (const [key, goal] of then) {
-    const change = peerDifference(goal, now.get(key), given);
+  // assigning a prefix to another peer already removes it from its current owner
+  const claimed = removals ? allPrefixes(desired.values()) : undefined;
+  for (const [key, goal] of desired) {
+    const change = peerDifference(goal, observed.get(key), claimed);
     if (change) changed.push(change);
   }
-  // who inherits a prefix has it before its owner goes
-  const peers = removals ? [...changed, ...gone] : [...gone, ...changed];
+  // a prefix reaches its new owner before the old one is removed
+  const peers = removals ? [...changed, ...removed] : [...removed, ...changed];
   if (peers.length > 0) config.peers = peers;
   return config;
 }
 
-/** Plays the entries in their order: a prefix is the last peer's that asked for it. */
-function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStatus>): Map<string, Goal> {
-  const settled = settledPeers(entries, now);
+/** Applies the entries in order: the last peer that claims a prefix owns it. */
+function desiredPeers(entries: readonly PeerConfig[], observed: ReadonlyMap<string, PeerStatus>): Map<string, Goal> {
+  const settled = settledPeers(entries, observed);
   const peers = new Map<string, Goal>();
   const owners = new Map<PrefixKey, Owner>();
   const take = (goal: Owner, name: PrefixKey, prefix: Prefix) => {
@@ -69,7 +75,7 @@ function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStat
     const { publicKey, remove, allowedIps = [], replaceAllowedIps } = entry;
     const key = formatKeyHex(publicKey);
     if (settled.has(key)) {
-      peers.set(key, said({ publicKey }, entry));
+      peers.set(key, mergeSettings({ publicKey }, entry));
       continue;
     }
     let goal = peers.get(key) as Owner | undefined;
@@ -82,20 +88,20 @@ function goals(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStat
       goal = { publicKey, prefixes: new Map() };
       peers.set(key, goal);
       if (!replaceAllowedIps)
-        for (const prefix of now.get(key)?.allowedIps ?? [])
+        for (const prefix of observed.get(key)?.allowedIps ?? [])
           if (!owners.has(prefixKey(prefix))) take(goal, prefixKey(prefix), prefix);
     }
-    said(goal, entry);
-    for (const { prefix, remove: leave } of allowedIps) {
+    mergeSettings(goal, entry);
+    for (const { prefix, remove: isRemoval } of allowedIps) {
       const name = prefixKey(prefix);
-      if (leave) goal.prefixes.delete(name);
+      if (isRemoval) goal.prefixes.delete(name);
       else take(goal, name, prefix);
     }
   }
   return peers;
 }
 
-function said(goal: Goal, { presharedKey, endpoint, persistentKeepalive }: PeerConfig): Goal {
+function mergeSettings(goal: Goal, { presharedKey, endpoint, persistentKeepalive }: PeerConfig): Goal {
   if (presharedKey) goal.presharedKey = presharedKey;
   if (endpoint) goal.endpoint = endpoint;
   if (persistentKeepalive !== undefined) goal.persistentKeepalive = persistentKeepalive;
@@ -103,71 +109,73 @@ function said(goal: Goal, { presharedKey, endpoint, persistentKeepalive }: PeerC
 }
 
 /**
- * Peers that are told once, and to have just what they have, where nobody else asks for any of it: of thousands in a file, nearly all.
- * What they have need not be looked at again.
+ * Fast path: returns the peers that are listed once, whose desired prefixes equal the observed
+ * ones, and whose prefixes no other peer claims. Of thousands in a file, this is nearly all. Their
+ * prefixes need no further comparison.
  */
-function settledPeers(entries: readonly PeerConfig[], now: ReadonlyMap<string, PeerStatus>): ReadonlySet<string> {
+function settledPeers(entries: readonly PeerConfig[], observed: ReadonlyMap<string, PeerStatus>): ReadonlySet<string> {
   const settled = new Set<string>();
-  const told = new Set<string>();
-  const wanted = new Set<PrefixKey>();
+  const listed = new Set<string>();
+  const claimed = new Set<PrefixKey>();
   for (const { publicKey, remove, replaceAllowedIps, allowedIps = [] } of entries) {
     const key = formatKeyHex(publicKey);
-    if (told.has(key)) return new Set();
-    told.add(key);
-    const has = now.get(key)?.allowedIps;
-    if (has && !remove && replaceAllowedIps && sameList(allowedIps, has)) settled.add(key);
-    else for (const { prefix } of allowedIps) wanted.add(prefixKey(prefix));
+    if (listed.has(key)) return new Set();
+    listed.add(key);
+    const current = observed.get(key)?.allowedIps;
+    if (current && !remove && replaceAllowedIps && sameList(allowedIps, current)) settled.add(key);
+    else for (const { prefix } of allowedIps) claimed.add(prefixKey(prefix));
   }
-  if (wanted.size > 0)
+  if (claimed.size > 0)
     for (const key of settled)
-      if (now.get(key)!.allowedIps.some(prefix => wanted.has(prefixKey(prefix)))) return new Set();
+      if (observed.get(key)!.allowedIps.some(prefix => claimed.has(prefixKey(prefix)))) return new Set();
   return settled;
 }
 
-function sameList(wanted: readonly AllowedIpConfig[], has: readonly Prefix[]): boolean {
+function sameList(wanted: readonly AllowedIpConfig[], current: readonly Prefix[]): boolean {
   return (
-    wanted.length === has.length && wanted.every(({ prefix, remove }, i) => !remove && samePrefix(prefix, has[i]!))
+    wanted.length === current.length &&
+    wanted.every(({ prefix, remove }, i) => !remove && samePrefix(prefix, current[i]!))
   );
 }
 
 /**
- * @param given all prefixes that anybody is to have, where those of nobody are to be taken away one by one
- * @returns undefined if the peer is there and is as it should be
+ * @param claimed the desired prefixes of all peers, if unclaimed ones are to be removed one by one
+ * @returns undefined if the peer exists and needs no change
  */
 function peerDifference(
   goal: Goal,
-  there: PeerStatus | undefined,
-  given: ReadonlySet<PrefixKey> | undefined,
+  observed: PeerStatus | undefined,
+  claimed: ReadonlySet<PrefixKey> | undefined,
 ): PeerConfig | undefined {
-  const change: Mutable<PeerConfig> = { publicKey: goal.publicKey, ...(there && { updateOnly: true }) };
-  const before = there ? Object.keys(change).length : 0;
+  const change: Mutable<PeerConfig> = { publicKey: goal.publicKey, ...(observed && { updateOnly: true }) };
+  const before = observed ? Object.keys(change).length : 0;
   const presharedKey = goal.presharedKey ?? NO_KEY;
-  if (!sameKey(presharedKey, there?.presharedKey ?? NO_KEY)) change.presharedKey = presharedKey;
-  if (goal.endpoint && !(there?.endpoint && sameFarSide(goal.endpoint, there.endpoint)))
+  if (!sameKey(presharedKey, observed?.presharedKey ?? NO_KEY)) change.presharedKey = presharedKey;
+  if (goal.endpoint && !(observed?.endpoint && sameFarSide(goal.endpoint, observed.endpoint)))
     change.endpoint = goal.endpoint;
   const keepalive = goal.persistentKeepalive ?? 0;
-  if (keepalive !== (there?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;
-  if (goal.prefixes) tellPrefixes(change, goal.prefixes, there, given);
+  if (keepalive !== (observed?.persistentKeepalive ?? 0)) change.persistentKeepalive = keepalive;
+  if (goal.prefixes) addPrefixChanges(change, goal.prefixes, observed, claimed);
   return Object.keys(change).length > before ? change : undefined;
 }
 
-function tellPrefixes(
+function addPrefixChanges(
   change: Mutable<PeerConfig>,
   wanted: ReadonlyMap<PrefixKey, Prefix>,
-  there: PeerStatus | undefined,
-  given: ReadonlySet<PrefixKey> | undefined,
+  observed: PeerStatus | undefined,
+  claimed: ReadonlySet<PrefixKey> | undefined,
 ): void {
-  const had = there?.allowedIps ?? [];
-  const surplus = had.filter(prefix => !wanted.has(prefixKey(prefix)));
-  // a list is emptied only where something must go: other daemons drop packets between that and its filling
-  const anew = surplus.length > 0 && !given;
-  const complete = had.length - surplus.length === wanted.size;
-  const added = anew ? beyond(wanted, []) : complete ? [] : beyond(wanted, had);
-  const away = surplus
-    .filter(prefix => given && !given.has(prefixKey(prefix)))
+  const current = observed?.allowedIps ?? [];
+  const surplus = current.filter(prefix => !wanted.has(prefixKey(prefix)));
+  // empty the list only if a prefix must go: other daemons drop packets until it is refilled
+  const refill = surplus.length > 0 && !claimed;
+  const isComplete = current.length - surplus.length === wanted.size;
+  const added = refill ? missingFrom([], wanted) : isComplete ? [] : missingFrom(current, wanted);
+  const removed = surplus
+    .filter(prefix => claimed && !claimed.has(prefixKey(prefix)))
     .map(prefix => ({ prefix, remove: true }));
-  if (anew || !there) change.replaceAllowedIps = true;
-  if (anew || added.length + away.length > 0) change.allowedIps = [...added, ...away];
+  if (refill || !observed) change.replaceAllowedIps = true;
+  if (refill || added.length + removed.length > 0) change.allowedIps = [...added, ...removed];
 }
 
 function allPrefixes(goals: Iterable<Goal>): Set<PrefixKey> {
@@ -176,13 +184,16 @@ function allPrefixes(goals: Iterable<Goal>): Set<PrefixKey> {
   return names;
 }
 
-/** Those that are not among these. */
-function beyond(prefixes: ReadonlyMap<PrefixKey, Prefix>, these: readonly Prefix[]): AllowedIpConfig[] {
-  const names = new Set(these.map(prefixKey));
-  return [...prefixes].filter(([name]) => !names.has(name)).map(([, prefix]) => ({ prefix }));
+/** Returns the wanted prefixes that the current list lacks. */
+function missingFrom(current: readonly Prefix[], wanted: ReadonlyMap<PrefixKey, Prefix>): AllowedIpConfig[] {
+  const names = new Set(current.map(prefixKey));
+  return [...wanted].filter(([name]) => !names.has(name)).map(([, prefix]) => ({ prefix }));
 }
 
-/** Whether they are the same once clamped (clampPrivateKey), which is judged without a copy; no key is only like no key. */
+/**
+ * Compares two private keys as if clamped (clampPrivateKey), without copying them. "No key" equals
+ * only "no key".
+ */
 function samePrivateKey(a: Uint8Array, b: Uint8Array): boolean {
   if (isZeroKey(a) || isZeroKey(b)) return isZeroKey(a) && isZeroKey(b);
   let bits = 0;

@@ -1,25 +1,26 @@
 /**
- * The one error of src/config: what was wrong, where, and what to write instead. `code` is stable and meant for programs,
- * `message` for people. It also knows the errno that a UAPI client is told, as wireguard-go chooses them
- * (device/uapi.go): EPROTO for what is no `key=value` line, EINVAL for a key or value it will not have.
+ * ConfigError, the only error class of src/config: what was wrong, where, and what to write
+ * instead. `code` is stable and meant for programs, `message` for people. `errno` is the answer to
+ * a UAPI client, chosen as in wireguard-go (device/uapi.go): EPROTO for a line that is not
+ * `key=value`, EINVAL for a key or value that is not accepted.
  */
 
 export type ConfigErrorCode =
-  /** Not of the form that the format wants at all. */
+  /** The text does not have the form that the format requires. */
   | 'syntax'
-  /** A key that is not known here. */
+  /** An unknown key. */
   | 'unknown-key'
-  /** A known key with a value that it cannot have. */
+  /** A known key with an invalid value. */
   | 'bad-value'
-  /** Something that must be there is not. */
+  /** Something required is absent. */
   | 'missing'
   /** A line is longer than any legal one. */
   | 'line-too-long'
-  /** More than this program is ready to hold. */
+  /** More than this program accepts into memory. */
   | 'too-large'
-  /** The other side ended in the middle. */
+  /** The other side closed the connection in the middle of a message. */
   | 'incomplete'
-  /** The device answered with an errno, which is in `errno`. */
+  /** The device answered with an errno (see `errno`). */
   | 'refused';
 
 /** Where a {@link ConfigError} was found, as far as that is known. */
@@ -30,7 +31,7 @@ export interface ConfigErrorPlace {
   readonly line?: number | undefined;
   /** The offending text, as it was given. Never set where it may be a secret. */
   readonly value?: string | undefined;
-  /** Positive errno, where the code alone does not decide it. */
+  /** Positive errno; absent if the code determines it. */
   readonly errno?: number | undefined;
 }
 
@@ -79,22 +80,28 @@ export class ConfigError extends Error {
   }
 }
 
-/** Text from outside, made fit for a message: visible characters, in backticks, at most 64 characters of it, and nothing that may be a key. */
+/**
+ * Makes untrusted text safe to print: quoted, invisible characters escaped, cut after 64
+ * characters. Text that may contain a key is described, not printed.
+ */
 export function quote(text: string): string {
   if (LIKE_A_KEY.test(text)) return `a text of ${text.length} characters with what looks like a key`;
   const cut = text.length > QUOTED_MAX ? `${text.slice(0, QUOTED_MAX)}...` : text;
   return `\`${cut.replace(/[^ \p{L}\p{M}\p{N}\p{P}\p{S}]/gu, c => `\\x${(c.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`)}'`;
 }
 
-/** What people write from habit with other formats, around or behind a value; ends with a comma or so, or is empty. */
+/**
+ * Returns a hint about quotes or comment signs that other formats use, ending in `; `, or an empty
+ * string.
+ */
 export function habitHint(text: string): string {
   if (/^["'].*["']$/.test(text)) return 'take the quotes away; ';
   return /;|\s\/\//.test(text) ? 'neither ; nor // begins a comment, but # does; ' : '';
 }
 
 /**
- * What may be shown of a line or key that is not understood: what stands before its `=`, if that is as short as a key's name. All else
- * may be a secret in the wrong place.
+ * Returns the part of an unknown line that is safe to print: the text before its `=` if it is as
+ * short as a key name. Anything else may be a misplaced secret.
  */
 export function quoteKey(line: string): string {
   const key = line.split('=')[0]!;
@@ -102,11 +109,11 @@ export function quoteKey(line: string): string {
 }
 
 const LONGEST_KEY = 24;
-/** Hexadecimal or base64. A secret that was put in a wrong place must not get into a log. */
+/** Hexadecimal or base64. A misplaced secret must not reach a log. */
 const LIKE_A_KEY = /[0-9a-fA-F]{60}|[A-Za-z0-9+/]{42}/;
 const QUOTED_MAX = 64;
 
-/** errno values of Linux that the control interface uses. */
+/** The Linux errno values that the control interface uses. */
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,

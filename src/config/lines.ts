@@ -1,12 +1,15 @@
 /**
- * The lines of a configuration file, for wg's keys and wg-quick's alike: one encoding, one notion of comments and of white space. White space is
- * C's (space, tab, CR, vertical tab, form feed), as wg and wg-quick have it; a no-break space is not, and an error about its line names it.
+ * The lines of a configuration file, shared by the parsers of wg's and wg-quick's keys: one
+ * encoding, one definition of comments and of white space. White space is C's (space, tab, CR,
+ * vertical tab, form feed), as in wg and wg-quick. A no-break space is not white space; an error on
+ * its line names it.
  */
 import { ConfigError, quoteKey } from './errors.ts';
 
 /**
- * Splits a file at its newlines. A byte order mark is dropped, also where files that have one were put together.
- * @throws ConfigError for a file that is not UTF-8, or whose lines end in CR alone
+ * Splits a file at its newlines. Drops byte order marks, also inside a file that was concatenated
+ * from several.
+ * @throws ConfigError if the file is not UTF-8 or its lines end in CR alone
  */
 export function confLines(text: string, file: string): string[] {
   const utf16 = utf16Name(text);
@@ -16,7 +19,7 @@ export function confLines(text: string, file: string): string[] {
       `this file is UTF-16, and must be UTF-8: convert it with \`iconv -f ${utf16} -t UTF-8 ${file} > new.conf'`,
       { file },
     );
-  // wg would read it as one line, and nothing at all where that begins with a comment
+  // wg would read the whole file as one line, and nothing at all if it begins with a comment
   if (!text.includes('\n') && /\r[^\r]/.test(text))
     throw new ConfigError(
       'syntax',
@@ -26,18 +29,18 @@ export function confLines(text: string, file: string): string[] {
   return text.split('\n').map(line => (line.startsWith(BYTE_ORDER_MARK) ? line.slice(1) : line));
 }
 
-/** What stands before the comment. */
+/** Returns the part of a line before its comment. */
 export function withoutComment(line: string): string {
   const comment = line.indexOf('#');
   return comment < 0 ? line : line.slice(0, comment);
 }
 
-/** Removes all white space, as wg does from each line before it looks at it. */
+/** Removes all white space, as wg does before it parses a line. */
 export function withoutSpace(text: string): string {
   return text.replace(/[ \t\r\v\f]/g, '');
 }
 
-/** Removes white space at both ends. Unlike a regular expression it is linear, and lines may be long. */
+/** Removes white space at both ends. Linear, unlike a regular expression: lines may be long. */
 export function trimSpace(text: string, space: string = SPACE): string {
   let [start, end] = [0, text.length];
   while (start < end && space.includes(text[start]!)) start++;
@@ -45,7 +48,10 @@ export function trimSpace(text: string, space: string = SPACE): string {
   return text.slice(start, end);
 }
 
-/** The items of a list of wg-quick's, with commas, white space, or both between them; each with what stands around it between two commas. */
+/**
+ * Splits a wg-quick list at commas and white space. `context` is the text between the two commas
+ * around the item.
+ */
 export function listItems(text: string): { readonly item: string; readonly context: string }[] {
   return text.split(',').flatMap(context =>
     context
@@ -55,7 +61,9 @@ export function listItems(text: string): { readonly item: string; readonly conte
   );
 }
 
-/** The same error with its place, and with a word about characters in the line that nobody can see. */
+/**
+ * Returns the same error with its place, and with a note about invisible characters in the line.
+ */
 export function placeError(error: unknown, file: string, line: number, content: string): unknown {
   if (!(error instanceof ConfigError)) return error;
   const hidden = HIDDEN.exec(content)?.[0];
@@ -68,12 +76,16 @@ export function placeError(error: unknown, file: string, line: number, content: 
 
 const SPACE = ' \t\r\v\f';
 const BYTE_ORDER_MARK = '\ufeff';
-/** What looks like a space or like nothing: NUL, no-break and typographic spaces, zero-width characters, line separators. */
+/**
+ * Characters that are invisible or look like a space: NUL, no-break and typographic spaces,
+ * zero-width characters, line separators.
+ */
 const HIDDEN = /[\0\u0085\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]/;
 
 /**
- * The name that iconv(1) has for the encoding of a file that was decoded as UTF-8, if it was UTF-16: it begins with a byte order mark, which no
- * UTF-8 can be, or every second byte of its beginning is NUL.
+ * Detects a UTF-16 file that was decoded as UTF-8: it begins with a byte order mark, which is
+ * invalid UTF-8, or every second byte at its start is NUL.
+ * @returns iconv(1)'s name of the encoding, or undefined if the file is not UTF-16
  */
 function utf16Name(text: string): string | undefined {
   if (/^\ufffd\ufffd/.test(text) && (text.length === 2 || text.includes('\0'))) return 'UTF-16';

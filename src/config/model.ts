@@ -1,7 +1,8 @@
 /**
- * The control model: what a device is told (DeviceConfig) and what it says of itself (DeviceStatus). UAPI text, wg.conf,
- * netlink and the Calico planner all translate to and from these. In a config an absent field means "leave alone"
- * (the rule of wgctrl's wgtypes.Config and of the kernel's WG_CMD_SET_DEVICE). Keys are 32 bytes.
+ * The control model: configuration applied to a device (DeviceConfig) and the status it reports
+ * (DeviceStatus). UAPI text, wg.conf, netlink and the Calico planner all translate to and from
+ * these. An absent field of a config leaves that setting unchanged (the rule of wgctrl's
+ * wgtypes.Config and of the kernel's WG_CMD_SET_DEVICE). Keys are 32 bytes.
  */
 import type { Prefix } from '../base/prefix.ts';
 
@@ -95,19 +96,19 @@ export interface PeerStatus {
   readonly allowedIps: readonly Prefix[];
 }
 
-/** What a config, a status, and a file have of secrets. */
+/** The secret fields that configs, statuses and parsed files share. */
 export interface Secrets {
   readonly privateKey?: Uint8Array;
   readonly peers?: readonly { readonly presharedKey?: Uint8Array }[];
 }
 
-/** Overwrites the secrets of a config, or a file, that has served. */
+/** Overwrites the secrets of a config or parsed file that is no longer needed. */
 export function eraseConfig({ privateKey, peers = [] }: Secrets): void {
   privateKey?.fill(0);
   for (const { presharedKey } of peers) presharedKey?.fill(0);
 }
 
-/** Overwrites the secrets of a status, which are always copies. */
+/** Overwrites the secrets of a status. A status always holds copies, so this is safe. */
 export function eraseStatus(status: Secrets): void {
   eraseConfig(status);
 }

@@ -1,11 +1,12 @@
 /**
- * Text of the control protocol that may hold keys: bytes in pieces that stay where they are and are overwritten when they have served. Grows
- * without being copied. Keys go in and out as bytes (base/key.ts), all else as strings of Latin-1.
+ * Control-protocol text that may contain keys. It is stored in fixed pieces that are never moved or
+ * copied as the text grows, and that erase() overwrites. Keys are written and read as bytes
+ * (base/key.ts), everything else as Latin-1 strings.
  */
 import { KEY_HEX_SIZE, newSecret, writeKeyHex } from '../base/key.ts';
 
 export const PIECE_SIZE = 16_384;
-/** Pieces kept for the next text, erased: a megabyte. */
+/** Erased pieces kept for reuse: one megabyte. */
 const SPARE_PIECES = 64;
 const NEWLINE = 0x0a;
 const BEYOND_LATIN1 = 0xff;
@@ -14,7 +15,7 @@ const spare: Uint8Array[] = [];
 
 export class SecretText {
   readonly #pieces: Uint8Array[] = [];
-  /** Bytes used of the last piece. */
+  /** Bytes used in the last piece. */
   #used = PIECE_SIZE;
   #length = 0;
 
@@ -52,7 +53,7 @@ export class SecretText {
     }
   }
 
-  /** A line `name=` and the key's 64 hex digits. */
+  /** Appends a line of `name=` and the key's 64 hex digits. */
   keyLine(name: string, key: Uint8Array): void {
     this.text(`${name}=`);
     const digits = newSecret(KEY_HEX_SIZE + 1);
@@ -62,15 +63,18 @@ export class SecretText {
     digits.fill(0);
   }
 
-  /** What it holds, piece by piece; views that are good until it is erased or grows. */
+  /**
+   * Yields the content piece by piece, as views that stay valid until the text is erased or grows.
+   */
   *pieces(): Generator<Uint8Array> {
     for (const [i, piece] of this.#pieces.entries())
       yield i < this.#pieces.length - 1 ? piece : piece.subarray(0, this.#used);
   }
 
   /**
-   * Calls for each line, without its newline, with the bytes that it lies in; what stands behind the last newline is no line. Yields after each
-   * piece, so that a long text can be read with other work between.
+   * Calls `take` for each complete line with the range of bytes that holds it, without its newline.
+   * Text after the last newline is ignored. Yields after each piece, so that the caller can
+   * interleave other work.
    */
   *eachLine(take: (bytes: Uint8Array, from: number, to: number) => void): Generator<undefined> {
     let carry = newSecret(0);
@@ -104,7 +108,7 @@ export class SecretText {
     }
   }
 
-  /** Overwrites it; it is empty then. */
+  /** Overwrites the content and empties the text. */
   erase(): void {
     for (const piece of this.#pieces) {
       piece.fill(0);
@@ -126,16 +130,16 @@ export class SecretText {
 
 export function latin1(bytes: Uint8Array, from = 0, to = bytes.length): string {
   let text = '';
-  for (let at = from; at < to; at += ARGUMENTS)
-    // spreading would go through an iterator
+  for (let at = from; at < to; at += MAX_ARGUMENTS)
+    // spread syntax would use an iterator
     text += String.fromCharCode.apply(
       undefined,
-      bytes.subarray(at, Math.min(at + ARGUMENTS, to)) as unknown as number[],
+      bytes.subarray(at, Math.min(at + MAX_ARGUMENTS, to)) as unknown as number[],
     );
   return text;
 }
 
-/** What Latin-1 has no byte for becomes one that is in no keyword. */
+/** Characters outside Latin-1 become a byte that no keyword contains. */
 export function latin1Bytes(text: string): Uint8Array {
   return Uint8Array.from(text, character => latin1Code(character, 0));
 }
@@ -145,5 +149,5 @@ function latin1Code(text: string, at: number): number {
   return code > 0xff ? BEYOND_LATIN1 : code;
 }
 
-/** Of one call. */
-const ARGUMENTS = 8192;
+/** Arguments of one String.fromCharCode call. */
+const MAX_ARGUMENTS = 8192;

@@ -1,6 +1,7 @@
 /**
- * `wgts show --json`: everything that `dump` has, with names, and the counters of a daemon that has some. Secrets are left out unless they
- * are asked for. The names are stable: a field is added, never renamed.
+ * The output of `wgts show --json`: all fields of `dump`, named, and the counters of daemons that
+ * keep them. Secrets are included only on request. The names are stable: fields are added, never
+ * renamed.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
@@ -39,7 +40,7 @@ export interface JsonPeer {
   readonly endpoint: string | null;
   /** `10.0.0.0/8`, always with a length. */
   readonly allowedIps: readonly string[];
-  /** Unix time in seconds; null before the first one. */
+  /** Unix time in seconds; null before the first handshake. */
   readonly latestHandshake: number | null;
   /** Bytes received from the peer. */
   readonly rxBytes: number;

@@ -1,6 +1,7 @@
 /**
- * What `wg show` prints, byte for byte (wireguard-tools show.c): the text for people, one field of every peer, and `dump`. Pure: the caller
- * brings the status, the time and the colour.
+ * The output of `wg show`, byte for byte (wireguard-tools show.c): the text for people, a single
+ * field of every peer, and `dump`. Pure: the caller supplies the status, the time and whether to
+ * colour.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
@@ -78,7 +79,7 @@ const DEVICE_FIELDS: Readonly<Record<string, DeviceField>> = {
   fwmark: status => mark(status.fwmark),
 };
 
-/** Behind the peer's public key and a tab; `peers` has nothing there. */
+/** Printed after the peer's public key and a tab; `peers` prints the key alone. */
 const PEER_FIELDS: Readonly<Record<string, PeerField | undefined>> = {
   peers: undefined,
   'preshared-keys': peer => keyOrNone(peer.presharedKey),
@@ -89,10 +90,13 @@ const PEER_FIELDS: Readonly<Record<string, PeerField | undefined>> = {
   'persistent-keepalive': keepalive,
 };
 
-/** In wg's own order. */
+/** In wg's order. */
 export const SHOW_FIELDS: readonly string[] = [...Object.keys(DEVICE_FIELDS), ...Object.keys(PEER_FIELDS), 'dump'];
 
-/** `wg show NAME FIELD`; with a prefix, of `wg show all FIELD`. @returns undefined if there is no such field */
+/**
+ * Formats `wg show NAME FIELD`; with a prefix, the device's lines of `wg show all FIELD`.
+ * @returns undefined if there is no such field
+ */
 export function formatField(
   status: DeviceStatus,
   name: string,
@@ -121,7 +125,7 @@ function keepalive(peer: PeerStatus): string {
   return peer.persistentKeepalive ? String(peer.persistentKeepalive) : 'off';
 }
 
-/** The latest first, those without any last. */
+/** Latest handshake first, peers without one last. */
 function byHandshake(a: PeerStatus, b: PeerStatus): number {
   return b.lastHandshakeSeconds - a.lastHandshakeSeconds || b.lastHandshakeNanoseconds - a.lastHandshakeNanoseconds;
 }
@@ -180,7 +184,10 @@ function bytes(count: number, paint: Paint): string {
   return `${twoPlaces(value)} ${paint('cyan', 'TiB')}`;
 }
 
-/** As printf(3) does, ties go to the even digit: 1152 bytes are 1.12 KiB, where toFixed says 1.13. All steps are exact. */
+/**
+ * Rounds ties to the even digit, as printf(3) does: 1152 bytes are 1.12 KiB, where toFixed gives
+ * 1.13. All steps are exact.
+ */
 function twoPlaces(value: number): string {
   const whole = Math.floor(value);
   const exact = (value - whole) * 100;

@@ -1,7 +1,8 @@
 /**
- * The `get` operation of the cross-platform userspace interface (wireguard.com/xplatform, Configuration Protocol): DeviceStatus
- * to text in the order of wireguard-go (device/uapi.go), and back for clients, as tolerant as `wg` is (ipc-uapi.h). Beside
- * it the `counters` operation, which is this project's own: other daemons do not answer it.
+ * The `get` operation of the cross-platform userspace interface (wireguard.com/xplatform,
+ * Configuration Protocol). Formats a DeviceStatus in the order of wireguard-go (device/uapi.go) and
+ * parses it for clients, as tolerantly as `wg` does (ipc-uapi.h). Also the `counters` operation, an
+ * extension of this project: other daemons do not answer it.
  */
 import { isZeroKey, KEY_SIZE, readKeyHex } from '../base/key.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../base/prefix.ts';
@@ -10,7 +11,10 @@ import { type DeviceStatus, eraseStatus, type PeerStatus } from './model.ts';
 import { latin1, latin1Bytes, PIECE_SIZE, SecretText } from './secret-text.ts';
 import { formatZonedEndpoint, numericZones, parseZonedEndpoint, type Zones } from './zones.ts';
 
-/** The answer to every operation ends so. @param errno positive or 0; the wire wants it negative. */
+/**
+ * Formats the end of an answer to any operation.
+ * @param errno positive or 0; it is negative on the wire
+ */
 export function formatErrno(errno: number): string {
   return `errno=${errno === 0 ? 0 : -Math.abs(errno)}\n\n`;
 }
@@ -22,7 +26,7 @@ export function formatGetResponse(status: DeviceStatus, zones: Zones = numericZo
   return [...getResponseChunks(status, zones)].join('');
 }
 
-/** The same in pieces of some 16,000 characters. */
+/** Yields the same answer in pieces of about 16,000 characters. */
 export function* getResponseChunks(status: DeviceStatus, zones: Zones = numericZones): Generator<string> {
   const text = new SecretText();
   for (const _ of writeGetResponse(status, text, zones)) {
@@ -32,8 +36,9 @@ export function* getResponseChunks(status: DeviceStatus, zones: Zones = numericZ
 }
 
 /**
- * Writes the answer into a text, and yields whenever there is a piece of it to be sent, which the caller erases then: so a large device
- * can be sent without holding up its packets, and no key is ever a string. The last piece ends it.
+ * Writes the answer into a text. Yields whenever a piece is ready; the caller sends the piece and
+ * erases the text. A large device thus never delays its packets, and no key becomes a string. The
+ * last piece includes errno=0.
  */
 export function* writeGetResponse(
   status: DeviceStatus,
@@ -58,11 +63,14 @@ export function* writeGetResponse(
   yield;
 }
 
-/** A line more, and it is still one piece. */
+/** One more line still fits into one piece. */
 const CHUNK = PIECE_SIZE - 640;
 const NO_KEY = new Uint8Array(KEY_SIZE);
 
-/** The whole answer to `counters=1`: a line `name=value` each. Names have neither `=` nor control characters. */
+/**
+ * Formats the whole answer to `counters=1`: one `name=value` line per counter. Names contain
+ * neither `=` nor control characters.
+ */
 export function formatCountersResponse(counters: Readonly<Record<string, number>>): string {
   const lines = Object.entries(counters).map(([name, value]) => `${name}=${value}\n`);
   return `${lines.join('')}${formatErrno(0)}`;
@@ -75,7 +83,7 @@ export function formatCountersResponse(counters: Readonly<Record<string, number>
 export function parseSetResponse(text: string): void {
   for (const [key, value] of keyValueLines(text)) {
     if (key !== 'errno') continue;
-    refuse(value);
+    throwIfRefused(value);
     return;
   }
   throw incomplete();
@@ -97,7 +105,10 @@ export function parseGetResponse(text: string, zones: Zones = numericZones): Dev
   }
 }
 
-/** The same of bytes, so that no key is ever a string; those that come out are in memory that the caller erases (eraseStatus). */
+/**
+ * Parses the answer from bytes, so that no key becomes a string. The caller erases the keys of the
+ * result (eraseStatus).
+ */
 export function readGetResponse(text: SecretText, zones: Zones = numericZones): DeviceStatus {
   const device: { privateKey?: Uint8Array; listenPort: number; fwmark: number } = { listenPort: 0, fwmark: 0 };
   const peers: PeerEntry[] = [];
@@ -111,13 +122,13 @@ export function readGetResponse(text: SecretText, zones: Zones = numericZones): 
     }
     number++;
     const equals = bytes.indexOf(EQUALS, from);
-    if (equals < 0 || equals >= to) throw noLine(latin1(bytes, from, to), number);
+    if (equals < 0 || equals >= to) throw notKeyValue(latin1(bytes, from, to), number);
     const key = latin1(bytes, from, equals);
     const value = () => latin1(bytes, equals + 1, to);
     const peer = peers.at(-1);
     try {
       if (key === 'errno') {
-        refuse(value());
+        throwIfRefused(value());
         answered = true;
       } else if (key === 'public_key') peers.push(newPeer(readKey(key, bytes, equals + 1, to)));
       else if (key === 'preshared_key' && peer) {
@@ -141,13 +152,16 @@ export function readGetResponse(text: SecretText, zones: Zones = numericZones): 
   return { ...device, peers };
 }
 
-/** An answer to `counters`. Throws ConfigError, of code `refused` where the daemon does not know the operation. */
+/**
+ * Parses an answer to `counters`.
+ * @throws ConfigError with code `refused` if the daemon does not support the operation
+ */
 export function parseCountersResponse(text: string): Record<string, number> {
   const counters: Record<string, number> = {};
   let answered = false;
   for (const [key, value] of keyValueLines(text)) {
     if (key === 'errno') {
-      refuse(value);
+      throwIfRefused(value);
       answered = true;
     } else if (/^[\w.]+$/.test(key)) counters[key] = parseNumber(key, value, Number.MAX_SAFE_INTEGER);
     else throw new ConfigError('syntax', `the device answered a counter named ${quote(key)}`, { value: key });
@@ -158,7 +172,10 @@ export function parseCountersResponse(text: string): Record<string, number> {
 
 type PeerEntry = { -readonly [K in keyof PeerStatus]: PeerStatus[K] } & { allowedIps: Prefix[] };
 
-/** All but its keys and allowed IPs, in one go: there may be thousands, and the code is cold. */
+/**
+ * Formats a peer without its keys and allowed IPs, in one expression: there may be thousands of
+ * peers, and the code is not yet optimised when it runs.
+ */
 function peerLines(peer: PeerStatus, zones: Zones): string {
   return `protocol_version=1
 ${peer.endpoint ? `endpoint=${formatZonedEndpoint(peer.endpoint, zones)}\n` : ''}last_handshake_time_sec=${peer.lastHandshakeSeconds}
@@ -213,15 +230,22 @@ function readPeerLine(peer: PeerEntry, key: string, value: string, zones: Zones)
   }
 }
 
-/** 2^64 rounded as a double is: byte counts beyond 2^53 lose their last digits, 9 petabytes on. */
+/**
+ * Doubles round byte counts beyond 2^53 (9 petabytes), so the upper bound is 2^64 rather than 2^64
+ * - 1.
+ */
 const MAX_U64 = 2 ** 64;
 const EQUALS = 0x3d;
 
 function parseNumber(key: string, value: string, max: number): number {
   if (!/^[0-9]{1,20}$/.test(value) || Number(value) > max)
-    throw new ConfigError('bad-value', `the device answered ${key}=${quote(value)}, which is no number up to ${max}`, {
-      value,
-    });
+    throw new ConfigError(
+      'bad-value',
+      `the device answered ${key}=${quote(value)}, which is not a number up to ${max}`,
+      {
+        value,
+      },
+    );
   return Number(value);
 }
 
@@ -231,7 +255,7 @@ function readKey(key: string, bytes: Uint8Array, from: number, to: number): Uint
   return read;
 }
 
-function noLine(line: string, number: number): ConfigError {
+function notKeyValue(line: string, number: number): ConfigError {
   return new ConfigError('syntax', `the device answered ${quote(line)}`, { line: number, value: line });
 }
 
@@ -243,13 +267,13 @@ function* keyValueLines(text: string): Generator<readonly [key: string, value: s
     if (end === at) return;
     const line = text.slice(at, end);
     const equals = line.indexOf('=');
-    if (equals < 0) throw noLine(line, number);
+    if (equals < 0) throw notKeyValue(line, number);
     yield [line.slice(0, equals), line.slice(equals + 1)];
     at = end + 1;
   }
 }
 
-function refuse(value: string): void {
+function throwIfRefused(value: string): void {
   const match = /^-?([0-9]{1,9})$/.exec(value);
   if (!match) throw new ConfigError('syntax', `the device answered errno=${quote(value)}`, { value });
   const errno = Number(match[1]);

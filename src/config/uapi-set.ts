@@ -1,10 +1,12 @@
 /**
- * The `set` operation of the cross-platform userspace interface (wireguard.com/xplatform, Configuration Protocol): lines to
- * DeviceConfig and back. Which lines are right and which errno the wrong ones earn is wireguard-go's (device/uapi.go).
- * It differs in one thing: there, lines take effect as they are read; here the request becomes one config, applied whole or
- * not at all. Where the place of a line inside its peer matters, the peer becomes several entries.
+ * The `set` operation of the cross-platform userspace interface (wireguard.com/xplatform,
+ * Configuration Protocol): converts lines to a DeviceConfig and back. The accepted lines and the
+ * errno of each error match wireguard-go (device/uapi.go). One thing differs: wireguard-go applies
+ * lines as it reads them; here the request becomes one config that is applied whole or not at all.
+ * If the order of lines within a peer matters, the peer becomes several entries.
  *
- * One line is this project's own: `initiate_handshake=true`. Other programs refuse it, with EINVAL.
+ * The line `initiate_handshake=true` is an extension of this project. Other programs refuse it with
+ * EINVAL.
  */
 import { KEY_HEX_SIZE, readKeyHex } from '../base/key.ts';
 import { formatPrefix, parsePrefix } from '../base/prefix.ts';
@@ -17,9 +19,10 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type PeerEntry = Mutable<Omit<PeerConfig, 'allowedIps'>> & { allowedIps?: AllowedIpConfig[] };
 
 /**
- * Reads a whole request but for its first line, with a yield now and then.
- * @returns the config, whose keys the caller erases (eraseConfig)
- * @throws ConfigError with the line, counted with the first; the keys before it are erased
+ * Reads a whole request without its first line, yielding regularly.
+ * @returns the config; the caller erases its keys (eraseConfig)
+ * @throws ConfigError with the line number (the first line of the request is 1); the keys read
+ *   before it are erased
  */
 export function* readSetRequest(text: SecretText, zones: Zones): Generator<undefined, DeviceConfig> {
   const request = new SetRequest(zones);
@@ -39,12 +42,15 @@ export function* readSetRequest(text: SecretText, zones: Zones): Generator<undef
 const [EQUALS, RETURN] = [0x3d, 0x0d];
 const KEYS = new Set(['private_key', 'public_key', 'preshared_key']);
 
-/** Gathers the lines of one request. A line that is wrong throws ConfigError; after that the gathered part is of no use. */
+/**
+ * Collects the lines of one request. An invalid line throws ConfigError and makes the collected
+ * part useless.
+ */
 class SetRequest {
   readonly #zones: Zones;
   readonly #device: Mutable<Omit<DeviceConfig, 'peers'>> = {};
   readonly #peers: PeerEntry[] = [];
-  /** Where in #peers the entries of the current public_key begin. */
+  /** Index in #peers of the first entry of the current public_key. */
   #sectionAt = 0;
   #removed = false;
   #lastKey = '';
@@ -53,7 +59,7 @@ class SetRequest {
     this.#zones = zones;
   }
 
-  /** Takes one line, without its newline. */
+  /** Reads one line, without its newline. */
   line(bytes: Uint8Array, from: number, to: number): void {
     const found = bytes.indexOf(EQUALS, from);
     if (found < 0 || found >= to)
@@ -64,7 +70,10 @@ class SetRequest {
     else this.#peerLine(key, latin1(bytes, found + 1, to));
   }
 
-  /** Of thousands of lines in a row it is the same. */
+  /**
+   * Returns the key of a line. Reuses the last string: thousands of consecutive lines have the same
+   * key.
+   */
   #keyOf(bytes: Uint8Array, from: number, to: number): string {
     const last = this.#lastKey;
     let isSame = to - from === last.length;
@@ -78,7 +87,9 @@ class SetRequest {
     return this.#peers.length === 0 ? this.#device : { ...this.#device, peers: this.#peers };
   }
 
-  /** One whose value never becomes a string: it may be secret. */
+  /**
+   * Reads a line whose value is a key. The value never becomes a string, since it may be secret.
+   */
   #keyLine(key: string, bytes: Uint8Array, from: number, to: number): void {
     const inPeer = this.#peers.length > 0;
     if (key === 'public_key') {
@@ -117,7 +128,10 @@ class SetRequest {
     }
   }
 
-  /** update_only speaks of the peer as the request found it, so it holds for every entry that the peer became. */
+  /**
+   * update_only refers to the peer's existence before the request, so it applies to every entry of
+   * the peer.
+   */
   #endPeer(): void {
     const entries = this.#peers.slice(this.#sectionAt);
     if (entries.some(entry => entry.updateOnly)) for (const entry of entries) entry.updateOnly = true;
@@ -126,7 +140,7 @@ class SetRequest {
   }
 
   #peerLine(key: string, value: string): void {
-    // what follows remove=true concerns nobody, but must still be right
+    // lines after remove=true have no effect but must still be valid
     const entry = this.#removed ? { publicKey: this.#last().publicKey } : this.#last();
     switch (key) {
       case 'update_only':
@@ -136,7 +150,7 @@ class SetRequest {
       case 'remove':
         requireTrue(key, value);
         if (this.#removed) return;
-        // prefixes given before are taken from their owners all the same
+        // prefixes listed before remove=true are still taken from their owners
         if (entry.allowedIps) this.#peers.push({ publicKey: entry.publicKey, remove: true });
         else entry.remove = true;
         this.#removed = true;
@@ -170,9 +184,13 @@ class SetRequest {
         return;
       case 'protocol_version':
         if (value !== '1')
-          throw new ConfigError('bad-value', `protocol_version: ${quote(value)} is not spoken here; only 1 is`, {
-            value,
-          });
+          throw new ConfigError(
+            'bad-value',
+            `protocol_version: ${quote(value)} is not supported; the only version is 1`,
+            {
+              value,
+            },
+          );
         return;
       default:
         throw unknownInPeer(key);
@@ -195,7 +213,7 @@ export function formatSetRequest(config: DeviceConfig, zones: Zones = numericZon
   return parts.join('');
 }
 
-/** The same as bytes, which the caller erases: it may have keys in it. */
+/** Formats a set request as bytes. The caller erases them, since they may contain keys. */
 export function writeSetRequest(config: DeviceConfig, zones: Zones = numericZones): SecretText {
   const text = new SecretText();
   text.text('set=1\n');
@@ -223,7 +241,7 @@ export function writeSetRequest(config: DeviceConfig, zones: Zones = numericZone
   return text;
 }
 
-/** A key that is wrong is not repeated in the message: it may be a secret with one digit too few. */
+/** Error messages do not repeat an invalid key: it may be a secret that lacks one digit. */
 function readKey(key: string, bytes: Uint8Array, from: number, to: number): Uint8Array {
   const read = readKeyHex(bytes, from, to);
   if (read) return read;
@@ -235,11 +253,11 @@ function readKey(key: string, bytes: Uint8Array, from: number, to: number): Uint
 }
 
 function unknownInDevice(key: string): ConfigError {
-  return new ConfigError('unknown-key', `${quoteKey(key)} is no key of a device; a peer begins with public_key`);
+  return new ConfigError('unknown-key', `${quoteKey(key)} is not a key of a device; a peer begins with public_key`);
 }
 
 function unknownInPeer(key: string): ConfigError {
-  return new ConfigError('unknown-key', `${quoteKey(key)} is no key of a peer`);
+  return new ConfigError('unknown-key', `${quoteKey(key)} is not a key of a peer`);
 }
 
 function parseNumber(key: string, value: string, max: number): number {
@@ -250,9 +268,13 @@ function parseNumber(key: string, value: string, max: number): number {
 
 function requireTrue(key: string, value: string): void {
   if (value !== 'true')
-    throw new ConfigError('bad-value', `${key}: ${quote(value)}; the only value is true, else leave the line out`, {
-      value,
-    });
+    throw new ConfigError(
+      'bad-value',
+      `${key}: ${quote(value)}; the only value is true; otherwise leave the line out`,
+      {
+        value,
+      },
+    );
 }
 
 function parseAllowedIp(value: string): AllowedIpConfig {
@@ -262,7 +284,7 @@ function parseAllowedIp(value: string): AllowedIpConfig {
   if (!prefix)
     throw new ConfigError(
       'bad-value',
-      `allowed_ip: ${quote(value)} is not [-]ADDRESS/LENGTH, as 10.0.0.0/8 or fd00::/8`,
+      `allowed_ip: ${quote(value)} is not [-]ADDRESS/LENGTH, such as 10.0.0.0/8 or fd00::/8`,
       {
         value,
       },

@@ -1,10 +1,14 @@
 /**
- * Requests of the cross-platform userspace interface (wireguard.com/xplatform) as a stream: bytes in, in pieces of any size;
- * operations out. A connection may carry several, one after another. A request is kept as it came, and read when it is whole: so an
- * unfinished one costs no more than its own bytes, and its keys are in one place, which is overwritten. Memory is bounded by UapiLimits
- * whatever arrives: a line that is too long is skipped and not kept, and so is the rest of its request, to its blank line, so
- * that a client that is still writing gets to read its errno instead of a broken pipe. The text of single operations is in uapi-set.ts and
- * uapi-get.ts. No sockets here.
+ * Splits a stream of bytes, in chunks of any size, into the operations of the cross-platform
+ * userspace interface (wireguard.com/xplatform). A connection may carry several requests in
+ * sequence.
+ *
+ * A request is stored unparsed until it is complete. An incomplete one thus costs no more than its
+ * bytes, and its keys are in one place that can be overwritten. UapiLimits bounds the memory for
+ * any input. A line that is too long is discarded together with the rest of its request, up to the
+ * blank line: a client that is still writing then reads its errno instead of getting a broken pipe.
+ *
+ * uapi-set.ts and uapi-get.ts parse and format the single operations. This file uses no sockets.
  */
 import { ConfigError, quoteKey } from './errors.ts';
 import type { DeviceConfig } from './model.ts';
@@ -15,13 +19,13 @@ import { numericZones, type Zones } from './zones.ts';
 export type UapiRequest =
   | { readonly kind: 'get' }
   | { readonly kind: 'set'; readonly config: DeviceConfig }
-  /** Our own: the drop counters by name. */
+  /** An extension of this project: the drop counters by name. */
   | { readonly kind: 'counters' }
   | InvalidRequest;
 
 /**
- * Answer with formatErrno(error.errno) (uapi-get.ts). With `close`, nothing more is read from this connection: end it
- * after the answer.
+ * A request to answer with formatErrno(error.errno) (uapi-get.ts). If `close` is true, the parser
+ * reads nothing more: end the connection after the answer.
  */
 export interface InvalidRequest {
   readonly kind: 'invalid';
@@ -29,17 +33,22 @@ export interface InvalidRequest {
   readonly close: boolean;
 }
 
-/** A whole request; a `set` is still to be read by readFrame, or to be erased. */
+/**
+ * A complete request. A `set` is still unparsed: pass it to UapiRequestParser.read, or erase it.
+ */
 export type UapiFrame = Exclude<UapiRequest, { kind: 'set' }> | { readonly kind: 'set'; readonly text: SecretText };
 
 export interface UapiLimits {
-  /** Characters of one line without its newline. The longest legal line has 77, but for zones. */
+  /** Characters of one line without its newline. The longest legal line without a zone has 77. */
   readonly lineLength: number;
   /** Characters of one request. */
   readonly requestLength: number;
 }
 
-/** One request may hold some 500,000 allowed_ip lines; 100,000 take 2 MB of IPv4, 5.5 of the longest IPv6. */
+/**
+ * A request may hold about 500,000 allowed_ip lines: 100,000 take 2 MB for IPv4 and 5.5 MB for the
+ * longest IPv6 ones.
+ */
 export const DEFAULT_UAPI_LIMITS: UapiLimits = { lineLength: 1024, requestLength: 16 * 1024 * 1024 };
 
 const [NEWLINE, RETURN] = [0x0a, 0x0d];
@@ -47,12 +56,12 @@ const [NEWLINE, RETURN] = [0x0a, 0x0d];
 export class UapiRequestParser {
   readonly #zones: Zones;
   readonly #limits: UapiLimits;
-  /** The current request but for its first line, or that one while it is not whole. */
+  /** The current request without its first line; while the first line is incomplete, that line. */
   #text = new SecretText();
-  /** Where in it the current line begins. */
+  /** Characters of the current line so far. */
   #lineLength = 0;
   #endsInReturn = false;
-  /** The rest of the current line is thrown away. */
+  /** The rest of the current line is discarded. */
   #skipping = false;
   #operation: 'none' | 'get' | 'set' | 'counters' = 'none';
   #error: ConfigError | undefined;
@@ -65,7 +74,9 @@ export class UapiRequestParser {
     this.#limits = limits;
   }
 
-  /** Takes what arrived and returns the operations that it completed, in order. Never throws. */
+  /**
+   * Parses a received chunk and returns the operations that it completes, in order. Never throws.
+   */
   push(chunk: Uint8Array | string): UapiRequest[] {
     return this.frames(typeof chunk === 'string' ? latin1Bytes(chunk) : chunk).map(frame => {
       const reading = this.read(frame);
@@ -76,7 +87,10 @@ export class UapiRequestParser {
     });
   }
 
-  /** The same with each `set` still to be read, which may take long. Nothing of the chunk is kept but in erasable memory. */
+  /**
+   * Like push, but leaves each `set` unparsed, since parsing may take long. Bytes of the chunk are
+   * copied into erasable memory only.
+   */
   frames(chunk: Uint8Array): UapiFrame[] {
     const frames: UapiFrame[] = [];
     for (let at = 0; at < chunk.length && !this.#closed; ) {
@@ -97,7 +111,7 @@ export class UapiRequestParser {
     return frames;
   }
 
-  /** Reads a frame to its end, with a yield now and then, and erases it. Never throws. */
+  /** Parses a frame, yielding regularly, and erases it. Never throws. */
   *read(frame: UapiFrame): Generator<undefined, UapiRequest> {
     if (frame.kind !== 'set') return frame;
     try {
@@ -110,24 +124,30 @@ export class UapiRequestParser {
     }
   }
 
-  /** Characters of the request that is not complete yet, and bytes that it holds. */
+  /** Characters of the incomplete request, which are also the bytes that it holds in memory. */
   get pending(): number {
     return this.#length;
   }
 
-  /** Gives up the request that is not complete. @returns what to answer; nothing more is read from this connection */
+  /**
+   * Abandons the incomplete request and reads nothing more from this connection.
+   * @returns the request to answer
+   */
   giveUp(reason: string, errno?: number): InvalidRequest {
     return this.#close(new ConfigError('too-large', reason, { errno }));
   }
 
-  /** The other side has finished. @returns the request that it broke off, if there is one: it must not be applied. */
+  /**
+   * Handles the end of the stream.
+   * @returns the incomplete request, if any; it must not be applied
+   */
   end(): InvalidRequest | undefined {
     if (this.#closed || (this.#operation === 'none' && this.#length === 0)) return undefined;
     const error = this.#error ?? new ConfigError('incomplete', 'the request ended without its blank line');
     return this.#close(error);
   }
 
-  /** A part of the current line. */
+  /** Appends a part of the current line. */
   #take(chunk: Uint8Array, from: number, to: number): void {
     if (to === from || this.#skipping) return;
     if (this.#lineLength + to - from > this.#limits.lineLength) {
@@ -159,7 +179,7 @@ export class UapiRequestParser {
       const what = quoteKey(this.#firstOf(length));
       const line = this.#lineNumber;
       this.#fail(
-        new ConfigError('bad-value', `${what} after ${this.#operation}=1, which has no lines of its own`, { line }),
+        new ConfigError('bad-value', `${what} after ${this.#operation}=1, which takes no further lines`, { line }),
       );
     }
     return undefined;
@@ -172,16 +192,18 @@ export class UapiRequestParser {
     else if (!skipped && line === 'counters=1') this.#operation = 'counters';
     else if (!skipped && line === 'set=1') this.#operation = 'set';
     else {
-      // not our protocol: where its next request would begin is unknown
+      // another protocol: the start of its next request is unknown
       return this.#close(
         this.#error ??
-          new ConfigError('syntax', `${quoteKey(line)} is no operation; there are get=1 and set=1`, { line: 1 }),
+          new ConfigError('syntax', `${quoteKey(line)} is not an operation; operations are get=1 and set=1`, {
+            line: 1,
+          }),
       );
     }
     return undefined;
   }
 
-  /** So much of the only line that is kept. */
+  /** Returns the beginning of the one line that is stored. */
   #firstOf(length: number): string {
     const [piece] = this.#text.pieces();
     return piece ? latin1(piece, 0, length) : '';

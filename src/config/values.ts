@@ -1,6 +1,7 @@
 /**
- * Single values as people write them in a conf file and on the command line of `wg set` (wireguard-tools config.c). Each parser throws a
- * ConfigError that names the value and says what would do; secrets are never quoted.
+ * Parsers of single values as written in a conf file and on the command line of `wg set`
+ * (wireguard-tools config.c). Each throws a ConfigError that names the value and the valid form;
+ * secrets are never quoted.
  */
 import { parseKeyBase64 } from '../base/key.ts';
 import { formatPrefix, hasHostBits, makePrefix, type Prefix, parseWithHostBits } from '../base/prefix.ts';
@@ -16,7 +17,11 @@ export interface HostEndpoint {
   readonly port: number;
 }
 
-/** 44 characters of base64. `what` is for the message; of a secret the text is not shown. */
+/**
+ * Parses 44 characters of base64.
+ * @param what the name of the value, for the error.
+ * @param secret keeps the text out of the error
+ */
 export function parseKeyValue(text: string, what: string, secret: boolean): Uint8Array {
   const key = parseKeyBase64(text);
   if (key) return key;
@@ -29,15 +34,18 @@ export function parseKeyValue(text: string, what: string, secret: boolean): Uint
   );
 }
 
-/** What is wrong with a text that is nearly a key, without its characters. Ends with a comma or so, or is empty. */
+/**
+ * Explains what is wrong with a text that is almost a key, without quoting it. Ends in `; ` or is
+ * empty.
+ */
 function whyNoKey(text: string): string {
   if (/^["'].*["']$/.test(text)) return 'take the quotes away; ';
   if (/^(0x)?[0-9a-fA-F]{64}$/.test(text)) return 'it is hexadecimal (convert it: echo HEX | xxd -r -p | base64); ';
   if (/^[A-Za-z0-9+/]{43}$/.test(text)) return 'its last character, "=", is missing; ';
   if (/^[A-Za-z0-9_-]{43}=?$/.test(text)) return 'it is URL-safe base64 (write + for - and / for _); ';
   if (/^(\/|\.{1,2}\/|~)/.test(text))
-    return 'it is no path: write the key itself here, or PostUp = wg set %i private-key FILE; ';
-  if (text.length === 44) return 'its last characters are not those of 32 bytes, one may be mistyped; ';
+    return 'a path does not work here: write the key itself, or PostUp = wg set %i private-key FILE; ';
+  if (text.length === 44) return 'it does not decode to 32 bytes, one character may be mistyped; ';
   return '';
 }
 
@@ -47,7 +55,9 @@ export function parsePortValue(text: string): number {
   throw badValue('listen port', text, 'a port is a number from 0 to 65535, where 0 lets the system choose');
 }
 
-/** `off` in any case, a decimal number, or hexadecimal with 0x (not 0X), up to 32 bits. */
+/**
+ * Parses `off` in any case, a decimal number, or a hexadecimal one with 0x (not 0X), up to 32 bits.
+ */
 export function parseFwmark(text: string): number {
   if (isOff(text)) return 0;
   const number = /^(0x[0-9a-fA-F]+|[0-9]+)$/.test(text) ? Number(text) : Number.NaN;
@@ -55,7 +65,7 @@ export function parseFwmark(text: string): number {
   throw badValue('fwmark', text, 'a mark is "off", or a number up to 4294967295, also as 0x...');
 }
 
-/** `off` in any case, or seconds up to 65535. */
+/** Parses `off` in any case, or seconds up to 65535. */
 export function parseKeepalive(text: string): number {
   if (isOff(text)) return 0;
   const seconds = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
@@ -64,8 +74,9 @@ export function parseKeepalive(text: string): number {
 }
 
 /**
- * Prefixes with commas between them; each may begin with + or -. An empty text is an empty list.
- * @param warn is told of addresses with bits beyond their prefix, which are taken away
+ * Parses a comma-separated list of prefixes, each optionally preceded by + or -. An empty text is
+ * an empty list.
+ * @param warn is called for addresses with bits beyond their prefix length, which are cleared
  */
 export function parseAllowedIps(text: string, warn: (message: string) => void = () => {}): AllowedIpConfig[] {
   if (text === '') return [];
@@ -87,14 +98,18 @@ function allowedIpsForm(text: string): string {
   return `${why}write addresses, or prefixes such as 10.0.0.0/8 or fd00::/8, with commas (not only spaces) between them`;
 }
 
-/** Whether a list of allowed IPs changes what is there (one of them has a sign) or takes its place. */
+/**
+ * Returns true if a list of allowed IPs changes the current ones (an item has a sign), false if it
+ * replaces them.
+ */
 export function isIncremental(text: string): boolean {
   return /(^|,)[+-]/.test(text);
 }
 
 /**
- * `host:port` or `[host]:port`. As in wg, the port is what stands behind the last colon, so that `::1:51820` is port 51820 of ::1, and
- * brackets may hold anything. Unlike wg's, a port is a number: no names of services, and nothing is cut to 16 bits.
+ * Parses `host:port` or `[host]:port`. As in wg, the port follows the last colon (`::1:51820` is
+ * port 51820 of ::1), and brackets may hold anything. Unlike in wg, a port must be a number from 0
+ * to 65535: service names are not accepted, and larger numbers are not truncated to 16 bits.
  * @returns an endpoint record if the host is an address, otherwise the name
  */
 export function parseEndpointValue(
@@ -115,18 +130,20 @@ export function parseEndpointValue(
   const host = match[1] ?? match[2]!;
   const record = parseNumericHost(host, port, zones);
   if (record && match[2]?.includes(':'))
-    warn(`Endpoint ${quote(text)} is read as [${host}]:${port}; write it so, since IPv6 needs brackets before a port`);
+    warn(
+      `Endpoint ${quote(text)} is read as [${host}]:${port}; write it that way, since IPv6 needs brackets before a port`,
+    );
   if (record) return record;
-  // no name has a colon or a percent sign, and asking for one with a NUL is an exception
+  // names contain no colon or percent sign, and resolving one with a NUL throws
   if (/[:%\0]/.test(host))
     throw badValue('endpoint', text, `${endpointFault(host, text)}write address:port, [address]:port or name:port`);
   return { host, port };
 }
 
 function endpointFault(host: string, text: string): string {
-  if (text.includes('://')) return 'it is no URL; ';
-  if (/^[0-9a-fA-F:]+$/.test(host)) return 'IPv6 needs brackets, and a port behind them; ';
-  return 'that is no address or name, or its zone is no interface here: ';
+  if (text.includes('://')) return 'an endpoint is not a URL; ';
+  if (/^[0-9a-fA-F:]+$/.test(host)) return 'IPv6 needs brackets, and a port after them; ';
+  return 'that is not an address or a name, or its zone is not an interface of this host: ';
 }
 
 function isOff(text: string): boolean {

@@ -1,7 +1,7 @@
 /**
- * Endpoints as text with IPv6 zones (RFC 4007 section 11, RFC 6874 leaves brackets to us): `[fe80::1%eth0]:51820`.
- * The record has an interface index; only the system can turn that into a name, so the caller brings that. Names of hosts
- * are not resolved here.
+ * Endpoints as text with IPv6 zones (RFC 4007 section 11; RFC 6874 leaves the brackets open):
+ * `[fe80::1%eth0]:51820`. The endpoint record holds an interface index. Only the system can map it
+ * to a name, so the caller supplies the mapping. Host names are not resolved here.
  */
 import { formatAddress, parseAddress } from '../base/address.ts';
 import {
@@ -29,7 +29,8 @@ export const numericZones: Zones = { indexOf: () => undefined, nameOf: () => und
 
 /**
  * Parses `192.0.2.1:51820`, `[2001:db8::1]:51820`, `[fe80::1%eth0]:51820` or `[fe80::1%3]:51820`.
- * @returns an endpoint record (base/endpoint.ts), or undefined if the text is not that or the zone is not known.
+ * @returns an endpoint record (base/endpoint.ts), or undefined if the text has another form or the
+ *   zone is unknown
  */
 export function parseZonedEndpoint(text: string, zones: Zones = numericZones): Uint8Array | undefined {
   const colon = text.lastIndexOf(':');
@@ -43,8 +44,8 @@ export function parseZonedEndpoint(text: string, zones: Zones = numericZones): U
 }
 
 /**
- * An endpoint of a numeric host, with its zone but without brackets, and a port.
- * @returns undefined if the host is not an address, so perhaps a name.
+ * Makes an endpoint from a numeric host (with its zone, without brackets) and a port.
+ * @returns undefined if the host is not an address; it may be a name
  */
 export function parseNumericHost(host: string, port: number, zones: Zones = numericZones): Uint8Array | undefined {
   const percent = host.indexOf('%');
@@ -55,7 +56,10 @@ export function parseNumericHost(host: string, port: number, zones: Zones = nume
   return scope === undefined ? undefined : makeEndpoint(address, port, scope);
 }
 
-/** As getnameinfo(3) prints it: a link-local address has the interface's name for a zone, any other the number. */
+/**
+ * Formats an endpoint as getnameinfo(3) does: the zone of a link-local address is the interface's
+ * name, of any other address its number.
+ */
 export function formatZonedEndpoint(record: Uint8Array, zones: Zones = numericZones): string {
   if (record[ENDPOINT_FAMILY] !== 6) return formatEndpoint(record);
   const scope = new DataView(record.buffer, record.byteOffset).getUint32(ENDPOINT_SCOPE, true);
@@ -65,7 +69,7 @@ export function formatZonedEndpoint(record: Uint8Array, zones: Zones = numericZo
   return `[${address}%${name}]:${(record[ENDPOINT_PORT]! << 8) | record[ENDPOINT_PORT + 1]!}`;
 }
 
-/** 0 to 65535, or undefined. */
+/** Parses a number from 0 to 65535. @returns undefined for anything else */
 export function parsePort(text: string): number | undefined {
   return /^[0-9]{1,5}$/.test(text) && Number(text) <= 65535 ? Number(text) : undefined;
 }

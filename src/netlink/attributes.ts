@@ -1,6 +1,6 @@
 /**
- * Attributes (struct nlattr): length, type, and bytes that are a number, a string or again attributes; each padded to four bytes.
- * Of two with one type the later counts, as in the kernel.
+ * Attributes (struct nlattr): a length, a type, and a value that is a number, a string or nested
+ * attributes, padded to four bytes. If a type occurs twice, the later one counts, as in the kernel.
  */
 import { MalformedNetlink } from './errors.ts';
 import { getU16, getU32, getU64, setU16, setU32, setU64 } from './native-order.ts';
@@ -22,8 +22,9 @@ export class Attributes {
   }
 
   /**
-   * @param what they are of, for messages: `a link`
-   * @throws MalformedNetlink; fewer than four bytes at the end are padding
+   * Parses a sequence of attributes. Fewer than four bytes at the end are padding.
+   * @param what the object that they describe, for error messages: `a link`
+   * @throws MalformedNetlink
    */
   static parse(bytes: Uint8Array, what: string): Attributes {
     const values: [number, Uint8Array][] = [];
@@ -33,7 +34,7 @@ export class Attributes {
       const left = bytes.length - at;
       if (length < HEADER_SIZE || length > left)
         throw new MalformedNetlink(
-          `${what}: attribute ${type} at byte ${at} says ${length} bytes; from ${HEADER_SIZE} to ${left} can be`,
+          `${what}: attribute ${type} at byte ${at} claims ${length} bytes; ${HEADER_SIZE} to ${left} are possible`,
         );
       values.push([type, bytes.subarray(at + HEADER_SIZE, at + length)]);
       at += (length + 3) & ~3;
@@ -45,7 +46,7 @@ export class Attributes {
     return this.#find(type) !== undefined;
   }
 
-  /** @param size that it must have, if it has one. @throws MalformedNetlink for another */
+  /** @param size the required size, if fixed. @throws MalformedNetlink if the size differs */
   bytes(type: number, size?: number): Uint8Array | undefined {
     const value = this.#find(type);
     if (value && size !== undefined && value.length !== size)
@@ -72,7 +73,7 @@ export class Attributes {
     return value && getU64(value, 0);
   }
 
-  /** Up to the first zero byte. */
+  /** Reads a string up to its first zero byte. */
   string(type: number): string | undefined {
     const value = this.#find(type);
     if (!value) return undefined;
@@ -85,7 +86,7 @@ export class Attributes {
     return value && Attributes.parse(value, `${this.#what}: attribute ${type}`);
   }
 
-  /** The members of a list: whatever their types are, in their order. */
+  /** Returns the members of a list in order, regardless of their types. */
   list(type: number, what: string): Attributes[] {
     const value = this.#find(type);
     if (!value) return [];
@@ -101,12 +102,12 @@ export class Attributes {
 }
 
 /**
- * What follows a message's fixed structure.
- * @throws MalformedNetlink, also when not even that is whole
+ * Parses the attributes after a message's fixed header.
+ * @throws MalformedNetlink, also if the fixed header is truncated
  */
 export function attributesAfter(headerSize: number, body: Uint8Array, what: string): Attributes {
   if (body.length < headerSize)
-    throw new MalformedNetlink(`${what}: its header has ${headerSize} bytes; ${body.length} came`);
+    throw new MalformedNetlink(`${what}: its header has ${headerSize} bytes; only ${body.length} were received`);
   return Attributes.parse(body.subarray(headerSize), what);
 }
 
@@ -127,7 +128,7 @@ export class AttributeWriter {
   }
 
   bytes(type: number, value: Uint8Array): this {
-    // room first: making it may change which bytes these are
+    // claim first: it may replace the buffer
     const at = this.#claim(type, value.length);
     this.#bytes.set(value, at);
     return this;
@@ -157,7 +158,7 @@ export class AttributeWriter {
     return this;
   }
 
-  /** With its zero byte. @throws RangeError if one is inside */
+  /** Writes a string with its terminating zero byte. @throws RangeError if it contains one */
   string(type: number, value: string): this {
     const bytes = encodeText(value);
     if (bytes.includes(0)) throw new RangeError(`a string for the kernel may not have a zero byte in it`);
@@ -166,7 +167,7 @@ export class AttributeWriter {
     return this;
   }
 
-  /** @throws RangeError for more than an attribute can hold */
+  /** @throws RangeError if the content exceeds the size of an attribute */
   nest(type: number, fill: (inside: this) => void): this {
     const at = this.#claim(type | NESTED, 0) - HEADER_SIZE;
     fill(this);
@@ -177,8 +178,9 @@ export class AttributeWriter {
   }
 
   /**
-   * Returns all of it, once. Nothing is kept, for there may be a key in it.
-   * @throws Error on a second call: a message without its attributes can mean much more than with them
+   * Returns the header and the attributes, and erases its own copy, since it may contain a key.
+   * @throws Error on a second call: a message without its attributes can affect far more than
+   *   intended
    */
   finish(): Uint8Array {
     this.#requireUnfinished();
@@ -188,7 +190,7 @@ export class AttributeWriter {
     return bytes;
   }
 
-  /** Room for a value, zeroed; @returns where it begins. */
+  /** Appends an attribute with a zeroed value. @returns the offset of the value */
   #claim(type: number, size: number): number {
     this.#requireUnfinished();
     const length = HEADER_SIZE + size;

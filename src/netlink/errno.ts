@@ -1,4 +1,7 @@
-/** Names and texts of the errnos that netlink may answer with (errno.h as most architectures have it, strerror(3) of glibc). */
+/**
+ * Names and texts of the errnos that netlink may answer with (errno.h of most architectures,
+ * glibc's strerror(3)).
+ */
 
 const ERRNOS: readonly (readonly [number: number, name: string, text: string])[] = [
   [1, 'EPERM', 'Operation not permitted'],
@@ -80,7 +83,7 @@ const ERRNOS: readonly (readonly [number: number, name: string, text: string])[]
 export const ERRNO_NAMES: Readonly<Record<number, string>> = Object.fromEntries(ERRNOS.map(([n, name]) => [n, name]));
 export const ERRNO_TEXTS: Readonly<Record<number, string>> = Object.fromEntries(ERRNOS.map(([n, , text]) => [n, text]));
 
-/** The number of a name, or undefined. */
+/** Returns the number of an errno name, or undefined if it is unknown. */
 export function errnoOf(name: string): number | undefined {
   return ERRNOS.find(([, known]) => known === name)?.[0];
 }

@@ -1,23 +1,23 @@
 /**
- * What netlink can answer badly with: NetlinkError, where the kernel refused something, and MalformedNetlink, where bytes are not
- * what they should be.
+ * The two errors of netlink: NetlinkError, if the kernel refuses a request, and MalformedNetlink,
+ * if received bytes do not parse.
  */
 import { ERRNO_NAMES, ERRNO_TEXTS } from './errno.ts';
 
 export interface NetlinkRefusal {
-  /** What the kernel said about it in words, where it said anything. */
+  /** The kernel's explanation, if it gave one. */
   readonly detail?: string | undefined;
-  /** Where in the request the kernel saw the cause, counted from the request's first byte. */
+  /** Offset in bytes of the cause within the request. */
   readonly offset?: number | undefined;
 }
 
 export class NetlinkError extends Error {
   override readonly name = 'NetlinkError';
-  /** What was attempted on what: `adding address 10.0.0.1/24 to wg0`. */
+  /** The operation and its object: `adding address 10.0.0.1/24 to wg0`. */
   readonly attempted: string;
   /** Positive, as in errno.h. */
   readonly errno: number;
-  /** `EEXIST`, or `errno 999` for what has no name. */
+  /** `EEXIST`, or `errno 999` if the number has no name. */
   readonly code: string;
   readonly detail: string | undefined;
   readonly offset: number | undefined;
@@ -34,12 +34,12 @@ export class NetlinkError extends Error {
   }
 }
 
-/** Whether an error is the kernel's refusal with one of these names. */
+/** Reports whether an error is a refusal by the kernel with one of these codes. */
 export function isRefusal(error: unknown, ...codes: readonly string[]): error is NetlinkError {
   return error instanceof NetlinkError && codes.includes(error.code);
 }
 
-/** Bytes that are not netlink's, or not of the kind that was asked for. */
+/** Received bytes that are not valid netlink, or not of the requested kind. */
 export class MalformedNetlink extends Error {
   override readonly name = 'MalformedNetlink';
 }

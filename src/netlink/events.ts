@@ -1,4 +1,4 @@
-/** What the kernel tells of changes to links, addresses, routes and rules, as they happen (rtnetlink's multicast groups). */
+/** Watches changes to links, addresses, routes and rules through rtnetlink's multicast groups. */
 import { ADDRESS_MESSAGE, decodeAddress, type InterfaceAddress } from './addresses.ts';
 import { decodeLink, LINK_MESSAGE, type Link } from './links.ts';
 import { decodeMessages, type NetlinkMessage } from './message.ts';
@@ -22,10 +22,10 @@ export type NetworkEvent =
   | { readonly of: 'address'; readonly gone: boolean; readonly address: InterfaceAddress }
   | { readonly of: 'route'; readonly gone: boolean; readonly route: Route }
   | { readonly of: 'rule'; readonly gone: boolean; readonly rule: Rule }
-  /** Some were lost: whoever keeps a picture must look again at everything. */
+  /** Events were lost: listeners that keep state must read everything again. */
   | { readonly of: 'resync' };
 
-/** Types of messages that say that something is no more. */
+/** Message types that report a removal. */
 const GONE: readonly number[] = [
   LINK_MESSAGE.remove,
   ADDRESS_MESSAGE.remove,
@@ -34,12 +34,13 @@ const GONE: readonly number[] = [
 ];
 
 export interface Watch {
-  /** No event after this. Idempotent. */
+  /** Stops the watch: no event follows. Idempotent. */
   close(): void;
 }
 
 /**
- * Calls back for each event until closed. If the socket itself fails, the last event is 'resync' and `onEnd` is called.
+ * Calls `onEvent` for each event until closed. If the socket fails, the last event is 'resync' and
+ * `onEnd` is called.
  * @throws NetlinkError
  */
 export function watchNetwork(
@@ -49,32 +50,34 @@ export function watchNetwork(
   onEnd: (error: Error) => void = () => {},
 ): Watch {
   const groups = what.flatMap(name => [...GROUPS[name]]);
-  let open = true;
-  const tell = (event: NetworkEvent): void => {
-    if (open) onEvent(event);
+  let isOpen = true;
+  const notify = (event: NetworkEvent): void => {
+    if (isOpen) onEvent(event);
   };
   const channel: NetlinkChannel = attempt(`listening for changes of ${what.join(', ')}`, () =>
     port.open(NETLINK_ROUTE, groups, {
       datagram: bytes => {
-        for (const event of eventsOf(bytes)) tell(event);
+        for (const event of eventsOf(bytes)) notify(event);
       },
-      lost: () => tell({ of: 'resync' }),
+      lost: () => notify({ of: 'resync' }),
       failed: error => {
-        tell({ of: 'resync' });
-        if (open) onEnd(error);
-        open = false;
+        notify({ of: 'resync' });
+        if (isOpen) onEnd(error);
+        isOpen = false;
       },
     }),
   );
   return {
     close() {
-      open = false;
+      isOpen = false;
       channel.close();
     },
   };
 }
 
-/** What cannot be read may have been anything. */
+/**
+ * Decodes a datagram. One that does not parse may have reported any change, so it becomes 'resync'.
+ */
 function eventsOf(datagram: Uint8Array): NetworkEvent[] {
   try {
     return decodeMessages(datagram).flatMap(message => decodeEvent(message) ?? []);
@@ -83,11 +86,11 @@ function eventsOf(datagram: Uint8Array): NetworkEvent[] {
   }
 }
 
-/** @returns undefined for what is none of these. @throws MalformedNetlink */
+/** @returns undefined if the message reports no such event. @throws MalformedNetlink */
 export function decodeEvent(message: NetlinkMessage): NetworkEvent | undefined {
   const gone = GONE.includes(message.type);
   if (message.type === LINK_MESSAGE.new || message.type === LINK_MESSAGE.remove) {
-    // a bridge says of its ports what looks like a link but is the bridge's
+    // a bridge reports its ports in messages of the same type, with family AF_BRIDGE
     if (message.body[0] !== 0) return undefined;
     return { of: 'link', gone, link: decodeLink(message) };
   }

@@ -1,4 +1,4 @@
-/** Address families as the kernel numbers them, and as this program does: by the length of an address. */
+/** Converts between the kernel's numbers of address families, IP versions and address lengths. */
 import { makePrefix, type Prefix } from '../base/prefix.ts';
 import { MalformedNetlink } from './errors.ts';
 
@@ -13,7 +13,7 @@ export function familyNumber(family: Family): number {
   return family === 4 ? AF_INET : AF_INET6;
 }
 
-/** @returns undefined for a family that is not IP (MPLS, multicast routing's) */
+/** @returns undefined for a family other than IP (MPLS, multicast routing) */
 export function familyOf(number: number | undefined): Family | undefined {
   if (number === AF_INET) return 4;
   return number === AF_INET6 ? 6 : undefined;
@@ -27,7 +27,10 @@ export function addressSize(family: Family): number {
   return family === 4 ? 4 : 16;
 }
 
-/** A prefix's address, which the kernel leaves out where the length is 0. */
+/**
+ * Returns the address of a prefix, or zeros if it is absent: the kernel omits the address of a
+ * prefix of length 0.
+ */
 export function addressOrZero(address: Uint8Array | undefined, family: Family, what: string): Uint8Array {
   const size = addressSize(family);
   if (address && address.length !== size)

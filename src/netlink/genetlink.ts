@@ -1,4 +1,7 @@
-/** Generic netlink (Documentation/userspace-api/netlink/intro.rst): families by name, and the four bytes before a family's attributes. */
+/**
+ * Generic netlink (Documentation/userspace-api/netlink/intro.rst): looks up families by name and
+ * writes the four-byte header before a family's attributes.
+ */
 import { type Attributes, AttributeWriter, attributesAfter } from './attributes.ts';
 import { isRefusal, MalformedNetlink } from './errors.ts';
 import type { NetlinkMessage } from './message.ts';
@@ -6,7 +9,7 @@ import { NETLINK_GENERIC, type NetlinkPort } from './port.ts';
 import { NetlinkSocket } from './socket.ts';
 
 export const GENERIC_HEADER_SIZE = 4;
-/** The family that knows the others. */
+/** The built-in family that looks up the others. */
 export const CONTROLLER = { id: 16, version: 2, newFamily: 1, getFamily: 3 } as const;
 export const FAMILY = { id: 1, name: 2, version: 3 } as const;
 
@@ -24,7 +27,10 @@ export class GenericNetlink {
     this.socket = new NetlinkSocket(port, NETLINK_GENERIC);
   }
 
-  /** The kernel loads a module for it if it may. @returns undefined if there is no such family */
+  /**
+   * Looks up a family; the kernel loads its module if permitted.
+   * @returns undefined if there is no such family
+   */
   async family(name: string): Promise<GenericFamily | undefined> {
     const body = genericWriter(CONTROLLER.getFamily, CONTROLLER.version).string(FAMILY.name, name).finish();
     try {
@@ -42,7 +48,7 @@ export class GenericNetlink {
   }
 }
 
-/** A message of a family begun, for its attributes. */
+/** Returns a writer for a message of a family, ready for its attributes. */
 export function genericWriter(command: number, version: number): AttributeWriter {
   return new AttributeWriter(Uint8Array.of(command, version, 0, 0));
 }

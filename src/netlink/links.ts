@@ -1,4 +1,7 @@
-/** Network interfaces over rtnetlink (rtnetlink(7), struct ifinfomsg): list, make, change, remove. */
+/**
+ * Network interfaces over rtnetlink (rtnetlink(7), struct ifinfomsg): list, create, change, move,
+ * remove.
+ */
 import { AttributeWriter, attributesAfter } from './attributes.ts';
 import { isRefusal } from './errors.ts';
 import { FLAG, type NetlinkMessage } from './message.ts';
@@ -21,13 +24,13 @@ export const LINK = {
   extensions: 29,
 } as const;
 export const LINK_INFO = { kind: 1, data: 2 } as const;
-/** Of a veth's LINK_INFO.data: a whole link message, the other end's. */
+/** In a veth's LINK_INFO.data: a complete link message that describes the other end. */
 export const VETH_PEER = 1;
-/** Of struct ifinfomsg. */
+/** Flags in struct ifinfomsg. */
 export const LINK_UP = 0x1;
 export const LINK_LOOPBACK = 0x8;
 export const LINK_RUNNING = 0x40;
-/** RTEXT_FILTER_SKIP_STATS: answers without hundreds of bytes that nobody reads here. */
+/** RTEXT_FILTER_SKIP_STATS: omits hundreds of unused bytes from each answer. */
 const WITHOUT_STATISTICS = 1 << 3;
 
 /** A network interface (rtnetlink(7)). */
@@ -46,35 +49,38 @@ export interface Link {
   readonly up: boolean;
   /** Whether it also has a carrier (IFF_RUNNING). */
   readonly running: boolean;
-  /** All of IFF_*. */
+  /** All IFF_* bits. */
   readonly flags: number;
   /** Free text that an administrator gave it. */
   readonly alias?: string;
-  /** The index of the bridge, bond or VRF that it is part of. */
+  /** The index of the bridge, bond or VRF that the link belongs to. */
   readonly master?: number;
   /** The link-layer address, where it has one. */
   readonly hardwareAddress?: Uint8Array;
 }
 
-/** What other things are done on: enough to find a link and to name it to people. */
+/** Identifies a link to the kernel (index) and to people (name). */
 export type LinkReference = Pick<Link, 'index' | 'name'>;
 
-/** A network namespace by a process in it, or by an open descriptor of its file (/proc/PID/ns/net). */
+/**
+ * A network namespace, given by a process in it or by an open descriptor of its file
+ * (/proc/PID/ns/net).
+ */
 export type NetworkNamespace = { readonly pid: number } | { readonly fd: number };
 
 export interface NewLink {
   readonly name: string;
   readonly kind: string;
-  /** The other end of a `veth`; in this namespace unless it says which. */
+  /** The other end of a `veth`; created in the current namespace by default. */
   readonly peer?: { readonly name: string; readonly namespace?: NetworkNamespace };
   readonly mtu?: number;
   readonly alias?: string;
   readonly up?: boolean;
 }
 
-/** An absent field is left alone. */
+/** Absent fields stay unchanged. */
 export type LinkChange = Partial<Pick<Link, 'name' | 'mtu' | 'up'>> & {
-  /** '' takes it away. */
+  /** '' removes it. */
   readonly alias?: string;
 };
 
@@ -91,7 +97,7 @@ export class Links {
     return messages.filter(({ type }) => type === LINK_MESSAGE.new).map(decodeLink);
   }
 
-  /** @returns undefined if there is none of that name or index */
+  /** @returns undefined if no link has that name or index */
   async find(which: string | number): Promise<Link | undefined> {
     const writer = new AttributeWriter(header(typeof which === 'number' ? which : 0));
     if (typeof which === 'string') {
@@ -110,8 +116,9 @@ export class Links {
   }
 
   /**
-   * Makes one and looks at it.
-   * @throws NetlinkError: EEXIST for a name in use, EOPNOTSUPP for a kind that the kernel does not have
+   * Creates a link and reads it back.
+   * @throws NetlinkError: EEXIST if the name is in use, EOPNOTSUPP if the kernel does not support
+   *   the kind
    */
   async create(link: NewLink): Promise<Link> {
     const { name, kind, up = false } = link;
@@ -124,15 +131,15 @@ export class Links {
     });
     await this.#socket.request(attempted, LINK_MESSAGE.new, FLAG.create | FLAG.exclusive, writer.finish());
     const made = await this.find(name);
-    if (!made) throw new Error(`${attempted}: it was gone again at once`);
-    // the kernel overlooks an alias while it makes the link
+    if (!made) throw new Error(`${attempted}: it was removed at once`);
+    // the kernel ignores an alias when it creates a link
     if (link.alias) await this.change(made, { alias: link.alias });
     return link.alias ? { ...made, alias: link.alias } : made;
   }
 
   async change(link: LinkReference, change: LinkChange): Promise<void> {
     if (change.name !== undefined && change.up === false) {
-      // the kernel looks at the name first, and older ones name no link that is up
+      // the kernel applies the name first, and older ones cannot rename a link that is up
       const { up, ...rest } = change;
       await this.change(link, { up });
       await this.change(link, rest);
@@ -153,10 +160,12 @@ export class Links {
   }
 
   /**
-   * Moves it to another network namespace, where it is down and has neither addresses nor routes.
-   * @param name that it has there; its own otherwise
-   * @throws NetlinkError: ESRCH, EBADF or EINVAL where there is no such namespace. EEXIST where its name is in use there. Where only the
-   *   new name is, EEXIST too, but it has moved, under its own name.
+   * Moves a link to another network namespace, where it is down and has neither addresses nor
+   * routes.
+   * @param name its name there; unchanged by default
+   * @throws NetlinkError: ESRCH, EBADF or EINVAL if there is no such namespace, EEXIST if its
+   *   current name is in use there. EEXIST also if only the new name is in use there; the link has
+   *   then moved and kept its name.
    */
   async move(link: LinkReference, namespace: NetworkNamespace, name = link.name): Promise<void> {
     const writer = new AttributeWriter(header(link.index)).string(LINK.name, name);
@@ -165,13 +174,13 @@ export class Links {
     await this.#socket.request(attempted, LINK_MESSAGE.new, 0, writer.finish());
   }
 
-  /** With all its addresses and routes. */
+  /** Removes a link with all its addresses and routes. */
   async remove(link: LinkReference): Promise<void> {
     await this.#socket.request(`removing link ${link.name}`, LINK_MESSAGE.remove, 0, header(link.index));
   }
 }
 
-/** Whether the kernel could have a link of this name. */
+/** Reports whether the kernel accepts this name for a link. */
 export function isLinkName(name: string): boolean {
   return /^[^/:\s\0]{1,15}$/.test(name) && name !== '.' && name !== '..';
 }
@@ -198,7 +207,7 @@ export function decodeLink({ body }: NetlinkMessage): Link {
   };
 }
 
-/** A nested message has a header of its own. */
+/** Writes the other end of a veth: a nested message with its own header. */
 function writePeer(data: AttributeWriter, { name, namespace }: NonNullable<NewLink['peer']>): void {
   const peer = new AttributeWriter(header(0)).string(LINK.name, name);
   if (namespace) writeNamespace(peer, namespace);

@@ -1,6 +1,7 @@
 /**
- * The frame of every netlink message (RFC 3549 section 2.3.2, netlink(7)): a header of 16 bytes, then a body; several, each padded
- * to four bytes, may be one datagram. And the two messages that speak of others: what was refused and why, and the end of a dump.
+ * The frame of every netlink message (RFC 3549 section 2.3.2, netlink(7)): a header of 16 bytes and
+ * a body. A datagram may hold several messages, each padded to four bytes. Also decodes the two
+ * messages that conclude a request: NLMSG_ERROR and NLMSG_DONE.
  */
 import { Attributes } from './attributes.ts';
 import { MalformedNetlink } from './errors.ts';
@@ -8,23 +9,23 @@ import { getI32, getU16, getU32, setU16, setU32 } from './native-order.ts';
 
 export const HEADER_SIZE = 16;
 
-/** Message types below those of any family. */
+/** The message types that all families share. */
 export const MESSAGE = { noop: 1, error: 2, done: 3, overrun: 4, firstOfFamily: 16 } as const;
 
 export const FLAG = {
   request: 0x1,
   multi: 0x2,
   ack: 0x4,
-  /** Of a dump's message: what is being dumped changed meanwhile. */
+  /** On a message of a dump: the dumped objects changed during the dump. */
   dumpInterrupted: 0x10,
   dump: 0x300,
   replace: 0x100,
   exclusive: 0x200,
   create: 0x400,
   append: 0x800,
-  /** Of an error: the request's body is not repeated in it. */
+  /** On an error: it does not repeat the request's body. */
   capped: 0x100,
-  /** Of an error, or of the end of a dump: attributes follow that explain. */
+  /** On an error or the end of a dump: attributes with an explanation follow. */
   explained: 0x200,
 } as const;
 
@@ -32,12 +33,12 @@ export interface NetlinkMessage {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
-  /** The socket's own number; 0 is the kernel's, and what it fills in. */
+  /** The socket's port number. 0 is the kernel; in a request, 0 makes the kernel fill it in. */
   readonly port: number;
   readonly body: Uint8Array;
 }
 
-/** What an error message, an acknowledgement (errno 0) or the end of a dump says. */
+/** The content of an error message, an acknowledgement (errno 0) or the end of a dump. */
 export interface Verdict {
   /** Positive, or 0. */
   readonly errno: number;
@@ -63,7 +64,7 @@ export function encodeMessage(message: NetlinkMessage): Uint8Array {
 }
 
 /**
- * The messages of a datagram, in order.
+ * Returns the messages of a datagram, in order.
  * @throws MalformedNetlink
  */
 export function decodeMessages(datagram: Uint8Array): NetlinkMessage[] {
@@ -75,7 +76,7 @@ export function decodeMessages(datagram: Uint8Array): NetlinkMessage[] {
     const length = getU32(datagram, at);
     if (length < HEADER_SIZE || length > left)
       throw new MalformedNetlink(
-        `the message at byte ${at} says ${length} bytes; from ${HEADER_SIZE} to ${left} can be`,
+        `the message at byte ${at} claims ${length} bytes; ${HEADER_SIZE} to ${left} are possible`,
       );
     messages.push({
       type: getU16(datagram, at + 4),
@@ -90,19 +91,19 @@ export function decodeMessages(datagram: Uint8Array): NetlinkMessage[] {
 }
 
 /**
- * Reads NLMSG_ERROR or NLMSG_DONE. The end of a dump has its attributes straight behind the number; an error has the request's header
- * between, and its body too where it is not capped.
+ * Reads NLMSG_ERROR or NLMSG_DONE. In NLMSG_DONE the attributes directly follow the errno. In
+ * NLMSG_ERROR the request's header comes between, and its body too unless FLAG.capped is set.
  * @throws MalformedNetlink
  */
 export function decodeVerdict(message: NetlinkMessage): Verdict {
   const { type, flags, body } = message;
   if (body.length < 4 && type === MESSAGE.done) return { errno: 0, detail: undefined, offset: undefined };
-  if (body.length < 4) throw new MalformedNetlink(`an error has a number of 4 bytes; ${body.length} came`);
+  if (body.length < 4) throw new MalformedNetlink(`an error has a number of 4 bytes; ${body.length} were received`);
   const errno = Math.abs(getI32(body, 0));
   if (!(flags & FLAG.explained)) return { errno, detail: undefined, offset: undefined };
   let at = 4;
   if (type === MESSAGE.error) {
-    if (body.length < 4 + HEADER_SIZE) throw new MalformedNetlink('an error lacks the header of what it is about');
+    if (body.length < 4 + HEADER_SIZE) throw new MalformedNetlink('an error lacks the header of its request');
     at += flags & FLAG.capped ? HEADER_SIZE : align(getU32(body, 4));
   }
   if (at > body.length) throw new MalformedNetlink(`an error's explanation begins at byte ${at} of ${body.length}`);

@@ -1,4 +1,4 @@
-/** Numbers in the machine's own byte order, in which netlink speaks. */
+/** Reads and writes numbers in the machine's byte order, which netlink uses. */
 
 const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
@@ -6,7 +6,7 @@ export function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** @throws RangeError past the end, as all of these do */
+/** @throws RangeError past the end, like all functions of this file */
 export function getU16(bytes: Uint8Array, at: number): number {
   return view(bytes).getUint16(at, LITTLE);
 }

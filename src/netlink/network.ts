@@ -1,4 +1,7 @@
-/** The kernel's network configuration of the namespace in which it was opened: links, addresses, routes, rules, over one socket. */
+/**
+ * Links, addresses, routes and rules of the network namespace in which the socket was opened, over
+ * one socket.
+ */
 import { Addresses } from './addresses.ts';
 import { type NetworkEvent, type Watch, type Watched, watchNetwork } from './events.ts';
 import { Links } from './links.ts';
@@ -25,12 +28,12 @@ export class Network {
     this.rules = new Rules(this.#socket);
   }
 
-  /** Its own socket: to be closed apart. */
+  /** Watches changes over a separate socket; close it separately. */
   watch(what: readonly Watched[], onEvent: (event: NetworkEvent) => void, onEnd?: (error: Error) => void): Watch {
     return watchNetwork(this.#port, what, onEvent, onEnd);
   }
 
-  /** What is not yet answered is rejected. Idempotent. */
+  /** Closes the socket and rejects pending requests. Idempotent. */
   close(): void {
     this.#socket.close();
   }

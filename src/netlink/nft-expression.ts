@@ -1,6 +1,7 @@
 /**
- * The few expressions of nf_tables that this program's rules are made of (linux/netfilter/nf_tables.h), each as one element of a rule.
- * One register is enough for them. Numbers in attributes are in network order; what registers hold is as the processor has it.
+ * The few nf_tables expressions that this program's rules use (linux/netfilter/nf_tables.h), each
+ * as one element of a rule. One register is enough for them. Numbers in attributes are in network
+ * order; register contents are in the processor's order.
  */
 import { AttributeWriter } from './attributes.ts';
 import { setU32 } from './native-order.ts';
@@ -26,12 +27,12 @@ const LOOKUP = { set: 1, source: 2 } as const;
 const [DROP, ACCEPT] = [0, 1];
 const NAME_SIZE = 16;
 
-/** Writes itself into the list of a rule's expressions. */
+/** Appends an expression to a rule's list. */
 export type Expression = (list: AttributeWriter) => void;
 
 export type MetaKey = keyof typeof META_KEY;
 
-/** Loads something of the packet that is no part of its bytes. */
+/** Loads metadata of the packet, such as its mark or interface. */
 export function loadMeta(key: MetaKey): Expression {
   return expression('meta', data => data.bytes(META.destination, be32(1)).bytes(META.key, be32(META_KEY[key])));
 }
@@ -52,7 +53,7 @@ export function setConnectionMark(): Expression {
   );
 }
 
-/** The rule ends here for packets where the register is not so. */
+/** Continues the rule only for packets whose register compares as given. */
 export function compare(operation: '==' | '!=', value: Uint8Array): Expression {
   return expression('cmp', data =>
     data
@@ -73,7 +74,7 @@ export function loadNetworkHeader(offset: number, length: number): Expression {
   );
 }
 
-/** Loads bytes of the header behind the IP header: UDP's, TCP's. */
+/** Loads bytes of the header after the IP header (UDP, TCP). */
 export function loadTransportHeader(offset: number, length: number): Expression {
   return expression('payload', data =>
     data
@@ -84,7 +85,10 @@ export function loadTransportHeader(offset: number, length: number): Expression 
   );
 }
 
-/** Loads what the routing tables say of the source: one of RTN_*. @param onOutput as seen from the interface that the packet leaves by */
+/**
+ * Loads the route type (RTN_*) of the source address.
+ * @param onOutput looks it up from the interface that the packet leaves by
+ */
 export function loadSourceType(onOutput = false): Expression {
   const flags = FIB_FLAG.source | (onOutput ? FIB_FLAG.outputInterface : 0);
   return expression('fib', data =>
@@ -95,7 +99,7 @@ export function loadSourceType(onOutput = false): Expression {
   );
 }
 
-/** The register becomes `(register & mask) ^ xor`. */
+/** Sets the register to `(register & mask) ^ xor`. */
 export function bitwise(mask: Uint8Array, xor: Uint8Array): Expression {
   return expression('bitwise', data =>
     data
@@ -107,7 +111,7 @@ export function bitwise(mask: Uint8Array, xor: Uint8Array): Expression {
   );
 }
 
-/** The rule ends here for packets where the register is not in that set of the same table. */
+/** Continues the rule only for packets whose register is in the named set of the same table. */
 export function isInSet(set: string): Expression {
   return expression('lookup', data => data.string(LOOKUP.set, set).bytes(LOOKUP.source, be32(REGISTER.first)));
 }
@@ -116,12 +120,15 @@ export function drop(): Expression {
   return verdictOf(DROP);
 }
 
-/** Ends this chain, no more: chains of other tables may still drop the packet. */
+/** Accepts the packet in this chain only: chains of other tables may still drop it. */
 export function accept(): Expression {
   return verdictOf(ACCEPT);
 }
 
-/** The packet, and its whole connection, has an address of the interface that it leaves by for a source. In chains of type `nat` only. */
+/**
+ * Rewrites the source of the packet's connection to an address of the interface it leaves by. Valid
+ * only in chains of type `nat`.
+ */
 export function masquerade(): Expression {
   return expression('masq', () => {});
 }
@@ -134,7 +141,7 @@ function verdictOf(code: number): Expression {
   );
 }
 
-/** A name as the register of an interface name holds it. */
+/** Formats an interface name as a register holds it. */
 export function nameValue(name: string): Uint8Array {
   const bytes = new Uint8Array(NAME_SIZE);
   bytes.set(
@@ -146,20 +153,20 @@ export function nameValue(name: string): Uint8Array {
   return bytes;
 }
 
-/** How names begin, for `compare`. */
+/** Formats the beginning of an interface name, for `compare`. */
 export function namePrefixValue(prefix: string): Uint8Array {
   const name = nameValue(prefix);
   return name.subarray(0, name.indexOf(0));
 }
 
-/** A number of 32 bits as a register holds it. */
+/** Formats a 32-bit number as a register holds it. */
 export function numberValue(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   setU32(bytes, 0, value);
   return bytes;
 }
 
-/** In network order. */
+/** Formats a 32-bit number in network order. */
 export function be32(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }

@@ -1,4 +1,7 @@
-/** The names of everybody's nftables tables and chains, iptables-nft's among them: to notice other programs by. */
+/**
+ * Lists the names of all nftables tables and chains, including those of iptables-nft, to detect
+ * other programs.
+ */
 import { Attributes } from './attributes.ts';
 import { isRefusal } from './errors.ts';
 import { NETLINK_NETFILTER, type NetlinkPort } from './port.ts';
@@ -11,12 +14,15 @@ export interface NfChainName {
 
 const GET_CHAIN = (10 << 8) | 4;
 const CHAIN = { table: 1, name: 3 } as const;
-/** struct nfgenmsg; family 0 is all of them. */
+/** struct nfgenmsg; family 0 means all families. */
 const HEADER = new Uint8Array(4);
-/** What a kernel says that has no nf_tables, and what it says to those who may not look. */
-const NONE = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'ENOENT', 'EAFNOSUPPORT', 'EPERM'] as const;
+/** The answers of a kernel without nf_tables, and the answers to callers without permission. */
+const UNAVAILABLE = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'ENOENT', 'EAFNOSUPPORT', 'EPERM'] as const;
 
-/** Lists the chains of all families in this network namespace; none where there is no nf_tables, or no right to look. */
+/**
+ * Lists the chains of all families in this network namespace. Empty if there is no nf_tables or no
+ * permission.
+ */
 export async function listChains(port: NetlinkPort): Promise<NfChainName[]> {
   let socket: NetlinkSocket | undefined;
   try {
@@ -27,7 +33,7 @@ export async function listChains(port: NetlinkPort): Promise<NfChainName[]> {
       return { table: attributes.string(CHAIN.table) ?? '', name: attributes.string(CHAIN.name) ?? '' };
     });
   } catch (error) {
-    if (isRefusal(error, ...NONE)) return [];
+    if (isRefusal(error, ...UNAVAILABLE)) return [];
     throw error;
   } finally {
     socket?.close();

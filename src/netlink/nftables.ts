@@ -1,6 +1,7 @@
 /**
- * nf_tables over netlink: whole tables are put in place or taken away, each time in one transaction, so that there is no instant with half of
- * one; and what is in a table can be compared with what was put there. Left out: all that is not needed for that, such as single rules.
+ * nf_tables over netlink: replaces or removes whole tables, each time in one transaction, so that a
+ * table is never half applied. Also reads a table, to compare it with an earlier reading. Nothing
+ * else is implemented, such as changing single rules.
  */
 import { AttributeWriter } from './attributes.ts';
 import { isRefusal, NetlinkError } from './errors.ts';
@@ -28,7 +29,7 @@ const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const;
 const HOOK = { number: 1, priority: 2 } as const;
 const RULE = { table: 1, chain: 2, expressions: 4 } as const;
 const SET = { table: 1, name: 2, flags: 3, keyType: 4, keyLength: 5, id: 10 } as const;
-/** What nft(8) calls the types of addresses. */
+/** nft(8)'s type numbers of addresses. */
 const KEY_TYPE = { 4: 7, 6: 8 } as const;
 const OF_INTERVALS = 4;
 const ELEMENTS = { table: 1, set: 2, list: 3 } as const;
@@ -36,11 +37,11 @@ const ELEMENT = { key: 1, flags: 3 } as const;
 const DATA_VALUE = 1;
 const LIST_ELEMENT = 1;
 const INTERVAL_END = 1;
-/** An attribute has room for 64 KiB. */
+/** An attribute holds at most 64 KiB. */
 const ELEMENTS_AT_ONCE = 500;
 const ACCEPT = 1;
 const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
-/** What a kernel says that has no nf_tables, or not this family of it. */
+/** The answers of a kernel without nf_tables, or without this family. */
 const NO_NFTABLES = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'EAFNOSUPPORT'] as const;
 
 export interface NfTable {
@@ -50,16 +51,16 @@ export interface NfTable {
   readonly chains: readonly NfChain[];
 }
 
-/** Of addresses. */
+/** A set of address ranges. */
 export interface NfSet {
   readonly name: string;
-  /** In their order, with something between any two. */
+  /** Sorted, disjoint and not adjacent. */
   readonly ranges: readonly NfRange[];
 }
 
 export interface NfRange {
   readonly first: Uint8Array;
-  /** The first one behind it; absent where it ends with the last address that there is. */
+  /** The first address after the range; absent if the range ends with the last possible address. */
   readonly end?: Uint8Array;
 }
 
@@ -81,21 +82,25 @@ interface Part {
   readonly attributes: AttributeWriter;
 }
 
-/** Puts these in the place of what has their names. @throws NetlinkError: what a kernel without nf_tables, or without an expression, says */
+/**
+ * Creates the tables, replacing those of the same names.
+ * @throws NetlinkError, also if the kernel lacks nf_tables or an expression
+ */
 export async function replaceTables(port: NetlinkPort, tables: readonly NfTable[]): Promise<void> {
   const names = tables.map(({ name, family }) => `${name} (IPv${family})`).join(', ');
   const parts = [...tables.flatMap(removal), ...tables.flatMap(creation)];
   await transact(port, `setting nftables ${names}`, parts);
 }
 
-/** Whether or not they are there. */
+/** Removes tables, whether or not they exist. */
 export async function removeTables(port: NetlinkPort, tables: readonly TableName[]): Promise<void> {
   const names = tables.map(({ name, family }) => `${name} (IPv${family})`).join(', ');
   await transact(port, `removing nftables ${names}`, tables.flatMap(removal));
 }
 
 /**
- * What is in a table, as the kernel tells it: only to be compared with what this said before, for there are the kernel's own numbers in it.
+ * Reads a table's content as raw bytes. Only comparable with an earlier reading, since it includes
+ * numbers that the kernel assigned.
  * @param sets names of the table's sets
  * @returns undefined if there is no such table
  */
@@ -122,7 +127,7 @@ export async function readTable(
           body(ELEMENTS.table).string(ELEMENTS.set, set).finish(),
         )),
       );
-    // the header has the number of the last transaction, anybody's, in it
+    // the header contains the number of the namespace's last transaction, which any program changes
     return joined([...table, ...rules, ...elements].map(message => message.body.subarray(header.length)));
   } catch (error) {
     if (isRefusal(error, 'ENOENT', ...NO_NFTABLES)) return undefined;
@@ -132,11 +137,13 @@ export async function readTable(
   }
 }
 
-/** Made first if it is not there: removing what is not there would fail, and with it all. */
+/**
+ * Creates the table first if it is absent: removing an absent table fails the whole transaction.
+ */
 function removal({ family, name }: TableName): Part[] {
   return [
     { kind: KIND.newTable, flags: FLAG.create, family, attributes: named(name) },
-    // without its name it would remove every table of the family, other programs' too
+    // without a name this would remove every table of the family, including other programs'
     { kind: KIND.removeTable, family, attributes: named(name) },
   ];
 }
@@ -201,7 +208,10 @@ function named(name: string): AttributeWriter {
   return new AttributeWriter().string(TABLE_NAME, name);
 }
 
-/** All of them or none. The kernel answers for each, the first refusal is the cause. */
+/**
+ * Applies all parts or none. The kernel answers each part; the first refusal is the cause of a
+ * failure.
+ */
 function transact(port: NetlinkPort, attempted: string, parts: readonly Part[]): Promise<void> {
   const messages = [
     batchEdge(BATCH.begin),

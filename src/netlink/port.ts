@@ -1,6 +1,7 @@
 /**
- * A netlink socket as the rest of src/netlink needs it: whole datagrams to and from a kernel. Adapters: the addon's AF_NETLINK
- * (io/netlink.ts) and, for tests, a kernel of our own that reads and answers with the same bytes.
+ * The netlink socket that the rest of src/netlink needs: whole datagrams to and from a kernel.
+ * Adapters: the addon's AF_NETLINK socket (io/netlink.ts) and, for tests, a simulated kernel that
+ * reads and writes the same bytes.
  */
 
 export const NETLINK_ROUTE = 0;

@@ -1,4 +1,4 @@
-/** A route as rtnetlink writes it (struct rtmsg and its attributes). */
+/** Encodes and decodes routes of rtnetlink (struct rtmsg and its attributes). */
 import type { Prefix } from '../base/prefix.ts';
 import { Attributes, AttributeWriter, attributesAfter } from './attributes.ts';
 import { MalformedNetlink } from './errors.ts';
@@ -23,7 +23,7 @@ export const ROUTE = {
 } as const;
 export const ROUTE_METRICS = { mtu: 2 } as const;
 export const TABLE = { default: 253, main: 254, local: 255 } as const;
-/** Who made a route. */
+/** The origin of a route. */
 export const PROTOCOL = {
   unspecified: 0,
   redirect: 1,
@@ -44,31 +44,31 @@ export const ROUTE_TYPE = {
   prohibit: 8,
   throw: 9,
 } as const;
-/** RTNH_F_* below, RTM_F_* above. */
+/** RTNH_F_* in the low bits, RTM_F_* in the high ones. */
 export const ROUTE_FLAG = { dead: 0x1, onLink: 0x4, linkDown: 0x10, cached: 0x200, lookupTable: 0x1000 } as const;
 const HOP_HEADER_SIZE = 8;
 
 export interface Route {
   readonly family: Family;
   readonly destination: Prefix;
-  /** Only packets from there. */
+  /** Restricts the route to packets from this prefix. */
   readonly source?: Prefix;
   readonly table: number;
   /** One of ROUTE_TYPE. */
   readonly type: number;
   /** One of SCOPE. */
   readonly scope: number;
-  /** One of PROTOCOL, or anybody's. */
+  /** One of PROTOCOL, or any other program's number. */
   readonly protocol: number;
   readonly metric?: number;
-  /** The index of the link that it goes out by. */
+  /** The index of the outgoing link. */
   readonly link?: number;
-  /** Of the other family too (RFC 5549). */
+  /** May be of the other family (RFC 5549). */
   readonly gateway?: Uint8Array;
-  /** What packets have for a source if they do not say. */
+  /** The source address of packets whose socket is not bound to one. */
   readonly preferredSource?: Uint8Array;
   readonly mtu?: number;
-  /** Where a route goes several ways. Read, never written. */
+  /** The next hops of a multipath route. Read, never written. */
   readonly hops?: readonly RouteHop[];
   /** Sum of ROUTE_FLAG. */
   readonly flags: number;
@@ -81,10 +81,10 @@ export interface RouteHop {
   readonly flags: number;
 }
 
-type Told = Omit<Route, 'family' | 'destination'> & { readonly destination?: Prefix; readonly mark?: number };
+type EncodableRoute = Omit<Route, 'family' | 'destination'> & { readonly destination?: Prefix; readonly mark?: number };
 
 /** @param family the kernel's number */
-export function encodeRoute(route: Told, family: number): Uint8Array {
+export function encodeRoute(route: EncodableRoute, family: number): Uint8Array {
   const { destination, source, table, type, scope, protocol, metric, link, gateway, preferredSource, mtu } = route;
   const header = new Uint8Array(ROUTE_HEADER_SIZE);
   header.set([
@@ -112,7 +112,10 @@ export function encodeRoute(route: Told, family: number): Uint8Array {
   return writer.finish();
 }
 
-/** @returns undefined for what is no route of IPv4 or IPv6. @throws MalformedNetlink */
+/**
+ * @returns undefined if the message is not about an IPv4 or IPv6 route.
+ * @throws MalformedNetlink
+ */
 export function decodeRoute({ type, body }: NetlinkMessage): Route | undefined {
   if (type !== ROUTE_MESSAGE.new && type !== ROUTE_MESSAGE.remove) return undefined;
   const attributes = attributesAfter(ROUTE_HEADER_SIZE, body, 'a route');
@@ -143,14 +146,14 @@ export function decodeRoute({ type, body }: NetlinkMessage): Route | undefined {
   };
 }
 
-/** struct rtnexthop: length, flags, weight less one, index; then attributes. */
+/** Decodes struct rtnexthop: length, flags, weight minus one, index; then attributes. */
 function decodeHops(bytes: Uint8Array): RouteHop[] {
   const hops: RouteHop[] = [];
   for (let at = 0; bytes.length - at >= HOP_HEADER_SIZE; ) {
     const length = getU16(bytes, at);
     if (length < HOP_HEADER_SIZE || length > bytes.length - at)
-      throw new MalformedNetlink(`a route's way at byte ${at} says ${length} bytes; ${bytes.length - at} are left`);
-    const attributes = Attributes.parse(bytes.subarray(at + HOP_HEADER_SIZE, at + length), "a route's way");
+      throw new MalformedNetlink(`a next hop at byte ${at} claims ${length} bytes; ${bytes.length - at} are left`);
+    const attributes = Attributes.parse(bytes.subarray(at + HOP_HEADER_SIZE, at + length), 'a next hop');
     const gateway = attributes.bytes(ROUTE.gateway) ?? attributes.bytes(ROUTE.via)?.subarray(2);
     hops.push({
       flags: bytes[at + 2]!,
@@ -163,7 +166,7 @@ function decodeHops(bytes: Uint8Array): RouteHop[] {
   return hops;
 }
 
-/** struct rtvia. */
+/** Encodes struct rtvia. */
 function withFamily(address: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(2 + address.length);
   setU16(bytes, 0, familyNumber(address.length === 4 ? 4 : 6));

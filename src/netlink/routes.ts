@@ -1,6 +1,6 @@
 /**
- * Routes over rtnetlink: list, add, replace, remove, and the kernel's own answer to "which way would this go". What is left out of a
- * new route is as `ip route` has it.
+ * Routes over rtnetlink: list, add, replace, remove, and the kernel's lookup of the route to an
+ * address. Fields missing from a new route get the defaults of `ip route`.
  */
 import { formatAddress } from '../base/address.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
@@ -20,13 +20,13 @@ import {
 } from './route.ts';
 import type { NetlinkSocket } from './socket.ts';
 
-/** What a route is told by; only the destination must be said. */
+/** A route to add or remove; only the destination is required. */
 export type NewRoute = Pick<Route, 'destination'> & Partial<Omit<Route, 'destination' | 'family'>>;
 
 export interface RouteQuestion {
-  /** The mark of the packet. */
+  /** The packet's mark. */
   readonly mark?: number;
-  /** Out by this link alone. */
+  /** The index of the only permitted outgoing link. */
   readonly link?: number;
   readonly source?: Uint8Array;
 }
@@ -34,7 +34,7 @@ export interface RouteQuestion {
 export interface RouteFilter {
   readonly family?: Family;
   readonly table?: number;
-  /** An index. */
+  /** The index of the outgoing link. */
   readonly link?: number;
   readonly protocol?: number;
 }
@@ -46,7 +46,7 @@ export class Routes {
     this.#socket = socket;
   }
 
-  /** Of all tables, but for what the filter leaves out; without the entries of IPv6's cache. */
+  /** Lists the routes of all tables that match the filter, without IPv6's cache entries. */
   async list(filter: RouteFilter = {}): Promise<Route[]> {
     const { family, table, link, protocol } = filter;
     const attempted = `listing${family ? ` IPv${family}` : ''} routes${table === undefined ? '' : ` of table ${table}`}`;
@@ -66,26 +66,39 @@ export class Routes {
       );
   }
 
-  /** @throws NetlinkError: EEXIST if there is one to that destination with that metric in the table */
+  /**
+   * Adds a route.
+   * @throws NetlinkError: EEXIST if the table has a route with that destination and metric
+   */
   async add(route: NewRoute): Promise<void> {
-    await this.#new('adding', route, FLAG.create | FLAG.exclusive);
+    await this.#create('adding', route, FLAG.create | FLAG.exclusive);
   }
 
-  /** Puts it in the place of the one to that destination with that metric, if there is one. */
+  /** Adds a route, replacing one with the same destination and metric. */
   async replace(route: NewRoute): Promise<void> {
-    await this.#new('setting', route, FLAG.create | FLAG.replace);
+    await this.#create('setting', route, FLAG.create | FLAG.replace);
   }
 
-  /** Only what is said must match. @throws NetlinkError: ESRCH if no route does */
+  /**
+   * Removes the first route that matches the given fields.
+   * @throws NetlinkError: ESRCH if no route matches
+   */
   async remove(route: NewRoute): Promise<void> {
-    const whole = { table: TABLE.main, protocol: 0, type: 0, scope: SCOPE.nowhere, ...route, flags: wish(route) };
+    const whole = {
+      table: TABLE.main,
+      protocol: 0,
+      type: 0,
+      scope: SCOPE.nowhere,
+      ...route,
+      flags: settableFlags(route),
+    };
     const body = encodeRoute(whole, familyNumber(familyOfAddress(route.destination.address)));
     await this.#socket.request(`removing route ${describeRoute(route)}`, ROUTE_MESSAGE.remove, 0, body);
   }
 
   /**
-   * The way that a packet to this address would take now, rules and marks considered.
-   * @throws NetlinkError: ENETUNREACH, EHOSTUNREACH, EACCES where it has none
+   * Returns the route that a packet to this address takes now, considering rules and marks.
+   * @throws NetlinkError: ENETUNREACH, EHOSTUNREACH or EACCES if there is no route
    */
   async lookup(address: Uint8Array, { mark, link, source }: RouteQuestion = {}): Promise<Route> {
     const family = familyOfAddress(address);
@@ -111,7 +124,10 @@ export class Routes {
     return route;
   }
 
-  /** A table that was never used is none (ENOENT), and a kernel may lack a family: no routes. */
+  /**
+   * Lists no routes for a table that was never used (ENOENT) and for a family that the kernel
+   * lacks.
+   */
   async #dump(attempted: string, body: Uint8Array): Promise<NetlinkMessage[]> {
     try {
       return await this.#socket.dump(attempted, ROUTE_MESSAGE.get, body);
@@ -121,22 +137,24 @@ export class Routes {
     }
   }
 
-  async #new(verb: string, route: NewRoute, how: number): Promise<void> {
+  async #create(verb: string, route: NewRoute, flagsOfRequest: number): Promise<void> {
     const { type = ROUTE_TYPE.unicast } = route;
     const family = familyOfAddress(route.destination.address);
     const scope = family === 6 ? SCOPE.universe : defaultScope(type, route);
-    const whole = { table: TABLE.main, protocol: PROTOCOL.boot, type, scope, ...route, flags: wish(route) };
+    const whole = { table: TABLE.main, protocol: PROTOCOL.boot, type, scope, ...route, flags: settableFlags(route) };
     await this.#socket.request(
       `${verb} route ${describeRoute(route)}`,
       ROUTE_MESSAGE.new,
-      how,
+      flagsOfRequest,
       encodeRoute(whole, familyNumber(family)),
     );
   }
 }
 
-/** Of a route's flags what one may ask for; the others say how it is, and are refused where they are given. */
-function wish({ flags = 0 }: NewRoute): number {
+/**
+ * Returns the flags that a request may set. The others report state, and the kernel refuses them.
+ */
+function settableFlags({ flags = 0 }: NewRoute): number {
   return flags & ROUTE_FLAG.onLink;
 }
 
@@ -146,7 +164,7 @@ function defaultScope(type: number, { gateway, hops }: NewRoute): number {
   return type === ROUTE_TYPE.unicast && !gateway && !hops ? SCOPE.link : SCOPE.universe;
 }
 
-/** In the words of `ip route`: `throw 10.0.0.0/8 table 51820`. */
+/** Formats a route as `ip route` does: `throw 10.0.0.0/8 table 51820`. */
 export function describeRoute({ destination, type, gateway, link, table, metric }: NewRoute): string {
   const kind = Object.entries(ROUTE_TYPE).find(([, number]) => number === type)?.[0];
   return [

@@ -1,4 +1,7 @@
-/** Rules of policy routing over rtnetlink (struct fib_rule_hdr): which packets look into which table, and in which order. */
+/**
+ * Policy routing rules over rtnetlink (struct fib_rule_hdr): which packets look up which table, and
+ * in which order.
+ */
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import { AttributeWriter, attributesAfter } from './attributes.ts';
 import { isRefusal } from './errors.ts';
@@ -29,23 +32,23 @@ const WHOLE_MARK = 0xffffffff;
 
 export interface Rule {
   readonly family: Family;
-  /** Lower ones come first. Absent in a new one: before all but the first. */
+  /** Lower priorities come first. A new rule without one is inserted after the first rule. */
   readonly priority?: number;
   /** One of RULE_ACTION. */
   readonly action: number;
   readonly table: number;
-  /** `not`: the packets that do not match. */
+  /** `not`: applies to packets that do not match. */
   readonly invert?: boolean;
   readonly source?: Prefix;
   readonly destination?: Prefix;
   readonly mark?: number;
-  /** Which bits of the mark count; all, if absent. */
+  /** The bits of the mark to compare; absent: all. */
   readonly mask?: number;
-  /** Routes in the table with a prefix no longer than this do not count. */
+  /** Ignores routes of the table whose prefix is this long or shorter. */
   readonly suppressPrefixLength?: number;
   readonly inputName?: string;
   readonly outputName?: string;
-  /** Who made it: one of PROTOCOL, or anybody's. */
+  /** The origin: one of PROTOCOL, or any other program's number. */
   readonly protocol?: number;
 }
 
@@ -58,7 +61,7 @@ export class Rules {
     this.#socket = socket;
   }
 
-  /** In the order in which they are asked, family by family. */
+  /** Lists the rules in lookup order, IPv4 first. */
   async list(family?: Family): Promise<Rule[]> {
     const rules: Rule[] = [];
     for (const each of family === undefined ? ([4, 6] as const) : [family]) {
@@ -70,20 +73,23 @@ export class Rules {
     return rules;
   }
 
-  /** @throws NetlinkError: EEXIST if the same one is there already */
+  /** Adds a rule. @throws NetlinkError: EEXIST if the same rule exists */
   async add(rule: NewRule): Promise<void> {
     const body = encodeRule({ action: RULE_ACTION.table, table: TABLE.main, ...rule });
     const flags = FLAG.create | FLAG.exclusive;
     await this.#socket.request(`adding rule ${describeRule(rule)}`, RULE_MESSAGE.new, flags, body);
   }
 
-  /** The first one that has all that is said. @throws NetlinkError: ENOENT if none has */
+  /**
+   * Removes the first rule that matches the given fields.
+   * @throws NetlinkError: ENOENT if no rule matches
+   */
   async remove(rule: NewRule): Promise<void> {
     const body = encodeRule({ action: 0, table: 0, ...rule });
     await this.#socket.request(`removing rule ${describeRule(rule)}`, RULE_MESSAGE.remove, 0, body);
   }
 
-  /** A kernel without the family has no rules of it. */
+  /** Lists no rules for a family that the kernel lacks. */
   async #dump(attempted: string, header: Uint8Array): Promise<NetlinkMessage[]> {
     try {
       return await this.#socket.dump(attempted, RULE_MESSAGE.get, header);
@@ -94,7 +100,7 @@ export class Rules {
   }
 }
 
-/** In the words of `ip rule`: `IPv4 not fwmark 51820 table 51820`. */
+/** Formats a rule as `ip rule` does: `IPv4 not fwmark 51820 table 51820`. */
 export function describeRule(rule: NewRule): string {
   const { family, invert, source, destination, mark, mask, table, suppressPrefixLength, priority } = rule;
   return [
@@ -131,7 +137,7 @@ export function encodeRule(rule: Rule): Uint8Array {
   return writer.finish();
 }
 
-/** @returns undefined for what is no rule of IPv4 or IPv6. @throws MalformedNetlink */
+/** @returns undefined if the message is not about an IPv4 or IPv6 rule. @throws MalformedNetlink */
 export function decodeRule({ type, body }: NetlinkMessage): Rule | undefined {
   if (type !== RULE_MESSAGE.new && type !== RULE_MESSAGE.remove) return undefined;
   const attributes = attributesAfter(RULE_HEADER_SIZE, body, 'a rule');
@@ -145,7 +151,7 @@ export function decodeRule({ type, body }: NetlinkMessage): Rule | undefined {
   const protocol = attributes.u8(RULE.protocol);
   return {
     family,
-    // 0 is left out
+    // the kernel omits priority 0
     priority: attributes.u32(RULE.priority) ?? 0,
     action: body[7]!,
     table: attributes.u32(RULE.table) ?? body[4]!,

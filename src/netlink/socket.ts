@@ -1,20 +1,22 @@
 /**
- * Questions and answers over a channel: numbers them, matches what comes back, turns refusals into NetlinkError, puts the parts of a
- * dump together, and asks again for a dump that something changed under (NLM_F_DUMP_INTR).
+ * Requests and answers over a channel: numbers requests, matches answers, turns refusals into
+ * NetlinkError, joins the parts of a dump, and repeats a dump whose objects changed during it
+ * (NLM_F_DUMP_INTR).
  *
- * The kernel acts on requests in the order of the calls. Some requests may be under way at once, but only one dump, for a second
- * would be told EBUSY; and no more than its answers have room for.
+ * The kernel processes requests in the order of the calls. Several requests may be pending, but
+ * only one dump, since the kernel refuses a second one with EBUSY. MAX_PENDING keeps the answers
+ * within the receive buffer.
  */
 import { errnoOf } from './errno.ts';
 import { NetlinkError } from './errors.ts';
 import { decodeMessages, decodeVerdict, encodeMessage, FLAG, MESSAGE, type NetlinkMessage } from './message.ts';
 import type { NetlinkChannel, NetlinkPort } from './port.ts';
 
-const AT_ONCE = 64;
+const MAX_PENDING = 64;
 const DUMP_ATTEMPTS = 20;
 
-interface Question {
-  /** For people: `adding address 10.0.0.1/24 to wg0`. */
+interface Request {
+  /** The operation, for error messages: `adding address 10.0.0.1/24 to wg0`. */
   readonly attempted: string;
   readonly type: number;
   readonly flags: number;
@@ -29,12 +31,12 @@ interface Question {
 
 export class NetlinkSocket {
   readonly #channel: NetlinkChannel;
-  readonly #waiting: Question[] = [];
-  readonly #asked = new Map<number, Question>();
+  readonly #waiting: Request[] = [];
+  readonly #pending = new Map<number, Request>();
   #sequence = 0;
   #closed: Error | undefined;
 
-  /** @throws NetlinkError when there is no such socket to be had */
+  /** @throws NetlinkError if the socket cannot be opened */
   constructor(port: NetlinkPort, protocol: number) {
     this.#channel = attempt('opening a netlink socket', () =>
       port.open(protocol, [], {
@@ -46,70 +48,70 @@ export class NetlinkSocket {
   }
 
   /**
-   * Asks for something to be done, or for one thing.
-   * @returns what was answered, without the acknowledgement
+   * Sends a request that changes or reads one object.
+   * @returns the answers, without the acknowledgement
    * @throws NetlinkError (a rejection)
    */
   request(attempted: string, type: number, flags: number, body: Uint8Array): Promise<NetlinkMessage[]> {
-    return this.#ask(attempted, type, flags | FLAG.ack, body, false);
+    return this.#enqueue(attempted, type, flags | FLAG.ack, body, false);
   }
 
-  /** Asks for all there is of a kind. */
+  /** Reads all objects of a kind. */
   dump(attempted: string, type: number, body: Uint8Array): Promise<NetlinkMessage[]> {
-    return this.#ask(attempted, type, FLAG.dump, body, true);
+    return this.#enqueue(attempted, type, FLAG.dump, body, true);
   }
 
-  /** What is not yet answered is rejected. Idempotent. */
+  /** Closes the socket and rejects pending requests. Idempotent. */
   close(): void {
     this.#end(new Error('the netlink socket was closed'));
   }
 
-  #ask(attempted: string, type: number, flags: number, body: Uint8Array, dump: boolean): Promise<NetlinkMessage[]> {
+  #enqueue(attempted: string, type: number, flags: number, body: Uint8Array, dump: boolean): Promise<NetlinkMessage[]> {
     return new Promise((resolve, reject) => {
       const state = { answers: [], interrupted: false, attempts: 0 };
       this.#waiting.push({ attempted, type, flags: flags | FLAG.request, body, dump, resolve, reject, ...state });
-      this.#next();
+      this.#sendNext();
     });
   }
 
-  #next(): void {
+  #sendNext(): void {
     for (;;) {
-      const question = this.#waiting[0];
-      if (!question) return;
-      if (!this.#closed && !this.#mayAsk(question)) return;
+      const request = this.#waiting[0];
+      if (!request) return;
+      if (!this.#closed && !this.#maySend(request)) return;
       this.#waiting.shift();
-      if (this.#closed) question.reject(ended(question, this.#closed));
-      else this.#send(question);
+      if (this.#closed) request.reject(ended(request, this.#closed));
+      else this.#send(request);
     }
   }
 
-  #mayAsk(question: Question): boolean {
-    if (this.#asked.size >= AT_ONCE) return false;
-    return !question.dump || [...this.#asked.values()].every(other => !other.dump);
+  #maySend(request: Request): boolean {
+    if (this.#pending.size >= MAX_PENDING) return false;
+    return !request.dump || [...this.#pending.values()].every(other => !other.dump);
   }
 
-  #send(question: Question): void {
-    const { attempted, type, flags, body } = question;
+  #send(request: Request): void {
+    const { attempted, type, flags, body } = request;
     const sequence = this.#takeSequence();
-    question.answers = [];
-    question.interrupted = false;
-    question.attempts++;
-    this.#asked.set(sequence, question);
+    request.answers = [];
+    request.interrupted = false;
+    request.attempts++;
+    this.#pending.set(sequence, request);
     const message = encodeMessage({ type, flags, sequence, port: 0, body });
     try {
       attempt(attempted, () => this.#channel.send(message));
     } catch (error) {
-      this.#asked.delete(sequence);
-      question.reject(error);
+      this.#pending.delete(sequence);
+      request.reject(error);
     } finally {
-      // there may be a key in it
+      // it may contain a key
       message.fill(0);
     }
   }
 
   #takeSequence(): number {
     do this.#sequence = (this.#sequence + 1) >>> 0;
-    while (this.#sequence === 0 || this.#asked.has(this.#sequence));
+    while (this.#sequence === 0 || this.#pending.has(this.#sequence));
     return this.#sequence;
   }
 
@@ -119,56 +121,62 @@ export class NetlinkSocket {
     } catch (error) {
       this.#end(error as Error);
     }
-    this.#next();
+    this.#sendNext();
   }
 
   #message(message: NetlinkMessage): void {
-    const question = this.#asked.get(message.sequence);
-    if (!question || message.type === MESSAGE.noop) return;
-    if (message.flags & FLAG.dumpInterrupted && question.dump) question.interrupted = true;
-    if (message.type === MESSAGE.error || message.type === MESSAGE.done) this.#verdict(question, message);
-    else if (message.type === MESSAGE.overrun) question.interrupted = true;
-    else question.answers.push(message);
+    const request = this.#pending.get(message.sequence);
+    if (!request || message.type === MESSAGE.noop) return;
+    if (message.flags & FLAG.dumpInterrupted && request.dump) request.interrupted = true;
+    if (message.type === MESSAGE.error || message.type === MESSAGE.done) this.#verdict(request, message);
+    else if (message.type === MESSAGE.overrun) request.interrupted = true;
+    else request.answers.push(message);
   }
 
-  #verdict(question: Question, message: NetlinkMessage): void {
+  #verdict(request: Request, message: NetlinkMessage): void {
     const { errno, ...refusal } = decodeVerdict(message);
-    // the acknowledgement of a dump's request, where one was sent, comes before what was asked for
-    if (question.dump && message.type === MESSAGE.error && errno === 0) return;
-    this.#asked.delete(message.sequence);
-    if (errno !== 0) question.reject(new NetlinkError(question.attempted, errno, refusal));
-    else if (!question.interrupted) question.resolve(question.answers);
-    else if (question.attempts < DUMP_ATTEMPTS) this.#waiting.unshift(question);
+    // some kernels acknowledge a dump's request before the dump itself
+    if (request.dump && message.type === MESSAGE.error && errno === 0) return;
+    this.#pending.delete(message.sequence);
+    if (errno !== 0) request.reject(new NetlinkError(request.attempted, errno, refusal));
+    else if (!request.interrupted) request.resolve(request.answers);
+    else if (request.attempts < DUMP_ATTEMPTS) this.#waiting.unshift(request);
     else {
-      const detail = `it changed each of the ${question.attempts} times while it was read`;
-      question.reject(new NetlinkError(question.attempted, errnoOf('EINTR')!, { detail }));
+      const detail = `the objects changed during each of ${request.attempts} attempts to read them`;
+      request.reject(new NetlinkError(request.attempted, errnoOf('EINTR')!, { detail }));
     }
   }
 
-  /** Parts of a dump wait for room and are not lost; an acknowledgement may be, and then nobody knows what it said. */
+  /**
+   * Handles a full receive buffer. The kernel delays the parts of a dump until there is room, but
+   * it may have dropped an acknowledgement. Requests are therefore rejected: their outcome is
+   * unknown.
+   */
   #lost(): void {
-    const detail = "there was no room for the kernel's answer; it may or may not be done";
-    for (const [sequence, question] of this.#asked) {
-      question.interrupted = true;
-      if (question.dump) continue;
-      this.#asked.delete(sequence);
-      question.reject(new NetlinkError(question.attempted, errnoOf('ENOBUFS')!, { detail }));
+    const detail = "the receive buffer had no room for the kernel's answer; the change may or may not have been made";
+    for (const [sequence, request] of this.#pending) {
+      request.interrupted = true;
+      if (request.dump) continue;
+      this.#pending.delete(sequence);
+      request.reject(new NetlinkError(request.attempted, errnoOf('ENOBUFS')!, { detail }));
     }
-    this.#next();
+    this.#sendNext();
   }
 
   #end(why: Error): void {
     if (this.#closed) return;
     this.#closed = why;
     this.#channel.close();
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
-    for (const question of asked) question.reject(ended(question, why));
-    this.#next();
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const request of pending) request.reject(ended(request, why));
+    this.#sendNext();
   }
 }
 
-/** Does something that may throw a system's error, and says of that what it was for. */
+/**
+ * Runs an action and turns a system error into a NetlinkError that names the attempted operation.
+ */
 export function attempt<T>(attempted: string, action: () => T): T {
   try {
     return action();
@@ -178,6 +186,6 @@ export function attempt<T>(attempted: string, action: () => T): T {
   }
 }
 
-function ended({ attempted }: Question, why: Error): Error {
+function ended({ attempted }: Request, why: Error): Error {
   return new Error(`${attempted}: ${why.message}`, { cause: why });
 }

@@ -1,4 +1,7 @@
-/** Text as the kernel keeps it, UTF-8 by custom: names, kinds, aliases, explanations. Bytes that are no UTF-8 become one character each. */
+/**
+ * Text in the kernel (names, kinds, aliases, explanations), UTF-8 by convention. If the bytes are
+ * not UTF-8, each becomes one character.
+ */
 
 export function encodeText(text: string): Uint8Array {
   const escaped = encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd'));

@@ -1,7 +1,8 @@
 /**
- * A DeviceConfig as the messages of WG_CMD_SET_DEVICE, each small enough: the first says what concerns the device, then peers follow in
- * their order, and one with a long list of allowed IPs goes on in the next message. What must happen once (emptying the list of
- * peers, or a peer's list) is said once.
+ * Splits a DeviceConfig into WG_CMD_SET_DEVICE messages of limited size. The first holds the
+ * device's settings; the peers follow in order, and a long list of allowed IPs continues in the
+ * next message. One-time operations (emptying the list of peers, or a peer's list) appear only
+ * once.
  */
 import type { AllowedIpConfig, DeviceConfig, PeerConfig } from '../config/model.ts';
 import type { AttributeWriter } from './attributes.ts';
@@ -18,20 +19,23 @@ import {
   WIREGUARD,
 } from './wireguard-layout.ts';
 
-/** An attribute, so also the list of peers, holds 64 KiB; the kernel refuses messages beyond its send buffer, 208 KiB. */
+/**
+ * An attribute, and thus the list of peers, holds at most 64 KiB; the kernel refuses messages
+ * larger than its send buffer, 208 KiB.
+ */
 export const LARGEST_MESSAGE = 32 * 1024;
-/** More than any peer without its allowed IPs, and more than any allowed IP. */
+/** Upper bounds of a peer without its allowed IPs, and of an allowed IP. */
 const PEER_ROOM = 256;
 const ALLOWED_IP_ROOM = 48;
 
-/** @param limit bytes of one message; at least 512 */
+/** @param limit the maximum bytes of a message; at least 512 */
 export function encodeDevice(name: string, config: DeviceConfig, limit = LARGEST_MESSAGE): Uint8Array[] {
   const chunks: Uint8Array[] = [];
   const waiting = (config.peers ?? []).map(peer => ({ peer, from: 0 }));
   let at = 0;
   do {
     const writer = genericWriter(WIREGUARD.set, WIREGUARD.version).string(DEVICE.name, name);
-    if (chunks.length === 0) writeOwn(writer, config);
+    if (chunks.length === 0) writeDeviceSettings(writer, config);
     if (at < waiting.length)
       writer.nest(DEVICE.peers, peers => {
         while (at < waiting.length && peers.length + PEER_ROOM <= limit) {
@@ -46,20 +50,23 @@ export function encodeDevice(name: string, config: DeviceConfig, limit = LARGEST
   return chunks;
 }
 
-function writeOwn(writer: AttributeWriter, { privateKey, listenPort, fwmark, replacePeers }: DeviceConfig): void {
+function writeDeviceSettings(
+  writer: AttributeWriter,
+  { privateKey, listenPort, fwmark, replacePeers }: DeviceConfig,
+): void {
   if (privateKey) writer.bytes(DEVICE.privateKey, privateKey);
   if (listenPort !== undefined) writer.u16(DEVICE.listenPort, listenPort);
   if (fwmark !== undefined) writer.u32(DEVICE.fwmark, fwmark);
   if (replacePeers) writer.u32(DEVICE.flags, DEVICE_FLAG.replacePeers);
 }
 
-/** @returns how many of its allowed IPs are written now */
+/** @returns the number of its allowed IPs written so far */
 function writePeer(writer: AttributeWriter, peer: PeerConfig, from: number, limit: number): number {
   const allowedIps = listOf(peer);
   let to = from;
   writer.nest(0, inside => {
     inside.bytes(PEER.publicKey, peer.publicKey);
-    // where it goes on, the peer is there, or was not to be made
+    // a continued peer either exists by now or was updateOnly and absent
     const flags = from === 0 ? flagsOf(peer) : PEER_FLAG.updateOnly;
     if (flags !== 0) inside.u32(PEER.flags, flags);
     if (from === 0 && !peer.remove) writeSettings(inside, peer);

@@ -1,6 +1,7 @@
 /**
- * The attributes of the kernel's `wireguard` family (Documentation/netlink/specs/wireguard.yaml), and its messages read: a device comes
- * in parts, later ones with more peers, and a peer whose allowed IPs did not fit goes on at the beginning of the next part.
+ * The attributes of the kernel's `wireguard` family (Documentation/netlink/specs/wireguard.yaml),
+ * and the decoder of its messages. The kernel sends a device in parts: each continues the list of
+ * peers, and a peer whose allowed IPs did not fit continues at the beginning of the next part.
  */
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT, ENDPOINT_SCOPE, makeEndpoint } from '../base/endpoint.ts';
 import { copySecret, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
@@ -38,7 +39,7 @@ export const PEER = {
 export const ALLOWED_IP = { family: 1, address: 2, length: 3, flags: 4 } as const;
 export const DEVICE_FLAG = { replacePeers: 1 } as const;
 export const PEER_FLAG = { remove: 1, replaceAllowedIps: 2, updateOnly: 4 } as const;
-/** Known to Linux 6.16 and newer. */
+/** Supported since Linux 6.16. */
 export const ALLOWED_IP_FLAG = { remove: 1 } as const;
 
 const SOCKADDR_IN = 16;
@@ -50,7 +51,7 @@ export function decodeDevice(messages: readonly NetlinkMessage[]): DeviceStatus 
   let device: Omit<DeviceStatus, 'peers'> = { listenPort: 0, fwmark: 0 };
   messages.forEach((message, part) => {
     const attributes = genericAttributes(message, 'a device');
-    if (part === 0) device = decodeOwn(attributes);
+    if (part === 0) device = decodeDeviceSettings(attributes);
     for (const each of attributes.list(DEVICE.peers, 'a peer')) {
       const publicKey = key(each, PEER.publicKey);
       if (!publicKey) throw new MalformedNetlink('a peer has no public key');
@@ -63,13 +64,13 @@ export function decodeDevice(messages: readonly NetlinkMessage[]): DeviceStatus 
   return { ...device, peers };
 }
 
-function decodeOwn(attributes: Attributes): Omit<DeviceStatus, 'peers'> {
+function decodeDeviceSettings(attributes: Attributes): Omit<DeviceStatus, 'peers'> {
   const privateKey = key(attributes, DEVICE.privateKey);
   const publicKey = key(attributes, DEVICE.publicKey);
   const has = privateKey !== undefined && !isZeroKey(privateKey);
   return {
     ...(has && { privateKey }),
-    // without a private key there is no identity, whatever the bytes say
+    // without a private key the device has no identity, even if the public key attribute is set
     ...(publicKey && !isZeroKey(publicKey) && (has || !privateKey) && { publicKey }),
     listenPort: attributes.u16(DEVICE.listenPort) ?? 0,
     fwmark: attributes.u32(DEVICE.fwmark) ?? 0,
@@ -97,31 +98,35 @@ function decodeAllowedIp(attributes: Attributes): Prefix {
   const address = attributes.bytes(ALLOWED_IP.address);
   const length = attributes.u8(ALLOWED_IP.length);
   if (family === undefined || address?.length !== addressSize(family) || length === undefined)
-    throw new MalformedNetlink('an allowed IP is no prefix of IPv4 or IPv6');
+    throw new MalformedNetlink('an allowed IP is not a prefix of IPv4 or IPv6');
   if (length > address.length * 8)
     throw new MalformedNetlink(`an allowed IP: no IPv${family} prefix has length ${length}`);
   return makePrefix(address, length);
 }
 
-/** A copy, so that a key does not keep a whole datagram alive, in memory that can be erased. */
+/** Copies a key into erasable memory, so that it does not keep the whole datagram alive. */
 function key(attributes: Attributes, type: number): Uint8Array | undefined {
   const value = attributes.bytes(type, KEY_SIZE);
   return value && copySecret(value);
 }
 
-/** struct sockaddr_in or sockaddr_in6 to an endpoint record. @returns undefined for none, or one of no family. @throws MalformedNetlink */
+/**
+ * Converts struct sockaddr_in or sockaddr_in6 to an endpoint record.
+ * @returns undefined if it is absent or of another family.
+ * @throws MalformedNetlink
+ */
 export function decodeSocketAddress(bytes: Uint8Array | undefined): Uint8Array | undefined {
   if (!bytes || bytes.length < 2) return undefined;
   const family = getU16(bytes, 0);
   if (family !== AF_INET && family !== AF_INET6) return undefined;
   const size = family === AF_INET ? SOCKADDR_IN : SOCKADDR_IN6;
-  if (bytes.length < size) throw new MalformedNetlink(`an endpoint has ${size} bytes; ${bytes.length} came`);
+  if (bytes.length < size) throw new MalformedNetlink(`an endpoint has ${size} bytes; ${bytes.length} were received`);
   const port = (bytes[2]! << 8) | bytes[3]!;
   if (family === AF_INET) return makeEndpoint(bytes.subarray(4, 8), port);
   return makeEndpoint(bytes.subarray(8, 24), port, getU32(bytes, 24));
 }
 
-/** The far side of an endpoint record. */
+/** Encodes the far side of an endpoint record as struct sockaddr_in or sockaddr_in6. */
 export function encodeSocketAddress(endpoint: Uint8Array): Uint8Array {
   const v4 = endpoint[ENDPOINT_FAMILY] === 4;
   const bytes = new Uint8Array(v4 ? SOCKADDR_IN : SOCKADDR_IN6);

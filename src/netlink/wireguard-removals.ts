@@ -1,14 +1,18 @@
 /**
- * Taking single allowed IPs away where the kernel cannot (before Linux 6.16): the prefixes are moved to a peer made for that, which is
- * removed with them at the end. Unlike emptying the peer's list and filling it again, that never leaves the peer without a prefix that
- * it is to keep, not for one packet. Which removals have something to do is found by playing the config on what the device has.
+ * Removes single allowed IPs on kernels that cannot (before Linux 6.16): moves the prefixes to a
+ * temporary sink peer and removes that peer at the end. Unlike emptying and refilling the list,
+ * this never leaves the peer without a prefix it keeps, not even for one packet. Simulating the
+ * config on the device's current state tells which removals have an effect.
  */
 import { formatKeyHex } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig } from '../config/model.ts';
 
-/** "wireguard-ts: prefixes to let go": nobody has the private key of these 32 bytes. */
-export const HEIR: Uint8Array = Uint8Array.from('wireguard-ts: prefixes to let go', char => char.charCodeAt(0));
+/**
+ * The public key of the sink peer, the ASCII text "wireguard-ts: prefixes to let go". Its private
+ * key is unknown.
+ */
+export const SINK_KEY: Uint8Array = Uint8Array.from('wireguard-ts: prefixes to let go', char => char.charCodeAt(0));
 
 type Entry = PeerConfig & { readonly allowedIps: AllowedIpConfig[] };
 
@@ -16,17 +20,17 @@ export function hasRemovals(config: DeviceConfig): boolean {
   return (config.peers ?? []).some(peer => !peer.remove && peer.allowedIps?.some(({ remove }) => remove));
 }
 
-/** The same config without removals. */
+/** Returns an equivalent config without removals. */
 export function withoutRemovals(config: DeviceConfig, status: DeviceStatus): DeviceConfig {
   if (!hasRemovals(config)) return config;
   const owners = new Owners(config.replacePeers ? [] : status.peers);
   const peers = (config.peers ?? []).flatMap(peer => entriesOf(peer, owners));
-  // once, since removing a peer makes the kernel wait for all its processors
-  if (peers.some(isHeir)) peers.push({ publicKey: HEIR, remove: true });
+  // only once, since removing a peer makes the kernel wait for all processors
+  if (peers.some(isSink)) peers.push({ publicKey: SINK_KEY, remove: true });
   return { ...config, peers };
 }
 
-/** One entry becomes several where removals stand between additions, since the order of both counts. */
+/** Splits an entry where removals occur between additions, since their order matters. */
 function entriesOf(peer: PeerConfig, owners: Owners): PeerConfig[] {
   const { publicKey, remove, replaceAllowedIps, updateOnly, allowedIps } = peer;
   const key = formatKeyHex(publicKey);
@@ -43,20 +47,20 @@ function entriesOf(peer: PeerConfig, owners: Owners): PeerConfig[] {
     if (!away) {
       owners.give(prefix, key);
       append({ publicKey, updateOnly: true }, prefix);
-    } else if (owners.take(prefix, key)) append({ publicKey: HEIR }, prefix);
+    } else if (owners.take(prefix, key)) append({ publicKey: SINK_KEY }, prefix);
   }
   return entries;
 }
 
-function isHeir({ publicKey }: PeerConfig): boolean {
-  return publicKey === HEIR;
+function isSink({ publicKey }: PeerConfig): boolean {
+  return publicKey === SINK_KEY;
 }
 
 function withoutList({ allowedIps: _, ...peer }: PeerConfig): PeerConfig {
   return peer;
 }
 
-/** Which peer has which prefix, by their texts. */
+/** Maps each prefix to its owner, both as text. */
 class Owners {
   readonly #of = new Map<string, string>();
   readonly #peers = new Set<string>();
@@ -83,7 +87,7 @@ class Owners {
     this.#of.set(formatPrefix(prefix), key);
   }
 
-  /** @returns whether it was this peer's */
+  /** Removes a prefix from a peer. @returns true if the peer owned it */
   take(prefix: Prefix, key: string): boolean {
     const text = formatPrefix(prefix);
     return this.#of.get(text) === key && this.#of.delete(text);

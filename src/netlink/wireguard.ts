@@ -1,4 +1,7 @@
-/** The kernel's own WireGuard devices, read and configured over generic netlink, in the model of src/config. Needs CAP_NET_ADMIN. */
+/**
+ * Reads and configures the kernel's WireGuard devices over generic netlink, in the model of
+ * src/config. Needs CAP_NET_ADMIN.
+ */
 import { codedError } from '../base/coded-error.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
@@ -12,10 +15,10 @@ import { hasRemovals, withoutRemovals } from './wireguard-removals.ts';
 export class KernelWireguard {
   readonly #netlink: GenericNetlink;
   readonly #id: number;
-  /** Whether single allowed IPs can be taken away (Linux 6.16); undefined until it was tried. */
-  #removes: boolean | undefined;
-  /** Ends when the last config that was given is set. */
-  #sets: Promise<void> = Promise.resolve();
+  /** Whether the kernel can remove single allowed IPs (Linux 6.16); undefined until tried. */
+  #canRemove: boolean | undefined;
+  /** Resolves once the last config is applied. */
+  #lastSet: Promise<void> = Promise.resolve();
 
   private constructor(netlink: GenericNetlink, id: number) {
     this.#netlink = netlink;
@@ -23,7 +26,8 @@ export class KernelWireguard {
   }
 
   /**
-   * @returns undefined if the kernel has no WireGuard, after it tried to load the module
+   * Opens a socket; the kernel loads its WireGuard module if necessary.
+   * @returns undefined if the kernel has no WireGuard
    * @throws NetlinkError
    */
   static async open(port: NetlinkPort): Promise<KernelWireguard | undefined> {
@@ -40,7 +44,8 @@ export class KernelWireguard {
   }
 
   /**
-   * @returns a status whose secrets the caller overwrites (eraseStatus), if it lives on
+   * Reads a device.
+   * @returns the status; a long-lived caller overwrites its secrets (eraseStatus)
    * @throws NetlinkError: ENODEV if there is no such link, EOPNOTSUPP if it is of another kind
    */
   async get(name: string): Promise<DeviceStatus> {
@@ -54,8 +59,10 @@ export class KernelWireguard {
   }
 
   /**
-   * In as many messages as it takes, one config after another: one that fails leaves done what came before it.
-   * @param known what was just read of the device, where it was; spares older kernels reading it again to take allowed IPs away
+   * Applies a config, in several messages if necessary and after all earlier calls. If a message
+   * fails, the changes of the previous ones remain.
+   * @param known the status if just read; saves reading it again to remove allowed IPs on older
+   *   kernels
    * @throws NetlinkError
    */
   set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void> {
@@ -63,24 +70,24 @@ export class KernelWireguard {
       return Promise.reject(
         codedError('EOPNOTSUPP', `${name}: the kernel begins handshakes only when it has something to send`),
       );
-    const turn = this.#sets.then(() => this.#set(name, config, known));
-    this.#sets = turn.catch(() => {});
+    const turn = this.#lastSet.then(() => this.#set(name, config, known));
+    this.#lastSet = turn.catch(() => {});
     return turn;
   }
 
-  /** What is not yet answered is rejected. Idempotent. */
+  /** Closes the socket and rejects pending requests. Idempotent. */
   close(): void {
     this.#netlink.close();
   }
 
   async #set(name: string, config: DeviceConfig, known: DeviceStatus | undefined): Promise<void> {
-    if (!hasRemovals(config) || this.#removes) {
+    if (!hasRemovals(config) || this.#canRemove) {
       await this.#send(name, config);
       return;
     }
     const status = known ?? (await this.get(name));
-    const removes = this.#removes ?? (await this.#tryRemoving(name, status));
-    await this.#send(name, removes ? config : withoutRemovals(config, status));
+    const canRemove = this.#canRemove ?? (await this.#tryRemoving(name, status));
+    await this.#send(name, canRemove ? config : withoutRemovals(config, status));
   }
 
   async #send(name: string, config: DeviceConfig): Promise<void> {
@@ -95,7 +102,10 @@ export class KernelWireguard {
     }
   }
 
-  /** On a prefix that nobody has. Without a peer nothing can be tried. */
+  /**
+   * Tries to remove a prefix that no peer owns.
+   * @returns false, without trying, if the device has no peer
+   */
   async #tryRemoving(name: string, { peers }: DeviceStatus): Promise<boolean> {
     const [peer] = peers;
     if (!peer) return false;
@@ -103,16 +113,16 @@ export class KernelWireguard {
     const trial = { publicKey: peer.publicKey, updateOnly: true, allowedIps: [{ prefix: free(taken), remove: true }] };
     try {
       await this.#send(name, { peers: [trial] });
-      this.#removes = true;
+      this.#canRemove = true;
     } catch (error) {
       if (!isRefusal(error, 'EINVAL', 'EOPNOTSUPP')) throw error;
-      this.#removes = false;
+      this.#canRemove = false;
     }
-    return this.#removes;
+    return this.#canRemove;
   }
 }
 
-/** A prefix of one address in 0.0.0.0/8 that is not among these. */
+/** Returns a single-address prefix in 0.0.0.0/8 that is not in the set. */
 function free(taken: ReadonlySet<string>): Prefix {
   for (let i = 0; ; i++) {
     const prefix: Prefix = { address: Uint8Array.of(0, i >> 16, i >> 8, i), length: 32 };

@@ -48,7 +48,7 @@ const WG_LINES: readonly Case[] = [
   ],
   [
     ['syncconf', 'wg0', file('junk')],
-    `wgts: ${file('junk')}:1: \`garbage' stands before any section: begin with [Interface] or [Peer]`,
+    `wgts: ${file('junk')}:1: \`garbage' comes before any section: begin with [Interface] or [Peer]`,
   ],
   [['set'], 'wgts set: the argument INTERFACE is missing'],
   [['set', 'wg0'], 'wgts set: nothing to set: add a setting, such as: listen-port 51820'],

@@ -129,9 +129,9 @@ describe('set', () => {
     [-22, 'fwmark=4294967296', /4294967295/],
     [-22, 'fwmark=99999999999999999999999999', /4294967295/],
     [-22, 'replace_peers=false', /`false'/],
-    [-22, 'endpoint=1.2.3.4:5', /`endpoint' is no key of a device/],
-    [-22, 'Private_Key=00', /`Private_Key' is no key/],
-    [-22, '=', /`' is no key/],
+    [-22, 'endpoint=1.2.3.4:5', /`endpoint' is not a key of a device/],
+    [-22, 'Private_Key=00', /`Private_Key' is not a key/],
+    [-22, '=', /`' is not a key/],
     [-22, 'public_key=00', /2 characters/],
   ];
   test.each(wrong)('%i for a device with %s', (errno, line, why) => {
@@ -162,8 +162,8 @@ describe('set', () => {
     ['allowed_ip=+10.0.0.0/8', /\+10/],
     ['allowed_ip=10.0.0.0/', /10/],
     ['protocol_version=2', /`2'/],
-    ['listen_port=1', /no key of a peer/],
-    ['private_key=00', /no key of a peer/],
+    ['listen_port=1', /not a key of a peer/],
+    ['private_key=00', /not a key of a peer/],
   ];
   test.each(wrongInPeer)('-22 for a peer with %s', (line, why) => {
     const [request] = set(`public_key=${KEY_B}`, line);

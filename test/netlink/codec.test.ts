@@ -153,19 +153,27 @@ describe('what is written is read again', () => {
 describe('what is wrong is named', () => {
   test.each<[string, () => unknown, RegExp]>([
     ['a short header', () => decodeMessages(new Uint8Array(15)), /header has 16 bytes; at byte 0 only 15 are left/],
-    ['a length of nothing', () => decodeMessages(new Uint8Array(16)), /message at byte 0 says 0 bytes; from 16 to 16/],
+    ['a length of nothing', () => decodeMessages(new Uint8Array(16)), /message at byte 0 claims 0 bytes; 16 to 16/],
     [
       'an attribute past the end',
       () => Attributes.parse(Uint8Array.of(9, 0, 3, 0, 1, 2, 3, 4), 'a link'),
-      /^a link: attribute 3 at byte 0 says 9/,
+      /^a link: attribute 3 at byte 0 claims 9/,
     ],
     [
       'a number of another size',
       () => Attributes.parse(Uint8Array.of(6, 0, 3, 0, 1, 2), 'a link').u32(3),
       /^a link: attribute 3 has 2 bytes, not 4/,
     ],
-    ['half a link', () => decodeLink(message(16, new Uint8Array(15))), /a link: its header has 16 bytes; 15 came/],
-    ['half a route', () => decodeRoute(message(24, new Uint8Array(3))), /a route: its header has 12 bytes; 3 came/],
+    [
+      'half a link',
+      () => decodeLink(message(16, new Uint8Array(15))),
+      /a link: its header has 16 bytes; only 15 were received/,
+    ],
+    [
+      'half a route',
+      () => decodeRoute(message(24, new Uint8Array(3))),
+      /a route: its header has 12 bytes; only 3 were received/,
+    ],
     [
       'a prefix too long',
       () => decodeRoute(message(24, Uint8Array.of(2, 33, ...new Uint8Array(10)))),
@@ -174,9 +182,13 @@ describe('what is wrong is named', () => {
     [
       'a device without a header',
       () => decodeDevice([message(29, new Uint8Array(2))]),
-      /a device: its header has 4 bytes; 2 came/,
+      /a device: its header has 4 bytes; only 2 were received/,
     ],
-    ['an error without a number', () => decodeVerdict(message(2, new Uint8Array(3))), /a number of 4 bytes; 3 came/],
+    [
+      'an error without a number',
+      () => decodeVerdict(message(2, new Uint8Array(3))),
+      /a number of 4 bytes; 3 were received/,
+    ],
   ])('%s', (_name, read, words) => {
     expect(read).toThrow(MalformedNetlink);
     expect(read).toThrow(words);

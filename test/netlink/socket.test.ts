@@ -88,7 +88,7 @@ describe('dumps', () => {
     const kernel = new FakeKernel();
     kernel.interruptDumps(1000);
     await expect(new Network(kernel).links.list()).rejects.toThrow(
-      'listing links: EINTR (Interrupted system call): it changed each of the 20 times while it was read',
+      'listing links: EINTR (Interrupted system call): the objects changed during each of 20 attempts to read them',
     );
   });
 
@@ -127,7 +127,7 @@ describe('losses', () => {
     const request = socket.request('adding it', 16, 0, new Uint8Array(0));
     const dump = socket.dump('listing it', 18, new Uint8Array(0));
     receiver().lost();
-    await expect(request).rejects.toThrow(/^adding it: ENOBUFS .*it may or may not be done$/);
+    await expect(request).rejects.toThrow(/^adding it: ENOBUFS .*the change may or may not have been made$/);
     answer(sent[1]!.sequence, MESSAGE.done, FLAG.multi);
     expect(sent.length).toBe(3);
     answer(sent[2]!.sequence, 16, FLAG.multi);

@@ -7,7 +7,7 @@ import { formatDump } from '../../src/config/show.ts';
 import { Network } from '../../src/netlink/network.ts';
 import { KernelWireguard } from '../../src/netlink/wireguard.ts';
 import { encodeDevice } from '../../src/netlink/wireguard-chunks.ts';
-import { HEIR, withoutRemovals } from '../../src/netlink/wireguard-removals.ts';
+import { SINK_KEY, withoutRemovals } from '../../src/netlink/wireguard-removals.ts';
 import { CHECKS, type CheckStage, expectedPeers, key, manyPeers } from '../kernel-vm/wireguard-checks.ts';
 import { FakeKernel, type FakeKernelOptions } from '../support/fake-kernel/kernel.ts';
 
@@ -113,11 +113,11 @@ test('an old kernel makes and removes one peer for all that is taken away', () =
   };
   expect(withoutRemovals(config, { listenPort: 0, fwmark: 0, peers: there }).peers).toEqual([
     { publicKey: key(1), allowedIps: [] },
-    { publicKey: HEIR, allowedIps: [{ prefix: a }, { prefix: b }] },
+    { publicKey: SINK_KEY, allowedIps: [{ prefix: a }, { prefix: b }] },
     { publicKey: key(2), allowedIps: [] },
-    { publicKey: HEIR, allowedIps: [{ prefix: c }] },
+    { publicKey: SINK_KEY, allowedIps: [{ prefix: c }] },
     { publicKey: key(2), updateOnly: true, allowedIps: [{ prefix: a }] },
-    { publicKey: HEIR, remove: true },
+    { publicKey: SINK_KEY, remove: true },
   ]);
 });
 

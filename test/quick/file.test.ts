@@ -221,7 +221,7 @@ MTU = 1400#no
   });
 
   test("wg-quick's keys are none of a peer's", () => {
-    expect(() => parse(`[Peer]\nPublicKey = ${PEER}\nAddress = 10.0.0.1/24\n`)).toThrow(/:3: .*no key of \[Peer\]/);
+    expect(() => parse(`[Peer]\nPublicKey = ${PEER}\nAddress = 10.0.0.1/24\n`)).toThrow(/:3: .*not a key of \[Peer\]/);
   });
 
   test('is named for its interface', () => {

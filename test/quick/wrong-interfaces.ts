@@ -7,8 +7,8 @@ const Q = 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=';
 const own = `[Interface]\nPrivateKey = ${K}\n`;
 const FINE = '';
 const MAY_INTERFACE =
-  'It may have PrivateKey, ListenPort, FwMark, Address, DNS, MTU, Table, SaveConfig, PreUp, PostUp, PreDown and PostDown';
-const SECTIONS = 'There are [Interface] and [Peer], each in a line of its own';
+  'Its keys are PrivateKey, ListenPort, FwMark, Address, DNS, MTU, Table, SaveConfig, PreUp, PostUp, PreDown and PostDown';
+const SECTIONS = 'Sections are [Interface] and [Peer], each on a line of its own';
 const KEY_FORM = 'a key is 44 characters of base64 that end in "="';
 const ADDRESS_FORM = 'write an address with its prefix length, such as 10.0.0.2/24 or fd00::2/64';
 const MTU_FORM = 'an MTU is a number from 68 to 65535';
@@ -23,58 +23,58 @@ export const WRONG_INTERFACES: readonly WrongFile[] = [
   [
     'Adress',
     I('Adress = 10.0.0.1/24'),
-    `wg0.conf:3: \`Adress' is no key of [Interface]. Did you mean Address? ${MAY_INTERFACE}`,
+    `wg0.conf:3: \`Adress' is not a key of [Interface]. Did you mean Address? ${MAY_INTERFACE}`,
   ],
   [
     'Adresse',
     I('Adresse = 10.0.0.1/24'),
-    `wg0.conf:3: \`Adresse' is no key of [Interface]. Did you mean Address? ${MAY_INTERFACE}`,
+    `wg0.conf:3: \`Adresse' is not a key of [Interface]. Did you mean Address? ${MAY_INTERFACE}`,
   ],
-  ['IP', I('IP = 10.0.0.1/24'), `wg0.conf:3: \`IP' is no key of [Interface]. ${MAY_INTERFACE}`],
-  ['MTUs', I('MUT = 1420'), `wg0.conf:3: \`MUT' is no key of [Interface]. Did you mean MTU? ${MAY_INTERFACE}`],
-  ['DSN', I('DSN = 1.1.1.1'), `wg0.conf:3: \`DSN' is no key of [Interface]. Did you mean DNS? ${MAY_INTERFACE}`],
+  ['IP', I('IP = 10.0.0.1/24'), `wg0.conf:3: \`IP' is not a key of [Interface]. ${MAY_INTERFACE}`],
+  ['MTUs', I('MUT = 1420'), `wg0.conf:3: \`MUT' is not a key of [Interface]. Did you mean MTU? ${MAY_INTERFACE}`],
+  ['DSN', I('DSN = 1.1.1.1'), `wg0.conf:3: \`DSN' is not a key of [Interface]. Did you mean DNS? ${MAY_INTERFACE}`],
   [
     'Private key',
     `[Interface]\nPrivatKey = ${K}\n`,
-    `wg0.conf:2: \`PrivatKey' is no key of [Interface]. Did you mean PrivateKey? ${MAY_INTERFACE}`,
+    `wg0.conf:2: \`PrivatKey' is not a key of [Interface]. Did you mean PrivateKey? ${MAY_INTERFACE}`,
   ],
   [
     'Endpoint in Interface',
     I('Endpoint = 192.0.2.1:51820'),
-    `wg0.conf:3: \`Endpoint' is no key of [Interface], but of [Peer]: move it below a [Peer] line`,
+    `wg0.conf:3: \`Endpoint' is not a key of [Interface] but of [Peer]: move it below a [Peer] line`,
   ],
   [
     'AllowedIPs in Interface',
     I('AllowedIPs = 0.0.0.0/0'),
-    `wg0.conf:3: \`AllowedIPs' is no key of [Interface], but of [Peer]: move it below a [Peer] line`,
+    `wg0.conf:3: \`AllowedIPs' is not a key of [Interface] but of [Peer]: move it below a [Peer] line`,
   ],
   [
     'PublicKey in Interface',
     I(`PublicKey = ${P}`),
-    `wg0.conf:3: \`PublicKey' is no key of [Interface], but of [Peer]: move it below a [Peer] line`,
+    `wg0.conf:3: \`PublicKey' is not a key of [Interface] but of [Peer]: move it below a [Peer] line`,
   ],
   [
     '[Interfaces]',
     `[Interfaces]\nPrivateKey = ${K}\n`,
-    `wg0.conf:1: \`[Interfaces]' is no section. Did you mean [Interface]? ${SECTIONS}`,
+    `wg0.conf:1: \`[Interfaces]' is not a section. Did you mean [Interface]? ${SECTIONS}`,
   ],
-  ['[Server]', `${own}[Server]\n`, `wg0.conf:3: \`[Server]' is no section. ${SECTIONS}`],
+  ['[Server]', `${own}[Server]\n`, `wg0.conf:3: \`[Server]' is not a section. ${SECTIONS}`],
   [
     '[Interface',
     `[Interface\nPrivateKey = ${K}\n`,
-    `wg0.conf:1: \`[Interface' is no section. Did you mean [Interface]? ${SECTIONS}`,
+    `wg0.conf:1: \`[Interface' is not a section. Did you mean [Interface]? ${SECTIONS}`,
   ],
   [
     'no section',
     `PrivateKey = ${K}\n`,
-    `wg0.conf:1: \`PrivateKey' stands before any section: put it below an [Interface] line`,
+    `wg0.conf:1: \`PrivateKey' comes before any section: put it below an [Interface] line`,
   ],
   [
     'no section peer',
     `PublicKey = ${P}\n`,
-    `wg0.conf:1: \`PublicKey' stands before any section: put it below a [Peer] line`,
+    `wg0.conf:1: \`PublicKey' comes before any section: put it below a [Peer] line`,
   ],
-  ['no section other', `hello\n`, `wg0.conf:1: \`hello' stands before any section: begin with [Interface] or [Peer]`],
+  ['no section other', `hello\n`, `wg0.conf:1: \`hello' comes before any section: begin with [Interface] or [Peer]`],
   ['empty', '', 'wg0.conf: there is no [Interface] section, which a file for `wgts up` begins with'],
   [
     'only comments',
@@ -122,7 +122,7 @@ export const WRONG_INTERFACES: readonly WrongFile[] = [
   [
     'zero width',
     I('Add\u200bress = 10.0.0.1/24'),
-    `wg0.conf:3: \`Add\\x200bress' is no key of [Interface]. Did you mean Address? ${MAY_INTERFACE}; in \`Add\\x200bress' there is an invisible character (U+200B): ${ODD}`,
+    `wg0.conf:3: \`Add\\x200bress' is not a key of [Interface]. Did you mean Address? ${MAY_INTERFACE}; in \`Add\\x200bress' there is an invisible character (U+200B): ${ODD}`,
   ],
   [
     'latin1 in a hook',
@@ -174,7 +174,7 @@ export const WRONG_INTERFACES: readonly WrongFile[] = [
   [
     'key only',
     `[Interface]\n${K}\n`,
-    'wg0.conf:2: a key stands here without a name: write PrivateKey = or PublicKey = before it',
+    'wg0.conf:2: this is a key without a name: write PrivateKey = or PublicKey = before it',
   ],
   ['no value', I('ListenPort ='), `wg0.conf:3: \`ListenPort' has no value: give it one or leave the line out`],
   ['a word', I('hello'), `wg0.conf:3: \`hello' is not of the form Key = Value; a comment begins with #`],
@@ -191,7 +191,7 @@ export const WRONG_INTERFACES: readonly WrongFile[] = [
   [
     'private key mistyped end',
     `[Interface]\nPrivateKey = ${K.slice(0, 42)}p=\n`,
-    `wg0.conf:2: PrivateKey of 44 characters is not a key: its last characters are not those of 32 bytes, one may be mistyped; ${KEY_FORM}`,
+    `wg0.conf:2: PrivateKey of 44 characters is not a key: it does not decode to 32 bytes, one character may be mistyped; ${KEY_FORM}`,
   ],
   [
     'private key hex',
@@ -207,7 +207,7 @@ export const WRONG_INTERFACES: readonly WrongFile[] = [
   [
     'private key file',
     `[Interface]\nPrivateKey = /etc/wireguard/private.key\n`,
-    `wg0.conf:2: PrivateKey of 26 characters is not a key: it is no path: write the key itself here, or PostUp = wg set %i private-key FILE; ${KEY_FORM}`,
+    `wg0.conf:2: PrivateKey of 26 characters is not a key: a path does not work here: write the key itself, or PostUp = wg set %i private-key FILE; ${KEY_FORM}`,
   ],
   [
     'private key zero',

@@ -8,8 +8,8 @@ const P = 'GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=';
 const Q = 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=';
 const own = `[Interface]\nPrivateKey = ${K}\n`;
 const FINE = '';
-const MAY_PEER = 'It may have PublicKey, PresharedKey, AllowedIPs, Endpoint and PersistentKeepalive';
-const SECTIONS = 'There are [Interface] and [Peer], each in a line of its own';
+const MAY_PEER = 'Its keys are PublicKey, PresharedKey, AllowedIPs, Endpoint and PersistentKeepalive';
+const SECTIONS = 'Sections are [Interface] and [Peer], each on a line of its own';
 const KEY_FORM = 'a key is 44 characters of base64 that end in "="';
 const IPS_FORM =
   'write addresses, or prefixes such as 10.0.0.0/8 or fd00::/8, with commas (not only spaces) between them';
@@ -24,50 +24,50 @@ export const WRONG_PEERS: readonly WrongFile[] = [
   [
     'Address in Peer',
     R('Address = 10.0.0.1/24'),
-    `wg0.conf:5: \`Address' is no key of [Peer], but of [Interface]: move it below an [Interface] line`,
+    `wg0.conf:5: \`Address' is not a key of [Peer] but of [Interface]: move it below an [Interface] line`,
   ],
   [
     'DNS in Peer',
     R('DNS = 1.1.1.1'),
-    `wg0.conf:5: \`DNS' is no key of [Peer], but of [Interface]: move it below an [Interface] line`,
+    `wg0.conf:5: \`DNS' is not a key of [Peer] but of [Interface]: move it below an [Interface] line`,
   ],
   [
     'PrivateKey in Peer',
     R(`PrivateKey = ${K}`),
-    `wg0.conf:5: \`PrivateKey' is no key of [Peer], but of [Interface]: move it below an [Interface] line`,
+    `wg0.conf:5: \`PrivateKey' is not a key of [Peer] but of [Interface]: move it below an [Interface] line`,
   ],
   [
     'AllowedIP',
     R('AllowedIP = 10.0.0.0/8'),
-    `wg0.conf:5: \`AllowedIP' is no key of [Peer]. Did you mean AllowedIPs? ${MAY_PEER}`,
+    `wg0.conf:5: \`AllowedIP' is not a key of [Peer]. Did you mean AllowedIPs? ${MAY_PEER}`,
   ],
   [
     'Allowed IPs',
     R('Allowed-IPs = 10.0.0.0/8'),
-    `wg0.conf:5: \`Allowed-IPs' is no key of [Peer]. Did you mean AllowedIPs? ${MAY_PEER}`,
+    `wg0.conf:5: \`Allowed-IPs' is not a key of [Peer]. Did you mean AllowedIPs? ${MAY_PEER}`,
   ],
   [
     'PersistentKeepAlives',
     R('PersistentKeepAlives = 25'),
-    `wg0.conf:5: \`PersistentKeepAlives' is no key of [Peer]. Did you mean PersistentKeepalive? ${MAY_PEER}`,
+    `wg0.conf:5: \`PersistentKeepAlives' is not a key of [Peer]. Did you mean PersistentKeepalive? ${MAY_PEER}`,
   ],
   [
     'PreSharedKeys',
     R(`PreSharedKeys = ${K}`),
-    `wg0.conf:5: \`PreSharedKeys' is no key of [Peer]. Did you mean PresharedKey? ${MAY_PEER}`,
+    `wg0.conf:5: \`PreSharedKeys' is not a key of [Peer]. Did you mean PresharedKey? ${MAY_PEER}`,
   ],
   [
     'EndPoints',
     R('EndPoints = 192.0.2.1:1'),
-    `wg0.conf:5: \`EndPoints' is no key of [Peer]. Did you mean Endpoint? ${MAY_PEER}`,
+    `wg0.conf:5: \`EndPoints' is not a key of [Peer]. Did you mean Endpoint? ${MAY_PEER}`,
   ],
   ['[peer ] is fine', `${own}[peer ]\nPublicKey = ${P}\n`, FINE],
   [
     '[Peers]',
     `${own}[Peers]\nPublicKey = ${P}\n`,
-    `wg0.conf:3: \`[Peers]' is no section. Did you mean [Peer]? ${SECTIONS}`,
+    `wg0.conf:3: \`[Peers]' is not a section. Did you mean [Peer]? ${SECTIONS}`,
   ],
-  ['[Peer] Name', `${own}[Peer] Bob\n`, `wg0.conf:3: \`[Peer]Bob' is no section. ${SECTIONS}`],
+  ['[Peer] Name', `${own}[Peer] Bob\n`, `wg0.conf:3: \`[Peer]Bob' is not a section. ${SECTIONS}`],
   ['only peer', peer, 'wg0.conf: there is no [Interface] section, which a file for `wgts up` begins with'],
   [
     'quotes around an endpoint',
@@ -160,17 +160,17 @@ export const WRONG_PEERS: readonly WrongFile[] = [
   [
     'endpoint url',
     R('Endpoint = https://vpn.example.com:51820'),
-    `wg0.conf:5: endpoint \`https://vpn.example.com:51820': it is no URL; ${NAME_FORM}`,
+    `wg0.conf:5: endpoint \`https://vpn.example.com:51820': an endpoint is not a URL; ${NAME_FORM}`,
   ],
   [
     'endpoint IPv6 without brackets',
     R('Endpoint = 2001:db8::1'),
-    `wg0.conf:5: endpoint \`2001:db8::1': IPv6 needs brackets, and a port behind them; ${NAME_FORM}`,
+    `wg0.conf:5: endpoint \`2001:db8::1': IPv6 needs brackets, and a port after them; ${NAME_FORM}`,
   ],
   [
     'endpoint IPv6 without brackets, with port',
     R('Endpoint = 2001:db8::1:51820'),
-    `warning: wg0.conf:5: Endpoint \`2001:db8::1:51820' is read as [2001:db8::1]:51820; write it so, since IPv6 needs brackets before a port`,
+    `warning: wg0.conf:5: Endpoint \`2001:db8::1:51820' is read as [2001:db8::1]:51820; write it that way, since IPv6 needs brackets before a port`,
   ],
   [
     'endpoint IPv6 without port',
