@@ -109,7 +109,12 @@ export interface DesiredFirewall {
    * rp_filter then looks at the main table; it needs net.ipv4.conf.all.src_valid_mark=1. Absent
    * without host encryption.
    */
-  readonly incomingMark?: { readonly exemptInterfaces: readonly string[]; readonly exemptPrefixes: readonly string[] };
+  readonly incomingMark?: {
+    /** Names of the interfaces whose packets are not marked. */
+    readonly exemptInterfaces: readonly string[];
+    /** Prefixes of the names of more such interfaces. */
+    readonly exemptPrefixes: readonly string[];
+  };
   /**
    * Fail-closed: no packet from or to one of these prefixes (pods elsewhere, encrypted or not) may
    * leave or enter by an interface other than the tunnel's and the workloads', whatever the routes
