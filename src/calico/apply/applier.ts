@@ -1,7 +1,9 @@
 /**
- * Makes this node be as it shall, again and again: the whole of src/calico/apply for its caller. One thing at a time, whoever asks; nothing throws, what
- * failed is in the answer, and the next call goes on from there. Left out: when to call. That is the agent's: at each new plan; with `full` at the
- * start, every resync interval, after a failure, and when `watch` says that something of ours was broken.
+ * Reconciles this node with the plan: the entry point of src/calico/apply. Calls are serialized.
+ * Nothing throws: failures are part of the result, and the next call continues from there.
+ *
+ * The agent decides when to call: for each new plan; and with `full` at the start, at every resync
+ * interval, after a failure, and when `watch` reports a foreign change.
  */
 
 import type { Watch } from '../../netlink/events.ts';
@@ -9,19 +11,19 @@ import type { Family } from '../../netlink/family.ts';
 import type { PerFamily } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
 import { type HandshakeRefresh, PEERS_PER_REQUEST, REQUEST_PAUSE_MS } from './device/fresh-handshakes.ts';
-import type { ApplyHost, Owned, Work } from './ports.ts';
+import type { ApplyContext, ApplyHost, Owned } from './ports.ts';
 import { isOwnTable } from './routing/routes.ts';
 import { type AppliedTunnel, Tunnel } from './tunnel.ts';
 
 export interface AppliedState {
-  /** Those that shall be, and those that shall not but could not be taken away. */
+  /** The desired tunnels, and undesired ones that could not be removed. */
   readonly tunnels: PerFamily<AppliedTunnel>;
-  /** How many things were changed: 0 if all was as it shall be. */
+  /** Number of changes made: 0 if the node had already converged. */
   readonly changes: number;
 }
 
 export interface ApplierOptions {
-  /** What is ours where nothing says what was made: a family that is off from the start. */
+  /** What we own where no record exists: a family that was never on. */
   readonly owned: PerFamily<Owned>;
 }
 
@@ -39,70 +41,76 @@ export class Applier {
     this.#options = options;
   }
 
-  /** @param full look at all that is there; without it only what the plan changed since the last time is done */
+  /**
+   * @param full reads the node's actual state; without it, only differences to the last plan are
+   * applied
+   */
   apply(desired: Desired, { full = false }: { readonly full?: boolean } = {}): Promise<AppliedState> {
-    return this.#inTurn(() => {
+    return this.#serialize(() => {
       this.#last = desired;
       return this.#apply(desired, full);
     });
   }
 
-  /** The last plan once more, whatever was done to the node meanwhile. */
+  /** Applies the last plan again, repairing foreign changes. */
   resync(): Promise<AppliedState> {
-    return this.#inTurn(() => this.#apply(this.#last, true));
+    return this.#serialize(() => this.#apply(this.#last, true));
   }
 
   /**
-   * Begins a handshake with each peer that may have lost its session with us, a few at a time, other work in between. Rejects with what the device said.
-   * @param random 0 to 1: where to begin, so that of many nodes not all greet the same one first
-   * @param goesOn asked before each few
+   * Begins a handshake with each peer that may have lost its session with us, in batches that let
+   * other calls run in between. Rejects with the device's error.
+   * @param random 0 to 1: the peer to start with, so that many nodes do not all begin with the same
+   * @param shouldContinue is called before each batch
    */
   async refreshHandshakes(
     family: Family,
-    greeting: HandshakeRefresh,
+    request: HandshakeRefresh,
     random: number,
-    goesOn: () => boolean,
+    shouldContinue: () => boolean,
   ): Promise<void> {
     const tunnel = this.#tunnels[family];
-    const work: Work = { host: this.#host, family, change: text => this.#host.log(text) };
-    const quiet = await this.#inTurn(() => tunnel.peersToRefresh(work, greeting));
-    const first = Math.floor(random * quiet.length);
-    const ordered = [...quiet.slice(first), ...quiet.slice(0, first)];
-    for (let at = 0; at < ordered.length && goesOn(); at += PEERS_PER_REQUEST) {
+    const context: ApplyContext = { host: this.#host, family, recordChange: text => this.#host.log(text) };
+    const stale = await this.#serialize(() => tunnel.peersToRefresh(context, request));
+    const first = Math.floor(random * stale.length);
+    const ordered = [...stale.slice(first), ...stale.slice(0, first)];
+    for (let at = 0; at < ordered.length && shouldContinue(); at += PEERS_PER_REQUEST) {
       if (at > 0) await this.#host.sleep(REQUEST_PAUSE_MS);
-      await this.#inTurn(() => tunnel.refreshHandshakes(work, ordered.slice(at, at + PEERS_PER_REQUEST)));
+      await this.#serialize(() => tunnel.refreshHandshakes(context, ordered.slice(at, at + PEERS_PER_REQUEST)));
     }
   }
 
-  /** Everything of ours goes, in both families. Idempotent. */
+  /** Removes everything we own, in both families. Idempotent. */
   withdraw(): Promise<AppliedState> {
     return this.apply({ tunnels: {} }, { full: true });
   }
 
   /**
-   * Calls back when somebody broke what was brought up: a link of ours went or is down, a rule to a table of ours went, or nobody knows.
-   * @param onBroken may be called for what we do ourselves too: a resync then finds nothing to do
+   * Watches for foreign changes: our link is gone or down, a rule to our table is gone, or events
+   * were lost.
+   * @param onForeignChange is also called for some of our own changes; a resync then finds nothing
+   * to do
    * @throws NetlinkError
    */
-  watch(onBroken: (what: string) => void, onEnd?: (error: Error) => void): Watch {
+  watch(onForeignChange: (what: string) => void, onEnd?: (error: Error) => void): Watch {
     const tunnels = Object.values(this.#tunnels);
     return this.#host.network.watch(
       ['link', 'rule'],
       event => {
-        if (event.of === 'resync') onBroken('some changes of the network were not heard of');
+        if (event.of === 'resync') onForeignChange('some network changes were missed');
         else if (event.of === 'link' && (event.gone || !event.link.up)) {
-          if (tunnels.some(tunnel => tunnel.concerns({ link: event.link.index })))
-            onBroken(`interface ${event.link.name} ${event.gone ? 'is gone' : 'was set down'}`);
+          if (tunnels.some(tunnel => tunnel.uses({ link: event.link.index })))
+            onForeignChange(`interface ${event.link.name} ${event.gone ? 'is gone' : 'was set down'}`);
         } else if (event.of === 'rule' && event.gone) {
           const { table, family } = event.rule;
-          if (this.#tunnels[family].concerns({ table })) onBroken(`a rule to table ${table} is gone`);
+          if (this.#tunnels[family].uses({ table })) onForeignChange(`a rule to table ${table} is gone`);
         }
       },
       onEnd,
     );
   }
 
-  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+  #serialize<T>(action: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(action);
     this.#queue = result.catch(() => {});
     return result;
@@ -112,37 +120,37 @@ export class Applier {
     let changes = 0;
     const states = new Map<Family, AppliedTunnel>();
     for (const family of FAMILIES) {
-      const work: Work = {
+      const context: ApplyContext = {
         host: this.#host,
         family,
-        change: text => {
+        recordChange: text => {
           changes++;
           this.#host.log(text);
         },
       };
-      const state = await this.#applyFamily(work, desired, full);
+      const state = await this.#applyFamily(context, desired, full);
       if (state) states.set(family, state);
     }
     return { tunnels: Object.fromEntries(states) as PerFamily<AppliedTunnel>, changes };
   }
 
-  async #applyFamily(work: Work, { tunnels }: Desired, full: boolean): Promise<AppliedTunnel | undefined> {
-    const { family } = work;
+  async #applyFamily(context: ApplyContext, { tunnels }: Desired, full: boolean): Promise<AppliedTunnel | undefined> {
+    const { family } = context;
     const wanted = tunnels[family];
     const fallback = this.#options.owned[family];
     try {
-      const made = this.#host.records.read()[family] ?? [];
+      const recorded = this.#host.records.read()[family] ?? [];
       if (!wanted) {
-        const owned = distinct([...made, ...(fallback ? [fallback] : [])]);
-        const error = await this.#tunnels[family].withdraw(work, owned, full);
+        const owned = distinct([...recorded, ...(fallback ? [fallback] : [])]);
+        const error = await this.#tunnels[family].withdraw(context, owned, full);
         if (!error) this.#record(family, []);
         return error && { ready: false, interfaceName: owned[0]?.interfaceName ?? '', error };
       }
       const own = { interfaceName: wanted.interfaceName, table: wanted.table };
-      if (isOwnTable(own.table)) this.#record(family, distinct([...made, own]));
-      const others = made.filter(each => !sameOwned(each, own));
-      const state = await this.#tunnels[family].apply(work, wanted, others, full);
-      // all before the link, the others' end among it, is done
+      if (isOwnTable(own.table)) this.#record(family, distinct([...recorded, own]));
+      const others = recorded.filter(each => !sameOwned(each, own));
+      const state = await this.#tunnels[family].apply(context, wanted, others, full);
+      // Without an error, the removal of the others is complete too.
       if (!state.error) this.#record(family, [own]);
       return state;
     } catch (error) {

@@ -1,4 +1,7 @@
-/** What making a node be as planned needs of its machine beside rtnetlink. The agent puts the adapters together; the tests have a machine in memory. */
+/**
+ * Ports to the machine that applying a plan needs. The agent connects real adapters; tests use a
+ * machine in memory.
+ */
 import type { Family } from '../../netlink/family.ts';
 import type { Network } from '../../netlink/network.ts';
 import type { NfTable, TableName } from '../../netlink/nftables.ts';
@@ -15,52 +18,62 @@ export interface ApplyHost {
   sleep(milliseconds: number): Promise<void>;
   /** Unix time in milliseconds. */
   wallTime(): number;
-  /** Each change, before it is made. */
+  /** Receives each change before it is made. */
   log(text: string): void;
   warn(text: string): void;
 }
 
-/** nftables. */
+/** Access to nftables. */
 export interface Tables {
-  /** In one transaction. */
+  /** Replaces the table in one transaction. */
   replace(table: NfTable): Promise<void>;
   remove(table: TableName): Promise<void>;
-  /** The same text as before where nothing changed; undefined where there is no such table. */
+  /**
+   * Returns a fingerprint that is equal while the table is unchanged; undefined if it does not
+   * exist.
+   */
   read(table: TableName, sets: readonly string[]): Promise<string | undefined>;
 }
 
 export interface Sysctls {
-  /** @param name with slashes: `net/ipv4/ip_forward`, or of a link `class/net/eth0/threaded`. @returns undefined if the kernel has no such thing */
+  /**
+   * Reads a parameter.
+   * @param name with slashes: `net/ipv4/ip_forward`, or for a link `class/net/eth0/threaded`
+   * @returns undefined if the kernel has no such parameter
+   */
   get(name: string): string | undefined;
   set(name: string, value: string): void;
 }
 
-/** Private keys, one for each family. Whoever gets one erases it. */
+/** Private keys, one per family. The caller erases each key it receives. */
 export interface Keys {
-  /** undefined if there is none yet. @throws Error that names the file, if it cannot be used */
+  /** Returns undefined if no key is stored. @throws Error that names the file, if it is unusable */
   load(family: Family): Uint8Array | undefined;
-  /** On disk when it returns. */
+  /** Stores a key. It is on disk when this returns. */
   save(family: Family, key: Uint8Array): void;
-  /** A new one, clamped. */
+  /** Returns a new, clamped key. */
   generate(): Uint8Array;
 }
 
-/** What of a machine is ours: the interface of that name, and every route in that table. */
+/** What we own on a machine: the interface of this name, and every route in this table. */
 export interface Owned {
   readonly interfaceName: string;
   readonly table: number;
 }
 
-/** What was made, from before it is made until after it is gone, across restarts: the names may be others by then. */
+/**
+ * Records of what we own, kept across restarts because the configured names may change. An entry is
+ * written before its resources are created, and removed after they are gone.
+ */
 export interface Records {
   read(): PerFamily<readonly Owned[]>;
   write(records: PerFamily<readonly Owned[]>): void;
 }
 
-/** One family's work under way. */
-export interface Work {
+/** What each step of applying one family's plan needs. */
+export interface ApplyContext {
   readonly host: ApplyHost;
   readonly family: Family;
-  /** Said and counted before it is made. */
-  change(text: string): void;
+  /** Logs and counts a change; call it before making the change. */
+  recordChange(text: string): void;
 }

@@ -1,8 +1,10 @@
 /**
- * The tunnel of one family on this node: brought up and kept as planned, or taken away, in the order of docs/reference/calico-felix.md#order-and-resync. The seal and the
- * routes that lead nowhere are there before anything may flow, the rule comes last, and goes first.
+ * The tunnel of one family on this node: brings it up, keeps it as planned, or removes it, in the
+ * order of docs/reference/calico-felix.md#order-and-resync. The seal and the unreachable routes are
+ * in place before any packet may flow; the rule is added last and removed first.
  *
- * What was done is remembered, so that a new plan costs only its difference. After a failure nothing is taken for granted: everything is read again.
+ * Applied state is remembered, so that a new plan costs only its difference. After a failure
+ * nothing is assumed: the next call reads everything again.
  */
 
 import { formatAddress } from '../../base/address.ts';
@@ -13,13 +15,13 @@ import { isLinkName } from '../../netlink/links.ts';
 import type { BackendKind } from '../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../model/desired.ts';
 import { ensureAddress } from './device/address.ts';
-import { changeDevice, ensureDevice, samePeer } from './device/device.ts';
+import { ensureDevice, samePeer, updateDevice } from './device/device.ts';
 import { type HandshakeRefresh, peersToRefresh, refreshHandshakes } from './device/fresh-handshakes.ts';
 import { ensureLink, removeLink } from './device/link.ts';
 import { ensureSysctls, ensureThreading } from './device/sysctl.ts';
 import { bothSealed, ensureTable, firewallTable, sameFirewall } from './firewall/firewall.ts';
-import type { Owned, Work } from './ports.ts';
-import { changeRoutes, closeRoutes, emptyTable, ensureRoutes, isOwnTable } from './routing/routes.ts';
+import type { ApplyContext, Owned } from './ports.ts';
+import { blockRoutes, emptyTable, ensureRoutes, isOwnTable, updateRoutes } from './routing/routes.ts';
 import { ensureRule, removeRules } from './routing/rule.ts';
 
 export type Step =
@@ -35,18 +37,21 @@ export type Step =
   | 'rule';
 
 export interface AppliedTunnel {
-  /** Packets may flow: the key may be published. After a failure, as long as the tunnel from before still runs. */
+  /**
+   * Packets may flow, so the key may be published. Stays true after a failure while the previous
+   * tunnel still runs.
+   */
   readonly ready: boolean;
   readonly interfaceName: string;
   readonly backend?: BackendKind;
-  /** In base64. */
+  /** Base64. */
   readonly publicKey?: string;
-  /** What failed; all before it in the order is done. */
+  /** The step that failed; all steps before it are done. */
   readonly error?: { readonly step: Step; readonly message: string };
 }
 
-/** The last tunnel that was brought up whole, as far as this process knows. */
-interface Known {
+/** A tunnel that this process brought up completely. */
+interface AppliedRecord {
   readonly tunnel: DesiredTunnel;
   readonly link: number;
   readonly backend: BackendKind;
@@ -54,68 +59,81 @@ interface Known {
 }
 
 export class Tunnel {
-  #known: Known | undefined;
-  /** The firewall that was put in place, and how it reads. */
-  #table: { readonly tunnel: DesiredTunnel; readonly text: string | undefined } | undefined;
-  /** What flows, even if something failed since. */
-  #running: Known | undefined;
-  #withdrawn = false;
+  /**
+   * The tunnel as last applied; undefined after a failure, so that the next call reads everything.
+   */
+  #applied: AppliedRecord | undefined;
+  /** The firewall table as last set, and its fingerprint. */
+  #firewall: { readonly tunnel: DesiredTunnel; readonly text: string | undefined } | undefined;
+  /** The tunnel that carries packets, even if a later step failed. */
+  #running: AppliedRecord | undefined;
+  #isWithdrawn = false;
 
-  /** Whether this is about the tunnel as it was left: its link, or its table. */
-  concerns({ link, table }: { readonly link?: number; readonly table?: number }): boolean {
-    const known = this.#known;
-    return known !== undefined && (known.link === link || known.tunnel.table === table);
+  /** Returns whether the applied tunnel uses this link or this table. */
+  uses({ link, table }: { readonly link?: number; readonly table?: number }): boolean {
+    const applied = this.#applied;
+    return applied !== undefined && (applied.link === link || applied.tunnel.table === table);
   }
 
-  /** @param full read the kernel's state, rather than go by what was done. @returns never throws: what failed is in it */
-  async apply(work: Work, tunnel: DesiredTunnel, others: readonly Owned[], full: boolean): Promise<AppliedTunnel> {
+  /**
+   * Never throws: failures are in the result.
+   * @param full reads the kernel's state instead of trusting what was applied
+   */
+  async apply(
+    context: ApplyContext,
+    tunnel: DesiredTunnel,
+    others: readonly Owned[],
+    full: boolean,
+  ): Promise<AppliedTunnel> {
     const { interfaceName } = tunnel;
-    const before = full ? undefined : this.#known;
-    this.#known = undefined;
-    this.#withdrawn = false;
+    const before = full ? undefined : this.#applied;
+    this.#applied = undefined;
+    this.#isWithdrawn = false;
     let step: Step = 'plan';
     try {
-      check(tunnel);
+      validate(tunnel);
       step = 'cleanup';
       for (const { interfaceName: name, table } of others) {
         if (name === this.#running?.tunnel.interfaceName) this.#running = undefined;
-        if (table !== tunnel.table) await removeRules(work, table);
-        if (table !== tunnel.table) await emptyTable(work, table);
-        if (name !== interfaceName) await removeLink(work, name);
+        if (table !== tunnel.table) await removeRules(context, table);
+        if (table !== tunnel.table) await emptyTable(context, table);
+        if (name !== interfaceName) await removeLink(context, name);
       }
       step = 'sysctl';
-      ensureSysctls(work, tunnel);
+      ensureSysctls(context, tunnel);
       step = 'firewall';
-      await this.#seal(work, tunnel, before === undefined);
+      await this.#seal(context, tunnel, before === undefined);
       step = 'link';
-      const { link, backend } = await ensureLink(work, tunnel, before?.link);
+      const { link, backend } = await ensureLink(context, tunnel, before?.link);
       const same = before && before.link === link.index && before.tunnel.table === tunnel.table ? before : undefined;
       step = 'address';
-      const shield = (): Promise<void> => closeRoutes(work, link.index, tunnel);
-      const wasBare = (!same || !sameAddress(same.tunnel, tunnel)) && (await ensureAddress(work, link, tunnel, shield));
-      if (wasBare && same) await ensureRoutes(work, link.index, same.tunnel);
+      const blockTunnelRoutes = (): Promise<void> => blockRoutes(context, link.index, tunnel);
+      const lostAddress =
+        (!same || !sameAddress(same.tunnel, tunnel)) && (await ensureAddress(context, link, tunnel, blockTunnelRoutes));
+      if (lostAddress && same) await ensureRoutes(context, link.index, same.tunnel);
       step = 'device';
-      const publicKey = same?.publicKey ?? (await ensureDevice(work, tunnel, backend));
-      if (same) await changeDevice(work, same.tunnel, tunnel, backend, publicKey);
+      const publicKey = same?.publicKey ?? (await ensureDevice(context, tunnel, backend));
+      if (same) await updateDevice(context, same.tunnel, tunnel, backend, publicKey);
       step = 'routes';
-      if (same) await changeRoutes(work, link.index, same.tunnel, tunnel);
-      else await ensureRoutes(work, link.index, tunnel);
+      if (same) await updateRoutes(context, link.index, same.tunnel, tunnel);
+      else await ensureRoutes(context, link.index, tunnel);
       step = 'firewall';
-      if (!same || !this.#table || !sameFirewall(this.#table.tunnel, tunnel)) await this.#setTable(work, tunnel);
+      if (!same || !this.#firewall || !sameFirewall(this.#firewall.tunnel, tunnel))
+        await this.#setTable(context, tunnel);
       step = 'sysctl';
       if (
         backend === 'kernel' &&
         tunnel.peers.size > 0 &&
         !(same?.tunnel.threaded === tunnel.threaded && same.tunnel.peers.size > 0)
       )
-        ensureThreading(work, tunnel);
+        ensureThreading(context, tunnel);
       step = 'rule';
-      if (!same || !sameRule(same.tunnel, tunnel)) await ensureRule(work, tunnel);
-      this.#known = { tunnel, link: link.index, backend, publicKey };
-      this.#running = this.#known;
+      if (!same || !sameRule(same.tunnel, tunnel)) await ensureRule(context, tunnel);
+      this.#applied = { tunnel, link: link.index, backend, publicKey };
+      this.#running = this.#applied;
       return { ready: true, interfaceName, backend, publicKey };
     } catch (error) {
-      if (this.#running && !(await this.#runs(work, this.#running))) this.#running = undefined;
+      if (this.#running && !(await this.#isRunning(context, this.#running))) this.#running = undefined;
       const running = this.#running;
       return {
         ready: running !== undefined,
@@ -126,64 +144,70 @@ export class Tunnel {
     }
   }
 
-  /** Idempotent. @returns what failed */
-  async withdraw(work: Work, owned: readonly Owned[], full: boolean): Promise<AppliedTunnel['error']> {
-    if (this.#withdrawn && !full) return undefined;
-    this.#known = undefined;
+  /** Removes the tunnel. Idempotent. @returns the failure, if any */
+  async withdraw(context: ApplyContext, owned: readonly Owned[], full: boolean): Promise<AppliedTunnel['error']> {
+    if (this.#isWithdrawn && !full) return undefined;
+    this.#applied = undefined;
     this.#running = undefined;
     let step: Step = 'rule';
     try {
-      for (const { table } of owned) await removeRules(work, table);
+      for (const { table } of owned) await removeRules(context, table);
       step = 'routes';
-      for (const { table } of owned) await emptyTable(work, table);
+      for (const { table } of owned) await emptyTable(context, table);
       step = 'link';
-      for (const { interfaceName } of owned) await removeLink(work, interfaceName);
+      for (const { interfaceName } of owned) await removeLink(context, interfaceName);
       step = 'firewall';
-      await ensureTable(work, undefined, undefined);
-      this.#table = undefined;
-      this.#withdrawn = true;
+      await ensureTable(context, undefined, undefined);
+      this.#firewall = undefined;
+      this.#isWithdrawn = true;
       return undefined;
     } catch (error) {
       return { step, message: (error as Error).message };
     }
   }
 
-  /** Returns the peers that may have lost their session with us (greeting.ts); none while no tunnel runs. */
-  async peersToRefresh({ host }: Work, greeting: HandshakeRefresh): Promise<readonly DesiredPeer[]> {
+  /**
+   * Returns the peers that may have lost their session with us (fresh-handshakes.ts); none while no
+   * tunnel runs.
+   */
+  async peersToRefresh({ host }: ApplyContext, request: HandshakeRefresh): Promise<readonly DesiredPeer[]> {
     const running = this.#running;
     if (!running) return [];
     const status = await host.devices.status(running.tunnel.interfaceName);
     if (status) eraseStatus(status);
-    return peersToRefresh(running.tunnel, status?.peers ?? [], greeting, running.backend, host.wallTime());
+    return peersToRefresh(running.tunnel, status?.peers ?? [], request, running.backend, host.wallTime());
   }
 
-  /** Greets those of them that are still planned as they were. */
-  async refreshHandshakes(work: Work, peers: readonly DesiredPeer[]): Promise<void> {
+  /** Begins handshakes with those of these peers that the plan still contains unchanged. */
+  async refreshHandshakes(context: ApplyContext, peers: readonly DesiredPeer[]): Promise<void> {
     const running = this.#running;
     if (!running) return;
     const { tunnel, backend } = running;
     const still = peers.filter(peer => samePeer(peer, tunnel.peers.get(formatKeyBase64(peer.publicKey))));
-    await refreshHandshakes(work, tunnel, backend, still);
+    await refreshHandshakes(context, tunnel, backend, still);
   }
 
-  /** Before anything else: what is sealed now, and what was until now. @param look whether it may have been taken away by another */
-  async #seal(work: Work, tunnel: DesiredTunnel, look: boolean): Promise<void> {
+  /**
+   * Seals the new and the previously sealed prefixes before any other step.
+   * @param reread whether another program may have changed the table
+   */
+  async #seal(context: ApplyContext, tunnel: DesiredTunnel, reread: boolean): Promise<void> {
     const { sealed } = tunnel.firewall;
     if (sealed.length === 0) return;
-    const before = this.#table?.tunnel;
-    const was = before?.firewall.sealed ?? [];
-    const both = bothSealed(was, sealed);
-    if (!look && before && both.length === was.length && before.interfaceName === tunnel.interfaceName) return;
-    await this.#setTable(work, { ...tunnel, firewall: { ...tunnel.firewall, sealed: both } });
+    const before = this.#firewall?.tunnel;
+    const previous = before?.firewall.sealed ?? [];
+    const both = bothSealed(previous, sealed);
+    if (!reread && before && both.length === previous.length && before.interfaceName === tunnel.interfaceName) return;
+    await this.#setTable(context, { ...tunnel, firewall: { ...tunnel.firewall, sealed: both } });
   }
 
-  async #setTable(work: Work, tunnel: DesiredTunnel): Promise<void> {
-    const left = this.#table && sameFirewall(this.#table.tunnel, tunnel) ? this.#table.text : undefined;
-    const text = await ensureTable(work, firewallTable(tunnel), left);
-    this.#table = { tunnel, text };
+  async #setTable(context: ApplyContext, tunnel: DesiredTunnel): Promise<void> {
+    const fingerprint = this.#firewall && sameFirewall(this.#firewall.tunnel, tunnel) ? this.#firewall.text : undefined;
+    const text = await ensureTable(context, firewallTable(tunnel), fingerprint);
+    this.#firewall = { tunnel, text };
   }
 
-  async #runs({ host }: Work, { link, tunnel }: Known): Promise<boolean> {
+  async #isRunning({ host }: ApplyContext, { link, tunnel }: AppliedRecord): Promise<boolean> {
     try {
       const found = await host.network.links.find(link);
       if (found?.name !== tunnel.interfaceName) return false;
@@ -196,12 +220,13 @@ export class Tunnel {
   }
 }
 
-/** What would have us take what is everybody's for ours. */
-function check({ interfaceName, table, mark, rulePriority, mtu }: DesiredTunnel): void {
+/** Rejects settings that would make us own what belongs to the system. */
+function validate({ interfaceName, table, mark, rulePriority, mtu }: DesiredTunnel): void {
   const bad = (what: string, fix: string): Error => codedError('EINVAL', `${what} cannot be: ${fix}`);
   if (!isLinkName(interfaceName))
     throw bad(`interface name ${JSON.stringify(interfaceName)}`, 'take 1 to 15 characters, no slash, colon or space');
-  if (!isOwnTable(table)) throw bad(`route table ${table}`, 'take one that nobody else uses, not 0 and not 253 to 255');
+  if (!isOwnTable(table))
+    throw bad(`route table ${table}`, 'take one that no other program uses, not 0 and not 253 to 255');
   if (!(mark > 0))
     throw bad(`mark ${mark}`, 'take one with a bit set, or the tunnel would route its own datagrams into itself');
   if (!(rulePriority > 0)) throw bad(`rule priority ${rulePriority}`, "take one from 1 on: 0 is the local table's");

@@ -4,8 +4,8 @@ import { beforeAll, expect, test } from 'vitest';
 import { parseAddress } from '../../../src/base/address.ts';
 import { formatPrefix } from '../../../src/base/prefix.ts';
 import { ensureAddress } from '../../../src/calico/apply/device/address.ts';
-import type { ApplyHost, Work } from '../../../src/calico/apply/ports.ts';
-import { closeRoutes, emptyTable, ensureRoutes } from '../../../src/calico/apply/routing/routes.ts';
+import type { ApplyContext, ApplyHost } from '../../../src/calico/apply/ports.ts';
+import { blockRoutes, emptyTable, ensureRoutes } from '../../../src/calico/apply/routing/routes.ts';
 import { ensureRule, removeRules } from '../../../src/calico/apply/routing/rule.ts';
 import type { DesiredRoute } from '../../../src/calico/model/desired.ts';
 import { nativeBinding } from '../../../src/io/native-binding.ts';
@@ -22,10 +22,10 @@ inOwnNamespace(import.meta.url, [], () => {
   let link: Link;
   let changes: string[] = [];
   const unshielded = async (): Promise<void> => {};
-  const workOf = (family: Family): Work => ({
+  const workOf = (family: Family): ApplyContext => ({
     host: { network } as unknown as ApplyHost,
     family,
-    change: text => void changes.push(text),
+    recordChange: text => void changes.push(text),
   });
 
   beforeAll(async () => {
@@ -186,7 +186,7 @@ inOwnNamespace(import.meta.url, [], () => {
     const { address: _, ...bare } = wanted;
     let shielded = '';
     const wasBare = await ensureAddress(work, link, bare, async () => {
-      await closeRoutes(work, link.index, bare);
+      await blockRoutes(work, link.index, bare);
       shielded = show();
     });
     expect(wasBare).toBe(true);

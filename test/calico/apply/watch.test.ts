@@ -24,7 +24,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
           () => scene.node.meddle(network => network.rules.remove({ family, table: 51820 })),
         ],
         [/interface tunl-wg6?\.cali is gone/, () => scene.node.meddle(network => network.links.remove(link))],
-        [/not heard of/, async () => scene.node.kernel.loseEvents()],
+        [/missed/, async () => scene.node.kernel.loseEvents()],
       ];
       for (const [words, action] of breaking) {
         await scene.apply(scene.wanted(), true);

@@ -1,6 +1,8 @@
 /**
- * The WireGuard device (docs/reference/calico-felix.md#private-key, #device, #peer-settings): private key, port, mark, and each peer by itself. Only what differs is said to it, so that
- * the sessions of all others, and of those that merely get another prefix, live on. A peer that moved (roamed) is brought back.
+ * The WireGuard device (docs/reference/calico-felix.md#private-key, #device, #peer-settings):
+ * private key, port, mark and peers. Only differences are configured, so that the sessions of all
+ * other peers, and of peers that only get another prefix, live on. A peer that roamed is set back
+ * to its planned endpoint.
  */
 
 import { codedError } from '../../../base/coded-error.ts';
@@ -17,34 +19,41 @@ import {
 } from '../../../config/model.ts';
 import type { BackendKind } from '../../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../../model/desired.ts';
-import type { Work } from '../ports.ts';
+import type { ApplyContext } from '../ports.ts';
 
-const LONGEST_KEEPALIVE = 65_535;
+const LONGEST_KEEPALIVE_S = 65_535;
 
-/** As the device is, and so shall be. @returns its public key, in base64 */
-export async function ensureDevice(work: Work, tunnel: DesiredTunnel, backend: BackendKind): Promise<string> {
-  const status = await read(work, tunnel.interfaceName);
-  const { key, isNew } = privateKey(work, status);
+/**
+ * Reads the device and configures its differences to the plan.
+ * @returns the public key in base64
+ */
+export async function ensureDevice(
+  context: ApplyContext,
+  tunnel: DesiredTunnel,
+  backend: BackendKind,
+): Promise<string> {
+  const status = await read(context, tunnel.interfaceName);
+  const { key, isNew } = privateKey(context, status);
   try {
     const own = status.privateKey && status.publicKey ? formatKeyBase64(status.publicKey) : undefined;
     const change = difference(wholeConfig(tunnel, key, own), status, removesPrefixes(backend));
     if (Object.keys(change).length === 0 && own !== undefined) return own;
-    await configure(work, tunnel.interfaceName, change);
+    await configure(context, tunnel.interfaceName, change);
     if (own !== undefined && !change.privateKey) return own;
-    if (!isNew) await greet(work, tunnel.interfaceName, change.peers ?? []);
+    if (!isNew) await forceHandshakes(context, tunnel.interfaceName, change.peers ?? []);
   } finally {
     key.fill(0);
     eraseStatus(status);
   }
-  const after = await read(work, tunnel.interfaceName);
+  const after = await read(context, tunnel.interfaceName);
   eraseStatus(after);
   if (after.publicKey) return formatKeyBase64(after.publicKey);
-  throw codedError('EPROTO', `${tunnel.interfaceName} was given a private key, and says that it has none`);
+  throw codedError('EPROTO', `${tunnel.interfaceName} accepted a private key but reports none: restart its process`);
 }
 
-/** From what it was told before to this; what somebody else did to it meanwhile is not looked for. */
-export async function changeDevice(
-  work: Work,
+/** Applies the difference to the tunnel configured before, without reading the device. */
+export async function updateDevice(
+  context: ApplyContext,
   before: DesiredTunnel,
   tunnel: DesiredTunnel,
   backend: BackendKind,
@@ -55,12 +64,12 @@ export async function changeDevice(
   for (const key of tunnel.peers.keys()) if (!before.peers.has(key)) changed.add(key);
   changed.delete(own);
   const { listenPort, mark: fwmark } = before;
-  const told = [...changed].flatMap(key => before.peers.get(key) ?? []);
+  const previous = [...changed].flatMap(key => before.peers.get(key) ?? []);
   const wanted = [...changed].flatMap(key => tunnel.peers.get(key) ?? []);
   const config = { listenPort: tunnel.listenPort, fwmark: tunnel.mark, peers: wanted.map(peerConfig) };
-  const status = { listenPort, fwmark, peers: told.map(peerStatus) };
+  const status = { listenPort, fwmark, peers: previous.map(peerStatus) };
   const change = difference(config, status, removesPrefixes(backend));
-  if (Object.keys(change).length > 0) await configure(work, tunnel.interfaceName, change);
+  if (Object.keys(change).length > 0) await configure(context, tunnel.interfaceName, change);
 }
 
 export function samePeer(a: DesiredPeer, b: DesiredPeer | undefined): boolean {
@@ -75,41 +84,45 @@ export function samePeer(a: DesiredPeer, b: DesiredPeer | undefined): boolean {
   );
 }
 
-/** That of our file; without one, that of the device, so that a lost file changes no key; or a new one. */
+/**
+ * Returns our stored key; else the device's, so that a lost file does not change the key; else a
+ * new one.
+ */
 function privateKey(
-  { host, family, change }: Work,
+  { host, family, recordChange }: ApplyContext,
   status: DeviceStatus,
 ): { readonly key: Uint8Array; readonly isNew: boolean } {
   const kept = host.keys.load(family);
   if (kept) return { key: kept, isNew: false };
   const has = status.privateKey;
   const key = has && !isZeroKey(has) ? copySecret(has) : host.keys.generate();
-  change(`private key of IPv${family}: ${has ? "kept from the device's" : 'made'}`);
+  recordChange(`private key of IPv${family}: ${has ? 'taken from the device' : 'generated'}`);
   host.keys.save(family, key);
   return { key, isNew: !has };
 }
 
 /**
- * Peers that had a session with the device before this one would send into it until they miss an answer, 15 s on: a new handshake at once
- * ends that. A keepalive that begins sends one, and there is no other way to ask for it.
+ * Begins a handshake with each peer at once. Peers with a session to the previous device would
+ * otherwise send into it for 15 s, until they miss a reply. Switching on a keepalive is the only
+ * way to request a handshake from every backend.
  */
-async function greet({ host }: Work, name: string, peers: readonly PeerConfig[]): Promise<void> {
-  const quiet = peers.filter(({ remove, persistentKeepalive }) => !remove && !persistentKeepalive);
-  if (quiet.length === 0) return;
-  for (const persistentKeepalive of [LONGEST_KEEPALIVE, 0])
+async function forceHandshakes({ host }: ApplyContext, name: string, peers: readonly PeerConfig[]): Promise<void> {
+  const withoutKeepalive = peers.filter(({ remove, persistentKeepalive }) => !remove && !persistentKeepalive);
+  if (withoutKeepalive.length === 0) return;
+  for (const persistentKeepalive of [LONGEST_KEEPALIVE_S, 0])
     await host.devices.configure(name, {
-      peers: quiet.map(({ publicKey }) => ({ publicKey, updateOnly: true, persistentKeepalive })),
+      peers: withoutKeepalive.map(({ publicKey }) => ({ publicKey, updateOnly: true, persistentKeepalive })),
     });
 }
 
-async function read({ host }: Work, name: string): Promise<DeviceStatus> {
+async function read({ host }: ApplyContext, name: string): Promise<DeviceStatus> {
   const status = await host.devices.status(name);
   if (status) return status;
   throw codedError('ENODEV', `${name} does not answer: its process ended or hangs`);
 }
 
-async function configure({ host, change }: Work, name: string, config: DeviceConfig): Promise<void> {
-  change(`device ${name}: ${describe(config)}`);
+async function configure({ host, recordChange }: ApplyContext, name: string, config: DeviceConfig): Promise<void> {
+  recordChange(`device ${name}: ${describe(config)}`);
   await host.devices.configure(name, config);
 }
 
@@ -141,7 +154,10 @@ function peerStatus(peer: DesiredPeer): PeerStatus {
   };
 }
 
-/** Ours and other userspace devices fill a list anew within one request; the kernel sends packets while it is told. */
+/**
+ * Userspace devices replace a prefix list within one request; the kernel sends packets during the
+ * request.
+ */
 function removesPrefixes(backend: BackendKind): boolean {
   return backend === 'kernel';
 }

@@ -1,4 +1,7 @@
-/** The tunnel's interface (docs/reference/calico-felix.md#link): there, of a kind that we may use, with its MTU, and up. */
+/**
+ * The tunnel's interface (docs/reference/calico-felix.md#link): creates or adopts it, sets its MTU
+ * and brings it up.
+ */
 
 import { WIREGUARD_KIND } from '../../../backend/kernel.ts';
 import { codedError } from '../../../base/coded-error.ts';
@@ -7,11 +10,11 @@ import { isRefusal } from '../../../netlink/errors.ts';
 import { isLinkName, type Link } from '../../../netlink/links.ts';
 import type { BackendKind } from '../../../quick/state.ts';
 import type { DesiredTunnel } from '../../model/desired.ts';
-import type { Work } from '../ports.ts';
+import type { ApplyContext } from '../ports.ts';
 
 const TUN_KIND = 'tun';
-const LOOKS = 40;
-const PAUSE = 50;
+const MAX_POLLS = 40;
+const POLL_INTERVAL_MS = 50;
 
 export interface UsableLink {
   readonly link: Link;
@@ -19,38 +22,42 @@ export interface UsableLink {
 }
 
 /**
- * @param known the index of the link that was found to be ours before: asking a device who it is takes time
- * @throws Error where the name is somebody else's, of whom nothing is touched
+ * Creates or adopts the interface, and waits until it is up.
+ * @param known the index of a link already known to be ours, which saves querying the device
+ * @throws Error if another program uses the name; its interface is left untouched
  */
 export async function ensureLink(
-  work: Work,
+  context: ApplyContext,
   { interfaceName, mtu }: DesiredTunnel,
   known: number | undefined,
 ): Promise<UsableLink> {
-  const { network } = work.host;
+  const { network } = context.host;
   let link = await network.links.find(interfaceName);
   if (!link) {
-    link = await create(work, interfaceName);
-  } else if (link.index !== known && !(await isOurs(work, link)))
+    link = await create(context, interfaceName);
+  } else if (link.index !== known && !(await isOurs(context, link)))
     throw codedError(
       'EEXIST',
-      `the interface name ${interfaceName} is in use by another: ${described(link)}; nothing of it was touched. Remove that one, or choose another interface name`,
+      `the interface name ${interfaceName} is in use by another: ${described(link)}, which was left untouched. Remove that interface, or choose another interface name`,
     );
   if (link.mtu !== mtu || !link.up) {
-    work.change(`link ${interfaceName}: MTU ${mtu}, up`);
+    context.recordChange(`link ${interfaceName}: MTU ${mtu}, up`);
     await network.links.change(link, { mtu, up: true });
-    link = await untilUp(work, interfaceName);
-  } else if (!link.running) link = await untilUp(work, interfaceName);
+    link = await waitUntilUp(context, interfaceName);
+  } else if (!link.running) link = await waitUntilUp(context, interfaceName);
   return { link, backend: link.kind === WIREGUARD_KIND ? 'kernel' : 'userspace' };
 }
 
-/** Idempotent. One of that name that is no WireGuard is somebody else's, and stays. */
-export async function removeLink(work: Work, interfaceName: string): Promise<void> {
-  const { network, devices } = work.host;
+/**
+ * Removes the interface. Idempotent. Keeps an interface of this name that is not WireGuard: it is
+ * not ours.
+ */
+export async function removeLink(context: ApplyContext, interfaceName: string): Promise<void> {
+  const { network, devices } = context.host;
   if (!isLinkName(interfaceName)) return;
   const link = await network.links.find(interfaceName);
-  if (!link || !(await isOurs(work, link))) return;
-  work.change(`link ${interfaceName}: removed`);
+  if (!link || !(await isOurs(context, link))) return;
+  context.recordChange(`link ${interfaceName}: removed`);
   try {
     await network.links.remove(link);
   } catch (error) {
@@ -59,25 +66,27 @@ export async function removeLink(work: Work, interfaceName: string): Promise<voi
   await devices.gone(interfaceName);
 }
 
-async function create({ host, change }: Work, name: string): Promise<Link> {
+async function create({ host, recordChange }: ApplyContext, name: string): Promise<Link> {
   const kind = await host.devices.choose();
-  change(`link ${name}: made, of the ${kind}`);
+  recordChange(`link ${name}: created (${kind})`);
   try {
     await host.devices.create(name, kind);
   } catch (error) {
-    // somebody was quicker, who may have been an agent that was about to end
+    // Another process created it first, perhaps an agent that was about to exit.
     if (!isRefusal(error, 'EEXIST')) throw error;
   }
   const link = await host.network.links.find(name);
   if (link) return link;
   throw codedError(
     'ENODEV',
-    `the interface ${name} was made, and is gone again: its process ended, or somebody removed it`,
+    `the interface ${name} was created and has disappeared: its process ended, or another program removed it`,
   );
 }
 
-/** By what it is: the kernel's WireGuard, or a TUN that answers for itself as WireGuard does. */
-async function isOurs({ host }: Work, { name, kind }: Link): Promise<boolean> {
+/**
+ * Returns whether the link is WireGuard: the kernel's, or a TUN whose process answers as WireGuard.
+ */
+async function isOurs({ host }: ApplyContext, { name, kind }: Link): Promise<boolean> {
   if (kind === WIREGUARD_KIND) return true;
   if (kind !== TUN_KIND) return false;
   const status = await host.devices.status(name);
@@ -87,15 +96,18 @@ async function isOurs({ host }: Work, { name, kind }: Link): Promise<boolean> {
 
 function described({ kind }: Link): string {
   if (kind === TUN_KIND) return 'a TUN that does not answer as WireGuard';
-  return kind === undefined ? 'a link that no driver of links made' : `a link of kind ${kind}`;
+  return kind === undefined ? 'a link without a kind, such as a physical device' : `a link of kind ${kind}`;
 }
 
-async function untilUp({ host }: Work, name: string): Promise<Link> {
-  for (let look = 0; look < LOOKS; look++) {
+async function waitUntilUp({ host }: ApplyContext, name: string): Promise<Link> {
+  for (let poll = 0; poll < MAX_POLLS; poll++) {
     const link = await host.network.links.find(name);
-    if (!link) throw codedError('ENODEV', `the interface ${name} went while it was set up`);
+    if (!link) throw codedError('ENODEV', `the interface ${name} disappeared while it was being set up`);
     if (link.up && link.running) return link;
-    await host.sleep(PAUSE);
+    await host.sleep(POLL_INTERVAL_MS);
   }
-  throw codedError('ETIMEDOUT', `the interface ${name} did not come up within ${(LOOKS * PAUSE) / 1000} s`);
+  throw codedError(
+    'ETIMEDOUT',
+    `the interface ${name} did not come up within ${(MAX_POLLS * POLL_INTERVAL_MS) / 1000} s`,
+  );
 }

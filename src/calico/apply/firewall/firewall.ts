@@ -1,14 +1,20 @@
 /**
- * The one nftables table of ours in each family (docs/reference/calico-felix.md#firewall, #sysctls, #options-a-and-b).
+ * Our nftables table, one per family (docs/reference/calico-felix.md#firewall, #sysctls,
+ * #options-a-and-b).
  *
- * - `masquerade`: what the host sends by the tunnel with an address that is not the tunnel's, peers would drop: it is not in our allowed IPs.
- * - `mark`: host encryption. What peers send comes in by another interface than an answer would leave by; the mark makes a strict rp_filter look
- *   into the main table.
- * - `seal-in`, `seal-out`: fail-closed. Nothing from or to a sealed pod passes in the clear, whatever the routes say.
- * - `allow-in`, `allow-out`: our datagrams pass this table. It cannot be more: a chain of another table that drops them still does. Where a host
- *   endpoint's policy, or a firewall, drops the port, the port must be opened there.
+ * - `masquerade`: rewrites the source of packets that the host sends through the tunnel from
+ *   another
+ *   address. Peers would drop them, because that address is not in our allowed IPs.
+ * - `mark`: for host encryption. Packets from peers arrive by another interface than the replies
+ *   leave
+ *   by; the mark makes a strict rp_filter look into the main table.
+ * - `seal-in`, `seal-out`: fail closed. Drop packets from or to a sealed pod that would pass in the
+ *   clear, whatever the routes say.
+ * - `allow-in`, `allow-out`: accept our datagrams in this table. Chains of other tables can still
+ *   drop
+ *   them: where a host endpoint's policy or a firewall does, the port must be opened there.
  *
- * What comes into the seal holds from before anything else is done; what leaves it is let go when all else is done.
+ * Prefixes are sealed before any other step and unsealed after all other steps.
  */
 import { formatPrefix, type Prefix } from '../../../base/prefix.ts';
 import type { Family } from '../../../netlink/family.ts';
@@ -32,7 +38,7 @@ import {
 import type { NfChain, NfTable, TableName } from '../../../netlink/nftables.ts';
 import { ROUTE_TYPE } from '../../../netlink/route.ts';
 import type { DesiredFirewall, DesiredTunnel } from '../../model/desired.ts';
-import type { Work } from '../ports.ts';
+import type { ApplyContext } from '../ports.ts';
 import { rangesOf } from './ranges.ts';
 
 export const SEALED_SET = 'sealed';
@@ -41,7 +47,7 @@ const PRIORITY = { beforeRaw: -310, raw: -300, mangle: -150, filter: 0, sourceNa
 const UDP = 17;
 const DESTINATION_PORT = 2;
 const LOOPBACK = 'lo';
-/** Where in the IP header. */
+/** Offsets in the IP header. */
 const SOURCE = { 4: 12, 6: 8 } as const;
 const DESTINATION = { 4: 16, 6: 24 } as const;
 const SIZE = { 4: 4, 6: 16 } as const;
@@ -50,7 +56,10 @@ export function tableName(family: Family): TableName {
   return { family, name: NAME };
 }
 
-/** @param sealed instead of the firewall's own. @returns undefined where there is nothing to put into it */
+/**
+ * Returns the table of a tunnel, or undefined if it would be empty.
+ * @param sealed overrides the tunnel's sealed prefixes
+ */
 export function firewallTable(
   tunnel: DesiredTunnel,
   sealed: readonly Prefix[] = tunnel.firewall.sealed,
@@ -67,32 +76,32 @@ export function firewallTable(
   return { ...tableName(family), sets, chains };
 }
 
-/** Whether two tunnels have the same table. */
+/** Returns whether two tunnels need the same table. */
 export function sameFirewall(a: DesiredTunnel, b: DesiredTunnel): boolean {
-  return a === b || fingerprint(a) === fingerprint(b);
+  return a === b || firewallKey(a) === firewallKey(b);
 }
 
-/** Those of both. */
+/** Returns the union of both lists. */
 export function bothSealed(a: readonly Prefix[], b: readonly Prefix[]): readonly Prefix[] {
   if (a === b) return a;
   return [...new Map([...a, ...b].map(prefix => [formatPrefix(prefix), prefix])).values()];
 }
 
 /**
- * Puts it in place, unless it is there as we left it.
- * @param left what `read` said when it was last put in place, of this very table
- * @returns what `read` says now
+ * Sets the table, unless it is unchanged since we last set it.
+ * @param fingerprint the value of `read` after this same table was last set
+ * @returns the value of `read` now
  */
 export async function ensureTable(
-  { host, change, family }: Work,
+  { host, recordChange, family }: ApplyContext,
   table: NfTable | undefined,
-  left: string | undefined,
+  fingerprint: string | undefined,
 ): Promise<string | undefined> {
   const name = tableName(family);
   const sets = table?.sets?.map(set => set.name) ?? [];
   const now = await host.tables.read(name, sets);
-  if (table === undefined ? now === undefined : now !== undefined && now === left) return now;
-  change(
+  if (table === undefined ? now === undefined : now !== undefined && now === fingerprint) return now;
+  recordChange(
     `nftables ${NAME} of IPv${family}: ${table ? `set (${table.chains.map(chain => chain.name).join(', ')})` : 'removed'}`,
   );
   if (!table) await host.tables.remove(name);
@@ -147,7 +156,7 @@ function allowChains({ listenPort }: DesiredTunnel): NfChain[] {
     compare('==', port),
     accept(),
   ];
-  // what passes these hooks is to or from this host
+  // These hooks see only packets to or from this host.
   return (['input', 'output'] as const).map(hook => ({
     name: hook === 'input' ? 'allow-in' : 'allow-out',
     hook,
@@ -181,7 +190,7 @@ function exempt(
   return values.map(value => [loadMeta(key), compare('==', value), accept()]);
 }
 
-function fingerprint({ family, interfaceName, listenPort, mark, firewall }: DesiredTunnel): string {
+function firewallKey({ family, interfaceName, listenPort, mark, firewall }: DesiredTunnel): string {
   const { sealed, ...rest } = firewall;
   return JSON.stringify([family, interfaceName, listenPort, mark, rest, sealed.map(formatPrefix).sort()]);
 }

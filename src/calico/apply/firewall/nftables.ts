@@ -1,4 +1,4 @@
-/** nftables of this network namespace. */
+/** Adapts nftables of this network namespace to the Tables port. */
 import { createHash } from 'node:crypto';
 import { readTable, removeTables, replaceTables } from '../../../netlink/nftables.ts';
 import type { NetlinkPort } from '../../../netlink/port.ts';

@@ -1,13 +1,16 @@
-/** Prefixes as the ranges of addresses that they are together: sets of nf_tables take none that overlap. */
+/** Merges prefixes into address ranges: sets of nf_tables reject ranges that overlap. */
 import type { Prefix } from '../../../base/prefix.ts';
 import type { NfRange } from '../../../netlink/nftables.ts';
 
-/** In their order; ranges that overlap or touch are one. @param prefixes of one family */
+/**
+ * Returns sorted ranges; overlapping and adjacent prefixes are merged.
+ * @param prefixes all of one family
+ */
 export function rangesOf(prefixes: readonly Prefix[]): NfRange[] {
   const sorted = [...prefixes].sort((a, b) => compare(a.address, b.address) || a.length - b.length);
   const ranges: { first: Uint8Array; end?: Uint8Array }[] = [];
   for (const { address, length } of sorted) {
-    const end = addressBehind(address, length);
+    const end = addressAfter(address, length);
     const last = ranges.at(-1);
     if (!last || (last.end && compare(last.end, address) < 0)) ranges.push({ first: address, ...(end && { end }) });
     else if (!end) delete last.end;
@@ -16,8 +19,8 @@ export function rangesOf(prefixes: readonly Prefix[]): NfRange[] {
   return ranges;
 }
 
-/** undefined behind the last address that there is. */
-function addressBehind(address: Uint8Array, length: number): Uint8Array | undefined {
+/** Returns the first address after the prefix; undefined if the prefix ends the address space. */
+function addressAfter(address: Uint8Array, length: number): Uint8Array | undefined {
   if (length === 0) return undefined;
   const end = address.slice();
   const bit = length - 1;

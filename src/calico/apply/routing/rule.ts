@@ -1,41 +1,48 @@
 /**
- * The rule that sends packets to the tunnel's table (docs/reference/calico-felix.md#rule): `not from all fwmark M/M lookup T`. Every rule to that table is ours, so any
- * that is not this one goes. The right one comes before wrong ones go, so that traffic does not fall back to the main table in between.
+ * The rule that sends packets to the tunnel's table (docs/reference/calico-felix.md#rule): `not
+ * from all fwmark M/M lookup T`. Every rule to that table is ours, so all others to it are removed.
+ * The right rule is added before wrong ones are removed, so that traffic never falls back to the
+ * main table.
  */
 import { isRefusal } from '../../../netlink/errors.ts';
 import { describeRule, type NewRule, RULE_ACTION, type Rule } from '../../../netlink/rules.ts';
 import type { DesiredTunnel } from '../../model/desired.ts';
-import type { Work } from '../ports.ts';
+import type { ApplyContext } from '../ports.ts';
 import { isOwnTable } from './routes.ts';
 
-const PASSES = 5;
+const MAX_PASSES = 5;
 const WHOLE_MARK = 0xffffffff;
 
-export async function ensureRule(work: Work, tunnel: DesiredTunnel): Promise<void> {
+export async function ensureRule(context: ApplyContext, tunnel: DesiredTunnel): Promise<void> {
   const wanted = ruleOf(tunnel);
-  // what is to be removed is told by what it says, but never that it says `not`: so the wrong one may stay, and the right one go; hence the passes
-  for (let pass = 0; pass < PASSES; pass++) {
-    const { right, wrong } = await look(work, tunnel.table, wanted);
+  // RTM_DELRULE matches by attributes but ignores `not`, so a delete can hit the wrong rule.
+  // Re-read and retry.
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const { right, wrong } = await readRules(context, tunnel.table, wanted);
     if (right && wrong.length === 0) return;
-    if (!right) await add(work, wanted);
-    for (const rule of wrong) await remove(work, rule);
+    if (!right) await add(context, wanted);
+    for (const rule of wrong) await remove(context, rule);
   }
-  throw new Error(`the rule ${describeRule(wanted)} does not stay as it was set: somebody else changes it`);
+  throw new Error(
+    `the rule ${describeRule(wanted)} does not stay as we set it: another program changes it; find it, or choose another table`,
+  );
 }
 
-/** All rules to the table. Idempotent. */
-export async function removeRules(work: Work, table: number): Promise<void> {
+/** Removes every rule to the table. Idempotent. */
+export async function removeRules(context: ApplyContext, table: number): Promise<void> {
   if (!isOwnTable(table)) return;
-  for (let pass = 0; pass < PASSES; pass++) {
-    const { wrong } = await look(work, table);
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const { wrong } = await readRules(context, table);
     if (wrong.length === 0) return;
-    for (const rule of wrong) await remove(work, rule);
+    for (const rule of wrong) await remove(context, rule);
   }
-  throw new Error(`somebody else adds rules to table ${table} as fast as they are removed`);
+  throw new Error(
+    `another program adds rules to table ${table} as fast as we remove them: find it, or choose another table`,
+  );
 }
 
-async function look(
-  { host, family }: Work,
+async function readRules(
+  { host, family }: ApplyContext,
   table: number,
   wanted?: NewRule,
 ): Promise<{ right: Rule | undefined; wrong: Rule[] }> {
@@ -50,18 +57,18 @@ function ruleOf({ family, rulePriority, table, mark }: DesiredTunnel): NewRule {
   return { family, priority: rulePriority, table, invert: true, mark, mask: mark };
 }
 
-async function add({ host, change }: Work, rule: NewRule): Promise<void> {
-  change(`rule ${describeRule(rule)}: added`);
+async function add({ host, recordChange }: ApplyContext, rule: NewRule): Promise<void> {
+  recordChange(`rule ${describeRule(rule)}: added`);
   try {
     await host.network.rules.add(rule);
   } catch (error) {
-    // a wrong one that the kernel takes for the same: it goes, and the next pass adds this one
+    // The kernel takes a wrong rule for the same one. It is removed, and the next pass adds ours.
     if (!isRefusal(error, 'EEXIST')) throw error;
   }
 }
 
-async function remove({ host, change }: Work, rule: Rule): Promise<void> {
-  change(`rule ${describeRule(rule)}: removed`);
+async function remove({ host, recordChange }: ApplyContext, rule: Rule): Promise<void> {
+  recordChange(`rule ${describeRule(rule)}: removed`);
   try {
     await host.network.rules.remove(rule);
   } catch (error) {

@@ -1,6 +1,7 @@
 /**
- * The private keys of this node, one for each family, in files that survive restarts: a key that changed would have every peer without a way to us
- * until it heard of the new one. Text as `wg` writes it. It is never a string here, for those cannot be erased.
+ * The private keys of this node, one per family, in files that survive restarts: after a key change
+ * no peer can reach us until it learns the new key. The files hold base64 text as `wg` writes it.
+ * Keys are never JavaScript strings, because strings cannot be erased.
  */
 import { randomFillSync } from 'node:crypto';
 import { codedError } from '../../../base/coded-error.ts';
@@ -35,7 +36,7 @@ export class KeyFiles implements Keys {
     key.fill(0);
     throw codedError(
       'EINVAL',
-      `${this.#directory.pathOf(FILE[family])} is no private key: 44 characters of base64 belong there; if nothing else has the key, remove the file, and a new one is made`,
+      `${this.#directory.pathOf(FILE[family])} is no private key: it must hold 44 characters of base64. Restore it from a backup; without one, remove the file, and the agent generates a new key`,
     );
   }
 
@@ -54,7 +55,7 @@ export class KeyFiles implements Keys {
   }
 }
 
-/** White space may follow. @returns whether it was a key */
+/** Decodes base64, ignoring trailing white space. @returns whether the text was a key */
 function decode(text: Uint8Array, key: Uint8Array): boolean {
   if (text.length < TEXT_SIZE || text[TEXT_SIZE - 1] !== PADDING) return false;
   if (!text.subarray(TEXT_SIZE).every(byte => byte <= SPACE)) return false;
@@ -68,7 +69,7 @@ function decode(text: Uint8Array, key: Uint8Array): boolean {
     held -= 8;
     key[at++] = bits >> held;
   }
-  // two bits are over, which nobody may use to write one key in two ways
+  // The last two bits must be zero, so that each key has exactly one encoding.
   return (bits & ((1 << held) - 1)) === 0;
 }
 

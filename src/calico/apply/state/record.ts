@@ -1,6 +1,7 @@
 /**
- * What was made on this node, in a file: the agent that comes after may be told other names for its interfaces and tables, and must take away those of
- * before, or two devices would want one port. It is only a note of names: what it says is looked at before anything is removed.
+ * Stores which interfaces and tables the agent owns on this node. A later agent may be configured
+ * with other names and must remove the old ones, or two devices would claim the same port. The file
+ * holds names only: each resource is checked before it is removed.
  */
 import { isLinkName } from '../../../netlink/links.ts';
 import type { PerFamily } from '../../model/cluster.ts';
@@ -13,7 +14,7 @@ const FILE = 'made.json';
 export class RecordFile implements Records {
   readonly #directory: StateDirectory;
   readonly #warn: (text: string) => void;
-  #known: PerFamily<readonly Owned[]> | undefined;
+  #cached: PerFamily<readonly Owned[]> | undefined;
 
   constructor(directory: StateDirectory, warn: (text: string) => void) {
     this.#directory = directory;
@@ -21,13 +22,13 @@ export class RecordFile implements Records {
   }
 
   read(): PerFamily<readonly Owned[]> {
-    this.#known ??= this.#load();
-    return this.#known;
+    this.#cached ??= this.#load();
+    return this.#cached;
   }
 
   write(records: PerFamily<readonly Owned[]>): void {
     this.#directory.write(FILE, new TextEncoder().encode(`${JSON.stringify(records, undefined, 1)}\n`));
-    this.#known = records;
+    this.#cached = records;
   }
 
   #load(): PerFamily<readonly Owned[]> {
@@ -38,14 +39,14 @@ export class RecordFile implements Records {
       return { 4: ownedOf(records?.['4']), 6: ownedOf(records?.['6']) };
     } catch {
       this.#warn(
-        `${this.#directory.pathOf(FILE)} cannot be read as what this program wrote; what it made under other names before may be left over`,
+        `${this.#directory.pathOf(FILE)} cannot be read, so interfaces and routes that the agent made under other names may be left over: remove them by hand`,
       );
       return {};
     }
   }
 }
 
-/** What is no such note is left out. */
+/** Drops entries that are not valid records. */
 function ownedOf(value: unknown): Owned[] {
   if (!Array.isArray(value)) return [];
   return value.flatMap((each: Partial<Record<string, unknown>> | null) => {

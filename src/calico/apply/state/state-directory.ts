@@ -1,6 +1,7 @@
 /**
- * The folder in which the agent keeps what must survive it: keys, and what it made. Nobody else may look into it (0700, files 0600), and a file is
- * there whole or not at all, whenever the machine stops.
+ * The directory for the agent's persistent state: keys and records. Only its user may read it
+ * (0700, files 0600), and files are written atomically, so that a crash never leaves a partial
+ * file.
  */
 import {
   chmodSync,
@@ -23,7 +24,7 @@ import { codedError } from '../../../base/coded-error.ts';
 import { newSecret } from '../../../base/key.ts';
 
 const [FOLDER_MODE, FILE_MODE, OTHERS] = [0o700, 0o600, 0o077];
-const LARGEST = 1 << 20;
+const LARGEST_FILE_BYTES = 1 << 20;
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
 
 export class StateDirectory {
@@ -31,16 +32,16 @@ export class StateDirectory {
   readonly #warn: (text: string) => void;
 
   /**
-   * Made if it is not there.
-   * @param warn is told what was open to others, and is not any more
-   * @throws Error that names it
+   * Creates the directory if it does not exist.
+   * @param warn receives the names of files that other users could read until now
+   * @throws Error that names the path
    */
   constructor(path: string, warn: (text: string) => void) {
     this.path = path;
     this.#warn = warn;
     mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
     const stats = lstatSync(path);
-    if (!stats.isDirectory()) throw codedError('ENOTDIR', `${path} is no folder: name one that is, or remove it`);
+    if (!stats.isDirectory()) throw codedError('ENOTDIR', `${path} is no folder: name another path, or remove it`);
     mustBeOurs(stats, path);
     if ((stats.mode & OTHERS) === 0) return;
     chmodSync(path, FOLDER_MODE);
@@ -51,7 +52,11 @@ export class StateDirectory {
     return join(this.path, name);
   }
 
-  /** @returns undefined if there is no such file; the caller erases what is secret. @throws Error that names it */
+  /**
+   * Reads a file. The caller erases secrets.
+   * @returns undefined if it does not exist
+   * @throws Error that names the path
+   */
   read(name: string): Uint8Array | undefined {
     const path = this.pathOf(name);
     let file: number;
@@ -65,13 +70,13 @@ export class StateDirectory {
     }
     try {
       const stats = fstatSync(file);
-      if (!stats.isFile() || stats.size > LARGEST)
-        throw codedError('EINVAL', `${path} is no file of ours: look at it, then remove it`);
+      if (!stats.isFile() || stats.size > LARGEST_FILE_BYTES)
+        throw codedError('EINVAL', `${path} is not a file that this program wrote: check what it is, then remove it`);
       mustBeOurs(stats, path);
       if ((stats.mode & OTHERS) !== 0) {
         fchmodSync(file, FILE_MODE);
         this.#warn(
-          `${path} could be read by others (mode ${octal(stats)}); it is 0600 now. If one may have: remove it, a new one is made`,
+          `${path} could be read by others (mode ${octal(stats)}); it is 0600 now. If another user may have read it, remove it, and a new one is made`,
         );
       }
       const bytes = newSecret(stats.size);
@@ -84,11 +89,11 @@ export class StateDirectory {
     }
   }
 
-  /** On disk, in the place of what was there, when it returns. */
+  /** Replaces a file atomically. It is on disk when this returns. */
   write(name: string, bytes: Uint8Array): void {
     const path = this.pathOf(name);
     const draft = `${path}.new`;
-    // one that a stopped process left
+    // A crashed process may have left a draft.
     rmSync(draft, { force: true });
     const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
     try {
@@ -112,7 +117,7 @@ function mustBeOurs({ uid }: Stats, path: string): void {
   if (own !== undefined && uid !== own)
     throw codedError(
       'EACCES',
-      `${path} belongs to user ${uid}, not to user ${own} that this runs as: whoever has it could change what is in it`,
+      `${path} belongs to user ${uid}, not to user ${own} that this program runs as, so that user could change it: chown it to user ${own}, or choose another folder`,
     );
 }
 

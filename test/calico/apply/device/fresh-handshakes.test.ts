@@ -7,7 +7,7 @@ import {
   peersToRefresh,
   refreshHandshakes,
 } from '../../../../src/calico/apply/device/fresh-handshakes.ts';
-import type { Work } from '../../../../src/calico/apply/ports.ts';
+import type { ApplyContext } from '../../../../src/calico/apply/ports.ts';
 import type { DesiredPeer } from '../../../../src/calico/model/desired.ts';
 import { ConfigError } from '../../../../src/config/errors.ts';
 import type { DeviceConfig, PeerStatus } from '../../../../src/config/model.ts';
@@ -74,7 +74,7 @@ describe('how', () => {
         },
       },
     };
-    return { requests, work: { host, family: 4, change: () => {} } as unknown as Work };
+    return { requests, work: { host, family: 4, recordChange: () => {} } as unknown as ApplyContext };
   }
   const initiates = peers.map(({ publicKey }) => ({ publicKey, updateOnly: true, initiate: true }));
 
@@ -113,7 +113,12 @@ describe('how', () => {
     await process.applier.apply(desired([4], family => tunnel(family, mixed)));
     const picture = node.picture();
     process.deeds.length = 0;
-    await refreshHandshakes({ host: process.host, family: 4, change: () => {} }, tunnel(4, mixed), 'kernel', mixed);
+    await refreshHandshakes(
+      { host: process.host, family: 4, recordChange: () => {} },
+      tunnel(4, mixed),
+      'kernel',
+      mixed,
+    );
     expect(process.deeds.filter(name => name === 'WG_CMD_SET_DEVICE')).toHaveLength(2);
     expect(node.picture()).toEqual(picture);
     await expect(
