@@ -27,6 +27,8 @@ async function run(options: BenchOptions): Promise<void> {
     case 'kernel-vm':
       await (await import('./kernel-vm/main.ts')).runKernelVm(options);
       return;
+    case 'readme':
+      return (await import('./front-page.ts')).writeFrontPages();
     default:
       return stop(`there is no benchmark ${options.word}\n\n${USAGE}`);
   }

@@ -1,12 +1,13 @@
 /** The words and options of `npm run bench`. */
 
-export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|start|kernel-vm] [OPTION...]]
+export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|start|kernel-vm|readme] [OPTION...]]
 
   tunnel       this program and every other WireGuard that is found here, side by side in namespaces (the default)
   micro        the parts: AEAD, X25519, BLAKE2s, routing, splitting and merging
   heap         what ten million packets cost the JavaScript heap, and how often they cross into C
   start        how long short commands take, beside node -e 0
   kernel-vm    in QEMU, beside the kernel module
+  readme       no run: the READMEs' table again, out of docs/benchmarks.md
 
   --runs=N             how often each measure is taken of each contender (5)
   --seconds=N          how long one transfer takes (3)
@@ -14,7 +15,7 @@ export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|start|kernel-v
   --contenders=A,B     these contenders alone
   --quick              two runs of a second each: to see whether it works, not how fast
   --from=FILE          no run: the table and the plot of a run that was saved
-  --publish            writes the tables into docs/benchmarks.md and the READMEs, the plot to docs/bench.svg
+  --publish            writes the table into docs/benchmarks.md, its first rows into the READMEs, the plot to docs/bench.svg
   --list               the measures and the contenders that are found here
 `;
 

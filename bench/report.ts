@@ -1,14 +1,13 @@
 /** What is made of results: the table on standard output, files in bench/results, and, when that is wanted, front pages and docs. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BENCHMARKS, writeFrontPages } from './front-page.ts';
 import { describeMachine } from './machine.ts';
+import { between } from './marks.ts';
 import type { BenchOptions } from './options.ts';
 import { plotBars } from './plots/bars.ts';
 import { RESULTS, type Results, ROOT, save } from './results.ts';
-import { markdown, summary } from './table.ts';
-
-const BEGIN = '<!-- bench -->';
-const END = '<!-- /bench -->';
+import { markdown } from './table.ts';
 
 export function report(results: Results, options: Pick<BenchOptions, 'from' | 'publish'>): void {
   const table = markdown(results);
@@ -30,24 +29,10 @@ export function saveRows(benchmark: string, rows: readonly unknown[]): void {
   process.stderr.write(`\n${path}\n`);
 }
 
-/** The whole table for docs/benchmarks.md, the rows that matter most for the front pages. */
+/** Writes the whole table into docs/benchmarks.md, six of its rows into the READMEs, and the plot. */
 function publish(results: Results, plot: string): void {
-  const tables = {
-    'docs/benchmarks.md': markdown(results),
-    'README.md': summary(results),
-    'README.zh.md': summary(results),
-  };
-  for (const [name, table] of Object.entries(tables)) {
-    const path = join(ROOT, name);
-    writeFileSync(path, between(readFileSync(path, 'utf8'), table, name));
-  }
+  const path = join(ROOT, BENCHMARKS);
+  writeFileSync(path, between(readFileSync(path, 'utf8'), markdown(results), BENCHMARKS));
+  writeFrontPages();
   save(join(ROOT, 'docs/bench.svg'), plot);
-}
-
-/** @throws Error when the text has no place for it */
-export function between(text: string, content: string, name: string): string {
-  const begin = text.indexOf(BEGIN);
-  const end = text.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`${name} has no ${BEGIN} and ${END}, between which the table belongs`);
-  return `${text.slice(0, begin + BEGIN.length)}\n\n${content.trim()}\n\n${text.slice(end)}`;
 }

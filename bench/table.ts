@@ -6,8 +6,8 @@ import { isNumber, median, type Ratio, ratio } from './statistics.ts';
 /** Whom every row is held against, when it took part. */
 const MEASURE_OF_ALL = 'wireguard-go';
 
-/** Names of figures. */
-const SUMMARY: readonly string[] = ['tcp1', 'pps', 'cpu', 'memory', 'ping'];
+/** Columns of prose in Markdown. */
+const PROSE = 120;
 
 /** The contender whose ratios are shown: the first of ours. */
 export function protagonist(results: Results): ContenderFacts | undefined {
@@ -55,12 +55,7 @@ export function markdown(results: Results): string {
     ...(go ? [formatRatio(ratioTo(results, figure, MEASURE_OF_ALL))] : []),
     ...(rest ? [formatBest(results, figure)] : []),
   ]);
-  return `${table([header, ...rows])}\n${footnotes(results)}`;
-}
-
-/** Writes the same with only the rows that matter most for a choice, including those where others are better. */
-export function summary(results: Results): string {
-  return markdown({ ...results, figures: results.figures.filter(({ name }) => SUMMARY.includes(name)) });
+  return `${table([header, ...rows])}${footnotes(results)}`;
 }
 
 /** Rows, the header first, in columns of one width. */
@@ -93,8 +88,19 @@ function footnotes({ machine, contenders, date, runs, seconds, quick, notes }: R
     ...(quick ? ['A quick run, which shows that it works, not how fast.'] : []),
     ...notes,
   ]
-    .map(text => `\n${text}\n`)
+    .map(text => `\n${wrapped(text)}\n`)
     .join('');
+}
+
+/** Returns the text in lines that are no longer than prose may be. */
+export function wrapped(text: string): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line !== '' && line.length + 1 + word.length > PROSE) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join('\n');
 }
 
 function fixed(digits: number): Intl.NumberFormatOptions {

@@ -15,7 +15,7 @@ import { carryOut, countSteps, type Plan } from './schedule.ts';
 /** Taken only by those who ask for it by name. */
 const ONLY_WHEN_NAMED = 'wireguard-ts (pure)';
 
-const CONGESTION = `TCP's congestion control is ${USUAL_CONGESTION}, Linux's own default, where BBR is not said.`;
+const CONGESTION = `TCP uses ${USUAL_CONGESTION}, Linux's default, unless a row says BBR.`;
 
 export async function runTunnel(options: BenchOptions): Promise<void> {
   if (options.from !== undefined) return report(loadResults(options.from), options);

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { frontPageTable } from '#dist/bench/front-page.js';
+import { between } from '#dist/bench/marks.js';
 import { parseOptions } from '#dist/bench/options.js';
 import { plotBars } from '#dist/bench/plots/bars.js';
-import { between } from '#dist/bench/report.js';
 import type { Results } from '#dist/bench/results.js';
-import { bestOther, markdown, ratioTo, summary, table } from '#dist/bench/table.js';
+import { bestOther, markdown, ratioTo, table } from '#dist/bench/table.js';
 
 const results: Results = {
   machine: { cpu: 'A <fast> CPU', cores: 2, memoryGib: 4, kernel: '6.1', system: 'Debian', node: '20.19.0' },
@@ -63,7 +64,7 @@ describe('the table', () => {
   });
 
   test('says on what it was measured, and what went wrong', () => {
-    const text = lines.join('\n');
+    const text = lines.join(' ');
     for (const fact of [
       'A <fast> CPU',
       'Linux 6.1',
@@ -98,13 +99,24 @@ test('the plot is well formed, without a value that is no number', () => {
   expect(svg.match(/<rect/g)).toHaveLength(7);
 });
 
-test('the summary has fewer rows, and says as much of machine and versions', () => {
-  const [whole, short] = [markdown, summary].map(make =>
-    make({ ...results, figures: [...results.figures, { ...results.figures[1]!, name: 'ping-p99' }] }),
-  );
-  expect(whole!.match(/^\| (?=[A-Z])/gm)).toHaveLength(3);
-  expect(short!.match(/^\| (?=[A-Z])/gm)).toHaveLength(2);
-  expect(short!.split('\n\n').slice(1)).toEqual(whole!.split('\n\n').slice(1));
+test("the front pages' table has fewer rows and columns, and says as much of machine and versions", () => {
+  const own = { name: 'wireguard-ts (openssl)', kind: 'ours', version: '1' } as const;
+  const figures = [...results.figures, { ...results.figures[1]!, name: 'ping-p99', title: 'Another' }];
+  const whole = markdown({ ...results, figures, contenders: results.contenders.toSpliced(1, 0, own) });
+  const page = between('<!-- bench --><!-- /bench -->', whole, 'a.md');
+  const notes = (text: string): string[] => text.trim().split('\n\n').slice(1);
+  const short = frontPageTable(page, ['TCP', 'Ping']);
+  expect(whole.match(/^\| (?=[A-Z])/gm)).toHaveLength(3);
+  expect(short.match(/^\| (?=[A-Z])/gm)).toHaveLength(2);
+  expect(whole).toContain('(openssl) |');
+  expect(short).not.toContain('(openssl) |');
+  expect(notes(short)).toEqual(notes(markdown(results)));
+  expect(() => frontPageTable(page, ['None'])).toThrow('no row "None"');
+});
+
+test('prose below the table keeps to 120 columns', () => {
+  const long = markdown({ ...results, notes: ['word '.repeat(100).trim()] }).split('\n');
+  expect(Math.max(...long.filter(line => !line.startsWith('|')).map(line => line.length))).toBeLessThanOrEqual(120);
 });
 
 test('what stands between the marks is replaced, the rest is left', () => {
