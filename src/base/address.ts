@@ -1,6 +1,7 @@
 /**
  * IP addresses as text and as bytes (RFC 4291 section 2.2, RFC 5952 for output).
- * An address is 4 bytes (IPv4) or 16 (IPv6), in network order. No zones, no names: those are an adapter's concern.
+ * An address is 4 bytes (IPv4) or 16 (IPv6), in network order. Zones and names are left to
+ * adapters.
  */
 
 /**
@@ -47,7 +48,7 @@ function groupsBetween(bytes: Uint8Array, from: number, to: number): string {
   return text;
 }
 
-/** Digit by digit: files with ten thousands of these are read while somebody waits. */
+/** Parses digit by digit, for speed: files may hold tens of thousands of addresses. */
 function parseIpv4(text: string): Uint8Array | undefined {
   const out = new Uint8Array(4);
   let part = 0;
@@ -55,7 +56,7 @@ function parseIpv4(text: string): Uint8Array | undefined {
   for (let i = 0; i <= text.length; i++) {
     const digit = text.charCodeAt(i) - ZERO;
     if (digit >= 0 && digit <= 9) {
-      // inet_pton(3) refuses leading zeros: 010 is eight to some and ten to others
+      // inet_pton(3) refuses leading zeros: some programs read 010 as eight, others as ten
       if (value === 0) return undefined;
       value = Math.max(value, 0) * 10 + digit;
       if (value > 255) return undefined;

@@ -1,7 +1,8 @@
 /**
- * An endpoint as a fixed record of bytes, so that the data path can compare and copy one without making an object.
- * It is what a datagram carries beside its payload: the far address and, as in the kernel's `struct endpoint`, the
- * local address and interface that it came in on, to be used again for the answer ("sticky" source).
+ * An endpoint as a fixed record of bytes, so that the data path can compare and copy endpoints
+ * without creating objects. A record accompanies each datagram. It holds the far address and, as in
+ * the kernel's `struct endpoint`, the local address and interface on which the datagram arrived,
+ * which the answer uses again ("sticky" source).
  *
  * Layout, ENDPOINT_SIZE bytes:
  *   0      family: 0 none, 4 or 6
@@ -21,7 +22,7 @@ import { formatAddress, parseAddress } from './address.ts';
  * and `formatEndpoint` convert them.
  */
 export const ENDPOINT_SIZE = 48;
-/** The bytes that name the far side; what follows names the local one. */
+/** The bytes that describe the far side; the bytes after them describe the local side. */
 export const ENDPOINT_FAR_SIZE = 24;
 
 export const ENDPOINT_FAMILY = 0;
@@ -46,7 +47,7 @@ export function makeEndpoint(address: Uint8Array, port: number, scope = 0): Uint
   record[ENDPOINT_PORT] = port >> 8;
   record[ENDPOINT_PORT + 1] = port & 0xff;
   record.set(address, ENDPOINT_ADDRESS);
-  // byte by byte: a view would give this small array a buffer outside of the heap
+  // byte by byte: a DataView would move the buffer of this small array off the heap
   for (let i = 0; i < 4; i++) record[ENDPOINT_SCOPE + i] = scope >>> (8 * i);
   return record;
 }
@@ -77,13 +78,13 @@ export function formatEndpoint(record: Uint8Array): string {
   return scope === 0 ? `[${address}]:${port}` : `[${address}%${scope}]:${port}`;
 }
 
-/** Whether the records at two places are equal in their first `length` bytes. */
+/** Reports whether the records at two offsets are equal in their first `length` bytes. */
 export function sameEndpoint(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length = ENDPOINT_SIZE): boolean {
   for (let i = 0; i < length; i++) if (a[aAt + i] !== b[bAt + i]) return false;
   return true;
 }
 
-/** Whether two records name the same far side, whatever local address either was last heard on. */
+/** Reports whether two records have the same far side, regardless of their local sides. */
 export function sameFarSide(a: Uint8Array, b: Uint8Array): boolean {
   return (
     a[ENDPOINT_FAMILY] === b[ENDPOINT_FAMILY] &&
@@ -91,7 +92,7 @@ export function sameFarSide(a: Uint8Array, b: Uint8Array): boolean {
   );
 }
 
-/** A copy with the far side alone. */
+/** Returns a copy without the local side. */
 export function withoutLocal(record: Uint8Array): Uint8Array {
   const copy = new Uint8Array(ENDPOINT_SIZE);
   copy.set(record.subarray(0, ENDPOINT_FAR_SIZE));

@@ -27,7 +27,7 @@ export function parseKeyHex(text: string): Uint8Array | undefined {
   return /^[0-9a-fA-F]{64}$/.test(text) ? secret(hexToBytes(text)) : undefined;
 }
 
-/** In memory that can be erased, whatever the library took. */
+/** Moves a key into erasable memory; the library may have allocated it elsewhere. */
 function secret(key: Uint8Array): Uint8Array {
   const copy = copySecret(key);
   key.fill(0);
@@ -45,9 +45,9 @@ export function formatKeyHex(key: Uint8Array): string {
 }
 
 /**
- * The same from the bytes of a text in [from, to), so that a secret is never a string. No table is looked up, for its place in the
- * cache would tell.
- * @returns 32 bytes that fill(0) erases, or undefined if that is not 64 hex digits
+ * Parses a hex key from the bytes [from, to) of a text, so that a secret never becomes a string.
+ * Uses no lookup table, since cache timing would leak the digits.
+ * @returns 32 bytes that fill(0) erases, or undefined if the range is not 64 hex digits
  */
 export function readKeyHex(text: Uint8Array, from: number, to: number): Uint8Array | undefined {
   if (to - from !== KEY_HEX_SIZE) return undefined;
@@ -63,7 +63,7 @@ export function readKeyHex(text: Uint8Array, from: number, to: number): Uint8Arr
   return undefined;
 }
 
-/** Writes 64 hex digits to a place. */
+/** Writes a key as 64 hex digits at an offset. */
 export function writeKeyHex(key: Uint8Array, text: Uint8Array, at: number): void {
   for (let i = 0; i < KEY_SIZE; i++) {
     text[at + 2 * i] = hexCharacter(key[i]! >> 4);
@@ -71,7 +71,7 @@ export function writeKeyHex(key: Uint8Array, text: Uint8Array, at: number): void
   }
 }
 
-/** As readKeyHex, from 44 characters of base64, the last of them its padding. */
+/** Parses 44 characters of base64, including the padding, in the same way as readKeyHex. */
 export function readKeyBase64(text: Uint8Array, from: number, to: number): Uint8Array | undefined {
   if (to - from !== KEY_BASE64_SIZE || text[to - 1] !== PADDING) return undefined;
   const key = newSecret(KEY_SIZE);
@@ -85,7 +85,7 @@ export function readKeyBase64(text: Uint8Array, from: number, to: number): Uint8
     held -= 8;
     key[at++] = bits >> held;
   }
-  // two bits are over, which nobody may use to write one key in two ways
+  // the two unused bits must be zero: each key has only one text
   if (bad >= 0 && (bits & ((1 << held) - 1)) === 0) return key;
   key.fill(0);
   return undefined;
@@ -94,7 +94,7 @@ export function readKeyBase64(text: Uint8Array, from: number, to: number): Uint8
 const KEY_BASE64_SIZE = 44;
 const PADDING = 0x3d;
 
-/** 0 to 63, or -1; no table is looked up. */
+/** Returns the value of a base64 digit, 0 to 63, or -1. Uses no lookup table. */
 export function base64Digit(code: number): number {
   const within = (first: number, last: number) => ((first - 1 - code) & (code - last - 1)) >> 31;
   const [upper, lower, digit] = [within(0x41, 0x5a), within(0x61, 0x7a), within(0x30, 0x39)];
@@ -103,9 +103,9 @@ export function base64Digit(code: number): number {
   return value | ~(upper | lower | digit | plus | slash);
 }
 
-/** 0 to 15, or -1. */
+/** Returns the value of a hex digit, 0 to 15, or -1. */
 function hexDigit(code: number): number {
-  // each comparison gives all bits or none
+  // each comparison yields all ones or all zeros
   const digit = ((0x2f - code) & (code - 0x3a)) >> 31;
   const letter = code | 0x20;
   const inLetters = ((0x60 - letter) & (letter - 0x67)) >> 31;
@@ -116,14 +116,19 @@ function hexCharacter(value: number): number {
   return 0x30 + value + (((9 - value) >> 31) & 0x27);
 }
 
-/** Whether every byte is zero: the UAPI's "no key". No early exit, since this is asked of secrets. */
+/**
+ * Reports whether every byte is zero, the UAPI's "no key". Never exits early, since keys are
+ * secret.
+ */
 export function isZeroKey(key: Uint8Array): boolean {
   let bits = 0;
   for (let i = 0; i < key.length; i++) bits |= key[i]!;
   return bits === 0;
 }
 
-/** The clamping of RFC 7748 section 5, in place, as every WireGuard stores a private key. */
+/**
+ * Clamps a private key in place (RFC 7748 section 5), as every WireGuard implementation stores it.
+ */
 export function clampPrivateKey(key: Uint8Array): Uint8Array {
   key[0]! &= 248;
   key[31] = (key[31]! & 127) | 64;

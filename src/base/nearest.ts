@@ -1,14 +1,15 @@
 /**
- * "Did you mean": the known word that a misspelt one most likely stands for. Own code and not a package, since the small ones count two swapped
- * letters (`shwo`) as two mistakes, and so find nothing for short words.
+ * "Did you mean": finds the known word that a misspelt one most likely stands for. Not a package:
+ * the small ones count two swapped letters (`shwo`) as two mistakes and therefore find nothing for
+ * short words.
  */
 
 const LONGEST = 40;
 
 /**
- * Finds the word with the fewest mistakes: a letter that is missing, added, wrong, or swapped with its neighbour. Case does not count. A
- * beginning that only one word has (`--kube`) finds that word.
- * @returns undefined if none is near enough to be meant
+ * Returns the word with the fewest mistakes: a letter that is missing, added, wrong, or swapped
+ * with its neighbour. Ignores case. A unique prefix of a word (`--kube`) matches that word.
+ * @returns undefined if no word is near enough
  */
 export function nearest(given: string, words: readonly string[]): string | undefined {
   const text = given.toLowerCase();
@@ -25,12 +26,14 @@ export function nearest(given: string, words: readonly string[]): string | undef
   return best;
 }
 
-/** Dashes before an option are not evidence of what is meant. */
+/**
+ * Counts the letters of a word without leading dashes, which say nothing about the option meant.
+ */
 function letters(word: string): number {
   return word.replace(/^-+/, '').length;
 }
 
-/** Optimal string alignment distance. */
+/** Computes the optimal string alignment distance. */
 function mistakes(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);

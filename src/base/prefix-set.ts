@@ -1,4 +1,7 @@
-/** Many prefixes, of which one is asked whether any holds another prefix: by their lengths, so that not each is looked at. */
+/**
+ * A set of prefixes that tests whether any of them contains a given prefix. Indexed by length, so
+ * that a test does not visit every prefix.
+ */
 import { formatPrefix, makePrefix, type Prefix } from './prefix.ts';
 
 export class PrefixSet {
@@ -19,7 +22,7 @@ export class PrefixSet {
     else this.#byLength.set(key, { bytes: address.length, length, texts: new Set([formatPrefix(prefix)]) });
   }
 
-  /** Whether one of them is the prefix, or has it inside. */
+  /** Reports whether the set holds the prefix itself or one that contains it. */
   covers({ address, length }: Prefix): boolean {
     for (const outer of this.#byLength.values())
       if (

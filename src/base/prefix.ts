@@ -20,7 +20,7 @@ export function makePrefix(address: Uint8Array, length: number): Prefix {
 }
 
 /**
- * Parses `10.0.0.0/8`, `fd00::/8`, or a bare address, which stands for itself alone (/32, /128) as in `wg`.
+ * Parses `10.0.0.0/8`, `fd00::/8`, or a bare address, which means /32 or /128 as in `wg`.
  * @returns undefined if the text is neither.
  */
 export function parsePrefix(text: string): Prefix | undefined {
@@ -29,7 +29,7 @@ export function parsePrefix(text: string): Prefix | undefined {
   return parsed;
 }
 
-/** The same with the bits past `length` as they were written: an address in its network. */
+/** Parses a prefix and keeps the bits past `length` as written: an address within its network. */
 export function parseWithHostBits(text: string): { address: Uint8Array; length: number } | undefined {
   const slash = text.indexOf('/');
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
@@ -39,14 +39,14 @@ export function parseWithHostBits(text: string): { address: Uint8Array; length: 
   return length > address.length * 8 ? undefined : { address, length };
 }
 
-/** Whether a bit past `length` is set. */
+/** Reports whether a bit past `length` is set. */
 export function hasHostBits({ address, length }: Prefix): boolean {
   for (let i = length >> 3; i < address.length; i++)
     if (address[i]! & ~(0xff00 >> Math.max(0, length - 8 * i)) & 0xff) return true;
   return false;
 }
 
-/** One to three digits; Infinity for anything else. */
+/** Parses one to three digits; Infinity for anything else. */
 function parseLength(text: string, from: number): number {
   if (from >= text.length || text.length > from + 3) return Number.POSITIVE_INFINITY;
   let value = 0;
@@ -58,7 +58,9 @@ function parseLength(text: string, from: number): number {
   return value;
 }
 
-/** One for each prefix, for maps: text or, where it fits, a number, which costs no bytes. */
+/**
+ * Returns a map key unique to the prefix: text or, for IPv4, a number, which needs no allocation.
+ */
 export function prefixKey({ address, length }: Prefix): number | string {
   if (address.length !== 4) return formatPrefix({ address, length });
   return (((address[0]! * 256 + address[1]!) * 256 + address[2]!) * 256 + address[3]!) * 64 + length;
@@ -69,7 +71,7 @@ export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }
 
-/** Whether the inner is the outer, or within it. */
+/** Reports whether `inner` equals `outer` or lies within it. */
 export function covers(outer: Prefix, inner: Prefix): boolean {
   if (outer.address.length !== inner.address.length || outer.length > inner.length) return false;
   const whole = outer.length >> 3;
@@ -84,7 +86,7 @@ export function samePrefix(a: Prefix, b: Prefix): boolean {
   return true;
 }
 
-/** The address that stands `ordinal` behind the prefix's first. */
+/** Returns the prefix's first address plus `ordinal`. */
 export function addressAt({ address }: Prefix, ordinal: number): Uint8Array {
   const out = address.slice();
   let carry = ordinal;
@@ -96,7 +98,7 @@ export function addressAt({ address }: Prefix, ordinal: number): Uint8Array {
   return out;
 }
 
-/** In place. */
+/** Clears the bits past `length` in place. */
 function maskHostBits(address: Uint8Array, length: number): Uint8Array {
   for (let i = length >> 3; i < address.length; i++) address[i]! &= 0xff00 >> Math.max(0, length - 8 * i);
   return address;

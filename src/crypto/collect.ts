@@ -1,8 +1,9 @@
 /**
- * Keys inside node:crypto's objects are overwritten when V8's collector frees those, which in an idle program may take hours. So
- * whoever lets go of such a key asks for a collection. The addon's keys are erased at once and need none.
+ * Requests a garbage collection after a key of node:crypto is dropped. Keys inside node:crypto's
+ * objects are overwritten only when V8's collector frees the objects, which may take hours in an
+ * idle program. The addon erases its keys at once and needs no collection.
  */
-/** Requests within this many milliseconds are served by one collection, which takes some 10 ms. */
+/** Requests within this many milliseconds share one collection, which takes about 10 ms. */
 const TOGETHER_MS = 10_000;
 
 let isPlanned = false;
@@ -18,10 +19,10 @@ export function collectSoon(): void {
 
 let known: (() => void) | undefined;
 
-/** V8's own, which Node shows to new contexts once the flag is set. */
+/** Returns V8's gc function, which Node exposes to new contexts once the flag is set. */
 function collector(): () => void {
   if (!known) {
-    // short commands never come here, so they do not load these
+    // loaded late: short commands never get here
     const { setFlagsFromString } = process.getBuiltinModule('node:v8');
     const { runInNewContext } = process.getBuiltinModule('node:vm');
     setFlagsFromString('--expose-gc');

@@ -1,4 +1,4 @@
-/** dhMany and dhEphemeral for a provider that does one X25519 after the other. */
+/** Implements dhMany and dhEphemeral for a provider that computes one X25519 at a time. */
 import type { CryptoProvider, EphemeralJob } from './provider.ts';
 import { expectDh } from './sizes.ts';
 
@@ -18,7 +18,11 @@ export function oneByOne({ dh, publicKey }: One): Pick<CryptoProvider, 'dhMany' 
   };
 }
 
-/** @throws RangeError if one has more public keys than another, or a key is none. @returns how many public keys each has */
+/**
+ * Checks jobs.
+ * @throws RangeError if their numbers of public keys differ or a key has a wrong size.
+ * @returns the number of public keys of each job
+ */
 export function expectJobs(jobs: readonly EphemeralJob[]): number {
   const count = jobs[0]?.publicKeys.length ?? 0;
   for (const { privateKey, publicKeys } of jobs) {

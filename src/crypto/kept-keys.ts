@@ -1,12 +1,15 @@
 /**
- * What a library makes of a private key, which costs as much as using it, is kept for as long as the caller keeps its array: every
- * handshake uses the same arrays two or three times.
+ * Caches what a library prepares from a private key, for the lifetime of the caller's array.
+ * Preparing a key costs as much as using it, and every handshake uses the same arrays two or three
+ * times.
  */
 
 import { copySecret } from '../base/key.ts';
 
 interface Kept<T> {
-  /** What the array held: it may have been overwritten since. */
+  /**
+   * The content of the array when the key was prepared; the array may have been overwritten since.
+   */
   readonly bytes: Uint8Array;
   readonly made: T;
 }
@@ -14,10 +17,13 @@ interface Kept<T> {
 export class KeptKeys<T> {
   readonly #make: (privateKey: Uint8Array) => T;
   readonly #erase: (made: T) => void;
-  /** By the array itself, so that nothing here outlives the caller's own copy of the secret, and there is no size to choose. */
+  /**
+   * Keyed by the array itself: nothing here outlives the caller's copy of the secret, and the cache
+   * needs no size limit.
+   */
   readonly #kept = new WeakMap<Uint8Array, Kept<T>>();
 
-  /** @param erase overwrites what was made, where that can be done */
+  /** @param erase overwrites a prepared key, if possible */
   constructor(make: (privateKey: Uint8Array) => T, erase: (made: T) => void = () => {}) {
     this.#make = make;
     this.#erase = erase;
@@ -34,7 +40,7 @@ export class KeptKeys<T> {
     return made;
   }
 
-  /** Overwrites the caller's array too. */
+  /** Erases the prepared key and overwrites the caller's array. */
   forget(privateKey: Uint8Array): void {
     const found = this.#kept.get(privateKey);
     this.#kept.delete(privateKey);
@@ -48,7 +54,7 @@ export class KeptKeys<T> {
   }
 }
 
-/** In a time that does not depend on where they differ. */
+/** Compares two arrays in constant time. */
 export function same(a: Uint8Array, b: Uint8Array): boolean {
   let bits = 0;
   for (let i = 0; i < a.length; i++) bits |= a[i]! ^ b[i]!;

@@ -1,4 +1,7 @@
-/** The AEADs of handshakes and cookies through the addon (native/aead-single.c): one crossing each, and no cipher object. */
+/**
+ * The AEADs of handshakes and cookies through the addon (native/aead-single.c): one call into
+ * native code each, without a cipher object.
+ */
 import { extended, opensslCrypto } from './openssl.ts';
 import type { CryptoProvider } from './provider.ts';
 import { expectAead, KEY_SIZE, NONCE_SIZE, TAG_SIZE } from './sizes.ts';
@@ -8,7 +11,7 @@ export interface AeadHandle {
   readonly [handle]: 'aead';
 }
 
-/** What the addon exports for this; all are missing where Node does not export its OpenSSL. */
+/** The addon's exports for this file; all are absent if Node does not export its OpenSSL. */
 export interface AeadBinding {
   aeadState?(): AeadHandle | undefined;
   aeadSeal(state: AeadHandle, scratch: Uint8Array, aadLength: number, length: number): void;
@@ -16,11 +19,11 @@ export interface AeadBinding {
   aeadOpen(state: AeadHandle, scratch: Uint8Array, aadLength: number, length: number): number;
 }
 
-/** More than any part of a handshake has. What is longer goes another way. */
+/** More than any part of a handshake needs. Longer input goes to opensslCrypto. */
 const ROOM = 1024;
 const AAD = KEY_SIZE + NONCE_SIZE;
 
-/** @returns undefined where the addon has none */
+/** @returns undefined if the addon does not support it */
 export function createNativeAead(
   binding: AeadBinding,
 ): Pick<CryptoProvider, 'seal' | 'open' | 'xseal' | 'xopen'> | undefined {
@@ -28,7 +31,7 @@ export function createNativeAead(
   if (!state) return undefined;
   const scratch = new Uint8Array(ROOM);
 
-  /** @returns where the text is */
+  /** @returns the offset of the text */
   const put = (key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, text: Uint8Array): number => {
     scratch.set(key);
     scratch.set(nonce, KEY_SIZE);

@@ -1,4 +1,7 @@
-/** BLAKE2s, its HMAC and the key derivation through the addon (native/blake2s.c): one crossing each, and no object but the result. */
+/**
+ * BLAKE2s, its HMAC and the key derivation through the addon (native/blake2s.c): one call into
+ * native code each, and no object except the result.
+ */
 import { copySecret } from '../base/key.ts';
 import { opensslCrypto } from './openssl.ts';
 import type { CryptoProvider } from './provider.ts';
@@ -9,7 +12,7 @@ export interface Blake2sHandle {
   readonly [handle]: 'blake2s';
 }
 
-/** What the addon exports for this; all are missing where Node does not export its OpenSSL. */
+/** The addon's exports for this file; all are absent if Node does not export its OpenSSL. */
 export interface Blake2sBinding {
   blake2sOpen?(): Blake2sHandle | undefined;
   blake2sHash(blake2s: Blake2sHandle, scratch: Uint8Array, length: number): void;
@@ -18,12 +21,12 @@ export interface Blake2sBinding {
   blake2sKdf(blake2s: Blake2sHandle, scratch: Uint8Array, length: number, keys: number): void;
 }
 
-/** More than any part of a handshake has. What is longer goes another way. */
+/** More than any part of a handshake needs. Longer input goes to opensslCrypto. */
 const ROOM = 1024;
 const HASH_SIZE = 32;
 const MAC_SIZE = 16;
 
-/** @returns undefined where the addon has none */
+/** @returns undefined if the addon does not support it */
 export function createNativeBlake2s(
   binding: Blake2sBinding,
 ): Pick<CryptoProvider, 'hash' | 'mac' | 'hmac' | 'kdf'> | undefined {
@@ -31,7 +34,7 @@ export function createNativeBlake2s(
   if (!blake2s) return undefined;
   const scratch = new Uint8Array(ROOM);
 
-  /** The result, which stands at the beginning; nothing of it stays there. */
+  /** Copies the result from the beginning of the scratch memory and erases it there. */
   const take = (size: number): Uint8Array => {
     const result = scratch.slice(0, size);
     scratch.fill(0, 0, size);

@@ -1,4 +1,7 @@
-/** X25519 through the addon (native/x25519.c): keys as they are, and many of them on several cores at once. */
+/**
+ * X25519 through the addon (native/x25519.c): takes keys as plain bytes, and computes many at once
+ * on several cores.
+ */
 import { copySecret } from '../base/key.ts';
 import { expectJobs } from './dh-many.ts';
 import { KeptKeys } from './kept-keys.ts';
@@ -10,19 +13,19 @@ export interface X25519Handle {
   readonly [handle]: 'x25519';
 }
 
-/** What the addon exports for this; all are missing where Node does not export its OpenSSL. */
+/** The addon's exports for this file; all are absent if Node does not export its OpenSSL. */
 export interface X25519Binding {
   x25519Key?(scratch: Uint8Array): X25519Handle;
-  /** The handle is of no more use. */
+  /** Invalidates the handle. */
   x25519Erase(key: X25519Handle): void;
   x25519Shared(key: X25519Handle, scratch: Uint8Array, count: number): void;
   x25519Fresh(scratch: Uint8Array, groups: number, publicKeys: number): void;
 }
 
-/** Keys in one crossing. */
+/** Keys per call into native code. */
 const ROOM = 256;
 
-/** @returns undefined where the addon has none */
+/** @returns undefined if the addon does not support it */
 export function createNativeX25519(
   binding: X25519Binding,
 ): Pick<CryptoProvider, 'dh' | 'publicKey' | 'forget' | 'dhMany' | 'dhEphemeral'> | undefined {
@@ -37,7 +40,7 @@ export function createNativeX25519(
     ({ key }) => binding.x25519Erase(key),
   );
 
-  /** The key at a place, of which nothing stays there. */
+  /** Copies the key at an index of the scratch memory and erases it there. */
   const take = (place: number): Uint8Array => {
     const at = place * KEY_SIZE;
     const result = copySecret(scratch.subarray(at, at + KEY_SIZE));

@@ -1,6 +1,7 @@
 /**
- * The provider `native`: the primitives of handshakes by the OpenSSL inside Node, called by the addon and not through node:crypto, whose
- * objects cost more than most of what they compute. The addon's batched AEAD, which carries the packets, is io/native-cipher.ts.
+ * The provider `native`: the addon calls the OpenSSL inside Node directly for the primitives of
+ * handshakes. node:crypto's objects cost more than most of the computations. The addon's batched
+ * AEAD for packets is io/native-cipher.ts.
  */
 import { type AeadBinding, createNativeAead } from './native-aead.ts';
 import { type Blake2sBinding, createNativeBlake2s } from './native-blake2s.ts';
@@ -11,7 +12,7 @@ import { passesSelfTest } from './self-test.ts';
 
 export type CryptoBinding = AeadBinding & Blake2sBinding & X25519Binding;
 
-/** @returns undefined where the addon has not all of it, or gets its known answer wrong */
+/** @returns undefined if the addon lacks a primitive or fails the self-test */
 export function createNativeCrypto(binding: CryptoBinding): CryptoProvider | undefined {
   const aead = createNativeAead(binding);
   const blake2s = createNativeBlake2s(binding);

@@ -1,6 +1,6 @@
 /**
- * The primitives by @noble/*: pure TypeScript, runs anywhere, and the specification that the other providers are compared with.
- * Slow for handshakes: X25519 takes most of a millisecond.
+ * The primitives of @noble/*: pure TypeScript, runs anywhere, and the reference that tests compare
+ * the other providers with. Slow for handshakes: an X25519 takes most of a millisecond.
  */
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
@@ -85,7 +85,7 @@ function dh(privateKey: Uint8Array, theirs: Uint8Array): Uint8Array | undefined 
   try {
     return x25519.getSharedSecret(privateKey, theirs);
   } catch {
-    // both sizes are right, so what it refuses is an all-zero result
+    // the sizes are valid, so the cause of the error is an all-zero result
     return undefined;
   }
 }

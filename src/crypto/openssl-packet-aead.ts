@@ -1,6 +1,7 @@
 /**
- * Packets by node:crypto, for machines without the addon: one crossing and some garbage for each packet, about 4 us to seal 1420
- * bytes and 10 us to open them. The KeyObject's own copy of the key cannot be overwritten from here, only let go (collect.ts).
+ * The packet AEAD of node:crypto, for machines without the addon: one call into native code and
+ * some garbage per packet, about 4 us to seal 1420 bytes and 10 us to open them. The KeyObject's
+ * copy of the key cannot be overwritten from here, only released (collect.ts).
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { collectSoon } from './collect.ts';

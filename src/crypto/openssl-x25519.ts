@@ -1,10 +1,13 @@
-/** X25519 by node:crypto. Its keys are KeyObjects: public ones are made from JWKs, which with OpenSSL 3.0 takes a tenth of DER's time. */
+/**
+ * X25519 of node:crypto. Its keys are KeyObjects; public ones are made from JWKs, which takes a
+ * tenth of the time of DER with OpenSSL 3.0.
+ */
 import type { KeyObject } from 'node:crypto';
 import { newSecret } from '../base/key.ts';
 import { collectSoon } from './collect.ts';
 import { KeptKeys } from './kept-keys.ts';
 
-/** RFC 8410: what stands before the 32 bytes in PKCS #8. */
+/** The bytes before the 32-byte key in PKCS #8 (RFC 8410). */
 const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20);
 
 /** @returns undefined if the result is all zero */
@@ -15,16 +18,16 @@ export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Arra
   try {
     secret = crypto().diffieHellman({ privateKey: ours, publicKey: theirs });
   } catch {
-    // the keys are good, so what OpenSSL refuses is an all-zero result
+    // the keys are valid, so the cause of the error is an all-zero result
     return undefined;
   }
-  // and lest another library than OpenSSL stand behind node:crypto:
+  // node:crypto may be built on a library that does not check this
   let bits = 0;
   for (const byte of secret) bits |= byte;
   return bits === 0 ? undefined : new Uint8Array(secret.buffer, secret.byteOffset, secret.length);
 }
 
-/** The KeyObject itself is left to the collector, at whose end OpenSSL overwrites it. */
+/** Erases a private key. The collector frees the KeyObject, and OpenSSL then overwrites it. */
 export function forgetX25519(privateKey: Uint8Array): void {
   keys.forget(privateKey);
   collectSoon();
@@ -34,20 +37,26 @@ export function x25519PublicKey(privateKey: Uint8Array): Uint8Array {
   return publicBytes(keys.get(privateKey));
 }
 
-/** The same for one that is not used again: nothing of it is kept. */
+/** Computes the public key of a private key that is not used again, without caching it. */
 export function x25519PublicKeyOnce(privateKey: Uint8Array): Uint8Array {
   collectSoon();
   return publicBytes(fromDer(privateKey));
 }
 
-/** Loaded by its first use: `wgts show` knows public keys already, or has the addon compute them. */
+/**
+ * Loads node:crypto on first use: `wgts show` already knows the public keys, or the addon computes
+ * them.
+ */
 function crypto(): typeof import('node:crypto') {
   return process.getBuiltinModule('node:crypto');
 }
 
 const OKP = { kty: 'OKP', crv: 'X25519' } as const;
 
-/** Not from a JWK, though with OpenSSL 3.0 (Node 20) DER takes ten times as long, 350 us: that would be a string, which cannot be erased. */
+/**
+ * Imports a private key from DER. With OpenSSL 3.0 (Node 20) this takes 350 us, ten times as long
+ * as a JWK, but a JWK holds the key as a string, which cannot be erased.
+ */
 function fromDer(privateKey: Uint8Array): KeyObject {
   const der = newSecret(PKCS8.length + privateKey.length);
   der.set(PKCS8);

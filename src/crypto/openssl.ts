@@ -1,6 +1,7 @@
 /**
- * The primitives by the OpenSSL inside Node, through node:crypto. It has no keyed BLAKE2s and no XChaCha20: the first is noble's;
- * the second is HChaCha20 by noble in front of OpenSSL's own ChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03 section 2.3).
+ * The primitives of the OpenSSL inside Node, through node:crypto. It lacks keyed BLAKE2s, which
+ * noble provides, and XChaCha20-Poly1305, which combines noble's HChaCha20 with OpenSSL's
+ * ChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03 section 2.3).
  */
 
 import { createCipheriv, createDecipheriv, createHash, createHmac, timingSafeEqual } from 'node:crypto';
@@ -101,7 +102,7 @@ function open(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: U
   return plain(plaintext);
 }
 
-/** The long-nonce AEAD over one with the short nonce. */
+/** Builds XChaCha20-Poly1305 on an implementation of ChaCha20-Poly1305. */
 export function extended({
   seal,
   open,
@@ -120,8 +121,9 @@ export function extended({
 }
 
 /**
- * Calls with the subkey, which is erased afterwards, and the 12 byte nonce that belong to a key and a nonce of 24 bytes. Both are
- * in memory of this function's own, which is used again: under a flood of handshakes there is one call for each cookie.
+ * Calls `use` with the subkey and the 12-byte nonce derived from a key and a 24-byte nonce, then
+ * erases the subkey. Both are in memory that is reused across calls: a flood of handshakes makes
+ * one call per cookie.
  */
 export function withSubkey<T>(
   key: Uint8Array,
@@ -140,7 +142,7 @@ export function withSubkey<T>(
   }
 }
 
-/** In the machine's own order, as hchacha takes and gives them. */
+/** Views bytes as words in the machine's byte order, which hchacha uses. */
 function words(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(Uint8Array.from(bytes).buffer);
 }
@@ -154,7 +156,10 @@ const [keyBytes, nonceBytes, subkeyBytes] = [keyWords, nonceWords, subkeyWords].
 const shortNonce = new Uint8Array(NONCE_SIZE);
 const SIGMA = words(Uint8Array.from('expand 32-byte k', letter => letter.charCodeAt(0)));
 
-/** Not a Buffer, so that what providers give compares as equal; the same memory. */
+/**
+ * Returns a view of the same memory that is not a Buffer, so that results of all providers compare
+ * as equal.
+ */
 function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }

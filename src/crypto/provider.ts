@@ -1,7 +1,8 @@
 /**
- * The primitives that WireGuard is made of (whitepaper section 5.4), behind one interface. Providers: noble.ts (the
- * specification), openssl.ts (node:crypto), native.ts (the addon). One contract suite runs them all. These are the calls
- * of the slow path: handshakes and cookies. Packets go through protocol/transport-cipher.ts, in batches.
+ * The primitives that WireGuard uses (whitepaper section 5.4), behind one interface. Providers:
+ * noble.ts (the reference), openssl.ts (node:crypto), native.ts (the addon). One contract suite
+ * tests them all. This is the slow path: handshakes and cookies. Packets go through
+ * protocol/transport-cipher.ts, in batches.
  */
 /**
  * The primitives that WireGuard is made of (whitepaper section 5.4), for handshakes and cookies.
@@ -39,21 +40,24 @@ export interface CryptoProvider {
    * number of public keys.
    */
   dhEphemeral(jobs: readonly EphemeralJob[]): EphemeralKeys[];
-  /** ChaCha20-Poly1305 (RFC 8439): 12 byte nonce; ciphertext with the 16 byte tag behind it. */
+  /**
+   * ChaCha20-Poly1305 (RFC 8439) with a 12-byte nonce. Returns the ciphertext followed by the
+   * 16-byte tag.
+   */
   seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array;
   /**
    * The inverse of {@link CryptoProvider.seal}.
    * @returns undefined if the tag is wrong or the input is shorter than a tag
    */
   open(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
-  /** XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): 24 byte nonce. */
+  /** XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with a 24-byte nonce. */
   xseal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array;
   /**
    * The inverse of {@link CryptoProvider.xseal}.
    * @returns undefined if the tag is wrong or the input is shorter than a tag
    */
   xopen(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
-  /** Whether two byte strings of one length are equal, in a time that does not depend on where they differ. */
+  /** Compares two byte strings in constant time; strings of different lengths differ. */
   equal(a: Uint8Array, b: Uint8Array): boolean;
 }
 

@@ -1,14 +1,14 @@
 /**
- * A known answer for a whole provider: every function is fed with what another gave, and the last result depends on all of them. A
- * provider that gets it wrong on this machine is not used.
+ * Known-answer test of a whole provider: each function gets the results of others as input, so the
+ * final result depends on all of them. A provider that fails it on this machine is not used.
  */
 import { formatKeyHex } from '../base/key.ts';
 import type { CryptoProvider } from './provider.ts';
 
-/** By noble (test/contract/self-test.test.ts makes it again). */
+/** Computed by noble (test/contract/self-test.test.ts recomputes it). */
 const ANSWER = 'c412a8529552ef1a24426974222e46910b54c11ab344d21207984d399799d460';
 
-/** @returns false also when a function throws */
+/** @returns false also if a function throws */
 export function passesSelfTest(crypto: CryptoProvider): boolean {
   try {
     return knownAnswer(crypto) === ANSWER;
@@ -17,13 +17,14 @@ export function passesSelfTest(crypto: CryptoProvider): boolean {
   }
 }
 
-/** Hexadecimal. */
+/** Runs the test. @returns the result in hexadecimal */
 export function knownAnswer(crypto: CryptoProvider): string {
   const privateKeys = [1, 2, 3, 4].map(seed => counted(32, seed));
   const publicKeys = privateKeys.map(key => crypto.publicKey(key));
   const shared = crypto.dh(privateKeys[0]!, publicKeys[1]!)!;
   const many = crypto.dhMany(privateKeys[1]!, [...publicKeys, new Uint8Array(32)]);
-  // so few that the addon begins no helper threads for them (share-out.c): it may never need any
+  // too few jobs for the addon to start helper threads (share-out.c), which the program may never
+  // need
   const jobs = privateKeys.slice(0, 2).map(privateKey => ({ privateKey, publicKeys: publicKeys.slice(0, 2) }));
   const ephemeral = crypto.dhEphemeral(jobs).flatMap(({ publicKey, shared: each }) => [publicKey, ...each]);
   const [first, second, third] = crypto.kdf(shared, publicKeys[2]!, 3);
@@ -41,7 +42,7 @@ export function knownAnswer(crypto: CryptoProvider): string {
     crypto.dh(privateKeys[0]!, new Uint8Array(32)),
   ];
   const all = [...many, ...ephemeral, hmac, xsealed, opened, xopened, ...refused];
-  // what is missing says so with its place
+  // an absent result enters the digest as its index
   const digest = all.reduce<Uint8Array>((before, bytes, i) => crypto.hash(before, bytes ?? Uint8Array.of(i)), EMPTY);
   return crypto.equal(digest, digest.slice()) && !crypto.equal(digest, shared) ? formatKeyHex(digest) : '';
 }

@@ -1,11 +1,17 @@
-/** Checks that every provider makes of what it is given, so that all of them refuse the same: OpenSSL alone would take short nonces. */
+/**
+ * Checks of arguments that every provider makes, so that all refuse the same ones: OpenSSL alone
+ * would accept short nonces.
+ */
 
 export const KEY_SIZE = 32;
 export const NONCE_SIZE = 12;
 export const XNONCE_SIZE = 24;
 export const TAG_SIZE = 16;
 
-/** Throws a RangeError. A wrong size is a mistake of the caller: what comes from the network was cut to size before. */
+/**
+ * Throws a RangeError for a wrong size, which is a mistake of the caller: network input is already
+ * cut to size.
+ */
 export function expectSize(what: string, bytes: Uint8Array, size: number): void {
   if (bytes.length !== size) throw new RangeError(`${what} has ${size} bytes, not ${bytes.length}`);
 }
@@ -20,7 +26,10 @@ export function expectDh(privateKey: Uint8Array, ...publicKeys: readonly Uint8Ar
   for (const publicKey of publicKeys) expectSize('a public key', publicKey, KEY_SIZE);
 }
 
-/** RFC 7693 section 2.9. An empty key would silently be the unkeyed hash. */
+/**
+ * Checks a key of keyed BLAKE2s (RFC 7693 section 2.9). An empty key would silently give the
+ * unkeyed hash.
+ */
 export function expectMacKey(key: Uint8Array): void {
   if (key.length < 1 || key.length > 32) throw new RangeError(`a mac key has 1 to 32 bytes, not ${key.length}`);
 }

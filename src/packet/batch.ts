@@ -1,10 +1,11 @@
 /**
- * Batches of bytes: one slab that lives forever and an Int32Array of descriptors beside it. Every port, the engine and
- * every native function speak these, so that no packet ever becomes an object. Numbers are bytes unless said otherwise.
+ * Batches of bytes: one permanent slab and an Int32Array of descriptors. All ports, the engine and
+ * all native functions exchange batches, so that no packet becomes an object. Numbers are bytes
+ * unless stated otherwise.
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 
-/** More than any batch holds: as many as there is room for. */
+/** More than any batch holds: no limit besides the room. */
 export const MAX_BATCH = 0x7fffffff;
 
 /** Field of a packet descriptor: where the range begins in the slab. */
@@ -97,7 +98,7 @@ export function makeDatagramBatch(slabSize: number, capacity: number): DatagramB
   };
 }
 
-/** How many datagrams a batch has, those that stand in one range counted one by one. */
+/** Counts the datagrams of a batch, including each one of a range that holds several. */
 export function datagramsIn({ desc, count }: DatagramBatch): number {
   let sum = 0;
   for (let at = 0; at < count * DATAGRAM_STRIDE; at += DATAGRAM_STRIDE) {

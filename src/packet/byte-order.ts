@@ -17,7 +17,7 @@ export function writeU16be(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value;
 }
 
-/** Any number whose low 32 bits are meant. */
+/** Writes the low 32 bits of a number. */
 export function writeU32be(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;
@@ -34,7 +34,7 @@ export function readU32le(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
-/** The same bits with a sign. For the data path: V8 makes an object of what does not fit 32 signed bits. */
+/** Reads 32 signed bits: V8 allocates an object for a number that does not fit into them. */
 export function readI32le(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
@@ -44,7 +44,7 @@ export function writeU16le(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value >>> 8;
 }
 
-/** Any number whose low 32 bits are meant. */
+/** Writes the low 32 bits of a number. */
 export function writeU32le(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;

@@ -7,7 +7,7 @@ import { readU16be } from './byte-order.ts';
 export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
 
-/** Adds the 16 bit words of a range to a sum; a last odd byte counts as the high half of a word. */
+/** Adds the 16-bit words of a range to a sum; a trailing odd byte is the high half of a word. */
 export function addRange(sum: number, bytes: Uint8Array, at: number, length: number): number {
   const even = at + (length & ~1);
   let high = 0;
@@ -20,23 +20,31 @@ export function addRange(sum: number, bytes: Uint8Array, at: number, length: num
   return sum + high * 256 + low;
 }
 
-/** The sum in 16 bits, with its carries added in (RFC 1071 section 4.1); not complemented. */
+/**
+ * Folds a sum into 16 bits by adding its carries (RFC 1071 section 4.1), without complementing it.
+ */
 export function fold(sum: number): number {
   const once = (sum & 0xffff) + (sum >>> 16);
   return (once & 0xffff) + (once >>> 16);
 }
 
-/** What belongs in a checksum field that was zero, or held the pseudo header's sum, when the range was added. */
+/**
+ * Returns the value of a checksum field, given a sum that includes the field as zero or as the
+ * pseudo header's sum.
+ */
 export function checksum(sum: number): number {
   return ~fold(sum) & 0xffff;
 }
 
-/** The checksum of a header after one of its 16 bit words changed (RFC 1624, equation 3). */
+/** Returns a header's checksum after one of its 16-bit words changed (RFC 1624, equation 3). */
 export function updateChecksum(old: number, from: number, to: number): number {
   return checksum((~old & 0xffff) + (~from & 0xffff) + to);
 }
 
-/** The pseudo header's sum without the length: two addresses of `size` bytes (4 or 16), one after another, and the protocol. */
+/**
+ * Sums the pseudo header without the length: two consecutive addresses of `size` bytes (4 or 16),
+ * and the protocol.
+ */
 export function pseudoHeader(bytes: Uint8Array, addresses: number, size: number, protocol: number): number {
   let sum = protocol;
   for (let i = 0; i < 2 * size; i += 2) sum += readU16be(bytes, addresses + i);

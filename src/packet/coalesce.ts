@@ -1,9 +1,11 @@
 /**
- * Merging runs of one TCP or UDP flow into super-packets for a TUN that takes them (what the kernel's GRO does; rules in
- * flow.ts and join() below). No payload moves: the result is groups of packets, the first one's headers changed in place, to
- * be written with a gathering write: vnet header, first packet, the others without their headers.
- * Order within a flow is kept whatever comes: only the newest group of a flow can be joined, and only at its end.
- * Left out: prepending (a packet that comes late stays late), as in the kernel. native/offload.c has the same rules.
+ * Merges consecutive packets of a TCP or UDP flow into super-packets for a TUN that accepts them,
+ * like the kernel's GRO. The rules are in flow.ts and OpenGroup below. No payload moves: the result
+ * is groups of packets for a gathering write (vnet header, first packet, the others without their
+ * headers); only the first packet's headers change, in place.
+ * The order within a flow never changes: a packet can only join the newest group of its flow, at
+ * its end. As in the kernel, packets are never prepended (a late packet stays late).
+ * native/offload.c implements the same rules.
  */
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from './batch.ts';
 import { readU16be, readU32be, writeU16be } from './byte-order.ts';
@@ -28,40 +30,40 @@ import { VNET_GSO_TCPV4, VNET_GSO_TCPV6, VNET_GSO_UDP_L4 } from './vnet-header.t
 
 /** Fields of one group. */
 export const GROUP_FIRST = 0;
-/** How many packets. */
+/** Number of packets. */
 export const GROUP_COUNT = 1;
-/** Bytes of the headers, which are left away from every packet but the first. */
+/** Bytes of the headers, which are written for the first packet only. */
 export const GROUP_HEADERS = 2;
 /** Bytes of the merged packet. */
 export const GROUP_LENGTH = 3;
-/** VNET_GSO_*; for a packet alone this and the following are 0. */
+/** VNET_GSO_*; this and the following fields are 0 for a single packet. */
 export const GROUP_GSO_TYPE = 4;
 export const GROUP_GSO_SIZE = 5;
 export const GROUP_CSUM_START = 6;
 export const GROUP_CSUM_OFFSET = 7;
 export const GROUP_STRIDE = 8;
 
-/** In `next`: the last of its group. */
+/** In `next`: the packet is the last of its group. */
 export const NEXT_NONE = -1;
-/** In `next`: its descriptor does not lie in the slab; it is in no group. */
+/** In `next`: the packet belongs to no group, since its descriptor lies outside the slab. */
 export const NEXT_REFUSED = -2;
 
-/** What may be merged: what the TUN said it takes. */
+/** The kinds of packets that may be merged, as the TUN advertises them. */
 export const MERGE_TCP4 = 1;
 export const MERGE_TCP6 = 2;
 export const MERGE_UDP = 4;
 
-/** As many as UDP_MAX_SEGMENTS of older kernels; also keeps the gathering write short. */
+/** UDP_MAX_SEGMENTS of older kernels; also keeps the gathering write short. */
 export const MAX_MERGED = 64;
-/** Flows of one batch that are remembered. */
+/** Flows tracked per batch. */
 const MAX_OPEN = 32;
 const LARGEST = 65535;
 
-/** The working memory of a merge, kept between batches. */
+/** The working memory of merging, reused between batches. */
 export class Coalescer {
-  /** GROUP_STRIDE numbers each, in the order in which they are to be written. */
+  /** GROUP_STRIDE numbers per group, in the order of writing. */
   readonly groups: Int32Array;
-  /** For each packet the index of the next of its group, or NEXT_*. */
+  /** For each packet, the index of the next packet of its group, or NEXT_*. */
   readonly next: Int32Array;
   readonly #packet = new FlowPacket();
   readonly #open: OpenGroup[] = [];
@@ -125,7 +127,7 @@ export class Coalescer {
     }
   }
 
-  /** The open group of this packet's flow, newest first; -1 if there is none. */
+  /** Returns the slot of the newest open group of this packet's flow, or -1. */
   #find(slab: Uint8Array): number {
     for (let slot = this.#openCount - 1; slot >= 0; slot--) {
       const head = this.#open[slot]!.head;
@@ -147,9 +149,9 @@ class OpenGroup {
   readonly head = new FlowPacket();
   /** Index of its last packet. */
   last = 0;
-  /** Where it stands in `groups`. */
+  /** Its offset in `groups`. */
   #at = 0;
-  /** Whether the first packet's checksums have been found right. */
+  /** Whether the first packet's checksums were verified. */
   #checked = false;
 
   start(slab: Uint8Array, i: number, offset: number, length: number, at: number): void {
@@ -159,7 +161,7 @@ class OpenGroup {
     this.#checked = false;
   }
 
-  /** Whether a packet of the same flow may stand at the end of this group. */
+  /** Reports whether a packet of the same flow may be appended to this group. */
   takes(slab: Uint8Array, packet: FlowPacket, groups: Int32Array): boolean {
     const head = this.head;
     const merged = groups[this.#at + GROUP_COUNT]!;
@@ -176,7 +178,7 @@ class OpenGroup {
     return packet.sumsAreRight(slab);
   }
 
-  /** @returns whether the group is complete: nothing may follow a short packet or a PSH. */
+  /** @returns true if the group is complete: nothing may follow a short packet or a PSH */
   append(slab: Uint8Array, i: number, packet: FlowPacket, groups: Int32Array): boolean {
     const { head } = this;
     const at = this.#at;
@@ -198,7 +200,10 @@ class OpenGroup {
   }
 }
 
-/** Makes the first packet's headers those of the merged packet, its checksum field the pseudo header's sum. */
+/**
+ * Turns the first packet's headers into those of the merged packet, with the pseudo header's sum in
+ * the checksum field.
+ */
 function finish(slab: Uint8Array, head: number, groups: Int32Array, at: number): void {
   const length = groups[at + GROUP_LENGTH]!;
   const upper = groups[at + GROUP_CSUM_START]!;
@@ -224,7 +229,9 @@ function mayOpen(slab: Uint8Array, packet: FlowPacket, allowed: number): boolean
   return (allowed & (packet.version === 4 ? MERGE_TCP4 : MERGE_TCP6)) !== 0;
 }
 
-/** TOS, flags and TTL; and the ID, where it may still matter (RFC 6864), grows by one with each packet. */
+/**
+ * Compares TOS, flags and TTL. The ID must grow by one per packet if it is significant (RFC 6864).
+ */
 function sameIpv4(slab: Uint8Array, at: number, head: number, merged: number): boolean {
   const flags = readU16be(slab, head + IPV4_FRAGMENT);
   if (slab[at + 1] !== slab[head + 1] || slab[at + IPV4_TTL] !== slab[head + IPV4_TTL]) return false;
@@ -233,12 +240,15 @@ function sameIpv4(slab: Uint8Array, at: number, head: number, merged: number): b
   return readU16be(slab, at + IPV4_ID) === ((readU16be(slab, head + IPV4_ID) + merged) & 0xffff);
 }
 
-/** Traffic class, flow label and hop limit. */
+/** Compares traffic class, flow label and hop limit. */
 function sameIpv6(slab: Uint8Array, at: number, head: number): boolean {
   return sameBytes(slab, at, head, 4) && slab[at + IPV6_HOP_LIMIT] === slab[head + IPV6_HOP_LIMIT];
 }
 
-/** The sequence goes on where the group ends; same acknowledgement, window, urgent pointer and options. */
+/**
+ * Reports whether the sequence continues at the end of the group, with the same acknowledgement,
+ * window, urgent pointer and options.
+ */
 function nextTcp(slab: Uint8Array, packet: FlowPacket, head: FlowPacket, merged: number): boolean {
   const at = packet.at + packet.upper;
   const first = head.at + head.upper;

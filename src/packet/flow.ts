@@ -1,6 +1,7 @@
 /**
- * Whether an IP packet is a plain piece of a TCP or UDP flow, of the kind that may be merged with its neighbours, and the
- * comparisons that a merge rests on (the kernel's inet_gro_receive, ipv6_gro_receive, tcp_gro_receive, udp_gro_receive).
+ * Decides whether an IP packet is a TCP or UDP segment that may be merged with its neighbours, and
+ * makes the comparisons that merging needs (the kernel's inet_gro_receive, ipv6_gro_receive,
+ * tcp_gro_receive, udp_gro_receive).
  */
 import { readU16be } from './byte-order.ts';
 import { addRange, fold, PROTOCOL_TCP, PROTOCOL_UDP, pseudoHeader } from './checksum.ts';
@@ -18,19 +19,23 @@ import {
 } from './ip-header.ts';
 import { TCP_FLAGS, UDP_CHECKSUM, UDP_HEADER_SIZE, UDP_LENGTH } from './segments.ts';
 
-/** TCP or UDP, but not to be merged (FIN, no payload, ...): nothing of its flow may overtake it. */
+/**
+ * TCP or UDP that must not be merged (FIN, no payload, ...): no packet of its flow may overtake it.
+ */
 export const FLOW_SINGLE = 1;
-/** A piece that may be merged. */
+/** A segment that may be merged. */
 export const FLOW_MERGE = 2;
-/** It may belong to any flow (a fragment, options, nonsense): nothing at all may overtake it. */
+/**
+ * A packet that may belong to any flow (a fragment, options, malformed): no packet may overtake it.
+ */
 export const FLOW_BARRIER = 3;
-/** It belongs to no flow of ours: another protocol. */
+/** A packet of another protocol, which belongs to no TCP or UDP flow. */
 export const FLOW_OTHER = 0;
 
 export const TCP_ACK = 0x10;
 export const TCP_PSH = 0x08;
 
-/** What is known of a packet; read into again and again. Numbers are bytes. */
+/** The parsed fields of a packet. One object is reused for all packets. Numbers are bytes. */
 export class FlowPacket {
   /** FLOW_*. */
   kind = FLOW_OTHER;
@@ -53,18 +58,21 @@ export class FlowPacket {
     else if (slab[at]! >> 4 === 6 && length >= IPV6_HEADER_SIZE) this.readIpv6(slab);
   }
 
-  /** Whether addresses, protocol and ports are those of the packet at `other`, which has the same version. */
+  /**
+   * Reports whether the packet at `other`, of the same version, has the same addresses, protocol
+   * and ports.
+   */
   sameFlow(slab: Uint8Array, other: number): boolean {
     const source = this.version === 4 ? IPV4_SOURCE : IPV6_SOURCE;
     const protocol = this.version === 4 ? IPV4_PROTOCOL : IPV6_NEXT_HEADER;
-    // the ports follow the addresses at once, since there are no options
+    // the ports directly follow the addresses, since there are no options
     return (
       slab[this.at + protocol] === slab[other + protocol] &&
       sameBytes(slab, this.at + source, other + source, this.upper + 4 - source)
     );
   }
 
-  /** Whether the IPv4 header checksum and the upper checksum are right. */
+  /** Reports whether the IPv4 header checksum and the upper-layer checksum are correct. */
   sumsAreRight(slab: Uint8Array): boolean {
     const upperLength = this.length - this.upper;
     let sum = upperLength;
@@ -91,7 +99,7 @@ export class FlowPacket {
     this.version = 6;
     this.upper = IPV6_HEADER_SIZE;
     const protocol = slab[at + IPV6_NEXT_HEADER]!;
-    // behind an extension header there may be anything
+    // an extension header may precede any protocol
     if (protocol === 0 || protocol === 43 || protocol === 44 || protocol === 51 || protocol === 60) return;
     this.readUpper(slab, protocol);
   }
@@ -116,7 +124,7 @@ export class FlowPacket {
   }
 }
 
-/** Whether two ranges of one slab are equal. */
+/** Reports whether two ranges of one slab are equal. */
 export function sameBytes(slab: Uint8Array, a: number, b: number, length: number): boolean {
   for (let i = 0; i < length; i++) if (slab[a + i] !== slab[b + i]) return false;
   return true;

@@ -1,10 +1,14 @@
 /**
- * Two answers for a local sender. Destination unreachable, when its packet has no peer or a peer without endpoint: host unreachable in
- * ICMPv4 (RFC 792, type 3 code 1), address unreachable in ICMPv6 (RFC 4443 section 3.1, type 1 code 3); the kernel's wg_xmit sends the
- * same. Too big, when no datagram can hold its packet: fragmentation needed (RFC 1191 section 4, type 3 code 4), packet too big (RFC
- * 4443 section 3.2, type 2). It goes back into the TUN and says that it comes from the very address that cannot be reached: coming from one of the
- * machine's own addresses the kernel would drop it as a martian.
- * When not to answer: RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4(e). How often is the caller's affair.
+ * Writes two ICMP errors for a local sender.
+ * Destination unreachable, if its packet has no peer or the peer has no endpoint: host unreachable
+ * in ICMPv4 (RFC 792, type 3 code 1), address unreachable in ICMPv6 (RFC 4443 section 3.1, type 1
+ * code 3), as the kernel's wg_xmit sends them.
+ * Too big, if no datagram can hold its packet: fragmentation needed (RFC 1191 section 4, type 3
+ * code 4), packet too big (RFC 4443 section 3.2, type 2).
+ * The error goes back into the TUN. Its source is the unreachable address itself: the kernel would
+ * drop an error from one of the machine's own addresses as a martian.
+ * RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7 and RFC 4443 section 2.4(e) list the packets
+ * that must not be answered. The caller limits the rate.
  */
 import { readU32be, writeU16be } from './byte-order.ts';
 import { addRange, checksum, pseudoHeader } from './checksum.ts';
@@ -27,7 +31,7 @@ import {
   upperLayer,
 } from './ip-header.ts';
 
-/** No answer is longer than this: the minimum MTU of IPv6. */
+/** The longest error: the minimum MTU of IPv6. */
 export const ICMP_MAXIMUM_SIZE = 1280;
 /** RFC 1812 section 4.3.2.3. */
 const ICMPV4_MAXIMUM_SIZE = 576;
@@ -45,10 +49,11 @@ const HOPS = 64;
 const TOS_CONTROL = 0xc0;
 
 /**
- * Writes the answer to an IP packet.
- * @param length of the packet at `at`; a super-packet will do, for only its beginning is quoted.
- * @param out ICMP_MAXIMUM_SIZE bytes of room at `outAt`.
- * @returns bytes written; 0 when it must not be answered.
+ * Writes a destination-unreachable error for an IP packet.
+ * @param length bytes of the packet at `at`; it may be a super-packet, since only its beginning is
+ *   quoted
+ * @param out needs ICMP_MAXIMUM_SIZE bytes of room at `outAt`
+ * @returns bytes written; 0 if the packet must not be answered
  */
 export function writeUnreachable(slab: Uint8Array, at: number, length: number, out: Uint8Array, outAt: number): number {
   const version = ipVersion(slab, at, length);
@@ -60,9 +65,9 @@ export function writeUnreachable(slab: Uint8Array, at: number, length: number, o
 }
 
 /**
- * As writeUnreachable, for a packet that is larger than `mtu`, the bytes that would be taken. In IPv4 also without "do not fragment": who
- * sends it is this host, which can make fragments before it comes here.
- * @param mtu up to 65535
+ * Writes a too-big error for an IP packet, like writeUnreachable. IPv4 packets without "do not
+ * fragment" get it too: their sender is this host, which can fragment before the TUN.
+ * @param mtu the largest acceptable packet, up to 65535
  */
 export function writeTooBig(
   slab: Uint8Array,
@@ -83,7 +88,7 @@ function answersIpv4(slab: Uint8Array, at: number, length: number): boolean {
   const source = readU32be(slab, at + IPV4_SOURCE);
   const destination = readU32be(slab, at + IPV4_DESTINATION);
   const net = source >>> 24;
-  // "this" network, loopback, multicast, class E and broadcast name no single host
+  // "this" network, loopback, multicast, class E and broadcast do not identify a single host
   if (net === 0 || net === 127 || net >= 224 || destination >>> 24 >= 224 || destination === 0) return false;
   const upper = upperLayer(slab, at, length);
   if (upper < 0) return false;
@@ -92,7 +97,10 @@ function answersIpv4(slab: Uint8Array, at: number, length: number): boolean {
   return header < length && isIcmpv4Query(slab[at + header]!);
 }
 
-/** Echo, router discovery, timestamp, information, address mask, extended echo; all others report errors or are not known. */
+/**
+ * True for echo, router discovery, timestamp, information, address mask and extended echo. All
+ * other types are errors or unknown.
+ */
 function isIcmpv4Query(type: number): boolean {
   return type === 0 || (type >= 8 && type <= 10) || (type >= 13 && type <= 18) || type === 42 || type === 43;
 }
@@ -103,11 +111,11 @@ function answersIpv6(slab: Uint8Array, at: number, length: number): boolean {
   if (upper < 0) return false;
   if ((upper & 0xff) !== PROTOCOL_ICMPV6) return true;
   const header = (upper & UPPER_OFFSET_MASK) >> 8;
-  // below 128 are errors, 137 is redirect
+  // types below 128 are errors, 137 is redirect
   return header < length && slab[at + header]! >= 128 && slab[at + header] !== 137;
 }
 
-/** Not multicast, unspecified or loopback. */
+/** True unless the address is multicast, unspecified or loopback. */
 function isIpv6Host(slab: Uint8Array, at: number): boolean {
   if (slab[at] === 0xff) return false;
   for (let i = 0; i < 15; i++) if (slab[at + i] !== 0) return true;

@@ -1,7 +1,8 @@
 /**
- * IPv4 and IPv6 headers (RFC 791, RFC 8200) seen in place, at an offset in a slab, and the congestion bits that a tunnel copies
- * between inner and outer header (RFC 3168, RFC 6040). Nothing is allocated. Left out: options, jumbograms (RFC 2675), and the
- * authentication header, which is taken for an upper protocol.
+ * Reads IPv4 and IPv6 headers (RFC 791, RFC 8200) in place, at an offset in a slab, and handles the
+ * congestion bits that a tunnel copies between inner and outer header (RFC 3168, RFC 6040).
+ * Allocates nothing. Ignores options and jumbograms (RFC 2675), and treats the authentication
+ * header as an upper protocol.
  */
 import { readU16be, writeU16be } from './byte-order.ts';
 import { updateChecksum } from './checksum.ts';
@@ -24,7 +25,7 @@ export const IPV6_HOP_LIMIT = 7;
 export const IPV6_SOURCE = 8;
 export const IPV6_DESTINATION = 24;
 
-/** More fragments, or not the first one. */
+/** Nonzero in every fragment: "more fragments" or an offset. */
 export const IPV4_FRAGMENT_MASK = 0x3fff;
 export const IPV4_DONT_FRAGMENT = 0x4000;
 
@@ -34,7 +35,7 @@ export const ECN_ECT1 = 1;
 export const ECN_ECT0 = 2;
 export const ECN_CE = 3;
 
-/** 4 or 6 when a whole fixed header of that version stands at the offset, else 0. */
+/** Returns 4 or 6 if the offset holds a complete fixed header of that version, otherwise 0. */
 export function ipVersion(slab: Uint8Array, at: number, available: number): number {
   if (available < IPV4_HEADER_SIZE) return 0;
   const version = slab[at]! >> 4;
@@ -43,8 +44,9 @@ export function ipVersion(slab: Uint8Array, at: number, available: number): numb
 }
 
 /**
- * Bytes of the packet as its own header says, which may be less than there are (padding).
- * @returns 0 if it is no IP packet, or its header is longer than it, or claims more than there is.
+ * Returns the length in the packet's header, which may be less than the available bytes (padding).
+ * @returns 0 if it is not an IP packet, its header exceeds the packet, or it claims more bytes than
+ *   available
  */
 export function ipPacketLength(slab: Uint8Array, at: number, available: number): number {
   const version = ipVersion(slab, at, available);
@@ -58,18 +60,18 @@ export function ipPacketLength(slab: Uint8Array, at: number, available: number):
   return header >= IPV4_HEADER_SIZE && header <= length && length <= available ? length : 0;
 }
 
-/** Bytes of the IPv4 header with its options; below 20 when the header is nonsense. */
+/** Returns the bytes of the IPv4 header with its options; below 20 if the header is malformed. */
 export function ipv4HeaderSize(slab: Uint8Array, at: number): number {
   return (slab[at]! & 15) << 2;
 }
 
-/** The IPv4 TOS byte or the IPv6 traffic class, of a header that ipVersion() found. */
+/** Returns the IPv4 TOS byte or the IPv6 traffic class of a header that ipVersion() accepted. */
 export function trafficClass(slab: Uint8Array, at: number): number {
   if (slab[at]! >> 4 === 4) return slab[at + 1]!;
   return ((slab[at]! & 15) << 4) | (slab[at + 1]! >> 4);
 }
 
-/** Sets the TOS byte or traffic class; the IPv4 header checksum follows. */
+/** Sets the TOS byte or traffic class, and updates the IPv4 header checksum. */
 export function setTrafficClass(slab: Uint8Array, at: number, value: number): void {
   if (slab[at]! >> 4 === 4) {
     const from = readU16be(slab, at);
@@ -84,8 +86,8 @@ export function setTrafficClass(slab: Uint8Array, at: number, value: number): vo
 
 /**
  * Applies the outer header's congestion bits to the inner packet that came out of the tunnel (RFC 6040 section 4.2).
- * @returns false for the one combination that says it must be dropped: congestion experienced on a packet whose sender
- * does not know of ECN. The kernel's WireGuard delivers it nevertheless.
+ * @returns false for the only combination that the RFC drops: "congestion experienced" on a packet
+ *   whose sender does not support ECN. The kernel's WireGuard delivers it nevertheless.
  */
 export function decapsulateEcn(slab: Uint8Array, at: number, outer: number): boolean {
   const inner = trafficClass(slab, at);
@@ -97,18 +99,21 @@ export function decapsulateEcn(slab: Uint8Array, at: number, outer: number): boo
   return true;
 }
 
-/** upperLayer(): its offset is in the bits of this mask, to be shifted down by 8. */
+/** upperLayer(): the bits of this mask hold the offset, shifted up by 8. */
 export const UPPER_OFFSET_MASK = 0x1ffff00;
-/** upperLayer(): a fragment, of which only the first has an upper header. */
+/** upperLayer(): the packet is a first fragment; later ones have no upper header. */
 export const UPPER_FRAGMENT = 1 << 25;
-/** upperLayer(): a routing header stands before the upper one, so the destination may not be the one checksummed. */
+/**
+ * upperLayer(): a routing header precedes the upper header, so the checksum may cover another
+ * destination.
+ */
 export const UPPER_ROUTED = 1 << 26;
 
 /**
- * The first header after IP and its extension headers.
- * @param length of the packet.
- * @returns protocol | (offset from the packet's start << 8) | flags, or -1 when there is none: a later fragment, "no next
- * header", or a packet that ends too early. The protocol's own header need not be whole.
+ * Finds the first header after IP and its extension headers. That header may itself be truncated.
+ * @param length bytes of the packet
+ * @returns protocol | (offset from the packet's start << 8) | flags, or -1 if there is none: a
+ *   later fragment, "no next header", or a truncated packet
  */
 export function upperLayer(slab: Uint8Array, at: number, length: number): number {
   if (slab[at]! >> 4 === 4) {

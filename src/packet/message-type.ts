@@ -1,7 +1,7 @@
 /**
- * The first word of every datagram: a type byte and three reserved zeros, read as one little endian word so that a message
- * with anything else in the reserved bytes is of no known type (whitepaper section 5.4; kernel receive.c, prepare_skb_header
- * and validate_header_len).
+ * The first word of every datagram: a type byte and three reserved zeros. Read as one little-endian
+ * word, so that nonzero reserved bytes make the type unknown (whitepaper section 5.4; kernel
+ * receive.c, prepare_skb_header and validate_header_len).
  */
 import { readU32le } from './byte-order.ts';
 import { COOKIE_REPLY_SIZE } from './cookie-reply.ts';
@@ -14,13 +14,13 @@ export const MESSAGE_RESPONSE = 2;
 export const MESSAGE_COOKIE_REPLY = 3;
 export const MESSAGE_TRANSPORT = 4;
 
-/** Header, no packet, tag: a keepalive. */
+/** A keepalive: header and tag without a packet. */
 export const TRANSPORT_MINIMUM_SIZE = 32;
 
 /**
- * What a datagram is, by type word and size: handshake messages have exactly one size, transport messages a minimum (their
- * padding is the sender's courtesy and not checked).
- * @returns one of MESSAGE_*; MESSAGE_INVALID (0) if it is none.
+ * Classifies a datagram by type word and size. Handshake messages have one exact size, transport
+ * messages a minimum; their padding is optional for the sender and not checked.
+ * @returns one of MESSAGE_*; MESSAGE_INVALID (0) if it is not a message
  */
 export function messageType(slab: Uint8Array, offset: number, length: number): number {
   if (length < TRANSPORT_MINIMUM_SIZE) return MESSAGE_INVALID;
@@ -38,7 +38,10 @@ export function messageType(slab: Uint8Array, offset: number, length: number): n
   }
 }
 
-/** Whether the type word says initiation, response or cookie reply, whatever the size (native/udp-steer.c asks the same). */
+/**
+ * Reports whether the type word is initiation, response or cookie reply, regardless of the size
+ * (native/udp-steer.c tests the same).
+ */
 export function isHandshakeType(slab: Uint8Array, offset: number, length: number): boolean {
   if (length < 4) return false;
   const type = readU32le(slab, offset);

@@ -1,12 +1,14 @@
 /**
- * What a super-packet from the TUN will be cut into, found out before anything is written, so that the engine can reserve
- * counters and space first (linux/virtio_net.h; the kernel's tcp_gso_segment and __udp_gso_segment). native/offload.c has the
- * same rules, and the two must agree about every input.
+ * Plans the segmentation of a super-packet from the TUN before anything is written, so that the
+ * engine can reserve counters and space first (linux/virtio_net.h; the kernel's tcp_gso_segment and
+ * __udp_gso_segment). native/offload.c implements the same rules; the two must agree on every
+ * input.
  *
- * hdr_len is not trusted (kernels have filled it in differently): the headers are walked. A packet is malformed, and has no
- * segments, when it is no IP packet, claims more bytes than there are, names a checksum field outside itself, or asks for an
- * offload that does not fit what it is. Left out: UFO (no longer made by Linux), jumbograms, TCP inside of a routing header
- * without a partial checksum.
+ * hdr_len is not trusted, since kernels have filled it differently: the headers are parsed instead.
+ * A packet is malformed, and has no segments, if it is not an IP packet, claims more bytes than
+ * available, places its checksum field outside itself, or requests an offload that does not match
+ * its protocol. Not supported: UFO (Linux no longer creates it), jumbograms, and TCP after a
+ * routing header without a partial checksum.
  */
 import { VNET_HEADER_SIZE } from './batch.ts';
 import { readU16be, readU16le } from './byte-order.ts';
@@ -37,10 +39,10 @@ import {
   VNET_GSO_UDP_L4,
 } from './vnet-header.ts';
 
-/** Enough for a 64 KiB packet cut into 16 byte pieces; more is malformed. */
+/** Enough for a 64 KiB packet in 16-byte segments; more segments are malformed. */
 export const MAX_SEGMENTS = 4096;
 
-/** What is to be done to a packet. */
+/** How to split a packet. */
 export const SPLIT_COPY = 0;
 export const SPLIT_CHECKSUM = 1;
 export const SPLIT_TCP = 2;
@@ -55,32 +57,38 @@ export const UDP_CHECKSUM = 6;
 
 const LARGEST_IPV4 = 65535;
 
-/** The plan for one packet. Made once and read into again and again; all numbers are bytes from the start of the packet. */
+/**
+ * The plan for one packet. One object is reused for all packets. All numbers are bytes from the
+ * start of the packet.
+ */
 export class SplitPlan {
-  /** How many segments; 0: malformed, and nothing else here means anything. */
+  /** Number of segments. 0: the packet is malformed and the other fields are meaningless. */
   count = 0;
-  /** Where the packet starts in the slab, behind its vnet header. */
+  /** Offset of the packet in the slab, after its vnet header. */
   packet = 0;
-  /** Of the packet as it is. */
+  /** Bytes of the unsplit packet. */
   length = 0;
   /** 4 or 6. */
   version = 0;
   /** SPLIT_*. */
   action = SPLIT_COPY;
-  /** Bytes of IP and upper headers, repeated in each segment; `length` when there is nothing to cut. */
+  /**
+   * Bytes of the IP and upper headers, repeated in each segment; `length` if the packet is not
+   * split.
+   */
   headers = 0;
-  /** Payload of each segment but the last. */
+  /** Payload bytes of every segment except the last. */
   unit = 0;
-  /** Where the sum starts: the upper header. */
+  /** Start of the checksummed range: the upper header. */
   upper = 0;
-  /** Where the checksum is to be written. */
+  /** Offset of the checksum field. */
   field = 0;
   /** The pseudo header's sum without the upper length (SPLIT_TCP and SPLIT_UDP). */
   pseudo = 0;
 
   /**
-   * Plans for the vnet header and packet in a range as a TUN reads them (packet/batch.ts).
-   * @returns the number of segments; 0 if it is malformed.
+   * Plans a range of a vnet header and a packet as read from a TUN (packet/batch.ts).
+   * @returns the number of segments; 0 if the packet is malformed
    */
   read(slab: Uint8Array, offset: number, length: number): number {
     this.count = 0;
@@ -96,19 +104,25 @@ export class SplitPlan {
     return this.count;
   }
 
-  /** Bytes of a segment with its headers, unpadded. */
+  /** Returns the bytes of a segment with its headers, unpadded. */
   segmentLength(index: number): number {
     if (this.action < SPLIT_TCP) return this.length;
     const left = this.length - this.headers - index * this.unit;
     return this.headers + Math.min(left, this.unit);
   }
 
-  /** Bytes of the largest message that a segment becomes: the first, of which the last may be a shorter one. */
+  /**
+   * Returns the bytes of the largest message: that of the first segment, since only the last may be
+   * shorter.
+   */
   messageSize(mtu: number): number {
     return this.count === 0 ? 0 : TRANSPORT_OVERHEAD + paddedLength(this.segmentLength(0), mtu);
   }
 
-  /** Bytes that all segments take as transport messages one after another, padded for an interface of that MTU. */
+  /**
+   * Returns the total bytes of all segments as transport messages, padded for an interface with
+   * that MTU.
+   */
   sealedSize(mtu: number): number {
     if (this.count === 0) return 0;
     const last = TRANSPORT_OVERHEAD + paddedLength(this.segmentLength(this.count - 1), mtu);
@@ -144,7 +158,8 @@ export class SplitPlan {
     if (slab[offset + VNET_FLAGS]! & VNET_F_NEEDS_CSUM) {
       if (readU16le(slab, offset + VNET_CSUM_START) !== upper) return;
       if (readU16le(slab, offset + VNET_CSUM_OFFSET) !== checksumOffset) return;
-      // the field holds the pseudo header's sum with the length of the whole; in ones' complement, less that length
+      // the field holds the pseudo header's sum with the unsplit length; subtract it in ones'
+      // complement
       this.pseudo = readU16be(slab, at + field) + (0xffff - (this.length - upper));
     } else {
       if (found & UPPER_ROUTED) return;
@@ -164,12 +179,15 @@ export class SplitPlan {
   }
 }
 
-/** SplitPlan.read() for one who needs nothing but the number. */
+/** Returns the number of segments only (see SplitPlan.read). */
 export function segmentCount(slab: Uint8Array, offset: number, length: number): number {
   return scratch.read(slab, offset, length);
 }
 
-/** Bytes of the TCP header with options, or of the UDP header; 0 if it is not whole or nonsense. */
+/**
+ * Returns the bytes of the TCP header with options, or of the UDP header; 0 if it is truncated or
+ * malformed.
+ */
 function upperHeaderSize(slab: Uint8Array, at: number, available: number, action: number): number {
   if (action === SPLIT_UDP) return available >= UDP_HEADER_SIZE ? UDP_HEADER_SIZE : 0;
   if (available < 20) return 0;

@@ -1,7 +1,8 @@
 /**
- * Cutting a super-packet into the packets that its sender meant (the kernel's inet_gso_segment, tcp_gso_segment and
- * __udp_gso_segment), one segment at a time, each written where the caller wants it. The plan (segments.ts) has made sure
- * beforehand that everything lies inside the packet. native/offload.c is the other half of a differential fuzz.
+ * Splits a super-packet into its segments (the kernel's inet_gso_segment, tcp_gso_segment and
+ * __udp_gso_segment), one at a time, each written where the caller chooses. The plan (segments.ts)
+ * has already verified that everything lies within the packet. A differential fuzz compares this
+ * with native/offload.c.
  */
 import { readU16be, readU32be, writeU16be, writeU32be } from './byte-order.ts';
 import { addRange, checksum } from './checksum.ts';
@@ -22,9 +23,9 @@ const TCP_CWR = 0x80;
 
 /**
  * Writes one segment, headers and payload, without padding.
- * @param slab that the plan was read from, unchanged since; must not overlap what is written.
- * @param index 0 .. plan.count - 1.
- * @returns its bytes, plan.segmentLength(index).
+ * @param slab the slab that the plan was read from, unchanged since; must not overlap the output
+ * @param index 0 .. plan.count - 1
+ * @returns the bytes written, plan.segmentLength(index)
  */
 export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, out: Uint8Array, outAt: number): number {
   const length = plan.segmentLength(index);
@@ -47,7 +48,7 @@ export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, o
   else writeU16be(out, upper + UDP_LENGTH, upperLength);
   writeU16be(out, outAt + plan.field, 0);
   const sum = checksum(addRange(plan.pseudo + upperLength, out, upper, upperLength));
-  // a zero in UDP would say that there is no checksum (RFC 768)
+  // a zero checksum in UDP means that there is none (RFC 768)
   writeU16be(out, outAt + plan.field, plan.action === SPLIT_TCP ? sum : sum || 0xffff);
   return length;
 }
@@ -62,6 +63,6 @@ function fixIpv4(out: Uint8Array, at: number, header: number, length: number, in
 function fixTcp(out: Uint8Array, upper: number, plan: SplitPlan, index: number): void {
   writeU32be(out, upper + TCP_SEQUENCE, readU32be(out, upper + TCP_SEQUENCE) + index * plan.unit);
   if (index < plan.count - 1) out[upper + TCP_FLAGS]! &= ~(TCP_FIN | TCP_PSH);
-  // congestion window reduced is said once, by the first (RFC 3168 section 6.1.2)
+  // only the first segment keeps "congestion window reduced" (RFC 3168 section 6.1.2)
   if (index > 0) out[upper + TCP_FLAGS]! &= ~TCP_CWR;
 }

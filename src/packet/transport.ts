@@ -1,19 +1,20 @@
 /**
- * Transport data (whitepaper section 5.4.6; kernel messages.h, message_data): a header of 16 bytes, the packet padded with
- * zeros to a multiple of 16, sealed. A keepalive is one with nothing in it: 32 bytes.
+ * Transport data (whitepaper section 5.4.6; kernel messages.h, message_data): a header of 16 bytes
+ * and the sealed packet, padded with zeros to a multiple of 16. A keepalive holds no packet: 32
+ * bytes.
  */
 import { writeU32le } from './byte-order.ts';
 import { MESSAGE_TRANSPORT } from './message-type.ts';
 
 export const TRANSPORT_HEADER_SIZE = 16;
 export const TRANSPORT_TAG_SIZE = 16;
-/** What a message is longer than its padded packet. */
+/** Bytes that a message adds to its padded packet. */
 export const TRANSPORT_OVERHEAD = TRANSPORT_HEADER_SIZE + TRANSPORT_TAG_SIZE;
 export const TRANSPORT_PADDING = 16;
 
 /**
- * Bytes of the largest UDP payload that Linux sends: in IPv4 the total length counts both headers (ip_append_data), in IPv6 the payload
- * length counts UDP's alone (ip6_append_data).
+ * Bytes of the largest UDP payload that Linux sends. IPv4's total length includes both headers
+ * (ip_append_data); IPv6's payload length includes only UDP's (ip6_append_data).
  */
 export const LARGEST_DATAGRAM_IPV4 = 65_535 - 20 - 8;
 export const LARGEST_DATAGRAM_IPV6 = 65_535 - 8;
@@ -24,9 +25,10 @@ export const TRANSPORT_RECEIVER = 4;
 export const TRANSPORT_COUNTER = 8;
 
 /**
- * Bytes that a packet takes when padded: up to a multiple of 16, but never past the MTU. A packet longer than the MTU (a route
- * may allow it) is padded by what is left of it modulo the MTU, as calculate_skb_padding does in the kernel's send.c.
- * @param mtu of the interface; 0 means that it is not known, and pads to 16.
+ * Returns the padded length of a packet: a multiple of 16, but never past the MTU. For a packet
+ * longer than the MTU (a route may allow one), the length modulo the MTU determines the padding, as
+ * in the kernel's calculate_skb_padding (send.c).
+ * @param mtu the interface's MTU; 0 means unknown and pads to 16
  */
 export function paddedLength(length: number, mtu: number): number {
   const aligned = (length + TRANSPORT_PADDING - 1) & -TRANSPORT_PADDING;
@@ -36,17 +38,19 @@ export function paddedLength(length: number, mtu: number): number {
   return length + Math.min(padded, mtu) - unit;
 }
 
-/** Bytes of the largest UDP payload to an endpoint of that family, 4 or 6. */
+/** Returns the bytes of the largest UDP payload to an endpoint of that family, 4 or 6. */
 export function largestDatagram(family: number): number {
   return family === 6 ? LARGEST_DATAGRAM_IPV6 : LARGEST_DATAGRAM_IPV4;
 }
 
-/** Bytes of the largest packet whose message fits into such a datagram, whatever its padding. */
+/**
+ * Returns the bytes of the largest packet whose message fits into such a datagram with any padding.
+ */
 export function largestPacket(family: number): number {
   return (largestDatagram(family) - TRANSPORT_OVERHEAD) & -TRANSPORT_PADDING;
 }
 
-/** Writes the 16 bytes before the sealed packet. The numbers may be given as i32 or u32. */
+/** Writes the 16-byte header before the sealed packet. The numbers may be i32 or u32. */
 export function writeTransportHeader(
   slab: Uint8Array,
   at: number,

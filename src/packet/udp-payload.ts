@@ -1,6 +1,7 @@
 /**
- * A UDP datagram inside an IP packet, and which fragments belong to it: what the guard against routing loops (protocol/loop-guard.ts)
- * looks at. The host writes no IPv6 headers but a fragment header in front of what it sends for us.
+ * Locates the UDP datagram inside an IP packet and identifies its fragments, for the guard against
+ * routing loops (protocol/loop-guard.ts). In the datagrams that the host sends for us, the only
+ * possible IPv6 extension header is a fragment header.
  */
 import { readU16be, readU32be } from './byte-order.ts';
 import { PROTOCOL_UDP } from './checksum.ts';
@@ -21,16 +22,18 @@ const FRAGMENT_HEADER = 44;
 const FRAGMENT_HEADER_SIZE = 8;
 const OFFSET_6 = 0xfff8;
 const MORE_FRAGMENTS_6 = 1;
-/** Bytes of the addresses, source first, which stand together in both versions. */
+/** Bytes of both addresses, source first; they are adjacent in both IP versions. */
 const ADDRESSES_4 = 8;
 const ADDRESSES_6 = 32;
-/** Bytes that name a fragmented packet: version, identification, addresses. */
+/** Bytes that identify a fragmented packet: version, identification, addresses. */
 export const FRAGMENT_NAME_SIZE = 5 + ADDRESSES_6;
 
 /**
- * @param at where the IP header begins; it is whole
- * @param length of the packet
- * @returns where the UDP payload begins, which may be the packet's end; -1 if there is no UDP header, as in all fragments but the first
+ * Finds the UDP payload of an IP packet.
+ * @param at the offset of the IP header, which is complete
+ * @param length bytes of the packet
+ * @returns the offset of the UDP payload, which may be the packet's end; -1 if there is no UDP
+ *   header, as in every fragment except the first
  */
 export function udpPayload(slab: Uint8Array, at: number, length: number): number {
   let udp: number;
@@ -48,7 +51,7 @@ export function udpPayload(slab: Uint8Array, at: number, length: number): number
   return udp + UDP_HEADER_SIZE <= length ? at + udp + UDP_HEADER_SIZE : -1;
 }
 
-/** Which part of a packet this is: 0 the whole of it, 1 the first fragment, 2 one of the others. */
+/** Returns 0 for an unfragmented packet, 1 for a first fragment, 2 for a later one. */
 export function fragmentKind(slab: Uint8Array, at: number, length: number): 0 | 1 | 2 {
   let offset: number;
   let more: number;
@@ -68,7 +71,10 @@ export function fragmentKind(slab: Uint8Array, at: number, length: number): 0 | 
   return more !== 0 ? 1 : 0;
 }
 
-/** Writes what all fragments of a packet share, FRAGMENT_NAME_SIZE bytes, from the start of `name`. The packet must be a fragment. */
+/**
+ * Writes the fields that all fragments of a packet share, FRAGMENT_NAME_SIZE bytes, to the start of
+ * `name`. The packet must be a fragment.
+ */
 export function writeFragmentName(slab: Uint8Array, at: number, name: Uint8Array): void {
   const four = slab[at]! >> 4 === 4;
   const id = four ? readU16be(slab, at + IPV4_ID) : readU32be(slab, at + IPV6_HEADER_SIZE + 4);

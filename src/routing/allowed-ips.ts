@@ -3,15 +3,16 @@
  * families, in typed arrays, that answers "which peer owns the longest prefix over this address". A prefix has one owner in
  * the whole device: inserting it for another peer moves it. Peers are small integers.
  *
- * Every node holds its full prefix; a node without an owner only joins two branches. Each peer's prefixes are also
- * a linked list in the order of insertion, which is the order in which `wg show` lists them.
+ * Every node holds its full prefix; a node without an owner only joins two branches. Each peer's
+ * prefixes also form a linked list in the order of insertion, the order in which `wg show` lists
+ * them.
  */
 import type { Prefix } from '../base/prefix.ts';
 
 const NONE = -1;
 
 export class AllowedIps {
-  /** Four words of prefix per node, most significant first; IPv4 uses the first alone. */
+  /** Four words of prefix per node, most significant first; IPv4 uses only the first. */
   #words = new Uint32Array(4 * 64);
   #length = new Uint8Array(64);
   #owner = new Int32Array(64);
@@ -32,19 +33,22 @@ export class AllowedIps {
   #size = 0;
   readonly #scratch = new Uint32Array(4);
 
-  /** How many prefixes there are. */
+  /** Number of prefixes. */
   get size(): number {
     return this.#size;
   }
 
-  /** Nodes of the trie, joining ones included; for tests of its upkeep. */
+  /** Number of trie nodes, including joining ones; for tests. */
   get nodesInUse(): number {
     let free = 0;
     for (let node = this.#free; node !== NONE; node = this.#next[node]!) free++;
     return this.#used - free;
   }
 
-  /** Owner of the longest prefix over the address of 4 or 16 bytes at an offset of a slab, or -1. */
+  /**
+   * Returns the owner of the longest prefix over the address of 4 or 16 bytes at an offset of a
+   * slab, or -1.
+   */
   lookup(slab: Uint8Array, at: number, bytes: number): number {
     const w0 = ((slab[at]! << 24) | (slab[at + 1]! << 16) | (slab[at + 2]! << 8) | slab[at + 3]!) >>> 0;
     if (bytes === 4) return this.#lookup4(w0);
@@ -57,7 +61,10 @@ export class AllowedIps {
     return this.#lookup6(key);
   }
 
-  /** Gives the prefix to the peer, whoever had it before. It goes to the end of the peer's list. */
+  /**
+   * Assigns the prefix to the peer, taking it from its previous owner. Appends it to the peer's
+   * list.
+   */
   insert(prefix: Prefix, peer: number): void {
     const key = this.#key(prefix);
     const family = prefix.address.length === 4 ? 4 : 6;
@@ -88,7 +95,7 @@ export class AllowedIps {
     this.#own(leaf, peer);
   }
 
-  /** Takes the prefix away if this peer has it. @returns whether it had. */
+  /** Removes the prefix if this peer owns it. @returns true if it did */
   remove(prefix: Prefix, peer: number): boolean {
     const key = this.#key(prefix);
     let node = prefix.address.length === 4 ? this.#root4 : this.#root6;
@@ -101,7 +108,7 @@ export class AllowedIps {
     return true;
   }
 
-  /** Takes away all that the peer has. */
+  /** Removes all prefixes of the peer. */
   removePeer(peer: number): void {
     for (let node = this.#first.get(peer); node !== undefined && node !== NONE; node = this.#first.get(peer)) {
       this.#disown(node);
@@ -109,13 +116,13 @@ export class AllowedIps {
     }
   }
 
-  /** The peer's prefixes in the order in which they were inserted. */
+  /** Returns the peer's prefixes in the order of insertion. */
   entries(peer: number): Prefix[] {
     const found: Prefix[] = [];
     for (let node = this.#first.get(peer) ?? NONE; node !== NONE; node = this.#next[node]!) {
       const address = new Uint8Array(this.#family[node] === 4 ? 4 : 16);
       for (let i = 0; i < address.length; i++) address[i] = this.#words[4 * node + (i >> 2)]! >>> (24 - 8 * (i & 3));
-      // the host bits are zero already
+      // the host bits are already zero
       found.push({ address, length: this.#length[node]! });
     }
     return found;
@@ -150,7 +157,7 @@ export class AllowedIps {
     return bit ? this.#right[node]! : this.#left[node]!;
   }
 
-  /** Whether the node's prefix covers the key. */
+  /** Reports whether the node's prefix covers the key. */
   #covers(node: number, key: Uint32Array): boolean {
     return this.#commonBits(node, key) >= this.#length[node]!;
   }
@@ -169,7 +176,9 @@ export class AllowedIps {
     return maskWords(key, prefix.length);
   }
 
-  /** Puts a child under its parent, on the side its own bits say; NONE as parent is the root. */
+  /**
+   * Attaches a child to its parent, on the side that its bits select; parent NONE means the root.
+   */
   #attach(parent: number, child: number, family: number): void {
     this.#parent[child] = parent;
     if (parent === NONE) {
@@ -180,7 +189,7 @@ export class AllowedIps {
     else this.#left[parent] = child;
   }
 
-  /** Takes out nodes that neither own nor join, from here upward. */
+  /** Removes nodes that neither own a prefix nor join branches, from here upward. */
   #prune(node: number): void {
     while (node !== NONE && this.#owner[node] === NONE) {
       const left = this.#left[node]!;

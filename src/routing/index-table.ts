@@ -1,6 +1,7 @@
 /**
- * Receiver indices: the 32 random bits by which a message names the session or handshake it belongs to (whitepaper section
- * 5.4.2). Random, so that an observer cannot link the sessions of one peer; never reused while in use.
+ * Receiver indices: the 32 random bits with which a message identifies its session or handshake
+ * (whitepaper section 5.4.2). Random, so that an observer cannot link the sessions of a peer; never
+ * assigned twice at a time.
  */
 
 export class IndexTable<T> {
@@ -13,14 +14,14 @@ export class IndexTable<T> {
     this.#random = random;
   }
 
-  /** Takes a new index for the entry. */
+  /** Assigns a new index to the entry. */
   insert(entry: T): number {
     const index = this.#unused();
     this.#entries.set(index, entry);
     return index;
   }
 
-  /** Takes a new index for an entry that is made to hold it. */
+  /** Assigns a new index to an entry that is created with it. */
   insertWith<E extends T>(make: (index: number) => E): E {
     const index = this.#unused();
     const entry = make(index);
@@ -28,12 +29,12 @@ export class IndexTable<T> {
     return entry;
   }
 
-  /** The entry of an index (u32), or undefined. */
+  /** Returns the entry of an index (u32), or undefined. */
   lookup(index: number): T | undefined {
     return this.#entries.get(index);
   }
 
-  /** Puts another entry in the place of an index that is in use: a handshake becomes its session. */
+  /** Replaces the entry of an index in use: a handshake becomes its session. */
   replace(index: number, entry: T): void {
     this.#entries.set(index, entry);
   }
