@@ -14,7 +14,7 @@ export { EngineBackend } from './backend/engine.ts';
 export { KernelBackend } from './backend/kernel.ts';
 export { SystemBackend } from './backend/system.ts';
 export {
-  type BackendName,
+  type BackendChoice,
   type Taken,
   type TakenKernel,
   type TakenUserspace,

@@ -2,6 +2,7 @@
  * Packets as a TUN gives them: whole ones, and super-packets behind a virtio_net_hdr that says how to cut them, the upper
  * checksum left to whoever cuts (linux/virtio_net.h).
  */
+import type { Family } from '#dist/base/family.js';
 import { VNET_HEADER_SIZE } from '#dist/packet/batch.js';
 import { writeU16be, writeU16le, writeU32be } from '#dist/packet/byte-order.js';
 import { addRange, checksum, fold, PROTOCOL_TCP, PROTOCOL_UDP, pseudoHeader } from '#dist/packet/checksum.js';
@@ -45,7 +46,7 @@ export const MTU = 1420;
 
 export interface Flow {
   readonly name: string;
-  readonly version: 4 | 6;
+  readonly version: Family;
   readonly protocol: typeof PROTOCOL_TCP | typeof PROTOCOL_UDP;
 }
 

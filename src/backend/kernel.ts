@@ -3,8 +3,8 @@
  * module loaded, before a device of the kernel's is asked for by name.
  */
 import { codedError } from '../base/coded-error.ts';
+import { checkInterfaceName } from '../base/interface-name.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import { checkInterfaceName } from '../daemon/interface-name.ts';
 import { isRefusal, NetlinkError } from '../netlink/errors.ts';
 import { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';

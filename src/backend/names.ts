@@ -6,8 +6,8 @@ export const BACKENDS = ['auto', 'kernel', 'userspace', 'native', 'pure'] as con
  * The values of `--backend`: `auto` (the kernel where it has WireGuard, else userspace), `kernel`,
  * `userspace` (native where that works, else pure), `native`, `pure`.
  */
-export type BackendName = (typeof BACKENDS)[number];
+export type BackendChoice = (typeof BACKENDS)[number];
 
-export function isBackend(text: string): text is BackendName {
+export function isBackend(text: string): text is BackendChoice {
   return (BACKENDS as readonly string[]).includes(text);
 }

@@ -13,9 +13,9 @@ import { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 import { WIREGUARD } from '../netlink/wireguard-layout.ts';
 import { RIGHT_NEEDED, WIREGUARD_KIND } from './kernel.ts';
-import type { BackendName } from './names.ts';
+import type { BackendChoice } from './names.ts';
 
-export { BACKENDS, type BackendName, isBackend } from './names.ts';
+export { BACKENDS, type BackendChoice, isBackend } from './names.ts';
 
 /** The decision of {@link takeBackend}, with its reason for people. */
 export type Taken = TakenKernel | TakenUserspace;
@@ -56,7 +56,7 @@ export interface TakeOptions {
  * @throws Error with `code`: EEXIST where the name is in use; for `kernel`, the obstacle and what
  * to do about it
  */
-export async function takeBackend(backend: BackendName, { name, port, adoptsTun }: TakeOptions): Promise<Taken> {
+export async function takeBackend(backend: BackendChoice, { name, port, adoptsTun }: TakeOptions): Promise<Taken> {
   if (backend === 'native' || backend === 'pure') return { kind: 'userspace', by: backend, reason: 'asked for' };
   const userspace = (reason: string): Taken => ({ kind: 'userspace', by: 'auto', reason });
   if (backend === 'userspace') return userspace('asked for');

@@ -1,5 +1,6 @@
 /** IP prefixes (CIDR, RFC 4632) as `{ address, length }`, the host bits always zero, as allowed-ips keeps them. */
 import { formatAddress, parseAddress } from './address.ts';
+import { sameBytes } from './bytes.ts';
 
 /** An IP prefix (CIDR, RFC 4632). */
 export interface Prefix {
@@ -81,9 +82,7 @@ export function covers(outer: Prefix, inner: Prefix): boolean {
 }
 
 export function samePrefix(a: Prefix, b: Prefix): boolean {
-  if (a.length !== b.length || a.address.length !== b.address.length) return false;
-  for (let i = 0; i < a.address.length; i++) if (a.address[i] !== b.address[i]) return false;
-  return true;
+  return a.length === b.length && sameBytes(a.address, b.address);
 }
 
 /** Returns the prefix's first address plus `ordinal`. */

@@ -1,11 +1,9 @@
 /** The interface that a command is about: refuses names that cannot exist, and says which interfaces there are if there is none of that name. */
 import type { SystemBackend } from '../backend/system.ts';
+import { INTERFACE_NAME_MAX, isInterfaceName } from '../base/interface-name.ts';
 import { quote } from '../config/errors.ts';
-import { isInterfaceName } from '../daemon/interface-name.ts';
 import { type Terminal, UsageError, useBackend } from './terminal.ts';
 
-/** Linux's IFNAMSIZ without its NUL. */
-const LONGEST_NAME = 15;
 const MOST_LISTED = 10;
 
 /** @throws UsageError for a word that is missing or cannot be an interface's name */
@@ -16,8 +14,8 @@ export function interfaceArgument(name: string | undefined): string {
   if (isInterfaceName(name)) return name;
   const bytes = Buffer.byteLength(name);
   throw new UsageError(
-    bytes > LONGEST_NAME
-      ? `${quote(name)} is too long for an interface name: ${bytes} bytes, and Linux allows ${LONGEST_NAME}`
+    bytes > INTERFACE_NAME_MAX
+      ? `${quote(name)} is too long for an interface name: ${bytes} bytes, and Linux allows ${INTERFACE_NAME_MAX}`
       : `${quote(name)} cannot be an interface name: it may not contain a slash, a colon or a space`,
   );
 }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve as absolute } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BackendName } from '../backend/take.ts';
+import type { BackendChoice } from '../backend/take.ts';
 import type { ConfPeer } from '../config/conf.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
@@ -17,7 +17,7 @@ import { resolveAll } from './resolve.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface SessionOptions {
-  readonly backend: BackendName;
+  readonly backend: BackendChoice;
   /** Names that cannot be resolved now are for later. */
   readonly watch: boolean;
   /** The file may be gone, if the interface is remembered. */

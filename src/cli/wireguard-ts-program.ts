@@ -5,11 +5,11 @@
  * who runs this has been refused by the kernel, or wants a process with a control socket.
  */
 import { holdLink } from '../backend/hold.ts';
-import { BACKENDS, type BackendName } from '../backend/names.ts';
+import { BACKENDS, type BackendChoice } from '../backend/names.ts';
 import { takeBackend } from '../backend/take.ts';
+import { checkInterfaceName } from '../base/interface-name.ts';
 import { quote } from '../config/errors.ts';
 import { READY_FD_VARIABLE, startInBackground, tellParent } from '../daemon/background.ts';
-import { checkInterfaceName } from '../daemon/interface-name.ts';
 import { keyLogWarning } from '../daemon/key-log.ts';
 import { knownFaults, runningKernel } from '../daemon/known-kernels.ts';
 import { makeLog, parseLogLevel } from '../daemon/log.ts';
@@ -30,7 +30,7 @@ const CRASHED = 70;
 
 interface Arguments {
   readonly foreground: boolean;
-  readonly backend: BackendName;
+  readonly backend: BackendChoice;
   readonly settings: Omit<DeviceSettings, 'backend'>;
 }
 

@@ -6,6 +6,7 @@
  * first) nor resolves names.
  */
 import { formatKeyBase64 } from '../base/key.ts';
+import type { Mutable } from '../base/mutable.ts';
 import { formatPrefix } from '../base/prefix.ts';
 import { beforeSections, type ConfFormat, notKeyValue, unknownKey, unknownSection } from './conf-keys.ts';
 import { ConfigError } from './errors.ts';
@@ -50,7 +51,6 @@ export interface ConfPeer extends Pick<PeerConfig, 'publicKey' | 'presharedKey' 
   readonly endpointLine?: number;
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Section = 'interface' | PeerSection | undefined;
 interface PeerSection extends Mutable<Omit<ConfPeer, 'publicKey' | 'allowedIps'>> {
   publicKey?: Uint8Array;

@@ -5,13 +5,14 @@
  * lists of allowed IPs before it fills them, and moves the device to another port if the file has
  * no ListenPort.
  */
+import { sameBytes } from '../base/bytes.ts';
 import { sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
+import type { Mutable } from '../base/mutable.ts';
 import { type Prefix, prefixKey, samePrefix } from '../base/prefix.ts';
 import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from './model.ts';
 
 type PrefixKey = ReturnType<typeof prefixKey>;
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /**
  * The desired state of a peer, after all entries for its key and after other peers took prefixes
  * from it.
@@ -150,7 +151,7 @@ function peerDifference(
   const change: Mutable<PeerConfig> = { publicKey: goal.publicKey, ...(observed && { updateOnly: true }) };
   const before = observed ? Object.keys(change).length : 0;
   const presharedKey = goal.presharedKey ?? NO_KEY;
-  if (!sameKey(presharedKey, observed?.presharedKey ?? NO_KEY)) change.presharedKey = presharedKey;
+  if (!sameBytes(presharedKey, observed?.presharedKey ?? NO_KEY)) change.presharedKey = presharedKey;
   if (goal.endpoint && !(observed?.endpoint && sameFarSide(goal.endpoint, observed.endpoint)))
     change.endpoint = goal.endpoint;
   const keepalive = goal.persistentKeepalive ?? 0;
@@ -198,11 +199,5 @@ function samePrivateKey(a: Uint8Array, b: Uint8Array): boolean {
   if (isZeroKey(a) || isZeroKey(b)) return isZeroKey(a) && isZeroKey(b);
   let bits = 0;
   for (let i = 0; i < KEY_SIZE; i++) bits |= (a[i]! ^ b[i]!) & (i === 0 ? 0xf8 : i === KEY_SIZE - 1 ? 0x3f : 0xff);
-  return bits === 0;
-}
-
-function sameKey(a: Uint8Array, b: Uint8Array): boolean {
-  let bits = 0;
-  for (let i = 0; i < KEY_SIZE; i++) bits |= a[i]! ^ b[i]!;
   return bits === 0;
 }

@@ -5,6 +5,7 @@
  * extension of this project: other daemons do not answer it.
  */
 import { isZeroKey, KEY_SIZE, readKeyHex } from '../base/key.ts';
+import type { Mutable } from '../base/mutable.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../base/prefix.ts';
 import { ConfigError, ERRNO, quote } from './errors.ts';
 import { type DeviceStatus, eraseStatus, type PeerStatus } from './model.ts';
@@ -170,7 +171,7 @@ export function parseCountersResponse(text: string): Record<string, number> {
   return counters;
 }
 
-type PeerEntry = { -readonly [K in keyof PeerStatus]: PeerStatus[K] } & { allowedIps: Prefix[] };
+type PeerEntry = Mutable<PeerStatus> & { allowedIps: Prefix[] };
 
 /**
  * Formats a peer without its keys and allowed IPs, in one expression: there may be thousands of

@@ -9,13 +9,13 @@
  * EINVAL.
  */
 import { KEY_HEX_SIZE, readKeyHex } from '../base/key.ts';
+import type { Mutable } from '../base/mutable.ts';
 import { formatPrefix, parsePrefix } from '../base/prefix.ts';
 import { ConfigError, quote, quoteKey } from './errors.ts';
 import { type AllowedIpConfig, type DeviceConfig, eraseConfig, type PeerConfig } from './model.ts';
 import { latin1, SecretText } from './secret-text.ts';
 import { formatZonedEndpoint, numericZones, parseZonedEndpoint, type Zones } from './zones.ts';
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type PeerEntry = Mutable<Omit<PeerConfig, 'allowedIps'>> & { allowedIps?: AllowedIpConfig[] };
 
 /**

@@ -4,6 +4,7 @@
  * times.
  */
 
+import { sameBytes } from '../base/bytes.ts';
 import { copySecret } from '../base/key.ts';
 
 interface Kept<T> {
@@ -32,7 +33,7 @@ export class KeptKeys<T> {
   get(privateKey: Uint8Array): T {
     const found = this.#kept.get(privateKey);
     if (found) {
-      if (same(found.bytes, privateKey)) return found.made;
+      if (sameBytes(found.bytes, privateKey)) return found.made;
       this.#drop(found);
     }
     const made = this.#make(privateKey);
@@ -52,11 +53,4 @@ export class KeptKeys<T> {
     bytes.fill(0);
     this.#erase(made);
   }
-}
-
-/** Compares two arrays in constant time. */
-export function same(a: Uint8Array, b: Uint8Array): boolean {
-  let bits = 0;
-  for (let i = 0; i < a.length; i++) bits |= a[i]! ^ b[i]!;
-  return bits === 0;
 }

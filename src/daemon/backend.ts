@@ -24,7 +24,7 @@ import type { Offloads } from './offloads.ts';
 export type UserspaceName = 'auto' | 'native' | 'pure';
 
 /** What a userspace device is made of: ciphers, a TUN and UDP sockets. */
-export interface Backend {
+export interface DaemonBackend {
   /** Which was chosen and why, for people. */
   readonly description: string;
   /** Primitives for handshakes. */
@@ -52,7 +52,7 @@ export interface Backend {
  * @param aead an AEAD provider of the addon by name; the fastest where absent
  * @throws Error that names what is missing
  */
-export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: string): Backend {
+export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: string): DaemonBackend {
   const binding = nativeBinding();
   const cipher = name === 'pure' ? undefined : createNativeCipher(binding, aead);
   if (!cipher && name === 'native')

@@ -3,6 +3,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { statSync } from 'node:fs';
+import { checkInterfaceName } from '../base/interface-name.ts';
 import type { Tun } from '../io/ports.ts';
 import { forbidDumps } from '../io/secrets.ts';
 import { systemClock } from '../io/system.ts';
@@ -11,7 +12,6 @@ import { Engine } from '../protocol/engine.ts';
 import { makeBackend, type UserspaceName } from './backend.ts';
 import { tellParent } from './background.ts';
 import { DeviceLoop } from './device-loop.ts';
-import { checkInterfaceName } from './interface-name.ts';
 import { openKeyLog } from './key-log.ts';
 import type { KernelFault } from './known-kernels.ts';
 import { type LogLevel, makeLog } from './log.ts';

@@ -7,6 +7,7 @@
 import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { codedError } from '../base/coded-error.ts';
+import { checkInterfaceName, isInterfaceName } from '../base/interface-name.ts';
 import { newSecret } from '../base/key.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
@@ -15,7 +16,6 @@ import { parseCountersResponse, parseSetResponse, readGetResponse } from '../con
 import { writeSetRequest } from '../config/uapi-set.ts';
 import type { Zones } from '../config/zones.ts';
 import { publicKeyOf } from '../io/secrets.ts';
-import { checkInterfaceName, isInterfaceName } from './interface-name.ts';
 import { uapiSocketPath } from './uapi-socket.ts';
 
 const FOLDER = '/var/run/wireguard';

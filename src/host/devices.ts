@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { WireguardBackend } from '../backend/backend.ts';
 import { KernelBackend, WIREGUARD_KIND } from '../backend/kernel.ts';
 import { portInUse } from '../backend/refusal.ts';
-import { type BackendName, hasFamily } from '../backend/take.ts';
+import { type BackendChoice, hasFamily } from '../backend/take.ts';
 import { UserspaceBackend } from '../backend/userspace.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';
@@ -16,12 +16,12 @@ import type { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 import type { QuickDevices } from '../quick/ports.ts';
 import { problem } from '../quick/problem.ts';
-import type { BackendKind } from '../quick/state.ts';
+import type { DeviceKind } from '../quick/state.ts';
 
 export interface SystemDevicesOptions {
   readonly port: NetlinkPort;
   readonly network: Network;
-  readonly backend: BackendName;
+  readonly backend: BackendChoice;
   /** Whether a userspace device's messages go where ours go. */
   readonly keepOutput: boolean;
 }
@@ -42,7 +42,7 @@ export class SystemDevices implements QuickDevices {
     this.#kernel = new KernelBackend(options.port);
   }
 
-  async choose(): Promise<BackendKind> {
+  async choose(): Promise<DeviceKind> {
     const { backend } = this.#options;
     if (backend !== 'auto' && backend !== 'kernel') return 'userspace';
     if (await hasFamily(this.#options.port)) return 'kernel';
@@ -53,7 +53,7 @@ export class SystemDevices implements QuickDevices {
     );
   }
 
-  async create(name: string, kind: BackendKind): Promise<void> {
+  async create(name: string, kind: DeviceKind): Promise<void> {
     if (kind === 'kernel') {
       await this.#options.network.links.create({ name, kind: WIREGUARD_KIND });
       return;

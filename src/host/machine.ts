@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BackendName } from '../backend/take.ts';
+import type { BackendChoice } from '../backend/take.ts';
 import { type NativeBinding, nativeBinding } from '../io/native-binding.ts';
 import { nativeNetlink } from '../io/netlink.ts';
 import { Network } from '../netlink/network.ts';
@@ -22,7 +22,7 @@ const SYSCTLS = '/proc/sys';
 const MARK_VALID = 'net/ipv4/conf/all/src_valid_mark';
 
 export interface MachineOptions {
-  readonly backend: BackendName;
+  readonly backend: BackendChoice;
   readonly keepOutput: boolean;
   readonly say: (text: string) => void;
   readonly warn: (text: string) => void;

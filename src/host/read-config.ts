@@ -1,6 +1,7 @@
 /** Reads a configuration file, and says of one that cannot be read what to do: which files there are, whose right is missing. */
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { INTERFACE_NAME_MAX } from '../base/interface-name.ts';
 import { nearest } from '../base/nearest.ts';
 import { ConfigError, quote } from '../config/errors.ts';
 import { readSecretFile } from './secret-file.ts';
@@ -27,10 +28,10 @@ export function readConfigFile(path: string, warn: (message: string) => void): U
 
 /** The error for a name that no interface can have; undefined for any other. */
 export function nameProblem(name: string): ConfigError | undefined {
-  if (!/^[A-Za-z0-9_=+.-]{16,}$/.test(name)) return undefined;
+  if (name.length <= INTERFACE_NAME_MAX || !/^[A-Za-z0-9_=+.-]+$/.test(name)) return undefined;
   return new ConfigError(
     'bad-value',
-    `${quote(name)} is too long for an interface: it has ${name.length} characters, and Linux allows 15`,
+    `${quote(name)} is too long for an interface: it has ${name.length} characters, and Linux allows ${INTERFACE_NAME_MAX}`,
     { value: name },
   );
 }

@@ -13,6 +13,7 @@ import {
   ENDPOINT_SIZE,
   makeEndpoint,
 } from '../base/endpoint.ts';
+import type { Family } from '../base/family.ts';
 import {
   DATAGRAM_ERROR,
   DATAGRAM_LENGTH,
@@ -60,7 +61,7 @@ export function openDgramUdp(port: number, mark: number): Udp {
 class DgramUdp implements Udp {
   readonly offloads: readonly string[] = [];
   readonly port: number;
-  readonly #sockets: Readonly<Record<4 | 6, Socket | undefined>>;
+  readonly #sockets: Readonly<Record<Family, Socket | undefined>>;
   readonly #queue = new DatagramQueue();
   #sendFailed = 0;
   #wake: (() => void) | undefined;

@@ -1,7 +1,8 @@
 /** Addresses of interfaces over rtnetlink (struct ifaddrmsg). */
 import { formatAddress } from '../base/address.ts';
+import { type Family, familyOfAddress } from '../base/family.ts';
 import { AttributeWriter, attributesAfter } from './attributes.ts';
-import { addressOrZero, type Family, familyNumber, familyOf, familyOfAddress } from './family.ts';
+import { addressOrZero, familyNumber, familyOf } from './family.ts';
 import type { LinkReference } from './links.ts';
 import { FLAG, type NetlinkMessage } from './message.ts';
 import { getU32, setU32 } from './native-order.ts';

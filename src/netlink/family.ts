@@ -1,13 +1,12 @@
 /** Converts between the kernel's numbers of address families, IP versions and address lengths. */
+import type { Family } from '../base/family.ts';
+import { addressSize } from '../base/family.ts';
 import { makePrefix, type Prefix } from '../base/prefix.ts';
 import { MalformedNetlink } from './errors.ts';
 
 export const AF_UNSPEC = 0;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
-
-/** The number of an IP version. */
-export type Family = 4 | 6;
 
 export function familyNumber(family: Family): number {
   return family === 4 ? AF_INET : AF_INET6;
@@ -17,14 +16,6 @@ export function familyNumber(family: Family): number {
 export function familyOf(number: number | undefined): Family | undefined {
   if (number === AF_INET) return 4;
   return number === AF_INET6 ? 6 : undefined;
-}
-
-export function familyOfAddress(address: Uint8Array): Family {
-  return address.length === 4 ? 4 : 6;
-}
-
-export function addressSize(family: Family): number {
-  return family === 4 ? 4 : 16;
 }
 
 /**

@@ -2,6 +2,7 @@
  * Network interfaces over rtnetlink (rtnetlink(7), struct ifinfomsg): list, create, change, move,
  * remove.
  */
+import { isInterfaceName } from '../base/interface-name.ts';
 import { AttributeWriter, attributesAfter } from './attributes.ts';
 import { isRefusal } from './errors.ts';
 import { FLAG, type NetlinkMessage } from './message.ts';
@@ -101,7 +102,7 @@ export class Links {
   async find(which: string | number): Promise<Link | undefined> {
     const writer = new AttributeWriter(header(typeof which === 'number' ? which : 0));
     if (typeof which === 'string') {
-      if (!isLinkName(which)) return undefined;
+      if (!isInterfaceName(which)) return undefined;
       writer.string(LINK.name, which);
     }
     const body = writer.u32(LINK.extensions, WITHOUT_STATISTICS).finish();

@@ -3,9 +3,10 @@
  * table is never half applied. Also reads a table, to compare it with an earlier reading. Nothing
  * else is implemented, such as changing single rules.
  */
+import { addressSize, type Family } from '../base/family.ts';
 import { AttributeWriter } from './attributes.ts';
 import { isRefusal, NetlinkError } from './errors.ts';
-import { addressSize, type Family, familyNumber } from './family.ts';
+import { familyNumber } from './family.ts';
 import { decodeMessages, decodeVerdict, encodeMessage, FLAG, MESSAGE, type NetlinkMessage } from './message.ts';
 import { be32, type Expression } from './nft-expression.ts';
 import { NETLINK_NETFILTER, type NetlinkChannel, type NetlinkPort } from './port.ts';

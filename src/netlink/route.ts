@@ -1,8 +1,9 @@
 /** Encodes and decodes routes of rtnetlink (struct rtmsg and its attributes). */
+import type { Family } from '../base/family.ts';
 import type { Prefix } from '../base/prefix.ts';
 import { Attributes, AttributeWriter, attributesAfter } from './attributes.ts';
 import { MalformedNetlink } from './errors.ts';
-import { type Family, familyNumber, familyOf, prefixOf } from './family.ts';
+import { familyNumber, familyOf, prefixOf } from './family.ts';
 import type { NetlinkMessage } from './message.ts';
 import { getU16, getU32, setU16, setU32 } from './native-order.ts';
 

@@ -3,10 +3,11 @@
  * address. Fields missing from a new route get the defaults of `ip route`.
  */
 import { formatAddress } from '../base/address.ts';
+import { type Family, familyOfAddress } from '../base/family.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import { SCOPE } from './addresses.ts';
 import { isRefusal } from './errors.ts';
-import { AF_UNSPEC, type Family, familyNumber, familyOfAddress } from './family.ts';
+import { AF_UNSPEC, familyNumber } from './family.ts';
 import { FLAG, type NetlinkMessage } from './message.ts';
 import {
   decodeRoute,

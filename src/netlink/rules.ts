@@ -2,10 +2,11 @@
  * Policy routing rules over rtnetlink (struct fib_rule_hdr): which packets look up which table, and
  * in which order.
  */
+import type { Family } from '../base/family.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import { AttributeWriter, attributesAfter } from './attributes.ts';
 import { isRefusal } from './errors.ts';
-import { type Family, familyNumber, familyOf, prefixOf } from './family.ts';
+import { familyNumber, familyOf, prefixOf } from './family.ts';
 import { FLAG, type NetlinkMessage } from './message.ts';
 import { getU32, setU32 } from './native-order.ts';
 import { TABLE } from './route.ts';

@@ -4,12 +4,13 @@
  * peers, and a peer whose allowed IPs did not fit continues at the beginning of the next part.
  */
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT, ENDPOINT_SCOPE, makeEndpoint } from '../base/endpoint.ts';
+import { addressSize } from '../base/family.ts';
 import { copySecret, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { makePrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceStatus, PeerStatus } from '../config/model.ts';
 import type { Attributes } from './attributes.ts';
 import { MalformedNetlink } from './errors.ts';
-import { AF_INET, AF_INET6, addressSize, familyOf } from './family.ts';
+import { AF_INET, AF_INET6, familyOf } from './family.ts';
 import { genericAttributes } from './genetlink.ts';
 import type { NetlinkMessage } from './message.ts';
 import { getU16, getU32, getU64, setU16, setU32 } from './native-order.ts';

@@ -10,7 +10,7 @@
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from './batch.ts';
 import { readU16be, readU32be, writeU16be } from './byte-order.ts';
 import { addRange, checksum, fold, PROTOCOL_TCP, PROTOCOL_UDP, pseudoHeader } from './checksum.ts';
-import { FLOW_BARRIER, FLOW_MERGE, FLOW_SINGLE, FlowPacket, sameBytes, TCP_PSH } from './flow.ts';
+import { FLOW_BARRIER, FLOW_MERGE, FLOW_SINGLE, FlowPacket, sameRange, TCP_PSH } from './flow.ts';
 import {
   IPV4_CHECKSUM,
   IPV4_DONT_FRAGMENT,
@@ -242,7 +242,7 @@ function sameIpv4(slab: Uint8Array, at: number, head: number, merged: number): b
 
 /** Compares traffic class, flow label and hop limit. */
 function sameIpv6(slab: Uint8Array, at: number, head: number): boolean {
-  return sameBytes(slab, at, head, 4) && slab[at + IPV6_HOP_LIMIT] === slab[head + IPV6_HOP_LIMIT];
+  return sameRange(slab, at, head, 4) && slab[at + IPV6_HOP_LIMIT] === slab[head + IPV6_HOP_LIMIT];
 }
 
 /**
@@ -255,8 +255,8 @@ function nextTcp(slab: Uint8Array, packet: FlowPacket, head: FlowPacket, merged:
   const expected = (readU32be(slab, first + TCP_SEQUENCE) + merged) >>> 0;
   return (
     readU32be(slab, at + TCP_SEQUENCE) === expected &&
-    sameBytes(slab, at + 8, first + 8, 4) &&
-    sameBytes(slab, at + 14, first + 14, 2) &&
-    sameBytes(slab, at + 18, first + 18, packet.headers - packet.upper - 18)
+    sameRange(slab, at + 8, first + 8, 4) &&
+    sameRange(slab, at + 14, first + 14, 2) &&
+    sameRange(slab, at + 18, first + 18, packet.headers - packet.upper - 18)
   );
 }

@@ -68,7 +68,7 @@ export class FlowPacket {
     // the ports directly follow the addresses, since there are no options
     return (
       slab[this.at + protocol] === slab[other + protocol] &&
-      sameBytes(slab, this.at + source, other + source, this.upper + 4 - source)
+      sameRange(slab, this.at + source, other + source, this.upper + 4 - source)
     );
   }
 
@@ -125,7 +125,7 @@ export class FlowPacket {
 }
 
 /** Reports whether two ranges of one slab are equal. */
-export function sameBytes(slab: Uint8Array, a: number, b: number, length: number): boolean {
+export function sameRange(slab: Uint8Array, a: number, b: number, length: number): boolean {
   for (let i = 0; i < length; i++) if (slab[a + i] !== slab[b + i]) return false;
   return true;
 }

@@ -5,6 +5,7 @@
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import { clampPrivateKey, copySecret, isZeroKey } from '../base/key.ts';
+import type { Mutable } from '../base/mutable.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
 import type { Device } from './device.ts';
 import type { Peer } from './peer.ts';
@@ -84,7 +85,7 @@ function configurePeer(device: Device, config: PeerConfig, now: number): void {
 
 function peerStatus(device: Device, peer: Peer): PeerStatus {
   const wall = peer.lastHandshakeWall;
-  const known: { -readonly [K in keyof PeerStatus]: PeerStatus[K] } = {
+  const known: Mutable<PeerStatus> = {
     publicKey: peer.publicKey,
     lastHandshakeSeconds: wall === 0n ? 0 : Number(wall / 1_000_000_000n),
     lastHandshakeNanoseconds: wall === 0n ? 0 : Number(wall % 1_000_000_000n),

@@ -5,6 +5,8 @@
  *
  * @module wireguard-ts/calico-plan
  */
+
+export type { Family } from '../base/family.ts';
 export type { Prefix } from '../base/prefix.ts';
 export {
   type Allocation,
@@ -28,4 +30,3 @@ export type { MarkMask, TableRange } from '../calico/plan/config/values.ts';
 export type { HostFacts, HostLink } from '../calico/plan/dataplane/mtu.ts';
 export type { Plan, PlanInput } from '../calico/plan/input.ts';
 export { Planner, plan } from '../calico/plan/planner.ts';
-export type { Family } from '../netlink/family.ts';

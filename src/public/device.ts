@@ -10,7 +10,7 @@ export { EngineBackend } from '../backend/engine.ts';
 export { KernelBackend } from '../backend/kernel.ts';
 export { SystemBackend } from '../backend/system.ts';
 export {
-  type BackendName,
+  type BackendChoice,
   type Taken,
   type TakenKernel,
   type TakenUserspace,
@@ -25,7 +25,7 @@ export { opensslCrypto } from '../crypto/openssl.ts';
 export { opensslPacketAead } from '../crypto/openssl-packet-aead.ts';
 export type { PacketAead, PacketKey } from '../crypto/packet-aead.ts';
 export type { CryptoProvider, EphemeralJob, EphemeralKeys } from '../crypto/provider.ts';
-export { type Backend, makeBackend, type UserspaceName } from '../daemon/backend.ts';
+export { type DaemonBackend, makeBackend, type UserspaceName } from '../daemon/backend.ts';
 export { DeviceLoop, type DeviceLoopOptions } from '../daemon/device-loop.ts';
 export type { AvoidedOffload } from '../daemon/known-kernels.ts';
 export type { Log } from '../daemon/log.ts';

@@ -7,6 +7,8 @@
  * the whole file first.
  */
 import { parseAddress } from '../base/address.ts';
+import { INTERFACE_NAME_MAX, isInterfaceName } from '../base/interface-name.ts';
+import type { Mutable } from '../base/mutable.ts';
 import { type ConfFile, parseConf } from '../config/conf.ts';
 import { ConfigError, habitHint, quote } from '../config/errors.ts';
 import { confLines, listItems, placeError, trimSpace, withoutComment, withoutSpace } from '../config/lines.ts';
@@ -51,7 +53,6 @@ export interface FileOptions {
   readonly needsInterface?: boolean;
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Draft = Mutable<Pick<QuickFile, 'table' | 'saveConfig'>> & {
   mtu: number | undefined;
   tableText: string | undefined;
@@ -63,8 +64,6 @@ type Draft = Mutable<Pick<QuickFile, 'table' | 'saveConfig'>> & {
 
 const BUILT_IN_TABLES: ReadonlyMap<string, number> = new Map(Object.entries(TABLE));
 const LARGEST_TABLE = 0xffffffff;
-/** Linux's IFNAMSIZ without the NUL. */
-const NAME_MAX = 15;
 const [SMALLEST_MTU, LARGEST_MTU] = [68, 65535];
 
 /** @throws ConfigError that names file, line and value */
@@ -127,11 +126,11 @@ function strippedText(lines: readonly (string | undefined)[]): string {
 export function interfaceName(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1);
   const name = /^([A-Za-z0-9_=+.-]+)\.conf$/.exec(base)?.[1];
-  if (name !== undefined && name.length <= NAME_MAX && name !== '.' && name !== '..') return name;
-  if (name !== undefined && name.length > NAME_MAX)
+  if (name !== undefined && isInterfaceName(name)) return name;
+  if (name !== undefined && name.length > INTERFACE_NAME_MAX)
     throw new ConfigError(
       'bad-value',
-      `${quote(base)}: the interface is named as the file without .conf, and ${name.length} characters are too long: Linux allows ${NAME_MAX}`,
+      `${quote(base)}: the interface is named as the file without .conf, and ${name.length} characters are too long: Linux allows ${INTERFACE_NAME_MAX}`,
       { value: base },
     );
   throw new ConfigError(

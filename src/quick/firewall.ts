@@ -11,7 +11,7 @@
  *
  * The tables have wg-quick's names, so that either program can remove what the other made.
  */
-import type { Family } from '../netlink/family.ts';
+import type { Family } from '../base/family.ts';
 import {
   compare,
   drop,

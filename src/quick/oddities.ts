@@ -2,6 +2,7 @@
  * Finds settings that are legal but most likely mistakes, for warnings: wg and wg-quick accept them
  * silently. Pure.
  */
+import { sameBytes } from '../base/bytes.ts';
 import { ENDPOINT_PORT } from '../base/endpoint.ts';
 import { formatKeyBase64, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
@@ -25,7 +26,7 @@ export function oddities({ wireguard, hooks }: QuickFile, ownKey?: Uint8Array): 
     findings.push('PrivateKey is all zeros, which means no key (wgts genkey makes one)');
   else if (privateKey && !isClamped(privateKey))
     findings.push('PrivateKey is not of the form that genkey makes: is it a public or preshared key?');
-  if (privateKey && peers.some(({ publicKey }) => same(publicKey, privateKey)))
+  if (privateKey && peers.some(({ publicKey }) => sameBytes(publicKey, privateKey)))
     findings.push(
       'PrivateKey is also the PublicKey of a peer: one of them is in the wrong place, and the private key may be known',
     );
@@ -33,7 +34,7 @@ export function oddities({ wireguard, hooks }: QuickFile, ownKey?: Uint8Array): 
   const seen = new Set<string>();
   for (const { publicKey, allowedIps, endpoint } of peers) {
     const name = shortKey(publicKey);
-    if (ownKey && same(publicKey, ownKey))
+    if (ownKey && sameBytes(publicKey, ownKey))
       findings.push(
         `peer ${name} has the public key of this interface itself, so it is ignored: write the other side's (there, wgts show prints it)`,
       );
@@ -69,10 +70,4 @@ function portOf(endpoint: NonNullable<ConfPeer['endpoint']>): number {
 /** Compares without a copy, because the key is a secret. */
 function isClamped(key: Uint8Array): boolean {
   return (key[0]! & 7) === 0 && (key[KEY_SIZE - 1]! & 0xc0) === 0x40;
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  let bits = 0;
-  for (let i = 0; i < KEY_SIZE; i++) bits |= a[i]! ^ b[i]!;
-  return bits === 0;
 }

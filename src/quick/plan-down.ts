@@ -10,7 +10,7 @@ import type { Rule } from '../netlink/rules.ts';
 import type { QuickFile } from './file.ts';
 import { isThere } from './rule-match.ts';
 import type { Snapshot } from './snapshot.ts';
-import { type BackendKind, type PolicyState, type QuickState, type RuleState, tabledRules } from './state.ts';
+import { type DeviceKind, type PolicyState, type QuickState, type RuleState, tabledRules } from './state.ts';
 import type { Step } from './step.ts';
 
 /** Plans everything but hooks and SaveConfig. */
@@ -34,7 +34,7 @@ export function planRemoval(state: QuickState, now: Snapshot): Step[] {
   return steps;
 }
 
-const KINDS: Readonly<Record<BackendKind, string>> = { kernel: 'wireguard', userspace: 'tun' };
+const KINDS: Readonly<Record<DeviceKind, string>> = { kernel: 'wireguard', userspace: 'tun' };
 
 /**
  * Returns whether a link of this name can be the recorded one, and not a later one of another kind.

@@ -4,10 +4,10 @@
  * must not exist is removed.
  */
 import { formatAddress } from '../base/address.ts';
+import type { Family } from '../base/family.ts';
 import { formatPrefix, makePrefix } from '../base/prefix.ts';
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
-import type { Family } from '../netlink/family.ts';
 import { PROTOCOL, type Route } from '../netlink/route.ts';
 import { resolverText } from './differences.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
@@ -16,8 +16,8 @@ import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
 import { isThere, sameRule } from './rule-match.ts';
 import type { Snapshot } from './snapshot.ts';
 import {
-  type BackendKind,
   type Configured,
+  type DeviceKind,
   type PolicyState,
   type QuickState,
   type RuleState,
@@ -36,7 +36,7 @@ export interface UpInput {
   readonly configured?: Omit<Configured, 'mark'>;
   /** A hook set the mark. */
   readonly isMarked?: boolean;
-  readonly backend: BackendKind;
+  readonly backend: DeviceKind;
   /** Table of a default route by policy. */
   readonly table: number;
   readonly mtu: number;

@@ -11,7 +11,7 @@ import { planUp } from './plan-up.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 import { readSnapshot } from './snapshot.ts';
-import type { BackendKind, QuickState } from './state.ts';
+import type { DeviceKind, QuickState } from './state.ts';
 import type { Step } from './step.ts';
 import { chooseMark, lacksIpv6, strictUplinks, withoutIpv6 } from './surroundings.ts';
 
@@ -19,7 +19,7 @@ export interface PlanInput {
   readonly file: QuickFile;
   /** The configuration of the device in the file, endpoint names resolved. */
   readonly resolve: () => Promise<DeviceConfig>;
-  readonly backend: BackendKind;
+  readonly backend: DeviceKind;
   /** Recorded state of the interface, which exists. */
   readonly before: QuickState;
 }

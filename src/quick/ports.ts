@@ -5,7 +5,7 @@
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Network } from '../netlink/network.ts';
 import type { FirewallPlan } from './firewall.ts';
-import type { BackendKind, QuickState } from './state.ts';
+import type { DeviceKind, QuickState } from './state.ts';
 
 /** A WireGuard interface by name, independent of its implementation. */
 export interface QuickDevices {
@@ -13,12 +13,12 @@ export interface QuickDevices {
    * Chooses the kind of a new device. @throws Error that names the fix if the requested kind is not
    * available
    */
-  choose(): Promise<BackendKind>;
+  choose(): Promise<DeviceKind>;
   /**
    * Creates the device and waits until it can be configured. A device of this kind that is still
    * being created counts as present.
    */
-  create(name: string, kind: BackendKind): Promise<void>;
+  create(name: string, kind: DeviceKind): Promise<void>;
   /** Returns undefined if the interface is not WireGuard, or if no process serves it. */
   status(name: string): Promise<DeviceStatus | undefined>;
   configure(name: string, config: DeviceConfig): Promise<void>;

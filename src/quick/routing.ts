@@ -4,10 +4,10 @@
  * into a table that only unmarked packets use, and only if the main table has nothing better than a
  * default route.
  */
+import { type Family, familyOfAddress } from '../base/family.ts';
 import { formatPrefix, makePrefix, type Prefix } from '../base/prefix.ts';
 import { PrefixSet } from '../base/prefix-set.ts';
 import type { PeerConfig } from '../config/model.ts';
-import { type Family, familyOfAddress } from '../netlink/family.ts';
 import { TABLE } from '../netlink/route.ts';
 import type { Rule } from '../netlink/rules.ts';
 import type { QuickAddress, QuickFile } from './file.ts';

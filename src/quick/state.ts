@@ -3,10 +3,10 @@
  * removal. It holds what the kernel could not report later, and no secrets: neither private keys
  * nor hooks.
  */
+import type { Family } from '../base/family.ts';
 import { ConfigError } from '../config/errors.ts';
-import type { Family } from '../netlink/family.ts';
 
-export type BackendKind = 'kernel' | 'userspace';
+export type DeviceKind = 'kernel' | 'userspace';
 
 export interface QuickState {
   readonly version: 1;
@@ -15,7 +15,7 @@ export interface QuickState {
   readonly file: string;
   /** After a crash, `starting` and `stopping` mean: incomplete. */
   readonly phase: 'starting' | 'up' | 'stopping';
-  readonly backend?: BackendKind;
+  readonly backend?: DeviceKind;
   /** The interface was complete when this was written. */
   readonly made?: boolean;
   /** Where a default route is, and the mark of packets that bypass it. */

@@ -1,13 +1,13 @@
 /** One step of a plan, in a form that can be compared and described. */
 import { formatAddress } from '../base/address.ts';
+import type { Family } from '../base/family.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceConfig } from '../config/model.ts';
-import type { Family } from '../netlink/family.ts';
 import { TABLE } from '../netlink/route.ts';
 import { describeRule, type NewRule } from '../netlink/rules.ts';
 import type { HookEvent, QuickAddress } from './file.ts';
 import type { FirewallPlan } from './firewall.ts';
-import type { BackendKind, QuickState, RuleState } from './state.ts';
+import type { DeviceKind, QuickState, RuleState } from './state.ts';
 
 /** An undefined field is removed. */
 export type StateChange = { readonly [K in keyof Omit<QuickState, 'version' | 'name'>]?: QuickState[K] | undefined };
@@ -21,7 +21,7 @@ export type Step =
   | { readonly do: 'remember'; readonly change: StateChange }
   | { readonly do: 'forget' }
   | { readonly do: 'hook'; readonly event: HookEvent; readonly index: number; readonly command: string }
-  | { readonly do: 'make-link'; readonly kind: BackendKind }
+  | { readonly do: 'make-link'; readonly kind: DeviceKind }
   | { readonly do: 'remove-link' }
   | { readonly do: 'configure'; readonly config: DeviceConfig }
   | { readonly do: 'add-address' | 'remove-address'; readonly address: QuickAddress }

@@ -2,13 +2,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { holdLink } from '../../src/backend/hold.ts';
-import { type BackendName, takeBackend, wouldTake } from '../../src/backend/take.ts';
+import { type BackendChoice, takeBackend, wouldTake } from '../../src/backend/take.ts';
 import { Network } from '../../src/netlink/network.ts';
 import type { NetlinkPort } from '../../src/netlink/port.ts';
 import { FakeKernel } from '../support/fake-kernel/kernel.ts';
 
 const WITHOUT = { kinds: ['ifb', 'tun'] };
-const take = (backend: BackendName, port: NetlinkPort, adoptsTun = false) =>
+const take = (backend: BackendChoice, port: NetlinkPort, adoptsTun = false) =>
   takeBackend(backend, { name: 'wg0', port, adoptsTun });
 const linksOf = (kernel: FakeKernel) => [...kernel.world.links.values()].map(({ name }) => name);
 

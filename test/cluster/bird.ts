@@ -2,6 +2,7 @@
  * What BIRD does on nodes: routes in the main table to the blocks of other nodes, and nowhere for what of the own blocks is not there. It is the path of
  * all that is not encrypted, and the one that must not be taken.
  */
+import type { Family } from '../../src/base/family.ts';
 import { run } from '../netns/command.ts';
 import type { Namespace } from '../netns/lab.ts';
 import { nodeAddress } from './objects.ts';
@@ -32,7 +33,7 @@ export class Bird {
     await Promise.all([...speakers].flatMap(speaker => ([4, 6] as const).map(family => this.#tell(speaker, family))));
   }
 
-  async #tell({ index, namespace }: Speaker, family: 4 | 6): Promise<void> {
+  async #tell({ index, namespace }: Speaker, family: Family): Promise<void> {
     const length = family === 4 ? 32 : 128;
     const { stdout } = await run(['ip', '-n', namespace.name, `-${family}`, 'route', 'show', 'proto', 'bird']);
     const there = stdout.split('\n').flatMap(line => /^(?:blackhole )?(\S+)/.exec(line)?.[1] ?? []);

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Family } from '../../src/netlink/family.ts';
+import type { Family } from '../../src/base/family.ts';
 import { type Result, type Running, run, sleep, start, until } from '../netns/command.ts';
 import { Lab, type Namespace } from '../netns/lab.ts';
 import { Bird } from './bird.ts';

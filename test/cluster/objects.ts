@@ -2,7 +2,7 @@
  * The laboratory's cluster: objects and addresses, by the index of a node. Node 3 is 172.20.0.3 and fd20::3, its block 10.244.3.0/26 and
  * fd10:244:3::/122, its pod the second of these.
  */
-import type { Family } from '../../src/netlink/family.ts';
+import type { Family } from '../../src/base/family.ts';
 import type { Manifest } from './control-plane.ts';
 
 export const GROUP = 'crd.projectcalico.org/v1';

@@ -4,6 +4,7 @@
  * the agents fail closed.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Family } from '../../src/base/family.ts';
 import { run, sleep, until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { HANG_MS } from '../support/patience.ts';
@@ -28,7 +29,7 @@ function body(): void {
   let lab: ClusterLab;
   let pod: LabPod;
   const say = (text: string): void => console.log(`one-way: ${text}`);
-  const target = (family: 4 | 6): string => podAddress(2, family);
+  const target = (family: Family): string => podAddress(2, family);
 
   beforeAll(async () => {
     lab = await ClusterLab.start(FAMILIES);
@@ -49,7 +50,7 @@ function body(): void {
   });
   afterAll(() => lab?.close());
 
-  async function longestSilence(family: 4 | 6, action: () => Promise<void>): Promise<number> {
+  async function longestSilence(family: Family, action: () => Promise<void>): Promise<number> {
     return (await silences(family, action)).longest;
   }
 
@@ -58,7 +59,7 @@ function body(): void {
    * others followed
    */
   async function silences(
-    family: 4 | 6,
+    family: Family,
     action: () => Promise<void>,
     limit = HANG_MS,
   ): Promise<{ readonly longest: number; readonly healed: number }> {
@@ -86,7 +87,7 @@ function body(): void {
       await ping.stop('SIGINT');
     }
   }
-  const wipe = (...families: readonly (4 | 6)[]): Promise<void> =>
+  const wipe = (...families: readonly Family[]): Promise<void> =>
     lab.annotate(1, Object.fromEntries(families.map(family => [KEY[family], null])));
 
   describe.each([false, true])('host encryption: %s', hosts => {

@@ -3,7 +3,7 @@
  * nodes, both families at once; the steps are one story.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Family } from '../../src/netlink/family.ts';
+import type { Family } from '../../src/base/family.ts';
 import { run, sleep, until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { HANG_MS } from '../support/patience.ts';

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
+import type { Family } from '../../src/base/family.ts';
 import { formatPrefix, type Prefix } from '../../src/base/prefix.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import { nativeNetlink } from '../../src/io/netlink.ts';
@@ -234,7 +235,7 @@ const names: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(ROUTE_TYPE).map(([name, number]) => [String(number), name]),
 );
 
-function text({ address, length }: Prefix, family: 4 | 6): string {
+function text({ address, length }: Prefix, family: Family): string {
   if (length === 0) return 'default';
   return length === (family === 4 ? 32 : 128) ? formatAddress(address) : `${formatAddress(address)}/${length}`;
 }

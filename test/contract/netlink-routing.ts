@@ -1,6 +1,7 @@
 /** What routes and rules promise, over whatever kernel is behind the port: the real one, and the fake. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
+import type { Family } from '../../src/base/family.ts';
 import { formatPrefix } from '../../src/base/prefix.ts';
 import type { NetlinkPort } from '../../src/netlink/port.ts';
 import { PROTOCOL, ROUTE_FLAG, ROUTE_TYPE, type Route, TABLE } from '../../src/netlink/route.ts';
@@ -130,7 +131,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
   });
 
   describe('rules', () => {
-    const own = async (family?: 4 | 6) =>
+    const own = async (family?: Family) =>
       (await on.network.rules.list(family))
         .filter(({ protocol }) => protocol !== PROTOCOL.kernel)
         .map(({ protocol: _, ...rule }) => rule);

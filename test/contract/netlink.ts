@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
+import type { Family } from '../../src/base/family.ts';
 import { formatPrefix } from '../../src/base/prefix.ts';
 import type { NetworkEvent } from '../../src/netlink/events.ts';
 import type { Link } from '../../src/netlink/links.ts';
@@ -58,7 +59,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
   });
 
   describe('addresses', () => {
-    const texts = async (family?: 4 | 6) =>
+    const texts = async (family?: Family) =>
       (await on.network.addresses.list(on.link, family))
         .map(({ address, prefixLength }) => `${formatAddress(address)}/${prefixLength}`)
         .filter(text => !text.startsWith('fe80'))

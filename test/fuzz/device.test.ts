@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { makeEndpoint } from '../../src/base/endpoint.ts';
+import type { Family } from '../../src/base/family.ts';
 import { makeBackend } from '../../src/daemon/backend.ts';
 import { offloadsWithout } from '../../src/daemon/offloads.ts';
 import { MemoryTun } from '../../src/io/memory/tun.ts';
@@ -96,7 +97,7 @@ inOwnNamespace(
   { limit: 2 * LIMIT, show: 'fuzz' },
 );
 
-async function inMemory(name: 'native' | 'pure', family: 4 | 6): Promise<void> {
+async function inMemory(name: 'native' | 'pure', family: Family): Promise<void> {
   const network = new MemoryNetwork();
   const [addressA, addressB, addressC] = ADDRESS[family].map(text => parseAddress(text)!);
   // so slowly that no session grows old
@@ -180,7 +181,7 @@ function attack(random: Random, from: MemoryUdp, to: Uint8Array, heard: readonly
 
 let made = 0;
 
-async function inKernel(name: 'native' | 'pure', family: 4 | 6): Promise<void> {
+async function inKernel(name: 'native' | 'pure', family: Family): Promise<void> {
   const clock: Clock = { now: () => performance.now(), wall: () => BigInt(Date.now()) * 1_000_000n };
   const device = `fuzz${made++}`;
   const [backendA, backendB] = [makeBackend(name, ALL), makeBackend(name, ALL)];

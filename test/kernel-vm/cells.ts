@@ -1,11 +1,12 @@
 /** What is tried against the kernel module: each program as initiator, each outer family, with and without a preshared key. */
+import type { Family } from '../../src/base/family.ts';
 import { PROGRAM, type Program } from '../netns/device.ts';
 
 export interface Cell {
   readonly name: string;
   readonly initiator: Program;
   readonly responder: Program;
-  readonly outer: 4 | 6;
+  readonly outer: Family;
   readonly psk: boolean;
   /** Bytes of TCP to move, half of the cells each way; the emulated machine is slow. */
   readonly bytes: number;

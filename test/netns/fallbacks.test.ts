@@ -7,6 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Family } from '../../src/base/family.ts';
 import { PROGRAM, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
 import { Lab } from './lab.ts';
@@ -27,7 +28,7 @@ async function counter(host: Host, name: string): Promise<number> {
 }
 
 /** a (1500) -- router -- (1280) b: one end sees in its own interface that the path is narrow, the other must be told. */
-async function narrowPath(lab: Lab): Promise<{ a: Host; b: Host; aim(outer: 4 | 6): Promise<void> }> {
+async function narrowPath(lab: Lab): Promise<{ a: Host; b: Host; aim(outer: Family): Promise<void> }> {
   const [a, router, b] = await Promise.all([lab.namespace('a'), lab.namespace('r'), lab.namespace('b')]);
   await lab.cable(a, 'eth0', [`${A[4]}/24`, `${A[6]}/64`], router, 'toa', ['10.0.1.9/24', 'fd00:1::9/64']);
   await lab.cable(b, 'eth0', [`${B[4]}/24`, `${B[6]}/64`], router, 'tob', ['10.0.2.9/24', 'fd00:2::9/64']);
@@ -53,7 +54,7 @@ async function narrowPath(lab: Lab): Promise<{ a: Host; b: Host; aim(outer: 4 | 
     });
   await deviceA.up([`${INNER_A[4]}/24`, `${INNER_A[6]}/64`], 1420);
   await deviceB.up([`${INNER_B[4]}/24`, `${INNER_B[6]}/64`], 1420);
-  const aim = async (outer: 4 | 6): Promise<void> => {
+  const aim = async (outer: Family): Promise<void> => {
     await deviceA.set({ peers: [{ publicKey: hostB.keys.publicKey, endpoint: endpoint(B[outer], PORT_B) }] });
     await deviceB.set({ peers: [{ publicKey: hostA.keys.publicKey, endpoint: endpoint(A[outer], PORT_A) }] });
     await mustPing(a, INNER_B[4]);

@@ -8,6 +8,7 @@
  * @module-tag slow
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Family } from '../../src/base/family.ts';
 import { sleep } from './command.ts';
 import { type Device, PROGRAM, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
@@ -61,7 +62,7 @@ describeWith([...NETWORK, 'nft'], `a LAN client with the gateway’s own endpoin
   });
   afterEach(() => lab?.close());
 
-  async function upGateway(outer: 4 | 6): Promise<void> {
+  async function upGateway(outer: Family): Promise<void> {
     await gatewayDevice.set({
       privateKey: gatewayKeys.privateKey,
       listenPort: PORT,

@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import type { Family } from '../../src/base/family.ts';
 import { sendFrames } from '../support/frames.ts';
 import { HANG_MS } from '../support/patience.ts';
 import { counting, superPacket } from '../support/super-packet.ts';
@@ -106,7 +107,7 @@ describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
 });
 
 /** A TCP super-packet from a to b that is to be cut into pieces so large. */
-function frame(version: 4 | 6, gsoSize: number): Uint8Array {
+function frame(version: Family, gsoSize: number): Uint8Array {
   const bytes = superPacket({ version, payload: counting(version === 4 ? 65_495 : 65_475) }, gsoSize);
   if (version === 6) return bytes;
   for (const [at, address] of [[12, INNER_A[4]] as const, [16, INNER_B[4]] as const])

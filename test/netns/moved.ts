@@ -4,6 +4,7 @@
  *
  *     ns1: wg 192.168.241.1/24 fd00::1/64    ns0: the sockets, on loopback    ns2: wg 192.168.241.2/24 fd00::2/64
  */
+import type { Family } from '../../src/base/family.ts';
 import { PROGRAM, type Program, startDevice } from './device.ts';
 import { keyPair, presharedKey } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
@@ -16,7 +17,7 @@ export interface Moved {
   readonly two: Host;
   readonly psk: string;
   /** Points both ends at each other over loopback of this family. */
-  aim(outer: 4 | 6): Promise<void>;
+  aim(outer: Family): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,7 +51,7 @@ export async function movedPair(a: Program = PROGRAM, b: Program = PROGRAM): Pro
         { publicKey: one.keys.publicKey, presharedKey: psk, allowedIps: [`${INNER_A[4]}/32`, `${INNER_A[6]}/128`] },
       ],
     });
-    const aim = async (outer: 4 | 6): Promise<void> => {
+    const aim = async (outer: Family): Promise<void> => {
       const host = outer === 4 ? '127.0.0.1' : '[::1]';
       await deviceOne.set({ peers: [{ publicKey: two.keys.publicKey, endpoint: `${host}:${PORT_TWO}` }] });
       await deviceTwo.set({ peers: [{ publicKey: one.keys.publicKey, endpoint: `${host}:${PORT_ONE}` }] });

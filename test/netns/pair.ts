@@ -4,6 +4,7 @@
  *     a: eth0 10.0.0.1/24 fd00:aa::1/96  ------  eth0 10.0.0.2/24 fd00:aa::2/96 :b
  *     a: wg   192.168.241.1/24 fd00::1/64  ====  192.168.241.2/24 fd00::2/64 :b
  */
+import type { Family } from '../../src/base/family.ts';
 import { type Device, PROGRAM, type Program, type StartOptions, startDevice } from './device.ts';
 import { type KeyPair, keyPair, presharedKey } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
@@ -12,7 +13,7 @@ export interface PairOptions {
   readonly a?: Program;
   readonly b?: Program;
   /** The family of the endpoints; 4 unless told. */
-  readonly outer?: 4 | 6;
+  readonly outer?: Family;
   readonly psk?: boolean;
   /** Which side knows the other's endpoint; the other one learns it. Both unless told. */
   readonly initiator?: 'a' | 'b' | 'both';

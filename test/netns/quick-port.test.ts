@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Family } from '../../src/base/family.ts';
 import { until } from './command.ts';
 import { SOCKET_DIRECTORY } from './device.ts';
 import { keyPair } from './keys.ts';
@@ -43,7 +44,7 @@ Endpoint = 192.0.2.1:51820
 /** @returns the function that lets go of the port */
 async function hold(
   namespace: Namespace,
-  family: 4 | 6,
+  family: Family,
   address: string,
   port = PORT,
 ): Promise<() => Promise<unknown>> {

@@ -1,5 +1,6 @@
 /** Destination unreachable: what it says and quotes, and to what it must not be an answer (RFC 792, 1122, 1812, 4443). */
 import { describe, expect, test } from 'vitest';
+import type { Family } from '../../src/base/family.ts';
 import { ICMP_MAXIMUM_SIZE, writeTooBig, writeUnreachable } from '../../src/packet/icmp.ts';
 import { faults, get16, type IpShape, ipPacket, MF, onesSum, pseudoSum, UDP } from '../support/ip-packet.ts';
 import { counting } from '../support/super-packet.ts';
@@ -13,7 +14,7 @@ function answer(packet: Uint8Array, length = packet.length): Uint8Array | undefi
   return size === 0 ? undefined : out.slice(5, 5 + size);
 }
 
-const icmp = (version: 4 | 6, type: number): Uint8Array =>
+const icmp = (version: Family, type: number): Uint8Array =>
   ipPacket({ version, protocol: version === 4 ? 1 : 58, payload: Uint8Array.of(type, 0, 0, 0, 0, 0, 0, 0) });
 
 describe('IPv4', () => {

@@ -1,5 +1,6 @@
 /** What a super-packet will be cut into, and what is refused before anything is written. */
 import { describe, expect, test } from 'vitest';
+import type { Family } from '../../src/base/family.ts';
 import {
   MAX_SEGMENTS,
   SPLIT_CHECKSUM,
@@ -190,6 +191,6 @@ describe('refused', () => {
 });
 
 /** One byte more than its length field can say. */
-function tooLong(version: 4 | 6): Uint8Array {
+function tooLong(version: Family): Uint8Array {
   return tcp(65_536 - (version === 4 ? 40 : 20), 1448, { version, protocol: TCP });
 }

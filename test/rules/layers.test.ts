@@ -18,10 +18,6 @@ const ONLY: Readonly<Record<string, RegExp>> = {
   'backend > io': /^io\/(netlink|zones|port-holder)\.ts$/,
   'backend > daemon': /^daemon\/(uapi-client|uapi-socket|interface-name)\.ts$/,
   'io > config': /^config\/zones\.ts$/,
-  'calico/model > netlink': /^netlink\/family\.ts$/,
-  'calico/plan > netlink': /^netlink\/family\.ts$/,
-  'calico/datastore > netlink': /^netlink\/family\.ts$/,
-  'calico/publish > netlink': /^netlink\/family\.ts$/,
   'calico/apply > quick': /^quick\/(ports|state)\.ts$/,
 };
 const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink', 'quick', 'calico/model', 'calico/plan'];

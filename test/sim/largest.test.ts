@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { ENDPOINT_SIZE, makeEndpoint } from '../../src/base/endpoint.ts';
+import type { Family } from '../../src/base/family.ts';
 import { DATAGRAM_STRIDE, makeDatagramBatch, makePacketBatch, type PacketBatch } from '../../src/packet/batch.ts';
 import { readU32le } from '../../src/packet/byte-order.ts';
 import { MESSAGE_RESPONSE } from '../../src/packet/message-type.ts';
@@ -30,7 +31,7 @@ function rangeBatch(range: Uint8Array): PacketBatch {
 }
 
 /** A session that A began, with an interface as large as there is, to an endpoint of a family. */
-function talking(family: 4 | 6) {
+function talking(family: Family) {
   const made = barePair();
   made.a.send(makePacket(0, 1, 1, 40, false));
   settle(made);

@@ -1,6 +1,7 @@
 /** Clusters by few words, for tests of the Calico agent: what is not said is not there. */
 
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
+import type { Family } from '../../src/base/family.ts';
 import { formatKeyBase64 } from '../../src/base/key.ts';
 import { formatPrefix, parsePrefix } from '../../src/base/prefix.ts';
 import type {
@@ -15,7 +16,6 @@ import type { Desired, DesiredTunnel } from '../../src/calico/model/desired.ts';
 import { DEFAULT_OPTIONS, type PlanOptions } from '../../src/calico/plan/config/options.ts';
 import type { Plan, PlanInput } from '../../src/calico/plan/input.ts';
 import { plan } from '../../src/calico/plan/planner.ts';
-import type { Family } from '../../src/netlink/family.ts';
 
 export const address = (text: string): Uint8Array => parseAddress(text)!;
 export const prefix = (text: string) => parsePrefix(text)!;

@@ -1,6 +1,6 @@
 /** The same cluster in IPv4, in IPv6 and in both: what is written once is checked three times. */
+import type { Family } from '../../src/base/family.ts';
 import type { ClusterNode, FelixConfiguration, IpamBlock, PerFamily } from '../../src/calico/model/cluster.ts';
-import type { Family } from '../../src/netlink/family.ts';
 import { block, configuration, key, type NodeWords, node } from './calico-cluster.ts';
 
 export const MODES: readonly { readonly mode: string; readonly families: readonly Family[] }[] = [

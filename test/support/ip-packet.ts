@@ -2,6 +2,7 @@
  * IP packets with TCP, UDP or anything in them, made and judged by code that is the tests' own (RFC 791, 8200, 9293, 768, 1071):
  * nothing of src/packet is used, so that a mistake there is not made here, too.
  */
+import type { Family } from '../../src/base/family.ts';
 
 export const TCP = 6;
 export const UDP = 17;
@@ -20,7 +21,7 @@ export const MF = 0x2000;
 export type Sum = 'right' | 'partial' | number;
 
 export interface IpShape {
-  readonly version: 4 | 6;
+  readonly version: Family;
   /** Of the upper layer. */
   readonly protocol: number;
   /** The last byte of 10.0.0.x or fd00::x. */

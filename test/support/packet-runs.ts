@@ -2,6 +2,7 @@
  * Random batches of bare IP packets, as they come out of tunnels: runs of a few flows mixed with one another, each packet nearly what its
  * flow would send next, or not quite.
  */
+import type { Mutable } from '../../src/base/mutable.ts';
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from '../../src/packet/batch.ts';
 import { ACK, get16, headersOf, type IpShape, PLAIN, PSH, put16, TCP, UDP, writeIpPacket } from './ip-packet.ts';
 import { between, damage, randomOptions, randomPayload, randomShape, SLACK } from './packet-shapes.ts';
@@ -21,9 +22,7 @@ export function makeRunSpace(): RunSpace {
   return { slab: new Uint8Array(SPACE + 70_000 + SLACK), desc: new Int32Array(MOST_PACKETS * PACKET_STRIDE) };
 }
 
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
-function randomFlow(random: Random): Writable<IpShape> {
+function randomFlow(random: Random): Mutable<IpShape> {
   const version = random.chance(0.5) ? 4 : 6;
   return {
     ...PLAIN,
@@ -45,7 +44,7 @@ function randomFlow(random: Random): Writable<IpShape> {
 }
 
 /** One thing is not as in the packet before. */
-function stray(random: Random, shape: Writable<IpShape>): void {
+function stray(random: Random, shape: Mutable<IpShape>): void {
   switch (random.below(20)) {
     case 0:
       shape.acknowledgement++;
@@ -165,7 +164,7 @@ export function writeRuns(random: Random, space: RunSpace): number {
     const length = at + wanted < SPACE - 40_000 ? wanted : 1;
     flow.payload = randomPayload(random, length);
     flow.flags = !steady && random.chance(0.06) ? ACK | PSH : ACK;
-    let shape: Writable<IpShape> = { ...flow };
+    let shape: Mutable<IpShape> = { ...flow };
     if (random.chance(errors)) stray(random, shape);
     else if (random.chance(errors / 10)) shape = { ...randomShape(random), payload: flow.payload };
     let bytes = writeIpPacket(slab, at, shape);

@@ -4,9 +4,10 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { ENDPOINT_FAMILY, ENDPOINT_SIZE } from '../../src/base/endpoint.ts';
+import type { Family } from '../../src/base/family.ts';
 import { parsePrefix } from '../../src/base/prefix.ts';
 import type { PeerConfig } from '../../src/config/model.ts';
-import type { Backend } from '../../src/daemon/backend.ts';
+import type { DaemonBackend } from '../../src/daemon/backend.ts';
 import { DeviceLoop } from '../../src/daemon/device-loop.ts';
 import type { Clock, OpenUdp, Tun, TunStatus, Udp } from '../../src/io/ports.ts';
 import {
@@ -44,10 +45,10 @@ export class WatchedDevice {
   gone = false;
   readonly #privateKey = randomFillSync(new Uint8Array(32));
   readonly #plan = new SplitPlan();
-  readonly #family: 4 | 6;
+  readonly #family: Family;
   #mtu = 0;
 
-  constructor(backend: Backend, tun: Tun, openUdp: OpenUdp, clock: Clock, family: 4 | 6) {
+  constructor(backend: DaemonBackend, tun: Tun, openUdp: OpenUdp, clock: Clock, family: Family) {
     const { crypto, cipher } = backend;
     this.#family = family;
     this.publicKey = crypto.publicKey(this.#privateKey);

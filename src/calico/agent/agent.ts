@@ -8,7 +8,7 @@
  * while it cannot be read, everything stays as it is. Only the cluster's state ends a tunnel; the
  * end of this process does not.
  */
-import type { Family } from '../../netlink/family.ts';
+import type { Family } from '../../base/family.ts';
 import type { Closable, Snapshot } from '../datastore/datastore.ts';
 import type { PerFamily } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';

@@ -1,8 +1,8 @@
 /**
  * The agent's dependencies. machine.ts and `wgts calico` build the real ones; tests pass their own.
  */
+import type { Family } from '../../base/family.ts';
 import type { Watch } from '../../netlink/events.ts';
-import type { Family } from '../../netlink/family.ts';
 import type { AppliedState } from '../apply/applier.ts';
 import type { HandshakeRefresh } from '../apply/device/fresh-handshakes.ts';
 import type { Datastore } from '../datastore/datastore.ts';

@@ -5,7 +5,7 @@
  * Peers see the change within about a second: the first attempt reaches most of them, the second
  * reaches the slow ones.
  */
-import type { Family } from '../../netlink/family.ts';
+import type { Family } from '../../base/family.ts';
 import type { AgentDependencies } from './dependencies.ts';
 import { Timers } from './timers.ts';
 

@@ -1,11 +1,11 @@
 /** The real machine: the ports that src/calico/apply changes, and the facts that the plan needs. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BackendName, hasFamily } from '../../backend/take.ts';
+import { type BackendChoice, hasFamily } from '../../backend/take.ts';
+import type { Family } from '../../base/family.ts';
 import { SystemDevices } from '../../host/devices.ts';
 import { systemNetlink } from '../../io/netlink.ts';
 import { publicKeyOf } from '../../io/secrets.ts';
-import type { Family } from '../../netlink/family.ts';
 import { Network } from '../../netlink/network.ts';
 import { systemSysctls } from '../apply/device/sysctl.ts';
 import { systemTables } from '../apply/firewall/nftables.ts';
@@ -21,7 +21,7 @@ const FELIX_FILE = '/etc/calico/felix.cfg';
 export interface MachineOptions {
   /** The state directory, with keys and records. */
   readonly keyDirectory: string;
-  readonly backend: BackendName;
+  readonly backend: BackendChoice;
   readonly aks: boolean;
   /** Whether device processes inherit our output, which keeps it open as long as they run. */
   readonly keepOutput: boolean;

@@ -7,8 +7,8 @@
  * Nothing here throws: obstacles become Problems, and the next turn retries.
  */
 import { formatAddress } from '../../base/address.ts';
+import type { Family } from '../../base/family.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
-import type { Family } from '../../netlink/family.ts';
 import { ADDRESS_ANNOTATION } from '../model/annotations.ts';
 import type { Cluster, ClusterNode, IpPool } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';

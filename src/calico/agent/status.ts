@@ -1,5 +1,5 @@
 /** The agent's current state, as /readyz, the metrics, the log and the Events report it. */
-import type { Family } from '../../netlink/family.ts';
+import type { Family } from '../../base/family.ts';
 import type { AppliedState } from '../apply/applier.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Plan } from '../plan/input.ts';

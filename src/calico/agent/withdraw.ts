@@ -1,6 +1,6 @@
 /** Removes the agent from this node for good: withdraws its keys, then everything it made here. */
+import type { Family } from '../../base/family.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
-import type { Family } from '../../netlink/family.ts';
 import type { Applier } from '../apply/applier.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import { ADDRESS_ANNOTATION } from '../model/annotations.ts';

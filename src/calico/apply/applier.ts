@@ -6,8 +6,8 @@
  * interval, after a failure, and when `watch` reports a foreign change.
  */
 
+import type { Family } from '../../base/family.ts';
 import type { Watch } from '../../netlink/events.ts';
-import type { Family } from '../../netlink/family.ts';
 import type { PerFamily } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
 import { type HandshakeRefresh, PEERS_PER_REQUEST, REQUEST_PAUSE_MS } from './device/fresh-handshakes.ts';

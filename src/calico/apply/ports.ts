@@ -2,7 +2,7 @@
  * Ports to the machine that applying a plan needs. The agent connects real adapters; tests use a
  * machine in memory.
  */
-import type { Family } from '../../netlink/family.ts';
+import type { Family } from '../../base/family.ts';
 import type { Network } from '../../netlink/network.ts';
 import type { NfTable, TableName } from '../../netlink/nftables.ts';
 import type { QuickDevices } from '../../quick/ports.ts';

@@ -9,10 +9,10 @@
 
 import { formatAddress } from '../../base/address.ts';
 import { codedError } from '../../base/coded-error.ts';
+import { isInterfaceName } from '../../base/interface-name.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
 import { eraseStatus } from '../../config/model.ts';
-import { isLinkName } from '../../netlink/links.ts';
-import type { BackendKind } from '../../quick/state.ts';
+import type { DeviceKind } from '../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../model/desired.ts';
 import { ensureAddress } from './device/address.ts';
 import { ensureDevice, samePeer, updateDevice } from './device/device.ts';
@@ -43,7 +43,7 @@ export interface AppliedTunnel {
    */
   readonly ready: boolean;
   readonly interfaceName: string;
-  readonly backend?: BackendKind;
+  readonly backend?: DeviceKind;
   /** Base64. */
   readonly publicKey?: string;
   /** The step that failed; all steps before it are done. */
@@ -54,7 +54,7 @@ export interface AppliedTunnel {
 interface AppliedRecord {
   readonly tunnel: DesiredTunnel;
   readonly link: number;
-  readonly backend: BackendKind;
+  readonly backend: DeviceKind;
   readonly publicKey: string;
 }
 
@@ -223,7 +223,7 @@ export class Tunnel {
 /** Rejects settings that would make us own what belongs to the system. */
 function validate({ interfaceName, table, mark, rulePriority, mtu }: DesiredTunnel): void {
   const bad = (what: string, fix: string): Error => codedError('EINVAL', `${what} cannot be: ${fix}`);
-  if (!isLinkName(interfaceName))
+  if (!isInterfaceName(interfaceName))
     throw bad(`interface name ${JSON.stringify(interfaceName)}`, 'take 1 to 15 characters, no slash, colon or space');
   if (!isOwnTable(table))
     throw bad(`route table ${table}`, 'take one that no other program uses, not 0 and not 253 to 255');

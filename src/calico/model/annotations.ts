@@ -1,5 +1,5 @@
 /** Calico's annotations of a Kubernetes Node that bear on the tunnel (docs/reference/calico-felix.md#node-annotations). */
-import type { Family } from '../../netlink/family.ts';
+import type { Family } from '../../base/family.ts';
 
 type Names = Readonly<Record<Family, string>>;
 const DOMAIN = 'projectcalico.org/';

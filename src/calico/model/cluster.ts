@@ -4,8 +4,8 @@
  *
  * What could not be understood is not in here: it is a Problem (problem.ts), and the rest of the object counts as if it were absent.
  */
+import type { Family } from '../../base/family.ts';
 import type { Prefix } from '../../base/prefix.ts';
-import type { Family } from '../../netlink/family.ts';
 
 /**
  * One value for each IP version that has one, by the number of the version: `{ 4: ..., 6: ... }`.

@@ -2,8 +2,8 @@
  * What a node shall have: the result of the plan, and all that apply is told. Equal states are equal values, so that the difference between
  * two is what must be done. Each tunnel is of one family: IPv4 over IPv4 and IPv6 over IPv6, with its own device, key and port, as Felix has it.
  */
+import type { Family } from '../../base/family.ts';
 import type { Prefix } from '../../base/prefix.ts';
-import type { Family } from '../../netlink/family.ts';
 import type { PerFamily } from './cluster.ts';
 
 /**

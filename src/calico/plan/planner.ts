@@ -1,6 +1,6 @@
 /** Plans for one node, again and again: the one way from the cluster to the desired state. */
+import type { Family } from '../../base/family.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
-import type { Family } from '../../netlink/family.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';

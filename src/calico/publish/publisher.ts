@@ -5,7 +5,7 @@
  *
  * The two families know nothing of each other. A key is taken away only if it is one of ours: by then another may have it for its own.
  */
-import type { Family } from '../../netlink/family.ts';
+import type { Family } from '../../base/family.ts';
 import { KEY_ANNOTATION } from '../model/annotations.ts';
 
 /** Of `metadata.annotations`; null removes one. */

@@ -1,6 +1,6 @@
 /** The command line of `wgts calico` and `wgts verify`. */
 import { hostname } from 'node:os';
-import { BACKENDS, type BackendName } from '../../backend/names.ts';
+import { BACKENDS, type BackendChoice } from '../../backend/names.ts';
 import { DEFAULT_OPTIONS, optionErrors, type PlanOptions } from '../../calico/plan/config/options.ts';
 import { boolean } from '../../calico/plan/config/values.ts';
 import { quote } from '../../config/errors.ts';
@@ -15,7 +15,7 @@ export interface SourceOptions {
 
 export interface CalicoOptions extends SourceOptions {
   readonly nodeName: string;
-  readonly backend: BackendName;
+  readonly backend: BackendChoice;
   readonly plan: PlanOptions;
   readonly keyDirectory: string;
   readonly allocate: boolean;
@@ -35,7 +35,7 @@ export function parseCalicoOptions(args: readonly string[], { env }: Terminal): 
   const given = text(values, 'backend');
   const named = given ?? (env['WGTS_BACKEND'] || (takeOver ? 'auto' : 'userspace'));
   const from = given === undefined ? '$WGTS_BACKEND' : '--backend';
-  const backend: BackendName = checkChoice(from, named, BACKENDS);
+  const backend: BackendChoice = checkChoice(from, named, BACKENDS);
   if ((backend === 'kernel' || backend === 'auto') && !takeOver)
     throw bad(from, backend, 'nodes whose kernel has WireGuard are left to Felix; use userspace, or add --take-over');
   const names = DEFAULT_OPTIONS.interfaceNames;

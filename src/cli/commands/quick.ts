@@ -1,6 +1,6 @@
 /** `wgts up`, `down`, `save`, `strip`: what wg-quick does, with its files, but over netlink and for whichever WireGuard there is. */
 import { existsSync } from 'node:fs';
-import { BACKENDS, type BackendName } from '../../backend/take.ts';
+import { BACKENDS, type BackendChoice } from '../../backend/take.ts';
 import { interruptChildren } from '../../host/child.ts';
 import { locateFile, readStripped } from '../../host/conf-file.ts';
 import { lock, readState } from '../../host/run-state.ts';
@@ -103,13 +103,13 @@ export const strip: Command = (args, terminal) => {
 function upArguments(
   args: readonly string[],
   terminal: Terminal,
-): { argument: string; backend: BackendName; watch: boolean } {
+): { argument: string; backend: BackendChoice; watch: boolean } {
   const { values, positionals } = parseOptions(texts.up, args, { least: 1 });
   const { backend, watch } = values;
   const variable = terminal.env['WGTS_BACKEND'] || 'auto';
   return {
     argument: positionals[0]!,
-    backend: backend === undefined ? checkChoice('$WGTS_BACKEND', variable, BACKENDS) : (backend as BackendName),
+    backend: backend === undefined ? checkChoice('$WGTS_BACKEND', variable, BACKENDS) : (backend as BackendChoice),
     watch: watch === true,
   };
 }

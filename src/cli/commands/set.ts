@@ -1,4 +1,5 @@
 /** `wgts set`, in wg's own syntax: settings of the device, then of peer after peer. */
+import type { Mutable } from '../../base/mutable.ts';
 import { quote } from '../../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../../config/model.ts';
 import {
@@ -15,8 +16,6 @@ import { interfaceArgument, useInterface } from '../interface-argument.ts';
 import { readKeyFile } from '../key-file.ts';
 import { resolveEndpoint } from '../resolve.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export const set: Command = async (args, terminal) => {
   const [first, ...words] = args;

@@ -2,11 +2,11 @@
  * Every two nodes of a cluster, and whether they are encrypted with each other: from the cluster, and of the pairs of this node also from its device. One
  * after another, as often as they are asked for: a thousand nodes are half a million pairs.
  */
+import type { Family } from '../../base/family.ts';
 import type { Cluster } from '../../calico/model/cluster.ts';
 import type { Standing } from '../../calico/plan/peers/eligibility.ts';
 import { isInUse, type PairStanding, pairs, standings } from '../../calico/plan/peers/node-pairs.ts';
 import type { PeerStatus } from '../../config/model.ts';
-import type { Family } from '../../netlink/family.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
 /** What is not in the cluster, but seen at the device. */

@@ -1,4 +1,5 @@
 /** An agent with a clock, a cluster, a machine and an applier of the test's own; only what publishes keys is real. */
+import type { Family } from '../../../src/base/family.ts';
 import { Agent } from '../../../src/calico/agent/agent.ts';
 import type { AgentAllocator, AgentDependencies, AgentOptions } from '../../../src/calico/agent/dependencies.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
@@ -10,7 +11,6 @@ import type { Desired } from '../../../src/calico/model/desired.ts';
 import type { Problem } from '../../../src/calico/model/problem.ts';
 import { DEFAULT_OPTIONS } from '../../../src/calico/plan/config/options.ts';
 import { Publisher } from '../../../src/calico/publish/publisher.ts';
-import type { Family } from '../../../src/netlink/family.ts';
 import { FakeClock } from '../publish/clock.ts';
 import { clusterOf, felix, keyOf, keyText, node } from './cluster.ts';
 

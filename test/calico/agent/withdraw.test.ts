@@ -1,12 +1,12 @@
 /** --withdraw: the keys first, then all that is here; and what is left is said by the exit status. */
 import { expect, test } from 'vitest';
+import type { Family } from '../../../src/base/family.ts';
 import type { AgentAllocator } from '../../../src/calico/agent/dependencies.ts';
 import { type WithdrawDependencies, withdrawAll } from '../../../src/calico/agent/withdraw.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { Datastore } from '../../../src/calico/datastore/datastore.ts';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { Publisher } from '../../../src/calico/publish/publisher.ts';
-import type { Family } from '../../../src/netlink/family.ts';
 import { FakeClock } from '../publish/clock.ts';
 import { clusterOf, keyOf, keyText, node } from './cluster.ts';
 

@@ -1,8 +1,8 @@
 /** The agent stopped dead, or told that something failed, before every single thing that it does: the next apply brings about what is wanted. */
 import { describe, expect, test } from 'vitest';
+import type { Family } from '../../../src/base/family.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
 import type { Desired } from '../../../src/calico/model/desired.ts';
-import type { Family } from '../../../src/netlink/family.ts';
 import { desired, FakeNode, OWNED, type ProcessOptions, peer, route, tunnel, WRITE_REQUESTS } from './node.ts';
 
 const VARIANTS: readonly (readonly [string, readonly Family[]])[] = [

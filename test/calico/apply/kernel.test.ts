@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { beforeAll, expect, test } from 'vitest';
 import { parseAddress } from '../../../src/base/address.ts';
+import type { Family } from '../../../src/base/family.ts';
 import { formatPrefix } from '../../../src/base/prefix.ts';
 import { ensureAddress } from '../../../src/calico/apply/device/address.ts';
 import type { ApplyContext, ApplyHost } from '../../../src/calico/apply/ports.ts';
@@ -10,7 +11,6 @@ import { ensureRule, removeRules } from '../../../src/calico/apply/routing/rule.
 import type { DesiredRoute } from '../../../src/calico/model/desired.ts';
 import { nativeBinding } from '../../../src/io/native-binding.ts';
 import { nativeNetlink } from '../../../src/io/netlink.ts';
-import type { Family } from '../../../src/netlink/family.ts';
 import type { Link } from '../../../src/netlink/links.ts';
 import { Network } from '../../../src/netlink/network.ts';
 import { inOwnNamespace } from '../../support/own-namespace.ts';

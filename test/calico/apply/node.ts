@@ -3,6 +3,7 @@
  * or told that something failed, before any single thing that it does.
  */
 import { formatAddress, parseAddress } from '../../../src/base/address.ts';
+import type { Family } from '../../../src/base/family.ts';
 import { clampPrivateKey, formatKeyBase64 } from '../../../src/base/key.ts';
 import { formatPrefix, parsePrefix } from '../../../src/base/prefix.ts';
 import { Applier } from '../../../src/calico/apply/applier.ts';
@@ -11,7 +12,6 @@ import type { PerFamily } from '../../../src/calico/model/cluster.ts';
 import type { Desired, DesiredPeer, DesiredRoute, DesiredTunnel } from '../../../src/calico/model/desired.ts';
 import { opensslCrypto } from '../../../src/crypto/openssl.ts';
 import { isRefusal } from '../../../src/netlink/errors.ts';
-import type { Family } from '../../../src/netlink/family.ts';
 import { Network } from '../../../src/netlink/network.ts';
 import type { NfTable } from '../../../src/netlink/nftables.ts';
 import { PROTOCOL, TABLE } from '../../../src/netlink/route.ts';

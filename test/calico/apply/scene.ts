@@ -1,9 +1,9 @@
 /** A fake node and the agent on it, anew for each test, in one or both families; and what most tests ask of them. */
 import { afterEach, beforeEach, expect } from 'vitest';
+import type { Family } from '../../../src/base/family.ts';
 import { formatPrefix } from '../../../src/base/prefix.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { Desired, DesiredTunnel } from '../../../src/calico/model/desired.ts';
-import type { Family } from '../../../src/netlink/family.ts';
 import type { Rule } from '../../../src/netlink/rules.ts';
 import type { FakeDevice, FakePeer } from '../../support/fake-kernel/wireguard.ts';
 import { desired, FakeNode, OWNED, type Process, type ProcessOptions, peer, tunnel } from './node.ts';

@@ -1,8 +1,8 @@
 /** Random plans, random meddling by others, agents that are stopped or fail anywhere: after one whole apply the node is as a new one would be. */
 import { expect, test } from 'vitest';
+import type { Family } from '../../../src/base/family.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
 import type { Desired } from '../../../src/calico/model/desired.ts';
-import type { Family } from '../../../src/netlink/family.ts';
 import { seeded, testSeed } from '../../support/random.ts';
 import { desired, FakeNode, peer, route, tunnel } from './node.ts';
 

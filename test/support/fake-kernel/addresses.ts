@@ -2,6 +2,8 @@
  * The fake kernel's addresses, and the routes that come and go with them: to the address itself in the local table, to its prefix in
  * the main one while the link is up. Left out: broadcast, multicast and link-local routes, and the promotion of secondary addresses.
  */
+import { sameBytes } from '../../../src/base/bytes.ts';
+import { familyOfAddress } from '../../../src/base/family.ts';
 import { makePrefix } from '../../../src/base/prefix.ts';
 import {
   ADDRESS,
@@ -13,12 +15,12 @@ import {
 } from '../../../src/netlink/addresses.ts';
 import { AttributeWriter } from '../../../src/netlink/attributes.ts';
 import { GROUPS } from '../../../src/netlink/events.ts';
-import { familyNumber, familyOf, familyOfAddress } from '../../../src/netlink/family.ts';
+import { familyNumber, familyOf } from '../../../src/netlink/family.ts';
 import { FLAG, type NetlinkMessage } from '../../../src/netlink/message.ts';
 import { getU32, setU32 } from '../../../src/netlink/native-order.ts';
 import { PROTOCOL, ROUTE_TYPE, type Route, TABLE } from '../../../src/netlink/route.ts';
 import { announceRoute } from './routes.ts';
-import { type Answer, type FakeLink, linkOf, Refusal, sameBytes, takeOut, type World } from './world.ts';
+import { type Answer, type FakeLink, linkOf, Refusal, takeOut, type World } from './world.ts';
 
 const CONNECTED_METRIC = 256;
 

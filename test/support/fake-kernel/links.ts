@@ -1,8 +1,8 @@
 /** The fake kernel's links. A link that goes up brings its connected routes; one that goes down loses them and its IPv6 addresses. */
+import { isInterfaceName } from '../../../src/base/interface-name.ts';
 import { Attributes, AttributeWriter } from '../../../src/netlink/attributes.ts';
 import { GROUPS } from '../../../src/netlink/events.ts';
 import {
-  isLinkName,
   LINK,
   LINK_HEADER_SIZE,
   LINK_INFO,
@@ -69,7 +69,7 @@ function named(world: World, { body }: NetlinkMessage): FakeLink {
 function create(world: World, name: string | undefined, attributes: Attributes): FakeLink {
   const kind = attributes.nested(LINK.info)?.string(LINK_INFO.kind);
   if (kind === undefined || !world.kinds.includes(kind)) throw new Refusal('EOPNOTSUPP', 'Unknown device type');
-  if (name === undefined || !isLinkName(name)) throw new Refusal('EINVAL');
+  if (name === undefined || !isInterfaceName(name)) throw new Refusal('EINVAL');
   const index = world.nextIndex++;
   const wireguard = kind === 'wireguard';
   const link: FakeLink = {
@@ -92,7 +92,7 @@ function change(world: World, link: FakeLink, body: Uint8Array, attributes: Attr
     throw new Refusal('EINVAL', mtu < 68 ? 'mtu less than device minimum' : 'mtu greater than device maximum');
   const name = attributes.string(LINK.name);
   if (name !== undefined && name !== link.name && linkNamed(world, name)) throw new Refusal('EEXIST');
-  if (name !== undefined && !isLinkName(name)) throw new Refusal('EINVAL');
+  if (name !== undefined && !isInterfaceName(name)) throw new Refusal('EINVAL');
   const alias = attributes.string(LINK.alias);
   link.mtu = mtu ?? link.mtu;
   link.name = name ?? link.name;

@@ -1,5 +1,6 @@
 /** The fake kernel's routes: what it refuses, what it fills in, and how it finds the one for a packet. */
-import type { Prefix } from '../../../src/base/prefix.ts';
+import { sameBytes } from '../../../src/base/bytes.ts';
+import { type Prefix, samePrefix } from '../../../src/base/prefix.ts';
 import { SCOPE } from '../../../src/netlink/addresses.ts';
 import { Attributes } from '../../../src/netlink/attributes.ts';
 import { GROUPS } from '../../../src/netlink/events.ts';
@@ -17,7 +18,7 @@ import {
   TABLE,
 } from '../../../src/netlink/route.ts';
 import { RULE_ACTION, type Rule } from '../../../src/netlink/rules.ts';
-import { type Answer, linkOf, Refusal, sameBytes, takeOut, type World } from './world.ts';
+import { type Answer, linkOf, Refusal, takeOut, type World } from './world.ts';
 
 const DEFAULT_METRIC_V6 = 1024;
 const LOOPBACK = 1;
@@ -109,7 +110,7 @@ function answersTo(route: Route, wanted: Route): boolean {
     (wanted.family === 6 || wanted.scope === SCOPE.nowhere || route.scope === wanted.scope) &&
     (wanted.metric === undefined || (route.metric ?? 0) === wanted.metric) &&
     (wanted.link === undefined || route.link === wanted.link) &&
-    (wanted.gateway === undefined || sameBytes(route.gateway, wanted.gateway))
+    (wanted.gateway === undefined || (route.gateway !== undefined && sameBytes(route.gateway, wanted.gateway)))
   );
 }
 
@@ -166,10 +167,6 @@ function contains({ address, length }: Prefix, other: Uint8Array): boolean {
   for (let bit = 0; bit < length; bit++)
     if (((address[bit >> 3]! ^ other[bit >> 3]!) >> (7 - (bit & 7))) & 1) return false;
   return true;
-}
-
-function samePrefix(a: Prefix, b: Prefix): boolean {
-  return a.length === b.length && sameBytes(a.address, b.address);
 }
 
 /** A question is written like a route. */

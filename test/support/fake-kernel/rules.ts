@@ -1,4 +1,5 @@
 /** The fake kernel's rules. */
+import type { Family } from '../../../src/base/family.ts';
 import { formatPrefix, type Prefix } from '../../../src/base/prefix.ts';
 import { Attributes } from '../../../src/netlink/attributes.ts';
 import { GROUPS } from '../../../src/netlink/events.ts';
@@ -18,7 +19,7 @@ import { type Answer, Refusal, takeOut, type World } from './world.ts';
 
 /** What every namespace begins with. */
 export function firstRules(): Rule[] {
-  const rule = (family: 4 | 6, priority: number, table: number): Rule => ({
+  const rule = (family: Family, priority: number, table: number): Rule => ({
     family,
     priority,
     action: RULE_ACTION.table,

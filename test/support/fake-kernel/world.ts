@@ -71,8 +71,3 @@ export function takeOut<T>(list: T[], which: (item: T) => boolean): T[] {
   list.splice(0, list.length, ...list.filter(item => !out.includes(item)));
   return out;
 }
-
-export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (!a || !b) return a === b;
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}

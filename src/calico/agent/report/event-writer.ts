@@ -2,7 +2,7 @@
  * Writes Events on our Node: each problem once when it appears, and when encryption begins and
  * ends.
  */
-import type { Family } from '../../../netlink/family.ts';
+import type { Family } from '../../../base/family.ts';
 import type { AppliedState } from '../../apply/applier.ts';
 import type { NodeEvent } from '../../datastore/datastore.ts';
 import { type Problem, problemKey } from '../../model/problem.ts';

@@ -5,6 +5,7 @@
  * to its planned endpoint.
  */
 
+import { sameBytes } from '../../../base/bytes.ts';
 import { codedError } from '../../../base/coded-error.ts';
 import { makeEndpoint } from '../../../base/endpoint.ts';
 import { copySecret, formatKeyBase64, isZeroKey } from '../../../base/key.ts';
@@ -17,7 +18,7 @@ import {
   type PeerConfig,
   type PeerStatus,
 } from '../../../config/model.ts';
-import type { BackendKind } from '../../../quick/state.ts';
+import type { DeviceKind } from '../../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../../model/desired.ts';
 import type { ApplyContext } from '../ports.ts';
 
@@ -27,11 +28,7 @@ const LONGEST_KEEPALIVE_S = 65_535;
  * Reads the device and configures its differences to the plan.
  * @returns the public key in base64
  */
-export async function ensureDevice(
-  context: ApplyContext,
-  tunnel: DesiredTunnel,
-  backend: BackendKind,
-): Promise<string> {
+export async function ensureDevice(context: ApplyContext, tunnel: DesiredTunnel, backend: DeviceKind): Promise<string> {
   const status = await read(context, tunnel.interfaceName);
   const { key, isNew } = privateKey(context, status);
   try {
@@ -56,7 +53,7 @@ export async function updateDevice(
   context: ApplyContext,
   before: DesiredTunnel,
   tunnel: DesiredTunnel,
-  backend: BackendKind,
+  backend: DeviceKind,
   own: string,
 ): Promise<void> {
   const changed = new Set<string>();
@@ -158,7 +155,7 @@ function peerStatus(peer: DesiredPeer): PeerStatus {
  * Userspace devices replace a prefix list within one request; the kernel sends packets during the
  * request.
  */
-function removesPrefixes(backend: BackendKind): boolean {
+function removesPrefixes(backend: DeviceKind): boolean {
   return backend === 'kernel';
 }
 
@@ -171,8 +168,4 @@ function describe({ privateKey, listenPort, fwmark, peers = [] }: DeviceConfig):
     ...(peers.length > gone ? [`${peers.length - gone} peer(s) set`] : []),
     ...(gone > 0 ? [`${gone} peer(s) removed`] : []),
   ].join(', ');
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a === b || (a.length === b.length && a.every((byte, i) => byte === b[i]));
 }

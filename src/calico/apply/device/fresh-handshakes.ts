@@ -12,7 +12,7 @@ import { makeEndpoint } from '../../../base/endpoint.ts';
 import { formatKeyBase64 } from '../../../base/key.ts';
 import { ConfigError } from '../../../config/errors.ts';
 import type { DeviceConfig, PeerConfig, PeerStatus } from '../../../config/model.ts';
-import type { BackendKind } from '../../../quick/state.ts';
+import type { DeviceKind } from '../../../quick/state.ts';
 import type { DesiredPeer, DesiredTunnel } from '../../model/desired.ts';
 import type { ApplyContext } from '../ports.ts';
 
@@ -40,7 +40,7 @@ export function peersToRefresh(
   { peers: wanted }: DesiredTunnel,
   status: readonly PeerStatus[],
   { restoredAgoMs, isSecondAttempt }: HandshakeRefresh,
-  backend: BackendKind,
+  backend: DeviceKind,
   now: number,
 ): readonly DesiredPeer[] {
   // Removing a peer twice could end the session that the first attempt began.
@@ -57,7 +57,7 @@ export function peersToRefresh(
 export async function refreshHandshakes(
   { host }: ApplyContext,
   { interfaceName }: DesiredTunnel,
-  backend: BackendKind,
+  backend: DeviceKind,
   peers: readonly DesiredPeer[],
 ): Promise<void> {
   if (peers.length === 0) return;

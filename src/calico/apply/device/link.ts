@@ -5,10 +5,11 @@
 
 import { WIREGUARD_KIND } from '../../../backend/kernel.ts';
 import { codedError } from '../../../base/coded-error.ts';
+import { isInterfaceName } from '../../../base/interface-name.ts';
 import { eraseStatus } from '../../../config/model.ts';
 import { isRefusal } from '../../../netlink/errors.ts';
-import { isLinkName, type Link } from '../../../netlink/links.ts';
-import type { BackendKind } from '../../../quick/state.ts';
+import type { Link } from '../../../netlink/links.ts';
+import type { DeviceKind } from '../../../quick/state.ts';
 import type { DesiredTunnel } from '../../model/desired.ts';
 import type { ApplyContext } from '../ports.ts';
 
@@ -18,7 +19,7 @@ const POLL_INTERVAL_MS = 50;
 
 export interface UsableLink {
   readonly link: Link;
-  readonly backend: BackendKind;
+  readonly backend: DeviceKind;
 }
 
 /**
@@ -54,7 +55,7 @@ export async function ensureLink(
  */
 export async function removeLink(context: ApplyContext, interfaceName: string): Promise<void> {
   const { network, devices } = context.host;
-  if (!isLinkName(interfaceName)) return;
+  if (!isInterfaceName(interfaceName)) return;
   const link = await network.links.find(interfaceName);
   if (!link || !(await isOurs(context, link))) return;
   context.recordChange(`link ${interfaceName}: removed`);

@@ -16,8 +16,8 @@
  *
  * Prefixes are sealed before any other step and unsealed after all other steps.
  */
+import type { Family } from '../../../base/family.ts';
 import { formatPrefix, type Prefix } from '../../../base/prefix.ts';
-import type { Family } from '../../../netlink/family.ts';
 import {
   accept,
   bitwise,

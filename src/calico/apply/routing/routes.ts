@@ -3,9 +3,9 @@
  * A route whose kind changes is replaced in place, and new routes are added before old ones are
  * removed, so that no packet ever falls through to a wider route or to none.
  */
+import type { Family } from '../../../base/family.ts';
 import { formatPrefix } from '../../../base/prefix.ts';
 import { isRefusal } from '../../../netlink/errors.ts';
-import type { Family } from '../../../netlink/family.ts';
 import { ROUTE_TYPE, type Route, TABLE } from '../../../netlink/route.ts';
 import { describeRoute, type NewRoute } from '../../../netlink/routes.ts';
 import type { DesiredRoute, DesiredTunnel } from '../../model/desired.ts';

@@ -5,8 +5,8 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { codedError } from '../../../base/coded-error.ts';
+import type { Family } from '../../../base/family.ts';
 import { clampPrivateKey, isZeroKey, KEY_SIZE, newSecret } from '../../../base/key.ts';
-import type { Family } from '../../../netlink/family.ts';
 import type { Keys } from '../ports.ts';
 import type { StateDirectory } from './state-directory.ts';
 

@@ -3,7 +3,7 @@
  * with other names and must remove the old ones, or two devices would claim the same port. The file
  * holds names only: each resource is checked before it is removed.
  */
-import { isLinkName } from '../../../netlink/links.ts';
+import { isInterfaceName } from '../../../base/interface-name.ts';
 import type { PerFamily } from '../../model/cluster.ts';
 import type { Owned, Records } from '../ports.ts';
 import { isOwnTable } from '../routing/routes.ts';
@@ -51,7 +51,7 @@ function ownedOf(value: unknown): Owned[] {
   if (!Array.isArray(value)) return [];
   return value.flatMap((each: Partial<Record<string, unknown>> | null) => {
     const { interfaceName, table } = each ?? {};
-    if (typeof interfaceName !== 'string' || !isLinkName(interfaceName)) return [];
+    if (typeof interfaceName !== 'string' || !isInterfaceName(interfaceName)) return [];
     return typeof table === 'number' && isOwnTable(table) ? [{ interfaceName, table }] : [];
   });
 }

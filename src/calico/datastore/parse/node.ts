@@ -1,6 +1,6 @@
 /** A Kubernetes Node with Calico's annotations (docs/reference/calico-felix.md#node-annotations, #nodes-read). Keys are taken as they are written: whether they are any is the plan's to say. */
+import type { Family } from '../../../base/family.ts';
 import type { Prefix } from '../../../base/prefix.ts';
-import type { Family } from '../../../netlink/family.ts';
 import {
   ADDRESS_ANNOTATION,
   IPIP_ANNOTATION,

@@ -2,8 +2,8 @@
  * Reads fields of an object that anybody may have written: each is what it should be, or is absent and a Problem says what is wrong with it.
  * Fields that nobody asks for are not looked at: newer versions have more of them.
  */
+import type { Family } from '../../../base/family.ts';
 import { makePrefix, type Prefix } from '../../../base/prefix.ts';
-import type { Family } from '../../../netlink/family.ts';
 import { ExactNumber } from '../../model/exact-number.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import { parseCidr, parseIp } from './go-text.ts';

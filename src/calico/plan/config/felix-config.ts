@@ -7,6 +7,7 @@
  * An invalid value does not fall through to the next source. As in Felix, the built-in default
  * replaces it, and a Problem reports it.
  */
+import type { Family } from '../../../base/family.ts';
 import type { ClusterNode, FelixConfiguration } from '../../model/cluster.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import { parseFelixFile } from './felix-file.ts';
@@ -38,7 +39,7 @@ export interface FelixConfig {
    * Whether the cluster enables each IP family: resolved from `default` and the node's environment
    * and file, ignoring `node.<name>` and selector-scoped configurations.
    */
-  readonly clusterEnabled: Readonly<Record<4 | 6, boolean>>;
+  readonly clusterEnabled: Readonly<Record<Family, boolean>>;
 }
 
 /** A source of parameter values; `object` names it in Problems. */
@@ -71,7 +72,7 @@ export function resolveFelixConfig(input: ConfigInput): FelixConfig {
 }
 
 /** Returns whether Felix considers WireGuard enabled for a family. */
-export function isEnabled(parameters: FelixParameters, family: 4 | 6): boolean {
+export function isEnabled(parameters: FelixParameters, family: Family): boolean {
   return family === 4 ? parameters.WireguardEnabled : parameters.WireguardEnabledV6 && parameters.Ipv6Support;
 }
 
@@ -82,7 +83,7 @@ export function isEnabled(parameters: FelixParameters, family: 4 | 6): boolean {
  */
 export function enablementCheck(
   configurations: ConfigurationIndex,
-  family: 4 | 6,
+  family: Family,
 ): (node: Pick<ClusterNode, 'name' | 'labels'>) => boolean {
   const { byName, scoped } = configurations;
   const enabledBy = (sources: readonly Source[]): boolean =>

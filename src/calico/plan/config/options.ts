@@ -2,7 +2,8 @@
  * The agent's own options, beside Felix's parameters, and their validation
  * (docs/reference/calico-felix.md#safe-names-and-numbers).
  */
-import type { Family } from '../../../netlink/family.ts';
+import type { Family } from '../../../base/family.ts';
+import { isInterfaceName } from '../../../base/interface-name.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import { type FelixParameters, felixTableRanges, PARAMETER_NAMES, PARAMETERS } from './parameters.ts';
 
@@ -68,7 +69,7 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
   const { interfaceNames, table, mark, rulePriority } = options;
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
-  for (const family of [4, 6] as const) errors.push(...checkInterfaceName(interfaceNames[family], family, parameters));
+  for (const family of [4, 6] as const) errors.push(...checkName(interfaceNames[family], family, parameters));
   if (interfaceNames[4] === interfaceNames[6])
     errors.push(
       problem(
@@ -145,8 +146,8 @@ export function optionErrors(options: PlanOptions): readonly Problem[] {
  * Rejects names that the kernel refuses and names that Felix claims. Felix would delete a link with
  * such a name, or fail over it ten times a second.
  */
-function checkInterfaceName(name: string, family: Family, parameters: FelixParameters): Problem[] {
-  if (!/^[^\s/:\0]+$/.test(name) || utf8Length(name) > 15 || name === '.' || name === '..')
+function checkName(name: string, family: Family, parameters: FelixParameters): Problem[] {
+  if (!isInterfaceName(name))
     return [
       problem(
         'InvalidInterfaceName',
@@ -176,15 +177,6 @@ function felixWireguardTable(ranges: ReturnType<typeof felixTableRanges>): numbe
   for (const { min, max } of ranges)
     for (let table = min; table <= max; table++) if (!KERNEL_TABLES.includes(table)) return table;
   return undefined;
-}
-
-function utf8Length(name: string): number {
-  let bytes = 0;
-  for (const character of name) {
-    const point = character.codePointAt(0)!;
-    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
-  return bytes;
 }
 
 function isIntegerBetween(value: number, min: number, max: number): boolean {

@@ -1,5 +1,5 @@
 /** MTU of the tunnel (docs/reference/calico-felix.md#mtu): what is configured, else the smallest of the host's links less what WireGuard adds. */
-import type { Family } from '../../../netlink/family.ts';
+import type { Family } from '../../../base/family.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { NamePattern } from '../config/go-regexp.ts';
 

@@ -3,9 +3,9 @@
  * encrypted, and for what is local, as it may lie within what goes into the tunnel; with fail-closed nowhere at all for pods that are not encrypted,
  * and no way but the tunnel for all others. Where the tunnel is gone, and its routes with it, what led to pods by it leads nowhere.
  */
+import type { Family } from '../../../base/family.ts';
 import { covers, formatPrefix, type Prefix } from '../../../base/prefix.ts';
 import { PrefixSet } from '../../../base/prefix-set.ts';
-import type { Family } from '../../../netlink/family.ts';
 import type { DesiredRoute } from '../../model/desired.ts';
 import type { NodePart } from '../peers/node-prefixes.ts';
 import type { Claim } from '../peers/prefix-claims.ts';

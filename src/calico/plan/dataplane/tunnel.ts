@@ -1,7 +1,7 @@
 /** The tunnel of one family: device, rule and firewall around peers and routes (docs/reference/calico-felix.md#data-plane, #options-a-and-b). */
 import { formatAddress } from '../../../base/address.ts';
+import type { Family } from '../../../base/family.ts';
 import type { Prefix } from '../../../base/prefix.ts';
-import type { Family } from '../../../netlink/family.ts';
 import type { ClusterNode } from '../../model/cluster.ts';
 import type { DesiredFirewall, DesiredTunnel } from '../../model/desired.ts';
 import type { Problem } from '../../model/problem.ts';

@@ -3,8 +3,8 @@
  * key is a peer whatever its configuration says, for it may have an agent of its own.
  */
 import { formatAddress } from '../../../base/address.ts';
+import type { Family } from '../../../base/family.ts';
 import { formatKeyBase64, isZeroKey } from '../../../base/key.ts';
-import type { Family } from '../../../netlink/family.ts';
 import { KEY_ANNOTATION, NODE_ANNOTATION } from '../../model/annotations.ts';
 import type { ClusterNode } from '../../model/cluster.ts';
 import { listed, type Problem, quoted } from '../../model/problem.ts';

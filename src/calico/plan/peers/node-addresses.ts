@@ -1,5 +1,5 @@
 /** The addresses of a node, as Calico makes them out of a Kubernetes Node (docs/reference/calico-felix.md#nodes-read, #peer-settings). */
-import { type Family, familyOfAddress } from '../../../netlink/family.ts';
+import { type Family, familyOfAddress } from '../../../base/family.ts';
 import type { ClusterNode, NodeAddress } from '../../model/cluster.ts';
 
 /** Where its tunnel is spoken to: the BGP address if it has a prefix length, else, without one, the first internal or external one of the family. */

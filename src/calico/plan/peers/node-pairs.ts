@@ -2,7 +2,7 @@
  * Which nodes are encrypted with which, from the cluster alone, for `wgts verify`: a pair is if either end can be a peer of the other. What the
  * devices say of it (handshakes) is for somebody else to add.
  */
-import type { Family } from '../../../netlink/family.ts';
+import type { Family } from '../../../base/family.ts';
 import type { Cluster } from '../../model/cluster.ts';
 import type { PlainReason } from '../../model/status.ts';
 import { enablementCheck, indexConfigurations } from '../config/felix-config.ts';

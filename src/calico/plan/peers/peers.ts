@@ -2,7 +2,7 @@
  * Whom this node speaks WireGuard with in a family (docs/reference/calico-felix.md#allowed-ips, #eligible-peers): every other node with a key that is its alone and an address.
  * Of nodes with the same key none is a peer, and neither is one with ours. The node itself is never its own peer.
  */
-import type { Family } from '../../../netlink/family.ts';
+import type { Family } from '../../../base/family.ts';
 import type { DesiredPeer } from '../../model/desired.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { PeerState } from '../../model/status.ts';

@@ -2,8 +2,8 @@
  * Which prefixes an object of the cluster gives to which node (docs/reference/calico-felix.md#prefix-owners). Each claim comes from one object alone, so that it may
  * be kept for as long as the object is the same.
  */
+import { type Family, familyOfAddress } from '../../../base/family.ts';
 import { formatPrefix, makePrefix, type Prefix } from '../../../base/prefix.ts';
-import { type Family, familyOfAddress } from '../../../netlink/family.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../../model/cluster.ts';
 import { hostAddresses, tunnelAddresses } from './node-addresses.ts';
 import { isSingle, single } from './prefix-sets.ts';

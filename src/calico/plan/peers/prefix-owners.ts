@@ -5,7 +5,7 @@
  *
  * It is told all claims each time, and looks at those alone that are new or gone: lists of claims are compared by identity.
  */
-import type { Family } from '../../../netlink/family.ts';
+import type { Family } from '../../../base/family.ts';
 import { listed, type Problem, quoted } from '../../model/problem.ts';
 import type { Claim } from './prefix-claims.ts';
 

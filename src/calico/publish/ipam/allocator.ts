@@ -6,8 +6,8 @@
  * The handle is written before the address, and a block's affinity before the block, as Calico does: what a stopped agent left is completed or reused.
  */
 import { formatAddress } from '../../../base/address.ts';
+import type { Family } from '../../../base/family.ts';
 import { formatPrefix, parsePrefix } from '../../../base/prefix.ts';
-import type { Family } from '../../../netlink/family.ts';
 import { ADDRESS_ANNOTATION } from '../../model/annotations.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import type { NodePatcher } from '../publisher.ts';

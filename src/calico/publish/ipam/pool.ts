@@ -1,6 +1,6 @@
 /** The IPPools that the address of a tunnel may come from (docs/reference/calico-felix.md#tunnel-addresses). */
+import type { Family } from '../../../base/family.ts';
 import { makePrefix, type Prefix, parsePrefix } from '../../../base/prefix.ts';
-import type { Family } from '../../../netlink/family.ts';
 import type { IpamObject } from './port.ts';
 
 export interface Pool {

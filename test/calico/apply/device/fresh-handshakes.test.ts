@@ -1,6 +1,7 @@
 /** Peers that may have lost their session with us: who is greeted, how, and how many at a time. */
 import { describe, expect, test } from 'vitest';
 import { formatKeyBase64 } from '../../../../src/base/key.ts';
+import type { Mutable } from '../../../../src/base/mutable.ts';
 import {
   type HandshakeRefresh,
   PEERS_PER_REQUEST,
@@ -142,7 +143,7 @@ describe('how many at a time', () => {
     await process.applier.apply(desired([4], family => tunnel(family, many)));
     const greeted: string[][] = [];
     const { status: read, configure } = host.devices;
-    const devices = host.devices as { -readonly [K in keyof typeof host.devices]: (typeof host.devices)[K] };
+    const devices = host.devices as Mutable<typeof host.devices>;
     // the fake kernel's peers have no traffic
     devices.status = async name => {
       const now = await read(name);

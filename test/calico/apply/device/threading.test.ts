@@ -1,6 +1,6 @@
 /** wireguardThreadingEnabled: of the kernel's device alone, once it has a peer; what cannot be had is told, and the tunnel works as well. */
 import { describe, expect, test } from 'vitest';
-import type { Family } from '../../../../src/netlink/family.ts';
+import type { Family } from '../../../../src/base/family.ts';
 import { NAME, Scene, VARIANTS } from '../scene.ts';
 
 const attribute = (family: Family): string => `class/net/${NAME(family)}/threaded`;

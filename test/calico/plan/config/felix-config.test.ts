@@ -3,6 +3,7 @@
  * (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters, #precedence).
  */
 import { describe, expect, test } from 'vitest';
+import type { Family } from '../../../../src/base/family.ts';
 import type { FelixConfiguration } from '../../../../src/calico/model/cluster.ts';
 import {
   enablementCheck,
@@ -146,7 +147,7 @@ describe('whether a family is enabled', () => {
 
   test('on another node: only the datastore decides', () => {
     const all = byName([both, configuration('node.x', { WireguardEnabled: false, Ipv6Support: false })]);
-    const on = (name: string, family: 4 | 6, labels = {}) => enablementCheck(all, family)({ name, labels });
+    const on = (name: string, family: Family, labels = {}) => enablementCheck(all, family)({ name, labels });
     expect([on('x', 4), on('x', 6), on('y', 4), on('y', 6)]).toEqual([false, false, true, true]);
     const rack = configuration('rack', { WireguardEnabled: false }, { nodeSelector: 'has(rack)' });
     const scopedToo = enablementCheck(byName([both, rack]), 4);

@@ -1,5 +1,6 @@
 /** Fail-closed: what is not encrypted is unreachable, hosts excepted, and Felix's way otherwise. */
 import { describe, expect, test } from 'vitest';
+import type { Family } from '../../../../src/base/family.ts';
 import { formatPrefix } from '../../../../src/base/prefix.ts';
 import { firewallTable } from '../../../../src/calico/apply/firewall/firewall.ts';
 import { block, cluster, planOf, pod, prefix, routesOf, tunnelOf } from '../../../support/calico-cluster.ts';
@@ -16,7 +17,7 @@ import {
 } from '../../../support/calico-families.ts';
 
 const options = { failClosed: true };
-const sealedIn = (made: ReturnType<typeof planOf>, family: 4 | 6) =>
+const sealedIn = (made: ReturnType<typeof planOf>, family: Family) =>
   tunnelOf(made.desired, family).firewall.sealed.map(formatPrefix);
 
 describe.each(MODES)('$mode: fail-closed', ({ families }) => {
@@ -145,7 +146,7 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
   });
 
   test('what of a sealed block is local is let out of it, what is encrypted need not be', () => {
-    const text = (family: 4 | 6) => (family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126');
+    const text = (family: Family) => (family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126');
     const lent = families.map(family =>
       block(text(family), 'bad', `${inBlock(family, 4, 3)} me`, `${inBlock(family, 4, 2)} a`),
     );

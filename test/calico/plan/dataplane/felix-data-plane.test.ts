@@ -1,5 +1,6 @@
 /** What Felix's data plane does beside WireGuard, where it bears on the tunnel (docs/reference/calico-felix.md#related-parameters, #firewall, #ebpf). */
 import { expect, test } from 'vitest';
+import type { Family } from '../../../../src/base/family.ts';
 import { DEFAULT_OPTIONS } from '../../../../src/calico/plan/config/options.ts';
 import type { Plan } from '../../../../src/calico/plan/input.ts';
 import { cluster, peersOf, planOf, reasonsOf, routesOf, tunnelOf } from '../../../support/calico-cluster.ts';
@@ -8,7 +9,7 @@ import { blocksOf, enabled, member } from '../../../support/calico-families.ts';
 const of = (
   more: Readonly<Record<string, string | boolean>>,
   failClosed = false,
-  families: readonly (4 | 6)[] = [4, 6],
+  families: readonly Family[] = [4, 6],
 ): Plan =>
   planOf(
     cluster(

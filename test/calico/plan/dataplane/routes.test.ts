@@ -1,6 +1,6 @@
 /** The table of the tunnel, exactly (docs/reference/calico-felix.md#prefix-owners, #routes, #unit-tests), in each family and in both. */
 import { describe, expect, test } from 'vitest';
-import type { Family } from '../../../../src/netlink/family.ts';
+import type { Family } from '../../../../src/base/family.ts';
 import { block, cluster, peersOf, planOf, pod, reasonsOf, routesOf } from '../../../support/calico-cluster.ts';
 import {
   alone,

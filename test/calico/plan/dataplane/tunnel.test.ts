@@ -1,6 +1,7 @@
 /** Device, address, MTU, rule and firewall of a tunnel, and when there is one (docs/reference/calico-felix.md#mtu, #data-plane, #options-a-and-b, #unit-tests, #other-suites). */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
+import type { Family } from '../../../../src/base/family.ts';
 import type { PlanOptions } from '../../../../src/calico/plan/config/options.ts';
 import { address, cluster, configuration, node, planOf, reasonsOf, tunnelOf } from '../../../support/calico-cluster.ts';
 import { enabled, hostOf, inBlock, keyOf, MODES, member, per } from '../../../support/calico-families.ts';
@@ -157,7 +158,7 @@ describe('whether there is one', () => {
 });
 
 describe('MTU', () => {
-  const mtuOf = (links: Parameters<typeof planOf>[1], more = {}, families: readonly (4 | 6)[] = [4, 6]) => {
+  const mtuOf = (links: Parameters<typeof planOf>[1], more = {}, families: readonly Family[] = [4, 6]) => {
     const made = planOf(cluster(enabled(families, more), member(families, 'me', 1)), links);
     return families.map(family => tunnelOf(made.desired, family).mtu);
   };

@@ -1,5 +1,6 @@
 /** Which nodes are encrypted with which, for `wgts verify`. */
 import { describe, expect, test } from 'vitest';
+import type { Family } from '../../../../src/base/family.ts';
 import { parseNode } from '../../../../src/calico/datastore/parse/node.ts';
 import type { Cluster, ClusterNode } from '../../../../src/calico/model/cluster.ts';
 import { isInUse, pairs, standings } from '../../../../src/calico/plan/peers/node-pairs.ts';
@@ -8,7 +9,7 @@ import { enabled, keyOf, MODES, member, per } from '../../../support/calico-fami
 
 describe.each(MODES)('$mode: pairs', ({ families }) => {
   const on = enabled(families);
-  const told = (of: Cluster, family: 4 | 6) =>
+  const told = (of: Cluster, family: Family) =>
     [...pairs(standings(of, family))].map(({ a, b, because }) =>
       [`${a} ${b}`, ...because.map(each => `${each.node} ${each.reason}`)].join(', '),
     );

@@ -1,8 +1,8 @@
 /** Who is a peer and why others are not (docs/reference/calico-felix.md#allowed-ips, #eligible-peers, #unit-tests), in each family and in both. */
 import { describe, expect, test } from 'vitest';
+import type { Family } from '../../../../src/base/family.ts';
 import { problemKey } from '../../../../src/calico/model/problem.ts';
 import { plan } from '../../../../src/calico/plan/planner.ts';
-import type { Family } from '../../../../src/netlink/family.ts';
 import {
   block,
   cluster,

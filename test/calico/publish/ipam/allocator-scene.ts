@@ -1,12 +1,12 @@
 /** IPAM in memory, anew for each test, and allocators of nodes on it, in one family. */
 import { beforeEach, expect } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
+import type { Family } from '../../../../src/base/family.ts';
 import { parsePrefix } from '../../../../src/base/prefix.ts';
 import { ADDRESS_ANNOTATION } from '../../../../src/calico/model/annotations.ts';
 import { AddressAllocator, type Allocation } from '../../../../src/calico/publish/ipam/allocator.ts';
 import { newBlock, parseBlock } from '../../../../src/calico/publish/ipam/block.ts';
 import { labelled } from '../../../../src/calico/publish/ipam/block-affinity.ts';
-import type { Family } from '../../../../src/netlink/family.ts';
 import { FakeIpam } from './fake-ipam.ts';
 
 export const CIDR = { 4: '10.42.0.0/24', 6: 'fd42::/120' } as const;

@@ -1,0 +1,13 @@
+/** The two families of IP addresses, by the number of the IP version. */
+
+/** The number of an IP version. */
+export type Family = 4 | 6;
+
+export function familyOfAddress(address: Uint8Array): Family {
+  return address.length === 4 ? 4 : 6;
+}
+
+/** In bytes. */
+export function addressSize(family: Family): number {
+  return family === 4 ? 4 : 16;
+}

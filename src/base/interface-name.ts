@@ -1,0 +1,29 @@
+/** Names of network interfaces, by the kernel's rule (dev_valid_name). */
+import { codedError } from './coded-error.ts';
+
+/** Linux's IFNAMSIZ without its NUL, in bytes. */
+export const INTERFACE_NAME_MAX = 15;
+
+/** Returns whether the kernel accepts the name: 1 to 15 bytes, no slash, colon or space, not a dot path. */
+export function isInterfaceName(name: string): boolean {
+  return /^[^\s/:\0]{1,15}$/.test(name) && utf8Size(name) <= INTERFACE_NAME_MAX && name !== '.' && name !== '..';
+}
+
+/** @throws Error with `code` EINVAL that says what is wrong */
+export function checkInterfaceName(name: string): void {
+  if (!isInterfaceName(name))
+    throw codedError(
+      'EINVAL',
+      `\`${name.slice(0, 40)}' is no interface name: it has 1 to 15 characters, without slash, colon or space`,
+    );
+}
+
+/** In bytes. A lone surrogate counts 3, as it is encoded as U+FFFD. */
+function utf8Size(text: string): number {
+  let size = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0)!;
+    size += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return size;
+}
