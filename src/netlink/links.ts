@@ -181,11 +181,6 @@ export class Links {
   }
 }
 
-/** Reports whether the kernel accepts this name for a link. */
-export function isLinkName(name: string): boolean {
-  return /^[^/:\s\0]{1,15}$/.test(name) && name !== '.' && name !== '..';
-}
-
 /** @throws MalformedNetlink */
 export function decodeLink({ body }: NetlinkMessage): Link {
   const attributes = attributesAfter(LINK_HEADER_SIZE, body, 'a link');
