@@ -1,4 +1,4 @@
-/** The table of the READMEs, made of docs/benchmarks.md: six of its rows, without the variants of this program. */
+/** The table of the READMEs: six rows of docs/benchmarks.md, without the variants of this program. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { between, contentIn } from './marks.ts';

@@ -1,4 +1,7 @@
-/** The results as a Markdown table: medians of every contender, and our ratio to wireguard-go and to the best of the others. */
+/**
+ * The results as a Markdown table: the median of every contender, and our ratio to wireguard-go and to
+ * the best of the others.
+ */
 import { machineLine } from './machine.ts';
 import { type ContenderFacts, cell, type Figure, type Results } from './results.ts';
 import { isNumber, median, type Ratio, ratio } from './statistics.ts';

@@ -7,7 +7,7 @@ import { brokenLinks } from '../support/guide-checks.ts';
 
 const FOLDERS = ['src', 'native', 'test', 'bench', 'scripts', 'deploy', 'docs', 'examples', 'packaging'];
 const REFERENCE = 'docs/reference/calico-felix.md';
-/** A page, and any number of its sections: `docs/PAGE.md#one, #two and #three`, also over two lines of a comment. */
+/** A page and its sections: `docs/PAGE.md#one, #two and #three`, also over two lines. */
 const CITATION = /\b(docs\/[\w./-]+\.md)((?:(?:,| and)?(?:\s|\*|\/\/)*#[a-z][\w-]*)*)/g;
 /** The working paper that comments cited before its facts came into the repository. */
 const FORMER = new RegExp(`${['calico', 'wireguard'].join('-')} (?:section )?\\d`);

@@ -1,4 +1,7 @@
-/** README.md and README.zh.md: the same in both languages, every command run by a test, and figures that the tables have. */
+/**
+ * README.md and README.zh.md: the same in both languages, a test for every command, and figures that
+ * are those of the generated tables.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,7 @@
-/** What comes from ../shared: each test that reads it says so, .ci/run demands all of it at its top, and vectors/README.md says where it comes from. */
+/**
+ * Data from ../shared: each test that reads it states the need, .ci/run demands all of it at its top,
+ * and vectors/README.md says where it comes from.
+ */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

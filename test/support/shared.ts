@@ -1,6 +1,7 @@
 /**
- * The folder ../shared beside the clone: data of other projects that is not ours to copy (vectors/README.md says what and where from).
- * A test that reads it names the need `../shared/vectors` or `../shared/calico` (test/netns/needs.ts), and is skipped without it.
+ * The folder ../shared beside the clone: data of other projects that is not ours to copy
+ * (vectors/README.md says what it is and where it comes from). A test that reads it names the need
+ * `../shared/vectors` or `../shared/calico` (test/netns/needs.ts), and is skipped without it.
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
