@@ -1,4 +1,4 @@
-/** What a plan is made from, and what a plan is. */
+/** Input and result of {@link Planner}. */
 import type { Cluster, PerFamily } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
 import type { Problem } from '../model/problem.ts';
@@ -7,13 +7,13 @@ import type { PlanOptions } from './config/options.ts';
 import type { FelixParameters } from './config/parameters.ts';
 import type { HostFacts } from './dataplane/mtu.ts';
 
-/** What a plan is made from. */
+/** Everything that a plan depends on. */
 export interface PlanInput {
   /** The objects of the cluster. */
   readonly cluster: Cluster;
   /** Name of the node that the plan is for, as Kubernetes has it. */
   readonly nodeName: string;
-  /** Environment variables of the agent; those that begin with `FELIX_` count, in any case. */
+  /** Environment variables of the agent. Only `FELIX_...`, in any letter case, are read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Text of Felix's configuration file, where there is one. */
   readonly felixFile?: string | undefined;
@@ -28,11 +28,11 @@ export interface PlanInput {
   readonly ownPublicKey: PerFamily<Uint8Array>;
 }
 
-/** What a node has to do, and what is wrong. */
+/** The desired state of a node, and the problems found on the way. */
 export interface Plan {
   /** The desired state of this node. */
   readonly desired: Desired;
-  /** Every other node, in the order of their names, in the families that are on here. */
+  /** Every other node in order of name, for each family that is enabled on this node. */
   readonly peers: PerFamily<readonly PeerState[]>;
   /** Each problem once, in an order that depends on the problems alone. */
   readonly problems: readonly Problem[];

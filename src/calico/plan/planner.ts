@@ -1,4 +1,4 @@
-/** Plans for one node, again and again: the one way from the cluster to the desired state. */
+/** Plans for one node: turns the cluster's objects into the node's desired state. */
 import type { Family } from '../../base/family.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
@@ -12,32 +12,33 @@ import { dataPlaneProblems } from './dataplane/felix-data-plane.ts';
 import { planRoutes } from './dataplane/routes.ts';
 import { planTunnel } from './dataplane/tunnel.ts';
 import type { Plan, PlanInput } from './input.ts';
-import { type Credentials, credentials } from './peers/eligibility.ts';
-import { NodePart } from './peers/node-prefixes.ts';
+import { type Credentials, readCredentials } from './peers/eligibility.ts';
+import { NodePrefixes } from './peers/node-prefixes.ts';
 import { ownAddressCheck } from './peers/own-addresses.ts';
 import { type Peers, planPeers } from './peers/peers.ts';
-import { blockClaims, type Claim, nodeClaims, podClaims } from './peers/prefix-claims.ts';
-import { Owners } from './peers/prefix-owners.ts';
+import { blockClaims, nodeClaims, type PrefixClaim, podClaims } from './peers/prefix-claims.ts';
+import { PrefixOwners } from './peers/prefix-owners.ts';
 
-type Parts = ReadonlyMap<string, NodePart>;
+type PrefixesByNode = ReadonlyMap<string, NodePrefixes>;
 
 /**
- * Makes plan after plan of a cluster that changes a little each time. It remembers what each object
- * contributes, by the object's identity, and each node's part of the last plan. A plan equals the
+ * Plans repeatedly for a cluster that changes a little each time. It caches each object's
+ * contribution by the object's identity, and each node's share of the last plan. A plan equals the
  * one that a new Planner would make, and takes a fraction of the time.
  */
 export class Planner {
-  #nodes = new WeakMap<ClusterNode, readonly Claim[]>();
-  readonly #blocks = new WeakMap<IpamBlock, readonly Claim[]>();
-  readonly #pods = new WeakMap<Pod, readonly Claim[]>();
+  #nodes = new WeakMap<ClusterNode, readonly PrefixClaim[]>();
+  readonly #blocks = new WeakMap<IpamBlock, readonly PrefixClaim[]>();
+  readonly #pods = new WeakMap<Pod, readonly PrefixClaim[]>();
   readonly #credentials: Readonly<Record<Family, WeakMap<ClusterNode, Credentials>>> = {
     4: new WeakMap(),
     6: new WeakMap(),
   };
-  readonly #owners = new Owners();
-  readonly #parts: Record<Family, Parts> = { 4: new Map(), 6: new Map() };
-  /** What the nodes' claims were made for. */
-  #mode = '';
+  readonly #owners = new PrefixOwners();
+  /** The prefixes of each node in the last plan, reused where nothing changed. */
+  readonly #prefixes: Record<Family, PrefixesByNode> = { 4: new Map(), 6: new Map() };
+  /** The settings that the cached claims of nodes depend on. */
+  #claimSettings = '';
 
   /**
    * Returns the plan for one state of the cluster. Pure: the same input gives the same plan,
@@ -63,102 +64,99 @@ export class Planner {
         problems.push(equalPorts(parameters.WireguardListeningPort));
       problems.push(...dataPlaneProblems(parameters, options));
       const encryptsHosts = parameters.WireguardHostEncryptionEnabled;
-      this.#owners.update(this.#contributions(input, parameters), nodeName);
+      this.#owners.update(this.#collectClaims(input, parameters), nodeName);
       problems.push(...this.#owners.problems(encryptsHosts));
       const names = [...cluster.nodes.keys()].sort();
       for (const family of families) {
-        const parts = this.#partsOf(family, cluster.nodes, names, encryptsHosts);
-        const found = this.#peersOf(
-          input,
-          own,
-          family,
-          parts,
-          names,
-          parameters,
-          enablementCheck(configurations, family),
-        );
+        const prefixes = this.#updatePrefixes(family, cluster.nodes, names, encryptsHosts);
+        const isEnabledOn = enablementCheck(configurations, family);
+        const planned = this.#planPeers(input, own, family, prefixes, names, parameters, isEnabledOn);
         const { routes, sealed } = planRoutes({
           family,
           nodeName,
-          parts,
-          encrypted: found.encrypted,
+          prefixes,
+          encrypted: planned.encrypted,
           isNode: name => cluster.nodes.has(name),
           failClosed: options.failClosed,
           hosts: () => names.flatMap(name => this.#nodes.get(cluster.nodes.get(name)!)!.filter(({ host }) => host)),
         });
-        const { tunnel, problems: more } = planTunnel({
+        const { tunnel, problems: tunnelProblems } = planTunnel({
           input,
           own,
           family,
           parameters,
-          peers: found.peers,
+          peers: planned.peers,
           routes,
           sealed,
         });
         tunnels[family] = tunnel;
-        peers[family] = found.states;
-        problems.push(...found.problems, ...more);
+        peers[family] = planned.states;
+        problems.push(...planned.problems, ...tunnelProblems);
       }
     }
     return {
       desired: { tunnels },
       peers,
-      problems: eachOnce(problems),
+      problems: dedupe(problems),
       wantsPods: families.length > 0 && parameters.RouteSource === 'WorkloadIPs',
       parameters,
     };
   }
 
-  #contributions(
+  /** Returns the claims of every object, one list each; unchanged objects yield the same lists. */
+  #collectClaims(
     { cluster, nodeName, options: { usePodCidr, failClosed } }: PlanInput,
     parameters: FelixParameters,
-  ): readonly (readonly Claim[])[] {
+  ): readonly (readonly PrefixClaim[])[] {
     const fromPods = parameters.RouteSource === 'WorkloadIPs';
-    const mode = `${usePodCidr} ${fromPods} ${failClosed}`;
-    if (mode !== this.#mode) this.#nodes = new WeakMap();
-    this.#mode = mode;
-    const contributions: (readonly Claim[])[] = [];
+    const settings = `${usePodCidr} ${fromPods} ${failClosed}`;
+    if (settings !== this.#claimSettings) this.#nodes = new WeakMap();
+    this.#claimSettings = settings;
+    const claims: (readonly PrefixClaim[])[] = [];
     for (const node of cluster.nodes.values())
-      contributions.push(
-        remembered(this.#nodes, node, () => nodeClaims(node, { usePodCidr, withBlocks: !fromPods, failClosed })),
+      claims.push(
+        memoize(this.#nodes, node, () => nodeClaims(node, { usePodCidr, withBlocks: !fromPods, failClosed })),
       );
-    // blocks are Calico IPAM's
+    // Blocks exist only with Calico IPAM, not with host-local IPAM.
     if (!fromPods && !usePodCidr)
       for (const block of cluster.ipamBlocks.values())
-        contributions.push(remembered(this.#blocks, block, () => blockClaims(block)));
+        claims.push(memoize(this.#blocks, block, () => blockClaims(block)));
     for (const pod of cluster.pods.values())
-      if (fromPods || pod.node === nodeName) contributions.push(remembered(this.#pods, pod, () => podClaims(pod)));
-    return contributions;
+      if (fromPods || pod.node === nodeName) claims.push(memoize(this.#pods, pod, () => podClaims(pod)));
+    return claims;
   }
 
-  /** In the order of the names of all that have prefixes, and of all nodes. */
-  #partsOf(
+  /** Returns the prefixes of all nodes, and of owners that are not nodes, in order of name. */
+  #updatePrefixes(
     family: Family,
     nodes: ReadonlyMap<string, ClusterNode>,
     nodeNames: readonly string[],
     encryptsHosts: boolean,
-  ): Parts {
+  ): PrefixesByNode {
     const others = [...this.#owners.names(family)].filter(name => !nodes.has(name));
     const names = others.length === 0 ? nodeNames : [...nodeNames, ...others].sort();
-    const last = this.#parts[family];
-    const parts = new Map<string, NodePart>();
+    const previous = this.#prefixes[family];
+    const prefixes = new Map<string, NodePrefixes>();
     for (const name of names) {
       const claims = this.#owners.claimsOf(family, name);
-      const there = last.get(name);
-      parts.set(name, there?.isOf(claims, encryptsHosts) ? there : new NodePart(name, claims, encryptsHosts));
+      const reusable = previous.get(name);
+      prefixes.set(
+        name,
+        reusable?.isBuiltFrom(claims, encryptsHosts) ? reusable : new NodePrefixes(name, claims, encryptsHosts),
+      );
     }
-    this.#parts[family] = parts;
-    return parts;
+    this.#prefixes[family] = prefixes;
+    return prefixes;
   }
 
-  #peersOf(
+  #planPeers(
     { cluster, nodeName, ownPublicKey, options }: PlanInput,
     ownNode: ClusterNode,
     family: Family,
-    parts: Parts,
+    prefixes: PrefixesByNode,
     names: readonly string[],
     parameters: FelixParameters,
-    isOn: (node: ClusterNode) => boolean,
+    isEnabledOn: (node: ClusterNode) => boolean,
   ): Peers {
     const others = new Map<string, Credentials>();
     for (const name of names) {
@@ -166,7 +164,7 @@ export class Planner {
       if (name !== nodeName)
         others.set(
           name,
-          remembered(this.#credentials[family], node, () => credentials(node, family)),
+          memoize(this.#credentials[family], node, () => readCredentials(node, family)),
         );
     }
     const own = ownPublicKey[family];
@@ -175,9 +173,9 @@ export class Planner {
       nodeName,
       ownKey: own && formatKeyBase64(own),
       credentials: others,
-      parts,
-      isDisabled: name => !isOn(cluster.nodes.get(name)!),
-      whyOurs: ownAddressCheck(ownNode, options.usePodCidr),
+      prefixes,
+      isDisabled: name => !isEnabledOn(cluster.nodes.get(name)!),
+      describeOwnAddress: ownAddressCheck(ownNode, options.usePodCidr),
       port: family === 4 ? parameters.WireguardListeningPort : parameters.WireguardListeningPortV6,
       keepalive: parameters.WireguardPersistentKeepAlive,
     });
@@ -191,16 +189,16 @@ export function plan(input: PlanInput): Plan {
   return new Planner().plan(input);
 }
 
-function remembered<K extends object, V>(memory: WeakMap<K, V>, key: K, make: () => V): V {
-  const there = memory.get(key);
-  if (there !== undefined) return there;
-  const made = make();
-  memory.set(key, made);
-  return made;
+function memoize<K extends object, V>(cache: WeakMap<K, V>, key: K, compute: () => V): V {
+  const cached = cache.get(key);
+  if (cached !== undefined) return cached;
+  const value = compute();
+  cache.set(key, value);
+  return value;
 }
 
-/** In an order of their own, whatever order they were found in. */
-function eachOnce(problems: readonly Problem[]): readonly Problem[] {
+/** Removes duplicates and sorts, so that the result does not depend on the order of discovery. */
+function dedupe(problems: readonly Problem[]): readonly Problem[] {
   const byKey = new Map(problems.map(problem => [problemKey(problem), problem]));
   return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, problem]) => problem);
 }
@@ -210,7 +208,7 @@ function unknownNode(name: string): Problem {
     object: `Node/${name}`,
     reason: 'UnknownNode',
     message:
-      'there is no Node of this name in the cluster, so that this node can have no tunnel; set NODENAME to its name in Kubernetes',
+      'the cluster has no Node of this name, so this node cannot have a tunnel; set NODENAME to its name in Kubernetes',
   };
 }
 
@@ -218,6 +216,6 @@ function equalPorts(port: number): Problem {
   return {
     object: 'FelixConfiguration',
     reason: 'EqualListeningPorts',
-    message: `wireguardListeningPort and wireguardListeningPortV6 are both ${port}, and only one of the tunnels can have it; set them to different ports`,
+    message: `wireguardListeningPort and wireguardListeningPortV6 are both ${port}, and only one of the tunnels can listen on it; set them to different ports`,
   };
 }

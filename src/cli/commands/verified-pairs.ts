@@ -4,8 +4,8 @@
  */
 import type { Family } from '../../base/family.ts';
 import type { Cluster } from '../../calico/model/cluster.ts';
-import type { Standing } from '../../calico/plan/peers/eligibility.ts';
-import { isInUse, type PairStanding, pairs, standings } from '../../calico/plan/peers/node-pairs.ts';
+import type { Eligibility } from '../../calico/plan/peers/eligibility.ts';
+import { eligibilityByNode, isFamilyInUse, type PairEligibility, pairs } from '../../calico/plan/peers/node-pairs.ts';
 import type { PeerStatus } from '../../config/model.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
@@ -33,15 +33,15 @@ export interface LocalDevice {
 }
 
 export class VerifiedPairs {
-  readonly #families: readonly { readonly family: Family; readonly nodes: ReadonlyMap<string, PairStanding> }[];
+  readonly #families: readonly { readonly family: Family; readonly nodes: ReadonlyMap<string, PairEligibility> }[];
   readonly #devices: ReadonlyMap<string, LocalDevice>;
   readonly #only: string | undefined;
 
   /** @param devices by the public key of each. @param only pairs of this node alone */
   constructor(cluster: Cluster, devices: ReadonlyMap<string, LocalDevice>, only?: string) {
-    this.#families = FAMILIES.filter(family => isInUse(cluster, family)).map(family => ({
+    this.#families = FAMILIES.filter(family => isFamilyInUse(cluster, family)).map(family => ({
       family,
-      nodes: standings(cluster, family),
+      nodes: eligibilityByNode(cluster, family),
     }));
     this.#devices = devices;
     this.#only = only;
@@ -80,7 +80,7 @@ export class VerifiedPairs {
       }
   }
 
-  #seenHere(a: Standing, b: Standing): { backend: string; peer: PeerStatus | undefined } | undefined {
+  #seenHere(a: Eligibility, b: Eligibility): { backend: string; peer: PeerStatus | undefined } | undefined {
     for (const [here, there] of [
       [a, b],
       [b, a],

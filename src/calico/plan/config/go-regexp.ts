@@ -1,7 +1,7 @@
 /**
  * Compiles the regular expressions in Felix's parameters as Go does. RE2 syntax differs from
- * JavaScript's (`(?i)`, `[[:alpha:]]`, `\z`, no look-around). RE2 also matches in time linear in the
- * text, whereas a JavaScript pattern could block the agent for years.
+ * JavaScript's (`(?i)`, `[[:alpha:]]`, `\z`, no look-around). RE2 also matches in time linear in
+ * the text, whereas a JavaScript pattern could block the agent for years.
  */
 import { RE2JS } from 're2js';
 

@@ -172,7 +172,9 @@ function checkName(name: string, family: Family, parameters: FelixParameters): P
   ];
 }
 
-/** Returns Felix's own WireGuard table: the first in its ranges that the kernel does not reserve. */
+/**
+ * Returns Felix's own WireGuard table: the first in its ranges that the kernel does not reserve.
+ */
 function felixWireguardTable(ranges: ReturnType<typeof felixTableRanges>): number | undefined {
   for (const { min, max } of ranges)
     for (let table = min; table <= max; table++) if (!KERNEL_TABLES.includes(table)) return table;

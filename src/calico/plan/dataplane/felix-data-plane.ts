@@ -1,41 +1,44 @@
-/** What Felix's data plane does beside WireGuard that bears on our tunnel, as warnings: eBPF, routes that are left to others, flows past the firewall. */
+/**
+ * Warns about settings of Felix's data plane that affect our tunnel: eBPF, disabled route sync, and
+ * flow tables that bypass the firewall.
+ */
 import type { FelixConfiguration } from '../../model/cluster.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { FelixParameters } from '../config/parameters.ts';
 import { boolean } from '../config/values.ts';
 
 const EBPF =
-  "bpfEnabled is true. Calico 3.32.0 and 3.32.1 then drop WireGuard's UDP port unless it comes from the very address that Calico knows of a node, so use 3.32.2 or newer; and bpfL3IfacePattern must match the agent's interfaces (see the guide, eBPF)";
+  "bpfEnabled is true. Calico 3.32.0 and 3.32.1 then drop packets to WireGuard's UDP port unless their source is the address that Calico knows of a node, so use 3.32.2 or newer; and bpfL3IfacePattern must match the agent's interfaces (see the guide, eBPF)";
 const NO_ROUTES =
-  'routeSyncDisabled is true, so that no routes are made, as Felix makes none: nothing that is sent here is encrypted, unless somebody else routes it into the tunnel; set it to false for that';
+  'routeSyncDisabled is true, so the agent, like Felix, adds no routes: traffic from this node is not encrypted unless another program routes it into the tunnel; set it to false to encrypt';
 
-/** Of this node, where it has a tunnel. */
+/** Returns the warnings for this node, if it has a tunnel. */
 export function dataPlaneProblems(
   { BPFEnabled, RouteSyncDisabled, NFTablesFlowTableOffload }: FelixParameters,
   { failClosed }: { readonly failClosed: boolean },
 ): readonly Problem[] {
   const problems: Problem[] = [];
-  const found = (reason: string, message: string): void =>
+  const warn = (reason: string, message: string): void =>
     void problems.push({ object: 'FelixConfiguration', reason, message });
-  if (BPFEnabled) found('EbpfDataPlane', EBPF);
-  if (RouteSyncDisabled) found('RouteSyncDisabled', NO_ROUTES);
+  if (BPFEnabled) warn('EbpfDataPlane', EBPF);
+  if (RouteSyncDisabled) warn('RouteSyncDisabled', NO_ROUTES);
   if (failClosed && NFTablesFlowTableOffload !== 'Disabled')
-    found(
+    warn(
       'FlowTableOffload',
-      `nftablesFlowTableOffload is ${NFTablesFlowTableOffload}: connections that Felix offloads pass by the firewall that --fail-closed stands on, so that one which began in the clear may go on so; set it to Disabled`,
+      `nftablesFlowTableOffload is ${NFTablesFlowTableOffload}: connections that Felix offloads bypass the firewall that --fail-closed relies on, so a connection that began in the clear may continue in the clear; set it to Disabled`,
     );
   return problems;
 }
 
-/** Of a cluster as a whole, by each object that says so: for who looks at it from outside. */
+/** Returns the warnings for a whole cluster, one for each FelixConfiguration that causes it. */
 export function clusterDataPlaneProblems(configurations: Iterable<FelixConfiguration>): readonly Problem[] {
-  const isOn = ({ parameters }: FelixConfiguration, name: string): boolean =>
+  const isTrue = ({ parameters }: FelixConfiguration, name: string): boolean =>
     boolean(parameters.get(name) ?? '')?.value === true;
   return [...configurations].flatMap(configuration => {
     const object = `FelixConfiguration/${configuration.name}`;
     return [
-      ...(isOn(configuration, 'bpfenabled') ? [{ object, reason: 'EbpfDataPlane', message: EBPF }] : []),
-      ...(isOn(configuration, 'routesyncdisabled')
+      ...(isTrue(configuration, 'bpfenabled') ? [{ object, reason: 'EbpfDataPlane', message: EBPF }] : []),
+      ...(isTrue(configuration, 'routesyncdisabled')
         ? [{ object, reason: 'RouteSyncDisabled', message: NO_ROUTES }]
         : []),
     ];

@@ -1,4 +1,7 @@
-/** MTU of the tunnel (docs/reference/calico-felix.md#mtu): what is configured, else the smallest of the host's links less what WireGuard adds. */
+/**
+ * Chooses the tunnel's MTU (docs/reference/calico-felix.md#mtu): the configured one, or else the
+ * smallest MTU of the host's links minus WireGuard's overhead.
+ */
 import type { Family } from '../../../base/family.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { NamePattern } from '../config/go-regexp.ts';
@@ -26,41 +29,42 @@ export interface HostFacts {
 
 export interface MtuInput {
   readonly family: Family;
-  /** 0: to be found. */
+  /** Bytes; 0 derives the MTU from the host's links. */
   readonly configured: number;
   readonly pattern: NamePattern;
   readonly hostEncryption: boolean;
   readonly facts: HostFacts;
-  /** Tunnels, which say nothing of the host whatever the pattern. */
+  /** Names of tunnels. They never count as host links, even if the pattern matches them. */
   readonly ownInterfaces: readonly string[];
 }
 
-/** Where no link matches. */
-const UNKNOWN = 1460;
-/** IP, UDP and WireGuard's own header and tag. */
+/** Assumed MTU of the host if no link matches. */
+const DEFAULT_HOST_MTU = 1460;
+/** Bytes of the IP, UDP and WireGuard headers and the authentication tag. */
 const OVERHEAD: Readonly<Record<Family, number>> = { 4: 60, 6: 80 };
 const AKS_OVERHEAD = 100;
-/** RFC 791 and RFC 8200. */
-const LEAST: Readonly<Record<Family, number>> = { 4: 68, 6: 1280 };
+/** Minimum MTU by RFC 791 and RFC 8200. */
+const MIN_MTU: Readonly<Record<Family, number>> = { 4: 68, 6: 1280 };
 
+/** Returns the MTU, and a Problem if the configured or derived one is too small for the family. */
 export function tunnelMtu(input: MtuInput): { readonly mtu: number; readonly problems: readonly Problem[] } {
   const { family, configured, hostEncryption, facts } = input;
   const name = family === 4 ? 'WireguardMTU' : 'WireguardMTUV6';
-  if (configured >= LEAST[family]) return { mtu: configured, problems: [] };
-  const found = hostMtu(input) - OVERHEAD[family] - (facts.aks && hostEncryption ? AKS_OVERHEAD : 0);
-  const mtu = Math.max(found, LEAST[family]);
+  if (configured >= MIN_MTU[family]) return { mtu: configured, problems: [] };
+  const derived = hostMtu(input) - OVERHEAD[family] - (facts.aks && hostEncryption ? AKS_OVERHEAD : 0);
+  const mtu = Math.max(derived, MIN_MTU[family]);
   const problems: Problem[] = [];
   if (configured !== 0)
     problems.push({
       object: 'FelixConfiguration',
       reason: 'InvalidMtu',
-      message: `${name} is ${configured}, and IPv${family} needs ${LEAST[family]} at least; ${mtu} is used`,
+      message: `${name} is ${configured}, but IPv${family} needs at least ${MIN_MTU[family]}; the agent uses ${mtu}: correct ${name}, or set 0 to derive it`,
     });
-  else if (found < mtu)
+  else if (derived < mtu)
     problems.push({
       object: 'Host',
       reason: 'MtuTooSmall',
-      message: `the host's links leave ${found} bytes for the tunnel, and IPv${family} needs ${mtu}; raise the MTU of the links that match ${input.pattern.source}`,
+      message: `the host's links leave ${derived} bytes for the tunnel, but IPv${family} needs ${mtu}; raise the MTU of the links that match ${input.pattern.source}`,
     });
   return { mtu, problems };
 }
@@ -69,5 +73,5 @@ function hostMtu({ facts, pattern, ownInterfaces }: MtuInput): number {
   const matching = facts.links.filter(
     ({ name, up, mtu }) => up && mtu > 0 && !ownInterfaces.includes(name) && pattern.test(name),
   );
-  return matching.length === 0 ? UNKNOWN : Math.min(...matching.map(({ mtu }) => mtu));
+  return matching.length === 0 ? DEFAULT_HOST_MTU : Math.min(...matching.map(({ mtu }) => mtu));
 }

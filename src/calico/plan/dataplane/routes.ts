@@ -1,26 +1,31 @@
 /**
- * The table of the tunnel (docs/reference/calico-felix.md#routes): into it to encrypted nodes; `throw`, as if the table were not, for what is known and is not
- * encrypted, and for what is local, as it may lie within what goes into the tunnel; with fail-closed nowhere at all for pods that are not encrypted,
- * and no way but the tunnel for all others. Where the tunnel is gone, and its routes with it, what led to pods by it leads nowhere.
+ * Plans the tunnel's route table (docs/reference/calico-felix.md#routes):
+ * - Prefixes of encrypted nodes are routed into the tunnel.
+ * - Other known prefixes, and local ones that may lie within a tunnel route, are `throw`: lookup
+ *   continues with the next table.
+ * - With fail-closed, pods of unencrypted nodes are `unreachable`, and pods of encrypted nodes
+ *   become unreachable when the tunnel, and its routes with it, is gone.
  */
 import type { Family } from '../../../base/family.ts';
 import { covers, formatPrefix, type Prefix } from '../../../base/prefix.ts';
 import { PrefixSet } from '../../../base/prefix-set.ts';
 import type { DesiredRoute } from '../../model/desired.ts';
-import type { NodePart } from '../peers/node-prefixes.ts';
-import type { Claim } from '../peers/prefix-claims.ts';
-import { isSingle, without } from '../peers/prefix-sets.ts';
+import type { NodePrefixes } from '../peers/node-prefixes.ts';
+import type { PrefixClaim } from '../peers/prefix-claims.ts';
+import { isSingleAddress, subtractPrefixes } from '../peers/prefix-sets.ts';
 
 export interface RoutesInput {
   readonly family: Family;
   readonly nodeName: string;
-  /** Of all that have prefixes, nodes or not, in the order of their names. */
-  readonly parts: ReadonlyMap<string, NodePart>;
+  /** Prefixes by owner, in order of name. Owners need not be nodes. */
+  readonly prefixes: ReadonlyMap<string, NodePrefixes>;
   readonly encrypted: ReadonlySet<string>;
   readonly isNode: (name: string) => boolean;
   readonly failClosed: boolean;
-  /** The addresses of all nodes, for fail-closed: hosts stay reachable, and with them the control plane. */
-  readonly hosts: () => Iterable<Claim>;
+  /**
+   * Addresses of all nodes: with fail-closed they stay reachable, and so does the control plane.
+   */
+  readonly hosts: () => Iterable<PrefixClaim>;
 }
 
 export interface Routes {
@@ -28,48 +33,52 @@ export interface Routes {
   readonly sealed: readonly Prefix[];
 }
 
-/** Owner of the blocks from which Services of type LoadBalancer get their addresses: they are no pods'. */
+/** Owner of the blocks that provide addresses for LoadBalancer Services. Pods never use them. */
 const LOAD_BALANCER = 'load-balancer';
 
+/** Returns the routes of one family, and with fail-closed the prefixes that the firewall seals. */
 export function planRoutes(input: RoutesInput): Routes {
-  const { nodeName, parts, encrypted, failClosed } = input;
+  const { nodeName, prefixes, encrypted, failClosed } = input;
   const routes = new Map<string, DesiredRoute>();
-  const pods: Claim[] = [];
-  const unencrypted: Claim[] = [];
-  for (const [name, part] of parts) {
+  const pods: PrefixClaim[] = [];
+  const unencrypted: PrefixClaim[] = [];
+  for (const [name, owned] of prefixes) {
     if (name === nodeName) {
-      for (const claim of uncovered(part.claims)) routes.set(claim.text, part.route(claim, 'throw'));
+      for (const claim of withoutCovered(owned.claims)) routes.set(claim.text, owned.route(claim, 'throw'));
       continue;
     }
     const isPeer = encrypted.has(name);
-    const seals = failClosed && (input.isNode(name) || name !== LOAD_BALANCER);
-    for (const claim of part.claims) {
-      const sealed = seals && !claim.host;
-      const kind = isPeer ? 'tunnel' : sealed ? 'unreachable' : 'throw';
-      if (sealed) pods.push(claim);
+    const sealsPods = failClosed && (input.isNode(name) || name !== LOAD_BALANCER);
+    for (const claim of owned.claims) {
+      const isSealed = sealsPods && !claim.host;
+      const kind = isPeer ? 'tunnel' : isSealed ? 'unreachable' : 'throw';
+      if (isSealed) pods.push(claim);
       if (kind === 'unreachable') unencrypted.push(claim);
-      // hosts are reached in the clear then, as what brings the tunnel back may come from them
+      // Without the tunnel, hosts are reached in the clear: restoring the tunnel may depend on
+      // them.
       const orElse = kind === 'tunnel' && !claim.host ? 'unreachable' : undefined;
-      routes.set(claim.text, part.route(claim, kind, orElse));
+      routes.set(claim.text, owned.route(claim, kind, orElse));
     }
   }
   return { routes, sealed: pods.length === 0 ? [] : seal(input, pods, unencrypted, routes) };
 }
 
-/** Of the local ones: whole blocks, and single addresses that are in none of them. */
-function uncovered(claims: readonly Claim[]): readonly Claim[] {
-  const blocks = claims.filter(({ prefix }) => !isSingle(prefix));
-  return claims.filter(({ prefix }) => !isSingle(prefix) || !blocks.some(block => covers(block.prefix, prefix)));
+/** Returns the claims except single addresses that lie within one of the blocks. */
+function withoutCovered(claims: readonly PrefixClaim[]): readonly PrefixClaim[] {
+  const blocks = claims.filter(({ prefix }) => !isSingleAddress(prefix));
+  return claims.filter(({ prefix }) => !isSingleAddress(prefix) || !blocks.some(block => covers(block.prefix, prefix)));
 }
 
 /**
- * All pods elsewhere, those of encrypted nodes too: should their routes go with the tunnel's link, or somebody remove the rule, nothing goes out.
- * Hosts within what is sealed, and what of it is ours, are let out of it.
+ * Returns the prefixes that the firewall seals: pods of all other nodes, encrypted ones included,
+ * so that nothing leaves in the clear if the link takes its routes along or another program deletes
+ * the rule. Hosts and local prefixes within them are exempt; hosts within unreachable prefixes get
+ * a `throw` route.
  */
 function seal(
   input: RoutesInput,
-  pods: readonly Claim[],
-  unencrypted: readonly Claim[],
+  pods: readonly PrefixClaim[],
+  unencrypted: readonly PrefixClaim[],
   routes: Map<string, DesiredRoute>,
 ): readonly Prefix[] {
   const all = new PrefixSet(pods.map(({ prefix }) => prefix));
@@ -81,15 +90,15 @@ function seal(
     if (unreachable.covers(prefix) && routes.get(text)?.kind !== 'tunnel')
       routes.set(text, { destination: prefix, kind: 'throw' });
   }
-  for (const { prefix } of input.parts.get(input.nodeName)?.claims ?? []) if (all.covers(prefix)) holes.push(prefix);
+  for (const { prefix } of input.prefixes.get(input.nodeName)?.claims ?? []) if (all.covers(prefix)) holes.push(prefix);
   const left = pods.flatMap(({ prefix }) => {
     const inside = holes.filter(hole => covers(prefix, hole));
-    return inside.length === 0 ? [prefix] : without(prefix, inside);
+    return inside.length === 0 ? [prefix] : subtractPrefixes(prefix, inside);
   });
   return outermost(left);
 }
 
-/** Without what lies in others, in the order of their text. */
+/** Removes prefixes that lie within others, and sorts by text. */
 function outermost(prefixes: readonly Prefix[]): readonly Prefix[] {
   const kept = new PrefixSet();
   const outer: { readonly text: string; readonly prefix: Prefix }[] = [];

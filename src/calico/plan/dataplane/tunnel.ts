@@ -1,4 +1,7 @@
-/** The tunnel of one family: device, rule and firewall around peers and routes (docs/reference/calico-felix.md#data-plane, #options-a-and-b). */
+/**
+ * Plans the tunnel of one family: device, rule and firewall around the given peers and routes
+ * (docs/reference/calico-felix.md#data-plane, #options-a-and-b).
+ */
 import { formatAddress } from '../../../base/address.ts';
 import type { Family } from '../../../base/family.ts';
 import type { Prefix } from '../../../base/prefix.ts';
@@ -9,7 +12,7 @@ import { isEnabled } from '../config/felix-config.ts';
 import type { FelixParameters } from '../config/parameters.ts';
 import type { PlanInput } from '../input.ts';
 import { nodeAddress, wireguardAddress } from '../peers/node-addresses.ts';
-import { single } from '../peers/prefix-sets.ts';
+import { addressPrefix } from '../peers/prefix-sets.ts';
 import { reservedPrefix } from '../peers/reserved-addresses.ts';
 import { tunnelMtu } from './mtu.ts';
 
@@ -25,6 +28,7 @@ export interface TunnelInput {
   readonly sealed: readonly Prefix[];
 }
 
+/** Returns the desired tunnel, and the problems of its MTU and address. */
 export function planTunnel({ input, own, family, parameters, peers, routes, sealed }: TunnelInput): {
   readonly tunnel: DesiredTunnel;
   readonly problems: readonly Problem[];
@@ -39,11 +43,11 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
     facts,
     ownInterfaces: tunnelNames(input, parameters),
   });
-  // without an address of its own the device has the host's, where hosts are encrypted
-  const said =
+  // With host encryption, a device without its own address uses the host's.
+  const published =
     wireguardAddress(own, family, options.usePodCidr) ?? (hostEncryption ? nodeAddress(own, family) : undefined);
-  const reserved = said && reservedPrefix(single(said), false);
-  const address = reserved === undefined ? said : undefined;
+  const reserved = published && reservedPrefix(addressPrefix(published), false);
+  const address = reserved === undefined ? published : undefined;
   const tunnel: DesiredTunnel = {
     family,
     interfaceName: options.interfaceNames[family],
@@ -54,7 +58,7 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
     ...(address && { address }),
     peers,
     table: options.table,
-    // as Felix, whose table stays empty then
+    // Like Felix, leave the table empty.
     routes: parameters.RouteSyncDisabled ? NO_ROUTES : routes,
     routeProtocol: parameters.DeviceRouteProtocol,
     rulePriority: options.rulePriority ?? parameters.WireguardRoutingRulePriority,
@@ -62,15 +66,15 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
   };
   return {
     tunnel,
-    problems: said && reserved !== undefined ? [...problems, noAddress(own, said, reserved)] : problems,
+    problems: published && reserved !== undefined ? [...problems, unusableAddress(own, published, reserved)] : problems,
   };
 }
 
-function noAddress({ name }: ClusterNode, address: Uint8Array, what: string): Problem {
+function unusableAddress({ name }: ClusterNode, address: Uint8Array, description: string): Problem {
   return {
     object: `Node/${name}`,
     reason: 'UnusableTunnelAddress',
-    message: `the address of the tunnel is ${formatAddress(address)}, ${what}; the tunnel is without an address until the Node has another`,
+    message: `the tunnel's address is ${formatAddress(address)}, ${description}; the tunnel has no address until you correct the Node's annotation`,
   };
 }
 
@@ -80,11 +84,11 @@ function planFirewall(
   parameters: FelixParameters,
   sealed: readonly Prefix[],
 ): DesiredFirewall {
-  // rp_filter and src_valid_mark are IPv4's
+  // The sysctls rp_filter and src_valid_mark exist for IPv4 only.
   const marksIncoming = family === 4 && parameters.WireguardHostEncryptionEnabled;
   return {
     allowPort: !isEnabled(parameters, family),
-    // Felix has such a rule for its own interface alone
+    // Felix masquerades only on its own interface.
     masquerade: true,
     ...(marksIncoming && {
       incomingMark: {
@@ -97,7 +101,7 @@ function planFirewall(
   };
 }
 
-/** Ours and those that Felix would have. */
+/** Returns the names of our devices and of those that Felix would create. */
 function tunnelNames({ options: { interfaceNames } }: PlanInput, parameters: FelixParameters): readonly string[] {
   return [interfaceNames[4], interfaceNames[6], parameters.WireguardInterfaceName, parameters.WireguardInterfaceNameV6];
 }

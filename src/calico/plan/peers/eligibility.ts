@@ -1,6 +1,7 @@
 /**
- * What a node brings to be a peer: a key that is its alone, and an address (docs/reference/calico-felix.md#eligible-peers). Felix looks at keys only: a node with a
- * key is a peer whatever its configuration says, for it may have an agent of its own.
+ * Decides whether a node can be a peer (docs/reference/calico-felix.md#eligible-peers): it must
+ * publish an address, and a key that no other node publishes. Like Felix, this ignores the node's
+ * WireGuard configuration if there is a key: another agent may run there.
  */
 import { formatAddress } from '../../../base/address.ts';
 import type { Family } from '../../../base/family.ts';
@@ -13,41 +14,42 @@ import { parseGoKey } from './go-key.ts';
 import { nodeAddress } from './node-addresses.ts';
 import { reservedEndpoint } from './reserved-addresses.ts';
 
-/** What one Node says by itself. */
+/** Key and endpoint as one Node publishes them, judged without regard to other nodes. */
 export interface Credentials {
-  /** As text, which two nodes are compared by. */
+  /** The key in canonical base64, for comparing nodes. */
   readonly keyText?: string;
   readonly key?: Uint8Array;
-  /** What is there in place of a key. */
-  readonly badKey?: string;
+  /** Text of an annotation that is not a valid key. */
+  readonly invalidKey?: string;
   readonly address?: Uint8Array;
-  /** What that address is, where it can be nobody's endpoint: `a loopback address`. */
+  /** Describes an address that cannot be an endpoint: `a loopback address`. */
   readonly unusable?: string;
-  /** What annotation there is in place of an address, and why it is none: `10.0.0.5, which ...`. */
-  readonly noEndpoint?: string;
+  /** Quotes an address annotation that yields no endpoint, and says why: `10.0.0.5, which ...`. */
+  readonly missingEndpoint?: string;
 }
 
-export interface Standing extends Credentials {
-  /** Absent: it is a peer. */
+export interface Eligibility extends Credentials {
+  /** Why the node is not a peer; absent if it is one. */
   readonly plain?: PlainReason;
 }
 
-export function credentials(node: ClusterNode, family: Family): Credentials {
+/** Reads a Node's credentials for one family. */
+export function readCredentials(node: ClusterNode, family: Family): Credentials {
   const text = node.publicKey[family];
   const address = nodeAddress(node, family);
   const unusable = address && reservedEndpoint(address);
-  const noEndpoint = address ? undefined : whyNone(node, family);
+  const missingEndpoint = address ? undefined : explainMissingEndpoint(node, family);
   const key = text ? parseGoKey(text) : undefined;
   return {
-    ...(key && !isZeroKey(key) ? { key, keyText: formatKeyBase64(key) } : text ? { badKey: text } : {}),
+    ...(key && !isZeroKey(key) ? { key, keyText: formatKeyBase64(key) } : text ? { invalidKey: text } : {}),
     ...(address && { address }),
     ...(unusable !== undefined && { unusable }),
-    ...(noEndpoint !== undefined && { noEndpoint }),
+    ...(missingEndpoint !== undefined && { missingEndpoint }),
   };
 }
 
-/** The names of those with a key that is not theirs alone, by key. */
-export function keySharers(all: ReadonlyMap<string, Credentials>): ReadonlyMap<string, readonly string[]> {
+/** Returns, for each key that several nodes publish, the names of these nodes. */
+export function nodesSharingKeys(all: ReadonlyMap<string, Credentials>): ReadonlyMap<string, readonly string[]> {
   const first = new Map<string, string>();
   const sharers = new Map<string, string[]>();
   for (const [name, { keyText }] of all) {
@@ -59,25 +61,31 @@ export function keySharers(all: ReadonlyMap<string, Credentials>): ReadonlyMap<s
   return sharers;
 }
 
-/** @param isDisabled asked of nodes without a key only */
+/**
+ * Returns why a node is not a peer; undefined if it is one.
+ * @param isDisabled called only for nodes without a key
+ */
 export function plainReason(
-  { key, keyText, badKey, address, unusable }: Credentials,
-  isClaimedTwice: (keyText: string) => boolean,
+  { key, keyText, invalidKey, address, unusable }: Credentials,
+  isKeyShared: (keyText: string) => boolean,
   isDisabled: () => boolean,
 ): PlainReason | undefined {
-  if (badKey !== undefined) return 'invalid-key';
+  if (invalidKey !== undefined) return 'invalid-key';
   if (!key || keyText === undefined) return isDisabled() ? 'disabled' : 'no-key';
-  if (isClaimedTwice(keyText)) return 'duplicate-key';
+  if (isKeyShared(keyText)) return 'duplicate-key';
   if (!address) return 'no-node-address';
   return unusable === undefined ? undefined : 'unusable-node-address';
 }
 
-/** What to tell people of a node that is no peer; nothing where that is what they asked for. */
-export function standingProblem(
+/**
+ * Returns the Problem that keeps a node from being a peer; undefined if it has WireGuard disabled
+ * or has not published a key yet.
+ */
+export function eligibilityProblem(
   name: string,
   family: Family,
-  { plain, badKey, keyText, address: endpoint, unusable, noEndpoint }: Standing,
-  claimants: readonly string[],
+  { plain, invalidKey, keyText, address: endpoint, unusable, missingEndpoint }: Eligibility,
+  keyHolders: readonly string[],
 ): Problem | undefined {
   const [key, address] = [KEY_ANNOTATION[family], NODE_ANNOTATION[family]];
   const object = `Node/${name}`;
@@ -86,39 +94,41 @@ export function standingProblem(
       return {
         object,
         reason: 'InvalidPublicKey',
-        message: `annotation ${key} is ${quoted(badKey)}, which is not the base64 of a key of 32 bytes that are not all zero; remove it, and the node's agent writes a new one`,
+        message: `annotation ${key} is ${quoted(invalidKey)}, which is not base64 of 32 bytes that are not all zero; remove it, and the node's agent publishes its key again`,
       };
     case 'duplicate-key': {
-      const shown = listed(claimants.filter(each => each !== name));
+      const others = listed(keyHolders.filter(each => each !== name));
       return {
         object,
         reason: 'DuplicatePublicKey',
-        message: `key ${keyText} in annotation ${key} is that of ${shown} too, so that none of them is a peer; give each node a key of its own`,
+        message: `key ${keyText} in annotation ${key} is also published by ${others}, so none of these nodes becomes a peer; give each node its own key`,
       };
     }
     case 'no-node-address':
-      if (noEndpoint !== undefined)
-        return { object, reason: 'MissingNodeAddress', message: `annotation ${address} is ${noEndpoint}` };
+      if (missingEndpoint !== undefined)
+        return { object, reason: 'MissingNodeAddress', message: `annotation ${address} is ${missingEndpoint}` };
       return {
         object,
         reason: 'MissingNodeAddress',
-        message: `it has a key but no IPv${family} address: annotation ${address} and an InternalIP or ExternalIP of that family are missing; set Calico's IP autodetection`,
+        message: `the node has a key but no IPv${family} address: it lacks annotation ${address} and an InternalIP or ExternalIP of that family; set Calico's IP autodetection`,
       };
     case 'unusable-node-address':
       return {
         object,
         reason: 'UnusableNodeAddress',
-        message: `its IPv${family} address is ${quoted(endpoint && formatAddress(endpoint))}, ${unusable}, and no endpoint; correct annotation ${address}, which Calico's IP autodetection writes, or the addresses in the Node's status`,
+        message: `the node's IPv${family} address is ${quoted(endpoint && formatAddress(endpoint))}, ${unusable}, so it cannot be an endpoint; correct annotation ${address}, which Calico's IP autodetection writes, or the addresses in the Node's status`,
       };
     default:
       return undefined;
   }
 }
 
-function whyNone({ bgpAddress, bgpLength }: ClusterNode, family: Family): string | undefined {
+/** Quotes the node's address annotation and says why Felix does not use it as an endpoint. */
+function explainMissingEndpoint({ bgpAddress, bgpLength }: ClusterNode, family: Family): string | undefined {
   const address = bgpAddress[family];
   if (!address) return undefined;
   const text = quoted(formatAddress(address));
-  if (!bgpLength || bgpLength[family] !== undefined) return `${text}, which is nobody's; set Calico's IP autodetection`;
-  return `${text}, which Felix takes for no endpoint without a prefix length; write one behind it, such as /24`;
+  if (!bgpLength || bgpLength[family] !== undefined)
+    return `${text}, which is the unspecified address; set Calico's IP autodetection`;
+  return `${text}, which Felix does not use as an endpoint without a prefix length; append one, such as /24`;
 }

@@ -1,8 +1,15 @@
-/** The addresses of a node, as Calico makes them out of a Kubernetes Node (docs/reference/calico-felix.md#nodes-read, #peer-settings). */
+/**
+ * Derives a node's addresses from its Kubernetes Node as Calico does
+ * (docs/reference/calico-felix.md#nodes-read, #peer-settings).
+ */
 import { type Family, familyOfAddress } from '../../../base/family.ts';
 import type { ClusterNode, NodeAddress } from '../../model/cluster.ts';
 
-/** Where its tunnel is spoken to: the BGP address if it has a prefix length, else, without one, the first internal or external one of the family. */
+/**
+ * Returns the endpoint address of a node's tunnel: its BGP address or, if it has none, the first
+ * InternalIP or else ExternalIP of the family. A BGP address without a prefix length is not an
+ * endpoint, and neither fallback replaces it.
+ */
 export function nodeAddress({ bgpAddress, bgpLength, addresses }: ClusterNode, family: Family): Uint8Array | undefined {
   if (bgpAddress[family] && bgpLength && bgpLength[family] === undefined) return undefined;
   const first = (type: NodeAddress['type']) =>
@@ -11,18 +18,21 @@ export function nodeAddress({ bgpAddress, bgpLength, addresses }: ClusterNode, f
   return found && isZero(found) ? undefined : found;
 }
 
-/** Its own addresses, each once: BGP's and those of its status. */
+/** Returns the distinct addresses of the node itself: BGP addresses and those in its status. */
 export function hostAddresses({ bgpAddress, addresses }: ClusterNode): readonly Uint8Array[] {
   return distinct([bgpAddress[4], bgpAddress[6], ...addresses.map(({ address }) => address)]);
 }
 
-/** Of its WireGuard device. With host-local IPAM the annotation does not count: it is the podCIDR's second address, once there is a key. */
+/**
+ * Returns the address of a node's WireGuard device. Host-local IPAM ignores the annotation: as soon
+ * as the node publishes a key, the address is the second one in its podCIDR.
+ */
 export function wireguardAddress(node: ClusterNode, family: Family, usePodCidr: boolean): Uint8Array | undefined {
   if (!usePodCidr || node.podCidrs.length === 0) return node.wireguardAddress[family];
   return family === 4 && node.publicKey[4] ? fromPodCidr(node) : undefined;
 }
 
-/** Of WireGuard, IPIP and VXLAN; they may be the same. */
+/** Returns the distinct addresses of a node's WireGuard, IPIP and VXLAN devices. */
 export function tunnelAddresses(node: ClusterNode, usePodCidr: boolean): readonly Uint8Array[] {
   const ipip = usePodCidr && node.podCidrs.length > 0 ? fromPodCidr(node) : node.ipipAddress[4];
   const all = [
@@ -36,12 +46,12 @@ export function tunnelAddresses(node: ClusterNode, usePodCidr: boolean): readonl
   return distinct(all);
 }
 
-/** `0.0.0.0` and `::` are nobody's. */
+/** Returns whether the address is the unspecified one, `0.0.0.0` or `::`. */
 export function isZero(address: Uint8Array): boolean {
   return address.every(byte => byte === 0);
 }
 
-/** The one after the first, where that is of IPv4. As in Calico only its last byte counts on. */
+/** Returns the second address of an IPv4 podCIDR. Like Calico, it increments only the last byte. */
 function fromPodCidr({ podCidrs, podCidrAddress }: ClusterNode): Uint8Array | undefined {
   const first = podCidrAddress ?? podCidrs[0]?.address;
   if (first?.length !== 4) return undefined;

@@ -1,69 +1,78 @@
 /**
- * Which nodes are encrypted with which, from the cluster alone, for `wgts verify`: a pair is if either end can be a peer of the other. What the
- * devices say of it (handshakes) is for somebody else to add.
+ * Reports for `wgts verify` which pairs of nodes encrypt their traffic, judged by the cluster
+ * alone. A pair is encrypted if each end can be a peer of the other. The caller adds what devices
+ * report, such as handshakes.
  */
 import type { Family } from '../../../base/family.ts';
 import type { Cluster } from '../../model/cluster.ts';
 import type { PlainReason } from '../../model/status.ts';
 import { enablementCheck, indexConfigurations } from '../config/felix-config.ts';
-import { type Credentials, credentials, keySharers, plainReason, type Standing } from './eligibility.ts';
+import { type Credentials, type Eligibility, nodesSharingKeys, plainReason, readCredentials } from './eligibility.ts';
 import { type OwnAddressCheck, ownAddressCheck } from './own-addresses.ts';
 
-/** Each two nodes once: `a` is before `b` by name. */
+/** Two nodes, listed once: `a` sorts before `b`. */
 export interface NodePair {
   readonly a: string;
   readonly b: string;
-  /** Why it is not encrypted; empty where it is. */
+  /** Why the pair's traffic is not encrypted; empty if it is. */
   readonly because: readonly { readonly node: string; readonly reason: PlainReason }[];
 }
 
-export interface PairStanding extends Standing {
-  /** What an address is that is this node's own. */
-  readonly whyOurs: OwnAddressCheck;
-  /** Of its address, once for all pairs. */
+export interface PairEligibility extends Eligibility {
+  /** Describes an address that is this node's own. */
+  readonly describeOwnAddress: OwnAddressCheck;
+  /** The node's address as text, computed once for all its pairs. */
   readonly addressText: string;
 }
 
-/** What each node brings, in the order of their names. */
-export function standings(cluster: Cluster, family: Family): ReadonlyMap<string, PairStanding> {
-  const isOn = enablementCheck(indexConfigurations(cluster.felixConfigurations), family);
+/** Returns the eligibility of each node, in order of name. */
+export function eligibilityByNode(cluster: Cluster, family: Family): ReadonlyMap<string, PairEligibility> {
+  const isEnabled = enablementCheck(indexConfigurations(cluster.felixConfigurations), family);
   const all = new Map<string, Credentials>();
-  for (const name of [...cluster.nodes.keys()].sort()) all.set(name, credentials(cluster.nodes.get(name)!, family));
-  const sharers = keySharers(all);
-  const result = new Map<string, PairStanding>();
-  for (const [name, own] of all) {
+  for (const name of [...cluster.nodes.keys()].sort()) all.set(name, readCredentials(cluster.nodes.get(name)!, family));
+  const sharers = nodesSharingKeys(all);
+  const result = new Map<string, PairEligibility>();
+  for (const [name, published] of all) {
+    const node = cluster.nodes.get(name)!;
     const plain = plainReason(
-      own,
+      published,
       key => sharers.has(key),
-      () => !isOn(cluster.nodes.get(name)!),
+      () => !isEnabled(node),
     );
-    const whyOurs = ownAddressCheck(cluster.nodes.get(name)!, false);
-    const addressText = own.address?.join() ?? '';
-    result.set(name, { ...own, ...(plain && { plain }), whyOurs, addressText });
+    const describeOwnAddress = ownAddressCheck(node, false);
+    const addressText = published.address?.join() ?? '';
+    result.set(name, { ...published, ...(plain && { plain }), describeOwnAddress, addressText });
   }
   return result;
 }
 
-/** Whether anybody uses the family: it is on somewhere, or somebody has a key. */
-export function isInUse(cluster: Cluster, family: Family): boolean {
-  const isOn = enablementCheck(indexConfigurations(cluster.felixConfigurations), family);
-  for (const node of cluster.nodes.values()) if (node.publicKey[family] || isOn(node)) return true;
+/** Returns whether any node has the family enabled or publishes a key for it. */
+export function isFamilyInUse(cluster: Cluster, family: Family): boolean {
+  const isEnabled = enablementCheck(indexConfigurations(cluster.felixConfigurations), family);
+  for (const node of cluster.nodes.values()) if (node.publicKey[family] || isEnabled(node)) return true;
   return false;
 }
 
-/** One after another: a thousand nodes are half a million pairs. */
-export function* pairs(of: ReadonlyMap<string, PairStanding>): Generator<NodePair> {
+/** Generates all pairs one by one: 1,000 nodes form half a million. */
+export function* pairs(of: ReadonlyMap<string, PairEligibility>): Generator<NodePair> {
   const nodes = [...of];
   for (const [i, [a, first]] of nodes.entries())
     for (let j = i + 1; j < nodes.length; j++) {
       const [b, second] = nodes[j]!;
-      const [why, whyNot] = [plainFor(first, second), plainFor(second, first)];
-      const because = [...(why ? [{ node: a, reason: why }] : []), ...(whyNot ? [{ node: b, reason: whyNot }] : [])];
+      const [reasonA, reasonB] = [plainReasonTowards(first, second), plainReasonTowards(second, first)];
+      const because = [
+        ...(reasonA ? [{ node: a, reason: reasonA }] : []),
+        ...(reasonB ? [{ node: b, reason: reasonB }] : []),
+      ];
       yield { a, b, because };
     }
 }
 
-/** Why a node is no peer of another. */
-function plainFor({ plain, address, addressText }: PairStanding, other: PairStanding): PlainReason | undefined {
-  return plain ?? (address && other.whyOurs(address, addressText) !== undefined ? 'unusable-node-address' : undefined);
+/** Returns why the other node does not accept the first as a peer; undefined if it does. */
+function plainReasonTowards(
+  { plain, address, addressText }: PairEligibility,
+  other: PairEligibility,
+): PlainReason | undefined {
+  if (plain) return plain;
+  return address && other.describeOwnAddress(address, addressText) !== undefined ? 'unusable-node-address' : undefined;
 }

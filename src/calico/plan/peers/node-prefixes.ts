@@ -1,48 +1,56 @@
-/** What one node's prefixes come to in a plan, kept from one plan to the next for as long as they are the same. */
+/**
+ * One node's prefixes, and the peer, routes and state computed from them. An instance is reused in
+ * later plans while its list of claims stays the same, and returns the very same objects while
+ * their inputs do.
+ */
 import type { Prefix } from '../../../base/prefix.ts';
 import type { DesiredPeer, DesiredRoute } from '../../model/desired.ts';
 import type { PeerState, PlainReason } from '../../model/status.ts';
 import type { Credentials } from './eligibility.ts';
-import type { Claim } from './prefix-claims.ts';
+import type { PrefixClaim } from './prefix-claims.ts';
 
 type RouteKind = DesiredRoute['kind'];
 
-export class NodePart {
+export class NodePrefixes {
   readonly node: string;
-  /** In the order of their text. */
-  readonly claims: readonly Claim[];
-  readonly #given: readonly Claim[];
-  readonly #withHosts: boolean;
-  readonly #routes = new Map<Claim, DesiredRoute>();
+  /** The node's effective claims, sorted by their text. */
+  readonly claims: readonly PrefixClaim[];
+  readonly #source: readonly PrefixClaim[];
+  readonly #includesHosts: boolean;
+  readonly #routes = new Map<PrefixClaim, DesiredRoute>();
   #allowedIps: readonly Prefix[] | undefined;
   #state: PeerState | undefined;
-  #peer: { readonly of: Credentials; readonly peer: DesiredPeer } | undefined;
+  #peer: { readonly credentials: Credentials; readonly peer: DesiredPeer } | undefined;
 
-  /** @param withHosts whether the node's own addresses are among its prefixes */
-  constructor(node: string, given: readonly Claim[], withHosts: boolean) {
+  /** @param includesHosts whether the node's own addresses are among its prefixes */
+  constructor(node: string, source: readonly PrefixClaim[], includesHosts: boolean) {
     this.node = node;
-    this.#given = given;
-    this.#withHosts = withHosts;
-    this.claims = given.filter(({ host }) => withHosts || !host).sort((a, b) => (a.text < b.text ? -1 : 1));
+    this.#source = source;
+    this.#includesHosts = includesHosts;
+    this.claims = source.filter(({ host }) => includesHosts || !host).sort((a, b) => (a.text < b.text ? -1 : 1));
   }
 
-  /** Whether it is made of the very same list. */
-  isOf(given: readonly Claim[], withHosts: boolean): boolean {
-    return given === this.#given && withHosts === this.#withHosts;
+  /**
+   * Returns whether this instance was built from the same list (by identity) and the same setting.
+   */
+  isBuiltFrom(source: readonly PrefixClaim[], includesHosts: boolean): boolean {
+    return source === this.#source && includesHosts === this.#includesHosts;
   }
 
-  route(claim: Claim, kind: RouteKind, orElse?: DesiredRoute['orElse']): DesiredRoute {
-    const there = this.#routes.get(claim);
-    if (there?.kind === kind && there.orElse === orElse) return there;
+  /** Returns the route for one of the claims. */
+  route(claim: PrefixClaim, kind: RouteKind, orElse?: DesiredRoute['orElse']): DesiredRoute {
+    const cached = this.#routes.get(claim);
+    if (cached?.kind === kind && cached.orElse === orElse) return cached;
     const route: DesiredRoute = { destination: claim.prefix, kind, ...(orElse && { orElse }) };
     this.#routes.set(claim, route);
     return route;
   }
 
+  /** Returns the node's state for status reports. */
   state({ keyText, address }: Credentials, plain: PlainReason | undefined): PeerState {
-    const there = this.#state;
-    if (there && there.plain === plain && there.publicKey === keyText && there.endpointAddress === address)
-      return there;
+    const cached = this.#state;
+    if (cached && cached.plain === plain && cached.publicKey === keyText && cached.endpointAddress === address)
+      return cached;
     const state: PeerState = {
       node: this.node,
       ...(plain && { plain }),
@@ -54,25 +62,28 @@ export class NodePart {
     return state;
   }
 
-  /** @param of with key and address */
-  peer(of: Credentials, endpointPort: number, persistentKeepalive: number): DesiredPeer {
-    const there = this.#peer;
+  /**
+   * Returns the node as a peer.
+   * @param credentials must contain key and address
+   */
+  peer(credentials: Credentials, endpointPort: number, persistentKeepalive: number): DesiredPeer {
+    const cached = this.#peer;
     if (
-      there?.of === of &&
-      there.peer.endpointPort === endpointPort &&
-      there.peer.persistentKeepalive === persistentKeepalive
+      cached?.credentials === credentials &&
+      cached.peer.endpointPort === endpointPort &&
+      cached.peer.persistentKeepalive === persistentKeepalive
     )
-      return there.peer;
+      return cached.peer;
     this.#allowedIps ??= this.claims.map(({ prefix }) => prefix);
     const peer: DesiredPeer = {
       node: this.node,
-      publicKey: of.key!,
-      endpointAddress: of.address!,
+      publicKey: credentials.key!,
+      endpointAddress: credentials.address!,
       endpointPort,
       persistentKeepalive,
       allowedIps: this.#allowedIps,
     };
-    this.#peer = { of, peer };
+    this.#peer = { credentials, peer };
     return peer;
   }
 }

@@ -1,63 +1,79 @@
 /**
- * Whom this node speaks WireGuard with in a family (docs/reference/calico-felix.md#allowed-ips, #eligible-peers): every other node with a key that is its alone and an address.
- * Of nodes with the same key none is a peer, and neither is one with ours. The node itself is never its own peer.
+ * Peers of this node, per family (docs/reference/calico-felix.md#allowed-ips, #eligible-peers):
+ * which other nodes it exchanges encrypted traffic with, and why it does not with the rest.
+ *
+ * A node becomes a peer if it publishes an address and a key that no other node publishes, this
+ * node included. If nodes share a key, none of them becomes a peer. This node is never its own
+ * peer.
  */
 import type { Family } from '../../../base/family.ts';
 import type { DesiredPeer } from '../../model/desired.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { PeerState } from '../../model/status.ts';
-import { type Credentials, keySharers, plainReason, type Standing, standingProblem } from './eligibility.ts';
-import type { NodePart } from './node-prefixes.ts';
+import {
+  type Credentials,
+  type Eligibility,
+  eligibilityProblem,
+  nodesSharingKeys,
+  plainReason,
+} from './eligibility.ts';
+import type { NodePrefixes } from './node-prefixes.ts';
 import type { OwnAddressCheck } from './own-addresses.ts';
 
 export interface PeersInput {
   readonly family: Family;
   readonly nodeName: string;
-  /** base64. */
+  /** This node's public key in base64. */
   readonly ownKey: string | undefined;
-  /** Of the other nodes, in the order of their names. */
+  /** Credentials of the other nodes, in order of name. */
   readonly credentials: ReadonlyMap<string, Credentials>;
-  /** Of each of them. */
-  readonly parts: ReadonlyMap<string, NodePart>;
+  /** Prefixes by node; contains every node in `credentials`. */
+  readonly prefixes: ReadonlyMap<string, NodePrefixes>;
   readonly isDisabled: (node: string) => boolean;
-  /** What an address is that is this node's own, or reaches it. */
-  readonly whyOurs: OwnAddressCheck;
+  /** Describes an address that is this node's own or leads back to it. */
+  readonly describeOwnAddress: OwnAddressCheck;
   readonly port: number;
   readonly keepalive: number;
 }
 
 export interface Peers {
+  /** By public key in base64. */
   readonly peers: ReadonlyMap<string, DesiredPeer>;
-  /** Names of the nodes that are encrypted. */
+  /** Names of the nodes that are peers. */
   readonly encrypted: ReadonlySet<string>;
   readonly states: readonly PeerState[];
   readonly problems: readonly Problem[];
 }
 
+/** Decides for every other node whether it becomes a peer. */
 export function planPeers(input: PeersInput): Peers {
-  const { family, nodeName, ownKey, credentials, parts, port, keepalive } = input;
-  const sharers = keySharers(credentials);
-  const isClaimedTwice = (key: string) => key === ownKey || sharers.has(key);
+  const { family, nodeName, ownKey, credentials, prefixes, port, keepalive } = input;
+  const sharers = nodesSharingKeys(credentials);
+  const isKeyShared = (key: string) => key === ownKey || sharers.has(key);
   const peers = new Map<string, DesiredPeer>();
   const encrypted = new Set<string>();
   const states: PeerState[] = [];
   const problems: Problem[] = [];
-  for (const [node, said] of credentials) {
-    const ours =
-      said.unusable === undefined && said.address ? input.whyOurs(said.address, said.address.join()) : undefined;
-    const own = ours === undefined ? said : { ...said, unusable: ours };
-    const part = parts.get(node)!;
-    const plain = plainReason(own, isClaimedTwice, () => input.isDisabled(node));
+  for (const [node, published] of credentials) {
+    const { address, unusable } = published;
+    const ownAddress =
+      unusable === undefined && address ? input.describeOwnAddress(address, address.join()) : undefined;
+    const checked = ownAddress === undefined ? published : { ...published, unusable: ownAddress };
+    const nodePrefixes = prefixes.get(node)!;
+    const plain = plainReason(checked, isKeyShared, () => input.isDisabled(node));
     if (plain === undefined) {
       encrypted.add(node);
-      peers.set(own.keyText!, part.peer(own, port, keepalive));
+      peers.set(checked.keyText!, nodePrefixes.peer(checked, port, keepalive));
     } else {
-      const standing: Standing = { ...own, plain };
-      const claimants = [...(sharers.get(own.keyText ?? '') ?? [node]), ...(own.keyText === ownKey ? [nodeName] : [])];
-      const found = standingProblem(node, family, standing, claimants);
-      if (found) problems.push(found);
+      const eligibility: Eligibility = { ...checked, plain };
+      const keyHolders = [
+        ...(sharers.get(checked.keyText ?? '') ?? [node]),
+        ...(checked.keyText === ownKey ? [nodeName] : []),
+      ];
+      const problem = eligibilityProblem(node, family, eligibility, keyHolders);
+      if (problem) problems.push(problem);
     }
-    states.push(part.state(own, plain));
+    states.push(nodePrefixes.state(checked, plain));
   }
   return { peers, encrypted, states, problems };
 }

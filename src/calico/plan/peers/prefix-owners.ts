@@ -1,110 +1,135 @@
 /**
- * Who has which prefix: one node each (docs/reference/calico-felix.md#prefix-owners). Where two nodes claim the same, what is more certain counts, and of equally
- * certain claims that of the node whose name comes first; people are told. What is a host's address beside is routed as one, as Felix has it
- * (REMOTE_HOST wins over workload and tunnel): with host encryption alone.
+ * Decides which node owns each prefix (docs/reference/calico-felix.md#prefix-owners): always
+ * exactly one. If several nodes claim a prefix, the claim with the best rank wins, then the node
+ * whose name sorts first; a Problem reports the conflict. A prefix that is also a host's address is
+ * routed as a host, that is, with host encryption only, as in Felix (REMOTE_HOST overrides workload
+ * and tunnel).
  *
- * It is told all claims each time, and looks at those alone that are new or gone: lists of claims are compared by identity.
+ * Each update receives all claims and processes only lists that are new or gone, compared by
+ * identity.
  */
 import type { Family } from '../../../base/family.ts';
 import { listed, type Problem, quoted } from '../../model/problem.ts';
-import type { Claim } from './prefix-claims.ts';
+import type { PrefixClaim } from './prefix-claims.ts';
 
-const NONE: readonly Claim[] = [];
+const NONE: readonly PrefixClaim[] = [];
 
-export class Owners {
+export class PrefixOwners {
   #nodeName: string | undefined;
-  #held: ReadonlySet<readonly Claim[]> = new Set();
-  readonly #claimants = new Map<string, Claim[]>();
-  /** What each prefix comes to, where it comes to anything. */
-  readonly #given = new Map<string, Claim>();
-  /** Claims that count for nothing, for people to be told of. */
-  readonly #refused = new Set<Claim>();
-  /** Prefixes that another node claims and that are this node's own address. */
+  /** The lists of claims of the last update. */
+  #contributions: ReadonlySet<readonly PrefixClaim[]> = new Set();
+  readonly #claimsByPrefix = new Map<string, PrefixClaim[]>();
+  /** The claim that takes effect for each prefix, where one does. */
+  readonly #effective = new Map<string, PrefixClaim>();
+  /** Invalid claims, kept for their Problems. */
+  readonly #refused = new Set<PrefixClaim>();
+  /** Addresses of this node that another node claims. */
   readonly #stolen = new Set<string>();
-  /** Prefixes of more than one node. */
+  /** Prefixes that more than one node claims. */
   readonly #disputed = new Set<string>();
-  readonly #byNode: Readonly<Record<Family, Map<string, Map<string, Claim>>>> = { 4: new Map(), 6: new Map() };
-  /** What was asked for since it last changed. */
-  readonly #lists: Readonly<Record<Family, Map<string, readonly Claim[]>>> = { 4: new Map(), 6: new Map() };
+  readonly #byNode: Readonly<Record<Family, Map<string, Map<string, PrefixClaim>>>> = { 4: new Map(), 6: new Map() };
+  /** Lists that {@link claimsOf} returned since the node's claims last changed. */
+  readonly #listCache: Readonly<Record<Family, Map<string, readonly PrefixClaim[]>>> = { 4: new Map(), 6: new Map() };
 
-  /** @param nodeName this node's, whose own addresses are no routes */
-  update(contributions: Iterable<readonly Claim[]>, nodeName: string): void {
+  /**
+   * Replaces the claims of the last update.
+   * @param nodeName this node, whose own addresses are not routed
+   */
+  update(contributions: Iterable<readonly PrefixClaim[]>, nodeName: string): void {
     const now = new Set(contributions);
     if (nodeName !== this.#nodeName) {
-      for (const claims of this.#held) for (const claim of claims) this.#change(claim, false);
-      this.#held = new Set();
+      for (const claims of this.#contributions) for (const claim of claims) this.#removeClaim(claim);
+      this.#contributions = new Set();
       this.#nodeName = nodeName;
     }
-    for (const claims of this.#held) if (!now.has(claims)) for (const claim of claims) this.#change(claim, false);
-    for (const claims of now) if (!this.#held.has(claims)) for (const claim of claims) this.#change(claim, true);
-    this.#held = now;
+    const before = this.#contributions;
+    for (const claims of before) if (!now.has(claims)) for (const claim of claims) this.#removeClaim(claim);
+    for (const claims of now) if (!before.has(claims)) for (const claim of claims) this.#addClaim(claim);
+    this.#contributions = now;
   }
 
-  /** All that have anything in a family. */
+  /** Returns the names of all nodes that own a prefix of the family. */
   names(family: Family): Iterable<string> {
     return this.#byNode[family].keys();
   }
 
-  /** In no order; the very same list for as long as nothing of it changes. */
-  claimsOf(family: Family, node: string): readonly Claim[] {
-    const there = this.#lists[family].get(node);
-    if (there) return there;
+  /**
+   * Returns a node's effective claims, unordered. The list is identical until one of them changes.
+   */
+  claimsOf(family: Family, node: string): readonly PrefixClaim[] {
+    const cached = this.#listCache[family].get(node);
+    if (cached) return cached;
     const claims = this.#byNode[family].get(node);
     const list = claims ? [...claims.values()] : NONE;
-    this.#lists[family].set(node, list);
+    this.#listCache[family].set(node, list);
     return list;
   }
 
   /**
-   * @param encryptsHosts whether the nodes' own addresses are of interest; where they are not, nodes may share one (the public one of many), and
-   * such a claim only keeps a weaker one from counting
+   * Returns the conflicts and invalid claims.
+   * @param encryptsHosts whether conflicts between nodes' own addresses matter. Without host encryption
+   * nodes may share one (such as a public address in front of many nodes), and such a claim only
+   * overrides a weaker one.
    */
   problems(encryptsHosts: boolean): readonly Problem[] {
     const disputes = [...this.#disputed].flatMap(text => {
-      const all = this.#claimants.get(text)!;
+      const all = this.#claimsByPrefix.get(text)!;
       const names = new Set(all.filter(({ host }) => !host || encryptsHosts).map(({ node }) => node));
-      return names.size > 1 && !this.#stolen.has(text) ? [dispute(strongest(all)!, [...names].sort())] : [];
+      return names.size > 1 && !this.#stolen.has(text) ? [conflictProblem(strongest(all)!, [...names].sort())] : [];
     });
     const refused = [...this.#refused].map(claim =>
-      unusable(claim, `${claim.refused}, which cannot be another node's or a pod's`),
+      unusableProblem(claim, `${claim.refused}, which cannot belong to another node or a pod`),
     );
     const stolen = [...this.#stolen].map(text =>
-      unusable(strongest(this.#claimants.get(text)!)!, `an address of node ${quoted(this.#nodeName)}`),
+      unusableProblem(strongest(this.#claimsByPrefix.get(text)!)!, `an address of node ${quoted(this.#nodeName)}`),
     );
     return [...disputes, ...refused, ...stolen];
   }
 
-  #change(claim: Claim, comes: boolean): void {
-    const { text } = claim;
+  #addClaim(claim: PrefixClaim): void {
     if (claim.refused !== undefined) {
-      if (comes) this.#refused.add(claim);
-      else this.#refused.delete(claim);
+      this.#refused.add(claim);
       return;
     }
-    let all = this.#claimants.get(text);
-    if (!all) {
-      all = [];
-      this.#claimants.set(text, all);
+    const all = this.#claimsByPrefix.get(claim.text);
+    if (all) all.push(claim);
+    else this.#claimsByPrefix.set(claim.text, [claim]);
+    this.#reassign(claim.text);
+  }
+
+  #removeClaim(claim: PrefixClaim): void {
+    if (claim.refused !== undefined) {
+      this.#refused.delete(claim);
+      return;
     }
-    const before = this.#given.get(text);
-    if (comes) all.push(claim);
-    else all.splice(all.indexOf(claim), 1);
-    const after = this.#effective(all);
+    const all = this.#claimsByPrefix.get(claim.text)!;
+    all.splice(all.indexOf(claim), 1);
+    this.#reassign(claim.text);
+  }
+
+  /** Updates owner and conflicts of a prefix after its claims changed. */
+  #reassign(text: string): void {
+    const all = this.#claimsByPrefix.get(text)!;
+    const before = this.#effective.get(text);
+    const after = this.#effectiveClaim(all);
     if (before?.node !== after?.node || before?.host !== after?.host) {
-      if (before) this.#take(before);
-      if (after) this.#give(after);
+      if (before) this.#revoke(before);
+      if (after) this.#grant(after);
     }
     if (this.#isStolen(all)) this.#stolen.add(text);
     else this.#stolen.delete(text);
-    if (all.length === 0) this.#claimants.delete(text);
+    if (all.length === 0) this.#claimsByPrefix.delete(text);
     if (all.some(({ node }) => node !== all[0]!.node)) this.#disputed.add(text);
     else this.#disputed.delete(text);
   }
 
-  /** Whose it is, and whether it is a host's address; undefined where it is nothing but this node's own address. */
-  #effective(all: readonly Claim[]): Claim | undefined {
+  /**
+   * Returns the claim that takes effect, with `host` set if the prefix is another node's address.
+   * Returns undefined if the prefix is only this node's own address.
+   */
+  #effectiveClaim(all: readonly PrefixClaim[]): PrefixClaim | undefined {
     const best = strongest(all);
-    // nearly all prefixes have one claim
+    // Fast path: nearly every prefix has a single claim.
     const host = all.length === 1 ? (best!.rank === 1 ? best : undefined) : strongest(all.filter(isHost));
     if (!best || !host) return best;
     if (this.#isStolen(all)) return undefined;
@@ -114,10 +139,11 @@ export class Owners {
   }
 
   /**
-   * Whether another node has a pod or a tunnel at an address of this node. Felix would take what comes from there for that node's; two nodes may have the
-   * same address outside of them, as a public one.
+   * Returns whether another node claims an address of this node for a pod or a tunnel. Felix would
+   * attribute traffic from there to the other node. Two nodes may share an address only as hosts,
+   * such as a public one.
    */
-  #isStolen(all: readonly Claim[]): boolean {
+  #isStolen(all: readonly PrefixClaim[]): boolean {
     if (all.length < 2) return false;
     const best = strongest(all);
     return (
@@ -128,49 +154,49 @@ export class Owners {
     );
   }
 
-  #give(claim: Claim): void {
+  #grant(claim: PrefixClaim): void {
     const { family, node, text } = claim;
-    this.#given.set(text, claim);
+    this.#effective.set(text, claim);
     const claims = this.#byNode[family].get(node);
     if (claims) claims.set(text, claim);
     else this.#byNode[family].set(node, new Map([[text, claim]]));
-    this.#lists[family].delete(node);
+    this.#listCache[family].delete(node);
   }
 
-  #take({ family, node, text }: Claim): void {
-    this.#given.delete(text);
+  #revoke({ family, node, text }: PrefixClaim): void {
+    this.#effective.delete(text);
     const claims = this.#byNode[family].get(node)!;
     claims.delete(text);
     if (claims.size === 0) this.#byNode[family].delete(node);
-    this.#lists[family].delete(node);
+    this.#listCache[family].delete(node);
   }
 }
 
-/** Of equals any: they are of one node. */
-function strongest(all: readonly Claim[]): Claim | undefined {
+/** Returns the winning claim. Claims of equal rank and node are interchangeable. */
+function strongest(all: readonly PrefixClaim[]): PrefixClaim | undefined {
   let best = all[0];
   for (const each of all)
     if (best && (each.rank === best.rank ? each.node < best.node : each.rank < best.rank)) best = each;
   return best;
 }
 
-function isHost({ rank }: Claim): boolean {
+function isHost({ rank }: PrefixClaim): boolean {
   return rank === 1;
 }
 
-function unusable({ node, text }: Claim, what: string): Problem {
+function unusableProblem({ node, text }: PrefixClaim, description: string): Problem {
   return {
     object: `Node/${node}`,
     reason: 'UnusablePrefix',
-    message: `${text}, which an annotation, a block or a pod gives this node, is ${what}; nothing is routed there`,
+    message: `${text}, which an annotation, a block or a pod gives this node, is ${description}; the agent does not route it: correct the source`,
   };
 }
 
-function dispute({ node, text }: Claim, names: readonly string[]): Problem {
-  const shown = listed(names.filter(each => each !== node));
+function conflictProblem({ node, text }: PrefixClaim, names: readonly string[]): Problem {
+  const others = listed(names.filter(each => each !== node));
   return {
     object: `Node/${node}`,
     reason: 'ConflictingPrefix',
-    message: `${text} is claimed by ${shown} too; it counts as this node's until only one claims it`,
+    message: `${text} is also claimed by ${others}; it is routed to this node until only one node claims it`,
   };
 }

@@ -1,21 +1,22 @@
-/** Single addresses as prefixes, and what is left of a prefix without others. */
+/** Prefixes of single addresses, and the difference of prefixes. */
 import { covers, makePrefix, type Prefix } from '../../../base/prefix.ts';
 
-/** An address alone. */
-export function single(address: Uint8Array): Prefix {
+/** Returns the prefix that contains only this address: a /32 or /128. */
+export function addressPrefix(address: Uint8Array): Prefix {
   return { address, length: address.length * 8 };
 }
 
-export function isSingle({ address, length }: Prefix): boolean {
+/** Returns whether the prefix contains a single address. */
+export function isSingleAddress({ address, length }: Prefix): boolean {
   return length === address.length * 8;
 }
 
-/** The fewest prefixes that make up the first without the others, in the order of their addresses. */
-export function without(prefix: Prefix, holes: readonly Prefix[]): readonly Prefix[] {
+/** Returns the fewest prefixes that cover `prefix` except `holes`, in order of address. */
+export function subtractPrefixes(prefix: Prefix, holes: readonly Prefix[]): readonly Prefix[] {
   if (holes.some(hole => covers(hole, prefix))) return [];
   const inside = holes.filter(hole => covers(prefix, hole));
   if (inside.length === 0) return [prefix];
-  return halves(prefix).flatMap(half => without(half, inside));
+  return halves(prefix).flatMap(half => subtractPrefixes(half, inside));
 }
 
 function halves({ address, length }: Prefix): readonly [Prefix, Prefix] {

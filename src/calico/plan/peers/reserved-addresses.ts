@@ -1,26 +1,33 @@
 /**
- * Addresses that no other node can be reached at, whatever its Node says, and that none of its pods can have. Felix believes a Node; what it says of such an
- * address would lead this node's traffic, or its encrypted datagrams, to itself or to nobody.
+ * Recognises addresses that cannot belong to another node or its pods. Felix trusts every Node;
+ * with such an address it would send this node's traffic, or its encrypted datagrams, to the node
+ * itself or to no host at all.
  *
- * IPv4 link-local addresses (169.254.0.0/16) may be endpoints: no zone is needed to reach them, and there are networks of them. IPv6's need a zone, which a Node
- * cannot say. As pods' and tunnels' addresses Calico allows neither, and 169.254.169.254 is where clouds answer for their machines.
+ * IPv4 link-local addresses (169.254.0.0/16) may be endpoints: they need no zone, and there are
+ * networks that use them. IPv6 link-local addresses need a zone, which a Node cannot specify.
+ * Calico allows neither as addresses of pods or tunnels, and 169.254.169.254 is the clouds'
+ * metadata service.
  */
 import { covers, type Prefix, parsePrefix } from '../../../base/prefix.ts';
-import { single } from './prefix-sets.ts';
+import { addressPrefix } from './prefix-sets.ts';
 
 interface Range {
   readonly prefix: Prefix;
   readonly what: string;
-  /** Of nodes it may be. */
-  readonly hostsMay?: boolean;
+  /** Whether nodes may have addresses in this range. */
+  readonly allowsHosts?: boolean;
 }
 
-const range = (text: string, what: string, hostsMay = false): Range => ({ prefix: parsePrefix(text)!, what, hostsMay });
+const range = (text: string, what: string, allowsHosts = false): Range => ({
+  prefix: parsePrefix(text)!,
+  what,
+  allowsHosts,
+});
 
-/** The narrower first, of those that lie within each other. */
+/** Reserved ranges; a narrower range precedes the wider one that contains it. */
 const RANGES: readonly Range[] = [
   range('0.0.0.0/32', 'the unspecified address'),
-  range('0.0.0.0/8', 'of "this network" (0.0.0.0/8)'),
+  range('0.0.0.0/8', 'an address of "this network" (0.0.0.0/8)'),
   range('127.0.0.0/8', 'a loopback address'),
   range('169.254.0.0/16', 'a link-local address', true),
   range('224.0.0.0/4', 'a multicast address'),
@@ -28,30 +35,34 @@ const RANGES: readonly Range[] = [
   range('240.0.0.0/4', 'a reserved address (240.0.0.0/4)'),
   range('::/128', 'the unspecified address'),
   range('::1/128', 'the loopback address'),
-  range('::/96', 'IPv4 in an IPv6 notation that is not used any more (::/96)'),
-  range('::ffff:0:0/96', 'IPv4 in IPv6 notation'),
+  range('::/96', 'a deprecated IPv4-compatible IPv6 address (::/96)'),
+  range('::ffff:0:0/96', 'an IPv4-mapped IPv6 address'),
   range('fe80::/10', 'a link-local address, which needs a zone'),
   range('ff00::/8', 'a multicast address'),
 ];
 
-/** Returns what an address is that can be nobody's endpoint. */
+/** Describes an address that cannot be an endpoint; returns undefined for any other. */
 export function reservedEndpoint(address: Uint8Array): string | undefined {
-  return RANGES.find(({ prefix, hostsMay }) => !hostsMay && covers(prefix, single(address)))?.what;
+  return RANGES.find(({ prefix, allowsHosts }) => !allowsHosts && covers(prefix, addressPrefix(address)))?.what;
 }
 
 /**
- * Returns what a prefix is, or has within it, that can be nobody's.
- * @param host whether it is the address of a node
+ * Describes why a prefix cannot be claimed: it is, or contains, a reserved range. Returns undefined
+ * for any other.
+ * @param host whether the prefix is the address of a node
  */
 export function reservedPrefix(prefix: Prefix, host: boolean): string | undefined {
-  const found = RANGES.filter(({ hostsMay }) => !(host && hostsMay));
-  const inside = found.find(range => covers(range.prefix, prefix));
-  if (inside) return inside.what;
-  const wider = found.find(range => covers(prefix, range.prefix));
-  return wider && `so wide that it has ${wider.what} in it`;
+  const forbidden = RANGES.filter(({ allowsHosts }) => !(host && allowsHosts));
+  const enclosing = forbidden.find(range => covers(range.prefix, prefix));
+  if (enclosing) return enclosing.what;
+  const enclosed = forbidden.find(range => covers(prefix, range.prefix));
+  return enclosed && `so wide that it contains ${enclosed.what}`;
 }
 
-/** Whether it is the last address of a network, to which all in the network listen. One of two addresses, or alone, is nothing special. */
+/**
+ * Returns whether the address is the broadcast address of a network, its last one. Networks of one
+ * or two addresses (/32, /31) have none.
+ */
 export function isBroadcast(address: Uint8Array, inNetwork: Uint8Array, length: number): boolean {
   if (address.length !== 4 || inNetwork.length !== 4 || length > 30) return false;
   return address.every((byte, i) => {

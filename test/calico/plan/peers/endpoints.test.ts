@@ -4,7 +4,7 @@ import { formatAddress, parseAddress } from '../../../../src/base/address.ts';
 import { parsePrefix } from '../../../../src/base/prefix.ts';
 import { parseNode } from '../../../../src/calico/datastore/parse/node.ts';
 import type { ClusterNode } from '../../../../src/calico/model/cluster.ts';
-import { pairs, standings } from '../../../../src/calico/plan/peers/node-pairs.ts';
+import { eligibilityByNode, pairs } from '../../../../src/calico/plan/peers/node-pairs.ts';
 import { isBroadcast, reservedEndpoint, reservedPrefix } from '../../../../src/calico/plan/peers/reserved-addresses.ts';
 import {
   block,
@@ -56,7 +56,7 @@ describe.each(MODES)('$mode', ({ families }) => {
       expect(found.object).toBe('Node/bad');
       expect(found.message).toContain(formatAddress(parseAddress(text)!));
       expect(found.message).toContain(`projectcalico.org/IPv${family}Address`);
-      const [pair] = [...pairs(standings(cluster(on, me, at(text)), family))];
+      const [pair] = [...pairs(eligibilityByNode(cluster(on, me, at(text)), family))];
       expect(pair!.because).toEqual([{ node: 'bad', reason: 'unusable-node-address' }]);
     });
 
@@ -92,7 +92,7 @@ describe.each(MODES)('$mode', ({ families }) => {
       // for others it is an endpoint as any
       const elsewhere = planOf(cluster(on, own, good, at(mine[0]!)), { nodeName: 'good' });
       expect(Object.keys(peersOf(elsewhere.desired, family))).toContain('bad');
-      const between = [...pairs(standings(cluster(on, own, good, at(mine[0]!)), family))];
+      const between = [...pairs(eligibilityByNode(cluster(on, own, good, at(mine[0]!)), family))];
       expect(between.filter(({ because }) => because.length > 0).map(({ a, b }) => `${a} ${b}`)).toEqual(['bad me']);
     });
   }

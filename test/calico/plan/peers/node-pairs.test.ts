@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest';
 import type { Family } from '../../../../src/base/family.ts';
 import { parseNode } from '../../../../src/calico/datastore/parse/node.ts';
 import type { Cluster, ClusterNode } from '../../../../src/calico/model/cluster.ts';
-import { isInUse, pairs, standings } from '../../../../src/calico/plan/peers/node-pairs.ts';
+import { eligibilityByNode, isFamilyInUse, pairs } from '../../../../src/calico/plan/peers/node-pairs.ts';
 import { cluster, configuration, node, planOf } from '../../../support/calico-cluster.ts';
 import { enabled, keyOf, MODES, member, per } from '../../../support/calico-families.ts';
 
 describe.each(MODES)('$mode: pairs', ({ families }) => {
   const on = enabled(families);
   const told = (of: Cluster, family: Family) =>
-    [...pairs(standings(of, family))].map(({ a, b, because }) =>
+    [...pairs(eligibilityByNode(of, family))].map(({ a, b, because }) =>
       [`${a} ${b}`, ...because.map(each => `${each.node} ${each.reason}`)].join(', '),
     );
 
@@ -67,9 +67,9 @@ describe.each(MODES)('$mode: pairs', ({ families }) => {
 
   test('a family is in use where it is on, or where somebody has a key', () => {
     for (const family of [4, 6] as const) {
-      expect(isInUse(cluster(on, node('a')), family)).toBe(families.includes(family));
-      expect(isInUse(cluster(member(families, 'a', 1)), family)).toBe(families.includes(family));
-      expect(isInUse(cluster(node('a')), family)).toBe(false);
+      expect(isFamilyInUse(cluster(on, node('a')), family)).toBe(families.includes(family));
+      expect(isFamilyInUse(cluster(member(families, 'a', 1)), family)).toBe(families.includes(family));
+      expect(isFamilyInUse(cluster(node('a')), family)).toBe(false);
     }
   });
 });
@@ -81,7 +81,7 @@ test('a thousand nodes are half a million pairs, one after another', () => {
     ),
   );
   let [encrypted, plain] = [0, 0];
-  for (const { because } of pairs(standings(all, 4)))
+  for (const { because } of pairs(eligibilityByNode(all, 4)))
     if (because.length === 0) encrypted++;
     else plain++;
   expect([encrypted, plain]).toEqual([(999 * 998) / 2, 999]);
@@ -102,7 +102,7 @@ test('labels of calicoctl count in the selectors of configurations, for verify a
       },
     }).value!;
   const all = cluster(on, off, labelled('in', { rack: 'r1', zone: 'calico' }), labelled('out', { rack: 'r2' }));
-  const found = standings(all, 4);
+  const found = eligibilityByNode(all, 4);
   expect([found.get('in')!.plain, found.get('out')!.plain]).toEqual(['disabled', 'no-key']);
   for (const [nodeName, tunnels] of [
     ['in', []],

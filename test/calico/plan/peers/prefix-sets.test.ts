@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { covers, formatPrefix, makePrefix, type Prefix } from '../../../../src/base/prefix.ts';
 import { PrefixSet } from '../../../../src/base/prefix-set.ts';
-import { without } from '../../../../src/calico/plan/peers/prefix-sets.ts';
+import { subtractPrefixes } from '../../../../src/calico/plan/peers/prefix-sets.ts';
 import { prefix } from '../../../support/calico-cluster.ts';
 import { type Random, withSeed } from '../../../support/random.ts';
 
@@ -32,7 +32,7 @@ test.each([
   ['10.0.0.0/30', ['10.0.0.0/31', '10.0.0.3/32'], ['10.0.0.2/32']],
   ['fd00::/126', ['fd00::2/127'], ['fd00::/127']],
 ])('%s without %j is %j', (whole, holes, left) => {
-  expect(without(prefix(whole), holes.map(prefix)).map(formatPrefix)).toEqual(left);
+  expect(subtractPrefixes(prefix(whole), holes.map(prefix)).map(formatPrefix)).toEqual(left);
 });
 
 test('every address is in what is left, or in a hole, and never in both', () => {
@@ -42,7 +42,7 @@ test('every address is in what is left, or in a hole, and never in both', () => 
     for (let i = 0; i < 300; i++) {
       const whole = makePrefix(new Uint8Array([10, 0, 0, 0]), 26);
       const holes = Array.from({ length: random.below(5) }, () => below(random, 27));
-      const left = without(whole, holes);
+      const left = subtractPrefixes(whole, holes);
       for (let last = 0; last < 64; last++) {
         const one = makePrefix(new Uint8Array([10, 0, 0, last]), 32);
         const inHole = holes.some(hole => covers(hole, one));
