@@ -1,5 +1,5 @@
-/* What every file of the addon shares: registration and argument helpers. Node-API only, so that one build serves every Node.
- * Each file offers one wg_export_* that adds its functions to the exports object; module.c calls them all. */
+/* What every file of the addon shares: the form of its exports, and helpers for arguments, results
+ * and errors (addon.c). Node-API only, so that one build serves every Node. */
 #ifndef WG_ADDON_H
 #define WG_ADDON_H
 #define NAPI_VERSION 8
@@ -7,24 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void wg_export_clock(napi_env env, napi_value exports);
-void wg_export_poll(napi_env env, napi_value exports);
-void wg_export_notices(napi_env env, napi_value exports);
-void wg_export_netlink(napi_env env, napi_value exports);
-void wg_export_notify(napi_env env, napi_value exports);
-void wg_export_secrecy(napi_env env, napi_value exports);
-void wg_export_tun(napi_env env, napi_value exports);
-void wg_export_udp(napi_env env, napi_value exports);
-void wg_export_cipher(napi_env env, napi_value exports);
-void wg_export_offload(napi_env env, napi_value exports);
-void wg_export_aead_single(napi_env env, napi_value exports);
-void wg_export_blake2s(napi_env env, napi_value exports);
-void wg_export_x25519(napi_env env, napi_value exports);
+/* The functions that one file offers to JavaScript; module.c registers them all. */
+struct wg_function {
+  const char *name; /* NULL ends the table */
+  napi_callback call;
+};
+struct wg_exports {
+  const struct wg_function *functions;
+  int (*is_available)(void); /* NULL: always. 0 leaves the functions of the file out. */
+};
 
-/* Adds a function; aborts the process only if Node itself is out of memory. */
-void wg_export(napi_env env, napi_value exports, const char *name, napi_callback fn);
+extern const struct wg_exports wg_exports_clock, wg_exports_poll, wg_exports_notices, wg_exports_netlink, wg_exports_notify,
+    wg_exports_secrecy, wg_exports_tun, wg_exports_udp, wg_exports_cipher, wg_exports_offload,
+    wg_exports_aead_single, wg_exports_blake2s, wg_exports_x25519;
 
-/* Throws a JS Error with .code = the errno's name, .errno and .syscall; message "<syscall>: <strerror>". Returns NULL. */
+/* Throws a JS Error with .code = the errno's name, .errno and .syscall; message "<syscall>:
+ * <strerror>". Returns NULL. */
 napi_value wg_throw_errno(napi_env env, const char *syscall, int err);
 /* Throws a TypeError. Returns NULL. */
 napi_value wg_throw_type(napi_env env, const char *message);
@@ -34,17 +32,19 @@ struct wg_array {
   size_t length; /* elements */
 };
 
-/* These return 0, or NULL, with an exception pending when the argument is not what it should be. */
+/* These return 0 or NULL, with an exception pending, when the argument is wrong. */
 int wg_arguments(napi_env env, napi_callback_info info, napi_value *arguments, size_t want);
 int wg_int(napi_env env, napi_value value, int32_t *number);
 int wg_array(napi_env env, napi_value value, napi_typedarray_type want, struct wg_array *array);
 
-/* What JavaScript holds of a struct of ours: an External with a tag that names its kind. The tag is Node's own, beside the pointer, so
- * that nothing is read through the pointer of another addon's External, or of another kind of ours. */
+/* A handle is how JavaScript holds a struct of ours: an External with a tag that names its kind.
+ * Node keeps the tag beside the pointer, so nothing is read through the pointer of another addon's
+ * External or of another kind. */
 enum { WG_TAG = 0x77677473 };
-/* NULL if there is no memory for it: the data stays the caller's. Otherwise `finalize` gets it at last, also when this environment ends. */
+/* Returns NULL if there is no memory; the data stays the caller's. Otherwise `finalize` gets the
+ * data at the end, also when this environment ends. */
 napi_value wg_make_handle(napi_env env, void *data, napi_finalize finalize, const napi_type_tag *kind);
-/* The data, or NULL with a TypeError pending when the value is no handle of that kind. */
+/* Returns the data, or NULL with a TypeError pending when the value is no handle of that kind. */
 void *wg_handle(napi_env env, napi_value value, const napi_type_tag *kind);
 
 napi_value wg_number(napi_env env, int64_t number);

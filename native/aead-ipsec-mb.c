@@ -1,9 +1,11 @@
-/* AEAD by Intel's libIPSec_MB, where it is installed (Debian, Ubuntu: libipsec-mb1). It is opened at run time, never linked.
+/* AEAD by Intel's libIPSec_MB, where it is installed (Debian, Ubuntu: libipsec-mb1). It is opened
+ * at run time, never linked.
  *
- * Its functions are reached through a struct of pointers, and jobs are structs, so that a small part of its ABI is repeated
- * here: it was read off version 1.3 and is the same for all of 1.x by the library's own promise (new members only at the end).
- * Three checks stand between a library that is different and a crash: the version, the names of the functions in the slots,
- * and the self-test of aead.c. Version 2 has another layout and another file name, and is not used. */
+ * The library reaches its functions through a struct of pointers, and its jobs are structs, so this
+ * file repeats a small part of its ABI. That part comes from version 1.3 and holds for all of 1.x:
+ * the library promises to add members only at the end. Three checks prevent a crash with a
+ * different library: the version, the names of the functions in the slots, and the self-test of
+ * aead.c. Version 2 has another layout and another file name, and is not used. */
 #define _GNU_SOURCE
 #include "aead.h"
 #include <stdlib.h>
@@ -26,7 +28,7 @@ struct job {
   uint64_t aad_length;
   void *sgl_context;
   int32_t status, cipher_mode, direction, hash, order;
-  /* more follows, which is not for us */
+  /* more members follow, unused here */
 };
 
 enum {
@@ -56,7 +58,7 @@ struct state {
   void (*release)(struct manager *);
 };
 
-/* Whether a slot holds the function that we think; the library exports them by name. */
+/* Reports whether a slot holds the expected function, which the library exports by name. */
 static int named(void *function, const char *prefix) {
   Dl_info info;
   return function && dladdr(function, &info) && info.dli_sname && info.dli_saddr == function &&
@@ -70,7 +72,7 @@ static void destroy(void *pointer) {
 }
 
 static void *create(const char **why) {
-  /* never closed: its code may be on the stack of another thread */
+  /* never closed: another thread may be running its code */
   void *library = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     *why = "libIPSec_MB.so.1 is not installed";
@@ -130,7 +132,7 @@ static void run(struct state *s, struct wg_aead_op *ops, int count, int directio
     job->hash = AUTH_CHACHA20_POLY1305;
     job->direction = direction;
     job->order = direction == DIRECTION_ENCRYPT ? ORDER_CIPHER_HASH : ORDER_HASH_CIPHER;
-    /* arguments are ours and right: the unchecked call saves 0.02 us */
+    /* our own arguments need no check: the unchecked call saves 0.02 us */
     done = m->submit_job_nocheck(m);
     if (done && done->status == STATUS_COMPLETED) completed++;
   }
@@ -139,7 +141,7 @@ static void run(struct state *s, struct wg_aead_op *ops, int count, int directio
   for (struct wg_aead_op *op = ops; op < ops + count; op++) {
     if (direction == DIRECTION_DECRYPT) op->ok = completed == count && !wg_tags_differ(scratch[op - ops].tag, op->text + op->length);
     else if (completed == count) op->ok = 1;
-    else { /* what must not leave is the plaintext */
+    else { /* the plaintext must not leave */
       memset(op->text, 0, op->length + WG_TAG_SIZE);
       op->ok = 0;
     }

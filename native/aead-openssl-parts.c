@@ -1,8 +1,10 @@
-/* AEAD by the OpenSSL that is inside Node, as aead-openssl.c, but of its two parts: RFC 8439 section 2.8 puts them together, here as
- * there. OpenSSL's own way to the same (EVP) costs more for a packet than a third of the work itself.
+/* AEAD by the OpenSSL inside Node, as aead-openssl.c, but from its two parts, which RFC 8439
+ * section 2.8 combines. OpenSSL's own interface (EVP) costs more per packet than a third of the
+ * work itself.
  *
- * ChaCha20_ctr32 and Poly1305_* are not in OpenSSL's headers, yet the same since 1.1.0, and every node binary with its own OpenSSL
- * exports them. Where one is missing, or the answers are not right (aead.c), the other provider is used. */
+ * ChaCha20_ctr32 and Poly1305_* are not in OpenSSL's headers, but have not changed since 1.1.0, and
+ * every node binary with its own OpenSSL exports them. Where one is missing or the self-test fails
+ * (aead.c), the other provider is used. */
 #define _GNU_SOURCE
 #include "aead.h"
 #include "bytes.h"
@@ -22,7 +24,7 @@ struct state {
   void (*cleanse)(void *pointer, size_t length);
   size_t poly_size;
   void *poly;
-  uint8_t room[BLOCK + LARGEST]; /* block 0, and a text behind it */
+  uint8_t room[BLOCK + LARGEST]; /* block 0, followed by a text */
 };
 
 static void destroy(void *pointer) {
@@ -55,7 +57,8 @@ static void *create(const char **why) {
   return NULL;
 }
 
-/* The tag over `text` under the one-time key that is the start of block 0 (sections 2.6 and 2.8). */
+/* Computes the tag of `text` under the one-time key at the start of block 0 (sections 2.6 and
+ * 2.8). */
 static void tag_of(struct state *s, const uint8_t *text, uint32_t length, uint8_t tag[WG_TAG_SIZE]) {
   static const uint8_t zeros[PAD];
   uint8_t end[PAD + PAD] = {0};
@@ -68,15 +71,16 @@ static void tag_of(struct state *s, const uint8_t *text, uint32_t length, uint8_
   s->poly_final(s->poly, tag);
 }
 
-/* Bytes through the key stream from one of its blocks on, in place. */
+/* Applies the key stream in place, from the given block on. */
 static void stream(struct state *s, const struct wg_aead_op *op, uint32_t block, uint8_t *bytes, size_t length) {
   uint32_t key[8], counter[4] = {block, 0, (uint32_t)op->counter, (uint32_t)(op->counter >> 32)};
   memcpy(key, op->key, sizeof key);
   s->chacha(bytes, bytes, length, key, counter);
 }
 
-/* Leaves block 0 at the start of the room. A block alone costs as much as eight of a longer run, so that a text of usual size is taken
- * in the same run, behind the 64 zeros that block 0 comes from: copied, since nothing need stand before it where it lies. */
+/* Computes block 0 at the start of the room. A single block costs as much as eight blocks of a
+ * longer run, so a text of usual size goes into the same run, after the 64 zeros that become block
+ * 0. The text is copied, since there may be no room before it where it lies. */
 static void begin(struct state *s, const struct wg_aead_op *op) {
   size_t text = op->length <= LARGEST ? op->length : 0;
   memset(s->room, 0, BLOCK);
@@ -84,7 +88,7 @@ static void begin(struct state *s, const struct wg_aead_op *op) {
   stream(s, op, 0, s->room, BLOCK + text);
 }
 
-/* The other form of the text takes its place. */
+/* Replaces the text by its other form. */
 static void finish(struct state *s, const struct wg_aead_op *op) {
   if (op->length <= LARGEST) memcpy(op->text, s->room + BLOCK, op->length);
   else stream(s, op, 1, op->text, op->length);

@@ -1,4 +1,4 @@
-/* AEAD by the OpenSSL that is inside Node (libcrypto.h), through EVP. */
+/* AEAD by the OpenSSL inside Node (libcrypto.h), through EVP. */
 #define _GNU_SOURCE
 #include "aead.h"
 #include "libcrypto.h"
@@ -52,7 +52,7 @@ static void *create(const char **why) {
     free(s);
     return NULL;
   }
-  /* the cipher is looked up once here; later inits only change key and nonce */
+  /* looks the cipher up once; later inits change only key and nonce */
   const void *cipher = s->cipher();
   s->encrypt = s->ctx_new();
   s->decrypt = s->ctx_new();
@@ -80,7 +80,7 @@ static void seal(void *pointer, struct wg_aead_op *ops, int count) {
              s->encrypt_final(s->encrypt, op->text + op->length, &written) == 1 &&
              s->ctrl(s->encrypt, EVP_CTRL_AEAD_GET_TAG, WG_TAG_SIZE, op->text + op->length) == 1;
     if (op->ok) continue;
-    /* out of memory: what must not leave is the plaintext */
+    /* out of memory: the plaintext must not leave */
     memset(op->text, 0, op->length + WG_TAG_SIZE);
     s->clear_error();
   }

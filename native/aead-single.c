@@ -1,6 +1,8 @@
-/* One ChaCha20-Poly1305 (RFC 8439) with associated data, for handshakes: aeadState, aeadSeal and aeadOpen. Packets go through cipher.c in
- * batches. By the OpenSSL inside Node, as aead-openssl.c. They work in place in a Uint8Array of the caller's: the key, 32 bytes,
- * the nonce, 12, the associated data, and the text. Where OpenSSL is not to be had the functions are not exported. */
+/* Single ChaCha20-Poly1305 operations (RFC 8439) with associated data, for handshakes: aeadState,
+ * aeadSeal and aeadOpen. Packets go through cipher.c in batches. Uses the OpenSSL inside Node, as
+ * aead-openssl.c does. The functions work in place in the caller's Uint8Array: the key (32 bytes),
+ * the nonce (12), the associated data, and the text. They are not exported where OpenSSL is not
+ * available. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include "libcrypto.h"
@@ -19,7 +21,8 @@ static struct {
   const void *(*cipher)(void);
   int (*ctrl)(void *ctx, int type, int argument, void *pointer);
   void (*clear_error)(void);
-  /* one set for both directions: the last argument is 1 to encrypt, 0 to decrypt, -1 to leave it */
+  /* one function for both directions: the last argument is 1 to encrypt, 0 to decrypt, -1 to keep
+   * the direction */
   int (*init)(void *ctx, const void *cipher, void *engine, const uint8_t *key, const uint8_t *iv, int encrypt);
   int (*update)(void *ctx, uint8_t *out, int *written, const uint8_t *in, int length);
   int (*final)(void *ctx, uint8_t *out, int *written);
@@ -53,7 +56,8 @@ static void finalize(napi_env env, void *data, void *hint) {
   destroy(data);
 }
 
-/* aeadState(): the working state, for one thread at a time; undefined if this OpenSSL has no such cipher. */
+/* aeadState(): returns a working state for one thread at a time; undefined if this OpenSSL lacks
+ * the cipher. */
 static napi_value aead_state(napi_env env, napi_callback_info info) {
   (void)info;
   napi_value result;
@@ -61,7 +65,7 @@ static napi_value aead_state(napi_env env, napi_callback_info info) {
   if (!aead) return wg_undefined(env);
   const void *cipher = evp.cipher();
   aead->ctx = cipher ? evp.ctx_new() : NULL;
-  /* the cipher is looked up once here; later inits only change key, nonce and direction */
+  /* looks the cipher up once; later inits change only key, nonce and direction */
   if (aead->ctx && evp.init(aead->ctx, cipher, NULL, NULL, NULL, 1) == 1 &&
       (result = wg_make_handle(env, aead, finalize, &KIND)))
     return result;
@@ -75,7 +79,8 @@ struct message {
   int aad_length, length; /* without tag */
 };
 
-/* state, scratch, size of the associated data, size of the text without tag. NULL with an exception pending. */
+/* Arguments: state, scratch, size of the associated data, size of the text without tag. Returns
+ * NULL with an exception pending. */
 static struct aead *read_arguments(napi_env env, napi_callback_info info, struct message *message) {
   napi_value arguments[4];
   struct wg_array scratch;
@@ -100,13 +105,13 @@ static int run(void *ctx, const struct message *m, int encrypt) {
   uint8_t *tag = m->text + m->length;
   return evp.init(ctx, NULL, NULL, m->key, m->key + KEY_SIZE, encrypt) == 1 &&
          (encrypt || evp.ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1) &&
-         /* an aad or text of no bytes must not be passed: it could end the message */
+         /* skip an empty aad or text: passing it could end the message */
          (m->aad_length == 0 || evp.update(ctx, NULL, &written, m->aad, m->aad_length) == 1) &&
          (m->length == 0 || (evp.update(ctx, m->text, &written, m->text, m->length) == 1 && written == m->length)) &&
          evp.final(ctx, tag, &written) == 1 && (!encrypt || evp.ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) == 1);
 }
 
-/* Key and nonce go, and so does the text if it must not be seen. The context keeps no key either. */
+/* Erases key and nonce, and the text if it must not be seen. The context keeps no key either. */
 static void clean(struct aead *aead, const struct message *m, int text) {
   static const uint8_t NO_KEY[FRONT];
   explicit_bzero(m->key, FRONT);
@@ -114,7 +119,7 @@ static void clean(struct aead *aead, const struct message *m, int text) {
   if (evp.init(aead->ctx, NULL, NULL, NO_KEY, NO_KEY, -1) != 1) evp.clear_error();
 }
 
-/* aeadSeal(state, scratch, aadLength, length): the tag goes behind the text. */
+/* aeadSeal(state, scratch, aadLength, length): appends the tag to the text. */
 static napi_value aead_seal(napi_env env, napi_callback_info info) {
   struct message m;
   struct aead *aead = read_arguments(env, info, &m);
@@ -127,7 +132,8 @@ static napi_value aead_seal(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* aeadOpen(state, scratch, aadLength, length): the tag stands behind the text. @returns 1 if it is right, else 0, and the text is zeros */
+/* aeadOpen(state, scratch, aadLength, length): the tag follows the text. Returns 1 if it is right;
+ * else 0, with the text zeroed. */
 static napi_value aead_open(napi_env env, napi_callback_info info) {
   struct message m;
   struct aead *aead = read_arguments(env, info, &m);
@@ -138,9 +144,12 @@ static napi_value aead_open(napi_env env, napi_callback_info info) {
   return wg_number(env, ok);
 }
 
-void wg_export_aead_single(napi_env env, napi_value exports) {
-  if (pthread_once(&once, find_evp) != 0 || !found) return;
-  wg_export(env, exports, "aeadState", aead_state);
-  wg_export(env, exports, "aeadSeal", aead_seal);
-  wg_export(env, exports, "aeadOpen", aead_open);
-}
+static int is_available(void) { return pthread_once(&once, find_evp) == 0 && found; }
+
+static const struct wg_function FUNCTIONS[] = {
+    {"aeadState", aead_state},
+    {"aeadSeal", aead_seal},
+    {"aeadOpen", aead_open},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_aead_single = {FUNCTIONS, is_available};

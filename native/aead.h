@@ -1,5 +1,6 @@
-/* ChaCha20-Poly1305 (RFC 8439) in batches, in place, without associated data, with WireGuard's nonce: four zero bytes and a 64 bit
- * counter. Several providers do it; one that is missing here or gives a wrong answer when it is made is not used (aead.c). */
+/* ChaCha20-Poly1305 (RFC 8439) in batches, in place, without associated data, with WireGuard's
+ * nonce: four zero bytes and a 64 bit counter. There are several providers. One that is missing on
+ * this machine, or fails its self-test when it is created, is not used (aead.c). */
 #ifndef WG_AEAD_H
 #define WG_AEAD_H
 #include <stddef.h>
@@ -9,7 +10,7 @@ enum { WG_KEY_SIZE = 32, WG_TAG_SIZE = 16 };
 
 struct wg_aead_op {
   const uint8_t *key;
-  uint8_t *text; /* in place; the tag stands right behind it */
+  uint8_t *text; /* in place; the tag follows it */
   uint64_t counter;
   uint32_t length; /* of the text, without tag */
   uint32_t ok;     /* after opening: whether the tag was right */
@@ -21,7 +22,8 @@ enum { WG_AEAD_BATCH = 32 };
 
 struct wg_aead {
   const char *name;
-  /* The working state of one cipher, used by one thread at a time. NULL: not to be had on this machine, *why then says what is missing. */
+  /* Creates the working state of one cipher, for one thread at a time. NULL: not available here;
+   * *why says what is missing. */
   void *(*create)(const char **why);
   void (*destroy)(void *state);
   void (*seal)(void *state, struct wg_aead_op *ops, int count);
@@ -30,15 +32,17 @@ struct wg_aead {
 
 extern const struct wg_aead wg_aead_openssl, wg_aead_openssl_parts, wg_aead_ipsec_mb;
 
-/* All providers, in the order in which they are shown; ends with NULL. */
+/* All providers in the order of the listings; ends with NULL. */
 extern const struct wg_aead *const wg_aead_all[];
 
-/* Makes a state and tests it. NULL, with the reason in *why, if that provider is not to be used. */
+/* Creates a state and tests it. Returns NULL, with the reason in *why, if the provider must not be
+ * used. */
 void *wg_aead_make(const struct wg_aead *aead, const char **why);
-/* Nanoseconds for one packet of 1424 bytes, the best of a few short runs; for choosing among providers. */
+/* Returns the nanoseconds for one packet of 1424 bytes, the best of a few short runs: to choose
+ * among providers. */
 double wg_aead_speed(const struct wg_aead *aead, void *state);
 
-/* Whether two tags are different, in a time that does not depend on where. */
+/* Returns nonzero if two tags differ, in a time that does not depend on where they do. */
 static inline uint32_t wg_tags_differ(const uint8_t *a, const uint8_t *b) {
   uint32_t bits = 0;
   for (int i = 0; i < WG_TAG_SIZE; i++) bits |= (uint32_t)(a[i] ^ b[i]);

@@ -1,6 +1,7 @@
-/* BLAKE2s (RFC 7693) and its HMAC by the OpenSSL inside Node, for handshakes: blake2sOpen, blake2sHash, blake2sMac, blake2sHmac, blake2sKdf.
- * They work in place in a Uint8Array of the caller's: no call makes an object, and a key derivation of three keys is one call.
- * Where OpenSSL is not to be had, or is built without BLAKE2, blake2sOpen is not exported or gives nothing. */
+/* BLAKE2s (RFC 7693) and its HMAC by the OpenSSL inside Node, for handshakes: blake2sOpen,
+ * blake2sHash, blake2sMac, blake2sHmac, blake2sKdf. They work in place in the caller's Uint8Array:
+ * no call creates an object, and one call derives three keys. Without OpenSSL the functions are not
+ * exported; without BLAKE2 in it, blake2sOpen returns undefined. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include "libcrypto.h"
@@ -69,13 +70,14 @@ static void *mac_ctx(const char *name, const struct ossl_param *params) {
   void *mac = evp.mac_fetch(NULL, name, NULL);
   if (!mac) return NULL;
   void *ctx = evp.mac_ctx_new(mac);
-  evp.mac_free(mac); /* the context holds its own */
+  evp.mac_free(mac); /* the context holds its own reference */
   if (!ctx || evp.mac_params(ctx, params) == 1) return ctx;
   evp.mac_ctx_free(ctx);
   return NULL;
 }
 
-/* blake2sOpen(): the working state, for one thread at a time; undefined if this OpenSSL has no BLAKE2. */
+/* blake2sOpen(): returns a working state for one thread at a time; undefined if this OpenSSL has no
+ * BLAKE2. */
 static napi_value blake2s_open(napi_env env, napi_callback_info info) {
   (void)info;
   napi_value result;
@@ -95,7 +97,7 @@ static napi_value blake2s_open(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* Handle, scratch, and so many sizes behind them. NULL with an exception pending. */
+/* Reads a handle, the scratch, and this many sizes. Returns NULL with an exception pending. */
 static struct blake2s *read_arguments(napi_env env, napi_callback_info info, struct wg_array *scratch, int32_t *sizes, int count) {
   napi_value arguments[4];
   if (!wg_arguments(env, info, arguments, 2 + (size_t)count)) return NULL;
@@ -118,7 +120,8 @@ static napi_value done(napi_env env, int ok) {
   return NULL;
 }
 
-/* blake2sHash(blake2s, scratch, length): the hash of the first bytes, in place of their beginning. */
+/* blake2sHash(blake2s, scratch, length): overwrites the start of the scratch with the hash of its
+ * first `length` bytes. */
 static napi_value blake2s_hash(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t length;
@@ -128,14 +131,15 @@ static napi_value blake2s_hash(napi_env env, napi_callback_info info) {
                        evp.final(b->hash, scratch.data, NULL) == 1);
 }
 
-/* Without a key: with the one before. */
+/* Without a key, the previous key stays. */
 static int mac(void *ctx, const uint8_t *key, size_t key_length, const uint8_t *data, size_t length, uint8_t *out, size_t room) {
   size_t written;
   return evp.mac_init(ctx, key, key_length, NULL) == 1 && evp.mac_update(ctx, data, length) == 1 &&
          evp.mac_final(ctx, out, &written, room) == 1 && written == room;
 }
 
-/* blake2sMac(blake2s, scratch, keyLength, length): keyed BLAKE2s of 16 bytes. The key stands first, the data behind it. */
+/* blake2sMac(blake2s, scratch, keyLength, length): keyed BLAKE2s of 16 bytes. The key comes first,
+ * then the data. */
 static napi_value blake2s_mac(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t sizes[2];
@@ -146,11 +150,12 @@ static napi_value blake2s_mac(napi_env env, napi_callback_info info) {
   return done(env, mac(b->mac, bytes, (size_t)sizes[0], bytes + sizes[0], (size_t)sizes[1], bytes, MAC_SIZE));
 }
 
-/* HMAC, after which the context holds no secret. */
+/* Computes an HMAC; the context holds no secret afterwards. */
 static const uint8_t NO_KEY[HASH_SIZE];
 static int forget_key(struct blake2s *b) { return evp.mac_init(b->hmac, NO_KEY, sizeof NO_KEY, NULL) == 1; }
 
-/* blake2sHmac(blake2s, scratch, keyLength, length): HMAC-BLAKE2s-256. The key stands first, the data behind it. */
+/* blake2sHmac(blake2s, scratch, keyLength, length): HMAC-BLAKE2s-256. The key comes first, then the
+ * data. */
 static napi_value blake2s_hmac(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t sizes[2];
@@ -161,8 +166,9 @@ static napi_value blake2s_hmac(napi_env env, napi_callback_info info) {
   return done(env, forget_key(b) && ok);
 }
 
-/* blake2sKdf(blake2s, scratch, length, keys): the whitepaper's Kdf_n. The chaining key, 32 bytes, stands first, the input behind it; so many
- * keys, 1 to 3, take their place, and what was behind them is overwritten. */
+/* blake2sKdf(blake2s, scratch, length, keys): the whitepaper's Kdf_n. The chaining key (32 bytes)
+ * comes first, then the input. The 1 to 3 derived keys replace them, and the rest of the input is
+ * erased. */
 static napi_value blake2s_kdf(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t sizes[2];
@@ -177,7 +183,7 @@ static napi_value blake2s_kdf(napi_env env, napi_callback_info info) {
   for (int n = 0; ok && n < keys; n++) {
     uint8_t *before = n ? bytes + (n - 1) * HASH_SIZE : NULL;
     if (before) memcpy(input, before, HASH_SIZE);
-    size_t from = before ? 0 : HASH_SIZE; /* the first has nothing before it */
+    size_t from = before ? 0 : HASH_SIZE; /* the first key has none before it */
     input[HASH_SIZE] = (uint8_t)(n + 1);
     ok = mac(b->hmac, n ? NULL : secret, n ? 0 : HASH_SIZE, input + from, sizeof input - from, bytes + n * HASH_SIZE, HASH_SIZE);
   }
@@ -186,11 +192,14 @@ static napi_value blake2s_kdf(napi_env env, napi_callback_info info) {
   return done(env, forget_key(b) && ok);
 }
 
-void wg_export_blake2s(napi_env env, napi_value exports) {
-  if (pthread_once(&once, find_evp) != 0 || !found) return;
-  wg_export(env, exports, "blake2sOpen", blake2s_open);
-  wg_export(env, exports, "blake2sHash", blake2s_hash);
-  wg_export(env, exports, "blake2sMac", blake2s_mac);
-  wg_export(env, exports, "blake2sHmac", blake2s_hmac);
-  wg_export(env, exports, "blake2sKdf", blake2s_kdf);
-}
+static int is_available(void) { return pthread_once(&once, find_evp) == 0 && found; }
+
+static const struct wg_function FUNCTIONS[] = {
+    {"blake2sOpen", blake2s_open},
+    {"blake2sHash", blake2s_hash},
+    {"blake2sMac", blake2s_mac},
+    {"blake2sHmac", blake2s_hmac},
+    {"blake2sKdf", blake2s_kdf},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_blake2s = {FUNCTIONS, is_available};

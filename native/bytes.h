@@ -1,5 +1,6 @@
-/* Integers at an address without alignment, and the Internet checksum (RFC 1071) over words as they stand in memory: a sum of
- * 16 bit words may be taken in either byte order, so long as what is added to it is in the same (section 2B). */
+/* Integers at an address without alignment, and the Internet checksum (RFC 1071) over words as they
+ * stand in memory: a sum of 16-bit words may be taken in either byte order, as long as everything
+ * added to it uses the same one (section 2B). */
 #ifndef WG_BYTES_H
 #define WG_BYTES_H
 #include <stddef.h>
@@ -29,7 +30,7 @@ static inline void wg_put_le32(uint8_t *p, uint32_t v) {
   wg_put_le16(p + 2, v >> 16);
 }
 
-/* A 16 bit number as the word that it would be in memory, in network order. */
+/* Returns a 16-bit number as the word that it is in memory, in network order. */
 static inline uint16_t wg_net16(uint32_t v) {
   uint8_t b[2];
   uint16_t word;
@@ -44,11 +45,12 @@ static inline uint16_t wg_word(const uint8_t *p) {
 }
 static inline void wg_put_word(uint8_t *p, uint16_t word) { memcpy(p, &word, 2); }
 
-/* Four 64 bit lanes; any compiler that knows the extension makes AVX2, SSE2 or NEON of it, or plain code. */
+/* Four 64-bit lanes. A compiler that knows the extension turns them into AVX2, SSE2, NEON or plain
+ * code. */
 typedef uint64_t wg_lanes __attribute__((vector_size(32), aligned(1), may_alias));
 
-/* The sum of a range; when `out` is given the range is copied there on the way, since it is in the registers anyhow. For payloads call
- * wg_sum_long, which is the same for the machine's best vector unit. */
+/* Returns the sum of a range, and copies the range to `out` if that is given: it is in registers at
+ * that point. For payloads call wg_sum_long, the same code for the machine's best vector unit. */
 static inline __attribute__((always_inline)) uint64_t wg_sum_and_copy(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out) {
   const uint64_t half = 0xffffffff;
   wg_lanes low = {0}, high = {0};
@@ -84,7 +86,7 @@ uint64_t wg_sum_long(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out
 
 static inline uint64_t wg_sum(uint64_t sum, const uint8_t *p, size_t length) { return wg_sum_and_copy(sum, p, length, NULL); }
 
-/* With its carries added in; not complemented. Sums stay far below 2^63. */
+/* Adds the carries in; does not complement. Sums stay far below 2^63. */
 static inline uint16_t wg_fold(uint64_t sum) {
   sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffffffff) + (sum >> 32);

@@ -1,8 +1,9 @@
-/* The transport cipher for JavaScript: seal and open in batches (src/protocol/transport-cipher.ts says what a job is,
- * src/protocol/transport-twin.ts what must come out).
+/* The transport cipher for JavaScript: seals and opens in batches (src/protocol/transport-cipher.ts
+ * defines the jobs, src/protocol/transport-twin.ts the results).
  *
- * JavaScript's numbers are not believed: every offset, length and slot is checked against the arrays it speaks of, and a job
- * that does not fit is refused, 0 or -1, as in the twin. Only arguments of the wrong type throw. */
+ * Numbers from JavaScript are not trusted: every offset, length and slot is checked against its
+ * array, and a job that does not fit is refused with 0 or -1, as in the twin. Only arguments of the
+ * wrong type throw. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include "aead.h"
@@ -83,7 +84,7 @@ static void seal_job(struct cipher *c, struct span input, struct span output, in
   if (!plan.count || (int64_t)plan.count != job[SEAL_COUNT] || !inside(output, start, (int64_t)total)) return;
   if (!keepalive && wg_message_size(&plan, mtu) > LARGEST_DATAGRAM) return;
   uint64_t counter = counter_of(job[SEAL_COUNTER_LOW], job[SEAL_COUNTER_HIGH]);
-  if (counter > UINT64_MAX - (plan.count - 1)) return; /* it would come round to zero */
+  if (counter > UINT64_MAX - (plan.count - 1)) return; /* the counter would wrap to zero */
   uint8_t *out = output.bytes + start;
   job[SEAL_OUT_LENGTH] = (int32_t)total;
   for (uint32_t i = 0; i < plan.count; i++, counter++) {
@@ -127,7 +128,7 @@ static int get_bytes(napi_env env, napi_value value, struct span *span) {
   return 1;
 }
 
-/* An array of jobs and how many of them to do, cut to what fits into it. */
+/* Reads an array of jobs and the number of jobs to do, limited to what the array holds. */
 static int get_jobs(napi_env env, const napi_value *values, size_t stride, int32_t **jobs, size_t *count) {
   struct wg_array array;
   int64_t number = 0;
@@ -153,7 +154,8 @@ static void release(napi_env env, void *data, void *hint) {
   free(c);
 }
 
-/* cipherCreate(provider): a cipher; undefined if that provider is missing or failed its self-test. */
+/* cipherCreate(provider): returns a cipher; undefined if the provider is missing or failed its
+ * self-test. */
 static napi_value cipher_create(napi_env env, napi_callback_info info) {
   napi_value argument, result = NULL;
   char name[32] = "";
@@ -181,7 +183,8 @@ static napi_value cipher_create(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* cipherProviders(): [{ name, problem: string | undefined, nanoseconds: number | undefined }] after a self-test and short run of each. */
+/* cipherProviders(): self-tests and times each provider. Returns [{ name, problem: string |
+ * undefined, nanoseconds: number | undefined }]. */
 static napi_value cipher_providers(napi_env env, napi_callback_info info) {
   (void)info;
   napi_value list = NULL;
@@ -206,7 +209,7 @@ static napi_value cipher_providers(napi_env env, napi_callback_info info) {
   return list;
 }
 
-/* cipherSetKey(cipher, slot, key): whether there was such a slot and memory for it. */
+/* cipherSetKey(cipher, slot, key): returns whether the slot exists and there was memory for it. */
 static napi_value cipher_set_key(napi_env env, napi_callback_info info) {
   napi_value arguments[3], result = NULL;
   struct cipher *c;
@@ -270,11 +273,13 @@ static napi_value cipher_open(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-void wg_export_cipher(napi_env env, napi_value exports) {
-  wg_export(env, exports, "cipherCreate", cipher_create);
-  wg_export(env, exports, "cipherProviders", cipher_providers);
-  wg_export(env, exports, "cipherSetKey", cipher_set_key);
-  wg_export(env, exports, "cipherEraseKey", cipher_erase_key);
-  wg_export(env, exports, "cipherSeal", cipher_seal);
-  wg_export(env, exports, "cipherOpen", cipher_open);
-}
+static const struct wg_function FUNCTIONS[] = {
+    {"cipherCreate", cipher_create},
+    {"cipherProviders", cipher_providers},
+    {"cipherSetKey", cipher_set_key},
+    {"cipherEraseKey", cipher_erase_key},
+    {"cipherSeal", cipher_seal},
+    {"cipherOpen", cipher_open},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_cipher = {FUNCTIONS, NULL};

@@ -1,9 +1,10 @@
-/* The boot-time clock, which counts suspend, as the kernel module's ktime_get_coarse_boottime does; Node has only CLOCK_MONOTONIC. */
+/* The boot-time clock, which counts suspend, as the kernel module's ktime_get_coarse_boottime does;
+ * Node has only CLOCK_MONOTONIC. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <time.h>
 
-/* clockBoot(): milliseconds since boot, with a fraction. */
+/* clockBoot(): returns the milliseconds since boot, with a fraction. */
 static napi_value clock_boot(napi_env env, napi_callback_info info) {
   (void)info;
   struct timespec now;
@@ -13,4 +14,8 @@ static napi_value clock_boot(napi_env env, napi_callback_info info) {
   return value;
 }
 
-void wg_export_clock(napi_env env, napi_value exports) { wg_export(env, exports, "clockBoot", clock_boot); }
+static const struct wg_function FUNCTIONS[] = {
+    {"clockBoot", clock_boot},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_clock = {FUNCTIONS, NULL};

@@ -1,4 +1,5 @@
-/* Merging packets to super-packets: see offload.h. The order of the functions is that of the twins, flow.ts and coalesce.ts. */
+/* Merges packets into super-packets: see offload.h. The functions are in the order of the twins,
+ * flow.ts and coalesce.ts. */
 #include "offload.h"
 #include "bytes.h"
 #include "ip.h"

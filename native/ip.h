@@ -35,7 +35,7 @@ enum {
   LARGEST = 65535,
 };
 
-/* The sum of both addresses and the protocol, without the length. */
+/* Returns the sum of both addresses and the protocol, without the length. */
 static inline uint64_t pseudo_header(const uint8_t *packet, int version, uint8_t protocol) {
   return version == 4 ? wg_sum(wg_net16(protocol), packet + IPV4_SOURCE, 8)
                       : wg_sum(wg_net16(protocol), packet + IPV6_SOURCE, 32);

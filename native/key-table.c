@@ -1,4 +1,4 @@
-/* See key-table.h. */
+/* Stores keys by slot: see key-table.h. */
 #define _GNU_SOURCE
 #include "key-table.h"
 #include <string.h>
@@ -10,7 +10,7 @@ int wg_key_set(struct wg_key_table *table, int64_t slot, const uint8_t key[WG_KE
   if (!*chunk) {
     void *memory = mmap(NULL, sizeof **chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return 0;
-    /* both are a courtesy: an old kernel or a low RLIMIT_MEMLOCK is no reason not to work */
+    /* both are optional: an old kernel or a low RLIMIT_MEMLOCK is no reason to fail */
     (void)madvise(memory, sizeof **chunk, MADV_DONTDUMP);
     (void)mlock(memory, sizeof **chunk);
     *chunk = memory;

@@ -1,5 +1,5 @@
-/* Keys by slot, in memory that is kept out of core dumps and, as far as the limits allow, out of swap. Slots are handed out by
- * the caller from 0 up; memory grows by chunks, and a key never moves. */
+/* Keys by slot, in memory that stays out of core dumps and, as far as the limits allow, out of
+ * swap. The caller hands out slots from 0 up. Memory grows by chunks, and a key never moves. */
 #ifndef WG_KEY_TABLE_H
 #define WG_KEY_TABLE_H
 #include "aead.h"
@@ -21,7 +21,7 @@ int wg_key_erase(struct wg_key_table *table, int64_t slot);
 /* Overwrites and frees everything. */
 void wg_key_clear(struct wg_key_table *table);
 
-/* NULL for an empty slot, and for any number that is none. */
+/* Returns NULL for an empty slot and for a number that is no slot. */
 static inline const uint8_t *wg_key_get(const struct wg_key_table *table, int32_t slot) {
   if (slot < 0 || slot >= WG_KEY_SLOTS) return NULL;
   const struct wg_key_chunk *chunk = table->chunks[slot / WG_KEYS_PER_CHUNK];

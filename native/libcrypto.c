@@ -1,4 +1,4 @@
-/* Looks up what libcrypto.h promises. */
+/* Symbols of OpenSSL: see libcrypto.h. */
 #define _GNU_SOURCE
 #include "libcrypto.h"
 #include <dlfcn.h>

@@ -1,5 +1,6 @@
-/* The OpenSSL that is inside Node, or that it is linked with, found at run time among the symbols that the node binary exports: no OpenSSL
- * headers are needed to build, and there is no second copy of the library. */
+/* The OpenSSL inside Node, or the one that Node is linked with, found at run time among the symbols
+ * that the node binary exports. The build needs no OpenSSL headers, and there is no second copy of
+ * the library. */
 #ifndef WG_LIBCRYPTO_H
 #define WG_LIBCRYPTO_H
 #include <stddef.h>
@@ -9,8 +10,9 @@ struct wg_symbol {
   void **slot;
 };
 
-/* Fills in all slots. Returns 0 if one of them is not exported. What several threads share is filled in by pthread_once alone, since each
- * worker thread that loads the addon looks for it. */
+/* Fills in all slots. Returns 0 if one symbol is not exported. Slots that several threads share are
+ * filled in by pthread_once only, since each worker thread that loads the addon looks the symbols
+ * up. */
 int wg_find_symbols(const struct wg_symbol *symbols, size_t count);
 #define WG_FIND_SYMBOLS(symbols) wg_find_symbols(symbols, sizeof(symbols) / sizeof *(symbols))
 

@@ -1,113 +1,35 @@
-/* The addon's entry, and the helpers that its files share. */
-#define _GNU_SOURCE
+/* The addon's entry: registers the functions of every file. No file depends on this one. */
 #include "addon.h"
-#include <stdio.h>
-#include <string.h>
 
-/* libuv's, exported by every node binary; unlike strerrorname_np it is there with every C library. */
-extern const char *uv_err_name(int err);
+static const struct wg_exports *const EXPORTS[] = {
+    &wg_exports_clock,
+    &wg_exports_poll,
+    &wg_exports_notices,
+    &wg_exports_netlink,
+    &wg_exports_notify,
+    &wg_exports_secrecy,
+    &wg_exports_tun,
+    &wg_exports_udp,
+    &wg_exports_cipher,
+    &wg_exports_offload,
+    &wg_exports_aead_single,
+    &wg_exports_blake2s,
+    &wg_exports_x25519,
+};
 
-void wg_export(napi_env env, napi_value exports, const char *name, napi_callback fn) {
-  napi_value function;
-  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, fn, NULL, &function) != napi_ok ||
-      napi_set_named_property(env, exports, name, function) != napi_ok)
-    napi_fatal_error("wg_export", NAPI_AUTO_LENGTH, name, NAPI_AUTO_LENGTH);
-}
-
-napi_value wg_throw_errno(napi_env env, const char *syscall, int err) {
-  char message[160];
-  snprintf(message, sizeof message, "%s: %s", syscall, strerror(err));
-  napi_value error, text, code, number, call;
-  if (napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text) == napi_ok &&
-      napi_create_string_utf8(env, uv_err_name(-err), NAPI_AUTO_LENGTH, &code) == napi_ok &&
-      napi_create_error(env, code, text, &error) == napi_ok) {
-    if (napi_create_int32(env, err, &number) == napi_ok) napi_set_named_property(env, error, "errno", number);
-    if (napi_create_string_utf8(env, syscall, NAPI_AUTO_LENGTH, &call) == napi_ok) napi_set_named_property(env, error, "syscall", call);
-    napi_throw(env, error);
-  }
-  return NULL;
-}
-
-napi_value wg_throw_type(napi_env env, const char *message) {
-  napi_throw_type_error(env, NULL, message);
-  return NULL;
-}
-
-int wg_arguments(napi_env env, napi_callback_info info, napi_value *arguments, size_t want) {
-  size_t count = want;
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) == napi_ok && count >= want) return 1;
-  wg_throw_type(env, "too few arguments");
-  return 0;
-}
-
-int wg_int(napi_env env, napi_value value, int32_t *number) {
-  if (napi_get_value_int32(env, value, number) == napi_ok) return 1;
-  wg_throw_type(env, "not a number");
-  return 0;
-}
-
-napi_value wg_make_handle(napi_env env, void *data, napi_finalize finalize, const napi_type_tag *kind) {
-  napi_value handle = NULL;
-  if (napi_create_external(env, data, finalize, NULL, &handle) != napi_ok) return NULL;
-  /* the External has the data now, whatever comes of this */
-  if (napi_type_tag_object(env, handle, kind) != napi_ok) wg_throw_type(env, "a handle cannot be tagged: this Node is too old");
-  return handle;
-}
-
-void *wg_handle(napi_env env, napi_value value, const napi_type_tag *kind) {
-  bool same = false;
-  void *pointer = NULL;
-  /* what is no External is refused without a word, so that the question for the tag need not make an object of a number */
-  if (napi_get_value_external(env, value, &pointer) == napi_ok && napi_check_object_type_tag(env, value, kind, &same) == napi_ok && same)
-    return pointer;
-  wg_throw_type(env, "not a handle of the right kind");
-  return NULL;
-}
-
-int wg_array(napi_env env, napi_value value, napi_typedarray_type want, struct wg_array *array) {
-  napi_typedarray_type type;
-  size_t elements;
-  void *data = NULL;
-  if (napi_get_typedarray_info(env, value, &type, &elements, &data, NULL, NULL) != napi_ok || type != want) {
-    wg_throw_type(env, want == napi_int32_array ? "not an Int32Array" : "not a Uint8Array");
-    return 0;
-  }
-  array->data = data;
-  array->length = data ? elements : 0;
-  return 1;
-}
-
-napi_value wg_number(napi_env env, int64_t number) {
-  napi_value value = NULL;
-  napi_create_int64(env, number, &value);
-  return value;
-}
-
-napi_value wg_undefined(napi_env env) {
-  napi_value value = NULL;
-  napi_get_undefined(env, &value);
-  return value;
-}
-
-void wg_set_number(napi_env env, napi_value object, const char *name, int64_t number) {
+/* Aborts the process only if Node itself is out of memory. */
+static void add(napi_env env, napi_value exports, const struct wg_function *function) {
   napi_value value;
-  if (napi_create_int64(env, number, &value) == napi_ok) napi_set_named_property(env, object, name, value);
+  if (napi_create_function(env, function->name, NAPI_AUTO_LENGTH, function->call, NULL, &value) != napi_ok ||
+      napi_set_named_property(env, exports, function->name, value) != napi_ok)
+    napi_fatal_error("wireguard.node", NAPI_AUTO_LENGTH, function->name, NAPI_AUTO_LENGTH);
 }
 
 static napi_value init(napi_env env, napi_value exports) {
-  wg_export_clock(env, exports);
-  wg_export_poll(env, exports);
-  wg_export_notices(env, exports);
-  wg_export_netlink(env, exports);
-  wg_export_notify(env, exports);
-  wg_export_secrecy(env, exports);
-  wg_export_tun(env, exports);
-  wg_export_udp(env, exports);
-  wg_export_cipher(env, exports);
-  wg_export_offload(env, exports);
-  wg_export_aead_single(env, exports);
-  wg_export_blake2s(env, exports);
-  wg_export_x25519(env, exports);
+  for (size_t i = 0; i < sizeof EXPORTS / sizeof *EXPORTS; i++) {
+    if (EXPORTS[i]->is_available && !EXPORTS[i]->is_available()) continue;
+    for (const struct wg_function *function = EXPORTS[i]->functions; function->name; function++) add(env, exports, function);
+  }
   return exports;
 }
 

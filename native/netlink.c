@@ -1,4 +1,4 @@
-/* A netlink socket (netlink(7)): datagrams in and out, and nothing about what is in them; TypeScript makes and reads those. */
+/* A netlink socket (netlink(7)): moves datagrams. TypeScript writes and parses them. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -10,12 +10,13 @@
 #ifndef SOL_NETLINK
 #define SOL_NETLINK 270
 #endif
-/* Newer than the headers of some systems that we build on (Linux 4.3, 4.12, 4.20). */
+/* Missing in the headers of some systems that we build on (Linux 4.3, 4.12, 4.20). */
 enum { CAP_ACK = 10, EXT_ACK = 11, GET_STRICT_CHECK = 12 };
 
 static const napi_type_tag KIND = {WG_TAG, 0x77672d6e65746c31};
 
-/* No datagram of the kernel's is larger: a dump's parts are 32 KiB at most, an answer to one question is one page or a few. */
+/* The kernel sends no larger datagram: parts of a dump have at most 32 KiB, an answer to one
+ * request is a few pages. */
 enum { LARGEST = 65536, ROOM = 4 << 20, STRIDE = 2 };
 
 struct netlink {
@@ -39,13 +40,13 @@ static int open_netlink(struct netlink *netlink, int32_t protocol, const struct 
   *call = "socket";
   netlink->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
   if (netlink->fd < 0) return errno;
-  /* each of these only makes answers shorter, clearer or rarer to lose; a kernel without it does without */
+  /* optional: answers get shorter, clearer or harder to lose */
   setsockopt(netlink->fd, SOL_NETLINK, CAP_ACK, &on, sizeof on);
   setsockopt(netlink->fd, SOL_NETLINK, EXT_ACK, &on, sizeof on);
   setsockopt(netlink->fd, SOL_NETLINK, GET_STRICT_CHECK, &on, sizeof on);
   if (setsockopt(netlink->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
     setsockopt(netlink->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-  /* a transaction of nf_tables is one datagram, and a set of many elements makes it a large one */
+  /* an nf_tables transaction is one datagram, which a set of many elements makes large */
   if (setsockopt(netlink->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
     setsockopt(netlink->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
   struct sockaddr_nl address = {.nl_family = AF_NETLINK};
@@ -57,7 +58,8 @@ static int open_netlink(struct netlink *netlink, int32_t protocol, const struct 
   return 0;
 }
 
-/* netlinkOpen(protocol, groups): a handle, a member of these multicast groups (Int32Array). Throws what the system said. */
+/* netlinkOpen(protocol, groups): returns a handle that is a member of these multicast groups
+ * (Int32Array). Throws system errors. */
 static napi_value netlink_open(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result = NULL;
   int32_t protocol;
@@ -77,7 +79,7 @@ static napi_value netlink_open(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* netlinkFd(handle): for pollStart; -1 when closed. */
+/* netlinkFd(handle): returns the descriptor for pollStart; -1 when closed. */
 static napi_value netlink_fd(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct netlink *netlink;
@@ -85,7 +87,7 @@ static napi_value netlink_fd(napi_env env, napi_callback_info info) {
   return wg_number(env, netlink->fd);
 }
 
-/* netlinkSend(handle, bytes): one datagram to the kernel. Throws what the system said. */
+/* netlinkSend(handle, bytes): sends one datagram to the kernel. Throws system errors. */
 static napi_value netlink_send(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct netlink *netlink;
@@ -100,8 +102,10 @@ static napi_value netlink_send(napi_env env, napi_callback_info info) {
   return sent < 0 ? wg_throw_errno(env, "sendto", errno) : wg_undefined(env);
 }
 
-/* netlinkReceive(handle, slab, desc): datagrams of the kernel's, from the start of the slab, until there are none or no room left;
- * offset and length of each go to desc. A negative length is an errno: ENOBUFS where some were lost, EMSGSIZE for one too large. */
+/* netlinkReceive(handle, slab, desc): reads datagrams of the kernel from the start of the slab,
+ * until none are left or the room ends, and returns their number. Offset and length of each go to
+ * desc. A negative length is an errno: ENOBUFS if datagrams were lost, EMSGSIZE for one that is too
+ * large. */
 static napi_value netlink_receive(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct netlink *netlink;
@@ -112,7 +116,7 @@ static napi_value netlink_receive(napi_env env, napi_callback_info info) {
   int64_t count = 0;
   size_t at = 0;
   int32_t *to = desc.data;
-  /* what is not the kernel's counts as well, so that nobody keeps us here */
+  /* datagrams from other senders count too, so a flood of them ends the loop */
   for (size_t asked = 0; asked < desc.length / STRIDE && netlink->fd >= 0 && slab.length <= INT32_MAX && at <= slab.length && slab.length - at >= LARGEST; asked++) {
     struct sockaddr_nl from = {0};
     socklen_t from_length = sizeof from;
@@ -132,7 +136,7 @@ static napi_value netlink_receive(napi_env env, napi_callback_info info) {
   return wg_number(env, count);
 }
 
-/* netlinkClose(handle): and again, if you like. Polling must have been stopped. */
+/* netlinkClose(handle): idempotent. Stop polling first. */
 static napi_value netlink_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct netlink *netlink;
@@ -141,10 +145,12 @@ static napi_value netlink_close(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-void wg_export_netlink(napi_env env, napi_value exports) {
-  wg_export(env, exports, "netlinkOpen", netlink_open);
-  wg_export(env, exports, "netlinkFd", netlink_fd);
-  wg_export(env, exports, "netlinkSend", netlink_send);
-  wg_export(env, exports, "netlinkReceive", netlink_receive);
-  wg_export(env, exports, "netlinkClose", netlink_close);
-}
+static const struct wg_function FUNCTIONS[] = {
+    {"netlinkOpen", netlink_open},
+    {"netlinkFd", netlink_fd},
+    {"netlinkSend", netlink_send},
+    {"netlinkReceive", netlink_receive},
+    {"netlinkClose", netlink_close},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_netlink = {FUNCTIONS, NULL};

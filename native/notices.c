@@ -1,5 +1,5 @@
-/* What the kernel says of itself over rtnetlink, as far as it matters here: that links, or that addresses and routes, changed. What
- * exactly changed is then looked up by whoever cares; a notice that was lost for want of room counts as one of everything. */
+/* Notices over rtnetlink that links changed, or that addresses and routes changed. The listener
+ * looks up what exactly changed. A lost notice (ENOBUFS) counts as a notice of everything. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Datagrams taken in one call; what is left wakes the loop again. */
+/* MOST_AT_ONCE: datagrams read in one call. The rest wakes the loop again. */
 enum { NOTICE_LINKS = 1, NOTICE_ROUTES = 2, MOST_AT_ONCE = 64 };
 
 static const napi_type_tag KIND = {WG_TAG, 0x77672d6e6f746963};
@@ -46,7 +46,7 @@ static int open_notices(struct notices *notices, int32_t what, const char **call
   return bind(notices->fd, (struct sockaddr *)&address, sizeof address) != 0 ? errno : 0;
 }
 
-/* noticesOpen(what): a handle. Throws what the system said. */
+/* noticesOpen(what): returns a handle. Throws system errors. */
 static napi_value notices_open(napi_env env, napi_callback_info info) {
   napi_value argument, result = NULL;
   int32_t what;
@@ -62,7 +62,7 @@ static napi_value notices_open(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* noticesFd(handle): for pollStart; -1 when closed. */
+/* noticesFd(handle): returns the descriptor for pollStart; -1 when closed. */
 static napi_value notices_fd(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct notices *notices;
@@ -89,7 +89,8 @@ static int meaning(const struct nlmsghdr *message) {
   }
 }
 
-/* noticesDrain(handle): takes what is there, MOST_AT_ONCE datagrams of it; returns what it was about. */
+/* noticesDrain(handle): reads up to MOST_AT_ONCE datagrams; returns what changed, as NOTICE_*
+ * bits. */
 static napi_value notices_drain(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct notices *notices;
@@ -107,14 +108,14 @@ static napi_value notices_drain(napi_env env, napi_callback_info info) {
     }
     if (got <= 0) break;
     if (from.nl_pid != 0) continue; /* not from the kernel */
-    /* signed: NLMSG_NEXT takes the padding of the last message off too, even where there is none */
+    /* signed: NLMSG_NEXT subtracts the padding of the last message even if there is none */
     int left = (int)got;
     for (struct nlmsghdr *m = (struct nlmsghdr *)buffer; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) what |= meaning(m);
   }
   return wg_number(env, what);
 }
 
-/* noticesClose(handle): and again, if you like. Polling must have been stopped. */
+/* noticesClose(handle): idempotent. Stop polling first. */
 static napi_value notices_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct notices *notices;
@@ -123,9 +124,11 @@ static napi_value notices_close(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-void wg_export_notices(napi_env env, napi_value exports) {
-  wg_export(env, exports, "noticesOpen", notices_open);
-  wg_export(env, exports, "noticesFd", notices_fd);
-  wg_export(env, exports, "noticesDrain", notices_drain);
-  wg_export(env, exports, "noticesClose", notices_close);
-}
+static const struct wg_function FUNCTIONS[] = {
+    {"noticesOpen", notices_open},
+    {"noticesFd", notices_fd},
+    {"noticesDrain", notices_drain},
+    {"noticesClose", notices_close},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_notices = {FUNCTIONS, NULL};

@@ -1,4 +1,5 @@
-/* Word to the service manager (sd_notify(3)): one datagram to a UNIX socket, which node:dgram cannot send. */
+/* Notifies the service manager (sd_notify(3)): one datagram to a UNIX socket, which node:dgram
+ * cannot send. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -16,7 +17,8 @@ static int text_of(napi_env env, napi_value value, char *text, size_t size, size
   return 0;
 }
 
-/* notifySend(path, text): a path that begins with @ is in the abstract namespace. Throws what the system said. */
+/* notifySend(path, text): a path that begins with @ is in the abstract namespace. Throws system
+ * errors. */
 static napi_value notify_send(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -36,4 +38,8 @@ static napi_value notify_send(napi_env env, napi_callback_info info) {
   return err ? wg_throw_errno(env, "sendto", err) : NULL;
 }
 
-void wg_export_notify(napi_env env, napi_value exports) { wg_export(env, exports, "notifySend", notify_send); }
+static const struct wg_function FUNCTIONS[] = {
+    {"notifySend", notify_send},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_notify = {FUNCTIONS, NULL};

@@ -1,8 +1,10 @@
-/* Split and merge alone for JavaScript: for tests and benchmarks. On the data path they are called from cipher.c and tun-write.c. */
+/* Split and merge as functions for JavaScript, for tests and benchmarks. On the data path cipher.c
+ * and tun-write.c call them. */
 #include "addon.h"
 #include "offload.h"
 
-/* offloadSplit(slab, offset, length, out, stride): segments, written `stride` bytes apart; 0: malformed; -1: no room. */
+/* offloadSplit(slab, offset, length, out, stride): writes segments `stride` bytes apart. Returns
+ * their number; 0: malformed; -1: no room. */
 static napi_value offload_split(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   struct wg_array slab, out;
@@ -19,7 +21,8 @@ static napi_value offload_split(napi_env env, napi_callback_info info) {
   return wg_number(env, plan.count);
 }
 
-/* offloadMerge(slab, desc, count, allowed, groups, next): the number of groups. No more packets than the arrays have room for. */
+/* offloadMerge(slab, desc, count, allowed, groups, next): returns the number of groups. Ignores
+ * packets that the arrays cannot hold. */
 static napi_value offload_merge(napi_env env, napi_callback_info info) {
   napi_value arguments[6];
   struct wg_array slab, desc, groups, next;
@@ -37,7 +40,9 @@ static napi_value offload_merge(napi_env env, napi_callback_info info) {
   return wg_number(env, wg_merge(slab.data, slab.length, desc.data, count, allowed, groups.data, next.data));
 }
 
-void wg_export_offload(napi_env env, napi_value exports) {
-  wg_export(env, exports, "offloadSplit", offload_split);
-  wg_export(env, exports, "offloadMerge", offload_merge);
-}
+static const struct wg_function FUNCTIONS[] = {
+    {"offloadSplit", offload_split},
+    {"offloadMerge", offload_merge},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_offload = {FUNCTIONS, NULL};

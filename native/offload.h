@@ -1,6 +1,8 @@
-/* Splitting super-packets from a TUN and merging packets to one: plain C, no Node, no allocation, no global state.
- * The TypeScript twins are src/packet/{segments,split,flow,coalesce}.ts; a differential fuzz holds the two equal, so a change
- * here is a change there. The comments on rules and sources are there. Numbers are bytes unless said otherwise. */
+/* Splits super-packets from a TUN, and merges packets into super-packets: plain C, no Node, no
+ * allocation, no global state. The TypeScript twins are
+ * src/packet/{segments,split,flow,coalesce}.ts. A differential fuzz test keeps both equal, so
+ * change both together. The twins' comments name the rules and their sources. Numbers are bytes
+ * unless stated otherwise. */
 #ifndef WG_OFFLOAD_H
 #define WG_OFFLOAD_H
 #include <stddef.h>
@@ -24,8 +26,8 @@ enum { WG_MAX_SEGMENTS = 4096 };
 enum wg_split_action { WG_SPLIT_COPY, WG_SPLIT_CHECKSUM, WG_SPLIT_TCP, WG_SPLIT_UDP };
 
 struct wg_split {
-  uint32_t count;        /* segments; 0: malformed, and nothing else here means anything */
-  const uint8_t *packet; /* behind its vnet header */
+  uint32_t count;        /* segments; 0: malformed, and no other member is valid */
+  const uint8_t *packet; /* after its vnet header */
   uint32_t length;
   uint8_t version; /* 4 or 6 */
   uint8_t action;  /* enum wg_split_action */
@@ -33,20 +35,22 @@ struct wg_split {
   uint32_t headers;
   uint32_t upper;  /* where the sum starts */
   uint32_t field;  /* where the checksum goes */
-  uint64_t pseudo; /* the pseudo header's sum without the upper length, words as they stand in memory */
+  uint64_t pseudo; /* sum of the pseudo header without the upper length, in words as they are in memory */
 };
 
-/* Plans for `length` bytes at `vnet`: a vnet header and a packet. All of them must be readable. Returns plan->count. */
+/* Plans the split of `length` readable bytes at `vnet`: a vnet header and a packet. Returns
+ * plan->count. */
 uint32_t wg_split_plan(struct wg_split *plan, const uint8_t *vnet, size_t length);
 uint32_t wg_split_length(const struct wg_split *plan, uint32_t index);
-/* Writes segment `index` to `out`, which must have room for wg_split_length() and not overlap the packet; returns that length. */
+/* Writes segment `index` to `out`, which has room for wg_split_length() and does not overlap the
+ * packet. Returns that length. */
 uint32_t wg_split_write(const struct wg_split *plan, uint32_t index, uint8_t *out);
 
-/* Bytes that a packet takes when padded for an interface of this MTU (0: not known). */
+/* Returns the size of a packet padded for an interface of this MTU (0: unknown). */
 uint32_t wg_padded_length(uint32_t length, int32_t mtu);
-/* Bytes of the largest message that a segment becomes: the first. */
+/* Returns the size of the largest message, which the first segment becomes. */
 uint32_t wg_message_size(const struct wg_split *plan, int32_t mtu);
-/* Bytes of all segments as transport messages. */
+/* Returns the size of all segments as transport messages. */
 uint64_t wg_sealed_size(const struct wg_split *plan, int32_t mtu);
 
 /* ---- merge ---- */
@@ -54,11 +58,11 @@ uint64_t wg_sealed_size(const struct wg_split *plan, int32_t mtu);
 /* One packet descriptor: offset, length (src/packet/batch.ts). */
 enum { WG_PACKET_OFFSET, WG_PACKET_LENGTH, WG_PACKET_STRIDE };
 
-/* One group of packets that are written as one. */
+/* A group: packets that are written as one. */
 enum {
   WG_GROUP_FIRST,   /* index of its first packet */
   WG_GROUP_COUNT,   /* packets */
-  WG_GROUP_HEADERS, /* bytes to leave away at the start of every packet but the first; 0 for one packet alone */
+  WG_GROUP_HEADERS, /* bytes to skip at the start of every packet except the first; 0 for a single packet */
   WG_GROUP_LENGTH,  /* bytes of the merged packet */
   WG_GROUP_GSO_TYPE,
   WG_GROUP_GSO_SIZE,
@@ -66,24 +70,26 @@ enum {
   WG_GROUP_CSUM_OFFSET,
   WG_GROUP_STRIDE
 };
-/* In next[]: the last of its group; not in any group, since its descriptor does not lie in the slab. */
+/* Values of next[]: the last packet of a group; a packet in no group, because its descriptor lies
+ * outside the slab. */
 enum { WG_NEXT_NONE = -1, WG_NEXT_REFUSED = -2 };
-/* What may be merged: what the TUN said it takes (TUN_F_TSO4, TUN_F_TSO6, TUN_F_USO4 and 6). */
+/* What may be merged: what the TUN accepts (TUN_F_TSO4, TUN_F_TSO6, TUN_F_USO4 and 6). */
 enum { WG_MERGE_TCP4 = 1, WG_MERGE_TCP6 = 2, WG_MERGE_UDP = 4 };
-/* No group has more packets; with the vnet header a group needs at most 1 + WG_MAX_MERGED vectors. */
+/* No group has more packets; with the vnet header a group needs at most 1 + WG_MAX_MERGED
+ * vectors. */
 enum { WG_MAX_MERGED = 64 };
 
-/* Groups `count` packets. groups[] has WG_GROUP_STRIDE numbers for each packet, next[] one. Headers of first packets are
- * changed in place, payload is not touched. To write a group:
+/* Groups `count` packets. groups[] has WG_GROUP_STRIDE numbers for each packet, next[] one. Headers of first packets
+ * change in place, payloads do not. To write a group:
  *
  *   wg_group_header(group, vnet);              iov: vnet, 10 bytes
  *   i = group[WG_GROUP_FIRST];                 iov: packet i, whole
  *   while ((i = next[i]) >= 0)                 iov: packet i without its first group[WG_GROUP_HEADERS] bytes
  *
- * Groups are to be written in order. Returns their number. */
+ * Write groups in order. Returns their number. */
 int wg_merge(uint8_t *slab, size_t slab_length, const int32_t *desc, int count, int allowed, int32_t *groups, int32_t *next);
 
-/* The virtio_net_hdr of a group: all zero for one packet alone. */
+/* Writes the virtio_net_hdr of a group: all zero for a single packet. */
 void wg_group_header(const int32_t *group, uint8_t vnet[WG_VNET_HEADER_SIZE]);
 
 #endif

@@ -1,7 +1,9 @@
-/* Waiting for a descriptor in Node's own loop, by uv_poll: level triggered, so that what a callback leaves unread calls again.
+/* Polls a descriptor in Node's own loop with uv_poll. It is level triggered: data that a callback
+ * leaves unread wakes it again.
  *
- * uv.h is no part of Node-API, so the few functions needed are declared here. They are exported by every node binary and
- * their signatures are part of libuv 1's stable ABI; a handle's size is asked for at run time. */
+ * uv.h is not part of Node-API, so the functions needed are declared here. Every node binary
+ * exports them, and their signatures belong to libuv 1's stable ABI. The size of a handle is read
+ * at run time. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -15,7 +17,8 @@ enum { UV_POLL = 8, UV_READABLE = 1 };
 extern size_t uv_handle_size(int type);
 extern void uv_handle_set_data(uv_handle_t *handle, void *data);
 extern void *uv_handle_get_data(const uv_handle_t *handle);
-/* Nanoseconds that the loop has waited for events. Node turns this count on for each of its loops. */
+/* Nanoseconds that the loop has waited for events. Node enables this count for each of its
+ * loops. */
 extern uint64_t uv_metrics_idle_time(uv_loop_t *loop);
 extern int uv_poll_init(uv_loop_t *loop, uv_handle_t *handle, int fd);
 extern int uv_poll_start(uv_handle_t *handle, int events, void (*callback)(uv_handle_t *handle, int status, int events));
@@ -31,7 +34,7 @@ struct poll {
   napi_ref callback;
   napi_async_cleanup_hook_handle cleanup;
   int closing;  /* uv_close was called, or was never needed */
-  int released; /* JavaScript holds it no more */
+  int released; /* JavaScript no longer holds it */
 };
 
 static void free_when_done(struct poll *poll) {
@@ -57,7 +60,7 @@ static void stop(struct poll *poll) {
   uv_close(poll->uv, closed);
 }
 
-/* The environment ends: the handle must be closed before the loop can be. */
+/* The environment ends: the handle must close before the loop can. */
 static void at_end(napi_async_cleanup_hook_handle hook, void *data) {
   (void)hook;
   stop(data);
@@ -77,7 +80,7 @@ static void ready(uv_handle_t *uv, int status, int events) {
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
   napi_close_handle_scope(env, scope);
-  /* libuv stops by itself on an error of the descriptor; whoever still wants it must see it again */
+  /* libuv stops polling on an error of the descriptor; start again while the owner still polls */
   if (status < 0 && !poll->closing) uv_poll_start(uv, UV_READABLE, ready);
 }
 
@@ -89,9 +92,10 @@ static void release(napi_env env, void *data, void *hint) {
   free_when_done(poll);
 }
 
-/* pollStart(fd, callback): a handle; callback(waited) runs whenever the descriptor is readable or in error. waited: milliseconds that this
- * thread's loop has waited for events in all. While it waits, no polled descriptor is readable. The descriptor stays the caller's and must
- * be open until pollStop. */
+/* pollStart(fd, callback): returns a handle. callback(waited) runs whenever the descriptor is
+ * readable or in error. waited: the total of milliseconds that this thread's loop has waited for
+ * events; no polled descriptor is readable while it waits. The caller owns the descriptor and keeps
+ * it open until pollStop. */
 static napi_value poll_start(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result = NULL;
   int32_t fd;
@@ -125,7 +129,8 @@ static napi_value poll_start(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* pollStop(handle): no callback after this, not even one that is already due. May be called in the callback, and again. */
+/* pollStop(handle): no callback after this, not even one that is already due. May be called in the
+ * callback, and again. */
 static napi_value poll_stop(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct poll *poll;
@@ -134,7 +139,9 @@ static napi_value poll_stop(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-void wg_export_poll(napi_env env, napi_value exports) {
-  wg_export(env, exports, "pollStart", poll_start);
-  wg_export(env, exports, "pollStop", poll_stop);
-}
+static const struct wg_function FUNCTIONS[] = {
+    {"pollStart", poll_start},
+    {"pollStop", poll_stop},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_poll = {FUNCTIONS, NULL};

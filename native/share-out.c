@@ -1,7 +1,8 @@
-/* Helper threads that sleep until there is work. They are begun with the first work that is worth it, so that a device whose handshakes
- * come singly has none, and they never end: they belong to the process, whichever thread began them, and so the addon is linked never to
- * be unloaded (-z nodelete). A caller always works too: helpers that are slow to wake, or that could not be made,
- * cost nothing but the help. */
+/* Helper threads that sleep until there is work. The first batch that is large enough starts them,
+ * so a device whose handshakes arrive singly has none. They never end: they belong to the process,
+ * whichever thread started them, so the addon is linked never to be unloaded (-z nodelete). The
+ * caller always works too: helpers that wake late, or could not be created, cost only their
+ * help. */
 #define _GNU_SOURCE
 #include "share-out.h"
 #include <pthread.h>
@@ -18,11 +19,11 @@ static struct {
   void *argument;
   int next, count; /* items not yet taken */
   int active;      /* helpers at work */
-  int taken;       /* by a caller; another one then works alone */
+  int taken;       /* a caller uses the pool; another caller works alone */
   int begun;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER};
 
-/* With the lock held; without it while an item is worked on. */
+/* Called with the lock held; releases it during each item. */
 static void work_off(void) {
   while (pool.next < pool.count) {
     int i = pool.next++;
@@ -45,7 +46,7 @@ static void *helper(void *unused) {
   return unused;
 }
 
-/* As many as there are other cores that this process may use. */
+/* Starts one helper for each other core that this process may use. */
 static void begin(void) {
   pool.begun = 1;
   cpu_set_t cpus;
@@ -55,7 +56,7 @@ static void begin(void) {
   if (count <= 0 || pthread_attr_init(&attributes) != 0) return;
   pthread_attr_setstacksize(&attributes, STACK);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  /* signals are Node's */
+  /* Node handles signals */
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);

@@ -1,11 +1,11 @@
-/* The sum and copy of bytes.h, compiled once more for AVX2, which most x86-64 machines have and no compiler may count on: payloads of
- * 1400 bytes take half the time. */
+/* The sum and copy of bytes.h, compiled a second time for AVX2, which most x86-64 machines have but
+ * no compiler may assume: payloads of 1400 bytes take half the time. */
 #include "bytes.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
-/* Two loops, so that the one without a copy does not ask at every turn. */
+/* Two loops, so that the one without a copy has no test in it. */
 static inline __attribute__((always_inline)) uint64_t either(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out) {
   return out ? wg_sum_and_copy(sum, p, length, out) : wg_sum_and_copy(sum, p, length, NULL);
 }
@@ -13,11 +13,12 @@ static inline __attribute__((always_inline)) uint64_t either(uint64_t sum, const
 #if defined(__x86_64__)
 static int has_avx2;
 
-/* Asked of the processor itself: __builtin_cpu_supports needs __cpu_model of libgcc, which the compiler of native/prebuilt does not have. */
+/* Asks the processor directly: __builtin_cpu_supports needs libgcc's __cpu_model, which the
+ * compiler of native/prebuilt lacks. */
 __attribute__((constructor)) static void find_avx2(void) {
   unsigned a, b, c, d, saved, above;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return;
-  /* whether the system saves the vector registers: XMM and YMM */
+  /* does the system save the vector registers XMM and YMM? */
   __asm__("xgetbv" : "=a"(saved), "=d"(above) : "c"(0));
   if ((saved & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d)) has_avx2 = (b & bit_AVX2) != 0;
 }

@@ -1,7 +1,7 @@
-/* Making a TUN as silent as the kernel's own WireGuard device (device.c, wg_setup and wg_open): it takes no link-local address of itself, and
- * so asks for no routers; it is in no multicast group; what is forwarded between peers brings no ICMP redirects. Whoever sets
- * something else afterwards is not overruled. All of it is done as well as can be: without the right to, or without IPv6, the
- * tunnel works all the same. */
+/* Makes a TUN as silent as the kernel's own WireGuard device (device.c, wg_setup and wg_open): no
+ * automatic link-local address, and so no router solicitations; no multicast group; no ICMP
+ * redirects for traffic between peers. Settings that another program changes later stay. Each step
+ * is best effort: without the right, or without IPv6, the tunnel works all the same. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* Newer than the headers of some systems that we build on (Linux 5.18). */
+/* Missing in the headers of some systems that we build on (Linux 5.18). */
 enum { ADDRESS_PROTO = 11, MADE_BY_KERNEL_LINK_LOCAL = 3 };
 enum { LEAST_IPV6_MTU = 1280, MOST_DELETED = 16 };
 
@@ -38,7 +38,7 @@ static struct request link_request(int index) {
   return r;
 }
 
-/* Begins an attribute; end_attribute() writes its length when all within it is there. */
+/* Begins an attribute; end_attribute() writes its length once its content is complete. */
 static struct rtattr *attribute(struct request *r, uint16_t type, const void *data, size_t size) {
   struct rtattr *a = (struct rtattr *)((uint8_t *)r + NLMSG_ALIGN(r->header.nlmsg_len));
   *a = (struct rtattr){.rta_type = type, .rta_len = (uint16_t)RTA_LENGTH(size)};
@@ -51,7 +51,7 @@ static void end_attribute(const struct request *r, struct rtattr *a) {
   a->rta_len = (uint16_t)((const uint8_t *)r + r->header.nlmsg_len - (const uint8_t *)a);
 }
 
-/* Sends, and reads the acknowledgement; 0 or an errno. */
+/* Sends a request and reads the acknowledgement. Returns 0 or an errno. */
 static int ask(int netlink, struct request *r) {
   uint8_t answer[1024] __attribute__((aligned(4)));
   r->header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
@@ -78,7 +78,7 @@ static void no_link_local(int netlink, int index) {
   ask(netlink, &r);
 }
 
-/* By netlink, since /proc/sys is read-only in most containers. */
+/* Uses netlink, since /proc/sys is read-only in most containers. */
 static void no_redirects(int netlink, int index) {
   struct request r = link_request(index);
   uint32_t off = 0;
@@ -91,7 +91,7 @@ static void no_redirects(int netlink, int index) {
   ask(netlink, &r);
 }
 
-/* A setting of the calling thread's network namespace; returns whether it could be written. */
+/* Writes a setting of the calling thread's network namespace. Returns whether that worked. */
 static int write_setting(const char *path, char value) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return 0;
@@ -100,7 +100,7 @@ static int write_setting(const char *path, char value) {
   return done;
 }
 
-/* The address of a link-local address that the kernel made, or NULL. */
+/* Returns a link-local address if the kernel generated it, else NULL. */
 static const void *made_by_kernel(const struct nlmsghdr *header, int index) {
   const struct ifaddrmsg *message = NLMSG_DATA(header);
   const void *address = NULL;
@@ -114,7 +114,8 @@ static const void *made_by_kernel(const struct nlmsghdr *header, int index) {
   return made ? address : NULL;
 }
 
-/* A device that was up already has its link-local address, and goes on asking for routers until that is gone. */
+/* A device that is already up has a link-local address, and solicits routers until the address is
+ * removed. */
 static void drop_link_local(int netlink, int index) {
   struct in6_addr found[MOST_DELETED];
   int count = 0, done = 0;
@@ -145,8 +146,9 @@ static int set_mtu(int control, struct ifreq request, int mtu) {
   return ioctl(control, SIOCSIFMTU, &request);
 }
 
-/* A host that forwards has made the device a member of "all routers", which it would announce. Membership goes with the device's IPv6 state,
- * and that goes with an MTU too small for IPv6; nobody has set anything there yet. */
+/* A host that forwards makes a new device a member of "all routers", which the device would
+ * announce. An MTU too small for IPv6 drops the device's IPv6 state, and the membership with it.
+ * Nothing else is set on the device yet. */
 static void forget_groups(int control, const struct ifreq *name) {
   struct ifreq request = *name;
   if (ioctl(control, SIOCGIFMTU, &request) != 0 || request.ifr_mtu < LEAST_IPV6_MTU) return;
@@ -154,8 +156,9 @@ static void forget_groups(int control, const struct ifreq *name) {
   if (set_mtu(control, *name, LEAST_IPV6_MTU - 1) == 0) set_mtu(control, *name, mtu);
 }
 
-/* The same for a device that another program has made, and whose settings stay: whoever stops forwarding leaves the group, as long as the
- * device has multicast. Returns whether `forwarding` is to be set again. */
+/* The same for a device that another program created, whose settings must stay: a device that stops
+ * forwarding leaves the group, as long as it has multicast. Returns whether the caller must set
+ * `forwarding` again. */
 static int stop_forwarding(const char *path) {
   char value = '0';
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -188,7 +191,8 @@ void wg_tun_quiet(int control, const char *name, int made_by_us) {
   close(netlink);
 }
 
-/* Redirects are sent where the device or the namespace as a whole says so. The kernel's device clears both when it comes up. */
+/* The kernel sends redirects if the device or the whole namespace allows them. Its own device
+ * clears both when it comes up. */
 int wg_tun_quiet_up(int control, const char *name) {
   struct ifreq request = {0};
   memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));

@@ -1,5 +1,5 @@
-/* How a TUN device is: up or not, its MTU, its name. It may have been renamed, and moved to another network namespace since it was
- * opened; TUNGETDEVNETNS (Linux 5.1) then leads to it. */
+/* The status of a TUN device: up or not, MTU, name. The device may have been renamed or moved to
+ * another network namespace since it was opened; TUNGETDEVNETNS (Linux 5.1) finds it there. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include <errno.h>
@@ -27,13 +27,13 @@ struct visit {
   ino_t inode;
 };
 
-/* With a socket in the device's namespace, and in a thread that is there too. */
+/* Called with a socket in the device's namespace, by a thread in the same namespace. */
 static void look(struct wg_tun *tun, const char *name, int control, ino_t inode) {
   struct ifreq request = {0};
   int32_t before = tun->mtu;
   memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
   if (ioctl(control, SIOCGIFMTU, &request) == 0) tun->mtu = request.ifr_mtu;
-  /* what was set for IPv6 stays behind in another namespace, and is lost with an MTU that IPv6 cannot live with */
+  /* IPv6 settings do not move to another namespace, and an MTU too small for IPv6 drops them */
   int grown = before > 0 && before < LEAST_IPV6_MTU && tun->mtu >= LEAST_IPV6_MTU;
   if (!tun->quiet || tun->quiet_in != inode || grown) {
     wg_tun_quiet(control, name, tun->ours && !tun->quiet);
@@ -43,8 +43,8 @@ static void look(struct wg_tun *tun, const char *name, int control, ino_t inode)
   if (tun->quiet == 1 && wg_tun_quiet_up(control, name)) tun->quiet = 2;
 }
 
-/* A thread of its own enters the namespace, looks there, and ends: no other thread of the process ever changes, and no socket stays that
- * would keep that namespace alive after everybody else left it. */
+/* A separate thread enters the namespace, looks, and ends. So no other thread changes its
+ * namespace, and no socket of ours keeps that namespace alive after its last user left. */
 static void *enter(void *data) {
   struct visit *visit = data;
   if (setns(visit->netns, CLONE_NEWNET) != 0) return NULL;
@@ -67,7 +67,8 @@ int wg_tun_look(struct wg_tun *tun, const char *name) {
   return !away;
 }
 
-/* tunStatus(handle, out): the name, or undefined when the device is gone; out: [up, mtu, at home]. */
+/* tunStatus(handle, out): returns the name, or undefined when the device is gone. out: [up, mtu, at
+ * home]. */
 napi_value wg_tun_status(napi_env env, napi_callback_info info) {
   napi_value arguments[2], name = NULL;
   struct wg_tun *tun;
@@ -77,7 +78,7 @@ napi_value wg_tun_status(napi_env env, napi_callback_info info) {
     return NULL;
   if (out.length < 3) return wg_throw_type(env, "out has no room for 3 numbers");
   struct ifreq request = {0};
-  /* a TUN that is up is always writable, and one that is down never; no matter where it is */
+  /* in any namespace, a TUN that is up is always writable, and one that is down never */
   struct pollfd ready = {.fd = tun->fd, .events = POLLOUT};
   if (tun->fd < 0 || ioctl(tun->fd, TUNGETIFF, &request) != 0 || poll(&ready, 1, 0) < 0 || ready.revents & (POLLERR | POLLNVAL))
     return wg_undefined(env);

@@ -1,5 +1,6 @@
-/* A Linux TUN device (Documentation/networking/tuntap.rst): one that it makes, or one that it is handed open. Reads come with a
- * virtio_net_hdr, so that the kernel may pass on a whole TCP super-packet at once. */
+/* A Linux TUN device (Documentation/networking/tuntap.rst), created here or adopted as an open
+ * descriptor. Reads start with a virtio_net_hdr, so that the kernel can hand over a whole TCP
+ * super-packet at once. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include "offload.h"
@@ -15,16 +16,18 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Newer than the headers of some systems that we build on (Linux 6.2). */
+/* Missing in the headers of some systems that we build on (Linux 6.2). */
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
 
-/* The largest packet is IPv6's, a header and what its length can say. One byte more tells what was cut off. */
+/* The largest packet is IPv6: a header and the largest payload length. One more byte shows that a
+ * packet was cut off. */
 enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 40 + 65535, ROOM = LARGEST_READ + 1 };
 
-/* Length of the TUN's queue, in packets: the kernel's default, and ours (measured: docs/performance.md#where-udp-is-lost). */
+/* Length of the TUN's queue, in packets: the kernel's default, and ours (measured:
+ * docs/performance.md#where-udp-is-lost). */
 enum { TUN_QUEUE = 500, DEVICE_QUEUE = 2000 };
 
 static void close_tun(struct wg_tun *tun) {
@@ -40,7 +43,8 @@ static void release(napi_env env, void *data, void *hint) {
   free(tun);
 }
 
-/* USO is asked for on top: a kernel that does not know it refuses the whole set. */
+/* Asks for the other offloads again without USO: a kernel that does not know USO refuses the whole
+ * set. */
 static int32_t ask_offloads(int fd, int32_t wanted) {
   unsigned long flags = 0;
   if (!(wanted & WG_TUN_CSUM)) wanted = 0;
@@ -60,7 +64,9 @@ static int set_mtu(int control, const char *name, int mtu) {
   return ioctl(control, SIOCSIFMTU, &request);
 }
 
-/* A TUN's 500 are 3 ms of small packets, less than a busy core may let us wait, and ten super-packets that a vxlan device cuts up. Who set another length keeps it; a refusal costs nothing else. */
+/* The default of 500 is 3 ms of small packets, less than a busy core may delay us, or ten
+ * super-packets that a vxlan device splits. A length that another program set stays. A refusal has
+ * no other cost. */
 static void lengthen_queue(int control, const char *name) {
   struct ifreq request = {0};
   memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
@@ -69,7 +75,7 @@ static void lengthen_queue(int control, const char *name) {
   ioctl(control, SIOCSIFTXQLEN, &request);
 }
 
-/* Makes or adopts; returns 0, or an errno with the name of the call in *call. */
+/* Creates or adopts a device. Returns 0, or an errno with the name of the call in *call. */
 static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t wanted, int32_t mtu, const char **call) {
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
   int header = WG_VNET_HEADER_SIZE, little = 1;
@@ -83,7 +89,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   }
   *call = "TUNGETIFF";
   if (ioctl(tun->fd, TUNGETIFF, &request) != 0) return errno;
-  if (!(request.ifr_flags & IFF_TUN)) return EPROTOTYPE; /* a TAP: Ethernet frames are not for us */
+  if (!(request.ifr_flags & IFF_TUN)) return EPROTOTYPE; /* a TAP: we do not handle Ethernet frames */
   tun->vnet = (request.ifr_flags & IFF_VNET_HDR) != 0;
   tun->info = !(request.ifr_flags & IFF_NO_PI);
   *call = "fcntl";
@@ -91,7 +97,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   if (flags < 0 || fcntl(tun->fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(tun->fd, F_SETFD, FD_CLOEXEC) != 0) return errno;
   *call = "TUNSETVNETHDRSZ";
   if (tun->vnet && ioctl(tun->fd, TUNSETVNETHDRSZ, &header) != 0) return errno;
-  /* our own order is little endian; where the call is not known, so is the machine's */
+  /* we use little endian; so does every machine whose kernel lacks the call */
   if (tun->vnet) ioctl(tun->fd, TUNSETVNETLE, &little);
   if (tun->vnet) tun->offloads = ask_offloads(tun->fd, wanted);
   *call = "socket";
@@ -100,7 +106,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   if (tun->control < 0) return errno;
   struct stat home;
   if (stat("/proc/self/ns/net", &home) == 0) tun->home = home.st_ino;
-  /* an adopted device may live in another namespace, where its owner sets what he wants */
+  /* an adopted device may be in another namespace, where its owner sets the MTU */
   *call = "SIOCSIFMTU";
   if (mtu > 0 && set_mtu(tun->control, request.ifr_name, mtu) != 0 && adopt < 0) return errno;
   tun->mtu = mtu;
@@ -110,7 +116,8 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   return 0;
 }
 
-/* tunOpen(name, adopt, offloads, mtu): a handle. adopt: -1, or the descriptor of an open TUN, which is then owned here. */
+/* tunOpen(name, adopt, offloads, mtu): returns a handle. adopt: -1, or the descriptor of an open
+ * TUN, which the handle then owns. */
 static napi_value tun_open(napi_env env, napi_callback_info info) {
   napi_value arguments[4], result = NULL;
   int32_t adopt, wanted, mtu;
@@ -127,7 +134,7 @@ static napi_value tun_open(napi_env env, napi_callback_info info) {
   const char *call;
   int err = open_tun(tun, name, adopt, wanted, mtu, &call);
   if (err || !(result = wg_make_handle(env, tun, release, &WG_TUN_KIND))) {
-    /* what was handed in and not taken stays the caller's */
+    /* after an error the caller still owns an adopted descriptor */
     if (err && adopt >= 0) tun->fd = -1;
     release(env, tun, NULL);
     return err ? wg_throw_errno(env, call, err) : NULL;
@@ -135,7 +142,7 @@ static napi_value tun_open(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* tunFd(handle): for pollStart; -1 when closed. */
+/* tunFd(handle): returns the descriptor for pollStart; -1 when closed. */
 static napi_value tun_fd(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_tun *tun;
@@ -143,7 +150,8 @@ static napi_value tun_fd(napi_env env, napi_callback_info info) {
   return wg_number(env, tun->fd);
 }
 
-/* One packet with its vnet header to `to`, which has ROOM bytes; its length or -errno. */
+/* Reads one packet with its vnet header to `to`, which has ROOM bytes. Returns its length or
+ * -errno. */
 static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
   uint8_t pi[PI_SIZE];
   struct iovec vectors[2] = {{pi, sizeof pi}, {to, ROOM}};
@@ -160,8 +168,10 @@ static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
   return tun->vnet ? got : got + WG_VNET_HEADER_SIZE;
 }
 
-/* tunRead(handle, slab, desc, most): packets read, from the start of the slab, until there are none or `most` were asked for, no room or no
- * descriptors left; -1 when the device is gone. What is no packet counts as one asked for, so that no flood of them keeps us here. */
+/* tunRead(handle, slab, desc, most): reads packets from the start of the slab, until none are left,
+ * after `most` reads, or at the end of the room or the descriptors. Returns their number; -1 when
+ * the device is gone. A read that yields no valid packet counts towards `most`, so a flood of them
+ * ends the loop. */
 static napi_value tun_read(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_tun *tun;
@@ -180,9 +190,10 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
   for (int64_t asked = 0; asked < room && slab.length <= INT32_MAX && at <= slab.length && slab.length - at >= ROOM; asked++) {
     ssize_t got = read_one(tun, (uint8_t *)slab.data + at);
     if (got == -EAGAIN) break;
-    /* EINVAL: the kernel could not say in a vnet header what its sender had made it; that packet is gone, the device is not */
+    /* EINVAL: the kernel could not describe the packet in a vnet header. The packet is lost, the
+     * device is not. */
     if (got < 0 && got != -EINVAL && count == 0) return wg_number(env, -1);
-    if (got < 0 && got != -EINVAL) break; /* what was read first goes first; the next call says it again */
+    if (got < 0 && got != -EINVAL) break; /* deliver the packets read so far; the next call meets the error again */
     if (got <= WG_VNET_HEADER_SIZE || got > LARGEST_READ) {
       tun->malformed++;
       continue;
@@ -196,7 +207,7 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
   return wg_number(env, count);
 }
 
-/* tunCounters(handle): numbers that only grow; and what was granted. */
+/* tunCounters(handle): returns counters, which only grow, and the granted offloads. */
 static napi_value tun_counters(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   struct wg_tun *tun;
@@ -212,7 +223,8 @@ static napi_value tun_counters(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* tunFail(handle, what, errno, count): for tests: the next `count` operations of that kind fail with that errno. */
+/* tunFail(handle, what, errno, count): for tests. The next `count` operations of that kind fail
+ * with that errno. */
 static napi_value tun_fail(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_tun *tun;
@@ -223,7 +235,7 @@ static napi_value tun_fail(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* tunClose(handle): and again, if you like. Polling must have been stopped. */
+/* tunClose(handle): idempotent. Stop polling first. */
 static napi_value tun_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_tun *tun;
@@ -232,15 +244,17 @@ static napi_value tun_close(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-void wg_export_tun(napi_env env, napi_value exports) {
-  wg_export(env, exports, "tunOpen", tun_open);
-  wg_export(env, exports, "tunFd", tun_fd);
-  wg_export(env, exports, "tunRead", tun_read);
-  wg_export(env, exports, "tunWrite", wg_tun_write);
-  wg_export(env, exports, "tunWriteGroups", wg_tun_write_groups);
-  wg_export(env, exports, "tunRetry", wg_tun_retry);
-  wg_export(env, exports, "tunStatus", wg_tun_status);
-  wg_export(env, exports, "tunCounters", tun_counters);
-  wg_export(env, exports, "tunFail", tun_fail);
-  wg_export(env, exports, "tunClose", tun_close);
-}
+static const struct wg_function FUNCTIONS[] = {
+    {"tunOpen", tun_open},
+    {"tunFd", tun_fd},
+    {"tunRead", tun_read},
+    {"tunWrite", wg_tun_write},
+    {"tunWriteGroups", wg_tun_write_groups},
+    {"tunRetry", wg_tun_retry},
+    {"tunStatus", wg_tun_status},
+    {"tunCounters", tun_counters},
+    {"tunFail", tun_fail},
+    {"tunClose", tun_close},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_tun = {FUNCTIONS, NULL};

@@ -1,5 +1,6 @@
-/* Sending: sendmmsg of messages that each carry up to 64 datagrams of one peer by UDP_SEGMENT. A message that the kernel refuses is
- * tried again in the ways that may help: from another local address, and without UDP_SEGMENT; the rest of the batch goes on. */
+/* Sends with sendmmsg. A message carries up to 64 datagrams of one peer by UDP_SEGMENT. A refused
+ * message is retried from another local address and without UDP_SEGMENT, and the rest of the batch
+ * goes on. */
 #include "udp.h"
 #include "bytes.h"
 #include <errno.h>
@@ -8,10 +9,10 @@
 #include <poll.h>
 #include <string.h>
 
-/* What the kernel takes in one message: UDP_MAX_SEGMENTS, and a UDP payload that fits an IPv4 packet. IPv6 takes one datagram alone that
- * is larger (src/packet/transport.ts). */
+/* What the kernel accepts in one message: UDP_MAX_SEGMENTS, and a UDP payload that fits an IPv4
+ * packet. IPv6 also accepts a single datagram that is larger (src/packet/transport.ts). */
 enum { MAX_SEGMENTS = 64, MAX_PAYLOAD = 65507, LARGEST_DATAGRAM = 65527 };
-/* How long a full socket buffer is waited for, in all, in one call. */
+/* How long one call waits in total for a full socket buffer. */
 enum { WAIT_STEP = 2, WAIT_STEPS = 10 };
 
 struct sending {
@@ -19,8 +20,8 @@ struct sending {
   uint8_t *slab;
   int32_t *desc;
   uint8_t *endpoints;
-  int count;      /* messages made and not yet sent */
-  int family;     /* of those */
+  int count;      /* messages prepared and not yet sent */
+  int family;     /* of the prepared messages */
   int waits_left;
 };
 
@@ -39,7 +40,8 @@ static void *add_control(struct msghdr *header, int level, int type, const void 
   return c;
 }
 
-/* Message number m of the vector: one part of descriptor i, with UDP_SEGMENT if the part has more than one segment. */
+/* Prepares message m of the vector: one part of descriptor i, with UDP_SEGMENT if the part has
+ * several segments. */
 static void make(struct sending *s, int m, int i, struct part part) {
   struct wg_udp *udp = s->udp;
   const int32_t *d = s->desc + (size_t)i * DATAGRAM_STRIDE;
@@ -71,7 +73,7 @@ static void make(struct sending *s, int m, int i, struct part part) {
     memcpy(&local.ipi6_addr, e + ENDPOINT_LOCAL, 16);
     add_control(header, SOL_IPV6, IPV6_PKTINFO, &local, sizeof local);
   } else if (e[ENDPOINT_HAS_LOCAL] == 1) {
-    /* without the interface: which one is for routing to say */
+    /* without the interface, which routing chooses */
     struct in_pktinfo local = {0};
     memcpy(&local.ipi_spec_dst, e + ENDPOINT_LOCAL, 4);
     add_control(header, SOL_IP, IP_PKTINFO, &local, sizeof local);
@@ -89,7 +91,7 @@ static void make(struct sending *s, int m, int i, struct part part) {
   udp->segments[m] = part.segment;
 }
 
-/* The errno that a test wants for this message, or 0. */
+/* Returns the errno that a test set for this message, or 0. */
 static int injected(struct wg_udp *udp, const struct sending *s, int i, int segmented) {
   if (udp->fail_count <= 0) return 0;
   int local = s->endpoints[(size_t)i * ENDPOINT_SIZE + ENDPOINT_HAS_LOCAL] == 1;
@@ -100,7 +102,7 @@ static int injected(struct wg_udp *udp, const struct sending *s, int i, int segm
   return udp->fail_errno;
 }
 
-/* Waits a little for room in the socket's buffer; 0 when there is no more time for that. */
+/* Waits briefly for room in the socket's buffer. Returns 0 when the time for that is used up. */
 static int wait_for_room(struct sending *s, int fd) {
   struct pollfd ready = {.fd = fd, .events = POLLOUT};
   s->udp->blocked++;
@@ -111,7 +113,7 @@ static int wait_for_room(struct sending *s, int fd) {
   return 0;
 }
 
-/* One message alone, in place 0 of the vector, which must be free. Returns 0 or an errno. */
+/* Sends one message from place 0 of the vector, which must be free. Returns 0 or an errno. */
 static int send_one(struct sending *s, int i, struct part part) {
   int fd = s->udp->fds[s->endpoints[(size_t)i * ENDPOINT_SIZE + ENDPOINT_FAMILY] == 6];
   for (;;) {
@@ -130,7 +132,8 @@ static int is_local_trouble(int err) {
   return err == EINVAL || err == EADDRNOTAVAIL || err == ENETUNREACH || err == EHOSTUNREACH || err == EPERM || err == ENODEV;
 }
 
-/* Whether to try again from another address. A message may have been made before another part of its descriptor found that out. */
+/* Reports whether to retry from another address. A message may have been prepared before another
+ * part of its descriptor found its address unusable. */
 static int drop_local(struct sending *s, int i, int err) {
   uint8_t *local = s->endpoints + (size_t)i * ENDPOINT_SIZE + ENDPOINT_HAS_LOCAL;
   if (*local == 0 || !is_local_trouble(err)) return 0;
@@ -139,22 +142,23 @@ static int drop_local(struct sending *s, int i, int err) {
   return 1;
 }
 
-/* Until udpRetry; counts as one of `times`. */
+/* Disables UDP_SEGMENT until udpRetry, and counts that in `times`. */
 static void stop_segmenting(struct wg_udp *udp, int f, uint64_t *times) {
   if (!udp->gso[f]) return;
   udp->gso[f] = 0;
   ++*times;
 }
 
-/* A message that was refused with `err`: every way that may still bring it on its way. Uses place 0 of the vector. */
+/* Retries a message that the kernel refused with `err`, in every way that may help. Uses place 0 of
+ * the vector. */
 static void send_carefully(struct sending *s, int i, struct part part, int err) {
   struct wg_udp *udp = s->udp;
   int f = s->endpoints[(size_t)i * ENDPOINT_SIZE + ENDPOINT_FAMILY] == 6;
   struct part one = part;
   if (part.segment > 0 && is_offload_trouble(err)) {
-    /* whether it is the segmentation or the address is seen from the first datagram alone */
+    /* the first datagram alone shows whether segmentation or the address is the cause */
     udp->gso_failed++;
-    /* no checksums in hardware, or no such call: that is so for every train, until the way out is another */
+    /* no checksum offload, or no such call: every train fails until the route changes */
     if (err == EIO || err == EOPNOTSUPP) stop_segmenting(udp, f, &udp->gso_disabled);
   } else if (drop_local(s, i, err)) {
     err = send_one(s, i, part);
@@ -181,7 +185,7 @@ static void send_carefully(struct sending *s, int i, struct part part, int err) 
   if (taken && ++udp->refusals[f] >= WG_UDP_REFUSALS) stop_segmenting(udp, f, &udp->gso_paused);
 }
 
-/* A train that was taken: refusals are no longer in a row. */
+/* The kernel accepted a train: the row of refusals ends. */
 static void forgive(struct wg_udp *udp, int f, int from, int count) {
   for (int m = from; m < from + count; m++)
     if (udp->segments[m] > 0) udp->refusals[f] = 0;
@@ -207,7 +211,7 @@ static void flush(struct sending *s) {
     }
     if (err == EINTR || (err == EAGAIN && wait_for_room(s, fd))) continue;
     part.offset = (int32_t)((uint8_t *)udp->vectors[done].iov_base - s->slab);
-    /* place 0 is free: it was sent, or it is this one */
+    /* place 0 is free: its message was sent, or is this one */
     send_carefully(s, i, part, err);
     done++;
   }
@@ -236,7 +240,7 @@ static void add_all(struct sending *s, int i, size_t slab_length) {
     return;
   }
   int32_t segments = MAX_PAYLOAD / segment < MAX_SEGMENTS ? MAX_PAYLOAD / segment : MAX_SEGMENTS;
-  if (segments < 1) segments = 1; /* a step of none would never come to the end */
+  if (segments < 1) segments = 1; /* a step of 0 would never end */
   int32_t step = s->udp->gso[f] ? segments * segment : segment;
   for (int32_t at = 0; at < length; at += step) {
     int32_t here = length - at < step ? length - at : step;
@@ -244,7 +248,8 @@ static void add_all(struct sending *s, int i, size_t slab_length) {
   }
 }
 
-/* udpSend(handle, slab, desc, endpoints, count): how many descriptors had an error (DATAGRAM_ERROR). */
+/* udpSend(handle, slab, desc, endpoints, count): returns how many descriptors have an error
+ * (DATAGRAM_ERROR). */
 napi_value wg_udp_send(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   struct wg_udp *udp;

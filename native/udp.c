@@ -1,5 +1,6 @@
-/* Opening the two sockets as the kernel module does (socket.c wg_socket_init): one port for both families, fragments of our own
- * datagrams allowed, the local address of what comes in known. */
+/* Opens the two sockets as the kernel module does (socket.c wg_socket_init): one port for both
+ * families, fragmentation of our datagrams allowed, and the local address of each received datagram
+ * reported. */
 #include "udp.h"
 #include <errno.h>
 #include <netinet/ip.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* wireguard-go's; the system's own limit is passed over where we may. */
+/* The size of wireguard-go. With the right to do so, it overrides the system's limit. */
 enum { BUFFER = 7 << 20, PORT_ATTEMPTS = 100 };
 
 static void close_udp(struct wg_udp *udp) {
@@ -38,7 +39,7 @@ static int can_segment(int fd) {
   return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &value, &length) == 0;
 }
 
-/* A socket with all its options, not bound yet. Returns 0 or an errno. */
+/* Creates a socket with all its options, unbound. Returns 0 or an errno. */
 static int prepare(struct wg_udp *udp, int f, int *fd, uint32_t mark, int32_t wanted, const char **call) {
   *call = "socket";
   *fd = socket(f ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -57,12 +58,13 @@ static int prepare(struct wg_udp *udp, int f, int *fd, uint32_t mark, int32_t wa
   *call = "SO_MARK";
   if (mark && setsockopt(*fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) return errno;
   udp->gso[f] = udp->can_gso[f] = wanted & WG_UDP_GSO && can_segment(*fd);
-  /* on both sockets of a group: the kernel asks either of them before it joins datagrams */
+  /* on both sockets of a group: the kernel may check either before it joins datagrams */
   udp->gro[f] = wanted & WG_UDP_GRO && set(*fd, SOL_UDP, UDP_GRO, 1) == 0;
   return 0;
 }
 
-/* A second socket, for handshakes. Without it, where a kernel refuses, everything comes to the first. */
+/* Opens a second socket, for handshakes. If a kernel refuses it, the first one receives
+ * everything. */
 static void open_for_handshakes(struct wg_udp *udp, int f, const union wg_sockaddr *address, socklen_t length, uint32_t mark,
                                 int32_t wanted) {
   const char *call;
@@ -75,7 +77,7 @@ static void open_for_handshakes(struct wg_udp *udp, int f, const union wg_sockad
   *fd = -1;
 }
 
-/* Returns 0 or an errno. *port may be 0, and is then found out. */
+/* Returns 0 or an errno. Sets *port if it is 0. */
 static int open_one(struct wg_udp *udp, int f, uint16_t *port, uint32_t mark, int32_t wanted, const char **call) {
   int *fd = &udp->fds[f];
   int err = prepare(udp, f, fd, mark, wanted, call);
@@ -83,7 +85,7 @@ static int open_one(struct wg_udp *udp, int f, uint16_t *port, uint32_t mark, in
   union wg_sockaddr address = {0};
   socklen_t length = f ? sizeof address.v6 : sizeof address.v4;
   address.any.sa_family = f ? AF_INET6 : AF_INET;
-  /* the port is at the same place in both */
+  /* the port has the same offset in both */
   address.v4.sin_port = htons(*port);
   *call = "bind";
   if (bind(*fd, &address.any, length) || getsockname(*fd, &address.any, &length)) return errno;
@@ -109,12 +111,12 @@ static int open_both(struct wg_udp *udp, uint16_t wanted_port, uint32_t mark, in
     udp->port = port;
     if (!err6) return 0;
     close_udp(udp);
-    /* the system gave us a port that is free for IPv4 alone */
+    /* the system chose a port that is free for IPv4 only */
     if (err6 != EADDRINUSE || wanted_port != 0 || attempt == PORT_ATTEMPTS) return err6;
   }
 }
 
-/* udpOpen(port, mark, offloads): a handle. Throws what the system said. */
+/* udpOpen(port, mark, offloads): returns a handle. Throws system errors. */
 static napi_value udp_open(napi_env env, napi_callback_info info) {
   napi_value arguments[3], result = NULL;
   int32_t port, wanted;
@@ -136,12 +138,12 @@ static napi_value udp_open(napi_env env, napi_callback_info info) {
 
 static int offloads(const struct wg_udp *udp) {
   int gso = udp->gso[0] || udp->gso[1], gro = udp->gro[0] || udp->gro[1];
-  /* of every family that is there, or it is no defence */
+  /* steering protects only if every open family has it */
   int steer = (udp->fds[0] < 0 || udp->fds[2] >= 0) && (udp->fds[1] < 0 || udp->fds[3] >= 0);
   return (gso ? WG_UDP_GSO : 0) | (gro ? WG_UDP_GRO : 0) | (steer ? WG_UDP_STEER : 0);
 }
 
-/* udpInfo(handle): port, descriptors, offloads in use, and the counters. */
+/* udpInfo(handle): returns port, descriptors, active offloads and counters. */
 static napi_value udp_info(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   struct wg_udp *udp;
@@ -175,7 +177,7 @@ static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* udpRetry(handle): something has changed; UDP_SEGMENT may be taken now. */
+/* udpRetry(handle): enables UDP_SEGMENT again, since a change may let the kernel accept it now. */
 static napi_value udp_retry(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_udp *udp;
@@ -187,7 +189,8 @@ static napi_value udp_retry(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* udpFail(handle, what, errno, count): for tests: the next `count` sends of that kind fail with that errno. */
+/* udpFail(handle, what, errno, count): for tests. The next `count` sends of that kind fail with
+ * that errno. */
 static napi_value udp_fail(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_udp *udp;
@@ -198,7 +201,7 @@ static napi_value udp_fail(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* udpClose(handle): and again, if you like. Polling must have been stopped. */
+/* udpClose(handle): idempotent. Stop polling first. */
 static napi_value udp_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_udp *udp;
@@ -207,13 +210,15 @@ static napi_value udp_close(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-void wg_export_udp(napi_env env, napi_value exports) {
-  wg_export(env, exports, "udpOpen", udp_open);
-  wg_export(env, exports, "udpInfo", udp_info);
-  wg_export(env, exports, "udpReceive", wg_udp_receive);
-  wg_export(env, exports, "udpSend", wg_udp_send);
-  wg_export(env, exports, "udpSetMark", udp_set_mark);
-  wg_export(env, exports, "udpRetry", udp_retry);
-  wg_export(env, exports, "udpFail", udp_fail);
-  wg_export(env, exports, "udpClose", udp_close);
-}
+static const struct wg_function FUNCTIONS[] = {
+    {"udpOpen", udp_open},
+    {"udpInfo", udp_info},
+    {"udpReceive", wg_udp_receive},
+    {"udpSend", wg_udp_send},
+    {"udpSetMark", udp_set_mark},
+    {"udpRetry", udp_retry},
+    {"udpFail", udp_fail},
+    {"udpClose", udp_close},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_udp = {FUNCTIONS, NULL};

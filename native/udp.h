@@ -1,5 +1,5 @@
-/* UDP sockets for IPv4 and IPv6 on one port. udp.c opens, udp-steer.c gives handshakes a socket of their own, udp-receive.c and
- * udp-send.c move datagrams in batches. */
+/* UDP sockets for IPv4 and IPv6 on one port. udp.c opens, udp-steer.c gives handshakes a socket of
+ * their own, udp-receive.c and udp-send.c move datagrams in batches. */
 #ifndef WG_UDP_H
 #define WG_UDP_H
 #define _GNU_SOURCE
@@ -9,7 +9,7 @@
 
 static const napi_type_tag WG_UDP_KIND = {WG_TAG, 0x77672d7564703031};
 
-/* Offloads, as asked for and as granted; the same bits in src/io/udp.ts. */
+/* Offloads, requested and granted; the same bits as in src/io/udp.ts. */
 enum { WG_UDP_GSO = 1, WG_UDP_GRO = 2, WG_UDP_STEER = 4 };
 
 /* src/packet/batch.ts */
@@ -25,16 +25,18 @@ enum {
   ENDPOINT_LOCAL = 24,
   ENDPOINT_IFINDEX = 40,
   ENDPOINT_SIZE = 48,
-  /* in HAS_LOCAL after sending: the local address was no longer usable, and another was taken */
+  /* in HAS_LOCAL after sending: the local address was no longer usable, and the kernel chose
+   * another */
   LOCAL_DROPPED = 0xff,
 };
 
-/* So many refusals of UDP_SEGMENT in a row end the attempts, until udpRetry. */
+/* This many refusals of UDP_SEGMENT in a row end the attempts until udpRetry. */
 enum { WG_UDP_REFUSALS = 64 };
 
 enum { WG_UDP_VECTOR = 64, WG_UDP_RANGE = 65536, WG_UDP_CONTROL = 128 };
 
-/* What a test can make fail (udpFail): sends with UDP_SEGMENT; sends from a local address; any send. */
+/* What a test can cause to fail (udpFail): sends with UDP_SEGMENT; sends from a local address; any
+ * send. */
 enum { WG_UDP_FAIL_NONE, WG_UDP_FAIL_GSO, WG_UDP_FAIL_LOCAL, WG_UDP_FAIL_ANY };
 
 union wg_sockaddr {
@@ -51,8 +53,8 @@ struct wg_udp {
   int fds[4]; /* IPv4, IPv6, then the same for handshakes; -1: none */
   uint16_t port;
   int32_t gso[2], gro[2];
-  int32_t can_gso[2];  /* gso as it was when opened */
-  int32_t refusals[2]; /* of UDP_SEGMENT in a row, where single datagrams were taken */
+  int32_t can_gso[2];  /* gso at the opening */
+  int32_t refusals[2]; /* of UDP_SEGMENT in a row, while single datagrams were accepted */
   int turn; /* which socket is read first next */
   int32_t fail_what, fail_errno, fail_count;
   uint64_t gso_failed, gso_disabled, gso_paused, local_dropped, blocked, truncated;
@@ -60,17 +62,18 @@ struct wg_udp {
   struct iovec vectors[WG_UDP_VECTOR];
   union wg_sockaddr addresses[WG_UDP_VECTOR];
   struct wg_udp_control controls[WG_UDP_VECTOR];
-  int32_t owners[WG_UDP_VECTOR];   /* which descriptor a message is (part) of */
+  int32_t owners[WG_UDP_VECTOR];   /* the descriptor that a message belongs to */
   int32_t segments[WG_UDP_VECTOR]; /* size of its segments; 0: one datagram */
 };
 
-/* Steers handshake messages that arrive at the bound socket `fd` to `other`, which is bound to the same port by this. Returns 0
- * or an errno; then `fd` receives everything, as before. */
+/* Binds `other` to the port of the bound socket `fd`, and steers handshake messages to it. Returns
+ * 0, or an errno; then `fd` receives everything, as before. */
 int wg_udp_steer(int fd, int other, const union wg_sockaddr *address, socklen_t length);
 
-/* For sockets that wg_udp_steer joined. The kernel gives what is sent to a broadcast or multicast address to every socket of a port, and
- * asks no program which: each now takes its own kind alone. Only for sockets with UDP_GRO: to others the kernel cuts what it had
- * joined after it chose a socket, and a piece of the other kind would be lost. */
+/* For sockets that wg_udp_steer joined: each accepts only its own kind of message. The kernel
+ * delivers a datagram for a broadcast or multicast address to every socket of the port, without
+ * asking the steering program. Only for sockets with UDP_GRO: for others the kernel splits joined
+ * datagrams after it chose a socket, and a piece of the other kind would be lost. */
 void wg_udp_keep_apart(int fd, int other);
 
 napi_value wg_udp_receive(napi_env env, napi_callback_info info);

@@ -1,6 +1,7 @@
-/* X25519 (RFC 7748) by the OpenSSL inside Node, with keys as they are, not as KeyObjects: x25519Key, x25519Shared, x25519Fresh. They work in
- * place in a Uint8Array of the caller's, where no call makes an object for its result; many are shared out over the cores.
- * Where OpenSSL is not to be had the functions are not exported. */
+/* X25519 (RFC 7748) by the OpenSSL inside Node, on raw keys instead of KeyObjects: x25519Key,
+ * x25519Shared, x25519Fresh. They work in place in the caller's Uint8Array, so no call creates an
+ * object for its result. Large calls are shared out over the cores. The functions are not exported
+ * where OpenSSL is not available. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include "libcrypto.h"
@@ -28,18 +29,18 @@ static struct {
   void (*clear_error)(void);
 } evp;
 
-/* A private key, prepared. */
+/* A prepared private key. */
 struct key {
   void *pkey;
 };
 
-/* What each thread has made once: looking things up by name costs a tenth of a multiplication. */
+/* Created once per thread: a lookup by name costs a tenth of a multiplication. */
 struct made {
-  void *import; /* the context that makes keys */
+  void *import; /* the context that imports keys */
   void *peer;   /* a key whose public half is overwritten with each public key */
 };
 static _Thread_local struct made mine;
-/* With a value in a thread that has made something: forget() is called when the thread ends, as worker threads do. */
+/* Set in a thread that has created something, so that forget() runs when a worker thread ends. */
 static pthread_key_t at_end;
 
 static void forget(void *data) {
@@ -86,7 +87,8 @@ static void *import_private(uint8_t *key) {
   return NULL;
 }
 
-/* Puts shared secrets in the places of public keys; all zero where OpenSSL refuses, as it does a point of low order. */
+/* Replaces public keys by shared secrets; all zero where OpenSSL refuses, as it does for a point of
+ * low order. */
 static void share(void *pkey, uint8_t *publics, size_t count) {
   uint8_t any[KEY_SIZE] = {1};
   if (!mine.peer) mine.peer = import_private(any);
@@ -112,11 +114,11 @@ static void finalize(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   struct key *key = data;
-  if (key->pkey) evp.free(key->pkey); /* overwrites it */
+  if (key->pkey) evp.free(key->pkey); /* erases it */
   free(key);
 }
 
-/* A Uint8Array with room for `want` bytes; 0 with an exception pending. */
+/* Reads a Uint8Array with room for `want` bytes. Returns 0 with an exception pending. */
 static int read_scratch(napi_env env, napi_value value, int64_t want, struct wg_array *scratch) {
   if (!wg_array(env, value, napi_uint8_array, scratch)) return 0;
   if (want >= 0 && want <= (int64_t)scratch->length) return 1;
@@ -124,7 +126,8 @@ static int read_scratch(napi_env env, napi_value value, int64_t want, struct wg_
   return 0;
 }
 
-/* x25519Key(scratch): takes the private key in the first 32 bytes, and puts the public key there. @returns the prepared key */
+/* x25519Key(scratch): reads a private key from the first 32 bytes, and writes the public key there.
+ * Returns the prepared key. */
 static napi_value x25519_key(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   struct wg_array scratch;
@@ -141,7 +144,7 @@ static napi_value x25519_key(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* NULL with an exception pending, also when it was erased. */
+/* Returns NULL with an exception pending, also for an erased key. */
 static struct key *get_key(napi_env env, napi_value value) {
   struct key *key = wg_handle(env, value, &KIND);
   if (!key || key->pkey) return key;
@@ -149,7 +152,8 @@ static struct key *get_key(napi_env env, napi_value value) {
   return NULL;
 }
 
-/* x25519Erase(key): overwrites and frees the private key now, not when the collector comes by. Any later use throws. */
+/* x25519Erase(key): erases the private key now instead of at garbage collection. Any later use
+ * throws. */
 static napi_value x25519_erase(napi_env env, napi_callback_info info) {
   napi_value argument;
   if (!wg_arguments(env, info, &argument, 1)) return NULL;
@@ -172,7 +176,8 @@ static void shared_item(void *argument, int i) {
   share(work->pkey, work->publics + (size_t)from * KEY_SIZE, (size_t)(left < KEYS_PER_ITEM ? left : KEYS_PER_ITEM));
 }
 
-/* x25519Shared(key, scratch, count): so many public keys, one behind another, become shared secrets; all zero stands for none. */
+/* x25519Shared(key, scratch, count): replaces `count` consecutive public keys by shared secrets;
+ * all zero: there is none. */
 static napi_value x25519_shared(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct wg_array scratch;
@@ -199,24 +204,28 @@ static void fresh_item(void *argument, int i) {
   if (!ok) memset(group, 0, (1 + work->publics) * KEY_SIZE);
 }
 
-/* x25519Fresh(scratch, groups, publics): each group is a private key and so many public keys. The private key becomes its public key, the
- * public keys become shared secrets; all zero stands for none. For ephemeral keys: nothing of them is kept. */
+/* x25519Fresh(scratch, groups, publics): each group is a private key and `publics` public keys. The
+ * public key replaces the private key, and shared secrets replace the public keys; all zero: there
+ * is none. For ephemeral keys: keeps nothing. */
 static napi_value x25519_fresh(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct wg_array scratch;
   int32_t groups, publics;
   if (!wg_arguments(env, info, arguments, 3) || !wg_int(env, arguments[1], &groups) || !wg_int(env, arguments[2], &publics)) return NULL;
-  /* neither number may be so great that their product wraps */
+  /* limits both numbers, so that their product cannot wrap */
   int64_t want = groups < 0 || publics < 0 || publics >= MAX_KEYS || groups >= MAX_KEYS ? -1 : (int64_t)groups * (publics + 1) * KEY_SIZE;
   if (!read_scratch(env, arguments[0], want, &scratch)) return NULL;
   wg_share_out(fresh_item, &(struct fresh_work){scratch.data, (size_t)publics}, groups);
   return wg_undefined(env);
 }
 
-void wg_export_x25519(napi_env env, napi_value exports) {
-  if (pthread_once(&once, find_evp) != 0 || !found) return;
-  wg_export(env, exports, "x25519Key", x25519_key);
-  wg_export(env, exports, "x25519Erase", x25519_erase);
-  wg_export(env, exports, "x25519Shared", x25519_shared);
-  wg_export(env, exports, "x25519Fresh", x25519_fresh);
-}
+static int is_available(void) { return pthread_once(&once, find_evp) == 0 && found; }
+
+static const struct wg_function FUNCTIONS[] = {
+    {"x25519Key", x25519_key},
+    {"x25519Erase", x25519_erase},
+    {"x25519Shared", x25519_shared},
+    {"x25519Fresh", x25519_fresh},
+    {NULL, NULL},
+};
+const struct wg_exports wg_exports_x25519 = {FUNCTIONS, is_available};
