@@ -31,8 +31,8 @@ export type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatu
 export type { Zones } from './config/zones.ts';
 export { nobleCrypto } from './crypto/noble.ts';
 export { noblePacketAead } from './crypto/noble-packet-aead.ts';
-export { opensslCrypto } from './crypto/openssl.ts';
-export { opensslPacketAead } from './crypto/openssl-packet-aead.ts';
+export { opensslCrypto } from './crypto/node/openssl.ts';
+export { opensslPacketAead } from './crypto/node/openssl-packet-aead.ts';
 export type { PacketAead, PacketKey } from './crypto/packet-aead.ts';
 export type { CryptoProvider, EphemeralJob, EphemeralKeys } from './crypto/provider.ts';
 export { DeviceLoop, type DeviceLoopOptions } from './daemon/device-loop.ts';

@@ -1,7 +1,8 @@
 /** What handshakes and cookies are made of, by every provider; and each side's whole share of a handshake. */
-import { createNativeCrypto } from '#dist/crypto/native.js';
+
 import { nobleCrypto } from '#dist/crypto/noble.js';
-import { opensslCrypto } from '#dist/crypto/openssl.js';
+import { createNativeCrypto } from '#dist/crypto/node/native.js';
+import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 import type { CryptoProvider } from '#dist/crypto/provider.js';
 import { nativeBinding } from '#dist/io/native-binding.js';
 import { INITIATION_SIZE } from '#dist/packet/initiation.js';

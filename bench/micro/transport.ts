@@ -1,6 +1,6 @@
 /** Sealing and opening, as the data path does it: batches of jobs to every AEAD provider of the addon, and to the twin. */
 import { noblePacketAead } from '#dist/crypto/noble-packet-aead.js';
-import { opensslPacketAead } from '#dist/crypto/openssl-packet-aead.js';
+import { opensslPacketAead } from '#dist/crypto/node/openssl-packet-aead.js';
 import { nativeBinding } from '#dist/io/native-binding.js';
 import { createNativeCipher } from '#dist/io/native-cipher.js';
 import { VNET_HEADER_SIZE } from '#dist/packet/batch.js';

@@ -2,7 +2,7 @@
  * The cookie of a responder under load, for an initiator with many messages under way. (protocol/cookie.ts has one message under way
  * for each peer; here one source speaks for thousands.)
  */
-import { opensslCrypto } from '#dist/crypto/openssl.js';
+import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 import { COOKIE_REPLY_COOKIE, COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE_SIZE } from '#dist/packet/cookie-reply.js';
 import { INITIATION_MAC1, INITIATION_MAC2 } from '#dist/packet/initiation.js';
 import { COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE, LABEL_COOKIE } from '#dist/protocol/constants.js';

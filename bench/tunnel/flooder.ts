@@ -5,8 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ENDPOINT_HAS_LOCAL, ENDPOINT_LOCAL, ENDPOINT_SIZE, parseEndpoint } from '#dist/base/endpoint.js';
-import { createNativeCrypto } from '#dist/crypto/native.js';
-import { opensslCrypto } from '#dist/crypto/openssl.js';
+import { createNativeCrypto } from '#dist/crypto/node/native.js';
+import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 import { nativeBinding } from '#dist/io/native-binding.js';
 import { openNativeUdp } from '#dist/io/udp.js';
 import { DATAGRAM_LENGTH, DATAGRAM_OFFSET, DATAGRAM_STRIDE, makeDatagramBatch } from '#dist/packet/batch.js';

@@ -4,8 +4,8 @@
  * of one daemon.
  */
 import { randomBytes } from 'node:crypto';
-import { createNativeCrypto } from '#dist/crypto/native.js';
-import { opensslCrypto } from '#dist/crypto/openssl.js';
+import { createNativeCrypto } from '#dist/crypto/node/native.js';
+import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 import { nativeBinding } from '#dist/io/native-binding.js';
 import { writeU32le } from '#dist/packet/byte-order.js';
 import {

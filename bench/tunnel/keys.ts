@@ -1,7 +1,7 @@
 /** Static keys of the devices. */
 import { randomBytes } from 'node:crypto';
 import { clampPrivateKey, formatKeyBase64 } from '#dist/base/key.js';
-import { opensslCrypto } from '#dist/crypto/openssl.js';
+import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 
 export interface KeyPair {
   readonly privateKey: Uint8Array;

@@ -3,9 +3,9 @@
  * node:dgram and node:crypto, with the addon for nothing but opening the TUN. `auto` takes native wherever the addon can do it.
  * Whether it is userspace at all is decided before (src/backend/take.ts).
  */
-import { createNativeCrypto } from '../crypto/native.ts';
-import { opensslCrypto } from '../crypto/openssl.ts';
-import { opensslPacketAead } from '../crypto/openssl-packet-aead.ts';
+import { createNativeCrypto } from '../crypto/node/native.ts';
+import { opensslCrypto } from '../crypto/node/openssl.ts';
+import { opensslPacketAead } from '../crypto/node/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { nativeBinding } from '../io/native-binding.ts';
 import { createNativeCipher } from '../io/native-cipher.ts';

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { CryptoBinding } from '../crypto/native.ts';
+import type { CryptoBinding } from '../crypto/node/native.ts';
 import { addonPath, addonPaths } from './addon-file.ts';
 import { embeddedBinding } from './embedded.ts';
 import { isExecutable } from './installation.ts';

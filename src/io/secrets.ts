@@ -1,6 +1,6 @@
 /** What the addon does for keys: public keys without a lasting copy of the private one, and no core dumps. */
 import { copySecret } from '../base/key.ts';
-import { x25519PublicKeyOnce } from '../crypto/openssl-x25519.ts';
+import { x25519PublicKeyOnce } from '../crypto/node/openssl-x25519.ts';
 import { hasNativeBinding, nativeBinding } from './native-binding.ts';
 
 /** Returns the public key of a private key that the caller owns. Keeps nothing of the private key. */

@@ -8,7 +8,7 @@ import { clampPrivateKey, formatKeyBase64 } from '../../src/base/key.ts';
 import { formatPrefix, parsePrefix } from '../../src/base/prefix.ts';
 import { formatConf } from '../../src/config/conf.ts';
 import type { AllowedIpConfig, DeviceConfig, PeerConfig } from '../../src/config/model.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import { expectedPeers, key, manyPeers } from '../kernel-vm/wireguard-checks.ts';
 
 export interface BackendStage {

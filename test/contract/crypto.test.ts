@@ -1,7 +1,7 @@
 /** The contract of CryptoProvider (src/crypto/provider.ts), over every provider: values of the RFCs, and what each must refuse. */
 import { describe, expect, test } from 'vitest';
-import { KeptKeys } from '../../src/crypto/kept-keys.ts';
-import { withSubkey } from '../../src/crypto/openssl.ts';
+import { KeptKeys } from '../../src/crypto/node/kept-keys.ts';
+import { withSubkey } from '../../src/crypto/node/openssl.ts';
 import { testWith } from '../netns/needs.ts';
 import { cryptoProviders, withoutNativeCrypto } from '../support/crypto-providers.ts';
 import { hex, ownVectors, toHex } from '../support/vectors.ts';

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { createNativeCrypto } from '../../src/crypto/native.ts';
+import { createNativeCrypto } from '../../src/crypto/node/native.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { passesSelfTest } from '../../src/crypto/self-test.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';

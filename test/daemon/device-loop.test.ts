@@ -1,8 +1,8 @@
 /** How often the loop asks whom: a lone packet after a silence costs no call for nothing, a busy tunnel is read until it is empty. */
 import { randomFillSync } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
+import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import { DeviceLoop } from '../../src/daemon/device-loop.ts';
 import type { Tun, Udp, Wake } from '../../src/io/ports.ts';
 import { MAX_BATCH } from '../../src/packet/batch.ts';

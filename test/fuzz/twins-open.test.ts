@@ -4,7 +4,7 @@
  * support/seeded-cases.ts.
  */
 import { expect, test } from 'vitest';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import { writeU32le } from '../../src/packet/byte-order.ts';
 import { TRANSPORT_HEADER_SIZE, TRANSPORT_OVERHEAD } from '../../src/packet/transport.ts';
 import * as job from '../../src/protocol/transport-cipher.ts';

@@ -7,7 +7,7 @@ import { parseEndpoint } from '../../src/base/endpoint.ts';
 import { clampPrivateKey } from '../../src/base/key.ts';
 import { formatPrefix, parsePrefix } from '../../src/base/prefix.ts';
 import type { DeviceConfig, PeerConfig, PeerStatus } from '../../src/config/model.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import type { KernelWireguard } from '../../src/netlink/wireguard.ts';
 
 export interface CheckStage {

@@ -22,7 +22,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatKeyBase64, parseKeyBase64 } from '../../src/base/key.ts';
-import { x25519PublicKey } from '../../src/crypto/openssl-x25519.ts';
+import { x25519PublicKey } from '../../src/crypto/node/openssl-x25519.ts';
 import { describeWith } from '../netns/needs.ts';
 import { EmptyRoot, makeExecutable } from './executable.ts';
 

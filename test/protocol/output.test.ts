@@ -1,6 +1,6 @@
 /** Messages laid out for sending: every size comes to an end, nothing is left out, and no more descriptors are used than were promised. */
 import { expect, test } from 'vitest';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import {
   DATAGRAM_LENGTH,
   DATAGRAM_OFFSET,

@@ -20,17 +20,8 @@ const ONLY: Readonly<Record<string, RegExp>> = {
   'io > config': /^config\/zones\.ts$/,
   'calico/apply > quick': /^quick\/(ports|state)\.ts$/,
 };
-const PURE = ['base', 'packet', 'routing', 'protocol', 'config', 'netlink', 'quick', 'calico/model', 'calico/plan'];
-const PURE_FILES = [
-  'provider',
-  'kdf',
-  'dh-many',
-  'self-test',
-  'noble',
-  'packet-aead',
-  'noble-packet-aead',
-  'sizes',
-].map(name => `crypto/${name}.ts`);
+const PURE = projectFiles('pure');
+const NODE = projectFiles('node');
 const IMPURE =
   /\b(Date\.now|new Date\(|Math\.random|performance\.|process\.|setTimeout|setInterval|setImmediate|queueMicrotask|console\.|Buffer\.|fetch\()/;
 
@@ -61,9 +52,13 @@ describe('every file imports in the one direction', () => {
   }
 });
 
+test('every file belongs to one project of tsc: the pure one, or the one with the types of Node', () => {
+  expect(files.filter(name => PURE(name) === NODE(name))).toEqual([]);
+});
+
 describe('a pure file knows no Node, no clock and no chance', () => {
   for (const [name, text] of sources) {
-    if (!PURE.includes(folderOf(name)) && !PURE_FILES.includes(name)) continue;
+    if (!PURE(name)) continue;
     test(name, () => {
       const node = importsOf(name, text).filter(({ target }) => target.startsWith('node:'));
       expect(node).toEqual([]);
@@ -84,10 +79,10 @@ test('nothing imports itself by a detour, types aside', () => {
   for (const name of files) visit(name, []);
 });
 
-test('only io/ and crypto/native-* speak to the addon', () => {
+test('only io/ and crypto/node/native-* speak to the addon', () => {
   const outside = files.filter(
     name =>
-      !/^(io\/|crypto\/native-)/.test(name) &&
+      !/^(io\/|crypto\/node\/native-)/.test(name) &&
       /\b(netlink|tun|udp|poll|notices|cipher|aead|blake2s|x25519)[A-Z][A-Za-z]*\(/.test(
         nativeCalls(sources.get(name)!),
       ),
@@ -99,6 +94,15 @@ test('only io/ and crypto/native-* speak to the addon', () => {
 function folderOf(name: string): string {
   const [first, second] = name.split('/') as [string, string];
   return first === 'calico' ? `${first}/${second}` : first;
+}
+
+/** Returns whether a file of src belongs to a project of tsc: its tsconfig is the one list of them. */
+function projectFiles(project: 'pure' | 'node'): (name: string) => boolean {
+  const text = readFileSync(new URL(`../../tsconfig.${project}.json`, import.meta.url), 'utf8');
+  const { include, exclude = [] } = JSON.parse(text) as { include: string[]; exclude?: string[] };
+  const isIn = (list: readonly string[], name: string): boolean =>
+    list.some(each => `src/${name}` === each || `src/${name}`.startsWith(`${each}/`));
+  return name => isIn(include, name) && !isIn(exclude, name);
 }
 
 /** Calls on something named binding. */

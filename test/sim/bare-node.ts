@@ -6,8 +6,8 @@ import { createCipheriv } from 'node:crypto';
 import { parseAddress } from '../../src/base/address.ts';
 import { makeEndpoint } from '../../src/base/endpoint.ts';
 import { makePrefix } from '../../src/base/prefix.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
+import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import {
   DATAGRAM_LENGTH,

@@ -1,7 +1,7 @@
 /** What a change of configuration does to live sessions, and what it does not (kernel netlink.c, set_peer; wg(8)). */
 import { describe, expect, test } from 'vitest';
 import { formatPrefix, makePrefix, parsePrefix } from '../../src/base/prefix.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import { readU32le } from '../../src/packet/byte-order.ts';
 import { MESSAGE_INITIATION as INITIATION, MESSAGE_TRANSPORT as TRANSPORT } from '../../src/packet/message-type.ts';
 import { seeded } from '../support/random.ts';

@@ -1,6 +1,6 @@
 /** Ephemeral private keys: with one, and a static key, recorded traffic could be read long after (whitepaper section 5.4.2 and 6.3). */
 import { expect, test } from 'vitest';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { seeded } from '../support/random.ts';
 import { BareNode } from './bare-node.ts';

@@ -1,6 +1,6 @@
 /** What nobody with the keys has made changes nothing: no counter, no window, no endpoint, no timer, no handshake in progress. */
 import { describe, expect, test } from 'vitest';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import { CookieJar } from '../../src/protocol/cookie.ts';
 import type { Keypair } from '../../src/protocol/keypair.ts';
 import type { Peer } from '../../src/protocol/peer.ts';

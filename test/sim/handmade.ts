@@ -1,8 +1,8 @@
 /** Handshake messages made by hand, outside of any node: by somebody with a key of his own, or with a node's. */
 import { parseAddress } from '../../src/base/address.ts';
 import { makeEndpoint } from '../../src/base/endpoint.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
+import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { COOKIE_REPLY_SIZE } from '../../src/packet/cookie-reply.ts';
 import { INITIATION_SIZE } from '../../src/packet/initiation.ts';

@@ -1,7 +1,7 @@
 /** Points of low order: a DH with one is zero whatever the other key, so a peer who sends one would choose the session's keys for all. */
 import { expect, test } from 'vitest';
 import { oneByOne } from '../../src/crypto/dh-many.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { INITIATION_EPHEMERAL } from '../../src/packet/initiation.ts';
 import { RESPONSE_SIZE } from '../../src/packet/response.ts';

@@ -8,7 +8,7 @@ import {
   formatEndpoint,
   makeEndpoint,
 } from '../../src/base/endpoint.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import {
   MESSAGE_COOKIE_REPLY as COOKIE_REPLY,
   MESSAGE_INITIATION as INITIATION,

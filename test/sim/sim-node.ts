@@ -3,7 +3,7 @@ import { parseAddress } from '../../src/base/address.ts';
 import { ENDPOINT_SIZE, makeEndpoint } from '../../src/base/endpoint.ts';
 import { makePrefix } from '../../src/base/prefix.ts';
 import type { DeviceConfig, PeerConfig, PeerStatus } from '../../src/config/model.ts';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import {
   DATAGRAM_LENGTH,
   DATAGRAM_OFFSET,

@@ -1,10 +1,10 @@
 /** All crypto providers of this machine, for suites that run over every one of them. */
 
-import { createNativeCrypto } from '../../src/crypto/native.ts';
 import { nobleCrypto } from '../../src/crypto/noble.ts';
 import { noblePacketAead } from '../../src/crypto/noble-packet-aead.ts';
-import { opensslCrypto } from '../../src/crypto/openssl.ts';
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { createNativeCrypto } from '../../src/crypto/node/native.ts';
+import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
+import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import { createNativeCipher } from '../../src/io/native-cipher.ts';

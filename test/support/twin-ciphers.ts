@@ -2,7 +2,7 @@
  * Every implementation of the transport cipher on this machine, with the same keys in the same slots: the TypeScript twin first, which says
  * what must come out, then the addon with each AEAD that works here.
  */
-import { opensslPacketAead } from '../../src/crypto/openssl-packet-aead.ts';
+import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import { createNativeCipher } from '../../src/io/native-cipher.ts';
 import { MAX_KEY_SLOTS, type TransportCipher } from '../../src/protocol/transport-cipher.ts';

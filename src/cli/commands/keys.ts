@@ -25,7 +25,7 @@ export const pubkey: Command = async (args, terminal) => {
       'missing',
       'standard input is empty: give it a private key, as in: wgts pubkey < private.key',
     );
-  const { x25519PublicKey } = await import('../../crypto/openssl-x25519.ts');
+  const { x25519PublicKey } = await import('../../crypto/node/openssl-x25519.ts');
   const { parseKeyText } = await import('../key-file.ts');
   const key = parseKeyText(text, 'the private key on standard input');
   terminal.out(`${formatKeyBase64(x25519PublicKey(key))}\n`);

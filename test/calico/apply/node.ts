@@ -10,7 +10,7 @@ import { Applier } from '../../../src/calico/apply/applier.ts';
 import type { ApplyHost, Owned } from '../../../src/calico/apply/ports.ts';
 import type { PerFamily } from '../../../src/calico/model/cluster.ts';
 import type { Desired, DesiredPeer, DesiredRoute, DesiredTunnel } from '../../../src/calico/model/desired.ts';
-import { opensslCrypto } from '../../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../../src/crypto/node/openssl.ts';
 import { isRefusal } from '../../../src/netlink/errors.ts';
 import { Network } from '../../../src/netlink/network.ts';
 import type { NfTable } from '../../../src/netlink/nftables.ts';

@@ -3,7 +3,7 @@ import { ENDPOINT_SIZE } from '../../../src/base/endpoint.ts';
 import { addressSize } from '../../../src/base/family.ts';
 import { clampPrivateKey, formatKeyHex, isZeroKey, KEY_SIZE } from '../../../src/base/key.ts';
 import { formatPrefix, makePrefix, type Prefix } from '../../../src/base/prefix.ts';
-import { opensslCrypto } from '../../../src/crypto/openssl.ts';
+import { opensslCrypto } from '../../../src/crypto/node/openssl.ts';
 import { Attributes, type AttributeWriter } from '../../../src/netlink/attributes.ts';
 import { AF_INET, AF_INET6, familyOf } from '../../../src/netlink/family.ts';
 import { GENERIC_HEADER_SIZE, genericWriter } from '../../../src/netlink/genetlink.ts';

@@ -2,9 +2,10 @@
  * The AEADs of handshakes and cookies through the addon (native/aead-single.c): one call into
  * native code each, without a cipher object.
  */
+
+import type { CryptoProvider } from '../provider.ts';
+import { expectAead, KEY_SIZE, NONCE_SIZE, TAG_SIZE } from '../sizes.ts';
 import { extended, opensslCrypto } from './openssl.ts';
-import type { CryptoProvider } from './provider.ts';
-import { expectAead, KEY_SIZE, NONCE_SIZE, TAG_SIZE } from './sizes.ts';
 
 declare const handle: unique symbol;
 export interface AeadHandle {

@@ -7,10 +7,9 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { hchacha } from '@noble/ciphers/chacha.js';
 import { blake2s } from '@noble/hashes/blake2.js';
-import { oneByOne } from './dh-many.ts';
-import { kdfOf } from './kdf.ts';
-import { forgetX25519, x25519, x25519PublicKey } from './openssl-x25519.ts';
-import type { CryptoProvider } from './provider.ts';
+import { oneByOne } from '../dh-many.ts';
+import { kdfOf } from '../kdf.ts';
+import type { CryptoProvider } from '../provider.ts';
 import {
   expectAead,
   expectDh,
@@ -20,7 +19,8 @@ import {
   NONCE_SIZE,
   TAG_SIZE,
   XNONCE_SIZE,
-} from './sizes.ts';
+} from '../sizes.ts';
+import { forgetX25519, x25519, x25519PublicKey } from './openssl-x25519.ts';
 
 const HASH = 'blake2s256';
 const AEAD = 'chacha20-poly1305';

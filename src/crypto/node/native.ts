@@ -3,12 +3,13 @@
  * handshakes. node:crypto's objects cost more than most of the computations. The addon's batched
  * AEAD for packets is io/native-cipher.ts.
  */
+
+import type { CryptoProvider } from '../provider.ts';
+import { passesSelfTest } from '../self-test.ts';
 import { type AeadBinding, createNativeAead } from './native-aead.ts';
 import { type Blake2sBinding, createNativeBlake2s } from './native-blake2s.ts';
 import { createNativeX25519, type X25519Binding } from './native-x25519.ts';
 import { opensslCrypto } from './openssl.ts';
-import type { CryptoProvider } from './provider.ts';
-import { passesSelfTest } from './self-test.ts';
 
 export type CryptoBinding = AeadBinding & Blake2sBinding & X25519Binding;
 

@@ -4,8 +4,8 @@
  * copy of the key cannot be overwritten from here, only released (collect.ts).
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { AEAD_TAG_SIZE, type PacketAead, type PacketKey } from '../packet-aead.ts';
 import { collectSoon } from './collect.ts';
-import { AEAD_TAG_SIZE, type PacketAead, type PacketKey } from './packet-aead.ts';
 
 /**
  * ChaCha20-Poly1305 for packets from node:crypto: about 4 us to seal a packet of 1420 bytes, and 10

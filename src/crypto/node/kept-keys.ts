@@ -4,8 +4,8 @@
  * times.
  */
 
-import { sameBytes } from '../base/bytes.ts';
-import { copySecret } from '../base/key.ts';
+import { sameBytes } from '../../base/bytes.ts';
+import { copySecret } from '../../base/key.ts';
 
 interface Kept<T> {
   /**
