@@ -1,20 +1,26 @@
-/** What is printed when a command fails: one sentence that says what happened and what to do. Loaded only then. */
+/**
+ * Formats the message of a failed command: one sentence that says what happened and what to do.
+ * Loaded only on failure.
+ */
 import { getSystemErrorMap } from 'node:util';
 import { ConfigError, quote } from '../config/errors.ts';
 
 const FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError];
 const NODE_ERROR = /\b(E[A-Z0-9]+): ([a-z][a-z -]+), [a-z]+(?: '([^']*)')?/g;
-/** Longer words than this are cut: file names, mostly. */
+/** Longer words are truncated; most are file names. */
 const LONGEST_WORD = 200;
 
-/** Whether an error has a message for people: one of the system or of our own, and not one of JavaScript's or Node's for a fault of ours. */
+/**
+ * Returns whether an error is meant for people: one of the system or one of ours, not an exception
+ * of JavaScript or Node that a bug of ours caused.
+ */
 export function isExpected(error: unknown): error is Error {
   if (!(error instanceof Error) || FAULTS.some(fault => error instanceof fault)) return false;
   const { code } = error as NodeJS.ErrnoException;
   return !(typeof code === 'string' && code.startsWith('ERR_'));
 }
 
-/** @param retry the command, to be run as root where a right is missing */
+/** @param retry the command to run as root if a right is missing */
 export function failureMessage(error: Error, retry: string): string {
   const text = plainSystemErrors(describe(error));
   const lacksRight = /\b(EPERM|EACCES)\b/.test(text);
@@ -28,7 +34,7 @@ export function failureMessage(error: Error, retry: string): string {
   return cut(`${text}${hint}`);
 }
 
-/** A fault of ours. */
+/** Formats an unexpected error, which is a bug of ours. */
 export function bugMessage(error: unknown, program: string, isDebugging: boolean): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const stack = isDebugging && error instanceof Error ? `${error.stack}\n` : '';
@@ -41,12 +47,12 @@ export function bugMessage(error: unknown, program: string, isDebugging: boolean
 
 function describe(error: Error): string {
   if (!(error instanceof ConfigError) || error.code !== 'refused') return error.message;
-  // a device refuses with a number alone
+  // A device answers with an errno alone.
   const [name, text] = getSystemErrorMap().get(-error.errno) ?? [];
   return name === undefined ? error.message : `the device refused: ${text} (${name})`;
 }
 
-/** Node's "ENOENT: no such file or directory, open '/a/file'", wherever it stands in a text. */
+/** Matches Node's "ENOENT: no such file or directory, open '/a/file'" anywhere in a text. */
 function plainSystemErrors(text: string): string {
   return text.replace(NODE_ERROR, (_, code: string, reason: string, path: string | undefined, offset: number) => {
     const isNamed = path === undefined || text.slice(0, offset).includes(path);

@@ -1,4 +1,7 @@
-/** The interface that a command is about: refuses names that cannot exist, and says which interfaces there are if there is none of that name. */
+/**
+ * Validates the interface argument of a command. Names that cannot exist are rejected, and the
+ * error for an absent interface lists those that exist.
+ */
 import type { SystemBackend } from '../backend/system.ts';
 import { INTERFACE_NAME_MAX, isInterfaceName } from '../base/interface-name.ts';
 import { quote } from '../config/errors.ts';
@@ -6,7 +9,7 @@ import { type Terminal, UsageError, useBackend } from './terminal.ts';
 
 const MOST_LISTED = 10;
 
-/** @throws UsageError for a word that is missing or cannot be an interface's name */
+/** @throws UsageError for a missing word or an impossible interface name */
 export function interfaceArgument(name: string | undefined): string {
   if (name === undefined) throw new UsageError('the argument INTERFACE is missing');
   if (name === '') throw new UsageError('the argument INTERFACE is empty');
@@ -20,12 +23,15 @@ export function interfaceArgument(name: string | undefined): string {
   );
 }
 
-/** A word too many. */
+/** Returns the error for a superfluous word. */
 export function unexpected(extra: string, last: string): UsageError {
   return new UsageError(`unexpected argument ${quote(extra)}: nothing may follow ${quote(last)}`);
 }
 
-/** Uses the backend for one interface. @throws Error that says which interfaces there are, where this one is missing */
+/**
+ * Runs an operation on one interface. @throws Error that lists the existing interfaces if this one
+ * does not exist
+ */
 export function useInterface<T>(
   terminal: Terminal,
   name: string,

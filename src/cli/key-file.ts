@@ -1,6 +1,6 @@
 /**
- * Keys from files, as `wg set ... private-key FILE` takes them: 44 characters of base64 at the very beginning, white space behind them;
- * an empty file, such as /dev/null, means no key.
+ * Reads keys from files, as `wg set ... private-key FILE` does: 44 characters of base64 at the very
+ * beginning, then only white space. An empty file, such as /dev/null, means no key.
  */
 import { readFileSync } from 'node:fs';
 import { KEY_SIZE } from '../base/key.ts';
@@ -8,11 +8,11 @@ import { ConfigError } from '../config/errors.ts';
 import { parseKeyValue } from '../config/values.ts';
 import { readStandardInput } from './standard-input.ts';
 
-/** @throws ConfigError that names the file, and never what is in it */
+/** @throws ConfigError that names the file and never its content */
 export function readKeyFile(path: string, what: string): Uint8Array {
   let text: string;
   try {
-    // not by its name: that cannot be opened where it is a socket
+    // Read by descriptor: the path /dev/stdin cannot be opened if it is a socket.
     text = path === '/dev/stdin' ? readStandardInput().toString('latin1') : readFileSync(path, 'latin1');
   } catch (error) {
     throw new ConfigError('bad-value', `${what} cannot be read: ${(error as Error).message}`, { file: path });
@@ -25,7 +25,7 @@ export function readKeyFile(path: string, what: string): Uint8Array {
   }
 }
 
-/** A key with nothing before it and only white space behind it. @throws ConfigError without the text */
+/** Parses a key followed by white space only. @throws ConfigError without the text */
 export function parseKeyText(text: string, what: string): Uint8Array {
   return parseKeyValue(text.replace(/[ \t\n\v\f\r]*$/, ''), what, true);
 }

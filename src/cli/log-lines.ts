@@ -1,22 +1,26 @@
-/** The lines at the end of a log file that another process writes. */
+/** Reads the last lines of a log file that another process writes. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** Bytes read at most, from the end: a log file has no bound of its own. */
+/** Maximum number of bytes read from the end: a log file has no limit of its own. */
 const LONGEST_READ = 16 << 20;
 
 export interface LogLines {
-  /** Whole lines, without empty ones. */
+  /** Complete lines, without empty ones. */
   readonly lines: readonly string[];
-  /** What stands behind the last line break: a line that is being written, or the last words of a process that died. */
+  /**
+   * The text after the last line break: a line still being written, or the last words of a process
+   * that died.
+   */
   readonly rest: string;
-  /** The offset in bytes behind the last line break: where to go on. */
+  /** The offset in bytes after the last line break, at which to continue. */
   readonly end: number;
 }
 
 /**
- * Reads the lines of a file from an offset on. Of more than 16 MiB it reads the last, and leaves the line out that this cuts.
- * @param from a byte offset; beyond the end of the file there is nothing
- * @throws Error with `code`: ENOENT, or EACCES for a user who may not read it
+ * Reads the lines of a file from an offset on. Of more than 16 MiB it reads the end, without the
+ * line that the limit cuts.
+ * @param from a byte offset; beyond the end of the file there is nothing to read
+ * @throws Error with `code`: ENOENT, or EACCES for a user without the right to read it
  */
 export function readLogLines(path: string, from = 0, longest = LONGEST_READ): LogLines {
   const fd = openSync(path, 'r');

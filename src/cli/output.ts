@@ -1,10 +1,11 @@
-/** Standard output or standard error of a command. */
+/** Writes standard output or standard error of a command. */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 
 /**
- * Writes at once, past Node's streams: to load those takes longer than all that a short command does. Only a descriptor that somebody
- * made non-blocking, and that takes no more now, needs one, which keeps what waits.
+ * Writes synchronously, without Node's streams, because loading them takes longer than everything
+ * else in a short command. Only a non-blocking descriptor whose buffer is full needs a stream,
+ * which keeps the pending text.
  */
 export class Output {
   readonly #descriptor: number;
@@ -12,7 +13,7 @@ export class Output {
   readonly #onError: (error: NodeJS.ErrnoException) => void;
   #stream: NodeJS.WriteStream | undefined;
 
-  /** @param openStream Node's stream of the descriptor */
+  /** @param openStream opens Node's stream for the descriptor */
   constructor(
     descriptor: number,
     openStream: () => NodeJS.WriteStream,
@@ -39,7 +40,7 @@ export class Output {
     }
   }
 
-  /** Resolves when more can be written without being kept in memory. */
+  /** Resolves when more text can be written without buffering it in memory. */
   async drained(): Promise<void> {
     if (this.#stream?.writableNeedDrain) await once(this.#stream, 'drain');
   }

@@ -1,6 +1,6 @@
 /**
- * Options and arguments of a command, as its model names them. Node's parseArgs splits the words; what is wrong is said here, since its messages name
- * neither the nearest option nor the value.
+ * Parses options and arguments of a command according to its model. Node's parseArgs splits the
+ * words. The error messages are ours, because Node's name neither the nearest option nor the value.
  */
 import { parseArgs } from 'node:util';
 import { quote } from '../config/errors.ts';
@@ -8,20 +8,20 @@ import type { ArgumentModel, CommandModel, OptionModel } from './help/model.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface ParsedOptions {
-  /** By name without dashes; `true` for an option without a value. */
+  /** Options by name without dashes; `true` for an option without a value. */
   readonly values: Readonly<Record<string, string | true | undefined>>;
   readonly positionals: readonly string[];
 }
 
 export interface ParseRules {
-  /** How many arguments there may be. Default: none. */
+  /** The maximum number of arguments. Default: 0. */
   readonly least?: number;
   readonly most?: number;
-  /** An option that is given twice: the last one counts. Default: it is refused. */
+  /** For a repeated option the last value counts. Default: a repetition is an error. */
   readonly lastCounts?: boolean;
 }
 
-/** @throws UsageError that names the word */
+/** @throws UsageError that names the wrong word */
 export function parseOptions(model: CommandModel, args: readonly string[], rules: ParseRules = {}): ParsedOptions {
   const options = new Map((model.options ?? []).map(option => [option.name.slice(2), option]));
   const { tokens } = parseArgs({
@@ -50,7 +50,7 @@ export function parseOptions(model: CommandModel, args: readonly string[], rules
   return { values, positionals };
 }
 
-/** One of a few values, from an option or a variable. @throws UsageError that names both */
+/** Validates a choice from an option or a variable. @throws UsageError that names both */
 export function checkChoice<T extends string>(from: string, value: string, known: readonly T[]): T {
   const found = known.find(each => each === value);
   if (found !== undefined) return found;
@@ -71,7 +71,7 @@ function checkValue({ name, value: model }: OptionModel, given: string | undefin
     if (given !== undefined) throw new UsageError(`option ${name} takes no value, but has ${quote(given)}`);
     return true;
   }
-  // `--backend --watch`: the value was forgotten
+  // `--backend --watch`: the value is missing.
   if (given === undefined || (!isInline && given.startsWith('-') && given !== '-'))
     throw new UsageError(`option ${name} needs a value: ${name} ${model.name}`);
   if (given === '') throw new UsageError(`option ${name} has an empty value: give it a ${model.name}, or leave it out`);
@@ -90,7 +90,7 @@ export function missing({ name, text }: ArgumentModel): UsageError {
   return new UsageError(`the argument ${name} is missing`, { note: `${name}: ${text}` });
 }
 
-/** @param last the argument before it, if there may be any */
+/** @param last the argument before it, if there is one */
 export function tooMany(extra: string, last?: string): UsageError {
   const where = last === undefined ? 'this command takes no arguments' : `nothing may follow ${quote(last)}`;
   return new UsageError(`unexpected argument ${quote(extra)}: ${where}`);

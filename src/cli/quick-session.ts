@@ -1,4 +1,4 @@
-/** What `wgts up`, `down` and `save` begin with: the file that was named, and the machine that it is for. */
+/** The common start of `wgts up`, `down` and `save`: reads the named file and opens the machine. */
 import { existsSync } from 'node:fs';
 import { resolve as absolute } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,9 +18,9 @@ import type { Terminal } from './terminal.ts';
 
 export interface SessionOptions {
   readonly backend: BackendChoice;
-  /** Names that cannot be resolved now are for later. */
+  /** Defers names that cannot be resolved now. */
   readonly watch: boolean;
-  /** The file may be gone, if the interface is remembered. */
+  /** Allows an absent file if state of the interface is recorded. */
   readonly mayLack?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -29,11 +29,11 @@ export interface Session {
   readonly machine: Machine;
   readonly file: QuickFile;
   readonly target: UpTarget;
-  /** The file as it is by then. @throws ConfigError */
+  /** Reads the file again. @throws ConfigError */
   readonly reread: () => UpTarget;
 }
 
-/** @throws ConfigError; Error when this machine has no addon or no netlink */
+/** @throws ConfigError; Error if this machine has no addon or no netlink */
 export function openSession(path: string, terminal: Terminal, options: SessionOptions): Session {
   const warn = warner(terminal);
   const lacking = options.mayLack && !existsSync(path) && readState(interfaceName(path)) !== undefined;
@@ -63,10 +63,11 @@ export function warner({ err }: Terminal): (message: string) => void {
 }
 
 /**
- * Resolves the names of a file's endpoints: one after another, as wg does; all at once where what cannot be found now is left out, not an error. Of a
- * name's addresses it is the first that there is a way to, for the system, which sorts them, does not know of the mark, and has a way to all of
- * them once the tunnel is there.
- * @param later names that cannot be found now are left out
+ * Resolves the names of a file's endpoints: sequentially, as wg does, or all at once if
+ * unresolvable names are deferred. Of a name's addresses it takes the first with a route. The
+ * system's own order does not consider the mark, and once the tunnel is up it sees a route to every
+ * address.
+ * @param later omits names that cannot be resolved now
  */
 async function resolveFile(
   { wireguard, path, name }: QuickFile,
@@ -91,7 +92,7 @@ async function resolveFile(
       if (!(error instanceof ConfigError)) throw error;
       const placed = error.at({ file: path, line: endpointLine });
       if (!later) throw placed;
-      warner(terminal)(`${placed.message}; it is tried again`);
+      warner(terminal)(`${placed.message}; it will be retried`);
       return peer;
     }
   };

@@ -1,7 +1,7 @@
 /**
- * Names of endpoints to addresses, with wg's patience (wireguard-tools config.c): a name that cannot be found yet, because the network is
- * just coming up, is tried again, first after 1 s, then ever later up to 20 s. For wg the first address counts; the system has put them in the
- * order of RFC 6724.
+ * Resolves endpoint names with wg's retries (wireguard-tools config.c). A name that cannot be
+ * resolved yet, because the network is coming up, is retried after 1 s and then with growing delays
+ * of up to 20 s. wg takes the first address; the system sorts them by RFC 6724.
  */
 import { lookup as systemLookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,9 +11,11 @@ import { parseNumericHost } from '../config/zones.ts';
 import { systemZones } from '../io/zones.ts';
 
 export interface ResolveOptions {
-  /** How often to try again, or `infinity`; the value of WG_ENDPOINT_RESOLUTION_RETRIES. Default 15. */
+  /**
+   * The number of retries, or `infinity`: the value of WG_ENDPOINT_RESOLUTION_RETRIES. Default 15.
+   */
   readonly retries?: string | undefined;
-  /** Is told of every new attempt. */
+  /** Called for each retry. */
   readonly err: (text: string) => void;
   readonly lookup?: (host: string) => Promise<Found | readonly Found[]>;
   readonly wait?: (milliseconds: number) => Promise<unknown>;
@@ -26,7 +28,7 @@ interface Found {
 const RETRIES = '15';
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 20_000;
-/** What asking again would not change; node says ENOTFOUND for EAI_NONAME and EAI_NODATA. */
+/** Errors that a retry would not change; node reports ENOTFOUND for EAI_NONAME and EAI_NODATA. */
 const PERMANENT = /^(ENOTFOUND|EAI_FAIL|EINVAL|ENAMETOOLONG|ERR_.*)$/;
 
 /** @returns the first address. @throws ConfigError that names the endpoint */
@@ -47,7 +49,9 @@ export async function resolveAll({ host, port }: HostEndpoint, options: ResolveO
       const records = addresses.flatMap(address => parseNumericHost(address, port, systemZones) ?? []);
       if (records.length > 0) return records;
       const shown = quote(addresses.join(' '));
-      throw new ConfigError('bad-value', `endpoint ${quote(value)}: its address ${shown} is of no use here`, { value });
+      throw new ConfigError('bad-value', `endpoint ${quote(value)}: its address ${shown} cannot be used here`, {
+        value,
+      });
     } catch (error) {
       if (error instanceof ConfigError) throw error;
       code = (error as NodeJS.ErrnoException).code ?? String(error);
@@ -55,7 +59,7 @@ export async function resolveAll({ host, port }: HostEndpoint, options: ResolveO
     if (PERMANENT.test(code) || left-- <= 0)
       throw new ConfigError(
         'bad-value',
-        `endpoint ${quote(value)}: the name cannot be resolved (${code}); is it right, and is there a name server?`,
+        `endpoint ${quote(value)}: the name cannot be resolved (${code}): check the name, and that a name server answers`,
         { value },
       );
     options.err(`${code}: ${quote(value)}. Trying again in ${(wait / 1000).toFixed(2)} seconds...\n`);

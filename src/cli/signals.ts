@@ -1,9 +1,11 @@
 /**
- * Signals that must do a program of ours no harm. Node opens V8's debugger on 127.0.0.1:9229 when SIGUSR1 comes, to every local user and,
- * in a pod on the host's network, to every other such pod: whoever reaches it runs code as root and reads all keys. SIGUSR2
- * ends a Node program. wireguard-go lets nothing happen on either. Loaded before anything else, so it imports nothing that takes time.
+ * Defuses signals that would harm our programs. On SIGUSR1 Node opens V8's debugger on
+ * 127.0.0.1:9229 to every local user, and, in a pod on the host's network, to every other such pod:
+ * a client of it runs code as root and reads all keys. SIGUSR2 ends a Node program. wireguard-go
+ * ignores both. This module is loaded first, so it imports nothing slow.
  *
- * The moments before this runs are closed by INSPECTOR_OFF, which the launchers in bin/ and a parent pass.
+ * INSPECTOR_OFF, which the launchers in bin/ and a parent pass, covers the time before this module
+ * runs.
  */
 import { INSPECTOR_OFF } from '../io/inspector-off.ts';
 
@@ -11,10 +13,13 @@ export interface Program {
   main(): Promise<void>;
 }
 
-/** Until this is gone by, a signal of the time before the handler may still be on its way to open the debugger. */
+/** Until this time has passed, a signal from before the handler may still open the debugger. */
 const LATE_MS = 1000;
 
-/** Makes signals harmless, closes a debugger that nobody asked for, then loads and runs a program. A failure to do so ends Node with its stack. */
+/**
+ * Defuses the signals, closes a debugger that was not requested, then loads and runs a program. If
+ * that fails, Node ends with a stack trace.
+ */
 export async function startProgram(load: () => Promise<Program>): Promise<void> {
   ignoreUserSignals();
   const { main } = await load();
@@ -22,15 +27,15 @@ export async function startProgram(load: () => Promise<Program>): Promise<void> 
   await main();
 }
 
-/** From here on neither signal does anything. A handler of ours takes the place of Node's own. */
+/** Ignores both signals from now on. A handler of ours replaces Node's own. */
 export function ignoreUserSignals(): void {
   process.on('SIGUSR1', () => void closeInspector()).on('SIGUSR2', () => {});
   setTimeout(() => void closeInspector(), LATE_MS).unref();
 }
 
 /**
- * Closes a debugger that was not asked for on the command line: one that an early SIGUSR1 opened, or NODE_OPTIONS in an environment that
- * was inherited from a developer's shell.
+ * Closes a debugger that the command line did not request: one that an early SIGUSR1 opened, or one
+ * from NODE_OPTIONS in an environment inherited from a developer's shell.
  */
 export async function closeInspector(): Promise<void> {
   if (!process.features.inspector || process.execArgv.some(isDebugging)) return;
@@ -40,7 +45,10 @@ export async function closeInspector(): Promise<void> {
   process.stderr.write('the debugger was closed: it is open only if node itself was started with --inspect\n');
 }
 
-/** Looking loads much of Node, which short commands would feel: not where neither a signal nor the environment can have opened one. */
+/**
+ * The check loads much of Node, which would slow down short commands. It runs only if a signal or
+ * the environment can have opened a debugger.
+ */
 function mayBeOpen(): boolean {
   return !process.execArgv.includes(INSPECTOR_OFF) || Boolean(process.env['NODE_OPTIONS']);
 }

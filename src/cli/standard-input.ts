@@ -1,4 +1,7 @@
-/** Reads all of standard input, also where another program has made it non-blocking, which readFileSync takes for an error. */
+/**
+ * Reads all of standard input, even if another program made it non-blocking, which readFileSync
+ * treats as an error.
+ */
 import { readSync } from 'node:fs';
 
 const RETRY_MS = 20;

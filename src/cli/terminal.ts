@@ -1,4 +1,4 @@
-/** What a command has of the world: its output, its input, its environment, the time, and WireGuard devices. */
+/** The environment of a command: output, input, variables, time, and WireGuard devices. */
 import { fstatSync } from 'node:fs';
 import type { SystemBackend } from '../backend/system.ts';
 import { Output } from './output.ts';
@@ -9,28 +9,29 @@ export { UsageError } from './usage-error.ts';
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
-  /** Resolves when more may be said without being kept in memory. Absent: always. */
+  /** Resolves when more text can be written without buffering it in memory. Absent: always. */
   drained?(): Promise<void>;
-  /** All of standard input. */
+  /** Reads all of standard input. */
   input(): string;
-  /** Whether a person looks at the output. */
+  /** Whether a person reads the output. */
   readonly isTerminal: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Unix time, seconds. */
   now(): number;
-  /** All devices here, for useBackend. */
+  /** All devices of this machine, for useBackend. */
   openBackend(): Promise<SystemBackend>;
 }
 
-/** A command of wgts: its arguments are those after its name. @returns the exit status */
+/** A command of wgts. Its arguments are the words after its name. @returns the exit status */
 export type Command = (args: readonly string[], terminal: Terminal) => Promise<number> | number;
 
-/** As if SIGPIPE had ended us, which Node ignores. */
+/** The exit status of a process that SIGPIPE ended; Node ignores that signal. */
 const PIPE_STATUS = 141;
 
-/** @param program whose name stands before what cannot be written */
+/** @param program the name that precedes an error about the output */
 export function processTerminal(program = 'wgts'): Terminal {
-  // what is said goes nowhere when the terminal or the reader is gone; what is being done is done all the same
+  // Errors of standard error itself are ignored: the command continues without its terminal or
+  // reader.
   const errors = new Output(
     2,
     () => process.stderr,
@@ -59,7 +60,10 @@ export function processTerminal(program = 'wgts'): Terminal {
   };
 }
 
-/** Shows control characters instead of sending them to the terminal: messages quote file names, arguments and what servers answer. */
+/**
+ * Escapes control characters instead of sending them to the terminal: messages quote file names,
+ * arguments and answers of servers.
+ */
 export function visible(text: string): string {
   return text.replace(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, character => {
     const code = character.codePointAt(0)!;
@@ -67,7 +71,7 @@ export function visible(text: string): string {
   });
 }
 
-/** Loads what knows terminals only where there may be one. */
+/** Loads the detection of color support only if the output may be a terminal. */
 function isTerminal(descriptor: number): boolean {
   try {
     return fstatSync(descriptor).isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(descriptor);
@@ -76,7 +80,7 @@ function isTerminal(descriptor: number): boolean {
   }
 }
 
-/** Opens this terminal's devices for a while. */
+/** Opens this terminal's devices for the duration of a call. */
 export async function useBackend<T>(terminal: Terminal, use: (backend: SystemBackend) => Promise<T>): Promise<T> {
   const backend = await terminal.openBackend();
   try {

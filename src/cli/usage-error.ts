@@ -1,14 +1,14 @@
-/** A command line that is not understood. */
+/** The error for an invalid command line. */
 
 export interface UsageHint {
-  /** The word that is not known, and those that are: for "did you mean". */
+  /** The unknown word and the known ones, for "did you mean". */
   readonly given?: string;
   readonly known?: readonly string[];
-  /** A line of its own, such as what the argument that is missing means. */
+  /** An additional line, such as the meaning of a missing argument. */
   readonly note?: string;
 }
 
-/** The message is one sentence that names the word; how to see the help is added where it is printed (usage-message.ts). */
+/** The message is one sentence that names the word. usage-message.ts adds how to see the help. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
   readonly hint: UsageHint;

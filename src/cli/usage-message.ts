@@ -1,8 +1,11 @@
-/** What is printed for a wrong command line: first what was wrong, then what may be meant, then where the help is. Loaded only then. */
+/**
+ * Formats the message for a wrong command line: the error, then what may be meant, then where the
+ * help is. Loaded only on an error.
+ */
 import { nearest } from '../base/nearest.ts';
 import type { UsageError } from './usage-error.ts';
 
-/** More than this many words are for the help. */
+/** More candidates than this belong in the help. */
 const MOST_LISTED = 16;
 
 /** @param program such as `wgts up`. @param help the command that shows the help */

@@ -1,8 +1,12 @@
-/** `wgts`: what `wg` and wg-quick do, for devices of the kernel and of userspace, with the same words. */
+/**
+ * `wgts`: the commands of `wg` and wg-quick, in the same words, for kernel and userspace devices.
+ */
 import { quote } from '../config/errors.ts';
 import { type Command, processTerminal, type Terminal, UsageError } from './terminal.ts';
 
-/** Each loads what it needs, and no more: a short command is mostly loading. */
+/**
+ * Each command loads only what it needs, because loading dominates the run time of a short command.
+ */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import('./commands/show.ts')).show,
   showconf: async () => (await import('./commands/conf.ts')).showconf,
@@ -29,7 +33,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 const HELP_WORDS: readonly (string | undefined)[] = ['-h', '--help', 'help'];
 const VERSION_WORDS: readonly (string | undefined)[] = ['-v', '--version', 'version'];
-/** As wg exits, and for everything else. */
+/** Exit statuses of a wrong command line: wg's for wg's words, 2 for everything else. */
 const [WG_USAGE_STATUS, USAGE_STATUS] = [1, 2];
 
 export async function main(): Promise<void> {
@@ -54,13 +58,13 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
   }
 }
 
-/** @returns the command and its arguments, or undefined if there is no such command */
+/** @returns the command and its arguments, or undefined for an unknown command */
 async function dispatch(given: string, rest: readonly string[]): Promise<[string | undefined, readonly string[]]> {
   if (given !== 'help' && HELP_WORDS.includes(given)) return ['help', rest];
   if (VERSION_WORDS.includes(given)) return ['version', rest];
   if (!Object.hasOwn(COMMANDS, given)) return [undefined, rest];
   if (given.startsWith('__')) return [given, rest];
-  // as in wg: only where it is the only word, since it could be a name
+  // As in wg, only if it is the only word, because it could be a name.
   if (rest.length === 1 && HELP_WORDS.includes(rest[0])) return ['help', [given]];
   if (rest[0] === '--version') return ['version', rest.slice(1)];
   const end = rest.indexOf('--');
@@ -82,7 +86,7 @@ async function isWgCommand(name: string): Promise<boolean> {
   return (await import('./help/models.ts')).WG_COMMANDS.includes(name);
 }
 
-/** Says what went wrong. @returns the exit status */
+/** Reports an error. @returns the exit status */
 async function report(error: unknown, terminal: Terminal, program: string, name?: string): Promise<number> {
   if (error instanceof UsageError) {
     const { usageMessage } = await import('./usage-message.ts');

@@ -1,8 +1,9 @@
 /**
- * `wireguard-ts [-f|--foreground] INTERFACE`: the program that wg-quick runs where the kernel has no WireGuard. Arguments,
- * environment, socket path, exit and backgrounding are wireguard-go's, and are not ours to change; what is our own is in
- * options that begin with two dashes, and in variables that begin with WGTS_. So it is userspace unless --backend says otherwise:
- * who runs this has been refused by the kernel, or wants a process with a control socket.
+ * `wireguard-ts [-f|--foreground] INTERFACE`: the program that wg-quick starts if the kernel has no
+ * WireGuard. Arguments, environment, socket path, exit status and daemonizing follow wireguard-go
+ * and must not change. Our own options begin with two dashes, our own variables with WGTS_. The
+ * default is userspace, whatever --backend=auto would choose: a user of this program was rejected
+ * by the kernel, or wants a process with a control socket.
  */
 import { holdLink } from '../backend/hold.ts';
 import { BACKENDS, type BackendChoice } from '../backend/names.ts';
@@ -22,7 +23,7 @@ import { interfaceArgument } from './interface-argument.ts';
 import { checkChoice, parseOptions } from './parse-options.ts';
 import { processTerminal, type Terminal, UsageError, visible } from './terminal.ts';
 
-/** Standard output is opened only by what prints on it. */
+/** Opens standard output only for what prints to it. */
 type World = Pick<Terminal, 'env' | 'err'>;
 
 /** EX_SOFTWARE of sysexits.h. */
@@ -51,9 +52,10 @@ export async function main(): Promise<void> {
   const { name } = settings;
   const log = takeLog();
   logCrash(name, log);
-  // who read the log may go; the tunnel stays
+  // The reader of the log may go away; the tunnel stays.
   process.stderr.on('error', () => {});
-  // before there is anything that a signal could leave behind; for good, since taking it away would lose one that has just come
+  // Installed before there is anything that a signal could leave behind. It stays installed,
+  // because removing it could lose a signal that just arrived.
   const stop = foreground ? stopSignal() : undefined;
   try {
     checkInterfaceName(name);
@@ -63,7 +65,7 @@ export async function main(): Promise<void> {
       adoptsTun: settings.tunFd !== undefined,
     });
     const early = makeLog(settings.logLevel, name, line => process.stderr.write(line));
-    // who went to the background has said so before
+    // A process that went to the background has already reported this.
     if (process.env[READY_FD_VARIABLE] === undefined) early.verbose(`backend ${taken.kind}: ${taken.reason}`);
     if (taken.kind === 'kernel') {
       if (stop) early.verbose(`ended: ${await holdLink(systemNetlink, taken.link, stop)}`);
@@ -79,10 +81,10 @@ export async function main(): Promise<void> {
         tunFd: settings.tunFd,
         uapiFd: settings.uapiFd,
       });
-      // do not wait for what the child inherited
+      // Exits without waiting for pipes that the child inherited.
       process.exit(0);
     }
-    // one that comes later is dispatched when runDevice listens too
+    // A later signal is dispatched when runDevice listens too.
     if (!stop?.aborted) await runDevice({ ...settings, backend: taken.by, log });
   } catch (error) {
     const message = `wireguard-ts: ${(error as Error).message}`;
@@ -92,7 +94,10 @@ export async function main(): Promise<void> {
   }
 }
 
-/** A fault of ours ends the device, and says so in its log: without the values that Node would print with an error. */
+/**
+ * Ends the device after a bug of ours and logs it, without the values that Node would print with an
+ * error.
+ */
 function logCrash(name: string, { sink, toStderr }: TakenLog): void {
   process.on('uncaughtException', error => {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -109,7 +114,7 @@ function logCrash(name: string, { sink, toStderr }: TakenLog): void {
   });
 }
 
-/** Aborts when this is to end. */
+/** Aborts when the program must end. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   const stop = () => controller.abort();
@@ -117,7 +122,10 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** @returns undefined if only the help or the version was asked for. @throws UsageError that says what is not understood */
+/**
+ * @returns undefined if only the help or the version was requested
+ * @throws UsageError that names the wrong word
+ */
 async function answerOrParse(args: readonly string[], world: World): Promise<Arguments | undefined> {
   const asked = args.find(arg => ['-h', '--help', '--version'].includes(arg));
   const terminal = () => processTerminal('wireguard-ts');
@@ -138,7 +146,7 @@ async function answerOrParse(args: readonly string[], world: World): Promise<Arg
 }
 
 function parseArguments(args: readonly string[], { env, err }: World): Arguments {
-  // a parent adds its own options behind those that it was given
+  // A parent appends its own options to those that it was given.
   const { values, positionals } = parseOptions(wireguardTs, args, { least: 1, lastCounts: true });
   const isSet = (name: string) => values[name] === true;
   const off = parseOffloads(env['WGTS_NO_OFFLOAD'], err);
@@ -163,7 +171,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
   };
 }
 
-/** An option's value, which is checked already, or a variable's. */
+/** Returns the value of an option, which is already validated, or of a variable. */
 function choice<T extends string>(
   given: string | true | undefined,
   variable: string,
@@ -175,7 +183,7 @@ function choice<T extends string>(
   return text ? checkChoice(`$${variable}`, text, known) : undefined;
 }
 
-/** Unknown words are warned of and passed over: the variable may be meant for a newer version. */
+/** Warns of unknown words and ignores them: the variable may be meant for a newer version. */
 function parseOffloads(text = '', warn: (text: string) => void): Set<OffloadSwitch> {
   if (text === '' || text === 'none') return new Set();
   if (text === '1') return new Set(OFFLOAD_SWITCHES);

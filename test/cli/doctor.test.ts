@@ -25,7 +25,7 @@ test('a healthy machine: what is in use, and nothing to do', () => {
   expect(text).toMatch(/AEAD ipsec-mb +400 ns a packet, 28\.5 Gbit\/s on one core; in use\n/);
   expect(text).toMatch(/AEAD openssl +800 ns[^;]*\n/);
   expect(text).toMatch(/TUN offloads +csum, tso4, tso6, uso\n/);
-  expect(text).toMatch(/kernel +6\.12\.0, has not its own WireGuard\n/);
+  expect(text).toMatch(/kernel +6\.12\.0, lacks its own WireGuard\n/);
   expect(text).toMatch(/backend +auto takes userspace: the kernel has no WireGuard \(EOPNOTSUPP\)\n/);
   expect(text).toMatch(/Nothing to do/);
 });
@@ -47,7 +47,7 @@ test.each<[string, Partial<Findings>, RegExp]>([
   ['no USO', { tunOffloads: { value: ['csum', 'tso4', 'tso6'] } }, /Linux 6\.2/],
   ['no UDP_SEGMENT', { udpOffloads: { value: ['gro'] } }, /Linux 4\.18/],
   ['no UDP_GRO', { udpOffloads: { value: ['gso'] } }, /Linux 5\.0/],
-  ['no steering', { udpOffloads: { value: ['gso', 'gro'] } }, /handshakes no sockets of their own/],
+  ['no steering', { udpOffloads: { value: ['gso', 'gro'] } }, /give handshakes a socket of their own/],
   ['small buffers and no root', { largestBuffer: 212_992, root: false }, /rmem_max/],
 ])('%s: says so', (_name, part, hint) => {
   expect(advice({ ...HEALTHY, ...part }).join('\n')).toMatch(hint);

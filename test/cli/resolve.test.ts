@@ -43,7 +43,7 @@ test('all answers, in their order, but for what is no address here', async () =>
   expect(await resolveAll(endpoint, options)).toEqual(found);
   expect(await resolveEndpoint(endpoint, options)).toEqual(found[0]);
   const none = resolveAll(endpoint, { ...options, lookup: async () => [{ address: 'fe80::1%nowhere' }] });
-  await expect(none).rejects.toThrow(/`fe80::1%nowhere' is of no use here/);
+  await expect(none).rejects.toThrow(/`fe80::1%nowhere' cannot be used here/);
 });
 
 test('what may pass is tried again, later each time', async () => {

@@ -58,7 +58,7 @@ const received = async () =>
 describeWith(NETWORK, 'wgts reload', () => {
   it('has nothing to do where nothing differs, and up says so too', async () => {
     const done = await wgts('reload');
-    expect([done.code, done.stdout, done.stderr]).toEqual([0, `nothing to do: ${name} is as ${path} says\n`, '']);
+    expect([done.code, done.stdout, done.stderr]).toEqual([0, `nothing to do: ${name} matches ${path}\n`, '']);
     const upped = await wgts('up');
     expect([upped.code, upped.stderr]).toEqual([1, `wgts: \`${name}' already exists, and matches its file\n`]);
   });
@@ -102,7 +102,7 @@ describeWith(NETWORK, 'wgts reload', () => {
     await near.run(['ping', '-c1', '-W5', '10.9.0.2', '-I', name]);
     expect(await handshake()).toContain(before.trim());
     expect(await received()).toBeGreaterThan(count);
-    expect((await wgts('reload')).stdout).toBe(`nothing to do: ${name} is as ${path} says\n`);
+    expect((await wgts('reload')).stdout).toBe(`nothing to do: ${name} matches ${path}\n`);
   });
 
   it('leaves a peer where it has roamed to, until the file says another place', async () => {

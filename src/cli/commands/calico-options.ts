@@ -1,4 +1,4 @@
-/** The command line of `wgts calico` and `wgts verify`. */
+/** The options of `wgts calico` and `wgts verify`. */
 import { hostname } from 'node:os';
 import { BACKENDS, type BackendChoice } from '../../backend/names.ts';
 import { DEFAULT_OPTIONS, optionErrors, type PlanOptions } from '../../calico/plan/config/options.ts';
@@ -21,7 +21,7 @@ export interface CalicoOptions extends SourceOptions {
   readonly allocate: boolean;
   readonly takeOver: boolean;
   readonly aks: boolean;
-  /** Absent: off. */
+  /** Absent if the HTTP server is off. */
   readonly http?: { readonly host: string; readonly port: number };
   readonly once: boolean;
   readonly withdraw: boolean;
@@ -93,7 +93,10 @@ export function nodeNameOf(values: Values, env: Terminal['env']): string {
   return name;
 }
 
-/** As calico-node's allocateip asks it: of the environment alone. The device has the node's address then. */
+/**
+ * Returns whether the environment asks for host encryption, as calico-node's allocateip decides it.
+ * The device then has the node's address.
+ */
 function encryptsHosts(env: Terminal['env']): boolean {
   return Object.entries(env).some(
     ([name, value]) => /^felix_wireguardhostencryptionenabled$/i.test(name) && boolean(value ?? '')?.value === true,
@@ -113,7 +116,7 @@ export function text(values: Values, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Decimal, or hexadecimal with 0x. What it may be, the plan says. */
+/** Parses a decimal number, or a hexadecimal one with 0x. The plan checks its range. */
 function number(values: Values, name: string): number | undefined {
   const value = text(values, name);
   if (value === undefined) return undefined;

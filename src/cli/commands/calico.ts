@@ -1,4 +1,4 @@
-/** `wgts calico`: the agent, put together from its parts, until it is told to end. */
+/** `wgts calico`: assembles the agent and runs it until a signal ends it. */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from '../../calico/agent/agent.ts';
@@ -36,13 +36,13 @@ export const calico: Command = async (args, terminal) => {
   let datastore: Datastore | undefined;
   try {
     const { keyDirectory, backend, aks } = options;
-    // the device outlives --once, and whoever reads our output waits for its end
+    // The device outlives --once, and a reader of our output waits for end of file.
     const keepOutput = !options.once && !options.withdraw;
     machine = openMachine({ keyDirectory, backend, aks, keepOutput, log, warn });
     datastore = await openDatastore({ ...options, log, env: terminal.env });
     return await run(options, terminal, machine, datastore, told.signal);
   } finally {
-    // whatever waits for it would keep the program
+    // A pending request would keep the process alive.
     told.abort();
     await datastore?.close();
     machine?.close();
@@ -109,12 +109,12 @@ const OFF =
   'WireGuard is off in this cluster (wireguardEnabled of FelixConfiguration default is false or absent), so there is nothing to encrypt; to switch it on: ' +
   `kubectl patch felixconfiguration default --type=merge -p '{"spec":{"wireguardEnabled":true}}'`;
 
-/** Whether the cluster asks for no tunnel of either family. */
+/** Returns whether the cluster asks for no tunnel in either family. */
 export function isOff({ phase, plan }: AgentStatus): boolean {
   return phase === 'running' && plan !== undefined && !isEnabled(plan.parameters, 4) && !isEnabled(plan.parameters, 6);
 }
 
-/** Why --once gave up. */
+/** Explains why --once gave up. */
 export function unsettled(status: AgentStatus): string[] {
   const problems = status.problems.map(({ object, reason, message }) => `${object}: ${reason}: ${message}`);
   return ['not converged after 60 s', ...unreadyReasons(status), ...problems];
@@ -139,7 +139,7 @@ function allocatorOf(node: string, datastore: Datastore, log: (text: string) => 
   });
 }
 
-/** A timer keeps the program alive: signals alone do not. */
+/** Keeps the process alive with a timer: signal handlers alone do not. */
 async function aborted(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) await sleep(2 ** 30, undefined, { signal }).catch(() => {});
 }

@@ -1,6 +1,7 @@
 /**
- * `wgts __complete PROGRAM WORD...`: what the completion scripts ask (completion/scripts.ts). Each line is a candidate, a tab and a text; the last one says
- * which paths may stand there too: `:file`, `:folder` or `:none`.
+ * `wgts __complete PROGRAM WORD...`: the back end of the completion scripts
+ * (completion/scripts.ts). Each line is a candidate, a tab and a description. The last line says
+ * which paths may follow: `:file`, `:folder` or `:none`.
  */
 import { basename } from 'node:path';
 import { type Completion, completeCommand, completeWgts } from '../completion/candidates.ts';
@@ -14,7 +15,7 @@ export const complete: Command = async ([program = 'wgts', ...words], terminal) 
     const { wireguardTs } = await import('../help/texts/wireguard-ts.ts');
     found = await completeCommand(wireguardTs, words, sources);
   } else found = await completeWgts(words, sources);
-  // an interface may have a name that a terminal obeys
+  // An interface name may contain control characters, which a terminal would obey.
   const lines = found.candidates.filter(({ value }) => !/\p{Cc}/u.test(value)).map(c => `${c.value}\t${c.text}\n`);
   terminal.out(`${lines.join('')}:${found.paths ?? 'none'}\n`);
   return 0;

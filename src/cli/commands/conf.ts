@@ -24,7 +24,7 @@ export const addconf: Command = async (args, terminal) => {
   return 0;
 };
 
-/** What the file does not say is taken away. */
+/** Removes what the file does not name. */
 export const setconf: Command = async (args, terminal) => {
   const { name, config } = await load(args, terminal);
   const whole = { privateKey: NO_KEY, listenPort: 0, fwmark: 0, ...config, replacePeers: true };
@@ -55,7 +55,8 @@ async function load(args: readonly string[], terminal: Terminal): Promise<{ name
 
 async function resolveConf(conf: ConfFile, file: string, terminal: Terminal): Promise<DeviceConfig> {
   const peers: PeerConfig[] = [];
-  // one after another, as wg does: a name that will not be found is not kept waiting for by the others
+  // Sequentially, as wg does: the lookups of later names do not delay the error for a name that
+  // cannot be resolved.
   for (const peer of conf.peers) peers.push(await resolvePeer(peer, file, terminal));
   return { ...conf, peers };
 }

@@ -1,4 +1,6 @@
-/** `wgts doctor`: what this machine gives a tunnel, what is in use, and what would make it faster. */
+/**
+ * `wgts doctor`: what this machine offers a tunnel, what is in use, and what would make it faster.
+ */
 
 import { type Taken, wouldTake } from '../../backend/take.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
@@ -9,15 +11,18 @@ import { wrap } from '../help/wrap.ts';
 import { parseOptions } from '../parse-options.ts';
 import { type Command, UsageError } from '../terminal.ts';
 
-/** Bytes of a packet in the providers' short run (native/aead.c). */
+/** Bytes of a packet in the short benchmark of the providers (native/aead.c). */
 const PACKET = 1424;
 const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso'], udp: ['gso', 'gro', 'steer'] } as const;
 const AVOIDED = { gso: 'not used: gso', usoWrite: 'not used: uso, written' } as const;
-/** Less, and a burst of a fast sender is lost while the program is busy. */
+/** With smaller buffers, bursts of a fast sender are lost while the program is busy. */
 const GOOD_BUFFER = 1 << 20;
 
 export interface Findings extends Capabilities {
-  /** What --backend=auto takes here, and why; asking makes an interface for an instant, where there is the right to. */
+  /**
+   * The choice of --backend=auto on this machine, and its reason. With the necessary rights, the
+   * probe creates an interface for an instant.
+   */
   readonly backend: Pick<Taken, 'kind' | 'reason'>;
 }
 
@@ -38,16 +43,16 @@ export const doctor: Command = async (args, terminal) => {
   const found = await findings();
   if (json) terminal.out(`${JSON.stringify({ ...found, advice: advice(found) }, null, 2)}\n`);
   else terminal.out(report(found));
-  // it can carry a tunnel, faster or slower
+  // Exits with 0 if this machine can carry a tunnel, at any speed.
   return found.addonProblem === '' && (found.tunDevice || found.backend.kind === 'kernel') ? 0 : 1;
 };
 
-/** For people. */
+/** Formats the report for people. */
 export function report(found: Findings): string {
   const chosen = fastest(found);
   const lines: [string, string][] = [
     ['node', `${found.node}, OpenSSL ${found.openssl}`],
-    ['kernel', `${found.kernel}, ${hasWireguard(found) ? 'has' : 'has not'} its own WireGuard`],
+    ['kernel', `${found.kernel}, ${hasWireguard(found) ? 'has' : 'lacks'} its own WireGuard`],
     ['backend', `auto takes ${found.backend.kind}: ${found.backend.reason}`],
     ['/dev/net/tun', found.tunDevice ? 'is there' : 'is missing'],
     ['addon', found.addonProblem || 'is built and loads'],
@@ -62,10 +67,7 @@ export function report(found: Findings): string {
     ['TUN offloads', offloads(found.tunOffloads, OFFLOADS.tun)],
     ['UDP offloads', offloads(found.udpOffloads, OFFLOADS.udp)],
     ...faults(found).map(({ avoid, fault, remedy }): [string, string] => [AVOIDED[avoid], `${fault}: ${remedy}`]),
-    [
-      'UDP buffers',
-      found.root ? '7 MiB, by right of root' : `${found.largestBuffer >> 10} KiB at most (net.core.rmem_max)`,
-    ],
+    ['UDP buffers', found.root ? '7 MiB, as root' : `${found.largestBuffer >> 10} KiB at most (net.core.rmem_max)`],
   ];
   const width = Math.max(...lines.map(([label]) => label.length)) + 2;
   const hints = advice(found);
@@ -77,17 +79,17 @@ export function report(found: Findings): string {
   ].join('');
 }
 
-/** What to do, most needed first. */
+/** Lists what to do, most important first. */
 export function advice(found: Findings): string[] {
   const hints: string[] = [];
   if (!found.tunDevice) hints.push('load the tun module (modprobe tun), or give the container --device /dev/net/tun');
   if (found.addonProblem !== '') hints.push(found.addonProblem);
   if (found.backend.kind === 'kernel')
-    hints.push('the kernel has WireGuard itself, which is faster still: --backend=auto takes it');
+    hints.push('the kernel has WireGuard, which is faster still: --backend=auto uses it');
   else if (found.kernelModule && found.root)
-    hints.push(`the kernel's own WireGuard is there and cannot be used (${found.backend.reason}): modprobe wireguard`);
+    hints.push(`the kernel has WireGuard, but it cannot be used (${found.backend.reason}): modprobe wireguard`);
   const mb = found.aead.filter(isForHere).find(provider => provider.name === 'ipsec-mb');
-  // the kernel seals by itself
+  // The kernel's own WireGuard encrypts without our addon.
   if (mb?.problem !== undefined && found.backend.kind !== 'kernel')
     hints.push(
       'install libIPSec_MB for packets sealed twice as fast: apt-get install libipsec-mb1 (or the newest libipsec-mbN)',
@@ -95,18 +97,18 @@ export function advice(found: Findings): string[] {
   if (found.aead.length > 0 && !fastest(found))
     hints.push('no AEAD provider passes its self-test: the tunnel will be slow (--backend=pure), please report this');
   if ('value' in found.tunOffloads && !found.tunOffloads.value.includes('uso'))
-    hints.push('UDP super-packets at the TUN want Linux 6.2 or newer');
+    hints.push('UDP super-packets at the TUN need Linux 6.2 or newer');
   if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('gso'))
-    hints.push('UDP_SEGMENT wants Linux 4.18 or newer');
+    hints.push('UDP_SEGMENT needs Linux 4.18 or newer');
   if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('gro'))
-    hints.push('UDP_GRO wants Linux 5.0 or newer');
+    hints.push('UDP_GRO needs Linux 5.0 or newer');
   if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('steer'))
     hints.push(
-      'this kernel gives handshakes no sockets of their own (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5): a flood of them can delay packets',
+      'this kernel cannot give handshakes a socket of their own (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5): a flood of handshakes can delay packets',
     );
   for (const { fault } of faults(found))
     hints.push(
-      `update the kernel: ${fault}. If your distribution has taken the fix into ${found.kernel}: WGTS_NO_OFFLOAD=none`,
+      `update the kernel: ${fault}. If your distribution has backported the fix to ${found.kernel}, set WGTS_NO_OFFLOAD=none`,
     );
   if (!found.root && found.largestBuffer < GOOD_BUFFER)
     hints.push('raise the limit of socket buffers: sysctl -w net.core.rmem_max=7340032 net.core.wmem_max=7340032');
@@ -114,18 +116,18 @@ export function advice(found: Findings): string[] {
   return hints;
 }
 
-/** libIPSec_MB says so itself where the processor is another (native/aead-ipsec-mb.c). */
+/** libIPSec_MB itself reports a processor that it does not support (native/aead-ipsec-mb.c). */
 function isForHere({ problem }: Capabilities['aead'][number]): boolean {
   return problem === undefined || !/is for x86-64$/.test(problem);
 }
 
-/** At most 80 columns. @param hang before each line but the first */
+/** Wraps at 80 columns. @param hang indent of every line but the first */
 function paragraph(text: string, first: string, hang: string): string {
   const [line = '', ...more] = wrap(text, hang);
   return `${[first + line.slice(hang.length), ...more].join('\n')}\n`;
 }
 
-/** Those of what this kernel gives at all. */
+/** Lists offloads among those that this kernel offers at all. */
 function faults({ kernel, kernelVersion, kernelSignature, tunOffloads }: Findings): KernelFault[] {
   const known = knownFaults({
     release: kernel,
@@ -147,6 +149,6 @@ function fastest(found: Capabilities): Capabilities['aead'][number] | undefined 
 }
 
 function offloads(known: Known<readonly string[]>, all: readonly string[]): string {
-  if ('problem' in known) return `not known: ${known.problem}`;
+  if ('problem' in known) return `unknown: ${known.problem}`;
   return all.map(name => (known.value.includes(name) ? name : `no ${name}`)).join(', ');
 }

@@ -1,4 +1,7 @@
-/** The part of `wgts up --watch` after the interface is up: tells the service manager, watches, heals, and takes it down at the end. */
+/**
+ * The part of `wgts up --watch` after the interface is up: notifies the service manager, watches,
+ * repairs, and takes the interface down at the end.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eraseConfig } from '../../config/model.ts';
 import { lock } from '../../host/run-state.ts';
@@ -12,18 +15,24 @@ import { resolveAll } from '../resolve.ts';
 import type { Terminal } from '../terminal.ts';
 
 const INTERVAL_SECONDS = '30';
-/** An interface that lived so long is brought up again at once; others ever later. */
+/**
+ * An interface that lived this long is brought up again at once; after a shorter life the delay
+ * grows.
+ */
 const STEADY = 10_000;
-/** For another wgts to finish, at the end: shorter than what containers are given to stop. */
+/**
+ * How long to wait at the end for another wgts to finish: shorter than the time that containers get
+ * to stop.
+ */
 const LOCK_PATIENCE_MS = 5_000;
 const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
 
 export interface KeepUpOptions {
   /** The value of NOTIFY_SOCKET. */
   readonly manager: string | undefined;
-  /** Takes the interface down, and ends. */
+  /** Takes the interface down and ends the watch. */
   readonly signal: AbortSignal;
-  /** The file as it is now. */
+  /** Reads the file again. */
   readonly reread: () => Session['target'];
 }
 
@@ -39,7 +48,7 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
   notify(`READY=1\nSTATUS=${name} is up`);
   for (let pause = FIRST_PAUSE; ; ) {
-    // what `up` or a reload read of the device has served
+    // The device status that `up` or a reload read is no longer needed.
     machine.devices.eraseSecrets();
     const since = performance.now();
     const end = await watchInterface({
@@ -63,13 +72,13 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     if (signal.aborted) break;
     try {
       await locked(name, async () => {
-        // its process is there and does not answer
+        // Its process exists and does not answer.
         if (await machine.network.links.find(name)) await quick.down(machine, target, { isFinal: true });
         await quick.up(machine, target);
       });
     } catch (error) {
       if (!signal.aborted) throw error;
-      // told to end meanwhile: `up` has taken back what was done, and says so
+      // A signal arrived during `up`, which has rolled back and reported that.
       machine.warn((error as Error).message);
       notify('STOPPING=1');
       return 0;
@@ -79,13 +88,13 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   try {
     await locked(name, () => quick.down(machine, target, { isFinal: true }), LOCK_PATIENCE_MS);
   } catch (error) {
-    // who had the lock took it down
+    // The process that held the lock took the interface down.
     if ((error as NodeJS.ErrnoException).code !== 'ENODEV') throw error;
   }
   return 0;
 }
 
-/** A file that is wrong, or that fails, changes nothing of what is to be watched. */
+/** Reloads. An invalid file, or a reload that fails, leaves the watched file as it is. */
 async function reload(
   machine: Session['machine'],
   old: Session['target'],
@@ -102,7 +111,7 @@ async function reload(
     };
     await locked(file.name, () =>
       quick.reload(machine, { ...next, resolve }).catch(error => {
-        // there is nothing to change: it comes up again with the new file
+        // Without an interface there is nothing to change: it comes up again with the new file.
         if (error.code !== 'ENODEV') throw error;
       }),
     );

@@ -1,6 +1,7 @@
 /**
- * `wgts doctor --label`: says on our Node whether the kernel has WireGuard, so that agents run where it has not and nowhere else. It needs no tunnel and no
- * /dev/net/tun; of the cluster it needs the right to patch Nodes, which the agent itself does not have.
+ * `wgts doctor --label`: labels our Node with whether the kernel has WireGuard, so that agents run
+ * only on nodes that lack it. It needs no tunnel and no /dev/net/tun. In the cluster it needs the
+ * right to patch Nodes, which the agent itself does not have.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasFamily } from '../../backend/take.ts';
@@ -14,7 +15,7 @@ export const KERNEL_MODULE_LABEL = 'wireguard-ts.io/kernel-module';
 const [FIRST_PAUSE, LAST_PAUSE] = [1_000, 30_000];
 
 export interface LabelParts {
-  /** It may load the module to say so. */
+  /** Finding out may load the module. */
   kernelHasWireguard(): Promise<boolean>;
   pause(milliseconds: number): Promise<unknown>;
 }
@@ -40,7 +41,7 @@ export async function labelNode(
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         terminal.err(`wgts: Node ${node} cannot be labelled ${KERNEL_MODULE_LABEL}=${value}: ${message}\n`);
-        // only a server that is away comes back by waiting
+        // Waiting helps only if the server is unavailable.
         if (values['once'] || code !== 'EAGAIN') return 1;
         await pause(milliseconds);
       }

@@ -1,4 +1,7 @@
-/** `wgts logs`: what the process of an interface logged, from whichever place it logs to (daemon/log-place.ts). */
+/**
+ * `wgts logs`: prints what the process of an interface logged, from each place that it may log to
+ * (daemon/log-place.ts).
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +16,10 @@ import { parseOptions } from '../parse-options.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 const DEFAULT_LINES = 100;
-/** Where syslog daemons write what has no file of its own: Debian, Red Hat and busybox, older Debian. */
+/**
+ * Files to which syslog daemons write messages without a file of their own: Debian, Red Hat and
+ * busybox, older Debian.
+ */
 const SYSTEM_LOGS = ['/var/log/syslog', '/var/log/messages', '/var/log/daemon.log'];
 const LOOK_MS = 500;
 
@@ -61,8 +67,9 @@ function isInJournal(name: string): boolean {
 }
 
 /**
- * A device under a service manager is in the journal as its unit (systemd/wgts@.service). Every user may write to the journal under any
- * identifier, so only lines of root's processes, or of our own, are the device's.
+ * A device under a service manager appears in the journal under its unit (systemd/wgts@.service).
+ * Any user may write to the journal under any identifier, so only lines of root's processes, or of
+ * our own, count as the device's.
  */
 function matchesOf(name: string): string[] {
   const identifier = `SYSLOG_IDENTIFIER=${logIdentifier(name)}`;
@@ -80,7 +87,7 @@ async function showFile(
   let inode = statSync(path).ino;
   const now = readLogLines(path);
   let { end } = now;
-  // in a log that is followed, the rest comes when it is a whole line
+  // A line without an end is printed later, once it is complete.
   const last = follow ? [] : [now.rest].filter(rest => rest !== '');
   const all = [...before, ...now.lines, ...last].filter(isOurs);
   print(lines === 0 ? [] : all.slice(-lines), terminal);
@@ -105,7 +112,7 @@ function newest(paths: readonly string[]): string | undefined {
   return found.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
 }
 
-/** What a terminal would obey is not what was logged. */
+/** Removes control sequences: a terminal would obey them. */
 function visible(line: string): string {
   return line.replace(/[^\P{Cc}\t]/gu, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -1,4 +1,7 @@
-/** `wgts up`, `down`, `save`, `strip`: what wg-quick does, with its files, but over netlink and for whichever WireGuard there is. */
+/**
+ * `wgts up`, `down`, `save`, `strip`: wg-quick's commands with wg-quick's files, but over netlink
+ * and for kernel and userspace devices.
+ */
 import { existsSync } from 'node:fs';
 import { BACKENDS, type BackendChoice } from '../../backend/take.ts';
 import { interruptChildren } from '../../host/child.ts';
@@ -19,7 +22,7 @@ const ONLY_ONE: SessionOptions = { backend: 'auto', watch: false };
 export const up: Command = async (args, terminal) => {
   const { argument, ...options } = upArguments(args, terminal);
   forbidDumps();
-  // ours to answer, not the device's or the hooks'
+  // Our own variable; neither the device nor the hooks may react to it.
   const manager = terminal.env['NOTIFY_SOCKET'];
   delete process.env['NOTIFY_SOCKET'];
   const told = new AbortController();
@@ -27,13 +30,13 @@ export const up: Command = async (args, terminal) => {
     told.abort();
     interruptChildren();
   };
-  // the terminal that goes is no reason to leave half of it
+  // A terminal that closes must not leave a half-configured interface.
   process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
   const session = openSession(locateFile(argument), terminal, { ...options, signal: told.signal });
   const { machine, file, target } = session;
   try {
     await locked(file.name, () => quick.up(machine, target));
-    // from here on it means the file
+    // From here on SIGHUP means: reload the file.
     process.off('SIGHUP', stop);
     return options.watch
       ? await keepUp(session, terminal, { manager, signal: told.signal, reread: session.reread })
@@ -47,7 +50,8 @@ export const up: Command = async (args, terminal) => {
 export const down: Command = async (args, terminal) => {
   const path = remembered(only(args, 'down'));
   const { machine, file, target } = openSession(path, terminal, { ...ONLY_ONE, mayLack: true });
-  // a hook that hangs is ended by them, and fails: the rest is done, for half of it would be no better
+  // The signals end a hook that hangs, so it fails. The rest of the command still runs: an
+  // incomplete interface would be no better.
   process.on('SIGTERM', interruptChildren).on('SIGINT', interruptChildren).on('SIGHUP', interruptChildren);
   try {
     await locked(file.name, async () => {
@@ -73,7 +77,7 @@ export const reload: Command = async (args, terminal) => {
   try {
     await locked(file.name, async () => {
       const plan = await planReload(machine, target);
-      if (plan.differences.length === 0) terminal.out(`nothing to do: ${file.name} is as ${target.path} says\n`);
+      if (plan.differences.length === 0) terminal.out(`nothing to do: ${file.name} matches ${target.path}\n`);
       for (const line of plan.differences) terminal.out(`${line}\n`);
       if (plan.differences.length > 0 && !values['dry-run']) await applyReload(machine, plan, target);
     });
@@ -114,14 +118,17 @@ function upArguments(
   };
 }
 
-/** Those that take a file and nothing else. */
+/** Commands that take a file and no options. */
 const ONE_FILE = { down: texts.down, save: texts.save, strip: texts.strip };
 
 function only(args: readonly string[], command: keyof typeof ONE_FILE): string {
   return parseOptions(ONE_FILE[command], args, { least: 1 }).positionals[0]!;
 }
 
-/** Where the file is now or, if it is not there, where it was when the interface was made. */
+/**
+ * Returns the path of the file, or, if it does not exist, the path that it had when the interface
+ * was made.
+ */
 function remembered(argument: string): string {
   const path = locateFile(argument);
   if (existsSync(path)) return path;

@@ -1,4 +1,4 @@
-/** `wgts set`, in wg's own syntax: settings of the device, then of peer after peer. */
+/** `wgts set`, in wg's own syntax: settings of the device, then of each peer. */
 import type { Mutable } from '../../base/mutable.ts';
 import { quote } from '../../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../../config/model.ts';
@@ -86,7 +86,7 @@ async function setPeer(
       peer.persistentKeepalive = parseKeepalive(value());
       return;
     case 'allowed-ips': {
-      // the shell kept the spaces together; a second list adds to the first
+      // The shell kept the spaces together. A second list adds to the first.
       const list = value().replace(/[ \t\n\v\f\r]/g, '');
       const added = parseAllowedIps(list, message => terminal.err(`Warning: ${message}\n`));
       peer.replaceAllowedIps = !isIncremental(list);
@@ -98,7 +98,7 @@ async function setPeer(
   }
 }
 
-/** A word that is not known, or not here. */
+/** Returns the error for a word that is unknown or in the wrong place. */
 async function misplaced(word: string, place: 'interface' | 'peer'): Promise<UsageError> {
   const { DEVICE_WORDS, PEER_WORDS } = await import('../help/texts/set.ts');
   const [ofDevice, ofPeer] = [DEVICE_WORDS, PEER_WORDS].map(words => words.map(({ name }) => name));

@@ -44,7 +44,9 @@ interface Printer {
   end(single: boolean): void;
 }
 
-/** As wg does, goes on past a device that cannot be read; only if none can, the status says so. */
+/**
+ * Skips a device that cannot be read, as wg does; the exit status is 1 only if none can be read.
+ */
 async function showAll(backend: SystemBackend, print: Printer, terminal: Terminal): Promise<number> {
   const names = await backend.list();
   let shown = 0;
@@ -79,7 +81,7 @@ function textPrinter(field: string | undefined, all: boolean, terminal: Terminal
   };
 }
 
-/** One device by name is an object, `all` is a list. */
+/** A named device is printed as an object, `all` as a list. */
 function jsonPrinter(backend: SystemBackend, terminal: Terminal): Printer {
   const secrets = terminal.env['WG_HIDE_KEYS'] === 'never';
   const devices: JsonDevice[] = [];

@@ -1,6 +1,7 @@
 /**
- * Every two nodes of a cluster, and whether they are encrypted with each other: from the cluster, and of the pairs of this node also from its device. One
- * after another, as often as they are asked for: a thousand nodes are half a million pairs.
+ * Pairs of nodes of a cluster, and whether each pair is encrypted: from the cluster, and for pairs
+ * of this node also from its device. Pairs are generated on demand, because a thousand nodes form
+ * half a million pairs.
  */
 import type { Family } from '../../base/family.ts';
 import type { Cluster } from '../../calico/model/cluster.ts';
@@ -9,7 +10,7 @@ import { eligibilityByNode, isFamilyInUse, type PairEligibility, pairs } from '.
 import type { PeerStatus } from '../../config/model.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
-/** What is not in the cluster, but seen at the device. */
+/** A reason from the device, not from the cluster. */
 export const NO_SUCH_PEER = 'the device here has no such peer';
 
 export interface VerifiedPair {
@@ -17,15 +18,18 @@ export interface VerifiedPair {
   readonly a: string;
   readonly b: string;
   readonly encrypted: boolean;
-  /** `b: no-key`; empty where they are encrypted. */
+  /** `b: no-key`; empty for an encrypted pair. */
   readonly because: readonly string[];
-  /** Who runs the tunnel on this node, where one of the two is this node and the device is here. */
+  /**
+   * The implementation of the tunnel on this node, if this node is one of the pair and its device
+   * is here.
+   */
   readonly backend?: string;
-  /** Unix time; 0 for never. Where the device is here. */
+  /** Unix time, seconds; 0 for never. Present if the device is here. */
   readonly lastHandshake?: number;
 }
 
-/** What a device here says. */
+/** What a device of this node reports. */
 export interface LocalDevice {
   readonly backend: string;
   /** By public key in base64. */
@@ -37,7 +41,10 @@ export class VerifiedPairs {
   readonly #devices: ReadonlyMap<string, LocalDevice>;
   readonly #only: string | undefined;
 
-  /** @param devices by the public key of each. @param only pairs of this node alone */
+  /**
+   * @param devices by the public key of each
+   * @param only restricts the pairs to those of this node
+   */
   constructor(cluster: Cluster, devices: ReadonlyMap<string, LocalDevice>, only?: string) {
     this.#families = FAMILIES.filter(family => isFamilyInUse(cluster, family)).map(family => ({
       family,
@@ -47,7 +54,7 @@ export class VerifiedPairs {
     this.#only = only;
   }
 
-  /** Nodes that are no peers of anybody, by why. */
+  /** Nodes that can be a peer of no other node, by reason. */
   get plainNodes(): ReadonlyMap<string, readonly string[]> {
     const found = new Map<string, string[]>();
     for (const { family, nodes } of this.#families)
@@ -67,7 +74,7 @@ export class VerifiedPairs {
         if (this.#only !== undefined && a !== this.#only && b !== this.#only) continue;
         const one = this.#seenHere(nodes.get(a)!, nodes.get(b)!);
         const reasons = because.map(({ node, reason }) => `${node}: ${reason}`);
-        // what the cluster says is not enough where the device is here to ask
+        // Where the device is here, its peers count too: the cluster's view is not sufficient.
         if (one && reasons.length === 0 && !one.peer) reasons.push(NO_SUCH_PEER);
         yield {
           family,

@@ -1,6 +1,6 @@
 /**
- * `wgts verify`: every two nodes of the cluster, and whether they are encrypted with each other. What it prints is bounded by what somebody reads: of many
- * pairs a summary, and those in the clear.
+ * `wgts verify`: lists pairs of nodes of the cluster, and whether each is encrypted. The output is
+ * limited to what a person reads: for many pairs it prints a summary and the pairs in the clear.
  */
 
 import { codedError } from '../../base/coded-error.ts';
@@ -23,14 +23,14 @@ interface VerifyOptions extends SourceOptions {
   readonly json: boolean;
 }
 
-/** Of a server that is away, and of files, which are there or not. */
+/** Time limit for a server that does not answer, and for files, which either exist or not. */
 const PATIENCE = { server: 20_000, files: 3_000 } as const;
-/** Lines that are printed without --all. */
+/** Number of lines printed without --all. */
 const MOST_LINES = 200;
 const MOST_NAMES = 20;
-/** The exit status where the cluster cannot be read: a monitor must not take that for plaintext. */
+/** The exit status if the cluster cannot be read: a monitor must not mistake that for plaintext. */
 const NOT_CHECKED = 3;
-/** Characters. */
+/** Columns of a name. */
 const CHUNK = 65_536;
 
 export const verify: Command = async (args, terminal) => {
@@ -60,7 +60,7 @@ async function check(options: VerifyOptions, terminal: Terminal): Promise<number
     all++;
     if (!encrypted) plain++;
   }
-  // no pair at all: nobody has a key, or there is nobody else
+  // There is no pair: no node has a key, or there is only one node.
   const encrypted = plain === 0 && (all > 0 || cluster.nodes.size === 1);
   if (json) await print(jsonOf(found, problems, { encrypted, all, plain, apiGroup }), terminal);
   else {
@@ -112,7 +112,10 @@ async function firstSnapshot(options: VerifyOptions, terminal: Terminal): Promis
   }
 }
 
-/** Where there is no right to ask, or no device, nothing is known. */
+/**
+ * Returns the devices of this node. Without the right to ask, or without a device, nothing is
+ * known.
+ */
 async function localDevices(terminal: Terminal): Promise<Map<string, LocalDevice>> {
   const devices = new Map<string, LocalDevice>();
   await useBackend(terminal, async backend => {
@@ -127,7 +130,7 @@ async function localDevices(terminal: Terminal): Promise<Map<string, LocalDevice
   return devices;
 }
 
-/** Not faster than somebody reads: half a million lines would be kept in memory otherwise. */
+/** Waits for the reader, because half a million lines would otherwise be kept in memory. */
 async function print(pieces: Iterable<string>, terminal: Terminal): Promise<void> {
   let text = '';
   for (const piece of pieces) {
@@ -157,7 +160,10 @@ function* jsonOf(
 
 const HEADINGS = ['FAMILY', 'NODE', 'NODE', 'STATE', 'BACKEND', 'HANDSHAKE', 'WHY NOT'];
 
-/** Columns as wide as what is in them. @param short those in the clear alone, and not all of many */
+/**
+ * Formats a table with columns as wide as their content. @param short prints only pairs in the
+ * clear, up to a limit
+ */
 function* tableOf(found: Iterable<VerifiedPair>, short: boolean, now: number): Generator<string> {
   const rows = function* (): Generator<readonly string[]> {
     let printed = 0;

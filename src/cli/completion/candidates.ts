@@ -1,26 +1,29 @@
-/** What may stand at the cursor of a command line that is being typed, from the models of the commands. */
+/**
+ * Computes the candidates for the word at the cursor of a command line, from the models of the
+ * commands.
+ */
 import type { CommandModel, Completes, OptionModel } from '../help/model.ts';
 import { COMMAND_NAMES, commandModel } from '../help/models.ts';
 
 export interface Candidate {
   readonly value: string;
-  /** Shown beside it by shells that can. */
+  /** Description that some shells show beside the candidate. */
   readonly text: string;
 }
 
 export interface Completion {
   readonly candidates: readonly Candidate[];
-  /** Whether names of files or folders may stand there too; the shell knows them best. */
+  /** Whether file or folder names may follow; the shell completes them itself. */
   readonly paths?: 'file' | 'folder';
 }
 
-/** What is on this machine. */
+/** Candidates that depend on this machine. */
 export interface CompletionSources {
   /** WireGuard interfaces. */
   interfaces(): Promise<readonly string[]>;
-  /** Names for wgts up: files in /etc/wireguard. */
+  /** Names for `wgts up`: files in /etc/wireguard. */
   configs(): Promise<readonly string[]>;
-  /** Public keys of an interface's peers, with a text that tells them apart. */
+  /** Public keys of an interface's peers, each with a description. */
   peers(name: string): Promise<readonly Candidate[]>;
 }
 
@@ -32,7 +35,8 @@ const OTHER_OPTIONS: readonly OptionModel[] = [
 
 /**
  * Completes a command line.
- * @param words what follows `wgts`, up to the cursor; the last one is being typed and may be empty
+ * @param words the words after `wgts` up to the cursor; the last one is being typed and may be
+ * empty
  */
 export async function completeWgts(words: readonly string[], sources: CompletionSources): Promise<Completion> {
   const [name = '', ...rest] = words;
@@ -44,7 +48,7 @@ export async function completeWgts(words: readonly string[], sources: Completion
   return model ? completeCommand(model, rest, sources) : NOTHING;
 }
 
-/** Completes the arguments of one command or program. @param words as completeWgts takes them */
+/** Completes the arguments of one command or program. @param words as for completeWgts */
 export async function completeCommand(
   model: CommandModel,
   words: readonly string[],
@@ -83,7 +87,7 @@ export async function completeCommand(
   return argument ? filter(current, withExtra(await lookUp(argument.completes), argument.also)) : NOTHING;
 }
 
-/** `wgts set`: settings of the interface, then peers with theirs. */
+/** Completes `wgts set`: settings of the interface, then peers with their settings. */
 async function completeSettings(
   known: readonly OptionModel[],
   [, ...before]: readonly string[],

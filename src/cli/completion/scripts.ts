@@ -1,10 +1,10 @@
 /**
- * The scripts of `wgts completion`. They know nothing of the commands: they ask `wgts __complete`, which is of the version that runs, and knows the interfaces and
- * peers of this moment.
+ * The scripts of `wgts completion`. They contain no command names: they call `wgts __complete` of
+ * the installed version, which knows the current interfaces and peers.
  */
 import type { Shell } from '../help/texts/machine.ts';
 
-/** A template would take a dollar before a brace for its own. */
+/** The string `$`: a template would interpret a dollar sign before a brace. */
 const D = '$';
 
 const BASH = String.raw`# bash completion for wgts and wireguard-ts, made by: wgts completion bash

@@ -1,4 +1,7 @@
-/** What completion offers of this machine. What cannot be read, for lack of a right or of an answer, is not offered: nobody wants an error at a Tab. */
+/**
+ * Completion candidates from this machine. What cannot be read, because of missing rights or a
+ * device that does not answer, is omitted: Tab must not print errors.
+ */
 import { readdirSync } from 'node:fs';
 import { formatKeyBase64 } from '../../base/key.ts';
 import { formatPrefix } from '../../base/prefix.ts';
@@ -8,7 +11,7 @@ import { type Terminal, useBackend } from '../terminal.ts';
 import type { Candidate, CompletionSources } from './candidates.ts';
 
 const FOLDER = '/etc/wireguard';
-/** Somebody waits for the Tab key. */
+/** Short, because a person waits at the Tab key. */
 const PATIENCE_MS = 1000;
 
 export function systemSources(terminal: Terminal): CompletionSources {

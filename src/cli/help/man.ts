@@ -1,4 +1,4 @@
-/** The man pages, in mdoc(7), from the models of the commands. */
+/** Generates the man pages, in mdoc(7), from the models of the commands. */
 import type { CommandModel, Entry, OptionModel } from './model.ts';
 import { COMMAND_NAMES, commandModel } from './models.ts';
 import { programOf } from './render.ts';
@@ -7,7 +7,7 @@ import { wrap } from './wrap.ts';
 
 /** Commands with a page of their own. */
 const OWN_PAGES = ['calico', 'verify'];
-/** What escapes make longer stays below 80. */
+/** Leaves room for escapes within 80 columns. */
 const COLUMNS = 66;
 const WGTS_SUMMARY = 'configure WireGuard interfaces of the kernel and of userspace';
 const WGTS_DESCRIPTION = [
@@ -20,13 +20,13 @@ const WGTS_STATUS: readonly Entry[] = [
   ['2', 'Any other command line was wrong; nothing was done.'],
   ['3', 'wgts verify could not check.'],
   ['130', 'Ctrl-C ended it. Other signals: 128 and the number of the signal.'],
-  ['141', 'Nobody reads the output any more (SIGPIPE).'],
+  ['141', 'The reader of the output has gone away (SIGPIPE).'],
 ];
 const DEBUG: Entry = ['WGTS_DEBUG', '"1" prints the stack of an internal error.'];
 
 /**
- * Makes all pages.
- * @param date as mdoc wants it, such as November 29, 2026
+ * Generates all pages.
+ * @param date in mdoc's form, such as November 29, 2026
  * @returns texts by file name, such as wgts.8
  */
 export async function manPages(date: string): Promise<ReadonlyMap<string, string>> {
@@ -72,7 +72,7 @@ function wgtsPage(models: readonly CommandModel[]): string[] {
   ];
 }
 
-/** A page for one command. */
+/** Generates the page of one command. */
 function commandPage(model: CommandModel): string[] {
   const { name, summary, description, environment = [], files = [], exitStatus } = model;
   return [
@@ -104,7 +104,7 @@ function commandSubsection(model: CommandModel): string[] {
   ];
 }
 
-/** One form a line, as the help shows them. */
+/** One form per line, as in the help. */
 function synopsis(model: CommandModel): string[] {
   const lines = model.synopsis.map(form => `.Ic ${quoted(`${programOf(model)} ${form}`.trim())}`);
   return lines.flatMap((line, i) => (i === 0 ? [line] : ['.br', line]));
@@ -165,12 +165,12 @@ function paragraphs(texts: readonly string[]): string[] {
   return texts.flatMap((text, i) => (i === 0 ? sentences(text) : ['.Pp', ...sentences(text)]));
 }
 
-/** Each begins a line of its own, as roff wants them. */
+/** Puts each sentence on a line of its own, as roff requires. */
 function sentences(text: string): string[] {
   return text.split(/(?<=[.?!]) /).flatMap(sentence => wrap(sentence, '', '', COLUMNS).map(literal));
 }
 
-/** Text that roff leaves as it is. */
+/** Escapes a text so that roff prints it literally. */
 function literal(text: string): string {
   return text
     .replace(/\\/g, '\\e')
@@ -179,7 +179,7 @@ function literal(text: string): string {
     .replace(/~/g, '\\(ti');
 }
 
-/** One argument of a macro. */
+/** Quotes one argument of a macro. */
 function quoted(text: string): string {
   return `"${literal(text).replace(/"/g, '\\(dq')}"`;
 }

@@ -1,20 +1,20 @@
 /**
- * What a command is, in one place: `--help`, the man pages, completion, and the parsing of options are all made from this. Texts are plain
- * sentences without markup; whoever prints them wraps the lines.
+ * The model of a command. `--help`, the man pages, completion and option parsing are all generated
+ * from it. Texts are plain sentences without markup; the renderer wraps them.
  */
 
-/** What may stand in a place, for completion and for "did you mean". */
+/** Kinds of values, for completion and for "did you mean". */
 export type Completes =
   /** A WireGuard interface that exists now. */
   | 'interface'
   /** The name of a file in /etc/wireguard without `.conf`, or a path. */
   | 'config'
-  /** A peer's public key; of the interface that the first argument names. */
+  /** A peer's public key of the interface that the first argument names. */
   | 'peer'
   | 'file'
   | 'folder'
   | 'command'
-  /** Nothing that could be listed. */
+  /** A value that cannot be listed. */
   | 'free'
   | readonly string[];
 
@@ -23,7 +23,7 @@ export interface ArgumentModel {
   readonly name: string;
   readonly text: string;
   readonly completes: Completes;
-  /** Words that may stand there as well. */
+  /** Words that are also allowed there. */
   readonly also?: readonly string[];
 }
 
@@ -31,14 +31,14 @@ export interface ValueModel {
   /** As in the synopsis, such as FILE. */
   readonly name: string;
   readonly completes: Completes;
-  /** `completes` lists all values that there are. */
+  /** `completes` lists all possible values. */
   readonly closed?: true;
 }
 
 export interface OptionModel {
-  /** With its dashes, such as `--backend`; a word of `wgts set` has none. */
+  /** With its dashes, such as `--backend`. A word of `wgts set` has none. */
   readonly name: string;
-  /** Such as `-f`. */
+  /** The short form, such as `-f`. */
   readonly short?: string;
   /** Absent: the option takes no value. */
   readonly value?: ValueModel;
@@ -58,18 +58,18 @@ export interface CommandModel {
   readonly name: string;
   /** One line for the overview, at most 60 characters, an imperative without a full stop. */
   readonly summary: string;
-  /** What follows the command's name, one form each; at least one, which may be empty. */
+  /** The forms after the command's name; at least one, which may be empty. */
   readonly synopsis: readonly string[];
-  /** Paragraphs. */
+  /** Paragraphs of the description. */
   readonly description: readonly string[];
   readonly arguments?: readonly ArgumentModel[];
   readonly options?: readonly OptionModel[];
-  /** wg's words without dashes (`wgts set`), each with a value or without. */
+  /** wg's words without dashes (`wgts set`), with or without a value. */
   readonly words?: readonly OptionModel[];
   readonly examples: readonly Example[];
   readonly exitStatus: readonly Entry[];
   readonly environment?: readonly Entry[];
   readonly files?: readonly Entry[];
-  /** Such as `wg(8)` or `wgts help up`. */
+  /** References, such as `wg(8)` or `wgts help up`. */
   readonly seeAlso?: readonly string[];
 }

@@ -1,4 +1,7 @@
-/** All commands of wgts with their help, in the order of the overview. Each is loaded when it is needed: a short command is mostly loading. */
+/**
+ * All commands of wgts with their help, in the order of the overview. Each is loaded on demand,
+ * because loading dominates the run time of a short command.
+ */
 import type { CommandModel } from './model.ts';
 
 const wg = () => import('./texts/wg.ts');
@@ -45,12 +48,12 @@ const LOADS: ReadonlyMap<string, Load> = new Map(Object.values(GROUPS).flatMap(g
 
 export const COMMAND_NAMES: readonly string[] = [...LOADS.keys()];
 
-/** Those that behave as wg's in everything, also in the exit status of a wrong command line. */
+/** Commands that behave exactly as wg's, including the exit status of a wrong command line. */
 export const WG_COMMANDS: readonly string[] = Object.entries(GROUPS)
   .filter(([title]) => title.endsWith('words of wg'))
   .flatMap(([, group]) => Object.keys(group));
 
-/** Loads the help of a command of wgts. @returns undefined if there is no such command */
+/** Loads the help of a command of wgts. @returns undefined for an unknown command */
 export async function commandModel(name: string): Promise<CommandModel | undefined> {
   return LOADS.get(name)?.();
 }

@@ -1,4 +1,4 @@
-/** Phrases that several commands' help texts have in common. */
+/** Phrases that the help texts of several commands share. */
 import { BACKENDS } from '../../backend/names.ts';
 import type { ArgumentModel, Entry, OptionModel } from './model.ts';
 
@@ -26,7 +26,7 @@ export const CONFIG: ArgumentModel = {
 
 export const BACKEND_VALUE = { name: 'NAME', completes: BACKENDS, closed: true } as const;
 
-/** How a cluster is reached. */
+/** Options that select a cluster. */
 export const CLUSTER_OPTIONS: readonly OptionModel[] = [
   {
     name: '--kubeconfig',

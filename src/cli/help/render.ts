@@ -3,7 +3,7 @@ import type { CommandModel, OptionModel } from './model.ts';
 import { commandModel, GROUPS } from './models.ts';
 import { table, wrap } from './wrap.ts';
 
-/** The help of one command. */
+/** Renders the help of one command. */
 export function renderHelp(model: CommandModel): string {
   const { synopsis, description, examples, exitStatus } = model;
   const program = programOf(model);
@@ -30,7 +30,7 @@ export function renderHelp(model: CommandModel): string {
     .join('\n');
 }
 
-/** What `wgts --help` prints. */
+/** Renders the overview of `wgts --help`. */
 export async function renderOverview(): Promise<string> {
   const blocks: string[][] = [
     ['Usage: wgts [COMMAND [ARGUMENT]...]', '       wgts help [COMMAND]', '       wgts --version [--verbose]'],
@@ -51,12 +51,12 @@ export async function renderOverview(): Promise<string> {
   return blocks.map(lines => `${lines.join('\n')}\n`).join('\n');
 }
 
-/** What is typed before the arguments. */
+/** Returns what a user types before the arguments. */
 export function programOf({ name }: CommandModel): string {
   return name === 'wireguard-ts' ? name : `wgts ${name}`;
 }
 
-/** Such as `-f, --foreground` or `--backend NAME`. */
+/** Formats an option, such as `-f, --foreground` or `--backend NAME`. */
 export function optionTerm({ name, short, value }: OptionModel): string {
   return `${short === undefined ? '' : `${short}, `}${name}${value ? ` ${value.name}` : ''}`;
 }

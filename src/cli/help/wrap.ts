@@ -1,8 +1,11 @@
-/** Lines of help texts: at most 80 columns. */
+/** Wraps help texts at 80 columns. */
 
 export const COLUMNS = 80;
 
-/** Breaks a text at its spaces. @param hang the indent of each line but the first. @returns lines without a line end */
+/**
+ * Breaks a text at its spaces. @param hang the indent of every line but the first. @returns lines
+ * without line ends
+ */
 export function wrap(text: string, indent: string, hang = indent, columns = COLUMNS): string[] {
   const lines: string[] = [];
   let line = indent;
@@ -19,12 +22,12 @@ export function wrap(text: string, indent: string, hang = indent, columns = COLU
   return [...lines, line].map(each => each.trimEnd());
 }
 
-/** What stands in brackets stays together if it is short. */
+/** Keeps short bracketed text together. */
 function words(text: string): string[] {
   return text.match(/\[[^[\]]{1,40}\]\S*|\{[^{}]{1,40}\}\S*|\S+/g) ?? [''];
 }
 
-/** Terms with their texts beside them; a long term has its text below. */
+/** Formats terms with their texts beside them; a long term has its text below. */
 export function table(rows: readonly (readonly [term: string, text: string])[], widest = 18): string[] {
   const fitting = rows.map(([term]) => term.length).filter(length => length <= widest);
   const width = Math.max(4, ...fitting) + 2;

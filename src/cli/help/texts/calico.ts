@@ -76,7 +76,7 @@ export const calico: CommandModel = {
     { command: 'wgts calico --withdraw', text: 'Leave the mesh.' },
   ],
   exitStatus: [
-    ['0', 'The agent was told to stop and stopped cleanly; or --once or --withdraw is done.'],
+    ['0', 'A signal stopped the agent cleanly; or --once or --withdraw is done.'],
     OWN_STATUS[1]!,
     OWN_STATUS[2]!,
     ['130, 143', 'Ctrl-C (130) or SIGTERM (143) ended --once before it was done.'],
