@@ -36,7 +36,7 @@ test.each<[string, Partial<Findings>, RegExp]>([
   [
     'a kernel with WireGuard',
     { backend: { kind: 'kernel', reason: 'the kernel has WireGuard itself' } },
-    /--backend=auto takes it/,
+    /--backend=auto uses it/,
   ],
   ['a module that will not load', { kernelModule: true }, /cannot be used \(.*EOPNOTSUPP\)\): modprobe wireguard/],
   [
