@@ -1,7 +1,8 @@
 /**
- * Applies a DeviceConfig to a device (kernel netlink.c, wg_set_device and set_peer). Sessions live on: only a new private key ends
- * them, and a peer that is removed. Port and mark are the sockets' and are left to the caller. What must be sent in
- * consequence is left to the timers, so that a configuration of any size needs no room.
+ * Applies a DeviceConfig to a device (kernel netlink.c, wg_set_device and set_peer). Sessions
+ * survive, unless the private key changes or the peer is removed. Port and mark belong to the
+ * sockets and are left to the caller. Resulting messages are scheduled as timers, so that a
+ * configuration of any size needs no output room.
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import { clampPrivateKey, copySecret, isZeroKey } from '../base/key.ts';
@@ -17,7 +18,10 @@ export function configure(device: Device, config: DeviceConfig, now: number): vo
   for (const peer of config.peers ?? []) configurePeer(device, peer, now);
 }
 
-/** Everything but port and mark. Its secrets are copies, for the caller to overwrite (eraseStatus). */
+/**
+ * Returns everything except port and mark. The secrets are copies that the caller overwrites
+ * (eraseStatus).
+ */
 export function status(device: Device): Omit<DeviceStatus, 'listenPort' | 'fwmark'> {
   const { identity } = device;
   return {
@@ -39,16 +43,16 @@ function setPrivateKey(device: Device, key: Uint8Array, now: number): void {
     if (isNew) device.setIdentity(privateKey);
     privateKey.fill(0);
     if (!isNew) return;
-    // a peer with our own key would be ourselves
+    // a peer with our own key would be this device itself
     const own = device.peer(device.identity!.publicKey);
     if (own) device.removePeer(own);
   }
   for (const peer of device.eachPeer()) {
     device.forgetPending(peer);
     peer.keypairs.expire();
-    // a new identity need not wait for the old one's timeout
+    // the new identity need not wait for REKEY_TIMEOUT of the old one
     peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
-    // what waited for a first identity: a handshake that failed for want of one has left no timer that would try again
+    // packets staged before the first identity: their handshake failed and left no timer to retry
     if (!identity && device.running && !peer.staged.empty) peer.timers.set(TIMER_FLUSH_STAGED, now);
   }
 }

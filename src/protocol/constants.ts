@@ -1,6 +1,7 @@
 /**
- * The numbers of the protocol. First those of the whitepaper (section 6 and 5.4), then those that implementations chose (kernel
- * messages.h, timers.h, cookie.h, ratelimiter.c), which we share with the kernel. Times are milliseconds.
+ * The numbers of the protocol. First those of the whitepaper (sections 6 and 5.4), then those that
+ * implementations choose; they match the kernel's (messages.h, timers.h, cookie.h, ratelimiter.c).
+ * Times are milliseconds.
  */
 
 export const CONSTRUCTION = 'Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s';
@@ -20,33 +21,35 @@ export const REKEY_TIMEOUT = 5_000;
 export const KEEPALIVE_TIMEOUT = 10_000;
 /** 2^60, as the high word of a 64-bit counter. */
 export const REKEY_AFTER_MESSAGES_HIGH = 2 ** 28;
-/** 2^64 - 2^13 - 1: high word all ones, and this low word. */
+/** 2^64 - 2^13 - 1: this low word, and a high word of all ones. */
 export const REJECT_AFTER_MESSAGES_HIGH = 0xffffffff;
 export const REJECT_AFTER_MESSAGES_LOW = 0xffffffff - 2 ** 13;
 
 export const COOKIE_SECRET_MAX_AGE = 120_000;
-/** A received cookie is used a little shorter than its secret lives. */
+/** A received cookie is used a little less long than the responder's secret is valid. */
 export const COOKIE_SECRET_LATENCY = 5_000;
 
-/** Added at random to REKEY_TIMEOUT, so that two peers do not retry in step. */
+/**
+ * Upper bound of the random time added to REKEY_TIMEOUT, so that two peers do not retry in step.
+ */
 export const REKEY_TIMEOUT_JITTER = 333;
-/** Retries of an initiation before it is given up. */
+/** Retries of an initiation before giving up. */
 export const MAX_TIMER_HANDSHAKES = REKEY_ATTEMPT_TIME / REKEY_TIMEOUT;
 export const INITIATIONS_PER_SECOND = 50;
 /** Keys are erased after this long without a new session. */
 export const ZERO_KEY_TIME = 3 * REJECT_AFTER_TIME;
 export const MAX_STAGED_PACKETS = 128;
-/** Our own bound: a staged super-packet may have 64 KiB, and there may be many peers. */
+/** A limit of this project: a staged super-packet may have 64 KiB, and there may be many peers. */
 export const MAX_STAGED_BYTES = 1 << 20;
 export const MAX_QUEUED_HANDSHAKES = 4096;
-/** This many waiting handshakes mean load. */
+/** This many queued handshakes mean load. */
 export const UNDER_LOAD_HANDSHAKES = MAX_QUEUED_HANDSHAKES / 8;
-/** And it lasts this long after the queue was last that long. */
+/** Load lasts until this long after the queue was last that long. */
 export const UNDER_LOAD_TIME = 1_000;
 
 export const RATELIMIT_PER_SECOND = 20;
 export const RATELIMIT_BURST = 5;
 export const RATELIMIT_MAX_ENTRIES = 1 << 16;
 
-/** AF41, and ECN not capable: TOS byte of handshake messages (kernel messages.h HANDSHAKE_DSCP). */
+/** The TOS byte of handshake messages: AF41, not ECN-capable (kernel messages.h HANDSHAKE_DSCP). */
 export const HANDSHAKE_TOS = 0x88;

@@ -1,7 +1,7 @@
 /**
- * mac1, mac2 and cookies (whitepaper section 5.4.4, 5.4.7, 5.3; kernel cookie.c). mac1 proves that a message was made for our
- * public key, mac2 that its sender can receive at the address it sends from; a cookie is what it receives there. The cookie
- * is bound to address and port.
+ * mac1, mac2 and cookies (whitepaper sections 5.4.4, 5.4.7, 5.3; kernel cookie.c). mac1 proves that
+ * a message was made for our public key. mac2 proves that its sender can receive at its source
+ * address: it is made with the cookie sent there. A cookie is bound to address and port.
  */
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT } from '../base/endpoint.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
@@ -20,7 +20,10 @@ const LABEL_MAC1_BYTES = ascii(LABEL_MAC1);
 const LABEL_COOKIE_BYTES = ascii(LABEL_COOKIE);
 const NO_MAC = new Uint8Array(MAC_SIZE);
 
-/** The responder's half: judges the macs of what arrives, and makes cookie replies. Belongs to our own public key. */
+/**
+ * The responder's half: verifies the macs of received messages and writes cookie replies. Bound to
+ * our own public key.
+ */
 export class CookieChecker {
   readonly #crypto: CryptoProvider;
   readonly #random: (bytes: Uint8Array) => void;
@@ -29,12 +32,15 @@ export class CookieChecker {
   readonly #cookieKey: Uint8Array;
   readonly #secret = new Uint8Array(32);
   #secretBorn = Number.NEGATIVE_INFINITY;
-  /** Address and port of the last cookie, and the cookie: a message is judged by it, and then answered with it. */
+  /**
+   * The last cookie with its address and port: first used to verify a message's mac2, then to
+   * answer the message.
+   */
   readonly #source = new Uint8Array(18);
   #sourceLength = 0;
   #lastCookie: Uint8Array = NO_MAC;
 
-  /** @param nonces fills an array with random bytes, for the nonces of replies, which are public */
+  /** @param nonces fills an array with random bytes for the public nonces of replies */
   constructor(
     crypto: CryptoProvider,
     random: (bytes: Uint8Array) => void,
@@ -48,24 +54,27 @@ export class CookieChecker {
     this.#cookieKey = crypto.hash(LABEL_COOKIE_BYTES, publicKey);
   }
 
-  /** @param message an initiation or response, whole; its macs are the last 32 bytes */
+  /** @param message a complete initiation or response; its macs are the last 32 bytes */
   validMac1(message: Uint8Array): boolean {
     const at = message.length - 2 * MAC_SIZE;
     const mac = this.#crypto.mac(this.#mac1Key, message.subarray(0, at));
     return this.#crypto.equal(mac, message.subarray(at, at + MAC_SIZE));
   }
 
-  /** Whether mac2 was made with the cookie of this source. An endpoint record at an offset. */
+  /**
+   * Reports whether mac2 was made with the cookie of the source, an endpoint record at an offset.
+   */
   validMac2(message: Uint8Array, endpoints: Uint8Array, at: number, now: number): boolean {
     const macAt = message.length - MAC_SIZE;
-    // what nearly every message of a flood has, and a MAC is by chance once in 2^128
+    // fast path: nearly every message of a flood has a zero mac2, and a real MAC is zero once in
+    // 2^128
     if (isZero(message, macAt)) return false;
     const cookie = this.#cookie(endpoints, at, now);
     const mac = this.#crypto.mac(cookie, message.subarray(0, macAt));
     return this.#crypto.equal(mac, message.subarray(macAt));
   }
 
-  /** Writes the cookie reply to a message, 64 bytes. @param sender the message's sender index */
+  /** Writes the 64-byte cookie reply to a message. @param sender the message's sender index */
   writeReply(
     out: Uint8Array,
     message: Uint8Array,
@@ -106,7 +115,10 @@ export class CookieChecker {
   }
 }
 
-/** The initiator's half, one for each peer: puts macs on what we send, and takes the cookies it is answered with. */
+/**
+ * The initiator's half, one per peer: adds macs to our messages and stores the cookies received in
+ * answer.
+ */
 export class CookieJar {
   readonly #crypto: CryptoProvider;
   readonly #mac1Key: Uint8Array;
@@ -123,7 +135,7 @@ export class CookieJar {
     this.#cookieKey = crypto.hash(LABEL_COOKIE_BYTES, publicKey);
   }
 
-  /** Fills in the last 32 bytes of an initiation or response. */
+  /** Writes the macs, the last 32 bytes of an initiation or response. */
   addMacs(message: Uint8Array, now: number): void {
     const at = message.length - 2 * MAC_SIZE;
     const mac1 = this.#crypto.mac(this.#mac1Key, message.subarray(0, at));
@@ -134,7 +146,10 @@ export class CookieJar {
     message.set(fresh ? this.#crypto.mac(this.#cookie!, message.subarray(0, at + MAC_SIZE)) : NO_MAC, at + MAC_SIZE);
   }
 
-  /** @returns false if the reply is none to our last message: its cookie does not open with that mac1. */
+  /**
+   * Stores the cookie of a reply.
+   * @returns false if it does not open with the mac1 of our last message
+   */
   takeReply(reply: Uint8Array, now: number): boolean {
     if (!this.#awaiting) return false;
     const nonce = reply.subarray(COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE + COOKIE_REPLY_NONCE_SIZE);

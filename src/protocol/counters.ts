@@ -1,16 +1,11 @@
 /**
- * Every reason for which something was dropped, and a few things worth counting, by name. Numbers that only grow; what a
- * person reads in `wgts show --json`. Network input never throws: it ends in one of these.
- */
-
-/**
  * Reasons for which something was dropped, and a few other events, by name. Numbers only grow;
  * `wgts show --json` prints them. Network input never throws: it ends in one of these.
  */
 export class Counters {
   /** No known message type, or a wrong size for its type. */
   malformedDatagram = 0;
-  /** A transport message, response or cookie reply for an index that nobody has. */
+  /** A transport message, response or cookie reply for an index that is not in use. */
   unknownReceiver = 0;
   /** A handshake message whose mac1 is wrong: it is not for this device's key. */
   badMac1 = 0;
@@ -18,47 +13,53 @@ export class Counters {
   badMac2 = 0;
   /** Answered with a cookie instead of a handshake. */
   cookiesSent = 0;
-  /** A cookie reply that does not open. */
+  /** A cookie reply that does not decrypt. */
   badCookie = 0;
   /** Handshake messages beyond the rate limit of their source address. */
   rateLimited = 0;
   /** Handshake messages that found the queue full. */
   handshakeQueueFull = 0;
-  /** A handshake message that does not open, or holds a point of low order. */
+  /** A handshake message that does not decrypt, or holds a point of low order. */
   badHandshake = 0;
-  /** An initiation from a key that is no peer's. */
+  /** An initiation from a key that belongs to no peer. */
   unknownPeer = 0;
-  /** An initiation whose timestamp is not after the last one's. */
+  /** An initiation whose timestamp is not greater than the last one's. */
   replayedInitiation = 0;
-  /** Initiations of one peer less than 20 ms apart. */
+  /** An initiation less than 20 ms after the peer's last one. */
   initiationFlood = 0;
   /** A transport message whose tag is wrong. */
   badTag = 0;
-  /** A counter seen before, or behind the window. */
+  /** A transport message whose counter was seen before or is older than the window. */
   replayed = 0;
-  /** A transport message under a key that is past its time. */
+  /** A transport message under an expired key. */
   expiredKey = 0;
-  /** What came out of a tunnel is no IP packet. */
+  /** A message that held something other than an IP packet. */
   malformedPacket = 0;
-  /** A packet out of a tunnel whose source belongs to another peer, or none. */
+  /** A packet from a tunnel whose source address belongs to another peer or to none. */
   sourceNotAllowed = 0;
-  /** A packet from the TUN that cannot be read or split. */
+  /** A packet from the TUN that cannot be parsed or split. */
   malformedOutbound = 0;
-  /** A packet from the TUN whose message fits into no UDP datagram, or a super-packet whose messages fit into no batch. */
+  /**
+   * A packet from the TUN whose message exceeds any UDP datagram, or a super-packet whose messages
+   * exceed a batch.
+   */
   oversized = 0;
-  /** A packet for a destination that no peer has. */
+  /** A packet for a destination that belongs to no peer. */
   noPeer = 0;
-  /** A packet for a peer whose address is not known. */
+  /** A packet for a peer whose endpoint is unknown. */
   noEndpoint = 0;
-  /** A datagram of our own, or a fragment of one, that routing led back into the tunnel to the same peer. */
+  /**
+   * A datagram of this device, or a fragment of one, that routing led back into the tunnel to the
+   * same peer.
+   */
   routingLoop = 0;
-  /** Packets pushed out of a full staging queue, oldest first. */
+  /** Packets dropped from a full staging queue, oldest first. */
   stagedOverflow = 0;
-  /** Staged packets given up with the handshake they waited for. */
+  /** Staged packets dropped when their handshake was given up. */
   stagedExpired = 0;
   /** The cipher refused a packet; nothing was sent. */
   sealRefused = 0;
-  /** Arrived while the device was down. */
+  /** Datagrams and packets that arrived while the device was down. */
   deviceDown = 0;
   /** No key slot or no memory for another session. */
   noKeySlot = 0;

@@ -1,6 +1,7 @@
 /**
- * Which peer must be looked at next: a binary heap of instants. An entry may come too early, since a timer that was moved later
- * leaves it where it is; looking then costs less than moving it on every packet.
+ * A binary heap of deadlines that yields the peer whose timers are due next. An entry may be too
+ * early: postponing a timer does not move its entry, since checking the peer in vain costs less
+ * than moving the entry on every packet.
  */
 
 export class DeadlineQueue<T> {
@@ -29,7 +30,7 @@ export class DeadlineQueue<T> {
     this.#place(i, at, item);
   }
 
-  /** Takes the earliest item. Undefined when there is none. */
+  /** Removes and returns the earliest item, or undefined. */
   pop(): T | undefined {
     const first = this.#items[0];
     const at = this.#at.pop();

@@ -1,6 +1,7 @@
 /**
- * The state of one WireGuard device that its flows share (kernel device.h, struct wg_device): identity, peers, tables, cipher,
- * output and counters. The flows: handshake.ts, handshake-queue.ts, inbound.ts, outbound.ts, timer-actions.ts, configure.ts.
+ * The state of a WireGuard device (kernel device.h, struct wg_device): identity, peers, tables,
+ * cipher, output and counters. Its flows share it: handshake.ts, handshake-queue.ts, inbound.ts,
+ * outbound.ts, timer-actions.ts, configure.ts.
  */
 import { copySecret } from '../base/key.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
@@ -57,7 +58,7 @@ export interface DeviceOptions {
 const OUTPUT_BYTES = 1 << 20;
 const OUTPUT_DATAGRAMS = 1024;
 const DICE_BYTES = 384;
-/** Nonces of 128 cookie replies. */
+/** Enough for the nonces of 128 cookie replies. */
 const NONCE_BYTES = 128 * 24;
 export const MAX_DELIVERIES = 4096;
 
@@ -74,7 +75,7 @@ export class Device {
   readonly deadlines = new DeadlineQueue<Peer>();
   readonly limiter = new RateLimiter();
   readonly slots = new KeySlots();
-  /** By id; holes where peers were removed. */
+  /** Indexed by id, with holes where peers were removed. */
   readonly peers: (Peer | undefined)[] = [];
   identity: Identity | undefined;
   running = false;
@@ -105,7 +106,7 @@ export class Device {
     return this.#byKey.get(String.fromCharCode(...publicKey));
   }
 
-  /** In the order in which they were added. */
+  /** Iterates over the peers in the order they were added. */
   *eachPeer(): IterableIterator<Peer> {
     yield* this.#byKey.values();
   }
@@ -137,7 +138,7 @@ export class Device {
     this.#byKey.delete(String.fromCharCode(...peer.publicKey));
   }
 
-  /** Takes up a private key; undefined takes it away. The caller settles what becomes of peers and sessions. */
+  /** Sets the private key, or removes it if undefined. The caller updates peers and sessions. */
   setIdentity(privateKey: Uint8Array | undefined): void {
     if (this.identity) this.crypto.forget(this.identity.privateKey);
     this.identity = undefined;
@@ -179,19 +180,19 @@ export class Device {
     }
   }
 
-  /** Plans to look at a peer's timers at an instant, unless that is planned already. */
+  /** Schedules a check of a peer's timers, unless an earlier one is scheduled. */
   schedule(peer: Peer, at: number): void {
     if (at >= peer.scheduledAt || peer.removed) return;
     peer.scheduledAt = at;
     this.deadlines.push(at, peer);
   }
 
-  /** In [0, 1), for jitter. */
+  /** Returns a random number in [0, 1) for jitter. */
   chance(): number {
     return this.#dice.fraction();
   }
 
-  /** A timestamp after all that went before, even if the clock was set back. */
+  /** Returns a timestamp greater than all previous ones, even if the clock was set back. */
   timestamp(): Uint8Array {
     const wall = this.wall();
     const after = this.#lastTimestamp === 0n ? wall : tai64nAfter(this.#lastTimestamp);

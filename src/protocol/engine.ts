@@ -13,13 +13,15 @@ import { TIMER_PERSISTENT_KEEPALIVE } from './peer-timers.ts';
 import { Sender } from './sender.ts';
 import { TimerActions } from './timer-actions.ts';
 
-/** IP knows no larger packets, jumbograms aside. */
+/** The largest IP packet, except for jumbograms. */
 const LARGEST_MTU = 65_535;
-/** Handshakes worked on in one timeout: about 3 ms of X25519. */
+/** Handshakes processed per timeout: about 3 ms of X25519. */
 const HANDSHAKES_PER_TURN = 32;
 /**
- * So few are worked on by the input that brings them. More wait for the next timeout, which is due at once: a socket gives its datagrams
- * in small batches, and if each batch were worked off before the next is taken, no flood would ever show as a queue, and be load.
+ * Up to this many handshakes are processed inline by the call that received them. More wait for the
+ * next timeout, which is due at once. A socket delivers datagrams in small batches: if each batch
+ * were processed before the next is read, a flood would never fill the queue and never count as
+ * load.
  */
 const HANDSHAKES_AT_ONCE = 4;
 

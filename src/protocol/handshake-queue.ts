@@ -1,8 +1,9 @@
 /**
- * Handshake messages on their way in (kernel receive.c, wg_receive_handshake_packet; cookie.c, wg_cookie_validate_packet). They are
- * copied into a ring and worked on a few at a time, so that packets and timers never wait behind a flood of them. mac1 is judged
- * before a message may enter: garbage cannot fill the ring. A ring an eighth full means load, and under load only a sender
- * with a valid mac2 has work done for it; the others get a cookie, or nothing.
+ * The queue of received handshake messages (kernel receive.c, wg_receive_handshake_packet;
+ * cookie.c, wg_cookie_validate_packet). Messages are copied into a ring and processed a few at a
+ * time, so that a flood never delays packets and timers. mac1 is verified before a message enters:
+ * garbage cannot fill the ring. A ring that is an eighth full means load. Under load, only messages
+ * with a valid mac2 are processed; the others get a cookie or no answer.
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import { readU32le } from '../packet/byte-order.ts';
@@ -18,24 +19,24 @@ import { type QueuedInitiation, Responder } from './responder.ts';
 import { setEndpoint } from './roaming.ts';
 import type { Sender } from './sender.ts';
 
-/** Two macs and at most a cookie reply each: about 2 ms. */
+/** Each needs two macs and at most a cookie reply: about 2 ms in total. */
 const MESSAGES_PER_TURN = 256;
 const ENTRY = INITIATION_SIZE + ENDPOINT_SIZE;
-/** Initiation and response have their sender index at one place. */
+/** Initiation and response have the sender index at the same offset. */
 const SENDER = INITIATION_SENDER;
 
 export class HandshakeQueue {
   readonly #device: Device;
   readonly #sender: Sender;
   readonly #responder: Responder;
-  /** Grows with need, to MAX_QUEUED_HANDSHAKES entries. */
+  /** Grows on demand, up to MAX_QUEUED_HANDSHAKES entries. */
   #ring = new Uint8Array(16 * ENTRY);
   #isInitiation = new Uint8Array(16);
   #head = 0;
   #count = 0;
   #lastUnderLoad = Number.NEGATIVE_INFINITY;
-  /** Whether this turn has its event of a cookie. */
-  #cookieTold = false;
+  /** Whether this turn has already emitted a cookie-sent event. */
+  #cookieReported = false;
 
   constructor(device: Device, sender: Sender) {
     this.#device = device;
@@ -47,7 +48,10 @@ export class HandshakeQueue {
     return this.#count;
   }
 
-  /** Takes in an initiation or response of the right size. The endpoint record is at an offset. */
+  /**
+   * Queues an initiation or response of the right size.
+   * @param at the offset of its endpoint record
+   */
   push(slab: Uint8Array, offset: number, type: number, endpoints: Uint8Array, at: number): void {
     const { counters, identity } = this.#device;
     const size = type === MESSAGE_INITIATION ? INITIATION_SIZE : RESPONSE_SIZE;
@@ -67,18 +71,18 @@ export class HandshakeQueue {
   }
 
   /**
-   * Works on up to so many handshakes, as far as there is room for answers; those that get a cookie or nothing hardly cost, and do not count.
-   * Initiations that follow one another are worked on together.
+   * Processes up to `budget` handshakes while there is room for answers. Messages that get a cookie
+   * or no answer are cheap and do not count. Consecutive initiations are processed together.
    */
   process(budget: number, now: number): void {
     if (this.#count === 0) return;
-    this.#cookieTold = false;
+    this.#cookieReported = false;
     const { output } = this.#device;
     const initiations: QueuedInitiation[] = [];
     let left = budget;
     for (let i = 0; i < MESSAGES_PER_TURN && left > 0 && this.#count > 0; i++) {
       if (!output.hasControlRoom(initiations.length + 1)) break;
-      // judged with this message still in the queue, as the kernel does
+      // the queue still includes this message when load is determined, as in the kernel
       const underLoad = this.#underLoad(now);
       const slot = this.#head;
       this.#head = (this.#head + 1) % this.#isInitiation.length;
@@ -108,7 +112,10 @@ export class HandshakeQueue {
     return now - this.#lastUnderLoad < UNDER_LOAD_TIME;
   }
 
-  /** Under load: whether the message's sender has shown that it is where it says, and has not asked too often. */
+  /**
+   * Decides under load whether to process a message: its sender has proved its address (mac2) and
+   * is within the rate limit.
+   */
   #admit(message: Uint8Array, endpointAt: number, now: number): boolean {
     const { counters, identity, limiter, output } = this.#device;
     const cookies = identity!.cookies;
@@ -121,9 +128,9 @@ export class HandshakeQueue {
     const out = output.transmits.slab.subarray(output.cursor, output.cursor + COOKIE_REPLY_SIZE);
     cookies.writeReply(out, message, readU32le(message, SENDER), this.#ring, endpointAt, now);
     output.addMessage(COOKIE_REPLY_SIZE, HANDSHAKE_TOS, this.#ring, endpointAt, undefined);
-    // said once a turn: a flood is not written down message by message
-    if (!this.#cookieTold) output.event('cookie-sent');
-    this.#cookieTold = true;
+    // one event per turn: a flood must not fill the log
+    if (!this.#cookieReported) output.event('cookie-sent');
+    this.#cookieReported = true;
     counters.cookiesSent++;
     return false;
   }
@@ -141,7 +148,7 @@ export class HandshakeQueue {
     peer.timers.anyAuthenticatedPacketTraversal(now);
     peer.timers.sessionDerived(now);
     handshakeComplete(device, peer);
-    // what waits confirms the session; if nothing does, a keepalive
+    // staged packets confirm the session; without any, send a keepalive
     this.#sender.keepalive(peer, now);
   }
 
@@ -162,7 +169,10 @@ export class HandshakeQueue {
   }
 }
 
-/** A cookie reply, whole. It moves no endpoint: it proves nothing about who sent it. */
+/**
+ * Processes a complete cookie reply. It does not change the peer's endpoint, since it does not
+ * authenticate its sender.
+ */
 export function takeCookieReply(device: Device, slab: Uint8Array, offset: number, now: number): void {
   const reply = slab.subarray(offset, offset + COOKIE_REPLY_SIZE);
   const entry = device.indices.lookup(readU32le(reply, COOKIE_REPLY_RECEIVER));
@@ -175,7 +185,7 @@ export function takeCookieReply(device: Device, slab: Uint8Array, offset: number
   else device.counters.badCookie++;
 }
 
-/** Both sides have the keys (kernel wg_timers_handshake_complete). */
+/** Records that both sides have the keys (kernel wg_timers_handshake_complete). */
 export function handshakeComplete(device: Device, peer: Peer): void {
   peer.timers.handshakeComplete();
   peer.handshakeAttempts = 0;

@@ -1,7 +1,8 @@
 /**
- * WireGuard's handshake messages (whitepaper section 5.4.2 and 5.4.3; kernel noise.c): Noise_IKpsk2 from noise.ts with
- * WireGuard's prologue, a TAI64N timestamp as first payload, and indices. Makes and takes apart messages and derives sessions;
- * when to do so is decided elsewhere, and macs are cookie.ts.
+ * WireGuard's handshake messages (whitepaper sections 5.4.2 and 5.4.3; kernel noise.c):
+ * Noise_IKpsk2 from noise.ts with WireGuard's prologue, a TAI64N timestamp as first payload, and
+ * indices. Creates and consumes messages and derives sessions. Other files decide when; cookie.ts
+ * handles the macs.
  */
 import { newSecret } from '../base/key.ts';
 import type { EphemeralJob, EphemeralKeys } from '../crypto/provider.ts';
@@ -43,7 +44,7 @@ const CONSTRUCTION_BYTES = ascii(CONSTRUCTION);
 const IDENTIFIER_BYTES = ascii(IDENTIFIER);
 const EMPTY = new Uint8Array(0);
 
-/** What an accepted initiation leaves for its response. */
+/** The state of an accepted initiation that its response needs. */
 export interface ConsumedInitiation {
   readonly peer: Peer;
   readonly state: SymmetricState;
@@ -52,7 +53,7 @@ export interface ConsumedInitiation {
 }
 
 /**
- * Writes an initiation without macs and remembers it in the peer, in place of one before.
+ * Writes an initiation without macs and stores it in the peer, replacing an earlier one.
  * @returns false if there is no private key, or the peer's key is of low order
  */
 export function createInitiation(device: Device, peer: Peer, out: Uint8Array): boolean {
@@ -82,8 +83,8 @@ export function createInitiation(device: Device, peer: Peer, out: Uint8Array): b
 }
 
 /**
- * Takes an initiation whose macs were judged. Changes nothing in the peer unless all is well.
- * @param es the DH of our key and the message's ephemeral, where it was computed together with others'
+ * Consumes an initiation whose macs were verified. Changes the peer only if the message is valid.
+ * @param es the DH of our key and the message's ephemeral, if precomputed in a batch
  */
 export function consumeInitiation(
   device: Device,
@@ -111,12 +112,12 @@ export function consumeInitiation(
   return { peer, state, ephemeral, remoteIndex: readU32le(message, INITIATION_SENDER) };
 }
 
-/** A copy. */
+/** Returns a copy. */
 export function ephemeralOf(initiation: Uint8Array): Uint8Array {
   return initiation.slice(INITIATION_EPHEMERAL, INITIATION_EPHEMERAL + 32);
 }
 
-/** What a response needs a new ephemeral key to be shared with. */
+/** The DH inputs of a response: its new ephemeral key, and the public keys to combine it with. */
 export function ephemeralJob(device: Device, { ephemeral, peer }: ConsumedInitiation): EphemeralJob {
   const privateKey = newSecret(32);
   device.random(privateKey);
@@ -124,10 +125,11 @@ export function ephemeralJob(device: Device, { ephemeral, peer }: ConsumedInitia
 }
 
 /**
- * Writes the response, without macs, to an initiation, and begins the session that waits for confirmation.
- * @param job its ephemeral key, which is erased here
- * @param keys what is made of it, where that was computed together with others'
- * @returns false if the initiator's ephemeral is of low order or there is no room for another session
+ * Writes the response to an initiation, without macs, and begins a session that awaits
+ * confirmation.
+ * @param job holds the ephemeral key, which this function erases
+ * @param keys the results of the job, if precomputed in a batch
+ * @returns false if the initiator's ephemeral is of low order or no session is free
  */
 export function createResponse(
   device: Device,
@@ -163,13 +165,16 @@ export function createResponse(
   return true;
 }
 
-/** Takes the response to our initiation and begins the session. Changes nothing unless all is well. */
+/**
+ * Consumes the response to our initiation and begins the session. Changes nothing if the response
+ * is invalid.
+ */
 export function consumeResponse(device: Device, message: Uint8Array, now: number): Peer | CounterName {
   const { identity, crypto } = device;
   const pending = device.indices.lookup(readU32le(message, RESPONSE_RECEIVER));
   if (!pending || pending instanceof Keypair) return 'unknownReceiver';
   if (!identity) return 'badHandshake';
-  // what fails to open must not spoil the handshake for the true response
+  // a forged response must not break the handshake for the real one
   const state = pending.state.clone();
   const ephemeral = message.slice(RESPONSE_EPHEMERAL, RESPONSE_EPHEMERAL + 32);
   const sealed = message.subarray(RESPONSE_EMPTY, RESPONSE_EMPTY + RESPONSE_EMPTY_SIZE);
@@ -182,7 +187,7 @@ export function consumeResponse(device: Device, message: Uint8Array, now: number
   const remoteIndex = readU32le(message, RESPONSE_SENDER);
   const keypair = beginSession(device, peer, state, true, remoteIndex, pending.localIndex, now);
   if (!keypair) return 'noKeySlot';
-  // the index is the session's now
+  // the index now belongs to the session
   pending.state.erase();
   crypto.forget(pending.ephemeralPrivate);
   peer.pending = undefined;

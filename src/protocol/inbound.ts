@@ -1,6 +1,7 @@
 /**
- * The batch path in (kernel receive.c): datagrams are sorted by type; transport messages are opened in one call and then judged in
- * the order in which they came: replay, confirmation, roaming, length, source. No object is made for a message.
+ * The receiving batch path (kernel receive.c): sorts datagrams by type, opens transport messages in
+ * one call, then checks them in the order of arrival: replay, confirmation, roaming, length,
+ * source. Creates no object per message.
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import {
@@ -52,7 +53,7 @@ import {
   OPEN_USER,
 } from './transport-cipher.ts';
 
-/** Marks of one batch on a peer. */
+/** Bits of Peer.batchReceived. */
 const RECEIVED = 1;
 const RECEIVED_DATA = 2;
 
@@ -71,7 +72,10 @@ export class Inbound {
     this.#queue = queue;
   }
 
-  /** Takes datagrams `from` and on. @returns the number of the first that was not taken, for want of room; count when all were */
+  /**
+   * Processes the datagrams from number `from` on.
+   * @returns batch.count, or the number of the first datagram that had no room
+   */
   receive(batch: DatagramBatch, from: number, now: number): number {
     const { desc } = batch;
     this.#jobCount = 0;
@@ -83,7 +87,7 @@ export class Inbound {
       const segment = given > 0 ? given : length;
       const most = Math.ceil(length / Math.max(segment, TRANSPORT_OVERHEAD));
       if (length <= 0 || most > MAX_DELIVERIES) {
-        // empty, or what no port gives: more messages than could ever be taken
+        // empty, or more messages than a batch can ever hold, which no port delivers
         this.#device.counters.malformedDatagram++;
         continue;
       }
@@ -93,7 +97,7 @@ export class Inbound {
     }
     if (this.#jobCount > 0) {
       this.#device.cipher.open(batch.slab, this.#jobs, this.#jobCount);
-      this.#judge(batch, now);
+      this.#accept(batch, now);
     }
     return i;
   }
@@ -104,10 +108,10 @@ export class Inbound {
     switch (messageType(slab, offset, length)) {
       case MESSAGE_TRANSPORT: {
         const at = offset + TRANSPORT_RECEIVER;
-        // a batch is mostly of one session
+        // most messages of a batch belong to one session
         const last = this.#jobCount > 0 ? this.#keypairs[this.#jobCount - 1]! : undefined;
-        const again = last !== undefined && (last.localIndex | 0) === readI32le(slab, at);
-        const keypair = again ? last : indices.lookup(readU32le(slab, at));
+        const isSame = last !== undefined && (last.localIndex | 0) === readI32le(slab, at);
+        const keypair = isSame ? last : indices.lookup(readU32le(slab, at));
         if (!(keypair instanceof Keypair)) counters.unknownReceiver++;
         else if (!keypair.canReceive(now)) counters.expiredKey++;
         else this.#addJob(slab, offset, length, keypair, number);
@@ -140,13 +144,13 @@ export class Inbound {
     this.#keypairs[this.#jobCount++] = keypair;
   }
 
-  #judge(batch: DatagramBatch, now: number): void {
+  #accept(batch: DatagramBatch, now: number): void {
     const { counters, output } = this.#device;
     const jobs = this.#jobs;
     const touched = this.#touched;
     touched.length = 0;
     output.deliveries.slab = batch.slab;
-    // messages of one datagram (UDP_GRO) came from one place: it is looked at once for each peer in a row
+    // messages of one range (UDP_GRO) share a source: set it once per consecutive peer
     let placed: Peer | undefined;
     let placedBy = -1;
     for (let job = 0; job < this.#jobCount; job++) {
@@ -196,19 +200,22 @@ export class Inbound {
       counters.sourceNotAllowed++;
       return;
     }
-    // only "congestion experienced" is carried in, as the kernel's WireGuard does
+    // only "congestion experienced" is copied to the inner packet, as in the kernel's WireGuard
     if (tos >= 0 && (tos & ECN_MASK) === ECN_CE) decapsulateEcn(slab, offset, tos);
     output.addDelivery(offset, packet);
   }
 
-  /** Timers after messages of a peer, once for a batch (kernel wg_packet_consume_data_done). */
+  /**
+   * Updates a peer's timers after its messages, once per batch (kernel
+   * wg_packet_consume_data_done).
+   */
   #afterReceive(peer: Peer, now: number): void {
     const data = (peer.batchReceived & RECEIVED_DATA) !== 0;
     peer.batchReceived = 0;
     peer.timers.anyAuthenticatedPacketReceived();
     peer.timers.anyAuthenticatedPacketTraversal(now);
     if (data) peer.timers.dataReceived(now);
-    // a session that was just confirmed lets go what waited for it
+    // a session that was just confirmed releases the staged packets
     if (!peer.staged.empty) this.#sender.flush(peer, now);
     // the initiator's last chance to renew while it still receives
     const keypair = peer.keypairs.current;

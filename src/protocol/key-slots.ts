@@ -1,11 +1,11 @@
-/** Hands out the cipher's key slots: small integers, each in use once. The keys themselves stay inside the cipher. */
+/** Allocates the cipher's key slots, small integers. The keys themselves stay inside the cipher. */
 import { MAX_KEY_SLOTS } from './transport-cipher.ts';
 
 export class KeySlots {
   readonly #free: number[] = [];
   #next = 0;
 
-  /** A free slot, or -1 when all are in use. */
+  /** Returns a free slot, or -1 if all are in use. */
   take(): number {
     return this.#free.pop() ?? (this.#next < MAX_KEY_SLOTS ? this.#next++ : -1);
   }

@@ -1,6 +1,7 @@
 /**
- * A session: the two transport keys that one handshake gave, with their counters (kernel noise.h, struct noise_keypair). The keys are
- * in the cipher; here are their slots. The sending counter is 64 bits as two u32; it never goes back.
+ * A session: the two transport keys of one handshake, with their counters (kernel noise.h, struct
+ * noise_keypair). The cipher holds the keys; this holds their slots. The sending counter has 64
+ * bits, stored as two u32, and never decreases.
  */
 import {
   REJECT_AFTER_MESSAGES_HIGH,
@@ -18,13 +19,13 @@ export class Keypair {
   readonly localIndex: number;
   readonly remoteIndex: number;
   readonly initiator: boolean;
-  /** When the handshake was finished, milliseconds. */
+  /** When the handshake finished, in milliseconds. */
   readonly born: number;
   readonly replay = new ReplayWindow();
   /** Counter of the next message. */
   counterLow = 0;
   counterHigh = 0;
-  /** No more sending when false: our private key changed. */
+  /** False once our private key has changed: the session then only receives. */
   maySend = true;
 
   constructor(
@@ -39,7 +40,7 @@ export class Keypair {
     this.born = init.born;
   }
 
-  /** Whether so many more messages may be sent under this key now. */
+  /** Reports whether `count` more messages may be sent under this key now. */
   canSend(count: number, now: number): boolean {
     if (!this.maySend || now - this.born >= REJECT_AFTER_TIME) return false;
     return this.counterHigh < REJECT_AFTER_MESSAGES_HIGH || this.counterLow + count <= REJECT_AFTER_MESSAGES_LOW;
@@ -49,14 +50,14 @@ export class Keypair {
     return now - this.born < REJECT_AFTER_TIME;
   }
 
-  /** Moves past counters that the caller has taken; ask canSend first. */
+  /** Consumes counters; the caller checks canSend first. */
   advance(count: number): void {
     const low = this.counterLow + count;
     this.counterLow = low >>> 0;
     if (low > 0xffffffff) this.counterHigh++;
   }
 
-  /** Whether so many messages were sent that a new session is due. */
+  /** Whether enough messages were sent to require a new session. */
   get worn(): boolean {
     return this.counterHigh >= REKEY_AFTER_MESSAGES_HIGH;
   }

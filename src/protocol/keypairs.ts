@@ -1,7 +1,8 @@
 /**
- * The three sessions of a peer (kernel noise.c, add_new_keypair and wg_noise_received_with_keypair). `current` is sent with.
- * `previous` still receives what was on its way. `next` is a responder's: it must not be sent with until the other side
- * has used it, which proves that it has it too (key confirmation).
+ * The three sessions of a peer (kernel noise.c, add_new_keypair and
+ * wg_noise_received_with_keypair). `current` sends. `previous` still receives messages in flight.
+ * `next` is a responder's new session: it must not send until the initiator has used it, which
+ * proves that the initiator has the keys (key confirmation).
  */
 import type { Keypair } from './keypair.ts';
 
@@ -11,7 +12,7 @@ export class Keypairs {
   next: Keypair | undefined;
   readonly #discard: (keypair: Keypair) => void;
 
-  /** @param discard forgets the keypair's index and erases its keys */
+  /** @param discard releases the keypair's index and erases its keys */
   constructor(discard: (keypair: Keypair) => void) {
     this.#discard = discard;
   }
@@ -19,7 +20,7 @@ export class Keypairs {
   add(keypair: Keypair): void {
     const { previous, current, next } = this;
     if (keypair.initiator) {
-      // our own handshake was answered, so it is confirmed; an unconfirmed one waits on as previous
+      // as initiator, the response confirms the session; an unconfirmed `next` becomes `previous`
       this.next = undefined;
       this.previous = next ?? current;
       this.current = keypair;
@@ -32,7 +33,10 @@ export class Keypairs {
     if (previous) this.#discard(previous);
   }
 
-  /** Something came under this keypair. @returns true when that confirmed `next`, which is now `current`. */
+  /**
+   * Records a message received under this keypair.
+   * @returns true if it confirmed `next`, which is now `current`
+   */
   confirm(keypair: Keypair): boolean {
     if (keypair !== this.next) return false;
     if (this.previous) this.#discard(this.previous);
@@ -42,7 +46,7 @@ export class Keypairs {
     return true;
   }
 
-  /** Stops sending under all of them; they go on receiving. */
+  /** Stops sending under all sessions; they still receive. */
   expire(): void {
     if (this.current) this.current.maySend = false;
     if (this.next) this.next.maySend = false;

@@ -1,9 +1,11 @@
 /**
- * Whether a packet that the host hands to the tunnel is a message that the tunnel itself has just sent to that peer: routing leads the peer's
- * endpoint into the tunnel, and each turn would make a greater packet of it. The kernel module sees the loop by a mark in its own
- * buffers (device.c, wg_xmit). Addresses and ports cannot tell: a masqueraded host of the LAN with a tunnel of its own to the same
- * endpoint has ours, and a rule of NAT may have changed them. The indices in a message can, since each is 32 random bits that
- * one of the two sides chose for this very session.
+ * Detects routing loops: packets from the host that are messages which the tunnel itself sent to
+ * the same peer. They occur if routing leads the peer's endpoint into the tunnel, and each round
+ * would make the packet larger. The kernel module detects the loop by a mark in its own buffers
+ * (device.c, wg_xmit).
+ * Addresses and ports are not sufficient: a masqueraded host of the LAN with its own tunnel to the
+ * same endpoint has the same ones, and a NAT rule may have changed ours. The indices in the
+ * messages are, since each is 32 random bits that one of the two sides chose for this session.
  */
 import { readU32le } from '../packet/byte-order.ts';
 import { INITIATION_SENDER, INITIATION_SIZE } from '../packet/initiation.ts';
@@ -15,12 +17,14 @@ import type { Device } from './device.ts';
 import type { Keypair } from './keypair.ts';
 import type { Peer } from './peer.ts';
 
-/** Milliseconds in which the other fragments of a datagram follow the first. */
-const FRAGMENTS_TOGETHER = 1000;
+/** The other fragments of a datagram follow the first within this time. */
+const FRAGMENTS_WITHIN_MS = 1000;
 
 export class LoopGuard {
   readonly #device: Device;
-  /** The fragmented datagram of ours whose first fragment was seen last, and until when others are taken to be of it. */
+  /**
+   * The last first fragment seen of an own datagram; matching fragments before #until belong to it.
+   */
   readonly #name = new Uint8Array(FRAGMENT_NAME_SIZE);
   readonly #other = new Uint8Array(FRAGMENT_NAME_SIZE);
   #until = Number.NEGATIVE_INFINITY;
@@ -30,8 +34,9 @@ export class LoopGuard {
   }
 
   /**
-   * @param at where the IP header begins; it is whole
-   * @param length of the packet, which may be a super-packet
+   * Reports whether a packet is a message of this device to the peer, or a fragment of one.
+   * @param at the offset of the IP header, which is complete
+   * @param length bytes of the packet, which may be a super-packet
    */
   isOwn(slab: Uint8Array, at: number, length: number, peer: Peer, now: number): boolean {
     const payload = udpPayload(slab, at, length);
@@ -40,7 +45,7 @@ export class LoopGuard {
     if (!this.#isOurs(slab, payload, at + length - payload, peer)) return false;
     if (fragmentKind(slab, at, length) === 1) {
       writeFragmentName(slab, at, this.#name);
-      this.#until = now + FRAGMENTS_TOGETHER;
+      this.#until = now + FRAGMENTS_WITHIN_MS;
     }
     return true;
   }
@@ -57,7 +62,8 @@ export class LoopGuard {
       case MESSAGE_RESPONSE:
         return length === RESPONSE_SIZE && this.#isFrom(readU32le(slab, at + RESPONSE_SENDER), peer);
       default:
-        // a cookie reply has no index of ours; at worst it is sent once, inside a message that has
+        // a cookie reply holds no index of ours; at worst it loops once, inside a message that has
+        // one
         return false;
     }
   }

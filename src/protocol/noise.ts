@@ -1,13 +1,14 @@
 /**
  * Noise_IKpsk2 over any CryptoProvider (Noise specification, revision 34, sections 5, 7.5 and 9; whitepaper section 5.4).
- * Generic on purpose: prologue and payloads are arguments, so that the official Noise vectors drive the same code that
- * makes WireGuard's handshakes. WireGuard's own parts (timestamps, indices, macs) are in handshake.ts.
+ * Generic on purpose: prologue and payloads are arguments, so that the official Noise vectors test
+ * the same code that makes WireGuard's handshakes. The WireGuard-specific parts (timestamps,
+ * indices, macs) are in handshake.ts.
  */
 import { copySecret } from '../base/key.ts';
 import type { CryptoProvider, EphemeralKeys } from '../crypto/provider.ts';
 
 const EMPTY = new Uint8Array(0);
-/** Every key in the handshake seals exactly once, so its counter is always zero. */
+/** Every key of the handshake seals exactly once, so its nonce is always zero. */
 const NONCE_ZERO = new Uint8Array(12);
 
 export interface NoiseStatic {
@@ -15,7 +16,10 @@ export interface NoiseStatic {
   readonly publicKey: Uint8Array;
 }
 
-/** The running state: chaining key and hash of all that was said. Owned by one handshake; erase() when done. */
+/**
+ * The symmetric state: chaining key and transcript hash. Owned by one handshake; erase() it when
+ * done.
+ */
 export class SymmetricState {
   readonly #crypto: CryptoProvider;
   chainingKey: Uint8Array;
@@ -28,7 +32,10 @@ export class SymmetricState {
     this.hash = hash;
   }
 
-  /** State of a protocol name (more than 32 bytes of ASCII), a prologue, and the responder's static key that both know. */
+  /**
+   * Initialises the state from a protocol name (more than 32 bytes of ASCII), a prologue, and the
+   * responder's static key, which both sides know.
+   */
   static start(
     crypto: CryptoProvider,
     construction: Uint8Array,
@@ -51,14 +58,17 @@ export class SymmetricState {
     this.hash = this.#crypto.hash(this.hash, data);
   }
 
-  /** Mixes a DH result, which it erases, into chaining key and message key. */
+  /** Mixes a DH result into chaining key and message key, and erases the result. */
   mixKey(secret: Uint8Array): void {
     const [chainingKey, key] = this.#crypto.kdf(this.chainingKey, secret, 2);
     this.#replace(chainingKey!, key!);
     secret.fill(0);
   }
 
-  /** The psk modifier's extra step for an ephemeral public key: the message key that it would give is never used. */
+  /**
+   * Mixes an ephemeral public key into the chaining key, as the psk modifier requires; the
+   * resulting message key is never used.
+   */
   mixEphemeral(ephemeral: Uint8Array): void {
     this.mixHash(ephemeral);
     const [chainingKey] = this.#crypto.kdf(this.chainingKey, ephemeral, 1);
@@ -78,14 +88,14 @@ export class SymmetricState {
     return ciphertext;
   }
 
-  /** undefined if the tag is wrong; the state is then of no more use. */
+  /** Returns undefined if the tag is wrong; the state is then useless. */
   open(ciphertext: Uint8Array): Uint8Array | undefined {
     const plaintext = this.#crypto.open(this.#key, NONCE_ZERO, ciphertext, this.hash);
     if (plaintext) this.mixHash(ciphertext);
     return plaintext;
   }
 
-  /** The two transport keys: initiator to responder, responder to initiator. */
+  /** Returns the two transport keys: initiator to responder, responder to initiator. */
   split(): [Uint8Array, Uint8Array] {
     const [toResponder, toInitiator] = this.#crypto.kdf(this.chainingKey, EMPTY, 2);
     return [toResponder!, toInitiator!];
@@ -117,9 +127,9 @@ export interface MessageTwo {
 }
 
 /**
- * -> e, es, s, ss. The state goes on from here.
- * @param staticShared DH of both static keys, computed once for a peer; not erased here
- * @returns undefined if a DH gave zero: the responder's key is of low order
+ * Writes message one: -> e, es, s, ss. The returned state continues the handshake.
+ * @param staticShared DH of both static keys, computed once per peer; not erased here
+ * @returns undefined if a DH result is zero: the responder's key is of low order
  */
 export function writeMessageOne(
   crypto: CryptoProvider,
@@ -141,9 +151,11 @@ export function writeMessageOne(
 }
 
 /**
- * The responder's side of message one, in two steps, because between them the caller finds out who is calling.
- * @param es the DH of our static key and the ephemeral, where it was computed together with others'
- * @returns the initiator's static public key, or undefined if the message is not for us or a DH gave zero
+ * Reads message one as the responder, in two steps, since the caller must identify the initiator
+ * between them.
+ * @param es the DH of our static key and the ephemeral, if precomputed in a batch
+ * @returns the initiator's static public key, or undefined if the message is not for us or a DH
+ *   result is zero
  */
 export function readMessageOneStatic(
   crypto: CryptoProvider,
@@ -169,8 +181,9 @@ export function readMessageOnePayload(
 }
 
 /**
- * <- e, ee, se, psk.
- * @param keys the ephemeral's public key and its DH with the initiator's two keys, where they were computed together with others'
+ * Writes message two: <- e, ee, se, psk.
+ * @param keys the ephemeral's public key and its DH with the initiator's two keys, if precomputed
+ *   in a batch
  */
 export function writeMessageTwo(
   crypto: CryptoProvider,
@@ -196,7 +209,10 @@ function ephemeralKeys(crypto: CryptoProvider, privateKey: Uint8Array, ...public
   return crypto.dhEphemeral([{ privateKey, publicKeys }])[0]!;
 }
 
-/** @returns the payload, or undefined if the message is not the answer to ours. */
+/**
+ * Reads message two as the initiator.
+ * @returns the payload, or undefined if the message does not answer ours
+ */
 export function readMessageTwo(
   crypto: CryptoProvider,
   state: SymmetricState,

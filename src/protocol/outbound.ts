@@ -1,6 +1,7 @@
 /**
- * The batch path out (kernel device.c, wg_xmit): packets from the TUN are looked up, gathered by peer, given counters, sealed in
- * one call and laid out for sending. No object is made for a packet.
+ * The sending batch path (kernel device.c, wg_xmit): routes packets from the TUN, groups them by
+ * peer, assigns counters, seals them in one call and lays them out for sending. Creates no object
+ * per packet.
  */
 import { ENDPOINT_FAMILY } from '../base/endpoint.ts';
 import {
@@ -22,9 +23,9 @@ import type { Peer } from './peer.ts';
 import { outerTos, type Sender } from './sender.ts';
 import { SEAL_STRIDE } from './transport-cipher.ts';
 
-/** Packets taken in one call of the cipher. */
+/** Packets per call of the cipher. */
 const BATCH = 512;
-/** ICMP errors a second, as a burst: a busy sender needs telling only now and then. */
+/** ICMP errors per second, possibly in one burst: a busy sender needs only an occasional one. */
 const ICMP_PER_SECOND = 100;
 
 export class Outbound {
@@ -49,7 +50,10 @@ export class Outbound {
     this.#loops = new LoopGuard(device);
   }
 
-  /** Sends packets `from` and on. @returns the number of the first that was not taken, for want of room; count when all were */
+  /**
+   * Sends the packets from number `from` on.
+   * @returns batch.count, or the number of the first packet that had no room
+   */
   send(batch: PacketBatch, from: number, now: number): number {
     const { output } = this.#device;
     const touched = this.#touched;
@@ -67,7 +71,7 @@ export class Outbound {
       for (; job < peer.batchLast; job++)
         if (this.#sender.emitJob(this.#jobs, job * SEAL_STRIDE, peer, this.#jobTos[job]!)) peer.batchSent = true;
     }
-    // only now may anything else be written: the sealed messages stood where the output goes on
+    // other output must wait until here: the sealed messages were placed at the output's cursor
     for (let t = 0; t < touched.length; t++) {
       const peer = touched[t]!;
       if (peer.batchSent) this.#sender.afterSend(peer, true, now);
@@ -76,7 +80,10 @@ export class Outbound {
     return end;
   }
 
-  /** Finds the peer of each packet and chains the packets of one peer. @returns the first that has no room */
+  /**
+   * Finds the peer of each packet and chains the packets of each peer.
+   * @returns the number of the first packet not taken
+   */
   #gather(batch: PacketBatch, from: number, now: number): number {
     const { counters, output, mtu } = this.#device;
     const { slab, desc } = batch;
@@ -95,13 +102,13 @@ export class Outbound {
       const size = split.sealedSize(mtu);
       const ranges = mostRanges(segments, message);
       const family = peer.endpoint[ENDPOINT_FAMILY]!;
-      // before it is staged or given a counter: nobody could ever send it
+      // drop it before it is staged or gets a counter: it can never be sent
       if (message > largestDatagram(family) || output.exceeds(size, ranges)) {
         counters.oversized++;
         if (message > largestDatagram(family)) this.#tooBig(slab, offset + VNET_HEADER_SIZE, split.length, family, now);
         continue;
       }
-      // what waits goes first
+      // staged packets go first
       if (peer.batchFirst < 0 && !peer.staged.empty) this.#sender.flush(peer, now);
       if (!output.reserve(size, ranges)) break;
       const slot = i - from;
@@ -118,7 +125,10 @@ export class Outbound {
     return i;
   }
 
-  /** Makes the jobs of one peer's packets, or stages them. @returns how many jobs there are now, also left in batchLast */
+  /**
+   * Fills the seal jobs of a peer's packets, or stages the packets.
+   * @returns the number of jobs so far, also stored in batchLast
+   */
   #plan(peer: Peer, batch: PacketBatch, from: number, jobs: number, now: number): number {
     const { counters } = this.#device;
     const { desc, slab } = batch;
@@ -142,7 +152,10 @@ export class Outbound {
     return jobs;
   }
 
-  /** The peer that a packet goes to. Where there is none the sender is told by ICMP, as the kernel does. */
+  /**
+   * Returns the peer of a packet. If there is none, notifies the sender by ICMP, as the kernel
+   * does.
+   */
   #route(slab: Uint8Array, at: number, version: number, length: number, now: number): Peer | undefined {
     const { allowedIps, counters, peers } = this.#device;
     const id =
@@ -163,18 +176,24 @@ export class Outbound {
 
   #unreachable(slab: Uint8Array, at: number, length: number, now: number): void {
     const out = this.#roomForIcmp(now);
-    if (out >= 0) this.#tell(out, writeUnreachable(slab, at, length, this.#device.output.locals.slab, out));
+    if (out >= 0) this.#addIcmp(out, writeUnreachable(slab, at, length, this.#device.output.locals.slab, out));
   }
 
-  /** The kernel module says nothing here, and what it sends is lost on the way; a host that is told makes smaller packets. */
+  /**
+   * Sends a too-big error, so that the host makes smaller packets. The kernel module sends none,
+   * and its messages are lost on the way.
+   */
   #tooBig(slab: Uint8Array, at: number, length: number, family: number, now: number): void {
     const { mtu, output } = this.#device;
     const most = mtu > 0 ? Math.min(largestPacket(family), mtu) : largestPacket(family);
     const out = this.#roomForIcmp(now);
-    if (out >= 0) this.#tell(out, writeTooBig(slab, at, length, most, output.locals.slab, out));
+    if (out >= 0) this.#addIcmp(out, writeTooBig(slab, at, length, most, output.locals.slab, out));
   }
 
-  /** Where an ICMP error may be written; -1 when there is no room, or there were too many in this second. */
+  /**
+   * Returns the offset for an ICMP error, or -1 if there is no room or the second's limit is
+   * reached.
+   */
   #roomForIcmp(now: number): number {
     const second = Math.floor(now / 1000);
     if (second !== this.#icmpSecond) {
@@ -184,7 +203,7 @@ export class Outbound {
     return this.#icmpCount < ICMP_PER_SECOND ? this.#device.output.reserveLocal(ICMP_MAXIMUM_SIZE, VNET_HEADROOM) : -1;
   }
 
-  #tell(out: number, written: number): void {
+  #addIcmp(out: number, written: number): void {
     if (written === 0) return;
     this.#icmpCount++;
     this.#device.output.addLocal(out, written);

@@ -1,7 +1,7 @@
 /**
- * What the engine has to say after an input: datagrams to send, packets to write to the TUN, events. The caller drains all of
- * it before the next input. Datagrams are written straight into one slab; messages of one size that stand one behind another
- * there become one range for UDP_SEGMENT (udp(7)).
+ * The engine's output after an input: datagrams to send, packets to write to the TUN, events. The
+ * caller drains all of it before the next input. Datagrams are written directly into one slab;
+ * adjacent messages of one size become one range for UDP_SEGMENT (udp(7)).
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import {
@@ -20,10 +20,10 @@ import {
 import { LARGEST_DATAGRAM_IPV4 } from '../packet/transport.ts';
 import type { Peer } from './peer.ts';
 
-/** What the kernel takes in one UDP_SEGMENT send: at most 64 segments, and what fits an IPv4 datagram. */
+/** The kernel's limits of one UDP_SEGMENT send: 64 segments, and the size of an IPv4 datagram. */
 const MAX_SEGMENTS = 64;
 const MAX_RANGE = LARGEST_DATAGRAM_IPV4;
-/** Room that packets leave for handshakes and keepalives. */
+/** Room that packets leave free for handshakes and keepalives. */
 const CONTROL_BYTES = 16 * 1024;
 const CONTROL_DATAGRAMS = 64;
 const LARGEST_CONTROL = 256;
@@ -46,18 +46,18 @@ export interface EngineEvent {
 
 export class Output {
   readonly transmits: DatagramBatch;
-  /** Whose datagrams these are, one for each of `transmits`; undefined for cookie replies. */
+  /** The peer of each datagram of `transmits`; undefined for cookie replies. */
   readonly transmitPeers: (Peer | undefined)[] = [];
-  /** Packets out of tunnels, in the slab of the batch that was received. */
+  /** Packets from tunnels, in the slab of the received batch. */
   readonly deliveries: { slab: Uint8Array; readonly desc: Int32Array; count: number };
-  /** Packets that the engine itself wrote for the local host: ICMP errors. */
+  /** Packets that the engine wrote for the local host: ICMP errors. */
   readonly locals: PacketBatch;
   readonly events: EngineEvent[] = [];
   #used = 0;
   #localsUsed = 0;
   #reservedBytes = 0;
   #reservedDatagrams = 0;
-  /** The open range: its peer, and whether nothing may follow. */
+  /** The open range's peer, and whether the range is complete. */
   #runPeer: Peer | undefined;
   #runClosed = true;
   #runSegments = 0;
@@ -72,7 +72,7 @@ export class Output {
     this.locals = makePacketBatch(64 * 1024, 64);
   }
 
-  /** Forgets all; for the caller, when it has drained. */
+  /** Clears all output; call it after draining. */
   clear(): void {
     this.transmits.count = 0;
     this.deliveries.count = 0;
@@ -83,12 +83,15 @@ export class Output {
     this.#runClosed = true;
   }
 
-  /** Where the next message goes in the slab of `transmits`. */
+  /** The offset of the next message in the slab of `transmits`. */
   get cursor(): number {
     return this.#used;
   }
 
-  /** Whether so many bytes of packets in so many datagrams fit, with room to spare for control messages. */
+  /**
+   * Reports whether `bytes` of packets in `datagrams` datagrams fit, leaving room for control
+   * messages.
+   */
   hasRoom(bytes: number, datagrams: number): boolean {
     return (
       this.#used + this.#reservedBytes + bytes <= this.transmits.slab.length - CONTROL_BYTES &&
@@ -96,7 +99,10 @@ export class Output {
     );
   }
 
-  /** Takes room for packets that will be sealed later in this input, if there is. */
+  /**
+   * Reserves room for packets that are sealed later in this input.
+   * @returns false if there is none
+   */
   reserve(bytes: number, datagrams: number): boolean {
     if (!this.hasRoom(bytes, datagrams)) return false;
     this.#reservedBytes += bytes;
@@ -104,13 +110,13 @@ export class Output {
     return true;
   }
 
-  /** Ends all reservations, for what they were taken for is now being written. */
+  /** Ends all reservations: their packets are now written. */
   release(): void {
     this.#reservedBytes = 0;
     this.#reservedDatagrams = 0;
   }
 
-  /** Whether so many handshake messages or keepalives fit. */
+  /** Reports whether that many handshake messages or keepalives fit. */
   hasControlRoom(messages = 1): boolean {
     return (
       this.#used + messages * LARGEST_CONTROL <= this.transmits.slab.length &&
@@ -118,12 +124,15 @@ export class Output {
     );
   }
 
-  /** More than there is room for even when all has been drained: waiting would never end. */
+  /**
+   * Reports whether the size exceeds even an empty output, so that waiting for room would never
+   * end.
+   */
   exceeds(bytes: number, datagrams: number): boolean {
     return bytes > this.transmits.slab.length - CONTROL_BYTES || datagrams > this.#capacity - CONTROL_DATAGRAMS;
   }
 
-  /** A single message at the cursor, to an endpoint record at an offset. */
+  /** Adds the single message at the cursor, to an endpoint record at an offset. */
   addMessage(length: number, tos: number, endpoints: Uint8Array, at: number, peer: Peer | undefined): void {
     this.#runClosed = true;
     this.#open(length, 0, tos, endpoints, at, peer);
@@ -132,8 +141,8 @@ export class Output {
   }
 
   /**
-   * Messages from an offset at or behind the cursor, `segment` bytes each and the last perhaps shorter, to a peer's endpoint. Each turn
-   * takes at least one message, whatever its size.
+   * Adds messages at an offset at or after the cursor, to a peer's endpoint. Each has `segment`
+   * bytes; the last may be shorter. Every iteration takes at least one message, whatever its size.
    */
   addSegments(peer: Peer, offset: number, length: number, segment: number, tos: number): void {
     const { desc } = this.transmits;
@@ -147,7 +156,7 @@ export class Output {
         this.#runPeer === peer &&
         desc[at + DATAGRAM_TOS] === tos &&
         desc[at + DATAGRAM_SEGMENT]! >= Math.min(segment, left) &&
-        // a shorter one may only be the last of its range
+        // only the last message of a range may be shorter
         (desc[at + DATAGRAM_SEGMENT] === segment || left <= segment);
       let room = follows
         ? Math.min(MAX_SEGMENTS - this.#runSegments, Math.floor((MAX_RANGE - desc[at + DATAGRAM_LENGTH]!) / segment))
@@ -175,7 +184,9 @@ export class Output {
     this.deliveries.desc[at + 1] = length;
   }
 
-  /** Room for a local packet of up to so many bytes, with headroom before it. -1 when there is none. */
+  /**
+   * Returns the offset of room for a local packet of up to `bytes`, with headroom before it, or -1.
+   */
   reserveLocal(bytes: number, headroom: number): number {
     const full = (this.locals.count + 1) * PACKET_STRIDE > this.locals.desc.length;
     return full || this.#localsUsed + headroom + bytes > this.locals.slab.length ? -1 : this.#localsUsed + headroom;
@@ -210,12 +221,18 @@ export class Output {
   }
 }
 
-/** The most datagram descriptors that messages take, of which all but the last have `segment` bytes: the first may end an open range. */
+/**
+ * Returns the most datagram descriptors that messages of `segment` bytes may take: the first of
+ * them may complete an open range.
+ */
 export function mostRanges(messages: number, segment: number): number {
   return 1 + Math.ceil(messages / messagesPerRange(segment));
 }
 
-/** One at least: what is too large for the kernel is not made, and if it were the kernel would refuse it. */
+/**
+ * Returns at least 1: messages too large for the kernel are not created, and the kernel would
+ * refuse them.
+ */
 function messagesPerRange(segment: number): number {
   return Math.max(1, Math.min(MAX_SEGMENTS, Math.floor(MAX_RANGE / segment)));
 }

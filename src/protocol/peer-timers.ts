@@ -1,17 +1,20 @@
 /**
- * The timers of a peer (whitepaper section 6; kernel timers.c): a table of deadlines, and one function for each thing that
- * happens. Nothing here acts: what is due is asked for with `due`, and engine code does it.
+ * The timers of a peer (whitepaper section 6; kernel timers.c): a table of deadlines, and one
+ * method per event that changes them. Nothing here acts: timer-actions.ts polls `due` and acts.
  *
  *   retransmitHandshake   an initiation was not answered: send another, or give up after 90 s
- *   sendKeepalive         data came and nothing went back for 10 s: say that we are here
- *   newHandshake          data went and nothing came back for 15 s: the session may be dead
+ *   sendKeepalive         data was received and nothing sent for 10 s: confirm that we are alive
+ *   newHandshake          data was sent and nothing received for 15 s: the session may be dead
  *   zeroKey               no new session for 540 s: erase all keys
  *   persistentKeepalive   nothing was sent or received for the configured interval
- *   flushStaged           staged packets could not all be sent at once; go on
+ *   flushStaged           some staged packets did not fit into the output: send more
  */
 import { KEEPALIVE_TIMEOUT, REKEY_TIMEOUT, REKEY_TIMEOUT_JITTER, ZERO_KEY_TIME } from './constants.ts';
 
-/** Timers that are due together, as after suspend, fire in this order: keys are erased before anything is begun with new ones. */
+/**
+ * Timers that are due together, as after suspend, fire in this order: old keys are erased before a
+ * new handshake begins.
+ */
 export const TIMER_ZERO_KEY = 0;
 export const TIMER_RETRANSMIT_HANDSHAKE = 1;
 export const TIMER_SEND_KEEPALIVE = 2;
@@ -24,15 +27,15 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class PeerTimers {
   readonly #deadlines = new Float64Array(TIMERS).fill(NEVER);
   readonly #schedule: (at: number) => void;
-  /** 0 .. 1 */
+  /** Returns a random number in [0, 1). */
   readonly #chance: () => number;
   #needAnotherKeepalive = false;
   /** Seconds; 0 is off. */
   persistentKeepalive = 0;
 
   /**
-   * @param schedule is told of each deadline that may be earlier than all before
-   * @param chance a random number in [0, 1) for the jitter
+   * @param schedule is called with each deadline that may be earlier than all previous ones
+   * @param chance returns a random number in [0, 1) for the jitter
    */
   constructor(schedule: (at: number) => void, chance: () => number) {
     this.#schedule = schedule;
@@ -46,7 +49,7 @@ export class PeerTimers {
     return earliest;
   }
 
-  /** Takes one timer that is due out of the table. @returns TIMER_*, or -1 */
+  /** Removes one due timer from the table. @returns TIMER_*, or -1 */
   due(now: number): number {
     for (let i = 0; i < TIMERS; i++)
       if (this.#deadlines[i]! <= now) {
@@ -88,7 +91,7 @@ export class PeerTimers {
     this.#deadlines[TIMER_NEW_HANDSHAKE] = NEVER;
   }
 
-  /** Either way. */
+  /** Records an authenticated packet, sent or received. */
   anyAuthenticatedPacketTraversal(now: number): void {
     if (this.persistentKeepalive > 0) this.set(TIMER_PERSISTENT_KEEPALIVE, now + this.persistentKeepalive * 1000);
   }
@@ -101,18 +104,24 @@ export class PeerTimers {
     this.#deadlines[TIMER_RETRANSMIT_HANDSHAKE] = NEVER;
   }
 
-  /** Fresh keys were made. */
+  /** Records a new session. */
   sessionDerived(now: number): void {
     this.set(TIMER_ZERO_KEY, now + ZERO_KEY_TIME);
   }
 
-  /** A handshake was given up: what keys there are go in their time, and nobody waits for a keepalive. */
+  /**
+   * Records that a handshake was given up: existing keys are erased on schedule, and no keepalive
+   * is due.
+   */
   handshakeGivenUp(now: number): void {
     this.#deadlines[TIMER_SEND_KEEPALIVE] = NEVER;
     if (!this.pending(TIMER_ZERO_KEY)) this.set(TIMER_ZERO_KEY, now + ZERO_KEY_TIME);
   }
 
-  /** The keepalive timer fired. If data came meanwhile, it is set once more. */
+  /**
+   * Records that the keepalive timer fired. If more data was received before it fired, sets it
+   * again.
+   */
   keepaliveFired(now: number): void {
     if (!this.#needAnotherKeepalive) return;
     this.#needAnotherKeepalive = false;

@@ -1,4 +1,7 @@
-/** All that is known of one peer (kernel peer.h, struct wg_peer). State only: what is done with it is in the flow files. */
+/**
+ * The state of a peer (kernel peer.h, struct wg_peer). The flow files (device.ts lists them) act on
+ * it.
+ */
 import { ENDPOINT_FAMILY, ENDPOINT_FAR_SIZE, ENDPOINT_HAS_LOCAL, ENDPOINT_SIZE } from '../base/endpoint.ts';
 import { KEY_SIZE, newSecret } from '../base/key.ts';
 import type { CookieJar } from './cookie.ts';
@@ -8,7 +11,7 @@ import type { PeerTimers } from './peer-timers.ts';
 import { StagedQueue } from './staged-queue.ts';
 import { TAI64N_SIZE } from './tai64n.ts';
 
-/** Our own initiation that waits for its response. */
+/** Our initiation that awaits its response. */
 export interface PendingInitiation {
   readonly peer: Peer;
   readonly state: SymmetricState;
@@ -20,34 +23,39 @@ export class Peer {
   readonly id: number;
   readonly publicKey: Uint8Array;
   readonly presharedKey = newSecret(KEY_SIZE);
-  /** DH of our static key and the peer's; undefined without a private key or when it is zero. */
+  /**
+   * DH of our static key and the peer's; undefined without a private key or if the result is zero.
+   */
   staticShared: Uint8Array | undefined;
   readonly cookies: CookieJar;
   readonly keypairs: Keypairs;
   readonly timers: PeerTimers;
   readonly staged = new StagedQueue();
-  /** An endpoint record; family 0 while it is not known. */
+  /** An endpoint record; family 0 while unknown. */
   readonly endpoint = new Uint8Array(ENDPOINT_SIZE);
 
   pending: PendingInitiation | undefined;
-  /** Greatest timestamp of an initiation taken from this peer. */
+  /** The greatest timestamp of an accepted initiation from this peer. */
   readonly latestTimestamp = new Uint8Array(TAI64N_SIZE);
   lastInitiationConsumed = Number.NEGATIVE_INFINITY;
   lastSentHandshake = Number.NEGATIVE_INFINITY;
   handshakeAttempts = 0;
   sentLastMinuteHandshake = false;
 
-  /** Unix time in nanoseconds; 0 for never. */
+  /** Unix time in nanoseconds of the last handshake; 0: never. */
   lastHandshakeWall = 0n;
   rxBytes = 0;
   txBytes = 0;
 
-  /** Scratch of the batch in hand: the chain of its packets, and what happened to it. Only within one input. */
+  /**
+   * Scratch of the current batch, valid within one input: the chain of its packets, and their
+   * outcome.
+   */
   batchFirst = -1;
   batchLast = -1;
   batchSent = false;
   batchReceived = 0;
-  /** When the engine has planned to look at its timers; Infinity if not. */
+  /** When the engine next checks this peer's timers; Infinity if not scheduled. */
   scheduledAt = Number.POSITIVE_INFINITY;
   removed = false;
 
@@ -63,7 +71,10 @@ export class Peer {
     return this.endpoint[ENDPOINT_FAMILY] !== 0;
   }
 
-  /** The local address that the far side last spoke to is no longer sure: let routing choose again. */
+  /**
+   * Forgets the local address that the peer last sent to, which may be gone: routing chooses a new
+   * one.
+   */
   clearSource(): void {
     this.endpoint[ENDPOINT_HAS_LOCAL] = 0;
     this.endpoint.fill(0, ENDPOINT_FAR_SIZE);

@@ -1,6 +1,7 @@
 /**
- * Random bytes drawn in advance, for what is public or only spreads load: nonces of cookie replies, jitter. Asking the system for a few
- * bytes takes longer than sealing a packet. Keys are never taken from a store: what is stored could be read before it is used.
+ * Random bytes drawn in advance, for public values and jitter: nonces of cookie replies, timer
+ * jitter. Requesting a few bytes from the system takes longer than sealing a packet. Never use it
+ * for keys: stored bytes could be read before their use.
  */
 export class RandomStore {
   readonly #random: (bytes: Uint8Array) => void;
@@ -8,14 +9,14 @@ export class RandomStore {
   readonly #three = new Uint8Array(3);
   #used: number;
 
-  /** @param size bytes drawn at a time; the first time when they are needed */
+  /** @param size bytes drawn at a time; the first draw happens on first use */
   constructor(random: (bytes: Uint8Array) => void, size: number) {
     this.#random = random;
     this.#bytes = new Uint8Array(size);
     this.#used = size;
   }
 
-  /** Fills `out`, which is no larger than the store. */
+  /** Fills `out`, which must not be larger than the store. */
   fill(out: Uint8Array): void {
     if (this.#used + out.length > this.#bytes.length) {
       this.#random(this.#bytes);
@@ -25,7 +26,7 @@ export class RandomStore {
     this.#used += out.length;
   }
 
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   fraction(): number {
     this.fill(this.#three);
     const three = this.#three;

@@ -1,21 +1,22 @@
 /**
- * How many initiations one source may have answered: a token bucket for each IPv4 address and each IPv6 /64, 20 a second with
- * bursts of 5 (kernel ratelimiter.c). Asked only under load and after a valid mac2, so that sources cannot be forged;
- * the table is capped all the same, and a source that finds it full is refused.
+ * Limits the initiations answered per source: a token bucket for each IPv4 address and each IPv6
+ * /64, 20 per second with bursts of 5 (kernel ratelimiter.c). Used only under load and after a
+ * valid mac2, so sources cannot be forged. The table is bounded nevertheless; while it is full, new
+ * sources are refused.
  */
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY } from '../base/endpoint.ts';
 import { readU32be } from '../packet/byte-order.ts';
 import { RATELIMIT_BURST, RATELIMIT_MAX_ENTRIES, RATELIMIT_PER_SECOND } from './constants.ts';
 
 interface Bucket {
-  /** Milliseconds' worth of tokens. */
+  /** Tokens, in milliseconds. */
   tokens: number;
   last: number;
 }
 
 const COST = 1000 / RATELIMIT_PER_SECOND;
 const FULL = COST * RATELIMIT_BURST;
-/** A bucket untouched for this long is full again and can go. */
+/** A bucket that is unused for this long is full again and can be dropped. */
 const FORGET = 1000;
 
 export class RateLimiter {
@@ -32,7 +33,7 @@ export class RateLimiter {
     return this.#buckets4.size + this.#buckets6.size;
   }
 
-  /** Whether the source, an endpoint record at an offset, may have one more answer now. */
+  /** Reports whether the source, an endpoint record at an offset, may get another answer now. */
   allow(endpoints: Uint8Array, at: number, now: number): boolean {
     if (now - this.#lastSweep >= FORGET) this.#sweep(now);
     const high = readU32be(endpoints, at + ENDPOINT_ADDRESS);

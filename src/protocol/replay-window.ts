@@ -1,24 +1,28 @@
 /**
- * Which counters of a keypair were received already: a window of 8192 bits behind the greatest, of which 8128 can be used, in
- * a ring of words (RFC 6479; kernel receive.c, counter_validate). Counters are 64 bits as two u32: a double would be
- * wrong past 2^53. Ask only for messages whose tag was right: nothing unauthenticated may move the window.
+ * Tracks the received counters of a keypair: a window of 8192 bits below the greatest counter, of
+ * which 8128 are usable, in a ring of words (RFC 6479; kernel receive.c, counter_validate).
+ * Counters have 64 bits, stored as two u32, since a double is inexact past 2^53. Pass only messages
+ * with a valid tag: unauthenticated ones must not move the window.
  */
 import { REJECT_AFTER_MESSAGES_HIGH, REJECT_AFTER_MESSAGES_LOW } from './constants.ts';
 
 const WORDS = 256;
-/** How far behind the greatest a counter may be: all the bits but one word. */
+/** How far below the greatest a counter may be: all bits except one word. */
 export const REPLAY_WINDOW = WORDS * 32 - 64;
 
 export class ReplayWindow {
   readonly #ring = new Uint32Array(WORDS);
-  /** One more than the greatest counter accepted; 0 when there was none. */
+  /** The greatest accepted counter plus 1; 0 before the first. */
   #nextLow = 0;
   #nextHigh = 0;
 
-  /** Takes the counter in. @returns false if it was there before, is too old, or past REJECT_AFTER_MESSAGES. */
+  /**
+   * Records a counter.
+   * @returns false if it was seen before, is too old, or past REJECT_AFTER_MESSAGES
+   */
   accept(low: number, high: number): boolean {
     if (high === REJECT_AFTER_MESSAGES_HIGH && low >= REJECT_AFTER_MESSAGES_LOW) return false;
-    // counters are shifted by one, so that "nothing yet" and "counter 0" differ
+    // stored counters are one higher, to distinguish "none yet" from counter 0
     low = (low + 1) >>> 0;
     if (low === 0) high = (high + 1) >>> 0;
     const ahead = (high - this.#nextHigh) * 2 ** 32 + (low - this.#nextLow);

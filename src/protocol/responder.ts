@@ -1,7 +1,8 @@
 /**
- * The responder's part of handshakes (kernel receive.c, wg_receive_handshake_packet; send.c, wg_packet_send_handshake_response).
- * Nearly all that a handshake costs is four X25519. So several initiations are worked on in step: the first DH of all of them, what needs
- * it, then the other three of all of them; a provider that has more than one core for that uses it.
+ * The responder's part of handshakes (kernel receive.c, wg_receive_handshake_packet; send.c,
+ * wg_packet_send_handshake_response). Nearly the whole cost of a handshake is four X25519. So
+ * several initiations are processed in step: the first DH of all, the steps that need it, then the
+ * other three DHs of all. A provider with several cores computes each group in parallel.
  */
 import { RESPONSE_SIZE } from '../packet/response.ts';
 import { HANDSHAKE_TOS } from './constants.ts';
@@ -11,9 +12,9 @@ import { setEndpoint } from './roaming.ts';
 import type { Sender } from './sender.ts';
 
 export interface QueuedInitiation {
-  /** Whole; its macs were judged. */
+  /** The complete message; its macs are verified. */
   readonly message: Uint8Array;
-  /** Where its sender's record is. */
+  /** The offset of its endpoint record. */
   readonly endpointAt: number;
 }
 
@@ -26,7 +27,10 @@ export class Responder {
     this.#sender = sender;
   }
 
-  /** Answers those that are good. There must be room for so many responses. The device has an identity. */
+  /**
+   * Answers the valid initiations. Requires room for as many responses, and that the device has an
+   * identity.
+   */
   answer(initiations: readonly QueuedInitiation[], endpoints: Uint8Array, now: number): void {
     const device = this.#device;
     if (initiations.length === 0) return;
@@ -35,7 +39,8 @@ export class Responder {
       identity!.privateKey,
       initiations.map(({ message }) => ephemeralOf(message)),
     );
-    // a peer comes through here once at most: its second would be older than 20 ms before
+    // each peer passes here at most once: its second initiation would arrive within 20 ms of the
+    // first
     const consumed: ConsumedInitiation[] = [];
     for (const [i, { message, endpointAt }] of initiations.entries()) {
       const es = shared[i];

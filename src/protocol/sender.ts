@@ -1,6 +1,6 @@
 /**
- * Everything that a peer is sent (kernel send.c): initiations, keepalives, staged packets and, in batches, the packets that came
- * from the TUN. The batch path makes no object and calls the cipher once.
+ * Sends everything to peers (kernel send.c): initiations, keepalives, staged packets and, in
+ * batches, packets from the TUN. The batch path creates no objects and calls the cipher once.
  */
 import { ENDPOINT_FAMILY } from '../base/endpoint.ts';
 import { VNET_HEADER_SIZE } from '../packet/batch.ts';
@@ -43,7 +43,7 @@ export class Sender {
 
   /**
    * Sends an initiation unless one was sent within REKEY_TIMEOUT.
-   * @param retry by the timer, which counts attempts; anything else begins to count anew
+   * @param retry true for the retransmission timer, which counts attempts; false resets the count
    */
   initiate(peer: Peer, now: number, retry = false): void {
     const { output, counters } = this.#device;
@@ -65,13 +65,16 @@ export class Sender {
     output.event('initiation-sent', peer);
   }
 
-  /** An empty message, unless packets wait that will do as well. */
+  /** Sends an empty message, or the staged packets if there are any. */
   keepalive(peer: Peer, now: number): void {
     if (peer.staged.empty) peer.staged.push(KEEPALIVE, 0, VNET_HEADER_SIZE, 1);
     this.flush(peer, now);
   }
 
-  /** Sends what is staged, as far as there is a session and room; begins a handshake where there is no session. */
+  /**
+   * Sends staged packets while there is a session and room. Begins a handshake if there is no
+   * session.
+   */
   flush(peer: Peer, now: number): void {
     const { output, cipher, counters } = this.#device;
     const plan = this.#plan;
@@ -89,7 +92,7 @@ export class Sender {
       const message = empty ? TRANSPORT_OVERHEAD : plan.messageSize(this.#device.mtu);
       const size = empty ? TRANSPORT_OVERHEAD : plan.sealedSize(this.#device.mtu);
       const ranges = mostRanges(segments, message);
-      // it fitted when it was staged, but the MTU or the endpoint's family is another now
+      // it was small enough when staged, but the MTU or the endpoint's family has changed
       if (message > largestDatagram(peer.endpoint[ENDPOINT_FAMILY]!) || output.exceeds(size, ranges)) {
         peer.staged.shift();
         counters.oversized++;
@@ -111,7 +114,7 @@ export class Sender {
     if (sent) this.afterSend(peer, dataSent, now);
   }
 
-  /** Fills one seal job and takes its counters. The caller has asked keypair.canSend. */
+  /** Fills one seal job and consumes its counters. The caller has checked keypair.canSend. */
   fillJob(
     jobs: Int32Array,
     at: number,
@@ -135,7 +138,7 @@ export class Sender {
     keypair.advance(count);
   }
 
-  /** Hands a sealed job to the output. @returns false if the cipher refused it */
+  /** Adds a sealed job to the output. @returns false if the cipher refused it */
   emitJob(jobs: Int32Array, at: number, peer: Peer, tos: number): boolean {
     const length = jobs[at + SEAL_OUT_LENGTH]!;
     if (length <= 0) {
@@ -147,12 +150,12 @@ export class Sender {
     return true;
   }
 
-  /** Timers after messages went to a peer (kernel wg_packet_create_data_done). */
+  /** Updates a peer's timers after messages were sent to it (kernel wg_packet_create_data_done). */
   afterSend(peer: Peer, data: boolean, now: number): void {
     this.authenticatedSent(peer, now);
     if (data) peer.timers.dataSent(now);
     const keypair = peer.keypairs.current;
-    // keep_key_fresh: the initiator renews; a responder only if its counter is worn
+    // keep_key_fresh: the initiator renews by age; a responder only after too many messages
     if (keypair?.maySend && (keypair.worn || (keypair.initiator && now - keypair.born >= REKEY_AFTER_TIME)))
       this.initiate(peer, now);
   }
@@ -163,7 +166,10 @@ export class Sender {
   }
 }
 
-/** The outer TOS byte of a packet: its congestion bits, with "experienced" hidden (RFC 6040 section 4.1, compatibility aside). */
+/**
+ * Returns the outer TOS byte of a packet: its congestion bits, with "experienced" replaced by
+ * ECT(0) (RFC 6040 section 4.1, without compatibility mode).
+ */
 export function outerTos(slab: Uint8Array, at: number, length: number): number {
   if (ipVersion(slab, at, length) === 0) return 0;
   const ecn = trafficClass(slab, at) & ECN_MASK;

@@ -1,13 +1,14 @@
 /**
- * Packets that wait for a session (kernel peer->staged_packet_queue): at most 128, and at most a megabyte, since one may be a
- * super-packet of 64 KiB. When it is full the oldest go. Copies, for the slab they came in is used again.
+ * Packets that wait for a session (kernel peer->staged_packet_queue): at most 128 and at most one
+ * megabyte, since each may be a super-packet of 64 KiB. A full queue drops the oldest. It holds
+ * copies, since the slab of the packets is reused.
  */
 import { MAX_STAGED_BYTES, MAX_STAGED_PACKETS } from './constants.ts';
 
 export interface StagedPacket {
   /** vnet header and packet, as read from the TUN. */
   readonly bytes: Uint8Array;
-  /** How many messages it will become. */
+  /** Number of messages that the packet becomes. */
   readonly segments: number;
 }
 
@@ -20,7 +21,7 @@ export class StagedQueue {
     return this.#packets.length === 0;
   }
 
-  /** How many packets wait, a super-packet counting as all its segments. */
+  /** Number of queued packets; a super-packet counts as all its segments. */
   get segments(): number {
     return this.#segments;
   }
@@ -29,7 +30,7 @@ export class StagedQueue {
     return this.#packets[0];
   }
 
-  /** Stages a copy. @returns how many packets (segments) were dropped to make room */
+  /** Queues a copy of a packet. @returns the number of packets (segments) dropped to make room */
   push(slab: Uint8Array, offset: number, length: number, segments: number): number {
     let dropped = 0;
     while (
@@ -52,7 +53,7 @@ export class StagedQueue {
     return packet;
   }
 
-  /** @returns how many packets were dropped */
+  /** @returns the number of packets dropped */
   clear(): number {
     const dropped = this.#segments;
     this.#packets.length = 0;

@@ -1,7 +1,8 @@
 /**
- * TAI64N timestamps (whitepaper section 5.1; cr.yp.to/libtai/tai64.html): 8 bytes of seconds, 4 of nanoseconds, big endian, so
- * that comparing bytes compares times. Whitened as the kernel's tai64n_now: the nanoseconds are rounded down to 2^24 (about 16.8 ms),
- * finer than initiations may follow each other and too coarse to tell an observer about our clock.
+ * TAI64N timestamps (whitepaper section 5.1; cr.yp.to/libtai/tai64.html): 8 bytes of seconds and 4
+ * of nanoseconds, big endian, so that comparing bytes compares times. Whitened like the kernel's
+ * tai64n_now: the nanoseconds are rounded down to a multiple of 2^24 (about 16.8 ms), which is
+ * finer than the minimum interval of initiations and too coarse to reveal our clock.
  */
 
 export const TAI64N_SIZE = 12;
@@ -19,14 +20,17 @@ export function tai64n(wall: bigint): Uint8Array {
   return out;
 }
 
-/** The next whitened instant after a Unix time in nanoseconds: what a clock that went back must count on from. */
+/**
+ * Returns the next whitened time after a Unix time in nanoseconds: where timestamps continue after
+ * the clock was set back.
+ */
 export function tai64nAfter(wall: bigint): bigint {
   const whitened = (wall / SECOND) * SECOND + ((wall % SECOND) & WHITENER);
   const next = whitened + (1n << 24n);
   return next / SECOND > whitened / SECOND ? (next / SECOND) * SECOND : next;
 }
 
-/** Less than 0, 0 or more than 0, as memcmp(3). */
+/** Compares two timestamps: less than, equal to or greater than 0, like memcmp(3). */
 export function compareTai64n(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < TAI64N_SIZE; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
   return 0;

@@ -1,4 +1,4 @@
-/** What is done when a peer's timer fires (kernel timers.c, the wg_expired_* functions). */
+/** Acts on expired timers of peers (kernel timers.c, the wg_expired_* functions). */
 import { MAX_TIMER_HANDSHAKES } from './constants.ts';
 import type { Device } from './device.ts';
 import type { Peer } from './peer.ts';
@@ -21,18 +21,18 @@ export class TimerActions {
     this.#sender = sender;
   }
 
-  /** The next instant at which something may be due, or Infinity. */
+  /** The next time at which a timer may be due, or Infinity. */
   get next(): number {
     return this.#device.deadlines.earliest;
   }
 
-  /** Does all that is due, as long as there is room for what it sends. */
+  /** Runs all due timers while there is room for their messages. */
   run(now: number): void {
     const { deadlines, output } = this.#device;
     while (deadlines.earliest <= now && output.hasControlRoom()) {
       const at = deadlines.earliest;
       const peer = deadlines.pop()!;
-      // an entry that was overtaken by an earlier one
+      // an earlier entry has superseded this one
       if (peer.removed || at !== peer.scheduledAt) continue;
       peer.scheduledAt = Number.POSITIVE_INFINITY;
       while (output.hasControlRoom()) {
@@ -43,7 +43,8 @@ export class TimerActions {
       }
       const earliest = peer.timers.earliest;
       if (earliest !== Number.POSITIVE_INFINITY) this.#device.schedule(peer, earliest);
-      // flushing has filled the output and is due again: not before that was drained, or this would never end
+      // flushing filled the output and is due again: stop until it is drained, or this would never
+      // end
       if (peer.timers.pending(TIMER_FLUSH_STAGED)) return;
     }
   }
@@ -82,7 +83,7 @@ export class TimerActions {
       return;
     }
     peer.handshakeAttempts++;
-    // the way back may have changed: do not insist on the address that was spoken to last
+    // the local address may have changed: let routing choose it
     peer.clearSource();
     this.#sender.initiate(peer, now, true);
   }

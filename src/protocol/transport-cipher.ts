@@ -1,41 +1,45 @@
 /**
- * What turns packets into transport messages and back, in batches (whitepaper section 5.4.6). The engine chooses the
- * key, the counters and the receiver index; this splits, pads, seals and opens, and knows nothing of peers.
- * Two implementations have this shape and pass the same suite: the TypeScript twin (transport-twin.ts), which is the
- * specification, and the native addon (io/native-cipher.ts).
+ * The layout of seal and open jobs, and the interface of the ciphers that run them. Two
+ * implementations pass the same suite: the TypeScript twin (transport-twin.ts), which is the
+ * reference, and the native addon (io/native-cipher.ts).
  */
 
 /**
- * One job to seal: one packet from the TUN, vnet header in front, becomes one or more transport messages, placed one
- * after another at SEAL_OUT_OFFSET. All but the last have SEAL_OUT_SEGMENT bytes.
+ * A seal job: a packet from the TUN, preceded by its vnet header, becomes one or more consecutive
+ * transport messages at SEAL_OUT_OFFSET. All except the last have SEAL_OUT_SEGMENT bytes.
  */
 export const SEAL_OFFSET = 0;
 /**
- * Bytes of the vnet header and the packet. Exactly VNET_HEADER_SIZE, a header without a packet, is a keepalive: it becomes one
- * message of 32 bytes (SEAL_COUNT must be 1).
+ * Bytes of the vnet header and the packet. VNET_HEADER_SIZE alone means a keepalive: one message of
+ * 32 bytes (SEAL_COUNT must be 1).
  */
 export const SEAL_LENGTH = 1;
 export const SEAL_KEY = 2;
 /** The other side's index for this keypair (u32 as i32). */
 export const SEAL_RECEIVER = 3;
-/** Counter of the first segment; the others follow. */
+/** Counter of the first segment; the others count up from it. */
 export const SEAL_COUNTER_LOW = 4;
 export const SEAL_COUNTER_HIGH = 5;
 /**
- * How many counters are reserved. The cipher must make exactly as many messages; if its own count differs it makes none
- * and reports 0 bytes: a disagreement here would be a nonce used twice.
+ * Number of reserved counters. The cipher must make exactly that many messages. If its own count
+ * differs, it makes none and reports 0 bytes: otherwise a nonce could be used twice.
  */
 export const SEAL_COUNT = 6;
 export const SEAL_OUT_OFFSET = 7;
-/** MTU of the interface: padding to 16 never goes past it (kernel send.c, calculate_skb_padding). */
+/** MTU of the interface, which padding never exceeds (kernel send.c, calculate_skb_padding). */
 export const SEAL_MTU = 8;
-/** Result: bytes written, 0 if the packet was refused. A message that fits into no UDP datagram of either family is refused. */
+/**
+ * Result: bytes written, or 0 if the packet was refused, as for a message that exceeds any UDP
+ * datagram.
+ */
 export const SEAL_OUT_LENGTH = 9;
-/** Result: bytes of each message but the last. */
+/** Result: bytes of every message except the last. */
 export const SEAL_OUT_SEGMENT = 10;
 export const SEAL_STRIDE = 12;
 
-/** One job to open: one transport message, decrypted in place: the plaintext stands at OPEN_OFFSET + 16. */
+/**
+ * An open job: a transport message, decrypted in place. The plaintext begins at OPEN_OFFSET + 16.
+ */
 export const OPEN_OFFSET = 0;
 /** Bytes of the message with header and tag, at least 32. */
 export const OPEN_LENGTH = 1;
@@ -44,7 +48,7 @@ export const OPEN_COUNTER_LOW = 3;
 export const OPEN_COUNTER_HIGH = 4;
 /** Result: bytes of plaintext with its padding, or -1 if the tag is wrong (the bytes are then undefined). */
 export const OPEN_RESULT = 5;
-/** The engine's own: what it needs to find its way back after opening; not read by the cipher. */
+/** For the engine, to match results to datagrams; the cipher does not read it. */
 export const OPEN_USER = 6;
 export const OPEN_USER2 = 7;
 export const OPEN_STRIDE = 8;
@@ -74,5 +78,8 @@ export interface TransportCipher {
   open(slab: Uint8Array, jobs: Int32Array, count: number): void;
 }
 
-/** Three keypairs of two keys for each of 2^16 peers fit; the native table grows as slots are used. */
+/**
+ * Enough for three keypairs of two keys for each of 2^16 peers. The native table grows as slots are
+ * used.
+ */
 export const MAX_KEY_SLOTS = 1 << 19;

@@ -1,7 +1,7 @@
 /**
- * The transport cipher in TypeScript: what native/cipher.c must do, byte for byte (whitepaper section 5.4.6, kernel send.c and
- * receive.c). It is the specification in the differential fuzz and runs where there is no addon. Which AEAD does the work is
- * the caller's choice.
+ * The transport cipher in TypeScript, which native/cipher.c must match byte for byte (whitepaper
+ * section 5.4.6, kernel send.c and receive.c). It is the reference of the differential fuzz and
+ * runs without the addon. The caller chooses the AEAD.
  */
 import { AEAD_KEY_SIZE, AEAD_NONCE_SIZE, type PacketAead, type PacketKey } from '../crypto/packet-aead.ts';
 import { VNET_HEADER_SIZE } from '../packet/batch.ts';
@@ -122,7 +122,7 @@ export class TwinCipher implements TransportCipher {
     if (!keepalive && plan.messageSize(mtu) > LARGEST_DATAGRAM_IPV6) return;
     let low = jobs[at + SEAL_COUNTER_LOW]! >>> 0;
     let high = jobs[at + SEAL_COUNTER_HIGH]! >>> 0;
-    if (high === 0xffffffff && low + count > 0x100000000) return; // the counter would come round to zero
+    if (high === 0xffffffff && low + count > 0x100000000) return; // the counter would wrap to zero
     const receiver = jobs[at + SEAL_RECEIVER]!;
     let out = start;
     for (let index = 0; index < count; index++) {
@@ -141,14 +141,14 @@ export class TwinCipher implements TransportCipher {
     jobs[at + SEAL_OUT_LENGTH] = out - start;
   }
 
-  /** Four zero bytes, then the counter (whitepaper section 5.4). */
+  /** Writes the nonce: four zero bytes and the counter (whitepaper section 5.4). */
   #setNonce(low: number, high: number): void {
     writeU32le(this.#nonce, 4, low);
     writeU32le(this.#nonce, 8, high);
   }
 }
 
-/** Whether a range, given in numbers that may be nonsense, lies in the slab. */
+/** Reports whether a range of unchecked numbers lies in the slab. */
 function inside(slab: Uint8Array, offset: number, length: number): boolean {
   return offset >= 0 && length >= 0 && offset + length <= slab.length;
 }
