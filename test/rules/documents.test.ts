@@ -47,6 +47,13 @@ test('the map says of every folder what it may import, as the test of layers doe
   for (const [, folder, , cell] of rows) expect(cell, folder).toBe(importsCell(folder!));
 });
 
+test('the map names the pure folders, as the project that compiles them does', () => {
+  const { include } = JSON.parse(read('tsconfig.pure.json')) as { include: string[] };
+  const folders = include.filter(name => !name.startsWith('src/public/')).map(name => name.slice('src/'.length));
+  const [, named = ''] = /^- \*\*Pure folders: ([^*]+)\*\*/m.exec(read(MAP)) ?? [];
+  expect([...named.matchAll(/`([\w/]+)`/g)].map(([, folder]) => folder)).toEqual(folders);
+});
+
 test('the map links every page beside it', () => {
   const pages = documents.filter(name => name.startsWith('docs/') && name !== MAP);
   expect(pages.length).toBeGreaterThan(5);
