@@ -1,9 +1,6 @@
-/**
- * The loop that joins an engine to a TUN and UDP sockets: whatever is readable is read in batches, the engine is fed, its output
- * drained, and one timer armed. Each wake-up works within a budget, so that timers, the other direction and clients get their turn.
- */
+/** The loop that joins an engine to a TUN and UDP sockets. */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import type { Clock, OpenUdp, Tun } from '../io/ports.ts';
+import type { Clock, Tun } from '../io/ports.ts';
 import {
   type DatagramBatch,
   datagramsIn,
@@ -14,6 +11,7 @@ import {
 } from '../packet/batch.ts';
 import type { Engine } from '../protocol/engine.ts';
 import { describeEvent } from './describe-event.ts';
+import type { DeviceLoopOptions } from './device-loop-options.ts';
 import { DeviceSockets } from './device-sockets.ts';
 import type { Log } from './log.ts';
 import { PortRetry } from './port-retry.ts';
@@ -33,22 +31,6 @@ const HANDSHAKES_PER_WAKE = 128;
 /** WireGuard's timers are seconds; with thousands of peers those of a few milliseconds are done together (the kernel's are as coarse). */
 const SHORTEST_SLEEP = 5;
 const LONGEST_SLEEP = 2 ** 30; // setTimeout's own limit is 2^31 ms
-
-/** What a {@link DeviceLoop} joins. */
-export interface DeviceLoopOptions {
-  /** The protocol. */
-  readonly engine: Engine;
-  /** Where IP packets come from and go to. */
-  readonly tun: Tun;
-  /** Opens the sockets whenever the interface comes up or the port changes. */
-  readonly openUdp: OpenUdp;
-  /** Time for the engine. */
-  readonly clock: Clock;
-  /** Receives messages for people. */
-  readonly log: Log;
-  /** Called once when the interface was deleted. The loop has closed itself. */
-  readonly onGone: () => void;
-}
 
 /**
  * Runs an engine as a device: reads the TUN and the UDP sockets in batches, feeds the engine,
@@ -75,10 +57,7 @@ export class DeviceLoop {
   #waited = 0;
   #closed = false;
 
-  /**
-   * Makes a loop that does nothing before {@link DeviceLoop.start}. It owns engine and TUN from
-   * then on.
-   */
+  /** Makes a loop, which does nothing before start(). It owns engine and TUN from now on. */
   constructor(options: DeviceLoopOptions) {
     this.#engine = options.engine;
     this.#tun = options.tun;

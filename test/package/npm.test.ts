@@ -58,6 +58,7 @@ test('it holds nothing else', () => {
     /^dist\/man\/[\w-]+\.8$/,
     /^deploy\/[\w./-]+\.yaml$/,
     /^docs\/[\w./-]+\.(md|svg)$/,
+    /^examples\/[\w-]+\.mjs$/,
     /^native\/[\w-]+\.[ch]$|^native\/prebuilt\/[\w-]+\.(node|json)$/,
     /^scripts\/(build-native|node-version|addon\/recipe)\.mjs$/,
     /^systemd\/[\w@.-]+\.service$/,

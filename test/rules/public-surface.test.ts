@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { REPOSITORY } from '../support/guide.ts';
 
 const SRC = join(REPOSITORY, 'src');
-const MAKE_PAGES = join(REPOSITORY, 'scripts/api-pages/make.mjs');
+const MAKE_PAGES = join(REPOSITORY, 'api-pages/make.mjs');
 /** Entry points by the subpath that users import. */
 const ENTRIES = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')).exports as Record<
   string,

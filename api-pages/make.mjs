@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Application, LogLevel } from 'typedoc';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const OUTPUT = join(ROOT, 'dist/api-pages');
 const ENTRIES = ['index', 'public/engine', 'public/config', 'public/device', 'public/calico-plan'];
 /** Everything that an editor shows in a hover, constructors included. */
@@ -37,7 +37,7 @@ const entryPoints = positionals.length > 0 ? positionals : ENTRIES.map(name => j
 const app = await Application.bootstrap({
   name: 'wireguard-ts',
   entryPoints: entryPoints.map(path => resolve(path)),
-  tsconfig: values.tsconfig ?? join(ROOT, 'scripts/api-pages/tsconfig.json'),
+  tsconfig: values.tsconfig ?? join(ROOT, 'api-pages/tsconfig.json'),
   // tsc -b does that
   skipErrorChecking: true,
   readme: 'none',
