@@ -116,7 +116,7 @@ export class Agent {
       if (this.#isStopped) return;
       this.#snapshot = snapshot;
       const own = snapshot.cluster.nodes.get(this.#options.nodeName);
-      if (own || snapshot.synced) this.#dependencies.publisher.see(own?.annotations);
+      if (own || snapshot.synced) this.#dependencies.publisher.observe(own?.annotations);
       this.#requestTurn('changes');
     });
   }

@@ -15,7 +15,7 @@ import type { PublishClock, Publisher } from '../publish/publisher.ts';
 export interface AgentDependencies {
   readonly datastore: Datastore;
   readonly applier: AgentApplier;
-  readonly publisher: Pick<Publisher, 'publish' | 'withdraw' | 'see' | 'isPublished' | 'onRestored' | 'close'>;
+  readonly publisher: Pick<Publisher, 'publish' | 'withdraw' | 'observe' | 'isPublished' | 'onRestored' | 'close'>;
   readonly machine: AgentMachine;
   /** Present with `--allocate`. */
   readonly allocator?: AgentAllocator;

@@ -126,8 +126,11 @@ export class OwnKey {
   async #withdrawKeyAndAddress(isCurrent: () => boolean): Promise<Problem | undefined> {
     const { family, nodeName, dependencies } = this.#options;
     const ours = textOf(this.#publicKey);
-    const patience = this.#hasTimedOut ? 0 : WITHDRAW_TIMEOUT_MS;
-    const isGone = await dependencies.publisher.withdraw(family, { patience, ...(ours !== undefined && { ours }) });
+    const timeoutMs = this.#hasTimedOut ? 0 : WITHDRAW_TIMEOUT_MS;
+    const isGone = await dependencies.publisher.withdraw(family, {
+      timeoutMs,
+      ...(ours !== undefined && { previousKey: ours }),
+    });
     if (!isCurrent()) return undefined;
     this.#hasTimedOut = !isGone;
     const problem = isGone ? await this.#release(ours, isCurrent) : keyNotWithdrawn(nodeName, family);

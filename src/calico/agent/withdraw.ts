@@ -11,7 +11,7 @@ import type { AgentAllocator, AgentMachine } from './dependencies.ts';
 export interface WithdrawDependencies {
   readonly nodeName: string;
   readonly datastore: Datastore;
-  readonly publisher: Pick<Publisher, 'see' | 'withdraw' | 'close'>;
+  readonly publisher: Pick<Publisher, 'observe' | 'withdraw' | 'close'>;
   /** Present with `--allocate`: releases the tunnel's address too. */
   readonly allocator?: AgentAllocator;
   readonly applier: Pick<Applier, 'withdraw'>;
@@ -28,7 +28,7 @@ export async function withdrawAll(dependencies: WithdrawDependencies): Promise<n
   let own: ClusterNode | undefined;
   const clusterWatch = datastore.watch(({ cluster, synced }) => {
     own = cluster.nodes.get(nodeName);
-    if (own || synced) publisher.see(own?.annotations);
+    if (own || synced) publisher.observe(own?.annotations);
   });
   try {
     const withdrawn = await Promise.all(([4, 6] as const).map(family => withdrawKey(dependencies, family, () => own)));
@@ -55,7 +55,12 @@ async function withdrawKey(
   } catch (error) {
     warn(`cannot tell whether the IPv${family} key on Node ${nodeName} is ours: ${(error as Error).message}`);
   }
-  if (!(await publisher.withdraw(family, { patience: WITHDRAW_TIMEOUT_MS, ...(ours !== undefined && { ours }) }))) {
+  if (
+    !(await publisher.withdraw(family, {
+      timeoutMs: WITHDRAW_TIMEOUT_MS,
+      ...(ours !== undefined && { previousKey: ours }),
+    }))
+  ) {
     warn(
       `the cluster did not answer, so our IPv${family} key may still be on Node ${nodeName}; run this command again`,
     );

@@ -1,8 +1,10 @@
 /**
- * The cluster as the agent reads it: what of Nodes and Calico's objects bears on the tunnel, checked and in bytes. An object is never
- * changed: a new one takes its place, so that whoever computes from it may remember results by identity.
+ * The cluster as the agent reads it: the parts of Nodes and Calico objects that affect the tunnel,
+ * validated and in binary form. Objects are immutable: a change replaces the object, so results may
+ * be cached by its identity.
  *
- * What could not be understood is not in here: it is a Problem (problem.ts), and the rest of the object counts as if it were absent.
+ * Invalid values are left out: each becomes a Problem (problem.ts), and the rest of the object
+ * applies as if the value were absent.
  */
 import type { Family } from '../../base/family.ts';
 import type { Prefix } from '../../base/prefix.ts';
@@ -93,7 +95,7 @@ export interface NodeAddress {
 export interface FelixConfiguration {
   /** `default`, `node.<nodename>`, or the name of a selector-scoped one. */
   readonly name: string;
-  /** RFC 3339. Where several selector-scoped ones match a node, the oldest counts. */
+  /** RFC 3339. Of several selector-scoped ones that match a node, the oldest applies. */
   readonly creationTimestamp?: string;
   /** Present on a selector-scoped one only. */
   readonly nodeSelector?: string;

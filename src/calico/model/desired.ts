@@ -1,6 +1,7 @@
 /**
- * What a node shall have: the result of the plan, and all that apply is told. Equal states are equal values, so that the difference between
- * two is what must be done. Each tunnel is of one family: IPv4 over IPv4 and IPv6 over IPv6, with its own device, key and port, as Felix has it.
+ * The desired state of a node: the result of the planner, and the only input of the applier. Equal
+ * states are equal values, so the difference between two is the work to do. As in Felix, each
+ * tunnel has one family (IPv4 over IPv4, IPv6 over IPv6) with its own device, key and port.
  */
 import type { Family } from '../../base/family.ts';
 import type { Prefix } from '../../base/prefix.ts';

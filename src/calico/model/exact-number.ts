@@ -1,9 +1,10 @@
 /**
- * Numbers of objects that others wrote, as exact as they are written: Calico counts in nanoseconds, beyond 2^53, where a JavaScript number is another one.
- * Integers that are not safe are `bigint`, other numbers that JavaScript would round are an ExactNumber, all the rest are numbers.
+ * Keeps the numbers in other programs' objects exact. Calico counts nanoseconds beyond 2^53, which
+ * a JavaScript number would round. Unsafe integers become `bigint`, other numbers that would be
+ * rounded become an ExactNumber, and all the rest stay numbers.
  */
 export class ExactNumber {
-  /** As JSON has it. */
+  /** The number as JSON writes it. */
   readonly text: string;
 
   constructor(text: string) {
@@ -13,14 +14,17 @@ export class ExactNumber {
 
 export type AnyNumber = number | bigint | ExactNumber;
 
-/** @param text a number as JSON writes it */
+/**
+ * Converts a number from its text.
+ * @param text a number as JSON writes it
+ */
 export function exactNumber(text: string): AnyNumber {
   const value = Number(text);
   if (/^-?\d+$/.test(text)) return Number.isSafeInteger(value) ? value : BigInt(text);
   return Number.isFinite(value) && decimal(text) === decimal(String(value)) ? value : new ExactNumber(text);
 }
 
-/** The same text for the same number: its significant digits, and where the point is. */
+/** Returns a canonical text: equal numbers yield equal texts. */
 function decimal(text: string): string {
   const [, sign, whole = '', fraction = '', exponent = '0'] = /^(-?)(\d+)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
   const digits = (whole + fraction).replace(/^0+/, '');

@@ -1,4 +1,7 @@
-/** Numbers and durations in the notations that Go reads (strconv, time), which are Felix's: `0x1F`, `1_000`, `1h5m`. Undefined: Go refuses the text. */
+/**
+ * Parses numbers and durations as Go does (strconv, time), and therefore Felix: `0x1F`, `1_000`,
+ * `1h5m`. The parsers return undefined for a text that Go rejects.
+ */
 
 const DIGITS = String.raw`\d+(?:_\d+)*`;
 const HEX = String.raw`[\da-fA-F]+(?:_[\da-fA-F]+)*`;
@@ -18,21 +21,21 @@ const NANOSECONDS: Readonly<Record<string, bigint>> = {
   m: 60_000_000_000n,
   h: 3_600_000_000_000n,
 };
-const LARGEST = (1n << 63n) - 1n;
+const MAX_INT64 = (1n << 63n) - 1n;
 
-/** strconv.ParseInt with base 0, in 64 bits. */
+/** Parses like strconv.ParseInt with base 0 and 64 bits. */
 export function goInteger(text: string): bigint | undefined {
   const value = integer(text);
-  return value === undefined || value > LARGEST || value < -LARGEST - 1n ? undefined : value;
+  return value === undefined || value > MAX_INT64 || value < -MAX_INT64 - 1n ? undefined : value;
 }
 
-/** strconv.ParseUint with base 0: as an integer, without a sign. */
+/** Parses like strconv.ParseUint with base 0: an integer without a sign. */
 export function goUnsigned(text: string, bits: number): bigint | undefined {
   const value = /^[+-]/.test(text) ? undefined : integer(text);
   return value === undefined || value >= 1n << BigInt(bits) ? undefined : value;
 }
 
-/** strconv.ParseFloat in 64 bits. */
+/** Parses like strconv.ParseFloat with 64 bits. */
 export function goFloat(text: string): number | undefined {
   if (/^nan$/i.test(text)) return Number.NaN;
   const infinite = INFINITE.exec(text);
@@ -41,7 +44,7 @@ export function goFloat(text: string): number | undefined {
   return value !== undefined && Number.isFinite(value) ? value : undefined;
 }
 
-/** time.ParseDuration: nanoseconds. */
+/** Parses like time.ParseDuration; returns nanoseconds. */
 export function goDuration(text: string): bigint | undefined {
   const [, sign, rest] = /^([+-]?)(.*)$/s.exec(text)!;
   if (rest === '0') return 0n;
@@ -54,16 +57,19 @@ export function goDuration(text: string): bigint | undefined {
     sum += BigInt(whole || '0') * scale + fractionOf(scale, fraction);
   }
   const value = sign === '-' ? -sum : sum;
-  return value > LARGEST || value < -LARGEST - 1n ? undefined : value;
+  return value > MAX_INT64 || value < -MAX_INT64 - 1n ? undefined : value;
 }
 
-/** In floating point, and without the digits that 63 bits have no room for, as Go does: a third of an hour may come out as 1200 s or as a nanosecond less. */
+/**
+ * Scales a decimal fraction. Like Go, it calculates in floating point and drops digits that do not
+ * fit 63 bits, so a third of an hour may come out as 1200 s or as a nanosecond less.
+ */
 function fractionOf(scale: bigint, digits: string): bigint {
   let value = 0n;
   let power = 1;
   for (const digit of digits) {
     const longer = value * 10n + BigInt(digit);
-    if (value > LARGEST / 10n || longer > LARGEST + 1n) break;
+    if (value > MAX_INT64 / 10n || longer > MAX_INT64 + 1n) break;
     value = longer;
     power *= 10;
   }

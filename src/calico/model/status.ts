@@ -1,15 +1,18 @@
-/** Who is encrypted with whom, as the plan sees it from one node: for the log, `/readyz`, the metrics and `wgts verify`. */
+/**
+ * Status of other nodes as planned on one node, for the log, `/readyz`, the metrics and `wgts
+ * verify`.
+ */
 
 /** Why traffic with a node is not encrypted in a family. */
 export type PlainReason =
-  /** The family is off on this node, or on that one (`node.<name>`). */
+  /** WireGuard is disabled on either node. */
   | 'disabled'
   | 'no-key'
   | 'invalid-key'
   | 'duplicate-key'
-  /** Nowhere to send to. */
+  /** The node has no endpoint. */
   | 'no-node-address'
-  /** Nowhere to send to either: loopback, multicast and the like, or an address of this node. */
+  /** The node's endpoint is loopback, multicast and the like, or an address of this node. */
   | 'unusable-node-address';
 
 /** Another node as a plan sees it: encrypted, or in the clear and why. */

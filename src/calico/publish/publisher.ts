@@ -1,24 +1,33 @@
 /**
- * Our public keys on our Node (docs/reference/calico-felix.md#node-annotations, #nodes-written, #publishing, #when-felix-clears-it): a merge patch that touches one annotation of ours and nothing else. Felix clears the
- * key once per start, and whoever rewrites the whole Node may bring back what was there before; so each new view of the Node is looked at, and what is
- * not as it shall be is put right: the first time at once, ever slower while somebody keeps changing it back or the API refuses.
+ * Publishes this node's public keys in its Node's annotations
+ * (docs/reference/calico-felix.md#node-annotations, #nodes-written, #publishing,
+ * #when-felix-clears-it). A merge patch changes only the one annotation.
  *
- * The two families know nothing of each other. A key is taken away only if it is one of ours: by then another may have it for its own.
+ * Others overwrite it: Felix clears the key once per start, and a program that rewrites the whole
+ * Node may restore an old value. So the publisher compares every observed version of the Node with
+ * the desired key and corrects a difference: at once the first time, then with exponential back-off
+ * while another program keeps reverting it or the API refuses.
+ *
+ * The two families are independent. A key is removed only if this node published it, because by
+ * then another agent may have published its own.
  */
 import type { Family } from '../../base/family.ts';
 import { KEY_ANNOTATION } from '../model/annotations.ts';
 
-/** Of `metadata.annotations`; null removes one. */
+/** Changes to `metadata.annotations`; null removes one. */
 export type AnnotationPatch = Readonly<Record<string, string | null>>;
 
 export interface NodePatcher {
-  /** @throws what the API says, as an Error; nothing else is changed */
+  /**
+   * Merges the annotations into the Node.
+   * @throws Error with the API's message
+   */
   patchNode(name: string, annotations: AnnotationPatch): Promise<unknown>;
 }
 
 export interface PublishClock {
   now(): number;
-  /** @returns what forgets it */
+  /** Schedules an action; returns a function that cancels it. */
   after(milliseconds: number, action: () => void): () => void;
 }
 
@@ -27,17 +36,21 @@ export interface PublisherOptions {
   readonly api: NodePatcher;
   readonly clock: PublishClock;
   log(text: string): void;
-  /** What the API refused, each time. */
+  /** Called for every request that the API refuses. */
   warn(text: string): void;
 }
 
-const FIRST_PAUSE = 100;
-/** While the API refuses. */
-const LONGEST_PAUSE = 5_000;
-/** While somebody keeps changing it back: peers send in the clear as long as it is not there, and Felix in doubt comes again. */
-const LONGEST_FIGHT = 900;
-/** So long without a change by others, and the next one is put right at once again. */
-const PEACE = 30_000;
+const FIRST_PAUSE_MS = 100;
+/** Longest pause while the API refuses. */
+const MAX_REFUSED_PAUSE_MS = 5_000;
+/**
+ * Longest pause while another program reverts the key. It is short because peers send plaintext
+ * while the key is absent. If it is Felix that reverts, it does so again and again.
+ */
+const MAX_REVERTED_PAUSE_MS = 900;
+/** After this long without another correction, the next one is made at once again. */
+const STABLE_AFTER_MS = 30_000;
+const WITHDRAW_TIMEOUT_MS = 10_000;
 
 export class Publisher {
   readonly #keys: Readonly<Record<Family, PublishedKey>>;
@@ -46,40 +59,50 @@ export class Publisher {
     this.#keys = { 4: new PublishedKey(4, options), 6: new PublishedKey(6, options) };
   }
 
-  /** To be called when the tunnel is ready, and not before; the same again costs nothing. */
+  /** Publishes a key. Call it once the tunnel is ready, not before; repeated calls cost nothing. */
   publish(family: Family, publicKey: string): void {
-    this.#keys[family].want(publicKey);
+    this.#keys[family].publish(publicKey);
   }
 
   /**
-   * Resolves when the key is gone from the Node, as far as we know, or somebody else's is there; to be awaited before the tunnel is taken away.
-   * @param ours a key that an agent before this one may have published
-   * @param patience milliseconds; then it resolves to false, and goes on trying
+   * Removes the key, and resolves to true once the last observed Node has no key of ours. Await it
+   * before taking the tunnel down.
+   * @param options `previousKey` is a key that an earlier run of the agent may have published.
+   * After `timeoutMs` the promise resolves to false, and the publisher keeps trying.
    */
   withdraw(
     family: Family,
-    { ours, patience = 10_000 }: { readonly ours?: string; readonly patience?: number } = {},
+    {
+      previousKey,
+      timeoutMs = WITHDRAW_TIMEOUT_MS,
+    }: { readonly previousKey?: string; readonly timeoutMs?: number } = {},
   ): Promise<boolean> {
-    return this.#keys[family].withdraw(ours, patience);
+    return this.#keys[family].withdraw(previousKey, timeoutMs);
   }
 
-  /** Each new view of our Node. @param annotations undefined if there is no such Node (any more) */
-  see(annotations: Readonly<Record<string, string>> | undefined): void {
+  /**
+   * Takes note of a new version of this node's Node.
+   * @param annotations undefined if the Node does not exist
+   */
+  observe(annotations: Readonly<Record<string, string>> | undefined): void {
     for (const family of [4, 6] as const)
-      this.#keys[family].see(annotations && (annotations[KEY_ANNOTATION[family]] || null));
+      this.#keys[family].observe(annotations && (annotations[KEY_ANNOTATION[family]] || null));
   }
 
-  /** Calls back each time that a key of ours is on the Node again after it was not, whoever took it away and whoever put it there. */
+  /**
+   * Sets the listener for the return of our key to the Node after it was absent, no matter which
+   * program removed or restored it.
+   */
   onRestored(listener: (family: Family) => void): void {
     for (const family of [4, 6] as const) this.#keys[family].onRestored = () => listener(family);
   }
 
-  /** Whether the Node has it, as far as we know. */
+  /** Returns whether the Node, as last observed, has our key. */
   isPublished(family: Family): boolean {
     return this.#keys[family].isPublished;
   }
 
-  /** Nothing is sent after this. The keys stay where they are. Idempotent. */
+  /** Stops sending and leaves the published keys in place. Idempotent. */
   close(): void {
     for (const key of Object.values(this.#keys)) key.close();
   }
@@ -88,27 +111,33 @@ export class Publisher {
 class PublishedKey {
   readonly #family: Family;
   readonly #options: PublisherOptions;
-  /** Every key that this or an earlier agent published. */
-  readonly #ours = new Set<string>();
-  /** undefined: nothing was said yet; null: it shall be gone. */
-  #wanted: string | null | undefined;
-  /** undefined: not known. */
-  #there: string | null | undefined;
-  /** There is no such Node. */
-  #absent = false;
-  #sending = false;
-  /** Whether a view came while something was sent: it may be from before or after. */
-  #seenMeanwhile = false;
-  #sent = false;
-  #closed = false;
-  #forget: (() => void) | undefined;
-  #refused = false;
-  /** How often it was sent without peace in between. */
-  #fights = 0;
-  #lastSent = Number.NEGATIVE_INFINITY;
-  #waiting: ((done: boolean) => void)[] = [];
-  /** Whether the Node was seen without the key that it shall have. */
-  #isMissing = false;
+  /** Every key that this agent or an earlier run published. */
+  readonly #ownKeys = new Set<string>();
+  /**
+   * The desired key. null: none. undefined: neither {@link publish} nor {@link withdraw} was
+   * called.
+   */
+  #desired: string | null | undefined;
+  /** The observed key. null: none. undefined: unknown. */
+  #observed: string | null | undefined;
+  /** Whether the Node does not exist. */
+  #isNodeAbsent = false;
+  #isSending = false;
+  /**
+   * Whether the Node was observed during the current request: before or after the change is
+   * unknown.
+   */
+  #wasObservedWhileSending = false;
+  #hasSent = false;
+  #isClosed = false;
+  #cancelRetry: (() => void) | undefined;
+  #wasRefused = false;
+  /** Requests sent since the key was last stable. */
+  #attempts = 0;
+  #lastSentAt = Number.NEGATIVE_INFINITY;
+  #waiters: ((isDone: boolean) => void)[] = [];
+  /** Whether the Node was observed without the desired key. */
+  #wasMissing = false;
   onRestored: () => void = () => {};
 
   constructor(family: Family, options: PublisherOptions) {
@@ -117,128 +146,134 @@ class PublishedKey {
   }
 
   get isPublished(): boolean {
-    return typeof this.#wanted === 'string' && this.#there === this.#wanted;
+    return typeof this.#desired === 'string' && this.#observed === this.#desired;
   }
 
-  want(publicKey: string): void {
-    this.#ours.add(publicKey);
-    if (this.#wanted === publicKey) return;
-    this.#wanted = publicKey;
-    this.#settle(false);
-    this.#newIntent();
+  publish(publicKey: string): void {
+    this.#ownKeys.add(publicKey);
+    if (this.#desired === publicKey) return;
+    this.#desired = publicKey;
+    this.#resolveWaiters(false);
+    this.#restart();
   }
 
-  withdraw(ours: string | undefined, patience: number): Promise<boolean> {
-    if (ours !== undefined) this.#ours.add(ours);
-    if (this.#wanted !== null) {
-      this.#wanted = null;
-      this.#newIntent();
-    } else this.#next();
-    if (this.#isRight() && !this.#sending) return Promise.resolve(true);
+  withdraw(previousKey: string | undefined, timeoutMs: number): Promise<boolean> {
+    if (previousKey !== undefined) this.#ownKeys.add(previousKey);
+    if (this.#desired !== null) {
+      this.#desired = null;
+      this.#restart();
+    } else this.#reconcile();
+    if (this.#isConverged() && !this.#isSending) return Promise.resolve(true);
     return new Promise(resolve => {
-      const forget = this.#options.clock.after(patience, () => {
-        this.#waiting = this.#waiting.filter(each => each !== done);
+      const cancelTimeout = this.#options.clock.after(timeoutMs, () => {
+        this.#waiters = this.#waiters.filter(each => each !== waiter);
         resolve(false);
       });
-      const done = (gone: boolean): void => {
-        forget();
-        resolve(gone);
+      const waiter = (isDone: boolean): void => {
+        cancelTimeout();
+        resolve(isDone);
       };
-      this.#waiting.push(done);
+      this.#waiters.push(waiter);
     });
   }
 
-  see(value: string | null | undefined): void {
-    this.#there = value;
-    this.#absent = value === undefined;
-    this.#seenMeanwhile = true;
-    this.#next();
+  /** @param value null: the Node has no key. undefined: the Node does not exist. */
+  observe(value: string | null | undefined): void {
+    this.#observed = value;
+    this.#isNodeAbsent = value === undefined;
+    this.#wasObservedWhileSending = true;
+    this.#reconcile();
   }
 
   close(): void {
-    this.#closed = true;
-    this.#forget?.();
-    this.#settle(false);
+    this.#isClosed = true;
+    this.#cancelRetry?.();
+    this.#resolveWaiters(false);
   }
 
-  /** What we want is new: that is no fight. */
-  #newIntent(): void {
-    this.#fights = 0;
-    this.#forget?.();
-    this.#forget = undefined;
-    this.#next();
+  /** Acts on a new desired key without back-off: the change is ours, not another program's. */
+  #restart(): void {
+    this.#attempts = 0;
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    this.#reconcile();
   }
 
-  #isRight(): boolean {
-    if (this.#wanted === undefined || this.#absent) return true;
-    if (this.#wanted !== null) return this.#there === this.#wanted;
-    if (this.#there === undefined) return this.#ours.size === 0;
-    return this.#there === null || !this.#ours.has(this.#there);
+  #isConverged(): boolean {
+    if (this.#desired === undefined || this.#isNodeAbsent) return true;
+    if (this.#desired !== null) return this.#observed === this.#desired;
+    if (this.#observed === undefined) return this.#ownKeys.size === 0;
+    return this.#observed === null || !this.#ownKeys.has(this.#observed);
   }
 
-  /** What nobody has looked at yet is not known to be missing. */
-  #noteWhetherMissing(): void {
-    if (typeof this.#wanted !== 'string') this.#isMissing = false;
-    else if (this.#absent || (this.#there !== undefined && this.#there !== this.#wanted)) this.#isMissing = true;
-    else if (this.#isMissing && this.isPublished) {
-      this.#isMissing = false;
+  /**
+   * Tracks whether the key is missing and reports its return. A Node not observed yet counts as
+   * neither.
+   */
+  #trackMissing(): void {
+    if (typeof this.#desired !== 'string') this.#wasMissing = false;
+    else if (this.#isNodeAbsent || (this.#observed !== undefined && this.#observed !== this.#desired))
+      this.#wasMissing = true;
+    else if (this.#wasMissing && this.isPublished) {
+      this.#wasMissing = false;
       this.onRestored();
     }
   }
 
-  #next(): void {
-    if (this.#closed) return;
-    this.#noteWhetherMissing();
-    if (this.#sending) return;
-    if (this.#isRight()) {
-      this.#forget?.();
-      this.#forget = undefined;
-      this.#settle(true);
+  #reconcile(): void {
+    if (this.#isClosed) return;
+    this.#trackMissing();
+    if (this.#isSending) return;
+    if (this.#isConverged()) {
+      this.#cancelRetry?.();
+      this.#cancelRetry = undefined;
+      this.#resolveWaiters(true);
       return;
     }
-    // whose key is there must be known before it is removed, unless we sent one that may have arrived
-    if (this.#forget || (this.#wanted === null && this.#there === undefined && !this.#sent)) return;
+    // Before removing a key, find out whose it is, unless one that we sent may have arrived.
+    if (this.#cancelRetry || (this.#desired === null && this.#observed === undefined && !this.#hasSent)) return;
     const { clock } = this.#options;
-    if (clock.now() - this.#lastSent > PEACE) this.#fights = 0;
-    const longest = this.#refused ? LONGEST_PAUSE : LONGEST_FIGHT;
-    const pause = this.#fights === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (this.#fights - 1));
-    const left = this.#lastSent + pause - clock.now();
-    if (left <= 0) {
+    if (clock.now() - this.#lastSentAt > STABLE_AFTER_MS) this.#attempts = 0;
+    const longest = this.#wasRefused ? MAX_REFUSED_PAUSE_MS : MAX_REVERTED_PAUSE_MS;
+    const pause = this.#attempts === 0 ? 0 : Math.min(longest, FIRST_PAUSE_MS * 2 ** (this.#attempts - 1));
+    const remaining = this.#lastSentAt + pause - clock.now();
+    if (remaining <= 0) {
       void this.#send();
       return;
     }
-    this.#forget = clock.after(left, () => {
-      this.#forget = undefined;
-      this.#next();
+    this.#cancelRetry = clock.after(remaining, () => {
+      this.#cancelRetry = undefined;
+      this.#reconcile();
     });
   }
 
   async #send(): Promise<void> {
     const { node, api, clock, log, warn } = this.#options;
-    const wanted = this.#wanted ?? null;
+    const desired = this.#desired ?? null;
     const annotation = KEY_ANNOTATION[this.#family];
-    this.#sending = true;
-    this.#sent = true;
-    this.#seenMeanwhile = false;
-    this.#fights++;
-    log(`node ${node}: ${annotation} ${wanted === null ? 'removed' : `set to ${wanted}`}`);
+    this.#isSending = true;
+    this.#hasSent = true;
+    this.#wasObservedWhileSending = false;
+    this.#attempts++;
+    log(`node ${node}: ${desired === null ? `removing ${annotation}` : `setting ${annotation} to ${desired}`}`);
     try {
-      await api.patchNode(node, { [annotation]: wanted });
-      if (!this.#seenMeanwhile) this.#there = wanted;
-      this.#refused = false;
+      await api.patchNode(node, { [annotation]: desired });
+      if (!this.#wasObservedWhileSending) this.#observed = desired;
+      this.#wasRefused = false;
     } catch (error) {
-      this.#refused = true;
-      warn(`node ${node}: ${annotation} cannot be ${wanted === null ? 'removed' : 'set'}: ${(error as Error).message}`);
+      this.#wasRefused = true;
+      const verb = desired === null ? 'remove' : 'set';
+      warn(`node ${node}: cannot ${verb} ${annotation}, trying again: ${(error as Error).message}`);
     }
-    this.#sending = false;
-    this.#lastSent = clock.now();
-    this.#next();
+    this.#isSending = false;
+    this.#lastSentAt = clock.now();
+    this.#reconcile();
   }
 
-  #settle(done: boolean): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const each of waiting) each(done);
+  #resolveWaiters(isDone: boolean): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve(isDone);
   }
 }
 

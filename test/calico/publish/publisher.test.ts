@@ -45,7 +45,7 @@ beforeEach(() => {
 
 afterEach(() => publisher.close());
 
-const see = (): void => publisher.see({ ...annotations });
+const see = (): void => publisher.observe({ ...annotations });
 /** Somebody else's change, and its view. */
 const meddle = (change: Record<string, string | undefined>): void => {
   annotations = Object.fromEntries(
@@ -174,7 +174,7 @@ test('refused: tried again with pauses, said each time, the other family undistu
   expect(tries.length).toBeGreaterThan(10);
   expect(tries.length).toBeLessThan(20);
   expect(warnings).toHaveLength(tries.length);
-  expect(warnings[0]).toBe(`node worker-1: ${V4} cannot be set: 503 Service Unavailable`);
+  expect(warnings[0]).toBe(`node worker-1: cannot set ${V4}, trying again: 503 Service Unavailable`);
   expect(annotations).toEqual({ other: 'x', [V6]: 'key6' });
   expect(patches.filter(({ patch }) => V6 in patch)).toHaveLength(1);
   refuse = () => false;
@@ -188,8 +188,8 @@ test('views from before while it is sent cost at most one more', async () => {
     release = resolve;
   });
   publisher.publish(4, 'key4');
-  publisher.see({ other: 'x' });
-  publisher.see({ other: 'x' });
+  publisher.observe({ other: 'x' });
+  publisher.observe({ other: 'x' });
   release();
   await clock.pass(10);
   see();
@@ -231,8 +231,8 @@ test('somebody else’s key is not taken away; one that an earlier agent left is
   annotations[V4] = 'felix';
   annotations[V6] = 'mine';
   see();
-  expect(await publisher.withdraw(4, { ours: 'mine4' })).toBe(true);
-  const gone = publisher.withdraw(6, { ours: 'mine' });
+  expect(await publisher.withdraw(4, { previousKey: 'mine4' })).toBe(true);
+  const gone = publisher.withdraw(6, { previousKey: 'mine' });
   await clock.pass(0);
   expect(await gone).toBe(true);
   expect(annotations).toEqual({ other: 'x', [V4]: 'felix' });
@@ -240,7 +240,7 @@ test('somebody else’s key is not taken away; one that an earlier agent left is
 
 test('before the Node was seen nothing is removed, lest it be another’s', async () => {
   annotations[V4] = 'felix';
-  const done = publisher.withdraw(4, { ours: 'mine', patience: 1000 });
+  const done = publisher.withdraw(4, { previousKey: 'mine', timeoutMs: 1000 });
   await clock.pass(2000);
   expect(await done).toBe(false);
   expect(patches).toEqual([]);
@@ -253,7 +253,7 @@ test('withdrawing against a refusing API ends after its patience, and goes on', 
   publisher.publish(4, 'key4');
   await clock.pass(0);
   refuse = () => true;
-  const done = publisher.withdraw(4, { patience: 3000 });
+  const done = publisher.withdraw(4, { timeoutMs: 3000 });
   await clock.pass(3000);
   expect(await done).toBe(false);
   refuse = () => false;
@@ -262,7 +262,7 @@ test('withdrawing against a refusing API ends after its patience, and goes on', 
 });
 
 test('a Node that is not there is left alone until it is', async () => {
-  publisher.see(undefined);
+  publisher.observe(undefined);
   publisher.publish(4, 'key4');
   await clock.pass(60_000);
   expect(patches).toEqual([]);

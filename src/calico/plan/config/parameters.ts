@@ -30,7 +30,7 @@ export interface Parameter<T> {
 }
 
 /**
- * Felix's parameters that bear on the tunnel, by Felix's own names
+ * Felix's parameters that affect the tunnel, by Felix's own names
  * (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters). The same names are
  * those of the environment (`FELIX_...`) and, in lower case, of {@link
  * FelixConfiguration.parameters}.

@@ -67,9 +67,9 @@ export class PrefixOwners {
 
   /**
    * Returns the conflicts and invalid claims.
-   * @param encryptsHosts whether conflicts between nodes' own addresses matter. Without host encryption
-   * nodes may share one (such as a public address in front of many nodes), and such a claim only
-   * overrides a weaker one.
+   * @param encryptsHosts whether conflicts between nodes' own addresses matter. Without host
+   * encryption nodes may share one (such as a public address in front of many nodes), and such a
+   * claim only overrides a weaker one.
    */
   problems(encryptsHosts: boolean): readonly Problem[] {
     const disputes = [...this.#disputed].flatMap(text => {

@@ -1,9 +1,13 @@
 /**
- * The address of the WireGuard device from Calico's IPAM (docs/reference/calico-felix.md#tunnel-addresses), where no `allocateip` of Calico's gives one: kept if it is ours and its
- * pool may be used, else a free one of a block that this node has, else of a block that it claims. Left out: borrowing from other nodes' blocks.
+ * Assigns the WireGuard device an address from Calico's IPAM
+ * (docs/reference/calico-felix.md#tunnel-addresses), for clusters where Calico's `allocateip` does
+ * not. The allocator keeps an address that is already ours and whose pool may still be used. If
+ * there is none, it takes a free address from a block of this node, and if these are full, claims a
+ * block. It never borrows from other nodes' blocks.
  *
- * Everything is written only over what was read (resourceVersion), so that two who want the same address cannot both have it; who loses reads again.
- * The handle is written before the address, and a block's affinity before the block, as Calico does: what a stopped agent left is completed or reused.
+ * Every write requires the resourceVersion that was read, so two writers cannot get the same
+ * address; the loser reads again. As in Calico, the handle is written before the address and the
+ * affinity before the block, so the next run completes or reuses what an interrupted one left.
  */
 import { formatAddress } from '../../../base/address.ts';
 import type { Family } from '../../../base/family.ts';
@@ -28,15 +32,15 @@ import { type IpamPort, isConflict } from './port.ts';
 
 const HANDLE = { 4: 'wireguard-tunnel-addr-', 6: 'wireguard-v6-tunnel-addr-' } as const;
 const TYPE = { 4: 'wireguardTunnelAddress', 6: 'wireguardV6TunnelAddress' } as const;
-const ATTEMPTS = 30;
+const MAX_ATTEMPTS = 30;
 
 export interface AllocatorOptions {
   readonly node: string;
   readonly ipam: IpamPort;
   readonly api: NodePatcher;
-  /** Whether this node is one that a pool's nodeSelector means. */
+  /** Returns whether a pool's nodeSelector selects this node. */
   matches(nodeSelector: string): boolean;
-  /** Between two attempts, where somebody was quicker. */
+  /** Waits between two attempts after a conflict. */
   pause(attempt: number): Promise<void>;
   /** Milliseconds since 1970. */
   now(): number;
@@ -56,55 +60,65 @@ export class AddressAllocator {
   }
 
   /**
-   * To be called once the key is published, and whenever pools or our Node change. Idempotent.
-   * @param annotated what our Node says now
+   * Makes sure that this node has a tunnel address and announces it in its annotation. Call it once
+   * the key is published, and whenever pools or the Node change. Idempotent.
+   * @param annotated the address in the Node's annotation
    */
   async ensure(family: Family, annotated: string | undefined): Promise<Allocation> {
-    return this.#reported(family, async () => {
+    return this.#reportErrors(family, async () => {
       const pools = tunnelPools(await this.#options.ipam.list('IPPool'), family, selector =>
         this.#options.matches(selector),
       );
-      const kept = await this.#kept(family, pools, annotated);
-      if (kept) {
-        await this.#confirm(family);
-        await this.#annotate(family, annotated, kept);
-        return { address: kept };
+      const current = await this.#currentAddress(family, pools, annotated);
+      if (current) {
+        await this.#confirmClaims(family);
+        await this.#annotate(family, annotated, current);
+        return { address: current };
       }
-      await this.#release(family);
+      await this.#releaseAddresses(family);
       if (pools.length === 0)
         return this.#problem(
           'NoIPPool',
-          `no IPv${family} IPPool may be used for the tunnel's address of ${quoted(this.#options.node)}: one must be enabled, its nodeSelector must match, and its allowedUses must be empty or have Tunnel`,
+          `no IPv${family} IPPool can provide the tunnel address of ${quoted(this.#options.node)}, so its tunnel has none; enable a pool whose nodeSelector matches the node and whose allowedUses is empty or contains Tunnel`,
         );
       const address = await this.#assign(family, pools);
       if (!address)
         return this.#problem(
           'NoFreeAddress',
-          `no IPv${family} address is free for the tunnel in ${pools.map(({ name }) => name).join(', ')}, and no block can be claimed there`,
+          `no IPv${family} address is free for the tunnel in ${pools.map(({ name }) => name).join(', ')}, and no block can be claimed there; release addresses or add a pool`,
         );
       try {
         await this.#annotate(family, annotated, address);
       } catch (error) {
-        await this.#release(family);
+        await this.#releaseAddresses(family);
         throw error;
       }
-      this.#options.log(`node ${this.#options.node}: tunnel address ${formatAddress(address)} taken from IPAM`);
+      this.#options.log(`node ${this.#options.node}: assigned tunnel address ${formatAddress(address)} from IPAM`);
       return { address };
     });
   }
 
-  /** The key is gone: the address goes, and its annotation first. Idempotent. */
+  /**
+   * Removes the annotation and then releases the address, once the key is withdrawn. Idempotent.
+   */
   async release(family: Family, annotated: string | undefined): Promise<Allocation> {
-    return this.#reported(family, async () => {
+    return this.#reportErrors(family, async () => {
       if (annotated !== undefined)
         await this.#options.api.patchNode(this.#options.node, { [ADDRESS_ANNOTATION[family]]: null });
-      await this.#release(family);
+      await this.#releaseAddresses(family);
       return {};
     });
   }
 
-  /** What our handle has already, the annotated one before others; only where its pool may be used. Others of ours go. */
-  async #kept(family: Family, pools: readonly Pool[], annotated: string | undefined): Promise<Uint8Array | undefined> {
+  /**
+   * Returns the address that this node already holds in one of the pools, preferring the annotated
+   * one, and releases any others.
+   */
+  async #currentAddress(
+    family: Family,
+    pools: readonly Pool[],
+    annotated: string | undefined,
+  ): Promise<Uint8Array | undefined> {
     const { node } = this.#options;
     const held = (await this.#blocks(family)).flatMap(block =>
       block.allocations.flatMap((_, ordinal) => {
@@ -114,12 +128,12 @@ export class AddressAllocator {
         return pools.some(({ cidr }) => containsAddress(cidr, address)) ? [address] : [];
       }),
     );
-    const [first] = held;
-    const kept = held.find(address => formatAddress(address) === annotated) ?? first;
-    if (kept && held.length > 1) await this.#release(family, kept);
-    return kept;
+    const current = held.find(address => formatAddress(address) === annotated) ?? held[0];
+    if (current && held.length > 1) await this.#releaseAddresses(family, current);
+    return current;
   }
 
+  /** Assigns a free address, claiming blocks as needed; returns undefined if there is none. */
   async #assign(family: Family, pools: readonly Pool[]): Promise<Uint8Array | undefined> {
     const { ipam, node, pause, now } = this.#options;
     const reserved = (await ipam.list('IPReservation')).flatMap(({ spec }) =>
@@ -128,29 +142,29 @@ export class AddressAllocator {
       ),
     );
     const isFree = (address: Uint8Array): boolean => !reserved.some(prefix => containsAddress(prefix, address));
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       if (attempt > 0) await pause(attempt);
       const blocks = await this.#blocks(family);
-      const own = blocks.filter(
+      const ownBlocks = blocks.filter(
         ({ affinity, cidr, deleted }) =>
           !deleted && affinity === `host:${node}` && pools.some(pool => containsAddress(pool.cidr, cidr.address)),
       );
-      const found = own
+      const free = ownBlocks
         .map(block => ({ block, ordinal: block.unallocated.find(each => isFree(addressOf(block, each))) }))
         .find(({ ordinal }) => ordinal !== undefined);
       try {
         await confirmClaims({ ipam, node, blocks });
-        if (found) return await this.#take(family, found.block, found.ordinal!);
+        if (free) return await this.#assignOrdinal(family, free.block, free.ordinal!);
         if (!(await claimBlock({ ipam, node, pools, blocks, isFree, now: now() }))) return undefined;
       } catch (error) {
         if (!isConflict(error)) throw error;
       }
     }
-    throw new Error(`others were quicker ${ATTEMPTS} times`);
+    throw new Error(`other nodes took the address first ${MAX_ATTEMPTS} times`);
   }
 
-  /** What an agent before this one left. Where another is at it, the next time does. */
-  async #confirm(family: Family): Promise<void> {
+  /** Completes claims that an earlier run left pending; after a conflict, the next call retries. */
+  async #confirmClaims(family: Family): Promise<void> {
     const { ipam, node } = this.#options;
     try {
       await confirmClaims({ ipam, node, blocks: await this.#blocks(family) });
@@ -159,43 +173,49 @@ export class AddressAllocator {
     }
   }
 
-  async #take(family: Family, block: Block, ordinal: number): Promise<Uint8Array> {
+  async #assignOrdinal(family: Family, block: Block, ordinal: number): Promise<Uint8Array> {
     const { ipam, node } = this.#options;
     const handle = HANDLE[family] + node;
-    await this.#noteHandle(handle, formatPrefix(block.cidr));
+    await this.#writeHandle(handle, formatPrefix(block.cidr));
     const secondary = { node, type: TYPE[family] };
     await ipam.replace('IPAMBlock', assign(block, ordinal, { handle_id: handle, secondary }));
     return addressOf(block, ordinal);
   }
 
-  /** @param but one that stays */
-  async #release(family: Family, but?: Uint8Array): Promise<void> {
+  /**
+   * Releases all addresses that this node's handle holds, and removes the handle.
+   * @param except an address to keep; the handle stays then
+   */
+  async #releaseAddresses(family: Family, except?: Uint8Array): Promise<void> {
     const { ipam, node, pause } = this.#options;
     const handle = HANDLE[family] + node;
     for (let attempt = 0; ; attempt++)
       try {
         for (const block of await this.#blocks(family)) {
-          const stays = but && ordinalOf(block, but);
-          const ordinals = ordinalsOf(block, handle).filter(ordinal => ordinal !== stays);
+          const kept = except && ordinalOf(block, except);
+          const ordinals = ordinalsOf(block, handle).filter(ordinal => ordinal !== kept);
           if (ordinals.length > 0) await ipam.replace('IPAMBlock', release(block, ordinals));
         }
-        const object = but ? undefined : await ipam.get('IPAMHandle', handle);
+        const object = except ? undefined : await ipam.get('IPAMHandle', handle);
         if (object) await ipam.remove('IPAMHandle', object);
         return;
       } catch (error) {
-        if (!isConflict(error) || attempt === ATTEMPTS) throw error;
+        if (!isConflict(error) || attempt === MAX_ATTEMPTS) throw error;
         await pause(attempt);
       }
   }
 
-  /** The handle is ours alone, and has one address: what it says is set, not counted, so that a stopped agent leaves it right. */
-  async #noteHandle(handle: string, cidr: string): Promise<void> {
+  /**
+   * Writes the handle, which belongs to this node and has one address. Its counter is set rather
+   * than incremented, so it stays right after an interruption.
+   */
+  async #writeHandle(handle: string, cidr: string): Promise<void> {
     const { ipam } = this.#options;
-    const there = await ipam.get('IPAMHandle', handle);
+    const existing = await ipam.get('IPAMHandle', handle);
     const spec = { handleID: handle, block: { [cidr]: 1 }, deleted: false };
-    if (!there) await ipam.create('IPAMHandle', { metadata: { name: handle.toLowerCase() }, spec });
-    else if (JSON.stringify(there.spec?.['block']) !== JSON.stringify(spec.block))
-      await ipam.replace('IPAMHandle', { ...there, spec: { ...there.spec, ...spec } });
+    if (!existing) await ipam.create('IPAMHandle', { metadata: { name: handle.toLowerCase() }, spec });
+    else if (JSON.stringify(existing.spec?.['block']) !== JSON.stringify(spec.block))
+      await ipam.replace('IPAMHandle', { ...existing, spec: { ...existing.spec, ...spec } });
   }
 
   async #blocks(family: Family): Promise<Block[]> {
@@ -211,13 +231,14 @@ export class AddressAllocator {
       await this.#options.api.patchNode(this.#options.node, { [ADDRESS_ANNOTATION[family]]: text });
   }
 
-  async #reported(family: Family, action: () => Promise<Allocation>): Promise<Allocation> {
+  /** Runs an action and turns an error into a Problem. */
+  async #reportErrors(family: Family, action: () => Promise<Allocation>): Promise<Allocation> {
     try {
       return await action();
     } catch (error) {
       return this.#problem(
         'AddressNotAllocated',
-        `the IPv${family} address of the tunnel: ${(error as Error).message}`,
+        `cannot assign or release the tunnel's IPv${family} address: ${(error as Error).message}`,
       );
     }
   }

@@ -1,6 +1,7 @@
 /**
- * A node's claim to a block as Calico writes it (libcalico-go's `EnsureBlockAffinityLabels`): its IPAM looks claims up by these labels, in either API group.
- * One without them is no claim of the node to it, so that it takes a second block.
+ * Block affinities (a node's claim to a block) as Calico writes them (libcalico-go's
+ * `EnsureBlockAffinityLabels`). Calico's IPAM finds affinities by these labels in either API group.
+ * It overlooks an affinity without them, and claims a second block for the node.
  */
 import { createHash } from 'node:crypto';
 import { sha3_256 } from '@noble/hashes/sha3.js';
@@ -8,35 +9,45 @@ import { base32nopad } from '@scure/base';
 import type { IpamObject } from './port.ts';
 
 const LABEL = 'projectcalico.org/';
-/** Characters of an object's name. */
-const LONGEST_NAME = 252;
+/** Longest object name in characters. */
+const MAX_NAME_LENGTH = 252;
 
-/** Other labels stay. One that says no type is of a host, as it was before there were others. */
-export function labelled(affinity: IpamObject): IpamObject {
+/**
+ * Returns the affinity with Calico's labels added to its own. An affinity without a type belongs to
+ * a host: older versions know no other type.
+ */
+export function withLabels(affinity: IpamObject): IpamObject {
   const type = affinity.spec?.['type'] || 'host';
-  const labels = { ...labelsOf(affinity), ...wanted(affinity) };
+  const labels = { ...labelsOf(affinity), ...requiredLabels(affinity) };
   return { ...affinity, metadata: { ...affinity.metadata, labels }, spec: { ...affinity.spec, type } };
 }
 
-export function isLabelled(affinity: IpamObject): boolean {
+/** Returns whether the affinity has all labels that Calico looks for. */
+export function hasLabels(affinity: IpamObject): boolean {
   const labels = labelsOf(affinity);
-  return Object.entries(wanted(affinity)).every(([name, value]) => labels[name] === value);
+  return Object.entries(requiredLabels(affinity)).every(([name, value]) => labels[name] === value);
 }
 
-/** Calico marks an affinity so before it deletes it: by a text in crd.projectcalico.org/v1, by a boolean in projectcalico.org/v3. */
+/**
+ * Returns whether Calico is deleting the affinity. It sets the mark first, as a string in
+ * crd.projectcalico.org/v1 and as a boolean in projectcalico.org/v3.
+ */
 export function isDeleted({ spec }: IpamObject): boolean {
   return spec?.['deleted'] === true || spec?.['deleted'] === 'true';
 }
 
-/** @param block the name of the block's object */
+/**
+ * Returns the object name of an affinity, shortened with a hash if it would be too long.
+ * @param block name of the block's object
+ */
 export function affinityName(node: string, block: string): string {
   const name = `${node}-${block}`;
-  if (name.length <= LONGEST_NAME) return name;
+  if (name.length <= MAX_NAME_LENGTH) return name;
   const hash = createHash('sha256').update(`${node}+${block}`).digest('hex').slice(0, 11);
-  return `${node.slice(0, LONGEST_NAME - block.length - 13)}-${block}-${hash}`;
+  return `${node.slice(0, MAX_NAME_LENGTH - block.length - 13)}-${block}-${hash}`;
 }
 
-function wanted({ spec = {} }: IpamObject): Readonly<Record<string, string>> {
+function requiredLabels({ spec = {} }: IpamObject): Readonly<Record<string, string>> {
   return {
     [`${LABEL}hostname-hash`]: base32nopad.encode(sha3_256(new TextEncoder().encode(String(spec['node'])))),
     [`${LABEL}affinity-type`]: String(spec['type'] || 'host'),

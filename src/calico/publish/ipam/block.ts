@@ -1,6 +1,7 @@
 /**
- * A block of addresses as IPAM keeps it (docs/reference/calico-felix.md#ipam-objects): for each ordinal, who has it, as an index into a list of attributes. Pure: each change
- * makes a new object, with all that we do not know of it as it was.
+ * Reads and changes IPAM blocks (docs/reference/calico-felix.md#ipam-objects). A block stores for
+ * each ordinal an index into a list of attributes that name the holder. Pure: every change returns
+ * a new object and preserves unknown fields.
  */
 import { addressAt, covers, formatPrefix, type Prefix, parsePrefix } from '../../../base/prefix.ts';
 import { type AnyNumber, exactNumber } from '../../model/exact-number.ts';
@@ -9,27 +10,27 @@ import type { IpamObject } from './port.ts';
 export interface Block {
   readonly object: IpamObject;
   readonly cidr: Prefix;
-  /** `host:<node>`; absent where nobody has it. */
+  /** `host:<node>`; absent if the block has no owner. */
   readonly affinity?: string;
   readonly allocations: readonly (number | null)[];
   readonly unallocated: readonly number[];
   readonly attributes: readonly Attributes[];
-  /** Marked by Calico before it is deleted, so that nothing may be taken from it. */
+  /** Calico marks a block before deleting it; no address may be assigned from it then. */
   readonly deleted: boolean;
 }
 
-/** Who has an address. */
+/** Describes the holder of an address. */
 export interface Attributes {
   readonly handle_id?: string;
   readonly secondary?: Readonly<Record<string, string>>;
-  /** Since when the address rests before others may have it: nobody holds it any more. */
+  /** When the address was released. It has no holder, and rests before it is assigned again. */
   readonly releasedAt?: string;
 }
 
-/** 2^20 addresses: no block is nearly as large. */
-const LARGEST = 1 << 20;
+/** Upper bound of addresses in a block, far above any real one. */
+const MAX_SIZE = 1 << 20;
 
-/** @returns undefined for what is no whole block */
+/** Parses a block; returns undefined if the object is incomplete or inconsistent. */
 export function parseBlock(object: IpamObject): Block | undefined {
   const { cidr: text, affinity, allocations, unallocated, attributes = [], deleted } = object.spec ?? {};
   const cidr = typeof text === 'string' ? parsePrefix(text) : undefined;
@@ -38,12 +39,12 @@ export function parseBlock(object: IpamObject): Block | undefined {
   const list = (attributes ?? []) as unknown[];
   const isIndex = (value: unknown, end: number): boolean =>
     Number.isInteger(value) && (value as number) >= 0 && (value as number) < end;
-  const whole =
+  const isConsistent =
     allocations.length === sizeOf(cidr) &&
     allocations.every(each => each === null || isIndex(each, list.length)) &&
     unallocated.every(each => isIndex(each, allocations.length) && allocations[each as number] === null) &&
     list.every(each => typeof each === 'object' && each !== null);
-  if (!whole) return undefined;
+  if (!isConsistent) return undefined;
   return {
     object,
     cidr,
@@ -56,8 +57,9 @@ export function parseBlock(object: IpamObject): Block | undefined {
 }
 
 /**
- * Its changes are counted from the time that it is made at, in nanoseconds, as Calico does: of a block that was deleted and made again no number comes
- * again. The time of the claim keeps other nodes from taking an empty block for one that nobody needs.
+ * Returns an empty block. As in Calico, its sequence number starts at the current time in
+ * nanoseconds, so a block that is deleted and created again never repeats a number. The claim time
+ * keeps other nodes from reclaiming the empty block as unused.
  * @param now milliseconds since 1970
  */
 export function newBlock(cidr: Prefix, affinity: string, now: number): IpamObject {
@@ -78,21 +80,21 @@ export function newBlock(cidr: Prefix, affinity: string, now: number): IpamObjec
   return { metadata: { name: nameOfCidr(cidr) }, spec };
 }
 
-/** `192.168.1.64/26` as a name has it. */
+/** Returns the object name for a CIDR: `192-168-1-64-26` for `192.168.1.64/26`. */
 export function nameOfCidr(cidr: Prefix): string {
   return formatPrefix(cidr).replace(/[.:/]/g, '-');
 }
 
 export function sizeOf({ address, length }: Prefix): number {
   const bits = address.length * 8 - length;
-  return bits > 20 ? LARGEST : 2 ** bits;
+  return bits > 20 ? MAX_SIZE : 2 ** bits;
 }
 
 export function addressOf({ cidr }: Block, ordinal: number): Uint8Array {
   return addressAt(cidr, ordinal);
 }
 
-/** @returns undefined if it is not one of the block's */
+/** Returns the ordinal of an address, or undefined if it lies outside the block. */
 export function ordinalOf({ cidr }: Block, address: Uint8Array): number | undefined {
   if (!containsAddress(cidr, address)) return undefined;
   let ordinal = 0;
@@ -110,52 +112,61 @@ export function attributesOf({ allocations, attributes }: Block, ordinal: number
   return index === null || index === undefined ? undefined : attributes[index];
 }
 
-/** Ordinals that this handle has. */
+/** Returns the ordinals that a handle holds. */
 export function ordinalsOf(block: Block, handle: string): number[] {
   return block.allocations.flatMap((_, ordinal) =>
     attributesOf(block, ordinal)?.handle_id === handle ? [ordinal] : [],
   );
 }
 
-/** @param ordinal one that is not allocated */
+/**
+ * Returns the block's object with one more address assigned.
+ * @param ordinal must be unallocated
+ */
 export function assign(block: Block, ordinal: number, attributes: Attributes): IpamObject {
   const { allocations, unallocated, attributes: list } = block;
-  return changed(block, {
+  return update(block, {
     allocations: allocations.map((each, i) => (i === ordinal ? list.length : each)),
     unallocated: unallocated.filter(each => each !== ordinal),
     attributes: [...list, attributes],
-    ...numbered(block, ordinal),
+    ...allocationSequence(block, ordinal),
   });
 }
 
-/** Attributes that nobody has any more go, and the others' indexes with them. */
+/**
+ * Returns the block's object without these ordinals; drops unused attributes and renumbers the
+ * rest.
+ */
 export function release(block: Block, ordinals: readonly number[]): IpamObject {
   const allocations = block.allocations.map((each, ordinal) => (ordinals.includes(ordinal) ? null : each));
-  const kept = block.attributes.map((_, index) => index).filter(index => allocations.includes(index));
-  const numbers = Object.entries(numbersOf(block)).filter(([ordinal]) => !ordinals.includes(Number(ordinal)));
-  return changed(block, {
-    allocations: allocations.map(each => (each === null ? null : kept.indexOf(each))),
-    // behind all others, so that it is not given out again at once
+  const used = block.attributes.map((_, index) => index).filter(index => allocations.includes(index));
+  const sequences = Object.entries(sequencesOf(block)).filter(([ordinal]) => !ordinals.includes(Number(ordinal)));
+  return update(block, {
+    allocations: allocations.map(each => (each === null ? null : used.indexOf(each))),
+    // Append: the address must not be assigned again at once.
     unallocated: [...block.unallocated, ...ordinals],
-    attributes: kept.map(index => block.attributes[index]),
-    ...(isCounted(block) && { sequenceNumberForAllocation: Object.fromEntries(numbers) }),
+    attributes: used.map(index => block.attributes[index]),
+    ...(hasSequence(block) && { sequenceNumberForAllocation: Object.fromEntries(sequences) }),
   });
 }
 
-function changed(block: Block, spec: Readonly<Record<string, unknown>>): IpamObject {
+function update(block: Block, spec: Readonly<Record<string, unknown>>): IpamObject {
   const { object } = block;
-  const next = isCounted(block) && { sequenceNumber: exactNumber(String(BigInt(sequenceOf(block)) + 1n)) };
+  const next = hasSequence(block) && { sequenceNumber: exactNumber(String(BigInt(sequenceOf(block)) + 1n)) };
   return { ...object, spec: { ...object.spec, ...spec, ...next } };
 }
 
-/** Newer versions note which change an allocation is from, so that a late release of an older one does not end it. */
-function numbered(block: Block, ordinal: number): Record<string, unknown> {
-  if (!isCounted(block)) return {};
-  return { sequenceNumberForAllocation: { ...numbersOf(block), [ordinal]: sequenceOf(block) } };
+/**
+ * Records which change made an allocation. Newer versions of Calico do, so that a late release of
+ * an earlier allocation does not free the address.
+ */
+function allocationSequence(block: Block, ordinal: number): Record<string, unknown> {
+  if (!hasSequence(block)) return {};
+  return { sequenceNumberForAllocation: { ...sequencesOf(block), [ordinal]: sequenceOf(block) } };
 }
 
-/** Whether the block's changes are counted: Calico did not always. */
-function isCounted(block: Block): boolean {
+/** Returns whether the block has a sequence number; older versions of Calico write none. */
+function hasSequence(block: Block): boolean {
   const { sequenceNumber } = block.object.spec ?? {};
   return typeof sequenceNumber === 'bigint' || Number.isInteger(sequenceNumber);
 }
@@ -164,6 +175,6 @@ function sequenceOf({ object }: Block): number | bigint {
   return object.spec!['sequenceNumber'] as number | bigint;
 }
 
-function numbersOf({ object }: Block): Readonly<Record<string, AnyNumber>> {
+function sequencesOf({ object }: Block): Readonly<Record<string, AnyNumber>> {
   return (object.spec?.['sequenceNumberForAllocation'] ?? {}) as Readonly<Record<string, AnyNumber>>;
 }

@@ -1,4 +1,7 @@
-/** The IPPools that the address of a tunnel may come from (docs/reference/calico-felix.md#tunnel-addresses). */
+/**
+ * Selects the IPPools that may provide a tunnel address
+ * (docs/reference/calico-felix.md#tunnel-addresses).
+ */
 import type { Family } from '../../../base/family.ts';
 import { makePrefix, type Prefix, parsePrefix } from '../../../base/prefix.ts';
 import type { IpamObject } from './port.ts';
@@ -6,12 +9,13 @@ import type { IpamObject } from './port.ts';
 export interface Pool {
   readonly name: string;
   readonly cidr: Prefix;
-  /** Length of the prefix of each block. */
+  /** Prefix length of the blocks. */
   readonly blockSize: number;
 }
 
 /**
- * Returns the pools of one family that are enabled, are not being deleted, allow tunnels and select this node.
+ * Returns the pools of one family that are enabled, are not being deleted, allow tunnels and select
+ * this node.
  * @param matches evaluates a nodeSelector for this node
  */
 export function tunnelPools(

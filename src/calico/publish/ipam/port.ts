@@ -1,4 +1,7 @@
-/** Calico's IPAM objects as the API keeps them (docs/reference/calico-felix.md#ipam-objects), read and written whole, so that fields that we do not know stay as they are. */
+/**
+ * Access to Calico's IPAM objects (docs/reference/calico-felix.md#ipam-objects). Objects are read
+ * and written whole, which preserves fields that we do not know.
+ */
 
 export type IpamKind = 'IPPool' | 'IPReservation' | 'IPAMConfig' | 'IPAMBlock' | 'BlockAffinity' | 'IPAMHandle';
 
@@ -13,22 +16,32 @@ export interface IpamObject {
   readonly [field: string]: unknown;
 }
 
-/** Of either API group. Errors have the `code` of src/calico/datastore: ESTALE or EEXIST where somebody else was quicker, ENOENT where there is nothing. */
+/**
+ * Reads and writes IPAM objects in either API group. Errors have the `code` of
+ * src/calico/datastore: ESTALE or EEXIST if another writer was faster, ENOENT if the object does
+ * not exist.
+ */
 export interface IpamPort {
-  /** `v1`: crd.projectcalico.org/v1; `v3`: projectcalico.org/v3. A few fields are written in other ways. */
+  /**
+   * `v1`: crd.projectcalico.org/v1. `v3`: projectcalico.org/v3. The groups encode a few fields
+   * differently.
+   */
   group(): Promise<'v1' | 'v3'>;
-  /** Empty also where there is no such kind. */
+  /** Lists all objects of a kind; empty if the cluster does not define the kind. */
   list(kind: IpamKind): Promise<readonly IpamObject[]>;
   get(kind: IpamKind, name: string): Promise<IpamObject | undefined>;
-  /** apiVersion and kind are filled in. @throws EEXIST if there is one of that name */
+  /**
+   * Creates an object and fills in apiVersion and kind.
+   * @throws EEXIST if an object of this name exists
+   */
   create(kind: IpamKind, object: IpamObject): Promise<IpamObject>;
-  /** @throws ESTALE unless it still has that resourceVersion */
+  /** @throws ESTALE unless the stored object still has this resourceVersion */
   replace(kind: IpamKind, object: IpamObject): Promise<IpamObject>;
-  /** @throws ESTALE unless it still has that resourceVersion */
+  /** @throws ESTALE unless the stored object still has this resourceVersion */
   remove(kind: IpamKind, object: IpamObject): Promise<void>;
 }
 
-/** What was read is not what is there any more: to be read again. */
+/** Returns whether the error means that the objects read are stale; the caller reads again. */
 export function isConflict(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return code === 'ESTALE' || code === 'EEXIST' || code === 'ENOENT';

@@ -6,7 +6,7 @@ import { parsePrefix } from '../../../../src/base/prefix.ts';
 import { ADDRESS_ANNOTATION } from '../../../../src/calico/model/annotations.ts';
 import { AddressAllocator, type Allocation } from '../../../../src/calico/publish/ipam/allocator.ts';
 import { newBlock, parseBlock } from '../../../../src/calico/publish/ipam/block.ts';
-import { labelled } from '../../../../src/calico/publish/ipam/block-affinity.ts';
+import { withLabels } from '../../../../src/calico/publish/ipam/block-affinity.ts';
 import { FakeIpam } from './fake-ipam.ts';
 
 export const CIDR = { 4: '10.42.0.0/24', 6: 'fd42::/120' } as const;
@@ -66,7 +66,7 @@ export class AllocatorScene {
     const { cidr, name } = BLOCK[this.#family];
     this.ipam.put('IPAMBlock', newBlock(parsePrefix(cidr)!, 'host:n1', NOW));
     const spec = { cidr, node: 'n1', type: 'host', state: 'confirmed', deleted: 'false' };
-    this.ipam.put('BlockAffinity', labelled({ metadata: { name: `n1-${name}` }, spec }));
+    this.ipam.put('BlockAffinity', withLabels({ metadata: { name: `n1-${name}` }, spec }));
   }
 
   /** What the node's handle has, in all blocks. */
