@@ -13,7 +13,7 @@ const MEASURE_OF_ALL = 'wireguard-go';
 const PROSE = 120;
 
 /** The contender whose ratios are shown: the first of ours. */
-export function protagonist(results: Results): ContenderFacts | undefined {
+function protagonist(results: Results): ContenderFacts | undefined {
   return results.contenders.find(({ kind }) => kind === 'ours');
 }
 

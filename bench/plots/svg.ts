@@ -1,7 +1,7 @@
 /** The few shapes that a plot is made of, as text of an SVG. */
 
 /** Text that is safe between tags and in quotes. */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 

@@ -10,7 +10,7 @@ export interface RunOptions {
   readonly keepInput?: boolean;
 }
 
-export interface Outcome {
+interface Outcome {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;

@@ -16,7 +16,7 @@ export interface Contender extends ContenderFacts {
 }
 
 /** The name of the cable without a tunnel, which is there for comparison. */
-export const BARE = 'no tunnel';
+const BARE = 'no tunnel';
 const OURS = 'wireguard-ts';
 
 /** Whoever is found, ourselves first. Only inside (enter.ts): a kernel interface is made for an instant. */

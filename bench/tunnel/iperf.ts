@@ -20,7 +20,7 @@ export type Congestion = 'cubic' | 'bbr';
 /** Linux's own default, whatever this machine's is: what one machine measures is not to depend on its sysctl. */
 export const USUAL_CONGESTION: Congestion = 'cubic';
 
-export interface UdpOptions {
+interface UdpOptions {
   readonly seconds: number;
   /** Bytes of payload. */
   readonly size: number;

@@ -40,4 +40,3 @@ export type Measure = TunnelMeasure | LabMeasure;
 
 export const EVERYBODY: readonly Kind[] = ['ours', 'other', 'kernel', 'bare'];
 export const TUNNELS: readonly Kind[] = ['ours', 'other', 'kernel'];
-export const DAEMONS: readonly Kind[] = ['ours', 'other'];

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
 export const PREBUILT = join(NATIVE, 'prebuilt');
 /** Says what the files in native/prebuilt were made of. */
-export const MANIFEST = join(PREBUILT, 'manifest.json');
+const MANIFEST = join(PREBUILT, 'manifest.json');
 
 export const COMPILE_FLAGS = [
   '-std=gnu11',

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const POOL = '10.244.0.0/16';
+const POOL = '10.244.0.0/16';
 export const nodeAddress = n => `192.0.2.${n}`;
 export const podAddress = n => `10.244.${n}.2`;
 export const podBlock = n => `10.244.${n}.0/26`;

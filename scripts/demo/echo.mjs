@@ -2,7 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
-export const ECHO_PORT = 7;
+const ECHO_PORT = 7;
 
 /** Sends back whatever comes. Resolves once the port is open. */
 export async function serveEcho(address) {

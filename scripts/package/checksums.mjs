@@ -12,7 +12,7 @@ export async function writeChecksums(folder, paths) {
 }
 
 /** @returns hexadecimal */
-export async function sha256(path) {
+async function sha256(path) {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');

@@ -7,7 +7,3 @@ export const BACKENDS = ['auto', 'kernel', 'userspace', 'native', 'pure'] as con
  * `userspace` (native where that works, else pure), `native`, `pure`.
  */
 export type BackendChoice = (typeof BACKENDS)[number];
-
-export function isBackend(text: string): text is BackendChoice {
-  return (BACKENDS as readonly string[]).includes(text);
-}

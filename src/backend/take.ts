@@ -15,7 +15,7 @@ import { WIREGUARD } from '../netlink/wireguard-layout.ts';
 import { RIGHT_NEEDED, WIREGUARD_KIND } from './kernel.ts';
 import type { BackendChoice } from './names.ts';
 
-export { BACKENDS, type BackendChoice, isBackend } from './names.ts';
+export { BACKENDS, type BackendChoice } from './names.ts';
 
 /** The decision of {@link takeBackend}, with its reason for people. */
 export type Taken = TakenKernel | TakenUserspace;

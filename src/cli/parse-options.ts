@@ -57,7 +57,7 @@ export function checkChoice<T extends string>(from: string, value: string, known
   throw new UsageError(`${from} cannot be ${quote(value)}`, { given: value, known });
 }
 
-export function unknownOption(given: string, known: readonly OptionModel[]): UsageError {
+function unknownOption(given: string, known: readonly OptionModel[]): UsageError {
   const names = known.flatMap(({ name, short }) => (short === undefined ? [name] : [name, short]));
   return new UsageError(`unknown option ${quote(given)}`, { given, known: [...names, '--help', '--version'] });
 }
@@ -86,7 +86,7 @@ function checkCount(model: CommandModel, given: readonly string[], { least = 0, 
   if (empty >= 0) throw new UsageError(`the argument ${names[empty] ?? empty + 1} is empty`);
 }
 
-export function missing({ name, text }: ArgumentModel): UsageError {
+function missing({ name, text }: ArgumentModel): UsageError {
   return new UsageError(`the argument ${name} is missing`, { note: `${name}: ${text}` });
 }
 

@@ -28,7 +28,7 @@ export async function startProgram(load: () => Promise<Program>): Promise<void> 
 }
 
 /** Ignores both signals from now on. A handler of ours replaces Node's own. */
-export function ignoreUserSignals(): void {
+function ignoreUserSignals(): void {
   process.on('SIGUSR1', () => void closeInspector()).on('SIGUSR2', () => {});
   setTimeout(() => void closeInspector(), LATE_MS).unref();
 }
@@ -37,7 +37,7 @@ export function ignoreUserSignals(): void {
  * Closes a debugger that the command line did not request: one that an early SIGUSR1 opened, or one
  * from NODE_OPTIONS in an environment inherited from a developer's shell.
  */
-export async function closeInspector(): Promise<void> {
+async function closeInspector(): Promise<void> {
   if (!process.features.inspector || process.execArgv.some(isDebugging)) return;
   const inspector = await import('node:inspector');
   if (inspector.url() === undefined) return;

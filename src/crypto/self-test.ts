@@ -18,7 +18,7 @@ export function passesSelfTest(crypto: CryptoProvider): boolean {
 }
 
 /** Runs the test. @returns the result in hexadecimal */
-export function knownAnswer(crypto: CryptoProvider): string {
+function knownAnswer(crypto: CryptoProvider): string {
   const privateKeys = [1, 2, 3, 4].map(seed => counted(32, seed));
   const publicKeys = privateKeys.map(key => crypto.publicKey(key));
   const shared = crypto.dh(privateKeys[0]!, publicKeys[1]!)!;

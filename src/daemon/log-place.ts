@@ -8,8 +8,7 @@ import { connect, type Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { codedError } from '../base/coded-error.ts';
 
-export const LOG_PLACES = ['auto', 'journal', 'syslog', 'file', 'none'] as const;
-export type LogPlaceName = (typeof LOG_PLACES)[number];
+const LOG_PLACES = ['auto', 'journal', 'syslog', 'file', 'none'] as const;
 
 export interface LogPlace {
   readonly kind: 'journal' | 'syslog' | 'file';
@@ -24,7 +23,7 @@ export interface LogPlace {
 /** Folders for log files, each only root's; the first that can be used. */
 export const LOG_FOLDERS = ['/var/log/wireguard-ts', '/run/wireguard-ts/log'] as const;
 export const JOURNAL_SOCKET = '/run/systemd/journal/stdout';
-export const SYSLOG_SOCKET = '/dev/log';
+const SYSLOG_SOCKET = '/dev/log';
 const CONNECT_LIMIT_MS = 1000;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 

@@ -11,7 +11,7 @@ export const LOG_FILE_VARIABLE = 'WGTS_LOG_FILE';
 /** Set to 1 where standard error is a person's or a manager's, who want all of it too. */
 export const LOG_BOTH_VARIABLE = 'WGTS_LOG_BOTH';
 
-export interface LogSink {
+interface LogSink {
   write(line: string): void;
   /** What waits is written now, as far as that can be: the process ends. */
   flush(): void;

@@ -27,7 +27,7 @@ export interface UdpHandle {
   readonly [handle]: 'udp';
 }
 
-export interface TunCounters {
+interface TunCounters {
   readonly offloads: number;
   readonly merged: number;
   readonly unmerged: number;
@@ -38,7 +38,7 @@ export interface TunCounters {
   readonly malformed: number;
 }
 
-export interface UdpInfo {
+interface UdpInfo {
   readonly port: number;
   /** -1 where the family is missing. */
   readonly fd4: number;

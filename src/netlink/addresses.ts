@@ -9,7 +9,7 @@ import { getU32, setU32 } from './native-order.ts';
 import type { NetlinkSocket } from './socket.ts';
 
 export const ADDRESS_MESSAGE = { new: 20, remove: 21, get: 22 } as const;
-export const ADDRESS_HEADER_SIZE = 8;
+const ADDRESS_HEADER_SIZE = 8;
 export const ADDRESS = { address: 1, local: 2, label: 3, broadcast: 4, flags: 8, metric: 9 } as const;
 /** Address flags (IFA_F_*). */
 export const ADDRESS_FLAG = { noDuplicateCheck: 0x02, tentative: 0x40, permanent: 0x80, noPrefixRoute: 0x200 } as const;

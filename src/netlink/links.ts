@@ -26,7 +26,7 @@ export const LINK = {
 } as const;
 export const LINK_INFO = { kind: 1, data: 2 } as const;
 /** In a veth's LINK_INFO.data: a complete link message that describes the other end. */
-export const VETH_PEER = 1;
+const VETH_PEER = 1;
 /** Flags in struct ifinfomsg. */
 export const LINK_UP = 0x1;
 export const LINK_LOOPBACK = 0x8;

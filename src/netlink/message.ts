@@ -48,7 +48,7 @@ export interface Verdict {
 
 const DETAIL = { message: 1, offset: 2 } as const;
 
-export function align(length: number): number {
+function align(length: number): number {
   return (length + 3) & ~3;
 }
 

@@ -53,7 +53,7 @@ export interface NfTable {
 }
 
 /** A set of address ranges. */
-export interface NfSet {
+interface NfSet {
   readonly name: string;
   /** Sorted, disjoint and not adjacent. */
   readonly ranges: readonly NfRange[];

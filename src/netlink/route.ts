@@ -22,7 +22,7 @@ export const ROUTE = {
   mark: 16,
   via: 18,
 } as const;
-export const ROUTE_METRICS = { mtu: 2 } as const;
+const ROUTE_METRICS = { mtu: 2 } as const;
 export const TABLE = { default: 253, main: 254, local: 255 } as const;
 /** The origin of a route. */
 export const PROTOCOL = {
@@ -75,7 +75,7 @@ export interface Route {
   readonly flags: number;
 }
 
-export interface RouteHop {
+interface RouteHop {
   readonly link: number;
   readonly gateway?: Uint8Array;
   readonly weight: number;

@@ -26,7 +26,7 @@ export const RULE = {
   outputName: 17,
   protocol: 21,
 } as const;
-export const RULE_INVERT = 0x2;
+const RULE_INVERT = 0x2;
 export const RULE_ACTION = { table: 1, goto: 2, nothing: 3, blackhole: 6, unreachable: 7, prohibit: 8 } as const;
 const NO_SUPPRESSION = 0xffffffff;
 const WHOLE_MARK = 0xffffffff;

@@ -23,7 +23,7 @@ import {
  * An attribute, and thus the list of peers, holds at most 64 KiB; the kernel refuses messages
  * larger than its send buffer, 208 KiB.
  */
-export const LARGEST_MESSAGE = 32 * 1024;
+const LARGEST_MESSAGE = 32 * 1024;
 /** Upper bounds of a peer without its allowed IPs, and of an allowed IP. */
 const PEER_ROOM = 256;
 const ALLOWED_IP_ROOM = 48;

@@ -44,7 +44,7 @@ export const GROUP_CSUM_OFFSET = 7;
 export const GROUP_STRIDE = 8;
 
 /** In `next`: the packet is the last of its group. */
-export const NEXT_NONE = -1;
+const NEXT_NONE = -1;
 /** In `next`: the packet belongs to no group, since its descriptor lies outside the slab. */
 export const NEXT_REFUSED = -2;
 
@@ -54,7 +54,7 @@ export const MERGE_TCP6 = 2;
 export const MERGE_UDP = 4;
 
 /** UDP_MAX_SEGMENTS of older kernels; also keeps the gathering write short. */
-export const MAX_MERGED = 64;
+const MAX_MERGED = 64;
 /** Flows tracked per batch. */
 const MAX_OPEN = 32;
 const LARGEST = 65535;

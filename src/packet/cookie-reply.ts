@@ -13,4 +13,3 @@ export const COOKIE_REPLY_NONCE = 8;
 export const COOKIE_REPLY_NONCE_SIZE = 24;
 /** The sealed cookie, with the answered message's mac1 as associated data: 16 + 16 bytes. */
 export const COOKIE_REPLY_COOKIE = 32;
-export const COOKIE_REPLY_COOKIE_SIZE = 32;

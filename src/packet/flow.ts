@@ -32,7 +32,7 @@ export const FLOW_BARRIER = 3;
 /** A packet of another protocol, which belongs to no TCP or UDP flow. */
 export const FLOW_OTHER = 0;
 
-export const TCP_ACK = 0x10;
+const TCP_ACK = 0x10;
 export const TCP_PSH = 0x08;
 
 /** The parsed fields of a packet. One object is reused for all packets. Numbers are bytes. */

@@ -30,8 +30,8 @@ export const IPV4_FRAGMENT_MASK = 0x3fff;
 export const IPV4_DONT_FRAGMENT = 0x4000;
 
 export const ECN_MASK = 3;
-export const ECN_NOT_ECT = 0;
-export const ECN_ECT1 = 1;
+const ECN_NOT_ECT = 0;
+const ECN_ECT1 = 1;
 export const ECN_ECT0 = 2;
 export const ECN_CE = 3;
 
@@ -61,7 +61,7 @@ export function ipPacketLength(slab: Uint8Array, at: number, available: number):
 }
 
 /** Returns the bytes of the IPv4 header with its options; below 20 if the header is malformed. */
-export function ipv4HeaderSize(slab: Uint8Array, at: number): number {
+function ipv4HeaderSize(slab: Uint8Array, at: number): number {
   return (slab[at]! & 15) << 2;
 }
 

@@ -8,14 +8,14 @@ import { COOKIE_REPLY_SIZE } from './cookie-reply.ts';
 import { INITIATION_SIZE } from './initiation.ts';
 import { RESPONSE_SIZE } from './response.ts';
 
-export const MESSAGE_INVALID = 0;
+const MESSAGE_INVALID = 0;
 export const MESSAGE_INITIATION = 1;
 export const MESSAGE_RESPONSE = 2;
 export const MESSAGE_COOKIE_REPLY = 3;
 export const MESSAGE_TRANSPORT = 4;
 
 /** A keepalive: header and tag without a packet. */
-export const TRANSPORT_MINIMUM_SIZE = 32;
+const TRANSPORT_MINIMUM_SIZE = 32;
 
 /**
  * Classifies a datagram by type word and size. Handshake messages have one exact size, transport

@@ -14,7 +14,4 @@ export const RESPONSE_EPHEMERAL = 12;
 /** A sealed empty payload: the 16-byte tag. */
 export const RESPONSE_EMPTY = 44;
 export const RESPONSE_EMPTY_SIZE = 16;
-/** The MAC over everything before it. */
-export const RESPONSE_MAC1 = 60;
-/** The MAC over everything before it, including mac1; zero without a cookie. */
-export const RESPONSE_MAC2 = 76;
+// mac1 at 60 covers everything before it; mac2 at 76 covers mac1 too, and is zero without a cookie

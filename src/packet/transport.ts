@@ -7,10 +7,10 @@ import { writeU32le } from './byte-order.ts';
 import { MESSAGE_TRANSPORT } from './message-type.ts';
 
 export const TRANSPORT_HEADER_SIZE = 16;
-export const TRANSPORT_TAG_SIZE = 16;
+const TRANSPORT_TAG_SIZE = 16;
 /** Bytes that a message adds to its padded packet. */
 export const TRANSPORT_OVERHEAD = TRANSPORT_HEADER_SIZE + TRANSPORT_TAG_SIZE;
-export const TRANSPORT_PADDING = 16;
+const TRANSPORT_PADDING = 16;
 
 /**
  * Bytes of the largest UDP payload that Linux sends. IPv4's total length includes both headers

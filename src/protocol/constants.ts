@@ -16,7 +16,7 @@ export function ascii(text: string): Uint8Array {
 
 export const REKEY_AFTER_TIME = 120_000;
 export const REJECT_AFTER_TIME = 180_000;
-export const REKEY_ATTEMPT_TIME = 90_000;
+const REKEY_ATTEMPT_TIME = 90_000;
 export const REKEY_TIMEOUT = 5_000;
 export const KEEPALIVE_TIMEOUT = 10_000;
 /** 2^60, as the high word of a 64-bit counter. */

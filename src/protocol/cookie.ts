@@ -15,7 +15,7 @@ import {
 import { MESSAGE_COOKIE_REPLY } from '../packet/message-type.ts';
 import { ascii, COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE, LABEL_COOKIE, LABEL_MAC1 } from './constants.ts';
 
-export const MAC_SIZE = 16;
+const MAC_SIZE = 16;
 const LABEL_MAC1_BYTES = ascii(LABEL_MAC1);
 const LABEL_COOKIE_BYTES = ascii(LABEL_COOKIE);
 const NO_MAC = new Uint8Array(MAC_SIZE);

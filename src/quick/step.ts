@@ -10,7 +10,7 @@ import type { FirewallPlan } from './firewall.ts';
 import type { DeviceKind, QuickState, RuleState } from './state.ts';
 
 /** An undefined field is removed. */
-export type StateChange = { readonly [K in keyof Omit<QuickState, 'version' | 'name'>]?: QuickState[K] | undefined };
+type StateChange = { readonly [K in keyof Omit<QuickState, 'version' | 'name'>]?: QuickState[K] | undefined };
 
 export interface QuickRoute {
   readonly destination: Prefix;

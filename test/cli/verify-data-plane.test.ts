@@ -58,7 +58,9 @@ test('a selector that selects nothing because it cannot be read', async () => {
     const items = [felix('racks', { wireguardEnabled: true, nodeSelector: "rack = 'r1'" }), node('a', 1), node('b', 2)];
     writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
     const { err } = await runCommand(verify, ['--cluster-from', file], noDevices);
-    expect(err).toMatch(/^FelixConfiguration\/racks: InvalidSelector: nodeSelector "rack = 'r1'" cannot be parsed and matches no node: /m);
+    expect(err).toMatch(
+      /^FelixConfiguration\/racks: InvalidSelector: nodeSelector "rack = 'r1'" cannot be parsed and matches no node: /m,
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -6,7 +6,7 @@ import type { Namespace } from '../netns/lab.ts';
 import { HANG_MS } from '../support/patience.ts';
 
 /** From one pod to another, by their addresses. */
-export interface Silence {
+interface Silence {
   readonly from: string;
   readonly to: string;
   /** Milliseconds of the epoch: of the last datagram before, and of the first after it. */

@@ -113,7 +113,7 @@ export async function tsharkFields(
 const ETHERNET_HEADER = 14;
 
 /** Reads a classic little-endian pcap file of Ethernet frames. */
-export function readCapture(file: Buffer): SeenDatagram[] {
+function readCapture(file: Buffer): SeenDatagram[] {
   const seen: SeenDatagram[] = [];
   for (let at = 24; at + 16 <= file.length; ) {
     const length = file.readUInt32LE(at + 8);

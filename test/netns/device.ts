@@ -18,7 +18,7 @@ export const PROGRAM: Program = process.env['WG_TEST_PROGRAM'] ?? 'ours';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const SOCKET_DIRECTORY = '/var/run/wireguard';
 
-export interface PeerSettings {
+interface PeerSettings {
   readonly publicKey: string;
   readonly presharedKey?: string;
   readonly endpoint?: string;

@@ -18,7 +18,7 @@ export const DF = 0x4000;
 export const MF = 0x2000;
 
 /** What stands in the checksum field of TCP and UDP: what belongs there, the pseudo header's sum for an offload to complete, or this number. */
-export type Sum = 'right' | 'partial' | number;
+type Sum = 'right' | 'partial' | number;
 
 export interface IpShape {
   readonly version: Family;
@@ -94,7 +94,7 @@ export function headersOf(shape: IpShape): number {
   return size + (shape.protocol === TCP ? 20 + shape.tcpOptions.length : shape.protocol === UDP ? 8 : 0);
 }
 
-export function sizeOf(shape: IpShape): number {
+function sizeOf(shape: IpShape): number {
   return headersOf(shape) + shape.payload.length;
 }
 
@@ -165,7 +165,7 @@ export function put16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value;
 }
 
-export function put32(bytes: Uint8Array, at: number, value: number): void {
+function put32(bytes: Uint8Array, at: number, value: number): void {
   put16(bytes, at, value / 65_536);
   put16(bytes, at + 2, value % 65_536);
 }

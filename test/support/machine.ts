@@ -10,7 +10,7 @@ import { nativeBinding } from '../../src/io/native-binding.ts';
 import { hasShared } from './shared.ts';
 
 /** Groups of the summary. A test belongs to the first group that one of its needs belongs to. */
-export const GROUPS = [
+const GROUPS = [
   'real kernel module (qemu)',
   "Kubernetes' servers",
   'data of others (../shared)',

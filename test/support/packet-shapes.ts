@@ -21,7 +21,7 @@ export function between(random: Random, low: number, high: number): number {
 }
 
 /** Bytes of a payload; mostly small, now and then as large as may be. */
-export function randomLength(random: Random): number {
+function randomLength(random: Random): number {
   const kind = random.next();
   if (kind < 0.06) return 0;
   if (kind < 0.36) return between(random, 1, 40);

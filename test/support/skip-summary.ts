@@ -63,7 +63,7 @@ export function summaryOf(notRun: readonly NotRun[], { packages, others }: Remed
   return ` Not run here:\n${lines.join('\n')}\n To run everything: ${install}npm run test:all${also}\n`;
 }
 
-export function countsOf(modules: readonly TestModule[], errors: number): Counts {
+function countsOf(modules: readonly TestModule[], errors: number): Counts {
   let passed = 0;
   let failed = errors;
   const skipped: string[] = [];

@@ -10,7 +10,7 @@ import type { AgentDependencies } from './dependencies.ts';
  * `handed-over`: the kernel has WireGuard, so Felix encrypts; `running`: a plan was applied at
  * least once, possibly with errors.
  */
-export type Phase = 'waiting' | 'handed-over' | 'running';
+type Phase = 'waiting' | 'handed-over' | 'running';
 
 export interface AgentStatus {
   readonly phase: Phase;
@@ -26,7 +26,7 @@ export interface AgentStatus {
   readonly turns: Turns;
 }
 
-export interface Turns {
+interface Turns {
   readonly count: number;
   /** When the last turn ended, successful or not, in the agent clock's milliseconds. */
   readonly lastEnd: number;

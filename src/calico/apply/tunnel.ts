@@ -24,17 +24,7 @@ import type { ApplyContext, Owned } from './ports.ts';
 import { blockRoutes, emptyTable, ensureRoutes, isOwnTable, updateRoutes } from './routing/routes.ts';
 import { ensureRule, removeRules } from './routing/rule.ts';
 
-export type Step =
-  | 'plan'
-  | 'record'
-  | 'cleanup'
-  | 'sysctl'
-  | 'firewall'
-  | 'link'
-  | 'address'
-  | 'device'
-  | 'routes'
-  | 'rule';
+type Step = 'plan' | 'record' | 'cleanup' | 'sysctl' | 'firewall' | 'link' | 'address' | 'device' | 'routes' | 'rule';
 
 export interface AppliedTunnel {
   /**

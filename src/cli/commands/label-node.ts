@@ -11,7 +11,7 @@ import type { ParsedOptions } from '../parse-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { nodeNameOf, source } from './calico-options.ts';
 
-export const KERNEL_MODULE_LABEL = 'wireguard-ts.io/kernel-module';
+const KERNEL_MODULE_LABEL = 'wireguard-ts.io/kernel-module';
 const [FIRST_PAUSE, LAST_PAUSE] = [1_000, 30_000];
 
 export interface LabelParts {

@@ -11,7 +11,7 @@ import type { PeerStatus } from '../../config/model.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
 /** A reason from the device, not from the cluster. */
-export const NO_SUCH_PEER = 'the device here has no such peer';
+const NO_SUCH_PEER = 'the device here has no such peer';
 
 export interface VerifiedPair {
   readonly family: Family;

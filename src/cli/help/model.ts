@@ -27,7 +27,7 @@ export interface ArgumentModel {
   readonly also?: readonly string[];
 }
 
-export interface ValueModel {
+interface ValueModel {
   /** As in the synopsis, such as FILE. */
   readonly name: string;
   readonly completes: Completes;
@@ -45,7 +45,7 @@ export interface OptionModel {
   readonly text: string;
 }
 
-export interface Example {
+interface Example {
   readonly command: string;
   readonly text: string;
 }

@@ -3,7 +3,7 @@ import { BACKENDS } from '../../backend/names.ts';
 import type { ArgumentModel, Entry, OptionModel } from './model.ts';
 
 export const DONE: Entry = ['0', 'The command did what was asked.'];
-export const FAILED: Entry = ['1', 'The command failed; the message on standard error says why.'];
+const FAILED: Entry = ['1', 'The command failed; the message on standard error says why.'];
 export const WRONG_USAGE: Entry = ['2', 'The command line was wrong; nothing was done.'];
 /** wg's own commands exit as wg does. */
 export const WG_STATUS: readonly Entry[] = [

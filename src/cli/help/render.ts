@@ -57,7 +57,7 @@ export function programOf({ name }: CommandModel): string {
 }
 
 /** Formats an option, such as `-f, --foreground` or `--backend NAME`. */
-export function optionTerm({ name, short, value }: OptionModel): string {
+function optionTerm({ name, short, value }: OptionModel): string {
   return `${short === undefined ? '' : `${short}, `}${name}${value ? ` ${value.name}` : ''}`;
 }
 

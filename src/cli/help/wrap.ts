@@ -1,6 +1,6 @@
 /** Wraps help texts at 80 columns. */
 
-export const COLUMNS = 80;
+const COLUMNS = 80;
 
 /**
  * Breaks a text at its spaces. @param hang the indent of every line but the first. @returns lines

@@ -8,7 +8,7 @@ import { expectAead, KEY_SIZE, NONCE_SIZE, TAG_SIZE } from '../sizes.ts';
 import { extended, opensslCrypto } from './openssl.ts';
 
 declare const handle: unique symbol;
-export interface AeadHandle {
+interface AeadHandle {
   readonly [handle]: 'aead';
 }
 

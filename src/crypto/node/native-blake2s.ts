@@ -8,7 +8,7 @@ import { expectMacKey, expectSize, KEY_SIZE } from '../sizes.ts';
 import { opensslCrypto } from './openssl.ts';
 
 declare const handle: unique symbol;
-export interface Blake2sHandle {
+interface Blake2sHandle {
   readonly [handle]: 'blake2s';
 }
 

@@ -9,7 +9,7 @@ import { expectDh, expectSize, KEY_SIZE } from '../sizes.ts';
 import { KeptKeys } from './kept-keys.ts';
 
 declare const handle: unique symbol;
-export interface X25519Handle {
+interface X25519Handle {
   readonly [handle]: 'x25519';
 }
 

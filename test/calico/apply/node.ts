@@ -19,7 +19,7 @@ import { describeRule } from '../../../src/netlink/rules.ts';
 import { KernelWireguard } from '../../../src/netlink/wireguard.ts';
 import { FakeKernel, type FakeKernelOptions, type RequestName } from '../../support/fake-kernel/kernel.ts';
 
-export class Killed extends Error {}
+class Killed extends Error {}
 
 export interface ProcessOptions {
   /** Killed before this one of its deeds, counted from 0. */

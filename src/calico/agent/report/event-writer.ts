@@ -8,7 +8,7 @@ import type { NodeEvent } from '../../datastore/datastore.ts';
 import { type Problem, problemKey } from '../../model/problem.ts';
 import type { AgentStatus } from '../status.ts';
 
-export const APPLY_FAILED = 'ApplyFailed';
+const APPLY_FAILED = 'ApplyFailed';
 export const TURN_FAILED = 'TurnFailed';
 /** Upper bound of open problems with an Event: people read no more, and the server stores each. */
 const MAX_REPORTED = 20;

@@ -7,7 +7,7 @@ import { codedError } from '../../../base/coded-error.ts';
 import type { DesiredTunnel } from '../../model/desired.ts';
 import type { ApplyContext, Sysctls } from '../ports.ts';
 
-export const SOURCE_VALID_MARK = 'net/ipv4/conf/all/src_valid_mark';
+const SOURCE_VALID_MARK = 'net/ipv4/conf/all/src_valid_mark';
 const LINK_PREFIX = 'class/net/';
 
 /** The parameters of this network namespace. */

@@ -47,7 +47,7 @@ export function tunnelAddresses(node: ClusterNode, usePodCidr: boolean): readonl
 }
 
 /** Returns whether the address is the unspecified one, `0.0.0.0` or `::`. */
-export function isZero(address: Uint8Array): boolean {
+function isZero(address: Uint8Array): boolean {
   return address.every(byte => byte === 0);
 }
 

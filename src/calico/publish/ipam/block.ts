@@ -85,7 +85,7 @@ export function nameOfCidr(cidr: Prefix): string {
   return formatPrefix(cidr).replace(/[.:/]/g, '-');
 }
 
-export function sizeOf({ address, length }: Prefix): number {
+function sizeOf({ address, length }: Prefix): number {
   const bits = address.length * 8 - length;
   return bits > 20 ? MAX_SIZE : 2 ** bits;
 }

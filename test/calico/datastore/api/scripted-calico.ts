@@ -93,7 +93,7 @@ export function useCalico(): {
 
 export const isOn = ({ cluster }: Snapshot): boolean =>
   cluster.felixConfigurations.get('default')?.parameters.get('wireguardenabled') === 'true';
-export const isWhole = (snapshot: Snapshot): boolean =>
+const isWhole = (snapshot: Snapshot): boolean =>
   isOn(snapshot) && snapshot.cluster.ipamBlocks.size >= 2 && snapshot.cluster.ipPools.size >= 1;
 /** From when the cluster was read whole, nothing was missing for a moment. */
 export const wasAlwaysWhole = (snapshots: readonly Snapshot[]): boolean =>
