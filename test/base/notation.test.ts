@@ -1,4 +1,7 @@
-/** Addresses, prefixes, endpoints and keys as text: what is read, what is refused, how it is written. */
+/**
+ * Addresses, prefixes, endpoints and keys as text: what parses, what is refused, and the formatted
+ * form.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
 import {
@@ -55,7 +58,7 @@ describe('addresses', () => {
     expect(parseAddress(text)).toBeUndefined();
   });
 
-  test('of no known size are the caller’s mistake', () => {
+  test('of another size throw a RangeError', () => {
     expect(() => formatAddress(new Uint8Array(5))).toThrow(RangeError);
     expect(() => makeEndpoint(new Uint8Array(5), 1)).toThrow(RangeError);
   });
@@ -88,7 +91,7 @@ describe('prefixes', () => {
     expect(parsePrefix(text)).toBeUndefined();
   });
 
-  test('of impossible length are the caller’s mistake', () => {
+  test('of impossible length throw a RangeError', () => {
     for (const length of [-1, 33, 1.5, Number.NaN])
       expect(() => makePrefix(new Uint8Array(4), length)).toThrow(RangeError);
   });
@@ -117,7 +120,7 @@ describe('endpoints', () => {
     expect(parseEndpoint(text)).toBeUndefined();
   });
 
-  test('are equal when every byte of the far side is, at any place in a slab', () => {
+  test('are equal if every byte of the far side is, at any offset of a slab', () => {
     const slab = new Uint8Array(3 * ENDPOINT_SIZE);
     slab.set(parseEndpoint('192.0.2.1:5')!, ENDPOINT_SIZE);
     const record = parseEndpoint('192.0.2.1:5')!;
@@ -145,12 +148,12 @@ describe('keys', () => {
     },
   );
 
-  test('are clamped as RFC 7748 says', () => {
+  test('are clamped as in RFC 7748', () => {
     expect([...clampPrivateKey(new Uint8Array(32).fill(0xff))].filter(byte => byte !== 0xff)).toEqual([0xf8, 0x7f]);
     expect([...clampPrivateKey(new Uint8Array(32))].filter(byte => byte !== 0)).toEqual([0x40]);
   });
 
-  test('of zeros alone are "no key"', () => {
+  test('of all zeros mean "no key"', () => {
     const key = new Uint8Array(32);
     expect(isZeroKey(key)).toBe(true);
     for (const at of [0, 15, 31]) {

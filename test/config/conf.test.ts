@@ -19,7 +19,7 @@ const zones: Zones = {
 const parse = (text: string, warn?: (message: string) => void): ConfFile => parseConf(text, 'wg0.conf', zones, warn);
 const peer = (...lines: string[]) => parse(`[Peer]\nPublicKey=${A}\n${lines.join('\n')}\n`).peers[0]!;
 
-describe('what is read', () => {
+describe('parsing', () => {
   test('every field', () => {
     expect(
       parse(
@@ -56,7 +56,7 @@ describe('what is read', () => {
     });
   });
 
-  test('sections in any order and more than once; the last value of a field counts, lists grow', () => {
+  test('sections in any order, also repeated: the last value of a field counts, lists accumulate', () => {
     const conf = parse(
       `[Interface]\nListenPort=1\n[Peer]\nPublicKey=${PSK}\nPublicKey=${A}\nAllowedIPs=10.0.0.0/8\nAllowedIPs=::/0\n[Interface]\nListenPort=2\n`,
     );
@@ -100,7 +100,7 @@ describe('what is read', () => {
     expect(peer(`Endpoint=${text}`).endpoint).toEqual(endpoint);
   });
 
-  test('a bare address is itself alone; host bits are taken away with a word', () => {
+  test('a bare address means /32 or /128; host bits are cleared with a warning', () => {
     const said: string[] = [];
     const conf = parse(`[Peer]\nPublicKey=${A}\nAllowedIPs=10.0.0.1,::1,10.0.0.1/24\n`, message => said.push(message));
     expect(conf.peers[0]?.allowedIps.map(entry => entry.prefix)).toEqual([
@@ -111,7 +111,7 @@ describe('what is read', () => {
     expect(said).toEqual(["wg0.conf:3: AllowedIP has nonzero host part: `10.0.0.1/24' is used as 10.0.0.0/24"]);
   });
 
-  test('signs before allowed IPs: a change of what is there, as the last list says', () => {
+  test('signs before allowed IPs: the last list decides between changing and replacing', () => {
     expect(peer('AllowedIPs = +10.0.0.0/8, -fd00::/8')).toMatchObject({
       replaceAllowedIps: false,
       allowedIps: [{ prefix: prefix('10.0.0.0/8') }, { prefix: prefix('fd00::/8'), remove: true }],
@@ -122,7 +122,7 @@ describe('what is read', () => {
   });
 });
 
-/** Every field wrong in turn: the text, the number of its line, and what the message must say. */
+/** Each field with a wrong value: the text, the line number, and a pattern of the message. */
 const WRONG: readonly (readonly [text: string, line: number, says: RegExp])[] = [
   ['ListenPort=1', 1, /`ListenPort' comes before any section: put it below an \[Interface\] line/],
   [`PrivateKey=${SECRET}`, 1, /`PrivateKey' comes before any section/],
@@ -199,7 +199,7 @@ const WRONG: readonly (readonly [text: string, line: number, says: RegExp])[] = 
   [`[Interface]\nListenPort=${A}`, 2, /listen port a text of 44 characters with what looks like a key/],
 ];
 
-describe('every field wrong in turn', () => {
+describe('wrong values of each field', () => {
   test.each(WRONG.map(([text, line, says]) => [text.slice(-60), text, line, says] as const))(
     '%j',
     (_name, text, line, says) => {
@@ -215,7 +215,7 @@ describe('every field wrong in turn', () => {
       expect(message).toMatch(says);
       expect({ file, number }).toEqual({ file: 'wg0.conf', number: line });
       expect(message.length).toBeLessThan(400);
-      // secrets are in no message
+      // no message contains a secret
       expect(`${message} ${value}`).not.toContain(SECRET.slice(2, 40));
     },
   );
@@ -250,7 +250,7 @@ describe('showconf', () => {
     ],
   };
 
-  test('is what wg prints, and is read back', () => {
+  test('equals the output of wg and parses back', () => {
     const text = `[Interface]
 ListenPort = 51820
 FwMark = 0xca6c

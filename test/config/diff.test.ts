@@ -32,7 +32,7 @@ const file = (...peers: PeerConfig[]): DeviceConfig => ({
   peers: peers.map(each => ({ replaceAllowedIps: true, ...each })),
 });
 
-describe('nothing is said where nothing differs', () => {
+describe('no difference', () => {
   test('a device and its own file', () => {
     const status = device(
       peer(A, {
@@ -56,7 +56,7 @@ describe('nothing is said where nothing differs', () => {
     expect(difference(conf, status)).toEqual({});
   });
 
-  test('the local side of an endpoint, a roamed endpoint and the port, when the file does not give them', () => {
+  test('the local side of an endpoint, and a roamed endpoint and port that the file does not set', () => {
     const local = Uint8Array.from(endpoint).fill(7, 24);
     local[ENDPOINT_HAS_LOCAL] = 1;
     expect(difference(file({ publicKey: A, endpoint }), device(peer(A, { endpoint: local })))).toEqual({});
@@ -65,7 +65,7 @@ describe('nothing is said where nothing differs', () => {
     expect(difference({ ...file(), listenPort: 0 }, device())).toEqual({});
   });
 
-  test('a prefix that two peers of the file ask for is the last one’s, and stays so', () => {
+  test('a prefix that two peers of the file claim belongs to the last one, and stays there', () => {
     const conf = file(
       { publicKey: A, allowedIps: allowed('10.0.0.0/8') },
       { publicKey: B, allowedIps: allowed('10.0.0.0/8') },
@@ -74,14 +74,14 @@ describe('nothing is said where nothing differs', () => {
   });
 });
 
-test('a key that is written unclamped is the key that the device keeps clamped', () => {
+test('an unclamped key equals the clamped key of the device', () => {
   const status = { ...device(), privateKey: clampPrivateKey(key(0xff)) };
   expect(difference({ ...file(), privateKey: key(0xff) }, status)).toEqual({});
   expect(difference({ ...file(), privateKey: key(0) }, status)).toEqual({ privateKey: key(0) });
 });
 
-describe('only the difference is said', () => {
-  test('device: key, port and mark, also when the file has them no longer', () => {
+describe('only the difference is set', () => {
+  test('device: key, port and mark, also if the file no longer has them', () => {
     expect(difference({ privateKey: key(2), listenPort: 7, fwmark: 1 }, device())).toEqual({
       privateKey: key(2),
       listenPort: 7,
@@ -90,7 +90,7 @@ describe('only the difference is said', () => {
     expect(difference({}, { ...device(), fwmark: 5 })).toEqual({ privateKey: key(0), fwmark: 0 });
   });
 
-  test('peers that are gone, before all else; then new ones whole', () => {
+  test('removed peers first, then new ones with all settings', () => {
     const added = { publicKey: C, presharedKey: key(9), endpoint, persistentKeepalive: 1, allowedIps: allowed('::/0') };
     expect(difference(file({ publicKey: A }, added), device(peer(A), peer(B)))).toEqual({
       peers: [
@@ -118,7 +118,7 @@ describe('only the difference is said', () => {
     expect(difference(file(wanted), device(there))).toEqual({ peers: [{ publicKey: A, updateOnly: true, ...change }] });
   });
 
-  test('allowed IPs are added to the list; it is emptied only when something must go', () => {
+  test('allowed IPs are added to the list, which is emptied only if one must go', () => {
     const there = peer(A, { allowedIps: [prefix('10.0.0.0/8'), prefix('::/0')] });
     const all = file({ publicKey: A, allowedIps: allowed('10.0.0.0/8', '::/0', '192.0.2.0/24') });
     expect(difference(all, device(there)).peers).toEqual([
@@ -133,7 +133,7 @@ describe('only the difference is said', () => {
     ]);
   });
 
-  test('one by one: added before anything is taken away, moved by its new owner alone, the gone peer last', () => {
+  test('one by one: additions before removals, moves by the new owner only, removed peers last', () => {
     const [ten, any, doc] = ['10.0.0.0/8', '::/0', '192.0.2.0/24'].map(prefix);
     const now = device(peer(C, { allowedIps: [any!] }), peer(A, { allowedIps: [ten!, doc!] }), peer(B));
     const then = file(
@@ -147,7 +147,7 @@ describe('only the difference is said', () => {
     ]);
   });
 
-  test('signed lists change what the peer has', () => {
+  test('signed lists change the current prefixes of the peer', () => {
     const there = peer(A, { allowedIps: [prefix('10.0.0.0/8'), prefix('::/0')] });
     const conf = (remove: string, add: string) =>
       file({
@@ -162,7 +162,7 @@ describe('only the difference is said', () => {
   });
 });
 
-/** A device as the simplest thing that follows the rules of DeviceConfig. */
+/** The simplest device that follows the rules of DeviceConfig. */
 interface Model {
   readonly peers: Map<string, { psk: string; keepalive: number }>;
   readonly owner: Map<string, string>;
@@ -226,7 +226,7 @@ const conf = fc.array(
   { maxLength: 6 },
 );
 
-test('from any device to any file: the difference leads to what the whole file leads to, and then there is none', () => {
+test('from any device to any file: the difference has the same result as the whole file, and is then empty', () => {
   check(
     fc.tuple(conf, conf, fc.boolean()),
     ([before, after, removals]) => {
@@ -240,7 +240,7 @@ test('from any device to any file: the difference leads to what the whole file l
       apply(model, change);
       expect(comparable(model)).toEqual(comparable(whole));
       expect(difference(file(...after), statusOf(model), removals)).toEqual({});
-      // nobody is removed but who is gone
+      // only peers missing from the file are removed
       expect((change.peers ?? []).filter(each => each.remove).map(each => formatKeyHex(each.publicKey))).toEqual(gone);
       for (const name of kept) expect(gone).not.toContain(name);
     },

@@ -1,15 +1,18 @@
-/** What editors and other systems leave in a configuration file: marks, encodings, line ends, characters that nobody sees, very long lines. */
+/**
+ * Artefacts of editors and other systems in a configuration file: byte order marks, encodings, line
+ * ends, invisible characters, very long lines.
+ */
 import { describe, expect, test } from 'vitest';
 import { type ConfFile, parseConf } from '../../src/config/conf.ts';
 
 const A = 'EhISEhISEhISEhISEhISEhISEhISEhISEhISEhISEhI=';
 const parse = (text: string): ConfFile => parseConf(text, 'wg0.conf');
 
-describe('what an editor leaves in a file', () => {
+describe('artefacts of editors', () => {
   const text = `[Interface]\nListenPort = 5\n[Peer]\nPublicKey = ${A}\n`;
   const whole = parse(text);
 
-  test('a byte order mark is taken, also that of a file in the middle', () => {
+  test('a byte order mark is accepted, also in the middle of a concatenated file', () => {
     expect(parse(`\ufeff${text}`)).toEqual(whole);
     expect(parse(text.replace('[Peer]', '\ufeff[Peer]'))).toEqual(whole);
   });
@@ -33,13 +36,13 @@ describe('what an editor leaves in a file', () => {
     );
   });
 
-  test('lines that end in CR alone are said to do so: all of them could be one comment', () => {
+  test('lines that end in CR alone are reported: wg would read all of them as one line', () => {
     expect(() => parse(`# of 2001\n${text}`.replaceAll('\n', '\r'))).toThrow(
       /end in CR \(\\r\) alone: convert it with `tr /,
     );
   });
 
-  test('a line of a megabyte is read, or refused, at once', () => {
+  test('a line of a megabyte is accepted or refused quickly', () => {
     const space = ' '.repeat(1024 * 1024);
     expect(parse(`[Interface]${space}\nListenPort =${space}5${space}#${space}x\n`).listenPort).toBe(5);
     const list = Array.from({ length: 65536 }, (_, i) => `10.0.${i >> 8}.${i & 255}/32`).join(`,${space.slice(0, 8)}`);

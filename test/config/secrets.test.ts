@@ -1,8 +1,11 @@
-/** What a client got wrong is said in a log that others may read. */
+/**
+ * Error messages about client input go to a log that others may read, so they must not contain
+ * secrets.
+ */
 import { describe, expect, test } from 'vitest';
 import { UapiRequestParser } from '../../src/config/uapi.ts';
 
-describe('a secret in a wrong place is not repeated in the message, which goes into a log', () => {
+describe('error messages do not repeat a misplaced secret', () => {
   const hex = '1111111122222222333333334444444455555555666666667777777788888888';
   const base64 = 'ERERESIiIiIzMzMzRERERFVVVVVmZmZmd3d3d4iIiIg=';
   for (const text of [

@@ -43,12 +43,12 @@ const full: DeviceStatus = {
   ],
 };
 
-describe('for people', () => {
-  test('a device without anything', () => {
+describe('text for people', () => {
+  test('an empty device', () => {
     expect(formatDevice('wg0', device(), plain)).toBe('interface: wg0\n');
   });
 
-  test('a device with everything, the latest handshake first, secrets hidden', () => {
+  test('a device with all settings, the latest handshake first, secrets hidden', () => {
     expect(formatDevice('wg0', full, plain)).toBe(`interface: wg0
   public key: ${text(2)}
   private key: (hidden)
@@ -71,7 +71,7 @@ peer: ${text(3)}
     expect(shown).toContain(`preshared key: ${text(5)}\n`);
   });
 
-  test('colours are wg’s, and without them it is the same text', () => {
+  test('colours match wg, and the text without them is the same', () => {
     const colored = formatDevice('wg0', full, { ...plain, color: true });
     const readable = colored.replaceAll('\x1b[', '<').replace(/<([0-9]+)m/g, '<$1>');
     expect(readable.replace(/<[0-9]+>/g, '')).toBe(formatDevice('wg0', full, plain));
@@ -100,7 +100,7 @@ peer: ${text(3)}
     [1, '1 B'],
     [1023, '1023 B'],
     [1024, '1.00 KiB'],
-    // ties, as printf has them
+    // ties, rounded as printf does
     [1152, '1.12 KiB'],
     [1408, '1.38 KiB'],
     [1_179_648, '1.12 MiB'],
@@ -116,7 +116,7 @@ peer: ${text(3)}
     );
   });
 
-  test('peers: by handshake to the nanosecond, those without one last and in the device’s order', () => {
+  test('peers sorted by handshake to the nanosecond; those without one last, in the device’s order', () => {
     const order = (...peers: PeerStatus[]) =>
       [...formatDevice('wg0', device(...peers), plain).matchAll(/peer: (.*)/g)].map(
         match => Buffer.from(match[1]!, 'base64')[0],
@@ -129,7 +129,7 @@ peer: ${text(3)}
   });
 });
 
-describe('for programs', () => {
+describe('output for programs', () => {
   const rows: Readonly<Record<string, string>> = {
     'public-key': `${text(2)}\n`,
     'private-key': `${text(1)}\n`,
@@ -153,14 +153,14 @@ describe('for programs', () => {
     expect(formatField(full, field, 'wg0\t')).toBe(prefixed);
   });
 
-  test('of a device without anything; and no other fields', () => {
+  test('an empty device; unknown fields', () => {
     expect(formatField(device(), 'dump')).toBe('(none)\t(none)\t0\toff\n');
     expect(formatField(device(), 'peers')).toBe('');
     for (const field of ['port', '', 'toString', 'constructor', '__proto__'])
       expect(formatField(full, field)).toBeUndefined();
   });
 
-  test('JSON: stable names, no secrets unless asked for, counters as they come', () => {
+  test('JSON: stable names, secrets only on request, counters unchanged', () => {
     expect(toJson('wg0', 'userspace', full, { 'rx.dropped': 3 }, false)).toEqual({
       name: 'wg0',
       kind: 'userspace',

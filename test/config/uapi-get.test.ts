@@ -42,7 +42,7 @@ const status: DeviceStatus = {
   ],
 };
 
-/** Exactly what wireguard-go writes for the same device. */
+/** The exact output of wireguard-go for the same device. */
 const TEXT = `private_key=${'a1'.repeat(32)}
 listen_port=12912
 fwmark=51820
@@ -74,15 +74,15 @@ describe('get', () => {
     expect(formatGetResponse(status)).toBe(TEXT);
   });
 
-  test('leaves out what a new device does not have', () => {
+  test('omits settings that a new device lacks', () => {
     expect(formatGetResponse({ listenPort: 0, fwmark: 0, peers: [] })).toBe('errno=0\n\n');
   });
 
-  test('is read back', () => {
+  test('parses back', () => {
     expect(parseGetResponse(TEXT)).toEqual(status);
   });
 
-  test('comes in pieces when it is large', () => {
+  test('is split into pieces if it is large', () => {
     const allowedIps = Array.from({ length: 5000 }, (_, i) => makePrefix(Uint8Array.of(10, 0, i >> 8, i & 255), 32));
     const one = { ...status, peers: [{ ...status.peers[0]!, allowedIps }] };
     const many = { ...status, peers: Array.from({ length: 500 }, () => ({ ...status.peers[0]!, allowedIps: [] })) };
@@ -95,7 +95,7 @@ describe('get', () => {
     }
   });
 
-  test('unknown keys are passed over, as by wg', () => {
+  test('unknown keys are ignored, as in wg', () => {
     expect(parseGetResponse(`own_public_key=00\n${TEXT.replace('tx_bytes', 'h1=5\ntx_bytes')}`)).toEqual(status);
   });
 
@@ -121,7 +121,7 @@ describe('get', () => {
   });
 });
 
-test('errno goes out negative', () => {
+test('errno is negative on the wire', () => {
   expect([formatErrno(0), formatErrno(22), formatErrno(-98)]).toEqual([
     'errno=0\n\n',
     'errno=-22\n\n',
@@ -135,7 +135,7 @@ test('the answer to set', () => {
   expect(() => parseSetResponse('')).toThrow(expect.objectContaining({ code: 'incomplete' }));
 });
 
-test('counters, there and back', () => {
+test('counters, formatted and parsed', () => {
   const counters = { 'in.replayed': 3, 'tun.written': 2 ** 52 };
   expect(formatCountersResponse(counters)).toBe(`in.replayed=3\ntun.written=${2 ** 52}\nerrno=0\n\n`);
   expect(parseCountersResponse(formatCountersResponse(counters))).toEqual(counters);

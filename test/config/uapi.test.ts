@@ -66,7 +66,7 @@ describe('set', () => {
     });
   });
 
-  test('an empty set leaves everything alone', () => {
+  test('an empty set changes nothing', () => {
     expect(config()).toEqual({});
   });
 
@@ -77,7 +77,7 @@ describe('set', () => {
     expect(summary(set(`public_key=${KEY_B}`, 'endpoint=[fe80::1%nope]:5'))[0]).toMatch(/^-22 line 3: endpoint/);
   });
 
-  test('replace_allowed_ips after prefixes keeps what those took from other peers', () => {
+  test('prefixes before replace_allowed_ips are still taken from other peers', () => {
     const { peers } = config(
       `public_key=${KEY_A}`,
       'allowed_ip=1.0.0.0/8',
@@ -90,7 +90,7 @@ describe('set', () => {
     ]);
   });
 
-  test('update_only holds for every entry of its peer and no other', () => {
+  test('update_only applies to every entry of its peer and to no other', () => {
     const { peers } = config(
       `public_key=${KEY_A}`,
       'allowed_ip=1.0.0.0/8',
@@ -101,7 +101,7 @@ describe('set', () => {
     expect(peers!.map(p => p.updateOnly ?? false)).toEqual([true, true, false]);
   });
 
-  test('what follows remove is checked and forgotten', () => {
+  test('lines after remove are checked and ignored', () => {
     expect(
       config(`public_key=${KEY_A}`, 'remove=true', 'allowed_ip=1.0.0.0/8', 'remove=true', 'endpoint=1.1.1.1:1'),
     ).toEqual({
@@ -171,12 +171,12 @@ describe('set', () => {
     expect(summary([request!])[0]).toMatch(why);
   });
 
-  test('a key that is wrong is not repeated, for it may be secret', () => {
+  test('the message does not repeat an invalid key, which may be secret', () => {
     expect(summary(set(`private_key=${KEY_A}f`))[0]).not.toContain('a1a1');
     expect(summary(set(`public_key=${KEY_B}`, `preshared_key=${KEY_A}f`))[0]).not.toContain('a1a1');
   });
 
-  test('a config survives being written and read', () => {
+  test('a config is the same after formatting and parsing', () => {
     const given: DeviceConfig = {
       privateKey: bytes(KEY_A),
       listenPort: 0,
@@ -215,26 +215,29 @@ describe('a connection', () => {
     expect(summary(parse('set=1\r\nlisten_port=1\r\n\r\nget=1\r\n\r\n'))).toEqual(['set', 'get']);
   });
 
-  test('after a wrong line the rest of its request is passed over, and the next one counts', () => {
+  test('an invalid line discards the rest of its request; the next request is processed', () => {
     expect(summary(parse(`set=1\nbad=1\nworse\npublic_key=${KEY_A}\n\nget=1\n\n`))).toEqual([
       expect.stringMatching(/^-22 line 2: `bad'/),
       'get',
     ]);
   });
 
-  test('a get with lines of its own', () => {
+  test('a get with further lines', () => {
     expect(summary(parse('get=1\nlisten_port=1\n\nget=1\n\n'))).toEqual([
       expect.stringMatching(/^-22 line 2: .*after get=1/),
       'get',
     ]);
   });
 
-  test.each(['put=1\n', 'get=2\n', '\n', 'GET / HTTP/1.1\n'])('%j is no operation: an error and the end', text => {
-    const parser = new UapiRequestParser();
-    expect(summary(parser.push(`${text}get=1\n\n`))).toEqual([expect.stringMatching(/^-71 line 1: .* \(close\)$/)]);
-    expect(parser.push('get=1\n\n')).toEqual([]);
-    expect(parser.end()).toBeUndefined();
-  });
+  test.each(['put=1\n', 'get=2\n', '\n', 'GET / HTTP/1.1\n'])(
+    '%j is not an operation: an error, then the connection closes',
+    text => {
+      const parser = new UapiRequestParser();
+      expect(summary(parser.push(`${text}get=1\n\n`))).toEqual([expect.stringMatching(/^-71 line 1: .* \(close\)$/)]);
+      expect(parser.push('get=1\n\n')).toEqual([]);
+      expect(parser.end()).toBeUndefined();
+    },
+  );
 
   test('half a request is reported and not applied', () => {
     for (const text of ['set=1\nlisten_port=1\n', 'set=1\nlisten_port=1', 'set=1\n', 'set', 'get=1\n']) {
@@ -244,7 +247,7 @@ describe('a connection', () => {
     }
   });
 
-  test('a line of 1 MB is an error that leaves the connection usable, and is not kept', () => {
+  test('a line of 1 MB is an error, is not stored, and leaves the connection usable', () => {
     const parser = new UapiRequestParser();
     parser.push('set=1\n');
     const block = new Uint8Array(64 * 1024).fill(0x41);
@@ -252,13 +255,13 @@ describe('a connection', () => {
     expect(summary(parser.push('\n\nget=1\n\n'))).toEqual([expect.stringMatching(/^-90 line 2: .*1024/), 'get']);
   });
 
-  test('a first line of 1 MB is no operation', () => {
+  test('a first line of 1 MB is not an operation', () => {
     const parser = new UapiRequestParser();
     expect(parser.push('A'.repeat(1 << 20))).toEqual([]);
     expect(summary(parser.push('\n'))).toEqual([expect.stringMatching(/^-90 line 1: .*\(close\)$/)]);
   });
 
-  test.each(['x=y\n', `public_key=${KEY_A}\n`, 'A'])('a request of %j without end is cut off', piece => {
+  test.each(['x=y\n', `public_key=${KEY_A}\n`, 'A'])('an endless request of %j is cut off', piece => {
     const parser = new UapiRequestParser();
     parser.push('set=1\n');
     const block = piece.repeat(64 * 1024);

@@ -1,4 +1,7 @@
-/** Netlink's bytes: written and read again they are the same; whatever else comes is read, or refused by name, and never anything else. */
+/**
+ * Netlink's bytes: encoding and decoding round-trips; any other input decodes or throws
+ * MalformedNetlink.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { makePrefix } from '../../src/base/prefix.ts';
@@ -23,12 +26,12 @@ const u32 = fc.nat(0xffffffff);
 const bytes = (size: number) => fc.uint8Array({ minLength: size, maxLength: size });
 const family = fc.constantFrom(4 as const, 6 as const);
 const message = (type: number, body: Uint8Array): NetlinkMessage => ({ type, flags: 0, sequence: 1, port: 0, body });
-/** No more than what is there. */
+/** Only the defined fields. */
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const defined = <T extends object>(value: T): T =>
   Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as T;
 
-describe('what is written is read again', () => {
+describe('encoding and decoding round-trip', () => {
   test(
     'messages, several in one datagram',
     () => {
@@ -150,7 +153,7 @@ describe('what is written is read again', () => {
   );
 });
 
-describe('what is wrong is named', () => {
+describe('errors name the cause', () => {
   test.each<[string, () => unknown, RegExp]>([
     ['a short header', () => decodeMessages(new Uint8Array(15)), /header has 16 bytes; at byte 0 only 15 are left/],
     ['a length of nothing', () => decodeMessages(new Uint8Array(16)), /message at byte 0 claims 0 bytes; 16 to 16/],
@@ -194,22 +197,22 @@ describe('what is wrong is named', () => {
     expect(read).toThrow(words);
   });
 
-  test('what is finished is empty, so it cannot be finished or written to again', () => {
+  test('a finished writer is empty, and cannot be finished or written to again', () => {
     const writer = new AttributeWriter().string(1, 'wg0');
     expect(writer.finish()).toHaveLength(8);
     expect(() => writer.finish()).toThrow(/finished/);
     expect(() => writer.u32(2, 5)).toThrow(/finished/);
   });
 
-  test('more than an attribute holds, and a name with a zero byte, cannot be written', () => {
+  test('values too long for an attribute, and names with a zero byte, cannot be written', () => {
     expect(() => new AttributeWriter().bytes(1, new Uint8Array(65532))).toThrow(RangeError);
     expect(() => new AttributeWriter().nest(1, inside => inside.bytes(1, new Uint8Array(65530)))).toThrow(RangeError);
     expect(() => new AttributeWriter().string(1, 'a\0b')).toThrow(RangeError);
   });
 });
 
-describe('anything at all is read or refused', () => {
-  /** Bytes that begin as the real ones do, and go wrong somewhere. */
+describe('any input decodes or throws MalformedNetlink', () => {
+  /** Bytes that begin like real messages and then go wrong. */
   const damaged = (real: Uint8Array) =>
     fc
       .tuple(fc.array(fc.tuple(fc.nat(real.length - 1), u8), { maxLength: 6 }), fc.nat(real.length))

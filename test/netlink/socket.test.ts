@@ -1,4 +1,4 @@
-/** What the socket does when things go wrong, with a kernel that goes wrong on demand. */
+/** The socket's error handling, with a kernel that fails on demand. */
 import { describe, expect, test } from 'vitest';
 import { isRefusal, NetlinkError } from '../../src/netlink/errors.ts';
 import type { NetworkEvent } from '../../src/netlink/events.ts';
@@ -12,7 +12,7 @@ import { FakeKernel } from '../support/fake-kernel/kernel.ts';
 const tick = () => new Promise(resolve => setImmediate(resolve));
 const ADDRESS = { address: Uint8Array.of(10, 0, 0, 1), prefixLength: 24 };
 
-/** A kernel whose answers the test gives itself. */
+/** A kernel whose answers the test supplies. */
 function puppet() {
   const sent: { sequence: number; type: number; flags: number }[] = [];
   let receiver: NetlinkReceiver | undefined;
@@ -41,7 +41,7 @@ function puppet() {
 }
 
 describe('refusals', () => {
-  test('a switch makes the next request of a name fail, and nothing is changed by it', async () => {
+  test('an injected error fails the next request of that name and changes nothing', async () => {
     const kernel = new FakeKernel();
     const network = new Network(kernel);
     const link = await network.links.create({ name: 'wg0', kind: 'wireguard' });
@@ -59,7 +59,7 @@ describe('refusals', () => {
     expect(kernel.requests.filter(name => name === 'RTM_NEWADDR').length).toBe(3);
   });
 
-  test('what is thrown before a request comes out of that request, and what follows goes on', async () => {
+  test('an error injected before a request rejects that request; later requests succeed', async () => {
     const kernel = new FakeKernel();
     const network = new Network(kernel);
     kernel.before = name => {
@@ -69,7 +69,7 @@ describe('refusals', () => {
     expect(await network.links.find('wg0')).toBeUndefined();
   });
 
-  test('a protocol that the kernel lacks is said at once', () => {
+  test('a protocol that the kernel lacks throws at once', () => {
     expect(() => new NetlinkSocket(new FakeKernel(), 99)).toThrow(
       'opening a netlink socket: EPROTONOSUPPORT (Protocol not supported): socket: Protocol not supported',
     );
@@ -77,14 +77,14 @@ describe('refusals', () => {
 });
 
 describe('dumps', () => {
-  test('one that something changed under is asked for again, and nothing is listed twice', async () => {
+  test('an interrupted dump is repeated, and lists nothing twice', async () => {
     const kernel = new FakeKernel({ messageSize: 64 });
     kernel.interruptDumps(5);
     expect((await new Network(kernel).links.list()).map(({ name }) => name)).toEqual(['lo']);
     expect(kernel.requests.length).toBe(6);
   });
 
-  test('but not for ever', async () => {
+  test('an interrupted dump is not repeated for ever', async () => {
     const kernel = new FakeKernel();
     kernel.interruptDumps(1000);
     await expect(new Network(kernel).links.list()).rejects.toThrow(
@@ -92,7 +92,7 @@ describe('dumps', () => {
     );
   });
 
-  test('one at a time, in the order of the calls; requests meanwhile do not wait', async () => {
+  test('one at a time, in the order of the calls; requests do not wait for them', async () => {
     const { port, sent, answer } = puppet();
     const socket = new NetlinkSocket(port, 0);
     const ends: string[] = [];
@@ -109,7 +109,7 @@ describe('dumps', () => {
     expect(ends).toEqual(['first', 'third', 'second']);
   });
 
-  test('an errno at the end is a refusal, with its words', async () => {
+  test('an errno at the end of a dump is a refusal with an explanation', async () => {
     const { port, sent, answer } = puppet();
     const listing = new NetlinkSocket(port, 0).dump('listing it', 18, new Uint8Array(0));
     const words = [...'Invalid header\0'].map(char => char.charCodeAt(0));
@@ -121,7 +121,7 @@ describe('dumps', () => {
 });
 
 describe('losses', () => {
-  test('of answers: a request is told so, a dump is asked for again', async () => {
+  test('of answers: a request is rejected, a dump is repeated', async () => {
     const { port, sent, answer, receiver } = puppet();
     const socket = new NetlinkSocket(port, 0);
     const request = socket.request('adding it', 16, 0, new Uint8Array(0));
@@ -146,7 +146,7 @@ describe('losses', () => {
   });
 });
 
-test('no more requests are under way at once than their answers have room for', async () => {
+test('the number of pending requests is limited by the room for their answers', async () => {
   const { port, sent, answer } = puppet();
   const socket = new NetlinkSocket(port, 0);
   const all = Array.from({ length: 100 }, () => socket.request('it', 16, 0, new Uint8Array(0)));
@@ -155,7 +155,7 @@ test('no more requests are under way at once than their answers have room for', 
   await Promise.all(all);
 });
 
-test('answers to nobody are left alone; bytes that are no netlink end the socket', async () => {
+test('answers without a request are ignored; bytes that are not netlink end the socket', async () => {
   const { port, sent, answer, receiver, closed } = puppet();
   const socket = new NetlinkSocket(port, 0);
   const request = socket.request('adding it', 16, 0, new Uint8Array(0));

@@ -1,4 +1,7 @@
-/** WireGuard over netlink, with the fake kernel: of Linux 6.16 and of before, in small messages and in large ones. */
+/**
+ * WireGuard over netlink with the fake kernel: Linux 6.16 and older, in small and in large
+ * messages.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatKeyHex } from '../../src/base/key.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts';
@@ -39,7 +42,7 @@ test('a kernel without WireGuard has no family', async () => {
   expect(await KernelWireguard.open(new FakeKernel({ kinds: ['dummy'] }))).toBeUndefined();
 });
 
-test('whether the kernel can take single allowed IPs away is tried once, and not with a prefix that somebody has', async () => {
+test('support for removing single allowed IPs is tried once, with a prefix that no peer owns', async () => {
   for (const removesAllowedIps of [true, false]) {
     const { kernel, wireguard, name } = await start({ removesAllowedIps });
     const prefixes = ['0.0.0.0/32', '0.0.0.1/32', '10.0.0.0/8'].map(text => ({ prefix: parsePrefix(text)! }));
@@ -60,7 +63,7 @@ test('whether the kernel can take single allowed IPs away is tried once, and not
   }
 });
 
-test('an old kernel never leaves a peer without what it is to keep, and no peer too many stays', async () => {
+test('an old kernel never leaves a peer without a prefix it keeps, and no sink peer remains', async () => {
   const { kernel, wireguard, name } = await start({ removesAllowedIps: false });
   const [kept, lost] = ['10.1.0.0/16', '10.2.0.0/16'].map(text => parsePrefix(text)!) as [never, never];
   await wireguard.set(name, { peers: [{ publicKey: key(1), allowedIps: [{ prefix: kept }, { prefix: lost }] }] });
@@ -75,7 +78,7 @@ test('an old kernel never leaves a peer without what it is to keep, and no peer 
   expect(kernel.device(name)!.peers.size).toBe(1);
 });
 
-test('two configs at once do not mix, and the second is set though the first failed', async () => {
+test('two concurrent configs do not mix, and the second is applied even if the first fails', async () => {
   const { kernel, wireguard, name } = await start();
   const [first, second] = [manyPeers(900, 10), manyPeers(1000, 9)];
   kernel.failNext('WG_CMD_SET_DEVICE', 'ENOMEM');
@@ -87,7 +90,7 @@ test('two configs at once do not mix, and the second is set though the first fai
   expect(formatDump({ ...own, peers })).toBe(formatDump({ ...own, peers: expectedPeers(second) }));
 });
 
-test('an old kernel makes and removes one peer for all that is taken away', () => {
+test('on an old kernel, one sink peer serves all removals', () => {
   const [a, b, c] = ['10.1.0.0/16', '10.2.0.0/16', '10.3.0.0/16'].map(text => parsePrefix(text)!) as [
     Prefix,
     Prefix,
@@ -121,18 +124,18 @@ test('an old kernel makes and removes one peer for all that is taken away', () =
   ]);
 });
 
-describe('a config as messages', () => {
+describe('a config split into messages', () => {
   const config: DeviceConfig = { listenPort: 1, replacePeers: true, peers: manyPeers(40, 30) };
 
   test.each([512, 1000, 4096, 32768])('of %d bytes at most', limit => {
     for (const chunk of encodeDevice('wg0', config, limit)) expect(chunk.length).toBeLessThanOrEqual(limit);
   });
 
-  test('an empty one is one message, which asks whether there is such a device', () => {
+  test('an empty config is one message, which fails if the device does not exist', () => {
     expect(encodeDevice('wg0', {}).length).toBe(1);
   });
 
-  test('one that is refused leaves what came before it, and says which it was', async () => {
+  test('a refused message keeps the changes of earlier ones, and the error names it', async () => {
     const { kernel, wireguard, name } = await start();
     let sets = 0;
     kernel.before = request => {

@@ -34,7 +34,7 @@ describe.each([
     expect([bytes[0], bytes[5], bytes[6]]).toEqual([0xaa, 0xaa, 0xaa]);
   });
 
-  test('what is too large goes in by its low bits, as i32 and as u32', () => {
+  test('writing a larger number keeps its low bits, as i32 and as u32', () => {
     const bytes = new Uint8Array(4);
     write16(bytes, 0, 0x1_2345);
     expect(read16(bytes, 0)).toBe(0x2345);

@@ -1,4 +1,7 @@
-/** The Internet checksum: the values of RFC 1071 and 1624, and against a slow one on every length and offset. */
+/**
+ * The Internet checksum: the values of RFC 1071 and 1624, and a comparison with a slow reference on
+ * every length and offset.
+ */
 import { describe, expect, test } from 'vitest';
 import {
   addRange,
@@ -35,11 +38,11 @@ test('an IPv4 header: b861, and with it in place the sum is ffff', () => {
   expect(fold(addRange(0, header, 0, 20))).toBe(0xffff);
 });
 
-test('a last odd byte is the high half of a word', () => {
+test('a trailing odd byte is the high half of a word', () => {
   expect(addRange(0, Uint8Array.of(0x12, 0x34, 0x56), 0, 3)).toBe(0x1234 + 0x5600);
 });
 
-test('nothing, and nothing but zeros, add nothing; ffff is another zero that stays ffff', () => {
+test('an empty range and zeros add nothing; ffff, the other zero, stays ffff', () => {
   expect(addRange(7, new Uint8Array(9), 3, 0)).toBe(7);
   expect(fold(addRange(0, new Uint8Array(40), 0, 40))).toBe(0);
   expect(checksum(0)).toBe(0xffff);
@@ -47,7 +50,7 @@ test('nothing, and nothing but zeros, add nothing; ffff is another zero that sta
   expect(fold(0x1fffe)).toBe(0xffff);
 });
 
-test('the largest sum that the header of the file promises: 65,575 bytes of ff', () => {
+test('the largest documented sum: 65,575 bytes of ff', () => {
   const bytes = new Uint8Array(65_575).fill(0xff);
   expect(fold(addRange(0, bytes, 0, bytes.length))).toBe(onesSum(bytes, 0));
   expect(addRange(4 * 0xffff, bytes, 0, bytes.length)).toBeLessThan(2 ** 32);
@@ -63,7 +66,7 @@ describe('against a slow reference', () => {
     });
   });
 
-  test('an update is as good as a new sum', () => {
+  test('an update equals a new sum', () => {
     withSeed(random => {
       for (let i = 0; i < 2000; i++) {
         const bytes = random.bytes(20);
@@ -74,7 +77,7 @@ describe('against a slow reference', () => {
         bytes[at] = to >> 8;
         bytes[at + 1] = to;
         const after = updateChecksum(before, from, to);
-        // what a receiver asks: do words and checksum add up to ffff
+        // the check of a receiver: words and checksum add up to ffff
         expect(fold(addRange(after, bytes, 0, 20))).toBe(0xffff);
       }
     });

@@ -1,4 +1,7 @@
-/** Which packets may be merged, rule by rule (survey section 2c; the kernel's tcp_gro_receive, udp_gro_receive, inet_gro_receive, ipv6_gro_receive). */
+/**
+ * The rules of merging packets, one by one (survey section 2c; the kernel's tcp_gro_receive,
+ * udp_gro_receive, inet_gro_receive, ipv6_gro_receive).
+ */
 import { describe, expect, test } from 'vitest';
 import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP, NEXT_REFUSED } from '../../src/packet/coalesce.ts';
 import { ACK, CWR, ECE, FIN, type IpShape, ipPacket, MF, PSH, RST, SYN, UDP, URG } from '../support/ip-packet.ts';
@@ -7,7 +10,10 @@ import { counting } from '../support/super-packet.ts';
 
 type Change = Partial<IpShape>;
 
-/** Pieces of one stream, each 100 bytes unless its change says otherwise; sequence and ID go on. */
+/**
+ * Segments of one stream, each 100 bytes unless its change overrides that; sequence and ID
+ * continue.
+ */
 function stream(base: Change, changes: readonly Change[]): Uint8Array[] {
   let sequence = 5000;
   return changes.map((change, i) => {
@@ -19,7 +25,7 @@ function stream(base: Change, changes: readonly Change[]): Uint8Array[] {
 
 const groupsOf = (packets: readonly Uint8Array[], allowed = MERGE_ALL): number[][] =>
   mergePackets(packets, allowed).map(group => [...group.members]);
-/** How three pieces of a stream are grouped when the one in the middle is changed. */
+/** Returns the grouping of three segments of a stream if the middle one is changed. */
 const middle = (change: Change, base: Change = {}): number[][] => groupsOf(stream(base, [{}, change, {}]));
 
 const ALL = [[0, 1, 2]];
@@ -34,35 +40,35 @@ describe.each([
 ] as const)('%s', (_name, base) => {
   test('a run is merged', () => expect(middle({}, base)).toEqual(ALL));
   test('not with a different traffic class', () => expect(middle({ tos: 4 }, base)).toEqual(NONE));
-  test('not when congestion was experienced by one: the mark must stay where it is', () => {
+  test('not if one has experienced congestion: the mark must stay with its packet', () => {
     const marked = stream({ ...base, tos: 2 }, [{}, { tos: 3 }, {}]);
     expect(groupsOf(marked)).toEqual(NONE);
     expect(groupsOf(stream({ ...base, tos: 3 }, [{}, {}]))).toEqual([[0, 1]]);
   });
   test('not with a different TTL or hop limit', () => expect(middle({ ttl: 63 }, base)).toEqual(NONE));
-  test('not with other addresses or ports: that is another flow, and does not disturb', () => {
+  test('not with other addresses or ports: another flow, which does not interrupt this one', () => {
     const [first, second] = stream(base, [{}, {}]) as [Uint8Array, Uint8Array];
     for (const other of [{ source: 9 }, { destination: 9 }, { sourcePort: 9 }, { destinationPort: 9 }]) {
       const [, between] = stream({ ...base, ...other }, [{}, {}]) as [Uint8Array, Uint8Array];
       expect(groupsOf([first, between, second])).toEqual([[0, 2], [1]]);
     }
   });
-  test('nothing larger than the first', () => {
+  test('no packet larger than the first', () => {
     expect(middle(sized(101), base)).toEqual([[0], [1, 2]]);
   });
-  test('a shorter one ends the group', () => {
+  test('a shorter packet ends the group', () => {
     expect(middle(sized(99), base)).toEqual([[0, 1], [2]]);
     expect(groupsOf(stream(base, [{}, {}, sized(1)]))).toEqual(ALL);
   });
-  test('one without payload is never merged, and nothing of its flow overtakes it', () => {
+  test('a packet without payload is never merged, and no packet of its flow overtakes it', () => {
     expect(groupsOf(stream(base, [{}, {}, sized(0), {}, {}]))).toEqual([[0, 1], [2], [3, 4]]);
   });
-  test('one with a bad checksum is never merged, before or after', () => {
+  test('a packet with a bad checksum is never merged, with neither neighbour', () => {
     expect(middle({ sum: 0x1234 }, base)).toEqual(NONE);
     expect(groupsOf(stream(base, [{ sum: 0x1234 }, {}, {}]))).toEqual([[0], [1, 2]]);
     expect(groupsOf(stream(base, [{}, {}, { sum: 0x1234 }]))).toEqual([[0, 1], [2]]);
   });
-  test('no fragment', () => {
+  test('no fragments', () => {
     if (base.version === 4) expect(middle({ fragment: MF }, base)).toEqual(NONE);
     else expect(middle({ extensions: [[44, Uint8Array.of(0, 0, 1, 0, 0, 0, 0)]] }, base)).toEqual(NONE);
   });
@@ -82,16 +88,16 @@ describe.each([
     expect(groupsOf(stream(base, [sized(22_000), sized(22_000), sized(last)]))).toEqual(ALL);
     expect(groupsOf(stream(base, [sized(22_000), sized(22_000), sized(last + 1)]))).toEqual([[0, 1], [2]]);
   });
-  test('no more than 64, as kernels that know no more', () => {
+  test('at most 64 packets, the limit of older kernels', () => {
     const groups = groupsOf(stream(base, Array(130).fill({})));
     expect(groups.map(group => group.length)).toEqual([64, 64, 2]);
   });
-  test('not where the TUN does not take it', () => {
+  test('not if the TUN does not accept it', () => {
     const needed = 'protocol' in base ? MERGE_UDP : base.version === 4 ? MERGE_TCP4 : MERGE_TCP6;
     expect(groupsOf(stream(base, [{}, {}, {}]), MERGE_ALL & ~needed)).toEqual(NONE);
     expect(groupsOf(stream(base, [{}, {}, {}]), needed)).toEqual(ALL);
   });
-  test('nothing whose length field says something else', () => {
+  test('no packet whose length field differs from its length', () => {
     const longer = stream(base, [{}, {}, {}]);
     longer[1] = Uint8Array.of(...longer[1]!, 0);
     expect(groupsOf(longer)).toEqual(NONE);
@@ -112,13 +118,13 @@ describe('TCP', () => {
     expect(middle({ tcpOptions: new Uint8Array(4).fill(1) }, stamp(1))).toEqual(NONE);
     expect(middle(stamp(1))).toEqual(NONE);
   });
-  test('not with a gap, an overlap, or backwards', () => {
+  test('not with a gap or an overlap, nor backwards', () => {
     for (const sequence of [5101, 5099, 5000, 4900]) expect(middle({ sequence })[0]).toEqual([0]);
   });
-  test('the sequence goes on past 2^32', () => {
+  test('the sequence continues past 2^32', () => {
     expect(groupsOf([0xffffff9c, 0, 100].map(sequence => ipPacket({ sequence, payload: counting(100) })))).toEqual(ALL);
   });
-  test('a PSH ends the group, and nothing comes after it', () => {
+  test('a PSH ends the group: nothing is appended after it', () => {
     expect(middle({ flags: ACK | PSH })).toEqual([[0, 1], [2]]);
     expect(groupsOf(stream({}, [{ flags: ACK | PSH }, {}, {}]))).toEqual([[0], [1, 2]]);
     const [group] = mergePackets(stream({}, [{}, {}, { flags: ACK | PSH }]));
@@ -140,7 +146,7 @@ describe('TCP', () => {
     expect(middle({ fragment: 0xc000 })).toEqual(NONE);
     expect(middle({}, { fragment: 0 })).toEqual(ALL);
   });
-  test('without DF the ID must go on by one, with DF it does not matter (RFC 6864)', () => {
+  test('without DF the ID must increase by one, with DF it is ignored (RFC 6864)', () => {
     expect(middle({ id: 7 }, { fragment: 0 })).toEqual([[0], [1], [2]]);
     expect(middle({ id: 7 })).toEqual(ALL);
     const wrapping = [65_535, 0, 1].map((id, i) =>
@@ -160,15 +166,15 @@ describe('TCP', () => {
 });
 
 describe('UDP', () => {
-  test('with the last of its flow only, so that order is kept', () => {
-    // the long one closes what was before it; later short ones may not go to the older group
+  test('only with the last packet of its flow, to keep the order', () => {
+    // the long packet closes the group before it; later short ones must not join the older group
     expect(groupsOf(stream({ protocol: UDP }, [{}, sized(200), {}, {}]))).toEqual([[0], [1, 2], [3]]);
   });
-  test('one without a checksum is left alone', () => {
+  test('a packet without a checksum is not merged', () => {
     expect(middle({ sum: 0 }, { protocol: UDP })).toEqual(NONE);
     expect(middle({ sum: 0 }, { version: 6, protocol: UDP })).toEqual(NONE);
   });
-  test('one whose own length is not that of the packet', () => {
+  test('no datagram whose length field differs from the packet', () => {
     const packets = stream({ protocol: UDP }, [{}, {}, {}]);
     packets[1]![20 + 5]! -= 1;
     expect(groupsOf(packets)).toEqual(NONE);
@@ -176,7 +182,7 @@ describe('UDP', () => {
 });
 
 describe('several flows at once', () => {
-  test('are merged each for itself, in the order of their first packets', () => {
+  test('are merged separately, in the order of their first packets', () => {
     const a = stream({ sourcePort: 1 }, [{}, {}, {}]);
     const b = stream({ sourcePort: 2, version: 6 }, [{}, {}]);
     const c = stream({ sourcePort: 3, protocol: UDP }, [{}, {}]);
@@ -193,13 +199,13 @@ describe('several flows at once', () => {
       [1, 3],
     ]);
   });
-  test('another protocol is passed by; a fragment or nonsense, which might belong to any flow, is not', () => {
+  test('another protocol may be overtaken; a fragment or a malformed packet, which may belong to any flow, may not', () => {
     const [a0, a1] = stream({}, [{}, {}]) as [Uint8Array, Uint8Array];
     expect(groupsOf([a0, ipPacket({ protocol: 1, payload: counting(8) }), a1])).toEqual([[0, 2], [1]]);
     for (const barrier of [ipPacket({ fragment: MF, source: 77 }), new Uint8Array(30), Uint8Array.of(0x45)])
       expect(groupsOf([a0, barrier, a1])).toEqual(NONE);
   });
-  test('more than are remembered: the oldest is closed, nothing is lost', () => {
+  test('more flows than are tracked: the oldest is closed, nothing is lost', () => {
     const first = Array.from({ length: 40 }, (_, i) => ipPacket({ sourcePort: i, payload: counting(100) }));
     const second = first.map((_, i) => ipPacket({ sourcePort: i, sequence: 5100, payload: counting(100) }));
     const groups = groupsOf([...first, ...second]);
@@ -208,7 +214,7 @@ describe('several flows at once', () => {
   });
 });
 
-test('a descriptor outside the slab is in no group, and the others are merged past it', () => {
+test('a descriptor outside the slab is in no group, and the others are merged across it', () => {
   const { slab, desc } = packetBatch(stream({}, [{}, {}, {}, {}, {}]));
   const coalescer = new Coalescer(5);
   const [offset, length] = [desc[2]!, desc[3]!];

@@ -1,4 +1,7 @@
-/** Destination unreachable: what it says and quotes, and to what it must not be an answer (RFC 792, 1122, 1812, 4443). */
+/**
+ * Destination unreachable and too big: their content, and the packets that must not be answered
+ * (RFC 792, 1122, 1812, 4443).
+ */
 import { describe, expect, test } from 'vitest';
 import type { Family } from '../../src/base/family.ts';
 import { ICMP_MAXIMUM_SIZE, writeTooBig, writeUnreachable } from '../../src/packet/icmp.ts';
@@ -33,7 +36,7 @@ describe('IPv4', () => {
     expect(reply.subarray(28)).toEqual(packet);
   });
 
-  test('quotes no more than makes 576 bytes, also of a super-packet', () => {
+  test('the quote limits the error to 576 bytes, also for a super-packet', () => {
     const packet = ipPacket({ payload: counting(60_000) });
     const reply = answer(packet)!;
     expect(reply.length).toBe(576);
@@ -41,17 +44,17 @@ describe('IPv4', () => {
     expect(onesSum(reply.subarray(20), 0)).toBe(0xffff);
   });
 
-  test('an answer to what came with options quotes them', () => {
+  test('the quote includes IP options', () => {
     const packet = ipPacket({ protocol: UDP, ipOptions: new Uint8Array(8).fill(1), payload: counting(3) });
     expect(answer(packet)!.subarray(28)).toEqual(packet);
   });
 
-  test('no answer to a later fragment; to the first one', () => {
+  test('no error for a later fragment, but for a first one', () => {
     expect(answer(ipPacket({ fragment: MF, payload: counting(40) }))).toBeDefined();
     for (const fragment of [1, MF | 185]) expect(answer(ipPacket({ fragment, payload: counting(40) }))).toBeUndefined();
   });
 
-  test('no answer to an ICMP error, or what might be one; to a query', () => {
+  test('no error for an ICMP error or an unknown type, but for a query', () => {
     for (const type of [3, 4, 5, 11, 12, 1, 2, 6, 7, 19, 30, 40, 41, 44, 255])
       expect(answer(icmp(4, type))).toBeUndefined();
     for (const type of [0, 8, 9, 10, 13, 14, 15, 16, 17, 18, 42, 43]) expect(answer(icmp(4, type))).toBeDefined();
@@ -93,7 +96,7 @@ describe('IPv6', () => {
     expect(reply.subarray(48)).toEqual(packet);
   });
 
-  test('quotes no more than makes 1280 bytes', () => {
+  test('the quote limits the error to 1280 bytes', () => {
     const packet = six({ payload: counting(60_000) });
     const reply = answer(packet)!;
     expect(reply.length).toBe(1280);
@@ -101,7 +104,7 @@ describe('IPv6', () => {
     expect(faults(reply)).toEqual([]);
   });
 
-  test('no answer to an ICMPv6 error or redirect, also behind extension headers; to echo and the like', () => {
+  test('no error for an ICMPv6 error or redirect, also after extension headers, but for echo and the like', () => {
     for (const type of [1, 2, 3, 4, 100, 127, 137]) expect(answer(icmp(6, type))).toBeUndefined();
     for (const type of [128, 129, 133, 135, 136, 255]) expect(answer(icmp(6, type))).toBeDefined();
     const behind = (type: number): Uint8Array =>
@@ -111,7 +114,7 @@ describe('IPv6', () => {
     expect(answer(six({ protocol: 58, payload: counting(0) }))).toBeUndefined();
   });
 
-  test('no answer to a later fragment, nor where the upper layer is not to be found', () => {
+  test('no error for a later fragment, nor if the upper layer cannot be found', () => {
     const fragment = (offset: number): [number, Uint8Array] => [44, Uint8Array.of(0, offset, 1, 0, 0, 0, 0)];
     expect(answer(six({ extensions: [fragment(0)] }))).toBeDefined();
     expect(answer(six({ extensions: [fragment(8)] }))).toBeUndefined();
@@ -139,7 +142,7 @@ describe('too big', () => {
     return size === 0 ? undefined : out.slice(5, 5 + size);
   }
 
-  test.each([68, 65_472, 65_535])('IPv4: fragmentation needed, and what fits: %i', mtu => {
+  test.each([68, 65_472, 65_535])('IPv4: fragmentation needed, with the MTU %i', mtu => {
     const packet = ipPacket({ payload: counting(60_000) });
     const reply = tooBig(packet, mtu)!;
     expect(reply.length).toBe(576);
@@ -149,7 +152,7 @@ describe('too big', () => {
     expect(reply.subarray(28)).toEqual(packet.subarray(0, 548));
   });
 
-  test.each([1280, 65_488, 65_535])('IPv6: packet too big, and what fits: %i', mtu => {
+  test.each([1280, 65_488, 65_535])('IPv6: packet too big, with the MTU %i', mtu => {
     const packet = ipPacket({ version: 6, payload: counting(60_000) });
     const reply = tooBig(packet, mtu)!;
     expect(reply.length).toBe(1280);
@@ -159,14 +162,14 @@ describe('too big', () => {
     expect(reply.subarray(48)).toEqual(packet.subarray(0, 1232));
   });
 
-  test('no answer where there is none to an unreachable destination', () => {
+  test('no error for packets that get no destination unreachable', () => {
     for (const type of [3, 5, 11]) expect(tooBig(icmp(4, type), 1000)).toBeUndefined();
     expect(tooBig(icmp(6, 1), 1000)).toBeUndefined();
     expect(tooBig(new Uint8Array(100), 1000)).toBeUndefined();
   });
 });
 
-test('no answer to what is no IP packet, or not a whole header', () => {
+test('no error for a packet that is not IP or has a truncated header', () => {
   expect(answer(new Uint8Array(100))).toBeUndefined();
   expect(answer(ipPacket(), 19)).toBeUndefined();
   expect(answer(ipPacket({ version: 6 }), 39)).toBeUndefined();

@@ -1,4 +1,7 @@
-/** IP headers in place: version, length, traffic class, congestion marks through a tunnel, and the way to the upper layer. */
+/**
+ * IP headers in place: version, length, traffic class, congestion marks through a tunnel, and
+ * finding the upper layer.
+ */
 import { describe, expect, test } from 'vitest';
 import {
   decapsulateEcn,
@@ -14,7 +17,7 @@ import {
 import { faults, type IpShape, ipPacket, MF, put16, UDP } from '../support/ip-packet.ts';
 
 const six = (change: Partial<IpShape> = {}): Uint8Array => ipPacket({ version: 6, ...change });
-/** An extension header of 8 bytes, or more; see IpShape.extensions. */
+/** An extension header of 8 or more bytes (see IpShape.extensions). */
 const extension = (number: number, units = 0): [number, Uint8Array] => {
   const bytes = new Uint8Array(7 + units * 8);
   bytes[0] = units;
@@ -27,7 +30,7 @@ const fragment = (offset: number, more: boolean): [number, Uint8Array] => {
 };
 
 describe('ipVersion', () => {
-  test('4 and 6 with a whole header, else 0', () => {
+  test('4 and 6 with a complete header, otherwise 0', () => {
     const four = ipPacket();
     expect(ipVersion(four, 0, four.length)).toBe(4);
     expect(ipVersion(four, 0, 20)).toBe(4);
@@ -41,7 +44,7 @@ describe('ipVersion', () => {
 });
 
 describe('ipPacketLength', () => {
-  test('what the header says, with padding behind it or not', () => {
+  test('the length in the header, with or without padding after it', () => {
     for (const version of [4, 6] as const) {
       const packet = ipPacket({ version, payload: new Uint8Array(33) });
       const padded = new Uint8Array(packet.length + 15);
@@ -52,7 +55,7 @@ describe('ipPacketLength', () => {
     }
   });
 
-  test('an IPv4 header shorter than 20 bytes, or longer than the packet says it is', () => {
+  test('an IPv4 header shorter than 20 bytes, or longer than the total length', () => {
     const packet = ipPacket({ payload: new Uint8Array(60) });
     packet[0] = 0x44;
     expect(ipPacketLength(packet, 0, packet.length)).toBe(0);
@@ -91,7 +94,7 @@ describe('congestion marks on the way out of the tunnel (RFC 6040 figure 4)', ()
   const [NOT, ECT1, ECT0, CE] = [0, 1, 2, 3];
   const drop = -1;
   test.each([
-    // inner, and what comes out for an outer of Not-ECT, ECT(0), ECT(1), CE
+    // inner, and the result for an outer of Not-ECT, ECT(0), ECT(1), CE
     ['Not-ECT', NOT, [NOT, NOT, NOT, drop]],
     ['ECT(0)', ECT0, [ECT0, ECT0, ECT1, CE]],
     ['ECT(1)', ECT1, [ECT1, ECT1, ECT1, CE]],
@@ -132,7 +135,7 @@ describe('upperLayer', () => {
     }
   });
 
-  test('IPv6 extension headers are walked, whatever their length', () => {
+  test('IPv6 extension headers of any length are skipped', () => {
     const packet = six({ protocol: UDP, extensions: [extension(0), extension(60, 3), extension(60)] });
     const found = upperLayer(packet, 0, packet.length);
     expect(found & 0xff).toBe(17);
@@ -151,7 +154,7 @@ describe('upperLayer', () => {
     expect(upperLayer(later, 0, later.length)).toBe(-1);
   });
 
-  test('no next header, and headers that end too late', () => {
+  test('no next header, and headers that end after the packet', () => {
     const none = six({ protocol: 59 });
     expect(upperLayer(none, 0, none.length)).toBe(-1);
     const packet = six({ extensions: [extension(0, 1)] });
@@ -161,7 +164,7 @@ describe('upperLayer', () => {
     expect(upperLayer(packet, 0, packet.length)).toBe(-1);
   });
 
-  test('an authentication header is taken for an upper protocol', () => {
+  test('an authentication header counts as an upper protocol', () => {
     const packet = six({ extensions: [extension(51)] });
     expect(upperLayer(packet, 0, packet.length)).toBe(51 | (40 << 8));
   });

@@ -1,4 +1,4 @@
-/** What a merged packet looks like to the kernel, and that taking it apart gives back what went in. */
+/** A merged packet as the kernel sees it; splitting it returns the original packets. */
 import { describe, expect, test } from 'vitest';
 import { FLOW_BARRIER, FLOW_MERGE, FLOW_OTHER, FLOW_SINGLE, FlowPacket } from '../../src/packet/flow.ts';
 import { ACK, FIN, get16, type IpShape, ipPacket, onesSum, PSH, pseudoSum, UDP } from '../support/ip-packet.ts';
@@ -29,14 +29,14 @@ describe.each(KINDS)('%s', (_name, base, headers, gsoType) => {
   const [merged, ...more] = mergePackets(three(base));
   const packet = merged!.range.subarray(10);
 
-  test('the vnet header says what it is made of', () => {
+  test('the vnet header describes the segments', () => {
     expect(more).toEqual([]);
     const view = new DataView(merged!.range.buffer);
     expect([0, 1].map(at => view.getUint8(at))).toEqual([1, gsoType]);
     expect([2, 4, 6, 8].map(at => view.getUint16(at, true))).toEqual([headers, 1000, upper, tcp ? 16 : 6]);
   });
 
-  test('lengths and the IPv4 header checksum are those of the whole', () => {
+  test('lengths and the IPv4 header checksum match the merged packet', () => {
     expect(packet.length).toBe(headers + 2333);
     if (base.version === 4) {
       expect(get16(packet, 2)).toBe(packet.length);
@@ -45,16 +45,16 @@ describe.each(KINDS)('%s', (_name, base, headers, gsoType) => {
     if (!tcp) expect(get16(packet, upper + 4)).toBe(packet.length - upper);
   });
 
-  test('the checksum field holds the sum of the pseudo header, for the kernel to go on from', () => {
+  test('the checksum field holds the sum of the pseudo header, which the kernel completes', () => {
     const pseudo = pseudoSum(packet, 0, base.version, tcp ? 6 : 17, packet.length - upper);
     expect(get16(packet, upper + (tcp ? 16 : 6))).toBe(pseudo);
   });
 
-  test('taken apart it is what went in', () => {
+  test('splitting it returns the original packets', () => {
     expect(splitAll(merged!.range)).toEqual(three(base));
   });
 
-  test('one packet alone stays as it was, behind a vnet header of zeros', () => {
+  test('a single packet is unchanged, after a vnet header of zeros', () => {
     const alone = ipPacket({ ...base, payload: counting(500) });
     const [group] = mergePackets([alone]);
     expect(group!.range.subarray(0, 10)).toEqual(new Uint8Array(10));
@@ -62,7 +62,7 @@ describe.each(KINDS)('%s', (_name, base, headers, gsoType) => {
   });
 });
 
-describe('what kind of packet it is', () => {
+describe('classification', () => {
   const kind = (change: Partial<IpShape>, cut = 0): number => {
     const packet = ipPacket({ payload: counting(10), ...change });
     const flow = new FlowPacket();
@@ -70,7 +70,7 @@ describe('what kind of packet it is', () => {
     return flow.kind;
   };
 
-  test('to be merged, of the flow but not to be merged, of no flow, of any', () => {
+  test('mergeable, of the flow but not mergeable, of no flow, of any flow', () => {
     for (const version of [4, 6] as const) {
       expect(kind({ version })).toBe(FLOW_MERGE);
       expect(kind({ version, flags: ACK | PSH })).toBe(FLOW_MERGE);

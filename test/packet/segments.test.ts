@@ -1,4 +1,7 @@
-/** What a super-packet will be cut into, and what is refused before anything is written. */
+/**
+ * The segmentation plan of a super-packet, and the packets that it refuses before anything is
+ * written.
+ */
 import { describe, expect, test } from 'vitest';
 import type { Family } from '../../src/base/family.ts';
 import {
@@ -24,7 +27,7 @@ const tcp = (payload: number, unit: number, change: Partial<IpShape> = {}, vnet:
 const udp = (payload: number, unit: number, change: Partial<IpShape> = {}, vnet: Partial<Vnet> = {}): Uint8Array =>
   tcp(payload, unit, { protocol: UDP, ...change }, vnet);
 
-describe('how many', () => {
+describe('number of segments', () => {
   test.each([
     [0, 100, 1],
     [1, 100, 1],
@@ -54,15 +57,15 @@ describe('how many', () => {
     expect(read(tcp(999, 1000)).sealedSize(1420)).toBe(1040 + 32);
   });
 
-  test('a plan that found a range malformed has no size, whatever it was before', () => {
+  test('a plan of a malformed range has no size, also after a valid one', () => {
     const plan = read(tcp(2500, 1000));
     expect(plan.read(new Uint8Array(60), 0, 60)).toBe(0);
     expect(plan.sealedSize(1420)).toBe(0);
   });
 });
 
-describe('what is done', () => {
-  test('nothing to one without offload', () => {
+describe('kind of split', () => {
+  test('none without offload', () => {
     for (const version of [4, 6] as const) {
       const plan = read(rangeOf({}, ipPacket({ version, payload: counting(77) })));
       expect([plan.count, plan.action]).toEqual([1, SPLIT_COPY]);
@@ -87,7 +90,7 @@ describe('what is done', () => {
 });
 
 describe('hdr_len is not trusted', () => {
-  test.each([0, 1, 14, 40, 52, 60, 1000, 65_535])('%i: headers are walked', headerLength => {
+  test.each([0, 1, 14, 40, 52, 60, 1000, 65_535])('%i: headers are parsed instead', headerLength => {
     const range = tcp(300, 100, { tcpOptions: new Uint8Array(12).fill(1) }, { headerLength });
     expect(read(range)).toMatchObject({ count: 3, headers: 52 });
     const six = udp(300, 100, { version: 6, extensions: [[60, new Uint8Array(7)]] }, { headerLength });
@@ -103,7 +106,7 @@ describe('refused', () => {
     for (let length = 0; length < 10 + 40; length++) expect(count(six, length)).toBe(0);
   });
 
-  test('no IP version, a header too short or too long, more claimed than there is', () => {
+  test('no IP version, a header too short or too long, a length beyond the packet', () => {
     const spoil = (at: number, value: number): number => {
       const packet = ipPacket({ payload: counting(30) });
       packet[at] = value;
@@ -119,7 +122,7 @@ describe('refused', () => {
     expect(count(rangeOf({}, six))).toBe(0);
   });
 
-  test('a checksum field that is not in the packet', () => {
+  test('a checksum field outside the packet', () => {
     const packet = ipPacket({ payload: counting(10) });
     const at = (csumStart: number, csumOffset: number): number =>
       count(rangeOf({ flags: NEEDS_CSUM, csumStart, csumOffset }, packet));
@@ -130,7 +133,7 @@ describe('refused', () => {
     expect(at(65_535, 65_535)).toBe(0);
   });
 
-  test('a type that is not that of the packet, UFO, and what nobody knows', () => {
+  test('a type that does not match the packet, UFO, and unknown types', () => {
     expect(count(tcp(300, 100, {}, { gsoType: GSO.tcp6 }))).toBe(0);
     expect(count(tcp(300, 100, { version: 6 }, { gsoType: GSO.tcp4 }))).toBe(0);
     expect(count(tcp(300, 100, {}, { gsoType: GSO.udpL4 }))).toBe(0);
@@ -139,7 +142,7 @@ describe('refused', () => {
     expect(count(tcp(300, 100, { protocol: 1 }, { gsoType: GSO.tcp4 }))).toBe(0);
   });
 
-  test('pieces of no size', () => {
+  test('segments of size zero', () => {
     expect(count(tcp(300, 0))).toBe(0);
   });
 
@@ -151,7 +154,7 @@ describe('refused', () => {
     }
   });
 
-  test('a TCP header that is too short, or ends behind the packet', () => {
+  test('a TCP header that is too short, or ends after the packet', () => {
     for (const [words, wanted] of [
       [4, 0],
       [5, 1],
@@ -170,13 +173,13 @@ describe('refused', () => {
     expect(count(short, short.length - 1)).toBe(0);
   });
 
-  test('a partial checksum elsewhere than in the header that was found', () => {
+  test('a partial checksum outside the upper header', () => {
     for (const vnet of [{ csumStart: 24 }, { csumStart: 0 }, { csumOffset: 6 }, { csumOffset: 17 }])
       expect(count(tcp(300, 100, {}, vnet))).toBe(0);
     expect(count(udp(300, 100, {}, { csumOffset: 16 }))).toBe(0);
   });
 
-  test('a routing header without a partial checksum: which destination is summed is not known', () => {
+  test('a routing header without a partial checksum: the summed destination is unknown', () => {
     const extensions: [number, Uint8Array][] = [[43, new Uint8Array(7)]];
     expect(count(tcp(300, 100, { version: 6, extensions }))).toBe(3);
     expect(count(tcp(300, 100, { version: 6, extensions }, { flags: 0 }))).toBe(0);
@@ -190,7 +193,7 @@ describe('refused', () => {
   });
 });
 
-/** One byte more than its length field can say. */
+/** One byte more than its length field can hold. */
 function tooLong(version: Family): Uint8Array {
   return tcp(65_536 - (version === 4 ? 40 : 20), 1448, { version, protocol: TCP });
 }

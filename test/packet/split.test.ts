@@ -1,4 +1,7 @@
-/** Segments field by field, and every one judged as a receiver would: lengths and checksums by code that is the tests' own. */
+/**
+ * Segments field by field, each verified as a receiver would: lengths and checksums by independent
+ * code of the tests.
+ */
 import { describe, expect, test } from 'vitest';
 import {
   ACK,
@@ -26,7 +29,7 @@ describe.each(FAMILIES)('TCP over %s', (_name, version, upper) => {
   const tcp = (payload: number, unit: number, change: Partial<IpShape> = {}): Uint8Array[] =>
     splitAll(superPacket({ version, payload: counting(payload), ...change }, unit));
 
-  test('payload in order, each piece of the size asked for, the last one what is left', () => {
+  test('payload in order: each segment of the requested size, the rest in the last one', () => {
     const segments = tcp(2500, 1000, { tcpOptions: Uint8Array.of(1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8) });
     expect(segments.map(s => s.length - upper - 32)).toEqual([1000, 1000, 500]);
     expect(Buffer.concat(segments.map(s => s.subarray(upper + 32)))).toEqual(Buffer.from(counting(2500)));
@@ -40,7 +43,7 @@ describe.each(FAMILIES)('TCP over %s', (_name, version, upper) => {
     expect(at(0xffffffff)).toEqual([0xffffffff, 999, 1999]);
   });
 
-  test('FIN and PSH on the last alone', () => {
+  test('FIN and PSH on the last segment only', () => {
     const flags = (set: number): number[] => tcp(2500, 1000, { flags: set }).map(s => s[upper + 13]!);
     expect(flags(ACK | FIN | PSH)).toEqual([ACK, ACK, ACK | FIN | PSH]);
     expect(flags(ACK | PSH)).toEqual([ACK, ACK, ACK | PSH]);
@@ -48,13 +51,13 @@ describe.each(FAMILIES)('TCP over %s', (_name, version, upper) => {
     expect(tcp(1000, 1000, { flags: ACK | FIN | PSH })[0]![upper + 13]).toBe(ACK | FIN | PSH);
   });
 
-  test('CWR on the first alone, ECE and URG on all', () => {
+  test('CWR on the first segment only, ECE and URG on all', () => {
     const segments = tcp(2500, 1000, { flags: ACK | CWR | ECE | URG });
     expect(segments.map(s => s[upper + 13])).toEqual([ACK | CWR | ECE | URG, ACK | ECE | URG, ACK | ECE | URG]);
     for (const segment of segments) expect(faults(segment)).toEqual([]);
   });
 
-  test('everything else as in the first: ports, acknowledgement, window, options, TTL, traffic class', () => {
+  test('all other fields as in the first: ports, acknowledgement, window, options, TTL, traffic class', () => {
     const change = { tos: 0xb9, ttl: 3, flowLabel: 0x54321, window: 999, urgent: 7, acknowledgement: 0x80000001 };
     const options = Uint8Array.of(1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8);
     const segments = tcp(2500, 1000, { ...change, tcpOptions: options });
@@ -65,19 +68,19 @@ describe.each(FAMILIES)('TCP over %s', (_name, version, upper) => {
     });
   });
 
-  test('without NEEDS_CSUM the checksum is made from the addresses, whatever stood there', () => {
+  test('without NEEDS_CSUM the checksum is computed from the addresses, whatever the field held', () => {
     const range = superPacket({ version, payload: counting(2500), sum: 0xbeef }, 1000, { flags: 0 });
     const segments = splitAll(range);
     expect(segments).toHaveLength(3);
     for (const segment of segments) expect(faults(segment)).toEqual([]);
   });
 
-  test('one that is not longer than a piece is the packet with its checksum', () => {
+  test('a packet that fits one segment only gets its checksum', () => {
     expect(tcp(700, 1000)).toEqual([ipPacket({ version, payload: counting(700) })]);
     expect(tcp(0, 1000)).toEqual([ipPacket({ version })]);
   });
 
-  test('a zero checksum stays zero: for TCP that is a number like any other', () => {
+  test('a zero checksum stays zero: in TCP it has no special meaning', () => {
     const zero = searchZeroSum(payload => ({ version, payload }));
     expect(get16(zero, upper + 16)).toBe(0);
     const payload = zero.slice(upper + 20);
@@ -98,7 +101,7 @@ describe.each(FAMILIES)('UDP over %s', (_name, version, upper) => {
     });
   });
 
-  test('a checksum that comes out as zero is sent as ffff: zero would say that there is none', () => {
+  test('a checksum of zero is sent as ffff: in UDP, zero means no checksum', () => {
     const zero = searchZeroSum(payload => ({ version, protocol: UDP, payload }));
     expect(get16(zero, upper + 6)).toBe(0xffff);
     const payload = zero.slice(upper + 8);
@@ -117,7 +120,7 @@ describe('IPv4', () => {
     }
   });
 
-  test('options stand in every segment, under the header checksum', () => {
+  test('every segment has the options, covered by the header checksum', () => {
     const ipOptions = Uint8Array.of(148, 4, 0, 0);
     const segments = splitAll(superPacket({ payload: counting(2500), ipOptions }, 1000));
     expect(segments.map(s => s.length)).toEqual([1044, 1044, 544]);
@@ -127,7 +130,7 @@ describe('IPv4', () => {
     }
   });
 
-  test('the total length of the super-packet does not matter: Linux may leave it zero', () => {
+  test('the total length of the super-packet is ignored: Linux may leave it zero', () => {
     const range = superPacket({ payload: counting(2500) }, 1000);
     range.fill(0, 12, 14);
     const segments = splitAll(range);
@@ -136,7 +139,7 @@ describe('IPv4', () => {
   });
 });
 
-test('IPv6 extension headers stand in every segment', () => {
+test('every segment has the IPv6 extension headers', () => {
   const extensions: [number, Uint8Array][] = [
     [0, Uint8Array.of(0, 1, 4, 0, 0, 0, 0)],
     [60, Uint8Array.of(1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)],
@@ -148,7 +151,7 @@ test('IPv6 extension headers stand in every segment', () => {
   });
 });
 
-describe('a checksum completed alone', () => {
+describe('completing a checksum without segmentation', () => {
   test.each(FAMILIES)('TCP and UDP over %s, of odd and even length', (_name, version) => {
     for (const protocol of [6, UDP])
       for (const length of [0, 1, 2, 999, 1000]) {
@@ -157,7 +160,7 @@ describe('a checksum completed alone', () => {
       }
   });
 
-  test('of any protocol, at any place: what is summed ends with the packet', () => {
+  test('of any protocol, at any offset: the sum covers the rest of the packet', () => {
     const packet = ipPacket({ protocol: 132, payload: counting(61).fill(0, 39, 41) });
     const range = rangeOf({ flags: NEEDS_CSUM, csumStart: 33, csumOffset: 26 }, packet);
     const [done] = splitAll(range);
@@ -168,17 +171,17 @@ describe('a checksum completed alone', () => {
   });
 });
 
-test('a packet without offload comes out as it went in, with what stands behind it', () => {
+test('a packet without offload is unchanged, including the bytes after it', () => {
   withSeed(random => {
     const packet = new Uint8Array(100);
     packet.set(ipPacket({ payload: random.bytes(50), sum: random.below(65_536) }));
     expect(splitAll(rangeOf({}, packet))).toEqual([packet]);
-    // NEEDS_CSUM is a flag, and only that one is ours
+    // NEEDS_CSUM is the only flag that matters here
     expect(splitAll(rangeOf({ flags: 0xfe, csumStart: 20, csumOffset: 16 }, packet))).toEqual([packet]);
   });
 });
 
-/** The packet whose payload of two bytes makes its checksum come out as zero. */
+/** A packet with a payload of two bytes that makes its checksum zero. */
 function searchZeroSum(shape: (payload: Uint8Array) => Partial<IpShape>): Uint8Array {
   const payload = new Uint8Array(2);
   const field = (packet: Uint8Array): number =>

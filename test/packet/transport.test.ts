@@ -1,9 +1,9 @@
-/** Padding of transport data as calculate_skb_padding of the kernel's send.c has it, and the header. */
+/** Padding of transport data as in calculate_skb_padding of the kernel's send.c, and the header. */
 import { describe, expect, test } from 'vitest';
 import { paddedLength, TRANSPORT_OVERHEAD, writeTransportHeader } from '../../src/packet/transport.ts';
 import { toHex } from '../support/vectors.ts';
 
-/** The kernel's, word for word: how many zeros are added. */
+/** The kernel's code, line by line: the number of zeros added. */
 function kernelPadding(length: number, mtu: number): number {
   if (mtu === 0) return Math.ceil(length / 16) * 16 - length;
   const last = length > mtu ? length % mtu : length;
@@ -36,13 +36,13 @@ describe('paddedLength', () => {
     expect(wanted - length).toBe(kernelPadding(length, mtu));
   });
 
-  test('as the kernel for every length, at MTUs odd and even', () => {
+  test('matches the kernel for every length, at odd and even MTUs', () => {
     for (const mtu of [0, 1, 15, 16, 17, 100, 576, 1280, 1299, 1420, 9000])
       for (let length = 0; length < 3000; length++)
         expect(paddedLength(length, mtu)).toBe(length + kernelPadding(length, mtu));
   });
 
-  test('an MTU that makes no sense is taken for one that is not known', () => {
+  test('an impossible MTU counts as unknown', () => {
     expect(paddedLength(33, -1)).toBe(48);
   });
 });

@@ -1,4 +1,7 @@
-/** Where the datagram in a packet begins, and which fragments are of one packet (src/packet/udp-payload.ts). */
+/**
+ * Where the datagram of a packet begins, and which fragments belong to one packet
+ * (src/packet/udp-payload.ts).
+ */
 import { describe, expect, test } from 'vitest';
 import { FRAGMENT_NAME_SIZE, fragmentKind, udpPayload, writeFragmentName } from '../../src/packet/udp-payload.ts';
 import { DF, type IpShape, ipPacket, MF, TCP, UDP } from '../support/ip-packet.ts';
@@ -25,7 +28,7 @@ const shapes = {
   },
 } as const;
 
-/** Somewhere in a slab. */
+/** Places a packet at some offset of a slab. */
 function inSlab(shape: Partial<IpShape>): [Uint8Array, number, number] {
   const packet = ipPacket(shape);
   const slab = new Uint8Array(packet.length + 30).fill(0xff);
@@ -33,7 +36,7 @@ function inSlab(shape: Partial<IpShape>): [Uint8Array, number, number] {
   return [slab, 10, packet.length];
 }
 
-/** How far behind the IP header's begin; -1 as it is. */
+/** Makes an offset relative to the IP header; -1 stays -1. */
 function payloadOf(shape: Partial<IpShape>, cut = 0): number {
   const [slab, at, length] = inSlab(shape);
   const payload = udpPayload(slab, at, length - cut);
@@ -45,25 +48,25 @@ describe.each([4, 6] as const)('IPv%i', version => {
   const headers = version === 4 ? 28 : 48;
   const payload = new Uint8Array(40).fill(1);
 
-  test('the payload stands behind the UDP header, of a first fragment too', () => {
+  test('the payload follows the UDP header, also in a first fragment', () => {
     expect(payloadOf({ ...whole, payload })).toBe(headers);
     expect(payloadOf({ ...first, payload })).toBe(version === 4 ? 28 : 56);
     expect(payloadOf(whole)).toBe(headers);
   });
 
-  test('other fragments, TCP and what ends before its ports have none', () => {
+  test('other fragments, TCP, and packets that end before the ports have no payload', () => {
     for (const shape of [rest, middle, { ...whole, protocol: TCP }]) expect(payloadOf({ ...shape, payload })).toBe(-1);
     for (let cut = 1; cut <= 8; cut++) expect(payloadOf(whole, cut)).toBe(-1);
     for (let cut = 1; cut <= 8; cut++) expect(payloadOf(first, cut)).toBe(-1);
   });
 
-  test('which fragment it is', () => {
+  test('first and later fragments are told apart', () => {
     const kinds = [whole, first, middle, rest].map(shape => fragmentKind(...inSlab({ ...shape, payload })));
     expect(kinds).toEqual([0, 1, 2, 2]);
     if (version === 4) expect(fragmentKind(...inSlab({ ...whole, fragment: DF }))).toBe(0);
   });
 
-  test('all fragments of a packet have one name, those of others another', () => {
+  test('all fragments of a packet share one name, which differs from other packets', () => {
     const name = (shape: Partial<IpShape>) => {
       const bytes = new Uint8Array(FRAGMENT_NAME_SIZE).fill(0xee);
       const [slab, at] = inSlab({ ...shape, payload });
@@ -77,6 +80,6 @@ describe.each([4, 6] as const)('IPv%i', version => {
   });
 });
 
-test('behind IPv4 options', () => {
+test('after IPv4 options', () => {
   expect(payloadOf({ ...FOUR, ipOptions: new Uint8Array(8) })).toBe(36);
 });

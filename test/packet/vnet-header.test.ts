@@ -1,4 +1,4 @@
-/** struct virtio_net_hdr as C lays it out, and as the constants say. */
+/** struct virtio_net_hdr: the layout in C matches the constants. */
 import { expect, test } from 'vitest';
 import { VNET_HEADER_SIZE, VNET_HEADROOM } from '../../src/packet/batch.ts';
 import { readU16le } from '../../src/packet/byte-order.ts';
@@ -19,7 +19,7 @@ import {
 } from '../../src/packet/vnet-header.ts';
 import { GSO, writeVnet } from '../support/super-packet.ts';
 
-test('each field where linux/virtio_net.h has it: two bytes, then four little endian words, ten bytes in all', () => {
+test('fields at the offsets of linux/virtio_net.h: two bytes, then four little-endian words, ten bytes in total', () => {
   const bytes = new Uint8Array(VNET_HEADER_SIZE);
   writeVnet(bytes, 0, {
     flags: 0x11,
@@ -47,6 +47,6 @@ test('the numbers of linux/virtio_net.h', () => {
   ]);
 });
 
-test('a packet to be written has room for its header in front', () => {
+test('a packet to write has room for its header before it', () => {
   expect(VNET_HEADROOM).toBeGreaterThanOrEqual(VNET_HEADER_SIZE);
 });

@@ -49,7 +49,10 @@ interface Roles {
   readonly responder: { private: string; public: string };
 }
 
-/** Who calls whom: either end of the capture may begin, and mac1 says whom a message is for. */
+/**
+ * Finds initiator and responder: either end of the capture may begin, and mac1 identifies the
+ * receiver of a message.
+ */
 function rolesOf(crypto: CryptoProvider, message: Uint8Array, { initiator, responder }: Roles): Roles {
   const random = () => {};
   if (new CookieChecker(crypto, random, key(responder.public)).validMac1(message)) return { initiator, responder };
@@ -64,7 +67,7 @@ interface Side {
 
 const key = (text: string) => parseKeyBase64(text)!;
 
-/** A device with one peer, whose randomness is a script. */
+/** A device with one peer and scripted randomness. */
 function scripted(crypto: CryptoProvider, own: string, peerKey: string, psk: string | undefined, script: Uint8Array[]) {
   const random = (bytes: Uint8Array) => {
     const next = script.shift();
@@ -80,7 +83,7 @@ function scripted(crypto: CryptoProvider, own: string, peerKey: string, psk: str
 
 const u32 = (value: number) => Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 
-/** Opens the initiation with the responder's key, to learn its timestamp. */
+/** Opens the initiation with the responder's key to get its timestamp. */
 function timestampOf(crypto: CryptoProvider, message: Uint8Array, roles: Roles): Uint8Array {
   const privateKey = key(roles.responder.private);
   const own = { privateKey, publicKey: crypto.publicKey(privateKey) };
@@ -104,7 +107,7 @@ function timestampOf(crypto: CryptoProvider, message: Uint8Array, roles: Roles):
 describeWith(['../shared/vectors'], 'captures', () => {
   for (const crypto of cryptoProviders)
     for (const name of ['wireguard-ping-tcp.pcap', 'wireguard-psk.pcap'])
-      test(`${name} is made again byte for byte with ${crypto.name}`, () => {
+      test(`${name} is reproduced byte for byte with ${crypto.name}`, () => {
         const keys = JSON.parse(readFileSync(sharedVectors('captures/keys.json'), 'utf8')) as CaptureKeys;
         const { handshakes } = keys[name] as { handshakes: CapturedHandshake[] };
         const datagrams = readPcap(sharedVectors(`captures/${name}`));
@@ -181,7 +184,7 @@ describeWith(['../shared/vectors'], 'captures', () => {
         }
         expect(seen.initiations).toBe(handshakes.length);
         expect(seen.responses).toBe(handshakes.length);
-        // the capture with preshared keys has handshakes alone
+        // the capture with preshared keys holds only handshakes
         expect(seen.transports > 0).toBe(name === 'wireguard-ping-tcp.pcap');
       });
 });

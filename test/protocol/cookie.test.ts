@@ -1,4 +1,7 @@
-/** Macs and cookies by themselves, on every provider; against the transcripts they are in transcripts.test.ts. */
+/**
+ * Macs and cookies in isolation, on every provider; transcripts.test.ts compares them with the
+ * transcripts.
+ */
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { ENDPOINT_HAS_LOCAL, ENDPOINT_LOCAL, makeEndpoint } from '../../src/base/endpoint.ts';
@@ -17,7 +20,7 @@ describe.each(cryptoProviders.map(crypto => [crypto.name, crypto] as const))('%s
     const checker = new CookieChecker(crypto, bytes => random.fill(bytes), publicKey);
     const jar = new CookieJar(crypto, publicKey);
     const message = random.bytes(148);
-    /** What the checker answers to the message, from an endpoint. */
+    /** The checker's reply to the message from an endpoint. */
     const reply = (from = HOME, now = 0) => {
       const out = new Uint8Array(COOKIE_REPLY_SIZE);
       checker.writeReply(out, message, 0x01020304, from, 0, now);
@@ -26,7 +29,7 @@ describe.each(cryptoProviders.map(crypto => [crypto.name, crypto] as const))('%s
     return { random, publicKey, checker, jar, message, reply };
   }
 
-  test('mac1 is for one public key, and over everything before it', () => {
+  test('mac1 is bound to one public key and covers everything before it', () => {
     const { random, checker, jar, message } = made();
     for (const size of [92, 148]) {
       const sized = message.slice(0, size);
@@ -42,14 +45,14 @@ describe.each(cryptoProviders.map(crypto => [crypto.name, crypto] as const))('%s
     expect(checker.validMac1(message)).toBe(false);
   });
 
-  test('mac2 is zero without a cookie, and a zero mac2 is never valid', () => {
+  test('mac2 is zero without a cookie, and zero is never valid', () => {
     const { checker, jar, message } = made();
     jar.addMacs(message, 0);
     expect(message.subarray(132)).toEqual(new Uint8Array(16));
     expect(checker.validMac2(message, HOME, 0, 0)).toBe(false);
   });
 
-  test('a cookie is bound to address and port of either family, not to our own address', () => {
+  test('a cookie is bound to the source address and port of either family, not to our address', () => {
     for (const from of [HOME, other('2001:db8::1', 51820)]) {
       const { checker, jar, message, reply } = made();
       jar.addMacs(message, 0);
@@ -73,7 +76,7 @@ describe.each(cryptoProviders.map(crypto => [crypto.name, crypto] as const))('%s
     }
   });
 
-  test('the secret is new every 120 s, and the same until then', () => {
+  test('the secret changes every 120 s and not before', () => {
     const { checker, jar, message, reply } = made();
     jar.addMacs(message, 1000);
     jar.takeReply(reply(HOME, 1000), 1000);
@@ -93,7 +96,7 @@ describe.each(cryptoProviders.map(crypto => [crypto.name, crypto] as const))('%s
     expect(message.subarray(132)).toEqual(new Uint8Array(16));
   });
 
-  test('a reply is taken once, for the last message only, and unaltered only', () => {
+  test('a reply is accepted once, only for the last message, and only unaltered', () => {
     const { random, jar, message, reply } = made();
     expect(jar.takeReply(reply(), 0)).toBe(false);
     jar.addMacs(message, 0);
@@ -111,7 +114,7 @@ describe.each(cryptoProviders.map(crypto => [crypto.name, crypto] as const))('%s
     expect(jar.takeReply(good, 0)).toBe(false);
   });
 
-  test('a reply carries the index that it answers, and a nonce of its own', () => {
+  test('a reply carries the index that it answers, and a fresh nonce', () => {
     const { jar, message, reply } = made();
     jar.addMacs(message, 0);
     const [one, two] = [reply(), reply()];

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { DeadlineQueue } from '../../src/protocol/deadline-queue.ts';
 import { withSeed } from '../support/random.ts';
 
-test('a deadline queue gives the earliest first, over random pushes and pops', () => {
+test('a deadline queue returns the earliest first, over random pushes and pops', () => {
   withSeed(random => {
     const queue = new DeadlineQueue<number>();
     let model: number[] = [];

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { KeySlots } from '../../src/protocol/key-slots.ts';
 import { MAX_KEY_SLOTS } from '../../src/protocol/transport-cipher.ts';
 
-test('key slots are in use once, are used again, and end', () => {
+test('key slots are unique while in use, are reused, and run out', () => {
   const slots = new KeySlots();
   const taken = new Set(Array.from({ length: MAX_KEY_SLOTS }, () => slots.take()));
   expect(taken.size).toBe(MAX_KEY_SLOTS);

@@ -35,7 +35,7 @@ describe('a keypair', () => {
       expect([keypair.canSend(1, BORN + age), keypair.canReceive(BORN + age)]).toEqual([good, good]);
   });
 
-  test('receives, but does not send, when it was expired', () => {
+  test('receives but does not send once it is expired', () => {
     const keypair = make();
     keypair.maySend = false;
     expect([keypair.canSend(1, BORN), keypair.canReceive(BORN)]).toEqual([false, true]);
@@ -52,11 +52,11 @@ describe('a keypair', () => {
       }
   });
 
-  test('is worn from 2^60 messages on', () => {
+  test('requires a renewal from 2^60 messages on', () => {
     expect([at(2n ** 60n - 1n).worn, at(2n ** 60n).worn, at(2n ** 63n).worn]).toEqual([false, true, true]);
   });
 
-  test('gives no counter from 2^64 - 2^13 - 1 on, though only a part of a burst would reach it', () => {
+  test('yields no counter from 2^64 - 2^13 - 1 on, even if only a part of a burst reaches it', () => {
     const end = 2n ** 64n - 2n ** 13n - 1n;
     expect(at(end - 1n).canSend(1, BORN)).toBe(true);
     expect(at(end - 1n).canSend(2, BORN)).toBe(false);
@@ -76,7 +76,7 @@ describe('the three keypairs of a peer', () => {
   const initiated = () => make(true);
   const answered = () => make(false);
 
-  test('our own handshake is current at once, and what was current is previous', () => {
+  test('our own handshake becomes current at once, and the old current becomes previous', () => {
     const { keypairs, gone, shape } = set();
     const [one, two, three] = [initiated(), initiated(), initiated()];
     keypairs.add(one);
@@ -87,7 +87,7 @@ describe('the three keypairs of a peer', () => {
     expect(gone).toEqual([one]);
   });
 
-  test('one that we answered waits as next until something came under it', () => {
+  test('a session that we answered waits as next until a message arrives under it', () => {
     const { keypairs, gone, shape } = set();
     const [one, two] = [initiated(), answered()];
     keypairs.add(one);
@@ -100,7 +100,7 @@ describe('the three keypairs of a peer', () => {
     expect(gone).toEqual([]);
   });
 
-  test('a second answer takes the place of one that nobody confirmed, and previous goes', () => {
+  test('a second answer replaces an unconfirmed one, and previous is dropped', () => {
     const { keypairs, gone, shape } = set();
     const [one, two, three, four] = [initiated(), initiated(), answered(), answered()];
     keypairs.add(one);
@@ -111,7 +111,7 @@ describe('the three keypairs of a peer', () => {
     expect(new Set(gone)).toEqual(new Set([one, three]));
   });
 
-  test('our own handshake pushes one that nobody confirmed to previous, where it still receives', () => {
+  test('our own handshake moves an unconfirmed session to previous, where it still receives', () => {
     const { keypairs, gone, shape } = set();
     const [one, two, three] = [initiated(), answered(), initiated()];
     keypairs.add(one);
@@ -122,7 +122,7 @@ describe('the three keypairs of a peer', () => {
     expect(keypairs.confirm(two)).toBe(false);
   });
 
-  test('are expired for sending, and erased, all of them', () => {
+  test('all stop sending on expire, and all are erased on clear', () => {
     const { keypairs, gone, shape } = set();
     const [one, two, three] = [initiated(), initiated(), answered()];
     keypairs.add(one);

@@ -40,7 +40,7 @@ const all = existsSync(FILE) ? read() : [];
 const vectors = all.filter(vector => vector.protocol_name === CONSTRUCTION);
 
 describeWith(['../shared/vectors'], 'Noise', () => {
-  test('there are vectors of both patterns, and of no other', () => {
+  test('the vectors cover exactly both patterns', () => {
     expect(all.map(vector => vector.protocol_name).sort()).toEqual([CONSTRUCTION, IK].sort());
     for (const vector of all) expect(vector.messages.length).toBeGreaterThan(2);
   });
@@ -53,7 +53,7 @@ describeWith(['../shared/vectors'], 'Noise', () => {
     for (const vector of vectors) {
       test(`${crypto.name}: initiator of ${vector.protocol_name}`, () => initiator(crypto, vector));
       test(`${crypto.name}: responder of ${vector.protocol_name}`, () => responder(crypto, vector));
-      test(`${crypto.name}: another preshared key is noticed`, () => wrongPsk(crypto, vector));
+      test(`${crypto.name}: another preshared key is detected`, () => wrongPsk(crypto, vector));
     }
 });
 
@@ -66,7 +66,7 @@ const own = (crypto: CryptoProvider, text: string) => ({
   publicKey: crypto.publicKey(hex(text)),
 });
 
-/** e, then for message one the sealed static, then the sealed payload. */
+/** e, then the sealed static key (message one only), then the sealed payload. */
 function cut(message: string, ...sizes: number[]): Uint8Array[] {
   const bytes = hex(message);
   let at = 0;
@@ -113,7 +113,10 @@ function responder(crypto: CryptoProvider, v: NoiseVector): void {
   finish(crypto, state, v);
 }
 
-/** -> e, es, s, ss; <- e, ee, se: without the psk modifier an ephemeral key is hashed and not mixed into the chaining key. */
+/**
+ * -> e, es, s, ss; <- e, ee, se. Without the psk modifier, ephemeral keys are hashed but not mixed
+ * into the chaining key.
+ */
 function withoutPsk(crypto: CryptoProvider, v: NoiseVector): void {
   const [first, second] = v.messages;
   const [si, sr, ei, er] = [v.init_static, v.resp_static, v.init_ephemeral, v.resp_ephemeral].map(k => own(crypto, k));
@@ -141,7 +144,10 @@ function withoutPsk(crypto: CryptoProvider, v: NoiseVector): void {
   finish(crypto, receiving, v);
 }
 
-/** The hash of all that was said, and the messages after the handshake: the initiator's and the responder's in turn. */
+/**
+ * The transcript hash, and the messages after the handshake, alternately by initiator and
+ * responder.
+ */
 function finish(crypto: CryptoProvider, state: SymmetricState, v: NoiseVector): void {
   expect(toHex(state.hash)).toBe(v.handshake_hash);
   const keys = state.split();

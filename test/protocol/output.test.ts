@@ -1,4 +1,7 @@
-/** Messages laid out for sending: every size comes to an end, nothing is left out, and no more descriptors are used than were promised. */
+/**
+ * Laying out messages for sending: terminates for every size, omits nothing, and uses no more
+ * descriptors than predicted.
+ */
 import { expect, test } from 'vitest';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import {
@@ -34,7 +37,7 @@ function datagrams({ desc, count }: DatagramBatch): [number, number][] {
     const [offset, length] = [desc[at + DATAGRAM_OFFSET]!, desc[at + DATAGRAM_LENGTH]!];
     const segment = desc[at + DATAGRAM_SEGMENT]! || length;
     expect(Math.ceil(length / segment)).toBeLessThanOrEqual(64);
-    // a range may be larger than what the kernel takes only when it is one datagram
+    // only a range of one datagram may be larger than the kernel accepts
     if (length > segment) expect(length).toBeLessThanOrEqual(PAYLOAD);
     for (let done = 0; done < length; done += segment) found.push([offset + done, Math.min(segment, length - done)]);
   }
@@ -50,7 +53,7 @@ test.each([65_507, 65_508, 65_520, 65_527, 65_528, 65_567, 100_000])(
   },
 );
 
-test('any messages of any sizes, of two peers, mixed', () => {
+test('messages of any size, of two peers, mixed', () => {
   withSeed(random => {
     const peers = [somePeer(0), somePeer(1)];
     for (let run = 0; run < 2000; run++) {
@@ -72,7 +75,7 @@ test('any messages of any sizes, of two peers, mixed', () => {
   });
 });
 
-test('what no drained output could hold is known: bytes, and descriptors', () => {
+test('exceeds() detects messages that no empty output can hold, by bytes and by descriptors', () => {
   const output = new Output(1 << 20, 1024, 16);
   expect(output.exceeds((1 << 20) - 16_384, 960)).toBe(false);
   expect(output.exceeds((1 << 20) - 16_383, 1)).toBe(true);

@@ -17,7 +17,7 @@ function made(chance = 0) {
   return { timers, scheduled };
 }
 
-/** What is due when, asked for at every instant at which anything is. */
+/** The timers that fire, polled at every deadline. */
 function run(timers: PeerTimers, until: number): [number, number][] {
   const fired: [number, number][] = [];
   for (let now = timers.earliest; now <= until; now = timers.earliest)
@@ -26,7 +26,7 @@ function run(timers: PeerTimers, until: number): [number, number][] {
 }
 
 describe('timers of a peer', () => {
-  test('are all off in the beginning, and after clearAll', () => {
+  test('are all off at the start and after clearAll', () => {
     const { timers } = made();
     expect([timers.earliest, timers.due(1e15)]).toEqual([Number.POSITIVE_INFINITY, -1]);
     timers.dataSent(0);
@@ -39,7 +39,7 @@ describe('timers of a peer', () => {
     expect(timers.earliest).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('fire once, not before their time, and tell of each deadline', () => {
+  test('fire once, not early, and report each deadline', () => {
     const { timers, scheduled } = made();
     timers.handshakeInitiated(100);
     expect(scheduled).toEqual([5100]);
@@ -48,7 +48,7 @@ describe('timers of a peer', () => {
     expect([timers.due(5100), timers.due(5100)]).toEqual([TIMER_RETRANSMIT_HANDSHAKE, -1]);
   });
 
-  test('have 0 to 333 ms of chance in retry and new handshake, and none elsewhere', () => {
+  test('have 0 to 333 ms of jitter in retry and new handshake only', () => {
     for (const [chance, extra] of [
       [0, 0],
       [0.5, 167],
@@ -71,7 +71,7 @@ describe('timers of a peer', () => {
     }
   });
 
-  test('that are due together erase keys before anything new is begun', () => {
+  test('that are due together erase keys before a new handshake begins', () => {
     const { timers } = made();
     timers.handshakeInitiated(0);
     timers.dataSent(0);
@@ -80,7 +80,7 @@ describe('timers of a peer', () => {
     expect(timers.due(1e9)).toBe(TIMER_ZERO_KEY);
   });
 
-  test('new handshake: counts from the first data sent, and anything received ends it', () => {
+  test('new handshake: counts from the first data sent; any received message cancels it', () => {
     const { timers } = made();
     timers.dataSent(0);
     timers.dataSent(9000);
@@ -91,7 +91,7 @@ describe('timers of a peer', () => {
     expect(timers.earliest).toBe(35_000);
   });
 
-  test('keepalive: counts from the first data received, anything sent ends it, more data makes one more', () => {
+  test('keepalive: counts from the first data received; any sent message cancels it; more data causes another one', () => {
     const { timers } = made();
     timers.dataReceived(0);
     timers.dataReceived(4000);
@@ -107,7 +107,7 @@ describe('timers of a peer', () => {
     expect(timers.earliest).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('persistent keepalive: off at 0, else put off by every authenticated message', () => {
+  test('persistent keepalive: off at 0, otherwise postponed by every authenticated message', () => {
     const { timers } = made();
     timers.anyAuthenticatedPacketTraversal(0);
     expect(timers.earliest).toBe(Number.POSITIVE_INFINITY);
@@ -117,7 +117,7 @@ describe('timers of a peer', () => {
     expect(run(timers, 1e9)).toEqual([[65_535_500, TIMER_PERSISTENT_KEEPALIVE]]);
   });
 
-  test('key erasure: put off by each new session, not by a handshake that was given up', () => {
+  test('key erasure: postponed by each new session, not by an abandoned handshake', () => {
     const { timers } = made();
     timers.sessionDerived(0);
     timers.sessionDerived(100_000);
@@ -129,7 +129,7 @@ describe('timers of a peer', () => {
     expect(run(timers, 1e9)).toEqual([[1_240_000, TIMER_ZERO_KEY]]);
   });
 
-  test('retry: a completed handshake ends it', () => {
+  test('retry: a completed handshake cancels it', () => {
     const { timers } = made();
     timers.handshakeInitiated(0);
     timers.handshakeComplete();

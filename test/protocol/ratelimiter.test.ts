@@ -8,8 +8,9 @@ const allow = (limiter: RateLimiter, address: string, now: number, port = 1) =>
   limiter.allow(from(address, port), 0, now);
 
 describe('one source', () => {
-  test('may five times at once, then once in 50 ms', () => {
-    // the sequence of the kernel's selftest/ratelimiter.c: milliseconds to wait, and what comes of it
+  test('gets five answers at once, then one every 50 ms', () => {
+    // the sequence of the kernel's selftest/ratelimiter.c: milliseconds to wait, and the expected
+    // result
     const limiter = new RateLimiter();
     const steps: [number, boolean][] = [
       ...new Array<[number, boolean]>(5).fill([0, true]),
@@ -27,7 +28,7 @@ describe('one source', () => {
     });
   });
 
-  test('saves no more than five, however long it was silent', () => {
+  test('accumulates at most five, however long it was silent', () => {
     const limiter = new RateLimiter();
     allow(limiter, '192.0.2.1', 0);
     for (const pause of [250, 900, 5000, 1e9]) {
@@ -36,7 +37,7 @@ describe('one source', () => {
     }
   });
 
-  test('gets twenty a second in the long run, and asking more does not get it less', () => {
+  test('gets twenty per second in the long run, and not fewer for asking more', () => {
     const limiter = new RateLimiter();
     let allowed = 0;
     for (let now = 0; now < 10_000; now++) if (allow(limiter, '192.0.2.1', now)) allowed++;
@@ -44,20 +45,20 @@ describe('one source', () => {
     expect(allowed).toBeLessThanOrEqual(205);
   });
 
-  test('is the same on every port', () => {
+  test('is one source on all its ports', () => {
     const limiter = new RateLimiter();
     const results = [1, 2, 3, 4, 5, 6].map(port => allow(limiter, '192.0.2.1', 0, port));
     expect(results).toEqual([true, true, true, true, true, false]);
   });
 });
 
-describe('what a source is', () => {
+describe('a source', () => {
   const empty = (limiter: RateLimiter, address: string) => {
     for (let i = 0; i < 5; i++) allow(limiter, address, 0);
     return !allow(limiter, address, 0);
   };
 
-  test('an IPv4 address, all of it', () => {
+  test('is a complete IPv4 address', () => {
     const limiter = new RateLimiter();
     expect(empty(limiter, '192.0.2.1')).toBe(true);
     expect(['192.0.2.0', '192.0.2.2', '192.0.3.1', '193.0.2.1'].map(a => allow(limiter, a, 0))).toEqual([
@@ -69,7 +70,7 @@ describe('what a source is', () => {
     expect(limiter.size).toBe(5);
   });
 
-  test('an IPv6 /64, whatever is behind it', () => {
+  test('is an IPv6 /64, regardless of the remaining bits', () => {
     const limiter = new RateLimiter();
     expect(empty(limiter, '2001:db8:1:2::1')).toBe(true);
     expect(allow(limiter, '2001:db8:1:2:ffff:ffff:ffff:ffff', 0)).toBe(false);
@@ -77,7 +78,7 @@ describe('what a source is', () => {
     expect(allow(limiter, '2001:db9:1:2::1', 0)).toBe(true);
   });
 
-  test('never an IPv4 address and an IPv6 /64 that look alike', () => {
+  test('is never shared by an IPv4 address and an IPv6 /64 with the same bytes', () => {
     const limiter = new RateLimiter();
     expect(empty(limiter, '0.0.0.1')).toBe(true);
     expect(allow(limiter, '::', 0)).toBe(true);
@@ -87,7 +88,7 @@ describe('what a source is', () => {
 });
 
 describe('the table', () => {
-  test('has a bound: new sources are refused when it is full, those in it are not', () => {
+  test('is bounded: while it is full, new sources are refused and known ones are not', () => {
     const limiter = new RateLimiter(100);
     for (let i = 0; i < 100; i++) expect(allow(limiter, i % 2 ? `10.0.0.${i}` : `2001:db8:0:${i}::`, 0)).toBe(true);
     expect([allow(limiter, '10.1.0.0', 0), allow(limiter, '2001:db9::', 0)]).toEqual([false, false]);
@@ -95,7 +96,7 @@ describe('the table', () => {
     expect(limiter.size).toBe(100);
   });
 
-  test('holds 65,536 sources unless told otherwise', () => {
+  test('holds 65,536 sources by default', () => {
     const limiter = new RateLimiter();
     const record = from('10.0.0.0');
     for (let i = 0; i < 70_000; i++) {
@@ -107,7 +108,7 @@ describe('the table', () => {
     expect(limiter.size).toBe(65_536);
   });
 
-  test('forgets who was silent for a second, so that others have room again', () => {
+  test('forgets sources that are silent for a second, which makes room for others', () => {
     const limiter = new RateLimiter(2);
     allow(limiter, '10.0.0.1', 0);
     allow(limiter, '10.0.0.2', 600);

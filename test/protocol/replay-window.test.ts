@@ -8,7 +8,7 @@ function accept(window: ReplayWindow, counter: bigint): boolean {
   return window.accept(Number(counter & 0xffffffffn), Number(counter >> 32n));
 }
 
-/** The rule itself, in the largest numbers there are. */
+/** A reference implementation with bigint counters. */
 class Model {
   readonly #seen = new Set<bigint>();
   #greatest = -1n;
@@ -23,7 +23,7 @@ class Model {
 }
 
 describe('replay window', () => {
-  test('takes each counter once, in order and backwards', () => {
+  test('accepts each counter once, in order and backwards', () => {
     const forward = new ReplayWindow();
     for (let i = 0n; i < 20_000n; i++) expect(accept(forward, i)).toBe(true);
     for (let i = 20_000n - BigInt(REPLAY_WINDOW); i < 20_000n; i++) expect(accept(forward, i)).toBe(false);
@@ -32,7 +32,7 @@ describe('replay window', () => {
     expect(accept(backward, 0n)).toBe(false);
   });
 
-  test('takes what is exactly at the edge of the window and nothing behind it', () => {
+  test('accepts a counter exactly at the edge of the window and none below', () => {
     const window = new ReplayWindow();
     expect(accept(window, 100_000n)).toBe(true);
     expect(accept(window, 100_000n - BigInt(REPLAY_WINDOW))).toBe(true);
@@ -40,7 +40,7 @@ describe('replay window', () => {
     expect(accept(window, 0n)).toBe(false);
   });
 
-  test('remembers nothing of the ring before a great leap', () => {
+  test('clears the ring after a large jump', () => {
     const window = new ReplayWindow();
     for (let i = 0n; i < 8192n; i++) accept(window, i);
     expect(accept(window, 3n * 8192n)).toBe(true);
@@ -55,7 +55,7 @@ describe('replay window', () => {
     }
   });
 
-  test('refuses everything from REJECT_AFTER_MESSAGES on, and is not moved by it', () => {
+  test('refuses every counter from REJECT_AFTER_MESSAGES on, and does not move', () => {
     const window = new ReplayWindow();
     expect(accept(window, 2n ** 64n - 1n)).toBe(false);
     expect(accept(window, REJECT_AFTER)).toBe(false);

@@ -11,7 +11,7 @@ const numbers = (queue: StagedQueue) => {
 };
 
 describe('the staging queue', () => {
-  test('gives back in the order in which it took', () => {
+  test('returns packets in the order they were queued', () => {
     const queue = new StagedQueue();
     expect(queue.empty).toBe(true);
     for (let i = 0; i < 5; i++) push(queue, i);
@@ -20,7 +20,7 @@ describe('the staging queue', () => {
     expect([queue.empty, queue.segments, queue.first]).toEqual([true, 0, undefined]);
   });
 
-  test('has room for 128, and the oldest makes room for the newest', () => {
+  test('holds 128 packets and drops the oldest for the newest', () => {
     const queue = new StagedQueue();
     for (let i = 0; i < 128; i++) expect(push(queue, i)).toBe(0);
     expect(push(queue, 128)).toBe(1);
@@ -29,18 +29,18 @@ describe('the staging queue', () => {
     expect(numbers(queue)).toEqual(Array.from({ length: 128 }, (_, i) => i + 2));
   });
 
-  test('counts a super-packet as what it will become', () => {
+  test('counts a super-packet as all its segments', () => {
     const queue = new StagedQueue();
     for (let i = 0; i < 100; i++) push(queue, i);
     expect(push(queue, 200, 60_000, 44)).toBe(16);
     expect(queue.segments).toBe(128);
-    // and when it goes, all of it goes
+    // dropping it drops all its segments
     for (let i = 0; i < 84; i++) push(queue, i);
     expect(push(queue, 201)).toBe(44);
     expect(queue.segments).toBe(85);
   });
 
-  test('takes even what is more than 128 by itself, alone', () => {
+  test('accepts a packet of more than 128 segments as the only one', () => {
     const queue = new StagedQueue();
     for (let i = 0; i < 10; i++) push(queue, i);
     expect(push(queue, 99, 65_000, 500)).toBe(10);
@@ -56,7 +56,7 @@ describe('the staging queue', () => {
     expect(dropped).toBe(40 - MAX_STAGED_BYTES / 65_536);
   });
 
-  test('keeps a copy: what it came in may be used again', () => {
+  test('keeps a copy: the slab may be reused', () => {
     const queue = new StagedQueue();
     const slab = Uint8Array.of(9, 1, 2, 3, 9);
     queue.push(slab, 1, 3, 1);
@@ -64,7 +64,7 @@ describe('the staging queue', () => {
     expect(queue.first!.bytes).toEqual(Uint8Array.of(1, 2, 3));
   });
 
-  test('says how many went when it is emptied', () => {
+  test('reports how many packets clear() dropped', () => {
     const queue = new StagedQueue();
     push(queue, 1, 20, 3);
     push(queue, 2);

@@ -1,4 +1,6 @@
-/** Timestamps of initiations; by the vectors of another program in transcripts.test.ts. */
+/**
+ * Timestamps of initiations; transcripts.test.ts compares them with the vectors of another program.
+ */
 import { expect, test } from 'vitest';
 import { nobleCrypto } from '../../src/crypto/noble.ts';
 import { Device } from '../../src/protocol/device.ts';
@@ -10,7 +12,7 @@ import { toHex } from '../support/vectors.ts';
 const NOW = 1_700_000_000_123_456_789n;
 const SECOND = 1_000_000_000n;
 
-/** A device whose wall clock is what the test says. */
+/** A device whose wall clock the test controls. */
 function clock() {
   const time = { wall: NOW };
   const device = new Device({
@@ -27,7 +29,7 @@ test('begins at 2^62 + 10 s, the TAI of 1970', () => {
   expect(toHex(tai64n(SECOND))).toBe('400000000000000b00000000');
 });
 
-test('tells no time finer than 2^24 ns', () => {
+test('has a resolution of 2^24 ns', () => {
   withSeed(random => {
     for (let i = 0; i < 1000; i++) {
       const wall = BigInt(random.below(2 ** 31)) * SECOND + BigInt(random.below(1e9));
@@ -40,14 +42,14 @@ test('tells no time finer than 2^24 ns', () => {
   });
 });
 
-test('compares as time does, over all its bytes', () => {
+test('orders like time, over all its bytes', () => {
   const times = [0n, 2n ** 24n, SECOND, 255n * SECOND, 256n * SECOND, 2n ** 32n * SECOND, 2n ** 40n * SECOND];
   for (const [i, one] of times.entries())
     for (const [j, two] of times.entries())
       expect(Math.sign(compareTai64n(tai64n(one), tai64n(two)))).toBe(Math.sign(i - j));
 });
 
-test('the next instant is later, and no more than 2^24 ns or to the next second', () => {
+test('the next instant is later, by at most 2^24 ns or up to the next second', () => {
   withSeed(random => {
     for (let i = 0; i < 1000; i++) {
       const wall = NOW + BigInt(random.below(1e9)) * BigInt(random.pick([1, 1000]));
@@ -58,7 +60,7 @@ test('the next instant is later, and no more than 2^24 ns or to the next second'
   });
 });
 
-test('a device never says the same time twice, though its clock stands still', () => {
+test('a device never uses a timestamp twice, even if its clock stands still', () => {
   const { stamp } = clock();
   let last = stamp();
   expect(last).toEqual(tai64n(NOW));
@@ -69,7 +71,7 @@ test('a device never says the same time twice, though its clock stands still', (
   }
 });
 
-test('a device goes on from its last time when the clock goes back, and follows the clock when that is ahead', () => {
+test('a device continues from its last timestamp if the clock is set back, and follows the clock once that is ahead', () => {
   const { time, stamp } = clock();
   const before = stamp();
   time.wall -= 3600n * SECOND;

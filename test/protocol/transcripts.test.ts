@@ -69,7 +69,7 @@ const u32 = (value: number) => {
   return bytes;
 };
 
-/** Randomness that is what the transcript says, in the order in which it is asked for. */
+/** The randomness of the transcript, in the order of requests. */
 function scripted(...script: Uint8Array[]): (bytes: Uint8Array) => void {
   return bytes => {
     const next = script.shift();

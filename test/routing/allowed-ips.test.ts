@@ -11,7 +11,7 @@ const lookup = (table: AllowedIps, text: string) => {
 const insert = (table: AllowedIps, text: string, peer: number) => table.insert(parsePrefix(text)!, peer);
 const list = (table: AllowedIps, peer: number) => table.entries(peer).map(formatPrefix);
 
-/** The rule itself: a list, searched from end to end. */
+/** A reference implementation: a list, searched linearly. */
 class Linear {
   entries: { prefix: Prefix; peer: number }[] = [];
 
@@ -55,14 +55,14 @@ describe('allowed ips', () => {
     expect(lookup(new AllowedIps(), '10.0.0.1')).toBe(-1);
   });
 
-  test('IPv4 and IPv6 never answer for each other', () => {
+  test('IPv4 and IPv6 are independent', () => {
     const table = new AllowedIps();
     insert(table, '0.0.0.0/0', 1);
     expect(lookup(table, '::')).toBe(-1);
     expect(lookup(table, '::ffff:10.0.0.1')).toBe(-1);
   });
 
-  test('a prefix of another peer moves, and leaves its list', () => {
+  test('a prefix of another peer moves, and disappears from its list', () => {
     const table = new AllowedIps();
     insert(table, '10.0.0.0/24', 1);
     insert(table, '10.0.1.0/24', 1);
@@ -82,7 +82,7 @@ describe('allowed ips', () => {
     expect(list(table, 7)).toEqual(['10.0.2.0/24', '10.0.0.0/8', '::/0', '10.0.2.9/32', 'fd00::/64']);
   });
 
-  test('takes away only what the asking peer has', () => {
+  test('removes a prefix only from the peer that owns it', () => {
     const table = new AllowedIps();
     insert(table, '10.0.0.0/24', 1);
     expect(table.remove(parsePrefix('10.0.0.0/24')!, 2)).toBe(false);
@@ -93,7 +93,7 @@ describe('allowed ips', () => {
     expect(table.size).toBe(0);
   });
 
-  test('a chain of all 128 lengths answers at every depth', () => {
+  test('a chain of all 128 lengths is found at every depth', () => {
     const table = new AllowedIps();
     const address = parseAddress('ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff')!;
     for (let length = 0; length <= 128; length++) table.insert(makePrefix(address, length), length);
@@ -110,7 +110,7 @@ describe('allowed ips', () => {
     });
   });
 
-  test('makes no node twice and leaks none: after all is removed, the same inserts need no more room', () => {
+  test('creates no node twice and leaks none: after removing everything, the same inserts need no more room', () => {
     const table = new AllowedIps();
     withSeed(random => {
       for (let round = 0; round < 20; round++) {
@@ -123,7 +123,7 @@ describe('allowed ips', () => {
   });
 });
 
-/** Few distinct bits, so that prefixes meet. */
+/** Few distinct bits, so that prefixes overlap. */
 function randomPrefix(random: Random): Prefix {
   const bytes = random.chance(0.5) ? 4 : 16;
   const address = new Uint8Array(bytes);

@@ -40,9 +40,9 @@ export class BareNode {
   readonly inbound: Inbound;
   readonly outbound: Outbound;
   readonly queue: HandshakeQueue;
-  /** By slot: what no engine gives away. */
+  /** The keys by slot, which an engine never reveals. */
   readonly #keys = new Map<number, Uint8Array>();
-  /** What it sent and what came out of it, not yet taken. */
+  /** Its output that the test has not collected yet. */
   sent: Uint8Array[] = [];
   delivered: Uint8Array[] = [];
   now = 1_000_000;
@@ -96,12 +96,12 @@ export class BareNode {
     this.#drain();
   }
 
-  /** Everything sent since the last time. */
+  /** Returns everything sent since the last call. */
   take(): Uint8Array[] {
     return this.sent.splice(0);
   }
 
-  /** A message of our own making under a session of ours, with any plaintext and any counter. */
+  /** Makes a message under one of its sessions, with any plaintext and counter. */
   seal(keypair: Keypair, counter: bigint, plaintext: Uint8Array): Uint8Array {
     const head = Buffer.alloc(16);
     head[0] = MESSAGE_TRANSPORT;
@@ -133,7 +133,7 @@ export class BareNode {
 export interface BarePair {
   readonly a: BareNode;
   readonly b: BareNode;
-  /** A's idea of B, and B's of A. */
+  /** A's peer state for B, and B's for A. */
   readonly ofB: Peer;
   readonly ofA: Peer;
 }
@@ -144,7 +144,7 @@ export function barePair(seed = 1): BarePair {
   return { a, b, ofB: a.meet(b), ofA: b.meet(a) };
 }
 
-/** Lets them talk until neither has anything more to say. */
+/** Delivers messages until both sides are silent. */
 export function settle({ a, b }: BarePair): void {
   while (a.sent.length > 0 || b.sent.length > 0) {
     for (const message of a.take()) b.receive(a.endpoint, message);

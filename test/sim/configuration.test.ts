@@ -1,4 +1,4 @@
-/** What a change of configuration does to live sessions, and what it does not (kernel netlink.c, set_peer; wg(8)). */
+/** The effect of configuration changes on live sessions (kernel netlink.c, set_peer; wg(8)). */
 import { describe, expect, test } from 'vitest';
 import { formatPrefix, makePrefix, parsePrefix } from '../../src/base/prefix.ts';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
@@ -20,7 +20,7 @@ function three() {
 }
 
 describe('a live session', () => {
-  test('outlives every change but those of keys', () => {
+  test('survives every change except those of keys', () => {
     const { sim, a, b } = session();
     const receiver = () => readU32le(sim.sentBy(a, TRANSPORT).at(-1)!.bytes, 4);
     const before = receiver();
@@ -50,7 +50,7 @@ describe('a live session', () => {
     expect(sim.sentBy(a, INITIATION)).toHaveLength(1);
   });
 
-  test('goes with its peer, and what still comes under it is for nobody', () => {
+  test('ends with its peer, and later messages under it have an unknown receiver', () => {
     const { sim, a, b } = session();
     b.configure({ peers: [{ publicKey: a.publicKey, remove: true }] });
     const id = sim.send(a, b);
@@ -59,7 +59,7 @@ describe('a live session', () => {
     expect(b.engine.status().peers).toEqual([]);
   });
 
-  test('of another peer is not touched when one is removed', () => {
+  test('of another peer survives when one is removed', () => {
     const { sim, a, b, c } = three();
     for (const from of [a, c]) sim.send(from, b);
     sim.run(100);
@@ -70,7 +70,7 @@ describe('a live session', () => {
     expect(sim.sentBy(c, INITIATION)).toHaveLength(1);
   });
 
-  test('ends with our private key: nothing more is sent under it, and the new key makes its own', () => {
+  test('ends with our private key: it sends nothing more, and the new key gets its own session', () => {
     const { sim, a, b } = session();
     const old = readU32le(sim.sentBy(a, TRANSPORT)[0]!.bytes, 4);
     const privateKey = sim.random.bytes(32);
@@ -89,7 +89,7 @@ describe('a live session', () => {
     expect(sim.sentBy(a, undefined, from)[0]!.bytes[0]).toBe(INITIATION);
   });
 
-  test('ends when the private key is taken away, and nothing is begun without one', () => {
+  test('ends when the private key is removed, and no handshake begins without one', () => {
     const { sim, a, b } = session();
     const from = sim.now;
     a.configure({ privateKey: new Uint8Array(32) });
@@ -105,7 +105,7 @@ describe('a live session', () => {
 });
 
 describe('while the device is down', () => {
-  test('everything can be configured, nothing is sent, and all of it holds when it comes up', () => {
+  test('everything can be configured, nothing is sent, and it all applies when the device comes up', () => {
     const { sim, a, b } = session();
     const presharedKey = sim.random.bytes(32);
     a.engine.down();
@@ -124,14 +124,14 @@ describe('while the device is down', () => {
 });
 
 describe('a preshared key', () => {
-  test('that both have carries traffic; a wrong one never makes a session', () => {
+  test('known to both sides carries traffic; a wrong one never makes a session', () => {
     const { sim, a, b } = pair();
     const presharedKey = sim.random.bytes(32);
     a.configure({ peers: [{ publicKey: b.publicKey, presharedKey }] });
     const id = sim.send(a, b);
     sim.run(20_000);
     expect([a.count('session'), b.count('session')]).toEqual([0, 0]);
-    // the responder cannot know it; the initiator cannot open the response
+    // the responder cannot detect it; the initiator cannot open the response
     expect(a.counters.badHandshake).toBeGreaterThan(2);
     b.configure({ peers: [{ publicKey: a.publicKey, presharedKey }] });
     sim.run(6000);
@@ -139,7 +139,7 @@ describe('a preshared key', () => {
     expect(a.status(b).presharedKey).toEqual(presharedKey);
   });
 
-  test('that changes is used from the next handshake on, and not before', () => {
+  test('takes effect with the next handshake, not before', () => {
     const { sim, a, b } = pair();
     const was = sim.random.bytes(32);
     a.configure({ peers: [{ publicKey: b.publicKey, presharedKey: was }] });
@@ -153,7 +153,7 @@ describe('a preshared key', () => {
     const first = sim.send(a, b);
     sim.run(100);
     expect(sim.wasDelivered(first)).toBe(true);
-    // only one side has it: the renewal fails
+    // only one side has the new key: the renewal fails
     sim.runUntil(born + 181_000);
     const second = sim.send(a, b);
     sim.run(1000);
@@ -165,7 +165,7 @@ describe('a preshared key', () => {
 });
 
 describe('allowed ips', () => {
-  test('that move to another peer are on its list alone, and route there', () => {
+  test('that move to another peer are only on its list, and route there', () => {
     const { sim, a, b, c } = three();
     const prefix = parsePrefix('10.0.0.2/32')!;
     expect(allowed(a, b)).toEqual(['10.0.0.2/32', 'fd00::2/128']);
@@ -176,12 +176,12 @@ describe('allowed ips', () => {
     expect(sim.sentBy(a).map(s => s.destination)).toEqual([c.endpoint]);
   });
 
-  test('are replaced as a whole, one by one, and only where they are asked for', () => {
+  test('are replaced as a whole or changed one by one, and only for the given peer', () => {
     const { a, b, c } = three();
     const publicKey = b.publicKey;
     a.configure({ peers: [{ publicKey, allowedIps: [{ prefix: parsePrefix('10.7.0.0/16')! }] }] });
     expect(allowed(a, b)).toEqual(['10.0.0.2/32', 'fd00::2/128', '10.7.0.0/16']);
-    // somebody else's cannot be taken away
+    // a prefix of another peer cannot be removed
     a.configure({
       peers: [{ publicKey: c.publicKey, allowedIps: [{ prefix: parsePrefix('10.7.0.0/16')!, remove: true }] }],
     });
@@ -199,7 +199,7 @@ describe('allowed ips', () => {
 });
 
 describe('replace_peers', () => {
-  test('leaves the peers that are named and no other, with nothing of their old routes', () => {
+  test('keeps only the listed peers, without their old allowed IPs', () => {
     const { sim, a, b, c } = three();
     a.configure({ replacePeers: true, peers: [a.peerConfig(c)] });
     expect(a.engine.status().peers.map(p => p.publicKey)).toEqual([c.publicKey]);
@@ -211,7 +211,7 @@ describe('replace_peers', () => {
 });
 
 describe('a peer', () => {
-  test('with our own key is ignored, and one that is there goes when the key becomes ours', () => {
+  test('with our own key is ignored, and an existing one is removed when its key becomes ours', () => {
     const { sim, a, b } = pair();
     const prefix = makePrefix(innerAddress(5, false), 32);
     a.configure({ peers: [{ publicKey: a.publicKey, allowedIps: [{ prefix }], endpoint: a.endpoint }] });
@@ -222,13 +222,13 @@ describe('a peer', () => {
     expect(a.counters.noPeer).toBe(1);
   });
 
-  test('that is only to be updated is not made', () => {
+  test('is not created by update_only', () => {
     const { sim, a, b } = pair();
     a.configure({ peers: [{ publicKey: sim.random.bytes(32), updateOnly: true, persistentKeepalive: 5 }] });
     expect(a.engine.status().peers.map(p => p.publicKey)).toEqual([b.publicKey]);
   });
 
-  test('of a key of low order is kept in the configuration, and never spoken to', () => {
+  test('with a key of low order stays in the configuration and never gets a message', () => {
     const { sim, a, b } = pair();
     a.configure({ peers: [{ ...a.peerConfig(b), publicKey: new Uint8Array(32) }] });
     sim.send(a, b);
@@ -237,7 +237,7 @@ describe('a peer', () => {
     expect(a.sentTypes).toEqual([]);
   });
 
-  test('without an endpoint is told of to the sender, and reached once it has spoken', () => {
+  test('without an endpoint causes an ICMP error to the sender, and is reachable after its first message', () => {
     const { sim, a, b } = pair();
     const { endpoint: _, ...config } = b.peerConfig(a);
     b.configure({ replacePeers: true, peers: [config] });
@@ -250,7 +250,7 @@ describe('a peer', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('that gets its endpoint later sends its keepalive then', () => {
+  test('that gets its endpoint later then gets its keepalive', () => {
     const { sim, a, b } = pair();
     a.configure({ replacePeers: true, peers: [{ publicKey: b.publicKey, persistentKeepalive: 25 }] });
     sim.run(60_000);

@@ -1,4 +1,7 @@
-/** What a cookie is good for, and what takes it (whitepaper section 5.3, kernel cookie.c). When one is asked for is in load.test.ts. */
+/**
+ * The validity of cookies and of cookie replies (whitepaper section 5.3, kernel cookie.c).
+ * load.test.ts tests when cookies are required.
+ */
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { makeEndpoint } from '../../src/base/endpoint.ts';
@@ -14,7 +17,7 @@ import type { SimNode } from './sim-node.ts';
 const elsewhere = (address: string, port = 51820) => makeEndpoint(parseAddress(address)!, port);
 
 describe('under load', () => {
-  test('an initiation is answered by a cookie alone, and no work is done for it', () => {
+  test('an initiation is answered only with a cookie, without any DH', () => {
     const { sim, a, b } = loaded();
     load(sim, b);
     const before = b.counters.badHandshake;
@@ -23,7 +26,7 @@ describe('under load', () => {
     expect([b.counters.badHandshake, b.counters.handshakesAnswered]).toEqual([before, 0]);
   });
 
-  test('the cookie lets the same sender in', () => {
+  test('the cookie admits the same sender', () => {
     const { sim, a, b } = loaded();
     const twin = new Handmade(b, a.privateKey);
     load(sim, b);
@@ -33,7 +36,7 @@ describe('under load', () => {
     expect(answersTo(sim, b, a.endpoint)).toEqual([COOKIE_REPLY, RESPONSE]);
   });
 
-  test('an engine whose initiation met load gets through 5 s later, though the load goes on', () => {
+  test('an engine whose initiation met load succeeds 5 s later, even though the load continues', () => {
     const { sim, a, b } = loaded();
     load(sim, b);
     const id = sim.send(a, b);
@@ -49,7 +52,7 @@ describe('under load', () => {
     expect(b.counters.handshakesAnswered).toBe(1);
   });
 
-  test('a cookie is good for its address and port alone', () => {
+  test('a cookie is valid only for its address and port', () => {
     const { sim, a, b } = loaded();
     const home = elsewhere('192.0.2.1', 51820);
     const twin = new Handmade(b, a.privateKey);
@@ -69,7 +72,7 @@ describe('under load', () => {
     expect(answersTo(sim, b, home)).toEqual([COOKIE_REPLY, RESPONSE]);
   });
 
-  test('a cookie lives as long as its secret, 120 s', () => {
+  test('a cookie is valid as long as its secret, 120 s', () => {
     for (const [age, answer] of [
       [119_000, RESPONSE],
       [121_000, COOKIE_REPLY],
@@ -79,7 +82,7 @@ describe('under load', () => {
       load(sim, b);
       deliver(b, a.endpoint, [twin.initiation()]);
       twin.takeCookie(a.endpoint);
-      // made while the cookie was fresh, for the jar itself stops at 115 s
+      // made while the cookie was fresh, since the jar stops using it after 115 s
       sim.run(100_000);
       const message = twin.initiation();
       sim.run(age - 100_000);
@@ -89,7 +92,7 @@ describe('under load', () => {
     }
   });
 
-  test('a response must have a mac2 too, and the cookie for it goes to the responder', () => {
+  test('a response needs a mac2 too, and its cookie goes to the responder', () => {
     const { sim, a, b } = loaded();
     sim.send(a, b);
     load(sim, a);
@@ -102,8 +105,8 @@ describe('under load', () => {
   });
 });
 
-describe('who has a cookie', () => {
-  /** The answers to initiations of a sender with a cookie, `gap` ms apart, under load all the time. */
+describe('a sender with a cookie', () => {
+  /** The answers to initiations of a sender with a cookie, `gap` ms apart, under constant load. */
   function asked(node: SimNode, twin: Handmade, from: Uint8Array, count: number, gap: number): number {
     const { sim } = node;
     const before = node.counters.rateLimited;
@@ -114,20 +117,20 @@ describe('who has a cookie', () => {
     return count - (node.counters.rateLimited - before);
   }
 
-  test('may ask five times at once and then twenty times a second', () => {
+  test('gets five answers at once, then twenty per second', () => {
     const { sim, b } = loaded();
     const stranger = new Handmade(b);
     load(sim, b);
     deliver(b, EVE, [stranger.initiation()]);
     expect(stranger.takeCookie(EVE)).toBe(true);
     expect(asked(b, stranger, EVE, 20, 0)).toBe(5);
-    // nothing for 40 ms, then one in 50 ms
+    // none for 40 ms, then one every 50 ms
     expect(asked(b, stranger, EVE, 1, 10)).toBe(0);
     sim.run(490);
     expect(asked(b, stranger, EVE, 45, 10)).toBe(5 + 8);
   });
 
-  test('does not use up what another address may ask', () => {
+  test('does not consume the limit of another address', () => {
     const { sim, a, b } = loaded();
     const stranger = new Handmade(b);
     const twin = new Handmade(b, a.privateKey);
@@ -146,7 +149,7 @@ describe('who has a cookie', () => {
 });
 
 describe('a cookie reply', () => {
-  test('that answers nothing we sent is refused: foreign, repeated, or for a message before the last', () => {
+  test('that does not answer our last message is refused: foreign, repeated, or for an earlier message', () => {
     const { sim, a, b } = loaded();
     load(sim, b);
     sim.send(a, b);
@@ -161,7 +164,7 @@ describe('a cookie reply', () => {
     sim.inject(a.endpoint, b.endpoint, unknown);
     sim.run(100);
     expect(a.counters.unknownReceiver).toBe(1);
-    // a new initiation waits: the old reply, though it names the new one, was made for another mac1
+    // a new initiation is pending: the old reply names its index but was made for another mac1
     sim.wire.cut = true;
     sim.run(5400);
     sim.wire.cut = false;
@@ -172,7 +175,7 @@ describe('a cookie reply', () => {
     expect([a.count('cookie-received'), a.counters.badCookie]).toEqual([1, 2]);
   });
 
-  test('with any bit wrong is refused, and the true one is then still taken', () => {
+  test('with any flipped bit is refused, and the genuine one is still accepted afterwards', () => {
     const { sim, a, b } = loaded();
     load(sim, b);
     sim.tamper = s => (s.bytes[0] === COOKIE_REPLY ? undefined : s.bytes);
@@ -189,7 +192,7 @@ describe('a cookie reply', () => {
     expect(a.count('cookie-received')).toBe(1);
   });
 
-  test('is used for 115 s and then no more', () => {
+  test('is used for 115 s', () => {
     const { sim, a, b } = loaded();
     const twin = new Handmade(b, a.privateKey);
     load(sim, b);

@@ -1,4 +1,4 @@
-/** Datagrams of odd sizes, alone and as ranges of many (UDP_GRO), and packets of all lengths in them. */
+/** Datagrams of unusual sizes, alone and in ranges (UDP_GRO), with packets of all lengths. */
 import { describe, expect, test } from 'vitest';
 import { makeEndpoint } from '../../src/base/endpoint.ts';
 import { MESSAGE_TRANSPORT as TRANSPORT } from '../../src/packet/message-type.ts';
@@ -10,7 +10,7 @@ import { pair, session, swallow } from './pair.ts';
 import { makePacket } from './payload.ts';
 import type { Sent } from './simulation.ts';
 
-/** A session, and messages of A's that are still to be delivered. */
+/** A session, and undelivered messages of A. */
 function held(sizes: readonly number[]) {
   const made = session();
   const { sim, a, b } = made;
@@ -22,7 +22,7 @@ function held(sizes: readonly number[]) {
 }
 
 describe('a range of many datagrams', () => {
-  test('is taken as the many that it is, the last one shorter', () => {
+  test('is split into its datagrams, the last one shorter', () => {
     const { sim, a, b, ids, messages } = held([500, 500, 500, 100]);
     const segment = messages[0]!.length;
     b.receiveBatch(batchOf([{ to: a.endpoint, bytes: Buffer.concat(messages), segment, tos: 0 }]));
@@ -30,7 +30,7 @@ describe('a range of many datagrams', () => {
     expect(b.status(a).rxBytes).toBe(148 + 96 + messages.reduce((sum, m) => sum + m.length, 0));
   });
 
-  test('may hold messages of several types and sessions, and garbage between', () => {
+  test('may mix messages of several types and sessions with garbage', () => {
     const { sim, a, b, ids, messages } = held([40, 40]);
     const [first, second] = messages as [Uint8Array, Uint8Array];
     const junk = new Uint8Array(first.length).fill(7);
@@ -40,7 +40,7 @@ describe('a range of many datagrams', () => {
     expect(b.counters.malformedDatagram).toBe(3);
   });
 
-  test('with segments of one byte, or larger than the whole, harms nobody', () => {
+  test('with segments of one byte, or larger than the range, is harmless', () => {
     const { sim, a, b, ids, messages } = held([1200]);
     const message = messages[0]!;
     for (const segment of [1, 2, 31, 32, 33]) b.receiveBatch(batchOf([{ to: EVE, bytes: message, segment, tos: 0 }]));
@@ -49,7 +49,7 @@ describe('a range of many datagrams', () => {
     expect(sim.wasDelivered(ids[0]!)).toBe(true);
   });
 
-  test('of 64 KiB in pieces of the least size, many times over, is all counted', () => {
+  test('of 64 KiB in minimal segments, repeated many times, is counted completely', () => {
     const { b } = session();
     const bytes = new Uint8Array(65_536);
     for (let i = 0; i < bytes.length; i += 32) bytes[i] = TRANSPORT;
@@ -58,7 +58,7 @@ describe('a range of many datagrams', () => {
     expect(b.counters.unknownReceiver).toBe(5 * 2048);
   });
 
-  test('of more messages under one session than fit one input, is taken in parts', () => {
+  test('of more messages under one session than one input holds is processed in parts', () => {
     const { sim, a, b } = session();
     const before = b.counters.badTag;
     const real = sim.sentBy(a, TRANSPORT)[0]!.bytes;
@@ -71,7 +71,7 @@ describe('a range of many datagrams', () => {
 });
 
 describe('a datagram', () => {
-  test('of no bytes, or of the most that UDP carries, of any type', () => {
+  test('of no bytes, or of the maximum size of UDP, of any type', () => {
     const { sim, a, b } = session();
     b.receive(EVE, new Uint8Array(0));
     expect(b.counters.malformedDatagram).toBe(1);
@@ -89,7 +89,7 @@ describe('a datagram', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('with anything in its reserved bytes is of no type', () => {
+  test('with nonzero reserved bytes has no known type', () => {
     const { b, messages } = held([40]);
     for (const at of [1, 2, 3]) {
       const odd = Uint8Array.from(messages[0]!);
@@ -99,7 +99,7 @@ describe('a datagram', () => {
     expect(b.counters.malformedDatagram).toBe(3);
   });
 
-  test('of random bytes, shape and segments, a thousand times, and traffic goes on', () => {
+  test('of random bytes, size and segments, a thousand times, does not stop traffic', () => {
     withSeed(random => {
       const { sim, a, b } = session();
       const known = sim.sentBy(a).map(s => s.bytes);
@@ -132,7 +132,7 @@ describe('a packet in a tunnel', () => {
     return { ...made, keypair: made.ofB.keypairs.current! };
   }
 
-  /** Bytes of plaintext on the wire for packets of so many bytes, at an MTU. */
+  /** Bytes of padded plaintext for packets of the given lengths, at an MTU. */
   function onWire(mtu: number, lengths: readonly number[]): number[] {
     const { sim, a, b } = session();
     a.engine.mtu = mtu;
@@ -143,7 +143,7 @@ describe('a packet in a tunnel', () => {
     return sim.sentBy(a, TRANSPORT, from).map(s => s.bytes.length - 32);
   }
 
-  test('is padded to a multiple of 16, and comes out as it went in', () => {
+  test('is padded to a multiple of 16, and arrives unchanged', () => {
     const lengths = Array.from({ length: 200 }, (_, i) => 24 + i);
     expect(onWire(1420, lengths)).toEqual(lengths.map(length => Math.ceil(length / 16) * 16));
   });
@@ -154,24 +154,24 @@ describe('a packet in a tunnel', () => {
     expect(onWire(1280, [1279, 1280])).toEqual([1280, 1280]);
   });
 
-  test('longer than the MTU is padded by what it has beyond', () => {
+  test('longer than the MTU is padded by its length modulo the MTU', () => {
     expect(onWire(1000, [1001, 1016, 1017])).toEqual([1016, 1016, 1032]);
   });
 
-  test('at an MTU of nothing, of one byte, and of the most there is', () => {
+  test('at an MTU of zero, of one byte, and of the maximum', () => {
     expect(onWire(0, [24, 100])).toEqual([32, 112]);
     expect(onWire(1, [24, 100])).toEqual([24, 100]);
     expect(onWire(65_535, [24, 100])).toEqual([32, 112]);
   });
 
-  test('comes out with the length that it says itself, whatever stands behind it', () => {
+  test('arrives with the length in its header, whatever follows it', () => {
     const { a, b, keypair } = bareSession();
     const packet = makePacket(0, 1, 2, 40, false);
     b.receive(a.endpoint, a.seal(keypair, 5n, Buffer.concat([packet, new Uint8Array(500).fill(9)])));
     expect(b.delivered).toEqual([packet]);
   });
 
-  test('that is none, or says more than there is, is dropped; the peer is where it came from all the same', () => {
+  test('that is not IP, or claims more bytes than it has, is dropped; the peer still roams to its source', () => {
     const { a, b, ofA, keypair } = bareSession();
     const packet = makePacket(0, 1, 2, 40, false);
     const longer = Uint8Array.from(packet);

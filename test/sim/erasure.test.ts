@@ -1,4 +1,7 @@
-/** Ephemeral private keys: with one, and a static key, recorded traffic could be read long after (whitepaper section 5.4.2 and 6.3). */
+/**
+ * Erasure of ephemeral private keys: with one and a static key, recorded traffic can be decrypted
+ * later (whitepaper sections 5.4.2 and 6.3).
+ */
 import { expect, test } from 'vitest';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
@@ -6,7 +9,7 @@ import { seeded } from '../support/random.ts';
 import { BareNode } from './bare-node.ts';
 import { makePacket } from './payload.ts';
 
-/** A provider that remembers every private key it was given, and which of them it was told to forget. */
+/** A provider that records every private key it gets, and which of them were forgotten. */
 function watched() {
   const used = new Set<Uint8Array>();
   const forgotten = new Set<Uint8Array>();
@@ -44,11 +47,11 @@ function hosts() {
   return { a, b, first, second };
 }
 
-/** All but the static one. */
+/** All keys except the static one. */
 const ephemerals = (node: BareNode, used: Set<Uint8Array>): Uint8Array[] =>
   [...used].filter(key => key !== node.device.identity?.privateKey);
 
-test('are forgotten on both sides as soon as there is a session', () => {
+test('are forgotten on both sides as soon as a session exists', () => {
   const { a, b, first, second } = hosts();
   a.send(makePacket(0, 1, 1, 40, false));
   b.receive(a.endpoint, a.take()[0]!);
@@ -63,7 +66,7 @@ test('are forgotten on both sides as soon as there is a session', () => {
   expect(ephemerals(a, first.used)).toHaveLength(1);
 });
 
-test('of an initiation that nobody answers: with the next one, and when all is forgotten', () => {
+test('of an unanswered initiation are forgotten with the next one, and when all sessions are forgotten', () => {
   const { a, first } = hosts();
   a.send(makePacket(0, 1, 1, 40, false));
   const peer = [...a.device.eachPeer()][0]!;
@@ -75,7 +78,7 @@ test('of an initiation that nobody answers: with the next one, and when all is f
   expect([early, late]).toEqual([new Uint8Array(32), new Uint8Array(32)]);
 });
 
-test('so is a static key that is replaced or taken away', () => {
+test('a static key is forgotten when it is replaced or removed', () => {
   const { a, first } = hosts();
   const before = a.device.identity!.privateKey;
   a.device.setIdentity(new Uint8Array(32).fill(9));

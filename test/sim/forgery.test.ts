@@ -1,4 +1,7 @@
-/** What nobody with the keys has made changes nothing: no counter, no window, no endpoint, no timer, no handshake in progress. */
+/**
+ * A forged message changes nothing: no counter, no window, no endpoint, no timer, no handshake in
+ * progress.
+ */
 import { describe, expect, test } from 'vitest';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import { CookieJar } from '../../src/protocol/cookie.ts';
@@ -12,7 +15,7 @@ import { makePacket } from './payload.ts';
 const MAC1_FROM_END = 32;
 const MAC2_FROM_END = 16;
 
-/** All that a peer's state is, as far as anything could change it. */
+/** The changeable state of a peer. */
 function state({ device, queue }: BareNode, peer: Peer) {
   const keypair = (k: Keypair | undefined) => k && [k.localIndex, k.counterLow, k.counterHigh, k.maySend];
   const { keypairs, timers } = peer;
@@ -41,7 +44,10 @@ const dropped = ({ device: { counters } }: BareNode) =>
   counters.badCookie +
   counters.replayed;
 
-/** Feeds each of the messages, from elsewhere and a while later, and sees that each is counted as dropped and leaves no trace. */
+/**
+ * Delivers each message later and from another address, and checks that it is counted as dropped
+ * and changes nothing.
+ */
 function refused(node: BareNode, peer: Peer, messages: readonly Uint8Array[]): void {
   const before = state(node, peer);
   const count = dropped(node);
@@ -57,7 +63,7 @@ function refused(node: BareNode, peer: Peer, messages: readonly Uint8Array[]): v
   node.now -= 30;
 }
 
-/** The message with each bit flipped in turn, in a range of bytes. */
+/** The message with each bit of a range of bytes flipped in turn. */
 function flips(message: Uint8Array, from = 0, to = message.length): Uint8Array[] {
   return Array.from({ length: 8 * (to - from) }, (_, bit) => {
     const bent = Uint8Array.from(message);
@@ -66,7 +72,9 @@ function flips(message: Uint8Array, from = 0, to = message.length): Uint8Array[]
   });
 }
 
-/** As `flips`, with mac1 made right again, as anybody who knows the receiver's public key can. */
+/**
+ * Like `flips`, with a valid mac1, which anyone who knows the receiver's public key can compute.
+ */
 function flipsWithMac1(to: BareNode, message: Uint8Array, from: number): Uint8Array[] {
   const jar = new CookieJar(opensslCrypto, to.device.identity!.publicKey);
   const made = flips(message, from, message.length - MAC1_FROM_END);
@@ -101,19 +109,19 @@ describe('an initiation', () => {
   test('with any bit wrong up to its mac1', () => {
     const { a, b, ofA, initiation } = initiated();
     refused(b, ofA, flips(initiation, 0, initiation.length - MAC2_FROM_END));
-    // the true one is still good
+    // the genuine one is still valid
     b.receive(a.endpoint, initiation);
     expect(b.take()).toHaveLength(1);
   });
 
-  test('with any bit of its key, identity or time wrong, and mac1 made right', () => {
+  test('with any bit of its key, identity or time flipped, and a valid mac1', () => {
     const { a, b, ofA, initiation } = initiated();
     refused(b, ofA, flipsWithMac1(b, initiation, 8));
     b.receive(a.endpoint, initiation);
     expect(b.take()).toHaveLength(1);
   });
 
-  test('cut short anywhere, or longer than it is', () => {
+  test('truncated anywhere, or extended', () => {
     const { b, ofA, initiation } = initiated();
     const cut = cuts(initiation).filter(message => message.length > 0);
     refused(b, ofA, [...cut, Buffer.concat([initiation, new Uint8Array(1)])]);
@@ -133,14 +141,14 @@ describe('a response', () => {
     expect(ofB.keypairs.current).toBeDefined();
   });
 
-  test('with any bit of its key or tag wrong, and mac1 made right', () => {
+  test('with any bit of its key or tag flipped, and a valid mac1', () => {
     const { a, b, ofB, response } = answered();
     refused(a, ofB, flipsWithMac1(a, response, 8));
     a.receive(b.endpoint, response);
     expect(ofB.keypairs.current).toBeDefined();
   });
 
-  test('cut short anywhere, or sent back to its sender', () => {
+  test('truncated anywhere, or reflected to its sender', () => {
     const { a, b, ofA, ofB, response } = answered();
     refused(a, ofB, cuts(response).slice(1));
     refused(b, ofA, [response]);
@@ -148,15 +156,15 @@ describe('a response', () => {
 });
 
 describe('a transport message', () => {
-  test('with any bit wrong', () => {
+  test('with any bit flipped', () => {
     const { a, b, ofA, data } = talking();
     refused(b, ofA, flips(data));
-    // neither its counter nor any other was used up
+    // neither its counter nor any other was consumed
     b.receive(a.endpoint, data);
     expect(b.delivered).toEqual([makePacket(0, 1, 2, 40, false)]);
   });
 
-  test('with the counter of the far future, which must not move the window', () => {
+  test('with a counter far ahead, which must not move the window', () => {
     const { a, b, ofA, data } = talking();
     const far = Uint8Array.from(data);
     far.fill(0xff, 8, 14);
@@ -165,18 +173,18 @@ describe('a transport message', () => {
     expect(b.delivered).toHaveLength(1);
   });
 
-  test('cut short anywhere, or with something behind it', () => {
+  test('truncated anywhere, or with trailing bytes', () => {
     const { b, ofA, data } = talking();
     refused(b, ofA, [...cuts(data).slice(1), Buffer.concat([data, new Uint8Array(16)])]);
   });
 
-  test('that was received before', () => {
+  test('that was already received', () => {
     const { a, b, ofA, data } = talking();
     b.receive(a.endpoint, data);
     refused(b, ofA, [data, data]);
   });
 
-  test('that is sent back to its sender, with the sender’s own index for it', () => {
+  test('that is reflected to its sender, with the sender’s own index', () => {
     const { a, ofB, data } = talking();
     const reflected = Uint8Array.from(data);
     new DataView(reflected.buffer).setUint32(4, ofB.keypairs.current!.localIndex, true);

@@ -1,4 +1,4 @@
-/** Handshake messages made by hand, outside of any node: by somebody with a key of his own, or with a node's. */
+/** Handshake messages made outside of any node, with an attacker's key or with a node's. */
 import { parseAddress } from '../../src/base/address.ts';
 import { makeEndpoint } from '../../src/base/endpoint.ts';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
@@ -18,7 +18,10 @@ import type { Simulation } from './simulation.ts';
 
 export const EVE = makeEndpoint(parseAddress('203.0.113.66')!, 6666);
 
-/** An initiator of one responder, who says what he likes when he likes. Each initiation has a timestamp of its own, later by 20 ms. */
+/**
+ * An initiator of one responder that sends any message at any time. Each initiation has a new
+ * timestamp, 20 ms later.
+ */
 export class Handmade {
   readonly device: Device;
   readonly peer: Peer;
@@ -48,7 +51,7 @@ export class Handmade {
     return message;
   }
 
-  /** Takes the last cookie reply that went to an endpoint. */
+  /** Consumes the last cookie reply to an endpoint. */
   takeCookie(at: Uint8Array): boolean {
     const reply = this.#sim.overheard.findLast(
       s => s.bytes[0] === MESSAGE_COOKIE_REPLY && Buffer.from(s.destination).equals(at),
@@ -57,19 +60,19 @@ export class Handmade {
   }
 }
 
-/** Hands messages to a node as one batch. */
+/** Delivers messages to a node as one batch. */
 export function deliver(node: SimNode, from: Uint8Array, messages: readonly Uint8Array[]): void {
   node.receiveBatch(batchOf(messages.map(bytes => ({ to: from, bytes, tos: -1 }))));
 }
 
-/** Puts the target's mac1 on any message, which is all that a flood needs. */
+/** Adds the target's mac1 to any message, which suffices for a flood. */
 export function withMac1(target: SimNode, message: Uint8Array): Uint8Array {
   const made = Uint8Array.from(message);
   new CookieJar(opensslCrypto, target.publicKey).addMacs(made, 0);
   return made;
 }
 
-/** So many initiations that nobody can open, with mac1, from one address, waiting at once. */
+/** Queues `count` undecryptable initiations with a valid mac1 from one address. */
 export function flood(target: SimNode, count: number, from = EVE): void {
   const junk = target.sim.random.bytes(INITIATION_SIZE);
   junk.set([MESSAGE_INITIATION, 0, 0, 0]);

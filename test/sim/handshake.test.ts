@@ -1,4 +1,4 @@
-/** The handshake as two hosts see it: lost, repeated, crossing, restarted, replayed. */
+/** The handshake between two hosts: lost, repeated, crossing, restarted, replayed. */
 import { describe, expect, test } from 'vitest';
 import { makePrefix } from '../../src/base/prefix.ts';
 import { INITIATION_SIZE } from '../../src/packet/initiation.ts';
@@ -17,7 +17,7 @@ import { Simulation } from './simulation.ts';
 const DAY = 86_400_000_000_000n;
 
 describe('the first packet', () => {
-  test('costs exactly one initiation and one response, and all that waited goes out in order', () => {
+  test('costs exactly one initiation and one response, and all staged packets are sent in order', () => {
     const { sim, a, b } = pair();
     const ids = Array.from({ length: 20 }, () => sim.send(a, b));
     sim.run(1000);
@@ -35,11 +35,11 @@ describe('the first packet', () => {
     expect(sim.arrived).toEqual(ids);
   });
 
-  test('makes the time of the last handshake true on both sides, in Unix time', () => {
+  test('sets the time of the last handshake on both sides, in Unix time', () => {
     const { sim, a, b, born } = session();
     const wall = 1_700_000_000 + born / 1000;
     expect(a.status(b).lastHandshakeSeconds + a.status(b).lastHandshakeNanoseconds / 1e9).toBeCloseTo(wall, 6);
-    // the responder's is when the session was confirmed
+    // the responder's time is that of the confirmation
     expect(b.status(a).lastHandshakeSeconds + b.status(a).lastHandshakeNanoseconds / 1e9).toBeCloseTo(wall + 0.01, 6);
     expect(sim.sentBy(b)).toHaveLength(1);
   });
@@ -84,13 +84,13 @@ describe('repetition and delay', () => {
     sim.run(1000);
     expect(sim.wasDelivered(id)).toBe(true);
     expect([a.count('session'), b.count('session')]).toEqual([1, 1]);
-    // the index is the session's by then
+    // the index belongs to the session by then
     expect(a.counters.unknownReceiver).toBe(1);
     expect(b.counters.replayedInitiation).toBe(1);
     expect(sim.sentBy(b, RESPONSE)).toHaveLength(1);
   });
 
-  test('a response that comes at once, or takes almost 5 s, is good', () => {
+  test('a response is accepted at once and after almost 5 s', () => {
     for (const latency of [0, 0.01, 100, 2490]) {
       const { sim, a, b } = pair();
       sim.wire.latency = latency;
@@ -101,7 +101,7 @@ describe('repetition and delay', () => {
     }
   });
 
-  test('the response to an initiation that was given up for a newer one is refused', () => {
+  test('the response to an initiation that a newer one replaced is refused', () => {
     const { sim, a, b } = pair();
     const stop = swallow(sim, s => s.bytes[0] === RESPONSE);
     sim.send(a, b);
@@ -116,7 +116,7 @@ describe('repetition and delay', () => {
     expect([a.count('session'), a.counters.unknownReceiver]).toEqual([0, 1]);
   });
 
-  test('an initiation that is replayed at any time is not answered and ends nothing', () => {
+  test('a replayed initiation is not answered at any time and ends no session', () => {
     const { sim, a, b, born } = session();
     const first = sim.sentBy(a, INITIATION)[0]!;
     for (const at of [5000, 60_000, 170_000]) {
@@ -132,8 +132,8 @@ describe('repetition and delay', () => {
   });
 });
 
-describe('both sides begin at once', () => {
-  test('and both finish: nothing is lost, and nobody begins again', () => {
+describe('both sides begin at the same time', () => {
+  test('and both finish: nothing is lost, and neither side begins again', () => {
     const { sim, a, b } = pair();
     const ids = [sim.send(a, b), sim.send(b, a), sim.send(a, b), sim.send(b, a)];
     sim.run(1000);
@@ -145,7 +145,7 @@ describe('both sides begin at once', () => {
     expect([sim.sentBy(a, INITIATION).length, sim.sentBy(b, INITIATION).length]).toEqual([1, 1]);
   });
 
-  test('with one response lost, the other is enough', () => {
+  test('with one response lost, the other one suffices', () => {
     const { sim, a, b } = pair();
     swallow(sim, s => s.from === a && s.bytes[0] === RESPONSE);
     const ids = [sim.send(a, b), sim.send(b, a)];
@@ -155,7 +155,7 @@ describe('both sides begin at once', () => {
 });
 
 describe('a restart', () => {
-  test('of the initiator is healed by its next packet', () => {
+  test('of the initiator: its next packet restores the session', () => {
     const { sim, a, b } = session();
     a.restart();
     const ids = [sim.send(a, b), sim.send(a, b)];
@@ -165,7 +165,7 @@ describe('a restart', () => {
     expect([...ids, back].every(id => sim.wasDelivered(id))).toBe(true);
   });
 
-  test('of the responder is healed by its own next packet at once', () => {
+  test('of the responder: its next packet restores the session at once', () => {
     const { sim, a, b } = session();
     sim.run(6000);
     b.restart();
@@ -177,7 +177,7 @@ describe('a restart', () => {
     expect(sim.wasDelivered(back)).toBe(true);
   });
 
-  test('of the responder is found out by an initiator that hears nothing for 15 s', () => {
+  test('of the responder: the initiator detects it after 15 s of silence', () => {
     const { sim, a, b } = session();
     b.restart();
     const lost = sim.send(a, b);
@@ -199,7 +199,7 @@ describe('a restart', () => {
 });
 
 describe('timestamps', () => {
-  test('a clock that is set back while we run does not make our initiations replays', () => {
+  test('setting the clock back at runtime does not turn our initiations into replays', () => {
     const { sim, a, b, born } = session();
     a.wallOffset -= DAY;
     sim.runUntil(born + 181_000);
@@ -209,7 +209,7 @@ describe('timestamps', () => {
     expect(b.counters.replayedInitiation).toBe(0);
   });
 
-  test('a clock that was years ahead for one handshake does not lock us out', () => {
+  test('a clock that was years ahead during one handshake does not lock us out', () => {
     const { sim, a, b } = pair();
     a.wallOffset = 3650n * DAY;
     sim.send(a, b);
@@ -220,7 +220,7 @@ describe('timestamps', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('a host that restarts with its clock set back is refused until it has caught up, or is added anew', () => {
+  test('a host that restarts with its clock set back is refused until the clock catches up or the peer is added again', () => {
     const { sim, a, b } = session();
     a.wallOffset -= DAY;
     a.restart();
@@ -235,7 +235,7 @@ describe('timestamps', () => {
 });
 
 describe('initiations of one peer', () => {
-  test('less than 20 ms apart are not answered, though each is good and newer', () => {
+  test('less than 20 ms apart are not answered, even if each is valid and newer', () => {
     const { sim, a, b } = pair();
     const twin = new Handmade(b, a.privateKey);
     const messages = Array.from({ length: 10 }, () => twin.initiation());
@@ -251,7 +251,7 @@ describe('initiations of one peer', () => {
     expect(b.counters.initiationFlood).toBe(6);
   });
 
-  test('that were refused for coming too soon are not used up: they may come again, in their order', () => {
+  test('refused for coming too early stay valid: they may be sent again in order', () => {
     const { sim, a, b } = pair();
     const twin = new Handmade(b, a.privateKey);
     const [first, second, third] = [twin.initiation(), twin.initiation(), twin.initiation()];
@@ -264,7 +264,7 @@ describe('initiations of one peer', () => {
     expect(b.sentTypes).toEqual([RESPONSE, RESPONSE, RESPONSE]);
   });
 
-  test('a flood of one peer does not stand in the way of another', () => {
+  test('a flood of one peer does not block another', () => {
     const sim = new Simulation(seeded(3));
     const [a, b, c] = [sim.addNode(), sim.addNode(), sim.addNode()];
     sim.mesh();
@@ -276,7 +276,7 @@ describe('initiations of one peer', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('of a key that is no peer are not answered', () => {
+  test('from the key of no peer are not answered', () => {
     const { sim, a, b } = pair();
     const stranger = new Handmade(b);
     deliver(b, EVE, [stranger.initiation()]);

@@ -1,10 +1,13 @@
-/** A handshake that is asked for beside a live session: `initiate_handshake=true`, this project's own line of the UAPI. */
+/**
+ * A requested handshake beside a live session: `initiate_handshake=true`, this project's extension
+ * of the UAPI.
+ */
 import { describe, expect, test } from 'vitest';
 import { MESSAGE_INITIATION as INITIATION } from '../../src/packet/message-type.ts';
 import { session } from './pair.ts';
 
 describe('a live session', () => {
-  test('outlives a handshake that is asked for, which follows at once, however short a time ago the last was', () => {
+  test('survives a requested handshake, which begins at once, however recent the last one', () => {
     const { sim, a, b } = session();
     const talk = (): void => {
       const ids = [sim.send(a, b), sim.send(b, a)];
@@ -18,12 +21,12 @@ describe('a live session', () => {
       expect(a.status(b).lastHandshakeNanoseconds).not.toBe(before);
       expect(sim.sentBy(a, INITIATION)).toHaveLength(round);
     }
-    // nothing but the one: no retransmission, no other timer
+    // only that one: no retransmission, no other timer
     sim.run(8_000);
     expect(sim.sentBy(a, INITIATION)).toHaveLength(5);
   });
 
-  test('that the other side lost is made good by a handshake that is asked for; without it, 15 s are lost', () => {
+  test('that the other side has lost is restored by a requested handshake; otherwise this takes 15 s', () => {
     const lost = (greets: false | 'asks' | 'makes anew'): number => {
       const { sim, a, b } = session();
       b.configure({ peers: [{ publicKey: a.publicKey, remove: true }] });
@@ -32,7 +35,7 @@ describe('a live session', () => {
       sim.run(500);
       if (greets === 'asks') a.configure({ peers: [{ publicKey: b.publicKey, updateOnly: true, initiate: true }] });
       if (greets === 'makes anew') {
-        // by a device that knows no such request
+        // on a device that does not support the request
         const anew = { ...a.peerConfig(b), persistentKeepalive: 65_535 };
         a.configure({ peers: [{ publicKey: b.publicKey, remove: true }, anew] });
         a.configure({ peers: [{ publicKey: b.publicKey, updateOnly: true, persistentKeepalive: 0 }] });
@@ -48,7 +51,7 @@ describe('a live session', () => {
     expect(lost('makes anew')).toBeLessThan(700);
   });
 
-  test('a handshake that is asked for of nobody, of one without an endpoint, or of a device that is down does nothing', () => {
+  test('a requested handshake does nothing for an unknown peer, a peer without endpoint, or a device that is down', () => {
     const { sim, a, b } = session();
     const sent = sim.sentBy(a, INITIATION).length;
     const publicKey = sim.random.bytes(32);

@@ -1,4 +1,7 @@
-/** Empty messages: the passive keepalive of whoever only listens, and the persistent one (whitepaper section 6.5, wg(8)). */
+/**
+ * Empty messages: the passive keepalive of a side that only receives, and the persistent one
+ * (whitepaper section 6.5, wg(8)).
+ */
 import { describe, expect, test } from 'vitest';
 import { MESSAGE_INITIATION as INITIATION, MESSAGE_TRANSPORT as TRANSPORT } from '../../src/packet/message-type.ts';
 import { isData, isKeepalive, pair, session, swallow } from './pair.ts';
@@ -11,7 +14,7 @@ const keepalives = (sim: Simulation, node: SimNode, since: number) =>
     .filter(isKeepalive)
     .map(s => s.at - since);
 
-/** A session whose first exchange is over: no timer but that of the keys is set. */
+/** A session after its first exchange: only the key erasure timer is set. */
 function quiet(seed = 1) {
   const made = session({}, seed);
   made.sim.run(19_900);
@@ -19,7 +22,7 @@ function quiet(seed = 1) {
 }
 
 describe('the passive keepalive', () => {
-  test('says once, 10 s after data came, that we are here, and is not answered', () => {
+  test('is sent once, 10 s after data was received, and is not answered', () => {
     const { sim, a, b, from } = quiet();
     sim.send(a, b);
     sim.run(90_000);
@@ -28,7 +31,7 @@ describe('the passive keepalive', () => {
     expect(sim.overheard.filter(s => s.at >= from)).toHaveLength(2);
   });
 
-  test('is not needed when data goes back in time', () => {
+  test('is not sent if data is sent back within 10 s', () => {
     const { sim, a, b, from } = quiet();
     sim.send(a, b);
     sim.run(9000);
@@ -40,7 +43,7 @@ describe('the passive keepalive', () => {
     expect(keepalives(sim, b, from)).toEqual([]);
   });
 
-  test('comes once in 10 s however much data came, and once more after that', () => {
+  test('is sent once in 10 s however much data was received, and once more after that', () => {
     const { sim, a, b, from } = quiet();
     for (let i = 0; i < 50; i++) {
       sim.send(a, b);
@@ -50,20 +53,20 @@ describe('the passive keepalive', () => {
     expect(keepalives(sim, b, from)).toEqual([10_010, 20_010]);
   });
 
-  test('is one for all that was received, when all came at the beginning', () => {
+  test('is sent only once if all data was received at the beginning', () => {
     const { sim, a, b, from } = quiet();
     sim.send(a, b);
     sim.run(60_000);
     expect(keepalives(sim, b, from)).toHaveLength(1);
   });
 
-  test('is not sent at once on an idle session, nor ever on one that is idle both ways', () => {
+  test('is not sent at once on an idle session, and never on one that is idle in both directions', () => {
     const { sim, a, b, from } = quiet();
     sim.run(90_000);
     expect(keepalives(sim, a, from).concat(keepalives(sim, b, from))).toEqual([]);
   });
 
-  test('counts as received bytes, and nothing of it comes out of the tunnel', () => {
+  test('counts as received bytes, and delivers nothing from the tunnel', () => {
     const { sim, a, b } = quiet();
     sim.send(a, b);
     sim.run(100);
@@ -77,19 +80,19 @@ describe('the passive keepalive', () => {
 });
 
 describe('the first message under a session', () => {
-  test('is the packet that wanted it, if there is one', () => {
+  test('is the packet that caused the handshake, if any', () => {
     const { sim, a } = session();
     expect(sim.sentBy(a).map(s => s.bytes[0])).toEqual([INITIATION, TRANSPORT]);
     expect(sim.sentBy(a, TRANSPORT).map(isData)).toEqual([true]);
   });
 
-  test('is one keepalive if nothing waits, so that the responder may speak', () => {
+  test('is a keepalive if nothing is staged, so that the responder may send', () => {
     const { sim, a, b, born } = session();
     sim.runUntil(born + 165_000);
     const from = sim.now;
     sim.send(b, a);
     sim.run(2000);
-    // a renewal because something was received at the last minute
+    // a renewal caused by receiving shortly before expiry
     expect(sim.sentBy(a, INITIATION, from)).toHaveLength(1);
     expect(keepalives(sim, a, from)).toEqual([30]);
     expect(b.count('session')).toBe(2);
@@ -97,14 +100,14 @@ describe('the first message under a session', () => {
 });
 
 describe('persistent keepalive', () => {
-  test('from off to on sends one at once under the session that there is', () => {
+  test('turned on sends one at once under the current session', () => {
     const { sim, a, b, from } = quiet();
     a.configure({ peers: [{ publicKey: b.publicKey, persistentKeepalive: 25 }] });
     sim.run(0);
     expect(keepalives(sim, a, from)).toEqual([0]);
   });
 
-  test('from off to on begins a handshake at once where there is no session', () => {
+  test('turned on begins a handshake at once if there is no session', () => {
     const { sim, a, b } = pair();
     a.configure({ peers: [{ publicKey: b.publicKey, persistentKeepalive: 25 }] });
     sim.run(0);
@@ -114,7 +117,7 @@ describe('persistent keepalive', () => {
     expect(b.count('session')).toBe(1);
   });
 
-  test('from one interval to another, or to the same, sends nothing at once', () => {
+  test('with a changed or repeated interval sends nothing at once', () => {
     const { sim, a, b, from } = quiet();
     a.configure({ peers: [{ publicKey: b.publicKey, persistentKeepalive: 25 }] });
     sim.run(1000);
@@ -125,7 +128,7 @@ describe('persistent keepalive', () => {
     expect(keepalives(sim, a, from)).toEqual([0]);
   });
 
-  test('comes every interval on an idle session, and the other side answers none', () => {
+  test('is sent every interval on an idle session, and the other side answers none', () => {
     const { sim, a, b, from } = quiet();
     a.configure({ peers: [{ publicKey: b.publicKey, persistentKeepalive: 7 }] });
     sim.run(36_000);
@@ -133,7 +136,7 @@ describe('persistent keepalive', () => {
     expect(sim.sentBy(b, undefined, from)).toEqual([]);
   });
 
-  test('is put off by data that is sent', () => {
+  test('is postponed by sent data', () => {
     const { sim, a, b, from } = quiet();
     a.configure({ peers: [{ publicKey: b.publicKey, persistentKeepalive: 5 }] });
     sim.run(0);
@@ -144,7 +147,7 @@ describe('persistent keepalive', () => {
     expect(keepalives(sim, a, from)).toEqual([0]);
   });
 
-  test('is put off by data that is received, so that only the passive one is left', () => {
+  test('is postponed by received data, so that only the passive one remains', () => {
     const { sim, a, b, from } = quiet();
     a.configure({ peers: [{ publicKey: b.publicKey, persistentKeepalive: 5 }] });
     sim.run(1000);
@@ -152,11 +155,11 @@ describe('persistent keepalive', () => {
       sim.send(b, a);
       sim.run(4000);
     }
-    // data first came at 1010 ms
+    // the first data arrived at 1010 ms
     expect(keepalives(sim, a, from)).toEqual([0, 11_010, 21_010]);
   });
 
-  test('is not put off by what is forged', () => {
+  test('is not postponed by forged messages', () => {
     const { sim, a, b, from } = quiet();
     a.configure({ peers: [{ publicKey: b.publicKey, persistentKeepalive: 5 }] });
     sim.send(b, a);
@@ -172,7 +175,7 @@ describe('persistent keepalive', () => {
     expect(keepalives(sim, a, from)).toEqual([0, 5010]);
   });
 
-  test('from on to off ends', () => {
+  test('turned off stops', () => {
     const { sim, a, b } = session({ persistentKeepalive: 5 });
     sim.run(20_000);
     for (const [node, other] of [
@@ -185,12 +188,12 @@ describe('persistent keepalive', () => {
     expect(sim.overheard.filter(s => s.at >= from)).toHaveLength(0);
   });
 
-  test('keeps trying for ever to reach a peer that is gone, and finds it when it is back', () => {
+  test('keeps trying for ever to reach a vanished peer, and reaches it once it is back', () => {
     const { sim, a, b } = pair({ persistentKeepalive: 25 });
     b.engine.down();
     sim.run(1_000_000);
     expect(a.count('handshake-given-up')).toBeGreaterThan(5);
-    // given up after some 105 s, and begun again by the keepalive 25 s after the last try
+    // given up after about 105 s, and begun again by the keepalive 25 s after the last attempt
     const times = sim.sentBy(a, INITIATION).map(s => s.at);
     expect(Math.max(...times.slice(1).map((at, i) => at - times[i]!))).toBeLessThan(25_001);
     b.engine.up(sim.now);
@@ -198,16 +201,16 @@ describe('persistent keepalive', () => {
     expect(b.count('session')).toBe(1);
   });
 
-  test('goes on across renewals of the session with one handshake in 120 s', () => {
+  test('continues across renewals of the session, with one handshake every 120 s', () => {
     const { sim, a, b } = pair({ persistentKeepalive: 25 });
     sim.run(1_000_000);
     const begun = sim.sentBy(a, INITIATION).length + sim.sentBy(b, INITIATION).length;
-    // both begin at once; from then on every fifth keepalive is the first after 120 s
+    // both begin at the same time; from then on every fifth keepalive is the first after 120 s
     expect(begun).toBeLessThanOrEqual(2 * 9);
     expect(a.count('handshake-given-up') + a.count('keys-erased')).toBe(0);
   });
 
-  test('begins when the device comes up', () => {
+  test('starts when the device comes up', () => {
     const { sim, a, b } = session({ persistentKeepalive: 25 });
     a.engine.down();
     sim.run(100_000);
@@ -219,7 +222,7 @@ describe('persistent keepalive', () => {
   });
 });
 
-test('whoever cannot hear still does not make the other side talk more than once in 10 s', () => {
+test('a side that receives nothing does not make the other side send more than once in 10 s', () => {
   const { sim, a, b, from } = quiet();
   swallow(sim, s => s.from === b);
   for (let i = 0; i < 14; i++) {

@@ -1,4 +1,7 @@
-/** Packets whose message fits into no UDP datagram: no counter is taken for them, nothing waits for them, their sender is told. */
+/**
+ * Packets whose message exceeds any UDP datagram: they consume no counter, block nothing, and their
+ * sender gets an ICMP error.
+ */
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { ENDPOINT_SIZE, makeEndpoint } from '../../src/base/endpoint.ts';
@@ -15,7 +18,7 @@ import { pair } from './pair.ts';
 import { makePacket } from './payload.ts';
 import type { Sent } from './simulation.ts';
 
-/** Bytes of the largest packet, header and all. */
+/** Bytes of the largest packet, including its header. */
 const LARGEST = { 4: 65_472, 6: 65_488 } as const;
 const ENDPOINT = { 4: '192.0.2.2', 6: '2001:db8::2' } as const;
 
@@ -30,7 +33,7 @@ function rangeBatch(range: Uint8Array): PacketBatch {
   return batch;
 }
 
-/** A session that A began, with an interface as large as there is, to an endpoint of a family. */
+/** A session that A began, with the largest MTU, to an endpoint of a family. */
 function talking(family: Family) {
   const made = barePair();
   made.a.send(makePacket(0, 1, 1, 40, false));
@@ -41,7 +44,7 @@ function talking(family: Family) {
 }
 
 describe.each([4, 6] as const)('to an endpoint of IPv%i', family => {
-  test('the largest packet is sent; a byte more is counted, and no counter is taken', () => {
+  test('the largest packet is sent; one with a byte more is counted and consumes no message counter', () => {
     const { a } = talking(family);
     const { counters } = a.device;
     a.send(packet(LARGEST[family]));
@@ -55,7 +58,7 @@ describe.each([4, 6] as const)('to an endpoint of IPv%i', family => {
     expect(a.take().map(counterOf)).toEqual([counterOf(first!) + 1]);
   });
 
-  test('in the middle of a batch it is left out, and the rest goes', () => {
+  test('in the middle of a batch it is dropped, and the rest is sent', () => {
     const { a } = talking(family);
     a.send(packet(100), packet(65_535), packet(200));
     expect(a.take().map(message => message.length)).toEqual([144, 240]);
@@ -75,7 +78,7 @@ describe.each([4, 6] as const)('to an endpoint of IPv%i', family => {
     expect(a.device.output.transmits.count).toBe(fits ? 2 : 0);
   });
 
-  test('one that waits is dropped when what it fitted has changed', () => {
+  test('a staged packet is dropped if the limit has shrunk since', () => {
     const made = barePair();
     const { a, ofB } = made;
     ofB.endpoint.set(makeEndpoint(parseAddress(ENDPOINT[6])!, 51_820));
@@ -99,7 +102,7 @@ describe.each([4, 6] as const)('to an endpoint of IPv%i', family => {
     expect(ofB.timers.pending(TIMER_FLUSH_STAGED)).toBe(false);
   });
 
-  test('its sender is told what fits, by fragmentation needed', () => {
+  test('its sender gets fragmentation needed with the largest size', () => {
     const { a } = talking(family);
     const { locals } = a.device.output;
     const tooLarge = packet(65_500);
@@ -111,7 +114,7 @@ describe.each([4, 6] as const)('to an endpoint of IPv%i', family => {
     expect([...answer.subarray(20, 22)]).toEqual([3, 4]);
     expect(get16(answer, 26)).toBe(LARGEST[family]);
     expect(answer.subarray(28)).toEqual(tooLarge.subarray(0, answer.length - 28));
-    // as often as any ICMP error, and no more
+    // rate-limited like any ICMP error
     for (let i = 0; i < 200; i++) {
       a.device.output.clear();
       a.outbound.send(rangeBatch(range), 0, a.now);
@@ -121,7 +124,7 @@ describe.each([4, 6] as const)('to an endpoint of IPv%i', family => {
   });
 });
 
-test('a super-packet that waits, and with another MTU is more than any output holds, is dropped: nothing waits for room for ever', () => {
+test('a staged super-packet that exceeds any output after an MTU change is dropped, and nothing waits for room for ever', () => {
   const { sim, a, b } = pair();
   // 3,200 datagrams of 44 bytes: without padding 243,200 bytes of messages, padded to 48 they are 256,000; there is room for 245,760
   a.engine.mtu = 44;
@@ -172,7 +175,7 @@ test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 65_536, 2 ** 40])('
   expect(lengths).toEqual([112 + 32]);
 });
 
-describe('descriptors that no port gives', () => {
+describe('descriptors that no port produces', () => {
   test.each([
     ['a segment below zero', 100, -1],
     ['more messages than can be taken', 1 << 18, 32],

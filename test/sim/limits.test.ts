@@ -1,4 +1,4 @@
-/** How much may wait, and how many messages a key may seal (whitepaper sections 6.1, 6.2 and 6.4). */
+/** Limits of staged packets and of messages per key (whitepaper sections 6.1, 6.2 and 6.4). */
 import { describe, expect, test } from 'vitest';
 import { readU32le } from '../../src/packet/byte-order.ts';
 import {
@@ -26,7 +26,7 @@ function setCounter(keypair: Keypair, counter: bigint): void {
   keypair.counterLow = Number(counter & 0xffffffffn);
 }
 
-/** A pair with a session that A began, in which both may speak, 10 s old so that a renewal is not too soon. */
+/** A pair with a confirmed session that A began, 10 s old, so that a renewal is allowed. */
 function talking() {
   const made = barePair();
   made.a.send(fromA(1));
@@ -38,7 +38,7 @@ function talking() {
   return { ...made, ours: made.ofB.keypairs.current!, theirs: made.ofA.keypairs.current! };
 }
 
-describe('packets that wait for a session', () => {
+describe('packets staged for a session', () => {
   test('are 128 at most, and the oldest are dropped', () => {
     const { sim, a, b } = pair();
     const ids = Array.from({ length: 200 }, () => sim.send(a, b));
@@ -47,7 +47,7 @@ describe('packets that wait for a session', () => {
     expect(sim.arrived).toEqual(ids.slice(72));
   });
 
-  test('are 128 at most though they come in one batch', () => {
+  test('are 128 at most, also from one batch', () => {
     const { sim, a, b } = pair();
     a.send(Array.from({ length: 130 }, (_, i) => makePacket(0, 1, 1000 + i, 40, false)));
     expect(a.counters.stagedOverflow).toBe(2);
@@ -56,7 +56,7 @@ describe('packets that wait for a session', () => {
     expect(sim.delivered + b.sentTypes.filter(type => type === TRANSPORT).length).toBe(0);
   });
 
-  test('are counted for each peer alone', () => {
+  test('are counted per peer', () => {
     const sim = new Simulation(seeded(2));
     const [a, b, c] = [sim.addNode(), sim.addNode(), sim.addNode()];
     sim.mesh();
@@ -69,7 +69,7 @@ describe('packets that wait for a session', () => {
     expect(sim.delivered).toBe(256);
   });
 
-  test('go out before what comes later, in their order', () => {
+  test('are sent before later packets, in order', () => {
     const { sim, a, b, born } = session();
     sim.runUntil(born + 180_000);
     const ids = [sim.send(a, b), sim.send(a, b)];
@@ -79,13 +79,13 @@ describe('packets that wait for a session', () => {
     expect(sim.arrived.slice(1)).toEqual(ids);
   });
 
-  test('that fill more output than there is at once come out over several turns', () => {
+  test('that exceed the output are sent over several turns', () => {
     const sim = new Simulation(seeded(1));
     const nodes = Array.from({ length: 7 }, () => sim.addNode());
     const [a, ...others] = nodes as [(typeof nodes)[0], ...typeof nodes];
     sim.mesh();
     const ids = others.flatMap(other => Array.from({ length: 120 }, () => sim.send(a, other, { size: 1300 })));
-    // all responses in one batch: some 900 kB become due at once, and the output has 256 KiB
+    // all responses in one batch: about 900 kB become due at once, and the output has 256 KiB
     const held: Sent[] = [];
     sim.tamper = s => (s.bytes[0] === RESPONSE && held.push(s) > 0 ? undefined : s.bytes);
     sim.run(100);
@@ -109,7 +109,7 @@ describe('messages under one key', () => {
     }
   });
 
-  test('from 2^60 on make the initiator renew, and the session is used meanwhile', () => {
+  test('from 2^60 on make the initiator renew, and the session stays in use until then', () => {
     const { a, ours } = talking();
     setCounter(ours, 2n ** 60n - 2n);
     a.send(fromA(3));
@@ -125,7 +125,7 @@ describe('messages under one key', () => {
     expect(types(b.take())).toEqual([TRANSPORT, INITIATION]);
   });
 
-  test('end at 2^64 - 2^13 - 1: nothing more is sent under it, but a handshake, and then all that waited', () => {
+  test('end at 2^64 - 2^13 - 1: the session sends nothing more, a handshake follows, then all staged packets', () => {
     const made = talking();
     const { a, b, ours, ofB } = made;
     setCounter(ours, REJECT - 1n);
@@ -142,7 +142,7 @@ describe('messages under one key', () => {
     expect(ofB.keypairs.current).not.toBe(ours);
   });
 
-  test('from that counter on are refused on arrival, whoever made them', () => {
+  test('from that counter on are refused on arrival, even if authentic', () => {
     const { a, b, ours } = talking();
     b.delivered = [];
     for (const counter of [REJECT, 2n ** 64n - 2n, REJECT - 1n]) b.receive(a.endpoint, a.seal(ours, counter, fromA(3)));
@@ -150,7 +150,7 @@ describe('messages under one key', () => {
     expect(b.delivered).toHaveLength(1);
   });
 
-  test('a keepalive ends with it too', () => {
+  test('the limit applies to keepalives too', () => {
     const { a, ours, ofB } = talking();
     setCounter(ours, REJECT);
     a.sender.keepalive(ofB, a.now);
@@ -160,7 +160,7 @@ describe('messages under one key', () => {
 });
 
 describe('key slots', () => {
-  test('are given back: a thousand handshakes need no more than a few', () => {
+  test('are released: a thousand handshakes need only a few', () => {
     const made = barePair();
     for (let i = 0; i < 1000; i++) {
       made.a.now += 10_000;

@@ -1,4 +1,7 @@
-/** When a node is under load, and what it does then (kernel receive.c, wg_receive_handshake_packet). */
+/**
+ * When a node is under load, and how it then behaves (kernel receive.c,
+ * wg_receive_handshake_packet).
+ */
 import { describe, expect, test } from 'vitest';
 import {
   MESSAGE_COOKIE_REPLY as COOKIE_REPLY,
@@ -14,7 +17,7 @@ import type { SimNode } from './sim-node.ts';
 import { Simulation } from './simulation.ts';
 
 describe('without load', () => {
-  test('no cookie is asked for, however many handshakes there were', () => {
+  test('no cookie is required, however many handshakes there were', () => {
     const { sim, a, b } = loaded();
     const twin = new Handmade(b, a.privateKey);
     for (let i = 0; i < 300; i++) {
@@ -25,14 +28,14 @@ describe('without load', () => {
     expect(b.counters.cookiesSent).toBe(0);
   });
 
-  test('not even one short of an eighth of the queue waiting', () => {
+  test('a queue one message short of an eighth is not load', () => {
     const { sim, b } = loaded();
     flood(b, UNDER_LOAD_HANDSHAKES - 1);
     sim.run(0);
     expect([b.counters.cookiesSent, b.counters.badHandshake]).toEqual([0, UNDER_LOAD_HANDSHAKES - 1]);
   });
 
-  test('a mac2 that is there is not looked at', () => {
+  test('a mac2 is not checked', () => {
     const { a, b } = loaded();
     const message = new Handmade(b, a.privateKey).initiation();
     message[147]! ^= 1;
@@ -40,7 +43,7 @@ describe('without load', () => {
     expect(b.sentTypes).toEqual([RESPONSE]);
   });
 
-  test('garbage makes none: without our mac1 nothing enters the queue', () => {
+  test('garbage causes no load: without our mac1 nothing enters the queue', () => {
     const { sim, a, b } = loaded();
     const junk = sim.random.bytes(148);
     junk.set([INITIATION, 0, 0, 0]);
@@ -53,7 +56,7 @@ describe('without load', () => {
 });
 
 describe('under load', () => {
-  test('lasts for a second after the queue was last that long, and then is over', () => {
+  test('lasts for a second after the queue was last that long', () => {
     const { sim, a, b } = loaded();
     const twin = new Handmade(b, a.privateKey);
     load(sim, b);
@@ -64,7 +67,7 @@ describe('under load', () => {
     expect(answersTo(sim, b, a.endpoint)).toEqual([COOKIE_REPLY, RESPONSE]);
   });
 
-  test('sessions are not touched: packets pass while a thousand initiations wait', () => {
+  test('sessions are not affected: packets pass while a thousand initiations wait', () => {
     const { sim, a, b } = session();
     sim.keepOverheard = 100_000;
     flood(b, 1000);
@@ -76,24 +79,24 @@ describe('under load', () => {
     expect(b.nextDeadline).toBe(0);
   });
 
-  test('replies are smaller than what they answer, and never two for one', () => {
+  test('replies are smaller than the messages they answer, and there is at most one per message', () => {
     const { sim, b } = loaded();
     flood(b, 1000);
     sim.run(0);
     const replies = sim.sentBy(b, COOKIE_REPLY);
-    // the last 511 were worked on within the second
+    // the last 511 were processed within the second
     expect(replies).toHaveLength(1000);
     expect(replies.every(s => s.bytes.length === 64)).toBe(true);
   });
 
-  test('the queue takes 4096 and drops what is more', () => {
+  test('the queue holds 4096 messages and drops further ones', () => {
     const { b } = loaded();
     flood(b, MAX_QUEUED_HANDSHAKES + 100);
     expect(b.counters.handshakeQueueFull).toBe(100);
   });
 });
 
-test('a flood with our mac1 makes cookies necessary for all, and still every peer gets its session', () => {
+test('a flood with our mac1 makes cookies necessary for all senders, and every peer still gets its session', () => {
   const sim = new Simulation(seeded(11));
   const nodes = Array.from({ length: 6 }, () => sim.addNode());
   const server = nodes[0]!;
@@ -107,14 +110,14 @@ test('a flood with our mac1 makes cookies necessary for all, and still every pee
   expect(server.counters.cookiesSent).toBeGreaterThan(5000);
 });
 
-describe('a flood that comes in small batches, as a socket gives them', () => {
+describe('a flood in small batches, as a socket delivers it', () => {
   /** One wake-up of the device loop: eight rounds of sixteen messages, then the timers. */
   function wake(node: SimNode, messages: () => Uint8Array): void {
     for (let round = 0; round < 8; round++) deliver(node, EVE, Array.from({ length: 16 }, messages));
     node.timeout();
   }
 
-  test('makes load as one great batch does, and is then answered with cookies', () => {
+  test('causes load like one large batch, and is then answered with cookies', () => {
     const { sim, b } = loaded();
     const junk = sim.random.bytes(148);
     junk.set([INITIATION, 0, 0, 0]);
@@ -126,7 +129,7 @@ describe('a flood that comes in small batches, as a socket gives them', () => {
     expect(b.counters.handshakeQueueFull).toBe(0);
   });
 
-  test('a true initiator with a cookie gets its answer through it', () => {
+  test('a genuine initiator with a cookie gets its answer during the flood', () => {
     const { sim, a, b } = loaded();
     const junk = sim.random.bytes(148);
     junk.set([INITIATION, 0, 0, 0]);
@@ -141,7 +144,7 @@ describe('a flood that comes in small batches, as a socket gives them', () => {
     expect(answersTo(sim, b, a.endpoint)).toEqual([COOKIE_REPLY, RESPONSE]);
   });
 
-  test('a few handshakes at once are answered at once', () => {
+  test('a few simultaneous handshakes are answered at once', () => {
     const { a, b } = loaded();
     deliver(b, a.endpoint, [new Handmade(b, a.privateKey).initiation()]);
     expect(b.sentTypes).toEqual([RESPONSE]);

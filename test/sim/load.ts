@@ -1,4 +1,4 @@
-/** Nodes under load, and what they answer. */
+/** Puts nodes under load, and inspects their answers. */
 import { UNDER_LOAD_HANDSHAKES } from '../../src/protocol/constants.ts';
 import { flood } from './handmade.ts';
 import { type Pair, pair } from './pair.ts';
@@ -10,20 +10,23 @@ export const sentTo =
   (sent: Sent): boolean =>
     Buffer.from(sent.destination).equals(endpoint);
 
-/** Types of all that a node sent to an endpoint. */
+/** The types of all messages that a node sent to an endpoint. */
 export const answersTo = (sim: Simulation, node: SimNode, endpoint: Uint8Array): number[] =>
   sim
     .sentBy(node)
     .filter(sentTo(endpoint))
     .map(s => s.bytes[0]!);
 
-/** Makes so many handshakes wait at the node that it is under load for the second that follows; all of them are worked off. */
+/**
+ * Queues enough handshakes at the node to put it under load for the next second, and lets it
+ * process all of them.
+ */
 export function load(sim: Simulation, node: SimNode): void {
   flood(node, UNDER_LOAD_HANDSHAKES + 40);
   sim.run(0);
 }
 
-/** A pair with an eavesdropper who has paper enough for floods. */
+/** A pair with an eavesdropper whose record is large enough for floods. */
 export function loaded(seed = 1): Pair {
   const made = pair({}, seed);
   made.sim.keepOverheard = 100_000;

@@ -16,13 +16,19 @@ import { Simulation } from './simulation.ts';
 
 const FRAGMENT = 44;
 
-/** As the host's routing would hand a datagram to the tunnel; the addresses are those behind node 1, so that it is node 0's peer. */
+/**
+ * Wraps a datagram as the host's routing would hand it to the tunnel. The addresses are behind node
+ * 1, so that it goes to node 0's peer.
+ */
 function around(payload: Uint8Array, change: Partial<IpShape> = {}): Uint8Array {
   const shape = { protocol: UDP, source: 1, destination: 2, sourcePort: 51820, destinationPort: 51820, ...change };
   return ipPacket({ ...shape, payload });
 }
 
-/** How many messages the node sends because of a packet from its TUN. They go no further: no simulation knows these packets. */
+/**
+ * Returns the number of messages that a packet from the TUN causes the node to send. They are not
+ * delivered: the simulation does not know these packets.
+ */
 function sentFor(node: SimNode, packet: Uint8Array): number {
   const before = node.sentTypes.length;
   const { tamper } = node.sim;
@@ -37,13 +43,13 @@ const fragment6 = (offset: number, more: number) => [
 ];
 
 describe.each([4, 6] as const)('IPv%i', version => {
-  test('a message of the session that comes back is dropped and counted, whatever NAT made of its ports', () => {
+  test('a message of the session that comes back is dropped and counted, even if NAT changed its ports', () => {
     const { sim, a, b } = session();
     const { bytes } = sim.sentBy(a, TRANSPORT)[0]!;
     for (const change of [{}, { sourcePort: 1 }, { destinationPort: 9 }, { source: 77 }])
       expect(sentFor(a, around(bytes, { version, ...change }))).toBe(0);
     expect(a.counters.routingLoop).toBe(4);
-    // and so it is on the other side
+    // the same on the other side
     expect(sentFor(b, around(sim.sentBy(a, TRANSPORT)[0]!.bytes, { version, source: 2, destination: 1 }))).toBe(1);
     const id = sim.send(b, a);
     sim.run(20);
@@ -51,14 +57,14 @@ describe.each([4, 6] as const)('IPv%i', version => {
     expect(sentFor(b, around(sim.sentBy(b, TRANSPORT)[0]!.bytes, { version, source: 2, destination: 1 }))).toBe(0);
   });
 
-  test('an initiation and a response of ours are known, too', () => {
+  test('our initiations and responses are recognised too', () => {
     const { sim, a, b } = session();
     expect(sentFor(a, around(sim.sentBy(a, INITIATION)[0]!.bytes, { version }))).toBe(0);
     expect(sentFor(b, around(sim.sentBy(b)[0]!.bytes, { version, source: 2, destination: 1 }))).toBe(0);
     expect([a.counters.routingLoop, b.counters.routingLoop]).toEqual([1, 1]);
   });
 
-  test('an initiation that waits for its answer, coming back, does not wait for the session itself', () => {
+  test('a pending initiation that comes back is not staged for its own session', () => {
     const { sim, a, b } = pair();
     sim.wire.cut = true;
     sim.send(a, b);
@@ -66,14 +72,14 @@ describe.each([4, 6] as const)('IPv%i', version => {
     expect(a.counters.routingLoop).toBe(1);
   });
 
-  test('fragments: all of ours are dropped, and none of another datagram', () => {
+  test('fragments: all of our datagrams are dropped, and none of other datagrams', () => {
     const { sim, a, b } = session();
     sim.send(a, b, { size: 1300 });
     const { bytes } = sim.sentBy(a, TRANSPORT).at(-1)!;
     const part = (offset: number, more: boolean, change: Partial<IpShape> = {}) => {
       const header = { 4: { fragment: (more ? MF : 0) | offset }, 6: { extensions: fragment6(offset, more ? 1 : 0) } };
       const shape = { version, id: 7, ...header[version], ...change };
-      // behind a first fragment there is no UDP header, whatever its bytes are
+      // a later fragment has no UDP header, whatever its bytes are
       return around(bytes.subarray(offset * 8, offset * 8 + 800), shape);
     };
     expect(sentFor(a, part(100, false))).toBe(1);
@@ -82,7 +88,7 @@ describe.each([4, 6] as const)('IPv%i', version => {
     expect(sentFor(a, part(200, false))).toBe(0);
     expect(a.counters.routingLoop).toBe(3);
     expect(sentFor(a, part(100, false, { source: 9 }))).toBe(1);
-    // a first fragment of somebody else's tunnel, and the others that follow it
+    // a first fragment of another host's tunnel, and its later fragments
     const others = sim.random.bytes(800);
     others.set(bytes.subarray(0, 4));
     expect(
@@ -100,9 +106,9 @@ describe.each([4, 6] as const)('IPv%i', version => {
     expect(sentFor(a, part(100, false))).toBe(1);
   });
 
-  test('another tunnel to the same endpoint passes whole: handshake, data, keepalives, renewals', () => {
+  test('another tunnel to the same endpoint passes completely: handshake, data, keepalives, renewals', () => {
     const { sim, a } = session();
-    // a host of the LAN and its tunnel to the host that is B's
+    // a host of the LAN with a tunnel to B's host
     const lan = new Simulation(seeded(77));
     const [client, server] = [lan.addNode(), lan.addNode()];
     lan.mesh({ persistentKeepalive: 20 });
@@ -121,7 +127,7 @@ describe.each([4, 6] as const)('IPv%i', version => {
     expect(a.counters.routingLoop).toBe(0);
   });
 
-  test('what is no message, or cut short, passes', () => {
+  test('datagrams that are not messages, or are truncated, pass', () => {
     const { sim, a } = session();
     const { bytes } = sim.sentBy(a, TRANSPORT)[0]!;
     for (let length = 0; length < 16; length++) expect(sentFor(a, around(bytes.slice(0, length), { version }))).toBe(1);
@@ -134,7 +140,7 @@ describe.each([4, 6] as const)('IPv%i', version => {
   });
 });
 
-test('sessions of before and after a renewal are ours alike', () => {
+test('sessions before and after a renewal are both recognised', () => {
   const { sim, a, b } = session();
   const first = sim.sentBy(a, TRANSPORT)[0]!.bytes;
   sim.run(125_000);
@@ -145,7 +151,7 @@ test('sessions of before and after a renewal are ours alike', () => {
   for (const bytes of [first, sim.sentBy(a, TRANSPORT).at(-1)!.bytes]) expect(sentFor(a, around(bytes))).toBe(0);
 });
 
-test('a loop stops at its first turn: routing that leads all that is sent back into the tunnel', () => {
+test('a loop stops at its first round if routing leads every message back into the tunnel', () => {
   const { sim, a, b } = session();
   const before = a.sentTypes.length;
   const inFlight: Uint8Array[] = [];

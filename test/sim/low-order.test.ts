@@ -1,4 +1,7 @@
-/** Points of low order: a DH with one is zero whatever the other key, so a peer who sends one would choose the session's keys for all. */
+/**
+ * Points of low order: a DH with one is zero for any other key, so a peer that sends one could make
+ * the session's keys predictable.
+ */
 import { expect, test } from 'vitest';
 import { oneByOne } from '../../src/crypto/dh-many.ts';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
@@ -13,7 +16,7 @@ import { deliver, EVE, Handmade } from './handmade.ts';
 import { pair } from './pair.ts';
 import { makePacket } from './payload.ts';
 
-/** A provider that has a point of low order for every ephemeral, and does not mind that all comes out zero. */
+/** A provider that uses a point of low order as every ephemeral key and accepts a zero DH. */
 const mean = (point: Uint8Array): CryptoProvider => {
   const one = { publicKey: () => Uint8Array.from(point), dh: () => new Uint8Array(32) };
   return { ...opensslCrypto, ...one, ...oneByOne(one) };
@@ -25,7 +28,7 @@ test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
     const { sim, a, b } = pair();
     const twin = new Handmade(b, a.privateKey);
     const good = twin.initiation();
-    // the same peer, its identity and time sealed for the zero that the DH will be
+    // the same peer, with identity and time sealed for a zero DH
     const identity = twin.device.identity!;
     const shared = twin.peer.staticShared;
     const evil = new Handmade(b, a.privateKey, mean(point));
@@ -37,7 +40,7 @@ test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
     deliver(b, EVE, [message]);
     expect(b.engine.status()).toEqual(before);
     expect([b.counters.badHandshake, b.sentTypes.length]).toEqual([1, 0]);
-    // the time of the refused one was later; it must not stand in the way
+    // the refused one had a later timestamp, which must not block this one
     deliver(b, a.endpoint, [good]);
     expect(b.sentTypes).toHaveLength(1);
     expect(sim.delivered).toBe(0);
@@ -60,7 +63,7 @@ test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
       const consumed = consumeInitiation(node.device, initiation, node.now);
       if (typeof consumed === 'string') throw new Error(consumed);
       const response = new Uint8Array(RESPONSE_SIZE);
-      // the state goes on with the provider that it was begun with; DH and keys are the mean one's
+      // the state keeps its original provider; DH and keys come from the malicious one
       Object.assign(node.device, { crypto });
       expect(createResponse(node.device, consumed, response, node.now)).toBe(true);
       peer.cookies.addMacs(response, node.now);
@@ -74,7 +77,7 @@ test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
   },
 );
 
-test('a peer whose very key is of low order makes no shared secret, in either role', () => {
+test('a peer whose static key is of low order has no shared secret, in either role', () => {
   for (const point of LOW_ORDER) {
     const node = new BareNode(seeded(3), 0);
     const peer = node.device.addPeer(point);

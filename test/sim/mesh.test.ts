@@ -1,11 +1,14 @@
-/** Cryptokey routing among several peers: who may send what, and where it goes (whitepaper section 2). */
+/**
+ * Cryptokey routing among several peers: permitted sources, and the choice of the peer (whitepaper
+ * section 2).
+ */
 import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../src/base/prefix.ts';
 import { seeded } from '../support/random.ts';
 import { makePacket } from './payload.ts';
 import { Simulation } from './simulation.ts';
 
-/** A full mesh with sessions everywhere. */
+/** A full mesh with sessions between all nodes. */
 function mesh(size: number, seed = 1) {
   const sim = new Simulation(seeded(seed));
   const nodes = Array.from({ length: size }, () => sim.addNode());
@@ -17,8 +20,8 @@ function mesh(size: number, seed = 1) {
 
 const prefixes = (...texts: string[]) => texts.map(text => ({ prefix: parsePrefix(text)! }));
 
-describe('what comes out of a tunnel', () => {
-  test('must have a source that is the sender’s: another peer’s address, nobody’s, or our own is dropped', () => {
+describe('a packet from a tunnel', () => {
+  test('must have a source of the sender: an address of another peer, of no peer, or our own is dropped', () => {
     const { sim, nodes } = mesh(3);
     const [a, b] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
     for (const source of [2, 9, 1]) {
@@ -29,7 +32,7 @@ describe('what comes out of a tunnel', () => {
     expect(sim.delivered).toBe(3);
   });
 
-  test('may not use a narrower prefix of another peer, though the sender’s own prefix covers it', () => {
+  test('must not use a narrower prefix of another peer, even if the sender’s own prefix covers it', () => {
     const { sim, nodes } = mesh(3);
     const [a, b, c] = nodes as [(typeof nodes)[0], (typeof nodes)[0], (typeof nodes)[0]];
     // at B: all of 10.0.0.0/24 is A's, but 10.0.0.3 is C's
@@ -40,13 +43,13 @@ describe('what comes out of a tunnel', () => {
     const ids = [sim.send(c, b), sim.send(c, b, { ipv6: true }), sim.send(a, b)];
     sim.run(20);
     expect(ids.every(id => sim.wasDelivered(id))).toBe(true);
-    // C goes, and its address is in A's prefix again
+    // C is removed, and its address belongs to A's prefix again
     b.configure({ peers: [{ publicKey: c.publicKey, remove: true }] });
     a.send([makePacket(2, 1, 902, 40, false)]);
     expect(() => sim.run(20)).toThrow('payload 902');
   });
 
-  test('is judged by the table as it is when it comes, not as it was when it was sent', () => {
+  test('is checked against the table at arrival, not at sending', () => {
     const { sim, nodes } = mesh(2);
     const [a, b] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
     const id = sim.send(a, b);
@@ -56,8 +59,8 @@ describe('what comes out of a tunnel', () => {
   });
 });
 
-describe('what goes into a tunnel', () => {
-  test('goes to the peer with the longest prefix, and to nobody else', () => {
+describe('a packet into a tunnel', () => {
+  test('goes only to the peer with the longest prefix', () => {
     const { sim, nodes } = mesh(4);
     const [a, b, c, d] = nodes as [(typeof nodes)[0], (typeof nodes)[0], (typeof nodes)[0], (typeof nodes)[0]];
     a.configure({
@@ -81,7 +84,7 @@ describe('what goes into a tunnel', () => {
     expect([to('8.8.8.8'), to('10.1.9.9'), to('10.1.2.3'), to('10.0.0.3')]).toEqual([[1], [2], [3], [2]]);
   });
 
-  test('and for nobody is answered to the host with ICMP, and not a byte is sent', () => {
+  test('for no peer is answered with ICMP, and nothing is sent', () => {
     const { sim, nodes } = mesh(2);
     const a = nodes[0]!;
     const before = sim.overheard.length;
@@ -99,7 +102,7 @@ describe('what goes into a tunnel', () => {
     const { sim, nodes } = mesh(5);
     const a = nodes[0]!;
     const per = new Map<number, number[]>();
-    // sent one by one and held, so that all land in one instant
+    // sent one by one and held, so that all arrive at the same time
     for (let i = 0; i < 40; i++) {
       const to = nodes[1 + (i % 4)]!;
       const list = per.get(to.index) ?? [];
@@ -110,7 +113,7 @@ describe('what goes into a tunnel', () => {
   });
 });
 
-test('a mesh of eight talks everyone to everyone through loss, repetition and disorder', () => {
+test('in a mesh of eight, every node reaches every other despite loss, repetition and reordering', () => {
   const { sim, nodes } = mesh(8);
   Object.assign(sim.wire, { loss: 0.05, duplicate: 0.2, jitter: 200 });
   const ids: number[] = [];

@@ -1,4 +1,6 @@
-/** Stands between an engine and its cipher, and throws when a counter is used under a key a second time, or goes back. */
+/**
+ * Wraps the cipher of an engine and throws if a counter is used twice under a key, or decreases.
+ */
 import {
   SEAL_COUNT,
   SEAL_COUNTER_HIGH,
@@ -10,7 +12,10 @@ import {
 } from '../../src/protocol/transport-cipher.ts';
 
 export class NonceWatch {
-  /** By the key itself, so that one key in two places would be seen: the next counter that may be used. */
+  /**
+   * The next permitted counter of each key, keyed by its bytes, so that one key in two slots is
+   * detected.
+   */
   readonly #next = new Map<string, bigint>();
 
   watch(cipher: TransportCipher): TransportCipher {

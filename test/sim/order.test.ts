@@ -24,7 +24,7 @@ interface Stage {
   readonly b: SimNode;
 }
 
-/** A has nothing and is down; B has all and waits. */
+/** A has no settings and is down; B is fully configured and waits. */
 function stage(random: Random): Stage {
   const sim = new Simulation(random);
   const [a, b] = [sim.addNode(), sim.addNode()];
@@ -41,7 +41,7 @@ const peerOf = ({ a, b }: Stage, steps: readonly Step[]): PeerConfig => ({
   ...(steps.includes('allowed') && { allowedIps: a.peerConfig(b).allowedIps! }),
 });
 
-/** Several settings as one request; `up` is none. */
+/** Several settings as one request; `up` is not a setting. */
 function request(on: Stage, steps: readonly Step[]): DeviceConfig {
   const ofPeer = steps.some(step => step !== 'key' && step !== 'up');
   return {
@@ -50,7 +50,7 @@ function request(on: Stage, steps: readonly Step[]): DeviceConfig {
   };
 }
 
-/** As it comes through the control socket. */
+/** Applies a request as received from the control socket. */
 function byUapi(config: DeviceConfig): DeviceConfig {
   const [parsed] = new UapiRequestParser().push(`${formatSetRequest(config)}`);
   if (parsed?.kind !== 'set') throw new Error(`no set: ${JSON.stringify(parsed)}`);
@@ -62,7 +62,10 @@ function permutations<T>(of: readonly T[]): T[][] {
   return of.flatMap((first, i) => permutations(of.filter((_, j) => j !== i)).map(rest => [first, ...rest]));
 }
 
-/** A step after the other, neighbours now and then in one request, with rests of up to 20 s, or 200 s, between. */
+/**
+ * Runs the steps in order, sometimes two adjacent ones in one request, with pauses of up to 20 s or
+ * 200 s.
+ */
 function play(on: Stage, order: readonly Step[], random: Random, after: (done: readonly Step[]) => void): void {
   const done: Step[] = [];
   let waiting: Step[] = [];
@@ -96,7 +99,7 @@ function play(on: Stage, order: readonly Step[], random: Random, after: (done: r
 }
 
 describe.each(permutations(STEPS).map(order => [order.join(', '), order] as const))('%s', (_, order) => {
-  test('the keepalive comes at once when the last of key, endpoint, interval and link is there', () =>
+  test('the keepalive is sent as soon as key, endpoint, interval and link are all present', () =>
     withSeed(random => {
       const on = stage(random);
       const { sim, a } = on;
@@ -112,12 +115,12 @@ describe.each(permutations(STEPS).map(order => [order.join(', '), order] as cons
         }
       });
       expect(complete).not.toBeNaN();
-      // and it goes on
+      // and it continues
       sim.run(8000);
       expect(sim.sentBy(a, TRANSPORT, sim.now - 8000).some(isKeepalive)).toBe(true);
     }));
 
-  test('a packet that waits for the rest is sent with it', () =>
+  test('a packet that waits for the missing settings is sent once they are present', () =>
     withSeed(random => {
       const on = stage(random);
       const { sim, a, b } = on;
@@ -125,7 +128,8 @@ describe.each(permutations(STEPS).map(order => [order.join(', '), order] as cons
       const waiting: number[] = [];
       play(on, steps, random, done => {
         const id = sim.send(a, b);
-        // without a route, an endpoint or a link the sender is told so, or hears nothing, as from the kernel
+        // without a route, endpoint or link the sender gets an ICMP error or nothing, as from the
+        // kernel
         if ((['allowed', 'endpoint', 'up'] as const).every(step => done.includes(step))) waiting.push(id);
         sim.run(30);
         const all = done.length === steps.length;
@@ -156,13 +160,13 @@ describe('the key', () => {
       sim.run(wait);
       expect(sim.sentBy(a, undefined, from)).toEqual([]);
       a.configure({ privateKey: a.privateKey });
-      // one that was due meanwhile is sent at once; one that is not yet due has its time
+      // a keepalive that fell due during the gap is sent at once; otherwise it keeps its time
       sim.run(wait < 7000 ? 7000 : 30);
       expect(a.count('session')).toBe(2);
     },
   );
 
-  test('taken away while the far side is silent, at any instant, and set again: it is tried again', () =>
+  test('removed at any time while the far side is silent, then set again: the handshake is retried', () =>
     withSeed(random => {
       for (let round = 0; round < 50; round++) {
         const on = stage(random);
@@ -180,7 +184,7 @@ describe('the key', () => {
       }
     }));
 
-  test('replaced by another is no first one: sessions end, and the interval runs on', () => {
+  test('replaced by another does not count as first: sessions end, and the interval continues', () => {
     const { sim, a, b } = complete(4);
     const from = sim.now;
     a.configure({ privateKey: b.privateKey.map(byte => byte ^ 0x55) });
@@ -199,7 +203,7 @@ describe('the key', () => {
     expect(a.sentTypes).toEqual([]);
   });
 
-  test('reaches every peer that waits, and none that does not', () => {
+  test('triggers every waiting peer, and no other', () => {
     const on = stage(seeded(6));
     const { sim, a } = on;
     const others = [sim.addNode(), sim.addNode(), sim.addNode()];
@@ -227,14 +231,14 @@ describe('a device that runs', () => {
     return on;
   };
 
-  test('greets a peer that is added with a keepalive at once', () => {
+  test('sends a keepalive to an added peer at once', () => {
     const on = running(7);
     on.a.configure(byUapi(request(on, ['endpoint', 'keepalive'])));
     on.sim.run(30);
     expect(on.a.sentTypes).toEqual([INITIATION, TRANSPORT]);
   });
 
-  test('begins with the interval that is set later, and again after one that was off', () => {
+  test('starts with an interval that is set later, and again after the interval was off', () => {
     const on = running(8);
     const { sim, a, b } = on;
     const { publicKey } = b;
@@ -250,7 +254,7 @@ describe('a device that runs', () => {
     }
   });
 
-  test('greets again after it was down, whatever was set meanwhile', () => {
+  test('sends one again after it was down, whatever was set in between', () => {
     const on = running(9);
     const { sim, a } = on;
     a.configure(request(on, ['endpoint', 'keepalive']));

@@ -1,4 +1,4 @@
-/** Two nodes, as most scenarios want them: A, who begins, and B, who answers. */
+/** Two nodes, as most scenarios need them: A initiates, B responds. */
 import type { PeerConfig } from '../../src/config/model.ts';
 import { MESSAGE_TRANSPORT } from '../../src/packet/message-type.ts';
 import { TRANSPORT_OVERHEAD } from '../../src/packet/transport.ts';
@@ -21,11 +21,11 @@ export function pair(peer: Partial<PeerConfig> = {}, seed = 1): Pair {
 }
 
 export interface Session extends Pair {
-  /** When the initiator had the session's keys; the responder had them 10 ms before. */
+  /** When the initiator got the session's keys; the responder got them 10 ms earlier. */
   readonly born: number;
 }
 
-/** With a session that A began and one packet of A's confirmed; now is 100 ms after its birth. */
+/** With a session that A began and that a packet of A confirmed, 100 ms after its birth. */
 export function session(peer: Partial<PeerConfig> = {}, seed = 1): Session {
   const { sim, a, b } = pair(peer, seed);
   const id = sim.send(a, b);
@@ -41,7 +41,7 @@ export const isKeepalive = ({ bytes }: Sent): boolean =>
 
 export const isData = ({ bytes }: Sent): boolean => bytes[0] === MESSAGE_TRANSPORT && bytes.length > TRANSPORT_OVERHEAD;
 
-/** Swallows what a predicate says, until it is called off. */
+/** Drops the datagrams that match a predicate, until stopped. */
 export function swallow(sim: Simulation, what: (sent: Sent) => boolean): () => void {
   sim.tamper = sent => (what(sent) ? undefined : sent.bytes);
   return () => {

@@ -1,4 +1,7 @@
-/** What simulated hosts say to each other: IP packets that carry a number, and a marker that must never be seen on a wire. */
+/**
+ * The traffic of simulated hosts: IP packets with a number, and a marker that must never appear on
+ * a wire.
+ */
 import { parseAddress } from '../../src/base/address.ts';
 
 export const MARKER = Buffer.from('THIS MUST NEVER BE SEEN ON A WIRE');
@@ -7,7 +10,7 @@ export function innerAddress(index: number, ipv6: boolean): Uint8Array {
   return parseAddress(ipv6 ? `fd00::${(index + 1).toString(16)}` : `10.0.0.${index + 1}`)!;
 }
 
-/** An IP packet of protocol 253 (RFC 3692, for experiments) with a number and a marker in it. */
+/** An IP packet of protocol 253 (RFC 3692, for experiments) with a number and a marker. */
 export function makePacket(from: number, to: number, id: number, size: number, ipv6: boolean): Uint8Array {
   const header = ipv6 ? 40 : 20;
   const packet = new Uint8Array(header + Math.max(4, size));

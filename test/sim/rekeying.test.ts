@@ -1,4 +1,6 @@
-/** When a session is renewed, refused and erased (whitepaper sections 6.1 to 6.3, kernel timers.c). */
+/**
+ * When a session is renewed, expired and erased (whitepaper sections 6.1 to 6.3, kernel timers.c).
+ */
 import { describe, expect, test } from 'vitest';
 import { INITIATION_SENDER } from '../../src/packet/initiation.ts';
 import {
@@ -23,14 +25,14 @@ describe('after 120 s', () => {
     expect(a.count('session')).toBe(2);
   });
 
-  test('the packet that renews goes out at once, under the old session', () => {
+  test('the packet that triggers the renewal is sent at once, under the old session', () => {
     const { sim, a, b, born } = session();
     sim.runUntil(born + 120_000);
     sim.send(a, b);
     expect(sim.sentBy(a, undefined, sim.now).map(s => s.bytes[0])).toEqual([TRANSPORT, INITIATION]);
   });
 
-  test('the responder never renews while the session may still be used', () => {
+  test('the responder never renews while the session is valid', () => {
     for (const at of [121_000, 140_000, 179_980]) {
       const { sim, a, b, born } = session();
       sim.runUntil(born + at);
@@ -50,7 +52,7 @@ describe('after 120 s', () => {
     expect(sim.sentBy(a, INITIATION).at(-1)!.at).toBe(born + 125_010);
   });
 
-  test('a thousand packets while the renewal is lost make one initiation every 5 s', () => {
+  test('a thousand packets while the renewal is lost cause one initiation every 5 s', () => {
     const { sim, a, b, born } = session();
     sim.runUntil(born + 121_000);
     swallow(sim, s => s.bytes[0] === INITIATION);
@@ -67,7 +69,7 @@ describe('after 120 s', () => {
 });
 
 describe('after 165 s', () => {
-  test('an initiator that only listens renews with what it receives, and not before', () => {
+  test('an initiator that only receives renews on a received message, and not before', () => {
     const early = session();
     early.sim.runUntil(early.born + 164_989);
     early.sim.send(early.b, early.a);
@@ -82,7 +84,7 @@ describe('after 165 s', () => {
     expect(a.count('session')).toBe(2);
   });
 
-  test('it does so once for each session', () => {
+  test('it does so once per session', () => {
     const { sim, a, b, born } = session();
     swallow(sim, s => s.bytes[0] === RESPONSE || isKeepalive(s));
     sim.runUntil(born + 165_000);
@@ -90,7 +92,7 @@ describe('after 165 s', () => {
     sim.run(4900);
     const first = sim.sentBy(a, INITIATION).at(-1)!;
     expect(first.at).toBe(born + 165_010);
-    // just before the timer tries again, and 5 s after the first: a second renewal would be sent now
+    // just before the timer retries, and 5 s after the first: a second renewal would be sent now
     sim.runUntil(first.at + 4990);
     const from = sim.now;
     sim.send(b, a);
@@ -110,7 +112,7 @@ describe('after 165 s', () => {
 });
 
 describe('after 180 s', () => {
-  test('nothing is sent under the session, whoever sends: first a handshake, then the packet', () => {
+  test('neither side sends under the session: a handshake comes first, then the packet', () => {
     for (const who of ['a', 'b'] as const) {
       const { sim, a, b, born } = session();
       const [from, to] = who === 'a' ? [a, b] : [b, a];
@@ -122,7 +124,7 @@ describe('after 180 s', () => {
     }
   });
 
-  test('a message of the session that comes late is refused, and one a moment before is not', () => {
+  test('a late message of the session is refused, and one just before the limit is not', () => {
     const { sim, a, b, born } = session();
     const late: Sent[] = [];
     const stop = swallow(sim, s => s.from === b && late.push(s) > 0);
@@ -137,7 +139,7 @@ describe('after 180 s', () => {
     expect(a.counters.expiredKey).toBe(1);
   });
 
-  test('traffic flows on across many renewals without losing a packet', () => {
+  test('traffic continues across many renewals without losing a packet', () => {
     const { sim, a, b, born } = session();
     sim.keepOverheard = 10_000;
     const ids: number[] = [];
@@ -154,7 +156,7 @@ describe('after 180 s', () => {
 });
 
 describe('after 540 s', () => {
-  test('all keys of a peer are erased: what was refused as expired is then for nobody', () => {
+  test('all keys of a peer are erased: messages refused as expired then have an unknown receiver', () => {
     const { sim, a, b, born } = session();
     const kept = sim.sentBy(a, TRANSPORT)[0]!;
     sim.runUntil(born + 539_000);
@@ -169,7 +171,7 @@ describe('after 540 s', () => {
     expect([b.counters.expiredKey, b.counters.unknownReceiver]).toEqual([1, 1]);
   });
 
-  test('a new session puts it off', () => {
+  test('a new session postpones the erasure', () => {
     const { sim, a, b, born } = session();
     sim.runUntil(born + 300_000);
     sim.send(a, b);
@@ -179,7 +181,7 @@ describe('after 540 s', () => {
     expect(a.count('keys-erased')).toBe(1);
   });
 
-  test('an unanswered initiation goes too, that long after it was given up', () => {
+  test('an unanswered initiation is erased too, that long after it was given up', () => {
     const { sim, a, b } = pair();
     sim.wire.cut = true;
     sim.send(a, b);
@@ -190,7 +192,7 @@ describe('after 540 s', () => {
     expect(a.count('keys-erased')).toBe(0);
     sim.run(1);
     expect(a.count('keys-erased')).toBe(1);
-    // its response would now be for nobody
+    // its response would now have an unknown receiver
     sim.wire.cut = false;
     sim.inject(b.endpoint, a.endpoint, initiation.bytes);
     sim.run(100);
@@ -199,7 +201,7 @@ describe('after 540 s', () => {
     expect([a.count('session'), a.counters.unknownReceiver]).toEqual([0, 1]);
   });
 
-  test('and then silence: peers that have nothing to say send nothing for a day', () => {
+  test('idle peers send nothing for a day', () => {
     const { sim, a, b } = session();
     sim.run(20_000);
     const before = sim.overheard.length;

@@ -1,12 +1,12 @@
-/** What is done when nobody answers (whitepaper section 6.4, kernel timers.c). */
+/** Retries if the peer does not answer (whitepaper section 6.4, kernel timers.c). */
 import { describe, expect, test } from 'vitest';
 import { MESSAGE_INITIATION as INITIATION, MESSAGE_TRANSPORT as TRANSPORT } from '../../src/packet/message-type.ts';
 import { isData, isKeepalive, pair, session, swallow } from './pair.ts';
 
 const gaps = (times: readonly number[]) => times.slice(1).map((at, i) => at - times[i]!);
 
-describe('an initiation without answer', () => {
-  test('is repeated after 5 s and a chance part of up to a third of a second', () => {
+describe('an unanswered initiation', () => {
+  test('is repeated after 5 s and a random part of up to a third of a second', () => {
     const all: number[] = [];
     for (let seed = 0; seed < 20; seed++) {
       const { sim, a, b } = pair({}, seed);
@@ -17,13 +17,13 @@ describe('an initiation without answer', () => {
     }
     expect(Math.min(...all)).toBeGreaterThanOrEqual(5000);
     expect(Math.max(...all)).toBeLessThanOrEqual(5333);
-    // spread over all of it, and hardly ever the same twice
+    // spread over the whole range, and hardly ever the same twice
     expect(Math.min(...all)).toBeLessThan(5020);
     expect(Math.max(...all)).toBeGreaterThan(5313);
     expect(new Set(all).size).toBeGreaterThan(200);
   });
 
-  test('is never the same message again', () => {
+  test('is never sent again unchanged', () => {
     const { sim, a, b } = pair();
     sim.wire.cut = true;
     sim.send(a, b);
@@ -38,7 +38,7 @@ describe('an initiation without answer', () => {
       expect(new Set(messages.map(m => Buffer.from(m.subarray(from, to)).toString('hex'))).size).toBe(messages.length);
   });
 
-  test('is given up after 20 were sent, and the packets that waited are dropped', () => {
+  test('is given up after 20 attempts, and the staged packets are dropped', () => {
     const { sim, a, b } = pair();
     sim.wire.cut = true;
     const ids = [sim.send(a, b), sim.send(a, b), sim.send(a, b)];
@@ -48,7 +48,7 @@ describe('an initiation without answer', () => {
     expect(a.counters.stagedExpired).toBe(3);
     const given = a.events.find(event => event.kind === 'handshake-given-up')!.at;
     expect(given - sim.sentBy(a, INITIATION).at(-1)!.at).toBeGreaterThanOrEqual(5000);
-    // who comes back finds nothing old waiting
+    // a peer that comes back gets no old packets
     sim.wire.cut = false;
     const fresh = sim.send(a, b);
     sim.run(1000);
@@ -56,7 +56,7 @@ describe('an initiation without answer', () => {
     expect(ids.some(id => sim.wasDelivered(id))).toBe(false);
   });
 
-  test('waiting packets survive all the tries before that', () => {
+  test('staged packets survive all attempts before that', () => {
     const { sim, a, b } = pair();
     sim.wire.cut = true;
     const id = sim.send(a, b);
@@ -66,7 +66,7 @@ describe('an initiation without answer', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('is not given up while there is something new to send', () => {
+  test('is not given up while new packets arrive', () => {
     const { sim, a, b } = pair();
     sim.wire.cut = true;
     for (let second = 0; second < 300; second += 10) {
@@ -77,7 +77,7 @@ describe('an initiation without answer', () => {
     expect(sim.sentBy(a, INITIATION).length).toBeGreaterThan(55);
   });
 
-  test('leaves a session that is still good alone', () => {
+  test('does not affect a session that is still valid', () => {
     const { sim, a, b, born } = session();
     sim.runUntil(born + 121_000);
     swallow(sim, s => s.bytes[0] === INITIATION);
@@ -89,8 +89,8 @@ describe('an initiation without answer', () => {
   });
 });
 
-describe('data without any answer', () => {
-  test('makes a new handshake after 15 s and a chance part of up to a third of a second', () => {
+describe('unanswered data', () => {
+  test('causes a new handshake after 15 s and a random part of up to a third of a second', () => {
     const all: number[] = [];
     for (let seed = 0; seed < 60; seed++) {
       const { sim, a, b } = session({}, seed);
@@ -107,7 +107,7 @@ describe('data without any answer', () => {
     expect(new Set(all).size).toBeGreaterThan(30);
   });
 
-  test('counts from the first packet that was not answered, not from the last', () => {
+  test('counts from the first unanswered packet, not from the last', () => {
     const { sim, a, b } = session();
     sim.run(20_000);
     sim.wire.cut = true;
@@ -119,7 +119,7 @@ describe('data without any answer', () => {
     expect(sim.sentBy(a, INITIATION, from)).toHaveLength(1);
   });
 
-  test('any authenticated message is an answer: the keepalive of the other side is enough', () => {
+  test('any authenticated message is an answer: a keepalive of the other side suffices', () => {
     const { sim, a, b } = session();
     sim.run(20_000);
     const from = sim.now;
@@ -129,7 +129,7 @@ describe('data without any answer', () => {
     expect(sim.sentBy(a, INITIATION, from)).toHaveLength(0);
   });
 
-  test('keepalives are not data: they wait for no answer', () => {
+  test('keepalives are not data: they need no answer', () => {
     const { sim, a, b } = session();
     sim.run(20_000);
     sim.send(b, a);
@@ -141,7 +141,7 @@ describe('data without any answer', () => {
     expect(sim.sentBy(a, INITIATION, from)).toHaveLength(0);
   });
 
-  test('a responder that was forgotten by a restarted initiator begins a handshake of its own', () => {
+  test('a responder whose initiator has restarted begins its own handshake', () => {
     const { sim, a, b } = session();
     a.restart();
     const first = sim.send(b, a);
@@ -156,7 +156,7 @@ describe('data without any answer', () => {
 });
 
 describe('the clock', () => {
-  test('a leap of a day, as after suspend, costs one handshake and no packet', () => {
+  test('a jump of a day, as after suspend, costs one handshake and no packet', () => {
     const { sim, a, b } = session();
     sim.now += 86_400_000;
     a.timeout();
@@ -167,7 +167,7 @@ describe('the clock', () => {
     expect(sim.overheard.filter(isData)).toHaveLength(3);
   });
 
-  test('a deadline that is looked at late fires once', () => {
+  test('a deadline that is checked late fires once', () => {
     const { sim, a, b } = session();
     sim.run(20_000);
     sim.send(b, a);
