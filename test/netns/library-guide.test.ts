@@ -1,6 +1,6 @@
 /**
- * docs/en/library.md in a project of its own: the package is packed and installed as the guide says, and the second program reads a
- * device that is up.
+ * docs/en/library.md in a project of its own: the package is packed and installed as the guide says, and the program of
+ * examples/status.mjs reads a device that is up.
  *
  * @module-tag slow
  */
@@ -36,7 +36,7 @@ describeWith([...NETWORK, 'bash'], 'the library, as its guide has it', () => {
       await run(['bash', '--norc', '-euo', 'pipefail', '-c', text], { cwd: project, env, timeout: 580_000 });
       for (const path of CHECKS[marker!.says]!) await run(['test', '-e', join(project, path)]);
     }
-    writeFileSync(join(project, 'status.mjs'), fences(GUIDE.text, 'js')[1]!);
+    writeFileSync(join(project, 'status.mjs'), fences(GUIDE.text, 'js').find(text => text.includes('toJson'))!);
 
     const namespace = await lab.namespace('library');
     const name = lab.interfaceName();
@@ -46,8 +46,12 @@ describeWith([...NETWORK, 'bash'], 'the library, as its guide has it', () => {
       `${name}.conf`,
     );
     await namespace.run([...WGTS, 'up', file]);
-    const { stdout } = await namespace.run([process.execPath, 'status.mjs'], { cwd: project });
-    expect(stdout).toContain(`${name}: ${peer} at 192.0.2.1:51820, last handshake never\n`);
+    const { stdout } = await namespace.run([process.execPath, 'status.mjs', name], { cwd: project });
+    const status = JSON.parse(stdout) as { name: string; peers: object[] };
+    expect(status.name).toBe(name);
+    expect(status.peers).toEqual([
+      expect.objectContaining({ publicKey: peer, endpoint: '192.0.2.1:51820', latestHandshake: null }),
+    ]);
     await namespace.run([...WGTS, 'down', file]);
   });
 });
