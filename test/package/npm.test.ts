@@ -3,10 +3,20 @@
  * installed into an empty folder as on a machine without a compiler, and run.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testWith } from '../netns/needs.ts';
 import { SLOW } from '../support/selection.ts';
@@ -38,6 +48,11 @@ test('the package holds programs, types, and the addon, prebuilt and as source',
       'dist/program/wireguard-ts.cjs',
       'dist/program/wgts.cjs',
       'dist/index.d.ts',
+      ...['engine', 'config', 'device', 'calico-plan'].flatMap(name => [
+        `dist/public/${name}.js`,
+        `dist/public/${name}.d.ts`,
+      ]),
+      'examples/status.mjs',
       'native/module.c',
       'native/addon.h',
       'native/prebuilt/linux-x64-glibc.node',
@@ -147,43 +162,65 @@ describe('installed on a machine without a compiler', { tags: SLOW }, () => {
   });
 });
 
-test('the types of the library need none of Node', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'wgts-consumer-'));
-  try {
-    const entry = join(ROOT, 'dist/index.d.ts');
-    const file = join(folder, 'consumer.ts');
-    writeFileSync(
-      file,
-      `import { Engine, nobleCrypto, noblePacketAead, TwinCipher } from ${JSON.stringify(entry.replace(/\.d\.ts$/, '.js'))};
-const engine: Engine = new Engine({
+describe('a program that imports the package', () => {
+  const project = join(folder, 'consumer');
+  const PROGRAM = `import { Engine, nobleCrypto, noblePacketAead, TwinCipher } from 'wireguard-ts/engine';
+import { parseConf, type DeviceConfig } from 'wireguard-ts/config';
+import { type Desired, plan } from 'wireguard-ts/calico-plan';
+import { SystemBackend, type WireguardBackend } from 'wireguard-ts/device';
+import { Engine as RootEngine } from 'wireguard-ts';
+
+const engine: RootEngine = new Engine({
   crypto: nobleCrypto,
   cipher: new TwinCipher(noblePacketAead),
   random: bytes => bytes.fill(1),
   wall: () => 0n,
 });
-export const next: number = engine.nextDeadline();
-`,
-    );
-    const options = [
-      '--strict',
-      '--skipLibCheck',
-      'false',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2023',
-      '--lib',
-      'es2023',
-    ];
-    const { stdout } = spawnSync(
-      process.execPath,
-      [join(ROOT, 'node_modules/typescript/bin/tsc'), '--noEmit', '--types', '', ...options, file],
-      { cwd: folder, encoding: 'utf8' },
-    );
+const config: Pick<DeviceConfig, 'listenPort'> = parseConf('', 'empty');
+const backend: WireguardBackend = new SystemBackend();
+export const made: [number, typeof config, typeof backend] = [engine.nextDeadline(), config, backend];
+export const desired = (input: Parameters<typeof plan>[0]): Desired => plan(input).desired;
+`;
+
+  beforeAll(() => {
+    const modules = join(project, 'node_modules');
+    mkdirSync(join(modules, 'wireguard-ts'), { recursive: true });
+    succeed('tar', ['-xzf', tarball, '--strip-components=1', '-C', join(modules, 'wireguard-ts')], project);
+    for (const name of ['@noble', '@scure', 're2js'])
+      symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
+    writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+    writeFileSync(join(project, 'program.ts'), PROGRAM);
+  });
+
+  // without the types of Node, and with a look into every .d.ts
+  test.each([
+    ['nodenext', 'nodenext'],
+    ['esnext', 'bundler'],
+  ])('has types with module %s, moduleResolution %s', (module, resolution) => {
+    const target = ['--target', 'es2023', '--lib', 'es2023', '--module', module, '--moduleResolution', resolution];
+    const options = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--types', ''];
+    const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
+    const { status, stdout } = spawnSync(process.execPath, [compiler, ...options, ...target, 'program.ts'], {
+      cwd: project,
+      encoding: 'utf8',
+    });
     expect(stdout).toBe('');
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+    expect(status).toBe(0);
+  });
+
+  test.each(['wireguard-ts', 'wireguard-ts/config', 'wireguard-ts/device'])(
+    'is bundled from %s without what it does not use',
+    async entry => {
+      const file = join(project, 'one-name.js');
+      const name = entry.endsWith('device') ? 'offloadsWithout' : 'formatAddress';
+      writeFileSync(file, `import { ${name} } from '${entry}';\nconsole.log(typeof ${name});\n`);
+      const bundle = await rolldown({ input: file, platform: 'node' });
+      const { output } = await bundle.generate({ format: 'esm' });
+      const code = output.map(chunk => (chunk.type === 'chunk' ? chunk.code : '')).join('');
+      expect(code).toContain(`function ${name}`);
+      expect(code).not.toMatch(/class (Engine|DeviceLoop|SystemBackend|ConfigError)\b|createSocket|x25519/);
+    },
+  );
 });
 
 /** Relative links, without their fragments; not those in code. */
