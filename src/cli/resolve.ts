@@ -36,7 +36,10 @@ export async function resolveEndpoint(endpoint: HostEndpoint, options: ResolveOp
   return (await resolveAll(endpoint, options))[0]!;
 }
 
-/** @returns all addresses, at least one, in the system's order. @throws ConfigError that names the endpoint */
+/**
+ * @returns all addresses, at least one, in the system's order.
+ * @throws ConfigError that names the endpoint
+ */
 export async function resolveAll({ host, port }: HostEndpoint, options: ResolveOptions): Promise<Uint8Array[]> {
   const value = `${host}:${port}`;
   const lookup = options.lookup ?? (name => systemLookup(name, { all: true }));

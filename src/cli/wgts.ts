@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The program `wgts` (wgts-program.ts), loaded once the signal handlers are in place: loading takes most of a start. A file
- * of its own: an entry loads nothing else first.
+ * The program `wgts` (wgts-program.ts), loaded once the signal handlers are in place: loading takes
+ * most of a start. A file of its own: an entry loads nothing else first.
  */
 import { startProgram } from './signals.ts';
 

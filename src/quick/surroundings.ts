@@ -65,8 +65,8 @@ export async function chooseMark(
 const WHAT_IT_DOES = 'it drops packets marked 0x8000 and masquerades those marked 0x4000';
 
 /**
- * Returns whether the file's IPv6 addresses and routes must be omitted because IPv6 is disabled, and
- * warns. The configuration of the device itself is not affected.
+ * Returns whether the file's IPv6 addresses and routes must be omitted because IPv6 is disabled,
+ * and warns. The configuration of the device itself is not affected.
  */
 export async function lacksIpv6(
   host: QuickHost,

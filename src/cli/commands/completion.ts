@@ -1,4 +1,7 @@
-/** `wgts completion SHELL`: prints the script that makes Tab complete both programs. A file of its own, as every command. */
+/**
+ * `wgts completion SHELL`: prints the script that makes Tab complete both programs. A file of its
+ * own, as every command.
+ */
 import { COMPLETION_SCRIPTS } from '../completion/scripts.ts';
 import * as texts from '../help/texts/machine.ts';
 import { checkChoice, parseOptions } from '../parse-options.ts';

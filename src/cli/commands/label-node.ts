@@ -22,7 +22,10 @@ export interface LabelParts {
 
 const SYSTEM: LabelParts = { kernelHasWireguard: () => hasFamily(systemNetlink), pause: sleep };
 
-/** @param values the options of `wgts doctor`. @returns the exit status: 0 once the label is there */
+/**
+ * @param values the options of `wgts doctor`.
+ * @returns the exit status: 0 once the label is there
+ */
 export async function labelNode(
   values: ParsedOptions['values'],
   terminal: Terminal,
