@@ -256,7 +256,7 @@ describe('a cluster that cannot be read is a line and 3, not a stack', () => {
       join(folder, 'none'),
     ]);
     expect(status).toBe(3);
-    expect(err).toMatch(/^wgts: no way to the cluster is known: .*none.*--cluster-from PATH\n$/);
+    expect(err).toMatch(/^wgts: cannot find the cluster: .*none.*--cluster-from PATH\n$/);
   });
 
   test('a server that is away, within its patience', { tags: SLOW }, async () => {

@@ -1,36 +1,39 @@
-/** Tells listeners of snapshots, many changes in one: a cluster that starts changes a thousand times in a second. */
+/**
+ * Notifies listeners of snapshots and coalesces changes: a starting cluster changes a thousand
+ * times a second.
+ */
 import type { Closable, Snapshot, SnapshotListener } from './datastore.ts';
 
-/** Milliseconds between two snapshots. */
-const QUIET = 50;
+/** Minimum time between two snapshots. */
+const INTERVAL_MS = 50;
 
-export class Announcer {
+export class ChangeNotifier {
   readonly #listeners = new Map<SnapshotListener, Snapshot | undefined>();
   readonly #snapshot: () => Snapshot;
   #timer: NodeJS.Timeout | undefined;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  #deliveredAt = Number.NEGATIVE_INFINITY;
 
   constructor(snapshot: () => Snapshot) {
     this.#snapshot = snapshot;
   }
 
-  /** The listener is told soon, even if nothing changes. */
+  /** Adds a listener, which soon receives a first snapshot even if nothing changes. */
   add(listener: SnapshotListener): Closable {
-    // one wrapper for each, so that the same function may listen twice
+    // A wrapper per call, so that the same function can be added twice.
     const own: SnapshotListener = snapshot => listener(snapshot);
     this.#listeners.set(own, undefined);
-    this.changed();
+    this.notify();
     return { close: () => void this.#listeners.delete(own) };
   }
 
-  /** Something may have changed: the first time it is told at once, more of it together. */
-  changed(): void {
+  /** Notifies listeners: the first change at once, further ones coalesced. */
+  notify(): void {
     if (this.#timer !== undefined || this.#listeners.size === 0) return;
-    const wait = Math.min(QUIET, Math.max(0, this.#toldAt + QUIET - Date.now()));
+    const wait = Math.min(INTERVAL_MS, Math.max(0, this.#deliveredAt + INTERVAL_MS - Date.now()));
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#toldAt = Date.now();
-      this.#tell();
+      this.#deliveredAt = Date.now();
+      this.#deliver();
     }, wait);
   }
 
@@ -40,11 +43,11 @@ export class Announcer {
     this.#listeners.clear();
   }
 
-  #tell(): void {
+  #deliver(): void {
     const snapshot = this.#snapshot();
     for (const [listener, last] of [...this.#listeners]) {
       if (last && same(last, snapshot)) continue;
-      // one may have closed another
+      // An earlier listener may have closed this one.
       if (!this.#listeners.has(listener)) continue;
       this.#listeners.set(listener, snapshot);
       listener(snapshot);

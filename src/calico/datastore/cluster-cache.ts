@@ -1,6 +1,7 @@
 /**
- * What is known of the cluster, object by object as they come, and the Cluster made of it. What did not change stays the same value: an object that was
- * sent again, one of which only parts changed that nobody here reads (a kubelet's heartbeat), and a whole map.
+ * Caches the cluster's objects as they arrive, and builds the Cluster from them. Unchanged values
+ * keep their identity: an object that was sent again, an object of which only unread fields changed
+ * (such as a kubelet's heartbeat), and a map of which no entry changed.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Cluster, EMPTY_CLUSTER } from '../model/cluster.ts';
@@ -15,7 +16,7 @@ interface Entry {
 
 export class ClusterCache {
   readonly #entries = new Map<Kind, Map<string, Entry>>(KINDS.map(kind => [kind, new Map()]));
-  /** Of objects that have no name to be kept by. */
+  /** Problems of objects without a name, which cannot be keyed. */
   readonly #nameless = new Map<Kind, readonly Problem[]>();
   readonly #changed = new Set<Kind>();
   readonly #trustVersions: boolean;
@@ -23,12 +24,16 @@ export class ClusterCache {
   #problems: readonly Problem[] = [];
   #problemsChanged = false;
 
-  /** @param trustVersions whether the same uid and resourceVersion mean the same object: a server's do, a file that somebody edits has old ones */
+  /**
+   * @param trustVersions whether equal uid and resourceVersion mean an equal object: true for a
+   * server;
+   *   false for files, which people edit without changing these fields
+   */
   constructor(trustVersions: boolean) {
     this.#trustVersions = trustVersions;
   }
 
-  /** One object, new or changed. */
+  /** Adds or updates one object. */
   set(kind: Kind, object: unknown): void {
     const key = keyOf(kind, object);
     if (key === undefined) return;
@@ -40,18 +45,18 @@ export class ClusterCache {
     const old = key === undefined ? undefined : this.#entries.get(kind)!.get(key);
     if (!old || key === undefined) return;
     this.#entries.get(kind)!.delete(key);
-    this.#note(kind, old.parsed, { problems: [] });
+    this.#markChanges(kind, old.parsed, { problems: [] });
   }
 
-  /** All that there are of a kind: what is not among them is gone, unless its key is in `kept`. */
-  replace(kind: Kind, objects: Iterable<unknown>, kept: { has(key: string): boolean } = NONE): void {
+  /** Replaces all objects of a kind; removes those not listed, except keys in `kept`. */
+  replace(kind: Kind, objects: Iterable<unknown>, kept: { has(key: string): boolean } = NO_KEYS): void {
     const entries = this.#entries.get(kind)!;
     const seen = new Set<string>();
     const nameless: Problem[] = [];
     for (const object of objects) {
       const key = keyOf(kind, object);
       if (key === undefined) {
-        if (nameless.length < MOST_NAMELESS) nameless.push(...KIND[kind].parse(object).problems);
+        if (nameless.length < MAX_NAMELESS) nameless.push(...KIND[kind].parse(object).problems);
       } else {
         seen.add(key);
         this.#put(kind, key, object, entries);
@@ -60,7 +65,7 @@ export class ClusterCache {
     for (const [key, { parsed }] of entries) {
       if (seen.has(key) || kept.has(key)) continue;
       entries.delete(key);
-      this.#note(kind, parsed, { problems: [] });
+      this.#markChanges(kind, parsed, { problems: [] });
     }
     if (!isDeepStrictEqual(this.#nameless.get(kind) ?? [], nameless)) this.#problemsChanged = true;
     this.#nameless.set(kind, nameless);
@@ -75,7 +80,7 @@ export class ClusterCache {
     return this.#cluster;
   }
 
-  /** The same list while there are no others. */
+  /** The current problems; the same array while they do not change. */
   get problems(): readonly Problem[] {
     if (this.#problemsChanged) {
       const all = KINDS.flatMap(kind => [
@@ -92,14 +97,14 @@ export class ClusterCache {
     const old = entries.get(key);
     const version = this.#trustVersions ? versionOf(object) : undefined;
     if (old && version !== undefined && old.version === version) return;
-    const fresh = KIND[kind].parse(object);
-    const same = old && isDeepStrictEqual(old.parsed.value, fresh.value);
-    const parsed = same ? { ...fresh, value: old.parsed.value } : fresh;
+    const current = KIND[kind].parse(object);
+    const same = old && isDeepStrictEqual(old.parsed.value, current.value);
+    const parsed = same ? { ...current, value: old.parsed.value } : current;
     entries.set(key, { version, parsed });
-    this.#note(kind, old?.parsed ?? { problems: [] }, parsed);
+    this.#markChanges(kind, old?.parsed ?? { problems: [] }, parsed);
   }
 
-  #note(kind: Kind, before: Parsed<unknown>, after: Parsed<unknown>): void {
+  #markChanges(kind: Kind, before: Parsed<unknown>, after: Parsed<unknown>): void {
     if (before.value !== after.value) this.#changed.add(kind);
     if (!isDeepStrictEqual(before.problems, after.problems)) this.#problemsChanged = true;
   }
@@ -112,10 +117,13 @@ export class ClusterCache {
   }
 }
 
-const MOST_NAMELESS = 20;
-const NONE: ReadonlySet<string> = new Set();
+const MAX_NAMELESS = 20;
+const NO_KEYS: ReadonlySet<string> = new Set();
 
-/** A server numbers the versions of an object; one that was made anew has another uid. */
+/**
+ * Identifies an object's version: the server changes resourceVersion on each write, and uid on
+ * re-creation.
+ */
 function versionOf(object: unknown): string | undefined {
   const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
   const { resourceVersion, uid } = metadata;

@@ -1,41 +1,64 @@
 /**
- * Where the cluster is read from and written to: an API server (api-datastore.ts) or files (file-datastore.ts). The agent knows only this.
+ * The port through which the agent reads and writes the cluster: an API server (api/datastore.ts)
+ * or files (file/datastore.ts).
  *
- * Reading never fails: what is away or broken is said in the snapshot, which holds what was last known. Writing rejects with an error that has a
- * `code` (DatastoreErrorCode): whoever wrote decides when to try again.
+ * Reading never fails: the snapshot holds the last known state and reports what is unreachable or
+ * broken. Writing rejects with an error that has a `code` (DatastoreErrorCode); the caller decides
+ * when to retry.
  */
 import type { Cluster } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
 
 export interface Snapshot {
-  /** Objects that did not change are the same as in the snapshot before, and so is a map of which none changed. */
+  /**
+   * Unchanged objects, and maps without changed entries, are identical to those of the previous
+   * snapshot.
+   */
   readonly cluster: Cluster;
-  /** All that there are now, those of the files or the server's answers too. */
+  /** All current problems, including those of files or of the server's answers. */
   readonly problems: readonly Problem[];
-  /** Whether everything asked for was read at least once. What is planned before is of a part of the cluster. */
+  /**
+   * Whether every requested kind has been read once. Before that, a plan would see only part of the
+   * cluster.
+   */
   readonly synced: boolean;
-  /** Present where the cluster cannot be read at the moment: since when, and why, for people. */
+  /** Since when and why the cluster cannot be read, as text for people; absent while it can. */
   readonly stale?: string;
-  /** Where Calico's objects were read from, of an API server: crd.projectcalico.org/v1, or projectcalico.org/v3. */
+  /**
+   * The API group that Calico's objects were read from: crd.projectcalico.org/v1 or
+   * projectcalico.org/v3. Absent for files.
+   */
   readonly apiGroup?: string;
 }
 
 export type SnapshotListener = (snapshot: Snapshot) => void;
 
 export interface Datastore {
-  /** Begins to read with the first listener. Each is called soon with what is known, and then after changes, at most once in some 50 ms. */
+  /**
+   * Adds a listener; the first one starts reading. Each listener is called soon with the known
+   * state, then after changes, at most about every 50 ms.
+   */
   watch(listener: SnapshotListener): Closable;
-  /** Whether `cluster.pods` is to be filled. Off at first: pods are many. `synced` is false again until they were read. */
+  /**
+   * Switches reading of pods into `cluster.pods`. Off by default, because pods are many. `synced`
+   * is false until they have been read.
+   */
   wantPods(wanted: boolean): void;
-  /** Sets these annotations of the Node and no others; null removes one. */
+  /** Sets these annotations of the Node and leaves others as they are; null removes one. */
   patchNode(name: string, annotations: Readonly<Record<string, string | null>>): Promise<void>;
-  /** As `patchNode`, labels; which is another right: to patch Nodes themselves. */
+  /**
+   * Like `patchNode`, for labels. Needs the permission to patch Nodes themselves, not only their
+   * status.
+   */
   labelNode(name: string, labels: Readonly<Record<string, string | null>>): Promise<void>;
-  /** Never fails and need not be waited for: the same again raises a count, and what comes too fast is dropped. */
+  /**
+   * Queues an Event. Never fails. A repeated Event raises its count; Events above the rate limit
+   * are dropped.
+   */
   reportEvent(event: NodeEvent): void;
-  /** Calico's IPAM, for who allocates. */
+  /** The objects of Calico's IPAM, for the allocator. */
   readonly objects: ObjectStore;
-  /** Ends all of it, listeners too. */
+  /** Stops reading and writing, and removes all listeners. */
   close(): Promise<void>;
 }
 
@@ -47,25 +70,31 @@ export interface Closable {
 export interface NodeEvent {
   readonly node: string;
   readonly type: 'Normal' | 'Warning';
-  /** CamelCase: a Problem's, for one. */
+  /** CamelCase, such as a Problem's reason. */
   readonly reason: string;
   readonly message: string;
 }
 
 export type ObjectKind = 'IPPool' | 'IPReservation' | 'IPAMConfig' | 'IPAMBlock' | 'IPAMHandle' | 'BlockAffinity';
 
-/** Objects as they are stored, in whichever API group the cluster has. Names are within the kind: all of these are cluster-scoped. */
+/**
+ * Stored objects, in the API group that the cluster uses. All kinds are cluster-scoped, so a name
+ * is unique per kind.
+ */
 export interface ObjectStore {
-  /** In which a few fields are written in other ways: crd.projectcalico.org/v1, or projectcalico.org/v3. */
+  /**
+   * Returns the API group: crd.projectcalico.org/v1 or projectcalico.org/v3. They differ in the
+   * notation of a few fields.
+   */
   group(): Promise<'v1' | 'v3'>;
-  /** @returns undefined where there is none */
+  /** @returns undefined if the object does not exist */
   get(kind: ObjectKind, name: string): Promise<StoredObject | undefined>;
   list(kind: ObjectKind): Promise<readonly StoredObject[]>;
-  /** Rejects with EEXIST where it is there already. */
+  /** Rejects with EEXIST if the object exists. */
   create(kind: ObjectKind, object: NewObject): Promise<StoredObject>;
-  /** Rejects with ESTALE where somebody changed it since it was read, ENOENT where it is gone. */
+  /** Rejects with ESTALE if the object changed since it was read, with ENOENT if it is gone. */
   replace(kind: ObjectKind, object: StoredObject): Promise<StoredObject>;
-  /** As `replace`; one that is gone already is no error. */
+  /** Rejects like `replace`, except that a missing object is not an error. */
   delete(kind: ObjectKind, object: StoredObject): Promise<void>;
 }
 
@@ -85,7 +114,8 @@ export interface StoredObject extends NewObject {
 }
 
 /**
- * ENOENT no such object; EEXIST it is there already; ESTALE changed by somebody else meanwhile; EACCES not allowed (the message says what permission is
- * missing); EAGAIN the server is away or busy; EINVAL refused as it is.
+ * ENOENT: no such object. EEXIST: the object exists. ESTALE: it changed since it was read. EACCES:
+ * not allowed; the message names the missing permission. EAGAIN: the server is unreachable or busy.
+ * EINVAL: the server rejects the request.
  */
 export type DatastoreErrorCode = 'ENOENT' | 'EEXIST' | 'ESTALE' | 'EACCES' | 'EAGAIN' | 'EINVAL';

@@ -1,4 +1,4 @@
-/** The kinds of object that a cluster is read from: where each is, and what becomes of it. */
+/** The kinds of objects that the agent reads: where to find each, and how to parse it. */
 import type { Cluster } from '../model/cluster.ts';
 import { parseFelixConfiguration } from './parse/felix-configuration.ts';
 import { parseIpPool } from './parse/ip-pool.ts';
@@ -14,7 +14,7 @@ export interface KindInfo {
   readonly group: 'core' | 'calico';
   readonly plural: string;
   readonly namespaced: boolean;
-  /** Of the Cluster. */
+  /** The map of the Cluster that holds the parsed objects. */
   readonly map: keyof Cluster;
   readonly parse: (object: unknown) => Parsed<unknown>;
 }
@@ -37,7 +37,10 @@ export const KIND: Readonly<Record<Kind, KindInfo>> = {
 export const CALICO_GROUPS = ['crd.projectcalico.org/v1', 'projectcalico.org/v3'] as const;
 export type CalicoGroup = (typeof CALICO_GROUPS)[number];
 
-/** @returns undefined for objects that are none of ours: there are many in a folder of manifests */
+/**
+ * Returns an object's kind; undefined for kinds that are not read, which a folder of manifests is
+ * full of.
+ */
 export function kindOf(object: unknown): Kind | undefined {
   if (!isFields(object)) return undefined;
   const { apiVersion, kind } = object;
@@ -47,7 +50,7 @@ export function kindOf(object: unknown): Kind | undefined {
   return versions.includes(apiVersion) ? found : undefined;
 }
 
-/** What it goes by in the Cluster's map. */
+/** Returns an object's key in the Cluster's map; undefined without a name. */
 export function keyOf(kind: Kind, object: unknown): string | undefined {
   const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
   const { name, namespace } = metadata;

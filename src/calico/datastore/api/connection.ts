@@ -1,8 +1,10 @@
 /**
- * Requests to an API server as @kubernetes/client-node's KubeConfig says where it is and who we are: a kubeconfig, or the service account of a pod. All
- * that may change on disk is read anew: certificates and tokens for each connection, everything after a 401.
+ * Sends requests to an API server. @kubernetes/client-node's KubeConfig supplies address and
+ * credentials, from a kubeconfig or a pod's service account. Files are reread because they may
+ * change: certificates and tokens for each connection, everything after a 401.
  *
- * The library's own client is not used: it does not tell how long a server asks to wait, and neither notices a connection that has gone silent.
+ * The library's own client is not used: it does not report Retry-After, and does not notice a
+ * silent connection.
  */
 import { existsSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -15,48 +17,56 @@ import { exactJson, parseExactJson } from '../parse/exact-json.ts';
 import { ApiError, apiError, parseJson } from './error.ts';
 
 export interface ConnectionOptions {
-  /** A kubeconfig. Otherwise that of KUBECONFIG, then the pod's service account, then ~/.kube/config. */
+  /**
+   * Path of a kubeconfig. Default: KUBECONFIG, then the pod's service account, then ~/.kube/config.
+   */
   readonly kubeconfig?: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Milliseconds that an answer may be silent, 30,000. */
-  readonly patience?: number;
-  /** Before the paths of a pod's service account. */
+  /** Upper bound of the time without a received byte, in milliseconds. Default: 30,000. */
+  readonly idleTimeoutMs?: number;
+  /** Prefix of the paths of a pod's service account. */
   readonly root?: string;
 }
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** From `/api` or `/apis` on. */
+  /** Begins with `/api` or `/apis`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  /** Whether the answer's numbers are to be as exact as they are written (exact-json.ts): of objects that are written again. */
+  /** Keeps the answer's numbers exact (exact-json.ts), for objects that are written back. */
   readonly exact?: boolean;
   readonly signal?: AbortSignal;
 }
 
 export interface Stream {
-  /** Milliseconds that it may be silent. */
-  readonly silence: number;
-  /** It has been accepted. */
+  /** Ends the stream after this many milliseconds without a received byte. */
+  readonly idleMs: number;
+  /** Called when the server has accepted the request. */
   readonly onOpen: () => void;
-  /** @throws whatever ends the stream */
+  /** An error thrown here ends the stream. */
   readonly onLine: (line: string) => void;
 }
 
-/** In a pod (kubernetes.io, "Accessing the API from within a Pod"). */
-const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
-const PATIENCE = 30_000;
-/** Characters. An object in etcd has 1.5 MB at the most. */
-const LONGEST_LINE = 64 << 20;
+/** The token of a pod's service account (kubernetes.io, "Accessing the API from within a Pod"). */
+const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+const ANSWER_TIMEOUT_MS = 30_000;
+/** An object in etcd has at most 1.5 MB. */
+const LONGEST_LINE_CHARS = 64 << 20;
 
 export class ApiConnection {
   readonly #options: ConnectionOptions;
   #config: Promise<KubeConfig>;
-  /** How often it was loaded: of many requests that fail for the same old token only one loads. */
+  /**
+   * Number of reloads: when many requests fail for the same expired token, only one of them
+   * reloads.
+   */
   #loads = 0;
 
-  /** Loads the library, which is an optional dependency. Rejects when there is no configuration to be found. */
+  /**
+   * Loads the library, an optional dependency, and the configuration. Rejects if no configuration
+   * is found.
+   */
   static async open(options: ConnectionOptions): Promise<ApiConnection> {
     const connection = new ApiConnection(options);
     await connection.#config;
@@ -68,20 +78,26 @@ export class ApiConnection {
     this.#config = load(options);
   }
 
-  /** The answer's JSON. Rejects with ApiError for what the server refuses, and with others where there is no answer. */
+  /**
+   * Returns the answer's JSON. Rejects with ApiError if the server refuses, with other errors if
+   * there is no answer.
+   */
   async request(request: ApiRequest): Promise<unknown> {
     return await this.#authenticated(async () => {
-      const response = await this.#send(request, PATIENCE);
+      const response = await this.#send(request, ANSWER_TIMEOUT_MS);
       return parseJson(nameOf(request), await text(response), request.exact ? parseExactJson : JSON.parse);
     });
   }
 
-  /** Lines as they come. Resolves when the server ends it; what cuts it off rejects, and so does silence. */
-  async stream(request: ApiRequest, { silence, onOpen, onLine }: Stream): Promise<void> {
-    const response = await this.#authenticated(() => this.#send(request, silence));
+  /**
+   * Reads lines as they arrive. Resolves when the server ends the stream; rejects when it is cut
+   * off or idle.
+   */
+  async stream(request: ApiRequest, { idleMs, onOpen, onLine }: Stream): Promise<void> {
+    const response = await this.#authenticated(() => this.#send(request, idleMs));
     onOpen();
     const decoder = new StringDecoder('utf8');
-    // of a line that is not whole; joined once, as joining for each piece takes time by the square
+    // Pieces of an incomplete line. Joined once: joining each piece would take quadratic time.
     let parts: string[] = [];
     let length = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -94,13 +110,15 @@ export class ApiConnection {
         parts = [next];
         length = next.length;
       }
-      if (length > LONGEST_LINE) throw new Error(`${nameOf(request)}: a line of more than ${LONGEST_LINE} characters`);
+      if (length > LONGEST_LINE_CHARS)
+        throw new Error(`${nameOf(request)}: a line of more than ${LONGEST_LINE_CHARS} characters`);
     }
   }
 
   /**
-   * Once more with all read anew, if the server does not know us: a token expired, a kubeconfig was replaced. Where there is no answer at all the next
-   * request reads it anew: it may say that the server is elsewhere by now, or has another certificate.
+   * Retries once with a reloaded configuration after a 401: a token expired, or a kubeconfig was
+   * replaced. Without any answer, reloads for the next request: the server may have another address
+   * or certificate by now.
    */
   async #authenticated<T>(work: () => Promise<T>): Promise<T> {
     const loads = this.#loads;
@@ -115,16 +133,16 @@ export class ApiConnection {
     }
   }
 
-  /** What is half-written, or gone, is read when it is whole: until then what there was is all there is. */
+  /** Keeps the old configuration while the file is missing or incomplete. */
   #reload(): void {
     this.#loads++;
     const old = this.#config;
     this.#config = load(this.#options).catch(() => old);
   }
 
-  /** Resolves with an answer of status 2xx, of which nothing is read yet. */
-  async #send(request: ApiRequest, usual: number): Promise<IncomingMessage> {
-    const patience = Math.min(usual, this.#options.patience ?? usual);
+  /** Resolves with a response of status 2xx whose body has not been read. */
+  async #send(request: ApiRequest, usualTimeoutMs: number): Promise<IncomingMessage> {
+    const idleTimeoutMs = Math.min(usualTimeoutMs, this.#options.idleTimeoutMs ?? usualTimeoutMs);
     const config = await this.#config;
     const server = config.getCurrentCluster()?.server;
     if (server === undefined) throw new Error('the kubeconfig has no cluster for its current-context');
@@ -141,8 +159,8 @@ export class ApiConnection {
           'content-length': Buffer.byteLength(body),
         }),
       },
-      // of the socket: no byte in either direction, in the connecting too
-      timeout: patience,
+      // The socket's idle timeout, which also covers connecting.
+      timeout: idleTimeoutMs,
       ...(request.signal && { signal: request.signal }),
     };
     await config.applyToHTTPSOptions(options);
@@ -150,7 +168,7 @@ export class ApiConnection {
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
       const sent = send(url, options, resolve);
       sent.on('timeout', () =>
-        sent.destroy(new Error(`${nameOf(request)}: nothing heard from ${url.host} for ${patience / 1000} s`)),
+        sent.destroy(new Error(`${nameOf(request)}: nothing received from ${url.host} for ${idleTimeoutMs / 1000} s`)),
       );
       sent.on('error', reject);
       sent.end(body);
@@ -173,14 +191,14 @@ async function load({ kubeconfig, env, root = '' }: ConnectionOptions): Promise<
         more.loadFromFile(file);
         if (i > 0) config.mergeConfig(more, true);
       }
-    else if (env['KUBERNETES_SERVICE_HOST'] && existsSync(root + TOKEN)) config.loadFromCluster(root);
+    else if (env['KUBERNETES_SERVICE_HOST'] && existsSync(root + TOKEN_FILE)) config.loadFromCluster(root);
     else if (existsSync(home)) config.loadFromFile(home);
-    else throw new Error(`there is no ${home}, KUBECONFIG is not set, and this is no pod with a service account`);
+    else throw new Error(`${home} does not exist, KUBECONFIG is not set, and this is not a pod with a service account`);
   } catch (error) {
-    // the library does not look whether there is anything in a file
+    // The library throws a TypeError for an empty file.
     const isEmpty = error instanceof TypeError;
-    const why = isEmpty ? `${kubeconfig ?? env['KUBECONFIG'] ?? home} is no kubeconfig` : (error as Error).message;
-    throw new Error(`no way to the cluster is known: ${why}`);
+    const why = isEmpty ? `${kubeconfig ?? env['KUBECONFIG'] ?? home} is not a kubeconfig` : (error as Error).message;
+    throw new Error(`cannot find the cluster: ${why}`);
   }
   if (!config.getCurrentCluster())
     throw new Error(

@@ -1,7 +1,7 @@
-/** The cluster from an API server, by kubeconfig or as a pod's service account. */
+/** The Datastore on an API server, reached by a kubeconfig or a pod's service account. */
 import { setMaxListeners } from 'node:events';
 import type { Problem } from '../../model/problem.ts';
-import { Announcer } from '../change-notifier.ts';
+import { ChangeNotifier } from '../change-notifier.ts';
 import { ClusterCache } from '../cluster-cache.ts';
 import type { Datastore } from '../datastore.ts';
 import { KINDS, type Kind } from '../resource-kinds.ts';
@@ -14,31 +14,33 @@ import { type Pace, SYSTEM_PACE } from './reflector/back-off.ts';
 import { ApiReflector } from './reflector/reflector.ts';
 
 export interface ApiDatastoreOptions {
-  /** Otherwise that of KUBECONFIG, then the pod's service account, then ~/.kube/config. */
+  /**
+   * Path of a kubeconfig. Default: KUBECONFIG, then the pod's service account, then ~/.kube/config.
+   */
   readonly kubeconfig?: string;
-  /** CALICO_API_GROUP and KUBECONFIG are read; the process's own if none is told. */
+  /** Environment, of which CALICO_API_GROUP and KUBECONFIG are read. Default: the process's own. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly pace?: Pace;
-  /** Before the paths of a pod's service account; for tests. */
+  /** Prefix of the paths of a pod's service account; for tests. */
   readonly root?: string;
-  /** Milliseconds that a server may be silent; less than usual, for tests. */
-  readonly patience?: number;
+  /** Upper bound of the time without a received byte, in milliseconds; for tests. */
+  readonly idleTimeoutMs?: number;
 }
 
-/** Rejects for a configuration that cannot be used. A server that is away is no reason: it is waited for. */
+/** Opens the datastore. Rejects for an unusable configuration; an unreachable server is retried. */
 export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promise<Datastore> {
-  const { kubeconfig, env = process.env, pace = SYSTEM_PACE, patience, root } = options;
+  const { kubeconfig, env = process.env, pace = SYSTEM_PACE, idleTimeoutMs, root } = options;
   const connection = await ApiConnection.open({
     env,
     ...(kubeconfig !== undefined && { kubeconfig }),
-    ...(patience !== undefined && { patience }),
+    ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
     ...(root !== undefined && { root }),
   });
-  const changed = (): void => announcer.changed();
-  const group = new ApiGroup({ connection, env, pace, changed });
+  const onChange = (): void => notifier.notify();
+  const group = new ApiGroup({ connection, env, pace, onChange });
   const cache = new ClusterCache(true);
   const abort = new AbortController();
-  // as many as there are requests
+  // One listener per pending request.
   setMaxListeners(0, abort.signal);
   const reflectors = new Map<Kind, ApiReflector>();
   let started = false;
@@ -46,23 +48,23 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
   let ending: Promise<unknown> = Promise.resolve();
   const wanted = (): readonly Kind[] => KINDS.filter(kind => kind !== 'Pod' || wantsPods);
   const problems = joinedProblems();
-  const announcer = new Announcer(() => {
+  const notifier = new ChangeNotifier(() => {
     const all = [...reflectors.values()];
     const failures = all.flatMap(({ failure }) => failure ?? []);
     const denied = failures.flatMap(({ problem }) => problem ?? []);
-    const held = all.flatMap(reflector => reflector.held ?? []);
+    const held = all.flatMap(reflector => reflector.heldProblem ?? []);
     return {
       cluster: cache.cluster,
       problems: problems(cache.problems, [...denied, ...held, ...group.problems]),
-      synced: wanted().every(kind => reflectors.get(kind)?.read),
+      synced: wanted().every(kind => reflectors.get(kind)?.hasSynced),
       ...staleness(failures, group.locked),
       ...(group.current && { apiGroup: group.current }),
     };
   });
   const events = new ApiEvents({ connection, pace, uidOf: node => cache.cluster.nodes.get(node)?.uid });
-  const begin = (kind: Kind): void => {
+  const startReflector = (kind: Kind): void => {
     if (reflectors.has(kind)) return;
-    const reflector = new ApiReflector({ kind, connection, group, cache, pace, changed });
+    const reflector = new ApiReflector({ kind, connection, group, cache, pace, onChange });
     reflectors.set(kind, reflector);
     reflector.start();
   };
@@ -74,19 +76,20 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
   };
   return {
     watch(listener) {
-      if (!started) group.follow();
+      if (!started) group.watchForMoves();
       started = true;
-      for (const kind of wanted()) begin(kind);
-      return announcer.add(listener);
+      for (const kind of wanted()) startReflector(kind);
+      return notifier.add(listener);
     },
     wantPods(want) {
       wantsPods = want;
       const reflector = reflectors.get('Pod');
-      if (want && started) ending = ending.then(() => void (wantsPods && !abort.signal.aborted && begin('Pod')));
+      if (want && started)
+        ending = ending.then(() => void (wantsPods && !abort.signal.aborted && startReflector('Pod')));
       if (!want && reflector) {
         reflectors.delete('Pod');
         ending = ending.then(() => reflector.close()).then(() => cache.replace('Pod', []));
-        void ending.then(() => announcer.changed());
+        void ending.then(() => notifier.notify());
       }
     },
     patchNode: (name, annotations) => patch(`${encodeURIComponent(name)}/status`, { annotations }),
@@ -94,23 +97,23 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
     reportEvent: event => events.report(event),
     objects: apiObjects(connection, group, abort.signal),
     async close() {
-      announcer.close();
+      notifier.close();
       abort.abort();
-      const readers = [...reflectors.values()].map(reflector => reflector.close());
-      await Promise.all([...readers, group.close(), events.close()]);
+      const reflectorsEnd = [...reflectors.values()].map(reflector => reflector.close());
+      await Promise.all([...reflectorsEnd, group.close(), events.close()]);
       await ending;
     },
   };
 }
 
-/** The oldest failure: it is the one that matters. */
+/** Reports the oldest failure: it tells since when the state is stale. */
 function staleness(failures: readonly ReadFailure[], locked: string | undefined): { readonly stale?: string } {
   const oldest = failures.reduce<ReadFailure | undefined>((a, b) => (a && a.since <= b.since ? a : b), undefined);
   if (oldest) return { stale: `${oldest.message} (since ${new Date(oldest.since).toISOString()})` };
   return locked === undefined ? {} : { stale: locked };
 }
 
-/** The same list while there are no others. */
+/** Returns a function that joins two lists, and returns the same array while they do not change. */
 function joinedProblems(): (known: readonly Problem[], more: readonly Problem[]) => readonly Problem[] {
   let last: readonly unknown[] = [];
   let joined: readonly Problem[] = [];

@@ -1,4 +1,4 @@
-/** What an API server answers when it does not do what it is asked, and what to make of it. */
+/** Errors of an API server, and their translation into DatastoreErrorCode. */
 import { codedError } from '../../../base/coded-error.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import type { DatastoreErrorCode } from '../datastore.ts';
@@ -6,42 +6,47 @@ import { isFields } from '../parse/reader.ts';
 
 export class ApiError extends Error {
   override readonly name = 'ApiError';
-  /** Of HTTP. */
+  /** HTTP status. */
   readonly status: number;
-  /** Kubernetes' word: AlreadyExists, Conflict, Expired. */
+  /** Kubernetes' reason, such as AlreadyExists, Conflict or Expired. */
   readonly reason: string;
-  /** Milliseconds that the server asks for. */
-  readonly retryAfter: number | undefined;
+  /** The server's Retry-After, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(status: number, reason: string, message: string, retryAfter?: number) {
+  constructor(status: number, reason: string, message: string, retryAfterMs?: number) {
     super(message);
     this.status = status;
     this.reason = reason;
-    this.retryAfter = retryAfter;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
 /**
- * @param what was asked for: `GET /api/v1/nodes`
- * @param answer a Status, or text that may be one, or what a proxy says
+ * Makes an ApiError of an answer.
+ * @param what names the request: `GET /api/v1/nodes`
+ * @param answer a Status object, its JSON, or any text, such as a proxy's
  */
 export function apiError(what: string, status: number, answer: unknown, retryAfterHeader?: string, now = 0): ApiError {
   const body = typeof answer === 'string' ? statusOf(answer) : answer;
   const fields = isFields(body) ? body : {};
   const reason = typeof fields['reason'] === 'string' ? fields['reason'] : '';
-  const said = typeof fields['message'] === 'string' ? fields['message'] : typeof answer === 'string' ? answer : '';
+  const detail = typeof fields['message'] === 'string' ? fields['message'] : typeof answer === 'string' ? answer : '';
   const details = isFields(fields['details']) ? fields['details']['retryAfterSeconds'] : undefined;
-  const retryAfter = milliseconds(retryAfterHeader, now) ?? (typeof details === 'number' ? details * 1000 : undefined);
-  const message = said === '' ? '' : `: ${said.length > 300 ? `${said.slice(0, 297)}...` : said}`;
-  return new ApiError(status, reason, `${what}: ${status}${reason && ` ${reason}`}${message}`, retryAfter);
+  const retryAfterMs =
+    parseRetryAfter(retryAfterHeader, now) ?? (typeof details === 'number' ? details * 1000 : undefined);
+  const message = detail === '' ? '' : `: ${detail.length > 300 ? `${detail.slice(0, 297)}...` : detail}`;
+  return new ApiError(status, reason, `${what}: ${status}${reason && ` ${reason}`}${message}`, retryAfterMs);
 }
 
-/** The server does not know the version any more. It says so also inside a watch that it has accepted. */
+/**
+ * Returns whether the server no longer has the requested version. It may report this within an
+ * accepted watch.
+ */
 export function isExpired(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 410 || error.reason === 'Expired');
 }
 
-/** As the Datastore's callers know it. */
+/** Converts any error into one with a DatastoreErrorCode. */
 export function datastoreError(error: unknown): Error {
   if (!(error instanceof ApiError)) return codedError('EAGAIN', (error as Error).message);
   return codedError(codeOf(error), error.message);
@@ -54,8 +59,8 @@ function codeOf({ status, reason }: ApiError): DatastoreErrorCode {
   return status === 429 || status >= 500 ? 'EAGAIN' : 'EINVAL';
 }
 
-/** Of a Retry-After: seconds, or a date. */
-function milliseconds(header: string | undefined, now: number): number | undefined {
+/** Parses a Retry-After header, which holds seconds or a date, into milliseconds. */
+function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d{1,6}$/.test(header.trim())) return Number(header) * 1000;
   const date = Date.parse(header);
@@ -70,16 +75,16 @@ function statusOf(text: string): unknown {
   }
 }
 
-/** Text that ought to be JSON. */
+/** Parses JSON. @throws Error that names the request and quotes the text */
 export function parseJson(what: string, text: string, parse: (text: string) => unknown = JSON.parse): unknown {
   try {
     return parse(text);
   } catch {
-    throw new Error(`${what}: the answer is no JSON, but ${quoted(text)}`);
+    throw new Error(`${what}: the answer is not JSON, but ${quoted(text)}`);
   }
 }
 
-/** Why a kind cannot be read at present. */
+/** Why a kind cannot be read at the moment. */
 export interface ReadFailure {
   /** Unix time, milliseconds. */
   readonly since: number;

@@ -1,6 +1,7 @@
 /**
- * Events on Nodes, as `kubectl describe node` shows them. The same again is the same Event with a higher count. They are told for people and not worth a
- * server's trouble: what comes too fast, or cannot be written, is dropped.
+ * Writes Events on Nodes, as `kubectl describe node` shows them. A repeated Event raises the count
+ * of the existing one. Events are only for people and must not burden the server: those above a
+ * rate limit, and those that repeatedly cannot be written, are dropped.
  */
 import { createHash } from 'node:crypto';
 import type { NodeEvent } from '../datastore.ts';
@@ -12,43 +13,44 @@ import type { Pace } from './reflector/back-off.ts';
 export interface ApiEventsOptions {
   readonly connection: ApiConnection;
   readonly pace: Pace;
-  /** Of a Node, where it is known: `kubectl describe` looks by it. */
+  /** Returns a Node's uid, if known: `kubectl describe` finds Events by it. */
   readonly uidOf: (node: string) => string | undefined;
 }
 
-interface Told {
+interface TrackedEvent {
   readonly event: NodeEvent;
   readonly name: string;
   readonly first: number;
-  /** In all, and of them those that the server knows; -1 for an Event that it does not have. */
+  /** Number of occurrences. */
   count: number;
+  /** Occurrences stored on the server; -1 if the Event has not been created. */
   written: number;
   last: number;
-  /** When it was written last, or was to be. */
-  tried: number;
+  /** When the last write was attempted. */
+  attemptedAt: number;
   failures: number;
 }
 
-/** Events are not of a namespace's object, and are then in this one. */
-const PATH = '/api/v1/namespaces/default/events';
+/** Events on cluster-scoped objects belong to the default namespace. */
+const EVENTS_PATH = '/api/v1/namespaces/default/events';
 const COMPONENT = 'wireguard-ts';
-/** At once, and then one in so many milliseconds. */
+/** Rate limit of new Events: a burst of this many, then one per REFILL_MS. */
 const BURST = 25;
-const REFILL = 10_000;
-/** Between two writes of the same Event. */
-const AGAIN = 30_000;
-const MOST_KEPT = 500;
-const MOST_FAILURES = 5;
+const REFILL_MS = 10_000;
+/** Minimum time between two writes of the same Event. */
+const REWRITE_INTERVAL_MS = 30_000;
+const MAX_TRACKED = 500;
+const MAX_FAILURES = 5;
 
 export class ApiEvents {
   readonly #options: ApiEventsOptions;
-  readonly #told = new Map<string, Told>();
+  readonly #tracked = new Map<string, TrackedEvent>();
   readonly #abort = new AbortController();
   #tokens = BURST;
   #filledAt: number;
   #writing: Promise<void> | undefined;
-  /** Ends the wait, for one that is new. */
-  #wake: AbortController | undefined;
+  /** Ends the pause between writes when a new Event arrives. */
+  #interruptWait: AbortController | undefined;
 
   constructor(options: ApiEventsOptions) {
     this.#options = options;
@@ -58,30 +60,30 @@ export class ApiEvents {
   report(event: NodeEvent): void {
     const now = this.#options.pace.now();
     const key = createHash('sha256').update(JSON.stringify(event)).digest('hex').slice(0, 16);
-    let told = this.#told.get(key);
-    if (!told) {
-      if (!this.#take(now)) return;
+    let tracked = this.#tracked.get(key);
+    if (!tracked) {
+      if (!this.#takeToken(now)) return;
       const name = `${event.node.slice(0, 200).replace(/[^a-z0-9]+$/, '')}.${key}`;
-      told = {
+      tracked = {
         event,
         name,
         first: now,
         count: 0,
         written: -1,
         last: now,
-        tried: Number.NEGATIVE_INFINITY,
+        attemptedAt: Number.NEGATIVE_INFINITY,
         failures: 0,
       };
-      this.#wake?.abort();
+      this.#interruptWait?.abort();
     }
-    // the last told is the last in the map
-    this.#told.delete(key);
-    this.#told.set(key, told);
-    if (this.#told.size > MOST_KEPT) this.#told.delete(this.#told.keys().next().value!);
-    told.count++;
-    told.last = now;
-    told.failures = 0;
-    this.#writing ??= this.#write();
+    // Keep the map in order of last occurrence, so that the oldest entry is evicted.
+    this.#tracked.delete(key);
+    this.#tracked.set(key, tracked);
+    if (this.#tracked.size > MAX_TRACKED) this.#tracked.delete(this.#tracked.keys().next().value!);
+    tracked.count++;
+    tracked.last = now;
+    tracked.failures = 0;
+    this.#writing ??= this.#writePending();
   }
 
   async close(): Promise<void> {
@@ -89,58 +91,62 @@ export class ApiEvents {
     await this.#writing;
   }
 
-  #take(now: number): boolean {
-    const earned = Math.floor((now - this.#filledAt) / REFILL);
+  #takeToken(now: number): boolean {
+    const earned = Math.floor((now - this.#filledAt) / REFILL_MS);
     if (earned > 0) {
       this.#tokens = Math.min(BURST, this.#tokens + earned);
-      this.#filledAt += earned * REFILL;
+      this.#filledAt += earned * REFILL_MS;
     }
     if (this.#tokens === 0) return false;
     this.#tokens--;
     return true;
   }
 
-  /** Until there is nothing to write; what comes meanwhile for the same Event is one write, some time later. */
-  async #write(): Promise<void> {
+  /** Writes until nothing is pending. Repetitions of an Event during the pause become one write. */
+  async #writePending(): Promise<void> {
     const { pace } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted) {
-      this.#wake = new AbortController();
-      const unwritten = [...this.#told.values()].filter(
-        ({ count, written, failures }) => count > Math.max(written, 0) && failures < MOST_FAILURES,
+      this.#interruptWait = new AbortController();
+      const unwritten = [...this.#tracked.values()].filter(
+        ({ count, written, failures }) => count > Math.max(written, 0) && failures < MAX_FAILURES,
       );
       if (unwritten.length === 0) break;
-      for (const told of unwritten) if (pace.now() - told.tried >= AGAIN && !signal.aborted) await this.#tell(told);
-      await pace.sleep(AGAIN, AbortSignal.any([signal, this.#wake.signal]));
+      for (const tracked of unwritten)
+        if (pace.now() - tracked.attemptedAt >= REWRITE_INTERVAL_MS && !signal.aborted) await this.#tryWrite(tracked);
+      await pace.sleep(REWRITE_INTERVAL_MS, AbortSignal.any([signal, this.#interruptWait.signal]));
     }
     this.#writing = undefined;
   }
 
-  async #tell(told: Told): Promise<void> {
-    const { count } = told;
-    told.tried = this.#options.pace.now();
+  async #tryWrite(tracked: TrackedEvent): Promise<void> {
+    const { count } = tracked;
+    tracked.attemptedAt = this.#options.pace.now();
     try {
-      await this.#send(told, count);
-      told.written = count;
+      await this.#send(tracked, count);
+      tracked.written = count;
     } catch {
-      told.failures++;
+      tracked.failures++;
     }
   }
 
-  async #send(told: Told, count: number): Promise<void> {
-    if (told.written >= 0 && (await this.#raise(told, count - told.written))) return;
+  async #send(tracked: TrackedEvent, count: number): Promise<void> {
+    if (tracked.written >= 0 && (await this.#raiseCount(tracked, count - tracked.written))) return;
     try {
-      await this.#request('POST', PATH, this.#object(told, count));
+      await this.#request('POST', EVENTS_PATH, this.#object(tracked, count));
     } catch (error) {
-      // from before this program was started again
+      // The Event exists from before a restart of this program.
       if (!(error instanceof ApiError && error.status === 409)) throw error;
-      if (!(await this.#raise(told, count - Math.max(told.written, 0)))) throw error;
+      if (!(await this.#raiseCount(tracked, count - Math.max(tracked.written, 0)))) throw error;
     }
   }
 
-  /** @returns false where the Event is gone: servers keep them for an hour */
-  async #raise({ name, last }: Told, by: number): Promise<boolean> {
-    const path = `${PATH}/${name}`;
+  /**
+   * Raises the count of the stored Event.
+   * @returns false if it is gone: servers keep Events for an hour
+   */
+  async #raiseCount({ name, last }: TrackedEvent, by: number): Promise<boolean> {
+    const path = `${EVENTS_PATH}/${name}`;
     try {
       const old = await this.#request('GET', path);
       const count = isFields(old) && typeof old['count'] === 'number' ? old['count'] : 0;
@@ -156,7 +162,7 @@ export class ApiEvents {
     return this.#options.connection.request({ method, path, body, signal: this.#abort.signal });
   }
 
-  #object({ event, name, first, last }: Told, count: number): unknown {
+  #object({ event, name, first, last }: TrackedEvent, count: number): unknown {
     const { node, type, reason, message } = event;
     const uid = this.#options.uidOf(node);
     return {

@@ -1,6 +1,8 @@
 /**
- * Follows the group in which Calico keeps its objects (docs/reference/calico-felix.md#api-groups): that of CALICO_API_GROUP, else the one that Calico itself uses. It is looked
- * for at the start, whenever a ClusterInformation changes, and when a reader misses its objects; until it is plain where they are, again and again.
+ * Follows the API group in which Calico keeps its objects
+ * (docs/reference/calico-felix.md#api-groups): the one that CALICO_API_GROUP names, else the one
+ * that Calico itself uses. The group is determined at the start, whenever a ClusterInformation
+ * changes and when a reflector misses its objects. While the result is not final, it is polled.
  */
 import { codedError } from '../../../base/coded-error.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
@@ -15,94 +17,101 @@ import { ReadyWatch } from './reflector/ready-watch.ts';
 
 export interface ApiGroupOptions {
   readonly connection: ApiConnection;
-  /** CALICO_API_GROUP is read. */
+  /** Environment, of which CALICO_API_GROUP is read. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly pace: Pace;
-  /** The group, `locked` or `problems` may be others. */
-  readonly changed: () => void;
+  /** Called when the group, `locked` or `problems` may have changed. */
+  readonly onChange: () => void;
 }
 
 const PLURALS = KINDS.filter(kind => KIND[kind].group === 'calico').map(kind => KIND[kind].plural);
-const NOTHING: GroupView = { served: 'absent', ready: undefined };
-/** Between looks while the group that is followed is locked or gone: soon at first, then as often as many nodes may. */
+const ABSENT_GROUP: GroupView = { served: 'absent', ready: undefined };
+/**
+ * Poll interval while the followed group is locked or gone: short at first, then bearable for many
+ * nodes.
+ */
 const [URGENT_MS, PATIENT_MS] = [1000, 5000];
-const URGENT_LOOKS = 60;
+const URGENT_POLLS = 60;
 
 export class ApiGroup {
   readonly #options: ApiGroupOptions;
-  readonly #told: CalicoGroup | undefined;
+  readonly #configured: CalicoGroup | undefined;
   readonly #abort = new AbortController();
   readonly #watches = new Map<CalicoGroup, ReadyWatch>();
-  #views: Record<CalicoGroup, GroupView> = { [CALICO_GROUPS[0]]: NOTHING, [CALICO_GROUPS[1]]: NOTHING };
+  #views: Record<CalicoGroup, GroupView> = { [CALICO_GROUPS[0]]: ABSENT_GROUP, [CALICO_GROUPS[1]]: ABSENT_GROUP };
   #current: CalicoGroup | undefined;
-  #moved = new AbortController();
+  #moveAbort = new AbortController();
   #problem: Problem | undefined;
-  #isFollowing = false;
-  #looking: Promise<unknown> = Promise.resolve();
-  #next: Promise<CalicoGroup | undefined> | undefined;
-  #seeking: Promise<void> | undefined;
+  #isWatching = false;
+  #refreshing: Promise<unknown> = Promise.resolve();
+  #nextRefresh: Promise<CalicoGroup | undefined> | undefined;
+  #polling: Promise<void> | undefined;
 
-  /** @throws EINVAL for a CALICO_API_GROUP that is none */
+  /** @throws EINVAL for an unknown CALICO_API_GROUP */
   constructor(options: ApiGroupOptions) {
     this.#options = options;
-    this.#told = toldBy(options.env['CALICO_API_GROUP']);
-    this.#current = this.#told;
+    this.#configured = configuredGroup(options.env['CALICO_API_GROUP']);
+    this.#current = this.#configured;
   }
 
-  /** The group that is followed; undefined while none is known. */
+  /** The followed group; undefined while none is known. */
   get current(): CalicoGroup | undefined {
     return this.#current;
   }
 
-  /** Aborts when the group becomes another. */
+  /** Aborts when the followed group changes. */
   get moved(): AbortSignal {
-    return this.#moved.signal;
+    return this.#moveAbort.signal;
   }
 
-  /** Whether Calico itself uses the group that is followed, by its own word. */
+  /** Whether Calico's ClusterInformation declares the followed group ready. */
   get isReady(): boolean {
     return this.#current !== undefined && this.#views[this.#current].ready === true;
   }
 
-  /** Why what is read stands still, where Calico has locked it. */
+  /** Why the state is stale, while Calico has locked the followed group. */
   get locked(): string | undefined {
     if (!this.#current || this.#views[this.#current].ready !== false) return undefined;
-    return `Calico has locked ${this.#current} for a migration (datastoreReady of its ClusterInformation is false): what was read there counts`;
+    return `Calico has locked ${this.#current} for a migration (datastoreReady of its ClusterInformation is false), so its last known state stays in effect`;
   }
 
   get problems(): readonly Problem[] {
     return this.#problem ? [this.#problem] : [];
   }
 
-  /** Begins to watch for moves. */
-  follow(): void {
-    this.#isFollowing = true;
-    void this.look().catch(() => undefined);
+  /** Starts watching for moves between the groups. */
+  watchForMoves(): void {
+    this.#isWatching = true;
+    void this.refresh().catch(() => undefined);
   }
 
-  /** The server has answered somebody: what could not be watched may be there again. */
-  answered(): void {
-    if (this.#isFollowing && this.#current && !this.#watches.has(this.#current))
-      void this.look().catch(() => undefined);
+  /**
+   * Call when the server has answered any request: a group that could not be watched may be back.
+   */
+  onServerAnswer(): void {
+    if (this.#isWatching && this.#current && !this.#watches.has(this.#current))
+      void this.refresh().catch(() => undefined);
   }
 
-  /** Undefined while the server has neither. Rejects as a request does. */
-  async find(): Promise<CalicoGroup | undefined> {
-    return this.#current ?? (await this.look());
+  /** Returns the group; undefined while the server has neither. Rejects like a request. */
+  async resolve(): Promise<CalicoGroup | undefined> {
+    return this.#current ?? (await this.refresh());
   }
 
-  /** As `find`, but asks anew: what is known is not there any more, or may not be what Calico uses. */
-  look(): Promise<CalicoGroup | undefined> {
-    this.#next ??= this.#looking.then(() => {
-      this.#next = undefined;
-      const look = this.#look();
-      this.#looking = look.catch(() => undefined);
-      return look;
+  /**
+   * Like `resolve`, but asks the server again: the known group may be gone, or no longer Calico's.
+   */
+  refresh(): Promise<CalicoGroup | undefined> {
+    this.#nextRefresh ??= this.#refreshing.then(() => {
+      this.#nextRefresh = undefined;
+      const refresh = this.#readGroups();
+      this.#refreshing = refresh.catch(() => undefined);
+      return refresh;
     });
-    return this.#next;
+    return this.#nextRefresh;
   }
 
-  /** Whether a group has a definition. Rejects as a request does. */
+  /** Returns the state of a kind's CRD in a group. Rejects like a request. */
   async definition(group: CalicoGroup, plural: string): Promise<Definition> {
     return (await readDefinitions(this.#options.connection, group, this.#abort.signal))(plural);
   }
@@ -110,23 +119,23 @@ export class ApiGroup {
   async close(): Promise<void> {
     this.#abort.abort();
     await Promise.all([...this.#watches.values()].map(watch => watch.close()));
-    await Promise.all([this.#next?.catch(() => undefined), this.#looking, this.#seeking]);
+    await Promise.all([this.#nextRefresh?.catch(() => undefined), this.#refreshing, this.#polling]);
   }
 
-  async #look(): Promise<CalicoGroup | undefined> {
-    const listed = this.#told ? [this.#told] : await this.#listed();
+  async #readGroups(): Promise<CalicoGroup | undefined> {
+    const listed = this.#configured ? [this.#configured] : await this.#listed();
     const denied = new Map<CalicoGroup, Problem>();
     const views = { ...this.#views };
-    for (const group of CALICO_GROUPS) if (!listed.includes(group)) views[group] = NOTHING;
+    for (const group of CALICO_GROUPS) if (!listed.includes(group)) views[group] = ABSENT_GROUP;
     const first = this.#current ?? CALICO_GROUPS[0];
     for (const group of [...listed].sort((a, b) => Number(b === first) - Number(a === first))) {
       try {
         views[group] = await this.#view(group, denied);
       } catch (error) {
-        // the other may be an aggregated API server that is away
+        // The other group may belong to an aggregated API server that is unreachable.
         if (group === first) throw error;
       }
-      if (this.#isFollowing) this.#watch(group);
+      if (this.#isWatching) this.#watch(group);
       if (group === first && views[group].served === 'whole' && views[group].ready === true) break;
     }
     for (const [group, watch] of this.#watches)
@@ -136,55 +145,55 @@ export class ApiGroup {
       }
     const before = [this.#current, this.locked, this.#problem?.message].join();
     this.#views = views;
-    const chosen = this.#told ?? chooseGroup(views, this.#current);
-    if (chosen !== this.#current) this.#follow(chosen);
-    // of the other group only who needs to know of it
-    const [other] = this.#isAdrift() ? denied.values() : [];
+    const chosen = this.#configured ?? chooseGroup(views, this.#current);
+    if (chosen !== this.#current) this.#switchTo(chosen);
+    // A denied permission on the other group only matters while the group is unsettled.
+    const [other] = this.#isUnsettled() ? denied.values() : [];
     this.#problem = (chosen && denied.get(chosen)) ?? other;
-    if ([this.#current, this.locked, this.#problem?.message].join() !== before) this.#options.changed();
-    if (this.#isFollowing && this.#isAdrift()) this.#seeking ??= this.#seek();
+    if ([this.#current, this.locked, this.#problem?.message].join() !== before) this.#options.onChange();
+    if (this.#isWatching && this.#isUnsettled()) this.#polling ??= this.#pollUntilSettled();
     return this.#current;
   }
 
-  #follow(group: CalicoGroup | undefined): void {
+  #switchTo(group: CalicoGroup | undefined): void {
     this.#current = group;
-    this.#moved.abort();
-    this.#moved = new AbortController();
+    this.#moveAbort.abort();
+    this.#moveAbort = new AbortController();
   }
 
   #watch(group: CalicoGroup): void {
     if (this.#watches.has(group) || this.#abort.signal.aborted) return;
     const { connection, pace } = this.#options;
     const onChange = (): void => {
-      if (!this.#abort.signal.aborted) void this.look().catch(() => undefined);
+      if (!this.#abort.signal.aborted) void this.refresh().catch(() => undefined);
     };
     const onEnd = (): void => void this.#watches.delete(group);
     this.#watches.set(group, new ReadyWatch({ connection, pace, group, onChange, onEnd }));
   }
 
-  /** Whether what is followed is no longer where Calico works, and it is not known where that is. */
-  #isAdrift(): boolean {
-    if (!this.#current || this.#told) return false;
+  /** Whether Calico no longer uses the followed group, and its new group is not known. */
+  #isUnsettled(): boolean {
+    if (!this.#current || this.#configured) return false;
     const { served, ready } = this.#views[this.#current];
     return ready === false || served === 'absent';
   }
 
-  async #seek(): Promise<void> {
+  async #pollUntilSettled(): Promise<void> {
     const { signal } = this.#abort;
-    for (let i = 0; !signal.aborted && this.#isAdrift(); i++) {
-      await this.#options.pace.sleep(i < URGENT_LOOKS ? URGENT_MS : PATIENT_MS, signal);
-      if (!signal.aborted) await this.look().catch(() => undefined);
+    for (let i = 0; !signal.aborted && this.#isUnsettled(); i++) {
+      await this.#options.pace.sleep(i < URGENT_POLLS ? URGENT_MS : PATIENT_MS, signal);
+      if (!signal.aborted) await this.refresh().catch(() => undefined);
     }
-    this.#seeking = undefined;
+    this.#polling = undefined;
   }
 
-  /** Of Calico's groups those that the server has. */
+  /** Returns those of Calico's groups that the server has. */
   async #listed(): Promise<readonly CalicoGroup[]> {
     let answer: unknown;
     try {
       answer = await this.#options.connection.request({ method: 'GET', path: '/apis', signal: this.#abort.signal });
     } catch (error) {
-      // who may not ask tries the usual one
+      // Without the permission to ask, assume the usual group.
       if (error instanceof ApiError && error.status === 403) return [this.#current ?? CALICO_GROUPS[0]];
       throw error;
     }
@@ -196,12 +205,12 @@ export class ApiGroup {
   async #view(group: CalicoGroup, denied: Map<CalicoGroup, Problem>): Promise<GroupView> {
     const { connection } = this.#options;
     const [definition, ready] = await Promise.all([
-      readDefinitions(connection, group, this.#abort.signal).catch(unsaidIfForbidden),
+      readDefinitions(connection, group, this.#abort.signal).catch(unknownIfForbidden),
       this.#ready(group, denied),
     ]);
-    const standing = PLURALS.filter(plural => ['stands', 'unsaid'].includes(definition(plural)));
+    const established = PLURALS.filter(plural => ['established', 'unknown'].includes(definition(plural)));
     const known = PLURALS.filter(plural => definition(plural) !== 'absent');
-    if (standing.length === PLURALS.length) return { served: 'whole', ready };
+    if (established.length === PLURALS.length) return { served: 'whole', ready };
     return { served: known.length > 0 ? 'partly' : 'absent', ready };
   }
 
@@ -226,12 +235,12 @@ export class ApiGroup {
   }
 }
 
-function unsaidIfForbidden(error: unknown): (plural: string) => Definition {
-  if (error instanceof ApiError && error.status === 403) return () => 'unsaid';
+function unknownIfForbidden(error: unknown): (plural: string) => Definition {
+  if (error instanceof ApiError && error.status === 403) return () => 'unknown';
   throw error;
 }
 
-function toldBy(value: string | undefined): CalicoGroup | undefined {
+function configuredGroup(value: string | undefined): CalicoGroup | undefined {
   if (value === undefined || value === '') return undefined;
   const found = CALICO_GROUPS.find(group => group === value || group.split('/')[0] === value);
   if (found) return found;

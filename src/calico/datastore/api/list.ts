@@ -1,4 +1,4 @@
-/** All objects of a kind, page by page. */
+/** Lists all objects of a kind, page by page. */
 
 import { isFields } from '../parse/reader.ts';
 import type { ApiConnection } from './connection.ts';
@@ -6,22 +6,22 @@ import { isExpired } from './error.ts';
 
 export interface ApiList {
   readonly objects: readonly unknown[];
-  /** Where a watch goes on. */
+  /** The resourceVersion from which a watch continues. */
   readonly version: string;
 }
 
-const PAGE = 500;
+const PAGE_SIZE = 500;
 
-/** Rejects as a request does, and for an answer that is no list. */
+/** Rejects like a request, and for an answer that is not a list. */
 export async function listAll(connection: ApiConnection, path: string, signal: AbortSignal): Promise<ApiList> {
   const objects: unknown[] = [];
-  let query: Readonly<Record<string, string>> = { limit: String(PAGE) };
+  let query: Readonly<Record<string, string>> = { limit: String(PAGE_SIZE) };
   for (;;) {
     let page: unknown;
     try {
       page = await connection.request({ method: 'GET', path, query, signal });
     } catch (error) {
-      // the pages are of a state that the server has forgotten meanwhile: then all of them at once
+      // The server no longer has the state of the earlier pages: list everything in one request.
       if (!isExpired(error) || query['continue'] === undefined) throw error;
       objects.length = 0;
       query = {};
@@ -30,9 +30,9 @@ export async function listAll(connection: ApiConnection, path: string, signal: A
     const { items, metadata } = isFields(page) ? page : {};
     const { resourceVersion, continue: next } = isFields(metadata) ? metadata : {};
     if (!Array.isArray(items) || typeof resourceVersion !== 'string')
-      throw new Error(`GET ${path}: the answer is no list`);
+      throw new Error(`GET ${path}: the answer is not a list`);
     for (const item of items as unknown[]) objects.push(item);
-    if (typeof next === 'string' && next !== '') query = { limit: String(PAGE), continue: next };
+    if (typeof next === 'string' && next !== '') query = { limit: String(PAGE_SIZE), continue: next };
     else return { objects, version: resourceVersion };
   }
 }

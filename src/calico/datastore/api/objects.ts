@@ -1,4 +1,4 @@
-/** Objects of Calico's IPAM on an API server, for who allocates. */
+/** The ObjectStore of Calico's IPAM objects on an API server, for the allocator. */
 import { codedError } from '../../../base/coded-error.ts';
 import type { ObjectKind, ObjectStore, StoredObject } from '../datastore.ts';
 import { isFields } from '../parse/reader.ts';
@@ -18,9 +18,9 @@ const PLURAL: Readonly<Record<ObjectKind, string>> = {
 
 export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: AbortSignal): ObjectStore {
   const apiVersion = async (): Promise<CalicoGroup> => {
-    const found = await group.find().catch(error => Promise.reject(datastoreError(error)));
+    const found = await group.resolve().catch(error => Promise.reject(datastoreError(error)));
     if (found) return found;
-    throw codedError('ENOENT', 'the server has neither of the groups of Calico: install its CRDs');
+    throw codedError('ENOENT', "the server has neither of Calico's API groups: install Calico's CRDs");
   };
   const groupName = async (): Promise<'v1' | 'v3'> => ((await apiVersion()) === CALICO_GROUPS[0] ? 'v1' : 'v3');
   const send = async (
@@ -39,7 +39,7 @@ export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: A
     group: groupName,
     async get(kind, name) {
       try {
-        return stored(await send('GET', kind, name));
+        return asStored(await send('GET', kind, name));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
         throw error;
@@ -51,7 +51,7 @@ export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: A
       for (;;) {
         const page = await send('GET', kind, '', { query });
         const { items, metadata } = isFields(page) ? page : {};
-        if (Array.isArray(items)) objects.push(...items.map(stored));
+        if (Array.isArray(items)) objects.push(...items.map(asStored));
         const next = isFields(metadata) ? metadata['continue'] : undefined;
         if (typeof next !== 'string' || next === '') return objects;
         query = { limit: '500', continue: next };
@@ -59,11 +59,11 @@ export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: A
     },
     async create(kind, object) {
       const body = { apiVersion: await apiVersion(), kind, ...object };
-      return stored(await send('POST', kind, '', { body }));
+      return asStored(await send('POST', kind, '', { body }));
     },
     async replace(kind, object) {
       const body = { apiVersion: await apiVersion(), kind, ...object };
-      return stored(await send('PUT', kind, object.metadata.name, { body }));
+      return asStored(await send('PUT', kind, object.metadata.name, { body }));
     },
     async delete(kind, { metadata: { name, uid, resourceVersion } }) {
       const preconditions = { resourceVersion, ...(uid !== undefined && { uid }) };
@@ -77,12 +77,15 @@ export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: A
   };
 }
 
-/** What a server answers is an object; fields of it are for the caller to read with care. */
-function stored(object: unknown): StoredObject {
+/**
+ * Checks that an answer is an object with name and resourceVersion. The caller validates other
+ * fields.
+ */
+function asStored(object: unknown): StoredObject {
   const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
   const spec = isFields(object) && isFields(object['spec']) ? object['spec'] : {};
   const { name, resourceVersion } = metadata;
   if (typeof name !== 'string' || typeof resourceVersion !== 'string')
-    throw codedError('EAGAIN', 'the server answered with something that is no object');
+    throw codedError('EAGAIN', 'the server answered with something that is not a Kubernetes object');
   return { ...(object as object), metadata: { ...metadata, name, resourceVersion }, spec };
 }

@@ -1,11 +1,12 @@
 /**
- * The cluster from files: Nodes and Calico's objects as `kubectl get -o yaml` prints them, in one file or a folder, watched for changes. Agents that share
- * a folder are a cluster without an API server: each writes its key into its own Node's document.
+ * The Datastore on files: Nodes and Calico's objects as `kubectl get -o yaml` prints them, in one
+ * file or a folder, watched for changes. Agents that share a folder form a cluster without an API
+ * server: each writes its key into its own Node's document.
  */
 import { codedError } from '../../../base/coded-error.ts';
 import type { Problem } from '../../model/problem.ts';
 import { quoted } from '../../model/problem.ts';
-import { Announcer } from '../change-notifier.ts';
+import { ChangeNotifier } from '../change-notifier.ts';
 import { ClusterCache } from '../cluster-cache.ts';
 import type { Closable, Datastore, NodeEvent, SnapshotListener } from '../datastore.ts';
 import { loadYamlLibrary } from '../parse/exact-yaml.ts';
@@ -18,13 +19,13 @@ import { FileSet } from './set.ts';
 export interface FileDatastoreOptions {
   /** A file, or a folder of .yaml, .yml and .json. */
   readonly path: string;
-  /** There is nowhere to keep events. */
+  /** Receives Events: files have nowhere to store them. */
   readonly onEvent?: (event: NodeEvent) => void;
 }
 
 type Change = Readonly<Record<string, string | null>>;
 
-/** Nothing is read before somebody watches. */
+/** Opens the datastore. Files are not read before the first `watch`. */
 export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions): Promise<Datastore> {
   const yaml = await loadYamlLibrary();
   const cache = new ClusterCache(false);
@@ -36,45 +37,45 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
     if (!joined?.of.every((each, i) => each === of[i])) joined = { of, problems: of.flat() };
     return joined!.problems;
   };
-  const announcer = new Announcer(() => ({
+  const notifier = new ChangeNotifier(() => ({
     cluster: cache.cluster,
     problems: problems(),
-    synced: files.read,
+    synced: files.hasSynced,
     ...(files.stale !== undefined && { stale: files.stale }),
   }));
   const files = new FileSet(path, yaml, () => {
     fileProblems = fill(cache, files, wantsPods);
-    announcer.changed();
+    notifier.notify();
   });
   const editor = new FileEditor(path, files, yaml);
-  // one after the other: the lock is for other programs
+  // Serializes this program's own writes; the lock file excludes other programs.
   let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+  const serialize = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work);
     last = result.catch(() => undefined);
     return result;
   };
   const patch = async (name: string, what: 'annotations' | 'labels', change: Change): Promise<void> => {
-    const isIt = (object: unknown): boolean => kindOf(object) === 'Node' && keyOf('Node', object) === name;
-    const found = await inTurn(() => editor.edit(isIt, node => patched(node, what, change)));
+    const isNode = (object: unknown): boolean => kindOf(object) === 'Node' && keyOf('Node', object) === name;
+    const found = await serialize(() => editor.edit(isNode, node => patched(node, what, change)));
     if (!found) throw codedError('ENOENT', `${path} has no Node ${quoted(name)}: add its document, with metadata.name`);
   };
   return {
     watch(listener: SnapshotListener): Closable {
       files.start();
-      return announcer.add(listener);
+      return notifier.add(listener);
     },
     wantPods(wanted) {
       wantsPods = wanted;
       fileProblems = fill(cache, files, wantsPods);
-      announcer.changed();
+      notifier.notify();
     },
     patchNode: (name, annotations) => patch(name, 'annotations', annotations),
     labelNode: (name, labels) => patch(name, 'labels', labels),
     reportEvent: event => onEvent?.(event),
-    objects: fileObjects(editor, inTurn),
+    objects: fileObjects(editor, serialize),
     async close() {
-      announcer.close();
+      notifier.close();
       await files.close();
       await last;
     },
@@ -98,7 +99,7 @@ function fill(cache: ClusterCache, { files }: FileSet, wantsPods: boolean): read
       problems.push({
         object: `${kind}/${key}`,
         reason: 'DuplicateObject',
-        message: 'there are two of this name in the files; the first one counts: remove the other',
+        message: 'the files hold two objects of this name; the first one is used: remove the other',
       });
     else objects.set(key, object);
   }
@@ -106,13 +107,16 @@ function fill(cache: ClusterCache, { files }: FileSet, wantsPods: boolean): read
   return problems;
 }
 
-/** A kind of ours in a version that is not known: more likely a mistake than something else of the same name. */
+/**
+ * Reports a kind that we read in an unknown apiVersion: more likely a mistake than another kind of
+ * the same name.
+ */
 function unknownVersion(object: unknown): Problem | undefined {
   if (!isFields(object) || !KINDS.some(kind => kind === object['kind'])) return undefined;
   const { apiVersion, kind, metadata } = object;
   const name = isFields(metadata) ? metadata['name'] : undefined;
   const known = ['v1', ...CALICO_GROUPS].join(', ');
-  const message = `apiVersion is ${quoted(apiVersion)}, of which nothing is known (${known} are); it is ignored`;
+  const message = `apiVersion is ${quoted(apiVersion)}, but must be one of ${known}; the object is ignored`;
   return {
     object: `${kind}/${typeof name === 'string' ? name.slice(0, 253) : '?'}`,
     reason: 'UnknownVersion',

@@ -1,24 +1,31 @@
 /**
- * The text of a file with Kubernetes objects as documents: YAML with `---` between them, or JSON, each one object or a List of them as kubectl prints it.
- * A document keeps its text, so that writing one again leaves the others as they are, comments and all.
+ * Splits the text of a file into documents: YAML separated by `---`, or JSON, each with one object
+ * or a List as kubectl prints it. A document keeps its text, so that rewriting one leaves the
+ * others unchanged, including comments.
  *
- * The YAML parser is the one that @kubernetes/client-node uses, with numbers as exact as they are written (exact-yaml.ts).
+ * Uses the YAML parser of @kubernetes/client-node, with exact numbers (exact-yaml.ts).
  */
 import { exactJson, parseExactJson } from '../parse/exact-json.ts';
 import type { Yaml } from '../parse/exact-yaml.ts';
 import { isFields } from '../parse/reader.ts';
 
 export interface Document {
-  /** As in the file, with the `---` before it. All of them in a row are the file. */
+  /** The text in the file, including the `---` before it. All texts concatenated are the file. */
   readonly text: string;
-  /** Of the document, or the items of its List. */
+  /** The document's object, or the items of its List. */
   readonly objects: readonly unknown[];
 }
 
-/** More values than a cluster of 5,000 nodes has: an alias of an alias of an alias is many from little text. */
-const MOST_VALUES = 20_000_000;
+/**
+ * More than a cluster of 5,000 nodes has. Bounds nested YAML aliases, which expand little text into
+ * many values.
+ */
+const MAX_VALUES = 20_000_000;
 
-/** @throws Error naming the line, for a text that is neither YAML nor JSON */
+/**
+ * Parses a file's documents.
+ * @throws Error that names the line, if the text is neither YAML nor JSON
+ */
 export function parseDocuments(text: string, yaml: Yaml): Document[] {
   const documents: Document[] = [];
   let line = 1;
@@ -35,7 +42,10 @@ export function parseDocuments(text: string, yaml: Yaml): Document[] {
   return documents;
 }
 
-/** The document's text with the object in the place of the one at `index`: in the same notation, its first comments kept. */
+/**
+ * Returns the document's text with the object at `index` replaced, in the same notation and with
+ * its leading comments.
+ */
 export function rewriteDocument(document: Document, index: number, object: unknown, yaml: Yaml): string {
   const opening = OPENING.exec(document.text)?.[0] ?? '';
   const body = document.text.slice(opening.length);
@@ -47,17 +57,20 @@ export function rewriteDocument(document: Document, index: number, object: unkno
   return `${opening}${/^\s*[{[]/.test(body) ? `${exactJson(value, 2)}\n` : yaml.dump(value)}`;
 }
 
-/** A new document, to follow others. */
+/** Returns the text of a new document, to append to others. */
 export function newDocument(object: unknown, yaml: Yaml): string {
   return `---\n${yaml.dump(object)}`;
 }
 
-/** The line that begins a document, where it has one. What follows on the same line is not of it. */
+/** The `---` that begins a document, without content that follows on the same line. */
 const MARKER = /^---[ \t]*(?:#[^\n]*)?(?:\r?\n|$)|^---[ \t]+/;
-/** That, and the lines of comment after it. */
+/** The `---` line and the comment lines after it. */
 const OPENING = /^(?:---[ \t]*(?:#[^\n]*)?(?:\r?\n|$))?(?:[ \t]*(?:#[^\n]*)?\r?\n)*/;
 
-/** At each `---` that begins a line. A `...` ends a document, and what it ends is not begun by anything else. */
+/**
+ * Splits at each line that begins with `---`. A `...` ends a document but never begins one, so it
+ * is no boundary.
+ */
 function split(text: string): string[] {
   const parts = text.replace(/^\uFEFF/, '').split(/^(?=---(?:[ \t\r]|\n|$))/m);
   return parts.filter(part => part !== '');
@@ -69,20 +82,20 @@ function load(text: string, yaml: Yaml): unknown {
     try {
       return parseExactJson(body);
     } catch {
-      // YAML's flow style looks like it
+      // YAML's flow style also begins with a bracket.
     }
   }
   if (!/^[^#\s]|^[ \t]+[^#\s]/m.test(body)) return undefined;
-  return plain(yaml.load(body), { left: MOST_VALUES });
+  return toJsonValue(yaml.load(body), { left: MAX_VALUES });
 }
 
-/** YAML's dates as the text that they are in JSON. */
-function plain(value: unknown, budget: { left: number }): unknown {
-  if (--budget.left < 0) throw new Error(`more than ${MOST_VALUES} values`);
+/** Converts YAML's dates to the text that JSON has for them. */
+function toJsonValue(value: unknown, budget: { left: number }): unknown {
+  if (--budget.left < 0) throw new Error(`more than ${MAX_VALUES} values`);
   if (value instanceof Date) return value.toISOString().replace(/\.000Z$/, 'Z');
-  if (Array.isArray(value)) return value.map(each => plain(each, budget));
+  if (Array.isArray(value)) return value.map(each => toJsonValue(each, budget));
   if (!isFields(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each, budget)]));
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, toJsonValue(each, budget)]));
 }
 
 function objectsOf(value: unknown): readonly unknown[] {
@@ -94,7 +107,10 @@ function objectsOf(value: unknown): readonly unknown[] {
   return (items as unknown[]).map(item => (each !== '' && isFields(item) ? { apiVersion, kind: each, ...item } : item));
 }
 
-/** `List`, and `NodeList` and the like as the API itself answers. Items of those have no kind of their own. */
+/**
+ * Returns whether this is a `List`, or the API's own `NodeList` and the like, whose items have no
+ * kind.
+ */
 function isList(value: Readonly<Record<string, unknown>>): boolean {
   return typeof value['kind'] === 'string' && value['kind'].endsWith('List') && Array.isArray(value['items']);
 }

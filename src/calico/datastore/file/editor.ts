@@ -1,6 +1,6 @@
 /**
- * Changes objects in the files of a FileSet: one writer at a time, a file replaced as a whole or not at all, and every document but the object's own as it
- * was, byte for byte.
+ * Edits objects in the files of a FileSet: one writer at a time, each file replaced atomically, and
+ * every document except the edited object's left unchanged, byte for byte.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { newDocument, parseDocuments, rewriteDocument } from './documents.ts';
 import { withLock } from './lock.ts';
 import type { FileSet } from './set.ts';
 
-/** What is to become of the object: another, the same (no write), or nothing. */
+/** Returns the new object, the same object (no write), or undefined (delete). */
 export type Edit = (object: unknown) => unknown;
 
 export class FileEditor {
@@ -25,7 +25,7 @@ export class FileEditor {
     this.#yaml = yaml;
   }
 
-  /** As the files are now, by whomever they were written. */
+  /** Reads the objects from the files as they are now, without the cache. */
   async objects(): Promise<readonly unknown[]> {
     const out: unknown[] = [];
     for (const path of await this.#files.paths())
@@ -34,21 +34,21 @@ export class FileEditor {
   }
 
   /**
-   * The first object that is `wanted` becomes what `edit` says.
-   * @returns whether there is such an object
+   * Replaces the first matching object by the result of `edit`.
+   * @returns whether an object matched
    */
-  async edit(wanted: (object: unknown) => boolean, edit: Edit): Promise<boolean> {
-    return await this.#exclusive(() => this.#edit(wanted, edit));
+  async edit(matches: (object: unknown) => boolean, edit: Edit): Promise<boolean> {
+    return await this.#exclusive(() => this.#edit(matches, edit));
   }
 
   /**
-   * Adds an object, unless there is one that is `wanted`. In a folder it gets a file of its own.
-   * @returns whether there was none
+   * Adds an object, in a folder as a new file, unless an object matches.
+   * @returns whether the object was added
    */
-  async add(object: unknown, fileName: string, wanted: (object: unknown) => boolean): Promise<boolean> {
+  async add(object: unknown, fileName: string, matches: (object: unknown) => boolean): Promise<boolean> {
     return await this.#exclusive(async () => {
       for (const path of await this.#files.paths())
-        if ((await this.#documents(path)).some(({ objects }) => objects.some(wanted))) return false;
+        if ((await this.#documents(path)).some(({ objects }) => objects.some(matches))) return false;
       const real = await realpath(this.#path);
       const folder = (await stat(real)).isDirectory();
       const path = folder ? join(real, fileName) : real;
@@ -59,11 +59,11 @@ export class FileEditor {
     });
   }
 
-  async #edit(wanted: (object: unknown) => boolean, edit: Edit): Promise<boolean> {
+  async #edit(matches: (object: unknown) => boolean, edit: Edit): Promise<boolean> {
     for (const path of await this.#files.paths()) {
       const documents = await this.#documents(path);
       for (const [at, document] of documents.entries()) {
-        const index = document.objects.findIndex(wanted);
+        const index = document.objects.findIndex(matches);
         if (index < 0) continue;
         const before = document.objects[index];
         const after = edit(before);
@@ -72,7 +72,7 @@ export class FileEditor {
         const whole = texts.join('');
         if (after !== undefined) texts[at] = rewriteDocument(document, index, after, this.#yaml);
         else if (document.objects.length > 1)
-          throw codedError('EINVAL', `${path}: an object of a List is not deleted by this program`);
+          throw codedError('EINVAL', `${path}: this program does not delete objects from a List: delete it by hand`);
         else texts.splice(at, 1);
         await this.#write(path, whole, texts.join(''));
         return true;
@@ -85,14 +85,18 @@ export class FileEditor {
     try {
       return parseDocuments(await readFile(path, 'utf8'), this.#yaml);
     } catch (error) {
-      // somebody is writing it, perhaps; the object may be in another
+      // Another program may be writing this file, and the object may be in another file.
       const known = this.#files.files.find(file => file.path === path);
       if (known?.documents.length) throw codedError('EAGAIN', `${path}: ${(error as Error).message}`);
       return [];
     }
   }
 
-  /** @param before what the new text was made from: where the file is not that any more, an editor without our lock was faster */
+  /**
+   * Replaces a file.
+   * @param before the text that was edited: if the file differs from it, a program without our lock
+   * wrote it
+   */
   async #write(path: string, before: string, text: string): Promise<void> {
     const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}`);
     try {
@@ -108,15 +112,15 @@ export class FileEditor {
       await chmod(temporary, old ? old.mode & 0o7777 : 0o644);
       const now = await readFile(path, 'utf8').catch(() => '');
       if (now.replace(/^\uFEFF/, '') !== before.replace(/^\uFEFF/, ''))
-        throw codedError('EAGAIN', `${path}: somebody else wrote it at the same time`);
+        throw codedError('EAGAIN', `${path}: another program wrote it at the same time`);
       await rename(temporary, path);
     } finally {
       await rm(temporary, { force: true });
     }
-    await this.#files.wrote(path);
+    await this.#files.onWritten(path);
   }
 
-  /** Once more where an editor was faster. */
+  /** Runs `work` under the lock; retries if another program wrote the file in between. */
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
     const real = await realpath(this.#path);
     const folder = (await stat(real)).isDirectory();

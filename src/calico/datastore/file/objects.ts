@@ -1,4 +1,7 @@
-/** Objects of Calico's IPAM in files, for who allocates. What an object says is its version: files have no other. */
+/**
+ * The ObjectStore of Calico's IPAM objects in files, for the allocator. A hash of the content
+ * serves as resourceVersion.
+ */
 import { createHash } from 'node:crypto';
 import { codedError } from '../../../base/coded-error.ts';
 import { quoted } from '../../model/problem.ts';
@@ -8,36 +11,39 @@ import { type Fields, isFields } from '../parse/reader.ts';
 import { CALICO_GROUPS } from '../resource-kinds.ts';
 import type { FileEditor } from './editor.ts';
 
-/** @param inTurn one write of this program after the other */
-export function fileObjects(editor: FileEditor, inTurn: <T>(work: () => Promise<T>) => Promise<T>): ObjectStore {
+/** @param serialize runs writes of this program one at a time */
+export function fileObjects(editor: FileEditor, serialize: <T>(work: () => Promise<T>) => Promise<T>): ObjectStore {
   const all = async (kind: ObjectKind): Promise<StoredObject[]> =>
-    (await editor.objects()).flatMap(object => (isOf(kind, object) ? stored(object) : []));
+    (await editor.objects()).flatMap(object => (isOf(kind, object) ? asStored(object) : []));
   const change = async (kind: ObjectKind, object: StoredObject, after: unknown): Promise<boolean> =>
-    await inTurn(() =>
+    await serialize(() =>
       editor.edit(isNamed(kind, object.metadata.name), before => {
-        if (stored(before).metadata.resourceVersion === object.metadata.resourceVersion) return after;
-        throw codedError('ESTALE', `${kind}/${object.metadata.name} was changed by somebody else`);
+        if (asStored(before).metadata.resourceVersion === object.metadata.resourceVersion) return after;
+        throw codedError('ESTALE', `${kind}/${object.metadata.name} was changed since it was read`);
       }),
     );
   return {
-    // what is created is of the first group, and what is there may be of either
+    // New objects are created in the first group; existing ones may be of either.
     group: async () => 'v1',
     get: async (kind, name) => (await all(kind)).find(({ metadata }) => metadata.name === name),
     list: all,
     async create(kind, object) {
       const { name } = object.metadata;
       if (!/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name))
-        throw codedError('EINVAL', `${quoted(name)} is no name of an object: letters, digits, dots and dashes are`);
+        throw codedError(
+          'EINVAL',
+          `${quoted(name)} is not a valid object name: use lower-case letters, digits, dots and dashes`,
+        );
       const whole = { apiVersion: CALICO_GROUPS[0], kind, ...object };
       const file = `${kind.toLowerCase()}-${name}.yaml`;
-      if (!(await inTurn(() => editor.add(whole, file, isNamed(kind, name)))))
-        throw codedError('EEXIST', `${kind}/${name} is there already`);
-      return stored(whole);
+      if (!(await serialize(() => editor.add(whole, file, isNamed(kind, name)))))
+        throw codedError('EEXIST', `${kind}/${name} already exists`);
+      return asStored(whole);
     },
     async replace(kind, object) {
       const { resourceVersion: _, ...metadata } = object.metadata;
       const after = { apiVersion: CALICO_GROUPS[0], kind, ...object, metadata };
-      if (await change(kind, object, after)) return stored(after);
+      if (await change(kind, object, after)) return asStored(after);
       throw codedError('ENOENT', `there is no ${kind}/${object.metadata.name}`);
     },
     async delete(kind, object) {
@@ -60,7 +66,7 @@ function isNamed(kind: ObjectKind, name: string): (object: unknown) => boolean {
   return object => isOf(kind, object) && ((object as Fields)['metadata'] as Fields)['name'] === name;
 }
 
-function stored(object: unknown): StoredObject {
+function asStored(object: unknown): StoredObject {
   const { metadata, ...rest } = object as NewObject;
   const { resourceVersion: _, ...own } = metadata;
   const content = exactJson({ ...rest, metadata: own });

@@ -1,6 +1,7 @@
 /**
- * The files of a folder, or one file, as documents. A file is read when it has been quiet for a moment, as programs write in pieces and editors rename;
- * while it cannot be read or understood, what was in it last goes on to count.
+ * Reads the files of a folder, or one file, as documents. A file is read once it has not changed
+ * for a moment, because programs write in pieces and editors rename. While it cannot be read or
+ * parsed, its last readable content stays in effect.
  */
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
@@ -15,80 +16,80 @@ export interface FileState {
   readonly problem?: Problem;
 }
 
-/** Milliseconds. */
-const QUIET = 100;
-const BETWEEN_LOOKS = 2000;
+/** A file is read once it has not changed for this long. */
+const SETTLE_MS = 100;
+const SCAN_INTERVAL_MS = 2000;
 
-interface Known extends FileState {
-  /** Of what was read. */
+interface KnownFile extends FileState {
+  /** The file's signature when it was read. */
   readonly signature: string;
 }
 
 export class FileSet {
   readonly #path: string;
   readonly #yaml: Yaml;
-  readonly #changed: () => void;
-  readonly #known = new Map<string, Known>();
-  /** Files that are otherwise than they were read, and since when they are so. */
+  readonly #onChange: () => void;
+  readonly #known = new Map<string, KnownFile>();
+  /** Files that differ from what was read, and since when. */
   readonly #unsettled = new Map<string, { readonly signature: string; readonly since: number }>();
   #watcher: FSWatcher | undefined;
-  #watched: string | undefined;
+  #watchedFolder: string | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
-  #closed = false;
+  #scanning: Promise<void> | undefined;
+  #isClosed = false;
   #failure: { readonly since: Date; readonly message: string } | undefined;
-  #read = false;
+  #hasSynced = false;
 
-  constructor(path: string, yaml: Yaml, changed: () => void) {
+  constructor(path: string, yaml: Yaml, onChange: () => void) {
     this.#path = path;
     this.#yaml = yaml;
-    this.#changed = changed;
+    this.#onChange = onChange;
   }
 
-  /** In the order of their names. */
+  /** The files, sorted by name. */
   get files(): readonly FileState[] {
     return [...this.#known.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  /** Whether all were read once. */
-  get read(): boolean {
-    return this.#read;
+  /** Whether all files have been read once. */
+  get hasSynced(): boolean {
+    return this.#hasSynced;
   }
 
-  /** Why the folder cannot be read, and since when. */
+  /** Why the folder cannot be read, and since when; undefined while it can. */
   get stale(): string | undefined {
     return this.#failure && `${this.#failure.message} (since ${this.#failure.since.toISOString()})`;
   }
 
   start(): void {
-    if (this.#timer === undefined && !this.#looking) void this.look();
+    if (this.#timer === undefined && !this.#scanning) void this.scan();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#watcher?.close();
-    await this.#looking;
+    await this.#scanning;
   }
 
-  /** Looks for changes. Never rejects. */
-  look(): Promise<void> {
+  /** Scans for changes. Never rejects. */
+  scan(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-      this.#lookIn(this.#unsettled.size > 0 ? QUIET : BETWEEN_LOOKS);
+    this.#scanning ??= this.#scan().finally(() => {
+      this.#scanning = undefined;
+      this.#scheduleScan(this.#unsettled.size > 0 ? SETTLE_MS : SCAN_INTERVAL_MS);
     });
-    return this.#looking;
+    return this.#scanning;
   }
 
-  /** What this program wrote itself counts at once. */
-  async wrote(path: string): Promise<void> {
+  /** Rereads a file that this program wrote, without the usual delay. */
+  async onWritten(path: string): Promise<void> {
     const signature = await signatureOf(path);
     if (signature !== undefined) await this.#readFile(path, signature);
-    this.#changed();
+    this.#onChange();
   }
 
-  /** Real paths, so that a link to a file stays one when the file is replaced. */
+  /** Returns real paths, so that replacing a file keeps symbolic links to it. */
   async paths(): Promise<readonly string[]> {
     const real = await realpath(this.#path);
     if (!(await stat(real)).isDirectory()) return [real];
@@ -96,64 +97,70 @@ export class FileSet {
     return names.filter(name => /^[^.].*\.(ya?ml|json)$/i.test(name)).map(name => join(real, name));
   }
 
-  async #look(): Promise<void> {
+  async #scan(): Promise<void> {
     let paths: readonly string[];
     try {
       paths = await this.paths();
-      this.#follow(await realpath(this.#path), paths);
+      this.#watchFolder(await realpath(this.#path), paths);
     } catch (error) {
       this.#failure ??= { since: new Date(), message: `${this.#path} cannot be read: ${(error as Error).message}` };
-      return this.#changed();
+      return this.#onChange();
     }
-    if (this.#closed) return;
-    let changed = this.#failure !== undefined || !this.#read;
+    if (this.#isClosed) return;
+    let changed = this.#failure !== undefined || !this.#hasSynced;
     this.#failure = undefined;
     for (const path of new Set([...paths, ...this.#known.keys()])) {
-      const now = paths.includes(path) ? await signatureOf(path) : undefined;
-      if (now === this.#known.get(path)?.signature) this.#unsettled.delete(path);
-      else if (this.#settled(path, now ?? '')) {
+      const signature = paths.includes(path) ? await signatureOf(path) : undefined;
+      if (signature === this.#known.get(path)?.signature) this.#unsettled.delete(path);
+      else if (this.#isSettled(path, signature ?? '')) {
         this.#unsettled.delete(path);
-        if (now === undefined) this.#known.delete(path);
-        else await this.#readFile(path, now);
+        if (signature === undefined) this.#known.delete(path);
+        else await this.#readFile(path, signature);
         changed = true;
       }
     }
-    this.#read = true;
-    if (changed && !this.#closed) this.#changed();
+    this.#hasSynced = true;
+    if (changed && !this.#isClosed) this.#onChange();
   }
 
-  /** Whether the file is as it was a moment ago. At the start there is nothing to lose by reading it as it is. */
-  #settled(path: string, signature: string): boolean {
+  /**
+   * Returns whether the file has stopped changing. Always true before the first sync, when there is
+   * nothing to lose.
+   */
+  #isSettled(path: string, signature: string): boolean {
     const seen = this.#unsettled.get(path);
     const now = performance.now();
     if (seen?.signature !== signature) this.#unsettled.set(path, { signature, since: now });
-    else if (now - seen.since >= QUIET - 5) return true;
-    return !this.#read;
+    else if (now - seen.since >= SETTLE_MS - 5) return true;
+    return !this.#hasSynced;
   }
 
   async #readFile(path: string, signature: string): Promise<void> {
     const before = this.#known.get(path)?.documents ?? [];
     try {
       const text = await readFile(path, 'utf8');
-      // whoever wrote meanwhile makes another signature, and it is read again
+      // A write during the read changes the signature, so the file is read again.
       this.#known.set(path, { path, signature, documents: parseDocuments(text, this.#yaml) });
     } catch (error) {
-      const message = `${(error as Error).message}; what was read of it before still counts`;
+      const message = `${(error as Error).message}; its last readable content stays in effect`;
       const problem = { object: `File/${basename(path)}`, reason: 'InvalidFile', message };
       this.#known.set(path, { path, signature, documents: before, problem });
     }
   }
 
-  /** Without a watch (there are no more inotify watches, or none at all on this file system) there is the regular look. */
-  #follow(real: string, paths: readonly string[]): void {
+  /**
+   * Watches the folder. Without inotify watches, or on file systems without inotify, only the
+   * periodic scan remains.
+   */
+  #watchFolder(real: string, paths: readonly string[]): void {
     const folder = paths.length === 1 && paths[0] === real ? dirname(real) : real;
-    if (this.#watched === folder && this.#watcher) return;
+    if (this.#watchedFolder === folder && this.#watcher) return;
     this.#watcher?.close();
     this.#watcher = undefined;
-    this.#watched = folder;
-    if (this.#closed) return;
+    this.#watchedFolder = folder;
+    if (this.#isClosed) return;
     try {
-      const watcher = watch(folder, () => this.#lookIn(5));
+      const watcher = watch(folder, () => this.#scheduleScan(5));
       watcher.on('error', () => {
         watcher.close();
         this.#watcher = undefined;
@@ -164,14 +171,14 @@ export class FileSet {
     }
   }
 
-  #lookIn(milliseconds: number): void {
-    if (this.#closed) return;
+  #scheduleScan(milliseconds: number): void {
+    if (this.#isClosed) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.look(), milliseconds);
+    this.#timer = setTimeout(() => void this.scan(), milliseconds);
   }
 }
 
-/** Another one for anything written, the same while nobody writes. */
+/** Returns a value that changes with every write; undefined if the file does not exist. */
 async function signatureOf(path: string): Promise<string | undefined> {
   try {
     const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });

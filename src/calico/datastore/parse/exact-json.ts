@@ -1,7 +1,8 @@
 /**
- * JSON whose numbers survive: an object that is read and written again has every number that it had, though JavaScript's cannot hold it. JSON.parse tells
- * the text of a number only from Node 21 on, and lossless-json takes twenty times as long; hence native parsing of a text in which such numbers stand as
- * strings with a mark that others cannot guess.
+ * JSON with exact numbers: an object that is read and written back keeps numbers that JavaScript's
+ * cannot hold. JSON.parse reports the text of a number only from Node 21 on, and lossless-json
+ * takes twenty times as long. So such numbers are replaced by strings with an unguessable mark, and
+ * JSON.parse does the rest.
  */
 import { randomBytes } from 'node:crypto';
 import { ExactNumber, exactNumber } from '../../model/exact-number.ts';
@@ -10,19 +11,22 @@ const MARK = `${randomBytes(16).toString('hex')}#`;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\d.eE+-])/y;
 const MARKED = new RegExp(`"${MARK}([^"]*)"`, 'g');
 
-/** As JSON.parse, but for numbers that it would change (exact-number.ts). @throws SyntaxError as it does */
+/**
+ * Like JSON.parse, but keeps numbers that it would change (exact-number.ts).
+ * @throws SyntaxError like JSON.parse
+ */
 export function parseExactJson(text: string): unknown {
   const marked = withMarks(text);
   if (marked !== text)
     try {
       return JSON.parse(marked, unmarked) as unknown;
     } catch {
-      // the error below quotes the text, and not the mark
+      // Parse again below, so that the error quotes the original text.
     }
   return JSON.parse(text) as unknown;
 }
 
-/** As JSON.stringify, with `bigint` and ExactNumber as the numbers that they are. */
+/** Like JSON.stringify, but writes `bigint` and ExactNumber as numbers. */
 export function exactJson(value: unknown, indent?: number): string {
   let isMarked = false;
   const text = JSON.stringify(
@@ -41,7 +45,7 @@ function unmarked(_: string, value: unknown): unknown {
   return typeof value === 'string' && value.startsWith(MARK) ? exactNumber(value.slice(MARK.length)) : value;
 }
 
-/** The text with each number that would change as a string. What is no JSON stays none. */
+/** Replaces each number that would change by a marked string. Invalid JSON stays invalid. */
 function withMarks(text: string): string {
   const parts: string[] = [];
   let from = 0;
@@ -53,7 +57,7 @@ function withMarks(text: string): string {
     } else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
       NUMBER.lastIndex = at;
       const number = NUMBER.exec(text)?.[0];
-      if (number === undefined) return text; // JSON.parse says what is wrong
+      if (number === undefined) return text; // JSON.parse reports the error
       if (number.length > 15 || /[.eE]/.test(number)) {
         if (typeof exactNumber(number) !== 'number') {
           parts.push(text.slice(from, at), `"${MARK}${number}"`);

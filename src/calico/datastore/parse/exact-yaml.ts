@@ -1,14 +1,17 @@
-/** YAML by js-yaml, in Kubernetes' sense of it: what JSON has, and its numbers as exact as they are written (exact-number.ts). */
+/**
+ * YAML by js-yaml, restricted to JSON's values as in Kubernetes, with exact numbers
+ * (exact-number.ts).
+ */
 import { ExactNumber, exactNumber } from '../../model/exact-number.ts';
 
 export interface Yaml {
-  /** @throws Error naming the line */
+  /** @throws Error that names the line */
   load(text: string): unknown;
-  /** Fields without a value are left out. */
+  /** Omits fields without a value. */
   dump(value: unknown): string;
 }
 
-/** js-yaml's own type of a number. */
+/** js-yaml's type of a scalar. */
 interface Scalar {
   readonly resolve: (text: unknown) => boolean;
   readonly construct: (text: string) => unknown;
@@ -19,7 +22,7 @@ interface Scalar {
 /** Loads the parser, which is an optional dependency. */
 export async function loadYamlLibrary(): Promise<Yaml> {
   const { default: yaml } = await import('js-yaml');
-  // not among the types that it has for TypeScript
+  // The type definitions of js-yaml lack these.
   const { int, float } = (yaml as unknown as { readonly types: Readonly<Record<'int' | 'float', Scalar>> }).types;
   const scalar = { kind: 'scalar' } as const;
   const exactInt = new yaml.Type('tag:yaml.org,2002:int', {
@@ -31,7 +34,7 @@ export async function loadYamlLibrary(): Promise<Yaml> {
   });
   const exactFloat = new yaml.Type('tag:yaml.org,2002:float', {
     ...scalar,
-    // js-yaml takes a number that is infinite to JavaScript for text
+    // js-yaml takes a number that overflows to Infinity for text.
     resolve: text => float.resolve(text) || (typeof text === 'string' && fraction(text) instanceof ExactNumber),
     construct: (text: string) => fraction(text) ?? float.construct(text),
     predicate: value => value instanceof ExactNumber || float.predicate(value),
@@ -44,7 +47,10 @@ export async function loadYamlLibrary(): Promise<Yaml> {
   };
 }
 
-/** @returns undefined where js-yaml reads it as it is: of what JavaScript can hold, it does */
+/**
+ * Returns an integer that needs a bigint; undefined if JavaScript's numbers hold it, which js-yaml
+ * reads correctly.
+ */
 function integer(text: string): unknown {
   const [, sign, digits] = /^([-+]?)(0[box][\da-f]+|\d+)$/i.exec(text) ?? [];
   if (digits === undefined) return undefined;
@@ -53,7 +59,7 @@ function integer(text: string): unknown {
   return Number.isSafeInteger(Number(whole)) ? undefined : whole;
 }
 
-/** The same of a number with a point or an exponent. */
+/** Like `integer`, for a number with a point or an exponent. */
 function fraction(text: string): unknown {
   const [, sign, whole = '', rest = '', exponent] = /^([-+]?)(\d*)\.?(\d*)(?:[eE]([-+]?\d+))?$/.exec(text) ?? [];
   if (sign === undefined || whole + rest === '') return undefined;

@@ -1,18 +1,22 @@
 /**
- * FelixConfiguration: what one object says, in the names and the notation of Felix's environment variables (docs/reference/calico-felix.md#wireguard-parameters, #precedence). Which object
- * wins, and whether a value is any good, is the plan's.
+ * Parses FelixConfiguration: the settings of one object, in the names and notation of Felix's
+ * environment variables (docs/reference/calico-felix.md#wireguard-parameters, #precedence). The
+ * planner decides which object wins and whether a value is valid.
  */
 import type { FelixConfiguration } from '../../model/cluster.ts';
 import { ExactNumber } from '../../model/exact-number.ts';
 import { goDuration } from '../../model/go-text.ts';
 import { quoted } from '../../model/problem.ts';
-import { isFields, type ObjectReader, open, type Parsed } from './reader.ts';
+import { isFields, type ObjectReader, openObject, type Parsed } from './reader.ts';
 
 const ANNOTATION = 'config.projectcalico.org/';
-/** Where Calico keeps what Kubernetes would overwrite (docs/reference/calico-felix.md#api-groups): the time of creation survives a restored backup. */
+/**
+ * The annotation in which Calico keeps metadata that Kubernetes overwrites
+ * (docs/reference/calico-felix.md#api-groups): the creation time survives a restored backup.
+ */
 const METADATA = 'projectcalico.org/metadata';
 
-/** Fields whose parameter has another name, in lower case. */
+/** Parameter names of fields that are called differently, in lower case. */
 const PARAMETER: Readonly<Record<string, string>> = {
   wireguardkeepalive: 'wireguardpersistentkeepalive',
   ipipenabled: 'ipinipenabled',
@@ -28,11 +32,11 @@ const PARAMETER: Readonly<Record<string, string>> = {
   iptablespostwritecheckinterval: 'iptablespostwritecheckintervalsecs',
   externalnodeslist: 'externalnodescidrlist',
 };
-/** Fields that are durations, by how they are called. */
+/** Matches the names of parameters that are durations. */
 const DURATION = /(interval|delay|ttl|timeout|keepalive|period|hangafter|applydelay)(secs|millis)?$/;
 
 export function parseFelixConfiguration(object: unknown): Parsed<FelixConfiguration> {
-  const { reader, name, metadata, top } = open('FelixConfiguration', object);
+  const { reader, name, metadata, top } = openObject('FelixConfiguration', object);
   const { problems } = reader;
   if (name === undefined) return { problems };
   const parameters = new Map<string, string>();
@@ -59,13 +63,16 @@ export function parseFelixConfiguration(object: unknown): Parsed<FelixConfigurat
   return { value, problems };
 }
 
-/** @returns undefined for what says nothing, and for structures of parameters that do not bear on the tunnel */
+/**
+ * Returns a field's text; undefined for empty values, and for structures that do not affect the
+ * tunnel.
+ */
 function asText(parameter: string, value: unknown): string | undefined {
   if (typeof value === 'boolean' || typeof value === 'number' || typeof value === 'bigint') return String(value);
   if (value instanceof ExactNumber) return value.text;
   if (typeof value === 'string') return DURATION.test(parameter) ? inSeconds(parameter, value) : value;
   if (Array.isArray(value)) {
-    // an empty list of ports is a list that allows none, and not an absent one
+    // An empty list of failsafe ports allows none, which differs from an absent list.
     if (value.length === 0) return parameter.startsWith('failsafe') ? 'none' : undefined;
     const parts = value.map(asPart);
     return parts.includes(undefined) ? undefined : parts.join(',');
@@ -73,7 +80,7 @@ function asText(parameter: string, value: unknown): string | undefined {
   return isFields(value) ? asPart(value) : undefined;
 }
 
-/** An element of a list: text, a range of tables, a protocol with its port. */
+/** Returns the text of a list element: text, a range of tables, or a protocol with its port. */
 function asPart(value: unknown): string | undefined {
   if (typeof value === 'string' || typeof value === 'number') return String(value);
   if (!isFields(value)) return undefined;
@@ -87,7 +94,7 @@ function asPart(value: unknown): string | undefined {
   ].join(':');
 }
 
-/** `1m30s` is 90. What is no duration stays as it is, for the plan to say so. */
+/** Converts `1m30s` to 90. Keeps text that is not a duration, so that the planner reports it. */
 function inSeconds(parameter: string, text: string): string {
   const nanoseconds = goDuration(text);
   if (nanoseconds === undefined) return text;
@@ -103,7 +110,7 @@ function originalCreation(reader: ObjectReader, text: string | undefined): strin
   } catch {
     return reader.problem(
       'InvalidAnnotation',
-      `annotation ${METADATA} is ${quoted(text)}, which is no JSON; it is ignored`,
+      `annotation ${METADATA} is ${quoted(text)}, which is not JSON; it is ignored`,
     );
   }
 }

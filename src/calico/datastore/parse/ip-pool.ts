@@ -1,13 +1,16 @@
-/** IPPool: where tunnel addresses may come from (docs/reference/calico-felix.md#ipam-objects, #tunnel-addresses). */
+/**
+ * Parses IPPool: the source of tunnel addresses (docs/reference/calico-felix.md#ipam-objects,
+ * #tunnel-addresses).
+ */
 import type { IpPool } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
-import { open, type Parsed } from './reader.ts';
+import { openObject, type Parsed } from './reader.ts';
 
-/** By the size of an address: how long a block's prefix may be, and is where none is said. */
-const BLOCK = { 4: { least: 20, usual: 26, most: 32 }, 16: { least: 116, usual: 122, most: 128 } };
+/** Limits and default of a block's prefix length, by address size in bytes. */
+const BLOCK_LENGTH = { 4: { min: 20, default: 26, max: 32 }, 16: { min: 116, default: 122, max: 128 } };
 
 export function parseIpPool(object: unknown): Parsed<IpPool> {
-  const { reader, name, metadata, top } = open('IPPool', object);
+  const { reader, name, metadata, top } = openObject('IPPool', object);
   const { problems } = reader;
   if (name === undefined) return { problems };
   const spec = reader.fields(top['spec'], 'spec');
@@ -16,20 +19,20 @@ export function parseIpPool(object: unknown): Parsed<IpPool> {
     if (problems.length === 0) reader.problem('InvalidCIDR', 'spec.cidr is missing; the pool is ignored');
     return { problems };
   }
-  const { least, usual, most } = BLOCK[cidr.address.length as 4 | 16];
+  const { min, default: usual, max } = BLOCK_LENGTH[cidr.address.length as 4 | 16];
   const written = spec['blockSize'];
   let blockSize = Math.max(usual, cidr.length);
   if (
     typeof written === 'number' &&
     Number.isInteger(written) &&
-    written >= Math.max(least, cidr.length) &&
-    written <= most
+    written >= Math.max(min, cidr.length) &&
+    written <= max
   )
     blockSize = written;
   else if (written !== undefined && written !== null && written !== 0)
     reader.problem(
       'InvalidField',
-      `spec.blockSize is ${quoted(written)}, but must be from ${Math.max(least, cidr.length)} to ${most}; ${blockSize} is assumed`,
+      `spec.blockSize is ${quoted(written)}, but must be from ${Math.max(min, cidr.length)} to ${max}; ${blockSize} is assumed`,
     );
   const value = {
     name,

@@ -1,15 +1,18 @@
-/** IPAMBlock: whose a block of addresses is, and which of them are with other nodes (docs/reference/calico-felix.md#ipam-objects, #prefix-owners). */
+/**
+ * Parses IPAMBlock: the node that owns a block of addresses, and the addresses that other nodes use
+ * (docs/reference/calico-felix.md#ipam-objects, #prefix-owners).
+ */
 import { addressAt, type Prefix } from '../../../base/prefix.ts';
 import type { Allocation, IpamBlock } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
-import { type Fields, isFields, type ObjectReader, open, type Parsed } from './reader.ts';
+import { type Fields, isFields, type ObjectReader, openObject, type Parsed } from './reader.ts';
 
 export function parseIpamBlock(object: unknown): Parsed<IpamBlock> {
-  const { reader, name, top } = open('IPAMBlock', object);
+  const { reader, name, top } = openObject('IPAMBlock', object);
   const { problems } = reader;
   if (name === undefined) return { problems };
   const spec = reader.fields(top['spec'], 'spec');
-  // Calico marks a block so before it deletes it
+  // Calico marks a block as deleted before it deletes it.
   if (reader.flag(spec['deleted'], 'spec.deleted')) return { problems };
   const cidr = reader.prefix(spec['cidr'], 'spec.cidr');
   if (!cidr) {
@@ -29,7 +32,7 @@ function ownerOf(reader: ObjectReader, value: unknown): string | undefined {
     owner ??
     reader.problem(
       'InvalidField',
-      `spec.affinity is ${quoted(affinity)}, but must be host:NODE or virtual:NAME; the block counts as nobody's`,
+      `spec.affinity is ${quoted(affinity)}, but must be host:NODE or virtual:NAME; the block is treated as unowned`,
     )
   );
 }
@@ -55,7 +58,7 @@ function allocations(reader: ObjectReader, cidr: Prefix, spec: Fields): readonly
       continue;
     }
     const attribute = attributes[index];
-    // addresses that are with no node (reserved ones) are nobody's traffic
+    // Addresses without a node, such as reserved ones, carry no pod traffic.
     if (attribute) out.push({ address: addressAt(cidr, ordinal), ...attribute });
   }
   return out;

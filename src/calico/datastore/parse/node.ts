@@ -1,4 +1,8 @@
-/** A Kubernetes Node with Calico's annotations (docs/reference/calico-felix.md#node-annotations, #nodes-read). Keys are taken as they are written: whether they are any is the plan's to say. */
+/**
+ * Parses a Kubernetes Node with Calico's annotations
+ * (docs/reference/calico-felix.md#node-annotations, #nodes-read). Keys are taken as written: the
+ * planner decides whether they are valid.
+ */
 import type { Family } from '../../../base/family.ts';
 import type { Prefix } from '../../../base/prefix.ts';
 import {
@@ -12,23 +16,23 @@ import {
 import type { ClusterNode, NodeAddress, PerFamily } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
 import { parseCidr } from './go-text.ts';
-import { type Fields, isFields, type ObjectReader, open, type Parsed } from './reader.ts';
+import { type Fields, isFields, type ObjectReader, openObject, type Parsed } from './reader.ts';
 
-const READ = new Set(
+const READ_ANNOTATIONS = new Set(
   [KEY_ANNOTATION, ADDRESS_ANNOTATION, NODE_ANNOTATION, IPIP_ANNOTATION, VXLAN_ANNOTATION].flatMap(names =>
     Object.values(names),
   ),
 );
 
-/** All annotations of an object together may have so many, in Kubernetes. */
+/** Kubernetes' limit for all annotations of an object together. */
 const LONGEST_LABELS = 262_144;
 
 export function parseNode(object: unknown): Parsed<ClusterNode> {
-  const { reader, name, metadata, top } = open('Node', object);
+  const { reader, name, metadata, top } = openObject('Node', object);
   const { problems } = reader;
   if (name === undefined) return { problems };
   const uid = reader.text(metadata['uid'], 'metadata.uid');
-  const annotations = reader.annotations(metadata['annotations'], key => READ.has(key));
+  const annotations = reader.annotations(metadata['annotations'], key => READ_ANNOTATIONS.has(key));
   const addressesOf = (names: PerFamily<string>): PerFamily<Uint8Array> =>
     perFamily(names, (key, family) => reader.address(annotations[key], `annotation ${key}`, family));
   const bgp = perFamily(NODE_ANNOTATION, (key, family) =>
@@ -79,20 +83,24 @@ function labelsOf(reader: ObjectReader, value: unknown): Readonly<Record<string,
 }
 
 /**
- * Labels that calicoctl sets. Kubernetes' own win. As in Calico, what is not wholly labels is none of them, but that `null` is the empty text.
+ * Reads labels set by calicoctl; Kubernetes' own labels take precedence. As in Calico, one invalid
+ * label invalidates them all, except that `null` means the empty text.
  */
 function calicoLabels(reader: ObjectReader, value: unknown): Readonly<Record<string, string>> {
   const text = isFields(value) && Object.hasOwn(value, LABELS_ANNOTATION) ? value[LABELS_ANNOTATION] : undefined;
   if (text === undefined || text === '') return {};
   const bad = (why: string): undefined =>
-    reader.problem('InvalidLabels', `annotation ${LABELS_ANNOTATION} is ${quoted(text)}, ${why}; none of them counts`);
+    reader.problem(
+      'InvalidLabels',
+      `annotation ${LABELS_ANNOTATION} is ${quoted(text)}, ${why}; none of these labels is used`,
+    );
   if (typeof text !== 'string') return bad('but must be text') ?? {};
   if (text.length > LONGEST_LABELS) return bad(`and longer than ${LONGEST_LABELS} characters`) ?? {};
   let labels: unknown;
   try {
     labels = JSON.parse(text);
   } catch {
-    return bad('which is no JSON') ?? {};
+    return bad('which is not JSON') ?? {};
   }
   if (labels === null) return {};
   if (!isFields(labels)) return bad('but must be an object') ?? {};
@@ -122,7 +130,10 @@ function podCidrs(reader: ObjectReader, spec: Fields): readonly Prefix[] {
   return [reader.prefix(spec['podCIDR'], 'spec.podCIDR') ?? []].flat();
 }
 
-/** With its host bits: Calico counts on from there. What is no CIDR was reported with the others. */
+/**
+ * Returns the address with its host bits, from which Calico counts on. Invalid CIDRs are reported
+ * by `podCidrs`.
+ */
 function podCidrAddress({ podCIDR, podCIDRs }: Fields): Uint8Array | undefined {
   const text = podCIDR ?? (Array.isArray(podCIDRs) ? (podCIDRs[0] as unknown) : undefined);
   return typeof text === 'string' ? parseCidr(text)?.address : undefined;

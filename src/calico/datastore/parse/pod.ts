@@ -1,6 +1,9 @@
-/** Pod: whose traffic is a node's where Calico does not hand out the addresses (docs/reference/calico-felix.md#prefix-owners, WorkloadIPs). */
+/**
+ * Parses Pod: its addresses belong to its node where Calico does not assign them
+ * (docs/reference/calico-felix.md#prefix-owners, WorkloadIPs).
+ */
 import type { Pod } from '../../model/cluster.ts';
-import { type Fields, isFields, type ObjectReader, open, type Parsed } from './reader.ts';
+import { type Fields, isFields, type ObjectReader, openObject, type Parsed } from './reader.ts';
 
 const POD_IP = 'cni.projectcalico.org/podIP';
 const POD_IPS = 'cni.projectcalico.org/podIPs';
@@ -8,9 +11,12 @@ const AWS_POD_IPS = 'vpc.amazonaws.com/pod-ips';
 const ANNOTATIONS = [POD_IPS, POD_IP, AWS_POD_IPS];
 const FINISHED: readonly unknown[] = ['Succeeded', 'Failed', 'Completed'];
 
-/** No value for a pod that does not count: without a node, in the host's network, finished, without an address. */
+/**
+ * Returns no value for pods to ignore: without a node, in the host's network, finished, or without
+ * an address.
+ */
 export function parsePod(object: unknown): Parsed<Pod> {
-  const { reader, name, metadata, top } = open('Pod', object);
+  const { reader, name, metadata, top } = openObject('Pod', object);
   const { problems } = reader;
   if (name === undefined) return { problems };
   const namespace = typeof metadata['namespace'] === 'string' ? metadata['namespace'] : '';
@@ -20,19 +26,22 @@ export function parsePod(object: unknown): Parsed<Pod> {
   const annotations = reader.annotations(metadata['annotations'], key => ANNOTATIONS.includes(key));
   if (node === undefined || reader.flag(spec['hostNetwork'], 'spec.hostNetwork')) return { problems };
   if (FINISHED.includes(status['phase'])) return { problems };
-  // CNI plugins say by an empty annotation that the address of a pod that is being deleted is free again
+  // With an empty annotation, CNI plugins signal that a terminating pod's address is free again.
   if (metadata['deletionTimestamp'] && ANNOTATIONS.some(key => annotations[key] === '')) return { problems };
   const addresses = addressesOf(reader, status, annotations);
   return addresses.length === 0 ? { problems } : { value: { namespace, name, node, addresses }, problems };
 }
 
-/** From the first place that says anything. As in Calico, one that is none makes the others there none either. */
+/**
+ * Reads addresses from the first non-empty source. As in Calico, one invalid address invalidates
+ * all of that source.
+ */
 function addressesOf(
   reader: ObjectReader,
   status: Fields,
   annotations: Readonly<Record<string, string>>,
 ): readonly Uint8Array[] {
-  const texts = said(reader, status, annotations);
+  const texts = addressTexts(reader, status, annotations);
   const found = texts.map(([text, path]) => {
     if (text !== '') return reader.addressInNetwork(text, path)?.address;
     return reader.problem('InvalidAddress', `${path} has an empty address in its list; the pod has no address`);
@@ -40,7 +49,7 @@ function addressesOf(
   return found.includes(undefined) ? [] : (found as Uint8Array[]);
 }
 
-function said(
+function addressTexts(
   reader: ObjectReader,
   status: Fields,
   annotations: Readonly<Record<string, string>>,

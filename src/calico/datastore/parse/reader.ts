@@ -1,6 +1,6 @@
 /**
- * Reads fields of an object that anybody may have written: each is what it should be, or is absent and a Problem says what is wrong with it.
- * Fields that nobody asks for are not looked at: newer versions have more of them.
+ * Reads fields of untrusted objects: each field is either valid, or absent and reported as a
+ * Problem. Unknown fields are ignored, because newer versions add some.
  */
 import type { Family } from '../../../base/family.ts';
 import { makePrefix, type Prefix } from '../../../base/prefix.ts';
@@ -8,7 +8,10 @@ import { ExactNumber } from '../../model/exact-number.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import { parseCidr, parseIp } from './go-text.ts';
 
-/** What became of one object. No value: it does not count, because it is not to or because it cannot be understood; then a problem says why. */
+/**
+ * The result of parsing one object. Without a value the object is ignored, on purpose or because of
+ * a reported problem.
+ */
 export interface Parsed<T> {
   readonly value?: T;
   readonly problems: readonly Problem[];
@@ -16,10 +19,10 @@ export interface Parsed<T> {
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Calico's annotations are short. What is longer is somebody's mistake, and not kept. */
+/** Calico's annotations are short; longer ones are mistakes and are not kept. */
 const LONGEST_ANNOTATION = 4096;
-/** Of one object: the next ones would say the same. */
-const MOST_PROBLEMS = 20;
+/** Upper bound of problems per object: further ones would repeat the same. */
+const MAX_PROBLEMS = 20;
 
 export class ObjectReader {
   readonly problems: Problem[] = [];
@@ -30,11 +33,11 @@ export class ObjectReader {
   }
 
   problem(reason: string, message: string): undefined {
-    if (this.problems.length < MOST_PROBLEMS) this.problems.push({ object: this.#object, reason, message });
+    if (this.problems.length < MAX_PROBLEMS) this.problems.push({ object: this.#object, reason, message });
     return undefined;
   }
 
-  /** An object; an absent one is an empty one. */
+  /** Reads an object; an absent one is empty. */
   fields(value: unknown, path: string): Fields {
     if (value === undefined || value === null) return {};
     if (isFields(value)) return value;
@@ -49,7 +52,7 @@ export class ObjectReader {
     return [];
   }
 
-  /** @returns undefined for the empty text too: Calico makes no difference */
+  /** Reads text. @returns undefined also for the empty text: Calico makes no difference */
   text(value: unknown, path: string): string | undefined {
     if (value === undefined || value === null || value === '') return undefined;
     if (typeof value === 'string') return value;
@@ -59,9 +62,9 @@ export class ObjectReader {
   flag(value: unknown, path: string): boolean {
     if (value === undefined || value === null) return false;
     if (typeof value === 'boolean') return value;
-    // what docs/reference/calico-felix.md#ipam-objects says of BlockAffinity
+    // BlockAffinity has booleans as text (docs/reference/calico-felix.md#ipam-objects).
     if (value === 'true' || value === 'false') return value === 'true';
-    this.problem('InvalidField', `${path} is ${quoted(value)}, but must be true or false; it counts as false`);
+    this.problem('InvalidField', `${path} is ${quoted(value)}, but must be true or false; it is treated as false`);
     return false;
   }
 
@@ -69,17 +72,17 @@ export class ObjectReader {
     return this.list(value, path).flatMap((each, i) => this.text(each, `${path}[${i}]`) ?? []);
   }
 
-  /** An address alone (net.ParseIP). */
+  /** Reads an address without a prefix length (net.ParseIP). */
   address(value: unknown, path: string, family?: Family): Uint8Array | undefined {
     const text = this.text(value, path);
     if (text === undefined) return undefined;
     const address = parseIp(text);
     if (address) return this.#ofFamily(address, text, path, family);
-    const why = parseCidr(text) ? 'has a prefix length and must have none' : 'is no IP address';
+    const why = parseCidr(text) ? 'has a prefix length and must have none' : 'is not an IP address';
     return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which ${why}; it is ignored`);
   }
 
-  /** An address, or one with a prefix length and then any host bits. */
+  /** Reads an address with or without a prefix length; host bits are allowed. */
   addressInNetwork(
     value: unknown,
     path: string,
@@ -90,12 +93,15 @@ export class ObjectReader {
     const cidr = parseCidr(text);
     const found = cidr?.address ?? parseIp(text);
     if (!found)
-      return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is no IP address; it is ignored`);
+      return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is not an IP address; it is ignored`);
     const address = this.#ofFamily(found, text, path, family);
     return address && { address, ...(cidr && { length: cidr.length }) };
   }
 
-  /** With a length, and without host bits. Felix makes prefixes that cannot be of IPv4 in IPv6 notation; here it is a problem. */
+  /**
+   * Reads a prefix and drops its host bits. Felix turns IPv4 in IPv6 notation into invalid
+   * prefixes; here it is a problem.
+   */
   prefix(value: unknown, path: string): Prefix | undefined {
     const text = this.text(value, path);
     if (text === undefined) return undefined;
@@ -103,16 +109,19 @@ export class ObjectReader {
     if (cidr && !cidr.isMapped) return makePrefix(cidr.address, cidr.length);
     return this.problem(
       'InvalidCIDR',
-      `${path} is ${quoted(text)}, which is no CIDR such as 10.0.0.0/26; it is ignored`,
+      `${path} is ${quoted(text)}, which is not a CIDR such as 10.0.0.0/26; it is ignored`,
     );
   }
 
-  /** All that are text and not too long. Of those that `read` there is a problem when they are not. */
-  annotations(value: unknown, read: (name: string) => boolean): Readonly<Record<string, string>> {
+  /**
+   * Reads annotations that are text and not too long. Others are a problem if `isRead` selects
+   * them.
+   */
+  annotations(value: unknown, isRead: (name: string) => boolean): Readonly<Record<string, string>> {
     const out: [string, string][] = [];
     for (const [name, text] of Object.entries(this.fields(value, 'metadata.annotations'))) {
       if (typeof text === 'string' && text.length <= LONGEST_ANNOTATION) out.push([name, text]);
-      else if (!read(name)) continue;
+      else if (!isRead(name)) continue;
       else if (typeof text !== 'string')
         this.problem(
           'InvalidAnnotation',
@@ -121,7 +130,7 @@ export class ObjectReader {
       else
         this.problem(
           'HugeAnnotation',
-          `annotation ${quoted(name)} has ${text.length} characters, begins with ${quoted(text.slice(0, 100))}, and is ignored; no more than ${LONGEST_ANNOTATION} are read`,
+          `annotation ${quoted(name)} has ${text.length} characters, begins with ${quoted(text.slice(0, 100))}, and is ignored: at most ${LONGEST_ANNOTATION} characters are read`,
         );
     }
     return Object.fromEntries(out);
@@ -129,12 +138,18 @@ export class ObjectReader {
 
   #ofFamily(address: Uint8Array, text: string, path: string, family: Family | undefined): Uint8Array | undefined {
     if (!family || address.length === (family === 4 ? 4 : 16)) return address;
-    return this.problem('InvalidAddress', `${path} is ${quoted(text)}, which is not of IPv${family}; it is ignored`);
+    return this.problem(
+      'InvalidAddress',
+      `${path} is ${quoted(text)}, which is not an IPv${family} address; it is ignored`,
+    );
   }
 }
 
-/** The name that an object goes by, and the reader for it. Without a name there is nothing that anybody could refer to. */
-export function open(
+/**
+ * Returns an object's name and a reader for it. Reports an object without a name, which nothing can
+ * refer to.
+ */
+export function openObject(
   kind: string,
   object: unknown,
 ): { readonly reader: ObjectReader; readonly name?: string; readonly metadata: Fields; readonly top: Fields } {
@@ -154,7 +169,7 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
 
-/** Names are Kubernetes' in a cluster; in files they are anything. */
+/** Quotes a name unless it is a Kubernetes name: in files it can be any text. */
 function shown(name: string): string {
   return /^[\w.:/-]{1,320}$/.test(name) ? name : quoted(name);
 }

@@ -19,7 +19,7 @@ import {
   wasAlwaysWhole,
 } from './scripted-calico.ts';
 
-const GOING = { ...STANDING, felixconfigurations: 'going', ipamblocks: 'going' } as const;
+const GOING = { ...STANDING, felixconfigurations: 'terminating', ipamblocks: 'terminating' } as const;
 const scene = useCalico();
 
 describe('definitions that go', () => {
@@ -28,7 +28,7 @@ describe('definitions that go', () => {
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
     await scene.calico.remove(V1, FULL);
-    await watch.until(({ stale }) => stale?.includes('of crd.projectcalico.org/v1 any more; what was known') === true);
+    await watch.until(({ stale }) => stale?.includes('of crd.projectcalico.org/v1; their last known state') === true);
     await aWhile(300);
     expect(watch.snapshots.at(-1)!.synced).toBe(true);
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
@@ -39,7 +39,7 @@ describe('definitions that go', () => {
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
     await scene.calico.remove(V1, FULL, [plural]);
-    await watch.until(({ stale }) => stale?.includes(`the server does not have ${plural} of`) === true);
+    await watch.until(({ stale }) => stale?.includes(`the server no longer has ${plural} of`) === true);
     await aWhile();
     expect(watch.snapshots.at(-1)!.apiGroup).toBe(V1);
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
@@ -117,7 +117,7 @@ describe('definitions that go', () => {
     scene.api.always(`GET /apis/${V1}/ipamblocks`, list([OBJECTS.ipamblocks[1]], '1000'));
     scene.api.next(`WATCH /apis/${V1}/ipamblocks`, failure(410, 'Expired'));
     await scene.api.end(`/apis/${V1}/ipamblocks`);
-    await watch.until(({ stale }) => stale?.includes('is deleting the definition') === true);
+    await watch.until(({ stale }) => stale?.includes('is deleting the CRD') === true);
     await aWhile(20);
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
@@ -142,7 +142,7 @@ describe('definitions that go', () => {
       objects: { ippools: OBJECTS.ippools, ipamblocks: [block(2)] },
     });
     const { watch } = await scene.begin();
-    await watch.until(({ stale }) => stale?.includes('is deleting the definition') === true);
+    await watch.until(({ stale }) => stale?.includes('is deleting the CRD') === true);
     await aWhile(20);
     expect(watch.snapshots.some(({ synced }) => synced)).toBe(false);
     scene.calico.set(V3, COPIED);
@@ -160,7 +160,7 @@ describe('definitions that go', () => {
       object: OBJECTS.felixconfigurations[0],
     });
     await watch.until(
-      ({ stale }) => stale?.includes('felixconfigurations were deleted, but it cannot be found out') === true,
+      ({ stale }) => stale?.includes('felixconfigurations were deleted, but the agent cannot tell') === true,
     );
     await aWhile();
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);

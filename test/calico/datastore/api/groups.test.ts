@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 async function begin(
-  options: { patience?: number; env?: Record<string, string>; kubeconfig?: string; pace?: Pace } = {},
+  options: { idleTimeoutMs?: number; env?: Record<string, string>; kubeconfig?: string; pace?: Pace } = {},
 ) {
   const datastore = await openApiDatastore({ kubeconfig: api.kubeconfig, env: {}, pace, ...options });
   open.push(datastore);
@@ -70,8 +70,8 @@ describe('a configuration that changes', () => {
         kubeconfig,
         readFileSync(api.kubeconfig, 'utf8').replace(/http:[^"]*/, `https://127.0.0.1:${port}`),
       );
-      const { watch } = await begin({ kubeconfig, patience: 200 });
-      await watch.until(({ stale }) => stale?.includes('nothing heard from') === true);
+      const { watch } = await begin({ kubeconfig, idleTimeoutMs: 200 });
+      await watch.until(({ stale }) => stale?.includes('nothing received from') === true);
     } finally {
       await Promise.all(open.splice(0).map(datastore => datastore.close()));
       server.close();
@@ -115,7 +115,7 @@ describe('Calico’s groups', () => {
     for (const what of [`GET ${POOLS}`, `WATCH ${POOLS}`]) api.always(what, failure(404, 'NotFound'));
     const began = Date.now();
     await api.end(POOLS);
-    await watch.until(({ stale }) => stale?.includes('the server does not have ippools any more') === true);
+    await watch.until(({ stale }) => stale?.includes('the server no longer has ippools') === true);
     expect(watch.snapshots.at(-1)!.cluster).toBe(known.cluster);
     await watch.until(({ cluster, stale }) => cluster.ipPools.size === 0 && stale === undefined);
     expect(Date.now() - began).toBeGreaterThanOrEqual(600);

@@ -74,7 +74,7 @@ describe('the move', () => {
       ['API/felixconfigurations', 'ObjectsHeld'],
       ['API/ipamblocks', 'ObjectsHeld'],
     ]);
-    expect(problems[0]!.message).toMatch(/^"default" of felixconfigurations went with their definition/);
+    expect(problems[0]!.message).toMatch(/^"default" of felixconfigurations were deleted with their CRD/);
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
@@ -148,10 +148,15 @@ describe('the move', () => {
     ['v1 is locked', LOCKED, undefined, V1],
     ['v3 is being filled', LOCKED, { ...EMPTY, ready: false }, V1],
     ['v3 is ready', LOCKED, COPIED, V3],
-    ['v1 is being deleted', { ...LOCKED, definitions: { ippools: 'stands', ipamblocks: 'going' } }, COPIED, V3],
+    [
+      'v1 is being deleted',
+      { ...LOCKED, definitions: { ippools: 'established', ipamblocks: 'terminating' } },
+      COPIED,
+      V3,
+    ],
     [
       'v1 is being deleted, its ClusterInformation first',
-      { ...EMPTY, definitions: { ipamblocks: 'going' } },
+      { ...EMPTY, definitions: { ipamblocks: 'terminating' } },
       COPIED,
       V3,
     ],
@@ -177,7 +182,7 @@ describe('the move', () => {
     await scene.calico.remove(V1, LOCKED);
     await aWhile();
     expect(watch.snapshots.at(-1)!.stale).toMatch(
-      /does not have .* of crd.projectcalico.org\/v1 any more; what was known/,
+      /no longer has .* of crd.projectcalico.org\/v1; their last known state/,
     );
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });

@@ -16,11 +16,15 @@ export interface GroupState {
   /** `datastoreReady`, or no ClusterInformation, or none that we may read. */
   readonly ready?: boolean | 'forbidden';
   /** Without all of them the group is not there. */
-  readonly definitions: Readonly<Partial<Record<Plural, 'stands' | 'going'>>>;
+  readonly definitions: Readonly<Partial<Record<Plural, 'established' | 'terminating'>>>;
   readonly objects?: Readonly<Partial<Record<Plural, readonly unknown[]>>>;
 }
 
-export const STANDING = { felixconfigurations: 'stands', ippools: 'stands', ipamblocks: 'stands' } as const;
+export const STANDING = {
+  felixconfigurations: 'established',
+  ippools: 'established',
+  ipamblocks: 'established',
+} as const;
 
 let version = 100;
 export const object = (name: string, spec: object, uid = `uid-${name}`): unknown => ({
@@ -52,7 +56,7 @@ export const COPIED: GroupState = { definitions: STANDING, objects: COPIES, read
 export const EMPTY: GroupState = { definitions: STANDING };
 /** The API server of Calico in front of crd.projectcalico.org/v1. */
 export const AGGREGATED: GroupState = {
-  definitions: { felixconfigurations: 'stands', ippools: 'stands' },
+  definitions: { felixconfigurations: 'established', ippools: 'established' },
   objects: { felixconfigurations: [felix(false)] },
   ready: true,
 };
@@ -117,7 +121,7 @@ export class ScriptedCalico {
     const names = [...this.#groups.keys()].map(each => ({ name: each.split('/')[0] }));
     this.#api.always('GET /apis', json({ groups: [{ name: 'apps' }, ...names] }));
     const known = PLURALS.filter(plural => state?.definitions[plural]);
-    const resources = known.map(name => ({ name, verbs: state!.definitions[name] === 'going' ? GOING : ALL }));
+    const resources = known.map(name => ({ name, verbs: state!.definitions[name] === 'terminating' ? GOING : ALL }));
     this.#api.always(`GET /apis/${group}`, state ? json({ kind: 'APIResourceList', resources }) : gone);
     for (const plural of PLURALS) {
       const answers = known.includes(plural) ? list(state!.objects?.[plural] ?? [], String(version++)) : gone;
@@ -139,7 +143,7 @@ export class ScriptedCalico {
     const definitions = { ...state.definitions };
     const objects = { ...state.objects };
     for (const plural of plurals) {
-      definitions[plural] = 'going';
+      definitions[plural] = 'terminating';
       this.set(group, { ...state, definitions, objects });
       for (const each of objects[plural] ?? [])
         await this.#api.send(`/apis/${group}/${plural}`, { type: 'DELETED', object: each });

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 async function begin(
-  options: { patience?: number; env?: Record<string, string>; kubeconfig?: string; pace?: Pace } = {},
+  options: { idleTimeoutMs?: number; env?: Record<string, string>; kubeconfig?: string; pace?: Pace } = {},
 ) {
   const datastore = await openApiDatastore({ kubeconfig: api.kubeconfig, env: {}, pace, ...options });
   open.push(datastore);
@@ -125,14 +125,18 @@ describe('list and watch', () => {
 describe('a server that fails', () => {
   test.each([
     ['500', failure(500, 'InternalError'), /500 InternalError/],
-    ['an answer that is no JSON', ((r): void => void r.writeHead(200).end('<html>')) satisfies typeof hang, /no JSON/],
+    [
+      'an answer that is not JSON',
+      ((r): void => void r.writeHead(200).end('<html>')) satisfies typeof hang,
+      /not JSON/,
+    ],
     ['a 502 of a proxy', ((r): void => void r.writeHead(502).end('<html>')) satisfies typeof hang, /502/],
-    ['a JSON that is no list', json({ kind: 'Status' }), /no list/],
+    ['JSON that is not a list', json({ kind: 'Status' }), /not a list/],
     ['a reset', reset, /hang up|ECONNRESET/],
-    ['silence', hang, /nothing heard .* for 0.2 s/],
+    ['silence', hang, /nothing received .* for 0.2 s/],
   ])('%s is stale, and tried again', async (_, answer, said) => {
     api.always(`GET ${NODES}`, answer);
-    const { watch } = await begin({ patience: 200 });
+    const { watch } = await begin({ idleTimeoutMs: 200 });
     const { stale, synced } = await watch.until(snapshot => snapshot.stale !== undefined);
     expect(stale).toMatch(said);
     expect(stale).toMatch(/\(since 20\d\d-/);
@@ -190,7 +194,7 @@ describe('a server that fails', () => {
   });
 
   test('a watch that goes silent is opened again', async () => {
-    const { watch } = await begin({ patience: 300 });
+    const { watch } = await begin({ idleTimeoutMs: 300 });
     await watch.until(({ synced }) => synced);
     await api.until(() => api.count(`WATCH ${NODES}`) >= 3);
     expect(watch.snapshots.every(({ stale }) => stale === undefined)).toBe(true);

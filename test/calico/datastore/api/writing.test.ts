@@ -184,9 +184,9 @@ describe('objects', () => {
 
 test('a configuration that is none is said at once', async () => {
   await expect(openApiDatastore({ kubeconfig: '/nonexistent/config' })).rejects.toThrow(
-    /^no way to the cluster is known: ENOENT/,
+    /^cannot find the cluster: ENOENT/,
   );
   await expect(openApiDatastore({ kubeconfig: '/dev/null' })).rejects.toThrow(
-    /^no way to the cluster is known: \/dev\/null is no kubeconfig$/,
+    /^cannot find the cluster: \/dev\/null is not a kubeconfig$/,
   );
 });

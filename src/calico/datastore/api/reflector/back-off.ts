@@ -1,12 +1,15 @@
-/** When to try again. Time and chance are passed in, so that tests need not wait and know what comes. */
+/**
+ * Back-off between retries. Clock and random numbers are injected, so that tests are fast and
+ * deterministic.
+ */
 import { setTimeout as wait } from 'node:timers/promises';
 
 export interface Pace {
   /** Unix time, milliseconds. */
   now(): number;
-  /** Resolves after some milliseconds, or when the signal aborts. */
+  /** Resolves after this many milliseconds, or when the signal aborts. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
-  /** From 0 to 1. */
+  /** Returns a number from 0 to 1. */
   random(): number;
 }
 
@@ -18,11 +21,14 @@ export const SYSTEM_PACE: Pace = {
   random: () => Math.random(),
 };
 
-const FIRST = 500;
-/** Changes after an outage are heard of no later than this. */
-const LONGEST = 10_000;
+const FIRST_PAUSE_MS = 500;
+/** Upper bound of the delay with which changes are seen after an outage. */
+const LONGEST_PAUSE_MS = 10_000;
 
-/** Twice as long after each failure, up to 10 s, and never the same for all who lost the same server. */
+/**
+ * Doubles the pause after each failure, up to 10 s, with jitter for clients that lose the same
+ * server.
+ */
 export class Backoff {
   readonly #pace: Pace;
   #failures = 0;
@@ -31,11 +37,14 @@ export class Backoff {
     this.#pace = pace;
   }
 
-  /** Milliseconds. @param least as the server asked for, which is kept to within reason */
+  /**
+   * Returns the next pause in milliseconds.
+   * @param least the server's Retry-After, capped at 300 s
+   */
   next(least = 0): number {
-    const most = Math.min(LONGEST, FIRST * 2 ** Math.min(this.#failures++, 10));
+    const most = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 10));
     const own = most * (0.5 + this.#pace.random() / 2);
-    return Math.max(own, Math.min(least, 30 * LONGEST) * (1 + this.#pace.random() / 10));
+    return Math.max(own, Math.min(least, 30 * LONGEST_PAUSE_MS) * (1 + this.#pace.random() / 10));
   }
 
   reset(): void {

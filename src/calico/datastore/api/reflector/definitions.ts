@@ -1,14 +1,17 @@
-/** What a group has of definitions, by discovery, which everybody may read. */
+/** Reads which CRDs a group has, through API discovery, which needs no permission. */
 
 import { isFields } from '../../parse/reader.ts';
 import type { CalicoGroup } from '../../resource-kinds.ts';
 import type { ApiConnection } from '../connection.ts';
 import { ApiError } from '../error.ts';
 
-/** `going`: it is being deleted, and its objects with it: nothing can be created any more. `unsaid`: the answer does not tell. */
-export type Definition = 'stands' | 'going' | 'absent' | 'unsaid';
+/**
+ * `terminating`: the CRD is being deleted together with its objects, so that none can be created.
+ * `unknown`: the answer does not tell.
+ */
+export type Definition = 'established' | 'terminating' | 'absent' | 'unknown';
 
-/** @returns by a kind's plural. Rejects as a request does. */
+/** Returns a function from a kind's plural to its state. Rejects like a request. */
 export async function readDefinitions(
   connection: ApiConnection,
   group: CalicoGroup,
@@ -22,12 +25,12 @@ export async function readDefinitions(
     throw error;
   }
   const resources = isFields(answer) ? answer['resources'] : undefined;
-  if (!Array.isArray(resources)) return () => 'unsaid';
+  if (!Array.isArray(resources)) return () => 'unknown';
   const verbs = new Map<unknown, unknown>();
   for (const each of resources as unknown[]) if (isFields(each)) verbs.set(each['name'], each['verbs']);
   return plural => {
     if (!verbs.has(plural)) return 'absent';
     const allowed = verbs.get(plural);
-    return !Array.isArray(allowed) || allowed.includes('create') ? 'stands' : 'going';
+    return !Array.isArray(allowed) || allowed.includes('create') ? 'established' : 'terminating';
   };
 }

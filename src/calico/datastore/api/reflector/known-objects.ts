@@ -1,7 +1,9 @@
 /**
- * What is known of one kind, between the server and the cache. An object that the server no longer has was either deleted by somebody, which is a decision,
- * or went with its definition (the CRD), which is none: Calico's move to another API group ends so, and WireGuard is not off for it. So of what Calico
- * defines a deletion waits until it is known that its definition stands, and what went with a definition counts until an object of its name is there again.
+ * Tracks the objects of one kind between the server and the cache. An object that disappears was
+ * either deleted on purpose, or vanished with its definition (the CRD), as at the end of Calico's
+ * move to another API group; the latter must not switch WireGuard off. So deletions of Calico's
+ * objects stay pending until their CRD is known to be established. Objects that vanished with their
+ * CRD ("orphans") stay in effect until an object of the same name exists again.
  */
 import type { ClusterCache } from '../../cluster-cache.ts';
 import { isFields } from '../../parse/reader.ts';
@@ -10,7 +12,7 @@ import { type Kind, keyOf } from '../../resource-kinds.ts';
 export class KnownObjects {
   readonly #cache: ClusterCache;
   readonly #kind: Kind;
-  /** By key, the uid: an object that was made anew has another. */
+  /** The uid by key: a re-created object has another uid. */
   readonly #uids = new Map<string, unknown>();
   readonly #deletions = new Map<string, unknown>();
   readonly #orphans = new Map<string, unknown>();
@@ -24,12 +26,12 @@ export class KnownObjects {
     return this.#uids.size === 0 && this.#orphans.size === 0;
   }
 
-  /** Deletions that wait, as of now: the object by its key. */
+  /** A snapshot of the pending deletions: object by key. */
   get deletions(): ReadonlyMap<string, unknown> {
     return new Map(this.#deletions);
   }
 
-  /** Keys of what went with a definition. */
+  /** Keys of the objects that vanished with their CRD. */
   get orphans(): readonly string[] {
     return [...this.#orphans.keys()];
   }
@@ -49,10 +51,10 @@ export class KnownObjects {
     if (key !== undefined && this.#uids.has(key)) this.#deletions.set(key, object);
   }
 
-  /** These deletions are somebody's decision. */
-  confirm(deletions: ReadonlyMap<string, unknown>): void {
+  /** Carries out these pending deletions: they were made on purpose. */
+  confirmDeletions(deletions: ReadonlyMap<string, unknown>): void {
     for (const [key, object] of deletions) {
-      // it may be there again, and deleted again
+      // The object may have been re-created and deleted again.
       if (this.#deletions.get(key) !== object) continue;
       this.#deletions.delete(key);
       this.#uids.delete(key);
@@ -60,20 +62,26 @@ export class KnownObjects {
     }
   }
 
-  /** The definition is gone, or went and came back: all that was known is kept. */
-  orphan(): void {
+  /** Keeps every known object as an orphan: the CRD is gone, or was deleted and re-created. */
+  orphanAll(): void {
     for (const [key, uid] of this.#uids) this.#orphans.set(key, uid);
     this.#uids.clear();
     this.#deletions.clear();
   }
 
-  /** Whether something that is known is not in this list of the same definition, other than what went with an earlier one. */
-  lacks(objects: readonly unknown[]): boolean {
+  /**
+   * Returns whether a known object is missing from this list of the same CRD; ignores orphans of an
+   * earlier CRD.
+   */
+  hasUnlisted(objects: readonly unknown[]): boolean {
     const listed = new Set(objects.map(object => keyOf(this.#kind, object)));
     return [...this.#uids.keys()].some(key => !listed.has(key));
   }
 
-  /** Whether a list can be of the definition that what is known is of: one object that lived on proves it. */
+  /**
+   * Returns whether a list can belong to the CRD of the known objects: one object with the same uid
+   * proves it.
+   */
   isContinuedBy(objects: readonly unknown[]): boolean {
     if (this.#uids.size === 0) return true;
     return objects.some(object => {
@@ -82,9 +90,12 @@ export class KnownObjects {
     });
   }
 
-  /** All that the server has. What went with a definition stays beside it, unless the list is the last word. */
-  replace(objects: readonly unknown[], isLastWord: boolean): void {
-    if (isLastWord) this.#orphans.clear();
+  /**
+   * Replaces the known objects by the server's list.
+   * @param isAuthoritative whether orphans are dropped too
+   */
+  replace(objects: readonly unknown[], isAuthoritative: boolean): void {
+    if (isAuthoritative) this.#orphans.clear();
     this.#uids.clear();
     this.#deletions.clear();
     for (const object of objects) {

@@ -1,6 +1,8 @@
 /**
- * Watches the ClusterInformation of one group, whose `datastoreReady` says whether Calico uses it (group-choice.ts). What it is now is asked by the listener. It
- * ends where nothing is to be watched, and where no server answers: who reads objects finds out when one does again.
+ * Watches the ClusterInformation of one group, whose `datastoreReady` says whether Calico uses the
+ * group (group-choice.ts). Only reports that something changed; the listener reads the current
+ * value. The watch ends if there is nothing to watch or the server is unreachable: a reflector
+ * notices when the server is back.
  */
 
 import type { CalicoGroup } from '../../resource-kinds.ts';
@@ -12,30 +14,33 @@ export interface ReadyWatchOptions {
   readonly connection: ApiConnection;
   readonly pace: Pace;
   readonly group: CalicoGroup;
-  /** It may be another. */
+  /** Called when `datastoreReady` may have changed. */
   readonly onChange: () => void;
-  /** It is to be begun anew when there is reason to. Not called after `close`. */
+  /**
+   * Called when the watch ends; create a new one when the server answers again. Not called after
+   * `close`.
+   */
   readonly onEnd: () => void;
 }
 
-const WATCH_S = 300;
+const WATCH_TIMEOUT_S = 300;
 const WATCH_IDLE_MS = 90_000;
-/** A watch that ends sooner than this is no success. */
-const SOON_MS = 1000;
+/** A watch that ends sooner than this counts as a failure. */
+const SHORT_WATCH_MS = 1000;
 
 export class ReadyWatch {
   readonly #options: ReadyWatchOptions;
   readonly #abort = new AbortController();
-  readonly #done: Promise<void>;
+  readonly #running: Promise<void>;
 
   constructor(options: ReadyWatchOptions) {
     this.#options = options;
-    this.#done = this.#run();
+    this.#running = this.#run();
   }
 
   async close(): Promise<void> {
     this.#abort.abort();
-    await this.#done;
+    await this.#running;
   }
 
   async #run(): Promise<void> {
@@ -47,13 +52,13 @@ export class ReadyWatch {
       let pause = 0;
       try {
         await this.#watch();
-        if (pace.now() - began < SOON_MS) pause = backoff.next();
+        if (pace.now() - began < SHORT_WATCH_MS) pause = backoff.next();
         else backoff.reset();
       } catch (error) {
-        const isAnswer = error instanceof ApiError && ![403, 404].includes(error.status);
-        if (isAnswer) pause = backoff.next(error.retryAfter);
-        // one that was open may have been cut
-        else if (error instanceof ApiError || pace.now() - began < SOON_MS) break;
+        const isRetriable = error instanceof ApiError && ![403, 404].includes(error.status);
+        if (isRetriable) pause = backoff.next(error.retryAfterMs);
+        // A watch that was open longer may have been cut off: retry.
+        else if (error instanceof ApiError || pace.now() - began < SHORT_WATCH_MS) break;
       }
       if (signal.aborted) return;
       onChange();
@@ -67,7 +72,7 @@ export class ReadyWatch {
     const query = {
       watch: 'true',
       allowWatchBookmarks: 'true',
-      timeoutSeconds: String(Math.round(WATCH_S * (1 + pace.random() / 5))),
+      timeoutSeconds: String(Math.round(WATCH_TIMEOUT_S * (1 + pace.random() / 5))),
     };
     const onLine = (line: string): void => {
       if (!line.includes('"BOOKMARK"')) onChange();
@@ -78,6 +83,6 @@ export class ReadyWatch {
       query,
       signal: this.#abort.signal,
     } as const;
-    await this.#options.connection.stream(request, { silence: WATCH_IDLE_MS, onOpen: onChange, onLine });
+    await this.#options.connection.stream(request, { idleMs: WATCH_IDLE_MS, onOpen: onChange, onLine });
   }
 }

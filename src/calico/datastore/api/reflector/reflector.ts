@@ -1,7 +1,8 @@
 /**
- * Keeps what is known of one kind as the server has it: lists all, then watches, for as long as it is wanted. Nothing that a server or a network does ends
- * it; it tries again, slower and slower, and what was known stays. Kinds of Calico are listed anew when Calico moves to another API group, and of them a
- * deletion counts once it is known that their definition stands (known-objects.ts).
+ * Mirrors one kind of the server's objects into the cache: lists all, then watches until closed. No
+ * server or network error ends the reflector: it retries with back-off, and the known objects stay.
+ * Calico's kinds are listed again when Calico moves to another API group, and their deletions take
+ * effect only once their CRD is known to be established (known-objects.ts).
  */
 import { listed, type Problem } from '../../../model/problem.ts';
 import type { ClusterCache } from '../../cluster-cache.ts';
@@ -12,7 +13,7 @@ import { ApiError, apiError, isExpired, parseJson, type ReadFailure } from '../e
 import type { ApiGroup } from '../group.ts';
 import { listAll } from '../list.ts';
 import { Backoff, type Pace } from './back-off.ts';
-import { DeletionJudge } from './deletion-judge.ts';
+import { DeletionVerifier } from './deletion-verifier.ts';
 import { KnownObjects } from './known-objects.ts';
 
 export interface ReflectorOptions {
@@ -21,178 +22,190 @@ export interface ReflectorOptions {
   readonly group: ApiGroup;
   readonly cache: ClusterCache;
   readonly pace: Pace;
-  /** Objects, `read` or `failure` may be others. */
-  readonly changed: () => void;
+  /** Called when objects, `hasSynced` or `failure` may have changed. */
+  readonly onChange: () => void;
 }
 
-/** Seconds after which the server shall end a watch: five minutes and up to one more, so that not all of them end at once. */
-const WATCH = 300;
-/** Milliseconds. A server that is there sends a bookmark every minute or so. */
-const SILENCE = 90_000;
-/** Until a definition that is not there is looked for again. */
-const ABSENT = 30_000;
+/** The server ends a watch after this time plus up to 20 %, so that they do not all end at once. */
+const WATCH_TIMEOUT_S = 300;
+/** A reachable server sends a bookmark about every minute. */
+const WATCH_IDLE_MS = 90_000;
+/** Pause before a missing CRD is looked for again. */
+const ABSENT_RETRY_MS = 30_000;
 /**
- * For how long a definition that is not there is one that comes: a server that begins does not have all of them at once. What was known of it counts,
- * and where nothing was, the cluster is not read yet: an agent that began with the server would take WireGuard for switched off.
+ * How long a missing CRD is treated as "still being installed": a starting server does not have all
+ * of them at once. During this time known objects stay in effect. If none are known, the cluster
+ * counts as not yet read: otherwise an agent that starts together with the server would take
+ * WireGuard for switched off.
  */
-const GONE = 60_000;
-/** A watch that ends sooner than this is no success. */
-const SOON = 1000;
+const DEFINITION_GRACE_MS = 60_000;
+/** A watch that ends sooner than this counts as a failure. */
+const SHORT_WATCH_MS = 1000;
 
 export class ApiReflector {
   readonly #options: ReflectorOptions;
   readonly #abort = new AbortController();
   readonly #backoff: Backoff;
   readonly #known: KnownObjects;
-  readonly #judge: DeletionJudge | undefined;
-  #read = false;
+  readonly #verifier: DeletionVerifier | undefined;
+  #hasSynced = false;
   #failure: ReadFailure | undefined;
-  /** Whether the server did not answer at all when it was asked last. */
-  #away = false;
-  /** Whether the server had the kind when it was asked last, and since when it has not. */
-  #listed = false;
+  /** Whether the last request got no answer at all. */
+  #isUnreachable = false;
+  /** Whether the server had the kind when it was last listed. */
+  #wasServed = false;
+  /** Since when the server has not had the kind. */
   #absentSince: number | undefined;
-  /** Where the watch is to go on. Undefined: all must be listed. */
-  #version: string | undefined;
-  /** Of what was listed last, and of what was asked for last. */
-  #group: CalicoGroup | undefined;
-  #asked: CalicoGroup | undefined;
-  #done: Promise<void> | undefined;
+  /** Where the watch continues; undefined if all objects must be listed first. */
+  #resourceVersion: string | undefined;
+  /** The group of the last successful list. */
+  #listedGroup: CalicoGroup | undefined;
+  /** The group of the last request. */
+  #requestedGroup: CalicoGroup | undefined;
+  #running: Promise<void> | undefined;
 
   constructor(options: ReflectorOptions) {
-    const { kind, group, cache, pace, changed } = options;
+    const { kind, group, cache, pace, onChange } = options;
     this.#options = options;
     this.#backoff = new Backoff(pace);
     this.#known = new KnownObjects(cache, kind);
     if (KIND[kind].group !== 'calico') return;
     const { plural } = KIND[kind];
-    this.#judge = new DeletionJudge({ known: this.#known, group, plural, pace, changed, signal: this.#abort.signal });
+    const { signal } = this.#abort;
+    this.#verifier = new DeletionVerifier({ known: this.#known, group, plural, pace, onChange, signal });
   }
 
-  /** Whether all of them were read once, or there is nothing to be read. */
-  get read(): boolean {
-    return this.#read;
+  /** Whether all objects have been read once, or the kind does not exist. */
+  get hasSynced(): boolean {
+    return this.#hasSynced;
   }
 
-  /** What is wrong, while it is. */
+  /** The current failure, if any. */
   get failure(): ReadFailure | undefined {
-    return this.#failure ?? this.#judge?.failure;
+    return this.#failure ?? this.#verifier?.failure;
   }
 
-  /** What somebody may want to know of objects that count though the server does not have them. */
-  get held(): Problem | undefined {
+  /** Reports objects that stay in effect although the server no longer has them. */
+  get heldProblem(): Problem | undefined {
     const { orphans } = this.#known;
     if (orphans.length === 0 || this.#failure) return undefined;
     const { plural } = KIND[this.#options.kind];
     return {
       object: `API/${plural}`,
       reason: 'ObjectsHeld',
-      message: `${listed(orphans)} of ${plural} went with their definition, and are not there again since it is: what they said counts until they are created again, or until the agent is restarted`,
+      message: `${listed(orphans)} of ${plural} were deleted with their CRD and have not been created again: their last known state stays in effect until they are, or until the agent is restarted`,
     };
   }
 
   start(): void {
-    this.#done ??= this.#run();
+    this.#running ??= this.#run();
   }
 
   async close(): Promise<void> {
     this.#abort.abort();
-    await Promise.all([this.#done, this.#judge?.done]);
+    await Promise.all([this.#running, this.#verifier?.done]);
   }
 
   async #run(): Promise<void> {
     const { pace, group } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted) {
-      // of now: it aborts what is under way, and a wait, when all is to be read elsewhere
+      // A move to another group aborts the requests and pauses of this iteration.
       const { moved } = group;
-      const here = this.#judge ? AbortSignal.any([signal, moved]) : signal;
+      const scope = this.#verifier ? AbortSignal.any([signal, moved]) : signal;
       let wait = 0;
       try {
-        wait = await this.#once(here).catch(error => this.#threw(error as Error, here));
+        wait = await this.#listAndWatch(scope).catch(error => this.#handleError(error as Error, scope));
       } catch (error) {
-        // what asked where the objects are
-        if (!here.aborted) wait = this.#failed(error as Error);
+        // Resolving the group failed.
+        if (!scope.aborted) wait = this.#recordFailure(error as Error);
       }
-      if (wait > 0) await pace.sleep(wait, here);
+      if (wait > 0) await pace.sleep(wait, scope);
     }
   }
 
-  async #threw(error: Error, here: AbortSignal): Promise<number> {
-    if (here.aborted) return 0;
-    return error instanceof ApiError && error.status === 404 ? await this.#absent(error) : this.#failed(error);
+  async #handleError(error: Error, scope: AbortSignal): Promise<number> {
+    if (scope.aborted) return 0;
+    return error instanceof ApiError && error.status === 404
+      ? await this.#handleAbsent(error)
+      : this.#recordFailure(error);
   }
 
-  /** Lists if need be, and watches until it ends. @returns milliseconds to wait */
-  async #once(here: AbortSignal): Promise<number> {
-    const group = this.#judge ? await this.#options.group.find() : undefined;
-    if (this.#judge && !group) return await this.#absent();
-    this.#asked = group;
-    if (group !== this.#group) this.#version = undefined;
+  /** Lists if necessary, then watches until the watch ends. @returns the pause in milliseconds */
+  async #listAndWatch(scope: AbortSignal): Promise<number> {
+    const group = this.#verifier ? await this.#options.group.resolve() : undefined;
+    if (this.#verifier && !group) return await this.#handleAbsent();
+    this.#requestedGroup = group;
+    if (group !== this.#listedGroup) this.#resourceVersion = undefined;
     const { plural } = KIND[this.#options.kind];
     const path = group ? `/apis/${group}/${plural}` : `/api/v1/${plural}`;
-    if (this.#version === undefined) {
-      const { version, objects } = await listAll(this.#options.connection, path, here);
-      await this.#accept(group, objects, here);
-      this.#version = version;
-      this.#listed = true;
+    if (this.#resourceVersion === undefined) {
+      const { version, objects } = await listAll(this.#options.connection, path, scope);
+      await this.#acceptList(group, objects, scope);
+      this.#resourceVersion = version;
+      this.#wasServed = true;
       this.#absentSince = undefined;
-      this.#succeeded();
+      this.#onSuccess();
     }
     const began = this.#options.pace.now();
     let opened = false;
     try {
-      await this.#watch(path, here, () => {
+      await this.#watch(path, scope, () => {
         opened = true;
-        this.#judge?.watching(true);
-        this.#succeeded();
+        this.#verifier?.onWatch(true);
+        this.#onSuccess();
       });
     } catch (error) {
-      // a watch that breaks is not a server that is away: that is known when it cannot be opened again
+      // A broken watch does not mean an unreachable server; that shows when it cannot be reopened.
       if (!opened || error instanceof ApiError) throw error;
     } finally {
-      this.#judge?.watching(false);
+      this.#verifier?.onWatch(false);
     }
-    if (this.#options.pace.now() - began < SOON) return this.#backoff.next();
+    if (this.#options.pace.now() - began < SHORT_WATCH_MS) return this.#backoff.next();
     this.#backoff.reset();
     return 0;
   }
 
-  /** A list counts if the definition stood after it was read: one that is being deleted has only a part of its objects, or none. */
-  async #accept(group: CalicoGroup | undefined, objects: readonly unknown[], here: AbortSignal): Promise<void> {
-    if (!this.#judge || !group) return this.#known.replace(objects, true);
-    const isMove = this.#group !== undefined && this.#group !== group;
+  /**
+   * Accepts a list if the CRD is established after the list was read: a CRD that is being deleted
+   * has only part of its objects, or none.
+   */
+  async #acceptList(group: CalicoGroup | undefined, objects: readonly unknown[], scope: AbortSignal): Promise<void> {
+    if (!this.#verifier || !group) return this.#known.replace(objects, true);
+    const isMove = this.#listedGroup !== undefined && this.#listedGroup !== group;
     const isContinued = isMove || this.#known.isContinuedBy(objects);
-    const lacks = !isMove && isContinued && this.#known.lacks(objects);
-    const stands = lacks ? await this.#judge.standsFor(group, here) : await this.#judge.stands(group);
-    if (here.aborted) throw new Error('Calico has moved');
-    if (!stands) {
-      this.#known.orphan();
-      void this.#options.group.look().catch(() => undefined);
-      throw new Error(`the server is deleting the definition of ${KIND[this.#options.kind].plural}`);
+    const hasUnlisted = !isMove && isContinued && this.#known.hasUnlisted(objects);
+    const isEstablished = hasUnlisted
+      ? await this.#verifier.staysEstablished(group, scope)
+      : await this.#verifier.isEstablished(group);
+    if (scope.aborted) throw new Error('Calico has moved');
+    if (!isEstablished) {
+      this.#known.orphanAll();
+      void this.#options.group.refresh().catch(() => undefined);
+      throw new Error(`the server is deleting the CRD of ${KIND[this.#options.kind].plural}`);
     }
-    const isLastWord = isMove && this.#options.group.isReady;
-    if (!isContinued || (isMove && !isLastWord)) this.#known.orphan();
-    this.#known.replace(objects, isLastWord);
-    this.#judge.listed(group);
-    this.#group = group;
+    const isAuthoritative = isMove && this.#options.group.isReady;
+    if (!isContinued || (isMove && !isAuthoritative)) this.#known.orphanAll();
+    this.#known.replace(objects, isAuthoritative);
+    this.#verifier.onListed(group);
+    this.#listedGroup = group;
   }
 
   async #watch(path: string, signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { connection, pace } = this.#options;
-    const seconds = Math.round(WATCH * (1 + pace.random() / 5));
+    const seconds = Math.round(WATCH_TIMEOUT_S * (1 + pace.random() / 5));
     const query = {
       watch: 'true',
       allowWatchBookmarks: 'true',
-      resourceVersion: this.#version!,
+      resourceVersion: this.#resourceVersion!,
       timeoutSeconds: String(seconds),
     };
-    const onLine = (line: string): void => this.#event(`GET ${path}`, parseJson(`GET ${path}`, line));
-    await connection.stream({ method: 'GET', path, query, signal }, { silence: SILENCE, onOpen, onLine });
+    const onLine = (line: string): void => this.#handleEvent(`GET ${path}`, parseJson(`GET ${path}`, line));
+    await connection.stream({ method: 'GET', path, query, signal }, { idleMs: WATCH_IDLE_MS, onOpen, onLine });
   }
 
-  #event(what: string, event: unknown): void {
-    const { changed } = this.#options;
+  #handleEvent(what: string, event: unknown): void {
+    const { onChange } = this.#options;
     const { type, object } = isFields(event) ? event : {};
     if (type === 'ERROR') {
       const code = isFields(object) ? object['code'] : undefined;
@@ -202,78 +215,81 @@ export class ApiReflector {
     if (type === 'ADDED' || type === 'MODIFIED') this.#known.set(object);
     else if (type === 'DELETED') {
       this.#known.delete(object);
-      if (this.#judge) this.#judge.judge();
-      else this.#known.confirm(this.#known.deletions);
+      if (this.#verifier) this.#verifier.verify();
+      else this.#known.confirmDeletions(this.#known.deletions);
     } else if (type !== 'BOOKMARK') return;
-    if (typeof metadata['resourceVersion'] === 'string') this.#version = metadata['resourceVersion'];
-    if (type !== 'BOOKMARK') changed();
+    if (typeof metadata['resourceVersion'] === 'string') this.#resourceVersion = metadata['resourceVersion'];
+    if (type !== 'BOOKMARK') onChange();
   }
 
-  #succeeded(): void {
-    this.#answered();
-    this.#read = true;
+  #onSuccess(): void {
+    this.#onAnswer();
+    this.#hasSynced = true;
     this.#failure = undefined;
-    this.#options.group.answered();
-    this.#options.changed();
+    this.#options.group.onServerAnswer();
+    this.#options.onChange();
   }
 
-  /** A server that is back is not tried as seldom as one that was away for long, though it may not be ready for us yet. */
-  #answered(): void {
-    if (this.#away) this.#backoff.reset();
-    this.#away = false;
+  /** Resets the back-off when the server answers again: retry soon, even if it still refuses. */
+  #onAnswer(): void {
+    if (this.#isUnreachable) this.#backoff.reset();
+    this.#isUnreachable = false;
   }
 
-  /** No such kind. What was known of it counts for as long as it has no definition; where nothing was, there are none until Calico is installed. */
-  async #absent(error?: ApiError): Promise<number> {
+  /**
+   * Handles a missing kind. Known objects stay in effect until the CRD is back; if none are known,
+   * the kind is empty.
+   */
+  async #handleAbsent(error?: ApiError): Promise<number> {
     const { kind, group, pace } = this.#options;
     const { plural } = KIND[kind];
-    if (!this.#judge && error) return this.#failed(error);
-    this.#version = undefined;
-    if (error && (await group.look()) !== this.#asked) return 0;
-    if (this.#asked && !this.#known.isEmpty && !(await this.#judge!.stands(this.#asked))) {
-      this.#known.orphan();
-      const message = `the server does not have ${plural} of ${this.#asked} any more; what was known of them counts`;
-      return this.#failed(new Error(message), true);
+    if (!this.#verifier && error) return this.#recordFailure(error);
+    this.#resourceVersion = undefined;
+    if (error && (await group.refresh()) !== this.#requestedGroup) return 0;
+    if (this.#requestedGroup && !this.#known.isEmpty && !(await this.#verifier!.isEstablished(this.#requestedGroup))) {
+      this.#known.orphanAll();
+      const message = `the server no longer has ${plural} of ${this.#requestedGroup}; their last known state stays in effect`;
+      return this.#recordFailure(new Error(message), true);
     }
     this.#absentSince ??= pace.now();
-    if (pace.now() - this.#absentSince < GONE)
-      return this.#failed(
+    if (pace.now() - this.#absentSince < DEFINITION_GRACE_MS)
+      return this.#recordFailure(
         new Error(
-          this.#listed
-            ? `the server does not have ${plural} any more; they count for ${GONE / 1000} s`
-            : `the server does not have ${plural}; it has ${GONE / 1000} s to begin, before there is none of them`,
+          this.#wasServed
+            ? `the server no longer has ${plural}; their last known state stays in effect for ${DEFINITION_GRACE_MS / 1000} s`
+            : `the server does not have ${plural}; they may still be being installed, so the agent waits ${DEFINITION_GRACE_MS / 1000} s for them`,
         ),
         true,
       );
     this.#known.replace([], true);
     this.#backoff.reset();
-    this.#listed = false;
-    this.#read = true;
+    this.#wasServed = false;
+    this.#hasSynced = true;
     this.#failure = undefined;
-    this.#options.changed();
-    return ABSENT * (1 + pace.random() / 10);
+    this.#options.onChange();
+    return ABSENT_RETRY_MS * (1 + pace.random() / 10);
   }
 
-  #failed(error: Error, answered = error instanceof ApiError): number {
+  #recordFailure(error: Error, answered = error instanceof ApiError): number {
     const { pace, kind } = this.#options;
     const status = error instanceof ApiError ? error.status : 0;
-    if (answered) this.#answered();
-    else this.#away = true;
+    if (answered) this.#onAnswer();
+    else this.#isUnreachable = true;
     if (isExpired(error)) {
-      this.#version = undefined;
+      this.#resourceVersion = undefined;
       return this.#backoff.next();
     }
-    // a version that the server does not understand, of another cluster's life
-    if (status === 400 || status === 422) this.#version = undefined;
+    // The server does not understand this version: it belongs to an earlier life of the cluster.
+    if (status === 400 || status === 422) this.#resourceVersion = undefined;
     const since = this.#failure?.since ?? pace.now();
-    const denied = status === 401 || status === 403;
+    const isDenied = status === 401 || status === 403;
     const problem = {
       object: `API/${KIND[kind].plural}`,
       reason: 'AccessDenied',
       message: `${error.message}; the agent needs get, list and watch of ${KIND[kind].plural}`,
     };
-    this.#failure = { since, message: error.message, ...(denied && { problem }) };
-    this.#options.changed();
-    return this.#backoff.next(error instanceof ApiError ? error.retryAfter : undefined);
+    this.#failure = { since, message: error.message, ...(isDenied && { problem }) };
+    this.#options.onChange();
+    return this.#backoff.next(error instanceof ApiError ? error.retryAfterMs : undefined);
   }
 }
