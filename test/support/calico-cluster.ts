@@ -1,4 +1,4 @@
-/** Clusters by few words, for tests of the Calico agent: what is not said is not there. */
+/** Builders of clusters for tests of the Calico agent; omitted parts are empty. */
 
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
 import type { Family } from '../../src/base/family.ts';
@@ -19,7 +19,7 @@ import { plan } from '../../src/calico/plan/planner.ts';
 
 export const address = (text: string): Uint8Array => parseAddress(text)!;
 export const prefix = (text: string) => parsePrefix(text)!;
-/** Each number another key. */
+/** Returns a distinct key for each number. */
 export const keyBytes = (number: number): Uint8Array => {
   const key = new Uint8Array(32).fill(0xa5);
   new DataView(key.buffer).setUint32(0, number);
@@ -28,7 +28,7 @@ export const keyBytes = (number: number): Uint8Array => {
 export const key = (number: number): string => formatKeyBase64(keyBytes(number));
 
 type Texts = PerFamily<string> | undefined;
-export interface NodeWords {
+export interface NodeFields {
   readonly bgp?: Texts;
   readonly internal?: readonly string[];
   readonly external?: readonly string[];
@@ -40,20 +40,20 @@ export interface NodeWords {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-export function node(name: string, words: NodeWords = {}): ClusterNode {
+export function node(name: string, fields: NodeFields = {}): ClusterNode {
   return {
     name,
-    labels: words.labels ?? {},
-    bgpAddress: addresses(words.bgp),
+    labels: fields.labels ?? {},
+    bgpAddress: addresses(fields.bgp),
     addresses: [
-      ...(words.internal ?? []).map(text => ({ type: 'InternalIP', address: address(text) }) as const),
-      ...(words.external ?? []).map(text => ({ type: 'ExternalIP', address: address(text) }) as const),
+      ...(fields.internal ?? []).map(text => ({ type: 'InternalIP', address: address(text) }) as const),
+      ...(fields.external ?? []).map(text => ({ type: 'ExternalIP', address: address(text) }) as const),
     ],
-    publicKey: words.key ?? {},
-    wireguardAddress: addresses(words.wireguard),
-    ipipAddress: addresses(words.ipip === undefined ? undefined : { 4: words.ipip }),
-    vxlanAddress: addresses(words.vxlan),
-    podCidrs: (words.podCidrs ?? []).map(prefix),
+    publicKey: fields.key ?? {},
+    wireguardAddress: addresses(fields.wireguard),
+    ipipAddress: addresses(fields.ipip === undefined ? undefined : { 4: fields.ipip }),
+    vxlanAddress: addresses(fields.vxlan),
+    podCidrs: (fields.podCidrs ?? []).map(prefix),
     annotations: {},
   };
 }
@@ -62,7 +62,7 @@ function addresses(texts: Texts): PerFamily<Uint8Array> {
   return Object.fromEntries(Object.entries(texts ?? {}).map(([family, text]) => [family, address(text)]));
 }
 
-/** @param borrowed `address node` each */
+/** @param borrowed addresses of other nodes, each `address node` */
 export function block(cidr: string, owner: string | undefined, ...borrowed: readonly string[]): IpamBlock {
   return {
     name: cidr.replaceAll(/[.:/]/g, '-'),
@@ -123,7 +123,7 @@ export function planOf(of: Cluster, more: Parameters<typeof input>[1] = {}): Pla
   return plan(input(of, more));
 }
 
-/** `10.0.0.0/26 tunnel`, in the order of the text. */
+/** Returns routes such as `10.0.0.0/26 tunnel`, sorted by text. */
 export function routesOf(desired: Desired, family: Family): readonly string[] {
   return [...tunnelOf(desired, family).routes]
     .map(([text, { destination, kind }]) => {
@@ -133,7 +133,7 @@ export function routesOf(desired: Desired, family: Family): readonly string[] {
     .sort();
 }
 
-/** Of each peer its node, endpoint and allowed IPs. */
+/** Returns each peer's node, endpoint and allowed IPs. */
 export function peersOf(desired: Desired, family: Family): Readonly<Record<string, string>> {
   return Object.fromEntries(
     [...tunnelOf(desired, family).peers].map(([text, each]) => {
@@ -150,7 +150,7 @@ export function tunnelOf({ tunnels }: Desired, family: Family): DesiredTunnel {
   return tunnel;
 }
 
-/** `Node/a InvalidPublicKey` */
+/** Returns problems such as `Node/a InvalidPublicKey`. */
 export function reasonsOf({ problems }: Pick<Plan, 'problems'>): readonly string[] {
   return problems.map(({ object, reason }) => `${object} ${reason}`);
 }

@@ -1,7 +1,7 @@
-/** The same cluster in IPv4, in IPv6 and in both: what is written once is checked three times. */
+/** The same cluster in IPv4, in IPv6 and in both, so each test runs in three modes. */
 import type { Family } from '../../src/base/family.ts';
 import type { ClusterNode, FelixConfiguration, IpamBlock, PerFamily } from '../../src/calico/model/cluster.ts';
-import { block, configuration, key, type NodeWords, node } from './calico-cluster.ts';
+import { block, configuration, key, type NodeFields, node } from './calico-cluster.ts';
 
 export const MODES: readonly { readonly mode: string; readonly families: readonly Family[] }[] = [
   { mode: 'IPv4', families: [4] },
@@ -11,12 +11,12 @@ export const MODES: readonly { readonly mode: string; readonly families: readonl
 
 export const PORT: Readonly<Record<Family, number>> = { 4: 51820, 6: 51821 };
 
-/** Address of the node of a number. */
+/** Returns the address of a node by its number. */
 export const hostOf = (family: Family, number: number) => (family === 4 ? `172.16.0.${number}` : `fd00::${number}`);
-/** Its block. */
+/** Returns the block of a node by its number. */
 export const blockOf = (family: Family, number: number) =>
   family === 4 ? `10.0.${number}.0/26` : `fd10:0:0:${number}::/122`;
-/** The block of another size, without the prefix's length. */
+/** Returns the address of the node's block, without the prefix length. */
 export const inBlock = (family: Family, number: number, last: number) =>
   family === 4 ? `10.0.${number}.${last}` : `fd10:0:0:${number}::${last}`;
 export const alone = (family: Family, text: string) => `${text}/${family === 4 ? 32 : 128}`;
@@ -24,11 +24,11 @@ export const alone = (family: Family, text: string) => `${text}/${family === 4 ?
 export const per = <T>(families: readonly Family[], make: (family: Family) => T): PerFamily<T> =>
   Object.fromEntries(families.map(family => [family, make(family)]));
 
-/** Key `number`, or `number + 1000` in IPv6, which has keys of its own. */
+/** Returns key `number`, or `number + 1000` for IPv6, which has its own keys. */
 export const keyOf = (family: Family, number: number) => key(family === 4 ? number : number + 1000);
 
-/** With an address and a key in each of the families. */
-export function member(families: readonly Family[], name: string, number: number, more: NodeWords = {}): ClusterNode {
+/** Returns a node with an address and a key in each family. */
+export function member(families: readonly Family[], name: string, number: number, more: NodeFields = {}): ClusterNode {
   return node(name, {
     bgp: per(families, family => hostOf(family, number)),
     key: per(families, family => keyOf(family, number)),

@@ -1,4 +1,7 @@
-/** What Go makes of texts (test/calico/plan/go): the reference of our readers of what Felix reads with Go's libraries. */
+/**
+ * Runs texts through Go's libraries (test/calico/plan/go), the reference for our parsers of what Felix
+ * reads with them.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,11 +11,11 @@ import { fileURLToPath } from 'node:url';
 export interface GoQuestion {
   readonly kind: 'ini' | 'regexp' | 'int' | 'uint' | 'float' | 'duration';
   readonly text: string;
-  /** What a `regexp` is tried on. */
+  /** Texts that a `regexp` is matched against. */
   readonly names?: readonly string[];
 }
 
-/** `error` where Go refuses the text; otherwise what it read. */
+/** Go's result: `error` if Go rejects the text, otherwise the parsed value. */
 export interface GoAnswer {
   readonly error?: string;
   readonly values?: Readonly<Record<string, string>>;

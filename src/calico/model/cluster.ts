@@ -72,8 +72,8 @@ export interface ClusterNode {
   /** `spec.podCIDRs`, or `spec.podCIDR` alone. */
   readonly podCidrs: readonly Prefix[];
   /**
-   * The address in `spec.podCIDR`, with its host bits. Absent where it equals the first of
-   * `podCidrs`, and where there is none.
+   * The address in `spec.podCIDR`, with its host bits. Absent if it equals the first of
+   * `podCidrs`, or if the Node has no podCIDR.
    */
   readonly podCidrAddress?: Uint8Array;
   /** The `projectcalico.org/` annotations that the agent rewrites, as text. */

@@ -1,6 +1,7 @@
 /**
- * Whose each prefix is, as Felix's calculation graph has it (felix/calc/l3_route_resolver.go, wireguard_mgr.go), written down once more in the shortest way
- * and compared with thousands of random plans; and the cases that were unlike before, one by one.
+ * Compares the owner of each prefix with Felix's calculation graph
+ * (felix/calc/l3_route_resolver.go, wireguard_mgr.go), reimplemented as briefly as possible, in
+ * thousands of random plans. Cases that once differed have a test each.
  */
 import { describe, expect, test } from 'vitest';
 import { formatPrefix } from '../../../src/base/prefix.ts';
@@ -20,7 +21,7 @@ interface World {
 const text = (address: Uint8Array): string => `${address.join('.')}/32`;
 const first = (names: readonly string[] | undefined): string | undefined => names && [...names].sort()[0];
 
-/** Of IPv4. @returns by prefix the node that it is routed to */
+/** Returns, by IPv4 prefix, the node that Felix routes it to. */
 function felix({ nodes, blocks, pods }: World, encryptsHosts: boolean, fromPods: boolean): Map<string, string> {
   const [hosts, refs] = [new Map<string, string[]>(), new Map<string, string[]>()];
   const ipam = new Map<string, string>();
@@ -45,7 +46,7 @@ function felix({ nodes, blocks, pods }: World, encryptsHosts: boolean, fromPods:
     const host = first(hosts.get(prefix));
     const isMine = hosts.get(prefix)?.includes('me') ?? false;
     const to = first(refs.get(prefix)) ?? host ?? ipam.get(prefix)!;
-    // ours is better: an address of this node is no pod or tunnel of another
+    // Deliberate difference: another node cannot claim our address for a pod or tunnel.
     if (isMine && refs.has(prefix) && to !== 'me') continue;
     if (host !== undefined && host !== 'me') {
       if (encryptsHosts) routes.set(prefix, to);
@@ -54,7 +55,7 @@ function felix({ nodes, blocks, pods }: World, encryptsHosts: boolean, fromPods:
   return routes;
 }
 
-/** What the plan makes of it, in the same form. Prefixes of ours that lie in a block of ours need no route. */
+/** Our plan in the same form. Local prefixes within a local block need no route. */
 function ours({ desired }: Plan): { readonly tunnels: readonly string[]; readonly throws: readonly string[] } {
   const { peers, routes } = tunnelOf(desired, 4);
   const tunnels = [...peers.values()].flatMap(({ node: name, allowedIps }) =>
@@ -89,12 +90,12 @@ function compare(world: World): void {
         WireguardHostEncryptionEnabled: hosts,
         RouteSource: fromPods ? 'WorkloadIPs' : 'CalicoIPAM',
       });
-      const made = planOf(cluster(on, ...world.nodes, ...world.blocks, ...world.pods));
-      expect(ours(made), JSON.stringify({ fromPods, hosts })).toEqual(theirs(world, felix(world, hosts, fromPods)));
+      const result = planOf(cluster(on, ...world.nodes, ...world.blocks, ...world.pods));
+      expect(ours(result), JSON.stringify({ fromPods, hosts })).toEqual(theirs(world, felix(world, hosts, fromPods)));
     }
 }
 
-/** Of few addresses, so that they meet; none that is refused as an endpoint. */
+/** Draws from few addresses so that conflicts occur; none is rejected as an endpoint. */
 function randomWorld(random: Random): World {
   const address = (): string => `10.0.${random.below(3)}.${1 + random.below(4)}`;
   const maybe = (chance: number): string | undefined => (random.chance(chance) ? address() : undefined);
@@ -109,7 +110,7 @@ function randomWorld(random: Random): World {
       ...(wireguard && { wireguard: { 4: wireguard } }),
     });
   });
-  // blocks of a datastore do not overlap
+  // Blocks in a datastore never overlap.
   const blocks = [0, 1, 2].flatMap(third => {
     const owner = random.chance(0.8) ? random.pick(NAMES) : undefined;
     const borrowed = (of: string): string[] => (random.chance(0.5) ? [`${of} ${random.pick(NAMES)}`] : []);
@@ -121,7 +122,7 @@ function randomWorld(random: Random): World {
   return { nodes, blocks, pods };
 }
 
-/** All that is said to be an address of this node. */
+/** All addresses that this node claims for itself. */
 function ownAddresses({ nodes }: World): ReadonlySet<string> {
   const me = nodes.find(({ name }) => name === 'me')!;
   const own = [me.wireguardAddress[4], me.ipipAddress[4], me.vxlanAddress[4], ...hostsOf(me)];
@@ -137,7 +138,7 @@ test('1,000 random clusters, four plans each', () => {
     for (let compared = 0; compared < 1_000; ) {
       const world = randomWorld(random);
       const own = ownAddresses(world);
-      // an endpoint that is an address of this node is refused here, and not by Felix (endpoints.test.ts)
+      // Unlike Felix, we reject an endpoint that is an address of this node (endpoints.test.ts).
       if (world.nodes.some(each => each.name !== 'me' && hostsOf(each).some(address => own.has(address.join()))))
         continue;
       compare(world);
@@ -146,7 +147,7 @@ test('1,000 random clusters, four plans each', () => {
   });
 });
 
-describe('one by one', () => {
+describe('cases that once differed', () => {
   const me = node('me', { bgp: { 4: '172.16.0.1' }, key: { 4: key(1) } });
   const a = node('a', { bgp: { 4: '172.16.0.2' }, key: { 4: key(2) } });
   const plan = (hosts: boolean, ...objects: (ClusterNode | IpamBlock | Pod)[]) =>
@@ -159,7 +160,7 @@ describe('one by one', () => {
       ),
     );
 
-  test("a tunnel address that is the node's own goes with host encryption alone", () => {
+  test("a tunnel address equal to the node's own is routed only with host encryption", () => {
     const b = node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: key(3) }, vxlan: { 4: '172.16.0.3' }, ipip: '10.0.0.3' });
     expect(plan(false, me, b)).toEqual({ tunnels: ['10.0.0.3/32 b'], throws: [] });
     expect(plan(true, me, b)).toEqual({ tunnels: ['10.0.0.3/32 b', '172.16.0.3/32 b'], throws: [] });
@@ -167,7 +168,7 @@ describe('one by one', () => {
     expect(plan(false, mine, a)).toEqual({ tunnels: [], throws: ['172.16.0.1/32'] });
   });
 
-  test('a node without any address gives no tunnel addresses; one with an address of the other family does', () => {
+  test('the tunnel addresses of a node apply only if it has an address of either family', () => {
     const words = { key: { 4: key(3) }, wireguard: { 4: '10.0.0.3' }, ipip: '10.0.0.4' };
     expect(plan(false, me, node('b', words))).toEqual({ tunnels: [], throws: [] });
     expect(plan(false, me, node('b', { ...words, bgp: { 6: 'fd00::3' } }))).toEqual({
@@ -176,7 +177,7 @@ describe('one by one', () => {
     });
   });
 
-  test("a block of one address is its owner's, whoever has the address; without an owner it is his", () => {
+  test('a block of one address belongs to its owner, or without an owner to the holder of the address', () => {
     const b = node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: key(3) } });
     for (const [owner, holder] of [
       ['a', 'b'],
@@ -188,7 +189,7 @@ describe('one by one', () => {
     expect(plan(false, me, a, b, block('10.0.0.5/32', undefined, '10.0.0.5 b')).tunnels).toEqual(['10.0.0.5/32 b']);
   });
 
-  test('an address that is written without a prefix length is no endpoint, and still the address of the node', () => {
+  test('an address without a prefix length is not an endpoint, but still an address of the node', () => {
     const b = node('b', {
       bgp: { 4: '172.16.0.3' },
       internal: ['172.16.0.4'],
@@ -196,15 +197,15 @@ describe('one by one', () => {
       ipip: '10.0.0.3',
     });
     const bare = { ...b, bgpLength: {} };
-    const made = planOf(cluster(configuration('default', { WireguardEnabled: true }), me, bare));
-    expect(ours(made)).toEqual({ tunnels: [], throws: ['10.0.0.3/32'] });
-    expect(made.peers[4]).toMatchObject([{ node: 'b', plain: 'no-node-address' }]);
-    const [problem] = made.problems.filter(({ object }) => object === 'Node/b');
+    const result = planOf(cluster(configuration('default', { WireguardEnabled: true }), me, bare));
+    expect(ours(result)).toEqual({ tunnels: [], throws: ['10.0.0.3/32'] });
+    expect(result.peers[4]).toMatchObject([{ node: 'b', plain: 'no-node-address' }]);
+    const [problem] = result.problems.filter(({ object }) => object === 'Node/b');
     expect(problem).toMatchObject({ reason: 'MissingNodeAddress', message: expect.stringContaining('172.16.0.3') });
     expect(problem!.message).toContain('prefix length');
   });
 
-  test('the tunnel of a podCIDR is the address after the one that is written, in its last byte', () => {
+  test('the tunnel address of a podCIDR increments only the last byte of the address as written', () => {
     const options = { usePodCidr: true };
     const on = configuration('default', { WireguardEnabled: true });
     for (const [last, expected] of [
@@ -213,12 +214,12 @@ describe('one by one', () => {
       [255, '10.9.0.0'],
     ] as const) {
       const b = node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: key(3) }, podCidrs: ['10.9.0.0/24'] });
-      const made = planOf(cluster(on, me, { ...b, podCidrAddress: Uint8Array.of(10, 9, 0, last) }), { options });
-      expect(ours(made).tunnels).toEqual(['10.9.0.0/24 b', `${expected}/32 b`]);
+      const result = planOf(cluster(on, me, { ...b, podCidrAddress: Uint8Array.of(10, 9, 0, last) }), { options });
+      expect(ours(result).tunnels).toEqual(['10.9.0.0/24 b', `${expected}/32 b`]);
     }
   });
 
-  test('keys as Go takes them: line breaks and spare bits; two spellings of one key are one', () => {
+  test('keys are compared as Go decodes them, ignoring line breaks and unused bits', () => {
     const spare = key(3).replace(
       /.=$/,
       last => `${last === 'U=' ? 'V' : String.fromCharCode(last.charCodeAt(0) + 1)}=`,

@@ -1,4 +1,4 @@
-/** Numbers and durations as Go reads them: held to Go itself. */
+/** Compares our parsers of numbers and durations with Go's. */
 import { expect, test } from 'vitest';
 import { goDuration, goFloat, goInteger, goUnsigned } from '../../../src/calico/model/go-text.ts';
 import { describeWith } from '../../netns/needs.ts';
@@ -8,7 +8,7 @@ import { type Random, seeded } from '../../support/random.ts';
 const SEED = Number(process.env['TEST_SEED'] ?? Date.now() >>> 0);
 console.log(`TEST_SEED=${SEED}`);
 
-const made = (random: Random, parts: readonly string[], most: number): string =>
+const randomText = (random: Random, parts: readonly string[], most: number): string =>
   Array.from({ length: 1 + random.below(most) }, () => random.pick(parts)).join('');
 
 describeWith(['go'], 'as Go', () => {
@@ -35,7 +35,7 @@ describeWith(['go'], 'as Go', () => {
     for (const kind of ['int', 'uint', 'float', 'duration'] as const) {
       questions.push(...fixed.map(text => ({ kind, text })));
       for (let i = 0; i < 20_000; i++)
-        questions.push({ kind, text: made(random, kind === 'duration' ? duration : number, 5) });
+        questions.push({ kind, text: randomText(random, kind === 'duration' ? duration : number, 5) });
     }
     const ours = ({ kind, text }: GoQuestion): string => {
       if (kind === 'float') return numberText(goFloat(text));

@@ -1,4 +1,4 @@
-/** A planner that remembers plans as one that does not, through thousands of random changes. */
+/** A caching planner yields the same plans as a new one, through thousands of random changes. */
 import { describe, expect, test } from 'vitest';
 import type { Cluster, ClusterNode, FelixConfiguration, IpamBlock, Pod } from '../../../src/calico/model/cluster.ts';
 import { DEFAULT_OPTIONS, type PlanOptions } from '../../../src/calico/plan/config/options.ts';
@@ -29,7 +29,7 @@ interface World {
   options: PlanOptions;
 }
 
-/** Of few, so that they meet. */
+/** Draws from few addresses so that conflicts occur. */
 const v4 = (random: Random) => `10.0.${random.below(4)}.${random.below(4)}`;
 const v6 = (random: Random) => `fd00::${random.below(4)}:${random.below(4)}`;
 
@@ -91,8 +91,8 @@ function change(random: Random, world: World): void {
     }
     case 4:
     case 5: {
-      const made = randomBlock(random);
-      world.blocks.set(made.name, made);
+      const result = randomBlock(random);
+      world.blocks.set(result.name, result);
       break;
     }
     case 6: {
@@ -107,9 +107,9 @@ function change(random: Random, world: World): void {
       break;
     }
     case 8: {
-      const made = randomConfiguration(random);
-      if (made.name !== 'default' && random.chance(0.4)) world.configurations.delete(made.name);
-      else world.configurations.set(made.name, made);
+      const result = randomConfiguration(random);
+      if (result.name !== 'default' && random.chance(0.4)) world.configurations.delete(result.name);
+      else world.configurations.set(result.name, result);
       break;
     }
     default:
@@ -122,7 +122,7 @@ function change(random: Random, world: World): void {
   }
 }
 
-/** In another order each time. */
+/** Returns the map in random order. */
 function snapshot(random: Random, { nodes, blocks, pods, configurations }: World): Cluster {
   const turn = <V>(map: ReadonlyMap<string, V>) => new Map(random.chance(0.3) ? [...map].toReversed() : map);
   return {
@@ -153,18 +153,18 @@ test(`${CHANGES} random changes`, () => {
         options: world.options,
         ownPublicKey: { 4: keyBytes(1), 6: keyBytes(2) },
       });
-      const made = planner.plan(given);
+      const result = planner.plan(given);
       const { parameters: _, ...fresh } = plan(given);
-      const { parameters: __, ...remembered } = made;
+      const { parameters: __, ...remembered } = result;
       expect(serial(remembered), `change ${i}`).toBe(serial(fresh));
-      for (const tunnel of Object.values(made.desired.tunnels)) {
+      for (const tunnel of Object.values(result.desired.tunnels)) {
         seen.tunnels++;
         seen.peers += tunnel.peers.size;
         for (const { kind } of tunnel.routes.values()) seen[kind]++;
       }
-      for (const { reason } of made.problems) seen.problems.add(reason);
+      for (const { reason } of result.problems) seen.problems.add(reason);
     }
-    // a walk that never gets anywhere proves nothing
+    // Make sure that the walk reached all kinds of problems; otherwise it proves nothing.
     expect(Math.min(seen.tunnels, seen.tunnel, seen.throw, seen.unreachable, seen.peers)).toBeGreaterThan(500);
     for (const reason of [
       'DuplicatePublicKey',
@@ -177,16 +177,16 @@ test(`${CHANGES} random changes`, () => {
   }, seed);
 });
 
-/** Orders are part of it. */
+/** The text of a plan, including the order of its parts. */
 function serial(value: unknown): string {
   return JSON.stringify(value, (_, each) => (each instanceof Map ? [...each] : each));
 }
 
-describe('what a planner remembers', () => {
+describe('the cache of a planner', () => {
   const me = member([4], 'me', 1);
   const a = member([4], 'a', 2);
 
-  test('is not made anew: an unchanged node keeps its peer and its routes', () => {
+  test('returns the same peer and routes for an unchanged node', () => {
     const planner = new Planner();
     const shared = block('10.0.2.0/26', 'a');
     const first = planner.plan(input(cluster(enabled([4]), me, a, shared)));
@@ -199,7 +199,7 @@ describe('what a planner remembers', () => {
     expect(parts(second)[1]).toBe(parts(first)[1]);
   });
 
-  test('is never handed out changed: an earlier plan stays as it was', () => {
+  test('never changes an earlier plan', () => {
     const planner = new Planner();
     const first = planner.plan(input(cluster(enabled([4]), me, a, block('10.0.2.0/26', 'a'))));
     const before = serial(first.desired);
@@ -207,7 +207,7 @@ describe('what a planner remembers', () => {
     expect(serial(first.desired)).toBe(before);
   });
 
-  test('does not stay for what comes back otherwise', () => {
+  test('does not apply to a node that comes back changed', () => {
     const planner = new Planner();
     const of = (...objects: readonly ClusterObject[]) => input(cluster(enabled([4]), me, ...objects));
     planner.plan(of(a, block('10.0.2.0/26', 'a')));

@@ -1,4 +1,4 @@
-/** Time that only passes when it is told to, for what waits by PublishClock. */
+/** A PublishClock whose time passes only when a test advances it. */
 import type { PublishClock } from '../../../src/calico/publish/publisher.ts';
 
 export class FakeClock implements PublishClock {
@@ -6,7 +6,7 @@ export class FakeClock implements PublishClock {
   readonly #timers = new Set<{ readonly at: number; readonly action: () => void }>();
   readonly #settled: () => Promise<void>;
 
-  /** @param wait until what runs has come to where it waits */
+  /** @param wait resolves once all running tasks wait */
   constructor(wait: () => Promise<void> = settled) {
     this.#settled = wait;
   }
@@ -21,7 +21,7 @@ export class FakeClock implements PublishClock {
     return () => this.#timers.delete(timer);
   }
 
-  /** And everything that is due meanwhile happens, in its order. */
+  /** Advances the time and runs everything that becomes due, in order. */
   async pass(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;
     for (;;) {

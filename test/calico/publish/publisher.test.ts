@@ -1,4 +1,7 @@
-/** Keys on the Node: only when told, put right at once, slower in a fight, and gone before the tunnel is. */
+/**
+ * Keys on the Node: published on request, corrected at once, with back-off against repeated
+ * changes, and removed before the tunnel.
+ */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { type AnnotationPatch, Publisher } from '../../../src/calico/publish/publisher.ts';
@@ -11,7 +14,7 @@ let patches: { at: number; patch: AnnotationPatch }[];
 let warnings: string[];
 let refuse: (patch: AnnotationPatch) => boolean;
 let hold: Promise<void> | undefined;
-/** Between what the API does and its answer. */
+/** Runs between a change by the API and its response. */
 let answer: Promise<void> | undefined;
 let publisher: Publisher;
 
@@ -46,7 +49,7 @@ beforeEach(() => {
 afterEach(() => publisher.close());
 
 const see = (): void => publisher.observe({ ...annotations });
-/** Somebody else's change, and its view. */
+/** Changes the Node as another program, and lets the publisher observe it. */
 const meddle = (change: Record<string, string | undefined>): void => {
   annotations = Object.fromEntries(
     Object.entries({ ...annotations, ...change }).filter(([, value]) => value !== undefined),
@@ -54,7 +57,7 @@ const meddle = (change: Record<string, string | undefined>): void => {
   see();
 };
 
-test('no key before it is told to publish one; then that annotation alone, once', async () => {
+test('sends nothing before publish; then only that annotation, once', async () => {
   see();
   await clock.pass(100_000);
   expect(patches).toEqual([]);
@@ -68,7 +71,7 @@ test('no key before it is told to publish one; then that annotation alone, once'
   expect(publisher.isPublished(6)).toBe(false);
 });
 
-test('a key that is there already is not sent', async () => {
+test('does not send a key that is already published', async () => {
   annotations[V4] = 'key4';
   see();
   publisher.publish(4, 'key4');
@@ -76,7 +79,7 @@ test('a key that is there already is not sent', async () => {
   expect(patches).toEqual([]);
 });
 
-test('cleared or changed by another: put right at once, each time after peace', async () => {
+test('corrects a cleared or changed key at once, each time after a stable period', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(60_000);
   for (const value of [undefined, 'felix', '']) {
@@ -89,7 +92,7 @@ test('cleared or changed by another: put right at once, each time after peace', 
   }
 });
 
-test('soon after another time it still takes less than a second', async () => {
+test('corrects a repeated change within a second', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(10);
   see();
@@ -98,7 +101,7 @@ test('soon after another time it still takes less than a second', async () => {
   expect(annotations[V4]).toBe('key4');
 });
 
-test('who clears it every second has it back each time within the next, as without it traffic goes in the clear', async () => {
+test('restores a key that is cleared every second within a second each time, as traffic is plaintext without it', async () => {
   publisher.publish(4, 'key4');
   for (let i = 0; i < 30; i++) {
     await clock.pass(1000);
@@ -111,7 +114,7 @@ test('who clears it every second has it back each time within the next, as witho
   }
 });
 
-test('in a fight it slows down to about once in a second, and after peace it is quick again', async () => {
+test('backs off to about one request a second while reverted, and is fast again after a stable period', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(0);
   const start = clock.now();
@@ -131,14 +134,14 @@ test('in a fight it slows down to about once in a second, and after peace it is 
   meddle({ [V4]: undefined });
   await clock.pass(10);
   expect(patches).toMatchObject([{ at: before }]);
-  // and the next one too: what was long ago does not count
+  // So is the next one: attempts before the stable period do not count.
   see();
   meddle({ [V4]: undefined });
   await clock.pass(1000);
   expect(annotations[V4]).toBe('key4');
 });
 
-test('in a fight, told the same again at every turn, it is no quicker; after peace it is quick again', async () => {
+test('repeated publish calls do not shorten the back-off; a stable period resets it', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(0);
   const fight = async (): Promise<void> => {
@@ -150,7 +153,7 @@ test('in a fight, told the same again at every turn, it is no quicker; after pea
   };
   patches.length = 0;
   await fight();
-  // ten seconds: a hundred would be each time at once
+  // In ten seconds: without back-off there would be a hundred.
   expect(patches.length).toBeLessThan(20);
   see();
   await clock.pass(31_000);
@@ -159,13 +162,13 @@ test('in a fight, told the same again at every turn, it is no quicker; after pea
   meddle({ [V4]: undefined });
   await clock.pass(0);
   expect(patches.map(({ at }) => at)).toEqual([peace]);
-  // and the next is soon too: it counts from the beginning
+  // The next follows soon too: the back-off starts from the beginning.
   meddle({ [V4]: undefined });
   await clock.pass(150);
   expect(patches).toHaveLength(2);
 });
 
-test('refused: tried again with pauses, said each time, the other family undisturbed', async () => {
+test('retries refused requests with pauses and warns each time; the other family is unaffected', async () => {
   refuse = patch => V4 in patch;
   publisher.publish(4, 'key4');
   publisher.publish(6, 'key6');
@@ -182,7 +185,7 @@ test('refused: tried again with pauses, said each time, the other family undistu
   expect(annotations[V4]).toBe('key4');
 });
 
-test('views from before while it is sent cost at most one more', async () => {
+test('stale observations during a request cost at most one more request', async () => {
   let release = (): void => {};
   hold = new Promise(resolve => {
     release = resolve;
@@ -197,7 +200,7 @@ test('views from before while it is sent cost at most one more', async () => {
   expect(patches).toHaveLength(1);
 });
 
-test('a clearing that is seen before the answer to what it cleared is not overlooked', async () => {
+test('notices a clearing that is observed before the response to the request it undid', async () => {
   let release = (): void => {};
   answer = new Promise(resolve => {
     release = resolve;
@@ -212,7 +215,7 @@ test('a clearing that is seen before the answer to what it cleared is not overlo
   expect(annotations[V4]).toBe('key4');
 });
 
-test('withdrawn: resolves when it is gone; brought back by a stale write, it goes again', async () => {
+test('withdraw resolves once the key is gone; a stale write that restores it is undone', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(0);
   see();
@@ -227,7 +230,7 @@ test('withdrawn: resolves when it is gone; brought back by a stale write, it goe
   expect(await publisher.withdraw(4)).toBe(true);
 });
 
-test('somebody else’s key is not taken away; one that an earlier agent left is', async () => {
+test('withdraw removes the key of an earlier run, but not a key of another program', async () => {
   annotations[V4] = 'felix';
   annotations[V6] = 'mine';
   see();
@@ -238,7 +241,7 @@ test('somebody else’s key is not taken away; one that an earlier agent left is
   expect(annotations).toEqual({ other: 'x', [V4]: 'felix' });
 });
 
-test('before the Node was seen nothing is removed, lest it be another’s', async () => {
+test('withdraw removes nothing before the Node is observed: the key could be another program’s', async () => {
   annotations[V4] = 'felix';
   const done = publisher.withdraw(4, { previousKey: 'mine', timeoutMs: 1000 });
   await clock.pass(2000);
@@ -249,7 +252,7 @@ test('before the Node was seen nothing is removed, lest it be another’s', asyn
   expect(V4 in annotations).toBe(false);
 });
 
-test('withdrawing against a refusing API ends after its patience, and goes on', async () => {
+test('withdraw from a refusing API resolves after its timeout and keeps trying', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(0);
   refuse = () => true;
@@ -261,7 +264,7 @@ test('withdrawing against a refusing API ends after its patience, and goes on', 
   expect(V4 in annotations).toBe(false);
 });
 
-test('a Node that is not there is left alone until it is', async () => {
+test('sends nothing while the Node does not exist', async () => {
   publisher.observe(undefined);
   publisher.publish(4, 'key4');
   await clock.pass(60_000);
@@ -271,7 +274,7 @@ test('a Node that is not there is left alone until it is', async () => {
   expect(annotations[V4]).toBe('key4');
 });
 
-test('published again while it is being withdrawn: published in the end', async () => {
+test('a publish during a withdrawal wins', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(0);
   const done = publisher.withdraw(4);
@@ -281,7 +284,7 @@ test('published again while it is being withdrawn: published in the end', async 
   expect(annotations[V4]).toBe('key4');
 });
 
-test('closed, it sends nothing more', async () => {
+test('sends nothing after close', async () => {
   publisher.publish(4, 'key4');
   await clock.pass(0);
   publisher.close();

@@ -1,8 +1,8 @@
 /**
  * Assigns the WireGuard device an address from Calico's IPAM
  * (docs/reference/calico-felix.md#tunnel-addresses), for clusters where Calico's `allocateip` does
- * not. The allocator keeps an address that is already ours and whose pool may still be used. If
- * there is none, it takes a free address from a block of this node, and if these are full, claims a
+ * not. The allocator keeps an address that is already ours and whose pool may still be used.
+ * Otherwise it takes a free address from a block of this node, and if these are full, claims a
  * block. It never borrows from other nodes' blocks.
  *
  * Every write requires the resourceVersion that was read, so two writers cannot get the same
@@ -133,7 +133,7 @@ export class AddressAllocator {
     return current;
   }
 
-  /** Assigns a free address, claiming blocks as needed; returns undefined if there is none. */
+  /** Assigns a free address, claiming blocks as needed; returns undefined if none is free. */
   async #assign(family: Family, pools: readonly Pool[]): Promise<Uint8Array | undefined> {
     const { ipam, node, pause, now } = this.#options;
     const reserved = (await ipam.list('IPReservation')).flatMap(({ spec }) =>

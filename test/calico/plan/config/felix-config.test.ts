@@ -86,13 +86,13 @@ describe('selector-scoped configurations', () => {
 
   test('only the oldest match applies', () => {
     const mtu = configuration('young', { WireguardMTU: 1300 }, { nodeSelector: 'all()', creationTimestamp: young });
-    const made = read(
+    const result = read(
       {},
       scoped('zzz', 3, 'all()', old),
       mtu,
       scoped('other', 9, 'has(other)', '2020-01-01T00:00:00Z'),
     );
-    expect(made.parameters).toMatchObject({ WireguardListeningPort: 3, WireguardMTU: 0 });
+    expect(result.parameters).toMatchObject({ WireguardListeningPort: 3, WireguardMTU: 0 });
   });
 
   test('equal ages are ordered by name, whatever the order of the map', () => {
@@ -114,14 +114,14 @@ describe('selector-scoped configurations', () => {
   });
 
   test('an invalid or missing selector matches nothing and is reported', () => {
-    const made = read({}, scoped('bad', 3, "rack = 'one'"), scoped('none', 3, undefined), scoped('empty', 3, ' '));
-    expect(made.parameters.WireguardListeningPort).toBe(51820);
-    expect(made.problems.map(({ object, reason }) => `${object} ${reason}`)).toEqual([
+    const result = read({}, scoped('bad', 3, "rack = 'one'"), scoped('none', 3, undefined), scoped('empty', 3, ' '));
+    expect(result.parameters.WireguardListeningPort).toBe(51820);
+    expect(result.problems.map(({ object, reason }) => `${object} ${reason}`)).toEqual([
       'FelixConfiguration/bad InvalidSelector',
       'FelixConfiguration/none MissingNodeSelector',
       'FelixConfiguration/empty MissingNodeSelector',
     ]);
-    expect(made.problems[0]!.message).toContain("rack = 'one'");
+    expect(result.problems[0]!.message).toContain("rack = 'one'");
   });
 });
 
@@ -138,9 +138,9 @@ describe('whether a family is enabled', () => {
 
   test('cluster-wide: node.<name> and selectors are ignored', () => {
     const off = { WireguardEnabled: false };
-    const made = read({}, both, configuration('node.me', off), configuration('s', off, { nodeSelector: 'all()' }));
-    expect(made.parameters.WireguardEnabled).toBe(false);
-    expect(made.clusterEnabled).toEqual({ 4: true, 6: true });
+    const result = read({}, both, configuration('node.me', off), configuration('s', off, { nodeSelector: 'all()' }));
+    expect(result.parameters.WireguardEnabled).toBe(false);
+    expect(result.clusterEnabled).toEqual({ 4: true, 6: true });
     expect(read({}, configuration('node.me', { WireguardEnabled: true })).clusterEnabled[4]).toBe(false);
     expect(read({ environment: { FELIX_WIREGUARDENABLED: 'true' } }).clusterEnabled[4]).toBe(true);
   });
@@ -172,9 +172,9 @@ describe("Felix's file", () => {
   });
 
   test('an invalid line is reported', () => {
-    const made = read({ file: 'WireguardMTU 1300\nWireguardMTU=1200' });
-    expect(made.parameters.WireguardMTU).toBe(1200);
-    expect(made.problems).toEqual([
+    const result = read({ file: 'WireguardMTU 1300\nWireguardMTU=1200' });
+    expect(result.parameters.WireguardMTU).toBe(1200);
+    expect(result.problems).toEqual([
       {
         object: 'File/felix.cfg',
         reason: 'InvalidLine',

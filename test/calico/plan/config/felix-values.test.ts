@@ -52,9 +52,9 @@ describe('an empty text', () => {
 
 describe('values', () => {
   test('an invalid value is replaced by the default, not by the next source, and is reported', () => {
-    const made = read({ environment: { FELIX_WIREGUARDLISTENINGPORT: 'many' } }, ofDefault);
-    expect(made.parameters.WireguardListeningPort).toBe(51820);
-    expect(made.problems).toEqual([
+    const result = read({ environment: { FELIX_WIREGUARDLISTENINGPORT: 'many' } }, ofDefault);
+    expect(result.parameters.WireguardListeningPort).toBe(51820);
+    expect(result.problems).toEqual([
       {
         object: 'Environment',
         reason: 'InvalidParameter',
@@ -103,9 +103,9 @@ describe('values', () => {
     ['DeviceRouteProtocol', '80', 80],
     ['Ipv6Support', 'false', false],
   ])('%s %s is read', (name, text, value) => {
-    const made = one(name, text);
-    expect(made.parameters[name as keyof typeof made.parameters]).toEqual(value);
-    expect(made.problems).toEqual([]);
+    const result = one(name, text);
+    expect(result.parameters[name as keyof typeof result.parameters]).toEqual(value);
+    expect(result.problems).toEqual([]);
   });
 
   test.each([
@@ -135,13 +135,13 @@ describe('values', () => {
     ['RouteTableRanges', '10-1', undefined],
     ['RouteTableRange', '1-300', undefined],
   ])('%s %s is rejected, and the default applies', (name, text, value) => {
-    const made = one(name, text);
-    expect(made.parameters[name as keyof typeof made.parameters]).toEqual(value);
-    expect(made.problems.map(({ object, reason }) => [object, reason])).toEqual([
+    const result = one(name, text);
+    expect(result.parameters[name as keyof typeof result.parameters]).toEqual(value);
+    expect(result.problems.map(({ object, reason }) => [object, reason])).toEqual([
       ['FelixConfiguration/default', 'InvalidParameter'],
     ]);
-    expect(made.problems[0]!.message).toContain(name);
-    expect(made.problems[0]!.message.length).toBeLessThan(300);
+    expect(result.problems[0]!.message).toContain(name);
+    expect(result.problems[0]!.message.length).toBeLessThan(300);
   });
 
   const LINKS = ['eth0', 'eth01', 'NET1', 'net2', 'lo'];
@@ -171,10 +171,10 @@ describe('values', () => {
   });
 
   test('the default replaces an invalid pattern', () => {
-    const made = one('MTUIfacePattern', '(');
-    expect(made.parameters.MTUIfacePattern.test('eth0')).toBe(true);
-    expect(made.parameters.MTUIfacePattern.test('cali0')).toBe(false);
-    expect(made.problems).toHaveLength(1);
+    const result = one('MTUIfacePattern', '(');
+    expect(result.parameters.MTUIfacePattern.test('eth0')).toBe(true);
+    expect(result.parameters.MTUIfacePattern.test('cali0')).toBe(false);
+    expect(result.problems).toHaveLength(1);
   });
 
   test('RouteTableRanges overrides the older RouteTableRange', () => {

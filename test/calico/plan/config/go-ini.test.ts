@@ -9,7 +9,7 @@ const SEED = Number(process.env['TEST_SEED'] ?? Date.now() >>> 0);
 console.log(`TEST_SEED=${SEED}`);
 const FILES = Number(process.env['WG_FUZZ_RUNS'] ?? 60_000);
 
-const made = (random: Random, parts: readonly string[], most: number): string =>
+const randomText = (random: Random, parts: readonly string[], most: number): string =>
   Array.from({ length: 1 + random.below(most) }, () => random.pick(parts)).join('');
 
 describeWith(['go'], 'as Go', () => {
@@ -31,7 +31,7 @@ describeWith(['go'], 'as Go', () => {
       '[x]\na=1\n[y]\na=2\n[x]\na=3', '- = 1\n- = 2', 'a=1\rb=2', 'a = x;y', 'a = "x;y"', 'a=\\',
       'a = \\\n= b', '[a]b]\nc=1', '[a] c=1\nb=2', 'a = \n b',
     ];
-    const questions = [...fixed, ...Array.from({ length: FILES }, () => made(random, parts, 12))].map(text => ({
+    const questions = [...fixed, ...Array.from({ length: FILES }, () => randomText(random, parts, 12))].map(text => ({
       kind: 'ini' as const,
       text,
     }));
@@ -39,14 +39,14 @@ describeWith(['go'], 'as Go', () => {
     const unlike = questions.flatMap(({ text }, i) => {
       const { error, values = {} } = answers[i]!;
       const ours = parseFelixFile(text);
-      const [said, theirs] =
+      const [result, theirs] =
         error === undefined
           ? [JSON.stringify([lowered(Object.fromEntries(ours.parameters)), []]), JSON.stringify([lowered(values), []])]
           : [ours.problems.length > 0, true];
       const isBoth = error === undefined && ours.problems.length > 0;
-      return said === theirs && !isBoth
+      return result === theirs && !isBoth
         ? []
-        : [`${JSON.stringify(text)}: ${said} ${JSON.stringify(ours.problems)}, Go ${theirs} ${error ?? ''}`];
+        : [`${JSON.stringify(text)}: ${result} ${JSON.stringify(ours.problems)}, Go ${theirs} ${error ?? ''}`];
     });
     expect(unlike).toEqual([]);
     expect(answers.filter(({ error }) => error === undefined).length).toBeGreaterThan(3000);

@@ -14,7 +14,7 @@ const NAMES = [
   'a_b', '', 'é0', 'eth0\n', 'ſ', 'K', 'enp3s0f1np1', 'veth-0',
 ];
 
-const made = (random: Random, parts: readonly string[], most: number): string =>
+const randomText = (random: Random, parts: readonly string[], most: number): string =>
   Array.from({ length: 1 + random.below(most) }, () => random.pick(parts)).join('');
 
 describeWith(['go'], 'as Go', () => {
@@ -40,7 +40,7 @@ describeWith(['go'], 'as Go', () => {
       'a{1001}', '(a{100}){11}', '\\pN', '[[.a.]]', '(?x)a b', '[[:ALPHA:]]', 'x**', 'x*+',
       '(?i)[^k]', '\\8',
     ];
-    const questions = [...fixed, ...Array.from({ length: PATTERNS }, () => made(random, parts, 6))].map(text => ({
+    const questions = [...fixed, ...Array.from({ length: PATTERNS }, () => randomText(random, parts, 6))].map(text => ({
       kind: 'regexp' as const,
       text,
       names: NAMES,

@@ -1,4 +1,7 @@
-/** Compares our parameter table with Felix's own (config-params.json, generated from Calico's source). */
+/**
+ * Compares our parameter table with Felix's own (config-params.json, generated from Calico's
+ * source).
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseFelixConfiguration } from '../../../../src/calico/datastore/parse/felix-configuration.ts';
@@ -39,7 +42,9 @@ const rows: readonly Row[] = existsSync(FILE) ? [...(JSON.parse(readFileSync(FIL
 const row = (name: string): Row => rows.find(({ NameConfigFile }) => NameConfigFile === name)!;
 const none = indexConfigurations(new Map());
 
-/** Ranges that are narrower here than in Felix: we reject numbers that Felix accepts but cannot use. */
+/**
+ * Ranges that are narrower here than in Felix: we reject numbers that Felix accepts but cannot use.
+ */
 const NARROWER: Partial<Record<ParameterName, readonly [number, number]>> = {
   WireguardListeningPort: [1, 65535],
   WireguardListeningPortV6: [1, 65535],
@@ -50,7 +55,10 @@ const NARROWER: Partial<Record<ParameterName, readonly [number, number]>> = {
   WireguardPersistentKeepAlive: [0, 65535],
   RouteRefreshInterval: [0, 1e9],
 };
-/** Parameters for which Felix accepts `none` and gets an unusable value: port 0, rule 0, no pattern, no word. */
+/**
+ * Parameters for which Felix accepts `none` and gets an unusable value: port 0, rule 0, no pattern,
+ * no word.
+ */
 const NONE_IS_USELESS: readonly string[] = [
   'WireguardListeningPort',
   'WireguardListeningPortV6',

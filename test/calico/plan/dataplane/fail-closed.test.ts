@@ -1,4 +1,4 @@
-/** Fail-closed: what is not encrypted is unreachable, hosts excepted, and Felix's way otherwise. */
+/** Fail-closed makes unencrypted pods unreachable, but not hosts; otherwise plans equal Felix's. */
 import { describe, expect, test } from 'vitest';
 import type { Family } from '../../../../src/base/family.ts';
 import { formatPrefix } from '../../../../src/base/prefix.ts';
@@ -17,8 +17,8 @@ import {
 } from '../../../support/calico-families.ts';
 
 const options = { failClosed: true };
-const sealedIn = (made: ReturnType<typeof planOf>, family: Family) =>
-  tunnelOf(made.desired, family).firewall.sealed.map(formatPrefix);
+const sealedIn = (result: ReturnType<typeof planOf>, family: Family) =>
+  tunnelOf(result.desired, family).firewall.sealed.map(formatPrefix);
 
 describe.each(MODES)('$mode: fail-closed', ({ families }) => {
   const on = enabled(families);
@@ -31,7 +31,7 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     ['without an address', member(families, 'bad', 4, { bgp: {} })],
   ] as const;
 
-  test.each(bad)('the pods of a node %s are unreachable and sealed, and only with fail-closed', (what, node) => {
+  test.each(bad)('pods of a node %s are unreachable and sealed only with fail-closed', (what, node) => {
     const tunnelled = { wireguard: per(families, family => inBlock(family, 9, 4)) };
     const objects = [
       on,
@@ -48,14 +48,14 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
       const mine = `${blockOf(family, 1)} throw`;
       expect(routesOf(closed.desired, family)).toEqual([mine, ...prefixes.map(each => `${each} unreachable`)].sort());
       expect(sealedIn(closed, family)).toEqual(prefixes);
-      // Felix knows no tunnel of a node without an address
+      // Felix ignores the tunnel of a node without an address.
       const known = what === 'without an address' ? [blockOf(family, 4)] : prefixes;
       expect(routesOf(open.desired, family)).toEqual([mine, ...known.map(each => `${each} throw`)].sort());
       expect(sealedIn(open, family)).toEqual([]);
     }
   });
 
-  test('routes of encrypted and local ones are as ever; pods of the encrypted are sealed too, for the day the tunnel is gone', () => {
+  test('routes of encrypted and local pods stay the same; encrypted pods are sealed in case the tunnel disappears', () => {
     for (const spec of [{}, { wireguardHostEncryptionEnabled: true }]) {
       const objects = [enabled(families, spec), me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
       const closed = planOf(cluster(...objects), { options }).desired;
@@ -69,7 +69,7 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
         expect(sealedIn(planOf(cluster(...objects), { options }), family)).toContain(blockOf(family, 2));
         for (const [text, { kind, orElse }] of rest.routes) {
           if (kind !== 'tunnel') expect(orElse).toBeUndefined();
-          // nothing else answers for pods when the tunnel is gone; for hosts it may
+          // Without the tunnel, pods must not be reachable another way; hosts may.
           else expect(orElse).toBe(text === alone(family, hostOf(family, 2)) ? undefined : 'unreachable');
         }
       }
@@ -80,22 +80,22 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     [undefined, ['cali']],
     ['azv', ['azv']],
     ['eni,azv', ['eni', 'azv']],
-  ])('the seal ends at the interfaces of pods, with InterfacePrefix %s', (prefix, expected) => {
-    const said = prefix === undefined ? {} : { InterfacePrefix: prefix };
+  ])('the seal exempts the interfaces of pods, with InterfacePrefix %s', (prefix, expected) => {
+    const parameters = prefix === undefined ? {} : { InterfacePrefix: prefix };
     for (const hosts of [false, true]) {
       const spec = { WireguardHostEncryptionEnabled: hosts };
       const objects = [me, a, ...blocksOf(families, 1, 'me'), ...blocksOf(families, 2, 'a')];
-      const inSpec = planOf(cluster(enabled(families, { ...spec, ...said }), ...objects), { options });
+      const inSpec = planOf(cluster(enabled(families, { ...spec, ...parameters }), ...objects), { options });
       const on = enabled(families, spec);
       const environment = prefix === undefined ? {} : { FELIX_INTERFACEPREFIX: prefix };
       const inEnvironment = planOf(cluster(on, ...objects), { options, environment });
       const felixFile = prefix === undefined ? '' : `[global]\nInterfacePrefix = ${prefix}\n`;
       const inFile = planOf(cluster(on, ...objects), { options, felixFile });
-      for (const made of [inSpec, inEnvironment, inFile])
+      for (const result of [inSpec, inEnvironment, inFile])
         for (const family of families) {
-          const tunnel = tunnelOf(made.desired, family);
+          const tunnel = tunnelOf(result.desired, family);
           expect(tunnel.firewall.workloadPrefixes).toEqual(expected);
-          // loopback, tunnel, pods; then what is sealed
+          // Loopback, tunnel and pods, then the sealed prefixes.
           const chains = firewallTable(tunnel)!.chains.filter(({ name }) => name.startsWith('seal-'));
           expect(chains.map(({ rules }) => rules.length)).toEqual([4 + expected.length, 4 + expected.length]);
         }
@@ -104,39 +104,39 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
 
   test('hosts stay reachable, with host encryption too', () => {
     const hosts = enabled(families, { WireguardHostEncryptionEnabled: true });
-    const made = planOf(cluster(hosts, me, member(families, 'bad', 4, { key: {} })), { options });
+    const result = planOf(cluster(hosts, me, member(families, 'bad', 4, { key: {} })), { options });
     for (const family of families) {
-      expect(routesOf(made.desired, family)).toEqual([`${alone(family, hostOf(family, 4))} throw`]);
-      expect(sealedIn(made, family)).toEqual([]);
+      expect(routesOf(result.desired, family)).toEqual([`${alone(family, hostOf(family, 4))} throw`]);
+      expect(sealedIn(result, family)).toEqual([]);
     }
   });
 
-  test('a host that lies within what is sealed is let out of it', () => {
+  test('a host within a sealed prefix is exempt', () => {
     const inside = member(families, 'a', 2, { bgp: per(families, family => inBlock(family, 4, 0)) });
     const keyless = member(families, 'bad', 4, {
       key: {},
       wireguard: inside.bgpAddress[4] ? { 4: inBlock(4, 4, 0) } : {},
     });
     const small = families.map(family => block(family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126', 'bad'));
-    const made = planOf(cluster(on, me, inside, keyless, ...small), { options });
+    const result = planOf(cluster(on, me, inside, keyless, ...small), { options });
     for (const family of families) {
       const host = formatPrefix(prefix(inBlock(family, 4, 0)));
-      expect(routesOf(made.desired, family)).toEqual(
+      expect(routesOf(result.desired, family)).toEqual(
         [`${family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126'} unreachable`, `${host} throw`].sort(),
       );
-      expect(sealedIn(made, family)).toEqual(
+      expect(sealedIn(result, family)).toEqual(
         family === 4 ? ['10.0.4.1/32', '10.0.4.2/31'] : ['fd10:0:0:4::1/128', 'fd10:0:0:4::2/127'],
       );
     }
   });
 
-  test('a host within what is sealed that is encrypted itself is still spoken to by the tunnel', () => {
+  test('an encrypted host within a sealed prefix is still reached through the tunnel', () => {
     const hosts = enabled(families, { WireguardHostEncryptionEnabled: true });
     const inside = member(families, 'a', 2, { bgp: per(families, family => inBlock(family, 4, 9)) });
     const keyless = member(families, 'bad', 4, { key: {} });
-    const made = planOf(cluster(hosts, me, inside, keyless, ...blocksOf(families, 4, 'bad')), { options });
+    const result = planOf(cluster(hosts, me, inside, keyless, ...blocksOf(families, 4, 'bad')), { options });
     for (const family of families)
-      expect(routesOf(made.desired, family)).toEqual(
+      expect(routesOf(result.desired, family)).toEqual(
         [
           `${blockOf(family, 4)} unreachable`,
           `${alone(family, inBlock(family, 4, 9))} tunnel`,
@@ -145,55 +145,57 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
       );
   });
 
-  test('what of a sealed block is local is let out of it, what is encrypted need not be', () => {
+  test('local addresses within a sealed block are exempt, encrypted ones are not', () => {
     const text = (family: Family) => (family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126');
     const lent = families.map(family =>
       block(text(family), 'bad', `${inBlock(family, 4, 3)} me`, `${inBlock(family, 4, 2)} a`),
     );
-    const made = planOf(cluster(on, me, a, member(families, 'bad', 4, { key: {} }), ...lent), { options });
+    const result = planOf(cluster(on, me, a, member(families, 'bad', 4, { key: {} }), ...lent), { options });
     for (const family of families) {
-      expect(routesOf(made.desired, family)).toEqual(
+      expect(routesOf(result.desired, family)).toEqual(
         [
           `${text(family)} unreachable`,
           `${alone(family, inBlock(family, 4, 2))} tunnel`,
           `${alone(family, inBlock(family, 4, 3))} throw`,
         ].sort(),
       );
-      expect(sealedIn(made, family)).toEqual(
+      expect(sealedIn(result, family)).toEqual(
         family === 4 ? ['10.0.4.0/31', '10.0.4.2/32'] : ['fd10:0:0:4::/127', 'fd10:0:0:4::2/128'],
       );
     }
   });
 
-  test('an address borrowed from a local block by a node that is not encrypted is sealed', () => {
+  test('an address that an unencrypted node borrows from a local block is sealed', () => {
     const lent = families.map(family => block(blockOf(family, 1), 'me', `${inBlock(family, 1, 9)} bad`));
-    const made = planOf(cluster(on, me, member(families, 'bad', 4, { key: {} }), ...lent), { options });
-    for (const family of families) expect(sealedIn(made, family)).toEqual([alone(family, inBlock(family, 1, 9))]);
+    const result = planOf(cluster(on, me, member(families, 'bad', 4, { key: {} }), ...lent), { options });
+    for (const family of families) expect(sealedIn(result, family)).toEqual([alone(family, inBlock(family, 1, 9))]);
   });
 
-  test('none of the sealed lies within another', () => {
+  test('sealed prefixes do not contain each other', () => {
     const words = { key: {}, wireguard: per(families, family => inBlock(family, 4, 1)) };
-    const made = planOf(cluster(on, me, member(families, 'bad', 4, words), ...blocksOf(families, 4, 'bad')), {
+    const result = planOf(cluster(on, me, member(families, 'bad', 4, words), ...blocksOf(families, 4, 'bad')), {
       options,
     });
-    for (const family of families) expect(sealedIn(made, family)).toEqual([blockOf(family, 4)]);
+    for (const family of families) expect(sealedIn(result, family)).toEqual([blockOf(family, 4)]);
   });
 
-  test("pods of a node that is gone are sealed, load balancers' addresses are not", () => {
+  test("pods of a deleted node are sealed, load balancers' addresses are not", () => {
     const all = [...blocksOf(families, 5, 'gone'), ...blocksOf(families, 6, 'load-balancer')];
-    const made = planOf(cluster(on, me, ...all), { options });
+    const result = planOf(cluster(on, me, ...all), { options });
     for (const family of families) {
-      expect(routesOf(made.desired, family)).toEqual(
+      expect(routesOf(result.desired, family)).toEqual(
         [`${blockOf(family, 5)} unreachable`, `${blockOf(family, 6)} throw`].sort(),
       );
-      expect(sealedIn(made, family)).toEqual([blockOf(family, 5)]);
+      expect(sealedIn(result, family)).toEqual([blockOf(family, 5)]);
     }
   });
 
-  test('WorkloadIPs: pod by pod', () => {
-    const told = enabled(families, { RouteSource: 'WorkloadIPs' });
+  test('with WorkloadIPs each pod is sealed separately', () => {
+    const felixConfiguration = enabled(families, { RouteSource: 'WorkloadIPs' });
     const theirs = pod('p', 'bad', ...families.map(family => inBlock(family, 7, 1)));
-    const made = planOf(cluster(told, me, member(families, 'bad', 4, { key: {} }), theirs), { options });
-    for (const family of families) expect(sealedIn(made, family)).toEqual([alone(family, inBlock(family, 7, 1))]);
+    const result = planOf(cluster(felixConfiguration, me, member(families, 'bad', 4, { key: {} }), theirs), {
+      options,
+    });
+    for (const family of families) expect(sealedIn(result, family)).toEqual([alone(family, inBlock(family, 7, 1))]);
   });
 });

@@ -1,4 +1,7 @@
-/** What Felix's data plane does beside WireGuard, where it bears on the tunnel (docs/reference/calico-felix.md#related-parameters, #firewall, #ebpf). */
+/**
+ * Settings of Felix's data plane that affect the tunnel
+ * (docs/reference/calico-felix.md#related-parameters, #firewall, #ebpf).
+ */
 import { expect, test } from 'vitest';
 import type { Family } from '../../../../src/base/family.ts';
 import { DEFAULT_OPTIONS } from '../../../../src/calico/plan/config/options.ts';
@@ -22,7 +25,7 @@ const of = (
     { options: { ...DEFAULT_OPTIONS, failClosed } },
   );
 
-test('bpfEnabled is said, with the version that drops our port and what to do, and changes nothing else', () => {
+test('bpfEnabled is reported with the affected versions and the remedy, and changes nothing else', () => {
   const { desired, problems } = of({ BPFEnabled: true });
   expect(problems).toEqual([
     {
@@ -32,11 +35,11 @@ test('bpfEnabled is said, with the version that drops our port and what to do, a
     },
   ]);
   expect(desired).toEqual(of({}).desired);
-  // there is no tunnel to say it of
+  // Without a tunnel there is nothing to report.
   expect(reasonsOf(of({ BPFEnabled: true }, false, []))).toEqual([]);
 });
 
-test('routeSyncDisabled: no routes, as Felix makes none; peers and the tunnel stay', () => {
+test('routeSyncDisabled removes the routes, as in Felix; peers and tunnel stay', () => {
   const plan = of({ RouteSyncDisabled: true });
   for (const family of [4, 6] as const) {
     expect(routesOf(plan.desired, family)).toEqual([]);
@@ -46,14 +49,14 @@ test('routeSyncDisabled: no routes, as Felix makes none; peers and the tunnel st
   expect(reasonsOf(plan).join()).toContain('RouteSyncDisabled');
 });
 
-test('routeSyncDisabled with --fail-closed: what the tunnel does not take stays sealed', () => {
+test('routeSyncDisabled with --fail-closed keeps sealing', () => {
   const plan = of({ RouteSyncDisabled: true }, true);
   expect(routesOf(plan.desired, 4)).toEqual([]);
   expect(tunnelOf(plan.desired, 4).firewall.sealed).toEqual(tunnelOf(of({}, true).desired, 4).firewall.sealed);
   expect(tunnelOf(plan.desired, 4).firewall.sealed).not.toEqual([]);
 });
 
-test('flows that pass by nftables are said only where nftables stands for --fail-closed', () => {
+test('flow tables that bypass nftables are reported only with --fail-closed', () => {
   const reasons = (more: Readonly<Record<string, string>>, failClosed: boolean): string =>
     reasonsOf(of(more, failClosed)).join();
   expect(reasons({ NFTablesFlowTableOffload: 'all' }, true)).toContain('FlowTableOffload');
@@ -63,7 +66,7 @@ test('flows that pass by nftables are said only where nftables stands for --fail
 });
 
 test.each(['Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly', 'Enabled'])(
-  'programClusterRoutes %s is of the main table, and changes nothing of ours',
+  'programClusterRoutes %s concerns the main table and does not change the plan',
   ProgramClusterRoutes => {
     for (const NFTablesMode of ['Auto', 'Enabled', 'Disabled']) {
       const { desired, problems } = of({ ProgramClusterRoutes, NFTablesMode });

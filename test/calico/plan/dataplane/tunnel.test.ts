@@ -1,4 +1,7 @@
-/** Device, address, MTU, rule and firewall of a tunnel, and when there is one (docs/reference/calico-felix.md#mtu, #data-plane, #options-a-and-b, #unit-tests, #other-suites). */
+/**
+ * Device, address, MTU, rule and firewall of a tunnel, and when there is one
+ * (docs/reference/calico-felix.md#mtu, #data-plane, #options-a-and-b, #unit-tests, #other-suites).
+ */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import type { Family } from '../../../../src/base/family.ts';
@@ -10,22 +13,22 @@ const ME4 = member([4], 'me', 1);
 const eth0 = (mtu: number) => ({ links: [{ name: 'eth0', mtu, up: true }], aks: false });
 
 describe.each(MODES)('$mode: own address', ({ families }) => {
-  const addressIn = (made: ReturnType<typeof planOf>) =>
+  const addressIn = (result: ReturnType<typeof planOf>) =>
     families.map(family => {
-      const found = tunnelOf(made.desired, family).address;
+      const found = tunnelOf(result.desired, family).address;
       return found && formatAddress(found);
     });
 
-  test("is the Node's annotation, and none without one", () => {
+  test("is that of the Node's annotation, and absent without one", () => {
     const wireguard = per(families, family => inBlock(family, 1, 5));
-    const made = planOf(cluster(enabled(families), member(families, 'me', 1, { wireguard })));
-    expect(addressIn(made)).toEqual(families.map(family => inBlock(family, 1, 5)));
+    const result = planOf(cluster(enabled(families), member(families, 'me', 1, { wireguard })));
+    expect(addressIn(result)).toEqual(families.map(family => inBlock(family, 1, 5)));
     const without = planOf(cluster(enabled(families), member(families, 'me', 1)));
     expect(addressIn(without)).toEqual(families.map(() => undefined));
     for (const family of families) expect(tunnelOf(without.desired, family)).not.toHaveProperty('address');
   });
 
-  test("is the host's with host encryption, where none is assigned", () => {
+  test("is the host's with host encryption, unless one is assigned", () => {
     const on = enabled(families, { WireguardHostEncryptionEnabled: true });
     const wireguard = per(families, family => inBlock(family, 1, 5));
     expect(addressIn(planOf(cluster(on, member(families, 'me', 1))))).toEqual(
@@ -36,7 +39,7 @@ describe.each(MODES)('$mode: own address', ({ families }) => {
     );
   });
 
-  test('with host-local IPAM is the second of the podCIDR, once there is a key, in IPv4 alone', () => {
+  test('with host-local IPAM is the second of the IPv4 podCIDR once there is a key', () => {
     const words = {
       podCidrs: families.map(family => (family === 4 ? '10.9.255.0/24' : 'fd99::/64')),
       wireguard: per(families, family => inBlock(family, 1, 5)),
@@ -54,7 +57,7 @@ describe.each(MODES)('$mode: own address', ({ families }) => {
 });
 
 describe('the whole tunnel', () => {
-  test('as Felix would have it, but for what is ours', () => {
+  test("equals Felix's except for the agent's own names and numbers", () => {
     const { desired } = planOf(cluster(enabled([4, 6]), member([4, 6], 'me', 1)));
     const firewall = { allowPort: false, masquerade: true, sealed: [], workloadPrefixes: ['cali'] };
     const all = {
@@ -75,8 +78,8 @@ describe('the whole tunnel', () => {
     });
   });
 
-  test('as it is told', () => {
-    const told = enabled([4], {
+  test('follows the parameters and options', () => {
+    const felixConfiguration = enabled([4], {
       DeviceRouteProtocol: 80,
       WireguardRoutingRulePriority: 50,
       WireguardMTU: 1380,
@@ -84,7 +87,7 @@ describe('the whole tunnel', () => {
       WireguardThreadingEnabled: true,
     });
     const options: Partial<PlanOptions> = { interfaceNames: { 4: 'wg4.cali', 6: 'wg6.cali' }, table: 1000, mark: 0x20 };
-    const tunnel = tunnelOf(planOf(cluster(told, ME4), { options }).desired, 4);
+    const tunnel = tunnelOf(planOf(cluster(felixConfiguration, ME4), { options }).desired, 4);
     expect(tunnel).toMatchObject({
       interfaceName: 'wg4.cali',
       table: 1000,
@@ -95,17 +98,17 @@ describe('the whole tunnel', () => {
       listenPort: 7,
       threaded: true,
     });
-    const first = planOf(cluster(told, ME4), { options: { rulePriority: 98 } });
+    const first = planOf(cluster(felixConfiguration, ME4), { options: { rulePriority: 98 } });
     expect(tunnelOf(first.desired, 4).rulePriority).toBe(98);
   });
 
-  test('host encryption marks what comes in, in IPv4, but by the loopback, tunnels and pods', () => {
-    const told = enabled([4, 6], {
+  test('host encryption marks incoming IPv4 packets except from loopback, tunnels and pods', () => {
+    const felixConfiguration = enabled([4, 6], {
       WireguardHostEncryptionEnabled: true,
       InterfacePrefix: 'eni,azv',
       WireguardInterfaceName: 'other.cali',
     });
-    const { desired } = planOf(cluster(told, member([4, 6], 'me', 1)));
+    const { desired } = planOf(cluster(felixConfiguration, member([4, 6], 'me', 1)));
     expect(tunnelOf(desired, 4).firewall.incomingMark).toEqual({
       exemptInterfaces: ['lo', 'tunl-wg.cali', 'tunl-wg6.cali', 'other.cali', 'wg-v6.cali'],
       exemptPrefixes: ['eni', 'azv'],
@@ -115,63 +118,65 @@ describe('the whole tunnel', () => {
     expect(tunnelOf(without.desired, 4).firewall).not.toHaveProperty('incomingMark');
   });
 
-  test('equal ports of both families are told', () => {
-    const told = enabled([4, 6], { WireguardListeningPortV6: 51820 });
-    expect(reasonsOf(planOf(cluster(told, member([4, 6], 'me', 1))))).toEqual([
+  test('equal ports of both families are reported', () => {
+    const felixConfiguration = enabled([4, 6], { WireguardListeningPortV6: 51820 });
+    expect(reasonsOf(planOf(cluster(felixConfiguration, member([4, 6], 'me', 1))))).toEqual([
       'FelixConfiguration EqualListeningPorts',
     ]);
     expect(reasonsOf(planOf(cluster(enabled([4], { WireguardListeningPortV6: 51820 }), ME4)))).toEqual([]);
   });
 });
 
-describe('whether there is one', () => {
+describe('existence of the tunnel', () => {
   const off = configuration('node.me', { WireguardEnabled: false, WireguardEnabledV6: false });
-  const families = (made: ReturnType<typeof planOf>) => Object.keys(made.desired.tunnels);
+  const families = (result: ReturnType<typeof planOf>) => Object.keys(result.desired.tunnels);
 
-  test('as Felix: not where node.<name> says no', () => {
+  test('as-felix: none if node.<name> disables it', () => {
     expect(families(planOf(cluster(enabled([4, 6]), off, member([4, 6], 'me', 1))))).toEqual([]);
   });
 
-  test('always: node.<name> tells Felix alone, and the port is ours to open', () => {
-    const made = planOf(cluster(enabled([4, 6]), off, member([4, 6], 'me', 1)), { options: { enableHere: 'always' } });
-    expect(families(made)).toEqual(['4', '6']);
-    for (const family of [4, 6] as const) expect(tunnelOf(made.desired, family).firewall.allowPort).toBe(true);
+  test('always: node.<name> disables only Felix, and the agent opens the port', () => {
+    const result = planOf(cluster(enabled([4, 6]), off, member([4, 6], 'me', 1)), {
+      options: { enableHere: 'always' },
+    });
+    expect(families(result)).toEqual(['4', '6']);
+    for (const family of [4, 6] as const) expect(tunnelOf(result.desired, family).firewall.allowPort).toBe(true);
     const one = planOf(cluster(enabled([4]), off, ME4), { options: { enableHere: 'always' } });
     expect(families(one)).toEqual(['4']);
   });
 
-  test('always: not where the whole cluster is off', () => {
-    const made = planOf(cluster(enabled([]), ME4), { options: { enableHere: 'always' } });
-    expect(families(made)).toEqual([]);
-    expect(made.peers).toEqual({});
+  test('always: none if the whole cluster is disabled', () => {
+    const result = planOf(cluster(enabled([]), ME4), { options: { enableHere: 'always' } });
+    expect(families(result)).toEqual([]);
+    expect(result.peers).toEqual({});
   });
 
-  test('everything off is no tunnel, no peers, no pods', () => {
-    const made = planOf(cluster(enabled([], { RouteSource: 'WorkloadIPs' }), ME4, member([4], 'a', 2)));
-    expect(made).toMatchObject({ desired: { tunnels: {} }, peers: {}, wantsPods: false, problems: [] });
+  test('with both families off there are no tunnels, no peers, and no need for pods', () => {
+    const result = planOf(cluster(enabled([], { RouteSource: 'WorkloadIPs' }), ME4, member([4], 'a', 2)));
+    expect(result).toMatchObject({ desired: { tunnels: {} }, peers: {}, wantsPods: false, problems: [] });
   });
 
-  test('the environment is stronger than all objects', () => {
-    const made = planOf(cluster(enabled([4]), off, ME4), { environment: { FELIX_WIREGUARDENABLED: 'true' } });
-    expect(families(made)).toEqual(['4']);
+  test('the environment overrides all objects', () => {
+    const result = planOf(cluster(enabled([4]), off, ME4), { environment: { FELIX_WIREGUARDENABLED: 'true' } });
+    expect(families(result)).toEqual(['4']);
   });
 });
 
 describe('MTU', () => {
   const mtuOf = (links: Parameters<typeof planOf>[1], more = {}, families: readonly Family[] = [4, 6]) => {
-    const made = planOf(cluster(enabled(families, more), member(families, 'me', 1)), links);
-    return families.map(family => tunnelOf(made.desired, family).mtu);
+    const result = planOf(cluster(enabled(families, more), member(families, 'me', 1)), links);
+    return families.map(family => tunnelOf(result.desired, family).mtu);
   };
   const links = (...all: readonly (readonly [string, number, boolean?])[]) => ({
     facts: { links: all.map(([name, mtu, up = true]) => ({ name, mtu, up })), aks: false },
   });
 
-  test('the host less the overhead', () => {
+  test("is the host's minus the overhead", () => {
     expect(mtuOf({ facts: eth0(1500) })).toEqual([1440, 1420]);
     expect(mtuOf({ facts: eth0(9001) })).toEqual([8941, 8921]);
   });
 
-  test('of the smallest link that is up and matches; 1460 without any', () => {
+  test('derives from the smallest matching link that is up, or from 1460 without any', () => {
     expect(mtuOf(links(['ens5', 9001], ['eth1', 1400], ['eth2', 1300, false], ['cali1', 500], ['lo', 65536]))).toEqual([
       1340, 1320,
     ]);
@@ -179,28 +184,28 @@ describe('MTU', () => {
     expect(mtuOf(links())).toEqual([1400, 1380]);
   });
 
-  test('by the pattern that is configured, and never of a tunnel of this kind', () => {
+  test('uses the configured pattern, but never a WireGuard tunnel', () => {
     const all = links(['eth0', 1500], ['bond0', 1480], ['tunl-wg.cali', 1000], ['wireguard.cali', 1000]);
     expect(mtuOf(all, { MTUIfacePattern: '^bond' })).toEqual([1420, 1400]);
     expect(mtuOf(all, { MTUIfacePattern: '.*' })).toEqual([1420, 1400]);
   });
 
-  test('AKS takes 100 more with host encryption', () => {
+  test('AKS subtracts 100 more with host encryption', () => {
     const aks = { facts: { ...eth0(1500), aks: true } };
     expect(mtuOf(aks, { WireguardHostEncryptionEnabled: true })).toEqual([1340, 1320]);
     expect(mtuOf(aks)).toEqual([1440, 1420]);
     expect(mtuOf({ facts: eth0(1500) }, { WireguardHostEncryptionEnabled: true })).toEqual([1440, 1420]);
   });
 
-  test('what is configured counts as it is, each family for itself', () => {
+  test('a configured value applies unchanged, separately per family', () => {
     expect(mtuOf({ facts: eth0(1500) }, { WireguardMTU: 1600 })).toEqual([1600, 1420]);
     expect(mtuOf({ facts: eth0(1500) }, { WireguardMTUV6: 1280 })).toEqual([1440, 1280]);
   });
 
-  test('one that the family cannot have is told and found instead', () => {
-    const made = planOf(cluster(enabled([6], { WireguardMTUV6: 1279 }), member([6], 'me', 1)));
-    expect(tunnelOf(made.desired, 6).mtu).toBe(1420);
-    expect(reasonsOf(made)).toEqual(['FelixConfiguration InvalidMtu']);
+  test('a value too small for the family is reported and derived instead', () => {
+    const result = planOf(cluster(enabled([6], { WireguardMTUV6: 1279 }), member([6], 'me', 1)));
+    expect(tunnelOf(result.desired, 6).mtu).toBe(1420);
+    expect(reasonsOf(result)).toEqual(['FelixConfiguration InvalidMtu']);
     const small = planOf(cluster(enabled([6]), member([6], 'me', 1)), { facts: eth0(1300) });
     expect(tunnelOf(small.desired, 6).mtu).toBe(1280);
     expect(reasonsOf(small)).toEqual(['Host MtuTooSmall']);
@@ -231,10 +236,10 @@ describe('options', () => {
     ['NaN', { mark: Number.NaN }, 'InvalidMark'],
     ['priority 0', { rulePriority: 0 }, 'InvalidRulePriority'],
     ['priority 32766', { rulePriority: 32766 }, 'InvalidRulePriority'],
-  ])('%s cannot be: no tunnel', (_, options, reason) => {
-    const made = check(options);
-    expect(made.desired.tunnels).toEqual({});
-    expect(reasonsOf(made)).toEqual([`Options ${reason}`]);
+  ])('%s is rejected: no tunnel', (_, options, reason) => {
+    const result = check(options);
+    expect(result.desired.tunnels).toEqual({});
+    expect(reasonsOf(result)).toEqual([`Options ${reason}`]);
   });
 
   test.each<[string, Partial<PlanOptions>, string]>([
@@ -242,28 +247,28 @@ describe('options', () => {
     ["a mark of Felix's", { mark: 0x100000 }, 'MarkInUse'],
     ["the highest of Felix's", { mark: 0x80000000 }, 'MarkInUse'],
     ["kube-proxy's mark", { mark: 0x4000 }, 'MarkInUse'],
-  ])('%s may be, with a warning', (_, options, reason) => {
-    const made = check(options);
-    expect(Object.keys(made.desired.tunnels)).toEqual(['4', '6']);
-    expect(reasonsOf(made)).toEqual([`Options ${reason}`]);
+  ])('%s is accepted with a warning', (_, options, reason) => {
+    const result = check(options);
+    expect(Object.keys(result.desired.tunnels)).toEqual(['4', '6']);
+    expect(reasonsOf(result)).toEqual([`Options ${reason}`]);
   });
 
-  test("Felix's name may be ours once Felix has another", () => {
+  test("Felix's default name is free for us once Felix has another", () => {
     const options = { interfaceNames: { 4: 'wireguard.cali', 6: 'wg-v6.cali' } };
-    const made = check(options, { WireguardInterfaceName: 'dummy', WireguardInterfaceNameV6: 'dummy6' });
-    expect(Object.keys(made.desired.tunnels)).toEqual(['4', '6']);
-    expect(made.problems).toEqual([]);
+    const result = check(options, { WireguardInterfaceName: 'dummy', WireguardInterfaceNameV6: 'dummy6' });
+    expect(Object.keys(result.desired.tunnels)).toEqual(['4', '6']);
+    expect(result.problems).toEqual([]);
   });
 
-  test("Felix's own table is the first of its ranges that is not the kernel's", () => {
+  test("Felix's own table is the first of its ranges that the kernel does not reserve", () => {
     expect(reasonsOf(check({ table: 256 }, { RouteTableRanges: '253-300' }))).toEqual(['Options InvalidTable']);
     expect(reasonsOf(check({ table: 1 }, { RouteTableRanges: '253-300' }))).toEqual([]);
   });
 });
 
-test('an address that is no address of the family is nobody to speak to', () => {
+test('an address of the other family is not an endpoint', () => {
   const odd = node('a', { bgp: { 4: '0.0.0.0' }, key: { 4: keyOf(4, 2) } });
-  const made = planOf(cluster(enabled([4]), ME4, odd));
-  expect(made.peers[4]![0]).toMatchObject({ node: 'a', plain: 'no-node-address' });
+  const result = planOf(cluster(enabled([4]), ME4, odd));
+  expect(result.peers[4]![0]).toMatchObject({ node: 'a', plain: 'no-node-address' });
   expect(address('0.0.0.0')).toHaveLength(4);
 });

@@ -1,4 +1,5 @@
-// Says what Go itself makes of texts that Felix reads with its libraries: one JSON value a line in, one a line out. The tests hold our readers to it.
+// Parses texts with the Go libraries that Felix uses: reads one JSON request a line, writes one JSON
+// result a line. The tests compare our parsers with it.
 package main
 
 import (
@@ -32,25 +33,25 @@ func main() {
 	defer out.Flush()
 	encoder := json.NewEncoder(out)
 	for in.Scan() {
-		var asked question
-		if err := json.Unmarshal(in.Bytes(), &asked); err != nil {
+		var request question
+		if err := json.Unmarshal(in.Bytes(), &request); err != nil {
 			panic(err)
 		}
-		said, err := answerTo(asked)
+		reply, err := answerTo(request)
 		if err != nil {
-			said = answer{Error: err.Error()}
+			reply = answer{Error: err.Error()}
 		}
-		if err := encoder.Encode(said); err != nil {
+		if err := encoder.Encode(reply); err != nil {
 			panic(err)
 		}
 	}
 }
 
-func answerTo(asked question) (answer, error) {
-	switch asked.Kind {
+func answerTo(request question) (answer, error) {
+	switch request.Kind {
 	case "ini":
-		// with the options that Felix passes: none
-		file, err := ini.Load([]byte(asked.Text))
+		// Felix passes no options.
+		file, err := ini.Load([]byte(request.Text))
 		if err != nil {
 			return answer{}, err
 		}
@@ -62,27 +63,27 @@ func answerTo(asked question) (answer, error) {
 		}
 		return answer{Values: values}, nil
 	case "regexp":
-		pattern, err := regexp.Compile(asked.Text)
+		pattern, err := regexp.Compile(request.Text)
 		if err != nil {
 			return answer{}, err
 		}
-		matches := make([]bool, len(asked.Names))
-		for i, name := range asked.Names {
+		matches := make([]bool, len(request.Names))
+		for i, name := range request.Names {
 			matches[i] = pattern.MatchString(name)
 		}
 		return answer{Matches: matches}, nil
 	case "int":
-		value, err := strconv.ParseInt(asked.Text, 0, 64)
+		value, err := strconv.ParseInt(request.Text, 0, 64)
 		return answer{Value: strconv.FormatInt(value, 10)}, err
 	case "uint":
-		value, err := strconv.ParseUint(asked.Text, 0, 32)
+		value, err := strconv.ParseUint(request.Text, 0, 32)
 		return answer{Value: strconv.FormatUint(value, 10)}, err
 	case "float":
-		value, err := strconv.ParseFloat(asked.Text, 64)
+		value, err := strconv.ParseFloat(request.Text, 64)
 		return answer{Value: strconv.FormatFloat(value, 'g', -1, 64)}, err
 	case "duration":
-		value, err := time.ParseDuration(asked.Text)
+		value, err := time.ParseDuration(request.Text)
 		return answer{Value: strconv.FormatInt(int64(value), 10)}, err
 	}
-	panic(asked.Kind)
+	panic(request.Kind)
 }

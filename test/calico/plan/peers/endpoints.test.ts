@@ -1,4 +1,7 @@
-/** What a Node says of its addresses is not believed where it would lead us to ourselves, or to nobody: no endpoint, no route, and people are told. */
+/**
+ * Addresses in a Node that lead back to this node, or to no host, become neither endpoint nor
+ * route, and a Problem reports them.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatAddress, parseAddress } from '../../../../src/base/address.ts';
 import { parsePrefix } from '../../../../src/base/prefix.ts';
@@ -47,12 +50,12 @@ describe.each(MODES)('$mode', ({ families }) => {
     const at = (text: string, more: object = {}): ClusterNode =>
       node('bad', { ...more, key: { [family]: keyOf(family, 3) }, bgp: { [family]: text } });
 
-    test.each(UNUSABLE[family])(`IPv${family} %s is no endpoint`, text => {
-      const made = planOf(cluster(on, me, good, at(text), block(blockOf(family, 3), 'bad')));
-      expect(Object.keys(peersOf(made.desired, family))).toEqual(['good']);
-      expect(routesOf(made.desired, family)).toEqual([`${blockOf(family, 3)} throw`]);
-      expect(made.peers[family]!.find(({ node: name }) => name === 'bad')!.plain).toBe('unusable-node-address');
-      const found = made.problems.find(({ reason }) => reason === 'UnusableNodeAddress')!;
+    test.each(UNUSABLE[family])(`IPv${family} %s is not an endpoint`, text => {
+      const result = planOf(cluster(on, me, good, at(text), block(blockOf(family, 3), 'bad')));
+      expect(Object.keys(peersOf(result.desired, family))).toEqual(['good']);
+      expect(routesOf(result.desired, family)).toEqual([`${blockOf(family, 3)} throw`]);
+      expect(result.peers[family]!.find(({ node: name }) => name === 'bad')!.plain).toBe('unusable-node-address');
+      const found = result.problems.find(({ reason }) => reason === 'UnusableNodeAddress')!;
       expect(found.object).toBe('Node/bad');
       expect(found.message).toContain(formatAddress(parseAddress(text)!));
       expect(found.message).toContain(`projectcalico.org/IPv${family}Address`);
@@ -60,19 +63,19 @@ describe.each(MODES)('$mode', ({ families }) => {
       expect(pair!.because).toEqual([{ node: 'bad', reason: 'unusable-node-address' }]);
     });
 
-    test.each(USABLE[family])(`IPv${family} %s is one`, text => {
-      const made = planOf(cluster(on, me, good, at(text)));
-      expect(Object.keys(peersOf(made.desired, family))).toEqual(['bad', 'good']);
-      expect(made.problems).toEqual([]);
+    test.each(USABLE[family])(`IPv${family} %s is an endpoint`, text => {
+      const result = planOf(cluster(on, me, good, at(text)));
+      expect(Object.keys(peersOf(result.desired, family))).toEqual(['bad', 'good']);
+      expect(result.problems).toEqual([]);
     });
 
-    test(`IPv${family}: the unspecified address is none`, () => {
-      const made = planOf(cluster(on, me, at(family === 4 ? '0.0.0.0' : '::')));
-      expect(peersOf(made.desired, family)).toEqual({});
-      expect(reasonsOf(made)).toContain('Node/bad MissingNodeAddress');
+    test(`IPv${family}: the unspecified address is not an endpoint`, () => {
+      const result = planOf(cluster(on, me, at(family === 4 ? '0.0.0.0' : '::')));
+      expect(peersOf(result.desired, family)).toEqual({});
+      expect(reasonsOf(result)).toContain('Node/bad MissingNodeAddress');
     });
 
-    test(`IPv${family}: an address of this node is none, whichever of its addresses it is, and wherever the other says it`, () => {
+    test(`IPv${family}: no address of this node is another's endpoint, wherever the other publishes it`, () => {
       const mine = ['internal', 'external', 'tunnel', 'bgp'].map((_, i) => hostOf(family, 50 + i));
       const own = member(families, 'me', 1, {
         bgp: { [family]: mine[3]! },
@@ -82,14 +85,14 @@ describe.each(MODES)('$mode', ({ families }) => {
       });
       for (const text of mine)
         for (const other of [at(text), at(text, { bgp: {}, internal: [text] })]) {
-          const made = planOf(cluster(on, own, good, other));
-          expect(Object.keys(peersOf(made.desired, family)), text).toEqual(['good']);
-          expect(reasonsOf(made)).toContain('Node/bad UnusableNodeAddress');
-          expect(made.problems.find(({ reason }) => reason === 'UnusableNodeAddress')!.message).toContain(
+          const result = planOf(cluster(on, own, good, other));
+          expect(Object.keys(peersOf(result.desired, family)), text).toEqual(['good']);
+          expect(reasonsOf(result)).toContain('Node/bad UnusableNodeAddress');
+          expect(result.problems.find(({ reason }) => reason === 'UnusableNodeAddress')!.message).toContain(
             '"me" itself',
           );
         }
-      // for others it is an endpoint as any
+      // For other nodes it is an ordinary endpoint.
       const elsewhere = planOf(cluster(on, own, good, at(mine[0]!)), { nodeName: 'good' });
       expect(Object.keys(peersOf(elsewhere.desired, family))).toContain('bad');
       const between = [...pairs(eligibilityByNode(cluster(on, own, good, at(mine[0]!)), family))];
@@ -98,7 +101,7 @@ describe.each(MODES)('$mode', ({ families }) => {
   }
 });
 
-test('the broadcast address of our own network, where the length of its prefix is said', () => {
+test('the broadcast address of our own network is not an endpoint if its prefix length is known', () => {
   const of = (name: string, text: string, key: number): ClusterNode =>
     parseNode({
       metadata: {
@@ -117,7 +120,7 @@ test('the broadcast address of our own network, where the length of its prefix i
   expect(peers('10.0.0.5/16', '10.0.0.255/24', '10.0.255.255/16')).toEqual(['n0']);
   expect(peers('10.0.0.5/32', '10.0.0.255/32', '10.0.0.6/32')).toEqual(['n0', 'n1']);
   expect(peers('10.0.0.4/31', '10.0.0.5/31')).toEqual(['n0']);
-  // IPv4 in IPv6 notation is IPv4
+  // IPv4-mapped IPv6 addresses count as IPv4.
   expect(peers('10.0.0.5/24', '::ffff:127.0.0.1/104', '::ffff:10.0.0.5/128', '::ffff:10.0.0.6/120')).toEqual(['n2']);
   for (const [address, network, length, expected] of [
     ['10.0.0.255', '10.0.0.5', 24, true],
@@ -139,8 +142,8 @@ describe('pods and tunnels', () => {
   const me = member([4, 6], 'me', 1);
   const plain = (...objects: readonly ClusterObject[]) => planOf(cluster(on, me, ...objects));
 
-  test('at reserved addresses are routed nowhere, and the rest of their node is', () => {
-    const made = plain(
+  test('at reserved addresses are not routed, but the rest of their node is', () => {
+    const result = plain(
       member([4, 6], 'a', 2, {
         ipip: '127.0.0.1',
         vxlan: { 4: '224.0.0.5', 6: 'ff02::5' },
@@ -153,11 +156,11 @@ describe('pods and tunnels', () => {
       block('0.0.0.0/1', 'a'),
       block('::/1', 'a'),
     );
-    expect(peersOf(made.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.2.0/26 10.0.2.1/32' });
-    expect(peersOf(made.desired, 6)).toEqual({ a: 'fd00::2 51821' });
-    expect(routesOf(made.desired, 4)).toEqual(['10.0.2.0/26 tunnel', '10.0.2.1/32 tunnel', '10.0.2.9/32 throw']);
-    const told = made.problems.filter(({ reason }) => reason === 'UnusablePrefix');
-    expect(told.map(({ object, message }) => `${object} ${message.split(',')[0]}`)).toEqual(
+    expect(peersOf(result.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.2.0/26 10.0.2.1/32' });
+    expect(peersOf(result.desired, 6)).toEqual({ a: 'fd00::2 51821' });
+    expect(routesOf(result.desired, 4)).toEqual(['10.0.2.0/26 tunnel', '10.0.2.1/32 tunnel', '10.0.2.9/32 throw']);
+    const unusable = result.problems.filter(({ reason }) => reason === 'UnusablePrefix');
+    expect(unusable.map(({ object, message }) => `${object} ${message.split(',')[0]}`)).toEqual(
       [
         '0.0.0.0/1',
         '127.0.0.1/32',
@@ -172,7 +175,7 @@ describe('pods and tunnels', () => {
     );
   });
 
-  test('what was refused and is right again counts at once', () => {
+  test('a rejected address takes effect as soon as it is corrected', () => {
     const bad = plain(member([4, 6], 'a', 2, { ipip: '127.0.0.1' }));
     expect(reasonsOf(bad)).toEqual(['Node/a UnusablePrefix']);
     const good = plain(member([4, 6], 'a', 2, { ipip: '10.0.0.7' }));
@@ -180,39 +183,41 @@ describe('pods and tunnels', () => {
     expect(peersOf(good.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.0.7/32' });
   });
 
-  test('at an address of this node are none, and nobody takes for theirs what comes from it; a wider prefix around it stays', () => {
+  test("at an address of this node are rejected, so no traffic from it counts as another node's; a wider prefix stays", () => {
     const thief = member([4, 6], 'a', 2, { ipip: hostOf(4, 1), vxlan: { 6: hostOf(6, 1) } });
     for (const hosts of [false, true]) {
-      const told = enabled([4, 6], { WireguardHostEncryptionEnabled: hosts });
-      const made = planOf(cluster(told, me, thief, block('172.16.0.0/26', 'a')));
+      const felixConfiguration = enabled([4, 6], { WireguardHostEncryptionEnabled: hosts });
+      const result = planOf(cluster(felixConfiguration, me, thief, block('172.16.0.0/26', 'a')));
       const address = hosts ? '172.16.0.2 51820 172.16.0.0/26 172.16.0.2/32' : '172.16.0.2 51820 172.16.0.0/26';
-      expect(peersOf(made.desired, 4)).toEqual({ a: address });
-      expect(reasonsOf(made).filter(each => each.endsWith('UnusablePrefix'))).toHaveLength(2);
-      // for others it is a conflict as any
-      const elsewhere = planOf(cluster(told, me, thief, member([4, 6], 'other', 9)), { nodeName: 'other' });
+      expect(peersOf(result.desired, 4)).toEqual({ a: address });
+      expect(reasonsOf(result).filter(each => each.endsWith('UnusablePrefix'))).toHaveLength(2);
+      // For other nodes it is an ordinary conflict.
+      const elsewhere = planOf(cluster(felixConfiguration, me, thief, member([4, 6], 'other', 9)), {
+        nodeName: 'other',
+      });
       expect(reasonsOf(elsewhere).filter(each => each.endsWith('UnusablePrefix'))).toEqual([]);
     }
   });
 
-  test('WorkloadIPs: pods elsewhere too', () => {
-    const told = enabled([4], { RouteSource: 'WorkloadIPs' });
-    const made = planOf(
-      cluster(told, member([4], 'me', 1), member([4], 'a', 2), pod('p', 'a', '127.0.0.9', '10.0.0.9')),
+  test('WorkloadIPs: pods of other nodes are checked as well', () => {
+    const felixConfiguration = enabled([4], { RouteSource: 'WorkloadIPs' });
+    const result = planOf(
+      cluster(felixConfiguration, member([4], 'me', 1), member([4], 'a', 2), pod('p', 'a', '127.0.0.9', '10.0.0.9')),
     );
-    expect(peersOf(made.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.0.9/32' });
-    expect(reasonsOf(made)).toEqual(['Node/a UnusablePrefix']);
+    expect(peersOf(result.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.0.9/32' });
+    expect(reasonsOf(result)).toEqual(['Node/a UnusablePrefix']);
   });
 
-  test('our own tunnel has no reserved address either', () => {
+  test('our own tunnel cannot have a reserved address', () => {
     for (const text of ['127.0.0.1', '224.0.0.1', '169.254.1.1']) {
-      const made = planOf(cluster(enabled([4]), member([4], 'me', 1, { wireguard: { 4: text } })));
-      expect(tunnelOf(made.desired, 4).address).toBeUndefined();
-      expect(reasonsOf(made)).toContain('Node/me UnusableTunnelAddress');
+      const result = planOf(cluster(enabled([4]), member([4], 'me', 1, { wireguard: { 4: text } })));
+      expect(tunnelOf(result.desired, 4).address).toBeUndefined();
+      expect(reasonsOf(result)).toContain('Node/me UnusableTunnelAddress');
     }
   });
 });
 
-test('what is reserved, to the bit', () => {
+test('reserved ranges end at the exact bit', () => {
   const of = (text: string) => reservedEndpoint(parseAddress(text)!);
   expect([of('127.0.0.1'), of('224.0.0.1'), of('255.255.255.255'), of('0.0.0.0')]).toEqual([
     'a loopback address',

@@ -1,4 +1,4 @@
-/** Which nodes are encrypted with which, for `wgts verify`. */
+/** Pairs of nodes that encrypt their traffic, for `wgts verify`. */
 import { describe, expect, test } from 'vitest';
 import type { Family } from '../../../../src/base/family.ts';
 import { parseNode } from '../../../../src/calico/datastore/parse/node.ts';
@@ -9,17 +9,17 @@ import { enabled, keyOf, MODES, member, per } from '../../../support/calico-fami
 
 describe.each(MODES)('$mode: pairs', ({ families }) => {
   const on = enabled(families);
-  const told = (of: Cluster, family: Family) =>
+  const describePairs = (of: Cluster, family: Family) =>
     [...pairs(eligibilityByNode(of, family))].map(({ a, b, because }) =>
       [`${a} ${b}`, ...because.map(each => `${each.node} ${each.reason}`)].join(', '),
     );
 
-  test('each two once, in the order of their names', () => {
+  test('are listed once, in order of name', () => {
     const all = cluster(on, member(families, 'c', 3), member(families, 'a', 1), member(families, 'b', 2));
-    for (const family of families) expect(told(all, family)).toEqual(['a b', 'a c', 'b c']);
+    for (const family of families) expect(describePairs(all, family)).toEqual(['a b', 'a c', 'b c']);
   });
 
-  test('why not: at either end, and at both', () => {
+  test('name the reason at either end, or at both', () => {
     const all = cluster(
       on,
       member(families, 'a', 1),
@@ -30,7 +30,7 @@ describe.each(MODES)('$mode: pairs', ({ families }) => {
       configuration('node.off', { WireguardEnabled: false, WireguardEnabledV6: false }),
     );
     for (const family of families)
-      expect(told(all, family)).toEqual([
+      expect(describePairs(all, family)).toEqual([
         'a bad, bad invalid-key',
         'a keyless, keyless no-key',
         'a lost, lost no-node-address',
@@ -44,7 +44,7 @@ describe.each(MODES)('$mode: pairs', ({ families }) => {
       ]);
   });
 
-  test('of nodes with one key none is encrypted with anybody', () => {
+  test('nodes that share a key are encrypted with no other node', () => {
     const all = cluster(
       on,
       member(families, 'a', 1),
@@ -52,20 +52,20 @@ describe.each(MODES)('$mode: pairs', ({ families }) => {
       member(families, 'twin', 3, { key: per(families, family => keyOf(family, 1)) }),
     );
     for (const family of families)
-      expect(told(all, family)).toEqual([
+      expect(describePairs(all, family)).toEqual([
         'a b, a duplicate-key',
         'a twin, a duplicate-key, twin duplicate-key',
         'b twin, twin duplicate-key',
       ]);
   });
 
-  test('a node with a key is one of them though its configuration says no', () => {
+  test('a node with a key is included even if its configuration disables it', () => {
     const off = configuration('node.b', { WireguardEnabled: false, WireguardEnabledV6: false });
     const all = cluster(on, off, member(families, 'a', 1), member(families, 'b', 2));
-    for (const family of families) expect(told(all, family)).toEqual(['a b']);
+    for (const family of families) expect(describePairs(all, family)).toEqual(['a b']);
   });
 
-  test('a family is in use where it is on, or where somebody has a key', () => {
+  test('a family is in use if it is enabled or any node has a key', () => {
     for (const family of [4, 6] as const) {
       expect(isFamilyInUse(cluster(on, node('a')), family)).toBe(families.includes(family));
       expect(isFamilyInUse(cluster(member(families, 'a', 1)), family)).toBe(families.includes(family));
@@ -74,7 +74,7 @@ describe.each(MODES)('$mode: pairs', ({ families }) => {
   });
 });
 
-test('a thousand nodes are half a million pairs, one after another', () => {
+test('1,000 nodes yield half a million pairs, one by one', () => {
   const all = cluster(
     ...Array.from({ length: 1000 }, (_, i) =>
       node(`node-${i}`, { bgp: { 4: `172.16.${i >> 8}.${i & 255}` }, ...(i > 0 && { key: { 4: keyOf(4, i) } }) }),
@@ -87,7 +87,7 @@ test('a thousand nodes are half a million pairs, one after another', () => {
   expect([encrypted, plain]).toEqual([(999 * 998) / 2, 999]);
 });
 
-test('labels of calicoctl count in the selectors of configurations, for verify as for the agent', () => {
+test("selectors of configurations see calicoctl's labels, for verify as for the agent", () => {
   const on = configuration('default', { WireguardEnabled: true });
   const off = configuration('racks', { WireguardEnabled: false }, { nodeSelector: "rack == 'r1' && zone == 'k8s'" });
   const labelled = (name: string, labels: object): ClusterNode =>

@@ -1,4 +1,4 @@
-/** Prefixes inside of one another. */
+/** Containment and difference of prefixes. */
 import { expect, test } from 'vitest';
 import { covers, formatPrefix, makePrefix, type Prefix } from '../../../../src/base/prefix.ts';
 import { PrefixSet } from '../../../../src/base/prefix-set.ts';
@@ -35,7 +35,7 @@ test.each([
   expect(subtractPrefixes(prefix(whole), holes.map(prefix)).map(formatPrefix)).toEqual(left);
 });
 
-test('every address is in what is left, or in a hole, and never in both', () => {
+test('every address lies either in the result or in a hole, never in both', () => {
   const below = (random: Random, shortest: number): Prefix =>
     makePrefix(new Uint8Array([10, 0, 0, random.below(64)]), shortest + random.below(33 - shortest));
   withSeed(random => {

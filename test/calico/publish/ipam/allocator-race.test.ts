@@ -1,4 +1,4 @@
-/** The tunnel's address from IPAM when others are quicker, when several want one, and when the agent is stopped in between. */
+/** Assigning a tunnel address under conflicts, with concurrent writers, and after interruptions. */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import { AllocatorScene, BLOCK } from './allocator-scene.ts';
@@ -7,7 +7,7 @@ import { conflict } from './fake-ipam.ts';
 describe.each([4, 6] as const)('IPv%s', family => {
   const scene = new AllocatorScene(family);
 
-  test('every write that somebody is quicker than is tried again', async () => {
+  test('retries every write that conflicts with a faster writer', async () => {
     for (const [verb, kind] of [
       ['create', 'BlockAffinity'],
       ['create', 'IPAMBlock'],
@@ -33,7 +33,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
       }
   });
 
-  test('stopped before any write: the next one ends with one address, one block, one confirmed affinity', async () => {
+  test('interrupted before any write, the next run ends with one address, one block and one confirmed affinity', async () => {
     for (let stopAt = 0; stopAt < 5; stopAt++) {
       scene.reset();
       scene.pool();
@@ -55,7 +55,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
     }
   });
 
-  test('if the Node cannot be written the address is given back', async () => {
+  test('releases the address if the Node cannot be patched', async () => {
     scene.pool();
     scene.refusePatch = true;
     expect((await scene.ensure()).problem).toMatchObject({ message: expect.stringContaining('503') });
@@ -64,13 +64,13 @@ describe.each([4, 6] as const)('IPv%s', family => {
     scene.text(await scene.ensure());
   });
 
-  test('twelve nodes at once, on as many blocks as fit: no address twice, no block with two owners; who finds none says so', async () => {
+  test('twelve concurrent nodes on eight blocks never share an address or a block; nodes without one report it', async () => {
     scene.pool({ blockSize: BLOCK[family].size + 1 });
     const names = Array.from({ length: 12 }, (_, i) => `n${i}`);
     const results = await Promise.all(names.map(each => scene.ensure(each)));
     const given = results.flatMap(({ address }) => (address ? [formatAddress(address)] : []));
     expect(new Set(given).size).toBe(given.length);
-    // a pool of 256 addresses has eight blocks of 32
+    // A pool of 256 addresses has eight blocks of 32.
     expect(given).toHaveLength(8);
     for (const { problem } of results.filter(({ address }) => !address))
       expect(problem).toMatchObject({ reason: 'NoFreeAddress' });
@@ -79,7 +79,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
       expect(scene.held(each)).toEqual(results[i]!.address ? [formatAddress(results[i]!.address!)] : []);
   });
 
-  test('two agents of one node at once end with one address', async () => {
+  test('two concurrent agents of one node end with one address', async () => {
     scene.pool();
     await Promise.all([scene.ensure(), scene.ensure()]);
     const address = scene.text(await scene.ensure());

@@ -1,4 +1,4 @@
-/** IPAM in memory, anew for each test, and allocators of nodes on it, in one family. */
+/** In-memory IPAM for one test, with allocators of several nodes, in one family. */
 import { beforeEach, expect } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import type { Family } from '../../../../src/base/family.ts';
@@ -17,12 +17,12 @@ export const BLOCK = {
 export const HANDLE = { 4: 'wireguard-tunnel-addr-n1', 6: 'wireguard-v6-tunnel-addr-n1' } as const;
 export const TYPE = { 4: 'wireguardTunnelAddress', 6: 'wireguardV6TunnelAddress' } as const;
 
-/** The time that new blocks are of. */
+/** Creation time of new blocks. */
 export const NOW = Date.UTC(2026, 10, 28, 12, 0, 57, 863);
 
 export class AllocatorScene {
   ipam = new FakeIpam();
-  /** By node. */
+  /** Annotations by node. */
   annotations: Record<string, Record<string, string>> = {};
   refusePatch = false;
   readonly #family: Family;
@@ -61,7 +61,7 @@ export class AllocatorScene {
     this.ipam.pool(name, { cidr: CIDR[this.#family], blockSize: BLOCK[this.#family].size, ...change });
   }
 
-  /** Of n1. */
+  /** Adds a block of node n1. */
   ownBlock(): void {
     const { cidr, name } = BLOCK[this.#family];
     this.ipam.put('IPAMBlock', newBlock(parsePrefix(cidr)!, 'host:n1', NOW));
@@ -69,7 +69,7 @@ export class AllocatorScene {
     this.ipam.put('BlockAffinity', withLabels({ metadata: { name: `n1-${name}` }, spec }));
   }
 
-  /** What the node's handle has, in all blocks. */
+  /** Returns the addresses that the node's handle holds in all blocks. */
   held(node: string): string[] {
     const handle = HANDLE[this.#family].replace(/n1$/, node);
     return this.ipam.names('IPAMBlock').flatMap(name => {

@@ -1,4 +1,4 @@
-/** The tunnel's address from IPAM, by the rules of docs/reference/calico-felix.md#tunnel-addresses. */
+/** Tunnel addresses from IPAM, by the rules of docs/reference/calico-felix.md#tunnel-addresses. */
 import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../../../src/base/prefix.ts';
 import { ADDRESS_ANNOTATION } from '../../../../src/calico/model/annotations.ts';
@@ -9,7 +9,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
   const scene = new AllocatorScene(family);
   const { cidr, name } = BLOCK[family];
 
-  test('of a block that the node has: handle, attributes and annotation as Calico writes them', async () => {
+  test("from the node's own block, with handle, attributes and annotation as Calico writes them", async () => {
     scene.pool();
     scene.ownBlock();
     const address = scene.text(await scene.ensure());
@@ -28,20 +28,20 @@ describe.each([4, 6] as const)('IPv%s', family => {
     expect(scene.ipam.names('IPAMBlock')).toHaveLength(1);
   });
 
-  test('kept, whatever is asked how often: nothing is written', async () => {
+  test('is kept by repeated calls without a write', async () => {
     scene.pool();
     const first = scene.text(await scene.ensure());
     const writes: string[] = [];
     scene.ipam.before = verb => void (/list|get/.test(verb) || writes.push(verb));
     expect(scene.text(await scene.ensure())).toBe(first);
     expect(writes).toEqual([]);
-    // an annotation that got lost or changed is written again
+    // A lost or changed annotation is written again.
     scene.annotations = { n1: { [ADDRESS_ANNOTATION[family]]: '10.9.9.9' } };
     expect(scene.text(await scene.ensure())).toBe(first);
     expect(scene.annotated()).toBe(first);
   });
 
-  test('without a block of its own it claims one: affinity pending, block, affinity confirmed', async () => {
+  test('claims a block if the node has none: pending affinity, block, confirmed affinity', async () => {
     scene.pool();
     const steps: string[] = [];
     scene.ipam.before = (verb, kind) =>
@@ -71,7 +71,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
     expect(scene.ipam.specOf('IPAMBlock', block!)).toMatchObject({ affinity: 'host:n1', strictAffinity: false });
   });
 
-  test('only of pools that are enabled, mean this node, and may be used for tunnels', async () => {
+  test('comes only from enabled pools that select the node and allow tunnels', async () => {
     for (const change of [
       { disabled: true },
       { nodeSelector: 'others' },
@@ -94,7 +94,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
     expect((await scene.ensure()).problem).toMatchObject({ reason: 'NoIPPool' });
   });
 
-  test('one whose pool may not be used any more is given back, and another taken', async () => {
+  test('is released and replaced if its pool may no longer be used', async () => {
     scene.pool();
     const first = scene.text(await scene.ensure());
     scene.pool({ disabled: true });
@@ -106,7 +106,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
     expect(scene.annotated()).toBe(second);
   });
 
-  test('one that is somebody else’s now is left alone, and another taken', async () => {
+  test('is replaced, but not released, if another handle holds it now', async () => {
     scene.pool();
     scene.ownBlock();
     const first = scene.text(await scene.ensure());
@@ -123,7 +123,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
     expect((scene.ipam.specOf('IPAMBlock', name)!['allocations'] as unknown[])[0]).toBe(0);
   });
 
-  test('given back: address, handle and annotation are gone, others’ stay; twice is as good', async () => {
+  test('release removes address, handle and annotation, leaves others’, and is idempotent', async () => {
     scene.pool();
     scene.text(await scene.ensure());
     const other = scene.text(await scene.ensure('n2'));
@@ -135,7 +135,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
     expect(scene.annotated('n2')).toBe(other);
   });
 
-  test('reserved addresses are not taken; a full block leads to another; limits of IPAMConfig hold', async () => {
+  test('skips reserved addresses and full blocks, and obeys the limits of IPAMConfig', async () => {
     scene.pool();
     scene.ownBlock();
     scene.ipam.put('IPReservation', {
@@ -167,7 +167,7 @@ describe.each([4, 6] as const)('IPv%s', family => {
 describe('blocks', () => {
   const scene = new AllocatorScene(4);
 
-  test('blocks that are not whole are passed over, fields that are not known are kept, changes are counted', async () => {
+  test('inconsistent blocks are skipped, unknown fields preserved, sequence numbers incremented', async () => {
     const good = newBlock(parsePrefix('10.42.0.0/30')!, 'host:n1', NOW);
     for (const spec of [
       { cidr: 'x' },

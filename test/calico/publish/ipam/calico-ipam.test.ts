@@ -1,4 +1,7 @@
-/** What Calico's own IPAM (libcalico-go) asks of the objects that `--allocate` writes, so that both find the same blocks and allocations. */
+/**
+ * Objects that `--allocate` writes meet the requirements of Calico's own IPAM (libcalico-go), so
+ * both find the same blocks and allocations.
+ */
 import { expect, test } from 'vitest';
 import { parsePrefix } from '../../../../src/base/prefix.ts';
 import { newBlock } from '../../../../src/calico/publish/ipam/block.ts';
@@ -15,12 +18,12 @@ const scene6 = new AllocatorScene(6);
 const affinities = (of: AllocatorScene): readonly IpamObject[] =>
   of.ipam.names('BlockAffinity').map(name => of.ipam.objects.get(`BlockAffinity/${name}`)!);
 
-test('a claim has the labels by which IPAM lists the claims of a node', async () => {
+test("an affinity has the labels by which IPAM finds a node's affinities", async () => {
   scene.pool();
   scene6.pool();
   scene.text(await scene.ensure('node-1'));
   scene6.text(await scene6.ensure('node-1'));
-  // the value is the issue's, from a real node-1
+  // The value of a real cluster's node-1.
   const hash = 'A3XPYDATRKB7Q4SM2O5FN4RXIHBFIL2PITFX26BAIP5XAB2X74CA';
   expect(affinities(scene).map(({ metadata }) => metadata['labels'])).toEqual([
     { [HASH]: hash, [TYPE]: 'host', [VERSION]: '4' },
@@ -33,7 +36,7 @@ test('a claim has the labels by which IPAM lists the claims of a node', async ()
 test.each([
   ['v1', 'false'],
   ['v3', false],
-] as const)('a claim in group %s: labelled, and not deleted by %o', async (group, deleted) => {
+] as const)('an affinity in group %s has labels and deleted: %o', async (group, deleted) => {
   scene.pool();
   scene.ipam.inGroup = group;
   scene.text(await scene.ensure('node-1'));
@@ -42,7 +45,7 @@ test.each([
   ]);
 });
 
-test('claims that an agent wrote without labels get them, others are left', async () => {
+test('affinities that an agent wrote without labels get them, others stay unchanged', async () => {
   scene.pool();
   scene.ownBlock();
   const { cidr, name } = BLOCK[4];
@@ -56,13 +59,13 @@ test('claims that an agent wrote without labels get them, others are left', asyn
   const labels = (node: string): unknown => scene.ipam.objects.get(`BlockAffinity/${node}-${name}`)!.metadata['labels'];
   expect(labels('n1')).toEqual({ mine: 'yes', [HASH]: expect.any(String), [TYPE]: 'host', [VERSION]: '4' });
   expect(labels('n2')).toEqual({ mine: 'yes' });
-  // the address is there already, and the claim lost its labels: an older Calico writes objects whole
+  // An older Calico rewrote the affinity whole and dropped the labels of an existing claim.
   scene.ipam.put('BlockAffinity', bare('n1'));
   scene.text(await scene.ensure());
   expect(labels('n1')).toMatchObject({ [TYPE]: 'host' });
 });
 
-test('a claim that is marked as deleted goes, and one that was given up without its block is taken up again', async () => {
+test('an affinity marked as deleted is removed, and an affinity without its block is completed', async () => {
   scene.pool();
   scene.text(await scene.ensure());
   const [block] = scene.ipam.names('IPAMBlock');
@@ -77,7 +80,7 @@ test('a claim that is marked as deleted goes, and one that was given up without 
   }
 });
 
-test('nothing is taken from a block that is marked as deleted', async () => {
+test('no address is assigned from a block marked as deleted', async () => {
   scene.pool();
   scene.ownBlock();
   const { name } = BLOCK[4];
@@ -87,7 +90,7 @@ test('nothing is taken from a block that is marked as deleted', async () => {
   expect(address).not.toMatch(/^10\.42\.0\.(6[4-9]|[789]\d|1[01]\d|12[0-7])$/);
 });
 
-test('a new block counts from the time in nanoseconds, and says when it was claimed', async () => {
+test("a new block's sequence starts at the time in nanoseconds, and the block has its claim time", async () => {
   scene.pool();
   scene.text(await scene.ensure());
   const [name] = scene.ipam.names('IPAMBlock');
@@ -99,7 +102,7 @@ test('a new block counts from the time in nanoseconds, and says when it was clai
   });
 });
 
-test('of numbers beyond 2^53 ours are exact, and those of others are not changed', async () => {
+test("numbers beyond 2^53 stay exact, ours and other programs'", async () => {
   const block = newBlock(parsePrefix('10.42.0.0/30')!, 'host:n1', NOW);
   const others = { 1: 1795933657863714321n, 2: 1795933657863714323n };
   scene.ipam.pool('pool', { cidr: '10.42.0.0/24', blockSize: 30 });
@@ -123,7 +126,7 @@ test('of numbers beyond 2^53 ours are exact, and those of others are not changed
   expect(spec()['sequenceNumberForAllocation']).toEqual(others);
 });
 
-test('an address of ours that rests after it was released is not ours any more', async () => {
+test('a released address that still rests no longer counts as ours', async () => {
   const block = newBlock(parsePrefix('10.42.0.0/30')!, 'host:n1', NOW);
   scene.ipam.pool('pool', { cidr: '10.42.0.0/24', blockSize: 30 });
   scene.ipam.put('IPAMBlock', {
@@ -144,7 +147,7 @@ test('an address of ours that rests after it was released is not ours any more',
   expect(scene.text(await scene.ensure())).toBe('10.42.0.1');
 });
 
-test('the name of a claim is cut as Calico cuts it', () => {
+test('a long affinity name is shortened as in Calico', () => {
   expect(affinityName('node-1', '10-42-0-64-26')).toBe('node-1-10-42-0-64-26');
   const long = affinityName('n'.repeat(245), '10-42-0-64-26');
   expect(long).toMatch(/^n{226}-10-42-0-64-26-[0-9a-f]{11}$/);

@@ -1,4 +1,7 @@
-/** IPAM objects in memory, as an API server keeps them: each write changes the resourceVersion, and one over an older version is refused. */
+/**
+ * In-memory IPAM objects that behave as in an API server: each write changes the resourceVersion,
+ * and a write over an older version is refused.
+ */
 import type { IpamKind, IpamObject, IpamPort } from '../../../../src/calico/publish/ipam/port.ts';
 
 export class FakeIpam implements IpamPort {
@@ -7,7 +10,7 @@ export class FakeIpam implements IpamPort {
     return this.inGroup;
   }
   readonly objects = new Map<string, IpamObject>();
-  /** Seen before each call; may change things, or throw. */
+  /** Called before each request; may change objects or throw. */
   before: ((verb: string, kind: IpamKind, name: string) => void | Promise<void>) | undefined;
   #version = 0;
 
@@ -40,7 +43,7 @@ export class FakeIpam implements IpamPort {
     this.objects.delete(`${kind}/${object.metadata.name}`);
   }
 
-  /** As somebody else would. */
+  /** Writes as another program. */
   put(kind: IpamKind, object: IpamObject): IpamObject {
     const kept = structuredClone({
       ...object,
@@ -63,7 +66,7 @@ export class FakeIpam implements IpamPort {
   }
 
   async #call(verb: string, kind: IpamKind, name: string): Promise<void> {
-    // so that two at work take turns
+    // Yield so that concurrent callers interleave.
     await new Promise(resolve => setImmediate(resolve));
     await this.before?.(verb, kind, name);
   }
