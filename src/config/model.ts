@@ -56,7 +56,7 @@ export interface AllowedIpConfig {
 
 /** What a device has and has counted. */
 export interface DeviceStatus {
-  /** 32 bytes. Absent when there is none. A copy: overwrite it after use. */
+  /** 32 bytes. Absent without a key. A copy: overwrite it after use. */
   readonly privateKey?: Uint8Array;
   /** 32 bytes. Absent without a private key, and in the result of `parseGetResponse`. */
   readonly publicKey?: Uint8Array;
@@ -72,7 +72,7 @@ export interface DeviceStatus {
 export interface PeerStatus {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** 32 bytes. Absent when there is none. A copy: overwrite it after use. */
+  /** 32 bytes. Absent without a key. A copy: overwrite it after use. */
   readonly presharedKey?: Uint8Array;
   /**
    * An endpoint record (see `formatEndpoint`): where the peer was heard last, or where the

@@ -16,7 +16,7 @@ export interface JsonDevice {
   readonly kind: string;
   /** base64; null without a private key. */
   readonly publicKey: string | null;
-  /** base64. Present only when secrets were asked for; null when there is none. */
+  /** base64. Present only if secrets were requested; null without a key. */
   readonly privateKey?: string | null;
   /** UDP port; 0 when no socket is open. */
   readonly listenPort: number;
@@ -34,7 +34,7 @@ export interface JsonPeer {
   readonly publicKey: string;
   /** Whether the peer has a preshared key, which itself is a secret. */
   readonly hasPresharedKey: boolean;
-  /** base64. Present only when secrets were asked for; null when there is none. */
+  /** base64. Present only if secrets were requested; null without a key. */
   readonly presharedKey?: string | null;
   /** `192.0.2.1:51820` or `[2001:db8::1]:51820`; null when unknown. */
   readonly endpoint: string | null;

@@ -112,7 +112,7 @@ export const UPPER_ROUTED = 1 << 26;
 /**
  * Finds the first header after IP and its extension headers. That header may itself be truncated.
  * @param length bytes of the packet
- * @returns protocol | (offset from the packet's start << 8) | flags, or -1 if there is none: a
+ * @returns protocol | (offset from the packet's start << 8) | flags, or -1 without one: a
  *   later fragment, "no next header", or a truncated packet
  */
 export function upperLayer(slab: Uint8Array, at: number, length: number): number {

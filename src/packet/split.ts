@@ -48,7 +48,7 @@ export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, o
   else writeU16be(out, upper + UDP_LENGTH, upperLength);
   writeU16be(out, outAt + plan.field, 0);
   const sum = checksum(addRange(plan.pseudo + upperLength, out, upper, upperLength));
-  // a zero checksum in UDP means that there is none (RFC 768)
+  // a zero checksum in UDP means no checksum (RFC 768)
   writeU16be(out, outAt + plan.field, plan.action === SPLIT_TCP ? sum : sum || 0xffff);
   return length;
 }

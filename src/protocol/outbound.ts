@@ -153,7 +153,7 @@ export class Outbound {
   }
 
   /**
-   * Returns the peer of a packet. If there is none, notifies the sender by ICMP, as the kernel
+   * Returns the peer of a packet. Without one, notifies the sender by ICMP, as the kernel
    * does.
    */
   #route(slab: Uint8Array, at: number, version: number, length: number, now: number): Peer | undefined {

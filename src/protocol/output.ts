@@ -101,7 +101,7 @@ export class Output {
 
   /**
    * Reserves room for packets that are sealed later in this input.
-   * @returns false if there is none
+   * @returns false without room
    */
   reserve(bytes: number, datagrams: number): boolean {
     if (!this.hasRoom(bytes, datagrams)) return false;

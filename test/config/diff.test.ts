@@ -101,19 +101,19 @@ describe('only the difference is set', () => {
   });
 
   test.each<[string, PeerConfig, Partial<PeerConfig>]>([
-    ['a preshared key that is gone', { publicKey: A, persistentKeepalive: 25 }, { presharedKey: key(0) }],
+    ['a removed preshared key', { publicKey: A, persistentKeepalive: 25 }, { presharedKey: key(0) }],
     [
       'another preshared key',
       { publicKey: A, presharedKey: key(8), persistentKeepalive: 25 },
       { presharedKey: key(8) },
     ],
-    ['a keepalive that is gone', { publicKey: A, presharedKey: key(9) }, { persistentKeepalive: 0 }],
+    ['a removed keepalive', { publicKey: A, presharedKey: key(9) }, { persistentKeepalive: 0 }],
     [
       'an endpoint',
       { publicKey: A, presharedKey: key(9), persistentKeepalive: 25, endpoint: parseEndpoint('192.0.2.1:2')! },
       { endpoint: parseEndpoint('192.0.2.1:2')! },
     ],
-  ])('of a peer that stays: %s', (_name, wanted, change) => {
+  ])('of a remaining peer: %s', (_name, wanted, change) => {
     const there = peer(A, { presharedKey: key(9), persistentKeepalive: 25, endpoint });
     expect(difference(file(wanted), device(there))).toEqual({ peers: [{ publicKey: A, updateOnly: true, ...change }] });
   });

@@ -30,7 +30,7 @@ describe('artefacts of editors', () => {
     ['UTF-16LE', Buffer.from(text, 'utf16le')],
     ['UTF-16BE', Buffer.from(text, 'utf16le').swap16()],
     ['UTF-16LE', Buffer.from(`# \u0416\u0416\n${text}`, 'utf16le')],
-  ])('%s is said to be that, in one sentence, with the way to convert it', (encoding, bytes) => {
+  ])('%s is named in one sentence, with the command that converts it', (encoding, bytes) => {
     expect(() => parse(bytes.toString('utf8'))).toThrow(
       `wg0.conf: this file is UTF-16, and must be UTF-8: convert it with \`iconv -f ${encoding} -t UTF-8 wg0.conf > new.conf'`,
     );

@@ -1,6 +1,7 @@
 /**
- * Our parser of configuration files against wg(8)'s, on files that are made up: both take a file, to the same settings, or both refuse it. wg speaks
- * to a control socket of ours, which notes what it is told. WG_FUZZ_SEED replays a run, WG_FUZZ_FILES says how many files.
+ * Compares our parser of configuration files with wg(8)'s on generated files: both accept a file
+ * with the same settings, or both refuse it. wg connects to a control socket of the test, which
+ * records its requests. WG_FUZZ_SEED replays a run, WG_FUZZ_FILES sets the number of files.
  */
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,9 +25,9 @@ const NAME = `wd${process.pid.toString(36)}`;
 const SOCKET = `/var/run/wireguard/${NAME}.sock`;
 const folder = mkdtempSync(join(tmpdir(), 'wg-differential-'));
 let server: Server;
-let told: string[] = [];
+let received: string[] = [];
 
-describeWith(['root', 'wg'], 'a made-up file', () => {
+describeWith(['root', 'wg'], 'a generated file', () => {
   beforeAll(async () => {
     mkdirSync('/var/run/wireguard', { recursive: true, mode: 0o755 });
     server = createServer({ allowHalfOpen: true }, socket => {
@@ -34,7 +35,7 @@ describeWith(['root', 'wg'], 'a made-up file', () => {
       socket.setEncoding('latin1').on('data', (chunk: string) => {
         text += chunk;
         if (!text.endsWith('\n\n')) return;
-        told.push(text);
+        received.push(text);
         socket.end('errno=0\n\n');
       });
       socket.on('error', () => {});
@@ -47,11 +48,11 @@ describeWith(['root', 'wg'], 'a made-up file', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('is the same to wg and to us', async () => {
+  it('parses the same in wg and here', async () => {
     let [taken, refused] = [0, 0];
     for (let i = 0; i < FILES; i++) {
       const made = madeUp(seeded((SEED + i) >>> 0));
-      // one line with CR in it is refused as a file whose lines end in CR: see below
+      // a single line that contains CR is refused as a file whose lines end in CR: see below
       const text = made.includes('\n') ? made : `${made}\n`;
       const [theirs, ours] = [await byWg(text), byUs(text)];
       expect(ours, `WG_FUZZ_SEED=${SEED + i}\n${JSON.stringify(text)}`).toEqual(theirs);
@@ -62,7 +63,8 @@ describeWith(['root', 'wg'], 'a made-up file', () => {
     expect(Math.min(taken, refused)).toBeGreaterThan(FILES > 100 ? FILES / 20 : -1);
   });
 
-  // where we differ, on purpose: what wg takes by mistake, and what only some programs write
+  // intended differences: input that wg accepts by mistake, and artefacts that only some programs
+  // write
   it.each([
     ['[Interface]\r# a comment\r', 'taken', 'refused'],
     ['[Interface]\nListenPort = 65537\n', 'taken', 'refused'],
@@ -81,15 +83,15 @@ type Outcome = 'refused' | Record<string, unknown>;
 async function byWg(text: string): Promise<Outcome> {
   const path = join(folder, 'wg.conf');
   writeFileSync(path, text);
-  told = [];
+  received = [];
   const env = { ...process.env, WG_ENDPOINT_RESOLUTION_RETRIES: '0' };
   const status = await new Promise(resolve =>
     execFile('wg', ['addconf', NAME, path], { env }, error => resolve(error?.code ?? 0)),
   );
   if (status !== 0) return 'refused';
-  const said = told.find(each => each.startsWith('set='))!.trimEnd();
-  const [request] = new UapiRequestParser().push(`${said}\n\n`);
-  if (request?.kind !== 'set') throw new Error(`wg says what we refuse: ${said}`);
+  const sent = received.find(each => each.startsWith('set='))!.trimEnd();
+  const [request] = new UapiRequestParser().push(`${sent}\n\n`);
+  if (request?.kind !== 'set') throw new Error(`wg sent a request that we refuse: ${sent}`);
   const { peers = [], ...device } = request.config;
   return comparable(device, peers);
 }
@@ -108,7 +110,9 @@ function byUs(text: string): Outcome {
   }
 }
 
-/** wg says a peer's settings in the order of its own, and once; both are put into words. */
+/**
+ * Makes both outcomes comparable as text: wg sends each setting of a peer once, in its own order.
+ */
 function comparable(device: object, peers: readonly PeerConfig[]): Record<string, unknown> {
   return {
     ...Object.fromEntries(Object.entries(device).map(([key, value]) => [key, String(value)])),
@@ -154,7 +158,10 @@ const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   '[Peer]': ['PresharedKey', 'AllowedIPs', 'Endpoint', 'PersistentKeepalive'],
 };
 
-/** Sections and keys in any case, order and number, with white space and comments anywhere; at times something is wrong. */
+/**
+ * Generates sections and keys in any case, order and number, with white space and comments
+ * anywhere, and with occasional errors.
+ */
 function madeUp(random: Random): string {
   const strange = random.chance(0.5);
   const space = () => random.pick(SPACES);

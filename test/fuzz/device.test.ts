@@ -1,8 +1,10 @@
 /**
- * Hostile input through the whole device: any packet with any vnet header at any MTU, any datagram. Each round ends, all of it is sent or
- * counted, memory stays what it was, and ordinary packets pass afterwards. Over ports in memory, and over a real TUN and real sockets, where
- * another program puts its frames straight into the device (AF_PACKET); with the addon and without it. In a process of its own, which is
- * killed if it does not end. WG_FUZZ_RUNS and WG_FUZZ_SEED as in support/seeded-cases.ts, a round for 800 of them, or for 20,000 with the kernel.
+ * Hostile input through the whole device: any packet with any vnet header at any MTU, any datagram.
+ * Each round terminates, all input is sent or counted, memory does not grow, and ordinary packets
+ * pass afterwards. Runs over ports in memory, and over a real TUN and real sockets, where another
+ * program injects frames into the device (AF_PACKET); with and without the addon. Runs in a
+ * separate process, which is killed if it does not end. WG_FUZZ_RUNS and WG_FUZZ_SEED as in
+ * support/seeded-cases.ts: one round per 800 runs, or per 20,000 with the kernel.
  *
  * @module-tag slow
  */
@@ -47,9 +49,9 @@ const ADDRESS = {
   6: ['2001:db8::1', '2001:db8::2', '2001:db8::66'],
 } as const;
 const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;
-/** Of which each fuzz has some, whatever chance says: segments that fit no datagram at any MTU. */
+/** Always included, regardless of chance: segments that exceed any datagram at any MTU. */
 const OVERSIZED = superPacket({ payload: counting(65_495) }, 65_480);
-/** Each is the end of a datagram that was received. */
+/** Counters that each account for one received datagram. */
 const DROPS = [
   ...['malformedDatagram', 'unknownReceiver', 'badMac1', 'badMac2', 'badCookie', 'rateLimited', 'handshakeQueueFull'],
   ...['badHandshake', 'unknownPeer', 'replayedInitiation', 'initiationFlood', 'badTag', 'replayed', 'expiredKey'],
@@ -68,7 +70,7 @@ function watched(...args: ConstructorParameters<typeof WatchedDevice>): WatchedD
   return device;
 }
 
-/** As it was judged when it was read. */
+/** The verdict at reading time. */
 function mustBeCounted(device: WatchedDevice, what: string): void {
   const { expected, seen, faults, gone, loop } = device;
   const { malformedOutbound, oversized } = loop.counters();
@@ -100,7 +102,7 @@ inOwnNamespace(
 async function inMemory(name: 'native' | 'pure', family: Family): Promise<void> {
   const network = new MemoryNetwork();
   const [addressA, addressB, addressC] = ADDRESS[family].map(text => parseAddress(text)!);
-  // so slowly that no session grows old
+  // slow enough that no session expires
   let now = 1000;
   const clock: Clock = { now: () => (now += 0.001), wall: () => BigInt(Math.floor(now * 1e6)) };
   const tunA = new MemoryTun({ up: true, mtu: 1420, name: 'a' });
@@ -168,7 +170,7 @@ async function inMemory(name: 'native' | 'pure', family: Family): Promise<void> 
   expect(Math.min(expected.messages, expected.malformedOutbound, expected.oversized, seen.messages)).toBeGreaterThan(0);
 }
 
-/** What came to a device and was no packet for its TUN. */
+/** Datagrams received by a device that delivered no packet to its TUN. */
 function came(device: WatchedDevice): number {
   return device.sum('malformedPacket', 'sourceNotAllowed', 'udp.overflowed', 'tunDropped', ...DROPS);
 }
@@ -236,7 +238,7 @@ async function inKernel(name: 'native' | 'pure', family: Family): Promise<void> 
       await until('the MTU', () => a.tun.status()?.mtu === mtu);
       const frames = [OVERSIZED, ...Array.from({ length: FRAMES }, () => hostileRange(random))];
       refused += await sendFrames([], device, frames);
-      // in trains too, which the kernel joins again (UDP_GRO)
+      // also in trains, which the kernel merges again (UDP_GRO)
       const trains = Array.from({ length: 50 }, () => {
         const bytes = hostileDatagram(random, []);
         const segment = random.chance(0.5) ? between(random, Math.ceil(bytes.length / 64), 1400) : 0;
@@ -255,7 +257,7 @@ async function inKernel(name: 'native' | 'pure', family: Family): Promise<void> 
     const [link] = JSON.parse(execFileSync('ip', ['-s', '-j', 'link', 'show', device], { encoding: 'utf8' })) as {
       stats64: { tx: { packets: number } };
     }[];
-    // all that the kernel handed over was sent or counted
+    // every packet from the kernel was sent or counted
     expect(a.expected.read + a.sum('tun.malformed')).toBe(link!.stats64.tx.packets);
     expect(process.memoryUsage.rss() - memory).toBeLessThan(MOST_MEMORY);
     console.log(

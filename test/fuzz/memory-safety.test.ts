@@ -1,6 +1,7 @@
 /**
- * The C that takes apart and merges what strangers send (native/offload.c, coalesce.c) under AddressSanitizer and UndefinedBehaviorSanitizer, in a
- * program of its own (offload-driver.c). Needs a C compiler that has them. WG_FUZZ_RUNS and WG_FUZZ_SEED as in support/seeded-cases.ts.
+ * The C code that splits and merges untrusted packets (native/offload.c, coalesce.c) under
+ * AddressSanitizer and UndefinedBehaviorSanitizer, in a separate program (offload-driver.c). Needs
+ * a C compiler with both. WG_FUZZ_RUNS and WG_FUZZ_SEED as in support/seeded-cases.ts.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -12,14 +13,14 @@ import { testWith } from '../netns/needs.ts';
 import { CASES, CASES_LIMIT, SEED } from '../support/seeded-cases.ts';
 
 const NATIVE = fileURLToPath(new URL('../../native/', import.meta.url));
-/** What knows no Node. */
+/** The native files that do not depend on Node. */
 const SOURCES = ['offload.c', 'coalesce.c', 'sum.c'].map(name => join(NATIVE, name)).filter(existsSync);
 const DRIVER = fileURLToPath(new URL('offload-driver.c', import.meta.url));
 const FLAGS = ['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 const directory = mkdtempSync(join(tmpdir(), 'wireguard-driver-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** @returns why not, when this machine cannot */
+/** @returns the reason, if this machine cannot run the test */
 function build(program: string, ...sources: string[]): string | undefined {
   try {
     execFileSync(process.env['CC'] ?? 'cc', [...FLAGS, `-I${NATIVE}`, ...sources, '-o', program], { stdio: 'pipe' });

@@ -61,7 +61,7 @@ static uint32_t random_payload(void) {
   return kind < 998 ? below(9000) : below(66000);
 }
 
-/* A packet of the flow in `room` bytes; its checksum is the pseudo header's sum, or whole when `sum`. Returns its length. */
+/* Writes a packet of the flow into `room` bytes. Its checksum is complete if `sum`, else the pseudo header's sum. Returns its length. */
 static uint32_t make(uint8_t *p, const struct flow *f, uint32_t payload, int sum) {
   uint32_t upper = f->version == 4 ? IPV4_HEADER : IPV6_HEADER;
   uint8_t protocol = f->tcp ? TCP : UDP;
@@ -119,7 +119,7 @@ static void damage(uint8_t *p, uint32_t length) {
   for (uint32_t times = 1 + below(3); times > 0; times--) p[below(length < 110 ? length : 110)] = (uint8_t)next_random();
 }
 
-/* The packet ends early, and its own lengths say so. Returns its new length. */
+/* Truncates the packet and adjusts its length fields. Returns its new length. */
 static uint32_t cut(uint8_t *p, uint32_t length) {
   uint32_t left = below(length + 1), upper = p[0] >> 4 == 4 ? IPV4_HEADER : IPV6_HEADER;
   if (chance(70) && length > upper + 30) left = upper + below(30);
@@ -130,7 +130,7 @@ static uint32_t cut(uint8_t *p, uint32_t length) {
   return left;
 }
 
-/* Everything that a plan promises about a range is asked for, into memory of just that size. */
+/* Requests everything that a plan promises about a range, into memory of exactly that size. */
 static uint32_t split_all(const uint8_t *range, size_t length) {
   struct wg_split plan;
   uint32_t count = wg_split_plan(&plan, range, length);
@@ -163,7 +163,7 @@ static void split_case(void) {
   wg_put_le16(made + 6, chance(90) ? start : below(65536));
   wg_put_le16(made + 8, chance(90) ? (f.tcp ? TCP_CHECKSUM : UDP_CHECKSUM) : below(65536));
   if (chance(5)) {
-    /* a checksum to be completed at the very end */
+    /* a checksum to complete at the very end */
     uint32_t field = length - WG_VNET_HEADER_SIZE - below(4);
     made[0] = WG_VNET_F_NEEDS_CSUM;
     made[1] = WG_GSO_NONE;
@@ -179,7 +179,7 @@ static void split_case(void) {
   free(range);
 }
 
-/* What a group says must be so, and the kernel's way of taking it apart must find as many packets in it. */
+/* A group's fields must be correct, and splitting it as the kernel does must give the same number of packets. */
 static void check_group(const uint8_t *slab, const int32_t *desc, int count, const int32_t *group, const int32_t *next) {
   size_t length = WG_VNET_HEADER_SIZE;
   uint8_t *range = exactly(WG_VNET_HEADER_SIZE + (size_t)group[WG_GROUP_LENGTH]);
@@ -215,7 +215,7 @@ static void merge_case(void) {
     if (chance(errors)) damage(made + at, length);
     if (chance(errors / 4)) length = below(length + 1);
     if (chance(errors / 4)) length = cut(made + at, length);
-    /* a TCP header that would end behind the packet */
+    /* a TCP header that would end after the packet */
     if (chance(errors / 4)) made[at + (f->version == 4 ? IPV4_HEADER : IPV6_HEADER) + 12] = 0xf0;
     desc[i * WG_PACKET_STRIDE + WG_PACKET_OFFSET] = (int32_t)at;
     desc[i * WG_PACKET_STRIDE + WG_PACKET_LENGTH] = (int32_t)length;
@@ -224,7 +224,7 @@ static void merge_case(void) {
     f->id++;
     at += length;
   }
-  /* the last packet ends with the memory */
+  /* the last packet ends at the end of the memory */
   uint8_t *slab = exactly(at);
   memcpy(slab, made, at);
   int32_t *groups = (int32_t *)exactly((size_t)count * WG_GROUP_STRIDE * sizeof *groups);

@@ -1,6 +1,7 @@
 /**
- * Every parser of text that a person or a program hands us, on random text and on text that is nearly right: it answers, or says what is wrong
- * by its own error; it never throws anything else. WG_FUZZ_RUNS changes how many cases, WG_FUZZ_SEED replays a run.
+ * Every parser of external text, on random and on almost valid text: it returns a result or throws
+ * its documented error, and never throws anything else. WG_FUZZ_RUNS sets the number of cases,
+ * WG_FUZZ_SEED replays a run.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -23,7 +24,7 @@ import {
 import { parseZonedEndpoint } from '../../src/config/zones.ts';
 import { check, LIMIT } from '../support/fuzz.ts';
 
-/** Numbers, words and signs of which the real thing is made, and some that it is not. */
+/** Numbers, words and punctuation of valid input, and some that are invalid. */
 const atom = fc.oneof(
   fc.constantFrom(
     '10.0.0.1',
@@ -130,7 +131,7 @@ const document = fc.oneof(
   lines.map(parts => `set=1\n${parts.map(line => line.join('')).join('')}\n`),
 );
 
-/** Anything but an answer or a ConfigError is a fault. */
+/** Fails on anything except a result or a ConfigError. */
 function answers(parse: () => unknown): void {
   try {
     parse();
@@ -178,7 +179,7 @@ describe('on any text', () => {
   );
 
   test(
-    'UAPI requests, cut anywhere',
+    'UAPI requests, split anywhere',
     () => {
       check(fc.tuple(document, fc.array(fc.nat({ max: 400 }), { maxLength: 4 })), ([input, cuts]) => {
         const whole = Buffer.from(input);

@@ -1,4 +1,7 @@
-/** What is written is read again as it was: every format, on random values. WG_FUZZ_RUNS and WG_FUZZ_SEED as in support/fuzz.ts. */
+/**
+ * Formatting and parsing round-trips for every format, on random values. WG_FUZZ_RUNS and
+ * WG_FUZZ_SEED as in support/fuzz.ts.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
@@ -28,7 +31,7 @@ const merged = (...parts: fc.Arbitrary<object>[]) => fc.tuple(...parts).map(all 
 const key = bytes(32).filter(k => k.some(byte => byte !== 0));
 const keepalive = fc.integer({ min: 0, max: 65535 });
 
-describe('what is written is read again as it was', () => {
+describe('formatting and parsing round-trip', () => {
   test(
     'addresses, prefixes, endpoints, keys',
     () => {
@@ -65,7 +68,7 @@ describe('what is written is read again as it was', () => {
   ) as fc.Arbitrary<DeviceStatus>;
 
   test(
-    'a status over the UAPI, and as a conf file',
+    'a status over the UAPI and as a conf file',
     () => {
       check(
         status,
@@ -117,7 +120,7 @@ describe('what is written is read again as it was', () => {
       ),
     ),
   );
-  // of a peer that goes nothing else is said
+  // an entry that removes a peer has no other settings
   const removed = key.map(publicKey => ({ publicKey, remove: true }));
   const config = merged(
     optional('privateKey', bytes(32)),
@@ -144,7 +147,7 @@ describe('what is written is read again as it was', () => {
   );
 });
 
-/** As toEqual, and much faster. */
+/** Like toEqual, but much faster. */
 function same(a: Uint8Array | undefined, b: Uint8Array): void {
   if (!a || Buffer.compare(a, b) !== 0) expect(a).toEqual(b);
 }

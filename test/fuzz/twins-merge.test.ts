@@ -1,6 +1,8 @@
 /**
- * Merging in C (native/coalesce.c) against its specification in TypeScript (src/packet/flow.ts, coalesce.ts): the same groups, and the same
- * bytes in the slab afterwards. And what was merged, taken apart again, is what went in. How to run more, or one case again: support/seeded-cases.ts.
+ * Compares merging in C (native/coalesce.c) with its reference in TypeScript (src/packet/flow.ts,
+ * coalesce.ts): the same groups, and the same bytes in the slab afterwards. Splitting a merged
+ * packet returns the original packets. support/seeded-cases.ts tells how to run more cases, or one
+ * again.
  */
 import { expect, test } from 'vitest';
 import { nativeBinding } from '../../src/io/native-binding.ts';
@@ -75,7 +77,7 @@ function outcome(count: number, made: number): string {
   return made === 1 ? 'all merged' : 'some merged';
 }
 
-/** Whether a packet is there twice; what is done to it once is then seen twice. */
+/** Reports whether a packet occurs twice in the batch: a change to it then shows twice. */
 function repeats(count: number): boolean {
   const seen = new Set<number>();
   for (let i = 0; i < count; i++) seen.add(desc[i * PACKET_STRIDE + PACKET_OFFSET]!);
@@ -96,8 +98,8 @@ function apartAgain(made: number): void {
 }
 
 /**
- * Without what may change: the ID where DF says that it has no meaning, and which of the two zeros of ones' complement a checksum
- * has, for which there were two ways of being right.
+ * Clears the fields that merging may change: the ID if DF makes it meaningless, and checksums,
+ * since ones' complement has two valid zeros.
  */
 function canonical(packet: Uint8Array, gsoType: number): Uint8Array {
   const flow = new FlowPacket();

@@ -1,7 +1,7 @@
 /**
- * Opening in C (native/cipher.c), with every AEAD that works on this machine, against its specification in TypeScript
- * (src/protocol/transport-twin.ts): the same packets byte for byte, and the same refusals. How to run more, or one case again:
- * support/seeded-cases.ts.
+ * Compares opening in C (native/cipher.c), with every AEAD that works on this machine, with its
+ * reference in TypeScript (src/protocol/transport-twin.ts): the same packets byte for byte, and the
+ * same refusals. support/seeded-cases.ts tells how to run more cases, or one again.
  */
 import { expect, test } from 'vitest';
 import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
@@ -66,7 +66,7 @@ function openCases(): void {
       case 4:
         mine[at + job.OPEN_OFFSET] = random.pick([-1, slab.length - length + 1, slab.length, 0x7fffffff]);
         break;
-      case 5: // the header is the engine's affair
+      case 5: // the engine checks the header
         slab[offset + random.below(TRANSPORT_HEADER_SIZE)]! ^= 1 << random.below(8);
         break;
       default:
@@ -98,13 +98,16 @@ function openCases(): void {
   expect(reached(tally, ['opened', 'refused', 'some refused']), JSON.stringify(tally)).toBe(true);
 }
 
-/** Where a tag was wrong the bytes are undefined; header and all around them are not. */
+/**
+ * Clears the bytes of messages with a wrong tag, which are undefined; the header and the bytes
+ * around it are not.
+ */
 function forget(slab: Uint8Array, jobs: Int32Array, used: number): void {
   for (let at = 0; at < used; at += job.OPEN_STRIDE) {
     const [offset, length] = [jobs[at + job.OPEN_OFFSET]!, jobs[at + job.OPEN_LENGTH]!];
     const inside = offset >= 0 && length >= TRANSPORT_OVERHEAD && offset + length <= slab.length;
     if (jobs[at + job.OPEN_RESULT] === -1 && inside) slab.fill(0, offset + TRANSPORT_HEADER_SIZE, offset + length);
-    // and the tag of one that opened
+    // likewise the tag of an opened message
     else if (inside) slab.fill(0, offset + length - 16, offset + length);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Sealing in C (native/cipher.c), with every AEAD that works on this machine, against its specification in TypeScript
- * (src/protocol/transport-twin.ts): the same messages byte for byte, and the same refusals. How to run more, or one case again:
- * support/seeded-cases.ts.
+ * Compares sealing in C (native/cipher.c), with every AEAD that works on this machine, with its
+ * reference in TypeScript (src/protocol/transport-twin.ts): the same messages byte for byte, and
+ * the same refusals. support/seeded-cases.ts tells how to run more cases, or one again.
  */
 import { expect, test } from 'vitest';
 import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
@@ -23,7 +23,7 @@ const SEAL_UNUSED = 11;
 
 test('seal', sealCases, CASES_LIMIT);
 
-test('the largest message of a UDP datagram is made by all, and none makes a larger one', () => {
+test('all ciphers make the largest message of a UDP datagram, and none a larger one', () => {
   const output = new Uint8Array(1 << 18);
   for (const cipher of twinCiphers())
     for (const [bytes, expected] of [
@@ -53,7 +53,7 @@ function sealCases(): void {
   const jobs = all.map(() => new Int32Array(MOST_JOBS * job.SEAL_STRIDE));
   const plan = new SplitPlan();
 
-  /** Fills one job; returns where the next may write. */
+  /** Fills one job. @returns the offset for the next one */
   function fill(random: Random, at: number, from: number, out: number): number {
     const mine = jobs[0]!;
     const most = random.pick([1, 2, 3, 4, 8, 64]);
@@ -69,7 +69,7 @@ function sealCases(): void {
     mine[at + job.SEAL_RECEIVER] = anyHalf(random);
     mine[at + job.SEAL_COUNTER_LOW] = wrap < 0.1 ? lateHalf(random) : anyHalf(random);
     mine[at + job.SEAL_COUNTER_HIGH] = wrap < 0.05 ? -1 : wrap < 0.5 ? 0 : anyHalf(random);
-    // thousands of segments are sealed now and then only, being slow in the twin
+    // thousands of segments are sealed only occasionally, since the twin is slow
     const wrong = random.chance(count > 150 ? 0.95 : 0.03);
     mine[at + job.SEAL_COUNT] = wrong ? random.pick([count - 1, count + 1, 0, -1, 0x7fffffff]) : count;
     mine[at + job.SEAL_OUT_OFFSET] = out;
@@ -88,7 +88,7 @@ function sealCases(): void {
     for (let i = 0; i < count; i++) {
       const from = Math.floor((i * INPUT) / MOST_JOBS) + random.below(20);
       const end = fill(random, i * job.SEAL_STRIDE, from, out);
-      // what would not fit goes where nothing fits
+      // a job that would not fit gets an offset without any room
       if (end < OUTPUT - 64) out = end;
       else jobs[0]![i * job.SEAL_STRIDE + job.SEAL_OUT_OFFSET] = OUTPUT;
     }

@@ -1,6 +1,7 @@
 /**
- * Splitting in C (native/offload.c) against its specification in TypeScript (src/packet/segments.ts, split.ts): the same segments byte for
- * byte, and the same refusals. How to run more, or one case again: support/seeded-cases.ts.
+ * Compares splitting in C (native/offload.c) with its reference in TypeScript
+ * (src/packet/segments.ts, split.ts): the same segments byte for byte, and the same refusals.
+ * support/seeded-cases.ts tells how to run more cases, or one again.
  */
 import { expect, test } from 'vitest';
 import { nativeBinding } from '../../src/io/native-binding.ts';
@@ -15,7 +16,7 @@ const before = new Uint8Array(slab.length);
 const outs = [new Uint8Array(1 << 23), new Uint8Array(1 << 23)] as const;
 const plan = new SplitPlan();
 
-/** As native/offload-node.c does it. */
+/** Splits like native/offload-node.c. */
 function split(offset: number, length: number, out: Uint8Array, stride: number): number {
   if (offset < 0 || length < 0 || offset + length > slab.length || plan.read(slab, offset, length) === 0) return 0;
   if (stride < plan.segmentLength(0) || stride * plan.count > out.length) return -1;
@@ -32,7 +33,8 @@ test(
       let length = writeRange(random, slab, offset);
       if (random.chance(0.005)) length = random.pick([-1, 0x7fffffff, slab.length]);
       const count = length < 0 || length > 70_000 ? 0 : plan.read(slab, offset, length);
-      // a little room between the segments, so that what is written too far is seen; sometimes too little
+      // some room between the segments, so that writes past a segment are detected; sometimes too
+      // little room
       let stride = count === 0 ? 2000 : plan.segmentLength(0) + between(random, 0, 20);
       if (random.chance(0.01)) stride -= between(random, 1, 100);
       const used = Math.min(count * stride + 64, outs[0].length);

@@ -55,7 +55,7 @@ describe('encoding and decoding round-trip', () => {
   );
 
   test(
-    'attributes of every kind, nested ones too',
+    'attributes of every kind, including nested ones',
     () => {
       const text = fc.string({ unit: 'grapheme', maxLength: 30 }).filter(each => !each.includes('\0'));
       check(
@@ -156,7 +156,7 @@ describe('encoding and decoding round-trip', () => {
 describe('errors name the cause', () => {
   test.each<[string, () => unknown, RegExp]>([
     ['a short header', () => decodeMessages(new Uint8Array(15)), /header has 16 bytes; at byte 0 only 15 are left/],
-    ['a length of nothing', () => decodeMessages(new Uint8Array(16)), /message at byte 0 claims 0 bytes; 16 to 16/],
+    ['a length of zero', () => decodeMessages(new Uint8Array(16)), /message at byte 0 claims 0 bytes; 16 to 16/],
     [
       'an attribute past the end',
       () => Attributes.parse(Uint8Array.of(9, 0, 3, 0, 1, 2, 3, 4), 'a link'),
@@ -245,7 +245,7 @@ describe('any input decodes or throws MalformedNetlink', () => {
   ];
 
   test(
-    'every reader',
+    'every decoder',
     () => {
       check(fc.tuple(fc.constantFrom(2, 3, 16, 17, 20, 21, 24, 25, 32, 33), u16, bodies), ([type, flags, body]) => {
         for (const read of readers) {

@@ -66,10 +66,10 @@ describe('IPv4', () => {
     ['from loopback', 12, [127, 0, 0, 1]],
     ['from multicast', 12, [224, 0, 0, 1]],
     ['from class E', 12, [240, 0, 0, 1]],
-    ['from everybody', 12, [255, 255, 255, 255]],
+    ['from broadcast', 12, [255, 255, 255, 255]],
     ['to multicast', 16, [239, 1, 1, 1]],
-    ['to everybody', 16, [255, 255, 255, 255]],
-    ['to nobody', 16, [0, 0, 0, 0]],
+    ['to broadcast', 16, [255, 255, 255, 255]],
+    ['to the unspecified address', 16, [0, 0, 0, 0]],
   ])('no answer to what comes or goes %s', (_name, at, address) => {
     const packet = ipPacket({ payload: counting(10) });
     packet.set(address, at);

@@ -75,7 +75,7 @@ describe('ipPacketLength', () => {
 
 describe('traffic class', () => {
   test.each([0, 1, 0x2e << 2, 0xfc, 0xff, 0x5a])(
-    '%i is read and written; checksum and flow label stay right',
+    '%i is read and written; checksum and flow label stay correct',
     value => {
       const four = ipPacket({ tos: 0xa5 ^ value, payload: new Uint8Array(3) });
       setTrafficClass(four, 0, value);

@@ -31,7 +31,7 @@ describe('paddedLength', () => {
     [65_535, 0, 65_536],
     [40, 20, 40],
     [41, 20, 56],
-  ])('%i bytes at an MTU of %i take %i', (length, mtu, wanted) => {
+  ])('%i bytes at an MTU of %i are padded to %i', (length, mtu, wanted) => {
     expect(paddedLength(length, mtu)).toBe(wanted);
     expect(wanted - length).toBe(kernelPadding(length, mtu));
   });

@@ -1,6 +1,7 @@
 /**
- * Two real captures with every private key: each handshake is made again from its ephemeral keys, indices and timestamp, as
- * initiator and as responder, and must be the same to the byte, macs included; so must every transport message.
+ * Two real captures with all private keys. Each handshake is reproduced from its ephemeral keys,
+ * indices and timestamp, as initiator and as responder, and must match byte for byte, including the
+ * macs. So must every transport message.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

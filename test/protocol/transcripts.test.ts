@@ -1,6 +1,7 @@
 /**
- * The transcripts of vectors/handshake.json, made from the whitepaper by a program in another language, made again by this one:
- * each message as its sender makes it, and taken as its receiver takes it. With kdf.json and tai64n.json. On every provider.
+ * Reproduces the transcripts of vectors/handshake.json, which a program in another language made
+ * from the whitepaper: creates each message as its sender and consumes it as its receiver. Also
+ * kdf.json and tai64n.json. On every provider.
  */
 import { describe, expect, test } from 'vitest';
 import { makeEndpoint } from '../../src/base/endpoint.ts';

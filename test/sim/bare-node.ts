@@ -1,6 +1,6 @@
 /**
- * An engine taken apart: the same flows over a device that a test can reach into, for states that take an age to come about
- * (2^60 messages) and messages that no engine would send.
+ * The parts of an engine: the same flows over a device that a test can access, for states that take
+ * too long to reach (2^60 messages) and for messages that no engine would send.
  */
 import { createCipheriv } from 'node:crypto';
 import { parseAddress } from '../../src/base/address.ts';

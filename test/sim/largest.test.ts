@@ -146,19 +146,16 @@ test('a staged super-packet that exceeds any output after an MTU change is dropp
   expect(sim.wasDelivered(id)).toBe(true);
 });
 
-test.each([false, true])(
-  'a super-packet that is more than any output holds is counted at once (with a session: %s)',
-  talked => {
-    const { sim, a, b } = pair();
-    if (talked) sim.send(a, b);
-    sim.run(100);
-    // 3,200 messages of 80 bytes
-    const range = superPacket({ protocol: UDP, payload: counting(3200 * 16) }, 16);
-    expect(a.engine.send(rangeBatch(range), 0, sim.now)).toBe(1);
-    expect(a.counters.oversized).toBe(1);
-    expect(a.engine.transmits.count).toBe(0);
-  },
-);
+test.each([false, true])('a super-packet that exceeds any output is counted at once (with a session: %s)', talked => {
+  const { sim, a, b } = pair();
+  if (talked) sim.send(a, b);
+  sim.run(100);
+  // 3,200 messages of 80 bytes
+  const range = superPacket({ protocol: UDP, payload: counting(3200 * 16) }, 16);
+  expect(a.engine.send(rangeBatch(range), 0, sim.now)).toBe(1);
+  expect(a.counters.oversized).toBe(1);
+  expect(a.engine.transmits.count).toBe(0);
+});
 
 test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 65_536, 2 ** 40])('an MTU of %d pads to 16 bytes', mtu => {
   const { sim, a } = pair();
@@ -181,7 +178,7 @@ describe('descriptors that no port produces', () => {
     ['more messages than can be taken', 1 << 18, 32],
     ['no bytes', 0, 0],
     ['fewer than none', -5, 0],
-  ])('%s: counted, and what follows is taken', (_what, length, segment) => {
+  ])('%s: counted, and the following packets are processed', (_what, length, segment) => {
     const { sim, a } = pair();
     const batch = makeDatagramBatch(1 << 18, 2);
     batch.slab.fill(9);

@@ -1,6 +1,7 @@
 /**
- * Datagrams that routing leads back into the tunnel that sent them, and everything that only looks like them: other hosts' tunnels to the
- * same endpoint, from the same address and port after masquerading (src/protocol/loop-guard.ts).
+ * Datagrams that routing leads back into the tunnel that sent them, and datagrams that only look
+ * like them: other hosts' tunnels to the same endpoint, from the same address and port after
+ * masquerading (src/protocol/loop-guard.ts).
  */
 import { describe, expect, test } from 'vitest';
 import {

@@ -23,7 +23,7 @@ const mean = (point: Uint8Array): CryptoProvider => {
 };
 
 test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
-  'an initiation of a true peer with ephemeral %i is refused and leaves no trace',
+  'an initiation of a genuine peer with ephemeral %i is refused and changes nothing',
   (_, point) => {
     const { sim, a, b } = pair();
     const twin = new Handmade(b, a.privateKey);
@@ -48,7 +48,7 @@ test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
 );
 
 test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
-  'a response of a true peer with ephemeral %i is refused, and the true one is still taken',
+  'a response of a genuine peer with ephemeral %i is refused, and the genuine one is still accepted',
   (_, point) => {
     const random = seeded(1);
     const [a, b] = [new BareNode(random, 0), new BareNode(random, 1)];

@@ -1,6 +1,7 @@
 /**
- * In whatever order a device is given its key, its peers with all that they have, and its link: once the last of what is needed is
- * there, what was asked for happens at once (kernel netlink.c, wg_set_device and set_peer; device.c, wg_open).
+ * A device may get its key, its peers with their settings, and its link in any order: as soon as
+ * the last required one is present, the configured action happens at once (kernel netlink.c,
+ * wg_set_device and set_peer; device.c, wg_open).
  */
 import { describe, expect, test } from 'vitest';
 import { makePrefix } from '../../src/base/prefix.ts';
@@ -152,7 +153,7 @@ describe('the key', () => {
   };
 
   test.each([1000, 6000, 8000, 100_000, 600_000])(
-    'taken away and set again after %i ms: the keepalive goes on',
+    'removed and set again after %i ms: the keepalive continues',
     wait => {
       const { sim, a } = complete(3);
       a.configure({ privateKey: NO_KEY });

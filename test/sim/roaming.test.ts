@@ -1,4 +1,7 @@
-/** A peer is where its last authenticated message came from (whitepaper section 2.1), and it is answered from where it was spoken to. */
+/**
+ * Roaming: the source of a peer's last authenticated message becomes its endpoint (whitepaper
+ * section 2.1), and answers leave from the address it sent to.
+ */
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import {
@@ -25,8 +28,8 @@ const NEW = '198.51.100.9:4242';
 const at = (node: SimNode, of: SimNode) => formatEndpoint(node.status(of).endpoint!);
 const move = (node: SimNode) => node.move('198.51.100.9', 4242);
 
-describe('a peer that moved is followed', () => {
-  test('on data, and answered where it is now', () => {
+describe('the endpoint follows a peer that moved', () => {
+  test('on data, and answers go to the new endpoint', () => {
     const { sim, a, b } = session();
     move(a);
     sim.send(a, b);
@@ -38,11 +41,11 @@ describe('a peer that moved is followed', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('but not to port 0, where nobody can be answered', () => {
+  test('but not to port 0, which cannot be answered', () => {
     const { sim, a, b } = session();
     const before = at(b, a);
     const id = sim.send(a, b);
-    // whoever sits on the path can change the port, which is not part of what is sealed
+    // anyone on the path can change the port, which is not authenticated
     const [sent] = sim.sentBy(a).slice(-1);
     b.receive(makeEndpoint(parseAddress('192.0.2.1')!, 0), sent!.bytes);
     expect([at(b, a), sim.wasDelivered(id)]).toEqual([before, true]);
@@ -58,7 +61,7 @@ describe('a peer that moved is followed', () => {
     expect(at(b, a)).toBe(NEW);
   });
 
-  test('on an initiation, before there is a session', () => {
+  test('on an initiation, before a session exists', () => {
     const { sim, a, b } = pair();
     move(a);
     swallow(sim, s => s.bytes[0] === TRANSPORT);
@@ -71,7 +74,7 @@ describe('a peer that moved is followed', () => {
   test('on a response', () => {
     const { sim, a, b } = pair();
     sim.tamper = s => {
-      // B is elsewhere by the time it answers
+      // B has moved by the time it answers
       if (s.from === b) move(b);
       return s.bytes;
     };
@@ -94,7 +97,7 @@ describe('a peer that moved is followed', () => {
     expect(at(b, a)).toBe(home);
   });
 
-  test('on the port alone, as behind a NAT that was restarted', () => {
+  test('on a change of port only, as behind a restarted NAT', () => {
     const { sim, a, b } = session();
     a.move('192.0.2.1', 60_001);
     sim.send(a, b);
@@ -102,7 +105,7 @@ describe('a peer that moved is followed', () => {
     expect(at(b, a)).toBe('192.0.2.1:60001');
   });
 
-  test('even by a packet whose source it may not use: where a peer is does not depend on what it says', () => {
+  test('even by a packet with a forbidden source: roaming does not depend on the content', () => {
     const { sim, a, b } = session();
     move(a);
     a.send([makePacket(7, 1, 99, 40, false)]);
@@ -112,8 +115,8 @@ describe('a peer that moved is followed', () => {
   });
 });
 
-describe('nobody is followed', () => {
-  test('who is forged, replayed or unknown', () => {
+describe('the endpoint does not change', () => {
+  test('on a forged or replayed message, or one of an unknown peer', () => {
     const { sim, a, b } = session();
     const home = formatEndpoint(a.endpoint);
     const initiation = sim.sentBy(a, INITIATION)[0]!.bytes;
@@ -130,7 +133,7 @@ describe('nobody is followed', () => {
     expect(b.count('endpoint-changed')).toBe(0);
   });
 
-  test('by a cookie reply, though it be a true one', () => {
+  test('on a cookie reply, even a genuine one', () => {
     const { sim, a, b } = pair();
     swallow(sim, s => s.bytes[0] === INITIATION);
     sim.send(a, b);
@@ -146,7 +149,7 @@ describe('nobody is followed', () => {
     expect(a.count('endpoint-changed')).toBe(0);
   });
 
-  test('because an address was configured while it is elsewhere: its next packet says where it is', () => {
+  test('for long if another address is configured: the next packet sets it again', () => {
     const { sim, a, b } = session();
     b.configure({ peers: [{ publicKey: a.publicKey, endpoint: EVE }] });
     sim.send(b, a);
@@ -156,7 +159,7 @@ describe('nobody is followed', () => {
     expect(at(b, a)).toBe(formatEndpoint(a.endpoint));
   });
 
-  test('and staying in one place is no news', () => {
+  test('if the peer stays in place, and no event is emitted', () => {
     const { sim, a, b } = session();
     for (let i = 0; i < 10; i++) {
       sim.send(a, b);
@@ -167,7 +170,7 @@ describe('nobody is followed', () => {
 });
 
 describe('the local address', () => {
-  /** What a datagram to B says of where at B it arrived. */
+  /** The local part of an endpoint record: the address of B at which a datagram arrived. */
   function withLocal(from: SimNode, local: string): Uint8Array {
     const record = makeEndpoint(from.endpoint.subarray(4, 8), 51820);
     record[ENDPOINT_HAS_LOCAL] = 1;
@@ -176,7 +179,7 @@ describe('the local address', () => {
     return record;
   }
 
-  /** A session in which B was last spoken to at 192.0.2.200. */
+  /** A session whose last message to B arrived at 192.0.2.200. */
   function spokenTo() {
     const made = session();
     const { sim, a, b } = made;
@@ -193,14 +196,14 @@ describe('the local address', () => {
       : undefined;
   };
 
-  test('that was spoken to is answered from, and is no move of the peer', () => {
+  test('that a message arrived at is the source of answers, and does not count as a move of the peer', () => {
     const made = spokenTo();
     made.sim.send(made.b, made.a);
     expect(lastLocal(made)).toBe('192.0.2.200');
     expect(made.b.count('endpoint-changed')).toBe(0);
   });
 
-  test('is forgotten when nothing comes back for 15 s', () => {
+  test('is forgotten if nothing is received for 15 s', () => {
     const made = spokenTo();
     made.sim.wire.cut = true;
     made.sim.send(made.b, made.a);
@@ -209,7 +212,7 @@ describe('the local address', () => {
     expect(lastLocal(made)).toBeUndefined();
   });
 
-  test('is forgotten when routes change, and when an endpoint is configured', () => {
+  test('is forgotten if routes change or an endpoint is configured', () => {
     const made = spokenTo();
     made.b.engine.routesChanged();
     made.sim.send(made.b, made.a);

@@ -1,4 +1,7 @@
-/** Which session is sent with, and which are received with (kernel noise.c, add_new_keypair and wg_noise_received_with_keypair). */
+/**
+ * Which session sends and which sessions receive (kernel noise.c, add_new_keypair and
+ * wg_noise_received_with_keypair).
+ */
 import { describe, expect, test } from 'vitest';
 import { readU32le } from '../../src/packet/byte-order.ts';
 import { INITIATION_SENDER } from '../../src/packet/initiation.ts';
@@ -33,7 +36,7 @@ describe('key confirmation', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('a response whose initiator never speaks leads to a handshake the other way round', () => {
+  test('a response whose initiator stays silent leads to a handshake in the other direction', () => {
     const { sim, a, b } = pair();
     swallow(sim, s => s.from === a && s.bytes[0] === TRANSPORT && s.at < 1_000_500);
     sim.send(a, b);
@@ -45,7 +48,7 @@ describe('key confirmation', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('during a renewal the responder goes on with the old session until it hears the new one', () => {
+  test('during a renewal the responder uses the old session until it receives a message under the new one', () => {
     const { sim, a, b, born } = session();
     sim.send(b, a);
     const old = lastReceiver(sim, b);
@@ -65,7 +68,7 @@ describe('key confirmation', () => {
     expect(b.count('session')).toBe(2);
   });
 
-  test('the initiator sends under the new session at once', () => {
+  test('the initiator uses the new session at once', () => {
     const { sim, a, b, born } = session();
     sim.runUntil(born + 120_000);
     sim.send(a, b);
@@ -89,8 +92,8 @@ describe('key confirmation', () => {
   });
 });
 
-describe('the session before', () => {
-  test('still receives what was on its way, in both directions', () => {
+describe('the previous session', () => {
+  test('still receives messages in flight, in both directions', () => {
     const { sim, a, b, born } = session();
     const held: Sent[] = [];
     const stop = swallow(sim, s => s.bytes[0] === TRANSPORT && held.push(s) > 0);
@@ -105,7 +108,7 @@ describe('the session before', () => {
     expect(ids.every(id => sim.wasDelivered(id))).toBe(true);
   });
 
-  test('is forgotten with the second renewal', () => {
+  test('is forgotten on the second renewal', () => {
     const { sim, a, b, born } = session();
     const held: Sent[] = [];
     const stop = swallow(sim, s => s.bytes[0] === TRANSPORT && held.push(s) > 0);
@@ -123,8 +126,8 @@ describe('the session before', () => {
     expect([a.counters.unknownReceiver, a.counters.expiredKey]).toEqual([1, 0]);
   });
 
-  test('is where a session that nobody confirmed goes, when our own handshake is done first', () => {
-    // both begin at once; A's packet under B's session comes after A has its own
+  test('is an unconfirmed session, if our own handshake finishes first', () => {
+    // both begin at the same time; A's packet under B's session arrives after A has its own
     const { sim, a, b } = pair();
     const ids = [sim.send(a, b), sim.send(b, a)];
     sim.run(1000);
@@ -134,7 +137,7 @@ describe('the session before', () => {
 });
 
 describe('replay', () => {
-  test('every message counts once, however often it comes, also to the sender himself', () => {
+  test('every message is accepted once, however often it arrives, and never by its own sender', () => {
     const { sim, a, b } = session();
     for (let i = 0; i < 20; i++) sim.send(a, b);
     sim.run(100);
@@ -151,7 +154,7 @@ describe('replay', () => {
     expect(sim.delivered).toBe(21);
   });
 
-  test('messages out of order all count, as far as the window reaches', () => {
+  test('messages out of order are all accepted within the window', () => {
     const { sim, a, b } = session();
     const held: Sent[] = [];
     const stop = swallow(sim, s => s.from === a && held.push(s) > 0);
@@ -164,7 +167,7 @@ describe('replay', () => {
 });
 
 describe('receiver indices', () => {
-  test('are random in all 32 bits and never the same twice', () => {
+  test('are random in all 32 bits and never repeat', () => {
     const seen: number[] = [];
     const { sim, a, b } = pair();
     for (let i = 0; i < 200; i++) {
@@ -183,7 +186,7 @@ describe('receiver indices', () => {
     }
   });
 
-  test('a session goes by the index of the initiation, and of the response', () => {
+  test('a session keeps the indices of the initiation and the response', () => {
     const { sim, a, b } = session();
     sim.send(b, a);
     expect(lastReceiver(sim, b)).toBe(readU32le(sim.sentBy(a, INITIATION)[0]!.bytes, INITIATION_SENDER));
@@ -192,7 +195,7 @@ describe('receiver indices', () => {
 });
 
 describe('sleep and going down', () => {
-  test('keys that were forgotten because the machine slept are made anew with the next packet', () => {
+  test('keys that were forgotten because of suspend are renewed with the next packet', () => {
     const { sim, a, b } = session();
     sim.run(6000);
     a.engine.forgetSessions();
@@ -202,20 +205,20 @@ describe('sleep and going down', () => {
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('a device that is down takes nothing, answers nothing, and uses up no handshake', () => {
+  test('a device that is down accepts nothing, answers nothing, and consumes no handshake', () => {
     const { sim, a, b } = pair();
     b.engine.down();
     const id = sim.send(a, b);
     sim.run(1000);
     expect([b.counters.deviceDown, b.sentTypes.length]).toEqual([1, 0]);
     b.engine.up(sim.now);
-    // the very initiation that came while it was down is still new to it
+    // the initiation that arrived while it was down is still new to it
     sim.inject(b.endpoint, a.endpoint, sim.sentBy(a, INITIATION)[0]!.bytes);
     sim.run(100);
     expect(sim.wasDelivered(id)).toBe(true);
   });
 
-  test('down forgets sessions and waiting packets, up begins anew at once', () => {
+  test('down forgets sessions and staged packets; up begins again at once', () => {
     const { sim, a, b } = session();
     const old = lastReceiver(sim, a);
     sim.wire.cut = true;

@@ -1,4 +1,4 @@
-/** One host of a simulation: an engine that can be restarted, and where it is. */
+/** A host of a simulation: an engine that can be restarted, and its address. */
 import { parseAddress } from '../../src/base/address.ts';
 import { ENDPOINT_SIZE, makeEndpoint } from '../../src/base/endpoint.ts';
 import { makePrefix } from '../../src/base/prefix.ts';
@@ -26,9 +26,12 @@ import { cryptoProviders } from '../support/crypto-providers.ts';
 import { innerAddress } from './payload.ts';
 import type { Simulation } from './simulation.ts';
 
-/** The fastest of this machine: ten thousand walks are mostly X25519, and all providers give the same. */
+/**
+ * The fastest provider of this machine: ten thousand walks are mostly X25519, and all providers
+ * give the same results.
+ */
 const crypto = cryptoProviders.at(-1)!;
-/** One of each is enough for all: an input is drained before the next. */
+/** Shared by all nodes: each input is drained before the next. */
 const datagramBatch = makeDatagramBatch(65_536, 1);
 const packetBatch = makePacketBatch(1 << 20, 256);
 
@@ -39,12 +42,12 @@ export class SimNode {
   readonly publicKey: Uint8Array;
   engine: Engine;
   endpoint: Uint8Array;
-  /** Added to the true time, nanoseconds. */
+  /** Added to the true time, in nanoseconds. */
   wallOffset = 0n;
   readonly events: { at: number; kind: EngineEvent['kind'] }[] = [];
-  /** Every datagram sent, by type. */
+  /** Datagrams sent, by type. */
   readonly sentTypes: number[] = [];
-  /** What the engine itself wrote for the host: ICMP errors. */
+  /** Packets that the engine wrote for the host: ICMP errors. */
   readonly locals: Uint8Array[] = [];
   peerSettings: Partial<PeerConfig> = {};
   presharedKeys = new Map<number, Uint8Array>();
@@ -62,7 +65,7 @@ export class SimNode {
     return this.engine.nextDeadline();
   }
 
-  /** All that was in memory is gone; the configuration comes back from disk. */
+  /** Restarts the host: its memory is lost, and the configuration is read again. */
   restart(): void {
     this.engine.close();
     this.engine = this.#boot();
@@ -122,7 +125,7 @@ export class SimNode {
     this.#drain();
   }
 
-  /** Many datagrams, or ranges of them, in one input. */
+  /** Delivers many datagrams, or ranges of them, in one input. */
   receiveBatch(batch: DatagramBatch): void {
     for (let taken = 0; taken < batch.count; ) {
       taken = this.engine.receive(batch, taken, this.sim.now);
@@ -143,14 +146,14 @@ export class SimNode {
     return this.engine.counters;
   }
 
-  /** What `wg show` would say here of another node. */
+  /** Returns this node's status of another node, as `wg show` would print it. */
   status(of: SimNode): PeerStatus {
     const peer = this.engine.status().peers.find(p => Buffer.from(p.publicKey).equals(of.publicKey));
-    if (!peer) throw new Error(`node ${of.index} is no peer of node ${this.index}`);
+    if (!peer) throw new Error(`node ${of.index} is not a peer of node ${this.index}`);
     return peer;
   }
 
-  /** Moves to another address and port. */
+  /** Moves the host to another address and port. */
   move(address: string, port: number): void {
     this.endpoint = makeEndpoint(parseAddress(address)!, port);
   }

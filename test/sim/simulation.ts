@@ -1,7 +1,7 @@
 /**
- * A network of engines in virtual time: nodes with an address each, a wire that loses, repeats, delays and reorders, an eavesdropper
- * who keeps everything, and a clock that leaps to the next thing that happens. Nothing here waits: an hour passes in
- * milliseconds.
+ * A network of engines in virtual time: nodes with one address each, a wire that loses, repeats,
+ * delays and reorders datagrams, an eavesdropper that records everything, and a clock that jumps to
+ * the next event. Nothing waits: an hour passes in milliseconds.
  */
 
 import { ENDPOINT_FAR_SIZE, ENDPOINT_PORT } from '../../src/base/endpoint.ts';
@@ -13,13 +13,13 @@ import { MARKER, makePacket } from './payload.ts';
 import { SimNode } from './sim-node.ts';
 
 export interface Wire {
-  /** 0 .. 1 */
+  /** Probability, 0 to 1. */
   loss: number;
   duplicate: number;
-  /** Milliseconds; each datagram takes from `latency` to `latency + jitter`, so jitter reorders. */
+  /** Milliseconds; each datagram takes `latency` to `latency + jitter`, so jitter reorders. */
   latency: number;
   jitter: number;
-  /** Nobody hears anybody. */
+  /** Drops every datagram. */
   cut: boolean;
 }
 
@@ -43,18 +43,18 @@ export class Simulation {
   readonly nodes: SimNode[] = [];
   readonly wire: Wire = { loss: 0, duplicate: 0, latency: 10, jitter: 0, cut: false };
   readonly nonces = new NonceWatch();
-  /** The eavesdropper's notes. */
+  /** All datagrams that the eavesdropper recorded. */
   readonly overheard: Sent[] = [];
   keepOverheard = 2000;
-  /** Takes a look at, and may change or swallow, each datagram before the wire does. */
+  /** Sees each datagram before the wire does, and may change or drop it. */
   tamper: ((sent: Sent) => Uint8Array | undefined) | undefined;
-  /** What lands at one instant lands in the order in which it was sent. */
+  /** Datagrams that arrive at the same time arrive in the order of sending. */
   readonly #flights = new DeadlineQueue<Flight[]>();
   readonly #landing = new Map<number, Flight[]>();
   #payloads = 0;
   readonly #inFlight = new Map<number, { bytes: Uint8Array; to: number; from: number }>();
   delivered = 0;
-  /** Numbers of the payloads in the order in which they came out, anywhere. */
+  /** Numbers of the delivered payloads, in the order of delivery at any node. */
   readonly arrived: number[] = [];
 
   constructor(random: Random) {
@@ -67,12 +67,12 @@ export class Simulation {
     return node;
   }
 
-  /** Everyone a peer of everyone, by address; 10.0.0.N/32 and fd00::N/128 behind node N. */
+  /** Makes all nodes peers of each other, with 10.0.0.N/32 and fd00::N/128 behind node N. */
   mesh(peer: Partial<PeerConfig> = {}): void {
     for (const node of this.nodes) node.configureMesh(peer);
   }
 
-  /** Lets things happen until an instant. */
+  /** Runs the simulation until a time. */
   runUntil(end: number): void {
     for (;;) {
       const flight = this.#flights.earliest;
@@ -95,7 +95,7 @@ export class Simulation {
     this.runUntil(this.now + milliseconds);
   }
 
-  /** Sends one new payload from node to node and returns its number. */
+  /** Sends a new payload from one node to another and returns its number. */
   send(from: SimNode, to: SimNode, options: { size?: number; ipv6?: boolean } = {}): number {
     const id = this.#payloads++;
     const packet = makePacket(from.index, to.index, id, options.size ?? MARKER.length + 4, options.ipv6 ?? false);
@@ -108,7 +108,7 @@ export class Simulation {
     return !this.#inFlight.has(id);
   }
 
-  /** What the model says of a payload that came out at a node: right place, first time, unchanged. */
+  /** Checks a payload delivered at a node: at the right node, once, and unchanged. */
   checkDelivery(node: SimNode, packet: Uint8Array): void {
     const header = packet[0]! >> 4 === 4 ? 20 : 40;
     const id = new DataView(packet.buffer, packet.byteOffset).getUint32(header);
@@ -123,7 +123,7 @@ export class Simulation {
     this.arrived.push(id);
   }
 
-  /** What the eavesdropper has of a node's messages, of one type if one is named. */
+  /** Returns the recorded messages of a node, optionally of one type. */
   sentBy(node: SimNode, type?: number, since = 0): Sent[] {
     return this.overheard.filter(s => s.from === node && s.at >= since && (type === undefined || s.bytes[0] === type));
   }
@@ -133,7 +133,7 @@ export class Simulation {
       throw new Error('plaintext on the wire');
     const type = bytes[0]!;
     const known = type >= 1 && type <= 4 && bytes[1] === 0 && bytes[2] === 0 && bytes[3] === 0;
-    if (!known) throw new Error(`what node ${from.index} sent is no WireGuard message`);
+    if (!known) throw new Error(`what node ${from.index} sent is not a WireGuard message`);
     const sent: Sent = { at: this.now, from, source: from.endpoint, destination, bytes };
     this.overheard.push(sent);
     if (this.overheard.length > this.keepOverheard) this.overheard.shift();
@@ -143,7 +143,7 @@ export class Simulation {
     for (let i = 0; i < copies; i++) this.inject(destination, from.endpoint, onWire);
   }
 
-  /** Puts a datagram on the wire, whoever made it. */
+  /** Puts a datagram on the wire, genuine or forged. */
   inject(to: Uint8Array, from: Uint8Array, bytes: Uint8Array): void {
     if (this.wire.cut || this.random.chance(this.wire.loss)) return;
     const at = this.now + this.wire.latency + this.random.next() * this.wire.jitter;

@@ -1,4 +1,7 @@
-/** Initiations that arrive together are worked on in step (src/protocol/responder.ts); nobody may notice but by the time it takes. */
+/**
+ * Initiations that arrive together are processed in step (src/protocol/responder.ts), which must
+ * change nothing but the time it takes.
+ */
 import { expect, test } from 'vitest';
 import { INITIATION_EPHEMERAL } from '../../src/packet/initiation.ts';
 import {
@@ -20,9 +23,9 @@ function world(others: number) {
   return { sim, target: target!, peers, twins: peers.map(peer => new Handmade(target!, peer.privateKey)) };
 }
 
-test('good ones, bad ones and a response in one batch each get what they would get alone, in their order', () => {
+test('valid and invalid initiations and a response in one batch get the same results as alone, in order', () => {
   const { sim, target, peers, twins } = world(4);
-  // the target calls peer 3, whose response is caught
+  // the target initiates to peer 3, whose response is captured
   let response: Uint8Array | undefined;
   sim.tamper = ({ bytes, from }) => {
     if (bytes[0] !== RESPONSE || from !== peers[3]) return bytes;
@@ -43,8 +46,8 @@ test('good ones, bad ones and a response in one batch each get what they would g
     twins[0]!.initiation(),
     withMac1(target, lowOrder),
     twins[1]!.initiation(),
-    new Handmade(target).initiation(), // nobody's
-    twins[1]!.initiation(), // too soon
+    new Handmade(target).initiation(), // of no peer
+    twins[1]!.initiation(), // too early
     response!,
     twins[2]!.initiation(),
   ]);
@@ -66,9 +69,9 @@ test('good ones, bad ones and a response in one batch each get what they would g
     expect(target.status(peers[peer]!).endpoint?.subarray(0, 8)).toEqual(EVE.subarray(0, 8));
 });
 
-test('each answer is for the one who asked, and opens for nobody else', () => {
+test('each answer is for its initiator, and no one else can open it', () => {
   const { sim, target, peers } = world(8);
-  // all of them call at one instant, so that their initiations land together
+  // all of them initiate at the same time, so that their initiations arrive together
   const payloads = peers.map(peer => sim.send(peer, target));
   sim.run(100);
   for (const payload of payloads) expect(sim.wasDelivered(payload)).toBe(true);
@@ -77,7 +80,7 @@ test('each answer is for the one who asked, and opens for nobody else', () => {
   expect(new Set(responses.map(bytes => bytes.slice(RESPONSE_RECEIVER, RESPONSE_RECEIVER + 4).join())).size).toBe(8);
 });
 
-test('more than there is room to answer wait for the next turn, and none is lost', () => {
+test('initiations without room for an answer wait for the next turn, and none is lost', () => {
   const { sim, target, peers, twins } = world(100);
   deliver(
     target,

@@ -1,6 +1,6 @@
 /**
- * Ten thousand random walks, of which `npm test` takes a twentieth. SIM_WALKS asks for more; a failing walk prints its seed,
- * and SIM_SEED=<seed> replays that one alone.
+ * Ten thousand random walks; `npm test` runs a twentieth of them. SIM_WALKS sets their number. A
+ * failing walk prints its seed, and SIM_SEED=<seed> replays that walk only.
  */
 import { expect, test } from 'vitest';
 import { seeded, testSeed } from '../support/random.ts';
@@ -8,7 +8,7 @@ import { SLOW } from '../support/selection.ts';
 import { walk } from './walk.ts';
 
 const WALKS = Number(process.env['SIM_WALKS'] ?? 10_000);
-/** Bounds a hang, nothing else. */
+/** Only bounds a hang. */
 const LIMIT = 900_000;
 const PARTS = 20;
 const one = process.env['SIM_SEED'];
@@ -16,7 +16,7 @@ const base = testSeed();
 
 if (one === undefined) for (let part = 0; part < PARTS; part++) walkPart(part);
 else
-  test('the walk of SIM_SEED', () => {
+  test('the walk with SIM_SEED', () => {
     expect(walk(seeded(Number(one))).delivered).toBeGreaterThan(0);
   });
 

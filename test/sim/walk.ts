@@ -1,7 +1,8 @@
 /**
- * One random walk: a few nodes, a wire that gets worse and better, an eavesdropper who also plays, and people who restart, move and
- * reconfigure things; then the wire heals, and traffic must flow again within the protocol's own limits. All that may go
- * wrong is checked as it happens (Simulation, NonceWatch); only the healing is checked here.
+ * A random walk: a few nodes, a wire of changing quality, an active attacker, and administrators
+ * who restart, move and reconfigure nodes. Then the wire recovers, and traffic must flow again
+ * within the protocol's own time limits. Simulation and NonceWatch check every step; this file
+ * checks only the recovery.
  */
 import { withoutLocal } from '../../src/base/endpoint.ts';
 import { KEEPALIVE_TIMEOUT, REKEY_TIMEOUT, REKEY_TIMEOUT_JITTER } from '../../src/protocol/constants.ts';
@@ -9,9 +10,15 @@ import type { Random } from '../support/random.ts';
 import type { SimNode } from './sim-node.ts';
 import { Simulation } from './simulation.ts';
 
-/** A dead session is noticed after 15 s of silence; the handshake may come just after one that was lost. */
+/**
+ * A dead session is detected after 15 s of silence; the handshake may follow right after a lost
+ * one.
+ */
 const HEAL_LIMIT = KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + 3 * (REKEY_TIMEOUT + REKEY_TIMEOUT_JITTER);
-/** An initiation repeated by a clock that went back must first overtake the last one; bounded by how far walks step clocks. */
+/**
+ * After a clock was set back, initiations must first pass the last timestamp; bounded by how far
+ * walks set clocks back.
+ */
 const CLOCK_STEP_SECONDS = 20;
 
 export function walk(random: Random): Simulation {
@@ -39,7 +46,7 @@ function act(sim: Simulation): void {
     const burst = random.pick([1, 1, 2, 5, 150]);
     for (let i = 0; i < burst; i++) sim.send(node, other, { size: random.below(1300), ipv6: random.chance(0.3) });
   } else if (dice < 50) {
-    // both at once
+    // both at the same time
     sim.send(node, other);
     sim.send(other, node);
   } else if (dice < 60) {
@@ -53,7 +60,7 @@ function act(sim: Simulation): void {
   else if (dice < 78)
     node.wallOffset += BigInt(random.below(2 * CLOCK_STEP_SECONDS) - CLOCK_STEP_SECONDS) * 1_000_000_000n;
   else if (dice < 81) {
-    // only one of them moves: two that move at once can never find each other again
+    // only one of them moves: two that move at the same time can never find each other again
     nodes[0]!.move(`198.51.100.${random.below(250) + 1}`, 1024 + random.below(60_000));
   } else if (dice < 83) {
     node.engine.down();
@@ -68,7 +75,7 @@ function act(sim: Simulation): void {
   else interfere(sim);
 }
 
-/** What somebody on the wire can do: repeat, reflect, bend, and invent. */
+/** An attacker on the wire: replays, reflects, alters and invents datagrams. */
 function interfere(sim: Simulation): void {
   const { random, nodes, overheard } = sim;
   for (let i = random.below(20); i > 0; i--) {
@@ -92,12 +99,12 @@ function interfere(sim: Simulation): void {
   }
 }
 
-/** The wire is well from here on. Everyone says something to everyone each second, and must be heard in time. */
+/** Repairs the wire. Every node sends to every other each second, and must be received in time. */
 function heal(sim: Simulation): void {
   const { nodes, wire } = sim;
   Object.assign(wire, { loss: 0, duplicate: 0, latency: 10, jitter: 0, cut: false });
   sim.tamper = undefined;
-  // what is still in flight lands
+  // datagrams in flight arrive
   sim.run(12_000);
   const began = sim.now;
   const clockDebt = CLOCK_STEP_SECONDS * 1000 * 2;
