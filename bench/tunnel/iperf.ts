@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { until } from './command.ts';
 import { type Datagrams, parseTcp, parseUdp, type Transfer } from './iperf-report.ts';
-import type { Tunnel } from './tunnel.ts';
+import type { Lab } from './lab.ts';
 
 export interface TcpOptions {
   readonly seconds: number;
@@ -28,6 +28,14 @@ interface UdpOptions {
   readonly rate: number;
 }
 
+/** What a transfer needs of a tunnel: the hosts, their names, and the interfaces if there is a tunnel. */
+export interface IperfPath {
+  readonly lab: Lab;
+  readonly left: string;
+  readonly right: string;
+  readonly devices: readonly { readonly name: string }[];
+}
+
 export interface Iperf {
   tcp(options: TcpOptions): Promise<Transfer>;
   udp(options: UdpOptions): Promise<Datagrams>;
@@ -36,8 +44,7 @@ export interface Iperf {
 /** Socket buffers for datagrams: large enough that it is the tunnel that loses them, as far as the system allows. */
 const WANTED_BUFFER = 2 << 20;
 
-export function makeIperf(tunnel: Pick<Tunnel, 'lab' | 'left' | 'right' | 'devices'>): Iperf {
-  const { lab, left, right, devices } = tunnel;
+export function makeIperf({ lab, left, right, devices }: IperfPath): Iperf {
   async function transfer(seconds: number, args: readonly string[], omit = 0): Promise<string> {
     return lab.right.place.during(['iperf3', '-s', '-1', '-B', right, '--forceflush'], async server => {
       await until('iperf3', () => server.stdout().includes('listening') || server.outcome() !== undefined);

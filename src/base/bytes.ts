@@ -1,4 +1,4 @@
-/** Arrays of bytes. */
+/** Arrays of bytes: comparison, and memory for secrets. */
 
 /**
  * Returns whether two arrays hold the same bytes. The time depends on the lengths alone, not on where the
@@ -9,4 +9,19 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   let bits = 0;
   for (let i = 0; i < a.length; i++) bits |= a[i]! ^ b[i]!;
   return bits === 0;
+}
+
+/**
+ * Returns memory for what must be erased. V8 keeps small arrays in its own heap, moves them, and leaves copies behind. An
+ * ArrayBuffer that is created first stays where it is, so fill(0) overwrites the only copy. Strings cannot be erased at all.
+ */
+export function newSecret(size: number): Uint8Array {
+  return new Uint8Array(new ArrayBuffer(size));
+}
+
+/** Returns a copy in memory from newSecret. */
+export function copySecret(bytes: Uint8Array): Uint8Array {
+  const copy = newSecret(bytes.length);
+  copy.set(bytes);
+  return copy;
 }

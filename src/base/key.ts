@@ -1,6 +1,7 @@
-/** Keys of 32 bytes, as base64 (for people) and as hex (for the UAPI), and the memory that holds them. */
+/** Keys of 32 bytes, as base64 (for people) and as hex (for the UAPI). */
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { base64 } from '@scure/base';
+import { copySecret, newSecret } from './bytes.ts';
 
 export const KEY_SIZE = 32;
 export const KEY_HEX_SIZE = 2 * KEY_SIZE;
@@ -133,19 +134,4 @@ export function clampPrivateKey(key: Uint8Array): Uint8Array {
   key[0]! &= 248;
   key[31] = (key[31]! & 127) | 64;
   return key;
-}
-
-/**
- * Returns memory for what must be erased. V8 keeps small arrays in its own heap, moves them, and leaves copies behind. An
- * ArrayBuffer that is created first stays where it is, so fill(0) overwrites the only copy. Strings cannot be erased at all.
- */
-export function newSecret(size: number): Uint8Array {
-  return new Uint8Array(new ArrayBuffer(size));
-}
-
-/** Returns a copy in memory from newSecret. */
-export function copySecret(bytes: Uint8Array): Uint8Array {
-  const copy = newSecret(bytes.length);
-  copy.set(bytes);
-  return copy;
 }

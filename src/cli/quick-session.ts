@@ -11,7 +11,7 @@ import { type Machine, openMachine } from '../host/machine.ts';
 import { readState } from '../host/run-state.ts';
 import { systemZones } from '../io/zones.ts';
 import { interfaceName, parseQuickFile, type QuickFile } from '../quick/file.ts';
-import type { UpTarget } from '../quick/quick.ts';
+import type { UpTarget } from '../quick/ports.ts';
 import { reachable } from '../quick/reachable.ts';
 import { resolveAll } from './resolve.ts';
 import type { Terminal } from './terminal.ts';

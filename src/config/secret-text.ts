@@ -3,7 +3,8 @@
  * copied as the text grows, and that erase() overwrites. Keys are written and read as bytes
  * (base/key.ts), everything else as Latin-1 strings.
  */
-import { KEY_HEX_SIZE, newSecret, writeKeyHex } from '../base/key.ts';
+import { newSecret } from '../base/bytes.ts';
+import { KEY_HEX_SIZE, writeKeyHex } from '../base/key.ts';
 
 export const PIECE_SIZE = 16_384;
 /** Erased pieces kept for reuse: one megabyte. */

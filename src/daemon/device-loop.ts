@@ -15,22 +15,23 @@ import type { DeviceLoopOptions } from './device-loop-options.ts';
 import { DeviceSockets } from './device-sockets.ts';
 import type { Log } from './log.ts';
 import { PortRetry } from './port-retry.ts';
+import { WakeTimer } from './wake-timer.ts';
 
-/** Batches taken of each direction in one wake-up before the event loop has its turn: some 10 ms of work at most. */
+/** Batches read per direction in one wake-up before the event loop gets its turn: at most some 10 ms of work. */
 const ROUNDS_PER_WAKE = 8;
 const RECEIVE_MESSAGES = 16;
 const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
 const TUN_PACKETS = 256;
 const TUN_BYTES = 16 * 65_536;
-/** Bytes of the largest packet that by itself is no sign of more to come: a super-packet is longer. */
+/** Largest size in bytes of a packet that does not announce more by itself; a super-packet is larger. */
 const LONE_PACKET = 2048;
-/** Milliseconds that the event loop has waited for events since the last packet, after which the next is likely to come alone. */
+/** After the event loop has waited this long since the last packet, the next packet is likely to come alone. */
 const LONE_AFTER_MS = 1;
-/** So many handshakes end a wake-up, those counted one by one that the kernel joined: half of what a turn of the engine answers with cookies. */
+/**
+ * This many handshakes end a wake-up; datagrams that the kernel joined count singly. It is half the number that
+ * the engine answers with cookies in one turn.
+ */
 const HANDSHAKES_PER_WAKE = 128;
-/** WireGuard's timers are seconds; with thousands of peers those of a few milliseconds are done together (the kernel's are as coarse). */
-const SHORTEST_SLEEP = 5;
-const LONGEST_SLEEP = 2 ** 30; // setTimeout's own limit is 2^31 ms
 
 /**
  * Runs an engine as a device: reads the TUN and the UDP sockets in batches, feeds the engine,
@@ -42,18 +43,16 @@ export class DeviceLoop {
   readonly #tun: Tun;
   readonly #sockets: DeviceSockets;
   readonly #retry: PortRetry;
+  readonly #timer: WakeTimer;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onGone: () => void;
   readonly #packets: PacketBatch = makePacketBatch(TUN_BYTES, TUN_PACKETS);
   readonly #datagrams: DatagramBatch = makeDatagramBatch(RECEIVE_BYTES, RECEIVE_MESSAGES);
-  #timer: NodeJS.Timeout | undefined;
-  #immediate: NodeJS.Immediate | undefined;
-  #armedFor = Number.POSITIVE_INFINITY;
   #sendErrors = 0;
   #tunDropped = 0;
   #lastWake = 0;
-  /** As the last packet's wake-up said (Wake). */
+  /** What the last packet's wake-up reported (Wake). */
   #waited = 0;
   #closed = false;
 
@@ -69,6 +68,10 @@ export class DeviceLoop {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#onGone = options.onGone;
+    this.#timer = new WakeTimer(
+      () => this.#clock.now(),
+      () => this.#timeout(),
+    );
     this.#retry = new PortRetry({
       sockets: this.#sockets,
       log: options.log,
@@ -93,23 +96,23 @@ export class DeviceLoop {
     const port = config.listenPort ?? sockets.port;
     const mark = config.fwmark ?? sockets.mark;
     const isUp = sockets.udp !== undefined || this.#tun.status()?.up === true;
-    if (config.listenPort !== undefined && (sockets.wouldMove(port) || (isUp && !sockets.udp))) this.#bind(port, mark);
-    else {
-      // a device that is down says now what it would come up to
+    if (config.listenPort !== undefined && (sockets.wouldMove(port) || (isUp && !sockets.udp))) {
+      sockets.open(port, mark);
+      this.#engine.routesChanged();
+    } else {
+      // a device that is down reports now what would fail when it comes up
       if (!isUp && (config.listenPort || config.fwmark)) sockets.attempt(port, mark);
       if (sockets.keep(port, mark)) this.#engine.routesChanged();
     }
     this.#retry.reset();
-    // another endpoint may be behind another path
+    // a new endpoint may be behind a different path
     if (config.peers?.some(peer => peer.endpoint)) sockets.udp?.networkChanged?.();
     this.#engine.configure(config, this.#clock.now());
     if (isUp && !this.#engine.running) this.#checkStatus();
     this.#settle();
   }
 
-  /**
-   * Returns what the device has and has counted. A copy, with secrets: overwrite them after use.
-   */
+  /** Returns what the device has and has counted. A copy, with secrets: overwrite them after use. */
   status(): DeviceStatus {
     return { ...this.#engine.status(), listenPort: this.#sockets.port, fwmark: this.#sockets.mark };
   }
@@ -119,9 +122,7 @@ export class DeviceLoop {
     return this.#clock.now() - this.#lastWake;
   }
 
-  /**
-   * Returns every counter by name: the protocol's, the sockets' (`udp.`) and the TUN's (`tun.`).
-   */
+  /** Returns every counter by name: the protocol's, the sockets' (`udp.`) and the TUN's (`tun.`). */
   counters(): Record<string, number> {
     return {
       ...this.#engine.counters,
@@ -137,15 +138,10 @@ export class DeviceLoop {
     if (this.#closed) return;
     this.#closed = true;
     this.#retry.close();
-    this.#disarm();
+    this.#timer.clear();
     this.#engine.close();
     this.#sockets.close();
     this.#tun.close();
-  }
-
-  #bind(port: number, mark: number): void {
-    this.#sockets.open(port, mark);
-    this.#engine.routesChanged();
   }
 
   #checkStatus(): void {
@@ -183,12 +179,12 @@ export class DeviceLoop {
   }
 
   #tunReadable(waited: number | undefined): void {
-    // a device that was moved to another namespace came up, and its first packet is the first to say so; each that follows asks again
+    // for a device in another namespace, its first packet is the first sign that it is up; later packets check again
     if (!this.#engine.running && this.#retry.isDue) this.#checkStatus();
     this.#pump('tun', waited);
   }
 
-  /** A bounded number at a time: between two such turns the event loop asks for packets. */
+  /** Reads a bounded number: the event loop polls for packets between two such turns. */
   #handshakesReadable(): void {
     const now = this.#clock.now();
     this.#lastWake = now;
@@ -200,9 +196,10 @@ export class DeviceLoop {
   }
 
   /**
-   * Both directions in turn, the one that woke us first: what comes in often makes the host answer at once. After a silence a lone small
-   * packet is taken to be all: what came meanwhile wakes us again, and a call for nothing costs some 15 us of cold caches. Silence is
-   * what the event loop measured while it waited, with nothing to read; time that passed in our own work says nothing.
+   * Serves both directions in turn, starting with the one that woke us: received packets often make the host
+   * answer at once. After a silence, a lone small packet counts as all there is: later packets wake the loop
+   * again, and a read that finds nothing costs some 15 us of cold caches. Only the time that the event loop
+   * waited with nothing to read counts as silence, not the time of our own work.
    */
   #pump(first: 'tun' | 'udp', waited: number | undefined): void {
     let now = this.#clock.now();
@@ -229,7 +226,7 @@ export class DeviceLoop {
     return this.#feed(now);
   }
 
-  /** Gives the engine the datagrams that were received. @returns how many */
+  /** Passes the received datagrams to the engine. @returns their number */
   #feed(now: number): number {
     const { count } = this.#datagrams;
     for (let taken = 0; taken < count; ) {
@@ -259,38 +256,25 @@ export class DeviceLoop {
   }
 
   #deliver(batch: PacketBatch): void {
-    // a device that is gone is noticed by the next read
+    // the next read notices a device that is gone
     const dropped = this.#tun.write(batch);
     this.#tunDropped += dropped < 0 ? batch.count : dropped;
   }
 
-  /** After any input: what it left is drained, and the timer set for what comes next. */
+  /** Runs after any input: drains the output, and arms the timer for the next deadline. */
   #settle(): void {
     if (this.#closed) return;
     this.#drain();
-    const deadline = this.#engine.nextDeadline();
-    if (deadline >= this.#armedFor) return;
-    this.#armedFor = deadline;
-    this.#disarm();
-    const wait = Math.ceil(deadline - this.#clock.now());
-    // setTimeout has no less than a millisecond; what is due at once still lets the sockets have their turn first
-    if (wait <= 0) this.#immediate = setImmediate(() => this.#timeout());
-    else this.#timer = setTimeout(() => this.#timeout(), Math.min(Math.max(wait, SHORTEST_SLEEP), LONGEST_SLEEP));
-  }
-
-  #disarm(): void {
-    clearTimeout(this.#timer);
-    clearImmediate(this.#immediate);
+    this.#timer.arm(this.#engine.nextDeadline());
   }
 
   #timeout(): void {
-    this.#armedFor = Number.POSITIVE_INFINITY;
     this.#engine.timeout(this.#clock.now());
     this.#settle();
   }
 }
 
-/** More than one small packet; the length stands second in a descriptor of either batch. */
+/** Reports whether there is more than one small packet. The length is second in the descriptors of both batches. */
 function many(count: number, desc: Int32Array): boolean {
   return count > 1 || (count === 1 && desc[1]! > LONE_PACKET);
 }

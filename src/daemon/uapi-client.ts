@@ -6,9 +6,9 @@
 
 import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { newSecret } from '../base/bytes.ts';
 import { codedError } from '../base/coded-error.ts';
 import { checkInterfaceName, isInterfaceName } from '../base/interface-name.ts';
-import { newSecret } from '../base/key.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import { latin1, SecretText } from '../config/secret-text.ts';

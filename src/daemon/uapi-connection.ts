@@ -7,7 +7,7 @@
  */
 import { Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { newSecret } from '../base/key.ts';
+import { newSecret } from '../base/bytes.ts';
 import { ERRNO } from '../config/errors.ts';
 import { type DeviceConfig, eraseConfig, eraseStatus } from '../config/model.ts';
 import { SecretText } from '../config/secret-text.ts';

@@ -6,10 +6,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { formatEndpoint, sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
 import type { DeviceStatus } from '../config/model.ts';
+import type { HostEndpoint } from '../config/values.ts';
+import type { QuickFile } from '../quick/file.ts';
 import { reachable } from '../quick/reachable.ts';
 import { Rounds } from '../quick/rounds.ts';
 import { type DueEndpoint, dueEndpoints, movedBack, movedTo } from '../quick/watch.ts';
-import type { WatchOptions } from './watch.ts';
+import type { Machine } from './machine.ts';
+
+export interface FollowerOptions {
+  readonly machine: Machine;
+  readonly file: QuickFile;
+  /** Returns all addresses of a name, in the order of preference. */
+  readonly resolve: (endpoint: HostEndpoint) => Promise<readonly Uint8Array[]>;
+  /** Unix time, seconds. */
+  readonly now: () => number;
+  /** Ends the work. */
+  readonly signal: AbortSignal;
+}
 
 interface Answer {
   readonly due: DueEndpoint;
@@ -21,7 +34,7 @@ interface Answer {
 const ANSWER_PAUSE_MS = 50;
 
 export class Follower {
-  readonly #options: WatchOptions;
+  readonly #options: FollowerOptions;
   readonly #onError: (error: unknown) => void;
   readonly #rounds = new Rounds();
   /** Peers whose names are being asked for. */
@@ -35,7 +48,7 @@ export class Follower {
   readonly #said = new Map<string, Set<string>>();
 
   /** @param onError hears of what is no fault of a name's: the device or the kernel cannot be asked */
-  constructor(options: WatchOptions, onError: (error: unknown) => void) {
+  constructor(options: FollowerOptions, onError: (error: unknown) => void) {
     this.#options = options;
     this.#onError = onError;
   }

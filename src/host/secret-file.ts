@@ -4,7 +4,8 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { base64Digit, formatKeyBase64, KEY_SIZE, newSecret, readKeyBase64 } from '../base/key.ts';
+import { newSecret } from '../base/bytes.ts';
+import { base64Digit, formatKeyBase64, KEY_SIZE, readKeyBase64 } from '../base/key.ts';
 import { ConfigError } from '../config/errors.ts';
 
 export interface HiddenText {

@@ -3,22 +3,11 @@
  * died), and takes it down when it is told to end. What systemd or a container runs.
  */
 
-import type { HostEndpoint } from '../config/values.ts';
-import type { QuickFile } from '../quick/file.ts';
-import { Follower } from './follower.ts';
-import type { Machine } from './machine.ts';
+import { Follower, type FollowerOptions } from './follower.ts';
 
-export interface WatchOptions {
-  readonly machine: Machine;
-  readonly file: QuickFile;
-  /** All addresses of a name, in the order of preference. */
-  readonly resolve: (endpoint: HostEndpoint) => Promise<readonly Uint8Array[]>;
-  /** Milliseconds between looks. */
+export interface WatchOptions extends FollowerOptions {
+  /** Milliseconds between checks. */
   readonly interval: number;
-  /** Unix time, seconds. */
-  readonly now: () => number;
-  /** Ends the watch. */
-  readonly signal: AbortSignal;
 }
 
 /** Why a watch ended: it was told to, somebody else took the interface down, or it went by itself. */

@@ -18,7 +18,6 @@ import {
 import { constants as os, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { getAsset } from 'node:sea';
-import type { NativeBinding } from './native-binding.ts';
 
 /** Where a package puts the same files beside the executable: from there they need no folder whose files may be run. */
 const PACKAGE_FOLDER = '/usr/lib/wireguard-ts';
@@ -36,10 +35,10 @@ const STICKY = 0o1000;
  * Loads the addon out of the executable.
  * @throws Error naming each folder that was tried, and why it would not do
  */
-export function embeddedBinding(): NativeBinding {
+export function embeddedBinding<Binding extends { cipherProviders(): unknown }>(): Binding {
   const addon = { exports: {} };
   load(ADDON, path => process.dlopen(addon, path));
-  const binding = addon.exports as NativeBinding;
+  const binding = addon.exports as Binding;
   // some 13 MB, which only a device needs
   const cipherProviders = () => {
     loadIpsecMb();

@@ -123,7 +123,7 @@ let loadedFrom: string | undefined;
 export function nativeBinding(): NativeBinding {
   if (loaded) return loaded;
   if (isExecutable) {
-    loaded = embeddedBinding();
+    loaded = embeddedBinding<NativeBinding>();
     return loaded;
   }
   const first = addonPath();

@@ -1,5 +1,5 @@
 /** What the addon does for keys: public keys without a lasting copy of the private one, and no core dumps. */
-import { copySecret } from '../base/key.ts';
+import { copySecret } from '../base/bytes.ts';
 import { x25519PublicKeyOnce } from '../crypto/node/openssl-x25519.ts';
 import { hasNativeBinding, nativeBinding } from './native-binding.ts';
 

@@ -3,9 +3,11 @@
  * and the decoder of its messages. The kernel sends a device in parts: each continues the list of
  * peers, and a peer whose allowed IPs did not fit continues at the beginning of the next part.
  */
+
+import { copySecret } from '../base/bytes.ts';
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT, ENDPOINT_SCOPE, makeEndpoint } from '../base/endpoint.ts';
 import { addressSize } from '../base/family.ts';
-import { copySecret, formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
+import { formatKeyHex, isZeroKey, KEY_SIZE } from '../base/key.ts';
 import { makePrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceStatus, PeerStatus } from '../config/model.ts';
 import type { Attributes } from './attributes.ts';

@@ -4,8 +4,10 @@
  * sockets and are left to the caller. Resulting messages are scheduled as timers, so that a
  * configuration of any size needs no output room.
  */
+
+import { copySecret } from '../base/bytes.ts';
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
-import { clampPrivateKey, copySecret, isZeroKey } from '../base/key.ts';
+import { clampPrivateKey, isZeroKey } from '../base/key.ts';
 import type { Mutable } from '../base/mutable.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
 import type { Device } from './device.ts';

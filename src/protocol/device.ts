@@ -3,7 +3,7 @@
  * cipher, output and counters. Its flows share it: handshake.ts, handshake-queue.ts, inbound.ts,
  * outbound.ts, timer-actions.ts, configure.ts.
  */
-import { copySecret } from '../base/key.ts';
+import { copySecret } from '../base/bytes.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { AllowedIps } from '../routing/allowed-ips.ts';
 import { IndexTable } from '../routing/index-table.ts';
@@ -71,7 +71,7 @@ export class Device {
   readonly counters = new Counters();
   readonly output: Output;
   readonly allowedIps = new AllowedIps();
-  readonly indices: IndexTable<Keypair | PendingInitiation>;
+  readonly indices: IndexTable<Keypair<Peer> | PendingInitiation>;
   readonly deadlines = new DeadlineQueue<Peer>();
   readonly limiter = new RateLimiter();
   readonly slots = new KeySlots();
@@ -117,7 +117,7 @@ export class Device {
       at => this.schedule(peer, at),
       () => this.chance(),
     );
-    const keypairs = new Keypairs(keypair => this.discardKeypair(keypair));
+    const keypairs = new Keypairs<Peer>(keypair => this.discardKeypair(keypair));
     const peer: Peer = new Peer(id, publicKey, new CookieJar(this.crypto, publicKey), keypairs, timers);
     this.peers[id] = peer;
     this.#byKey.set(String.fromCharCode(...publicKey), peer);

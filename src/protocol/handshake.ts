@@ -4,7 +4,7 @@
  * indices. Creates and consumes messages and derives sessions. Other files decide when; cookie.ts
  * handles the macs.
  */
-import { newSecret } from '../base/key.ts';
+import { newSecret } from '../base/bytes.ts';
 import type { EphemeralJob, EphemeralKeys } from '../crypto/provider.ts';
 import { readU32le, writeU32le } from '../packet/byte-order.ts';
 import {
@@ -202,7 +202,7 @@ function beginSession(
   remoteIndex: number,
   ownIndex: number | undefined,
   now: number,
-): Keypair | undefined {
+): Keypair<Peer> | undefined {
   const sendSlot = device.slots.take();
   const receiveSlot = device.slots.take();
   if (sendSlot < 0 || receiveSlot < 0) {
@@ -218,7 +218,7 @@ function beginSession(
   state.erase();
   const make = (localIndex: number) =>
     new Keypair({ peer, sendSlot, receiveSlot, localIndex, remoteIndex, initiator, born: now });
-  let keypair: Keypair;
+  let keypair: Keypair<Peer>;
   if (ownIndex !== undefined) {
     keypair = make(ownIndex);
     device.indices.replace(ownIndex, keypair);

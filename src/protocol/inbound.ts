@@ -62,7 +62,7 @@ export class Inbound {
   readonly #sender: Sender;
   readonly #queue: HandshakeQueue;
   readonly #jobs = new Int32Array(MAX_DELIVERIES * OPEN_STRIDE);
-  readonly #keypairs: Keypair[] = [];
+  readonly #keypairs: Keypair<Peer>[] = [];
   readonly #touched: Peer[] = [];
   #jobCount = 0;
 
@@ -131,7 +131,7 @@ export class Inbound {
     }
   }
 
-  #addJob(slab: Uint8Array, offset: number, length: number, keypair: Keypair, number: number): void {
+  #addJob(slab: Uint8Array, offset: number, length: number, keypair: Keypair<Peer>, number: number): void {
     const at = this.#jobCount * OPEN_STRIDE;
     const jobs = this.#jobs;
     jobs[at + OPEN_OFFSET] = offset;

@@ -9,11 +9,11 @@ import {
   REJECT_AFTER_TIME,
   REKEY_AFTER_MESSAGES_HIGH,
 } from './constants.ts';
-import type { Peer } from './peer.ts';
 import { ReplayWindow } from './replay-window.ts';
 
-export class Keypair {
-  readonly peer: Peer;
+/** @typeParam Owner the peer of the session; only the flow files look into it */
+export class Keypair<Owner = unknown> {
+  readonly peer: Owner;
   readonly sendSlot: number;
   readonly receiveSlot: number;
   readonly localIndex: number;
@@ -29,7 +29,10 @@ export class Keypair {
   maySend = true;
 
   constructor(
-    init: Pick<Keypair, 'peer' | 'sendSlot' | 'receiveSlot' | 'localIndex' | 'remoteIndex' | 'initiator' | 'born'>,
+    init: Pick<
+      Keypair<Owner>,
+      'peer' | 'sendSlot' | 'receiveSlot' | 'localIndex' | 'remoteIndex' | 'initiator' | 'born'
+    >,
   ) {
     this.peer = init.peer;
     this.sendSlot = init.sendSlot;

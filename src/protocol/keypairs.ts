@@ -6,18 +6,18 @@
  */
 import type { Keypair } from './keypair.ts';
 
-export class Keypairs {
-  previous: Keypair | undefined;
-  current: Keypair | undefined;
-  next: Keypair | undefined;
-  readonly #discard: (keypair: Keypair) => void;
+export class Keypairs<Owner = unknown> {
+  previous: Keypair<Owner> | undefined;
+  current: Keypair<Owner> | undefined;
+  next: Keypair<Owner> | undefined;
+  readonly #discard: (keypair: Keypair<Owner>) => void;
 
   /** @param discard releases the keypair's index and erases its keys */
-  constructor(discard: (keypair: Keypair) => void) {
+  constructor(discard: (keypair: Keypair<Owner>) => void) {
     this.#discard = discard;
   }
 
-  add(keypair: Keypair): void {
+  add(keypair: Keypair<Owner>): void {
     const { previous, current, next } = this;
     if (keypair.initiator) {
       // as initiator, the response confirms the session; an unconfirmed `next` becomes `previous`
@@ -37,7 +37,7 @@ export class Keypairs {
    * Records a message received under this keypair.
    * @returns true if it confirmed `next`, which is now `current`
    */
-  confirm(keypair: Keypair): boolean {
+  confirm(keypair: Keypair<Owner>): boolean {
     if (keypair !== this.next) return false;
     if (this.previous) this.#discard(this.previous);
     this.previous = this.current;

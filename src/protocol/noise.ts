@@ -4,7 +4,7 @@
  * the same code that makes WireGuard's handshakes. The WireGuard-specific parts (timestamps,
  * indices, macs) are in handshake.ts.
  */
-import { copySecret } from '../base/key.ts';
+import { copySecret } from '../base/bytes.ts';
 import type { CryptoProvider, EphemeralKeys } from '../crypto/provider.ts';
 
 const EMPTY = new Uint8Array(0);

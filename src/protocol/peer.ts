@@ -2,8 +2,9 @@
  * The state of a peer (kernel peer.h, struct wg_peer). The flow files (device.ts lists them) act on
  * it.
  */
+import { newSecret } from '../base/bytes.ts';
 import { ENDPOINT_FAMILY, ENDPOINT_FAR_SIZE, ENDPOINT_HAS_LOCAL, ENDPOINT_SIZE } from '../base/endpoint.ts';
-import { KEY_SIZE, newSecret } from '../base/key.ts';
+import { KEY_SIZE } from '../base/key.ts';
 import type { CookieJar } from './cookie.ts';
 import type { Keypairs } from './keypairs.ts';
 import type { SymmetricState } from './noise.ts';
@@ -28,7 +29,7 @@ export class Peer {
    */
   staticShared: Uint8Array | undefined;
   readonly cookies: CookieJar;
-  readonly keypairs: Keypairs;
+  readonly keypairs: Keypairs<Peer>;
   readonly timers: PeerTimers;
   readonly staged = new StagedQueue();
   /** An endpoint record; family 0 while unknown. */
@@ -59,7 +60,7 @@ export class Peer {
   scheduledAt = Number.POSITIVE_INFINITY;
   removed = false;
 
-  constructor(id: number, publicKey: Uint8Array, cookies: CookieJar, keypairs: Keypairs, timers: PeerTimers) {
+  constructor(id: number, publicKey: Uint8Array, cookies: CookieJar, keypairs: Keypairs<Peer>, timers: PeerTimers) {
     this.id = id;
     this.publicKey = Uint8Array.from(publicKey);
     this.cookies = cookies;

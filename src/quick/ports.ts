@@ -3,7 +3,9 @@
  * src/host has the adapters.
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import type { Zones } from '../config/zones.ts';
 import type { Network } from '../netlink/network.ts';
+import type { QuickFile } from './file.ts';
 import type { FirewallPlan } from './firewall.ts';
 import type { DeviceKind, QuickState } from './state.ts';
 
@@ -86,4 +88,24 @@ export interface QuickHost {
   /** Reports an action. */
   say(text: string): void;
   warn(text: string): void;
+}
+
+/** An interface that an operation takes down. */
+export interface QuickTarget {
+  readonly file: QuickFile;
+  /** Absolute path of the file. */
+  readonly path: string;
+  /** Changes whenever the content of the file changes. */
+  readonly version?: string;
+  readonly zones: Zones;
+}
+
+/** An interface that an operation brings up or reloads. */
+export interface UpTarget extends QuickTarget {
+  /** Resolves the endpoint names of the file; called once, after PreUp. */
+  readonly resolve: () => Promise<DeviceConfig>;
+  /** The same without waiting for a name server: omits names that cannot be resolved now. */
+  readonly resolveNow?: () => Promise<DeviceConfig>;
+  /** Checked before each step: true stops the operation and rolls back. */
+  readonly interrupted?: () => boolean;
 }

@@ -4,14 +4,12 @@
  * applies the plan. An `up` that fails rolls back. An `up` that was killed is completed by the next
  * `up` or removed by `down`.
  */
-import type { DeviceConfig } from '../config/model.ts';
-import type { Zones } from '../config/zones.ts';
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
 import { isOurs, stateOfOthers } from './plan-down.ts';
 import { planLink } from './plan-link.ts';
 import { planFor } from './planning.ts';
-import type { QuickHost } from './ports.ts';
+import type { QuickHost, QuickTarget, UpTarget } from './ports.ts';
 import { notWireguard, problem } from './problem.ts';
 import { endpointsOf, planReload, reload } from './reload.ts';
 import { forget, readAgain, takeAway } from './removal.ts';
@@ -20,24 +18,6 @@ import { readSnapshot, type Snapshot } from './snapshot.ts';
 import type { QuickState } from './state.ts';
 import type { Step } from './step.ts';
 import { isIpv6Off } from './surroundings.ts';
-
-export interface QuickTarget {
-  readonly file: QuickFile;
-  /** Absolute path of the file. */
-  readonly path: string;
-  /** Changes whenever the content of the file changes. */
-  readonly version?: string;
-  readonly zones: Zones;
-}
-
-export interface UpTarget extends QuickTarget {
-  /** Resolves the endpoint names of the file; called once, after PreUp. */
-  readonly resolve: () => Promise<DeviceConfig>;
-  /** The same without waiting for a name server: omits names that cannot be resolved now. */
-  readonly resolveNow?: () => Promise<DeviceConfig>;
-  /** Checked before each step: true stops the operation and rolls back. */
-  readonly interrupted?: () => boolean;
-}
 
 export { reload };
 

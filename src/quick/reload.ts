@@ -11,9 +11,8 @@ import { Applier } from './apply.ts';
 import { differences } from './differences.ts';
 import type { QuickFile } from './file.ts';
 import { planFor } from './planning.ts';
-import type { QuickHost } from './ports.ts';
+import type { QuickHost, UpTarget } from './ports.ts';
 import { notWireguard } from './problem.ts';
-import type { UpTarget } from './quick.ts';
 import type { QuickState } from './state.ts';
 import type { Step } from './step.ts';
 

@@ -14,11 +14,10 @@ import { PROTOCOL, TABLE } from '../../src/netlink/route.ts';
 import { describeRule } from '../../src/netlink/rules.ts';
 import { KernelWireguard } from '../../src/netlink/wireguard.ts';
 import { parseQuickFile, type QuickFile } from '../../src/quick/file.ts';
-import type { QuickHost } from '../../src/quick/ports.ts';
-import type { UpTarget } from '../../src/quick/quick.ts';
+import type { QuickHost, UpTarget } from '../../src/quick/ports.ts';
 import { formatState, parseState } from '../../src/quick/state.ts';
 import { FakeKernel } from '../support/fake-kernel/kernel.ts';
-import type { FakeDevice } from '../support/fake-kernel/wireguard.ts';
+import type { FakeDevice } from '../support/fake-kernel/world.ts';
 
 export class Killed extends Error {}
 

@@ -7,7 +7,8 @@ import { parsePrefix } from '../../src/base/prefix.ts';
 import type { DeviceStatus } from '../../src/config/model.ts';
 import type { Network } from '../../src/netlink/network.ts';
 import { KernelWireguard } from '../../src/netlink/wireguard.ts';
-import { down, reload, type UpTarget, up } from '../../src/quick/quick.ts';
+import type { UpTarget } from '../../src/quick/ports.ts';
+import { down, reload, up } from '../../src/quick/quick.ts';
 import { FakeMachine, Killed, type ProcessOptions, target } from './fake-machine.ts';
 
 const PEERS = ['GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=', 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg='];

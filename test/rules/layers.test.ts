@@ -27,7 +27,6 @@ const IMPURE =
 
 interface Import {
   readonly target: string;
-  readonly typeOnly: boolean;
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'));
@@ -65,18 +64,6 @@ describe('a pure file knows no Node, no clock and no chance', () => {
       expect(withoutComments(text)).not.toMatch(IMPURE);
     });
   }
-});
-
-test('nothing imports itself by a detour, types aside', () => {
-  const done = new Set<string>();
-  const visit = (name: string, path: readonly string[]): void => {
-    if (path.includes(name)) throw new Error(`a circle: ${[...path, name].join(' > ')}`);
-    if (done.has(name)) return;
-    for (const { target, typeOnly } of importsOf(name, sources.get(name) ?? ''))
-      if (!typeOnly && sources.has(target)) visit(target, [...path, name]);
-    done.add(name);
-  };
-  for (const name of files) visit(name, []);
 });
 
 test('only io/ and crypto/node/native-* speak to the addon', () => {
@@ -119,7 +106,7 @@ function importsOf(name: string, text: string): Import[] {
   return [...found].map(match => {
     const path = match[2] ?? match[3]!;
     const target = path.startsWith('.') ? normalize(join(dirname(name), path)) : path;
-    return { target: relative('.', target) || target, typeOnly: match[1] !== undefined };
+    return { target: relative('.', target) || target };
   });
 }
 

@@ -4,8 +4,7 @@
  * times.
  */
 
-import { sameBytes } from '../../base/bytes.ts';
-import { copySecret } from '../../base/key.ts';
+import { copySecret, sameBytes } from '../../base/bytes.ts';
 
 interface Kept<T> {
   /**

@@ -2,7 +2,7 @@
  * BLAKE2s, its HMAC and the key derivation through the addon (native/blake2s.c): one call into
  * native code each, and no object except the result.
  */
-import { copySecret } from '../../base/key.ts';
+import { copySecret } from '../../base/bytes.ts';
 import type { CryptoProvider } from '../provider.ts';
 import { expectMacKey, expectSize, KEY_SIZE } from '../sizes.ts';
 import { opensslCrypto } from './openssl.ts';

@@ -2,7 +2,7 @@
  * X25519 through the addon (native/x25519.c): takes keys as plain bytes, and computes many at once
  * on several cores.
  */
-import { copySecret } from '../../base/key.ts';
+import { copySecret } from '../../base/bytes.ts';
 import { expectJobs } from '../dh-many.ts';
 import type { CryptoProvider, EphemeralKeys } from '../provider.ts';
 import { expectDh, expectSize, KEY_SIZE } from '../sizes.ts';

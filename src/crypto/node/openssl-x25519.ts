@@ -3,7 +3,7 @@
  * tenth of the time of DER with OpenSSL 3.0.
  */
 import type { KeyObject } from 'node:crypto';
-import { newSecret } from '../../base/key.ts';
+import { newSecret } from '../../base/bytes.ts';
 import { collectSoon } from './collect.ts';
 import { KeptKeys } from './kept-keys.ts';
 

@@ -5,7 +5,7 @@ import { formatPrefix } from '../../../src/base/prefix.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
 import type { Desired, DesiredTunnel } from '../../../src/calico/model/desired.ts';
 import type { Rule } from '../../../src/netlink/rules.ts';
-import type { FakeDevice, FakePeer } from '../../support/fake-kernel/wireguard.ts';
+import type { FakeDevice, FakePeer } from '../../support/fake-kernel/world.ts';
 import { desired, FakeNode, OWNED, type Process, type ProcessOptions, peer, tunnel } from './node.ts';
 
 export const VARIANTS: readonly (readonly [string, readonly Family[]])[] = [

@@ -19,7 +19,16 @@ import {
   PEER_FLAG,
   WIREGUARD,
 } from '../../../src/netlink/wireguard-layout.ts';
-import { type Answer, type FakeLink, linkNamed, linkOf, Refusal, type World } from './world.ts';
+import {
+  type Answer,
+  type FakeDevice,
+  type FakeLink,
+  type FakePeer,
+  linkNamed,
+  linkOf,
+  Refusal,
+  type World,
+} from './world.ts';
 
 export const WIREGUARD_FAMILY = 29;
 const ALL_PEER_FLAGS = PEER_FLAG.remove | PEER_FLAG.replaceAllowedIps | PEER_FLAG.updateOnly;
@@ -27,22 +36,6 @@ const ALL_PEER_FLAGS = PEER_FLAG.remove | PEER_FLAG.replaceAllowedIps | PEER_FLA
 const FIRST_PORT = 40_000;
 const PEER_ROOM = 200;
 const ALLOWED_IP_ROOM = 48;
-
-export interface FakePeer {
-  readonly publicKey: Uint8Array;
-  presharedKey: Uint8Array;
-  endpoint: Uint8Array;
-  persistentKeepalive: number;
-  /** In the kernel's order: as they were last given to it. */
-  readonly allowedIps: Map<string, Prefix>;
-}
-
-export interface FakeDevice {
-  privateKey: Uint8Array;
-  listenPort: number;
-  fwmark: number;
-  readonly peers: Map<string, FakePeer>;
-}
 
 export function newDevice(): FakeDevice {
   return { privateKey: new Uint8Array(KEY_SIZE), listenPort: 0, fwmark: 0, peers: new Map() };

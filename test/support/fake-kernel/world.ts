@@ -1,11 +1,11 @@
 /** What the fake kernel is made of, and how its parts answer: messages, or a Refusal. */
 
+import type { Prefix } from '../../../src/base/prefix.ts';
 import type { InterfaceAddress } from '../../../src/netlink/addresses.ts';
 import { errnoOf } from '../../../src/netlink/errno.ts';
 import type { NetlinkMessage } from '../../../src/netlink/message.ts';
 import type { Route } from '../../../src/netlink/route.ts';
 import type { Rule } from '../../../src/netlink/rules.ts';
-import type { FakeDevice } from './wireguard.ts';
 
 export interface FakeLink {
   readonly index: number;
@@ -15,6 +15,22 @@ export interface FakeLink {
   up: boolean;
   alias: string;
   readonly hardwareAddress: Uint8Array | undefined;
+}
+
+export interface FakePeer {
+  readonly publicKey: Uint8Array;
+  presharedKey: Uint8Array;
+  endpoint: Uint8Array;
+  persistentKeepalive: number;
+  /** In the kernel's order: as they were last given to it. */
+  readonly allowedIps: Map<string, Prefix>;
+}
+
+export interface FakeDevice {
+  privateKey: Uint8Array;
+  listenPort: number;
+  fwmark: number;
+  readonly peers: Map<string, FakePeer>;
 }
 
 export interface Answer {

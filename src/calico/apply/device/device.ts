@@ -5,10 +5,10 @@
  * to its planned endpoint.
  */
 
-import { sameBytes } from '../../../base/bytes.ts';
+import { copySecret, sameBytes } from '../../../base/bytes.ts';
 import { codedError } from '../../../base/coded-error.ts';
 import { makeEndpoint } from '../../../base/endpoint.ts';
-import { copySecret, formatKeyBase64, isZeroKey } from '../../../base/key.ts';
+import { formatKeyBase64, isZeroKey } from '../../../base/key.ts';
 import { samePrefix } from '../../../base/prefix.ts';
 import { difference } from '../../../config/diff.ts';
 import {

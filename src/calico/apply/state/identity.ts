@@ -4,9 +4,10 @@
  * Keys are never JavaScript strings, because strings cannot be erased.
  */
 import { randomFillSync } from 'node:crypto';
+import { newSecret } from '../../../base/bytes.ts';
 import { codedError } from '../../../base/coded-error.ts';
 import type { Family } from '../../../base/family.ts';
-import { clampPrivateKey, isZeroKey, KEY_SIZE, newSecret } from '../../../base/key.ts';
+import { clampPrivateKey, isZeroKey, KEY_SIZE } from '../../../base/key.ts';
 import type { Keys } from '../ports.ts';
 import type { StateDirectory } from './state-directory.ts';
 

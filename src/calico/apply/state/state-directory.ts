@@ -20,8 +20,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { newSecret } from '../../../base/bytes.ts';
 import { codedError } from '../../../base/coded-error.ts';
-import { newSecret } from '../../../base/key.ts';
 
 const [FOLDER_MODE, FILE_MODE, OTHERS] = [0o700, 0o600, 0o077];
 const LARGEST_FILE_BYTES = 1 << 20;

@@ -1,0 +1,49 @@
+/** Each folder of src says what it is for, and each file is large enough to be one. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
+/** A smaller file says in its header why it is one. */
+const FEWEST_LINES = 15;
+
+const entries = readdirSync(SRC, { recursive: true, withFileTypes: true }).map(entry => ({
+  name: join(entry.parentPath, entry.name).slice(SRC.length),
+  isFolder: entry.isDirectory(),
+}));
+
+describe('a folder says what it is for', () => {
+  test.each(entries.filter(({ isFolder }) => isFolder))('$name', ({ name }) => {
+    const own = join(SRC, name, 'README.md');
+    if (!existsSync(own)) {
+      // a nested folder may be explained by the one around it
+      expect(
+        readOr(join(SRC, dirname(name), 'README.md')) + readOr(join(SRC, dirname(dirname(name)), 'README.md')),
+      ).toContain(`${name.slice(name.lastIndexOf('/') + 1)}/\``);
+      return;
+    }
+    const lines = readFileSync(own, 'utf8').split('\n');
+    expect(lines[0]).toBe(`# ${name}`);
+    const count = lines.filter(line => line !== '').length;
+    expect(count, 'lines').toBeGreaterThanOrEqual(3);
+    expect(count, 'lines').toBeLessThanOrEqual(8);
+  });
+});
+
+test('a file of a few lines says why it is one', () => {
+  const unexplained = entries
+    .filter(({ name }) => name.endsWith('.ts'))
+    .filter(({ name }) => {
+      const text = readFileSync(join(SRC, name), 'utf8');
+      return (
+        text.split('\n').length - 1 < FEWEST_LINES && !/A file\s(\*\s)?of its own/.test(text.replace(/\n \*/g, ' *'))
+      );
+    })
+    .map(({ name }) => name);
+  expect(unexplained).toEqual([]);
+});
+
+function readOr(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
