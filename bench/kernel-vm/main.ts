@@ -20,8 +20,8 @@ export type KernelVmOptions = Pick<
 /** What an emulated machine has the patience for, unless somebody asks for more. */
 const DEFAULT_MEASURES = ['tcp1'];
 /** Seconds to boot; and beside each transfer, to open a tunnel; and how many contenders there may be. */
-const BOOT = 120;
-const OPENING = 25;
+const BOOT_S = 120;
+const OPENING_S = 25;
 const CONTENDERS = 8;
 
 /** Prints the table and saves it. @throws Error when the machine or the benchmark in it failed */
@@ -54,7 +54,7 @@ async function runInside(options: KernelVmOptions): Promise<Results | undefined>
     ...(options.quick ? ['--quick'] : []),
     ...(options.list ? ['--list'] : []),
   ];
-  const timeout = BOOT + options.runs * only.length * CONTENDERS * (options.seconds + OPENING);
+  const timeout = BOOT_S + options.runs * only.length * CONTENDERS * (options.seconds + OPENING_S);
   process.stderr.write('booting the machine ...\n');
   const neighbours = new Neighbours();
   const machine = spawn(

@@ -30,7 +30,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-const PATIENCE = 2000;
+const KILL_AFTER_MS = 2000;
 /** More than this of a daemon's chatter is forgotten. */
 const LONGEST_OUTPUT = 1 << 22;
 
@@ -71,7 +71,7 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
     async stop() {
       if (outcome) return;
       child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+      const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
       await ended;
       clearTimeout(timer);
     },

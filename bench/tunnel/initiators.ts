@@ -27,7 +27,7 @@ export interface CallersReport {
 const RANGE = 1 << 16;
 const RANGES = 64;
 /** Milliseconds after which nothing will come any more. */
-const LOST_AFTER = 500;
+const LOST_AFTER_MS = 500;
 const NEVER = 0;
 const DONE = -1;
 
@@ -62,7 +62,7 @@ let lost = 0;
 let seenCookies = 0;
 
 const begun = performance.now();
-const watch = setInterval(lookForLost, LOST_AFTER / 10);
+const watch = setInterval(lookForLost, LOST_AFTER_MS / 10);
 udp.onReadable(receive);
 fill();
 
@@ -116,7 +116,7 @@ function take(message: Uint8Array): void {
 function lookForLost(): void {
   const now = performance.now();
   for (const number of waiting)
-    if (now - sentAt[number]! > LOST_AFTER) {
+    if (now - sentAt[number]! > LOST_AFTER_MS) {
       waiting.delete(number);
       lost++;
     }

@@ -15,7 +15,7 @@ export interface SourceReport {
 
 const BURST = 64;
 /** Milliseconds between looks at the clock. */
-const PAUSE = 0.2;
+const PAUSE_MS = 0.2;
 
 const [target, sizeText, rateText, secondsText] = process.argv.slice(2) as [string, string, string, string];
 const endpoint = parseEndpoint(target);
@@ -39,7 +39,7 @@ let elapsed = 0;
 for (; elapsed < seconds * 1000; elapsed = performance.now() - begun) {
   const due = rate === 0 ? BURST : Math.min(BURST, Math.floor((elapsed / 1000) * rate) - sent);
   if (due <= 0) {
-    Atomics.wait(nothing, 0, 0, PAUSE);
+    Atomics.wait(nothing, 0, 0, PAUSE_MS);
     continue;
   }
   batch.count = due;

@@ -14,7 +14,7 @@ export interface PacketStream {
 
 const PORT = 5300;
 /** Milliseconds until the last packet is through. */
-const TAIL = 200;
+const TAIL_MS = 200;
 const SOURCE = fileURLToPath(new URL('packet-source.js', import.meta.url));
 const SINK = fileURLToPath(new URL('packet-sink.js', import.meta.url));
 
@@ -27,7 +27,7 @@ export async function sendPackets(tunnel: Tunnel, size: number, rate: number, se
     const target = `${tunnel.right}:${PORT}`;
     const argv = [process.execPath, SOURCE, target, String(size), String(rate), String(seconds)];
     const source = JSON.parse(await left.place.run(argv)) as SourceReport;
-    await sleep(TAIL);
+    await sleep(TAIL_MS);
     sink.endInput();
     const { stdout, stderr } = await sink.ended;
     const received = Number(stdout.split('\n')[1]);

@@ -8,7 +8,7 @@ import type { Lab } from './lab.ts';
 import { ping } from './ping.ts';
 
 /** Seconds of TCP before anything is measured, the same for everybody: what is compiled at run time is compiled then. */
-const WARM_UP = 1;
+const WARM_UP_S = 1;
 
 export class Tunnel {
   readonly lab: Lab;
@@ -36,7 +36,7 @@ export class Tunnel {
       await configure(devices);
       const tunnel = new Tunnel(lab, contender, devices);
       await ping(lab.left.place, tunnel.right, { count: 5, interval: 0.2 });
-      await makeIperf(tunnel).tcp({ seconds: WARM_UP });
+      await makeIperf(tunnel).tcp({ seconds: WARM_UP_S });
       return tunnel;
     } catch (error) {
       for (const device of devices) await device.stop();

@@ -18,7 +18,7 @@ const TUN_FD = 4;
 const UAPI_FD = 5;
 const LOG_FD = 6;
 const READY = 'ready\n';
-const START_LIMIT = 30_000;
+const START_TIMEOUT_MS = 30_000;
 
 export interface BackgroundOptions {
   /** Of `wireguard-ts`. */
@@ -72,8 +72,8 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
     let heard = '';
     const limit = setTimeout(() => {
       child.kill();
-      reject(new Error(`it did not start within ${START_LIMIT / 1000} s`));
-    }, START_LIMIT);
+      reject(new Error(`it did not start within ${START_TIMEOUT_MS / 1000} s`));
+    }, START_TIMEOUT_MS);
     said.setEncoding('utf8');
     said.on('data', (chunk: string) => {
       heard += chunk;

@@ -21,7 +21,7 @@ import { uapiSocketPath } from './uapi-socket.ts';
 const FOLDER = '/var/run/wireguard';
 const SUFFIX = '.sock';
 /** A device that says nothing for so long is stuck. */
-const PATIENCE = 10_000;
+const ANSWER_TIMEOUT_MS = 10_000;
 const RECEIVED_AT_ONCE = 65_536;
 const NEWLINE = 0x0a;
 const HUNG_UP = new Set(['ECONNRESET', 'EPIPE']);
@@ -97,8 +97,8 @@ export class UapiClient {
         };
         // one buffer that is erased, and none of Node's own, which would be freed with keys in them
         socket = net().connect({ path: this.#path, onread: { buffer, callback } });
-        socket.setTimeout(PATIENCE, () =>
-          socket?.destroy(codedError('ETIMEDOUT', `${this.#name} did not answer within ${PATIENCE / 1000} s`)),
+        socket.setTimeout(ANSWER_TIMEOUT_MS, () =>
+          socket?.destroy(codedError('ETIMEDOUT', `${this.#name} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`)),
         );
         socket.on('connect', () => {
           for (const piece of request.pieces()) socket?.write(piece);

@@ -31,15 +31,15 @@ const MAX_PENDING = DEFAULT_UAPI_LIMITS.requestLength;
 /** A request as short as this is always taken: all connections have room for one. */
 const SMALL_REQUEST = 65_536;
 /** Milliseconds for a request that is larger to become whole; a client writes 16 MB in less than one second. */
-const REQUEST_PATIENCE = 30_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 /** Milliseconds in which a client must take some of its answer, or end what it was told to. */
-const READ_PATIENCE = 10_000;
+const READ_TIMEOUT_MS = 10_000;
 /** Answers to `get` that are being written: each holds a picture of the whole device. One more takes the place of one that is stuck. */
 const MAX_ANSWERS = 2;
-const STUCK = 1_000;
+const STUCK_AFTER_MS = 1_000;
 /** Of a client that has stopped writing. */
-const SILENT = 200;
-const PAUSE = 20;
+const IDLE_AFTER_MS = 200;
+const PAUSE_MS = 20;
 
 const received = newSecret(65_536);
 
@@ -127,10 +127,10 @@ export class UapiConnection {
       this.#deadline = undefined;
     } else
       this.#deadline ??= setTimeout(() => {
-        const seconds = REQUEST_PATIENCE / 1000;
+        const seconds = REQUEST_TIMEOUT_MS / 1000;
         const frame = this.#parser.giveUp(`a request that was not whole after ${seconds} s`, ERRNO.ETIMEDOUT);
         void this.#then(() => this.#serve([frame]));
-      }, REQUEST_PATIENCE);
+      }, REQUEST_TIMEOUT_MS);
   }
 
   /** After all that came before. */
@@ -163,8 +163,8 @@ export class UapiConnection {
   #end(): void {
     const socket = this.#socket;
     if (this.#ending || socket.destroyed) return;
-    this.#ending = setTimeout(() => socket.end(), SILENT);
-    const limit = setTimeout(() => socket.destroy(), REQUEST_PATIENCE);
+    this.#ending = setTimeout(() => socket.end(), IDLE_AFTER_MS);
+    const limit = setTimeout(() => socket.destroy(), REQUEST_TIMEOUT_MS);
     socket.once('close', () => {
       clearTimeout(this.#ending);
       clearTimeout(limit);
@@ -217,10 +217,10 @@ export class UapiConnection {
     const { answers } = this.#share;
     while (answers.size >= MAX_ANSWERS && !this.#socket.destroyed) {
       const [[stuck, since]] = answers as unknown as [[UapiConnection, number]];
-      if (performance.now() - since > STUCK) {
+      if (performance.now() - since > STUCK_AFTER_MS) {
         answers.delete(stuck);
         stuck.destroy();
-      } else await sleep(PAUSE);
+      } else await sleep(PAUSE_MS);
     }
   }
 
@@ -274,7 +274,7 @@ export class UapiConnection {
         resolve();
         return;
       }
-      const limit = setTimeout(() => socket.destroy(), READ_PATIENCE);
+      const limit = setTimeout(() => socket.destroy(), READ_TIMEOUT_MS);
       socket.write(data, () => {
         clearTimeout(limit);
         this.#options.onBusy();

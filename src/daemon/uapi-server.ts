@@ -27,7 +27,7 @@ export interface UapiServerOptions {
 /** Connections at once; a client holds one for an instant. For one more, the one that has been silent for longest is ended. */
 const MAX_CONNECTIONS = 64;
 /** Nobody sees an unlink while the watch is blind to it (an overlay, a remounted directory). */
-const UNLINK_CHECK = 2_000;
+const UNLINK_CHECK_MS = 2_000;
 
 export class UapiServer {
   readonly #options: UapiServerOptions;
@@ -100,7 +100,7 @@ export class UapiServer {
     const gone = () => {
       if (!this.#closed && !this.#stillThere()) this.#options.onUnlinked();
     };
-    this.#check = setInterval(gone, UNLINK_CHECK);
+    this.#check = setInterval(gone, UNLINK_CHECK_MS);
     try {
       this.#watcher = watch(dirname(this.#options.path), gone);
       this.#watcher.on('error', () => this.#watcher?.close());

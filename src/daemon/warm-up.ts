@@ -39,21 +39,21 @@ export interface LaterOptions extends WarmUpOptions {
 }
 
 /** Whoever makes many devices, or one for a moment, does not wait for this. */
-const FIRST_SECOND = 1000;
+const DELAY_MS = 1000;
 /** Sessions, and round trips in each. Measured: more of either change nothing. */
 const SESSIONS = 4;
 const ROUND_TRIPS = 800;
 /** Milliseconds of work at a time, and of rest; and without a packet, before there is any. */
-const SLICE = 1;
-const REST = 1;
-const QUIET = 100;
+const SLICE_MS = 1;
+const REST_MS = 1;
+const BUSY_PAUSE_MS = 100;
 /** Answers to `wg show`, which of a device with thousands of peers takes half the time then. */
 const ANSWERS = 100;
 const CROWD = 40;
 /** Milliseconds between sessions: the one before is too old by then. */
-const APART = 200_000;
+const BETWEEN_SESSIONS_MS = 200_000;
 /** And between pings, so that each comes after a silence. */
-const PAUSE = 2;
+const BETWEEN_PINGS_MS = 2;
 const OUTPUT_BYTES = 1 << 18;
 const PACKET_SIZE = 84;
 const PORT = 51820;
@@ -67,15 +67,16 @@ export function warmUpLater(options: LaterOptions): () => void {
   const work = warmUp(options);
   const step = () => {
     try {
-      const isQuiet = options.quietFor() >= QUIET;
-      if (isQuiet) for (const end = performance.now() + SLICE; performance.now() < end; ) if (work.next().done) return;
-      next = setTimeout(step, isQuiet ? REST : QUIET).unref();
+      const isQuiet = options.quietFor() >= BUSY_PAUSE_MS;
+      if (isQuiet)
+        for (const end = performance.now() + SLICE_MS; performance.now() < end; ) if (work.next().done) return;
+      next = setTimeout(step, isQuiet ? REST_MS : BUSY_PAUSE_MS).unref();
     } catch (error) {
       // the device does without
       options.log.verbose(`warming up: ${(error as Error).message}`);
     }
   };
-  let next = setTimeout(step, FIRST_SECOND).unref();
+  let next = setTimeout(step, DELAY_MS).unref();
   return () => {
     clearTimeout(next);
     work.return(0);
@@ -93,8 +94,8 @@ export function* warmUp(options: WarmUpOptions): Generator<undefined, number> {
   b.meet(a);
   const pings = [packet4(), packet6()];
   try {
-    for (let session = 0; session < SESSIONS; session++, time.now += APART) {
-      for (let trip = 0; trip < ROUND_TRIPS; trip++, time.now += PAUSE) {
+    for (let session = 0; session < SESSIONS; session++, time.now += BETWEEN_SESSIONS_MS) {
+      for (let trip = 0; trip < ROUND_TRIPS; trip++, time.now += BETWEEN_PINGS_MS) {
         for (const [from, to] of [
           [a, b],
           [b, a],

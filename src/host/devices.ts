@@ -26,8 +26,8 @@ export interface SystemDevicesOptions {
   readonly keepOutput: boolean;
 }
 
-const PATIENCE = 5_000;
-const PAUSE = 20;
+const END_TIMEOUT_MS = 5_000;
+const POLL_INTERVAL_MS = 20;
 const ATTEMPTS = 3;
 /** Of a device that nobody answers for, or whose process ends while it answers. */
 const SILENT = new Set(['ENODEV', 'ENOENT', 'EOPNOTSUPP', 'ETIMEDOUT', 'ECONNRESET', 'EPIPE', 'incomplete']);
@@ -68,7 +68,7 @@ export class SystemDevices implements QuickDevices {
       } catch (error) {
         // one that an earlier `up` was killed over may just be ending
         if (attempt === ATTEMPTS) throw problem('EDEVICE', `${name} cannot be started: ${(error as Error).message}`);
-        await sleep(PATIENCE / 10);
+        await sleep(END_TIMEOUT_MS / 10);
       }
   }
 
@@ -103,10 +103,10 @@ export class SystemDevices implements QuickDevices {
 
   async gone(name: string): Promise<void> {
     const path = uapiSocketPath(name);
-    const end = performance.now() + PATIENCE;
+    const end = performance.now() + END_TIMEOUT_MS;
     while (existsSync(path)) {
       if (performance.now() > end) throw problem('EDEVICE', `${name} was removed, but its process still holds ${path}`);
-      await sleep(PAUSE);
+      await sleep(POLL_INTERVAL_MS);
     }
   }
 

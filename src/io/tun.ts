@@ -21,9 +21,9 @@ export const TUN_SINGLE_UDP = 16;
 
 /** Packets that tunWriteGroups takes in one call (native/tun-write.c). */
 const TWIN_BATCH = 1024;
-const LOOK_EVERY = 1000;
+const LOOK_INTERVAL_MS = 1000;
 /** A device in another namespace is only seen by looking. */
-const LOOK_AWAY_EVERY = 200;
+const LOOK_AWAY_INTERVAL_MS = 200;
 
 export interface TunOptions {
   readonly binding: NativeBinding;
@@ -126,9 +126,9 @@ export class NativeTun implements Tun {
     });
     const look = () => {
       callback();
-      if (!this.#closed) this.#look = setTimeout(look, this.#away ? LOOK_AWAY_EVERY : LOOK_EVERY);
+      if (!this.#closed) this.#look = setTimeout(look, this.#away ? LOOK_AWAY_INTERVAL_MS : LOOK_INTERVAL_MS);
     };
-    this.#look = setTimeout(look, LOOK_EVERY);
+    this.#look = setTimeout(look, LOOK_INTERVAL_MS);
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -1,7 +1,7 @@
 /**
  * The numbers of the protocol. First those of the whitepaper (sections 6 and 5.4), then those that
  * implementations choose; they match the kernel's (messages.h, timers.h, cookie.h, ratelimiter.c).
- * Times are milliseconds.
+ * Times are milliseconds; those of the whitepaper keep its names, without a unit.
  */
 
 export const CONSTRUCTION = 'Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s';

@@ -17,7 +17,7 @@ interface Bucket {
 const COST = 1000 / RATELIMIT_PER_SECOND;
 const FULL = COST * RATELIMIT_BURST;
 /** A bucket that is unused for this long is full again and can be dropped. */
-const FORGET = 1000;
+const FORGET_AFTER_MS = 1000;
 
 export class RateLimiter {
   readonly #buckets4 = new Map<number, Bucket>();
@@ -35,7 +35,7 @@ export class RateLimiter {
 
   /** Reports whether the source, an endpoint record at an offset, may get another answer now. */
   allow(endpoints: Uint8Array, at: number, now: number): boolean {
-    if (now - this.#lastSweep >= FORGET) this.#sweep(now);
+    if (now - this.#lastSweep >= FORGET_AFTER_MS) this.#sweep(now);
     const high = readU32be(endpoints, at + ENDPOINT_ADDRESS);
     if (endpoints[at + ENDPOINT_FAMILY] === 4) return this.#take(this.#buckets4, high, now);
     const low = readU32be(endpoints, at + ENDPOINT_ADDRESS + 4);
@@ -59,6 +59,6 @@ export class RateLimiter {
   #sweep(now: number): void {
     this.#lastSweep = now;
     for (const buckets of [this.#buckets4, this.#buckets6] as Map<unknown, Bucket>[])
-      for (const [key, bucket] of buckets) if (now - bucket.last >= FORGET) buckets.delete(key);
+      for (const [key, bucket] of buckets) if (now - bucket.last >= FORGET_AFTER_MS) buckets.delete(key);
   }
 }

@@ -23,14 +23,15 @@ export interface DueEndpoint {
 }
 
 /** REJECT_AFTER_TIME less the time for an answer: a session in use is never older. */
-const SILENCE = 135;
+const HANDSHAKE_STALE_S = 135;
 
 /** @param now Unix time, seconds */
 export function dueEndpoints({ wireguard }: QuickFile, status: DeviceStatus, now: number): DueEndpoint[] {
   const peers = new Map(status.peers.map(peer => [formatKeyHex(peer.publicKey), peer]));
   return wireguard.peers.flatMap(({ publicKey, endpoint }) => {
     const peer = peers.get(formatKeyHex(publicKey));
-    if (!peer || !endpoint || endpoint instanceof Uint8Array || now - peer.lastHandshakeSeconds <= SILENCE) return [];
+    if (!peer || !endpoint || endpoint instanceof Uint8Array || now - peer.lastHandshakeSeconds <= HANDSHAKE_STALE_S)
+      return [];
     const { lastHandshakeSeconds, rxBytes, txBytes } = peer;
     const counters = { wasHeard: lastHandshakeSeconds > 0, handshake: handshakeTime(peer), rxBytes, txBytes };
     return { publicKey, endpoint, ...counters, ...(peer.endpoint && { current: peer.endpoint }) };

@@ -7,7 +7,7 @@ import { HANG_MS } from '../support/patience.ts';
 import { Administrator } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, type Manifest, startControlPlane } from './control-plane.ts';
-import { KUBECTL_LIMIT } from './kubectl.ts';
+import { KUBECTL_LIMIT_MS } from './kubectl.ts';
 import { withOverlay } from './overlay.ts';
 
 const GROUP = 'crd.projectcalico.org/v1';
@@ -43,7 +43,7 @@ describeCluster('the agent as its service account', () => {
     const bound = ['--bound-object-kind=Pod', '--bound-object-name=agent'];
     const token = kubectl.ask(['create', 'token', 'wireguard-ts', '-n', 'kube-system', ...bound]).trim();
     kubeconfig = plane.kubeconfigFor(token, 'agent');
-  }, KUBECTL_LIMIT);
+  }, KUBECTL_LIMIT_MS);
   afterEach(async () => {
     await Promise.all(open.map(datastore => datastore.close()));
     open = [];

@@ -41,7 +41,7 @@ export interface Manifest {
 
 const ADMIN = 'admin-of-the-test';
 /** Milliseconds. A kube-apiserver is ready in some 5 s; on two busy cores it takes longer. */
-const PATIENCE = 600_000;
+const READY_TIMEOUT_MS = 600_000;
 
 /** `describe` where there are a control plane and Calico's definitions; in CI their absence fails. */
 export function describeCluster(name: string, body: () => void): void {
@@ -90,7 +90,7 @@ export async function startControlPlane({ address }: ControlPlaneOptions = {}): 
     ask(local + path, method, readFileSync(caFile, 'utf8'), body);
   const ready = async (child: ChildProcess): Promise<void> => {
     let last: unknown;
-    for (const end = Date.now() + PATIENCE; Date.now() < end; await sleep(100)) {
+    for (const end = Date.now() + READY_TIMEOUT_MS; Date.now() < end; await sleep(100)) {
       if (child.exitCode !== null) break;
       try {
         return void (await api('GET', '/readyz'));
@@ -205,7 +205,7 @@ async function apply(api: ControlPlane['api'], object: Manifest): Promise<void> 
 
 async function served(api: ControlPlane['api'], { spec }: Manifest): Promise<void> {
   const { group, versions, names } = spec as { group: string; versions: { name: string }[]; names: { plural: string } };
-  for (const end = Date.now() + PATIENCE; ; await sleep(50)) {
+  for (const end = Date.now() + READY_TIMEOUT_MS; ; await sleep(50)) {
     try {
       return void (await api('GET', `/apis/${group}/${versions[0]!.name}/${names.plural}`));
     } catch (error) {

@@ -7,7 +7,7 @@ import { REPOSITORY } from '../support/guide.ts';
 import { Administrator } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
-import { KUBECTL_LIMIT } from './kubectl.ts';
+import { KUBECTL_LIMIT_MS } from './kubectl.ts';
 import { OTHER_CRDS } from './other-crds.ts';
 import { withOverlay } from './overlay.ts';
 
@@ -47,7 +47,7 @@ describeCluster('the manifests on a real API server', () => {
     await plane.apply(...OTHER_CRDS);
     server.ask(['create', 'namespace', 'calico-system']);
     server.ask(['label', 'namespace', 'calico-system', 'pod-security.kubernetes.io/enforce=privileged']);
-  }, KUBECTL_LIMIT);
+  }, KUBECTL_LIMIT_MS);
   afterAll(async () => {
     await plane?.stop();
   });

@@ -15,7 +15,7 @@ const NODES = [1, 2, 3, 4, 5];
 const LATE = 6;
 /** Milliseconds. */
 const LIMIT = HANG_MS;
-const HEARD_AGAIN = 15_000;
+const HEARD_AGAIN_MS = 15_000;
 const OUTAGE = Number(process.env['WGTS_OUTAGE_SECONDS'] ?? 20) * 1000;
 const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'nft', 'wg', 'unshare'] as const;
 const borrowed = podAddress(1, 4, 9);
@@ -165,7 +165,11 @@ function body(): void {
         lab.startAgent(lab.node(4));
         await sleep(OUTAGE / 2);
         await lab.plane.startApiServer();
-        await until('all agents to hear of changes again', async () => (await heard()) === NODES.length, HEARD_AGAIN);
+        await until(
+          'all agents to hear of changes again',
+          async () => (await heard()) === NODES.length,
+          HEARD_AGAIN_MS,
+        );
       }),
     OUTAGE + 600_000,
   );

@@ -10,7 +10,7 @@ import { guides, REPOSITORY } from '../support/guide.ts';
 import { Administrator, type Ran } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
-import { KUBECTL_LIMIT } from './kubectl.ts';
+import { KUBECTL_LIMIT_MS } from './kubectl.ts';
 import { OTHER_CRDS } from './other-crds.ts';
 
 const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
@@ -203,7 +203,7 @@ describeCluster('the guide on a real API server', () => {
     }
     const example = readFileSync(join(REPOSITORY, 'deploy/examples/felixconfiguration.yaml'), 'utf8');
     server.ask(['create', '-f', '-'], example.replace('wireguardEnabled: true', 'wireguardEnabled: false'));
-  }, KUBECTL_LIMIT);
+  }, KUBECTL_LIMIT_MS);
   afterAll(async () => {
     await plane?.stop();
     rmSync(folder, { recursive: true });

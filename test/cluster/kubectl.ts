@@ -11,7 +11,7 @@ import { builtOnce } from '../support/built-once.ts';
 
 const SOURCE = fileURLToPath(new URL('./kubectl/', import.meta.url));
 /** For the test that builds it. */
-export const KUBECTL_LIMIT = 600_000;
+export const KUBECTL_LIMIT_MS = 600_000;
 
 /** @throws Error that says what is missing */
 export async function kubectlProgram(): Promise<string> {
@@ -37,7 +37,7 @@ function go(cwd: string, args: readonly string[]): void {
     cwd,
     encoding: 'utf8',
     env: { ...process.env, CGO_ENABLED: '0' },
-    timeout: KUBECTL_LIMIT,
+    timeout: KUBECTL_LIMIT_MS,
   });
   if (error) throw new Error(`no kubectl here, and none can be built: ${error.message} (apt-get install golang-go)`);
   if (status !== 0) throw new Error(`go ${args.join(' ')} failed: ${stderr}`);

@@ -16,12 +16,12 @@ const NODES = [1, 2];
 const FAMILIES = [4, 6] as const;
 const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'unshare'] as const;
 /** Milliseconds. */
-const INTERVAL = 50;
+const INTERVAL_MS = 50;
 /**
  * What WireGuard itself takes to notice that a session is dead (KEEPALIVE_TIMEOUT and REKEY_TIMEOUT): an agent that does not greet has that
  * silence at the least, one that does some 0.3 s of it.
  */
-const MOST_LOST = 15_000;
+const MOST_LOST_MS = 15_000;
 
 describeCluster('one-way', () => inOwnNamespace(import.meta.url, NEEDS, body, { show: 'one-way:' }));
 
@@ -63,12 +63,12 @@ function body(): void {
     action: () => Promise<void>,
     limit = HANG_MS,
   ): Promise<{ readonly longest: number; readonly healed: number }> {
-    const argv = ['ping', '-D', '-n', '-i', String(INTERVAL / 1000), '-W1', target(family)];
+    const argv = ['ping', '-D', '-n', '-i', String(INTERVAL_MS / 1000), '-W1', target(family)];
     const ping = pod.namespace.start(argv);
     const times = (): number[] =>
       [...ping.output().matchAll(/^\[(\d+\.\d+)\].* time=/gm)].map(each => Number(each[1]) * 1000);
     try {
-      await until('answers', () => times().length > 1000 / INTERVAL);
+      await until('answers', () => times().length > 1000 / INTERVAL_MS);
       const since = Date.now() - 1000;
       await action();
       const acted = Date.now();
@@ -116,12 +116,12 @@ function body(): void {
   });
 
   test.each(FAMILIES)('IPv%s: Felix starts', async family => {
-    expect(await longestSilence(family, () => wipe(family))).toBeLessThan(MOST_LOST);
+    expect(await longestSilence(family, () => wipe(family))).toBeLessThan(MOST_LOST_MS);
   });
 
   test('a key that is overwritten', async () => {
     const other = Buffer.alloc(32, 7).toString('base64');
-    expect(await longestSilence(4, () => lab.annotate(1, { [KEY[4]]: other }))).toBeLessThan(MOST_LOST);
+    expect(await longestSilence(4, () => lab.annotate(1, { [KEY[4]]: other }))).toBeLessThan(MOST_LOST_MS);
   });
 
   test('several starts in a row: no longer after the last', async () => {
@@ -132,19 +132,19 @@ function body(): void {
       }
     });
     // each of them may cost as much as one
-    expect(longest).toBeLessThan(MOST_LOST + 4 * 300);
+    expect(longest).toBeLessThan(MOST_LOST_MS + 4 * 300);
   });
 
   test('the peer is the one whose Felix starts', async () => {
     const action = () => lab.annotate(2, { [KEY[4]]: null, [KEY[6]]: null });
-    expect(await longestSilence(4, action)).toBeLessThan(MOST_LOST);
+    expect(await longestSilence(4, action)).toBeLessThan(MOST_LOST_MS);
   });
 
   test('both at once', async () => {
     const action = async (): Promise<void> => {
       await Promise.all(NODES.map(index => lab.annotate(index, { [KEY[4]]: null, [KEY[6]]: null })));
     };
-    expect(await longestSilence(6, action)).toBeLessThan(MOST_LOST);
+    expect(await longestSilence(6, action)).toBeLessThan(MOST_LOST_MS);
   });
 
   const back = (): Promise<unknown> => until('its key', () => lab.keyOf(1, 4));
@@ -156,7 +156,7 @@ function body(): void {
       await lab.plane.apply(node(1, FAMILIES));
       await back();
     });
-    expect(healed).toBeLessThan(MOST_LOST);
+    expect(healed).toBeLessThan(MOST_LOST_MS);
   });
 
   test('the agent starts while the key is cleared: soon after the key is there', async () => {
@@ -167,6 +167,6 @@ function body(): void {
       lab.startAgent(lab.node(1), '--fail-closed');
       await back();
     });
-    expect(healed).toBeLessThan(MOST_LOST);
+    expect(healed).toBeLessThan(MOST_LOST_MS);
   });
 }

@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 
 const PORT = 7777;
-const SILENCE = 150;
+const IDLE_AFTER_MS = 150;
 const [own, interval, file] = process.argv.slice(2);
 const socket = createSocket({ type: own.includes(':') ? 'udp6' : 'udp4' });
 const last = {};
@@ -19,7 +19,7 @@ const payload = Buffer.from(`from ${own}`);
 socket.on('error', () => {});
 socket.on('message', (_message, { address: from }) => {
   const now = Date.now();
-  if (last[from] !== undefined && now - last[from] > SILENCE) say({ from, start: last[from], end: now });
+  if (last[from] !== undefined && now - last[from] > IDLE_AFTER_MS) say({ from, start: last[from], end: now });
   last[from] = now;
   count[from] = (count[from] ?? 0) + 1;
 });

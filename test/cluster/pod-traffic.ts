@@ -15,8 +15,8 @@ interface Silence {
 }
 
 /** Milliseconds. */
-const INTERVAL = 20;
-const SILENCE = 150;
+const INTERVAL_MS = 20;
+const SILENCE_MS = 150;
 const SCRIPT = join(import.meta.dirname, 'pod-traffic.mjs');
 
 export interface Measured {
@@ -107,7 +107,7 @@ class PodTraffic {
 
   /** @param others a file with an address on each line; it may grow */
   static async start(pod: Namespace, address: string, others: string): Promise<PodTraffic> {
-    const running = pod.start([process.execPath, SCRIPT, address, String(INTERVAL), others]);
+    const running = pod.start([process.execPath, SCRIPT, address, String(INTERVAL_MS), others]);
     await until(`the traffic of ${address}`, () => running.output().includes('"ready"'));
     return new PodTraffic(address, running);
   }
@@ -127,7 +127,7 @@ class PodTraffic {
     this.#update();
     const ended = this.#silences.filter(each => each.from === from && each.end > since && each.start < to);
     const last = this.#last[from] ?? since;
-    if (to - last <= SILENCE || last < since - SILENCE) return ended;
+    if (to - last <= SILENCE_MS || last < since - SILENCE_MS) return ended;
     return [...ended, { from, to: this.address, start: last, end: to }];
   }
 

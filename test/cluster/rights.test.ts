@@ -7,7 +7,7 @@ import { HANG_MS } from '../support/patience.ts';
 import { Administrator } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
-import { KUBECTL_LIMIT } from './kubectl.ts';
+import { KUBECTL_LIMIT_MS } from './kubectl.ts';
 import { withOverlay } from './overlay.ts';
 
 const DEPLOY = join(REPOSITORY, 'deploy');
@@ -32,7 +32,7 @@ describeCluster('rights on a real API server', () => {
       server.ask(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata: metadata(name) }));
     server.ask(['apply', '-k', join(DEPLOY, 'manifest-install')]);
     [agent, labeller] = ['wireguard-ts', 'wireguard-ts-labeller'].map(podToken) as [string, string];
-  }, KUBECTL_LIMIT);
+  }, KUBECTL_LIMIT_MS);
   afterAll(async () => await plane?.stop());
 
   describe('the agent may', () => {

@@ -40,7 +40,7 @@ import { WatchedDevice } from '../support/watched-device.ts';
 const ROUNDS = Math.max(50, Math.min(20_000, Math.floor(CASES / 800)));
 const REAL_ROUNDS = Math.max(4, Math.min(200, Math.floor(CASES / 20_000)));
 const FRAMES = 250;
-const LIMIT = 600_000;
+const LIMIT_MS = 600_000;
 const MOST_MEMORY = 256 << 20;
 const PORT = 7777;
 const ALL = offloadsWithout(new Set());
@@ -92,11 +92,11 @@ inOwnNamespace(
   ['python3'],
   () => {
     describe.each(['native', 'pure'] as const)('%s', name => {
-      test.each([4, 6] as const)('ports in memory, over IPv%i', family => inMemory(name, family), LIMIT);
-      test.each([4, 6] as const)('a real TUN and real sockets, over IPv%i', family => inKernel(name, family), LIMIT);
+      test.each([4, 6] as const)('ports in memory, over IPv%i', family => inMemory(name, family), LIMIT_MS);
+      test.each([4, 6] as const)('a real TUN and real sockets, over IPv%i', family => inKernel(name, family), LIMIT_MS);
     });
   },
-  { limit: 2 * LIMIT, show: 'fuzz' },
+  { limit: 2 * LIMIT_MS, show: 'fuzz' },
 );
 
 async function inMemory(name: 'native' | 'pure', family: Family): Promise<void> {

@@ -6,7 +6,7 @@ import { describeWith, NETWORK } from '../netns/needs.ts';
 import { type BackendResult, OWN } from './backend-results.ts';
 import { resultOf, startGuest } from './machine.ts';
 
-const LIMIT = 900_000;
+const LIMIT_MS = 900_000;
 
 describeWith(
   [...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe', 'rmmod'],
@@ -14,19 +14,19 @@ describeWith(
   () => {
     let machine: Running;
     beforeAll(async () => {
-      machine = await startGuest('backend-guest', LIMIT);
-    }, LIMIT);
+      machine = await startGuest('backend-guest', LIMIT_MS);
+    }, LIMIT_MS);
     afterAll(() => machine?.stop());
 
     for (const name of [...BACKEND_CHECKS.map(check => check.name), ...OWN])
       it(
         name,
         async () => {
-          const { error, milliseconds } = await resultOf<BackendResult>(machine, name, LIMIT);
+          const { error, milliseconds } = await resultOf<BackendResult>(machine, name, LIMIT_MS);
           expect(error).toBeUndefined();
           if (milliseconds) console.log(JSON.stringify({ backend: 'kernel, emulated', milliseconds }));
         },
-        LIMIT,
+        LIMIT_MS,
       );
   },
 );

@@ -13,7 +13,7 @@ const WGTS = join(ROOT, 'dist/program/wgts.cjs');
 const DEVICE = 'tunl-wg.cali';
 const GATEWAY = '169.254.1.1';
 /** Everything is slow here. */
-const LIMIT = 300_000;
+const LIMIT_MS = 300_000;
 const MEGABYTE = 1_000_000;
 /** Felix's mark on what is encrypted already, its table, and the priority of the rule that leads there. */
 const [MARK, TABLE, PRIORITY] = ['0x100000', '1', '99'];
@@ -56,23 +56,27 @@ await report(CALICO_CHECKS.takeOver, async () => {
   // as with its container: a tunnel that runs would be kept
   await scene.ours.namespace.ip(`link del ${DEVICE}`);
   agent = startAgent('--take-over');
-  await until('the kernel to have the device', async () => (await kindOf(DEVICE)) === 'wireguard', LIMIT);
-  await until('the device to have its peer', async () => (await ofOurs('peers')) === scene.felixKeys.publicKey, LIMIT);
+  await until('the kernel to have the device', async () => (await kindOf(DEVICE)) === 'wireguard', LIMIT_MS);
+  await until(
+    'the device to have its peer',
+    async () => (await ofOurs('peers')) === scene.felixKeys.publicKey,
+    LIMIT_MS,
+  );
   assert.equal(await published(), before);
   await bothWays('wireguard');
   for (const threaded of [true, false]) {
     configure({ wireguardThreadingEnabled: threaded });
     const told = async () => (await ofLink('threaded')) === String(Number(threaded));
-    await until(`wireguardThreadingEnabled: ${threaded}`, told, LIMIT);
+    await until(`wireguardThreadingEnabled: ${threaded}`, told, LIMIT_MS);
   }
 });
 
 await report(CALICO_CHECKS.left, async () => {
   await agent?.stop();
   agent = startAgent();
-  await until('the agent to say so', () => agent!.output().includes('left to Felix'), LIMIT);
-  await until('the key to be gone', () => keyInFile() === undefined, LIMIT);
-  await until('all to be gone', async () => (await picture(scene.ours.namespace)) === untouched, LIMIT).catch(
+  await until('the agent to say so', () => agent!.output().includes('left to Felix'), LIMIT_MS);
+  await until('the key to be gone', () => keyInFile() === undefined, LIMIT_MS);
+  await until('all to be gone', async () => (await picture(scene.ours.namespace)) === untouched, LIMIT_MS).catch(
     different,
   );
   assert.deepEqual(await readiness(), { status: 200, phase: 'handed-over' });
@@ -92,8 +96,8 @@ await report(CALICO_CHECKS.handOver, async () => {
   assert.deepEqual(await readiness(), { status: 200, phase: 'running' });
 
   await run(['insmod', process.env['WIREGUARD_MODULE']!]);
-  await until('the key to be gone', () => keyInFile() === undefined, LIMIT);
-  await until('all to be gone', async () => (await picture(ours.namespace)) === untouched, LIMIT).catch(different);
+  await until('the key to be gone', () => keyInFile() === undefined, LIMIT_MS);
+  await until('all to be gone', async () => (await picture(ours.namespace)) === untouched, LIMIT_MS).catch(different);
   assert.deepEqual(await readiness(), { status: 200, phase: 'handed-over' });
 });
 
@@ -210,7 +214,7 @@ function keyInFile(): string | undefined {
 }
 
 function published(): Promise<string> {
-  return until('our key to be published', keyInFile, LIMIT);
+  return until('our key to be published', keyInFile, LIMIT_MS);
 }
 
 /** What Felix does when a node has a key. */
@@ -232,7 +236,7 @@ async function bothWays(kind: string): Promise<void> {
     [ours, felix],
     [felix, ours],
   ] as const) {
-    const { bytes, sentDigest, receivedDigest } = await transfer(from.pod, to.pod, podAddress(to), MEGABYTE, LIMIT);
+    const { bytes, sentDigest, receivedDigest } = await transfer(from.pod, to.pod, podAddress(to), MEGABYTE, LIMIT_MS);
     assert.deepEqual([bytes, receivedDigest], [MEGABYTE, sentDigest]);
   }
   assert.equal(await inTheClear(), before, 'packets of pods on the cable');

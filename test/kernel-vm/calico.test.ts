@@ -7,7 +7,7 @@ import { describeWith, NETWORK } from '../netns/needs.ts';
 import { CALICO_CHECKS, type CalicoResult } from './calico-results.ts';
 import { kernelFolder, resultOf, startGuest } from './machine.ts';
 
-const LIMIT = 900_000;
+const LIMIT_MS = 900_000;
 
 describeWith(
   [...NETWORK, 'wg', 'nft', 'qemu-system-x86_64', 'busybox', 'modprobe'],
@@ -15,12 +15,16 @@ describeWith(
   () => {
     let machine: Running;
     beforeAll(async () => {
-      machine = await startGuest('calico-guest', LIMIT, { WIREGUARD_MODULE: wireguardModule() });
-    }, LIMIT);
+      machine = await startGuest('calico-guest', LIMIT_MS, { WIREGUARD_MODULE: wireguardModule() });
+    }, LIMIT_MS);
     afterAll(() => machine?.stop());
 
     for (const name of Object.values(CALICO_CHECKS))
-      it(name, async () => expect((await resultOf<CalicoResult>(machine, name, LIMIT)).error).toBeUndefined(), LIMIT);
+      it(
+        name,
+        async () => expect((await resultOf<CalicoResult>(machine, name, LIMIT_MS)).error).toBeUndefined(),
+        LIMIT_MS,
+      );
   },
 );
 

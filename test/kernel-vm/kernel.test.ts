@@ -9,12 +9,12 @@ import { describeWith, NETWORK } from '../netns/needs.ts';
 import { CELLS, type CellResult } from './cells.ts';
 import { resultOf, startGuest } from './machine.ts';
 
-const BOOT_AND_ALL_CELLS = 480_000;
+const BOOT_AND_ALL_CELLS_MS = 480_000;
 
 describeWith([...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe'], `kernel module (${PROGRAM})`, () => {
   let machine: Running;
   beforeAll(async () => {
-    machine = await startGuest('guest', BOOT_AND_ALL_CELLS, { WG_TEST_PROGRAM: PROGRAM });
+    machine = await startGuest('guest', BOOT_AND_ALL_CELLS_MS, { WG_TEST_PROGRAM: PROGRAM });
   });
   afterAll(() => machine?.stop());
 
@@ -22,11 +22,11 @@ describeWith([...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe'], `kernel 
     it(
       `${cell.name}: ping both ways, IPv4 and IPv6 inside, and ${cell.bytes / 1e6} MB of TCP`,
       async () => {
-        const result = await resultOf<CellResult>(machine, cell.name, BOOT_AND_ALL_CELLS);
+        const result = await resultOf<CellResult>(machine, cell.name, BOOT_AND_ALL_CELLS_MS);
         expect(result.error).toBeUndefined();
         expect(result.megabitsPerSecond).toBeGreaterThan(0);
       },
-      BOOT_AND_ALL_CELLS,
+      BOOT_AND_ALL_CELLS_MS,
     );
   }
 });

@@ -16,7 +16,7 @@ import { endpoint, INNER_B, OUTER_A, OUTER_B, type Pair, PORT_B, tunnelPair } fr
 import { mustPing, ping } from './traffic.ts';
 
 const FLOODER = join(ROOT, 'dist/bench/tunnel/flooder.js');
-const SECONDS = 6;
+const FLOOD_S = 6;
 const NEW_INNER = '192.168.241.3';
 
 /**
@@ -44,7 +44,7 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
 
     const flood = () => {
       const key = Buffer.from(pair.b.keys.publicKey, 'base64').toString('hex');
-      const argv = [process.execPath, FLOODER, endpoint(OUTER_B[4], PORT_B), key, String(rate), String(SECONDS)];
+      const argv = [process.execPath, FLOODER, endpoint(OUTER_B[4], PORT_B), key, String(rate), String(FLOOD_S)];
       return pair.a.namespace.run(argv, { timeout: HANG_MS });
     };
 

@@ -23,20 +23,20 @@ const MOST_MEMORY = 96 << 20;
 const PROGRAMS: readonly Program[] = PROGRAM === 'ours' ? ['ours', 'ours-pure'] : [PROGRAM];
 
 /** Milliseconds until an answer is none: a busy machine starts a program in seconds. */
-const PATIENCE = HANG_MS;
+const TIMEOUT_MS = HANG_MS;
 /** Bytes: many super-packets. */
 const TRANSFER = 10_000_000;
 
 async function oversized(device: Device): Promise<number> {
   const argv = [process.execPath, join(ROOT, 'dist/program/wgts.cjs'), 'show', device.name, '--json'];
-  const { stdout } = await device.namespace.run(argv, { timeout: PATIENCE });
+  const { stdout } = await device.namespace.run(argv, { timeout: TIMEOUT_MS });
   return (JSON.parse(stdout) as { counters: Record<string, number> }).counters['oversized']!;
 }
 
 /** As a person would look: `wg show` answers, memory is what it was, pings go, and SIGTERM ends it. */
 async function isWell(pair: Pair, memoryBefore: number): Promise<void> {
   const { namespace, device } = pair.a;
-  await namespace.run(['wg', 'show', device.name], { timeout: PATIENCE });
+  await namespace.run(['wg', 'show', device.name], { timeout: TIMEOUT_MS });
   expect((await device.residentBytes()) - memoryBefore).toBeLessThan(MOST_MEMORY);
   for (const inner of [4, 6] as const) await mustPing(namespace, INNER_B[inner]);
   const { code, signal } = await device.process!.stop('SIGTERM');
@@ -62,7 +62,7 @@ describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
             await mustPing(namespace, INNER_B[inner], { size: most });
             expect(await oversized(device)).toBe(count);
             expect((await ping(namespace, INNER_B[inner], { size: most + 1 })).received).toBe(0);
-            await until('the counter', async () => (await oversized(device)) === count + 1, PATIENCE);
+            await until('the counter', async () => (await oversized(device)) === count + 1, TIMEOUT_MS);
             count++;
             // the host was told, and makes fragments now; so will the other, when its answer was one too large
             await until('an answer', async () => (await ping(namespace, INNER_B[inner], { size: most + 1 })).received);
@@ -97,7 +97,7 @@ describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
           const before = await oversized(device);
           const frames = [frame(4, 65_480), frame(6, 65_470)];
           expect(await sendFrames(namespace.inside([]), device.name, frames)).toBe(0);
-          await until('the counter', async () => (await oversized(device)) === before + frames.length, PATIENCE);
+          await until('the counter', async () => (await oversized(device)) === before + frames.length, TIMEOUT_MS);
           await isWell(pair, memory);
         } finally {
           await pair.close();

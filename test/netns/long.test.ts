@@ -11,7 +11,7 @@ import { describeWith, NETWORK } from './needs.ts';
 import { INNER_B, type PairOptions, tunnelPair } from './pair.ts';
 import { mustPing, ping } from './traffic.ts';
 
-const REKEY_AFTER = 120;
+const REKEY_AFTER_S = 120;
 
 describeWith([...NETWORK, 'tcpdump', 'wireguard-go'], 'in real time', () => {
   const pairs: Readonly<Record<string, PairOptions>> = {
@@ -27,7 +27,7 @@ describeWith([...NETWORK, 'tcpdump', 'wireguard-go'], 'in real time', () => {
         await mustPing(pair.a.namespace, INNER_B[4]);
         const first = (await pair.a.device.peer()).latestHandshake;
         const cable = await capture(pair.lab, pair.a.namespace, 'eth0');
-        const seconds = REKEY_AFTER + 14;
+        const seconds = REKEY_AFTER_S + 14;
         const { sent, received } = await ping(pair.a.namespace, INNER_B[4], {
           count: seconds * 5,
           interval: 0.2,
@@ -35,8 +35,8 @@ describeWith([...NETWORK, 'tcpdump', 'wireguard-go'], 'in real time', () => {
         });
         expect(received).toBe(sent);
         const again = (await pair.a.device.peer()).latestHandshake;
-        expect(again - first).toBeGreaterThanOrEqual(REKEY_AFTER - 1);
-        expect(again - first).toBeLessThanOrEqual(REKEY_AFTER + 8);
+        expect(again - first).toBeGreaterThanOrEqual(REKEY_AFTER_S - 1);
+        expect(again - first).toBeLessThanOrEqual(REKEY_AFTER_S + 8);
         const types = countTypes(await cable.stop());
         expect(types.slice(0, 3)).toEqual([0, 1, 1]);
       } finally {

@@ -23,7 +23,7 @@ import { SLOW } from '../support/selection.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-const LIMIT = 180_000;
+const LIMIT_MS = 180_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'wgts-package-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -36,7 +36,7 @@ beforeAll(() => {
   const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
   tarball = join(folder, filename);
   paths = files.map(({ path }) => path);
-}, LIMIT);
+}, LIMIT_MS);
 
 test('the package holds programs, types, and the addon, prebuilt and as source', () => {
   expect(paths).toEqual(
@@ -112,7 +112,7 @@ describe('installed on a machine without a compiler', { tags: SLOW }, () => {
       if (name !== 'globally') writeFileSync(join(prefix, 'package.json'), '{}');
       const args = ['install', ...options, '--prefix', prefix, '--omit=optional', '--prefer-offline', tarball];
       succeed('npm', args, prefix, env);
-    }, LIMIT);
+    }, LIMIT_MS);
 
     test('nothing was compiled, and the programs are executable', () => {
       expect(existsSync(join(modules, 'wireguard-ts/native/build'))).toBe(false);
@@ -123,7 +123,7 @@ describe('installed on a machine without a compiler', { tags: SLOW }, () => {
     test('wgts --version, genkey and doctor', () => {
       expect(succeed(join(commands, 'wgts'), ['--version'], prefix, env).stdout).toContain(` v${VERSION}\n`);
       expect(succeed(join(commands, 'wgts'), ['genkey'], prefix, env).stdout).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
-      const doctor = spawnSync(join(commands, 'wgts'), ['doctor'], { env, encoding: 'utf8', timeout: LIMIT });
+      const doctor = spawnSync(join(commands, 'wgts'), ['doctor'], { env, encoding: 'utf8', timeout: LIMIT_MS });
       expect(doctor.stdout).toMatch(/addon/);
       expect(doctor.stdout + doctor.stderr).not.toMatch(/addon (is not built|cannot be loaded)|no prebuilt addon/);
     });
@@ -157,7 +157,7 @@ describe('installed on a machine without a compiler', { tags: SLOW }, () => {
         }
         expect(await ended, said).toBe('0');
       },
-      LIMIT,
+      LIMIT_MS,
     );
   });
 });
@@ -233,7 +233,7 @@ function linksOf(markdown: string): string[] {
 }
 
 function succeed(program: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
-  const result = spawnSync(program, args, { cwd, env, encoding: 'utf8', timeout: LIMIT });
+  const result = spawnSync(program, args, { cwd, env, encoding: 'utf8', timeout: LIMIT_MS });
   if (result.status !== 0)
     throw new Error(`${program} ${args.join(' ')}: ${result.error?.message ?? result.stderr + result.stdout}`);
   return result;

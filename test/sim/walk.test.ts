@@ -22,7 +22,7 @@ else
 
 function walkPart(part: number): void {
   const name = `random walks, part ${part + 1} of ${PARTS}: nothing altered, misdirected, repeated or in the clear, and all heals`;
-  test(name, { timeout: LIMIT, tags: part === 0 ? [] : SLOW }, () => {
+  test(name, { timeout: LIMIT_MS, tags: part === 0 ? [] : SLOW }, () => {
     let delivered = 0;
     for (let i = part; i < WALKS; i += PARTS) {
       const seed = (base + i) >>> 0;

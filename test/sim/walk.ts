@@ -57,8 +57,7 @@ function act(sim: Simulation): void {
     wire.jitter = random.pick([0, 10, 1000, 8000]);
   } else if (dice < 70) wire.cut = random.chance(0.5);
   else if (dice < 74) node.restart();
-  else if (dice < 78)
-    node.wallOffset += BigInt(random.below(2 * CLOCK_STEP_SECONDS) - CLOCK_STEP_SECONDS) * 1_000_000_000n;
+  else if (dice < 78) node.wallOffset += BigInt(random.below(2 * CLOCK_STEP_S) - CLOCK_STEP_S) * 1_000_000_000n;
   else if (dice < 81) {
     // only one of them moves: two that move at the same time can never find each other again
     nodes[0]!.move(`198.51.100.${random.below(250) + 1}`, 1024 + random.below(60_000));
@@ -107,7 +106,7 @@ function heal(sim: Simulation): void {
   // datagrams in flight arrive
   sim.run(12_000);
   const began = sim.now;
-  const clockDebt = CLOCK_STEP_SECONDS * 1000 * 2;
+  const clockDebt = CLOCK_STEP_S * 1000 * 2;
   for (;;) {
     const waiting: [SimNode, SimNode, number][] = [];
     for (const from of nodes) for (const to of nodes) if (from !== to) waiting.push([from, to, sim.send(from, to)]);

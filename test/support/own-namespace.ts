@@ -13,7 +13,7 @@ import type { Need } from './machine.ts';
 const VARIABLE = 'WGTS_OWN_NAMESPACE';
 /** A command line, as JSON, that runs vitest with workers of another architecture (scripts/test-arm64.mjs). */
 const EMULATED = 'WGTS_EMULATED_VITEST';
-const LIMIT = 600_000;
+const LIMIT_MS = 600_000;
 
 export interface OwnNamespaceOptions {
   /** Milliseconds. */
@@ -27,7 +27,7 @@ export function inOwnNamespace(
   url: string,
   needs: readonly Need[],
   body: () => void,
-  { limit = LIMIT, show }: OwnNamespaceOptions = {},
+  { limit = LIMIT_MS, show }: OwnNamespaceOptions = {},
 ): void {
   if (process.env[VARIABLE] === '1') {
     body();

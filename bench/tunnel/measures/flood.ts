@@ -12,8 +12,8 @@ import { ping } from '../ping.ts';
 
 const RATE = 100_000;
 /** Milliseconds until the flood is there and answered with cookies. */
-const RAMP = 500;
-const INTERVAL = 0.02;
+const RAMP_MS = 500;
+const INTERVAL_S = 0.02;
 const FLOODER = fileURLToPath(new URL('../flooder.js', import.meta.url));
 
 export const flood: TunnelMeasure = {
@@ -36,9 +36,9 @@ export const flood: TunnelMeasure = {
       const flooding = left.place.run(argv);
       // a failure is told below; until then it must not go unheard
       flooding.catch(() => {});
-      await sleep(RAMP);
-      const count = Math.round((seconds * 1000 - RAMP) / (INTERVAL * 1000));
-      const { sent, times } = await ping(left.place, tunnel.right, { count, interval: INTERVAL });
+      await sleep(RAMP_MS);
+      const count = Math.round((seconds * 1000 - RAMP_MS) / (INTERVAL_S * 1000));
+      const { sent, times } = await ping(left.place, tunnel.right, { count, interval: INTERVAL_S });
       await flooding;
       return { 'flood-lost': (1 - times.length / sent) * 100, 'flood-ping': median(times) };
     } finally {

@@ -6,10 +6,10 @@ import { EVERYBODY, type TunnelMeasure } from '../measure.ts';
 import { ping } from '../ping.ts';
 
 /** Seconds between two pings: no path that was just used is still warm. */
-const IDLE_INTERVAL = 0.01;
-const LOADED_INTERVAL = 0.02;
+const IDLE_INTERVAL_S = 0.01;
+const LOADED_INTERVAL_S = 0.02;
 /** Milliseconds until a stream has found its speed. */
-const RAMP = 300;
+const RAMP_MS = 300;
 
 export const latency: TunnelMeasure = {
   needs: 'tunnel',
@@ -36,15 +36,15 @@ export const latency: TunnelMeasure = {
 
   async take(tunnel, { seconds, quick }, wanted) {
     const { left } = tunnel.lab;
-    const idle = await ping(left.place, tunnel.right, { count: quick ? 200 : 500, interval: IDLE_INTERVAL });
+    const idle = await ping(left.place, tunnel.right, { count: quick ? 200 : 500, interval: IDLE_INTERVAL_S });
     const taken = { ping: median(idle.times), 'ping-p99': percentile(idle.times, 99) };
     if (!wanted.has('ping-loaded') && !wanted.has('ping-loaded-p99')) return taken;
     const load = makeIperf(tunnel).tcp({ seconds: seconds + 1 });
     // a failure is told below; until then it must not go unheard
     load.catch(() => {});
-    await sleep(RAMP);
-    const count = Math.round((seconds * 1000 - RAMP) / (LOADED_INTERVAL * 1000));
-    const loaded = await ping(left.place, tunnel.right, { count, interval: LOADED_INTERVAL });
+    await sleep(RAMP_MS);
+    const count = Math.round((seconds * 1000 - RAMP_MS) / (LOADED_INTERVAL_S * 1000));
+    const loaded = await ping(left.place, tunnel.right, { count, interval: LOADED_INTERVAL_S });
     await load;
     return { ...taken, 'ping-loaded': median(loaded.times), 'ping-loaded-p99': percentile(loaded.times, 99) };
   },

@@ -20,7 +20,7 @@ import { forbidDumps } from '../../io/secrets.ts';
 import type { Command, Terminal } from '../terminal.ts';
 import { type CalicoOptions, parseCalicoOptions } from './calico-options.ts';
 
-const ONCE_PATIENCE = 60_000;
+const ONCE_TIMEOUT_MS = 60_000;
 
 export const calico: Command = async (args, terminal) => {
   const options = parseCalicoOptions(args, terminal);
@@ -91,7 +91,7 @@ async function run(
     if (options.http && !options.once) http = await serveHttp({ ...options.http, metrics, status, now });
     agent.start();
     if (!options.once) await aborted(told);
-    else if (!(await Promise.race([agent.waitUntilConverged(ONCE_PATIENCE), aborted(told).then(() => false)]))) {
+    else if (!(await Promise.race([agent.waitUntilConverged(ONCE_TIMEOUT_MS), aborted(told).then(() => false)]))) {
       if (told.aborted) return told.reason === 'SIGINT' ? 130 : 143;
       for (const line of unsettled(agent.status)) warn(line);
       return 1;

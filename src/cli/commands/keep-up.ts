@@ -19,7 +19,7 @@ const INTERVAL_SECONDS = '30';
  * An interface that lived this long is brought up again at once; after a shorter life the delay
  * grows.
  */
-const STEADY = 10_000;
+const STEADY_AFTER_MS = 10_000;
 /**
  * How long to wait at the end for another wgts to finish: shorter than the time that containers get
  * to stop.
@@ -67,7 +67,7 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
       continue;
     }
     machine.warn(`${name} is gone: its process ended`);
-    pause = performance.now() - since < STEADY ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
+    pause = performance.now() - since < STEADY_AFTER_MS ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
     await sleep(pause, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
     try {

@@ -24,7 +24,7 @@ interface VerifyOptions extends SourceOptions {
 }
 
 /** Time limit for a server that does not answer, and for files, which either exist or not. */
-const PATIENCE = { server: 20_000, files: 3_000 } as const;
+const TIMEOUT_MS = { server: 20_000, files: 3_000 } as const;
 /** Number of lines printed without --all. */
 const MOST_LINES = 200;
 const MOST_NAMES = 20;
@@ -92,7 +92,7 @@ function optionsOf(args: readonly string[]): VerifyOptions {
 
 async function firstSnapshot(options: VerifyOptions, terminal: Terminal): Promise<Snapshot> {
   const datastore = await openDatastore({ ...options, env: terminal.env, log: () => {} });
-  const patience = options.clusterFrom === undefined ? PATIENCE.server : PATIENCE.files;
+  const patience = options.clusterFrom === undefined ? TIMEOUT_MS.server : TIMEOUT_MS.files;
   let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise<Snapshot>((resolve, reject) => {
