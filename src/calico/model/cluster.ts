@@ -89,7 +89,7 @@ export interface NodeAddress {
 }
 
 /**
- * What one FelixConfiguration says: its spec and its `config.projectcalico.org/` annotations,
+ * The settings of one FelixConfiguration: its spec and its `config.projectcalico.org/` annotations,
  * joined.
  */
 export interface FelixConfiguration {

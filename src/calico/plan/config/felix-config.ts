@@ -128,14 +128,14 @@ function describeValue(value: unknown): string {
 }
 
 function environmentParameters(environment: ConfigInput['environment']): Map<string, string> {
-  const found = new Map<string, string>();
+  const parameters = new Map<string, string>();
   // Sort: if a name occurs in two letter cases, the same one must win every time.
   for (const key of Object.keys(environment).sort()) {
     const name = key.toLowerCase();
     const value = environment[key];
-    if (name.startsWith('felix_') && value) found.set(name.slice('felix_'.length), value);
+    if (name.startsWith('felix_') && value) parameters.set(name.slice('felix_'.length), value);
   }
-  return found;
+  return parameters;
 }
 
 function datastoreSources(
@@ -143,8 +143,10 @@ function datastoreSources(
   nodeName: string,
   labels: ClusterNode['labels'],
 ): Source[] {
-  const source = (found: FelixConfiguration | undefined, kind: Source['kind']): Source[] =>
-    found ? [{ object: `FelixConfiguration/${found.name}`, parameters: found.parameters, kind }] : [];
+  const source = (configuration: FelixConfiguration | undefined, kind: Source['kind']): Source[] =>
+    configuration
+      ? [{ object: `FelixConfiguration/${configuration.name}`, parameters: configuration.parameters, kind }]
+      : [];
   return [
     ...source(byName.get(`node.${nodeName}`), 'node'),
     ...source(scoped.find(({ selector }) => matches(selector, labels))?.configuration, 'selector'),

@@ -8,7 +8,7 @@ import { type Problem, quoted } from '../../model/problem.ts';
 import { type FelixParameters, felixTableRanges, PARAMETER_NAMES, PARAMETERS } from './parameters.ts';
 
 /**
- * What the agent's operator chooses, beside Felix's own configuration
+ * Options of the agent's operator, beside Felix's own configuration
  * (docs/reference/calico-felix.md#safe-names-and-numbers).
  */
 export interface PlanOptions {

@@ -46,9 +46,9 @@ export function tokenize(text: string): readonly Token[] | { readonly error: str
   let at = 0;
   const take = (pattern: RegExp): RegExpExecArray | undefined => {
     pattern.lastIndex = at;
-    const found = pattern.exec(text);
-    if (found) at += found[0].length;
-    return found ?? undefined;
+    const match = pattern.exec(text);
+    if (match) at += match[0].length;
+    return match ?? undefined;
   };
   for (;;) {
     take(SPACE);

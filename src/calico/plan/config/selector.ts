@@ -95,28 +95,28 @@ class Parser {
   }
 
   #and(depth: number): Selector | SelectorError {
-    return this.#chain('&&', 'and', () => this.#operation(depth));
+    return this.#chain('&&', 'and', () => this.#negation(depth));
   }
 
   #chain(separator: '&&' | '||', op: 'and' | 'or', operand: () => Selector | SelectorError): Selector | SelectorError {
     const operands: Selector[] = [];
     do {
-      const found = operand();
-      if ('error' in found) return found;
-      operands.push(found);
+      const parsed = operand();
+      if ('error' in parsed) return parsed;
+      operands.push(parsed);
     } while (this.#take(separator));
     return operands.length === 1 ? operands[0]! : { op, of: operands };
   }
 
-  #operation(depth: number): Selector | SelectorError {
+  #negation(depth: number): Selector | SelectorError {
     if (depth > MAX_DEPTH) return { error: `parentheses are nested deeper than ${MAX_DEPTH}` };
-    let negated = false;
-    while (this.#take('!')) negated = !negated;
-    const found = this.#positive(depth);
-    return negated && !('error' in found) ? { op: 'not', of: found } : found;
+    let isNegated = false;
+    while (this.#take('!')) isNegated = !isNegated;
+    const operand = this.#operand(depth);
+    return isNegated && !('error' in operand) ? { op: 'not', of: operand } : operand;
   }
 
-  #positive(depth: number): Selector | SelectorError {
+  #operand(depth: number): Selector | SelectorError {
     const token = this.next;
     switch (token.kind) {
       case '(': {

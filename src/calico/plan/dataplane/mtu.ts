@@ -12,17 +12,17 @@ export interface HostLink {
   readonly name: string;
   /** MTU in bytes. */
   readonly mtu: number;
-  /** Whether the interface is up; others do not count for the MTU. */
+  /** Whether the interface is up; the MTU of one that is down is ignored. */
   readonly up: boolean;
 }
 
-/** What a plan must know of the host itself. */
+/** Facts about the host that a plan depends on. */
 export interface HostFacts {
   /** Every interface of the host. */
   readonly links: readonly HostLink[];
   /**
-   * Whether the host is a node of Azure's AKS, whose virtual network takes 100 bytes more where
-   * hosts are encrypted.
+   * Whether the host is a node of Azure's AKS, whose virtual network needs another 100 bytes with
+   * host encryption.
    */
   readonly aks: boolean;
 }

@@ -8,8 +8,8 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 /** Returns the 32 bytes of a key, or undefined if Calico rejects the text. */
 export function parseGoKey(text: string): Uint8Array | undefined {
-  const found = /^([A-Za-z0-9+/]{42})([A-Za-z0-9+/])=$/.exec(text.replaceAll(/[\r\n]/g, ''));
-  if (!found) return undefined;
+  const match = /^([A-Za-z0-9+/]{42})([A-Za-z0-9+/])=$/.exec(text.replaceAll(/[\r\n]/g, ''));
+  if (!match) return undefined;
   // 43 characters encode 258 bits, a key has 256: clear the last two.
-  return parseKeyBase64(`${found[1]}${ALPHABET[ALPHABET.indexOf(found[2]!) & 0b111100]}=`);
+  return parseKeyBase64(`${match[1]}${ALPHABET[ALPHABET.indexOf(match[2]!) & 0b111100]}=`);
 }

@@ -14,8 +14,8 @@ export function nodeAddress({ bgpAddress, bgpLength, addresses }: ClusterNode, f
   if (bgpAddress[family] && bgpLength && bgpLength[family] === undefined) return undefined;
   const first = (type: NodeAddress['type']) =>
     addresses.find(each => each.type === type && familyOfAddress(each.address) === family)?.address;
-  const found = bgpAddress[family] ?? first('InternalIP') ?? first('ExternalIP');
-  return found && isZero(found) ? undefined : found;
+  const endpoint = bgpAddress[family] ?? first('InternalIP') ?? first('ExternalIP');
+  return endpoint && isZero(endpoint) ? undefined : endpoint;
 }
 
 /** Returns the distinct addresses of the node itself: BGP addresses and those in its status. */

@@ -13,14 +13,14 @@ import { addressPrefix } from './prefix-sets.ts';
 
 interface Range {
   readonly prefix: Prefix;
-  readonly what: string;
+  readonly description: string;
   /** Whether nodes may have addresses in this range. */
   readonly allowsHosts?: boolean;
 }
 
-const range = (text: string, what: string, allowsHosts = false): Range => ({
+const range = (text: string, description: string, allowsHosts = false): Range => ({
   prefix: parsePrefix(text)!,
-  what,
+  description,
   allowsHosts,
 });
 
@@ -43,7 +43,7 @@ const RANGES: readonly Range[] = [
 
 /** Describes an address that cannot be an endpoint; returns undefined for any other. */
 export function reservedEndpoint(address: Uint8Array): string | undefined {
-  return RANGES.find(({ prefix, allowsHosts }) => !allowsHosts && covers(prefix, addressPrefix(address)))?.what;
+  return RANGES.find(({ prefix, allowsHosts }) => !allowsHosts && covers(prefix, addressPrefix(address)))?.description;
 }
 
 /**
@@ -54,9 +54,9 @@ export function reservedEndpoint(address: Uint8Array): string | undefined {
 export function reservedPrefix(prefix: Prefix, host: boolean): string | undefined {
   const forbidden = RANGES.filter(({ allowsHosts }) => !(host && allowsHosts));
   const enclosing = forbidden.find(range => covers(range.prefix, prefix));
-  if (enclosing) return enclosing.what;
+  if (enclosing) return enclosing.description;
   const enclosed = forbidden.find(range => covers(prefix, range.prefix));
-  return enclosed && `so wide that it contains ${enclosed.what}`;
+  return enclosed && `so wide that it contains ${enclosed.description}`;
 }
 
 /**
