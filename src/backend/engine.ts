@@ -32,7 +32,11 @@ export class EngineBackend implements WireguardBackend {
     this.#device(name).configure(config);
   }
 
-  /** No packet comes between the emptying of a list and its filling. */
+  /**
+   * Makes the device equal to a whole configuration. No packet is handled between emptying a list
+   * of allowed IPs and filling it.
+   * @returns the changes that were applied
+   */
   sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {
     return syncDevice(this, name, wanted, false);
   }

@@ -51,7 +51,11 @@ export class KernelBackend implements WireguardBackend {
     return explained(explainRefusal(name, config, wireguard.set(name, config, known)));
   }
 
-  /** Without a moment in which a prefix that stays is nobody's: the kernel sends packets while it is told. */
+  /**
+   * Makes the device equal to a whole configuration. A prefix that stays always has an owner: the
+   * kernel sends packets while it is configured.
+   * @returns the changes that were applied
+   */
   sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {
     return syncDevice(this, name, wanted, true);
   }

@@ -35,7 +35,11 @@ export class UserspaceBackend implements WireguardBackend {
     return explainRefusal(name, config, this.#client(name).set(config));
   }
 
-  /** Lists of allowed IPs are filled anew: not every program takes single ones away. */
+  /**
+   * Makes the device equal to a whole configuration. Lists of allowed IPs that differ are emptied
+   * and filled again, since not every program can remove a single one.
+   * @returns the changes that were applied
+   */
   sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {
     return syncDevice(this, name, wanted, false);
   }

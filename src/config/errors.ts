@@ -5,6 +5,7 @@
  * `key=value`, EINVAL for a key or value that is not accepted.
  */
 
+/** What kind of mistake a {@link ConfigError} reports. Stable, for programs. */
 export type ConfigErrorCode =
   /** The text does not have the form that the format requires. */
   | 'syntax'

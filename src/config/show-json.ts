@@ -18,7 +18,7 @@ export interface JsonDevice {
   readonly publicKey: string | null;
   /** base64. Present only if secrets were requested; null without a key. */
   readonly privateKey?: string | null;
-  /** UDP port; 0 when no socket is open. */
+  /** UDP port; 0 where none is configured and no socket is open. */
   readonly listenPort: number;
   /** Firewall mark; 0 is off. */
   readonly fwmark: number;

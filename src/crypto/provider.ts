@@ -1,12 +1,8 @@
 /**
- * The primitives that WireGuard uses (whitepaper section 5.4), behind one interface. Providers:
+ * The primitives that WireGuard is made of (whitepaper section 5.4), behind one interface. Providers:
  * noble.ts (the reference), openssl.ts (node:crypto), native.ts (the addon). One contract suite
- * tests them all. This is the slow path: handshakes and cookies. Packets go through
- * protocol/transport-cipher.ts, in batches.
- */
-/**
- * The primitives that WireGuard is made of (whitepaper section 5.4), for handshakes and cookies.
- * Packets go through a {@link TransportCipher} instead, in batches.
+ * tests them all. This is the slow path, handshakes and cookies: packets go through a
+ * {@link TransportCipher} (protocol/transport-cipher.ts) in batches.
  */
 export interface CryptoProvider {
   /** The provider's name, for messages. */

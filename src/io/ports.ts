@@ -34,7 +34,7 @@ export interface Tun {
    * @returns how many packets were dropped, or -1 when the device is gone.
    */
   write(batch: PacketBatch): number;
-  /** undefined when the device is gone. */
+  /** Returns the interface's state, or undefined when the device is gone. */
   status(): TunStatus | undefined;
   /** Calls back whenever there may be something to read, until closed. Level triggered. */
   onReadable(callback: Wake): void;
@@ -44,7 +44,7 @@ export interface Tun {
   readonly offloads: readonly string[];
   /** Named counters that only grow. */
   counters(): Readonly<Record<string, number>>;
-  /** Idempotent. */
+  /** Closes the device. Idempotent. */
   close(): void;
 }
 
