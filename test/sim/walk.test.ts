@@ -9,7 +9,7 @@ import { walk } from './walk.ts';
 
 const WALKS = Number(process.env['SIM_WALKS'] ?? 10_000);
 /** Only bounds a hang. */
-const LIMIT = 900_000;
+const LIMIT_MS = 900_000;
 const PARTS = 20;
 const one = process.env['SIM_SEED'];
 const base = testSeed();

@@ -19,7 +19,7 @@ const HEAL_LIMIT = KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + 3 * (REKEY_TIMEOUT + REKE
  * After a clock was set back, initiations must first pass the last timestamp; bounded by how far
  * walks set clocks back.
  */
-const CLOCK_STEP_SECONDS = 20;
+const CLOCK_STEP_S = 20;
 
 export function walk(random: Random): Simulation {
   const sim = new Simulation(random);
