@@ -1,5 +1,6 @@
 /**
- * Returns an error that callers recognize by its code, as they recognize system errors. A file of its own: every folder
+ * Returns an error that callers recognize by its code, as they recognize system errors. It has its
+ * own file, since every folder
  * throws such errors.
  * @param code as in errno.h, or of the same form
  */

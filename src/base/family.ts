@@ -7,7 +7,7 @@ export function familyOfAddress(address: Uint8Array): Family {
   return address.length === 4 ? 4 : 6;
 }
 
-/** In bytes. */
+/** Returns the size of an address in bytes. */
 export function addressSize(family: Family): number {
   return family === 4 ? 4 : 16;
 }

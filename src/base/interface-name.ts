@@ -9,16 +9,18 @@ export function isInterfaceName(name: string): boolean {
   return /^[^\s/:\0]{1,15}$/.test(name) && utf8Size(name) <= INTERFACE_NAME_MAX && name !== '.' && name !== '..';
 }
 
-/** @throws Error with `code` EINVAL that says what is wrong */
+/** Checks an interface name. @throws Error with `code` EINVAL that names the rule */
 export function checkInterfaceName(name: string): void {
   if (!isInterfaceName(name))
     throw codedError(
       'EINVAL',
-      `\`${name.slice(0, 40)}' is no interface name: it has 1 to 15 characters, without slash, colon or space`,
+      `\`${name.slice(0, 40)}' is not an interface name: it has 1 to 15 characters, without slash, colon or space`,
     );
 }
 
-/** In bytes. A lone surrogate counts 3, as it is encoded as U+FFFD. */
+/**
+ * Returns the bytes of a text in UTF-8. A lone surrogate counts 3, since it is encoded as U+FFFD.
+ */
 function utf8Size(text: string): number {
   let size = 0;
   for (const character of text) {

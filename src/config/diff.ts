@@ -27,14 +27,16 @@ const NO_KEY = new Uint8Array(KEY_SIZE);
 
 /**
  * Returns the changes that make a device equal to a configuration, and no more: peers that the
- * configuration lacks are removed, and of the others only what differs is set, so that sessions
- * live on.
- * @param wanted the whole configuration: what it lacks is removed, except port and endpoints, which
+ * configuration lacks are removed, and only differing fields of the others are set, so that
+ * sessions
+ * survive.
+ * @param wanted the whole configuration: absent fields are cleared, except port and endpoints,
+ *   which
  * stay
- * @param status the device as it is
+ * @param status the current state of the device
  * @param removals whether to remove single allowed IPs, after others were added, instead of
  * emptying a list and filling it again
- * @returns an empty object where nothing differs
+ * @returns an empty object if nothing differs
  */
 export function difference(wanted: DeviceConfig, status: DeviceStatus, removals = false): DeviceConfig {
   const config: Mutable<DeviceConfig> = {};

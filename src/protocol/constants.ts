@@ -9,7 +9,7 @@ export const IDENTIFIER = 'WireGuard v1 zx2c4 Jason@zx2c4.com';
 export const LABEL_MAC1 = 'mac1----';
 export const LABEL_COOKIE = 'cookie--';
 
-/** Returns the bytes of such a label. A pure folder has no TextEncoder. */
+/** Returns the bytes of an ASCII label. Pure folders must not use TextEncoder. */
 export function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, character => character.charCodeAt(0));
 }

@@ -1,6 +1,6 @@
 /**
  * A binary heap of deadlines that yields the peer whose timers are due next. An entry may be too
- * early: postponing a timer does not move its entry, since checking the peer in vain costs less
+ * early: postponing a timer does not move its entry, since an unnecessary check costs less
  * than moving the entry on every packet.
  */
 

@@ -196,7 +196,8 @@ export class Engine {
   }
 
   /**
-   * Forgets the local addresses of all peers, which may have changed, so that routing chooses anew.
+   * Forgets the local addresses of all peers, which may have changed, so that routing chooses
+   * again.
    */
   routesChanged(): void {
     for (const peer of this.#device.eachPeer()) peer.clearSource();

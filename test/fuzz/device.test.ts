@@ -70,7 +70,7 @@ function watched(...args: ConstructorParameters<typeof WatchedDevice>): WatchedD
   return device;
 }
 
-/** The verdict at reading time. */
+/** Checks that a device counted every packet as it was classified when read. */
 function mustBeCounted(device: WatchedDevice, what: string): void {
   const { expected, seen, faults, gone, loop } = device;
   const { malformedOutbound, oversized } = loop.counters();
@@ -147,19 +147,22 @@ async function inMemory(name: 'native' | 'pure', family: Family): Promise<void> 
     }
     const datagrams = attack(random, attacker, makeEndpoint(addressA!, 1), heard);
     hostile += datagrams;
-    const before = { messages: a.seen.messages, out: came(b) + tunB.written.length };
+    const before = { messages: a.seen.messages, out: undelivered(b) + tunB.written.length };
     await until(
       what,
       () => a.expected.read + a.sum('tun.malformed') >= put && a.sum(...DROPS) - dropsBefore >= hostile,
     );
-    await until(what, () => came(b) + tunB.written.length - before.out >= a.seen.messages - before.messages);
+    await until(what, () => undelivered(b) + tunB.written.length - before.out >= a.seen.messages - before.messages);
     mustBeCounted(a, what);
     expect([what, a.expected.read + a.sum('tun.malformed'), a.sum(...DROPS) - dropsBefore]).toEqual([
       what,
       put,
       hostile,
     ]);
-    expect([what, came(b) + tunB.written.length - before.out]).toEqual([what, a.seen.messages - before.messages]);
+    expect([what, undelivered(b) + tunB.written.length - before.out]).toEqual([
+      what,
+      a.seen.messages - before.messages,
+    ]);
     await ping(round);
   }
   expect(process.memoryUsage.rss() - memory).toBeLessThan(MOST_MEMORY);
@@ -170,8 +173,8 @@ async function inMemory(name: 'native' | 'pure', family: Family): Promise<void> 
   expect(Math.min(expected.messages, expected.malformedOutbound, expected.oversized, seen.messages)).toBeGreaterThan(0);
 }
 
-/** Datagrams received by a device that delivered no packet to its TUN. */
-function came(device: WatchedDevice): number {
+/** Counts the datagrams that reached a device without delivering a packet to its TUN. */
+function undelivered(device: WatchedDevice): number {
   return device.sum('malformedPacket', 'sourceNotAllowed', 'udp.overflowed', 'tunDropped', ...DROPS);
 }
 

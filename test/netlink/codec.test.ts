@@ -26,7 +26,7 @@ const u32 = fc.nat(0xffffffff);
 const bytes = (size: number) => fc.uint8Array({ minLength: size, maxLength: size });
 const family = fc.constantFrom(4 as const, 6 as const);
 const message = (type: number, body: Uint8Array): NetlinkMessage => ({ type, flags: 0, sequence: 1, port: 0, body });
-/** Only the defined fields. */
+/** `maybe` generates an optional field; `defined` drops the absent ones. */
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const defined = <T extends object>(value: T): T =>
   Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as T;

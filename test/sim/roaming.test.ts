@@ -149,7 +149,7 @@ describe('the endpoint does not change', () => {
     expect(a.count('endpoint-changed')).toBe(0);
   });
 
-  test('for long if another address is configured: the next packet sets it again', () => {
+  test('permanently if another address is configured: the next packet sets it again', () => {
     const { sim, a, b } = session();
     b.configure({ peers: [{ publicKey: a.publicKey, endpoint: EVE }] });
     sim.send(b, a);
