@@ -1,4 +1,7 @@
-/** When the agent does what: nothing from half a cluster, one turn at a time, and always another one. */
+/**
+ * The agent's loop: it never plans from a partial cluster, runs one turn at a time and always
+ * schedules the next.
+ */
 import { expect, test } from 'vitest';
 import { Metrics } from '../../../src/calico/agent/report/metrics.ts';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
@@ -6,10 +9,10 @@ import { clusterOf, felix, keyText, node } from './cluster.ts';
 import { Scene } from './scene.ts';
 
 const BROKEN = { ready: false, error: { step: 'link' as const, message: 'no' } };
-/** The turn in which the key was made, and the one that sees it on the Node. */
+/** The turn that generates the key, and the one that sees it on the Node. */
 const FIRST = ['apply 4 full', 'patch 4 +', 'apply 4', 'apply 4'];
 
-test('a tunnel comes up, its key is published, and all settles', async () => {
+test('brings up a tunnel, publishes its key and converges', async () => {
   const scene = await new Scene().started();
   await scene.pass(10);
   expect(scene.since()).toEqual(FIRST);
@@ -19,7 +22,7 @@ test('a tunnel comes up, its key is published, and all settles', async () => {
   expect(scene.since()).toEqual([]);
 });
 
-test('nothing is done before the cluster was read whole', async () => {
+test('does nothing before the cluster has been read completely', async () => {
   const scene = new Scene();
   scene.synced = false;
   await scene.started();
@@ -31,7 +34,7 @@ test('nothing is done before the cluster was read whole', async () => {
   expect(scene.since()[0]).toMatch(/^apply 4/);
 });
 
-test('what keeps the cluster from being read is told', async () => {
+test('reports why the cluster cannot be read', async () => {
   const scene = new Scene();
   scene.synced = false;
   scene.problems = [{ object: 'API/nodes', reason: 'AccessDenied', message: 'forbidden' }];
@@ -40,7 +43,7 @@ test('what keeps the cluster from being read is told', async () => {
   expect(scene.reasons).toEqual(['AccessDenied']);
 });
 
-test('what runs stays when the cluster cannot be read any more, and a resync applies the last plan', async () => {
+test('keeps running tunnels while the cluster is unreadable, and a resync applies the last plan', async () => {
   const scene = await new Scene().started();
   await scene.pass(10);
   scene.since();
@@ -53,7 +56,7 @@ test('what runs stays when the cluster cannot be read any more, and a resync app
   expect(scene.applied.at(-1)).toBe(last);
   expect(scene.agent.status.stale).toBe('away');
   await scene.told();
-  // in the log, once: whoever looks there for why nothing happens finds it
+  // Logged once, for a reader who wonders why nothing happens.
   expect(scene.warnings).toEqual(['the cluster cannot be read, so its last known state stays in effect: away']);
   Object.assign(scene, { stale: undefined, synced: true });
   await scene.told();
@@ -61,7 +64,7 @@ test('what runs stays when the cluster cannot be read any more, and a resync app
   expect(scene.said.filter(each => each === 'the cluster can be read again')).toHaveLength(1);
 });
 
-test('all that comes at once is one turn, and what comes during a turn is one more', async () => {
+test('coalesces simultaneous changes into one turn, and changes during a turn into one more', async () => {
   const scene = await new Scene().started();
   await scene.pass(10);
   scene.since();
@@ -80,7 +83,7 @@ test('all that comes at once is one turn, and what comes during a turn is one mo
   expect(scene.applied.at(-1)?.tunnels[4]?.listenPort).toBe(1234);
 });
 
-test('never two turns at the same time, and each end is looked at once more', async () => {
+test('never runs two turns at once, and checks for requests at the end of each', async () => {
   const scene = await new Scene().started();
   let running = 0;
   scene.apply = async () => {
@@ -88,7 +91,7 @@ test('never two turns at the same time, and each end is looked at once more', as
     await Promise.resolve();
     running--;
   };
-  // at each point of a turn's end
+  // At each await point of a turn's end.
   for (let ticks = 0; ticks < 60; ticks++) {
     scene.tell();
     for (let i = 0; i < ticks; i++) await Promise.resolve();
@@ -153,7 +156,7 @@ test.each([
   expect(scene.since()).toEqual([]);
   await scene.pass(1100);
   expect(scene.since()).toEqual(['apply 4 full']);
-  // and what is told meanwhile, as another cluster's busy day would, does not put it off
+  // Changes in the meantime, as in a busy cluster, do not postpone it.
   for (let second = 0; second < 10; second++) {
     scene.others = clusterOf([node(2, { [KEY_ANNOTATION[4]]: keyText(2 + second) })]).nodes;
     await scene.told();
@@ -162,7 +165,7 @@ test.each([
   expect(scene.since()).toContain('apply 4 full');
 });
 
-test('what failed is tried again, ever slower up to ten seconds, and quickly again after a success', async () => {
+test('retries failures with back-off up to ten seconds, and resets the back-off after a success', async () => {
   const scene = new Scene();
   scene.outcome = () => BROKEN;
   const times: number[] = [];
@@ -184,7 +187,7 @@ test('what failed is tried again, ever slower up to ten seconds, and quickly aga
   expect(times.length).toBe(1);
 });
 
-test('changes while it fails do not make the pauses longer', async () => {
+test('changes during failures do not lengthen the back-off', async () => {
   const scene = new Scene();
   scene.outcome = () => BROKEN;
   await scene.started();
@@ -194,7 +197,7 @@ test('changes while it fails do not make the pauses longer', async () => {
   expect(scene.since().filter(each => each === 'apply 4 full').length).toBeGreaterThanOrEqual(2);
 });
 
-test('a turn that could do nothing does not forget that another failed', async () => {
+test('a turn that had to wait keeps the pending retry of a failed one', async () => {
   const scene = await new Scene().started();
   await scene.pass(10);
   scene.outcome = () => BROKEN;
@@ -206,7 +209,7 @@ test('a turn that could do nothing does not forget that another failed', async (
   expect(scene.since()).toEqual(expect.arrayContaining(['apply 4 full']));
 });
 
-test('a part that throws does not end the loop, and is told', async () => {
+test('a dependency that throws does not end the loop, and is reported', async () => {
   const scene = new Scene();
   scene.facts = async () => {
     throw new Error('no netlink');
@@ -215,7 +218,7 @@ test('a part that throws does not end the loop, and is told', async () => {
   await scene.pass(20_000);
   expect(scene.since()).toEqual([]);
   expect(scene.agent.status.problems).toEqual([{ object: 'Host', reason: 'TurnFailed', message: 'no netlink' }]);
-  // once, however often it is tried
+  // Once, however often the turn is retried.
   expect(scene.warnings.length).toBe(1);
   expect(scene.reasons).toEqual(['TurnFailed']);
   scene.facts = async () => {};
@@ -230,7 +233,7 @@ test('a part that throws does not end the loop, and is told', async () => {
   expect(scene.agent.status.failure).toBeUndefined();
 });
 
-test('stop waits for the turn under way, and nothing comes after it', async () => {
+test('stop waits for the turn under way, and no turn follows', async () => {
   const scene = await new Scene().started();
   await scene.pass(10);
   let release: () => void = () => {};
@@ -254,7 +257,7 @@ test('stop waits for the turn under way, and nothing comes after it', async () =
   await scene.agent.stop();
 });
 
-test('another node with our own key is none to talk to, from the turn on that made it', async () => {
+test('another node with our own key does not become a peer, from the turn that generated the key', async () => {
   const scene = new Scene();
   scene.others = new Map([['n2', node(2, { [KEY_ANNOTATION[4]]: keyText(104) })]]);
   await scene.started();
@@ -262,7 +265,7 @@ test('another node with our own key is none to talk to, from the turn on that ma
   expect(scene.applied.at(-1)?.tunnels[4]?.peers.size).toBe(0);
 });
 
-test('a Node whose address is no endpoint is told of in an Event, counted in the metrics, and has no peer', async () => {
+test('a Node whose address is not usable as an endpoint gets an Event and a metric, and no peer', async () => {
   const scene = new Scene();
   const odd = { ...node(3, { [KEY_ANNOTATION[4]]: keyText(3) }), bgpAddress: { 4: Uint8Array.of(127, 0, 0, 1) } };
   scene.others = clusterOf([node(2, { [KEY_ANNOTATION[4]]: keyText(2) }), odd]).nodes;

@@ -1,4 +1,7 @@
-/** --allocate: an address only while the key is on the Node, asked for only when something changed, and given back once. */
+/**
+ * --allocate: holds an address only while the key is on the Node, requests it only after a change,
+ * and releases it once.
+ */
 import { expect, test } from 'vitest';
 import type { AgentAllocator } from '../../../src/calico/agent/dependencies.ts';
 import { ADDRESS_ANNOTATION, KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
@@ -43,7 +46,7 @@ class Ipam implements AgentAllocator {
   }
 }
 
-/** Without what is done of the family that is off. */
+/** Drops the entries of the family that is off. */
 function calls(ipam: Ipam): string[] {
   return ipam.calls.splice(0).filter(call => !call.includes(' 6 '));
 }
@@ -63,7 +66,7 @@ async function running(): Promise<{ scene: Scene; ipam: Ipam }> {
   return both;
 }
 
-test('after the key, once; --once waits for it; the device gets it', async () => {
+test('allocates once, after the key; --once waits for the address; the device gets it', async () => {
   const { scene: one, ipam } = scene();
   one.patch = () => Promise.reject(new Error('503'));
   let done = false;
@@ -87,7 +90,7 @@ test('after the key, once; --once waits for it; the device gets it', async () =>
   expect(one.applied.at(-1)?.tunnels[4]?.address).toEqual(Uint8Array.of(192, 168, 1, 5));
 });
 
-test('not again for each change of the cluster, nor while the Node is seen as it was before', async () => {
+test('does not allocate again for each change of the cluster, nor while the cached Node lags', async () => {
   const { scene: one, ipam } = await running();
   calls(ipam);
   for (let i = 0; i < 20; i++) await one.told();
@@ -97,12 +100,12 @@ test('not again for each change of the cluster, nor while the Node is seen as it
   expect(calls(ipam)).toEqual([]);
   one.own = seen;
   await one.told();
-  // a resync sees in the IPAM's blocks that it is ours still
+  // A resync sees in the IPAM's blocks that the address is still ours.
   await one.pass(200_000);
   expect(calls(ipam)).toEqual([]);
 });
 
-test('again when pools change, when the annotation is lost or another, and when the IPAM has it no more', async () => {
+test('allocates again when pools change, when the annotation is lost or differs, and when the IPAM has lost the address', async () => {
   const { scene: one, ipam } = await running();
   one.more = { ...ON, ipamBlocks: blockWith('192.168.1.5') };
   await one.told();
@@ -123,7 +126,7 @@ test('again when pools change, when the annotation is lost or another, and when 
   expect(calls(ipam)).toEqual(['ensure 4 192.168.1.5']);
 });
 
-test('not from a cluster that cannot be read', async () => {
+test('does not allocate while the cluster is unreadable', async () => {
   const { scene: one, ipam } = await running();
   calls(ipam);
   Object.assign(one, { stale: 'away', own: { [KEY]: keyText(104) } });
@@ -132,7 +135,7 @@ test('not from a cluster that cannot be read', async () => {
   expect(calls(ipam)).toEqual([]);
 });
 
-test('what it cannot do is a problem while it lasts, and ends no turn; what passes is tried again soon', async () => {
+test('a failure is a problem while it lasts and ends no turn; transient failures are retried soon', async () => {
   const { scene: one, ipam } = scene();
   const { ensured } = ipam;
   ipam.ensured = async () => ({ problem: { object: 'Node/n1', reason: 'NoIPPool', message: 'none' } });
@@ -153,7 +156,7 @@ test('what it cannot do is a problem while it lasts, and ends no turn; what pass
   expect(one.agent.status.problems).toEqual([]);
 });
 
-test('given back once, after the key went; and what goes wrong with it is told and tried again', async () => {
+test('releases the address once, after the key is withdrawn; reports and retries failures', async () => {
   const { scene: one, ipam } = await running();
   calls(ipam);
   const { released } = ipam;
@@ -179,7 +182,7 @@ test('given back once, after the key went; and what goes wrong with it is told a
   expect(calls(ipam)).toEqual([]);
 });
 
-test('given back while a tunnel is broken, and asked for anew with the key', async () => {
+test('releases the address while a tunnel is broken, and allocates again with the key', async () => {
   const { scene: one, ipam } = await running();
   calls(ipam);
   one.outcome = () => BROKEN;
@@ -192,7 +195,7 @@ test('given back while a tunnel is broken, and asked for anew with the key', asy
   expect(calls(ipam)).toEqual(['ensure 4 -']);
 });
 
-test("a node that has another's key, as Felix's where the kernel has WireGuard, keeps its address", async () => {
+test("a Node with another owner's key, such as Felix's where the kernel has WireGuard, keeps its address", async () => {
   const { scene: one, ipam } = scene();
   one.kernelHasWireguard = async () => true;
   one.keys = { 4: keyOf(104) };
@@ -203,7 +206,7 @@ test("a node that has another's key, as Felix's where the kernel has WireGuard, 
   expect(one.own).toEqual({ [KEY]: keyText(7), [ADDRESS]: '192.168.1.9' });
 });
 
-test('a key that comes back while the address is given back gets one after that, never two things at once', async () => {
+test('a key published again during the release gets an address after it, never concurrently', async () => {
   const { scene: one, ipam } = await running();
   calls(ipam);
   let finish: () => void = () => {};
@@ -228,7 +231,7 @@ test('a key that comes back while the address is given back gets one after that,
   finish();
   await one.pass(2000);
   expect(one.own).toEqual({ [KEY]: keyText(104), [ADDRESS]: '192.168.1.5' });
-  // the withdrawal that was overtaken must not count as done: the key goes when the family does
+  // The superseded withdrawal must not count as done: the key is withdrawn when the family is off.
   one.more = { ...ON, ...OFF };
   await one.told();
   finish();

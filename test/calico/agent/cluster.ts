@@ -5,7 +5,7 @@ import { parsePrefix } from '../../../src/base/prefix.ts';
 import { ADDRESS_ANNOTATION, KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { type Cluster, type ClusterNode, EMPTY_CLUSTER } from '../../../src/calico/model/cluster.ts';
 
-/** The public key that is said to be `number`'s. */
+/** The public key of node `number`. */
 export function keyOf(number: number): Uint8Array {
   return new Uint8Array(32).fill(number);
 }
@@ -14,7 +14,7 @@ export function keyText(number: number): string {
   return formatKeyBase64(keyOf(number));
 }
 
-/** As the datastore would make it of its annotations. */
+/** A node as the datastore would parse it from these annotations. */
 export function node(number: number, annotations: Readonly<Record<string, string>> = {}): ClusterNode {
   const [v4, v6] = [annotations[KEY_ANNOTATION[4]], annotations[KEY_ANNOTATION[6]]];
   const [a4, a6] = [annotations[ADDRESS_ANNOTATION[4]], annotations[ADDRESS_ANNOTATION[6]]];
@@ -41,7 +41,7 @@ export function pool(name: string, cidr: string): Cluster['ipPools'] {
   return new Map([[name, { ...one, nodeSelector: 'all()', allowedUses: [] }]]);
 }
 
-/** A block of n1's, in which n1 has one address. */
+/** A block owned by n1, in which n1 has one address. */
 export function blockWith(address: string): Cluster['ipamBlocks'] {
   const cidr = parsePrefix('192.168.1.0/26')!;
   const allocations = [{ address: parseAddress(address)!, node: 'n1', type: 'wireguardTunnelAddress' }];

@@ -1,4 +1,7 @@
-/** Our key was absent from our Node and is back, by whoever's doing: peers that dropped their session with us are greeted, twice, each family for itself. */
+/**
+ * After our key was absent from our Node, peers that dropped their session get two fresh
+ * handshakes, per family.
+ */
 import { expect, test } from 'vitest';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { felix, keyText } from './cluster.ts';
@@ -7,7 +10,7 @@ import { Scene, type SceneOptions } from './scene.ts';
 const [V4, V6] = [KEY_ANNOTATION[4], KEY_ANNOTATION[6]];
 const OTHERS = keyText(77);
 
-/** Published, and greeted for that. */
+/** A scene with a published key, after the handshakes that publishing triggers. */
 async function running(options: SceneOptions = {}): Promise<Scene> {
   const scene = await new Scene(options).started();
   await scene.pass(5_000);
@@ -20,7 +23,7 @@ async function wipe(scene: Scene, ...names: readonly string[]): Promise<void> {
   await scene.told();
 }
 
-test('a key that was there all the time greets nobody, whatever else changes', async () => {
+test('no handshakes while the key stays, whatever else changes', async () => {
   const scene = await running();
   scene.own = { ...scene.own, other: 'x' };
   await scene.told();
@@ -29,7 +32,7 @@ test('a key that was there all the time greets nobody, whatever else changes', a
   await scene.agent.stop();
 });
 
-test('a key that was cleared: soon after it is back, and once more', async () => {
+test('a cleared key: handshakes soon after it is back, and once more', async () => {
   const scene = await running();
   await wipe(scene, V4);
   await scene.pass(5_000);
@@ -40,7 +43,7 @@ test('a key that was cleared: soon after it is back, and once more', async () =>
   await scene.agent.stop();
 });
 
-test('a key that was overwritten, and one that somebody else put back', async () => {
+test('an overwritten key, and one that another program restored', async () => {
   const scene = await running();
   scene.own = { ...scene.own, [V4]: OTHERS };
   await scene.told();
@@ -62,7 +65,7 @@ test('a key that was overwritten, and one that somebody else put back', async ()
   await scene.agent.stop();
 });
 
-test('our Node deleted, and made again without its key', async () => {
+test('our Node is deleted and re-created without its key', async () => {
   const scene = await running();
   scene.own = undefined;
   await scene.told();
@@ -76,7 +79,7 @@ test('our Node deleted, and made again without its key', async () => {
   await scene.agent.stop();
 });
 
-test('several in a row: the first greeting is not put off, the second follows the last', async () => {
+test('several restores in a row: the first attempt is not postponed, the second follows the last restore', async () => {
   const scene = await running();
   for (let i = 0; i < 4; i++) {
     await wipe(scene, V4);
@@ -91,7 +94,7 @@ test('several in a row: the first greeting is not put off, the second follows th
   await scene.agent.stop();
 });
 
-test('each family for itself', async () => {
+test('each family separately', async () => {
   const scene = new Scene();
   scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', wireguardenabledv6: 'true' }) };
   await scene.started();
@@ -108,7 +111,7 @@ test('each family for itself', async () => {
   await scene.agent.stop();
 });
 
-test('an agent that starts while the key is cleared greets too: the device has its sessions of before', async () => {
+test('an agent that starts while the key is cleared begins handshakes too: the device has old sessions', async () => {
   const scene = new Scene();
   scene.keys = { 4: Uint8Array.from(Buffer.from(keyText(104), 'base64')) };
   await scene.started();
@@ -124,7 +127,7 @@ test('an agent that starts while the key is cleared greets too: the device has i
   await again.agent.stop();
 });
 
-test('at times of their own, so that a cluster does not greet at once; never later than 600 ms, or 3 s', async () => {
+test('jitters the attempts across the cluster; the first within 600 ms, the second within 3 s', async () => {
   for (const random of [0, 0.5, 0.999]) {
     const scene = await running({ random });
     await wipe(scene, V4);
@@ -135,7 +138,7 @@ test('at times of their own, so that a cluster does not greet at once; never lat
   }
 });
 
-test('not while the key is gone again, nor after the end; what fails is said, and the agent goes on', async () => {
+test('no attempt while the key is absent again or after close; a failure is logged and the agent goes on', async () => {
   const scene = await running();
   await wipe(scene, V4);
   await scene.pass(100);

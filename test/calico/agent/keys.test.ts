@@ -1,4 +1,7 @@
-/** The key on our Node: after the tunnel, before its end, and each family by itself; with --once, --take-over and hand-over. */
+/**
+ * The key on our Node: published after the tunnel is up, withdrawn before it ends, per family;
+ * --once, --take-over, hand-over.
+ */
 import { describe, expect, test } from 'vitest';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
 import { felix, keyOf, keyText } from './cluster.ts';
@@ -18,7 +21,7 @@ async function running(more = ON): Promise<Scene> {
   return scene;
 }
 
-test('the key goes before the tunnel does', async () => {
+test('withdraws the key before removing the tunnel', async () => {
   const scene = await running();
   scene.more = OFF;
   let release: () => void = () => {};
@@ -32,7 +35,7 @@ test('the key goes before the tunnel does', async () => {
   expect(scene.own).toEqual({});
 });
 
-test('a cluster that does not answer is waited for ten seconds, once', async () => {
+test('waits ten seconds, once, for a cluster that does not answer', async () => {
   const scene = await running();
   scene.more = OFF;
   scene.patch = () => Promise.reject(new Error('503'));
@@ -42,7 +45,7 @@ test('a cluster that does not answer is waited for ten seconds, once', async () 
   await scene.pass(200);
   expect(scene.since()).toContain('apply -');
   expect(scene.agent.status.problems).toMatchObject([{ object: 'Node/n1', reason: 'KeyNotWithdrawn' }]);
-  // what comes then does not wait
+  // Later withdrawals do not wait.
   const before = scene.clock.now();
   await scene.told();
   expect(scene.since()).toContain('apply -');
@@ -53,7 +56,7 @@ test('a cluster that does not answer is waited for ten seconds, once', async () 
   expect(scene.agent.status.problems).toEqual([]);
 });
 
-test('no key while the tunnel is not ready, and it is withdrawn when it stops to be', async () => {
+test('publishes no key before the tunnel is ready, and withdraws it when the tunnel stops being ready', async () => {
   const scene = new Scene();
   scene.outcome = () => BROKEN;
   await scene.started();
@@ -71,7 +74,7 @@ test('no key while the tunnel is not ready, and it is withdrawn when it stops to
   expect(scene.own).toHaveProperty([KEY_ANNOTATION[4]]);
 });
 
-test('a tunnel that failed and still runs keeps its key', async () => {
+test('a tunnel that failed but still runs keeps its key', async () => {
   const scene = await running();
   scene.outcome = () => ({ error: BROKEN.error });
   await scene.told();
@@ -79,7 +82,7 @@ test('a tunnel that failed and still runs keeps its key', async () => {
   expect(scene.since().filter(each => each.startsWith('patch'))).toEqual([]);
 });
 
-test('families know nothing of each other', async () => {
+test('families are independent', async () => {
   const scene = await running(BOTH);
   expect(scene.own).toEqual({ [KEY_ANNOTATION[4]]: keyText(104), [KEY_ANNOTATION[6]]: keyText(106) });
   scene.outcome = family => (family === 6 ? BROKEN : {});
@@ -93,7 +96,7 @@ test('families know nothing of each other', async () => {
   expect(scene.own).toEqual({ [KEY_ANNOTATION[6]]: keyText(106) });
 });
 
-test('a key that an agent before us left goes at the first turn of a family that is off', async () => {
+test('withdraws the key of an earlier agent in the first turn of a family that is off', async () => {
   const scene = new Scene();
   scene.more = OFF;
   scene.keys = { 4: keyOf(104) };
@@ -103,7 +106,7 @@ test('a key that an agent before us left goes at the first turn of a family that
   expect(scene.own).toEqual({ [KEY_ANNOTATION[6]]: keyText(9) });
 });
 
-test("somebody else's key stays", async () => {
+test("another owner's key stays", async () => {
   const scene = new Scene();
   scene.more = OFF;
   scene.keys = { 4: keyOf(104) };
@@ -113,7 +116,7 @@ test("somebody else's key stays", async () => {
   expect(scene.own).toEqual({ [KEY_ANNOTATION[4]]: keyText(7) });
 });
 
-test('our Node is missing: no tunnel, said so; it comes, and so does the tunnel', async () => {
+test('a missing Node: no tunnel and a problem; both resolve when the Node appears', async () => {
   const scene = new Scene();
   scene.own = undefined;
   await scene.started();
@@ -127,7 +130,7 @@ test('our Node is missing: no tunnel, said so; it comes, and so does the tunnel'
 });
 
 describe('hand-over', () => {
-  test('the kernel has WireGuard: the key goes, then all of it; and it comes back', async () => {
+  test('the kernel has WireGuard: the key is withdrawn, then the tunnel removed; and back again', async () => {
     const scene = await running();
     scene.kernelHasWireguard = async () => true;
     await scene.pass(90_000);
@@ -143,7 +146,7 @@ describe('hand-over', () => {
     expect(scene.own).toHaveProperty([KEY_ANNOTATION[4]]);
   });
 
-  test('it holds while the cluster cannot be read', async () => {
+  test('holds while the cluster is unreadable', async () => {
     const scene = await running();
     scene.kernelHasWireguard = async () => true;
     await scene.pass(90_000);
@@ -154,7 +157,7 @@ describe('hand-over', () => {
     expect(scene.since()).toEqual(['apply - full']);
   });
 
-  test('from the start nothing is made', async () => {
+  test('creates nothing from the start', async () => {
     const scene = new Scene();
     scene.kernelHasWireguard = async () => true;
     scene.own = { [KEY_ANNOTATION[4]]: keyText(7) };
@@ -164,7 +167,7 @@ describe('hand-over', () => {
     expect(scene.own).toEqual({ [KEY_ANNOTATION[4]]: keyText(7) });
   });
 
-  test('--take-over does not ask', async () => {
+  test('--take-over does not check the kernel', async () => {
     const scene = new Scene({ takeOver: true });
     scene.kernelHasWireguard = async () => {
       throw new Error('asked');
@@ -184,7 +187,7 @@ describe('--once', () => {
     return result;
   };
 
-  test('ends when the key is on the Node', async () => {
+  test('resolves when the key is on the Node', async () => {
     const scene = new Scene();
     let done = false;
     void scene.agent.waitUntilConverged(60_000).then(() => (done = true));
@@ -198,7 +201,7 @@ describe('--once', () => {
     expect(done).toBe(true);
   });
 
-  test('ends where WireGuard is off, and where the kernel has it', async () => {
+  test('resolves where WireGuard is off, and where the kernel has it', async () => {
     const off = new Scene();
     off.more = OFF;
     off.keys = { 4: keyOf(104) };

@@ -1,4 +1,4 @@
-/** An agent with a clock, a cluster, a machine and an applier of the test's own; only what publishes keys is real. */
+/** An agent with a fake clock, cluster, machine and applier; only the publisher is real. */
 import type { Family } from '../../../src/base/family.ts';
 import { Agent } from '../../../src/calico/agent/agent.ts';
 import type { AgentAllocator, AgentDependencies, AgentOptions } from '../../../src/calico/agent/dependencies.ts';
@@ -21,31 +21,33 @@ export interface SceneOptions extends Partial<Pick<AgentOptions, 'takeOver' | 'e
 
 export class Scene {
   readonly clock = new FakeClock(() => new Promise(resolve => setImmediate(resolve)));
-  /** All that was done, in order: `patch 4 +`, `apply 4 full`, `apply - `. */
+  /** The agent's actions, in order: `patch 4 +`, `apply 4 full`, `apply - `. */
   readonly log: string[] = [];
-  /** Beside that: `4 400`, `4 2000 again`, by how long ago the key was back. */
+  /**
+   * Requested handshakes: family and milliseconds since the key is back, such as `4 2000 again`.
+   */
   readonly refreshes: string[] = [];
   readonly events: NodeEvent[] = [];
   readonly warnings: string[] = [];
   readonly said: string[] = [];
   readonly applied: Desired[] = [];
-  /** Annotations of our Node n1; undefined: there is none. */
+  /** Annotations of our Node n1; undefined if the Node does not exist. */
   own: Record<string, string> | undefined = {};
   others: Cluster['nodes'] = clusterOf([node(2, { [KEY_ANNOTATION[4]]: keyText(2) })]).nodes;
   more: Partial<Cluster> = { felixConfigurations: felix({ wireguardenabled: 'true' }) };
   problems: readonly Problem[] = [];
   stale: string | undefined;
   synced = true;
-  /** Of the private keys that are kept. */
+  /** Public keys of the stored private keys. */
   keys: { [family in Family]?: Uint8Array } = {};
   kernelHasWireguard: () => Promise<boolean> = async () => false;
   facts: () => Promise<void> = async () => {};
   apply: (desired: Desired, full: boolean) => Promise<void> = async () => {};
-  /** What a tunnel came to. */
+  /** Overrides the result of applying a tunnel. */
   outcome: (family: Family) => Partial<AppliedTunnel> = () => ({});
   patch: () => Promise<void> = async () => {};
   refreshHandshakes: () => Promise<void> = async () => {};
-  /** Called with what broke; and with the error that ends it. */
+  /** The agent's callbacks: for a foreign change, and for the error that ends the watch. */
   broken: (() => void) | undefined;
   ended: ((error: Error) => void) | undefined;
   watches = 0;
@@ -92,13 +94,13 @@ export class Scene {
     };
   }
 
-  /** What the cluster is now is told. */
+  /** Sends the current cluster to all listeners. */
   tell(): void {
     const { snapshot } = this;
     for (const listener of [...this.#listeners]) listener(snapshot);
   }
 
-  /** Started, with all that follows at once. */
+  /** Starts the agent and runs everything due immediately. */
   async started(): Promise<this> {
     this.agent.start();
     await this.pass(0);
@@ -114,7 +116,7 @@ export class Scene {
     await this.clock.pass(milliseconds);
   }
 
-  /** What happened since it was asked last. */
+  /** Returns and clears the log. */
   since(): string[] {
     return this.log.splice(0);
   }

@@ -1,16 +1,19 @@
-/** What else begins a turn: something of ours that broke, a netlink socket that failed, pods that must be read first. */
+/**
+ * Other causes of turns: foreign changes, a failed netlink socket, and pods that must be read
+ * first.
+ */
 import { expect, test } from 'vitest';
 import { felix } from './cluster.ts';
 import { Scene } from './scene.ts';
 
-test('what breaks is seen to at once, but not more often than five times a second', async () => {
+test('repairs foreign changes at once, but at most five times a second', async () => {
   const scene = await new Scene().started();
   await scene.pass(1000);
   scene.since();
   scene.broken!();
   await scene.pass(0);
   expect(scene.since()).toEqual(['apply 4 full']);
-  // as of a fight: each turn itself breaks it
+  // As in a fight with another program: each turn causes another change.
   const times: number[] = [];
   scene.apply = async (_, full) => {
     if (full) times.push(scene.clock.now());
@@ -23,7 +26,7 @@ test('what breaks is seen to at once, but not more often than five times a secon
   expect(Math.min(...pauses)).toBeGreaterThanOrEqual(200);
 });
 
-test('what broke soon after a look at everything is seen to, whatever turn comes between', async () => {
+test('repairs a change soon after a full turn, even if another turn comes in between', async () => {
   const scene = await new Scene().started();
   await scene.pass(1000);
   scene.broken!();
@@ -35,7 +38,7 @@ test('what broke soon after a look at everything is seen to, whatever turn comes
   expect(scene.since()).toEqual(['apply 4 full']);
 });
 
-test('once a change mended what failed, it is not tried again', async () => {
+test('cancels the retry once a change has fixed the failure', async () => {
   const scene = await new Scene().started();
   await scene.pass(10);
   scene.outcome = () => ({ error: { step: 'link', message: 'no' } });
@@ -47,7 +50,7 @@ test('once a change mended what failed, it is not tried again', async () => {
   expect(scene.since()).toEqual([]);
 });
 
-test('the netlink socket is opened again, ever slower while it fails at once; then all is looked at', async () => {
+test('reopens the netlink socket, with back-off while it fails at once; then runs a full turn', async () => {
   const scene = await new Scene().started();
   await scene.pass(10);
   scene.since();
@@ -75,7 +78,7 @@ test('the netlink socket is opened again, ever slower while it fails at once; th
   expect(scene.watches).toBe(watches);
 });
 
-test('no plan without pods is applied where addresses come from pods', async () => {
+test('applies no plan without pods where addresses come from pods', async () => {
   const scene = new Scene();
   const workloads = { felixConfigurations: felix({ wireguardenabled: 'true', routesource: 'WorkloadIPs' }) };
   scene.more = workloads;
@@ -83,7 +86,7 @@ test('no plan without pods is applied where addresses come from pods', async () 
   const gates: (() => void)[] = [];
   scene.facts = () => new Promise(resolve => gates.push(resolve));
   await scene.started();
-  // a snapshot of before comes while the first plan is made
+  // An older snapshot arrives during the first planning.
   scene.tell();
   scene.facts = async () => {};
   scene.synced = false;
@@ -100,7 +103,7 @@ test('no plan without pods is applied where addresses come from pods', async () 
   expect([...scene.applied[0]!.tunnels[4]!.routes.keys()]).toContain('10.9.9.9/32');
 });
 
-test('with no pod at all it begins nevertheless', async () => {
+test('starts even if there are no pods', async () => {
   const scene = new Scene();
   scene.more = { felixConfigurations: felix({ wireguardenabled: 'true', routesource: 'WorkloadIPs' }) };
   await scene.started();

@@ -1,4 +1,6 @@
-/** --withdraw: the keys first, then all that is here; and what is left is said by the exit status. */
+/**
+ * --withdraw: keys first, then the local state; the exit status tells whether something is left.
+ */
 import { expect, test } from 'vitest';
 import type { Family } from '../../../src/base/family.ts';
 import type { AgentAllocator } from '../../../src/calico/agent/dependencies.ts';
@@ -64,7 +66,7 @@ async function withdraw({ own = {}, key = () => undefined, away, left = {}, allo
 
 const ours = (family: Family) => (family === 4 ? keyOf(1) : undefined);
 
-test('the key goes, then the rest: 0', async () => {
+test('withdraws the key, then removes the rest: 0', async () => {
   const { status, log, annotations } = await withdraw({ own: { [KEY_ANNOTATION[4]]: keyText(1) }, key: ours });
   expect({ status, log, annotations }).toEqual({
     status: 0,
@@ -73,36 +75,36 @@ test('the key goes, then the rest: 0', async () => {
   });
 });
 
-test("somebody else's key stays: 0", async () => {
+test("another owner's key stays: 0", async () => {
   const own = { [KEY_ANNOTATION[4]]: keyText(7) };
   expect(await withdraw({ own, key: ours })).toMatchObject({ status: 0, annotations: own, log: ['apply', 'closed'] });
 });
 
-test('a cluster that is away: what is here goes after ten seconds, and 1', async () => {
+test('an unreachable cluster: removes the local state after ten seconds, and 1', async () => {
   const { status, log, warnings } = await withdraw({ key: ours, away: true });
   expect({ status, log }).toEqual({ status: 1, log: ['apply', 'closed'] });
   expect(warnings.join()).toMatch(/IPv4 key may still be on Node n1/);
 });
 
-test('something that does not go: 1, and it is named', async () => {
+test('something that cannot be removed: 1, and it is named', async () => {
   const left = { 4: { ready: false, interfaceName: 'wg', error: { step: 'link' as const, message: 'EBUSY' } } };
   const { status, warnings } = await withdraw({ left });
   expect(status).toBe(1);
   expect(warnings).toEqual(['wg: link: EBUSY']);
 });
 
-test('a key file that cannot be read does not keep the rest', async () => {
+test('an unreadable key file does not keep the rest from being removed', async () => {
   const key = (): never => {
     throw new Error('private-key is no private key');
   };
   const { status, log, warnings } = await withdraw({ key, own: { [KEY_ANNOTATION[4]]: keyText(1) } });
   expect(log).toContain('apply');
   expect(warnings.join()).toMatch(/private-key is no private key/);
-  // whether it is ours nobody knows
+  // Without the key file, nothing tells whether the key is ours.
   expect(status).toBe(0);
 });
 
-test('with --allocate the address goes too, and what goes wrong with it is 1', async () => {
+test('with --allocate the address is released too; a failure is 1', async () => {
   const released: string[] = [];
   let problem: { object: string; reason: string; message: string } | undefined;
   const allocator: AgentAllocator = {
@@ -114,7 +116,7 @@ test('with --allocate the address goes too, and what goes wrong with it is 1', a
   };
   const own = { [KEY_ANNOTATION[4]]: keyText(1), [KEY_ANNOTATION[6]]: keyText(7) };
   expect((await withdraw({ own, key: ours, allocator })).status).toBe(0);
-  // of IPv6 another has the key
+  // The IPv6 key belongs to another owner.
   expect(released).toEqual(['4 undefined']);
   problem = { object: 'Node/n1', reason: 'AddressNotAllocated', message: '503' };
   expect((await withdraw({ own, key: ours, allocator })).status).toBe(1);

@@ -1,4 +1,4 @@
-/** Events: each thing once while it lasts, and never a flood. */
+/** Events: each state once while it lasts, and never a flood. */
 import { beforeEach, expect, test } from 'vitest';
 import { EventWriter } from '../../../../src/calico/agent/report/event-writer.ts';
 import { type AgentStatus, FIRST_STATUS } from '../../../../src/calico/agent/status.ts';
@@ -24,7 +24,7 @@ const state = (ready: boolean, backend: 'kernel' | 'userspace' = 'userspace') =>
 });
 const told = (): string[] => events.splice(0).map(({ type, reason, message }) => `${type} ${reason} ${message}`);
 
-test('a problem once while it lasts, and again when it comes back', () => {
+test('reports a problem once while it lasts, and again when it recurs', () => {
   writer.write(status({ problems: [problem(1)] }));
   expect(told()).toEqual(['Warning NoKey Node/n1: 1']);
   writer.write(status({ problems: [problem(1), problem(2), problem(2)] }));
@@ -34,7 +34,7 @@ test('a problem once while it lasts, and again when it comes back', () => {
   expect(told()).toEqual(['Warning NoKey Node/n1: 1']);
 });
 
-test('a thousand problems: some, and that there are more, once; the others as those go', () => {
+test('a thousand problems: reports some and, once, that there are more; the others as these are resolved', () => {
   const many = Array.from({ length: 1000 }, (_, i) => problem(i));
   for (let i = 0; i < 10; i++) writer.write(status({ problems: many }));
   const first = told();
@@ -48,7 +48,7 @@ test('a thousand problems: some, and that there are more, once; the others as th
   expect(told().at(-1)).toMatch(/MoreProblems/);
 });
 
-test('encryption begins and ends, and is told before all problems', () => {
+test('reports the begin and end of encryption before all problems', () => {
   writer.write(status({ plan: on, applied: state(false) }));
   expect(told()).toEqual([]);
   writer.write(status({ plan: on, applied: state(true), problems: [problem(1)] }));

@@ -1,4 +1,4 @@
-/** What the kubelet and Prometheus ask, and what others may try. */
+/** Requests of the kubelet and of Prometheus, and hostile ones. */
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type HttpServer, serveHttp } from '../../../../src/calico/agent/report/http.ts';
@@ -26,7 +26,7 @@ afterEach(() => {
 
 const ask = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${server.port}${path}`, { method });
 
-/** A connection, what it hears, and its end. */
+/** Opens a raw connection; collects what it receives until it ends. */
 function open(says?: string): { readonly socket: Socket; readonly end: Promise<string> } {
   const socket = connect(server.port, '127.0.0.1');
   sockets.push(socket);
@@ -61,17 +61,17 @@ const WARNING = { object: 'Options', reason: 'MarkInUse', message: 'mark' };
 
 test.each<[string, Partial<AgentStatus>, number, RegExp]>([
   ['waiting', {}, 503, /being read/],
-  ['the cluster is away', { stale: 'no route' }, 503, /cannot be read: no route/],
+  ['the cluster is unreachable', { stale: 'no route' }, 503, /cannot be read: no route/],
   ['running', { ...RUNNING, applied: UP }, 200, /"reasons":\[\]/],
-  ['running on what was known', { ...RUNNING, applied: UP, stale: 'away' }, 200, /"stale":"away"/],
+  ['running on the last known state', { ...RUNNING, applied: UP, stale: 'away' }, 200, /"stale":"away"/],
   ['not up', { ...RUNNING, applied: { tunnels: {}, changes: 0 } }, 503, /IPv4: the tunnel is not up/],
   ['no key', { ...RUNNING, applied: UP, published: { 4: false, 6: false } }, 503, /key is not on our Node yet/],
   ['an error', { ...RUNNING, applied: { tunnels: { 4: FAILED }, changes: 0 } }, 503, /IPv4: routes: ENOBUFS/],
   ['handed over', { phase: 'handed-over', plan: plan() }, 200, /handed-over/],
   ['off', { phase: 'running', plan: plan([], {}) }, 200, /"ready":true/],
   ['no such Node', { phase: 'running', plan: plan([UNKNOWN], {}) }, 503, /no such Node/],
-  ['options that cannot be', { phase: 'running', plan: plan([BAD], {}) }, 503, /table 1/],
-  ['options that may be', { phase: 'running', plan: plan([WARNING], {}) }, 200, /"ready":true/],
+  ['invalid options', { phase: 'running', plan: plan([BAD], {}) }, 503, /table 1/],
+  ['options with a warning', { phase: 'running', plan: plan([WARNING], {}) }, 200, /"ready":true/],
   ['a turn that failed', { ...RUNNING, applied: UP, failure: 'no netlink' }, 503, /no netlink/],
 ])('/readyz: %s', async (_, change, code, says) => {
   status = { ...status, ...change };
@@ -80,7 +80,7 @@ test.each<[string, Partial<AgentStatus>, number, RegExp]>([
   expect(await answer.text()).toMatch(says);
 });
 
-test('/readyz is of a size that fits a probe, however many problems there are', async () => {
+test('/readyz fits the size of a probe, however many problems there are', async () => {
   const problems = Array.from({ length: 5000 }, (_, i) => ({ object: `Node/n${i}`, reason: 'NoKey', message: 'none' }));
   status = { ...status, problems };
   const text = await (await ask('/readyz')).text();
@@ -103,18 +103,18 @@ test('404, 405, HEAD', async () => {
 });
 
 test.each([
-  ['no HTTP', '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', /^HTTP\/1\.1 400/],
-  ['headers without end', `GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, /^HTTP\/1\.1 431/],
-  ['a target that is none', 'GET \x00 HTTP/1.1\r\nhost: x\r\n\r\n', /^HTTP\/1\.1 400/],
+  ['bytes that are not HTTP', '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', /^HTTP\/1\.1 400/],
+  ['endless headers', `GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, /^HTTP\/1\.1 431/],
+  ['an invalid target', 'GET \x00 HTTP/1.1\r\nhost: x\r\n\r\n', /^HTTP\/1\.1 400/],
   ['another host', 'GET http://elsewhere/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', /^HTTP\/1\.1 404/],
 ])('%s is refused, and the next is answered', async (_, text, says) => {
   expect(await open(text).end).toMatch(says);
   expect((await ask('/healthz')).status).toBe(200);
 });
 
-test('who holds all connections keeps nobody out, and who says nothing is gone soon', async () => {
+test('a client that holds all connections locks out no other, and silent ones are closed soon', async () => {
   const silent = Array.from({ length: 150 }, (_, i) => open(i % 2 ? undefined : 'GET /healthz HTTP/1.1\r\nx: '));
-  // a byte now and then: it never is silent
+  // A byte now and then, so that the connection never counts as idle.
   const slow = open('GET /healthz HTTP/1.1\r\n');
   let drips = 0;
   const drip = setInterval(() => {
@@ -125,14 +125,14 @@ test('who holds all connections keeps nobody out, and who says nothing is gone s
     await new Promise(resolve => slow.socket.once('connect', resolve));
     for (let i = 0; i < 5; i++) expect((await ask('/healthz')).status).toBe(200);
     await Promise.all([...silent, slow].map(({ end }) => end));
-    // five seconds of them; by Node's own rules it would be a minute
+    // Closed after five seconds; Node's own limits would take a minute.
     expect(drips).toBeLessThan(150);
   } finally {
     clearInterval(drip);
   }
 });
 
-test('a port that is taken rejects with its code', async () => {
+test('a port in use rejects with its code', async () => {
   const metrics = new Metrics({
     hostname: 'h',
     backend: { list: async () => [], get: () => Promise.reject(), counters: async () => undefined },

@@ -1,4 +1,4 @@
-/** /metrics: Felix's names and labels, what Prometheus takes, and devices that come and go. */
+/** /metrics: Felix's names and labels, Prometheus' format, and devices that come and go. */
 import { expect, test } from 'vitest';
 import { parseAddress } from '../../../../src/base/address.ts';
 import { makeEndpoint } from '../../../../src/base/endpoint.ts';
@@ -49,7 +49,7 @@ function metrics(devices: Devices): { text: () => Promise<string[]>; at: (time: 
   };
 }
 
-test("Felix's, by its names and labels (docs/reference/calico-felix.md#metrics)", async () => {
+test("Felix's metrics, by its names and labels (docs/reference/calico-felix.md#metrics)", async () => {
   const lines = await metrics(new Devices()).text();
   const own = `hostname="host-1",public_key="${keyText(1)}"`;
   const labels = `{${own},peer_key="${keyText(2)}",peer_endpoint="10.0.0.2:51820"}`;
@@ -68,7 +68,7 @@ test("Felix's, by its names and labels (docs/reference/calico-felix.md#metrics)"
   );
 });
 
-test('no handshake is the zero time of Go, and no endpoint is empty', async () => {
+test("no handshake is shown as Go's zero time, no endpoint as empty", async () => {
   const devices = new Devices();
   const { endpoint: _, ...peer } = PEER;
   devices.all.set('tunl-wg.cali', { ...DEVICE, peers: [{ ...peer, lastHandshakeSeconds: 0 }] });
@@ -76,7 +76,7 @@ test('no handshake is the zero time of Go, and no endpoint is empty', async () =
   expect(lines.find(line => line.startsWith('wireguard_latest'))).toMatch(/peer_endpoint=""} -62135596800$/);
 });
 
-test('devices are asked once a second', async () => {
+test('reads devices at most once a second', async () => {
   const devices = new Devices();
   const { text, at } = metrics(devices);
   await Promise.all([text(), text(), text()]);
@@ -88,7 +88,7 @@ test('devices are asked once a second', async () => {
   expect(devices.asked).toBe(2);
 });
 
-test('a device that vanishes, has no key or does not count is no reason to say nothing of the others', async () => {
+test('a device that vanishes, or has no key or counters, does not hide the others', async () => {
   const devices = new Devices();
   const { publicKey: _, ...keyless } = DEVICE;
   devices.all.set('wg1', { ...DEVICE, publicKey: keyOf(9) }).set('wg2', { ...keyless, peers: [] });
@@ -101,7 +101,7 @@ test('a device that vanishes, has no key or does not count is no reason to say n
   expect((await metrics(devices).text()).join()).toContain('wgts_turns_total 0');
 });
 
-test('two devices with the same key and peers: Prometheus refuses a series that is there twice', async () => {
+test('two devices with the same key and peers: no series twice, which Prometheus rejects', async () => {
   const devices = new Devices();
   devices.all.set('wg1', DEVICE);
   const lines = await metrics(devices).text();
@@ -109,7 +109,7 @@ test('two devices with the same key and peers: Prometheus refuses a series that 
   expect(lines.filter(line => line.startsWith('wireguard_meta')).length).toBe(2);
 });
 
-test('of the agent: phase, problems, families', async () => {
+test('the agent: phase, problems, families', async () => {
   const lines = await metrics(new Devices()).text();
   expect(lines).toEqual(
     expect.arrayContaining([
@@ -123,7 +123,7 @@ test('of the agent: phase, problems, families', async () => {
   );
 });
 
-test('labels and helps are escaped, and samples of a name stand together', () => {
+test('escapes labels and help texts, and groups the samples of a name', () => {
   const out = new Exposition();
   out.add('a', 'gauge', 'one\\two\nthree', 1, { x: 'q"b\\s\nn' });
   out.add('b', 'counter', 'other', 2);
