@@ -1,4 +1,6 @@
-/** The agent stopped dead, or told that something failed, before every single thing that it does: the next apply brings about what is wanted. */
+/**
+ * Kills the agent, or fails an operation, before each single operation: the next apply converges.
+ */
 import { describe, expect, test } from 'vitest';
 import type { Family } from '../../../src/base/family.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
@@ -33,21 +35,21 @@ describe.each(VARIANTS)('%s', (_, families) => {
     node: FakeNode,
     what: Desired,
     options: ProcessOptions = {},
-  ): Promise<{ deeds: number; failed: boolean }> => {
+  ): Promise<{ operations: number; failed: boolean }> => {
     const process = node.process(options);
     try {
       const { tunnels } = await process.applier.apply(what);
-      return { deeds: process.deeds.length, failed: Object.values(tunnels).some(({ error }) => error) };
+      return { operations: process.operations.length, failed: Object.values(tunnels).some(({ error }) => error) };
     } finally {
       process.close();
     }
   };
 
   test.each([
-    ['from nothing', undefined, first],
+    ['from an empty node', undefined, first],
     ['from another plan', first, second],
     ['to other names', first, renamed],
-    ['to nothing', first, { tunnels: {} }],
+    ['to no tunnel', first, { tunnels: {} }],
   ])('stopped at every step %s, the next agent completes it', async (_name, before, after) => {
     const start = async (): Promise<FakeNode> => {
       const node = new FakeNode();
@@ -55,24 +57,24 @@ describe.each(VARIANTS)('%s', (_, families) => {
       return node;
     };
     const undisturbed = await start();
-    const { deeds } = await run(undisturbed, after);
+    const { operations } = await run(undisturbed, after);
     const whole = undisturbed.picture();
-    expect(deeds).toBeGreaterThan(8);
-    for (let killAt = 0; killAt < deeds; killAt++) {
+    expect(operations).toBeGreaterThan(8);
+    for (let killAt = 0; killAt < operations; killAt++) {
       const node = await start();
       expect(await run(node, after, { killAt }), `killed at ${killAt}`).toMatchObject({ failed: true });
       expect(await run(node, after)).toMatchObject({ failed: false });
-      // a key that was not yet kept is another one
+      // A key that was not stored yet is generated again.
       expect(withoutKeys(node.picture()), `killed at ${killAt}`).toEqual(withoutKeys(whole));
     }
   });
 
-  test('every single failure is reported, leaves a running tunnel running, and is corrected by the same agent', async () => {
+  test('each single failure is reported, leaves a running tunnel running, and is corrected by the same agent', async () => {
     const undisturbed = new FakeNode();
     await run(undisturbed, first);
-    const { deeds } = await run(undisturbed, second);
+    const { operations } = await run(undisturbed, second);
     const whole = withoutKeys(undisturbed.picture());
-    for (let failAt = 0; failAt < deeds; failAt++) {
+    for (let failAt = 0; failAt < operations; failAt++) {
       const node = new FakeNode();
       await run(node, first);
       const process = node.process({ failAt });
@@ -102,9 +104,10 @@ describe.each(VARIANTS)('%s', (_, families) => {
                 address: new Uint8Array(family === 4 ? 4 : 16).fill(9),
               }))
             : second;
-        // of one family alone
+        // In one family only.
         node.kernel.failNext(request, 'ENOMEM', { times });
-        // routes are set side by side, so that both refusals may be met at once; and the families one after the other
+        // Routes are set concurrently, so both refusals may occur at once; families run one after
+        // another.
         let refusals = 0;
         for (; refusals <= times; refusals++) {
           const { tunnels } = await process.applier.apply(next);
@@ -133,7 +136,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
     },
   );
 
-  test('failures of what is read and removed are corrected too', async () => {
+  test('failures of reads and removals are corrected too', async () => {
     for (const request of [
       'RTM_GETLINK',
       'RTM_GETADDR',
@@ -157,7 +160,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
     }
   });
 
-  test('a device that is gone and cannot be made again is not ready', async () => {
+  test('a device that is gone and cannot be re-created is not ready', async () => {
     const node = new FakeNode();
     const process = node.process();
     await process.applier.apply(first);
@@ -172,7 +175,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
     process.close();
   });
 
-  test('a kernel without WireGuard: said, and right as soon as it has it', async () => {
+  test('a kernel without WireGuard is reported, and converges as soon as it has it', async () => {
     const kinds = ['dummy'];
     const node = new FakeNode({ kinds });
     const process = node.process();

@@ -1,4 +1,7 @@
-/** Routes, rules and addresses in the real kernel, where it is not as simple as the fake one: what is replaced, what a removal finds. */
+/**
+ * Routes, rules and addresses in the real kernel, where it is less simple than the fake: replacing,
+ * and what a removal matches.
+ */
 import { execFileSync } from 'node:child_process';
 import { beforeAll, expect, test } from 'vitest';
 import { parseAddress } from '../../../src/base/address.ts';
@@ -22,7 +25,7 @@ inOwnNamespace(import.meta.url, [], () => {
   let link: Link;
   let changes: string[] = [];
   const unshielded = async (): Promise<void> => {};
-  const workOf = (family: Family): ApplyContext => ({
+  const contextOf = (family: Family): ApplyContext => ({
     host: { network } as unknown as ApplyHost,
     family,
     recordChange: text => void changes.push(text),
@@ -42,7 +45,7 @@ inOwnNamespace(import.meta.url, [], () => {
   test.each([4, 6] as const)(
     'IPv%s routes of each kind become each other in place, and what else is in the table goes',
     async family => {
-      const work = workOf(family);
+      const context = contextOf(family);
       const to = family === 4 ? '10.42.2.0/26' : 'fd42:0:0:2::/122';
       const show = () =>
         ip(`-${family}`, 'route', 'show', 'table', '51820').replace(/ +$/gm, '').trim().split('\n').sort();
@@ -58,7 +61,7 @@ inOwnNamespace(import.meta.url, [], () => {
       for (const kind of kinds) {
         changes = [];
         const wanted = { ...tunnel(family, []), routes: new Map([[to, route(to, kind)]]) };
-        await ensureRoutes(work, link.index, wanted);
+        await ensureRoutes(context, link.index, wanted);
         expect(changes).toHaveLength(1);
         expect(show()).toEqual([
           expect.stringMatching(
@@ -67,7 +70,7 @@ inOwnNamespace(import.meta.url, [], () => {
               : `^(${kind === 'throw' ? 'throw' : 'unreachable'}) ${to} .*proto 80`,
           ),
         ]);
-        await ensureRoutes(work, link.index, wanted);
+        await ensureRoutes(context, link.index, wanted);
         expect(changes).toHaveLength(1);
         const wrongs = [
           ['add', 'blackhole', to, 'metric', '7'],
@@ -78,27 +81,27 @@ inOwnNamespace(import.meta.url, [], () => {
         ];
         for (const wrong of wrongs) {
           ip(`-${family}`, 'route', ...wrong, 'table', '51820');
-          await ensureRoutes(work, link.index, wanted);
+          await ensureRoutes(context, link.index, wanted);
           expect(show(), wrong.join(' ')).toEqual([
             expect.stringMatching(kind === 'tunnel' ? `^${to} dev wg proto 80` : `^${kind} ${to} .*proto 80`),
           ]);
         }
       }
-      await emptyTable(work, 51820);
+      await emptyTable(context, 51820);
       expect(
         (await network.routes.list({ family, table: 51820 })).map(({ destination }) => formatPrefix(destination)),
       ).toEqual([]);
     },
   );
 
-  test.each([4, 6] as const)('IPv%s rules: the right one alone, whatever was there', async family => {
-    const work = workOf(family);
+  test.each([4, 6] as const)('IPv%s rules: only the right one remains, whatever existed', async family => {
+    const context = contextOf(family);
     const wanted = tunnel(family, []);
     const right = ['not', 'fwmark', '0x100000/0x100000', 'lookup', '51820', 'pref', '98'];
     const wrongs = [
       [],
       [right],
-      // the kernel takes the one that is not inverted for the same, and says that it exists
+      // The kernel takes the rule without `not` for the same one and reports EEXIST.
       [['fwmark', '0x100000/0x100000', 'lookup', '51820', 'pref', '98']],
       [
         ['not', 'fwmark', '0x100000/0x100000', 'lookup', '51820', 'pref', '5'],
@@ -111,22 +114,22 @@ inOwnNamespace(import.meta.url, [], () => {
       ],
     ];
     for (const wrong of wrongs) {
-      await removeRules(work, 51820);
+      await removeRules(context, 51820);
       for (const rule of wrong) ip(`-${family}`, 'rule', 'add', ...rule);
-      await ensureRule(work, wanted);
+      await ensureRule(context, wanted);
       expect(ip(`-${family}`, 'rule', 'show', 'table', '51820').replace(/ +$/gm, ''), JSON.stringify(wrong)).toBe(
         '98:\tnot from all fwmark 0x100000/0x100000 lookup 51820\n',
       );
       changes = [];
-      await ensureRule(work, wanted);
+      await ensureRule(context, wanted);
       expect(changes).toEqual([]);
     }
-    await removeRules(work, 51820);
+    await removeRules(context, 51820);
     expect(ip(`-${family}`, 'rule', 'show', 'table', '51820')).toBe('');
   });
 
-  test.each([4, 6] as const)('IPv%s addresses: the one alone, but link-local ones', async family => {
-    const work = workOf(family);
+  test.each([4, 6] as const)('IPv%s addresses: only the right one and link-local ones remain', async family => {
+    const context = contextOf(family);
     const [own, other] = family === 4 ? ['10.42.0.1', '10.7.7.7'] : ['fd42::1', 'fd07::7'];
     const bits = family === 4 ? 32 : 128;
     const show = () =>
@@ -135,65 +138,62 @@ inOwnNamespace(import.meta.url, [], () => {
       );
     ip('addr', 'add', `${other}/24`, 'dev', 'wg');
     ip('addr', 'add', `${own}/24`, 'dev', 'wg');
-    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(own)! }, unshielded);
+    await ensureAddress(context, link, { ...tunnel(family, []), address: parseAddress(own)! }, unshielded);
     expect(show()).toEqual([`${own}/${bits}`]);
     changes = [];
-    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(own)! }, unshielded);
+    await ensureAddress(context, link, { ...tunnel(family, []), address: parseAddress(own)! }, unshielded);
     expect(changes).toEqual([]);
     if (family === 6) expect(ip('-6', 'addr', 'show', 'dev', 'wg')).toContain('fe80::');
-    await ensureAddress(work, link, { ...tunnel(family, []), address: parseAddress(other)! }, unshielded);
+    await ensureAddress(context, link, { ...tunnel(family, []), address: parseAddress(other)! }, unshielded);
     expect(show()).toEqual([`${other}/${bits}`]);
   });
 
-  test.each([4, 6] as const)(
-    'IPv%s: what is behind a route answers when its link is gone, and else does not',
-    async family => {
-      ip('link', 'add', 'short', 'type', 'veth', 'peer', 'name', 'short-far');
-      for (const end of ['short', 'short-far']) ip('link', 'set', end, 'up');
-      const short = (await network.links.find('short'))!;
-      const to = family === 4 ? '10.42.2.0/26' : 'fd42:0:0:2::/122';
-      const inside = family === 4 ? '10.42.2.1' : 'fd42:0:0:2::1';
-      if (family === 4) ip('addr', 'add', '198.51.100.1/32', 'dev', 'short');
-      const work = workOf(family);
-      const routes = new Map([[to, { ...route(to, 'tunnel'), orElse: 'unreachable' as const }]]);
-      const wanted = { ...tunnel(family, []), routes };
-      await ensureRoutes(work, short.index, wanted);
-      changes = [];
-      await ensureRoutes(work, short.index, wanted);
-      expect(changes).toEqual([]);
-      ip(`-${family}`, 'rule', 'add', 'pref', '98', 'lookup', '51820');
-      try {
-        expect(ip('route', 'get', inside)).toContain('dev short');
-        ip('link', 'del', 'short');
-        expect(() => execFileSync('ip', ['route', 'get', inside], { stdio: 'pipe' })).toThrow(
-          /No route to host|unreachable/,
-        );
-      } finally {
-        ip(`-${family}`, 'rule', 'del', 'pref', '98');
-      }
-      await emptyTable(work, 51820);
-      expect(await network.routes.list({ family, table: 51820 })).toEqual([]);
-    },
-  );
+  test.each([4, 6] as const)('IPv%s: the fallback of a route matches only when its link is gone', async family => {
+    ip('link', 'add', 'short', 'type', 'veth', 'peer', 'name', 'short-far');
+    for (const end of ['short', 'short-far']) ip('link', 'set', end, 'up');
+    const short = (await network.links.find('short'))!;
+    const to = family === 4 ? '10.42.2.0/26' : 'fd42:0:0:2::/122';
+    const inside = family === 4 ? '10.42.2.1' : 'fd42:0:0:2::1';
+    if (family === 4) ip('addr', 'add', '198.51.100.1/32', 'dev', 'short');
+    const context = contextOf(family);
+    const routes = new Map([[to, { ...route(to, 'tunnel'), orElse: 'unreachable' as const }]]);
+    const wanted = { ...tunnel(family, []), routes };
+    await ensureRoutes(context, short.index, wanted);
+    changes = [];
+    await ensureRoutes(context, short.index, wanted);
+    expect(changes).toEqual([]);
+    ip(`-${family}`, 'rule', 'add', 'pref', '98', 'lookup', '51820');
+    try {
+      expect(ip('route', 'get', inside)).toContain('dev short');
+      ip('link', 'del', 'short');
+      expect(() => execFileSync('ip', ['route', 'get', inside], { stdio: 'pipe' })).toThrow(
+        /No route to host|unreachable/,
+      );
+    } finally {
+      ip(`-${family}`, 'rule', 'del', 'pref', '98');
+    }
+    await emptyTable(context, 51820);
+    expect(await network.routes.list({ family, table: 51820 })).toEqual([]);
+  });
 
-  test('the last IPv4 address takes the routes of its link with it, of every table: they lead nowhere before, and are put back', async () => {
-    const work = workOf(4);
+  test("the last IPv4 address takes its link's routes in every table with it: they are blocked before and restored after", async () => {
+    const context = contextOf(4);
     const to = '10.42.2.0/26';
     const wanted = { ...tunnel(4, []), routes: new Map([[to, route(to, 'tunnel')]]) };
     const show = () => ip('route', 'show', 'table', '51820').trim();
-    await ensureAddress(work, link, wanted, unshielded);
-    await ensureRoutes(work, link.index, wanted);
+    await ensureAddress(context, link, wanted, unshielded);
+    await ensureRoutes(context, link.index, wanted);
     const { address: _, ...bare } = wanted;
     let shielded = '';
-    const wasBare = await ensureAddress(work, link, bare, async () => {
-      await blockRoutes(work, link.index, bare);
+    const wasBare = await ensureAddress(context, link, bare, async () => {
+      await blockRoutes(context, link.index, bare);
       shielded = show();
     });
     expect(wasBare).toBe(true);
     expect(shielded).toMatch(/^unreachable 10\.42\.2\.0\/26/);
     expect(show()).toBe(shielded);
-    await ensureRoutes(work, link.index, bare);
+    await ensureRoutes(context, link.index, bare);
     expect(show()).toMatch(/^10\.42\.2\.0\/26 dev wg/);
-    await emptyTable(work, 51820);
+    await emptyTable(context, 51820);
   });
 });

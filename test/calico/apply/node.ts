@@ -1,6 +1,6 @@
 /**
- * A node in memory for src/calico/apply: the fake kernel, and beside it what nftables, sysctls and files would keep. A process on it can be stopped dead,
- * or told that something failed, before any single thing that it does.
+ * A node in memory for src/calico/apply: the fake kernel, plus the state of nftables, sysctls and
+ * files. A process on it can be killed, or have an operation fail, before any single operation.
  */
 import { formatAddress, parseAddress } from '../../../src/base/address.ts';
 import type { Family } from '../../../src/base/family.ts';
@@ -22,16 +22,16 @@ import { FakeKernel, type FakeKernelOptions, type RequestName } from '../../supp
 class Killed extends Error {}
 
 export interface ProcessOptions {
-  /** Killed before this one of its deeds, counted from 0. */
+  /** Kills the process before this operation, counted from 0. */
   readonly killAt?: number;
-  /** That deed fails, once, and the process lives. */
+  /** Fails this operation once; the process lives on. */
   readonly failAt?: number;
 }
 
 export interface Process {
   readonly applier: Applier;
   readonly host: ApplyHost;
-  readonly deeds: string[];
+  readonly operations: string[];
   readonly said: string[];
   readonly warned: string[];
   close(): void;
@@ -59,19 +59,19 @@ export class FakeNode {
   }
 
   process({ killAt, failAt }: ProcessOptions = {}): Process {
-    const deeds: string[] = [];
+    const operations: string[] = [];
     const said: string[] = [];
     const warned: string[] = [];
     let dead = false;
-    const deed = (name: string): void => {
-      if (dead || (killAt !== undefined && deeds.length >= killAt)) {
+    const operation = (name: string): void => {
+      if (dead || (killAt !== undefined && operations.length >= killAt)) {
         dead = true;
         throw new Killed(`killed before ${name}`);
       }
-      deeds.push(name);
-      if (deeds.length - 1 === failAt) throw new Error(`${name} failed`);
+      operations.push(name);
+      if (operations.length - 1 === failAt) throw new Error(`${name} failed`);
     };
-    this.kernel.before = deed;
+    this.kernel.before = operation;
     const network = new Network(this.kernel);
     let opened: KernelWireguard | undefined;
     const wireguard = async (): Promise<KernelWireguard> => {
@@ -96,43 +96,43 @@ export class FakeNode {
       },
       tables: {
         replace: async table => {
-          deed('nft set');
-          // as the kernel, which numbers what it is given
+          operation('nft set');
+          // Like the kernel, which gives a replaced table new handles.
           this.tables.set(table.family, { ...table, name: `${table.name} ${this.#serial++}` });
         },
         remove: async ({ family }) => {
-          deed('nft remove');
+          operation('nft remove');
           this.tables.delete(family);
         },
         read: async ({ family }) => {
-          deed('nft read');
+          operation('nft read');
           return this.tables.get(family)?.name;
         },
       },
       sysctls: {
         get: name => this.sysctls.get(name),
         set: (name, value) => {
-          deed(`sysctl ${name}`);
+          operation(`sysctl ${name}`);
           this.sysctls.set(name, value);
         },
       },
       keys: {
         load: family => this.keys.get(family)?.slice(),
         save: (family, key) => {
-          deed(`save key ${family}`);
+          operation(`save key ${family}`);
           this.keys.set(family, key.slice());
         },
-        // one after the other, so that two nodes have the same
+        // Sequential, so that two nodes generate the same keys.
         generate: () => clampPrivateKey(new Uint8Array(32).fill(++this.#keys)),
       },
       records: {
         read: () => this.records,
         write: records => {
-          deed('save records');
+          operation('save records');
           this.records = records;
         },
       },
-      sleep: async () => deed('sleep'),
+      sleep: async () => operation('sleep'),
       wallTime: () => this.wallTime,
       log: text => void said.push(text),
       warn: text => void warned.push(text),
@@ -142,10 +142,10 @@ export class FakeNode {
       network.close();
       opened?.close();
     };
-    return { applier: new Applier(host, { owned: OWNED }), host, deeds, said, warned, close };
+    return { applier: new Applier(host, { owned: OWNED }), host, operations, said, warned, close };
   }
 
-  /** Does something to the node as somebody else would. */
+  /** Changes the node like another program. */
   async meddle(action: (network: Network) => Promise<unknown>): Promise<void> {
     const { before } = this.kernel;
     this.kernel.before = undefined;
@@ -155,7 +155,7 @@ export class FakeNode {
     this.kernel.before = before;
   }
 
-  /** All that matters of it, comparable. */
+  /** Returns the node's relevant state, for comparison. */
   picture(): Record<string, unknown> {
     const { world } = this.kernel;
     const nameOf = (index: number | undefined): string | undefined => world.links.get(index ?? 0)?.name;
@@ -194,12 +194,12 @@ export class FakeNode {
   }
 }
 
-/** Of what was done, what changes anything. */
-export function writesOf(deeds: readonly string[]): string[] {
-  return deeds.filter(name => WRITES.test(name));
+/** Returns the operations that change something. */
+export function writesOf(operations: readonly string[]): string[] {
+  return operations.filter(name => WRITES.test(name));
 }
 
-/** What can be told to fail by its name. */
+/** Names of requests that a test can make fail. */
 export const WRITE_REQUESTS: readonly RequestName[] = [
   'RTM_NEWLINK',
   'RTM_NEWADDR',
@@ -217,7 +217,7 @@ const TEXT = {
   6: { address: 'fd42::1', node: '2001:db8::', pods: (n: number) => `fd42:0:0:${n}::/122` },
 } as const;
 
-/** A peer that is node number n. */
+/** The peer for node number n. */
 export function peer(family: Family, n: number, change: Partial<DesiredPeer> = {}): DesiredPeer {
   const { node, pods } = TEXT[family];
   return {
@@ -235,7 +235,7 @@ export function route(text: string, kind: DesiredRoute['kind']): DesiredRoute {
   return { destination: parsePrefix(text)!, kind };
 }
 
-/** Of node 1, with these peers; its own pods are thrown. */
+/** The tunnel of node 1 with these peers; routes to its own pods are `throw`. */
 export function tunnel(
   family: Family,
   peers: readonly DesiredPeer[],
@@ -264,7 +264,7 @@ export function tunnel(
   };
 }
 
-/** The same in each of these families. */
+/** The same plan in each of these families. */
 export function desired(families: readonly Family[], make: (family: Family) => DesiredTunnel): Desired {
   return { tunnels: Object.fromEntries(families.map(family => [family, make(family)])) };
 }

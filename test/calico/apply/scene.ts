@@ -1,4 +1,6 @@
-/** A fake node and the agent on it, anew for each test, in one or both families; and what most tests ask of them. */
+/**
+ * A fake node and the agent on it, new for each test, in one or both families, with common queries.
+ */
 import { afterEach, beforeEach, expect } from 'vitest';
 import type { Family } from '../../../src/base/family.ts';
 import { formatPrefix } from '../../../src/base/prefix.ts';
@@ -13,7 +15,7 @@ export const VARIANTS: readonly (readonly [string, readonly Family[]])[] = [
   ['v6', [6]],
   ['both', [4, 6]],
 ];
-/** Of node 2. */
+/** Pod prefixes of node 2. */
 export const PODS = { 4: '10.42.2.0/26', 6: 'fd42:0:0:2::/122' } as const;
 export const NAME = (family: Family): string => OWNED[family]!.interfaceName;
 
@@ -32,7 +34,7 @@ export class Scene {
     afterEach(() => this.process.close());
   }
 
-  /** Another agent, that knows only what is kept. */
+  /** Starts another agent, which knows only the persistent state. */
   restart(options?: ProcessOptions): void {
     this.process.close();
     this.process = this.node.process(options);
@@ -48,14 +50,14 @@ export class Scene {
     );
   }
 
-  /** In that family alone. */
+  /** Returns the same for one family only. */
   only(family: Family): Desired {
     return desired([family], each => tunnel(each, [peer(each, 2), peer(each, 3)]));
   }
 
-  /** Must succeed. */
+  /** Applies a plan; fails the test on an error. */
   async apply(what: Desired, full = false): Promise<AppliedState> {
-    this.process.deeds.length = 0;
+    this.process.operations.length = 0;
     const state = await this.process.applier.apply(what, { full });
     for (const family of this.#families) expect(state.tunnels[family]?.error).toBeUndefined();
     return state;
@@ -73,7 +75,7 @@ export class Scene {
     return this.node.kernel.world.rules.filter(rule => rule.table === table);
   }
 
-  /** Of our table: prefix and type. */
+  /** The routes of our table: prefix and type. */
   routesOf(family: Family): string[] {
     return this.node.kernel.world.routes
       .filter(each => each.table === 51820 && each.family === family)

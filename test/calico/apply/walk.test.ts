@@ -1,4 +1,7 @@
-/** Random plans, random meddling by others, agents that are stopped or fail anywhere: after one whole apply the node is as a new one would be. */
+/**
+ * Random plans, foreign changes, and agents that are killed or fail anywhere: one full apply
+ * converges to the state of a new node.
+ */
 import { expect, test } from 'vitest';
 import type { Family } from '../../../src/base/family.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
@@ -46,7 +49,7 @@ test(`a walk of ${ROUNDS} rounds (TEST_SEED=${SEED})`, async () => {
     const device = link && world.devices.get(link.index);
     const family = pick([4, 6] as const);
     const owned = node.records[family] ?? [];
-    // what is in tables that are not ours is nobody's to mend
+    // Tables that are not ours are not repaired.
     if (owned.length === 0) return;
     const { table } = pick(owned);
     const actions: (() => unknown)[] = [
@@ -120,7 +123,7 @@ const SEALED: Readonly<Record<Family, readonly string[]>> = {
   6: ['fd42:0:0:7::/122', 'fd42:0:0:8::/122'],
 };
 
-/** A sysctl stays as it is; and rules of one priority are in the order of their coming. */
+/** Ignores sysctls, which are never restored, and the order of rules of one priority. */
 function normal({ rules, tables, devices, ...rest }: Record<string, unknown>): unknown {
   const byText = (list: unknown): unknown[] =>
     [...(list as unknown[])].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));

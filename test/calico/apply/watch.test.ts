@@ -1,4 +1,7 @@
-/** What others break is told at once; what does not concern us, or is our own doing, is not; and a thousand nodes are not too many. */
+/**
+ * The watch reports foreign changes to our state at once, and nothing else; and a thousand nodes
+ * are not too many.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatKeyBase64 } from '../../../src/base/key.ts';
 import { makePrefix } from '../../../src/base/prefix.ts';
@@ -11,7 +14,7 @@ const settled = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 
 describe.each(VARIANTS)('%s', (_, families) => {
   const scene = new Scene(families);
 
-  test('told: a link of ours is gone or down, a rule to our table is gone, events are lost', async () => {
+  test('reports: our link is gone or down, a rule to our table is gone, events were lost', async () => {
     await scene.apply(scene.wanted());
     const seen: string[] = [];
     const watch = scene.process.applier.watch(what => seen.push(what));
@@ -44,7 +47,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
     expect(seen).toEqual([]);
   });
 
-  test('not told: other links, also of names that begin alike; other tables; what we do ourselves', async () => {
+  test('ignores: other links, also with similar names; other tables; our own changes', async () => {
     const seen: string[] = [];
     const watch = scene.process.applier.watch(what => seen.push(what));
     for (const family of families) {
@@ -70,7 +73,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
   });
 });
 
-test('calls at once are done in turn, and the last plan is what is in the end', async () => {
+test('serializes concurrent calls, and ends with the last plan', async () => {
   const node = new FakeNode();
   const process = node.process();
   const plans = [2, 3, 4].map((n): Desired => ({ tunnels: { 4: tunnel(4, [peer(4, n)]) } }));
@@ -103,10 +106,10 @@ test('one change among a thousand nodes with five blocks each costs one peer and
       4,
       peers.map((each, n) => (n === i ? make(n, 4) : each)),
     );
-    process.deeds.length = 0;
+    process.operations.length = 0;
     await process.applier.apply({ tunnels: { 4: next } });
-    // the one of before gets its fifth block back
-    expect(process.deeds.filter(name => /ROUTE|SET_DEVICE/.test(name)).length).toBeLessThanOrEqual(4);
+    // The previous peer gets its fifth block back.
+    expect(process.operations.filter(name => /ROUTE|SET_DEVICE/.test(name)).length).toBeLessThanOrEqual(4);
   }
   process.close();
 });

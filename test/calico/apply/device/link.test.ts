@@ -1,4 +1,7 @@
-/** Link, device and address: what Felix's own tests ask of its WireGuard (docs/reference/calico-felix.md#unit-tests), asked of ours. */
+/**
+ * Link, device and address: the cases of Felix's own tests
+ * (docs/reference/calico-felix.md#unit-tests), on our code.
+ */
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../../../src/base/address.ts';
 import { makeEndpoint } from '../../../../src/base/endpoint.ts';
@@ -9,20 +12,20 @@ describe.each(VARIANTS)('%s', (_, families) => {
   const scene = new Scene(families);
 
   describe('link and device', () => {
-    test('a device that is made anew with a key that peers know greets them; one with a new key does not', async () => {
-      const told = () => scene.process.deeds.filter(name => name === 'WG_CMD_SET_DEVICE').length;
+    test('a re-created device with a key that peers know begins handshakes; one with a new key does not', async () => {
+      const told = () => scene.process.operations.filter(name => name === 'WG_CMD_SET_DEVICE').length;
       await scene.apply(scene.wanted());
       expect(told()).toBe(families.length);
       const keepalives = families.map(family => scene.peers(family).map(each => each.persistentKeepalive));
       for (const family of families)
         await scene.node.meddle(network => network.links.remove({ index: scene.index(family), name: NAME(family) }));
       await scene.apply(scene.wanted(), true);
-      // the whole, a keepalive that begins, and its end
+      // The whole configuration, switching the keepalive on, and off.
       expect(told()).toBe(3 * families.length);
       expect(families.map(family => scene.peers(family).map(each => each.persistentKeepalive))).toEqual(keepalives);
     });
 
-    test('all that is wanted is there, and ready, in the order: seal and link, address, device, routes, firewall, rule', async () => {
+    test('brings up everything in the order: seal and link, address, device, routes, firewall, rule', async () => {
       const state = await scene.apply(scene.wanted());
       expect(Object.keys(state.tunnels)).toEqual(families.map(String));
       for (const family of families) {
@@ -39,7 +42,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
         );
         expect(scene.routesOf(family)).toHaveLength(3);
       }
-      const order = writesOf(scene.process.deeds).filter(
+      const order = writesOf(scene.process.operations).filter(
         (name, i, all) => all.indexOf(name) === i && !name.endsWith('key 6'),
       );
       const key = families.includes(4) ? ['save key 4'] : [];
@@ -55,25 +58,25 @@ describe.each(VARIANTS)('%s', (_, families) => {
       ]);
     });
 
-    test('a second time changes nothing, by what is known and by what is read', async () => {
+    test('a second apply changes nothing, incremental or full', async () => {
       await scene.apply(scene.wanted());
       const picture = scene.node.picture();
       expect((await scene.apply(scene.wanted())).changes).toBe(0);
-      expect(writesOf(scene.process.deeds)).toEqual([]);
-      expect(scene.process.deeds).toEqual(families.map(() => 'RTM_GETLINK'));
+      expect(writesOf(scene.process.operations)).toEqual([]);
+      expect(scene.process.operations).toEqual(families.map(() => 'RTM_GETLINK'));
       expect((await scene.apply(scene.wanted(), true)).changes).toBe(0);
-      expect(writesOf(scene.process.deeds)).toEqual([]);
+      expect(writesOf(scene.process.operations)).toEqual([]);
       expect(scene.node.picture()).toEqual(picture);
     });
 
-    test('an agent that starts anew finds all as it is, and only puts its firewall in place again', async () => {
+    test('a restarted agent adopts everything, and only sets its firewall again', async () => {
       await scene.apply(scene.wanted());
       scene.restart();
       await scene.apply(scene.wanted());
-      expect(writesOf(scene.process.deeds)).toEqual(families.map(() => 'nft set'));
+      expect(writesOf(scene.process.operations)).toEqual(families.map(() => 'nft set'));
     });
 
-    test('a link that does not come up: nothing else is done, and it goes on when it is up', async () => {
+    test('a link that does not come up: stops there, and continues once it is up', async () => {
       let deaf = true;
       const { links } = scene.process.host.network;
       const find = links.find.bind(links);
@@ -82,21 +85,21 @@ describe.each(VARIANTS)('%s', (_, families) => {
         return link && deaf ? { ...link, running: false } : link;
       };
       for (let i = 0; i < 2; i++) {
-        scene.process.deeds.length = 0;
+        scene.process.operations.length = 0;
         const state = await scene.process.applier.apply(scene.wanted());
         for (const family of families) {
           expect(state.tunnels[family]).toMatchObject({ ready: false, error: { step: 'link' } });
           expect(state.tunnels[family]!.error!.message).toContain(`${NAME(family)} did not come up`);
         }
-        expect(scene.process.deeds.filter(name => /NEWADDR|SET_DEVICE|NEWROUTE|NEWRULE|nft set/.test(name))).toEqual(
-          [],
-        );
+        expect(
+          scene.process.operations.filter(name => /NEWADDR|SET_DEVICE|NEWROUTE|NEWRULE|nft set/.test(name)),
+        ).toEqual([]);
       }
       deaf = false;
       await scene.apply(scene.wanted());
     });
 
-    test('a link that is there already is not made, and keeps its key', async () => {
+    test('adopts an existing link, which keeps its key', async () => {
       for (const family of families)
         await scene.node.meddle(network => network.links.create({ name: NAME(family), kind: 'wireguard' }));
       for (const family of families) scene.device(family).privateKey = new Uint8Array(32).fill(0x48);
@@ -109,14 +112,14 @@ describe.each(VARIANTS)('%s', (_, families) => {
       expect(scene.process.said.join()).not.toContain(': made');
     });
 
-    test('the key of the file is given to a device that has another', async () => {
+    test('gives a device with another key the stored key', async () => {
       await scene.apply(scene.wanted());
       for (const family of families) scene.device(family).privateKey = new Uint8Array(32).fill(0x48);
       await scene.apply(scene.wanted(), true);
       for (const family of families) expect(scene.device(family).privateKey).toEqual(scene.node.keys.get(family));
     });
 
-    test('a name that another kind of link has: said, and nothing of it is touched', async () => {
+    test('reports a name in use by another kind of link, and leaves that link untouched', async () => {
       for (const family of families)
         await scene.node.meddle(network => network.links.create({ name: NAME(family), kind: 'dummy' }));
       const before = scene.node.picture();
@@ -132,7 +135,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       expect(scene.node.picture()['links']).toEqual(before['links']);
     });
 
-    test('port, mark and MTU that somebody changed are put right at a resync', async () => {
+    test('a resync restores port, mark and MTU after foreign changes', async () => {
       await scene.apply(scene.wanted());
       const picture = scene.node.picture();
       for (const family of families) {
@@ -146,7 +149,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       expect(scene.node.picture()).toEqual(picture);
     });
 
-    test('a deleted link is made again with the same key, at the next apply of any kind', async () => {
+    test('re-creates a deleted link with the same key, at the next apply of any kind', async () => {
       for (const full of [true, false]) {
         await scene.apply(scene.wanted());
         const picture = scene.node.picture();
@@ -159,7 +162,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
   });
 
   describe('address', () => {
-    test('comes, changes, goes; surplus ones go; link-local ones stay', async () => {
+    test('is added, changed, removed; surplus ones are removed; link-local ones stay', async () => {
       const addresses = () => scene.node.picture()['addresses'];
       await scene.apply(scene.only(families[0]!));
       const surplus = families[0] === 4 ? '10.0.0.8' : 'fd00::8';

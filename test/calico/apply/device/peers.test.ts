@@ -1,4 +1,7 @@
-/** Peers, and a family that is off: what Felix's own tests ask of its WireGuard (docs/reference/calico-felix.md#unit-tests), asked of ours. */
+/**
+ * Peers, and a family that is off: the cases of Felix's own tests
+ * (docs/reference/calico-felix.md#unit-tests), on our code.
+ */
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../../../src/base/address.ts';
 import { makeEndpoint } from '../../../../src/base/endpoint.ts';
@@ -12,7 +15,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
   const scene = new Scene(families);
 
   describe('peers', () => {
-    test('comes, changes and goes by itself: nothing is said of the others', async () => {
+    test('adds, changes and removes one peer without touching the others', async () => {
       await scene.apply(scene.wanted());
       const change = (n: number, what: Partial<ReturnType<typeof peer>>) =>
         desired(families, family =>
@@ -22,7 +25,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
           ),
         );
       await scene.apply(change(3, { persistentKeepalive: 25 }));
-      expect(scene.process.deeds.filter(name => name === 'WG_CMD_SET_DEVICE')).toHaveLength(families.length);
+      expect(scene.process.operations.filter(name => name === 'WG_CMD_SET_DEVICE')).toHaveLength(families.length);
       expect(scene.process.said.filter(text => text.startsWith('device')).at(-1)).toMatch(/: 1 peer\(s\) set$/);
       for (const family of families) expect(scene.peers(family).map(each => each.persistentKeepalive)).toEqual([0, 25]);
       await scene.apply(scene.wanted({}, [2]));
@@ -30,7 +33,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       for (const family of families) expect(scene.peers(family)).toHaveLength(1);
     });
 
-    test('a prefix that moves to another peer is there, and is nowhere else', async () => {
+    test('a prefix that moves to another peer has only the new owner', async () => {
       const [a, b] = [2, 3];
       const moved = desired(families, family =>
         tunnel(family, [
@@ -46,7 +49,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       expect((await scene.apply(scene.wanted(), true)).changes).toBe(0);
     });
 
-    test('what others did to them is undone at a resync: endpoint, surplus and missing prefix, peer added and removed', async () => {
+    test('a resync undoes foreign changes: endpoint, surplus and missing prefix, peer added and removed', async () => {
       await scene.apply(scene.wanted());
       const picture = scene.node.picture();
       for (const family of families) {
@@ -76,7 +79,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       }
     });
 
-    test('our own key is no peer', async () => {
+    test('our own key does not become a peer', async () => {
       await scene.apply(scene.wanted());
       const own = desired(families, family => {
         const publicKey = Uint8Array.from(Buffer.from(publicKeyOf(scene.node.keys.get(family)!), 'base64'));
@@ -97,28 +100,28 @@ describe.each(VARIANTS)('%s', (_, families) => {
   });
 
   describe('disabled', () => {
-    test('never makes a link; takes away what is left of ours, stale rules and routes to the table too; stays quiet then', async () => {
+    test('creates no link; removes leftovers, including stale rules and routes of the table; then changes nothing', async () => {
       const empty = scene.node.picture();
       expect(await scene.process.applier.apply({ tunnels: {} })).toEqual({ tunnels: {}, changes: 0 });
-      expect(writesOf(scene.process.deeds)).toEqual([]);
+      expect(writesOf(scene.process.operations)).toEqual([]);
       await scene.apply(scene.wanted());
-      // an agent that knows of nothing but its names
+      // An agent that knows only its names.
       scene.node.records = {};
       scene.restart();
       expect((await scene.process.applier.apply({ tunnels: {} })).tunnels).toEqual({});
       expect(scene.node.picture()).toEqual(empty);
-      scene.process.deeds.length = 0;
+      scene.process.operations.length = 0;
       expect(await scene.process.applier.apply({ tunnels: {} })).toEqual({ tunnels: {}, changes: 0 });
-      expect(scene.process.deeds).toEqual([]);
+      expect(scene.process.operations).toEqual([]);
       expect(await scene.process.applier.resync()).toEqual({ tunnels: {}, changes: 0 });
-      expect(writesOf(scene.process.deeds)).toEqual([]);
+      expect(writesOf(scene.process.operations)).toEqual([]);
     });
 
-    test('goes in reverse: the rule, routes, the link, the firewall', async () => {
+    test('removes in reverse order: the rule, routes, the link, the firewall', async () => {
       await scene.apply(scene.wanted());
-      scene.process.deeds.length = 0;
+      scene.process.operations.length = 0;
       await scene.process.applier.withdraw();
-      const order = writesOf(scene.process.deeds).filter((name, i, all) => all.indexOf(name) === i);
+      const order = writesOf(scene.process.operations).filter((name, i, all) => all.indexOf(name) === i);
       expect(order).toEqual(['RTM_DELRULE', 'RTM_DELROUTE', 'RTM_DELLINK', 'nft remove', 'save records']);
     });
 
@@ -129,7 +132,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
         await scene.apply(scene.wanted());
         scene.restart({ failAt });
         const first = await scene.process.applier.withdraw();
-        if (scene.process.deeds.length <= failAt) break;
+        if (scene.process.operations.length <= failAt) break;
         for (const state of Object.values(first.tunnels))
           expect(state).toMatchObject({ ready: false, error: { message: expect.stringContaining('failed') } });
         expect((await scene.process.applier.withdraw()).tunnels).toEqual({});
@@ -137,7 +140,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       }
     });
 
-    test('other names: what had the old ones goes first, also by an agent that starts anew', async () => {
+    test('other names: removes the old resources first, also by a restarted agent', async () => {
       for (const anew of [false, true]) {
         await scene.apply(scene.wanted());
         if (anew) {
@@ -159,7 +162,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
   });
 });
 
-test('what can only be a mistake is refused before anything is touched', async () => {
+test('refuses invalid settings before touching anything', async () => {
   const mistakes: readonly [Partial<DesiredTunnel>, RegExp][] = [
     [{ table: 254 }, /route table 254/],
     [{ table: 0 }, /route table 0/],

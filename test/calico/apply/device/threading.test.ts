@@ -1,4 +1,7 @@
-/** wireguardThreadingEnabled: of the kernel's device alone, once it has a peer; what cannot be had is told, and the tunnel works as well. */
+/**
+ * wireguardThreadingEnabled: only for the kernel's device, once it has a peer; a failure is a
+ * warning, and the tunnel works.
+ */
 import { describe, expect, test } from 'vitest';
 import type { Family } from '../../../../src/base/family.ts';
 import { NAME, Scene, VARIANTS } from '../scene.ts';
@@ -26,7 +29,7 @@ describe.each(VARIANTS)('NAPI threading, %s', (_, families) => {
     }
   });
 
-  test('not before there is a peer; and again after somebody changed it', async () => {
+  test('waits for the first peer; restores a foreign change', async () => {
     has('0');
     await scene.apply(scene.wanted({ threaded: true }, []));
     expect(values()).toEqual(all('0'));
@@ -39,7 +42,7 @@ describe.each(VARIANTS)('NAPI threading, %s', (_, families) => {
     expect(values()).toEqual(all('1'));
   });
 
-  test('a kernel without it, and one that refuses: told, and the tunnel is up', async () => {
+  test('a kernel without it, and one that refuses: a warning, and the tunnel is up', async () => {
     await scene.apply(scene.wanted());
     expect(scene.process.warned).toEqual([]);
     await scene.apply(scene.wanted({ threaded: true }));

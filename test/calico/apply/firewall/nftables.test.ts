@@ -1,4 +1,7 @@
-/** Our nftables as the kernel keeps them: what nft(8) reads, whether a change by another is seen, and sets of any size. */
+/**
+ * Our nftables in the kernel: as nft(8) reads them, detection of foreign changes, and sets of any
+ * size.
+ */
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { type Prefix, parsePrefix } from '../../../../src/base/prefix.ts';
@@ -36,7 +39,7 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
     }),
   )!;
 
-  test('are what they should be', async () => {
+  test('match the expected rules', async () => {
     for (const table of [v4, v6, v4]) await tables.replace(table);
     expect(nft('list', 'table', 'ip', v4.name)).toBe(EXPECTED_V4);
     expect(nft('list', 'table', 'ip6', v6.name)).toBe(EXPECTED_V6);
@@ -50,7 +53,7 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
     for (const family of ['ip', 'ip6']) nft('delete', 'table', family, 'kept');
   });
 
-  test('read the same as long as nobody changes them, whatever happens in other tables', async () => {
+  test('have the same fingerprint while unchanged, whatever happens in other tables', async () => {
     const read = () => tables.read(tableName(4), [SEALED_SET]);
     await tables.replace(v4);
     const before = await read();
@@ -76,7 +79,7 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
     expect(nft('list', 'ruleset')).toBe('');
   });
 
-  test('a set of twenty thousand ranges is put in place at once', async () => {
+  test('sets twenty thousand ranges in one transaction', async () => {
     const sealed = Array.from(
       { length: 20_000 },
       (_, i): Prefix => ({ address: Uint8Array.of(10, i >> 8, i, 64), length: 26 }),

@@ -1,4 +1,7 @@
-/** Fail-closed: what is sealed is sealed before anything else happens, and let go after all else is done; and the ranges that a set is made of. */
+/**
+ * Fail-closed: prefixes are sealed before any other step and unsealed after all others; and the
+ * ranges of a set.
+ */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
@@ -26,13 +29,13 @@ test('the seal comes before the link', async () => {
   const node = new FakeNode();
   const process = node.process();
   await process.applier.apply(plan(['10.42.7.0/26']));
-  const writes = writesOf(process.deeds);
+  const writes = writesOf(process.operations);
   expect(writes.slice(0, 3)).toEqual(['save records', 'nft set', 'RTM_NEWLINK']);
   expect(writes.filter(name => name === 'nft set')).toHaveLength(1);
   process.close();
 });
 
-test('what is new is sealed at once, what is not any more only when all else is done', async () => {
+test('seals new prefixes first, and unseals old ones last', async () => {
   const node = new FakeNode();
   const process = node.process();
   await process.applier.apply(plan(['10.42.7.0/26']));
@@ -55,7 +58,7 @@ test('what is new is sealed at once, what is not any more only when all else is 
   process.close();
 });
 
-test('if something fails in between, all stays sealed', async () => {
+test('after a failure in between, everything stays sealed', async () => {
   const node = new FakeNode();
   const process = node.process();
   await process.applier.apply(plan(['10.42.7.0/26']));
@@ -72,7 +75,7 @@ test('if something fails in between, all stays sealed', async () => {
   process.close();
 });
 
-test('a table that somebody took away or changed is put in place first thing at a resync', async () => {
+test('a resync first restores a table that another program removed or changed', async () => {
   for (const meddle of [
     (node: FakeNode) => node.tables.delete(4),
     (node: FakeNode) => node.tables.set(4, { ...node.tables.get(4)!, name: 'changed' }),
@@ -82,16 +85,16 @@ test('a table that somebody took away or changed is put in place first thing at 
     await process.applier.apply(plan(['10.42.7.0/26']));
     meddle(node);
     expect((await process.applier.apply(plan(['10.42.7.0/26']))).changes).toBe(0);
-    process.deeds.length = 0;
+    process.operations.length = 0;
     await process.applier.resync();
-    expect(writesOf(process.deeds)).toEqual(['nft set']);
-    expect(process.deeds.indexOf('nft set')).toBeLessThan(process.deeds.indexOf('RTM_GETLINK'));
+    expect(writesOf(process.operations)).toEqual(['nft set']);
+    expect(process.operations.indexOf('nft set')).toBeLessThan(process.operations.indexOf('RTM_GETLINK'));
     expect(sealedOf(node)).toEqual(['10.42.7.0']);
     process.close();
   }
 });
 
-test('without anything to put into it there is no table, and one of before goes', async () => {
+test('an empty table is not created, and an earlier one is removed', async () => {
   const node = new FakeNode();
   const process = node.process();
   await process.applier.apply(plan(['10.42.7.0/26']));
@@ -136,7 +139,7 @@ test("the seal follows the prefix of the pods' interfaces", async () => {
   process.close();
 });
 
-test('host encryption: the sysctl is written before the link is looked for, once, and only for IPv4', async () => {
+test('host encryption: writes the sysctl once, before the link is queried, and only for IPv4', async () => {
   for (const family of [4, 6] as const) {
     const node = new FakeNode();
     const process = node.process();
@@ -146,7 +149,7 @@ test('host encryption: the sysctl is written before the link is looked for, once
     );
     await process.applier.apply(what);
     expect(node.sysctls.get('net/ipv4/conf/all/src_valid_mark')).toBe(family === 4 ? '1' : '0');
-    expect(process.deeds[1] === 'sysctl net/ipv4/conf/all/src_valid_mark').toBe(family === 4);
+    expect(process.operations[1] === 'sysctl net/ipv4/conf/all/src_valid_mark').toBe(family === 4);
     expect((await process.applier.resync()).changes).toBe(0);
     process.close();
   }
@@ -166,7 +169,7 @@ test('host encryption: the sysctl is written before the link is looked for, once
   process.close();
 });
 
-test('ranges have exactly the addresses of their prefixes, and neither overlap nor touch', () => {
+test('ranges hold exactly the addresses of their prefixes, and neither overlap nor touch', () => {
   const prefix = fc
     .tuple(
       fc.constantFrom(0, 1, 127, 128, 254, 255),

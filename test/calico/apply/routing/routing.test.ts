@@ -1,4 +1,7 @@
-/** Rules and routes: what Felix's own tests ask of its WireGuard (docs/reference/calico-felix.md#unit-tests), asked of ours. */
+/**
+ * Rules and routes: the cases of Felix's own tests (docs/reference/calico-felix.md#unit-tests), on
+ * our code.
+ */
 import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../../../src/base/prefix.ts';
 import { ROUTE_TYPE } from '../../../../src/netlink/route.ts';
@@ -19,7 +22,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       );
     });
 
-    test('deleted, modified, doubled, or others to the table: repaired at a resync; rules to other tables stay', async () => {
+    test('a resync repairs deleted, modified, duplicate and foreign rules to the table; rules to other tables stay', async () => {
       await scene.apply(scene.wanted());
       const picture = scene.node.picture();
       const { rules } = scene.node.kernel.world;
@@ -62,7 +65,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       });
     });
 
-    test('what is behind a route into the tunnel comes and goes with it, and answers when the link is gone', async () => {
+    test('the fallback of a tunnel route comes and goes with it, and matches when the link is gone', async () => {
       const open = desired(families, family => tunnel(family, [peer(family, 2), peer(family, 3)]));
       const closed = desired(families, family => {
         const whole = tunnel(family, [peer(family, 2), peer(family, 3)]);
@@ -84,7 +87,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       }
       expect((await scene.apply(closed, true)).changes).toBe(0);
       const whole = families.map(family => scene.routesOf(family));
-      // somebody takes the link away
+      // Another program removes the link.
       for (const family of families) {
         await scene.node.meddle(network => network.links.remove({ index: scene.index(family), name: '' }));
         const left = scene.routesOf(family);
@@ -103,7 +106,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       for (const family of families) expect(scene.routesOf(family)).toEqual([]);
     });
 
-    test('the last address of the tunnel goes, and IPv4 routes with it: they are put back, and nothing else answers meanwhile', async () => {
+    test('the last address goes, and IPv4 routes with it: they are restored, and no other route matches in between', async () => {
       await scene.apply(scene.wanted());
       const routes = families.map(family => scene.routesOf(family));
       const bare = desired(families, family => {
@@ -115,7 +118,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
         await scene.apply(bare, full);
         expect(families.map(family => scene.routesOf(family))).toEqual(routes);
         if (!families.includes(4)) continue;
-        const writes = scene.process.deeds.filter(name => /(NEWROUTE|DELADDR)/.test(name));
+        const writes = scene.process.operations.filter(name => /(NEWROUTE|DELADDR)/.test(name));
         expect(writes.slice(0, 5)).toEqual([
           'RTM_NEWROUTE',
           'RTM_NEWROUTE',
@@ -127,10 +130,10 @@ describe.each(VARIANTS)('%s', (_, families) => {
       }
     });
 
-    test('another priority or mark: the new one is there before the old one goes', async () => {
+    test('another priority or mark: the new rule is added before the old one is removed', async () => {
       await scene.apply(scene.wanted());
       await scene.apply(scene.wanted({ rulePriority: 90 }));
-      expect(scene.process.deeds.filter(name => /RULE/.test(name)).slice(0, 3)).toEqual([
+      expect(scene.process.operations.filter(name => /RULE/.test(name)).slice(0, 3)).toEqual([
         'RTM_GETRULE',
         'RTM_NEWRULE',
         'RTM_DELRULE',
@@ -140,7 +143,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
   });
 
   describe('routes', () => {
-    test('tunnel to throw to unreachable and back: replaced in place; removed; others of the table go, of other tables stay', async () => {
+    test('tunnel to throw to unreachable and back is replaced in place; foreign routes in the table go, others stay', async () => {
       const kinds = ['tunnel', 'throw', 'unreachable', 'tunnel'] as const;
       const types = { tunnel: 1, throw: 9, unreachable: 7 } as const;
       const withKind = (kind: (typeof kinds)[number]) =>
@@ -152,7 +155,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
         for (const kind of kinds) {
           await scene.apply(withKind(kind), full);
           for (const family of families) expect(scene.routesOf(family)).toContain(`${PODS[family]} ${types[kind]}`);
-          expect(scene.process.deeds).not.toContain('RTM_DELROUTE');
+          expect(scene.process.operations).not.toContain('RTM_DELROUTE');
         }
       for (const family of families) {
         const [inside, outside] = family === 4 ? ['10.9.0.0/24', '10.8.0.0/24'] : ['fd09::/64', 'fd08::/64'];
@@ -179,7 +182,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       for (const family of families) expect(scene.routesOf(family)).toHaveLength(1);
     });
 
-    test('removed, or pointed elsewhere, by others: back at a resync', async () => {
+    test('a resync restores routes that others removed or redirected', async () => {
       await scene.apply(scene.wanted());
       const picture = scene.node.picture();
       for (const family of families) {

@@ -1,4 +1,4 @@
-/** Keys and notes in files: whole or not there, nobody else's, and the same after a restart. */
+/** Keys and records in files: atomic, private, and the same after a restart. */
 import {
   chmodSync,
   chownSync,
@@ -37,7 +37,7 @@ const open = (): KeyFiles => new KeyFiles(new StateDirectory(path, warn));
 const mode = (name: string): number => statSync(name).mode & 0o7777;
 const FILE = (): string => join(path, 'private-key');
 
-test('a key is there after a restart, in a file of 0600 in a folder of 0700, as wg writes it; each family has its own', () => {
+test('a key survives a restart, in a file of 0600 in a folder of 0700, as wg writes it; one per family', () => {
   const keys = open();
   expect(keys.load(4)).toBeUndefined();
   const key = keys.generate();
@@ -53,7 +53,7 @@ test('a key is there after a restart, in a file of 0600 in a folder of 0700, as 
   expect(warnings).toEqual([]);
 });
 
-test('every key is written and read as wg has it', () => {
+test('writes and reads every key as wg does', () => {
   const keys = open();
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), bytes => {
@@ -65,7 +65,7 @@ test('every key is written and read as wg has it', () => {
   );
 });
 
-test('what others could read is closed to them, and said', () => {
+test('closes files that others could read, and warns', () => {
   open().save(4, open().generate());
   chmodSync(FILE(), 0o644);
   chmodSync(path, 0o755);
@@ -85,7 +85,7 @@ testWith(['root'], 'what belongs to somebody else is refused by name', () => {
   expect(open).toThrow(`${path} belongs to user 12345`);
 });
 
-test('a link, and what is no key, are refused by name and never overwritten or told', () => {
+test('refuses a link and an invalid key by name, and never overwrites or reveals them', () => {
   open();
   const right = `${formatKeyBase64(new Uint8Array(32).fill(9))}\n`;
   for (const text of [
@@ -111,12 +111,12 @@ test('a link, and what is no key, are refused by name and never overwritten or t
   expect(() => open().load(4)).toThrow(`${FILE()} is a symbolic link`);
 });
 
-test('a folder that is none is refused by name', () => {
+test('refuses a path that is not a folder by name', () => {
   writeFileSync(path, '');
   expect(open).toThrow(/EEXIST|is no folder/);
 });
 
-test('a stopped write leaves the old key, and the next one goes through', () => {
+test('an interrupted write leaves the old key, and the next one succeeds', () => {
   const keys = open();
   const key = keys.generate();
   keys.save(4, key);
@@ -126,7 +126,7 @@ test('a stopped write leaves the old key, and the next one goes through', () => 
   expect(existsSync(`${FILE()}.new`)).toBe(false);
 });
 
-test('notes are kept; what is none of them is passed over', () => {
+test('keeps records and skips invalid ones', () => {
   const directory = new StateDirectory(path, warn);
   const note = { interfaceName: 'a.cali', table: 600 };
   expect(new RecordFile(directory, warn).read()).toEqual({});
