@@ -7,9 +7,14 @@ import {
   type PacketBatch,
   VNET_HEADER_SIZE,
 } from '../../packet/batch.ts';
-import type { Tun, TunStatus } from '../ports.ts';
+import type { Tun, TunStatus, Wake } from '../ports.ts';
 
 const ALIGNMENT = 16;
+
+/** Runs a wake-up soon, and not within this call. A program with a loop of its own runs it there. */
+export type WakeSchedule = (wake: Wake) => void;
+
+export const WAKE_SOON: WakeSchedule = wake => void setImmediate(() => wake());
 
 /**
  * A TUN device without a kernel: the program puts packets in and takes them out. For tests and for
@@ -21,13 +26,15 @@ export class MemoryTun implements Tun {
   readonly written: Uint8Array[] = [];
   #status: TunStatus | undefined;
   readonly #waiting: Uint8Array[] = [];
-  #wake: (() => void) | undefined;
+  readonly #schedule: WakeSchedule;
+  #wake: Wake | undefined;
   #changed: (() => void) | undefined;
   #woken = false;
   #malformed = 0;
 
   /** Makes a device with a state, which {@link MemoryTun.change} changes. */
-  constructor(status: TunStatus) {
+  constructor(status: TunStatus, schedule: WakeSchedule = WAKE_SOON) {
+    this.#schedule = schedule;
     this.#status = status;
   }
 
@@ -91,7 +98,7 @@ export class MemoryTun implements Tun {
     return this.#status;
   }
 
-  onReadable(callback: () => void): void {
+  onReadable(callback: Wake): void {
     this.#wake = callback;
     if (this.#waiting.length > 0) this.#wakeSoon();
   }
@@ -113,9 +120,9 @@ export class MemoryTun implements Tun {
   #wakeSoon(): void {
     if (this.#woken) return;
     this.#woken = true;
-    setImmediate(() => {
+    this.#schedule(waited => {
       this.#woken = false;
-      this.#wake?.();
+      this.#wake?.(waited);
     });
   }
 }

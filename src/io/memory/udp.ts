@@ -25,7 +25,8 @@ import {
 } from '../../packet/batch.ts';
 import { largestDatagram } from '../../packet/transport.ts';
 import { DatagramQueue } from '../datagram-queue.ts';
-import type { Udp } from '../ports.ts';
+import type { Udp, Wake } from '../ports.ts';
+import { WAKE_SOON, type WakeSchedule } from './tun.ts';
 
 const FIRST_FREE_PORT = 49_152;
 const EAFNOSUPPORT = 97;
@@ -41,7 +42,12 @@ export class MemoryNetwork {
   /** Called for every datagram; returning false drops it. */
   filter: (bytes: Uint8Array, from: string, to: string) => boolean = () => true;
   readonly #sockets = new Map<string, MemoryUdp>();
+  readonly #schedule: WakeSchedule;
   #nextPort = FIRST_FREE_PORT;
+
+  constructor(schedule: WakeSchedule = WAKE_SOON) {
+    this.#schedule = schedule;
+  }
 
   /**
    * Opens a socket with one address (4 or 16 bytes) for each family that it speaks.
@@ -54,7 +60,7 @@ export class MemoryNetwork {
     for (const record of records)
       if (this.#sockets.has(formatEndpoint(record)))
         throw Object.assign(new Error(`UDP port ${taken}: address already in use`), { code: 'EADDRINUSE' });
-    const socket = new MemoryUdp(this, taken, records);
+    const socket = new MemoryUdp(this, taken, records, this.#schedule);
     for (const record of records) this.#sockets.set(formatEndpoint(record), socket);
     return socket;
   }
@@ -86,14 +92,16 @@ export class MemoryUdp implements Udp {
   mark = 0;
   readonly #network: MemoryNetwork;
   readonly #own: readonly Uint8Array[];
+  readonly #schedule: WakeSchedule;
   readonly #queue = new DatagramQueue();
-  #wake: (() => void) | undefined;
+  #wake: Wake | undefined;
   #wakeHandshakes: (() => void) | undefined;
   #routes: (() => void) | undefined;
   #woken = false;
   #closed = false;
 
-  constructor(network: MemoryNetwork, port: number, own: readonly Uint8Array[]) {
+  constructor(network: MemoryNetwork, port: number, own: readonly Uint8Array[], schedule: WakeSchedule = WAKE_SOON) {
+    this.#schedule = schedule;
     this.#network = network;
     this.port = port;
     this.#own = own;
@@ -125,7 +133,7 @@ export class MemoryUdp implements Udp {
     this.mark = mark;
   }
 
-  onReadable(callback: () => void): void {
+  onReadable(callback: Wake): void {
     this.#wake = callback;
     this.#wakeSoon();
   }
@@ -169,9 +177,9 @@ export class MemoryUdp implements Udp {
   #wakeSoon(): void {
     if (this.#woken || this.#queue.isEmpty) return;
     this.#woken = true;
-    setImmediate(() => {
+    this.#schedule(waited => {
       this.#woken = false;
-      if (this.#queue.hasData) this.#wake?.();
+      if (this.#queue.hasData) this.#wake?.(waited);
       if (this.#queue.handshakes > 0) this.#wakeHandshakes?.();
     });
   }
