@@ -8,6 +8,7 @@
  * while it cannot be read, everything stays as it is. Only the cluster's state ends a tunnel; the
  * end of this process does not.
  */
+import { BackOff } from '../../base/back-off.ts';
 import type { Family } from '../../base/family.ts';
 import type { Closable, Snapshot } from '../datastore/datastore.ts';
 import type { PerFamily } from '../model/cluster.ts';
@@ -25,7 +26,7 @@ import { Timers } from './timers.ts';
 const FAMILIES: readonly Family[] = [4, 6];
 /** Minimum time between full turns: bounds the CPU load when another program fights us. */
 const FULL_TURN_INTERVAL_MS = 200;
-const [FIRST_RETRY_MS, LAST_RETRY_MS] = [500, 10_000];
+const RETRY_PAUSES_MS = [500, 10_000] as const;
 /** Felix's default routeRefreshInterval, used while no plan says otherwise. */
 const DEFAULT_RESYNC_MS = 90_000;
 /** Upper bound for routeRefreshInterval: timers cannot run longer than 24 days. */
@@ -56,7 +57,7 @@ export class Agent {
   #lastFullTurnAt = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | undefined;
   #outcome: Outcome = 'waiting';
-  #failures = 0;
+  readonly #backOff = new BackOff(...RETRY_PAUSES_MS);
   #kernelHasWireguard = false;
   #resyncMs = DEFAULT_RESYNC_MS;
   #isStopped = false;
@@ -173,11 +174,10 @@ export class Agent {
     this.#timers.set('resync', jittered, () => this.#requestTurn('full'));
     if (this.#hasForeignChange) this.#scheduleFullTurn();
     if (this.#outcome === 'done') {
-      this.#failures = 0;
+      this.#backOff.reset();
       this.#timers.cancel('retry');
     } else if (this.#outcome === 'failed' && !this.#timers.has('retry')) {
-      const pauseMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
-      this.#timers.set('retry', pauseMs, () => this.#requestTurn('full'));
+      this.#timers.set('retry', this.#backOff.next(), () => this.#requestTurn('full'));
     }
   }
 

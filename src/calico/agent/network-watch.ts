@@ -3,11 +3,12 @@
  * is reopened, with back-off while it keeps failing at once. Changes made while no socket was open
  * are unknown, so reopening counts as a foreign change.
  */
+import { BackOff } from '../../base/back-off.ts';
 import type { Watch } from '../../netlink/events.ts';
 import type { AgentApplier, AgentDependencies } from './dependencies.ts';
 import { Timers } from './timers.ts';
 
-const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [1_000, 60_000];
+const PAUSES_MS = [1_000, 60_000] as const;
 /** A socket that stayed open this long resets the back-off. */
 const STABLE_AFTER_MS = 60_000;
 
@@ -18,7 +19,7 @@ export class NetworkWatch {
   readonly #timers: Timers<'reopen'>;
   #watch: Watch | undefined;
   #openedAt = 0;
-  #pauseMs = FIRST_PAUSE_MS;
+  readonly #backOff = new BackOff(...PAUSES_MS);
   #isClosed = false;
 
   constructor(dependencies: Pick<AgentDependencies, 'applier' | 'clock' | 'warn'>, onForeignChange: () => void) {
@@ -52,12 +53,12 @@ export class NetworkWatch {
     this.#watch?.close();
     this.#watch = undefined;
     if (this.#isClosed) return;
-    if (clock.now() - this.#openedAt >= STABLE_AFTER_MS) this.#pauseMs = FIRST_PAUSE_MS;
-    warn(`the watch for network changes ended and is reopened in ${this.#pauseMs / 1000} s: ${error.message}`);
-    this.#timers.set('reopen', this.#pauseMs, () => {
+    if (clock.now() - this.#openedAt >= STABLE_AFTER_MS) this.#backOff.reset();
+    const pauseMs = this.#backOff.next();
+    warn(`the watch for network changes ended and is reopened in ${pauseMs / 1000} s: ${error.message}`);
+    this.#timers.set('reopen', pauseMs, () => {
       this.open();
       if (this.#watch) this.#onForeignChange();
     });
-    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
   }
 }

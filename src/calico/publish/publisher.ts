@@ -11,6 +11,7 @@
  * The two families are independent. A key is removed only if this node published it, because by
  * then another agent may have published its own.
  */
+import { pauseAfter } from '../../base/back-off.ts';
 import type { Family } from '../../base/family.ts';
 import { KEY_ANNOTATION } from '../model/annotations.ts';
 
@@ -235,7 +236,7 @@ class PublishedKey {
     const { clock } = this.#options;
     if (clock.now() - this.#lastSentAt > STABLE_AFTER_MS) this.#attempts = 0;
     const longest = this.#wasRefused ? MAX_REFUSED_PAUSE_MS : MAX_REVERTED_PAUSE_MS;
-    const pause = this.#attempts === 0 ? 0 : Math.min(longest, FIRST_PAUSE_MS * 2 ** (this.#attempts - 1));
+    const pause = pauseAfter(this.#attempts, FIRST_PAUSE_MS, longest);
     const remaining = this.#lastSentAt + pause - clock.now();
     if (remaining <= 0) {
       void this.#send();

@@ -3,6 +3,7 @@
  * repairs, and takes the interface down at the end.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BackOff } from '../../base/back-off.ts';
 import { eraseConfig } from '../../config/model.ts';
 import { lock } from '../../host/run-state.ts';
 import { watchInterface } from '../../host/watch.ts';
@@ -25,7 +26,7 @@ const STEADY_AFTER_MS = 10_000;
  * to stop.
  */
 const LOCK_PATIENCE_MS = 5_000;
-const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
+const PAUSES_MS = [500, 30_000] as const;
 
 export interface KeepUpOptions {
   /** The value of NOTIFY_SOCKET. */
@@ -47,7 +48,10 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   process.on('SIGHUP', onHangUp);
   const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
   notify(`READY=1\nSTATUS=${name} is up`);
-  for (let pause = FIRST_PAUSE; ; ) {
+  const backOff = new BackOff(...PAUSES_MS);
+  // an end soon after `up` counts as the second failure
+  backOff.next();
+  for (;;) {
     // The device status that `up` or a reload read is no longer needed.
     machine.devices.eraseSecrets();
     const since = performance.now();
@@ -67,8 +71,8 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
       continue;
     }
     machine.warn(`${name} is gone: its process ended`);
-    pause = performance.now() - since < STEADY_AFTER_MS ? Math.min(2 * pause, LONGEST_PAUSE) : FIRST_PAUSE;
-    await sleep(pause, undefined, { signal }).catch(() => {});
+    if (performance.now() - since >= STEADY_AFTER_MS) backOff.reset();
+    await sleep(backOff.next(), undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
     try {
       await locked(name, async () => {

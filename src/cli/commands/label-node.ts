@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasFamily } from '../../backend/take.ts';
+import { BackOff } from '../../base/back-off.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import { systemNetlink } from '../../io/netlink.ts';
 import type { ParsedOptions } from '../parse-options.ts';
@@ -12,7 +13,7 @@ import type { Terminal } from '../terminal.ts';
 import { nodeNameOf, source } from './calico-options.ts';
 
 const KERNEL_MODULE_LABEL = 'wireguard-ts.io/kernel-module';
-const [FIRST_PAUSE, LAST_PAUSE] = [1_000, 30_000];
+const PAUSES_MS = [1_000, 30_000] as const;
 
 export interface LabelParts {
   /** Finding out may load the module. */
@@ -36,7 +37,7 @@ export async function labelNode(
   const value = (await kernelHasWireguard()) ? 'present' : 'absent';
   const datastore = await openDatastore({ ...options, env: terminal.env, log: () => {} });
   try {
-    for (let milliseconds = FIRST_PAUSE; ; milliseconds = Math.min(2 * milliseconds, LAST_PAUSE)) {
+    for (const backOff = new BackOff(...PAUSES_MS); ; ) {
       try {
         await datastore.labelNode(node, { [KERNEL_MODULE_LABEL]: value });
         terminal.out(`Node ${node}: ${KERNEL_MODULE_LABEL}=${value}\n`);
@@ -46,7 +47,7 @@ export async function labelNode(
         terminal.err(`wgts: Node ${node} cannot be labelled ${KERNEL_MODULE_LABEL}=${value}: ${message}\n`);
         // Waiting helps only if the server is unavailable.
         if (values['once'] || code !== 'EAGAIN') return 1;
-        await pause(milliseconds);
+        await pause(backOff.next());
       }
     }
   } finally {

@@ -3,6 +3,7 @@
  * deterministic.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { BackOff } from '../../../../base/back-off.ts';
 
 export interface Pace {
   /** Unix time, milliseconds. */
@@ -29,9 +30,9 @@ const LONGEST_PAUSE_MS = 10_000;
  * Doubles the pause after each failure, up to 10 s, with jitter for clients that lose the same
  * server.
  */
-export class Backoff {
+export class JitteredBackOff {
   readonly #pace: Pace;
-  #failures = 0;
+  readonly #backOff = new BackOff(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
 
   constructor(pace: Pace) {
     this.#pace = pace;
@@ -42,12 +43,12 @@ export class Backoff {
    * @param least the server's Retry-After, capped at 300 s
    */
   next(least = 0): number {
-    const most = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 10));
+    const most = this.#backOff.next();
     const own = most * (0.5 + this.#pace.random() / 2);
     return Math.max(own, Math.min(least, 30 * LONGEST_PAUSE_MS) * (1 + this.#pace.random() / 10));
   }
 
   reset(): void {
-    this.#failures = 0;
+    this.#backOff.reset();
   }
 }

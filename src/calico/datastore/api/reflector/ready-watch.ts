@@ -8,7 +8,7 @@
 import type { CalicoGroup } from '../../resource-kinds.ts';
 import type { ApiConnection } from '../connection.ts';
 import { ApiError } from '../error.ts';
-import { Backoff, type Pace } from './back-off.ts';
+import { JitteredBackOff, type Pace } from './back-off.ts';
 
 export interface ReadyWatchOptions {
   readonly connection: ApiConnection;
@@ -46,17 +46,17 @@ export class ReadyWatch {
   async #run(): Promise<void> {
     const { pace, onChange, onEnd } = this.#options;
     const { signal } = this.#abort;
-    const backoff = new Backoff(pace);
+    const backOff = new JitteredBackOff(pace);
     while (!signal.aborted) {
       const began = pace.now();
       let pause = 0;
       try {
         await this.#watch();
-        if (pace.now() - began < SHORT_WATCH_MS) pause = backoff.next();
-        else backoff.reset();
+        if (pace.now() - began < SHORT_WATCH_MS) pause = backOff.next();
+        else backOff.reset();
       } catch (error) {
         const isRetriable = error instanceof ApiError && ![403, 404].includes(error.status);
-        if (isRetriable) pause = backoff.next(error.retryAfterMs);
+        if (isRetriable) pause = backOff.next(error.retryAfterMs);
         // A watch that was open longer may have been cut off: retry.
         else if (error instanceof ApiError || pace.now() - began < SHORT_WATCH_MS) break;
       }

@@ -12,7 +12,7 @@ import type { ApiConnection } from '../connection.ts';
 import { ApiError, apiError, isExpired, parseJson, type ReadFailure } from '../error.ts';
 import type { ApiGroup } from '../group.ts';
 import { listAll } from '../list.ts';
-import { Backoff, type Pace } from './back-off.ts';
+import { JitteredBackOff, type Pace } from './back-off.ts';
 import { DeletionVerifier } from './deletion-verifier.ts';
 import { KnownObjects } from './known-objects.ts';
 
@@ -45,7 +45,7 @@ const SHORT_WATCH_MS = 1000;
 export class ApiReflector {
   readonly #options: ReflectorOptions;
   readonly #abort = new AbortController();
-  readonly #backoff: Backoff;
+  readonly #backOff: JitteredBackOff;
   readonly #known: KnownObjects;
   readonly #verifier: DeletionVerifier | undefined;
   #hasSynced = false;
@@ -67,7 +67,7 @@ export class ApiReflector {
   constructor(options: ReflectorOptions) {
     const { kind, group, cache, pace, onChange } = options;
     this.#options = options;
-    this.#backoff = new Backoff(pace);
+    this.#backOff = new JitteredBackOff(pace);
     this.#known = new KnownObjects(cache, kind);
     if (KIND[kind].group !== 'calico') return;
     const { plural } = KIND[kind];
@@ -161,8 +161,8 @@ export class ApiReflector {
     } finally {
       this.#verifier?.onWatch(false);
     }
-    if (this.#options.pace.now() - began < SHORT_WATCH_MS) return this.#backoff.next();
-    this.#backoff.reset();
+    if (this.#options.pace.now() - began < SHORT_WATCH_MS) return this.#backOff.next();
+    this.#backOff.reset();
     return 0;
   }
 
@@ -232,7 +232,7 @@ export class ApiReflector {
 
   /** Resets the back-off when the server answers again: retry soon, even if it still refuses. */
   #onAnswer(): void {
-    if (this.#isUnreachable) this.#backoff.reset();
+    if (this.#isUnreachable) this.#backOff.reset();
     this.#isUnreachable = false;
   }
 
@@ -262,7 +262,7 @@ export class ApiReflector {
         true,
       );
     this.#known.replace([], true);
-    this.#backoff.reset();
+    this.#backOff.reset();
     this.#wasServed = false;
     this.#hasSynced = true;
     this.#failure = undefined;
@@ -277,7 +277,7 @@ export class ApiReflector {
     else this.#isUnreachable = true;
     if (isExpired(error)) {
       this.#resourceVersion = undefined;
-      return this.#backoff.next();
+      return this.#backOff.next();
     }
     // The server does not understand this version: it belongs to an earlier life of the cluster.
     if (status === 400 || status === 422) this.#resourceVersion = undefined;
@@ -290,6 +290,6 @@ export class ApiReflector {
     };
     this.#failure = { since, message: error.message, ...(isDenied && { problem }) };
     this.#options.onChange();
-    return this.#backoff.next(error instanceof ApiError ? error.retryAfterMs : undefined);
+    return this.#backOff.next(error instanceof ApiError ? error.retryAfterMs : undefined);
   }
 }
