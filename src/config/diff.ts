@@ -28,11 +28,9 @@ const NO_KEY = new Uint8Array(KEY_SIZE);
 /**
  * Returns the changes that make a device equal to a configuration, and no more: peers that the
  * configuration lacks are removed, and only differing fields of the others are set, so that
- * sessions
- * survive.
+ * sessions survive.
  * @param wanted the whole configuration: absent fields are cleared, except port and endpoints,
- *   which
- * stay
+ *   which stay
  * @param status the current state of the device
  * @param removals whether to remove single allowed IPs, after others were added, instead of
  * emptying a list and filling it again

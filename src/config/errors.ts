@@ -1,8 +1,7 @@
 /**
- * ConfigError, the only error class of src/config: what was wrong, where, and what to write
- * instead. `code` is stable and meant for programs, `message` for people. `errno` is the answer to
- * a UAPI client, chosen as in wireguard-go (device/uapi.go): EPROTO for a line that is not
- * `key=value`, EINVAL for a key or value that is not accepted.
+ * The only error class of src/config, its codes, and quoting that is safe for untrusted text. The
+ * errno of a UAPI answer is EPROTO for a line that is not `key=value`, and EINVAL for a key or
+ * value that is not accepted, as in wireguard-go (device/uapi.go).
  */
 
 /** What kind of mistake a {@link ConfigError} reports. Stable, for programs. */

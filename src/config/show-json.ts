@@ -1,7 +1,6 @@
 /**
  * The output of `wgts show --json`: all fields of `dump`, named, and the counters of daemons that
- * keep them. Secrets are included only on request. The names are stable: fields are added, never
- * renamed.
+ * keep them. Secrets are included only on request.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';

@@ -1,6 +1,5 @@
 /**
- * The primitives of @noble/*: pure TypeScript, runs anywhere, and the reference that tests compare
- * the other providers with. Slow for handshakes: an X25519 takes most of a millisecond.
+ * The provider `noble`, which is also the reference that tests compare the other providers with.
  */
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
