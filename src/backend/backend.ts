@@ -1,7 +1,7 @@
 /**
- * One interface to WireGuard devices, whoever runs them: the kernel (kernel.ts), any userspace program behind a control socket (userspace.ts),
- * an engine in this very process (engine.ts), or whoever has the name, as `wg` finds out (system.ts). All speak the model of src/config.
- * Making and removing interfaces is not here: see take.ts and src/netlink.
+ * One interface to WireGuard devices, whatever runs them: the kernel (kernel.ts), a userspace program behind a control
+ * socket (userspace.ts), an engine in this process (engine.ts), or the owner of the name, found as `wg` does
+ * (system.ts). All use the model of src/config. For creating and removing interfaces see take.ts and src/netlink.
  */
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
@@ -56,7 +56,10 @@ export interface WireguardBackend {
   close(): void;
 }
 
-/** What every backend's `sync` is. @param removals whether single allowed IPs are to be taken away, rather than lists filled anew */
+/**
+ * Implements `sync` for every backend.
+ * @param removals true to remove single allowed IPs, false to replace whole lists
+ */
 export async function syncDevice(
   backend: WireguardBackend,
   name: string,

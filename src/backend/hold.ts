@@ -1,4 +1,4 @@
-/** A link of the kernel's that lives as long as this process, as a userspace interface in the foreground does. */
+/** A link of the kernel that lives as long as this process, as a userspace interface in the foreground does. */
 
 import type { Watch } from '../netlink/events.ts';
 import type { LinkReference } from '../netlink/links.ts';
@@ -6,7 +6,8 @@ import { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 
 /**
- * Resolves, saying why, when the link is gone (deleted, or moved to another namespace), or after `stop` has aborted, and then removes it.
+ * Waits until the link is gone (deleted, or moved to another namespace) or `stop` aborts, and removes the link in the
+ * second case. @returns the reason
  * @throws NetlinkError
  */
 export async function holdLink(port: NetlinkPort, link: LinkReference, stop: AbortSignal): Promise<string> {
@@ -19,7 +20,7 @@ export async function holdLink(port: NetlinkPort, link: LinkReference, stop: Abo
       watch = network.watch(['link'], event => (event.of === 'link' && !event.gone) || look(), reject);
       stop.addEventListener('abort', () => resolve(false), { once: true });
       if (stop.aborted) resolve(false);
-      // it may have gone before anybody watched
+      // the link may have gone before the watch began
       else look();
     });
     if (gone) return 'the interface is gone';

@@ -1,6 +1,6 @@
 /**
- * Devices of the kernel's own WireGuard, over netlink. Reading or setting one needs CAP_NET_ADMIN, listing does not; nothing is opened, and no
- * module loaded, before a device of the kernel's is asked for by name.
+ * Devices of the kernel's own WireGuard, over netlink. Reading or setting one needs CAP_NET_ADMIN, listing does not.
+ * Nothing is opened, and no module loaded, before a caller names a device of the kernel.
  */
 import { codedError } from '../base/coded-error.ts';
 import { checkInterfaceName } from '../base/interface-name.ts';
@@ -12,7 +12,7 @@ import { KernelWireguard } from '../netlink/wireguard.ts';
 import { syncDevice, type WireguardBackend } from './backend.ts';
 import { explainRefusal } from './refusal.ts';
 
-/** Of links. */
+/** The kind of a WireGuard link. */
 export const WIREGUARD_KIND = 'wireguard';
 export const RIGHT_NEEDED = 'root or CAP_NET_ADMIN is needed';
 
@@ -64,7 +64,7 @@ export class KernelBackend implements WireguardBackend {
 
   close(): void {
     this.#network?.close();
-    // one that is still being opened has nobody who would hear of its end
+    // a failure to open has been reported to the caller that asked for it
     this.#wireguard?.then(
       wireguard => wireguard?.close(),
       () => {},

@@ -1,11 +1,11 @@
-/** Words for what a device refuses with a number alone: a ListenPort that is another's, a mark that cannot be set. */
+/** Explains what a device refuses with a number only: a ListenPort in use, a mark that cannot be set. */
 import { codedError } from '../base/coded-error.ts';
 import { ConfigError, ERRNO } from '../config/errors.ts';
 import type { DeviceConfig } from '../config/model.ts';
 import { portHolder } from '../io/port-holder.ts';
 import { isRefusal } from '../netlink/errors.ts';
 
-/** An Error with `code` EADDRINUSE that names the port and its holder. */
+/** Returns an Error with `code` EADDRINUSE that names the port and its holder. */
 export function portInUse(name: string, port: number): Error {
   const holder = portHolder(port);
   const who = holder === undefined ? 'by a socket that is not seen in this network namespace' : `by ${holder}`;
@@ -15,7 +15,7 @@ export function portInUse(name: string, port: number): Error {
   );
 }
 
-/** @throws Error with `code` and what to do about it, or whatever else `setting` throws */
+/** Waits for a change. @throws Error with `code` and a remedy for a known refusal, any other error of `setting` as it is */
 export async function explainRefusal<T>(name: string, config: DeviceConfig, setting: Promise<T>): Promise<T> {
   const { listenPort, fwmark } = config;
   try {

@@ -1,6 +1,6 @@
 /**
  * All devices of this machine, or rather of this network namespace and this /var/run/wireguard, as `wg` sees them (wireguard-tools ipc.c): a
- * name at whose control socket somebody answers is a userspace program's, any other the kernel's.
+ * name whose control socket answers belongs to a userspace program, any other name to the kernel.
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
@@ -77,13 +77,13 @@ export class SystemBackend implements WireguardBackend {
     return kernel.list().catch(() => []);
   }
 
-  /** Loaded when first needed: most of what a short command does is loading. */
+  /** Loads the kernel backend at first use: a short command spends most of its time loading. */
   #openKernel(): Promise<KernelBackend> {
     this.#kernel ??= import('./kernel.ts').then(({ KernelBackend }) => new KernelBackend(this.#port));
     return this.#kernel;
   }
 
-  /** What is nobody's is said to be neither's. */
+  /** Calls the owner of a device. For a name without an owner the error mentions both places. */
   async #use<T>(name: string, call: (backend: WireguardBackend) => Promise<T>): Promise<T> {
     const socket = await socketState(name);
     if (socket === 'answers') return call(this.#userspace);

@@ -1,9 +1,10 @@
 /**
- * `--backend`: who runs a new interface. `auto` asks the kernel, by the generic netlink family `wireguard` and then by making the link,
- * and takes userspace where it cannot; the decision says why.
+ * `--backend`: decides what runs a new interface. `auto` asks the kernel for the generic netlink family `wireguard`,
+ * then creates the link, and uses userspace where either fails. The decision has a reason.
  *
- * Nothing runs modprobe: both questions make the kernel itself load the module (the aliases net-pf-16-proto-16-family-wireguard and
- * rtnl-link-wireguard), with the modprobe and the modules of the host. One that is run in a container would look for modules in there.
+ * Nothing runs modprobe: both requests make the kernel load the module itself (the aliases
+ * net-pf-16-proto-16-family-wireguard and rtnl-link-wireguard), with the modprobe and the modules of the host. A modprobe
+ * in a container would search the container for modules.
  */
 import { codedError } from '../base/coded-error.ts';
 import { isRefusal } from '../netlink/errors.ts';
@@ -76,7 +77,7 @@ export async function takeBackend(backend: BackendChoice, { name, port, adoptsTu
   throw codedError(code, `backend kernel: ${problem}; ${remedy(code)}`);
 }
 
-/** What `auto` would take here: makes a link for an instant. */
+/** Returns what `auto` would choose here. Creates a link for an instant. */
 export async function wouldTake(port: NetlinkPort, name: string): Promise<Pick<Taken, 'kind' | 'reason'>> {
   const { kind, reason, ...taken } = await takeBackend('auto', { name, port });
   if ('link' in taken) await withNetwork(port, ({ links }) => links.remove(taken.link));
@@ -86,7 +87,7 @@ export async function wouldTake(port: NetlinkPort, name: string): Promise<Pick<T
 interface Failure {
   readonly problem: string;
   readonly code: string;
-  /** Who has the name. */
+  /** The owner of the name. */
   readonly existing?: Link | undefined;
 }
 
@@ -102,7 +103,7 @@ async function makeLink(name: string, port: NetlinkPort): Promise<{ link: Link }
         const lacks = !before && isRefusal(error, 'EOPNOTSUPP');
         return { ...failure(error), ...(lacks && { problem: `the kernel has no WireGuard (${message(error)})` }) };
       }
-      // the module may have come with the link
+      // creating the link may have loaded the module
       if (before || (await hasFamily(port))) return { link };
       await links.remove(link);
       return {
@@ -115,7 +116,7 @@ async function makeLink(name: string, port: NetlinkPort): Promise<{ link: Link }
   }
 }
 
-/** Whether the kernel has the family `wireguard`; it may load the module to say so. */
+/** Returns whether the kernel has the family `wireguard`. The kernel may load the module for the answer. */
 export async function hasFamily(port: NetlinkPort): Promise<boolean> {
   const generic = new GenericNetlink(port);
   try {

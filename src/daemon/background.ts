@@ -1,7 +1,7 @@
 /**
- * Going to the background. Node cannot fork, so, as wireguard-go does, the program starts itself again with
- * WG_PROCESS_FOREGROUND=1 in a session of its own; the parent ends only when the child says that interface and socket are
- * there, or why not. wg-quick counts on that.
+ * Starts a device in the background. Node cannot fork, so the program starts itself again with WG_PROCESS_FOREGROUND=1 in
+ * a new session, as wireguard-go does. The parent ends only when the child reports that interface and socket exist, or why
+ * not. wg-quick relies on that.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { programStart } from '../io/installation.ts';
 import { type LogPlace, openLogPlace } from './log-place.ts';
 import { LOG_BOTH_VARIABLE, LOG_FD_VARIABLE, LOG_FILE_VARIABLE } from './log-sink.ts';
 
-/** The child finds here the descriptor on which to say that it is ready. */
+/** Names the descriptor on which the child reports that it is ready. */
 export const READY_FD_VARIABLE = 'WGTS_READY_FD';
-/** Set to 1 for a child that is not to live on if its parent was killed before it was ready: nobody would know of it. */
+/** 1: the child ends if its parent was killed before the child was ready, since no caller would know of the device. */
 export const NEEDS_PARENT_VARIABLE = 'WGTS_NEEDS_PARENT';
 const READY_FD = 3;
 const TUN_FD = 4;
@@ -25,18 +25,18 @@ export interface BackgroundOptions {
   readonly args: readonly string[];
   /** Of the interface, for its log. */
   readonly name: string;
-  /** Whether the child's messages go where ours go too, which keeps that open for as long as it lives. */
+  /** Whether the child also writes to our output, which keeps the output open while the child lives. */
   readonly keepOutput: boolean;
-  /** Descriptors that were inherited and must be handed on. */
+  /** Inherited descriptors for the child. */
   readonly tunFd: number | undefined;
   readonly uapiFd: number | undefined;
-  /** Added to ours. */
+  /** Added to our environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
- * Starts the child and waits for its word.
- * @throws Error with what the child said when it could not start
+ * Starts the child and waits for its report.
+ * @throws Error with the child's reason if it could not start
  */
 export async function startInBackground(options: BackgroundOptions): Promise<void> {
   const { name, keepOutput, tunFd, uapiFd } = options;
@@ -55,7 +55,7 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
     argv0,
     detached: true,
     env,
-    // nothing of ours outlives us in it: whoever reads our output waits for its end
+    // the child must not hold our output open: a reader waits for the end of it
     stdio: [
       'ignore',
       'ignore',
@@ -95,14 +95,14 @@ function logEnvironment({ path }: LogPlace, keepOutput: boolean): Record<string,
   return keepOutput ? { ...where, [LOG_BOTH_VARIABLE]: '1' } : where;
 }
 
-/** Our standard error is the journal's, by a service manager: a second place would say all of it twice. */
+/** Reports whether our standard error already goes to the journal: a second log would repeat every line. */
 function isInJournal(keepOutput: boolean): boolean {
   return keepOutput && process.env['JOURNAL_STREAM'] !== undefined;
 }
 
 /**
- * What the child says to its parent, once. Without a parent that waits it is silent.
- * @returns false if there was one to wait, it is gone, and the child is to go too
+ * Reports once from the child to a waiting parent; does nothing without one.
+ * @returns false if the parent is gone and the child must end too
  */
 export function tellParent(outcome: 'ready' | Error): boolean {
   const fd = Number(process.env[READY_FD_VARIABLE] ?? -1);
@@ -115,7 +115,7 @@ export function tellParent(outcome: 'ready' | Error): boolean {
     closeSync(fd);
     return true;
   } catch {
-    // the parent was killed: nobody is waiting
+    // the parent was killed
     return !needed;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What this machine can do for a tunnel: facts for `wgts doctor`, gathered by trying. Opening a TUN needs root and makes an interface
- * for an instant; without root that part is not known.
+ * What this machine offers a tunnel: facts for `wgts doctor`, found by trying. Opening a TUN needs root and creates an
+ * interface for an instant; without root that part stays unknown.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
@@ -10,26 +10,26 @@ import { openTun } from '../io/tun.ts';
 import { openNativeUdp } from '../io/udp.ts';
 import { runningKernel } from './known-kernels.ts';
 
-/** A value, or why it is not known. */
+/** A value, or the reason why it is unknown. */
 export type Known<T> = { readonly value: T } | { readonly problem: string };
 
 export interface Capabilities {
   readonly node: string;
   readonly openssl: string;
   readonly kernel: string;
-  /** What else the kernel says of its version (KernelNames), where a distribution's release says less. */
+  /** More about the version (KernelNames), for distributions whose release name says less. */
   readonly kernelVersion?: string;
   readonly kernelSignature?: string;
-  /** Whether the files of this machine say that the kernel has WireGuard itself, loaded or to be loaded. */
+  /** Whether this machine has WireGuard in its kernel, loaded or as a module file. */
   readonly kernelModule: boolean;
-  /** Whether /dev/net/tun is there. */
+  /** Whether /dev/net/tun exists. */
   readonly tunDevice: boolean;
-  /** Empty, or why the addon is not to be had. */
+  /** Empty, or why the addon is not available. */
   readonly addonProblem: string;
   readonly aead: readonly CipherProvider[];
   readonly tunOffloads: Known<readonly string[]>;
   readonly udpOffloads: Known<readonly string[]>;
-  /** Bytes that a UDP socket may queue at most when it may not force more. */
+  /** Largest UDP socket buffer in bytes without the right to force a larger one. */
   readonly largestBuffer: number;
   readonly root: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * The UDP sockets of a device over its life: open while the interface is up, as the kernel's and wireguard-go's are, and opened anew
- * for another port. Port and mark outlive them, and so do their counters, which only grow.
+ * The UDP sockets of a device over its life: open while the interface is up, as in the kernel and wireguard-go, and
+ * reopened for another port. Port, mark and counters outlive the sockets; counters only grow.
  */
 import type { OpenUdp, Udp, Wake } from '../io/ports.ts';
 
@@ -24,12 +24,12 @@ export class DeviceSockets {
     this.#events = events;
   }
 
-  /** undefined while the interface is down, or where its port could not be opened. */
+  /** undefined while the interface is down, or if its port could not be opened. */
   get udp(): Udp | undefined {
     return this.#udp;
   }
 
-  /** The port in use, or that will be used; 0: the system chooses. */
+  /** The current or next port; 0: the system chooses. */
   get port(): number {
     return this.#port;
   }
@@ -38,13 +38,13 @@ export class DeviceSockets {
     return this.#mark;
   }
 
-  /** Whether open() would have to be called for this port. 0 asks for another one. */
+  /** Reports whether this port needs a new open(). 0 asks for a different port. */
   wouldMove(port: number): boolean {
     return this.#udp !== undefined && (port === 0 || port !== this.#udp.port);
   }
 
   /**
-   * Opens sockets in place of those that are open.
+   * Opens sockets, and replaces open ones.
    * @throws Error with `code` (EADDRINUSE, EACCES, ...); then nothing has changed
    */
   open(port: number, mark: number): void {
@@ -60,14 +60,14 @@ export class DeviceSockets {
     opened.onRoutesChanged(() => still() && onRoutesChanged());
   }
 
-  /** Opens sockets for an instant. @throws Error with `code`, where open() would fail */
+  /** Opens sockets for an instant, as a test. @throws Error with `code` if open() would fail */
   attempt(port: number, mark: number): void {
     this.#openUdp(port, mark).close();
   }
 
   /**
-   * Sets what open() will use, and the mark of the sockets that are open.
-   * @returns true if the mark is a new one
+   * Sets port and mark for the next open(), and the mark of open sockets.
+   * @returns true if the mark changed
    * @throws Error with `code` when the system refuses the mark
    */
   keep(port: number, mark: number): boolean {

@@ -1,18 +1,18 @@
 /**
  * The key log that Wireshark reads (its preference wg.keylog_file): every key of every handshake, in the clear. For debugging
- * alone, and off unless WG_KEYLOGFILE names a file.
+ * only, and off unless WG_KEYLOGFILE names a file.
  */
 import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { formatKeyBase64 } from '../base/key.ts';
 import type { KeyLog } from '../protocol/device.ts';
 
 /**
- * Opens the file, which it makes readable by its owner alone, to append to it.
+ * Opens the file for appending, and makes it readable by its owner only.
  * @throws Error with `code` when it cannot be opened
  */
 export function openKeyLog(path: string): { log: KeyLog; close: () => void } {
   const fd = openSync(path, 'a', 0o600);
-  // it may have been there before, and open to others
+  // an existing file may be readable by others
   if (fstatSync(fd).isFile()) fchmodSync(fd, 0o600);
   return {
     log: (label, key) => {
@@ -22,12 +22,12 @@ export function openKeyLog(path: string): { log: KeyLog; close: () => void } {
   };
 }
 
-/** What must be shown to whoever turned it on. */
+/** The warning for the user who turned the log on. */
 export function keyLogWarning(path: string): string {
   return [
     '*****************************************************************************',
     '** WARNING: WG_KEYLOGFILE is set. Private keys, preshared keys and every   **',
-    '** session key are being written in the clear. Whoever reads the file      **',
+    '** session key are being written in the clear. Anyone who reads the file   **',
     '** reads all traffic, past and future. Unset it when you are done.         **',
     '*****************************************************************************',
     `key log: ${path}`,

@@ -21,9 +21,9 @@ export interface KernelFault {
   readonly avoid: AvoidedOffload;
   /** What goes wrong, and with which versions. */
   readonly fault: string;
-  /** What is done without it, and what ends that. */
+  /** What happens instead, and which version fixes the fault. */
   readonly remedy: string;
-  /** Half open ranges of versions, release candidates of the first included. */
+  /** Half-open ranges of versions, including the release candidates of the first version. */
   readonly ranges: readonly (readonly [from: Version, before: Version])[];
 }
 
@@ -60,7 +60,7 @@ export const KERNEL_FAULTS: readonly KernelFault[] = [
   },
 ];
 
-/** What the kernel says of itself, for `upstreamVersion`. */
+/** The kernel's own names for its version, for `upstreamVersion`. */
 export interface KernelNames {
   /** uname -r */
   readonly release: string;
@@ -75,15 +75,15 @@ export function runningKernel(): KernelNames {
   try {
     signature = readFileSync('/proc/version_signature', 'utf8').trim();
   } catch {
-    // only Ubuntu's kernels have it
+    // only Ubuntu kernels have it
   }
   return { release: release(), version: version(), signature };
 }
 
 /**
- * The version of kernel.org that a kernel is of, without what a distribution appends. Where the distribution says more than its release does
- * (6.1.0-23-amd64 is 6.1.99), that counts.
- * @returns undefined for what is no version
+ * Returns the kernel.org version of a kernel, without a distribution's suffix. A more exact statement of the distribution
+ * counts (6.1.0-23-amd64 is 6.1.99).
+ * @returns undefined if there is no version
  */
 export function upstreamVersion({ release, version = '', signature = '' }: KernelNames): Version | undefined {
   const named = parseVersion(release);
@@ -92,7 +92,7 @@ export function upstreamVersion({ release, version = '', signature = '' }: Kerne
   return said && said[0] === named[0] && said[1] === named[1] ? said : named;
 }
 
-/** The faults of a kernel, in the order of the table. */
+/** Returns the faults of a kernel, in the order of the table. */
 export function knownFaults(names: KernelNames): KernelFault[] {
   const kernel = upstreamVersion(names);
   if (!kernel) return [];
@@ -101,7 +101,7 @@ export function knownFaults(names: KernelNames): KernelFault[] {
   );
 }
 
-/** Three numbers at most at the beginning; a missing one is 0, and what follows them is the distribution's, or a release candidate. */
+/** Parses up to three leading numbers. A missing one is 0; the rest is the distribution's, or a release candidate. */
 function parseVersion(text: string): Version | undefined {
   const found = /^([0-9]{1,5})\.([0-9]{1,5})(?:\.([0-9]{1,5}))?/.exec(text);
   return found ? [Number(found[1]), Number(found[2]), Number(found[3] ?? 0)] : undefined;

@@ -1,9 +1,9 @@
-/** A log file of bounded size: at its limit it becomes FILE.1, whose predecessor goes. Writes are asynchronous, and those that fail are lost. */
+/** A log file of bounded size. At its limit it becomes FILE.1 and replaces an older one. Asynchronous writes that fail are lost. */
 import { closeSync, constants, fstatSync, openSync, renameSync, write, writeSync } from 'node:fs';
 
 const LARGEST = 1 << 20;
 const MOST_WAITING = 256 << 10;
-/** After a failure, such as a full disk. */
+/** The pause after a failure, such as a full disk. */
 const AGAIN_MS = 5000;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
@@ -39,7 +39,7 @@ export class LogFile {
     try {
       if (text !== '' && this.#ready()) writeSync(this.#fd, text);
     } catch {
-      // there is nobody left to tell
+      // the process ends, and has no other place to report it
     }
   }
 
@@ -72,7 +72,7 @@ export class LogFile {
     });
   }
 
-  /** Opens the file, or turns it over at its limit. @returns false if it cannot be had now */
+  /** Opens the file, or rotates it at its limit. @returns false if it cannot be opened now */
   #ready(): boolean {
     try {
       if (this.#fd >= 0 && this.#size >= this.#largest) {

@@ -1,6 +1,6 @@
 /**
- * Where a device in the background logs: the journal, the system log, or a file, whichever is there first. The program that starts the device
- * opens it and hands it over as standard error too, so that what Node itself prints when it dies is there as well. WGTS_LOG chooses one.
+ * Where a device in the background logs: the first available of journal, system log and file; WGTS_LOG chooses one. The
+ * program that starts the device opens the log and also passes it as standard error, so that it gets Node's own last words.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync } from 'node:fs';
@@ -12,27 +12,27 @@ const LOG_PLACES = ['auto', 'journal', 'syslog', 'file', 'none'] as const;
 
 export interface LogPlace {
   readonly kind: 'journal' | 'syslog' | 'file';
-  /** For the child's standard error, and for LOG_FD where it is a stream. */
+  /** For the child's standard error, and for WGTS_LOG_FD if it is a stream. */
   readonly output: Socket | number;
-  /** Of a file. */
+  /** The path, for a file. */
   readonly path?: string;
-  /** Once the child has it. Idempotent. */
+  /** Call once the child has it. Idempotent. */
   close(): void;
 }
 
-/** Folders for log files, each only root's; the first that can be used. */
+/** Folders for log files, writable by root only; the first usable one counts. */
 export const LOG_FOLDERS = ['/var/log/wireguard-ts', '/run/wireguard-ts/log'] as const;
 export const JOURNAL_SOCKET = '/run/systemd/journal/stdout';
 const SYSLOG_SOCKET = '/dev/log';
 const CONNECT_LIMIT_MS = 1000;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
-/** How the journal and the system log name what an interface's device says. */
+/** Returns the identifier of a device's messages in the journal and the system log. */
 export function logIdentifier(name: string): string {
   return `wireguard-ts-${name}`;
 }
 
-/** @throws Error for a WGTS_LOG that is none, or that cannot be had */
+/** Opens the log of a device. @throws Error for an unknown or unavailable WGTS_LOG */
 export async function openLogPlace(name: string, setting = process.env['WGTS_LOG']): Promise<LogPlace | undefined> {
   const wanted = LOG_PLACES.find(each => each === (setting || 'auto'));
   if (wanted === undefined) throw codedError('EINVAL', `WGTS_LOG=${setting}: it is one of ${LOG_PLACES.join(', ')}`);
@@ -47,7 +47,7 @@ export async function openLogPlace(name: string, setting = process.env['WGTS_LOG
 }
 
 const MISSING = {
-  journal: `nobody answers at ${JOURNAL_SOCKET}`,
+  journal: `no journal answers at ${JOURNAL_SOCKET}`,
   syslog: `there is no ${SYSLOG_SOCKET}, or no logger(1)`,
   file: `neither ${LOG_FOLDERS.join(' nor ')} can be written`,
 };
@@ -67,12 +67,12 @@ async function openJournal(name: string): Promise<LogPlace | undefined> {
     socket.destroy();
     return undefined;
   }
-  // identifier, unit, priority, whether lines begin with one, and three times whether to forward
+  // identifier, unit, priority, whether lines begin with a priority, and three flags for forwarding
   await new Promise<void>(resolve => socket.write(`${logIdentifier(name)}\n\n6\n1\n0\n0\n0\n`, () => resolve()));
   return { kind: 'journal', output: socket, close: () => socket.destroy() };
 }
 
-/** Node has no datagram sockets of this kind; logger(1) ends with the device that writes to it. */
+/** Uses logger(1), since Node has no UNIX datagram sockets. logger ends with the device that writes to it. */
 function openSyslog(name: string): LogPlace | undefined {
   const logger = `${process.env['PATH'] ?? ''}:/usr/bin:/bin`
     .split(delimiter)
@@ -95,7 +95,7 @@ function openFile(name: string): LogPlace | undefined {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const { mode, uid } = lstatSync(folder);
-      // a link, or a folder that others may change, is not ours to write into
+      // do not write into a link or a folder that others may change
       if ((mode & constants.S_IFMT) !== constants.S_IFDIR || mode & 0o022 || uid !== process.geteuid?.()) continue;
       const path = join(folder, `${name}.log`);
       const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
@@ -106,7 +106,7 @@ function openFile(name: string): LogPlace | undefined {
       };
       return { kind: 'file', output: fd, path, close };
     } catch {
-      // the next one
+      // try the next one
     }
   return undefined;
 }

@@ -1,31 +1,31 @@
 /**
- * The device's side of its log. Nothing here waits or throws: while a place takes nothing, lines beyond a bound are dropped and counted, and
- * where it fails for good the device goes on without.
+ * The device's side of its log. Nothing here waits or throws: while the log accepts nothing, lines beyond a bound are
+ * dropped and counted, and without a working log the device goes on.
  */
 import { Socket } from 'node:net';
 import { LogFile } from './log-file.ts';
 
-/** The child finds here the descriptor of a stream, or the path of a file. */
+/** Passes the descriptor of a stream, or the path of a file, to the child. */
 export const LOG_FD_VARIABLE = 'WGTS_LOG_FD';
 export const LOG_FILE_VARIABLE = 'WGTS_LOG_FILE';
-/** Set to 1 where standard error is a person's or a manager's, who want all of it too. */
+/** 1: write to standard error as well, since a person or a manager reads it. */
 export const LOG_BOTH_VARIABLE = 'WGTS_LOG_BOTH';
 
 interface LogSink {
   write(line: string): void;
-  /** What waits is written now, as far as that can be: the process ends. */
+  /** Writes waiting lines now, as far as possible, because the process ends. */
   flush(): void;
 }
 
 export interface TakenLog {
   readonly sink: LogSink | undefined;
-  /** Whether standard error gets what is logged as well. */
+  /** Whether log lines go to standard error too. */
   readonly toStderr: boolean;
 }
 
 const MOST_WAITING = 256 << 10;
 
-/** Takes what the parent handed over, once. */
+/** Takes over the log that the parent passed. Call once. */
 export function takeLog(env: NodeJS.ProcessEnv = process.env): TakenLog {
   const fd = Number(env[LOG_FD_VARIABLE] ?? -1);
   const file = env[LOG_FILE_VARIABLE];
@@ -42,7 +42,7 @@ function streamSink(fd: number): LogSink {
   } catch {
     return { write: () => {}, flush: () => {} };
   }
-  // without a reader the tunnel goes on
+  // the tunnel goes on without a reader
   stream.on('error', () => {});
   stream.unref();
   let dropped = 0;
@@ -55,7 +55,7 @@ function streamSink(fd: number): LogSink {
       }
       if (dropped > 0) stream.write(`${dropped} lines were dropped: the log took nothing\n`);
       dropped = 0;
-      // written at once while the stream takes it
+      // the stream writes at once while it can
       stream.write(line);
     },
     flush: () => {},

@@ -1,4 +1,4 @@
-/** What the daemon tells a person, on stderr, in the levels of wireguard-go (LOG_LEVEL: verbose, error, silent). Never keys. */
+/** The daemon's log for people, on stderr, in the levels of wireguard-go (LOG_LEVEL: verbose, error, silent). Never has keys. */
 
 export type LogLevel = 'silent' | 'error' | 'verbose';
 
@@ -15,7 +15,7 @@ export interface Log {
   notice?(message: string): void;
 }
 
-/** A LOG_LEVEL as wireguard-go reads it; what it does not know, and nothing, is "error". */
+/** Parses LOG_LEVEL as wireguard-go does; an unknown or missing level is "error". */
 export function parseLogLevel(text: string | undefined): LogLevel {
   switch (text) {
     case 'verbose':

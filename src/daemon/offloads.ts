@@ -1,4 +1,4 @@
-/** The offloads that can be switched off, each alone: what `--no-NAME` and WGTS_NO_OFFLOAD name. */
+/** The offloads that can be switched off one by one, by `--no-NAME` and WGTS_NO_OFFLOAD. */
 import { ALL_TUN_OFFLOADS, TUN_OFFLOADS, TUN_SINGLE_UDP } from '../io/tun.ts';
 import { ALL_UDP_OFFLOADS, UDP_OFFLOADS } from '../io/udp.ts';
 import type { AvoidedOffload } from './known-kernels.ts';

@@ -1,6 +1,7 @@
 /**
- * Opens the sockets of an interface that came up, and again each second while its port is taken: meanwhile the interface is up and deaf,
- * where the kernel would refuse to bring it up. Logs the reason once, with the port's holder, and the end of it.
+ * Opens the sockets of an interface that came up, and retries each second while its port is in use. Until then the
+ * interface is up but receives nothing; the kernel would refuse to bring it up. Logs the reason once, with the port's
+ * holder, and the success.
  */
 
 import { portHolder } from '../io/port-holder.ts';
@@ -11,7 +12,7 @@ export interface PortRetryOptions {
   readonly sockets: DeviceSockets;
   readonly log: Log;
   readonly now: () => number;
-  /** It is time to call open() again. */
+  /** Called when it is time to call open() again. */
   readonly onDue: () => void;
 }
 
@@ -32,7 +33,7 @@ export class PortRetry {
     return this.#options.now() >= this.#next;
   }
 
-  /** @returns false if the system refused, and this is to be tried again */
+  /** Opens the sockets. @returns false if the system refused; a retry follows */
   open(): boolean {
     const { sockets, log } = this.#options;
     const { port, mark } = sockets;
@@ -52,7 +53,7 @@ export class PortRetry {
     return true;
   }
 
-  /** The next attempt need not wait: port or mark are others. */
+  /** Lets the next attempt start at once, because port or mark changed. */
   reset(): void {
     this.#next = 0;
   }

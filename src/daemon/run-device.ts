@@ -1,5 +1,6 @@
 /**
- * One device from start to end: TUN, engine, control socket, signals. What `wireguard-ts wg0` is once its arguments are read.
+ * Runs one device from start to end: TUN, engine, control socket, signals. `wireguard-ts wg0` calls this once its
+ * arguments are parsed.
  */
 import { randomFillSync } from 'node:crypto';
 import { statSync } from 'node:fs';
@@ -22,21 +23,21 @@ import { UapiServer } from './uapi-server.ts';
 import { uapiSocketPath } from './uapi-socket.ts';
 import { warmUpLater } from './warm-up.ts';
 
-/** What wireguard-go gives an interface: IPv6's 1500 less 80 bytes of outer headers. */
+/** The default of wireguard-go: 1500 less 80 bytes of outer IPv6 headers. */
 const DEFAULT_MTU = 1420;
-/** What ends a device, its socket taken along. SIGHUP (the terminal is gone) ends wireguard-go too, but leaves its socket behind. */
+/** Signals that end a device and remove its socket. SIGHUP (the terminal closed) ends wireguard-go too, but leaves its socket. */
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 export interface DeviceSettings {
   readonly name: string;
   readonly backend: UserspaceName;
-  /** An AEAD provider of the addon by name; the fastest otherwise. */
+  /** An AEAD provider of the addon by name; default: the fastest. */
   readonly aead?: string;
   readonly offloadsOff: ReadonlySet<OffloadSwitch>;
-  /** Offloads that this kernel mangles (known-kernels.ts), which are left out and logged. */
+  /** Faults of this kernel (known-kernels.ts). Their offloads stay off, and the log says so. */
   readonly kernelFaults?: readonly KernelFault[];
   readonly logLevel: LogLevel;
-  /** Descriptors that were inherited: an open TUN device, a listening control socket. */
+  /** Inherited descriptors: an open TUN device, a listening control socket. */
   readonly tunFd?: number;
   readonly uapiFd?: number;
   readonly keyLogFile?: string;
@@ -45,8 +46,8 @@ export interface DeviceSettings {
 }
 
 /**
- * Resolves when the device has ended: its interface was deleted, its control socket unlinked, or one of STOP_SIGNALS came.
- * @throws Error when it cannot start, saying why; then nothing is left behind
+ * Runs a device until its interface is deleted, its control socket is unlinked, or one of STOP_SIGNALS arrives.
+ * @throws Error with the reason if the device cannot start; then nothing is left behind
  */
 export async function runDevice(settings: DeviceSettings): Promise<void> {
   checkInterfaceName(settings.name);
@@ -90,7 +91,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     onGone: () => end('the interface is gone'),
   });
   const stop = () => end('asked to stop');
-  // before there is anything that a signal could leave behind: who sees the socket may end us at once
+  // before the socket exists: a program that sees it may end us at once, and nothing may stay behind
   for (const signal of STOP_SIGNALS) process.on(signal, stop);
   let server: UapiServer | undefined;
   let stopWarmUp = () => {};
@@ -104,7 +105,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       ...(settings.uapiFd !== undefined && { fd: settings.uapiFd }),
     }).catch((error: NodeJS.ErrnoException) => {
       if (settings.uapiFd !== undefined) error.message = `WG_UAPI_FD=${settings.uapiFd}: ${error.message}`;
-      // what node says where a folder cannot be made on a read-only file system
+      // Node's codes for a folder that cannot be created on a read-only file system
       else if (error.code === 'EROFS' || error.code === 'ENOENT')
         error.message = `cannot make the control socket ${uapiSocketPath(name)}: ${error.message} (make its folder writable, in a container --tmpfs /run)`;
       throw error;
@@ -115,7 +116,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     );
     for (const { fault, remedy } of faults)
       log.error(`${fault}: ${remedy} (WGTS_NO_OFFLOAD=none uses it all the same)`);
-    if (!tellParent('ready')) end('whoever started it was killed');
+    if (!tellParent('ready')) end('the program that started it was killed');
     const { crypto, makeCipher } = backend;
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);
     stopWarmUp = warmUpLater({ crypto, makeCipher, random, wall: clock.wall, log, quietFor });
@@ -129,7 +130,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   }
 }
 
-/** With the name of the setting that went wrong. */
+/** Adds the name of the setting to an error. */
 function named<T>(setting: string, attempt: () => T): T {
   try {
     return attempt();
@@ -138,7 +139,7 @@ function named<T>(setting: string, attempt: () => T): T {
   }
 }
 
-/** What the system says of a TUN, in words that tell what to do. */
+/** Opens a TUN. @throws Error with the system's reason and a remedy */
 function openDevice(open: () => Tun, name: string): Tun {
   try {
     return open();
@@ -149,7 +150,7 @@ function openDevice(open: () => Tun, name: string): Tun {
   }
 }
 
-/** Not even a user namespace helps where the device's own mode says no. */
+/** Returns the remedy if the mode of the device shuts other users out, even inside a user namespace. */
 function ownersOnly(): string | undefined {
   const { mode } = statSync('/dev/net/tun', { throwIfNoEntry: false }) ?? { mode: 0o666 };
   if ((mode & 0o006) === 0o006) return undefined;

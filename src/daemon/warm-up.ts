@@ -25,7 +25,7 @@ export interface WarmUpOptions {
   readonly log: Log;
 }
 
-export interface LaterOptions extends WarmUpOptions {
+interface LaterOptions extends WarmUpOptions {
   /** Milliseconds since the real device had a packet, or its control socket a client to answer. */
   quietFor(): number;
 }
