@@ -1,4 +1,4 @@
-/** The table of the READMEs: six rows of docs/benchmarks.md, without the variants of this program. */
+/** The READMEs' table: six rows of docs/benchmarks.md, without the variants of this program. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { between, contentIn } from './marks.ts';
@@ -8,7 +8,7 @@ import { table, wrapped } from './table.ts';
 export const BENCHMARKS = 'docs/benchmarks.md';
 const FRONT_PAGES = ['README.md', 'README.zh.md'];
 
-/** What matters most for a choice, including rows in which others are better. */
+/** The rows that matter most for a choice, including rows in which other programs are better. */
 const TITLES = [
   'TCP, one stream',
   'CPU for a gigabit, both ends',

@@ -1,4 +1,4 @@
-/** What the numbers were measured on. */
+/** The machine that a benchmark ran on. */
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
@@ -23,7 +23,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** One line for people. */
+/** Describes the machine in one line. */
 export function machineLine(machine: Machine): string {
   const { cpu, cores, memoryGib, kernel, system, node } = machine;
   return `${cpu}, ${cores} cores, ${memoryGib} GiB, ${system}, Linux ${kernel}, Node ${node}`;

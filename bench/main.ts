@@ -1,4 +1,7 @@
-/** `npm run bench`: hands the options to the benchmark that was asked for. The others are loaded only when they are wanted. */
+/**
+ * `npm run bench`: passes the options to the requested benchmark. The other benchmarks are not
+ * loaded.
+ */
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
 import { saveRows } from './report.ts';
 import { runTunnel } from './tunnel/main.ts';

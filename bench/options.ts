@@ -1,30 +1,30 @@
-/** The words and options of `npm run bench`. */
+/** The benchmarks and options of `npm run bench`. */
 
 export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|start|kernel-vm|readme] [OPTION...]]
 
-  tunnel       this program and every other WireGuard that is found here, side by side in namespaces (the default)
-  micro        the parts: AEAD, X25519, BLAKE2s, routing, splitting and merging
-  heap         what ten million packets cost the JavaScript heap, and how often they cross into C
-  start        how long short commands take, beside node -e 0
-  kernel-vm    in QEMU, beside the kernel module
-  readme       no run: the READMEs' table again, out of docs/benchmarks.md
+  tunnel       compares this program with every WireGuard found here, in namespaces (the default)
+  micro        times the parts: AEAD, X25519, BLAKE2s, routing, splitting and merging
+  heap         measures what ten million packets allocate on the JavaScript heap, and their calls into C
+  start        times short commands against node -e 0
+  kernel-vm    compares with the kernel module, in QEMU
+  readme       writes the READMEs' table from docs/benchmarks.md, without a run
 
-  --runs=N             how often each measure is taken of each contender (5)
-  --seconds=N          how long one transfer takes (3)
-  --only=A,B           these measures alone, by the names that --list says
-  --contenders=A,B     these contenders alone
-  --quick              two runs of a second each: to see whether it works, not how fast
-  --from=FILE          no run: the table and the plot of a run that was saved
+  --runs=N             runs of each measure for each contender (5)
+  --seconds=N          duration of one transfer (3)
+  --only=A,B           only these measures, by the names that --list prints
+  --contenders=A,B     only these contenders
+  --quick              two runs of one second each: shows that it works, not how fast
+  --from=FILE          prints the table and the plot of a saved run, without a new one
   --publish            writes the table into docs/benchmarks.md, its first rows into the READMEs, the plot to docs/bench.svg
-  --list               the measures and the contenders that are found here
+  --list               prints the measures and the contenders found here
 `;
 
 export interface BenchOptions {
   readonly word: string;
   readonly runs: number;
-  /** Of one transfer. */
+  /** Seconds of one transfer. */
   readonly seconds: number;
-  /** Names; empty: all. */
+  /** Names; empty means all. */
   readonly only: readonly string[];
   readonly contenders: readonly string[];
   readonly quick: boolean;
@@ -33,14 +33,14 @@ export interface BenchOptions {
   readonly from: string | undefined;
 }
 
-/** @returns the options, or what is wrong with them */
+/** @returns the options, or a message that says what is wrong with them */
 export function parseOptions(args: readonly string[]): BenchOptions | string {
   const words: string[] = [];
   const values = new Map<string, string>();
   for (const arg of args) {
     const match = /^--([a-z]+)(?:=(.*))?$/.exec(arg);
     if (match) values.set(match[1]!, match[2] ?? '');
-    else if (arg.startsWith('-')) return `${arg} is not understood`;
+    else if (arg.startsWith('-')) return `${arg} is not a known option`;
     else words.push(arg);
   }
   const take = (name: string): string | undefined => {
@@ -63,9 +63,9 @@ export function parseOptions(args: readonly string[]): BenchOptions | string {
     list: take('list') !== undefined,
     from: take('from'),
   };
-  if (!(Number.isInteger(runs) && runs >= 1)) return '--runs wants a whole number';
-  if (!(seconds > 0)) return '--seconds wants a number';
-  if (words.length > 1) return `one word is enough, not ${words.join(' ')}`;
+  if (!(Number.isInteger(runs) && runs >= 1)) return '--runs takes a whole number';
+  if (!(seconds > 0)) return '--seconds takes a number';
+  if (words.length > 1) return `only one benchmark can run at a time, not ${words.join(' ')}`;
   const [unknown] = values.keys();
-  return unknown === undefined ? options : `--${unknown} is not understood`;
+  return unknown === undefined ? options : `--${unknown} is not a known option`;
 }

@@ -1,4 +1,4 @@
-/** The line on stderr that says how far a run is: rewritten in place on a terminal, otherwise one line for each step. */
+/** The progress line on stderr: rewritten in place on a terminal, otherwise one line per step. */
 
 export class Progress {
   readonly #steps: number;
@@ -10,12 +10,12 @@ export class Progress {
     this.#steps = steps;
   }
 
-  /** A step begins. */
+  /** Announces a step. */
   begin(what: string): void {
     if (this.#terminal) this.#write(`${this.#position()} ${what} ...`);
   }
 
-  /** A step has ended, with this outcome. */
+  /** Reports the outcome of a step. */
   end(what: string, outcome: string): void {
     this.#done++;
     const line = `${this.#position()} ${what}: ${outcome}`;
@@ -23,7 +23,7 @@ export class Progress {
     else process.stderr.write(`${line}\n`);
   }
 
-  /** Something that must stay on the screen. */
+  /** Prints a line that stays on the screen. */
   remark(text: string): void {
     process.stderr.write(this.#terminal ? `\r\x1b[K${text}\n` : `${text}\n`);
   }

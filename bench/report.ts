@@ -1,4 +1,7 @@
-/** What is made of results: the table on standard output, files in bench/results, and, when that is wanted, front pages and docs. */
+/**
+ * Outputs of a run: the table on stdout, files in bench/results, and on request the READMEs and
+ * docs.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BENCHMARKS, writeFrontPages } from './front-page.ts';
@@ -21,7 +24,7 @@ export function report(results: Results, options: Pick<BenchOptions, 'from' | 'p
   if (options.publish) publish(results, plot);
 }
 
-/** What a benchmark of parts measured, with the machine that it was measured on. */
+/** Saves the rows of a benchmark together with the machine that it ran on. */
 export function saveRows(benchmark: string, rows: readonly unknown[]): void {
   const date = new Date().toISOString();
   const path = join(RESULTS, `${benchmark}-${date.slice(0, 19).replaceAll(':', '')}.json`);
@@ -29,7 +32,9 @@ export function saveRows(benchmark: string, rows: readonly unknown[]): void {
   process.stderr.write(`\n${path}\n`);
 }
 
-/** Writes the whole table into docs/benchmarks.md, six of its rows into the READMEs, and the plot. */
+/**
+ * Writes the full table into docs/benchmarks.md, six of its rows into the READMEs, and the plot.
+ */
 function publish(results: Results, plot: string): void {
   const path = join(ROOT, BENCHMARKS);
   writeFileSync(path, between(readFileSync(path, 'utf8'), markdown(results), BENCHMARKS));

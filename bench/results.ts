@@ -1,4 +1,4 @@
-/** What a run leaves: facts about machine and contenders, and every number that was measured. */
+/** The results of a run: facts about machine and contenders, and every number measured. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,16 +7,16 @@ import type { Machine } from './machine.ts';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const RESULTS = join(ROOT, 'bench/results');
 
-/** One number that is measured, a row of the table. */
+/** One measured quantity: a row of the table. */
 export interface Figure {
-  /** For --only and the JSON. */
+  /** The name for --only and the JSON. */
   readonly name: string;
   readonly title: string;
   readonly unit: string;
   readonly better: 'more' | 'less';
-  /** Digits behind the point. */
+  /** Decimal places. */
   readonly digits: number;
-  /** Among those that a plot shows, which has no room for all. */
+  /** Whether the plot shows it. The plot has no room for all figures. */
   readonly headline?: boolean;
 }
 
@@ -33,17 +33,17 @@ export interface Results {
   readonly date: string;
   readonly runs: number;
   readonly seconds: number;
-  /** Taken with --quick: to see whether it works. */
+  /** Taken with --quick: shows that it works, not how fast. */
   readonly quick: boolean;
   readonly contenders: readonly ContenderFacts[];
   readonly figures: readonly Figure[];
-  /** By figure, then contender: one value for each run, null where it failed. */
+  /** By figure, then contender: one value per run, null where it failed. */
   readonly values: Readonly<Record<string, Readonly<Record<string, readonly (number | null)[]>>>>;
-  /** What a reader of the table must know: what could not be measured, and why. */
+  /** Remarks for readers of the table: what could not be measured, and why. */
   readonly notes: readonly string[];
 }
 
-/** The values of one cell; undefined where a run failed. */
+/** Returns the values of one cell, undefined where a run failed. */
 export function cell(results: Results, figure: string, contender: string): (number | undefined)[] {
   return (results.values[figure]?.[contender] ?? []).map(value => value ?? undefined);
 }

@@ -1,11 +1,11 @@
-/** What is made of the numbers of several runs. */
+/** Statistics over several runs. */
 
-/** The middle value, or the mean of the two in the middle; NaN of nothing. */
+/** Returns the median, or NaN for an empty list. */
 export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
 
-/** Interpolated between neighbours; NaN of nothing. */
+/** Returns a percentile, interpolated between neighbours, or NaN for an empty list. */
 export function percentile(values: readonly number[], percent: number): number {
   if (values.length === 0) return Number.NaN;
   const sorted = values.toSorted((a, b) => a - b);
@@ -17,17 +17,17 @@ export function percentile(values: readonly number[], percent: number): number {
 }
 
 export interface Ratio {
-  /** The median of the ratios of runs that stood side by side. */
+  /** The median of the ratios of paired runs. */
   readonly paired: number;
   /** The ratio of the two medians. */
   readonly ofMedians: number;
-  /** How many pairs there were. */
+  /** The number of pairs. */
   readonly pairs: number;
 }
 
 /**
- * Ours to theirs. Values by number of run, undefined where a run failed.
- * @returns undefined without a single pair
+ * Returns the ratio of ours to theirs. Values are indexed by run, undefined where a run failed.
+ * @returns undefined if there is no pair
  */
 export function ratio(
   ours: readonly (number | undefined)[],

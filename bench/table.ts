@@ -1,40 +1,40 @@
 /**
- * The results as a Markdown table: the median of every contender, and our ratio to wireguard-go and to
- * the best of the others.
+ * The results as a Markdown table: the median of every contender, and our ratio to wireguard-go and
+ * to the best of the others.
  */
 import { machineLine } from './machine.ts';
 import { type ContenderFacts, cell, type Figure, type Results } from './results.ts';
 import { isNumber, median, type Ratio, ratio } from './statistics.ts';
 
-/** Whom every row is held against, when it took part. */
-const MEASURE_OF_ALL = 'wireguard-go';
+/** The baseline of every row, if it took part. */
+const BASELINE = 'wireguard-go';
 
-/** Columns of prose in Markdown. */
+/** Maximum columns of prose in Markdown. */
 const PROSE = 120;
 
-/** The contender whose ratios are shown: the first of ours. */
-function protagonist(results: Results): ContenderFacts | undefined {
+/** Returns the contender whose ratios are shown: the first of ours. */
+function ourContender(results: Results): ContenderFacts | undefined {
   return results.contenders.find(({ kind }) => kind === 'ours');
 }
 
-/** The median of a cell; undefined where every run failed or none was made. */
-export function middle(results: Results, figure: string, contender: string): number | undefined {
+/** Returns the median of a cell, or undefined if it has no successful run. */
+export function cellMedian(results: Results, figure: string, contender: string): number | undefined {
   const values = cell(results, figure, contender).filter(isNumber);
   return values.length === 0 ? undefined : median(values);
 }
 
 export function ratioTo(results: Results, figure: Figure, other: string): Ratio | undefined {
-  const ours = protagonist(results);
+  const ours = ourContender(results);
   return ours && ratio(cell(results, figure.name, ours.name), cell(results, figure.name, other));
 }
 
-/** Who is the best at something, wireguard-go and ourselves aside. */
+/** Returns the best contender of a figure, except wireguard-go and our own. */
 export function bestOther(results: Results, figure: Figure): ContenderFacts | undefined {
   let best: ContenderFacts | undefined;
   let value = 0;
   for (const contender of results.contenders) {
-    if (contender.kind !== 'other' || contender.name === MEASURE_OF_ALL) continue;
-    const own = middle(results, figure.name, contender.name);
+    if (contender.kind !== 'other' || contender.name === BASELINE) continue;
+    const own = cellMedian(results, figure.name, contender.name);
     if (own === undefined || (best && (figure.better === 'more' ? own <= value : own >= value))) continue;
     best = contender;
     value = own;
@@ -44,24 +44,24 @@ export function bestOther(results: Results, figure: Figure): ContenderFacts | un
 
 export function markdown(results: Results): string {
   const { contenders, figures } = results;
-  const go = contenders.some(({ name }) => name === MEASURE_OF_ALL);
-  const rest = contenders.some(({ kind, name }) => kind === 'other' && name !== MEASURE_OF_ALL);
+  const go = contenders.some(({ name }) => name === BASELINE);
+  const rest = contenders.some(({ kind, name }) => kind === 'other' && name !== BASELINE);
   const header = [
     '',
     ...contenders.map(({ name }) => name),
-    ...(go ? [`ratio to ${MEASURE_OF_ALL}`] : []),
+    ...(go ? [`ratio to ${BASELINE}`] : []),
     ...(rest ? ['ratio to the best other'] : []),
   ];
   const rows = figures.map(figure => [
     `${figure.title} (${figure.unit}${figure.better === 'less' ? ', less is better' : ''})`,
-    ...contenders.map(({ name }) => formatValue(middle(results, figure.name, name), figure)),
-    ...(go ? [formatRatio(ratioTo(results, figure, MEASURE_OF_ALL))] : []),
+    ...contenders.map(({ name }) => formatValue(cellMedian(results, figure.name, name), figure)),
+    ...(go ? [formatRatio(ratioTo(results, figure, BASELINE))] : []),
     ...(rest ? [formatBest(results, figure)] : []),
   ]);
   return `${table([header, ...rows])}${footnotes(results)}`;
 }
 
-/** Rows, the header first, in columns of one width. */
+/** Formats rows, header first, with aligned columns. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map(row => row[column]!.length)));
   const line = (cells: readonly string[]): string =>
@@ -88,14 +88,14 @@ function footnotes({ machine, contenders, date, runs, seconds, quick, notes }: R
   return [
     `${runs} runs, one contender after the other in each, ${seconds} s a transfer; medians, and medians of the ratios run by run. Both ends on one machine: ${machineLine(machine)}. ${date.slice(0, 10)}.`,
     `Versions: ${versions.join('; ')}.`,
-    ...(quick ? ['A quick run, which shows that it works, not how fast.'] : []),
+    ...(quick ? ['A quick run: it shows that everything works, not how fast.'] : []),
     ...notes,
   ]
     .map(text => `\n${wrapped(text)}\n`)
     .join('');
 }
 
-/** Returns the text in lines that are no longer than prose may be. */
+/** Wraps text at the maximum width of prose. */
 export function wrapped(text: string): string {
   const lines = [''];
   for (const word of text.split(' ')) {

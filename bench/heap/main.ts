@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- heap`: what the data path costs the JavaScript heap, and how often it crosses into the addon. Two engines with the
- * addon's cipher hand each other batches as the device loop would, ten million packets of each kind, under V8's sampling heap
- * profiler, which counts what was collected again too.
+ * `npm run bench -- heap`: measures how much the data path allocates on the JavaScript heap and how
+ * often it calls into the addon. Two engines with the addon's cipher exchange batches as the device
+ * loop does, ten million packets per load. V8's sampling heap profiler runs beside them and also
+ * counts memory that was garbage-collected.
  */
 import { randomBytes, randomFillSync } from 'node:crypto';
 import { Session } from 'node:inspector/promises';
@@ -28,12 +29,12 @@ export interface HeapRow {
 }
 
 const TEN_MILLION = 10_000_000;
-const WARM_UP = 20;
-/** One in so many bytes is looked at. */
-const SAMPLE = 4096;
+const WARM_UP_TURNS = 20;
+/** Sampling interval of the profiler in bytes. */
+const SAMPLING_INTERVAL = 4096;
 const BATCH = 128;
 
-/** With a line of progress on stderr and a table on stdout. */
+/** Runs all loads, with a line of progress on stderr and a table on stdout. */
 export async function runHeap({ quick }: { readonly quick: boolean }): Promise<HeapRow[]> {
   const rows = await profileLoads(quick ? TEN_MILLION / 10 : TEN_MILLION);
   process.stdout.write(markdown(rows));
@@ -64,14 +65,14 @@ export async function profileLoads(packets: number): Promise<HeapRow[]> {
 
 async function profile(load: string, batch: PacketBatch, each: number, packets: number): Promise<HeapRow> {
   const crossings = { count: 0 };
-  const { a, b } = connected(crossings);
+  const { a, b } = connectEngines(crossings);
   let now = 1;
   let arrived = 0;
   const turn = (): void => {
-    // an engine leaves the packets that it is given as they are, so the next batch from the TUN is the same one
+    // Engines do not modify the packets that they are given, so every turn can send the same batch.
     for (let taken = 0; taken < batch.count; ) {
       taken = a.send(batch, taken, now);
-      // what one sends the other opens, in the memory where it was written
+      // The other engine opens the messages in place.
       for (let opened = 0; opened < a.transmits.count; ) {
         opened = b.receive(a.transmits, opened, now);
         arrived += b.deliveries.count;
@@ -80,19 +81,19 @@ async function profile(load: string, batch: PacketBatch, each: number, packets: 
       a.drained();
     }
   };
-  for (let i = 0; i < WARM_UP; i++) turn();
+  for (let i = 0; i < WARM_UP_TURNS; i++) turn();
   arrived = 0;
   crossings.count = 0;
   const session = new Session();
   session.connect();
   await session.post('HeapProfiler.startSampling', {
-    samplingInterval: SAMPLE,
+    samplingInterval: SAMPLING_INTERVAL,
     includeObjectsCollectedByMajorGC: true,
     includeObjectsCollectedByMinorGC: true,
   });
   const turns = Math.ceil(packets / each);
   for (let i = 0; i < turns; i++) {
-    now += 0.001; // so little that nobody rekeys: what is asked is what a packet costs
+    now += 0.001; // small steps, so that no session rekeys: only the cost of packets counts
     turn();
   }
   const { profile: found } = await session.post('HeapProfiler.stopSampling');
@@ -109,8 +110,8 @@ async function profile(load: string, batch: PacketBatch, each: number, packets: 
   };
 }
 
-/** Two engines with a session. Their calls of the cipher are counted. */
-function connected(crossings: { count: number }): { a: Engine; b: Engine } {
+/** Returns two engines with a confirmed session, whose cipher calls are counted. */
+function connectEngines(crossings: { count: number }): { a: Engine; b: Engine } {
   const binding = nativeBinding();
   const counted = {
     ...binding,
@@ -138,26 +139,29 @@ function connected(crossings: { count: number }): { a: Engine; b: Engine } {
   const allowedIps = [{ prefix: parsePrefix('0.0.0.0/0')! }];
   b.engine.configure({ peers: [{ endpoint, allowedIps, publicKey: a.publicKey }] }, 0);
   a.engine.configure({ peers: [{ endpoint, allowedIps, publicKey: b.publicKey }] }, 0);
-  // initiation, response, and the packet itself, which confirms the session
+  // Exchange initiation, response, and the packet itself, which confirms the session.
   a.engine.send(batchOf(plainPacket(64), 1), 0, 0);
   for (const [from, to] of [
     [a.engine, b.engine],
     [b.engine, a.engine],
     [a.engine, b.engine],
   ] as const)
-    hand(from, to);
+    transfer(from, to);
   return { a: a.engine, b: b.engine };
 }
 
-/** One after the other, as copies: an engine must be drained before its next input. */
-function hand(from: Engine, to: Engine): void {
+/** Passes copies of the transmits on: an engine must be drained before its next input. */
+function transfer(from: Engine, to: Engine): void {
   const { count, slab, desc, endpoints } = from.transmits;
   const copy = { count, slab: slab.slice(), desc: desc.slice(), endpoints: endpoints.slice() };
   from.drained();
   to.receive(copy, 0, 0);
 }
 
-/** With receiver indices in the upper half, which V8 does not keep as small integers: the costlier case. */
+/**
+ * Fills random bytes, with receiver indices in the upper half. V8 does not store those as small
+ * integers, so this is the costlier case.
+ */
 function random(bytes: Uint8Array): void {
   randomFillSync(bytes);
   if (bytes.length === 4) bytes[3]! |= 0x80;

@@ -1,4 +1,4 @@
-/** Who allocated how much, out of a profile of V8's sampling heap profiler. */
+/** Allocation sites from a profile of V8's sampling heap profiler. */
 import type { HeapProfiler } from 'node:inspector';
 
 export interface Site {
@@ -6,7 +6,7 @@ export interface Site {
   readonly bytes: number;
 }
 
-/** By function and line, the greatest first. */
+/** Returns the bytes allocated per function and line, largest first. */
 export function allocations({ head }: HeapProfiler.SamplingHeapProfile): Site[] {
   const sums = new Map<string, number>();
   const waiting = [head];

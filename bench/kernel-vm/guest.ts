@@ -1,6 +1,6 @@
 /**
- * Runs inside the machine: the tunnel benchmark with the options that it is given. Whatever it saves is gone with the machine, whose
- * file system is in memory above the host's, so the results are printed.
+ * Runs the tunnel benchmark inside the virtual machine, with the options given. The machine's file
+ * system is an overlay in memory that disappears with it, so the results are printed.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { loadResults, RESULTS, ROOT } from '../results.ts';
 import { formatResults } from './transcript.ts';
 
 const before = new Set(saved());
-// by pipes, since the console is a terminal: progress shall come in lines
+// Use pipes, because the console is a terminal and progress must come line by line.
 const child = spawn(process.execPath, [join(ROOT, 'dist/bench/main.js'), 'tunnel', ...process.argv.slice(2)], {
   stdio: ['ignore', 'pipe', 'pipe'],
 });
@@ -18,7 +18,7 @@ let table = '';
 child.stdout.setEncoding('utf8').on('data', (text: string) => {
   table += text;
 });
-// where it saved what nobody will find
+// Drop the line that names the saved files: they disappear with the machine.
 createInterface(child.stderr).on('line', line => {
   if (line !== '' && !line.startsWith(RESULTS)) process.stdout.write(`${line}\n`);
 });

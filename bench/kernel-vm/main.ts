@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- kernel-vm`: the tunnel benchmark on a Debian kernel inside QEMU (scripts/kernel-vm.mjs), where the kernel's own
- * module takes part. The processor is emulated, so only the ratios say something.
+ * `npm run bench -- kernel-vm`: runs the tunnel benchmark on a Debian kernel inside QEMU
+ * (scripts/kernel-vm.mjs), where the kernel module takes part. The CPU is emulated, so only the
+ * ratios are meaningful.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -17,14 +18,17 @@ export type KernelVmOptions = Pick<
   'runs' | 'seconds' | 'only' | 'contenders' | 'quick' | 'list' | 'from'
 >;
 
-/** What an emulated machine has the patience for, unless somebody asks for more. */
+/** The measures by default: few, because the machine is emulated and slow. */
 const DEFAULT_MEASURES = ['tcp1'];
-/** Seconds to boot; and beside each transfer, to open a tunnel; and how many contenders there may be. */
+/**
+ * Timeouts: seconds to boot, seconds to open a tunnel for each transfer, and an upper bound of
+ * contenders.
+ */
 const BOOT_S = 120;
 const OPENING_S = 25;
-const CONTENDERS = 8;
+const MOST_CONTENDERS = 8;
 
-/** Prints the table and saves it. @throws Error when the machine or the benchmark in it failed */
+/** Prints the table and saves it. @throws Error if the machine or the benchmark inside it fails */
 export async function runKernelVm(options: KernelVmOptions): Promise<Results | undefined> {
   if (options.from !== undefined) {
     const results = loadResults(options.from);
@@ -42,7 +46,7 @@ export async function runKernelVm(options: KernelVmOptions): Promise<Results | u
   return results;
 }
 
-/** @returns undefined when the options asked for no run */
+/** @returns undefined if the options ask for no run (`--list`) */
 async function runInside(options: KernelVmOptions): Promise<Results | undefined> {
   const only = options.only.length > 0 ? options.only : DEFAULT_MEASURES;
   const guest = fileURLToPath(new URL('guest.js', import.meta.url));
@@ -54,7 +58,7 @@ async function runInside(options: KernelVmOptions): Promise<Results | undefined>
     ...(options.quick ? ['--quick'] : []),
     ...(options.list ? ['--list'] : []),
   ];
-  const timeout = BOOT_S + options.runs * only.length * CONTENDERS * (options.seconds + OPENING_S);
+  const timeout = BOOT_S + options.runs * only.length * MOST_CONTENDERS * (options.seconds + OPENING_S);
   process.stderr.write('booting the machine ...\n');
   const neighbours = new Neighbours();
   const machine = spawn(
@@ -78,7 +82,7 @@ async function runInside(options: KernelVmOptions): Promise<Results | undefined>
   }
   const status = await ended;
   if (status !== 0 || (!results && !options.list))
-    throw new Error(`the benchmark in the machine failed (${status ?? 'killed'}); what it said stands above`);
+    throw new Error(`the benchmark inside the machine failed (${status ?? 'killed'}); its output is above`);
   const note = noteOn(neighbours.share());
   return results && note !== undefined ? { ...results, notes: [...results.notes, note] } : results;
 }

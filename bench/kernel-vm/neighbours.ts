@@ -1,14 +1,14 @@
 /**
- * How much of the host's processors other programs took while the machine ran: an emulated processor that has to wait is slower for
- * some contenders than for others, and nothing inside the machine shows it.
+ * Measures the CPU time that other programs took on the host while the machine ran. An emulated CPU
+ * that has to wait slows some contenders more than others, and nothing inside the machine shows it.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { machineCpuSeconds } from '../tunnel/usage.ts';
 
-/** Of /proc/self/stat: USER_HZ. */
+/** USER_HZ, the unit of /proc/self/stat. */
 const TICKS_PER_SECOND = 100;
-/** Below this it is the host's own housekeeping. */
+/** Smaller shares are the host's own housekeeping. */
 const WORTH_A_NOTE = 0.05;
 
 export class Neighbours {
@@ -16,7 +16,10 @@ export class Neighbours {
   readonly #busy = machineCpuSeconds();
   readonly #ours = ownCpuSeconds();
 
-  /** What share of the processors' time was others', since this was made. All children must have been waited for. */
+  /**
+   * Returns the share of CPU time that other programs took since construction. All children must
+   * have been waited for.
+   */
   share(): number {
     const seconds = ((performance.now() - this.#started) / 1000) * availableParallelism();
     const others = machineCpuSeconds() - this.#busy - (ownCpuSeconds() - this.#ours);
@@ -24,13 +27,13 @@ export class Neighbours {
   }
 }
 
-/** @returns what a reader of the table must know, if there is anything */
+/** @returns a warning for readers of the table, or undefined if there is nothing to warn of */
 export function noteOn(share: number): string | undefined {
   if (share < WORTH_A_NOTE) return undefined;
-  return `Other programs took ${Math.round(share * 100)} % of the host's processors meanwhile: ratios are not reliable.`;
+  return `Other programs took ${Math.round(share * 100)} % of the host's CPU time during the run: the ratios are not reliable.`;
 }
 
-/** Of this process and of all children, and theirs, that have ended. */
+/** CPU seconds of this process and of all descendants that have ended. */
 function ownCpuSeconds(): number {
   const fields = readFileSync('/proc/self/stat', 'utf8')
     .replace(/^.*\) /s, '')

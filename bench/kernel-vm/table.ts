@@ -1,8 +1,11 @@
-/** The results of the machine as Markdown: everybody's medians, and what share of the kernel module's that is. */
+/**
+ * The results of the machine as Markdown: the median of each contender and its ratio to the kernel
+ * module.
+ */
 import { machineLine } from '../machine.ts';
 import { cell, type Figure, type Results } from '../results.ts';
 import { ratio } from '../statistics.ts';
-import { middle, table } from '../table.ts';
+import { cellMedian, table } from '../table.ts';
 
 const DIGITS = 3;
 
@@ -16,14 +19,14 @@ function oneFigure(results: Results, figure: Figure, kernel: string | undefined)
   const title = `${figure.title}${figure.better === 'less' ? ' (less is better)' : ''}`;
   const rows = results.contenders.map(({ name }) => [
     name,
-    shown(middle(results, figure.name, name)),
+    shown(cellMedian(results, figure.name, name)),
     spread(cell(results, figure.name, name)),
     kernel === undefined ? '' : share(results, figure, name, kernel),
   ]);
   return table([[title, figure.unit, 'lowest and highest', 'ratio to the kernel'], ...rows]);
 }
 
-/** The median of the ratios run by run. */
+/** Formats the median of the ratios run by run. */
 function share(results: Results, figure: Figure, name: string, kernel: string): string {
   const found = ratio(cell(results, figure.name, name), cell(results, figure.name, kernel));
   return found ? `${found.paired.toFixed(2)}x` : '';
@@ -41,7 +44,7 @@ function shown(value: number | undefined): string {
 function footnotes({ machine, contenders, date, runs, seconds, notes }: Results, kernel: boolean): string[] {
   const versions = contenders.flatMap(({ name, version }) => (version === '' ? [] : `${name} ${version}`));
   return [
-    `An emulated machine, where only ratios say something: ${machineLine(machine)}. ${runs} runs, one contender after the other in each, ${seconds} s a transfer; medians, and medians of the ratios run by run. ${date.slice(0, 10)}.`,
+    `An emulated machine, where only ratios are meaningful: ${machineLine(machine)}. ${runs} runs, one contender after the other in each, ${seconds} s a transfer; medians, and medians of the ratios run by run. ${date.slice(0, 10)}.`,
     `Versions: ${versions.join('; ')}.`,
     ...(kernel ? [] : ['The kernel module did not take part.']),
     ...notes,

@@ -1,4 +1,4 @@
-/** How results come out of the machine: one line among those of its console. */
+/** How results leave the machine: as one line of its console output. */
 import type { Results } from '../results.ts';
 
 const MARK = 'kernel-vm results: ';
@@ -7,12 +7,12 @@ export function formatResults(results: Results): string {
   return `${MARK}${JSON.stringify(results)}`;
 }
 
-/** @returns undefined of every other line. @throws Error when the line is not whole */
+/** @returns undefined for every other line. @throws Error if the line is incomplete */
 export function parseResults(line: string): Results | undefined {
   if (!line.startsWith(MARK)) return undefined;
   try {
     return JSON.parse(line.slice(MARK.length)) as Results;
   } catch (error) {
-    throw new Error(`the results came out of the machine damaged: ${(error as Error).message}`);
+    throw new Error(`the results on the machine's console are damaged: ${(error as Error).message}`);
   }
 }

@@ -1,57 +1,59 @@
-/** What is timed: contests between implementations that must come to equal results before one of them is timed. */
+/** Contests between implementations that must produce equal results before any of them is timed. */
 
 export interface Contender {
   readonly name: string;
-  /** Does all of the work once; this is what is timed. */
+  /** Does all of the work once. This is what is timed. */
   run(): void;
-  /** What the last run made, to be held against what the others made. Not timed. @throws Error when it made nothing */
-  made(): Uint8Array;
+  /**
+   * Returns the output of the last run, for comparison; not timed. @throws Error without any
+   */
+  result(): Uint8Array;
 }
 
-/** A contest with all that it needs in memory. */
+/** A contest with all its data in memory. */
 export interface Prepared {
   readonly contenders: readonly Contender[];
-  /** A part of every run that is none of the subject's: timed alone, and taken off. */
+  /** A part of every run that is not the subject's work: timed on its own and subtracted. */
   overhead?(): void;
 }
 
 export interface Contest {
   readonly name: string;
-  /** How many packets, lookups or calls one run is. */
+  /** Packets, lookups or calls in one run. */
   readonly units: number;
-  /** Bytes of all packets in one run, where there are any. */
+  /** Bytes of all packets in one run, if it has packets. */
   readonly bytes?: number;
-  /** Makes what it needs: only when its turn comes, since some of it is large. */
+  /** Allocates the data. Called only when the contest begins, because some of it is large. */
   prepare(): Prepared;
 }
 
 export interface Subject {
-  /** For `--only`. */
+  /** The name for `--only`. */
   readonly name: string;
   readonly title: string;
-  /** What a run is several of: 'packet', 'call', ... */
+  /** What a run consists of: 'packet', 'call', ... */
   readonly unit: string;
   readonly contests: readonly Contest[];
 }
 
-/** @throws Error unless every contender makes, once and again, what the first makes */
+/** Checks that all contenders produce the same bytes, repeatably. @throws Error if they do not */
 export function crossCheck(subject: string, contest: Contest, { contenders, overhead }: Prepared): void {
   const [first, ...others] = contenders;
-  if (!first) throw new Error(`${subject}, ${contest.name}: nobody can be timed here`);
+  if (!first) throw new Error(`${subject}, ${contest.name}: no contender is available here`);
   overhead?.();
   first.run();
-  const expected = first.made().slice();
-  // the first one again: a run must leave everything as it found it
+  const expected = first.result().slice();
+  // The first contender runs again, because a run must leave its input unchanged.
   for (const contender of [...others, first]) {
     contender.run();
-    const at = difference(expected, contender.made());
+    const at = difference(expected, contender.result());
     if (at === undefined) continue;
     const who = contender === first ? `${first.name} and itself, run again,` : `${first.name} and ${contender.name}`;
     throw new Error(`${subject}, ${contest.name}: ${who} differ from byte ${at} on; nothing was timed`);
   }
 }
 
-/** Where two results begin to differ; undefined if they do not. */
+/** Returns the first index at which two results differ, or undefined if they are equal. */
 export function difference(a: Uint8Array, b: Uint8Array): number | undefined {
   const shorter = Math.min(a.length, b.length);
   for (let i = 0; i < shorter; i++) if (a[i] !== b[i]) return i;
@@ -68,7 +70,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** Bytes that look like chance and are the same every time. */
+/** Returns pseudo-random bytes that are the same every time. */
 export function pattern(length: number, seed = 1): Uint8Array {
   const bytes = new Uint8Array(length);
   // xorshift32 (Marsaglia, 2003)

@@ -1,4 +1,7 @@
-/** What handshakes and cookies are made of, by every provider; and each side's whole share of a handshake. */
+/**
+ * The primitives of handshakes and cookies, for every provider, and each side's share of a whole
+ * handshake.
+ */
 
 import { nobleCrypto } from '#dist/crypto/noble.js';
 import { createNativeCrypto } from '#dist/crypto/node/native.js';
@@ -6,8 +9,7 @@ import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 import type { CryptoProvider } from '#dist/crypto/provider.js';
 import { nativeBinding } from '#dist/io/native-binding.js';
 import { INITIATION_SIZE } from '#dist/packet/initiation.js';
-import { ascii } from '#dist/protocol/ascii.js';
-import { CONSTRUCTION, IDENTIFIER } from '#dist/protocol/constants.js';
+import { ascii, CONSTRUCTION, IDENTIFIER } from '#dist/protocol/constants.js';
 import {
   readMessageOnePayload,
   readMessageOneStatic,
@@ -22,7 +24,7 @@ const KEY = pattern(32, 2);
 const NONCE = new Uint8Array(12);
 const LONG_NONCE = pattern(24, 3);
 const OTHER_PUBLIC = nobleCrypto.publicKey(pattern(32, 4));
-/** mac1 is over everything before the two macs. */
+/** mac1 covers everything before the two macs. */
 const MACED = pattern(INITIATION_SIZE - 32, 5);
 const TIMESTAMP = pattern(12, 6);
 const PSK = pattern(32, 7);
@@ -31,7 +33,7 @@ const SEALED = nobleCrypto.seal(KEY, NONCE, KEY, PSK);
 
 type Function = keyof Omit<CryptoProvider, 'name'>;
 
-/** One kind of call. A provider that has another's function for it is not timed with it twice. */
+/** One kind of call. A provider that shares its function with an earlier one is not timed again. */
 interface Call {
   readonly name: string;
   readonly uses: readonly Function[];
@@ -76,15 +78,15 @@ function contest({ name, uses, make }: Call): Contest {
       const contenders = providers()
         .filter((provider, i, all) => !all.slice(0, i).some(other => uses.every(use => other[use] === provider[use])))
         .map(provider => {
-          let made: ReturnType<Call['make']>;
+          let result: ReturnType<Call['make']>;
           return {
             name: provider.name,
             run() {
-              made = make(provider);
+              result = make(provider);
             },
-            made() {
-              if (made === undefined) throw new Error(`${provider.name} made nothing`);
-              return made instanceof Uint8Array ? made : concat(made);
+            result() {
+              if (result === undefined) throw new Error(`${provider.name} made nothing`);
+              return result instanceof Uint8Array ? result : concat(result);
             },
           };
         });
@@ -123,7 +125,7 @@ function writeTwo(crypto: CryptoProvider, state: SymmetricState, initiatorEpheme
   return writeMessageTwo(crypto, state, ephemeral, initiatorEphemeral, INITIATOR.publicKey, PSK, EMPTY)!;
 }
 
-/** What is said, once for all. */
+/** The messages that both sides read, made once. */
 const ONE = writeOne(nobleCrypto, start(nobleCrypto), EPHEMERALS[0]);
 const TWO = (() => {
   const state = start(nobleCrypto);
@@ -136,7 +138,7 @@ function readOne(crypto: CryptoProvider, state: SymmetricState): boolean {
   return who !== undefined && readMessageOnePayload(state, SHARED, ONE.payload) !== undefined;
 }
 
-/** Writes message one, reads the answer. @returns the transport keys */
+/** Writes message one and reads message two. @returns the transport keys */
 function initiate(crypto: CryptoProvider): Uint8Array[] | undefined {
   const ephemeral = EPHEMERALS[0].slice();
   const state = start(crypto);
@@ -145,7 +147,7 @@ function initiate(crypto: CryptoProvider): Uint8Array[] | undefined {
   return read && state.split();
 }
 
-/** Reads message one, writes the answer. @returns the transport keys */
+/** Reads message one and writes message two. @returns the transport keys */
 function respond(crypto: CryptoProvider): Uint8Array[] | undefined {
   const state = start(crypto);
   if (!readOne(crypto, state)) return undefined;

@@ -1,4 +1,7 @@
-/** `npm run bench -- micro`: the parts, each against whatever else can do the same, after both were found to do the same. */
+/**
+ * `npm run bench -- micro`: times each part against its alternatives, after checking that they
+ * agree.
+ */
 import { Progress } from '../progress.ts';
 import { type Contest, crossCheck, type Subject } from './contest.ts';
 import { handshake } from './handshake.ts';
@@ -10,7 +13,7 @@ import { type Effort, QUICK, THOROUGH, time } from './stopwatch.ts';
 import { transport } from './transport.ts';
 
 export interface MicroOptions {
-  /** Names of subjects; none: all. */
+  /** Names of subjects; empty means all. */
   readonly only?: readonly string[];
   readonly quick?: boolean;
 }
@@ -19,7 +22,7 @@ const SUBJECTS: readonly Subject[] = [transport, offload, routing, replay, hands
 
 /**
  * Times everything, with a line of progress on stderr and the tables on stdout.
- * @throws Error when a subject is not known, or contenders do not come to the same result
+ * @throws Error if a subject is unknown, or contenders produce different results
  */
 export function runMicro({ only = [], quick = false }: MicroOptions = {}): MicroRow[] {
   const subjects = chosen(only);
@@ -28,10 +31,10 @@ export function runMicro({ only = [], quick = false }: MicroOptions = {}): Micro
   for (const subject of subjects)
     for (const contest of subject.contests) {
       progress.begin(contest.name);
-      const made = hold(subject, contest, quick ? QUICK : THOROUGH);
-      const outcome = made.map(({ contender, microseconds }) => `${contender} ${significant(microseconds)}`);
+      const measured = runContest(subject, contest, quick ? QUICK : THOROUGH);
+      const outcome = measured.map(({ contender, microseconds }) => `${contender} ${significant(microseconds)}`);
       progress.end(contest.name, `${outcome.join('; ')} µs/${subject.unit}`);
-      rows.push(...made);
+      rows.push(...measured);
     }
   progress.finish();
   process.stdout.write(markdown(subjects, rows));
@@ -47,7 +50,7 @@ function chosen(only: readonly string[]): readonly Subject[] {
   return SUBJECTS.filter(({ name }) => only.length === 0 || only.includes(name));
 }
 
-function hold(subject: Subject, contest: Contest, effort: Effort): MicroRow[] {
+function runContest(subject: Subject, contest: Contest, effort: Effort): MicroRow[] {
   const prepared = contest.prepare();
   crossCheck(subject.name, contest, prepared);
   const overhead = prepared.overhead ? time('overhead', () => prepared.overhead?.(), effort).seconds : 0;

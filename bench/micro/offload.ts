@@ -1,4 +1,7 @@
-/** Splitting super-packets and merging their segments again: native/offload.c and native/coalesce.c against their twins. */
+/**
+ * Splitting super-packets and merging segments: native/offload.c and native/coalesce.c against
+ * their JavaScript twins.
+ */
 import { nativeBinding } from '#dist/io/native-binding.js';
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from '#dist/packet/batch.js';
 import { readU16be, writeU16be } from '#dist/packet/byte-order.js';
@@ -20,7 +23,7 @@ import { type Flow, MTU, type SuperPacket, superPacket, TCP4, TCP6, UDP4 } from 
 
 const FLOWS: readonly Flow[] = [TCP4, TCP6, UDP4];
 const ALLOWED = MERGE_TCP4 | MERGE_TCP6 | MERGE_UDP;
-/** Enough for the headers that merging changes, none of the payload. */
+/** Covers the headers that merging changes, and no payload. */
 const HEADERS = 80;
 
 export const offload: Subject = {
@@ -65,14 +68,14 @@ function splitter(name: string, { segments }: SuperPacket, split: (out: Uint8Arr
     run() {
       count = split(out);
     },
-    made() {
+    result() {
       if (count !== segments) throw new Error(`${name} made ${count} segments, not ${segments}`);
       return out;
     },
   };
 }
 
-/** @param mixed every other packet belongs to a second flow */
+/** @param mixed whether every other packet belongs to a second flow */
 function merging(flow: Flow, whole: SuperPacket, mixed: boolean): Prepared {
   const slab = new Uint8Array(whole.segments * MTU);
   splitTwin(whole.bytes, slab);
@@ -88,7 +91,10 @@ function merging(flow: Flow, whole: SuperPacket, mixed: boolean): Prepared {
   };
 }
 
-/** Two flows in turn out of one: its first half, and its second half under another source port. @returns how many packets */
+/**
+ * Turns one flow into two that alternate: its first half, and its second half under another source
+ * port. @returns the number of packets
+ */
 function mixFlows(slab: Uint8Array, { version, protocol }: Flow, segments: number): number {
   const upper = version === 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE;
   const sum = upper + (protocol === PROTOCOL_TCP ? TCP_CHECKSUM : UDP_CHECKSUM);
@@ -116,7 +122,7 @@ function merger(name: string, original: Uint8Array, count: number, merge: Merge)
   }
   const coalescer = new Coalescer(count);
   let groups = 0;
-  /** Packets that begin a group, whose headers merging changes. */
+  /** Offsets of packets that begin a group, whose headers merging changes. */
   const heads = [0, MTU];
   const headers = heads.map(at => original.slice(at, at + HEADERS));
   return {
@@ -125,7 +131,7 @@ function merger(name: string, original: Uint8Array, count: number, merge: Merge)
       for (let i = 0; i < heads.length; i++) slab.set(headers[i]!, heads[i]!);
       groups = merge(slab, desc, coalescer);
     },
-    made() {
+    result() {
       for (let g = 0; g < groups; g++) {
         const first = coalescer.groups[g * GROUP_STRIDE + GROUP_FIRST]!;
         if (coalescer.groups[g * GROUP_STRIDE + GROUP_COUNT] === 1 || !heads.includes(first * MTU))

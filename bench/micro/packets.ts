@@ -1,6 +1,6 @@
 /**
- * Packets as a TUN gives them: whole ones, and super-packets behind a virtio_net_hdr that says how to cut them, the upper
- * checksum left to whoever cuts (linux/virtio_net.h).
+ * Packets as a TUN device delivers them: whole packets, and super-packets behind a virtio_net_hdr
+ * that describes how to split them. The splitter completes the upper checksum (linux/virtio_net.h).
  */
 import type { Family } from '#dist/base/family.js';
 import { VNET_HEADER_SIZE } from '#dist/packet/batch.js';
@@ -54,7 +54,7 @@ export const TCP4: Flow = { name: 'TCP over IPv4', version: 4, protocol: PROTOCO
 export const TCP6: Flow = { name: 'TCP over IPv6', version: 6, protocol: PROTOCOL_TCP };
 export const UDP4: Flow = { name: 'UDP over IPv4', version: 4, protocol: PROTOCOL_UDP };
 
-/** With timestamps, as nearly every TCP packet has them (RFC 7323). */
+/** Includes timestamps, as nearly every TCP packet does (RFC 7323). */
 const TCP_HEADER_SIZE = 32;
 const LARGEST = 65_535;
 
@@ -66,11 +66,11 @@ function headersSize({ version, protocol }: Flow): number {
 export interface SuperPacket {
   /** The vnet header and the packet. */
   readonly bytes: Uint8Array;
-  /** How many packets it is to be cut into, each of MTU bytes. */
+  /** How many packets it splits into, of MTU bytes each. */
   readonly segments: number;
 }
 
-/** As many full packets of the flow as fit into 64 KiB. */
+/** Returns a super-packet of as many full packets of the flow as fit into 64 KiB. */
 export function superPacket(flow: Flow): SuperPacket {
   const headers = headersSize(flow);
   const unit = MTU - headers;
@@ -87,14 +87,20 @@ export function superPacket(flow: Flow): SuperPacket {
   return { bytes, segments };
 }
 
-/** One packet of this length, headers and all, behind an empty vnet header: nothing is to be done to it. */
+/**
+ * Returns one packet of this length, headers included, behind an empty vnet header: it needs no
+ * splitting and no checksum.
+ */
 export function plainPacket(length: number): Uint8Array {
   const bytes = new Uint8Array(VNET_HEADER_SIZE + length);
   writePacket(bytes, VNET_HEADER_SIZE, UDP4, length);
   return bytes;
 }
 
-/** The upper checksum field holds the pseudo header's sum, as behind a vnet header that asks for the rest. */
+/**
+ * Writes a packet whose upper checksum field holds the sum of the pseudo header, as behind a vnet
+ * header that asks for completion.
+ */
 function writePacket(slab: Uint8Array, at: number, { version, protocol }: Flow, length: number): void {
   slab.set(pattern(length), at);
   const upper = version === 4 ? writeIpv4(slab, at, protocol, length) : writeIpv6(slab, at, protocol, length);
@@ -106,7 +112,7 @@ function writePacket(slab: Uint8Array, at: number, { version, protocol }: Flow, 
     slab[upper + 12] = (TCP_HEADER_SIZE / 4) << 4;
     slab[upper + TCP_FLAGS] = 0x10;
     writeU16be(slab, upper + 18, 0);
-    // two times nothing, timestamps of 10 bytes
+    // two no-operation options, then timestamps of 10 bytes
     writeU32be(slab, upper + 20, 0x0101_080a);
   } else writeU16be(slab, upper + UDP_LENGTH, upperLength);
   const [addresses, size] = version === 4 ? [at + IPV4_SOURCE, 4] : [at + IPV6_SOURCE, 16];
@@ -114,7 +120,7 @@ function writePacket(slab: Uint8Array, at: number, { version, protocol }: Flow, 
   writeU16be(slab, upper + (protocol === PROTOCOL_TCP ? TCP_CHECKSUM : UDP_CHECKSUM), sum);
 }
 
-/** @returns where the upper header begins */
+/** @returns the offset of the upper header */
 function writeIpv4(slab: Uint8Array, at: number, protocol: number, length: number): number {
   slab[at] = 0x45;
   slab[at + 1] = 0;

@@ -1,9 +1,12 @@
-/** The replay window, and beside it what RFC 6479 says in the plainest words: a set of numbers and the greatest of them. */
+/**
+ * The replay window against the plainest form of RFC 6479: a set of numbers and the greatest of
+ * them.
+ */
 import { REPLAY_WINDOW, ReplayWindow } from '#dist/protocol/replay-window.js';
 import { type Contender, type Contest, pattern, type Subject } from './contest.ts';
 
 const COUNTERS = 8192;
-/** Every stream begins here, so that the high half changes in the middle of it. */
+/** Every stream begins here, so that the high half changes in the middle. */
 const START = 2n ** 32n - BigInt(COUNTERS / 2);
 
 interface Stream {
@@ -48,11 +51,11 @@ function judge(name: string, { low, high }: Stream, make: () => (low: number, hi
       const accept = make();
       for (let i = 0; i < verdicts.length; i++) verdicts[i] = accept(low[i]!, high[i]!) ? 1 : 0;
     },
-    made: () => verdicts,
+    result: () => verdicts,
   };
 }
 
-/** Doubles are exact up to 2^53, which a benchmark does not reach. */
+/** Numbers are exact up to 2^53, which a benchmark does not reach. */
 class CounterSet {
   readonly #seen = new Set<number>();
   #greatest = -1;

@@ -1,4 +1,4 @@
-/** Looking up allowed-ips: the trie, and beside it what one would write without it, a map for each length of prefix. */
+/** Lookup of allowed-ips: the trie against the obvious alternative, a map per prefix length. */
 import { makePrefix, type Prefix } from '#dist/base/prefix.js';
 import { AllowedIps } from '#dist/routing/allowed-ips.js';
 import { type Contender, type Contest, type Prepared, pattern, type Subject } from './contest.ts';
@@ -6,7 +6,7 @@ import { type Contender, type Contest, type Prepared, pattern, type Subject } fr
 const SIZES = [10, 1_000, 100_000];
 const FAMILIES = [4, 16] as const;
 const LOOKUPS = 4096;
-/** Lengths as they are in use, the short ones rare; a default route is never among them. */
+/** Prefix lengths as they occur in use: short ones are rare, default routes absent. */
 const LENGTHS: Readonly<Record<4 | 16, readonly number[]>> = {
   4: [12, 16, 20, 24, 24, 24, 28, 32, 32, 32, 32, 32],
   16: [32, 40, 48, 56, 64, 64, 64, 96, 128, 128, 128],
@@ -43,11 +43,11 @@ function seeker(name: string, addresses: Uint8Array, bytes: number, lookup: (at:
     run() {
       for (let i = 0; i < found.length; i++) found[i] = lookup(i * bytes);
     },
-    made: () => new Uint8Array(found.buffer),
+    result: () => new Uint8Array(found.buffer),
   };
 }
 
-/** Each is another one; the first byte is one of few, so that they nest. */
+/** Makes distinct prefixes. The first byte takes few values, so that prefixes nest. */
 function makePrefixes(bytes: 4 | 16, size: number): Prefix[] {
   const lengths = LENGTHS[bytes];
   const random = pattern((bytes + 1) * size * 2, bytes);
@@ -61,7 +61,7 @@ function makePrefixes(bytes: 4 | 16, size: number): Prefix[] {
   return [...seen.values()];
 }
 
-/** Seven of eight lie under one of the prefixes. */
+/** Makes addresses of which seven in eight lie under one of the prefixes. */
 function makeAddresses(bytes: 4 | 16, prefixes: readonly Prefix[]): Uint8Array {
   const addresses = pattern(LOOKUPS * bytes, 99);
   for (let i = 0; i < LOOKUPS; i++) {
@@ -75,7 +75,7 @@ function makeAddresses(bytes: 4 | 16, prefixes: readonly Prefix[]): Uint8Array {
   return addresses;
 }
 
-/** The specification: of all lengths that there are, the longest first, ask whether there is such a prefix. */
+/** The specification: looks up each existing prefix length, longest first. */
 class LengthMaps {
   readonly #maps: { readonly length: number; readonly peers: Map<string, number> }[];
 

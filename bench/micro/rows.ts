@@ -1,17 +1,17 @@
-/** The numbers of the micro-benchmarks, and the tables that people read. */
+/** The results of the micro-benchmarks, and their tables. */
 import { table } from '../table.ts';
 import type { Contest, Subject } from './contest.ts';
 import type { Timing } from './stopwatch.ts';
 
 export interface MicroRow {
-  /** Subject.name. */
+  /** The name of the subject. */
   readonly subject: string;
-  /** Contest.name. */
+  /** The name of the contest. */
   readonly contest: string;
   readonly contender: string;
-  /** What is counted. */
+  /** The unit that is counted. */
   readonly unit: string;
-  /** For one unit. */
+  /** Microseconds per unit. */
   readonly microseconds: number;
   readonly perSecond: number;
   readonly gigabitsPerSecond?: number;
@@ -20,7 +20,7 @@ export interface MicroRow {
   readonly samples: number;
 }
 
-/** @param overhead what is to be taken off each run */
+/** @param overhead seconds to subtract from each run */
 export function makeRow(
   subject: Subject,
   contest: Contest,
@@ -28,7 +28,7 @@ export function makeRow(
   timing: Timing,
   overhead: number,
 ): MicroRow {
-  // noise must not make it nothing, or less
+  // Noise must not make the result zero or negative.
   const seconds = Math.max(timing.seconds - overhead, timing.seconds / 100);
   const perSecond = contest.units / seconds;
   return {
@@ -54,7 +54,7 @@ function section({ name, title, unit }: Subject, all: readonly MicroRow[]): stri
   const bits = rows.some(({ gigabitsPerSecond }) => gigabitsPerSecond !== undefined);
   const header = ['', 'by', `µs/${unit}`, `${unit}s/s`, ...(bits ? ['Gbit/s'] : []), '±'];
   const body = rows.map((row, i) => [
-    // said once for all who took part
+    // Name the contest only in its first row.
     rows[i - 1]?.contest === row.contest ? '' : row.contest,
     row.contender,
     significant(row.microseconds),
@@ -65,7 +65,7 @@ function section({ name, title, unit }: Subject, all: readonly MicroRow[]): stri
   return `### ${title}\n\n${table([header, ...body])}`;
 }
 
-/** Three digits that mean something. */
+/** Formats with three significant digits. */
 export function significant(value: number): string {
   if (value >= 100) return Math.round(value).toLocaleString('en');
   return value.toPrecision(3);

@@ -1,13 +1,13 @@
-/** Timing one function with benchmark.js. */
+/** Times one function with benchmark.js. */
 import Benchmark from 'benchmark';
 import { median } from '../statistics.ts';
 
 export interface Effort {
-  /** Seconds of running it before it is timed: what V8 compiles is compiled then. */
+  /** Seconds of running before timing starts, in which V8 compiles. */
   readonly warmUp: number;
-  /** Seconds of timing, about. */
+  /** Approximate seconds of timing. */
   readonly maxTime: number;
-  /** Seconds that one sample takes at least. */
+  /** Minimum seconds of one sample. */
   readonly minTime: number;
 }
 
@@ -15,9 +15,9 @@ export const THOROUGH: Effort = { warmUp: 0.05, maxTime: 0.35, minTime: 0.01 };
 export const QUICK: Effort = { warmUp: 0.02, maxTime: 0.04, minTime: 0.002 };
 
 export interface Timing {
-  /** Of one call: the middle one of all samples, since a noisy neighbour spoils a mean. */
+  /** Seconds of one call: the median of all samples, because a noisy neighbour distorts a mean. */
   readonly seconds: number;
-  /** Half of the 95 % confidence interval of the mean, as a share of it. */
+  /** Half of the 95 % confidence interval of the mean, as a share of the mean. */
   readonly margin: number;
   readonly samples: number;
 }

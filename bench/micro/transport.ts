@@ -1,4 +1,7 @@
-/** Sealing and opening, as the data path does it: batches of jobs to every AEAD provider of the addon, and to the twin. */
+/**
+ * Sealing and opening as the data path does it: batches of jobs for every AEAD provider of the
+ * addon, and for the JavaScript twin.
+ */
 import { noblePacketAead } from '#dist/crypto/noble-packet-aead.js';
 import { opensslPacketAead } from '#dist/crypto/node/openssl-packet-aead.js';
 import { nativeBinding } from '#dist/io/native-binding.js';
@@ -27,15 +30,15 @@ import { type Contender, type Contest, concat, type Prepared, pattern, type Subj
 import { MTU, plainPacket, superPacket, TCP4 } from './packets.ts';
 
 const SIZES = [64, 256, MTU];
-/** A TUN that is read until it is empty. */
+/** As many as one emptying of a TUN device may yield. */
 const PACKETS = 64;
 const SUPER_PACKETS = 4;
 
 interface Load {
   readonly name: string;
-  /** Each behind its vnet header. */
+  /** The packets, each behind its vnet header. */
   readonly packets: readonly Uint8Array[];
-  /** How many messages each becomes, and how long a packet is that is in one. */
+  /** Messages per packet, and the length of the packet in each. */
   readonly segments: number;
   readonly size: number;
 }
@@ -81,11 +84,11 @@ function opening(load: Load): Contest {
       const all = ciphers();
       const first = sealer(...all[0]!, load);
       first.run();
-      const sealed = first.made();
+      const sealed = first.result();
       const idle = sealed.slice();
       return {
         contenders: all.map(([name, cipher]) => opener(name, cipher, sealed, first.lengths())),
-        // opening in place leaves plaintext, so every run begins with a copy of the messages
+        // Opening in place leaves plaintext, so every run starts from a copy of the messages.
         overhead: () => idle.set(sealed),
       } satisfies Prepared;
     },
@@ -97,7 +100,7 @@ function amount({ packets, segments, size }: Load): { units: number; bytes: numb
   return { units, bytes: units * size };
 }
 
-/** Every one that works here, by name, with a key in slot 0. */
+/** Returns every provider that works here, by name, with a key in slot 0. */
 function ciphers(): [name: string, cipher: TransportCipher][] {
   const binding = nativeBinding();
   const usable = binding.cipherProviders().filter(({ problem }) => problem === undefined);
@@ -110,13 +113,14 @@ function ciphers(): [name: string, cipher: TransportCipher][] {
 }
 
 interface Sealer extends Contender {
-  /** Of the messages of the last run, in their order. */
+  /** Returns the lengths of the messages of the last run, in order. */
   lengths(): number[];
 }
 
 function sealer(name: string, cipher: TransportCipher, { packets, segments }: Load): Sealer {
   const input = concat(packets);
-  // a message is never longer than an MTU and its own overhead, a vnet header and a packet never shorter than a packet
+  // A message is at most an MTU and its overhead; vnet header and packet are never shorter than the
+  // packet.
   const room = packets.map(packet => packet.length - VNET_HEADER_SIZE + segments * (TRANSPORT_OVERHEAD + 16 + 60));
   const output = new Uint8Array(room.reduce((sum, bytes) => sum + bytes, 0));
   const jobs = new Int32Array(packets.length * SEAL_STRIDE);
@@ -136,7 +140,7 @@ function sealer(name: string, cipher: TransportCipher, { packets, segments }: Lo
   return {
     name,
     run: () => cipher.seal(input, output, jobs, packets.length),
-    made: () =>
+    result: () =>
       concat(
         packets.map((_, i) => {
           const start = jobs[i * SEAL_STRIDE + SEAL_OUT_OFFSET]!;
@@ -154,7 +158,7 @@ function sealer(name: string, cipher: TransportCipher, { packets, segments }: Lo
   };
 }
 
-/** @param sealed messages one after another, their counters from 0 on */
+/** @param sealed messages in a row, whose counters start from 0 */
 function opener(name: string, cipher: TransportCipher, sealed: Uint8Array, lengths: readonly number[]): Contender {
   const slab = sealed.slice();
   const jobs = new Int32Array(lengths.length * OPEN_STRIDE);
@@ -171,7 +175,7 @@ function opener(name: string, cipher: TransportCipher, sealed: Uint8Array, lengt
       slab.set(sealed);
       cipher.open(slab, jobs, lengths.length);
     },
-    made: () =>
+    result: () =>
       concat(
         lengths.map((_, i) => {
           const start = jobs[i * OPEN_STRIDE + OPEN_OFFSET]! + TRANSPORT_HEADER_SIZE;

@@ -1,10 +1,10 @@
 /**
- * Results as a picture: a panel for each figure, a bar in it for each contender, on a scale of its own. Colours are of middle lightness
- * and there is no background, so that it can be read on a light page and on a dark one.
+ * Draws results as bars: one panel per figure with its own scale, one bar per contender. Colours
+ * have medium lightness and there is no background, so the plot is legible on light and dark pages.
  */
 import { machineLine } from '../machine.ts';
 import type { ContenderFacts, Figure, Results } from '../results.ts';
-import { formatValue, middle } from '../table.ts';
+import { cellMedian, formatValue } from '../table.ts';
 import { bar, label, picture } from './svg.ts';
 
 const WIDTH = 920;
@@ -43,7 +43,7 @@ export function plotBars(results: Results): string {
   const half = heights.reduce((sum, height) => sum + height, 0) / COLUMNS;
   let column = 0;
   for (const [i, figure] of figures.entries()) {
-    // down the first column, then the next, in the order of the table
+    // Fill the first column, then the next, in the order of the table.
     const bottom = bottoms[column]! - TOP + heights[i]! / 2;
     if (bottom > half && column < COLUMNS - 1) column++;
     shapes.push(...panel(results, figure, contenders, colors, MARGIN + column * (PANEL + GAP), bottoms[column]!));
@@ -56,7 +56,7 @@ export function plotBars(results: Results): string {
 }
 
 function panelHeight(results: Results, figure: Figure, contenders: readonly ContenderFacts[]): number {
-  const present = contenders.filter(({ name }) => middle(results, figure.name, name) !== undefined);
+  const present = contenders.filter(({ name }) => cellMedian(results, figure.name, name) !== undefined);
   return HEADING + present.length * LINE + BELOW;
 }
 
@@ -69,7 +69,7 @@ function panel(
   top: number,
 ): string[] {
   const values = contenders.flatMap(({ name }) => {
-    const value = middle(results, figure.name, name);
+    const value = cellMedian(results, figure.name, name);
     return value === undefined ? [] : [{ name, value }];
   });
   const longest = Math.max(...values.map(({ value }) => value));

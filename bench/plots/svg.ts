@@ -1,6 +1,6 @@
-/** The few shapes that a plot is made of, as text of an SVG. */
+/** The SVG shapes that plots use. */
 
-/** Text that is safe between tags and in quotes. */
+/** Escapes text for use between tags and in quotes. */
 function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
@@ -16,7 +16,7 @@ export function bar(x: number, y: number, width: number, height: number, color: 
   return `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${height}" rx="1.5" fill="${color}"/>`;
 }
 
-/** A whole picture. @param style CSS */
+/** Returns a complete SVG document. @param style CSS */
 export function picture(
   width: number,
   height: number,

@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- start`: how long short commands take from their start to their end, as users start them, beside `node -e 0`. One run
- * of each after the other, so that what else the machine does is shared by all; in namespaces of their own, as root, so that no
- * interfaces but those of the benchmark are shown.
+ * `npm run bench -- start`: times short commands from start to end, as users start them, against
+ * `node -e 0`. The commands are interleaved run by run, so that other load on the machine affects
+ * all of them. They run in their own namespaces, as root, where only the benchmark's interfaces
+ * exist.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -13,20 +14,23 @@ import { table } from '../table.ts';
 
 export interface StartRow {
   readonly command: string;
-  /** Milliseconds, the median. */
+  /** Median in milliseconds. */
   readonly milliseconds: number;
-  /** To `node -e 0`: the median of the ratios of runs side by side. */
+  /** The ratio to `node -e 0`: the median of the ratios run by run. */
   readonly ratio: number;
 }
 
 const RUNS = 30;
 const QUICK_RUNS = 3;
 const INTERFACE = 'wgbench0';
-/** Set in the namespaces. */
+/** Set for the process inside the namespaces. */
 const INSIDE = 'WGTS_BENCH_INSIDE';
 const SOCKET_PATIENCE_MS = 20_000;
 
-/** Measures with a line of progress on stderr and a table on stdout; undefined in the process that only entered the namespaces. */
+/**
+ * Measures, with a line of progress on stderr and a table on stdout. @returns undefined in the
+ * process that only enters the namespaces
+ */
 export async function runStart({ quick }: { readonly quick: boolean }): Promise<StartRow[] | undefined> {
   if (process.env[INSIDE] === undefined) return enter();
   const rows = await measure(commands(), quick ? QUICK_RUNS : RUNS);
@@ -39,7 +43,7 @@ export async function runStart({ quick }: { readonly quick: boolean }): Promise<
   return rows;
 }
 
-/** The same command line in a namespace that has no other interfaces and an empty /run. */
+/** Runs the same command line in namespaces with no other interfaces and an empty /run. */
 function enter(): undefined {
   const script = 'mount -t tmpfs tmpfs /run && exec "$@"';
   const { status } = spawnSync(
@@ -47,20 +51,20 @@ function enter(): undefined {
     ['-nm', 'sh', '-c', script, 'sh', process.execPath, ...process.argv.slice(1)],
     { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } },
   );
-  if (status !== 0) throw new Error('this benchmark makes namespaces and a TUN: run it as root');
+  if (status !== 0) throw new Error('this benchmark makes namespaces and a TUN device: run it as root');
   return undefined;
 }
 
 interface Command {
   readonly name: string;
   readonly argv: readonly string[];
-  /** While the benchmark's interface is there. */
+  /** Whether the benchmark's interface exists during the run. */
   readonly device?: boolean;
 }
 
 function commands(): Command[] {
   const launcher = join(ROOT, 'bin/wgts');
-  // dist/package is where npm run package puts them
+  // `npm run package` puts executables here.
   const packages = join(ROOT, 'dist/package');
   const executable = existsSync(packages)
     ? readdirSync(packages).find(name => /^wgts-.*-linux-/.test(name) && name.endsWith(process.arch))
@@ -112,7 +116,7 @@ function measureTogether(commands: readonly Command[], runs: number): StartRow[]
 
 function timed([file, ...args]: readonly string[]): number {
   const begin = performance.now();
-  // the launchers take the node of PATH
+  // The launchers use the first node of PATH.
   const env = { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env['PATH']}` };
   const { status, stderr } = spawnSync(file!, args, { env, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
   const milliseconds = performance.now() - begin;
@@ -129,7 +133,7 @@ async function startDevice(): Promise<() => void> {
       throw new Error(`wireguard-ts -f ${INTERFACE} did not start`);
     await new Promise(resolve => setTimeout(resolve, 20));
   }
-  // what warms up the device's code would compete
+  // The warm-up of the device's code would compete with the commands.
   await new Promise(resolve => setTimeout(resolve, 2000));
   return () => child.kill('SIGTERM');
 }

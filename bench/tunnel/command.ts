@@ -1,12 +1,12 @@
-/** Commands that the benchmark runs: to their end, or in the background until they are stopped. */
+/** Runs commands: to their end, or in the background until stopped. */
 import { spawn } from 'node:child_process';
 
 export interface RunOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds until it is killed. */
+  /** Milliseconds until the command is killed. */
   readonly timeout?: number;
-  /** Its standard input stays open until endInput(). */
+  /** Keeps standard input open until endInput(). */
   readonly keepInput?: boolean;
 }
 
@@ -22,16 +22,16 @@ export interface Running {
   readonly argv: readonly string[];
   stdout(): string;
   stderr(): string;
-  /** undefined while it runs. */
+  /** undefined while the command runs. */
   outcome(): Outcome | undefined;
   readonly ended: Promise<Outcome>;
   endInput(): void;
-  /** SIGTERM, and SIGKILL when that does not help within two seconds. Idempotent. */
+  /** Sends SIGTERM, then SIGKILL if the command does not end within two seconds. Idempotent. */
   stop(): Promise<void>;
 }
 
 const KILL_AFTER_MS = 2000;
-/** More than this of a daemon's chatter is forgotten. */
+/** Only the last bytes of a daemon's output are kept. */
 const LONGEST_OUTPUT = 1 << 22;
 
 export function start(argv: readonly string[], options: RunOptions = {}): Running {
@@ -45,7 +45,7 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-LONGEST_OUTPUT);
   });
-  // it may end without reading what it is given
+  // The command may end without reading its input.
   child.stdin.on('error', () => {});
   if (options.keepInput !== true) child.stdin.end(options.input);
   let outcome: Outcome | undefined;
@@ -78,7 +78,7 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
   };
 }
 
-/** Rejects, with what it printed, unless the command ends well. @returns its standard output */
+/** Rejects with the output if the command fails. @returns its standard output */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const running = start(argv, options);
   const timer = setTimeout(() => void running.stop(), options.timeout ?? 60_000);
@@ -89,7 +89,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   return stdout;
 }
 
-/** What is started is stopped after `action`. */
+/** Runs a command in the background during `action`. */
 export async function during<T>(argv: readonly string[], action: (running: Running) => Promise<T>): Promise<T> {
   const running = start(argv);
   try {
@@ -103,8 +103,8 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, milliseconds));
 }
 
-/** Asks every few milliseconds until the answer is true. */
+/** Polls every few milliseconds until the condition holds. */
 export async function until(what: string, ask: () => boolean | Promise<boolean>, timeout = 10_000): Promise<void> {
   for (const end = Date.now() + timeout; !(await ask()); await sleep(10))
-    if (Date.now() > end) throw new Error(`waited ${timeout / 1000} s in vain for ${what}`);
+    if (Date.now() > end) throw new Error(`${what} was not ready after ${timeout / 1000} s`);
 }

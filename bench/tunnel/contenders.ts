@@ -1,4 +1,7 @@
-/** Who takes part: this program with and without its optional library, every other WireGuard that is here, and no tunnel at all. */
+/**
+ * The contenders: this program with and without its optional library, every other WireGuard found
+ * here, and no tunnel at all.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -8,18 +11,27 @@ import { type ContenderFacts, ROOT } from '../results.ts';
 import { run } from './command.ts';
 
 export interface Contender extends ContenderFacts {
-  /** The command line that makes an interface of that name, in the foreground; empty for the kernel and the bare cable. */
+  /**
+   * Returns the command line that creates the interface and stays in the foreground; empty for the
+   * kernel and the bare cable.
+   */
   command(interfaceName: string, args: readonly string[]): string[];
-  /** What it must be told when all its peers come from one address and port, as no peers in the world do. */
+  /**
+   * Options needed when all peers share one address and port, which never happens outside of
+   * benchmarks.
+   */
   readonly oneSource: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The name of the cable without a tunnel, which is there for comparison. */
+/** The cable without a tunnel, for comparison. */
 const BARE = 'no tunnel';
 const OURS = 'wireguard-ts';
 
-/** Whoever is found, ourselves first. Only inside (enter.ts): a kernel interface is made for an instant. */
+/**
+ * Returns all contenders found, ours first. Works only inside (enter.ts), because it creates a
+ * kernel interface for an instant.
+ */
 export async function findContenders(): Promise<Contender[]> {
   return [...ours(), ...others(), ...(await kernel()), contender({ name: BARE, kind: 'bare', version: '' })];
 }
@@ -34,7 +46,7 @@ function ours(): Contender[] {
     .sort((a, b) => a.nanoseconds! - b.nanoseconds!)
     .map(provider => provider.name);
   const optional = usable.includes('ipsec-mb');
-  // what the program takes where the library is not installed
+  // the provider that the program uses where the library is not installed
   const [without] = usable.filter(name => name !== 'ipsec-mb');
   return [
     contender({ ...base, name: OURS, version: `${version}, ${optional ? 'libIPSec_MB' : 'OpenSSL'}` }),
@@ -51,7 +63,7 @@ function ours(): Contender[] {
     contender({
       ...base,
       name: `${OURS} (pure)`,
-      version: `${version}, no native code but for the TUN`,
+      version: `${version}, no native code except for the TUN`,
       start: [...base.start, '--backend=pure'],
     }),
   ];
@@ -60,7 +72,7 @@ function ours(): Contender[] {
 function others(): Contender[] {
   const programs = [
     { name: 'wireguard-go', start: ['-f'], oneSource: [] },
-    // its sockets are connected to a peer each, and the first one would get what is meant for all
+    // boringtun connects a socket to each peer, and the first one would receive the packets for all
     { name: 'boringtun-cli', start: ['-f', '--disable-drop-privileges'], oneSource: ['--disable-connected-udp'] },
     { name: 'gotatun', start: ['-f', '--disable-drop-privileges'], oneSource: [] },
   ];
@@ -82,13 +94,13 @@ async function kernel(): Promise<Contender[]> {
   return [contender({ name: 'kernel', kind: 'kernel', version: 'the module of the kernel above' })];
 }
 
-interface Making extends ContenderFacts {
+interface ContenderSpec extends ContenderFacts {
   readonly start?: readonly string[];
   readonly oneSource?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
-function contender({ name, kind, version, start = [], oneSource = [], env = {} }: Making): Contender {
+function contender({ name, kind, version, start = [], oneSource = [], env = {} }: ContenderSpec): Contender {
   return {
     name,
     kind,
@@ -99,7 +111,10 @@ function contender({ name, kind, version, start = [], oneSource = [], env = {} }
   };
 }
 
-/** The newest ones are built into a folder of the cache; what a distribution has on the PATH may be years old. */
+/**
+ * Searches a folder of the cache first, where the newest versions are built. A distribution's
+ * version on the PATH may be years old.
+ */
 function findProgram(name: string): string | undefined {
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
   const folders = [join(cache, 'wireguard-peers'), ...(process.env['PATH'] ?? '').split(delimiter)];

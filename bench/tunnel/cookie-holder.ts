@@ -1,25 +1,25 @@
 /**
- * The cookie of a responder under load, for an initiator with many messages under way. (protocol/cookie.ts has one message under way
- * for each peer; here one source speaks for thousands.)
+ * Holds the cookie of a responder under load, for an initiator with many messages in flight.
+ * (protocol/cookie.ts has one message in flight per peer; here one source speaks for thousands.)
  */
 import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 import { COOKIE_REPLY_COOKIE, COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE_SIZE } from '#dist/packet/cookie-reply.js';
 import { INITIATION_MAC1, INITIATION_MAC2 } from '#dist/packet/initiation.js';
 import { COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE, LABEL_COOKIE } from '#dist/protocol/constants.js';
 
-const LIFE = COOKIE_SECRET_MAX_AGE - COOKIE_SECRET_LATENCY;
+const COOKIE_LIFE_S = COOKIE_SECRET_MAX_AGE - COOKIE_SECRET_LATENCY;
 
 export class CookieHolder {
   readonly #key: Uint8Array;
   #cookie: Uint8Array | undefined;
   #born = 0;
 
-  /** @param responder its public key */
+  /** @param responder the public key of the responder */
   constructor(responder: Uint8Array) {
     this.#key = opensslCrypto.hash(Buffer.from(LABEL_COOKIE, 'latin1'), responder);
   }
 
-  /** @returns false if the reply does not belong to the initiation */
+  /** Accepts a cookie reply. @returns false if the reply does not belong to the initiation */
   take(reply: Uint8Array, initiation: Uint8Array, now: number): boolean {
     const nonce = reply.subarray(COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE + COOKIE_REPLY_NONCE_SIZE);
     const mac1 = initiation.subarray(INITIATION_MAC1, INITIATION_MAC2);
@@ -30,9 +30,9 @@ export class CookieHolder {
     return true;
   }
 
-  /** Fills in mac2 while there is a cookie for it. */
+  /** Fills in mac2 if there is a current cookie. */
   addMac2(initiation: Uint8Array, now: number): void {
-    if (this.#cookie && now - this.#born < LIFE)
+    if (this.#cookie && now - this.#born < COOKIE_LIFE_S)
       initiation.set(opensslCrypto.mac(this.#cookie, initiation.subarray(0, INITIATION_MAC2)), INITIATION_MAC2);
   }
 }

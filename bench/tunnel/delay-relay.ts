@@ -1,6 +1,7 @@
 /**
- * A program: a second cable between two namespaces, LEFT and RIGHT, on which everything takes so many MILLISECONDS; for kernels
- * without sch_netem. A TUN device at each end, packets carried on as they came, super-packets whole, as netem would. Says `ready`.
+ * A program: a second cable between the namespaces LEFT and RIGHT that delays everything by
+ * MILLISECONDS, for kernels without sch_netem. It has a TUN device at each end and, like netem,
+ * forwards packets unchanged, super-packets included. Prints `ready`.
  */
 import { execFileSync } from 'node:child_process';
 import { writeSync } from 'node:fs';
@@ -10,9 +11,9 @@ import { makePacketBatch, PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from '#d
 
 const MTU = 1500;
 const LARGEST = 65_600;
-/** Bytes under way in one direction; what is more is dropped, as by any cable's queue. */
+/** Bytes in flight in one direction. Excess packets are dropped, as by any cable's queue. */
 const ROOM = 64 << 20;
-/** Packets under way in one direction. */
+/** Packets in flight in one direction. */
 const SLOTS = 1 << 16;
 
 const [namespaces, delay] = [process.argv.slice(2, 4), Number(process.argv[4])];
@@ -59,7 +60,7 @@ function carry(from: NativeTun, to: NativeTun): void {
       try {
         writeSync(to.fd, ring, offsets[head]!, length);
       } catch {
-        // that end is down, or its host has no room: a cable cannot help it
+        // That end is down or its host has no room; a cable drops the packet.
       }
     }
     if (count > 0) timer = setTimeout(deliver, Math.max(0, due[head]! - performance.now()));

@@ -1,11 +1,14 @@
-/** A WireGuard interface of a contender on a host, with its daemon where it has one. Configured with `wg`, which treats all alike. */
+/**
+ * A contender's WireGuard interface on a host, with its daemon if it has one. Configured with `wg`,
+ * which treats all contenders alike.
+ */
 import { connect } from 'node:net';
 import type { Running } from './command.ts';
 import { until } from './command.ts';
 import type { Contender } from './contenders.ts';
 import { type Host, TUNNEL_MTU } from './lab.ts';
 
-/** Every device listens here: each host has its own ports. */
+/** The listen port of every device: each host has its own ports. */
 export const PORT = 51820;
 
 export class Device {
@@ -20,15 +23,15 @@ export class Device {
     this.daemon = daemon;
   }
 
-  /** @param args more for the daemon's command line */
+  /** @param args additional arguments of the daemon */
   static async start(contender: Contender, host: Host, args: readonly string[] = []): Promise<Device> {
-    // control sockets lie in one folder, whatever the namespace
-    const name = `wg-${host.place.name}`;
+    // Control sockets share one folder across namespaces, so the name must be unique.
+    const name = `wg-${host.namespace.name}`;
     if (contender.kind === 'kernel') {
-      await host.place.ip(`link add ${name} type wireguard`);
+      await host.namespace.ip(`link add ${name} type wireguard`);
       return new Device(host, name, undefined);
     }
-    const daemon = host.place.start(contender.command(name, args), { env: contender.env });
+    const daemon = host.namespace.start(contender.command(name, args), { env: contender.env });
     const device = new Device(host, name, daemon);
     try {
       await until(`the control socket of ${contender.name}`, () => device.#answers());
@@ -39,14 +42,14 @@ export class Device {
     return device;
   }
 
-  /** `wg COMMAND INTERFACE ARGUMENTS`. */
+  /** Runs `wg COMMAND INTERFACE ARGUMENTS`. */
   wg(command: string, ...args: readonly string[]): Promise<string> {
-    return this.host.place.run(['wg', command, this.name, ...args]);
+    return this.host.namespace.run(['wg', command, this.name, ...args]);
   }
 
-  /** Gives it its address and takes it up. */
+  /** Assigns the address and brings the interface up. */
   async up(): Promise<void> {
-    await this.host.place.ip(
+    await this.host.namespace.ip(
       `link set ${this.name} mtu ${TUNNEL_MTU} addrgenmode none`,
       `addr add ${this.host.inner}/24 dev ${this.name}`,
       `link set ${this.name} up`,
@@ -54,7 +57,7 @@ export class Device {
   }
 
   async stop(): Promise<void> {
-    if (this.daemon === undefined) await this.host.place.ip(`link del ${this.name}`);
+    if (this.daemon === undefined) await this.host.namespace.ip(`link del ${this.name}`);
     else await this.daemon.stop();
   }
 

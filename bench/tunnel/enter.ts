@@ -1,6 +1,7 @@
 /**
- * Starts the benchmark again inside namespaces of its own: network, mounts with a /run of its own (control sockets), processes.
- * When it ends, however it ends, the kernel takes away everything that was in them. Without root a user namespace is made too.
+ * Restarts the benchmark inside its own namespaces: network, mounts with a separate /run (for
+ * control sockets), processes. However it ends, the kernel then removes everything in them. Without
+ * root it also creates a user namespace.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
@@ -11,21 +12,21 @@ export function isInside(): boolean {
   return process.env[INSIDE] === '1';
 }
 
-/** Runs this program with the same arguments inside; resolves with its exit status. */
+/** Runs this program inside with the same arguments. @returns its exit status */
 export async function enter(): Promise<number> {
   if (!existsSync('/dev/net/tun')) throw new Error('there is no /dev/net/tun here: modprobe tun');
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
   } catch {
     throw new Error(
-      '/dev/net/tun may be opened by root alone here: run it as root, or let everyone open it (chmod 0666)',
+      '/dev/net/tun can only be opened by root here: run it as root, or let everyone open it (chmod 0666)',
     );
   }
   const root = process.getuid?.() === 0;
   const flags = [root ? '-nmp' : '-Urnmp', '--fork', '--kill-child', '--mount-proc'];
   const [script, ...args] = process.argv.slice(1) as [string, ...string[]];
   const child = spawn('unshare', [...flags, process.execPath, script, ...args], {
-    // the pipe tells it when we are gone
+    // The child notices by this pipe when we are gone.
     stdio: ['pipe', 'inherit', 'inherit'],
     env: { ...process.env, [INSIDE]: '1' },
   });
@@ -36,7 +37,7 @@ export async function enter(): Promise<number> {
   });
 }
 
-/** Called inside, first thing. */
+/** Ends the inner process when the outer one is gone. Called first thing inside. */
 export function watchOutside(): void {
   const leave = (): never => process.exit(130);
   process.stdin.on('end', leave).on('error', leave).resume();
@@ -45,7 +46,7 @@ export function watchOutside(): void {
 }
 
 function end(child: ChildProcess, signal: NodeJS.Signals): void {
-  // with it goes what it forked, and with that, being the first of its namespace, every other process in there
+  // The child's fork is the init of its PID namespace, so killing it ends every process inside.
   child.kill('SIGKILL');
   process.stderr.write(`\nwireguard-ts bench: ended by ${signal}\n`);
   process.exit(130);

@@ -1,7 +1,8 @@
 /**
- * A program: sends initiations with a valid mac1 to ADDRESS:PORT, RATE a second for SECONDS, each from the next of a million source
- * addresses (FLOOD_SOURCES, local to the namespace it runs in). RESPONDER is the public key in hex. Behind mac1 they are noise: what
- * somebody can send who knows the public key alone. Says as JSON how many it sent in how long.
+ * A program: sends initiations with a valid mac1 to ADDRESS:PORT, RATE per second for SECONDS, each
+ * from the next of a million source addresses (FLOOD_SOURCES, local to its namespace). RESPONDER is
+ * the public key in hex. Everything except mac1 is noise: an attacker who knows only the public key
+ * can send this. Prints how many it sent in how long, as JSON.
  */
 import { randomBytes } from 'node:crypto';
 import { ENDPOINT_HAS_LOCAL, ENDPOINT_LOCAL, ENDPOINT_SIZE, parseEndpoint } from '#dist/base/endpoint.js';
@@ -12,11 +13,11 @@ import { openNativeUdp } from '#dist/io/udp.js';
 import { DATAGRAM_LENGTH, DATAGRAM_OFFSET, DATAGRAM_STRIDE, makeDatagramBatch } from '#dist/packet/batch.js';
 import { INITIATION_SIZE } from '#dist/packet/initiation.js';
 import { CookieJar } from '#dist/protocol/cookie.js';
-import { flooded } from './flood-sources.ts';
+import { floodSource } from './flood-sources.ts';
 
 export interface FloodReport {
   readonly sent: number;
-  /** Refused by our own host. */
+  /** Sends refused by our own host. */
   readonly failed: number;
   readonly seconds: number;
 }
@@ -37,7 +38,7 @@ for (let i = 0; i < MESSAGES; i++) {
 }
 
 const udp = openNativeUdp(nativeBinding(), 0, 0, 0);
-// the messages lie where they are sent from
+// Messages are sent from where they lie, without copies.
 const batch = { ...makeDatagramBatch(0, BATCH), slab };
 for (let i = 0; i < BATCH; i++) {
   batch.endpoints.set(parseEndpoint(target)!, i * ENDPOINT_SIZE);
@@ -49,13 +50,13 @@ let sent = 0;
 let failed = 0;
 while (sent < total) {
   const due = Math.min(total, Math.floor(((performance.now() - begun) / 1000) * rate));
-  // spinning: a sender that sleeps sends bursts of milliseconds
+  // Busy-wait: a sender that sleeps sends in bursts of milliseconds.
   if (due - sent < BATCH && due < total) continue;
   batch.count = Math.min(BATCH, due - sent);
   for (let i = 0; i < batch.count; i++, sent++) {
     batch.desc[i * DATAGRAM_STRIDE + DATAGRAM_OFFSET] = (sent % MESSAGES) * INITIATION_SIZE;
     batch.desc[i * DATAGRAM_STRIDE + DATAGRAM_LENGTH] = INITIATION_SIZE;
-    batch.endpoints.set(flooded(sent), i * ENDPOINT_SIZE + ENDPOINT_LOCAL);
+    batch.endpoints.set(floodSource(sent), i * ENDPOINT_SIZE + ENDPOINT_LOCAL);
   }
   failed += udp.send(batch);
 }

@@ -1,26 +1,31 @@
-/** The highest rate that still goes well: doubled until it does not, then halved in between. */
+/** Searches the highest rate that still works: doubles it until it fails, then bisects. */
 
 export interface Probe {
-  /** Whether it went well. */
+  /** Whether the rate worked. */
   readonly good: boolean;
-  /** What arrived at this rate. */
+  /** The throughput that arrived at this rate. */
   readonly value: number;
-  /** Whether the sender was as fast as it should be. Where it was not, higher rates say nothing. */
+  /** Whether the sender reached the requested rate. If not, higher rates are meaningless. */
   readonly reached: boolean;
 }
 
 export interface Search {
-  /** Where to begin. */
+  /** The first rate. */
   readonly from: number;
-  /** Never beyond. */
+  /** The highest rate. */
   readonly to: number;
-  /** How often the interval between good and bad is halved, as factors: after 4 it is 2^(1/16), 4 %. */
+  /**
+   * How often the interval between good and bad is bisected, in ratio: after 4 it is 2^(1/16), 4 %.
+   */
   readonly halvings: number;
-  /** How often a rate is tried before it is called bad: one hiccup of the machine must not decide. */
+  /** Attempts before a rate counts as bad, so that one hiccup of the machine does not decide. */
   readonly attempts: number;
 }
 
-/** @returns the most that arrived at a good rate; 0 when there was none down to a sixteenth of where it began */
+/**
+ * @returns the highest throughput at a good rate, or 0 if no rate is good down to a sixteenth of
+ * the first rate
+ */
 export async function highestRate(search: Search, probe: (rate: number) => Promise<Probe>): Promise<number> {
   const { from, to, halvings, attempts } = search;
   let best = 0;
@@ -40,7 +45,7 @@ export async function highestRate(search: Search, probe: (rate: number) => Promi
     low /= 2;
     if (low < from / 16) return 0;
   }
-  // begun too high: what is just above is known to be bad
+  // If the search began too high, the rate just above is known to be bad.
   let high = low < from ? low * 2 : 0;
   while (high === 0 && !limited && low < to) {
     const next = Math.min(low * 2, to);

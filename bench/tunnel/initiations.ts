@@ -1,7 +1,7 @@
 /**
- * Handshake initiations of thousands of peers, made in advance with our own Noise code, so that the generator that sends them has
- * next to nothing to do. All rounds of one peer have rising timestamps, as a responder demands; no initiation is used twice
- * of one daemon.
+ * Handshake initiations of thousands of peers, made in advance with our own Noise code, so that the
+ * generator that sends them has next to nothing to do. The timestamps of each peer rise from round
+ * to round, as a responder demands. No initiation is sent twice to the same daemon.
  */
 import { randomBytes } from 'node:crypto';
 import { createNativeCrypto } from '#dist/crypto/node/native.js';
@@ -24,13 +24,19 @@ import { type KeyPair, makeKeyPair } from './keys.ts';
 
 export interface Initiations {
   readonly responder: KeyPair;
-  /** Of the peers. */
+  /** The public keys of the peers. */
   readonly publicKeys: readonly Uint8Array[];
-  /** Messages of INITIATION_SIZE with mac1, a round of all peers after the other; number i has i as its sender index. */
+  /**
+   * Messages of INITIATION_SIZE with mac1, one round of all peers after the other. Message i has
+   * sender index i.
+   */
   readonly messages: Uint8Array;
 }
 
-/** More than the clock is whitened by, so that each round is later than the one before. */
+/**
+ * Nanoseconds between rounds: more than the whitening of the clock, so that every round has a later
+ * timestamp.
+ */
 const ROUND = 100_000_000n;
 const ascii = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));
 

@@ -1,7 +1,8 @@
 /**
- * A program: sends the initiations in FILE to ADDRESS:PORT, never more than IN_FLIGHT of them unanswered, until so many SECONDS are
- * over or there are no more; says as JSON how many were answered. A responder that wants a cookie (RESPONDER: its public key
- * in hex) gets it in every message from then on.
+ * A program: sends the initiations in FILE to ADDRESS:PORT with at most IN_FLIGHT of them
+ * unanswered, until SECONDS have passed or all are sent. Prints how many were answered, as JSON. If
+ * the responder (RESPONDER: its public key in hex) demands a cookie, every later message carries
+ * it.
  */
 import { readFileSync } from 'node:fs';
 import { ENDPOINT_SIZE, parseEndpoint } from '#dist/base/endpoint.js';
@@ -15,18 +16,18 @@ import { MESSAGE_COOKIE_REPLY, MESSAGE_RESPONSE } from '#dist/packet/message-typ
 import { RESPONSE_RECEIVER, RESPONSE_SIZE } from '#dist/packet/response.js';
 import { CookieHolder } from './cookie-holder.ts';
 
-export interface CallersReport {
+export interface InitiatorsReport {
   readonly answered: number;
   readonly lost: number;
   readonly cookies: number;
   readonly seconds: number;
-  /** Of the generator itself. */
+  /** CPU time of the generator itself. */
   readonly cpuSeconds: number;
 }
 
 const RANGE = 1 << 16;
 const RANGES = 64;
-/** Milliseconds after which nothing will come any more. */
+/** Milliseconds after which a message counts as lost. */
 const LOST_AFTER_MS = 500;
 const NEVER = 0;
 const DONE = -1;
@@ -47,34 +48,34 @@ const cookies = new CookieHolder(Buffer.from(responderHex, 'hex'));
 
 const udp = openNativeUdp(nativeBinding(), 0, 0, 0);
 const incoming = makeDatagramBatch(RANGES * RANGE, RANGES);
-// the messages lie where they are sent from
+// Messages are sent from where they lie, without copies.
 const outgoing = { ...makeDatagramBatch(0, window), slab: messages };
 for (let i = 0; i < window; i++) outgoing.endpoints.set(endpoint, i * ENDPOINT_SIZE);
 
-/** When each was sent: NEVER, a time, or DONE. */
+/** State of each message: NEVER, the time it was sent, or DONE. */
 const sentAt = new Float64Array(total);
 const waiting = new Set<number>();
-/** To be sent again, with a cookie. */
-const again: number[] = [];
+/** Messages to send again with a cookie. */
+const retries: number[] = [];
 let next = 0;
 let answered = 0;
 let lost = 0;
 let seenCookies = 0;
 
 const begun = performance.now();
-const watch = setInterval(lookForLost, LOST_AFTER_MS / 10);
+const watch = setInterval(countLost, LOST_AFTER_MS / 10);
 udp.onReadable(receive);
 fill();
 
 function fill(): void {
   outgoing.count = 0;
   const now = performance.now();
-  if (now - begun > limit || (next === total && waiting.size === 0 && again.length === 0)) {
+  if (now - begun > limit || (next === total && waiting.size === 0 && retries.length === 0)) {
     finish();
     return;
   }
-  while (waiting.size < window && (again.length > 0 || next < total)) {
-    const number = again.pop() ?? next++;
+  while (waiting.size < window && (retries.length > 0 || next < total)) {
+    const number = retries.pop() ?? next++;
     const offset = number * INITIATION_SIZE;
     cookies.addMac2(messages.subarray(offset, offset + INITIATION_SIZE), now);
     outgoing.desc[outgoing.count * DATAGRAM_STRIDE + DATAGRAM_OFFSET] = offset;
@@ -108,12 +109,12 @@ function take(message: Uint8Array): void {
     seenCookies++;
     const offset = number * INITIATION_SIZE;
     if (cookies.take(message, messages.subarray(offset, offset + INITIATION_SIZE), performance.now()))
-      again.push(number);
+      retries.push(number);
     else lost++;
   }
 }
 
-function lookForLost(): void {
+function countLost(): void {
   const now = performance.now();
   for (const number of waiting)
     if (now - sentAt[number]! > LOST_AFTER_MS) {
@@ -128,6 +129,6 @@ function finish(): void {
   udp.close();
   const { user, system } = process.cpuUsage();
   const seconds = (performance.now() - begun) / 1000;
-  const report: CallersReport = { answered, lost, cookies: seenCookies, seconds, cpuSeconds: (user + system) / 1e6 };
+  const report: InitiatorsReport = { answered, lost, cookies: seenCookies, seconds, cpuSeconds: (user + system) / 1e6 };
   console.log(JSON.stringify(report));
 }

@@ -1,7 +1,7 @@
-/** What iperf3 says of a transfer in its JSON. */
+/** The JSON report of an iperf3 transfer. */
 
 export interface Transfer {
-  /** What arrived. */
+  /** Received throughput. */
   readonly bitsPerSecond: number;
   readonly bytes: number;
 }
@@ -9,7 +9,7 @@ export interface Transfer {
 export interface Datagrams {
   readonly offeredBitsPerSecond: number;
   readonly bitsPerSecond: number;
-  /** 0 to 1. */
+  /** Loss ratio, 0 to 1. */
   readonly lost: number;
   readonly packetsPerSecond: number;
 }
@@ -33,24 +33,25 @@ interface Report {
 }
 
 /**
- * @param congestion what the sender was to use
- * @throws Error with what iperf3 had to say; where the sender used another congestion control
+ * Parses a TCP report.
+ * @param congestion the congestion control that the sender must have used
+ * @throws Error with iperf3's message, or if the sender used another congestion control
  */
 export function parseTcp(text: string, congestion: string): Transfer {
   const { sum_received: received, sender_tcp_congestion: used } = parse(text).end ?? {};
-  if (!received) throw new Error('iperf3 did not say what was received');
+  if (!received) throw new Error('iperf3 did not report what was received');
   if (used !== congestion)
     throw new Error(`the sender used ${used ?? 'an unknown congestion control'}, not ${congestion}`);
   return { bitsPerSecond: received.bits_per_second, bytes: received.bytes };
 }
 
-/** @throws Error with what iperf3 had to say */
+/** Parses a UDP report. @throws Error with iperf3's message */
 export function parseUdp(text: string): Datagrams {
   const { end } = parse(text);
   const sent = end?.sum_sent ?? end?.sum;
-  // older versions have one sum for both, with the loss of the receiver
+  // Older versions have one sum for both, with the receiver's loss.
   const received = end?.sum_received ?? end?.sum;
-  if (!sent || !received) throw new Error('iperf3 did not say what was received');
+  if (!sent || !received) throw new Error('iperf3 did not report what was received');
   const packets = received.packets ?? 0;
   const arrived = packets - (received.lost_packets ?? 0);
   const share = packets === 0 ? 0 : arrived / packets;

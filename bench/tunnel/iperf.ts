@@ -1,4 +1,4 @@
-/** Transfers through a tunnel by iperf3, from left to right. */
+/** Transfers through a tunnel with iperf3, from left to right. */
 import { readFileSync } from 'node:fs';
 import { until } from './command.ts';
 import { type Datagrams, parseTcp, parseUdp, type Transfer } from './iperf-report.ts';
@@ -9,22 +9,22 @@ export interface TcpOptions {
   readonly streams?: number;
   /** From right to left. */
   readonly reverse?: boolean;
-  /** Seconds before those that count, in which it finds its speed. */
+  /** Seconds at the start that do not count, in which TCP finds its rate. */
   readonly omit?: number;
-  /** By its name in tcp(7). */
+  /** The name of the congestion control in tcp(7). */
   readonly congestion?: Congestion;
 }
 
 export type Congestion = 'cubic' | 'bbr';
 
-/** Linux's own default, whatever this machine's is: what one machine measures is not to depend on its sysctl. */
+/** Linux's default, set explicitly: results must not depend on the sysctl of this machine. */
 export const USUAL_CONGESTION: Congestion = 'cubic';
 
 interface UdpOptions {
   readonly seconds: number;
   /** Bytes of payload. */
   readonly size: number;
-  /** Bits per second; 0: as fast as it goes. */
+  /** Bits per second; 0 means unlimited. */
   readonly rate: number;
 }
 
@@ -41,15 +41,18 @@ export interface Iperf {
   udp(options: UdpOptions): Promise<Datagrams>;
 }
 
-/** Socket buffers for datagrams: large enough that it is the tunnel that loses them, as far as the system allows. */
+/**
+ * Socket buffers for datagrams: large enough, as far as the system allows, that only the tunnel
+ * loses packets.
+ */
 const WANTED_BUFFER = 2 << 20;
 
 export function makeIperf({ lab, left, right, devices }: IperfPath): Iperf {
   async function transfer(seconds: number, args: readonly string[], omit = 0): Promise<string> {
-    return lab.right.place.during(['iperf3', '-s', '-1', '-B', right, '--forceflush'], async server => {
+    return lab.right.namespace.during(['iperf3', '-s', '-1', '-B', right, '--forceflush'], async server => {
       await until('iperf3', () => server.stdout().includes('listening') || server.outcome() !== undefined);
       const argv = ['iperf3', '-c', right, '-J', '-t', String(Math.ceil(seconds)), '-O', String(omit), ...args];
-      const client = lab.left.place.start(argv);
+      const client = lab.left.namespace.start(argv);
       const timer = setTimeout(() => void client.stop(), (seconds + omit) * 1000 + 20_000);
       const { stdout, stderr } = await client.ended;
       clearTimeout(timer);
@@ -57,13 +60,14 @@ export function makeIperf({ lab, left, right, devices }: IperfPath): Iperf {
     });
   }
   /**
-   * By the routes, so that a connection has it from its first packet. iperf3's own option sets it when the connection is made already: one
-   * that began with BBR goes on being paced by its timers, whatever it is called then.
+   * Sets the congestion control by route, so that a connection has it from its first packet.
+   * iperf3's own option sets it on an established connection: one that began with BBR continues to
+   * be paced by its timers, whatever its congestion control is called then.
    */
   async function setCongestion(congestion: Congestion): Promise<void> {
     const [here, there] = [devices[0]?.name ?? lab.left.cable, devices[1]?.name ?? lab.right.cable];
-    await lab.left.place.ip(`route replace ${right}/32 dev ${here} congctl ${congestion}`);
-    await lab.right.place.ip(`route replace ${left}/32 dev ${there} congctl ${congestion}`);
+    await lab.left.namespace.ip(`route replace ${right}/32 dev ${here} congctl ${congestion}`);
+    await lab.right.namespace.ip(`route replace ${left}/32 dev ${there} congctl ${congestion}`);
   }
   return {
     async tcp({ seconds, streams = 1, reverse = false, omit = 0, congestion = USUAL_CONGESTION }) {
@@ -77,8 +81,8 @@ export function makeIperf({ lab, left, right, devices }: IperfPath): Iperf {
   };
 }
 
-/** Why a congestion control cannot be had here; undefined where it can. */
-export function whyNot(congestion: Congestion): string | undefined {
+/** Returns why a congestion control is unavailable here, or undefined if it is available. */
+export function whyUnavailable(congestion: Congestion): string | undefined {
   const available = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').trim();
   if (available.split(' ').includes(congestion)) return undefined;
   return `the kernel has no ${congestion} (it has ${available}; modprobe tcp_${congestion} may add it)`;

@@ -1,6 +1,6 @@
 /** Static keys of the devices. */
 import { randomBytes } from 'node:crypto';
-import { clampPrivateKey, formatKeyBase64 } from '#dist/base/key.js';
+import { clampPrivateKey } from '#dist/base/key.js';
 import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 
 export interface KeyPair {
@@ -12,5 +12,3 @@ export function makeKeyPair(): KeyPair {
   const privateKey = clampPrivateKey(Uint8Array.from(randomBytes(32)));
   return { privateKey, publicKey: opensslCrypto.publicKey(privateKey) };
 }
-
-export const asText = formatKeyBase64;

@@ -1,12 +1,12 @@
-/** Two hosts and the cable between them, with the addresses that everything else here uses. */
+/** Two hosts and the cable between them, with the addresses that all measures use. */
 import { run } from './command.ts';
-import { Place } from './place.ts';
+import { Namespace } from './namespace.ts';
 
 export interface Host {
-  readonly place: Place;
-  /** On the cable. */
+  readonly namespace: Namespace;
+  /** The address on the cable. */
   readonly outer: string;
-  /** In the tunnel. */
+  /** The address in the tunnel. */
   readonly inner: string;
   /** The interface at this end of the cable. */
   readonly cable: string;
@@ -17,17 +17,17 @@ export interface Lab {
   readonly right: Host;
 }
 
-/** What an Ethernet gives; WireGuard's header fits into it around a packet of TUNNEL_MTU. */
+/** The MTU of Ethernet, which fits a packet of TUNNEL_MTU and WireGuard's header. */
 const CABLE_MTU = 1500;
 export const TUNNEL_MTU = 1420;
 
-/** Makes the /run of our own, and the hosts. Only inside (enter.ts). */
+/** Mounts a separate /run and creates the hosts. Works only inside (enter.ts). */
 export async function makeLab(): Promise<Lab> {
   await run(['mount', '-t', 'tmpfs', 'none', '/run']);
   const [left, right] = [await makeHost('left', 1), await makeHost('right', 2)];
-  await left.place.ip(`link add ${left.cable} mtu ${CABLE_MTU} type veth peer name ${right.cable} netns right`);
-  for (const { place, outer, cable } of [left, right])
-    await place.ip(
+  await left.namespace.ip(`link add ${left.cable} mtu ${CABLE_MTU} type veth peer name ${right.cable} netns right`);
+  for (const { namespace, outer, cable } of [left, right])
+    await namespace.ip(
       `link set ${cable} mtu ${CABLE_MTU} addrgenmode none`,
       `addr add ${outer}/24 dev ${cable}`,
       `link set ${cable} up`,
@@ -36,6 +36,6 @@ export async function makeLab(): Promise<Lab> {
 }
 
 async function makeHost(name: string, number: number): Promise<Host> {
-  const place = await Place.make(name);
-  return { place, outer: `192.168.100.${number}`, inner: `10.100.0.${number}`, cable: `cable-${name}` };
+  const namespace = await Namespace.make(name);
+  return { namespace, outer: `192.168.100.${number}`, inner: `10.100.0.${number}`, cable: `cable-${name}` };
 }

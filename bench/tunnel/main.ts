@@ -1,4 +1,7 @@
-/** `npm run bench -- tunnel`: every WireGuard that is found here, side by side between two namespaces. */
+/**
+ * `npm run bench -- tunnel`: compares every WireGuard found here, side by side between two
+ * namespaces.
+ */
 import { describeMachine } from '../machine.ts';
 import type { BenchOptions } from '../options.ts';
 import { Progress } from '../progress.ts';
@@ -12,7 +15,7 @@ import type { Measure } from './measure.ts';
 import { MEASURES } from './measures/all.ts';
 import { carryOut, countSteps, type Plan } from './schedule.ts';
 
-/** Taken only by those who ask for it by name. */
+/** Takes part only if named. */
 const ONLY_WHEN_NAMED = 'wireguard-ts (pure)';
 
 const CONGESTION = `TCP uses ${USUAL_CONGESTION}, Linux's default, unless a row says BBR.`;

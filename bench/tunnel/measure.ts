@@ -1,36 +1,39 @@
-/** What a measure is: figures that are taken together, and how. Each file in measures/ is one. */
+/**
+ * The definition of a measure: figures that are taken together, and how. Each file in measures/
+ * defines one.
+ */
 import type { Figure, Kind } from '../results.ts';
 import type { Contender } from './contenders.ts';
 import type { Lab } from './lab.ts';
 import type { Tunnel } from './tunnel.ts';
 
 export interface Effort {
-  /** Of one transfer. */
+  /** Seconds of one transfer. */
   readonly seconds: number;
   readonly quick: boolean;
 }
 
-/** By name of figure. */
+/** Values by name of figure. */
 export type Taken = Readonly<Record<string, number>>;
 
 interface Common {
   readonly figures: readonly Figure[];
-  /** Of whom it can be taken. */
+  /** The kinds of contenders that it applies to. */
   readonly kinds: readonly Kind[];
-  /** No more runs than this: it takes long, or hardly differs. */
+  /** Upper bound of runs, for measures that take long or hardly vary. */
   readonly mostRuns?: number;
-  /** Why it cannot be taken on this machine at all. */
+  /** Returns why this machine cannot take the measure, or undefined if it can. */
   unavailable?(lab: Lab): Promise<string | undefined>;
 }
 
-/** Taken of a tunnel that is up. */
+/** A measure that takes an open tunnel. */
 export interface TunnelMeasure extends Common {
   readonly needs: 'tunnel';
-  /** @param wanted names of figures; the others may be left out */
+  /** @param wanted names of figures; others may be omitted */
   take(tunnel: Tunnel, effort: Effort, wanted: ReadonlySet<string>): Promise<Taken>;
 }
 
-/** Makes what it needs itself. */
+/** A measure that sets up what it needs itself. */
 export interface LabMeasure extends Common {
   readonly needs: 'lab';
   take(contender: Contender, lab: Lab, effort: Effort): Promise<Taken>;
@@ -38,5 +41,5 @@ export interface LabMeasure extends Common {
 
 export type Measure = TunnelMeasure | LabMeasure;
 
-export const EVERYBODY: readonly Kind[] = ['ours', 'other', 'kernel', 'bare'];
+export const ALL_KINDS: readonly Kind[] = ['ours', 'other', 'kernel', 'bare'];
 export const TUNNELS: readonly Kind[] = ['ours', 'other', 'kernel'];

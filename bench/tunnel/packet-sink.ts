@@ -1,11 +1,14 @@
-/** A program: counts the UDP datagrams of SIZE bytes that arrive at PORT, and says how many when its standard input ends. */
+/**
+ * A program: counts the UDP datagrams of SIZE bytes that arrive at PORT, and prints the count when
+ * its standard input ends.
+ */
 import { nativeBinding } from '#dist/io/native-binding.js';
 import { openNativeUdp } from '#dist/io/udp.js';
 import { DATAGRAM_LENGTH, DATAGRAM_STRIDE, makeDatagramBatch } from '#dist/packet/batch.js';
 
 const RANGE = 1 << 16;
 const RANGES = 64;
-/** Reads in a row before the event loop has its turn. */
+/** Consecutive reads before the event loop gets its turn. */
 const ROUNDS = 32;
 
 const [port, size] = process.argv.slice(2).map(Number) as [number, number];

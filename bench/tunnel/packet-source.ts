@@ -1,7 +1,8 @@
 /**
- * A program: sends small UDP datagrams to ADDRESS:PORT, SIZE bytes each, RATE a second (0: as fast as it goes), for so many SECONDS;
- * says as JSON what it sent. iperf3 needs a system call for each and is soon busier than the tunnel; this one sends 64 with one, each
- * a packet of its own: no segmentation offload.
+ * A program: sends UDP datagrams of SIZE bytes to ADDRESS:PORT, RATE per second (0 means
+ * unlimited), for SECONDS, and prints what it sent as JSON. iperf3 needs a system call per datagram
+ * and is soon busier than the tunnel. This program sends 64 datagrams per system call, each a
+ * packet of its own, without segmentation offload.
  */
 import { ENDPOINT_SIZE, parseEndpoint } from '#dist/base/endpoint.js';
 import { nativeBinding } from '#dist/io/native-binding.js';
@@ -19,7 +20,7 @@ const PAUSE_MS = 0.2;
 
 const [target, sizeText, rateText, secondsText] = process.argv.slice(2) as [string, string, string, string];
 const endpoint = parseEndpoint(target);
-if (!endpoint) throw new Error(`${target} is no address with a port`);
+if (!endpoint) throw new Error(`${target} is not an address with a port`);
 const size = Number(sizeText);
 const rate = Number(rateText);
 const seconds = Number(secondsText);

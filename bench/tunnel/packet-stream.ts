@@ -5,33 +5,33 @@ import type { SourceReport } from './packet-source.ts';
 import type { Tunnel } from './tunnel.ts';
 
 export interface PacketStream {
-  /** Packets a second. */
+  /** Packets per second. */
   readonly sent: number;
   readonly received: number;
-  /** 0 to 1. */
+  /** Loss ratio, 0 to 1. */
   readonly lost: number;
 }
 
 const PORT = 5300;
-/** Milliseconds until the last packet is through. */
+/** Milliseconds until the last packet has arrived. */
 const TAIL_MS = 200;
 const SOURCE = fileURLToPath(new URL('packet-source.js', import.meta.url));
 const SINK = fileURLToPath(new URL('packet-sink.js', import.meta.url));
 
-/** @param rate packets a second; 0: as fast as it goes */
+/** @param rate packets per second; 0 means unlimited */
 export async function sendPackets(tunnel: Tunnel, size: number, rate: number, seconds: number): Promise<PacketStream> {
   const { left, right } = tunnel.lab;
-  const sink = right.place.start([process.execPath, SINK, String(PORT), String(size)], { keepInput: true });
+  const sink = right.namespace.start([process.execPath, SINK, String(PORT), String(size)], { keepInput: true });
   try {
-    await until('the sink of packets', () => sink.stdout().includes('ready') || sink.outcome() !== undefined);
+    await until('the packet sink', () => sink.stdout().includes('ready') || sink.outcome() !== undefined);
     const target = `${tunnel.right}:${PORT}`;
     const argv = [process.execPath, SOURCE, target, String(size), String(rate), String(seconds)];
-    const source = JSON.parse(await left.place.run(argv)) as SourceReport;
+    const source = JSON.parse(await left.namespace.run(argv)) as SourceReport;
     await sleep(TAIL_MS);
     sink.endInput();
     const { stdout, stderr } = await sink.ended;
     const received = Number(stdout.split('\n')[1]);
-    if (!Number.isFinite(received)) throw new Error(`the sink of packets: ${stderr}`);
+    if (!Number.isFinite(received)) throw new Error(`the packet sink failed: ${stderr}`);
     return {
       sent: source.sent / source.seconds,
       received: received / source.seconds,

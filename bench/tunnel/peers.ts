@@ -1,20 +1,23 @@
-/** Thousands of peers for one device: a configuration file of them. */
+/** Configuration files with thousands of peers for one device. */
 import { randomBytes } from 'node:crypto';
-import { asText } from './keys.ts';
+import { formatKeyBase64 } from '#dist/base/key.js';
 
 export interface ManyPeers {
   readonly count: number;
-  /** Text of a file for `wg addconf`. */
+  /** A file for `wg addconf`. */
   readonly text: string;
 }
 
-/** Peers that will never answer, three allowed-ips each, at addresses of 198.18.0.0/15 (for benchmarks, RFC 2544). */
+/**
+ * Returns peers that never answer, with three allowed-ips each, at addresses of 198.18.0.0/15 (for
+ * benchmarks, RFC 2544).
+ */
 export function silentPeers(count: number, keepalive: number, port: number): ManyPeers {
   const sections: string[] = [];
   for (let i = 0; i < count; i++) {
     const [high, low] = [i >> 8, i & 255];
-    // any 32 bytes are a point of the curve or of its twist
-    const key = asText(Uint8Array.from(randomBytes(32)));
+    // Any 32 bytes are a point of the curve or of its twist.
+    const key = formatKeyBase64(Uint8Array.from(randomBytes(32)));
     const networks = [
       `10.${64 + (high >> 8)}.${high & 255}.${low}/32`,
       `fd00:0:${i.toString(16)}::/48`,
@@ -27,10 +30,10 @@ export function silentPeers(count: number, keepalive: number, port: number): Man
   return { count, text: sections.join('\n') };
 }
 
-/** Peers that come to us: nothing but their keys and an address. */
-export function callingPeers(publicKeys: readonly Uint8Array[]): ManyPeers {
+/** Returns peers that initiate: only keys and an address, no endpoints. */
+export function initiatingPeers(publicKeys: readonly Uint8Array[]): ManyPeers {
   const sections = publicKeys.map(
-    (key, i) => `[Peer]\nPublicKey = ${asText(key)}\nAllowedIPs = 10.64.${i >> 8}.${i & 255}/32\n`,
+    (key, i) => `[Peer]\nPublicKey = ${formatKeyBase64(key)}\nAllowedIPs = 10.64.${i >> 8}.${i & 255}/32\n`,
   );
   return { count: publicKeys.length, text: sections.join('\n') };
 }

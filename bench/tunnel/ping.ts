@@ -1,5 +1,5 @@
-/** Round trips, by ping(8). */
-import type { Place } from './place.ts';
+/** Round-trip times, measured with ping(8). */
+import type { Namespace } from './namespace.ts';
 
 export interface PingOptions {
   readonly count: number;
@@ -9,13 +9,13 @@ export interface PingOptions {
 
 export interface Pings {
   readonly sent: number;
-  /** Milliseconds, of those that came back, in order. */
+  /** Milliseconds of the answered pings, in order. */
   readonly times: readonly number[];
 }
 
-/** Rejects when nothing came back at all. */
-export async function ping(place: Place, address: string, { count, interval }: PingOptions): Promise<Pings> {
-  const running = place.start(['ping', '-n', '-c', String(count), '-i', String(interval), '-W', '2', address]);
+/** Rejects if no answer arrives at all. */
+export async function ping(namespace: Namespace, address: string, { count, interval }: PingOptions): Promise<Pings> {
+  const running = namespace.start(['ping', '-n', '-c', String(count), '-i', String(interval), '-W', '2', address]);
   const timer = setTimeout(() => void running.stop(), count * interval * 1000 + 20_000);
   const { stdout, stderr } = await running.ended;
   clearTimeout(timer);

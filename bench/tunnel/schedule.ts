@@ -1,4 +1,7 @@
-/** In which order everything is measured: contenders take turns run by run, so that a slow minute of the machine is everybody's. */
+/**
+ * The order of measurements: contenders are interleaved run by run, so that a slow minute of the
+ * machine affects all of them.
+ */
 import type { Progress } from '../progress.ts';
 import type { Contender } from './contenders.ts';
 import type { Lab } from './lab.ts';
@@ -21,7 +24,7 @@ export interface Measured {
   readonly failures: string[];
 }
 
-/** Who takes part in a measure. */
+/** Returns the contenders that a measure applies to. */
 function participants(plan: Plan, measure: Measure): Contender[] {
   return plan.contenders.filter(contender => measure.kinds.includes(contender.kind));
 }
@@ -53,7 +56,7 @@ export async function carryOut(plan: Plan, progress: Progress): Promise<Measured
   return { values, failures: failures.lines() };
 }
 
-/** What failed, the same only once. */
+/** Failure messages, each listed once with its count. */
 class Failures {
   readonly #counts = new Map<string, number>();
 
@@ -66,7 +69,7 @@ class Failures {
   }
 }
 
-/** Every cell, nothing in it. */
+/** Returns all cells, filled with null. */
 function emptyValues(plan: Plan): Measured['values'] {
   const values: Measured['values'] = {};
   for (const measure of plan.measures)
@@ -81,7 +84,10 @@ function emptyValues(plan: Plan): Measured['values'] {
   return values;
 }
 
-/** @returns why it failed, when it did: one contender that fails must not end the others' run */
+/**
+ * @returns an error message if the measure fails, because one contender's failure must not end the
+ * run of the others
+ */
 async function attempt(plan: Plan, measure: Measure, contender: Contender): Promise<Taken | string> {
   try {
     if (measure.needs === 'lab') return await measure.take(contender, plan.lab, plan.effort);

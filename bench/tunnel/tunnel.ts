@@ -1,21 +1,28 @@
-/** A tunnel between the two hosts, both ends the same program, up and warm; or the bare cable in its place. */
+/**
+ * A tunnel between the two hosts, both ends the same program, configured and warmed up; or the bare
+ * cable in its place.
+ */
 import { writeFileSync } from 'node:fs';
+import { formatKeyBase64 } from '#dist/base/key.js';
 import type { Contender } from './contenders.ts';
 import { Device, PORT } from './device.ts';
 import { makeIperf } from './iperf.ts';
-import { asText, makeKeyPair } from './keys.ts';
+import { makeKeyPair } from './keys.ts';
 import type { Lab } from './lab.ts';
 import { ping } from './ping.ts';
 
-/** Seconds of TCP before anything is measured, the same for everybody: what is compiled at run time is compiled then. */
+/**
+ * Seconds of TCP before any measurement, the same for all contenders: code that is compiled at run
+ * time is compiled then.
+ */
 const WARM_UP_S = 1;
 
 export class Tunnel {
   readonly lab: Lab;
   readonly contender: Contender;
-  /** Left and right; none where there is no tunnel. */
+  /** Left and right; empty without a tunnel. */
   readonly devices: readonly Device[];
-  /** What the right host is called by the left one, and the left by the right. */
+  /** The address of the right host as the left one sees it, and the reverse. */
   readonly right: string;
   readonly left: string;
 
@@ -35,7 +42,7 @@ export class Tunnel {
       for (const host of [lab.left, lab.right]) devices.push(await Device.start(contender, host));
       await configure(devices);
       const tunnel = new Tunnel(lab, contender, devices);
-      await ping(lab.left.place, tunnel.right, { count: 5, interval: 0.2 });
+      await ping(lab.left.namespace, tunnel.right, { count: 5, interval: 0.2 });
       await makeIperf(tunnel).tcp({ seconds: WARM_UP_S });
       return tunnel;
     } catch (error) {
@@ -44,7 +51,7 @@ export class Tunnel {
     }
   }
 
-  /** The pids of the daemons; none for the kernel and without a tunnel. */
+  /** The pids of the daemons; empty for the kernel and without a tunnel. */
   get pids(): number[] {
     return this.devices.flatMap(device => device.daemon?.pid ?? []);
   }
@@ -54,14 +61,14 @@ export class Tunnel {
   }
 }
 
-/** Introduces two devices to each other. */
+/** Configures two devices as each other's peer. */
 async function configure(devices: readonly Device[]): Promise<void> {
   const keys = devices.map(makeKeyPair);
   for (const [i, device] of devices.entries()) {
     const other = devices[1 - i]!;
     const file = `/run/key${i}`;
-    writeFileSync(file, `${asText(keys[i]!.privateKey)}\n`, { mode: 0o600 });
-    const peer = ['peer', asText(keys[1 - i]!.publicKey), 'allowed-ips', `${other.host.inner}/32`];
+    writeFileSync(file, `${formatKeyBase64(keys[i]!.privateKey)}\n`, { mode: 0o600 });
+    const peer = ['peer', formatKeyBase64(keys[1 - i]!.publicKey), 'allowed-ips', `${other.host.inner}/32`];
     const endpoint = ['endpoint', `${other.host.outer}:${PORT}`];
     await device.wg('set', 'private-key', file, 'listen-port', String(PORT), ...peer, ...endpoint);
   }

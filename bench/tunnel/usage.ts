@@ -1,14 +1,15 @@
-/** What processes use: time of the processors, and memory, as /proc says it. */
+/** CPU time and memory of processes, from /proc. */
 import { readFileSync } from 'node:fs';
 
-/** Of /proc/PID/stat and /proc/stat: USER_HZ, which is 100 on every Linux of today. */
+/** USER_HZ, the unit of /proc/PID/stat and /proc/stat: 100 on every Linux of today. */
 const TICKS_PER_SECOND = 100;
 
-/** Seconds of user and system time so far, all together. */
+/** Returns the seconds of user and system time that the processes used so far, in total. */
 export function cpuSeconds(pids: readonly number[]): number {
   let ticks = 0;
   for (const pid of pids) {
-    // the name in parentheses may hold anything; utime and stime are 14 and 15, the first after it is 3
+    // The name in parentheses may contain anything. The first field after it is number 3; utime and
+    // stime are 14 and 15.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');
@@ -17,7 +18,10 @@ export function cpuSeconds(pids: readonly number[]): number {
   return ticks / TICKS_PER_SECOND;
 }
 
-/** Seconds that the processors of this machine were busy, whoever it was: where the kernel does the work there is no process to ask. */
+/**
+ * Returns the seconds that the CPUs of this machine were busy. When the kernel does the work, there
+ * is no process to measure.
+ */
 export function machineCpuSeconds(): number {
   const [, ...fields] = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!.split(/ +/);
   const [user, nice, system, , , irq, softirq] = fields.map(Number);
@@ -26,7 +30,7 @@ export function machineCpuSeconds(): number {
 
 export type MemoryField = 'VmHWM' | 'VmRSS';
 
-/** Bytes: the most that was ever resident, or what is now. */
+/** Returns resident memory in bytes: the peak (VmHWM) or the current value (VmRSS). */
 export function memory(pid: number, field: MemoryField): number {
   const line = new RegExp(`^${field}:\\s*(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(line?.[1] ?? Number.NaN) * 1024;

@@ -15,7 +15,7 @@ describe('cross-check', () => {
     return {
       name,
       run: () => void runs++,
-      made: () => Uint8Array.from(results[Math.min(runs, results.length) - 1]!),
+      result: () => Uint8Array.from(results[Math.min(runs, results.length) - 1]!),
     };
   };
   const check = (prepared: Prepared) => () => crossCheck('subject', contest, prepared);
@@ -35,8 +35,8 @@ describe('cross-check', () => {
     expect(check({ contenders: [maker('a', [1], [2])] })).toThrow('a and itself');
   });
 
-  test('nobody is no contest', () => {
-    expect(check({ contenders: [] })).toThrow('nobody');
+  test('rejects a contest without contenders', () => {
+    expect(check({ contenders: [] })).toThrow('no contender is available');
   });
 });
 

@@ -1,19 +1,22 @@
-/** UDP with 1300 bytes in each datagram: the highest rate at which under one per cent is lost, and what arrives of a flood. */
+/**
+ * UDP with 1300 bytes per datagram: the highest rate with less than one per cent loss, and the
+ * throughput that survives a flood.
+ */
 import { highestRate } from '../highest-rate.ts';
 import { makeIperf } from '../iperf.ts';
-import { EVERYBODY, type TunnelMeasure } from '../measure.ts';
+import { ALL_KINDS, type TunnelMeasure } from '../measure.ts';
 
 const SIZE = 1300;
 const LOSS = 0.01;
 /** Bits per second. */
 const FROM = 200e6;
 const TO = 25.6e9;
-/** A sender that reaches less of what was asked for is at its own limit. */
+/** A sender below this share of the requested rate is at its own limit. */
 const REACHED = 0.93;
 
 export const datagrams: TunnelMeasure = {
   needs: 'tunnel',
-  kinds: EVERYBODY,
+  kinds: ALL_KINDS,
   figures: [
     { name: 'udp', title: 'UDP 1300 bytes, under 1 % lost', unit: 'Mbit/s', better: 'more', digits: 0, headline: true },
     { name: 'udp-flood', title: 'UDP 1300 bytes, flood, received', unit: 'Mbit/s', better: 'more', digits: 0 },

@@ -1,6 +1,6 @@
 /**
- * What a flood of handshake initiations does to a tunnel that is up: valid mac1, forged sources, so many a second that no
- * responder can work on them all.
+ * What a flood of handshake initiations does to an open tunnel: valid mac1, forged sources, more
+ * per second than any responder can process.
  */
 import { fileURLToPath } from 'node:url';
 import { median } from '../../statistics.ts';
@@ -11,7 +11,7 @@ import { TUNNELS, type TunnelMeasure } from '../measure.ts';
 import { ping } from '../ping.ts';
 
 const RATE = 100_000;
-/** Milliseconds until the flood is there and answered with cookies. */
+/** Milliseconds until the flood has begun and is answered with cookies. */
 const RAMP_MS = 500;
 const INTERVAL_S = 0.02;
 const FLOODER = fileURLToPath(new URL('../flooder.js', import.meta.url));
@@ -28,17 +28,17 @@ export const flood: TunnelMeasure = {
     const { left, right } = tunnel.lab;
     const device = tunnel.devices[1]!;
     const key = Buffer.from(await device.wg('show', 'public-key'), 'base64').toString('hex');
-    const ip = (host: typeof left, ...words: string[]) => run(['ip', '-n', host.place.name, 'route', ...words]);
+    const ip = (host: typeof left, ...words: string[]) => run(['ip', '-n', host.namespace.name, 'route', ...words]);
     await ip(left, 'replace', 'local', FLOOD_SOURCES, 'dev', 'lo');
     await ip(right, 'replace', FLOOD_SOURCES, 'via', left.outer);
     try {
       const argv = [process.execPath, FLOODER, `${right.outer}:${PORT}`, key, String(RATE), String(seconds + 1)];
-      const flooding = left.place.run(argv);
-      // a failure is told below; until then it must not go unheard
+      const flooding = left.namespace.run(argv);
+      // Awaited below; until then a rejection must not count as unhandled.
       flooding.catch(() => {});
       await sleep(RAMP_MS);
       const count = Math.round((seconds * 1000 - RAMP_MS) / (INTERVAL_S * 1000));
-      const { sent, times } = await ping(left.place, tunnel.right, { count, interval: INTERVAL_S });
+      const { sent, times } = await ping(left.namespace, tunnel.right, { count, interval: INTERVAL_S });
       await flooding;
       return { 'flood-lost': (1 - times.length / sent) * 100, 'flood-ping': median(times) };
     } finally {

@@ -1,21 +1,27 @@
-/** How many handshakes a second a responder answers: thousands of initiators, always a few of them waiting, fewer than mean load. */
+/**
+ * Handshakes per second that a responder answers: thousands of initiators with few messages in
+ * flight, below the threshold of load.
+ */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { formatKeyBase64 } from '#dist/base/key.js';
 import { Device, PORT } from '../device.ts';
 import { type Initiations, makeInitiations } from '../initiations.ts';
-import type { CallersReport } from '../initiators.ts';
-import { asText } from '../keys.ts';
+import type { InitiatorsReport } from '../initiators.ts';
 import { type LabMeasure, TUNNELS } from '../measure.ts';
-import { callingPeers } from '../peers.ts';
+import { initiatingPeers } from '../peers.ts';
 
 const PEERS = 4000;
 const ROUNDS = 10;
 const QUICK_ROUNDS = 3;
-/** An eighth of the kernel's queue, 512, means load; wireguard-go's is the same. */
+/**
+ * Below the threshold of load, which is an eighth of the kernel's queue of 512; wireguard-go's is
+ * the same.
+ */
 const IN_FLIGHT = 64;
-/** More than this lost, and what is counted is not what was asked for. */
+/** With more loss than this the measurement is not valid. */
 const LOSS = 0.05;
-/** A generator that is busy for a larger part of the time is what is measured. */
+/** With a busier generator than this, the generator is what is measured. */
 const BUSY = 0.7;
 const GENERATOR = fileURLToPath(new URL('../initiators.js', import.meta.url));
 const [PEERS_FILE, KEY_FILE, MESSAGES_FILE] = ['/run/callers.conf', '/run/responder-key', '/run/initiations'];
@@ -40,7 +46,7 @@ export const handshakes: LabMeasure = {
       const target = `${right.outer}:${PORT}`;
       const key = Buffer.from(responder.publicKey).toString('hex');
       const argv = [process.execPath, GENERATOR, MESSAGES_FILE, target, String(IN_FLIGHT), String(seconds), key];
-      const report = JSON.parse(await left.place.run(argv)) as CallersReport;
+      const report = JSON.parse(await left.namespace.run(argv)) as InitiatorsReport;
       const { answered, lost } = report;
       if (lost > LOSS * (answered + lost)) throw new Error(`${lost} initiations of ${answered + lost} went unanswered`);
       const busy = report.cpuSeconds / report.seconds;
@@ -52,11 +58,11 @@ export const handshakes: LabMeasure = {
   },
 };
 
-/** Once for all: every daemon is new and has seen none of them. */
+/** Prepares the files once: every daemon is new and has seen no initiation. */
 function prepare(rounds: number): Initiations {
   const made = makeInitiations(PEERS, rounds);
-  writeFileSync(PEERS_FILE, callingPeers(made.publicKeys).text);
-  writeFileSync(KEY_FILE, `${asText(made.responder.privateKey)}\n`, { mode: 0o600 });
+  writeFileSync(PEERS_FILE, initiatingPeers(made.publicKeys).text);
+  writeFileSync(KEY_FILE, `${formatKeyBase64(made.responder.privateKey)}\n`, { mode: 0o600 });
   writeFileSync(MESSAGES_FILE, made.messages);
   return made;
 }

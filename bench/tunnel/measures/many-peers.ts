@@ -1,20 +1,24 @@
-/** Five thousand peers, none of whom answers: how long it takes to set and to show them, what they cost in memory and, all being tried, in time. */
+/**
+ * Five thousand peers that never answer: the time to configure and to list them, their memory, and
+ * their CPU time while all are being retried.
+ */
 import { writeFileSync } from 'node:fs';
+import { formatKeyBase64 } from '#dist/base/key.js';
 import { run, sleep } from '../command.ts';
 import { Device, PORT } from '../device.ts';
-import { asText, makeKeyPair } from '../keys.ts';
+import { makeKeyPair } from '../keys.ts';
 import { type LabMeasure, type Taken, TUNNELS } from '../measure.ts';
 import { silentPeers } from '../peers.ts';
 import { cpuSeconds, machineCpuSeconds, memory } from '../usage.ts';
 
 const PEERS = 5000;
 const KEEPALIVE = 25;
-/** Where they are said to be: behind the other host, which drops it all. */
-const NOWHERE = '198.18.0.0/15';
-/** Seconds until everybody is being tried, again and again: boringtun begins when the first keepalive is due. */
-const SETTLE = 30;
-/** Seconds that are watched then: from 90 on a program may give up for a while. */
-const WATCH = 30;
+/** The network of the peers' endpoints: routed to the other host, which drops everything. */
+const PEER_NETWORK = '198.18.0.0/15';
+/** Seconds until all peers are being retried: boringtun begins when the first keepalive is due. */
+const SETTLE_S = 30;
+/** Seconds of observation: after 90 s a program may give up for a while. */
+const WATCH_S = 30;
 const FILE = '/run/peers.conf';
 const KEY_FILE = '/run/private-key';
 
@@ -39,31 +43,31 @@ export const manyPeers: LabMeasure = {
 
   async take(contender, { left, right }, { quick }) {
     writeFileSync(FILE, silentPeers(PEERS, KEEPALIVE, PORT).text);
-    writeFileSync(KEY_FILE, `${asText(makeKeyPair().privateKey)}\n`, { mode: 0o600 });
+    writeFileSync(KEY_FILE, `${formatKeyBase64(makeKeyPair().privateKey)}\n`, { mode: 0o600 });
     const device = await Device.start(contender, left);
     try {
       await device.wg('set', 'private-key', KEY_FILE, 'listen-port', String(PORT));
-      await left.place.ip(`route replace ${NOWHERE} via ${right.outer}`);
+      await left.namespace.ip(`route replace ${PEER_NETWORK} via ${right.outer}`);
       const addconf = await seconds(() => device.wg('addconf', FILE));
       const dump = await seconds(async () => {
-        const lines = (await left.place.run(['wg', 'show', device.name, 'dump'])).trim().split('\n');
-        if (lines.length !== PEERS + 1) throw new Error(`${lines.length - 1} peers are shown, not ${PEERS}`);
+        const lines = (await left.namespace.run(['wg', 'show', device.name, 'dump'])).trim().split('\n');
+        if (lines.length !== PEERS + 1) throw new Error(`${lines.length - 1} peers are listed, not ${PEERS}`);
       });
       const pid = device.daemon?.pid;
       const before = pid === undefined ? undefined : memory(pid, 'VmRSS') / 1e6;
       await device.up();
-      await sleep((quick ? 3 : SETTLE) * 1000);
+      await sleep((quick ? 3 : SETTLE_S) * 1000);
       const used = (): number => (pid === undefined ? machineCpuSeconds() : cpuSeconds([pid]));
       const begun = performance.now();
       const cpu = used();
-      await sleep((quick ? 6 : WATCH) * 1000);
+      await sleep((quick ? 6 : WATCH_S) * 1000);
       const busy = (used() - cpu) / ((performance.now() - begun) / 1000);
       const taken: Taken = { 'peers-addconf': addconf, 'peers-dump': dump, 'peers-cpu': busy * 100 };
       if (pid === undefined || before === undefined) return taken;
       return { ...taken, 'peers-memory': before, 'peers-memory-tried': memory(pid, 'VmRSS') / 1e6 };
     } finally {
       await device.stop();
-      await run(['ip', '-n', left.place.name, 'route', 'del', NOWHERE]);
+      await run(['ip', '-n', left.namespace.name, 'route', 'del', PEER_NETWORK]);
     }
   },
 };

@@ -1,18 +1,21 @@
-/** UDP with 64 bytes in each datagram, where the work is the packets' number: under one per cent lost, and what arrives of a flood. */
+/**
+ * UDP with 64 bytes per datagram, where the packet rate is the cost: the highest rate with less
+ * than one per cent loss, and the rate that survives a flood.
+ */
 import { highestRate } from '../highest-rate.ts';
-import { EVERYBODY, type TunnelMeasure } from '../measure.ts';
+import { ALL_KINDS, type TunnelMeasure } from '../measure.ts';
 import { sendPackets } from '../packet-stream.ts';
 
 const SIZE = 64;
 const LOSS = 0.01;
-/** Packets a second. */
+/** Packets per second. */
 const FROM = 50_000;
 const TO = 6_400_000;
 const REACHED = 0.95;
 
 export const packets: TunnelMeasure = {
   needs: 'tunnel',
-  kinds: EVERYBODY,
+  kinds: ALL_KINDS,
   figures: [
     {
       name: 'pps',

@@ -1,18 +1,18 @@
-/** One TCP stream where the path is not as good as a cable: far away, or losing packets. */
-import { type Congestion, makeIperf, USUAL_CONGESTION, whyNot } from '../iperf.ts';
-import { EVERYBODY, type LabMeasure, type Taken, TUNNELS, type TunnelMeasure } from '../measure.ts';
+/** One TCP stream over a path that is worse than a cable: distant or lossy. */
+import { type Congestion, makeIperf, USUAL_CONGESTION, whyUnavailable } from '../iperf.ts';
+import { ALL_KINDS, type LabMeasure, type Taken, TUNNELS, type TunnelMeasure } from '../measure.ts';
 import { delayed, lossy, whyNoLoss } from '../path.ts';
 import { Tunnel } from '../tunnel.ts';
 
 /** Milliseconds in each direction. */
-const DELAY = 5;
+const DELAY_MS = 5;
 const LOSS = 0.01;
-/** Seconds until a window has grown. */
-const OMIT = 1;
+/** Seconds until the window has grown. */
+const OMIT_S = 1;
 
 export const distance: LabMeasure = {
   needs: 'lab',
-  kinds: EVERYBODY,
+  kinds: ALL_KINDS,
   figures: [
     {
       name: 'tcp-10ms',
@@ -24,7 +24,7 @@ export const distance: LabMeasure = {
     },
   ],
   take: (contender, lab, { seconds }) =>
-    delayed(lab, DELAY, async slow => {
+    delayed(lab, DELAY_MS, async slow => {
       const tunnel = await Tunnel.open(contender, slow);
       try {
         return await transfer(tunnel, 'tcp-10ms', seconds);
@@ -36,10 +36,13 @@ export const distance: LabMeasure = {
 
 export const loss: TunnelMeasure = lossBy(USUAL_CONGESTION);
 
-/** BBR does not take a lost packet for a full path: with it the tunnel decides how fast it goes, with cubic the round trip. */
+/**
+ * BBR does not read a lost packet as congestion: with BBR the tunnel is the limit, with CUBIC the
+ * round-trip time is.
+ */
 export const lossBbr: TunnelMeasure = {
   ...lossBy('bbr'),
-  unavailable: async lab => whyNot('bbr') ?? (await whyNoLoss(lab)),
+  unavailable: async lab => whyUnavailable('bbr') ?? (await whyNoLoss(lab)),
 };
 
 function lossBy(congestion: Congestion): TunnelMeasure {
@@ -56,5 +59,5 @@ function lossBy(congestion: Congestion): TunnelMeasure {
 }
 
 async function transfer(tunnel: Tunnel, name: string, seconds: number, congestion = USUAL_CONGESTION): Promise<Taken> {
-  return { [name]: (await makeIperf(tunnel).tcp({ seconds, omit: OMIT, congestion })).bitsPerSecond / 1e9 };
+  return { [name]: (await makeIperf(tunnel).tcp({ seconds, omit: OMIT_S, congestion })).bitsPerSecond / 1e9 };
 }

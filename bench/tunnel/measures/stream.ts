@@ -1,11 +1,11 @@
-/** One TCP stream; and what it took: time of the processors for each gigabit, and memory. */
+/** One TCP stream and its cost: CPU time per gigabit, and memory. */
 import { makeIperf } from '../iperf.ts';
-import { EVERYBODY, type TunnelMeasure } from '../measure.ts';
+import { ALL_KINDS, type TunnelMeasure } from '../measure.ts';
 import { cpuSeconds, machineCpuSeconds, memory } from '../usage.ts';
 
 export const stream: TunnelMeasure = {
   needs: 'tunnel',
-  kinds: EVERYBODY,
+  kinds: ALL_KINDS,
   figures: [
     { name: 'tcp1', title: 'TCP, one stream', unit: 'Gbit/s', better: 'more', digits: 2, headline: true },
     { name: 'cpu', title: 'CPU for a gigabit, both ends', unit: 's', better: 'less', digits: 3, headline: true },

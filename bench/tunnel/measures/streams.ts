@@ -1,6 +1,9 @@
-/** TCP in the other direction, and several streams at once; and the same with BBR, which sends by timers instead of by answers. */
-import { makeIperf, type TcpOptions, whyNot } from '../iperf.ts';
-import { EVERYBODY, type Taken, type TunnelMeasure } from '../measure.ts';
+/**
+ * TCP in the other direction, and several streams at once; and both with BBR, which sends by timers
+ * instead of by acknowledgements.
+ */
+import { makeIperf, type TcpOptions, whyUnavailable } from '../iperf.ts';
+import { ALL_KINDS, type Taken, type TunnelMeasure } from '../measure.ts';
 
 interface Shape extends Omit<TcpOptions, 'seconds'> {
   readonly name: string;
@@ -23,13 +26,13 @@ export const streams: TunnelMeasure = transfers(SHAPES);
 
 export const bbr: TunnelMeasure = {
   ...transfers(BBR_SHAPES),
-  unavailable: () => Promise.resolve(whyNot('bbr')),
+  unavailable: () => Promise.resolve(whyUnavailable('bbr')),
 };
 
 function transfers(shapes: readonly Shape[]): TunnelMeasure {
   return {
     needs: 'tunnel',
-    kinds: EVERYBODY,
+    kinds: ALL_KINDS,
     figures: shapes.map(({ name, title, headline = false }) => ({
       ...{ name, title, headline },
       unit: 'Gbit/s',

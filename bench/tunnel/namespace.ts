@@ -1,21 +1,21 @@
 /** A network namespace of the benchmark: one of the two hosts. */
 import { during, type Running, type RunOptions, run, start } from './command.ts';
 
-export class Place {
+export class Namespace {
   readonly name: string;
 
   private constructor(name: string) {
     this.name = name;
   }
 
-  static async make(name: string): Promise<Place> {
+  static async make(name: string): Promise<Namespace> {
     await run(['ip', 'netns', 'add', name]);
-    const place = new Place(name);
-    await place.ip('link set lo up');
-    return place;
+    const namespace = new Namespace(name);
+    await namespace.ip('link set lo up');
+    return namespace;
   }
 
-  /** `ip` commands, one a line, without the word `ip`. */
+  /** Runs `ip` commands, one per line, without the word `ip`. */
   async ip(...lines: readonly string[]): Promise<void> {
     await run(['ip', '-n', this.name, '-batch', '-'], { input: `${lines.join('\n')}\n` });
   }
@@ -24,7 +24,7 @@ export class Place {
     return run(this.#inside(argv), options);
   }
 
-  /** The pid of what is started is that of the command itself. */
+  /** Starts a command, whose pid is not that of a wrapper. */
   start(argv: readonly string[], options?: RunOptions): Running {
     return start(this.#inside(argv), options);
   }
