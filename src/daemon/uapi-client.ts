@@ -1,7 +1,7 @@
 /**
- * The client's side of the control socket (wireguard-tools ipc-uapi.h, ipc-uapi-unix.h): one operation on a connection of its own. Speaks
- * to every userspace WireGuard; `counters` only to this one. As wg does, it removes a socket that nobody answers at. Interfaces of the
- * kernel's own WireGuard have no socket, and are not seen here: src/backend puts both together.
+ * The client of the control socket (wireguard-tools ipc-uapi.h, ipc-uapi-unix.h): one connection per operation. Works with
+ * every userspace WireGuard; `counters` only with this one. As wg does, it removes a socket that no program answers.
+ * Interfaces of the kernel have no socket; src/backend combines both.
  */
 
 import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
@@ -20,7 +20,7 @@ import { uapiSocketPath } from './uapi-socket.ts';
 
 const FOLDER = '/var/run/wireguard';
 const SUFFIX = '.sock';
-/** A device that says nothing for so long is stuck. */
+/** A device that does not answer for this long is stuck. */
 const ANSWER_TIMEOUT_MS = 10_000;
 const RECEIVED_AT_ONCE = 65_536;
 const NEWLINE = 0x0a;
@@ -38,7 +38,7 @@ export class UapiClient {
   }
 
   /**
-   * @returns a status whose secrets the caller overwrites (eraseStatus), if it lives on
+   * Returns the status. A caller that lives on overwrites the secrets in it (eraseStatus).
    * @throws ConfigError; Error with `code` ENODEV when there is no such device, EACCES, ...
    */
   async get(): Promise<DeviceStatus> {
@@ -52,7 +52,7 @@ export class UapiClient {
     await this.#ask(writeSetRequest(config, this.#zones), answer => parseSetResponse(textOf(answer)));
   }
 
-  /** undefined when the daemon keeps none: another one answers with an error, or hangs up. */
+  /** Returns undefined for other daemons, which answer with an error or hang up. */
   async counters(): Promise<Record<string, number> | undefined> {
     try {
       return await this.#ask('counters=1\n\n', answer => parseCountersResponse(textOf(answer)));
@@ -62,7 +62,7 @@ export class UapiClient {
     }
   }
 
-  /** Request and answer are overwritten afterwards: both may have keys in them. */
+  /** Sends a request. Overwrites request and answer afterwards: both may hold keys. */
   async #ask<T>(request: string | SecretText, read: (answer: SecretText) => T): Promise<T> {
     const text = typeof request === 'string' ? new SecretText() : request;
     if (typeof request === 'string') text.text(request);
@@ -95,7 +95,7 @@ export class UapiClient {
           }
           return true;
         };
-        // one buffer that is erased, and none of Node's own, which would be freed with keys in them
+        // one buffer that is erased, instead of Node's own, which would be freed with keys in them
         socket = net().connect({ path: this.#path, onread: { buffer, callback } });
         socket.setTimeout(ANSWER_TIMEOUT_MS, () =>
           socket?.destroy(codedError('ETIMEDOUT', `${this.#name} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`)),
@@ -103,14 +103,14 @@ export class UapiClient {
         socket.on('connect', () => {
           for (const piece of request.pieces()) socket?.write(piece);
         });
-        // other daemons close on what they do not know; what is missing is then said by whoever reads the answer
+        // other daemons close on unknown requests; the parser of the answer reports what is missing
         socket.on('end', resolve);
         socket.on('close', resolve);
         socket.on('error', (error: NodeJS.ErrnoException) => reject(this.#explain(error)));
         socket.resume();
       });
     } finally {
-      // before the request's memory is used for something else
+      // before the memory of the request is reused
       socket?.destroy();
     }
   }
@@ -143,14 +143,14 @@ function textOf(answer: SecretText): string {
   return [...answer.pieces()].map(piece => latin1(piece)).join('');
 }
 
-/** Names of all userspace interfaces whose socket somebody answers at, in the order of the folder, which is wg's. */
+/** Returns the names of all userspace interfaces whose socket answers, in the order of the folder, as wg does. */
 export async function listInterfaces(): Promise<string[]> {
   const names = socketNames();
   const states = await Promise.all(names.map(socketState));
   return names.filter((_, i) => states[i] === 'answers');
 }
 
-/** readdir(3) itself: node's readdirSync sorts. */
+/** Lists in the order of readdir(3), which Node's readdirSync would sort. */
 function socketNames(): string[] {
   const names: string[] = [];
   if (!existsSync(FOLDER)) return names;
@@ -165,7 +165,7 @@ function socketNames(): string[] {
   return names;
 }
 
-/** Whether somebody answers at a name's socket; one that is there and may not be opened is there. A stale one is removed. */
+/** Reports whether a program answers at the socket of a name; a socket without permission counts as answering. Removes a stale one. */
 export function socketState(name: string): Promise<'answers' | 'stale' | 'none'> {
   checkInterfaceName(name);
   const path = uapiSocketPath(name);
@@ -183,7 +183,7 @@ export function socketState(name: string): Promise<'answers' | 'stale' | 'none'>
 }
 
 /**
- * The program has died and left its socket. A plain file of that name also refuses connections, and is not ours to remove.
+ * Removes the socket that a dead program left. A plain file of that name also refuses connections, but stays.
  * @returns whether it was a socket
  */
 function removeStale(path: string): boolean {
@@ -191,12 +191,12 @@ function removeStale(path: string): boolean {
     if (!statSync(path).isSocket()) return false;
     unlinkSync(path);
   } catch {
-    // somebody else removed it, or we may not
+    // already removed, or not permitted
   }
   return true;
 }
 
-/** Loaded where there is a socket: a fifth of the start of `wgts show` without one. */
+/** Loads node:net only if there is a socket: it is a fifth of the start of `wgts show` without one. */
 function net(): typeof import('node:net') {
   return process.getBuiltinModule('node:net');
 }

@@ -1,9 +1,9 @@
 /**
- * One connection of the control socket: its requests, strictly one after another. What all connections may hold together is bounded here: unfinished
- * requests, answers that are not read, reading. No client makes another, or a packet, wait for long.
+ * One connection of the control socket: handles its requests strictly in order. It bounds what all connections hold
+ * together: unfinished requests, unread answers, parsing. So no client delays another, or a packet, for long.
  *
- * Bytes are received into one buffer that is erased at once, since a Buffer that Node makes for each piece cannot be found again once it is
- * freed, and keys come here in the clear.
+ * Bytes arrive in one buffer that is erased at once: keys arrive in the clear, and a Buffer that Node makes for each piece
+ * could not be erased after it is freed.
  */
 import { Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
@@ -22,33 +22,33 @@ export interface ConnectionOptions {
   readonly zones: Zones;
   /** A request was refused: for the log. Never holds a secret. */
   readonly onRefused: (message: string) => void;
-  /** The client said something, or took a piece of an answer. */
+  /** The client sent data, or read a piece of an answer. */
   readonly onBusy: () => void;
 }
 
-/** Characters of unfinished requests on all connections together; one alone may have as much (UapiLimits). */
+/** Characters of unfinished requests on all connections together; a single one may have as many (UapiLimits). */
 const MAX_PENDING = DEFAULT_UAPI_LIMITS.requestLength;
-/** A request as short as this is always taken: all connections have room for one. */
+/** A request up to this size is always accepted: every connection has room for one. */
 const SMALL_REQUEST = 65_536;
-/** Milliseconds for a request that is larger to become whole; a client writes 16 MB in less than one second. */
+/** Time for a larger request to arrive; a client writes 16 MB in less than one second. */
 const REQUEST_TIMEOUT_MS = 30_000;
-/** Milliseconds in which a client must take some of its answer, or end what it was told to. */
+/** Time in which a client must read some of its answer, or close after the end. */
 const READ_TIMEOUT_MS = 10_000;
-/** Answers to `get` that are being written: each holds a picture of the whole device. One more takes the place of one that is stuck. */
+/** Answers to `get` in progress: each holds a snapshot of the whole device. One more replaces a stuck one. */
 const MAX_ANSWERS = 2;
 const STUCK_AFTER_MS = 1_000;
-/** Of a client that has stopped writing. */
+/** The errno for a client that stopped writing. */
 const IDLE_AFTER_MS = 200;
 const PAUSE_MS = 20;
 
 const received = newSecret(65_536);
 
-/** What the connections of one server have in common. */
+/** State that the connections of one server share. */
 export class UapiShare {
   readonly connections = new Set<UapiConnection>();
-  /** When each last got on, the longest ago first. */
+  /** When each last made progress, oldest first. */
   readonly answers = new Map<UapiConnection, number>();
-  /** One `set` is read at a time: what it becomes is larger than its text. */
+  /** One `set` is parsed at a time: the result is larger than its text. */
   setting: Promise<unknown> = Promise.resolve();
 
   get pending(): number {
@@ -63,16 +63,16 @@ export class UapiConnection {
   readonly #share: UapiShare;
   readonly #parser: UapiRequestParser;
   readonly #socket: Socket;
-  /** Bytes of whole requests that wait to be read. */
+  /** Bytes of complete requests that wait. */
   #waiting = 0;
   #deadline: NodeJS.Timeout | undefined;
   #working: Promise<void> = Promise.resolve();
-  /** After the last answer: until the client has stopped writing. */
+  /** True after the last answer, until the client stops writing. */
   #ending: NodeJS.Timeout | undefined;
 
   /**
-   * Takes over a connection that was accepted and not read from (pauseOnConnect).
-   * @param onClose it is no more
+   * Takes over a connection that was accepted but not read from (pauseOnConnect).
+   * @param onClose called when the connection is closed
    */
   constructor(accepted: Socket, share: UapiShare, options: ConnectionOptions, onClose: () => void) {
     this.#options = options;
@@ -100,11 +100,11 @@ export class UapiConnection {
     this.#socket.destroy();
   }
 
-  /** @returns whether more may come at once */
+  /** @returns whether reading may go on at once */
   #received(count: number): boolean {
     const bytes = received.subarray(0, count);
     this.#options.onBusy();
-    // what still comes after the end is read away, so that the client reads its errno and no reset
+    // discard data after the end, so that the client reads its errno instead of a reset
     const frames = this.#ending ? [] : this.#parser.frames(bytes);
     bytes.fill(0);
     if (this.#ending) {
@@ -120,7 +120,7 @@ export class UapiConnection {
     return false;
   }
 
-  /** A large request that does not become whole would keep others from theirs. */
+  /** Limits the time of a large request, which would block other clients. */
   #watchDeadline(): void {
     if (this.#parser.pending <= SMALL_REQUEST) {
       clearTimeout(this.#deadline);
@@ -133,7 +133,7 @@ export class UapiConnection {
       }, REQUEST_TIMEOUT_MS);
   }
 
-  /** After all that came before. */
+  /** Queues a request after all earlier ones. */
   #then(action: () => Promise<void>): Promise<void> {
     this.#working = this.#working.then(action).catch(() => this.destroy());
     return this.#working;
@@ -147,7 +147,7 @@ export class UapiConnection {
       }
       await this.#answer(frame);
       if (frame.kind === 'invalid' && frame.close) this.#end();
-      // many requests must not keep packets waiting
+      // let packets pass between many requests
       await turn();
     }
     this.#socket.resume();
@@ -159,7 +159,10 @@ export class UapiConnection {
     this.#socket.end();
   }
 
-  /** Nothing more is taken. Our end is not closed while the client still writes: some take that for an error, and do not read their errno. */
+  /**
+   * Accepts nothing more. Our end stays open while the client writes: some clients take a close for an error and do not
+   * read their errno.
+   */
   #end(): void {
     const socket = this.#socket;
     if (this.#ending || socket.destroyed) return;
@@ -198,7 +201,7 @@ export class UapiConnection {
     const status = this.#options.device.status();
     try {
       for (const _ of writeGetResponse(status, text, this.#options.zones)) {
-        // now the last that got on
+        // now the most recent one
         answers.delete(this);
         answers.set(this, performance.now());
         for (const piece of text.pieces()) await this.#write(piece);
@@ -244,7 +247,7 @@ export class UapiConnection {
     }
   }
 
-  /** A large request is read with packets between. */
+  /** Parses a large request in parts, with packets between. */
   async #read(frame: UapiFrame): Promise<UapiRequest> {
     const reading = this.#parser.read(frame);
     for (;;) {
@@ -266,7 +269,7 @@ export class UapiConnection {
     }
   }
 
-  /** Resolves when it is written, so that it may be erased, or the client gone; one that takes nothing for long is sent away. */
+  /** Waits until an answer is written and may be erased, or the client is gone. Drops a client that reads nothing for long. */
   #write(data: string | Uint8Array): Promise<void> {
     const socket = this.#socket;
     return new Promise(resolve => {
@@ -284,12 +287,12 @@ export class UapiConnection {
   }
 }
 
-/** The same connection, received into our own buffer. Node has that for those that we make, and not for those that come. */
+/** Reopens a connection so that it receives into our own buffer. Node offers that only for outgoing connections. */
 function withBuffer(accepted: Socket, callback: (count: number) => boolean): Socket {
   const holder = accepted as unknown as { _handle: unknown };
   const handle = holder._handle;
   if (!handle) throw new Error('this Node has no handle in its sockets');
-  // its end is no longer that socket's
+  // the first socket no longer owns it
   holder._handle = null;
   accepted.destroy();
   const options = { handle, allowHalfOpen: true, onread: { buffer: received, callback } };

@@ -1,7 +1,7 @@
 /**
  * The control socket that `wg` and wireguard-go's clients speak to: /var/run/wireguard/NAME.sock, mode 0600 in a directory
  * of mode 0755 (wireguard-go ipc/uapi_linux.go; wireguard-tools ipc-uapi-unix.h). Any number of operations on a connection. A
- * socket that nobody answers is replaced; one that somebody answers is an error. When the socket is unlinked, the device ends.
+ * socket that no program answers is replaced; one that answers is an error. When the socket is unlinked, the device ends.
  */
 
 import { chmodSync, type FSWatcher, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
@@ -24,15 +24,15 @@ export interface UapiServerOptions {
   readonly fd?: number;
 }
 
-/** Connections at once; a client holds one for an instant. For one more, the one that has been silent for longest is ended. */
+/** Connections at once; a client holds one for an instant. One more ends the connection that was silent longest. */
 const MAX_CONNECTIONS = 64;
-/** Nobody sees an unlink while the watch is blind to it (an overlay, a remounted directory). */
+/** Finds an unlink that the watch misses (an overlay, a remounted directory). */
 const UNLINK_CHECK_MS = 2_000;
 
 export class UapiServer {
   readonly #options: UapiServerOptions;
   readonly #server: Server;
-  /** In the order in which they last said something. */
+  /** In the order of their last activity. */
   readonly #connections = new Set<UapiConnection>();
   readonly #share = new UapiShare();
   #watcher: FSWatcher | undefined;
@@ -72,7 +72,7 @@ export class UapiServer {
     clearInterval(this.#check);
     this.#watcher?.close();
     for (const connection of this.#connections) connection.destroy();
-    // closing unlinks the path, whoever's socket it is by now
+    // closing unlinks the path, even if it is another program's socket by now
     if (this.#stillThere()) this.#server.close();
     else this.#server.unref();
   }
@@ -81,7 +81,7 @@ export class UapiServer {
     const { path, fd } = this.#options;
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      // no instant at which others could connect
+      // so that other users cannot connect even for an instant
       const umask = process.umask(0o077);
       try {
         this.#server.listen(fd === undefined ? { path } : { fd }, () => {
@@ -105,7 +105,7 @@ export class UapiServer {
       this.#watcher = watch(dirname(this.#options.path), gone);
       this.#watcher.on('error', () => this.#watcher?.close());
     } catch {
-      // out of inotify watches; the interval sees it too
+      // out of inotify watches; the interval notices it too
     }
   }
 
@@ -122,7 +122,7 @@ export class UapiServer {
     const { device, zones, onRefused } = this.#options;
     const onBusy = () => {
       this.#lastBusy = performance.now();
-      // now the last to have said something
+      // now the most recently active one
       if (this.#connections.delete(connection)) this.#connections.add(connection);
     };
     const options = { device, zones, onRefused, onBusy };
@@ -135,7 +135,7 @@ function inodeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }
 
-/** Unlinks a socket that nobody answers. @throws EADDRINUSE if somebody does */
+/** Unlinks a socket that no program answers. @throws EADDRINUSE if one does */
 async function removeStale(path: string): Promise<void> {
   if (inodeOf(path) === 0) return;
   const answered = await new Promise<boolean>(resolve => {

@@ -1,15 +1,16 @@
-/** Child processes that are waited for, and how they are ended early. */
+/** Waits for child processes, and ends them early on an interrupt. */
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { problem } from '../quick/problem.ts';
 
-/** What an interrupted process has to clean up, in milliseconds, before it is killed. */
+/** The time that an interrupted process has to clean up before it is killed. */
 const KILL_AFTER_MS = 2000;
 
 const running = new Set<ChildProcess>();
 
 /**
- * How a process ended, once it has. What it left in the background is not waited for, though it may still hold our output.
+ * Waits for a process, and returns how it ended. Does not wait for what it left in the background, which may still hold our
+ * output.
  * @returns undefined for success
  * @throws Error: `code` EPROGRAM if it could not be started
  */
@@ -25,7 +26,7 @@ export async function ending(child: ChildProcess): Promise<string | undefined> {
   }
 }
 
-/** Ends the process that is being waited for, if one is: it and all that it started gets SIGTERM, and itself later SIGKILL. */
+/** Ends the running children, if any: sends SIGTERM to each and its descendants, and SIGKILL to the child later. */
 export function interruptChildren(): void {
   for (const child of running) {
     if (child.pid === undefined) continue;
@@ -34,7 +35,7 @@ export function interruptChildren(): void {
   }
 }
 
-/** A process and all below it: bash does not pass a signal on, and waits for what it started. */
+/** Returns a process and its descendants: bash does not pass a signal on, and waits for its children. */
 function family(pid: number): number[] {
   const children = new Map<number, number[]>();
   for (const entry of readdirSync('/proc')) {
@@ -48,7 +49,7 @@ function family(pid: number): number[] {
 
 function parentOf(pid: string): number | undefined {
   try {
-    // behind the program's name, which may hold anything
+    // after the program's name, which may contain anything
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
   } catch {

@@ -1,4 +1,4 @@
-/** Configuration files where people keep them: by a path, or by a name in /etc/wireguard. */
+/** Configuration files by path, or by name in /etc/wireguard. */
 import {
   closeSync,
   existsSync,
@@ -25,7 +25,8 @@ const TABLE_FILES = ['/usr/share/iproute2/rt_tables', '/etc/iproute2/rt_tables',
 const TABLE_FOLDER = '/etc/iproute2/rt_tables.d';
 
 /**
- * An interface's name stands for its file in /etc/wireguard; all else is a path, and so is `wg0.conf` beside us if it is nothing there.
+ * Returns the path for an argument. An interface name means its file in /etc/wireguard; anything else is a path. `wg0.conf`
+ * is a path if /etc/wireguard has no such file and the current folder does.
  * @throws ConfigError for a name that is too long
  */
 export function locateFile(argument: string): string {
@@ -37,7 +38,8 @@ export function locateFile(argument: string): string {
 }
 
 /**
- * Its keys are in memory that eraseConfig overwrites, and `stripped` has stand-ins for them: this is for programs that stay.
+ * Reads a file for a program that stays. The keys are in memory that eraseConfig overwrites; `stripped` has stand-ins for
+ * them.
  * @throws ConfigError that names file, line and value
  */
 export function readQuickFile(path: string, warn: (message: string) => void): QuickFile {
@@ -57,22 +59,22 @@ export function readQuickFile(path: string, warn: (message: string) => void): Qu
   return whole;
 }
 
-/** The file as `wg setconf` takes it, with its keys as text: for a program that ends with it. @throws ConfigError as readQuickFile */
+/** Returns the file in the format of `wg setconf`, with its keys as text: for a short-lived program. @throws ConfigError as readQuickFile */
 export function readStripped(path: string, warn: (message: string) => void): string {
   const bytes = readConfigFile(path, warn);
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
   return parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn }).stripped;
 }
 
-/** Another one for another content, as far as the file system tells. */
+/** Returns a value that changes with the content, as far as the file system shows. */
 export function fileVersion(path: string): string {
   const { mtimeMs, size, ino } = statSync(path);
   return `${mtimeMs} ${size} ${ino}`;
 }
 
-/** Readable by its owner alone; the old file is there until the new one is whole on disk. */
+/** Writes a file that only its owner can read. The old file stays until the new one is complete on disk. */
 export function writeQuickFile(path: string, text: string): void {
-  // where a link points to, so that the link stays
+  // the target of a link, so that the link stays
   const real = realpathSync(path);
   const draft = `${real}.${process.pid}.tmp`;
   const fd = openSync(draft, 'wx', 0o600);
@@ -88,7 +90,7 @@ export function writeQuickFile(path: string, text: string): void {
   }
 }
 
-/** Numbers of routing tables by their names. */
+/** Returns the numbers of routing tables by name. */
 function routingTables(): ReadonlyMap<string, number> {
   const tables = new Map<string, number>();
   for (const file of [...TABLE_FILES, ...filesOf(TABLE_FOLDER)])

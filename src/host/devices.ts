@@ -1,6 +1,6 @@
 /**
  * WireGuard interfaces of this machine for src/quick: the kernel's over netlink, ours (and any other userspace one) over its control
- * socket. Which of them a new one is, is decided in `choose` alone.
+ * socket. `choose` alone decides the kind of a new device.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,14 +22,14 @@ export interface SystemDevicesOptions {
   readonly port: NetlinkPort;
   readonly network: Network;
   readonly backend: BackendChoice;
-  /** Whether a userspace device's messages go where ours go. */
+  /** Whether a userspace device writes its messages to our output. */
   readonly keepOutput: boolean;
 }
 
 const END_TIMEOUT_MS = 5_000;
 const POLL_INTERVAL_MS = 20;
 const ATTEMPTS = 3;
-/** Of a device that nobody answers for, or whose process ends while it answers. */
+/** Codes for a device that no program answers for, or whose process ends during the answer. */
 const SILENT = new Set(['ENODEV', 'ENOENT', 'EOPNOTSUPP', 'ETIMEDOUT', 'ECONNRESET', 'EPIPE', 'incomplete']);
 
 export class SystemDevices implements QuickDevices {
@@ -66,7 +66,7 @@ export class SystemDevices implements QuickDevices {
         await startInBackground({ name, args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
         return;
       } catch (error) {
-        // one that an earlier `up` was killed over may just be ending
+        // a device of an earlier `up` that was killed may still be ending
         if (attempt === ATTEMPTS) throw problem('EDEVICE', `${name} cannot be started: ${(error as Error).message}`);
         await sleep(END_TIMEOUT_MS / 10);
       }
@@ -85,13 +85,13 @@ export class SystemDevices implements QuickDevices {
     await (await this.#of(name)).set(name, config);
   }
 
-  /** A kernel's device refuses to come up without its port, so only userspace is asked. */
+  /** Checks only userspace: a kernel device refuses to come up without its port. */
   async confirmPort(name: string): Promise<void> {
     const backend = await this.#of(name);
     if (backend.kind === 'kernel') return;
     const status = await backend.get(name);
     eraseStatus(status);
-    // the port that it has is no change, and opened now if it is not; 0 is none yet
+    // setting the current port opens it if it is not open; 0 means no port yet
     await backend.set(name, { listenPort: status.listenPort });
   }
 
@@ -116,14 +116,14 @@ export class SystemDevices implements QuickDevices {
     this.#userspace.close();
   }
 
-  /** By the link of this namespace: the sockets' folder is that of others too, where the name may be another's. */
+  /** Decides by the link of this namespace: other namespaces share the folder of the sockets, and may use the same name. */
   async #of(name: string): Promise<WireguardBackend> {
     const link = await this.#options.network.links.find(name);
     return link?.kind === WIREGUARD_KIND ? this.#kernel : this.#userspace;
   }
 }
 
-/** For a program that stays: what devices said is remembered until whoever read it is done with it. */
+/** For a program that stays: remembers each status until its reader erases it. */
 export class QuickSystemDevices extends SystemDevices {
   readonly #given = new Set<DeviceStatus>();
 
@@ -133,7 +133,7 @@ export class QuickSystemDevices extends SystemDevices {
     return status;
   }
 
-  /** Overwrites the secrets of one status, or of all that were given. */
+  /** Overwrites the secrets of one status, or of all that were returned. */
   eraseSecrets(status?: DeviceStatus): void {
     for (const each of status ? [status] : this.#given) {
       eraseStatus(each);

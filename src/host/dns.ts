@@ -1,19 +1,19 @@
 /**
- * Who keeps the host's DNS servers. As wg-quick: resolvconf(8), Debian's or openresolv's. Where that is no more than systemd's own link
- * to resolvectl(1), and where there is only resolvectl, systemd-resolved is spoken to itself: its resolvconf cuts names of interfaces
- * at a dot. Without either an interface with DNS does not come up, for a host whose names go astray in clear text is not what its file
- * says.
+ * Sets the host's DNS servers, as wg-quick does, with resolvconf(8) from Debian or openresolv. If resolvconf is only
+ * systemd's link to resolvectl(1), or only resolvectl exists, resolvectl is used directly: systemd's resolvconf cuts
+ * interface names at a dot. Without either, an interface with DNS does not come up: its file promises that names do not
+ * leave the tunnel in clear text.
  */
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { problem } from '../quick/problem.ts';
 import { findProgram, runProgram } from './program.ts';
 
-/** Where things are on this host. */
+/** Locations on this host. */
 export interface DnsPlaces {
   /** The PATH to search for the programs. */
   readonly path?: string;
-  /** Debian's resolvconf orders by names: where it knows tunnels by a prefix, the name has that. */
+  /** Debian's resolvconf sorts by name, so the name gets the prefix that this file lists for tunnels. */
   readonly interfaceOrder?: string;
 }
 
@@ -23,7 +23,7 @@ type Keeper =
 
 const INTERFACE_ORDER = '/etc/resolvconf/interface-order';
 
-/** @throws Error if nothing here keeps DNS servers, or it fails */
+/** Sets DNS servers and search domains. @throws Error if no program for that exists, or if it fails */
 export async function setDns(
   name: string,
   servers: readonly string[],
@@ -36,7 +36,7 @@ export async function setDns(
       'EPROGRAM',
       'DNS: neither resolvconf nor resolvectl is here; install one (apt-get install openresolv), or take DNS out of the file',
     );
-  // domains alone must not take the other servers' names from them: there would be nothing to ask
+  // domains without servers must not be exclusive: no server would be left to ask
   const isExclusive = servers.length > 0;
   if (keeper.kind === 'resolvconf') {
     const lines = servers.map(server => `nameserver ${server}`);
@@ -46,15 +46,15 @@ export async function setDns(
   }
   const { program } = keeper;
   if (isExclusive) await runProgram(program, ['dns', name, ...servers]);
-  // `~.`: these servers are asked for every name, which is what -x is to the other
+  // `~.` sends every name to these servers, as -x does for resolvconf
   await runProgram(program, ['domain', name, ...search, ...(isExclusive ? ['~.'] : [])]);
-  // systemd before 240 has no such word, and the domain alone does there
+  // systemd before 240 has no such command, and needs only the domain
   if (isExclusive) await runProgram(program, ['default-route', name, 'yes']).catch(() => {});
 }
 
 /**
- * Idempotent.
- * @param isThere whether there is an interface of that name: systemd-resolved itself forgets one that goes
+ * Removes the DNS servers of an interface. Idempotent.
+ * @param isThere whether the interface exists: systemd-resolved forgets an interface that is gone
  */
 export async function unsetDns(name: string, isThere: boolean, places?: DnsPlaces): Promise<void> {
   const keeper = findKeeper(places);
@@ -67,7 +67,7 @@ function findKeeper({ path, interfaceOrder = INTERFACE_ORDER }: DnsPlaces = {}):
   if (resolvconf !== undefined) {
     const resolvectl = linksOf(resolvconf).find(path => basename(path) === 'resolvectl');
     if (resolvectl !== undefined) return { kind: 'resolvectl', program: resolvectl };
-    // a link is not Debian's, as wg-quick has it, whatever that left behind
+    // as in wg-quick, a link is not Debian's resolvconf, even if files of Debian's are left
     const prefix = lstatSync(resolvconf).isSymbolicLink() ? '' : namePrefix(interfaceOrder);
     return { kind: 'resolvconf', program: resolvconf, prefix };
   }
@@ -75,7 +75,7 @@ function findKeeper({ path, interfaceOrder = INTERFACE_ORDER }: DnsPlaces = {}):
   return program === undefined ? undefined : { kind: 'resolvectl', program };
 }
 
-/** Where a link leads, by each link on the way: resolvectl itself may be one. */
+/** Returns every step of a chain of links: resolvectl may itself be a link. */
 function linksOf(path: string): string[] {
   const all: string[] = [];
   for (let next = path; !all.includes(next); ) {
@@ -85,7 +85,7 @@ function linksOf(path: string): string[] {
   return all;
 }
 
-/** The first pattern of the file that is a name and a star, with a dot for the star. */
+/** Returns the first pattern of the form `name*` in the file, with a dot for the star. */
 function namePrefix(file: string): string {
   let order: string;
   try {

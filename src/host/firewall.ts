@@ -1,21 +1,21 @@
 /**
- * The firewall of src/quick in this kernel, or as much of it as this kernel has means for: the tunnel works without, only less well protected, and small
- * kernels, which lack parts of nf_tables or all, are what this program is for.
+ * Installs the firewall of src/quick, as far as this kernel supports it. The tunnel works without it, but less protected.
+ * This program is for small kernels too, which lack parts of nf_tables or all of it.
  */
 import { isRefusal } from '../netlink/errors.ts';
 import { type NfTable, removeTables, replaceTables } from '../netlink/nftables.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 
-/** What a kernel says that has no nf_tables, or lacks an expression or a kind of chain. */
+/** Errors of a kernel without nf_tables, or without an expression or chain type. */
 const NO_NFTABLES = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'ENOENT', 'EINVAL', 'EAFNOSUPPORT'] as const;
 
-/** What is lost with each part of the firewall that a kernel has no means for. */
+/** What each unsupported part of the firewall means for the user. */
 const PARTS = [
   { chains: ['preraw'], lost: "neighbours may probe the tunnel's addresses (CVE-2019-14899; wants nft_fib)" },
   { chains: ['premangle', 'postmangle'], lost: 'with rp_filter=1 peers may not be heard (wants nft_ct)' },
 ] as const;
 
-/** @param warn is told what is lost, where something is */
+/** Installs the firewall. @param warn receives what this kernel cannot protect */
 export async function setFirewall(
   port: NetlinkPort,
   tables: readonly NfTable[],
@@ -37,7 +37,7 @@ export async function setFirewall(
   warn(`${refusal.message}; going on without: ${lost.join('; ')}`);
 }
 
-/** @returns what a kernel says that has no means for it */
+/** @returns the error of a kernel that does not support it */
 async function tryTables(port: NetlinkPort, tables: readonly NfTable[]): Promise<Error | undefined> {
   try {
     await replaceTables(port, tables);
@@ -48,10 +48,10 @@ async function tryTables(port: NetlinkPort, tables: readonly NfTable[]): Promise
   }
 }
 
-/** Whether or not it is there. @throws NetlinkError for the first that cannot be removed; the other is, if it can be */
+/** Removes both tables; missing ones are fine. @throws NetlinkError for the first one that cannot be removed, after trying both */
 export async function removeFirewall(port: NetlinkPort, name: string): Promise<void> {
   const failures: unknown[] = [];
-  // one after the other: a kernel without IPv6 refuses only that one
+  // one at a time: a kernel without IPv6 refuses only its table
   for (const family of [4, 6] as const)
     try {
       await removeTables(port, [{ family, name }]);

@@ -1,6 +1,6 @@
 /**
- * Follows the names of silent peers: asks for them again, and tells the device where to try next. Each name by itself: one whose server is slow holds
- * no other up, one that is not found changes nothing.
+ * Follows the names of silent peers: resolves them again, and gives the device the next address to try. Each name is
+ * independent: a slow server delays no other name, and a name that is not found changes nothing.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatEndpoint, sameFarSide } from '../base/endpoint.ts';
@@ -30,30 +30,30 @@ interface Answer {
   readonly addresses: readonly Uint8Array[];
 }
 
-/** For answers that come together to be one look at the device. */
+/** Lets answers that arrive together share one request to the device. */
 const ANSWER_PAUSE_MS = 50;
 
 export class Follower {
   readonly #options: FollowerOptions;
   readonly #onError: (error: unknown) => void;
   readonly #rounds = new Rounds();
-  /** Peers whose names are being asked for. */
+  /** Peers whose names are being resolved. */
   readonly #asking = new Set<string>();
   #arrived: Answer[] = [];
   #isWorking = false;
   #isClosed = false;
-  /** Peers that answered in the instant in which they were sent elsewhere, until they are heard again: what they had received then. */
+  /** Peers that answered at the instant when their endpoint moved: their rxBytes then. Kept until they are heard again. */
   readonly #unsettled = new Map<string, number>();
-  /** What was said of each endpoint since it was silent: once is enough, for a peer that is away for weeks too. */
+  /** Messages already logged about each silent endpoint: each appears once, even for a peer that is away for weeks. */
   readonly #said = new Map<string, Set<string>>();
 
-  /** @param onError hears of what is no fault of a name's: the device or the kernel cannot be asked */
+  /** @param onError receives errors of the device or the kernel, not those of a name */
   constructor(options: FollowerOptions, onError: (error: unknown) => void) {
     this.#options = options;
     this.#onError = onError;
   }
 
-  /** Asks for the names of those that are silent now; what is done with the answers is done when they come. */
+  /** Resolves the names of the peers that are silent now, and handles the answers when they arrive. */
   look(status: DeviceStatus): void {
     const silent = this.#silentOf(status);
     const names = new Set(silent.map(describe));
@@ -61,7 +61,7 @@ export class Follower {
     for (const due of silent) if (!this.#asking.has(formatKeyHex(due.publicKey))) void this.#ask(due);
   }
 
-  /** Answers that come later are not listened to. Idempotent. */
+  /** Ignores later answers. Idempotent. */
   close(): void {
     this.#isClosed = true;
   }
@@ -97,7 +97,7 @@ export class Follower {
     }
   }
 
-  /** What is not silent any more, or is somewhere else than when its name was asked for, is left where it is. */
+  /** Moves silent peers on. Leaves peers that are heard again, or that moved since their name was resolved. */
   async #tryNext(answers: readonly Answer[]): Promise<void> {
     const { machine, file } = this.#options;
     const { name } = file;
@@ -122,7 +122,7 @@ export class Follower {
     if (tried.length > 0) await this.#lookBack(tried);
   }
 
-  /** A handshake may have come between the look at the device and the change: that peer is where it was. */
+  /** Undoes a move if a handshake arrived between the status and the change: that peer is still where it was. */
   async #lookBack(tried: readonly (Answer & { readonly next: Uint8Array })[]): Promise<void> {
     const { machine, file } = this.#options;
     const status = await machine.devices.status(file.name);
@@ -132,7 +132,7 @@ export class Follower {
         this.#tell(due, next, addresses);
         continue;
       }
-      // which of the addresses it answered at is not certain: it is heard there, or tried on
+      // unclear at which address it answered: it is heard there, or the next address is tried
       this.#unsettled.set(formatKeyHex(due.publicKey), rxBytesOf(status, due));
       await machine.devices.configure(file.name, back);
     }
@@ -153,7 +153,7 @@ export class Follower {
     const { current } = due;
     const isRound = current && addresses.some(address => sameFarSide(address, current));
     const what = isRound ? `is silent at ${formatEndpoint(current)}: trying ${formatEndpoint(next)}` : 'has moved';
-    // to where it was before is worth a word, round and round is not
+    // log a move to a new place, but not each round through the same addresses
     if (!isRound || this.#isNew(due, what)) this.#options.machine.say(`${describe(due)} ${what}`);
   }
 

@@ -1,8 +1,9 @@
 /**
- * Whether kube-proxy's or kubelet's packet marks may be in force in this network namespace. Both drop or masquerade what has their bits, so a mark of
- * ours must not have them. A wrong yes costs nothing but another number, so every sign counts: rules where they can be seen (nftables, with
- * iptables-nft; iptables-legacy, which has no netlink, by its own program if that is here), and otherwise who makes them. A pod's environment is none: its
- * network namespace is mostly its own.
+ * Finds out whether the packet marks of kube-proxy or kubelet may be active in this network namespace. Both drop or
+ * masquerade packets with their bits, so our mark must not contain them. A wrong yes costs only a different number, so every
+ * sign counts: their rules where visible (nftables, including iptables-nft; iptables-legacy through its own program, since it
+ * has no netlink), and otherwise the programs that create the rules. The environment of a pod is not a sign: a pod mostly
+ * has a separate network namespace.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -11,11 +12,11 @@ import { listChains } from '../netlink/nft-names.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 import { findProgram } from './program.ts';
 
-/** kubelet and kube-proxy, and those that are both in one process. */
+/** kubelet, kube-proxy, and programs that contain both. */
 const PROGRAMS = new Set(['kubelet', 'kube-proxy', 'k3s', 'k3s-server', 'k3s-agent', 'rke2', 'k0s', 'kubelite']);
 const FOLDERS = ['/var/lib/kubelet', '/etc/kubernetes'];
 
-/** @returns the first sign of them, for people: `nftables chain KUBE-MARK-MASQ`, `kubelet is running (process 712)`, `/var/lib/kubelet` */
+/** @returns the first sign, for people: `nftables chain KUBE-MARK-MASQ`, `kubelet is running (process 712)`, `/var/lib/kubelet` */
 export async function findKubernetes(port: NetlinkPort, proc = '/proc'): Promise<string | undefined> {
   for (const { table, name } of await listChains(port))
     if (name.startsWith('KUBE-') || table === 'kube-proxy') return `nftables chain ${name} of table ${table}`;
@@ -26,7 +27,7 @@ export async function findKubernetes(port: NetlinkPort, proc = '/proc'): Promise
   return findProcess(proc);
 }
 
-/** Asked only where this namespace has tables of that kind, for the program itself would make the kernel load them. */
+/** Runs the program only if this namespace has such tables: the program itself would make the kernel load them. */
 async function findLegacyChain(proc: string): Promise<string | undefined> {
   for (const [names, programs] of LEGACY) {
     if (firstLine(`${proc}/net/${names}`) === '') continue;
@@ -44,12 +45,12 @@ const LEGACY = [
 /** A node of a large cluster has tens of thousands of rules. */
 const LEGACY_LIMITS = { timeout: 10_000, maxBuffer: 256 * 1024 * 1024 };
 
-/** Empty where it fails. */
+/** Returns an empty text on failure. */
 function outputOf(program: string): Promise<string> {
   return new Promise(resolve => execFile(program, LEGACY_LIMITS, (_error, stdout) => resolve(stdout)));
 }
 
-/** Of this network namespace: those of others make their rules there. */
+/** Considers only processes of this network namespace: others create their rules elsewhere. */
 function findProcess(proc: string): string | undefined {
   const own = linkOf(`${proc}/self/ns/net`);
   for (const pid of entries(proc).filter(entry => /^[0-9]+$/.test(entry))) {
@@ -68,7 +69,7 @@ function entries(folder: string): string[] {
   }
 }
 
-/** undefined for what cannot be looked at. */
+/** Returns undefined for a link that cannot be read. */
 function linkOf(path: string): string | undefined {
   try {
     return readlinkSync(path);
@@ -77,7 +78,7 @@ function linkOf(path: string): string | undefined {
   }
 }
 
-/** Empty for a process that has ended meanwhile. */
+/** Returns an empty text for a process that has ended. */
 function firstLine(path: string): string {
   try {
     return readFileSync(path, 'utf8').split('\n')[0]!;

@@ -1,4 +1,4 @@
-/** This machine as src/quick sees it. */
+/** Implements the ports of src/quick on this machine. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Programs of the host that are run: found on the PATH, waited for, and not for ever. */
+/** Runs programs of the host: finds them on the PATH, and waits for them up to a limit. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -6,25 +6,25 @@ import { problem } from '../quick/problem.ts';
 import { ending } from './child.ts';
 
 export interface ProgramOptions {
-  /** For its standard input. */
+  /** Its standard input. */
   readonly input?: string;
-  /** Milliseconds after which it, and all that it started, is killed. */
+  /** Milliseconds until the program and its children are killed. */
   readonly limit?: number;
 }
 
 /** resolvconf restarts services; resolvectl waits 25 s for a service that does not answer. */
 const LIMIT_MS = 30_000;
 
-/** @throws Error with its name and status */
+/** Runs a program. @throws Error with its name and status */
 export async function runProgram(
   path: string,
   args: readonly string[],
   { input = '', limit = LIMIT_MS }: ProgramOptions = {},
 ): Promise<void> {
   const line = `${path} ${args.join(' ')}`;
-  // a group of its own, so that what it started can be ended with it
+  // a separate group, so that its children can be killed too
   const child = spawn(path, args, { stdio: ['pipe', 'inherit', 'inherit'], detached: true });
-  // one that reads nothing is not an error
+  // a program that reads no input is not an error
   child.stdin!.on('error', () => {}).end(input);
   let late = false;
   const timer = setTimeout(() => {
@@ -41,7 +41,7 @@ export async function runProgram(
   }
 }
 
-/** @returns undefined if nothing on the PATH can be run by that name */
+/** @returns the path of a program; undefined if the PATH has no executable of that name */
 export function findProgram(name: string, path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`): string | undefined {
   return path
     .split(delimiter)

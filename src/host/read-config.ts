@@ -1,4 +1,4 @@
-/** Reads a configuration file, and says of one that cannot be read what to do: which files there are, whose right is missing. */
+/** Reads a configuration file. For one that cannot be read, the error lists existing files or names the missing right. */
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { INTERFACE_NAME_MAX } from '../base/interface-name.ts';
@@ -26,7 +26,7 @@ export function readConfigFile(path: string, warn: (message: string) => void): U
   }
 }
 
-/** The error for a name that no interface can have; undefined for any other. */
+/** Returns the error for a name that no interface can have; undefined for any other name. */
 export function nameProblem(name: string): ConfigError | undefined {
   if (name.length <= INTERFACE_NAME_MAX || !/^[A-Za-z0-9_=+.-]+$/.test(name)) return undefined;
   return new ConfigError(

@@ -1,12 +1,12 @@
-/** Words for what cannot be written: in containers much of the file system is read-only, or mounted file by file. */
+/** Explains failed writes: in containers much of the file system is read-only, or mounted file by file. */
 import { problem } from '../quick/problem.ts';
 
-/** Node says ENOENT where a folder cannot be made on a read-only file system, and the kernel EBUSY for a file that is a mount of its own. */
+/** Node reports ENOENT for a folder on a read-only file system, and the kernel EBUSY for a file that is a mount point. */
 const NOT_WRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOENT', 'EBUSY', 'ENOSPC', 'EXDEV']);
 
 /**
- * Runs an action that writes, and says more of its failure.
- * @param what cannot be done: `the state in /run/wireguard-ts cannot be written`
+ * Runs an action that writes, and explains its failure.
+ * @param what what failed: `the state in /run/wireguard-ts cannot be written`
  * @param fix what to do about it
  * @throws Error with `code` EWRITE and the cause in its message; any other as it is
  */

@@ -1,6 +1,6 @@
 /**
- * /run/wireguard-ts: a file for each interface that `wgts up` made, of this network namespace (the same name may be in another), and a lock, so
- * that one `up` or `down` of an interface is at work at a time. The lock is a name that goes with the process, however that ends.
+ * /run/wireguard-ts: one file per network namespace and interface that `wgts up` created, and a lock, so that only one `up`
+ * or `down` of an interface runs at a time. The lock is a socket name that ends with its process in every case.
  */
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -29,7 +29,7 @@ export function writeState(state: QuickState): void {
   replace(statePath(state.name), formatState(state));
 }
 
-/** A configuration that could not be saved in its place: the only thing here with secrets. @returns where it is */
+/** Saves a configuration that could not be written to its own file. The only file here with secrets. @returns its path */
 export function rescueFile(name: string, text: string): string {
   const path = statePath(name).replace(/json$/, 'conf');
   replace(path, text);
@@ -46,8 +46,9 @@ export function statePath(name: string): string {
 }
 
 /**
- * @param patience milliseconds for which another process may have it
- * @returns the function that lets go. @throws Error with `code` EBUSY if another process has it
+ * Locks an interface.
+ * @param patience milliseconds to wait for another process
+ * @returns the function that unlocks. @throws Error with `code` EBUSY if another process holds the lock
  */
 export async function lock(name: string, patience = 0): Promise<() => void> {
   for (const end = performance.now() + patience; ; await sleep(PAUSE_MS))
@@ -64,7 +65,7 @@ function tryLock(name: string): Promise<() => void> {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? problem('EBUSY', `another wgts is at work on ${name}`) : error),
     );
-    // in Linux's abstract namespace, which is each network namespace's own
+    // in Linux's abstract namespace, which each network namespace has separately
     server.listen(`\0wireguard-ts/${name}`, () => {
       server.unref();
       resolve(() => void server.close());
@@ -72,7 +73,7 @@ function tryLock(name: string): Promise<() => void> {
   });
 }
 
-/** The old content is there until the new one is whole. */
+/** Replaces a file. The old content stays until the new one is complete. */
 function replace(path: string, text: string): void {
   mkdirSync(RUN_FOLDER, { recursive: true, mode: 0o755 });
   const draft = `${path}.new`;

@@ -1,6 +1,6 @@
 /**
- * Files with keys in them, read by programs that live long. The keys become bytes that can be erased; the text that is parsed has stand-ins in
- * their places, keys of the same form that nobody has, since a string stays in memory until its place is used for something else.
+ * Reads files with keys for long-lived programs. Keys become bytes that can be erased, since a string stays in memory until
+ * its place is reused. The text for the parser has stand-ins instead: random values in the form of keys.
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { ConfigError } from '../config/errors.ts';
 
 export interface HiddenText {
   readonly text: string;
-  /** The key that a parsed stand-in stands for, or what was parsed itself. */
+  /** Returns the key behind a parsed stand-in; any other value as it is. */
   reveal(parsed: Uint8Array): Uint8Array;
 }
 
@@ -19,7 +19,7 @@ const BASE64_SIZE = 44;
 const SECRET_NAMES = ['privatekey', 'presharedkey'];
 const [NEWLINE, EQUALS] = [0x0a, 0x3d];
 
-/** All of a file, a pipe too, in memory that the caller erases. @throws ConfigError for one that is larger than `limit` bytes */
+/** Reads a whole file or pipe into memory that the caller erases. @throws ConfigError for more than `limit` bytes */
 export function readSecretFile(path: string | number, limit = Number.POSITIVE_INFINITY): Uint8Array {
   const file = typeof path === 'number' ? path : openSync(path, 'r');
   let bytes = newSecret(FIRST_SIZE);
@@ -46,7 +46,7 @@ export function readSecretFile(path: string | number, limit = Number.POSITIVE_IN
   }
 }
 
-/** Takes the secrets out of a file in wg's format, and erases it. What is no key stays as it is, for the parser to say so. */
+/** Extracts the secrets from a file in wg's format, and erases the bytes. An invalid key stays, so that the parser reports it. */
 export function hideKeys(bytes: Uint8Array): HiddenText {
   const secrets = new Map<string, Uint8Array>();
   for (let from = 0; from < bytes.length; ) {
@@ -61,15 +61,15 @@ export function hideKeys(bytes: Uint8Array): HiddenText {
   return { text, reveal: parsed => secrets.get(formatKeyBase64(parsed)) ?? parsed };
 }
 
-/** White space counts nowhere, and case not in names. */
+/** Ignores white space, and case in names. */
 function isSecretName(bytes: Uint8Array, from: number, to: number): boolean {
-  // longer is no name, and may be anything
+  // a longer text is no name
   if (to - from > FIRST_SIZE) return false;
   const name = String.fromCharCode(...bytes.subarray(from, to).filter(byte => byte > 0x20 && byte < 0x7f));
   return SECRET_NAMES.includes(name.toLowerCase());
 }
 
-/** Where exactly one key stands, with white space or a comment around it. */
+/** Hides a value that is exactly one key, with white space or a comment around it. */
 function hideKey(bytes: Uint8Array, from: number, to: number, secrets: Map<string, Uint8Array>): void {
   let at = from;
   while (at < to && base64Digit(bytes[at]!) < 0) at++;

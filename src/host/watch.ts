@@ -1,6 +1,6 @@
 /**
- * Stays with an interface that is up: asks again for the names of silent peers, brings the interface up again when it goes by itself (its process
- * died), and takes it down when it is told to end. What systemd or a container runs.
+ * Watches an interface that is up: resolves the names of silent peers again, and notices when the interface is taken down
+ * or its process dies. Under `wgts up --watch`, which systemd or a container runs.
  */
 
 import { Follower, type FollowerOptions } from './follower.ts';
@@ -10,10 +10,10 @@ export interface WatchOptions extends FollowerOptions {
   readonly interval: number;
 }
 
-/** Why a watch ended: it was told to, somebody else took the interface down, or it went by itself. */
-export type WatchEnd = 'told' | 'down' | 'lost';
+/** Why a watch ended: on request, because another program took the interface down, or because its process died. */
+export type WatchEnd = 'stopped' | 'down' | 'lost';
 
-/** @throws Error when the kernel is not heard any more */
+/** Watches until one of these. @throws Error if netlink events stop */
 export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
   const { machine, file, signal, interval } = options;
   const { name } = file;
@@ -25,17 +25,17 @@ export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
       const follower = new Follower(options, reject);
       watching.push(follower);
       const look = async (): Promise<void> => {
-        // the status of a userspace device that hangs is not waited for here by more than one look
+        // one check at a time waits for a userspace device that hangs
         const status = await machine.devices.status(name);
         if (!status) return resolve(machine.readState(name)?.phase === 'up' ? 'lost' : 'down');
         machine.devices.eraseSecrets(status);
-        // it may have ended while the device was asked
+        // the watch may have ended during the request
         if (isOver) return;
         follower.look(status);
         timer = setTimeout(() => void look().catch(reject), interval);
       };
-      signal.addEventListener('abort', () => resolve('told'), { once: true });
-      if (signal.aborted) resolve('told');
+      signal.addEventListener('abort', () => resolve('stopped'), { once: true });
+      if (signal.aborted) resolve('stopped');
       const onEvent: Parameters<typeof machine.network.watch>[1] = event => {
         if (event.of === 'link' && event.gone && event.link.name === name)
           resolve(machine.readState(name)?.phase === 'up' ? 'lost' : 'down');

@@ -65,7 +65,7 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     });
     if (end === 'down') return 0;
     if (signal.aborted) break;
-    if (end === 'told') {
+    if (end === 'stopped') {
       hangUp = new AbortController();
       target = await reload(machine, target, reread);
       continue;
