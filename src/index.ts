@@ -39,7 +39,7 @@ export { DeviceLoop } from './daemon/device-loop.ts';
 export type { DeviceLoopOptions } from './daemon/device-loop-options.ts';
 export type { Log } from './daemon/log.ts';
 export type { UapiDevice } from './daemon/uapi-socket.ts';
-export { MemoryTun } from './io/memory/tun.ts';
+export { MemoryTun, type WakeSchedule } from './io/memory/tun.ts';
 export { MemoryNetwork, type MemoryUdp } from './io/memory/udp.ts';
 export { systemNetlink } from './io/netlink.ts';
 export type { Clock, OpenUdp, Tun, TunStatus, Udp, Wake } from './io/ports.ts';

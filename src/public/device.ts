@@ -33,7 +33,7 @@ export type { Log } from '../daemon/log.ts';
 export type { OffloadSwitch } from '../daemon/offload-switches.ts';
 export { type Offloads, offloadsWithout } from '../daemon/offloads.ts';
 export type { UapiDevice } from '../daemon/uapi-socket.ts';
-export { MemoryTun } from '../io/memory/tun.ts';
+export { MemoryTun, type WakeSchedule } from '../io/memory/tun.ts';
 export { MemoryNetwork, type MemoryUdp } from '../io/memory/udp.ts';
 export { systemNetlink } from '../io/netlink.ts';
 export type { Clock, OpenUdp, Tun, TunStatus, Udp, Wake } from '../io/ports.ts';

@@ -32,7 +32,10 @@ export class MemoryTun implements Tun {
   #woken = false;
   #malformed = 0;
 
-  /** Makes a device with a state, which {@link MemoryTun.change} changes. */
+  /**
+   * Makes a device with a state, which {@link MemoryTun.change} changes.
+   * @param schedule when to run its callbacks: by setImmediate where absent
+   */
   constructor(status: TunStatus, schedule: WakeSchedule = WAKE_SOON) {
     this.#schedule = schedule;
     this.#status = status;

@@ -45,6 +45,10 @@ export class MemoryNetwork {
   readonly #schedule: WakeSchedule;
   #nextPort = FIRST_FREE_PORT;
 
+  /**
+   * Makes a network without sockets.
+   * @param schedule when to run the callbacks of its sockets: by setImmediate where absent
+   */
   constructor(schedule: WakeSchedule = WAKE_SOON) {
     this.#schedule = schedule;
   }
