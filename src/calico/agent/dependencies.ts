@@ -1,6 +1,7 @@
 /**
  * The agent's dependencies. machine.ts and `wgts calico` build the real ones; tests pass their own.
  */
+import type { TimerClock } from '../../base/clock.ts';
 import type { Family } from '../../base/family.ts';
 import type { Watch } from '../../netlink/events.ts';
 import type { AppliedState } from '../apply/applier.ts';
@@ -10,7 +11,7 @@ import type { Desired } from '../model/desired.ts';
 import type { PlanOptions } from '../plan/config/options.ts';
 import type { HostFacts } from '../plan/dataplane/mtu.ts';
 import type { Allocation } from '../publish/ipam/allocator.ts';
-import type { PublishClock, Publisher } from '../publish/publisher.ts';
+import type { Publisher } from '../publish/publisher.ts';
 
 export interface AgentDependencies {
   readonly datastore: Datastore;
@@ -19,7 +20,7 @@ export interface AgentDependencies {
   readonly machine: AgentMachine;
   /** Present with `--allocate`. */
   readonly allocator?: AgentAllocator;
-  readonly clock: PublishClock;
+  readonly clock: TimerClock;
   /** Returns a number from 0 to 1, for jitter. */
   random(): number;
   log(text: string): void;

@@ -2,15 +2,15 @@
  * Named timers: at most one pending timer per name. Setting a pending name again keeps the first
  * deadline.
  */
-import type { PublishClock } from '../publish/publisher.ts';
+import type { TimerClock } from '../../base/clock.ts';
 
 export class Timers<Name extends string> {
-  readonly #clock: PublishClock;
+  readonly #clock: TimerClock;
   /** Cancel functions of the pending timers. */
   readonly #pending = new Map<Name, () => void>();
   #isClosed = false;
 
-  constructor(clock: PublishClock) {
+  constructor(clock: TimerClock) {
     this.#clock = clock;
   }
 

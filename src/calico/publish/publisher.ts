@@ -12,6 +12,7 @@
  * then another agent may have published its own.
  */
 import { pauseAfter } from '../../base/back-off.ts';
+import type { TimerClock } from '../../base/clock.ts';
 import type { Family } from '../../base/family.ts';
 import { KEY_ANNOTATION } from '../model/annotations.ts';
 
@@ -26,16 +27,10 @@ export interface NodePatcher {
   patchNode(name: string, annotations: AnnotationPatch): Promise<unknown>;
 }
 
-export interface PublishClock {
-  now(): number;
-  /** Schedules an action; returns a function that cancels it. */
-  after(milliseconds: number, action: () => void): () => void;
-}
-
 export interface PublisherOptions {
   readonly node: string;
   readonly api: NodePatcher;
-  readonly clock: PublishClock;
+  readonly clock: TimerClock;
   log(text: string): void;
   /** Called for every request that the API refuses. */
   warn(text: string): void;
@@ -279,7 +274,7 @@ class PublishedKey {
 }
 
 /** Real time. */
-export const systemPublishClock: PublishClock = {
+export const systemTimerClock: TimerClock = {
   now: () => performance.now(),
   after(milliseconds, action) {
     const timer = setTimeout(action, milliseconds);

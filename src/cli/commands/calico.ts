@@ -15,7 +15,7 @@ import type { Datastore } from '../../calico/datastore/datastore.ts';
 import { isEnabled } from '../../calico/plan/config/felix-config.ts';
 import { matches, parseSelector } from '../../calico/plan/config/selector.ts';
 import { AddressAllocator } from '../../calico/publish/ipam/allocator.ts';
-import { Publisher, systemPublishClock } from '../../calico/publish/publisher.ts';
+import { Publisher, systemTimerClock } from '../../calico/publish/publisher.ts';
 import { forbidDumps } from '../../io/secrets.ts';
 import type { Command, Terminal } from '../terminal.ts';
 import { type CalicoOptions, parseCalicoOptions } from './calico-options.ts';
@@ -59,7 +59,7 @@ async function run(
 ): Promise<number> {
   const { nodeName, plan, takeOver } = options;
   const { log, warn } = machine.host;
-  const clock = systemPublishClock;
+  const clock = systemTimerClock;
   const { interfaceNames, table } = plan;
   const owned = {
     4: { interfaceName: interfaceNames[4], table },

@@ -1,7 +1,7 @@
-/** A PublishClock whose time passes only when a test advances it. */
-import type { PublishClock } from '../../../src/calico/publish/publisher.ts';
+/** A TimerClock whose time passes only when a test advances it. */
+import type { TimerClock } from '../../../src/base/clock.ts';
 
-export class FakeClock implements PublishClock {
+export class FakeClock implements TimerClock {
   #now = 1000;
   readonly #timers = new Set<{ readonly at: number; readonly action: () => void }>();
   readonly #settled: () => Promise<void>;
