@@ -98,10 +98,6 @@ export class Device {
     this.indices = new IndexTable(options.random);
   }
 
-  get peerCount(): number {
-    return this.#byKey.size;
-  }
-
   peer(publicKey: Uint8Array): Peer | undefined {
     return this.#byKey.get(String.fromCharCode(...publicKey));
   }
