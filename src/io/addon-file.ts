@@ -1,6 +1,6 @@
 /**
- * Which file is the addon on this machine: native/build/wireguard.node where it was built here, otherwise the one of
- * native/prebuilt for this processor and C library. scripts/build-native.mjs decides whether one has to be built.
+ * Finds the addon of this machine: native/build/wireguard.node if it was built here, otherwise the file of native/prebuilt
+ * for this processor and C library. scripts/build-native.mjs decides whether to build one.
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const PT_INTERP = 3;
 
 /**
  * Returns the path of the addon.
- * @throws Error when there is none for this platform, and none was built
+ * @throws Error if native/prebuilt lacks this platform and no addon was built
  */
 export function addonPath(): string {
   const found = addonPaths().find(path => existsSync(path));
@@ -22,7 +22,7 @@ export function addonPath(): string {
   );
 }
 
-/** Returns where the addon may be, the preferred place first. */
+/** Returns the possible paths of the addon, the preferred one first. */
 export function addonPaths(native: string = NATIVE): string[] {
   return ['build/wireguard.node', `prebuilt/${prebuiltName()}.node`].map(name => join(native, name));
 }

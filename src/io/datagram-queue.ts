@@ -1,7 +1,7 @@
 /**
- * Datagrams between their arrival and receive(), for adapters that get them one by one. Handshakes wait apart from the
- * rest, as they do in the addon's sockets (native/udp-steer.c), so that a flood of them displaces no transport data. Each queue
- * is bounded; what finds it full is dropped and counted.
+ * Queues datagrams between their arrival and receive(), for adapters that get them one by one. Handshakes have a separate
+ * queue, as in the addon's sockets (native/udp-steer.c), so that a flood of them displaces no transport data. Each queue is
+ * bounded, and drops and counts further datagrams.
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import { DATAGRAM_STRIDE, type DatagramBatch } from '../packet/batch.ts';
@@ -25,7 +25,7 @@ export class DatagramQueue {
     return this.#data.length > 0;
   }
 
-  /** How many handshakes wait. */
+  /** The number of waiting handshakes. */
   get handshakes(): number {
     return this.#handshakes.length;
   }
@@ -34,17 +34,17 @@ export class DatagramQueue {
     return !this.hasData && this.handshakes === 0;
   }
 
-  /** Datagrams that found their queue full. */
+  /** Datagrams dropped because their queue was full. */
   get overflowed(): number {
     return this.#overflowed;
   }
 
-  /** Datagrams that were larger than the whole batch that should have taken them. */
+  /** Datagrams dropped because they were larger than a whole batch. */
   get truncated(): number {
     return this.#truncated;
   }
 
-  /** @param tos the TOS byte; -1 where it is not known */
+  /** @param tos the TOS byte; -1 if unknown */
   push(bytes: Uint8Array, endpoint: Uint8Array, tos: number): void {
     const queue = isHandshakeType(bytes, 0, bytes.length) ? this.#handshakes : this.#data;
     if (queue.length >= MOST_QUEUED) this.#overflowed++;
@@ -74,7 +74,7 @@ export class DatagramQueue {
     while (count < room && taken < queue.length) {
       const { bytes, endpoint, tos } = queue[taken]!;
       if (bytes.length > batch.slab.length) {
-        // it would never be read, and keep what comes behind it from being read
+        // it never fits, and would block the queue
         this.#truncated++;
         taken++;
         continue;

@@ -1,6 +1,6 @@
 /**
- * Shared libraries inside a single executable: the addon, and libIPSec_MB where there is one. The loader wants files, so each becomes one without
- * a name: nobody can put another in its place, and nothing is left behind, whatever ends the process.
+ * Loads shared libraries from inside a single executable: the addon, and libIPSec_MB if present. The loader needs files, so
+ * each becomes a file without a name: no program can replace it, and nothing stays behind, whatever ends the process.
  */
 import {
   closeSync,
@@ -19,27 +19,27 @@ import { constants as os, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { getAsset } from 'node:sea';
 
-/** Where a package puts the same files beside the executable: from there they need no folder whose files may be run. */
+/** Where a package installs the same files. Loading them from here needs no other folder that is mounted without noexec. */
 const PACKAGE_FOLDER = '/usr/lib/wireguard-ts';
 const ADDON = 'wireguard.node';
 const IPSEC_MB = 'libIPSec_MB.so.1';
 const OWN_FILES = '/proc/self/fd';
-/** Of open(2); node:fs does not name it. */
+/** For open(2); missing in node:fs. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
-/** Of dlopen(3); node:os does not name it. Node unloads what is no addon; this keeps it, so that the addon finds it by its name. */
+/** For dlopen(3); missing in node:os. Node unloads a library that is no addon; this keeps it, so that the addon finds it by name. */
 const RTLD_NODELETE = 0x1000;
 const GROUP_OR_OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
 /**
  * Loads the addon out of the executable.
- * @throws Error naming each folder that was tried, and why it would not do
+ * @throws Error naming each folder that was tried, and why it failed
  */
 export function embeddedBinding<Binding extends { cipherProviders(): unknown }>(): Binding {
   const addon = { exports: {} };
   load(ADDON, path => process.dlopen(addon, path));
   const binding = addon.exports as Binding;
-  // some 13 MB, which only a device needs
+  // loads some 13 MB, which only a device needs
   const cipherProviders = () => {
     loadIpsecMb();
     return binding.cipherProviders();
@@ -49,7 +49,7 @@ export function embeddedBinding<Binding extends { cipherProviders(): unknown }>(
 
 let isIpsecMbTried = false;
 
-/** This system's own library comes first: it may have been updated. Without any, the addon says what is missing. */
+/** Prefers the library of this system, which may be newer. Without any, the addon reports what is missing. */
 function loadIpsecMb(): void {
   if (isIpsecMbTried || process.arch !== 'x64') return;
   isIpsecMbTried = true;
@@ -57,7 +57,7 @@ function loadIpsecMb(): void {
     try {
       process.dlopen({ exports: {} }, path, os.dlopen.RTLD_NOW | RTLD_NODELETE);
     } catch (error) {
-      // it is loaded, and no addon
+      // loaded, but no addon
       if (!/did not self-register/.test((error as Error).message)) throw error;
     }
   };
@@ -67,7 +67,7 @@ function loadIpsecMb(): void {
     try {
       load(IPSEC_MB, keep);
     } catch {
-      // not inside, or not for this system
+      // not included, or not for this system
     }
   }
 }
@@ -90,7 +90,7 @@ function load(asset: string, open: (path: string) => void): void {
   );
 }
 
-/** In memory where possible. */
+/** Returns the folders to try, those in memory first. */
 function folders(): string[] {
   const all = [
     '/dev/shm',
@@ -104,7 +104,7 @@ function folders(): string[] {
   return [...new Set(all)].filter(folder => existsSync(folder));
 }
 
-/** The same file as root installed it, if it is the same and nobody else can change it. */
+/** Returns the file that root installed, if it is identical and only root can change it. */
 function packageFile(asset: string): { readonly path: string } | undefined {
   const path = join(PACKAGE_FOLDER, asset);
   try {
@@ -120,7 +120,7 @@ function packageFile(asset: string): { readonly path: string } | undefined {
   }
 }
 
-/** The file stays open: the loader knows what it has loaded by path, and another file under the same number would be taken for it. */
+/** Keeps the file open: the loader identifies libraries by path, and would take another file with the same number for this one. */
 function openIn(folder: string, bytes: Uint8Array, open: (path: string) => void): void {
   if (!existsSync(OWN_FILES)) {
     openNamed(folder, bytes, open);
@@ -140,12 +140,12 @@ function openNameless(folder: string): number {
   try {
     return openSync(folder, O_TMPFILE | constants.O_RDWR | constants.O_EXCL, 0o700);
   } catch {
-    // a file system that cannot do so, as overlayfs before Linux 6.1: its name is gone before there is anything in it
+    // a file system without O_TMPFILE, such as overlayfs before Linux 6.1: remove the name before writing the content
     return inOwnFolder(folder, path => openSync(path, 'wx+', 0o700));
   }
 }
 
-/** Without /proc a file without a name has no path. */
+/** Uses a named file where /proc is missing, since a nameless file has no path there. */
 function openNamed(folder: string, bytes: Uint8Array, open: (path: string) => void): void {
   const { uid, mode } = statSync(folder);
   if (uid !== 0 && uid !== process.geteuid?.())
@@ -162,14 +162,14 @@ function openNamed(folder: string, bytes: Uint8Array, open: (path: string) => vo
   });
 }
 
-/** With the path of a file that is not there, in a folder that only we can enter and that is removed at once. */
+/** Passes the path of a file to create, in a folder that only we can enter and that is removed at once. */
 function inOwnFolder<T>(parent: string, use: (path: string) => T): T {
   const folder = mkdtempSync(join(parent, 'wireguard-ts-'));
   const path = join(folder, 'library');
   try {
     return use(path);
   } finally {
-    // nothing recursive: the parent's owner could have put another folder in this one's place
+    // not recursive: the parent's owner could have replaced this folder
     try {
       if (existsSync(path)) unlinkSync(path);
     } finally {

@@ -1,5 +1,5 @@
 /**
- * Where the files of this program are, and how it starts itself again, in each form in which it is shipped:
+ * Finds the files of this program, and the command to start it again, in each form of distribution:
  *
  * - a clone, an npm package or the image: Node runs `dist/program/NAME.cjs` (scripts/bundle.mjs), or `dist/cli/NAME.js` where no bundle was made;
  * - a single executable (scripts/package/executable.mjs): Node and both programs in one file, which its argv[0] chooses from.
@@ -16,9 +16,9 @@ export type ProgramName = 'wgts' | 'wireguard-ts';
 
 export interface ProgramStart {
   readonly file: string;
-  /** What stands before the program's own arguments. */
+  /** Arguments before the program's own. */
   readonly args: readonly string[];
-  /** The name under which it is started: a single executable acts by it. */
+  /** argv[0], by which a single executable chooses its program. */
   readonly argv0: string;
 }
 
@@ -26,7 +26,7 @@ export interface ProgramStart {
 export const isExecutable = isSea();
 
 /**
- * The command that starts a program of this installation with the Node that runs now and with its options.
+ * Returns the command that starts a program of this installation with the current Node and its options.
  * @throws Error if the installation has no such program
  */
 export function programStart(name: ProgramName): ProgramStart {
@@ -36,7 +36,7 @@ export function programStart(name: ProgramName): ProgramStart {
   return { file: process.execPath, args: [...options, programFile(name)], argv0: process.execPath };
 }
 
-/** The text of a file of the installation, by its path from the root of the package. A single executable holds some of them as assets. */
+/** Returns the text of a file by its path from the root of the package. A single executable holds some files as assets. */
 export function installedText(path: string): string {
   return isExecutable ? getAsset(path, 'utf8') : readFileSync(join(packageRoot(), path), 'utf8');
 }
@@ -46,7 +46,7 @@ export function version(): string {
   return (JSON.parse(installedText('package.json')) as { version: string }).version;
 }
 
-/** The folder of package.json; src/io, dist/io and dist/program are equally far from it. */
+/** Returns the folder of package.json; src/io, dist/io and dist/program are at the same depth. */
 export function packageRoot(): string {
   return fileURLToPath(new URL('../..', import.meta.url));
 }

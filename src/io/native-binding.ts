@@ -1,6 +1,6 @@
 /**
- * The addon (io/addon-file.ts says which file), and the types of what it exports. The functions are thin: io/tun.ts, io/udp.ts
- * and io/native-cipher.ts give them the shape of the ports, and nobody else calls them.
+ * The addon (io/addon-file.ts chooses the file), and the types of its exports. The functions are thin: io/tun.ts, io/udp.ts
+ * and io/native-cipher.ts adapt them to the ports, and are their only callers.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -31,7 +31,7 @@ interface TunCounters {
   readonly offloads: number;
   readonly merged: number;
   readonly unmerged: number;
-  /** How often merging of a kind was stopped, and the kinds (MERGE_*) of which it is now. */
+  /** How often merging of a kind was paused, and the kinds (MERGE_*) that are paused now. */
   readonly paused: number;
   readonly pausing: number;
   readonly refused: number;
@@ -40,10 +40,10 @@ interface TunCounters {
 
 interface UdpInfo {
   readonly port: number;
-  /** -1 where the family is missing. */
+  /** -1 if the family is missing. */
   readonly fd4: number;
   readonly fd6: number;
-  /** The sockets for handshakes alone. */
+  /** The sockets for handshakes only. */
   readonly handshakes4: number;
   readonly handshakes6: number;
   readonly offloads: number;
@@ -55,7 +55,7 @@ interface UdpInfo {
   readonly truncated: number;
 }
 
-/** What each function does is said in native/, above its definition. */
+/** The functions of the addon. Each is documented in native/, above its definition. */
 export interface NativeBinding extends CipherBinding, CryptoBinding {
   clockBoot(): number;
   pollStart(fd: number, callback: (waited: number) => void): PollHandle;
@@ -70,7 +70,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   netlinkReceive(netlink: NetlinkHandle, slab: Uint8Array, desc: Int32Array): number;
   netlinkClose(netlink: NetlinkHandle): void;
   notifySend(path: string, text: string): void;
-  /** No core dump of this process, and no look at its memory by others of its user. For good. */
+  /** Forbids core dumps and reads of this process's memory by its user, for the rest of its life. */
   forbidDumps(): void;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunFd(tun: TunHandle): number;
@@ -117,8 +117,8 @@ let loaded: NativeBinding | undefined;
 let loadedFrom: string | undefined;
 
 /**
- * The addon; loaded once.
- * @throws Error that says what to do when there is none or it cannot be loaded
+ * Returns the addon, which is loaded once.
+ * @throws Error with a remedy if the addon is missing or cannot be loaded
  */
 export function nativeBinding(): NativeBinding {
   if (loaded) return loaded;
@@ -128,7 +128,7 @@ export function nativeBinding(): NativeBinding {
   }
   const first = addonPath();
   const problems: string[] = [];
-  // what was built here may be of another machine, as in a copied folder; the prebuilt one is of the same version
+  // a copied folder may hold a build of another machine; the prebuilt one has the same version
   for (const path of addonPaths().filter(path => path === first || existsSync(path))) {
     try {
       loaded = createRequire(import.meta.url)(path) as NativeBinding;
@@ -148,7 +148,7 @@ export function loadedAddon(): string | undefined {
   return loadedFrom;
 }
 
-/** Whether nativeBinding() would not throw. */
+/** Returns whether nativeBinding() works. */
 export function hasNativeBinding(): boolean {
   try {
     nativeBinding();

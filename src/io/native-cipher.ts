@@ -1,20 +1,20 @@
 /**
- * The transport cipher of the addon (native/cipher.c): a batch is one call. Which AEAD does the work is settled when it is
- * made: a named provider, or the fastest one on this machine that passes its self-test.
+ * The transport cipher of the addon (native/cipher.c): one call per batch. Its AEAD is fixed when it is created: a named
+ * provider, or the fastest on this machine that passes its self-test.
  */
 import type { TransportCipher } from '../protocol/transport-cipher.ts';
 import { MAX_KEY_SLOTS } from '../protocol/transport-cipher.ts';
 
-/** A cipher's native half; the addon frees it, its keys overwritten, with its last reference. */
+/** The native half of a cipher. With the last reference the addon erases its keys and frees it. */
 export type CipherHandle = object;
 
-/** One AEAD provider as the addon found it. */
+/** An AEAD provider and its state on this machine. */
 export interface CipherProvider {
   /** 'ipsec-mb' or 'openssl'. */
   readonly name: string;
-  /** Why it is not used on this machine; undefined when it can be. */
+  /** Why it cannot be used on this machine; undefined if it can. */
   readonly problem: string | undefined;
-  /** To seal a packet of 1424 bytes; undefined when there is a problem. */
+  /** Nanoseconds to seal a packet of 1424 bytes; undefined if there is a problem. */
   readonly nanoseconds: number | undefined;
 }
 
@@ -72,7 +72,7 @@ export class NativeCipher implements TransportCipher {
     this.#handle = handle;
   }
 
-  /** One with the same provider and no keys. @throws Error when there is no memory for it */
+  /** Returns another cipher with the same provider and no keys. @throws Error if memory is short */
   another(): NativeCipher {
     const handle = this.#binding.cipherCreate(this.provider);
     if (!handle) throw new Error(`no second cipher of ${this.provider}`);

@@ -6,7 +6,7 @@ import { type NativeBinding, type NetlinkHandle, nativeBinding, type PollHandle 
 const SLAB_SIZE = 256 * 1024;
 const DATAGRAMS = 64;
 const STRIDE = 2;
-/** Of reading in one turn of the loop, when it is behind. */
+/** Limit of reading in one turn of the loop when it is behind. */
 const ROUNDS = 64;
 const { ENOBUFS, EMSGSIZE } = constants.errno;
 
@@ -30,8 +30,8 @@ class NativeChannel implements NetlinkChannel {
   readonly #desc = new Int32Array(DATAGRAMS * STRIDE);
   #poll: PollHandle | undefined;
   /**
-   * Something was lost, and is not yet said to be: until all that waits is read, the kernel throws away what comes and says so no
-   * second time. Whoever looks again at everything must do so after that.
+   * The receive buffer overflowed (ENOBUFS) and listeners have not been notified. Until the queue is drained, the kernel
+   * drops further messages without another report, so a resync must come after that.
    */
   #behind = false;
 
@@ -70,7 +70,7 @@ class NativeChannel implements NetlinkChannel {
       const [at, length] = [this.#desc[STRIDE * i]!, this.#desc[STRIDE * i + 1]!];
       if (length >= 0) {
         const datagram = this.#slab.slice(at, at + length);
-        // a device's keys come through here
+        // the keys of a device pass through here
         this.#slab.fill(0, at, at + length);
         this.#receiver.datagram(datagram);
       } else if (length === -ENOBUFS || length === -EMSGSIZE) this.#behind = true;

@@ -1,20 +1,20 @@
 /**
- * Finds out which program has a UDP port that was asked for in vain: /proc/net/udp names the socket, /proc/PID/fd its owner. Only root
- * sees the sockets of other users' processes, and nobody those of other PID namespaces.
+ * Finds the program that holds a UDP port: /proc/net/udp names the socket, /proc/PID/fd its owner. Only root sees the
+ * sockets of other users' processes. Those of other PID namespaces are invisible.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 interface BoundSocket {
   readonly family: 'IPv4' | 'IPv6';
   readonly uid: number;
-  /** 0: a socket of the kernel's own. */
+  /** 0: a socket of the kernel itself. */
   readonly inode: string;
 }
 
 const TABLES = { IPv4: '/proc/net/udp', IPv6: '/proc/net/udp6' } as const;
 const NAME_MAX = 40;
 
-/** Returns `process 123 (dnsmasq) for IPv4 and IPv6`, or as much of that as can be seen. undefined if no socket has the port. */
+/** Returns `process 123 (dnsmasq) for IPv4 and IPv6`, or the visible part of it; undefined if no socket has the port. */
 export function portHolder(port: number): string | undefined {
   const sockets = [...boundTo(port, 'IPv4'), ...boundTo(port, 'IPv6')];
   const [first] = sockets;
@@ -47,7 +47,7 @@ function ownerOf(inodes: ReadonlySet<string>): string | undefined {
     );
 }
 
-/** The program's name alone, since arguments may be secrets; of a WireGuard program also its interface. */
+/** Returns the program's name without arguments, which may be secrets; for a WireGuard program also its interface. */
 function describeProcess(pid: string): string {
   const words = textOf(`/proc/${pid}/cmdline`).split('\0');
   const names = words.map(word => word.slice(word.lastIndexOf('/') + 1).replace(/\.c?js$/, ''));
@@ -61,7 +61,7 @@ function linesOf(path: string): string[] {
   return textOf(path).split('\n').slice(1);
 }
 
-/** Empty for what cannot be read: processes end, and most are not ours. */
+/** Returns an empty text if the file cannot be read: processes end, and most belong to other users. */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'latin1');

@@ -25,7 +25,7 @@ export type Wake = (waited?: number) => void;
 export interface Tun {
   /**
    * Fills the batch with waiting packets, `most` at most, from the start of its slab. Never blocks.
-   * @returns how many (also in batch.count); 0 when there are none; -1 when the device is gone for good.
+   * @returns the number of packets (also in batch.count); 0 when none wait; -1 when the device is gone for good.
    */
   read(batch: PacketBatch, most?: number): number;
   /**

@@ -1,6 +1,6 @@
 /**
- * A Linux TUN device through the addon (native/tun*.c). Changes of its state come from rtnetlink, and from a look once in a
- * while for what rtnetlink of our own namespace does not tell: a device that was moved to another one.
+ * A Linux TUN device through the addon (native/tun*.c). Changes of its state come from rtnetlink. A periodic check finds
+ * those that rtnetlink in our namespace does not report: a device that was moved to another namespace.
  */
 import { MAX_BATCH, PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
 import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce.ts';
@@ -16,30 +16,30 @@ import type { Tun, TunStatus, Wake } from './ports.ts';
 
 export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
 export const ALL_TUN_OFFLOADS = 15;
-/** Beside TUN_OFFLOADS: UDP packets are never merged for writing, while super-packets are still read. */
+/** Added to TUN_OFFLOADS: never merges UDP packets for writing, but still reads super-packets. */
 export const TUN_SINGLE_UDP = 16;
 
-/** Packets that tunWriteGroups takes in one call (native/tun-write.c). */
+/** Packets that tunWriteGroups accepts in one call (native/tun-write.c). */
 const TWIN_BATCH = 1024;
 const LOOK_INTERVAL_MS = 1000;
-/** A device in another namespace is only seen by looking. */
+/** The period of checks for a device in another namespace. */
 const LOOK_AWAY_INTERVAL_MS = 200;
 
 export interface TunOptions {
   readonly binding: NativeBinding;
-  /** Of the interface; may be a pattern (`wg%d`). */
+  /** Name of the interface; may be a pattern (`wg%d`). */
   readonly name: string;
-  /** The descriptor of an open TUN device instead; on success it belongs to the Tun. */
+  /** The descriptor of an open TUN device to adopt; on success the Tun owns it. */
   readonly adopt?: number | undefined;
-  /** What to ask the kernel for (TUN_OFFLOADS, TUN_SINGLE_UDP); all by default. */
+  /** Offloads to request from the kernel (TUN_OFFLOADS, TUN_SINGLE_UDP); default: all. */
   readonly offloads?: number;
-  /** Set on opening; 0 leaves it. */
+  /** MTU to set on opening; 0 keeps it. */
   readonly mtu: number;
-  /** Merge with the TypeScript twin rather than with the addon. */
+  /** Merge with the TypeScript twin instead of the addon. */
   readonly twin?: boolean;
 }
 
-/** @throws Error with `code` (EPERM, ENOENT, EBUSY, ...) */
+/** Opens a TUN device. @throws Error with `code` (EPERM, ENOENT, EBUSY, ...) */
 export function openTun(options: TunOptions): NativeTun {
   const { binding, name, adopt = -1, offloads = ALL_TUN_OFFLOADS, mtu } = options;
   const handle = binding.tunOpen(name, adopt, offloads, mtu);
@@ -59,7 +59,7 @@ export class NativeTun implements Tun {
   #noticing: PollHandle | undefined;
   #look: NodeJS.Timeout | undefined;
   #away = false;
-  /** What #status was when last asked for. */
+  /** The last result of #status. */
   #seen = '';
   #closed = false;
 
@@ -72,7 +72,7 @@ export class NativeTun implements Tun {
     this.#allowed = mergeable(granted);
   }
 
-  /** The descriptor, still owned here; -1 when closed. */
+  /** The descriptor, which stays owned here; -1 when closed. */
   get fd(): number {
     return this.#binding.tunFd(this.#handle);
   }
@@ -104,7 +104,7 @@ export class NativeTun implements Tun {
     return { up: this.#status[0] === 1, mtu: this.#status[1]!, name };
   }
 
-  /** Links, addresses or routes changed: packets may be merged again where the kernel refused that too often. */
+  /** Call when links, addresses or routes changed: ends pauses of merging after too many refusals. */
   networkChanged(): void {
     if (!this.#closed) this.#binding.tunRetry(this.#handle);
   }

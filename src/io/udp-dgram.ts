@@ -1,6 +1,6 @@
 /**
- * UDP by node:dgram, for where the addon is missing: one call per datagram, no offloads, no local address (so no sticky source), no
- * TOS, no mark. Datagrams wait in a bounded queue between the event that brings them and receive().
+ * UDP by node:dgram, for machines without the addon: one call per datagram, no offloads, no local address (so no sticky
+ * source), no TOS, no mark. Datagrams wait in a bounded queue between their event and receive().
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
@@ -28,10 +28,10 @@ import { DatagramQueue } from './datagram-queue.ts';
 import type { Udp } from './ports.ts';
 
 const PORT_ATTEMPTS = 100;
-/** Bytes that Node holds for us and the kernel has not taken. */
+/** Limit of bytes that Node holds for us because the kernel has not accepted them. */
 const MOST_UNSENT = 7 << 20;
 const BUFFER = 7 << 20;
-/** So few handshakes are handed on as they come; more are gathered while they grow in number, up to so many. */
+/** Up to the first number, handshakes are passed on as they arrive; more are collected while they grow, up to the second. */
 const FEW_HANDSHAKES = 8;
 const GATHERED_HANDSHAKES = 1024;
 const EAFNOSUPPORT = 97;
@@ -52,7 +52,7 @@ export function openDgramUdp(port: number, mark: number): Udp {
       return new DgramUdp(v4, hasIpv6() ? bindNow('udp6', v4.address().port) : undefined);
     } catch (error) {
       v4.close();
-      // the system gave a port that is free for IPv4 alone
+      // the system chose a port that is free for IPv4 only
       if (port !== 0 || attempt === PORT_ATTEMPTS) throw error;
     }
   }
@@ -157,8 +157,9 @@ class DgramUdp implements Udp {
   }
 
   /**
-   * Node reads some 32 datagrams in a turn of its loop, and the engine works on as many: a flood would wait in the kernel, in front of the
-   * data, and the engine never see that there is one. So the kernel's queue is emptied first: while more come, they wait for a turn.
+   * Node reads some 32 datagrams per turn of its loop, and the engine processes as many. So a flood would wait in the kernel
+   * before the data, and the engine would not notice it. This drains the kernel's queue first: while more arrive, the
+   * handshakes wait one turn.
    */
   #handshakesDue(): boolean {
     const before = this.#gathered;
@@ -178,9 +179,9 @@ class DgramUdp implements Udp {
     const segment = batch.desc[d + DATAGRAM_SEGMENT]!;
     if (offset < 0 || length < 0 || segment < 0 || offset + length > batch.slab.length) return EINVAL;
     const port = (batch.endpoints[e + ENDPOINT_PORT]! << 8) | batch.endpoints[e + ENDPOINT_PORT + 1]!;
-    // node:dgram throws at it, and nobody receives there
+    // node:dgram throws for it, and no socket receives there
     if (port === 0) return EINVAL;
-    // the kernel would say so as well, but after we have answered
+    // the kernel would refuse it too, but after this call has returned
     if (Math.min(segment || length, length) > largestDatagram(family!)) return EMSGSIZE;
     const address = formatAddress(
       batch.endpoints.subarray(e + ENDPOINT_ADDRESS, e + ENDPOINT_ADDRESS + (family === 4 ? 4 : 16)),
@@ -190,7 +191,7 @@ class DgramUdp implements Udp {
     for (let at = 0; at === 0 || at < length; at += segment || Math.max(length, 1)) {
       const size = Math.min(segment || length, length - at);
       if (this.#unsent + size > MOST_UNSENT) return ENOBUFS;
-      // Node sends later if the kernel is busy, and the slab is used again at once
+      // copy: Node sends later if the kernel is busy, and the slab is reused at once
       const copy = Buffer.from(batch.slab.subarray(offset + at, offset + at + size));
       this.#unsent += size;
       socket.send(copy, port, host, error => {
@@ -202,7 +203,7 @@ class DgramUdp implements Udp {
   }
 }
 
-/** Binds before it returns: a socket's bind waits for nothing but the lookup, and ours answers at once. */
+/** Binds before it returns: bind waits only for the lookup, and our lookup answers at once. */
 function bindNow(type: 'udp4' | 'udp6', port: number): Socket {
   const family = type === 'udp4' ? 4 : 6;
   const socket = createSocket({

@@ -16,13 +16,13 @@ import type { Udp, Wake } from './ports.ts';
 export const UDP_OFFLOADS = { gso: 1, gro: 2, steer: 4 } as const;
 export const ALL_UDP_OFFLOADS = 7;
 
-/** The sockets, for udpReceive: for both families those of data, and those of handshakes. */
+/** The sockets for udpReceive: data sockets of both families, and their handshake sockets. */
 const IPV4 = 1;
 const IPV6 = 2;
 const HANDSHAKES4 = 4;
 const HANDSHAKES6 = 8;
 
-/** @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...) that names the port */
+/** Opens the sockets. @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...) that names the port */
 export function openNativeUdp(
   binding: NativeBinding,
   port: number,
@@ -42,7 +42,7 @@ export class NativeUdp implements Udp {
   readonly #handle: UdpHandle;
   readonly #polls: PollHandle[] = [];
   readonly #handshakePolls: PollHandle[] = [];
-  /** The sockets that were readable since they were last read. */
+  /** Sockets that became readable since the last read. */
   #woken = 0;
   #handshakesWoken = 0;
   #notices: NoticesHandle | undefined;
@@ -61,7 +61,7 @@ export class NativeUdp implements Udp {
   }
 
   receive(batch: DatagramBatch, most = MAX_BATCH): number {
-    // without a word from the loop, both
+    // both, if the loop did not report one
     const sockets = this.#woken || IPV4 | IPV6;
     this.#woken = 0;
     batch.count = this.#binding.udpReceive(this.#handle, sockets, most, batch.slab, batch.desc, batch.endpoints);
@@ -74,7 +74,7 @@ export class NativeUdp implements Udp {
       sockets === 0
         ? 0
         : this.#binding.udpReceive(this.#handle, sockets, MAX_BATCH, batch.slab, batch.desc, batch.endpoints);
-    // what is left wakes again
+    // unread handshakes wake the loop again
     if (batch.count === 0) this.#handshakesWoken = 0;
     return batch.count;
   }
@@ -124,13 +124,13 @@ export class NativeUdp implements Udp {
     this.#notices = notices;
     this.#noticing = this.#binding.pollStart(this.#binding.noticesFd(notices), () => {
       const what = this.#binding.noticesDrain(notices);
-      // the way out may be by a device that can segment, or have another MTU
+      // the new route may use a device that can segment, or have another MTU
       if (what !== 0) this.networkChanged();
       if (what & NOTICE_ROUTES) callback();
     });
   }
 
-  /** UDP_SEGMENT may be tried again where it was given up. */
+  /** Enables UDP_SEGMENT again after too many refusals. */
   networkChanged(): void {
     if (!this.#closed) this.#binding.udpRetry(this.#handle);
   }

@@ -1,4 +1,4 @@
-/** Who runs a new interface: every answer that a kernel may give to the question, and what is said about it. */
+/** The choice of a backend: every answer that a kernel may give, and the reason that is reported. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { holdLink } from '../../src/backend/hold.ts';

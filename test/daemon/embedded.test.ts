@@ -1,4 +1,4 @@
-/** The library as somebody embeds it: two devices, each a loop around an engine, with neither kernel nor root nor addon. */
+/** The library embedded in a program: two devices, each a loop around an engine, without kernel, root or addon. */
 import { randomFillSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
@@ -135,7 +135,7 @@ test('a port that is taken is asked for once a second, and said once', async () 
   tun.change({ up: true, mtu: 1420, name: 'mem0' });
   await sleep(1);
   expect([attempts, errors.length]).toEqual([3, 1]);
-  // and whoever asks for a port then hears that it is taken
+  // a later request for the port is refused
   expect(() => loop.configure({ listenPort: 7 })).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }));
   expect([attempts, engine.running, loop.status().listenPort]).toEqual([4, false, 0]);
   time += 1000;

@@ -75,7 +75,7 @@ async function ask(socket: Socket, request: string): Promise<string> {
 }
 
 describe('how long it has been quiet', () => {
-  test('is for ever until somebody says something', async () => {
+  test('stays open until the client sends something', async () => {
     const socket = await connect();
     expect(server.quietFor()).toBe(Number.POSITIVE_INFINITY);
     await ask(socket, 'get=1\n\n');
@@ -279,7 +279,7 @@ describe('answers that are not read', () => {
 describe('secrets', () => {
   const hex = 'c7'.repeat(32);
 
-  test('of a status are overwritten once it was told', async () => {
+  test('of a status are overwritten after it was sent', async () => {
     privateKey = new Uint8Array(32).fill(0x77);
     expect(await ask(await connect(), 'get=1\n\n')).toContain(`private_key=${'77'.repeat(32)}\n`);
     expect(given[0]!.privateKey).toEqual(new Uint8Array(32));

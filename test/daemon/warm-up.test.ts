@@ -62,7 +62,7 @@ test.each(['native', 'pure'] as const)('%s: every packet arrives, and no key is 
   let rests = 0;
   for (; !result.done; rests++) result = work.next();
   expect(result.value).toBe(WARM_UP_PACKETS);
-  // packets of the real device wait meanwhile: it may rest after each round trip
+  // packets of the real device wait during this: it can rest after each round trip
   expect(rests).toBeGreaterThan(WARM_UP_PACKETS / 2);
   expect([...given.held]).toEqual([]);
 });
@@ -115,7 +115,7 @@ test('it works only while nothing passes', async () => {
   expect([...given.held]).toEqual([]);
 });
 
-test('what goes wrong is said, and the device goes on', async () => {
+test('an error is logged, and the device goes on', async () => {
   const stop = warmUpLater({
     ...options('native'),
     quietFor: () => 1000,

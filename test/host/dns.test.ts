@@ -1,4 +1,4 @@
-/** What resolvconf and resolvectl are told: programs that note their arguments and their input stand in for them. */
+/** The calls of resolvconf and resolvectl, with stand-ins that record their arguments and input. */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A program that notes what it is told, and then does that. */
+/** A program that records its call, and then runs the given text. */
 function program(path: string, then = ''): string {
   writeFileSync(
     path,
@@ -41,7 +41,7 @@ const RESOLVED = [
 ];
 
 describe('resolvconf', () => {
-  test("openresolv's is told as wg-quick tells it", async () => {
+  test('openresolv is called as wg-quick calls it', async () => {
     program(join(bin, 'resolvconf'));
     program(join(bin, 'resolvectl'));
     await setDns('wg.0', SERVERS, ['example.org', 'corp'], places);

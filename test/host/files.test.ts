@@ -49,7 +49,7 @@ describe('a configuration file', () => {
     }
   });
 
-  test('that is not there is said to be so', () => {
+  test('that does not exist is reported as missing', () => {
     expect(() => readQuickFile(path, () => {})).toThrow(`\`${path}' does not exist`);
   });
 

@@ -1,4 +1,4 @@
-/** The follower of names against a device and a name server in memory: slow names, peers that come back meanwhile, failures. */
+/** The follower of names with a device and a name server in memory: slow names, peers that return during a change, failures. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts';
 import { formatKeyBase64 } from '../../src/base/key.ts';
@@ -27,8 +27,8 @@ interface Answering {
 
 let peers: PeerStatus[];
 let told: string[];
-/** What happens just before the device is told something. */
-let meanwhile: (() => void) | undefined;
+/** Runs just before the device is configured. */
+let beforeChange: (() => void) | undefined;
 let said: string[];
 let waiting: Map<string, Answering>;
 let network: Network;
@@ -60,7 +60,7 @@ const answer = async (n: number, addresses: readonly Uint8Array[] | Error): Prom
 beforeEach(async () => {
   peers = [peer(1), peer(2)];
   [told, said, waiting] = [[], [], new Map()];
-  meanwhile = undefined;
+  beforeChange = undefined;
   network = new Network((await FakeMachine.start()).kernel);
   await network.links.create({ name: 'wg0', kind: 'wireguard', up: true });
   abort = new AbortController();
@@ -68,8 +68,8 @@ beforeEach(async () => {
     status: async () => status(),
     eraseSecrets: () => {},
     configure: async (_: string, { peers: changes = [] }: DeviceConfig) => {
-      meanwhile?.();
-      meanwhile = undefined;
+      beforeChange?.();
+      beforeChange = undefined;
       for (const { publicKey, endpoint } of changes) {
         told.push(`${publicKey[0]} ${formatEndpoint(endpoint!)}`);
         peers = peers.map(each => (each.publicKey[0] === publicKey[0] ? { ...each, endpoint: endpoint! } : each));
@@ -115,7 +115,7 @@ test('one that answers in the instant in which it is sent elsewhere is put back 
   await answer(1, [A, B]);
   await answer(2, [A, B]);
   look();
-  meanwhile = () => {
+  beforeChange = () => {
     peers = [peer(1, { lastHandshakeSeconds: 999, rxBytes: 92 }), peer(2)];
   };
   await answer(1, [A, B]);
@@ -134,7 +134,7 @@ test('one that answers in the instant in which it is sent elsewhere is put back 
   expect(waiting.has('host1.example')).toBe(false);
 });
 
-test('a failure leaves what is, is told once, and again after the peer was heard', async () => {
+test('a failure changes nothing, and is logged once, and again after the peer was heard', async () => {
   for (let i = 0; i < 3; i++) {
     look();
     await answer(1, new Error('host1.example cannot be resolved'));
@@ -151,7 +151,7 @@ test('a failure leaves what is, is told once, and again after the peer was heard
   expect(told).toEqual([]);
 });
 
-test('addresses without a way are passed over, and a round is told once', async () => {
+test('unreachable addresses are skipped, and a round is logged once', async () => {
   for (let i = 0; i < 5; i++) {
     look();
     await answer(1, [A, at('[2001:db8::1]'), B]);

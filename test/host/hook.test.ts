@@ -103,7 +103,7 @@ const ATOMS = [
   'eval "false; echo h"',
 ];
 const JOINS = ['; ', '; ', ' && ', ' || '];
-/** They read all, so that whoever writes to them does not fail now and then. */
+/** They read all input, so that writing to them never fails by chance. */
 const PIPES = ['', '', ' | cat', ' | { cat; false; }', ' | { cat; echo i; } | cat'];
 
 let folder: string;

@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const started = () => readFileSync(pid, 'utf8').trim();
-/** Also if nobody has asked yet how. */
+/** Also before anything waits for it. */
 const hasEnded = () =>
   !existsSync(`/proc/${started()}`) || /^State:\tZ/m.test(readFileSync(`/proc/${started()}/status`, 'utf8'));
 

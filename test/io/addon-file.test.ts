@@ -1,4 +1,4 @@
-/** Which file is taken for the addon, and what is said when none serves. */
+/** The choice of the addon's file, and the error if no file fits. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

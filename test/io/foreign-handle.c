@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* foreign(address): an External that points there, tagged by nobody. */
+/* foreign(address): returns an External that points there, without a tag. */
 static napi_value foreign(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value argument, result = NULL;

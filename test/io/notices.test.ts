@@ -1,4 +1,4 @@
-/** Notices of the kernel are taken a bounded number at a time, whatever comes meanwhile; what is left wakes the loop again. */
+/** Notices of the kernel are read in bounded numbers, even while more arrive; unread ones wake the loop again. */
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { NOTICE_ROUTES, nativeBinding } from '../../src/io/native-binding.ts';

@@ -70,7 +70,7 @@ export class MemoryTun implements Tun {
       if (at + next.length > batch.slab.length && next.length <= batch.slab.length) break;
       this.#waiting.shift();
       if (next.length > batch.slab.length) {
-        // it would never be read, and keep what comes behind it from being read
+        // it never fits, and would block the queue
         this.#malformed++;
         continue;
       }
