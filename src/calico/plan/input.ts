@@ -15,11 +15,11 @@ export interface PlanInput {
   readonly nodeName: string;
   /** Environment variables of the agent. Only `FELIX_...`, in any letter case, are read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Text of Felix's configuration file, where there is one. */
+  /** Text of Felix's configuration file, if it exists. */
   readonly felixFile?: string | undefined;
-  /** What the agent's operator chose. */
+  /** Options of the agent's operator. */
   readonly options: PlanOptions;
-  /** What only the host knows: its links, and whether it is an AKS node. */
+  /** Facts about the host: its links, and whether it is an AKS node. */
   readonly facts: HostFacts;
   /**
    * Public keys of this node's devices, 32 bytes, as far as they exist. A node that publishes one

@@ -169,9 +169,9 @@ describe('cases that once differed', () => {
   });
 
   test('the tunnel addresses of a node apply only if it has an address of either family', () => {
-    const words = { key: { 4: key(3) }, wireguard: { 4: '10.0.0.3' }, ipip: '10.0.0.4' };
-    expect(plan(false, me, node('b', words))).toEqual({ tunnels: [], throws: [] });
-    expect(plan(false, me, node('b', { ...words, bgp: { 6: 'fd00::3' } }))).toEqual({
+    const fields = { key: { 4: key(3) }, wireguard: { 4: '10.0.0.3' }, ipip: '10.0.0.4' };
+    expect(plan(false, me, node('b', fields))).toEqual({ tunnels: [], throws: [] });
+    expect(plan(false, me, node('b', { ...fields, bgp: { 6: 'fd00::3' } }))).toEqual({
       tunnels: [],
       throws: ['10.0.0.3/32', '10.0.0.4/32'],
     });

@@ -43,7 +43,7 @@ describeWith(['go'], 'as Go', () => {
       return String(value);
     };
     const answers = askGo(questions);
-    const unlike = questions.flatMap((question, i) => {
+    const mismatches = questions.flatMap((question, i) => {
       const { error, value } = answers[i]!;
       const theirs =
         error !== undefined
@@ -55,7 +55,7 @@ describeWith(['go'], 'as Go', () => {
         ? []
         : [`${question.kind} ${JSON.stringify(question.text)}: ${ours(question)}, Go ${theirs}`];
     });
-    expect(unlike).toEqual([]);
+    expect(mismatches).toEqual([]);
     expect(answers.filter(({ error }) => error === undefined).length).toBeGreaterThan(5000);
   });
 });

@@ -149,12 +149,12 @@ test(`${CHANGES} random changes`, () => {
     const seen = { tunnels: 0, tunnel: 0, throw: 0, unreachable: 0, peers: 0, problems: new Set<string>() };
     for (let i = 0; i < CHANGES; i++) {
       change(random, world);
-      const given: PlanInput = input(snapshot(random, world), {
+      const planInput: PlanInput = input(snapshot(random, world), {
         options: world.options,
         ownPublicKey: { 4: keyBytes(1), 6: keyBytes(2) },
       });
-      const result = planner.plan(given);
-      const { parameters: _, ...fresh } = plan(given);
+      const result = planner.plan(planInput);
+      const { parameters: _, ...fresh } = plan(planInput);
       const { parameters: __, ...remembered } = result;
       expect(serial(remembered), `change ${i}`).toBe(serial(fresh));
       for (const tunnel of Object.values(result.desired.tunnels)) {

@@ -41,9 +41,9 @@ test.each<[string, Partial<PlanOptions>]>([
   const start = build();
   const planner = new Planner();
   let { nodes, ipamBlocks } = start;
-  const given = () => input({ ...start, nodes, ipamBlocks }, { options });
+  const buildInput = () => input({ ...start, nodes, ipamBlocks }, { options });
   const coldAt = performance.now();
-  expect(planner.plan(given()).desired.tunnels[4]!.routes.size).toBeGreaterThan(NODES * BLOCKS - BLOCKS);
+  expect(planner.plan(buildInput()).desired.tunnels[4]!.routes.size).toBeGreaterThan(NODES * BLOCKS - BLOCKS);
   const cold = performance.now() - coldAt;
   const times: number[] = [];
   for (let change = 0; change < CHANGES; change++) {
@@ -55,7 +55,7 @@ test.each<[string, Partial<PlanOptions>]>([
       const result = blockAt(n, 1, `10.${(n >> 8) + 4}.${n & 255}.9 node-${n + 1}`);
       ipamBlocks = new Map(ipamBlocks).set(result.name, result);
     }
-    const one = given();
+    const one = buildInput();
     const from = performance.now();
     const result = planner.plan(one);
     times.push(performance.now() - from);

@@ -14,17 +14,17 @@ import {
 import { parseFelixFile } from '../../../../src/calico/plan/config/felix-file.ts';
 import { configuration } from '../../../support/calico-cluster.ts';
 
-interface Words {
+interface SourceValues {
   readonly environment?: Readonly<Record<string, string>>;
   readonly file?: string;
   readonly labels?: Readonly<Record<string, string>>;
 }
 
 const byName = (all: readonly FelixConfiguration[]) => indexConfigurations(new Map(all.map(each => [each.name, each])));
-const read = ({ environment = {}, file, labels = {} }: Words, ...all: readonly FelixConfiguration[]) =>
+const read = ({ environment = {}, file, labels = {} }: SourceValues, ...all: readonly FelixConfiguration[]) =>
   resolveFelixConfig({ environment, file, configurations: byName(all), nodeName: 'me', labels });
-const port = (words: Words, ...all: readonly FelixConfiguration[]) =>
-  read(words, ...all).parameters.WireguardListeningPort;
+const port = (values: SourceValues, ...all: readonly FelixConfiguration[]) =>
+  read(values, ...all).parameters.WireguardListeningPort;
 
 const ofDefault = configuration('default', { WireguardListeningPort: 2 });
 const ofNode = configuration('node.me', { WireguardListeningPort: 4 });

@@ -8,14 +8,14 @@ import { indexConfigurations, resolveFelixConfig } from '../../../../src/calico/
 import { felixTableRanges } from '../../../../src/calico/plan/config/parameters.ts';
 import { configuration } from '../../../support/calico-cluster.ts';
 
-interface Words {
+interface SourceValues {
   readonly environment?: Readonly<Record<string, string>>;
   readonly file?: string;
   readonly labels?: Readonly<Record<string, string>>;
 }
 
 const byName = (all: readonly FelixConfiguration[]) => indexConfigurations(new Map(all.map(each => [each.name, each])));
-const read = ({ environment = {}, file, labels = {} }: Words, ...all: readonly FelixConfiguration[]) =>
+const read = ({ environment = {}, file, labels = {} }: SourceValues, ...all: readonly FelixConfiguration[]) =>
   resolveFelixConfig({ environment, file, configurations: byName(all), nodeName: 'me', labels });
 
 const ofDefault = configuration('default', { WireguardListeningPort: 2 });
@@ -23,7 +23,7 @@ const ofNode = configuration('node.me', { WireguardListeningPort: 4 });
 
 describe('an empty text', () => {
   const on = configuration('default', { WireguardEnabled: true, WireguardListeningPort: 7 });
-  const sources: readonly (readonly [string, Words, readonly FelixConfiguration[]])[] = [
+  const sources: readonly (readonly [string, SourceValues, readonly FelixConfiguration[]])[] = [
     ['the environment', { environment: { FELIX_WIREGUARDENABLED: '', FELIX_WireguardListeningPort: '' } }, []],
     ['felix.cfg', { file: 'WireguardEnabled =\nWireguardListeningPort = # none\n' }, []],
     ['felix.cfg, in quotes', { file: 'WireguardEnabled = ""\nWireguardListeningPort = \'\'\n' }, []],
@@ -34,8 +34,8 @@ describe('an empty text', () => {
       [configuration('s', { WireguardEnabled: '', WireguardListeningPort: '' }, { nodeSelector: 'all()' })],
     ],
   ];
-  test.each(sources)('in %s counts as unset', (_, words, more) => {
-    const { parameters, problems, clusterEnabled } = read(words, on, ...more);
+  test.each(sources)('in %s counts as unset', (_, values, more) => {
+    const { parameters, problems, clusterEnabled } = read(values, on, ...more);
     expect(parameters).toMatchObject({ WireguardEnabled: true, WireguardListeningPort: 7 });
     expect(problems).toEqual([]);
     expect(clusterEnabled[4]).toBe(true);

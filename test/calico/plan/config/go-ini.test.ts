@@ -36,7 +36,7 @@ describeWith(['go'], 'as Go', () => {
       text,
     }));
     const answers = askGo(questions);
-    const unlike = questions.flatMap(({ text }, i) => {
+    const mismatches = questions.flatMap(({ text }, i) => {
       const { error, values = {} } = answers[i]!;
       const ours = parseFelixFile(text);
       const [result, theirs] =
@@ -48,7 +48,7 @@ describeWith(['go'], 'as Go', () => {
         ? []
         : [`${JSON.stringify(text)}: ${result} ${JSON.stringify(ours.problems)}, Go ${theirs} ${error ?? ''}`];
     });
-    expect(unlike).toEqual([]);
+    expect(mismatches).toEqual([]);
     expect(answers.filter(({ error }) => error === undefined).length).toBeGreaterThan(3000);
   });
 });

@@ -46,7 +46,7 @@ describeWith(['go'], 'as Go', () => {
       names: NAMES,
     }));
     const answers = askGo(questions);
-    const unlike = questions.flatMap(({ text }, i) => {
+    const mismatches = questions.flatMap(({ text }, i) => {
       const { error, matches } = answers[i]!;
       // Go accepts two groups of the same name; RE2 and we do not.
       if (/\(\?P?<n>.*\(\?P?<n>/.test(text)) return [];
@@ -55,7 +55,7 @@ describeWith(['go'], 'as Go', () => {
       const result = ours ? JSON.stringify(NAMES.map(name => ours.test(name))) : 'refused';
       return result === theirs ? [] : [`${JSON.stringify(text)}: ${result}, Go ${theirs} ${error ?? ''}`];
     });
-    expect(unlike).toEqual([]);
+    expect(mismatches).toEqual([]);
     expect(answers.filter(({ error }) => error === undefined).length).toBeGreaterThan(3000);
   });
 });

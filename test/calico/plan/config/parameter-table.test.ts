@@ -147,14 +147,14 @@ describeWith(['../shared/calico'], "each parameter as in Felix's own table", () 
   ];
   const checked = PARAMETER_NAMES.filter(name => !/Pattern$|Range|MarkMask$/.test(name));
   test.each(checked)('%s: accepts and rejects the same texts', name => {
-    const unlike = texts.flatMap(text => {
+    const mismatches = texts.flatMap(text => {
       const number = Number(text);
       const [least, most] = NARROWER[name] ?? [-Infinity, Infinity];
       const wanted = takes(row(name), text) && !(number < least || number > most);
       const taken = read(name, { [`FELIX_${name.toUpperCase()}`]: text })[1] === 0;
       return taken === wanted ? [] : [`${text}: ${taken}, Felix ${wanted}`];
     });
-    expect(unlike).toEqual([]);
+    expect(mismatches).toEqual([]);
   });
 
   test.each(PARAMETER_NAMES)('%s: is read from its field in a FelixConfiguration', name => {

@@ -172,8 +172,8 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
   });
 
   test('sealed prefixes do not contain each other', () => {
-    const words = { key: {}, wireguard: per(families, family => inBlock(family, 4, 1)) };
-    const result = planOf(cluster(on, me, member(families, 'bad', 4, words), ...blocksOf(families, 4, 'bad')), {
+    const fields = { key: {}, wireguard: per(families, family => inBlock(family, 4, 1)) };
+    const result = planOf(cluster(on, me, member(families, 'bad', 4, fields), ...blocksOf(families, 4, 'bad')), {
       options,
     });
     for (const family of families) expect(sealedIn(result, family)).toEqual([blockOf(family, 4)]);

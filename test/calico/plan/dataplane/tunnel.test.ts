@@ -40,16 +40,16 @@ describe.each(MODES)('$mode: own address', ({ families }) => {
   });
 
   test('with host-local IPAM is the second of the IPv4 podCIDR once there is a key', () => {
-    const words = {
+    const fields = {
       podCidrs: families.map(family => (family === 4 ? '10.9.255.0/24' : 'fd99::/64')),
       wireguard: per(families, family => inBlock(family, 1, 5)),
     };
     const options = { usePodCidr: true };
-    const withKey = planOf(cluster(enabled(families), member(families, 'me', 1, words)), { options });
+    const withKey = planOf(cluster(enabled(families), member(families, 'me', 1, fields)), { options });
     expect(addressIn(withKey)).toEqual(families.map(family => (family === 4 ? '10.9.255.1' : undefined)));
-    const keyless = planOf(cluster(enabled(families), member(families, 'me', 1, { ...words, key: {} })), { options });
+    const keyless = planOf(cluster(enabled(families), member(families, 'me', 1, { ...fields, key: {} })), { options });
     expect(addressIn(keyless)).toEqual(families.map(() => undefined));
-    const noCidr = planOf(cluster(enabled(families), member(families, 'me', 1, { ...words, podCidrs: [] })), {
+    const noCidr = planOf(cluster(enabled(families), member(families, 'me', 1, { ...fields, podCidrs: [] })), {
       options,
     });
     expect(addressIn(noCidr)).toEqual(families.map(family => inBlock(family, 1, 5)));

@@ -148,7 +148,7 @@ describe.each(MODES)('$mode: peers', ({ families }) => {
   });
 
   test('the endpoint is the BGP address, else the first internal, else the first external address', () => {
-    const words = {
+    const fields = {
       internal: families.flatMap(family => [hostOf(family, 20), hostOf(family, 21)]),
       external: families.flatMap(family => [hostOf(family, 30), hostOf(family, 31)]),
     };
@@ -156,9 +156,9 @@ describe.each(MODES)('$mode: peers', ({ families }) => {
       const result = planOf(cluster(on, me, member(families, 'a', 2, more)));
       return families.map(family => peersOf(result.desired, family)['a']!.split(' ')[0]);
     };
-    expect(endpointOf(words)).toEqual(families.map(family => hostOf(family, 2)));
-    expect(endpointOf({ ...words, bgp: {} })).toEqual(families.map(family => hostOf(family, 20)));
-    expect(endpointOf({ bgp: {}, external: words.external })).toEqual(families.map(family => hostOf(family, 30)));
+    expect(endpointOf(fields)).toEqual(families.map(family => hostOf(family, 2)));
+    expect(endpointOf({ ...fields, bgp: {} })).toEqual(families.map(family => hostOf(family, 20)));
+    expect(endpointOf({ bgp: {}, external: fields.external })).toEqual(families.map(family => hostOf(family, 30)));
   });
 
   test('all peers have the port and keepalive configured on this node', () => {
@@ -232,8 +232,10 @@ describe.each(MODES)('$mode: peers', ({ families }) => {
       { WireguardEnabled: false, WireguardEnabledV6: false },
       { nodeSelector: 'has(old)' },
     );
-    const words = { key: {}, labels: { old: '' } };
-    const result = planOf(cluster(on, off, me, member(families, 'a', 2, words), member(families, 'b', 3, { key: {} })));
+    const fields = { key: {}, labels: { old: '' } };
+    const result = planOf(
+      cluster(on, off, me, member(families, 'a', 2, fields), member(families, 'b', 3, { key: {} })),
+    );
     for (const family of families) {
       expect(state(result, family, 'a').plain).toBe('disabled');
       expect(state(result, family, 'b').plain).toBe('no-key');

@@ -68,10 +68,10 @@ describe.each([4, 6] as const)('IPv%s', family => {
     scene.pool({ blockSize: BLOCK[family].size + 1 });
     const names = Array.from({ length: 12 }, (_, i) => `n${i}`);
     const results = await Promise.all(names.map(each => scene.ensure(each)));
-    const given = results.flatMap(({ address }) => (address ? [formatAddress(address)] : []));
-    expect(new Set(given).size).toBe(given.length);
+    const assigned = results.flatMap(({ address }) => (address ? [formatAddress(address)] : []));
+    expect(new Set(assigned).size).toBe(assigned.length);
     // A pool of 256 addresses has eight blocks of 32.
-    expect(given).toHaveLength(8);
+    expect(assigned).toHaveLength(8);
     for (const { problem } of results.filter(({ address }) => !address))
       expect(problem).toMatchObject({ reason: 'NoFreeAddress' });
     expect(scene.ipam.names('BlockAffinity')).toHaveLength(8);
