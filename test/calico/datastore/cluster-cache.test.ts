@@ -1,11 +1,14 @@
-/** A Cluster out of objects as they come: what did not change stays the same, and nothing that comes is too strange. */
+/**
+ * Builds a Cluster from arriving objects: unchanged values keep their identity, and any input is
+ * tolerated.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ClusterCache } from '../../../src/calico/datastore/cluster-cache.ts';
 import { KIND, KINDS } from '../../../src/calico/datastore/resource-kinds.ts';
 import { check, RUNS } from '../../support/fuzz.ts';
 
-test('what did not change is the same value', () => {
+test('unchanged values keep their identity', () => {
   const cache = new ClusterCache(true);
   const node = (resourceVersion: string, more: object = {}): unknown => ({
     metadata: { name: 'a', uid: 'u', resourceVersion },
@@ -15,10 +18,10 @@ test('what did not change is the same value', () => {
   cache.set('IPPool', { metadata: { name: 'p' }, spec: { cidr: '10.0.0.0/8' } });
   const { cluster: first, problems } = cache;
   expect(problems).toHaveLength(1);
-  // the same version is not even looked at
+  // An object with the same version is not even parsed.
   cache.set('Node', node('1', { spec: { podCIDR: '10.0.0.0/24' } }));
   expect(cache.cluster).toBe(first);
-  // a heartbeat changes nothing that is read
+  // A heartbeat changes no field that is read.
   cache.set('Node', node('2', { spec: { podCIDR: 'bad' }, status: { conditions: [1] } }));
   cache.replace('Node', [node('3', { spec: { podCIDR: 'bad' } })]);
   expect(cache.cluster).toBe(first);
@@ -33,7 +36,7 @@ test('what did not change is the same value', () => {
   expect(cache.cluster.ipPools.size).toBe(0);
 });
 
-describe('anything at all as an object', () => {
+describe('arbitrary values as objects', () => {
   const junk = fc.jsonValue({ maxDepth: 4 });
   const strange = fc.oneof(
     junk,
@@ -110,7 +113,7 @@ describe('anything at all as an object', () => {
       },
       Math.ceil(RUNS / 20),
     );
-    // a fuzz that finds nothing to accept, or nothing to object to, tries nothing
+    // The fuzzer must produce both accepted and rejected objects, or it tests nothing.
     expect(values).toBeGreaterThan(0);
     expect(objections).toBeGreaterThan(0);
   });

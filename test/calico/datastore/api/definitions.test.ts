@@ -1,4 +1,6 @@
-/** What goes with its definition is no decision to switch anything off; what somebody deletes is one. */
+/**
+ * Objects that vanish with their CRD must not switch anything off; objects deleted on purpose must.
+ */
 import { describe, expect, test } from 'vitest';
 import { failure, json, list } from './scripted-api.ts';
 import {
@@ -22,8 +24,8 @@ import {
 const GOING = { ...STANDING, felixconfigurations: 'terminating', ipamblocks: 'terminating' } as const;
 const scene = useCalico();
 
-describe('definitions that go', () => {
-  test('all of them, and nothing else is there: what was known counts, for ever', async () => {
+describe('deleted CRDs', () => {
+  test('all of them, without another group: the known state stays in effect for ever', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -43,14 +45,14 @@ describe('definitions that go', () => {
     await aWhile();
     expect(watch.snapshots.at(-1)!.apiGroup).toBe(V1);
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
-    // the others are followed
+    // The other kinds are still watched.
     const other = plural === 'ipamblocks' ? 'ippools' : 'ipamblocks';
     const more = other === 'ippools' ? object('more', { cidr: '10.9.0.0/16' }) : block(9);
     await scene.api.send(`/apis/${V1}/${other}`, { type: 'ADDED', object: more });
     await watch.until(({ cluster }) => cluster.ipPools.size + cluster.ipamBlocks.size === 4);
   });
 
-  test('made anew and empty: what was known counts until it is created again, whatever it says then', async () => {
+  test('re-created and empty: the known state stays in effect until objects are created again', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -68,7 +70,7 @@ describe('definitions that go', () => {
     expect(watch.snapshots.at(-1)!.cluster.ipamBlocks.size).toBe(2);
   });
 
-  test('made anew before discovery said a word: the watches of before end', async () => {
+  test('re-created before discovery reports it: the old watches end', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -76,7 +78,7 @@ describe('definitions that go', () => {
       for (const each of OBJECTS[plural])
         await scene.api.send(`/apis/${V1}/${plural}`, { type: 'DELETED', object: each });
       scene.api.always(`GET /apis/${V1}/${plural}`, list([], '1000'));
-      // what was watched is not there to go on from
+      // The old version no longer exists, so the watch cannot continue.
       scene.api.next(`WATCH /apis/${V1}/${plural}`, failure(410, 'Expired'));
     }
     for (const plural of ['felixconfigurations', 'ipamblocks']) await scene.api.end(`/apis/${V1}/${plural}`);
@@ -85,7 +87,7 @@ describe('definitions that go', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('made anew, and a watch can only be opened much later: deletions wait for it', async () => {
+  test('re-created, and a watch opens only much later: deletions stay pending until then', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -99,20 +101,20 @@ describe('definitions that go', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('discovery that is behind when it is asked first', async () => {
+  test('discovery that lags at the first request', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
     scene.calico.set(V1, { ...FULL, definitions: GOING, objects: { ippools: OBJECTS.ippools } });
     const behind = json({ resources: [{ name: 'felixconfigurations' }, { name: 'ipamblocks' }] });
-    // one deletion by an event
+    // One deletion by an event,
     scene.api.next(`GET /apis/${V1}`, behind);
     await scene.api.send(`/apis/${V1}/felixconfigurations`, {
       type: 'DELETED',
       object: OBJECTS.felixconfigurations[0],
     });
     await aWhile(20);
-    // and one by a list that lacks it
+    // and one by a list without the object.
     scene.api.next(`GET /apis/${V1}`, behind);
     scene.api.always(`GET /apis/${V1}/ipamblocks`, list([OBJECTS.ipamblocks[1]], '1000'));
     scene.api.next(`WATCH /apis/${V1}/ipamblocks`, failure(410, 'Expired'));
@@ -122,7 +124,7 @@ describe('definitions that go', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('their watches go on for long: the other group is found all the same', async () => {
+  test('their watches stay open for long: finds the other group nevertheless', async () => {
     const bare = { definitions: STANDING, objects: OBJECTS };
     scene.calico.set(V1, bare);
     const { watch } = await scene.begin();
@@ -135,7 +137,7 @@ describe('definitions that go', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('a list that begins while they go is not taken for all that there is', async () => {
+  test('a list that begins during their deletion is not taken as complete', async () => {
     scene.calico.set(V1, {
       ...FULL,
       definitions: GOING,
@@ -150,7 +152,7 @@ describe('definitions that go', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('discovery that does not answer: deletions wait, and are said to', async () => {
+  test('discovery that does not answer: deletions stay pending, and are reported', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -169,8 +171,8 @@ describe('definitions that go', () => {
   });
 });
 
-describe('deletions by somebody count', () => {
-  test('of a FelixConfiguration, of one block of two, and of one that comes again meanwhile', async () => {
+describe('deletions on purpose take effect', () => {
+  test('of a FelixConfiguration, of one block of two, and of one that is re-created in between', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -191,7 +193,7 @@ describe('deletions by somebody count', () => {
     expect(watch.snapshots.slice(before).every(({ cluster }) => cluster.ipamBlocks.size === 1)).toBe(true);
   });
 
-  test('those that nobody saw, where another object lived on; where none did, they are held', async () => {
+  test('unobserved ones, if another object survived; otherwise the objects are held', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);

@@ -1,4 +1,4 @@
-/** Where the server is and what it has of Calico, both of which may change while an agent runs. */
+/** The server's address and Calico's API groups, both of which may change while an agent runs. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ async function begin(
 }
 
 describe('a configuration that changes', () => {
-  test('says where the server is by now', async () => {
+  test("gives the server's new address", async () => {
     const { watch } = await begin();
     await watch.until(({ synced }) => synced);
     await api.stop();
@@ -45,7 +45,7 @@ describe('a configuration that changes', () => {
     await watch.until(({ stale }) => stale === undefined);
   });
 
-  test('counts when it is whole', async () => {
+  test('takes effect once it is complete', async () => {
     const { watch } = await begin();
     await watch.until(({ synced }) => synced);
     writeFileSync(api.kubeconfig, 'clusters: [');
@@ -60,7 +60,7 @@ describe('a configuration that changes', () => {
     await watch.until(({ stale }) => stale === undefined);
   });
 
-  test('a server that accepts and never says a word of TLS is silent', async () => {
+  test('a server that accepts but never answers TLS counts as silent', async () => {
     const server = createServer(() => undefined);
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
     try {
@@ -79,10 +79,10 @@ describe('a configuration that changes', () => {
   });
 });
 
-describe('Calico’s groups', () => {
+describe('Calico’s API groups', () => {
   const groups = (...names: string[]) => json({ groups: names.map(name => ({ name })) });
 
-  test('no Calico for a minute is an empty cluster, looked for every 30 s until it is installed', async () => {
+  test('no Calico for a minute is an empty cluster; looks every 30 s until it is installed', async () => {
     api.always('GET /apis', groups('apps'));
     pace = fastPace(true);
     const began = Date.now();
@@ -100,7 +100,7 @@ describe('Calico’s groups', () => {
     await watch.until(({ cluster }) => cluster.ipPools.has('p'));
   });
 
-  test('one kind that is missing at first is waited for: of a server that begins, the rest is not the whole', async () => {
+  test('waits for a kind that is missing at first: a starting server does not serve all CRDs at once', async () => {
     api.next(`GET ${POOLS}`, failure(404, 'NotFound'), failure(404, 'NotFound'), list([POOL], '6'));
     const { watch } = await begin();
     await watch.until(({ synced, cluster }) => synced && cluster.ipPools.has('p'));
@@ -108,7 +108,7 @@ describe('Calico’s groups', () => {
     expect(Math.max(...pace.slept)).toBeLessThan(10_000);
   });
 
-  test('one that goes counts for a minute: a server that begins does not have all at once', async () => {
+  test('a kind that disappears stays in effect for a minute: a starting server does not serve all CRDs at once', async () => {
     api.always(`GET ${POOLS}`, list([POOL], '6'));
     const { watch } = await begin({ pace: fastPace(true) });
     const known = await watch.until(({ synced, cluster }) => synced && cluster.ipPools.has('p'));
@@ -134,14 +134,14 @@ describe('Calico’s groups', () => {
     expect(asked[0]).toBe(`GET /apis/${group}/ipamblocks`);
   });
 
-  test('who may not ask which groups there are takes the usual one', async () => {
+  test('assumes the usual group without the permission to list groups', async () => {
     api.always('GET /apis', failure(403, 'Forbidden'));
     api.always(`GET ${POOLS}`, list([POOL], '6'));
     const { watch } = await begin();
     await watch.until(({ cluster }) => cluster.ipPools.has('p'));
   });
 
-  test('a CALICO_API_GROUP that is none is said at once', async () => {
+  test('an unknown CALICO_API_GROUP rejects at once', async () => {
     await expect(begin({ env: { CALICO_API_GROUP: 'calico/v2' } })).rejects.toMatchObject({
       code: 'EINVAL',
       message: expect.stringMatching(/"calico\/v2".*crd.projectcalico.org\/v1 or projectcalico.org\/v3/),

@@ -1,4 +1,4 @@
-/** Calico's move from crd.projectcalico.org/v1 to projectcalico.org/v3, and back: the group that Calico uses is followed. */
+/** Follows Calico's move from crd.projectcalico.org/v1 to projectcalico.org/v3, and back. */
 import { describe, expect, test } from 'vitest';
 import { failure, list } from './scripted-api.ts';
 import {
@@ -22,7 +22,7 @@ import {
 const scene = useCalico();
 
 describe('the move', () => {
-  test('as Calico does it: locked, copied, unlocked elsewhere, the old definitions deleted', async () => {
+  test('as Calico does it: locks, copies, unlocks the new group, deletes the old CRDs', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     expect((await watch.until(({ synced }) => synced)).apiGroup).toBe(V1);
@@ -41,7 +41,7 @@ describe('the move', () => {
     await aWhile();
     expect(watch.snapshots.at(-1)).toMatchObject({ apiGroup: V3, problems: [] });
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
-    // somebody's own deletion there is a decision
+    // A deletion on purpose there takes effect.
     await scene.api.send(`/apis/${V3}/felixconfigurations`, { type: 'DELETED', object: COPIES.felixconfigurations[0] });
     await watch.until(({ cluster }) => cluster.felixConfigurations.size === 0);
   });
@@ -59,7 +59,7 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('what is not copied yet counts, where nothing says that all is', async () => {
+  test('objects not copied yet stay in effect while nothing declares the copy complete', async () => {
     const bare = { definitions: STANDING, objects: OBJECTS };
     scene.calico.set(V1, bare);
     const { watch } = await scene.begin();
@@ -78,7 +78,7 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('one kind is missed first: the others are read in the other group, and what is not copied counts', async () => {
+  test('one kind is missing first: reads the others in the new group; objects not copied stay in effect', async () => {
     scene.calico.set(V1, { definitions: STANDING, objects: OBJECTS });
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -89,7 +89,7 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('a deletion in the group that is left, and the other cannot be read yet', async () => {
+  test('a deletion in the old group while the new one is unreadable', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -98,7 +98,7 @@ describe('the move', () => {
     scene.calico.set(V3, COPIED);
     const path = `/apis/${V3}/felixconfigurations`;
     scene.api.always(`GET ${path}`, failure(403, 'Forbidden'));
-    // no watch goes on from it, so that it is not believed before the move
+    // No watch continues from it, so the deletion is not confirmed before the move.
     const old = `/apis/${V1}/felixconfigurations`;
     scene.api.always(`WATCH ${old}`, failure(503, 'ServiceUnavailable', 'busy', { 'retry-after': '100' }));
     await scene.api.send(old, { type: 'DELETED', object: OBJECTS.felixconfigurations[0] });
@@ -111,7 +111,7 @@ describe('the move', () => {
     await watch.until(({ cluster }) => cluster.felixConfigurations.size === 0);
   });
 
-  test('back from v3 to v1, and no move where both are ready', async () => {
+  test('back from v3 to v1, and no move while both are ready', async () => {
     scene.calico.set(V1, LOCKED);
     scene.calico.set(V3, COPIED);
     const { watch } = await scene.begin();
@@ -129,7 +129,7 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('an end of the move before it is done: v1 is unlocked, v3 emptied', async () => {
+  test('an aborted move: v1 is unlocked, v3 emptied', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
@@ -144,7 +144,7 @@ describe('the move', () => {
   });
 
   test.each<[string, GroupState | undefined, GroupState | undefined, string]>([
-    ['v3 is there and empty', FULL, EMPTY, V1],
+    ['v3 exists and is empty', FULL, EMPTY, V1],
     ['v1 is locked', LOCKED, undefined, V1],
     ['v3 is being filled', LOCKED, { ...EMPTY, ready: false }, V1],
     ['v3 is ready', LOCKED, COPIED, V3],
@@ -162,9 +162,9 @@ describe('the move', () => {
     ],
     ['v1 is gone', undefined, COPIED, V3],
     ['both are ready', FULL, COPIED, V1],
-    ['v1 was made anew, and empty', EMPTY, COPIED, V3],
+    ['v1 was re-created, and is empty', EMPTY, COPIED, V3],
     ['v3 is the aggregated API server', FULL, AGGREGATED, V1],
-    ['v3 is the aggregated API server, which says that it is ready', LOCKED, AGGREGATED, V1],
+    ['v3 is the aggregated API server, which reports ready', LOCKED, AGGREGATED, V1],
   ])('an agent that begins when %s', async (_, v1, v3, group) => {
     scene.calico.set(V1, v1);
     scene.calico.set(V3, v3);
@@ -174,7 +174,7 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('CALICO_API_GROUP is the last word', async () => {
+  test('CALICO_API_GROUP takes precedence', async () => {
     scene.calico.set(V1, LOCKED);
     scene.calico.set(V3, { ...COPIED, objects: {} });
     const { watch } = await scene.begin({ CALICO_API_GROUP: V1 });
@@ -187,7 +187,7 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('the aggregated API server is away, and v1 locked, when an agent begins', async () => {
+  test('the aggregated API server is unreachable, and v1 locked, when an agent starts', async () => {
     scene.calico.set(V1, LOCKED);
     scene.calico.set(V3, AGGREGATED);
     scene.api.always(`GET /apis/${V3}`, failure(503, 'ServiceUnavailable'));
@@ -196,13 +196,13 @@ describe('the move', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('the aggregated API server is never followed, neither locked nor when v1 is gone; away, it is in nobody’s way', async () => {
+  test('never follows the aggregated API server, even if v1 is locked or gone; unreachable, it blocks nothing', async () => {
     scene.calico.set(V1, FULL);
     scene.calico.set(V3, AGGREGATED);
     scene.api.always(`GET /apis/${V3}`, failure(503, 'ServiceUnavailable'));
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);
-    // nobody's business while Calico uses v1
+    // Irrelevant while Calico uses v1.
     expect(scene.api.count(`GET /apis/${V3}`)).toBe(0);
     await scene.calico.announce(V1, LOCKED);
     await aWhile(10);
@@ -219,7 +219,7 @@ describe('the move', () => {
 });
 
 describe('rights', () => {
-  test('a ClusterInformation that we may not read is a problem; when v1 goes, v3 is followed', async () => {
+  test('an unreadable ClusterInformation is a problem; follows v3 when v1 is gone', async () => {
     const forbidden = { ...FULL, ready: 'forbidden' } as const;
     scene.calico.set(V1, forbidden);
     scene.calico.set(V3, { ...COPIED, ready: 'forbidden' });
@@ -232,7 +232,7 @@ describe('rights', () => {
     expect(wasAlwaysWhole(watch.snapshots)).toBe(true);
   });
 
-  test('objects of v3 that we may not read: those of v1 count, and a problem says what is missing', async () => {
+  test('unreadable objects of v3: those of v1 stay in effect, and a problem names the missing permission', async () => {
     scene.calico.set(V1, FULL);
     const { watch } = await scene.begin();
     await watch.until(({ synced }) => synced);

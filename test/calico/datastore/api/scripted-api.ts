@@ -1,6 +1,7 @@
 /**
- * An API server of a test: it answers each request with what the test said comes next for it, and otherwise as an empty cluster with Calico installed.
- * Lists and watches of a path are told apart: `GET /api/v1/nodes` and `WATCH /api/v1/nodes`.
+ * A scripted API server: answers each request with the next scripted answer, otherwise like an
+ * empty cluster with Calico installed. Lists and watches of a path are scripted separately: `GET
+ * /api/v1/nodes` and `WATCH /api/v1/nodes`.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -16,7 +17,7 @@ export interface Asked {
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
   readonly body: unknown;
-  /** The body as it came. */
+  /** The raw body. */
   readonly text: string;
 }
 
@@ -39,7 +40,7 @@ export class ScriptedApi {
     this.configure('a');
   }
 
-  /** As a server that is killed: nobody listens, and connections are reset. */
+  /** Stops like a killed server: refuses and resets connections. */
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -47,7 +48,7 @@ export class ScriptedApi {
     await new Promise(resolve => (server ? server.close(resolve) : resolve(undefined)));
   }
 
-  /** The next start is elsewhere. */
+  /** Makes the next start use another port. */
   move(): void {
     this.#port = 0;
   }
@@ -75,7 +76,7 @@ export class ScriptedApi {
     writeFileSync(this.kubeconfig, JSON.stringify(config));
   }
 
-  /** These answers come first, in their order. */
+  /** Queues answers, which come before the default ones. */
   next(what: string, ...answers: Answer[]): void {
     this.#next.set(what, [...(this.#next.get(what) ?? []), ...answers]);
   }
@@ -85,7 +86,7 @@ export class ScriptedApi {
     else this.#always.delete(what);
   }
 
-  /** Of requests so far. */
+  /** Counts the requests so far. */
   count(what: string): number {
     return this.asked.filter(asked => asked.what === what).length;
   }
@@ -107,13 +108,13 @@ export class ScriptedApi {
     }
   }
 
-  /** Into the watch of a path, once it is open. */
+  /** Writes into the watch of a path, once it is open. */
   async send(path: string, ...events: unknown[]): Promise<void> {
     await this.until(() => this.#open.has(path));
     for (const event of events) this.#open.get(path)!.write(`${JSON.stringify(event)}\n`);
   }
 
-  /** Ends the watch of a path: by the server, or by a reset. */
+  /** Ends the watch of a path, orderly or by a reset. */
   async end(path: string, how: 'end' | 'reset' = 'end'): Promise<void> {
     await this.until(() => this.#open.has(path));
     const response = this.#open.get(path)!;
@@ -163,7 +164,7 @@ export function failure(code: number, reason: string, message = reason, headers:
   return json({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message }, code, headers);
 }
 
-/** Accepts, says these and nothing more. */
+/** Accepts a watch and sends only these events. */
 export function events(...all: unknown[]): Answer {
   return response => {
     response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
@@ -171,7 +172,7 @@ export function events(...all: unknown[]): Answer {
   };
 }
 
-/** No answer at all. */
+/** Sends no answer at all. */
 export const hang: Answer = () => undefined;
 
 export const reset: Answer = response => void response.socket?.resetAndDestroy();
@@ -180,7 +181,10 @@ export const node = (name: string, resourceVersion: string, annotations: Record<
   metadata: { name, uid: `uid-${name}`, resourceVersion, annotations },
 });
 
-/** Waits a hundredth of what it is asked for, and says what that was. @param clock whether the time of day goes as fast */
+/**
+ * Sleeps a hundredth of the requested time, and records the requests.
+ * @param clock whether the clock runs as fast
+ */
 export function fastPace(clock = false): Pace & { readonly slept: number[] } {
   const slept: number[] = [];
   const began = Date.now();

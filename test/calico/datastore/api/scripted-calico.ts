@@ -1,4 +1,7 @@
-/** Calico on a ScriptedApi: which groups the server has, their definitions, objects and ClusterInformation, all of which may change. */
+/**
+ * Calico on a ScriptedApi: the server's groups with their CRDs, objects and ClusterInformation, all
+ * changeable.
+ */
 import { afterEach, beforeEach } from 'vitest';
 import { openApiDatastore } from '../../../../src/calico/datastore/api/datastore.ts';
 import type { Datastore, Snapshot } from '../../../../src/calico/datastore/datastore.ts';
@@ -13,9 +16,11 @@ const ALL = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'del
 const GOING = ['get', 'list', 'watch', 'delete', 'deletecollection'];
 
 export interface GroupState {
-  /** `datastoreReady`, or no ClusterInformation, or none that we may read. */
+  /**
+   * `datastoreReady`; undefined without a ClusterInformation; unreadable without the permission.
+   */
   readonly ready?: boolean | 'forbidden';
-  /** Without all of them the group is not there. */
+  /** The CRDs; without any, the group does not exist. */
   readonly definitions: Readonly<Partial<Record<Plural, 'established' | 'terminating'>>>;
   readonly objects?: Readonly<Partial<Record<Plural, readonly unknown[]>>>;
 }
@@ -44,7 +49,7 @@ export const OBJECTS = {
   ippools: [object('pool', { cidr: '10.0.0.0/16' })],
   ipamblocks: [block(1), block(2)],
 };
-/** As it was copied: made anew. */
+/** A copied object, with another uid. */
 export const COPIES = {
   felixconfigurations: [felix(true, 'copy')],
   ippools: [object('pool', { cidr: '10.0.0.0/16' }, 'copy')],
@@ -54,14 +59,14 @@ export const FULL: GroupState = { definitions: STANDING, objects: OBJECTS, ready
 export const LOCKED: GroupState = { ...FULL, ready: false };
 export const COPIED: GroupState = { definitions: STANDING, objects: COPIES, ready: true };
 export const EMPTY: GroupState = { definitions: STANDING };
-/** The API server of Calico in front of crd.projectcalico.org/v1. */
+/** Calico's aggregated API server in front of crd.projectcalico.org/v1. */
 export const AGGREGATED: GroupState = {
   definitions: { felixconfigurations: 'established', ippools: 'established' },
   objects: { felixconfigurations: [felix(false)] },
   ready: true,
 };
 
-/** A server for each test of a file, and who reads it. */
+/** A server per test, and the datastores that read it. */
 export function useCalico(): {
   readonly api: ScriptedApi;
   readonly calico: ScriptedCalico;
@@ -99,10 +104,10 @@ export const isOn = ({ cluster }: Snapshot): boolean =>
   cluster.felixConfigurations.get('default')?.parameters.get('wireguardenabled') === 'true';
 const isWhole = (snapshot: Snapshot): boolean =>
   isOn(snapshot) && snapshot.cluster.ipamBlocks.size >= 2 && snapshot.cluster.ipPools.size >= 1;
-/** From when the cluster was read whole, nothing was missing for a moment. */
+/** Checks that nothing was missing at any moment since the first sync. */
 export const wasAlwaysWhole = (snapshots: readonly Snapshot[]): boolean =>
   snapshots.filter(each => each.synced).every(isWhole);
-/** What would have been believed by now. At a hundredth of the time. */
+/** Waits, at a hundredth of the time, until any pending decision would have been made. */
 export const aWhile = (seconds = 100): Promise<void> => new Promise(resolve => setTimeout(resolve, seconds * 10));
 
 export class ScriptedCalico {
@@ -113,7 +118,7 @@ export class ScriptedCalico {
     this.#api = api;
   }
 
-  /** From now on, for who asks; who watches hears nothing of it. Undefined: the group is not there. */
+  /** Changes a group for later requests, without events on watches. Undefined removes the group. */
   set(group: CalicoGroup, state: GroupState | undefined): void {
     if (state) this.#groups.set(group, state);
     else this.#groups.delete(group);
@@ -132,13 +137,13 @@ export class ScriptedCalico {
     this.#api.always(`WATCH /apis/${group}/clusterinformations`, state ? undefined : gone);
   }
 
-  /** As `set`, and who watches the ClusterInformation hears that it changed. */
+  /** Like `set`, with an event on watches of the ClusterInformation. */
   async announce(group: CalicoGroup, state: GroupState): Promise<void> {
     this.set(group, state);
     await this.#api.send(`/apis/${group}/clusterinformations`, { type: 'MODIFIED', object: object('default', {}) });
   }
 
-  /** The definitions go, as the server does it: first the objects one by one, then the definition, at last who watches. */
+  /** Deletes CRDs like a server: first the objects one by one, then the CRD, then its watches. */
   async remove(group: CalicoGroup, state: GroupState, plurals: readonly Plural[] = PLURALS): Promise<void> {
     const definitions = { ...state.definitions };
     const objects = { ...state.objects };

@@ -31,7 +31,7 @@ async function begin(
 }
 
 describe('list and watch', () => {
-  test('pages, added, modified, deleted; unchanged ones stay what they were', async () => {
+  test('pages, added, modified, deleted; unchanged objects keep their identity', async () => {
     api.next(`GET ${NODES}`, list([node('a', '1')], '10', { continue: 'more' }), list([node('b', '2')], '10'));
     const { watch } = await begin();
     const first = await watch.until(({ synced, cluster }) => synced && cluster.nodes.size === 2);
@@ -48,7 +48,7 @@ describe('list and watch', () => {
     expect(cluster.ipPools).toBe(first.cluster.ipPools);
   });
 
-  test('goes on from the last event or bookmark, without listing again', async () => {
+  test('continues from the last event or bookmark, without listing again', async () => {
     api.next(`GET ${NODES}`, list([node('a', '1')], '10'));
     const { watch } = await begin();
     await watch.until(({ synced }) => synced);
@@ -57,7 +57,7 @@ describe('list and watch', () => {
     await api.end(NODES);
     await api.until(() => api.count(`WATCH ${NODES}`) === 2);
     await api.send(NODES, { type: 'BOOKMARK', object: { kind: 'Node', metadata: { resourceVersion: '30' } } });
-    // what a reset overtakes is lost
+    // A reset discards data in flight.
     await new Promise(resolve => setTimeout(resolve, 50));
     await api.end(NODES, 'reset');
     await api.until(() => api.count(`WATCH ${NODES}`) === 3);
@@ -82,7 +82,7 @@ describe('list and watch', () => {
     expect(watch.snapshots.every(({ stale }) => stale === undefined)).toBe(true);
   });
 
-  test('pages that expire are asked for all at once', async () => {
+  test('lists without pages when pages expire', async () => {
     const first = list([node('a', '1')], '10', { continue: 'old' });
     api.next(`GET ${NODES}`, first, failure(410, 'Expired'), list([node('b', '2')], '11'));
     const { watch } = await begin();
@@ -91,7 +91,7 @@ describe('list and watch', () => {
     expect(api.asked.findLast(({ what }) => what === `GET ${NODES}`)!.query).toEqual({});
   });
 
-  test('pods when they are wanted', async () => {
+  test('pods only when requested', async () => {
     const pod = { metadata: { name: 'p', namespace: 'n', uid: 'u', resourceVersion: '1' }, spec: { nodeName: 'a' } };
     api.always('GET /api/v1/pods', list([{ ...pod, status: { podIP: '10.0.0.9' } }], '5'));
     const { datastore, watch } = await begin();
@@ -105,7 +105,7 @@ describe('list and watch', () => {
     await watch.until(({ synced, cluster }) => synced && cluster.pods.has('n/p'));
   });
 
-  test('malformed objects and lines are problems, or nothing', async () => {
+  test('malformed objects and lines are problems, or ignored', async () => {
     api.next(
       `GET ${POOLS}`,
       list([POOL, { metadata: { name: 'bad' }, spec: { cidr: 'x' } }, 5, null, { metadata: {} }], '10'),
@@ -147,7 +147,7 @@ describe('a server that fails', () => {
     expect(pace.slept).toEqual(expect.arrayContaining([500, 1000]));
   });
 
-  test('a server that says when to come back is waited for as long', async () => {
+  test('respects Retry-After', async () => {
     api.next(`WATCH ${NODES}`, failure(429, 'TooManyRequests', 'storage is initializing', { 'retry-after': '7' }));
     const { watch } = await begin();
     await watch.until(({ stale }) => stale?.includes('storage is initializing') === true);
@@ -157,12 +157,12 @@ describe('a server that fails', () => {
     await watch.until(({ stale }) => stale === undefined);
   });
 
-  test('a server that is back, and not ready yet, is not tried as seldom as one that is away', async () => {
+  test('retries sooner once a server answers again, even if it is not ready yet', async () => {
     const { watch } = await begin();
     await watch.until(({ synced }) => synced);
     await api.stop();
     await api.until(() => pace.slept.filter(milliseconds => milliseconds === 10_000).length >= 8);
-    // it may also accept a watch, and end it at once
+    // It may also accept a watch and end it at once.
     const ended: Answer = (response, asked) => {
       if (asked.what.startsWith('WATCH')) response.writeHead(200).end();
     };
@@ -174,7 +174,7 @@ describe('a server that fails', () => {
     expect(pace.slept.slice(before).map(Math.round)).toEqual([500, 1000, 2000]);
   });
 
-  test('a server that is away for long: what was known stays, tried ever slower up to 10 s, and on when it is back', async () => {
+  test('a long outage: keeps the known state, backs off up to 10 s, and continues when the server is back', async () => {
     api.always(`GET ${NODES}`, list([node('a', '1')], '10'));
     const { watch } = await begin();
     const known = await watch.until(({ synced }) => synced);
@@ -193,14 +193,14 @@ describe('a server that fails', () => {
     expect(api.count(`GET ${NODES}`)).toBe(1);
   });
 
-  test('a watch that goes silent is opened again', async () => {
+  test('reopens an idle watch', async () => {
     const { watch } = await begin({ idleTimeoutMs: 300 });
     await watch.until(({ synced }) => synced);
     await api.until(() => api.count(`WATCH ${NODES}`) >= 3);
     expect(watch.snapshots.every(({ stale }) => stale === undefined)).toBe(true);
   });
 
-  test('a watch whose line has no end is opened again', async () => {
+  test('reopens a watch with an endless line', async () => {
     let ended = false;
     api.next(`WATCH ${NODES}`, response => {
       response.on('close', () => {
@@ -218,7 +218,7 @@ describe('a server that fails', () => {
     await api.until(() => ended && api.count(`WATCH ${NODES}`) === 2);
   });
 
-  test('events in pieces of bytes', async () => {
+  test('events split at any byte', async () => {
     api.next(`WATCH ${NODES}`, async response => {
       response.writeHead(200);
       const lines = ['é', 'ü'].map((x, i) => JSON.stringify({ type: 'ADDED', object: node(`n${i}`, `${i}`, { x }) }));
@@ -232,14 +232,14 @@ describe('a server that fails', () => {
     expect([...cluster.nodes.values()].map(({ annotations }) => annotations['x'])).toEqual(['é', 'ü']);
   });
 
-  test('a server that ends every watch at once is not asked ever faster', async () => {
+  test('backs off when the server ends every watch at once', async () => {
     api.always(`WATCH ${NODES}`, response => void response.writeHead(200).end());
     await begin();
     await api.until(() => api.count(`WATCH ${NODES}`) >= 5);
     expect(pace.slept.slice(0, 4)).toEqual([500, 1000, 2000, 4000]);
   });
 
-  test('what is not allowed is a problem that says what is missing, until it is', async () => {
+  test('a missing permission is a problem that names it, until it is granted', async () => {
     const no = failure(403, 'Forbidden', 'nodes is forbidden');
     api.always(`GET ${NODES}`, no);
     const { watch } = await begin();
@@ -251,7 +251,7 @@ describe('a server that fails', () => {
     await watch.until(snapshot => snapshot.synced && snapshot.problems.length === 0);
   });
 
-  test('an expired token: everything is read anew, and it goes on', async () => {
+  test('an expired token: reloads everything and continues', async () => {
     const { watch } = await begin();
     await watch.until(({ synced }) => synced);
     api.configure('fresh');

@@ -1,10 +1,10 @@
-/** A listener that a test can wait with: until a snapshot is as it should be, and no longer than some seconds. */
+/** A listener that waits until a snapshot meets a condition, with a timeout. */
 import type { Datastore, Snapshot } from '../../../../src/calico/datastore/datastore.ts';
 import { HANG_MS } from '../../../support/patience.ts';
 
 export interface Watching {
   readonly snapshots: readonly Snapshot[];
-  /** The first snapshot, of those that came and will come, from the last one on, that is as told. */
+  /** Resolves with the first snapshot, from the latest one on, that meets the condition. */
   until(what: (snapshot: Snapshot) => boolean, within?: number): Promise<Snapshot>;
 }
 

@@ -1,4 +1,4 @@
-/** What is written to an API server: annotations of a Node, Events, objects of IPAM. */
+/** Writes to an API server: annotations of a Node, Events, objects of IPAM. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openApiDatastore } from '../../../../src/calico/datastore/api/datastore.ts';
 import type { Datastore, NodeEvent, StoredObject } from '../../../../src/calico/datastore/datastore.ts';
@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 
 describe('patchNode', () => {
-  test('is a merge patch of the status with these annotations and no others', async () => {
+  test('sends a merge patch of the status with only these annotations', async () => {
     await datastore.patchNode('a', { 'projectcalico.org/WireguardPublicKey': 'key', other: null });
     expect(api.asked).toMatchObject([
       {
@@ -52,7 +52,7 @@ describe('patchNode', () => {
     });
   });
 
-  test('with a token that expired, once more with the one that is there now', async () => {
+  test('retries with the current token after one expired', async () => {
     api.configure('fresh');
     api.next('PATCH /api/v1/nodes/a/status', failure(401, 'Unauthorized'));
     await datastore.patchNode('a', {});
@@ -68,7 +68,7 @@ describe('reportEvent', () => {
     message: 'a and b have the same',
   };
 
-  test('is an Event on the Node, and the same again a higher count', async () => {
+  test('creates an Event on the Node, and raises its count for repetitions', async () => {
     api.always('GET /api/v1/nodes', list([node('a', '1')]));
     await watching(datastore).until(({ synced }) => synced);
     for (let i = 0; i < 1000; i++) datastore.reportEvent(event);
@@ -94,7 +94,7 @@ describe('reportEvent', () => {
     expect(api.count(`PATCH ${EVENTS}/${name}`)).toBe(1);
   });
 
-  test('that a server has from before is counted on; one that it has forgotten is made again', async () => {
+  test('continues the count of an earlier Event; re-creates one that the server dropped', async () => {
     let name = '';
     api.next(`POST ${EVENTS}`, (response, asked) => {
       name = (asked.body as { metadata: { name: string } }).metadata.name;
@@ -108,7 +108,7 @@ describe('reportEvent', () => {
     await api.until(() => api.count(`POST ${EVENTS}`) === 2);
   });
 
-  test('another one does not wait for the time that the same again waits', async () => {
+  test('a different Event does not wait for the interval of a repeated one', async () => {
     await datastore.close();
     datastore = await openApiDatastore({ kubeconfig: api.kubeconfig, env: {} });
     datastore.reportEvent(event);
@@ -119,7 +119,7 @@ describe('reportEvent', () => {
     expect(api.asked.map(({ what }) => what)).toEqual([`POST ${EVENTS}`, `POST ${EVENTS}`]);
   });
 
-  test('too many are dropped, whatever the server does', async () => {
+  test('drops Events above the rate limit, whatever the server does', async () => {
     api.next(`POST ${EVENTS}`, failure(500, 'InternalError'), failure(403, 'Forbidden'));
     for (let i = 0; i < 1000; i++) datastore.reportEvent({ ...event, message: `${i}` });
     await api.until(() => api.count(`POST ${EVENTS}`) === 27);
@@ -127,11 +127,11 @@ describe('reportEvent', () => {
     expect(api.count(`POST ${EVENTS}`)).toBe(27);
   });
 
-  test('one that cannot be written is not tried forever', async () => {
+  test('gives up an Event that cannot be written', async () => {
     api.always(`POST ${EVENTS}`, failure(403, 'Forbidden'));
     datastore.reportEvent({ ...event, message: 'x'.repeat(5000) });
     await api.until(() => api.count(`POST ${EVENTS}`) === 5);
-    // and no more
+    // No further attempts.
     await new Promise(resolve => setTimeout(resolve, 1000));
     expect(api.count(`POST ${EVENTS}`)).toBe(5);
     expect((api.asked[0]!.body as { message: string }).message).toHaveLength(1024);
@@ -144,7 +144,7 @@ describe('objects', () => {
     spec: { handleID: 'h' },
   });
 
-  test('read, created, replaced and deleted by their version', async () => {
+  test('are read, created, replaced and deleted by their version', async () => {
     api.next(`GET ${HANDLES}/h`, failure(404, 'NotFound'), json(object('1')));
     expect(await datastore.objects.get('IPAMHandle', 'h')).toBeUndefined();
     expect(await datastore.objects.get('IPAMHandle', 'h')).toEqual(object('1'));
@@ -170,7 +170,7 @@ describe('objects', () => {
     expect(await datastore.objects.list('IPAMHandle')).toEqual([object('1'), object('2')]);
   });
 
-  test('without Calico, and an answer that is no object', async () => {
+  test('without Calico, and an answer that is not an object', async () => {
     api.next(`GET ${HANDLES}/h`, json({ kind: 'Status' }));
     await expect(datastore.objects.get('IPAMHandle', 'h')).rejects.toMatchObject({ code: 'EAGAIN' });
     await datastore.close();
@@ -182,7 +182,7 @@ describe('objects', () => {
   });
 });
 
-test('a configuration that is none is said at once', async () => {
+test('an invalid configuration rejects at once', async () => {
   await expect(openApiDatastore({ kubeconfig: '/nonexistent/config' })).rejects.toThrow(
     /^cannot find the cluster: ENOENT/,
   );

@@ -31,8 +31,8 @@ const node = (name: string, more = ''): string =>
   `apiVersion: v1\nkind: Node\nmetadata:\n  name: ${name}\n  annotations:\n    projectcalico.org/IPv4Address: 10.0.0.1/24\n${more}`;
 const POOL = 'apiVersion: crd.projectcalico.org/v1\nkind: IPPool\nmetadata: {name: pool}\nspec: {cidr: 10.0.0.0/8}\n';
 
-describe('what is read', () => {
-  test('YAML, documents, JSON, Lists of kubectl and of the API, several files; others are left alone', async () => {
+describe('reading', () => {
+  test('YAML, documents, JSON, Lists of kubectl and of the API, several files; ignores other files', async () => {
     put('a.yaml', `# first\n---\n${node('a')}--- # second\n${POOL}...\n---\n---\n`);
     put('b.yml', `apiVersion: v1\nkind: List\nitems:\n- ${node('b').trim().replaceAll('\n', '\n  ')}\n`);
     put('c.json', JSON.stringify({ apiVersion: 'v1', kind: 'NodeList', items: [{ metadata: { name: 'c' } }] }));
@@ -50,7 +50,7 @@ describe('what is read', () => {
     expect([...snapshot.cluster.ipPools.keys()]).toEqual(['pool']);
   });
 
-  test('a time that YAML takes for one, and texts over several lines', async () => {
+  test('a text that YAML takes for a time, and multi-line texts', async () => {
     const file = put(
       'a.yaml',
       'apiVersion: crd.projectcalico.org/v1\nkind: FelixConfiguration\nmetadata:\n  name: sel\n  creationTimestamp: 2026-01-02T03:04:05Z\n' +
@@ -65,7 +65,7 @@ describe('what is read', () => {
     });
   });
 
-  test('pods only where they are wanted', async () => {
+  test('pods only when requested', async () => {
     put(
       'a.yaml',
       'apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: n}\nspec: {nodeName: a}\nstatus: {podIP: 10.0.0.9}\n',
@@ -93,7 +93,7 @@ describe('what is read', () => {
 });
 
 describe('changes', () => {
-  test('files that come, change, are replaced by rename, and go', async () => {
+  test('files that are added, changed, replaced by rename, and removed', async () => {
     put('a.yaml', node('a'));
     const watch = watching(await datastoreOf(folder));
     const first = await watch.until(({ cluster }) => cluster.nodes.has('a'));
@@ -109,7 +109,7 @@ describe('changes', () => {
     await watch.until(({ cluster }) => !cluster.nodes.has('c'));
   });
 
-  test('a file that is written in pieces, or is away for a moment, does not take its objects away', async () => {
+  test('a file that is written in pieces, or missing for a moment, keeps its objects', async () => {
     const file = put('a.yaml', `${node('a')}---\n${node('b')}`);
     const watch = watching(await datastoreOf(file));
     await watch.until(({ cluster }) => cluster.nodes.size === 2);
@@ -125,7 +125,7 @@ describe('changes', () => {
     for (const { cluster } of watch.snapshots.slice(before)) expect(cluster.nodes.size).toBe(2);
   });
 
-  test('a broken file is a problem, and its last good version counts', async () => {
+  test('a broken file is a problem, and its last good version stays in effect', async () => {
     const file = put('a.yaml', node('a'));
     const watch = watching(await datastoreOf(folder));
     await watch.until(({ cluster }) => cluster.nodes.has('a'));
@@ -138,7 +138,7 @@ describe('changes', () => {
     await watch.until(snapshot => snapshot.problems.length === 0 && snapshot.cluster.nodes.has('b'));
   });
 
-  test('an alias of an alias of an alias is too much, and the file a problem', async () => {
+  test('nested aliases with too many values are a problem of the file', async () => {
     const lines = Array.from(
       { length: 12 },
       (_, i) => `a${i}: &a${i} [${Array(10).fill(i === 0 ? 'x' : `*a${i - 1}`)}]`,
@@ -150,7 +150,7 @@ describe('changes', () => {
     expect(cluster.nodes.has('a')).toBe(true);
   });
 
-  test('a folder that is not there is waited for, and one that goes leaves what was known', async () => {
+  test('waits for a missing folder, and keeps the known state of one that disappears', async () => {
     const path = join(folder, 'later');
     const watch = watching(await datastoreOf(path));
     expect(await watch.until(({ stale }) => stale !== undefined)).toMatchObject({ synced: false });
@@ -163,7 +163,7 @@ describe('changes', () => {
     expect(stale).toMatch(/later cannot be read: .*ENOENT.* \(since 20/);
   });
 
-  test('listeners are told no more than once in 50 ms, each at first, and not after they are closed', async () => {
+  test('notifies listeners at first, then at most every 50 ms, and not after close', async () => {
     put('a.yaml', node('a'));
     const datastore = await datastoreOf(folder);
     const watch = watching(datastore);

@@ -1,4 +1,6 @@
-/** Writing into files of a cluster: only what is to be written, and writers who share a file lose nothing. */
+/**
+ * Writing into a cluster's files: only the changed document, and concurrent writers lose nothing.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -50,7 +52,7 @@ const node = (name: string, more = ''): string =>
 const POOL = 'apiVersion: crd.projectcalico.org/v1\nkind: IPPool\nmetadata: {name: pool}\nspec: {cidr: 10.0.0.0/8}\n';
 
 describe('patchNode', () => {
-  test('writes the one document, and leaves the bytes of the others, the mode and a link', async () => {
+  test('writes one document, and keeps the bytes of the others, the mode and a link', async () => {
     const before = `# about a\n${node('x')}\n# end of x\n`;
     const after = `--- # the rest  \n${POOL}# ünd\n`;
     const file = put(
@@ -96,7 +98,7 @@ describe('patchNode', () => {
     });
   });
 
-  test('what is as it should be is not written', async () => {
+  test('does not write an unchanged object', async () => {
     const file = put('a.yaml', node('a'));
     const { ino } = statSync(file);
     const datastore = await datastoreOf(folder);
@@ -105,7 +107,7 @@ describe('patchNode', () => {
     expect(read('a.yaml')).toBe(node('a'));
   });
 
-  test('a Node that is not there, and a file that is broken', async () => {
+  test('a missing Node, and a broken file', async () => {
     put('a.yaml', node('a'));
     const datastore = await datastoreOf(folder);
     await expect(datastore.patchNode('z', {})).rejects.toMatchObject({
@@ -119,7 +121,7 @@ describe('patchNode', () => {
     expect(read('a.yaml')).toBe('kind: [\n');
   });
 
-  test('a lock that a killed program left is taken away', async () => {
+  test('removes the lock of a killed program', async () => {
     put('a.yaml', node('a'));
     const lock = put('.wireguard-ts.lock', '1\n');
     utimesSync(lock, new Date(0), new Date(0));
@@ -128,7 +130,7 @@ describe('patchNode', () => {
     expect(read('a.yaml')).toContain(`${KEY}: x`);
   });
 
-  test('an editor that knows nothing of locks and was faster is not overwritten', async () => {
+  test('does not overwrite the change of an editor without our lock', async () => {
     const file = put('a.yaml', node('a'));
     const yaml = await loadYamlLibrary();
     const files = new FileSet(folder, yaml, () => undefined);
@@ -174,7 +176,7 @@ describe('patchNode', () => {
   });
 });
 
-test('events go to who listens', async () => {
+test('passes Events to the callback', async () => {
   put('a.yaml', node('a'));
   const events: NodeEvent[] = [];
   const event: NodeEvent = { node: 'a', type: 'Warning', reason: 'InvalidPublicKey', message: 'x' };
@@ -183,7 +185,7 @@ test('events go to who listens', async () => {
 });
 
 describe.each(['folder', 'file'])('objects for IPAM in a %s', kind => {
-  test('are created once, replaced by who read them last, and deleted', async () => {
+  test('are created once, replaced only from their latest version, and deleted', async () => {
     const path = kind === 'folder' ? folder : put('all.yaml', POOL);
     put(kind === 'folder' ? 'a.yaml' : 'all.yaml', POOL);
     const { objects } = await datastoreOf(path);

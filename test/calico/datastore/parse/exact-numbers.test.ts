@@ -1,4 +1,6 @@
-/** Every number of an object that is read and written again is the one that it was, whatever JavaScript makes of it. */
+/**
+ * Numbers of an object survive reading and writing, even if JavaScript's numbers cannot hold them.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,11 +21,11 @@ const ODD = ['0.12345678901234567890123', '1e400', '-1.5e-400', '123456789012345
 const PLAIN = ['0', '-1', '42', '1.5', '1e2', '9007199254740991', '-0.25'];
 const KINDS: readonly ObjectKind[] = ['IPAMBlock', 'IPAMHandle', 'BlockAffinity', 'IPPool', 'IPAMConfig'];
 
-/** Numbers in places where nobody looks, and strings that look like them. */
+/** Numbers in unread fields, and strings that look like numbers. */
 const numbers = [...BIG, ...ODD, ...PLAIN];
 const spec = `{"some":[${numbers.join(', ')}],"deep":{"of":{"all":${BIG[0]}}},"text":"1795933657863714321, \\"9007199254740993\\" \\\\"}`;
 
-/** Each as its significant digits and exponent, so that 1e2 is 100. */
+/** Normalizes numbers to significant digits and exponent, so that 1e2 equals 100. */
 function valuesOf(json: string): string[] {
   const bare = json.replace(/"(?:[^"\\]|\\.)*"/g, '""');
   return [...bare.matchAll(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g)].map(([text]) => {
@@ -37,7 +39,7 @@ function valuesOf(json: string): string[] {
 }
 
 describe('JSON', () => {
-  test('what JavaScript holds are numbers, and the rest as it is written', () => {
+  test('numbers that JavaScript can hold stay numbers, others keep their text', () => {
     expect(parseExactJson(`[${PLAIN.join()}]`)).toEqual(PLAIN.map(Number));
     expect(parseExactJson(`[${BIG.join()}]`)).toEqual(BIG.map(BigInt));
     expect(parseExactJson(`[${ODD.join()}]`)).toEqual(ODD.map(text => new ExactNumber(text)));
@@ -45,7 +47,7 @@ describe('JSON', () => {
     expect(exactJson({ a: undefined, b: 5n })).toBe('{"b":5}');
   });
 
-  test('the same of anything', () => {
+  test('round-trips arbitrary values', () => {
     const digits = fc.stringMatching(/^[0-9]{1,25}$/).map(text => text.replace(/^0+(?=\d)/, ''));
     const number = fc
       .tuple(
@@ -77,7 +79,7 @@ describe('JSON', () => {
     );
   });
 
-  test('what is no JSON is refused as JSON.parse does', () => {
+  test('rejects invalid JSON like JSON.parse', () => {
     for (const text of [
       '',
       '{',
@@ -127,7 +129,7 @@ describe('YAML', () => {
   });
 });
 
-describe('of each kind that is written', () => {
+describe('for each written kind', () => {
   let folder: string;
   let datastore: Datastore | undefined;
   let api: ScriptedApi | undefined;
@@ -202,7 +204,7 @@ describe('of each kind that is written', () => {
     expect(after.match(/1795933657863714321\b/g)).toHaveLength(3);
   });
 
-  test('a Node in a file, and what is said of numbers that mean nothing', async () => {
+  test('a Node in a file, and problems of meaningless numbers', async () => {
     const file = join(folder, 'node.yaml');
     writeFileSync(
       file,

@@ -1,4 +1,4 @@
-/** Addresses, CIDRs and keys as Go reads them, beside Go itself: what Felix takes of an annotation is taken here, and no more. */
+/** Parses addresses, CIDRs and keys exactly as Go does, compared with Go itself. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { bytesToHex } from '@noble/hashes/utils.js';
@@ -170,7 +170,7 @@ function randomText(random: Random): string {
 }
 
 describeWith(['go'], 'texts as Go reads them', () => {
-  test('20,000 random ones and those that are tricky', () => {
+  test('20,000 random texts and tricky ones', () => {
     const random = seeded(testSeed());
     console.log(`go-text: TEST_SEED=${random.seed}`);
     const texts = [...TRICKY, ...Array.from({ length: 20_000 }, () => randomText(random))];

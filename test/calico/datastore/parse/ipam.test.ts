@@ -1,4 +1,7 @@
-/** Pools, blocks and pods as the model has them (docs/reference/calico-felix.md#ipam-objects, #prefix-owners), and what is said of those that are wrong. */
+/**
+ * Parses pools, blocks and pods (docs/reference/calico-felix.md#ipam-objects, #prefix-owners), and
+ * the problems of invalid ones.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import { parseIpPool } from '../../../../src/calico/datastore/parse/ip-pool.ts';
@@ -19,11 +22,11 @@ describe('IPPool', () => {
       allowedUses: [],
     });
     expect(pool({ cidr: 'fd00::/48', blockSize: 0 }).value!.blockSize).toBe(122);
-    // a pool of less than a usual block is a block
+    // A pool smaller than a default block is one block.
     expect(pool({ cidr: '192.168.0.0/28' }).value!.blockSize).toBe(28);
   });
 
-  test('what it says', () => {
+  test('explicit values', () => {
     const spec = { cidr: '192.168.0.0/16', blockSize: 24, disabled: true, nodeSelector: 'a', allowedUses: ['Tunnel'] };
     expect(pool(spec, { deletionTimestamp: '2026-01-01T00:00:00Z' }).value).toMatchObject({
       blockSize: 24,
@@ -34,7 +37,7 @@ describe('IPPool', () => {
     });
   });
 
-  test.each([19, 33, 26.5, '26', 15])('a block size of %s is a problem, and the usual one counts', blockSize => {
+  test.each([19, 33, 26.5, '26', 15])('a block size of %s is a problem, and the default is used', blockSize => {
     const { value, problems } = pool({ cidr: '192.168.0.0/16', blockSize });
     expect(value!.blockSize).toBe(26);
     expect(problems).toMatchObject([{ object: 'IPPool/p', reason: 'InvalidField' }]);
@@ -51,7 +54,7 @@ describe('IPAMBlock', () => {
   const block = (spec: object) =>
     parseIpamBlock({ metadata: { name: 'b' }, spec: { cidr: '192.168.1.64/26', affinity: 'host:node-a', ...spec } });
 
-  test('a tunnel address and a borrowed one, as docs/reference/calico-felix.md#ipam-objects has them', () => {
+  test('a tunnel address and a borrowed one (docs/reference/calico-felix.md#ipam-objects)', () => {
     const { value, problems } = block({
       allocations: [0, null, 1],
       attributes: [
@@ -75,7 +78,7 @@ describe('IPAMBlock', () => {
     ]);
   });
 
-  test('addresses of IPv6, beyond a byte', () => {
+  test('IPv6 addresses beyond the last byte', () => {
     const allocations = Array.from({ length: 300 }, (_, i) => (i === 299 ? 0 : null));
     const { value } = block({ cidr: 'fd00::ff00/116', allocations, attributes: [{ secondary: { node: 'x' } }] });
     expect(value!.allocations.map(({ address }) => text(address))).toEqual(['fd00::f12b']);
@@ -89,13 +92,13 @@ describe('IPAMBlock', () => {
     expect(problems).toMatchObject([{ object: 'IPAMBlock/b', reason: 'InvalidField' }]);
   });
 
-  test('a block that is being deleted is none', () => {
+  test('ignores a block that is being deleted', () => {
     expect(block({ deleted: true })).toEqual({ problems: [] });
     expect(block({ deleted: 'true' })).toEqual({ problems: [] });
     expect(block({ deleted: 'false' }).value).toBeDefined();
   });
 
-  test('reserved addresses, which are with no node, are nobody’s', () => {
+  test('ignores reserved addresses, which have no node', () => {
     expect(block({ allocations: [0], attributes: [{ handle_id: 'reserved' }] })).toMatchObject({
       value: { allocations: [] },
       problems: [],
@@ -132,7 +135,7 @@ describe('Pod', () => {
       status: { podIP: '10.0.0.1', ...more.status },
     });
 
-  test('where its addresses are looked for', () => {
+  test('the sources of its addresses', () => {
     const of = (more: Parameters<typeof pod>[0]): unknown => pod(more).value?.addresses.map(text);
     const annotations = {
       'cni.projectcalico.org/podIPs': '10.0.0.3/32,fd00::3/128',
@@ -150,7 +153,7 @@ describe('Pod', () => {
     ]);
   });
 
-  test('which do not count', () => {
+  test('ignored pods', () => {
     expect(pod({}).value).toMatchObject({ namespace: 'n', name: 'p', node: 'a' });
     const gone = { deletionTimestamp: 'x', annotations: { 'cni.projectcalico.org/podIP': '' } };
     for (const more of [
@@ -173,7 +176,7 @@ describe('Pod', () => {
       expect(pod({ metadata: { deletionTimestamp, annotations } })).toEqual({ problems: [] });
       expect(pod({ metadata: { annotations } }).value).toBeDefined();
       expect(pod({ metadata: { deletionTimestamp, annotations: { [name]: '10.0.0.1' } } }).value).toBeDefined();
-      // whatever the others say
+      // Whatever the other sources hold.
       const others = { 'cni.projectcalico.org/podIP': '10.0.0.1/32', 'vpc.amazonaws.com/pod-ips': '10.0.0.1' };
       expect(pod({ metadata: { deletionTimestamp, annotations: { ...others, ...annotations } } })).toEqual({
         problems: [],
@@ -181,7 +184,7 @@ describe('Pod', () => {
     },
   );
 
-  test('one that is none makes the others of its place none either, and no other place is asked; as in Calico', () => {
+  test('an invalid address invalidates its whole source, and no other source is read; as in Calico', () => {
     const annotations = { 'cni.projectcalico.org/podIP': '10.0.0.9/32' };
     for (const podIPs of [
       [{ ip: '10.0.0.2' }, { ip: 'x' }],
@@ -197,7 +200,7 @@ describe('Pod', () => {
       ).toMatchObject({ problems: [{ reason: 'InvalidAddress' }] });
   });
 
-  test('a bad address is named', () => {
+  test('the problem names an invalid address', () => {
     expect(pod({ status: { podIP: 'here' } })).toMatchObject({
       problems: [{ object: 'Pod/n/p', reason: 'InvalidAddress' }],
     });

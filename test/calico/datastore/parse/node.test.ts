@@ -1,4 +1,7 @@
-/** Nodes and FelixConfigurations as the model has them (docs/reference/calico-felix.md#precedence, #node-annotations, #nodes-read), and what is said of those that are wrong. */
+/**
+ * Parses Nodes and FelixConfigurations (docs/reference/calico-felix.md#precedence,
+ * #node-annotations, #nodes-read), and the problems of invalid ones.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import { formatPrefix } from '../../../../src/base/prefix.ts';
@@ -57,7 +60,7 @@ describe('Node', () => {
     expect(value!.annotations['other']).toBe('kept');
   });
 
-  test('an address of the node without a prefix length is kept as such, with host bits and as IPv4 in IPv6 notation it is one', () => {
+  test('keeps a node address without a prefix length as such; accepts host bits and IPv4 in IPv6 notation', () => {
     const of = (v4: string) => parseNode(node({ 'projectcalico.org/IPv4Address': v4 })).value!;
     expect(of('10.0.0.5/24')).toMatchObject({ bgpAddress: { 4: Uint8Array.of(10, 0, 0, 5) }, bgpLength: { 4: 24 } });
     expect(of('10.0.0.5')).toMatchObject({ bgpAddress: { 4: Uint8Array.of(10, 0, 0, 5) }, bgpLength: {} });
@@ -86,7 +89,7 @@ describe('Node', () => {
       expect(parseNode(node({ [name]: bad })).problems).toHaveLength(1);
   });
 
-  describe("labels that calicoctl sets count, and Kubernetes' own win", () => {
+  describe("reads labels of calicoctl; Kubernetes' own take precedence", () => {
     const labels = (text: unknown) => parseNode(node({ 'projectcalico.org/labels': text }));
 
     test('beside each other', () => {
@@ -101,20 +104,20 @@ describe('Node', () => {
       expect(Object.getPrototypeOf(value!.labels)).toBe(Object.prototype);
     });
 
-    test('many: more characters than other annotations may have', () => {
+    test('more characters than other annotations may have', () => {
       const many = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`label-${i}`, 'value']));
       const { value, problems } = labels(JSON.stringify(many));
       expect(problems).toEqual([]);
       expect(Object.keys(value!.labels)).toHaveLength(2001);
     });
 
-    test.each(['null', '', '{}'])('%j says nothing', text => {
+    test.each(['null', '', '{}'])('%j holds no labels', text => {
       expect(labels(text)).toMatchObject({ value: { labels: { zone: 'x' } }, problems: [] });
       expect(Object.keys(labels(text).value!.labels)).toEqual(['zone']);
     });
 
     test.each([
-      ['half an object', '{'],
+      ['an incomplete object', '{'],
       ['a list', '[]'],
       ['a number', '5'],
       ['a text', '"a"'],
@@ -122,8 +125,8 @@ describe('Node', () => {
       ['one label an object', '{"rack":"r1","n":{}}'],
       ['one label a list', '{"rack":"r1","n":[]}'],
       ['one label a flag', '{"rack":"r1","n":true}'],
-      ['no text', 5],
-      ['no text but an object', {}],
+      ['not text', 5],
+      ['an object instead of text', {}],
       ['endless', 'x'.repeat(300_000)],
     ])('what is not wholly labels is a problem, and none of them: %s', (_, text) => {
       const { value, problems } = labels(text);
@@ -133,26 +136,26 @@ describe('Node', () => {
     });
   });
 
-  test('the tunnel of a podCIDR is counted on from what is written there, in its last byte alone', () => {
+  test('derives the tunnel of a podCIDR from its written address, counting in the last byte only', () => {
     const of = (spec: object) => parseNode(node({}, { spec })).value!.podCidrAddress;
     expect(of({ podCIDR: '10.1.0.5/24', podCIDRs: ['10.1.0.5/24'] })).toEqual(Uint8Array.of(10, 1, 0, 5));
     expect(of({ podCIDR: '10.1.0.0' })).toBeUndefined();
     expect(of({})).toBeUndefined();
   });
 
-  test('podCIDR alone', () => {
+  test('only podCIDR', () => {
     expect(parseNode(node({}, { spec: { podCIDR: '10.1.0.0/24' } })).value!.podCidrs.map(formatPrefix)).toEqual([
       '10.1.0.0/24',
     ]);
   });
 
   test.each([
-    ['no address', { 'projectcalico.org/IPv4Address': '10.0.0.256/24' }, 'InvalidAddress'],
-    ['no length', { 'projectcalico.org/IPv4Address': '10.0.0.5/33' }, 'InvalidAddress'],
+    ['an invalid address', { 'projectcalico.org/IPv4Address': '10.0.0.256/24' }, 'InvalidAddress'],
+    ['an invalid length', { 'projectcalico.org/IPv4Address': '10.0.0.5/33' }, 'InvalidAddress'],
     ['the other family', { 'projectcalico.org/IPv4Address': 'fd00::1' }, 'InvalidAddress'],
     ['a number', { 'projectcalico.org/WireguardPublicKey': 5 }, 'InvalidAnnotation'],
     ['huge', { 'projectcalico.org/WireguardPublicKey': 'A'.repeat(300_000) }, 'HugeAnnotation'],
-    ['no object', 'text', 'InvalidField'],
+    ['not an object', 'text', 'InvalidField'],
   ])('an annotation that is %s is a problem of its Node, which counts without it', (_, annotations, reason) => {
     const { value, problems } = parseNode(node(annotations));
     expect(value).toMatchObject({ name: 'a', bgpAddress: {}, publicKey: {} });
@@ -160,13 +163,13 @@ describe('Node', () => {
     expect(problems[0]!.message.length).toBeLessThan(300);
   });
 
-  test('annotations of others may be as they like, and huge ones are not kept', () => {
+  test('accepts any foreign annotations, and drops huge ones', () => {
     const { value, problems } = parseNode(node({ other: 5, long: 'A'.repeat(300_000) }));
     expect(problems).toEqual([]);
     expect(value!.annotations).toEqual({});
   });
 
-  test('a name that nobody has, and problems without end', () => {
+  test('a strange name, and endless problems', () => {
     expect(parseNode({ metadata: {} })).toMatchObject({ problems: [{ object: 'Node/?', reason: 'InvalidObject' }] });
     const addresses = Array.from({ length: 1000 }, () => ({ type: 'InternalIP', address: 'x' }));
     expect(parseNode(node({}, { status: { addresses } })).problems).toHaveLength(20);
@@ -177,7 +180,7 @@ describe('FelixConfiguration', () => {
   const parameters = (spec: unknown, metadata: object = {}): Record<string, string> =>
     Object.fromEntries(parseFelixConfiguration({ metadata: { name: 'default', ...metadata }, spec }).value!.parameters);
 
-  test('fields by the names of parameters, as the environment would have them', () => {
+  test('maps fields to the parameter names of the environment', () => {
     expect(
       parameters({
         wireguardEnabled: true,
@@ -220,7 +223,7 @@ describe('FelixConfiguration', () => {
     });
   });
 
-  test('values are not judged', () => {
+  test('does not validate values', () => {
     expect(parameters({ wireguardEnabled: 'perhaps', wireguardKeepAlive: '25 parsecs', wireguardMTU: -1 })).toEqual({
       wireguardenabled: 'perhaps',
       wireguardpersistentkeepalive: '25 parsecs',
@@ -241,7 +244,7 @@ describe('FelixConfiguration', () => {
     });
   });
 
-  test('a selector counts only where the name is neither default nor a node, and is no parameter', () => {
+  test('a selector is used only if the name is neither default nor node.*, and is not a parameter', () => {
     const of = (name: string) =>
       parseFelixConfiguration({ metadata: { name }, spec: { nodeSelector: 'a == "b"' } }).value;
     expect(of('default')).toEqual({ name: 'default', parameters: new Map() });
@@ -249,7 +252,7 @@ describe('FelixConfiguration', () => {
     expect(of('gpu')).toEqual({ name: 'gpu', nodeSelector: 'a == "b"', parameters: new Map() });
   });
 
-  test('the time of creation is the one that Calico kept', () => {
+  test('uses the creation time that Calico kept', () => {
     const creationTimestamp = '2026-02-02T00:00:00Z';
     const kept = { 'projectcalico.org/metadata': '{"creationTimestamp":"2020-01-01T00:00:00Z"}' };
     const of = (annotations: object) =>
@@ -260,7 +263,7 @@ describe('FelixConfiguration', () => {
     expect(broken.value!.creationTimestamp).toBe(creationTimestamp);
   });
 
-  test('a spec that is none', () => {
+  test('an invalid spec', () => {
     const { value, problems } = parseFelixConfiguration({ metadata: { name: 'default' }, spec: 'on' });
     expect(value!.parameters.size).toBe(0);
     expect(problems).toMatchObject([{ object: 'FelixConfiguration/default', reason: 'InvalidField' }]);
