@@ -1,5 +1,6 @@
 /**
- * kubectl and plain requests against a control plane of the tests, as its administrator or with somebody's token.
+ * Runs kubectl and plain requests against a test's control plane, as administrator or with another
+ * token.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
@@ -29,7 +30,7 @@ export class Administrator {
   private constructor(plane: ControlPlane, kubectl: string) {
     this.#plane = plane;
     this.#kubectl = kubectl;
-    // where the guide's own commands look
+    // The folder that the guide's own commands use.
     this.#home = join(plane.folder, 'home');
     mkdirSync(join(this.#home, '.kube'), { recursive: true });
     copyFileSync(plane.kubeconfig, join(this.#home, '.kube/config'));
@@ -40,20 +41,20 @@ export class Administrator {
     return this.#run(this.#kubectl, args, { input, ...(kubeconfig && { env: { KUBECONFIG: kubeconfig } }) });
   }
 
-  /** A piece of shell, as in the guide, with kubectl and these folders on its PATH. */
+  /** Runs shell commands of the guide, with kubectl and these folders on the PATH. */
   shell(text: string, cwd: string, path: string): Ran {
     const folders = [path, dirname(this.#kubectl), process.env['PATH']].join(':');
     return this.#run('bash', ['--norc', '-euo', 'pipefail', '-c', text], { cwd, env: { PATH: folders } });
   }
 
-  /** What kubectl prints. @throws Error with its words where it fails */
+  /** Returns kubectl's output. @throws Error with its error text */
   ask(args: readonly string[], input = ''): string {
     const { status, out, err } = this.kubectl(args, { input });
     if (status !== 0) throw new Error(`kubectl ${args.join(' ')}: ${err}`);
     return out;
   }
 
-  /** One request with a token and no question before it, as the agent makes it: the answer's code, and its words. */
+  /** Sends one request with a token, like the agent. Returns status and text. */
   patch(path: string, body: object, token: string): Promise<{ code: number | undefined; says: string }> {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/merge-patch+json' };
     const ca = readFileSync(this.#plane.caFile);

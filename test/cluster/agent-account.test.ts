@@ -1,4 +1,7 @@
-/** The agent's own datastore with nothing but the token of its pod: the manifests' rights are enough for all that it does, and each is needed. */
+/**
+ * The agent's own datastore with only its pod's token: the manifests' permissions suffice, and each
+ * is needed.
+ */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openApiDatastore } from '../../src/calico/datastore/api/datastore.ts';
 import type { Datastore } from '../../src/calico/datastore/datastore.ts';
@@ -50,7 +53,7 @@ describeCluster('the agent as its service account', () => {
   });
   afterAll(async () => await plane?.stop());
 
-  test('reads all that it asks for', async () => {
+  test('reads all requested kinds', async () => {
     const { cluster, problems } = await begin().then(({ watch }) => watch.until(({ synced }) => synced));
     expect(problems).toEqual([]);
     expect([...cluster.nodes.keys()]).toEqual(['worker-1']);
@@ -67,7 +70,7 @@ describeCluster('the agent as its service account', () => {
     expect(await annotations()).toEqual({});
   });
 
-  test('tells an Event, and raises the count of one that is there', async () => {
+  test('writes an Event, and raises the count of an existing one', async () => {
     const event = { node: 'worker-1', type: 'Warning', reason: 'DuplicatePublicKey', message: 'twice' } as const;
     const count = async () => {
       const { items } = (await plane.api('GET', '/api/v1/namespaces/default/events')) as { items: Manifest[] };

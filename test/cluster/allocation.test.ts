@@ -1,4 +1,7 @@
-/** `--allocate` on a real API server with Calico's own definitions: what Calico's IPAM would find there, and numbers that JavaScript does not hold. */
+/**
+ * `--allocate` on a real API server with Calico's own CRDs: what Calico's IPAM finds, and numbers
+ * beyond JavaScript's.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ipamPort } from '../../src/calico/agent/ipam.ts';
 import { openApiDatastore } from '../../src/calico/datastore/api/datastore.ts';
@@ -8,14 +11,14 @@ import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
 
 const GROUP = '/apis/crd.projectcalico.org/v1';
-/** As libcalico-go asks for the blocks of a host: by these labels alone. */
+/** libcalico-go finds a host's blocks by these labels only. */
 const CLAIMS = `${GROUP}/blockaffinities?labelSelector=${encodeURIComponent(
   'projectcalico.org/hostname-hash=A3XPYDATRKB7Q4SM2O5FN4RXIHBFIL2PITFX26BAIP5XAB2X74CA,projectcalico.org/affinity-type=host,projectcalico.org/ip-version=4',
 )}`;
-/** Of a pod of another's making. */
+/** A number of another program, too large for JavaScript's numbers. */
 const THEIRS = 1795933657863714321n;
 
-describeCluster("with Calico's own definitions", () => {
+describeCluster("with Calico's own CRDs", () => {
   let plane: ControlPlane;
   let datastore: Datastore;
 
@@ -59,7 +62,7 @@ describeCluster("with Calico's own definitions", () => {
     expect(block!.spec['affinityClaimTime']).toMatch(/^\d{4}-.*Z$/);
   });
 
-  test('numbers of others are what they were after our address came and went', async () => {
+  test('foreign numbers are unchanged after our address was allocated and released', async () => {
     const [block] = await datastore.objects.list('IPAMBlock');
     const { allocations, attributes, unallocated } = block!.spec as unknown as {
       allocations: (number | null)[];

@@ -1,4 +1,7 @@
-/** The datastore on a real API server: both groups, RBAC, service accounts whose tokens expire, a server that goes away. */
+/**
+ * The datastore on a real API server: both groups, RBAC, expiring service account tokens, and
+ * outages.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -44,7 +47,7 @@ describeCluster('a real API server', () => {
   });
   afterAll(async () => await plane?.stop());
 
-  test('without Calico: Nodes, and after the minute that a server may take for its definitions nothing else', async () => {
+  test('without Calico: only Nodes, after the minute that a server may need for its CRDs', async () => {
     await plane.apply(node('early'));
     const { watch } = await begin({ pace: fastPace(true) });
     const known = await watch.until(({ cluster }) => cluster.nodes.has('early'));
@@ -56,9 +59,9 @@ describeCluster('a real API server', () => {
     expect(problems).toEqual([]);
   });
 
-  // v3 first, while it is alone: beside the other it is not taken
+  // v3 first, while it is the only group: beside v1 it is not chosen.
   for (const group of ['projectcalico.org/v3', 'crd.projectcalico.org/v1'] as const)
-    test(`${group}: objects are read and followed, and IPAM's written`, async () => {
+    test(`${group}: reads and watches objects, and writes IPAM's`, async () => {
       await plane.apply(...calicoCrds(group));
       await plane.apply(
         node('a', { 'projectcalico.org/IPv4Address': '10.0.0.6/24' }),
@@ -68,7 +71,7 @@ describeCluster('a real API server', () => {
       const { datastore, watch } = await begin();
       const first = await watch.until(({ synced, cluster }) => synced && cluster.ipPools.size > 0);
       expect(Object.fromEntries(first.cluster.felixConfigurations.get('default')!.parameters)).toEqual({
-        // what the definition fills in
+        // The CRD's default.
         nftablesflowtableoffload: 'Disabled',
         nftablesmode: 'Auto',
         wireguardenabled: 'true',
@@ -117,7 +120,7 @@ describeCluster('a real API server', () => {
       expect(await datastore.objects.list('BlockAffinity')).toHaveLength(1);
     });
 
-  test('annotations of a Node are where Felix puts them, and seen by others', async () => {
+  test('writes annotations of a Node where Felix does, and others see them', async () => {
     await plane.apply(node('b', { keep: 'this' }));
     const [one, two] = [await begin(), await begin()];
     await one.datastore.patchNode('b', { [KEY]: 'a key' });
@@ -129,7 +132,7 @@ describeCluster('a real API server', () => {
     await expect(one.datastore.patchNode('nobody', { [KEY]: 'x' })).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  test('events are on the Node, counted', async () => {
+  test('writes Events on the Node, and counts them', async () => {
     await plane.apply(node('c'));
     const { datastore, watch } = await begin();
     await watch.until(({ cluster }) => cluster.nodes.has('c'));
@@ -143,13 +146,13 @@ describeCluster('a real API server', () => {
     };
     await until(async () => (await read()).length === 1);
     expect(await read()).toMatchObject([{ reason: 'DuplicatePublicKey', message: 'twice', count: 1 }]);
-    // another process, for the same reason
+    // Another process with the same Event.
     (await begin()).datastore.reportEvent(event);
     await until(async () => (await read())[0]?.['count'] === 2);
     expect(await read()).toHaveLength(1);
   });
 
-  test('pods when they are wanted', async () => {
+  test('pods only when requested', async () => {
     await plane.apply(
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'work' } },
       {
@@ -180,7 +183,7 @@ describeCluster('a real API server', () => {
     await plane.api('DELETE', '/api/v1/nodes');
   });
 
-  test('a service account: what it may not is said, and goes on once it may; its token is replaced', {
+  test('a service account: reports missing permissions and continues once granted; its token is replaced', {
     timeout: 600_000,
   }, async () => {
     const account = { kind: 'ServiceAccount', name: 'agent', namespace: 'default' };
@@ -220,7 +223,7 @@ describeCluster('a real API server', () => {
     await expect(datastore.patchNode('a', { [KEY]: 'x' })).rejects.toMatchObject({ code: 'EACCES' });
   });
 
-  test('a server that goes away and comes back, and what changed meanwhile', async () => {
+  test('a server outage, and the changes during it', async () => {
     await plane.apply(node('d'));
     const { datastore, watch } = await begin();
     const known = await watch.until(({ synced, cluster }) => synced && cluster.nodes.has('d'));

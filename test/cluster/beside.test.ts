@@ -1,6 +1,7 @@
 /**
- * What an agent meets in a cluster: Felix at its side, a node that nobody encrypts, objects that cannot be read, settings that change; and fail-closed.
- * Nodes 1 to 3 have an agent, node 4 has none until the end. The steps are one story.
+ * An agent beside others: Felix on the same node, a node without an agent, unreadable objects,
+ * changing settings; and fail-closed. Nodes 1 to 3 have an agent, node 4 gets one at the end. The
+ * steps build on each other.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { run, sleep, until } from '../netns/command.ts';
@@ -30,7 +31,7 @@ function body(): void {
     (await run(lab.inside(lab.node(index), argv))).stdout;
   const ping = async (from: number, to: string): Promise<boolean> =>
     (await lab.node(from).namespace.run(['ping', '-c', '2', '-i', '0.2', '-W', '1', to], { mayFail: true })).code === 0;
-  /** Pods in the clear, but for those of these nodes. */
+  /** Pod packets in the clear, except those of these nodes. */
   const inTheClear = async (since: number, but: readonly number[] = []): Promise<readonly unknown[]> => {
     const excused = new Set(but.map(pod));
     const seen = await lab.plaintext.between(since);
@@ -49,7 +50,7 @@ function body(): void {
   });
   afterAll(() => lab?.close());
 
-  test('a node without an agent is reached in the clear, and it alone; wgts verify says so', async () => {
+  test('only the node without an agent is reached in the clear; wgts verify reports it', async () => {
     const since = Date.now();
     await sleep(500);
     expect(await inTheClear(since, [KEYLESS])).toEqual([]);
@@ -67,7 +68,7 @@ function body(): void {
     ]);
   });
 
-  test('device, rule and routes are as Felix has them, by other names', async () => {
+  test("device, rule and routes equal Felix's, under other names", async () => {
     expect(await shown(1, 'ip', 'rule', 'show', 'priority', '99')).toBe(
       '99:\tnot from all fwmark 0x1000/0x1000 lookup 51820\n',
     );
@@ -80,7 +81,7 @@ function body(): void {
     for (const line of transfer) expect(line).toMatch(/\t[1-9]\d+\t[1-9]\d+$/);
   });
 
-  test('Felix at its side: the tunnel stays up, and the key is back within a second', async () => {
+  test('beside Felix: the tunnel stays up, and the key is back within a second', async () => {
     const link = await shown(1, 'ip', '-o', 'link', 'show', 'tunl-wg.cali');
     const before = await lab.keyOf(1);
     const since = Date.now();
@@ -88,10 +89,10 @@ function body(): void {
     expect(await shown(1, 'ip', '-o', 'link', 'show', 'tunl-wg.cali')).toBe(link);
     expect(await lab.keyOf(1)).toBe(before);
     const slowest = Math.max(...cleared.map(({ back }) => back));
-    // by the event, not by the next full turn, which comes after 90 s
+    // Repaired by the event, not by the next full turn after 90 s.
     expect(slowest).toBeLessThan(KEY_BACK_MS);
     await lab.talk.untilAllTalk();
-    // what it costs: until the others have the key again, they do without
+    // The cost: until the others see the key again, they send in the clear.
     const clear = (await lab.plaintext.between(since)).filter(
       ({ source, destination }) => source !== pod(KEYLESS) && destination !== pod(KEYLESS),
     );
@@ -101,14 +102,14 @@ function body(): void {
     }
     const { longest } = lab.talk.measure(since);
     say(
-      `key cleared 8 times: back after at most ${slowest} ms; ${clear.length} packets in the clear meanwhile; no pair silent for more than ${Math.max(longest, 150)} ms`,
+      `key cleared 8 times: back after at most ${slowest} ms; ${clear.length} packets in the clear in between; no pair silent for more than ${Math.max(longest, 150)} ms`,
     );
     const quiet = Date.now();
     await sleep(500);
     expect(await inTheClear(quiet, [KEYLESS])).toEqual([]);
   });
 
-  test('a key that is overwritten heals within five seconds', async () => {
+  test('an overwritten key is restored within five seconds', async () => {
     const before = await lab.keyOf(2);
     const other = Buffer.alloc(32, 7).toString('base64');
     await lab.annotate(2, { [KEY[4]]: other });
@@ -118,10 +119,10 @@ function body(): void {
     await lab.talk.untilAllTalk();
   });
 
-  test('what cannot be read is named in an Event, and the rest works', async () => {
+  test('an Event names each unreadable object, and the rest works', async () => {
     const since = Date.now();
     await createUnreadable(lab.plane, (await lab.keyOf(3))!);
-    // of node 3 there are two now, of which neither is to be believed
+    // Two nodes claim the key of node 3 now, and neither is trusted.
     const named = [
       'node-11',
       'node-12',
@@ -188,7 +189,7 @@ function body(): void {
     expect(await inTheClear(since, [KEYLESS])).toEqual([]);
   });
 
-  test('host encryption: what the nodes say to each other is encrypted too', async () => {
+  test('host encryption: traffic between nodes is encrypted too', async () => {
     const icmp = await Underlay.watch(lab.bridge, lab.file('icmp.pcap'), 'icmp');
     try {
       expect(await ping(1, nodeAddress(2, 4))).toBe(true);
@@ -219,7 +220,7 @@ function body(): void {
     );
   });
 
-  test('fail-closed: a node without a key is unreachable for pods, and nothing is in the clear; hosts go on', async () => {
+  test('fail-closed: pods cannot reach a node without a key, and nothing is in the clear; hosts can', async () => {
     const closed = [1, 2];
     for (const index of closed) {
       await lab.node(index).agent!.stop();
@@ -231,7 +232,7 @@ function body(): void {
     await sleep(300);
     const since = Date.now();
     await sleep(2000);
-    // what node 4 sends itself, nobody but node 4 could keep back
+    // Only node 4 itself could block what node 4 sends.
     const left = (await lab.plaintext.between(since)).filter(({ source }) => closed.map(pod).includes(source));
     expect(left).toEqual([]);
     const silent = lab.talk.silentSince(since).map(pair => pair.join(' to '));
@@ -244,7 +245,7 @@ function body(): void {
     expect((await lab.ready(lab.node(1)))!.stale).toBeUndefined();
   });
 
-  test('with an agent it is a node as the others, and all is encrypted', async () => {
+  test('with an agent it joins the others, and everything is encrypted', async () => {
     lab.startAgent(lab.node(KEYLESS), '--fail-closed');
     await until('its key', () => lab.keyOf(KEYLESS), LIMIT);
     await lab.talk.untilAllTalk();
@@ -255,7 +256,7 @@ function body(): void {
     expect((await lab.verify()).code).toBe(0);
   });
 
-  test('fail-closed, and the agent goes with its tunnel, as with its container: lost is better than in the clear', async () => {
+  test('fail-closed, and the agent ends together with its tunnel, as in a container: drops rather than sends in the clear', async () => {
     const since = Date.now();
     const at = lab.node(1);
     await at.agent!.stop('SIGKILL');

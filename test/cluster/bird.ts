@@ -1,6 +1,7 @@
 /**
- * What BIRD does on nodes: routes in the main table to the blocks of other nodes, and nowhere for what of the own blocks is not there. It is the path of
- * all that is not encrypted, and the one that must not be taken.
+ * Imitates BIRD: sets routes in the main table to the blocks of other nodes, and blackholes for
+ * unused addresses of a node's own blocks. Unencrypted traffic takes these routes, so encrypted pod
+ * traffic must not.
  */
 import type { Family } from '../../src/base/family.ts';
 import { run } from '../netns/command.ts';
@@ -13,7 +14,7 @@ export interface Speaker {
 }
 
 export class Bird {
-  /** By prefix, whose it is. */
+  /** The owner of each prefix. */
   readonly #owners = new Map<string, number>();
 
   lead(prefix: string, owner: number): void {
@@ -28,7 +29,7 @@ export class Bird {
     for (const [prefix, owner] of this.#owners) if (owner === index) this.#owners.delete(prefix);
   }
 
-  /** Has it in the routes of all. */
+  /** Announces a prefix to all nodes. */
   async announce(speakers: Iterable<Speaker>): Promise<void> {
     await Promise.all([...speakers].flatMap(speaker => ([4, 6] as const).map(family => this.#tell(speaker, family))));
   }
@@ -42,7 +43,7 @@ export class Bird {
     for (const [prefix, owner] of this.#owners) {
       if (prefix.includes(':') !== (family === 6)) continue;
       if (owner !== index) wanted.set(prefix, `${prefix} via ${nodeAddress(owner, family)}`);
-      // a single address has its own route to its pod
+      // A single address has its own route to its pod.
       else if (!prefix.endsWith(`/${length}`)) wanted.set(prefix, `blackhole ${prefix}`);
     }
     const lines = [

@@ -1,4 +1,7 @@
-/** Calico's own definitions, for tests: what it installs in either group, with their patterns, enums, rules, defaults and pruning. */
+/**
+ * Calico's own CRDs, for tests: those of either group, with patterns, enums, rules, defaults and
+ * pruning.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import yaml from 'js-yaml';
@@ -7,7 +10,10 @@ import type { CalicoGroup } from '../../src/calico/datastore/resource-kinds.ts';
 import { sharedCalico } from '../support/shared.ts';
 import type { Manifest } from './control-plane.ts';
 
-/** Of the agent: what it reads and, for addresses, writes. The others would cost each test a second for nothing. */
+/**
+ * The kinds that the agent reads or, for addresses, writes. Others would cost each test a second
+ * for nothing.
+ */
 const KINDS = [
   'ClusterInformation',
   'FelixConfiguration',
@@ -20,7 +26,7 @@ const KINDS = [
   'BlockAffinity',
 ];
 
-/** @throws Error if one that is needed is not among Calico's */
+/** @throws Error if Calico's CRDs lack a needed one */
 export function calicoCrds(group: CalicoGroup): readonly Manifest[] {
   const name = group.split('/')[0]!;
   const found = texts(group).flatMap(objects);
@@ -34,7 +40,7 @@ export function calicoCrds(group: CalicoGroup): readonly Manifest[] {
   return crds;
 }
 
-/** Field by field as they are: the parser's own class of a CRD renames some. */
+/** Keeps every field: the parser's own CRD class renames some. */
 function objects(text: string): readonly Manifest[] {
   const documents = parseDocuments(text, { load: part => yaml.load(part), dump: () => '' });
   return documents.flatMap(document => document.objects as readonly Manifest[]);

@@ -1,6 +1,7 @@
 /**
- * A real control plane for tests: etcd and kube-apiserver on loopback, on free ports, with their files in a folder of their own. RBAC is on. The programs
- * are those of KUBEBUILDER_ASSETS, as with envtest, or those that the shared build makes.
+ * A real control plane for tests: etcd and kube-apiserver on free loopback ports, with files in a
+ * folder of their own and RBAC on. The programs come from KUBEBUILDER_ASSETS, like envtest's, or
+ * from the shared build.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,20 +14,20 @@ import { kubernetesServers } from '../support/machine.ts';
 import { HANG_MS } from '../support/patience.ts';
 
 export interface ControlPlane {
-  /** Of an administrator. */
+  /** An administrator's kubeconfig. */
   readonly kubeconfig: string;
   readonly server: string;
-  /** For a kubeconfig or a service account of a test's own. */
+  /** The CA, for a test's own kubeconfig or service account. */
   readonly caFile: string;
-  /** `https://kubernetes.default.svc` */
+  /** The folder of the control plane's files. */
   readonly folder: string;
-  /** A kubeconfig for who comes with this token. */
+  /** Returns a kubeconfig with this token. */
   kubeconfigFor(token: string, name: string): string;
-  /** As the administrator. Rejects for an answer of 400 or more. */
+  /** Sends a request as administrator. Rejects for a status of 400 or more. */
   api(method: string, path: string, body?: unknown): Promise<unknown>;
-  /** Creates objects, or replaces those that are there already; waits until a CRD is served. */
+  /** Creates or replaces objects; waits until a CRD is served. */
   apply(...objects: readonly Manifest[]): Promise<void>;
-  /** Only the server of the API: what it knows stays in etcd. `kill` is as a machine that goes away. */
+  /** Kills the API server, like a lost machine; its data stays in etcd. */
   stopApiServer(): Promise<void>;
   startApiServer(): Promise<void>;
   stop(): Promise<void>;
@@ -40,16 +41,18 @@ export interface Manifest {
 }
 
 const ADMIN = 'admin-of-the-test';
-/** Milliseconds. A kube-apiserver is ready in some 5 s; on two busy cores it takes longer. */
+/** A kube-apiserver is ready in about 5 s; on two busy cores it takes longer. */
 const READY_TIMEOUT_MS = 600_000;
 
-/** `describe` where there are a control plane and Calico's definitions; in CI their absence fails. */
+/** `describe` if a control plane and Calico's CRDs are available; in CI their absence fails. */
 export function describeCluster(name: string, body: () => void): void {
   describeWith(['kube-apiserver', 'openssl', '../shared/calico'], name, body);
 }
 
 export interface ControlPlaneOptions {
-  /** Where nodes reach the server, in place of loopback alone: an address of this host, for the kubeconfigs. */
+  /**
+   * The host's address at which nodes reach the server, for kubeconfigs; default: loopback only.
+   */
   readonly address?: string;
 }
 
@@ -130,7 +133,7 @@ export async function startControlPlane({ address }: ControlPlaneOptions = {}): 
         `--service-account-key-file=${accountKey}`,
         `--service-account-signing-key-file=${accountKey}`,
         '--service-cluster-ip-range=10.255.0.0/24',
-        // would wait for controllers that there are none of
+        // It would wait for controllers, which do not run here.
         '--disable-admission-plugins=ServiceAccount',
         '--allow-privileged=true',
         '--shutdown-delay-duration=0s',
@@ -163,7 +166,7 @@ export async function startControlPlane({ address }: ControlPlaneOptions = {}): 
   return plane;
 }
 
-/** An authority, and a certificate by it for 127.0.0.1 and the address. */
+/** Makes a CA, and a certificate of it for 127.0.0.1 and the address. */
 function certificate(
   folder: string,
   address: string | undefined,
@@ -184,7 +187,7 @@ function certificate(
 async function apply(api: ControlPlane['api'], object: Manifest): Promise<void> {
   const { apiVersion, kind, metadata } = object;
   const base = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  // as every kind that the tests use forms it
+  // Every kind that the tests use forms its plural like this.
   const plural = kind
     .toLowerCase()
     .replace(/y$/, 'ie')
@@ -198,7 +201,7 @@ async function apply(api: ControlPlane['api'], object: Manifest): Promise<void> 
     const old = (await api('GET', one)) as Manifest;
     await api('PUT', one, { ...object, metadata: { ...metadata, resourceVersion: old.metadata['resourceVersion'] } });
   }
-  // a status is not taken with the rest of a Node or a Pod
+  // The status of a Node or a Pod needs a separate request.
   if (object['status'] !== undefined) await api('PATCH', `${one}/status`, { status: object['status'] });
   if (kind === 'CustomResourceDefinition') await served(api, object);
 }

@@ -1,4 +1,7 @@
-/** The manifests, given to a real API server: all of them are taken, and the service accounts may do what the agent does and nothing else. */
+/**
+ * Applies the manifests to a real API server: all are accepted, and the service accounts have
+ * exactly the agent's permissions.
+ */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadAllYaml } from '@kubernetes/client-node';
@@ -16,7 +19,7 @@ const COMPONENTS = readdirSync(join(DEPLOY, 'components'));
 const INSTALLATIONS = ['manifest-install', 'operator-install', 'eks-aws-cni', 'aks-azure-cni', 'openshift'];
 const FOLDERS = [...INSTALLATIONS, 'examples/mixed-cluster'].map(name => [name, [] as string[]] as const);
 const COMBINED = COMPONENTS.map(each => ['manifest-install', [each]] as const);
-/** All that do not exclude each other. */
+/** All components that do not exclude each other. */
 const EVERYTHING = ['operator-install', COMPONENTS.filter(name => !['privileged', 'selinux'].includes(name))] as const;
 
 interface Resource {
@@ -53,7 +56,7 @@ describeCluster('the manifests on a real API server', () => {
   });
 
   describe.each([...FOLDERS, ...COMBINED, EVERYTHING])('%s %s', (installation, components) => {
-    test('is taken by the API server, every field of it', () => {
+    test('is accepted by the API server, with every field', () => {
       const rendered = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: render(installation, components) });
       const { status, err } = server.kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], {
         input: rendered,
@@ -61,7 +64,7 @@ describeCluster('the manifests on a real API server', () => {
       expect({ status, err }).toEqual({ status: 0, err: '' });
     });
 
-    test('asks for no more than is said in the guide', () => {
+    test('requests no more than the guide lists', () => {
       const resources = render(installation, components);
       const sets = resources.filter(({ kind }) => kind === 'DaemonSet');
       expect(sets.map(({ metadata }) => metadata.name)).toEqual(['wireguard-ts', 'wireguard-ts-labeller']);
@@ -101,7 +104,7 @@ describeCluster('the manifests on a real API server', () => {
           ...(hostEncryption ? ['/proc/sys/net'] : []),
         ].sort(),
       );
-      // where the label that `wgts doctor --label` sets does not say that Felix does it
+      // Everywhere except on nodes that `wgts doctor --label` marks as Felix's.
       const terms = [
         { matchExpressions: [{ key: 'wireguard-ts.io/kernel-module', operator: 'NotIn', values: ['present'] }] },
       ];
@@ -112,7 +115,7 @@ describeCluster('the manifests on a real API server', () => {
         expect(agent!.containers[0]!.args!.includes(`--${option}`)).toBe(components.includes(option));
     });
 
-    test('gives the agent the rights that it needs, and no others', () => {
+    test('grants the agent exactly the permissions that it needs', () => {
       const roles = render(installation, components).filter(({ kind }) => /Role$/.test(kind));
       const rights = (name: string) =>
         roles

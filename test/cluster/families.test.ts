@@ -1,4 +1,7 @@
-/** IPv6 alone, and both families at once, each with its own device, key and port: encrypted within ten seconds, and then nothing in the clear. */
+/**
+ * IPv6 alone, and both families at once, each with its own device, key and port: encrypted within
+ * ten seconds, then nothing in the clear.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run, sleep, until } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
@@ -80,7 +83,7 @@ function body(): void {
       expect(await shown('wg', 'show', LINK[family], 'endpoints')).toContain(`\t${host}\n`);
     });
 
-    test('a key cleared or overwritten heals, that of one family without the other', async () => {
+    test('a cleared or overwritten key is restored, in one family without the other', async () => {
       for (const family of families) {
         const before = await lab.annotations(2);
         await lab.annotate(2, { [KEY[family]]: null });
@@ -142,7 +145,7 @@ function body(): void {
       await nothingInTheClear();
     });
 
-    test('an address that is borrowed, and an agent that is killed', async () => {
+    test('a borrowed address, and a killed agent', async () => {
       await lab.allocate(1, { 2: 1, 9: 2 });
       await lab.startTraffic(await lab.addPod(2, 1, 9));
       await lab.node(3).agent!.stop('SIGKILL');
@@ -177,13 +180,13 @@ function body(): void {
         const seen = await lab.plaintext.between(encryptedSince);
         expect(seen.filter(({ source }) => !source.includes(':'))).toEqual([]);
         expect(seen.filter(({ source }) => source.includes(':')).length).toBeGreaterThan(0);
-        // a family that nobody asked for is nothing to complain of
+        // A family that is not requested is not a problem.
         const { code, stdout } = await lab.verify();
         expect(code, stdout).toBe(0);
         expect(stdout).not.toContain('IPv6');
       });
 
-    test('switched off, all goes on in the clear, and nothing is left behind', async () => {
+    test('switched off: traffic continues in the clear, and nothing is left behind', async () => {
       await lab.felix(allOf(false));
       for (const index of NODES)
         for (const family of families)

@@ -1,6 +1,6 @@
 /**
- * Five nodes and what happens to them, with traffic of all pods with all others the whole time: from when encryption is on until it is turned off, no
- * packet of a pod crosses the network in the clear. The steps are one story, and each begins where the last one ended.
+ * The life of five nodes under constant traffic between all pods: while encryption is on, no pod
+ * packet crosses the network in the clear. The steps build on each other.
  */
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ describeCluster('five nodes', () =>
 
 function body(): void {
   let lab: ClusterLab;
-  /** Since when there must be nothing in the clear. */
+  /** Since when nothing may be in the clear. */
   let encryptedSince = 0;
 
   beforeAll(async () => {
@@ -47,11 +47,11 @@ function body(): void {
     const leaked = await lab.plaintext.between(encryptedSince);
     expect(leaked.slice(0, 5), `${leaked.length} packets of pods in the clear`).toEqual([]);
   };
-  /** What is shorter is not looked for. */
+  /** Shorter interruptions are ignored. */
   const silent = (longest: number): string => seconds(Math.max(longest, 150));
   const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
   const took = (since: number): string => seconds(Date.now() - since);
-  /** How many agents follow the cluster: they read what it is now, and not what it was. */
+  /** Number of agents that are in sync with the current cluster. */
   const heard = async (): Promise<number> => {
     const answers = await Promise.all(NODES.map(index => lab.ready(lab.node(index))));
     return answers.filter(answer => answer?.phase === 'running' && answer.stale === undefined).length;
@@ -71,7 +71,7 @@ function body(): void {
     say(`${what}: ${took(begin)}, ${lost}, 0 packets in the clear`);
   };
 
-  test('without WireGuard, all talk in the clear', async () => {
+  test('without WireGuard, all traffic is in the clear', async () => {
     for (const index of NODES) lab.startAgent(lab.node(index));
     await lab.talk.untilAllTalk();
     expect(lab.talk.pairs()).toHaveLength(20);
@@ -80,7 +80,7 @@ function body(): void {
   });
 
   test('all 20 pairs are encrypted within ten seconds of the switch', async () => {
-    // as in a cluster where the agents have run for a while
+    // As in a cluster whose agents have run for a while.
     await until('the agents to read the cluster', async () => (await heard()) === NODES.length);
     const begin = Date.now();
     await lab.felix({ wireguardEnabled: true });
@@ -99,7 +99,7 @@ function body(): void {
     encryptedSince = last + 1;
   });
 
-  test('the key is where Felix puts it, and wgts verify agrees', async () => {
+  test('keys are published where Felix publishes them, and wgts verify agrees', async () => {
     for (const index of NODES) expect(await lab.keyOf(index)).toMatch(/^[A-Za-z0-9+/]{43}=$/);
     const { code, stdout, stderr } = await lab.verify();
     expect(stderr).toBe('');
@@ -123,7 +123,7 @@ function body(): void {
       await lab.startTraffic(await lab.addPod(4, 5));
     }));
 
-  test('a pod has an address of a block of another node', () =>
+  test("a pod borrows an address from another node's block", () =>
     step('a borrowed address', async () => {
       await lab.allocate(1, { 2: 1, 9: 2 });
       await lab.startTraffic(await lab.addPod(2, 1, 9));
@@ -137,7 +137,7 @@ function body(): void {
       const node = lab.node(3);
       await node.agent!.stop();
       rmSync(lab.keys(node), { recursive: true });
-      // the device has the old one still, and would give it back
+      // The device still has the old key, and the agent would restore it.
       await run(lab.inside(node, ['sh', '-c', 'wg genkey | wg set tunl-wg.cali private-key /dev/stdin']));
       lab.startAgent(node);
       await until('another key', async () => (await lab.keyOf(3)) !== before, LIMIT);
@@ -156,9 +156,9 @@ function body(): void {
     }));
 
   test(
-    'the API server is away',
+    'an outage of the API server',
     () =>
-      step(`the API server away for ${OUTAGE / 1000} s, an agent killed and started meanwhile`, async () => {
+      step(`the API server away for ${OUTAGE / 1000} s, an agent killed and restarted in between`, async () => {
         await lab.plane.stopApiServer();
         await sleep(OUTAGE / 2);
         await lab.node(4).agent!.stop('SIGKILL');
@@ -174,7 +174,7 @@ function body(): void {
     OUTAGE + 600_000,
   );
 
-  test('a node is switched off, and on again: with it all goes in the clear, and with nobody else', async () => {
+  test('a node is switched off, and on again: only its own traffic is in the clear', async () => {
     const off = podOf(3).addresses[0]!;
     const begin = Date.now();
     await lab.felixOf(nodeName(3), { wireguardEnabled: false });
@@ -213,7 +213,7 @@ function body(): void {
     );
   });
 
-  test('switched off for all, all goes on in the clear', async () => {
+  test('switched off for all: traffic continues in the clear', async () => {
     const begin = Date.now();
     await lab.felix({ wireguardEnabled: false });
     for (const index of NODES) await until('no key', async () => (await lab.keyOf(index)) === undefined, LIMIT);

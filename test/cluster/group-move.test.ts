@@ -1,7 +1,8 @@
 /**
- * Calico moves from crd.projectcalico.org/v1 to projectcalico.org/v3 under traffic, as its DatastoreMigration does it (Calico 3.32): locked, copied, unlocked
- * in the other group, the old definitions deleted with their objects. Then definitions go without a move. Pods send one way only, as what answers would
- * hide a session that the other side has lost. The steps are one story.
+ * Calico moves from crd.projectcalico.org/v1 to projectcalico.org/v3 under traffic, like its
+ * DatastoreMigration (Calico 3.32): lock, copy, unlock the new group, delete the old CRDs with
+ * their objects. Then CRDs are deleted without a move. Pods send one way only, because replies
+ * would hide a session that the other side has lost. The steps build on each other.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +19,7 @@ import { blockOf, ipamBlock, podAddress } from './objects.ts';
 const [V1, V3] = ['crd.projectcalico.org/v1', 'projectcalico.org/v3'] as const;
 const NODES = [1, 2, 3];
 const FAIL_CLOSED = 3;
-/** Of a block that is claimed after the move. */
+/** The block that is claimed after the move. */
 const NEW_BLOCK = 9;
 const LIMIT = HANG_MS;
 const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'nft', 'wg', 'unshare'] as const;
@@ -43,7 +44,7 @@ function body(): void {
     const pods = new Map<number, LabPod>();
     for (const index of NODES) pods.set(index, await lab.addPod(index));
     await sleep(1000);
-    // around: each sends to one, and hears of another
+    // In a ring: each pod sends to one and receives from another.
     const talking = new Map<number, Running>();
     for (const index of NODES)
       talking.set(index, await talk(lab, pods.get(index)!, pods.get((index % NODES.length) + 1)!));
@@ -54,7 +55,10 @@ function body(): void {
   });
   afterAll(() => lab?.close());
 
-  /** Nothing of the pods crossed the cable in the clear since it was on, and none of them was silent for a second. */
+  /**
+   * Checks that no pod packet crossed the underlay in the clear since the switch, and no pod was
+   * silent for a second.
+   */
   const step = async (what: string, action: () => Promise<void>): Promise<void> => {
     const begin = Date.now();
     await action();
@@ -65,7 +69,7 @@ function body(): void {
       `the move: ${what}: ${clear.length} packets in the clear, no stream silent for more than ${longest} ms`,
     );
     expect(clear.slice(0, 5), `${clear.length} packets of pods in the clear`).toEqual([]);
-    // a tunnel that was taken down would be silent until WireGuard itself notices: 15 s
+    // A tunnel that was taken down would be silent until WireGuard itself notices: 15 s.
     expect(longest).toBeLessThan(15_000);
     expect((await lab.encrypted.between(begin)).length).toBeGreaterThan(0);
   };
@@ -102,14 +106,14 @@ function body(): void {
     return own;
   };
 
-  test('v3 is installed beside v1, and empty', () =>
+  test('installs v3 beside v1, empty', () =>
     step('v3 beside v1', async () => {
       await lab.plane.apply(...calicoCrds(V3));
       await sleep(1000);
       await follows(V1);
     }));
 
-  test('locked and copied; an agent restarts meanwhile', () =>
+  test('locked and copied, while an agent restarts', () =>
     step('locked and copied', async () => {
       await set(V1, false);
       await lab.plane.apply(information(V3, false));
@@ -130,7 +134,7 @@ function body(): void {
       await follows(V1);
     }));
 
-  test('unlocked: v3 is followed, and a block that is claimed there is encrypted; an agent restarts', () =>
+  test('unlocked: agents follow v3 and encrypt a block that is claimed there; an agent restarts', () =>
     step('v3 unlocked', async () => {
       await set(V3, true);
       for (const index of NODES)
@@ -150,7 +154,7 @@ function body(): void {
       await follows(V3);
     }));
 
-  test('the definitions of v1 are deleted, and their objects with them', () =>
+  test('the CRDs of v1 are deleted with their objects', () =>
     step('v1 deleted', async () => {
       await deleteCrds(V1);
       await sleep(12_000);
@@ -158,19 +162,19 @@ function body(): void {
       await follows(V3);
     }));
 
-  test('the definitions of v3 too, and nothing else is there', () =>
+  test('the CRDs of v3 are deleted too, and no group remains', () =>
     step('v3 deleted', async () => {
       await deleteCrds(V3);
       await sleep(12_000);
     }));
 
-  test('they are made anew, and empty', () =>
-    step('v3 made anew', async () => {
+  test('the CRDs are re-created, empty', () =>
+    step('v3 re-created', async () => {
       await lab.plane.apply(...calicoCrds(V3), information(V3, true));
       await sleep(12_000);
     }));
 
-  test('filled again, and one of them replaced at once, as `kubectl replace --force` does it', () =>
+  test('filled again, and one CRD replaced at once, like `kubectl replace --force`', () =>
     step('v3 filled', async () => {
       const felix = { apiVersion: V3, kind: 'FelixConfiguration', metadata: { name: 'default' } };
       await lab.plane.apply({ ...felix, spec: { wireguardEnabled: true } });
@@ -193,7 +197,7 @@ function body(): void {
       await sleep(12_000);
     }));
 
-  test('a FelixConfiguration that somebody deletes is a decision', async () => {
+  test('deleting a FelixConfiguration on purpose takes effect', async () => {
     const felix = { apiVersion: V3, kind: 'FelixConfiguration', metadata: { name: 'default' } };
     await lab.plane.apply({ ...felix, spec: { wireguardEnabled: true } });
     await sleep(1000);
@@ -223,7 +227,7 @@ async function talk(lab: ClusterLab, pod: LabPod, to: LabPod): Promise<Running> 
   return running;
 }
 
-/** From one pod to another, which never answers it. */
+/** Traffic from one pod to another, which never replies. */
 class Stream {
   readonly #from: string;
   readonly #hearing: Running;
@@ -238,7 +242,7 @@ class Stream {
     return last !== undefined && last >= since;
   }
 
-  /** Milliseconds; what is under 150 is not told. */
+  /** Milliseconds; interruptions under 150 ms are not reported. */
   longestSilence(since: number): number {
     const lines = this.#lines();
     const ended = lines.flatMap(({ from, start = 0, end = 0 }) =>

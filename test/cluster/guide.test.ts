@@ -1,6 +1,7 @@
 /**
- * The commands of docs/en/calico*.md, in the guide's own text and order, against a real API server with three nodes, Calico's kinds and no kubelet. What each shall
- * have done stands beside its name; docs/zh has the same commands (test/rules/docs-commands.test.ts).
+ * Runs the commands of docs/en/calico*.md, in the guide's own text and order, against a real API
+ * server with three nodes, Calico's kinds and no kubelet. The expected effect stands beside each
+ * name; docs/zh has the same commands (test/rules/docs-commands.test.ts).
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,16 +18,16 @@ const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 const OTHER_KEY = 'AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 
 interface Check {
-  /** What another page of the guide has the reader do before. */
+  /** Commands of another page that come first. */
   readonly before?: () => void;
   readonly after: (ran: Ran) => void;
-  /** Where the commands themselves say no. */
+  /** Set if the commands are expected to fail. */
   readonly status?: number;
 }
 
-/** By Calico's definition of a FelixConfiguration, whatever is said in one. */
+/** Defaults that Calico's CRD fills into every FelixConfiguration. */
 const FILLED_IN = { nftablesFlowTableOffload: 'Disabled', nftablesMode: 'Auto' };
-/** By the names that the markers say. */
+/** The checks, by the names in the markers. */
 const CHECKS: Readonly<Record<string, Check>> = {
   'install by kustomize': {
     after: () => expect(daemonSets('kube-system')).toEqual(['wireguard-ts', 'wireguard-ts-labeller']),
@@ -43,7 +44,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
   'doctor tells what the machine offers': { after: ({ out }) => expect(out).toMatch(/^backend +auto takes /m) },
   'verify tells of every pair': {
-    // one of three nodes has a key
+    // One of three nodes has a key.
     status: 1,
     after: ({ out }) => {
       expect(out).toMatch(/^FAMILY +NODE +NODE +STATE/);
@@ -102,7 +103,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
       const ports = felix('default') as Record<string, { port: number; protocol: string }[]>;
       for (const list of ['failsafeInboundHostPorts', 'failsafeOutboundHostPorts']) {
         expect(ports[list]).toContainEqual({ protocol: 'udp', port: 51820 });
-        // Calico's own, without which a host is cut off
+        // Calico's own failsafe ports, without which a host is cut off.
         expect(ports[list]).toContainEqual({ protocol: 'tcp', port: 6443 });
       }
     },
@@ -209,7 +210,7 @@ describeCluster('the guide on a real API server', () => {
     rmSync(folder, { recursive: true });
   });
 
-  // the guide itself before what goes further
+  // The guide itself before further pages.
   const calico = guides('en').filter(({ name }) => name.startsWith('calico'));
   const pages = calico.sort((a, b) => Number(b.name === 'calico.md') - Number(a.name === 'calico.md'));
   describe.each(pages.map(page => [page.name, page] as const))('%s', (_, page) => {
@@ -223,7 +224,7 @@ describeCluster('the guide on a real API server', () => {
     });
   });
 
-  test('every check is of a block', () => {
+  test('every check belongs to a block', () => {
     const named = pages.flatMap(({ commands }) => commands.map(({ marker }) => marker?.says));
     for (const name of Object.keys(CHECKS)) expect(named.filter(each => each === name)).toEqual([name]);
   });

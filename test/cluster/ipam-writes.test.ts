@@ -1,4 +1,7 @@
-/** What the agent writes into Calico's IPAM, judged by Calico's own definitions in either group: nothing is refused, and nothing pruned. */
+/**
+ * The agent's writes to Calico's IPAM, validated by Calico's own CRDs in either group: nothing is
+ * refused, nothing pruned.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
 import { ipamPort } from '../../src/calico/agent/ipam.ts';
@@ -11,7 +14,7 @@ import { type ControlPlane, describeCluster, type Manifest, startControlPlane } 
 const NODE = 'worker.example';
 const POOL_SIZE = { cidr: '192.168.0.0/24', blockSize: 26 };
 
-describeCluster('IPAM by Calico’s own definitions', () => {
+describeCluster('IPAM with Calico’s own CRDs', () => {
   describe.each(['crd.projectcalico.org/v1', 'projectcalico.org/v3'] as const)('%s', group => {
     let plane: ControlPlane;
     let datastore: Datastore;
@@ -50,7 +53,7 @@ describeCluster('IPAM by Calico’s own definitions', () => {
         log: () => {},
       });
 
-    test('an address out of a new block, another agent that finds it, and its end', async () => {
+    test('an address from a new block, another agent that finds it, and its release', async () => {
       const { address, problem } = await allocator().ensure(4, undefined);
       expect(problem).toBeUndefined();
       expect(written).toEqual([
@@ -70,7 +73,7 @@ describeCluster('IPAM by Calico’s own definitions', () => {
       expect(await datastore.objects.list('IPAMHandle')).toEqual([]);
     });
 
-    test('an address out of a block that Calico filled: what is in it stays, number by number', async () => {
+    test('an address from a block that Calico filled: its contents stay, number by number', async () => {
       const [block] = await datastore.objects.list('IPAMBlock');
       const attributes = [
         { handle_id: 'k8s-pod-network.a', secondary: { node: 'x', pod: 'p' }, alternateOwnerAttrs: { pod: 'q' } },
@@ -100,7 +103,10 @@ describeCluster('IPAM by Calico’s own definitions', () => {
   });
 });
 
-/** As the store, but each answer must have all that was sent: what a definition does not know is pruned without a word. */
+/**
+ * Wraps the store and checks that each answer has all fields that were sent: a CRD silently prunes
+ * unknown ones.
+ */
 function kept(objects: ObjectStore, written: string[]): ObjectStore {
   const checked = async (what: string, kind: string, sent: StoredObject['spec'], answer: Promise<StoredObject>) => {
     const { spec, metadata } = await answer;

@@ -1,6 +1,6 @@
 /**
- * kubectl for tests: that of KUBEBUILDER_ASSETS, that of the PATH, or one that is built from its Go modules into a cache folder the first time
- * (a minute or two).
+ * Finds kubectl for tests: in KUBEBUILDER_ASSETS, in the PATH, or built from its Go modules into a
+ * cache folder at first use (a minute or two).
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -10,10 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { builtOnce } from '../support/built-once.ts';
 
 const SOURCE = fileURLToPath(new URL('./kubectl/', import.meta.url));
-/** For the test that builds it. */
+/** Timeout of the test that builds it. */
 export const KUBECTL_LIMIT_MS = 600_000;
 
-/** @throws Error that says what is missing */
+/** @throws Error that names what is missing */
 export async function kubectlProgram(): Promise<string> {
   const assets = process.env['KUBEBUILDER_ASSETS'];
   const folders = [...(assets ? [assets] : []), ...(process.env['PATH'] ?? '').split(delimiter)];

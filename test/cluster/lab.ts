@@ -1,7 +1,8 @@
 /**
- * A cluster on one machine, as far as encryption between nodes goes: a real control plane, nodes as network namespaces on a bridge, pods as
- * namespaces behind them, the agent as it is installed on each node, and the routes that BIRD would have set. All of it in the network namespace that the
- * test runs in (own-namespace.ts), which is the bridge and the control plane's host.
+ * A laboratory cluster on one machine: a real control plane, nodes as network namespaces on a
+ * bridge, pods as namespaces behind them, the installed agent on each node, and the routes that
+ * BIRD would set. Everything runs in the test's own network namespace (own-namespace.ts), which
+ * holds the bridge and the control plane.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,16 +19,16 @@ import { Underlay } from './underlay.ts';
 const BRIDGE = 'wgts-underlay';
 const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 const HOST = { 4: '172.20.0.254', 6: 'fd20::fe' } as const;
-/** On the node's side of each pod's cable. */
+/** The address of the node's end of each pod's veth. */
 const GATEWAY = { 4: '169.254.1.1', 6: 'fe80::1' } as const;
 
 export interface LabNode {
   readonly index: number;
   readonly namespace: Namespace;
-  /** A process that keeps the node's mounts: its /run is its own, as on a machine. */
+  /** A process that holds the node's mounts: each node has its own /run, like a machine. */
   readonly machine: Running;
   agent?: Running;
-  /** Of the agents so far. */
+  /** Output of the agents so far. */
   readonly log: string;
 }
 
@@ -42,16 +43,16 @@ export class ClusterLab {
   readonly bridge = BRIDGE;
   readonly families: readonly Family[];
   readonly plane: ControlPlane;
-  /** Every packet on the underlay from or to an address of a pod. */
+  /** Captures every packet on the underlay from or to a pod's address. */
   readonly plaintext: Underlay;
-  /** Every one of WireGuard's ports. */
+  /** Captures every packet of WireGuard's ports. */
   readonly encrypted: Underlay;
   readonly nodes = new Map<number, LabNode>();
   readonly pods: LabPod[] = [];
   readonly talk: Conversation;
   readonly #lab: Lab;
   readonly #bird = new Bird();
-  /** How the names of the pods' cables begin. */
+  /** Prefix of the interface names of pods. */
   podPrefix = 'cali';
   #cables = 0;
 
@@ -70,7 +71,7 @@ export class ClusterLab {
     this.encrypted = encrypted;
   }
 
-  /** Without nodes, and with WireGuard off. */
+  /** Opens a cluster without nodes and with WireGuard off. */
   static async start(families: readonly Family[]): Promise<ClusterLab> {
     const lab = new Lab();
     const addresses = families.map(family => `addr add ${HOST[family]}/${family === 4 ? 24 : 64} dev ${BRIDGE}`);
@@ -101,7 +102,7 @@ export class ClusterLab {
     await run(['ip', 'link', 'del', BRIDGE]);
   }
 
-  /** A machine on the network, and its Node. */
+  /** Adds a machine on the network, and its Node. */
   async addNode(index: number): Promise<LabNode> {
     const namespace = await this.#lab.namespace(`node${index}`);
     const port = `port${index}`;
@@ -110,8 +111,8 @@ export class ClusterLab {
     await namespace.ip(
       ...this.families.map(family => `addr add ${nodeAddress(index, family)}/${family === 4 ? 24 : 64} dev eth0`),
       'link set eth0 up',
-      // as a machine has one, without which Felix does not go on; beside the underlay, as it leads what is for addresses
-      // that nobody has any more
+      // A default route, without which Felix does not start; beside the underlay, because it takes
+      // packets for addresses that no longer exist.
       'link add uplink type bridge',
       'link set uplink up',
       ...this.families.map(family => `route add ${family === 4 ? '0.0.0.0/0' : '::/0'} dev uplink`),
@@ -127,7 +128,7 @@ export class ClusterLab {
     return made;
   }
 
-  /** What is left of it in the cluster goes as Calico has it go: its pods first, then its routes, its blocks, its Node. */
+  /** Removes a node's objects in Calico's order: its pods, its routes, its blocks, its Node. */
   async removeNode(index: number): Promise<void> {
     const gone = this.node(index);
     for (const pod of this.pods.filter(each => each.node === gone)) await this.removePod(pod);
@@ -148,7 +149,7 @@ export class ClusterLab {
     return found;
   }
 
-  /** A command on the machine: with its network, and its /run. */
+  /** Runs a command on the machine, with its network and its /run. */
   inside({ machine }: LabNode, argv: readonly string[]): string[] {
     return ['nsenter', '-t', String(machine.pid), '-m', '-n', '--', ...argv];
   }
@@ -156,12 +157,12 @@ export class ClusterLab {
   startAgent(of: LabNode, ...more: readonly string[]): void {
     const options = ['--node', nodeName(of.index), '--kubeconfig', this.plane.kubeconfig, '--key-dir', this.keys(of)];
     const argv = [process.execPath, WGTS, 'calico', ...options, ...more];
-    // not by a pipe of ours: the tunnel outlives its agent, and would hold it open
+    // No pipe of ours: the tunnel outlives its agent, and would hold the pipe open.
     const quiet = ['sh', '-c', `exec "$@" >>${of.log} 2>&1`, 'sh', ...argv];
     of.agent = start(this.inside(of, quiet), { env: { NODENAME: nodeName(of.index) } });
   }
 
-  /** What the agent says of itself. Undefined while it does not listen. */
+  /** Returns the agent's answer of /readyz; undefined while it does not listen. */
   async ready(
     of: LabNode,
   ): Promise<{ readonly ready: boolean; readonly phase: string; readonly stale?: string } | undefined> {
@@ -171,7 +172,7 @@ export class ClusterLab {
     return body === '' ? undefined : (JSON.parse(body) as { ready: boolean; phase: string; stale?: string });
   }
 
-  /** A file that goes with the laboratory. */
+  /** Returns the path of a file that is removed with the laboratory. */
   file(name: string): string {
     return this.#lab.file('', name);
   }
@@ -180,7 +181,7 @@ export class ClusterLab {
     return join(this.#lab.directory, `keys${index}`);
   }
 
-  /** Blocks of this node, in the cluster and in the routes of all. */
+  /** Adds blocks of this node, in the cluster and in the routes of all nodes. */
   async addBlocks(index: number, allocations: Readonly<Record<number, number>> = { 2: index }): Promise<void> {
     for (const family of this.families) {
       const cidr = blockOf(index, family);
@@ -191,9 +192,11 @@ export class ClusterLab {
   }
 
   /**
-   * To another node, when its pods are gone. As Calico has it: the old node's BIRD withdraws the route, the block is released and claimed, the new
-   * node's BIRD announces it; meanwhile there is no such route. An old route that stays on the new owner would lead what is for its own block to
-   * the old one, in the clear: nobody knows of the block better than its owner.
+   * Moves a block to another node, after its pods are gone, in Calico's order: the old node's BIRD
+   * withdraws the route, the block is released and claimed, the new node's BIRD announces it. In
+   * between there is no such route. An old route on the new owner would send packets for its own
+   * block to the old owner, in the clear, because no agent encrypts traffic to its own node's
+   * blocks.
    */
   async moveBlocks(of: number, to: number): Promise<void> {
     for (const family of this.families) this.#bird.forget(blockOf(of, family));
@@ -204,7 +207,10 @@ export class ClusterLab {
     await this.#bird.announce(this.nodes.values());
   }
 
-  /** A pod at the second address of a block, on this node or on another, which then has borrowed it. */
+  /**
+   * Adds a pod at the second address of a block, on this node or on another, which then borrows the
+   * address.
+   */
   async addPod(on: number, block = on, host = 2): Promise<LabPod> {
     const at = this.node(on);
     const cable = `${this.podPrefix}${this.#cables++}`;
@@ -247,17 +253,19 @@ export class ClusterLab {
     await this.#bird.announce(this.nodes.values());
   }
 
-  /** With the pods that were there before, and those that come; they go on sending to it when it is gone. */
+  /**
+   * Exchanges traffic with all earlier and later pods, which keep sending to it after it is gone.
+   */
   async startTraffic(pod: LabPod): Promise<void> {
     await this.talk.join(pod.namespace, pod.node.index, pod.addresses);
   }
 
-  /** Whose the addresses of a node's blocks are. */
+  /** Which node uses each address of a node's blocks. */
   async allocate(index: number, allocations: Readonly<Record<number, number>>): Promise<void> {
     for (const family of this.families) await this.plane.apply(ipamBlock(blockOf(index, family), index, allocations));
   }
 
-  /** The configuration of one node. */
+  /** Sets the FelixConfiguration of one node. */
   felixOf(of: string, spec: object): Promise<void> {
     return this.plane.apply({ apiVersion: GROUP, kind: 'FelixConfiguration', metadata: { name: `node.${of}` }, spec });
   }

@@ -1,6 +1,6 @@
 /**
- * The laboratory's cluster: objects and addresses, by the index of a node. Node 3 is 172.20.0.3 and fd20::3, its block 10.244.3.0/26 and
- * fd10:244:3::/122, its pod the second of these.
+ * The laboratory's cluster: objects and addresses, by the index of a node. Node 3 is 172.20.0.3 and
+ * fd20::3, its block 10.244.3.0/26 and fd10:244:3::/122, its pod the second of these.
  */
 import type { Family } from '../../src/base/family.ts';
 import type { Manifest } from './control-plane.ts';
@@ -43,7 +43,10 @@ export function node(index: number, families: readonly Family[]): Manifest {
   };
 }
 
-/** @param allocations by the number of the address in the block, the index of the node whose pod has it */
+/**
+ * @param allocations maps an address' number in the block to the index of the node whose pod uses
+ * it
+ */
 export function ipamBlock(cidr: string, owner: number, allocations: Readonly<Record<number, number>>): Manifest {
   const given = Object.entries(allocations);
   const slots = Array.from({ length: 64 }, (_, ordinal): number | null => {

@@ -1,7 +1,8 @@
 /**
- * What only one node's pods begin. Felix clears our key at each of its starts, and peers drop their session with us for that; where the pods of both sides
- * talk, the other side's next packet makes a new one, and nobody notices. Here node 1's pod alone begins anything. Pods' interfaces are azv*, as in Azure, and
- * the agents fail closed.
+ * Traffic that only one node's pods begin. Felix clears our key at each of its starts, and peers
+ * then drop their session with us. Where pods of both sides send, the other side's next packet
+ * begins a new session unnoticed; here only node 1's pod begins traffic. Pods' interfaces are azv*,
+ * as in Azure, and the agents fail closed.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Family } from '../../src/base/family.ts';
@@ -18,8 +19,8 @@ const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'u
 /** Milliseconds. */
 const INTERVAL_MS = 50;
 /**
- * What WireGuard itself takes to notice that a session is dead (KEEPALIVE_TIMEOUT and REKEY_TIMEOUT): an agent that does not greet has that
- * silence at the least, one that does some 0.3 s of it.
+ * The time that WireGuard itself takes to notice a dead session (KEEPALIVE_TIMEOUT and
+ * REKEY_TIMEOUT): the minimum silence without fresh handshakes. With them it is about 0.3 s.
  */
 const MOST_LOST_MS = 15_000;
 
@@ -55,8 +56,9 @@ function body(): void {
   }
 
   /**
-   * @returns in milliseconds: the longest time without an answer, from one second before the action on; and how long after its end the first answer came that
-   * others followed
+   * @returns in milliseconds: the longest time without an answer, starting one second before the
+   * action; and
+   *   the time from its end to the first answer of a continuing series
    */
   async function silences(
     family: Family,
@@ -72,7 +74,7 @@ function body(): void {
       const since = Date.now() - 1000;
       await action();
       const acted = Date.now();
-      // the second greeting among it
+      // Includes the second handshake attempt.
       await sleep(4_000);
       await until('answers again', () => (times().at(-1) ?? 0) > Date.now() - 500, limit);
       const all = [...times().filter(each => each > since), Date.now()];
@@ -97,14 +99,14 @@ function body(): void {
     });
 
     test.each(FAMILIES)(
-      'IPv%s: pods whose interfaces have another prefix than cali reach each other, sealed',
+      'IPv%s: sealed pods reach each other although their interfaces do not begin with cali',
       async family => {
         const since = Date.now();
         const table = (await run(lab.inside(lab.node(1), ['nft', 'list', 'ruleset']))).stdout;
         expect(table).toContain('seal-out');
         expect(table).toMatch(/oifname "azv\*" accept/);
         expect(table).not.toContain('"cali*"');
-        // not while the agents still follow the switch
+        // Only after all agents have applied the switch.
         await until('ten answers of ten', async () => {
           const argv = ['ping', '-c10', '-i0.05', '-W1', target(family)];
           return (await pod.namespace.run(argv, { mayFail: true })).stdout.includes('10 received');
@@ -119,23 +121,23 @@ function body(): void {
     expect(await longestSilence(family, () => wipe(family))).toBeLessThan(MOST_LOST_MS);
   });
 
-  test('a key that is overwritten', async () => {
+  test('an overwritten key', async () => {
     const other = Buffer.alloc(32, 7).toString('base64');
     expect(await longestSilence(4, () => lab.annotate(1, { [KEY[4]]: other }))).toBeLessThan(MOST_LOST_MS);
   });
 
-  test('several starts in a row: no longer after the last', async () => {
+  test('several starts in a row: no longer silence after the last', async () => {
     const longest = await longestSilence(4, async () => {
       for (let i = 0; i < 4; i++) {
         await wipe(4, 6);
         await sleep(300);
       }
     });
-    // each of them may cost as much as one
+    // Each start may cost as much as a single one.
     expect(longest).toBeLessThan(MOST_LOST_MS + 4 * 300);
   });
 
-  test('the peer is the one whose Felix starts', async () => {
+  test("the peer's Felix starts", async () => {
     const action = () => lab.annotate(2, { [KEY[4]]: null, [KEY[6]]: null });
     expect(await longestSilence(4, action)).toBeLessThan(MOST_LOST_MS);
   });
@@ -149,7 +151,7 @@ function body(): void {
 
   const back = (): Promise<unknown> => until('its key', () => lab.keyOf(1, 4));
 
-  test('our Node is deleted and made again: soon after the key is there', async () => {
+  test('our Node is deleted and re-created: recovers soon after the key is back', async () => {
     const { healed } = await silences(4, async () => {
       await lab.plane.api('DELETE', path('Node', nodeName(1)));
       await sleep(1_000);
@@ -159,7 +161,7 @@ function body(): void {
     expect(healed).toBeLessThan(MOST_LOST_MS);
   });
 
-  test('the agent starts while the key is cleared: soon after the key is there', async () => {
+  test('the agent starts while the key is cleared: recovers soon after the key is back', async () => {
     const { healed } = await silences(4, async () => {
       await lab.node(1).agent!.stop('SIGKILL');
       await wipe(4, 6);

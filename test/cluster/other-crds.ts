@@ -1,4 +1,7 @@
-/** What the guide and the manifests name beside Kubernetes and Calico's kinds: OpenShift's rules for pods, and the Tigera operator's Installation. */
+/**
+ * Other kinds in the guide and the manifests: OpenShift's SecurityContextConstraints, and the
+ * Tigera operator's Installation.
+ */
 import type { Manifest } from './control-plane.ts';
 
 const ANYTHING = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };

@@ -1,4 +1,4 @@
-/** An installation of deploy/ with components, as an operator's own folder would name them. */
+/** Builds an installation of deploy/ with components, like an operator's own kustomization. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -6,10 +6,10 @@ import { REPOSITORY } from '../support/guide.ts';
 
 const DEPLOY = join(REPOSITORY, 'deploy');
 
-/** Gone when `use` returns. */
+/** The folder is removed when `use` returns. */
 export function withOverlay<T>(installation: string, components: readonly string[], use: (folder: string) => T): T {
   const at = mkdtempSync(join(tmpdir(), 'wgts-overlay-'));
-  // kustomize takes no absolute ones
+  // kustomize rejects absolute paths.
   const path = (name: string) => JSON.stringify(relative(at, join(DEPLOY, name)));
   try {
     writeFileSync(

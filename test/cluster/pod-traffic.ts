@@ -1,15 +1,15 @@
-/** Continuous traffic of pods with each other, as pod-traffic.mjs sends it, and when it did not come through. */
+/** Continuous traffic between pods, sent by pod-traffic.mjs, and its interruptions. */
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Running, until } from '../netns/command.ts';
 import type { Namespace } from '../netns/lab.ts';
 import { HANG_MS } from '../support/patience.ts';
 
-/** From one pod to another, by their addresses. */
+/** An interruption from one pod to another, by their addresses. */
 interface Silence {
   readonly from: string;
   readonly to: string;
-  /** Milliseconds of the epoch: of the last datagram before, and of the first after it. */
+  /** Unix time in milliseconds of the last datagram before, and of the first after it. */
   readonly start: number;
   readonly end: number;
 }
@@ -22,24 +22,27 @@ const SCRIPT = join(import.meta.dirname, 'pod-traffic.mjs');
 export interface Measured {
   readonly begin: number;
   readonly end: number;
-  /** The longest time without a datagram, of all pairs of pods that were meant. */
+  /** The longest time without a datagram among the selected pairs. */
   readonly longest: number;
   readonly silences: readonly Silence[];
 }
 
 type Pair = readonly [from: string, to: string];
 
-/** Of all pods that talk: each to all others, in one family. */
+/** The traffic of all pods: each to all others, in one family. */
 export class Conversation {
   readonly #file: string;
   readonly #talkers = new Map<string, { readonly node: number; readonly traffic: PodTraffic }>();
 
-  /** @param file for the addresses of all */
+  /** @param file receives the addresses of all pods */
   constructor(file: string) {
     this.#file = file;
   }
 
-  /** With those that were there before, and those that come; they go on sending to it when it is gone. */
+  /**
+   * Adds a pod, which exchanges traffic with all earlier and later ones; they keep sending to it
+   * after it is gone.
+   */
   async join(pod: Namespace, node: number, addresses: readonly string[]): Promise<void> {
     for (const address of addresses) appendFileSync(this.#file, `${address}\n`);
     for (const address of addresses)
@@ -51,7 +54,7 @@ export class Conversation {
     this.#talkers.delete(address);
   }
 
-  /** Of different nodes. */
+  /** Pairs of pods on different nodes. */
   pairs(): readonly Pair[] {
     const all = [...this.#talkers];
     return all.flatMap(([from, { node }]) =>
@@ -61,7 +64,7 @@ export class Conversation {
     );
   }
 
-  /** Until each pair's datagrams come through that were sent after this call. */
+  /** Waits until each pair receives a datagram sent after this call. */
   async untilAllTalk(isMeant: (from: string, to: string) => boolean = () => true, limit = HANG_MS): Promise<void> {
     const since = Date.now();
     const meant = this.pairs().filter(pair => isMeant(...pair));
@@ -72,12 +75,12 @@ export class Conversation {
     });
   }
 
-  /** Those of whom nothing came since. */
+  /** Pairs that received nothing since. */
   silentSince(time: number): readonly Pair[] {
     return this.pairs().filter(pair => !(this.#lastOf(pair) >= time));
   }
 
-  /** How long what of the traffic was lost since. */
+  /** Interruptions since. */
   measure(begin: number, isMeant: (from: string, to: string) => boolean = () => true): Measured {
     const end = Date.now();
     const silences = this.pairs()
@@ -92,7 +95,7 @@ export class Conversation {
   }
 }
 
-/** What one pod sends, and has heard. */
+/** One pod's sender and receiver. */
 class PodTraffic {
   readonly address: string;
   readonly #running: Running;
@@ -105,7 +108,7 @@ class PodTraffic {
     this.#running = running;
   }
 
-  /** @param others a file with an address on each line; it may grow */
+  /** @param others a file with one address per line, which may grow */
   static async start(pod: Namespace, address: string, others: string): Promise<PodTraffic> {
     const running = pod.start([process.execPath, SCRIPT, address, String(INTERVAL_MS), others]);
     await until(`the traffic of ${address}`, () => running.output().includes('"ready"'));
@@ -116,13 +119,13 @@ class PodTraffic {
     await this.#running.stop();
   }
 
-  /** When something came from there last. */
+  /** When the last datagram from an address arrived. */
   lastFrom(from: string): number | undefined {
     this.#update();
     return this.#last[from];
   }
 
-  /** Those of a time, of which some may last still. */
+  /** Interruptions within a time, including ongoing ones. */
   silences(from: string, since: number, to: number): readonly Silence[] {
     this.#update();
     const ended = this.#silences.filter(each => each.from === from && each.end > since && each.start < to);

@@ -1,6 +1,7 @@
 /**
- * Policies as Felix programs them around the tunnel, what passes the cable at all, and settings that change while it is off (docs/reference/calico-felix.md#cluster-tests). Two
- * nodes, both families at once; the steps are one story.
+ * Policies as Felix programs them around the tunnel, the traffic on the underlay, and settings that
+ * change while WireGuard is off (docs/reference/calico-felix.md#cluster-tests). Two nodes, both
+ * families at once; the steps build on each other.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Family } from '../../src/base/family.ts';
@@ -19,7 +20,10 @@ const LIMIT = HANG_MS;
 const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'ping', 'nft', 'wg', 'unshare'] as const;
 const LINK: Readonly<Record<Family, string>> = { 4: 'tunl-wg.cali', 6: 'tunl-wg6.cali' };
 const OTHER_LINK: Readonly<Record<Family, string>> = { 4: 'other.cali', 6: 'other6.cali' };
-/** Between the nodes, and not WireGuard from port to port: the control plane, ARP and neighbour discovery aside. */
+/**
+ * Packets between the nodes other than WireGuard from port to port; ignores the control plane, ARP
+ * and neighbour discovery.
+ */
 const ELSE = [
   '(ip or ip6)',
   'not ip6 multicast',
@@ -28,7 +32,10 @@ const ELSE = [
   'not (udp src port 51820 and dst port 51820)',
   'not (udp src port 51821 and dst port 51821)',
 ].join(' and ');
-/** What Felix lets through before any policy of a HostEndpoint, where WireGuard is on (4.8); and what it always does. */
+/**
+ * What Felix allows before any HostEndpoint policy while WireGuard is on
+ * (docs/reference/calico-felix.md#firewall); and what it always allows.
+ */
 const FELIX = `udp dport { 51820, 51821 } fib WHERE type local accept
     meta l4proto ipv6-icmp accept
     ip WHERE 172.20.0.0/24 tcp dport 1-65535 accept
@@ -44,7 +51,7 @@ function body(): void {
   const enabled = (value: boolean): object => ({ wireguardEnabled: value, wireguardEnabledV6: value });
   const keys = async (): Promise<readonly (string | undefined)[]> =>
     Promise.all(NODES.flatMap(index => FAMILIES.map(family => lab.keyOf(index, family))));
-  /** Nothing of the pods crossed the cable but in WireGuard's own messages, and those did. */
+  /** Checks that pod traffic crossed the underlay, and only inside WireGuard's messages. */
   const encrypted = async (since: number): Promise<void> => {
     await sleep(500);
     expect(await others.between(since)).toEqual([]);
@@ -57,7 +64,7 @@ function body(): void {
           expect.objectContaining({ source: nodeAddress(from, family), destination: nodeAddress(to, family) }),
         );
   };
-  /** Sessions begin anew: what is established already would pass many a policy. */
+  /** Restarts the sessions: many policies pass established connections. */
   const forgetSessions = async (): Promise<void> => {
     for (const family of FAMILIES)
       await lab.node(1).namespace.ip(`link set ${LINK[family]} down`, `link set ${LINK[family]} up`);
@@ -107,7 +114,7 @@ function body(): void {
           })
           .join('\n');
 
-      test('without what Felix lets through before it, nothing comes through', async () => {
+      test('without the traffic that Felix allows before it, nothing passes', async () => {
         await policy(chains(false));
         await sleep(500);
         const since = Date.now();
@@ -115,12 +122,12 @@ function body(): void {
         expect(lab.talk.silentSince(since)).toHaveLength(lab.talk.pairs().length);
       });
 
-      test('with it the tunnel works, new sessions too', async () => {
+      test('with it the tunnel works, including new sessions', async () => {
         const begin = Date.now();
         await policy(chains(true));
         await forgetSessions();
         await lab.talk.untilAllTalk(undefined);
-        // while the link was down its port was closed, of which the host tells the other one by ICMP
+        // While the link was down its port was closed, which the host reports by ICMP.
         await encrypted(Date.now());
         expect(await lab.plaintext.between(begin)).toEqual([]);
         await policy('');
@@ -128,7 +135,7 @@ function body(): void {
     },
   );
 
-  test('an egress policy of a pod that denies stops what goes into the tunnel, and one that allows lets it go on', async () => {
+  test('a denying egress policy of a pod stops its traffic into the tunnel, and an allowing one lets it pass', async () => {
     const deny = FAMILIES.map(family => {
       const to = family === 4 ? 'ip daddr 10.244.2.0/26' : 'ip6 daddr fd10:244:2::/122';
       return `iifname "cali*" ${to} drop`;
@@ -142,14 +149,14 @@ function body(): void {
     await sleep(1000);
     const silent = lab.talk.silentSince(since).map(([from]) => from);
     expect([...silent].sort()).toEqual(FAMILIES.map(family => podAddress(1, family)).sort());
-    // keepalives alone, where some 50 datagrams went
+    // Only keepalives, where about 50 datagrams went before.
     for (const [i, family] of FAMILIES.entries()) expect((await sent(family)) - before[i]!).toBeLessThan(500);
     await policy('');
     await lab.talk.untilAllTalk();
     await encrypted(since);
   });
 
-  test('switched off: keys are cleared, routes are gone, and all goes on in the clear', async () => {
+  test('switched off: keys are cleared, routes are gone, and traffic continues in the clear', async () => {
     await lab.felix(enabled(false));
     await until('the keys to go', async () => (await keys()).every(key => key === undefined), LIMIT);
     const gone = async (): Promise<string> => {
@@ -162,7 +169,7 @@ function body(): void {
     const since = Date.now();
     await sleep(300);
     expect(await lab.encrypted.between(since)).toEqual([]);
-    // this is also what shows that the captures see it
+    // This also proves that the captures see clear traffic.
     expect((await lab.plaintext.between(since)).length).toBeGreaterThan(0);
     expect((await others.between(since)).length).toBeGreaterThan(0);
   });
@@ -192,7 +199,7 @@ function body(): void {
   });
 
   test('WorkloadIPs and host encryption: peers have the addresses of nodes and of each pod, and hosts and pods reach each other encrypted', async () => {
-    // as a network of the cloud's, where Calico has no IPAM
+    // Like a cloud's network, where Calico has no IPAM.
     for (const index of NODES)
       for (const family of FAMILIES) await lab.plane.api('DELETE', path('IPAMBlock', blockOf(index, family)));
     for (const index of NODES)

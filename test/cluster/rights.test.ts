@@ -1,4 +1,7 @@
-/** What the service accounts may do, asked with their own tokens: that the agent's requests are granted, that others are refused, and own-node-only. */
+/**
+ * The service accounts' permissions, checked with their own tokens: the agent's requests are
+ * granted, others refused; own-node-only.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -18,11 +21,11 @@ const NODES = ['worker-1', 'worker-2'];
 
 let plane: ControlPlane;
 let server: Administrator;
-/** Of a pod of the DaemonSet on worker-1. */
+/** The token of a DaemonSet pod on worker-1. */
 let agent: string;
 let labeller: string;
 
-describeCluster('rights on a real API server', () => {
+describeCluster('permissions on a real API server', () => {
   beforeAll(async () => {
     plane = await startControlPlane();
     server = await Administrator.of(plane);
@@ -42,23 +45,23 @@ describeCluster('rights on a real API server', () => {
       ['list FelixConfigurations', ['get', 'felixconfigurations']],
       ['list IPPools', ['get', 'ippools']],
       ['list IPAMBlocks', ['get', 'ipamblocks']],
-      ['find out which groups there are', ['api-versions']],
+      ['list the API groups', ['api-versions']],
     ])('%s', (_, args) => {
       expect(server.kubectl(args, { token: agent })).toMatchObject({ status: 0 });
     });
 
-    test('publish and remove its key, as Felix does', async () => {
+    test('publish and remove its key, like Felix', async () => {
       expect(await patchStatus('worker-1', { [KEY]: 'a key' }, agent)).toMatchObject({ code: 200 });
       expect(annotation('worker-1', KEY)).toBe('a key');
       expect(await patchStatus('worker-1', { [KEY]: null }, agent)).toMatchObject({ code: 200 });
       expect(annotation('worker-1', KEY)).toBe('');
     });
 
-    test('write an Event about a Node, where those are', () => {
+    test('write an Event about a Node, in the namespace of such Events', () => {
       expect(server.kubectl(['create', '-f', '-'], { input: event('default'), token: agent })).toMatchObject({
         status: 0,
       });
-      // the API server itself wants it there
+      // The API server itself requires this namespace.
       expect(server.kubectl(['create', '-f', '-'], { input: event(NAMESPACE) }).err).toMatch(
         /does not match event.namespace/,
       );
@@ -85,7 +88,7 @@ describeCluster('rights on a real API server', () => {
       if (!args.includes('can-i')) expect(err).toMatch(/forbidden/i);
     });
 
-    test('anything that the list does not say: all that it may, in its namespace', () => {
+    test('anything else: these are all its permissions in its namespace', () => {
       const { out } = server.kubectl(['auth', 'can-i', '--list', '--no-headers', '-n', NAMESPACE], { token: agent });
       const granted = out
         .split('\n')
@@ -105,7 +108,7 @@ describeCluster('rights on a real API server', () => {
     });
   });
 
-  test('the labeller labels, and reads its Node; nothing of Calico', () => {
+  test('the labeller labels and reads its Node, and reads nothing of Calico', () => {
     expect(server.kubectl(['label', 'node', 'worker-1', `${LABEL}=absent`], { token: labeller })).toMatchObject({
       status: 0,
     });
@@ -132,7 +135,7 @@ describeCluster('rights on a real API server', () => {
     server.ask(['label', 'node', 'worker-1', `${LABEL}-`]);
   });
 
-  test('components give the rights of their name', () => {
+  test('components grant the permissions of their name', () => {
     const can = (verb: string, kind: string) =>
       server.kubectl(['auth', 'can-i', verb, kind, '-A'], { token: agent }).out.trim();
     const asked = [
@@ -152,13 +155,13 @@ describeCluster('rights on a real API server', () => {
     const own = () => patchStatus('worker-1', { [KEY]: `${Math.random()}` }, agent);
     const foreign = () => patchStatus('worker-2', { [KEY]: `${Math.random()}` }, agent);
 
-    test('without it RBAC lets one node speak for another', async () => {
+    test("without it RBAC lets one node write another's Node", async () => {
       expect([await own(), await foreign()]).toMatchObject([{ code: 200 }, { code: 200 }]);
     });
 
-    test('with it an agent changes its own Node alone', async () => {
+    test('with it an agent changes only its own Node', async () => {
       apply(['own-node-only']);
-      // a policy is in force some seconds after it was made
+      // A policy takes effect some seconds after its creation.
       await expect
         .poll(async () => (await foreign()).says, { timeout: HANG_MS, interval: 500 })
         .toMatch(/may change its own Node only/);
@@ -184,12 +187,12 @@ describeCluster('rights on a real API server', () => {
       expect(code).toBe(403);
     });
 
-    test('a token that is bound to no pod changes nothing', async () => {
+    test('a token that is not bound to a pod changes nothing', async () => {
       const token = server.ask(['create', 'token', 'wireguard-ts', '-n', NAMESPACE]).trim();
       expect((await patchStatus('worker-1', { [KEY]: 'x' }, token)).says).toMatch(/its own Node only/);
     });
 
-    test('the labeller changes its label on its own Node, and nothing else', async () => {
+    test('the labeller changes only its label, on its own Node', async () => {
       const patch = async (node: string, what: object) =>
         (await server.patch(`/api/v1/nodes/${node}`, what, labeller)).says;
       expect(await patch('worker-1', { metadata: { labels: { [LABEL]: 'absent' } } })).toBe('');
@@ -202,7 +205,7 @@ describeCluster('rights on a real API server', () => {
       expect(await patch('worker-1', { spec: { unschedulable: true } })).toMatch(/neither spec nor status/);
     });
 
-    test('nobody else is concerned', () => {
+    test('other accounts are not affected', () => {
       expect(server.kubectl(['label', 'node', 'worker-2', 'x=y'])).toMatchObject({ status: 0 });
       expect(server.kubectl(['annotate', 'node', 'worker-2', `${KEY}-`])).toMatchObject({ status: 0 });
     });
@@ -220,7 +223,7 @@ function annotation(node: string, name: string): string {
   return server.ask(['get', 'node', node, '-o', `jsonpath={.metadata.annotations.${path}}`]);
 }
 
-/** As the kubelet asks for it: bound to a pod, and so to that pod's node. */
+/** Requests a token like the kubelet: bound to a pod, and thereby to that pod's node. */
 function podToken(account: string): string {
   const pod = {
     apiVersion: 'v1',

@@ -1,6 +1,8 @@
 /**
- * Felix as it is beside the agent on one node (docs/reference/calico-felix.md#cleanup, #bootstrap, #when-felix-clears-it), but with less patience: each time it deletes the link with its own
- * name, empties its table, removes the rules to it, and clears the key. The real one does the first three every 90 s, and the last at each start.
+ * Imitates Felix beside the agent on one node (docs/reference/calico-felix.md#cleanup, #bootstrap,
+ * #when-felix-clears-it), but faster: each time it deletes the link of its own name, empties its
+ * table, removes the rules to it, and clears the key. The real Felix does the first three every 90
+ * s, and the last at each start.
  */
 import { sleep } from '../netns/command.ts';
 import type { ClusterLab, LabNode } from './lab.ts';
@@ -9,21 +11,21 @@ import { KEY } from './objects.ts';
 const LINK = 'wireguard.cali';
 const TABLE = 1;
 
-/** No more than a third of the pause between two full turns of the agent. */
+/** At most a third of the minimum time between two full turns of the agent. */
 export const KEY_BACK_MS = 30_000;
 
 export interface Meddled {
-  /** When it cleared the key, milliseconds of the epoch, and after how long it was there again. */
+  /** When it cleared the key, as Unix time in milliseconds, and how long until the key was back. */
   readonly cleared: readonly { readonly at: number; readonly back: number }[];
 }
 
-/** @param times a second apart */
+/** @param times number of rounds, one second apart */
 export async function meddle(lab: ClusterLab, node: LabNode, times: number): Promise<Meddled> {
   const cleared: { at: number; back: number }[] = [];
   const { namespace, index } = node;
   for (let i = 0; i < times; i++) {
     const began = Date.now();
-    // what there is for it to take away
+    // Resources for Felix to remove.
     await namespace.ip(`link add ${LINK} type bridge`, `rule add priority 98 lookup ${TABLE}`);
     await namespace.ip(`link set ${LINK} up`, `route add 192.0.2.0/24 dev ${LINK} table ${TABLE}`);
     await namespace.ip(`link del ${LINK}`, `rule del lookup ${TABLE}`, `route flush table ${TABLE}`);

@@ -1,10 +1,13 @@
-/** What crosses the network between the nodes: tcpdump on the bridge that joins them, read as packets by their outer addresses. */
+/**
+ * Captures the network between the nodes: tcpdump on their bridge, parsed into packets by outer
+ * addresses.
+ */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { formatAddress } from '../../src/base/address.ts';
 import { type Running, sleep, start, until } from '../netns/command.ts';
 
 export interface SeenPacket {
-  /** Milliseconds of the epoch. */
+  /** Unix time in milliseconds. */
   readonly time: number;
   readonly source: string;
   readonly destination: string;
@@ -15,7 +18,7 @@ const PACKET_HEADER = 16;
 const ETHERNET = 14;
 const SNAP = 96;
 
-/** Packets that match a pcap expression, as they come. */
+/** Collects packets that match a pcap expression. */
 export class Underlay {
   readonly #file: string;
   readonly #running: Running;
@@ -28,14 +31,14 @@ export class Underlay {
   }
 
   static async watch(device: string, file: string, filter: string): Promise<Underlay> {
-    // promiscuous, a bridge shows what it hands from port to port
+    // In promiscuous mode a bridge shows what it forwards between ports.
     const options = ['-U', '--immediate-mode', '-B', '16384', '-Z', 'root', '-s', String(SNAP), '-w', file];
     const running = start(['tcpdump', '-n', '-i', device, ...options, filter]);
     await until('tcpdump', () => running.output().includes('listening on'));
     return new Underlay(file, running);
   }
 
-  /** All so far. What the kernel still holds is waited for. */
+  /** Returns all packets so far, including those still buffered in the kernel. */
   async packets(): Promise<readonly SeenPacket[]> {
     await sleep(150);
     this.#update();
@@ -50,7 +53,7 @@ export class Underlay {
     await this.#running.stop('SIGINT');
   }
 
-  /** Packets that tcpdump did not get are packets that nobody can vouch for. */
+  /** Fails if tcpdump dropped packets: they might have been in the clear. */
   async dropped(): Promise<number> {
     await this.stop();
     return Number(/([0-9]+) packets? dropped by kernel/.exec(this.#running.output())?.[1] ?? Number.NaN);

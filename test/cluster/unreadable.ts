@@ -1,11 +1,14 @@
-/** Objects that no agent can make sense of: keys, addresses, prefixes, selectors, allocations and values that are none, and very long ones. */
+/**
+ * Unreadable objects: invalid keys, addresses, prefixes, selectors, allocations and values, and
+ * very long ones.
+ */
 import { sleep } from '../netns/command.ts';
 import type { ControlPlane, Manifest } from './control-plane.ts';
 import { blockOf, GROUP, ipamBlock, KEY, node, nodeName } from './objects.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
-/** @param key of node 3: another claims it too */
+/** @param key the key of node 3, which another node claims too */
 export async function createUnreadable(plane: ControlPlane, key: string): Promise<void> {
   await plane.apply(...unreadable(key));
   await createUnchecked(plane, {
@@ -16,7 +19,10 @@ export async function createUnreadable(plane: ControlPlane, key: string): Promis
   });
 }
 
-/** As an object from before Calico's definition checked it: the definition of that time takes it, and an upgrade leaves it as it is. */
+/**
+ * Stores an object from before Calico's CRD validated it: an older CRD accepts it, and an upgrade
+ * keeps it.
+ */
 async function createUnchecked(plane: ControlPlane, object: Manifest): Promise<void> {
   const crd = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ippools.crd.projectcalico.org';
   const { spec } = (await plane.api('GET', crd)) as { spec: { versions: readonly object[] } };
@@ -24,7 +30,7 @@ async function createUnchecked(plane: ControlPlane, object: Manifest): Promise<v
   const versions = spec.versions.map(version => ({ ...version, schema: { openAPIV3Schema } }));
   await plane.api('PATCH', crd, { spec: { versions } });
   try {
-    // the server takes the other definition up by and by
+    // The server applies the other CRD with a delay.
     for (let i = 0; ; i++)
       try {
         return await plane.apply(object);

@@ -1,6 +1,7 @@
 /**
- * What every WireguardBackend promises, as checks that run over the fake kernel, engines in memory and real control sockets in any test, and
- * over the kernel module in the machine that has it. A check throws when a promise is not kept.
+ * The contract of every WireguardBackend, as checks that run over the fake kernel, engines in
+ * memory and real control sockets in any test, and over the kernel module in the machine that has
+ * it. A check throws on a violation.
  */
 import assert from 'node:assert/strict';
 import type { WireguardBackend } from '../../src/backend/backend.ts';
@@ -13,9 +14,9 @@ import { expectedPeers, key, manyPeers } from '../kernel-vm/wireguard-checks.ts'
 
 export interface BackendStage {
   readonly backend: WireguardBackend;
-  /** A device that has nothing yet. */
+  /** Name of an unconfigured device. */
   readonly name: string;
-  /** What becomes of a request to begin a handshake: `taken`, or the code of the refusal. */
+  /** The expected answer to `initiate`: `taken`, or the code of the refusal. */
   readonly initiate: 'taken' | 'refused' | 'EOPNOTSUPP';
   /** Runs the real wg where it can see the device. @returns its output */
   readonly wg?: (...args: string[]) => Promise<string>;
@@ -26,7 +27,7 @@ export interface BackendCheck {
   run(stage: BackendStage): Promise<Measured | undefined>;
 }
 
-/** Milliseconds by what was done. */
+/** Milliseconds by operation. */
 export type Measured = Readonly<Record<string, number>>;
 
 const EMPTY: DeviceConfig = { privateKey: new Uint8Array(32), fwmark: 0, replacePeers: true };
@@ -37,7 +38,7 @@ const peer = (n: number, ...allowedIps: string[]): PeerConfig => ({
   allowedIps: add(...allowedIps),
 });
 
-/** Allowed IPs of each peer; their order is the backend's own affair. */
+/** Allowed IPs of each peer, sorted, because their order depends on the backend. */
 async function lists({ backend, name }: BackendStage): Promise<Record<string, string>> {
   const { peers } = await backend.get(name);
   return Object.fromEntries(
@@ -51,7 +52,7 @@ async function lists({ backend, name }: BackendStage): Promise<Record<string, st
 const named = (...entries: [number, string][]): Record<string, string> =>
   Object.fromEntries(entries.map(([n, text]) => [formatKeyBase64(key(n)), text]));
 
-/** Sections of a conf in one order: wireguard-go tells its peers in another every time. */
+/** Sorts the sections of a conf: wireguard-go lists its peers in random order. */
 function sorted(conf: string): string {
   return conf
     .split(/\n*(?=\[Peer\])/)
@@ -68,7 +69,7 @@ async function timed<T>(what: () => Promise<T>): Promise<[result: T, millisecond
 
 export const BACKEND_CHECKS: readonly BackendCheck[] = [
   {
-    name: 'the device is listed; one that is not there is ENODEV, by name',
+    name: 'lists the device; a missing one is ENODEV, by name',
     async run({ backend, name }) {
       assert.ok((await backend.list()).includes(name));
       const missing = { code: 'ENODEV', message: /no (interface|device) `wgnowhere'/ };
@@ -79,7 +80,7 @@ export const BACKEND_CHECKS: readonly BackendCheck[] = [
     },
   },
   {
-    name: 'what is set is read back; what is not said is left alone; zeros take away',
+    name: 'reads back what was set; leaves absent fields unchanged; zeros clear fields',
     async run({ backend, name, wg }) {
       const privateKey = clampPrivateKey(key(1000).slice());
       const peers = manyPeers(6, 4);
@@ -99,16 +100,17 @@ export const BACKEND_CHECKS: readonly BackendCheck[] = [
       const changed = whole.peers.map((each, i) => (i === 1 ? { ...each, persistentKeepalive: 77 } : each));
       assert.equal(sorted(formatConf(await backend.get(name))), sorted(formatConf({ ...whole, peers: changed })));
       await backend.set(name, EMPTY);
-      const { privateKey: none, publicKey, fwmark, peers: nobody } = await backend.get(name);
+      const cleared = await backend.get(name);
+      const { publicKey, fwmark } = cleared;
       assert.deepEqual(
-        { none, publicKey, fwmark, nobody },
-        { none: undefined, publicKey: undefined, fwmark: 0, nobody: [] },
+        { privateKey: cleared.privateKey, publicKey, fwmark, peers: cleared.peers },
+        { privateKey: undefined, publicKey: undefined, fwmark: 0, peers: [] },
       );
       return undefined;
     },
   },
   {
-    name: 'a handshake that is asked for begins, or is refused so that the caller can do it otherwise; the peers stay as they are',
+    name: 'a requested handshake begins, or is refused so that the caller can fall back; peers stay unchanged',
     async run(stage) {
       const { backend, name, initiate } = stage;
       const whole = {
@@ -135,10 +137,10 @@ export const BACKEND_CHECKS: readonly BackendCheck[] = [
     },
   },
   {
-    name: 'sync says nothing where nothing differs, and leads to what the whole file says',
+    name: 'sync sends nothing without differences, and otherwise reaches the state of the whole file',
     async run(stage) {
       const { backend, name } = stage;
-      // as a person may write it, not as it is kept
+      // Not clamped, as a person may write it; devices keep it clamped.
       const privateKey = key(1001).map((byte, i) => (i === 0 ? byte | 7 : byte));
       const first = { privateKey, listenPort: 51822, fwmark: 3 };
       const before = {
@@ -149,7 +151,8 @@ export const BACKEND_CHECKS: readonly BackendCheck[] = [
       await backend.sync(name, before);
       assert.deepEqual(await lists(stage), named([1, '10.1.0.0/16 10.2.0.0/16'], [2, '10.3.0.0/16'], [3, 'fd03::/16']));
       assert.deepEqual(await backend.sync(name, before), {});
-      // one prefix goes, one changes hands, one comes, a peer goes, a peer comes
+      // A prefix is removed, one moves to another peer, one is added; a peer is removed, a peer is
+      // added.
       const after = {
         ...first,
         fwmark: 4,
@@ -165,7 +168,7 @@ export const BACKEND_CHECKS: readonly BackendCheck[] = [
     },
   },
   {
-    name: '1,000 peers with 10 allowed IPs each: set, got, and one change among them synced',
+    name: '1,000 peers with 10 allowed IPs each: sets, gets, and syncs one change',
     async run({ backend, name, wg }) {
       const privateKey = clampPrivateKey(key(5000).slice());
       const peers = manyPeers(1000, 10);
@@ -178,7 +181,7 @@ export const BACKEND_CHECKS: readonly BackendCheck[] = [
       const allowedIps = peers[500]!.allowedIps!.slice(1);
       const changed = peers.map((each, i) => (i === 500 ? { ...each, allowedIps } : each));
       const [said, sync] = await timed(() => backend.sync(name, { ...file, peers: changed }));
-      assert.equal(said.peers?.length, 1, 'more than one peer was told something');
+      assert.equal(said.peers?.length, 1, 'more than one peer was configured');
       assert.deepEqual(await backend.sync(name, { ...file, peers: changed }), {});
       await backend.set(name, EMPTY);
       return { set, get, sync };

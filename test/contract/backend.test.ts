@@ -1,4 +1,7 @@
-/** Every WireguardBackend keeps the contract: the kernel's over the fake kernel, an engine's, and the control sockets of real programs. */
+/**
+ * Every WireguardBackend keeps the contract: the kernel's over the fake kernel, an engine's, and
+ * the control sockets of real programs.
+ */
 import { randomFillSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { WireguardBackend } from '../../src/backend/backend.ts';
@@ -23,7 +26,7 @@ import { FakeKernel, type FakeKernelOptions } from '../support/fake-kernel/kerne
 import type { Need } from '../support/machine.ts';
 import { BACKEND_CHECKS, type BackendStage } from './backend-checks.ts';
 
-/** @param stage is ready when the tests begin */
+/** @param stage must be ready before the tests begin */
 function contract(stage: () => BackendStage): void {
   test.each(BACKEND_CHECKS)('$name', async ({ run }) => {
     const measured = await run(stage());
@@ -33,7 +36,7 @@ function contract(stage: () => BackendStage): void {
 
 const fakes: readonly [string, FakeKernelOptions, new (kernel: FakeKernel) => WireguardBackend][] = [
   ['of Linux 6.16', { messageSize: 32768 }, KernelBackend],
-  ['of before', { removesAllowedIps: false, messageSize: 4096 }, KernelBackend],
+  ['before 6.16', { removesAllowedIps: false, messageSize: 4096 }, KernelBackend],
   ['found by the system’s backend', { messageSize: 32768 }, SystemBackend],
 ];
 describe.each(fakes)('the fake kernel %s', (_name, options, Backend) => {

@@ -1,4 +1,7 @@
-/** Every provider against noble with random inputs of random sizes. CRYPTO_CASES says how many (300); TEST_SEED replays a run. */
+/**
+ * Every provider against noble with random inputs of random sizes. CRYPTO_CASES sets how many
+ * (300); TEST_SEED replays a run.
+ */
 import { describe, expect, test } from 'vitest';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
 import { cryptoProviders } from '../support/crypto-providers.ts';
@@ -8,13 +11,13 @@ import { toHex } from '../support/vectors.ts';
 const CASES = Number(process.env['CRYPTO_CASES'] ?? 300);
 const [noble, ...others] = cryptoProviders;
 
-/** Sizes of all kinds, most of them around the blocks of 16 and 64 bytes. */
+/** Random sizes, mostly around the block sizes of 16 and 64 bytes. */
 function size(random: Random): number {
   if (random.chance(0.1)) return random.below(5000);
   return Math.max(0, 16 * random.below(12) + random.below(5) - 2);
 }
 
-/** Some of the arrays lie inside greater ones, as a message's parts do. */
+/** Some arrays are views into larger ones, like parts of a message. */
 function bytes(random: Random, length: number): Uint8Array {
   const before = random.chance(0.5) ? random.below(20) : 0;
   return random.bytes(before + length + random.below(9)).subarray(before, before + length);
@@ -85,12 +88,12 @@ const operations: Record<string, (random: Random) => Run> = {
   xopen: random => opening(random, 24, 'xseal', 'xopen'),
 };
 
-/** One in ten is of low order. */
+/** One point in ten is of low order. */
 function pointsOf(random: Random, count: number): Uint8Array[] {
   return Array.from({ length: count }, () => (random.chance(0.1) ? new Uint8Array(32) : bytes(random, 32)));
 }
 
-/** What noble sealed; half of the time with one bit of it changed. */
+/** Ciphertext of noble; in half of the cases with one bit flipped. */
 function opening(random: Random, nonceSize: number, seal: 'seal' | 'xseal', open: 'open' | 'xopen'): Run {
   const [key, nonce] = [bytes(random, 32), bytes(random, nonceSize)];
   const [plaintext, aad] = [bytes(random, size(random)), bytes(random, size(random))];
@@ -104,8 +107,8 @@ function opening(random: Random, nonceSize: number, seal: 'seal' | 'xseal', open
   };
 }
 
-describe('as noble, for random inputs', () => {
-  test('every operation of the contract is here', () => {
+describe('equals noble for random inputs', () => {
+  test('covers every operation of the contract', () => {
     const functions = Object.entries(noble!).filter(([, value]) => typeof value === 'function');
     expect(Object.keys(operations).sort()).toEqual(
       functions

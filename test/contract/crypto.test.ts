@@ -1,4 +1,7 @@
-/** The contract of CryptoProvider (src/crypto/provider.ts), over every provider: values of the RFCs, and what each must refuse. */
+/**
+ * The contract of CryptoProvider (src/crypto/provider.ts) for every provider: values of the RFCs,
+ * and required refusals.
+ */
 import { describe, expect, test } from 'vitest';
 import { KeptKeys } from '../../src/crypto/node/kept-keys.ts';
 import { withSubkey } from '../../src/crypto/node/openssl.ts';
@@ -67,7 +70,7 @@ for (const crypto of cryptoProviders)
     for (const vector of rfc.blake2s)
       test(vector.source, () => expect(toHex(crypto.hash(hex(vector.data)))).toBe(vector.out));
 
-    test('BLAKE2s of every length, and of parts as of the whole', () => {
+    test('BLAKE2s of every length, in parts and as a whole', () => {
       for (const { data, out } of blake.hash) {
         const bytes = hex(data);
         expect(toHex(crypto.hash(bytes))).toBe(out);
@@ -85,7 +88,7 @@ for (const crypto of cryptoProviders)
       for (const { key, data, out } of blake.hmac) expect(toHex(crypto.hmac(hex(key), hex(data)))).toBe(out);
     });
 
-    test('a mac key of no or of 33 bytes is refused', () => {
+    test('refuses a mac key of 0 or 33 bytes', () => {
       for (const size of [0, 33]) expect(() => crypto.mac(filled(size), filled(1))).toThrow(RangeError);
     });
 
@@ -132,7 +135,7 @@ for (const crypto of cryptoProviders)
           expect(crypto.dh(privateKey, hex(vector.public)), vector.source).toBe(undefined);
     });
 
-    test('a private key is not changed, and may change in its array', () => {
+    test('does not change a private key, and reads its array at each call', () => {
       const key = filled(32, 0xff);
       const point = Uint8Array.of(9, ...filled(31));
       const first = crypto.dh(key, point);
@@ -175,7 +178,7 @@ for (const crypto of cryptoProviders)
           expect(toHex(open(key, nonce, hex(vector.ciphertext), aad))).toBe(vector.plaintext);
         });
 
-      test('every changed bit is noticed, and nothing is changed by opening', () => {
+      test('detects every changed bit, and opening changes no input', () => {
         const [key, nonce, plaintext, aad] = [filled(32, 1), filled(nonceSize, 2), filled(5, 3), filled(3, 4)];
         const given = [key, nonce, seal(key, nonce, plaintext, aad), aad] as const;
         const before = given.map(toHex);

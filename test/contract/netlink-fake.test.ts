@@ -1,4 +1,4 @@
-/** The fake kernel keeps the contract of netlink. */
+/** The fake kernel keeps the netlink contract. */
 import { describe } from 'vitest';
 import { FakeKernel } from '../support/fake-kernel/kernel.ts';
 import { networkContract } from './netlink.ts';

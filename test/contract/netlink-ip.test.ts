@@ -1,4 +1,4 @@
-/** What is read over netlink is what `ip -j` reads, whatever is there; and a flood of events is said to be lost, not passed over. */
+/** Netlink reads agree with `ip -j` for any state; and an overflow of events is reported. */
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { inOwnNamespace } from '../support/own-namespace.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** With numbers for names, but for what the tables below name. */
+/** Runs ip with numbers for names, except those in the tables below. */
 function ip(...args: string[]): readonly Json[] {
   const text = execFileSync('ip', ['-j', '-d', '-N', ...args], { encoding: 'utf8', maxBuffer: 1 << 26 });
   return text.trim() === '' ? [] : (JSON.parse(text) as Json[]);
@@ -57,7 +57,7 @@ inOwnNamespace(import.meta.url, [], () => {
     batch(SCENE);
     execFileSync('ip', ['-6', 'rule', 'add', 'oif', 'b0', 'unreachable', 'priority', '78']);
     network = new Network(nativeNetlink(nativeBinding()));
-    // link-local addresses and their routes come a little later
+    // Link-local addresses and their routes appear a little later.
     await sleep(100);
   });
   afterAll(() => network.close());
@@ -170,7 +170,7 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(own.length).toBe(family === 4 ? 6 : 3);
   });
 
-  test('a route whose link has no carrier is removed as it was listed, and added again so', async () => {
+  test('a route whose link has no carrier can be removed and added again as listed', async () => {
     batch(['link set b0 down', 'route add 10.77.0.0/16 dev a0 table 78']);
     try {
       const [route] = await network.routes.list({ table: 78 });
@@ -184,7 +184,7 @@ inOwnNamespace(import.meta.url, [], () => {
     }
   });
 
-  test('500 routes and 1,000 addresses that ip made', async () => {
+  test('500 routes and 1,000 addresses created by ip', async () => {
     const numbers = Array.from({ length: 1000 }, (_, i) => `${i >> 8}.${i & 255}`);
     batch(numbers.map(number => `address add 10.20.${number}/32 dev b0`));
     batch(
@@ -207,15 +207,15 @@ inOwnNamespace(import.meta.url, [], () => {
   });
 
   describe('events', () => {
-    test('that nobody read in time are said to be lost; those after are told', async () => {
+    test('that were not read in time are reported as lost; later ones are delivered', async () => {
       const events: NetworkEvent[] = [];
       const watch = network.watch(['route'], event => {
-        // whoever looks at everything now misses nothing of what comes then
+        // A full read now, plus the later events, misses nothing.
         if (event.of === 'resync' && events.every(({ of }) => of !== 'resync'))
           batch(['route add 10.99.99.99/32 dev a0 table 99']);
         events.push(event);
       });
-      // nothing is read while this runs
+      // Events are not read while this runs.
       const lines = Array.from(
         { length: 20_000 },
         (_, i) => `route add 10.100.${i >> 8}.${i & 255}/32 dev b0 table 99`,
@@ -230,7 +230,7 @@ inOwnNamespace(import.meta.url, [], () => {
   });
 });
 
-/** As -N writes types. */
+/** Types as -N writes them. */
 const names: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(ROUTE_TYPE).map(([name, number]) => [String(number), name]),
 );

@@ -1,4 +1,4 @@
-/** The real kernel keeps the contract of netlink, and what is read of it is what `ip` reads. */
+/** The real kernel keeps the netlink contract, and reads agree with `ip`. */
 import { beforeAll, describe } from 'vitest';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import { nativeNetlink } from '../../src/io/netlink.ts';
@@ -10,7 +10,7 @@ import { routingContract } from './netlink-routing.ts';
 inOwnNamespace(import.meta.url, [], () => {
   const port = nativeNetlink(nativeBinding());
   let kind = '';
-  /** Which of the simple ones this kernel has. */
+  /** The simple link kinds that this kernel has. */
   beforeAll(async () => {
     const network = new Network(port);
     for (const each of ['dummy', 'ifb', 'bridge']) {

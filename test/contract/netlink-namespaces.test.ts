@@ -1,4 +1,6 @@
-/** Links that are moved to another network namespace, or made with an end in one: `ip` there has them. */
+/**
+ * Links moved to another network namespace, or created with an end in one: `ip` there shows them.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -24,7 +26,7 @@ inOwnNamespace(import.meta.url, [], () => {
     other.kill('SIGKILL');
   });
 
-  test('by a process in it, under a new name, without its addresses', async () => {
+  test('moves by a process in it, under a new name, without its addresses', async () => {
     const link = await network.links.create({ name: 'there0', kind: 'veth', mtu: 1300, up: true });
     await network.addresses.add(link, { address: Uint8Array.of(10, 0, 0, 1), prefixLength: 24 });
     await network.links.move(link, { pid }, 'moved0');
@@ -33,7 +35,7 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(await network.addresses.list()).not.toContainEqual(expect.objectContaining({ index: link.index }));
   });
 
-  test('by a descriptor of its file, under its own name', async () => {
+  test('moves by a descriptor of its file, keeping its name', async () => {
     const link = await network.links.create({ name: 'there1', kind: 'veth' });
     const fd = openSync(file, 'r');
     try {
@@ -60,7 +62,7 @@ inOwnNamespace(import.meta.url, [], () => {
     expect((await network.links.find('near2'))?.kind).toBe('veth');
   });
 
-  test('what cannot be: no such process, no namespace behind the descriptor, a name in use there', async () => {
+  test('refuses: no such process, a descriptor that is not a namespace, a name in use there', async () => {
     const link = await network.links.create({ name: 'here0', kind: 'veth' });
     await expect(network.links.move(link, { pid: 2 ** 22 + 1 })).rejects.toThrow(
       /^moving link here0 to the namespace of process 4194305: ESRCH/,
@@ -74,7 +76,7 @@ inOwnNamespace(import.meta.url, [], () => {
     const namesake = await network.links.create({ name: 'moved0', kind: 'veth' });
     await expect(network.links.move(namesake, { pid })).rejects.toMatchObject({ code: 'EEXIST' });
     for (const name of ['here0', 'moved0']) expect(await network.links.find(name)).toBeDefined();
-    // the kernel moves it first
+    // The kernel moves it first.
     await expect(network.links.move(link, { pid }, 'moved0')).rejects.toMatchObject({ code: 'EEXIST' });
     expect(linkThere('here0')).toBeDefined();
   });

@@ -1,4 +1,4 @@
-/** What routes and rules promise, over whatever kernel is behind the port: the real one, and the fake. */
+/** The contract of routes and rules, for the real kernel and the fake. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
 import type { Family } from '../../src/base/family.ts';
@@ -7,13 +7,13 @@ import type { NetlinkPort } from '../../src/netlink/port.ts';
 import { PROTOCOL, ROUTE_FLAG, ROUTE_TYPE, type Route, TABLE } from '../../src/netlink/route.ts';
 import { host, ip, net, OWN_TABLE, rejection, stage } from './netlink-stage.ts';
 
-/** Anything but 0, so that nothing is compared with a number that the kernel gave by chance. */
+/** Any value but 0, so that no test compares with a number that the kernel chose. */
 const MARK = 0xca6c;
 
 export function routingContract(open: () => NetlinkPort, kind: () => string): void {
   const on = stage(open, kind);
 
-  /** Routes of a table that go by nl0 or nowhere, as text. */
+  /** Returns a table's routes through nl0 or without a link, as text. */
   const routesOf = async (table: number): Promise<string[]> =>
     (await on.network.routes.list({ table })).map(describeForTest).sort();
   const describeForTest = (route: Route): string => {
@@ -93,7 +93,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
       expect(await on.network.routes.list({ table: 77777 })).toEqual([]);
     });
 
-    test('are replaced, and chosen by metric when removed', async () => {
+    test('are replaced, and removed by metric', async () => {
       const route = { destination: net('10.5.0.0/16'), table: OWN_TABLE, link: on.link.index };
       await on.network.routes.replace(route);
       await on.network.routes.replace({ ...route, gateway: ip('10.1.0.9') });
@@ -106,7 +106,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
       expect(await routesOf(OWN_TABLE)).toEqual(['10.5.0.0/16 via 10.1.0.9 link nl0']);
     });
 
-    test('what cannot be is refused', async () => {
+    test('invalid ones are refused', async () => {
       const route = { destination: net('10.5.0.0/16'), link: on.link.index };
       await on.network.routes.add(route);
       expect(await rejection(on.network.routes.add(route))).toBe(
@@ -136,7 +136,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
         .filter(({ protocol }) => protocol !== PROTOCOL.kernel)
         .map(({ protocol: _, ...rule }) => rule);
 
-    test.each([4, 6] as const)('IPv%d: those of a full tunnel come, in their order, and go', async family => {
+    test.each([4, 6] as const)('IPv%d: those of a full tunnel are added, in order, and removed', async family => {
       await on.network.rules.add({ family, mark: MARK, invert: true, table: OWN_TABLE });
       await on.network.rules.add({ family, table: TABLE.main, suppressPrefixLength: 0 });
       const [first, second] = [
@@ -150,7 +150,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
       expect(await own()).toEqual([]);
     });
 
-    test('with a mask, prefixes, a place of their own; twice is refused, and so is removing what is not there', async () => {
+    test('have a mask, prefixes and a priority; duplicates and removing a missing rule are refused', async () => {
       const rule = {
         family: 4,
         priority: 99,
@@ -169,7 +169,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
     });
   });
 
-  test('the way of a packet follows rules, marks, throws and sources', async () => {
+  test('a route lookup follows rules, marks, throws and sources', async () => {
     await on.network.addresses.add(on.link, host('10.1.0.1/24'));
     const own = { table: OWN_TABLE, link: on.link.index };
     await on.network.routes.add({ ...own, destination: net('0.0.0.0/0'), mtu: 1333 });
@@ -192,7 +192,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
     expect(await rejection(on.network.routes.lookup(ip('2001:db8::1')))).toMatch(/ENETUNREACH/);
   });
 
-  test('500 routes, 1,000 addresses: many at once, several dumps at once, all of them listed', async () => {
+  test('500 routes, 1,000 addresses: concurrent requests and dumps list all of them', async () => {
     const addresses = Array.from({ length: 1000 }, (_, i) => host(`10.20.${i >> 8}.${i & 255}/32`));
     await Promise.all(addresses.map(address => on.network.addresses.add(on.link, address)));
     const routes = Array.from({ length: 500 }, (_, i) => net(`10.${100 + (i >> 8)}.${i & 255}.0/24`));

@@ -1,4 +1,7 @@
-/** What every test of netlink's contract begins with: a network, and in it a link of its own; all is gone afterwards. */
+/**
+ * The stage of every netlink contract test: a network with a link of its own; everything is removed
+ * afterwards.
+ */
 import { afterEach, beforeEach } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts';
@@ -12,11 +15,11 @@ export const OWN_TABLE = 51820;
 
 export interface Stage {
   network: Network;
-  /** nl0, up. */
+  /** The link nl0, which is up. */
   link: Link;
 }
 
-/** Fills in the stage before each test. @param kind of links that may be made without ado */
+/** Prepares the stage before each test. @param kind a link kind that needs no further options */
 export function stage(open: () => NetlinkPort, kind: () => string): Stage {
   const on = {} as Stage;
   beforeEach(async () => {
@@ -38,7 +41,7 @@ export function stage(open: () => NetlinkPort, kind: () => string): Stage {
   return on;
 }
 
-/** The message of what must fail. */
+/** Returns the error message of an action that must fail. */
 export function rejection(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => 'no error',
@@ -48,10 +51,10 @@ export function rejection(promise: Promise<unknown>): Promise<string> {
 
 export const ip = (text: string): Uint8Array => parseAddress(text)!;
 export const net = (text: string): Prefix => parsePrefix(text)!;
-/** `10.0.0.1/24`. */
+/** Parses an address such as `10.0.0.1/24`. */
 export const host = (text: string): NewAddress => {
   const [address, length] = text.split('/');
-  // nobody looks for duplicates, which would take a second
+  // Without duplicate address detection, which would take a second.
   const flags = text.includes(':') ? ADDRESS_FLAG.noDuplicateCheck : 0;
   return { address: ip(address!), prefixLength: Number(length), flags };
 };

@@ -1,4 +1,4 @@
-/** What links, addresses and events promise, over whatever kernel is behind the port: the real one, and the fake. */
+/** The contract of links, addresses and events, for the real kernel and the fake. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
@@ -15,7 +15,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
   const on = stage(open, kind);
 
   describe('links', () => {
-    test('are made, found, listed, changed and removed', async () => {
+    test('are created, found, listed, changed and removed', async () => {
       const made = await on.network.links.create({ name: 'nl1', kind: kind(), mtu: 1380, alias: 'für wg0' });
       expect(made).toMatchObject({ name: 'nl1', kind: kind(), mtu: 1380, up: false, alias: 'für wg0' });
       expect(await on.network.links.find('nl1')).toEqual(made);
@@ -34,7 +34,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
       expect(await on.network.links.find(made.index)).toBeUndefined();
     });
 
-    test('what cannot be is refused with what was attempted and the errno', async () => {
+    test('refusals name the attempt and the errno', async () => {
       const again = { name: 'nl0', kind: kind() };
       expect(await rejection(on.network.links.create(again))).toBe(
         `creating link nl0 of kind ${kind()}: EEXIST (File exists)`,
@@ -65,7 +65,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
         .filter(text => !text.startsWith('fe80'))
         .sort();
 
-    test('of both families are added, listed, set again and removed', async () => {
+    test('of both families are added, listed, updated and removed', async () => {
       for (const text of ['10.1.0.1/24', '10.2.0.1/32', 'fd01::1/64'])
         await on.network.addresses.add(on.link, host(text));
       expect(await texts()).toEqual(['10.1.0.1/24', '10.2.0.1/32', 'fd01::1/64']);
@@ -80,7 +80,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
       expect(await texts()).toEqual(['10.2.0.1/32', '10.3.0.1/16']);
     });
 
-    test('what cannot be is refused', async () => {
+    test('invalid ones are refused', async () => {
       await on.network.addresses.add(on.link, host('10.1.0.1/24'));
       await on.network.addresses.add(on.link, host('fd01::1/64'));
       expect(await rejection(on.network.addresses.add(on.link, host('10.1.0.1/24')))).toMatch(
@@ -98,7 +98,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
       );
     });
 
-    test('bring their routes, and the link going down takes those, and IPv6 addresses', async () => {
+    test('add their routes; setting the link down removes these and IPv6 addresses', async () => {
       const connected = async () =>
         (await on.network.routes.list({ table: TABLE.main }))
           .map(({ destination, scope, metric }) => `${formatPrefix(destination)} scope ${scope} metric ${metric}`)
@@ -116,7 +116,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
     });
   });
 
-  test('events tell of each change, in order, and after close of none', async () => {
+  test('events report each change, in order, and none after close', async () => {
     const events: string[] = [];
     const watch = on.network.watch(['link', 'address', 'route', 'rule'], event => events.push(...word(event, on.link)));
     await on.network.addresses.add(on.link, host('10.1.0.1/32'));
@@ -138,7 +138,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
       '- link nl0 1390',
     ];
     for (let i = 0; i < 100 && !events.includes(wanted.at(-1)!); i++) await sleep(20);
-    // the kernel says some things twice
+    // The kernel reports some changes twice.
     expect([...new Set(events)].filter(event => wanted.includes(event))).toEqual(wanted);
     watch.close();
     const before = events.length;
@@ -147,7 +147,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
     expect(events.length).toBe(before);
   });
 
-  test('what is under way when the socket is closed is rejected, and so is what comes after', async () => {
+  test('requests under way when the socket is closed reject, and so do later ones', async () => {
     const other = new Network(open());
     const listing = rejection(other.links.list());
     other.close();
@@ -156,7 +156,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
   });
 }
 
-/** Of what concerns the link and the own table. */
+/** Describes events of the link and of our own table. */
 function word(event: NetworkEvent, link: Link): string[] {
   if (event.of === 'resync') return ['resync'];
   const sign = event.gone ? '-' : '+';

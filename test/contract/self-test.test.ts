@@ -1,4 +1,4 @@
-/** The known answer that a provider must give before it is used (src/crypto/self-test.ts). */
+/** The known-answer test that a provider must pass before use (src/crypto/self-test.ts). */
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { cryptoProviders } from '../support/crypto-providers.ts';
 
 for (const crypto of cryptoProviders) test(`${crypto.name} passes`, () => expect(passesSelfTest(crypto)).toBe(true));
 
-/** The first byte array found in a result gets one bit wrong. */
+/** Flips one bit of the first byte array in a result. */
 function spoil(result: unknown): unknown {
   if (result instanceof Uint8Array) {
     if (result.length > 0) result[0]! ^= 1;
@@ -20,7 +20,7 @@ function spoil(result: unknown): unknown {
   return result;
 }
 
-describe('one wrong bit of any function is found', () => {
+describe('detects one wrong bit of any function', () => {
   const openssl = cryptoProviders[1]!;
   for (const [name, value] of Object.entries(openssl)) {
     if (typeof value !== 'function' || name === 'forget') continue;
@@ -40,13 +40,13 @@ describe('one wrong bit of any function is found', () => {
     });
   }
 
-  test('and a low order point that is not refused', () => {
+  test('detects an accepted low order point', () => {
     const dh: CryptoProvider['dh'] = (...given) => openssl.dh(...given) ?? new Uint8Array(32);
     expect(passesSelfTest({ ...openssl, dh })).toBe(false);
   });
 });
 
-testWith(['addon'], 'an addon that fails it gives no provider', () => {
+testWith(['addon'], 'an addon that fails it yields no provider', () => {
   const binding = nativeBinding();
   expect(createNativeCrypto(binding)).toBeDefined();
   const wrong: typeof binding.blake2sKdf = (blake2s, scratch, length, keys) => {
@@ -56,7 +56,7 @@ testWith(['addon'], 'an addon that fails it gives no provider', () => {
   expect(createNativeCrypto({ ...binding, blake2sKdf: wrong })).toBe(undefined);
 });
 
-testWith(['addon'], 'the test itself begins no helper threads', () => {
+testWith(['addon'], 'the test itself starts no helper threads', () => {
   const dist = new URL('../../dist/', import.meta.url).href;
   const script = `
     import { readdirSync, readFileSync } from 'node:fs';

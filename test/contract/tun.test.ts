@@ -1,4 +1,7 @@
-/** Every adapter of the Tun port keeps the same promises: the addon's TUN device, merging in C or in TypeScript, and the one without a kernel. */
+/**
+ * Every adapter of the Tun port keeps one contract: the addon's TUN device, merging in C or in
+ * TypeScript, and the one in memory.
+ */
 import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -24,7 +27,9 @@ import { udpPacket, udpPayload } from '../support/udp-packet.ts';
 
 const PORT = 7777;
 
-/** The machine that the TUN is a device of, as far as a test needs it: it has 10.9.0.1, and the TUN leads to 10.9.0.2. */
+/**
+ * The host of the TUN, as far as a test needs it: it has 10.9.0.1, and the TUN leads to 10.9.0.2.
+ */
 interface Host {
   readonly tun: Tun;
   say(payload: string): void;
@@ -60,7 +65,7 @@ inOwnNamespace(import.meta.url, [], () => {
       return host;
     };
 
-    test('more packets than one call of the addon takes are all written, in their order', async () => {
+    test('writes more packets than one call of the addon takes, in order', async () => {
       const { tun, heard } = await make();
       const payloads = Array.from({ length: 2500 }, (_, i) => `number ${String(i).padStart(4, '0')}`);
       expect(write(tun, payloads)).toBe(0);
@@ -68,7 +73,7 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(heard()).toEqual(payloads);
     });
 
-    test('packets come out, whole, behind a vnet header; and what is left calls again', async () => {
+    test('delivers whole packets behind a vnet header, and calls again for the rest', async () => {
       const { tun, say } = await make();
       const small = makePacketBatch(70_000, 2);
       const payloads: string[] = [];
@@ -92,7 +97,7 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(payloads).toEqual([0, 1, 2, 3, 4].map(i => `packet ${i}`));
     });
 
-    test('no more packets come out than are asked for, and what is left calls again', async () => {
+    test('delivers no more packets than requested, and calls again for the rest', async () => {
       const { tun, say } = await make();
       const roomy = makePacketBatch(8 * 65_536, 8);
       let lone = 0;
@@ -108,7 +113,7 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(tun.read(roomy, 0)).toBe(0);
     });
 
-    test('packets go in, in order, however many of one flow', async () => {
+    test('accepts packets in order, however many of one flow', async () => {
       const { tun, heard } = await make();
       const payloads = Array.from({ length: 150 }, (_, i) => `number ${String(i).padStart(4, '0')}`);
       expect(write(tun, payloads)).toBe(0);
@@ -116,7 +121,7 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(heard()).toEqual(payloads);
     });
 
-    test('says that it is up or down, its MTU and its name, also when they change', async () => {
+    test('reports up or down, MTU and name, and their changes', async () => {
       const { tun, up, mtu, rename } = await make();
       let calls = 0;
       tun.onStatus(() => calls++);
@@ -129,13 +134,13 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(tun.status()!.name).toBe('another');
     });
 
-    test('what a device that is down does not take is dropped and counted', async () => {
+    test('drops and counts packets while the device is down', async () => {
       const { tun, up } = await make();
       up(false);
       expect(write(tun, ['lost', 'lost, too, but longer'])).toBe(2);
     });
 
-    test('a descriptor that lies outside is dropped, and the others go in', async () => {
+    test('drops a descriptor out of range, and accepts the others', async () => {
       const { tun, heard } = await make();
       const batch = batchOf(['one', 'two', 'three']);
       batch.desc[PACKET_STRIDE + PACKET_OFFSET] = batch.slab.length - 4;
@@ -144,7 +149,7 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(heard()).toEqual(['one', 'three']);
     });
 
-    test('a device that is deleted is gone for good', async () => {
+    test('a deleted device is gone for good', async () => {
       const { tun, remove } = await make();
       let calls = 0;
       tun.onReadable(() => calls++);
@@ -155,7 +160,7 @@ inOwnNamespace(import.meta.url, [], () => {
       expect(tun.status()).toBeUndefined();
     });
 
-    test('close, and close again; nothing is called any more', async () => {
+    test('close is idempotent, and nothing is called after it', async () => {
       const { tun, say } = await make();
       let calls = 0;
       tun.onReadable(() => calls++);
@@ -169,7 +174,7 @@ inOwnNamespace(import.meta.url, [], () => {
     });
   });
 
-  test('a merged packet that the kernel refuses goes in as the packets that it was', async () => {
+  test('a merged packet that the kernel refuses is written as its original packets', async () => {
     host = await kernelHost(false);
     const { tun, heard } = host;
     if (!(tun instanceof NativeTun)) throw new Error('not native');
@@ -193,7 +198,7 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(tun.counters()).toMatchObject({ merged: 40, unmerged: 160, refused: 0 });
   });
 
-  test('2000 packets wait for it, unless somebody set another number, before or after', () => {
+  test('its queue holds 2000 packets, unless another program set a length before or after', () => {
     const queue = (name: string): unknown =>
       (JSON.parse(execFileSync('ip', ['-j', 'link', 'show', name], { encoding: 'utf8' })) as { txqlen: number }[])[0]!
         .txqlen;
@@ -226,7 +231,7 @@ inOwnNamespace(import.meta.url, [], () => {
     }
   });
 
-  test('a name that is taken, or none, is an error with the code of the system', async () => {
+  test('a name in use, or an invalid one, is an error with the code of the system', async () => {
     host = await kernelHost(false);
     const name = host.tun.status()!.name;
     const open = (wanted: string) => openTun({ binding: nativeBinding(), name: wanted, mtu: 1420 });

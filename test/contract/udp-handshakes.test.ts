@@ -1,4 +1,7 @@
-/** Every adapter of the Udp port with a second queue: handshakes wait in it, everything else does not, and neither displaces the other. */
+/**
+ * Every adapter of the Udp port with a second queue: only handshakes wait in it, and neither queue
+ * displaces the other.
+ */
 import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -27,7 +30,7 @@ afterEach(() => {
   for (const udp of opened.splice(0)) udp.close();
 });
 
-/** A datagram whose first word is that of a message type; `size` bytes. */
+/** Makes a datagram of `size` bytes that begins with a message type. */
 function message(type: number, size: number): Uint8Array {
   const bytes = new Uint8Array(size).fill(0x55);
   bytes.set([type, 0, 0, 0]);
@@ -41,7 +44,7 @@ describe.each(ADAPTERS)('%s', (name, openAt) => {
     return udp;
   };
 
-  test.each(['127.0.0.1', '[::1]'])('types 1 to 3 come apart from everything else (%s)', async host => {
+  test.each(['127.0.0.1', '[::1]'])('separates types 1 to 3 from everything else (%s)', async host => {
     const [a, b] = [open(), open()];
     const handshakes: Got[] = [];
     b.onHandshakes(() => handshakes.push(...takeHandshakes(b)));
@@ -62,30 +65,26 @@ describe.each(ADAPTERS)('%s', (name, openAt) => {
     expect(handshakes[0]!.from).toBe(`${host}:${a.port}`);
   });
 
-  // node:dgram has one socket, and what the kernel's queue holds is not in its hand
+  // node:dgram has one socket and no control over the kernel's queue.
   if (name !== 'dgram')
-    test.each(['127.0.0.1', '[::1]'])(
-      'a flood of handshakes displaces no data that nobody has read yet (%s)',
-      async host => {
-        const [a, b] = [open(), open()];
-        b.onHandshakes(() => {}); // deaf to it
-        const to = `${host}:${b.port}`;
-        const items = (bytes: Uint8Array, count: number) =>
-          batchOf(Array.from({ length: count }, () => ({ to, bytes })));
-        a.send(items(message(4, 100), 50));
-        // more than any buffer holds
-        for (let i = 0; i < 400; i++) {
-          a.send(items(message(1, 148), 100));
-          await sleep(0);
-        }
-        a.send(items(message(4, 101), 50));
-        const data = await receive(b, 100);
-        expect(data.map(({ text: { length } }) => length)).toEqual([
-          ...new Array(50).fill(100),
-          ...new Array(50).fill(101),
-        ]);
-      },
-    );
+    test.each(['127.0.0.1', '[::1]'])('a flood of handshakes displaces no unread data (%s)', async host => {
+      const [a, b] = [open(), open()];
+      b.onHandshakes(() => {}); // never reads
+      const to = `${host}:${b.port}`;
+      const items = (bytes: Uint8Array, count: number) => batchOf(Array.from({ length: count }, () => ({ to, bytes })));
+      a.send(items(message(4, 100), 50));
+      // More than any buffer holds.
+      for (let i = 0; i < 400; i++) {
+        a.send(items(message(1, 148), 100));
+        await sleep(0);
+      }
+      a.send(items(message(4, 101), 50));
+      const data = await receive(b, 100);
+      expect(data.map(({ text: { length } }) => length)).toEqual([
+        ...new Array(50).fill(100),
+        ...new Array(50).fill(101),
+      ]);
+    });
 
   test('a port in use stays in use', () => {
     const a = open();
@@ -94,7 +93,7 @@ describe.each(ADAPTERS)('%s', (name, openAt) => {
       expect(() => openDgramUdp(a.port, 0)).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }));
   });
 
-  test('after close nothing is called', async () => {
+  test('calls nothing after close', async () => {
     const [a, b] = [open(), open()];
     let calls = 0;
     b.onHandshakes(() => calls++);
@@ -106,8 +105,9 @@ describe.each(ADAPTERS)('%s', (name, openAt) => {
   });
 });
 
-// the kernel gives what is sent to many hosts to every socket of the port, and asks no program which (IPv6: test/netns/hostile.test.ts)
-test.each(['127.255.255.255', '224.0.0.1'])('to %s: each message comes to one of the two sockets', async address => {
+// The kernel delivers broadcast and multicast to every socket of the port, bypassing the steering
+// program (IPv6: test/netns/hostile.test.ts).
+test.each(['127.255.255.255', '224.0.0.1'])('to %s: each message arrives at one of the two sockets', async address => {
   const udp = native(7)(0);
   opened.push(udp);
   const handshakes: Got[] = [];
@@ -123,14 +123,14 @@ test.each(['127.255.255.255', '224.0.0.1'])('to %s: each message comes to one of
   sender.close();
   const data = await receive(udp, others.length);
   await until(() => handshakes.length >= mine.length);
-  // a second copy would be there by now
+  // A second copy would have arrived by now.
   const more = makeDatagramBatch(16 * 65_536, 16);
   udp.receive(more);
   expect([...data, ...unpack(more)].map(text)).toEqual(others.map(asText));
   expect(handshakes.map(text)).toEqual(mine.map(asText));
 });
 
-test('node:dgram: a burst is handed on as a whole, so that the engine sees that there is one', async () => {
+test('node:dgram: delivers a burst as a whole, so that the engine recognizes it', async () => {
   const [a, b] = [native(0)(0), openDgramUdp(0, 0)];
   opened.push(a, b);
   const calls: number[] = [];
@@ -139,19 +139,19 @@ test('node:dgram: a burst is handed on as a whole, so that the engine sees that 
   a.send(batchOf(items));
   await until(() => calls.reduce((sum, count) => sum + count, 0) === items.length);
   expect(calls).toEqual([items.length]);
-  // and a few at once, also right after it
+  // A few are delivered at once, also right after a burst.
   a.send(batchOf(items.slice(0, 3)));
   await until(() => calls.length === 2);
   expect(calls[1]).toBe(3);
 });
 
-test('node:dgram: while handshakes come without end they are handed on all the same', async () => {
+test('node:dgram: delivers handshakes even while they arrive without end', async () => {
   const [a, b] = [native(0)(0), openDgramUdp(0, 0)];
   opened.push(a, b);
   const calls: number[] = [];
   b.onHandshakes(() => calls.push(takeHandshakes(b).length));
   const items = Array.from({ length: 33 }, () => ({ to: `127.0.0.1:${b.port}`, bytes: message(1, 148) }));
-  // in every turn of the loop as many as it reads
+  // In every turn of the loop as many as it reads.
   for (let turn = 0; turn < 100 && calls.length < 2; turn++) {
     a.send(batchOf(items));
     await new Promise(resolve => setImmediate(resolve));
@@ -159,7 +159,7 @@ test('node:dgram: while handshakes come without end they are handed on all the s
   expect(calls.length).toBe(2);
 });
 
-test('without steering all comes in one queue', async () => {
+test('without steering everything arrives in one queue', async () => {
   const [a, b] = [native(0)(0), native(0)(0)];
   opened.push(a, b);
   a.send(batchOf([message(1, 148), message(4, 32)].map(bytes => ({ to: `127.0.0.1:${b.port}`, bytes }))));

@@ -1,4 +1,7 @@
-/** Every adapter of the Udp port keeps the same promises: the addon's sockets, node:dgram's, and the ones without a network. */
+/**
+ * Every adapter of the Udp port keeps one contract: the addon's sockets, node:dgram's, and those in
+ * memory.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
@@ -16,9 +19,9 @@ import { ascii, batchOf, receive, unpack } from '../support/datagrams.ts';
 interface Adapter {
   readonly name: string;
   open(port: number, mark: number): Udp;
-  /** Keeps the local address of what came in, and the TOS byte. */
+  /** Whether it reports the local address and the TOS byte of received datagrams. */
   readonly local: boolean;
-  /** May send by itself more than one datagram in one message. */
+  /** Whether it may send more than one datagram in one message. */
   readonly batches: boolean;
 }
 
@@ -52,7 +55,7 @@ describe.each(ADAPTERS)('$name', adapter => {
     return udp;
   };
 
-  test.each(['127.0.0.1', '[::1]'])('carries datagrams over %s, and says from whom', async host => {
+  test.each(['127.0.0.1', '[::1]'])('carries datagrams over %s, and reports the sender', async host => {
     const [a, b] = [open(), open()];
     expect(a.port).toBeGreaterThan(0);
     const out = batchOf([
@@ -79,7 +82,7 @@ describe.each(ADAPTERS)('$name', adapter => {
   });
 
   test.each(['127.0.0.1', '[::1]'])(
-    'one range of many datagrams arrives as many, also beyond the limits of one call (%s)',
+    'one range of many datagrams arrives as separate datagrams, also beyond the limits of one call (%s)',
     async host => {
       const [a, b] = [open(), open()];
       const bytes = new Uint8Array(1400 * 130 + 77).map((_, i) => (i / 1400) & 0xff);
@@ -123,7 +126,7 @@ describe.each(ADAPTERS)('$name', adapter => {
     expect((await receive(b, 5)).map(g => g.text.length)).toEqual([most, most, most, 5, 5]);
   });
 
-  test('what cannot be sent has an error, and the others go', async () => {
+  test('reports an error for an unsendable datagram, and sends the others', async () => {
     const [a, b] = [open(), open()];
     const to = `127.0.0.1:${b.port}`;
     const out = batchOf([
@@ -144,7 +147,7 @@ describe.each(ADAPTERS)('$name', adapter => {
     expect((await receive(b, 2)).map(g => g.text)).toEqual(['one', 'two']);
   });
 
-  test('a port that is taken is an EADDRINUSE that names it; a port that is closed can be had again', () => {
+  test('a port in use is an EADDRINUSE that names it; a closed port can be reopened', () => {
     const a = open();
     expect(() => open(a.port)).toThrow(
       expect.objectContaining({ code: 'EADDRINUSE', message: expect.stringContaining(`${a.port}`) }),
@@ -154,13 +157,13 @@ describe.each(ADAPTERS)('$name', adapter => {
     expect(open(a.port).port).toBe(a.port);
   });
 
-  test('a datagram larger than the whole batch is left out, and does not stand in the way', async () => {
+  test('skips a datagram larger than the whole batch, and continues with the next', async () => {
     const [a, b] = [open(), open()];
     const to = `127.0.0.1:${b.port}`;
     a.send(
       batchOf([{ to, bytes: new Uint8Array(60_000) }, ...['one', 'two'].map(text => ({ to, bytes: ascii(text) }))]),
     );
-    // the addon takes nothing at all into less than 64 KiB
+    // The addon rejects batches of less than 64 KiB.
     const small = makeDatagramBatch(adapter.name.startsWith('native') ? 65_536 : 50_000, 1);
     const got: number[] = [];
     await until('both', () => {
@@ -170,7 +173,7 @@ describe.each(ADAPTERS)('$name', adapter => {
     expect(got.slice(-2)).toEqual([3, 3]);
   });
 
-  test('receive fills no more than it is given, and what is left calls again', async () => {
+  test('receive fills no more than its batch, and calls again for the rest', async () => {
     const [a, b] = [open(), open()];
     const items = Array.from({ length: 9 }, (_, i) => ({ to: `127.0.0.1:${b.port}`, bytes: ascii(`number ${i}`) }));
     const small = makeDatagramBatch(2 * 65_536, 2);
@@ -188,7 +191,7 @@ describe.each(ADAPTERS)('$name', adapter => {
     expect(texts).toEqual(items.map((_, i) => `number ${i}`));
   });
 
-  test('receive takes no more than it is told, and what is left calls again', async () => {
+  test('receive takes no more than its limit, and calls again for the rest', async () => {
     const [a, b] = [open(), open()];
     const roomy = makeDatagramBatch(8 * 65_536, 8);
     const texts: string[] = [];
@@ -200,14 +203,14 @@ describe.each(ADAPTERS)('$name', adapter => {
         if (texts.length === 3) resolve();
       });
     });
-    // of different lengths, so that UDP_GRO does not join them
+    // Different lengths, so that UDP_GRO does not join them.
     a.send(batchOf(['a', 'bb', 'ccc'].map(text => ({ to: `127.0.0.1:${b.port}`, bytes: ascii(text) }))));
     await done;
     expect(texts).toEqual(['a', 'bb', 'ccc']);
     expect(b.receive(roomy, 0)).toBe(0);
   });
 
-  test('after close nothing is called', async () => {
+  test('calls nothing after close', async () => {
     const [a, b] = [open(), open()];
     let calls = 0;
     b.onReadable(() => calls++);
@@ -218,7 +221,7 @@ describe.each(ADAPTERS)('$name', adapter => {
     expect(b.receive(makeDatagramBatch(65_536, 1))).toBe(0);
   });
 
-  test('to port 0 is an error of that datagram alone', async () => {
+  test('port 0 is an error of that datagram only', async () => {
     const [a, b] = [open(), open()];
     const batch = batchOf([
       { to: '127.0.0.1:0', bytes: ascii('x') },
@@ -241,11 +244,11 @@ describe.each(ADAPTERS)('$name', adapter => {
     });
 
   if (adapter.name !== 'dgram')
-    testWith(['root'], 'takes a mark', () => {
+    testWith(['root'], 'accepts a mark', () => {
       expect(() => open(0, 77).setMark(0)).not.toThrow();
     });
   else
-    test('refuses a mark, and says what to do', () => {
+    test('refuses a mark, and names the remedy', () => {
       expect(() => open(0, 77)).toThrow(/fwmark 77.*addon/);
       expect(() => open().setMark(5)).toThrow(/fwmark 5/);
     });

@@ -35,7 +35,7 @@ interface File<C extends Case> {
 type Seal = CryptoProvider['seal'];
 type Judge = (crypto: CryptoProvider, one: Case, type: string) => void;
 
-/** By algorithm: a file of any other fails the test. */
+/** Checks by algorithm: a file of any other algorithm fails the test. */
 const judges: Record<string, Judge> = {
   XDH: (crypto, one, type) => {
     expect(type).toBe('XdhComp');
@@ -51,7 +51,7 @@ const judges: Record<string, Judge> = {
   },
 };
 
-/** WireGuard takes every point that RFC 7748 takes, but for those that give zero. */
+/** WireGuard accepts every point that RFC 7748 accepts, except those with a zero result. */
 function judgeDh(crypto: CryptoProvider, one: DhCase): void {
   expect(one.result).not.toBe('invalid');
   const zero = one.flags.includes('ZeroSharedSecret');
@@ -80,7 +80,7 @@ const folder = sharedVectors('wycheproof/');
 describeWith(['../shared/vectors'], 'Wycheproof', () => {
   const names = existsSync(folder) ? readdirSync(folder).filter(name => name.endsWith('.json')) : [];
 
-  test('there are files for each of the three algorithms', () => {
+  test('has files for each of the three algorithms', () => {
     expect(names.map(name => read(name).algorithm).sort()).toEqual(Object.keys(judges).sort());
   });
 

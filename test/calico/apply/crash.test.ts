@@ -90,7 +90,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
   });
 
   test.each(WRITE_REQUESTS)(
-    '%s refused once, and twice: said with its words, retried, right; what ran runs on',
+    '%s refused once, and twice: reports the error, retries and converges; a running tunnel keeps running',
     async request => {
       for (const times of [1, 2]) {
         const node = new FakeNode();

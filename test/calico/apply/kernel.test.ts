@@ -43,7 +43,7 @@ inOwnNamespace(import.meta.url, [], () => {
   });
 
   test.each([4, 6] as const)(
-    'IPv%s routes of each kind become each other in place, and what else is in the table goes',
+    'IPv%s routes of each kind replace each other in place, and other routes in the table are removed',
     async family => {
       const context = contextOf(family);
       const to = family === 4 ? '10.42.2.0/26' : 'fd42:0:0:2::/122';

@@ -77,7 +77,7 @@ test('closes files that others could read, and warns', () => {
   ]);
 });
 
-testWith(['root'], 'what belongs to somebody else is refused by name', () => {
+testWith(['root'], 'refuses files of another user by name', () => {
   open().save(4, open().generate());
   chownSync(FILE(), 12345, 12345);
   expect(() => open().load(4)).toThrow(`${FILE()} belongs to user 12345`);

@@ -169,7 +169,7 @@ function randomText(random: Random): string {
   }
 }
 
-describeWith(['go'], 'texts as Go reads them', () => {
+describeWith(['go'], 'parses texts like Go', () => {
   test('20,000 random texts and tricky ones', () => {
     const random = seeded(testSeed());
     console.log(`go-text: TEST_SEED=${random.seed}`);

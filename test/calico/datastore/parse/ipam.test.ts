@@ -169,7 +169,7 @@ describe('Pod', () => {
   });
 
   test.each(['cni.projectcalico.org/podIP', 'cni.projectcalico.org/podIPs', 'vpc.amazonaws.com/pod-ips'])(
-    'one that is being deleted has no address any more once %s is empty; others have',
+    'a terminating pod has no address once %s is empty; other pods keep theirs',
     name => {
       const annotations = { [name]: '' };
       const deletionTimestamp = '2026-01-01T00:00:00Z';

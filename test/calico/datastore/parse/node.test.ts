@@ -78,7 +78,7 @@ describe('Node', () => {
     'projectcalico.org/IPv4IPIPTunnelAddr',
     'projectcalico.org/IPv4VXLANTunnelAddr',
     'projectcalico.org/IPv6VXLANTunnelAddr',
-  ])('%s with a slash is none', name => {
+  ])('%s with a prefix length is invalid', name => {
     const six = name.includes('IPv6');
     const { value, problems } = parseNode(node({ [name]: six ? 'fd00::1/128' : '10.0.0.1/32' }));
     expect(value).toMatchObject({ wireguardAddress: {}, ipipAddress: {}, vxlanAddress: {} });
