@@ -1,4 +1,7 @@
-/** A clock with timers, for code that waits: the agent has the system's, tests advance their own. */
+/**
+ * A clock with timers, for code that waits: the agent has the system's, tests advance their own.
+ * It has its own file, since several folders take one.
+ */
 export interface TimerClock {
   /** Returns monotonic time in milliseconds. */
   now(): number;
