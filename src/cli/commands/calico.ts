@@ -70,7 +70,7 @@ async function run(
   const allocator = options.allocate ? allocatorOf(nodeName, datastore, log) : undefined;
   const optional = allocator && { allocator };
   if (options.withdraw) return withdrawAll({ nodeName, datastore, publisher, applier, machine, warn, ...optional });
-  const parts: AgentDependencies = {
+  const dependencies: AgentDependencies = {
     datastore,
     applier,
     publisher,
@@ -81,7 +81,7 @@ async function run(
     warn,
     ...optional,
   };
-  const agent = new Agent({ nodeName, environment: terminal.env, plan, takeOver }, parts);
+  const agent = new Agent({ nodeName, environment: terminal.env, plan, takeOver }, dependencies);
   const backend = await terminal.openBackend();
   const status = () => agent.status;
   const now = () => clock.now();

@@ -61,7 +61,7 @@ export class Scene {
     const warn = (text: string): void => void this.warnings.push(text);
     const log = (text: string): void => void this.said.push(text);
     const datastore = this.#datastore();
-    const parts: AgentDependencies = {
+    const dependencies: AgentDependencies = {
       datastore,
       publisher: new Publisher({ node: 'n1', api: datastore, clock, log, warn }),
       applier: this.#applier(),
@@ -80,7 +80,7 @@ export class Scene {
       warn,
       ...(allocator && { allocator }),
     };
-    this.agent = new Agent({ nodeName: 'n1', environment, plan: DEFAULT_OPTIONS, takeOver }, parts);
+    this.agent = new Agent({ nodeName: 'n1', environment, plan: DEFAULT_OPTIONS, takeOver }, dependencies);
   }
 
   get snapshot(): Snapshot {

@@ -38,7 +38,7 @@ async function withdraw({ own = {}, key = () => undefined, away, left = {}, allo
       annotations = Object.fromEntries(merged) as Record<string, string>;
     },
   } as unknown as Datastore;
-  const parts: WithdrawDependencies = {
+  const dependencies: WithdrawDependencies = {
     nodeName: 'n1',
     datastore,
     publisher: new Publisher({ node: 'n1', api: datastore, clock, log: () => {}, warn }),
@@ -58,7 +58,7 @@ async function withdraw({ own = {}, key = () => undefined, away, left = {}, allo
     ...(allocator && { allocator }),
   };
   let status: number | undefined;
-  const ending = withdrawAll(parts).then(value => (status = value));
+  const ending = withdrawAll(dependencies).then(value => (status = value));
   await clock.pass(20_000);
   await ending;
   return { status, log, warnings, annotations };
