@@ -1,9 +1,11 @@
 #!/usr/bin/env node
-// assemble.mjs FOLDER   puts the whole file tree of the image into FOLDER: this Node, the shared libraries that it, the addon and the optional
-// AEAD library need, the bundled programs (scripts/bundle.mjs), and the addon. Nothing else: no shell, no package manager.
+// `assemble.mjs FOLDER` puts the whole file tree of the image into FOLDER: this Node, the bundled
+// programs (scripts/bundle.mjs), the addon, and the shared libraries that Node, the addon and the
+// optional AEAD library need. Nothing else: no shell, no package manager.
 //
-// The Dockerfile copies that folder into an empty image, the tests run it under chroot. Both call this file, so they cannot differ.
-// Wants a clone that is ready to run (scripts/ready.mjs), and takes the machine's own architecture.
+// The Dockerfile copies that folder into an empty image, and the tests run it under chroot. Both
+// call this file, so they cannot differ. Needs a clone that is ready to run (scripts/ready.mjs);
+// the image is for this machine's architecture.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
@@ -11,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { NODE, putFile, putProgram, putSystem } from '../scripts/package/image-contents.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** What the loader searches without a cache. */
+/** Folders that the loader searches without a cache. */
 const SEARCHED = /^\/(usr\/)?lib(64)?\//;
 
 const folder = process.argv[2];
@@ -21,7 +23,7 @@ for (const [path, how] of [
   [join(ROOT, 'dist/cli/wgts.js'), 'npm run build'],
   [join(ROOT, 'dist/program/wgts.cjs'), 'npm run build'],
 ])
-  if (!existsSync(path)) fail(`${path} is missing; make it by: ${how}`);
+  if (!existsSync(path)) fail(`${path} is missing; run: ${how}`);
 const { addonPath } = await import('../dist/io/native-binding.js');
 const addon = addonPath();
 
@@ -33,7 +35,7 @@ putFile(folder, process.execPath, NODE, 0o755);
 putSystem(folder);
 console.log(`${folder}: ${ipsecMb ? `with ${basename(ipsecMb)}` : 'without libIPSec_MB (OpenSSL seals the packets)'}`);
 
-/** Newest of those that the linker knows: the addon opens it by name if it is there. */
+/** Returns the newest version that the linker knows. The addon opens it by name, if present. */
 function newestIpsecMb() {
   const { stdout } = spawnSync('ldconfig', ['-p'], { encoding: 'utf8' });
   const found = [...(stdout ?? '').matchAll(/libIPSec_MB\.so\.(\d+) .*=> (\S+)/g)];
@@ -45,7 +47,8 @@ function libraries(programs) {
     const { stdout, status, error } = spawnSync('ldd', [path], { encoding: 'utf8' });
     if (error || status !== 0) fail(`ldd ${path} failed${error ? `: ${error.message}` : ''}`);
     if (/not found/.test(stdout)) fail(`${path} lacks a library:\n${stdout}`);
-    // "libm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x...)", and the loader itself: "/lib64/ld-linux-x86-64.so.2 (0x...)"
+    // "libm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x...)", and the loader itself:
+    // "/lib64/ld-linux-x86-64.so.2 (0x...)"
     for (const [, library] of stdout.matchAll(/^\s*(?:\S+ => )?(\/\S+) \(0x/gm))
       putFile(folder, library, SEARCHED.test(library) ? library : join('/usr/lib', basename(library)), 0o755);
   }

@@ -1,9 +1,12 @@
 #!/usr/bin/env node
-// Sees to it that there is an addon for this machine. Where the prebuilt one of native/prebuilt fits and was made of the C sources as
-// they are, that is all. Otherwise it builds native/build/wireguard.node with the C compiler alone: no node-gyp, no download; Node-API's
-// headers are an npm package. Where there is no compiler it says so and succeeds: what needs no TUN works without the addon.
+// Ensures that there is an addon for this machine. If a prebuilt addon in native/prebuilt loads
+// here and matches the C sources, nothing is built. Otherwise it builds native/build/wireguard.node
+// with only the C compiler: no node-gyp, no download; the headers of Node-API are an npm package.
+// Without a compiler it prints a warning and succeeds, because everything that needs no TUN device
+// works without the addon.
 //
-// This file and addon/recipe.mjs have no syntax or import that Node 12 does not know: npm runs it with any Node, and node-version.mjs says which are too old.
+// This file and addon/recipe.mjs use only syntax and imports that Node 12 knows: npm runs this file
+// with any Node, and node-version.mjs rejects the ones that are too old.
 //
 // Environment: CC (cc), CFLAGS (added), WGTS_REBUILD=1 (always build).
 import './node-version.mjs';
@@ -28,20 +31,21 @@ import {
 
 const BUILD = join(NATIVE, 'build');
 const TARGET = join(BUILD, 'wireguard.node');
-/** Beside what was built: sourcesHash() of what it was built of. */
+/** Stores the sourcesHash() of the sources that the addon beside it was built from. */
 const BUILT_OF = join(BUILD, 'sources.sha256');
 const compiler = process.env.CC || 'cc';
 
 main();
 
 async function main() {
-  if (process.platform !== 'linux') return console.warn('wireguard-ts: the addon is for Linux; going on without it');
+  if (process.platform !== 'linux')
+    return console.warn('wireguard-ts: the addon is for Linux only; continuing without it');
   const hash = sourcesHash();
   const always = process.env.WGTS_REBUILD === '1';
   if (!always && existsSync(TARGET) && existsSync(BUILT_OF) && readFileSync(BUILT_OF, 'utf8').trim() === hash) return;
   const problem = prebuiltProblem(hash);
   if (!always && !problem) {
-    // of other sources, and it would be preferred
+    // It was built from other sources, and would be preferred to the prebuilt one.
     fs.rmSync(BUILD, { recursive: true, force: true });
     return;
   }
@@ -73,7 +77,7 @@ Without it no TUN device can be opened. Install one (apt-get install gcc libc6-d
   }
 }
 
-/** Why no file of native/prebuilt serves here; undefined when one does. */
+/** Returns why no file of native/prebuilt works here, or undefined if one does. */
 function prebuiltProblem(hash) {
   let manifest;
   try {
@@ -96,13 +100,16 @@ function prebuiltProblem(hash) {
       problems.push(`native/prebuilt/${name} cannot be loaded (${error.message})`);
     }
   }
-  // the file for the other libc does not load for want of it, which is no news
+  // The file for the other libc cannot load here, which is expected.
   return (
     problems.find(text => !/libc\.so/.test(text)) || problems[0] || `native/prebuilt has no addon for ${process.arch}`
   );
 }
 
-/** What to do about headers that are not there; undefined where all are. The compiler would say it for each file. */
+/**
+ * Returns what to do about missing headers, or undefined if none are missing. The compiler would
+ * report them once per file.
+ */
 async function lackingHeaders() {
   try {
     headers();
@@ -119,7 +126,7 @@ async function build(units, folder) {
   const waiting = units.map(name => [
     compiler,
     ...COMPILE_FLAGS,
-    // lines for backtraces
+    // line numbers for backtraces
     '-g1',
     ...WARNINGS,
     ...extra,
@@ -137,7 +144,7 @@ async function build(units, folder) {
   const linked = join(folder, 'wireguard.node');
   const objects = units.map(name => join(folder, `${name}.o`));
   await run([compiler, ...LINK_FLAGS, ...extra, '-o', linked, ...objects, ...LIBRARIES]);
-  // at once, so that nobody ever loads half of it
+  // Rename at the end, so that no process ever loads half a file.
   renameSync(linked, TARGET);
 }
 

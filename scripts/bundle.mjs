@@ -1,7 +1,9 @@
 #!/usr/bin/env node
-// Makes dist/program, what bin/wgts and bin/wireguard-ts run: the compiled program and the packages that it uses, in few files that
-// Node loads fast. CommonJS, since Node's loader of ES modules alone takes some 10 ms; split, so that each command loads what it needs;
-// with names and lines as they are in the sources, so that a stack trace can be read. dist/**/*.js, the library, stays as it is.
+// Makes dist/program, which bin/wgts and bin/wireguard-ts run: the compiled program and the
+// packages that it uses, in few files that Node loads fast. The output is CommonJS, because Node's
+// loader of ES modules alone takes some 10 ms; it is split, so that each command loads only what it
+// needs; it keeps the names of the sources, so that stack traces are readable. The library,
+// dist/**/*.js, stays as it is.
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,14 +14,18 @@ const OUTPUT = join(ROOT, 'dist/program');
 const SOURCES = join(ROOT, 'src') + sep;
 const MODULES = join(ROOT, 'node_modules') + sep;
 const PROGRAMS = ['wgts', 'wireguard-ts'];
-/** Written last: its time is that of the whole. */
+/** Written last, so its time is that of the whole output. */
 const NOTICES = join(OUTPUT, 'THIRD-PARTY-LICENSES.txt');
-/** Packages of whose files those that nothing uses may be left out, though they do not say so: the Kubernetes client is 14 MB of generated API. */
+/**
+ * Packages from which unused files may be dropped, although they do not declare it: the Kubernetes
+ * client contains 14 MB of generated API.
+ */
 const PURE = /[\\/]node_modules[\\/]@kubernetes[\\/]client-node[\\/]/;
 
 /**
- * What is asked for together is one file, since each takes 0.4 ms to find and read: what every command loads, and beyond that what each
- * loads that looks at devices. A group takes along what its files import, unless an earlier group has it.
+ * Files that are loaded together are bundled as one, because finding and reading a file takes 0.4
+ * ms: first what every command loads, then what every command loads that looks at devices. A group
+ * includes the imports of its files, except those in an earlier group.
  */
 const GROUPS = [
   { name: 'start', files: /^cli\/(signals|wgts-program|terminal)|^config\/errors|^io\/installation/ },
@@ -28,8 +34,10 @@ const GROUPS = [
 ];
 
 /**
- * Node's own in the place of the package, which is for Nodes without one: that brings 0.4 MB of tables and loads `punycode`, of which newer
- * Nodes warn. The Kubernetes client's configuration only mentions it. Node's takes long to load, so nothing is touched before it is called.
+ * Replaces the package node-fetch by Node's own fetch. The package is for Nodes without one; it
+ * brings 0.4 MB of tables and loads `punycode`, about which newer Nodes warn. The Kubernetes
+ * client's configuration only mentions it. Node's own takes long to load, so nothing touches it
+ * before the first call.
  */
 const FETCH = '\0node-fetch';
 const OWN_FETCH = `export function Headers(init) { return new globalThis.Headers(init); }
@@ -37,7 +45,10 @@ export class AbortError extends Error {}
 export class FetchError extends Error {}
 export default (...request) => globalThis.fetch(...request);`;
 
-/** A single one of them makes V8 keep the whole file in twice the memory. They stand in strings and regular expressions only. */
+/**
+ * Characters outside of ASCII. A single one makes V8 keep the whole file in twice the memory. They
+ * occur only in strings and regular expressions.
+ */
 const NOT_ASCII = /[^\0-\x7f]/g;
 const escaped = unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
@@ -56,9 +67,9 @@ const bundle = await rolldown({
   ],
   treeshake: { moduleSideEffects: id => !PURE.test(id) },
   onLog(level, log, report) {
-    // an import that cannot be resolved would be found only when a command fails
+    // An import that cannot be resolved would otherwise be found only when a command fails.
     if (level === 'warn' && log.code === 'UNRESOLVED_IMPORT') throw new Error(log.message);
-    // one of a group is there sooner than its command asks for it
+    // A module of a group may be loaded before its command asks for it, which is intended.
     if (log.code === 'INEFFECTIVE_DYNAMIC_IMPORT') return;
     if (level === 'warn' && !log.id?.startsWith(MODULES)) report(level, log);
   },
@@ -77,7 +88,7 @@ const { output } = await bundle.write({
       test: id => id.startsWith(SOURCES) && files.test(id.slice(SOURCES.length)),
     })),
   },
-  // a single executable has no loader of ES modules
+  // A single executable has no loader of ES modules.
   dynamicImportInCjs: false,
   plugins: [{ name: 'ascii', renderChunk: code => code.replace(NOT_ASCII, escaped) }],
 });
@@ -94,7 +105,7 @@ function isUpToDate() {
   );
 }
 
-/** What the licences of the packages that are inside ask for: their text. */
+/** Returns the licences of the bundled packages, which require that their text is included. */
 function notices(modules) {
   const folders = new Set(modules.filter(id => id.startsWith(MODULES)).map(packageFolder));
   const parts = [...folders].sort().map(folder => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Compiles src, bench and test into dist, and makes the programs in there executable, which tsc does not.
+// Compiles src, bench and test into dist, and makes its programs executable, which tsc does not do.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,8 +1,10 @@
-// The archive format of Linux's first file system ("newc", Documentation/driver-api/early-userspace/buffer-format.rst): one
-// header of hexadecimal fields, the name and the data for each file, padded to four bytes.
+// The archive format of Linux's initial file system ("newc",
+// Documentation/driver-api/early-userspace/buffer-format.rst): for each file a header of
+// hexadecimal fields, the name and the data, padded to four bytes.
 
 /**
- * @param {readonly { name: string, mode: number, data?: string | Uint8Array }[]} files paths without a leading slash
+ * @param {readonly { name: string, mode: number, data?: string | Uint8Array }[]} files paths
+ * without a leading slash
  * @returns {Buffer}
  */
 export function cpio(files) {

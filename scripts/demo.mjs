@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-// `npm run demo`: two hosts and a tunnel between them (demo/two-hosts.mjs). Runs in namespaces of its own, as root or without: nothing of it is left
-// behind, and nothing else on the machine is touched.
+// `npm run demo`: two hosts and a tunnel between them (demo/two-hosts.mjs). It runs in its own
+// namespaces, as root or without: it leaves nothing behind and changes nothing else on the machine.
 import './node-version.mjs';
 
-// what does not come to its end has not succeeded
+// Any early end is a failure.
 process.exitCode = 1;
 import('./demo/supervise.mjs').then(({ supervise }) => supervise({ name: 'demo', scenario: 'two-hosts.mjs' }));

@@ -1,12 +1,16 @@
 #!/usr/bin/env node
-// A Linux kernel with the real WireGuard module, for machines that have none: QEMU (emulating, so it needs no /dev/kvm) boots a
-// Debian kernel in a few seconds over this machine's own file system, read-only with a layer of memory above it.
+// A Linux kernel with the real WireGuard module, for machines without one: QEMU (emulating, so it
+// needs no /dev/kvm) boots a Debian kernel in a few seconds on top of this machine's own file
+// system, which is read-only with a writable layer in memory.
 //
-//   kernel-vm.mjs fetch              finds or downloads the kernel (apt-get download, unpacked and never installed); prints its folder
-//   kernel-vm.mjs run PROGRAM ARG…   runs a program of this machine as root in there; its output and exit status are ours
+// - `kernel-vm.mjs fetch` finds or downloads the kernel (apt-get download, unpacked and never
+//   installed) and prints its folder.
+// - `kernel-vm.mjs run PROGRAM ARG...` runs a program of this machine as root in the virtual
+//   machine. Its output and exit status are ours.
 //
-// Environment: KERNEL_VM_DIR (an unpacked linux-image package), KERNEL_VM_CPUS (2), KERNEL_VM_MEMORY in MiB (1536), KERNEL_VM_TIMEOUT
-// in seconds (600), KERNEL_VM_ACCEL (tcg), KERNEL_VM_CONSOLE (a file for the kernel's own messages).
+// Environment: KERNEL_VM_DIR (an unpacked linux-image package), KERNEL_VM_CPUS (2),
+// KERNEL_VM_MEMORY in MiB (1536), KERNEL_VM_TIMEOUT in seconds (600), KERNEL_VM_ACCEL (tcg),
+// KERNEL_VM_CONSOLE (a file for the kernel's own messages).
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -33,7 +37,7 @@ const MODULES = [
 ].flatMap(line => line.split(' '));
 const STATUS = 'kernel-vm: status ';
 
-// The program's output goes to the second serial port; the first has the kernel's messages.
+// The program's output goes to the second serial port; the kernel's messages go to the first.
 const INIT = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc none /proc
@@ -61,13 +65,13 @@ if (command === 'fetch') console.log(await fetchKernel());
 else if (command === 'run' && argv.length > 0) process.exitCode = await boot(await fetchKernel(), argv);
 else fail('usage: kernel-vm.mjs fetch | run PROGRAM [ARGUMENT...]');
 
-/** The folder of an unpacked kernel package, with boot/vmlinuz-* and lib/modules. */
+/** Returns the folder of an unpacked kernel package, with boot/vmlinuz-* and lib/modules. */
 async function fetchKernel() {
   const given = process.env.KERNEL_VM_DIR;
   if (given !== undefined) return given;
   const folder = join(CACHE, 'kernel');
   if (existsSync(join(folder, 'complete'))) return folder;
-  // two test files want it at the same time on a new machine
+  // On a new machine two test files need it at the same time.
   const unlock = await lock(CACHE);
   try {
     if (!existsSync(join(folder, 'complete'))) download(folder);
@@ -79,7 +83,7 @@ async function fetchKernel() {
 
 function download(folder) {
   if (process.arch !== 'x64')
-    fail('only for x86-64 until now: set KERNEL_VM_DIR to an unpacked kernel package of this machine');
+    fail('only x86-64 is supported; on other machines set KERNEL_VM_DIR to an unpacked kernel package');
   const work = mkdtempSync(join(tmpdir(), 'kernel-vm-'));
   try {
     const depends = execFileSync('apt-cache', ['depends', 'linux-image-amd64'], { encoding: 'utf8' });
@@ -94,7 +98,7 @@ function download(folder) {
     rmSync(join(unpacked, 'usr/share'), { recursive: true, force: true });
     for (const version of readdirSync(join(unpacked, 'lib/modules'))) execFileSync('depmod', ['-b', unpacked, version]);
     writeFileSync(join(unpacked, 'complete'), `${name}\n`);
-    // into the same file system first: it appears whole, or not at all
+    // Copy into the same file system first, so that the folder appears complete or not at all.
     const copy = `${folder}.new`;
     for (const old of [copy, folder]) rmSync(old, { recursive: true, force: true });
     execFileSync('cp', ['-a', unpacked, copy]);
@@ -104,7 +108,9 @@ function download(folder) {
   }
 }
 
-/** Runs a command line in the machine; resolves to its exit status, or 99 when the machine itself failed. */
+/**
+ * Runs a command line in the machine. @returns its exit status, or 99 if the machine itself failed
+ */
 async function boot(kernel, commandLine) {
   const work = mkdtempSync(join(tmpdir(), 'kernel-vm-'));
   const console_ = process.env.KERNEL_VM_CONSOLE ?? join(work, 'console');
@@ -157,7 +163,9 @@ async function boot(kernel, commandLine) {
   });
 }
 
-/** What runs the program in the machine, in this folder and with this search path. */
+/**
+ * Returns the script that runs the program in the machine, with this working directory and PATH.
+ */
 function launcher(commandLine) {
   const quote = word => `'${word.replaceAll("'", "'\\''")}'`;
   return `#!/bin/sh
@@ -166,7 +174,10 @@ cd ${quote(process.cwd())} && exec ${commandLine.map(quote).join(' ')}
 `;
 }
 
-/** The first file system: busybox, the modules in their order of loading, and init. Kept in the cache, compressed. */
+/**
+ * Returns the initial file system: busybox, the modules in load order, and init. Cached,
+ * compressed.
+ */
 function baseImage(kernel) {
   const version = readdirSync(join(kernel, 'lib/modules'))[0];
   const folder = join(kernel, 'lib/modules', version);
@@ -196,7 +207,7 @@ function baseImage(kernel) {
     { name: 'modules/order', mode: 0o100644, data: `${order}\n` },
   ]);
   const packed = gzipSync(image, { level: 1 });
-  // Segments that follow start at a multiple of four.
+  // Each following segment must start at a multiple of four.
   const padded = Buffer.concat([packed, Buffer.alloc(-packed.length & 3)]);
   mkdirSync(CACHE, { recursive: true });
   const part = mkdtempSync(`${kept}.`);
@@ -206,7 +217,10 @@ function baseImage(kernel) {
   return padded;
 }
 
-/** Paths of the wanted modules and of what they need, each after its needs. What is built into the kernel is not listed. */
+/**
+ * Returns the paths of the wanted modules and their dependencies, each after its dependencies.
+ * Built-in modules are not listed.
+ */
 function modulesInOrder(folder) {
   const needs = new Map();
   const byName = new Map();

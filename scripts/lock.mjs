@@ -1,30 +1,36 @@
-// Work that only one process may do at a time, such as filling a cache: the one mechanism behind everything that is fetched or built once.
+// Mutual exclusion between processes, for everything that is fetched or built once, such as a
+// cache.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 
 const SOON_MS = 1000;
-/** While flock waits it reads nothing: the kernel ends it when we have ended, where setpriv can ask for that. */
+/**
+ * A waiting flock reads nothing, so the kernel must end it when this process has ended, if setpriv
+ * can request that.
+ */
 const WITH_US = `setpriv --pdeathsig KILL true 2>/dev/null && exec setpriv --pdeathsig KILL flock "$@"
 exec flock "$@"`;
 
 /**
- * Waits for the lock of a folder, and makes the folder if it is missing. The lock is the kernel's (flock of util-linux, on the folder itself): it
- * leaves no file behind, works in a read-only clone, and is free as soon as its holder has ended in whatever way. Callers look again whether
- * the work is still to be done: another may have done it meanwhile.
- * @param onWait called if another has it for longer than a second
- * @param onLost called if something else ends what holds it
- * @param signal ends the wait; the lock is not had then
- * @returns what frees the lock. Where there is no flock, or the folder cannot be opened, nothing is locked
+ * Waits for the lock of a folder, and creates the folder if it is missing. The lock is the kernel's
+ * (flock of util-linux, on the folder itself): it leaves no file behind, works in a read-only
+ * clone, and is released however its holder ends. Callers must check again whether the work is
+ * still needed, because the previous holder may have done it.
+ * @param onWait called if another process holds the lock for longer than a second
+ * @param onLost called if something else ends the process that holds the lock
+ * @param signal ends the wait without the lock
+ * @returns a function that releases the lock. Without flock, or if the folder cannot be opened,
+ * nothing is locked
  */
 export async function lock(folder, { onWait = () => {}, onLost = () => {}, signal } = {}) {
   try {
     mkdirSync(folder, { recursive: true });
   } catch {
-    // read-only: whoever cannot write there has nothing to be kept from
+    // Read-only: a process that cannot write there needs no lock.
     return () => {};
   }
-  // its standard input ends with us, and it with that
+  // Its standard input closes when this process ends, and then it ends too.
   const holder = spawn('sh', ['-c', WITH_US, 'lock', folder, 'sh', '-c', 'echo locked; read -r _'], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });

@@ -1,7 +1,8 @@
-// The first thing that each program of scripts/ runs: whether this Node is new enough. Written so that even Node 12 can read it, which fails at the
-// syntax of the others before any of it runs; so those are imported after this.
+// Every program of scripts/ runs this first, to check that this Node is new enough. Even Node 12
+// can parse this file. It would fail at the syntax of the other files before any of them runs, so
+// they are imported after this one.
 
-/** Of `engines` in package.json. */
+/** The minimum in `engines` of package.json. */
 const OLDEST = [20, 19];
 
 const [major, minor] = process.versions.node.split('.').map(Number);

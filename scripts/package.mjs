@@ -1,10 +1,12 @@
 #!/usr/bin/env node
-// `npm run package`: everything that a release is made of, for x64 and arm64, in dist/package. The same commit gives the same bytes.
+// `npm run package`: makes everything that belongs to a release, for x64 and arm64, in
+// dist/package. The same commit gives the same bytes.
 //
-//   package.mjs [--arch x64|arm64]... [--only executable|deb|rpm|oci]...   otherwise both architectures and all parts
+// Usage: `package.mjs [--arch x64|arm64]... [--only executable|deb|rpm|oci]...`; by default both
+// architectures and all parts.
 //
-// Wants, beside Node: Debian's dpkg-deb and apt, and rpmbuild (apt-get install rpm). Environment: SOURCE_DATE_EPOCH (otherwise the
-// commit's time).
+// Requires Node, Debian's dpkg-deb and apt, and rpmbuild (apt-get install rpm). Environment:
+// SOURCE_DATE_EPOCH (the commit's time by default).
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,9 +50,7 @@ async function main({ architectures, parts }) {
   const began = performance.now();
   const epoch = sourceDateEpoch();
   if (parts.includes('rpm') && spawnSync('rpmbuild', ['--version']).status !== 0)
-    throw new ReleaseError(
-      'rpmbuild is missing: apt-get install rpm (or leave the .rpm out: --only executable --only deb)',
-    );
+    throw new ReleaseError('rpmbuild is missing: apt-get install rpm (or skip the .rpm: --only executable --only deb)');
   warnOfChanges();
   await run(process.execPath, ['scripts/ready.mjs']);
   await run('npm', ['run', '--silent', 'man']);
@@ -107,7 +107,7 @@ function warnOfChanges() {
   const status = spawnSync('git', ['status', '--porcelain', '--untracked-files=no'], { cwd: ROOT, encoding: 'utf8' });
   if (status.stdout?.trim())
     console.error(
-      `package: files differ from the commit, so these are not the bytes of any release:\n${status.stdout.trimEnd()}`,
+      `package: files differ from the commit, so the bytes are not those of a release:\n${status.stdout.trimEnd()}`,
     );
 }
 
@@ -123,6 +123,6 @@ function options() {
     [parts, all, '--only'],
   ])
     for (const name of given)
-      if (!known.includes(name)) throw new ReleaseError(`${option} ${name}: it is one of ${known.join(', ')}`);
+      if (!known.includes(name)) throw new ReleaseError(`${option} ${name}: must be one of ${known.join(', ')}`);
   return { architectures, parts };
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-// npm run prebuild              compiles the addon for each platform into native/prebuilt, by the pinned cross compiler
-// npm run prebuild -- --check   compiles it into a temporary folder, and fails unless native/prebuilt holds the same bytes
+// `npm run prebuild` compiles the addon for each platform into native/prebuilt, with the pinned
+// cross compiler. `npm run prebuild -- --check` compiles it into a temporary folder, and fails
+// unless native/prebuilt holds the same bytes.
 //
-// The result depends on nothing of this machine: the compiler brings its own libc headers and libraries.
+// The result does not depend on this machine: the compiler brings its own libc headers and
+// libraries.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +25,7 @@ import {
 } from './addon/recipe.mjs';
 import { COMPILER, zig } from './addon/zig.mjs';
 
-/** glibc 2.28 is the oldest that Node itself runs on. */
+/** glibc 2.28 is the oldest that Node itself supports. */
 const TARGETS = {
   'linux-x64-glibc': 'x86_64-linux-gnu.2.28',
   'linux-x64-musl': 'x86_64-linux-musl',
@@ -33,14 +35,14 @@ const TARGETS = {
 const FLAGS = [
   ...COMPILE_FLAGS,
   ...LINK_FLAGS,
-  // no names and no build ID: nothing that could differ
+  // No names and no build ID, which could differ.
   '-s',
   '-Wl,--build-id=none',
-  // the linker refuses a library that leaves symbols undefined, but Node has them
+  // The linker rejects a library with undefined symbols, but Node provides them.
   '-Wl,-z,undefs',
   '-Werror',
   ...WARNINGS,
-  // in NLMSG_OK of the compiler's own Linux headers
+  // caused by NLMSG_OK in the compiler's own Linux headers
   '-Wno-sign-compare',
 ];
 
@@ -65,8 +67,9 @@ try {
 }
 
 /**
- * npm runs a script named `prebuild` before `build` too, and gives it nothing to tell the two apart: so ask for npm's process title,
- * which is its command line. Building must not need the cross compiler.
+ * Returns whether npm runs this as a hook of `build`: it runs a script named `prebuild` before
+ * `build` too. The two differ only in npm's process title, which is its command line. Building must
+ * not need the cross compiler.
  */
 function isHookOfBuild() {
   if (process.env.npm_lifecycle_event !== 'prebuild') return false;
@@ -105,10 +108,10 @@ function build(out) {
 function compile(compiler, rest) {
   const { PATH, HOME } = process.env;
   const { status, error } = spawnSync(compiler, ['cc', ...rest], {
-    // names of files without a path
+    // file names without a path
     cwd: NATIVE,
     stdio: ['ignore', 2, 2],
-    // neither CPATH nor anything else that a compiler listens to
+    // without CPATH and other variables that affect a compiler
     env: { PATH, HOME, ZIG_GLOBAL_CACHE_DIR: join(CACHE, 'zig'), ZIG_LOCAL_CACHE_DIR: join(work, 'zig') },
   });
   if (error || status !== 0) throw new Error(`zig cc ${rest.join(' ')} failed${error ? `: ${error.message}` : ''}`);
@@ -121,10 +124,8 @@ function compare(out) {
     return !fresh || !standing || !fresh.equals(standing);
   });
   if (differing.length > 0)
-    throw new Error(
-      `native/prebuilt does not hold what its sources give (${differing.join(', ')}); run: npm run prebuild`,
-    );
-  console.log(`native/prebuilt: ${names.size - 1} addons are what ${COMPILER} makes of native/*.c`);
+    throw new Error(`native/prebuilt does not match its sources (${differing.join(', ')}); run: npm run prebuild`);
+  console.log(`native/prebuilt: ${names.size - 1} addons match the output of ${COMPILER} for native/*.c`);
 }
 
 function readOrNothing(path) {

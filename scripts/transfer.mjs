@@ -1,6 +1,8 @@
 // One TCP transfer with a SHA-256 at each end, for the demo and the network tests.
-//   receive ADDRESS            takes one connection on a free port; prints "port N", then {digest, bytes, seconds}
-//   send ADDRESS PORT BYTES    sends that many pseudo-random bytes, prints {digest, bytes, seconds}
+//
+// - `receive ADDRESS` takes one connection on a free port; prints "port N", then {digest, bytes,
+//   seconds}
+// - `send ADDRESS PORT BYTES` sends that many pseudo-random bytes, prints {digest, bytes, seconds}
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { realpathSync } from 'node:fs';
@@ -30,16 +32,19 @@ export async function receive(address) {
     socket.end();
     return report;
   });
-  // whoever asks for it hears of it
+  // The caller of `done` handles the error.
   done.catch(() => {});
   server.listen(0, address);
   await once(server, 'listening');
   return { port: server.address().port, done };
 }
 
-/** Sends that many pseudo-random bytes, fewer where they take longer than `limitMs`. @returns {digest, bytes, seconds} */
+/**
+ * Sends `size` pseudo-random bytes, or fewer if that takes longer than `limitMs`. @returns {digest,
+ * bytes, seconds}
+ */
 export async function send(address, port, size, limitMs = Number.POSITIVE_INFINITY) {
-  // A keystream is as random as is needed, and made faster than it can be sent.
+  // A keystream is random enough, and is made faster than it can be sent.
   const stream = createCipheriv('aes-128-ctr', randomBytes(16), randomBytes(16));
   const zeros = Buffer.alloc(CHUNK);
   const hash = createHash('sha256');

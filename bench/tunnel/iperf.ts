@@ -28,7 +28,10 @@ interface UdpOptions {
   readonly rate: number;
 }
 
-/** What a transfer needs of a tunnel: the hosts, their names, and the interfaces if there is a tunnel. */
+/**
+ * What a transfer needs of a tunnel: the hosts, their names, and the interfaces if there is a
+ * tunnel.
+ */
 export interface IperfPath {
   readonly lab: Lab;
   readonly left: string;

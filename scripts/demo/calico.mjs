@@ -1,6 +1,7 @@
-// The scenario of `npm run demo:calico`: three nodes without a kernel module and their pods, each a network namespace, and the agent on each node, fed
-// from a folder of YAML. Encryption is switched on, an agent is killed, a node is excepted; and who talked to whom, encrypted or in the clear, as the
-// network between them saw it.
+// The scenario of `npm run demo:calico`: three nodes without a kernel module and their pods, each a
+// network namespace, and an agent on each node that reads the cluster from a folder of YAML. It
+// turns encryption on, kills an agent and exempts a node, and shows which pods talked to each
+// other, encrypted or in the clear, as the network between them saw it.
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nativeBinding } from '../../dist/io/native-binding.js';
@@ -56,16 +57,16 @@ async function show(hosts, screen) {
   await tell('every pod to every other', always);
 
   await nodes[1].ask('killAgent');
-  await tell('the agent of node-2 was killed: its tunnel goes on', always);
+  await tell('the agent of node-2 was killed: its tunnel still works', always);
   await start(2);
 
   await nodes[2].ask('unwatchDevice');
   configure(FOLDER, 'node.node-3', false);
   const others = (from, to) => from !== 3 && to !== 3;
-  await until('node-3 to take its key away', () => !publishedKey(FOLDER, 3));
-  await settled('node-3 to be excepted', wire, pods, others);
+  await until('node-3 to withdraw its key', () => !publishedKey(FOLDER, 3));
+  await settled('node-3 to be exempt', wire, pods, others);
   await tell('node.node-3 has wireguardEnabled: false', others);
-  screen.line('  wgts verify says:\n');
+  screen.line('  wgts verify prints:\n');
   const verify = await nodes[0].ask('verify', ['--cluster-from', FOLDER]);
   for (const line of narrowed(verify.trimEnd().split('\n'), screen.columns - 4)) screen.line(`    ${line}`);
 }
@@ -97,7 +98,10 @@ async function network(hosts) {
   return { wire, nodes, pods };
 }
 
-/** As Calico's CNI plugin makes it: a veth pair, and routes by a gateway that is nobody's. */
+/**
+ * Creates a pod's link as Calico's CNI plugin does: a veth pair, and routes via a gateway address
+ * that no interface has.
+ */
 async function addPod(node, pod, n) {
   await node.ask('createPair', `cali${n}`, 'eth0', pod.pid);
   await node.ask('address', `cali${n}`, `${GATEWAY}/32`);
@@ -113,7 +117,10 @@ function agentOptions(n) {
   return ['--node', `node-${n}`, '--cluster-from', FOLDER, '--key-dir', `/run/demo/keys-${n}`, '--allocate'];
 }
 
-/** Every pod asks every other for echoes. @returns which were not all answered, in words */
+/**
+ * Sends echoes from every pod to every other. @returns a sentence about unanswered ones, or an
+ * empty string
+ */
 async function talk(pods) {
   const answered = await echoes(pods, { count: ECHOES, intervalMs: 50, waitMs: 2000 });
   const missing = PAIRS.filter((_, i) => answered[i] < ECHOES).map(
@@ -128,7 +135,7 @@ function echoes(pods, options) {
   );
 }
 
-/** Until every pair was seen as it shall be, and in no other way, between two looks. */
+/** Waits until every pair is seen as expected, and in no other way, between two samples. */
 function settled(what, wire, pods, shallBeEncrypted) {
   return until(what, async () => {
     wire.take();
@@ -141,6 +148,6 @@ async function until(what, test) {
   for (const end = performance.now() + LIMIT_MS; !(await test()); await sleep(50))
     if (performance.now() > end)
       throw new Failure(
-        `waited ${LIMIT_MS / 1000} s in vain for ${what}; is the machine very busy? WGTS_DEMO_DEBUG=1 shows what the agents say`,
+        `waited ${LIMIT_MS / 1000} s for ${what}, without success; the machine may be too busy, and WGTS_DEMO_DEBUG=1 shows the agents' messages`,
       );
 }

@@ -1,4 +1,5 @@
-// The cluster of the Calico demo as files: a Node each, and Calico's objects, as `kubectl get ... -o yaml` would print them.
+// The files of the Calico demo's cluster: its Nodes and Calico's objects, as `kubectl get ... -o
+// yaml` prints them.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -49,7 +50,7 @@ spec:
   configure(folder, 'default', false);
 }
 
-/** A FelixConfiguration: `default`, or `node.<name>`. */
+/** Writes a FelixConfiguration: `default`, or `node.<name>`. */
 export function configure(folder, name, wireguardEnabled) {
   writeFileSync(
     join(folder, `felix-${name}.yaml`),

@@ -1,10 +1,11 @@
-// An echo over UDP: what `ping` does over ICMP, for which a program would need a raw socket. A datagram's payload comes back as it was sent.
+// Echo over UDP: like `ping`, which uses ICMP and would need a raw socket. The payload comes back
+// unchanged.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
 const ECHO_PORT = 7;
 
-/** Sends back whatever comes. Resolves once the port is open. */
+/** Sends every datagram back. Resolves once the port is open. */
 export async function serveEcho(address) {
   const socket = createSocket('udp4');
   socket.on('message', (bytes, { port, address }) => socket.send(bytes, port, address, () => {}));
@@ -13,15 +14,15 @@ export async function serveEcho(address) {
 }
 
 /**
- * Sends `count` datagrams, each with `text` in it.
- * @returns milliseconds that each took that was answered within `waitMs` of the last
+ * Sends `count` datagrams that contain `text`.
+ * @returns the round-trip times in milliseconds of those answered within `waitMs` of the last one
  */
 export async function echo({ address, count, text = 'echo', intervalMs, waitMs }) {
   const socket = createSocket('udp4');
   const sent = [];
   const times = [];
   const all = Promise.withResolvers?.() ?? resolvers();
-  // unreachable: the answer is missing, which is all that counts
+  // Unreachable: the missing answer is all that counts.
   socket.on('error', () => {});
   socket.on('message', bytes => {
     const number = bytes.readUInt32BE(0);

@@ -1,13 +1,13 @@
-// What ends a demo before its end: a sentence for people, or a signal.
+// The reasons that end a demo early: a failure with a message for people, or an interruption.
 
-/** Says in one sentence what happened and what to do. */
+/** A failure whose message says what happened and what to do. */
 export class Failure extends Error {}
 
-/** The demo was told to end. */
+/** The demo was interrupted. */
 export class Interrupted extends Error {
-  /** @param signal its name; undefined where nobody reads the output any more or npm is gone */
+  /** @param signal its name; undefined if the reader of the output or npm is gone */
   constructor(signal) {
-    super(signal ? `ended by ${signal}` : 'nobody is there any more');
+    super(signal ? `ended by ${signal}` : 'the reader of the output is gone');
     this.signal = signal;
   }
 }

@@ -1,4 +1,5 @@
-// A host of a demo from inside: runs in the host's network namespace and does what the inner process asks for by messages. Ends with it.
+// The inside of a demo's host: runs in the host's network namespace and executes the methods that
+// the inner process requests by message. Ends with that process.
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -37,7 +38,7 @@ const METHODS = {
   unwatchDevice,
   verify,
   send,
-  /** @returns the port; received() has the rest */
+  /** @returns the port; received() returns the result */
   async receive(at) {
     const { port, done } = await receive(at);
     receivers.push(done);
@@ -58,7 +59,9 @@ async function prepare() {
   await network.links.change(await link('lo'), { up: true });
 }
 
-/** Router solicitations and the like would be seen on the cable beside the tunnel. */
+/**
+ * Turns IPv6 off: router solicitations and the like would be seen on the cable beside the tunnel.
+ */
 function silenceIpv6() {
   for (const which of ['all', 'default'])
     try {
@@ -69,7 +72,7 @@ function silenceIpv6() {
     }
 }
 
-/** Gives a link an address, with its network in the prefix, and switches it on. */
+/** Assigns an address with its prefix to a link and brings the link up. */
 async function address(device, prefix) {
   const to = await link(device);
   const { address, length } = parseWithHostBits(prefix);
@@ -77,7 +80,7 @@ async function address(device, prefix) {
   await network.links.change(to, { up: true });
 }
 
-/** A virtual cable, the other end in the namespace of a process. */
+/** Creates a veth pair whose other end is in the network namespace of a process. */
 async function createPair(device, peer, pid) {
   await network.links.create({ name: device, kind: 'veth', peer: { name: peer, namespace: { pid } } });
 }
@@ -94,7 +97,7 @@ async function route(prefix, { via, device }) {
 
 async function link(device) {
   const found = await network.links.find(device);
-  if (!found) throw new Error(`there is no link ${device}`);
+  if (!found) throw new Error(`link ${device} does not exist`);
   return found;
 }
 

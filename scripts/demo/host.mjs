@@ -1,4 +1,5 @@
-// A host of a demo as the inner process sees it: a process of Node in a network namespace of its own, which does there what it is asked to do.
+// A host of a demo as the inner process sees it: a Node process in its own network namespace, which
+// executes methods there on request.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Failure } from './failure.mjs';
@@ -6,9 +7,9 @@ import { Failure } from './failure.mjs';
 const PROGRAM = fileURLToPath(new URL('host-process.mjs', import.meta.url));
 const LAST = 2000;
 
-/** Hosts, and the one promise that is rejected when any of them, or a program on one, ends before its time. */
+/** The hosts, and one promise that rejects when a host, or a program on one, ends too early. */
 export class Hosts {
-  /** Never resolved. @throws Failure */
+  /** Never resolves. @throws Failure */
   trouble;
   #reject;
 
@@ -20,8 +21,9 @@ export class Hosts {
   }
 
   /**
-   * Starts one. Resolves when it can be asked.
-   * @param ownSockets with control sockets of its own, as on a machine of its own
+   * Starts a host. Resolves when it accepts requests.
+   * @param ownSockets whether the host has its own folder of control sockets, like a separate
+   * machine
    */
   async start(name, { ownSockets = false } = {}) {
     const host = new Host(name, ownSockets, failure => this.#reject(failure));
@@ -65,7 +67,7 @@ class Host {
     });
   }
 
-  /** Has something done there: a method of host-process.mjs. */
+  /** Calls a method of host-process.mjs on the host. */
   ask(method, ...args) {
     return new Promise((resolve, reject) => {
       const id = this.#next++;

@@ -1,4 +1,5 @@
-// The inner process of a demo, in its namespaces: ends as soon as the outer one is gone, keeps all files in a /run of its own, runs the scenario.
+// The inner process of a demo, inside its namespaces: mounts a separate /run for all files, runs
+// the scenario, and ends as soon as the outer process is gone.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -10,7 +11,7 @@ import { Screen } from './screen.mjs';
 
 const ROOT = realpathSync(fileURLToPath(new URL('../..', import.meta.url)));
 const LIFELINE = 3;
-/** Existing folders in which nothing is needed, for a mount on its way elsewhere. */
+/** Existing folders whose content is not needed, where a mount is prepared before it is moved. */
 const STAGES = ['/mnt', '/media', '/srv', '/opt', '/home'];
 
 const lifeline = new Socket({ fd: LIFELINE, readable: true, writable: true });
@@ -38,15 +39,20 @@ try {
     );
 } catch (error) {
   const isKnown = error instanceof Failure;
-  const text = isKnown ? error.message : `${error.message}; run it again, and report it with this:\n${error.stack}`;
+  const text = isKnown
+    ? error.message
+    : `${error.message}; run it again, and report it with this stack:\n${error.stack}`;
   process.stderr.write(`wireguard-ts demo: ${text}\n`);
 }
-// the streams are pipes: written when these return
+// The streams are pipes, so the output is written when these calls return.
 process.stdout.write('', () =>
   process.stderr.write('', () => lifeline.write(`done ${status}\n`, () => process.exit(status))),
 );
 
-/** A /run in memory: control sockets, keys and logs vanish with the namespace. A project or a Node in the real /run stay in sight. */
+/**
+ * Mounts a /run in memory, so that control sockets, keys and logs vanish with the namespace. A
+ * project or a Node inside the real /run stays visible.
+ */
 async function mountRun() {
   const run = realpathSync('/run');
   const hidden = [ROOT, realpathSync(dirname(process.execPath))].filter(path => path.startsWith(`${run}/`));

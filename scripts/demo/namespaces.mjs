@@ -1,5 +1,6 @@
-// The namespaces of a demo: processes, mounts, network, and without root users. `unshare` makes them and stays outside; the first process inside is a
-// shell, which dies of signals at once and collects orphans, as Node would not; with it ends whatever runs in there.
+// The namespaces of a demo: processes, mounts, network, and users if not root. `unshare` creates
+// them and stays outside. The first process inside is a shell, which unlike Node dies of signals at
+// once and reaps orphans; when it ends, everything inside ends.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -7,8 +8,9 @@ import { Failure } from './failure.mjs';
 
 const INNER = fileURLToPath(new URL('inner.mjs', import.meta.url));
 /**
- * Where a container's /proc cannot be mounted anew, the old one does. `mount -n` leaves no /run/mount. Descriptor 4 is the standard error of the demo itself, so that what
- * unshare and the shell say of a process that was killed is not among its words.
+ * The old /proc works where a container's /proc cannot be mounted again. `mount -n` leaves no
+ * /run/mount. Descriptor 4 is the demo's own standard error, which keeps it apart from the messages
+ * of unshare and the shell about a killed process.
  */
 const FIRST = `trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
 mount -n -t proc proc /proc 2>/dev/null
@@ -19,9 +21,9 @@ const GRACE_MS = 1000;
 const LOOK_MS = 200;
 
 /**
- * Runs a scenario in there until it has ended, and everything that it started.
+ * Runs a scenario in new namespaces, until it and everything it started have ended.
  * @returns its exit status
- * @throws Failure; the reason of `signal`, once all has ended
+ * @throws Failure; the reason of `signal`, once everything has ended
  */
 export async function enterNamespaces({ scenario, signal }) {
   const asUser = ['-U', '-r'];
@@ -38,7 +40,7 @@ export async function enterNamespaces({ scenario, signal }) {
 async function attempt(users, scenario, signal) {
   const args = [...users, '-m', '-n', '--pid', '--fork', '--kill-child', '--', 'sh', '-c', FIRST, 'demo'];
   const child = spawn('unshare', [...args, process.execPath, INNER, scenario], {
-    // no Ctrl-C of the terminal's: this process tells it
+    // A terminal's Ctrl-C must not reach it: this process ends it.
     detached: true,
     env: innerEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
@@ -73,7 +75,7 @@ async function attempt(users, scenario, signal) {
     if (done) return { status: Number(done[1]) };
     const refusal = /^refused (.*)$/m.exec(told.text)?.[1] ?? /^unshare: .*/m.exec(told.said)?.[0];
     if (refusal && !isStarted()) return { refusal };
-    throw new Failure(`it was ended from outside (${ended.how}), and nothing of it is left; run it again`);
+    throw new Failure(`it was killed from outside (${ended.how}) and has left nothing behind; run it again`);
   } finally {
     clearInterval(looking);
     clearTimeout(kill);
@@ -99,7 +101,7 @@ function innerEnvironment() {
   };
 }
 
-/** `unshare` puts SIGINT and SIGTERM off until its child has ended. */
+/** `unshare` defers SIGINT and SIGTERM until its child has ended. */
 function hasPendingSignal(pid) {
   try {
     const [, pending] = /^ShdPnd:\s*([0-9a-f]+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
@@ -111,6 +113,6 @@ function hasPendingSignal(pid) {
 
 function refused(what) {
   return process.getuid() === 0
-    ? `the system refuses namespaces (${what}); in a container give it --privileged, or --cap-add SYS_ADMIN --cap-add NET_ADMIN`
-    : `the system lets this user make no namespaces (${what}); run it as root, or allow it: sysctl -w user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1`;
+    ? `the system refuses namespaces (${what}); in a container run with --privileged, or --cap-add SYS_ADMIN --cap-add NET_ADMIN`
+    : `this user may not create namespaces (${what}); run it as root, or allow them: sysctl -w user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1`;
 }

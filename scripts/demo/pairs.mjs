@@ -1,11 +1,11 @@
-// Who talks to whom in the Calico demo, and in which way the network between them saw it.
+// The pairs of pods in the Calico demo, and how the network between them saw their packets.
 
 export const NODES = [1, 2, 3];
 export const PAIRS = NODES.flatMap(from => NODES.filter(to => to !== from).map(to => [from, to]));
 const CELL = 16;
 const HEAD = 12;
 
-/** Whether each pair was seen in the way that it should be seen, and in no other. */
+/** Returns whether each pair was seen in the expected way, and in no other. */
 export function isAs({ encrypted, clear }, shallBeEncrypted) {
   return PAIRS.every(([from, to]) => {
     const [sealed, open] = [encrypted[from - 1][to - 1], clear[from - 1][to - 1]];
@@ -13,7 +13,7 @@ export function isAs({ encrypted, clear }, shallBeEncrypted) {
   });
 }
 
-/** A picture: from the left to above; on a narrow terminal a line for each pair. */
+/** Formats a matrix with senders at the left; on a narrow terminal one line per pair. */
 export function table(seen, columns) {
   if (columns < HEAD + NODES.length * CELL)
     return PAIRS.map(([from, to]) => `  pod-${from} to pod-${to}: ${cell(seen, from, to)}`).join('\n');
@@ -26,7 +26,10 @@ export function table(seen, columns) {
   return [head, ...rows].join('\n');
 }
 
-/** Lines of `wgts verify`; on a narrow terminal without the columns that say the same in each line. */
+/**
+ * Shortens the output of `wgts verify` on a narrow terminal: drops columns that are the same in
+ * each line.
+ */
 export function narrowed(lines, columns) {
   if (lines.every(line => line.length <= columns)) return lines;
   const starts = [...lines[0].matchAll(/\S+( \S+)*/g)].map(({ index }) => index);

@@ -1,4 +1,5 @@
-// Who started this program: npm and its shell. SIGKILL tells nobody, so they are looked at.
+// Watches the programs that started this one: npm and its shell. They cannot report their own
+// SIGKILL, so they are polled.
 import { readFileSync } from 'node:fs';
 
 const LOOK_MS = 200;
@@ -18,7 +19,7 @@ export function watchParents(onGone) {
   return () => clearInterval(timer);
 }
 
-/** From the nearest to npm itself; none where it was started by hand. */
+/** Returns the parents up to npm itself, nearest first; empty if started by hand. */
 function findParents() {
   if (process.env.npm_lifecycle_event === undefined) return [];
   const parents = [];
@@ -26,7 +27,7 @@ function findParents() {
     parents.push({ pid, started: startTime(pid) });
     if (RUNNERS.test(programName(pid))) return parents;
   }
-  // the shell alone, by whatever it was started
+  // an unknown runner: only the shell
   return parents.slice(0, 1);
 }
 
@@ -38,13 +39,16 @@ function programName(pid) {
   }
 }
 
-/** Tells a process from a later one with its number. A dead one that nobody has waited for yet has none. */
+/**
+ * Returns a process's start time, which distinguishes it from a later one with the same pid;
+ * undefined for a zombie.
+ */
 function startTime(pid) {
   const found = stat(pid);
   return found && found.state !== 'Z' && found.state !== 'X' ? found.started : undefined;
 }
 
-/** Of /proc/PID/stat, whose second field may have spaces and parentheses in it. */
+/** Parses /proc/PID/stat, whose second field may contain spaces and parentheses. */
 function stat(pid) {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

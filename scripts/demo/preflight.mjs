@@ -1,4 +1,5 @@
-// What a demo needs from the machine, looked at before anything is started. Each thing that is missing is one sentence that says what to do.
+// Checks what a demo needs from the machine before anything starts. Each missing thing is reported
+// in a sentence that says what to do.
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { Failure } from './failure.mjs';
 
@@ -8,7 +9,7 @@ const TUN_REMEDIES = {
   ENOENT: 'it is missing: modprobe tun, or give the container --device /dev/net/tun',
   EACCES: `this user may not open it: ${OPEN_TO_ALL}`,
   EPERM: 'the container may not open it: give it --device /dev/net/tun',
-  ENOTTY: 'it is no device: remove it, then modprobe tun, or give the container --device /dev/net/tun',
+  ENOTTY: 'it is not a device: remove it, then modprobe tun, or give the container --device /dev/net/tun',
   ENODEV: "the kernel's tun module is not loaded: modprobe tun",
   ENXIO: "the kernel's tun module is not loaded: modprobe tun",
 };

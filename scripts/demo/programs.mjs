@@ -1,4 +1,5 @@
-// The programs on a host of a demo: wireguard-ts, and the agent for Calico. Each is a child of the host's process, in its namespaces.
+// The programs on a host of a demo: wireguard-ts and the agent for Calico, each a child of the
+// host's process, in its namespaces.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -11,7 +12,10 @@ const LAST = 4000;
 let agent;
 let watched;
 
-/** Starts `wireguard-ts -f INTERFACE`, waits until its control socket answers, and configures it: lines of the UAPI. */
+/**
+ * Starts `wireguard-ts -f INTERFACE`, waits until its control socket answers, and configures it.
+ * @param lines of the UAPI
+ */
 export async function startDevice(name, lines, onTrouble) {
   const daemon = start('wireguard-ts', ['-f', name]);
   daemon.exited.then(how => onTrouble(`wireguard-ts ${name} ended (${how})`));
@@ -35,7 +39,7 @@ export function startAgent(options, onTrouble) {
   });
 }
 
-/** As a crash would end it. */
+/** Kills the agent, like a crash. */
 export async function killAgent() {
   const { child, exited } = agent;
   agent = undefined;
@@ -43,7 +47,10 @@ export async function killAgent() {
   await exited;
 }
 
-/** Tells when the process of a tunnel has ended: it closes the connections to its control socket. */
+/**
+ * Calls `onTrouble` when the process of a tunnel ends, which closes the connections to its control
+ * socket.
+ */
 export async function watchDevice(name, onTrouble) {
   const socket = connect(socketPath(name));
   await once(socket, 'connect');
@@ -55,13 +62,13 @@ export async function watchDevice(name, onTrouble) {
   socket.resume();
 }
 
-/** Before it is meant to end. */
+/** Stops watching, before the process is ended on purpose. */
 export function unwatchDevice() {
   watched?.destroy();
   watched = undefined;
 }
 
-/** What `wgts verify` prints, whatever it thinks of it. */
+/** Returns the output of `wgts verify`, whatever its exit status. */
 export async function verify(options) {
   const { child, exited } = start('wgts', ['verify', ...options], 'pipe');
   let text = '';
@@ -81,7 +88,7 @@ function start(program, args, output = 'ignore') {
   });
   const exited = new Promise(resolve => {
     child.once('error', error => resolve(error.message));
-    // not `close`: a tunnel that the agent started keeps its standard error
+    // Not `close`: a tunnel that the agent started keeps standard error open.
     child.once('exit', (code, signal) => {
       const last = said.trim().split('\n').at(-1);
       resolve(`${signal ?? `status ${code}`}${last ? `: ${last}` : ''}`);
@@ -90,7 +97,7 @@ function start(program, args, output = 'ignore') {
   return { child, exited };
 }
 
-/** One operation of the UAPI. */
+/** Sends one UAPI request and returns the answer. */
 function ask(name, request) {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath(name), () => socket.write(request));

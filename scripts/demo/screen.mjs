@@ -1,4 +1,4 @@
-// What a demo prints: checks, each `ok` or `FAILED`, laid out for the width of the terminal.
+// The output of a demo: checks, each `ok` or `FAILED`, wrapped to the width of the terminal.
 
 const MARK = 8;
 const LABEL = 14;
@@ -7,7 +7,7 @@ const RED = 31;
 const NARROWEST = 30;
 
 export class Screen {
-  /** What was checked and is not as it should be. */
+  /** The checks that failed. */
   failed = [];
   #columns;
   #color;
@@ -27,7 +27,7 @@ export class Screen {
     this.#write(`${text}\n`);
   }
 
-  /** One thing that was looked at: `ok  handshake  2.1 ms from initiation to response`. */
+  /** Prints a check: `ok  handshake  2.1 ms from initiation to response`. */
   check(good, label, text) {
     if (!good) this.failed.push(`${label}: ${text}`.replace(/^: /, ''));
     const mark = this.#colored(good ? GREEN : RED, good ? 'ok' : 'FAILED') + ' '.repeat(MARK - (good ? 2 : 6));
@@ -37,7 +37,7 @@ export class Screen {
     for (const each of rest) this.line(`${' '.repeat(indent)}${each}`);
   }
 
-  /** A paragraph. */
+  /** Wraps and indents a paragraph. */
   wrap(text, indent = 0) {
     return lines(text, this.#columns - indent)
       .map(line => `${' '.repeat(indent)}${line}`)
@@ -49,7 +49,7 @@ export class Screen {
   }
 }
 
-/** Cut between words where that is possible. */
+/** Breaks between words where possible. */
 function lines(text, width) {
   const found = [''];
   for (const word of text.split(' ')) {

@@ -1,6 +1,8 @@
-// The outer process of a demo. Makes the clone ready, starts the demo in namespaces of its own, passes its words on, and sees to it that all of it ends:
-// when it is done, when it fails, on a signal, and when npm or the reader of its output is gone. What holds if this process is killed: the inner
-// one reads the end of its lifeline (descriptor 3) and ends, and with the first process of its PID namespace the kernel ends all others.
+// The outer process of a demo: makes the clone ready, starts the demo in its own namespaces and
+// forwards its output. It ends everything when the demo is done or fails, on a signal, and when npm
+// or the reader of the output is gone. If this process is killed, the inner one reads the end of
+// its lifeline (descriptor 3) and ends, and with the first process of the PID namespace the kernel
+// ends all others.
 import { completePath, makeReady } from '../ready/make-ready.mjs';
 import { Failure, Interrupted } from './failure.mjs';
 import { enterNamespaces } from './namespaces.mjs';
@@ -9,11 +11,11 @@ import { checkMachine } from './preflight.mjs';
 import { watchReader } from './reader.mjs';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-/** As of a program that SIGPIPE ends. */
+/** The status of a program that SIGPIPE ended. */
 const PIPE_CLOSED = 141;
 
 /**
- * Runs a scenario and ends the process: with status 0 if everything that it shows is as it should be.
+ * Runs a scenario and ends the process, with status 0 if all its checks succeed.
  * @param name for messages: demo, demo:calico
  * @param scenario a file beside this one, which exports run()
  */
@@ -46,11 +48,11 @@ export async function supervise({ name, scenario }) {
   process.exit();
 }
 
-/** Dies of the signal, so that whoever started this sees it. */
+/** Dies of the signal, so that the parent process sees it. */
 function endAs({ signal }, readerGone) {
   if (!signal) process.exit(readerGone ? PIPE_CLOSED : 1);
   for (const each of SIGNALS) process.removeAllListeners(each);
   process.kill(process.pid, signal);
-  // the first process of a PID namespace cannot die of it
+  // The first process of a PID namespace cannot kill itself with a signal.
   process.exit(1);
 }

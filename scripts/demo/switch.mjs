@@ -1,5 +1,6 @@
-// The network between the nodes of the Calico demo: a TUN device at each node, and this program between them, so that it sees every packet that any
-// node puts on the wire, and whether it is WireGuard or a pod's in the clear. Packets go on as they came.
+// The network between the nodes of the Calico demo: a TUN device at each node and this program
+// between them, so that it sees every packet on the wire and whether it is WireGuard or a pod's
+// plaintext. Packets are forwarded unchanged.
 import { writeSync } from 'node:fs';
 import {
   makePacketBatch,
@@ -14,8 +15,9 @@ const GSO_SIZE = 4;
 const UDP_HEADERS = 28;
 
 /**
- * Joins open ends. `nodeOf`: the number of the node that has an IPv4 address or its pods' one. `isPod`: whether an address is a pod's.
- * `port`: the UDP port that WireGuard uses at all.
+ * Connects the ends and counts what passes. `nodeOf` returns the number of the node that has an
+ * IPv4 address or whose pods have it, `isPod` whether an address belongs to a pod. `port`: the UDP
+ * port of WireGuard at all ends.
  */
 export function joinSwitch(ends, { nodeOf, isPod, port }) {
   const count = () => ends.map(() => ends.map(() => 0));
@@ -25,7 +27,7 @@ export function joinSwitch(ends, { nodeOf, isPod, port }) {
     const to = nodeOf(packet.subarray(16, 20));
     if (to === undefined || !ends[to]) return undefined;
     if (packet[9] === UDP && packet.readUInt16BE(20) === port && packet.readUInt16BE(22) === port)
-      // some may be joined
+      // A super-packet may hold several messages.
       seen.encrypted[from][to] += gso ? Math.ceil((packet.length - UDP_HEADERS) / gso) : 1;
     else if (isPod(packet.subarray(12, 16)) || isPod(packet.subarray(16, 20))) seen.clear[from][to]++;
     return ends[to];
@@ -43,13 +45,13 @@ export function joinSwitch(ends, { nodeOf, isPod, port }) {
         try {
           if (to) writeSync(to.fd, whole);
         } catch {
-          // that end is down: a switch cannot help it
+          // That end is down; a switch drops the packet.
         }
       }
     });
   }
   return {
-    /** What was seen since the last time. */
+    /** Returns what was seen since the last call. */
     take() {
       const taken = { encrypted: seen.encrypted, clear: seen.clear };
       seen.encrypted = count();

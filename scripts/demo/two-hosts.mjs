@@ -1,5 +1,5 @@
-// The scenario of `npm run demo`: two hosts (network namespaces), a cable that sees everything, a tunnel between them; an echo, a TCP transfer, and what
-// was on the wire.
+// The scenario of `npm run demo`: two hosts (network namespaces), a cable that sees everything, a
+// tunnel between them, an echo and a TCP transfer, and a report of what was on the wire.
 import { generateKeyPairSync } from 'node:crypto';
 import { nativeBinding } from '../../dist/io/native-binding.js';
 import { systemNetlink } from '../../dist/io/netlink.js';
@@ -11,7 +11,7 @@ import { Hosts } from './host.mjs';
 const PORT = 51820;
 const ECHOES = 20;
 const BYTES = 500e6;
-/** A slow machine sends less. */
+/** A limit for slow machines, which send less. */
 const SEND_MS = 3000;
 const TEXT = 'secret of alice!';
 
@@ -42,7 +42,7 @@ async function show(all, screen) {
     seen.handshake !== undefined,
     'handshake',
     seen.handshake === undefined
-      ? 'none was seen on the cable'
+      ? 'no handshake was seen on the cable'
       : `${seen.handshake.toFixed(1)} ms from initiation to response`,
   );
   screen.check(
@@ -62,7 +62,7 @@ async function show(all, screen) {
   report(seen, screen);
 }
 
-/** A TUN device for each end, opened here and moved to its host. */
+/** Opens a TUN device for each end and moves it to its host. */
 async function cable(hosts) {
   const network = new Network(systemNetlink);
   const ends = [];
@@ -103,5 +103,5 @@ function report({ messages, text, examples }, screen) {
     'on the wire',
     `${whole.toLocaleString('en')} messages: ${counted.join(', ')}${others}`,
   );
-  screen.check(text === 0, 'in the clear', `the text in every echo, "${TEXT}", went by ${text} times`);
+  screen.check(text === 0, 'in the clear', `the text of every echo, "${TEXT}", was seen ${text} times`);
 }

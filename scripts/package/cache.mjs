@@ -1,4 +1,4 @@
-// Files from outside that are fetched once: kept in the user's cache by their SHA-256, and checked each time.
+// Downloaded files that are pinned by SHA-256: cached, and checked on every use.
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { CACHE } from '../addon/cache.mjs';
 
 /**
- * Returns the path of a file with this hash. Two processes may ask at once: each fetches for itself, and the file appears whole.
- * @param fetch gets an empty folder to work in, and returns the path of the file
- * @throws Error if what was fetched is another file
+ * Returns the path of a file with this hash. Concurrent calls are safe: each process fetches for
+ * itself, and the file appears complete.
+ * @param fetch receives an empty folder to work in, and returns the path of the file
+ * @throws Error if the fetched file has another hash
  */
 export async function pinnedFile({ name, sha256, mode = 0o644, fetch }) {
   const path = join(CACHE, sha256, name);
@@ -17,8 +18,7 @@ export async function pinnedFile({ name, sha256, mode = 0o644, fetch }) {
   try {
     const fetched = await fetch(folder);
     const found = hashOf(fetched);
-    if (found !== sha256)
-      throw new Error(`${name} is not the file that it should be: its SHA-256 is ${found}, not ${sha256}`);
+    if (found !== sha256) throw new Error(`${name} is not the expected file: its SHA-256 is ${found}, not ${sha256}`);
     mkdirSync(join(CACHE, sha256), { recursive: true });
     const temporary = `${path}.${process.pid}`;
     writeFileSync(temporary, readFileSync(fetched), { mode });
@@ -29,7 +29,7 @@ export async function pinnedFile({ name, sha256, mode = 0o644, fetch }) {
   }
 }
 
-/** @returns undefined if there is no such file */
+/** @returns undefined if the file does not exist */
 export function hashOf(path) {
   try {
     return createHash('sha256').update(readFileSync(path)).digest('hex');

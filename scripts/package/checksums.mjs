@@ -1,11 +1,11 @@
-// SHA256SUMS, as sha256sum(1) checks it: sha256sum --check SHA256SUMS
+// SHA256SUMS in the format of sha256sum(1): check it with sha256sum --check SHA256SUMS.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { writeWhole } from './release.mjs';
 
-/** @param paths of files in the folder */
+/** @param paths files in the folder */
 export async function writeChecksums(folder, paths) {
   const lines = await Promise.all(paths.map(async path => `${await sha256(path)}  ${basename(path)}\n`));
   return writeWhole(join(folder, 'SHA256SUMS'), lines.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join(''));

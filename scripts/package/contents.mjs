@@ -1,4 +1,4 @@
-// What a .deb and an .rpm install, and where: written once, for both.
+// The files that both the .deb and the .rpm install, and their paths.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -15,11 +15,11 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { gzip, NAME, ReleaseError, ROOT, VERSION } from './release.mjs';
 
-/** No address of the project exists: RFC 2606's domain says so. */
+/** A placeholder: the project has no address, and RFC 2606 reserves this domain. */
 export const MAINTAINER = 'The founders of wireguard-ts <maintainers@wireguard-ts.invalid>';
 const UNITS = ['wgts@.service', 'wgts-calico.service'];
 const DOC = `/usr/share/doc/${NAME}`;
-/** Where each distribution's shells look for what packages bring. */
+/** Where each distribution's shells look for the completions of packages. */
 const COMPLETIONS = {
   bash: () => '/usr/share/bash-completion/completions/wgts',
   zsh: packager => `/usr/share/zsh/${packager === 'deb' ? 'vendor-completions' : 'site-functions'}/_wgts`,
@@ -27,9 +27,9 @@ const COMPLETIONS = {
 };
 
 /**
- * Lays out everything that one package installs under a folder, dated to the commit.
+ * Lays out everything that a package installs under a folder, dated to the commit.
  * @param sources { executable, manPages, completions, notices, sbom }: paths; completions by shell
- * @returns what is there: [{ path, mode, kind }], kind being file, folder, link or configuration
+ * @returns the entries: [{ path, mode, kind }], where kind is file, folder, link or configuration
  */
 export function layOut(packager, folder, sources, epoch) {
   const laid = [];
@@ -37,7 +37,7 @@ export function layOut(packager, folder, sources, epoch) {
   link('/usr/bin/wireguard-ts', 'wgts');
   put(`/usr/lib/${NAME}/take-down`, join(ROOT, 'packaging/take-down'), 0o755);
   put('/etc/default/wgts-calico', join(ROOT, 'packaging/wgts-calico.default'), 0o644, 'configuration');
-  // private keys: only root looks in
+  // It holds private keys, so only root may read it.
   makeFolder('/etc/wireguard', 0o700);
   for (const name of UNITS) write(`/usr/lib/systemd/system/${name}`, unit(name));
   for (const path of sources.manPages) write(`/usr/share/man/man8/${basename(path)}.gz`, packed(path));
@@ -84,11 +84,14 @@ export function layOut(packager, folder, sources, epoch) {
 export function manPages() {
   const folder = join(ROOT, 'dist/man');
   const found = existsSync(folder) ? readdirSync(folder).filter(name => name.endsWith('.8')) : [];
-  if (found.length === 0) throw new ReleaseError('dist/man holds no manual pages; make them by: npm run man');
+  if (found.length === 0) throw new ReleaseError('dist/man has no manual pages; run: npm run man');
   return found.sort().map(name => join(folder, name));
 }
 
-/** @returns the script for each shell, written into the folder by the program itself. Wants a clone that is ready to run. */
+/**
+ * Lets the program write its completion script for each shell into the folder. Requires a clone
+ * that is ready to run. @returns the paths by shell
+ */
 export function completions(folder) {
   return Object.fromEntries(
     Object.keys(COMPLETIONS).map(shell => {
@@ -104,11 +107,12 @@ function packed(path) {
   return gzip(readFileSync(path));
 }
 
-/** A unit of systemd/ that runs the package's program, whatever else is on PATH. */
+/** Returns a unit of systemd/ that runs the package's program, whatever is on PATH. */
 function unit(name) {
   const text = readFileSync(join(ROOT, 'systemd', name), 'utf8');
   const changed = text.replace(/^(Exec\w+=-?)wgts /gm, '$1/usr/bin/wgts ');
-  if (!/^ExecStart=\/usr\/bin\/wgts /m.test(changed)) throw new ReleaseError(`systemd/${name}: ExecStart runs no wgts`);
+  if (!/^ExecStart=\/usr\/bin\/wgts /m.test(changed))
+    throw new ReleaseError(`systemd/${name}: ExecStart does not run wgts`);
   return changed;
 }
 

@@ -1,4 +1,4 @@
-// The .deb, by dpkg-deb.
+// Makes the .deb with dpkg-deb.
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { NAME, ROOT, run, VERSION } from './release.mjs';
 
 const SCRIPTS = ['postinst', 'prerm', 'postrm'];
 
-/** @returns the path of the package that was made. @param work an empty folder for the tree that goes into it */
+/** @param work an empty folder for the package's tree. @returns the path of the package */
 export async function makeDeb(architecture, { out, work, epoch, ...sources }) {
   const laid = layOut('deb', work, sources, epoch);
   const files = laid.filter(({ kind }) => kind === 'file' || kind === 'configuration');
@@ -26,7 +26,7 @@ export async function makeDeb(architecture, { out, work, epoch, ...sources }) {
     copyFileSync(join(ROOT, 'packaging/deb', name), join(control, name));
   }
   const target = join(out, `${NAME}_${VERSION}_${architecture.deb}.deb`);
-  // one thread: with more, xz cuts its input elsewhere; the time is that of the newest file at most
+  // One thread: with more, xz splits its input differently. No file may be newer than the commit.
   await run('dpkg-deb', ['--build', '--root-owner-group', '-Zxz', '--threads-max=1', work, `${target}.new`], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },
     stdio: ['ignore', 'ignore', 2],
@@ -39,7 +39,10 @@ export async function makeDeb(architecture, { out, work, epoch, ...sources }) {
   }
 }
 
-/** What the executable is linked with is all that it needs: test/package holds Depends to its ELF header. */
+/**
+ * Depends lists only what the executable is linked with; test/package compares it with the ELF
+ * header.
+ */
 function description({ deb }, kilobytes) {
   return `Package: ${NAME}
 Version: ${VERSION}

@@ -1,4 +1,5 @@
-// Packages of Debian by name, version and SHA-256: downloaded by apt, which checks Debian's signature, and kept in the user's cache.
+// Debian packages by name, version and SHA-256: downloaded by apt, which checks Debian's signature,
+// and cached.
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pinnedFile } from './cache.mjs';
@@ -6,7 +7,7 @@ import { run } from './node.mjs';
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-/** Returns the path of the .deb. @throws Error where there is no Debian, or that version is gone */
+/** Returns the path of the .deb. @throws Error if this is not Debian, or the version is gone */
 export function debianPackage({ package: name, version, suite, architecture, sha256 }) {
   return pinnedFile({
     name: `${name}.deb`,
@@ -21,13 +22,13 @@ export function debianPackage({ package: name, version, suite, architecture, sha
   });
 }
 
-/** With lists of its own beside the machine's, whose Debian may be another. */
+/** Uses separate package lists, because this machine's Debian may be another release. */
 export function download(folder, { name, version, suite, architecture }) {
   const mirror = run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'], folder)
     .split('\n')
     .find(uri => /\/debian\/?$/.test(uri));
   if (mirror === undefined || !existsSync(KEYRING))
-    throw new Error(`${name} ${version} is Debian's: build on Debian, or install that package`);
+    throw new Error(`${name} ${version} comes from Debian: build on Debian, or install that package`);
   const at = path => join(folder, path);
   for (const path of ['lists/partial', 'archives/partial']) mkdirSync(at(path), { recursive: true });
   writeFileSync(at('sources.list'), `deb [signed-by=${KEYRING} arch=${architecture}] ${mirror} ${suite} main\n`);

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// executable.mjs ARCH OUT   writes the single executable for Linux on ARCH (x64 or arm64, with glibc from 2.28 on) to the file OUT: an official
-// Node of a pinned version, the bundle (scripts/bundle.mjs), the prebuilt addon, and for x64 Debian's libIPSec_MB. The same bytes from the
-// same commit on every machine: whatever comes from outside is pinned by its SHA-256.
+// `executable.mjs ARCH OUT` writes the single executable for Linux on ARCH (x64 or arm64, with
+// glibc 2.28 or newer) to the file OUT: an official Node of a pinned version, the bundle
+// (scripts/bundle.mjs), the prebuilt addon, and for x64 Debian's libIPSec_MB. The same commit gives
+// the same bytes on every machine, because everything downloaded is pinned by SHA-256.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -23,7 +24,10 @@ import { officialNode } from './node.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BUNDLE = 'dist/program';
-/** By which Node knows that a binary has been given a program (its documentation, "Single executable applications"). */
+/**
+ * The mark by which Node recognizes that a program was injected (Node's documentation, "Single
+ * executable applications").
+ */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
 const [arch, out] = process.argv.slice(2);
@@ -34,7 +38,7 @@ for (const [path, how] of [
   [join(ROOT, 'node_modules/postject/dist/api.js'), 'npm ci'],
   [addon, 'npm run prebuild'],
 ])
-  if (!existsSync(path)) fail(`${path} is missing; make it by: ${how}`);
+  if (!existsSync(path)) fail(`${path} is missing; run: ${how}`);
 
 const folder = mkdtempSync(join(tmpdir(), 'wireguard-ts-executable-'));
 try {
@@ -45,7 +49,10 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** The program as Node wants it: made by a Node of the very version that is to run it, of this machine's architecture. */
+/**
+ * Makes the blob that Node expects. Only a Node of exactly the target version, for this machine's
+ * architecture, can make it.
+ */
 async function blob() {
   const names = readdirSync(join(ROOT, BUNDLE)).sort();
   const library = arch === 'x64' ? { 'libIPSec_MB.so.1': await ipsecMb() } : {};
@@ -53,15 +60,15 @@ async function blob() {
   const { stdout: commit = '' } = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
   writeFileSync(join(folder, 'COMMIT'), commit);
   const config = {
-    // relative to ROOT: it is written into the executable
+    // relative to ROOT, because it is written into the executable
     main: 'scripts/package/executable-main.cjs',
     output: join(folder, 'blob'),
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
     useCodeCache: false,
-    // no debugger on a signal, not from Node's first instruction on; see src/io/inspector-off.ts
+    // No debugger on a signal, from Node's first instruction on; see src/io/inspector-off.ts.
     execArgv: ['--disable-sigusr1', '--inspect-port=[fe80::1]:9229'],
-    // NODE_OPTIONS is not read: nobody's environment adds code to a program that root runs
+    // NODE_OPTIONS is ignored: the environment must not add code to a program that root runs.
     execArgvExtension: 'none',
     assets: {
       ...Object.fromEntries(names.map(name => [`${BUNDLE}/${name}`, join(ROOT, BUNDLE, name)])),
@@ -78,7 +85,7 @@ async function blob() {
     cwd: ROOT,
     encoding: 'utf8',
   });
-  if (error || status !== 0) throw new Error(`${node} cannot make the program: ${error?.message ?? stderr}`);
+  if (error || status !== 0) throw new Error(`${node} cannot make the blob: ${error?.message ?? stderr}`);
   return readFileSync(config.output);
 }
 
@@ -90,7 +97,7 @@ async function inject(node, program) {
   return readFileSync(path);
 }
 
-/** LIEF, inside postject, warns of a section name in every Node. */
+/** Silences LIEF, inside postject, which warns about a section name in every Node. */
 async function quietly(work) {
   const { log, warn, error } = console;
   Object.assign(console, { log() {}, warn() {}, error() {} });

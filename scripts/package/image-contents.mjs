@@ -1,5 +1,6 @@
-// What the image holds beside Node and the system's libraries: the same in deploy/assemble.mjs, which takes this machine's, and in the
-// archive of a release (image-tree.mjs), which takes pinned ones.
+// The image's files beside Node and the system's libraries, shared by deploy/assemble.mjs, which
+// takes this machine's libraries, and by the archive of a release (image-tree.mjs), which takes
+// pinned ones.
 import {
   chmodSync,
   copyFileSync,
@@ -14,12 +15,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Where the program is in the image. */
+/** The program's folder in the image. */
 const HOME = '/opt/wireguard-ts';
-/** Where Node is. */
+/** Node's path in the image. */
 export const NODE = '/usr/bin/node';
 
-/** Copies a file to a path of the image whose tree is in `folder`. */
+/** Copies a file to a path of the image. @param folder the image's tree */
 export function putFile(folder, from, to, mode = 0o644) {
   const target = join(folder, to);
   mkdirSync(dirname(target), { recursive: true });
@@ -27,7 +28,10 @@ export function putFile(folder, from, to, mode = 0o644) {
   chmodSync(target, mode);
 }
 
-/** Puts the bundle, the addon (a path below the repository's root), package.json and the two commands into the tree. */
+/**
+ * Puts the bundle, package.json, the two commands and the addon into the tree. @param addon path
+ * below the repository's root
+ */
 export function putProgram(folder, addon) {
   cpSync(join(ROOT, 'dist/program'), join(folder, HOME, 'dist/program'), { recursive: true });
   for (const name of [addon, 'package.json', 'LICENSE']) putFile(folder, join(ROOT, name), join(HOME, name));
@@ -35,7 +39,8 @@ export function putProgram(folder, addon) {
   for (const name of ['wgts', 'wireguard-ts']) {
     const script = join(HOME, `dist/program/${name}.cjs`);
     const path = join(folder, script);
-    // there is neither env(1) nor a shell for the launchers in bin/, whose option this is
+    // The launchers in bin/ need a shell; the image has neither a shell nor env(1), so Node gets
+    // their option here.
     const shebang = `#!${NODE} --inspect-port=[fe80::1]:9229`;
     writeFileSync(path, readFileSync(path, 'utf8').replace(/^#!.*/, shebang));
     chmodSync(path, 0o755);
@@ -43,7 +48,7 @@ export function putProgram(folder, addon) {
   }
 }
 
-/** Puts what programs expect of a system: who root is, and folders to mount on. */
+/** Puts what programs expect of a system: root's user entry, and folders to mount on. */
 export function putSystem(folder) {
   const at = path => join(folder, path);
   for (const name of ['/dev/net', '/proc', '/sys', '/tmp', '/var/lib/wireguard-ts', '/var/run/wireguard'])

@@ -1,4 +1,5 @@
-// The file tree of the image in a release, for any architecture: as deploy/assemble.mjs lays it out for the machine's own, out of pinned parts.
+// The file tree of the image in a release, for any architecture: the layout of deploy/assemble.mjs,
+// made from pinned parts instead of this machine's.
 import { join } from 'node:path';
 import { debianPackage } from './debian.mjs';
 import { NODE, putFile, putProgram, putSystem } from './image-contents.mjs';
@@ -6,7 +7,10 @@ import { ipsecMb } from './ipsec-mb.mjs';
 import { officialNode, run } from './node.mjs';
 import { ROOT } from './release.mjs';
 
-/** Debian 12's, in its final state: what Node is linked with, and no more. Raise version and hashes together. */
+/**
+ * Libraries of Debian 12 in its final state: exactly what Node is linked with. Update version and
+ * hashes together.
+ */
 const LIBRARIES = [
   {
     package: 'libc6',
@@ -41,7 +45,7 @@ const LIBRARIES = [
 ];
 const LOADERS = { x64: 'lib64/ld-linux-x86-64.so.2', arm64: 'lib/ld-linux-aarch64.so.1' };
 
-/** What the image has of Debian, for the bill of materials. */
+/** Returns the image's Debian libraries, for the bill of materials. */
 export function imageLibraries(architectures) {
   return architectures.flatMap(({ deb }) =>
     LIBRARIES.map(({ package: name, version, sha256, licence }) => ({
@@ -55,7 +59,7 @@ export function imageLibraries(architectures) {
   );
 }
 
-/** @param folder empty, for the tree. @param work empty, for what is unpacked on the way */
+/** @param folder an empty folder for the tree. @param work an empty folder for unpacked packages */
 export async function layOutImage(architecture, folder, work) {
   const put = (from, to, mode) => putFile(folder, from, to, mode);
   const unpacked = await unpack(architecture, work);
@@ -87,7 +91,7 @@ async function unpack({ deb }, work) {
   return tree;
 }
 
-/** GCC's libraries have a link to their source package's documents, which is another package. */
+/** GCC's libraries link to the documents of their source package, which is another package. */
 function copyrightOf(unpacked, name) {
   return name === 'libc6'
     ? join(unpacked, 'usr/share/doc/libc6/copyright')

@@ -1,5 +1,6 @@
-// What is inside of a release beside our own code, as facts: Node and all that is inside of Node, the npm packages of which the bundle has
-// parts, the addons, libIPSec_MB, and what the image has of Debian. The SBOM and the notices are two ways to print it.
+// The inventory of a release beside our own code: Node and everything inside Node, the npm packages
+// in the bundle, the addons, libIPSec_MB, and the image's Debian libraries. The SBOM and the
+// notices both print it.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,13 +9,16 @@ import { IPSEC_MB, ipsecMb } from './ipsec-mb.mjs';
 import { NODE_VERSION, officialNode, run } from './node.mjs';
 import { ARCHITECTURES, ReleaseError, ROOT } from './release.mjs';
 
-/** Of the LICENSE in Node's own package. Changes with NODE_VERSION in node.mjs. */
+/** The hash of LICENSE in Node's own package. Changes with NODE_VERSION in node.mjs. */
 const NODE_LICENCE = '5888dbb9a1d2b18f2c3e6c5f6af1b39de658372b402a0577b002777f14c62ace';
 const BUNDLED = join(ROOT, 'dist/program/THIRD-PARTY-LICENSES.txt');
-/** In process.versions, and no parts: ABI numbers, and data of ICU. */
+/** Entries of process.versions that are not components: ABI numbers, and data of ICU. */
 const NO_PARTS = ['node', 'modules', 'napi', 'unicode', 'cldr', 'tz'];
 
-/** @returns { node: { version, parts, hashes, licence }, packages, bundledLicences, addons, ipsecMb } */
+/**
+ * @returns { node: { version, parts, hashes, licence }, packages, bundledLicences, addons, ipsecMb
+ * }
+ */
 export async function inventory() {
   const bundledLicences = readFileSync(BUNDLED, 'utf8');
   const names = Object.keys(ARCHITECTURES);
@@ -32,7 +36,10 @@ export async function inventory() {
   };
 }
 
-/** The versions of what is linked into Node, as it says itself; the same for each architecture. */
+/**
+ * Returns the versions of the components linked into Node, as Node reports them; the same for each
+ * architecture.
+ */
 async function nodeParts() {
   const text = execFileSync(await officialNode(process.arch), ['-p', 'JSON.stringify(process.versions)'], {
     encoding: 'utf8',
@@ -56,17 +63,22 @@ function nodeLicence() {
   });
 }
 
-/** From the heading of each licence that scripts/bundle.mjs collected: `name version (licence)`. */
+/**
+ * Parses the heading of each licence that scripts/bundle.mjs collected: `name version (licence)`.
+ */
 function bundled(text) {
   const lock = Object.entries(JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')).packages);
   const found = [
     ...text.matchAll(/(?:^|\n-{20,}\n\n|\n\n)((?:@[\w.-]+\/)?[\w.-]+) (\d+\.\d+\.\d\S*) \(([^)\n]+)\)\n\n/g),
   ];
-  if (found.length === 0) throw new ReleaseError(`${BUNDLED} names no package; make it by: npm run build`);
+  if (found.length === 0) throw new ReleaseError(`${BUNDLED} names no package; run: npm run build`);
   return found.map(([, name, version, licence]) => {
     const [, locked] =
       lock.find(([path, each]) => path.endsWith(`node_modules/${name}`) && each.version === version) ?? [];
-    if (!locked) throw new ReleaseError(`${name} ${version} is in the bundle and not in package-lock.json: npm ci`);
+    if (!locked)
+      throw new ReleaseError(
+        `${name} ${version} is in the bundle but not in package-lock.json; run: npm ci && npm run build`,
+      );
     return { name, version, licence, integrity: locked.integrity };
   });
 }

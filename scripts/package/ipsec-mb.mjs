@@ -1,4 +1,5 @@
-// libIPSec_MB for x64, which seals packets twice as fast as OpenSSL: Debian 12's, since it wants no more than glibc 2.14.
+// libIPSec_MB for x64, which seals packets twice as fast as OpenSSL: Debian 12's, because it needs
+// only glibc 2.14.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashOf, pinnedFile } from './cache.mjs';
@@ -9,7 +10,10 @@ export const IPSEC_MB = { package: 'libipsec-mb1', version: '1.3-2', suite: 'boo
 const FILE = 'usr/lib/x86_64-linux-gnu/libIPSec_MB.so.1.3.0';
 const SHA256 = '5f77c936aaff610a575291b5712ad7138f1f96bdc9c3038227aca31213c1f2c2';
 
-/** Returns its path: this machine's own if it is that one, otherwise out of Debian's package, by apt. */
+/**
+ * Returns its path: this machine's own if the hash matches, otherwise from Debian's package, by
+ * apt.
+ */
 export async function ipsecMb() {
   if (hashOf(`/${FILE}`) === SHA256) return `/${FILE}`;
   return await pinnedFile({

@@ -1,9 +1,9 @@
-// The official Node binaries that single executables are made of, from the registry's packages node-linux-ARCH.
+// The official Node binaries for single executables, from the registry's packages node-linux-ARCH.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { pinnedFile } from './cache.mjs';
 
-/** The line with long support; 26 starts as fast and is 23 MB larger. */
+/** The current line with long-term support; 26 starts as fast and is 23 MB larger. */
 export const NODE_VERSION = '24.22.3';
 const SHA256 = {
   x64: 'a7ec1b37e6ff9d187e4198c5b6df9a4eb1c74dd31804fb3bac55cc4ceca1ac01',
@@ -26,7 +26,7 @@ export function officialNode(arch) {
   });
 }
 
-/** @throws Error with what the program said */
+/** @throws Error with the program's output */
 export function run(program, args, cwd, env = process.env) {
   const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, env, encoding: 'utf8' });
   if (error || status !== 0) throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? `${stdout}${stderr}`}`);

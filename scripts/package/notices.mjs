@@ -1,4 +1,5 @@
-// THIRD-PARTY-NOTICES: the licences of everything inside of the executables, as these licences ask.
+// THIRD-PARTY-NOTICES: the licences of everything inside the executables, as those licences
+// require.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './release.mjs';

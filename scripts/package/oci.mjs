@@ -1,4 +1,5 @@
-// The image as an OCI archive: one file for all architectures, which skopeo, podman and containerd import.
+// The image as an OCI archive: one file for all architectures, which skopeo, podman and containerd
+// can import.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { MANIFEST, NAME, run, VERSION } from './release.mjs';
 const TYPE = 'application/vnd.oci.image';
 const compress = promisify(gzip);
 
-/** @returns the path of the archive. @param work an empty folder */
+/** @param work an empty folder. @returns the path of the archive */
 export async function makeImage(architectures, { out, work, epoch }) {
   const layout = join(work, 'layout');
   mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
@@ -24,7 +25,7 @@ export async function makeImage(architectures, { out, work, epoch }) {
   });
   const annotations = {
     'org.opencontainers.image.ref.name': VERSION,
-    // containerd takes the whole name from here
+    // containerd takes the full name from here
     'io.containerd.image.name': `docker.io/library/${NAME}:${VERSION}`,
   };
   writeFileSync(
@@ -38,7 +39,10 @@ export async function makeImage(architectures, { out, work, epoch }) {
   return target;
 }
 
-/** One layer: nothing is shared with any other image. @returns the descriptor of its manifest */
+/**
+ * Makes the image of one architecture, with one layer, because it shares nothing with other images.
+ * @returns the descriptor of its manifest
+ */
 async function imageOf(architecture, layout, work, epoch) {
   const tree = join(work, 'tree');
   mkdirSync(tree, { recursive: true });
@@ -55,7 +59,7 @@ async function imageOf(architecture, layout, work, epoch) {
   const config = {
     ...platform,
     created,
-    // as deploy/Dockerfile says it
+    // the same as in deploy/Dockerfile
     config: {
       User: '0:0',
       Env: ['PATH=/usr/bin'],
@@ -80,7 +84,7 @@ async function imageOf(architecture, layout, work, epoch) {
   return { ...manifest, platform };
 }
 
-/** @param content bytes, or an object that becomes JSON. @returns its descriptor */
+/** Writes a blob. @param content bytes, or an object that becomes JSON. @returns its descriptor */
 function blob(layout, mediaType, content) {
   const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
   const name = digest(bytes);
@@ -92,7 +96,10 @@ function digest(bytes) {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-/** Sorted, everything root's and of the commit's time: the same bytes for the same files. */
+/**
+ * Packs files in sorted order, owned by root and dated to the commit: the same files give the same
+ * bytes.
+ */
 function tar(folder, target, epoch) {
   const same = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', `--mtime=@${epoch}`, '--format=gnu'];
   return run('tar', ['-C', folder, ...same, '-cf', target, '.']);

@@ -1,4 +1,5 @@
-// What every part of a release shares: the version, the commit's time, the folder, and each architecture's name in each format.
+// Facts that every part of a release shares: the version, the commit's time, the folder, and each
+// architecture's name in each format.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,31 +10,40 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 export const { name: NAME, version: VERSION } = MANIFEST;
 
-/** By Node's name: what Debian, RPM and OCI call it, the folder of its libraries in Debian, and the kernel's name for it. */
+/**
+ * Architectures by Node's name, with their names in Debian, RPM and OCI, the folder of Debian's
+ * libraries, and the kernel's name.
+ */
 export const ARCHITECTURES = {
   x64: { node: 'x64', deb: 'amd64', rpm: 'x86_64', oci: 'amd64', multiarch: 'x86_64-linux-gnu' },
   arm64: { node: 'arm64', deb: 'arm64', rpm: 'aarch64', oci: 'arm64', multiarch: 'aarch64-linux-gnu' },
 };
 
-/** An error that the person at the keyboard can act on: printed as one sentence, without a stack. */
+/** An error that the user can act on: printed as one sentence, without a stack. */
 export class ReleaseError extends Error {}
 
-/** @returns seconds since 1970: SOURCE_DATE_EPOCH, otherwise the time of the commit */
+/** @returns seconds since 1970: SOURCE_DATE_EPOCH, or the time of the commit */
 export function sourceDateEpoch() {
   const given = process.env.SOURCE_DATE_EPOCH;
   if (given !== undefined) {
     if (!/^\d{1,11}$/.test(given))
-      throw new ReleaseError(`SOURCE_DATE_EPOCH=${given} is no number of seconds; unset it to take the commit's time`);
+      throw new ReleaseError(
+        `SOURCE_DATE_EPOCH=${given} is not a number of seconds; unset it to use the commit's time`,
+      );
     return Number(given);
   }
   try {
     return Number(execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: ROOT, encoding: 'utf8', stdio: 'pipe' }));
   } catch {
-    throw new ReleaseError('this is no git clone, so no commit tells the time; set SOURCE_DATE_EPOCH (seconds)');
+    throw new ReleaseError(
+      'this is not a git clone, so there is no commit to take the time from; set SOURCE_DATE_EPOCH (seconds)',
+    );
   }
 }
 
-/** Runs a program with its output on our stderr. @throws ReleaseError if it cannot be started or fails */
+/**
+ * Runs a program with its output on our stderr. @throws ReleaseError if it cannot start or fails
+ */
 export function run(program, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 2, 2], ...options });
@@ -46,7 +56,7 @@ export function run(program, args, options = {}) {
   });
 }
 
-/** Writes a whole file or none: a release that was interrupted holds nothing half written. */
+/** Writes a complete file or none, so that an interrupted release contains no partial files. */
 export function writeWhole(path, bytes, mode = 0o644) {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.new`;
@@ -55,10 +65,10 @@ export function writeWhole(path, bytes, mode = 0o644) {
   return path;
 }
 
-/** Compressed as `gzip -9n`: without a name or a time. */
+/** Compresses like `gzip -9n`: without a name or a time. */
 export function gzip(bytes) {
   const packed = gzipSync(bytes, { level: 9 });
-  // the operating system's byte, which zlib sets by where it was built
+  // The byte of the operating system, which zlib sets by where it was built.
   packed[9] = 255;
   return packed;
 }

@@ -1,12 +1,15 @@
-// The .rpm, by rpmbuild: any architecture's, since nothing is compiled.
+// Makes the .rpm with rpmbuild, for any architecture, because nothing is compiled.
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { layOut, MAINTAINER } from './contents.mjs';
 import { MANIFEST, NAME, ROOT, run, VERSION, writeWhole } from './release.mjs';
 
-/** Release of the package, for the same version of the program. */
+/** The package's release number for one version of the program. */
 const RELEASE = 1;
-/** What would make the bytes depend on the machine, or change the executable: stripping it would cut the program off. */
+/**
+ * Macros against machine-dependent bytes, and against stripping, which would remove the program
+ * from the executable.
+ */
 const DEFINES = {
   _buildhost: 'localhost',
   use_source_date_epoch_as_buildtime: 1,
@@ -15,11 +18,14 @@ const DEFINES = {
   _build_id_links: 'none',
   debug_package: '%{nil}',
   __os_install_post: '%{nil}',
-  // as in a .deb: every rpm unpacks it
+  // as in a .deb: every rpm can unpack it
   _binary_payload: 'w6.xzdio',
 };
 
-/** @returns the path of the package that was made. @param work an empty folder for the tree that goes into it, and rpmbuild's own */
+/**
+ * @param work an empty folder for the package's tree and rpmbuild's files. @returns the path of the
+ * package
+ */
 export async function makeRpm(architecture, { out, work, epoch, ...sources }) {
   const tree = join(work, 'tree');
   mkdirSync(tree);
@@ -76,7 +82,7 @@ function script(name) {
   return readFileSync(join(ROOT, 'packaging/rpm', name), 'utf8');
 }
 
-/** Those of the package alone: rpm removes no folder that no package has. */
+/** Returns the folders that only this package has: rpm removes no folder that no package owns. */
 function ownFolders(laid) {
   const folders = new Set(laid.map(({ path }) => dirname(path)).filter(path => basename(path) === NAME));
   return [...folders].map(path => ({ path, mode: 0o755, kind: 'folder' }));

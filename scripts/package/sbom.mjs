@@ -1,4 +1,5 @@
-// The bill of materials, CycloneDX 1.6: what a scanner needs to find a known flaw in anything that a release contains.
+// The bill of materials, CycloneDX 1.6: what a scanner needs to find known flaws in any part of a
+// release.
 import { createHash } from 'node:crypto';
 import { MANIFEST, NAME, VERSION } from './release.mjs';
 
@@ -29,7 +30,10 @@ export function sbom(inventory, epoch) {
   return `${JSON.stringify({ ...bill, serialNumber: serialNumber(bill) }, undefined, 2)}\n`;
 }
 
-/** The official binary, and what is linked into it. CPE names are those that advisories of these two use. */
+/**
+ * Describes the official binary and the components linked into it. CPE names are those that
+ * advisories about them use.
+ */
 function nodeComponent({ version, parts, hashes }) {
   return {
     type: 'platform',
@@ -77,7 +81,7 @@ function parts({ packages, addons, ipsecMb, debian = [] }) {
     ...debian.map(each => ({
       ...debianComponent(each),
       ...licensed(each.licence),
-      description: 'in the container image alone',
+      description: 'only in the container image',
     })),
   ];
 }
@@ -98,7 +102,7 @@ function licensed(licence) {
   return { licenses: / (OR|AND|WITH) /.test(licence) ? [{ expression: licence }] : [{ license: { id: licence } }] };
 }
 
-/** A UUID that the content gives, so that the same release has the same. */
+/** Derives a UUID from the content, so that the same release has the same one. */
 function serialNumber(bill) {
   const hex = createHash('sha256').update(JSON.stringify(bill)).digest('hex');
   const variant = ((Number.parseInt(hex[16], 16) & 3) | 8).toString(16);

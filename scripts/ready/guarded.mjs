@@ -1,8 +1,12 @@
-// A command that does not outlive this process, and nothing that it starts does: a process group with a guard in it, a shell that waits on a pipe
-// from here. Even SIGKILL of this process closes the pipe, and the guard ends the group.
+// Runs a command that cannot outlive this process, nor can anything that it starts: a process group
+// with a guard in it, a shell that waits on a pipe from here. Even SIGKILL of this process closes
+// the pipe, and then the guard kills the group.
 import { spawn } from 'node:child_process';
 
-/** The end of the pipe is descriptor 3, which the guard alone keeps: where it is ended first, that is seen here. The status is the command's. */
+/**
+ * Descriptor 3 is the end of the pipe, and only the guard keeps it, so this process notices if the
+ * guard dies first. The exit status is the command's.
+ */
 const GUARD = `(read -r _ <&3; kill -KILL 0) 3<&3 &
 exec 3<&-
 "$@"
@@ -11,14 +15,14 @@ const LONGEST = 100_000;
 
 /**
  * Runs a program to its end.
- * @returns its exit status, or the name of the signal that ended it, and what it printed
- * @throws the reason of `signal` once all of it has ended
+ * @returns its exit status, or the name of the signal that ended it, and its output
+ * @throws the reason of `signal` once everything has ended
  */
 export async function runGuarded(program, args, { cwd, signal }) {
   signal?.throwIfAborted();
   const child = spawn('sh', ['-c', GUARD, 'guard', program, ...args], {
     cwd,
-    // a group of its own
+    // a separate process group
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
@@ -33,7 +37,7 @@ export async function runGuarded(program, args, { cwd, signal }) {
     try {
       if (child.pid) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // all of it has ended
+      // The whole group has ended.
     }
   };
   pipe
@@ -48,7 +52,7 @@ export async function runGuarded(program, args, { cwd, signal }) {
     });
     child.once('exit', (code, name) => resolve(code ?? name));
   });
-  // the guard, and what the command left running
+  // Ends the guard, and what the command left running.
   end();
   signal?.removeEventListener('abort', end);
   signal?.throwIfAborted();

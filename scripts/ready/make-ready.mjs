@@ -1,5 +1,5 @@
-// Makes a clone ready to run: dependencies, the addon, the compiled TypeScript. Does only what is not done yet. Of several that want it at once,
-// one does it and the others wait.
+// Makes a clone ready to run: dependencies, the addon, the compiled TypeScript. Does only what is
+// missing. If several processes want it at the same time, one does the work and the others wait.
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -10,13 +10,16 @@ import { runGuarded } from './guarded.mjs';
 import { withProgress } from './progress.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** npm tries for minutes otherwise where the registry does not answer. */
+/** Without these options npm tries for minutes if the registry does not answer. */
 const NPM = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
 
-/** A plain user's PATH may lack them, and an empty environment has none at all. npm is where node is. */
+/**
+ * Folders that a plain user's PATH may lack, and an empty environment always lacks. npm is beside
+ * node.
+ */
 const SYSTEM_FOLDERS = [dirname(process.execPath), '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** Adds to PATH where the programs are that every system has. */
+/** Adds the folders of common programs to PATH. */
 export function completePath() {
   const { PATH } = process.env;
   if (PATH?.endsWith(SYSTEM_FOLDERS.join(delimiter))) return;
@@ -24,7 +27,8 @@ export function completePath() {
 }
 
 /**
- * @param signal aborts it; whatever it has started is ended first
+ * Makes the clone ready.
+ * @param signal aborts the work, after ending everything that it started
  * @throws Failure; the reason of `signal`
  */
 export async function makeReady({ signal: ended } = {}) {
@@ -33,18 +37,18 @@ export async function makeReady({ signal: ended } = {}) {
   const isWritable = mayWrite(ROOT);
   if (!isWritable && !(isInstalled() && isCompiled()))
     throw new Failure(
-      `this clone is not built yet and ${process.getuid() === 0 ? 'is read-only' : 'this user may not write to it'}: as its owner run npm ci && npm run build, or make a clone of your own`,
+      `this clone is not built, and ${process.getuid() === 0 ? 'it is read-only' : 'this user may not write to it'}: run npm ci && npm run build as its owner, or make your own clone`,
     );
   if (!isWritable) return;
   const onWait = () => process.stderr.write('wireguard-ts: waiting for another run that makes this clone ready ...\n');
   const lost = new AbortController();
-  const onLost = () => lost.abort(new Failure('it was ended from outside; run it again'));
+  const onLost = () => lost.abort(new Failure('it was killed from outside; run it again'));
   const signal = AbortSignal.any([lost.signal, ...(ended ? [ended] : [])]);
   const unlock = await lock(ROOT, { onWait, onLost, signal });
   try {
     signal.throwIfAborted();
     if (!isInstalled()) {
-      // npm would try for more than a minute
+      // npm would try for more than a minute.
       if (
         Object.values(networkInterfaces())
           .flat()
@@ -73,20 +77,20 @@ function checkSystem() {
 async function step(what, program, args, remedy, signal) {
   const { status, output } = await withProgress(what, () => runGuarded(program, args, { cwd: ROOT, signal }));
   const said = output.trim();
-  // warnings too, but not what npm counts
+  // Show warnings too, but not npm's statistics.
   if (said && (status !== 0 || program !== 'npm')) process.stderr.write(`${said.split('\n').slice(-12).join('\n')}\n`);
   if (status !== 0) throw new Failure(`${what} failed (${status}): ${remedy}`);
 }
 
-/** What npm itself leaves behind when an installation is whole. */
+/** npm writes this file at the end of a complete installation. */
 function isInstalled() {
   const mark = join(ROOT, 'node_modules/.package-lock.json');
   return existsSync(mark) && modified(mark) >= modified(join(ROOT, 'package-lock.json'));
 }
 
-/** Compiled since the sources were changed, as far as times tell. */
+/** Returns whether the output is newer than the sources, as far as file times tell. */
 function isCompiled() {
-  // written last
+  // This file is written last.
   const made = statSync(join(ROOT, 'dist/program/THIRD-PARTY-LICENSES.txt'), { throwIfNoEntry: false })?.mtimeMs;
   const folder = join(ROOT, 'src');
   return (

@@ -1,10 +1,10 @@
-// A line on standard error for each step of making a clone ready that takes long enough to be noticed: on a terminal with the seconds that run,
-// elsewhere one line when the step is done.
+// Progress on standard error for each step that takes long enough to be noticed: on a terminal with
+// running seconds, elsewhere one line when the step is done.
 
 const NOTICED_MS = 700;
 const TICK_MS = 1000;
 
-/** Runs a step, and shows which and for how long. */
+/** Runs a step and shows its name and duration. */
 export async function withProgress(what, run) {
   const isLive = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
   const began = performance.now();

@@ -95,7 +95,11 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
     const device = (make: string) => `mount -t tmpfs d /dev/net; ${make}; exec`;
     it.each([
       ['no /dev/net/tun', device(':'), /^wireguard-ts demo: \/dev\/net\/tun .*modprobe tun.*$/],
-      ['a file in its place', device('touch /dev/net/tun'), /^wireguard-ts demo: \/dev\/net\/tun .*it is no device.*$/],
+      [
+        'a file in its place',
+        device('touch /dev/net/tun'),
+        /^wireguard-ts demo: \/dev\/net\/tun .*it is not a device.*$/,
+      ],
       [
         'a TUN device of its owner alone',
         `${device('mknod -m 600 /dev/net/tun c 10 200')} ${PLAIN_USER}`,
@@ -117,7 +121,7 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
         echo '0 0 65536' >/proc/$p/uid_map; echo '0 0 65536' >/proc/$p/gid_map; echo >"$1"; wait $p; }`;
       const { code, said } = await within(script, fifo, inner);
       expect(code).toBe(1);
-      expect(said).toMatch(/^wireguard-ts demo: the system lets this user make no namespaces .*run it as root.*$/);
+      expect(said).toMatch(/^wireguard-ts demo: this user may not create namespaces .*run it as root.*$/);
     });
 
     it('a clone that is not built, of another user', async () => {
@@ -128,7 +132,7 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
       const demo = `exec ${PLAIN_USER} node "$1"`;
       const { code, said } = await run(['sh', '-c', demo, 'sh', join(clone, 'scripts/demo.mjs')]);
       expect(code).toBe(1);
-      expect(said).toMatch(/^wireguard-ts demo: this clone is not built yet and this user may not write to it: .*$/);
+      expect(said).toMatch(/^wireguard-ts demo: this clone is not built, and this user may not write to it: .*$/);
     });
   });
 });
