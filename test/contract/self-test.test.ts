@@ -60,7 +60,7 @@ testWith(['addon'], 'the test itself starts no helper threads', () => {
   const dist = new URL('../../dist/', import.meta.url).href;
   const script = `
     import { readdirSync, readFileSync } from 'node:fs';
-    import { createNativeCrypto } from '${dist}crypto/native.js';
+    import { createNativeCrypto } from '${dist}crypto/node/native.js';
     import { nativeBinding } from '${dist}io/native-binding.js';
     const names = () => readdirSync('/proc/self/task').map(task => readFileSync('/proc/self/task/' + task + '/comm', 'utf8').trim());
     const crypto = createNativeCrypto(nativeBinding());
