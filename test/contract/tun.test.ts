@@ -1,7 +1,4 @@
-/**
- * Every adapter of the Tun port keeps one contract: the addon's TUN device, merging in C or in
- * TypeScript, and the one in memory.
- */
+/** The contract of every Tun adapter: the addon, merging in C or in TypeScript, and memory. */
 import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -27,9 +24,7 @@ import { udpPacket, udpPayload } from '../support/udp-packet.ts';
 
 const PORT = 7777;
 
-/**
- * The host of the TUN, as far as a test needs it: it has 10.9.0.1, and the TUN leads to 10.9.0.2.
- */
+/** The TUN's host, as tests need it: it has 10.9.0.1, and the TUN leads to 10.9.0.2. */
 interface Host {
   readonly tun: Tun;
   say(payload: string): void;
