@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
 /** A smaller file says in its header why it is one. */
 const FEWEST_LINES = 15;
+const MOST_FILES = 12;
 
 const entries = readdirSync(SRC, { recursive: true, withFileTypes: true }).map(entry => ({
   name: join(entry.parentPath, entry.name).slice(SRC.length),
@@ -41,6 +42,14 @@ test('a file of a few lines says why it is one', () => {
     })
     .map(({ name }) => name);
   expect(unexplained).toEqual([]);
+});
+
+test('a folder of src/calico has at most 12 files', () => {
+  const files = entries.filter(({ name, isFolder }) => !isFolder && name.startsWith('calico/') && name.endsWith('.ts'));
+  const counts = new Map<string, number>();
+  for (const { name } of files) counts.set(dirname(name), (counts.get(dirname(name)) ?? 0) + 1);
+  expect(counts.size).toBeGreaterThan(10);
+  expect([...counts].filter(([, count]) => count > MOST_FILES)).toEqual([]);
 });
 
 function readOr(path: string): string {
