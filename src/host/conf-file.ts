@@ -17,7 +17,7 @@ import { isZeroKey } from '../base/key.ts';
 import { publicKeyOf } from '../io/secrets.ts';
 import { systemZones } from '../io/zones.ts';
 import { parseQuickFile, type QuickFile } from '../quick/file.ts';
-import { oddities } from '../quick/oddities.ts';
+import { oddities } from '../quick/likely-mistakes.ts';
 import { CONFIG_FOLDER, nameProblem, readConfigFile } from './read-config.ts';
 import { hideKeys } from './secret-file.ts';
 

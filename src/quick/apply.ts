@@ -10,11 +10,11 @@ import type { LinkReference } from '../netlink/links.ts';
 import type { Network } from '../netlink/network.ts';
 import { TABLE } from '../netlink/route.ts';
 import type { QuickAddress } from './file.ts';
+import { sysctlName } from './ipv6.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 import type { QuickState } from './state.ts';
 import { describeStep, kernelRule, type QuickRoute, type Step } from './step.ts';
-import { sysctlName } from './surroundings.ts';
 
 export interface ApplierOptions {
   /** Checked before each step and after a step that failed; true stops the plan there. */

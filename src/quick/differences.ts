@@ -6,7 +6,7 @@ import { formatEndpoint } from '../base/endpoint.ts';
 import { formatKeyHex, isZeroKey } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
-import { shortKey } from './oddities.ts';
+import { shortKey } from './likely-mistakes.ts';
 import type { QuickState } from './state.ts';
 import { describeStep, type Step } from './step.ts';
 

@@ -14,7 +14,7 @@ import { ConfigError, habitHint, quote } from '../config/errors.ts';
 import { confLines, listItems, placeError, trimSpace, withoutComment, withoutSpace } from '../config/lines.ts';
 import type { Zones } from '../config/zones.ts';
 import { TABLE } from '../netlink/route.ts';
-import { repeats } from './repeats.ts';
+import { repeats } from './repeated-keys.ts';
 
 export type HookEvent = 'PreUp' | 'PostUp' | 'PreDown' | 'PostDown';
 export const HOOK_EVENTS: readonly HookEvent[] = ['PreUp', 'PostUp', 'PreDown', 'PostDown'];

@@ -11,6 +11,7 @@ import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import { PROTOCOL, type Route } from '../netlink/route.ts';
 import { resolverText } from './differences.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
+import { withoutIpv6 } from './ipv6.ts';
 import { isWhole, makeLink } from './plan-link.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from './routing.ts';
 import { isThere, sameRule } from './rule-match.ts';
@@ -24,7 +25,6 @@ import {
   tabledRules,
 } from './state.ts';
 import type { QuickRoute, Step } from './step.ts';
-import { withoutIpv6 } from './surroundings.ts';
 
 export interface UpInput {
   readonly file: QuickFile;

@@ -4,16 +4,18 @@
  */
 import { formatKeyHex } from '../base/key.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import { addition } from './addition.ts';
 import type { QuickFile } from './file.ts';
+import { lacksIpv6, withoutIpv6 } from './ipv6.ts';
+import { chooseMark } from './mark.ts';
+import { addition } from './merge-settings.ts';
 import { chooseMtu, findMtu } from './mtu.ts';
 import { planUp } from './plan-up.ts';
 import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
+import { strictUplinks } from './reverse-path.ts';
 import { readSnapshot } from './snapshot.ts';
 import type { DeviceKind, QuickState } from './state.ts';
 import type { Step } from './step.ts';
-import { chooseMark, lacksIpv6, strictUplinks, withoutIpv6 } from './surroundings.ts';
 
 export interface PlanInput {
   readonly file: QuickFile;

@@ -6,18 +6,18 @@
  */
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
+import { isIpv6Off } from './ipv6.ts';
 import { isOurs, stateOfOthers } from './plan-down.ts';
 import { planLink } from './plan-link.ts';
 import { planFor } from './planning.ts';
 import type { QuickHost, QuickTarget, UpTarget } from './ports.ts';
 import { notWireguard, problem } from './problem.ts';
 import { endpointsOf, planReload, reload } from './reload.ts';
-import { forget, readAgain, takeAway } from './removal.ts';
 import { formatQuickFile } from './save.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import type { QuickState } from './state.ts';
 import type { Step } from './step.ts';
-import { isIpv6Off } from './surroundings.ts';
+import { forget, readAgain, takeAway } from './teardown.ts';
 
 export { reload };
 

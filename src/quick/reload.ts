@@ -6,10 +6,10 @@
 import { formatEndpoint } from '../base/endpoint.ts';
 import { formatKeyBase64 } from '../base/key.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
-import { everything } from './addition.ts';
 import { Applier } from './apply.ts';
 import { differences } from './differences.ts';
 import type { QuickFile } from './file.ts';
+import { everything } from './merge-settings.ts';
 import { planFor } from './planning.ts';
 import type { QuickHost, UpTarget } from './ports.ts';
 import { notWireguard } from './problem.ts';

@@ -9,9 +9,9 @@ import { planRemoval, stateOfOthers } from '../../src/quick/plan-down.ts';
 import { planUp, type UpInput } from '../../src/quick/plan-up.ts';
 import { plannedRoutes, plannedRules, policyFamilies } from '../../src/quick/routing.ts';
 import type { Snapshot } from '../../src/quick/snapshot.ts';
+import { dueEndpoints, movedTo } from '../../src/quick/stale-endpoints.ts';
 import type { QuickState } from '../../src/quick/state.ts';
 import { describeStep } from '../../src/quick/step.ts';
-import { dueEndpoints, movedTo } from '../../src/quick/watch.ts';
 import { firstRules } from '../support/fake-kernel/rules.ts';
 
 const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';

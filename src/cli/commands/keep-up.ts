@@ -5,12 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackOff } from '../../base/back-off.ts';
 import { eraseConfig } from '../../config/model.ts';
+import { watchInterface } from '../../host/interface-watch.ts';
 import { lock } from '../../host/run-state.ts';
-import { watchInterface } from '../../host/watch.ts';
 import { nativeBinding } from '../../io/native-binding.ts';
 import { notifyManager } from '../../io/system.ts';
 import * as quick from '../../quick/quick.ts';
-import { withCurrentEndpoints } from '../../quick/watch.ts';
+import { withCurrentEndpoints } from '../../quick/stale-endpoints.ts';
 import type { Session } from '../quick-session.ts';
 import { resolveAll } from '../resolve.ts';
 import type { Terminal } from '../terminal.ts';

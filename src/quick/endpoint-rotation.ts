@@ -5,9 +5,9 @@
  */
 import { formatEndpoint, sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
-import type { DueEndpoint } from './watch.ts';
+import type { DueEndpoint } from './stale-endpoints.ts';
 
-interface Round {
+interface RotationState {
   /** The endpoint at the last check, and the counters at that time. */
   at?: Uint8Array;
   rxBytes: number;
@@ -16,8 +16,8 @@ interface Round {
   readonly tried: Map<string, number>;
 }
 
-export class Rounds {
-  readonly #peers = new Map<string, Round>();
+export class EndpointRotation {
+  readonly #peers = new Map<string, RotationState>();
   #count = 0;
 
   /**
@@ -40,7 +40,7 @@ export class Rounds {
    * Returns whether the peer had its interval at this address and sent no answer to what was sent
    * there.
    */
-  #wasTried(round: Round, due: DueEndpoint, current: Uint8Array): boolean {
+  #wasTried(round: RotationState, due: DueEndpoint, current: Uint8Array): boolean {
     const { rxBytes = 0, txBytes = 0 } = due;
     if (!round.at || !sameFarSide(round.at, current) || rxBytes > round.rxBytes) {
       this.#note(round, due, current);
@@ -50,12 +50,12 @@ export class Rounds {
     return !due.wasHeard || txBytes > round.txBytes;
   }
 
-  #note(round: Round, { rxBytes = 0, txBytes = 0 }: DueEndpoint, at: Uint8Array): void {
+  #note(round: RotationState, { rxBytes = 0, txBytes = 0 }: DueEndpoint, at: Uint8Array): void {
     Object.assign(round, { at, rxBytes, txBytes });
     round.tried.set(formatEndpoint(at), ++this.#count);
   }
 
-  #roundOf({ publicKey }: DueEndpoint): Round {
+  #roundOf({ publicKey }: DueEndpoint): RotationState {
     const key = formatKeyHex(publicKey);
     const round = this.#peers.get(key) ?? { rxBytes: 0, txBytes: 0, tried: new Map() };
     this.#peers.set(key, round);

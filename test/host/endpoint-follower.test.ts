@@ -5,7 +5,7 @@ import { formatKeyBase64 } from '../../src/base/key.ts';
 import type { DeviceConfig, DeviceStatus, PeerStatus } from '../../src/config/model.ts';
 import type { HostEndpoint } from '../../src/config/values.ts';
 import { numericZones } from '../../src/config/zones.ts';
-import { Follower } from '../../src/host/follower.ts';
+import { EndpointFollower } from '../../src/host/endpoint-follower.ts';
 import type { Machine } from '../../src/host/machine.ts';
 import { Network } from '../../src/netlink/network.ts';
 import { parseQuickFile } from '../../src/quick/file.ts';
@@ -33,7 +33,7 @@ let said: string[];
 let waiting: Map<string, Answering>;
 let network: Network;
 let abort: AbortController;
-let follower: Follower;
+let follower: EndpointFollower;
 
 const peer = (n: number, rest: Partial<PeerStatus> = {}): PeerStatus => ({
   publicKey: key(n),
@@ -81,7 +81,7 @@ beforeEach(async () => {
     return new Promise<readonly Uint8Array[]>((resolve, reject) => waiting.set(host, { resolve, reject }));
   };
   const options = { machine: machine as unknown as Machine, file: FILE, resolve, interval: 1, now: () => 1000 };
-  follower = new Follower({ ...options, signal: abort.signal }, error => said.push(`failed: ${error}`));
+  follower = new EndpointFollower({ ...options, signal: abort.signal }, error => said.push(`failed: ${error}`));
 });
 afterEach(() => {
   follower.close();

@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts';
 import { numericZones } from '../../src/config/zones.ts';
 import { Network } from '../../src/netlink/network.ts';
+import { EndpointRotation } from '../../src/quick/endpoint-rotation.ts';
 import { parseQuickFile } from '../../src/quick/file.ts';
 import { reachable } from '../../src/quick/reachable.ts';
-import { Rounds } from '../../src/quick/rounds.ts';
-import { type DueEndpoint, withCurrentEndpoints } from '../../src/quick/watch.ts';
+import { type DueEndpoint, withCurrentEndpoints } from '../../src/quick/stale-endpoints.ts';
 import { FakeMachine } from './fake-machine.ts';
 
 const at = (text: string) => parseEndpoint(`${text}:7`)!;
@@ -21,7 +21,11 @@ const due = (current: string | undefined, rest: Partial<DueEndpoint> = {}): DueE
 });
 
 /** What is tried in so many looks, from an address on, each look with these answers. */
-function walk(answers: readonly (readonly string[])[], start: string | undefined, rounds = new Rounds()): string[] {
+function walk(
+  answers: readonly (readonly string[])[],
+  start: string | undefined,
+  rounds = new EndpointRotation(),
+): string[] {
   let current = start;
   return answers.map(answer => {
     const next = rounds.next(due(current), answer.map(at));
@@ -68,21 +72,21 @@ describe('the addresses of a silent peer', () => {
   });
 
   test('an idle peer stays where it was heard, until something that is sent there stays unanswered', () => {
-    const rounds = new Rounds();
+    const rounds = new EndpointRotation();
     const look = (rest: Partial<DueEndpoint>) => rounds.next(due(A, { wasHeard: true, ...rest }), [A, B].map(at));
     for (let i = 0; i < 3; i++) expect(look({ txBytes: 500, rxBytes: 900 })).toBeUndefined();
     expect(look({ txBytes: 648, rxBytes: 900 })).toEqual(at(B));
   });
 
   test('one that says something is not silent', () => {
-    const rounds = new Rounds();
+    const rounds = new EndpointRotation();
     expect(rounds.next(due(A, { rxBytes: 1 }), [A, B].map(at))).toBeUndefined();
     expect(rounds.next(due(A, { rxBytes: 2, txBytes: 9 }), [A, B].map(at))).toBeUndefined();
     expect(rounds.next(due(A, { rxBytes: 2, txBytes: 9 }), [A, B].map(at))).toEqual(at(B));
   });
 
   test('several peers each have their own round', () => {
-    const rounds = new Rounds();
+    const rounds = new EndpointRotation();
     const peer = (n: number, current: string) => ({ ...due(current), publicKey: new Uint8Array(32).fill(n) });
     expect(rounds.next(peer(1, A), [A, B].map(at))).toBeUndefined();
     expect(rounds.next(peer(2, A), [A, B].map(at))).toBeUndefined();

@@ -7,13 +7,13 @@ import { formatEndpoint, sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
 import type { DeviceStatus } from '../config/model.ts';
 import type { HostEndpoint } from '../config/values.ts';
+import { EndpointRotation } from '../quick/endpoint-rotation.ts';
 import type { QuickFile } from '../quick/file.ts';
 import { reachable } from '../quick/reachable.ts';
-import { Rounds } from '../quick/rounds.ts';
-import { type DueEndpoint, dueEndpoints, movedBack, movedTo } from '../quick/watch.ts';
+import { type DueEndpoint, dueEndpoints, movedBack, movedTo } from '../quick/stale-endpoints.ts';
 import type { Machine } from './machine.ts';
 
-export interface FollowerOptions {
+export interface EndpointFollowerOptions {
   readonly machine: Machine;
   readonly file: QuickFile;
   /** Returns all addresses of a name, in the order of preference. */
@@ -33,10 +33,10 @@ interface Answer {
 /** Lets answers that arrive together share one request to the device. */
 const ANSWER_PAUSE_MS = 50;
 
-export class Follower {
-  readonly #options: FollowerOptions;
+export class EndpointFollower {
+  readonly #options: EndpointFollowerOptions;
   readonly #onError: (error: unknown) => void;
-  readonly #rounds = new Rounds();
+  readonly #rounds = new EndpointRotation();
   /** Peers whose names are being resolved. */
   readonly #asking = new Set<string>();
   #arrived: Answer[] = [];
@@ -48,7 +48,7 @@ export class Follower {
   readonly #said = new Map<string, Set<string>>();
 
   /** @param onError receives errors of the device or the kernel, not those of a name */
-  constructor(options: FollowerOptions, onError: (error: unknown) => void) {
+  constructor(options: EndpointFollowerOptions, onError: (error: unknown) => void) {
     this.#options = options;
     this.#onError = onError;
   }

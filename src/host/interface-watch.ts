@@ -3,9 +3,9 @@
  * or its process dies. Under `wgts up --watch`, which systemd or a container runs.
  */
 
-import { Follower, type FollowerOptions } from './follower.ts';
+import { EndpointFollower, type EndpointFollowerOptions } from './endpoint-follower.ts';
 
-export interface WatchOptions extends FollowerOptions {
+export interface WatchOptions extends EndpointFollowerOptions {
   /** Milliseconds between checks. */
   readonly interval: number;
 }
@@ -22,7 +22,7 @@ export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
   const watching: { close(): void }[] = [];
   try {
     return await new Promise<WatchEnd>((resolve, reject) => {
-      const follower = new Follower(options, reject);
+      const follower = new EndpointFollower(options, reject);
       watching.push(follower);
       const look = async (): Promise<void> => {
         // one check at a time waits for a userspace device that hangs

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
 import { parsePrefix } from '../../src/base/prefix.ts';
 import { Network } from '../../src/netlink/network.ts';
+import { lacksIpv6 } from '../../src/quick/ipv6.ts';
 import { down, reload, save, up } from '../../src/quick/quick.ts';
-import { lacksIpv6 } from '../../src/quick/surroundings.ts';
 import { FakeMachine, type Process, target } from './fake-machine.ts';
 
 const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';
