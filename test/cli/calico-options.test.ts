@@ -1,4 +1,7 @@
-/** The command line of `wgts calico`: each option and variable, and what is said of values that cannot be. */
+/**
+ * The command line of `wgts calico`: every option and variable, and the errors for values that it
+ * rejects.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +26,7 @@ function refusal(args: readonly string[], env?: Terminal['env']): string {
   throw new Error('it was taken');
 }
 
-test('what it is without any', () => {
+test('has these defaults without options', () => {
   expect(parse([])).toEqual({
     nodeName: 'n1',
     backend: 'userspace',
@@ -54,7 +57,7 @@ test.each<[string[], Record<string, unknown>]>([
   [['--aks'], { aks: true }],
   [['--interface', 'x.cali'], { plan: { ...DEFAULT_OPTIONS, interfaceNames: { 4: 'x.cali', 6: 'tunl-wg6.cali' } } }],
   [['--interface-v6=y'], { plan: { ...DEFAULT_OPTIONS, interfaceNames: { 4: 'tunl-wg.cali', 6: 'y' } } }],
-  // where node.<name> gives Felix another name
+  // Where the sysctl node.<name> makes Felix use another name.
   [['--interface=wireguard.cali'], { plan: { interfaceNames: { 4: 'wireguard.cali' } } }],
   [['--table', '0x100'], { plan: { table: 256 } }],
   [['--mark', '0x2000'], { plan: { mark: 0x2000 } }],
@@ -65,11 +68,11 @@ test.each<[string[], Record<string, unknown>]>([
   [['--http', 'h:0'], { http: { host: 'h', port: 0 } }],
   [['--once'], { once: true }],
   [['--withdraw'], { withdraw: true }],
-])('%j', (args, expected) => {
+])('parses %j', (args, expected) => {
   expect(parse(args)).toMatchObject(expected);
 });
 
-/** By their folder, the arguments that a kustomization adds to the agent's. */
+/** Returns the arguments that each kustomization adds to the agent's, by folder. */
 function addedArguments(): ReadonlyMap<string, readonly string[]> {
   const deploy = join(REPOSITORY, 'deploy');
   const files = readdirSync(deploy, { recursive: true, encoding: 'utf8' }).filter(name =>
@@ -86,11 +89,11 @@ function addedArguments(): ReadonlyMap<string, readonly string[]> {
   );
 }
 
-test('the manifests give the agent options that it has, and on AKS room for the network of Azure', () => {
+test('the manifests pass only options that exist, and only the AKS manifest passes --aks', () => {
   const added = addedArguments();
   expect([...added.values()].flat()).toEqual(expect.arrayContaining(['--always', '--fail-closed', '--allocate']));
   for (const args of added.values()) parse(args);
-  // Felix finds it out by itself there; only the agent has to be told
+  // Felix detects AKS by itself, but the agent needs the option.
   for (const [folder, args] of added) expect([folder, parse(args).aks]).toEqual([folder, folder === 'aks-azure-cni']);
 });
 
@@ -99,22 +102,22 @@ test.each([
   [{ felix_WireguardHostEncryptionEnabled: 'Yes' }, false],
   [{ FELIX_WIREGUARDHOSTENCRYPTIONENABLED: 'false' }, true],
   [{ FELIX_WIREGUARDHOSTENCRYPTIONENABLED: '' }, true],
-])('as calico-node, --allocate takes no address where %j', (env, allocate) => {
+])('--allocate allocates no address where calico-node would not: %j', (env, allocate) => {
   expect(parse(['--allocate'], { NODENAME: 'n1', ...env }).allocate).toBe(allocate);
-  // what there is from before is given back all the same
+  // Addresses allocated earlier are released in any case.
   expect(parse(['--allocate', '--withdraw'], { NODENAME: 'n1', ...env }).allocate).toBe(true);
 });
 
-test('--http off', () => {
+test('--http off turns the server off', () => {
   expect(parse(['--http', 'off'])).not.toHaveProperty('http');
 });
 
-test('the help names each of them', () => {
+test('the help lists every option', () => {
   expect(calico.options?.map(({ name }) => name)).toEqual(expect.arrayContaining(['--node', '--take-over', '--http']));
   expect(calico.options).toHaveLength(19);
 });
 
-describe('the environment', () => {
+describe('environment variables', () => {
   test.each<[Terminal['env'], Record<string, unknown>]>([
     [{ NODENAME: 'x' }, { nodeName: 'x' }],
     [{}, { nodeName: hostname().toLowerCase() }],
@@ -129,11 +132,11 @@ describe('the environment', () => {
       { USE_POD_CIDR: text },
       { plan: { usePodCidr: false } },
     ]),
-  ])('%j', (env, expected) => {
+  ])('parses %j', (env, expected) => {
     expect(parse([], env)).toMatchObject(expected);
   });
 
-  test('options are before it', () => {
+  test('options take precedence over environment variables', () => {
     expect(parse(['--node=a', '--backend=native'], { NODENAME: 'b', WGTS_BACKEND: 'pure' })).toMatchObject({
       nodeName: 'a',
       backend: 'native',
@@ -169,7 +172,7 @@ test.each<[string[], RegExp]>([
   [['--http', 'h:70000'], /--http `h:70000'/],
   [['--http', '::1:80'], /--http `::1:80'/],
   [['--allocate', '--use-pod-cidr'], /--allocate does not go with podCIDRs .*leave it out/],
-])('%j is refused, with the value and the fix', (args, says) => {
+])('rejects %j and names the value and the fix', (args, says) => {
   expect(refusal(args)).toMatch(says);
 });
 
@@ -178,6 +181,6 @@ test.each<[Terminal['env'], RegExp]>([
   [{ WGTS_BACKEND: 'wg' }, /\$WGTS_BACKEND cannot be `wg'/],
   [{ WGTS_BACKEND: 'kernel' }, /\$WGTS_BACKEND `kernel': .*--take-over/],
   [{ USE_POD_CIDR: 'maybe' }, /\$USE_POD_CIDR `maybe': it must be true or false/],
-])('%j is refused', (env, says) => {
+])('rejects the variables %j', (env, says) => {
   expect(refusal([], env)).toMatch(says);
 });

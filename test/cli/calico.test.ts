@@ -1,4 +1,7 @@
-/** The program `wgts calico` itself, in a network namespace, where WireGuard is off: what it says and that it ends. */
+/**
+ * The program `wgts calico` itself, in a network namespace, with WireGuard off: its output and how
+ * it ends.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -22,7 +25,7 @@ metadata:
     projectcalico.org/WireguardPublicKey: ${KEY}
 `;
 
-test('why --once gave up: what is not ready, and the problems', () => {
+test('--once that did not converge reports what is not ready and the problems', () => {
   const problems = [{ object: 'API/nodes', reason: 'AccessDenied', message: 'forbidden' }];
   expect(unsettled({ ...FIRST_STATUS, stale: '403', problems })).toEqual([
     'not converged after 60 s',
@@ -49,19 +52,19 @@ inOwnNamespace(import.meta.url, [], () => {
 
   const program = (...more: string[]): readonly string[] => [...OWN_RUN, process.execPath, WGTS, ...args, ...more];
 
-  test('--once ends by itself: 0', async () => {
+  test('--once exits with status 0', async () => {
     const { status, err } = await run(program('--once'));
     const off = /^WireGuard is off in this cluster .*kubectl patch felixconfiguration default .*\n$/;
     expect([status, err]).toEqual([0, expect.stringMatching(off)]);
-    // another's key
+    // This rule belongs to another program.
     expect(readFileSync(join(folder, 'nodes.yaml'), 'utf8')).toBe(NODE);
   });
 
-  test('--withdraw ends by itself: 0', async () => {
+  test('--withdraw exits with status 0', async () => {
     expect((await run(program('--withdraw'))).status).toBe(0);
   });
 
-  test('until it is told to end; /readyz meanwhile', async () => {
+  test('runs until SIGTERM and serves /readyz until then', async () => {
     const [shell, ...words] = program('--http=127.0.0.1:39096');
     const child = spawn(shell!, words, { stdio: 'inherit' });
     running.push(child);
@@ -78,7 +81,7 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  test('a port that is taken is a line and 1', async () => {
+  test('an HTTP port in use is a one-line error with status 1', async () => {
     const server = createServer();
     await new Promise<void>(resolve => server.listen(39097, '127.0.0.1', resolve));
     const { status, err } = await run(program('--http=127.0.0.1:39097'));
@@ -93,9 +96,12 @@ inOwnNamespace(import.meta.url, [], () => {
   test.each<[string[], RegExp]>([
     [['--kubeconfig', '/none'], new RegExp(`^wgts calico: .*give one of them${help}`)],
     [['--table=254'], new RegExp(`^wgts calico: route table 254 cannot be used: choose one .*${help}`)],
-  ])('%j: what is wrong, where help is, and 2, before anything is made', async (more, says) => {
-    const { status, err } = await run(program(...more));
-    expect([status, err]).toEqual([2, expect.stringMatching(says)]);
-    expect(existsSync(join(folder, 'keys'))).toBe(false);
-  });
+  ])(
+    '%j: names the mistake and where to find help, and exits with status 2 before it changes anything',
+    async (more, says) => {
+      const { status, err } = await run(program(...more));
+      expect([status, err]).toEqual([2, expect.stringMatching(says)]);
+      expect(existsSync(join(folder, 'keys'))).toBe(false);
+    },
+  );
 });

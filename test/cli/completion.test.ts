@@ -1,4 +1,4 @@
-/** Completion: what is offered at the cursor, and that the three shells offer it. */
+/** Completion: the candidates at the cursor, and the scripts that hand them to the three shells. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ const SOURCES: CompletionSources = {
 };
 const PEER_SETTINGS = ['remove', 'preshared-key', 'endpoint', 'persistent-keepalive', 'allowed-ips'];
 
-describe('at the cursor', () => {
+describe('candidates at the cursor', () => {
   test.each<[string, string[], string?]>([
     ['sho', ['show', 'showconf']],
     ['-', ['--help', '--version']],
@@ -58,13 +58,13 @@ describe('at the cursor', () => {
     expect([found.candidates.map(({ value }) => value), found.paths]).toEqual([values, paths]);
   });
 
-  test('wireguard-ts', async () => {
+  test('completes the options of wireguard-ts', async () => {
     const { candidates } = await completeCommand(wireguardTs, ['-f', '--back'], SOURCES);
     expect(candidates).toEqual([{ value: '--backend', text: 'Who runs the tunnel' }]);
   });
 });
 
-describe('scripts', () => {
+describe('shell scripts', () => {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-completion-'));
   const bin = join(folder, 'bin');
   const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}`, HOME: folder, LC_ALL: 'C.UTF-8', TERM: 'dumb' };
@@ -90,7 +90,7 @@ describe('scripts', () => {
     }
   }
 
-  testWith(['bash'], 'bash: a function gives the candidates for a line', () => {
+  testWith(['bash'], 'bash: the function returns the candidates for a line', () => {
     const script = `
       source <(wgts completion bash)
       try() { COMP_LINE=$1; COMP_POINT=\${#1}; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _wgts; echo "\${COMPREPLY[*]}"; }
@@ -112,7 +112,7 @@ describe('scripts', () => {
     ]);
   });
 
-  testWith(['bash'], 'bash: a name that the shell would obey is quoted', () => {
+  testWith(['bash'], 'bash: quotes names that the shell would interpret', () => {
     const script = `
       source <(wgts completion bash)
       wgts() { :; }
@@ -125,15 +125,15 @@ describe('scripts', () => {
     ]);
   });
 
-  testWith(['bash'], 'bash: the Tab key', () =>
+  testWith(['bash'], 'bash: the Tab key completes', () =>
     typeInto('bash --norc --noprofile -i', 'source <(wgts completion bash)'),
   );
 
-  testWith(['zsh'], 'zsh: the Tab key', () =>
+  testWith(['zsh'], 'zsh: the Tab key completes', () =>
     typeInto('zsh -f -i', 'autoload -Uz compinit; compinit -u -D; source <(wgts completion zsh)'),
   );
 
-  testWith(['fish'], 'fish: what complete offers', () => {
+  testWith(['fish'], 'fish: complete lists the candidates', () => {
     const lines = ['wgts gen', 'wgts up --backend=', 'wgts calico --kubeconfig=a-fi', 'wireguard-ts --no-g'];
     const script = `source (wgts completion fish | psub); ${lines.map(line => `complete -C '${line}'`).join('; ')}`;
     const { stdout, stderr } = spawnSync('fish', ['--no-config', '-c', script], { cwd: folder, env, encoding: 'utf8' });
@@ -144,13 +144,13 @@ describe('scripts', () => {
   });
 });
 
-describeWith(['root'], 'of a device', () => {
+describeWith(['root'], 'completion of a running device', () => {
   const device = new FakeDevice(`wgc${process.pid}`.slice(0, 15));
   beforeAll(() => device.open());
   afterAll(() => device.close());
 
-  test('its name and the keys of its peers, with what tells them apart', async () => {
-    device.status = STATUS['all of it']!;
+  test('offers its name and its peers’ keys with their endpoints', async () => {
+    device.status = STATUS['every field']!;
     const { run } = await import('./run-program.ts');
     const ask = (...words: string[]) => run([programFile('wgts'), '__complete', 'wgts', ...words]);
     expect((await ask('show', device.name.slice(0, -1))).out).toContain(`${device.name}\tinterface\n`);
@@ -158,7 +158,7 @@ describeWith(['root'], 'of a device', () => {
     expect(out).toMatch(new RegExp(`^${KEY.a.replaceAll('+', '\\+')}\t.*at 192\\.0\\.2\\.1:1$`, 'm'));
   });
 
-  test('a device that is not there is no error', () => {
+  test('a missing device is not an error', () => {
     expect(runProgram('wgts', ['__complete', 'wgts', 'set', 'nowhere', 'peer', ''])).toEqual({
       status: 0,
       out: ':none\n',

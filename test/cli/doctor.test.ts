@@ -1,4 +1,4 @@
-/** What the doctor says of machines that lack this or that. */
+/** What `wgts doctor` reports of machines that lack something. */
 import { expect, test } from 'vitest';
 import { advice, type Findings, findings, report } from '../../src/cli/commands/doctor.ts';
 
@@ -20,7 +20,7 @@ const HEALTHY: Findings = {
   backend: { kind: 'userspace', reason: 'the kernel has no WireGuard (EOPNOTSUPP)' },
 };
 
-test('a healthy machine: what is in use, and nothing to do', () => {
+test('reports what is in use on a healthy machine and advises nothing', () => {
   const text = report(HEALTHY);
   expect(text).toMatch(/AEAD ipsec-mb +400 ns a packet, 28\.5 Gbit\/s on one core; in use\n/);
   expect(text).toMatch(/AEAD openssl +800 ns[^;]*\n/);
@@ -49,7 +49,7 @@ test.each<[string, Partial<Findings>, RegExp]>([
   ['no UDP_GRO', { udpOffloads: { value: ['gso'] } }, /Linux 5\.0/],
   ['no steering', { udpOffloads: { value: ['gso', 'gro'] } }, /give handshakes a socket of their own/],
   ['small buffers and no root', { largestBuffer: 212_992, root: false }, /rmem_max/],
-])('%s: says so', (_name, part, hint) => {
+])('advises what to do about: %s', (_name, part, hint) => {
   expect(advice({ ...HEALTHY, ...part }).join('\n')).toMatch(hint);
 });
 
@@ -61,7 +61,7 @@ test.each([
     /update the kernel: Linux 7\.0 to 7\.1\.4.*WGTS_NO_OFFLOAD=none/,
   ],
   ['6.5.0-35-generic', 'not used: uso, written', /6\.8\.5 have the fix/, /update the kernel: Linux 6\.2 to 6\.6\.25/],
-])('kernel %s: says what is not used, and why', (kernel, label, remedy, hint) => {
+])('kernel %s: reports which offload is not used, and why', (kernel, label, remedy, hint) => {
   const found = { ...HEALTHY, kernel };
   const line = report(found)
     .replace(/\n {5,}/g, ' ')
@@ -71,18 +71,18 @@ test.each([
   expect(advice(found).join('\n')).toMatch(hint);
 });
 
-test('a fault that the distribution says it has mended is no news', () => {
+test('ignores a kernel bug that the distribution says it has fixed', () => {
   expect(
     advice({ ...HEALTHY, kernel: '6.8.0-51-generic', kernelSignature: 'Ubuntu 6.8.0-51.52-generic 6.8.12' }),
   ).toEqual([]);
 });
 
-test('a fault of an offload that this kernel does not give is no news', () => {
+test('ignores a bug in an offload that this kernel does not offer', () => {
   const found = { ...HEALTHY, kernel: '6.5.0', tunOffloads: { value: ['csum', 'tso4', 'tso6'] } };
   expect(advice(found).join('\n')).not.toMatch(/update the kernel/);
 });
 
-test('no libIPSec_MB: names the package', () => {
+test('names the package when libIPSec_MB is missing', () => {
   const aead = [
     { name: 'ipsec-mb', problem: 'libIPSec_MB is not installed', nanoseconds: undefined },
     HEALTHY.aead[1]!,
@@ -93,13 +93,13 @@ test('no libIPSec_MB: names the package', () => {
   expect(report({ ...HEALTHY, aead })).toMatch(/AEAD ipsec-mb +not used: libIPSec_MB is not installed/);
 });
 
-test('libIPSec_MB is for x86-64: elsewhere it is neither shown nor advised', () => {
+test('neither shows nor advises libIPSec_MB on machines other than x86-64', () => {
   const aead = [{ name: 'ipsec-mb', problem: 'libIPSec_MB is for x86-64', nanoseconds: undefined }, HEALTHY.aead[1]!];
   expect(report({ ...HEALTHY, aead })).not.toMatch(/ipsec/i);
   expect(advice({ ...HEALTHY, aead })).toEqual([]);
 });
 
-test('all of it fits into 80 columns', () => {
+test('fits into 80 columns', () => {
   const poor: Findings = {
     ...HEALTHY,
     kernel: '6.5.0-35-generic',
@@ -113,7 +113,7 @@ test('all of it fits into 80 columns', () => {
     for (const line of report(found).split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
 });
 
-test('this machine, whatever it is, is described', async () => {
+test('describes the machine that it runs on', async () => {
   const found = await findings();
   expect(found.node).toBe(process.versions.node);
   expect(report(found).split('\n').length).toBeGreaterThan(8);

@@ -1,4 +1,4 @@
-/** What a failed command prints, and what becomes of it when its streams are not there. */
+/** What a failed command prints, and how it ends when its streams are closed. */
 import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { bugMessage, failureMessage, isExpected } from '../../src/cli/failure.ts';
@@ -8,13 +8,13 @@ import { testWith } from '../netns/needs.ts';
 import { programFile } from './run-wgts.ts';
 import { ShellTyping } from './shell-typing.ts';
 
-describe('failures', () => {
+describe('error messages', () => {
   const denied = Object.assign(new Error("EACCES: permission denied, open '/etc/wireguard/wg0.conf'"), {
     code: 'EACCES',
   });
   afterEach(() => void vi.restoreAllMocks());
 
-  test('a right is missing', () => {
+  test('advises sudo when a privilege is missing', () => {
     vi.spyOn(process, 'geteuid').mockReturnValue(1000);
     expect(failureMessage(denied, 'wgts up')).toBe(
       "`/etc/wireguard/wg0.conf': permission denied (EACCES); run it as root: sudo wgts up ...",
@@ -24,12 +24,12 @@ describe('failures', () => {
     );
   });
 
-  test('root, and still', () => {
+  test('does not advise sudo to root', () => {
     vi.spyOn(process, 'geteuid').mockReturnValue(0);
     expect(failureMessage(denied, 'wgts up')).toMatch(/\(EACCES\); root is not enough here: a sandbox, /);
   });
 
-  test('a long path is cut, and said once', () => {
+  test('cuts a long path and prints it once', () => {
     const path = `/${'a'.repeat(5000)}`;
     const error = new Error(`${path} cannot be read: ENAMETOOLONG: name too long, open '${path}'`);
     expect(failureMessage(error, 'wgts up')).toBe(
@@ -37,7 +37,7 @@ describe('failures', () => {
     );
   });
 
-  test('a fault of ours is no message for people: how to report it, and the stack only on demand', () => {
+  test('a bug of ours asks for a report, and prints the stack only on demand', () => {
     const fault = new TypeError('x is not a function');
     expect([isExpected(fault), isExpected(denied), isExpected(new Error('install it again'))]).toEqual([
       false,
@@ -54,11 +54,11 @@ describe('failures', () => {
   });
 });
 
-test('control characters are shown, not sent', () => {
+test('escapes control characters', () => {
   expect(visible('a\x1b[2J\r\u009b\u202eb\tc\n')).toBe('a\\x1b[2J\\x0d\\x9b\\u{202e}b\tc\n');
 });
 
-describe('streams', () => {
+describe('closed streams', () => {
   const sh = (script: string) =>
     spawnSync('sh', ['-c', script, programFile('wgts')], { encoding: 'utf8', timeout: 60_000, input: '' });
 
@@ -67,14 +67,14 @@ describe('streams', () => {
     ['no standard error', '"$0" shwo 2>&-', 2],
     ['none of the three', '"$0" show <&- >&- 2>&-', 0],
     ['no standard input', '"$0" pubkey <&-', 1],
-    ['a pipe that nobody reads', '"$0" --help | head -n 0', 0],
-  ])('%s', (_, script, status) => {
+    ['a pipe without a reader', '"$0" --help | head -n 0', 0],
+  ])('exits with the usual status: %s', (_, script, status) => {
     const ran = sh(script);
     expect([ran.status, ran.stdout]).toEqual([status, '']);
     expect(ran.stderr).toMatch(/^(wgts: standard input is empty: .*\n)?$/);
   });
 
-  testWith(['bash'], 'a key that is typed at a terminal', async () => {
+  testWith(['bash'], 'prompts for a key that is typed at a terminal', async () => {
     const typing = new ShellTyping('bash --norc --noprofile -i', { cwd: '/', env: { ...process.env, TERM: 'dumb' } });
     try {
       await typing.run('true');

@@ -1,4 +1,7 @@
-/** wgts on devices of the kernel's, over the fake kernel: every command that speaks to a device, beside one of userspace. */
+/**
+ * wgts with devices of the (fake) kernel: every command that talks to a device, next to a userspace
+ * device.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +30,7 @@ const file = (text: string): string => {
   return path;
 };
 
-describeWith(['root'], 'wgts over the fake kernel', () => {
+describeWith(['root'], 'wgts with a kernel device', () => {
   beforeAll(() => userspace.open());
   beforeEach(async () => {
     kernel = new FakeKernel();
@@ -46,7 +49,7 @@ describeWith(['root'], 'wgts over the fake kernel', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('show interfaces and all: the kernel’s before those of userspace', async () => {
+  test('show interfaces and show all list kernel devices before userspace devices', async () => {
     const { out } = await run(show, 'interfaces');
     const names = out.trim().split(' ');
     expect(names[0]).toBe(OURS);
@@ -55,7 +58,7 @@ describeWith(['root'], 'wgts over the fake kernel', () => {
     expect((await run(show)).out).toMatch(new RegExp(`^interface: ${OURS}\n  listening port: \\d+\n\n`));
   });
 
-  test('setconf, showconf, addconf, set, syncconf, show', async () => {
+  test('setconf, showconf, addconf, set, syncconf and show work', async () => {
     expect(await run(setconf, OURS, file(CONFS['everything']!))).toEqual({ status: 0, out: '', err: '' });
     const conf = `[Interface]\nListenPort = 51820\nFwMark = 0xff\nPrivateKey = ${KEY.private}\n\n[Peer]\nPublicKey = ${KEY.a}\nPresharedKey = ${KEY.psk}\nAllowedIPs = 10.0.0.0/8, fd00::/8\nEndpoint = 192.0.2.1:4242\nPersistentKeepalive = 25\n`;
     expect((await run(showconf, OURS)).out).toBe(
@@ -68,14 +71,14 @@ describeWith(['root'], 'wgts over the fake kernel', () => {
     const before = kernel.requests.length;
     await run(syncconf, OURS, file(CONFS['everything']!.replace('10.0.0.0/8, ', '')));
     expect((await run(show, OURS, 'dump')).out).toMatch(/\t192\.0\.2\.1:4242\tfd00::\/8\t0\t0\t0\t25\n$/);
-    // one try whether single prefixes can be taken away, one change
+    // Two requests: one probes whether single prefixes can be removed, one makes the change.
     expect(kernel.requests.slice(before).filter(name => name === 'WG_CMD_SET_DEVICE')).toHaveLength(2);
     const json = JSON.parse((await run(show, OURS, '--json')).out);
     expect(json).toMatchObject({ name: OURS, kind: 'kernel', listenPort: 51820, counters: null });
     expect(JSON.parse((await run(show, THEIRS, '--json')).out)).toMatchObject({ name: THEIRS, kind: 'userspace' });
   });
 
-  test('a name with a socket is userspace’s, whatever the kernel has', async () => {
+  test('a name with a control socket means the userspace device, whatever the kernel has', async () => {
     const network = new Network(kernel);
     await network.links.create({ name: THEIRS, kind: 'wireguard' });
     network.close();
@@ -93,12 +96,12 @@ describeWith(['root'], 'wgts over the fake kernel', () => {
     ],
     ['ifb7', 'EOPNOTSUPP', /^ifb7 is no WireGuard interface: it is a link of kind ifb \(nor is there .*ifb7\.sock\)$/],
     ['lo', 'EOPNOTSUPP', /^lo is no WireGuard interface \(nor/],
-  ])('%s: %s, in words', async (name, code, message) => {
+  ])('%s: explains %s', async (name, code, message) => {
     await expect(run(show, name)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
     await expect(run(syncconf, name, file(''))).rejects.toMatchObject({ code });
   });
 
-  test('without the right: what was attempted, and what is needed', async () => {
+  test('a missing privilege names the attempted operation and the privilege', async () => {
     kernel.failNext('WG_CMD_GET_DEVICE', 'EPERM');
     await expect(run(show, OURS)).rejects.toMatchObject({
       code: 'EPERM',
@@ -106,7 +109,7 @@ describeWith(['root'], 'wgts over the fake kernel', () => {
     });
   });
 
-  test('show all goes on past a device that cannot be read; only if none can, it failed', async () => {
+  test('show all continues past an unreadable device and fails only if it can read none', async () => {
     kernel.failNext('WG_CMD_GET_DEVICE', 'EPERM');
     const { status, out, err } = await run(show, 'all', 'fwmark');
     expect(status).toBe(0);
@@ -114,7 +117,7 @@ describeWith(['root'], 'wgts over the fake kernel', () => {
     expect(err).toMatch(new RegExp(`^Unable to access interface ${OURS}: .*EPERM`));
   });
 
-  test('listing opens no family, so that no module is loaded by it; no netlink at all leaves userspace', async () => {
+  test('listing resolves no netlink family, so it loads no module, and works without netlink', async () => {
     await run(show, 'interfaces');
     expect(kernel.requests.filter(name => name === 'CTRL_CMD_GETFAMILY')).toEqual([]);
     kernel.failNext('RTM_GETLINK', 'EOPNOTSUPP');

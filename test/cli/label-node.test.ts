@@ -1,4 +1,7 @@
-/** `wgts doctor --label`: what the kernel has, as a label on our Node, and on no more than that. */
+/**
+ * `wgts doctor --label`: whether the kernel has WireGuard, as a label on our Node, and nothing else
+ * on it.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +36,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const none = (): never => {
+const noBackend = (): never => {
   throw new Error('no device is asked for');
 };
 
@@ -47,7 +50,7 @@ function label(
   return runCommand(
     (rest, terminal) => labelNode(parseOptions(texts.doctor, rest).values, terminal, parts),
     args,
-    none,
+    noBackend,
     {
       env,
     },
@@ -57,16 +60,16 @@ function label(
 test.each([
   [true, 'present'],
   [false, 'absent'],
-])('the kernel has it: %s', async (has, value) => {
+])('labels the Node by whether the kernel has WireGuard: %s', async (has, value) => {
   const { status, out } = await label(['--kubeconfig', api.kubeconfig], has);
   expect([status, out]).toEqual([0, `Node n1: ${LABEL}=${value}\n`]);
-  // one request, of the one right that it needs beside get
+  // One request, which needs no other right than `patch`.
   expect(api.asked).toMatchObject([
     { what: PATCH, contentType: 'application/merge-patch+json', body: { metadata: { labels: { [LABEL]: value } } } },
   ]);
 });
 
-test('in files', async () => {
+test('labels a Node in a file', async () => {
   const file = join(folder, 'nodes.yaml');
   writeFileSync(file, `# mine\napiVersion: v1\nkind: Node\nmetadata:\n  name: n2\n  labels: {a: b}\n`);
   expect((await label(['--cluster-from', file, '--node', 'n2'], true)).status).toBe(0);
@@ -77,7 +80,7 @@ test('in files', async () => {
   expect([status, err]).toEqual([1, expect.stringMatching(/n3 cannot be labelled .*has no Node "n3"/)]);
 });
 
-test('a server that is away is waited for, ever longer; with --once it is not', async () => {
+test('retries an unreachable server with growing delays, but not with --once', async () => {
   api.next(PATCH, reset, failure(503, 'ServiceUnavailable'), reset, json({}));
   const { status, err } = await label(['--kubeconfig', api.kubeconfig], false);
   expect(status).toBe(0);
@@ -87,7 +90,7 @@ test('a server that is away is waited for, ever longer; with --once it is not', 
   expect((await label(['--kubeconfig', api.kubeconfig, '--once'], false)).status).toBe(1);
 });
 
-test('what does not pass by waiting is 1 at once', async () => {
+test('fails at once with status 1 when waiting cannot help', async () => {
   api.next(PATCH, failure(403, 'Forbidden', 'nodes "n1" is forbidden'));
   const { status, err } = await label(['--kubeconfig', api.kubeconfig], false);
   expect([status, paused]).toEqual([1, []]);
@@ -100,13 +103,13 @@ test.each<[string[], RegExp]>([
   [['--label', '--node', 'A b'], /--node `A b'/],
   [['--label', '--kubeconfig', 'a', '--cluster-from', 'b'], /give one of them/],
   [['--json', 'x'], /unexpected argument `x'/],
-])('%j is refused before the kernel is asked', async (args, says) => {
-  const outcome = runCommand(doctor, args, none);
+])('rejects %j before it asks the kernel', async (args, says) => {
+  const outcome = runCommand(doctor, args, noBackend);
   await expect(outcome).rejects.toBeInstanceOf(UsageError);
   await expect(outcome).rejects.toThrow(says);
 });
 
-test('the program itself, by what the kernel here says, and it ends', async () => {
+test('the program labels the Node by this machine’s kernel and exits', async () => {
   const program = [process.execPath, WGTS, 'doctor', '--label', '--kubeconfig', api.kubeconfig];
   const { status, out, err } = await run(program, { env: { NODENAME: 'n1' } });
   const value = (await hasFamily(systemNetlink)) ? 'present' : 'absent';

@@ -1,4 +1,7 @@
-/** wgts against the real wg: the same input to both, and the same output, exit status and requests to the device must come. */
+/**
+ * wgts against the real wg: the same input must give the same output, exit status and requests to
+ * the device.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +10,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { describeWith } from '../netns/needs.ts';
 import { FakeDevice } from '../support/fake-device.ts';
 import { normal, type Options, run } from './run-program.ts';
-import { CONFS, FIELDS, hex, KEY, STATUS, WRONG, WRONGER } from './wg-cases.ts';
+import { CONFS, FIELDS, hex, KEY, STATUS, TRUNCATED_BY_WG, WRONG } from './wg-cases.ts';
 
 const WGTS = [process.execPath, fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url))];
 const WG = ['wg'];
@@ -40,7 +43,7 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     return { wg: results[0]!, wgts: results[1]! };
   }
 
-  test.each(Object.keys(STATUS))('show, every field of it, and showconf: %s', async name => {
+  test.each(Object.keys(STATUS))('show, with each field, and showconf print the same: %s', async name => {
     device.status = STATUS[name]!;
     for (const args of [['showconf'], ...FIELDS.map(field => ['show', field])]) {
       const [command, ...field] = args as [string, ...string[]];
@@ -49,7 +52,7 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     }
     for (const env of [{}, { WG_HIDE_KEYS: 'never' }, { WG_COLOR_MODE: 'always' }]) {
       const { wg, wgts } = await both(['show', device.name], { env });
-      // a second may have passed between the two
+      // A second may have passed between the two.
       const still = (text: string) => text.replace(/^.*latest handshake.*$/gm, '');
       expect(still(wgts.out)).toBe(still(wg.out));
       expect(wgts.status).toBe(wg.status);
@@ -57,11 +60,11 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
   });
 
   test('show all and show interfaces name the device', async () => {
-    device.status = STATUS['all of it']!;
+    device.status = STATUS['every field']!;
     for (const field of FIELDS) {
       const { wg, wgts } = await both(['show', 'all', field]);
       const ours = (text: string) => text.split('\n').filter(line => line.startsWith(`${device.name}\t`));
-      // wg forgets the interface's name on every line of the endpoints but the first
+      // wg omits the interface's name on every line of the endpoints but the first.
       if (field === 'endpoints') expect(ours(wgts.out)).toHaveLength(2);
       else expect(ours(wgts.out)).toEqual(ours(wg.out));
       expect(ours(wgts.out).length).toBeGreaterThan(0);
@@ -70,11 +73,11 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     expect(wgts.out.trim().split(' ')).toContain(device.name);
   });
 
-  test.each(Object.keys(CONFS))('setconf and addconf say the same to the device: %s', async name => {
+  test.each(Object.keys(CONFS))('setconf and addconf send the same request: %s', async name => {
     for (const command of ['setconf', 'addconf']) {
       const { wg, wgts } = await both([command, device.name, file(CONFS[name]!)]);
       expect(wg.status).toBe(0);
-      // wgts says the line of the file and what it makes of it, beside wg's words
+      // wgts names the line of the file and the reason, in addition to wg's words.
       const words = (text: string) =>
         [...text.matchAll(/Warning: .*?(AllowedIP has nonzero host part)/g)].map(([, said]) => said);
       expect({ ...wgts, err: words(wgts.err) }).toEqual({ ...wg, err: words(wg.err) });
@@ -82,8 +85,8 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     }
   });
 
-  test('syncconf removes the peers that are not in the file, and says of the others only what is new', async () => {
-    device.status = STATUS['all of it']!;
+  test('syncconf removes peers that are not in the file and sends only changes of the others', async () => {
+    device.status = STATUS['every field']!;
     const conf = `[Interface]\nPrivateKey=${KEY.private}\nListenPort=51820\nFwMark=255\n[Peer]\nPublicKey=${KEY.a}\nPresharedKey=${KEY.psk}\nAllowedIPs=fd00::/8,10.0.0.0/8\nEndpoint=192.0.2.1:1\n`;
     const { status, out, err } = await run([
       ...WGTS,
@@ -126,13 +129,13 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
       'off',
     ],
     ['private-key', '/dev/null'],
-  ])('set %s %s %s %s %s', async (...words) => {
+  ])('set %s %s %s %s %s sends the same request', async (...words) => {
     const { wg, wgts } = await both(['set', device.name, ...words.filter(word => word !== undefined)]);
     expect(wg.status).toBe(0);
     expect(wgts).toEqual(wg);
   });
 
-  test('keys from files and from standard input', async () => {
+  test('reads keys from files and from standard input', async () => {
     for (const words of [
       ['private-key', file(`${KEY.private}\n`)],
       ['peer', KEY.a, 'preshared-key', file(KEY.psk)],
@@ -141,7 +144,7 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
       expect(wgts).toEqual(wg);
       expect(wgts.requests).toHaveLength(1);
     }
-    // where standard input is a socket, as here, wg cannot open it again; wgts can
+    // wg cannot reopen standard input where it is a socket, as here; wgts can.
     const { wg, wgts } = await both(['set', device.name, 'private-key', '/dev/stdin'], { input: `${KEY.private}\n` });
     expect(wg.status).toBe(1);
     expect(wgts).toMatchObject({ status: 0, requests: [[`set=1\nprivate_key=${hex(KEY.private)}`]] });
@@ -149,15 +152,15 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     expect(ours).toEqual(key);
   });
 
-  test.each([...Object.entries(WRONG), ...Object.entries(WRONGER)])(
-    'a file with %s: refused, the file and its line named, nothing said to the device',
+  test.each([...Object.entries(WRONG), ...Object.entries(TRUNCATED_BY_WG)])(
+    'rejects a file with %s, names the file and the line, and sends nothing',
     async (name, conf) => {
       const path = file(conf);
       const { wg, wgts } = await both(['setconf', device.name, path]);
-      if (!(name in WRONGER)) expect(wg.status).toBe(1);
+      if (!(name in TRUNCATED_BY_WG)) expect(wg.status).toBe(1);
       expect(wgts).toMatchObject({ status: 1, out: '', requests: [] });
       expect(wgts.err).toMatch(new RegExp(`^wgts: ${path}:${name === 'a peer without key' ? 1 : '[0-9]+'}: .{20,}\n$`));
-      // a secret is never repeated
+      // Errors never repeat a secret.
       expect(wgts.err).not.toMatch(/aaaa|qqqq|secret/);
     },
   );
@@ -173,14 +176,14 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     [['peer', KEY.a, 'endpoint', 'nowhere']],
     [['peer', KEY.a, 'allowed-ips', '10.0.0.0/8,,']],
     [['private-key', '/nonexistent/file']],
-  ])('set %j is refused, and nothing is said to the device', async words => {
+  ])('rejects set %j and sends nothing', async words => {
     const { wg, wgts } = await both(['set', device.name, ...words]);
     expect(wg.status).toBe(1);
     expect(wgts).toMatchObject({ status: 1, out: '', requests: [] });
     expect(wgts.err.length).toBeGreaterThan(20);
   });
 
-  test('what the device refuses is told, with status 1', async () => {
+  test('reports a refusal of the device with status 1', async () => {
     device.setErrno = -98;
     const { wg, wgts } = await both(['set', device.name, 'listen-port', '1']);
     expect(wg.status).toBe(1);
@@ -190,14 +193,14 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     );
   });
 
-  test('an interface that is not there', async () => {
+  test('reports an interface that does not exist', async () => {
     const { status, err } = await run([...WGTS, 'show', 'nowhere0']);
     expect(status).toBe(1);
     expect(err).toMatch(/no interface `nowhere0'/);
   });
 
-  test('--json has all of it, without secrets unless they are asked for', async () => {
-    device.status = STATUS['all of it']!;
+  test('--json prints every field, and secrets only on demand', async () => {
+    device.status = STATUS['every field']!;
     const { out } = await run([...WGTS, 'show', device.name, '--json']);
     expect(JSON.parse(out)).toMatchObject({ name: device.name, listenPort: 51820, fwmark: 255, counters: null });
     expect(JSON.parse(out).peers[1]).toMatchObject({
@@ -213,7 +216,7 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     expect(all).toContain(KEY.private);
   });
 
-  test('genkey makes clamped keys, genpsk any; both warn of a file that the world may read', async () => {
+  test('genkey makes clamped keys, genpsk unclamped; genkey warns of a world-readable file', async () => {
     for (const command of ['genkey', 'genpsk']) {
       const { out, err, status } = await run([...WGTS, command]);
       expect({ err, status }).toEqual({ err: '', status: 0 });
@@ -227,7 +230,7 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
   });
 
   test.each(['show', 'showconf', 'set', 'setconf', 'addconf', 'syncconf', 'genkey', 'genpsk', 'pubkey'])(
-    '%s --help',
+    '%s --help prints the help',
     async command => {
       expect(await run([...WGTS, command, '--help'])).toMatchObject({
         status: 0,

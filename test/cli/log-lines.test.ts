@@ -1,4 +1,4 @@
-/** `wgts logs` reads a file that another process writes, and that may be long. */
+/** `wgts logs` reads a file that another process writes and that may be long. */
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('a line that is being written waits until it is whole', () => {
+test('returns a line only once it is complete', () => {
   writeFileSync(path, 'one\ntw');
   const first = readLogLines(path);
   expect(first).toEqual({ lines: ['one'], rest: 'tw', end: 4 });
@@ -21,24 +21,24 @@ test('a line that is being written waits until it is whole', () => {
   expect(readLogLines(path, first.end)).toEqual({ lines: ['two', 'three'], rest: '', end: 14 });
 });
 
-test('of a long file the end is read, and no line in part', () => {
+test('reads only the end of a long file, and only complete lines', () => {
   writeFileSync(path, `${'x'.repeat(100)}\nlast but one\nlast\n`);
   const size = 101 + 13 + 5;
   expect(readLogLines(path, 0, 30)).toEqual({ lines: ['last but one', 'last'], rest: '', end: size });
   expect(readLogLines(path, 0, 10)).toEqual({ lines: ['last'], rest: '', end: size });
-  // one line longer than what is read
+  // One line that is longer than the part that is read.
   writeFileSync(path, 'y'.repeat(100));
   expect(readLogLines(path, 0, 10).lines).toEqual([]);
 });
 
-test('letters of several bytes are not cut', () => {
+test('does not cut multi-byte characters', () => {
   writeFileSync(path, 'größe\nü');
   const { lines, rest, end } = readLogLines(path);
   expect({ lines, rest }).toEqual({ lines: ['größe'], rest: 'ü' });
   expect(end).toBe(Buffer.byteLength('größe\n'));
 });
 
-test('beyond the end there is nothing', () => {
+test('reads nothing past the end', () => {
   writeFileSync(path, 'one\n');
   expect(readLogLines(path, 100).lines).toEqual([]);
 });

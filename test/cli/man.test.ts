@@ -1,4 +1,4 @@
-/** The man pages: made of the help texts, and read without a warning by both programs that people have. */
+/** The man pages: generated from the help texts, and free of warnings in man and mandoc. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,14 +13,14 @@ const pages = await manPages('November 29, 2026');
 const folder = mkdtempSync(join(tmpdir(), 'wgts-man-'));
 for (const [name, text] of pages) writeFileSync(join(folder, name), text);
 afterAll(() => rmSync(folder, { recursive: true }));
-/** Of pages that are not installed here. */
+/** Warnings about pages that are not installed here. */
 const ELSEWHERE = /referenced manual not found|mandoc\.db/;
 
-test('there is a page for each program and for the two large commands', () => {
+test('each program and each of the two large commands has a page', () => {
   expect([...pages.keys()].sort()).toEqual(['wgts-calico.8', 'wgts-verify.8', 'wgts.8', 'wireguard-ts.8']);
 });
 
-test('they name every command and option', async () => {
+test('the pages name every command and option', async () => {
   const plain = (name: string) => pages.get(name)!.replaceAll('\\-', '-').replaceAll('Fl -', '--');
   for (const { name } of wireguardTs.options!) expect(plain('wireguard-ts.8')).toContain(name);
   for (const name of COMMAND_NAMES) {
@@ -33,12 +33,12 @@ test('they name every command and option', async () => {
 });
 
 describe.each([...pages.keys()])('%s', name => {
-  testWith(['mandoc'], 'mandoc has nothing to complain of', () => {
+  testWith(['mandoc'], 'mandoc reports no problem', () => {
     const { stdout, stderr } = spawnSync('mandoc', ['-T', 'lint', join(folder, name)], { encoding: 'utf8' });
     expect(`${stdout}${stderr}`.split('\n').filter(line => line !== '' && !ELSEWHERE.test(line))).toEqual([]);
   });
 
-  testWith(['man'], 'man shows it without a warning', () => {
+  testWith(['man'], 'man renders it without a warning', () => {
     const { status, stdout, stderr } = spawnSync('man', ['--warnings', '-l', join(folder, name)], {
       encoding: 'utf8',
       env: { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '80', MANPAGER: 'cat' },

@@ -1,4 +1,4 @@
-/** What the programs say of arguments, variables and outputs that they cannot work with. */
+/** How the programs report arguments, variables and outputs that they cannot use. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ describe('wireguard-ts', () => {
     [[], {}, /^wireguard-ts: the argument INTERFACE is missing\n/],
     [['wg0'], { WG_TUN_FD: 'abc' }, /^wireguard-ts: \$WG_TUN_FD is `abc': it must be the number/],
     [['wg0'], { WG_UAPI_FD: '-1' }, /^wireguard-ts: \$WG_UAPI_FD is `-1': it must be the number/],
-  ])('%j with %j', (args, env, message) => {
+  ])('rejects %j with %j', (args, env, message) => {
     const { status, stdout, stderr } = run('wireguard-ts', args, env as Record<string, string>);
     expect([status, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(message);
@@ -34,12 +34,12 @@ describe('wireguard-ts', () => {
 });
 
 describe('wgts', () => {
-  test('show with a field that there is not', () => {
+  test('show rejects an unknown field', () => {
     const { status, stderr } = run('wgts', ['show', 'all', 'foo']);
     expect([status, stderr.split('\n')[0]]).toEqual([1, "wgts show: there is no field `foo'"]);
   });
 
-  test('an output that takes nothing is a line, not a stack', () => {
+  test('an output that cannot be written is a one-line error', () => {
     const { status, stderr } = spawnSync(
       'sh',
       ['-c', '"$0" "$1" genkey > /dev/full', process.execPath, program('wgts')],
@@ -50,9 +50,9 @@ describe('wgts', () => {
     expect([status, stderr]).toEqual([1, expect.stringMatching(/^wgts: cannot write the output: ENOSPC.*\n$/)]);
   });
 
-  test('an output that nobody reads ends it silently', () => {
+  test('ends silently when its output has no reader', () => {
     const folder = mkdtempSync(join(tmpdir(), 'wgts-pipe-'));
-    // the reader is gone before a byte is written
+    // The reader closes before the first byte is written.
     const script = `mkfifo "$2/p"; : < "$2/p" & exec 3> "$2/p"; wait; "$0" "$1" genkey >&3`;
     try {
       const { status, stderr } = spawnSync('sh', ['-c', script, process.execPath, program('wgts'), folder], {

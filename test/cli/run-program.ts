@@ -1,23 +1,26 @@
-/** Runs a command-line program, and makes what two clients say to a device comparable. */
+/** Runs a command-line program, and makes the requests of two clients to a device comparable. */
 import { spawn } from 'node:child_process';
 import { missingOf } from '../support/machine.ts';
 
 /**
- * Before a program that looks at all devices of this machine: a /run of its own, where control sockets are. Otherwise it would speak to those of
- * the tests that run beside it. Who may not have one has no devices beside it either.
+ * Prefix for programs that look at all devices of this machine: it gives them an empty /run, where
+ * control sockets are. Otherwise they would talk to devices of tests that run at the same time.
+ * Without the rights for it, this machine has no such devices either.
  */
 export const OWN_RUN: readonly string[] =
   missingOf(['root', 'namespaces']).length > 0
     ? []
     : ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /run && exec "$@"', 'sh'];
 
-/** Two clients may say the same in another order of lines within a section; a zero key may be said or not. */
+/**
+ * Normalizes a request: clients may order lines within a section differently and omit zero keys.
+ */
 export function normal(request: string): string[] {
   return request
     .trimEnd()
     .split(/\n(?=public_key=)/)
     .map(section => {
-      // the device takes host bits away; wgts does so before
+      // The device clears host bits; wgts clears them before it sends.
       const [first, ...lines] = section.replace('allowed_ip=10.1.2.3/8', 'allowed_ip=10.0.0.0/8').split('\n');
       return [first, ...lines.sort()].join('\n');
     });

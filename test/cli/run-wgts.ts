@@ -1,4 +1,4 @@
-/** Runs one of the two programs as it is shipped, and waits for it. */
+/** Runs one of the two programs as it is shipped and waits until it ends. */
 import { execFile, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
@@ -17,7 +17,7 @@ export function programFile(name: 'wgts' | 'wireguard-ts'): string {
   return fileURLToPath(new URL(`../../bin/${name}`, import.meta.url));
 }
 
-/** The environment is that of the test, without variables that change what the programs say. */
+/** Runs a program in the test's environment, without variables that change its output. */
 export function runProgram(
   name: 'wgts' | 'wireguard-ts',
   args: readonly string[],
@@ -32,7 +32,7 @@ export function runProgram(
   return { status, out: stdout, err: stderr };
 }
 
-/** The same without waiting in between. */
+/** Like `runProgram`, without blocking the test. */
 export function runProgramAsync(
   name: 'wgts' | 'wireguard-ts',
   args: readonly string[],

@@ -1,4 +1,4 @@
-/** A terminal that remembers, for commands that run inside the test. */
+/** A terminal that records its output, for commands that run inside the test. */
 import type { SystemBackend } from '../../src/backend/system.ts';
 import type { Command, Terminal } from '../../src/cli/terminal.ts';
 
@@ -8,20 +8,20 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** @param options what of the terminal is not as usual */
+/** Runs a command in this process. @param options overrides of the terminal's defaults */
 export async function runCommand(
   command: Command,
   args: readonly string[],
   openBackend: () => SystemBackend,
   options: Partial<Terminal> = {},
 ): Promise<Outcome> {
-  const said = { out: '', err: '' };
+  const output = { out: '', err: '' };
   const status = await command(args, {
     out: text => {
-      said.out += text;
+      output.out += text;
     },
     err: text => {
-      said.err += text;
+      output.err += text;
     },
     input: () => '',
     isTerminal: false,
@@ -30,5 +30,5 @@ export async function runCommand(
     openBackend: async () => openBackend(),
     ...options,
   });
-  return { status, ...said };
+  return { status, ...output };
 }

@@ -1,4 +1,4 @@
-/** `wgts verify` says what of Felix's data plane bears on the tunnel. */
+/** `wgts verify` reports settings of Felix's data plane that affect the tunnel. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ const node = (name: string, number: number): object => ({
 });
 const noDevices = (): SystemBackend => ({ list: async () => [], close: () => {} }) as unknown as SystemBackend;
 
-test('which object says it, and why it matters', async () => {
+test('names the object and why it matters', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-verify-'));
   try {
     const file = join(folder, 'cluster.json');
@@ -51,7 +51,7 @@ test('which object says it, and why it matters', async () => {
   }
 });
 
-test('a selector that selects nothing because it cannot be read', async () => {
+test('reports a selector that cannot be parsed and so selects nothing', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-verify-'));
   try {
     const file = join(folder, 'cluster.json');

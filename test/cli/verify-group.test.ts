@@ -1,4 +1,4 @@
-/** `wgts verify` says from which of Calico's API groups it read. */
+/** `wgts verify` reports which of Calico's API groups it read. */
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { keyText } from '../calico/agent/cluster.ts';
@@ -9,7 +9,7 @@ import { OWN_RUN, run } from './run-program.ts';
 const WGTS = fileURLToPath(new URL('../../dist/program/wgts.cjs', import.meta.url));
 const KEY = 'projectcalico.org/WireguardPublicKey';
 
-test('which of Calico’s groups was read is said, in the table and for programs', async () => {
+test('reports which of Calico’s API groups it read, in the table and in JSON', async () => {
   const api = new ScriptedApi();
   await api.start();
   try {

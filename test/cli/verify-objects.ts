@@ -1,4 +1,4 @@
-/** Objects of clusters for `wgts verify`: Nodes with keys, WireGuard on. */
+/** Cluster objects for `wgts verify`: Nodes with keys, and WireGuard enabled. */
 export const FELIX = {
   apiVersion: 'crd.projectcalico.org/v1',
   kind: 'FelixConfiguration',
@@ -6,7 +6,7 @@ export const FELIX = {
   spec: { wireguardEnabled: true },
 };
 
-/** Of each name another. */
+/** Returns a different address for each name. */
 function addressOf(name: string): string {
   const number = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 0) % 2 ** 20;
   return `10.${number >> 16}.${(number >> 8) & 0xff}.${number & 0xff}`;

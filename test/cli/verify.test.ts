@@ -1,4 +1,4 @@
-/** `wgts verify` from files: every pair, this machine's device, and clusters that are many. */
+/** `wgts verify` from files: every pair, this machine's device, and large clusters. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ function write(...objects: unknown[]): void {
   writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [FELIX, ...objects] }));
 }
 
-/** The machine that it runs on. */
+/** Returns the local machine with these devices. */
 function machine(devices: Readonly<Record<string, DeviceStatus>>, kind = 'userspace'): () => SystemBackend {
   const backend = {
     list: async () => Object.keys(devices),
@@ -61,7 +61,7 @@ function device(own: number, peers: readonly [key: number, handshake: number][])
 
 const lines = ({ out }: Outcome): string[] => out.trimEnd().split('\n');
 
-test('all encrypted: 0', async () => {
+test('exits with 0 when every pair is encrypted', async () => {
   write(nodeObject('b', keyText(2)), nodeObject('a', keyText(1)));
   const outcome = await verified();
   expect(outcome.status).toBe(0);
@@ -71,7 +71,7 @@ test('all encrypted: 0', async () => {
   ]);
 });
 
-test('one without a key: 1, and which', async () => {
+test('exits with 1 and names a node without a key', async () => {
   write(nodeObject('a', keyText(1)), nodeObject('b', keyText(2)), nodeObject('c'));
   const outcome = await verified();
   expect(outcome.status).toBe(1);
@@ -81,7 +81,7 @@ test('one without a key: 1, and which', async () => {
   ]);
 });
 
-test('an address that is no endpoint, or the same as the other node has: 1, and which', async () => {
+test('exits with 1 and names an address that is no endpoint or belongs to two nodes', async () => {
   write(
     nodeObject('a', keyText(1), '10.0.0.1'),
     nodeObject('b', keyText(2), '127.0.0.1'),
@@ -95,7 +95,7 @@ test('an address that is no endpoint, or the same as the other node has: 1, and 
   expect(lines[1]).toMatch(/a: unusable-node-address.*c: unusable-node-address/);
 });
 
-test('with the device of this machine: who runs it, handshakes, and a peer that it lacks', async () => {
+test('adds the backend, the handshakes and missing peers of the local device', async () => {
   const names = ['a', 'b', 'c', 'd'];
   write(...names.map((name, i) => nodeObject(name, keyText(i + 1))));
   const here = machine({
@@ -120,14 +120,14 @@ test('with the device of this machine: who runs it, handshakes, and a peer that 
   ]);
 });
 
-test('--node: its pairs alone, and their exit status', async () => {
+test('--node shows only that node’s pairs, and its exit status covers only those', async () => {
   write(nodeObject('a', keyText(1)), nodeObject('b', keyText(2)), nodeObject('c', keyText(3)), nodeObject('d'));
   const outcome = await verified(['--node', 'd']);
   expect([outcome.status, lines(outcome).length]).toEqual([1, 4]);
   await expect(verified(['--node', 'x'])).rejects.toMatchObject({ code: 'ENOENT', message: 'there is no Node x' });
 });
 
-test('--json', async () => {
+test('--json prints the same for programs', async () => {
   write(nodeObject('a', keyText(1)), nodeObject('b', keyText(2)), nodeObject('c', 'no key'));
   const { status, out } = await verified(['--json'], machine({ wg: device(1, [[2, 5]]) }, 'kernel'));
   expect(status).toBe(1);
@@ -144,7 +144,7 @@ test('--json', async () => {
   });
 });
 
-test('WireGuard is off and nobody has a key: 1; a cluster of one: 0; of none: an error', async () => {
+test('exits with 1 when WireGuard is off, with 0 for a single node, and fails without Nodes', async () => {
   const off = { ...FELIX, spec: { wireguardEnabled: false } };
   const all = (...objects: unknown[]): void =>
     writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [off, ...objects] }));
@@ -168,7 +168,7 @@ describe('a thousand nodes', () => {
       }),
     );
 
-  test('a summary, and those in the clear', async () => {
+  test('prints a summary and the pairs in the clear', async () => {
     many(i => i === 500);
     const outcome = await verified();
     expect(outcome.status).toBe(1);
@@ -182,20 +182,20 @@ describe('a thousand nodes', () => {
     ]);
   });
 
-  test('all encrypted: a line', async () => {
+  test('prints one line when every pair is encrypted', async () => {
     many(() => false);
     const outcome = await verified();
     expect([outcome.status, lines(outcome)]).toEqual([0, ['499500 of 499500 pairs are encrypted, 0 are PLAINTEXT']]);
   });
 
-  test('all in the clear: no more lines than somebody reads', async () => {
+  test('prints a bounded number of lines when every pair is in the clear', async () => {
     many(() => true);
     const printed = lines(await verified());
     expect(printed.length).toBe(204);
     expect(printed.at(-1)).toMatch(/^IPv4 no-key: 1000 nodes: n0000, .* and 980 more$/);
   });
 
-  test('--all and --json are each pair, one after the other, in little memory', async () => {
+  test('streams every pair with --all and --json in little memory', async () => {
     many(i => i === 500);
     for (const option of ['--all', '--json']) {
       const program = [
@@ -221,12 +221,12 @@ test.each<[string[], RegExp]>([
   [['--bogus'], /unknown option `--bogus'/],
   [['--json', '--all'], /leave --all out/],
   [['--node='], /--node has an empty value/],
-])('%j is refused', async (args, says) => {
+])('rejects %j', async (args, says) => {
   await expect(runCommand(verify, args, machine({}))).rejects.toThrow(says);
 });
 
-describe('a cluster that cannot be read is a line and 3, not a stack', () => {
-  test('no such file', async () => {
+describe('an unreadable cluster is a one-line error with status 3', () => {
+  test('a missing file', async () => {
     const { status, out, err } = await run([
       ...OWN_RUN,
       process.execPath,
@@ -239,14 +239,14 @@ describe('a cluster that cannot be read is a line and 3, not a stack', () => {
     expect(err).toMatch(/^wgts: the cluster cannot be read: .*none.*\n$/);
   });
 
-  test('a file that is no YAML', async () => {
+  test('a file that is not YAML', async () => {
     writeFileSync(file, '{[');
     const { status, err } = await run([...OWN_RUN, process.execPath, WGTS, 'verify', '--cluster-from', file]);
     expect(status).toBe(3);
     expect(err).toMatch(/^File\/\S+: InvalidFile: .*\nwgts: the cluster has no Nodes.*\n$/);
   });
 
-  test('no such kubeconfig', async () => {
+  test('a missing kubeconfig', async () => {
     const { status, err } = await run([
       ...OWN_RUN,
       process.execPath,
@@ -259,7 +259,7 @@ describe('a cluster that cannot be read is a line and 3, not a stack', () => {
     expect(err).toMatch(/^wgts: cannot find the cluster: .*none.*--cluster-from PATH\n$/);
   });
 
-  test('a server that is away, within its patience', { tags: SLOW }, async () => {
+  test('an unreachable server, within the timeout', { tags: SLOW }, async () => {
     const api = new ScriptedApi();
     await api.start();
     await api.stop();
@@ -273,9 +273,10 @@ describe('a cluster that cannot be read is a line and 3, not a stack', () => {
   });
 });
 
-test('without root', async () => {
+test('works without root', async () => {
   write(nodeObject('a', keyText(1)), nodeObject('b', keyText(2)));
-  // in a user namespace of its own: what root has of rights outside is gone, and the files can be read wherever they are
+  // A user namespace of its own drops root's rights outside, while the files stay readable wherever
+  // they are.
   const { status, out, err } = await run([
     ...OWN_RUN,
     ...(process.getuid?.() === 0 ? ['unshare', '-U'] : []),

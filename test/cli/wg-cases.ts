@@ -1,4 +1,4 @@
-/** Devices and conf files that both wg and wgts must read alike. */
+/** Devices and configuration files that wg and wgts must read alike. */
 
 export const KEY = {
   private: 'qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo=',
@@ -16,7 +16,7 @@ export const STATUS: Readonly<Record<string, string>> = {
   'a key alone': `private_key=${hex(KEY.private)}\n`,
   'a port and a mark': 'listen_port=51820\nfwmark=4294967295\n',
   'one peer': `private_key=${hex(KEY.private)}\nlisten_port=1\n${peer(KEY.a)}`,
-  'all of it': `private_key=${hex(KEY.private)}\nlisten_port=51820\nfwmark=255\n${peer(
+  'every field': `private_key=${hex(KEY.private)}\nlisten_port=51820\nfwmark=255\n${peer(
     KEY.b,
     `preshared_key=${'0'.repeat(64)}`,
     'protocol_version=1',
@@ -50,19 +50,21 @@ export const WRONG: Readonly<Record<string, string>> = {
   'an unknown key of the interface': '[Interface]\nAddress = 10.0.0.1/24\n',
   'an unknown key of a peer': `[Peer]\nPublicKey=${KEY.a}\nListenPort=1\n`,
   'no equals sign': '[Interface]\nListenPort 1\n',
-  'a port that is none': '[Interface]\nListenPort = many\n',
-  'a mark that is none': '[Interface]\nFwMark = red\n',
+  'a port that is no number': '[Interface]\nListenPort = many\n',
+  'a mark that is no number': '[Interface]\nFwMark = red\n',
   'a key too short': '[Interface]\nPrivateKey = aaaa\n',
   'a key with a wrong last character': `[Interface]\nPrivateKey = ${KEY.private.slice(0, 42)}p=\n`,
   'a peer without key': '[Peer]\nAllowedIPs = 10.0.0.0/8\n',
-  'a public key that is none': '[Peer]\nPublicKey = me\n',
-  'a preshared key that is none': `[Peer]\nPublicKey=${KEY.a}\nPresharedKey = secret\n`,
-  'an allowed IP that is none': `[Peer]\nPublicKey=${KEY.a}\nAllowedIPs = 10.0.0.0/33\n`,
-  'an allowed IPv6 that is none': `[Peer]\nPublicKey=${KEY.a}\nAllowedIPs = fd00::/129\n`,
+  'a malformed public key': '[Peer]\nPublicKey = me\n',
+  'a malformed preshared key': `[Peer]\nPublicKey=${KEY.a}\nPresharedKey = secret\n`,
+  'a malformed allowed IP': `[Peer]\nPublicKey=${KEY.a}\nAllowedIPs = 10.0.0.0/33\n`,
+  'a malformed IPv6 allowed IP': `[Peer]\nPublicKey=${KEY.a}\nAllowedIPs = fd00::/129\n`,
   'an endpoint without port': `[Peer]\nPublicKey=${KEY.a}\nEndpoint = 192.0.2.1\n`,
   'an endpoint without end': `[Peer]\nPublicKey=${KEY.a}\nEndpoint = [::1\n`,
-  'a keepalive that is none': `[Peer]\nPublicKey=${KEY.a}\nPersistentKeepalive = often\n`,
+  'a malformed keepalive': `[Peer]\nPublicKey=${KEY.a}\nPersistentKeepalive = often\n`,
   'a keepalive too long': `[Peer]\nPublicKey=${KEY.a}\nPersistentKeepalive = 65536\n`,
 };
-/** What wg takes, against its own manual, and we do not: numbers that it cuts to 16 bits. */
-export const WRONGER: Readonly<Record<string, string>> = { 'a port too large': '[Interface]\nListenPort = 70000\n' };
+/** Accepted by wg, against its own manual, but not by wgts: numbers that wg cuts to 16 bits. */
+export const TRUNCATED_BY_WG: Readonly<Record<string, string>> = {
+  'a port too large': '[Interface]\nListenPort = 70000\n',
+};

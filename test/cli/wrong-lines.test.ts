@@ -1,6 +1,6 @@
 /**
- * Wrong command lines, as people type them, each with the first line of the answer, whole. It must say what was wrong to somebody who reads it for
- * the first time.
+ * Wrong command lines, as people type them, each with the complete first line of the answer. A
+ * first-time reader must understand from it what was wrong.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ const IPS_FORM =
 const folder = mkdtempSync(join(tmpdir(), 'wgts-wrong-'));
 const file = (name: string) => join(folder, name);
 
-/** Exit status 1, as wg. */
+/** Exit status 1, like wg. */
 const WG_LINES: readonly Case[] = [
   [['show', ''], 'wgts show: the argument INTERFACE is empty'],
   [['show', LONG], `wgts show: ${TOO_LONG}`],
@@ -186,7 +186,7 @@ const OWN_LINES: readonly Case[] = [
   [['completion', 'bsh'], "wgts completion: the argument SHELL cannot be `bsh'; did you mean `bash'?"],
 ];
 
-/** Exit status 1, as wireguard-go. */
+/** Exit status 1, like wireguard-go. */
 const DAEMON_LINES: readonly Case[] = [
   [[], 'wireguard-ts: the argument INTERFACE is missing'],
   [[''], 'wireguard-ts: the argument INTERFACE is empty'],
@@ -224,7 +224,7 @@ describe.each([
     const all = cases.map(([args, , options], i) => async () => {
       answers[i] = await runProgramAsync(program, args, options);
     });
-    // two at once: each is one short process
+    // Two at a time: each is one short process.
     const work = async () => {
       for (let next = all.shift(); next; next = all.shift()) await next();
     };
@@ -236,7 +236,8 @@ describe.each([
     (_args, line, i) => {
       const { out, err, ...ended } = answers[i]!;
       expect([err.split('\n')[0], out]).toEqual([line, '']);
-      // a file, a value: what a program finds later is a failure, not wrong usage
+      // Problems with a file or value, which a program finds later, are failures with status 1, not
+      // usage errors.
       expect(ended.status).toBe(line.startsWith(`${program}: /`) ? 1 : status);
       expect(err.length).toBeLessThan(1000);
       expect(err.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
@@ -245,13 +246,13 @@ describe.each([
   );
 });
 
-describeWith(['root', 'unshare'], 'interfaces', () => {
+describeWith(['root', 'unshare'], 'interface names', () => {
   const device = new FakeDevice(`quux${process.pid}`);
   beforeAll(() => device.open());
   afterAll(() => device.close());
   const wgts = programFile('wgts');
 
-  test('there are none', async () => {
+  test('without any interface: says so', async () => {
     expect(await run([...OWN_RUN, 'unshare', '-n', wgts, 'show', 'wg9'])).toEqual({
       status: 1,
       out: '',
@@ -259,7 +260,7 @@ describeWith(['root', 'unshare'], 'interfaces', () => {
     });
   });
 
-  test('there is one of nearly that name', async () => {
+  test('suggests an interface with a similar name', async () => {
     for (const args of [['show'], ['showconf'], ['set', 'listen-port', '1']]) {
       const [command, ...rest] = args as [string, ...string[]];
       const { status, err } = await run([wgts, command, `${device.name}x`.slice(1), ...rest]);
@@ -268,8 +269,9 @@ describeWith(['root', 'unshare'], 'interfaces', () => {
     }
   });
 
-  test('not root', async () => {
-    // a user namespace of its own: without rights, and the files can be read wherever they are
+  test('names the missing capability when not root', async () => {
+    // A user namespace of its own drops all rights, while the files stay readable wherever they
+    // are.
     const { status, err } = await run(['unshare', '-U', programFile('wireguard-ts'), '-f', `${device.name}n`]);
     expect(status).toBe(1);
     expect(err).toMatch(/^wireguard-ts: .*root or CAP_NET_ADMIN is needed.*\n$/);
