@@ -1,11 +1,11 @@
 /**
- * The whole library under one name: the protocol without sockets, clock or root ({@link Engine}) with its ciphers, the
- * loop and the adapters that run it as a device ({@link DeviceLoop}), and every WireGuard device of this machine behind
- * one interface ({@link SystemBackend}).
+ * The whole library under one name: the protocol without sockets, clock or root ({@link Engine})
+ * with its ciphers, the loop and the adapters that run it as a device ({@link DeviceLoop}), and
+ * every WireGuard device of this machine behind one interface ({@link SystemBackend}).
  *
- * A program that needs less imports a subpath, which loads less: `wireguard-ts/engine`, `wireguard-ts/config` and
- * `wireguard-ts/calico-plan` need neither Node nor the addon, `wireguard-ts/device` needs both. A name that no entry
- * point exports may change in any version.
+ * A program that needs less imports a subpath, which loads less: `wireguard-ts/engine`,
+ * `wireguard-ts/config` and `wireguard-ts/calico-plan` need neither Node nor the addon,
+ * `wireguard-ts/device` needs both. A name that no entry point exports may change in any version.
  *
  * @module wireguard-ts
  */

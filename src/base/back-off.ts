@@ -1,6 +1,9 @@
 /** Pauses that double after each failure. */
 
-/** Returns the pause in milliseconds after so many failures in a row: none, `firstMs`, doubled up to `longestMs`. */
+/**
+ * Returns the pause in milliseconds after so many failures in a row: none, `firstMs`, doubled up to
+ * `longestMs`.
+ */
 export function pauseAfter(failures: number, firstMs: number, longestMs: number): number {
   return failures === 0 ? 0 : Math.min(longestMs, firstMs * 2 ** (failures - 1));
 }

@@ -53,7 +53,8 @@ export function makeEndpoint(address: Uint8Array, port: number, scope = 0): Uint
 }
 
 /**
- * Parses `192.0.2.1:51820` or `[2001:db8::1%3]:51820` (a zone is a number here; an adapter resolves names).
+ * Parses `192.0.2.1:51820` or `[2001:db8::1%3]:51820` (a zone is a number here; an adapter resolves
+ * names).
  * @returns a record, or undefined if the text is not a numeric endpoint.
  */
 export function parseEndpoint(text: string): Uint8Array | undefined {

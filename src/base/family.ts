@@ -1,4 +1,7 @@
-/** The two families of IP addresses, by the number of the IP version. A file of its own: most users handle no address. */
+/**
+ * The two families of IP addresses, by the number of the IP version. A file of its own: most users
+ * handle no address.
+ */
 
 /** The number of an IP version. */
 export type Family = 4 | 6;

@@ -4,7 +4,10 @@ import { codedError } from './coded-error.ts';
 /** Linux's IFNAMSIZ without its NUL, in bytes. */
 export const INTERFACE_NAME_MAX = 15;
 
-/** Returns whether the kernel accepts the name: 1 to 15 bytes, no slash, colon or space, not a dot path. */
+/**
+ * Returns whether the kernel accepts the name: 1 to 15 bytes, no slash, colon or space, not a dot
+ * path.
+ */
 export function isInterfaceName(name: string): boolean {
   return /^[^\s/:\0]{1,15}$/.test(name) && utf8Size(name) <= INTERFACE_NAME_MAX && name !== '.' && name !== '..';
 }

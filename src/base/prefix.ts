@@ -1,4 +1,7 @@
-/** IP prefixes (CIDR, RFC 4632) as `{ address, length }`, the host bits always zero, as allowed-ips keeps them. */
+/**
+ * IP prefixes (CIDR, RFC 4632) as `{ address, length }`, the host bits always zero, as allowed-ips
+ * keeps them.
+ */
 import { formatAddress, parseAddress } from './address.ts';
 import { sameBytes } from './bytes.ts';
 

@@ -1,8 +1,8 @@
 /**
- * The primitives that WireGuard is made of (whitepaper section 5.4), behind one interface. Providers:
- * noble.ts (the reference), openssl.ts (node:crypto), native.ts (the addon). One contract suite
- * tests them all. This is the slow path, handshakes and cookies: packets go through a
- * {@link TransportCipher} (protocol/transport-cipher.ts) in batches.
+ * The primitives that WireGuard is made of (whitepaper section 5.4), behind one interface.
+ * Providers: noble.ts (the reference), openssl.ts (node:crypto), native.ts (the addon). One
+ * contract suite tests them all. This is the slow path, handshakes and cookies: packets go through
+ * a {@link TransportCipher} (protocol/transport-cipher.ts) in batches.
  */
 export interface CryptoProvider {
   /** The provider's name, for messages. */
@@ -13,7 +13,10 @@ export interface CryptoProvider {
   mac(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** HMAC-BLAKE2s-256 (RFC 2104); 32 bytes. */
   hmac(key: Uint8Array, data: Uint8Array): Uint8Array;
-  /** The whitepaper's Kdf_n: from a chaining key of 32 bytes and an input, one to three keys of 32 bytes (kdf.ts). */
+  /**
+   * The whitepaper's Kdf_n: from a chaining key of 32 bytes and an input, one to three keys of 32
+   * bytes (kdf.ts).
+   */
   kdf(chainingKey: Uint8Array, input: Uint8Array, keys: 1 | 2 | 3): Uint8Array[];
   /**
    * X25519 (RFC 7748). A caller that uses a private key again passes the same array: what is costly

@@ -1,6 +1,7 @@
 /**
- * Integers at an offset in a slab. WireGuard's messages are little endian (whitepaper section 5.4), the headers of IP, TCP
- * and UDP big endian (RFC 791 appendix B). Plain functions over bytes: a DataView would be one more object for each slab.
+ * Integers at an offset in a slab. WireGuard's messages are little endian (whitepaper section 5.4),
+ * the headers of IP, TCP and UDP big endian (RFC 791 appendix B). Plain functions over bytes: a
+ * DataView would be one more object for each slab.
  */
 
 export function readU16be(bytes: Uint8Array, at: number): number {

@@ -1,6 +1,7 @@
 /**
- * The Internet checksum (RFC 1071), its incremental update (RFC 1624) and the pseudo headers of TCP and UDP (RFC 9293 section
- * 3.1, RFC 768, RFC 8200 section 8.1). Sums are kept unfolded as numbers below 2^32, so at most 65,575 bytes go into one.
+ * The Internet checksum (RFC 1071), its incremental update (RFC 1624) and the pseudo headers of TCP
+ * and UDP (RFC 9293 section 3.1, RFC 768, RFC 8200 section 8.1). Sums are kept unfolded as numbers
+ * below 2^32, so at most 65,575 bytes go into one.
  */
 import { readU16be } from './byte-order.ts';
 

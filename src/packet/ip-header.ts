@@ -85,7 +85,8 @@ export function setTrafficClass(slab: Uint8Array, at: number, value: number): vo
 }
 
 /**
- * Applies the outer header's congestion bits to the inner packet that came out of the tunnel (RFC 6040 section 4.2).
+ * Applies the outer header's congestion bits to the inner packet that came out of the tunnel (RFC
+ * 6040 section 4.2).
  * @returns false for the only combination that the RFC drops: "congestion experienced" on a packet
  *   whose sender does not support ECN. The kernel's WireGuard delivers it nevertheless.
  */

@@ -1,6 +1,6 @@
 /**
- * Handshake response, the second message (whitepaper section 5.4.3; kernel messages.h, message_handshake_response).
- * Offsets from the start of the message, and sizes, in bytes.
+ * Handshake response, the second message (whitepaper section 5.4.3; kernel messages.h,
+ * message_handshake_response). Offsets from the start of the message, and sizes, in bytes.
  */
 
 export const RESPONSE_SIZE = 92;

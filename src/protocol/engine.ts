@@ -1,4 +1,6 @@
-/** The engine: inputs and outputs of the whole protocol. Its parts are in the files that it imports. */
+/**
+ * The engine: inputs and outputs of the whole protocol. Its parts are in the files that it imports.
+ */
 import { ENDPOINT_HAS_LOCAL, ENDPOINT_SIZE } from '../base/endpoint.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';

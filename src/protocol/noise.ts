@@ -1,8 +1,8 @@
 /**
- * Noise_IKpsk2 over any CryptoProvider (Noise specification, revision 34, sections 5, 7.5 and 9; whitepaper section 5.4).
- * Generic on purpose: prologue and payloads are arguments, so that the official Noise vectors test
- * the same code that makes WireGuard's handshakes. The WireGuard-specific parts (timestamps,
- * indices, macs) are in handshake.ts.
+ * Noise_IKpsk2 over any CryptoProvider (Noise specification, revision 34, sections 5, 7.5 and 9;
+ * whitepaper section 5.4). Generic on purpose: prologue and payloads are arguments, so that the
+ * official Noise vectors test the same code that makes WireGuard's handshakes. The
+ * WireGuard-specific parts (timestamps, indices, macs) are in handshake.ts.
  */
 import { copySecret } from '../base/bytes.ts';
 import type { CryptoProvider, EphemeralKeys } from '../crypto/provider.ts';

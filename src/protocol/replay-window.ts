@@ -27,7 +27,8 @@ export class ReplayWindow {
     if (low === 0) high = (high + 1) >>> 0;
     const ahead = (high - this.#nextHigh) * 2 ** 32 + (low - this.#nextLow);
     if (ahead + REPLAY_WINDOW < 0) return false;
-    // 27 bits of the high word's worth and 27 of the low one: word number modulo the ring needs only the low
+    // 27 bits of the high word's worth and 27 of the low one: word number modulo the ring needs
+    // only the low
     const word = low >>> 5;
     if (ahead > 0) {
       const steps = Math.min((high - this.#nextHigh) * 2 ** 27 + (word - (this.#nextLow >>> 5)), WORDS);

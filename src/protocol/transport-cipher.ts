@@ -46,7 +46,10 @@ export const OPEN_LENGTH = 1;
 export const OPEN_KEY = 2;
 export const OPEN_COUNTER_LOW = 3;
 export const OPEN_COUNTER_HIGH = 4;
-/** Result: bytes of plaintext with its padding, or -1 if the tag is wrong (the bytes are then undefined). */
+/**
+ * Result: bytes of plaintext with its padding, or -1 if the tag is wrong (the bytes are then
+ * undefined).
+ */
 export const OPEN_RESULT = 5;
 /** For the engine, to match results to datagrams; the cipher does not read it. */
 export const OPEN_USER = 6;

@@ -1,4 +1,6 @@
-/** Whether this machine, and above all a container, has IPv6, and what an interface does without it. */
+/**
+ * Whether this machine, and above all a container, has IPv6, and what an interface does without it.
+ */
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import { LINK_LOOPBACK, type Link } from '../netlink/links.ts';
 import type { QuickFile } from './file.ts';

@@ -1,4 +1,7 @@
-/** Chooses the mark of encrypted packets, and the table of a default route, so that no other program uses it. */
+/**
+ * Chooses the mark of encrypted packets, and the table of a default route, so that no other program
+ * uses it.
+ */
 import type { DeviceConfig } from '../config/model.ts';
 import type { Link } from '../netlink/links.ts';
 import type { QuickFile } from './file.ts';

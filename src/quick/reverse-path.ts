@@ -1,4 +1,7 @@
-/** The links on which the kernel's reverse path filter drops the peers' answers if src_valid_mark cannot be set. */
+/**
+ * The links on which the kernel's reverse path filter drops the peers' answers if src_valid_mark
+ * cannot be set.
+ */
 import { NetlinkError } from '../netlink/errors.ts';
 import { LINK_LOOPBACK } from '../netlink/links.ts';
 import { ROUTE_TYPE, type Route, TABLE } from '../netlink/route.ts';

@@ -1,7 +1,8 @@
 /**
- * Allowed IPs: the table of cryptokey routing (whitepaper section 2). A path-compressed binary trie over both address
- * families, in typed arrays, that answers "which peer owns the longest prefix over this address". A prefix has one owner in
- * the whole device: inserting it for another peer moves it. Peers are small integers.
+ * Allowed IPs: the table of cryptokey routing (whitepaper section 2). A path-compressed binary trie
+ * over both address families, in typed arrays, that answers "which peer owns the longest prefix
+ * over this address". A prefix has one owner in the whole device: inserting it for another peer
+ * moves it. Peers are small integers.
  *
  * Every node holds its full prefix; a node without an owner only joins two branches. Each peer's
  * prefixes also form a linked list in the order of insertion, the order in which `wg show` lists
