@@ -4,7 +4,7 @@ import { parsePings } from '#dist/bench/tunnel/ping.js';
 
 const CUBIC = { sender_tcp_congestion: 'cubic' };
 
-test('of TCP, what the receiver got counts', () => {
+test('TCP counts what the receiver got', () => {
   const sum = { seconds: 2, bytes: 5e8, bits_per_second: 2e9 };
   const text = JSON.stringify({
     end: { sum_sent: { ...sum, bytes: 6e8, bits_per_second: 2.4e9 }, sum_received: sum, ...CUBIC },
@@ -12,28 +12,28 @@ test('of TCP, what the receiver got counts', () => {
   expect(parseTcp(text, 'cubic')).toEqual({ bitsPerSecond: 2e9, bytes: 5e8 });
 });
 
-test('TCP by another congestion control than was wanted is not taken', () => {
+test('TCP with an unexpected congestion control is rejected', () => {
   const sum = { seconds: 2, bytes: 5e8, bits_per_second: 2e9 };
   const text = JSON.stringify({ end: { sum_received: sum, ...CUBIC } });
   expect(() => parseTcp(text, 'bbr')).toThrow('the sender used cubic, not bbr');
   expect(() => parseTcp(JSON.stringify({ end: { sum_received: sum } }), 'bbr')).toThrow('unknown congestion control');
 });
 
-test('of UDP with one sum, what was lost is taken off', () => {
+test('UDP with one sum: losses are subtracted', () => {
   const sum = { seconds: 2, bytes: 1e6, bits_per_second: 4e6, packets: 1000, lost_packets: 100 };
   const found = parseUdp(JSON.stringify({ end: { sum } }));
   expect(found).toMatchObject({ offeredBitsPerSecond: 4e6, bitsPerSecond: 3.6e6, packetsPerSecond: 450 });
   expect(found.lost).toBeCloseTo(0.1);
 });
 
-test('of UDP with a sum for each end', () => {
+test('UDP with a sum for each end', () => {
   const sent = { seconds: 2, bytes: 1e6, bits_per_second: 4e6, packets: 1000, lost_packets: 0 };
   const received = { ...sent, lost_packets: 500 };
   const found = parseUdp(JSON.stringify({ end: { sum_sent: sent, sum_received: received } }));
   expect(found).toMatchObject({ bitsPerSecond: 2e6, lost: 0.5, packetsPerSecond: 250 });
 });
 
-test('says what went wrong', () => {
+test('reports what went wrong', () => {
   expect(() => parseTcp(JSON.stringify({ error: 'unable to connect' }), 'cubic')).toThrow('unable to connect');
   expect(() => parseTcp('Segmentation fault', 'cubic')).toThrow('Segmentation fault');
   expect(() => parseUdp('{"end":{}}')).toThrow('what was received');

@@ -20,7 +20,7 @@ const results: Results = {
   notes: ['a note'],
 };
 
-test('results come through the console as one line among others', () => {
+test('results pass through the console as one line among others', () => {
   const line = formatResults(results);
   expect(line).not.toContain('\n');
   expect(parseResults(line)).toEqual(results);
@@ -28,7 +28,7 @@ test('results come through the console as one line among others', () => {
   expect(() => parseResults(line.slice(0, -5))).toThrow('damaged');
 });
 
-test('everybody is held against the kernel, run by run', () => {
+test('every contender is compared with the kernel, run by run', () => {
   const lines = againstKernel(results).split('\n');
   expect(lines[0]).toMatch(/TCP, one stream .* ratio to the kernel/);
   expect(lines[2]).toMatch(/wireguard-ts .* 0\.0350 \|.* 0\.0300 - 0\.0400 \|.* 0\.75x/);
@@ -38,12 +38,12 @@ test('everybody is held against the kernel, run by run', () => {
   expect(lines).not.toContain('The kernel module did not take part.');
 });
 
-test('without the kernel the table says so', () => {
+test('the table says if the kernel did not take part', () => {
   const alone = { ...results, contenders: results.contenders.slice(0, 1) };
   expect(againstKernel(alone)).toContain('did not take part');
 });
 
-test('busy neighbours are worth a note', () => {
+test('busy neighbours add a note', () => {
   expect(noteOn(0.01)).toBeUndefined();
   expect(noteOn(0.384)).toContain('took 38 %');
   const share = new Neighbours().share();

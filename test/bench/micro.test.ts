@@ -24,14 +24,14 @@ describe('cross-check', () => {
     expect(check({ contenders: [maker('a', [1, 2]), maker('b', [1, 2])] })).not.toThrow();
   });
 
-  test('of different ones it says whose, and where', () => {
+  test('different results are reported with contender and position', () => {
     expect(check({ contenders: [maker('a', [1, 2]), maker('b', [1, 3])] })).toThrow(
       'subject, sums: a and b differ from byte 1 on',
     );
     expect(check({ contenders: [maker('a', [1, 2]), maker('b', [1])] })).toThrow('from byte 1 on');
   });
 
-  test('a run that leaves other things behind is found', () => {
+  test('detects a run that changes its input', () => {
     expect(check({ contenders: [maker('a', [1], [2])] })).toThrow('a and itself');
   });
 
@@ -52,7 +52,7 @@ describe('rows', () => {
   const contest: Contest = { name: 'c', units: 10, bytes: 1000, prepare: () => ({ contenders: [] }) };
   const subject = { name: 's', title: 'Title', unit: 'packet', contests: [contest] };
 
-  test('overhead is taken off, and the margin stays what it was in seconds', () => {
+  test('overhead is subtracted, and the margin stays the same in seconds', () => {
     const row = makeRow(subject, contest, 'a', { seconds: 30e-6, margin: 0.1, samples: 5 }, 10e-6);
     expect(row.microseconds).toBeCloseTo(2);
     expect(row.perSecond).toBeCloseTo(500_000);
@@ -60,12 +60,12 @@ describe('rows', () => {
     expect(row.margin).toBeCloseTo(0.15);
   });
 
-  test('overhead that noise made too large leaves something', () => {
+  test('overhead that noise made too large leaves a positive time', () => {
     const row = makeRow(subject, contest, 'a', { seconds: 1e-6, margin: 0, samples: 5 }, 2e-6);
     expect(row.microseconds).toBeGreaterThan(0);
   });
 
-  test('as a table', () => {
+  test('formats a table', () => {
     const timing = { seconds: 1e-5, margin: 0.012, samples: 5 };
     const rows = ['a', 'b'].map(name => makeRow(subject, contest, name, timing, 0));
     expect(markdown([subject], rows).split('\n')).toEqual([
@@ -79,12 +79,12 @@ describe('rows', () => {
     ]);
   });
 
-  test('three digits', () => {
+  test('formats three significant digits', () => {
     expect([0.012345, 1.2345, 99.4, 1234.5].map(significant)).toEqual(['0.0123', '1.23', '99.4', '1,235']);
   });
 });
 
-test.each([TCP4, TCP6, UDP4])('a super-packet of $name is cut into full packets with right sums', flow => {
+test.each([TCP4, TCP6, UDP4])('a super-packet of $name is split into full packets with correct checksums', flow => {
   const { bytes, segments } = superPacket(flow);
   const plan = new SplitPlan();
   expect(plan.read(bytes, 0, bytes.length)).toBe(segments);
@@ -99,7 +99,7 @@ test.each([TCP4, TCP6, UDP4])('a super-packet of $name is cut into full packets 
   }
 });
 
-test('a plain packet is one, and nothing is done to it', () => {
+test('a plain packet is a single one and stays unchanged', () => {
   const bytes = plainPacket(64);
   const plan = new SplitPlan();
   expect(plan.read(bytes, 0, bytes.length)).toBe(1);
@@ -108,6 +108,6 @@ test('a plain packet is one, and nothing is done to it', () => {
   expect(out).toEqual(bytes.subarray(VNET_HEADER_SIZE));
 });
 
-test('a subject that is not there is named', () => {
+test('names an unknown subject', () => {
   expect(() => runMicro({ only: ['nothing'] })).toThrow('no such subject: nothing; there are: transport');
 });

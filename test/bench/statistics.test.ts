@@ -3,13 +3,13 @@ import { median, percentile, ratio } from '#dist/bench/statistics.js';
 import { highestRate } from '#dist/bench/tunnel/highest-rate.js';
 
 describe('median and percentile', () => {
-  test('of odd and even counts, whatever the order', () => {
+  test('for odd and even counts, in any order', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
     expect(median([])).toBeNaN();
   });
 
-  test('percentiles lie between neighbours', () => {
+  test('percentiles are interpolated between neighbours', () => {
     const values = Array.from({ length: 101 }, (_, i) => 100 - i);
     expect(percentile(values, 99)).toBe(99);
     expect(percentile([1, 2], 50)).toBe(1.5);
@@ -18,12 +18,12 @@ describe('median and percentile', () => {
 });
 
 describe('ratio', () => {
-  test('is taken run by run, so that a slow minute for both does not count', () => {
+  test('is taken run by run, so a minute that slows both does not matter', () => {
     const found = ratio([10, 1, 30], [5, 0.5, 10]);
     expect(found).toEqual({ paired: 2, ofMedians: 2, pairs: 3 });
   });
 
-  test('leaves out runs that failed on either side', () => {
+  test('skips runs that failed on either side', () => {
     expect(ratio([10, undefined, 30], [5, 5, undefined])).toEqual({ paired: 2, ofMedians: 4, pairs: 1 });
     expect(ratio([undefined], [5])).toBeUndefined();
     expect(ratio([1], [])).toBeUndefined();
@@ -34,7 +34,7 @@ describe('highestRate', () => {
   const bounds = { from: 100, to: 10_000, halvings: 4, attempts: 1 };
   const upTo = (limit: number) => async (rate: number) => ({ good: rate <= limit, value: rate, reached: true });
 
-  test('comes near the limit from below', async () => {
+  test('approaches the limit from below', async () => {
     for (const limit of [20, 99, 100, 101, 777, 3210]) {
       const found = await highestRate(bounds, upTo(limit));
       expect(found).toBeLessThanOrEqual(limit);
@@ -42,12 +42,12 @@ describe('highestRate', () => {
     }
   });
 
-  test('ends where it may not go further, and where nothing is good', async () => {
+  test('ends at its upper bound, and if no rate is good', async () => {
     expect(await highestRate(bounds, upTo(1e9))).toBe(10_000);
     expect(await highestRate(bounds, upTo(1))).toBe(0);
   });
 
-  test('ends where the sender is at its limit', async () => {
+  test('ends when the sender is at its limit', async () => {
     const asked: number[] = [];
     const found = await highestRate(bounds, async rate => {
       asked.push(rate);
@@ -57,7 +57,7 @@ describe('highestRate', () => {
     expect(asked).toEqual([100, 200, 400]);
   });
 
-  test('tries again before it calls a rate bad', async () => {
+  test('retries before it calls a rate bad', async () => {
     let calls = 0;
     const found = await highestRate({ ...bounds, to: 100, attempts: 2 }, async rate => ({
       good: calls++ > 0,

@@ -63,7 +63,7 @@ describe('the table', () => {
     ]);
   });
 
-  test('says on what it was measured, and what went wrong', () => {
+  test('names the machine, and what went wrong', () => {
     const text = lines.join(' ');
     for (const fact of [
       'A <fast> CPU',
@@ -76,7 +76,7 @@ describe('the table', () => {
       expect(text).toContain(fact);
   });
 
-  test('columns are of one width', () => {
+  test('columns are aligned', () => {
     expect(
       table([
         ['a', 'bb'],
@@ -85,21 +85,21 @@ describe('the table', () => {
     ).toBe('| a    |  bb |\n| ---- | --: |\n| long |   c |\n');
   });
 
-  test('the best is the most or the least, as the figure wants', () => {
+  test('the best is the most or the least, depending on the figure', () => {
     expect(bestOther(results, results.figures[0]!)?.name).toBe('gotatun');
     expect(bestOther(results, results.figures[1]!)?.name).toBe('boringtun-cli');
     expect(ratioTo(results, results.figures[0]!, 'gotatun')?.pairs).toBe(1);
   });
 });
 
-test('the plot is well formed, without a value that is no number', () => {
+test('the plot is well formed, and every value is a number', () => {
   const svg = plotBars(results);
   expect(svg).toContain('A &lt;fast&gt; CPU');
   expect(svg).not.toMatch(/NaN|undefined|Infinity/);
   expect(svg.match(/<rect/g)).toHaveLength(7);
 });
 
-test("the front pages' table has fewer rows and columns, and says as much of machine and versions", () => {
+test("the front pages' table has fewer rows and columns, but the same notes on machine and versions", () => {
   const own = { name: 'wireguard-ts (openssl)', kind: 'ours', version: '1' } as const;
   const figures = [...results.figures, { ...results.figures[1]!, name: 'ping-p99', title: 'Another' }];
   const whole = markdown({ ...results, figures, contenders: results.contenders.toSpliced(1, 0, own) });
@@ -114,12 +114,12 @@ test("the front pages' table has fewer rows and columns, and says as much of mac
   expect(() => frontPageTable(page, ['None'])).toThrow('no row "None"');
 });
 
-test('prose below the table keeps to 120 columns', () => {
+test('prose below the table wraps at 120 columns', () => {
   const long = markdown({ ...results, notes: ['word '.repeat(100).trim()] }).split('\n');
   expect(Math.max(...long.filter(line => !line.startsWith('|')).map(line => line.length))).toBeLessThanOrEqual(120);
 });
 
-test('what stands between the marks is replaced, the rest is left', () => {
+test('replaces the text between the marks, and nothing else', () => {
   expect(between('a\n<!-- bench -->\nold\n<!-- /bench -->\nb', '| new |\n', 'a.md')).toBe(
     'a\n<!-- bench -->\n\n| new |\n\n<!-- /bench -->\nb',
   );
@@ -132,7 +132,7 @@ describe('options', () => {
     expect(parseOptions(['--quick'])).toMatchObject({ runs: 2, seconds: 1, quick: true });
   });
 
-  test('are understood', () => {
+  test('are parsed', () => {
     expect(parseOptions(['micro', '--runs=7', '--only=tcp1,ping', '--contenders=a b', '--seconds=0.5'])).toMatchObject({
       word: 'micro',
       runs: 7,
@@ -143,7 +143,7 @@ describe('options', () => {
   });
 
   test.each([['--nonsense'], ['-x'], ['--runs=0'], ['--runs=x'], ['--seconds=0'], ['tunnel', 'micro']])(
-    'are refused: %s %s',
+    'rejects %s %s',
     (...args) => expect(typeof parseOptions(args)).toBe('string'),
   );
 });

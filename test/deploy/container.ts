@@ -1,8 +1,9 @@
 /**
- * A container for tests without a container engine: the tree that deploy/assemble.mjs makes, read-only, in a mount and a network namespace of its own,
- * with the rights that the DaemonSet gives and no others: user 0, the capabilities that are named, no new privileges.
+ * A container for tests without a container engine: the tree that deploy/assemble.mjs makes,
+ * read-only, in its own mount and network namespaces, with exactly the rights that the DaemonSet
+ * grants: user 0, the named capabilities, no new privileges.
  *
- * What an engine would add and this does not: seccomp, AppArmor or SELinux, and the device cgroup.
+ * An engine would add seccomp, AppArmor or SELinux, and the device cgroup; this does not.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -12,11 +13,14 @@ import { fileURLToPath } from 'node:url';
 import { HANG_MS } from '../support/patience.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** Names of the kernel to its numbers. */
+/** The kernel's numbers of the capabilities that manifests name. */
 const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12 };
 const LIMIT = HANG_MS;
 
-/** Mounts what follows, goes into the tree, gives up rights, becomes the program. There is neither a shell nor setpriv in the tree. */
+/**
+ * Mounts the given paths, enters the tree, drops rights, and becomes the program. The tree has
+ * neither a shell nor setpriv.
+ */
 const ENTER = `
 import ctypes, os, sys
 tree, keep, mounts = sys.argv[1], {int(n) for n in sys.argv[2].split(',') if n}, [m.split(':') for m in sys.argv[3].split(',') if m]
@@ -41,17 +45,18 @@ os.execve(sys.argv[4], sys.argv[4:], {'PATH': '/usr/bin', 'NODENAME': 'test-node
 `;
 
 export interface Container {
-  /** As the Dockerfile's ENTRYPOINT or a manifest's `command` says it. */
+  /** Like the Dockerfile's ENTRYPOINT or a manifest's `command`. */
   readonly command: readonly string[];
-  /** As in securityContext.capabilities.add. */
+  /** Like securityContext.capabilities.add. */
   readonly capabilities?: readonly string[];
-  /** Of the host's files, by the path in the container. */
+  /** Paths of the host, by the path in the container. */
   readonly mounts?: Readonly<Record<string, string>>;
 }
 
 /**
- * The tree, made once for a file of tests: the build stage of the Dockerfile, line for line, in a folder that holds what its COPY lines name and nothing
- * else. Only what wants the network is taken from this clone: the system's packages and node_modules.
+ * The tree, made once per test file: the build stage of the Dockerfile, line by line, in a folder
+ * that contains exactly what its COPY lines name. Only what needs the network is taken from this
+ * clone: the system's packages and node_modules.
  */
 export class Image {
   readonly #folder = mkdtempSync(join(tmpdir(), 'wgts-image-'));
@@ -75,7 +80,7 @@ export class Image {
     return { status, out: stdout, err: stderr };
   }
 
-  /** Runs until it is stopped; its process id is the program's. */
+  /** Runs until it is stopped. The process id is the program's. */
   start(container: Container): ChildProcess {
     return spawn('unshare', this.#arguments(container), { stdio: 'pipe' });
   }
@@ -97,7 +102,7 @@ export class Image {
 
   #arguments({ command, capabilities = [], mounts = {} }: Container): string[] {
     for (const [target, source] of Object.entries(mounts)) {
-      // an engine makes them before it makes the root read-only
+      // An engine creates mount points before it makes the root read-only.
       const at = join(this.tree, target);
       if (source.startsWith('/dev/')) writeFileSync(at, '', { flag: 'a' });
       else mkdirSync(at, { recursive: true });
@@ -108,7 +113,7 @@ export class Image {
   }
 }
 
-/** Its instructions, each as one line. */
+/** Returns the instructions of the build stage, each as one line. */
 function buildStage(text: string): string[] {
   const lines = text
     .replace(/^#.*\n/gm, '')
@@ -123,11 +128,11 @@ function copy(names: readonly string[], target: string): void {
   for (const pattern of names.slice(0, -1)) {
     const expression = new RegExp(`^${pattern.replace(/\./g, '\\.').replace(/\*/g, '[^/]*')}$`);
     const found = pattern.includes('*') ? readdirSync(ROOT).filter(name => expression.test(name)) : [pattern];
-    if (found.length === 0) throw new Error(`COPY ${pattern}: there is no such file`);
+    if (found.length === 0) throw new Error(`COPY ${pattern}: no file matches`);
     for (const name of found)
       cpSync(join(ROOT, name), names.at(-1)!.endsWith('/') ? join(to, basename(name)) : to, {
         recursive: true,
-        // as .dockerignore has it
+        // the same as in .dockerignore
         filter: path => path !== join(ROOT, 'native/build'),
       });
   }

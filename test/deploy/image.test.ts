@@ -1,4 +1,7 @@
-/** The image without an engine: its tree, run with the rights of the manifests, in a network namespace of its own. */
+/**
+ * The image without an engine: its tree, run with the rights of the manifests, in its own network
+ * namespace.
+ */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +22,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
   });
   afterAll(() => image?.remove());
 
-  test('the Dockerfile takes its tree from the same script, and nothing beside it', () => {
+  test('the Dockerfile takes its tree from the same script, and nothing else', () => {
     const file = readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8');
     const last = file.slice(file.lastIndexOf('\nFROM ')).split('\n');
     expect(last.filter(line => /^(FROM|COPY|ADD|RUN)/.test(line))).toEqual([
@@ -27,19 +30,19 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
       'COPY --from=build /image/ /',
     ]);
     expect(file).toMatch(/^RUN node deploy\/assemble\.mjs \/image$/m);
-    // what it needs is sent to the engine
+    // Everything that it copies is sent to the engine.
     const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n');
     for (const [, sources] of file.matchAll(/^COPY (?!--from)(.+) \S+$/gm))
       for (const source of sources!.split(' ')) expect(ignored).toContain(`!${source}`);
   });
 
-  test('the entry point answers, without any right', () => {
+  test('the entry point works without any rights', () => {
     const { status, out, err } = image.run({ command: ['/usr/bin/wgts', '--version'] });
     expect({ status, err }).toEqual({ status: 0, err: '' });
     expect(out).toBe(`wireguard-ts v${JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version}\n`);
   });
 
-  test('every command of this clone loads in there, with all that it imports', () => {
+  test('every command loads in the image, with all its imports', () => {
     const { out } = image.run({ command: ['/usr/bin/wgts', '--help'] });
     const here = spawnSync(process.execPath, [join(ROOT, 'dist/program/wgts.cjs'), '--help'], { encoding: 'utf8' });
     expect(out).toBe(here.stdout);
@@ -65,12 +68,12 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     expect(write.err).toMatch(/EROFS/);
   });
 
-  test('without NET_ADMIN there is no TUN: the capability is not there for nothing', () => {
+  test('without NET_ADMIN there is no TUN device: the capability is necessary', () => {
     const { out } = image.run({ command: ['/usr/bin/wgts', 'doctor', '--json'], mounts: TUN });
     expect(JSON.parse(out)).toMatchObject({ tunOffloads: { problem: expect.stringMatching(/permit|EPERM/) } });
   });
 
-  test('a device runs, is seen by its socket on the host, and ends with the process', async () => {
+  test('a device runs, is visible by its socket on the host, and ends with the process', async () => {
     const sockets = mkdtempSync(join(tmpdir(), 'wgts-sockets-'));
     const container = image.start({
       command: ['/usr/bin/wireguard-ts', '-f', 'wgimage0'],
@@ -91,7 +94,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     }
   });
 
-  test("the key's folder, as the kubelet makes it, can be made private and written to without any right", () => {
+  test("the key's folder, as the kubelet creates it, can be made private and written to without any rights", () => {
     const keys = mkdtempSync(join(tmpdir(), 'wgts-keys-'));
     chmodSync(keys, 0o755);
     const folder = '/var/lib/wireguard-ts';
@@ -107,7 +110,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     }
   });
 
-  test('the program that waits in the labeller runs without rights and ends when told', async () => {
+  test('the waiting program of the labeller runs without rights and ends on SIGTERM', async () => {
     const [, command] =
       /command:\n((?: +- .+\n)+)/.exec(readFileSync(join(ROOT, 'deploy/base/labeller.yaml'), 'utf8')) ?? [];
     const parts = [...command!.matchAll(/- (.+)\n/g)].map(([, part]) => part!);
@@ -119,7 +122,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     expect([early, await ended]).toEqual(['runs', { code: 0, signal: null }]);
   });
 
-  test('the init container of host-encryption sets its sysctl with NET_ADMIN alone, by the path that it is given', () => {
+  test('the init container of host-encryption sets its sysctl with only NET_ADMIN, by its mounted path', () => {
     const text = readFileSync(join(ROOT, 'deploy/components/host-encryption/kustomization.yaml'), 'utf8');
     const script = /- (fs\.writeFileSync.+)\n/.exec(text)![1]!;
     const mounts = { '/host/proc/sys/net': '/proc/sys/net' };
@@ -127,7 +130,7 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     const run = (capabilities: readonly string[]) =>
       image.run({ command: ['/usr/bin/node', '-e', `${script}; console.log(${value})`], capabilities, mounts });
     expect(run(['NET_ADMIN'])).toMatchObject({ status: 0, out: '1\n\n' });
-    // the container's own is read-only, with every right
+    // The container's own /proc/sys is read-only, even with every right.
     const own = image.run({
       command: ['/usr/bin/node', '-e', script.replace('/host', '')],
       capabilities: ['NET_ADMIN'],
@@ -135,11 +138,11 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     expect(own.err).toMatch(/EROFS/);
   });
 
-  test('no packages are there: what the agent needs of them is inside the programs, their licences beside them', () => {
+  test('the image has no npm packages: the programs contain the needed parts, with licences beside them', () => {
     expect(readdirSync(join(image.tree, 'opt/wireguard-ts'))).not.toContain('node_modules');
     expect(readdirSync(join(image.tree, 'opt/wireguard-ts/dist'))).toEqual(['program']);
     expect(readdirSync(join(image.tree, 'opt/wireguard-ts/dist/program'))).toContain('THIRD-PARTY-LICENSES.txt');
-    // as far as the Kubernetes client gets without a cluster
+    // The Kubernetes client gets this far without a cluster.
     const verify = image.run({ command: ['/usr/bin/wgts', 'verify', '--kubeconfig', '/etc/passwd'] });
     expect(verify.err).toMatch(/the kubeconfig has no cluster/);
   });

@@ -1,11 +1,11 @@
-# What the scripts beside this one share: checks that name what failed, and what is on the machine before and after.
+# Shared by the scripts beside this one: checks that name what failed, and snapshots of the machine.
 
 fail() {
   echo "FAILED: $*" >&2
   exit 1
 }
 
-# ok WHAT COMMAND...: the command must succeed within a minute; its output is shown only if it does not
+# ok WHAT COMMAND...: the command must succeed within a minute. Prints its output only on failure.
 ok() {
   local what=$1 status=0
   shift
@@ -14,7 +14,7 @@ ok() {
   echo "ok  $what"
 }
 
-# until WHAT COMMAND...: the command must succeed within 20 seconds
+# until_ok WHAT COMMAND...: the command must succeed within 20 seconds.
 until_ok() {
   local what=$1 end=$((SECONDS + 20))
   shift
@@ -25,7 +25,7 @@ until_ok() {
   echo "ok  $what"
 }
 
-# Every file, with the sums of those in /etc; what a package manager writes about itself is left out.
+# Lists every file, with checksums of those in /etc, except the files of the package manager itself.
 snapshot() {
   find / /run -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /root/project -o -path /tmp -o -path /var/cache -o -path /var/log/apt \) -prune \
     -o ! -path '/var/lib/dpkg/*-old' ! -path '/var/lib/dpkg/lock*' ! -path '/var/lib/dpkg/triggers/*' ! -path /var/log/dpkg.log ! -path '/var/lib/apt/*' \
@@ -33,22 +33,23 @@ snapshot() {
   find /etc -xdev -type f ! -name '*.cache' -exec sha256sum {} + | sort
 }
 
-# unchanged FILE: as `snapshot` wrote it before
+# unchanged FILE: compares the machine with an earlier `snapshot`.
 unchanged() {
   snapshot >/tmp/after
-  diff "$1" /tmp/after >&2 || fail 'the purge left something behind, or took something along (above)'
+  diff "$1" /tmp/after >&2 || fail 'the purge left files behind, or removed too many (above)'
   for program in /proc/[0-9]*/exe; do
     case $(readlink "$program") in /usr/bin/wgts*) fail "a process still runs: $(tr '\0' ' ' <"${program%exe}cmdline")" ;; esac
   done
   echo 'ok  nothing is left: no file, no process'
 }
 
-# lo_up: there is no ip(8) here, and perl is on every Debian. SIOCSIFFLAGS, IFF_UP | IFF_RUNNING.
+# lo_up: brings lo up with perl, which every Debian has; ip(8) may be missing. SIOCSIFFLAGS, IFF_UP
+# | IFF_RUNNING.
 lo_up() {
   perl -e 'my $request = pack("a16s", "lo", 0x41); socket(S, 2, 2, 0) && ioctl(S, 0x8914, $request) or die $!'
 }
 
-# pair NAME NAME: two tunnels' files in /etc/wireguard, each the other's peer, over the loopback
+# pair NAME NAME: writes two tunnels into /etc/wireguard, each the other's peer, over the loopback.
 pair() {
   local one two
   one=$(wgts genkey) two=$(wgts genkey)
@@ -71,7 +72,7 @@ PersistentKeepalive = 1
 END
 }
 
-# shaken NAME: whether a handshake was completed
+# shaken NAME: succeeds once a handshake was completed.
 shaken() {
   wgts show "$1" latest-handshakes | grep -E '[1-9][0-9]{8,}$'
 }

@@ -1,6 +1,7 @@
 /**
- * Runs inside the machine with the kernel module: the contract of backends on the kernel's devices, wgts beside wg, and who is taken with
- * the module, with one that is to be loaded, and with none. One line of JSON each.
+ * Runs inside the machine with the kernel module: the contract of backends on the kernel's devices,
+ * wgts compared with wg, and which backend is chosen with the module loaded, with a loadable
+ * module, and without one. Prints one line of JSON per check.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -57,7 +58,10 @@ async function report(name: string, check: () => Promise<Partial<BackendResult>>
   console.log(JSON.stringify(result));
 }
 
-/** The kernel's device and one of ours, each with some of everything, by wg and by wgts. */
+/**
+ * Compares the output of wg and wgts, for the kernel's device and for one of ours, with some of
+ * every setting.
+ */
 async function commands(): Promise<Partial<BackendResult>> {
   await run(program('--backend=kernel', NAME));
   await run(program('--backend=userspace', 'wg-ours'));
@@ -82,14 +86,17 @@ async function commands(): Promise<Partial<BackendResult>> {
   }
   await same('show');
   await same('show', 'interfaces');
-  // wg forgets the interface's name on every line of the endpoints but the first
+  // For endpoints, wg prints the interface's name only on the first line.
   for (const field of FIELDS) if (field !== 'endpoints') await same('show', 'all', field);
   for (const name of [NAME, 'wg-ours']) await run(['ip', 'link', 'del', name]);
   await until('ours to end', () => !existsSync('/var/run/wireguard/wg-ours.sock'));
   return {};
 }
 
-/** The change is of the very peer that the packets go to, and back; the kernel takes single prefixes away only since 6.16, and this one is older. */
+/**
+ * Changes the very peer that the packets go to, and back. Only Linux 6.16 and newer can remove
+ * single prefixes, and this kernel is older.
+ */
 async function lossless(): Promise<Partial<BackendResult>> {
   const lab = new Lab();
   try {
@@ -157,7 +164,10 @@ async function takesKernel(): Promise<Partial<BackendResult>> {
   return {};
 }
 
-/** The kernel runs its modprobe in the first file system, where only busybox and the modules are: ours says what it was asked for. */
+/**
+ * The kernel runs modprobe in the initial file system, which has only busybox and the modules. Our
+ * modprobe logs its arguments.
+ */
 async function loads(): Promise<Partial<BackendResult>> {
   const [script, log] = ['/run/modprobe', '/run/modprobe.log'];
   const insmod = 'exec /bin/busybox insmod /modules/wireguard.ko';

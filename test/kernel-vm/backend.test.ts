@@ -1,4 +1,7 @@
-/** Backends on the kernel's own WireGuard, inside QEMU: the contract, wgts beside wg, and which one --backend takes. */
+/**
+ * Backends on the kernel's own WireGuard, inside QEMU: the contract, wgts compared with wg, and
+ * which backend --backend chooses.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { BACKEND_CHECKS } from '../contract/backend-checks.ts';
 import type { Running } from '../netns/command.ts';

@@ -1,4 +1,7 @@
-/** Runs inside the machine with the kernel module: the agent beside a node of Felix, whom this plays with `ip` and `wg`; one line of JSON for each check. */
+/**
+ * Runs inside the machine with the kernel module: the agent beside a Felix node, which `ip` and
+ * `wg` simulate. Prints one line of JSON per check.
+ */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,15 +10,16 @@ import { ROOT } from '../netns/device.ts';
 import { type KeyPair, keyPair } from '../netns/keys.ts';
 import { Lab, type Namespace } from '../netns/lab.ts';
 import { mustPing, transfer } from '../netns/traffic.ts';
+import { blockOf, configure, writeCluster } from './calico-files.ts';
 import { CALICO_CHECKS, type CalicoResult } from './calico-results.ts';
 
 const WGTS = join(ROOT, 'dist/program/wgts.cjs');
 const DEVICE = 'tunl-wg.cali';
 const GATEWAY = '169.254.1.1';
-/** Everything is slow here. */
+/** Long, because the emulated machine is slow. */
 const LIMIT_MS = 300_000;
 const MEGABYTE = 1_000_000;
-/** Felix's mark on what is encrypted already, its table, and the priority of the rule that leads there. */
+/** Felix's mark for encrypted packets, its table, and the priority of the rule that leads there. */
 const [MARK, TABLE, PRIORITY] = ['0x100000', '1', '99'];
 
 interface Node {
@@ -38,7 +42,7 @@ let agent: Running | undefined;
 
 await report(CALICO_CHECKS.peer, async () => {
   const { felix, ours } = scene;
-  // nobody encrypts yet: so the watch sees what it is there for
+  // No node encrypts yet, so the watch must see packets in the clear.
   await mustPing(ours.pod, podAddress(felix), { count: 2, wait: 20 });
   assert.ok((await inTheClear()) >= 4, 'the watch sees nothing');
   agent = startAgent('--take-over', '--backend=native');
@@ -53,7 +57,7 @@ await report(CALICO_CHECKS.peer, async () => {
 await report(CALICO_CHECKS.takeOver, async () => {
   const before = await published();
   await agent?.stop();
-  // as with its container: a tunnel that runs would be kept
+  // Delete the device, as a container's end would: a running tunnel would be kept.
   await scene.ours.namespace.ip(`link del ${DEVICE}`);
   agent = startAgent('--take-over');
   await until('the kernel to have the device', async () => (await kindOf(DEVICE)) === 'wireguard', LIMIT_MS);
@@ -65,7 +69,7 @@ await report(CALICO_CHECKS.takeOver, async () => {
   assert.equal(await published(), before);
   await bothWays('wireguard');
   for (const threaded of [true, false]) {
-    configure({ wireguardThreadingEnabled: threaded });
+    configure(scene.folder, { wireguardThreadingEnabled: threaded });
     const told = async () => (await ofLink('threaded')) === String(Number(threaded));
     await until(`wireguardThreadingEnabled: ${threaded}`, told, LIMIT_MS);
   }
@@ -76,7 +80,7 @@ await report(CALICO_CHECKS.left, async () => {
   agent = startAgent();
   await until('the agent to say so', () => agent!.output().includes('left to Felix'), LIMIT_MS);
   await until('the key to be gone', () => keyInFile() === undefined, LIMIT_MS);
-  await until('all to be gone', async () => (await picture(scene.ours.namespace)) === untouched, LIMIT_MS).catch(
+  await until('everything to be gone', async () => (await picture(scene.ours.namespace)) === untouched, LIMIT_MS).catch(
     different,
   );
   assert.deepEqual(await readiness(), { status: 200, phase: 'handed-over' });
@@ -86,7 +90,7 @@ await report(CALICO_CHECKS.handOver, async () => {
   const { felix, ours } = scene;
   await agent?.stop();
   await felix.namespace.ip('link del wireguard.cali');
-  // nobody may load it again before this does
+  // Nothing may load the module again before this check does.
   writeFileSync('/proc/sys/kernel/modprobe', '/bin/false');
   await run(['rmmod', 'wireguard']);
   assert.equal((await run(['ip', 'link', 'add', 'none', 'type', 'wireguard'], { mayFail: true })).code, 2);
@@ -97,7 +101,9 @@ await report(CALICO_CHECKS.handOver, async () => {
 
   await run(['insmod', process.env['WIREGUARD_MODULE']!]);
   await until('the key to be gone', () => keyInFile() === undefined, LIMIT_MS);
-  await until('all to be gone', async () => (await picture(ours.namespace)) === untouched, LIMIT_MS).catch(different);
+  await until('everything to be gone', async () => (await picture(ours.namespace)) === untouched, LIMIT_MS).catch(
+    different,
+  );
   assert.deepEqual(await readiness(), { status: 200, phase: 'handed-over' });
 });
 
@@ -114,7 +120,10 @@ async function report(name: string, check: () => Promise<void>): Promise<void> {
   console.log(JSON.stringify(result));
 }
 
-/** Two nodes on a cable with a pod each, the routes of BIRD, Felix's device on the first, and the cluster as files. */
+/**
+ * Makes two nodes on a cable with a pod each, BIRD's routes, Felix's device on the first node, and
+ * the cluster as files.
+ */
 async function makeScene(): Promise<Scene> {
   const lab = new Lab();
   const [felix, ours] = [await makeNode(lab, 1), await makeNode(lab, 2)];
@@ -155,48 +164,6 @@ function podAddress({ number }: Node): string {
   return `10.244.${number}.2`;
 }
 
-function blockOf({ number }: Node): string {
-  return `10.244.${number}.0/26`;
-}
-
-/** As `kubectl get ... -o yaml` prints them; the resync comes soon. */
-function writeCluster(folder: string, nodes: readonly Node[], felixKey: string): void {
-  for (const node of nodes) {
-    const key = node.number === 1 ? `\n    projectcalico.org/WireguardPublicKey: ${felixKey}` : '';
-    writeFileSync(
-      join(folder, `node-${node.number}.yaml`),
-      `apiVersion: v1
-kind: Node
-metadata:
-  name: node-${node.number}
-  annotations:
-    projectcalico.org/IPv4Address: 192.0.2.${node.number}/24${key}
-`,
-    );
-    writeFileSync(
-      join(folder, `block-${node.number}.yaml`),
-      `apiVersion: crd.projectcalico.org/v1
-kind: IPAMBlock
-metadata: {name: 10-244-${node.number}-0-26}
-spec: {cidr: ${blockOf(node)}, affinity: 'host:node-${node.number}', allocations: [], unallocated: [], attributes: []}
-`,
-    );
-  }
-  configure({}, folder);
-}
-
-function configure(more: Readonly<Record<string, boolean>>, folder = scene.folder): void {
-  const spec = { wireguardEnabled: true, routeRefreshInterval: '5s', ...more };
-  writeFileSync(
-    join(folder, 'felix.yaml'),
-    `apiVersion: crd.projectcalico.org/v1
-kind: FelixConfiguration
-metadata: {name: default}
-spec: ${JSON.stringify(spec)}
-`,
-  );
-}
-
 async function ofLink(attribute: string): Promise<string> {
   const file = `/sys/class/net/${DEVICE}/${attribute}`;
   return (await scene.ours.namespace.run(['cat', file])).stdout.trim();
@@ -217,7 +184,7 @@ function published(): Promise<string> {
   return until('our key to be published', keyInFile, LIMIT_MS);
 }
 
-/** What Felix does when a node has a key. */
+/** Does what Felix does when a node has a key. */
 async function felixSends(key: string): Promise<void> {
   const { felix, ours } = scene;
   const peer = ['peer', key, 'allowed-ips', blockOf(ours), 'endpoint', '192.0.2.2:51820'];
@@ -225,7 +192,10 @@ async function felixSends(key: string): Promise<void> {
   await felix.namespace.ip(`route add ${blockOf(ours)} dev wireguard.cali table ${TABLE}`);
 }
 
-/** Ping and TCP from each pod to the other, by a device of this kind, and nothing in the clear. */
+/**
+ * Checks ping and TCP from each pod to the other, through a device of this kind, with nothing in
+ * the clear.
+ */
 async function bothWays(kind: string): Promise<void> {
   const { felix, ours } = scene;
   assert.equal(await kindOf(DEVICE), kind);
@@ -242,7 +212,7 @@ async function bothWays(kind: string): Promise<void> {
   assert.equal(await inTheClear(), before, 'packets of pods on the cable');
 }
 
-/** Packets from or to pods on the cable. */
+/** Counts packets from or to pods on the cable. */
 async function inTheClear(): Promise<number> {
   const { stdout } = await scene.felix.namespace.run(['nft', 'list', 'table', 'inet', 'watch']);
   const counted = [...stdout.matchAll(/packets (\d+)/g)].map(match => Number(match[1]));
@@ -266,7 +236,10 @@ async function kindOf(name: string): Promise<string | undefined> {
   return link?.linkinfo?.info_kind;
 }
 
-/** All that an agent could have made; without what the kernel does for IPv6 in its own time. */
+/**
+ * Returns everything that an agent could have made, except what the kernel adds for IPv6 in its own
+ * time.
+ */
 async function picture({ name }: Namespace): Promise<string> {
   const ip = (...command: readonly string[]) => run(['ip', '-n', name, ...command]);
   const parts = [
@@ -281,7 +254,7 @@ async function picture({ name }: Namespace): Promise<string> {
   return lines.filter(line => !/fe80::|ff00::|^\s*$/.test(line)).join('\n');
 }
 
-/** Shows in what, instead of that it took too long. */
+/** Shows the difference instead of a timeout. */
 async function different(): Promise<void> {
   assert.equal(await picture(scene.ours.namespace), untouched);
 }

@@ -1,4 +1,7 @@
-/** The Calico agent where the kernel has WireGuard, or comes to have it, inside QEMU: beside a node of Felix, in its place, and out of its way. */
+/**
+ * The Calico agent with a kernel that has WireGuard or gains it, inside QEMU: beside a Felix node,
+ * in Felix's place, and handing over to Felix.
+ */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -28,7 +31,7 @@ describeWith(
   },
 );
 
-/** Its file. */
+/** Returns the path of the module's file. */
 function wireguardModule(): string {
   const modules = join(kernelFolder(), 'lib/modules');
   const found = readdirSync(modules, { recursive: true, encoding: 'utf8' }).find(file =>

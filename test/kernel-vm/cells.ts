@@ -1,4 +1,7 @@
-/** What is tried against the kernel module: each program as initiator, each outer family, with and without a preshared key. */
+/**
+ * The combinations that are tested against the kernel module: each program as initiator, each outer
+ * family, with and without a preshared key.
+ */
 import type { Family } from '../../src/base/family.ts';
 import { PROGRAM, type Program } from '../netns/device.ts';
 
@@ -8,11 +11,11 @@ export interface Cell {
   readonly responder: Program;
   readonly outer: Family;
   readonly psk: boolean;
-  /** Bytes of TCP to move, half of the cells each way; the emulated machine is slow. */
+  /** Bytes of TCP to move, half of the cells in each direction; the emulated machine is slow. */
   readonly bytes: number;
 }
 
-/** One line of the guest's output for each cell. */
+/** The guest's line of output for one cell. */
 export interface CellResult {
   readonly name: string;
   readonly error?: string;

@@ -1,4 +1,7 @@
-/** Runs inside the machine with the kernel module: every cell in turn, one line of JSON each. Bundled to one file first. */
+/**
+ * Runs inside the machine with the kernel module, bundled into one file: every cell in turn, one
+ * line of JSON each.
+ */
 import { Lab } from '../netns/lab.ts';
 import { INNER_A, INNER_B, tunnelPair } from '../netns/pair.ts';
 import { mustPing, transfer } from '../netns/traffic.ts';
@@ -18,7 +21,7 @@ for (const cell of CELLS) {
   }
 }
 
-/** @returns Mbit/s of the TCP transfer. */
+/** @returns Mbit/s of the TCP transfer */
 async function tryCell(cell: Cell): Promise<number> {
   const lab = new Lab();
   try {
@@ -36,8 +39,8 @@ async function tryCell(cell: Cell): Promise<number> {
       await mustPing(b.namespace, INNER_A[inner], { count: 3, wait: 20 });
     }
     const handshakes = [(await a.device.peer()).latestHandshake, (await b.device.peer()).latestHandshake];
-    if (handshakes.includes(0)) throw new Error(`no handshake is shown: ${handshakes}`);
-    // Towards the program under test and away from it in turn.
+    if (handshakes.includes(0)) throw new Error(`no handshake is listed: ${handshakes}`);
+    // Alternate between towards the program under test and away from it.
     const forth = cell.psk === (cell.outer === 4);
     const moved = forth
       ? await transfer(a.namespace, b.namespace, INNER_B[4], cell.bytes, 200_000)

@@ -1,6 +1,7 @@
 /**
- * This program against the kernel's own WireGuard module, inside QEMU: both ends in namespaces of one machine with a Debian
- * kernel (scripts/kernel-vm.mjs). The machine boots once; the guest prints a line for each cell.
+ * This program against the kernel's own WireGuard module, inside QEMU: both ends in namespaces of
+ * one machine with a Debian kernel (scripts/kernel-vm.mjs). The machine boots once, and the guest
+ * prints a line per cell.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Running } from '../netns/command.ts';

@@ -1,4 +1,7 @@
-/** A program of ours in the machine with the kernel module (scripts/kernel-vm.mjs): bundled to one file, started, its lines of JSON read. */
+/**
+ * Runs a program in the machine with the kernel module (scripts/kernel-vm.mjs): bundles it into one
+ * file, starts it and reads its lines of JSON.
+ */
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,18 +12,25 @@ import { temporaryFolder } from '../support/built-once.ts';
 
 const KERNEL_VM = join(ROOT, 'scripts/kernel-vm.mjs');
 
-/** Of its unpacked kernel package, downloaded if need be; the machine sees it where we do. */
+/**
+ * Returns the folder of the unpacked kernel package, downloaded if necessary. The machine sees it
+ * at the same path.
+ */
 export function kernelFolder(): string {
   return execFileSync(process.execPath, [KERNEL_VM, 'fetch'], { encoding: 'utf8' }).trim();
 }
 
-/** @param guest its file's name in this folder, without .ts. @param limit milliseconds until the machine is stopped */
+/**
+ * @param guest file name in this folder, without .ts. @param limit milliseconds until the machine
+ * is stopped
+ */
 export async function startGuest(
   guest: string,
   limit: number,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
-  // a folder of this process alone, as deep as the sources, which find the program and the addon from where they lie themselves
+  // A folder of this process alone, as deep as the sources, because they find the program and the
+  // addon by relative paths.
   const outDir = temporaryFolder(guest);
   await build({
     root: ROOT,
@@ -38,7 +48,9 @@ export async function startGuest(
   return machine;
 }
 
-/** Waits for the line with this name. Rejects with the machine's last words if it ends without. */
+/**
+ * Waits for the line with this name. Rejects with the machine's last output if it ends without one.
+ */
 export function resultOf<T extends { readonly name: string }>(
   machine: Running,
   name: string,
@@ -56,7 +68,7 @@ export function resultOf<T extends { readonly name: string }>(
     () => {
       const ended = machine.result() !== undefined;
       const result = find();
-      if (!result && ended) throw new Error(`the machine ended without it:\n${machine.output().slice(-2000)}`);
+      if (!result && ended) throw new Error(`the machine ended without this result:\n${machine.output().slice(-2000)}`);
       return result;
     },
     limit,

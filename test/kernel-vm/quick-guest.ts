@@ -1,4 +1,7 @@
-/** Runs inside the machine with the kernel module: `wgts up` beside wg-quick, one line of JSON for each check. */
+/**
+ * Runs inside the machine with the kernel module: `wgts up` compared with wg-quick, one line of
+ * JSON per check.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { run } from '../netns/command.ts';
@@ -56,7 +59,8 @@ await report(QUICK_CHECKS.killed, async lab => {
   succeeded(await host.wgts('up'));
   const whole = await host.picture();
   succeeded(await host.wgts('down'));
-  // the machine is slow: before anything is made, with half of it, and with all but the last
+  // The machine is slow, so kill only at three steps: before anything is made, halfway, and before
+  // the last one.
   for (const line of [1, 6, 12]) {
     const command = [process.execPath, KILLED, 'up', String(line), host.file];
     for (const verb of ['up', 'down'] as const) {
@@ -86,7 +90,10 @@ function succeeded({ code, stderr }: { readonly code: number | null; readonly st
   assert.doesNotMatch(stderr, /warning/);
 }
 
-/** Without what the kernel gives a TUN and not a WireGuard link: a queue, and link-local addresses with their routes. */
+/**
+ * Drops what the kernel gives a TUN device but not a WireGuard link: a queue, and link-local
+ * addresses with their routes.
+ */
 function alike(picture: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(picture).map(([what, text]) => [

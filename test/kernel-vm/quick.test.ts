@@ -1,4 +1,7 @@
-/** `wgts up` and `down` where the kernel has WireGuard, inside QEMU, beside wg-quick and beside userspace. */
+/**
+ * `wgts up` and `down` with the kernel's WireGuard, inside QEMU, compared with wg-quick and with
+ * userspace.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Running } from '../netns/command.ts';
 import { describeWith, NETWORK } from '../netns/needs.ts';

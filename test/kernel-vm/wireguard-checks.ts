@@ -1,6 +1,6 @@
 /**
- * What the `wireguard` family promises over netlink, as checks that run over the fake kernel in any test and over the real module in the
- * machine that has it. A check throws when a promise is not kept.
+ * The promises of the `wireguard` family over netlink, as checks that run on the fake kernel in any
+ * test and on the real module in the machine that has it. A check throws if a promise is broken.
  */
 import assert from 'node:assert/strict';
 import { parseEndpoint } from '../../src/base/endpoint.ts';
@@ -12,7 +12,7 @@ import type { KernelWireguard } from '../../src/netlink/wireguard.ts';
 
 export interface CheckStage {
   readonly wireguard: KernelWireguard;
-  /** A device that is up and has nothing yet. */
+  /** A device that is up and not configured. */
   readonly name: string;
 }
 
@@ -22,14 +22,14 @@ export interface Check {
 }
 
 const NO_KEY = new Uint8Array(32);
-/** A public key for each number, the same every time. */
+/** Returns a distinct public key for each number, the same every time. */
 export const key = (n: number): Uint8Array =>
   Uint8Array.from(opensslCrypto.hash(Uint8Array.of(n, n >> 8, n >> 16, 77)));
 const net = (text: string) => parsePrefix(text)!;
 const add = (...texts: string[]) => texts.map(text => ({ prefix: net(text) }));
 const away = (...texts: string[]) => texts.map(text => ({ prefix: net(text), remove: true }));
 
-/** @param each how many allowed IPs a peer has, of both families */
+/** @param each number of allowed IPs per peer, of both families */
 export function manyPeers(count: number, each: number): PeerConfig[] {
   return Array.from({ length: count }, (_, i) => ({
     publicKey: key(i),
@@ -43,7 +43,7 @@ export function manyPeers(count: number, each: number): PeerConfig[] {
   }));
 }
 
-/** Of peers that were only just made. */
+/** Returns the expected status of newly created peers. */
 export function expectedPeers(peers: readonly PeerConfig[]): PeerStatus[] {
   return peers.map(({ publicKey, presharedKey, endpoint, persistentKeepalive = 0, allowedIps = [] }) => ({
     publicKey,
@@ -68,8 +68,9 @@ async function setAndList(stage: CheckStage, ...configs: DeviceConfig[]): Promis
 
 export const CHECKS: readonly Check[] = [
   {
-    // how the agent greets a peer by a device that begins no handshake on request (calico/apply/device/fresh-handshakes.ts)
-    name: 'a peer that is removed and made anew in one request is as it is given, and the others are as they were',
+    // This is how the agent makes a device without handshakes on request greet a peer
+    // (calico/apply/device/fresh-handshakes.ts).
+    name: 'a peer that is removed and recreated in one request is as configured, and the others are unchanged',
     async run({ wireguard, name }) {
       const [a, b] = manyPeers(2, 3) as [PeerConfig, PeerConfig];
       await wireguard.set(name, { privateKey: key(1000), peers: [a, b] });
@@ -85,7 +86,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    name: 'everything that is set is read back; zeros take away',
+    name: 'everything that is set is read back; zeros remove',
     async run({ wireguard, name }) {
       const privateKey = key(1000);
       const peers = manyPeers(6, 4);
@@ -110,7 +111,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    name: 'flags: replace peers, replace allowed IPs, update only, remove; a prefix moves to who asked last',
+    name: 'flags: replace peers, replace allowed IPs, update only, remove; a prefix moves to the peer that claims it last',
     async run(stage) {
       const first = { publicKey: key(1), allowedIps: add('10.1.0.0/16', '10.2.0.0/16') };
       const second = { publicKey: key(2), allowedIps: add('10.3.0.0/16') };
@@ -119,10 +120,10 @@ export const CHECKS: readonly Check[] = [
       assert.deepEqual(await setAndList(stage, { peers: [steal] }), ['10.1.0.0/16', '10.3.0.0/16 10.2.0.0/16']);
       const empty: PeerConfig = { publicKey: key(2), replaceAllowedIps: true, allowedIps: add('10.4.0.0/16') };
       assert.deepEqual(await setAndList(stage, { peers: [empty] }), ['10.1.0.0/16', '10.4.0.0/16']);
-      const nobody: PeerConfig = { publicKey: key(3), updateOnly: true, allowedIps: add('10.4.0.0/16') };
+      const unknown: PeerConfig = { publicKey: key(3), updateOnly: true, allowedIps: add('10.4.0.0/16') };
       const known: PeerConfig = { publicKey: key(1), updateOnly: true, allowedIps: add('10.5.0.0/16') };
       const gone: PeerConfig = { publicKey: key(9), remove: true };
-      assert.deepEqual(await setAndList(stage, { peers: [nobody, known, gone] }), [
+      assert.deepEqual(await setAndList(stage, { peers: [unknown, known, gone] }), [
         '10.1.0.0/16 10.5.0.0/16',
         '10.4.0.0/16',
       ]);
@@ -132,7 +133,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    name: 'single allowed IPs are taken away, in their order, and only from the peer that has them',
+    name: 'single allowed IPs are removed, in order, and only from the peer that has them',
     async run(stage) {
       const first = { publicKey: key(1), allowedIps: add('10.1.0.0/16', '10.2.0.0/16', 'fd01::/64') };
       const second = { publicKey: key(2), allowedIps: add('10.3.0.0/16') };
@@ -171,7 +172,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    name: 'refusals say what was attempted on what, and the errno',
+    name: 'refusals name the operation, its object and the errno',
     async run({ wireguard, name }) {
       const refused = (promise: Promise<unknown>, message: RegExp) =>
         assert.rejects(promise, { name: 'NetlinkError', message });

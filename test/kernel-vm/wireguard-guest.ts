@@ -1,4 +1,7 @@
-/** Runs inside the machine with the kernel module: every check of the `wireguard` family in turn, one line of JSON each. */
+/**
+ * Runs inside the machine with the kernel module: every check of the `wireguard` family in turn,
+ * one line of JSON each.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { formatDump } from '../../src/config/show.ts';
@@ -37,7 +40,7 @@ async function withDevice<T>(run: (stage: CheckStage) => Promise<T>): Promise<T>
   }
 }
 
-/** What we set is what wg shows, what we read is what wg shows; and how long it takes. */
+/** Compares what we set and what we read with wg's output, and measures the time. */
 async function big({ name }: CheckStage): Promise<Partial<CheckResult>> {
   const peers = manyPeers(1000, 10);
   const own = { privateKey: key(5000), listenPort: 51820, fwmark: 7 };
@@ -63,7 +66,7 @@ async function big({ name }: CheckStage): Promise<Partial<CheckResult>> {
   return { setMilliseconds: between - before, getMilliseconds: after - between, removeMilliseconds: done - one };
 }
 
-/** The device as a link, as `ip` shows it. */
+/** Compares the device as a link with the output of `ip`. */
 async function asLink({ name }: CheckStage): Promise<void> {
   const link = (await network.links.find(name))!;
   assert.equal(link.kind, 'wireguard');

@@ -1,4 +1,4 @@
-/** What the guest prints of each check. */
+/** The result of each check in the guest. */
 
 export interface CheckResult {
   readonly name: string;
@@ -9,5 +9,5 @@ export interface CheckResult {
 }
 
 export const BIG =
-  '1,000 peers with 10 allowed IPs each: set, got and shown by wg are equal; one allowed IP taken away';
-export const NETWORK_CHECK = 'the device as a link, with an MTU and an address, is as ip shows it';
+  '1,000 peers with 10 allowed IPs each: set, read and shown by wg are equal; one allowed IP is removed';
+export const NETWORK_CHECK = 'the device as a link, with an MTU and an address, is what ip shows';

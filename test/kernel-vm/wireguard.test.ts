@@ -1,4 +1,7 @@
-/** The kernel's own `wireguard` family over our netlink, inside QEMU, compared with what `wg` and `ip` say there. */
+/**
+ * The kernel's own `wireguard` family through our netlink, inside QEMU, compared with `wg` and
+ * `ip`.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Running } from '../netns/command.ts';
 import { describeWith, NETWORK } from '../netns/needs.ts';

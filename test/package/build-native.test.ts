@@ -1,4 +1,7 @@
-/** scripts/build-native.mjs: it compiles only where native/prebuilt does not serve, and says why where it cannot. */
+/**
+ * scripts/build-native.mjs compiles only if native/prebuilt does not work here, and says why if it
+ * cannot.
+ */
 import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -31,7 +34,7 @@ beforeEach(() => {
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   compiler = join(folder, 'cc');
-  // takes the name after -o for what it makes
+  // It writes to the path after -o.
   writeFileSync(
     compiler,
     '#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" != -o ] || { echo compiled >"$2"; exit; }; shift; done\n',
@@ -52,7 +55,7 @@ function build(cc: string, env: Record<string, string> = {}) {
   return { status, said: stdout + stderr };
 }
 
-test('a prebuilt addon that fits: nothing is compiled or said', () => {
+test('with a fitting prebuilt addon nothing is compiled or printed', () => {
   expect(build(compiler)).toEqual({ status: 0, said: '' });
   expect(build(NONE)).toEqual({ status: 0, said: '' });
   expect(existsSync(join(folder, 'native/build'))).toBe(false);
@@ -64,9 +67,9 @@ test.each([
   ['missing', () => rmSync(prebuilt()), /native\/prebuilt\/\S+ cannot be loaded \(ENOENT/],
   ['of other sources', () => appendFileSync(join(folder, 'native/sum.c'), '\n'), /not those that native\/prebuilt/],
   ['without its manifest', () => rmSync(join(folder, 'native/prebuilt/manifest.json')), /cannot be read \(ENOENT/],
-] as const)('one that is %s: the compiler makes another, or what to do is said', (_, spoil, sentence) => {
+] as const)('with one that is %s the compiler makes another, or a message says what to do', (_, spoil, sentence) => {
   spoil();
-  // the other libc's file of this processor does not load, and must not be what is reported
+  // The other libc's file for this processor does not load either, and must not be reported.
   const without = build(NONE);
   expect(without.status).toBe(0);
   expect(without.said).toMatch(sentence);
@@ -74,11 +77,11 @@ test.each([
   expect(built()).toBe(false);
   expect(build(compiler)).toEqual({ status: 0, said: '' });
   expect(built()).toBe(true);
-  // and not again
+  // not built again
   expect(build(NONE)).toEqual({ status: 0, said: '' });
 });
 
-test('what was built of other sources gives way to the prebuilt addon', () => {
+test('the prebuilt addon replaces one that was built from other sources', () => {
   mkdirSync(join(folder, 'native/build'));
   writeFileSync(join(folder, 'native/build/wireguard.node'), 'old');
   writeFileSync(join(folder, 'native/build/sources.sha256'), 'old\n');
@@ -94,7 +97,7 @@ test('WGTS_REBUILD=1 compiles in any case, and fails without a compiler', () => 
   expect(built()).toBe(true);
 });
 
-test('missing headers: one sentence, and not the compiler for each file', () => {
+test('missing headers are reported in one sentence, instead of once per file by the compiler', () => {
   const bare = join(folder, 'bare-cc');
   writeFileSync(bare, '#!/bin/sh\n[ "$1" = --version ] || { echo "fatal error: stdio.h" >&2; exit 1; }\n', {
     mode: 0o755,

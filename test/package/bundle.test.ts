@@ -5,14 +5,16 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const PROGRAM = join(import.meta.dirname, '../../dist/program');
-/** `node:sea` has no name without `node:`; the package `debug` looks whether the other is there, and does without. */
+/**
+ * `node:sea` has no name without `node:`; the package `debug` only checks whether the other exists.
+ */
 const OPTIONAL = ['sea', 'supports-color'];
-/** Newer Nodes warn of these, on everybody's standard error. */
+/** Newer Nodes print warnings about these on standard error. */
 const DEPRECATED = ['punycode', 'sys'];
 
 const files = readdirSync(PROGRAM).filter(name => name.endsWith('.cjs'));
 
-test('the bundle needs nothing but itself and what Node has, and nothing of that is deprecated', () => {
+test('the bundle needs only itself and modules of Node that are not deprecated', () => {
   expect(files).toEqual(expect.arrayContaining(['wgts.cjs', 'wireguard-ts.cjs']));
   const wanted = new Set<string>();
   for (const name of files)

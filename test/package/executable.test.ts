@@ -1,5 +1,5 @@
 /**
- * The single executable: both programs in one file, which wants a C library and nothing else.
+ * The single executable: both programs in one file, which needs only a C library.
  *
  * @module-tag slow
  */
@@ -45,7 +45,7 @@ function run(args: readonly string[], options: { input?: string; env?: Record<st
 }
 
 describe('the executable', () => {
-  test('has the version of the package, and is the program that its name says', () => {
+  test('has the version of the package, and runs the program that argv[0] names', () => {
     expect(run(['--version'])).toMatchObject({ status: 0, out: expect.stringContaining(version) });
     expect(run([]).err).not.toMatch(/Usage: wireguard-ts/);
     expect(run([], { argv0: 'wireguard-ts' }).err).toMatch(/wireguard-ts/);
@@ -57,7 +57,7 @@ describe('the executable', () => {
     expect(run(['pubkey'], { input: key })).toEqual({ status: 0, out: `${expected}\n`, err: '' });
   });
 
-  test('the environment adds no code, opens no debugger', () => {
+  test('the environment cannot add code or open a debugger', () => {
     const script = join(folder, 'foreign.cjs');
     writeFileSync(script, "require('node:fs').writeSync(1, 'foreign')");
     for (const NODE_OPTIONS of ['--inspect=127.0.0.1:0', `--require=${script}`]) {
@@ -67,7 +67,7 @@ describe('the executable', () => {
     }
   });
 
-  test('SIGUSR1 at any instant of a start opens nothing', async () => {
+  test('SIGUSR1 at any instant of a start opens no debugger', async () => {
     for (let delay = 0; delay < 80; delay += 4) {
       const child = spawn(wgts, ['verify', '--datastore', 'file:/nonexistent'], { env: {} });
       let output = '';
@@ -81,7 +81,7 @@ describe('the executable', () => {
     }
   });
 
-  test('the same bytes twice', () => {
+  test('builds the same bytes twice', () => {
     const again = join(folder, 'again');
     makeExecutable(again);
     expect(readFileSync(again).equals(readFileSync(wgts))).toBe(true);
@@ -92,7 +92,7 @@ describeWith(['root', 'tun', 'namespaces', 'unshare', 'ip'], 'the executable in 
   let root: EmptyRoot;
   beforeAll(() => {
     root = new EmptyRoot(wgts);
-    root.run('true'); // makes the places that devices are mounted on
+    root.run('true'); // creates the mount points of devices
   });
   afterAll(() => root?.remove());
 
@@ -103,7 +103,7 @@ describeWith(['root', 'tun', 'namespaces', 'unshare', 'ip'], 'the executable in 
     kill -9 -1`;
 
   test.each([{ proc: true }, { proc: false }])(
-    'a device goes to the background, answers, and is killed: nothing is left, %j',
+    'a device goes to the background, answers, is killed and leaves nothing behind, %j',
     options => {
       const before = root.files();
       const { out, err } = root.run(DEVICE, options);
@@ -114,13 +114,13 @@ describeWith(['root', 'tun', 'namespaces', 'unshare', 'ip'], 'the executable in 
       const socket = 'var/run/wireguard/wgempty0.sock';
       expect(existsSync(join(root.tree, socket))).toBe(true);
       rmSync(join(root.tree, socket));
-      // the log is to be read afterwards
+      // The log intentionally stays for later reading.
       rmSync(join(root.tree, 'var/log'), { recursive: true, force: true });
       expect(root.files()).toEqual(before);
     },
   );
 
-  test('libIPSec_MB is inside where Debian has it', () => {
+  test('contains libIPSec_MB if Debian has it', () => {
     const { out } = root.run('in_root /usr/bin/wgts doctor --json');
     const provider = JSON.parse(out).aead.find(({ name }: { name: string }) => name === 'ipsec-mb');
     if (process.arch === 'x64') expect(provider).toMatchObject({ nanoseconds: expect.any(Number) });
@@ -133,11 +133,11 @@ describeWith(['root', 'tun', 'namespaces', 'unshare', 'ip'], 'the executable in 
     in_root /usr/bin/wgts doctor --json`;
   const addonProblem = () => JSON.parse(root.run(LOCKED).out).addonProblem;
 
-  test('where no folder will do each is named, with what to do', () => {
+  test('if no folder works, the message names each one and says what to do', () => {
     expect(addonProblem()).toMatch(/mount one without noexec, or name one by TMPDIR .*\/tmp: .*\/var\/tmp: .*EROFS/);
   });
 
-  test("a package's own file needs no folder, if root alone can change it and it is the same", () => {
+  test("a package's own file is used in place if only root can change it and it is identical", () => {
     const installed = join(root.tree, 'usr/lib/wireguard-ts');
     const file = join(installed, 'wireguard.node');
     mkdirSync(installed, { recursive: true });
@@ -154,7 +154,7 @@ describeWith(['root', 'tun', 'namespaces', 'unshare', 'ip'], 'the executable in 
     rmSync(installed, { recursive: true });
   });
 
-  test('what it was loaded from is gone: no folder of its own under /tmp', () => {
+  test('the temporary file of the addon is removed, and no folder is left under /tmp', () => {
     expect(readdirSync(join(root.tree, 'var/tmp'))).toEqual([]);
   });
 });

@@ -1,4 +1,7 @@
-/** The single executable for this machine's processor, and a file tree with nothing in it but that and a C library. */
+/**
+ * The single executable for this machine's processor, and a file tree that contains only the
+ * executable and a C library.
+ */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Makes it as `npm run package` does. */
+/** Builds the executable as `npm run package` does. */
 export function makeExecutable(path: string, arch = process.arch): void {
   const script = join(ROOT, 'scripts/package/executable.mjs');
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, arch, path], { encoding: 'utf8' });
@@ -20,7 +23,10 @@ export interface Ran {
   readonly err: string;
 }
 
-/** A tree that is the root of what runs in it: the executable as /usr/bin/wgts and /usr/bin/wireguard-ts, glibc, and empty folders. */
+/**
+ * A file tree that serves as the root of its programs: the executable as /usr/bin/wgts and
+ * /usr/bin/wireguard-ts, glibc, and empty folders.
+ */
 export class EmptyRoot {
   readonly tree = mkdtempSync(join(tmpdir(), 'wgts-root-'));
 
@@ -37,8 +43,9 @@ export class EmptyRoot {
   }
 
   /**
-   * Runs lines of a shell, in which `in_root COMMAND` runs a command in the tree, in a network and a mount namespace of their own. There
-   * are /dev/null, /dev/net/tun, and /proc unless it is left out; /tmp lets nothing be run.
+   * Runs shell lines in which `in_root COMMAND` runs a command in the tree, in separate network and
+   * mount namespaces. /dev/null and /dev/net/tun exist, and /proc unless omitted; /tmp is mounted
+   * noexec.
    */
   run(lines: string, { proc = true, env = {} }: { proc?: boolean; env?: Record<string, string> } = {}): Ran {
     const script = `set -e
@@ -55,7 +62,7 @@ export class EmptyRoot {
     return { status: child.status, out: child.stdout, err: child.stderr };
   }
 
-  /** All that is in it, by path. */
+  /** Returns the paths of all files. */
   files(): string[] {
     return readdirSync(this.tree, { recursive: true, encoding: 'utf8' }).sort();
   }

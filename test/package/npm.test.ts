@@ -1,6 +1,7 @@
 /**
- * What is published: everything that an installation needs, and nothing that was made for this machine or for tests. It is packed,
- * installed into an empty folder as on a machine without a compiler, and run.
+ * The published package: everything that an installation needs, and nothing that was made for this
+ * machine or for tests. It is packed, installed into an empty folder as on a machine without a
+ * compiler, and run.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import {
@@ -63,7 +64,7 @@ test('the package holds programs, types, and the addon, prebuilt and as source',
   );
 });
 
-test('it holds nothing else', () => {
+test('it contains nothing else', () => {
   const KNOWN = [
     /^(CHANGELOG|CONTRIBUTING|SECURITY|README(\.\w+)?)\.md$|^LICENSE$|^package\.json$/,
     /^bin\/[\w.-]+$/,
@@ -81,22 +82,22 @@ test('it holds nothing else', () => {
   expect(paths.filter(path => !KNOWN.some(pattern => pattern.test(path)))).toEqual([]);
 });
 
-test('links of its documents lead to files that it holds', () => {
+test('links of its documents lead to files of the package', () => {
   const documents = paths.filter(path => path.endsWith('.md'));
   expect(documents.length).toBeGreaterThan(10);
   const broken = documents.flatMap(document =>
     linksOf(readFileSync(join(ROOT, document), 'utf8'))
       .map(link => ({ document, link, path: normalize(join(dirname(document), link)) }))
-      // a link to a folder needs something in it
+      // a link to a folder needs a file inside it
       .filter(({ path }) => !paths.some(packed => packed === path || packed.startsWith(`${path.replace(/\/$/, '')}/`)))
       .map(({ link }) => `${document}: ${link}`),
   );
   expect(broken).toEqual([]);
 });
 
-// needs npm's registry
+// Needs npm's registry.
 describe('installed on a machine without a compiler', { tags: SLOW }, () => {
-  // npm finds node, but no compiler: cc is looked for in the PATH
+  // npm finds node but no compiler, because cc is looked up in PATH.
   const bin = join(folder, 'bin');
   const env = { ...process.env, CC: join(bin, 'no-compiler'), NODE_OPTIONS: '' };
 
@@ -114,7 +115,7 @@ describe('installed on a machine without a compiler', { tags: SLOW }, () => {
       succeed('npm', args, prefix, env);
     }, LIMIT_MS);
 
-    test('nothing was compiled, and the programs are executable', () => {
+    test('nothing is compiled, and the programs are executable', () => {
       expect(existsSync(join(modules, 'wireguard-ts/native/build'))).toBe(false);
       for (const program of ['wgts', 'wireguard-ts'])
         expect(statSync(join(commands, program)).mode & 0o111, program).toBe(0o111);
@@ -192,7 +193,7 @@ export const desired = (input: Parameters<typeof plan>[0]): Desired => plan(inpu
     writeFileSync(join(project, 'program.ts'), PROGRAM);
   });
 
-  // without the types of Node, and with a look into every .d.ts
+  // Without the types of Node, and with every .d.ts checked.
   test.each([
     ['nodenext', 'nodenext'],
     ['esnext', 'bundler'],
@@ -209,7 +210,7 @@ export const desired = (input: Parameters<typeof plan>[0]): Desired => plan(inpu
   });
 
   test.each(['wireguard-ts', 'wireguard-ts/config', 'wireguard-ts/device'])(
-    'is bundled from %s without what it does not use',
+    'is bundled from %s without unused code',
     async entry => {
       const file = join(project, 'one-name.js');
       const name = entry.endsWith('device') ? 'offloadsWithout' : 'formatAddress';
@@ -223,7 +224,7 @@ export const desired = (input: Parameters<typeof plan>[0]): Desired => plan(inpu
   );
 });
 
-/** Relative links, without their fragments; not those in code. */
+/** Returns relative links without their fragments, ignoring code. */
 function linksOf(markdown: string): string[] {
   const prose = markdown.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
   return [...prose.matchAll(/\]\(([^)\s]+)\)|(?:href|src)="([^"]+)"/g)]

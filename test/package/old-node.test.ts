@@ -1,6 +1,7 @@
 /**
- * What an old Node is told: one sentence. Node 12, which Debian 11 and Ubuntu 22.04 have, cannot read today's syntax, so what it reads first has none.
- * Here a Node of today says that it is an old one; whether an old one reads these files is tried by hand.
+ * The messages for an old Node: one sentence. Node 12, which Debian 11 and Ubuntu 22.04 have,
+ * cannot parse today's syntax, so the first files it reads use none. Here a current Node pretends
+ * to be old; whether an old one parses these files is tested by hand.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +23,7 @@ const PROGRAMS = [
   ['wireguard-ts', 'scripts/build-native.mjs'],
 ] as const;
 
-/** Runs a program with a `node` in PATH that takes itself for this version. */
+/** Runs a program with a `node` in PATH that reports this version. */
 function runAs(version: string, file: string) {
   const pretend = join(folder, 'pretend.cjs');
   writeFileSync(pretend, `Object.defineProperty(process.versions, 'node', { value: '${version}' });\n`);
@@ -42,7 +43,7 @@ describe.each(PROGRAMS)('%s: %s', (name, file) => {
     ]);
   });
 
-  test('has no syntax before that which Node 12 cannot read', () => {
+  test('uses only syntax that Node 12 can parse', () => {
     expect(readFileSync(join(ROOT, file), 'utf8')).not.toMatch(/\?\?|\?\.|^await |\|\|=|&&=/m);
   });
 });
@@ -52,6 +53,6 @@ test.each(['20.19.0', '22.1.0', '100.0.0'])('Node %s is new enough', version => 
   expect(runAs(version, 'scripts/node-version.mjs')).toEqual({ status: 0, said: '' });
 });
 
-test('the oldest is that of package.json', () => {
+test('the oldest is the one of package.json', () => {
   expect(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).engines.node).toBe('>=20.19');
 });

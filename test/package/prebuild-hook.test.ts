@@ -1,4 +1,7 @@
-/** npm runs the script `prebuild` before `build`: building must not need the cross compiler, `npm run prebuild` must use it. */
+/**
+ * npm runs the script `prebuild` before `build`: building must not need the cross compiler, but
+ * `npm run prebuild` must use it.
+ */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +18,7 @@ for (const name of ['scripts/prebuild.mjs', 'scripts/addon', 'native'])
 symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
 const scripts = { prebuild: 'node scripts/prebuild.mjs', build: 'echo built' };
 writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'any', type: 'module', scripts }));
-// a machine on which the compiler is not to be had
+// Simulate a machine on which the compiler cannot be installed.
 mkdirSync(join(folder, 'bin'));
 writeFileSync(join(folder, 'bin/python3'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
 

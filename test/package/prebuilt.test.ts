@@ -1,4 +1,7 @@
-/** native/prebuilt: made of the C sources as they are, for every platform, and asking no more of it than was promised. */
+/**
+ * native/prebuilt matches the C sources, exists for every platform, and requires no more of it than
+ * promised.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +13,7 @@ const NAMES = ['linux-arm64-glibc', 'linux-arm64-musl', 'linux-x64-glibc', 'linu
   name => `${name}.node`,
 );
 
-test('the files were made of these C sources; otherwise run: npm run prebuild', () => {
+test('the files match these C sources; otherwise run: npm run prebuild', () => {
   expect(manifest.sources).toBe(sourcesHash());
   expect(manifest.headers).toBe(headersVersion());
   expect(readdirSync(PREBUILT).sort()).toEqual([...NAMES, 'manifest.json']);
@@ -27,7 +30,7 @@ describe.each(NAMES)('%s', name => {
     expect(bytes.length).toBeLessThan(200_000);
   });
 
-  test('needs its libc alone, no symbol of it newer than glibc 2.28', () => {
+  test('needs only its libc, and no symbol newer than glibc 2.28', () => {
     const loader = arch === 'x64' ? 'ld-linux-x86-64.so.2' : 'ld-linux-aarch64.so.1';
     expect(elf.needed.sort()).toEqual(
       libc === 'musl' ? ['libc.so'] : [loader, 'libc.so.6', 'libdl.so.2', 'libpthread.so.0'].sort(),
@@ -37,17 +40,17 @@ describe.each(NAMES)('%s', name => {
     expect(versions.length > 0).toBe(libc === 'glibc');
   });
 
-  test('offers what Node looks for and nothing else, and of Node needs Node-API and libuv alone', () => {
+  test('exports exactly what Node looks up, and needs only Node-API and libuv from Node', () => {
     expect(elf.defined.sort()).toEqual(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
     expect(elf.undefined.filter(symbol => /^(_Z|EVP_|v8)/.test(symbol))).toEqual([]);
     expect(elf.undefined).toEqual(expect.arrayContaining(['napi_create_function', '__stack_chk_fail']));
   });
 
-  test('is hardened: relocations read-only, bound at once, no executable stack, never unloaded', () => {
+  test('is hardened: read-only relocations, immediate binding, no executable stack, never unloaded', () => {
     expect(elf).toMatchObject({ relro: true, now: true, nodelete: true, executableStack: false, runPath: false });
   });
 
-  test('names no path of the machine that made it', () => {
+  test('contains no path of the build machine', () => {
     expect(bytes.toString('latin1')).not.toMatch(/\/(tmp|root|home|work|build)\b/);
   });
 });

@@ -1,4 +1,4 @@
-/** The bill of materials: valid CycloneDX, and complete for what a release is known to hold. */
+/** The bill of materials: valid CycloneDX, and complete for the known parts of a release. */
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library';
 import { expect, test } from 'vitest';
 import { sbom } from '../../scripts/package/sbom.mjs';
@@ -28,14 +28,14 @@ const INVENTORY = {
   ],
 };
 
-test('is valid by the schema of CycloneDX 1.6', async () => {
+test('is valid against the schema of CycloneDX 1.6', async () => {
   const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6);
   expect(await validator.validate(sbom(INVENTORY, 1_700_000_000))).toBeNull();
   const wrong = sbom(INVENTORY, 1_700_000_000).replace('"type": "platform"', '"type": "no such type"');
   expect(await validator.validate(wrong)).not.toBeNull();
 });
 
-test('names Node, the OpenSSL inside of it, packages, addon and libraries', () => {
+test('names Node, its OpenSSL, packages, addon and libraries', () => {
   const text = sbom(INVENTORY, 1_700_000_000);
   for (const name of [
     'cpe:2.3:a:openssl:openssl:3.5.9:',
@@ -47,7 +47,7 @@ test('names Node, the OpenSSL inside of it, packages, addon and libraries', () =
     expect(text).toContain(name);
 });
 
-test('is the same for the same release, and another for another', () => {
+test('is equal for the same release, and differs between releases', () => {
   expect(sbom(INVENTORY, 1_700_000_000)).toBe(sbom(INVENTORY, 1_700_000_000));
   const serial = (epoch: number): string =>
     (JSON.parse(sbom(INVENTORY, epoch)) as { serialNumber: string }).serialNumber;

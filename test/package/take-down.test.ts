@@ -1,4 +1,7 @@
-/** What a package runs before the program is removed (packaging/take-down), on a folder instead of the system. */
+/**
+ * The script that a package runs before the program is removed (packaging/take-down), on a folder
+ * instead of the system.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -16,7 +19,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { testWith } from '../netns/needs.ts';
 
-test('what another user calls his process is no sequence that the terminal of root obeys', async () => {
+test('the command line of another user cannot send control sequences to the terminal of root', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-take-down-'));
   const program = join(folder, 'wgts');
   copyFileSync(realpathSync('/bin/sh'), program);
@@ -49,7 +52,7 @@ test('what another user calls his process is no sequence that the terminal of ro
 
 testWith(
   ['root', 'unshare', 'namespaces'],
-  'an interface of another network namespace is taken down there',
+  'an interface in another network namespace is taken down there',
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'wgts-take-down-'));
     const program = join(folder, 'wgts');

@@ -1,4 +1,7 @@
-/** No file imports itself through others, not even by types, unless the pair is listed here with its reason. */
+/**
+ * No file imports itself through others, not even by types, except the pairs listed here with their
+ * reasons.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +9,7 @@ import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDERS = ['src', 'bench', 'scripts', 'test/support', 'test/sim'];
-/** Imports of types that may close a circle: the importing file, the imported one, and why. */
+/** Type imports that may close a circle: the importing file, the imported one, and the reason. */
 const EXPLAINED: readonly { readonly from: string; readonly to: string; readonly reason: string }[] = [
   {
     from: 'test/sim/sim-node.ts',
@@ -26,7 +29,7 @@ test('no file imports itself through others', () => {
   expect(circles((from, to) => EXPLAINED.some(each => each.from === from && each.to === to))).toEqual([]);
 });
 
-test('each exception is an import of types, and closes a circle', () => {
+test('each exception is a type import, and closes a circle', () => {
   for (const { from, to } of EXPLAINED) {
     const target = `./${to.slice(dirname(from).length + 1)}`;
     expect(sources.get(from)).toMatch(
@@ -45,7 +48,10 @@ test('in native only module.c names the exports of other files', () => {
   }
 });
 
-/** Returns the first circle through each file, as paths of names; `skips` names imports that do not count. */
+/**
+ * Returns the first circle through each file, as paths of names; `skips` names imports that do not
+ * count.
+ */
 function circles(skips: (from: string, to: string) => boolean): string[] {
   const done = new Set<string>();
   const found: string[] = [];

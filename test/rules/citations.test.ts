@@ -7,9 +7,9 @@ import { brokenLinks } from '../support/guide-checks.ts';
 
 const FOLDERS = ['src', 'native', 'test', 'bench', 'scripts', 'deploy', 'docs', 'examples', 'packaging'];
 const REFERENCE = 'docs/reference/calico-felix.md';
-/** A page and its sections: `docs/PAGE.md#one, #two and #three`, also over two lines. */
+/** A page and its sections: `docs/PAGE.md#one, #two and #three`, also across two lines. */
 const CITATION = /\b(docs\/[\w./-]+\.md)((?:(?:,| and)?(?:\s|\*|\/\/)*#[a-z][\w-]*)*)/g;
-/** The working paper that comments cited before its facts came into the repository. */
+/** The working paper that comments cited before its facts moved into the repository. */
 const FORMER = new RegExp(`${['calico', 'wireguard'].join('-')} (?:section )?\\d`);
 
 const files = FOLDERS.filter(folder => existsSync(join(REPOSITORY, folder)))
@@ -26,7 +26,7 @@ test('every page and section that a file cites exists', () => {
   expect(broken).toEqual([]);
 });
 
-test('no file cites what is not in the repository', () => {
+test('no file cites the former working paper', () => {
   expect(files.filter(({ text }) => FORMER.test(text)).map(({ name }) => name)).toEqual([]);
 });
 
@@ -51,7 +51,7 @@ describe('pages outside of the guides', () => {
     expect(sections.filter(section => !links.includes(`#${section}`) && section !== 'sources')).toEqual([]);
   });
 
-  test('the reference defines every link that it refers to', () => {
+  test('the reference defines every link label that it uses', () => {
     const { text } = page(REFERENCE);
     const defined = new Set([...text.matchAll(/^\[([^\]]+)\]: https:/gm)].map(([, label]) => label));
     const used = [...text.matchAll(/\]\[([^\]]+)\]|\[(\d+)\]\[\]/g)].map(([, label, own]) => label ?? own);
@@ -62,15 +62,15 @@ describe('pages outside of the guides', () => {
 
 describe('these checks find', () => {
   test.each([
-    ['a page that is not there', 'see docs/no-such-page.md', /no such page/],
-    ['a section that is not there', `see ${REFERENCE}#no-such-section.`, /#no-such-section/],
+    ['a missing page', 'see docs/no-such-page.md', /no such page/],
+    ['a missing section', `see ${REFERENCE}#no-such-section.`, /#no-such-section/],
     ['the second of two sections', `(${REFERENCE}#mtu, #no-such-section)`, /#no-such-section/],
-    ['one on the next line of a comment', `(${REFERENCE}#mtu and\n * #no-such-section)`, /#no-such-section/],
+    ['a section on the next line of a comment', `(${REFERENCE}#mtu and\n * #no-such-section)`, /#no-such-section/],
   ])('%s', (_, text, problem) => {
     expect(problemsIn(text).join()).toMatch(problem);
   });
 
-  test('nothing in good ones', () => {
+  test('no problem in valid citations', () => {
     expect(problemsIn(`(${REFERENCE}#mtu, #rule). #privateField`)).toEqual([]);
   });
 });

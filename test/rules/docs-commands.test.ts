@@ -1,6 +1,6 @@
 /**
- * The guides promise that every command in them is run by a test, or that they say why not; and that both languages say the same. What
- * runs them, with the guide's own text, is named in test/support/guide-checks.ts.
+ * The guides promise that a test runs every command in them, or that they say why not, and that
+ * both languages agree. test/support/guide-checks.ts names the tests that run a guide's own text.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -13,13 +13,13 @@ const ENGLISH = guides('en');
 const CHINESE = guides('zh');
 const WGTS = join(REPOSITORY, 'dist/program/wgts.cjs');
 
-test('there are guides, and the same in both languages', () => {
+test('guides exist, with the same names in both languages', () => {
   expect(ENGLISH.length).toBeGreaterThanOrEqual(5);
   expect(CHINESE.map(({ name }) => name)).toEqual(ENGLISH.map(({ name }) => name));
 });
 
 describe.each(ENGLISH.map((guide, index) => [guide.name, guide, CHINESE[index]!] as const))('%s', (_, en, zh) => {
-  test('every command is run by a test or says why it is not', () => {
+  test('every command is run by a test, or has a reason why not', () => {
     expect(problemsOf(en, testNames())).toEqual([]);
   });
 
@@ -40,9 +40,9 @@ describe.each(ENGLISH.map((guide, index) => [guide.name, guide, CHINESE[index]!]
 describe('commands of wgts', () => {
   const usage = help();
 
-  test('each that a guide or a manifest names exists, with the options that are named', () => {
+  test('each command that a guide or a manifest names exists, with the named options', () => {
     const used = [...ENGLISH.flatMap(usesOf), ...manifestUses()];
-    // the guide, the labeller and the agent at least
+    // At least those of the guide, the labeller and the agent.
     expect(used.map(({ command }) => command)).toEqual(expect.arrayContaining(['doctor', 'calico', 'verify', 'show']));
     for (const { command, options } of used) {
       expect(usage, command).toMatch(new RegExp(`^  ${command} `, 'm'));
@@ -50,7 +50,7 @@ describe('commands of wgts', () => {
     }
   });
 
-  test('the table of options has all that the agent knows, and no other', () => {
+  test('the table of options lists exactly those of the agent', () => {
     const known = help('calico').match(/--[a-z][a-z0-9-]+/g)!;
     for (const guide of [ENGLISH, CHINESE].map(all => all.find(({ name }) => name === 'calico.md')!)) {
       const rows = guide.text.split('\n').filter(line => line.startsWith('| `--'));
@@ -67,17 +67,17 @@ describe('these checks find', () => {
   test.each([
     ['a block without a marker', '', /no marker/],
     ['a test that does not exist', '<!-- run: no such test -->', /no test is called/],
-    ['a reason that is none', '<!-- not run: no -->', /says no reason/],
+    ['a reason that is too short', '<!-- not run: no -->', /says no reason/],
   ])('%s', (_, marker, problem) => {
     expect(problemsOf(block(marker), names).join()).toMatch(problem);
   });
 
-  test('nothing in good ones', () => {
+  test('no problem in valid blocks', () => {
     expect(problemsOf(block('<!-- run: a test -->'), names)).toEqual([]);
     expect(problemsOf(block('<!-- not run: needs two machines -->'), names)).toEqual([]);
   });
 
-  test('options of commands in text and blocks', () => {
+  test('the options of commands in text and blocks', () => {
     const guide = parse('x.md', 'See `wgts doctor --json`.\n\n```sh\nkubectl x --y | wgts show --z\n```\n');
     expect(usesOf(guide)).toEqual([
       { command: 'show', options: ['--z'] },
@@ -101,7 +101,7 @@ function usesOf({ commands, text }: Guide): Use[] {
   );
 }
 
-/** Of the agent (base and components) and the labeller. */
+/** Returns the commands of the agent (base and components) and the labeller. */
 function manifestUses(): Use[] {
   const folder = join(REPOSITORY, 'deploy');
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.yaml'));

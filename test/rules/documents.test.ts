@@ -1,4 +1,7 @@
-/** Facts in the documents that would go stale: paths, versions, contents, and who may import whom. */
+/**
+ * Facts in the documents that would go stale: paths, versions, contents, and which folder may
+ * import which.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -27,7 +30,7 @@ const files = FOLDERS.flatMap(folder =>
 );
 const present = new Set([...FOLDERS, ...files]);
 const documents = [...files.filter(name => /^docs\/[^/]+\.md$/.test(name)), 'CONTRIBUTING.md', 'SECURITY.md'];
-/** Pages of the design: each lists its sections. */
+/** Pages of the design. Each one lists its sections. */
 const design = documents.filter(name => !/benchmarks/.test(name) && name !== 'SECURITY.md');
 
 const manifest = JSON.parse(read('package.json')) as {
@@ -40,14 +43,14 @@ test(`the map has at most ${MAP_LINES} lines`, () => {
   expect(read(MAP).trimEnd().split('\n').length).toBeLessThanOrEqual(MAP_LINES);
 });
 
-test('the map says of every folder what it may import, as the test of layers does', () => {
+test('the map lists what every folder may import, like the test of layers', () => {
   const [, table = ''] = /<!-- layers -->\n([\s\S]*?)\n<!-- \/layers -->/.exec(read(MAP)) ?? [];
   const rows = [...table.matchAll(/^\| `([\w/]+)` \| (.+) \| (.+) \|$/gm)];
   expect(rows.map(([, folder]) => folder)).toEqual(Object.keys(MAY_IMPORT));
   for (const [, folder, , cell] of rows) expect(cell, folder).toBe(importsCell(folder!));
 });
 
-test('the map names the pure folders, as the project that compiles them does', () => {
+test('the map names the pure folders, like the project that compiles them', () => {
   const { include } = JSON.parse(read('tsconfig.pure.json')) as { include: string[] };
   const folders = include.filter(name => !name.startsWith('src/public/')).map(name => name.slice('src/'.length));
   const [, named = ''] = /^- \*\*Pure folders: ([^*]+)\*\*/m.exec(read(MAP)) ?? [];
@@ -85,14 +88,14 @@ describe.each(design)('%s', name => {
 describe('versions', () => {
   const [major, minor] = manifest.version.split('.');
 
-  test('the lock, the newest entry of the changelog and the security policy have that of package.json', () => {
+  test('the lock, the newest changelog entry and the security policy have the version of package.json', () => {
     const lock = JSON.parse(read('package-lock.json')) as { version: string; packages: { '': { version: string } } };
     expect([lock.version, lock.packages[''].version]).toEqual([manifest.version, manifest.version]);
     expect(/^## (?:\[)?(\d[\d.]*)/m.exec(read('CHANGELOG.md'))?.[1]).toBe(manifest.version);
     expect(read('SECURITY.md')).toContain(`| ${major}.${minor}.x | yes |`);
   });
 
-  test('the image has it in manifests and guides', () => {
+  test('the image has this version in manifests and guides', () => {
     const named = [...files.filter(name => /^(deploy|docs)\/.*(\.ya?ml|\.md|Dockerfile)$/.test(name))].flatMap(name =>
       [...read(name).matchAll(/(?:\bwireguard-ts:|newTag: )(\d+\.\d+\.\d+)/g)].map(([, version]) => ({
         name,
@@ -126,7 +129,7 @@ describe('the check of paths finds', () => {
     },
   );
 
-  test('no fault in commands, placeholders and paths of other places', () => {
+  test('no problem in commands, placeholders and paths outside of the repository', () => {
     expect(
       missingPaths('`npm run test:all`, `/run/wireguard-ts`, `src/base`, `bin/`, `dist/program/wgts.cjs`'),
     ).toEqual([]);
@@ -137,7 +140,7 @@ function read(name: string): string {
   return readFileSync(join(REPOSITORY, name), 'utf8');
 }
 
-/** Paths in backticks that are not in the repository. A name of a source file needs its whole path. */
+/** Returns paths in backticks that are not in the repository. A source file needs its full path. */
 function missingPaths(text: string): string[] {
   const spans = [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/`([\w.*/-]+)`/g)].map(([, span]) => span!);
   return spans.filter(span => {
@@ -150,7 +153,7 @@ function missingPaths(text: string): string[] {
   });
 }
 
-/** The cell of a folder: `calico/*` is every other folder of src/calico. */
+/** Returns the table cell of a folder: `calico/*` means every other folder of src/calico. */
 function importsCell(folder: string): string {
   const may = MAY_IMPORT[folder]!;
   const calico = Object.keys(MAY_IMPORT).filter(name => name.startsWith('calico/') && name !== folder);

@@ -1,4 +1,6 @@
-/** examples/: short, commented, and the same programs that the README and the guide of the library show. */
+/**
+ * examples/: short, commented, and the same programs as in the README and the guide of the library.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +12,7 @@ const examples = new Map(readdirSync(FOLDER).map(name => [name, readFileSync(joi
 const shown = (path: string) => fences(page(path).text, 'js');
 
 describe.each([...examples])('%s', (name, text) => {
-  test(`has at most ${LONGEST} lines, and begins with what it does and how to run it`, () => {
+  test(`has at most ${LONGEST} lines, and begins with its purpose and how to run it`, () => {
     expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(LONGEST);
     expect(text).toMatch(/^\/\/ /);
     expect(/^(\/\/ .*\n)+/.exec(text)![0]).toContain(`node examples/${name}`);
@@ -26,7 +28,7 @@ describe.each([...examples])('%s', (name, text) => {
   });
 });
 
-test.each(['README.md', 'README.zh.md'])('%s shows one of them, complete', path => {
+test.each(['README.md', 'README.zh.md'])('%s shows one complete example', path => {
   expect(shown(path).length).toBe(1);
   expect([...examples.values()]).toContain(shown(path)[0]);
 });

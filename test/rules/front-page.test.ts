@@ -1,6 +1,6 @@
 /**
- * README.md and README.zh.md: the same in both languages, a test for every command, and figures that
- * are those of the generated tables.
+ * README.md and README.zh.md: equal in both languages, a test for every command, and figures that
+ * match the generated tables.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const [ENGLISH, CHINESE] = [page('README.md'), page('README.zh.md')];
 const BENCHMARKS = page('docs/benchmarks.md');
 
 describe('both front pages', () => {
-  test('every command is run by a test or says why it is not', () => {
+  test('every command is run by a test, or has a reason why not', () => {
     expect(ENGLISH.commands.length).toBeGreaterThanOrEqual(6);
     expect(problemsOf(ENGLISH, testNames())).toEqual([]);
   });
@@ -21,7 +21,7 @@ describe('both front pages', () => {
   test('Chinese has the same commands, headings, tables and links', () => {
     expect(shape(CHINESE)).toEqual(shape(ENGLISH));
     expect(fences(CHINESE.text, 'text')).toEqual(fences(ENGLISH.text, 'text'));
-    // of guides, those in its own language
+    // links to guides lead to those in its own language
     expect(CHINESE.links.slice(1).map(link => link.replace(/#.*/, ''))).toEqual(
       ENGLISH.links.slice(1).map(link => link.replace('docs/en/', 'docs/zh/').replace(/#.*/, '')),
     );
@@ -32,7 +32,7 @@ describe('both front pages', () => {
     expect(han).toBeGreaterThan(latin * 2);
   });
 
-  test('each links the other before all else', () => {
+  test('the first link of each page leads to the other one', () => {
     expect(ENGLISH.links[0]).toBe('README.zh.md');
     expect(CHINESE.links[0]).toBe('README.md');
   });
@@ -42,19 +42,19 @@ describe('both front pages', () => {
   });
 });
 
-test('what is on the first screen: what it is, one command, what it shows, in 40 lines', () => {
+test('the first 40 lines show what it is, one command and its output', () => {
   const screen = ENGLISH.text.split('\n').slice(0, 40).join('\n');
   expect(screen).toContain('npm run demo');
   expect(screen).toMatch(/^ {2}ok .*handshake/m);
 });
 
-test('a block that a guide has too is the same there', () => {
+test('a block that a guide repeats is equal there', () => {
   const blocks = guides('en').flatMap(({ commands }) => commands);
   for (const { marker, text } of ENGLISH.commands)
     for (const other of blocks.filter(block => block.marker?.says === marker?.says)) expect(other.text).toBe(text);
 });
 
-test('a marker that names a file means one that runs the script', () => {
+test('a marker that names a test file names one that runs the script', () => {
   for (const { marker, text } of ENGLISH.commands) {
     if (!marker?.says.endsWith('.test.ts')) continue;
     const script = /^npm run (\S+)$/.exec(text)?.[1]?.replace(':', '-');
@@ -63,7 +63,7 @@ test('a marker that names a file means one that runs the script', () => {
 });
 
 describe('figures', () => {
-  test('of the front pages are what the generator makes of the whole table: six of its rows', () => {
+  test('of the front pages match the generator: six rows of the full table', () => {
     expect(bench(CHINESE.text)).toBe(bench(ENGLISH.text));
     expect(bench(ENGLISH.text)).toBe(frontPageTable(BENCHMARKS.text).trim());
     const [header, ...shown] = rows(ENGLISH.text);
@@ -83,13 +83,13 @@ describe('figures', () => {
     }
   });
 
-  test('in the text are those of the table', () => {
+  test('in the text match the table', () => {
     const ratio = /\| TCP, one stream \(Gbit\/s\) .* ([0-9.]+)x \|[^|]*\|$/m.exec(bench(ENGLISH.text))![1]!;
     expect(ENGLISH.text).toContain(`${Number(ratio).toFixed(1)} times the throughput of \`wireguard-go\``);
     expect(CHINESE.text).toContain(`\`wireguard-go\` 的 ${Number(ratio).toFixed(1)} 倍`);
   });
 
-  test('of lines of the example in the library', () => {
+  test('of lines match the example in the library', () => {
     const [program = ''] = fences(guides('en').find(({ name }) => name === 'library.md')!.text, 'js');
     const lines = program.trimEnd().split('\n').length;
     expect(ENGLISH.text).toContain(`in ${lines} lines`);
@@ -101,7 +101,7 @@ function bench(text: string): string {
   return /<!-- bench -->\n\n([\s\S]*?)\n\n<!-- \/bench -->/.exec(text)?.[1] ?? '';
 }
 
-/** Returns the cells of a page's table, the header first. */
+/** Returns the cells of a page's table, header first. */
 function rows(text: string): string[][] {
   const lines = bench(text)
     .match(/^\|.*/gm)!

@@ -1,4 +1,7 @@
-/** The direction of imports (docs/design.md#folders-and-who-may-import-whom), and what the pure folders may not touch. */
+/**
+ * The direction of imports (docs/design.md#folders-and-who-may-import-whom), and what pure folders
+ * may not use.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +10,7 @@ import { MAY_IMPORT } from '../support/layers.ts';
 
 const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
 
-/** What an edge is for, where it is narrower than a folder. */
+/** Imports that are narrower than a folder, by edge. */
 const ONLY: Readonly<Record<string, RegExp>> = {
   'config > base': /./,
   'protocol > config': /^config\/model\.ts$/,
@@ -32,10 +35,10 @@ interface Import {
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'));
 const sources = new Map(files.map(name => [name, readFileSync(join(SRC, name), 'utf8')]));
 
-describe('every file imports in the one direction', () => {
+describe('every file imports only in the allowed direction', () => {
   for (const [name, text] of sources) {
     const folder = folderOf(name);
-    // the entry points of the package gather everything
+    // The package's entry points may import everything.
     if (!name.includes('/') || folder === 'public') continue;
     test(name, () => {
       expect(Object.keys(MAY_IMPORT)).toContain(folder);
@@ -51,11 +54,11 @@ describe('every file imports in the one direction', () => {
   }
 });
 
-test('every file belongs to one project of tsc: the pure one, or the one with the types of Node', () => {
+test('every file belongs to exactly one project of tsc: the pure one, or the one with Node types', () => {
   expect(files.filter(name => PURE(name) === NODE(name))).toEqual([]);
 });
 
-describe('a pure file knows no Node, no clock and no chance', () => {
+describe('a pure file uses no Node, no clock and no randomness', () => {
   for (const [name, text] of sources) {
     if (!PURE(name)) continue;
     test(name, () => {
@@ -66,7 +69,7 @@ describe('a pure file knows no Node, no clock and no chance', () => {
   }
 });
 
-test('only io/ and crypto/node/native-* speak to the addon', () => {
+test('only io/ and crypto/node/native-* call the addon', () => {
   const outside = files.filter(
     name =>
       !/^(io\/|crypto\/node\/native-)/.test(name) &&
@@ -77,13 +80,16 @@ test('only io/ and crypto/node/native-* speak to the addon', () => {
   expect(outside).toEqual([]);
 });
 
-/** `src/calico` is of several parts, which may not all touch the same. */
+/** Returns the layer of a file: `src/calico` has several parts with different rights. */
 function folderOf(name: string): string {
   const [first, second] = name.split('/') as [string, string];
   return first === 'calico' ? `${first}/${second}` : first;
 }
 
-/** Returns whether a file of src belongs to a project of tsc: its tsconfig is the one list of them. */
+/**
+ * Returns whether a file of src belongs to a tsc project, whose tsconfig is the only list of its
+ * files.
+ */
 function projectFiles(project: 'pure' | 'node'): (name: string) => boolean {
   const text = readFileSync(new URL(`../../tsconfig.${project}.json`, import.meta.url), 'utf8');
   const { include, exclude = [] } = JSON.parse(text) as { include: string[]; exclude?: string[] };
@@ -92,7 +98,7 @@ function projectFiles(project: 'pure' | 'node'): (name: string) => boolean {
   return name => isIn(include, name) && !isIn(exclude, name);
 }
 
-/** Calls on something named binding. */
+/** Returns the calls on a variable named binding. */
 function nativeCalls(text: string): string {
   return [...withoutComments(text).matchAll(/\bbinding\.\w+\(/g)]
     .map(match => match[0].slice('binding.'.length))

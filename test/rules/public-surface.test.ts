@@ -1,4 +1,7 @@
-/** The public surface: every export and member has a doc comment, and the subpaths that promise it need neither Node nor the addon. */
+/**
+ * The public surface: every export and member has a doc comment, and pure subpaths need neither
+ * Node nor the addon.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
@@ -15,7 +18,10 @@ const ENTRIES = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'
   { readonly types: string; readonly default: string }
 >;
 const PURE = ['engine', 'config', 'calico-plan'];
-/** Packages that a pure entry point may load: they import no module of Node's either, as the last test shows. */
+/**
+ * Packages that a pure entry point may load. The last test shows that they import no module of Node
+ * either.
+ */
 const PACKAGES = /^(@noble\/(ciphers|curves|hashes)\/|@scure\/base$|re2js$)/;
 
 const folder = mkdtempSync(join(tmpdir(), 'wgts-surface-'));
@@ -28,7 +34,7 @@ describe('doc comments', () => {
     expect(status).toBe(0);
   });
 
-  test('a missing one is found, on a function, a class, a member and an option', () => {
+  test('detects a missing one on a function, a class, a member and an option', () => {
     const entry = join(folder, 'bare.ts');
     const tsconfig = join(folder, 'tsconfig.json');
     const bare = `export function bareFunction(): void {}
@@ -55,7 +61,7 @@ export const documented = 1;
   });
 });
 
-test('each subpath has a source of its own, which says what it is', () => {
+test('each subpath has its own source, which starts with a module comment', () => {
   expect(Object.keys(ENTRIES)).toEqual(['.', './engine', './config', './device', './calico-plan']);
   for (const [subpath, { types, default: code }] of Object.entries(ENTRIES)) {
     const source = code.replace('./dist/', '').replace(/\.js$/, '.ts');
@@ -66,7 +72,7 @@ test('each subpath has a source of its own, which says what it is', () => {
 });
 
 describe.each(PURE)('wireguard-ts/%s', name => {
-  test('imports no module of Node, and no package but pure ones', () => {
+  test('imports no module of Node, and only pure packages', () => {
     const imported = [...graphOf(`public/${name}.ts`)];
     expect(imported.length).toBeGreaterThan(10);
     const foreign = imported.filter(target => !target.endsWith('.ts') && !PACKAGES.test(target));
@@ -80,18 +86,18 @@ describe.each(PURE)('wireguard-ts/%s', name => {
   });
 });
 
-test('that process does refuse', () => {
+test('that process really refuses them', () => {
   expect(node(['--import', refusing(), '--eval', count('device')]).stderr).toMatch(/refused: node:/);
   const addon = `process.dlopen({ exports: {} }, 'x.node')`;
   expect(node(['--import', refusing(), '--eval', addon]).stderr).toMatch(/refused: process.dlopen/);
 });
 
-/** Prints how many values a subpath exports. */
+/** Returns a program that prints how many values a subpath exports. */
 function count(name: string): string {
   return `import('wireguard-ts/${name}').then(entry => console.log(Object.keys(entry).length))`;
 }
 
-/** A module that refuses, from then on, every module of Node's and every addon. */
+/** Returns a module that then refuses every module of Node and every addon. */
 function refusing(): string {
   const hooks = `export async function resolve(specifier, context, next) {
   const { url, ...rest } = await next(specifier, context);
@@ -104,7 +110,10 @@ process.dlopen = () => { throw new Error('refused: process.dlopen'); };`;
   return `data:text/javascript,${encodeURIComponent(setUp)}`;
 }
 
-/** Every file of ours that a file loads, and every other module, by name. Imports of types load nothing. */
+/**
+ * Returns every file of ours that a file loads, and every other module, by name. Type imports load
+ * nothing.
+ */
 function graphOf(entry: string): Set<string> {
   const found = new Set<string>();
   const visit = (file: string): void => {

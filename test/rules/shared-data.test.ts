@@ -1,6 +1,6 @@
 /**
- * Data from ../shared: each test that reads it states the need, .ci/run demands all of it at its top,
- * and vectors/README.md says where it comes from.
+ * Data from ../shared: each test that reads it states the need, .ci/run checks for all of it at its
+ * start, and vectors/README.md says where it comes from.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -15,10 +15,10 @@ const tests = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8
   .filter(name => name.endsWith('.ts') && name !== 'rules/shared-data.test.ts')
   .map(name => ({ name, text: read(join('test', name)) }));
 
-/** Readers whose tests all start by the named function, which states the need for them. */
+/** Files whose tests all start through the named function, which states the need for them. */
 const READERS: Readonly<Record<string, string>> = { 'cluster/calico-crds.ts': 'cluster/control-plane.ts' };
 
-test('whatever reads ../shared states the need', () => {
+test('every reader of ../shared states the need', () => {
   const readers = tests.filter(({ text }) => /import \{ shared\w+.* \} from '.*support\/shared\.ts'/.test(text));
   expect(readers.length).toBeGreaterThanOrEqual(5);
   for (const { name, text } of readers) {
@@ -28,18 +28,18 @@ test('whatever reads ../shared states the need', () => {
   }
 });
 
-test('no other file finds the folder by itself', () => {
+test('no other file locates the folder itself', () => {
   const finders = tests.filter(({ text }) => /['"`](\.\.\/)+shared\/(?!vectors'|calico')/.test(text));
   expect(finders.map(({ name }) => name)).toEqual(['support/shared.ts']);
 });
 
-test('.ci/run without it: one sentence that names all of it, and nothing else happens', () => {
+test('without it .ci/run prints one sentence that names everything missing, and stops', () => {
   const folder = temporaryFolder('shared-data');
   try {
     mkdirSync(join(folder, 'clone/.ci'), { recursive: true });
     mkdirSync(join(folder, 'path'));
     copyFileSync(join(ROOT, '.ci/run'), join(folder, 'clone/.ci/run'));
-    // of all programs the one that it needs to get there
+    // the only program that it needs to get that far
     symlinkSync('/usr/bin/dirname', join(folder, 'path/dirname'));
     const { status, stdout, stderr } = spawnSync('/bin/bash', [join(folder, 'clone/.ci/run')], {
       encoding: 'utf8',
@@ -55,7 +55,7 @@ test('.ci/run without it: one sentence that names all of it, and nothing else ha
   }
 });
 
-test('.ci/run names what it uses of it', () => {
+test('.ci/run names everything that it uses', () => {
   const script = read('.ci/run') + read('test/fresh/demos') + read('test/fresh/package');
   const used = new Set([...script.matchAll(/\.\.\/shared\/(tools\/[\w/-]+)/g)].map(([, name]) => name!));
   const demanded = /for name in ([\s\S]*?); do/.exec(read('.ci/run'))![1]!.split(/[\s\\]+/);

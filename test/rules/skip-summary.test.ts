@@ -1,4 +1,7 @@
-/** What a run of tests says at its end of what it did not run (test/support/skip-summary.ts), and that every test lacking something is among it. */
+/**
+ * The summary of tests that a run skipped (test/support/skip-summary.ts) lists every test that
+ * lacks something.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +36,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** `npm test` of the file above, on a machine that has Node and nothing else. */
+/** Runs `npm test` for the file above, on a machine that has only Node. */
 function runAlone(env: NodeJS.ProcessEnv): {
   readonly status: number | null;
   readonly lines: string[];
@@ -54,7 +57,7 @@ function runAlone(env: NodeJS.ProcessEnv): {
   }
 }
 
-test('a machine without tools: status 0, the groups, what is missing, and one line that brings it all', () => {
+test('a machine without tools: status 0, the groups, what is missing, and one line that installs it all', () => {
   const { status, lines, counts } = runAlone({});
   expect(status).toBe(0);
   const summary = lines.slice(lines.indexOf(' Not run here:'));
@@ -74,19 +77,19 @@ test('a machine without tools: status 0, the groups, what is missing, and one li
   for (const name of ['golang-go', 'socat', 'iperf3', 'tshark', 'qemu-system-x86', 'tcpdump', 'wireguard-tools'])
     expect(install[0]!.split(' ')).toContain(name);
   expect(counts).toMatchObject({ passed: 1, failed: 0 });
-  // what was selected and did not run: CI counts each as a failure
+  // Selected tests that did not run: CI counts each as a failure.
   expect(counts.skipped.map(name => name.replace(/^.* > /, '')).sort()).toEqual(
     ['four', 'one', 'says so itself', 'three', 'two'].sort(),
   );
 });
 
-test('in CI what is missing fails', () => {
+test('in CI missing needs are failures', () => {
   const { status, counts } = runAlone({ CI: 'true' });
   expect(status).toBe(1);
   expect(counts).toMatchObject({ passed: 1, failed: 3 });
 });
 
-test('nothing is missing: the line has no packages', () => {
+test('without missing needs the line has no packages', () => {
   const notRun = [{ title: 'slow by nature', tests: 2, files: 1, note: 'npm run test:all' }];
   expect(summaryOf(notRun, { packages: [], others: [] })).toBe(
     ' Not run here:\n   slow by nature  2 tests in 1 file       npm run test:all\n To run everything: npm run test:all\n',

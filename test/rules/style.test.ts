@@ -1,4 +1,7 @@
-/** What a reader may count on in every file: one noun each, of a size that fits a head, with an opening that says what it is. */
+/**
+ * Rules for every file: one noun as its name, a limited size, and an opening comment that says what
+ * it is.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,9 +27,11 @@ describe.each(ours)('%s', name => {
       expect(text.replace(/^#!.*\n/, ''), 'opens with what it is').toMatch(/^(\/\*|\/\/)/);
     expect(text).not.toMatch(UNFINISHED);
     if (name.startsWith('test/') && name !== 'test/rules/skip-summary.test.ts') {
-      // what is missing is said by one table (test/support/machine.ts), so that the summary knows it
+      // One table lists what may be missing (test/support/machine.ts), so that the summary knows
+      // it.
       expect(text, 'skips').not.toMatch(/\.(skip|skipIf|runIf|todo)\(/);
-      // limits end what hangs (test/support/patience.ts): none is a test's own, and no clock is expected to show anything
+      // One limit ends what hangs (test/support/patience.ts): no test has its own limit, and no
+      // test expects anything of a clock.
       expect(text, 'limits').not.toMatch(/^\s*\}, \d+_000\);$|\{ timeout: \d[\d_]* \}, (async )?\(/m);
       expect(text, 'times').not.toMatch(/expect\((Date|performance)\.now\(\) - [^)]*\)\.toBeLess/);
     }

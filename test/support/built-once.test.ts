@@ -1,4 +1,7 @@
-/** What is fetched or built once is safe for two at a time in an empty cache: both get it whole, and it is made once (scripts/lock.mjs). */
+/**
+ * Two processes can fetch or build the same thing at the same time in an empty cache: it is made
+ * once, and both get it complete (scripts/lock.mjs).
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -17,7 +20,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A process that takes the lock, says so, and holds it until its input ends, or it does. */
+/**
+ * Starts a process that takes the lock, prints that, and holds the lock until its input or the
+ * process ends.
+ */
 function holder(): ChildProcess {
   const script = `
     import { lock } from ${JSON.stringify(LOCK)};
@@ -29,7 +35,7 @@ function holder(): ChildProcess {
   return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'] });
 }
 
-test.each(['ends', 'SIGKILL'] as const)('the lock is free when its holder is gone: %s', async how => {
+test.each(['ends', 'SIGKILL'] as const)('the lock is released when its holder is gone: %s', async how => {
   const first = holder();
   await once(first.stdout!, 'data');
   const order: string[] = [];
@@ -39,7 +45,7 @@ test.each(['ends', 'SIGKILL'] as const)('the lock is free when its holder is gon
     order.push('third');
     return unlock();
   });
-  // both are at the lock
+  // Both wait for the lock.
   await until('both to wait', () => waitersFor(first.pid!) >= 2);
   expect(order).toEqual([]);
   order.push('first ended');
@@ -52,7 +58,7 @@ test.each(['ends', 'SIGKILL'] as const)('the lock is free when its holder is gon
   expect(readdirSync(folder), 'left behind').toEqual([]);
 });
 
-test('four builders of one program: it is built once, and all have it whole', async () => {
+test('four builders of one program build it once, and all get it complete', async () => {
   let builds = 0;
   const build = async (program: string): Promise<void> => {
     builds++;
@@ -65,7 +71,7 @@ test('four builders of one program: it is built once, and all have it whole', as
   expect(readdirSync(folder)).toEqual(['made']);
 });
 
-test('a build that fails leaves nothing that passes for the program, and the next one builds', async () => {
+test('a failed build leaves no broken program behind, and the next one builds', async () => {
   const fails = (): never => {
     throw new Error('no compiler');
   };
@@ -75,7 +81,10 @@ test('a build that fails leaves nothing that passes for the program, and the nex
   expect(existsSync(made)).toBe(true);
 });
 
-/** How many processes wait for a lock that one of `pid`'s children holds: /proc/locks has the holder, and after it those who wait. */
+/**
+ * Counts the processes that wait for a lock held by one of `pid`'s children: /proc/locks lists the
+ * holder, then the waiting processes.
+ */
 function waitersFor(pid: number): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
   const lines = readFileSync('/proc/locks', 'utf8').split('\n');

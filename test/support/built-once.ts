@@ -1,4 +1,7 @@
-/** What tests build: programs for all runs, in the user's cache folder. Two workers at once are safe: one builds, the other waits. */
+/**
+ * Programs that tests build once for all runs, in the user's cache folder. With two workers one
+ * builds and the other waits.
+ */
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +11,8 @@ import { lock } from '../../scripts/lock.mjs';
 const TEMPORARY = fileURLToPath(new URL('../../.made/', import.meta.url));
 
 /**
- * A new folder in this clone, two levels deep, which git, npm and the tests of the rules do not see. The caller
- * removes it.
+ * Creates a folder in this clone, two levels deep, which git, npm and the tests of the rules
+ * ignore. The caller removes it.
  */
 export function temporaryFolder(name: string): string {
   mkdirSync(TEMPORARY, { recursive: true });
@@ -17,7 +20,8 @@ export function temporaryFolder(name: string): string {
 }
 
 /**
- * @param name of the program. @param build makes the program at the path that it is given
+ * Builds a program unless it is cached.
+ * @param name the program's file name. @param build makes the program at the given path
  * @returns the path of the program
  */
 export async function builtOnce(
@@ -30,7 +34,7 @@ export async function builtOnce(
   const unlock = await lock(folder);
   try {
     if (existsSync(program)) return program;
-    // a build that is interrupted leaves nothing that passes for the program
+    // An interrupted build must not leave a broken program.
     const part = mkdtempSync(join(folder, 'part-'));
     try {
       await build(join(part, name));

@@ -13,11 +13,14 @@ import { TwinCipher } from '../../src/protocol/transport-twin.ts';
 
 const native = loadNative();
 
-/** noble is the first: the others are compared with it. */
+/** The first is noble, the reference for the others. */
 export const cryptoProviders: readonly CryptoProvider[] =
   typeof native === 'string' ? [nobleCrypto, opensslCrypto] : [nobleCrypto, opensslCrypto, native];
 
-/** Why `native` is not among them; in CI it must be (test/contract/crypto.test.ts). */
+/**
+ * Why `native` is missing from the list, if it is; in CI it must not be
+ * (test/contract/crypto.test.ts).
+ */
 export const withoutNativeCrypto: string | undefined = typeof native === 'string' ? native : undefined;
 
 function loadNative(): CryptoProvider | string {
@@ -28,7 +31,9 @@ function loadNative(): CryptoProvider | string {
   }
 }
 
-/** The packet cipher that belongs to a provider: a twin, or the addon's with the AEAD that is always there. */
+/**
+ * Returns the packet cipher of a provider: a twin, or the addon's with the AEAD that always exists.
+ */
 export function packetCipher(crypto: CryptoProvider): TransportCipher {
   if (crypto.name === 'native') return createNativeCipher(nativeBinding(), 'openssl')!;
   return new TwinCipher(crypto.name === 'noble' ? noblePacketAead : opensslPacketAead);

@@ -1,4 +1,4 @@
-/** Batches of datagrams for tests: made from a list, and taken apart to one. */
+/** Batches of datagrams for tests: built from a list, and taken apart into one. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENDPOINT_SIZE, formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts';
 import type { Udp } from '../../src/io/ports.ts';
@@ -51,7 +51,7 @@ export function batchOf(items: readonly Item[]): DatagramBatch {
   return batch;
 }
 
-/** Takes the datagrams of ranges apart. */
+/** Splits ranges into datagrams. */
 export function unpack(batch: DatagramBatch): Got[] {
   const got: Got[] = [];
   for (let i = 0; i < batch.count; i++) {
@@ -73,7 +73,7 @@ export function unpack(batch: DatagramBatch): Got[] {
   return got;
 }
 
-/** Waits until so many datagrams came. */
+/** Waits for this many datagrams. */
 export async function receive(udp: Udp, count: number): Promise<Got[]> {
   const batch = makeDatagramBatch(16 * 65_536, 16);
   const got: Got[] = [];

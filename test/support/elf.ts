@@ -1,10 +1,10 @@
-/** What a dynamic library says of itself in its ELF headers (64 bits, little-endian). */
+/** The ELF headers of a dynamic library (64 bits, little-endian). */
 
 export interface Elf {
   /** e_machine: 62 is x86-64, 183 is arm64. */
   readonly machine: number;
   readonly needed: string[];
-  /** Versions of other libraries' symbols, like GLIBC_2.17. */
+  /** Versions of the symbols of other libraries, like GLIBC_2.17. */
   readonly versions: string[];
   /** Names of dynamic symbols. */
   readonly defined: string[];
@@ -28,7 +28,7 @@ const [GNU_STACK, GNU_RELRO] = [0x6474e551, 0x6474e552];
 const [BIND_NOW, NODELETE, EXECUTE] = [8, 8, 1];
 const SYMBOL_SIZE = 24;
 
-/** @throws Error when the bytes are no such file */
+/** @throws Error if the bytes are not a 64-bit ELF file */
 export function readElf(file: Buffer): Elf {
   if (file.readUInt32BE(0) !== 0x7f454c46 || file[4] !== 2 || file[5] !== 1) throw new Error('not a 64-bit ELF file');
   const sections = readSections(file);
@@ -81,7 +81,7 @@ function readSegments(file: Buffer): [number, number][] {
   });
 }
 
-/** A list of libraries, each with a list of versions. */
+/** Reads a list of libraries, each with a list of versions. */
 function versions(section: Section, strings: (section: Section, at: number) => string): string[] {
   const found: string[] = [];
   for (let at = 0, next = 1; next !== 0; at += next) {

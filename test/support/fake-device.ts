@@ -1,4 +1,4 @@
-/** A control socket that answers like a daemon, and remembers what it was told: for comparing clients. */
+/** A control socket that answers like a daemon and records its requests, to compare clients. */
 import { mkdirSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 
@@ -6,9 +6,9 @@ export class FakeDevice {
   readonly name: string;
   /** Every request, with its blank line. */
   readonly requests: string[] = [];
-  /** What `get` answers, without errno. */
+  /** The answer to `get`, without errno. */
   status = '';
-  /** What `set` answers. */
+  /** The errno of `set`. */
   setErrno = 0;
   readonly #server: Server;
   readonly #path: string;
@@ -42,7 +42,7 @@ export class FakeDevice {
     try {
       unlinkSync(this.#path);
     } catch {
-      // listen() had failed
+      // listen() failed
     }
   }
 }

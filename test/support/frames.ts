@@ -1,6 +1,7 @@
 /**
- * Frames put into a network device as an AF_PACKET socket does it, each with a virtio_net_hdr in front (PACKET_VNET_HDR, packet(7)):
- * what a program with CAP_NET_RAW alone can make a TUN's reader see. Python, since Node has no such socket.
+ * Sends frames into a network device through an AF_PACKET socket, each behind a virtio_net_hdr
+ * (PACKET_VNET_HDR, packet(7)): everything that a program with CAP_NET_RAW can make the reader of a
+ * TUN device see. In Python, because Node has no such socket.
  */
 import { spawn } from 'node:child_process';
 import { HANG_MS } from './patience.ts';
@@ -28,9 +29,10 @@ print(refused)
 `;
 
 /**
+ * Sends frames.
  * @param prefix of the command line: `ip netns exec NAME`, or nothing
  * @param frames vnet header and packet each, as super-packet.ts makes them
- * @returns how many the kernel refused to take
+ * @returns the number of frames that the kernel refused
  */
 export function sendFrames(
   prefix: readonly string[],
@@ -50,7 +52,7 @@ export function sendFrames(
       if (code === 0) resolve(Number(printed));
       else reject(new Error(`sending frames ended with ${code ?? signal}`));
     });
-    child.stdin.on('error', () => {}); // it may end without reading all
+    child.stdin.on('error', () => {}); // it may end without reading everything
     for (const frame of frames) {
       const length = Buffer.alloc(4);
       length.writeUInt32LE(frame.length);

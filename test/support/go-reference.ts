@@ -1,6 +1,6 @@
 /**
- * Runs texts through Go's libraries (test/calico/plan/go), the reference for our parsers of what Felix
- * reads with them.
+ * Runs texts through Go's libraries (test/calico/plan/go), the reference for our parsers of what
+ * Felix reads with them.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,9 +1,12 @@
-/** What holds of every page: its commands are run by a test or say why not, its links lead somewhere, and both languages say the same. */
+/**
+ * Checks for every page: a test runs its commands or they say why not, its links are valid, and
+ * both languages agree.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { type Guide, page, REPOSITORY } from './guide.ts';
 
-/** Each has a table by the names that the markers say, and fails if one of its names has no block. */
+/** Tests with a table of the names in markers. They fail if one of their names has no block. */
 const RUNNERS = [
   'cluster/guide.test.ts',
   'netns/quick-start.test.ts',
@@ -11,14 +14,17 @@ const RUNNERS = [
   'netns/moving.test.ts',
 ];
 
-/** Those in the tables that run blocks of the guides. */
+/** Returns the names in the tables of the tests that run the guides' blocks. */
 export function testNames(): Set<string> {
   const files = RUNNERS.map(name => readFileSync(join(REPOSITORY, 'test', name), 'utf8'));
   const names = files.flatMap(file => [...file.matchAll(/^ {2}'([^']+)': /gm)].map(([, name]) => name!));
   return new Set(names);
 }
 
-/** Blocks of commands that no test runs, and that do not say why. A marker may also name the test's own file. */
+/**
+ * Returns the command blocks that no test runs and that do not say why. A marker may also name a
+ * test file.
+ */
 export function problemsOf(guide: Guide, names: ReadonlySet<string>): string[] {
   return guide.commands.flatMap(({ marker, text, line }) => {
     const where = `${guide.name}:${line} (${text.split('\n')[0]})`;
@@ -30,7 +36,7 @@ export function problemsOf(guide: Guide, names: ReadonlySet<string>): string[] {
   });
 }
 
-/** What must be equal in two languages. */
+/** Returns the properties that must be equal in both languages. */
 export function shape(guide: Guide): object {
   return {
     commands: guide.commands.map(({ text, marker }) => ({ text, marker })),
@@ -40,7 +46,10 @@ export function shape(guide: Guide): object {
   };
 }
 
-/** Links to files and headings that are not there. @param path the page's own, from the repository's root */
+/**
+ * Returns links to missing files and headings. @param path the page's path from the repository's
+ * root
+ */
 export function brokenLinks(path: string): string[] {
   return page(path).links.filter(link => {
     if (/^https?:/.test(link)) return false;
@@ -51,7 +60,7 @@ export function brokenLinks(path: string): string[] {
   });
 }
 
-/** Letters in prose, code, names of files and generated tables aside. */
+/** Counts the letters of prose, without code, file names and generated tables. */
 export function scripts({ text }: Guide): { han: number; latin: number } {
   const prose = text
     .replace(/<!-- bench -->[\s\S]*<!-- \/bench -->/g, '')

@@ -1,4 +1,7 @@
-/** The guides in docs/en and docs/zh, as tests read them: their commands with what is said of each, headings and links. */
+/**
+ * The guides in docs/en and docs/zh as tests read them: their commands with markers, headings and
+ * links.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +11,7 @@ export const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 /** A fenced block of `sh`. */
 export interface Commands {
   readonly text: string;
-  /** Of the marker above it: `<!-- run: name of a test -->` or `<!-- not run: why -->`. */
+  /** The marker above the block: `<!-- run: name of a test -->` or `<!-- not run: why -->`. */
   readonly marker?: { readonly kind: 'run' | 'not run'; readonly says: string };
   readonly line: number;
 }
@@ -17,9 +20,9 @@ export interface Guide {
   readonly name: string;
   readonly text: string;
   readonly commands: readonly Commands[];
-  /** As GitHub makes them of the headings. */
+  /** Anchors as GitHub derives them from the headings. */
   readonly anchors: ReadonlySet<string>;
-  /** Targets, images too. */
+  /** Link targets, including images. */
   readonly links: readonly string[];
 }
 
@@ -31,7 +34,7 @@ export function guides(language: 'en' | 'zh'): Guide[] {
     .map(name => parse(name, readFileSync(join(folder, name), 'utf8')));
 }
 
-/** A page by its path in the repository. */
+/** Parses a page by its path in the repository. */
 export function page(path: string): Guide {
   return parse(path, readFileSync(join(REPOSITORY, path), 'utf8'));
 }
@@ -47,7 +50,7 @@ export function parse(name: string, text: string): Guide {
   };
 }
 
-/** The contents of the fenced blocks of a language, in order. */
+/** Returns the contents of the fenced blocks of a language, in order. */
 export function fences(text: string, language: string): string[] {
   return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)]
     .filter(([, opened]) => opened === language)

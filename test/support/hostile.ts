@@ -1,4 +1,7 @@
-/** What nobody would send who means well: ranges as a TUN's reader may get them, datagrams, MTUs. */
+/**
+ * Input that no well-meaning peer sends: ranges as the reader of a TUN device may get them,
+ * datagrams, MTUs.
+ */
 import { ipPacket, TCP, UDP } from './ip-packet.ts';
 import { between, randomPayload, randomShape, SLACK, writeRange } from './packet-shapes.ts';
 import type { Random } from './random.ts';
@@ -10,24 +13,24 @@ export function hostileMtu(random: Random): number {
   return random.pick([65_535, random.below(65_536), random.below(65_536), random.below(100), 1420, 0]);
 }
 
-/** A vnet header and a packet. */
+/** Returns a vnet header and a packet. */
 export function hostileRange(random: Random): Uint8Array {
   const kind = random.next();
   const version = random.chance(0.5) ? 4 : 6;
   const protocol = random.chance(0.5) ? TCP : UDP;
   const addresses = { version, protocol, source: random.below(256), destination: random.below(256) } as const;
-  // a packet as the rest of the fuzz knows them, some damaged
+  // a packet as in the other fuzz tests, possibly damaged
   if (kind < 0.4) return scratch.slice(0, writeRange(random, scratch, 0));
-  // as large as can be, cut into any pieces
+  // as large as possible, split into arbitrary pieces
   const payload = randomPayload(random, between(random, 60_000, 65_435));
   const size = random.pick([random.below(65_536), between(random, 65_380, 65_535), between(random, 1, 100)]);
   if (kind < 0.6) return superPacket({ ...addresses, payload }, size);
-  // whole, around the largest that fits
+  // not split, around the largest size that fits
   if (kind < 0.75) {
     const length = between(random, 65_400, 65_535) - (version === 4 ? 28 : 48);
     return rangeOf({}, ipPacket({ ...addresses, protocol: UDP, payload: randomPayload(random, length) }));
   }
-  // any header before any packet
+  // any vnet header before any packet
   const vnet = {
     flags: random.pick([0, 1, 2, 3, random.below(256)]),
     gsoType: random.pick([0, 1, 3, 4, 5, 0x81, 0x84, random.below(256)]),
@@ -44,7 +47,7 @@ export function hostileRange(random: Random): Uint8Array {
   return rangeOf(vnet, random.bytes(random.below(200)));
 }
 
-/** @param heard datagrams that passed before, to be sent again, cut, or changed */
+/** @param heard earlier datagrams, to replay, truncate, or modify */
 export function hostileDatagram(random: Random, heard: readonly Uint8Array[]): Uint8Array {
   const kind = random.next();
   if (heard.length === 0 || kind < 0.3) {

@@ -1,6 +1,6 @@
 /**
- * IP packets with TCP, UDP or anything in them, made and judged by code that is the tests' own (RFC 791, 8200, 9293, 768, 1071):
- * nothing of src/packet is used, so that a mistake there is not made here, too.
+ * IP packets with TCP, UDP or other content, made and checked by code of the tests alone (RFC 791,
+ * 8200, 9293, 768, 1071). It uses nothing of src/packet, so that it does not share its mistakes.
  */
 import type { Family } from '../../src/base/family.ts';
 
@@ -17,26 +17,32 @@ export const CWR = 0x80;
 export const DF = 0x4000;
 export const MF = 0x2000;
 
-/** What stands in the checksum field of TCP and UDP: what belongs there, the pseudo header's sum for an offload to complete, or this number. */
+/**
+ * The content of the checksum field of TCP and UDP: the correct sum, the pseudo header's sum for an
+ * offload to complete, or this number.
+ */
 type Sum = 'right' | 'partial' | number;
 
 export interface IpShape {
   readonly version: Family;
-  /** Of the upper layer. */
+  /** The protocol of the upper layer. */
   readonly protocol: number;
   /** The last byte of 10.0.0.x or fd00::x. */
   readonly source: number;
   readonly destination: number;
   readonly tos: number;
   readonly ttl: number;
-  /** IPv4 only, and so are `fragment` and `ipOptions`. */
+  /** IPv4 only, like `fragment` and `ipOptions`. */
   readonly id: number;
-  /** Flags and offset as they stand in the header. */
+  /** Flags and offset as in the header. */
   readonly fragment: number;
   readonly ipOptions: Uint8Array;
   /** IPv6 only: 20 bits. */
   readonly flowLabel: number;
-  /** IPv6 extension headers: their number, and their bytes without the first one, which says what comes next. */
+  /**
+   * IPv6 extension headers: their number, and their bytes without the first one, which is the
+   * number of the next header.
+   */
   readonly extensions: readonly (readonly [number, Uint8Array])[];
   readonly sourcePort: number;
   readonly destinationPort: number;
@@ -54,7 +60,7 @@ export interface IpShape {
 
 const NOTHING = new Uint8Array(0);
 
-/** A TCP segment without a payload, which says nothing but ACK, and may not be fragmented. */
+/** A TCP segment without a payload and with only ACK set, which may not be fragmented. */
 export const PLAIN: IpShape = {
   version: 4,
   protocol: TCP,
@@ -87,7 +93,7 @@ export function ipPacket(change: Partial<IpShape> = {}): Uint8Array {
   return bytes;
 }
 
-/** Bytes of the headers up to the payload. */
+/** Returns the size of the headers before the payload. */
 export function headersOf(shape: IpShape): number {
   let size = shape.version === 4 ? 20 + shape.ipOptions.length : 40;
   if (shape.version === 6) for (const [, bytes] of shape.extensions) size += 1 + bytes.length;
@@ -98,7 +104,7 @@ function sizeOf(shape: IpShape): number {
   return headersOf(shape) + shape.payload.length;
 }
 
-/** @returns bytes written, sizeOf(shape) */
+/** @returns the bytes written, sizeOf(shape) */
 export function writeIpPacket(to: Uint8Array, at: number, shape: IpShape): number {
   const length = sizeOf(shape);
   to.fill(0, at, at + length);
@@ -120,7 +126,8 @@ export function writeIpPacket(to: Uint8Array, at: number, shape: IpShape): numbe
 }
 
 /**
- * What is wrong with the lengths and checksums of a packet without IPv6 extension headers; empty when all is well.
+ * Returns what is wrong with the lengths and checksums of a packet without IPv6 extension headers;
+ * empty if nothing is.
  */
 export function faults(packet: Uint8Array): string[] {
   const found: string[] = [];
@@ -136,7 +143,7 @@ export function faults(packet: Uint8Array): string[] {
   return found;
 }
 
-/** RFC 1071 as it is written: one word after another, each carry added at once. */
+/** RFC 1071 literally: adds word by word, with each carry at once. */
 export function onesSum(bytes: Uint8Array, start: number): number {
   let sum = start;
   for (let i = 0; i < bytes.length; i += 2) {

@@ -1,4 +1,7 @@
-/** The layers of src. The table in docs/design.md#folders-and-who-may-import-whom repeats this one, which a test checks. */
+/**
+ * The layers of src. The table in docs/design.md#folders-and-who-may-import-whom repeats this one,
+ * which a test checks.
+ */
 
 /** Each folder may import from itself and from these. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {

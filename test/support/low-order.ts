@@ -1,6 +1,9 @@
 /** Public keys with which every shared secret is zero. */
 
-/** RFC 7748 section 7; cr.yp.to/ecdh.html, "validate": the points of order 1, 2, 4 and 8, and their forms that are not reduced. */
+/**
+ * RFC 7748 section 7; cr.yp.to/ecdh.html, "validate": the points of order 1, 2, 4 and 8, and their
+ * non-reduced forms.
+ */
 export const LOW_ORDER: readonly Uint8Array[] = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',

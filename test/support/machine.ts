@@ -1,6 +1,6 @@
 /**
- * What tests may need from the machine, and what brings it: the one table behind every skipped test, the summary that ends a run
- * (test/support/skip-summary.ts), and its apt line.
+ * The needs of tests, and how to provide them. This table is the one source for skipped tests, for
+ * the summary that ends a run (test/support/skip-summary.ts), and for its apt line.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { delimiter, join } from 'node:path';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import { hasShared } from './shared.ts';
 
-/** Groups of the summary. A test belongs to the first group that one of its needs belongs to. */
+/** Groups of the summary. A test belongs to the first group that contains one of its needs. */
 const GROUPS = [
   'real kernel module (qemu)',
   "Kubernetes' servers",
@@ -26,11 +26,11 @@ const DATA_OF_OTHERS = 'data of other projects in ../shared, as vectors/README.m
 
 interface Source {
   readonly group: Group;
-  /** Debian's packages that bring it, separated by spaces. */
+  /** Debian packages that provide it, separated by spaces. */
   readonly apt?: string;
-  /** What to do where no package brings it. */
+  /** What to do if no package provides it. */
   readonly otherwise?: string;
-  /** Default: a program of this name is in the search path. */
+  /** Whether it is present. By default: whether a program of this name is in PATH. */
   readonly present?: () => boolean;
 }
 
@@ -80,7 +80,7 @@ const SOURCES = {
     present: () => kubernetesServers() !== undefined,
   },
   openssl: { group: "Kubernetes' servers", apt: 'openssl' },
-  // what is beside the project, and not ours to copy
+  // data beside the project that is not ours to copy
   '../shared/vectors': {
     group: 'data of others (../shared)',
     otherwise: DATA_OF_OTHERS,
@@ -107,7 +107,7 @@ export type Need = keyof typeof SOURCES;
 
 const known = new Map<Need, boolean>();
 
-/** Those of `needs` that this machine lacks. */
+/** Returns the needs that this machine lacks. */
 export function missingOf(needs: readonly Need[]): Need[] {
   return needs.filter(need => !isPresent(need));
 }
@@ -117,7 +117,7 @@ export function groupOf(needs: readonly Need[]): Group {
   return GROUPS.find(group => groups.includes(group)) ?? 'other programs';
 }
 
-/** What to do about one missing need. */
+/** Returns what to do about a missing need. */
 export function remedyFor(need: Need): string {
   const { apt, otherwise }: Source = SOURCES[need];
   return [
@@ -127,23 +127,26 @@ export function remedyFor(need: Need): string {
 }
 
 export interface Remedies {
-  /** Sorted, each once. */
+  /** Sorted, without duplicates. */
   readonly packages: readonly string[];
-  /** What no package brings, in whole phrases. */
+  /** Whole phrases for needs that no package provides. */
   readonly others: readonly string[];
 }
 
-/** What brings everything that this machine lacks for all tests. */
+/** Returns how to provide everything that this machine lacks for the tests. */
 export function remedies(): Remedies {
   const sources: readonly Source[] = missingOf(Object.keys(SOURCES) as Need[]).map(need => SOURCES[need]);
   const packages = new Set(sources.flatMap(({ apt }) => apt?.split(' ') ?? []));
-  // a package that is there, for a need that more than a package brings
+  // The package is installed, but the need requires more than that.
   if (isPresent('go')) packages.delete('golang-go');
   const others = new Set(sources.flatMap(({ otherwise }) => otherwise ?? []));
   return { packages: [...packages].sort(), others: [...others] };
 }
 
-/** The folder with kube-apiserver and etcd, if there is one: KUBEBUILDER_ASSETS, or the user's cache folder. */
+/**
+ * Returns the folder with kube-apiserver and etcd, if there is one: KUBEBUILDER_ASSETS, or the
+ * user's cache folder.
+ */
 export function kubernetesServers(): string | undefined {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'kube-assets');
   return [process.env['KUBEBUILDER_ASSETS'], cache].find(
@@ -166,7 +169,7 @@ function isInPath(program: string): boolean {
   return folders.some(folder => existsSync(join(folder, program)));
 }
 
-/** Whether the device may be opened: a container may show it to nobody. */
+/** Returns whether the device can be opened: a container may show it without access. */
 function tunOpens(): boolean {
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
@@ -176,7 +179,10 @@ function tunOpens(): boolean {
   }
 }
 
-/** A container's root may not, nor do all systems let other users. */
+/**
+ * Returns whether namespaces work: a container's root may lack the right, and some systems deny it
+ * to users.
+ */
 function namespacesWork(): boolean {
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
   return spawnSync('unshare', [...user, '--net', '--mount', 'true'], { stdio: 'ignore' }).status === 0;
@@ -191,7 +197,7 @@ function addonLoads(): boolean {
   }
 }
 
-/** A compiler prints a name that it cannot find as it was given. */
+/** A compiler prints an unknown file name unchanged. */
 function libasanLinks(): boolean {
   const { stdout } = spawnSync(process.env['CC'] ?? 'cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' });
   return typeof stdout === 'string' && stdout.includes('/');

@@ -1,6 +1,7 @@
 /**
- * Tests that must open network devices in their own process run in a network namespace made for them: outside of one, the file's
- * only test starts vitest again inside, for this file alone, and is as good as what comes out.
+ * Runs tests that must open network devices in their own process inside a new network namespace.
+ * Outside of one, the file's only test starts vitest again inside, for this file alone, and passes
+ * if that run does.
  */
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -11,14 +12,17 @@ import { describeWith } from '../netns/needs.ts';
 import type { Need } from './machine.ts';
 
 const VARIABLE = 'WGTS_OWN_NAMESPACE';
-/** A command line, as JSON, that runs vitest with workers of another architecture (scripts/test-arm64.mjs). */
+/**
+ * A command line, as JSON, that runs vitest with workers of another architecture
+ * (scripts/test-arm64.mjs).
+ */
 const EMULATED = 'WGTS_EMULATED_VITEST';
 const LIMIT_MS = 600_000;
 
 export interface OwnNamespaceOptions {
   /** Milliseconds. */
   readonly limit?: number;
-  /** Lines that begin so are shown here too: what was measured. */
+  /** Output lines with this prefix are shown here too, for measurements. */
   readonly show?: string;
 }
 
@@ -54,7 +58,7 @@ export function inOwnNamespace(
   });
 }
 
-/** Not the blocking kind of spawn: whoever started us wants to hear of us every minute. */
+/** Does not block like spawnSync: vitest expects a message from us every minute. */
 function ended(
   program: string,
   args: readonly string[],

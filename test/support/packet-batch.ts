@@ -1,4 +1,4 @@
-/** Batches of bare IP packets for tests, and what a merge made of them, taken apart again. */
+/** Batches of bare IP packets for tests, and the result of a merge, taken apart again. */
 import {
   makePacketBatch,
   PACKET_LENGTH,
@@ -26,7 +26,10 @@ import { NEEDS_CSUM, rangeOf } from './super-packet.ts';
 
 export const MERGE_ALL = MERGE_TCP4 | MERGE_TCP6 | MERGE_UDP;
 
-/** Packets one after another, each with the headroom that a writer to a TUN wants. */
+/**
+ * Builds a batch of consecutive packets, each with the headroom that a writer to a TUN device
+ * needs.
+ */
 export function packetBatch(packets: readonly Uint8Array[]): PacketBatch {
   const batch = makePacketBatch(
     packets.reduce((sum, packet) => sum + VNET_HEADROOM + packet.length, 0),
@@ -45,15 +48,18 @@ export function packetBatch(packets: readonly Uint8Array[]): PacketBatch {
 }
 
 export interface Merged {
-  /** Numbers of the packets, in order. */
+  /** Indices of the packets, in order. */
   readonly members: readonly number[];
   readonly gsoType: number;
   readonly gsoSize: number;
-  /** What the kernel would get: vnet header, the first packet, the others without their headers. */
+  /**
+   * The data that the kernel receives: vnet header, the first packet, the others without their
+   * headers.
+   */
   readonly range: Uint8Array;
 }
 
-/** Merges with the TypeScript twin. @throws Error when a group contradicts itself */
+/** Merges with the TypeScript twin. @throws Error if a group contradicts itself */
 export function mergePackets(packets: readonly Uint8Array[], allowed = MERGE_ALL): Merged[] {
   const { slab, desc, count } = packetBatch(packets);
   const coalescer = new Coalescer(Math.max(count, 1));
@@ -61,7 +67,7 @@ export function mergePackets(packets: readonly Uint8Array[], allowed = MERGE_ALL
   return gather(slab, desc, coalescer.groups, coalescer.next, made);
 }
 
-/** What a writer would write for each group. */
+/** Returns what a writer would write for each group. */
 export function gather(
   slab: Uint8Array,
   desc: Int32Array,

@@ -1,6 +1,6 @@
 /**
- * Random batches of bare IP packets, as they come out of tunnels: runs of a few flows mixed with one another, each packet nearly what its
- * flow would send next, or not quite.
+ * Random batches of bare IP packets as they come out of tunnels: interleaved runs of a few flows,
+ * in which each packet is what its flow would send next, or nearly.
  */
 import type { Mutable } from '../../src/base/mutable.ts';
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from '../../src/packet/batch.ts';
@@ -8,13 +8,13 @@ import { ACK, get16, headersOf, type IpShape, PLAIN, PSH, put16, TCP, UDP, write
 import { between, damage, randomOptions, randomPayload, randomShape, SLACK } from './packet-shapes.ts';
 import type { Random } from './random.ts';
 
-/** What a batch is made into: a slab, and descriptors. */
+/** The memory of a batch: a slab and descriptors. */
 export interface RunSpace {
   readonly slab: Uint8Array;
   readonly desc: Int32Array;
 }
 
-/** The most packets of a batch. */
+/** Maximum packets of a batch. */
 export const MOST_PACKETS = 140;
 const SPACE = 1 << 20;
 
@@ -28,7 +28,7 @@ function randomFlow(random: Random): Mutable<IpShape> {
     ...PLAIN,
     version,
     protocol: random.chance(0.6) ? TCP : UDP,
-    // few values, so that flows are alike, too
+    // few values, so that flows collide
     source: random.below(2),
     destination: random.below(2),
     sourcePort: random.below(3),
@@ -43,7 +43,7 @@ function randomFlow(random: Random): Mutable<IpShape> {
   };
 }
 
-/** One thing is not as in the packet before. */
+/** Changes one property from the previous packet. */
 function stray(random: Random, shape: Mutable<IpShape>): void {
   switch (random.below(20)) {
     case 0:
@@ -102,7 +102,7 @@ function stray(random: Random, shape: Mutable<IpShape>): void {
   }
 }
 
-/** Payload of the next packet of a flow whose pieces have `unit` bytes. */
+/** Returns the payload length of a flow's next packet, whose pieces have `unit` bytes. */
 function nextLength(random: Random, unit: number, steady: boolean): number {
   if (steady) return unit;
   const kind = random.next();
@@ -111,7 +111,10 @@ function nextLength(random: Random, unit: number, steady: boolean): number {
   return kind < 0.96 ? unit + between(random, 1, 3) : random.pick([0, 1, unit]);
 }
 
-/** Changes the payload so that the checksum is zero, and writes one of the two zeros: both are right for TCP, one says for UDP that there is none. */
+/**
+ * Changes the payload so that the checksum is zero, and writes one of the two zeros. Both are
+ * correct for TCP; for UDP one of them means no checksum.
+ */
 function makeZeroSum(random: Random, slab: Uint8Array, at: number, shape: IpShape): void {
   const headers = headersOf(shape);
   const field = at + headers - (shape.protocol === TCP ? 4 + shape.tcpOptions.length : 2);
@@ -121,7 +124,7 @@ function makeZeroSum(random: Random, slab: Uint8Array, at: number, shape: IpShap
   put16(slab, field, random.pick([0, 0xffff]));
 }
 
-/** A flow whose packets fill a group to the last byte of 65,535, or to the one after it. */
+/** Writes a flow whose packets fill a group to the last byte of 65,535, or one byte beyond. */
 function writeBrim(random: Random, { slab, desc }: RunSpace): number {
   const flow = randomFlow(random);
   const unit = between(random, 8000, 21_000);
@@ -140,7 +143,10 @@ function writeBrim(random: Random, { slab, desc }: RunSpace): number {
   return lengths.length;
 }
 
-/** Writes a batch; returns how many packets. Some descriptors may lie outside the slab. */
+/**
+ * Writes a batch, in which some descriptors may lie outside the slab. @returns the number of
+ * packets
+ */
 export function writeRuns(random: Random, space: RunSpace): number {
   if (random.chance(0.005)) return writeBrim(random, space);
   const { slab, desc } = space;
@@ -152,7 +158,7 @@ export function writeRuns(random: Random, space: RunSpace): number {
     if (flows > 20) flow.sourcePort = i;
     return { flow, unit: randomUnit(random, many) };
   });
-  // a long transfer without any disturbance, which fills groups
+  // a long undisturbed transfer, which fills groups
   const steady = many && random.chance(0.5);
   const errors = steady ? 0 : random.pick([0, 0.05, 0.2, 0.5]);
   let current = 0;
@@ -202,7 +208,7 @@ function misplace(random: Random, desc: Int32Array, i: number, slabLength: numbe
     [slabLength, 1],
     [0x7fffffff, 0x7fffffff],
     [-0x80000000, -0x80000000],
-    // the packet before once more
+    // the previous packet again
     [desc[Math.max(at - PACKET_STRIDE, 0) + PACKET_OFFSET]!, desc[Math.max(at - PACKET_STRIDE, 0) + PACKET_LENGTH]!],
   ] as const);
   desc[at + PACKET_OFFSET] = badOffset;

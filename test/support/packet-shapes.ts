@@ -1,6 +1,6 @@
 /**
- * Random IP packets, and random ranges as a TUN might give them: mostly what Linux makes, some of it rare, some of it damaged, some of it
- * a lie. Cheap enough to make millions.
+ * Random IP packets, and random ranges as a TUN device might deliver them: mostly what Linux makes,
+ * sometimes rare, damaged or with false header fields. Cheap enough to make millions.
  */
 import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { MAX_SEGMENTS } from '../../src/packet/segments.ts';
@@ -8,19 +8,19 @@ import { headersOf, type IpShape, PLAIN, PSH, put16, TCP, UDP, writeIpPacket } f
 import { type Random, seeded } from './random.ts';
 import { GSO, type Vnet, vnetOf, writeVnet } from './super-packet.ts';
 
-/** Bytes that a slab needs behind the largest packet that is made here. */
+/** Bytes that a slab needs behind the largest packet made here. */
 export const SLACK = 512;
 const LARGEST = 65_535;
 const POOL = seeded(20).bytes(2 * LARGEST);
 const PROTOCOLS = [1, 58, 0, 43, 44, 47, 50, 51, 59, 60, 132, 255];
-/** Flags of one bit each, and some that come together. */
+/** Single flags, and some combinations. */
 const FLAGS = [0, 1, 2, 4, 8, 0x10, 0x11, 0x12, 0x14, 0x18, 0x19, 0x30, 0x50, 0x90, 0xd0, 0xd8, 0xff];
 
 export function between(random: Random, low: number, high: number): number {
   return low + random.below(high - low + 1);
 }
 
-/** Bytes of a payload; mostly small, now and then as large as may be. */
+/** Returns a payload length: mostly small, sometimes the maximum. */
 function randomLength(random: Random): number {
   const kind = random.next();
   if (kind < 0.06) return 0;
@@ -31,7 +31,7 @@ function randomLength(random: Random): number {
 }
 
 export function randomPayload(random: Random, length: number): Uint8Array {
-  // zeros and ones make the sums that are special
+  // only zeros or only ones give the special sums
   const from = random.below(LARGEST);
   return random.chance(0.01) ? new Uint8Array(length).fill(random.pick([0, 0xff])) : POOL.subarray(from, from + length);
 }
@@ -52,7 +52,7 @@ function randomExtensions(random: Random): [number, Uint8Array][] {
   });
 }
 
-/** A shape with nothing wrong, nor necessarily anything usual. */
+/** Returns a valid shape, not necessarily a usual one. */
 export function randomShape(random: Random): IpShape {
   const version = random.chance(0.5) ? 4 : 6;
   const kind = random.next();
@@ -80,12 +80,12 @@ export function randomShape(random: Random): IpShape {
     extensions: version === 4 || random.chance(0.8) ? PLAIN.extensions : randomExtensions(random),
   };
   const room = LARGEST - headersOf(shape) + (version === 6 ? 40 : 0);
-  // at the edge of what the length field can say, and now and then beyond it
+  // at the limit of the length field, and sometimes beyond it
   const length = random.chance(0.002) ? room + between(random, -45, 5) : Math.min(randomLength(random), room);
   return { ...shape, payload: randomPayload(random, length) };
 }
 
-/** Damages a packet somehow. @returns its length then; what is new behind it is zero. */
+/** Damages a packet. @returns its new length; bytes beyond the old end are zero */
 export function damage(random: Random, slab: Uint8Array, at: number, length: number): number {
   switch (random.below(8)) {
     case 0: // cut
@@ -115,7 +115,7 @@ function fixLength(slab: Uint8Array, at: number, length: number): number {
   return length;
 }
 
-/** A size of pieces that makes 1 to `most` of them; rarely thousands. */
+/** Returns a piece size that yields 1 to `most` pieces, rarely thousands. */
 function randomUnit(random: Random, payload: number, most: number): number {
   const kind = random.next();
   if (kind < 0.45) return Math.ceil(payload / between(random, 1, Math.min(most, 4)));
@@ -150,17 +150,20 @@ function lie(random: Random, vnet: Vnet): Vnet {
   return liar;
 }
 
-/** Writes a range, vnet header and packet, with zeros behind it; returns its length. @param most pieces it is to be cut into, as a rule */
+/**
+ * Writes a range, vnet header and packet, followed by zeros. @param most the usual maximum of
+ * pieces. @returns its length
+ */
 export function writeRange(random: Random, slab: Uint8Array, at: number, most = 64): number {
   const packet = at + VNET_HEADER_SIZE;
   let shape = randomShape(random);
-  // as many pieces as may be, or one more
+  // the maximum number of pieces, or one more
   const tiny = random.chance(0.001) ? between(random, 1, 3) : 0;
   if (tiny > 0) shape = { ...shape, payload: randomPayload(random, MAX_SEGMENTS * tiny + between(random, -1, 1)) };
   const known = shape.protocol === TCP || shape.protocol === UDP;
   const offload = random.next();
   const whole = !known || offload < 0.25;
-  // Linux leaves the pseudo header's sum; without NEEDS_CSUM there is a whole one
+  // Linux leaves the pseudo header's sum; without NEEDS_CSUM the checksum is complete.
   const partial = known && (whole ? random.chance(0.5) : offload < 0.9);
   const sum = partial ? 'partial' : random.chance(0.9) ? 'right' : random.below(65_536);
   let length = writeIpPacket(slab, packet, { ...shape, sum });

@@ -1,7 +1,8 @@
 /**
- * How long tests wait before they take something for hanging. No test expects anything of a clock: on a busy machine all takes many
- * times longer, so these bound hangs and nothing else. A whole test has the time of vitest.config.ts.
+ * How long tests wait until something counts as hanging. No test expects anything of a clock: on a
+ * busy machine everything takes many times longer, so these limits only end hangs. vitest.config.ts
+ * has the limit of a whole test.
  */
 
-/** Milliseconds, for one thing that is to happen. Whoever waits looks again and again, so that it costs nothing where all is well. */
+/** Milliseconds for one event. Waiting code polls, so a long limit costs nothing if all is well. */
 export const HANG_MS = 120_000;

@@ -1,4 +1,7 @@
-/** Reads UDP payloads out of a classic pcap file with Ethernet frames (the captures in ../shared/vectors). */
+/**
+ * Reads UDP payloads from a classic pcap file with Ethernet frames (the captures in
+ * ../shared/vectors).
+ */
 import { readFileSync } from 'node:fs';
 
 export interface CapturedDatagram {
@@ -12,7 +15,7 @@ export interface CapturedDatagram {
 export function readPcap(path: string): CapturedDatagram[] {
   const file = readFileSync(path);
   if (file.readUInt32LE(0) !== 0xa1b2c3d4 && file.readUInt32LE(0) !== 0xa1b23c4d)
-    throw new Error(`${path} is no pcap file`);
+    throw new Error(`${path} is not a pcap file`);
   const linkType = file.readUInt32LE(20);
   const found: CapturedDatagram[] = [];
   let frame = 0;

@@ -46,7 +46,7 @@ export function testSeed(): number {
   return given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given);
 }
 
-/** Runs with a seed, and says which when it fails. */
+/** Runs with a seed, and adds it to the message of a failure. */
 export function withSeed(run: (random: Random) => void, seed = testSeed()): void {
   try {
     run(seeded(seed));

@@ -1,19 +1,20 @@
 /**
- * A great many small cases, each from a seed of its own, for fuzz that fast-check would be too slow for: WG_FUZZ_RUNS of them
- * (200,000) from WG_FUZZ_SEED, which is printed. WG_FUZZ_CASE runs the one case that a failure names.
+ * Very many small cases, each with its own seed, for fuzz tests that are too slow with fast-check:
+ * WG_FUZZ_RUNS of them (200,000) from WG_FUZZ_SEED, which is printed. WG_FUZZ_CASE runs only the
+ * case that a failure names.
  */
 import { type Random, seeded } from './random.ts';
 
 export const CASES = Number(process.env['WG_FUZZ_RUNS'] ?? 200_000);
 export const SEED = Number(process.env['WG_FUZZ_SEED'] ?? Date.now() >>> 0);
 const ONLY = process.env['WG_FUZZ_CASE'];
-/** Milliseconds, so that a case that hangs ends: 3 ms for each, where one takes some 20 us. */
+/** Milliseconds, which end a case that hangs: 3 ms per case, which takes some 20 us. */
 export const CASES_LIMIT = 600_000 + CASES * 3;
 
-/** How many cases ended how, by the word that the case returned. */
+/** Number of cases by outcome, the word that the case returned. */
 export type Tally = Readonly<Record<string, number>>;
 
-/** @throws the error of the first case that fails, with what replays it */
+/** @throws the error of the first failing case, with how to replay it */
 export function eachCase(what: string, run: (random: Random) => string): Tally {
   const first = ONLY === undefined ? 0 : Number(ONLY);
   const end = ONLY === undefined ? CASES : first + 1;
@@ -33,20 +34,22 @@ export function eachCase(what: string, run: (random: Random) => string): Tally {
   return tally;
 }
 
-/** Whether every one of these outcomes came up; a fuzz that never gets anywhere proves nothing. */
+/**
+ * Returns whether each of these outcomes occurred: a fuzz test that reaches nothing proves nothing.
+ */
 export function reached(tally: Tally, outcomes: readonly string[]): boolean {
   const enough = ONLY !== undefined || CASES < 10_000;
   return enough || outcomes.every(outcome => (tally[outcome] ?? 0) > CASES / 10_000);
 }
 
-/** @throws Error that says where two ranges differ first */
+/** @throws Error with the first difference of two ranges */
 export function mustEqual(what: string, a: Uint8Array, b: Uint8Array): void {
   if (Buffer.compare(a, b) === 0) return;
   const at = a.length === b.length ? a.findIndex((byte, i) => byte !== b[i]) : Math.min(a.length, b.length);
   throw new Error(`${what}: at byte ${at} of ${a.length} and ${b.length}: ${a[at]} and ${b[at]}`);
 }
 
-/** @throws Error that says where two lists differ first */
+/** @throws Error with the first difference of two lists */
 export function mustEqualNumbers(what: string, a: Int32Array, b: Int32Array): void {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) throw new Error(`${what}: number ${i}: ${a[i]} and ${b[i]}`);
 }

@@ -1,22 +1,23 @@
 /**
- * The suites by name. `npm test` runs one of them, what a stranger waits for, and in it no test with vitest's tag `slow`: that is for a test that is
- * slow by nature (`{ tags: SLOW }`, or `@module-tag slow` for a whole file). `npm run test:all` runs everything.
+ * The test suites by name. `npm test` runs the one for every contributor, without tests tagged
+ * `slow`: those are slow by nature (`{ tags: SLOW }`, or `@module-tag slow` for a whole file). `npm
+ * run test:all` runs everything.
  */
 
 export interface SuiteApart {
   readonly name: string;
-  /** From the root of the repository. */
+  /** Path from the repository's root. */
   readonly folder: string;
-  /** In the summary of a run that leaves it out. */
+  /** Title in the summary of a run without it. */
   readonly title: string;
-  /** What runs it alone. */
+  /** The command that runs it alone. */
   readonly command: string;
 }
 
 export const MOST = 'most';
 export const SLOW = 'slow';
 
-/** What `npm test` leaves out. */
+/** The suites that `npm test` does not run. */
 export const APART: readonly SuiteApart[] = [
   {
     name: 'kernel-vm',

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const SHARED = fileURLToPath(new URL('../../../shared/', import.meta.url));
 
-/** What tests read of it. */
+/** The content that tests read. */
 const CONTENT = {
   vectors: ['wycheproof', 'cacophony', 'captures'],
   calico: ['config-params.json', 'crds-v1.yaml', 'crds-v3'],
@@ -20,7 +20,7 @@ export const sharedVectors = (name: string): string => `${SHARED}vectors/${name}
 /** Returns the path of a file or folder of Calico's own data, unchanged. */
 export const sharedCalico = (name: string): string => `${SHARED}calico/${name}`;
 
-/** Returns whether all that tests read of a folder is there. */
+/** Returns whether everything that tests read from a folder is present. */
 export function hasShared(folder: keyof typeof CONTENT): boolean {
   return CONTENT[folder].every(name => existsSync(`${SHARED}${folder}/${name}`));
 }

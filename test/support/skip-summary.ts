@@ -1,6 +1,6 @@
 /**
- * A reporter of vitest: ends a run with what was not run, in groups, and the one line that brings all that is missing. With
- * TEST_COUNTS=FILE it also writes the counts as JSON, for CI.
+ * A vitest reporter that ends a run with the skipped tests in groups, and one line that installs
+ * what is missing. With TEST_COUNTS=FILE it also writes the counts as JSON, for CI.
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import type {} from '../netns/needs.ts';
 import { type Remedies, remedies } from './machine.ts';
 import { APART, SLOW } from './selection.ts';
 
-/** Tests that one reason kept from running. */
+/** Tests that were skipped for one reason. */
 export interface NotRun {
   readonly title: string;
-  /** Unknown for a suite that was not even read. */
+  /** Unknown for a suite that was not loaded. */
   readonly tests?: number;
   readonly files: number;
   /** What is missing, or the command that runs them. */
@@ -22,9 +22,9 @@ export interface NotRun {
 
 export interface Counts {
   readonly passed: number;
-  /** Also files that could not be loaded, and errors outside of tests. */
+  /** Includes files that could not be loaded, and errors outside of tests. */
   readonly failed: number;
-  /** Skipped although selected: something is missing, or the test says so itself. */
+  /** Selected but skipped, because something is missing or by the test itself. */
   readonly skipped: readonly string[];
 }
 
@@ -44,14 +44,17 @@ export class SkipSummary implements Reporter {
     const everyName = vitest.config.testNamePattern === undefined;
     const file = process.env['TEST_COUNTS'];
     if (file !== undefined) writeFileSync(file, JSON.stringify(countsOf(modules, errors.length)));
-    // whoever picks tests by hand knows what is left out
+    // A developer who selects tests by name knows what is left out.
     if (!everyName) return;
     const notRun = [...skippedGroups(modules), ...suitesApart(vitest)];
     if (notRun.length > 0) vitest.logger.log(summaryOf(notRun, remedies()));
   }
 }
 
-/** Several lines; ends with the command that brings what is missing and runs everything. */
+/**
+ * Formats the summary, which ends with the command that installs what is missing and runs
+ * everything.
+ */
 export function summaryOf(notRun: readonly NotRun[], { packages, others }: Remedies): string {
   const width = Math.max(...notRun.map(({ title }) => title.length));
   const lines = notRun.map(({ title, tests, files, note }) => {
@@ -81,7 +84,7 @@ function countsOf(modules: readonly TestModule[], errors: number): Counts {
   return { passed, failed, skipped };
 }
 
-/** In the order of their size, the slow ones first. */
+/** Returns groups by size, slow tests first. */
 function skippedGroups(modules: readonly TestModule[]): NotRun[] {
   const groups = new Map<string, { tests: number; files: Set<string>; notes: Set<string> }>();
   for (const module of modules)
@@ -107,7 +110,7 @@ function reasonOf(test: TestCase): { readonly title: string; readonly notes: rea
   for (let task: TestCase | TestSuite | TestModule = test; task.type !== 'module'; task = task.parent) {
     const { lacking } = task.meta();
     if (lacking) return { title: lacking.group, notes: lacking.missing };
-    // its tests are not run then, and the failure itself is reported
+    // The tests of a failed suite do not run, and the failure is reported separately.
     if (task.type === 'suite' && task.errors().length > 0) return { title: 'after a failed set-up', notes: [] };
   }
   if (test.tags.includes(SLOW)) return { title: SLOW_TITLE, notes: [] };
@@ -116,7 +119,7 @@ function reasonOf(test: TestCase): { readonly title: string; readonly notes: rea
   return { title: UNEXPLAINED_TITLE, notes: note === undefined ? [] : [note] };
 }
 
-/** The suites that this run does not even read. */
+/** Returns the suites that this run does not load. */
 function suitesApart({ projects }: Vitest): NotRun[] {
   const running = new Set(projects.map(({ name }) => name));
   return APART.filter(({ name }) => !running.has(name)).map(({ title, folder, command }) => {

@@ -1,4 +1,7 @@
-/** Ranges as a TUN gives them, a vnet header before a packet, for tests: made field by field, and taken apart by the TypeScript twin. */
+/**
+ * Ranges as a TUN device delivers them, a vnet header before a packet: built field by field, and
+ * split by the TypeScript twin.
+ */
 import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { SplitPlan } from '../../src/packet/segments.ts';
 import { writeSegment } from '../../src/packet/split.ts';
@@ -27,7 +30,7 @@ export function writeVnet(to: Uint8Array, at: number, vnet: Vnet): void {
   view.setUint16(8, vnet.csumOffset, true);
 }
 
-/** As Linux would say it of a packet that is to be cut into pieces of `gsoSize`. */
+/** Returns the header that Linux writes for a packet to be split into pieces of `gsoSize`. */
 export function vnetOf(shape: IpShape, gsoSize: number): Vnet {
   const tcp = shape.protocol === TCP;
   const headers = headersOf(shape);
@@ -41,7 +44,7 @@ export function vnetOf(shape: IpShape, gsoSize: number): Vnet {
   };
 }
 
-/** A range; what the vnet header says can be changed. */
+/** Returns a range. @param vnet fields of the vnet header to override */
 export function superPacket(change: Partial<IpShape>, gsoSize: number, vnet: Partial<Vnet> = {}): Uint8Array {
   const shape: IpShape = { ...PLAIN, sum: 'partial', ...change };
   return rangeOf({ ...vnetOf(shape, gsoSize), ...vnet }, ipPacket(shape));
@@ -54,7 +57,10 @@ export function rangeOf(vnet: Partial<Vnet>, packet: Uint8Array): Uint8Array {
   return range;
 }
 
-/** All segments; none when the range is malformed. Reads and writes at odd places, so that nothing rests on offset 0. */
+/**
+ * Returns all segments, or none if the range is malformed. Reads and writes at odd offsets, so that
+ * nothing relies on offset 0.
+ */
 export function splitAll(range: Uint8Array): Uint8Array[] {
   const slab = new Uint8Array(range.length + 7);
   slab.set(range, 5);
@@ -69,7 +75,7 @@ export function splitAll(range: Uint8Array): Uint8Array[] {
   });
 }
 
-/** 0, 1, 2, ... so that each byte of a payload says where it was. */
+/** Returns 0, 1, 2, ... so that each payload byte shows its position. */
 export function counting(length: number): Uint8Array {
   return new Uint8Array(length).map((_, i) => i + (i >> 8));
 }

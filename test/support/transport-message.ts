@@ -1,4 +1,4 @@
-/** One transport message through a TransportCipher, by the path that packets take. */
+/** Seals and opens single transport messages with a TransportCipher, by the path of packets. */
 import { expect } from 'vitest';
 import { VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { readU32le } from '../../src/packet/byte-order.ts';
@@ -23,7 +23,7 @@ import {
   type TransportCipher,
 } from '../../src/protocol/transport-cipher.ts';
 
-/** @returns the packet with its padding; fails the test if the message does not open */
+/** @returns the packet with its padding. Fails the test if the message does not open */
 export function openMessage(cipher: TransportCipher, keypair: Keypair, message: Uint8Array): Uint8Array {
   const slab = Uint8Array.from(message);
   const job = new Int32Array(OPEN_STRIDE);
@@ -36,7 +36,7 @@ export function openMessage(cipher: TransportCipher, keypair: Keypair, message: 
   return slab.slice(TRANSPORT_HEADER_SIZE, TRANSPORT_HEADER_SIZE + job[OPEN_RESULT]!);
 }
 
-/** @param packet an IP packet without padding, or nothing for a keepalive */
+/** @param packet an IP packet without padding, or empty for a keepalive */
 export function sealMessage(
   cipher: TransportCipher,
   keypair: Keypair,

@@ -1,6 +1,7 @@
 /**
- * Every implementation of the transport cipher on this machine, with the same keys in the same slots: the TypeScript twin first, which says
- * what must come out, then the addon with each AEAD that works here.
+ * Every implementation of the transport cipher on this machine, with the same keys in the same
+ * slots: first the TypeScript twin, which is the reference, then the addon with each AEAD that
+ * works here.
  */
 import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
@@ -11,13 +12,13 @@ import { between } from './packet-shapes.ts';
 import { type Random, seeded } from './random.ts';
 
 export const TWIN_KEYS: readonly Uint8Array[] = Array.from({ length: 6 }, (_, i) => seeded(i).bytes(32));
-/** Where they are. */
+/** The slots of the keys. */
 export const TWIN_SLOTS: readonly number[] = [0, 1, 511, 512, 70_000, MAX_KEY_SLOTS - 1];
 const ERASED = 3;
-/** Slots without a key, and numbers that are no slots. */
+/** Slots without a key, and numbers that are not slots. */
 export const NO_SLOTS: readonly number[] = [2, ERASED, -1, MAX_KEY_SLOTS, 0x7fffffff, -0x80000000];
 
-/** At least one of the addon's is among them. */
+/** Returns the ciphers, at least one of them the addon's. */
 export function twinCiphers(): readonly TransportCipher[] {
   const binding = nativeBinding();
   const usable = binding.cipherProviders().filter(provider => provider.problem === undefined);
@@ -32,7 +33,7 @@ export function twinCiphers(): readonly TransportCipher[] {
   return all;
 }
 
-/** Any half of a counter, as the i32 that a job holds. */
+/** Returns any half of a counter, as the i32 in a job. */
 export const anyHalf = (random: Random): number => random.below(2 ** 32) | 0;
-/** The last ones before a half comes round to zero. */
+/** Returns one of the last values before a half wraps around to zero. */
 export const lateHalf = (random: Random): number => -between(random, 1, 70);

@@ -1,4 +1,4 @@
-/** IPv4 packets with UDP in them, made and read by code that is the tests' own (RFC 791, 768, 1071). */
+/** IPv4 packets with UDP, made and parsed by code of the tests alone (RFC 791, 768, 1071). */
 
 export function udpPacket(source: string, destination: string, port: number, payload: string): Uint8Array {
   const data = Buffer.from(payload);
@@ -20,7 +20,7 @@ export function udpPacket(source: string, destination: string, port: number, pay
   return packet;
 }
 
-/** The payload of a UDP packet to an address; undefined for anything else. */
+/** Returns the payload of a UDP packet to an address, or undefined for anything else. */
 export function udpPayload(packet: Uint8Array, destination: string): string | undefined {
   if (packet[0] !== 0x45 || packet[9] !== 17 || [...packet.subarray(16, 20)].join('.') !== destination)
     return undefined;

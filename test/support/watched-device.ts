@@ -1,6 +1,7 @@
 /**
- * A whole device, a DeviceLoop with its engine between a TUN and UDP sockets, watched at both ports: what it reads is judged by SplitPlan
- * as it should be, what it sends is counted and must lie where a port may look.
+ * A whole device, a DeviceLoop with its engine between a TUN device and UDP sockets, observed at
+ * both ports: SplitPlan judges what it reads; what it sends is counted and must lie in the slab of
+ * its batch.
  */
 import { randomFillSync } from 'node:crypto';
 import { ENDPOINT_FAMILY, ENDPOINT_SIZE } from '../../src/base/endpoint.ts';
@@ -28,18 +29,21 @@ import { Engine } from '../../src/protocol/engine.ts';
 import { mostRanges } from '../../src/protocol/output.ts';
 
 const KEEPALIVE = 32;
-/** By the outer family: written here once more, so that a wrong number there is seen. */
+/** By outer family. Repeated here, so that a wrong number in the source is detected. */
 const LARGEST: Readonly<Record<number, number>> = { 4: 65_507, 6: 65_527 };
-/** What an engine's output holds, and what of it is left for handshakes. */
+/** The capacity of an engine's output, without the part reserved for handshakes. */
 const OUTPUT = { bytes: (1 << 20) - (16 << 10), ranges: 1024 - 64 } as const;
 
 export class WatchedDevice {
   readonly loop: DeviceLoop;
   readonly publicKey: Uint8Array;
   readonly tun: Tun;
-  /** Packets read from the TUN, and what should become of them: messages to be sent, and packets to be counted as such. */
+  /**
+   * Packets read from the TUN device and their expected fate: messages to send, and packets counted
+   * as malformed or oversized.
+   */
   readonly expected = { read: 0, messages: 0, malformedOutbound: 0, oversized: 0 };
-  /** Messages with a packet in them that were given to the sockets, and those of them that were refused. */
+  /** Messages with a packet that reached the sockets, and how many of them were refused. */
   readonly seen = { messages: 0, refused: 0 };
   readonly faults: string[] = [];
   gone = false;
@@ -66,14 +70,14 @@ export class WatchedDevice {
     this.loop.start();
   }
 
-  /** The other one is the peer for every address. */
+  /** Makes the other device the peer for all addresses. */
   meet(listenPort: number, other: WatchedDevice, endpoint?: Uint8Array): void {
     const allowedIps = ['0.0.0.0/0', '::/0'].map(text => ({ prefix: parsePrefix(text)! }));
     const peer: PeerConfig = { publicKey: other.publicKey, allowedIps, ...(endpoint && { endpoint }) };
     this.loop.configure({ privateKey: this.#privateKey, listenPort, peers: [peer] });
   }
 
-  /** Of counters by name, 0 for those that are none. */
+  /** Sums counters by name; unknown names count as 0. */
   sum(...names: string[]): number {
     const counters = this.loop.counters();
     return names.reduce((sum, name) => sum + (counters[name] ?? 0), 0);

@@ -1,6 +1,7 @@
 /**
- * The fake kernel's addresses, and the routes that come and go with them: to the address itself in the local table, to its prefix in
- * the main one while the link is up. Left out: broadcast, multicast and link-local routes, and the promotion of secondary addresses.
+ * The fake kernel's addresses, and the routes that come and go with them: a route to the address
+ * itself in the local table, and one to its prefix in the main table while the link is up. Not
+ * simulated: broadcast, multicast and link-local routes, and the promotion of secondary addresses.
  */
 import { sameBytes } from '../../../src/base/bytes.ts';
 import { familyOfAddress } from '../../../src/base/family.ts';
@@ -60,7 +61,7 @@ export function removeAddress(world: World, message: NetlinkMessage): Answer[] {
   if (!found) throw new Refusal('EADDRNOTAVAIL', `${name} not found`);
   takeOut(world.addresses, address => address === found);
   removeRoutes(world, route => isOf(route, link, found));
-  // without an address there is no IPv4 on a link, in any table
+  // A link without IPv4 addresses loses its IPv4 routes, in all tables.
   const isV4 = ({ index, address }: InterfaceAddress): boolean => index === link.index && address.length === 4;
   if (isV4(found) && !world.addresses.some(isV4))
     removeRoutes(world, ({ link: by, family }) => by === link.index && family === 4);
@@ -68,12 +69,12 @@ export function removeAddress(world: World, message: NetlinkMessage): Answer[] {
   return [];
 }
 
-/** The link is up: its addresses have their routes. */
+/** The link goes up: adds the routes of its addresses. */
 export function connect(world: World, link: FakeLink): void {
   for (const address of world.addresses) if (address.index === link.index) addRoutes(world, link, address);
 }
 
-/** The link is down or goes: nothing is routed by it, and IPv6 has no addresses on it. */
+/** The link goes down or away: removes its routes and its IPv6 addresses. */
 export function disconnect(world: World, link: FakeLink): void {
   removeRoutes(world, route => route.link === link.index && (route.table !== TABLE.local || route.family === 6));
   const gone = takeOut(world.addresses, ({ index, address }) => index === link.index && address.length === 16);

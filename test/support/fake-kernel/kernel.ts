@@ -1,11 +1,13 @@
 /**
- * A kernel for unit tests behind the same port as the real one: it reads the bytes of a request, keeps links, addresses, routes, rules
- * and WireGuard devices, answers with bytes, and tells those who listen. The contract suite (test/contract/netlink.ts) holds it to
- * the real one. What only a fake can do: fail on demand, change under a dump, lose events, and be stopped before any request.
+ * A kernel for unit tests behind the same port as the real one: it parses the bytes of requests,
+ * keeps links, addresses, routes, rules and WireGuard devices, answers with bytes, and notifies
+ * listeners. The contract suite (test/contract/netlink.ts) compares it with the real one. Beyond
+ * that it can fail on demand, change during a dump, lose events, and stop before any request:
  *
- *   kernel.failNext('RTM_NEWADDR', 'EPERM')      the next request of that name is refused
- *   kernel.before = name => { ... }              sees each request; what it throws comes out of the caller's send
- *   kernel.requests                              their names, in order
+ * - `kernel.failNext('RTM_NEWADDR', 'EPERM')`: the next request of that name is refused.
+ * - `kernel.before = name => { ... }`: sees each request; what it throws is thrown by the caller's
+ *   send.
+ * - `kernel.requests`: the names of the requests, in order.
  */
 
 import { Attributes, AttributeWriter } from '../../../src/netlink/attributes.ts';
@@ -72,7 +74,7 @@ const ROUTE_REQUESTS: Readonly<Record<number, RequestName>> = {
 };
 
 export interface FakeKernelOptions {
-  /** Kinds of links that it can make. */
+  /** The kinds of links that it can create. */
   readonly kinds?: readonly string[];
   readonly removesAllowedIps?: boolean;
   readonly messageSize?: number;
@@ -86,7 +88,7 @@ interface Listener {
 
 export class FakeKernel implements NetlinkPort {
   readonly world: World;
-  /** Of everything that was asked. */
+  /** The names of all requests, in order. */
   readonly requests: RequestName[] = [];
   before: ((name: RequestName) => void) | undefined;
   readonly #failures: { readonly name: RequestName; readonly refusal: Refusal; left: number }[] = [];
@@ -118,23 +120,23 @@ export class FakeKernel implements NetlinkPort {
     };
   }
 
-  /** The next `times` requests of that name are refused and change nothing. */
+  /** Refuses the next `times` requests of that name, which then change nothing. */
   failNext(name: RequestName, code: string, { times = 1, detail }: { times?: number; detail?: string } = {}): void {
     this.#failures.push({ name, refusal: new Refusal(code, detail), left: times });
   }
 
-  /** The next dumps say that something changed while they were made. */
+  /** Marks the next dumps as interrupted by a change. */
   interruptDumps(times: number): void {
     this.#dumpsToInterrupt = times;
   }
 
-  /** Those who listen to events hear that some are gone. */
+  /** Notifies the listeners that events were lost. */
   loseEvents(): void {
     for (const listener of this.#listeners)
       if (listener.groups.length > 0) deliver(listener, () => listener.receiver.lost());
   }
 
-  /** The status of a WireGuard device, by its link's name, as the kernel keeps it. */
+  /** Returns the status of a WireGuard device by its link's name, as the kernel keeps it. */
   device(name: string) {
     const link = linkNamed(this.world, name);
     return link && this.world.devices.get(link.index);
@@ -147,7 +149,7 @@ export class FakeKernel implements NetlinkPort {
     this.#listeners.add(listener);
     return {
       send: bytes => {
-        // which are the caller's, and overwritten
+        // The bytes belong to the caller, who overwrites them.
         for (const message of decodeMessages(bytes.slice()))
           for (const datagram of this.#answer(protocol, message)) deliver(listener, () => receiver.datagram(datagram));
       },
@@ -158,16 +160,16 @@ export class FakeKernel implements NetlinkPort {
     };
   }
 
-  /** The datagrams that answer a request. */
+  /** Returns the datagrams that answer a request. */
   #answer(protocol: number, message: NetlinkMessage): Uint8Array[] {
     const name = nameOf(protocol, message);
-    // of other requests the same bits say how: replace, exclusive
+    // In other requests the same bits select the mode: replace, exclusive.
     const dump = name !== undefined && /_GET(?!FAMILY)/.test(name) && (message.flags & FLAG.dump) === FLAG.dump;
     try {
       if (!name) throw new Refusal('EOPNOTSUPP');
       this.requests.push(name);
       this.before?.(name);
-      this.#failIfTold(name);
+      this.#failIfRequested(name);
       const answers = REQUESTS[name](this.world, message);
       return dump
         ? this.#dump(message, answers)
@@ -193,7 +195,7 @@ export class FakeKernel implements NetlinkPort {
     return [...datagrams.filter(parts => parts.length > 0).map(parts => Uint8Array.from(Buffer.concat(parts))), done];
   }
 
-  #failIfTold(name: RequestName): void {
+  #failIfRequested(name: RequestName): void {
     const failure = this.#failures.find(each => each.name === name && each.left > 0);
     if (!failure) return;
     failure.left--;
@@ -207,7 +209,7 @@ export class FakeKernel implements NetlinkPort {
   }
 }
 
-/** Later, as from a real socket, and in order. */
+/** Delivers later and in order, like a real socket. */
 function deliver(listener: Listener, what: () => void): void {
   setImmediate(() => {
     if (listener.open) what();
@@ -236,7 +238,7 @@ function encode({ sequence }: NetlinkMessage, { type, body }: Answer, flags: num
   return encodeMessage({ type, flags, sequence, port: 1, body });
 }
 
-/** NLMSG_ERROR: the number, the header of what it is about, and words. */
+/** Encodes NLMSG_ERROR: the errno, the header of the request, and a message. */
 function verdict(message: NetlinkMessage, refusal?: Refusal): Uint8Array {
   const head = new Uint8Array(4 + HEADER_SIZE);
   setI32(head, 0, -(refusal?.errno ?? 0));

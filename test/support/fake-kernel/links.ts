@@ -1,4 +1,7 @@
-/** The fake kernel's links. A link that goes up brings its connected routes; one that goes down loses them and its IPv6 addresses. */
+/**
+ * The fake kernel's links. A link that goes up gains its connected routes; one that goes down loses
+ * them and its IPv6 addresses.
+ */
 import { isInterfaceName } from '../../../src/base/interface-name.ts';
 import { Attributes, AttributeWriter } from '../../../src/netlink/attributes.ts';
 import { GROUPS } from '../../../src/netlink/events.ts';

@@ -1,4 +1,7 @@
-/** The fake kernel's routes: what it refuses, what it fills in, and how it finds the one for a packet. */
+/**
+ * The fake kernel's routes: which ones it refuses, what it fills in, and how it finds the route of
+ * a packet.
+ */
 import { sameBytes } from '../../../src/base/bytes.ts';
 import { type Prefix, samePrefix } from '../../../src/base/prefix.ts';
 import { SCOPE } from '../../../src/netlink/addresses.ts';
@@ -64,7 +67,7 @@ export function announceRoute(world: World, route: Route, gone: boolean): void {
   world.announce(GROUPS.route[route.family === 4 ? 0 : 1], type, encodeRoute(route, familyNumber(route.family)));
 }
 
-/** As the kernel would keep it. @throws Refusal */
+/** Returns a route as the kernel stores it. @throws Refusal */
 function completed(world: World, route: Route): Route {
   if (route.flags & (ROUTE_FLAG.dead | ROUTE_FLAG.linkDown)) throw new Refusal('EINVAL');
   const metric = route.family === 6 && !route.metric ? { metric: DEFAULT_METRIC_V6 } : {};
@@ -87,7 +90,7 @@ function unreachable({ family }: Route): Refusal {
   return family === 4 ? new Refusal('ENETUNREACH', 'Nexthop has invalid gateway') : new Refusal('EHOSTUNREACH');
 }
 
-/** The link on which a gateway is a neighbour. */
+/** Returns the link on which a gateway is a neighbour. */
 function linkTo(world: World, gateway: Uint8Array): number | undefined {
   const best = longest(
     world.routes.filter(({ table, type }) => table === TABLE.main && type === ROUTE_TYPE.unicast),
@@ -100,7 +103,7 @@ function samePlace(a: Route, b: Route): boolean {
   return a.table === b.table && samePrefix(a.destination, b.destination) && (a.metric ?? 0) === (b.metric ?? 0);
 }
 
-/** Whether a route has all that is said of the one to remove. */
+/** Returns whether a route has every attribute of the one to remove. */
 function answersTo(route: Route, wanted: Route): boolean {
   return (
     route.table === (wanted.table || TABLE.main) &&
@@ -114,7 +117,7 @@ function answersTo(route: Route, wanted: Route): boolean {
   );
 }
 
-/** By the rules in their order, each table's longest prefix. */
+/** Walks the rules in order and takes each table's longest prefix. */
 function lookUp(world: World, message: NetlinkMessage): Answer {
   const { family, destination } = decode(message);
   const attributes = Attributes.parse(message.body.subarray(ROUTE_HEADER_SIZE), 'a route');
@@ -169,7 +172,7 @@ function contains({ address, length }: Prefix, other: Uint8Array): boolean {
   return true;
 }
 
-/** A question is written like a route. */
+/** Decodes a query, which has the format of a route. */
 function decode(message: NetlinkMessage): Route {
   const route = decodeRoute({ ...message, type: ROUTE_MESSAGE.new });
   if (!route) throw new Refusal('EAFNOSUPPORT');

@@ -17,7 +17,7 @@ import {
 } from '../../../src/netlink/rules.ts';
 import { type Answer, Refusal, takeOut, type World } from './world.ts';
 
-/** What every namespace begins with. */
+/** Returns the initial rules of every namespace. */
 export function firstRules(): Rule[] {
   const rule = (family: Family, priority: number, table: number): Rule => ({
     family,
@@ -46,7 +46,7 @@ export function newRule(world: World, message: NetlinkMessage): Answer[] {
   const wanted = decode(message);
   if (wanted.action === RULE_ACTION.table && wanted.table === 0) throw new Refusal('EINVAL', 'Invalid table');
   const others = world.rules.filter(({ family }) => family === wanted.family);
-  // before the second one, as the kernel does
+  // Inserts it before the second rule, as the kernel does.
   const priority = wanted.priority ?? Math.max(0, (others[1]?.priority ?? 1) - 1);
   const rule = { protocol: PROTOCOL.unspecified, ...wanted, priority };
   if (
@@ -69,7 +69,10 @@ export function removeRule(world: World, message: NetlinkMessage): Answer[] {
   return [];
 }
 
-/** @param exactly nothing that is not said either, but for who made it */
+/**
+ * @param exactly whether attributes missing from `wanted` must be missing from the rule too, except
+ * its protocol
+ */
 function answersTo(rule: Rule, wanted: Rule, exactly: boolean): boolean {
   const same = (a: unknown, b: unknown): boolean => (b === undefined && !exactly) || a === b;
   const text = (prefix: Prefix | undefined): string | undefined => prefix && formatPrefix(prefix);
@@ -83,12 +86,12 @@ function answersTo(rule: Rule, wanted: Rule, exactly: boolean): boolean {
     same(rule.inputName, wanted.inputName) &&
     same(rule.outputName, wanted.outputName) &&
     same(text(rule.source), text(wanted.source)) &&
-    // who removes one need not say "not"
+    // a delete request may omit `not`
     same(text(rule.destination), text(wanted.destination))
   );
 }
 
-/** Without a priority where none was said. */
+/** Decodes a rule, without a priority if the message has none. */
 function decode(message: NetlinkMessage): Rule {
   const rule = decodeRule({ ...message, type: RULE_MESSAGE.new });
   if (!rule) throw new Refusal('EAFNOSUPPORT');

@@ -1,4 +1,7 @@
-/** The fake kernel's WireGuard: devices as configured (they carry no packets), and the family's two commands. */
+/**
+ * The fake kernel's WireGuard: devices as configured (they carry no packets), and the family's two
+ * commands.
+ */
 import { ENDPOINT_SIZE } from '../../../src/base/endpoint.ts';
 import { addressSize } from '../../../src/base/family.ts';
 import { clampPrivateKey, formatKeyHex, isZeroKey, KEY_SIZE } from '../../../src/base/key.ts';
@@ -32,7 +35,7 @@ import {
 
 export const WIREGUARD_FAMILY = 29;
 const ALL_PEER_FLAGS = PEER_FLAG.remove | PEER_FLAG.replaceAllowedIps | PEER_FLAG.updateOnly;
-/** Ports that the fake system chooses itself. */
+/** First port that the fake system assigns. */
 const FIRST_PORT = 40_000;
 const PEER_ROOM = 200;
 const ALLOWED_IP_ROOM = 48;
@@ -41,7 +44,7 @@ export function newDevice(): FakeDevice {
   return { privateKey: new Uint8Array(KEY_SIZE), listenPort: 0, fwmark: 0, peers: new Map() };
 }
 
-/** A device that is up has a port. */
+/** Assigns a port, as the kernel does for a device that is up. */
 export function bindPort(device: FakeDevice | undefined, index: number): void {
   if (device && device.listenPort === 0) device.listenPort = FIRST_PORT + index;
 }
@@ -124,7 +127,7 @@ function setAllowedIp(world: World, device: FakeDevice, peer: FakePeer, attribut
   peer.allowedIps.set(text, prefix);
 }
 
-/** The link that is meant, by name or index. @throws Refusal */
+/** Returns the link that the message names or numbers. @throws Refusal */
 function find(world: World, attributes: Attributes): { link: FakeLink; device: FakeDevice } {
   const [index, name] = [attributes.u32(DEVICE.index), attributes.string(DEVICE.name)];
   if ((index === undefined) === (name === undefined)) throw new Refusal('EBADR');
@@ -150,7 +153,7 @@ function writeOwn(writer: AttributeWriter, link: FakeLink, device: FakeDevice): 
   writer.bytes(DEVICE.publicKey, opensslCrypto.publicKey(device.privateKey));
 }
 
-/** @returns how many of its allowed IPs are written now */
+/** @returns the number of allowed IPs written so far */
 function writePeer(writer: AttributeWriter, peer: FakePeer, list: Prefix[], from: number, size: number): number {
   let to = from;
   writer.nest(0, inside => {

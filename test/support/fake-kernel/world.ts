@@ -1,4 +1,4 @@
-/** What the fake kernel is made of, and how its parts answer: messages, or a Refusal. */
+/** The state of the fake kernel, and how its parts answer: with messages, or a Refusal. */
 
 import type { Prefix } from '../../../src/base/prefix.ts';
 import type { InterfaceAddress } from '../../../src/netlink/addresses.ts';
@@ -22,7 +22,7 @@ export interface FakePeer {
   presharedKey: Uint8Array;
   endpoint: Uint8Array;
   persistentKeepalive: number;
-  /** In the kernel's order: as they were last given to it. */
+  /** In the kernel's order, that of their last assignment. */
   readonly allowedIps: Map<string, Prefix>;
 }
 
@@ -40,16 +40,16 @@ export interface Answer {
 
 export interface World {
   readonly kinds: readonly string[];
-  /** Whether its WireGuard is that of Linux 6.16, which can take single allowed IPs away. */
+  /** Whether WireGuard can remove single allowed IPs, as since Linux 6.16. */
   readonly removesAllowedIps: boolean;
-  /** Bytes of a dump's message, so that dumps are split. */
+  /** Maximum bytes of a message of a dump, so that dumps are split. */
   readonly messageSize: number;
   readonly links: Map<number, FakeLink>;
   readonly addresses: InterfaceAddress[];
   readonly routes: Route[];
-  /** In the order in which they are asked. */
+  /** In evaluation order. */
   readonly rules: Rule[];
-  /** WireGuard's own part of a link, by its index. */
+  /** The WireGuard part of links, by index. */
   readonly devices: Map<number, FakeDevice>;
   nextIndex: number;
   announce(group: number, type: number, body: Uint8Array): void;
@@ -57,7 +57,7 @@ export interface World {
 
 export type Handler = (world: World, message: NetlinkMessage) => Answer[];
 
-/** The kernel's no. */
+/** An error that the kernel answers. */
 export class Refusal extends Error {
   readonly errno: number;
   readonly detail: string | undefined;
@@ -65,7 +65,7 @@ export class Refusal extends Error {
   constructor(code: string, detail?: string) {
     super(code);
     const errno = errnoOf(code);
-    if (errno === undefined) throw new RangeError(`there is no errno ${code}`);
+    if (errno === undefined) throw new RangeError(`unknown errno ${code}`);
     this.errno = errno;
     this.detail = detail;
   }
@@ -81,7 +81,7 @@ export function linkNamed(world: World, name: string): FakeLink | undefined {
   return [...world.links.values()].find(link => link.name === name);
 }
 
-/** Takes out of a list in place, and returns it. */
+/** Removes matching items from a list in place, and returns them. */
 export function takeOut<T>(list: T[], which: (item: T) => boolean): T[] {
   const out = list.filter(which);
   list.splice(0, list.length, ...list.filter(item => !out.includes(item)));
