@@ -1,4 +1,7 @@
-/** What containers and Kubernetes nodes do to `up`: sysctls that cannot be set, IPv6 that is switched off, marks that others use. */
+/**
+ * How containers and Kubernetes nodes affect `up`: read-only sysctls, disabled IPv6, marks that
+ * others use.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
 import { parsePrefix } from '../../src/base/prefix.ts';
@@ -26,11 +29,11 @@ async function onMachine(
   }
 }
 
-describe('src_valid_mark that cannot be set', () => {
+describe('a read-only src_valid_mark', () => {
   const refusal = Object.assign(new Error('EROFS: read-only file system'), { code: 'EROFS' });
 
   test.each([
-    ['all strict', { 'all/rp_filter': '1', 'eth0/rp_filter': '0' }],
+    ['strict for all', { 'all/rp_filter': '1', 'eth0/rp_filter': '0' }],
     ['the uplink strict', { 'all/rp_filter': '0', 'eth0/rp_filter': '1' }],
   ])('%s: an error that names the sysctl and the way, and nothing is left', (_, settings) =>
     onMachine(async (machine, { host }) => {
@@ -48,16 +51,16 @@ describe('src_valid_mark that cannot be set', () => {
   );
 
   test.each([
-    ['none strict', { 'all/rp_filter': '0', 'eth0/rp_filter': '0' }],
-    ['all loose, which wins', { 'all/rp_filter': '2', 'eth0/rp_filter': '1' }],
+    ['strict nowhere', { 'all/rp_filter': '0', 'eth0/rp_filter': '0' }],
+    ['loose for all, which wins', { 'all/rp_filter': '2', 'eth0/rp_filter': '1' }],
     ['the uplink loose', { 'all/rp_filter': '1', 'eth0/rp_filter': '2' }],
-    ['the uplink has its own', { 'all/rp_filter': '1', 'eth0/src_valid_mark': '1' }],
+    ['the uplink has its own mark', { 'all/rp_filter': '1', 'eth0/src_valid_mark': '1' }],
     [
       'another link strict, which leads to no peer',
       { 'all/rp_filter': '0', 'eth0/rp_filter': '0', 'eth9/rp_filter': '1' },
     ],
     ['the tunnel itself strict', { 'wg0/rp_filter': '1', 'lo/rp_filter': '1' }],
-  ])('%s: a warning, and up; down has nothing to put back', (_, settings) =>
+  ])('%s: up warns and succeeds, and down has nothing to restore', (_, settings) =>
     onMachine(async (machine, { host, warned }, network) => {
       machine.markRefusal = refusal;
       await network.links.create({ name: 'eth9', kind: 'dummy', up: true });
@@ -74,7 +77,7 @@ describe('src_valid_mark that cannot be set', () => {
     }),
   );
 
-  test('it is not asked for where it is 1, and without a default route', () =>
+  test('is not written where it is 1 already, or without a default route', () =>
     onMachine(async (machine, { host, warned, deeds }) => {
       machine.markRefusal = refusal;
       machine.sysctls.set('net/ipv4/conf/all/rp_filter', '1');
@@ -86,24 +89,24 @@ describe('src_valid_mark that cannot be set', () => {
     }));
 });
 
-describe('IPv6 that is switched off', () => {
+describe('disabled IPv6', () => {
   const BOTH = full('Address = fd00:9::2/64\nSaveConfig = true', '0.0.0.0/0, ::/0, fd00:8::/48');
   const addresses = async (network: Network) =>
     (await network.addresses.list((await network.links.find('wg0'))!)).map(({ address }) => formatAddress(address));
 
   test.each([
     [
-      'for all',
+      'disabled for all',
       { 'all/disable_ipv6': '1', 'default/disable_ipv6': '1', 'eth0/disable_ipv6': '1' },
       'net.ipv6.conf.all.disable_ipv6 = 1',
     ],
     [
-      'for each',
+      'disabled for each',
       { 'all/disable_ipv6': '0', 'default/disable_ipv6': '1', 'eth0/disable_ipv6': '1' },
       'net.ipv6.conf.default.disable_ipv6 = 1',
     ],
-    ['in the kernel', undefined, 'the kernel has none: ipv6.disable=1?'],
-  ])('%s: up without it, with a warning; save keeps its addresses; down leaves nothing', (_, settings, cause) =>
+    ['missing in the kernel', undefined, 'the kernel has none: ipv6.disable=1?'],
+  ])('%s: up warns and omits IPv6, save keeps its addresses, and down leaves nothing', (_, settings, cause) =>
     onMachine(async (machine, { host, warned }, network) => {
       machine.sysctls.set('net/ipv4/ip_forward', '0');
       for (const [path, value] of Object.entries(settings ?? {})) machine.sysctls.set(`net/ipv6/conf/${path}`, value);
@@ -116,13 +119,13 @@ describe('IPv6 that is switched off', () => {
       expect(JSON.stringify(picture['routes'])).not.toMatch(/::|fd00/);
       expect(JSON.stringify(picture['rules'])).not.toMatch(/IPv6 (not|table 254 suppress)/);
       expect(picture['firewall']).toEqual({ wg0: '51820 4 10.9.0.2' });
-      // the device's own configuration is the file's
+      // The device's own configuration follows the file.
       expect(JSON.stringify(picture['devices'])).toContain('fd00:8::/48');
       await save(host, wanted);
       expect(machine.files.get('/etc/wireguard/wg0.conf')).toMatch(
         /Address = 10\.9\.0\.2\/24\nAddress = fd00:9::2\/64\n/,
       );
-      // it comes back, and a reload takes it
+      // When IPv6 comes back, a reload adds it.
       machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '0');
       for (const place of ['default', 'eth0', 'wg0']) machine.sysctls.set(`net/ipv6/conf/${place}/disable_ipv6`, '0');
       await reload(host, wanted);
@@ -133,7 +136,7 @@ describe('IPv6 that is switched off', () => {
     }),
   );
 
-  test('switched off once it is up, where the kernel takes the addresses: save keeps them', () =>
+  test('save keeps the addresses that the kernel drops when IPv6 is disabled later', () =>
     onMachine(async (machine, { host }, network) => {
       machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '0');
       const wanted = target(BOTH);
@@ -148,7 +151,7 @@ describe('IPv6 that is switched off', () => {
       expect(machine.files.get('/etc/wireguard/wg0.conf')).toContain('Address = fd00:9::2/64\n');
     }));
 
-  test('for this interface alone, an error that names the sysctl: what is on elsewhere would go past the tunnel', () =>
+  test('disabled only for this interface: an error names the sysctl, since IPv6 would bypass the tunnel', () =>
     onMachine(async (machine, { host }) => {
       machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '0');
       machine.sysctls.set('net/ipv6/conf/eth0/disable_ipv6', '0');
@@ -165,7 +168,7 @@ describe('IPv6 that is switched off', () => {
       expect(machine.picture()).toEqual(before);
     }));
 
-  test('an interface whose own is off, which was made already: the same', () =>
+  test('disabled on an existing interface: the same error', () =>
     onMachine(async (machine, { host }, network) => {
       for (const [place, value] of Object.entries({ all: '0', default: '0', eth0: '0', wg0: '1' }))
         machine.sysctls.set(`net/ipv6/conf/${place}/disable_ipv6`, value);
@@ -176,7 +179,7 @@ describe('IPv6 that is switched off', () => {
       );
     }));
 
-  test('what switches it off once the link is there is named too', () =>
+  test('disabled after the link was created: the error names the sysctl', () =>
     onMachine(async (machine, { host }) => {
       const before = machine.picture();
       machine.kernel.failNext('RTM_NEWADDR', 'EACCES');
@@ -189,13 +192,13 @@ describe('IPv6 that is switched off', () => {
       expect(machine.picture()).toEqual(before);
     }));
 
-  test('nothing is said of a file without IPv6, of one whose table is off, and where wg0 has it', () =>
+  test('no warning without IPv6 in the file, with Table = off, or when wg0 has IPv6', () =>
     onMachine(async (machine, { host, warned, said }, network) => {
       machine.sysctls.set('net/ipv6/conf/all/disable_ipv6', '1');
       machine.sysctls.set('net/ipv6/conf/default/disable_ipv6', '1');
       await up(host, target(full()));
       await up(host, target(full('Table = off', '::/0').replace('10.9.0', '10.9.1'), 'wg1'));
-      // a default route that is left out needs no mark
+      // A default route that is left out needs no mark.
       machine.kubernetes = '/var/lib/kubelet';
       await up(host, target(full('', '::/0').replace('10.9.0', '10.9.3'), 'wg3'));
       expect(said.filter(text => text.startsWith('mark'))).toEqual([]);
@@ -211,7 +214,7 @@ describe('IPv6 that is switched off', () => {
 describe("kube-proxy's marks", () => {
   const markOf = (machine: FakeMachine) => machine.firewall.get('wg0')?.split(' ')[0];
 
-  test('where they are, the automatic mark is another, and is said; up, reload, save and down go by it', () =>
+  test('make up choose and report another mark, which reload, save and down use', () =>
     onMachine(async (machine, { host, said, warned }, network) => {
       machine.kubernetes = 'nftables chain KUBE-MARK-DROP of table nat';
       const before = machine.picture();
@@ -237,7 +240,7 @@ describe("kube-proxy's marks", () => {
       expect(machine.picture()).toEqual(before);
     }));
 
-  test('down and save of an interface of which nothing is remembered go by its mark', () =>
+  test("down and save without a state file use the interface's mark", () =>
     onMachine(async (machine, { host }) => {
       machine.kubernetes = '/var/lib/kubelet';
       const before = machine.picture();
@@ -246,11 +249,11 @@ describe("kube-proxy's marks", () => {
       machine.states.clear();
       await down(host, wanted);
       expect(machine.files.get('/etc/wireguard/wg0.conf')).not.toContain('FwMark');
-      // what src_valid_mark was is not known any more
+      // The previous value of src_valid_mark is unknown now.
       expect(machine.picture()).toEqual({ ...before, markValid: '1' });
     }));
 
-  test('a table that is in use is passed over, and so is every number with their bits', () =>
+  test("skips a table in use and every number that contains kube-proxy's bits", () =>
     onMachine(async (machine, { host }, network) => {
       machine.kubernetes = '/var/lib/kubelet';
       const eth0 = (await network.links.find('eth0'))!.index;
@@ -259,7 +262,7 @@ describe("kube-proxy's marks", () => {
       expect(markOf(machine)).toBe(String(0x3001));
     }));
 
-  test('an interface that was up before they came moves to another mark at the next reload', () =>
+  test('an interface that was up before kube-proxy moves to another mark at the next reload', () =>
     onMachine(async (machine, { host }, network) => {
       const wanted = target(full());
       await up(host, wanted);
@@ -270,13 +273,13 @@ describe("kube-proxy's marks", () => {
       expect(await network.routes.list({ table: 51820 })).toHaveLength(0);
       expect(JSON.stringify(machine.picture()['rules'])).not.toContain('51820');
       expect(JSON.stringify(machine.picture()['devices'])).toContain(' 12288 ');
-      // and stays there when they go
+      // The mark stays when kube-proxy goes.
       machine.kubernetes = undefined;
       await reload(host, wanted);
       expect(markOf(machine)).toBe(String(0x3000));
     }));
 
-  test("the file's own FwMark stands, with a warning where it has their bits; a Table of its own needs no mark", () =>
+  test("the file's own FwMark stays, with a warning if it has their bits, and a Table needs no mark", () =>
     onMachine(async (machine, { host, warned, said }) => {
       machine.kubernetes = '/var/lib/kubelet';
       await up(host, target(full('FwMark = 0xca6c')));

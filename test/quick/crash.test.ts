@@ -1,4 +1,7 @@
-/** `up` and `down` stopped dead before everything that they do: the next one brings about what was wanted, and nothing else is left. */
+/**
+ * `up` and `down`, killed before each of their steps: the next run reaches the wanted state and
+ * leaves nothing else.
+ */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { NetlinkMessage } from '../../src/netlink/message.ts';
 import { setU32 } from '../../src/netlink/native-order.ts';
@@ -10,7 +13,7 @@ import { FakeMachine, Killed, type ProcessOptions, target } from './fake-machine
 const KEY = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=';
 const PEER = 'GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=';
 const FILES = {
-  'a full tunnel with all there is': `[Interface]
+  'a full tunnel with every key': `[Interface]
 Address = 10.9.0.2/24, fd00:9::2/64
 DNS = 10.9.0.1, example.org
 PrivateKey = ${KEY}
@@ -42,13 +45,16 @@ PublicKey = ${PEER}
 AllowedIPs = 10.7.0.0/16, 0.0.0.0/0
 `,
 } as const;
-/** With an endpoint: one that is there is not taken from a peer, for it may have come from there itself. */
+/**
+ * Has an endpoint: a reload does not remove an existing endpoint from a peer, because the peer may
+ * have roamed there.
+ */
 const CHANGED = target(
   `${FILES['a split tunnel'].replace('10.9.0.2/24', '10.9.0.3/24').replace('10.8.', '10.6.')}Endpoint = 198.51.100.9:9\n`,
 );
 
-test('what a hook added stays when the next up heals', async () => {
-  const wanted = target(FILES['a full tunnel with all there is']);
+test('a healing up keeps what a hook added', async () => {
+  const wanted = target(FILES['a full tunnel with every key']);
   const destination = { address: Uint8Array.of(203, 0, 113, 0), length: 24 };
   const start = async (): Promise<FakeMachine> => {
     const machine = await FakeMachine.start();
@@ -76,8 +82,8 @@ test('what a hook added stays when the next up heals', async () => {
   }
 });
 
-test('reload brings about what differs, without a hook, and goes on after it was killed', async () => {
-  const wanted = target(FILES['a full tunnel with all there is']);
+test('reload applies the differences without running hooks, and a killed reload can be continued', async () => {
+  const wanted = target(FILES['a full tunnel with every key']);
   const other = await FakeMachine.start();
   const changed = other.process();
   await up(changed.host, CHANGED);
@@ -125,7 +131,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     expect(machine.picture()).toEqual(empty);
   });
 
-  test('up, killed at any step, and up again', async () => {
+  test('up, killed at any step, then up again', async () => {
     for (let killAt = 0; killAt < ups; killAt++) {
       const machine = await FakeMachine.start();
       await expect(runUp(machine, { killAt })).rejects.toThrow(Killed);
@@ -134,13 +140,13 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
       for (const event of ['PreUp', 'PostUp'] as const)
         for (const command of wanted.file.hooks[event]) {
           const times = machine.hooks.filter(hook => hook === command.replace('%i', 'wg0')).length;
-          // a hook that ran is not always known to have
+          // Whether a hook ran before the kill is not always recorded.
           expect([1, 2], `${command}, killed at ${killAt}`).toContain(times);
         }
     }
   });
 
-  test('up, killed twice, and up again', async () => {
+  test('up, killed twice, then up again', async () => {
     for (let first = 1; first < ups; first += 3)
       for (let second = 1; second < ups; second += 4) {
         const machine = await FakeMachine.start();
@@ -151,7 +157,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
       }
   });
 
-  test('up, killed at any step, and down', async () => {
+  test('up, killed at any step, then down', async () => {
     for (let killAt = 0; killAt < ups; killAt++) {
       const machine = await FakeMachine.start();
       await expect(runUp(machine, { killAt })).rejects.toThrow(Killed);
@@ -160,7 +166,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     }
   });
 
-  test('up, killed at any step, and up with another file', async () => {
+  test('up, killed at any step, then up with another file', async () => {
     const other = await FakeMachine.start();
     await runUp(other, {}, CHANGED);
     const changed = other.picture();
@@ -172,7 +178,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     }
   });
 
-  test('down, killed at any step, and down or up again', async () => {
+  test('down, killed at any step, then down or up again', async () => {
     for (let killAt = 0; killAt < downs; killAt++) {
       const machine = await FakeMachine.start();
       await runUp(machine);
@@ -187,7 +193,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     }
   });
 
-  test('down, while the interface goes by itself at any step: nothing is left', async () => {
+  test('down leaves nothing when the interface disappears at any of its steps', async () => {
     for (let at = 0, gone = true; gone; at++) {
       const machine = await FakeMachine.start();
       await runUp(machine);
@@ -213,7 +219,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     }
   });
 
-  test('up that fails at any step takes back what it did', async () => {
+  test('up that fails at any step rolls back', async () => {
     for (let failAt = 0; failAt < ups; failAt++) {
       const machine = await FakeMachine.start();
       await expect(runUp(machine, { failAt }), `failed at ${failAt}`).rejects.toThrow(/failed/);
@@ -221,7 +227,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     }
   });
 
-  test('the process of the interface dies: up brings it back, down takes the rest away', async () => {
+  test('after its process died, up restores the interface and down removes the rest', async () => {
     for (const next of ['up', 'down'] as const) {
       const machine = await FakeMachine.start();
       await runUp(machine);
@@ -233,7 +239,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     }
   });
 
-  test('another link of the name that came meanwhile is left alone', async () => {
+  test('down leaves another link alone that took the name', async () => {
     for (let killAt = 1; killAt < ups; killAt += 5) {
       const machine = await FakeMachine.start();
       await expect(runUp(machine, { killAt })).rejects.toThrow(Killed);

@@ -1,4 +1,7 @@
-/** Which address of a name's is tried next, and when none is: the peer lives, is idle, or has no other. */
+/**
+ * Which address of a name is tried next, and when none is: the peer is alive, idle, or has no other
+ * address.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts';
 import { numericZones } from '../../src/config/zones.ts';
@@ -20,7 +23,10 @@ const due = (current: string | undefined, rest: Partial<DueEndpoint> = {}): DueE
   ...rest,
 });
 
-/** What is tried in so many looks, from an address on, each look with these answers. */
+/**
+ * Returns the address tried in each check, starting from an address, given the DNS answer of each
+ * check.
+ */
 function walk(
   answers: readonly (readonly string[])[],
   start: string | undefined,
@@ -38,16 +44,16 @@ const [A, B, C, D] = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'] as con
 const times = <T>(count: number, value: T): T[] => Array.from({ length: count }, () => value);
 
 describe('the addresses of a silent peer', () => {
-  test('are tried round, each for the time between two looks, the first one too', () => {
+  test('are tried in turn, each until the next check, including the first', () => {
     expect(walk(times(7, [A, B, C]), A)).toEqual(['-', B, C, A, B, C, A]);
     expect(walk(times(4, [A, B]), B)).toEqual(['-', A, B, A]);
   });
 
-  test('that has none yet: the first, at once', () => {
+  test('start at once with the first address when the peer has none', () => {
     expect(walk(times(3, [A, B]), undefined)).toEqual([A, B, A]);
   });
 
-  test('in whatever order the server gives them, all of them', () => {
+  test('are all tried whatever order the server returns', () => {
     expect(
       walk(
         [
@@ -62,30 +68,30 @@ describe('the addresses of a silent peer', () => {
     ).toEqual(['-', B, C, A, B]);
   });
 
-  test('whose answer changes: from one that is gone to one that was not tried; new ones have their turn', () => {
+  test('continue with an untried address when the current one is no longer in the answer', () => {
     expect(walk([[A, B], [A, B], [C, A], [C, A, D], [C, A, D], [D]], A)).toEqual(['-', B, C, D, A, D]);
   });
 
-  test('one alone, or no answer: nothing is changed', () => {
+  test('stay unchanged with a single address or without an answer', () => {
     expect(walk(times(3, [A]), A)).toEqual(['-', '-', '-']);
     expect(walk([[A, B], [], [A, B], []], A)).toEqual(['-', '-', B, '-']);
   });
 
-  test('an idle peer stays where it was heard, until something that is sent there stays unanswered', () => {
+  test('an idle peer keeps its address until a packet to it stays unanswered', () => {
     const rounds = new EndpointRotation();
     const look = (rest: Partial<DueEndpoint>) => rounds.next(due(A, { wasHeard: true, ...rest }), [A, B].map(at));
     for (let i = 0; i < 3; i++) expect(look({ txBytes: 500, rxBytes: 900 })).toBeUndefined();
     expect(look({ txBytes: 648, rxBytes: 900 })).toEqual(at(B));
   });
 
-  test('one that says something is not silent', () => {
+  test('a peer that sends something is not silent', () => {
     const rounds = new EndpointRotation();
     expect(rounds.next(due(A, { rxBytes: 1 }), [A, B].map(at))).toBeUndefined();
     expect(rounds.next(due(A, { rxBytes: 2, txBytes: 9 }), [A, B].map(at))).toBeUndefined();
     expect(rounds.next(due(A, { rxBytes: 2, txBytes: 9 }), [A, B].map(at))).toEqual(at(B));
   });
 
-  test('several peers each have their own round', () => {
+  test('several peers rotate independently', () => {
     const rounds = new EndpointRotation();
     const peer = (n: number, current: string) => ({ ...due(current), publicKey: new Uint8Array(32).fill(n) });
     expect(rounds.next(peer(1, A), [A, B].map(at))).toBeUndefined();
@@ -95,7 +101,7 @@ describe('the addresses of a silent peer', () => {
   });
 });
 
-test('what there is no way to is left out, in order; a way through the tunnel itself is none', async () => {
+test('unreachable addresses are skipped, and a path through the tunnel itself does not count', async () => {
   const machine = await FakeMachine.start();
   const network = new Network(machine.kernel);
   const eth0 = (await network.links.find('eth0'))!.index;
@@ -108,7 +114,7 @@ test('what there is no way to is left out, in order; a way through the tunnel it
   network.close();
 });
 
-test('a reload leaves a peer where it is, unless its name in the file is another', () => {
+test('a reload keeps a peer’s current address unless the file gives another name', () => {
   const KEYS = ['GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=', 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg='];
   const file = (...endpoints: readonly string[]) =>
     parseQuickFile(

@@ -1,6 +1,7 @@
 /**
- * `down` while what it does fails: one thing at a time, two, and for ever. Everything else is done, each failure is a warning, the
- * interface goes, and a second `down` has nothing left to do.
+ * `down` while one of its steps fails, two of them, or one permanently. It completes all other
+ * steps, reports each failure as a warning and removes the interface. A second `down` has nothing
+ * left to do.
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { down, downWithoutFile, up } from '../../src/quick/quick.ts';
@@ -27,7 +28,7 @@ const started = async (): Promise<FakeMachine> => {
 };
 
 describe('down', () => {
-  test.each(Object.entries(FAILURES))('with %s in one of its steps, for once', async (what, failure) => {
+  test.each(Object.entries(FAILURES))('completes when one step fails once with %s', async (what, failure) => {
     for (const [failAt, name] of downs.entries()) {
       if (name === 'hook pre-down') continue;
       const machine = await started();
@@ -49,13 +50,13 @@ describe('down', () => {
       const picture = machine.picture();
       expect(Object.keys(picture['dns'] as object).length > 0, where).toBe(left.dns);
       expect(Object.keys(picture['firewall'] as object).length > 0, where).toBe(left.firewall);
-      // where it is not ours to set, it is not tried again
+      // Without permission to set it, `down` does not try again.
       const given = name === 'mark valid' && /EPERM|EROFS/.test(what) ? { markValid: '0' } : {};
       expect({ ...picture, dns: {}, firewall: {}, ...given }, where).toEqual(empty);
     }
   });
 
-  test('with two of its steps failing', async () => {
+  test('completes when two steps fail', async () => {
     for (let a = 0; a < downs.length; a++)
       for (let b = a + 1; b < downs.length; b++) {
         const machine = await started();
@@ -69,7 +70,8 @@ describe('down', () => {
         const where = `${downs[a]} and ${downs[b]} failed, ${a} and ${b}`;
         expect(first.warned.length + (first.error ? 1 : 0), where).toBeGreaterThan(0);
         await again(machine);
-        // what was tried twice in vain is left: a rule to an empty table, a number that was another
+        // A step that failed twice remains undone: a rule that looks up an empty table, or a sysctl
+        // that had another value.
         const left: Readonly<Record<string, object>> = {
           'RTM_DELRULE,RTM_DELRULE': { rules: empty['rules'] },
           'mark valid,mark valid': { markValid: '0' },
@@ -84,7 +86,7 @@ describe('down', () => {
   });
 
   test.each(['unset DNS', 'remove firewall', 'mark valid', 'RTM_DELRULE', 'remember stopping', 'forget'])(
-    'with a "%s" that always fails: all else is gone',
+    'removes everything else when "%s" always fails',
     async always => {
       const machine = await started();
       const fails = (name: string) => (name === always ? FAILURES['EPERM']!(name) : undefined);
@@ -104,12 +106,12 @@ describe('down', () => {
       if (always !== 'forget') expect(second.error?.code).toBe('ENODEV');
       else expect(second.error).toBeUndefined();
       expect(machine.hooks).toHaveLength(3);
-      // and what comes up afterwards is as ever
+      // A later `up` works as usual.
       expect((await run(machine, host => up(host, WANTED))).error).toBeUndefined();
     },
   );
 
-  test('of an interface that cannot be removed is an error, the rest is undone, and another goes on from there', async () => {
+  test('fails on an interface that cannot be removed, undoes the rest, and a later down continues', async () => {
     const machine = await started();
     const fails = (name: string) => (name === 'RTM_DELLINK' ? FAILURES['EPERM']!(name) : undefined);
     const first = await run(machine, host => down(host, WANTED), { fails });
@@ -122,10 +124,10 @@ describe('down', () => {
     expect(machine.picture()).toEqual(empty);
   });
 
-  test('where the kernel cannot be read undoes what needs no look at it', async () => {
+  test('undoes what it can when the kernel cannot be read', async () => {
     const machine = await started();
     let reading = 0;
-    // the first look, before anything is done, still works
+    // The first read, before any change, still works.
     const fails = (name: string) => {
       if (name === 'hook pre-down') reading++;
       return reading && READS.test(name) ? FAILURES['EBUSY']!(name) : undefined;
@@ -137,7 +139,7 @@ describe('down', () => {
     expect(machine.picture()).toEqual(empty);
   });
 
-  test('of an interface that is gone, or whose file is', async () => {
+  test('warns about failing steps when the interface or its file is gone', async () => {
     const fails = (name: string) =>
       /^(unset DNS|remove firewall|hook)/.test(name) ? FAILURES['EPERM']!(name) : undefined;
     for (const action of [
@@ -155,7 +157,7 @@ describe('down', () => {
     }
   });
 
-  test('a PreDown that fails leaves all as it is, unless there is no second chance', async () => {
+  test('a failing PreDown changes nothing, unless this down is the last chance', async () => {
     const fails = (name: string) => (name === 'hook pre-down' ? FAILURES['EPERM']!(name) : undefined);
     const machine = await started();
     const whole = machine.picture();
@@ -167,7 +169,7 @@ describe('down', () => {
     expect(machine.picture()).toEqual(empty);
   });
 
-  test('what cannot be saved is kept elsewhere, and the interface goes', async () => {
+  test('keeps a configuration that cannot be saved elsewhere, and removes the interface', async () => {
     const saving = target(`[Interface]\nAddress = 10.9.0.2/24\nSaveConfig = true\nPrivateKey = ${KEY}\n`);
     const machine = await FakeMachine.start();
     await run(machine, host => up(host, saving));
@@ -179,7 +181,7 @@ describe('down', () => {
     ]);
     expect(machine.files.get('/run/wg0.conf')).toMatch(/^PrivateKey = \S+$/m);
     expect(machine.picture()).toEqual(empty);
-    // where that cannot be done either, nothing is lost before someone has looked
+    // Where that fails too, the interface stays until a user has looked at it.
     await run(machine, host => up(host, saving));
     const none = (name: string) => (/save|rescue/.test(name) ? FAILURES['EROFS']!(name) : undefined);
     expect((await run(machine, host => down(host, saving), { fails: none })).error).toMatchObject({ code: 'EROFS' });
@@ -189,7 +191,7 @@ describe('down', () => {
   });
 });
 
-test('a rule that someone else took away meanwhile is no failure', async () => {
+test('a rule that another program removed is not a failure', async () => {
   const machine = await started();
   const first = await run(machine, host => down(host, WANTED), {
     fails: name => {
@@ -202,7 +204,7 @@ test('a rule that someone else took away meanwhile is no failure', async () => {
   expect(hasLink(machine)).toBe(false);
 });
 
-test('each hook is told the file that it is of', async () => {
+test('passes each hook the file that it comes from', async () => {
   const machine = await FakeMachine.start();
   await run(machine, host => up(host, WANTED));
   await run(machine, host => down(host, { ...WANTED, path: '/elsewhere/wg0.conf' }));

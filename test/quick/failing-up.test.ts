@@ -1,4 +1,7 @@
-/** The way back of an `up` that failed, at any step, while what it does fails too: the interface goes, and the first failure is told. */
+/**
+ * The rollback of an `up` that failed at any step, while the rollback itself fails too: the
+ * interface is removed, and the first failure is reported.
+ */
 import { beforeAll, expect, test } from 'vitest';
 import { down, reload, up } from '../../src/quick/quick.ts';
 import { again, FAILURES, hasLink, KEY, run, WANTED } from './failures.ts';
@@ -17,13 +20,13 @@ beforeAll(async () => {
       fails: (_, at) => (at === failAt ? FAILURES['EBUSY']!(name) : undefined),
     });
     if (error) fatal.push(failAt);
-    // where the MTU of a way cannot be had, it goes on without
+    // A failed route lookup for the MTU is not fatal.
     else expect(name).toMatch(/^RTM_GET(ROUTE|LINK)$/);
   }
   expect(fatal.length).toBeGreaterThan(ups.length - 4);
 });
 
-test('an up that fails at any step, and one more thing fails on the way back', async () => {
+test('rolls back after a failure at any step, with one more failure in the rollback', async () => {
   for (const failAt of fatal)
     for (let later = 1; later < 14; later++) {
       const machine = await FakeMachine.start();
@@ -39,7 +42,7 @@ test('an up that fails at any step, and one more thing fails on the way back', a
 });
 
 test.each(['unset DNS', 'remove firewall', 'mark valid', 'RTM_DELRULE', 'forget'])(
-  'an up that fails, and a "%s" that always fails: the interface goes',
+  'removes the interface when "%s" always fails in the rollback',
   async always => {
     for (const failAt of fatal) {
       const machine = await FakeMachine.start();
@@ -62,7 +65,7 @@ test.each(['unset DNS', 'remove firewall', 'mark valid', 'RTM_DELRULE', 'forget'
   },
 );
 
-test('an up that fails, and an interface that cannot be removed: it is said, and down goes on', async () => {
+test('reports an interface that the rollback cannot remove, and down continues', async () => {
   const machine = await FakeMachine.start();
   const fails = (name: string) => (/RTM_DELLINK|post-up/.test(name) ? FAILURES['EPERM']!(name) : undefined);
   const first = await run(machine, host => up(host, WANTED), { fails });
@@ -73,7 +76,7 @@ test('an up that fails, and an interface that cannot be removed: it is said, and
   expect(machine.picture()).toEqual(empty);
 });
 
-test('a reload: an address and a route that another program removed since they were listed are no failure', async () => {
+test('reload: an address or route that another program just removed is not a failure', async () => {
   const text = (address: string, allowed: string) => `[Interface]
 Address = 10.9.0.1/24, ${address}
 PrivateKey = ${KEY}

@@ -1,4 +1,6 @@
-/** A full tunnel, the ways in which what is done for it can fail, and `up` and `down` of it under them. */
+/**
+ * A full tunnel, the ways in which its steps can fail, and `up` and `down` under these failures.
+ */
 import { expect } from 'vitest';
 import { errnoOf } from '../../src/netlink/errno.ts';
 import { NetlinkError } from '../../src/netlink/errors.ts';
@@ -23,7 +25,7 @@ AllowedIPs = 0.0.0.0/0, ::/0, 10.0.0.0/8
 Endpoint = 198.51.100.1:51820
 `);
 
-/** Whatever the system says where something cannot be done. */
+/** The errors that the system reports when a step fails. */
 export const FAILURES: Readonly<Record<string, (name: string) => Error>> = {
   'a program that ends badly': name => Object.assign(new Error(`${name} ended with status 1`), { code: 'EPROGRAM' }),
   'a program that is missing': name => Object.assign(new Error(`spawn ${name} ENOENT`), { code: 'ENOENT' }),
@@ -33,7 +35,7 @@ export const FAILURES: Readonly<Record<string, (name: string) => Error>> = {
   EROFS: name => Object.assign(new Error(`EROFS: read-only file system, ${name}`), { code: 'EROFS' }),
 };
 export interface Ran extends Pick<Process, 'deeds' | 'warned'> {
-  /** What it failed with. */
+  /** The error that the action failed with. */
   readonly error?: NodeJS.ErrnoException;
 }
 
@@ -53,7 +55,10 @@ export async function run(
   }
 }
 
-/** A `down` under no failure, after one under some: it has nothing to do, or it does the rest. */
+/**
+ * Runs `down` again without failures, after one with failures: it has nothing to do or completes
+ * the rest.
+ */
 export async function again(machine: FakeMachine): Promise<Ran> {
   const second = await run(machine, host => down(host, WANTED));
   if (second.error) expect(second.error.code).toBe('ENODEV');

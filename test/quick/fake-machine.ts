@@ -1,6 +1,6 @@
 /**
- * A machine for src/quick in memory: the fake kernel, and beside it what hooks, resolvconf, nftables and files would keep. A process on it can
- * be stopped dead before any single thing that it does, as by SIGKILL.
+ * An in-memory machine for src/quick: the fake kernel, and the state of hooks, resolvconf, nftables
+ * and files. A process on it can be killed before any single step, as by SIGKILL.
  */
 
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
@@ -23,7 +23,7 @@ export class Killed extends Error {}
 
 export interface Process {
   readonly host: QuickHost;
-  /** What it did so far, by name. */
+  /** Names of the steps so far. */
   readonly deeds: readonly string[];
   readonly said: string[];
   readonly warned: string[];
@@ -31,11 +31,11 @@ export interface Process {
 }
 
 export interface ProcessOptions {
-  /** Killed before this one of its deeds, counted from 0. */
+  /** Index of the step before which the process is killed. */
   readonly killAt?: number;
-  /** That deed fails, once, and the process lives. */
+  /** Index of the step that fails, once. The process lives on. */
   readonly failAt?: number;
-  /** Each of these deeds fails. @returns with what */
+  /** Makes steps fail. @returns the error, or undefined for success */
   readonly fails?: (name: string, at: number) => Error | undefined;
 }
 
@@ -46,18 +46,18 @@ export class FakeMachine {
   readonly dns = new Map<string, string>();
   readonly firewall = new Map<string, string>();
   readonly hooks: string[] = [];
-  /** The file that each hook was told. */
+  /** The file that was passed to each hook. */
   readonly hookFiles: string[] = [];
   markValid = '0';
-  /** What an attempt to set it fails with. */
+  /** The error of an attempt to set `markValid`. */
   markRefusal: Error | undefined;
-  /** By their path below /proc/sys. */
+  /** Values by their path below /proc/sys. */
   readonly sysctls = new Map<string, string>();
   kubernetes: string | undefined;
-  /** What a hook does beside being noted. */
+  /** What a hook does, in addition to being recorded. */
   onHook: ((command: string, network: Network) => Promise<void>) | undefined;
 
-  /** With an uplink that has a default route. */
+  /** Starts a machine with an uplink that has a default route. */
   static async start(): Promise<FakeMachine> {
     const machine = new FakeMachine();
     const network = new Network(machine.kernel);
@@ -160,7 +160,7 @@ export class FakeMachine {
       },
       say: text => void said.push(text),
       warn: text => {
-        // who was killed does not catch that, warn and go on
+        // A killed process must not catch the kill, warn and continue.
         if (dead) throw new Killed('killed before it could warn');
         warned.push(text);
       },
@@ -173,7 +173,7 @@ export class FakeMachine {
     return { host, deeds, said, warned, close };
   }
 
-  /** All that matters of it, comparable. */
+  /** Returns the whole state in a comparable form. */
   picture(): Record<string, unknown> {
     const { world } = this.kernel;
     const nameOf = (index: number | undefined) => world.links.get(index ?? 0)?.name;
@@ -215,7 +215,7 @@ export function target(text: string, name = 'wg0', config: Partial<DeviceConfig>
   };
 }
 
-/** But for the port, which the system chooses. */
+/** Describes a device without its port, which the system chooses. */
 function describeDevice({ privateKey, fwmark, peers }: FakeDevice): string {
   const list = [...peers.values()].map(
     peer =>
@@ -224,7 +224,7 @@ function describeDevice({ privateKey, fwmark, peers }: FakeDevice): string {
   return `${formatKeyBase64(privateKey)} ${fwmark} ${list.sort().join('; ')}`;
 }
 
-/** In one order, whatever way led there. */
+/** Sorts the rules, whose order depends on how the state was reached. */
 function normalState(text: string): unknown {
   const state = parseState(text, '') as unknown as Record<string, unknown>;
   const rules = (state['policy'] as { rules?: unknown[] } | undefined)?.rules;

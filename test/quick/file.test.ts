@@ -1,4 +1,7 @@
-/** wg-quick's file format: what is read, what is refused with its line, what is left for `wg setconf`, and what is saved again. */
+/**
+ * wg-quick's file format: what is parsed, rejected with its line, passed on to `wg setconf`, and
+ * saved.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
 import { parsePrefix } from '../../src/base/prefix.ts';
@@ -51,8 +54,8 @@ const status: DeviceStatus = {
   peers: [peer],
 };
 
-describe('a file', () => {
-  test('gives all that wg-quick knows, in order', () => {
+describe('parsing', () => {
+  test('returns all keys that wg-quick knows, in order', () => {
     const file = parse(TEXT);
     expect(file).toMatchObject({
       name: 'wg0',
@@ -78,7 +81,7 @@ describe('a file', () => {
     expect(file.wireguard.peers).toHaveLength(1);
   });
 
-  test('without its keys is what wg setconf takes, comments and all', () => {
+  test('strips its own keys and keeps the rest for wg setconf, comments included', () => {
     expect(parse(TEXT).stripped).toBe(`# a comment
 [Interface]
 PrivateKey = ${KEY}
@@ -126,7 +129,7 @@ AllowedIPs = 0.0.0.0/0
     ['MTU = 1\u00a0400', "`1\\xa0400'"],
     ['Foo = 1', "`Foo'"],
     ['ListenPort = 70000', "`70000'"],
-  ])('%s is refused with file, line and value', (line, value) => {
+  ])('%s: rejected with file, line and value', (line, value) => {
     expect(() => parse(`[Interface]\nAddress = 10.0.0.1/24\n${line}\n`)).toThrow(
       new RegExp(`^/etc/wireguard/wg0\\.conf:3: .*${value.replace(/[.*+?^$()|[\]\\]/g, '\\$&')}`),
     );
@@ -138,7 +141,7 @@ AllowedIPs = 0.0.0.0/0
     ['10.9.0.2/24\tfd00:9::2/64\t10.9.5.5', 'tabs'],
     [' 10.9.0.2/24 ,\tfd00:9::2/64 , , 10.9.5.5,\r', 'a mixture'],
     ['10.9.0.2/255.255.255.0, fd00:9::2/64 10.9.5.5/255.255.255.255', 'netmasks'],
-  ])('Address = %j: a list with %s', text => {
+  ])('Address = %j: accepts a list with %s', text => {
     const { addresses } = parse(`[Interface]\nAddress = ${text}\n`);
     expect(addresses.map(({ address, prefixLength }) => `${formatAddress(address)}/${prefixLength}`)).toEqual([
       '10.9.0.2/24',
@@ -147,7 +150,7 @@ AllowedIPs = 0.0.0.0/0
     ]);
   });
 
-  test('DNS: the same lists; servers with a zone or a port are servers', () => {
+  test('DNS: accepts the same lists, and servers with a zone or a port', () => {
     const { dns, search } = parse(
       '[Interface]\nDNS = 10.9.0.1 example.org\tfe80::1%eth0,10.9.0.2:53 , [fd00::1]:53 ~corp . \n',
     );
@@ -155,21 +158,21 @@ AllowedIPs = 0.0.0.0/0
     expect(search).toEqual(['example.org', '~corp', '.']);
   });
 
-  test('what has no value is as if it were not there', () => {
+  test('ignores a key without a value', () => {
     const empty = parse('[Interface]\nMTU =\nTable =  # none\nPostUp =\nPreDown=\t\r\nAddress =\nDNS = ,\n');
     const { stripped, ...rest } = parse('[Interface]\n');
     expect(empty).toEqual({ ...rest, stripped });
-    // the last line of a key counts, as in wg-quick
+    // The last line of a key wins, as in wg-quick.
     expect(parse('[Interface]\nMTU = 1400\nMTU =\n')).not.toHaveProperty('mtu');
     expect(parse('[Interface]\nMTU = 1400\nMTU = 1380\n').mtu).toBe(1380);
   });
 
-  test.each(['true', 'True', 'TRUE ', 'tRuE # yes'])('SaveConfig = %s', text => {
+  test.each(['true', 'True', 'TRUE ', 'tRuE # yes'])('SaveConfig = %s means true', text => {
     expect(parse(`[Interface]\nSaveConfig = ${text}\n`).saveConfig).toBe(true);
     expect(parse(`[Interface]\nSaveConfig = ${text}\nSaveConfig = False\n`).saveConfig).toBe(false);
   });
 
-  test('the white space of wg is that of wg-quick: in keys, around sections, at both ends, CR too; a mark is taken', () => {
+  test('accepts wg-quick’s white space in keys, around sections and at line ends, and a byte order mark', () => {
     const { stripped, ...whole } = parse('[Interface]\nAddress = 10.9.0.2/24\nMTU = 1400\nListenPort = 5\n');
     const text = '\ufeff\v[ Interface\t]\f\r\n\tADDRESS=10.9.0.2/24\v\r\n M TU\f=\v1400 \r\nlisten port = 5\r\n';
     expect(parse(text)).toMatchObject(whole);
@@ -178,28 +181,28 @@ AllowedIPs = 0.0.0.0/0
     expect(parse('[Interface]\nListenPort = 5').stripped).toBe(stripped);
   });
 
-  test('an invisible character is named', () => {
+  test('names an invisible character', () => {
     expect(() => parse('[Interface]\nMTU =\u00a01400\n')).toThrow(
       /:2: MTU `\\xa01400': .*; in `MTU' there is an invisible character \(U\+00A0\): remove it, or type an ordinary space$/,
     );
-    // a command's are its own
+    // Commands may contain them.
     expect(parse('[Interface]\nPostUp = echo "\u00a0"\n').hooks.PostUp).toEqual(['echo "\u00a0"']);
   });
 
-  test('UTF-16 is said to be that, once', () => {
+  test('reports UTF-16 once', () => {
     const bytes = Buffer.from('[Interface]\nAddress = 10.9.0.2/24\n', 'utf16le');
     expect(() => parse(bytes.toString('utf8'))).toThrow(
       /^\/etc\/wireguard\/wg0\.conf: this file is UTF-16, .*iconv -f UTF-16LE/,
     );
   });
 
-  test('a line of a megabyte is read, or refused, at once', () => {
+  test('parses or rejects a line of a megabyte at once', () => {
     const space = ' '.repeat(1024 * 1024);
     expect(parse(`[Interface]${space}\nMTU =${space}1400${space}#${space}x\n${space}x=1`.slice(0, -4)).mtu).toBe(1400);
     expect(() => parse(`[Interface]\nMTU = 1${space}4\n`)).toThrow(/:2: MTU `1 +\.\.\.'/);
   });
 
-  test("a # in a hook is the shell's, before the = and in all other values it begins a comment", () => {
+  test('leaves # in a hook to the shell, and starts a comment with it everywhere else', () => {
     const text = `[Interface] # of ours
 Address = 10.9.0.2/24 # PostUp = no
 PostUp = echo "a # b" # c
@@ -220,11 +223,11 @@ MTU = 1400#no
     expect(() => parse('[Interface]\nPostUp = echo \0 a\n')).toThrow(/:2: PostUp `echo .* no NUL bytes/);
   });
 
-  test("wg-quick's keys are none of a peer's", () => {
+  test('rejects wg-quick’s keys in a [Peer]', () => {
     expect(() => parse(`[Peer]\nPublicKey = ${PEER}\nAddress = 10.0.0.1/24\n`)).toThrow(/:3: .*not a key of \[Peer\]/);
   });
 
-  test('is named for its interface', () => {
+  test('takes the interface’s name from the file’s name', () => {
     for (const path of ['wg0.txt', '/a/b/sixteen-letters1.conf', 'w g.conf', '.conf', '...conf'])
       expect(() => parse('[Interface]\n', path), path).toThrow(
         /must be named for its interface|the interface is named as the file/,
@@ -242,7 +245,7 @@ describe('saving', () => {
     address('10.9.0.7', 24, SCOPE.universe),
   ];
 
-  test("keeps wg-quick's keys, and takes the rest from the interface", () => {
+  test("keeps wg-quick's keys and takes the rest from the interface", () => {
     const text = formatQuickFile(parse(TEXT), { status, addresses, mtu: 1390, ownMark: 51820 }, numericZones);
     expect(text).toBe(`[Interface]
 Address = 10.9.0.7/24
@@ -270,7 +273,7 @@ PersistentKeepalive = 25
     expect(parse(text).hooks).toEqual(parse(TEXT).hooks);
   });
 
-  test("a link-local address of the file's is kept; one that the kernel gave is none of its", () => {
+  test('keeps a link-local address of the file, but not one that the kernel assigned', () => {
     const file = parse('[Interface]\nAddress = fe80::1/64, 10.9.0.7/24\n');
     const given = [...addresses, address('fe80::9', 64, SCOPE.link)];
     const text = formatQuickFile(file, { status, addresses: given, mtu: 1390, ownMark: 51820 }, numericZones);
@@ -281,7 +284,7 @@ PersistentKeepalive = 25
     ]);
   });
 
-  test('a mark that the file asked for is kept', () => {
+  test('keeps a mark that the file sets', () => {
     const text = formatQuickFile(parse(TEXT), { status, addresses, mtu: 1390, ownMark: undefined }, numericZones);
     expect(text).toContain('FwMark = 0xca6c');
   });

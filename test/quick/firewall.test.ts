@@ -1,4 +1,7 @@
-/** The firewall beside a default route, as the kernel keeps it: nft(8) reads the same as of wg-quick's. */
+/**
+ * The firewall that accompanies a default route, in the kernel: nft(8) lists the same as for
+ * wg-quick.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
@@ -22,19 +25,19 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
   const tables = firewallTables({ name: 'wg0', mark: 51820, families: [6, 4], addresses });
   const ruleset = () => execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' });
 
-  test('both families, put in place twice, are what wg-quick makes', async () => {
+  test('sets the same tables as wg-quick for both families, also when set twice', async () => {
     await replaceTables(port, tables);
     await replaceTables(port, tables);
     expect(ruleset()).toBe(EXPECTED);
   });
 
-  test('are gone, and may be taken away again', async () => {
+  test('removes the tables, also when removed twice', async () => {
     await removeTables(port, tables);
     expect(ruleset()).toBe('');
     await removeTables(port, tables);
   });
 
-  test("other programs' tables stay, of both families, whatever is put in place and taken away", async () => {
+  test("leaves other programs' tables of both families alone", async () => {
     const others = 'table ip other {\n}\ntable ip6 other {\n}\n';
     execFileSync('nft', ['-f', '-'], { input: others });
     try {
@@ -49,7 +52,7 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
     }
   });
 
-  test('a kernel without an expression has the rest, and it is said what is lost', async () => {
+  test('sets what a kernel without an expression supports, and warns about the rest', async () => {
     for (const [lacking, kept, lost] of [
       ['fib', /chain premangle[\s\S]*chain postmangle/, /ENOENT .*without: neighbours [^;]*; wants nft_fib\)$/],
       ['ct', /chain preraw/, /ENOENT .*without: with rp_filter[^;]*$/],
@@ -66,7 +69,7 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
     }
   });
 
-  test('what another program owns stays, and is an error; the other family goes all the same', async () => {
+  test('fails on a table that another program owns, and removes that of the other family', async () => {
     const owner = spawn('nft', ['-i'], { stdio: ['pipe', 'ignore', 'ignore'] });
     try {
       owner.stdin.write('add table ip wg-quick-wg0 { flags owner; }\n');
@@ -84,7 +87,7 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
     expect(ruleset()).toBe('');
   });
 
-  test('all or nothing, and the refusal says of what', async () => {
+  test('changes all or nothing, and the error names the table', async () => {
     const [table] = tables;
     const broken = { ...table!, chains: [...table!.chains, { ...table!.chains[0]!, hook: 'postrouting' as const }] };
     const error = await replaceTables(port, [broken]).catch(caught => caught);
@@ -129,7 +132,7 @@ table ip wg-quick-wg0 {
 }
 `;
 
-/** The kernel, but for an expression that it refuses as one does that lacks its module. */
+/** A kernel port that refuses an expression, like a kernel that lacks its module. */
 function without(expression: string): NetlinkPort {
   return {
     open: (protocol, groups, receiver) => {

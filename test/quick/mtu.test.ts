@@ -1,4 +1,4 @@
-/** The MTU that `up` chooses: the smallest of the ways to the peers, whatever they are made of. */
+/** The MTU that `up` chooses: the smallest of the paths to the peers, whatever defines it. */
 import { expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { parseEndpoint } from '../../src/base/endpoint.ts';
@@ -15,7 +15,10 @@ const file = (settings: string, ...peers: readonly string[]) =>
     .map((lines, i) => `[Peer]\nPublicKey = ${KEYS[i]}\n${lines}\n`)
     .join('')}`;
 
-/** eth0 (1500) has the default route; narrow (1400) leads to 198.51.100.0/24 and 2001:db8:2::/48, jumbo (9000) to 203.0.113.0/24. */
+/**
+ * eth0 (1500) has the default route; narrow (1400) leads to 198.51.100.0/24 and 2001:db8:2::/48,
+ * jumbo (9000) to 203.0.113.0/24.
+ */
 async function start(): Promise<{ machine: FakeMachine; network: Network }> {
   const machine = await FakeMachine.start();
   const network = new Network(machine.kernel);
@@ -39,12 +42,12 @@ async function found(network: Network, endpoints: readonly string[], more = fals
 }
 
 test.each([
-  ['the smallest of several ways', ['192.0.2.9:1', '198.51.100.1:1'], 1320],
+  ['the smallest of several paths', ['192.0.2.9:1', '198.51.100.1:1'], 1320],
   ['in whatever order', ['198.51.100.1:1', '192.0.2.9:1'], 1320],
-  ['one way', ['203.0.113.1:1'], 8920],
+  ['one path', ['203.0.113.1:1'], 8920],
   ['IPv6 beside IPv4', ['203.0.113.1:1', '[2001:db8:2::1]:1'], 1320],
-  ['an endpoint without a way says nothing', ['[2001:db8:9::1]:1', '203.0.113.1:1'], 8920],
-  ['none with a way: the default route', ['[2001:db8:9::1]:1'], 1420],
+  ['ignores an endpoint without a path', ['[2001:db8:9::1]:1', '203.0.113.1:1'], 8920],
+  ['no endpoint with a path: the default route', ['[2001:db8:9::1]:1'], 1420],
   ['no endpoints: the default route', [], 1420],
 ])('%s', async (_, endpoints, mtu) => {
   const { network } = await start();
@@ -52,7 +55,7 @@ test.each([
   network.close();
 });
 
-test("a route's own MTU counts, but not beyond its link's", async () => {
+test("a route's own MTU counts, up to its link's", async () => {
   const { network } = await start();
   const narrow = (await network.links.find('narrow'))!.index;
   await network.routes.add({ destination: parsePrefix('198.51.100.7/32')!, link: narrow, mtu: 1300 });
@@ -62,7 +65,7 @@ test("a route's own MTU counts, but not beyond its link's", async () => {
   network.close();
 });
 
-test('a peer by a name that is not known yet may be behind the default route', async () => {
+test('a peer whose name is unresolved may be behind the default route', async () => {
   const { machine, network } = await start();
   expect(await found(network, ['203.0.113.1:1'], true)).toBe(1420);
   const { host, close } = machine.process();
@@ -72,7 +75,7 @@ test('a peer by a name that is not known yet may be behind the default route', a
   network.close();
 });
 
-test('the default route of IPv6 alone, and none at all', async () => {
+test('uses the default route of IPv6 if IPv4 has none, and a default without either', async () => {
   const { network } = await start();
   const [ipv4] = (await network.routes.list({ family: 4, table: TABLE.main })).filter(
     ({ destination }) => destination.length === 0,
@@ -87,7 +90,7 @@ test('the default route of IPv6 alone, and none at all', async () => {
   network.close();
 });
 
-test('a way through the tunnel itself says nothing: each reload would make it narrower', async () => {
+test('ignores a path through the tunnel itself, so reloads do not shrink the MTU', async () => {
   const { machine, network } = await start();
   const wanted = target(file('Address = 10.9.0.2/24', 'Endpoint = 192.0.2.77:1\nAllowedIPs = 192.0.2.64/26'));
   const { host, close } = machine.process();
@@ -98,7 +101,7 @@ test('a way through the tunnel itself says nothing: each reload would make it na
   network.close();
 });
 
-test('MTU in the file is what it says; with IPv6 and less than that needs, an error that names both', async () => {
+test('takes the MTU of the file, and rejects one below what IPv6 needs', async () => {
   const { machine, network } = await start();
   const { host, close, warned } = machine.process();
   await up(host, target(file('MTU = 1000', 'Endpoint = 198.51.100.1:1\nAllowedIPs = 10.1.0.0/16')));
@@ -114,7 +117,7 @@ test('MTU in the file is what it says; with IPv6 and less than that needs, an er
   network.close();
 });
 
-test('a way too narrow for IPv6 gets what IPv6 needs, with a warning; without IPv6 what it carries', async () => {
+test("raises a path's MTU to the minimum of IPv6 with a warning, but not without IPv6", async () => {
   const { machine, network } = await start();
   const narrow = (await network.links.find('narrow'))!.index;
   await network.routes.add({ destination: parsePrefix('198.51.100.7/32')!, link: narrow, mtu: 1300 });
@@ -130,7 +133,7 @@ test('a way too narrow for IPv6 gets what IPv6 needs, with a warning; without IP
   network.close();
 });
 
-test('loopback is wide, and never the reason', async () => {
+test('loopback is wide and never limits the MTU', async () => {
   const { machine, network } = await start();
   machine.kernel.world.links.set(1, { ...machine.kernel.world.links.get(2)!, index: 1, name: 'lo', mtu: 65536 });
   const destination = { address: parseAddress('127.0.0.0')!, length: 8 };

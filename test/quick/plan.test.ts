@@ -1,4 +1,7 @@
-/** The pure part: which routes and rules a file asks for, and what of an interface that is there is left, changed or taken away. */
+/**
+ * Planning: which routes and rules a file asks for, and what is kept, changed or removed of an
+ * existing interface.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatPrefix } from '../../src/base/prefix.ts';
 import { numericZones } from '../../src/config/zones.ts';
@@ -33,8 +36,8 @@ const routes = (settings: string, ...allowed: readonly string[]) => {
   );
 };
 
-describe('routes', () => {
-  test('what a route or an address covers gets none of its own', () => {
+describe('planned routes', () => {
+  test('adds no route for a prefix that another route or an address covers', () => {
     expect(routes('Address = 10.9.0.2/24', '10.9.0.7/32, 10.9.0.0/16, 10.9.4.0/24', '10.8.0.1/32')).toEqual([
       '10.8.0.1/32',
       '10.9.4.0/24',
@@ -42,11 +45,11 @@ describe('routes', () => {
     ]);
   });
 
-  test('an address alone covers nothing in IPv4, itself in IPv6', () => {
+  test('a single address covers only itself, and only in IPv6', () => {
     expect(routes('Address = 10.9.0.2/32, fd00::2/128', '10.9.0.2/32, fd00::2/128')).toEqual(['10.9.0.2/32']);
   });
 
-  test('a table has them all, default routes too; off has none', () => {
+  test('a table gets all routes including the default, and `off` gets none', () => {
     expect(routes('Address = 10.9.0.2/24\nTable = 7', '10.9.0.0/24, 0.0.0.0/0')).toEqual([
       '10.9.0.0/24 7',
       '0.0.0.0/0 7',
@@ -54,7 +57,7 @@ describe('routes', () => {
     expect(routes('Table = off', '10.9.0.0/24, 0.0.0.0/0')).toEqual([]);
   });
 
-  test('default routes go by policy, of each family by itself', () => {
+  test('routes defaults by policy, separately for each family', () => {
     expect(routes('', '::/0, 10.0.0.0/8')).toEqual(['10.0.0.0/8', '::/0 51820']);
     const peers = (text: string, settings = '') => {
       const parsed = file(settings, text);
@@ -67,15 +70,15 @@ describe('routes', () => {
   });
 });
 
-describe('rules', () => {
-  test('stand where the kernel would put them', () => {
+describe('planned rules', () => {
+  test('get the priorities that the kernel would choose', () => {
     expect(plannedRules([4], firstRules())).toEqual([
       { family: 4, priority: 32764, kind: 'suppress' },
       { family: 4, priority: 32765, kind: 'mark' },
     ]);
   });
 
-  test('a second tunnel stands before the first', () => {
+  test('put a second tunnel before the first', () => {
     const first: Rule[] = [
       { family: 4, priority: 32764, action: RULE_ACTION.table, table: TABLE.main, suppressPrefixLength: 0 },
       { family: 4, priority: 32765, action: RULE_ACTION.table, table: 51820, mark: 51820, invert: true },
@@ -85,7 +88,7 @@ describe('rules', () => {
   });
 });
 
-describe('a plan', () => {
+describe('planned steps', () => {
   const plan = (input: Partial<UpInput> & Pick<UpInput, 'file'>) =>
     planUp({
       wanted: input.file.wireguard as never,
@@ -98,7 +101,7 @@ describe('a plan', () => {
     });
   const told = (steps: ReturnType<typeof planUp>) => steps.flatMap(step => describeStep(step, 'wg0') ?? []);
 
-  test('of a full tunnel, in the order that leaves no instant without protection', () => {
+  test('bring up a full tunnel in an order that never leaves it unprotected', () => {
     const full = file('Address = 10.9.0.2/24\nDNS = 10.9.0.1', '0.0.0.0/0');
     expect(told(plan({ file: full }))).toEqual([
       "link wg0: the kernel's WireGuard",
@@ -114,12 +117,12 @@ describe('a plan', () => {
     ]);
   });
 
-  test('says nothing secret', () => {
+  test('contain no secrets', () => {
     const text = JSON.stringify(told(plan({ file: file('PostUp = secret', '0.0.0.0/0') })));
     expect(text).not.toContain(KEY);
   });
 
-  test('a half-made interface is made anew, one of the other kind too', () => {
+  test('recreate a half-made interface, also one of the other kind', () => {
     const link = { index: 5, name: 'wg0', kind: 'tun', mtu: 1420, up: true, running: true, flags: 1 };
     const now: Snapshot = { ...NOW, link, status: { listenPort: 1, fwmark: 0, peers: [] } };
     const split = file('Address = 10.9.0.2/24', '10.7.0.0/16');
@@ -131,7 +134,7 @@ describe('a plan', () => {
       ]);
   });
 
-  test('of what is there as it should be is nothing', () => {
+  test('are empty for an interface that is as wanted', () => {
     const split = file('Address = 10.9.0.2/24', '10.7.0.0/16');
     const link = { index: 5, name: 'wg0', kind: 'wireguard', mtu: 1420, up: true, running: true, flags: 1 };
     const { wireguard } = split;
@@ -158,7 +161,7 @@ describe('a plan', () => {
     expect(told(plan({ file: split, now, before: { ...before, hooksDone: [] } }))).toEqual([]);
   });
 
-  test('down of what wg-quick made finds its rules, and leaves those of another tunnel', () => {
+  test('remove the rules of an interface that wg-quick made, and keep those of another tunnel', () => {
     const rule = (priority: number, rest: Partial<Rule>): Rule => ({
       family: 4,
       priority,
@@ -190,7 +193,7 @@ describe('a plan', () => {
   });
 });
 
-test('a silent peer is asked for by its name again, and only told when it moved', () => {
+test('resolves the name of a silent peer again, and sets the endpoint only if it moved', () => {
   const text = `[Interface]\nPrivateKey = ${KEY}\n${PEERS.map((key, i) => `[Peer]\nPublicKey = ${key}\nEndpoint = host${i}.example:7\n`).join('')}`;
   const named = parseQuickFile(text, 'wg0.conf', { zones: numericZones });
   const status = (lastHandshakeSeconds: number) => ({

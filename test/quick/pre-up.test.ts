@@ -1,4 +1,4 @@
-/** PreUp has the interface, and what it sets there stays: under the file's own settings, through a crash, and when the file changes. */
+/** PreUp's settings survive: next to the file's, through a crash, and when the file changes. */
 import { expect, test } from 'vitest';
 import { parseAddress } from '../../src/base/address.ts';
 import { makeEndpoint } from '../../src/base/endpoint.ts';
@@ -26,7 +26,7 @@ function key(text: string): Uint8Array {
   return parseKeyBase64(text)!;
 }
 
-/** A machine whose hook is `wg set` with a key, a secret for the file's peer, and a peer of its own. */
+/** Starts a machine whose hook sets a key, a secret for the file's peer, and a peer of its own. */
 async function start(more: (network: Network) => Promise<void> = async () => {}): Promise<FakeMachine> {
   const machine = await FakeMachine.start();
   machine.onHook = async (command, network) => {
@@ -50,7 +50,7 @@ async function start(more: (network: Network) => Promise<void> = async () => {})
 
 async function configure(machine: FakeMachine, config: Parameters<KernelWireguard['set']>[1]): Promise<void> {
   const { before } = machine.kernel;
-  // the hook's, not the process's
+  // The hook does this, not the process.
   machine.kernel.before = undefined;
   const wireguard = (await KernelWireguard.open(machine.kernel))!;
   await wireguard.set('wg0', config);
@@ -79,7 +79,7 @@ const peersOf = async (machine: FakeMachine) =>
   Object.fromEntries((await device(machine)).peers.map(peer => [formatKeyBase64(peer.publicKey), peer]));
 const routesOf = (machine: FakeMachine) => machine.picture()['routes'] as string[];
 
-test('it comes after the link and before names are asked for; the file is added to what it set', async () => {
+test('runs after the link exists and before names are resolved, and the file adds to its settings', async () => {
   const order: string[] = [];
   const machine = await start(async network => {
     order.push(`PreUp with ${(await network.links.find('wg0'))?.name}`);
@@ -100,13 +100,13 @@ test('it comes after the link and before names are asked for; the file is added 
   const peers = await peersOf(machine);
   expect(peers[PEERS[0]!]).toMatchObject({ presharedKey: SECRET, persistentKeepalive: 25 });
   expect(peers[PEERS[1]!]).toMatchObject({ presharedKey: SECRET, allowedIps: [parsePrefix('10.77.0.0/16')] });
-  // as wg-quick makes them: of all that the device has by then
+  // As in wg-quick: routes for all peers that the device has at this point.
   expect(routesOf(machine)).toEqual(['0.0.0.0/0 eth0 254', '10.7.0.0/16 wg0 254', '10.77.0.0/16 wg0 254']);
   await run(machine, 'down', FILE);
   expect(machine.picture()['links']).toHaveLength(2);
 });
 
-test('what the file says counts', async () => {
+test("the file's settings override those of PreUp", async () => {
   const other = formatKeyBase64(new Uint8Array(32).fill(8));
   const machine = await start();
   await run(
@@ -127,11 +127,11 @@ test('what the file says counts', async () => {
     persistentKeepalive: 0,
     allowedIps: [parsePrefix('10.77.0.0/16')],
   });
-  // the prefix went to the last that asked for it
+  // The prefix belongs to the last peer that claimed it.
   expect(peers[PEERS[1]!]).toMatchObject({ presharedKey: SECRET, allowedIps: [] });
 });
 
-test("its mark is the table of a default route, its peer's endpoint counts for the MTU, its addresses and routes stay", async () => {
+test("uses its mark as routing table and its peer's endpoint for the MTU, and keeps its addresses and routes", async () => {
   const machine = await start(async network => {
     await configure(machine, { fwmark: 0x99 });
     const eth1 = await network.links.create({ name: 'eth1', kind: 'dummy', up: true, mtu: 1400 });
@@ -157,7 +157,7 @@ test("its mark is the table of a default route, its peer's endpoint counts for t
   expect((await device(machine)).fwmark).toBe(0);
 });
 
-test('one that fails takes the interface away again', async () => {
+test('a failing PreUp removes the interface', async () => {
   const machine = await FakeMachine.start();
   const empty = machine.picture();
   const fails = (name: string) => (name === 'hook sets keys' ? new Error('no such key') : undefined);
@@ -168,7 +168,7 @@ test('one that fails takes the interface away again', async () => {
   expect(machine.picture()).toEqual(empty);
 });
 
-test('killed at any step, and up again: nothing of it is lost, and down leaves nothing', async () => {
+test('up, killed at any step, then up keeps its settings, and down leaves nothing', async () => {
   const whole = await start();
   const { deeds } = await run(whole, 'up', FILE);
   const goal = whole.picture();
@@ -183,7 +183,7 @@ test('killed at any step, and up again: nothing of it is lost, and down leaves n
   }
 });
 
-test('killed at any step, and up with another file: nothing of the first is left', async () => {
+test('up, killed at any step, then up with another file leaves nothing of the first', async () => {
   const changed = file('PreUp = other', `PublicKey = ${PEERS[0]}\nAllowedIPs = 10.6.0.0/16`);
   const other = await start();
   await run(other, 'up', changed);
@@ -197,7 +197,7 @@ test('killed at any step, and up with another file: nothing of the first is left
   }
 });
 
-test('it runs again for an interface that is made again', async () => {
+test('runs again when the interface is recreated', async () => {
   const machine = await start();
   await run(machine, 'up', FILE);
   const goal = machine.picture();
@@ -217,7 +217,7 @@ const BEFORE = file(
   `PublicKey = ${SECOND}\nPresharedKey = ${formatKeyBase64(SECRET)}\nPersistentKeepalive = 9\nAllowedIPs = 10.5.0.0/16, 10.4.0.0/16`,
 );
 
-test('a reload takes away what the file said, not what hooks and people set', async () => {
+test('a reload removes what the file no longer sets, but not what hooks and users set', async () => {
   const machine = await start();
   await run(machine, 'up', BEFORE);
   const third = new Uint8Array(32).fill(3);
@@ -230,19 +230,19 @@ test('a reload takes away what the file said, not what hooks and people set', as
   expect(peers[SECOND]).toMatchObject({ persistentKeepalive: 0, allowedIps: [parsePrefix('10.4.0.0/16')] });
   expect(peers[SECOND]!.presharedKey).toBeUndefined();
   expect(peers[PEERS[1]!]).toMatchObject({ presharedKey: SECRET });
-  // PreUp made it, the file only said more of it
+  // PreUp created this peer, and the file only added to it.
   expect(peers[PEERS[0]!]).toMatchObject({ presharedKey: SECRET, persistentKeepalive: 25 });
   expect(peers[formatKeyBase64(third)]).toBeDefined();
-  // a peer that came later has no route of ours, one of PreUp's keeps it
+  // A peer that a user added gets no route, and PreUp's peer keeps its route.
   expect(routesOf(machine)).not.toContain('10.33.0.0/16 wg0 254');
   expect(routesOf(machine)).toEqual(expect.arrayContaining(['10.4.0.0/16 wg0 254', '10.77.0.0/16 wg0 254']));
   expect(routesOf(machine)).not.toContain('10.5.0.0/16 wg0 254');
-  // and a peer of the file alone goes with it
+  // A peer that only the file had is removed with it.
   await run(machine, 'reload', FILE);
   expect(Object.keys(await peersOf(machine))).not.toContain(SECOND);
 });
 
-test('a reload that was killed at any step, and up again', async () => {
+test('a reload, killed at any step, can be continued', async () => {
   const other = await start();
   await run(other, 'up', BEFORE);
   const { deeds } = await run(other, 'reload', FILE);
@@ -259,7 +259,7 @@ test('a reload that was killed at any step, and up again', async () => {
   }
 });
 
-test('what an older version of this program remembers is all taken for the file', async () => {
+test("an older version's state counts every setting as the file's", async () => {
   const machine = await start();
   await run(machine, 'up', BEFORE);
   const state = JSON.parse(machine.states.get('wg0')!);
@@ -270,7 +270,7 @@ test('what an older version of this program remembers is all taken for the file'
   expect((await device(machine)).privateKey).toBeDefined();
 });
 
-test('begun with a device of the other kind: killed at any step, the next up still takes it for ours', async () => {
+test('a device of the other kind that a killed up began is still recognized as ours', async () => {
   const begun = async (): Promise<FakeMachine> => {
     const machine = await start();
     const { host, close } = machine.process();

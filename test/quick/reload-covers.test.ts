@@ -1,4 +1,7 @@
-/** A reload that moves a default route: in no instant, and whatever fails on the way, does a packet go past the tunnel. */
+/**
+ * A reload that moves a default route never lets a packet bypass the tunnel, whatever fails on the
+ * way.
+ */
 import { describe, expect, test } from 'vitest';
 import { formatPrefix } from '../../src/base/prefix.ts';
 import { TABLE } from '../../src/netlink/route.ts';
@@ -16,7 +19,7 @@ AllowedIPs = ${allowed}
 Endpoint = 198.51.100.1:51820
 `;
 
-/** Whether what nobody marked and no narrower route takes goes to wg0. */
+/** Returns whether unmarked packets without a more specific route go to wg0. */
 function isCovered({ kernel: { world } }: FakeMachine): boolean {
   const link = linkNamed(world, 'wg0')?.index;
   const has = (prefix: string, table: number) =>
@@ -28,14 +31,22 @@ function isCovered({ kernel: { world } }: FakeMachine): boolean {
 }
 
 describe.each<[string, string, string]>([
-  ['another mark', text('FwMark = 0x77', '0.0.0.0/0'), text('FwMark = 0x78\nDNS = 10.9.0.1', '0.0.0.0/0')],
-  ['halves for the whole', text('', '0.0.0.0/0'), text('DNS = 10.9.0.1', '0.0.0.0/1, 128.0.0.0/1')],
+  ['changing the mark', text('FwMark = 0x77', '0.0.0.0/0'), text('FwMark = 0x78\nDNS = 10.9.0.1', '0.0.0.0/0')],
   [
-    'another address',
+    'replacing the default route by two halves',
+    text('', '0.0.0.0/0'),
+    text('DNS = 10.9.0.1', '0.0.0.0/1, 128.0.0.0/1'),
+  ],
+  [
+    'changing the address',
     text('', '0.0.0.0/0').replace('2/24', '2/32'),
     text('DNS = 10.9.0.1', '0.0.0.0/0').replace('2/24', '3/32'),
   ],
-  ['the whole for halves', text('', '0.0.0.0/1, 128.0.0.0/1'), text('DNS = 10.9.0.1', '0.0.0.0/0')],
+  [
+    'replacing two halves by the default route',
+    text('', '0.0.0.0/1, 128.0.0.0/1'),
+    text('DNS = 10.9.0.1', '0.0.0.0/0'),
+  ],
 ])('%s', (_, before, after) => {
   const started = async () => {
     const machine = await FakeMachine.start();
@@ -46,7 +57,7 @@ describe.each<[string, string, string]>([
     return { machine, empty };
   };
 
-  test('no instant without the tunnel', async () => {
+  test('never leaves the tunnel uncovered', async () => {
     const { machine } = await started();
     const open: string[] = [];
     const second = machine.process({
@@ -61,7 +72,7 @@ describe.each<[string, string, string]>([
   });
 
   test.each(['failAt', 'killAt'] as const)(
-    '%s: still covered, and the next one and `down` leave nothing else',
+    '%s at any step: stays covered, and the next reload and `down` clean up',
     async how => {
       const other = await FakeMachine.start();
       const fresh = other.process();
@@ -93,7 +104,7 @@ describe.each<[string, string, string]>([
   );
 });
 
-test('an interrupted reload says that the completed steps stay, and the next reload does the rest', async () => {
+test('an interrupted reload reports that completed steps stay, and the next reload completes it', async () => {
   const machine = await FakeMachine.start();
   const first = machine.process();
   await up(first.host, target(text('', '10.0.0.0/8')));

@@ -1,4 +1,7 @@
-/** docs/en/up.md and docs/zh/up.md: their tables of keys are what the parsers accept, no more and no less, with the values that they name. */
+/**
+ * The tables of keys in docs/en/up.md and docs/zh/up.md list exactly what the parsers accept, with
+ * these values.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +13,7 @@ import { guides, REPOSITORY } from '../support/guide.ts';
 const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 const pages = (['en', 'zh'] as const).map(language => guides(language).find(({ name }) => name === 'up.md')!);
 
-/** One value that each key takes, and one that it refuses. */
+/** For each key, a value that is accepted and one that is rejected. */
 const VALUES: Readonly<Record<string, Readonly<Record<string, readonly [good: string, bad: string | undefined]>>>> = {
   Interface: {
     PrivateKey: [KEY, 'short'],
@@ -38,15 +41,15 @@ const VALUES: Readonly<Record<string, Readonly<Record<string, readonly [good: st
 describe.each(pages.map((page, index) => [index === 0 ? 'English' : 'Chinese', page.text] as const))(
   '%s',
   (_, text) => {
-    test.each(Object.keys(VALUES))('the table of [%s] has these keys', section => {
+    test.each(Object.keys(VALUES))('the table of [%s] lists these keys', section => {
       expect(tableKeys(text, section)).toEqual(Object.keys(VALUES[section]!));
     });
   },
 );
 
-test.each(Object.entries(VALUES))('the parsers know these keys of [%s] and no other', (section, values) => {
+test.each(Object.entries(VALUES))('the parsers know these keys of [%s] and no others', (section, values) => {
   const sources = ['src/config/conf.ts', 'src/quick/file.ts'].map(name => readFileSync(join(REPOSITORY, name), 'utf8'));
-  // the cases of one function
+  // The cases of one function.
   const casesOf = (name: string) =>
     sources.flatMap(source => {
       const [, body = ''] = new RegExp(`^function ${name}\\(([\\s\\S]*?)^}$`, 'm').exec(source) ?? [];
@@ -64,18 +67,18 @@ test.each(Object.entries(VALUES))('the parsers know these keys of [%s] and no ot
 });
 
 describe.each(Object.entries(VALUES))('[%s]', (section, values) => {
-  test.each(Object.entries(values))('%s takes a good value, and says no to a bad one', (key, [good, bad]) => {
+  test.each(Object.entries(values))('%s accepts a good value and rejects a bad one', (key, [good, bad]) => {
     expect(parse(section, `${key} = ${good}`)).toBeDefined();
     expect(parse(section, `${key.toUpperCase()}=${good} # comment`)).toBeDefined();
     if (bad !== undefined) expect(() => parse(section, `${key} = ${bad}`)).toThrow(ConfigError);
   });
 
-  test('a key that is not in the table is an error that names it', () => {
+  test('names a key that is not in the table', () => {
     expect(() => parse(section, 'Adress = 10.0.0.1/24')).toThrow(/Adress/);
   });
 });
 
-test('of MTU, Table and SaveConfig the last line counts, lists grow', () => {
+test('the last line wins for MTU, Table and SaveConfig, and lists grow', () => {
   const file = parse(
     'Interface',
     'MTU = 1400\nMTU = 1300\nTable = 7\nTable = off\nSaveConfig = true\nSaveConfig = false\nAddress = 10.0.0.1\nAddress = 10.0.0.2\nPostUp = a\nPostUp = b',

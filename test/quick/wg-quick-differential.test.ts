@@ -1,7 +1,9 @@
 /**
- * Our reader of wg-quick's files against wg-quick(8) itself, on files that are made up: what it strips them to, and what `up` hands to the programs
- * that it runs. Those are stand-ins beside a copy of it, which note their arguments. Every file is one that wg-quick of 2021 and of 2026 read alike;
- * where today's differs, the cases are in file.test.ts. WG_FUZZ_SEED replays a run, WG_FUZZ_FILES says how many files.
+ * Compares our reader of wg-quick's files with wg-quick(8) itself on random files: what it strips
+ * them to, and the arguments that `up` passes to other programs. Stand-ins next to a copy of
+ * wg-quick record these arguments. Every file is one that wg-quick of 2021 and of 2026 read alike;
+ * where today's differs, the cases are in file.test.ts. WG_FUZZ_SEED replays a run, WG_FUZZ_FILES
+ * sets the number of files.
  *
  * @module-tag slow
  */
@@ -24,20 +26,20 @@ const FILE = join(folder, 'wq0.conf');
 const LOG = join(folder, 'log');
 const PREFIX = '10.77.0.0/16';
 
-describeWith(['root', 'wg-quick'], 'a made-up file', () => {
+describeWith(['root', 'wg-quick'], 'random files', () => {
   beforeAll(() => {
-    // it looks for programs beside itself first
+    // wg-quick looks for programs in its own folder first.
     copyFileSync(execFileSync('which', ['wg-quick'], { encoding: 'utf8' }).trim(), join(folder, 'wg-quick'));
     const note = `printf '%s\\0' "\${0##*/}" "$@" >>${LOG}; printf '\\n' >>${LOG}`;
     stand('ip', `[[ $* == "link show dev wq0" ]] && exit 1\n${note}`);
-    // the one allowed IP shows the table, and a mark of its own keeps `up` from choosing one
+    // The single allowed IP reveals the table, and a mark of its own keeps `up` from choosing one.
     stand('wg', `[[ $* == "show wq0 allowed-ips" ]] && echo 'KEY ${PREFIX}'\n[[ $1 == show ]] || ${note}`);
     stand('resolvconf', `${note}; [[ $1 != -a ]] || cat >>${LOG}`);
     for (const program of ['sysctl', 'nft', 'iptables', 'ip6tables']) stand(program, note);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('is the same to wg-quick and to us', async () => {
+  it('mean the same to wg-quick and to us', async () => {
     const seen = new Set<string>();
     for (let i = 0; i < FILES; i++) {
       const text = madeUp(seeded((SEED + i) >>> 0));
@@ -101,7 +103,7 @@ function ours(file: QuickFile): Deeds {
     addresses: file.addresses.map(({ address, prefixLength }) => `${formatAddress(address)}/${prefixLength}`),
     mtu: String(file.mtu ?? 1420),
     table: file.table === 'auto' ? undefined : String(file.tableText),
-    // without servers wg-quick does not ask for search domains either
+    // wg-quick does not ask for search domains without servers either.
     dns: dns.length > 0 ? [...dns, ...search].toSorted() : [],
     hooks: [...hooks.PreUp, ...hooks.PostUp].map(hook => hook.replaceAll('%i', 'wq0')),
   };
@@ -130,7 +132,10 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   FwMark: ['off', '0x10'],
 };
 
-/** An [Interface] with all keys in any order, case and number, then peers; white space and comments anywhere. */
+/**
+ * Generates an [Interface] with all keys in any order, case and number, then peers, with white
+ * space and comments anywhere.
+ */
 function madeUp(random: Random): string {
   const newline = random.pick(['\n', '\n', '\r\n']);
   const space = () => random.pick(SPACES);

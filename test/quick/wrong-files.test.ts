@@ -1,4 +1,7 @@
-/** What `wgts up` says of wrong files, word by word: the place, what is wrong, and what to write instead; never a key. */
+/**
+ * The exact answers of `wgts up` to wrong files: the place, what is wrong, and what to write
+ * instead; never a key.
+ */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +18,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Private and preshared keys of the files, and what is left of one that is misspelt. */
+/** Private and preshared keys of the files, and the recognizable part of a mistyped one. */
 const SECRET = /oK56DE9Ue9zK76|a0ae7a0c4f54/;
 
 function read(path: string): string {
@@ -28,7 +31,7 @@ function read(path: string): string {
   return said.join('\n');
 }
 
-test('there are a hundred of them', () => {
+test('covers more than a hundred files', () => {
   expect(WRONG_INTERFACES.length + WRONG_PEERS.length).toBeGreaterThan(100);
 });
 
@@ -40,7 +43,7 @@ describe.each([
     writeFileSync('wg0.conf', text, { mode: 0o600 });
     expect(read('wg0.conf')).toBe(said);
     expect(said).not.toMatch(SECRET);
-    // nothing that a terminal would obey
+    // No control characters, which a terminal would obey.
     expect(read('wg0.conf').replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   });
 });
@@ -48,7 +51,7 @@ describe.each([
 describe('the file itself', () => {
   const own = '[Interface]\nPrivateKey = oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrUM=\n';
 
-  test('is missing: the nearest one is named', () => {
+  test('missing: suggests the nearest name', () => {
     writeFileSync('office.conf', own, { mode: 0o600 });
     expect(read('./ofice.conf')).toBe("`./ofice.conf' does not exist; did you mean `office.conf'?");
     expect(read('./office')).toBe("`./office' does not exist; did you mean `office.conf'?");
@@ -58,7 +61,7 @@ describe('the file itself', () => {
     );
   });
 
-  test('is a folder, a link to itself, a link to a file', () => {
+  test('rejects a folder and a link to itself, and follows a link to a file', () => {
     mkdirSync('folder.conf');
     expect(read('folder.conf')).toBe("`folder.conf' is a folder: give a file in it, such as folder.conf/wg0.conf");
     symlinkSync('loop.conf', 'loop.conf');
@@ -68,7 +71,7 @@ describe('the file itself', () => {
     expect(read('link.conf')).toBe('');
   });
 
-  test('is for the world to read', () => {
+  test('warns about a world-readable file', () => {
     writeFileSync('open.conf', own);
     chmodSync('open.conf', 0o644);
     expect(read('open.conf')).toBe(
@@ -76,14 +79,14 @@ describe('the file itself', () => {
     );
   });
 
-  test('is huge, or has no end', () => {
+  test('rejects a huge or endless file', () => {
     writeFileSync('huge.conf', own, { mode: 0o600 });
     truncateSync('huge.conf', 65 << 20);
     expect(read('huge.conf')).toBe('huge.conf: this is no configuration: it has more than 64 MiB');
     expect(read('/dev/zero')).toBe('/dev/zero: this is no configuration: it has more than 64 MiB');
   });
 
-  test('has a name that no interface can have', () => {
+  test('rejects a name that no interface can have', () => {
     writeFileSync('a-very-long-interface.conf', own, { mode: 0o600 });
     expect(read('a-very-long-interface.conf')).toBe(
       "`a-very-long-interface.conf': the interface is named as the file without .conf, and 21 characters are too long: Linux allows 15",

@@ -1,4 +1,7 @@
-/** Files that are wrong, or nearly, in [Interface] or as a whole. Each answer was read as a newcomer would. */
+/**
+ * Files that are wrong, or nearly, in [Interface] or as a whole. Each answer was reviewed as a
+ * newcomer would read it.
+ */
 import type { WrongFile } from './wrong-peers.ts';
 
 const K = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrUM=';

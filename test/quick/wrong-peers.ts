@@ -1,6 +1,12 @@
-/** Files that are wrong, or nearly, in a [Peer]. Each answer was read as a newcomer would. */
+/**
+ * Files that are wrong, or nearly, in a [Peer]. Each answer was reviewed as a newcomer would read
+ * it.
+ */
 
-/** A file's text or bytes, and what is said of it word by word; `warning: ` where it is taken all the same, nothing where it is right. */
+/**
+ * A file's text or bytes and the exact answer: an error, a `warning: ` for an accepted file, or
+ * nothing for a correct one.
+ */
 export type WrongFile = readonly [name: string, text: string | Uint8Array, said: string];
 
 const K = 'oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrUM=';
