@@ -78,14 +78,14 @@ describe('a read-only src_valid_mark', () => {
   );
 
   test('is not written where it is 1 already, or without a default route', () =>
-    onMachine(async (machine, { host, warned, deeds }) => {
+    onMachine(async (machine, { host, warned, steps }) => {
       machine.markRefusal = refusal;
       machine.sysctls.set('net/ipv4/conf/all/rp_filter', '1');
       await up(host, target(full('', '10.7.0.0/16')));
       machine.markValid = '1';
       await up(host, target(full().replace('10.9.0.2', '10.9.1.2'), 'wg1'));
       expect(warned).toEqual([]);
-      expect(deeds).not.toContain('mark valid');
+      expect(steps).not.toContain('mark valid');
     }));
 });
 

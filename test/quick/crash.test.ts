@@ -70,7 +70,7 @@ test('a healing up keeps what a hook added', async () => {
   process.close();
   const whole = undisturbed.picture();
   expect(whole['routes']).toContain('203.0.113.0/24 wg0 254');
-  for (let killAt = 0; killAt < process.deeds.length; killAt++) {
+  for (let killAt = 0; killAt < process.steps.length; killAt++) {
     const machine = await start();
     const killed = machine.process({ killAt });
     await expect(up(killed.host, wanted)).rejects.toThrow(Killed);
@@ -264,7 +264,7 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     } finally {
       process.close();
     }
-    return process.deeds.length;
+    return process.steps.length;
   }
 
   async function runDown(machine: FakeMachine, options: ProcessOptions = {}): Promise<number> {
@@ -274,6 +274,6 @@ describe.each(Object.entries(FILES))('%s', (_, text) => {
     } finally {
       process.close();
     }
-    return process.deeds.length;
+    return process.steps.length;
   }
 });

@@ -27,7 +27,7 @@ const due = (current: string | undefined, rest: Partial<DueEndpoint> = {}): DueE
  * Returns the address tried in each check, starting from an address, given the DNS answer of each
  * check.
  */
-function walk(
+function addressesTried(
   answers: readonly (readonly string[])[],
   start: string | undefined,
   rounds = new EndpointRotation(),
@@ -45,17 +45,17 @@ const times = <T>(count: number, value: T): T[] => Array.from({ length: count },
 
 describe('the addresses of a silent peer', () => {
   test('are tried in turn, each until the next check, including the first', () => {
-    expect(walk(times(7, [A, B, C]), A)).toEqual(['-', B, C, A, B, C, A]);
-    expect(walk(times(4, [A, B]), B)).toEqual(['-', A, B, A]);
+    expect(addressesTried(times(7, [A, B, C]), A)).toEqual(['-', B, C, A, B, C, A]);
+    expect(addressesTried(times(4, [A, B]), B)).toEqual(['-', A, B, A]);
   });
 
   test('start at once with the first address when the peer has none', () => {
-    expect(walk(times(3, [A, B]), undefined)).toEqual([A, B, A]);
+    expect(addressesTried(times(3, [A, B]), undefined)).toEqual([A, B, A]);
   });
 
   test('are all tried whatever order the server returns', () => {
     expect(
-      walk(
+      addressesTried(
         [
           [A, B, C],
           [B, A, C],
@@ -69,12 +69,12 @@ describe('the addresses of a silent peer', () => {
   });
 
   test('continue with an untried address when the current one is no longer in the answer', () => {
-    expect(walk([[A, B], [A, B], [C, A], [C, A, D], [C, A, D], [D]], A)).toEqual(['-', B, C, D, A, D]);
+    expect(addressesTried([[A, B], [A, B], [C, A], [C, A, D], [C, A, D], [D]], A)).toEqual(['-', B, C, D, A, D]);
   });
 
   test('stay unchanged with a single address or without an answer', () => {
-    expect(walk(times(3, [A]), A)).toEqual(['-', '-', '-']);
-    expect(walk([[A, B], [], [A, B], []], A)).toEqual(['-', '-', B, '-']);
+    expect(addressesTried(times(3, [A]), A)).toEqual(['-', '-', '-']);
+    expect(addressesTried([[A, B], [], [A, B], []], A)).toEqual(['-', '-', B, '-']);
   });
 
   test('an idle peer keeps its address until a packet to it stays unanswered', () => {

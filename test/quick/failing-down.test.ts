@@ -5,7 +5,7 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { down, downWithoutFile, up } from '../../src/quick/quick.ts';
-import { again, FAILURES, hasLink, KEY, run, WANTED } from './failures.ts';
+import { downAgain, FAILURES, hasLink, KEY, run, WANTED } from './failures.ts';
 import { FakeMachine, type Process, target } from './fake-machine.ts';
 
 const READS = /^(RTM_GET|WG_CMD_GET|CTRL_)/;
@@ -16,7 +16,7 @@ beforeAll(async () => {
   const machine = await FakeMachine.start();
   empty = machine.picture();
   await run(machine, host => up(host, WANTED));
-  downs = (await run(machine, host => down(host, WANTED))).deeds;
+  downs = (await run(machine, host => down(host, WANTED))).steps;
   expect(machine.picture()).toEqual(empty);
 });
 
@@ -32,7 +32,7 @@ describe('down', () => {
     for (const [failAt, name] of downs.entries()) {
       if (name === 'hook pre-down') continue;
       const machine = await started();
-      const fails = (deed: string, at: number) => (at === failAt ? failure(deed) : undefined);
+      const fails = (step: string, at: number) => (at === failAt ? failure(step) : undefined);
       const first = await run(machine, host => down(host, WANTED), { fails });
       const where = `${name} failed, number ${failAt}`;
       expect(first.warned, where).not.toEqual([]);
@@ -44,7 +44,7 @@ describe('down', () => {
         machine.hooks.filter(hook => hook.startsWith('post-down')),
         where,
       ).toHaveLength(name.startsWith('hook post-down') ? 1 : 2);
-      const second = await again(machine);
+      const second = await downAgain(machine);
       if (name !== 'forget') expect(second.error?.code, where).toBe('ENODEV');
       const left = { dns: name === 'unset DNS', firewall: name === 'remove firewall' };
       const picture = machine.picture();
@@ -69,7 +69,7 @@ describe('down', () => {
         const first = await run(machine, host => down(host, WANTED), { fails });
         const where = `${downs[a]} and ${downs[b]} failed, ${a} and ${b}`;
         expect(first.warned.length + (first.error ? 1 : 0), where).toBeGreaterThan(0);
-        await again(machine);
+        await downAgain(machine);
         // A step that failed twice remains undone: a rule that looks up an empty table, or a sysctl
         // that had another value.
         const left: Readonly<Record<string, object>> = {

@@ -4,7 +4,7 @@
  */
 import { beforeAll, expect, test } from 'vitest';
 import { down, reload, up } from '../../src/quick/quick.ts';
-import { again, FAILURES, hasLink, KEY, run, WANTED } from './failures.ts';
+import { downAgain, FAILURES, hasLink, KEY, run, WANTED } from './failures.ts';
 import { FakeMachine, target } from './fake-machine.ts';
 
 let empty: Record<string, unknown>;
@@ -13,7 +13,7 @@ let fatal: number[];
 beforeAll(async () => {
   const machine = await FakeMachine.start();
   empty = machine.picture();
-  ups = (await run(machine, host => up(host, WANTED))).deeds;
+  ups = (await run(machine, host => up(host, WANTED))).steps;
   fatal = [];
   for (const [failAt, name] of ups.entries()) {
     const { error } = await run(await FakeMachine.start(), host => up(host, WANTED), {
@@ -36,7 +36,7 @@ test('rolls back after a failure at any step, with one more failure in the rollb
       const where = `${ups[failAt]} failed, number ${failAt}, and ${later} later`;
       expect(first.error?.message, where).toContain(`${ups[failAt]} ${failAt}`);
       expect(hasLink(machine), where).toBe(false);
-      await again(machine);
+      await downAgain(machine);
       expect({ ...machine.picture(), dns: {}, firewall: {} }, where).toEqual(empty);
     }
 });

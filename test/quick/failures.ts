@@ -34,7 +34,7 @@ export const FAILURES: Readonly<Record<string, (name: string) => Error>> = {
   EBUSY: name => new NetlinkError(name, errnoOf('EBUSY')!),
   EROFS: name => Object.assign(new Error(`EROFS: read-only file system, ${name}`), { code: 'EROFS' }),
 };
-export interface Ran extends Pick<Process, 'deeds' | 'warned'> {
+export interface Ran extends Pick<Process, 'steps' | 'warned'> {
   /** The error that the action failed with. */
   readonly error?: NodeJS.ErrnoException;
 }
@@ -49,7 +49,7 @@ export async function run(
     await action(process.host);
     return process;
   } catch (error) {
-    return { deeds: process.deeds, warned: process.warned, error: error as Error };
+    return { steps: process.steps, warned: process.warned, error: error as Error };
   } finally {
     process.close();
   }
@@ -59,7 +59,7 @@ export async function run(
  * Runs `down` again without failures, after one with failures: it has nothing to do or completes
  * the rest.
  */
-export async function again(machine: FakeMachine): Promise<Ran> {
+export async function downAgain(machine: FakeMachine): Promise<Ran> {
   const second = await run(machine, host => down(host, WANTED));
   if (second.error) expect(second.error.code).toBe('ENODEV');
   return second;

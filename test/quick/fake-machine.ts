@@ -24,7 +24,7 @@ export class Killed extends Error {}
 export interface Process {
   readonly host: QuickHost;
   /** Names of the steps so far. */
-  readonly deeds: readonly string[];
+  readonly steps: readonly string[];
   readonly said: string[];
   readonly warned: string[];
   close(): void;
@@ -70,19 +70,19 @@ export class FakeMachine {
   }
 
   process({ killAt, failAt, fails }: ProcessOptions = {}): Process {
-    const deeds: string[] = [];
+    const steps: string[] = [];
     const said: string[] = [];
     const warned: string[] = [];
     let dead = false;
-    const deed = (name: string): void => {
-      dead = killAt !== undefined && deeds.length >= killAt;
+    const step = (name: string): void => {
+      dead = killAt !== undefined && steps.length >= killAt;
       if (dead) throw new Killed(`killed before ${name}`);
-      deeds.push(name);
-      const at = deeds.length - 1;
+      steps.push(name);
+      const at = steps.length - 1;
       const failure = at === failAt ? new Error(`${name} failed`) : fails?.(name, at);
       if (failure) throw failure;
     };
-    this.kernel.before = deed;
+    this.kernel.before = step;
     const network = new Network(this.kernel);
     let opened: KernelWireguard | undefined;
     const wireguard = async (): Promise<KernelWireguard> => {
@@ -108,30 +108,30 @@ export class FakeMachine {
         gone: async () => {},
       },
       runHook: async (command, { file }) => {
-        deed(`hook ${command}`);
+        step(`hook ${command}`);
         this.hooks.push(command);
         this.hookFiles.push(file);
         await this.onHook?.(command, network);
       },
       setDns: async (name, servers, search) => {
-        deed('set DNS');
+        step('set DNS');
         this.dns.set(name, [...servers, ...search].join(' '));
       },
       unsetDns: async name => {
-        deed('unset DNS');
+        step('unset DNS');
         this.dns.delete(name);
       },
       setFirewall: async ({ name, mark, families, addresses }) => {
-        deed('set firewall');
+        step('set firewall');
         this.firewall.set(name, `${mark} ${families.join(' ')} ${addresses.map(formatAddress).join(' ')}`);
       },
       removeFirewall: async name => {
-        deed('remove firewall');
+        step('remove firewall');
         this.firewall.delete(name);
       },
       readMarkValid: () => this.markValid,
       writeMarkValid: value => {
-        deed('mark valid');
+        step('mark valid');
         if (this.markRefusal) throw this.markRefusal;
         this.markValid = value;
       },
@@ -142,19 +142,19 @@ export class FakeMachine {
         return text === undefined ? undefined : parseState(text, name);
       },
       writeState: state => {
-        deed(`remember ${state.phase}`);
+        step(`remember ${state.phase}`);
         this.states.set(state.name, formatState(state));
       },
       removeState: name => {
-        deed('forget');
+        step('forget');
         this.states.delete(name);
       },
       saveFile: (path, text) => {
-        deed('save');
+        step('save');
         this.files.set(path, text);
       },
       rescueFile: (name, text) => {
-        deed('rescue');
+        step('rescue');
         this.files.set(`/run/${name}.conf`, text);
         return `/run/${name}.conf`;
       },
@@ -170,7 +170,7 @@ export class FakeMachine {
       network.close();
       opened?.close();
     };
-    return { host, deeds, said, warned, close };
+    return { host, steps, said, warned, close };
   }
 
   /** Returns the whole state in a comparable form. */

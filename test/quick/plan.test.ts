@@ -99,11 +99,11 @@ describe('planned steps', () => {
       now: NOW,
       ...input,
     });
-  const told = (steps: ReturnType<typeof planUp>) => steps.flatMap(step => describeStep(step, 'wg0') ?? []);
+  const describeAll = (steps: ReturnType<typeof planUp>) => steps.flatMap(step => describeStep(step, 'wg0') ?? []);
 
   test('bring up a full tunnel in an order that never leaves it unprotected', () => {
     const full = file('Address = 10.9.0.2/24\nDNS = 10.9.0.1', '0.0.0.0/0');
-    expect(told(plan({ file: full }))).toEqual([
+    expect(describeAll(plan({ file: full }))).toEqual([
       "link wg0: the kernel's WireGuard",
       'configure wg0: 1 peers',
       'address 10.9.0.2/24',
@@ -118,7 +118,7 @@ describe('planned steps', () => {
   });
 
   test('contain no secrets', () => {
-    const text = JSON.stringify(told(plan({ file: file('PostUp = secret', '0.0.0.0/0') })));
+    const text = JSON.stringify(describeAll(plan({ file: file('PostUp = secret', '0.0.0.0/0') })));
     expect(text).not.toContain(KEY);
   });
 
@@ -128,7 +128,7 @@ describe('planned steps', () => {
     const split = file('Address = 10.9.0.2/24', '10.7.0.0/16');
     const before: QuickState = { version: 1, name: 'wg0', file: '/wg0.conf', phase: 'starting', hooksDone: [] };
     for (const each of [before, { ...before, made: true, backend: 'userspace' } as const])
-      expect(told(plan({ file: split, now, before: each })).slice(0, 2)).toEqual([
+      expect(describeAll(plan({ file: split, now, before: each })).slice(0, 2)).toEqual([
         'remove link wg0',
         "link wg0: the kernel's WireGuard",
       ]);
@@ -158,7 +158,7 @@ describe('planned steps', () => {
       ],
     };
     const before = { version: 1, name: 'wg0', file: 'f', phase: 'starting', made: true, backend: 'kernel' } as const;
-    expect(told(plan({ file: split, now, before: { ...before, hooksDone: [] } }))).toEqual([]);
+    expect(describeAll(plan({ file: split, now, before: { ...before, hooksDone: [] } }))).toEqual([]);
   });
 
   test('remove the rules of an interface that wg-quick made, and keep those of another tunnel', () => {

@@ -170,9 +170,9 @@ test('a failing PreUp removes the interface', async () => {
 
 test('up, killed at any step, then up keeps its settings, and down leaves nothing', async () => {
   const whole = await start();
-  const { deeds } = await run(whole, 'up', FILE);
+  const { steps } = await run(whole, 'up', FILE);
   const goal = whole.picture();
-  for (let killAt = 0; killAt < deeds.length; killAt++) {
+  for (let killAt = 0; killAt < steps.length; killAt++) {
     const machine = await start();
     const empty = machine.picture();
     await expect(run(machine, 'up', FILE, { killAt })).rejects.toThrow(Killed);
@@ -188,8 +188,8 @@ test('up, killed at any step, then up with another file leaves nothing of the fi
   const other = await start();
   await run(other, 'up', changed);
   const goal = other.picture();
-  const { deeds } = await run(await start(), 'up', FILE);
-  for (let killAt = 0; killAt < deeds.length; killAt++) {
+  const { steps } = await run(await start(), 'up', FILE);
+  for (let killAt = 0; killAt < steps.length; killAt++) {
     const machine = await start();
     await expect(run(machine, 'up', FILE, { killAt })).rejects.toThrow(Killed);
     await run(machine, 'up', changed);
@@ -245,9 +245,9 @@ test('a reload removes what the file no longer sets, but not what hooks and user
 test('a reload, killed at any step, can be continued', async () => {
   const other = await start();
   await run(other, 'up', BEFORE);
-  const { deeds } = await run(other, 'reload', FILE);
+  const { steps } = await run(other, 'reload', FILE);
   const goal = other.picture();
-  for (let killAt = 0; killAt < deeds.length; killAt++) {
+  for (let killAt = 0; killAt < steps.length; killAt++) {
     const machine = await start();
     await run(machine, 'up', BEFORE);
     await expect(run(machine, 'reload', FILE, { killAt })).rejects.toThrow(Killed);
@@ -288,10 +288,10 @@ test('a device of the other kind that a killed up began is still recognized as o
     return machine;
   };
   const undisturbed = await begun();
-  const { deeds } = await run(undisturbed, 'up', FILE);
+  const { steps } = await run(undisturbed, 'up', FILE);
   const goal = undisturbed.picture();
   expect(goal['links']).toContain('wg0 wireguard 1420 true');
-  for (let killAt = 0; killAt < deeds.length; killAt++) {
+  for (let killAt = 0; killAt < steps.length; killAt++) {
     const machine = await begun();
     await expect(run(machine, 'up', FILE, { killAt })).rejects.toThrow(Killed);
     await run(machine, 'up', FILE);

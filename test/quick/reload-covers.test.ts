@@ -79,13 +79,13 @@ describe.each<[string, string, string]>([
       await up(fresh.host, target(after));
       fresh.close();
       const { routes, devices, dns } = other.picture();
-      let deeds = 1;
-      for (let at = 0; at < deeds; at++) {
+      let steps = 1;
+      for (let at = 0; at < steps; at++) {
         const { machine, empty } = await started();
         const second = machine.process({ [how]: at });
         const error = await reload(second.host, target(after)).catch((problem: Error) => problem);
         second.close();
-        deeds = Math.max(deeds, at + 1 + Number(error !== undefined));
+        steps = Math.max(steps, at + 1 + Number(error !== undefined));
         expect(isCovered(machine), `${how} ${at}: ${error?.message}`).toBe(true);
         const third = machine.process();
         const phase = third.host.readState('wg0')?.phase;

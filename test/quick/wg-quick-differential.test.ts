@@ -31,34 +31,34 @@ describeWith(['root', 'wg-quick'], 'random files', () => {
     // wg-quick looks for programs in its own folder first.
     copyFileSync(execFileSync('which', ['wg-quick'], { encoding: 'utf8' }).trim(), join(folder, 'wg-quick'));
     const note = `printf '%s\\0' "\${0##*/}" "$@" >>${LOG}; printf '\\n' >>${LOG}`;
-    stand('ip', `[[ $* == "link show dev wq0" ]] && exit 1\n${note}`);
+    standIn('ip', `[[ $* == "link show dev wq0" ]] && exit 1\n${note}`);
     // The single allowed IP reveals the table, and a mark of its own keeps `up` from choosing one.
-    stand('wg', `[[ $* == "show wq0 allowed-ips" ]] && echo 'KEY ${PREFIX}'\n[[ $1 == show ]] || ${note}`);
-    stand('resolvconf', `${note}; [[ $1 != -a ]] || cat >>${LOG}`);
-    for (const program of ['sysctl', 'nft', 'iptables', 'ip6tables']) stand(program, note);
+    standIn('wg', `[[ $* == "show wq0 allowed-ips" ]] && echo 'KEY ${PREFIX}'\n[[ $1 == show ]] || ${note}`);
+    standIn('resolvconf', `${note}; [[ $1 != -a ]] || cat >>${LOG}`);
+    for (const program of ['sysctl', 'nft', 'iptables', 'ip6tables']) standIn(program, note);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it('mean the same to wg-quick and to us', async () => {
     const seen = new Set<string>();
     for (let i = 0; i < FILES; i++) {
-      const text = madeUp(seeded((SEED + i) >>> 0));
+      const text = randomFile(seeded((SEED + i) >>> 0));
       writeFileSync(FILE, text, { mode: 0o600 });
       const file = parseQuickFile(text, FILE, { zones: numericZones });
       const where = `WG_FUZZ_SEED=${SEED + i}\n${JSON.stringify(text)}`;
       const strip = await wgQuick('strip');
       expect(`${file.stripped}\n`, where).toBe(strip.stdout);
       expect(parseConf(strip.stdout, 'stripped'), where).toEqual(file.wireguard);
-      const deeds = await theirs();
-      expect(ours(file), where).toEqual(deeds);
-      for (const [key, value] of Object.entries(deeds)) if (value !== undefined && value.length > 0) seen.add(key);
+      const effects = await theirs();
+      expect(ours(file), where).toEqual(effects);
+      for (const [key, value] of Object.entries(effects)) if (value !== undefined && value.length > 0) seen.add(key);
     }
     console.log(`WG_FUZZ_SEED=${SEED}, ${FILES} files, 0 differences`);
     if (FILES > 50) expect([...seen].toSorted()).toEqual(['addresses', 'dns', 'hooks', 'mtu', 'table']);
   });
 });
 
-function stand(name: string, script: string): void {
+function standIn(name: string, script: string): void {
   writeFileSync(join(folder, name), `#!/bin/bash\n${script}\n`);
   chmodSync(join(folder, name), 0o755);
 }
@@ -136,7 +136,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
  * Generates an [Interface] with all keys in any order, case and number, then peers, with white
  * space and comments anywhere.
  */
-function madeUp(random: Random): string {
+function randomFile(random: Random): string {
   const newline = random.pick(['\n', '\n', '\r\n']);
   const space = () => random.pick(SPACES);
   const cased = (word: string) =>
