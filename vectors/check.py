@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Holds primitives.py against rfc.json and RFC 7693 appendix E. generate.py runs it first, and writes nothing if it fails."""
+"""Checks primitives.py against rfc.json and RFC 7693 appendix E.
+
+generate.py runs it first, and writes nothing if it fails.
+"""
 import hashlib
 import json
 import pathlib

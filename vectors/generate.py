@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes blake2s.json, kdf.json, tai64n.json and handshake.json beside itself; Python 3.8 or newer, nothing else.
+"""Writes blake2s.json, kdf.json, tai64n.json and handshake.json beside itself.
 
-Follows the WireGuard whitepaper and no program: the TypeScript has no part in what it is tested with. Secrets are the BLAKE2s
-of their names, so that running this again writes the same bytes.
+Needs only Python 3.8 or newer. Follows the WireGuard whitepaper and no program, so that the
+TypeScript is tested with values that it did not produce. Secrets are the BLAKE2s of their names,
+so that another run writes the same bytes.
 """
 import json
 import pathlib
@@ -25,7 +26,7 @@ def counted(n):
 
 
 def blake2s_cases():
-    """Lengths around the block of 64, and keys of every kind of length."""
+    """Data lengths around the block size of 64, and keys of various lengths."""
     lengths = (0, 1, 3, 55, 63, 64, 65, 116, 127, 128, 129, 255, 1024)
     return {
         "hash": [{"data": counted(n), "out": blake2s(counted(n))} for n in lengths],
@@ -43,7 +44,7 @@ def kdf(key, data, n):
 
 
 def kdf_cases():
-    """A chain as a handshake makes it: each step's first output is the key of the next."""
+    """A chain as in a handshake: the first output of each step is the key of the next."""
     key, steps = blake2s(CONSTRUCTION), []
     for i, n in enumerate((1, 2, 2, 1, 2, 2, 3, 2)):
         data = b"" if i == 7 else secret(f"kdf input {i}")

@@ -1,6 +1,7 @@
-"""The primitives of WireGuard in plain Python, written from the RFCs for generate.py alone, and slow.
+"""The primitives of WireGuard in plain, slow Python, written from the RFCs only for generate.py.
 
-X25519: RFC 7748 section 5. ChaCha20-Poly1305: RFC 8439 section 2. XChaCha20: draft-irtf-cfrg-xchacha-03 section 2.
+X25519: RFC 7748 section 5. ChaCha20-Poly1305: RFC 8439 section 2.
+XChaCha20: draft-irtf-cfrg-xchacha-03 section 2.
 BLAKE2s and HMAC come from Python's own hashlib and hmac.
 """
 import hashlib

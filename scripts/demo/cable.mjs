@@ -34,7 +34,7 @@ export function joinCable(ends, port, text) {
   };
   let initiated = 0;
 
-  function look(packet, gso) {
+  function countPacket(packet, gso) {
     seen.bytes += packet.length;
     if (text && packet.includes(text)) seen.text++;
     const udp = packet[0] === 0x45 && packet[9] === UDP;
@@ -60,7 +60,7 @@ export function joinCable(ends, port, text) {
       for (let i = 0; i < batch.count; i++) {
         const offset = batch.desc[i * PACKET_STRIDE + PACKET_OFFSET];
         const whole = Buffer.from(batch.slab.buffer, offset, batch.desc[i * PACKET_STRIDE + PACKET_LENGTH]);
-        look(whole.subarray(VNET_HEADER_SIZE), whole.readUInt16LE(GSO_SIZE));
+        countPacket(whole.subarray(VNET_HEADER_SIZE), whole.readUInt16LE(GSO_SIZE));
         try {
           writeSync(to.fd, whole);
         } catch {

@@ -11,7 +11,7 @@ import { Network } from '../../dist/netlink/network.js';
 import { configure, nodeAddress, podAddress, podBlock, publishedKey, writeCluster } from './cluster.mjs';
 import { Failure } from './failure.mjs';
 import { Hosts } from './host.mjs';
-import { isAs, NODES, narrowed, PAIRS, table } from './pairs.mjs';
+import { fitLines, isAsExpected, NODES, PAIRS, table } from './pairs.mjs';
 import { joinSwitch } from './switch.mjs';
 
 const PORT = 51820;
@@ -38,37 +38,37 @@ async function show(hosts, screen) {
   writeCluster(FOLDER, NODES);
   const start = n => nodes[n - 1].ask('startAgent', agentOptions(n));
   await Promise.all(NODES.map(start));
-  const tell = async (title, shallBeEncrypted) => {
+  const showTraffic = async (title, expectEncrypted) => {
     const missing = await talk(pods);
     const seen = wire.take();
-    screen.check(missing === '' && isAs(seen, shallBeEncrypted), '', `${title}${missing}`);
+    screen.check(missing === '' && isAsExpected(seen, expectEncrypted), '', `${title}${missing}`);
     screen.line(`\n${table(seen, screen.columns)}\n`);
   };
 
-  await tell('wireguardEnabled: false', () => false);
+  await showTraffic('wireguardEnabled: false', () => false);
 
   const began = performance.now();
   configure(FOLDER, 'default', true);
   await until('every node to publish its key', () => NODES.every(n => publishedKey(FOLDER, n)));
-  await settled('every pair to be encrypted', wire, pods, always);
+  await untilSettled('every pair to be encrypted', wire, pods, always);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   screen.check(true, '', `wireguardEnabled: true, and ${seconds} s later every pair is encrypted`);
   await Promise.all(nodes.map(node => node.ask('watchDevice', DEVICE)));
-  await tell('every pod to every other', always);
+  await showTraffic('every pod to every other', always);
 
   await nodes[1].ask('killAgent');
-  await tell('the agent of node-2 was killed: its tunnel still works', always);
+  await showTraffic('the agent of node-2 was killed: its tunnel still works', always);
   await start(2);
 
   await nodes[2].ask('unwatchDevice');
   configure(FOLDER, 'node.node-3', false);
   const others = (from, to) => from !== 3 && to !== 3;
   await until('node-3 to withdraw its key', () => !publishedKey(FOLDER, 3));
-  await settled('node-3 to be exempt', wire, pods, others);
-  await tell('node.node-3 has wireguardEnabled: false', others);
+  await untilSettled('node-3 to be exempt', wire, pods, others);
+  await showTraffic('node.node-3 has wireguardEnabled: false', others);
   screen.line('  wgts verify prints:\n');
   const verify = await nodes[0].ask('verify', ['--cluster-from', FOLDER]);
-  for (const line of narrowed(verify.trimEnd().split('\n'), screen.columns - 4)) screen.line(`    ${line}`);
+  for (const line of fitLines(verify.trimEnd().split('\n'), screen.columns - 4)) screen.line(`    ${line}`);
 }
 
 async function network(hosts) {
@@ -136,11 +136,11 @@ function echoes(pods, options) {
 }
 
 /** Waits until every pair is seen as expected, and in no other way, between two samples. */
-function settled(what, wire, pods, shallBeEncrypted) {
+function untilSettled(what, wire, pods, expectEncrypted) {
   return until(what, async () => {
     wire.take();
     await echoes(pods, { count: 1, intervalMs: 0, waitMs: 500 });
-    return isAs(wire.take(), shallBeEncrypted);
+    return isAsExpected(wire.take(), expectEncrypted);
   });
 }
 

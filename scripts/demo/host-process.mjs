@@ -31,10 +31,10 @@ const METHODS = {
   forward: () => writeFileSync('/proc/sys/net/ipv4/ip_forward', '1'),
   echo,
   serveEcho,
-  startDevice: (device, config) => startDevice(device, config, tellTrouble),
-  startAgent: options => startAgent(options, tellTrouble),
+  startDevice: (device, config) => startDevice(device, config, reportTrouble),
+  startAgent: options => startAgent(options, reportTrouble),
   killAgent,
-  watchDevice: device => watchDevice(device, tellTrouble),
+  watchDevice: device => watchDevice(device, reportTrouble),
   unwatchDevice,
   verify,
   send,
@@ -101,6 +101,6 @@ async function link(device) {
   return found;
 }
 
-function tellTrouble(text) {
+function reportTrouble(text) {
   process.send({ trouble: `${name}: ${text}` });
 }

@@ -39,7 +39,7 @@ class Host {
   #child;
   #calls = new Map();
   #next = 0;
-  #said = '';
+  #stderr = '';
 
   constructor(name, ownSockets, onTrouble) {
     this.name = name;
@@ -48,13 +48,13 @@ class Host {
     this.#child = spawn('unshare', args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     this.pid = this.#child.pid;
     this.#child.stderr.setEncoding('utf8').on('data', text => {
-      this.#said = (this.#said + text).slice(-LAST);
+      this.#stderr = (this.#stderr + text).slice(-LAST);
     });
     this.#child.once('error', error => onTrouble(new Failure(`unshare cannot be run (${error.code})`)));
     this.#child.once('close', (code, signal) =>
       onTrouble(
         new Failure(
-          `${name} ended before its time (${signal ?? `status ${code}`}${lastLine(this.#said)}); run it again`,
+          `${name} ended before its time (${signal ?? `status ${code}`}${lastLine(this.#stderr)}); run it again`,
         ),
       ),
     );

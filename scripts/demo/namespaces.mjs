@@ -46,16 +46,16 @@ async function attempt(users, scenario, signal) {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
   const lifeline = child.stdio[3];
-  const told = { text: '', said: '' };
-  const isStarted = () => told.text.includes('started\n');
+  const received = { lifeline: '', stderr: '' };
+  const isStarted = () => received.lifeline.includes('started\n');
   lifeline?.setEncoding('utf8').on('data', text => {
-    told.text += text;
+    received.lifeline += text;
   });
   lifeline?.on('error', () => {});
   child.stdout?.on('data', bytes => void process.stdout.write(bytes));
   child.stdio[4]?.on('data', bytes => void process.stderr.write(bytes));
   child.stderr?.setEncoding('utf8').on('data', text => {
-    told.said += text;
+    received.stderr += text;
   });
   let kill;
   const end = () => {
@@ -71,9 +71,9 @@ async function attempt(users, scenario, signal) {
     signal.throwIfAborted();
     if (ended.error)
       throw new Failure(`unshare of util-linux cannot be run (${ended.error.code}): apt-get install util-linux`);
-    const done = /^done (\d+)$/m.exec(told.text);
+    const done = /^done (\d+)$/m.exec(received.lifeline);
     if (done) return { status: Number(done[1]) };
-    const refusal = /^refused (.*)$/m.exec(told.text)?.[1] ?? /^unshare: .*/m.exec(told.said)?.[0];
+    const refusal = /^refused (.*)$/m.exec(received.lifeline)?.[1] ?? /^unshare: .*/m.exec(received.stderr)?.[0];
     if (refusal && !isStarted()) return { refusal };
     throw new Failure(`it was killed from outside (${ended.how}) and has left nothing behind; run it again`);
   } finally {

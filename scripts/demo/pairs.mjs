@@ -6,10 +6,10 @@ const CELL = 16;
 const HEAD = 12;
 
 /** Returns whether each pair was seen in the expected way, and in no other. */
-export function isAs({ encrypted, clear }, shallBeEncrypted) {
+export function isAsExpected({ encrypted, clear }, expectEncrypted) {
   return PAIRS.every(([from, to]) => {
     const [sealed, open] = [encrypted[from - 1][to - 1], clear[from - 1][to - 1]];
-    return shallBeEncrypted(from, to) ? sealed > 0 && open === 0 : sealed === 0 && open > 0;
+    return expectEncrypted(from, to) ? sealed > 0 && open === 0 : sealed === 0 && open > 0;
   });
 }
 
@@ -30,7 +30,7 @@ export function table(seen, columns) {
  * Shortens the output of `wgts verify` on a narrow terminal: drops columns that are the same in
  * each line.
  */
-export function narrowed(lines, columns) {
+export function fitLines(lines, columns) {
   if (lines.every(line => line.length <= columns)) return lines;
   const starts = [...lines[0].matchAll(/\S+( \S+)*/g)].map(({ index }) => index);
   return lines.map(line =>

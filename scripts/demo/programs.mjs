@@ -81,16 +81,16 @@ export async function verify(options) {
 
 function start(program, args, output = 'ignore') {
   const child = spawn(process.execPath, [`${PROGRAMS}${program}.cjs`, ...args], { stdio: ['ignore', output, 'pipe'] });
-  let said = '';
+  let stderr = '';
   child.stderr.setEncoding('utf8').on('data', text => {
-    said = (said + text).slice(-LAST);
+    stderr = (stderr + text).slice(-LAST);
     if (process.env.WGTS_DEMO_DEBUG) process.stderr.write(text);
   });
   const exited = new Promise(resolve => {
     child.once('error', error => resolve(error.message));
     // Not `close`: a tunnel that the agent started keeps standard error open.
     child.once('exit', (code, signal) => {
-      const last = said.trim().split('\n').at(-1);
+      const last = stderr.trim().split('\n').at(-1);
       resolve(`${signal ?? `status ${code}`}${last ? `: ${last}` : ''}`);
     });
   });

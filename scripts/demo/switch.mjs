@@ -23,7 +23,7 @@ export function joinSwitch(ends, { nodeOf, isPod, port }) {
   const count = () => ends.map(() => ends.map(() => 0));
   const seen = { encrypted: count(), clear: count() };
 
-  function look(packet, gso, from) {
+  function countPacket(packet, gso, from) {
     const to = nodeOf(packet.subarray(16, 20));
     if (to === undefined || !ends[to]) return undefined;
     if (packet[9] === UDP && packet.readUInt16BE(20) === port && packet.readUInt16BE(22) === port)
@@ -41,7 +41,7 @@ export function joinSwitch(ends, { nodeOf, isPod, port }) {
         const offset = batch.desc[i * PACKET_STRIDE + PACKET_OFFSET];
         const whole = Buffer.from(batch.slab.buffer, offset, batch.desc[i * PACKET_STRIDE + PACKET_LENGTH]);
         if (whole[VNET_HEADER_SIZE] >> 4 !== 4) continue;
-        const to = look(whole.subarray(VNET_HEADER_SIZE), whole.readUInt16LE(GSO_SIZE), from);
+        const to = countPacket(whole.subarray(VNET_HEADER_SIZE), whole.readUInt16LE(GSO_SIZE), from);
         try {
           if (to) writeSync(to.fd, whole);
         } catch {

@@ -76,9 +76,9 @@ function checkSystem() {
 
 async function step(what, program, args, remedy, signal) {
   const { status, output } = await withProgress(what, () => runGuarded(program, args, { cwd: ROOT, signal }));
-  const said = output.trim();
+  const text = output.trim();
   // Show warnings too, but not npm's statistics.
-  if (said && (status !== 0 || program !== 'npm')) process.stderr.write(`${said.split('\n').slice(-12).join('\n')}\n`);
+  if (text && (status !== 0 || program !== 'npm')) process.stderr.write(`${text.split('\n').slice(-12).join('\n')}\n`);
   if (status !== 0) throw new Failure(`${what} failed (${status}): ${remedy}`);
 }
 

@@ -70,8 +70,8 @@ await report(CALICO_CHECKS.takeOver, async () => {
   await bothWays('wireguard');
   for (const threaded of [true, false]) {
     configure(scene.folder, { wireguardThreadingEnabled: threaded });
-    const told = async () => (await ofLink('threaded')) === String(Number(threaded));
-    await until(`wireguardThreadingEnabled: ${threaded}`, told, LIMIT_MS);
+    const isApplied = async () => (await ofLink('threaded')) === String(Number(threaded));
+    await until(`wireguardThreadingEnabled: ${threaded}`, isApplied, LIMIT_MS);
   }
 });
 

@@ -47,7 +47,7 @@ await report(QUICK_CHECKS.userspace, async lab => {
   for (const host of [kernel, userspace]) host.write(FILE);
   succeeded(await kernel.wgts('up', '--backend=kernel'));
   succeeded(await userspace.wgts('up', '--backend=native'));
-  const [one, other] = [alike(await kernel.picture()), alike(await userspace.picture())];
+  const [one, other] = [withoutLinkDetails(await kernel.picture()), withoutLinkDetails(await userspace.picture())];
   assert.deepEqual(other, one);
   succeeded(await userspace.wgts('down'));
 });
@@ -94,7 +94,7 @@ function succeeded({ code, stderr }: { readonly code: number | null; readonly st
  * Drops what the kernel gives a TUN device but not a WireGuard link: a queue, and link-local
  * addresses with their routes.
  */
-function alike(picture: Record<string, string>): Record<string, string> {
+function withoutLinkDetails(picture: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(picture).map(([what, text]) => [
       what,

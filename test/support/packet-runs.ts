@@ -44,7 +44,7 @@ function randomFlow(random: Random): Mutable<IpShape> {
 }
 
 /** Changes one property from the previous packet. */
-function stray(random: Random, shape: Mutable<IpShape>): void {
+function changeOne(random: Random, shape: Mutable<IpShape>): void {
   switch (random.below(20)) {
     case 0:
       shape.acknowledgement++;
@@ -171,7 +171,7 @@ export function writeRuns(random: Random, space: RunSpace): number {
     flow.payload = randomPayload(random, length);
     flow.flags = !steady && random.chance(0.06) ? ACK | PSH : ACK;
     let shape: Mutable<IpShape> = { ...flow };
-    if (random.chance(errors)) stray(random, shape);
+    if (random.chance(errors)) changeOne(random, shape);
     else if (random.chance(errors / 10)) shape = { ...randomShape(random), payload: flow.payload };
     let bytes = writeIpPacket(slab, at, shape);
     slab.fill(0, at + bytes, at + bytes + SLACK);

@@ -124,7 +124,7 @@ function randomUnit(random: Random, payload: number, most: number): number {
   return payload < 3000 ? between(random, 1, 3) : random.below(65_536);
 }
 
-function lie(random: Random, vnet: Vnet): Vnet {
+function falsifyVnet(random: Random, vnet: Vnet): Vnet {
   const near = (value: number): number => Math.max(0, value + random.pick([-4, -1, 1, 4, -value, 20, 65_535 - value]));
   const liar: { -readonly [K in keyof Vnet]: number } = { ...vnet };
   for (let times = between(random, 1, 2); times > 0; times--)
@@ -173,7 +173,7 @@ export function writeRange(random: Random, slab: Uint8Array, at: number, most = 
   if (whole) vnet = { ...vnet, gsoType: GSO.none };
   if (!partial) vnet = { ...vnet, flags: 0 };
   vnet = { ...vnet, headerLength: random.chance(0.5) ? vnet.headerLength : random.below(65_536) };
-  writeVnet(slab, at, random.chance(0.12) ? lie(random, vnet) : vnet);
+  writeVnet(slab, at, random.chance(0.12) ? falsifyVnet(random, vnet) : vnet);
   if (random.chance(0.15)) length = damage(random, slab, packet, length);
   return random.chance(0.01) ? random.below(VNET_HEADER_SIZE + 1) : VNET_HEADER_SIZE + length;
 }
