@@ -59,7 +59,7 @@ export function describeStep(step: Step, name: string): string | undefined {
     case 'remove-link':
       return `remove link ${name}`;
     case 'configure':
-      return `configure ${name}: ${step.config.peers?.length ?? 0} peers`;
+      return `configure ${name}: ${count(step.config.peers?.length ?? 0, 'peer')}`;
     case 'add-address':
     case 'remove-address': {
       const { address, prefixLength } = step.address;
@@ -89,4 +89,8 @@ export function describeStep(step: Step, name: string): string | undefined {
     case 'save':
       return `save ${step.path}`;
   }
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

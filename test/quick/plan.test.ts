@@ -105,7 +105,7 @@ describe('planned steps', () => {
     const full = file('Address = 10.9.0.2/24\nDNS = 10.9.0.1', '0.0.0.0/0');
     expect(describeAll(plan({ file: full }))).toEqual([
       "link wg0: the kernel's WireGuard",
-      'configure wg0: 1 peers',
+      'configure wg0: 1 peer',
       'address 10.9.0.2/24',
       'link wg0 up, MTU 1420',
       'DNS 10.9.0.1',

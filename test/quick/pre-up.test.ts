@@ -94,7 +94,7 @@ test('runs after the link exists and before names are resolved, and the file add
   };
   const { said } = await run(machine, 'up', asked);
   expect(order).toEqual(['PreUp with wg0', 'names']);
-  expect(said.slice(0, 3)).toEqual(["link wg0: the kernel's WireGuard", 'PreUp: sets keys', 'configure wg0: 1 peers']);
+  expect(said.slice(0, 3)).toEqual(["link wg0: the kernel's WireGuard", 'PreUp: sets keys', 'configure wg0: 1 peer']);
   const status = await device(machine);
   expect(status.privateKey).toBeDefined();
   const peers = await peersOf(machine);
