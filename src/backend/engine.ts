@@ -1,4 +1,7 @@
-/** Devices that run in this process, such as a DeviceLoop's: no socket and no text between. A config is applied whole, or not at all. */
+/**
+ * Devices that run in this process, such as a DeviceLoop's. There is no socket and no text in
+ * between. A configuration is applied as a whole or not at all.
+ */
 import { codedError } from '../base/coded-error.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { UapiDevice } from '../daemon/uapi-socket.ts';
@@ -6,7 +9,7 @@ import { syncDevice, type WireguardBackend } from './backend.ts';
 
 /**
  * Reads and changes devices of this process, such as {@link DeviceLoop}s, without a socket. A
- * configuration is applied whole or not at all.
+ * configuration is applied as a whole or not at all.
  */
 export class EngineBackend implements WireguardBackend {
   /** Always `engine`. */
@@ -14,7 +17,8 @@ export class EngineBackend implements WireguardBackend {
   readonly #devices: ReadonlyMap<string, UapiDevice>;
 
   /**
-   * Makes a backend for the devices in a map, which may change: every call looks a name up again.
+   * Makes a backend for the devices in a map. The map may change: every call looks the name up
+   * again.
    */
   constructor(devices: ReadonlyMap<string, UapiDevice>) {
     this.#devices = devices;

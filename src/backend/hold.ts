@@ -1,4 +1,7 @@
-/** A link of the kernel that lives as long as this process, as a userspace interface in the foreground does. */
+/**
+ * Keeps a link of the kernel for as long as this process lives, as a userspace interface in the
+ * foreground does.
+ */
 
 import type { Watch } from '../netlink/events.ts';
 import type { LinkReference } from '../netlink/links.ts';
@@ -6,8 +9,9 @@ import { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 
 /**
- * Waits until the link is gone (deleted, or moved to another namespace) or `stop` aborts, and removes the link in the
- * second case. @returns the reason
+ * Waits until the link is gone (deleted, or moved to another namespace) or `stop` aborts, which
+ * removes the link.
+ * @returns the reason
  * @throws NetlinkError
  */
 export async function holdLink(port: NetlinkPort, link: LinkReference, stop: AbortSignal): Promise<string> {
@@ -20,7 +24,7 @@ export async function holdLink(port: NetlinkPort, link: LinkReference, stop: Abo
       watch = network.watch(['link'], event => (event.of === 'link' && !event.gone) || look(), reject);
       stop.addEventListener('abort', () => resolve(false), { once: true });
       if (stop.aborted) resolve(false);
-      // the link may have gone before the watch began
+      // the link may have disappeared before the watch began
       else look();
     });
     if (gone) return 'the interface is gone';

@@ -1,6 +1,7 @@
 /**
- * Devices of the kernel's own WireGuard, over netlink. Reading or setting one needs CAP_NET_ADMIN, listing does not.
- * Nothing is opened, and no module loaded, before a caller names a device of the kernel.
+ * Devices of the kernel's own WireGuard, over netlink. Reading or setting one needs CAP_NET_ADMIN,
+ * listing does not. No socket is opened and no module is loaded before a caller names a device of
+ * the kernel.
  */
 import { codedError } from '../base/coded-error.ts';
 import { checkInterfaceName } from '../base/interface-name.ts';
@@ -19,7 +20,7 @@ export const RIGHT_NEEDED = 'root or CAP_NET_ADMIN is needed';
 /**
  * Reads and changes devices of the kernel's own WireGuard, over netlink. Reading or setting one
  * needs CAP_NET_ADMIN, listing does not. No socket is opened and no module is loaded before a
- * device is asked for by name.
+ * caller names a device.
  */
 export class KernelBackend implements WireguardBackend {
   /** Always `kernel`. */
@@ -52,8 +53,8 @@ export class KernelBackend implements WireguardBackend {
   }
 
   /**
-   * Makes the device equal to a whole configuration. A prefix that stays always has an owner: the
-   * kernel sends packets while it is configured.
+   * Makes the device equal to a whole configuration. A prefix that stays has an owner at every
+   * moment: the kernel sends packets while it is being configured.
    * @returns the changes that were applied
    */
   sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {
@@ -64,7 +65,7 @@ export class KernelBackend implements WireguardBackend {
 
   close(): void {
     this.#network?.close();
-    // a failure to open has been reported to the caller that asked for it
+    // a failure to open was reported to its caller
     this.#wireguard?.then(
       wireguard => wireguard?.close(),
       () => {},

@@ -1,4 +1,7 @@
-/** The names that `--backend` takes. A file of its own: a help text loads nothing else. */
+/**
+ * The names that `--backend` takes. They have a file of their own so that a help text loads nothing
+ * else.
+ */
 
 /** The names that `--backend` takes. `userspace` is native where that works, and pure otherwise. */
 export const BACKENDS = ['auto', 'kernel', 'userspace', 'native', 'pure'] as const;

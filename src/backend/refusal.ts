@@ -1,4 +1,6 @@
-/** Explains what a device refuses with a number only: a ListenPort in use, a mark that cannot be set. */
+/**
+ * Explains what a device refuses by a number alone: a ListenPort in use, a mark that cannot be set.
+ */
 import { codedError } from '../base/coded-error.ts';
 import { ConfigError, ERRNO } from '../config/errors.ts';
 import type { DeviceConfig } from '../config/model.ts';
@@ -15,7 +17,11 @@ export function portInUse(name: string, port: number): Error {
   );
 }
 
-/** Waits for a change. @throws Error with `code` and a remedy for a known refusal, any other error of `setting` as it is */
+/**
+ * Waits for a change, and explains its failure.
+ * @throws Error with `code` and a remedy for a known refusal; any other error of `setting`
+ * unchanged
+ */
 export async function explainRefusal<T>(name: string, config: DeviceConfig, setting: Promise<T>): Promise<T> {
   const { listenPort, fwmark } = config;
   try {

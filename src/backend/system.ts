@@ -1,6 +1,7 @@
 /**
- * All devices of this machine, or rather of this network namespace and this /var/run/wireguard, as `wg` sees them (wireguard-tools ipc.c): a
- * name whose control socket answers belongs to a userspace program, any other name to the kernel.
+ * All devices of this machine (more exactly, of this network namespace and this
+ * /var/run/wireguard), as `wg` sees them (wireguard-tools ipc.c). A name whose control socket
+ * answers belongs to a userspace program, any other name to the kernel.
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
@@ -36,7 +37,7 @@ export class SystemBackend implements WireguardBackend {
 
   /**
    * Returns the names of all devices, the kernel's first. Where netlink is not available (no addon,
-   * a sandbox), the others are still listed.
+   * a sandbox), it still lists the others.
    */
   async list(): Promise<string[]> {
     const [kernel, userspace] = await Promise.all([this.#kernelNames(), this.#userspace.list()]);
@@ -44,7 +45,7 @@ export class SystemBackend implements WireguardBackend {
   }
 
   /**
-   * Returns the backend that has a name: userspace where its control socket answers, the kernel
+   * Returns the backend that owns a name: userspace where its control socket answers, the kernel
    * otherwise.
    */
   async of(name: string): Promise<WireguardBackend> {
@@ -77,13 +78,19 @@ export class SystemBackend implements WireguardBackend {
     return kernel.list().catch(() => []);
   }
 
-  /** Loads the kernel backend at first use: a short command spends most of its time loading. */
+  /**
+   * Opens the kernel backend, and loads its code at first use: a short command spends most of its
+   * time loading.
+   */
   #openKernel(): Promise<KernelBackend> {
     this.#kernel ??= import('./kernel.ts').then(({ KernelBackend }) => new KernelBackend(this.#port));
     return this.#kernel;
   }
 
-  /** Calls the owner of a device. For a name without an owner the error mentions both places. */
+  /**
+   * Calls the backend that owns a device. For a name without an owner, the error mentions both
+   * places.
+   */
   async #use<T>(name: string, call: (backend: WireguardBackend) => Promise<T>): Promise<T> {
     const socket = await socketState(name);
     if (socket === 'answers') return call(this.#userspace);

@@ -1,10 +1,11 @@
 /**
- * `--backend`: decides what runs a new interface. `auto` asks the kernel for the generic netlink family `wireguard`,
- * then creates the link, and uses userspace where either fails. The decision has a reason.
+ * Implements `--backend`: decides what runs a new interface. `auto` asks the kernel for the generic
+ * netlink family `wireguard`, then creates the link, and uses userspace if either fails. The
+ * decision has a reason.
  *
- * Nothing runs modprobe: both requests make the kernel load the module itself (the aliases
- * net-pf-16-proto-16-family-wireguard and rtnl-link-wireguard), with the modprobe and the modules of the host. A modprobe
- * in a container would search the container for modules.
+ * Nothing runs modprobe. Both requests make the kernel load the module itself (the aliases
+ * net-pf-16-proto-16-family-wireguard and rtnl-link-wireguard), with the modprobe and the modules
+ * of the host. A modprobe in a container would search the container for modules.
  */
 import { codedError } from '../base/coded-error.ts';
 import { isRefusal } from '../netlink/errors.ts';
@@ -18,16 +19,16 @@ import type { BackendChoice } from './names.ts';
 
 export { BACKENDS, type BackendChoice } from './names.ts';
 
-/** The decision of {@link takeBackend}, with its reason for people. */
+/** The decision of {@link takeBackend}, and its reason for people. */
 export type Taken = TakenKernel | TakenUserspace;
 
 /** The kernel runs the interface. */
 export interface TakenKernel {
   /** Tells the two decisions apart. */
   readonly kind: 'kernel';
-  /** The link, just made and still down. */
+  /** The link, which was just made and is still down. */
   readonly link: Link;
-  /** Why, for people. */
+  /** The reason, for people. */
   readonly reason: string;
 }
 
@@ -35,9 +36,9 @@ export interface TakenKernel {
 export interface TakenUserspace {
   /** Tells the two decisions apart. */
   readonly kind: 'userspace';
-  /** What `makeBackend` takes. */
+  /** The code that `makeBackend` takes. */
   readonly by: 'auto' | 'native' | 'pure';
-  /** Why, for people. */
+  /** The reason, for people. */
   readonly reason: string;
 }
 
@@ -47,15 +48,15 @@ export interface TakeOptions {
   readonly name: string;
   /** Where netlink sockets come from. */
   readonly port: NetlinkPort;
-  /** True where an open TUN device was handed over: only userspace can use it. */
+  /** True where the caller passed an open TUN device: only userspace can use it. */
   readonly adoptsTun?: boolean;
 }
 
 /**
- * Decides what runs a new interface. Where that is the kernel it makes the link, which is the only
- * reliable answer.
- * @throws Error with `code`: EEXIST where the name is in use; for `kernel`, the obstacle and what
- * to do about it
+ * Decides what runs a new interface. If it is the kernel, this makes the link, which is the only
+ * reliable test.
+ * @throws Error with `code`: EEXIST where the name is in use; for `kernel`, the obstacle and its
+ * remedy
  */
 export async function takeBackend(backend: BackendChoice, { name, port, adoptsTun }: TakeOptions): Promise<Taken> {
   if (backend === 'native' || backend === 'pure') return { kind: 'userspace', by: backend, reason: 'asked for' };
@@ -77,7 +78,7 @@ export async function takeBackend(backend: BackendChoice, { name, port, adoptsTu
   throw codedError(code, `backend kernel: ${problem}; ${remedy(code)}`);
 }
 
-/** Returns what `auto` would choose here. Creates a link for an instant. */
+/** Returns what `auto` would choose here. Creates a link for an instant to find out. */
 export async function wouldTake(port: NetlinkPort, name: string): Promise<Pick<Taken, 'kind' | 'reason'>> {
   const { kind, reason, ...taken } = await takeBackend('auto', { name, port });
   if ('link' in taken) await withNetwork(port, ({ links }) => links.remove(taken.link));
@@ -116,7 +117,10 @@ async function makeLink(name: string, port: NetlinkPort): Promise<{ link: Link }
   }
 }
 
-/** Returns whether the kernel has the family `wireguard`. The kernel may load the module for the answer. */
+/**
+ * Reports whether the kernel has the family `wireguard`. The question may make the kernel load the
+ * module.
+ */
 export async function hasFamily(port: NetlinkPort): Promise<boolean> {
   const generic = new GenericNetlink(port);
   try {

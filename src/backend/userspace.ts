@@ -1,4 +1,7 @@
-/** Devices of userspace programs, wireguard-go's too, by their control sockets. Each call is a connection of its own. */
+/**
+ * Devices of userspace programs, including wireguard-go, by their control sockets. Each call opens
+ * a connection.
+ */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
 import { listInterfaces, UapiClient } from '../daemon/uapi-client.ts';
@@ -7,8 +10,8 @@ import { syncDevice, type WireguardBackend } from './backend.ts';
 import { explainRefusal } from './refusal.ts';
 
 /**
- * Reads and changes devices of userspace programs, wireguard-go's included, by their control
- * sockets. Each call is a connection of its own.
+ * Reads and changes devices of userspace programs, including wireguard-go, by their control
+ * sockets. Each call opens a connection.
  */
 export class UserspaceBackend implements WireguardBackend {
   /** Always `userspace`. */
@@ -37,7 +40,7 @@ export class UserspaceBackend implements WireguardBackend {
 
   /**
    * Makes the device equal to a whole configuration. Lists of allowed IPs that differ are emptied
-   * and filled again, since not every program can remove a single one.
+   * and filled again, since not every program can remove a single allowed IP.
    * @returns the changes that were applied
    */
   sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig> {

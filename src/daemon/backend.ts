@@ -1,7 +1,8 @@
 /**
- * Who moves the bytes in userspace. `native`: sockets, splitting, sealing and merging in the addon. `pure`: all of that in TypeScript over
- * node:dgram and node:crypto, with the addon for nothing but opening the TUN. `auto` takes native wherever the addon can do it.
- * Whether it is userspace at all is decided before (src/backend/take.ts).
+ * Chooses the code that moves the bytes of a userspace device. `native`: the addon does sockets,
+ * splitting, sealing and merging. `pure`: TypeScript does all of that over node:dgram and
+ * node:crypto; the addon only opens the TUN. `auto`: native wherever the addon works.
+ * src/backend/take.ts decides before whether a device is in userspace at all.
  */
 import { createNativeCrypto } from '../crypto/node/native.ts';
 import { opensslCrypto } from '../crypto/node/openssl.ts';
@@ -25,7 +26,7 @@ export type UserspaceName = 'auto' | 'native' | 'pure';
 
 /** What a userspace device is made of: ciphers, a TUN and UDP sockets. */
 export interface DaemonBackend {
-  /** Which was chosen and why, for people. */
+  /** The chosen code and the reason, for people. */
   readonly description: string;
   /** Primitives for handshakes. */
   readonly crypto: CryptoProvider;

@@ -1,7 +1,8 @@
 /**
- * Starts a device in the background. Node cannot fork, so the program starts itself again with WG_PROCESS_FOREGROUND=1 in
- * a new session, as wireguard-go does. The parent ends only when the child reports that interface and socket exist, or why
- * not. wg-quick relies on that.
+ * Starts a device in the background. Node cannot fork, so the program starts itself again with
+ * WG_PROCESS_FOREGROUND=1 in a new session, as wireguard-go does. wg-quick expects the interface
+ * when the command returns, so the parent ends only after the child reports that interface and
+ * socket exist, or why it failed.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
@@ -11,7 +12,10 @@ import { LOG_BOTH_VARIABLE, LOG_FD_VARIABLE, LOG_FILE_VARIABLE } from './log-sin
 
 /** Names the descriptor on which the child reports that it is ready. */
 export const READY_FD_VARIABLE = 'WGTS_READY_FD';
-/** 1: the child ends if its parent was killed before the child was ready, since no caller would know of the device. */
+/**
+ * If 1, the child ends when its parent was killed before the child was ready: no caller would know
+ * of the device.
+ */
 export const NEEDS_PARENT_VARIABLE = 'WGTS_NEEDS_PARENT';
 const READY_FD = 3;
 const TUN_FD = 4;
@@ -21,16 +25,16 @@ const READY = 'ready\n';
 const START_TIMEOUT_MS = 30_000;
 
 export interface BackgroundOptions {
-  /** Of `wireguard-ts`. */
+  /** The arguments of `wireguard-ts`. */
   readonly args: readonly string[];
-  /** Of the interface, for its log. */
+  /** The interface's name, for its log. */
   readonly name: string;
-  /** Whether the child also writes to our output, which keeps the output open while the child lives. */
+  /** Whether the child also writes to our output, which then stays open while the child lives. */
   readonly keepOutput: boolean;
   /** Inherited descriptors for the child. */
   readonly tunFd: number | undefined;
   readonly uapiFd: number | undefined;
-  /** Added to our environment. */
+  /** Variables added to our environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -55,7 +59,7 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
     argv0,
     detached: true,
     env,
-    // the child must not hold our output open: a reader waits for the end of it
+    // the child must not hold our output open: a reader waits until it is closed
     stdio: [
       'ignore',
       'ignore',
@@ -95,7 +99,10 @@ function logEnvironment({ path }: LogPlace, keepOutput: boolean): Record<string,
   return keepOutput ? { ...where, [LOG_BOTH_VARIABLE]: '1' } : where;
 }
 
-/** Reports whether our standard error already goes to the journal: a second log would repeat every line. */
+/**
+ * Reports whether our standard error already goes to the journal: a second log would repeat every
+ * line.
+ */
 function isInJournal(keepOutput: boolean): boolean {
   return keepOutput && process.env['JOURNAL_STREAM'] !== undefined;
 }

@@ -1,11 +1,11 @@
-/** What this program was built from and with, for `--version --verbose`. */
+/** Describes what this program was built from and with, for `--version --verbose`. */
 import { readFileSync } from 'node:fs';
 import { arch, release } from 'node:os';
 import { join } from 'node:path';
 import { installedText, packageRoot } from '../io/installation.ts';
 import { loadedAddon, nativeBinding } from '../io/native-binding.ts';
 
-/** Labels and texts, most important first. */
+/** Returns labels and texts, the most important first. */
 export function describeBuild(): [label: string, text: string][] {
   return [
     ['commit', commit() ?? 'unknown'],
@@ -32,7 +32,7 @@ function describeAddon(): [string, string][] {
   }
 }
 
-/** The asset COMMIT of a single executable, or the checked-out commit of a clone. */
+/** Returns the asset COMMIT of a single executable, or the checked-out commit of a clone. */
 function commit(): string | undefined {
   const packaged = attempt(() => installedText('COMMIT'));
   if (packaged) return packaged;

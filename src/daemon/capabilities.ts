@@ -1,6 +1,6 @@
 /**
- * What this machine offers a tunnel: facts for `wgts doctor`, found by trying. Opening a TUN needs root and creates an
- * interface for an instant; without root that part stays unknown.
+ * Finds by trial what this machine offers a tunnel: facts for `wgts doctor`. Opening a TUN needs
+ * root and creates an interface for an instant. Without root, the TUN's offloads stay unknown.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
@@ -17,19 +17,21 @@ export interface Capabilities {
   readonly node: string;
   readonly openssl: string;
   readonly kernel: string;
-  /** More about the version (KernelNames), for distributions whose release name says less. */
+  /**
+   * More about the version (KernelNames), for distributions whose release name does not give it.
+   */
   readonly kernelVersion?: string;
   readonly kernelSignature?: string;
   /** Whether this machine has WireGuard in its kernel, loaded or as a module file. */
   readonly kernelModule: boolean;
   /** Whether /dev/net/tun exists. */
   readonly tunDevice: boolean;
-  /** Empty, or why the addon is not available. */
+  /** Why the addon is not available; empty if it is. */
   readonly addonProblem: string;
   readonly aead: readonly CipherProvider[];
   readonly tunOffloads: Known<readonly string[]>;
   readonly udpOffloads: Known<readonly string[]>;
-  /** Largest UDP socket buffer in bytes without the right to force a larger one. */
+  /** Largest UDP socket buffer in bytes that needs no right to exceed the limit. */
   readonly largestBuffer: number;
   readonly root: boolean;
 }

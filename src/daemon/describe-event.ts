@@ -1,4 +1,7 @@
-/** What happened in the engine, in the words of wireguard-go's log: peers by the ends of their public key. */
+/**
+ * Describes the engine's events in the words of wireguard-go's log. Peers appear as the first and
+ * last characters of their public key.
+ */
 import { formatKeyBase64 } from '../base/key.ts';
 import type { EngineEvent } from '../protocol/output.ts';
 

@@ -1,20 +1,20 @@
-/** What a device loop is given: the engine, and the world that it joins the engine to. */
+/** The parts that a device loop connects: the engine, and the outside world. */
 import type { Clock, OpenUdp, Tun } from '../io/ports.ts';
 import type { Engine } from '../protocol/engine.ts';
 import type { Log } from './log.ts';
 
-/** What a DeviceLoop joins. */
+/** The parts that a {@link DeviceLoop} connects. */
 export interface DeviceLoopOptions {
   /** The protocol. */
   readonly engine: Engine;
-  /** Where IP packets come from and go to. */
+  /** The source and destination of IP packets. */
   readonly tun: Tun;
   /** Opens the sockets whenever the interface comes up or the port changes. */
   readonly openUdp: OpenUdp;
-  /** Time for the engine. */
+  /** The engine's clock. */
   readonly clock: Clock;
   /** Receives messages for people. */
   readonly log: Log;
-  /** Called once when the interface was deleted. The loop has closed itself. */
+  /** Called once after the interface was deleted and the loop has closed itself. */
   readonly onGone: () => void;
 }

@@ -1,4 +1,4 @@
-/** The loop that joins an engine to a TUN and UDP sockets. */
+/** Connects an engine to a TUN and UDP sockets. */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Clock, Tun } from '../io/ports.ts';
 import {
@@ -17,19 +17,19 @@ import type { Log } from './log.ts';
 import { PortRetry } from './port-retry.ts';
 import { WakeTimer } from './wake-timer.ts';
 
-/** Batches read per direction in one wake-up before the event loop gets its turn: at most some 10 ms of work. */
+/** Batches read per direction in one wake-up before the event loop gets its turn: about 10 ms. */
 const ROUNDS_PER_WAKE = 8;
 const RECEIVE_MESSAGES = 16;
 const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
 const TUN_PACKETS = 256;
 const TUN_BYTES = 16 * 65_536;
-/** Largest size in bytes of a packet that does not announce more by itself; a super-packet is larger. */
+/** Largest size in bytes of a packet that announces no larger one; a super-packet is larger. */
 const LONE_PACKET = 2048;
-/** After the event loop has waited this long since the last packet, the next packet is likely to come alone. */
+/** After the event loop has waited this long for a packet, the next is likely to come alone. */
 const LONE_AFTER_MS = 1;
 /**
- * This many handshakes end a wake-up; datagrams that the kernel joined count singly. It is half the number that
- * the engine answers with cookies in one turn.
+ * A wake-up ends after this many handshakes; the datagrams that the kernel joined count singly. It
+ * is half the number that the engine answers with cookies in one turn.
  */
 const HANDSHAKES_PER_WAKE = 128;
 
@@ -52,11 +52,11 @@ export class DeviceLoop {
   #sendErrors = 0;
   #tunDropped = 0;
   #lastWake = 0;
-  /** What the last packet's wake-up reported (Wake). */
+  /** What the last packet's wake-up reported as waiting time (Wake). */
   #waited = 0;
   #closed = false;
 
-  /** Makes a loop, which does nothing before start(). It owns engine and TUN from now on. */
+  /** Makes a loop, which owns engine and TUN from now on. It does nothing before start(). */
   constructor(options: DeviceLoopOptions) {
     this.#engine = options.engine;
     this.#tun = options.tun;
@@ -88,7 +88,7 @@ export class DeviceLoop {
   }
 
   /**
-   * Applies a configuration. Sockets are opened first, so nothing has changed when that fails.
+   * Applies a configuration. It opens sockets first: if that fails, nothing has changed.
    * @throws Error with `code` (EADDRINUSE, EACCES, ...)
    */
   configure(config: DeviceConfig): void {
@@ -100,19 +100,19 @@ export class DeviceLoop {
       sockets.open(port, mark);
       this.#engine.routesChanged();
     } else {
-      // a device that is down reports now what would fail when it comes up
+      // a device that is down reports errors now instead of when it comes up
       if (!isUp && (config.listenPort || config.fwmark)) sockets.attempt(port, mark);
       if (sockets.keep(port, mark)) this.#engine.routesChanged();
     }
     this.#retry.reset();
-    // a new endpoint may be behind a different path
+    // a different path may lead to a new endpoint
     if (config.peers?.some(peer => peer.endpoint)) sockets.udp?.networkChanged?.();
     this.#engine.configure(config, this.#clock.now());
     if (isUp && !this.#engine.running) this.#checkStatus();
     this.#settle();
   }
 
-  /** Returns what the device has and has counted. A copy, with secrets: overwrite them after use. */
+  /** Returns configuration, state and counters: a copy. Overwrite its secrets after use. */
   status(): DeviceStatus {
     return { ...this.#engine.status(), listenPort: this.#sockets.port, fwmark: this.#sockets.mark };
   }
@@ -122,7 +122,9 @@ export class DeviceLoop {
     return this.#clock.now() - this.#lastWake;
   }
 
-  /** Returns every counter by name: the protocol's, the sockets' (`udp.`) and the TUN's (`tun.`). */
+  /**
+   * Returns every counter by name: the protocol's, the sockets' (`udp.`) and the TUN's (`tun.`).
+   */
   counters(): Record<string, number> {
     return {
       ...this.#engine.counters,
@@ -179,12 +181,12 @@ export class DeviceLoop {
   }
 
   #tunReadable(waited: number | undefined): void {
-    // for a device in another namespace, its first packet is the first sign that it is up; later packets check again
+    // a device in another namespace shows by its first packet that it is up; later ones check again
     if (!this.#engine.running && this.#retry.isDue) this.#checkStatus();
     this.#pump('tun', waited);
   }
 
-  /** Reads a bounded number: the event loop polls for packets between two such turns. */
+  /** Reads a bounded number of handshakes. The event loop then polls for packets. */
   #handshakesReadable(): void {
     const now = this.#clock.now();
     this.#lastWake = now;
@@ -196,10 +198,11 @@ export class DeviceLoop {
   }
 
   /**
-   * Serves both directions in turn, starting with the one that woke us: received packets often make the host
-   * answer at once. After a silence, a lone small packet counts as all there is: later packets wake the loop
-   * again, and a read that finds nothing costs some 15 us of cold caches. Only the time that the event loop
-   * waited with nothing to read counts as silence, not the time of our own work.
+   * Serves both directions in turn, starting with the one that caused the wake-up: the host often
+   * answers received packets at once. After a silence, a single small packet is taken for the only
+   * one: later packets wake the loop again, and a read that finds nothing costs some 15 us with
+   * cold caches. Silence is only the time that the event loop waited with nothing to read, not the
+   * time of our own work.
    */
   #pump(first: 'tun' | 'udp', waited: number | undefined): void {
     let now = this.#clock.now();
@@ -256,12 +259,14 @@ export class DeviceLoop {
   }
 
   #deliver(batch: PacketBatch): void {
-    // the next read notices a device that is gone
+    // the next read notices that the device is gone
     const dropped = this.#tun.write(batch);
     this.#tunDropped += dropped < 0 ? batch.count : dropped;
   }
 
-  /** Runs after any input: drains the output, and arms the timer for the next deadline. */
+  /**
+   * Ends every turn that had input: drains the output, and arms the timer for the next deadline.
+   */
   #settle(): void {
     if (this.#closed) return;
     this.#drain();
@@ -274,7 +279,10 @@ export class DeviceLoop {
   }
 }
 
-/** Reports whether there is more than one small packet. The length is second in the descriptors of both batches. */
+/**
+ * Reports whether a batch has more than one small packet. In the descriptors of both kinds of
+ * batch, the length comes second.
+ */
 function many(count: number, desc: Int32Array): boolean {
   return count > 1 || (count === 1 && desc[1]! > LONE_PACKET);
 }

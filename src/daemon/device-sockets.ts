@@ -1,11 +1,12 @@
 /**
- * The UDP sockets of a device over its life: open while the interface is up, as in the kernel and wireguard-go, and
- * reopened for another port. Port, mark and counters outlive the sockets; counters only grow.
+ * The UDP sockets of a device over its lifetime. They are open while the interface is up, as in the
+ * kernel and wireguard-go, and are reopened for another port. Port, mark and counters outlive the
+ * sockets; counters only grow.
  */
 import type { OpenUdp, Udp, Wake } from '../io/ports.ts';
 
 export interface SocketEvents {
-  /** There may be datagrams other than handshakes. */
+  /** Called when datagrams other than handshakes may be waiting. */
   readonly onReadable: Wake;
   readonly onHandshakes: () => void;
   readonly onRoutesChanged: () => void;
@@ -24,12 +25,14 @@ export class DeviceSockets {
     this.#events = events;
   }
 
-  /** undefined while the interface is down, or if its port could not be opened. */
+  /**
+   * The open sockets; undefined while the interface is down, or if its port could not be opened.
+   */
   get udp(): Udp | undefined {
     return this.#udp;
   }
 
-  /** The current or next port; 0: the system chooses. */
+  /** The current or next port; 0 lets the system choose. */
   get port(): number {
     return this.#port;
   }
@@ -44,7 +47,7 @@ export class DeviceSockets {
   }
 
   /**
-   * Opens sockets, and replaces open ones.
+   * Opens sockets, which replace open ones.
    * @throws Error with `code` (EADDRINUSE, EACCES, ...); then nothing has changed
    */
   open(port: number, mark: number): void {
@@ -60,7 +63,10 @@ export class DeviceSockets {
     opened.onRoutesChanged(() => still() && onRoutesChanged());
   }
 
-  /** Opens sockets for an instant, as a test. @throws Error with `code` if open() would fail */
+  /**
+   * Opens sockets for an instant, to find out whether open() works.
+   * @throws Error with `code` if it would fail
+   */
   attempt(port: number, mark: number): void {
     this.#openUdp(port, mark).close();
   }
@@ -74,7 +80,7 @@ export class DeviceSockets {
     const isNewMark = mark !== this.#mark;
     if (isNewMark) {
       this.#udp?.setMark(mark);
-      // routing sees the mark
+      // routing depends on the mark
       this.#udp?.networkChanged?.();
     }
     this.#mark = mark;

@@ -1,6 +1,6 @@
 /**
- * The key log that Wireshark reads (its preference wg.keylog_file): every key of every handshake, in the clear. For debugging
- * only, and off unless WG_KEYLOGFILE names a file.
+ * Writes the key log that Wireshark reads (its preference wg.keylog_file): every key of every
+ * handshake, in the clear. It is for debugging only, and off unless WG_KEYLOGFILE names a file.
  */
 import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { formatKeyBase64 } from '../base/key.ts';

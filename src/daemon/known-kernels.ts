@@ -1,12 +1,15 @@
 /**
- * Kernels that mangle what an offload gives them. A program cannot notice that: the call succeeds, and what arrives elsewhere is wrong or is
- * lost. So they are known by version, and the offload is not used there. Pure but for `runningKernel`.
+ * Kernels that damage packets when an offload is used. A program cannot notice: the call succeeds,
+ * and the packets arrive damaged or not at all. So the versions are listed here, and the offload is
+ * not used on them. All but `runningKernel` is pure.
  *
- * Sources: CVE-2024-35884 with its ranges of versions, and github.com/tailscale/tailscale, issues 11026 (6.8.4 fails, 6.8.5 does not), 19777,
- * 21335 and 20994, and pull request 19918. The commits are those of Linus Torvalds' tree.
+ * Sources: CVE-2024-35884 with its ranges of versions, and github.com/tailscale/tailscale, issues
+ * 11026 (6.8.4 fails, 6.8.5 does not), 19777, 21335 and 20994, and pull request 19918. The commits
+ * are those of Linus Torvalds' tree.
  *
- * What cannot be known: whether a distribution has taken a fix, or a fault, into a kernel of another version (Proxmox' 7.0.14-pve has the
- * fix of the first one), and what the hypervisor under a virtual machine does with trains that its virtio device hands on whole.
+ * Two things cannot be known: whether a distribution has backported a fix, or a fault, to another
+ * version (Proxmox' 7.0.14-pve has the fix of the first fault); and how the hypervisor of a virtual
+ * machine treats trains that its virtio device passes on unsplit.
  */
 import { readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
@@ -19,7 +22,7 @@ export type AvoidedOffload = 'gso' | 'usoWrite';
 
 export interface KernelFault {
   readonly avoid: AvoidedOffload;
-  /** What goes wrong, and with which versions. */
+  /** What goes wrong, and in which versions. */
   readonly fault: string;
   /** What happens instead, and which version fixes the fault. */
   readonly remedy: string;
@@ -32,7 +35,7 @@ export type Version = readonly [major: number, minor: number, patch: number];
 export const KERNEL_FAULTS: readonly KernelFault[] = [
   {
     avoid: 'gso',
-    // since b10b446 (7.0-rc1); mended by 78effd8 and 5f17ae0 (7.1-rc5), for all drivers in 7.1.5
+    // since b10b446 (7.0-rc1); fixed by 78effd8 and 5f17ae0 (7.1-rc5), for all drivers in 7.1.5
     fault: 'Linux 7.0 to 7.1.4 damages UDP_SEGMENT trains whose last segment is full',
     remedy: 'datagrams are sent singly, which takes more CPU; Linux 7.1.5 has the fix',
     ranges: [
@@ -44,7 +47,7 @@ export const KERNEL_FAULTS: readonly KernelFault[] = [
   },
   {
     avoid: 'usoWrite',
-    // USO at a TUN came with 6.2; mended by 3d010c8031e3 (6.9-rc2)
+    // USO at a TUN came with 6.2; fixed by 3d010c8031e3 (6.9-rc2)
     fault: 'Linux 6.2 to 6.6.25 and 6.7 to 6.8.4 hands merged UDP packets to vxlan and geneve sockets whole',
     remedy: 'UDP packets are written to the TUN singly, which takes more CPU; Linux 6.6.26 and 6.8.5 have the fix',
     ranges: [
@@ -60,13 +63,13 @@ export const KERNEL_FAULTS: readonly KernelFault[] = [
   },
 ];
 
-/** The kernel's own names for its version, for `upstreamVersion`. */
+/** The kernel's own names for its version. `upstreamVersion` parses them. */
 export interface KernelNames {
   /** uname -r */
   readonly release: string;
-  /** uname -v, where Debian writes the version that it built: `#1 SMP Debian 6.1.99-1 (2024-07-15)`. */
+  /** uname -v, which in Debian contains the version: `#1 SMP Debian 6.1.99-1 (2024-07-15)`. */
   readonly version?: string;
-  /** /proc/version_signature, where Ubuntu does: `Ubuntu 6.8.0-51.52-generic 6.8.12`. */
+  /** /proc/version_signature, which in Ubuntu contains it: `Ubuntu 6.8.0-51.52-generic 6.8.12`. */
   readonly signature?: string;
 }
 
@@ -75,14 +78,14 @@ export function runningKernel(): KernelNames {
   try {
     signature = readFileSync('/proc/version_signature', 'utf8').trim();
   } catch {
-    // only Ubuntu kernels have it
+    // only Ubuntu kernels have this file
   }
   return { release: release(), version: version(), signature };
 }
 
 /**
- * Returns the kernel.org version of a kernel, without a distribution's suffix. A more exact statement of the distribution
- * counts (6.1.0-23-amd64 is 6.1.99).
+ * Returns the kernel.org version of a kernel, without a distribution's suffix. If the distribution
+ * states it more exactly elsewhere, that counts: 6.1.0-23-amd64 is 6.1.99.
  * @returns undefined if there is no version
  */
 export function upstreamVersion({ release, version = '', signature = '' }: KernelNames): Version | undefined {
@@ -101,7 +104,10 @@ export function knownFaults(names: KernelNames): KernelFault[] {
   );
 }
 
-/** Parses up to three leading numbers. A missing one is 0; the rest is the distribution's, or a release candidate. */
+/**
+ * Parses up to three leading numbers. A missing number is 0. The rest is ignored: it is a
+ * distribution's suffix or a release candidate.
+ */
 function parseVersion(text: string): Version | undefined {
   const found = /^([0-9]{1,5})\.([0-9]{1,5})(?:\.([0-9]{1,5}))?/.exec(text);
   return found ? [Number(found[1]), Number(found[2]), Number(found[3] ?? 0)] : undefined;

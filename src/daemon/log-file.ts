@@ -1,4 +1,7 @@
-/** A log file of bounded size. At its limit it becomes FILE.1 and replaces an older one. Asynchronous writes that fail are lost. */
+/**
+ * A log file of bounded size. At its limit it is renamed to FILE.1, which replaces an older one.
+ * Lines of a failed asynchronous write are lost.
+ */
 import { closeSync, constants, fstatSync, openSync, renameSync, write, writeSync } from 'node:fs';
 
 const LARGEST = 1 << 20;
@@ -39,7 +42,7 @@ export class LogFile {
     try {
       if (text !== '' && this.#ready()) writeSync(this.#fd, text);
     } catch {
-      // the process ends, and has no other place to report it
+      // the process ends, and there is no other place to report the failure
     }
   }
 
@@ -97,7 +100,7 @@ export class LogFile {
     try {
       if (this.#fd >= 0) closeSync(this.#fd);
     } catch {
-      // gone with its disk
+      // the file's disk is gone
     }
     this.#fd = -1;
   }

@@ -1,6 +1,7 @@
 /**
- * Where a device in the background logs: the first available of journal, system log and file; WGTS_LOG chooses one. The
- * program that starts the device opens the log and also passes it as standard error, so that it gets Node's own last words.
+ * Chooses where a device in the background logs: the first available of journal, system log and
+ * file. WGTS_LOG selects one. The parent opens the log and also passes it as standard error, so
+ * that Node's last words reach the log.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync } from 'node:fs';
@@ -12,15 +13,15 @@ const LOG_PLACES = ['auto', 'journal', 'syslog', 'file', 'none'] as const;
 
 export interface LogPlace {
   readonly kind: 'journal' | 'syslog' | 'file';
-  /** For the child's standard error, and for WGTS_LOG_FD if it is a stream. */
+  /** The child's standard error, and if it is a stream also WGTS_LOG_FD. */
   readonly output: Socket | number;
-  /** The path, for a file. */
+  /** The path of a log file; undefined for a stream. */
   readonly path?: string;
-  /** Call once the child has it. Idempotent. */
+  /** Call once the child has inherited the output. Idempotent. */
   close(): void;
 }
 
-/** Folders for log files, writable by root only; the first usable one counts. */
+/** Folders for log files. Only root can write to them. The first usable one is taken. */
 export const LOG_FOLDERS = ['/var/log/wireguard-ts', '/run/wireguard-ts/log'] as const;
 export const JOURNAL_SOCKET = '/run/systemd/journal/stdout';
 const SYSLOG_SOCKET = '/dev/log';
@@ -72,7 +73,10 @@ async function openJournal(name: string): Promise<LogPlace | undefined> {
   return { kind: 'journal', output: socket, close: () => socket.destroy() };
 }
 
-/** Uses logger(1), since Node has no UNIX datagram sockets. logger ends with the device that writes to it. */
+/**
+ * Uses logger(1), since Node has no UNIX datagram sockets. logger ends when the device ends that
+ * writes to it.
+ */
 function openSyslog(name: string): LogPlace | undefined {
   const logger = `${process.env['PATH'] ?? ''}:/usr/bin:/bin`
     .split(delimiter)
@@ -95,7 +99,7 @@ function openFile(name: string): LogPlace | undefined {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const { mode, uid } = lstatSync(folder);
-      // do not write into a link or a folder that others may change
+      // do not write through a link, or into a folder that other users may change
       if ((mode & constants.S_IFMT) !== constants.S_IFDIR || mode & 0o022 || uid !== process.geteuid?.()) continue;
       const path = join(folder, `${name}.log`);
       const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);

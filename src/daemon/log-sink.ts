@@ -1,19 +1,19 @@
 /**
- * The device's side of its log. Nothing here waits or throws: while the log accepts nothing, lines beyond a bound are
- * dropped and counted, and without a working log the device goes on.
+ * The device's end of its log. Nothing here waits or throws. While the log accepts nothing, lines
+ * beyond a limit are dropped and counted. The device goes on without a working log.
  */
 import { Socket } from 'node:net';
 import { LogFile } from './log-file.ts';
 
-/** Passes the descriptor of a stream, or the path of a file, to the child. */
+/** Passes the descriptor of the log's stream to the child. */
 export const LOG_FD_VARIABLE = 'WGTS_LOG_FD';
 export const LOG_FILE_VARIABLE = 'WGTS_LOG_FILE';
-/** 1: write to standard error as well, since a person or a manager reads it. */
+/** If 1, the child also writes to standard error, which a person or a service manager reads. */
 export const LOG_BOTH_VARIABLE = 'WGTS_LOG_BOTH';
 
 interface LogSink {
   write(line: string): void;
-  /** Writes waiting lines now, as far as possible, because the process ends. */
+  /** Writes waiting lines now, as far as possible: the process is about to end. */
   flush(): void;
 }
 
@@ -42,7 +42,7 @@ function streamSink(fd: number): LogSink {
   } catch {
     return { write: () => {}, flush: () => {} };
   }
-  // the tunnel goes on without a reader
+  // the tunnel goes on without a reader of its log
   stream.on('error', () => {});
   stream.unref();
   let dropped = 0;
@@ -55,7 +55,7 @@ function streamSink(fd: number): LogSink {
       }
       if (dropped > 0) stream.write(`${dropped} lines were dropped: the log took nothing\n`);
       dropped = 0;
-      // the stream writes at once while it can
+      // the stream accepts lines and writes them at once while it can
       stream.write(line);
     },
     flush: () => {},

@@ -1,15 +1,18 @@
-/** The daemon's log for people, on stderr, in the levels of wireguard-go (LOG_LEVEL: verbose, error, silent). Never has keys. */
+/**
+ * The daemon's log for people, on stderr, in the levels of wireguard-go (LOG_LEVEL: verbose, error,
+ * silent). It never contains keys.
+ */
 
 export type LogLevel = 'silent' | 'error' | 'verbose';
 
 /** Receives messages for people, in the levels of wireguard-go. A message never holds a key. */
 export interface Log {
-  /** What only a search for an error needs. */
+  /** Logs a detail that only a search for an error needs. */
   verbose(message: string): void;
-  /** What an administrator has to know. */
+  /** Logs what an administrator has to know. */
   error(message: string): void;
   /**
-   * What every reader of the log wants to know: began, ended, up, down. Where absent, these go to
+   * Logs what every reader wants to know: began, ended, up, down. Where absent, these go to
    * verbose().
    */
   notice?(message: string): void;
@@ -29,9 +32,10 @@ export function parseLogLevel(text: string | undefined): LogLevel {
 }
 
 /**
- * Writes lines such as `ERROR: (wg0) 2026/11/24 14:00:00 message`, as wireguard-go does.
- * @param write for standard error
- * @param keep for the place where the log is kept
+ * Makes a log that writes lines such as `ERROR: (wg0) 2026/11/24 14:00:00 message`, as wireguard-go
+ * does.
+ * @param write writes to standard error
+ * @param keep writes to the place where the log is kept
  */
 export function makeLog(
   level: LogLevel,

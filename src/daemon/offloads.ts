@@ -4,11 +4,11 @@ import { ALL_UDP_OFFLOADS, UDP_OFFLOADS } from '../io/udp.ts';
 import type { AvoidedOffload } from './known-kernels.ts';
 import type { OffloadSwitch } from './offload-switches.ts';
 
-/** Offloads to ask the kernel for, as {@link offloadsWithout} makes them. */
+/** The offloads to request from the kernel, as {@link offloadsWithout} returns them. */
 export interface Offloads {
-  /** TUN_OFFLOADS bits to ask for, and TUN_SINGLE_UDP. */
+  /** TUN_OFFLOADS bits to request, and TUN_SINGLE_UDP. */
   readonly tun: number;
-  /** UDP_OFFLOADS bits to ask for. */
+  /** UDP_OFFLOADS bits to request. */
   readonly udp: number;
 }
 
@@ -16,7 +16,7 @@ export interface Offloads {
  * Returns all offloads except some. Without TSO and USO the kernel also completes its checksums
  * itself.
  * @param off the offloads to leave out
- * @param avoided what the running kernel would mangle (known-kernels.ts)
+ * @param avoided offloads that the running kernel damages (known-kernels.ts)
  */
 export function offloadsWithout(off: ReadonlySet<OffloadSwitch>, avoided: readonly AvoidedOffload[] = []): Offloads {
   let tun = ALL_TUN_OFFLOADS;

@@ -1,7 +1,7 @@
 /**
- * Opens the sockets of an interface that came up, and retries each second while its port is in use. Until then the
- * interface is up but receives nothing; the kernel would refuse to bring it up. Logs the reason once, with the port's
- * holder, and the success.
+ * Opens the sockets of an interface that came up, and retries each second while its port is in use.
+ * Until then the interface is up but receives nothing. (An interface of the kernel would not come
+ * up.) Logs the reason once, with the port's holder, and then the success.
  */
 
 import { portHolder } from '../io/port-holder.ts';
@@ -33,7 +33,7 @@ export class PortRetry {
     return this.#options.now() >= this.#next;
   }
 
-  /** Opens the sockets. @returns false if the system refused; a retry follows */
+  /** Opens the sockets. @returns false if the system refused, which schedules a retry */
   open(): boolean {
     const { sockets, log } = this.#options;
     const { port, mark } = sockets;
@@ -53,12 +53,12 @@ export class PortRetry {
     return true;
   }
 
-  /** Lets the next attempt start at once, because port or mark changed. */
+  /** Makes the next attempt due at once, because port or mark changed. */
   reset(): void {
     this.#next = 0;
   }
 
-  /** Idempotent. */
+  /** Stops the retries. Idempotent. */
   close(): void {
     clearTimeout(this.#timer);
   }

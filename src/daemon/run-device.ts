@@ -1,6 +1,6 @@
 /**
- * Runs one device from start to end: TUN, engine, control socket, signals. `wireguard-ts wg0` calls this once its
- * arguments are parsed.
+ * Runs one device from start to end: TUN, engine, control socket, signals. `wireguard-ts wg0` calls
+ * this once its arguments are parsed.
  */
 import { randomFillSync } from 'node:crypto';
 import { statSync } from 'node:fs';
@@ -25,7 +25,10 @@ import { warmUpLater } from './warm-up.ts';
 
 /** The default of wireguard-go: 1500 less 80 bytes of outer IPv6 headers. */
 const DEFAULT_MTU = 1420;
-/** Signals that end a device and remove its socket. SIGHUP (the terminal closed) ends wireguard-go too, but leaves its socket. */
+/**
+ * Signals that end a device and remove its socket. SIGHUP (the terminal closed) ends wireguard-go
+ * as well, which leaves its socket.
+ */
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 export interface DeviceSettings {
@@ -34,19 +37,23 @@ export interface DeviceSettings {
   /** An AEAD provider of the addon by name; default: the fastest. */
   readonly aead?: string;
   readonly offloadsOff: ReadonlySet<OffloadSwitch>;
-  /** Faults of this kernel (known-kernels.ts). Their offloads stay off, and the log says so. */
+  /**
+   * Faults of this kernel (known-kernels.ts). The device does not use the offloads they affect, and
+   * logs that.
+   */
   readonly kernelFaults?: readonly KernelFault[];
   readonly logLevel: LogLevel;
   /** Inherited descriptors: an open TUN device, a listening control socket. */
   readonly tunFd?: number;
   readonly uapiFd?: number;
   readonly keyLogFile?: string;
-  /** Where a device in the background logs. */
+  /** The log of a device in the background. */
   readonly log?: TakenLog;
 }
 
 /**
- * Runs a device until its interface is deleted, its control socket is unlinked, or one of STOP_SIGNALS arrives.
+ * Runs a device until its interface is deleted, its control socket is unlinked, or one of
+ * STOP_SIGNALS arrives.
  * @throws Error with the reason if the device cannot start; then nothing is left behind
  */
 export async function runDevice(settings: DeviceSettings): Promise<void> {
@@ -91,7 +98,8 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     onGone: () => end('the interface is gone'),
   });
   const stop = () => end('asked to stop');
-  // before the socket exists: a program that sees it may end us at once, and nothing may stay behind
+  // before the socket exists: a program that sees the socket may end us at once, and nothing may
+  // stay behind
   for (const signal of STOP_SIGNALS) process.on(signal, stop);
   let server: UapiServer | undefined;
   let stopWarmUp = () => {};
@@ -130,7 +138,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   }
 }
 
-/** Adds the name of the setting to an error. */
+/** Prefixes the message of an error with the name of the setting. */
 function named<T>(setting: string, attempt: () => T): T {
   try {
     return attempt();
@@ -150,7 +158,10 @@ function openDevice(open: () => Tun, name: string): Tun {
   }
 }
 
-/** Returns the remedy if the mode of the device shuts other users out, even inside a user namespace. */
+/**
+ * Returns the remedy if the mode of the device shuts out other users, which holds even inside a
+ * user namespace.
+ */
 function ownersOnly(): string | undefined {
   const { mode } = statSync('/dev/net/tun', { throwIfNoEntry: false }) ?? { mode: 0o666 };
   if ((mode & 0o006) === 0o006) return undefined;

@@ -1,7 +1,8 @@
 /**
- * The client of the control socket (wireguard-tools ipc-uapi.h, ipc-uapi-unix.h): one connection per operation. Works with
- * every userspace WireGuard; `counters` only with this one. As wg does, it removes a socket that no program answers.
- * Interfaces of the kernel have no socket; src/backend combines both.
+ * The client of the control socket (wireguard-tools ipc-uapi.h, ipc-uapi-unix.h). Each operation
+ * uses one connection. It works with every userspace WireGuard, except that only this one has
+ * `counters`. As wg does, it removes a socket that no program answers. Interfaces of the kernel
+ * have no socket; src/backend combines both.
  */
 
 import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
@@ -20,7 +21,7 @@ import { uapiSocketPath } from './uapi-socket.ts';
 
 const FOLDER = '/var/run/wireguard';
 const SUFFIX = '.sock';
-/** A device that does not answer for this long is stuck. */
+/** After this long without an answer, a device counts as stuck. */
 const ANSWER_TIMEOUT_MS = 10_000;
 const RECEIVED_AT_ONCE = 65_536;
 const NEWLINE = 0x0a;
@@ -38,7 +39,7 @@ export class UapiClient {
   }
 
   /**
-   * Returns the status. A caller that lives on overwrites the secrets in it (eraseStatus).
+   * Returns the status. A long-lived caller overwrites the secrets in it (eraseStatus).
    * @throws ConfigError; Error with `code` ENODEV when there is no such device, EACCES, ...
    */
   async get(): Promise<DeviceStatus> {
@@ -47,12 +48,12 @@ export class UapiClient {
     return { ...status, publicKey: publicKeyOf(status.privateKey) };
   }
 
-  /** @throws ConfigError `refused` with the device's errno */
+  /** Applies a configuration. @throws ConfigError `refused` with the device's errno */
   async set(config: DeviceConfig): Promise<void> {
     await this.#ask(writeSetRequest(config, this.#zones), answer => parseSetResponse(textOf(answer)));
   }
 
-  /** Returns undefined for other daemons, which answer with an error or hang up. */
+  /** Returns the counters; undefined for other daemons, which answer with an error or hang up. */
   async counters(): Promise<Record<string, number> | undefined> {
     try {
       return await this.#ask('counters=1\n\n', answer => parseCountersResponse(textOf(answer)));
@@ -62,7 +63,7 @@ export class UapiClient {
     }
   }
 
-  /** Sends a request. Overwrites request and answer afterwards: both may hold keys. */
+  /** Sends a request and parses the answer. Overwrites both afterwards: they may hold keys. */
   async #ask<T>(request: string | SecretText, read: (answer: SecretText) => T): Promise<T> {
     const text = typeof request === 'string' ? new SecretText() : request;
     if (typeof request === 'string') text.text(request);
@@ -95,7 +96,7 @@ export class UapiClient {
           }
           return true;
         };
-        // one buffer that is erased, instead of Node's own, which would be freed with keys in them
+        // one buffer that is erased: Node would free its own buffers with keys in them
         socket = net().connect({ path: this.#path, onread: { buffer, callback } });
         socket.setTimeout(ANSWER_TIMEOUT_MS, () =>
           socket?.destroy(codedError('ETIMEDOUT', `${this.#name} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`)),
@@ -103,14 +104,15 @@ export class UapiClient {
         socket.on('connect', () => {
           for (const piece of request.pieces()) socket?.write(piece);
         });
-        // other daemons close on unknown requests; the parser of the answer reports what is missing
+        // other daemons close the connection on unknown requests; the answer's parser reports what
+        // is missing
         socket.on('end', resolve);
         socket.on('close', resolve);
         socket.on('error', (error: NodeJS.ErrnoException) => reject(this.#explain(error)));
         socket.resume();
       });
     } finally {
-      // before the memory of the request is reused
+      // stop before the memory of the request is reused
       socket?.destroy();
     }
   }
@@ -143,14 +145,17 @@ function textOf(answer: SecretText): string {
   return [...answer.pieces()].map(piece => latin1(piece)).join('');
 }
 
-/** Returns the names of all userspace interfaces whose socket answers, in the order of the folder, as wg does. */
+/**
+ * Returns the names of all userspace interfaces whose socket answers, in the order of the folder,
+ * as wg does.
+ */
 export async function listInterfaces(): Promise<string[]> {
   const names = socketNames();
   const states = await Promise.all(names.map(socketState));
   return names.filter((_, i) => states[i] === 'answers');
 }
 
-/** Lists in the order of readdir(3), which Node's readdirSync would sort. */
+/** Lists in the order of readdir(3); Node's readdirSync would sort. */
 function socketNames(): string[] {
   const names: string[] = [];
   if (!existsSync(FOLDER)) return names;
@@ -165,7 +170,10 @@ function socketNames(): string[] {
   return names;
 }
 
-/** Reports whether a program answers at the socket of a name; a socket without permission counts as answering. Removes a stale one. */
+/**
+ * Reports whether a program answers at the socket of a name. A socket that we may not open counts
+ * as answering. Removes a stale one.
+ */
 export function socketState(name: string): Promise<'answers' | 'stale' | 'none'> {
   checkInterfaceName(name);
   const path = uapiSocketPath(name);
@@ -183,8 +191,9 @@ export function socketState(name: string): Promise<'answers' | 'stale' | 'none'>
 }
 
 /**
- * Removes the socket that a dead program left. A plain file of that name also refuses connections, but stays.
- * @returns whether it was a socket
+ * Removes the socket that a dead program left. A plain file of that name also refuses connections,
+ * but is not removed.
+ * @returns false if it is not a socket
  */
 function removeStale(path: string): boolean {
   try {
@@ -196,7 +205,10 @@ function removeStale(path: string): boolean {
   return true;
 }
 
-/** Loads node:net only if there is a socket: it is a fifth of the start of `wgts show` without one. */
+/**
+ * Loads node:net only if there is a socket. Loading takes a fifth of the run time of `wgts show`
+ * without one.
+ */
 function net(): typeof import('node:net') {
   return process.getBuiltinModule('node:net');
 }

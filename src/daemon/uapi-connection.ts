@@ -1,9 +1,8 @@
 /**
- * One connection of the control socket: handles its requests strictly in order. It bounds what all connections hold
- * together: unfinished requests, unread answers, parsing. So no client delays another, or a packet, for long.
- *
- * Bytes arrive in one buffer that is erased at once: keys arrive in the clear, and a Buffer that Node makes for each piece
- * could not be erased after it is freed.
+ * One connection of the control socket, which handles its requests strictly in order. Limits for
+ * all connections together (unfinished requests, unread answers, parsing) keep a client from
+ * delaying other clients or packets for long. Bytes arrive in one buffer that is erased at once:
+ * Node would allocate a Buffer for each piece, and free it with keys in the clear.
  */
 import { Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
@@ -20,24 +19,24 @@ import { systemErrno } from './uapi-socket.ts';
 export interface ConnectionOptions {
   readonly device: UapiDevice;
   readonly zones: Zones;
-  /** A request was refused: for the log. Never holds a secret. */
+  /** Called when a request was refused, for the log. The message never holds a secret. */
   readonly onRefused: (message: string) => void;
-  /** The client sent data, or read a piece of an answer. */
+  /** Called when the client sent data or read a piece of an answer. */
   readonly onBusy: () => void;
 }
 
-/** Characters of unfinished requests on all connections together; a single one may have as many (UapiLimits). */
+/** Limit of characters in unfinished requests of all connections; one request may use it all. */
 const MAX_PENDING = DEFAULT_UAPI_LIMITS.requestLength;
-/** A request up to this size is always accepted: every connection has room for one. */
+/** A request up to this size is always accepted: each connection has room for one. */
 const SMALL_REQUEST = 65_536;
-/** Time for a larger request to arrive; a client writes 16 MB in less than one second. */
+/** Time limit for a larger request to arrive; a client writes 16 MB in less than one second. */
 const REQUEST_TIMEOUT_MS = 30_000;
-/** Time in which a client must read some of its answer, or close after the end. */
+/** Time limit for a client to read some of its answer, or to close after the end. */
 const READ_TIMEOUT_MS = 10_000;
-/** Answers to `get` in progress: each holds a snapshot of the whole device. One more replaces a stuck one. */
+/** Answers to `get` in progress, each a snapshot of the device. One more ends a stuck one. */
 const MAX_ANSWERS = 2;
 const STUCK_AFTER_MS = 1_000;
-/** The errno for a client that stopped writing. */
+/** After the end, a client that sends nothing for this long has stopped writing. */
 const IDLE_AFTER_MS = 200;
 const PAUSE_MS = 20;
 
@@ -46,9 +45,9 @@ const received = newSecret(65_536);
 /** State that the connections of one server share. */
 export class UapiShare {
   readonly connections = new Set<UapiConnection>();
-  /** When each last made progress, oldest first. */
+  /** When each connection last made progress, oldest first. */
   readonly answers = new Map<UapiConnection, number>();
-  /** One `set` is parsed at a time: the result is larger than its text. */
+  /** The last `set`. They are parsed one at a time: the result is larger than its text. */
   setting: Promise<unknown> = Promise.resolve();
 
   get pending(): number {
@@ -63,15 +62,15 @@ export class UapiConnection {
   readonly #share: UapiShare;
   readonly #parser: UapiRequestParser;
   readonly #socket: Socket;
-  /** Bytes of complete requests that wait. */
+  /** Bytes of complete requests that are waiting. */
   #waiting = 0;
   #deadline: NodeJS.Timeout | undefined;
   #working: Promise<void> = Promise.resolve();
-  /** True after the last answer, until the client stops writing. */
+  /** Set after the last answer, until the client stops writing. */
   #ending: NodeJS.Timeout | undefined;
 
   /**
-   * Takes over a connection that was accepted but not read from (pauseOnConnect).
+   * Takes over a connection that was accepted, but not read from (pauseOnConnect).
    * @param onClose called when the connection is closed
    */
   constructor(accepted: Socket, share: UapiShare, options: ConnectionOptions, onClose: () => void) {
@@ -100,11 +99,11 @@ export class UapiConnection {
     this.#socket.destroy();
   }
 
-  /** @returns whether reading may go on at once */
+  /** Handles received bytes. @returns true if reading may go on at once */
   #received(count: number): boolean {
     const bytes = received.subarray(0, count);
     this.#options.onBusy();
-    // discard data after the end, so that the client reads its errno instead of a reset
+    // discard data after the end, so that the client reads its errno and not a reset
     const frames = this.#ending ? [] : this.#parser.frames(bytes);
     bytes.fill(0);
     if (this.#ending) {
@@ -120,7 +119,7 @@ export class UapiConnection {
     return false;
   }
 
-  /** Limits the time of a large request, which would block other clients. */
+  /** Limits the time that a large request takes to arrive, since it blocks other clients. */
   #watchDeadline(): void {
     if (this.#parser.pending <= SMALL_REQUEST) {
       clearTimeout(this.#deadline);
@@ -160,8 +159,8 @@ export class UapiConnection {
   }
 
   /**
-   * Accepts nothing more. Our end stays open while the client writes: some clients take a close for an error and do not
-   * read their errno.
+   * Accepts nothing more. Our end stays open while the client writes: some clients take a close for
+   * an error and do not read their errno.
    */
   #end(): void {
     const socket = this.#socket;
@@ -227,7 +226,7 @@ export class UapiConnection {
     }
   }
 
-  /** @returns 0 or a positive errno */
+  /** Applies a `set` request. @returns 0 or a positive errno */
   async #set(frame: UapiFrame & { kind: 'set' }): Promise<number> {
     const turnOfOthers = this.#share.setting;
     let done = () => {};
@@ -269,7 +268,7 @@ export class UapiConnection {
     }
   }
 
-  /** Waits until an answer is written and may be erased, or the client is gone. Drops a client that reads nothing for long. */
+  /** Writes an answer until it may be erased. Drops a client that reads nothing for long. */
   #write(data: string | Uint8Array): Promise<void> {
     const socket = this.#socket;
     return new Promise(resolve => {
@@ -287,7 +286,7 @@ export class UapiConnection {
   }
 }
 
-/** Reopens a connection so that it receives into our own buffer. Node offers that only for outgoing connections. */
+/** Makes a socket with our own receive buffer. Node offers that only for outgoing connections. */
 function withBuffer(accepted: Socket, callback: (count: number) => boolean): Socket {
   const holder = accepted as unknown as { _handle: unknown };
   const handle = holder._handle;

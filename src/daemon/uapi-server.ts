@@ -1,7 +1,8 @@
 /**
- * The control socket that `wg` and wireguard-go's clients speak to: /var/run/wireguard/NAME.sock, mode 0600 in a directory
- * of mode 0755 (wireguard-go ipc/uapi_linux.go; wireguard-tools ipc-uapi-unix.h). Any number of operations on a connection. A
- * socket that no program answers is replaced; one that answers is an error. When the socket is unlinked, the device ends.
+ * The control socket for `wg` and the clients of wireguard-go: /var/run/wireguard/NAME.sock, mode
+ * 0600 in a directory of mode 0755 (wireguard-go ipc/uapi_linux.go; wireguard-tools
+ * ipc-uapi-unix.h). A connection may carry any number of operations. The server replaces a socket
+ * that no program answers, and fails if one does. When the socket is unlinked, the device ends.
  */
 
 import { chmodSync, type FSWatcher, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
@@ -16,17 +17,20 @@ export interface UapiServerOptions {
   readonly path: string;
   readonly device: UapiDevice;
   readonly zones: Zones;
-  /** A request was refused: for the log. Never holds a secret. */
+  /** Called when a request was refused, for the log. The message never holds a secret. */
   readonly onRefused: (message: string) => void;
-  /** The socket is no longer there. */
+  /** Called when the socket is no longer there. */
   readonly onUnlinked: () => void;
-  /** A listening socket that was inherited (WG_UAPI_FD), instead of making one. */
+  /** An inherited listening socket (WG_UAPI_FD) to use instead of a new one. */
   readonly fd?: number;
 }
 
-/** Connections at once; a client holds one for an instant. One more ends the connection that was silent longest. */
+/**
+ * Connections at once; a client needs one for an instant. A further one ends the connection that
+ * was silent longest.
+ */
 const MAX_CONNECTIONS = 64;
-/** Finds an unlink that the watch misses (an overlay, a remounted directory). */
+/** The period of checks for an unlink that the watch misses (an overlay, a remounted directory). */
 const UNLINK_CHECK_MS = 2_000;
 
 export class UapiServer {
@@ -60,7 +64,7 @@ export class UapiServer {
     return server;
   }
 
-  /** Milliseconds since a client said something or got a piece of an answer. */
+  /** Returns the milliseconds since a client sent data or received a piece of an answer. */
   quietFor(): number {
     return performance.now() - this.#lastBusy;
   }
@@ -72,7 +76,7 @@ export class UapiServer {
     clearInterval(this.#check);
     this.#watcher?.close();
     for (const connection of this.#connections) connection.destroy();
-    // closing unlinks the path, even if it is another program's socket by now
+    // closing unlinks the path, even if it is now another program's socket
     if (this.#stillThere()) this.#server.close();
     else this.#server.unref();
   }
@@ -81,7 +85,7 @@ export class UapiServer {
     const { path, fd } = this.#options;
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      // so that other users cannot connect even for an instant
+      // other users must not be able to connect even for an instant
       const umask = process.umask(0o077);
       try {
         this.#server.listen(fd === undefined ? { path } : { fd }, () => {
@@ -105,7 +109,7 @@ export class UapiServer {
       this.#watcher = watch(dirname(this.#options.path), gone);
       this.#watcher.on('error', () => this.#watcher?.close());
     } catch {
-      // out of inotify watches; the interval notices it too
+      // no inotify watches are left; the interval also finds out
     }
   }
 

@@ -1,4 +1,7 @@
-/** What the control socket's server, connections and clients share: its path, the device behind it, and errno numbers. */
+/**
+ * Shared by the server, connections and clients of the control socket: its path, the device behind
+ * it, and errno numbers.
+ */
 import { constants } from 'node:os';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 
@@ -8,7 +11,7 @@ import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
  */
 export interface UapiDevice {
   /**
-   * Applies a configuration, all of it or nothing.
+   * Applies a configuration as a whole or not at all.
    * @throws Error with a system `code` when something is refused; then nothing has changed
    */
   configure(config: DeviceConfig): void;
@@ -23,7 +26,10 @@ export function uapiSocketPath(name: string): string {
   return `/var/run/wireguard/${name}.sock`;
 }
 
-/** Returns the number behind a system error's code, positive as in errno.h; undefined for any other error. */
+/**
+ * Returns the number for a system error's code, positive as in errno.h; undefined for any other
+ * error.
+ */
 export function systemErrno(error: unknown): number | undefined {
   const code = (error as { code?: unknown }).code;
   if (typeof code !== 'string') return undefined;

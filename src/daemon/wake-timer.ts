@@ -1,8 +1,8 @@
 /** One timer for the next deadline of an engine. */
 
 /**
- * WireGuard's timers are seconds. With thousands of peers, deadlines that are a few milliseconds apart are
- * handled together; the kernel's timers are as coarse.
+ * WireGuard's timers count in seconds. With thousands of peers, deadlines that are a few
+ * milliseconds apart are handled together; the kernel's timers are as coarse.
  */
 const SHORTEST_SLEEP_MS = 5;
 /** setTimeout's own limit is 2^31 ms. */
@@ -21,13 +21,14 @@ export class WakeTimer {
     this.#onDue = onDue;
   }
 
-  /** Moves the timer forward to a deadline; a later deadline than the current one changes nothing. */
+  /** Moves the timer forward to an earlier deadline. A later one changes nothing. */
   arm(deadline: number): void {
     if (deadline >= this.#armedFor) return;
     this.#armedFor = deadline;
     this.clear();
     const wait = Math.ceil(deadline - this.#now());
-    // setTimeout waits at least a millisecond; an immediate still runs after the sockets had their turn
+    // setTimeout waits at least one millisecond; an immediate runs as soon as the sockets had their
+    // turn
     if (wait <= 0) this.#immediate = setImmediate(() => this.#fire());
     else this.#timer = setTimeout(() => this.#fire(), Math.min(Math.max(wait, SHORTEST_SLEEP_MS), LONGEST_SLEEP_MS));
   }

@@ -1,8 +1,9 @@
 /**
- * Runs the path of a packet before there is one. V8 compiles a function well only after some thousands of
- * calls, and a tunnel that carries a ping now and then gets there late: measured, its round trips are up to a
- * third longer until then. So two devices of our own, joined in memory, shake hands, exchange small packets and
- * report their peers: a millisecond at a time, while the real device and its control socket are idle.
+ * Runs the code path of a packet before the first packet. V8 compiles a function well only after
+ * some thousands of calls, which a tunnel that carries an occasional ping reaches late: measured,
+ * its round trips take up to a third longer until then. So two devices of our own, connected in
+ * memory, shake hands, exchange small packets and report their peers, a millisecond at a time,
+ * while the real device and its control socket are idle.
  */
 import { makeEndpoint } from '../base/endpoint.ts';
 import { makePrefix } from '../base/prefix.ts';
@@ -26,35 +27,49 @@ export interface WarmUpOptions {
 }
 
 interface LaterOptions extends WarmUpOptions {
-  /** Milliseconds since the real device had a packet, or its control socket a client to answer. */
+  /**
+   * Returns the milliseconds since the real device had a packet, or its control socket a client to
+   * answer.
+   */
   quietFor(): number;
 }
 
-/** A caller that makes many devices, or a short-lived one, does not pay for the warm-up. */
+/**
+ * The delay before the warm-up, so that a caller that makes many or short-lived devices does not
+ * pay for it.
+ */
 const START_AFTER_MS = 1000;
-/** Sessions, and round trips per session. Measured: more of either changes nothing. */
+/** Sessions, and round trips per session. Measured: more of either has no effect. */
 const SESSIONS = 4;
 const ROUND_TRIPS = 800;
-/** Work at a time, rest between, and the silence of the real device before any work. */
+/**
+ * Milliseconds of work at a time, of rest between, and of silence of the real device before any
+ * work.
+ */
 const SLICE_MS = 1;
 const REST_MS = 1;
 const QUIET_MS = 100;
-/** Answers to `wg show`. For a device with thousands of peers they halve the time of a later answer. */
+/**
+ * Answers to `wg show`. For a device with thousands of peers they halve the time of a later answer.
+ */
 const ANSWERS = 100;
 const CROWD = 40;
-/** Between sessions, so that the previous one is too old. */
+/** Time between sessions, so that the previous session has expired. */
 const SESSION_PAUSE_MS = 200_000;
-/** Between pings, so that each follows a silence. */
+/** Time between pings, so that each follows a silence. */
 const PING_PAUSE_MS = 2;
 const OUTPUT_BYTES = 1 << 18;
 const PACKET_SIZE = 84;
 const PORT = 51820;
 const ADDRESSES = [Uint8Array.of(192, 0, 2, 1), Uint8Array.of(192, 0, 2, 2)] as const;
 
-/** The number of packets that arrive in both directions if all is well. */
+/** The number of packets that arrive in both directions if all goes well. */
 export const WARM_UP_PACKETS = 2 * SESSIONS * ROUND_TRIPS;
 
-/** Warms up from one second after the start of the device. @returns the function that stops it */
+/**
+ * Schedules the warm-up for one second after the start of the device.
+ * @returns the function that stops it
+ */
 export function warmUpLater(options: LaterOptions): () => void {
   const work = warmUp(options);
   const step = () => {
@@ -64,7 +79,7 @@ export function warmUpLater(options: LaterOptions): () => void {
         for (const end = performance.now() + SLICE_MS; performance.now() < end; ) if (work.next().done) return;
       next = setTimeout(step, isQuiet ? REST_MS : QUIET_MS).unref();
     } catch (error) {
-      // the device works without the warm-up
+      // the device works without a warm-up
       options.log.verbose(`warming up: ${(error as Error).message}`);
     }
   };
@@ -76,7 +91,8 @@ export function warmUpLater(options: LaterOptions): () => void {
 }
 
 /**
- * Yields after each round trip or similar amount of work. Closes its devices at the end, also when the caller stops early.
+ * Warms up, and yields after each round trip or similar amount of work. Closes its devices at the
+ * end, also when the caller stops early.
  * @returns how many packets arrived
  */
 export function* warmUp(options: WarmUpOptions): Generator<undefined, number> {
@@ -113,7 +129,10 @@ export function* warmUp(options: WarmUpOptions): Generator<undefined, number> {
   return arrived;
 }
 
-/** Time and the event loop of both devices. Time passes between pings only, and the loop waits all that time, as when nothing else happens. */
+/**
+ * The clock and event loop of both devices. Time passes only between pings, and the loop waits all
+ * that time, as it does when nothing else happens.
+ */
 class World {
   now = 1;
   readonly #due: Wake[] = [];
@@ -172,7 +191,10 @@ class Side {
   }
 }
 
-/** Returns a packet with what an engine reads: version, length, addresses (from RFC 5737 and RFC 3849). */
+/**
+ * Returns a packet with what an engine reads: version, length, addresses (from RFC 5737 and RFC
+ * 3849).
+ */
 function packet4(): Uint8Array {
   const packet = new Uint8Array(PACKET_SIZE);
   packet.set([0x45, 0, 0, PACKET_SIZE]);

@@ -9,9 +9,9 @@ const KILL_AFTER_MS = 2000;
 const running = new Set<ChildProcess>();
 
 /**
- * Waits for a process, and returns how it ended. Does not wait for what it left in the background, which may still hold our
- * output.
- * @returns undefined for success
+ * Waits for a process to end. Does not wait for processes that it left in the background, which may
+ * still hold our output.
+ * @returns how it failed; undefined for success
  * @throws Error: `code` EPROGRAM if it could not be started
  */
 export async function ending(child: ChildProcess): Promise<string | undefined> {
@@ -26,7 +26,10 @@ export async function ending(child: ChildProcess): Promise<string | undefined> {
   }
 }
 
-/** Ends the running children, if any: sends SIGTERM to each and its descendants, and SIGKILL to the child later. */
+/**
+ * Interrupts all running children: sends SIGTERM to each child and its descendants, and SIGKILL to
+ * the child later.
+ */
 export function interruptChildren(): void {
   for (const child of running) {
     if (child.pid === undefined) continue;
@@ -35,7 +38,10 @@ export function interruptChildren(): void {
   }
 }
 
-/** Returns a process and its descendants: bash does not pass a signal on, and waits for its children. */
+/**
+ * Returns a process and its descendants. bash does not pass a signal on, and waits for its
+ * children.
+ */
 function family(pid: number): number[] {
   const children = new Map<number, number[]>();
   for (const entry of readdirSync('/proc')) {
@@ -49,7 +55,7 @@ function family(pid: number): number[] {
 
 function parentOf(pid: string): number | undefined {
   try {
-    // after the program's name, which may contain anything
+    // the fields after the program's name, which may contain anything
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
   } catch {

@@ -25,8 +25,9 @@ const TABLE_FILES = ['/usr/share/iproute2/rt_tables', '/etc/iproute2/rt_tables',
 const TABLE_FOLDER = '/etc/iproute2/rt_tables.d';
 
 /**
- * Returns the path for an argument. An interface name means its file in /etc/wireguard; anything else is a path. `wg0.conf`
- * is a path if /etc/wireguard has no such file and the current folder does.
+ * Returns the path for an argument. An interface name means its file in /etc/wireguard; anything
+ * else is a path. `wg0.conf` is a path if the current folder has that file and /etc/wireguard does
+ * not.
  * @throws ConfigError for a name that is too long
  */
 export function locateFile(argument: string): string {
@@ -38,8 +39,8 @@ export function locateFile(argument: string): string {
 }
 
 /**
- * Reads a file for a program that stays. The keys are in memory that eraseConfig overwrites; `stripped` has stand-ins for
- * them.
+ * Reads a file for a long-lived program. The keys are in memory that eraseConfig overwrites;
+ * `stripped` contains stand-ins for them.
  * @throws ConfigError that names file, line and value
  */
 export function readQuickFile(path: string, warn: (message: string) => void): QuickFile {
@@ -59,22 +60,28 @@ export function readQuickFile(path: string, warn: (message: string) => void): Qu
   return whole;
 }
 
-/** Returns the file in the format of `wg setconf`, with its keys as text: for a short-lived program. @throws ConfigError as readQuickFile */
+/**
+ * Returns the file in the format of `wg setconf`, with its keys as text: for a short-lived program.
+ * @throws ConfigError as readQuickFile does
+ */
 export function readStripped(path: string, warn: (message: string) => void): string {
   const bytes = readConfigFile(path, warn);
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
   return parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn }).stripped;
 }
 
-/** Returns a value that changes with the content, as far as the file system shows. */
+/** Returns a value that changes whenever the file system shows a change of the content. */
 export function fileVersion(path: string): string {
   const { mtimeMs, size, ino } = statSync(path);
   return `${mtimeMs} ${size} ${ino}`;
 }
 
-/** Writes a file that only its owner can read. The old file stays until the new one is complete on disk. */
+/**
+ * Writes a file that only its owner can read. The old file stays until the new one is complete on
+ * disk.
+ */
 export function writeQuickFile(path: string, text: string): void {
-  // the target of a link, so that the link stays
+  // the target of a link, so that the link itself stays
   const real = realpathSync(path);
   const draft = `${real}.${process.pid}.tmp`;
   const fd = openSync(draft, 'wx', 0o600);

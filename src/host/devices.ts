@@ -1,6 +1,7 @@
 /**
- * WireGuard interfaces of this machine for src/quick: the kernel's over netlink, ours (and any other userspace one) over its control
- * socket. `choose` alone decides the kind of a new device.
+ * WireGuard interfaces of this machine for src/quick. Those of the kernel are reached over netlink,
+ * userspace ones (ours and any other) over their control socket. Only `choose` decides the kind of
+ * a new device.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,7 +30,7 @@ export interface SystemDevicesOptions {
 const END_TIMEOUT_MS = 5_000;
 const POLL_INTERVAL_MS = 20;
 const ATTEMPTS = 3;
-/** Codes for a device that no program answers for, or whose process ends during the answer. */
+/** Codes for a device that no program answers for, or whose process ends while it answers. */
 const SILENT = new Set(['ENODEV', 'ENOENT', 'EOPNOTSUPP', 'ETIMEDOUT', 'ECONNRESET', 'EPIPE', 'incomplete']);
 
 export class SystemDevices implements QuickDevices {
@@ -85,13 +86,16 @@ export class SystemDevices implements QuickDevices {
     await (await this.#of(name)).set(name, config);
   }
 
-  /** Checks only userspace: a kernel device refuses to come up without its port. */
+  /**
+   * Confirms that a userspace device has its port. A kernel device does not come up without its
+   * port, so it needs no check.
+   */
   async confirmPort(name: string): Promise<void> {
     const backend = await this.#of(name);
     if (backend.kind === 'kernel') return;
     const status = await backend.get(name);
     eraseStatus(status);
-    // setting the current port opens it if it is not open; 0 means no port yet
+    // setting the current port opens it if it is closed; 0 means that there is no port yet
     await backend.set(name, { listenPort: status.listenPort });
   }
 
@@ -116,14 +120,17 @@ export class SystemDevices implements QuickDevices {
     this.#userspace.close();
   }
 
-  /** Decides by the link of this namespace: other namespaces share the folder of the sockets, and may use the same name. */
+  /**
+   * Chooses the backend by the link in this namespace. Other namespaces share the folder of the
+   * sockets, and may have an interface of the same name.
+   */
   async #of(name: string): Promise<WireguardBackend> {
     const link = await this.#options.network.links.find(name);
     return link?.kind === WIREGUARD_KIND ? this.#kernel : this.#userspace;
   }
 }
 
-/** For a program that stays: remembers each status until its reader erases it. */
+/** For a long-lived program: remembers each status until its reader erases it. */
 export class QuickSystemDevices extends SystemDevices {
   readonly #given = new Set<DeviceStatus>();
 

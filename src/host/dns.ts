@@ -1,8 +1,8 @@
 /**
- * Sets the host's DNS servers, as wg-quick does, with resolvconf(8) from Debian or openresolv. If resolvconf is only
- * systemd's link to resolvectl(1), or only resolvectl exists, resolvectl is used directly: systemd's resolvconf cuts
- * interface names at a dot. Without either, an interface with DNS does not come up: its file promises that names do not
- * leave the tunnel in clear text.
+ * Sets the host's DNS servers, as wg-quick does, with resolvconf(8) from Debian or openresolv. It
+ * uses resolvectl(1) directly if only resolvectl exists, or if resolvconf is systemd's link to it:
+ * systemd's resolvconf cuts interface names at a dot. Without either, an interface with DNS does
+ * not come up, because its file promises that names do not leave the tunnel in clear text.
  */
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
@@ -13,7 +13,10 @@ import { findProgram, runProgram } from './program.ts';
 export interface DnsPlaces {
   /** The PATH to search for the programs. */
   readonly path?: string;
-  /** Debian's resolvconf sorts by name, so the name gets the prefix that this file lists for tunnels. */
+  /**
+   * Debian's resolvconf sorts by name, so the name gets the prefix that this file lists for
+   * tunnels.
+   */
   readonly interfaceOrder?: string;
 }
 
@@ -23,7 +26,10 @@ type Keeper =
 
 const INTERFACE_ORDER = '/etc/resolvconf/interface-order';
 
-/** Sets DNS servers and search domains. @throws Error if no program for that exists, or if it fails */
+/**
+ * Sets DNS servers and search domains.
+ * @throws Error if no program for that exists, or if it fails
+ */
 export async function setDns(
   name: string,
   servers: readonly string[],
@@ -36,7 +42,7 @@ export async function setDns(
       'EPROGRAM',
       'DNS: neither resolvconf nor resolvectl is here; install one (apt-get install openresolv), or take DNS out of the file',
     );
-  // domains without servers must not be exclusive: no server would be left to ask
+  // domains without servers must not be exclusive: they would leave no server to ask
   const isExclusive = servers.length > 0;
   if (keeper.kind === 'resolvconf') {
     const lines = servers.map(server => `nameserver ${server}`);
@@ -46,7 +52,7 @@ export async function setDns(
   }
   const { program } = keeper;
   if (isExclusive) await runProgram(program, ['dns', name, ...servers]);
-  // `~.` sends every name to these servers, as -x does for resolvconf
+  // `~.` sends all names to these servers, as -x does for resolvconf
   await runProgram(program, ['domain', name, ...search, ...(isExclusive ? ['~.'] : [])]);
   // systemd before 240 has no such command, and needs only the domain
   if (isExclusive) await runProgram(program, ['default-route', name, 'yes']).catch(() => {});
@@ -67,7 +73,7 @@ function findKeeper({ path, interfaceOrder = INTERFACE_ORDER }: DnsPlaces = {}):
   if (resolvconf !== undefined) {
     const resolvectl = linksOf(resolvconf).find(path => basename(path) === 'resolvectl');
     if (resolvectl !== undefined) return { kind: 'resolvectl', program: resolvectl };
-    // as in wg-quick, a link is not Debian's resolvconf, even if files of Debian's are left
+    // as in wg-quick, a link is not Debian's resolvconf, even if files of Debian's are left over
     const prefix = lstatSync(resolvconf).isSymbolicLink() ? '' : namePrefix(interfaceOrder);
     return { kind: 'resolvconf', program: resolvconf, prefix };
   }
@@ -85,7 +91,7 @@ function linksOf(path: string): string[] {
   return all;
 }
 
-/** Returns the first pattern of the form `name*` in the file, with a dot for the star. */
+/** Returns the first pattern of the form `name*` in the file, with a dot in place of the star. */
 function namePrefix(file: string): string {
   let order: string;
   try {

@@ -1,6 +1,7 @@
 /**
- * Follows the names of silent peers: resolves them again, and gives the device the next address to try. Each name is
- * independent: a slow server delays no other name, and a name that is not found changes nothing.
+ * Follows the host names of silent peers: resolves them again, and gives the device the next
+ * address to try. Each name is independent: a slow server delays no other name, and a name that is
+ * not found changes nothing.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatEndpoint, sameFarSide } from '../base/endpoint.ts';
@@ -16,21 +17,21 @@ import type { Machine } from './machine.ts';
 export interface EndpointFollowerOptions {
   readonly machine: Machine;
   readonly file: QuickFile;
-  /** Returns all addresses of a name, in the order of preference. */
+  /** Returns all addresses of a name, the preferred one first. */
   readonly resolve: (endpoint: HostEndpoint) => Promise<readonly Uint8Array[]>;
   /** Unix time, seconds. */
   readonly now: () => number;
-  /** Ends the work. */
+  /** Ends the work when it aborts. */
   readonly signal: AbortSignal;
 }
 
 interface Answer {
   readonly due: DueEndpoint;
-  /** In the order of preference. */
+  /** All addresses, the preferred one first. */
   readonly addresses: readonly Uint8Array[];
 }
 
-/** Lets answers that arrive together share one request to the device. */
+/** The delay that lets answers share one request to the device. */
 const ANSWER_PAUSE_MS = 50;
 
 export class EndpointFollower {
@@ -42,18 +43,29 @@ export class EndpointFollower {
   #arrived: Answer[] = [];
   #isWorking = false;
   #isClosed = false;
-  /** Peers that answered at the instant when their endpoint moved: their rxBytes then. Kept until they are heard again. */
+  /**
+   * Peers that answered at the instant when their endpoint moved, with their rxBytes then. Kept
+   * until they are heard again.
+   */
   readonly #unsettled = new Map<string, number>();
-  /** Messages already logged about each silent endpoint: each appears once, even for a peer that is away for weeks. */
+  /**
+   * Messages already logged about each silent endpoint. Each is logged once, even for a peer that
+   * is away for weeks.
+   */
   readonly #said = new Map<string, Set<string>>();
 
-  /** @param onError receives errors of the device or the kernel, not those of a name */
+  /**
+   * Makes a follower.
+   * @param onError receives errors of the device or the kernel, not of resolving a name
+   */
   constructor(options: EndpointFollowerOptions, onError: (error: unknown) => void) {
     this.#options = options;
     this.#onError = onError;
   }
 
-  /** Resolves the names of the peers that are silent now, and handles the answers when they arrive. */
+  /**
+   * Resolves the names of the peers that are silent now, and handles the answers when they arrive.
+   */
   look(status: DeviceStatus): void {
     const silent = this.#silentOf(status);
     const names = new Set(silent.map(describe));
@@ -97,7 +109,10 @@ export class EndpointFollower {
     }
   }
 
-  /** Moves silent peers on. Leaves peers that are heard again, or that moved since their name was resolved. */
+  /**
+   * Moves silent peers to their next address. Skips peers that are heard again, or that moved since
+   * their name was resolved.
+   */
   async #tryNext(answers: readonly Answer[]): Promise<void> {
     const { machine, file } = this.#options;
     const { name } = file;
@@ -122,7 +137,10 @@ export class EndpointFollower {
     if (tried.length > 0) await this.#lookBack(tried);
   }
 
-  /** Undoes a move if a handshake arrived between the status and the change: that peer is still where it was. */
+  /**
+   * Undoes a move if a handshake arrived between the status and the change: that peer is still at
+   * the old address.
+   */
   async #lookBack(tried: readonly (Answer & { readonly next: Uint8Array })[]): Promise<void> {
     const { machine, file } = this.#options;
     const status = await machine.devices.status(file.name);
@@ -132,7 +150,8 @@ export class EndpointFollower {
         this.#tell(due, next, addresses);
         continue;
       }
-      // unclear at which address it answered: it is heard there, or the next address is tried
+      // it is unclear at which address the peer answered: either it is heard there, or the next
+      // address is tried
       this.#unsettled.set(formatKeyHex(due.publicKey), rxBytesOf(status, due));
       await machine.devices.configure(file.name, back);
     }
@@ -153,7 +172,7 @@ export class EndpointFollower {
     const { current } = due;
     const isRound = current && addresses.some(address => sameFarSide(address, current));
     const what = isRound ? `is silent at ${formatEndpoint(current)}: trying ${formatEndpoint(next)}` : 'has moved';
-    // log a move to a new place, but not each round through the same addresses
+    // log a move to a new address, but not each round through the same addresses
     if (!isRound || this.#isNew(due, what)) this.#options.machine.say(`${describe(due)} ${what}`);
   }
 

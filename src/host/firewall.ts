@@ -1,6 +1,6 @@
 /**
- * Installs the firewall of src/quick, as far as this kernel supports it. The tunnel works without it, but less protected.
- * This program is for small kernels too, which lack parts of nf_tables or all of it.
+ * Installs the firewall of src/quick, as far as this kernel supports it. Small kernels lack parts
+ * of nf_tables or all of it; there the tunnel works with less protection.
  */
 import { isRefusal } from '../netlink/errors.ts';
 import { type NfTable, removeTables, replaceTables } from '../netlink/nftables.ts';
@@ -37,7 +37,7 @@ export async function setFirewall(
   warn(`${refusal.message}; going on without: ${lost.join('; ')}`);
 }
 
-/** @returns the error of a kernel that does not support it */
+/** Tries to install rules. @returns the error of a kernel that does not support them */
 async function tryTables(port: NetlinkPort, tables: readonly NfTable[]): Promise<Error | undefined> {
   try {
     await replaceTables(port, tables);
@@ -48,10 +48,13 @@ async function tryTables(port: NetlinkPort, tables: readonly NfTable[]): Promise
   }
 }
 
-/** Removes both tables; missing ones are fine. @throws NetlinkError for the first one that cannot be removed, after trying both */
+/**
+ * Removes both tables, if they exist.
+ * @throws NetlinkError for the first table that cannot be removed, after trying both
+ */
 export async function removeFirewall(port: NetlinkPort, name: string): Promise<void> {
   const failures: unknown[] = [];
-  // one at a time: a kernel without IPv6 refuses only its table
+  // one request per table: a kernel without IPv6 refuses only its own table
   for (const family of [4, 6] as const)
     try {
       await removeTables(port, [{ family, name }]);

@@ -1,6 +1,7 @@
 /**
- * Runs the hooks of a file as wg-quick does: by bash(1) with `-e` and `pipefail`, each in a separate shell, with INTERFACE
- * and CONFIG_FILE set. Without bash, sh(1) runs them. It does not notice every failure, and a warning says so.
+ * Runs the hooks of a file as wg-quick does: by bash(1) with `-e` and `pipefail`, each in a
+ * separate shell, with INTERFACE and CONFIG_FILE set. Without bash, sh(1) runs them. sh does not
+ * notice every failure, and a warning says so.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { realpathSync } from 'node:fs';
@@ -18,13 +19,15 @@ export interface Shell {
 }
 
 /**
- * Uses a function and eval, as wg-quick does, so that `return` and `local` work. Uses a subshell, as wg-quick does: bash 5.2
- * prints an error (pop_var_context) if `-e` ends it inside a function.
+ * The function and eval make `return` and `local` work, as in wg-quick. The subshell, also as in
+ * wg-quick, avoids an error that bash 5.2 prints (pop_var_context) if `-e` ends it inside a
+ * function.
  */
 const BODY = '_wgts_hook() { (eval "$1"); }; _wgts_hook "$1"';
 const PIPE = /(?<!\|)\|(?!\|)/;
 /**
- * Runs one hook to its end, with our input and output. Does not wait for what it leaves in the background.
+ * Runs one hook to its end, with our input and output. Does not wait for processes that it leaves
+ * in the background.
  * @throws Error with the hook and its status
  */
 export async function runHook(
@@ -38,7 +41,7 @@ export async function runHook(
     warn(
       `the hook \`${command}' has a pipe, and ${path} cannot say whether a program before the last one failed; install bash`,
     );
-  // LC_ALL: hooks parse the output of programs in the language that they were written for
+  // LC_ALL: hooks parse the output of programs in the language they were written for
   const env = { ...process.env, LC_ALL: 'C', INTERFACE: name, CONFIG_FILE: realPath(file) };
   let child: ChildProcess;
   try {
@@ -50,7 +53,10 @@ export async function runHook(
   if (how !== undefined) throw problem('EPROGRAM', `the hook \`${command}' ended with ${how}`);
 }
 
-/** @returns bash if it is on the PATH, else sh with the options that it supports */
+/**
+ * Finds the shell for hooks.
+ * @returns bash if it is on the PATH, else sh with the options that it supports
+ */
 export async function findShell(searched?: string, sh = '/bin/sh'): Promise<Shell> {
   const bash = findProgram('bash', searched);
   if (bash !== undefined)

@@ -1,6 +1,7 @@
 /**
- * Watches an interface that is up: resolves the names of silent peers again, and notices when the interface is taken down
- * or its process dies. Under `wgts up --watch`, which systemd or a container runs.
+ * Watches an interface that is up: resolves the names of silent peers again, and notices when the
+ * interface is taken down or its process dies. It implements `wgts up --watch`, which systemd or a
+ * container runs.
  */
 
 import { EndpointFollower, type EndpointFollowerOptions } from './endpoint-follower.ts';
@@ -10,10 +11,13 @@ export interface WatchOptions extends EndpointFollowerOptions {
   readonly interval: number;
 }
 
-/** Why a watch ended: on request, because another program took the interface down, or because its process died. */
+/**
+ * Why a watch ended: on request, because another program took the interface down, or because its
+ * process died.
+ */
 export type WatchEnd = 'stopped' | 'down' | 'lost';
 
-/** Watches until one of these. @throws Error if netlink events stop */
+/** Watches until one of these happens. @throws Error if netlink events stop */
 export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
   const { machine, file, signal, interval } = options;
   const { name } = file;
@@ -25,7 +29,7 @@ export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
       const follower = new EndpointFollower(options, reject);
       watching.push(follower);
       const look = async (): Promise<void> => {
-        // one check at a time waits for a userspace device that hangs
+        // checks do not overlap, since a userspace device may hang
         const status = await machine.devices.status(name);
         if (!status) return resolve(machine.readState(name)?.phase === 'up' ? 'lost' : 'down');
         machine.devices.eraseSecrets(status);

@@ -1,9 +1,10 @@
 /**
- * Finds out whether the packet marks of kube-proxy or kubelet may be active in this network namespace. Both drop or
- * masquerade packets with their bits, so our mark must not contain them. A wrong yes costs only a different number, so every
- * sign counts: their rules where visible (nftables, including iptables-nft; iptables-legacy through its own program, since it
- * has no netlink), and otherwise the programs that create the rules. The environment of a pod is not a sign: a pod mostly
- * has a separate network namespace.
+ * Detects whether the packet marks of kube-proxy or kubelet may be active in this network
+ * namespace. Both drop or masquerade packets that have their bits set, so our mark must not contain
+ * those bits. A false positive only costs a different number, so every sign counts: the rules where
+ * they are visible (nftables, including iptables-nft; iptables-legacy through its own program,
+ * since it has no netlink), and otherwise the programs that create the rules. The environment of a
+ * pod is not a sign: a pod mostly has a separate network namespace.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -16,7 +17,11 @@ import { findProgram } from './program.ts';
 const PROGRAMS = new Set(['kubelet', 'kube-proxy', 'k3s', 'k3s-server', 'k3s-agent', 'rke2', 'k0s', 'kubelite']);
 const FOLDERS = ['/var/lib/kubelet', '/etc/kubernetes'];
 
-/** @returns the first sign, for people: `nftables chain KUBE-MARK-MASQ`, `kubelet is running (process 712)`, `/var/lib/kubelet` */
+/**
+ * Looks for signs of Kubernetes.
+ * @returns the first sign, for people: `nftables chain KUBE-MARK-MASQ`, `kubelet is running
+ * (process 712)`, `/var/lib/kubelet`
+ */
 export async function findKubernetes(port: NetlinkPort, proc = '/proc'): Promise<string | undefined> {
   for (const { table, name } of await listChains(port))
     if (name.startsWith('KUBE-') || table === 'kube-proxy') return `nftables chain ${name} of table ${table}`;
@@ -27,7 +32,10 @@ export async function findKubernetes(port: NetlinkPort, proc = '/proc'): Promise
   return findProcess(proc);
 }
 
-/** Runs the program only if this namespace has such tables: the program itself would make the kernel load them. */
+/**
+ * Runs the program only if this namespace has such tables, since the program would make the kernel
+ * load them.
+ */
 async function findLegacyChain(proc: string): Promise<string | undefined> {
   for (const [names, programs] of LEGACY) {
     if (firstLine(`${proc}/net/${names}`) === '') continue;
@@ -45,12 +53,12 @@ const LEGACY = [
 /** A node of a large cluster has tens of thousands of rules. */
 const LEGACY_LIMITS = { timeout: 10_000, maxBuffer: 256 * 1024 * 1024 };
 
-/** Returns an empty text on failure. */
+/** Returns the output of a program; an empty text on failure. */
 function outputOf(program: string): Promise<string> {
   return new Promise(resolve => execFile(program, LEGACY_LIMITS, (_error, stdout) => resolve(stdout)));
 }
 
-/** Considers only processes of this network namespace: others create their rules elsewhere. */
+/** Searches only processes of this network namespace: others create their rules elsewhere. */
 function findProcess(proc: string): string | undefined {
   const own = linkOf(`${proc}/self/ns/net`);
   for (const pid of entries(proc).filter(entry => /^[0-9]+$/.test(entry))) {
@@ -69,7 +77,7 @@ function entries(folder: string): string[] {
   }
 }
 
-/** Returns undefined for a link that cannot be read. */
+/** Returns the target of a link; undefined if it cannot be read. */
 function linkOf(path: string): string | undefined {
   try {
     return readlinkSync(path);
@@ -78,7 +86,7 @@ function linkOf(path: string): string | undefined {
   }
 }
 
-/** Returns an empty text for a process that has ended. */
+/** Returns the first line of a file; an empty text for a process that has ended. */
 function firstLine(path: string): string {
   try {
     return readFileSync(path, 'utf8').split('\n')[0]!;

@@ -33,7 +33,10 @@ export interface Machine extends QuickHost {
   close(): void;
 }
 
-/** @throws NetlinkError; Error when the addon is not built */
+/**
+ * Opens what src/quick needs of this machine.
+ * @throws NetlinkError; Error when the addon is not built
+ */
 export function openMachine(options: MachineOptions): Machine {
   const port = nativeNetlink(loadAddon());
   const network = new Network(port);

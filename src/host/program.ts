@@ -8,7 +8,7 @@ import { ending } from './child.ts';
 export interface ProgramOptions {
   /** Its standard input. */
   readonly input?: string;
-  /** Milliseconds until the program and its children are killed. */
+  /** Milliseconds after which the program and its children are killed. */
   readonly limit?: number;
 }
 
@@ -22,9 +22,9 @@ export async function runProgram(
   { input = '', limit = LIMIT_MS }: ProgramOptions = {},
 ): Promise<void> {
   const line = `${path} ${args.join(' ')}`;
-  // a separate group, so that its children can be killed too
+  // a separate process group, so that its children can be killed too
   const child = spawn(path, args, { stdio: ['pipe', 'inherit', 'inherit'], detached: true });
-  // a program that reads no input is not an error
+  // a program that does not read its input is not an error
   child.stdin!.on('error', () => {}).end(input);
   let late = false;
   const timer = setTimeout(() => {
@@ -41,7 +41,7 @@ export async function runProgram(
   }
 }
 
-/** @returns the path of a program; undefined if the PATH has no executable of that name */
+/** Finds a program. @returns its path; undefined if the PATH has no executable of that name */
 export function findProgram(name: string, path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`): string | undefined {
   return path
     .split(delimiter)

@@ -1,4 +1,7 @@
-/** Reads a configuration file. For one that cannot be read, the error lists existing files or names the missing right. */
+/**
+ * Reads a configuration file. If it cannot be read, the error lists existing files or names the
+ * missing right.
+ */
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { INTERFACE_NAME_MAX } from '../base/interface-name.ts';
@@ -13,7 +16,7 @@ const OTHERS = 0o007;
 const LARGEST_FILE = 64 << 20;
 const MOST_LISTED = 10;
 
-/** @returns bytes that the caller erases. @throws ConfigError */
+/** Reads a configuration file. @returns bytes that the caller erases. @throws ConfigError */
 export function readConfigFile(path: string, warn: (message: string) => void): Uint8Array {
   try {
     const bytes = readSecretFile(path, LARGEST_FILE);

@@ -1,6 +1,7 @@
 /**
- * /run/wireguard-ts: one file per network namespace and interface that `wgts up` created, and a lock, so that only one `up`
- * or `down` of an interface runs at a time. The lock is a socket name that ends with its process in every case.
+ * /run/wireguard-ts: one file per network namespace and interface that `wgts up` created, and a
+ * lock, so that only one `up` or `down` of an interface runs at a time. The lock is the name of a
+ * socket, which the kernel frees however its process ends.
  */
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -29,7 +30,11 @@ export function writeState(state: QuickState): void {
   replace(statePath(state.name), formatState(state));
 }
 
-/** Saves a configuration that could not be written to its own file. The only file here with secrets. @returns its path */
+/**
+ * Saves a configuration that could not be written to its own file. No other file here contains
+ * secrets.
+ * @returns its path
+ */
 export function rescueFile(name: string, text: string): string {
   const path = statePath(name).replace(/json$/, 'conf');
   replace(path, text);
@@ -48,7 +53,8 @@ export function statePath(name: string): string {
 /**
  * Locks an interface.
  * @param patience milliseconds to wait for another process
- * @returns the function that unlocks. @throws Error with `code` EBUSY if another process holds the lock
+ * @returns the function that unlocks
+ * @throws Error with `code` EBUSY if another process holds the lock
  */
 export async function lock(name: string, patience = 0): Promise<() => void> {
   for (const end = performance.now() + patience; ; await sleep(PAUSE_MS))
@@ -65,7 +71,7 @@ function tryLock(name: string): Promise<() => void> {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? problem('EBUSY', `another wgts is at work on ${name}`) : error),
     );
-    // in Linux's abstract namespace, which each network namespace has separately
+    // a name in Linux's abstract namespace, which is separate for each network namespace
     server.listen(`\0wireguard-ts/${name}`, () => {
       server.unref();
       resolve(() => void server.close());

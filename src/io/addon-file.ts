@@ -1,6 +1,7 @@
 /**
- * Finds the addon of this machine: native/build/wireguard.node if it was built here, otherwise the file of native/prebuilt
- * for this processor and C library. scripts/build-native.mjs decides whether to build one.
+ * Finds the addon of this machine: native/build/wireguard.node if it was built here, otherwise the
+ * file of native/prebuilt for this processor and C library. scripts/build-native.mjs decides
+ * whether to build one.
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,14 +28,18 @@ export function addonPaths(native: string = NATIVE): string[] {
   return ['build/wireguard.node', `prebuilt/${prebuiltName()}.node`].map(name => join(native, name));
 }
 
-/** Returns the name of this machine's file in native/prebuilt without its suffix, like linux-x64-glibc. */
+/**
+ * Returns the name of this machine's file in native/prebuilt without its suffix, like
+ * linux-x64-glibc.
+ */
 export function prebuiltName(): string {
   return `${process.platform}-${process.arch}-${hasMuslLoader(process.execPath) ? 'musl' : 'glibc'}`;
 }
 
 /**
- * Reports whether a 64-bit little-endian ELF program is started by musl's dynamic loader. This takes 0.1 ms, where
- * process.report.getReport() takes 30. A file that cannot be read, or has another format, counts as not.
+ * Reports whether a 64-bit little-endian ELF program is started by musl's dynamic loader. This
+ * takes 0.1 ms, while process.report.getReport() takes 30. Returns false for a file that cannot be
+ * read or has another format.
  */
 export function hasMuslLoader(program: string): boolean {
   let file: number | undefined;

@@ -1,7 +1,8 @@
 /**
- * Queues datagrams between their arrival and receive(), for adapters that get them one by one. Handshakes have a separate
- * queue, as in the addon's sockets (native/udp-steer.c), so that a flood of them displaces no transport data. Each queue is
- * bounded, and drops and counts further datagrams.
+ * Queues datagrams between their arrival and receive(), for adapters that get them one by one.
+ * Handshakes have a separate queue, as in the addon's sockets (native/udp-steer.c), so that a flood
+ * of them displaces no transport data. Each queue is bounded: it drops and counts datagrams beyond
+ * its limit.
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import { DATAGRAM_STRIDE, type DatagramBatch } from '../packet/batch.ts';
@@ -44,7 +45,7 @@ export class DatagramQueue {
     return this.#truncated;
   }
 
-  /** @param tos the TOS byte; -1 if unknown */
+  /** Queues a datagram. @param tos the TOS byte; -1 if unknown */
   push(bytes: Uint8Array, endpoint: Uint8Array, tos: number): void {
     const queue = isHandshakeType(bytes, 0, bytes.length) ? this.#handshakes : this.#data;
     if (queue.length >= MOST_QUEUED) this.#overflowed++;
@@ -74,7 +75,7 @@ export class DatagramQueue {
     while (count < room && taken < queue.length) {
       const { bytes, endpoint, tos } = queue[taken]!;
       if (bytes.length > batch.slab.length) {
-        // it never fits, and would block the queue
+        // it never fits into a batch, and would block the queue
         this.#truncated++;
         taken++;
         continue;

@@ -1,6 +1,7 @@
 /**
- * Loads shared libraries from inside a single executable: the addon, and libIPSec_MB if present. The loader needs files, so
- * each becomes a file without a name: no program can replace it, and nothing stays behind, whatever ends the process.
+ * Loads shared libraries from inside a single executable: the addon, and libIPSec_MB if present.
+ * The loader needs files, so each library becomes a file without a name: no program can replace it,
+ * and it disappears however the process ends.
  */
 import {
   closeSync,
@@ -19,14 +20,20 @@ import { constants as os, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { getAsset } from 'node:sea';
 
-/** Where a package installs the same files. Loading them from here needs no other folder that is mounted without noexec. */
+/**
+ * Where a package installs the same files. Loading them from here needs no other folder without
+ * noexec.
+ */
 const PACKAGE_FOLDER = '/usr/lib/wireguard-ts';
 const ADDON = 'wireguard.node';
 const IPSEC_MB = 'libIPSec_MB.so.1';
 const OWN_FILES = '/proc/self/fd';
 /** For open(2); missing in node:fs. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
-/** For dlopen(3); missing in node:os. Node unloads a library that is no addon; this keeps it, so that the addon finds it by name. */
+/**
+ * For dlopen(3); missing in node:os. Node unloads a library that is not an addon. This flag keeps
+ * it loaded, so that the addon finds it by name.
+ */
 const RTLD_NODELETE = 0x1000;
 const GROUP_OR_OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
@@ -39,7 +46,7 @@ export function embeddedBinding<Binding extends { cipherProviders(): unknown }>(
   const addon = { exports: {} };
   load(ADDON, path => process.dlopen(addon, path));
   const binding = addon.exports as Binding;
-  // loads some 13 MB, which only a device needs
+  // this loads some 13 MB, which only a device needs
   const cipherProviders = () => {
     loadIpsecMb();
     return binding.cipherProviders();
@@ -49,7 +56,10 @@ export function embeddedBinding<Binding extends { cipherProviders(): unknown }>(
 
 let isIpsecMbTried = false;
 
-/** Prefers the library of this system, which may be newer. Without any, the addon reports what is missing. */
+/**
+ * Loads libIPSec_MB. Prefers the library of this system, which may be newer. If neither loads, the
+ * addon reports what is missing.
+ */
 function loadIpsecMb(): void {
   if (isIpsecMbTried || process.arch !== 'x64') return;
   isIpsecMbTried = true;
@@ -57,7 +67,7 @@ function loadIpsecMb(): void {
     try {
       process.dlopen({ exports: {} }, path, os.dlopen.RTLD_NOW | RTLD_NODELETE);
     } catch (error) {
-      // loaded, but no addon
+      // loaded, although it is not an addon
       if (!/did not self-register/.test((error as Error).message)) throw error;
     }
   };
@@ -90,7 +100,7 @@ function load(asset: string, open: (path: string) => void): void {
   );
 }
 
-/** Returns the folders to try, those in memory first. */
+/** Returns the folders to try, the folders in memory first. */
 function folders(): string[] {
   const all = [
     '/dev/shm',
@@ -120,7 +130,10 @@ function packageFile(asset: string): { readonly path: string } | undefined {
   }
 }
 
-/** Keeps the file open: the loader identifies libraries by path, and would take another file with the same number for this one. */
+/**
+ * Opens a library by a path of its bytes. The file stays open after success: the loader identifies
+ * libraries by path, and would take another file with the same number for this one.
+ */
 function openIn(folder: string, bytes: Uint8Array, open: (path: string) => void): void {
   if (!existsSync(OWN_FILES)) {
     openNamed(folder, bytes, open);
@@ -140,12 +153,15 @@ function openNameless(folder: string): number {
   try {
     return openSync(folder, O_TMPFILE | constants.O_RDWR | constants.O_EXCL, 0o700);
   } catch {
-    // a file system without O_TMPFILE, such as overlayfs before Linux 6.1: remove the name before writing the content
+    // a file system without O_TMPFILE, such as overlayfs before Linux 6.1: remove the name before
+    // writing the content
     return inOwnFolder(folder, path => openSync(path, 'wx+', 0o700));
   }
 }
 
-/** Uses a named file where /proc is missing, since a nameless file has no path there. */
+/**
+ * Opens a library by the name of a file, where /proc is missing: a nameless file has no path there.
+ */
 function openNamed(folder: string, bytes: Uint8Array, open: (path: string) => void): void {
   const { uid, mode } = statSync(folder);
   if (uid !== 0 && uid !== process.geteuid?.())
@@ -162,14 +178,17 @@ function openNamed(folder: string, bytes: Uint8Array, open: (path: string) => vo
   });
 }
 
-/** Passes the path of a file to create, in a folder that only we can enter and that is removed at once. */
+/**
+ * Calls back with the path of a file to create, in a folder that only we can enter and that is
+ * removed at once.
+ */
 function inOwnFolder<T>(parent: string, use: (path: string) => T): T {
   const folder = mkdtempSync(join(parent, 'wireguard-ts-'));
   const path = join(folder, 'library');
   try {
     return use(path);
   } finally {
-    // not recursive: the parent's owner could have replaced this folder
+    // not recursive: the owner of the parent could have replaced this folder
     try {
       if (existsSync(path)) unlinkSync(path);
     } finally {

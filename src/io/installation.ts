@@ -1,8 +1,10 @@
 /**
  * Finds the files of this program, and the command to start it again, in each form of distribution:
  *
- * - a clone, an npm package or the image: Node runs `dist/program/NAME.cjs` (scripts/bundle.mjs), or `dist/cli/NAME.js` where no bundle was made;
- * - a single executable (scripts/package/executable.mjs): Node and both programs in one file, which its argv[0] chooses from.
+ * - A clone, an npm package or the image: Node runs `dist/program/NAME.cjs` (scripts/bundle.mjs),
+ *   or `dist/cli/NAME.js` without a bundle.
+ * - A single executable (scripts/package/executable.mjs): one file contains Node and both programs,
+ *   and argv[0] chooses between them.
  *
  * No other file knows these paths.
  */
@@ -18,7 +20,7 @@ export interface ProgramStart {
   readonly file: string;
   /** Arguments before the program's own. */
   readonly args: readonly string[];
-  /** argv[0], by which a single executable chooses its program. */
+  /** The argv[0] by which a single executable chooses its program. */
   readonly argv0: string;
 }
 
@@ -26,7 +28,8 @@ export interface ProgramStart {
 export const isExecutable = isSea();
 
 /**
- * Returns the command that starts a program of this installation with the current Node and its options.
+ * Returns the command that starts a program of this installation with the current Node and its
+ * options.
  * @throws Error if the installation has no such program
  */
 export function programStart(name: ProgramName): ProgramStart {
@@ -36,7 +39,10 @@ export function programStart(name: ProgramName): ProgramStart {
   return { file: process.execPath, args: [...options, programFile(name)], argv0: process.execPath };
 }
 
-/** Returns the text of a file by its path from the root of the package. A single executable holds some files as assets. */
+/**
+ * Returns the text of a file, given by its path from the root of the package. A single executable
+ * holds some files as assets.
+ */
 export function installedText(path: string): string {
   return isExecutable ? getAsset(path, 'utf8') : readFileSync(join(packageRoot(), path), 'utf8');
 }
@@ -46,7 +52,10 @@ export function version(): string {
   return (JSON.parse(installedText('package.json')) as { version: string }).version;
 }
 
-/** Returns the folder of package.json; src/io, dist/io and dist/program are at the same depth. */
+/**
+ * Returns the folder that contains package.json. src/io, dist/io and dist/program are equally deep
+ * in it.
+ */
 export function packageRoot(): string {
   return fileURLToPath(new URL('../..', import.meta.url));
 }

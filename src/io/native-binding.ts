@@ -1,6 +1,7 @@
 /**
- * The addon (io/addon-file.ts chooses the file), and the types of its exports. The functions are thin: io/tun.ts, io/udp.ts
- * and io/native-cipher.ts adapt them to the ports, and are their only callers.
+ * Loads the addon (io/addon-file.ts chooses the file), and declares the types of its exports. Its
+ * functions are thin. Their only callers are io/tun.ts, io/udp.ts and io/native-cipher.ts, which
+ * adapt them to the ports.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -55,7 +56,7 @@ interface UdpInfo {
   readonly truncated: number;
 }
 
-/** The functions of the addon. Each is documented in native/, above its definition. */
+/** The functions of the addon. Each one is documented in native/, above its definition. */
 export interface NativeBinding extends CipherBinding, CryptoBinding {
   clockBoot(): number;
   pollStart(fd: number, callback: (waited: number) => void): PollHandle;
@@ -70,7 +71,10 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   netlinkReceive(netlink: NetlinkHandle, slab: Uint8Array, desc: Int32Array): number;
   netlinkClose(netlink: NetlinkHandle): void;
   notifySend(path: string, text: string): void;
-  /** Forbids core dumps and reads of this process's memory by its user, for the rest of its life. */
+  /**
+   * Forbids core dumps, and reads of this process's memory by other processes of its user, until it
+   * ends.
+   */
   forbidDumps(): void;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunFd(tun: TunHandle): number;
@@ -107,7 +111,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   udpClose(udp: UdpHandle): void;
 }
 
-/** For noticesOpen, and what noticesDrain answers (native/notices.c). */
+/** Bits for noticesOpen and in the result of noticesDrain (native/notices.c). */
 export const NOTICE_LINKS = 1;
 export const NOTICE_ROUTES = 2;
 
@@ -117,7 +121,7 @@ let loaded: NativeBinding | undefined;
 let loadedFrom: string | undefined;
 
 /**
- * Returns the addon, which is loaded once.
+ * Returns the addon, and loads it on the first call.
  * @throws Error with a remedy if the addon is missing or cannot be loaded
  */
 export function nativeBinding(): NativeBinding {
@@ -128,7 +132,7 @@ export function nativeBinding(): NativeBinding {
   }
   const first = addonPath();
   const problems: string[] = [];
-  // a copied folder may hold a build of another machine; the prebuilt one has the same version
+  // a copied folder may contain another machine's build; the prebuilt addon has the same version
   for (const path of addonPaths().filter(path => path === first || existsSync(path))) {
     try {
       loaded = createRequire(import.meta.url)(path) as NativeBinding;
@@ -148,7 +152,7 @@ export function loadedAddon(): string | undefined {
   return loadedFrom;
 }
 
-/** Returns whether nativeBinding() works. */
+/** Reports whether nativeBinding() works. */
 export function hasNativeBinding(): boolean {
   try {
     nativeBinding();

@@ -1,11 +1,14 @@
 /**
- * The transport cipher of the addon (native/cipher.c): one call per batch. Its AEAD is fixed when it is created: a named
- * provider, or the fastest on this machine that passes its self-test.
+ * The transport cipher of the addon (native/cipher.c): one call per batch. Its AEAD is fixed when
+ * it is created: a named provider, or the fastest on this machine that passes its self-test.
  */
 import type { TransportCipher } from '../protocol/transport-cipher.ts';
 import { MAX_KEY_SLOTS } from '../protocol/transport-cipher.ts';
 
-/** The native half of a cipher. With the last reference the addon erases its keys and frees it. */
+/**
+ * The native half of a cipher. The addon erases its keys and frees it when the last reference is
+ * gone.
+ */
 export type CipherHandle = object;
 
 /** An AEAD provider and its state on this machine. */
@@ -26,9 +29,15 @@ export interface CipherBinding {
   cipherEraseKey(cipher: CipherHandle, slot: number): void;
   cipherSeal(cipher: CipherHandle, input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void;
   cipherOpen(cipher: CipherHandle, slab: Uint8Array, jobs: Int32Array, count: number): void;
-  /** Segments written `stride` bytes apart; 0: malformed; -1: they do not fit into `out`. For tests and benchmarks. */
+  /**
+   * Returns the number of segments written `stride` bytes apart; 0: malformed; -1: they do not fit
+   * into `out`. For tests and benchmarks.
+   */
   offloadSplit(slab: Uint8Array, offset: number, length: number, out: Uint8Array, stride: number): number;
-  /** As Coalescer.merge() of packet/coalesce.ts, with its two arrays given. For tests and benchmarks. */
+  /**
+   * Does what Coalescer.merge() of packet/coalesce.ts does, in two arrays of the caller. For tests
+   * and benchmarks.
+   */
   offloadMerge(
     slab: Uint8Array,
     desc: Int32Array,
@@ -41,8 +50,9 @@ export interface CipherBinding {
 
 /**
  * Makes a cipher.
- * @param provider one by name, or undefined for the fastest. Throws an Error that says what is wrong with a named one.
- * @returns undefined if no provider works here (and none was named): the TypeScript twin must do.
+ * @param provider the name of an AEAD provider; undefined for the fastest
+ * @returns undefined if no provider was named and none works here: use the TypeScript twin
+ * @throws Error that says why a named provider cannot be used
  */
 export function createNativeCipher(binding: CipherBinding, provider?: string): NativeCipher | undefined {
   const all = binding.cipherProviders();

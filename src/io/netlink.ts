@@ -1,4 +1,7 @@
-/** The kernel's netlink through the addon (native/netlink.c). An open channel keeps the process alive, like every socket. */
+/**
+ * The kernel's netlink through the addon (native/netlink.c). Like every socket, an open channel
+ * keeps the process alive.
+ */
 import { constants } from 'node:os';
 import type { NetlinkChannel, NetlinkPort, NetlinkReceiver } from '../netlink/port.ts';
 import { type NativeBinding, type NetlinkHandle, nativeBinding, type PollHandle } from './native-binding.ts';
@@ -6,7 +9,7 @@ import { type NativeBinding, type NetlinkHandle, nativeBinding, type PollHandle 
 const SLAB_SIZE = 256 * 1024;
 const DATAGRAMS = 64;
 const STRIDE = 2;
-/** Limit of reading in one turn of the loop when it is behind. */
+/** Limit of messages read in one turn of the loop, for a reader that has fallen behind. */
 const ROUNDS = 64;
 const { ENOBUFS, EMSGSIZE } = constants.errno;
 
@@ -30,8 +33,9 @@ class NativeChannel implements NetlinkChannel {
   readonly #desc = new Int32Array(DATAGRAMS * STRIDE);
   #poll: PollHandle | undefined;
   /**
-   * The receive buffer overflowed (ENOBUFS) and listeners have not been notified. Until the queue is drained, the kernel
-   * drops further messages without another report, so a resync must come after that.
+   * The receive buffer overflowed (ENOBUFS) and listeners have not been notified. Until the queue
+   * is drained, the kernel drops further messages without another report, so a resync must come
+   * after that.
    */
   #behind = false;
 
@@ -70,7 +74,7 @@ class NativeChannel implements NetlinkChannel {
       const [at, length] = [this.#desc[STRIDE * i]!, this.#desc[STRIDE * i + 1]!];
       if (length >= 0) {
         const datagram = this.#slab.slice(at, at + length);
-        // the keys of a device pass through here
+        // the keys of a device pass through this buffer
         this.#slab.fill(0, at, at + length);
         this.#receiver.datagram(datagram);
       } else if (length === -ENOBUFS || length === -EMSGSIZE) this.#behind = true;

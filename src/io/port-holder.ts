@@ -1,20 +1,24 @@
 /**
- * Finds the program that holds a UDP port: /proc/net/udp names the socket, /proc/PID/fd its owner. Only root sees the
- * sockets of other users' processes. Those of other PID namespaces are invisible.
+ * Finds the program that holds a UDP port: /proc/net/udp names the socket, /proc/PID/fd its owner.
+ * Only root sees the sockets of other users' processes. Sockets of other PID namespaces are
+ * invisible.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 interface BoundSocket {
   readonly family: 'IPv4' | 'IPv6';
   readonly uid: number;
-  /** 0: a socket of the kernel itself. */
+  /** The inode 0 means a socket of the kernel itself. */
   readonly inode: string;
 }
 
 const TABLES = { IPv4: '/proc/net/udp', IPv6: '/proc/net/udp6' } as const;
 const NAME_MAX = 40;
 
-/** Returns `process 123 (dnsmasq) for IPv4 and IPv6`, or the visible part of it; undefined if no socket has the port. */
+/**
+ * Returns a text such as `process 123 (dnsmasq) for IPv4 and IPv6`, or the visible part of it;
+ * undefined if no socket has the port.
+ */
 export function portHolder(port: number): string | undefined {
   const sockets = [...boundTo(port, 'IPv4'), ...boundTo(port, 'IPv6')];
   const [first] = sockets;
@@ -47,7 +51,10 @@ function ownerOf(inodes: ReadonlySet<string>): string | undefined {
     );
 }
 
-/** Returns the program's name without arguments, which may be secrets; for a WireGuard program also its interface. */
+/**
+ * Returns the program's name without arguments, which may be secrets. For a WireGuard program, the
+ * interface follows.
+ */
 function describeProcess(pid: string): string {
   const words = textOf(`/proc/${pid}/cmdline`).split('\0');
   const names = words.map(word => word.slice(word.lastIndexOf('/') + 1).replace(/\.c?js$/, ''));
@@ -61,7 +68,9 @@ function linesOf(path: string): string[] {
   return textOf(path).split('\n').slice(1);
 }
 
-/** Returns an empty text if the file cannot be read: processes end, and most belong to other users. */
+/**
+ * Returns an empty text if the file cannot be read: processes end, and most belong to other users.
+ */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'latin1');

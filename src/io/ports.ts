@@ -1,6 +1,7 @@
 /**
- * What the daemon needs from the world, as types only. Adapters: native (the addon), node:dgram, and in-memory twins; each
- * passes the contract suite in test/contract. No method throws for what the network did; errors are numbers and counters.
+ * The types of what the daemon needs from the world. Their adapters are native (the addon),
+ * node:dgram, and twins in memory; each passes the contract suite in test/contract. No method
+ * throws for a failure of the network: errors are numbers and counters.
  */
 import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
 
@@ -10,37 +11,41 @@ export interface TunStatus {
   readonly up: boolean;
   /** MTU in bytes. */
   readonly mtu: number;
-  /** The interface's name now; it may have been renamed. */
+  /** The interface's current name; it may have been renamed. */
   readonly name: string;
 }
 
 /**
  * Called when there may be something to read. `waited` is the total of milliseconds that this
- * thread's event loop has waited for events since its start; while it waits, nothing can be read.
- * Absent where the adapter does not know it.
+ * thread's event loop has spent waiting for events since it started; while it waits, nothing can be
+ * read. Absent where the adapter does not know it.
  */
 export type Wake = (waited?: number) => void;
 
 /** A device that IP packets are read from and written to, in batches ({@link PacketBatch}). */
 export interface Tun {
   /**
-   * Fills the batch with waiting packets, `most` at most, from the start of its slab. Never blocks.
-   * @returns the number of packets (also in batch.count); 0 when none wait; -1 when the device is gone for good.
+   * Fills the batch with waiting packets, at most `most`, from the start of its slab. Never blocks.
+   * @returns the number of packets (also in batch.count); 0 when no packet waits; -1 when the
+   * device is gone for good
    */
   read(batch: PacketBatch, most?: number): number;
   /**
-   * Writes every packet, merged where the device can take that. Packets that the kernel refuses (device down, queue full)
-   * are dropped and counted.
-   * @returns how many packets were dropped, or -1 when the device is gone.
+   * Writes every packet, merged where the device supports that. Packets that the kernel refuses
+   * (device down, queue full) are dropped and counted.
+   * @returns how many packets were dropped, or -1 when the device is gone
    */
   write(batch: PacketBatch): number;
   /** Returns the interface's state, or undefined when the device is gone. */
   status(): TunStatus | undefined;
   /** Calls back whenever there may be something to read, until closed. Level triggered. */
   onReadable(callback: Wake): void;
-  /** Calls back when status() may have changed; adapters without a notice call at least once a second. */
+  /**
+   * Calls back when status() may have changed. Adapters that get no notice call at least once a
+   * second.
+   */
   onStatus(callback: () => void): void;
-  /** What the kernel granted, for people: e.g. ['csum', 'tso4', 'tso6', 'uso']. */
+  /** The offloads that the kernel granted, for people: e.g. ['csum', 'tso4', 'tso6', 'uso']. */
   readonly offloads: readonly string[];
   /** Named counters that only grow. */
   counters(): Readonly<Record<string, number>>;
@@ -53,19 +58,22 @@ export interface Udp {
   /** The port in use. */
   readonly port: number;
   /**
-   * Fills the batch with waiting datagrams, `most` descriptors at most, except those that receiveHandshakes() gives. Never blocks.
-   * @returns how many (also in batch.count).
+   * Fills the batch with waiting datagrams, at most `most` descriptors. Leaves those that
+   * receiveHandshakes() returns. Never blocks.
+   * @returns how many (also in batch.count)
    */
   receive(batch: DatagramBatch, most?: number): number;
   /**
-   * As receive(), for the queue of handshake messages. They wait apart, so that no flood of them delays or displaces transport data.
-   * Always empty where the system offers no second queue; then they come with receive().
+   * Does what receive() does, for the queue of handshake messages. They wait separately, so that no
+   * flood of them delays or displaces transport data. Where the system offers no second queue, this
+   * one is always empty, and handshakes arrive by receive().
    */
   receiveHandshakes(batch: DatagramBatch): number;
   /**
-   * Sends every datagram, without UDP_SEGMENT where that fails, with the local part of the endpoint where it has one. What could
-   * not be sent has its errno in DATAGRAM_ERROR, everything else 0 there. A full socket buffer is waited for only briefly.
-   * @returns how many had an error.
+   * Sends every datagram: without UDP_SEGMENT where that fails, and from the endpoint's local
+   * address if it has one. DATAGRAM_ERROR holds the errno of each datagram that could not be sent,
+   * and 0 for the others. Waits only briefly for a full socket buffer.
+   * @returns how many had an error
    */
   send(batch: DatagramBatch): number;
   /**
@@ -77,14 +85,17 @@ export interface Udp {
   onReadable(callback: Wake): void;
   /** Calls back whenever receiveHandshakes() may have something, until closed. */
   onHandshakes(callback: () => void): void;
-  /** Calls back when addresses or routes changed: a local address kept with an endpoint may no longer be the right one. */
+  /**
+   * Calls back when addresses or routes changed: an endpoint's local address may no longer be
+   * right.
+   */
   onRoutesChanged(callback: () => void): void;
   /**
-   * Reports that the path to a peer may be another, so an offload that was refused too often may be
-   * tried again.
+   * Reports that the path to a peer may have changed, so that an offload that was refused too often
+   * may be tried again.
    */
   networkChanged?(): void;
-  /** What the kernel granted, for people. */
+  /** The offloads that the kernel granted, for people. */
   readonly offloads: readonly string[];
   /** Named counters that only grow. */
   counters(): Readonly<Record<string, number>>;
@@ -100,7 +111,7 @@ export type OpenUdp = (port: number, mark: number) => Udp;
 
 /** The two clocks that a device needs. */
 export interface Clock {
-  /** Returns milliseconds since boot with suspend counted (CLOCK_BOOTTIME), with a fraction. */
+  /** Returns the milliseconds since boot, including suspend (CLOCK_BOOTTIME), with a fraction. */
   now(): number;
   /** Returns Unix time in nanoseconds. */
   wall(): bigint;

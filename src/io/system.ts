@@ -1,4 +1,4 @@
-/** What the addon asks of the system for the process: its clocks, and sd_notify(3) (native/notify.c). */
+/** What the addon does for the process as a whole: clocks, and sd_notify(3) (native/notify.c). */
 import { hasNativeBinding, type NativeBinding, nativeBinding } from './native-binding.ts';
 import type { Clock } from './ports.ts';
 
@@ -11,7 +11,10 @@ export function systemClock(): Clock {
   return { now: boot ?? (() => performance.now()), wall };
 }
 
-/** Milliseconds are enough: TAI64N timestamps are whitened to some 17 ms (protocol/tai64n.ts). */
+/**
+ * Milliseconds are precise enough: TAI64N timestamps are whitened to some 17 ms
+ * (protocol/tai64n.ts).
+ */
 function wall(): bigint {
   return BigInt(Date.now()) * 1_000_000n;
 }
@@ -25,6 +28,6 @@ export function notifyManager(binding: NativeBinding, socket: string | undefined
   try {
     binding.notifySend(socket, text);
   } catch {
-    // the tunnel does not depend on it
+    // the tunnel does not depend on the service manager
   }
 }

@@ -1,6 +1,7 @@
 /**
- * A Linux TUN device through the addon (native/tun*.c). Changes of its state come from rtnetlink. A periodic check finds
- * those that rtnetlink in our namespace does not report: a device that was moved to another namespace.
+ * A Linux TUN device through the addon (native/tun*.c). rtnetlink reports changes of its state. A
+ * periodic check finds the change that rtnetlink in our namespace does not report: the device was
+ * moved to another namespace.
  */
 import { MAX_BATCH, PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
 import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce.ts';
@@ -72,7 +73,7 @@ export class NativeTun implements Tun {
     this.#allowed = mergeable(granted);
   }
 
-  /** The descriptor, which stays owned here; -1 when closed. */
+  /** The descriptor, which the Tun keeps owning; -1 once closed. */
   get fd(): number {
     return this.#binding.tunFd(this.#handle);
   }
@@ -104,7 +105,10 @@ export class NativeTun implements Tun {
     return { up: this.#status[0] === 1, mtu: this.#status[1]!, name };
   }
 
-  /** Call when links, addresses or routes changed: ends pauses of merging after too many refusals. */
+  /**
+   * Call when links, addresses or routes changed. Ends pauses of merging that too many refusals
+   * caused.
+   */
   networkChanged(): void {
     if (!this.#closed) this.#binding.tunRetry(this.#handle);
   }
@@ -144,7 +148,7 @@ export class NativeTun implements Tun {
     this.#binding.tunClose(this.#handle);
   }
 
-  /** For tests: the next `count` merged writes fail with this errno. */
+  /** For tests: makes the next `count` merged writes fail with this errno. */
   failMerged(errno: number, count: number): void {
     this.#binding.tunFail(this.#handle, 1, errno, count);
   }

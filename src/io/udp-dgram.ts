@@ -1,6 +1,7 @@
 /**
- * UDP by node:dgram, for machines without the addon: one call per datagram, no offloads, no local address (so no sticky
- * source), no TOS, no mark. Datagrams wait in a bounded queue between their event and receive().
+ * UDP by node:dgram, for machines without the addon: one call per datagram, no offloads, no local
+ * address (so no sticky source), no TOS, no mark. Datagrams wait in a bounded queue between their
+ * event and receive().
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
@@ -31,7 +32,10 @@ const PORT_ATTEMPTS = 100;
 /** Limit of bytes that Node holds for us because the kernel has not accepted them. */
 const MOST_UNSENT = 7 << 20;
 const BUFFER = 7 << 20;
-/** Up to the first number, handshakes are passed on as they arrive; more are collected while they grow, up to the second. */
+/**
+ * Up to FEW_HANDSHAKES, handshakes are passed on as they arrive. More are collected while they keep
+ * arriving, up to GATHERED_HANDSHAKES.
+ */
 const FEW_HANDSHAKES = 8;
 const GATHERED_HANDSHAKES = 1024;
 const EAFNOSUPPORT = 97;
@@ -76,7 +80,7 @@ class DgramUdp implements Udp {
     this.port = v4.address().port;
     for (const socket of [v4, v6]) {
       socket?.on('message', (bytes, from) => this.#arrived(bytes, from));
-      // what the network says of a datagram sent earlier is nobody's here
+      // the network's error concerns an earlier datagram, which no caller waits for
       socket?.on('error', () => {
         this.#sendFailed++;
       });
@@ -121,7 +125,7 @@ class DgramUdp implements Udp {
     this.#wakeSoon();
   }
 
-  /** node:dgram keeps no local address, so there is nothing to forget. */
+  /** Does nothing: node:dgram keeps no local address that could become wrong. */
   onRoutesChanged(): void {}
 
   counters(): Readonly<Record<string, number>> {
@@ -157,9 +161,10 @@ class DgramUdp implements Udp {
   }
 
   /**
-   * Node reads some 32 datagrams per turn of its loop, and the engine processes as many. So a flood would wait in the kernel
-   * before the data, and the engine would not notice it. This drains the kernel's queue first: while more arrive, the
-   * handshakes wait one turn.
+   * Decides whether handshakes are passed on now. Node reads some 32 datagrams per turn of its
+   * loop, and the engine processes as many. A flood would therefore wait in the kernel in front of
+   * the data, and the engine would not notice it. So the kernel's queue is drained first: while
+   * more handshakes arrive, they wait one turn.
    */
   #handshakesDue(): boolean {
     const before = this.#gathered;
@@ -179,9 +184,9 @@ class DgramUdp implements Udp {
     const segment = batch.desc[d + DATAGRAM_SEGMENT]!;
     if (offset < 0 || length < 0 || segment < 0 || offset + length > batch.slab.length) return EINVAL;
     const port = (batch.endpoints[e + ENDPOINT_PORT]! << 8) | batch.endpoints[e + ENDPOINT_PORT + 1]!;
-    // node:dgram throws for it, and no socket receives there
+    // node:dgram throws for port 0, and no socket receives there
     if (port === 0) return EINVAL;
-    // the kernel would refuse it too, but after this call has returned
+    // the kernel refuses it too, but only after this call has returned
     if (Math.min(segment || length, length) > largestDatagram(family!)) return EMSGSIZE;
     const address = formatAddress(
       batch.endpoints.subarray(e + ENDPOINT_ADDRESS, e + ENDPOINT_ADDRESS + (family === 4 ? 4 : 16)),
@@ -191,7 +196,7 @@ class DgramUdp implements Udp {
     for (let at = 0; at === 0 || at < length; at += segment || Math.max(length, 1)) {
       const size = Math.min(segment || length, length - at);
       if (this.#unsent + size > MOST_UNSENT) return ENOBUFS;
-      // copy: Node sends later if the kernel is busy, and the slab is reused at once
+      // copy the bytes: Node sends later if the kernel is busy, and the slab is reused at once
       const copy = Buffer.from(batch.slab.subarray(offset + at, offset + at + size));
       this.#unsent += size;
       socket.send(copy, port, host, error => {
@@ -203,7 +208,7 @@ class DgramUdp implements Udp {
   }
 }
 
-/** Binds before it returns: bind waits only for the lookup, and our lookup answers at once. */
+/** Binds before it returns: bind only waits for the lookup, and our lookup answers at once. */
 function bindNow(type: 'udp4' | 'udp6', port: number): Socket {
   const family = type === 'udp4' ? 4 : 6;
   const socket = createSocket({

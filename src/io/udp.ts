@@ -1,6 +1,7 @@
 /**
- * UDP sockets through the addon (native/udp*.c), for IPv4 and IPv6: batches with recvmmsg and sendmmsg, UDP_GRO and UDP_SEGMENT, the
- * local address kept (PKTINFO), SO_MARK, and handshakes in sockets of their own.
+ * UDP sockets through the addon (native/udp*.c), for IPv4 and IPv6: batches with recvmmsg and
+ * sendmmsg, UDP_GRO and UDP_SEGMENT, the local address of each endpoint (PKTINFO), SO_MARK, and
+ * separate sockets for handshakes.
  */
 import { type DatagramBatch, MAX_BATCH } from '../packet/batch.ts';
 import {
@@ -22,7 +23,10 @@ const IPV6 = 2;
 const HANDSHAKES4 = 4;
 const HANDSHAKES6 = 8;
 
-/** Opens the sockets. @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...) that names the port */
+/**
+ * Opens the sockets.
+ * @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...) that names the port
+ */
 export function openNativeUdp(
   binding: NativeBinding,
   port: number,
@@ -61,7 +65,7 @@ export class NativeUdp implements Udp {
   }
 
   receive(batch: DatagramBatch, most = MAX_BATCH): number {
-    // both, if the loop did not report one
+    // read both sockets if the loop reported neither
     const sockets = this.#woken || IPV4 | IPV6;
     this.#woken = 0;
     batch.count = this.#binding.udpReceive(this.#handle, sockets, most, batch.slab, batch.desc, batch.endpoints);
@@ -124,13 +128,13 @@ export class NativeUdp implements Udp {
     this.#notices = notices;
     this.#noticing = this.#binding.pollStart(this.#binding.noticesFd(notices), () => {
       const what = this.#binding.noticesDrain(notices);
-      // the new route may use a device that can segment, or have another MTU
+      // the new route may use a device that can segment, or have a different MTU
       if (what !== 0) this.networkChanged();
       if (what & NOTICE_ROUTES) callback();
     });
   }
 
-  /** Enables UDP_SEGMENT again after too many refusals. */
+  /** Enables UDP_SEGMENT again after it was disabled for too many refusals. */
   networkChanged(): void {
     if (!this.#closed) this.#binding.udpRetry(this.#handle);
   }
@@ -149,7 +153,7 @@ export class NativeUdp implements Udp {
     this.#binding.udpClose(this.#handle);
   }
 
-  /** For tests: the next `count` sends of a kind fail with this errno. */
+  /** For tests: makes the next `count` sends of a kind fail with this errno. */
   fail(what: 'gso' | 'local' | 'any', errno: number, count: number): void {
     this.#binding.udpFail(this.#handle, { gso: 1, local: 2, any: 3 }[what], errno, count);
   }

@@ -1,4 +1,7 @@
-/** A TUN without a kernel: packets are put in and taken out by the program. For tests and for embedding. */
+/**
+ * A TUN without a kernel: the program puts packets in and takes packets out. For tests and for
+ * embedding.
+ */
 import {
   MAX_BATCH,
   PACKET_LENGTH,
@@ -11,7 +14,10 @@ import type { Tun, TunStatus, Wake } from '../ports.ts';
 
 const ALIGNMENT = 16;
 
-/** Runs a wake-up soon, and not within this call. A program with a loop of its own runs it there. */
+/**
+ * Runs a wake-up soon, but not within this call. A program with an event loop of its own schedules
+ * it there.
+ */
 export type WakeSchedule = (wake: Wake) => void;
 
 export const WAKE_SOON: WakeSchedule = wake => void setImmediate(() => wake());
@@ -44,7 +50,7 @@ export class MemoryTun implements Tun {
   /**
    * Sends a packet as the host would.
    * @param packet a bare IP packet
-   * @param vnet the virtio_net_hdr before it; all zero where absent
+   * @param vnet the virtio_net_hdr in front of it; all zero where absent
    */
   put(packet: Uint8Array, vnet = new Uint8Array(VNET_HEADER_SIZE)): void {
     const whole = new Uint8Array(VNET_HEADER_SIZE + packet.length);
@@ -70,7 +76,7 @@ export class MemoryTun implements Tun {
       if (at + next.length > batch.slab.length && next.length <= batch.slab.length) break;
       this.#waiting.shift();
       if (next.length > batch.slab.length) {
-        // it never fits, and would block the queue
+        // it never fits into a batch, and would block the queue
         this.#malformed++;
         continue;
       }

@@ -1,6 +1,7 @@
 /**
- * UDP without a network: sockets on a switch of their own, which is a Map from address and port to socket. For tests and for
- * embedding. Datagrams arrive at once and in order; a hook can drop or change them.
+ * UDP without a network: sockets on a private switch, which is a Map from address and port to
+ * socket. For tests and for embedding. Datagrams arrive at once and in order; a hook can drop or
+ * change them.
  */
 import {
   ENDPOINT_ADDRESS,
@@ -39,7 +40,7 @@ const EHOSTUNREACH = 113;
  * for embedding.
  */
 export class MemoryNetwork {
-  /** Called for every datagram; returning false drops it. */
+  /** Called for every datagram; drops it by returning false. */
   filter: (bytes: Uint8Array, from: string, to: string) => boolean = () => true;
   readonly #sockets = new Map<string, MemoryUdp>();
   readonly #schedule: WakeSchedule;
@@ -54,7 +55,7 @@ export class MemoryNetwork {
   }
 
   /**
-   * Opens a socket with one address (4 or 16 bytes) for each family that it speaks.
+   * Opens a socket with one address (4 or 16 bytes) for each family that it uses.
    * @param port 0 chooses a free port
    * @throws Error with `code` EADDRINUSE
    */
