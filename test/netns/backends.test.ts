@@ -1,5 +1,5 @@
 /**
- * Every way of moving the bytes moves the same bytes: the backends and the switches of each offload, across one another.
+ * Every backend and every offload switch moves the same bytes, against a peer with all of them.
  *
  * @module-tag slow
  */
@@ -24,7 +24,7 @@ const WAYS: readonly (readonly string[])[] = [
 
 describeWith([...NETWORK, 'iperf3'], `backends (${PROGRAM})`, () => {
   for (const args of WAYS)
-    it(`${args.join(' ') || 'as it comes'}: TCP and UDP over IPv4 and IPv6, to one that has everything`, async () => {
+    it(`${args.join(' ') || 'defaults'}: TCP and UDP over IPv4 and IPv6, to a peer with all offloads`, async () => {
       const pair = await tunnelPair({ startA: { args } });
       try {
         for (const inner of [4, 6] as const) {

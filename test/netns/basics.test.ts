@@ -1,6 +1,7 @@
 /**
- * Behaviours 1 to 10 of the kernel's netns test: interfaces moved away from their sockets, configured, and put under every kind
- * of traffic at the usual and at a very large MTU, over IPv4 and IPv6.
+ * Behaviours 1 to 10 of the kernel's netns test: interfaces moved away from their sockets,
+ * configured, and put under every kind of traffic at the usual and at a very large MTU, over IPv4
+ * and IPv6.
  */
 import { availableParallelism } from 'node:os';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -13,7 +14,10 @@ import { INNER_A, INNER_B } from './pair.ts';
 import { iperf, mustPing } from './traffic.ts';
 
 const USUAL_MTU = 1420;
-/** Three times the largest jumbo frame that hardware has: nothing may assume that a packet fits 16 KiB. */
+/**
+ * Three times the largest jumbo frame of real hardware: no code may assume that a packet fits 16
+ * KiB.
+ */
 const BIG_MTU = 34_816 - 1500 + USUAL_MTU;
 
 describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
@@ -23,7 +27,7 @@ describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
   });
   afterAll(() => lab?.close());
 
-  it('#1: interfaces made in ns0 and moved to ns1 and ns2 are up there, their sockets stay in ns0', async () => {
+  it('#1: interfaces made in ns0 and moved to ns1 and ns2 are up there, and their sockets stay in ns0', async () => {
     const link = await lab.one.namespace.run(['ip', '-br', 'link', 'show', 'dev', lab.one.device.name]);
     expect(link.stdout).toContain('UP');
     const gone = await lab.ns0.run(['ip', 'link', 'show', 'dev', lab.one.device.name], { mayFail: true });
@@ -51,14 +55,15 @@ describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
     await mustPing(lab.one.namespace, INNER_B[4], { count: 10, interval: 0.1 });
     const one = await lab.one.device.peer();
     const two = await lab.two.device.peer();
-    // 10 x 128 bytes, and 148 for the initiation or 92 for the response; 32 more is a keepalive that confirmed the key.
+    // 10 x 128 bytes, and 148 for the initiation or 92 for the response; 32 more is a keepalive
+    // that confirmed the key.
     expect([1428, 1460]).toContain(one.tx);
     expect(two.rx).toBe(one.tx);
     expect(two.tx).toBe(1372);
     expect(one.rx).toBe(1372);
   });
 
-  it('#7: the latest handshake is a moment of now', async () => {
+  it('#7: the latest handshake has the current time', async () => {
     const now = Date.now() / 1000;
     for (const host of [lab.one, lab.two]) {
       const [, seconds] = (await host.device.show('latest-handshakes')).split('\t');
@@ -66,14 +71,14 @@ describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
     }
   });
 
-  // The last MTU is the usual one again, so that shrinking is seen too.
+  // Ends with the usual MTU, to test shrinking too.
   for (const outer of [4, 6] as const) {
     for (const mtu of [USUAL_MTU, BIG_MTU]) {
       const behaviour = outer === 6 ? '#10' : mtu === USUAL_MTU ? '#8' : '#9';
       const setting = `MTU ${mtu} over IPv${outer}`;
       const tags = outer === 4 && mtu === USUAL_MTU ? [] : SLOW;
 
-      it(`${behaviour} #3: flood pings both ways, IPv4 and IPv6 inside, ${setting}`, async () => {
+      it(`${behaviour} #3: flood pings pass both ways, IPv4 and IPv6 inside, ${setting}`, async () => {
         await lab.aim(outer);
         await lab.one.device.mtu(mtu);
         await lab.two.device.mtu(mtu);
@@ -85,7 +90,7 @@ describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
         }
       });
 
-      it(`${behaviour} #4: TCP, UDP as fast as it goes, and zero-copy TCP, ${setting}`, { tags }, async () => {
+      it(`${behaviour} #4: TCP, UDP at full speed, and zero-copy TCP pass, ${setting}`, { tags }, async () => {
         const { one, two } = lab;
         expect(await iperf(two.namespace, one.namespace, INNER_A[4])).toBeGreaterThan(0);
         expect(await iperf(one.namespace, two.namespace, INNER_B[6])).toBeGreaterThan(0);
@@ -94,14 +99,14 @@ describeWith([...NETWORK, 'iperf3'], `netns basics (${PROGRAM})`, () => {
         expect(await iperf(one.namespace, two.namespace, INNER_B[4], { zeroCopy: true })).toBeGreaterThan(0);
       });
 
-      it(`${behaviour} #5: a TCP stream for each processor at once, ${setting}`, { tags }, async () => {
+      it(`${behaviour} #5: parallel TCP streams, one for each processor, pass, ${setting}`, { tags }, async () => {
         const parallel = Math.max(2, availableParallelism());
         expect(await iperf(lab.one.namespace, lab.two.namespace, INNER_B[4], { parallel })).toBeGreaterThan(0);
       });
     }
   }
 
-  it('#9: back at the usual MTU everything still passes', async () => {
+  it('#9: all traffic still passes back at the usual MTU', async () => {
     await lab.one.device.mtu(USUAL_MTU);
     await lab.two.device.mtu(USUAL_MTU);
     await mustPing(lab.one.namespace, INNER_B[4], { count: 10, flood: true });

@@ -1,5 +1,6 @@
-// An agent's hands: applies a plan, given as JSON, to the namespace that it runs in, and prints each result as a line of JSON.
-// Arguments: the folder for its state, the file of the plan, then what to do in turn: apply, full, withdraw, or watch (once; a resync after what it sees).
+// Applies a plan, given as JSON, in its own namespace, like an agent, and prints each result as a
+// line of JSON. Arguments: the state folder, the plan's file, then actions in order: apply, full,
+// withdraw, or watch (once; a resync after what it sees).
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAddress } from '../../dist/base/address.js';

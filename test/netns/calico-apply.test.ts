@@ -1,5 +1,6 @@
 /**
- * Two nodes as planned, in namespaces with pods behind them, by our userspace device: what the kernel has then, what flows, and what does not.
+ * Two nodes with a plan applied, in namespaces with pods behind them, with our userspace device:
+ * the kernel's state, and which traffic flows.
  *
  * @module-tag slow
  */
@@ -27,7 +28,7 @@ interface Plan {
   };
 }
 
-describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
+describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node with its plan applied', () => {
   const lab = new Lab();
   const names = [lab.interfaceName(), lab.interfaceName()];
   const nodes: Namespace[] = [];
@@ -49,7 +50,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
       );
       await pods[i]!.ip('route add 169.254.1.1/32 dev eth0', 'route add default via 169.254.1.1');
       await nodes[i]!.sysctl('net.ipv4.ip_forward=1');
-      // made first, for its key
+      // The first run only creates the key.
       const [said] = await agent(i, plan(i, { peers: [], routes: {} }), 'apply');
       keys.push(said!.tunnels['4']!.publicKey!);
     }
@@ -100,7 +101,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     for (const i of [0, 1]) await agent(i, plan(i, change(i)), 'apply');
   };
 
-  test('link, address, rule and routes are as Felix makes them', async () => {
+  test('has the same link, address, rule and routes as with Felix', async () => {
     await both();
     expect(await shown(0, 'ip', 'rule', 'show', 'table', '51820')).toBe(
       '98:\tnot from all fwmark 0x100000/0x100000 lookup 51820\n',
@@ -115,14 +116,14 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     expect(await shown(0, 'wg', 'show', names[0]!, 'allowed-ips')).toContain('10.42.2.0/26');
   });
 
-  test('a second time nothing is written: not by what is known, nor by what is read', async () => {
+  test('applying again writes nothing, by cached state and by a full read', async () => {
     await both();
     const [, second, third] = await agent(0, plan(0), 'apply', 'apply', 'full');
     expect([second!.said, third!.said]).toEqual([[], []]);
     expect([second!.changes, third!.changes]).toEqual([0, 0]);
   });
 
-  test('pods reach each other, and on the cable there is WireGuard alone', async () => {
+  test('pods reach each other, and only WireGuard is on the cable', async () => {
     await both();
     const cable = await capture(lab, nodes[0]!, 'eth0', 'ip and not udp port 51820');
     expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
@@ -133,7 +134,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     expect(await shown(0, 'wg', 'show', names[0]!, 'latest-handshakes')).toMatch(/\t[1-9]/);
   });
 
-  test('what the host sends from an address that is not the tunnel’s is masqueraded, and only so it arrives', async () => {
+  test('traffic of the host from an address other than the tunnel’s arrives only masqueraded', async () => {
     await both(() => ({ firewall: { allowPort: true, masquerade: false, sealed: [], workloadPrefixes: ['cali'] } }));
     expect(await ping(nodes[0]!, '10.42.2.2')).toBe(true);
     expect(await ping(nodes[0]!, '10.42.2.2', '-I', '192.0.2.1')).toBe(false);
@@ -142,7 +143,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
   });
 
-  test('sealed: nothing goes or comes in the clear, even where a route would lead there; unsealed it does', async () => {
+  test('fail-closed: no plaintext in or out, even where a route leads there; otherwise it passes', async () => {
     const open = {
       peers: [],
       routes: {},
@@ -164,13 +165,13 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     expect(await ping(pods[1]!, '10.42.1.2')).toBe(false);
     await theirs.stop();
     expect((await nodes[0]!.run(['tcpdump', '-r', theirs.file, '-n'])).stdout).toBe('');
-    // its own pods are reached as ever
+    // Its own pods remain reachable.
     expect(await ping(nodes[0]!, '10.42.1.2')).toBe(true);
     await both();
     expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
   });
 
-  test('a link deleted by its name is made again at once, with the same key, and pods reach each other', async () => {
+  test('recreates a deleted link at once with the same key, and pods reach each other', async () => {
     await both();
     const running = nodes[0]!.start(command(0, plan(0), 'apply', 'watch'));
     await until('watching', () => running.output().includes('watching'));
@@ -182,7 +183,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
   });
 
-  test('rule, route, address, peer and firewall broken by another are put right by the next agent', async () => {
+  test('the next agent repairs rule, route, address, peer and firewall after another program broke them', async () => {
     await both();
     const picture = async (): Promise<string[]> => {
       const texts = [
@@ -210,7 +211,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node as planned', () => {
     expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
   });
 
-  test('withdrawn, nothing of ours is left, and pods reach each other in the clear', async () => {
+  test('withdraw leaves nothing of ours, and pods reach each other in plaintext', async () => {
     await both();
     for (const i of [0, 1]) {
       const [, said, again] = await agent(i, plan(i), 'apply', 'withdraw', 'withdraw');

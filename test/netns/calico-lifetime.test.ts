@@ -1,5 +1,6 @@
 /**
- * What becomes of the tunnel when the agent ends, or its container, or the tunnel's own process: as docs/en/calico-felix.md says.
+ * What happens to the tunnel when the agent, its container, or the tunnel's own process ends: as
+ * docs/en/calico-felix.md describes.
  *
  * @module-tag slow
  */
@@ -49,14 +50,14 @@ describeWith([...NETWORK, 'unshare'], 'the tunnel', () => {
   ];
   const begin = async (...before: string[]): Promise<Running> => {
     agent = node.start([...before, process.execPath, WGTS, ...options()]);
-    // the rule comes last
+    // The rule is set last.
     await until('the tunnel', async () => TUNNEL.test(await routes()) && /lookup 51820/.test(await rules()));
     return agent;
   };
   const routes = async (): Promise<string> =>
     (await node.run(['ip', 'route', 'show', 'table', '51820'], { mayFail: true })).stdout;
   const rules = async (): Promise<string> => (await node.run(['ip', 'rule'])).stdout;
-  /** Of the tunnel's process. */
+  /** Returns the pid of the tunnel's process. */
   const pid = async (): Promise<string | undefined> => {
     const { stdout } = await run(['ps', '-eo', 'pid=,args=']);
     const line = stdout.split('\n').find(each => /wireguard-ts\.c?js/.test(each) && each.trimEnd().endsWith(name));
@@ -76,7 +77,7 @@ describeWith([...NETWORK, 'unshare'], 'the tunnel', () => {
   afterAll(() => lab.close());
 
   test.each(['SIGKILL', 'SIGTERM'] as const)(
-    'outlives an agent that ends by %s, and the next takes it over',
+    'survives an agent that ends by %s, and the next agent takes it over',
     async signal => {
       const first = await begin();
       const process = await pid();
@@ -91,7 +92,7 @@ describeWith([...NETWORK, 'unshare'], 'the tunnel', () => {
     },
   );
 
-  test("ends with the container's first process; what must not go in the clear stays refused", async () => {
+  test("ends with the container's first process, and fail-closed traffic stays refused", async () => {
     await begin('unshare', '--pid', '--fork', '--kill-child', '--mount-proc');
     expect(await pid()).toBeDefined();
     await agent!.stop('SIGKILL');
@@ -101,7 +102,7 @@ describeWith([...NETWORK, 'unshare'], 'the tunnel', () => {
     expect(await rules()).toContain('lookup 51820');
   });
 
-  test('is made anew by the agent when its process ends', async () => {
+  test('is recreated by the agent when its process ends', async () => {
     await begin();
     const before = await pid();
     process.kill(Number(before), 'SIGKILL');

@@ -1,4 +1,7 @@
-/** What was on a cable: a tcpdump capture, read as WireGuard messages by this file or decrypted by tshark. */
+/**
+ * Captures traffic with tcpdump; the result is parsed here as WireGuard messages or decrypted by
+ * tshark.
+ */
 import { readFileSync, statSync } from 'node:fs';
 import { type Running, run, sleep, until } from './command.ts';
 import type { Lab, Namespace } from './lab.ts';
@@ -28,12 +31,12 @@ export class Capture {
     this.#running = running;
   }
 
-  /** Whether anything was seen until now. */
+  /** Returns whether the capture has any packet yet. */
   hasAny(): boolean {
     return statSync(this.file).size > FILE_HEADER;
   }
 
-  /** Stops and returns the UDP datagrams seen, in order. */
+  /** Stops and returns the captured UDP datagrams, in order. */
   async stop(): Promise<SeenDatagram[]> {
     await sleep(150); // The kernel hands packets to tcpdump in blocks.
     await this.#running.stop('SIGINT');
@@ -64,20 +67,23 @@ export async function capture(lab: Lab, namespace: Namespace, device: string, fi
   return new Capture(file, running);
 }
 
-/** 1 initiation, 2 response, 3 cookie reply, 4 transport; 0 is anything else. */
+/** Returns 1 for an initiation, 2 response, 3 cookie reply, 4 transport; 0 for anything else. */
 export function messageType(payload: Uint8Array): number {
   const [type, a, b, c] = payload;
   return type !== undefined && type >= 1 && type <= 4 && a === 0 && b === 0 && c === 0 ? type : 0;
 }
 
-/** How many datagrams of each message type there were; index 0 counts what is not WireGuard. */
+/** Counts datagrams by message type; index 0 counts other datagrams. */
 export function countTypes(datagrams: readonly SeenDatagram[]): number[] {
   const counts = [0, 0, 0, 0, 0];
   for (const { payload } of datagrams) counts[messageType(payload)]! += 1;
   return counts;
 }
 
-/** Fields of the packets that match a display filter, as tshark sees them with the key log. */
+/**
+ * Returns fields of the packets that match a display filter, as tshark decrypts them with the key
+ * log.
+ */
 export async function tsharkFields(
   pcap: string,
   keyLog: string,
@@ -112,7 +118,7 @@ export async function tsharkFields(
 
 const ETHERNET_HEADER = 14;
 
-/** Reads a classic little-endian pcap file of Ethernet frames. */
+/** Parses a classic little-endian pcap file of Ethernet frames. */
 function readCapture(file: Buffer): SeenDatagram[] {
   const seen: SeenDatagram[] = [];
   for (let at = 24; at + 16 <= file.length; ) {

@@ -1,5 +1,5 @@
 /**
- * Which backend --backend takes on this very machine, and a large file synced under traffic.
+ * Which backend --backend takes on this machine, and a large file synced under traffic.
  *
  * @module-tag slow
  */
@@ -22,7 +22,7 @@ describeWith(NETWORK, '--backend', () => {
   let lab: Lab;
   let host: Namespace;
   let name: string;
-  /** What the doctor says that auto takes here. */
+  /** The backend that auto takes here, according to `wgts doctor`. */
   let here: { readonly kind: string; readonly reason: string };
   beforeEach(async () => {
     lab = new Lab();
@@ -39,7 +39,7 @@ describeWith(NETWORK, '--backend', () => {
   const kindOf = async () =>
     /^\s+(wireguard|tun) /m.exec((await host.run(['ip', '-d', 'link', 'show', name])).stdout)?.[1];
 
-  it('auto takes what the doctor says, and wg can configure it; deleting the link ends it', async () => {
+  it('auto takes the backend that the doctor names, wg can configure it, and deleting the link ends it', async () => {
     const running = host.start([...commandOf('ours'), '--backend=auto', '-f', name], { env: { LOG_LEVEL: 'verbose' } });
     await until('the interface', async () => (await host.run(['wg', 'show', name], { mayFail: true })).code === 0);
     expect(running.output()).toContain(`backend ${here.kind}: `);
@@ -50,7 +50,7 @@ describeWith(NETWORK, '--backend', () => {
     expect((await running.exited).code).toBe(0);
   });
 
-  it('kernel takes it, or says what to do', async () => {
+  it('kernel takes the kernel’s WireGuard or explains what to do', async () => {
     const { code, stderr } = await make('--backend=kernel');
     if (here.kind === 'kernel') {
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -62,7 +62,7 @@ describeWith(NETWORK, '--backend', () => {
     }
   });
 
-  it('without the option it is userspace, as wg-quick counts on; a signal in the meantime leaves nothing', async () => {
+  it('the default is userspace, as wg-quick expects, and a signal during the start leaves nothing', async () => {
     for (let wait = 60; wait <= 200; wait += 10) {
       const running = host.start([...commandOf('ours'), '-f', '--backend=auto', name]);
       await sleep(wait);
@@ -74,18 +74,18 @@ describeWith(NETWORK, '--backend', () => {
     await host.ip(`link del ${name}`);
   });
 
-  it(`syncconf of one change among ${PEERS} peers, under traffic: no packet is lost`, async () => {
+  it(`syncconf of one change among ${PEERS} peers under traffic loses no packet`, async () => {
     const { a } = await tunnelPair({ lab, a: 'ours', b: 'ours' });
     const wgts = (...args: string[]) => a.namespace.run([...WGTS, ...args]);
     await mustPing(a.namespace, INNER_B[4], { count: 1 });
     const others = Array.from({ length: PEERS - 1 }, (_, i) => {
       const list = Array.from({ length: 10 }, (__, j) => `172.${16 + (i >> 8)}.${i & 255}.${j}/32`);
-      // any 32 bytes are a public key
+      // Any 32 bytes are a public key.
       return `\n[Peer]\nPublicKey = ${presharedKey()}\nAllowedIPs = ${list.join(', ')}\n`;
     });
     const whole = `${(await wgts('showconf', a.device.name)).stdout}${others.join('')}`;
     const file = lab.file(whole);
-    // of the very peer that the packets go to, and back
+    // Changes the very peer that the packets go to, and back.
     const changed = lab.file(whole.replace(/AllowedIPs = /, 'AllowedIPs = 10.99.0.0/16, '));
     const before = performance.now();
     await wgts('setconf', a.device.name, file);

@@ -1,6 +1,6 @@
 /**
- * Processes that a network test starts: every one is remembered by its pid until it has ended, and what is left when the
- * test process itself ends is killed by that pid. Nothing is ever ended by name.
+ * Runs the processes of network tests. Each is tracked by its pid until it ends; those left when
+ * the test process ends are killed by that pid. Processes are never ended by name.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { HANG_MS } from '../support/patience.ts';
@@ -17,29 +17,35 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Milliseconds until SIGKILL; default 60,000. */
   readonly timeout?: number;
-  /** Resolve whatever the exit status is; without it anything but 0 rejects. */
+  /** Resolve whatever the exit status is. By default a status other than 0 rejects. */
   readonly mayFail?: boolean;
   readonly cwd?: string;
 }
 
-/** A process in the background, with everything it printed so far. */
+/** A background process with its output so far. */
 export interface Running {
   readonly pid: number;
   readonly argv: readonly string[];
-  /** stdout and stderr as they came. */
+  /** stdout and stderr in the order of arrival. */
   output(): string;
   stdout(): string;
   readonly exited: Promise<Result>;
   /** undefined while it runs. */
   result(): Result | undefined;
-  /** Sends the signal (SIGTERM), SIGKILL three seconds later, and waits for the end. Idempotent. */
+  /**
+   * Sends the signal (default SIGTERM), SIGKILL three seconds later, and waits for the end.
+   * Idempotent.
+   */
   stop(signal?: NodeJS.Signals): Promise<Result>;
 }
 
 const alive = new Set<ChildProcess>();
 const atExit = new Set<() => void>();
 
-/** Runs when the test process ends without the normal clean-up, synchronously. Returns the function that forgets it. */
+/**
+ * Runs an action synchronously if the test process ends without the normal clean-up. @returns a
+ * function that cancels it
+ */
 export function onProcessExit(action: () => void): () => void {
   atExit.add(action);
   return () => atExit.delete(action);
@@ -109,7 +115,7 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
       // A grandchild that holds the pipes open must not keep the test waiting.
       let giveUp: NodeJS.Timeout | undefined;
       const letGo = () => {
-        // it may hold one of them, and no event comes from one that is closed already
+        // The grandchild may hold a pipe, and a pipe that is already closed emits no event.
         giveUp = setTimeout(() => [child.stdout, child.stderr].map(stream => stream.destroy()), 1_000);
       };
       if (child.exitCode === null && child.signalCode === null) child.once('exit', letGo);
@@ -122,7 +128,7 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
   };
 }
 
-/** As run, but blocking, for clean-up in an exit handler; failures are ignored. */
+/** Like `run`, but blocking, for clean-up in an exit handler. Failures are ignored. */
 export function runNow(argv: readonly string[]): string {
   const [file, ...args] = argv as [string, ...string[]];
   try {
@@ -136,7 +142,10 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, milliseconds));
 }
 
-/** Asks again and again until the answer is not undefined or false; rejects, saying what for, after `timeout` milliseconds. */
+/**
+ * Polls until the answer is neither undefined nor false. Rejects and names `what` after `timeout`
+ * milliseconds.
+ */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,

@@ -1,6 +1,7 @@
 /**
- * What the path may know and say of the packets inside: congestion marks go out with the datagrams and come back into the packets (RFC 6040),
- * nothing else of the traffic class leaves the tunnel, and handshakes have AF41, as the kernel's WireGuard does it (messages.h, send.c, receive.c).
+ * What the path learns about the packets inside: congestion marks pass from packets to datagrams
+ * and back (RFC 6040), the rest of the traffic class stays in the tunnel, and handshakes have AF41,
+ * as in the kernel's WireGuard (messages.h, send.c, receive.c).
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { capture, messageType } from './capture.ts';
@@ -20,20 +21,20 @@ for (const outer of [4, 6] as const)
     });
     afterAll(() => pair?.close());
 
-    it('handshakes are AF41; of a packet’s traffic class only the congestion mark is outside, and CE as ECT(0)', async () => {
+    it('handshakes are AF41; of the inner traffic class only the congestion mark is copied, CE as ECT(0)', async () => {
       const { lab, a, b } = pair;
       const seen = await capture(lab, b.namespace, 'eth0', `udp and dst port ${PORT_B}`);
       await pingWith(a.namespace, NOT_ECT);
       for (const tos of [0xb8 | NOT_ECT, 0xb8 | ECT_1, 0xb8 | ECT_0, 0xb8 | CE]) await pingWith(a.namespace, tos);
       const datagrams = await seen.stop();
-      // without keepalives, which are of no packet
+      // Without keepalives, which carry no packet.
       const whole = datagrams.filter(d => d.payload.length > 32);
       const classes = (type: number) => whole.filter(d => messageType(d.payload) === type).map(d => d.tos);
       expect(classes(1)).toEqual([HANDSHAKE]);
       expect(classes(4)).toEqual([NOT_ECT, NOT_ECT, ECT_1, ECT_0, ECT_0]);
     });
 
-    it('congestion that the path met is seen by the packet inside, if it can say so; its own class stays', async () => {
+    it('marks the inner packet if the path was congested and the packet supports ECN, and keeps its class', async () => {
       const { a, b } = pair;
       const family = outer === 4 ? 'ip' : 'ip6';
       await b.namespace.nft(`table ${family} path { chain met { type filter hook prerouting priority -150;

@@ -1,4 +1,7 @@
-/** Clients of the control socket that would have the daemon's memory or time: what they get is an errno, and nothing stays behind. */
+/**
+ * Clients of the control socket that try to use up the daemon's memory or time get an errno and
+ * leave nothing behind.
+ */
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { HANG_MS } from '../support/patience.ts';
@@ -36,14 +39,14 @@ describeWith(NETWORK, 'the control socket', () => {
     });
   const written = (socket: Socket, text: string) => new Promise(resolve => socket.write(text, resolve));
 
-  it('eight unfinished requests of nearly 16 MiB cost no more than one, and leave nothing', async () => {
-    // the first of all has its own price
+  it('eight unfinished requests of nearly 16 MiB cost no more memory than one, which is freed', async () => {
+    // The first request has one-time costs.
     await uapi(device.socket, `${BEGIN}${LINE.repeat(1000)}\n`);
     const before = await device.residentBytes();
     const unfinished = `${BEGIN}${LINE.repeat(Math.floor(LIMIT / LINE.length) - 100)}`;
     const clients = await Promise.all(Array.from({ length: 8 }, open));
     await Promise.all(clients.map(client => written(client, unfinished)));
-    // meanwhile it answers others
+    // Other clients are served in the meantime.
     expect(errnoOf(await uapi(device.socket, 'get=1\n\n'))).toBe(0);
     expect((await device.residentBytes()) - before).toBeLessThan(64 * MEBIBYTE);
     for (const client of clients) client.destroy();
@@ -51,7 +54,7 @@ describeWith(NETWORK, 'the control socket', () => {
     expect(errnoOf(await uapi(device.socket, `${BEGIN}${LINE}\n`))).toBe(0);
   });
 
-  it('64 requests that trickle in, and many that never end, keep nobody from theirs', async () => {
+  it('answers others while 64 requests trickle in and many never end', async () => {
     const before = await device.residentBytes();
     const clients = await Promise.all(Array.from({ length: 63 }, open));
     for (let round = 0; round < 20; round++) {
@@ -63,7 +66,7 @@ describeWith(NETWORK, 'the control socket', () => {
     expect((await device.residentBytes()) - before).toBeLessThan(64 * MEBIBYTE);
   });
 
-  it('100,000 allowed IPs: taken and shown whole', async () => {
+  it('accepts 100,000 allowed IPs and shows all of them', async () => {
     const prefixes = Array.from(
       { length: 100_000 },
       (_, i) => `allowed_ip=2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::/64\n`,

@@ -1,4 +1,6 @@
-/** Behaviours 36 to 39 and 41 of the kernel's netns test: keys set, cleared, clamped and refused. */
+/**
+ * Behaviours 36 to 39 and 41 of the kernel's netns test: keys set, cleared, clamped and refused.
+ */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { LOW_ORDER } from '../support/low-order.ts';
 import { capture } from './capture.ts';
@@ -27,7 +29,7 @@ describeWith([...NETWORK, 'tcpdump'], `control (${PROGRAM})`, () => {
     expect((await host.run(['wg', 'show', device.name])).stdout).toContain(device.name);
   });
 
-  it('#37: private and preshared key are set, read back, and cleared from an empty file', async () => {
+  it('#37: private and preshared key can be set, read back, and cleared with an empty file', async () => {
     const own = keyPair();
     const peer = keyPair().publicKey;
     const psk = presharedKey();
@@ -40,7 +42,7 @@ describeWith([...NETWORK, 'tcpdump'], `control (${PROGRAM})`, () => {
     expect(await device.show('preshared-keys')).toBe(`${peer}\t(none)`);
   });
 
-  it('#38: a peer with the interface’s own key is removed by setting that key, ignored when added, and welcome after a change', async () => {
+  it('#38: setting a peer’s key as the interface’s removes the peer; it is ignored when added, and accepted after a change', async () => {
     const own = keyPair();
     const other = keyPair();
     await device.set({ peers: [{ publicKey: own.publicKey, allowedIps: ['10.0.0.1/32'] }] });
@@ -54,7 +56,7 @@ describeWith([...NETWORK, 'tcpdump'], `control (${PROGRAM})`, () => {
     expect(await device.show('peers')).toBe(own.publicKey);
   });
 
-  it('#39: a private key is shown clamped', async () => {
+  it('#39: a private key reads back clamped', async () => {
     const raw = Buffer.from(keyPair().privateKey, 'base64');
     raw[0]! |= 7;
     raw[31]! |= 128;
@@ -69,7 +71,7 @@ describeWith([...NETWORK, 'tcpdump'], `control (${PROGRAM})`, () => {
     expect((await device.show('private-key')).startsWith('+')).toBe(true);
   });
 
-  it('#41: to peers with low-order public keys nothing is ever sent', async () => {
+  it('#41: sends nothing to peers with low-order public keys', async () => {
     const seen = await capture(lab, host, 'lo', 'udp port 1111');
     await device.set({
       privateKey: keyPair().privateKey,
@@ -84,7 +86,7 @@ describeWith([...NETWORK, 'tcpdump'], `control (${PROGRAM})`, () => {
     await host.run(['ping', '-c', '2', '-W', '1', '192.168.7.2'], { mayFail: true });
     await sleep(2_000);
     expect((await seen.stop()).length).toBe(0);
-    // The same with a sound key does send, so that the silence above means something.
+    // Control: the same with a valid key does send.
     const control = await capture(lab, host, 'lo', 'udp port 1111');
     await device.set({ peers: [{ publicKey: keyPair().publicKey, endpoint: '127.0.0.1:1111', keepalive: 1 }] });
     await until('an initiation', () => control.hasAny());

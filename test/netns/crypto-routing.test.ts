@@ -1,6 +1,7 @@
 /**
- * Behaviours 14 and 15 of the kernel's netns test: what comes out of a session must carry a source address that belongs to
- * that peer and to nobody more specific; the endpoint moves all the same, since the sender was authenticated.
+ * Behaviours 14 and 15 of the kernel's netns test: a packet from a session must have a source
+ * address that belongs to that peer, by longest prefix. The endpoint follows in any case, because
+ * the sender is authenticated.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sleep, until } from './command.ts';
@@ -22,12 +23,12 @@ describeWith(NETWORK, `crypto-key routing (${PROGRAM})`, () => {
   });
   afterAll(() => lab?.close());
 
-  it('#14 crypto-RP: a source inside the peer’s own prefix is let through', async () => {
+  it('#14 crypto-RP: accepts a source inside the peer’s own prefix', async () => {
     await sendUdp(lab.two.namespace, INNER_A[4], 1111, 'from the owner');
     await until('the datagram', () => inbox.received().includes('from the owner'));
   });
 
-  it('#15 crypto-RP: a source that another peer owns more narrowly is dropped, yet the endpoint follows', async () => {
+  it('#15 crypto-RP: drops a source that another peer owns more specifically, but the endpoint follows', async () => {
     const { one, two } = lab;
     const narrow = keyPair();
     await one.device.set({ peers: [{ publicKey: narrow.publicKey, allowedIps: ['192.168.241.2/32'] }] });
@@ -39,7 +40,7 @@ describeWith(NETWORK, `crypto-key routing (${PROGRAM})`, () => {
     );
     await sleep(300);
     expect(inbox.received()).not.toContain('from an impostor');
-    // Once the narrower owner is gone the same sender is the owner again.
+    // Without the more specific owner, the same sender owns the address again.
     await one.device.set({ peers: [{ publicKey: narrow.publicKey, remove: true }] });
     await sendUdp(two.namespace, INNER_A[4], 1111, 'the owner again');
     await until('the datagram', () => inbox.received().includes('the owner again'));

@@ -1,5 +1,6 @@
-// Sends the datagrams given on standard input, one in hex a line, to ADDRESS PORT; with COUNT and MILLISECONDS, again and again until so many
-// are sent, spread over that time. Prints how many in what time.
+// Sends the datagrams on standard input, one in hex a line, to ADDRESS PORT. With COUNT and
+// MILLISECONDS it repeats them until COUNT are sent, spread over that time. Prints how many it sent
+// in what time.
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 

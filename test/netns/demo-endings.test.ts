@@ -1,6 +1,7 @@
 /**
- * However a demo is ended, nothing of it is left: a signal to its whole process group as the terminal sends it, one to any one of its processes, its
- * output closed; each at a random moment. DEMO_RUNS says how many, TEST_SEED which.
+ * However a demo ends, it leaves nothing: a signal to its process group as from a terminal, a
+ * signal to any one of its processes, or a closed output; each at a random moment. DEMO_RUNS sets
+ * how many, TEST_SEED which.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HANG_MS } from '../support/patience.ts';
@@ -13,11 +14,11 @@ import { describeWith } from './needs.ts';
 const RUNS = Number(process.env['DEMO_RUNS'] ?? 20);
 const SEED = Number(process.env['TEST_SEED'] ?? Date.now() >>> 0);
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const;
-/** Milliseconds from the start within which most of a demo is. */
+/** Milliseconds from the start that cover most of a demo. */
 const SPANS = { demo: 3000, 'demo:calico': 7000 } as const;
 const KINDS = ['group', 'one', 'one', 'one', 'reader'] as const;
 
-describeWith(['root', 'tun', 'namespaces'], 'a demo that is ended leaves nothing', () => {
+describeWith(['root', 'tun', 'namespaces'], 'an interrupted demo leaves nothing', () => {
   let room: DemoRoom;
   beforeAll(async () => {
     room = await DemoRoom.open();
@@ -36,7 +37,7 @@ describeWith(['root', 'tun', 'namespaces'], 'a demo that is ended leaves nothing
 
     it.for(cases)('$number: $kind $signal after $after ms', { tags: SLOW }, async ({ after, kind, signal, victim }) => {
       const before = room.mounts();
-      // a group of its own, as a shell makes for each command
+      // Its own process group, as a shell creates for each command.
       const script = kind === 'reader' ? `npm run ${name} | sleep ${after / 1000}` : `exec npm run ${name}`;
       const run = room.start(['setsid', 'sh', '-c', script]);
       let what = 'its reader went away';
@@ -49,7 +50,7 @@ describeWith(['root', 'tun', 'namespaces'], 'a demo that is ended leaves nothing
         try {
           if (pid !== undefined) process.kill(pid, signal);
         } catch {
-          // it has just ended
+          // The process has just ended.
         }
       }
       const begin = performance.now();

@@ -1,6 +1,6 @@
 /**
- * Where tests run the demos: a mount namespace of their own with an empty /run, without the programs that a fresh Debian lacks, and a mark by
- * which all processes of a run are found.
+ * Where tests run the demos: a mount namespace with an empty /run and without the programs that a
+ * fresh Debian lacks. All processes of a run are found by a mark.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import {
@@ -18,9 +18,9 @@ import { delimiter, join } from 'node:path';
 import { onProcessExit, type Running, type RunOptions, start, until } from './command.ts';
 import { ROOT } from './device.ts';
 
-/** What a fresh Debian has, and npm. */
+/** Programs of a fresh Debian, and npm. */
 const PROGRAMS = ['sh', 'unshare', 'mount', 'flock', 'setpriv', 'npm'];
-/** What it lacks: hidden even from who knows where they are. */
+/** Programs that it lacks, hidden even from code that knows their paths. */
 const HIDDEN = ['ip', 'ping', 'wg', 'nft', 'sysctl', 'ifconfig'];
 const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
 let serial = 0;
@@ -62,18 +62,18 @@ export class DemoRoom {
     return join(this.folder, 'tmp');
   }
 
-  /** The command line that runs `argv` in here, in the repository's folder. */
+  /** Returns the command line that runs `argv` in this room, in the repository's folder. */
   inside(argv: readonly string[]): string[] {
     return ['nsenter', '-t', String(this.#holder.pid), '-m', `--wd=${ROOT}`, ...argv];
   }
 
-  /** Starts a command whose processes can be told from all others. */
+  /** Starts a command whose processes carry the mark. */
   start(argv: readonly string[], options: RunOptions = {}): Running & { readonly mark: string } {
     const mark = `WGTS_TEST_MARK_${process.pid}_${serial++}_`;
     const env = {
       PATH: process.env['PATH'] ?? '',
       TMPDIR: this.temporary,
-      // npm of newer Nodes makes a folder there
+      // npm of newer Node versions creates a folder there.
       NODE_DISABLE_COMPILE_CACHE: '1',
       npm_config_update_notifier: 'false',
       [mark]: '1',
@@ -82,13 +82,13 @@ export class DemoRoom {
     return { ...start(this.inside(argv), { ...options, env }), mark };
   }
 
-  /** What lies in /run and $TMPDIR. */
+  /** Returns the files in /run and $TMPDIR. */
   files(): string[] {
     const run = spawnSync('nsenter', ['-t', String(this.#holder.pid), '-m', 'ls', '-A', '/run']);
     return [...run.stdout.toString().split('\n').filter(Boolean), ...readdirSync(this.temporary)];
   }
 
-  /** All mounts in here; those of a run would be in its own namespace. */
+  /** Returns all mounts of this room. A run would mount in its own namespace. */
   mounts(): string {
     return readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8');
   }
@@ -100,7 +100,7 @@ export class DemoRoom {
   }
 }
 
-/** What is alive of a run, by its environment. */
+/** Returns the live processes of a run, found by their environment. */
 export function marked(mark: string): MarkedProcess[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
@@ -110,7 +110,7 @@ export function marked(mark: string): MarkedProcess[] {
         if (/\) [ZX] /.test(readFileSync(`/proc/${name}/stat`, 'latin1'))) return [];
         return [{ pid: Number(name), command: readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ') }];
       } catch {
-        // it has just ended
+        // The process has just ended.
         return [];
       }
     });

@@ -1,4 +1,7 @@
-/** What the README tells a newcomer to run: both demos end well with nothing but Node and util-linux, and say so line by line; what they lack is one sentence. */
+/**
+ * The demos that the README recommends: both succeed with nothing but Node and util-linux, report
+ * line by line, and explain in one sentence what they lack.
+ */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +14,7 @@ import { describeWith } from './needs.ts';
 
 const LIMIT_MS = 110_000;
 const PLAIN_USER = 'setpriv --reuid=1000 --regid=1000 --clear-groups';
-/** What makes a clone ready may say how long it takes. */
+/** Making a clone ready may print its progress. */
 const PROGRESS = /^wireguard-ts: .*\n/gm;
 const GREEN = '\x1b[32mok\x1b[0m';
 
@@ -33,20 +36,20 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
   describe.each(['demo', 'demo-calico'])('%s', script => {
     const program = `${ROOT}/scripts/${script}.mjs`;
 
-    it('shows five things, all ok, without ip and ping, in 60 columns', async () => {
+    it('prints five checks, all ok, without ip and ping, in 60 columns', async () => {
       const { code, stdout, said } = await run(['env', `PATH=${room.programs}`, 'COLUMNS=60', 'node', program]);
       expect({ code, failed: stdout.match(/FAILED.*/g), said }).toEqual({ code: 0, failed: null, said: '' });
       expect(stdout.match(/^ {2}ok /gm)).toHaveLength(5);
       expect(stdout.split('\n').filter(line => line.length > 60)).toEqual([]);
       expect(stdout).not.toContain('\x1b');
       expect(room.files()).toEqual([]);
-      // what the README shows of it
+      // The lines that the README shows.
       const [example = ''] = fences(page('README.md').text, 'text').slice(script === 'demo' ? 0 : 1);
       expect(labels(stdout)).toEqual(expect.arrayContaining(labels(example)));
     });
   });
 
-  it('run beside each other, and in a folder with a name that needs quoting', { tags: SLOW }, async () => {
+  it('run side by side, and in a folder whose name needs quoting', { tags: SLOW }, async () => {
     const odd = join(room.folder, `a b'c"$d é`);
     mkdirSync(odd);
     const there = `mount --bind "$1" "$2" && cd "$2" && exec node scripts/demo.mjs`;
@@ -83,8 +86,10 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
     expect(stdout.includes('\x1b')).toBe(isColored);
   });
 
-  describe('what is missing is one sentence', () => {
-    /** Runs a line of a shell in this clone where a plain user can reach it: it may be in /root. */
+  describe('explain in one sentence what is missing', () => {
+    /**
+     * Runs a shell line in a clone that a plain user can reach, because this one may be in /root.
+     */
     const within = (line: string, ...args: string[]) => {
       const place = join(room.folder, 'reachable');
       mkdirSync(place, { recursive: true });
@@ -112,7 +117,7 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
     });
 
     it('no user namespaces', async () => {
-      // the limit is that of a user namespace, made here by hand so that it has more than one user
+      // The limit is per user namespace, created here by hand to have more than one user.
       const inner = `echo 0 >/proc/sys/user/max_user_namespaces; exec ${PLAIN_USER} node scripts/demo.mjs`;
       const fifo = join(room.folder, 'mapped');
       execFileSync('mkfifo', [fifo]);
@@ -124,7 +129,7 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
       expect(said).toMatch(/^wireguard-ts demo: this user may not create namespaces .*run it as root.*$/);
     });
 
-    it('a clone that is not built, of another user', async () => {
+    it('a clone that is not built and belongs to another user', async () => {
       const clone = join(room.folder, 'clone');
       cpSync(join(ROOT, 'scripts'), join(clone, 'scripts'), { recursive: true });
       for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(clone, file));
@@ -137,7 +142,7 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
   });
 });
 
-/** What is shown: the beginning of each line, without what differs from run to run, and from width to width. */
+/** Returns the stable beginning of each line, which depends neither on the run nor on the width. */
 function labels(output: string): string[] {
   return [...output.matchAll(/^ {2}ok +([A-Za-z]\S*(?: [A-Za-z]\S*)*)/gm)].map(([, label]) =>
     label!.replace(/, .*/, '').slice(0, 30),

@@ -1,6 +1,7 @@
 /**
- * A WireGuard interface in a namespace, made by this program, by wireguard-go, by another program with wireguard-go's
- * command line, or by the kernel; configured with `wg`, which treats them all alike.
+ * A WireGuard interface in a namespace, run by this program, by wireguard-go, by another program
+ * with wireguard-go's command line, or by the kernel; configured with `wg`, which works the same
+ * for all.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -9,10 +10,15 @@ import { fileURLToPath } from 'node:url';
 import { type Running, run, until } from './command.ts';
 import type { Lab, Namespace } from './lab.ts';
 
-/** `ours`, `ours-pure` (no native data path), `kernel`, or a program on the PATH or with a path, such as `wireguard-go`. */
+/**
+ * `ours`, `ours-pure` (no native data path), `kernel`, or a program on the PATH or with a path,
+ * such as `wireguard-go`.
+ */
 export type Program = string;
 
-/** The program that a suite is about: ours, or the one named by WG_TEST_PROGRAM, to try the suite itself. */
+/**
+ * The program under test: ours, or the one that WG_TEST_PROGRAM names, to try the tests themselves.
+ */
 export const PROGRAM: Program = process.env['WG_TEST_PROGRAM'] ?? 'ours';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -51,7 +57,7 @@ export interface StartOptions {
   readonly name?: string;
 }
 
-/** The command line of a program, without arguments. */
+/** Returns the command line of a program, without arguments. */
 export function commandOf(program: Program): string[] {
   if (program === 'ours') return [process.execPath, join(ROOT, 'dist/program/wireguard-ts.cjs')];
   if (program === 'ours-pure') return [...commandOf('ours'), '--backend=pure'];
@@ -74,7 +80,7 @@ export class Device {
     this.process = running;
   }
 
-  /** Where the interface is; the sockets stay where the program was started. */
+  /** The interface's namespace. The sockets stay where the program was started. */
   get namespace(): Namespace {
     return this.#namespace;
   }
@@ -83,18 +89,18 @@ export class Device {
     return join(SOCKET_DIRECTORY, `${this.name}.sock`);
   }
 
-  /** Runs `wg` with the arguments; returns its output without the last line break. */
+  /** Runs `wg` with the arguments and returns its output without the last line break. */
   async wg(...args: string[]): Promise<string> {
     const { stdout } = await this.#namespace.run(['wg', ...args]);
     return stdout.trimEnd();
   }
 
-  /** `wg show NAME what`. */
+  /** Returns the output of `wg show NAME what`. */
   show(what: string): Promise<string> {
     return this.wg('show', this.name, what);
   }
 
-  /** `wg set`, with keys handed over in files. */
+  /** Runs `wg set`, with keys passed in files. */
   async set(settings: Settings): Promise<void> {
     const args: string[] = [];
     if (settings.privateKey !== undefined) args.push('private-key', this.#lab.file(settings.privateKey));
@@ -111,7 +117,7 @@ export class Device {
     await this.wg('set', this.name, ...args);
   }
 
-  /** What `wg show NAME dump` says of each peer. */
+  /** Returns the peers from `wg show NAME dump`. */
   async peers(): Promise<PeerState[]> {
     const [, ...lines] = (await this.show('dump')).split('\n');
     return lines.map(line => {
@@ -128,7 +134,7 @@ export class Device {
     });
   }
 
-  /** The state of one peer, of the only one when no key is given. */
+  /** Returns the state of one peer: of the only one without a key. */
   async peer(publicKey?: string): Promise<PeerState> {
     const peers = await this.peers();
     const found = publicKey === undefined ? peers[0] : peers.find(peer => peer.publicKey === publicKey);
@@ -137,8 +143,9 @@ export class Device {
   }
 
   /**
-   * Gives the interface its addresses (CIDR), takes it up, and waits until the program has seen that and listens: on a busy machine
-   * it hears of it so late that a first packet would come to a closed port, and the next attempt is five seconds away.
+   * Assigns the addresses (CIDR), brings the interface up, and waits until the program listens. On
+   * a busy machine it would notice so late that a first packet would meet a closed port, and the
+   * next attempt is five seconds away.
    */
   async up(addresses: readonly string[], mtu?: number): Promise<void> {
     await this.#namespace.ip(
@@ -149,7 +156,10 @@ export class Device {
     await until(`${this.name} to listen`, () => this.#listens());
   }
 
-  /** The kernel listens before `ip` returns. A program shows its sockets where it was started, wherever the interface is now. */
+  /**
+   * The kernel listens before `ip` returns. A program's sockets are where it was started, wherever
+   * the interface is now.
+   */
   async #listens(): Promise<boolean> {
     if (this.process === undefined) return true;
     const port = Number(await this.show('listen-port'));
@@ -168,7 +178,7 @@ export class Device {
     await this.#namespace.ip(`link set ${this.name} mtu ${mtu}`);
   }
 
-  /** Bytes that the process has resident now. */
+  /** Returns the resident bytes of the process. */
   async residentBytes(): Promise<number> {
     const { stdout } = await run(['ps', '-o', 'rss=', '-p', String(this.process?.pid ?? 0)]);
     return Number(stdout) * 1024;
@@ -203,7 +213,7 @@ export async function startDevice(
   return device;
 }
 
-/** Whether the control socket takes connections. Rejects when the program has ended instead. */
+/** Returns whether the control socket accepts connections. Rejects when the program has ended. */
 async function answers(socket: string, running: Running): Promise<boolean> {
   const ended = running.result();
   if (ended !== undefined) {

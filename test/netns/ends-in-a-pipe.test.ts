@@ -1,5 +1,6 @@
 /**
- * What starts a device and ends: its output ends with it, so that `$(...)` and a pipe go on while the device lives.
+ * A command that starts a device closes its output when it ends, so `$(...)` and a pipe continue
+ * while the device lives.
  *
  * @module-tag slow
  */
@@ -41,7 +42,10 @@ beforeEach(async () => {
 });
 afterEach(() => lab?.close());
 
-/** Runs a line of a shell with the command as "$@"; one that waits for the device would be ended by `run`, with no status. */
+/**
+ * Runs a shell line with the command as "$@". If it waited for the device, `run` would kill it and
+ * there would be no status.
+ */
 const shell = (line: string, argv: readonly string[], env: Readonly<Record<string, string>> = {}) =>
   host.namespace.run(['bash', '-c', line, 'bash', ...argv], { env, mayFail: true });
 
@@ -52,8 +56,8 @@ const LINES = [
 
 const LEVELS = [{}, { LOG_LEVEL: 'verbose' }];
 
-describeWith([...NETWORK, 'nft'], 'a device that outlives its command', () => {
-  it.each(LINES)('wgts up in %s', async (_, line) => {
+describeWith([...NETWORK, 'nft'], 'a command that leaves a device running', () => {
+  it.each(LINES)('wgts up ends in %s', async (_, line) => {
     for (const env of LEVELS) {
       const { code, stdout } = await shell(line, [...WGTS, 'up', '--backend=userspace', host.file], env);
       expect([code, stdout]).toEqual([0, expect.stringContaining('status 0\n')]);
@@ -62,7 +66,7 @@ describeWith([...NETWORK, 'nft'], 'a device that outlives its command', () => {
     }
   });
 
-  it.each(LINES)('wgts calico --once in %s', async (_, line) => {
+  it.each(LINES)('wgts calico --once ends in %s', async (_, line) => {
     lab.file(cluster(true), 'cluster.yaml');
     lab.owns(join(SOCKET_DIRECTORY, `${host.name}.sock`));
     const options = ['--node=me', '--cluster-from', join(lab.directory, 'cluster.yaml'), '--interface', host.name];

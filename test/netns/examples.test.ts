@@ -1,6 +1,7 @@
 /**
- * examples/ on real interfaces: device.mjs runs both ends of a tunnel that carries pings, status.mjs reads a device of
- * this package's daemon. examples/two-engines.mjs, which needs no interface, is run by test/daemon/library-guide.test.ts.
+ * examples/ on real interfaces: device.mjs runs both ends of a tunnel that carries pings,
+ * status.mjs reads a device of this package's daemon. examples/two-engines.mjs, which needs no
+ * interface, is run by test/daemon/library-guide.test.ts.
  */
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -1,6 +1,7 @@
 /**
- * Offloads that fail on a real path: ends that believe in 1420 bytes where the path takes 1280, so that every UDP_SEGMENT send that the kernel
- * can see is too large is refused; and a kernel from before USO (Linux 6.2). TCP must flow through, whole, and counters say how.
+ * Offloads that fail on a real path: ends that assume 1420 bytes where the path allows 1280, so the
+ * kernel refuses every UDP_SEGMENT send that it sees is too large; and a kernel from before USO
+ * (Linux 6.2). TCP must flow through intact, and counters must show why.
  *
  * @module-tag slow
  */
@@ -27,7 +28,10 @@ async function counter(host: Host, name: string): Promise<number> {
   return Number(valuesOf(answer, name)[0]);
 }
 
-/** a (1500) -- router -- (1280) b: one end sees in its own interface that the path is narrow, the other must be told. */
+/**
+ * Builds a (1500) -- router -- (1280) b: b sees the narrow path at its own interface, a learns of
+ * it from the router.
+ */
 async function narrowPath(lab: Lab): Promise<{ a: Host; b: Host; aim(outer: Family): Promise<void> }> {
   const [a, router, b] = await Promise.all([lab.namespace('a'), lab.namespace('r'), lab.namespace('b')]);
   await lab.cable(a, 'eth0', [`${A[4]}/24`, `${A[6]}/64`], router, 'toa', ['10.0.1.9/24', 'fd00:1::9/64']);
@@ -72,7 +76,7 @@ describeWith([...NETWORK, 'iperf3'], `a path MTU of ${NARROW} under a tunnel MTU
 
   for (const outer of [4, 6] as const)
     for (const inner of [4, 6] as const)
-      it(`TCP flows both ways, whole: IPv${inner} over IPv${outer}`, async () => {
+      it(`TCP flows both ways intact: IPv${inner} over IPv${outer}`, async () => {
         const { a, b, aim } = path;
         await aim(outer);
         const refused = await counter(b, 'udp.gsoFailed');
@@ -86,7 +90,7 @@ describeWith([...NETWORK, 'iperf3'], `a path MTU of ${NARROW} under a tunnel MTU
           `IPv${inner} over IPv${outer}: ${[forth, back].map(rate).join(' there, ')} back; without UDP_SEGMENT ` +
             `${await counter(a, 'udp.gsoFailed')} and ${await counter(b, 'udp.gsoFailed')} messages`,
         );
-        // b sees it in its own interface with every full message
+        // Each full message fails at b's own interface.
         expect(await counter(b, 'udp.gsoFailed')).toBeGreaterThan(refused);
         for (const host of [a, b]) {
           expect(await counter(host, 'udp.gsoDisabled')).toBe(0);
@@ -94,7 +98,7 @@ describeWith([...NETWORK, 'iperf3'], `a path MTU of ${NARROW} under a tunnel MTU
         }
       });
 
-  it('the end whose own interface is wide is told by the router (IPv6), and fails over as well', async () => {
+  it('the end with the wide interface learns from the router (IPv6) and falls back too', async () => {
     const { a, b, aim } = path;
     await aim(6);
     const before = await counter(a, 'udp.gsoFailed');
@@ -103,7 +107,7 @@ describeWith([...NETWORK, 'iperf3'], `a path MTU of ${NARROW} under a tunnel MTU
     expect(await counter(a, 'udp.gsoFailed')).toBeGreaterThan(before);
   });
 
-  it('whole packets of the tunnel MTU are not lost either way, fragmented as they are', async () => {
+  it('full-size packets arrive both ways, as fragments', async () => {
     for (const outer of [4, 6] as const) {
       await path.aim(outer);
       await mustPing(path.a.namespace, INNER_B[4], { count: 20, size: 1420 - 28 });
@@ -111,7 +115,7 @@ describeWith([...NETWORK, 'iperf3'], `a path MTU of ${NARROW} under a tunnel MTU
     }
   });
 
-  it('when the path is wide again, UDP_SEGMENT is used again', async () => {
+  it('uses UDP_SEGMENT again once the path is wide again', async () => {
     const { a, b, aim } = path;
     await aim(4);
     await b.namespace.ip('link set eth0 mtu 1500');
@@ -122,7 +126,10 @@ describeWith([...NETWORK, 'iperf3'], `a path MTU of ${NARROW} under a tunnel MTU
   });
 });
 
-/** An ioctl that knows no more than Linux 6.1 did: TUNSETOFFLOAD with a bit for USO is refused, and so is the whole set. */
+/**
+ * An ioctl like that of Linux 6.1: it refuses TUNSETOFFLOAD with a bit for USO, and so the whole
+ * set.
+ */
 const OLD_KERNEL = `
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -148,7 +155,7 @@ int ioctl(int fd, unsigned long request, ...) {
 `;
 
 describeWith([...NETWORK, 'cc', 'iperf3'], `a kernel without USO (${PROGRAM})`, () => {
-  it('TCP and UDP flow through both ways, and TCP is still merged', async () => {
+  it('TCP and UDP flow both ways, and TCP is still merged', async () => {
     const lab = new Lab();
     try {
       const library = join(lab.directory, 'old-kernel.so');

@@ -1,6 +1,6 @@
 /**
- * A flood of initiations with a valid mac1 from a million forged addresses, against a live device: the tunnel that is there loses
- * nothing, the flood gets cookies, and a new peer gets its session.
+ * A flood of initiations with a valid mac1 from a million forged addresses, against a live device:
+ * an existing tunnel loses nothing, the flood gets cookies, and a new peer gets its session.
  *
  * @module-tag slow
  */
@@ -20,8 +20,9 @@ const FLOOD_S = 6;
 const NEW_INNER = '192.168.241.3';
 
 /**
- * Where all messages wait in one queue, a flood that the machine cannot keep up with costs packets; these rates it can. More than
- * 100,000 a second no two cores can work on without asking for cookies.
+ * With all messages in one queue, a flood beyond the machine's capacity costs packets, so these
+ * rates stay below it. More than 100,000 a second exceed what two cores can process without
+ * cookies.
  */
 const WAYS: readonly { name: string; args: readonly string[]; rate: number; cookies?: boolean }[] = [
   { name: 'as it comes', args: [], rate: 100_000, cookies: true },
@@ -36,7 +37,7 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
       pair = await tunnelPair({ startB: { args } });
       const { a, b } = pair;
       await mustPing(a.namespace, INNER_B[4], { count: 3 });
-      // the forged sources are addresses of host a, so that it may send from them
+      // The forged sources are addresses of host a, so it may send from them.
       await a.namespace.ip(`route add local ${FLOOD_SOURCES} dev lo`);
       await b.namespace.ip(`route add ${FLOOD_SOURCES} via ${OUTER_A[4]}`);
     });
@@ -48,7 +49,7 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
       return pair.a.namespace.run(argv, { timeout: HANG_MS });
     };
 
-    it('no ping of an established tunnel is lost, and nearly all that was judged got a cookie', async () => {
+    it('no ping of an established tunnel is lost, and nearly every processed initiation gets a cookie', async () => {
       const before = await counters(pair.b.device);
       const flooding = flood();
       await sleep(500);
@@ -62,12 +63,12 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
       console.log(`${stdout.trim()}: ${cookies} cookies, ${worked} worked on; pings ${JSON.stringify(pings)}`);
       expect(pings.received).toBe(pings.sent);
       if (!needsCookies) return;
-      // without load a handshake is worked on: until the queue is an eighth full, once a second
+      // Without load a handshake is processed: until the queue is an eighth full, once a second.
       expect(cookies / (cookies + worked)).toBeGreaterThan(0.9);
       expect(cookies).toBeGreaterThan(5000);
     });
 
-    it('a new peer gets its session while the flood lasts', async () => {
+    it('a new peer gets its session during the flood', async () => {
       const { lab, a, b } = pair;
       const keys = keyPair();
       const newcomer = await startDevice(lab, a.namespace);

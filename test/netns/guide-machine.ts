@@ -1,13 +1,17 @@
 /**
- * A machine that a guide's commands can have for themselves: a network namespace with its own /etc, /run and /var/log, so that `/etc/wireguard`,
- * `wg0` and its control socket are this machine's alone and nothing is left on the host.
+ * A private machine for the commands of a guide: a network namespace with its own /etc, /run and
+ * /var/log. `/etc/wireguard`, `wg0` and its control socket belong to this machine alone, and the
+ * host keeps nothing.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Result, type Running, type RunOptions, run, start, until } from './command.ts';
 import type { Lab, Namespace } from './lab.ts';
 
-/** What the namespace's first process does before the machine is ready: changes of these folders stay in memory. */
+/**
+ * Commands of the namespace's first process before the machine is ready. Changes in these folders
+ * stay in memory.
+ */
 const PRIVATE_FOLDERS = [
   'mount -t tmpfs tmpfs "$1"',
   'mkdir "$1/upper" "$1/work"',
@@ -29,7 +33,7 @@ export class GuideMachine {
     this.#path = path;
   }
 
-  /** @param bin the folder that has `wgts` and `wireguard-ts`, before all others on the PATH */
+  /** @param bin the folder with `wgts` and `wireguard-ts`, first on the PATH */
   static async start(lab: Lab, label: string, bin: string): Promise<GuideMachine> {
     const namespace = await lab.namespace(label);
     const folder = join(lab.directory, label);
@@ -42,7 +46,7 @@ export class GuideMachine {
     return new GuideMachine(namespace, keeper, [bin, process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(':'));
   }
 
-  /** Runs a piece of shell as a person would who stops at the first command that fails. */
+  /** Runs shell commands and stops at the first that fails, as a careful reader would. */
   shell(text: string, options: RunOptions = {}): Promise<Result> {
     return run(this.#inside(text, options.cwd), this.#with(options));
   }
@@ -69,7 +73,8 @@ export class GuideMachine {
   }
 
   #with({ env, ...options }: RunOptions): RunOptions {
-    // in its own /var/log: the host's system log would take it, and other tests have none
+    // Log to its own /var/log: otherwise the host's system log would get the lines, and other tests
+    // expect none there.
     return { mayFail: true, ...options, env: { PATH: this.#path, WGTS_LOG: 'file', ...env } };
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Bad input to a live device: each bad datagram is a counter, each bad request an errno, and pings go on whatever comes.
+ * Bad input to a live device: each bad datagram increments a counter, each bad request returns an
+ * errno, and pings continue.
  *
  * @module-tag slow
  */
@@ -30,7 +31,7 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
   afterAll(() => pair?.close());
 
   const heardType = (type: number) => heard.find(datagram => messageType(datagram.payload) === type)!.payload;
-  /** From host a, not from its tunnel's port, to b's. */
+  /** Sends from host a, but not from its tunnel's port, to b's port. */
   const send = async (datagrams: readonly Uint8Array[], address: string = OUTER_B[4]) => {
     const input = `${datagrams.map(bytes => Buffer.from(bytes).toString('hex')).join('\n')}\n`;
     await pair.a.namespace.run([process.execPath, SENDER, address, String(PORT_B)], { input });
@@ -40,7 +41,11 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
   const wgts = (device: Device, ...args: string[]) =>
     device.namespace.run([process.execPath, join(ROOT, 'dist/program/wgts.cjs'), ...args]);
 
-  /** Sends, waits until the counters (but that of what the host itself says to nobody, such as IPv6 solicitations) have grown by as many in all, and returns by how much each did. */
+  /**
+   * Sends datagrams and returns the growth of each counter, once their sum has grown by as many.
+   * The counter of the host's own packets without a peer, such as IPv6 solicitations, does not
+   * count.
+   */
   async function growth(datagrams: readonly Uint8Array[], address?: string): Promise<Record<string, number>> {
     const before = await counters(pair.b.device);
     await send(datagrams, address);
@@ -64,7 +69,7 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
     return copy;
   };
 
-  it('truncated and oversized messages of every type, and what is no message', async () => {
+  it('counts truncated and oversized messages of every type, and unknown messages', async () => {
     const cookie = Buffer.alloc(64);
     cookie[0] = 3;
     const bad = [
@@ -82,9 +87,9 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
     expect(await growth(bad)).toEqual({ malformedDatagram: bad.length });
   });
 
-  it('bits flipped: in each field the counter of the check that must see it', async () => {
+  it('a flipped bit in each field increments the counter of the check that detects it', async () => {
     const initiation = heardType(1);
-    // type, sender, ephemeral, static, timestamp, mac1: without mac1 nothing goes further
+    // Type, sender, ephemeral, static, timestamp, mac1. Without a valid mac1 no further check runs.
     expect(await growth([4, 8, 40, 88, 116].map(at => flipped(initiation, at)))).toEqual({ badMac1: 5 });
     const transport = heardType(4);
     expect(await growth([flipped(transport, 16), flipped(transport, transport.length - 1)])).toEqual({ badTag: 2 });
@@ -95,23 +100,20 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
     expect(Object.keys(await growth([cookie]))[0]).toMatch(/^(badCookie|unknownReceiver)$/);
   });
 
-  it.each(['10.0.0.255', 'ff02::1%eth0'])(
-    'sent to all hosts of the cable (%s), a message counts once',
-    async address => {
-      const handshakes = [4, 8, 40].map(at => flipped(heardType(1), at));
-      const transports = [4, 5].map(at => flipped(heardType(4), at));
-      const grown = await growth([...handshakes, ...transports, Buffer.alloc(1)], address);
-      expect(grown).toEqual({ badMac1: 3, unknownReceiver: 2, malformedDatagram: 1 });
-    },
-  );
+  it.each(['10.0.0.255', 'ff02::1%eth0'])('counts a message to all hosts of the cable (%s) once', async address => {
+    const handshakes = [4, 8, 40].map(at => flipped(heardType(1), at));
+    const transports = [4, 5].map(at => flipped(heardType(4), at));
+    const grown = await growth([...handshakes, ...transports, Buffer.alloc(1)], address);
+    expect(grown).toEqual({ badMac1: 3, unknownReceiver: 2, malformedDatagram: 1 });
+  });
 
-  it('replayed messages of every type', async () => {
+  it('drops and counts replayed messages of every type', async () => {
     expect(await growth([heardType(4)])).toEqual({ replayed: 1 });
-    // an old initiation of a known peer; its timestamp is not newer
+    // An old initiation of a known peer: its timestamp is not newer.
     expect(Object.keys(await growth([heardType(1)]))).toEqual(['replayedInitiation']);
   });
 
-  it('reflected: its own messages come back', async () => {
+  it('drops and counts its own messages sent back', async () => {
     const own = heard.filter(datagram => datagram.source === OUTER_B[4]).map(datagram => datagram.payload);
     expect(own.map(messageType)).toContain(2);
     const grown = await growth(own);
@@ -120,7 +122,7 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
     ).toBe(true);
   });
 
-  it('requests of the control socket that are wrong, half, or endless', async () => {
+  it('survives wrong, unfinished and endless requests of the control socket', async () => {
     const { socket } = pair.b.device;
     expect(errnoOf(await uapi(socket, `set=1\nprivate_key=${'a'.repeat(1 << 20)}\n\n`))).toBeLessThan(0);
     expect(errnoOf(await uapi(socket, 'set=1\nno_such_key=1\n\n'))).toBe(-22);
@@ -129,22 +131,23 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
     await uapi(socket, 'set=1\nlisten_port=1234\n', { hangUp: true });
     await uapi(socket, 'set=1\nlisten_p', { hangUp: true });
     await uapi(socket, random.bytes(100_000), { hangUp: true });
-    // some that stay open and say nothing must not keep others out
+    // Idle connections must not block other clients.
     const idle = Array.from({ length: 20 }, () => connect(socket));
     for (const connection of idle) connection.on('error', () => {}).write('get=');
     expect(await pair.b.device.show('listen-port')).toBe(String(PORT_B));
     for (const connection of idle) connection.destroy();
   });
 
-  it('after all that the session is as it was', async () => {
+  it('the session is unchanged after all this', async () => {
     await mustPing(pair.a.namespace, INNER_B[4], { count: 3 });
     await mustPing(pair.b.namespace, INNER_A[6], { count: 3 });
     expect(pair.b.device.process!.output()).not.toMatch(/TypeError|RangeError|at .*\.js/);
     expect((await pair.b.device.peer()).endpoint).toBe(`${OUTER_A[4]}:${PORT_A}`);
   });
 
-  it('60,000 random and half-valid datagrams within 10 s: under 2 % of pings lost, memory steady', async () => {
-    // valid mac1 needs the public key alone, which an attacker may know: a third of the flood makes work
+  it('60,000 random and half-valid datagrams within 10 s lose under 2 % of pings, with steady memory', async () => {
+    // A valid mac1 needs only the public key, which an attacker may know: a third of the flood
+    // causes work.
     const half = [heardType(1), heardType(4), heardType(2)];
     const kinds = Array.from({ length: 300 }, (_, i) => {
       if (i % 3 === 0) return Buffer.from(random.bytes(random.below(1400)));
@@ -166,7 +169,7 @@ describeWith([...NETWORK, 'tcpdump'], `bad input (${PROGRAM})`, () => {
       `flood: ${stdout.trim()}; ${received} of ${sent} pings; ${((await pair.b.device.residentBytes()) - before) >> 20} MiB more`,
     );
     expect(received).toBeGreaterThanOrEqual(sent * 0.98);
-    // a second flood shows whether memory grows with what comes
+    // A second flood shows whether memory grows with the input.
     const steady = await pair.b.device.residentBytes();
     await pair.a.namespace.run([process.execPath, SENDER, OUTER_B[4], String(PORT_B), '60000', '5000'], { input });
     await sleep(500);

@@ -1,6 +1,7 @@
 /**
- * Who talks with whom: this program with itself and with wireguard-go, each of them as initiator, over IPv4 and IPv6 outside and
- * inside, with and without a preshared key. Each cell pings both ways and moves 100 MB over TCP with a checksum at both ends.
+ * Interoperability: this program with itself and with wireguard-go, each as initiator, over IPv4
+ * and IPv6 outside and inside, with and without a preshared key. Each cell pings both ways and
+ * moves 100 MB over TCP with a checksum at both ends.
  *
  * @module-tag slow
  */
@@ -28,7 +29,7 @@ describeWith([...NETWORK, 'wireguard-go'], 'interop', () => {
             for (const inner of [4, 6] as const) {
               await mustPing(pair.a.namespace, INNER_B[inner], { count: 5 });
               await mustPing(pair.b.namespace, INNER_A[inner], { count: 5 });
-              // One direction each, so that a cell moves 100 MB both ways.
+              // One direction each, so a cell moves 100 MB both ways.
               const [from, to, address] =
                 inner === 4
                   ? [pair.a.namespace, pair.b.namespace, INNER_B[4]]

@@ -1,4 +1,7 @@
-/** A device that is given its private key last: what waits for it begins then, as on the kernel's (netlink.c, wg_set_device). */
+/**
+ * A device that gets its private key last: pending work starts then, as in the kernel (netlink.c,
+ * wg_set_device).
+ */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sleep, until } from './command.ts';
 import { PROGRAM, startDevice } from './device.ts';
@@ -16,7 +19,7 @@ describeWith(NETWORK, `a private key that is set last (${PROGRAM})`, () => {
   });
   afterEach(() => pair?.close());
 
-  it('makes the handshake for a keepalive that was configured before', async () => {
+  it('starts the handshake for a keepalive that was configured before', async () => {
     const { lab, a, b } = pair;
     const late = await startDevice(lab, a.namespace);
     const endpoint = `${OUTER_B[4]}:${PORT_B}`;
@@ -26,7 +29,7 @@ describeWith(NETWORK, `a private key that is set last (${PROGRAM})`, () => {
     expect((await late.peer()).tx).toBe(0);
     await late.set({ privateKey: keys.privateKey });
     await until('a handshake', async () => (await late.peer()).latestHandshake > 0);
-    // taken away, and given again
+    // The key is removed and set again.
     await late.wg('set', late.name, 'private-key', '/dev/null');
     await sleep(2500);
     const before = (await b.device.peer(keys.publicKey)).rx;

@@ -6,10 +6,13 @@ export interface KeyPair {
   readonly publicKey: string;
 }
 
-/** RFC 8410: what stands before the 32 bytes in PKCS #8. */
+/** RFC 8410: the prefix of the 32 bytes in PKCS #8. */
 const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
-/** Not by generateKeyPairSync: a key that it made can hang Node 20 for ever when it is exported while garbage is collected. */
+/**
+ * Makes a key pair without generateKeyPairSync: exporting such a key during garbage collection can
+ * hang Node 20.
+ */
 export function keyPair(): KeyPair {
   const privateKey = randomBytes(32);
   privateKey[0]! &= 248;
@@ -23,7 +26,7 @@ export function presharedKey(): string {
   return randomBytes(32).toString('base64');
 }
 
-/** The other spelling, of the UAPI. */
+/** Converts base64 to the hex of the UAPI. */
 export function toHex(base64: string): string {
   return Buffer.from(base64, 'base64').toString('hex');
 }

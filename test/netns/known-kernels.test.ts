@@ -1,4 +1,7 @@
-/** What a program that is told it runs on a kernel that mangles offloads (src/daemon/known-kernels.ts) leaves out, and what it says. */
+/**
+ * Which offloads the program avoids on a kernel that mangles them (src/daemon/known-kernels.ts),
+ * and how it reports that.
+ */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Running, run } from './command.ts';
 import { ROOT } from './device.ts';
@@ -7,7 +10,7 @@ import { describeWith, NETWORK } from './needs.ts';
 import { INNER_B, OUTER_A, type Pair, tunnelPair } from './pair.ts';
 import { transfer } from './traffic.ts';
 
-/** Stands before libc's uname, so that the program believes another kernel. */
+/** Replaces libc's uname, so the program sees another kernel. */
 const SHIM = `
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -38,7 +41,7 @@ describeWith([...NETWORK, 'tcpdump', 'cc'], 'kernels that mangle offloads', () =
     env: { LD_PRELOAD: library, SHIM_RELEASE: release, ...more },
   });
 
-  /** What A says, and whether trains left it: on a veth they are seen whole. */
+  /** Returns A's output, and whether it sent trains: a veth shows them whole. */
   async function traffic(startA: { env: Record<string, string> }): Promise<{ said: string; trains: boolean }> {
     pair = await tunnelPair({ a: 'ours', b: 'ours', startA });
     const { a, b } = pair;
@@ -57,31 +60,28 @@ describeWith([...NETWORK, 'tcpdump', 'cc'], 'kernels that mangle offloads', () =
     return { said: a.device.process!.output(), trains: / UDP, length /.test(capture.stdout()) };
   }
 
-  it('one of the trains: datagrams go singly, which is said once', async () => {
+  it('sends single datagrams on a kernel that mangles trains, and reports it once', async () => {
     const { said, trains } = await traffic(on('7.1.4-arch1-1'));
     expect(trains).toBe(false);
     expect(said.match(/Linux 7\.0 to 7\.1\.4 damages UDP_SEGMENT trains/g)).toHaveLength(1);
   });
 
   it.each([
-    ['a later one', on('7.1.5-arch1-1')],
-    [
-      'one whose distribution has taken the fix, as the administrator says',
-      on('7.0.14-pve', { WGTS_NO_OFFLOAD: 'none' }),
-    ],
-  ])('%s: trains are sent, and nothing is said', async (_, startA) => {
+    ['a later kernel', on('7.1.5-arch1-1')],
+    ['a kernel that the administrator declares fixed', on('7.0.14-pve', { WGTS_NO_OFFLOAD: 'none' })],
+  ])('sends trains and reports nothing: %s', async (_, startA) => {
     const { said, trains } = await traffic(startA);
     expect([said, trains]).toEqual(['', true]);
   });
 
-  it('one of merged UDP at the TUN: said, and everything else as ever', async () => {
+  it('reports a kernel that mangles merged UDP at the TUN, and works as usual', async () => {
     const { said, trains } = await traffic(on('6.5.0-35-generic'));
     expect(said.match(/hands merged UDP packets to vxlan and geneve sockets whole/g)).toHaveLength(1);
     expect(trains).toBe(true);
   });
 
   describe('wgts doctor', () => {
-    it('says it too', async () => {
+    it('reports it too', async () => {
       const env = { LD_PRELOAD: library, SHIM_RELEASE: '7.0.0-14-generic' };
       const answer = await run([process.execPath, `${ROOT}/dist/program/wgts.cjs`, 'doctor'], {
         env,
