@@ -10,9 +10,6 @@
  * @module wireguard-ts
  */
 export type { BackendKind, WireguardBackend } from './backend/backend.ts';
-export { EngineBackend } from './backend/engine.ts';
-export { KernelBackend } from './backend/kernel.ts';
-export { SystemBackend } from './backend/system.ts';
 export {
   type BackendChoice,
   type Taken,
@@ -20,7 +17,10 @@ export {
   type TakenUserspace,
   type TakeOptions,
   takeBackend,
-} from './backend/take.ts';
+} from './backend/choose.ts';
+export { EngineBackend } from './backend/engine.ts';
+export { KernelBackend } from './backend/kernel.ts';
+export { SystemBackend } from './backend/system.ts';
 export { UserspaceBackend } from './backend/userspace.ts';
 export { formatAddress, parseAddress } from './base/address.ts';
 export { ENDPOINT_SIZE, formatEndpoint, makeEndpoint, parseEndpoint } from './base/endpoint.ts';

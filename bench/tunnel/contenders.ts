@@ -1,6 +1,6 @@
 /**
  * The contenders: this program with and without its optional library, every other WireGuard found
- * here, and no tunnel at all.
+ * here, and no tunnel at all. contender-device.ts starts one.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { during, until } from './command.ts';
-import { PORT } from './device.ts';
+import { PORT } from './contender-device.ts';
 import type { Host, Lab } from './lab.ts';
 
 const RELAY = fileURLToPath(new URL('delay-relay.js', import.meta.url));

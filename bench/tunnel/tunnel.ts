@@ -4,8 +4,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { formatKeyBase64 } from '#dist/base/key.js';
+import { Device, PORT } from './contender-device.ts';
 import type { Contender } from './contenders.ts';
-import { Device, PORT } from './device.ts';
 import { makeIperf } from './iperf.ts';
 import { makeKeyPair } from './keys.ts';
 import type { Lab } from './lab.ts';

@@ -1,7 +1,7 @@
 /**
  * One interface to WireGuard devices, whatever runs them: the kernel (kernel.ts), a userspace
  * program behind a control socket (userspace.ts), an engine in this process (engine.ts), or the
- * owner of the name, found as `wg` does (system.ts). All use the model of src/config. take.ts and
+ * owner of the name, found as `wg` does (system.ts). All use the model of src/config. choose.ts and
  * src/netlink create and remove interfaces.
  */
 import { difference } from '../config/diff.ts';

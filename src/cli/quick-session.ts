@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve as absolute } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BackendChoice } from '../backend/take.ts';
+import type { BackendChoice } from '../backend/choose.ts';
 import type { ConfPeer } from '../config/conf.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';

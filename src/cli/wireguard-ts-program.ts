@@ -5,9 +5,10 @@
  * default is userspace, whatever --backend=auto would choose: a user of this program was rejected
  * by the kernel, or wants a process with a control socket.
  */
+
+import { takeBackend } from '../backend/choose.ts';
 import { holdLink } from '../backend/hold.ts';
 import { BACKENDS, type BackendChoice } from '../backend/names.ts';
-import { takeBackend } from '../backend/take.ts';
 import { checkInterfaceName } from '../base/interface-name.ts';
 import { quote } from '../config/errors.ts';
 import { READY_FD_VARIABLE, startInBackground, tellParent } from '../daemon/background.ts';

@@ -1,7 +1,8 @@
 /**
  * The file format of `wg setconf`, `addconf`, `syncconf` and `showconf` (wireguard-tools config.c,
  * wg(8) "CONFIGURATION FILE FORMAT"): [Interface] and [Peer] sections of `Key = Value` lines. Keys
- * are case-insensitive, `#` begins a comment, white space is ignored. This file neither reads the
+ * are case-insensitive, `#` begins a comment, white space is ignored. Unknown keys and
+ * sections are errors (conf-keys.ts words them). This file neither reads the
  * keys that wg-quick adds (Address, DNS, MTU, ...; wg-quick strips them first) nor resolves names.
  */
 import { formatKeyBase64 } from '../base/key.ts';

@@ -1,7 +1,8 @@
 /**
  * Parsers of single values as written in a conf file and on the command line of `wg set`
- * (wireguard-tools config.c). Each throws a ConfigError that names the value and the valid form;
- * secrets are never quoted.
+ * (wireguard-tools config.c): keys, ports, marks, endpoints, and lists of allowed IPs with their
+ * signs (`+10.0.0.3/32` adds, `-` removes). Each throws a ConfigError that names the value and the
+ * valid form; secrets are never quoted.
  */
 import { parseKeyBase64 } from '../base/key.ts';
 import { formatPrefix, hasHostBits, makePrefix, type Prefix, parseWithHostBits } from '../base/prefix.ts';

@@ -2,7 +2,7 @@
  * Chooses the code that moves the bytes of a userspace device. `native`: the addon does sockets,
  * splitting, sealing and merging. `pure`: TypeScript does all of that over node:dgram and
  * node:crypto; the addon only opens the TUN. `auto`: native wherever the addon works.
- * src/backend/take.ts decides before whether a device is in userspace at all.
+ * src/backend/choose.ts decides before whether a device is in userspace at all.
  */
 import { createNativeCrypto } from '../crypto/node/native.ts';
 import { opensslCrypto } from '../crypto/node/openssl.ts';

@@ -1,4 +1,7 @@
-/** Connects an engine to a TUN and UDP sockets. */
+/**
+ * Connects an engine to a TUN and UDP sockets: moves batches between them, and opens,
+ * reopens and closes the sockets when the interface or its port changes (configure, #up, #down).
+ */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Clock, Tun } from '../io/ports.ts';
 import {

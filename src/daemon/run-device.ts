@@ -3,9 +3,7 @@
  * this once its arguments are parsed.
  */
 import { randomFillSync } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { checkInterfaceName } from '../base/interface-name.ts';
-import type { Tun } from '../io/ports.ts';
 import { forbidDumps } from '../io/secrets.ts';
 import { systemClock } from '../io/system.ts';
 import { systemZones } from '../io/zones.ts';
@@ -19,6 +17,7 @@ import { type LogLevel, makeLog } from './log.ts';
 import type { TakenLog } from './log-sink.ts';
 import type { OffloadSwitch } from './offload-switches.ts';
 import { offloadsWithout } from './offloads.ts';
+import { openTunWithHints } from './tun-hints.ts';
 import { UapiServer } from './uapi-server.ts';
 import { uapiSocketPath } from './uapi-socket.ts';
 import { warmUpLater } from './warm-up.ts';
@@ -62,7 +61,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   const faults = settings.kernelFaults ?? [];
   const avoided = faults.map(({ avoid }) => avoid);
   const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);
-  const tun = openDevice(() => backend.openTun(settings.name, settings.tunFd, DEFAULT_MTU), settings.name);
+  const tun = openTunWithHints(() => backend.openTun(settings.name, settings.tunFd, DEFAULT_MTU), settings.name);
   const name = tun.status()?.name ?? settings.name;
   const { sink, toStderr } = settings.log ?? { sink: undefined, toStderr: true };
   const log = makeLog(
@@ -146,35 +145,3 @@ function named<T>(setting: string, attempt: () => T): T {
     throw Object.assign(error as Error, { message: `${setting}: ${(error as Error).message}` });
   }
 }
-
-/** Opens a TUN. @throws Error with the system's reason and a remedy */
-function openDevice(open: () => Tun, name: string): Tun {
-  try {
-    return open();
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const hint = code === 'EACCES' && process.getuid?.() !== 0 ? (ownersOnly() ?? HINTS[code]) : HINTS[code ?? ''];
-    throw Object.assign(new Error(`cannot open TUN device ${name}: ${message}${hint ? ` (${hint})` : ''}`), { code });
-  }
-}
-
-/**
- * Returns the remedy if the mode of the device shuts out other users, which holds even inside a
- * user namespace.
- */
-function ownersOnly(): string | undefined {
-  const { mode } = statSync('/dev/net/tun', { throwIfNoEntry: false }) ?? { mode: 0o666 };
-  if ((mode & 0o006) === 0o006) return undefined;
-  return '/dev/net/tun may be opened by its owner alone here: be root, or chmod 0666 /dev/net/tun as most systems have it';
-}
-
-const HINTS: Readonly<Record<string, string>> = {
-  EPERM:
-    'root or CAP_NET_ADMIN is needed, in a container --cap-add NET_ADMIN; without root try it inside: unshare -Urn',
-  EACCES: 'root or CAP_NET_ADMIN is needed; without root try it inside: unshare -Urn',
-  ENOENT: '/dev/net/tun is missing; load the tun module, or give the container --device /dev/net/tun',
-  ENODEV: 'the tun module is not loaded: modprobe tun',
-  EBUSY: 'the interface exists already, and another program has it open',
-  ENOTTY: '/dev/net/tun is no TUN device; give the container --device /dev/net/tun',
-  EINVAL: 'an interface of that name exists, and is no TUN',
-};

@@ -6,9 +6,9 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WireguardBackend } from '../backend/backend.ts';
+import { type BackendChoice, hasFamily } from '../backend/choose.ts';
 import { KernelBackend, WIREGUARD_KIND } from '../backend/kernel.ts';
 import { portInUse } from '../backend/refusal.ts';
-import { type BackendChoice, hasFamily } from '../backend/take.ts';
 import { UserspaceBackend } from '../backend/userspace.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';

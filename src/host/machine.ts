@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BackendChoice } from '../backend/take.ts';
+import type { BackendChoice } from '../backend/choose.ts';
 import { type NativeBinding, nativeBinding } from '../io/native-binding.ts';
 import { nativeNetlink } from '../io/netlink.ts';
 import { Network } from '../netlink/network.ts';

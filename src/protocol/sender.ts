@@ -1,6 +1,8 @@
 /**
  * Sends everything to peers (kernel send.c): initiations, keepalives, staged packets and, in
- * batches, packets from the TUN. The batch path creates no objects and calls the cipher once.
+ * batches, packets from the TUN. Reserves the counters of each seal job (fillJob), and begins a new
+ * handshake once a session is old or worn (afterSend). The batch path creates no objects and calls
+ * the cipher once.
  */
 import { ENDPOINT_FAMILY } from '../base/endpoint.ts';
 import { VNET_HEADER_SIZE } from '../packet/batch.ts';

@@ -7,9 +7,6 @@
  * @module wireguard-ts/device
  */
 export type { BackendKind, WireguardBackend } from '../backend/backend.ts';
-export { EngineBackend } from '../backend/engine.ts';
-export { KernelBackend } from '../backend/kernel.ts';
-export { SystemBackend } from '../backend/system.ts';
 export {
   type BackendChoice,
   type Taken,
@@ -17,7 +14,10 @@ export {
   type TakenUserspace,
   type TakeOptions,
   takeBackend,
-} from '../backend/take.ts';
+} from '../backend/choose.ts';
+export { EngineBackend } from '../backend/engine.ts';
+export { KernelBackend } from '../backend/kernel.ts';
+export { SystemBackend } from '../backend/system.ts';
 export { UserspaceBackend } from '../backend/userspace.ts';
 export type { Prefix } from '../base/prefix.ts';
 export type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { hasFamily } from '../../src/backend/take.ts';
+import { hasFamily } from '../../src/backend/choose.ts';
 import { doctor } from '../../src/cli/commands/doctor.ts';
 import { labelNode } from '../../src/cli/commands/label-node.ts';
 import * as texts from '../../src/cli/help/texts/machine.ts';

@@ -5,7 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { median } from '../../statistics.ts';
 import { run, sleep } from '../command.ts';
-import { PORT } from '../device.ts';
+import { PORT } from '../contender-device.ts';
 import { FLOOD_SOURCES } from '../flood-sources.ts';
 import { TUNNELS, type TunnelMeasure } from '../measure.ts';
 import { ping } from '../ping.ts';

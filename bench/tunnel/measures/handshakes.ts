@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { formatKeyBase64 } from '#dist/base/key.js';
-import { Device, PORT } from '../device.ts';
+import { Device, PORT } from '../contender-device.ts';
 import { type Initiations, makeInitiations } from '../initiations.ts';
 import type { InitiatorsReport } from '../initiators.ts';
 import { type LabMeasure, TUNNELS } from '../measure.ts';

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { formatKeyBase64 } from '#dist/base/key.js';
 import { run, sleep } from '../command.ts';
-import { Device, PORT } from '../device.ts';
+import { Device, PORT } from '../contender-device.ts';
 import { makeKeyPair } from '../keys.ts';
 import { type LabMeasure, type Taken, TUNNELS } from '../measure.ts';
 import { silentPeers } from '../peers.ts';

@@ -4,6 +4,9 @@
  * time; changes that arrive during a turn are handled by the next one. A turn never throws; a
  * failed turn is retried with back-off up to ten seconds.
  *
+ * This file also decides when our key is published or withdrawn (#carryOut), and when the node is
+ * left to Felix (#runTurn). resync-interval.ts says how often everything is read again.
+ *
  * Missing knowledge never stops a running tunnel: until the cluster has been read completely, and
  * while it cannot be read, everything stays as it is. Only the cluster's state ends a tunnel; the
  * end of this process does not.
@@ -20,6 +23,7 @@ import { HandshakeRefresher } from './handshake-refresher.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { ADDRESS_NOT_ALLOCATED, KEY_NOT_WITHDRAWN, OwnKey } from './own-key.ts';
 import { applyProblems, EventWriter, TURN_FAILED } from './report/event-writer.ts';
+import { DEFAULT_RESYNC_MS, resyncInterval, withJitter } from './resync-interval.ts';
 import { type AgentStatus, FIRST_STATUS, logStaleness, unreadyReasons } from './status.ts';
 import { Timers } from './timers.ts';
 
@@ -27,11 +31,6 @@ const FAMILIES: readonly Family[] = [4, 6];
 /** Minimum time between full turns: bounds the CPU load when another program fights us. */
 const FULL_TURN_INTERVAL_MS = 200;
 const RETRY_PAUSES_MS = [500, 10_000] as const;
-/** Felix's default routeRefreshInterval, used while no plan says otherwise. */
-const DEFAULT_RESYNC_MS = 90_000;
-/** Upper bound for routeRefreshInterval: timers cannot run longer than 24 days. */
-const LONGEST_RESYNC_MS = 86_400_000;
-const RESYNC_JITTER = 0.1;
 const CONVERGENCE_POLL_MS = 100;
 /** `waiting`: the cluster has not been read, so the turn could neither succeed nor fail. */
 type Outcome = 'done' | 'failed' | 'waiting';
@@ -166,12 +165,10 @@ export class Agent {
   }
 
   #scheduleNextTurn(): void {
-    const seconds = this.#status.plan?.parameters.RouteRefreshInterval ?? 0;
-    const resyncMs = Math.min(seconds * 1000 || DEFAULT_RESYNC_MS, LONGEST_RESYNC_MS);
+    const resyncMs = resyncInterval(this.#status.plan?.parameters.RouteRefreshInterval ?? 0);
     if (resyncMs !== this.#resyncMs) this.#timers.cancel('resync');
     this.#resyncMs = resyncMs;
-    const jittered = resyncMs * (1 + RESYNC_JITTER * this.#dependencies.random());
-    this.#timers.set('resync', jittered, () => this.#requestTurn('full'));
+    this.#timers.set('resync', withJitter(resyncMs, this.#dependencies.random()), () => this.#requestTurn('full'));
     if (this.#hasForeignChange) this.#scheduleFullTurn();
     if (this.#outcome === 'done') {
       this.#backOff.reset();

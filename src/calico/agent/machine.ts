@@ -1,7 +1,7 @@
 /** The real machine: the ports that src/calico/apply changes, and the facts that the plan needs. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BackendChoice, hasFamily } from '../../backend/take.ts';
+import { type BackendChoice, hasFamily } from '../../backend/choose.ts';
 import type { Family } from '../../base/family.ts';
 import { SystemDevices } from '../../host/devices.ts';
 import { systemNetlink } from '../../io/netlink.ts';

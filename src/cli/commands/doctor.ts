@@ -2,7 +2,7 @@
  * `wgts doctor`: what this machine offers a tunnel, what is in use, and what would make it faster.
  */
 
-import { type Taken, wouldTake } from '../../backend/take.ts';
+import { type Taken, wouldTake } from '../../backend/choose.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
 import { type KernelFault, knownFaults } from '../../daemon/known-kernels.ts';
 import { systemNetlink } from '../../io/netlink.ts';

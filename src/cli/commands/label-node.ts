@@ -4,7 +4,7 @@
  * right to patch Nodes, which the agent itself does not have.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasFamily } from '../../backend/take.ts';
+import { hasFamily } from '../../backend/choose.ts';
 import { BackOff } from '../../base/back-off.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import { systemNetlink } from '../../io/netlink.ts';

@@ -3,7 +3,7 @@
  * and for kernel and userspace devices.
  */
 import { existsSync } from 'node:fs';
-import { BACKENDS, type BackendChoice } from '../../backend/take.ts';
+import { BACKENDS, type BackendChoice } from '../../backend/choose.ts';
 import { interruptChildren } from '../../host/child.ts';
 import { locateFile, readStripped } from '../../host/conf-file.ts';
 import { lock, readState } from '../../host/run-state.ts';

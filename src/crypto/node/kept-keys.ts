@@ -1,7 +1,7 @@
 /**
  * Caches what a library prepares from a private key, for the lifetime of the caller's array.
  * Preparing a key costs as much as using it, and every handshake uses the same arrays two or three
- * times.
+ * times. forget() erases the prepared key and the caller's array.
  */
 
 import { copySecret, sameBytes } from '../../base/bytes.ts';

@@ -1,8 +1,8 @@
 /** The choice of a backend: every answer that a kernel may give, and the reason that is reported. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { type BackendChoice, takeBackend, wouldTake } from '../../src/backend/choose.ts';
 import { holdLink } from '../../src/backend/hold.ts';
-import { type BackendChoice, takeBackend, wouldTake } from '../../src/backend/take.ts';
 import { Network } from '../../src/netlink/network.ts';
 import type { NetlinkPort } from '../../src/netlink/port.ts';
 import { FakeKernel } from '../support/fake-kernel/kernel.ts';

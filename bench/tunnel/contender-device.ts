@@ -1,5 +1,5 @@
 /**
- * A contender's WireGuard interface on a host, with its daemon if it has one. Configured with `wg`,
+ * Starts a contender: its WireGuard interface on a host, and its daemon if it has one. Configured with `wg`,
  * which treats all contenders alike.
  */
 import { connect } from 'node:net';
