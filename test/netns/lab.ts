@@ -1,6 +1,6 @@
 /**
- * A laboratory: network namespaces with names of their own, cables between them, and everything that was started inside,
- * gone again with one close(). Needs root and iproute2.
+ * A laboratory of network namespaces with unique names, cables between them, and processes inside;
+ * one close() removes everything. Needs root and iproute2.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,10 @@ import { onProcessExit, type Result, type Running, type RunOptions, run, runNow,
 
 let serial = 0;
 
-/** Characters that no other lab on this machine has now: the pid and a count, in few letters. */
+/**
+ * Returns characters that no other lab on this machine uses now: the pid and a count, in few
+ * letters.
+ */
 function uniqueTag(): string {
   return `${process.pid.toString(36)}${(serial++).toString(36)}`;
 }
@@ -26,7 +29,7 @@ export class Namespace {
     return this.#name;
   }
 
-  /** The command line that runs `argv` inside. */
+  /** Returns the command line that runs `argv` inside. */
   inside(argv: readonly string[]): string[] {
     return ['ip', 'netns', 'exec', this.#name, ...argv];
   }
@@ -35,14 +38,14 @@ export class Namespace {
     return run(this.inside(argv), options);
   }
 
-  /** Starts a command that close() of the lab ends at the latest. */
+  /** Starts a command, which the lab's close() ends at the latest. */
   start(argv: readonly string[], options?: RunOptions): Running {
     const running = start(this.inside(argv), options);
     this.#running.push(running);
     return running;
   }
 
-  /** Runs `ip` commands given one a line, without the word `ip`. */
+  /** Runs `ip` commands, one a line, without the word `ip`. */
   async ip(...lines: string[]): Promise<void> {
     await run(['ip', '-n', this.#name, '-batch', '-'], { input: `${lines.join('\n')}\n` });
   }
@@ -64,7 +67,7 @@ export class Namespace {
 
 export class Lab {
   readonly tag = uniqueTag();
-  /** A directory of this lab's own, removed with it. */
+  /** This lab's own directory, removed with it. */
   readonly directory = mkdtempSync(join(tmpdir(), 'wireguard-lab-'));
   readonly #namespaces: Namespace[] = [];
   readonly #leftovers: string[] = [];
@@ -77,7 +80,7 @@ export class Lab {
     this.#forget = onProcessExit(() => this.#closeNow());
   }
 
-  /** A new namespace with loopback up and no waiting for duplicate address detection. */
+  /** Creates a namespace with loopback up and without duplicate address detection. */
   async namespace(label: string): Promise<Namespace> {
     const name = `wgts-${label}-${this.tag}`;
     await run(['ip', 'netns', 'add', name]);
@@ -92,7 +95,7 @@ export class Lab {
     return namespace;
   }
 
-  /** A cable between two namespaces. Addresses are CIDR; both ends come up. */
+  /** Connects two namespaces. Addresses are CIDR; both ends come up. */
   async cable(
     a: Namespace,
     aName: string,
@@ -110,24 +113,30 @@ export class Lab {
     await b.ip(...dress(bName, bAddresses));
   }
 
-  /** An interface name that no other lab uses: WireGuard's sockets share one directory on the whole machine. */
+  /**
+   * Returns an interface name that no other lab uses: WireGuard's sockets share one directory on
+   * the whole machine.
+   */
   interfaceName(): string {
     return `w${this.tag}-${(this.#interfaces++).toString(36)}`.slice(-15);
   }
 
-  /** Writes a file, readable by its owner alone, into the lab's directory; returns its path. */
+  /** Writes a file, readable only by its owner, into the lab's directory and returns its path. */
   file(content: string, name = `file-${this.#files++}`): string {
     const path = join(this.directory, name);
     writeFileSync(path, content, { mode: 0o600 });
     return path;
   }
 
-  /** A file outside the lab's directory that must be gone at the end, whoever made it. */
+  /**
+   * Registers a file outside the lab's directory that is removed at the end, whichever process
+   * created it.
+   */
   owns(path: string): void {
     this.#leftovers.push(path);
   }
 
-  /** Ends what was started, then takes the namespaces and files away. Idempotent. */
+  /** Ends all processes, then removes the namespaces and files. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -157,14 +166,14 @@ export class Lab {
   }
 }
 
-/** Ends the processes inside a namespace of ours (daemons that left their parent), by pid. */
+/** Kills the processes inside a namespace of ours (daemons that left their parent), by pid. */
 function killAll(pids: string): void {
   for (const pid of pids.split('\n').map(Number)) {
     if (!(pid > 1)) continue;
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It ended by itself.
+      // The process ended by itself.
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
- * A gateway whose tunnel carries another tunnel: a host of its LAN, masqueraded, speaks WireGuard with the very endpoint that the gateway
- * speaks with, from the same port. Only what the gateway itself sent may be taken for a routing loop.
+ * A gateway whose tunnel carries another tunnel: a host of its LAN, masqueraded, speaks WireGuard
+ * with the very endpoint that the gateway speaks with, from the same port. Only what the gateway
+ * itself sent may be taken for a routing loop.
  *
  *     client eth0 192.168.1.100 fd00:1::100 ---- lan :gateway: wan 198.51.100.1 2001:db8::1 ---- eth0 198.51.100.7 2001:db8::7 :far
  *     gateway wg 10.9.0.1 fd00:9::1 ==== 10.9.0.2 fd00:9::2 :far            client wg 10.8.0.1 ==== 10.8.0.2 :far, inside the former
@@ -72,7 +73,7 @@ describeWith([...NETWORK, 'nft'], `a LAN client with the gateway’s own endpoin
     await mustPing(gateway, '10.9.0.2');
   }
 
-  it.each([4, 6] as const)('over IPv%i: its tunnel works inside the gateway’s', async outer => {
+  it.each([4, 6] as const)('over IPv%i: the client’s tunnel works inside the gateway’s', async outer => {
     await upGateway(outer);
     await gateway.ip(
       `route add default dev ${gatewayDevice.name} table 100`,
@@ -89,18 +90,18 @@ describeWith([...NETWORK, 'nft'], `a LAN client with the gateway’s own endpoin
     });
     await clientDevice.up(['10.8.0.1/24'], 1280);
     expect((await ping(client, '10.8.0.2', { count: 3, wait: 20 })).received).toBe(3);
-    // as it is seen at the other end: the gateway's address and port, so that nothing but the content differs
+    // As the far end sees it: the gateway's address and port, so only the content differs.
     const { endpoint } = await farDevice.peer(clientKeys.publicKey);
     expect(endpoint).toBe(outer === 4 ? `10.9.0.1:${PORT}` : `[fd00:9::1]:${PORT}`);
-    // large ones, in fragments
+    // Large packets, in fragments.
     await mustPing(client, '10.8.0.2', { count: 3, size: 3000 });
   });
 
   it.each([
-    ['as it is', ''],
+    ['unchanged', ''],
     ['with its ports changed by NAT', 'masquerade random'],
     ['with its address changed by NAT', 'snat ip to 10.9.0.99'],
-  ])('a loop of the gateway’s own is stopped still, %s', async (_, change) => {
+  ])('a loop of the gateway’s own is still stopped: %s', async (_, change) => {
     await upGateway(4);
     const { name } = gatewayDevice;
     if (change !== '')

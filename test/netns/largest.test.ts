@@ -1,6 +1,7 @@
 /**
- * Packets so large that their message fits no UDP datagram: an interface of MTU 65535, and frames that a program with CAP_NET_RAW puts
- * into an ordinary one. They are dropped and counted, their sender is told, and the program goes on as if nothing had been.
+ * Packets whose message would not fit a UDP datagram: at MTU 65535, and as frames that a program
+ * with CAP_NET_RAW injects at an ordinary MTU. They are dropped and counted, the sender gets an
+ * error, and the program continues unharmed.
  *
  * @module-tag slow
  */
@@ -17,12 +18,15 @@ import { INNER_A, INNER_B, type Pair, tunnelPair } from './pair.ts';
 import { mustPing, ping, transfer } from './traffic.ts';
 
 const HEADERS = { 4: 28, 6: 48 } as const;
-/** Bytes of the largest inner packet, by the outer family: what a datagram holds, less 32 of the message, in whole blocks of 16. */
+/**
+ * Bytes of the largest inner packet, by outer family: a datagram's capacity, minus 32 for the
+ * message, in whole blocks of 16.
+ */
 const LARGEST = { 4: 65_472, 6: 65_488 } as const;
 const MOST_MEMORY = 96 << 20;
 const PROGRAMS: readonly Program[] = PROGRAM === 'ours' ? ['ours', 'ours-pure'] : [PROGRAM];
 
-/** Milliseconds until an answer is none: a busy machine starts a program in seconds. */
+/** Timeout in milliseconds: a busy machine starts a program in seconds. */
 const TIMEOUT_MS = HANG_MS;
 /** Bytes: many super-packets. */
 const TRANSFER = 10_000_000;
@@ -33,7 +37,7 @@ async function oversized(device: Device): Promise<number> {
   return (JSON.parse(stdout) as { counters: Record<string, number> }).counters['oversized']!;
 }
 
-/** As a person would look: `wg show` answers, memory is what it was, pings go, and SIGTERM ends it. */
+/** Checks that `wg show` answers, memory is as before, pings pass, and SIGTERM ends the program. */
 async function isWell(pair: Pair, memoryBefore: number): Promise<void> {
   const { namespace, device } = pair.a;
   await namespace.run(['wg', 'show', device.name], { timeout: TIMEOUT_MS });
@@ -46,13 +50,13 @@ async function isWell(pair: Pair, memoryBefore: number): Promise<void> {
 describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
   for (const program of PROGRAMS)
     for (const outer of [4, 6] as const) {
-      it(`${program}, MTU 65535 over IPv${outer}: all that fits passes, more is counted and its sender told`, async () => {
+      it(`${program}, MTU 65535 over IPv${outer}: packets that fit pass, larger ones are counted and their sender gets an error`, async () => {
         const pair = await tunnelPair({ a: program, b: program, outer });
         try {
           const { namespace, device } = pair.a;
           for (const inner of [4, 6] as const) await mustPing(namespace, INNER_B[inner]);
           await Promise.all([pair.a.device.mtu(65_535), pair.b.device.mtu(65_535)]);
-          // until both have seen their MTU they pad as before, and by that much what fits is less
+          // Until both have seen their MTU they pad as before, which reduces what fits.
           const size = LARGEST[outer] - HEADERS[4];
           await until('the MTU', async () => (await ping(namespace, INNER_B[4], { size })).received === 1);
           const memory = await device.residentBytes();
@@ -64,7 +68,8 @@ describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
             expect((await ping(namespace, INNER_B[inner], { size: most + 1 })).received).toBe(0);
             await until('the counter', async () => (await oversized(device)) === count + 1, TIMEOUT_MS);
             count++;
-            // the host was told, and makes fragments now; so will the other, when its answer was one too large
+            // The host learned the MTU and now fragments; so will the other, once its answer was
+            // too large.
             await until('an answer', async () => (await ping(namespace, INNER_B[inner], { size: most + 1 })).received);
             expect(await oversized(device)).toBe(count);
           }
@@ -88,7 +93,7 @@ describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
         }
       });
 
-      it(`${program}, MTU 1420 over IPv${outer}: a frame of segments that fit no datagram`, async () => {
+      it(`${program}, MTU 1420 over IPv${outer}: drops and counts a frame of segments that fit no datagram`, async () => {
         const pair = await tunnelPair({ a: program, b: program, outer });
         try {
           const { namespace, device } = pair.a;
@@ -106,7 +111,7 @@ describeWith([...NETWORK, 'python3'], 'the largest packets', () => {
     }
 });
 
-/** A TCP super-packet from a to b that is to be cut into pieces so large. */
+/** Returns a TCP super-packet from a to b with this segment size. */
 function frame(version: Family, gsoSize: number): Uint8Array {
   const bytes = superPacket({ version, payload: counting(version === 4 ? 65_495 : 65_475) }, gsoSize);
   if (version === 6) return bytes;

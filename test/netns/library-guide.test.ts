@@ -1,6 +1,6 @@
 /**
- * docs/en/library.md in a project of its own: the package is packed and installed as the guide says, and the program of
- * examples/status.mjs reads a device that is up.
+ * docs/en/library.md in a project of its own: the package is packed and installed as the guide
+ * says, and the program of examples/status.mjs reads a live device.
  *
  * @module-tag slow
  */
@@ -25,8 +25,8 @@ beforeEach(() => {
 });
 afterEach(() => lab?.close());
 
-describeWith([...NETWORK, 'bash'], 'the library, as its guide has it', () => {
-  it('is installed, and shows the devices of the machine', async () => {
+describeWith([...NETWORK, 'bash'], 'the library guide', () => {
+  it('its package installs and its program shows the devices of the machine', async () => {
     const project = join(lab.directory, 'project');
     mkdirSync(project);
     writeFileSync(join(project, 'package.json'), '{"private":true}');

@@ -1,4 +1,7 @@
-/** How the program starts, goes to the background, and ends: as wireguard-go, since wg-quick and service managers count on it. */
+/**
+ * How the program starts, goes to the background, and ends: like wireguard-go, because wg-quick and
+ * service managers depend on it.
+ */
 import { existsSync, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -20,13 +23,13 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
   const hasLink = async (name: string) => (await host.run(['ip', 'link', 'show', name], { mayFail: true })).code === 0;
   const gone = (name: string) =>
     until(`the end of ${name}`, async () => !(await hasLink(name)) && !existsSync(socketOf(name)));
-  /** Starts in the background; when this returns the interface must be ready. */
+  /** Starts in the background. When it returns, the interface must be ready. */
   const background = async (name: string, env: Readonly<Record<string, string>> = {}) => {
     lab.owns(socketOf(name));
     return host.run([...commandOf(PROGRAM), name], { env, mayFail: true });
   };
 
-  it('in the background: when the command has returned, interface and socket are there, the socket mode 0600', async () => {
+  it('in the background: interface and socket exist when the command returns, and the socket has mode 0600', async () => {
     const name = lab.interfaceName();
     const { code, stdout, stderr } = await background(name);
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
@@ -38,14 +41,14 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     await gone(name);
   });
 
-  it('ends when its interface is deleted, and takes its socket along', async () => {
+  it('ends when its interface is deleted, and removes its socket', async () => {
     const name = lab.interfaceName();
     await background(name);
     await host.ip(`link del ${name}`);
     await gone(name);
   });
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('%s: ends with status 0, interface and socket gone', async signal => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s: ends with status 0 and removes interface and socket', async signal => {
     const device = await startDevice(lab, host);
     const { code } = await device.process!.stop(signal);
     expect(code).toBe(0);
@@ -53,7 +56,7 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     expect(existsSync(device.socket)).toBe(false);
   });
 
-  it('a signal in the very moment in which the socket appears ends it as any later one', async () => {
+  it('a signal at the moment when the socket appears ends it like any later one', async () => {
     mkdirSync(SOCKET_DIRECTORY, { recursive: true });
     for (let i = 0; i < 20; i++) {
       const name = lab.interfaceName();
@@ -77,9 +80,9 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     }
   });
 
-  it('a socket that nobody answers at is replaced', async () => {
+  it('replaces a socket without a listener', async () => {
     const name = lab.interfaceName();
-    // somebody listened there and was killed
+    // A killed listener leaves such a socket.
     const child = host.start(['socat', `UNIX-LISTEN:${socketOf(name)}`, '-']);
     await until('the socket', () => existsSync(socketOf(name)));
     await child.stop('SIGKILL');
@@ -91,7 +94,7 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     await gone(name);
   });
 
-  it('a second one of the same name fails, says why, and leaves the first alone', async () => {
+  it('a second one with the same name fails with a reason and leaves the first alone', async () => {
     const device = await startDevice(lab, host);
     const second = await background(device.name);
     expect(second.code).toBe(1);
@@ -108,8 +111,8 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     ['no name', [], /the argument INTERFACE is missing/],
     ['an unknown option', ['--fast', 'wg0'], /unknown option `--fast'/],
     ['an unknown backend', ['--backend=fast', 'wg0'], /--backend cannot be `fast'\nChoose from/],
-    ['a name that is no TUN', ['lo'], /no TUN|EINVAL|Invalid/],
-  ])('%s: status 1 and a message', async (_what, args, message) => {
+    ['a name that is not a TUN', ['lo'], /no TUN|EINVAL|Invalid/],
+  ])('exits with status 1 and a message: %s', async (_what, args, message) => {
     for (const foreground of [[], ['-f']]) {
       const { code, stderr } = await host.run([...commandOf(PROGRAM), ...foreground, ...args], { mayFail: true });
       expect(code).toBe(1);
@@ -126,10 +129,10 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     expect((await running.stop()).code).toBe(0);
   });
 
-  it('WG_TUN_FD: an open TUN is taken over, whatever the name given', async () => {
+  it('WG_TUN_FD: takes over an open TUN whatever name is given', async () => {
     const name = lab.interfaceName();
     lab.owns(socketOf(name));
-    // a shell cannot make a TUN, so Python, which every Debian has beside this, hands one over
+    // A shell cannot create a TUN, so Python, which every Debian has anyway, hands one over.
     const script = `
 import fcntl, os, struct, sys
 fd = os.open('/dev/net/tun', os.O_RDWR)
@@ -148,7 +151,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
     expect((await running.stop()).code).toBe(0);
   });
 
-  it('LOG_LEVEL=verbose tells what happens, and never a key', async () => {
+  it('LOG_LEVEL=verbose reports events, but never a key', async () => {
     const device = await startDevice(lab, host, PROGRAM, { env: { LOG_LEVEL: 'verbose' } });
     const key = (await run(['wg', 'genkey'])).stdout.trim();
     await device.set({ privateKey: key });
@@ -160,7 +163,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
     expect(stdout + stderr).not.toContain(Buffer.from(key, 'base64').toString('hex'));
   });
 
-  it('a device that is late to hear that its interface is up listens when up() returns', async () => {
+  it('a device that learns late that its interface is up listens when up() returns', async () => {
     const device = await startDevice(lab, host);
     await device.set({ listenPort: 4300 });
     process.kill(device.process!.pid, 'SIGSTOP');
@@ -174,7 +177,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
     }
   });
 
-  it('a port that is taken is an error of the request, and the device goes on with the old one', async () => {
+  it('a port in use fails the request, and the device keeps the old one', async () => {
     const [one, two] = [await startDevice(lab, host), await startDevice(lab, host)];
     await one.set({ listenPort: 4100 });
     await two.set({ listenPort: 4200 });

@@ -1,5 +1,6 @@
 /**
- * What takes its time on a real clock: rekeying after 120 s, and the keepalives of an idle tunnel. One tunnel each, all at once.
+ * Behaviour that takes its time on a real clock: rekeying after 120 s, and the keepalives of an
+ * idle tunnel. One tunnel each, all at once.
  *
  * @module-tag slow
  */
@@ -20,7 +21,7 @@ describeWith([...NETWORK, 'tcpdump', 'wireguard-go'], 'in real time', () => {
     'wireguard-go with ours': { a: 'wireguard-go', b: PROGRAM, initiator: 'a', psk: true },
   };
   it.concurrent.each(Object.entries(pairs))(
-    '%s: a new session after 120 s, and not one ping lost',
+    '%s: a new session after 120 s, without losing a ping',
     async (_name, options) => {
       const pair = await tunnelPair(options);
       try {
@@ -46,7 +47,7 @@ describeWith([...NETWORK, 'tcpdump', 'wireguard-go'], 'in real time', () => {
     200_000,
   );
 
-  it.concurrent('an idle tunnel: one keepalive 10 s after data that got no answer, and then silence', async () => {
+  it.concurrent('an idle tunnel sends one keepalive 10 s after unanswered data, and then nothing', async () => {
     const pair = await tunnelPair({ initiator: 'a' });
     try {
       await mustPing(pair.a.namespace, INNER_B[4]);

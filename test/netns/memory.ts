@@ -1,7 +1,10 @@
-/** The whole memory of a process, searched for secrets in every form in which a program may have them. */
+/**
+ * Searches the whole memory of a process for secrets in every form in which a program may hold
+ * them.
+ */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 
-/** Bytes of memory that is read at a time; what lies across two pieces is found too. */
+/** Bytes of memory read at a time. A match across two pieces is found too. */
 const PIECE = 1 << 20;
 
 export interface Copies {
@@ -10,10 +13,13 @@ export interface Copies {
   readonly base64: number;
 }
 
-/** How often a key of 32 bytes is in the memory of a process: as bytes, as hex of either case, as base64, in strings of one or two bytes. */
+/**
+ * Counts copies of a 32-byte key in a process's memory: as bytes, as hex of either case, as base64,
+ * in strings of one or two bytes.
+ */
 export function copiesOf(key: Buffer, pid: number): Copies {
   const hex = key.toString('hex');
-  // without its last digit, which differs from base64url's and has only part of its bits
+  // Without its last digit, which differs from base64url's and encodes only some of its bits.
   const base64 = key.toString('base64').slice(0, 42);
   const url = base64.replaceAll('+', '-').replaceAll('/', '_');
   const wide = (text: string) => Buffer.from(text, 'utf16le');
@@ -39,7 +45,7 @@ function countIn(pid: number, patterns: readonly Buffer[]): Map<Buffer, number> 
         for (const pattern of patterns)
           for (let found = -1; ; ) {
             found = piece.indexOf(pattern, found + 1);
-            // one that begins in the next piece is counted there
+            // A match that starts in the next piece is counted there.
             if (found < 0 || found >= PIECE || found + pattern.length > length) break;
             counts.set(pattern, counts.get(pattern)! + 1);
           }
@@ -52,7 +58,7 @@ function countIn(pid: number, patterns: readonly Buffer[]): Map<Buffer, number> 
   return counts;
 }
 
-/** @returns bytes read; 0 where nothing is behind a mapping */
+/** Reads at an offset. @returns the bytes read; 0 where nothing backs a mapping */
 function readAt(file: number, buffer: Buffer, length: number, position: number): number {
   try {
     return readSync(file, buffer, 0, length, position);

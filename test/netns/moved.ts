@@ -1,6 +1,6 @@
 /**
- * The topology of the kernel's own test: both programs run in ns0 and keep their sockets there; the interfaces are moved to
- * ns1 and ns2, which have no other way to each other.
+ * The topology of the kernel's own test: both programs run in ns0 and keep their sockets there; the
+ * interfaces are moved to ns1 and ns2, which have no other way to each other.
  *
  *     ns1: wg 192.168.241.1/24 fd00::1/64    ns0: the sockets, on loopback    ns2: wg 192.168.241.2/24 fd00::2/64
  */
@@ -24,7 +24,10 @@ export interface Moved {
 export const PORT_ONE = 1;
 export const PORT_TWO = 2;
 
-/** Starts both, moves the interfaces, configures keys, PSK, allowed-ips and ports, but no endpoints. */
+/**
+ * Starts both, moves the interfaces, and configures keys, PSK, allowed-ips and ports, but no
+ * endpoints.
+ */
 export async function movedPair(a: Program = PROGRAM, b: Program = PROGRAM): Promise<Moved> {
   const lab = new Lab();
   try {

@@ -1,6 +1,6 @@
 /**
- * docs/en/moving.md and the README's "Use", their own commands in their order, on a machine that has wireguard-go and wg-quick too. What
- * each block must have done stands beside its name.
+ * Runs the commands of docs/en/moving.md and of the README's "Use", in their order, on a machine
+ * that has wireguard-go and wg-quick too. The expected result of each block is next to its name.
  *
  * @module-tag slow
  */
@@ -15,7 +15,7 @@ import { Lab } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
 
 interface Check {
-  /** What the reader has at this point. */
+  /** Commands that establish the reader's situation at this point. */
   readonly before?: string;
   readonly after: (ran: Result) => unknown;
 }
@@ -85,7 +85,7 @@ describeWith([...NETWORK, 'wg-quick', 'wireguard-go', 'bash', 'unshare'], 'movin
       const blocks = commands.filter(({ marker }) => marker?.kind === 'run' && marker.says in checks);
       it.each(blocks.map(block => [block.marker!.says, block] as const))('%s', (_, block) => follow(block, checks));
 
-      it('every check is of a block', () => {
+      it('every check belongs to a block', () => {
         expect(blocks.map(({ marker }) => marker!.says)).toEqual(Object.keys(checks));
       });
     });
@@ -99,12 +99,12 @@ async function follow({ marker, text }: Commands, checks: Readonly<Record<string
   await after(ran);
 }
 
-/** As a function declaration, to be there before the tables. */
+/** A function declaration, because the tables above use it. */
 function removeDevice(): string {
   return 'ip link delete wg0; while [ -e /run/wireguard/wg0.sock ]; do sleep 0.1; done';
 }
 
-/** Only ours counts what it drops. Where the kernel has WireGuard, wg-quick takes that. */
+/** Only our program counts drops. Where the kernel has WireGuard, wg-quick takes the kernel's. */
 async function expectRunner(program: 'wireguard-ts' | 'wireguard-go'): Promise<void> {
   const { stdout, stderr } = await machine.shell('wgts show wg0 --json');
   expect(stderr).toBe('');

@@ -1,4 +1,7 @@
-/** Behaviour 19 of the kernel's netns test: behind a NAT that forgets after two seconds, and persistent keepalive against it. */
+/**
+ * Behaviour 19 of the kernel's netns test: a NAT that forgets after two seconds, and persistent
+ * keepalive against it.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sleep, until } from './command.ts';
 import { type Device, PROGRAM, startDevice } from './device.ts';
@@ -56,12 +59,12 @@ describeWith([...NETWORK, 'nft'], `NAT (${PROGRAM})`, () => {
     expect(await serverDevice.show('endpoints')).toBe(`${client.publicKey}\t10.0.0.1:1`);
   });
 
-  it('#19: persistent keepalive of one second keeps the mapping for three, so that the server can reach the client', async () => {
+  it('#19: persistent keepalive of one second keeps the mapping for three, so the server can reach the client', async () => {
     await sleep(3_000);
     await mustPing(outside, '192.168.241.1');
   });
 
-  it('#19: without it the mapping is forgotten, and keepalives open it again as soon as they are on', async () => {
+  it('#19: without keepalives the mapping expires, and enabling them opens it again', async () => {
     await clientDevice.set({ peers: [{ publicKey: server.publicKey, keepalive: 0 }] });
     await sleep(3_500);
     expect((await ping(outside, '192.168.241.1', { count: 2 })).received).toBe(0);

@@ -1,4 +1,7 @@
-/** Behaviours 17, 18, 22 and 23 of the kernel's netns test: tunnels in tunnels, on purpose and by mistake. */
+/**
+ * Behaviours 17, 18, 22 and 23 of the kernel's netns test: tunnels in tunnels, on purpose and by
+ * mistake.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Device, PROGRAM, startDevice } from './device.ts';
 import { type KeyPair, keyPair } from './keys.ts';
@@ -50,7 +53,7 @@ describeWith(NETWORK, `tunnels in tunnels (${PROGRAM})`, () => {
     await deepB.process?.stop();
   });
 
-  it('#22 and #23: a peer whose endpoint is inside another peer is reached; one inside itself is not, and nothing is harmed', async () => {
+  it('#22 and #23: reaches a peer whose endpoint is inside another peer, but not one inside itself, without harm', async () => {
     const { lab, a, b } = pair;
     const keysC = keyPair();
     const deep = await startDevice(lab, b.namespace, PROGRAM);
@@ -65,7 +68,7 @@ describeWith(NETWORK, `tunnels in tunnels (${PROGRAM})`, () => {
     await a.device.set({ peers: [{ ...onion, endpoint: `${INNER_B[4]}:5` }] });
     await mustPing(a.namespace, DEEP_B, { count: 3 });
     await deep.process?.stop();
-    // and now in a circle
+    // Now in a circle.
     await a.device.set({ peers: [{ ...onion, endpoint: `${DEEP_B}:5` }] });
     const before = (await a.device.peer(keysC.publicKey)).tx;
     expect((await ping(a.namespace, DEEP_B, { count: 3 })).received).toBe(0);
@@ -75,7 +78,7 @@ describeWith(NETWORK, `tunnels in tunnels (${PROGRAM})`, () => {
     await a.device.set({ peers: [{ publicKey: keysC.publicKey, remove: true }] });
   });
 
-  it('#18: when routing leads the outer packets into the tunnel, little is sent, and what was good before is good again after', async () => {
+  it('#18: sends little when routing leads outer packets into the tunnel, and recovers afterwards', async () => {
     const { a, b } = pair;
     await mustPing(a.namespace, INNER_B[4]);
     const before = (await a.device.peer()).tx;

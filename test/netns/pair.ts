@@ -12,10 +12,10 @@ import { Lab, type Namespace } from './lab.ts';
 export interface PairOptions {
   readonly a?: Program;
   readonly b?: Program;
-  /** The family of the endpoints; 4 unless told. */
+  /** The family of the endpoints; default 4. */
   readonly outer?: Family;
   readonly psk?: boolean;
-  /** Which side knows the other's endpoint; the other one learns it. Both unless told. */
+  /** Which side knows the other's endpoint (the other side learns it); default both. */
   readonly initiator?: 'a' | 'b' | 'both';
   readonly mtu?: number;
   readonly startA?: StartOptions;
@@ -50,7 +50,7 @@ export function endpoint(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** Builds, starts and configures both ends. Nothing has been sent yet. */
+/** Builds, starts and configures both ends. Sends nothing yet. */
 export async function tunnelPair(options: PairOptions = {}): Promise<Pair> {
   const lab = options.lab ?? new Lab();
   try {

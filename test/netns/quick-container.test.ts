@@ -1,5 +1,6 @@
 /**
- * `wgts up` as containers and Kubernetes nodes have it: /proc/sys and /run that cannot be written, IPv6 switched off, others' marks.
+ * `wgts up` in containers and on Kubernetes nodes: read-only /proc/sys and /run, disabled IPv6,
+ * marks that others use.
  *
  * @module-tag slow
  */
@@ -22,7 +23,7 @@ const file = (settings = '', allowed = '0.0.0.0/0') =>
   `[Interface]\nAddress = 10.9.0.2/24\nPrivateKey = ${keyPair().privateKey}\n${settings}\n[Peer]\nPublicKey = ${keyPair().publicKey}\nAllowedIPs = ${allowed}\nEndpoint = 192.0.2.1:51820\n`;
 
 const SYSCTLS = 'mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys';
-/** A process of the namespace with mounts of its own. */
+/** Runs wgts in the namespace with mounts of its own. */
 const boxed = (mounts: string, verb: string): Promise<Result> =>
   host.namespace.run(['unshare', '-m', 'bash', '-ec', `${mounts}\nexec "$@"`, '-', ...WGTS, verb, host.file], {
     mayFail: true,
@@ -51,7 +52,7 @@ describeWith(
       expect(await host.picture()).toEqual(before);
     });
 
-    it('IPv6 switched off for all: up without it, a warning, and the file keeps its addresses', async () => {
+    it('IPv6 disabled for all: up warns and omits IPv6, and the file keeps its addresses', async () => {
       await host.namespace.sysctl('net.ipv6.conf.all.disable_ipv6=1');
       host.write(file('Address = fd00:9::2/64\nSaveConfig = true', '0.0.0.0/0, ::/0'));
       const before = await host.picture();
@@ -77,7 +78,7 @@ describeWith(
       expect((await host.wgts('down')).code).toBe(0);
     });
 
-    it('IPv6 switched off for this interface alone: an error that names the sysctl', async () => {
+    it('IPv6 disabled only for this interface: an error names the sysctl', async () => {
       await host.namespace.sysctl('net.ipv6.conf.default.disable_ipv6=1');
       host.write(file('Address = fd00:9::2/64', '0.0.0.0/0, ::/0'));
       const before = await host.picture();
@@ -97,7 +98,7 @@ describeWith(
       ['nft add table ip6 kube-proxy; nft add chain ip6 kube-proxy services', 'chain services of table kube-proxy'],
       ['mount -t tmpfs none /var/lib; mkdir /var/lib/kubelet', '/var/lib/kubelet'],
       ['mount -t tmpfs none /etc; mkdir /etc/kubernetes', '/etc/kubernetes'],
-    ])("kube-proxy's marks are avoided, and wg-quick takes it down: %s", async (sign, said) => {
+    ])("avoids kube-proxy's marks, and wg-quick can take the interface down: %s", async (sign, said) => {
       host.write(file('', '0.0.0.0/0, ::/0'));
       const upped = await boxed(sign, 'up');
       expect(upped.code, upped.stderr).toBe(0);
@@ -116,7 +117,7 @@ describeWith(
     });
 
     it.each(['iptables-legacy', 'ip6tables-legacy', 'iptables-nft'])(
-      'so they are where %s has the rules',
+      'avoids kube-proxy’s marks where %s has the rules',
       async program => {
         await host.namespace.run([program, '-t', 'nat', '-N', 'KUBE-MARK-MASQ']);
         host.write(file());
@@ -128,7 +129,7 @@ describeWith(
       },
     );
 
-    it('a process that is kubelet is noticed, but not one of another network namespace', async () => {
+    it('detects a running kubelet, except in another network namespace', async () => {
       const kubelet = lab.file('', 'kubelet');
       await host.namespace.run(['bash', '-c', `cat "$(which sleep)" >${kubelet} && chmod +x ${kubelet}`]);
       host.write(file());
@@ -158,7 +159,7 @@ describeWith(
       ],
       ['mount -t tmpfs none /dev/net', /\/dev\/net\/tun is missing; .*--device \/dev\/net\/tun/],
       ['mount --bind /dev/null /dev/net/tun', /\/dev\/net\/tun is no TUN device; give the container --device/],
-    ])('what is missing is named, with what to do: %s', async (mounts, says) => {
+    ])('names what is missing and the remedy: %s', async (mounts, says) => {
       host.write(file());
       const before = await host.picture();
       const upped = await boxed(mounts, 'up');
@@ -167,7 +168,7 @@ describeWith(
       expect(await host.picture()).toEqual(before);
     });
 
-    it('a file that is a mount of its own cannot be saved, and the message says so', async () => {
+    it('cannot save a file that is itself a mount, and explains it', async () => {
       host.write(file());
       expect((await host.wgts('up')).code).toBe(0);
       const saved = await boxed(`mount --bind ${host.file} ${host.file}`, 'save');

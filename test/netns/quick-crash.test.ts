@@ -1,5 +1,6 @@
 /**
- * SIGKILL in the middle of a real `wgts up` and `wgts down`, and of the interface's own process: the next one converges.
+ * SIGKILL during a real `wgts up` and `wgts down`, and of the interface's own process: the next run
+ * converges.
  *
  * @module-tag slow
  */
@@ -32,7 +33,7 @@ AllowedIPs = 0.0.0.0/0, ::/0, 10.7.0.0/16
 Endpoint = 192.0.2.1:51820
 `;
 describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
-  it('at any step of up, then up: as if nothing had been', async () => {
+  it('at any step of up, then up: the same result as without it', async () => {
     const host = await QuickHost.start(lab, 'host');
     host.write(FILE);
     const empty = await host.picture();
@@ -50,21 +51,21 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect(line).toBeGreaterThan(10);
   });
 
-  it('at any step of up, then down: nothing is left', async () => {
+  it('at any step of up, then down: leaves nothing', async () => {
     const host = await QuickHost.start(lab, 'host');
     host.write(FILE);
     const empty = await host.picture();
     for (let line = 1; await killAt(host, 'up', line); line++) {
       const downed = await host.wgts('down');
       expect(downed.code, `killed at line ${line}: ${downed.stderr}`).toBe(0);
-      // the process of an interface that was just being made ends by itself
+      // The process of an interface that was just being created ends by itself.
       await until('the interface to be gone', () => !existsSync(`/var/run/wireguard/${host.name}.sock`));
       expect(await host.picture(), `killed at line ${line}`).toEqual(empty);
       expect(existsSync(host.state)).toBe(false);
     }
   });
 
-  it('while the process of the interface starts, then down: it ends by itself', async () => {
+  it("while the interface's process starts, then down: the process ends by itself", async () => {
     const host = await QuickHost.start(lab, 'host');
     host.write(FILE);
     const empty = await host.picture();
@@ -81,7 +82,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     }
   });
 
-  it('at any step of down, then down: nothing is left', async () => {
+  it('at any step of down, then down: leaves nothing', async () => {
     const host = await QuickHost.start(lab, 'host');
     host.write(FILE);
     const empty = await host.picture();
@@ -98,7 +99,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect(existsSync(host.state)).toBe(false);
   });
 
-  it("of the interface's process: what is left is taken away by down, or brought back by up", async () => {
+  it("of the interface's process: down removes the rest, and up restores the interface", async () => {
     const host = await QuickHost.start(lab, 'host');
     host.write(FILE);
     const empty = await host.picture();
@@ -114,7 +115,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect(await host.picture()).toEqual(empty);
   });
 
-  it('up that fails takes back all that it did, and two at a time are one too many', async () => {
+  it('a failed up rolls back, and a second wgts at the same time is refused', async () => {
     const host = await QuickHost.start(lab, 'host');
     host.write(FILE.replace('PostUp = true', 'PostUp = exit 3'));
     const empty = await host.picture();
@@ -142,7 +143,7 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
   });
 });
 
-/** @returns false if it came to its end, for it has less to do */
+/** Runs wgts and kills it at this line. @returns false if it had fewer lines and completed */
 async function killAt(host: QuickHost, verb: string, line: number): Promise<boolean> {
   const { signal, code, stderr } = await host.namespace.run(
     [process.execPath, fileURLToPath(new URL('quick-killed.mjs', import.meta.url)), verb, String(line), host.file],

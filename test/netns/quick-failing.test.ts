@@ -1,5 +1,6 @@
 /**
- * `wgts down` on a host where resolvconf fails, hangs or is gone, where nothing can be written, and where hooks fail.
+ * `wgts down` on a host where resolvconf fails, hangs or is missing, where nothing can be written,
+ * and where hooks fail.
  *
  * @module-tag slow
  */
@@ -45,7 +46,7 @@ const env = () => ({ PATH: `${bin}:${process.env['PATH']}` });
 const wgts = (...args: readonly string[]) =>
   host.namespace.run([...WGTS, ...args, host.file], { mayFail: true, env: env() });
 
-/** Nothing is left, and a second one has nothing to do. */
+/** Checks that nothing is left and that a second down has nothing to do. */
 async function isDown(): Promise<void> {
   expect(await host.picture()).toEqual(empty);
   expect(existsSync(host.state)).toBe(false);
@@ -56,7 +57,7 @@ async function isDown(): Promise<void> {
 
 describeWith([...NETWORK, 'nft'], 'down', () => {
   it.each(["[ $1 != -d ] || { echo 'resolv.conf: Resource busy' >&2; exit 1; }", '[ $1 != -d ] || kill -9 $$'])(
-    'with a resolvconf of `%s`',
+    'completes when resolvconf runs `%s`',
     async script => {
       const out = join(lab.directory, 'after');
       host.write(file('DNS = 10.9.0.1', `PostDown = echo %i >${out}`));
@@ -72,7 +73,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     },
   );
 
-  it('with a resolvconf that is gone by then', async () => {
+  it('completes when resolvconf has been removed', async () => {
     host.write(file('DNS = 10.9.0.1'));
     program('resolvconf', 'true');
     expect((await wgts('up')).code).toBe(0);
@@ -84,7 +85,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it('of an interface whose process is dead', async () => {
+  it("completes when the interface's process is dead", async () => {
     host.write(file('DNS = 10.9.0.1', 'PreDown = false', 'PostDown = false'));
     program('resolvconf', '[ $1 != -d ]');
     expect((await wgts('up')).code).toBe(0);
@@ -98,7 +99,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it('the way back of an up that fails, too', async () => {
+  it('completes in the rollback of a failed up, too', async () => {
     host.write(file('DNS = 10.9.0.1', 'PostUp = false'));
     program('resolvconf', '[ $1 != -d ]');
     const upped = await wgts('up');
@@ -108,7 +109,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it('an up over a route that another interface has, which is named', async () => {
+  it("after an up over another interface's route, whose error names the route", async () => {
     host.write(file('Table = main').replace('0.0.0.0/0', '10.5.0.0/16, 192.0.2.0/24'));
     const upped = await wgts('up');
     expect(upped.code).toBe(1);
@@ -118,7 +119,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it('whose reader is gone after the first line, as its up', async () => {
+  it('completes when its reader closes after the first line, and so does up', async () => {
     host.write(file());
     const unread = (verb: string) =>
       host.namespace.run(['bash', '-c', '"$@" 2>&1 >/dev/null | head -n 1', 'bash', ...WGTS, verb, host.file]);
@@ -128,7 +129,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it('after SIGTERM to --watch, though PreDown fails too', async () => {
+  it('completes after SIGTERM to --watch, even if PreDown fails', async () => {
     host.write(file('DNS = 10.9.0.1', 'PreDown = false', 'PostDown = echo was down'));
     program('resolvconf', '[ $1 != -d ]');
     const watching = host.startWgts(['up', '--watch'], env());
@@ -140,7 +141,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it('where PostDown fails: the others run, and it is said', async () => {
+  it('runs the other PostDown hooks when one fails, and reports it', async () => {
     host.write(file('PostDown = echo one; false', 'PostDown = echo two'));
     expect((await wgts('up')).code).toBe(0);
     const downed = await wgts('down');
@@ -150,7 +151,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it('where a hook hangs: PostDown is given up, PreDown leaves it up', async () => {
+  it('gives up a hanging PostDown, but a hanging PreDown leaves the interface up', async () => {
     const runs = join(lab.directory, 'runs');
     host.write(file(`PostDown = touch ${runs}; sleep 1000`));
     expect((await wgts('up')).code).toBe(0);
@@ -173,12 +174,12 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it('what cannot be saved in its place is kept in another', async () => {
+  it('keeps a configuration elsewhere when it cannot be saved in place', async () => {
     host.write(file('SaveConfig = true'));
     expect((await wgts('up')).code).toBe(0);
     const rescued = host.state.replace(/json$/, 'conf');
     lab.owns(rescued);
-    // in the way of the draft that is written first
+    // Blocks the draft that is written first.
     const script = `mkdir ${host.file}.$$.tmp; exec "$@"`;
     const running = host.namespace.start(['sh', '-c', script, 'sh', ...WGTS, 'down', host.file]);
     const downed = await running.exited;
@@ -188,7 +189,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     await isDown();
   });
 
-  it("systemd's resolvconf is resolvectl to us", async () => {
+  it("uses resolvectl directly where resolvconf is systemd's", async () => {
     const log = join(lab.directory, 'log');
     program('resolvectl', `echo "$*" >>${log}`);
     symlinkSync('resolvectl', join(bin, 'resolvconf'));

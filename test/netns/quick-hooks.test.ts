@@ -1,5 +1,6 @@
 /**
- * Hooks of a real `wgts up` and `wgts down`: a hook that fails is rolled back, one that hangs can be interrupted, one that stays in the background may.
+ * Hooks of a real `wgts up` and `wgts down`: a failing hook causes a rollback, a hanging one can be
+ * interrupted, and a program in the background may stay.
  *
  * @module-tag slow
  */
@@ -30,7 +31,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
     'false | cat',
     '(false; echo inner); echo outer',
     'x=$(false); echo x',
-  ])('`%s` fails, and everything is rolled back', async line => {
+  ])('`%s` fails and everything is rolled back', async line => {
     const empty = await host.picture();
     for (const event of ['PreUp', 'PostUp']) {
       host.write(file(`${event} = ${line}`));
@@ -43,7 +44,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
     }
   });
 
-  it('knows interface and file, and has a # to itself', async () => {
+  it('gets interface and file, and may contain a #', async () => {
     host.write(
       file(
         'PostUp = echo "a # b"; false || true # the end',
@@ -57,7 +58,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
     expect((await host.wgts('down')).stdout).toBe(`down ${host.name}\n`);
   });
 
-  it('may leave a program behind', async () => {
+  it('may leave a program running', async () => {
     const pid = join(lab.directory, 'pid');
     host.write(file(`PostUp = sleep 1000 >/dev/null 2>&1 & echo $! >${pid}`));
     expect((await host.wgts('up')).code).toBe(0);
@@ -66,7 +67,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
   });
 
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'that hangs in up is ended by %s with what it started',
+    'that hangs in up ends on %s with everything it started',
     async signal => {
       const empty = await host.picture();
       for (const event of ['PreUp', 'PostUp']) {
@@ -86,7 +87,7 @@ describeWith([...NETWORK, 'bash', 'nft'], 'a hook', () => {
   );
 });
 
-/** Also if nobody has asked yet how. */
+/** Also true for a zombie, whose exit status was not collected yet. */
 function hasEnded(pid: string): boolean {
   try {
     return /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));

@@ -1,4 +1,7 @@
-/** A host of its own for `wgts up` or wg-quick: a namespace with an uplink, the command lines, and a picture of all that they change. */
+/**
+ * A host for `wgts up` or wg-quick: a namespace with an uplink, the command lines, and a picture of
+ * everything that they change.
+ */
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Result, type Running, until } from './command.ts';
@@ -40,7 +43,8 @@ export class QuickHost {
       'route add ::/0 via 2001:db8:1::1',
     );
     const host = new QuickHost(lab, namespace);
-    // the kernel adds routes once it has seen the carrier, and a picture of before must not lack them
+    // The kernel adds routes once it has seen the carrier, and the picture from before must include
+    // them.
     await until('the uplink to settle', async () => {
       const { routes, 'IPv6 routes': routes6 } = await host.picture();
       return (
@@ -67,7 +71,7 @@ export class QuickHost {
     return this.namespace.run(['wg-quick', verb, this.file], { env: ENV, mayFail: true });
   }
 
-  /** Of the process that runs the interface, by what it was started with. */
+  /** Returns the pid of the process that runs the interface, found by its command line. */
   async devicePid(): Promise<number> {
     const { stdout } = await this.namespace.run(['ip', 'netns', 'pids', this.namespace.name]);
     const pids = stdout.split('\n').filter(pid => pid !== '');
@@ -75,11 +79,11 @@ export class QuickHost {
       const arguments_ = commandLine(pid);
       return arguments_.includes('wireguard-ts.cjs') && arguments_.endsWith(`\0${this.name}\0`);
     });
-    if (found === undefined) throw new Error(`nobody runs ${this.name}`);
+    if (found === undefined) throw new Error(`no process runs ${this.name}`);
     return Number(found);
   }
 
-  /** What ip, wg and nft show, without what differs between two hosts. */
+  /** Returns the output of ip, wg and nft, without what differs between two hosts. */
   async picture(): Promise<Record<string, string>> {
     const picture: Record<string, string> = {};
     const commands = {
@@ -108,7 +112,7 @@ export class QuickHost {
   }
 }
 
-/** The kernel's routes of an interface stand in the order in which the interfaces came up. */
+/** Sorts the kernel's routes of an interface, whose order depends on the order of interfaces. */
 function sorted(lines: string): string {
   return lines.split('\n').sort().join('\n');
 }
@@ -117,6 +121,6 @@ function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
   } catch {
-    return ''; // it has ended
+    return ''; // The process has ended.
   }
 }

@@ -1,4 +1,4 @@
-// `wgts up` or `down` that kills itself, by SIGKILL, as soon as it has said the given number of things that it is about to do.
+// `wgts up` or `down` that kills itself by SIGKILL once it has announced the given number of steps.
 // Arguments: up|down, the number, the file.
 import { readFileSync } from 'node:fs';
 import { down, up } from '../../dist/cli/commands/quick.js';

@@ -1,5 +1,6 @@
 /**
- * The log of a device in the background: each of its places, what is in it, and that nothing waits for it or is kept open by it.
+ * The log of a device in the background: each of its destinations, its content, and that no process
+ * waits for it or is kept open by it.
  *
  * @module-tag slow
  */
@@ -36,7 +37,10 @@ afterEach(async () => {
   await lab?.close();
 });
 
-/** Runs a shell script with /var/log and /run/wireguard-ts of its own, which end with it but not with a device. */
+/**
+ * Runs a shell script with its own /var/log and /run/wireguard-ts, which end with the script but
+ * not with a device.
+ */
 function inOwnFolders(script: string, env: Readonly<Record<string, string>> = {}) {
   const setUp = `mount --bind "$LAB/log" /var/log && mkdir -p /run/wireguard-ts && mount --bind "$LAB/run" /run/wireguard-ts`;
   const argv = ['unshare', '-m', 'sh', '-c', `${setUp} && { ${script}; }`];
@@ -47,7 +51,7 @@ function inOwnFolders(script: string, env: Readonly<Record<string, string>> = {}
 const logFile = () => join(lab.directory, 'log/wireguard-ts', `${host.name}.log`);
 
 describeWith([...NETWORK, 'unshare'], 'the log of a device in the background', () => {
-  it('is a file for root alone where there is no journal and no system log', async () => {
+  it('is a root-only file where there is neither a journal nor a system log', async () => {
     const done = await inOwnFolders(
       '$WGTS up "$FILE" && $WGTS logs "$NAME"; $WGTS down "$FILE"; $WGTS logs -n 1 "$NAME"',
     );
@@ -61,14 +65,14 @@ describeWith([...NETWORK, 'unshare'], 'the log of a device in the background', (
     expect(readFileSync(logFile(), 'utf8')).not.toContain(privateKey);
   });
 
-  it('has a crash in it, and what Node prints as it dies', async () => {
+  it('contains a crash and what Node prints as it dies', async () => {
     const inject = lab.file('setTimeout(() => { throw new Error("a fault of the test") }, 500)', 'crash.cjs');
     const script = `NODE_OPTIONS="--require ${inject}" $WGTS up "$FILE"; sleep 2; $WGTS logs "$NAME"; $WGTS down "$FILE"`;
     const done = await inOwnFolders(script);
     expect(done.stdout).toMatch(/ERROR: .* crashed, please report this: Error: a fault of the test\n/);
   });
 
-  it('is bounded, and a disk that is full hurts nobody', async () => {
+  it('is bounded, and a full disk does no harm', async () => {
     mkdirSync(join(lab.directory, 'log/wireguard-ts'), { mode: 0o700 });
     writeFileSync(logFile(), 'x'.repeat(1 << 20), { mode: 0o600 });
     await inOwnFolders('$WGTS up "$FILE"; $WGTS down "$FILE"');
@@ -79,7 +83,7 @@ describeWith([...NETWORK, 'unshare'], 'the log of a device in the background', (
     expect([done.code, done.stdout]).toEqual([0, '41821\n']);
   });
 
-  it('is the journal where one listens', async () => {
+  it('is the journal where a journal listens', async () => {
     const heard: string[] = [];
     server = createServer(socket => socket.on('data', data => heard.push(String(data))));
     await new Promise<void>(resolve => server!.listen(join(lab.directory, 'dev/stdout'), resolve));
@@ -94,7 +98,7 @@ describeWith([...NETWORK, 'unshare'], 'the log of a device in the background', (
     expect(existsSync(logFile())).toBe(false);
   });
 
-  it('keeps no output of ours open: in $(...), before a pipe, also with LOG_LEVEL', async () => {
+  it('keeps no output of ours open: in $(...), before a pipe, and with LOG_LEVEL', async () => {
     for (const script of [
       'out=$($WGTS up "$FILE" 2>&1); echo "done $?"; $WGTS down "$FILE"',
       '$WGTS up "$FILE" 2>&1 | cat >/dev/null; echo done; $WGTS down "$FILE"',
@@ -106,9 +110,9 @@ describeWith([...NETWORK, 'unshare'], 'the log of a device in the background', (
     }
   });
 
-  it('is said not to be there, where it is not', async () => {
-    const done = await inOwnFolders('$WGTS logs nobody0');
-    expect([done.code, done.stderr]).toEqual([1, expect.stringMatching(/^wgts: there is no log of nobody0: /)]);
+  it('reports a missing log', async () => {
+    const done = await inOwnFolders('$WGTS logs absent0');
+    expect([done.code, done.stderr]).toEqual([1, expect.stringMatching(/^wgts: there is no log of absent0: /)]);
     const wrong = await inOwnFolders('WGTS_LOG=paper $WGTS up "$FILE"');
     expect([wrong.code, wrong.stderr]).toEqual([
       1,

@@ -17,7 +17,7 @@ describeWith(NETWORK, 'the MTU of an interface', () => {
   it.each([
     ['1400 and 1500: 1320', ['198.51.100.1:1', '203.0.113.1:1'], 1320],
     ["a route's own", ['203.0.113.1:1', '203.0.113.77:1'], 1270],
-    ['IPv6, and one without a way', ['[2001:db8:2::1]:1', '[2001:db8:3::1]:1'], 1320],
+    ['IPv6, and an endpoint without a path', ['[2001:db8:2::1]:1', '[2001:db8:3::1]:1'], 1320],
     ['loopback beside another', ['127.0.0.1:1', '203.0.113.1:1'], 1420],
     ['no peers: the default route', [], 1370],
   ])('%s', async (_, endpoints, mtu) => {

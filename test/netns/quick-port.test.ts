@@ -1,5 +1,5 @@
 /**
- * A ListenPort that is another's: whoever asks for it is told, with the port and its holder, and nothing is left half made.
+ * A ListenPort in use: the error names the port and its owner, and nothing is left half-made.
  *
  * @module-tag slow
  */
@@ -41,7 +41,7 @@ AllowedIPs = 0.0.0.0/0
 Endpoint = 192.0.2.1:51820
 `;
 
-/** @returns the function that lets go of the port */
+/** Occupies the port. @returns a function that releases it */
 async function hold(
   namespace: Namespace,
   family: Family,
@@ -70,7 +70,7 @@ describeWith([...NETWORK, 'nft', 'python3', 'ss'], 'a ListenPort that is taken',
     [4, '0.0.0.0', 'IPv4'],
     [4, '192.0.2.2', 'IPv4'],
     [6, '::', 'IPv6'],
-  ] as const)('fails wgts up: IPv%i %s', async (family, address, families) => {
+  ] as const)('wgts up fails: IPv%i %s', async (family, address, families) => {
     const empty = await host.picture();
     const free = await hold(host.namespace, family, address);
     const upped = await host.wgts('up');
@@ -85,7 +85,7 @@ describeWith([...NETWORK, 'nft', 'python3', 'ss'], 'a ListenPort that is taken',
     expect(await bound()).toMatch(`:${PORT} `);
   });
 
-  it('fails wgts up --backend=pure and --watch', async () => {
+  it('wgts up --backend=pure and --watch fail', async () => {
     host.write(file().replace('0.0.0.0/0', '10.7.0.0/16'));
     await hold(host.namespace, 4, '0.0.0.0');
     for (const option of ['--backend=pure', '--watch']) {
@@ -95,7 +95,7 @@ describeWith([...NETWORK, 'nft', 'python3', 'ss'], 'a ListenPort that is taken',
     }
   });
 
-  it('and a mark that the backend cannot set fail wgts up', async () => {
+  it('wgts up fails on a mark that the backend cannot set', async () => {
     const upped = await host.wgts('up', '--backend=pure');
     expect([upped.code, upped.stderr]).toEqual([
       1,
@@ -103,7 +103,7 @@ describeWith([...NETWORK, 'nft', 'python3', 'ss'], 'a ListenPort that is taken',
     ]);
   });
 
-  it('fails set, setconf, syncconf and the control socket of a device that is up, which goes on as it was', async () => {
+  it('set, setconf, syncconf and the control socket of a running device fail, and it stays as it was', async () => {
     expect((await host.wgts('up')).code).toBe(0);
     await hold(host.namespace, 6, '::', 777);
     const text = file(777).replace(/^Address.*\n/m, '');
@@ -125,7 +125,7 @@ describeWith([...NETWORK, 'nft', 'python3', 'ss'], 'a ListenPort that is taken',
     expect(await bound()).toMatch(`:${PORT} `);
   });
 
-  it('fails wg setconf of a device that is down, as wg-quick does it', async () => {
+  it('wg setconf of a device that is down fails, as wg-quick runs it', async () => {
     await hold(host.namespace, 4, '0.0.0.0');
     const quick = await host.wgQuick('up');
     expect(quick.code).not.toBe(0);
@@ -133,7 +133,7 @@ describeWith([...NETWORK, 'nft', 'python3', 'ss'], 'a ListenPort that is taken',
     expect(existsSync(`${SOCKET_DIRECTORY}/${host.name}.sock`)).toBe(false);
   });
 
-  it('is told when a hook gave the port away before the link came up', async () => {
+  it('up reports it when a hook released the port before the link came up', async () => {
     host.write(`${file()}`.replace('ListenPort', `PreUp = wg set %i listen-port ${PORT}\nListenPort`));
     await hold(host.namespace, 4, '0.0.0.0');
     const upped = await host.wgts('up');
@@ -141,7 +141,7 @@ describeWith([...NETWORK, 'nft', 'python3', 'ss'], 'a ListenPort that is taken',
     expect(upped.stderr).toContain('Address already in use');
   });
 
-  it('is logged when the link comes up later, and had once it is free, without a packet', async () => {
+  it('a link that comes up later opens the port once it is free, without a packet', async () => {
     expect((await host.wgts('up')).code).toBe(0);
     await host.namespace.ip(`link set ${host.name} down`);
     await until('the port to be closed', async () => !(await bound()).includes(`:${PORT} `));
@@ -153,7 +153,7 @@ describeWith([...NETWORK, 'nft', 'python3', 'ss'], 'a ListenPort that is taken',
     await until('the port to be open', async () => (await bound()).includes(`:${PORT} `));
   });
 
-  it('names the interface of another wireguard-ts', async () => {
+  it('the error names the interface of another wireguard-ts', async () => {
     expect((await host.wgts('up')).code).toBe(0);
     const other = lab.interfaceName();
     lab.owns(`${SOCKET_DIRECTORY}/${other}.sock`);

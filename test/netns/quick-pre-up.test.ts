@@ -1,4 +1,7 @@
-/** wg-quick(8)'s own example: a key that PreUp reads from elsewhere. It is there after up, after SIGHUP, and after the process died. */
+/**
+ * wg-quick(8)'s own example: PreUp reads a key from elsewhere. The key is set after up, after
+ * SIGHUP, and after the process died.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { until } from './command.ts';
@@ -22,7 +25,7 @@ const show = async (...what: readonly string[]) =>
 const isUp = () => existsSync(host.state) && readFileSync(host.state, 'utf8').includes('"phase": "up"');
 
 describeWith([...NETWORK, 'bash', 'nft'], 'PreUp', () => {
-  it('sets the key and a peer, which no reload undoes', async () => {
+  it('sets the key and a peer, which survive a reload', async () => {
     const key = lab.file(`${OWN.privateKey}\n`, 'private-key');
     const text = (...peers: readonly string[]) => `[Interface]
 Address = 10.9.0.2/24
@@ -51,7 +54,7 @@ ${peers.map(peer => `[Peer]\n${peer}\n`).join('')}`;
     expect(await host.picture()).toEqual(empty);
   });
 
-  it('brings the interface up and makes a route of the file: that is no failure', async () => {
+  it('may bring the interface up and add a route of the file', async () => {
     host.write(`[Interface]
 Address = 10.9.0.2/24, fd00:9::2/64
 PrivateKey = ${OWN.privateKey}
@@ -71,7 +74,7 @@ AllowedIPs = 10.5.0.0/16, 10.6.0.0/16, fd00:5::/32
     expect(await host.picture()).toEqual(empty);
   });
 
-  it('that fails takes the interface with it', async () => {
+  it('removes the interface when it fails', async () => {
     host.write(`[Interface]\nPreUp = wg set %i private-key /no/such/file\n`);
     const empty = await host.picture();
     const failed = await host.wgts('up');

@@ -1,5 +1,6 @@
 /**
- * `wgts reload`: says what differs, changes that alone, and the sessions of peers that stay the same live on.
+ * `wgts reload` reports the differences, changes only those, and keeps the sessions of unchanged
+ * peers.
  *
  * @module-tag slow
  */
@@ -41,7 +42,10 @@ beforeEach(async () => {
 });
 afterEach(() => lab?.close());
 
-/** @param own lines of [Interface], @param peer of the peer's section, @param more after it */
+/**
+ * Writes the file. @param own lines of [Interface], @param peer lines of the peer's section, @param
+ * more text after it
+ */
 function write(own = 'Address = 10.9.0.1/24\nMTU = 1400', peer = 'AllowedIPs = 10.9.0.2/32', more = ''): void {
   if (path) rmSync(path, { force: true });
   path = lab.file(
@@ -56,14 +60,14 @@ const received = async () =>
   Number((await near.run(['wg', 'show', name, 'transfer'])).stdout.split('\n')[0]!.split('\t')[1]);
 
 describeWith(NETWORK, 'wgts reload', () => {
-  it('has nothing to do where nothing differs, and up says so too', async () => {
+  it('changes nothing without a difference, and up reports the same', async () => {
     const done = await wgts('reload');
     expect([done.code, done.stdout, done.stderr]).toEqual([0, `nothing to do: ${name} matches ${path}\n`, '']);
     const upped = await wgts('up');
     expect([upped.code, upped.stderr]).toEqual([1, `wgts: \`${name}' already exists, and matches its file\n`]);
   });
 
-  it('applies all that an edited file says, and the session lives on', async () => {
+  it('applies every change of an edited file and keeps the session', async () => {
     const before = await handshake();
     expect(before).toMatch(/\t[1-9]/);
     const psk = presharedKey();
@@ -96,7 +100,7 @@ describeWith(NETWORK, 'wgts reload', () => {
     expect((await near.run(['ip', 'addr', 'show', 'dev', name])).stdout).toMatch(/mtu 1380[\s\S]*10\.8\.0\.1\/24/);
     expect((await near.run(['ip', 'route', 'show', 'table', '77'])).stdout).toContain(`10.7.0.0/16 dev ${name}`);
     expect((await near.run(['wg', 'show', name, 'peers'])).stdout).toContain(OTHER.publicKey);
-    // the session of before, which still carries packets
+    // The same session as before, which still carries packets.
     const count = await received();
     expect(await handshake()).toContain(before.trim());
     await near.run(['ping', '-c1', '-W5', '10.9.0.2', '-I', name]);
@@ -105,14 +109,14 @@ describeWith(NETWORK, 'wgts reload', () => {
     expect((await wgts('reload')).stdout).toBe(`nothing to do: ${name} matches ${path}\n`);
   });
 
-  it('leaves a peer where it has roamed to, until the file says another place', async () => {
+  it("keeps a roamed peer's address until the file gives another one", async () => {
     await near.run(['wg', 'set', name, 'peer', THEIRS.publicKey, 'endpoint', '192.0.2.9:9']);
     expect((await wgts('reload')).stdout).toMatch(/^nothing to do/);
     write(undefined, 'AllowedIPs = 10.9.0.2/32\nEndpoint = 192.0.2.2:8');
     expect((await wgts('reload')).stdout).toContain('Endpoint 192.0.2.9:9 -> 192.0.2.2:8');
   });
 
-  it('takes away what the file no longer has, and keeps what a person added', async () => {
+  it('removes what the file no longer has, and keeps what a user added', async () => {
     await near.run(['wg', 'set', name, 'peer', OTHER.publicKey, 'allowed-ips', '10.5.0.0/16']);
     expect((await wgts('reload')).stdout).toMatch(/^nothing to do/);
     write('Address = 10.9.0.9/24\nMTU = 1400', 'AllowedIPs = 10.9.0.2/32');
@@ -121,7 +125,7 @@ describeWith(NETWORK, 'wgts reload', () => {
     expect((await near.run(['wg', 'show', name, 'peers'])).stdout).toContain(OTHER.publicKey);
   });
 
-  it('fails where a step fails, says which, and goes on from there', async () => {
+  it('fails where a step fails, names the step, and continues from there', async () => {
     write('Address = 10.9.0.1/24\nMTU = 1400\nListenPort = 4322');
     const holder = near.start([
       'python3',
@@ -136,7 +140,7 @@ describeWith(NETWORK, 'wgts reload', () => {
     expect((await wgts('reload')).stdout).toMatch(/^nothing to do/);
   });
 
-  it('of one that is not up says so', async () => {
+  it('fails on an interface that is not up', async () => {
     expect((await wgts('down')).code).toBe(0);
     const done = await wgts('reload');
     expect([done.code, done.stderr]).toEqual([1, `wgts: \`${name}' is not a WireGuard interface\n`]);

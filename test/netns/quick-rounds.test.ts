@@ -43,7 +43,7 @@ function watch(): Running {
   return host.startWgts(['up', '--watch'], { WGTS_WATCH_INTERVAL: '0.3' });
 }
 
-/** A peer at the other end of the cable, which answers at 192.0.2.1 alone. */
+/** Starts a peer at the other end of the cable that answers only at 192.0.2.1. */
 async function startPeer(): Promise<void> {
   const name = lab.interfaceName();
   const far = await lab.namespace('peer');
@@ -57,20 +57,21 @@ async function startPeer(): Promise<void> {
 }
 
 describeWith([...NETWORK, 'nft'], 'the addresses of a name', () => {
-  it('are tried round while the peer is silent, without those that there is no way to; it stays where it answers', async () => {
+  it('are tried in turn while the peer is silent, without unreachable ones, until it answers', async () => {
     await host.namespace.ip('route del ::/0 via 2001:db8:1::1');
     hosts(...['192.0.2.3', '2001:db8:9::1', '192.0.2.202', '192.0.2.1'].map(address => `${address} moving.example`));
     host.write(`${NAME}PersistentKeepalive = 1\n`);
     await startPeer();
     const watching = watch();
     await until('a handshake', async () => Number((await show('latest-handshakes')) ?? 0) > 0);
-    // the answer may come in the instant in which the next address is tried: then it is put back
+    // The answer may arrive just as the next address is tried: then the old one is restored.
     await until('the address that answers', async () => (await show('endpoints')) === '192.0.2.1:41999');
     expect(watching.output()).toMatch(
       /moving\.example:41999 is silent at 192\.0\.2\.[0-9]+:41999: trying 192\.0\.2\.[0-9]+:41999/,
     );
     expect(watching.output()).not.toContain('2001:db8:9::1');
-    // several looks later, and after the file was read again, a live peer is where it was; names are not asked for at all
+    // Several checks later, and after a reload, a live peer keeps its address, and no name is
+    // resolved.
     hosts('192.0.2.201 moving.example');
     process.kill(watching.pid, 'SIGHUP');
     await sleep(1_500);
@@ -78,8 +79,8 @@ describeWith([...NETWORK, 'nft'], 'the addresses of a name', () => {
     expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);
   });
 
-  it('whose answer changes, several peers at once, and a name that is not found: what is stays', async () => {
-    // no way to any name server: a name that is not in the file fails at once
+  it('follow a changed answer, for several peers, and stay when the name is not found', async () => {
+    // No route to any name server: a name that is not in the file fails at once.
     await host.namespace.ip('route del default via 192.0.2.1', 'route del ::/0 via 2001:db8:1::1');
     hosts('192.0.2.201 moving.example', '192.0.2.202 moving.example', '192.0.2.203 other.example');
     host.write(
@@ -100,12 +101,12 @@ describeWith([...NETWORK, 'nft'], 'the addresses of a name', () => {
     await sleep(1_000);
     expect(await show('endpoints')).toBe('192.0.2.204:41999');
     expect(await show('endpoints', OTHER.publicKey)).toBe('192.0.2.205:7');
-    // each failure is told once, not at each look
+    // Each failure is reported once, not at each check.
     expect(watching.output().match(/wgts: warning: endpoint .*moving\.example/g)).toHaveLength(1);
     expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);
   });
 
-  it('the first up takes the first that there is a way to', async () => {
+  it('contribute only the first reachable one to up', async () => {
     await host.namespace.ip('route del ::/0 via 2001:db8:1::1');
     hosts('2001:db8:9::1 moving.example', '192.0.2.201 moving.example');
     host.write(NAME);

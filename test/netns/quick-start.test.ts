@@ -1,6 +1,7 @@
 /**
- * docs/en/quick-start.md as a reader follows it: its own commands, in its order, on two machines. What each block must have done stands
- * beside its name. Then every row of "If it does not work": the fault is made, and the number that the table names grows.
+ * Follows docs/en/quick-start.md as a reader does: its own commands, in its order, on two machines.
+ * The expected result of each block is next to its name. Then it creates the fault of every row of
+ * "If it does not work" and checks that the counter in that row grows.
  *
  * @module-tag slow
  */
@@ -29,7 +30,7 @@ interface Check {
 const keys: Record<Name, string> = { server: '', laptop: '' };
 const machines = {} as Record<Name, GuideMachine>;
 let lab: Lab;
-/** A copy of the working tree, which `npm ci` may take apart. */
+/** A copy of the working tree, which `npm ci` may change. */
 let clone: string;
 
 const CHECKS: Readonly<Record<string, Check>> = {
@@ -83,7 +84,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     after: ({ stdout }) => {
       expect(stdout).toContain('3 received');
       const labels = (text: string) => text.match(/^ {2}[a-z ]+(?=:)/gm);
-      // the output that the guide shows has the lines that this one has
+      // The output in the guide has the same lines as the real one.
       const shown = /```text\n(interface: wg0[\s\S]*?)```/.exec(GUIDE.text)![1]!;
       expect(labels(stdout)).toEqual(labels(shown));
     },
@@ -99,17 +100,17 @@ const CHECKS: Readonly<Record<string, Check>> = {
     after: async () => {
       const { stdout } = await machines.server.shell('wgts show wg0');
       expect(stdout).toContain('allowed ips: 10.8.0.2/32, 10.8.0.7/32');
-      // the session is the one of before
+      // The session did not change.
       expect(stdout).toContain('latest handshake');
       await machines.server.shell('sed -i "s/, 10.8.0.7.32//" /etc/wireguard/wg0.conf; wgts reload wg0');
     },
   },
   'show the log': { on: ['server'], after: ({ stdout }) => expect(stdout).toContain('interface up, UDP port 51820') },
-  // with the faults: it needs somebody who sends
+  // Runs with the faults, because it needs traffic.
   'look at the wire': { on: [], after: () => {} },
 };
 
-/** What is wrong, by the name of the counter that tells of it. */
+/** The faults, by the name of the counter that reveals each. */
 const FAULTS: Readonly<Record<string, { file: Name; tells: Name; edit: (text: string) => string }>> = {
   badMac1: { file: 'laptop', tells: 'server', edit: text => text.replace(keys.server, keyPair().publicKey) },
   unknownPeer: { file: 'server', tells: 'server', edit: text => text.replace(keys.laptop, keyPair().publicKey) },
@@ -154,12 +155,12 @@ describeWith([...NETWORK, 'nft', 'tcpdump', 'bash', 'unshare'], 'the quick start
     }
   });
 
-  it('every check is of a block', () => {
+  it('every check belongs to a block', () => {
     expect(blocks.map(({ marker }) => marker!.says).sort()).toEqual(Object.keys(CHECKS).sort());
   });
 
-  describe('the table of what is wrong', () => {
-    it('names these faults', () => {
+  describe('the table of faults', () => {
+    it('lists these counters', () => {
       expect(Object.keys(FAULTS).sort()).toEqual(namedCounters().sort());
     });
 
@@ -170,18 +171,18 @@ describeWith([...NETWORK, 'nft', 'tcpdump', 'bash', 'unshare'], 'the quick start
       await restart();
       await machines.laptop.shell('ping -c 1 -W 1 10.8.0.1');
       await until(`${counter} to grow`, async () => (await counters(tells))[counter] !== 0);
-      // and no other
+      // No other counter grows.
       expect({ ...(await counters(tells)), [counter]: 0 }).toEqual(zeroes());
       await machines[file].shell('cat > /etc/wireguard/wg0.conf', { input: good });
     });
 
-    it('nothing that works is counted', async () => {
+    it('counts nothing when everything works', async () => {
       await restart();
       expect((await machines.laptop.shell('ping -c 1 -W 5 10.8.0.1')).stdout).toContain('1 received');
       for (const name of ['server', 'laptop'] as const) expect(await counters(name)).toEqual(zeroes());
     });
 
-    it('nothing is counted behind a port that is closed', async () => {
+    it('counts nothing behind a closed port', async () => {
       await machines.server.namespace.nft('flush chain inet filter input');
       await restart();
       expect((await machines.laptop.shell('ping -c 1 -W 1 10.8.0.1')).code).toBe(1);
@@ -189,7 +190,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump', 'bash', 'unshare'], 'the quick start
     });
 
     it(WIRE, async () => {
-      // tcpdump sees what the firewall drops later
+      // tcpdump sees packets before the firewall drops them.
       const { text } = blocks.find(({ marker }) => marker!.says === WIRE)!;
       const looking = machines.server.startShell(text);
       await until('tcpdump', () => looking.output().includes('listening on'));
@@ -202,7 +203,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump', 'bash', 'unshare'], 'the quick start
 
 function execute(name: string, machine: Name, text: string): Promise<Result> {
   if (name !== 'install from a clone') return machines[machine].shell(text);
-  // on the host, which has the network that npm needs; into a prefix of this lab's own
+  // Runs on the host, which has the network that npm needs; into a prefix of this lab's own.
   const env = { npm_config_prefix: join(lab.directory, 'prefix'), npm_config_prefer_offline: 'true' };
   return run(['bash', '--norc', '-euo', 'pipefail', '-c', text], { cwd: clone, env, mayFail: true, timeout: 580_000 });
 }
@@ -218,7 +219,9 @@ async function expectFile(name: Name): Promise<void> {
   expect(stdout).toMatch(/PrivateKey = [A-Za-z0-9+/]{43}=/);
 }
 
-/** Both, so that neither goes on with a session that the other has forgotten; their counters begin anew. */
+/**
+ * Restarts both, so neither keeps a session that the other has forgotten. Counters start at zero.
+ */
 async function restart(): Promise<void> {
   for (const machine of [machines.server, machines.laptop]) {
     const { code, stderr } = await machine.shell('wgts down wg0; wgts up wg0');
@@ -226,7 +229,9 @@ async function restart(): Promise<void> {
   }
 }
 
-/** Those that the guide names. The guide says that the kernel's device has none. */
+/**
+ * Returns the counters that the guide names. According to the guide the kernel's device has none.
+ */
 async function counters(name: Name): Promise<Record<string, number>> {
   const { stdout } = await machines[name].shell('wgts show wg0 --json');
   const { counters: all } = JSON.parse(stdout) as { counters: Record<string, number> };
@@ -237,7 +242,7 @@ function zeroes(): Record<string, number> {
   return Object.fromEntries(namedCounters().map(counter => [counter, 0]));
 }
 
-/** In the first column of the guide's table. */
+/** Returns the counters in the first column of the guide's table. */
 function namedCounters(): string[] {
   const rows = GUIDE.text.split('\n').filter(line => /^\| (server|laptop):/.test(line));
   return rows.flatMap(row => /^\| (?:server|laptop): `(\w+)`/.exec(row)?.[1] ?? []);

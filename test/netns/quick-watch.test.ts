@@ -1,5 +1,6 @@
 /**
- * `wgts up --watch`: names that move, a process that dies, the service manager, and the privileges of the unit.
+ * `wgts up --watch`: names whose address changes, a process that dies, the service manager, and the
+ * privileges of the unit.
  *
  * @module-tag slow
  */
@@ -33,7 +34,10 @@ AllowedIPs = 0.0.0.0/0
 Endpoint = moving.example:51820
 `;
 
-/** What the namespace's own /etc/hosts says; ip-netns(8) puts it in place for who is started after the first. */
+/**
+ * Writes the namespace's own /etc/hosts, which ip-netns(8) mounts for processes started after the
+ * first.
+ */
 function hosts(text: string): void {
   const folder = `/etc/netns/${host.namespace.name}`;
   lab.owns(folder);
@@ -47,7 +51,7 @@ const endpoint = async () => {
 };
 
 describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
-  it('tells the manager, follows a name, survives the death of the process, and takes all down at the end', async () => {
+  it('notifies the manager, follows a name, survives the death of the process, and takes everything down at the end', async () => {
     hosts('');
     host.write(FILE);
     const empty = await host.picture();
@@ -68,12 +72,12 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     await until('the file to be read again', async () => (await host.picture())['routes']!.includes('10.7.0.0/16'));
     host.write('nonsense');
     process.kill(watching.pid, 'SIGHUP');
-    await until('the mistake to be told', () => watching.output().includes('not reloaded: '));
+    await until('the mistake to be reported', () => watching.output().includes('not reloaded: '));
     host.write(FILE);
     await host.namespace.ip(`link del ${host.name}`);
     await until('the interface to be back', async () => (await endpoint()) === '192.0.2.9:51820');
     expect(watching.output()).toContain(`${host.name} is gone`);
-    // the manager is not the device's to speak to
+    // The device must not notify the manager.
     expect(readFileSync(`/proc/${await host.devicePid()}/environ`, 'utf8')).not.toContain('NOTIFY_SOCKET');
     expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);
     expect(await host.picture()).toEqual(empty);
@@ -81,7 +85,7 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     await listening.stop();
   });
 
-  it('told to end while it brings the interface up again, it takes back what was done, and ends well', async () => {
+  it('SIGTERM while it restores the interface rolls back and exits cleanly', async () => {
     host.write(FILE.replace('moving.example', '192.0.2.1'));
     const empty = await host.picture();
     const watching = host.startWgts(['up', '--watch']);
@@ -94,7 +98,7 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     expect(await host.picture()).toEqual(empty);
   });
 
-  it('ends well when somebody else takes the interface down', async () => {
+  it('exits cleanly when another program takes the interface down', async () => {
     host.write(FILE.replace('moving.example', '192.0.2.1'));
     const watching = host.startWgts(['up', '--watch']);
     await until('it to be up', async () => (await endpoint()) !== undefined);
@@ -108,7 +112,7 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
   });
 });
 
-describeWith([...NETWORK, 'setpriv', 'nft'], 'the unit', () => {
+describeWith([...NETWORK, 'setpriv', 'nft'], 'the systemd unit', () => {
   it('has all the capabilities that a full tunnel needs', async () => {
     const unit = readFileSync(join(ROOT, 'systemd/wgts@.service'), 'utf8');
     const names = /^CapabilityBoundingSet=(.*)$/m.exec(unit)![1]!.split(' ');
@@ -127,8 +131,8 @@ describeWith([...NETWORK, 'setpriv', 'nft'], 'the unit', () => {
   });
 });
 
-describeWith(['systemd-analyze'], 'the unit to systemd', () => {
-  it('is one without a mistake, and leaves little open', async () => {
+describeWith(['systemd-analyze'], 'systemd-analyze on the unit', () => {
+  it('finds no mistake and little exposure', async () => {
     const text = readFileSync(join(ROOT, 'systemd/wgts@.service'), 'utf8').replace(
       /^(Exec\w+=-?)wgts/gm,
       '$1/bin/true',
@@ -137,7 +141,7 @@ describeWith(['systemd-analyze'], 'the unit to systemd', () => {
     writeFileSync(unit, text);
     const { stderr } = await run(['systemd-analyze', 'verify', unit]);
     expect(stderr).toBe('');
-    // 10 is everything; a service that nobody restricted has 9.6
+    // The maximum is 10; a service without restrictions has 9.6.
     await run(['systemd-analyze', 'security', '--offline=true', '--threshold=40', unit]);
   });
 });

@@ -1,5 +1,6 @@
 /**
- * Ten files of different shape, by wg-quick and by `wgts up` on twin hosts: what ip, wg and nft show is the same, and after down it is as before.
+ * Ten different files, by wg-quick and by `wgts up` on twin hosts: ip, wg and nft show the same,
+ * and after down the same as before.
  *
  * @module-tag slow
  */
@@ -48,7 +49,7 @@ describeWith([...NETWORK, 'wg-quick', 'nft'], 'wgts up and wg-quick', () => {
     const [ours, theirs] = [await QuickHost.start(lab, 'ours'), await QuickHost.start(lab, 'theirs')];
     for (const host of [ours, theirs]) {
       host.write(text);
-      // another program's firewall, which is to be there all the time
+      // Another program's firewall, which must stay all the time.
       for (const family of ['ip', 'ip6', 'inet']) await host.namespace.run(['nft', 'add', 'table', family, 'other']);
     }
     const before = await ours.picture();
@@ -78,7 +79,7 @@ describeWith([...NETWORK, 'wg-quick', 'nft'], 'wgts up and wg-quick', () => {
     expect((await theirs.wgQuick('up')).code).toBe(0);
     expect((await ours.wgQuick('down')).code).toBe(0);
     expect((await theirs.wgts('down')).code).toBe(0);
-    // wg-quick leaves it as it set it
+    // wg-quick does not restore it.
     const after = { ...before, src_valid_mark: 'net.ipv4.conf.all.src_valid_mark = 1\n' };
     expect(await ours.picture()).toEqual(after);
     expect(await theirs.picture()).toEqual(after);
@@ -87,7 +88,7 @@ describeWith([...NETWORK, 'wg-quick', 'nft'], 'wgts up and wg-quick', () => {
     expect(await ours.picture()).toEqual(before);
   });
 
-  it('strip the same, and save what is then the same to wg', async () => {
+  it('strip the same, and save files that mean the same to wg', async () => {
     const [ours, theirs] = [await QuickHost.start(lab, 'ours'), await QuickHost.start(lab, 'theirs')];
     const text = `${FILES['dual stack']!.replace('[Interface]', '[Interface]\nSaveConfig = true\nPostDown = true')}`;
     for (const host of [ours, theirs]) host.write(text);
@@ -98,7 +99,7 @@ describeWith([...NETWORK, 'wg-quick', 'nft'], 'wgts up and wg-quick', () => {
     expect((await ours.wgts('save')).code).toBe(0);
     expect((await theirs.wgQuick('save')).code).toBe(0);
     const own = readFileSync(ours.file, 'utf8');
-    // the mark that it chose itself, and the address that the kernel did, are no part of the file for us
+    // wgts does not save the mark that it chose, nor the address that the kernel assigned.
     const quick = readFileSync(theirs.file, 'utf8').replace('FwMark = 0xca6c\n', '');
     expect(own).toBe(quick.replace(/Address = fe80.*\n/, ''));
     expect(own).toContain('ListenPort = 42000');
@@ -107,7 +108,7 @@ describeWith([...NETWORK, 'wg-quick', 'nft'], 'wgts up and wg-quick', () => {
     expect(readFileSync(ours.file, 'utf8')).toBe(own.replace('42000', '42001'));
   });
 
-  it('tell resolvconf the same, and are told the same when it is not there', async () => {
+  it('pass the same to resolvconf, and fail the same without it', async () => {
     const [ours, theirs] = [await QuickHost.start(lab, 'ours'), await QuickHost.start(lab, 'theirs')];
     const text = `[Interface]\nAddress = 10.9.0.2/24\nDNS = 10.9.0.1, example.org\nDNS = fd00::1\n${OWN}\n`;
     for (const host of [ours, theirs]) host.write(text);

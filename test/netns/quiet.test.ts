@@ -1,7 +1,7 @@
 /**
- * A TUN of ours says nothing that no application says, as the kernel's device (device.c, wg_setup and wg_open): no router solicitations, no
- * multicast reports, no link-local address, no ICMP redirects; however it was made and wherever it is. What somebody sets
- * afterwards stays.
+ * Our TUN sends nothing that no application sent, like the kernel's device (device.c, wg_setup and
+ * wg_open): no router solicitations, no multicast reports, no link-local address, no ICMP
+ * redirects, however and wherever it was created. Later settings of other programs stay.
  *
  * @module-tag slow
  */
@@ -17,7 +17,10 @@ const SILENCE_MS = 20_000;
 const LEAVE_MS = 2_500;
 const ENDPOINT = '203.0.113.7:51820';
 
-/** Opens a TUN, or attaches to one, and hands it over by WG_TUN_FD; a shell cannot. Its second argument is what `ip link set` then does. */
+/**
+ * Opens a TUN, or attaches to one, and hands it over by WG_TUN_FD, which a shell cannot. Its second
+ * argument is passed to `ip link set` then.
+ */
 const HAND_OVER = `
 import fcntl, os, struct, subprocess, sys
 name, settings = sys.argv[1:3]
@@ -36,7 +39,10 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
   });
   afterEach(() => lab?.close());
 
-  /** With a default route to nowhere, so that an initiation would be sent, and counted, and a peer that takes everything. */
+  /**
+   * Creates a host with a default route to nowhere, so an initiation would be sent and counted, and
+   * a peer that takes everything.
+   */
   async function host(label: string, ...settings: string[]): Promise<Namespace> {
     const namespace = await lab.namespace(label);
     if (settings.length > 0) await namespace.sysctl(...settings);
@@ -88,7 +94,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     expect(await addresses(device)).toBe('');
   }
 
-  it('nothing is sent in 20 s, up, down and up again, with forwarding and without, however the TUN came here', async () => {
+  it('sends nothing in 20 s, up, down and up again, with and without forwarding, however the TUN got here', async () => {
     const plain = await host('a');
     const router = await host('b', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
     const away = await host('c', 'net.ipv6.conf.all.forwarding=1');
@@ -102,12 +108,14 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     const moved = devices[2]!;
     await moved.moveTo(away);
     await until('it to be silent there', async () => (await detail(moved)).includes('addrgenmode none'));
-    // leaving the group of all routers, which a handed over TUN is in there, has the kernel report that for two seconds once it is up
+    // A handed-over TUN leaves the group of all routers, and the kernel reports that for two
+    // seconds once it is up.
     await sleep(LEAVE_MS);
     await Promise.all(devices.map(configure));
     const captures = await Promise.all(
       devices.map(async ({ namespace }) => {
-        // of all interfaces, since one that is down cannot be captured, and whose names begin each line
+        // On all interfaces, because one that is down cannot be captured; their names begin each
+        // line.
         const running = namespace.start(['tcpdump', '-lni', 'any', '--immediate-mode']);
         await until('tcpdump', () => running.output().includes('listening on'));
         return running;
@@ -118,7 +126,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     for (const { namespace, name } of devices) await namespace.ip(`link set ${name} down`);
     for (const device of devices) await device.up([]);
     await sleep(SILENCE_MS / 2);
-    // what an application sends is seen, and is all that is
+    // The packets of an application are captured, and nothing else is.
     const first = devices[0]!;
     await first.namespace.ip(`route add 10.77.0.0/24 dev ${first.name}`);
     await first.namespace.run(['ping', '-c1', '-W1', '10.77.0.1'], { mayFail: true });
@@ -134,14 +142,14 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     }
   });
 
-  it('one that was up before it was handed over loses the address that the kernel gave it', async () => {
+  it('a TUN that was up before the hand-over loses the address that the kernel assigned', async () => {
     const namespace = await host('a');
     const device = await handedOver(namespace, 'up');
     await until('the address to go', async () => (await addresses(device)) === '');
     await expectQuiet(device);
   });
 
-  it('and keeps the addresses that somebody gave it', async () => {
+  it('but keeps addresses that another program assigned', async () => {
     const namespace = await host('a');
     const name = lab.interfaceName();
     await namespace.ip(
@@ -157,7 +165,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     expect(await detail(device)).toMatch(/addrgenmode none/);
   });
 
-  it('what is set afterwards stays, also when it goes down and up', async () => {
+  it('keeps later settings, also through down and up', async () => {
     const namespace = await host('a');
     const device = await startDevice(lab, namespace);
     const { name } = device;
@@ -173,7 +181,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     }
   });
 
-  it('an MTU too small for IPv6, which forgets what was set for IPv6, and a larger one again', async () => {
+  it("an MTU below IPv6's minimum discards IPv6 settings, which a larger MTU restores", async () => {
     const device = await startDevice(lab, await host('a'));
     await device.up([]);
     await device.mtu(1200);
@@ -183,7 +191,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     await expectQuiet(device);
   });
 
-  it('where IPv6 is off, /proc/sys read-only or there are no rights, the tunnel comes up all the same', async () => {
+  it('the tunnel comes up without IPv6, with a read-only /proc/sys, and without privileges', async () => {
     const namespace = await host('a', 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1');
     const off = await startDevice(lab, namespace);
     await off.up(['10.9.9.1/24']);
@@ -199,11 +207,11 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     const device = new Device(lab, container, name, PROGRAM, running);
     await device.up(['10.9.9.1/24']);
     await expectQuiet(device);
-    // of the two settings for redirects the one that is only in /proc/sys stays
+    // Of the two settings for redirects, the one that exists only in /proc/sys stays.
     expect(await redirects(device)).toBe('0\n1\n');
-    // a descriptor that somebody with rights handed to somebody without any
+    // A privileged process hands its descriptor to one without privileges.
     const theirs = lab.interfaceName();
-    const powerless = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', '--inh-caps=-all'];
+    const powerless = ['setpriv', '--reuid=65534', '--regid=nogroup', '--clear-groups', '--inh-caps=-all'];
     const script = `
       const { openTun } = await import('${ROOT}/dist/io/tun.js');
       const { nativeBinding } = await import('${ROOT}/dist/io/native-binding.js');
@@ -214,7 +222,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     expect((await container.run(['python3', '-c', HAND_OVER, theirs, '', ...program])).stdout.trim()).toBe(theirs);
   });
 
-  it('of wgts up is silent, too', async () => {
+  it('wgts up sends nothing either', async () => {
     const namespace = await host('a');
     const name = lab.interfaceName();
     lab.owns(`${SOCKET_DIRECTORY}/${name}.sock`);

@@ -1,4 +1,7 @@
-/** Behaviours 12, 13 and 16 of the kernel's netns test: an endpoint follows its peer, and a key may change while running. */
+/**
+ * Behaviours 12, 13 and 16 of the kernel's netns test: an endpoint follows its peer, and a key may
+ * change while running.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PROGRAM } from './device.ts';
 import { keyPair } from './keys.ts';
@@ -25,7 +28,7 @@ describeWith(NETWORK, `roaming (${PROGRAM})`, () => {
     });
     await mustPing(one.namespace, INNER_B[6]);
     expect(await two.device.show('endpoints')).toBe(`${one.keys.publicKey}\t127.212.121.99:9999`);
-    // And back that way, to where it is now.
+    // And back, to its current address.
     await mustPing(two.namespace, INNER_A[4]);
   });
 
@@ -44,7 +47,7 @@ describeWith(NETWORK, `roaming (${PROGRAM})`, () => {
     expect(await two.device.show('endpoints')).toBe(`${one.keys.publicKey}\t127.0.0.1:9998`);
   });
 
-  it('#16: a private key changed while running works at once under the new public key, and only there', async () => {
+  it('#16: a changed private key works at once under the new public key, and only there', async () => {
     const { one, two, psk } = lab;
     const changed = keyPair();
     await one.device.set({ privateKey: changed.privateKey });
@@ -56,7 +59,7 @@ describeWith(NETWORK, `roaming (${PROGRAM})`, () => {
         { publicKey: one.keys.publicKey, remove: true },
       ],
     });
-    // The handshake that failed is tried again after five seconds; a changed key starts a new one.
+    // The handshake that failed is retried after five seconds; a changed key starts a new one.
     await one.device.set({ privateKey: changed.privateKey });
     await mustPing(one.namespace, INNER_B[4], { wait: 8 });
     const peers = await two.device.peers();

@@ -1,4 +1,7 @@
-/** Behaviours 20, 21, 24, 25, 29 and 30 of the kernel's netns test: what the host's routing, marks and NAT do around a tunnel. */
+/**
+ * Behaviours 20, 21, 24, 25, 29 and 30 of the kernel's netns test: the effects of the host's
+ * routing, marks and NAT on a tunnel.
+ */
 import { afterEach, expect, it } from 'vitest';
 import { PROGRAM } from './device.ts';
 import { describeWith, NETWORK } from './needs.ts';
@@ -14,7 +17,7 @@ describeWith([...NETWORK, 'nft'], `routing around a tunnel (${PROGRAM})`, () => 
     pair = undefined;
   });
 
-  it('#20 and #21: bound to the interface, with a mark that changes on the way out, and both', async () => {
+  it('#20 and #21: works bound to the interface, with a mark that changes on the way out, and with both', async () => {
     pair = await tunnelPair();
     const { a } = pair;
     const bound = () => a.namespace.run(['ping', '-n', '-I', a.device.name, '-c', '2', '-W', '5', INNER_B[4]]);
@@ -31,7 +34,7 @@ describeWith([...NETWORK, 'nft'], `routing around a tunnel (${PROGRAM})`, () => 
     await bound();
   });
 
-  it('#24: all routes lead into the tunnel but for what is marked, as wg-quick sets them', async () => {
+  it('#24: works when all routes except for marked packets lead into the tunnel, as wg-quick sets them', async () => {
     pair = await tunnelPair();
     const { a, b } = pair;
     await b.namespace.ip(`addr add ${FAR[0]}/32 dev lo`, `addr add ${FAR[1]}/128 dev lo nodad`);
@@ -48,11 +51,11 @@ describeWith([...NETWORK, 'nft'], `routing around a tunnel (${PROGRAM})`, () => 
       ])
         await a.namespace.run(['ip', family, ...line.split(' ')]);
     for (const address of FAR) await mustPing(a.namespace, address, { count: 100, flood: true });
-    // the endpoint itself is on the cable, through which the marked datagrams still go
+    // The endpoint itself is on the cable, which still carries the marked datagrams.
     expect((await a.device.peer()).endpoint).toBe(`10.0.0.2:${PORT_B}`);
   });
 
-  it('#25: a host behind NAT is told when its packets have no peer to go to', async () => {
+  it('#25: a host behind NAT gets an error when its packets have no peer', async () => {
     pair = await tunnelPair();
     const { lab, a, b } = pair;
     const behind = await lab.namespace('c');
@@ -73,7 +76,7 @@ describeWith([...NETWORK, 'nft'], `routing around a tunnel (${PROGRAM})`, () => 
     expect(stdout).toMatch(/^From \S+ icmp_seq=1 Destination Host Unreachable$/m);
   });
 
-  it('#29: what is asked at an address of another interface is answered from there', async () => {
+  it('#29: a packet to an address of another interface is answered from that address', async () => {
     pair = await tunnelPair({ initiator: 'b' });
     const { a, b } = pair;
     await a.namespace.ip('addr add 10.50.0.1/32 dev lo');
@@ -83,7 +86,7 @@ describeWith([...NETWORK, 'nft'], `routing around a tunnel (${PROGRAM})`, () => 
     expect((await b.device.peer()).endpoint).toBe(`10.50.0.1:${PORT_A}`);
   });
 
-  it('#30: a better route by another interface is taken, with the address of that one', async () => {
+  it("#30: switches to a better route by another interface, with that interface's address", async () => {
     pair = await tunnelPair();
     const { lab, a, b } = pair;
     await lab.cable(a.namespace, 'eth1', ['10.0.2.3/24'], b.namespace, 'eth1', ['10.0.2.2/24']);

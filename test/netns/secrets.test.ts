@@ -1,6 +1,6 @@
 /**
- * Keys in memory: as few copies as wireguard-go has, none of a key that was replaced, and no core dump that would carry them away. The test is a search
- * through the process's whole memory.
+ * Keys in memory: no more copies than in wireguard-go, none of a replaced key, and no core dump
+ * that would contain them. The test searches the process's whole memory.
  *
  * @module-tag slow
  */
@@ -18,7 +18,7 @@ import { type Copies, copiesOf } from './memory.ts';
 import { describeWith, NETWORK } from './needs.ts';
 import { QuickHost, WGTS } from './quick-host.ts';
 
-/** wireguard-go's, of raw and hex; base64 is no daemon's. */
+/** wireguard-go's numbers for raw and hex. No daemon needs base64. */
 const MOST: Copies = { raw: 3, hex: 3, base64: 0 };
 const NONE: Copies = { raw: 0, hex: 0, base64: 0 };
 
@@ -41,7 +41,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
 
   const BACKENDS = [[['--backend=native']], [['--aead=openssl']], [['--backend=pure']]];
   it.each(BACKENDS)(
-    '%j: a hundred dumps copy nothing, and what is replaced is gone',
+    '%j: a hundred dumps leave no copy, and a replaced key is erased',
     async args => {
       const device: Device = await startDevice(lab, host, 'ours', { args });
       const pid = device.process!.pid;
@@ -57,14 +57,14 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
       await device.up(['10.0.0.1/24']);
       for (let i = 0; i < 100; i++) {
         await device.show('dump');
-        // a client of ours
+        // A client of our own.
         if (i % 25 === 0) await host.run([...WGTS, 'showconf', device.name]);
       }
-      // the search finds what is there
+      // The search does find existing copies.
       expect(copiesOf(first, pid).raw).toBeGreaterThan(0);
       atMost(copiesOf(first, pid), MOST, 'the private key');
       atMost(copiesOf(psk, pid), MOST, 'the preshared key');
-      // what is computed of both static keys once, and kept
+      // The shared secret of both static keys, computed once and kept.
       const [shared, nextShared] = [sharedOf(first, other.privateKey), sharedOf(second, other.privateKey)];
       expect(copiesOf(shared, pid)).toEqual({ raw: 1, hex: 0, base64: 0 });
       await give(second, nextPsk);
@@ -79,7 +79,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     240_000,
   );
 
-  it('wgts up --watch keeps a file’s keys as bytes alone, and drops those of the file before', async () => {
+  it('wgts up --watch keeps a file’s keys only as bytes, and erases those of the previous file', async () => {
     const quick = await QuickHost.start(lab, 'watch');
     const [first, second, psk] = [newKey(), newKey(), randomBytes(32)];
     const peer = keyPair().publicKey;
@@ -92,7 +92,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
       return shown.stdout.trim() === key.toString('base64');
     };
     await until('the tunnel', () => runsWith(first));
-    // it looks at the device now and then
+    // From time to time it reads the device.
     await sleep(2000);
     atMost(copiesOf(first, watching.pid), { ...MOST, hex: 0 }, 'the private key');
     atMost(copiesOf(psk, watching.pid), { ...MOST, hex: 0 }, 'the preshared key');
@@ -103,7 +103,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     expect((await watching.stop()).code).toBe(0);
   });
 
-  it('wgts calico, which reads its key again and again, keeps none of it', async () => {
+  it('wgts calico reads its key repeatedly and keeps no copy', async () => {
     const [cluster, keys] = [join(lab.directory, 'cluster'), join(lab.directory, 'keys')];
     mkdirSync(cluster);
     const objects = {
@@ -122,7 +122,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     const agent = host.start([...OWN_RUN, ...WGTS, 'calico', ...options]);
     await until('its tunnel', () => agent.output().includes('EncryptionReady'));
     const link = /^link (\S+): made/m.exec(agent.output())![1]!;
-    // turns in which the key is read, and the device asked
+    // Each change makes it read the key and the device again.
     for (let i = 0; i < 3; i++) {
       await host.ip(`link set ${link} mtu ${1300 + i}`);
       await sleep(1500);
@@ -132,7 +132,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     await agent.stop();
   });
 
-  it('no core dump, whatever the limit is: neither of the daemon nor of wgts up --watch, which have keys for long', async () => {
+  it('neither the daemon nor wgts up --watch, which hold keys for long, dump core, whatever the limit', async () => {
     const name = lab.interfaceName();
     lab.owns(join(SOCKET_DIRECTORY, `${name}.sock`));
     const quick = await QuickHost.start(lab, 'watch');
@@ -149,7 +149,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
       const pid = Number(/^pid ([0-9]+)$/m.exec(running.stdout())?.[1]);
       expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max core file size +0 +unlimited/m);
       process.kill(pid, 'SIGQUIT');
-      // a device that it started goes on, and holds its output
+      // A device that it started lives on and holds its output.
       await until('its end', () => running.stdout().includes('ended by'));
       expect(running.stdout()).toMatch(/^ended by 3, dumped: False$/m);
     }
@@ -158,7 +158,10 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
 
 const CALICO = 'apiVersion: crd.projectcalico.org/v1\nkind: ';
 
-/** Runs a program that may dump as much as it likes, and says whether it did when a signal ends it. */
+/**
+ * Runs a program without a limit on core dumps, and reports whether it dumped when a signal ended
+ * it.
+ */
 const DUMPED = `
 import os, resource, sys
 pid = os.fork()
@@ -170,13 +173,13 @@ _, status = os.waitpid(pid, 0)
 print(f'ended by {os.WTERMSIG(status)}, dumped: {os.WCOREDUMP(status)}', flush=True)
 `;
 
-/** X25519 of a private key and the public key of another. */
+/** Returns the X25519 secret of a private key and another's public key. */
 function sharedOf(privateKey: Buffer, other: string): Buffer {
   const key = (raw: Buffer) => createPrivateKey({ key: Buffer.concat([PKCS8, raw]), format: 'der', type: 'pkcs8' });
   return diffieHellman({ privateKey: key(privateKey), publicKey: createPublicKey(key(bytes(other))) });
 }
 
-/** RFC 8410: what stands before the 32 bytes of an X25519 key. */
+/** RFC 8410: the prefix of the 32 bytes of an X25519 key. */
 const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 function same(a: Copies, b: Copies): boolean {

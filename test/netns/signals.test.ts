@@ -1,6 +1,6 @@
 /**
- * Signals that end a Node program, or open its debugger on 127.0.0.1:9229 to every local user (SIGUSR1), do neither to ours: as in
- * wireguard-go, nothing happens on SIGUSR1 and SIGUSR2.
+ * Signals that would end a Node program, or open its debugger on 127.0.0.1:9229 to every local user
+ * (SIGUSR1): as in wireguard-go, SIGUSR1 and SIGUSR2 have no effect.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
   afterEach(() => lab?.close());
 
   const listening = async (where: Namespace) => (await where.run(['ss', '-Hltn'])).stdout;
-  /** Both signals, often, alone and in bursts. */
+  /** Sends both signals often, alone and in bursts. */
   const pester = async (pid: number) => {
     for (let i = 0; i < 20; i++) {
       for (let k = 0; k < 10; k++) process.kill(pid, i % 2 === 0 ? 'SIGUSR1' : 'SIGUSR2');
@@ -32,21 +32,24 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
     }
   };
 
-  it.each([[[]], [['--backend=pure']]])('a daemon in the foreground, %j: no debugger, and it lives on', async args => {
-    const device = await startDevice(lab, host, 'ours', { args });
-    await pester(device.process!.pid);
-    expect(await listening(host)).toBe('');
-    expect(await device.show('listen-port')).toBe('0');
-    expect(device.process!.output()).not.toMatch(OPENED);
-    expect((await device.process!.stop()).code).toBe(0);
-  });
+  it.each([[[]], [['--backend=pure']]])(
+    'a daemon in the foreground, %j, opens no debugger and lives on',
+    async args => {
+      const device = await startDevice(lab, host, 'ours', { args });
+      await pester(device.process!.pid);
+      expect(await listening(host)).toBe('');
+      expect(await device.show('listen-port')).toBe('0');
+      expect(device.process!.output()).not.toMatch(OPENED);
+      expect((await device.process!.stop()).code).toBe(0);
+    },
+  );
 
-  it('a daemon in the background, from its first moment on', async () => {
+  it('a daemon in the background ignores them from its first moment', async () => {
     const name = lab.interfaceName();
     lab.owns(join(SOCKET_DIRECTORY, `${name}.sock`));
     await host.run([...commandOf('ours'), name]);
     const pid = Number((await host.run(['ip', 'netns', 'pids', host.name])).stdout.trim().split('\n')[0]);
-    // what covers the time before the program itself can
+    // This option covers the time before the program itself can.
     expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0')[1]).toMatch(/^--inspect-port=\[fe80::1\]/);
     await pester(pid);
     expect(await listening(host)).toBe('');
@@ -55,7 +58,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
     await until('its end', () => !existsSync(join(SOCKET_DIRECTORY, `${name}.sock`)));
   });
 
-  it('wgts up --watch', async () => {
+  it('wgts up --watch ignores them', async () => {
     const quick = await QuickHost.start(lab, 'watch');
     quick.write(`[Interface]\nAddress = 10.9.0.2/24\nPrivateKey = ${keyPair().privateKey}\n`);
     const watching = quick.startWgts(['up', '--watch'], {});
@@ -68,7 +71,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
     expect((await watching.stop()).code).toBe(0);
   });
 
-  it('SIGHUP ends a daemon as SIGTERM does, socket and all', async () => {
+  it('SIGHUP ends a daemon like SIGTERM, and it removes its socket', async () => {
     const device = await startDevice(lab, host);
     expect(await device.process!.stop('SIGHUP')).toMatchObject({ code: 0, signal: null });
     expect(existsSync(device.socket)).toBe(false);
@@ -76,7 +79,8 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
 
   it('SIGUSR1 at any instant of a start opens nothing', async () => {
     for (let delay = 0; delay < 80; delay += 4) {
-      // at its end a program is as Node makes it: `verify` without a cluster says so and ends
+      // During exit Node's defaults apply again: `verify` without a cluster prints an error and
+      // exits.
       const child = start([join(ROOT, 'bin/wgts'), 'verify', '--datastore', 'file:/nonexistent']);
       await sleep(delay);
       if (child.result() === undefined) process.kill(child.pid, 'SIGUSR1');
@@ -85,7 +89,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
     }
   });
 
-  it('a debugger that the environment asks for is closed before anything else is done', async () => {
+  it('a debugger that the environment requests is closed before anything else', async () => {
     const device = await startDevice(lab, host, 'ours', { env: { NODE_OPTIONS: '--inspect=127.0.0.1:9230' } });
     expect(device.process!.output()).toMatch(/the debugger was closed/);
     expect(await listening(host)).toBe('');

@@ -1,4 +1,4 @@
-/** Behaviours 26, 27 and 28 of the kernel's netns test: which local address an answer comes from. */
+/** Behaviours 26, 27 and 28 of the kernel's netns test: the local address of an answer. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sleep } from './command.ts';
 import { PROGRAM } from './device.ts';
@@ -13,7 +13,7 @@ describeWith(NETWORK, `source address (${PROGRAM})`, () => {
   });
   afterAll(() => pair?.close());
 
-  it('#26: not overly sticky: when the local address in use is deleted, traffic goes on from another (IPv4)', async () => {
+  it('#26: when its local address is deleted, traffic continues from another (IPv4)', async () => {
     const { a, b } = pair;
     await mustPing(a.namespace, INNER_B[4]);
     expect((await b.device.peer()).endpoint).toBe(`10.0.0.1:${PORT_A}`);
@@ -23,7 +23,7 @@ describeWith(NETWORK, `source address (${PROGRAM})`, () => {
     await mustPing(b.namespace, INNER_A[4]);
   });
 
-  it('#27: not overly sticky: when the local address in use is deleted, traffic goes on from another (IPv6)', async () => {
+  it('#27: when its local address is deleted, traffic continues from another (IPv6)', async () => {
     const { a, b } = pair;
     await a.device.set({ peers: [{ publicKey: b.keys.publicKey, endpoint: `[fd00:aa::2]:${PORT_B}` }] });
     await mustPing(a.namespace, INNER_B[4]);
@@ -40,7 +40,7 @@ describeWith(NETWORK, `source address (${PROGRAM})`, () => {
     ['IPv6, first address', OUTER_B[6]],
     ['IPv6, second address', 'fd00:aa::20'],
   ] as const) {
-    it(`#28: a responder with several addresses answers from the one that was asked (${family})`, async () => {
+    it(`#28: a responder with several addresses answers from the one that was addressed (${family})`, async () => {
       const { a, b } = pair;
       const second = address.endsWith('20');
       if (second)
@@ -48,15 +48,15 @@ describeWith(NETWORK, `source address (${PROGRAM})`, () => {
       const asked = address.includes(':') ? `[${address}]:${PORT_B}` : `${address}:${PORT_B}`;
       await a.device.set({ peers: [{ publicKey: b.keys.publicKey, endpoint: asked }] });
       await mustPing(a.namespace, INNER_B[4], { count: 3 });
-      // An answer from elsewhere would have moved the endpoint.
+      // An answer from another address would have moved the endpoint.
       expect((await a.device.peer()).endpoint).toBe(asked);
     });
   }
 
-  it('#28: a new handshake is answered from the address that was asked, too', async () => {
+  it('#28: a new handshake is also answered from the address that was addressed', async () => {
     const { a, b } = pair;
     for (const asked of [`10.0.0.20:${PORT_B}`, `[fd00:aa::20]:${PORT_B}`]) {
-      // Timestamps are coarse (17 ms), and a peer that comes back must not look like a replay of itself.
+      // Timestamps are coarse (17 ms), and a returning peer must not look like a replay of itself.
       await sleep(50);
       await a.device.set({ peers: [{ publicKey: b.keys.publicKey, remove: true }] });
       await a.device.set({

@@ -1,4 +1,4 @@
-/** The tools that people already have: wg-quick, the Go client wgctrl, and Wireshark with our key log. */
+/** Common tools: wg-quick, the Go client wgctrl, and Wireshark with our key log. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -64,7 +64,7 @@ PersistentKeepalive = 7
 `,
       `${name}.conf`,
     );
-    // as npm would link it
+    // As npm would link it.
     symlinkSync(join(ROOT, 'bin/wireguard-ts'), join(lab.directory, 'wireguard-ts'));
     const env = {
       WG_QUICK_USERSPACE_IMPLEMENTATION: 'wireguard-ts',
@@ -78,7 +78,7 @@ PersistentKeepalive = 7
     expect(shown).toContain('PersistentKeepalive = 7');
     expect(shown).toContain('FwMark = 0x77');
     expect((await a.run(['ip', '-o', 'link', 'show', name])).stdout).toContain('mtu 1400');
-    // what it says of itself can be given back to it, and changes nothing
+    // Its own showconf output can be loaded again and changes nothing.
     await a.run(['wg', 'syncconf', name, lab.file(shown)]);
     await mustPing(a, '192.168.9.2');
     await a.run(['wg-quick', 'down', conf], { env });
@@ -88,7 +88,7 @@ PersistentKeepalive = 7
 
 describeWith([...NETWORK, 'go'], 'wgctrl', () => {
   it('the Go client lists our device as wg does', async () => {
-    // kept between runs: the module proxy is asked once
+    // Kept between runs, so the module proxy is asked only once.
     const wgctrl = await builtOnce('wgctrl', async program => {
       await run(['go', 'install', 'golang.zx2c4.com/wireguard/wgctrl/cmd/wgctrl@latest'], {
         env: { GOBIN: dirname(program) },
@@ -158,7 +158,7 @@ describeWith([...NETWORK, 'tcpdump', 'tshark'], 'Wireshark', () => {
         const filter = 'icmp && wg.type == 4';
         const port = side === 'a' ? PORT_A : PORT_B;
         const pings = await tsharkFields(cable.file, log, filter, ['ip.src', 'ip.dst', 'icmp.type'], port);
-        // outer and inner address of each field
+        // Outer and inner address of each field.
         expect(pings).toHaveLength(6);
         expect(pings[0]).toEqual([`${OUTER_A[4]},${INNER_A[4]}`, `${OUTER_B[4]},${INNER_B[4]}`, '8']);
         const initiator = await tsharkFields(
@@ -177,7 +177,7 @@ describeWith([...NETWORK, 'tcpdump', 'tshark'], 'Wireshark', () => {
     }
   });
 
-  it('without the variable nothing is written, and nothing said', async () => {
+  it('writes nothing and prints nothing without the variable', async () => {
     const pair = await tunnelPair({ startA: { env: { WG_KEYLOGFILE: '' } } });
     try {
       await mustPing(pair.a.namespace, INNER_B[4]);

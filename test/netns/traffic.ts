@@ -1,4 +1,7 @@
-/** Traffic through a tunnel: ping, a TCP transfer with a checksum at both ends, iperf3, and single UDP datagrams. */
+/**
+ * Traffic through a tunnel: ping, a TCP transfer with a checksum at both ends, iperf3, and single
+ * UDP datagrams.
+ */
 import { join } from 'node:path';
 import { HANG_MS } from '../support/patience.ts';
 import { type Running, until } from './command.ts';
@@ -9,7 +12,7 @@ export interface PingOptions {
   readonly count?: number;
   /** Send the next as soon as an answer is there (`ping -f`); otherwise every 50 ms. */
   readonly flood?: boolean;
-  /** Payload bytes; 56 unless told. */
+  /** Payload bytes; default 56. */
   readonly size?: number;
   /** Seconds to wait for each answer. */
   readonly wait?: number;
@@ -23,7 +26,7 @@ export interface PingResult {
   readonly median: number;
 }
 
-/** Pings and says what came back; does not reject when nothing does. */
+/** Pings and returns what came back. Does not reject without answers. */
 export async function ping(from: Namespace, to: string, options: PingOptions = {}): Promise<PingResult> {
   const { count = 1, interval = 0.05 } = options;
   const flags = options.flood === true ? ['-f'] : ['-i', String(interval)];
@@ -49,8 +52,9 @@ export async function ping(from: Namespace, to: string, options: PingOptions = {
 }
 
 /**
- * Pings and rejects unless every answer came. A flood is tried twice: after its last packet `ping -f` waits only for twice the
- * longest round trip so far, which is nothing, so that an answer may be late on a busy machine without being lost.
+ * Pings and rejects unless every answer came. A flood is tried twice: after its last packet `ping
+ * -f` waits only for twice the longest round trip so far, which is almost nothing. On a busy
+ * machine an answer may be late without being lost.
  */
 export async function mustPing(from: Namespace, to: string, options: PingOptions = {}): Promise<PingResult> {
   const settings = { wait: 5, ...options };
@@ -69,7 +73,7 @@ export interface Transfer {
 
 const TRANSFER = join(ROOT, 'scripts/transfer.mjs');
 
-/** Sends pseudo-random bytes over one TCP connection; each end hashes what it saw. */
+/** Sends pseudo-random bytes over one TCP connection; each end hashes them. */
 export async function transfer(
   from: Namespace,
   to: Namespace,
@@ -100,11 +104,11 @@ export interface IperfOptions {
   readonly zeroCopy?: boolean;
   readonly parallel?: number;
   readonly reverse?: boolean;
-  /** Bits per second; 0 is as many as will go. */
+  /** Bits per second; 0 means as many as possible. */
   readonly rate?: string;
 }
 
-/** @returns bits per second that arrived. */
+/** Measures a transfer. @returns the bits per second that arrived */
 export async function iperf(
   from: Namespace,
   to: Namespace,
@@ -139,7 +143,7 @@ interface IperfReport {
 
 const PROBE = join(ROOT, 'test/netns/udp-probe.mjs');
 
-/** A UDP socket that remembers the datagrams it got. */
+/** A UDP socket that records the datagrams that it receives. */
 export interface Listener {
   received(): string[];
   readonly running: Running;

@@ -1,4 +1,4 @@
-/** A bare client of the control socket, for what `wg` would never send. */
+/** A bare client of the control socket, for requests that `wg` would never send. */
 import { connect } from 'node:net';
 
 export interface UapiOptions {
@@ -8,7 +8,8 @@ export interface UapiOptions {
 }
 
 /**
- * Sends text on one connection and returns everything that came back until an empty line, the end, or the timeout (2 s).
+ * Sends text on one connection and returns the response up to an empty line, the end, or the
+ * timeout (2 s).
  */
 export function uapi(socket: string, text: string | Uint8Array, options: UapiOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -27,7 +28,7 @@ export function uapi(socket: string, text: string | Uint8Array, options: UapiOpt
     connection.once('connect', () => connection.write(text, () => options.hangUp === true && finish()));
     connection.once('close', finish);
     connection.once('error', error => {
-      // A server may hang up on what it refuses while the rest is still being written.
+      // A server may close the connection on bad input while the rest is still being written.
       if ('code' in error && (error.code === 'EPIPE' || error.code === 'ECONNRESET')) return finish();
       clearTimeout(timer);
       reject(error);
@@ -35,13 +36,13 @@ export function uapi(socket: string, text: string | Uint8Array, options: UapiOpt
   });
 }
 
-/** The number after `errno=` in an answer. */
+/** Returns the number after `errno=` in a response. */
 export function errnoOf(answer: string): number | undefined {
   const match = /^errno=(-?\d+)$/m.exec(answer);
   return match === null ? undefined : Number(match[1]);
 }
 
-/** The values of one key in an answer to `get`. */
+/** Returns the values of one key in a response to `get`. */
 export function valuesOf(answer: string, key: string): string[] {
   return answer
     .split('\n')

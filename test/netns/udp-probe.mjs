@@ -1,5 +1,5 @@
-// One UDP socket inside a namespace. `listen ADDRESS PORT` prints "listening", then the text of each datagram on a line of its
-// own; `send ADDRESS PORT TEXT` sends one.
+// One UDP socket inside a namespace. `listen ADDRESS PORT` prints "listening", then the text of
+// each datagram on a line of its own; `send ADDRESS PORT TEXT` sends one.
 import { createSocket } from 'node:dgram';
 
 const [mode, address, port, text] = process.argv.slice(2);
