@@ -1,4 +1,6 @@
-/** Plain English, and lines that a reader takes in at once (CONTRIBUTING.md, test/support/prose.ts). */
+/**
+ * Plain English, and lines that a reader takes in at once (CONTRIBUTING.md, test/support/prose.ts).
+ */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

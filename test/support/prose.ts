@@ -1,6 +1,7 @@
 /**
- * Finds prose that a reader stumbles over: words that stand for German grammar in English, and lines
- * that are too wide to read. CONTRIBUTING.md has the rules; test/rules/prose.test.ts applies them.
+ * Finds prose that a reader stumbles over: words that stand for German grammar in English, and
+ * lines that are too wide to read. CONTRIBUTING.md has the rules; test/rules/prose.test.ts applies
+ * them.
  */
 
 /** A line that breaks a rule: `text` is what a report shows. */
@@ -10,9 +11,9 @@ export interface ProseFault {
 }
 
 /** Columns of a comment. Code may be wider (biome.json). */
-export const COMMENT_COLUMNS = 100;
+const COMMENT_COLUMNS = 100;
 /** Columns of a line of Markdown. */
-export const MARKDOWN_COLUMNS = 120;
+const MARKDOWN_COLUMNS = 120;
 
 const BANNED =
   /(?<![A-Za-z])(who(m|so)?ever|somebody|nobody|(is|are|was|were|be|been) none|(is|are|was|were|be|been|being) (told|said)|shall|of whom|left away|meanwhile)(?![a-z])/i;
@@ -42,7 +43,10 @@ export function bannedWords(text: string): ProseFault[] {
   });
 }
 
-/** Finds comments beyond {@link COMMENT_COLUMNS}. A line that holds one long word, such as a link, is allowed. */
+/**
+ * Finds comments beyond {@link COMMENT_COLUMNS}. A line that holds one long word, such as a link,
+ * is allowed.
+ */
 export function wideComments(text: string): ProseFault[] {
   return text.split('\n').flatMap((line, index) => {
     if (columns(line) <= COMMENT_COLUMNS || !(COMMENT.test(line) || TRAILING.test(line))) return [];
