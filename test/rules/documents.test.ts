@@ -10,6 +10,7 @@ import { MAY_IMPORT } from '../support/layers.ts';
 
 const MAP = 'docs/design.md';
 const MAP_LINES = 150;
+const INDEX = 'docs/where-to-look.md';
 const FOLDERS = [
   'src',
   'native',
@@ -63,6 +64,28 @@ test('the map links every page beside it', () => {
   expect(
     pages.filter(name => !page(MAP).links.some(link => link.split('#')[0] === name.slice('docs/'.length))),
   ).toEqual([]);
+});
+
+describe('the index of behaviors', () => {
+  const rows = [...read(INDEX).matchAll(/^\| (?!Question|-)(.+) \| `([^`]+)` \| (.+) \|$/gm)].map(
+    ([, question, path, where]) => ({ question: question!, path: path!, where: where! }),
+  );
+
+  test('has one row per question', () => {
+    expect(rows.length).toBeGreaterThanOrEqual(100);
+    expect(new Set(rows.map(({ question }) => question)).size).toBe(rows.length);
+    expect(read(INDEX).match(/^\| (?!Question)/gm)).toHaveLength(rows.length);
+  });
+
+  test('names files that exist, and what is in them', () => {
+    const missing = rows.flatMap(({ path, where }) => {
+      if (!present.has(path)) return [path];
+      const text = read(path);
+      const names = [...where.matchAll(/`([^`/]+)`/g)].map(([, name]) => name!);
+      return names.filter(name => !hasWord(text, name)).map(name => `${path}: ${name}`);
+    });
+    expect(missing).toEqual([]);
+  });
 });
 
 describe.each(documents)('%s', name => {
@@ -138,6 +161,11 @@ describe('the check of paths finds', () => {
 
 function read(name: string): string {
   return readFileSync(join(REPOSITORY, name), 'utf8');
+}
+
+function hasWord(text: string, word: string): boolean {
+  const literal = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`(?<![\\w$])${literal}(?![\\w$])`).test(text);
 }
 
 /** Returns paths in backticks that are not in the repository. A source file needs its full path. */
