@@ -8,6 +8,8 @@ const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
 /** A smaller file says in its header why it is one. */
 const FEWEST_LINES = 15;
 const MOST_FILES = 12;
+/** A reader finds each file of a large folder in the first lines of its README.md. */
+const MOST_LINES = 20;
 
 const entries = readdirSync(SRC, { recursive: true, withFileTypes: true }).map(entry => ({
   name: join(entry.parentPath, entry.name).slice(SRC.length),
@@ -28,7 +30,19 @@ describe('a folder says what it is for', () => {
     expect(lines[0]).toBe(`# ${name}`);
     const count = lines.filter(line => line !== '').length;
     expect(count, 'lines').toBeGreaterThanOrEqual(3);
-    expect(count, 'lines').toBeLessThanOrEqual(8);
+    expect(count, 'lines').toBeLessThanOrEqual(MOST_LINES);
+  });
+});
+
+describe('a large folder lists its files', () => {
+  const folders = entries.filter(({ name, isFolder }) => isFolder && existsSync(join(SRC, name, 'README.md')));
+  const large = folders
+    .map(({ name }) => ({ name, files: readdirSync(join(SRC, name)).filter(file => file.endsWith('.ts')) }))
+    .filter(({ files }) => files.length > MOST_FILES);
+
+  test.each(large)('$name', ({ name, files }) => {
+    const listed = [...readOr(join(SRC, name, 'README.md')).matchAll(/`([\w-]+\.ts)`/g)].map(([, file]) => file!);
+    expect([...new Set(listed)].sort()).toEqual(files.sort());
   });
 });
 
@@ -37,7 +51,7 @@ test('a file of a few lines says why it is one', () => {
     .filter(({ name }) => name.endsWith('.ts'))
     .filter(({ name }) => {
       const text = readFileSync(join(SRC, name), 'utf8');
-      const isExplained = /A file of its own|its own file/.test(text.replace(/\n \* /g, ' '));
+      const isExplained = /[Aa] file of (?:its|their) own|its own file/.test(text.replace(/\n \* /g, ' '));
       return text.split('\n').length - 1 < FEWEST_LINES && !isExplained;
     })
     .map(({ name }) => name);
