@@ -37,14 +37,14 @@ int wg_arguments(napi_env env, napi_callback_info info, napi_value *arguments, s
 int wg_int(napi_env env, napi_value value, int32_t *number);
 int wg_array(napi_env env, napi_value value, napi_typedarray_type want, struct wg_array *array);
 
-/* A handle is how JavaScript holds a struct of ours: an External with a tag that names its kind.
- * Node keeps the tag beside the pointer, so nothing is read through the pointer of another addon's
- * External or of another kind. */
+/* A handle lets JavaScript hold one of our structs: an External with a tag that names its kind.
+ * Node keeps the tag beside the pointer, so we never read through the pointer of a different kind
+ * or of another addon's External. */
 enum { WG_TAG = 0x77677473 };
 /* Returns NULL if there is no memory; the data stays the caller's. Otherwise `finalize` gets the
  * data at the end, also when this environment ends. */
 napi_value wg_make_handle(napi_env env, void *data, napi_finalize finalize, const napi_type_tag *kind);
-/* Returns the data, or NULL with a TypeError pending when the value is no handle of that kind. */
+/* Returns the data, or NULL with a TypeError pending if the value is not a handle of that kind. */
 void *wg_handle(napi_env env, napi_value value, const napi_type_tag *kind);
 
 napi_value wg_number(napi_env env, int64_t number);

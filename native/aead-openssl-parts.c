@@ -80,7 +80,7 @@ static void stream(struct state *s, const struct wg_aead_op *op, uint32_t block,
 
 /* Computes block 0 at the start of the room. A single block costs as much as eight blocks of a
  * longer run, so a text of usual size goes into the same run, after the 64 zeros that become block
- * 0. The text is copied, since there may be no room before it where it lies. */
+ * 0. The text is copied, since the caller's array may have no room before it. */
 static void begin(struct state *s, const struct wg_aead_op *op) {
   size_t text = op->length <= LARGEST ? op->length : 0;
   memset(s->room, 0, BLOCK);
@@ -88,7 +88,7 @@ static void begin(struct state *s, const struct wg_aead_op *op) {
   stream(s, op, 0, s->room, BLOCK + text);
 }
 
-/* Replaces the text by its other form. */
+/* Replaces the text by its encrypted or decrypted form. */
 static void finish(struct state *s, const struct wg_aead_op *op) {
   if (op->length <= LARGEST) memcpy(op->text, s->room + BLOCK, op->length);
   else stream(s, op, 1, op->text, op->length);

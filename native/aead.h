@@ -22,8 +22,8 @@ enum { WG_AEAD_BATCH = 32 };
 
 struct wg_aead {
   const char *name;
-  /* Creates the working state of one cipher, for one thread at a time. NULL: not available here;
-   * *why says what is missing. */
+  /* Creates the working state of one cipher, for one thread at a time. Returns NULL if the provider
+   * is not available here, with the reason in *why. */
   void *(*create)(const char **why);
   void (*destroy)(void *state);
   void (*seal)(void *state, struct wg_aead_op *ops, int count);

@@ -1,6 +1,6 @@
 /* Integers at an address without alignment, and the Internet checksum (RFC 1071) over words as they
- * stand in memory: a sum of 16-bit words may be taken in either byte order, as long as everything
- * added to it uses the same one (section 2B). */
+ * are in memory: a sum of 16-bit words may use either byte order, as long as all of its terms use
+ * the same order (section 2B). */
 #ifndef WG_BYTES_H
 #define WG_BYTES_H
 #include <stddef.h>
@@ -49,8 +49,8 @@ static inline void wg_put_word(uint8_t *p, uint16_t word) { memcpy(p, &word, 2);
  * code. */
 typedef uint64_t wg_lanes __attribute__((vector_size(32), aligned(1), may_alias));
 
-/* Returns the sum of a range, and copies the range to `out` if that is given: it is in registers at
- * that point. For payloads call wg_sum_long, the same code for the machine's best vector unit. */
+/* Returns the sum of a range. Copies the range to `out`, if given, while it is in registers. For
+ * payloads call wg_sum_long, the same code for the machine's best vector unit. */
 static inline __attribute__((always_inline)) uint64_t wg_sum_and_copy(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out) {
   const uint64_t half = 0xffffffff;
   wg_lanes low = {0}, high = {0};

@@ -128,7 +128,7 @@ static int get_bytes(napi_env env, napi_value value, struct span *span) {
   return 1;
 }
 
-/* Reads an array of jobs and the number of jobs to do, limited to what the array holds. */
+/* Reads an array of jobs and the number of jobs to do, limited to the size of the array. */
 static int get_jobs(napi_env env, const napi_value *values, size_t stride, int32_t **jobs, size_t *count) {
   struct wg_array array;
   int64_t number = 0;

@@ -108,7 +108,7 @@ static napi_value notices_drain(napi_env env, napi_callback_info info) {
     }
     if (got <= 0) break;
     if (from.nl_pid != 0) continue; /* not from the kernel */
-    /* signed: NLMSG_NEXT subtracts the padding of the last message even if there is none */
+    /* signed: NLMSG_NEXT subtracts the padding of the last message, even if it has no padding */
     int left = (int)got;
     for (struct nlmsghdr *m = (struct nlmsghdr *)buffer; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) what |= meaning(m);
   }

@@ -79,12 +79,12 @@ enum { WG_MERGE_TCP4 = 1, WG_MERGE_TCP6 = 2, WG_MERGE_UDP = 4 };
  * vectors. */
 enum { WG_MAX_MERGED = 64 };
 
-/* Groups `count` packets. groups[] has WG_GROUP_STRIDE numbers for each packet, next[] one. Headers of first packets
- * change in place, payloads do not. To write a group:
+/* Groups `count` packets. groups[] has WG_GROUP_STRIDE numbers for each packet, next[] one. Headers
+ * of first packets change in place, payloads do not. To write a group:
  *
  *   wg_group_header(group, vnet);              iov: vnet, 10 bytes
  *   i = group[WG_GROUP_FIRST];                 iov: packet i, whole
- *   while ((i = next[i]) >= 0)                 iov: packet i without its first group[WG_GROUP_HEADERS] bytes
+ *   while ((i = next[i]) >= 0)                 iov: packet i after group[WG_GROUP_HEADERS] bytes
  *
  * Write groups in order. Returns their number. */
 int wg_merge(uint8_t *slab, size_t slab_length, const int32_t *desc, int count, int allowed, int32_t *groups, int32_t *next);

@@ -6,10 +6,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* forbidDumps(): for the rest of the process. Throws system errors. */
+/* forbidDumps(): takes effect until the process ends. Throws system errors. */
 static napi_value forbid_dumps(napi_env env, napi_callback_info info) {
   (void)info;
-  /* without it a kernel.core_pattern that is a pipe gets the memory, whatever the limit */
+  /* a kernel.core_pattern that is a pipe would otherwise get the memory, whatever the limit */
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return wg_throw_errno(env, "prctl", errno);
   struct rlimit limit;
   if (getrlimit(RLIMIT_CORE, &limit) != 0) return wg_throw_errno(env, "getrlimit", errno);

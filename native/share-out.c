@@ -1,8 +1,8 @@
 /* Helper threads that sleep until there is work. The first batch that is large enough starts them,
- * so a device whose handshakes arrive singly has none. They never end: they belong to the process,
- * whichever thread started them, so the addon is linked never to be unloaded (-z nodelete). The
- * caller always works too: helpers that wake late, or could not be created, cost only their
- * help. */
+ * so a device whose handshakes arrive singly starts no helper. They never end: they belong to the
+ * process, whichever thread started them, so the linker marks the addon as never unloaded
+ * (-z nodelete). The caller always works as well. If helpers wake late or could not be created, the
+ * work only takes longer. */
 #define _GNU_SOURCE
 #include "share-out.h"
 #include <pthread.h>

@@ -67,8 +67,8 @@ int wg_tun_look(struct wg_tun *tun, const char *name) {
   return !away;
 }
 
-/* tunStatus(handle, out): returns the name, or undefined when the device is gone. out: [up, mtu, at
- * home]. */
+/* tunStatus(handle, out): returns the name, or undefined when the device is gone. out: [up, mtu,
+ * whether it is in the namespace where it was opened]. */
 napi_value wg_tun_status(napi_env env, napi_callback_info info) {
   napi_value arguments[2], name = NULL;
   struct wg_tun *tun;

@@ -37,10 +37,10 @@ struct wg_tun {
 /* Silences a device. control: a socket in the namespace of the calling thread, where the device
  * is. */
 void wg_tun_quiet(int control, const char *name, int made_by_us);
-/* Sets what concerns the whole namespace, if the device is up. Returns whether it is. */
+/* Applies the settings of the whole namespace if the device is up. Returns whether it is up. */
 int wg_tun_quiet_up(int control, const char *name);
 /* Finds the device's namespace, reads its MTU, and silences it in a new namespace. Returns whether
- * it is where it was opened. */
+ * it is still in the namespace where it was opened. */
 int wg_tun_look(struct wg_tun *tun, const char *name);
 
 napi_value wg_tun_write(napi_env env, napi_callback_info info);

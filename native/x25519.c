@@ -176,8 +176,8 @@ static void shared_item(void *argument, int i) {
   share(work->pkey, work->publics + (size_t)from * KEY_SIZE, (size_t)(left < KEYS_PER_ITEM ? left : KEYS_PER_ITEM));
 }
 
-/* x25519Shared(key, scratch, count): replaces `count` consecutive public keys by shared secrets;
- * all zero: there is none. */
+/* x25519Shared(key, scratch, count): replaces `count` consecutive public keys by shared secrets,
+ * which are all zero where OpenSSL refuses. */
 static napi_value x25519_shared(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct wg_array scratch;
@@ -205,8 +205,8 @@ static void fresh_item(void *argument, int i) {
 }
 
 /* x25519Fresh(scratch, groups, publics): each group is a private key and `publics` public keys. The
- * public key replaces the private key, and shared secrets replace the public keys; all zero: there
- * is none. For ephemeral keys: keeps nothing. */
+ * public key replaces the private key, and shared secrets replace the public keys. A secret is all
+ * zero where OpenSSL refuses. For ephemeral keys: keeps no copy of them. */
 static napi_value x25519_fresh(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct wg_array scratch;

@@ -63,8 +63,8 @@ export async function takeBackend(backend: BackendChoice, { name, port, adoptsTu
   const userspace = (reason: string): Taken => ({ kind: 'userspace', by: 'auto', reason });
   if (backend === 'userspace') return userspace('asked for');
   if (adoptsTun) {
-    if (backend === 'auto') return userspace('a TUN was handed over');
-    throw codedError('EINVAL', 'backend kernel: an open TUN was handed over, which only userspace can use');
+    if (backend === 'auto') return userspace('an open TUN was passed');
+    throw codedError('EINVAL', 'backend kernel: an open TUN was passed, which only userspace can use');
   }
   const made = await makeLink(name, port);
   if ('link' in made) return { kind: 'kernel', ...made, reason: 'the kernel has WireGuard itself' };
@@ -108,7 +108,7 @@ async function makeLink(name: string, port: NetlinkPort): Promise<{ link: Link }
       if (before || (await hasFamily(port))) return { link };
       await links.remove(link);
       return {
-        problem: `the kernel makes links of kind ${WIREGUARD_KIND}, and has no family to configure them`,
+        problem: `the kernel makes links of kind ${WIREGUARD_KIND}, but has no netlink family to configure them`,
         code: 'ENOENT',
       };
     });

@@ -84,12 +84,12 @@ export class KernelBackend implements WireguardBackend {
     if (link.kind !== WIREGUARD_KIND)
       throw codedError(
         'EOPNOTSUPP',
-        `${name} is no WireGuard interface${link.kind ? `: it is a link of kind ${link.kind}` : ''}`,
+        `${name} is not a WireGuard interface${link.kind ? `: it is a link of kind ${link.kind}` : ''}`,
       );
     this.#wireguard ??= KernelWireguard.open(this.#port);
     const wireguard = await this.#wireguard;
     if (!wireguard)
-      throw codedError('EOPNOTSUPP', `${name}: the kernel has such a link, and no family to configure it with`);
+      throw codedError('EOPNOTSUPP', `${name}: the kernel has the link, but no netlink family to configure it`);
     return wireguard;
   }
 }

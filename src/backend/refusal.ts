@@ -10,10 +10,10 @@ import { isRefusal } from '../netlink/errors.ts';
 /** Returns an Error with `code` EADDRINUSE that names the port and its holder. */
 export function portInUse(name: string, port: number): Error {
   const holder = portHolder(port);
-  const who = holder === undefined ? 'by a socket that is not seen in this network namespace' : `by ${holder}`;
+  const who = holder === undefined ? 'by a socket that this network namespace does not show' : `by ${holder}`;
   return codedError(
     'EADDRINUSE',
-    `${name}: UDP port ${port} is in use, ${who}: choose another ListenPort, or end what has it`,
+    `${name}: UDP port ${port} is in use, ${who}: choose another ListenPort, or stop the program that holds it`,
   );
 }
 
@@ -37,7 +37,7 @@ export async function explainRefusal<T>(name: string, config: DeviceConfig, sett
 }
 
 const BIND_RIGHT =
-  'take one from 1024 on, or give the program CAP_NET_BIND_SERVICE (net.ipv4.ip_unprivileged_port_start says from where on it is free)';
+  'choose a port from 1024 up, or give the program CAP_NET_BIND_SERVICE (net.ipv4.ip_unprivileged_port_start is the first port that needs no right)';
 const MARK_RIGHT = 'the program that runs the interface needs CAP_NET_ADMIN to mark its packets; start it as root';
 const MARK_PURE =
   'backend pure cannot mark its packets, which a default route through the tunnel needs: use the addon (--backend=native), or set Table = off or narrower AllowedIPs';

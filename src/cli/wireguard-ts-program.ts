@@ -11,7 +11,7 @@ import { holdLink } from '../backend/hold.ts';
 import { BACKENDS, type BackendChoice } from '../backend/names.ts';
 import { checkInterfaceName } from '../base/interface-name.ts';
 import { quote } from '../config/errors.ts';
-import { READY_FD_VARIABLE, startInBackground, tellParent } from '../daemon/background.ts';
+import { READY_FD_VARIABLE, reportToParent, startInBackground } from '../daemon/background.ts';
 import { keyLogWarning } from '../daemon/key-log.ts';
 import { knownFaults, runningKernel } from '../daemon/known-kernels.ts';
 import { makeLog, parseLogLevel } from '../daemon/log.ts';
@@ -89,7 +89,7 @@ export async function main(): Promise<void> {
     if (!stop?.aborted) await runDevice({ ...settings, backend: taken.by, log });
   } catch (error) {
     const message = `wireguard-ts: ${(error as Error).message}`;
-    tellParent(new Error((error as Error).message));
+    reportToParent(new Error((error as Error).message));
     process.stderr.write(`${message}\n`);
     process.exit(1);
   }

@@ -71,23 +71,23 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
     ],
   });
   place?.close();
-  const said = child.stdio[READY_FD] as NodeJS.ReadableStream;
+  const report = child.stdio[READY_FD] as NodeJS.ReadableStream;
   const text = await new Promise<string>((resolve, reject) => {
-    let heard = '';
+    let received = '';
     const limit = setTimeout(() => {
       child.kill();
       reject(new Error(`it did not start within ${START_TIMEOUT_MS / 1000} s`));
     }, START_TIMEOUT_MS);
-    said.setEncoding('utf8');
-    said.on('data', (chunk: string) => {
-      heard += chunk;
-      if (heard.endsWith(READY)) done();
+    report.setEncoding('utf8');
+    report.on('data', (chunk: string) => {
+      received += chunk;
+      if (received.endsWith(READY)) done();
     });
-    said.on('end', done);
+    report.on('end', done);
     child.on('error', reject);
     function done(): void {
       clearTimeout(limit);
-      resolve(heard);
+      resolve(received);
     }
   });
   if (text !== READY) throw new Error(text.trim() || 'it ended before it was ready');
@@ -111,7 +111,7 @@ function isInJournal(keepOutput: boolean): boolean {
  * Reports once from the child to a waiting parent; does nothing without one.
  * @returns false if the parent is gone and the child must end too
  */
-export function tellParent(outcome: 'ready' | Error): boolean {
+export function reportToParent(outcome: 'ready' | Error): boolean {
   const fd = Number(process.env[READY_FD_VARIABLE] ?? -1);
   const needed = process.env[NEEDS_PARENT_VARIABLE] === '1';
   delete process.env[READY_FD_VARIABLE];

@@ -105,7 +105,7 @@ export class DeviceLoop {
     } else {
       // a device that is down reports errors now instead of when it comes up
       if (!isUp && (config.listenPort || config.fwmark)) sockets.attempt(port, mark);
-      if (sockets.keep(port, mark)) this.#engine.routesChanged();
+      if (sockets.configure(port, mark)) this.#engine.routesChanged();
     }
     this.#retry.reset();
     // a different path may lead to a new endpoint

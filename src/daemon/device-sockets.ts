@@ -76,7 +76,7 @@ export class DeviceSockets {
    * @returns true if the mark changed
    * @throws Error with `code` when the system refuses the mark
    */
-  keep(port: number, mark: number): boolean {
+  configure(port: number, mark: number): boolean {
     const isNewMark = mark !== this.#mark;
     if (isNewMark) {
       this.#udp?.setMark(mark);

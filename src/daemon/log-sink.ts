@@ -53,7 +53,7 @@ function streamSink(fd: number): LogSink {
         dropped++;
         return;
       }
-      if (dropped > 0) stream.write(`${dropped} lines were dropped: the log took nothing\n`);
+      if (dropped > 0) stream.write(`${dropped} lines were dropped: the log accepted nothing\n`);
       dropped = 0;
       // the stream accepts lines and writes them at once while it can
       stream.write(line);

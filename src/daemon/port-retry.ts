@@ -16,12 +16,12 @@ export interface PortRetryOptions {
   readonly onDue: () => void;
 }
 
-const AGAIN_MS = 1000;
+const RETRY_MS = 1000;
 
 export class PortRetry {
   readonly #options: PortRetryOptions;
   #reason: string | undefined;
-  #next = 0;
+  #nextAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PortRetryOptions) {
@@ -30,7 +30,7 @@ export class PortRetry {
 
   /** Whether a second has passed since the last failure. */
   get isDue(): boolean {
-    return this.#options.now() >= this.#next;
+    return this.#options.now() >= this.#nextAt;
   }
 
   /** Opens the sockets. @returns false if the system refused, which schedules a retry */
@@ -43,7 +43,7 @@ export class PortRetry {
       const reason = (error as Error).message;
       if (reason !== this.#reason) log.error(describe(error, port));
       this.#reason = reason;
-      this.#next = this.#options.now() + AGAIN_MS;
+      this.#nextAt = this.#options.now() + RETRY_MS;
       this.#arm();
       return false;
     }
@@ -55,7 +55,7 @@ export class PortRetry {
 
   /** Makes the next attempt due at once, because port or mark changed. */
   reset(): void {
-    this.#next = 0;
+    this.#nextAt = 0;
   }
 
   /** Stops the retries. Idempotent. */
@@ -69,7 +69,7 @@ export class PortRetry {
       if (this.#options.sockets.udp) return;
       if (this.isDue) this.#options.onDue();
       else this.#arm();
-    }, AGAIN_MS);
+    }, RETRY_MS);
   }
 }
 

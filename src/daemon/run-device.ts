@@ -9,7 +9,7 @@ import { systemClock } from '../io/system.ts';
 import { systemZones } from '../io/zones.ts';
 import { Engine } from '../protocol/engine.ts';
 import { makeBackend, type UserspaceName } from './backend.ts';
-import { tellParent } from './background.ts';
+import { reportToParent } from './background.ts';
 import { DeviceLoop } from './device-loop.ts';
 import { openKeyLog } from './key-log.ts';
 import type { KernelFault } from './known-kernels.ts';
@@ -121,9 +121,8 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     log.notice?.(
       `began, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,
     );
-    for (const { fault, remedy } of faults)
-      log.error(`${fault}: ${remedy} (WGTS_NO_OFFLOAD=none uses it all the same)`);
-    if (!tellParent('ready')) end('the program that started it was killed');
+    for (const { fault, remedy } of faults) log.error(`${fault}: ${remedy} (WGTS_NO_OFFLOAD=none uses it anyway)`);
+    if (!reportToParent('ready')) end('the program that started it was killed');
     const { crypto, makeCipher } = backend;
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);
     stopWarmUp = warmUpLater({ crypto, makeCipher, random, wall: clock.wall, log, quietFor });

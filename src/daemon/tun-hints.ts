@@ -23,7 +23,7 @@ export function openTunWithHints(open: () => Tun, name: string): Tun {
 function ownersOnly(): string | undefined {
   const { mode } = statSync('/dev/net/tun', { throwIfNoEntry: false }) ?? { mode: 0o666 };
   if ((mode & 0o006) === 0o006) return undefined;
-  return '/dev/net/tun may be opened by its owner alone here: be root, or chmod 0666 /dev/net/tun as most systems have it';
+  return 'only the owner of /dev/net/tun may open it here: run as root, or chmod 0666 /dev/net/tun as on most systems';
 }
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -33,6 +33,6 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOENT: '/dev/net/tun is missing; load the tun module, or give the container --device /dev/net/tun',
   ENODEV: 'the tun module is not loaded: modprobe tun',
   EBUSY: 'the interface exists already, and another program has it open',
-  ENOTTY: '/dev/net/tun is no TUN device; give the container --device /dev/net/tun',
-  EINVAL: 'an interface of that name exists, and is no TUN',
+  ENOTTY: '/dev/net/tun is not a TUN device; give the container --device /dev/net/tun',
+  EINVAL: 'an interface of that name exists, and is not a TUN',
 };

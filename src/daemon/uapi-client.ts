@@ -130,7 +130,7 @@ export class UapiClient {
         return codedError(
           'ENODEV',
           existsSync(`/sys/class/net/${name}`)
-            ? `${name} is no userspace WireGuard (there is no ${this.#path})`
+            ? `${name} is not a userspace WireGuard (there is no ${this.#path})`
             : `there is no interface \`${name}' (nor ${this.#path})`,
         );
       case 'EACCES':

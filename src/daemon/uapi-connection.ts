@@ -86,7 +86,7 @@ export class UapiConnection {
       share.connections.delete(this);
       onClose();
     });
-    socket.on('end', () => void this.#then(() => this.#finish()));
+    socket.on('end', () => void this.#enqueue(() => this.#finish()));
     share.connections.add(this);
     socket.resume();
   }
@@ -115,7 +115,7 @@ export class UapiConnection {
       frames.push(this.#parser.giveUp(`more than ${MAX_PENDING} characters of unfinished requests at once`));
     this.#watchDeadline();
     if (frames.length === 0) return true;
-    void this.#then(() => this.#serve(frames));
+    void this.#enqueue(() => this.#serve(frames));
     return false;
   }
 
@@ -127,13 +127,13 @@ export class UapiConnection {
     } else
       this.#deadline ??= setTimeout(() => {
         const seconds = REQUEST_TIMEOUT_MS / 1000;
-        const frame = this.#parser.giveUp(`a request that was not whole after ${seconds} s`, ERRNO.ETIMEDOUT);
-        void this.#then(() => this.#serve([frame]));
+        const frame = this.#parser.giveUp(`a request that was incomplete after ${seconds} s`, ERRNO.ETIMEDOUT);
+        void this.#enqueue(() => this.#serve([frame]));
       }, REQUEST_TIMEOUT_MS);
   }
 
   /** Queues a request after all earlier ones. */
-  #then(action: () => Promise<void>): Promise<void> {
+  #enqueue(action: () => Promise<void>): Promise<void> {
     this.#working = this.#working.then(action).catch(() => this.destroy());
     return this.#working;
   }

@@ -77,7 +77,7 @@ export class UapiServer {
     this.#watcher?.close();
     for (const connection of this.#connections) connection.destroy();
     // closing unlinks the path, even if it is now another program's socket
-    if (this.#stillThere()) this.#server.close();
+    if (this.#isLinked()) this.#server.close();
     else this.#server.unref();
   }
 
@@ -102,7 +102,7 @@ export class UapiServer {
 
   #watch(): void {
     const gone = () => {
-      if (!this.#closed && !this.#stillThere()) this.#options.onUnlinked();
+      if (!this.#closed && !this.#isLinked()) this.#options.onUnlinked();
     };
     this.#check = setInterval(gone, UNLINK_CHECK_MS);
     try {
@@ -113,7 +113,7 @@ export class UapiServer {
     }
   }
 
-  #stillThere(): boolean {
+  #isLinked(): boolean {
     return inodeOf(this.#options.path) === this.#inode;
   }
 

@@ -50,7 +50,7 @@ export class SystemDevices implements QuickDevices {
     if (backend === 'auto') return 'userspace';
     throw problem(
       'EOPNOTSUPP',
-      'backend kernel: this kernel has no WireGuard (modprobe wireguard, or a kernel from 5.6 on); --backend=auto takes userspace then',
+      'backend kernel: this kernel has no WireGuard (load it with modprobe wireguard, or run Linux 5.6 or newer); --backend=auto uses userspace instead',
     );
   }
 

@@ -40,7 +40,7 @@ export async function setDns(
   if (!keeper)
     throw problem(
       'EPROGRAM',
-      'DNS: neither resolvconf nor resolvectl is here; install one (apt-get install openresolv), or take DNS out of the file',
+      'DNS: neither resolvconf nor resolvectl is installed; install one (apt-get install openresolv), or remove DNS from the file',
     );
   // domains without servers must not be exclusive: they would leave no server to ask
   const isExclusive = servers.length > 0;

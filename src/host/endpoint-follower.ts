@@ -39,7 +39,7 @@ export class EndpointFollower {
   readonly #onError: (error: unknown) => void;
   readonly #rounds = new EndpointRotation();
   /** Peers whose names are being resolved. */
-  readonly #asking = new Set<string>();
+  readonly #resolving = new Set<string>();
   #arrived: Answer[] = [];
   #isWorking = false;
   #isClosed = false;
@@ -52,7 +52,7 @@ export class EndpointFollower {
    * Messages already logged about each silent endpoint. Each is logged once, even for a peer that
    * is away for weeks.
    */
-  readonly #said = new Map<string, Set<string>>();
+  readonly #logged = new Map<string, Set<string>>();
 
   /**
    * Makes a follower.
@@ -69,8 +69,8 @@ export class EndpointFollower {
   look(status: DeviceStatus): void {
     const silent = this.#silentOf(status);
     const names = new Set(silent.map(describe));
-    for (const name of this.#said.keys()) if (!names.has(name)) this.#said.delete(name);
-    for (const due of silent) if (!this.#asking.has(formatKeyHex(due.publicKey))) void this.#ask(due);
+    for (const name of this.#logged.keys()) if (!names.has(name)) this.#logged.delete(name);
+    for (const due of silent) if (!this.#resolving.has(formatKeyHex(due.publicKey))) void this.#resolve(due);
   }
 
   /** Ignores later answers. Idempotent. */
@@ -78,28 +78,28 @@ export class EndpointFollower {
     this.#isClosed = true;
   }
 
-  async #ask(due: DueEndpoint): Promise<void> {
+  async #resolve(due: DueEndpoint): Promise<void> {
     const key = formatKeyHex(due.publicKey);
-    this.#asking.add(key);
+    this.#resolving.add(key);
     try {
       const addresses = await this.#options.resolve(due.endpoint);
       this.#arrived.push({ due, addresses });
-      if (!this.#isWorking) void this.#work();
+      if (!this.#isWorking) void this.#processAnswers();
     } catch (error) {
       this.#warn(due, (error as Error).message);
     } finally {
-      this.#asking.delete(key);
+      this.#resolving.delete(key);
     }
   }
 
-  async #work(): Promise<void> {
+  async #processAnswers(): Promise<void> {
     this.#isWorking = true;
     try {
       while (this.#arrived.length > 0) {
         await sleep(ANSWER_PAUSE_MS);
         const answers = this.#arrived;
         this.#arrived = [];
-        if (this.#isOver()) return;
+        if (this.#hasEnded()) return;
         await this.#tryNext(answers);
       }
     } catch (error) {
@@ -127,27 +127,27 @@ export class EndpointFollower {
       try {
         const next = this.#rounds.next(due, await reachable(machine.network, addresses, status.fwmark, link.index));
         const change = next && movedTo(due, next);
-        if (!change || this.#isOver()) continue;
+        if (!change || this.#hasEnded()) continue;
         await machine.devices.configure(name, change);
         tried.push({ due, addresses, next });
       } catch (error) {
         this.#warn(due, (error as Error).message);
       }
     }
-    if (tried.length > 0) await this.#lookBack(tried);
+    if (tried.length > 0) await this.#undoMoves(tried);
   }
 
   /**
    * Undoes a move if a handshake arrived between the status and the change: that peer is still at
    * the old address.
    */
-  async #lookBack(tried: readonly (Answer & { readonly next: Uint8Array })[]): Promise<void> {
+  async #undoMoves(tried: readonly (Answer & { readonly next: Uint8Array })[]): Promise<void> {
     const { machine, file } = this.#options;
     const status = await machine.devices.status(file.name);
     for (const { due, addresses, next } of tried) {
       const back = status && movedBack(due, next, status);
       if (!back) {
-        this.#tell(due, next, addresses);
+        this.#reportMove(due, next, addresses);
         continue;
       }
       // it is unclear at which address the peer answered: either it is heard there, or the next
@@ -168,7 +168,7 @@ export class EndpointFollower {
     return dueEndpoints(file, status, Number.POSITIVE_INFINITY).filter(due => keys.has(formatKeyHex(due.publicKey)));
   }
 
-  #tell(due: DueEndpoint, next: Uint8Array, addresses: readonly Uint8Array[]): void {
+  #reportMove(due: DueEndpoint, next: Uint8Array, addresses: readonly Uint8Array[]): void {
     const { current } = due;
     const isRound = current && addresses.some(address => sameFarSide(address, current));
     const what = isRound ? `is silent at ${formatEndpoint(current)}: trying ${formatEndpoint(next)}` : 'has moved';
@@ -176,18 +176,18 @@ export class EndpointFollower {
     if (!isRound || this.#isNew(due, what)) this.#options.machine.say(`${describe(due)} ${what}`);
   }
 
-  #isOver(): boolean {
+  #hasEnded(): boolean {
     return this.#isClosed || this.#options.signal.aborted;
   }
 
   #warn(due: DueEndpoint, message: string): void {
-    if (!this.#isOver() && this.#isNew(due, message)) this.#options.machine.warn(message);
+    if (!this.#hasEnded() && this.#isNew(due, message)) this.#options.machine.warn(message);
   }
 
   #isNew(due: DueEndpoint, text: string): boolean {
-    const said = this.#said.get(describe(due)) ?? new Set();
-    this.#said.set(describe(due), said);
-    return !said.has(text) && said.add(text).size > 0;
+    const logged = this.#logged.get(describe(due)) ?? new Set();
+    this.#logged.set(describe(due), logged);
+    return !logged.has(text) && logged.add(text).size > 0;
   }
 }
 

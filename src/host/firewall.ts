@@ -11,8 +11,8 @@ const NO_NFTABLES = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'ENOENT', 'EINVAL', 'EAFNO
 
 /** What each unsupported part of the firewall means for the user. */
 const PARTS = [
-  { chains: ['preraw'], lost: "neighbours may probe the tunnel's addresses (CVE-2019-14899; wants nft_fib)" },
-  { chains: ['premangle', 'postmangle'], lost: 'with rp_filter=1 peers may not be heard (wants nft_ct)' },
+  { chains: ['preraw'], lost: "neighbours may probe the tunnel's addresses (CVE-2019-14899; needs nft_fib)" },
+  { chains: ['premangle', 'postmangle'], lost: 'with rp_filter=1 peers may not be heard (needs nft_ct)' },
 ] as const;
 
 /** Installs the firewall. @param warn receives what this kernel cannot protect */
@@ -34,7 +34,7 @@ export async function setFirewall(
     lost = lost.filter(text => text !== part.lost);
     break;
   }
-  warn(`${refusal.message}; going on without: ${lost.join('; ')}`);
+  warn(`${refusal.message}; continuing without: ${lost.join('; ')}`);
 }
 
 /** Tries to install rules. @returns the error of a kernel that does not support them */

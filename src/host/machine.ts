@@ -60,7 +60,7 @@ export function openMachine(options: MachineOptions): Machine {
         () => writeState(state),
         `${RUN_FOLDER} cannot be written`,
         process.geteuid?.() === 0
-          ? 'there is kept what down must take away; make it writable, in a container docker run --tmpfs /run'
+          ? 'down reads there what it must remove; make it writable, in a container docker run --tmpfs /run'
           : 'run this as root (sudo)',
       ),
     removeState,
@@ -68,7 +68,7 @@ export function openMachine(options: MachineOptions): Machine {
       explained(
         () => writeQuickFile(path, text),
         `${path} cannot be saved`,
-        'make its folder writable (in a container mount the folder, not the file alone), or take SaveConfig out of the file',
+        'make its folder writable (in a container mount the folder, not the file alone), or remove SaveConfig from the file',
       ),
     rescueFile,
     say,

@@ -21,7 +21,7 @@ export function readConfigFile(path: string, warn: (message: string) => void): U
   try {
     const bytes = readSecretFile(path, LARGEST_FILE);
     if (statSync(path).mode & OTHERS)
-      warn(`${quote(resolve(path))} is world accessible: chmod 600 it, for it has a private key`);
+      warn(`${quote(resolve(path))} is world accessible and has a private key: chmod 600 it`);
     return bytes;
   } catch (error) {
     if (error instanceof ConfigError) throw error;
@@ -44,7 +44,7 @@ function reason({ code, message }: NodeJS.ErrnoException, path: string): string 
     case 'ENOENT':
       return `does not exist${suggestion(path)}`;
     case 'ENOTDIR':
-      return 'does not exist: what should be a folder on its way is a file';
+      return 'does not exist: a part of its path is a file, not a folder';
     case 'EISDIR':
       return `is a folder: give a file in it, such as ${join(path, `wg0${SUFFIX}`)}`;
     case 'EACCES':
@@ -54,7 +54,7 @@ function reason({ code, message }: NodeJS.ErrnoException, path: string): string 
       return 'is a symbolic link that leads to itself';
     case 'ENXIO':
     case 'ENODEV':
-      return 'is no regular file';
+      return 'is not a regular file';
     default:
       return `cannot be read: ${message}`;
   }
@@ -64,7 +64,7 @@ function suggestion(path: string): string {
   const folder = dirname(path);
   const names = confNames(folder);
   if (names === undefined)
-    return folder === CONFIG_FOLDER ? `; nor does ${CONFIG_FOLDER} (or it is not for this user to see)` : '';
+    return folder === CONFIG_FOLDER ? `; nor does ${CONFIG_FOLDER} (or this user may not see it)` : '';
   const isDefault = folder === CONFIG_FOLDER;
   const meant = nearest(basename(path, SUFFIX), names);
   const question =

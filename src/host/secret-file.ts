@@ -35,7 +35,7 @@ export function readSecretFile(path: string | number, limit = Number.POSITIVE_IN
       length += count;
       if (length > limit) {
         bytes.fill(0);
-        throw new ConfigError('too-large', `this is no configuration: it has more than ${limit >> 20} MiB`, {
+        throw new ConfigError('too-large', `this is not a configuration: it has more than ${limit >> 20} MiB`, {
           file: String(path),
         });
       }

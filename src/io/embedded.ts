@@ -96,7 +96,7 @@ function load(asset: string, open: (path: string) => void): void {
     }
   }
   throw new Error(
-    `no folder lets a library be loaded from it; mount one without noexec, or name one by TMPDIR (${problems.join('; ')})`,
+    `no folder allows loading a library; mount one without noexec, or set TMPDIR to one (${problems.join('; ')})`,
   );
 }
 

@@ -24,7 +24,7 @@ export const TUN_SINGLE_UDP = 16;
 const TWIN_BATCH = 1024;
 const LOOK_INTERVAL_MS = 1000;
 /** The period of checks for a device in another namespace. */
-const LOOK_AWAY_INTERVAL_MS = 200;
+const NAMESPACE_CHECK_MS = 200;
 
 export interface TunOptions {
   readonly binding: NativeBinding;
@@ -119,7 +119,7 @@ export class NativeTun implements Tun {
   }
 
   onStatus(callback: () => void): void {
-    this.#stopLooking();
+    this.#stopChecking();
     if (this.#closed) return;
     const notices = this.#binding.noticesOpen(NOTICE_LINKS | NOTICE_ROUTES);
     this.#notices = notices;
@@ -130,7 +130,7 @@ export class NativeTun implements Tun {
     });
     const look = () => {
       callback();
-      if (!this.#closed) this.#look = setTimeout(look, this.#away ? LOOK_AWAY_INTERVAL_MS : LOOK_INTERVAL_MS);
+      if (!this.#closed) this.#look = setTimeout(look, this.#away ? NAMESPACE_CHECK_MS : LOOK_INTERVAL_MS);
     };
     this.#look = setTimeout(look, LOOK_INTERVAL_MS);
   }
@@ -144,7 +144,7 @@ export class NativeTun implements Tun {
     if (this.#closed) return;
     this.#closed = true;
     this.#stopReading();
-    this.#stopLooking();
+    this.#stopChecking();
     this.#binding.tunClose(this.#handle);
   }
 
@@ -166,7 +166,7 @@ export class NativeTun implements Tun {
     this.#reading = undefined;
   }
 
-  #stopLooking(): void {
+  #stopChecking(): void {
     clearTimeout(this.#look);
     if (this.#noticing) this.#binding.pollStop(this.#noticing);
     if (this.#notices) this.#binding.noticesClose(this.#notices);

@@ -44,7 +44,7 @@ describe('a kernel with WireGuard', () => {
     kernel.failNext('CTRL_CMD_GETFAMILY', 'ENOENT', { times: 2 });
     expect(await takeBackend('auto', { name: 'wg1', port: kernel })).toMatchObject({
       kind: 'userspace',
-      reason: expect.stringMatching(/no family to configure them/),
+      reason: expect.stringMatching(/no netlink family to configure them/),
     });
     expect(linksOf(kernel)).toEqual(['lo', 'wg0']);
   });
@@ -59,9 +59,9 @@ describe('a kernel with WireGuard', () => {
     expect(kernel.requests).toEqual([]);
   });
 
-  test('a TUN that was handed over is userspace’s', async () => {
+  test('an open TUN that was passed needs userspace', async () => {
     const kernel = new FakeKernel();
-    expect(await take('auto', kernel, true)).toMatchObject({ kind: 'userspace', reason: 'a TUN was handed over' });
+    expect(await take('auto', kernel, true)).toMatchObject({ kind: 'userspace', reason: 'an open TUN was passed' });
     await expect(take('kernel', kernel, true)).rejects.toThrow(/only userspace/);
     expect(linksOf(kernel)).toEqual(['lo']);
   });

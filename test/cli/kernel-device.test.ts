@@ -94,8 +94,12 @@ describeWith(['root'], 'wgts with a kernel device', () => {
       'ENODEV',
       /^there is no interface `wgnowhere' \(nor is there .*wgnowhere\.sock\); WireGuard interfaces here: /,
     ],
-    ['ifb7', 'EOPNOTSUPP', /^ifb7 is no WireGuard interface: it is a link of kind ifb \(nor is there .*ifb7\.sock\)$/],
-    ['lo', 'EOPNOTSUPP', /^lo is no WireGuard interface \(nor/],
+    [
+      'ifb7',
+      'EOPNOTSUPP',
+      /^ifb7 is not a WireGuard interface: it is a link of kind ifb \(nor is there .*ifb7\.sock\)$/,
+    ],
+    ['lo', 'EOPNOTSUPP', /^lo is not a WireGuard interface \(nor/],
   ])('%s: explains %s', async (name, code, message) => {
     await expect(run(show, name)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
     await expect(run(syncconf, name, file(''))).rejects.toMatchObject({ code });

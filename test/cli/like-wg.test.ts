@@ -189,7 +189,7 @@ describeWith(['root', 'wg'], 'wgts and wg', () => {
     expect(wg.status).toBe(1);
     expect(wgts.status).toBe(1);
     expect(wgts.err).toMatch(
-      /^wgts: \S+: UDP port 1 is in use, by .*: choose another ListenPort, or end what has it\n$/,
+      /^wgts: \S+: UDP port 1 is in use, by .*: choose another ListenPort, or stop the program that holds it\n$/,
     );
   });
 

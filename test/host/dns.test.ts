@@ -129,6 +129,6 @@ test.each(['resolvconf', 'resolvectl'])('%s that fails is an error that says wha
 
 test('without either DNS is an error, and there is nothing to take away', async () => {
   mkdirSync(join(bin, 'resolvconf'));
-  await expect(setDns('wg0', SERVERS, [], places)).rejects.toThrow(/neither resolvconf nor resolvectl is here/);
+  await expect(setDns('wg0', SERVERS, [], places)).rejects.toThrow(/neither resolvconf nor resolvectl is installed/);
   await unsetDns('wg0', true, places);
 });

@@ -111,7 +111,7 @@ describeWith([...NETWORK, 'socat', 'python3', 'ss'], `lifecycle (${PROGRAM})`, (
     ['no name', [], /the argument INTERFACE is missing/],
     ['an unknown option', ['--fast', 'wg0'], /unknown option `--fast'/],
     ['an unknown backend', ['--backend=fast', 'wg0'], /--backend cannot be `fast'\nChoose from/],
-    ['a name that is not a TUN', ['lo'], /no TUN|EINVAL|Invalid/],
+    ['a name that is not a TUN', ['lo'], /not a TUN|EINVAL|Invalid/],
   ])('exits with status 1 and a message: %s', async (_what, args, message) => {
     for (const foreground of [[], ['-f']]) {
       const { code, stderr } = await host.run([...commandOf(PROGRAM), ...foreground, ...args], { mayFail: true });

@@ -158,7 +158,7 @@ describeWith(
         /cannot make the control socket .* --tmpfs \/run\)/,
       ],
       ['mount -t tmpfs none /dev/net', /\/dev\/net\/tun is missing; .*--device \/dev\/net\/tun/],
-      ['mount --bind /dev/null /dev/net/tun', /\/dev\/net\/tun is no TUN device; give the container --device/],
+      ['mount --bind /dev/null /dev/net/tun', /\/dev\/net\/tun is not a TUN device; give the container --device/],
     ])('names what is missing and the remedy: %s', async (mounts, says) => {
       host.write(file());
       const before = await host.picture();

@@ -55,7 +55,7 @@ async function hold(
 
 const inUse = (families: string) =>
   new RegExp(
-    `^wgts: ${host.name}: UDP port ${PORT} is in use, by process [0-9]+ \\(python3[.0-9]*\\) for ${families}: choose another ListenPort, or end what has it\\n$`,
+    `^wgts: ${host.name}: UDP port ${PORT} is in use, by process [0-9]+ \\(python3[.0-9]*\\) for ${families}: choose another ListenPort, or stop the program that holds it\\n$`,
     'm',
   );
 

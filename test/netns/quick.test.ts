@@ -112,7 +112,7 @@ describeWith([...NETWORK, 'wg-quick', 'nft'], 'wgts up and wg-quick', () => {
     const [ours, theirs] = [await QuickHost.start(lab, 'ours'), await QuickHost.start(lab, 'theirs')];
     const text = `[Interface]\nAddress = 10.9.0.2/24\nDNS = 10.9.0.1, example.org\nDNS = fd00::1\n${OWN}\n`;
     for (const host of [ours, theirs]) host.write(text);
-    expect((await ours.wgts('up')).stderr).toMatch(/DNS: neither resolvconf nor resolvectl is here/);
+    expect((await ours.wgts('up')).stderr).toMatch(/DNS: neither resolvconf nor resolvectl is installed/);
     expect(existsSync(ours.state)).toBe(false);
     const logs: string[] = [];
     for (const host of [ours, theirs]) {

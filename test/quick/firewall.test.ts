@@ -54,7 +54,7 @@ inOwnNamespace(import.meta.url, ['nft'], () => {
 
   test('sets what a kernel without an expression supports, and warns about the rest', async () => {
     for (const [lacking, kept, lost] of [
-      ['fib', /chain premangle[\s\S]*chain postmangle/, /ENOENT .*without: neighbours [^;]*; wants nft_fib\)$/],
+      ['fib', /chain premangle[\s\S]*chain postmangle/, /ENOENT .*without: neighbours [^;]*; needs nft_fib\)$/],
       ['ct', /chain preraw/, /ENOENT .*without: with rp_filter[^;]*$/],
       ['meta', /^$/, /without: neighbours .*; with rp_filter/],
     ] as const) {

@@ -57,7 +57,7 @@ describe('the file itself', () => {
     expect(read('./office')).toBe("`./office' does not exist; did you mean `office.conf'?");
     expect(read('/no/such/folder/wg0.conf')).toBe("`/no/such/folder/wg0.conf' does not exist");
     expect(read('office.conf/wg0.conf')).toBe(
-      "`office.conf/wg0.conf' does not exist: what should be a folder on its way is a file",
+      "`office.conf/wg0.conf' does not exist: a part of its path is a file, not a folder",
     );
   });
 
@@ -75,15 +75,15 @@ describe('the file itself', () => {
     writeFileSync('open.conf', own);
     chmodSync('open.conf', 0o644);
     expect(read('open.conf')).toBe(
-      `warning: \`${folder}/open.conf' is world accessible: chmod 600 it, for it has a private key`,
+      `warning: \`${folder}/open.conf' is world accessible and has a private key: chmod 600 it`,
     );
   });
 
   test('rejects a huge or endless file', () => {
     writeFileSync('huge.conf', own, { mode: 0o600 });
     truncateSync('huge.conf', 65 << 20);
-    expect(read('huge.conf')).toBe('huge.conf: this is no configuration: it has more than 64 MiB');
-    expect(read('/dev/zero')).toBe('/dev/zero: this is no configuration: it has more than 64 MiB');
+    expect(read('huge.conf')).toBe('huge.conf: this is not a configuration: it has more than 64 MiB');
+    expect(read('/dev/zero')).toBe('/dev/zero: this is not a configuration: it has more than 64 MiB');
   });
 
   test('rejects a name that no interface can have', () => {
