@@ -1,4 +1,4 @@
-/** The choice of a backend: every answer that a kernel may give, and the reason that is reported. */
+/** The choice of a backend, for every answer that a kernel may give, and its reported reason. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type BackendChoice, takeBackend, wouldTake } from '../../src/backend/choose.ts';
@@ -21,7 +21,7 @@ async function withLink(kernel: FakeKernel, kind: string): Promise<FakeKernel> {
 }
 
 describe('a kernel with WireGuard', () => {
-  test.each(['auto', 'kernel'] as const)('%s takes it, and has made the link', async backend => {
+  test.each(['auto', 'kernel'] as const)('%s chooses it, and makes the link', async backend => {
     const kernel = new FakeKernel();
     expect(await take(backend, kernel)).toMatchObject({
       kind: 'kernel',
@@ -31,13 +31,13 @@ describe('a kernel with WireGuard', () => {
     expect(linksOf(kernel)).toEqual(['lo', 'wg0']);
   });
 
-  test('the family is asked for first, which loads the module', async () => {
+  test('requests the family first, which loads the module', async () => {
     const kernel = new FakeKernel();
     await take('auto', kernel);
     expect(kernel.requests).toEqual(['CTRL_CMD_GETFAMILY', 'RTM_NEWLINK', 'RTM_GETLINK']);
   });
 
-  test('a family that comes only with the link is as good', async () => {
+  test('accepts a family that appears only with the link', async () => {
     const kernel = new FakeKernel();
     kernel.failNext('CTRL_CMD_GETFAMILY', 'ENOENT');
     expect(await take('auto', kernel)).toMatchObject({ kind: 'kernel' });
@@ -53,7 +53,7 @@ describe('a kernel with WireGuard', () => {
     ['userspace', 'auto'],
     ['native', 'native'],
     ['pure', 'pure'],
-  ] as const)('%s is not asked of it', async (backend, by) => {
+  ] as const)('%s makes no request', async (backend, by) => {
     const kernel = new FakeKernel();
     expect(await take(backend, kernel)).toEqual({ kind: 'userspace', by, reason: 'asked for' });
     expect(kernel.requests).toEqual([]);
@@ -66,7 +66,7 @@ describe('a kernel with WireGuard', () => {
     expect(linksOf(kernel)).toEqual(['lo']);
   });
 
-  test('what auto would take is tried, and nothing stays', async () => {
+  test('a trial of auto leaves nothing behind', async () => {
     const kernel = new FakeKernel();
     expect(await wouldTake(kernel, 'wgts-1')).toEqual({ kind: 'kernel', reason: 'the kernel has WireGuard itself' });
     expect(linksOf(kernel)).toEqual(['lo']);
@@ -74,7 +74,7 @@ describe('a kernel with WireGuard', () => {
 });
 
 describe('a name in use', () => {
-  test.each(['auto', 'kernel'] as const)('%s says whose, and what to do', async backend => {
+  test.each(['auto', 'kernel'] as const)('%s names the kind of the link and the remedy', async backend => {
     for (const kind of ['wireguard', 'ifb'])
       await expect(take(backend, await withLink(new FakeKernel(), kind))).rejects.toMatchObject({
         code: 'EEXIST',
@@ -82,15 +82,15 @@ describe('a name in use', () => {
       });
   });
 
-  test('a TUN that waits for a program is userspace’s', async () => {
+  test('a TUN without a program needs userspace', async () => {
     const kernel = await withLink(new FakeKernel({ kinds: ['wireguard', 'tun'] }), 'tun');
     expect(await take('auto', kernel)).toMatchObject({ kind: 'userspace', by: 'auto' });
     await expect(take('kernel', kernel)).rejects.toMatchObject({ code: 'EEXIST' });
   });
 });
 
-describe('a kernel without', () => {
-  test('auto takes userspace, and says what the kernel said', async () => {
+describe('a kernel without WireGuard', () => {
+  test('auto chooses userspace, and quotes the refusal of the kernel', async () => {
     expect(await take('auto', new FakeKernel(WITHOUT))).toEqual({
       kind: 'userspace',
       by: 'auto',
@@ -99,7 +99,7 @@ describe('a kernel without', () => {
     });
   });
 
-  test('kernel is an error that says what to do', async () => {
+  test('kernel is an error with a remedy', async () => {
     await expect(take('kernel', new FakeKernel(WITHOUT))).rejects.toMatchObject({
       code: 'EOPNOTSUPP',
       message: expect.stringMatching(
@@ -128,7 +128,7 @@ describe('a kernel without', () => {
     }
   });
 
-  test('no netlink at all: no addon, or a sandbox', async () => {
+  test('auto chooses userspace without netlink (no addon, or a sandbox)', async () => {
     const port: NetlinkPort = {
       open: () => {
         throw Object.assign(new Error('socket: Protocol not supported'), { errno: 93, code: 'EPROTONOSUPPORT' });
@@ -160,7 +160,7 @@ describe('a link held in the foreground', () => {
     network.close();
   });
 
-  test.each([false, true])('ends it when it is gone, also where the news of it was lost: %s', async lost => {
+  test.each([false, true])('ends the process when it is gone, even if the event was lost: %s', async lost => {
     const kernel = new FakeKernel();
     const { link, ended, network } = await held(kernel);
     await network.links.change(link, { mtu: 1400 });
@@ -172,7 +172,7 @@ describe('a link held in the foreground', () => {
     network.close();
   });
 
-  test('was gone, or was to stop, before anybody looked', async () => {
+  test('is already gone, or already asked to stop', async () => {
     const kernel = new FakeKernel();
     const gone = { index: 99, name: 'wg9' };
     expect(await holdLink(kernel, gone, new AbortController().signal)).toBe('the interface is gone');

@@ -37,7 +37,7 @@ export class Administrator {
   }
 
   kubectl(args: readonly string[], { input = '', token }: { input?: string; token?: string } = {}): Ran {
-    const kubeconfig = token === undefined ? undefined : this.#plane.kubeconfigFor(token, 'somebody');
+    const kubeconfig = token === undefined ? undefined : this.#plane.kubeconfigFor(token, 'token-user');
     return this.#run(this.#kubectl, args, { input, ...(kubeconfig && { env: { KUBECONFIG: kubeconfig } }) });
   }
 

@@ -129,7 +129,7 @@ describeCluster('a real API server', () => {
     expect(stored.metadata['annotations']).toEqual({ keep: 'this', [KEY]: 'a key' });
     await one.datastore.patchNode('b', { [KEY]: null });
     await two.watch.until(({ cluster }) => cluster.nodes.get('b')?.publicKey[4] === undefined);
-    await expect(one.datastore.patchNode('nobody', { [KEY]: 'x' })).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(one.datastore.patchNode('missing', { [KEY]: 'x' })).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   test('writes Events on the Node, and counts them', async () => {

@@ -39,7 +39,7 @@ const blake = ownVectors<Record<'hash' | 'mac' | 'hmac', { key: string; data: st
 const filled = (n: number, value = 0) => new Uint8Array(n).fill(value);
 
 describe('providers', () => {
-  test('have names of their own', () => {
+  test('have distinct names', () => {
     const names = cryptoProviders.map(provider => provider.name);
     expect(names.slice(0, 2)).toEqual(['noble', 'openssl']);
     expect(new Set(names).size).toBe(names.length);
@@ -192,7 +192,7 @@ for (const crypto of cryptoProviders)
         expect(open(...given)).toEqual(plaintext);
       });
 
-      test('what is too short, too long or cut is refused', () => {
+      test('a text that is too short, too long or truncated is refused', () => {
         const [key, nonce, none] = [filled(32), filled(nonceSize), filled(0)];
         for (let size = 0; size < 16; size++) expect(open(key, nonce, filled(size), none)).toBe(undefined);
         const sealed = seal(key, nonce, filled(40), none);
@@ -201,7 +201,7 @@ for (const crypto of cryptoProviders)
         expect(open(key, nonce, Uint8Array.of(...sealed, 0), none)).toBe(undefined);
       });
 
-      test('nothing at all can be sealed', () => {
+      test('an empty text can be sealed', () => {
         const [key, nonce, none] = [filled(32), filled(nonceSize), filled(0)];
         const sealed = seal(key, nonce, none, none);
         expect(sealed).toHaveLength(16);
@@ -218,9 +218,9 @@ for (const crypto of cryptoProviders)
       });
     });
 
-describe('a private key that is forgotten', () => {
+describe('a forgotten private key', () => {
   for (const crypto of cryptoProviders)
-    test(`${crypto.name}: is overwritten, and its array may hold another one`, () => {
+    test(`${crypto.name}: is overwritten, and its array may hold another key`, () => {
       const [first, second] = [filled(32, 1), filled(32, 2)];
       const ofSecond = crypto.publicKey(second);
       expect(crypto.publicKey(first)).not.toEqual(ofSecond);
@@ -235,8 +235,8 @@ describe('a private key that is forgotten', () => {
     });
 });
 
-describe('what is kept with a private key', () => {
-  test('goes when the key does, and when its array holds another', () => {
+describe('the data kept with a private key', () => {
+  test('is erased with the key, and when its array holds another key', () => {
     const erased: number[] = [];
     const keys = new KeptKeys(
       key => key[0]!,

@@ -1,4 +1,7 @@
-/** How often the loop asks whom: a lone packet after a silence costs no call for nothing, a busy tunnel is read until it is empty. */
+/**
+ * How often the loop reads: a single packet after a silence costs no useless call, a busy tunnel is
+ * read until it is empty.
+ */
 import { randomFillSync } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
@@ -14,7 +17,10 @@ interface Batch {
   count: number;
 }
 
-/** What one call has: so many datagrams, joined by the kernel (UDP_GRO) from segments of that size; 0: not joined. */
+/**
+ * The result of one call: `count` datagrams that the kernel joined (UDP_GRO) from segments of that
+ * size; 0: not joined.
+ */
 interface Train {
   readonly count: number;
   readonly length: number;
@@ -24,7 +30,7 @@ interface Train {
 let loop: DeviceLoop | undefined;
 afterEach(() => loop?.close());
 
-/** Ports that have so many bytes in each of their calls, none when the list is at its end. */
+/** Makes a device whose ports return these lengths, one list per call, and nothing at the end. */
 function device(
   udpHas: readonly (readonly number[])[],
   tunHas: readonly (readonly number[])[],
@@ -88,19 +94,19 @@ function device(
   return { calls, wake };
 }
 
-test('a datagram after a silence: one is taken, and the one answer of the host', () => {
+test('a datagram after a silence: reads it and the single answer of the host', () => {
   const { calls, wake } = device([[96]], [[94]]);
   wake.udp(5);
   expect(calls).toEqual(['udp 1', 'tun 1']);
 });
 
-test('a packet of the host after a silence: the sockets are not asked', () => {
+test('a packet of the host after a silence: does not read the sockets', () => {
   const { calls, wake } = device([], [[94]]);
   wake.tun(5);
   expect(calls).toEqual(['tun 1']);
 });
 
-test('woken again before the event loop has waited for a millisecond, all is taken, until both are empty', () => {
+test('woken again before the event loop has waited a millisecond: reads both until they are empty', () => {
   const { calls, wake } = device([[96], [96, 96], [96]], [[94], [94], [94, 94]]);
   wake.udp(5);
   wake.udp(5.5);
@@ -111,7 +117,7 @@ test('woken again before the event loop has waited for a millisecond, all is tak
   expect(calls).toEqual(['udp 1', 'tun 1']);
 });
 
-test("time that the loop did not wait is no silence: our own work, or another device's", () => {
+test("time that the loop did not wait, such as our own work or another device's, is not silence", () => {
   const { calls, wake } = device([[96], [96]], [[94], [94]]);
   wake.udp(5);
   calls.length = 0;
@@ -119,7 +125,7 @@ test("time that the loop did not wait is no silence: our own work, or another de
   expect(calls).toEqual(['tun all']);
 });
 
-test('an adapter that cannot say how long the loop waited is asked for all', () => {
+test('an adapter that does not report the waiting time is read until it is empty', () => {
   const { calls, wake } = device([], []);
   wake.udp();
   expect(calls).toEqual(['udp all', 'tun all']);
@@ -131,14 +137,14 @@ test.each(['udp', 'tun'] as const)('a super-packet from %s after a silence is th
   expect(calls).toEqual([...(from === 'udp' ? ['udp 1'] : []), 'tun 1', 'udp all', 'tun all']);
 });
 
-test('under a flood the event loop has its turn after eight rounds', () => {
+test('under a flood the event loop gets its turn after eight rounds', () => {
   const flood = Array.from({ length: 100 }, () => [1400, 1400]);
   const { calls, wake } = device(flood, flood);
   wake.udp();
   expect(calls.length).toBe(16);
 });
 
-test('under a flood of handshakes the event loop has its turn after 128 messages', () => {
+test('under a flood of handshakes the event loop gets its turn after 128 messages', () => {
   const flood = Array.from({ length: 100 }, () => ({ count: 16, length: 148, segment: 0 }));
   const { calls, wake } = device([], [], flood);
   wake.handshakes();

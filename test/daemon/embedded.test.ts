@@ -1,4 +1,7 @@
-/** The library embedded in a program: two devices, each a loop around an engine, without kernel, root or addon. */
+/**
+ * The library embedded in a program: two devices, each a loop around an engine, without kernel,
+ * root or addon.
+ */
 import { randomFillSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
@@ -31,7 +34,7 @@ test.each([
   ['noble', nobleCrypto, noblePacketAead],
   ['openssl', opensslCrypto, opensslPacketAead],
 ])(
-  'two devices with %s talk over a network in memory, and fall silent when the interface goes down',
+  'two devices with %s exchange packets over a network in memory until the interface goes down',
   async (_name, crypto, aead) => {
     const network = new MemoryNetwork();
     const seen: number[] = [];
@@ -74,7 +77,7 @@ test.each([
     a!.tun.put(udpPacket('10.0.0.1', '10.0.0.2', 7, 'hello'));
     await until(() => b!.tun.written.length === 1);
     expect(udpPayload(b!.tun.written[0]!, '10.0.0.2')).toBe('hello');
-    // initiation, response, data; the responder may not say more before it has something to say
+    // initiation, response, data: the responder sends nothing more until it has a packet to send
     expect(seen).toEqual([1, 2, 4]);
     b!.tun.put(udpPacket('10.0.0.2', '10.0.0.1', 7, 'hello yourself'));
     await until(() => a!.tun.written.length === 1);
@@ -92,10 +95,10 @@ test.each([
 
 async function until(condition: () => boolean): Promise<void> {
   for (const end = Date.now() + HANG_MS; !condition(); await sleep(1))
-    if (Date.now() > end) throw new Error('it did not come to that');
+    if (Date.now() > end) throw new Error('the condition did not become true');
 }
 
-test('a port that is taken is asked for once a second, and said once', async () => {
+test('a port in use is retried once a second and logged once', async () => {
   const engine = new Engine({
     crypto: opensslCrypto,
     cipher: new TwinCipher(opensslPacketAead),
@@ -129,7 +132,7 @@ test('a port that is taken is asked for once a second, and said once', async () 
   time += 1000;
   for (let i = 0; i < 5; i++) await packet();
   expect([attempts, errors.length]).toEqual([2, 1]);
-  // an interface that goes down and up again asks at once
+  // an interface that goes down and up again retries at once
   tun.change({ up: false, mtu: 1420, name: 'mem0' });
   await sleep(1);
   tun.change({ up: true, mtu: 1420, name: 'mem0' });
@@ -144,7 +147,7 @@ test('a port that is taken is asked for once a second, and said once', async () 
   expect(errors[1]).toMatch(/^UDP port [0-9]+ is open now$/);
 });
 
-test('a port that is taken is asked for again without a packet', async () => {
+test('a port in use is retried without a packet', async () => {
   let isTaken = true;
   const network = new MemoryNetwork();
   const engine = new Engine({

@@ -1,4 +1,4 @@
-/** The file of the key log (src/daemon/key-log.ts); what is in it is tested where tshark reads it. */
+/** The file of the key log (src/daemon/key-log.ts). A test with tshark checks its content. */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +7,8 @@ import { openKeyLog } from '../../src/daemon/key-log.ts';
 
 test.each([
   ['new', undefined],
-  ['there before, and open to all', 0o666],
-])("a file that is %s is its owner's alone", (_, mode) => {
+  ['there before and readable by all', 0o666],
+])('a file that is %s becomes readable by its owner only', (_, mode) => {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-keylog-'));
   try {
     const path = join(folder, 'keys');

@@ -1,4 +1,7 @@
-/** Which kernels are known to mangle an offload, by what they call themselves, and what is left out there. */
+/**
+ * Kernels that damage packets with an offload are recognized by their version, and the offload is
+ * not used.
+ */
 import { describe, expect, test } from 'vitest';
 import { KERNEL_FAULTS, knownFaults, runningKernel, upstreamVersion } from '../../src/daemon/known-kernels.ts';
 import { offloadsWithout } from '../../src/daemon/offloads.ts';
@@ -27,7 +30,7 @@ describe('by uname -r', () => {
     ['7.1.10', []],
     ['7.2.0', []],
     ['8.0.0', []],
-    // merged UDP to tunnel sockets, 6.2 to the spring of 2024
+    // merged UDP to tunnel sockets, from 6.2 to the spring of 2024
     ['6.1.0-23-amd64', []],
     ['6.1.84', []],
     ['5.15.0-105-generic', []],
@@ -45,13 +48,13 @@ describe('by uname -r', () => {
     ['6.12.48+deb13-amd64', []],
   ] as const)('%s: %j', (release, offloads) => expect(avoided(release)).toEqual(offloads));
 
-  test.each(['', 'unknown', 'x7.0.0', '-7.0.0', '7', '6.'])('%j is no version, and nothing is known of it', release => {
+  test.each(['', 'unknown', 'x7.0.0', '-7.0.0', '7', '6.'])('%j is not a version, and has no known faults', release => {
     expect(upstreamVersion({ release })).toBeUndefined();
     expect(avoided(release)).toEqual([]);
   });
 });
 
-describe('by what a distribution says beside it', () => {
+describe("by a distribution's own statement of the version", () => {
   test('Ubuntu names the version that its kernel was built from', () => {
     const signature = 'Ubuntu 6.8.0-51.52-generic 6.8.12';
     expect(upstreamVersion({ release: '6.8.0-51-generic', signature })).toEqual([6, 8, 12]);
@@ -69,13 +72,13 @@ describe('by what a distribution says beside it', () => {
     ]);
   });
 
-  test('what is of another line than the kernel, as in a container with a file of its own, counts for nothing', () => {
+  test('a version that does not match the running kernel, as from a file in a container, is ignored', () => {
     expect(upstreamVersion({ release: '7.0.3', signature: 'Ubuntu 6.8.0-51.52-generic 6.8.12' })).toEqual([7, 0, 3]);
     expect(upstreamVersion({ release: '7.0.3', version: '#1 SMP Debian', signature: 'nonsense' })).toEqual([7, 0, 3]);
   });
 });
 
-test('the table: ranges that are not empty and do not overlap', () => {
+test('the ranges in the table are not empty and do not overlap', () => {
   const number = ([major, minor, patch]: readonly [number, number, number]) => (major * 1e5 + minor) * 1e5 + patch;
   for (const { ranges } of KERNEL_FAULTS) {
     const edges = ranges.flat().map(number);
@@ -87,7 +90,7 @@ test('this kernel has a version', () => {
   expect(upstreamVersion(runningKernel())).toBeDefined();
 });
 
-test('what is avoided is left out, and no more', () => {
+test('only the avoided offloads are left out', () => {
   const none = new Set<never>();
   expect(offloadsWithout(none, ['gso'])).toEqual({ tun: ALL_TUN_OFFLOADS, udp: ALL_UDP_OFFLOADS & ~UDP_OFFLOADS.gso });
   // super-packets of UDP are still read

@@ -1,4 +1,7 @@
-/** docs/en/library.md: its first program is run and type-checked as it stands there, and what its table names is exported. */
+/**
+ * docs/en/library.md: its programs are type-checked, the first one runs, and the names in its table
+ * are exported.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +27,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the first program', () => {
-  test('prints what the guide says', () => {
+  test('prints the output in the guide', () => {
     const { stdout, stderr } = spawnSync(process.execPath, ['program-0.mjs'], { cwd: folder, encoding: 'utf8' });
     expect(stderr).toBe('');
     expect(stdout).toBe(fences(ENGLISH!.text, 'text')[0]);
@@ -35,7 +38,7 @@ describe('the first program', () => {
   });
 });
 
-test('all programs fit the types of the package', () => {
+test('all programs type-check against the package', () => {
   const options = [
     '--noEmit',
     '--allowJs',

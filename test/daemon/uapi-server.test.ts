@@ -1,4 +1,4 @@
-/** The control socket (src/daemon/uapi-server.ts) against clients that hold on to it. */
+/** The control socket (src/daemon/uapi-server.ts) limits what clients can occupy. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,9 @@ let server: UapiServer;
 let sockets: Socket[];
 let refused: string[];
 let configured: DeviceConfig[];
-/** What the device gives to `get`; a copy of its secrets each time, as it must. */
+/**
+ * The answers of the device to `get`: each a separate copy of its secrets, as the port requires.
+ */
 let given: DeviceStatus[];
 let privateKey: Uint8Array | undefined;
 let peers: PeerStatus[];
@@ -55,7 +57,7 @@ async function connect(): Promise<Socket> {
   return socket;
 }
 
-/** All that comes until the answer's blank line, or the end. */
+/** Returns everything up to the answer's blank line, or to the end. */
 function answer(socket: Socket): Promise<string> {
   return new Promise(resolve => {
     let text = '';
@@ -67,28 +69,28 @@ function answer(socket: Socket): Promise<string> {
   });
 }
 
-/** One after another on one connection as well. */
+/** Sends a request and returns the answer. May be called repeatedly for one connection. */
 async function ask(socket: Socket, request: string): Promise<string> {
   const answered = answer(socket);
   socket.write(request);
   return answered;
 }
 
-describe('how long it has been quiet', () => {
-  test('stays open until the client sends something', async () => {
+describe('the time of silence', () => {
+  test('grows until the client sends something', async () => {
     const socket = await connect();
     expect(server.quietFor()).toBe(Number.POSITIVE_INFINITY);
     await ask(socket, 'get=1\n\n');
     expect(server.quietFor()).toBeLessThan(10_000);
   });
 
-  test('begins anew with each piece of a long answer', async () => {
-    // stands still but for what is added here
+  test('starts again with each piece of a long answer', async () => {
+    // the clock advances only where this test does it
     vi.useFakeTimers({ toFake: ['performance'] });
     try {
       const counts = { lastHandshakeSeconds: 0, lastHandshakeNanoseconds: 0, rxBytes: 0, txBytes: 0 };
       const peer = { publicKey: new Uint8Array(32), persistentKeepalive: 0, allowedIps: [], ...counts };
-      // more than a socket holds, so that pieces are left when it is full
+      // larger than a socket buffer, so that pieces remain when it is full
       peers = Array.from({ length: 20_000 }, () => peer);
       const socket = await connect();
       socket.pause();
@@ -108,8 +110,8 @@ describe('how long it has been quiet', () => {
   });
 });
 
-describe('more connections than there may be', () => {
-  test('end those that have been silent for longest, and everyone who speaks is served', async () => {
+describe('connections above the limit', () => {
+  test('end the longest silent ones, and active clients are served', async () => {
     const first = await connect();
     const speaker = await connect();
     for (let i = 0; i < 62; i++) await connect();
@@ -126,7 +128,7 @@ describe('unfinished requests', () => {
   const peer = `public_key=${'ab'.repeat(32)}\n`;
   const lines = (characters: number) => 'allowed_ip=10.0.0.0/8\n'.repeat(Math.ceil(characters / 22));
 
-  test('may be as long together as one alone, and the one that goes too far is refused with E2BIG', async () => {
+  test('share the limit of a single request, and the one that exceeds it is refused with E2BIG', async () => {
     const each = DEFAULT_UAPI_LIMITS.requestLength / 4 - 1000;
     const held = [];
     for (let i = 0; i < 4; i++) {
@@ -137,13 +139,13 @@ describe('unfinished requests', () => {
     const late = await connect();
     expect(await ask(late, `set=1\n${peer}${lines(each)}`)).toBe('errno=-7\n\n');
     expect(refused.at(-1)).toMatch(/more than 16777216 characters of unfinished requests at once/);
-    // the others lose nothing
+    // the other requests are not affected
     expect(await ask(held[0]!, '\n')).toBe('errno=0\n\n');
     expect(configured).toHaveLength(1);
     expect(await ask(await connect(), 'get=1\n\n')).toContain('errno=0');
   });
 
-  test('a request above the limit is answered, not reset, however much more is written', async () => {
+  test('a request above the limit gets an answer, not a reset, however much more the client writes', async () => {
     const socket = await connect();
     let failed: Error | undefined;
     socket.on('error', error => {
@@ -160,7 +162,7 @@ describe('unfinished requests', () => {
     expect(configured).toEqual([]);
   });
 
-  test('a small one is taken while there is no room for large ones', async () => {
+  test('a small request is accepted while there is no room for large ones', async () => {
     const holder = await connect();
     const most = DEFAULT_UAPI_LIMITS.requestLength - 1000;
     await new Promise(resolve => holder.write(`set=1\n${peer}${lines(most - 1000)}`, resolve));
@@ -170,14 +172,14 @@ describe('unfinished requests', () => {
     expect(await ask(part, '\n')).toBe('errno=0\n\n');
   });
 
-  test('a large one that does not become whole is refused with ETIMEDOUT; a small one may wait', async () => {
+  test('an incomplete large request is refused with ETIMEDOUT; a small one may wait', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const [large, small] = [await connect(), await connect()];
       const answered = answer(large);
       await new Promise(resolve => small.write('set=1\n', resolve));
       await new Promise(resolve => large.write(`set=1\n${peer}${lines(1 << 20)}`, resolve));
-      // after this answer all before it was received
+      // once this answer arrives, the server has received all earlier data
       expect(await ask(await connect(), 'get=1\n\n')).toContain('errno=0');
       vi.advanceTimersByTime(29_000);
       large.write(lines(100));
@@ -190,7 +192,7 @@ describe('unfinished requests', () => {
     }
   });
 
-  test('while a request of 100,000 allowed IPs is read, others are answered', async () => {
+  test('while a request of 100,000 allowed IPs is parsed, other clients get answers', async () => {
     const text = Array.from(
       { length: 100_000 },
       (_, i) => `allowed_ip=10.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32\n`,
@@ -213,7 +215,7 @@ describe('unfinished requests', () => {
   });
 });
 
-describe('what is no request', () => {
+describe('invalid requests', () => {
   test.each([
     ['binary zeros', Buffer.alloc(5000), -90],
     ['a few binary zeros', Buffer.from('\0\0\0\n'), -71],
@@ -229,7 +231,7 @@ describe('what is no request', () => {
   });
 });
 
-describe('answers that are not read', () => {
+describe('unread answers', () => {
   const counts = { lastHandshakeSeconds: 0, lastHandshakeNanoseconds: 0, rxBytes: 0, txBytes: 0 };
   const crowd = () =>
     Array.from({ length: 20_000 }, () => ({
@@ -239,7 +241,7 @@ describe('answers that are not read', () => {
       ...counts,
     }));
 
-  test('are held for two clients at a time, and a client that reads has its own', async () => {
+  test('are kept for two clients at a time, and a client that reads gets its answer', async () => {
     peers = crowd();
     const lazy = [];
     for (let i = 0; i < 12; i++) {
@@ -249,15 +251,15 @@ describe('answers that are not read', () => {
       lazy.push(socket);
     }
     await expect.poll(() => given.length).toBe(2);
-    // and no third
+    // no third snapshot
     await sleep(300);
     expect(given.length).toBe(2);
-    // those that are stuck make room, one after another
+    // the stuck ones make room, one after another
     expect(await ask(await connect(), 'get=1\n\n')).toContain('errno=0');
     expect(given.length).toBeLessThanOrEqual(14);
   });
 
-  test('of a client that takes nothing for 10 s are given up, and it is sent away', async () => {
+  test('of a client that reads nothing for 10 s are dropped, with its connection', async () => {
     peers = crowd();
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
@@ -279,13 +281,13 @@ describe('answers that are not read', () => {
 describe('secrets', () => {
   const hex = 'c7'.repeat(32);
 
-  test('of a status are overwritten after it was sent', async () => {
+  test('of a status are overwritten after it is sent', async () => {
     privateKey = new Uint8Array(32).fill(0x77);
     expect(await ask(await connect(), 'get=1\n\n')).toContain(`private_key=${'77'.repeat(32)}\n`);
     expect(given[0]!.privateKey).toEqual(new Uint8Array(32));
   });
 
-  test('of a config are overwritten once it was applied', async () => {
+  test('of a configuration are overwritten once it is applied', async () => {
     const set = `set=1\nprivate_key=${hex}\npublic_key=${'ab'.repeat(32)}\npreshared_key=${hex}\n\n`;
     expect(await ask(await connect(), set)).toBe('errno=0\n\n');
     expect(configured).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** The warm-up: packets arrive as real ones would, in each backend, and nothing is left behind. */
+/** The warm-up's packets arrive as real ones do, in each backend, and nothing is left behind. */
 import { randomFillSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -23,7 +23,7 @@ const log = {
   },
 };
 
-/** Also says which key slots are in use. */
+/** Returns options whose `held` contains the key slots in use. */
 function options(backend: 'native' | 'pure'): WarmUpOptions & { readonly held: Set<string> } {
   const { crypto, makeCipher } = makeBackend(backend, offloadsWithout(new Set()));
   const held = new Set<string>();
@@ -54,7 +54,7 @@ function watched(cipher: TransportCipher, number: number, held: Set<string>): Tr
   };
 }
 
-test.each(['native', 'pure'] as const)('%s: every packet arrives, and no key is left', backend => {
+test.each(['native', 'pure'] as const)('%s: every packet arrives, and every key is erased', backend => {
   const given = options(backend);
   const work = warmUp(given);
   let result = work.next();
@@ -62,12 +62,12 @@ test.each(['native', 'pure'] as const)('%s: every packet arrives, and no key is 
   let rests = 0;
   for (; !result.done; rests++) result = work.next();
   expect(result.value).toBe(WARM_UP_PACKETS);
-  // packets of the real device wait during this: it can rest after each round trip
+  // the real device's packets wait during this work, so it pauses after each round trip
   expect(rests).toBeGreaterThan(WARM_UP_PACKETS / 2);
   expect([...given.held]).toEqual([]);
 });
 
-test('a device that ends early ends it too, with its keys', () => {
+test('a device that ends early ends the warm-up and erases its keys', () => {
   const given = options('native');
   const work = warmUp(given);
   work.next();
@@ -77,7 +77,7 @@ test('a device that ends early ends it too, with its keys', () => {
   expect([...given.held]).toEqual([]);
 });
 
-test('a cipher of the same kind has keys of its own', () => {
+test('a second cipher of the same kind has separate keys', () => {
   const { cipher, makeCipher } = makeBackend('native', offloadsWithout(new Set()));
   const other = makeCipher();
   other.setKey(0, new Uint8Array(32));
@@ -92,7 +92,7 @@ test('a cipher of the same kind has keys of its own', () => {
   expect(seal(cipher)).toBe(0);
 });
 
-test('it works only while nothing passes', async () => {
+test('it works only while the device is quiet', async () => {
   let made = 0;
   let quiet = 0;
   const given = options('native');
@@ -107,7 +107,7 @@ test('it works only while nothing passes', async () => {
     quiet = 1000;
     for (const end = Date.now() + HANG_MS; made === 0 && Date.now() < end; ) await sleep(10);
     expect(made).toBe(2);
-    // not more at a time than a round trip or what a millisecond has of them
+    // it works for one round trip or one millisecond at a time, so keys are still in use
     expect(given.held.size).toBeGreaterThan(0);
   } finally {
     stop();
@@ -115,7 +115,7 @@ test('it works only while nothing passes', async () => {
   expect([...given.held]).toEqual([]);
 });
 
-test('an error is logged, and the device goes on', async () => {
+test('an error is logged, and the device continues', async () => {
   const stop = warmUpLater({
     ...options('native'),
     quietFor: () => 1000,

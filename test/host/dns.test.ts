@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A program that records its call, and then runs the given text. */
+/** Writes a program that records its call and then runs the given text. */
 function program(path: string, then = ''): string {
   writeFileSync(
     path,
@@ -53,12 +53,12 @@ describe('resolvconf', () => {
       '< search example.org corp',
       'resolvconf -d wg.0 -f',
     ]);
-    // openresolv itself forgets nothing
+    // openresolv itself keeps the entry of an interface that is gone
     await unsetDns('wg.0', false, places);
     expect(told()).toEqual(['resolvconf -d wg.0 -f']);
   });
 
-  test('domains alone are not exclusive: there would be no server left', async () => {
+  test('domains alone are not exclusive, since no server would be left', async () => {
     program(join(bin, 'resolvconf'));
     await setDns('wg0', [], ['example.org'], places);
     expect(told()).toEqual(['resolvconf -a wg0 -m 0', '< search example.org']);
@@ -82,7 +82,7 @@ describe('resolvconf', () => {
     ]);
   });
 
-  test('a link to another one has no prefix, whatever Debian left behind', async () => {
+  test('a link to another resolvconf has no prefix, whatever files Debian left behind', async () => {
     writeFileSync(places.interfaceOrder, DEBIAN);
     symlinkSync(program(join(folder, 'openresolv')), join(bin, 'resolvconf'));
     await setDns('wg0', ['10.9.0.1'], [], places);
@@ -91,9 +91,9 @@ describe('resolvconf', () => {
 });
 
 describe('systemd-resolved', () => {
-  test('behind a link called resolvconf is spoken to itself, with the whole name', async () => {
+  test('behind a link called resolvconf is called directly, with the whole name', async () => {
     writeFileSync(places.interfaceOrder, DEBIAN);
-    // which may be a link again, as may what leads there
+    // the target and the steps on the way may be links themselves
     program(join(folder, 'wrapped'));
     symlinkSync('wrapped', join(folder, 'resolvectl'));
     symlinkSync('../resolvectl', join(bin, 'between'));
@@ -109,25 +109,25 @@ describe('systemd-resolved', () => {
     expect(told()).toEqual(RESOLVED);
     await setDns('wg0', [], ['example.org'], places);
     await unsetDns('wg0', true, places);
-    // a link that is gone it has forgotten, and would refuse
+    // it has forgotten an interface that is gone, and would refuse its name
     await unsetDns('wg0', false, places);
     expect(told()).toEqual(['resolvectl domain wg0 example.org', 'resolvectl revert wg0']);
   });
 
-  test('of before 240 knows no default-route, and does without', async () => {
+  test('before 240 has no default-route command and works without it', async () => {
     program(join(bin, 'resolvectl'), '[ $1 != default-route ]');
     await setDns('wg.0', SERVERS, ['example.org', 'corp'], places);
     expect(told()).toEqual(RESOLVED);
   });
 });
 
-test.each(['resolvconf', 'resolvectl'])('%s that fails is an error that says what was run', async name => {
+test.each(['resolvconf', 'resolvectl'])('a failing %s is an error that names the command', async name => {
   program(join(bin, name), 'exit 4');
   await expect(setDns('wg0', SERVERS, [], places)).rejects.toThrow(/bin\/resolv\S+ .*wg0.* ended with status 4$/);
   await expect(unsetDns('wg0', true, places)).rejects.toThrow(/bin\/resolv\S+ .*wg0.* ended with status 4$/);
 });
 
-test('without either DNS is an error, and there is nothing to take away', async () => {
+test('without either program DNS is an error, and removing it does nothing', async () => {
   mkdirSync(join(bin, 'resolvconf'));
   await expect(setDns('wg0', SERVERS, [], places)).rejects.toThrow(/neither resolvconf nor resolvectl is installed/);
   await unsetDns('wg0', true, places);

@@ -1,4 +1,7 @@
-/** The follower of names with a device and a name server in memory: slow names, peers that return during a change, failures. */
+/**
+ * The endpoint follower with a device and a name server in memory: slow names, peers that return
+ * during a change, failures.
+ */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts';
 import { formatKeyBase64 } from '../../src/base/key.ts';
@@ -53,7 +56,7 @@ const answer = async (n: number, addresses: readonly Uint8Array[] | Error): Prom
   waiting.delete(`host${n}.example`);
   if (addresses instanceof Error) reject(addresses);
   else resolve(addresses);
-  // longer than answers are gathered for
+  // longer than the follower collects answers
   await new Promise(done => setTimeout(done, 120));
 };
 
@@ -88,7 +91,7 @@ afterEach(() => {
   network.close();
 });
 
-test('a name whose server is slow is asked for once, and holds no other up', async () => {
+test('a name with a slow server is resolved once, and delays no other name', async () => {
   for (let i = 0; i < 3; i++) {
     look();
     await answer(2, [A, B]);
@@ -102,7 +105,7 @@ test('a name whose server is slow is asked for once, and holds no other up', asy
 test.each([
   ['had a handshake', { lastHandshakeSeconds: 999 }],
   ['roamed', { endpoint: at('203.0.113.5') }],
-])('one that %s while its name was asked for is not touched', async (_, change) => {
+])('a peer that %s while its name was resolved stays unchanged', async (_, change) => {
   look();
   peers = [peer(1, change), peer(2)];
   await answer(1, [B]);
@@ -110,7 +113,7 @@ test.each([
   expect(told).toEqual(['2 192.0.2.9:7']);
 });
 
-test('one that answers in the instant in which it is sent elsewhere is put back where it was', async () => {
+test('a peer that answers while its endpoint moves gets its old endpoint back', async () => {
   look();
   await answer(1, [A, B]);
   await answer(2, [A, B]);
@@ -122,7 +125,7 @@ test('one that answers in the instant in which it is sent elsewhere is put back 
   await answer(2, [A, B]);
   expect(told).toEqual(['1 192.0.2.9:7', '1 192.0.2.8:7', '2 192.0.2.9:7']);
   expect(said).toEqual(['host2.example:7 is silent at 192.0.2.8:7: trying 192.0.2.9:7']);
-  // it was not there after all: what is sent there stays unanswered
+  // the old endpoint was wrong after all: packets to it stay unanswered
   for (const txBytes of [100, 200]) {
     peers = [{ ...peers[0]!, txBytes }, peer(2, { lastHandshakeSeconds: 999 })];
     look();
@@ -134,7 +137,7 @@ test('one that answers in the instant in which it is sent elsewhere is put back 
   expect(waiting.has('host1.example')).toBe(false);
 });
 
-test('a failure changes nothing, and is logged once, and again after the peer was heard', async () => {
+test('a failure changes nothing, is logged once, and again after the peer was heard', async () => {
   for (let i = 0; i < 3; i++) {
     look();
     await answer(1, new Error('host1.example cannot be resolved'));
@@ -164,7 +167,7 @@ test('unreachable addresses are skipped, and a round is logged once', async () =
   ]);
 });
 
-test('after the end nothing is changed any more', async () => {
+test('nothing changes after the end', async () => {
   look();
   abort.abort();
   await answer(1, [B]);

@@ -1,4 +1,4 @@
-/** Files of the host: where a configuration is found and how it is written, and the lock of an interface. */
+/** Files of the host: finding and writing a configuration, and the lock of an interface. */
 import { execFile } from 'node:child_process';
 import {
   chmodSync,
@@ -34,7 +34,7 @@ describe('a configuration file', () => {
     expect(locateFile('/a/wg0.conf')).toBe('/a/wg0.conf');
   });
 
-  test('that others may read is warned of', () => {
+  test('that others may read causes a warning', () => {
     writeFileSync(path, '[Interface]\nPostUp = wg set %i private-key /key\n');
     for (const [mode, times] of [
       [0o600, 0],
@@ -53,7 +53,7 @@ describe('a configuration file', () => {
     expect(() => readQuickFile(path, () => {})).toThrow(`\`${path}' does not exist`);
   });
 
-  test('is written whole, for its owner alone, and a link to it stays one', () => {
+  test('is replaced as a whole, readable by its owner only, and a link to it stays a link', () => {
     writeFileSync(path, 'old', { mode: 0o644 });
     const link = join(folder, 'link.conf');
     symlinkSync(path, link);
@@ -65,7 +65,7 @@ describe('a configuration file', () => {
   });
 });
 
-test('a lock is one process at a time, and goes with it', async () => {
+test('a lock belongs to one process at a time, and ends with it', async () => {
   const name = `t${process.pid}`;
   const release = await lock(name);
   await expect(lock(name)).rejects.toMatchObject({ code: 'EBUSY', message: `another wgts is at work on ${name}` });

@@ -1,4 +1,7 @@
-/** Hooks: the same as bash with -e and pipefail has it, and as wg-quick itself has it, over fixed lines and over random ones. */
+/**
+ * Hooks behave as in bash with -e and pipefail, and as in wg-quick itself, for fixed and for random
+ * lines.
+ */
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -20,7 +23,7 @@ import { parseQuickFile } from '../../src/quick/file.ts';
 import { describeWith } from '../netns/needs.ts';
 import { seeded } from '../support/random.ts';
 
-/** Told in bash's language: what fails, what does not, what is the shell's and not ours. */
+/** Lines for bash: some fail, some do not, and some depend on the shell's own syntax. */
 const LINES = [
   'nosuchprogram -I OUTPUT; echo done',
   'false; echo done',
@@ -103,7 +106,7 @@ const ATOMS = [
   'eval "false; echo h"',
 ];
 const JOINS = ['; ', '; ', ' && ', ' || '];
-/** They read all input, so that writing to them never fails by chance. */
+/** Parts of a pipe. They read all input, so that writing to them never fails by chance. */
 const PIPES = ['', '', ' | cat', ' | { cat; false; }', ' | { cat; echo i; } | cat'];
 
 let folder: string;
@@ -124,10 +127,10 @@ interface Outcome {
   readonly output: string;
 }
 
-/** The same before every line, so that what it prints can be compared. */
+/** Redirects a line's output to a file, so that it can be compared. */
 const captured = (line: string, out: string) => `exec >${out} 2>/dev/null </dev/null; ${line}`;
 
-/** As `wgts` does it: out of a file, %i replaced. */
+/** Runs a line as `wgts` does: from a file, with %i replaced. */
 async function ours(line: string, shell?: Shell, warn = (_text: string) => {}): Promise<Outcome> {
   const out = join(folder, 'ours.out');
   writeFileSync(out, '');
@@ -154,7 +157,7 @@ function bash(line: string): Outcome {
   return { succeeds: status === 0, output: readFileSync(out, 'utf8') };
 }
 
-describeWith(['bash'], 'beside bash -e -o pipefail', () => {
+describeWith(['bash'], 'compared with bash -e -o pipefail', () => {
   test.each(LINES)('%s', async line => {
     expect(await ours(line)).toEqual(bash(line));
   });
@@ -174,8 +177,8 @@ describeWith(['bash'], 'beside bash -e -o pipefail', () => {
   });
 });
 
-/** wg-quick as it is installed, beside programs that make it believe in an interface. */
-describeWith(['root', 'bash', 'wg-quick'], 'beside wg-quick', () => {
+/** The installed wg-quick, with programs beside it that pretend an interface exists. */
+describeWith(['root', 'bash', 'wg-quick'], 'compared with wg-quick', () => {
   let quick: string;
   beforeAll(() => {
     const bin = join(folder, 'bin');
@@ -200,13 +203,13 @@ describeWith(['root', 'bash', 'wg-quick'], 'beside wg-quick', () => {
     return { succeeds: status === 0, output: readFileSync(out, 'utf8') };
   }
 
-  // wg-quick of 2021 takes a # for the beginning of a comment wherever it stands; to export the two is ours alone
+  // wg-quick of 2021 takes any # for a comment, and only we export the two variables
   const same = LINES.filter(line => !line.includes('#') && !line.includes('bash -c'));
   test.each(same)('%s', async line => {
     expect(await ours(line)).toEqual(theirs('up', 'PostUp', line));
   });
 
-  test('return and local mean something', async () => {
+  test('return and local work', async () => {
     for (const line of ['echo a; return; echo no', 'return 3', 'local x=5; echo $x'])
       expect(await ours(line), line).toEqual(theirs('up', 'PostUp', line));
   });
@@ -221,7 +224,7 @@ describeWith(['root', 'bash', 'wg-quick'], 'beside wg-quick', () => {
   });
 });
 
-test('the file is named without links, the error names hook and status', async () => {
+test('a hook gets the path without links, and the error names hook and status', async () => {
   const link = join(folder, 'link.conf');
   symlinkSync(file, link);
   const out = join(folder, 'named');
@@ -234,7 +237,7 @@ test('the file is named without links, the error names hook and status', async (
 });
 
 describeWith(['bash'], 'a hook that fails', () => {
-  // bash 5.2 complains of its own inside where -e ends it in a function's eval, unless that is in a subshell
+  // bash 5.2 prints an internal error if -e ends it in a function's eval outside of a subshell
   test.each(['false', 'false | cat', 'x=$(false); echo no', '(exit 5); echo no'])(
     '%s: nothing is printed',
     async line => {
@@ -245,13 +248,13 @@ describeWith(['bash'], 'a hook that fails', () => {
   );
 });
 
-test('what a hook leaves in the background is not waited for', async () => {
+test('a process that a hook leaves in the background is not waited for', async () => {
   const pid = join(folder, 'pid');
   await runHook(`sleep 1000 & echo $! >${pid}`, { name: 'wg0', file }, () => {});
   process.kill(Number(readFileSync(pid, 'utf8')), 'SIGKILL');
 });
 
-describe('where there is no bash', () => {
+describe('without bash', () => {
   const without = async (sh: string): Promise<Shell> => {
     const shell = await findShell('/nowhere', sh);
     expect(shell.path).toBe(sh);
@@ -259,7 +262,7 @@ describe('where there is no bash', () => {
   };
   const plain = LINES.filter(line => !/\[\[|<\(|\$'|\+\(|BASHPID|trap|\|/.test(line));
 
-  test('sh has what is not bash alone', async () => {
+  test('sh runs everything that does not need bash', async () => {
     const shell = await without('/bin/sh');
     for (const line of plain) {
       const { succeeds } = bash(line);
@@ -267,7 +270,7 @@ describe('where there is no bash', () => {
     }
   });
 
-  test('sh without pipefail says of a pipe what it cannot know, and of nothing else', async () => {
+  test('sh without pipefail causes a warning for a pipe, and for nothing else', async () => {
     const shell: Shell = { ...(await without('/bin/sh')), hasPipefail: false };
     const warned: string[] = [];
     const warn = (text: string): void => void warned.push(text);

@@ -11,7 +11,10 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'wgts-addon-file-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A 64-bit ELF file with two program headers, of which the second names a loader at the end of the file. */
+/**
+ * Writes a 64-bit ELF file with two program headers. The second one names a loader at the end of
+ * the file.
+ */
 function program(loader: string): string {
   const [header, entry] = [64, 56];
   const bytes = Buffer.alloc(header + 2 * entry);
@@ -49,7 +52,7 @@ test.each([
   expect(hasMuslLoader(join(folder, 'missing'))).toBe(false);
 });
 
-test('what was built here comes before the prebuilt file', () => {
+test('an addon that was built here comes before the prebuilt file', () => {
   expect(addonPaths('/native')).toEqual(['/native/build/wireguard.node', `/native/prebuilt/${prebuiltName()}.node`]);
 });
 
@@ -64,28 +67,28 @@ describe('a package', () => {
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   });
 
-  /** What a process says that loads the addon of that package. */
+  /** Loads the addon of that package in a process, and returns its output. */
   function load(): string {
     const script = `import(${JSON.stringify(join(folder, 'dist/io/native-binding.js'))}).then(m => console.log(typeof m.nativeBinding().tunOpen)).catch(e => console.log(e.message))`;
     return spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout.trim();
   }
 
-  test('with the prebuilt addon alone', () => {
+  test('with only the prebuilt addon loads it', () => {
     expect(load()).toBe('function');
   });
 
-  test('with one that was built for another machine: the prebuilt addon is loaded', () => {
+  test('with an addon built for another machine loads the prebuilt addon', () => {
     mkdirSync(join(native, 'build'));
     writeFileSync(built, 'of another machine');
     expect(load()).toBe('function');
   });
 
-  test('with a damaged one alone: it says which, and what to do', () => {
+  test('with only a damaged addon names the file and the remedy', () => {
     writeFileSync(prebuilt, 'damaged');
     expect(load()).toMatch(/cannot be loaded \(\S*native\/prebuilt\/\S+: .*gcc libc6-dev.*WGTS_REBUILD=1 npm rebuild/);
   });
 
-  test('without any: it says for what, and what to do', () => {
+  test('without any addon names the platform and the remedy', () => {
     rmSync(prebuilt);
     expect(load()).toMatch(new RegExp(`no prebuilt addon for ${prebuiltName()}, .*gcc libc6-dev`));
   });

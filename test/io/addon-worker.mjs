@@ -1,6 +1,7 @@
-// The addon in worker threads only: what addon-workers.test.ts starts, a process whose own thread never loads it.
-//   node addon-worker.mjs ADDON in-turn|at-once|terminate|exit COUNT
-// Each worker uses what makes threads, memory and descriptors, and leaves all of it open. Prints one line of JSON at the end.
+// The program of addon-workers.test.ts: uses the addon in worker threads only. The main thread
+// never loads it. node addon-worker.mjs ADDON in-turn|at-once|terminate|exit COUNT Each worker
+// calls functions that make threads, memory and descriptors, and leaves all of them open. Prints
+// one line of JSON at the end.
 import { createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,6 +1,7 @@
 /**
- * The addon in worker threads, of a process whose own thread does not load it: when the last worker that has it ends, it is unloaded, and
- * loaded anew by the next. Its helper threads live on, and what a worker left open goes with the worker.
+ * The addon in worker threads of a process whose main thread does not load it. When the last worker
+ * that uses it ends, Node releases it, and the next worker loads it again. Its helper threads live
+ * on. Whatever a worker left open is closed with it.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +27,7 @@ interface Outcome {
   readonly after: State;
 }
 
-/** @throws Error when it does not end by itself, or not well */
+/** Runs the program. @throws Error if it does not end by itself, or fails */
 function run(how: string, count: number): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [PROGRAM, ADDON, how, String(count)], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -55,7 +56,7 @@ inOwnNamespace(
       ['at-once', 8, 'right'],
       ['terminate', 10, 'terminated'],
     ] as const)(
-      'workers, %s: %i of them work and end, and nothing of them is left',
+      'workers, %s: %i of them work and end, and leave nothing behind',
       async (how, count, said) => {
         const { results, before, after } = await run(how, count);
         expect(results).toEqual(new Array(count).fill(said));

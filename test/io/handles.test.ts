@@ -1,6 +1,7 @@
 /**
- * What the addon gives to JavaScript and takes back: each function takes handles of its own kind alone. A handle of another kind, another
- * addon's External, an object, a number is a TypeError, never read as memory; and one that was closed or erased does no harm.
+ * The addon's handles: each function accepts only handles of its own kind. A handle of another
+ * kind, another addon's External, an object or a number is a TypeError, and is never read as
+ * memory. A closed or erased handle is harmless.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -17,9 +18,12 @@ type Call = (...args: unknown[]) => unknown;
 
 const bytes = (size = 256) => new Uint8Array(size);
 const numbers = (size = 64) => new Int32Array(size);
-/** What must stay open while it is polled. */
+/** The descriptor's owner, which must stay open while it is polled. */
 const kept: unknown[] = [];
-/** For each kind of handle how it is made, and the functions that take it, with arguments that are right behind it. */
+/**
+ * For each kind of handle: how to make it, and the functions that take it, with valid further
+ * arguments.
+ */
 const KINDS: Readonly<
   Record<string, { make: (native: Record<string, Call>) => unknown; takes: Record<string, unknown[]> }>
 > = {
@@ -143,7 +147,8 @@ inOwnNamespace(import.meta.url, ['cc'], () => {
       new Proxy({}, {}),
     ];
     for (const [i, value] of others.entries()) wrong.set(`value ${i}, ${typeof value}`, value);
-    // Node 26 itself ends with SIGSEGV where an object is made that inherits from an External, from its own too
+    // Node 26 itself ends with SIGSEGV when an object is made that inherits from an External, even
+    // one of Node's own
     if (Number(process.versions.node.split('.')[0]) < 24)
       wrong.set('an object that inherits from a handle', Object.create(wrong.get('udp') as object));
   });
@@ -164,7 +169,7 @@ inOwnNamespace(import.meta.url, ['cc'], () => {
       try {
         native[name]!(handle, ...args);
       } catch (error) {
-        // a forged text, and a request of zeros: refused for what they are
+        // a forged text and a request of zeros are refused for their content
         expect((error as Error).message).not.toContain('handle');
       }
       const end = { x25519: 'x25519Erase', poll: 'pollStop' }[kind] ?? `${kind}Close`;
@@ -180,7 +185,7 @@ inOwnNamespace(import.meta.url, ['cc'], () => {
     });
   });
 
-  test('a key that was erased is a TypeError for all that would use it', () => {
+  test('using an erased key is a TypeError', () => {
     const key = KINDS['x25519']!.make(native);
     native['x25519Erase']!(key);
     expect(() => native['x25519Erase']!(key)).toThrow(new TypeError('this key was erased'));
@@ -188,7 +193,7 @@ inOwnNamespace(import.meta.url, ['cc'], () => {
   });
 
   test.each(['tun', 'udp', 'netlink', 'notices', 'poll'])(
-    '%s: what was closed does nothing, and can be closed again',
+    '%s: a closed handle does nothing, and can be closed again',
     kind => {
       const handle = KINDS[kind]!.make(native);
       const end = kind === 'poll' ? 'pollStop' : `${kind}Close`;

@@ -1,4 +1,7 @@
-/** The addon's netlink socket at its edges; what it carries is tested in test/contract. Needs no root. */
+/**
+ * Limits and errors of the addon's netlink socket. test/contract tests what it carries. Needs no
+ * root.
+ */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -20,7 +23,7 @@ test('a protocol or group that the kernel lacks is an error with its errno', () 
   );
 });
 
-test('closed, and again; what is sent after that is refused', async () => {
+test('may be closed twice, and refuses to send after that', async () => {
   const network = new Network(port);
   expect((await network.links.find('lo'))?.index).toBe(1);
   network.close();
@@ -32,7 +35,7 @@ test('closed, and again; what is sent after that is refused', async () => {
   expect(() => channel.send(new Uint8Array(16))).toThrow(expect.objectContaining({ code: 'EBADF' }));
 });
 
-test('the functions take nothing but what they are for', () => {
+test('the functions refuse arguments of the wrong type', () => {
   const wrong = binding as unknown as Record<string, (...args: unknown[]) => unknown>;
   const handle = binding.netlinkOpen(NETLINK_ROUTE, new Int32Array(0));
   for (const call of [
@@ -44,14 +47,14 @@ test('the functions take nothing but what they are for', () => {
     () => wrong['netlinkFd']!(),
   ])
     expect(call).toThrow(TypeError);
-  // no room for a datagram, or for where it is
+  // no room for a datagram, or for its descriptor
   expect(binding.netlinkReceive(handle, new Uint8Array(100), new Int32Array(64))).toBe(0);
   expect(binding.netlinkReceive(handle, new Uint8Array(1 << 17), new Int32Array(1))).toBe(0);
   binding.netlinkClose(handle);
   expect(binding.netlinkFd(handle)).toBe(-1);
 });
 
-test('a process ends once all is closed, and a child has none of its sockets', () => {
+test('a process ends once all sockets are closed, and a child inherits none', () => {
   const source = (path: string) => JSON.stringify(fileURLToPath(new URL(`../../dist/${path}.js`, import.meta.url)));
   const program = `
     import { spawnSync } from 'node:child_process';

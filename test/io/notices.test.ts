@@ -1,14 +1,17 @@
-/** Notices of the kernel are read in bounded numbers, even while more arrive; unread ones wake the loop again. */
+/**
+ * Notices of the kernel are read in bounded numbers, even while more arrive. Unread ones wake the
+ * loop again.
+ */
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { NOTICE_ROUTES, nativeBinding } from '../../src/io/native-binding.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 
-/** More than are taken in one call, and more than wait for a socket. */
+/** More than one call reads, and more than the socket's queue holds. */
 const CHANGES = 512;
 
 inOwnNamespace(import.meta.url, [], () => {
-  test('a flood of changes is taken in several calls, and then there is nothing', () => {
+  test('a flood of changes is read in several calls, until none are left', () => {
     const binding = nativeBinding();
     const notices = binding.noticesOpen(NOTICE_ROUTES);
     expect(binding.noticesDrain(notices)).toBe(0);

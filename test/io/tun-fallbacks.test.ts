@@ -1,7 +1,8 @@
 /**
- * What becomes of merged packets in a real kernel, and what becomes of them when it refuses: packets are written to one TUN, and routed to
- * another that has no offloads, so that the kernel itself must take apart what was merged. Whatever errno is injected, all packets come
- * out of there, once, in order, byte for byte but for the TTL; and a counter says how they went in.
+ * Merged packets in a real kernel that accepts or refuses them. The tests write packets to one TUN,
+ * and the kernel routes them to another TUN without offloads, so it must split the merged packets
+ * itself. Whatever errno is injected, all packets come out there once and in order, identical
+ * except for the TTL, and a counter records how they were written.
  *
  * @module-tag slow
  */
@@ -56,7 +57,9 @@ function lay(offloads: number, twin = false): void {
     execFileSync('ip', line.split(' '));
 }
 
-/** A run of one flow: pieces as large as the MTU allows, the last one short and pushed. */
+/**
+ * Returns packets of one flow: each as large as the MTU allows, the last one short and with PSH.
+ */
 function run(flow: Partial<IpShape>, count = COUNT, ttl = 64): Uint8Array[] {
   const unit = 1300;
   return Array.from({ length: count }, (_, i) =>
@@ -73,10 +76,13 @@ function run(flow: Partial<IpShape>, count = COUNT, ttl = 64): Uint8Array[] {
   );
 }
 
-/** As the router sends them on. */
+/** Returns the same packets as the router forwards them. */
 const routed = (flow: Partial<IpShape>, count = COUNT): Uint8Array[] => run(flow, count, 63);
 
-/** What comes out at the back, until so many are there; only TCP and UDP of ours, since the kernel has something to say of its own. */
+/**
+ * Returns this many packets from the second TUN: TCP and UDP only, since the kernel also sends
+ * packets of its own.
+ */
 async function arrived(count: number): Promise<Uint8Array[]> {
   const batch = makePacketBatch(1 << 20, 256);
   const packets: Uint8Array[] = [];
@@ -108,7 +114,7 @@ inOwnNamespace(
       ['merged in C', false],
       ['merged in TypeScript', true],
     ])('%s', (_by, twin) => {
-      test.each(FLOWS)('%s: the kernel takes apart what was merged, and finds what went in', async (_name, flow) => {
+      test.each(FLOWS)('%s: the kernel splits the merged packet into the original packets', async (_name, flow) => {
         lay(ALL_TUN_OFFLOADS, twin);
         expect(front.offloads).toEqual(['csum', 'tso4', 'tso6', 'uso']);
         expect(front.write(packetBatch(run(flow)))).toBe(0);
@@ -123,13 +129,13 @@ inOwnNamespace(
           ['EMSGSIZE', EMSGSIZE],
           ['EOPNOTSUPP', EOPNOTSUPP],
           ['ENOBUFS', ENOBUFS],
-        ])(`${name}, refused with %s: goes in as the packets that it was`, async (_errno, errno) => {
+        ])(`${name}, refused with %s: is written as the original packets`, async (_errno, errno) => {
           lay(ALL_TUN_OFFLOADS, twin);
           front.failMerged(errno, 1);
           expect(front.write(packetBatch(run(flow)))).toBe(0);
           expect(await arrived(COUNT)).toEqual(routed(flow));
           expect(front.counters()).toMatchObject({ merged: 0, unmerged: COUNT, refused: 0 });
-          // the next one is tried again
+          // the next packet is merged again
           expect(front.write(packetBatch(run(flow)))).toBe(0);
           expect(await arrived(COUNT)).toEqual(routed(flow));
           expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: COUNT, refused: 0 });
@@ -140,16 +146,16 @@ inOwnNamespace(
       ['in C', false],
       ['in TypeScript', true],
     ])('a kernel that refuses every merged packet (%s)', (_by, twin) => {
-      /** Writes until so many attempts were made; every packet must come out. */
+      /** Writes this many times. Every packet must come out. */
       const write = async (flow: Partial<IpShape>, times: number) => {
         for (let i = 0; i < times; i++) expect(front.write(packetBatch(run(flow, 4)))).toBe(0);
         const once = routed(flow, 4);
         expect(await arrived(4 * times)).toEqual(Array.from({ length: times }, () => once).flat());
       };
 
-      test.each(FLOWS)('%s: is asked 64 times, and no more until something changes', async (_name, flow) => {
+      test.each(FLOWS)('%s: gets 64 merged packets, and no more until something changes', async (_name, flow) => {
         lay(ALL_TUN_OFFLOADS, twin);
-        // more would be refused than are tried
+        // it would refuse more than are tried
         front.failMerged(EINVAL, 1000);
         await write(flow, 63);
         expect(front.counters()).toMatchObject({ merged: 0, unmerged: 4 * 63, paused: 0 });
@@ -158,7 +164,7 @@ inOwnNamespace(
         front.failMerged(EINVAL, 0);
         await write(flow, 10);
         expect(front.counters()).toMatchObject({ merged: 0, paused: 1, refused: 0 });
-        // the other kinds go on
+        // the other kinds are still merged
         for (const [, other] of FLOWS) if (other.protocol !== flow.protocol) await write(other, 1);
         expect(front.counters()).toMatchObject({ merged: 8 });
         front.networkChanged();
@@ -166,7 +172,7 @@ inOwnNamespace(
         expect(front.counters()).toMatchObject({ merged: 12, paused: 1 });
       });
 
-      test('one that is taken in between begins the count anew', async () => {
+      test('an accepted packet in between restarts the count', async () => {
         lay(ALL_TUN_OFFLOADS, twin);
         const flow = FLOWS[0][1];
         for (let round = 0; round < 2; round++) {
@@ -176,7 +182,7 @@ inOwnNamespace(
         expect(front.counters()).toMatchObject({ merged: 8, paused: 0 });
       });
 
-      test('an MTU, a link that comes up and a notice of the kernel are changes', async () => {
+      test('a new MTU, a link that comes up and a notice of the kernel count as changes', async () => {
         lay(ALL_TUN_OFFLOADS, twin);
         const flow = FLOWS[0][1];
         const { name } = front.status()!;
@@ -207,7 +213,7 @@ inOwnNamespace(
         expect(await merges()).toBe(true);
       });
 
-      test('a device that is down is no such kernel', () => {
+      test('a device that is down does not count as a refusing kernel', () => {
         lay(ALL_TUN_OFFLOADS, twin);
         execFileSync('ip', ['link', 'set', front.status()!.name, 'down']);
         for (let i = 0; i < 70; i++) front.write(packetBatch(run(FLOWS[0][1], 4)));
@@ -215,7 +221,7 @@ inOwnNamespace(
       });
     });
 
-    test('UDP that must stay single is not merged for writing, and TCP is', async () => {
+    test('UDP that must stay single is not merged for writing, TCP is', async () => {
       lay(ALL_TUN_OFFLOADS | TUN_SINGLE_UDP);
       expect(front.offloads).toEqual(['csum', 'tso4', 'tso6', 'uso']);
       for (const [, flow] of FLOWS) {
@@ -225,7 +231,7 @@ inOwnNamespace(
       expect(front.counters()).toMatchObject({ merged: 2 * COUNT, unmerged: 0, refused: 0 });
     });
 
-    test('several groups of which some are refused: each flow whole and in order', async () => {
+    test('of several groups some are refused: each flow is complete and in order', async () => {
       lay(ALL_TUN_OFFLOADS);
       front.failMerged(EINVAL, 2);
       const runs = FLOWS.map(([, flow]) => run(flow, 10));
@@ -242,7 +248,7 @@ inOwnNamespace(
       expect(front.counters()).toMatchObject({ merged: 20, unmerged: 20, refused: 0 });
     });
 
-    test('without USO: UDP goes in unmerged, TCP merged, nothing lost', async () => {
+    test('without USO UDP is written unmerged and TCP merged, and nothing is lost', async () => {
       lay(ALL_TUN_OFFLOADS & ~TUN_OFFLOADS.uso);
       expect(front.offloads).toEqual(['csum', 'tso4', 'tso6']);
       for (const [, flow] of FLOWS) {
@@ -255,7 +261,7 @@ inOwnNamespace(
     test.each([
       ['checksums', 0],
       ['TSO', TUN_OFFLOADS.csum],
-    ])('without %s nothing is merged, nothing lost', async (_what, offloads) => {
+    ])('without %s nothing is merged, and nothing is lost', async (_what, offloads) => {
       lay(offloads);
       for (const [, flow] of FLOWS) {
         expect(front.write(packetBatch(run(flow)))).toBe(0);

@@ -1,6 +1,7 @@
 /**
- * What the native sockets do when the kernel refuses: each errno that an offload or an address may bring is injected, and what
- * must hold is that every datagram arrives, once, in order, and that a counter says what happened.
+ * The native sockets when the kernel refuses a send. The tests inject each errno that an offload or
+ * an address may cause. Every datagram must arrive once and in order, and a counter must record
+ * what happened.
  */
 import { constants } from 'node:os';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -49,14 +50,14 @@ describe('UDP_SEGMENT refused', () => {
     ['EOPNOTSUPP', EOPNOTSUPP, true],
     ['EINVAL', EINVAL, false],
     ['EMSGSIZE', EMSGSIZE, false],
-  ])('%s: sent without it, nothing lost, counted; switched off for good: %#', async (_name, errno, forGood) => {
+  ])('%s: sends without it, loses nothing, counts it; disabled until a change: %#', async (_name, errno, forGood) => {
     const [a, b] = [open(), open()];
     a.fail('gso', errno, 1);
     const batch = twenty(`127.0.0.1:${b.port}`);
     expect(a.send(batch)).toBe(0);
     await expectTwenty(b);
     expect(a.counters()).toMatchObject({ gsoFailed: 1, gsoDisabled: forGood ? 1 : 0 });
-    // the next batch does not even try, or tries again
+    // the next batch does not try UDP_SEGMENT, or tries it again
     a.fail('gso', errno, 1);
     expect(a.send(twenty(`127.0.0.1:${b.port}`))).toBe(0);
     await expectTwenty(b);
@@ -66,7 +67,7 @@ describe('UDP_SEGMENT refused', () => {
   test.each([
     ['IPv4', '127.0.0.1', '[::1]'],
     ['IPv6', '[::1]', '127.0.0.1'],
-  ])('for good over %s: the other family goes on with it', async (_name, here, there) => {
+  ])('disabled for %s: the other family still uses it', async (_name, here, there) => {
     const [a, b] = [open(), open()];
     a.fail('gso', EIO, 1);
     expect(a.send(twenty(`${here}:${b.port}`))).toBe(0);
@@ -87,10 +88,10 @@ describe('UDP_SEGMENT refused', () => {
     ['EOPNOTSUPP', EOPNOTSUPP, 1],
     ['EINVAL', EINVAL, 0],
     ['EMSGSIZE', EMSGSIZE, 0],
-  ])('%s for two messages of several: order is kept over all of them', async (_name, errno, disabled) => {
+  ])('%s for two messages of several: all of them stay in order', async (_name, errno, disabled) => {
     const [a, b] = [open(), open()];
     const to = `127.0.0.1:${b.port}`;
-    // 64, 64 and 12 in one range, and another range that was made into a message before the first was refused
+    // 64, 64 and 12 in one range; another range became a message before the first was refused
     const bytes = new Uint8Array(140 * 700).map((_, i) => i / 700);
     const batch = batchOf([
       { to, bytes, segment: 700 },
@@ -115,7 +116,7 @@ describe('UDP_SEGMENT refused', () => {
         await expectTwenty(b);
       }
     };
-    // one that is taken in between begins the count anew
+    // a message that the kernel accepts in between restarts the count
     a.fail('gso', errno, 63);
     await send(64);
     expect(a.counters()).toMatchObject({ gsoFailed: 63, gsoDisabled: 0, gsoPaused: 0 });
@@ -130,7 +131,7 @@ describe('UDP_SEGMENT refused', () => {
     expect(a.counters()).toMatchObject({ gsoFailed: 63 + 65, gsoDisabled: 0, gsoPaused: 1 });
   });
 
-  test('for good: until something changes, for then the way out may be another', async () => {
+  test('disabled only until a change, since the route may then be a different one', async () => {
     const [a, b] = [open(), open()];
     a.fail('gso', EIO, 1);
     a.send(twenty(`127.0.0.1:${b.port}`));
@@ -143,7 +144,7 @@ describe('UDP_SEGMENT refused', () => {
     expect(a.counters()).toMatchObject({ gsoFailed: 2, gsoDisabled: 2 });
   });
 
-  test('for every datagram alike: that is no matter of segmentation, and is tried again', () => {
+  test('of every single datagram as well: segmentation is not the cause, and is tried again', () => {
     const [a, b] = [open(), open()];
     for (let i = 0; i < 70; i++) {
       a.fail('any', EMSGSIZE, 22);
@@ -152,7 +153,7 @@ describe('UDP_SEGMENT refused', () => {
     expect(a.counters()).toMatchObject({ gsoFailed: 70, gsoDisabled: 0, gsoPaused: 0 });
   });
 
-  test('and some of the single datagrams, too: an error for the range, and the others arrive', async () => {
+  test('and some single datagrams as well: the range reports an error, and the others arrive', async () => {
     const [a, b] = [open(), open()];
     const batch = twenty(`127.0.0.1:${b.port}`);
     a.fail('any', EMSGSIZE, 3);
@@ -167,7 +168,7 @@ describe('UDP_SEGMENT refused', () => {
     expect(a.counters()).toMatchObject({ gsoFailed: 1, gsoDisabled: 0 });
   });
 
-  test('with a local address that is refused as well: without either everything arrives', async () => {
+  test('together with the local address: everything arrives without either', async () => {
     const [a, b] = [open(), open()];
     const batch = twenty(`127.0.0.1:${b.port}`, true);
     a.fail('any', EINVAL, 2);
@@ -177,7 +178,7 @@ describe('UDP_SEGMENT refused', () => {
     expect(a.counters()).toMatchObject({ gsoFailed: 1, localDropped: 1 });
   });
 
-  test('by an error that is not about segmentation: reported, not resent', async () => {
+  test('by an error unrelated to segmentation: reported, not resent', async () => {
     const [a, b] = [open(), open()];
     a.fail('gso', ENOBUFS, 1);
     const batch = twenty(`127.0.0.1:${b.port}`);
@@ -195,7 +196,7 @@ describe('the local address refused', () => {
     ['ENETUNREACH', ENETUNREACH],
     ['EHOSTUNREACH', EHOSTUNREACH],
     ['EPERM', EPERM],
-  ])('%s: sent from another, and said so in the record', async (_name, errno) => {
+  ])('%s: sends from another address, and records that in the endpoint', async (_name, errno) => {
     const [a, b] = [open(), open()];
     a.fail('local', errno, 1);
     const batch = batchOf([{ to: twenty(`127.0.0.1:${b.port}`, true).endpoints.slice(0, 48), bytes: ascii('here') }]);
@@ -205,7 +206,7 @@ describe('the local address refused', () => {
     expect((await receive(b, 1)).map(g => g.text)).toEqual(['here']);
   });
 
-  test('an address that really is not ours: also with UDP_SEGMENT nothing is lost', async () => {
+  test('an address that is not ours loses nothing, even with UDP_SEGMENT', async () => {
     const [a, b] = [open(), open()];
     const batch = twenty(`127.0.0.1:${b.port}`, true);
     batch.endpoints.set([203, 0, 113, 77], ENDPOINT_LOCAL);
@@ -213,7 +214,7 @@ describe('the local address refused', () => {
     expect(a.send(batch)).toBe(0);
     expect(batch.endpoints[ENDPOINT_HAS_LOCAL]).toBe(LOCAL_DROPPED);
     await expectTwenty(b);
-    // and the next batch, which no longer asks for that address, is segmented again
+    // the next batch does not use that address, and is segmented again
     const { gsoFailed } = a.counters();
     expect(a.send(twenty(`127.0.0.1:${b.port}`))).toBe(0);
     await expectTwenty(b);
@@ -221,7 +222,7 @@ describe('the local address refused', () => {
   });
 });
 
-test('an error that lasts is reported for each datagram, and no other is touched', async () => {
+test('a lasting error is reported for each affected datagram only', async () => {
   const [a, b] = [open(), open()];
   const to = `127.0.0.1:${b.port}`;
   const batch = batchOf([
@@ -235,7 +236,7 @@ test('an error that lasts is reported for each datagram, and no other is touched
   expect((await receive(b, 1)).map(g => g.text)).toEqual(['3']);
 });
 
-test('the socket that woke is asked first and alone, both from then on', async () => {
+test('the first read takes only the socket that woke, later reads take both', async () => {
   const [a, b] = [open(), open()];
   const woken: string[][] = [];
   const batch = makeDatagramBatch(16 * 65_536, 16);
@@ -249,7 +250,7 @@ test('the socket that woke is asked first and alone, both from then on', async (
       resolve();
     });
   });
-  // both are there before the loop looks
+  // both datagrams arrive before the loop polls
   a.send(
     batchOf([
       { to: `127.0.0.1:${b.port}`, bytes: ascii('four') },

@@ -126,7 +126,8 @@ describe.each([4, 6] as const)('to an endpoint of IPv%i', family => {
 
 test('a staged super-packet that exceeds any output after an MTU change is dropped, and nothing waits for room for ever', () => {
   const { sim, a, b } = pair();
-  // 3,200 datagrams of 44 bytes: without padding 243,200 bytes of messages, padded to 48 they are 256,000; there is room for 245,760
+  // 3,200 datagrams of 44 bytes: without padding 243,200 bytes of messages, padded to 48 they are
+  // 256,000; there is room for 245,760
   a.engine.mtu = 44;
   const range = superPacket({ protocol: UDP, payload: counting(3200 * 16) }, 16);
   expect(a.engine.send(rangeBatch(range), 0, sim.now)).toBe(1);

@@ -123,7 +123,7 @@ describe('a flood in small batches, as a socket delivers it', () => {
     junk.set([INITIATION, 0, 0, 0]);
     const message = withMac1(b, junk);
     for (let i = 0; i < 40; i++) wake(b, () => message);
-    // the quarter of a second that this would take at 20,000 a second has no room for 5,120 times four X25519
+    // at 20,000 a second this takes a quarter of a second, too little for 5,120 times four X25519
     expect(b.counters.badHandshake).toBeLessThan(1000);
     expect(b.counters.cookiesSent).toBeGreaterThan(2000);
     expect(b.counters.handshakeQueueFull).toBe(0);
