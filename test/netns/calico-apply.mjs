@@ -17,13 +17,13 @@ import { nativeBinding } from '../../dist/io/native-binding.js';
 import { nativeNetlink } from '../../dist/io/netlink.js';
 import { Network } from '../../dist/netlink/network.js';
 
-const [folder, file, ...deeds] = process.argv.slice(2);
+const [folder, file, ...actions] = process.argv.slice(2);
 const port = nativeNetlink(nativeBinding());
 const network = new Network(port);
 const devices = new SystemDevices({ port, network, backend: 'native', keepOutput: false });
 const warn = text => process.stderr.write(`${text}\n`);
 const directory = new StateDirectory(folder, warn);
-const said = [];
+const log = [];
 const host = {
   network,
   devices,
@@ -32,27 +32,27 @@ const host = {
   keys: new KeyFiles(directory),
   records: new RecordFile(directory, warn),
   sleep,
-  say: text => said.push(text),
+  log: text => log.push(text),
   warn,
 };
 const applier = new Applier(host, { owned: {} });
 const desired = planOf(JSON.parse(readFileSync(file, 'utf8')));
-for (const deed of deeds) {
-  said.length = 0;
-  if (deed === 'watch') {
+for (const action of actions) {
+  log.length = 0;
+  if (action === 'watch') {
     const seen = await new Promise(resolve => {
       applier.watch(resolve);
       process.stdout.write('watching\n');
     });
-    said.push(`seen: ${seen}`);
+    log.push(`seen: ${seen}`);
   }
   const state =
-    deed === 'withdraw'
+    action === 'withdraw'
       ? await applier.withdraw()
-      : deed === 'watch'
+      : action === 'watch'
         ? await applier.resync()
-        : await applier.apply(desired, { full: deed === 'full' });
-  process.stdout.write(`${JSON.stringify({ ...state, said })}\n`);
+        : await applier.apply(desired, { full: action === 'full' });
+  process.stdout.write(`${JSON.stringify({ ...state, log })}\n`);
 }
 network.close();
 devices.close();

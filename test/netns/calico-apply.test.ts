@@ -12,10 +12,10 @@ import { SOCKET_DIRECTORY } from './device.ts';
 import { Lab, type Namespace } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
 
-interface Said {
+interface ApplyResult {
   readonly tunnels: Record<string, { ready: boolean; publicKey?: string; error?: unknown }>;
   readonly changes: number;
-  readonly said: readonly string[];
+  readonly log: readonly string[];
 }
 interface Plan {
   readonly [field: string]: unknown;
@@ -51,8 +51,8 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node with its plan applied', () 
       await pods[i]!.ip('route add 169.254.1.1/32 dev eth0', 'route add default via 169.254.1.1');
       await nodes[i]!.sysctl('net.ipv4.ip_forward=1');
       // The first run only creates the key.
-      const [said] = await agent(i, plan(i, { peers: [], routes: {} }), 'apply');
-      keys.push(said!.tunnels['4']!.publicKey!);
+      const [result] = await agent(i, plan(i, { peers: [], routes: {} }), 'apply');
+      keys.push(result!.tunnels['4']!.publicKey!);
     }
   });
 
@@ -74,22 +74,22 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node with its plan applied', () 
     firewall: { allowPort: true, masquerade: true, sealed: [], workloadPrefixes: ['cali'] },
     ...change,
   });
-  const command = (i: number, what: Plan, ...deeds: string[]): string[] => {
+  const command = (i: number, what: Plan, ...actions: string[]): string[] => {
     const file = lab.file(JSON.stringify({ tunnels: { 4: what } }));
     return [
       process.execPath,
       join(import.meta.dirname, 'calico-apply.mjs'),
       join(lab.directory, `state${i}`),
       file,
-      ...deeds,
+      ...actions,
     ];
   };
-  const agent = async (i: number, what: Plan, ...deeds: string[]): Promise<Said[]> => {
-    const { stdout } = await nodes[i]!.run(command(i, what, ...deeds));
+  const agent = async (i: number, what: Plan, ...actions: string[]): Promise<ApplyResult[]> => {
+    const { stdout } = await nodes[i]!.run(command(i, what, ...actions));
     const lines = stdout
       .trim()
       .split('\n')
-      .map(line => JSON.parse(line) as Said);
+      .map(line => JSON.parse(line) as ApplyResult);
     for (const { tunnels } of lines) expect(tunnels['4']?.error).toBeUndefined();
     return lines;
   };
@@ -119,7 +119,7 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node with its plan applied', () 
   test('applying again writes nothing, by cached state and by a full read', async () => {
     await both();
     const [, second, third] = await agent(0, plan(0), 'apply', 'apply', 'full');
-    expect([second!.said, third!.said]).toEqual([[], []]);
+    expect([second!.log, third!.log]).toEqual([[], []]);
     expect([second!.changes, third!.changes]).toEqual([0, 0]);
   });
 
@@ -177,8 +177,8 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node with its plan applied', () 
     await until('watching', () => running.output().includes('watching'));
     await nodes[0]!.ip(`link del ${names[0]}`);
     const { stdout } = await running.exited;
-    const last = JSON.parse(stdout.trim().split('\n').at(-1)!) as Said;
-    expect(last.said[0]).toMatch(/^seen: interface \S+ (is gone|was set down)/);
+    const last = JSON.parse(stdout.trim().split('\n').at(-1)!) as ApplyResult;
+    expect(last.log[0]).toMatch(/^seen: interface \S+ (is gone|was set down)/);
     expect(last.tunnels['4']).toMatchObject({ ready: true, publicKey: keys[0] });
     expect(await ping(pods[0]!, '10.42.2.2')).toBe(true);
   });
@@ -214,8 +214,8 @@ describeWith([...NETWORK, 'nft', 'tcpdump'], 'a node with its plan applied', () 
   test('withdraw leaves nothing of ours, and pods reach each other in plaintext', async () => {
     await both();
     for (const i of [0, 1]) {
-      const [, said, again] = await agent(i, plan(i), 'apply', 'withdraw', 'withdraw');
-      expect(said!.tunnels).toEqual({});
+      const [, result, again] = await agent(i, plan(i), 'apply', 'withdraw', 'withdraw');
+      expect(result!.tunnels).toEqual({});
       expect(again!.changes).toBe(0);
       expect(await shown(i, 'ip', 'rule', 'show', 'table', '51820')).toBe('');
       expect((await nodes[i]!.run(['ip', 'route', 'show', 'table', '51820'], { mayFail: true })).stdout).toBe('');

@@ -89,7 +89,7 @@ describeWith([...NETWORK, 'tcpdump', 'cc'], 'kernels that mangle offloads', () =
       });
       const stdout = answer.stdout.replace(/\s+/g, ' ');
       expect(stdout).toMatch(/not used: gso +Linux 7\.0 to 7\.1\.4/);
-      expect(stdout).toMatch(/- update the kernel: .*7\.0\.0-14-generic: WGTS_NO_OFFLOAD=none/);
+      expect(stdout).toMatch(/- update the kernel: .*7\.0\.0-14-generic, set WGTS_NO_OFFLOAD=none/);
     });
   });
 });

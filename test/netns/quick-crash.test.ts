@@ -125,9 +125,9 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect(await host.picture()).toEqual(empty);
     expect(existsSync(host.state)).toBe(false);
     host.write(FILE.replace('PostUp = true', 'PostUp = sleep 1\nPostUp = touch never'));
-    const told = host.startWgts(['up']);
-    await until('the hook to run', () => told.output().includes('PostUp'));
-    const ended = await told.stop('SIGINT');
+    const interrupted = host.startWgts(['up']);
+    await until('the hook to run', () => interrupted.output().includes('PostUp'));
+    const ended = await interrupted.stop('SIGINT');
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain('wgts: interrupted: the completed steps are rolled back');
     expect(ended.stderr).not.toContain('never');

@@ -25,7 +25,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
 
   const listening = async (where: Namespace) => (await where.run(['ss', '-Hltn'])).stdout;
   /** Sends both signals often, alone and in bursts. */
-  const pester = async (pid: number) => {
+  const sendSignals = async (pid: number) => {
     for (let i = 0; i < 20; i++) {
       for (let k = 0; k < 10; k++) process.kill(pid, i % 2 === 0 ? 'SIGUSR1' : 'SIGUSR2');
       await sleep(20);
@@ -36,7 +36,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
     'a daemon in the foreground, %j, opens no debugger and lives on',
     async args => {
       const device = await startDevice(lab, host, 'ours', { args });
-      await pester(device.process!.pid);
+      await sendSignals(device.process!.pid);
       expect(await listening(host)).toBe('');
       expect(await device.show('listen-port')).toBe('0');
       expect(device.process!.output()).not.toMatch(OPENED);
@@ -51,7 +51,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
     const pid = Number((await host.run(['ip', 'netns', 'pids', host.name])).stdout.trim().split('\n')[0]);
     // This option covers the time before the program itself can.
     expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0')[1]).toMatch(/^--inspect-port=\[fe80::1\]/);
-    await pester(pid);
+    await sendSignals(pid);
     expect(await listening(host)).toBe('');
     expect((await host.run(['wg', 'show', name])).stdout).toContain(name);
     process.kill(pid, 'SIGTERM');
@@ -65,7 +65,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
     const isUp = async () =>
       (await quick.namespace.run(['wg', 'show', quick.name, 'private-key'], { mayFail: true })).code === 0;
     await until('the tunnel', isUp);
-    await pester(watching.pid);
+    await sendSignals(watching.pid);
     expect(await listening(quick.namespace)).toBe('');
     expect(watching.output()).not.toMatch(OPENED);
     expect((await watching.stop()).code).toBe(0);
