@@ -1,6 +1,6 @@
 /**
- * Starts a contender: its WireGuard interface on a host, and its daemon if it has one. Configured with `wg`,
- * which treats all contenders alike.
+ * Starts a contender: its WireGuard interface on a host, and its daemon if it has one.
+ * Configures it with `wg`, which treats all contenders alike.
  */
 import { connect } from 'node:net';
 import type { Running } from './command.ts';

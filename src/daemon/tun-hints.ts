@@ -1,6 +1,6 @@
 /**
- * What to do if a TUN device does not open: `/dev/net/tun` missing or closed to this user, no right,
- * the name taken. The texts say what is missing in a container too.
+ * Says what to do if a TUN device does not open: `/dev/net/tun` is missing or closed to this user,
+ * the right is missing, or the name is in use. The texts name the options of containers.
  */
 import { statSync } from 'node:fs';
 import type { Tun } from '../io/ports.ts';

@@ -30,7 +30,12 @@ const files = FOLDERS.flatMap(folder =>
   readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: 'utf8' }).map(name => `${folder}/${name}`),
 );
 const present = new Set([...FOLDERS, ...files]);
-const documents = [...files.filter(name => /^docs\/[^/]+\.md$/.test(name)), 'CONTRIBUTING.md', 'SECURITY.md'];
+const documents = [
+  ...files.filter(name => /^docs\/[^/]+\.md$/.test(name)),
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'bench/README.md',
+];
 /** Pages of the design. Each one lists its sections. */
 const design = documents.filter(name => !/benchmarks/.test(name) && name !== 'SECURITY.md');
 
