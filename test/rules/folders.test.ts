@@ -46,6 +46,19 @@ describe('a large folder lists its files', () => {
   });
 });
 
+test('each file that a README.md of src names is in its folder or below', () => {
+  const names = entries.filter(({ name }) => name.endsWith('.ts')).map(({ name }) => name);
+  const absent = entries
+    .filter(({ name }) => name.endsWith('README.md'))
+    .flatMap(({ name }) =>
+      [...readOr(join(SRC, name)).matchAll(/`(?:src\/)?((?:[\w-]+\/)*[\w-]+\.ts)`/g)]
+        .map(([, file]) => file!)
+        .filter(file => !names.includes(file) && !isBelow(names, dirname(name), file))
+        .map(file => `${name}: ${file}`),
+    );
+  expect(absent).toEqual([]);
+});
+
 test('a file of a few lines says why it is one', () => {
   const unexplained = entries
     .filter(({ name }) => name.endsWith('.ts'))
@@ -65,6 +78,10 @@ test('a folder of src/calico has at most 12 files', () => {
   expect(counts.size).toBeGreaterThan(10);
   expect([...counts].filter(([, count]) => count > MOST_FILES)).toEqual([]);
 });
+
+function isBelow(names: readonly string[], folder: string, file: string): boolean {
+  return names.some(name => name.startsWith(`${folder}/`) && name.endsWith(`/${file}`));
+}
 
 function readOr(path: string): string {
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
