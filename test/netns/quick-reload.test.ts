@@ -89,7 +89,7 @@ describeWith(NETWORK, 'wgts reload', () => {
     const upped = await wgts('up');
     expect(upped.code).toBe(1);
     expect(upped.stderr).toContain(`differs from ${path}: MTU 1400 -> 1380\n`);
-    expect(upped.stderr).toContain(`\`wgts reload ${name}' changes what differs`);
+    expect(upped.stderr).toContain(`\`wgts reload ${name}' changes only what differs`);
     const dry = await wgts('reload', '--dry-run');
     const done = await wgts('reload');
     expect(done.code, done.stderr).toBe(0);
