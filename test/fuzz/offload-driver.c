@@ -1,6 +1,8 @@
-/* Feeds native/offload.c and native/coalesce.c with random and damaged packets, each in memory of exactly its size, so that the sanitizers
- * see every byte that is read or written beyond it. Built and run by memory-safety.test.ts; by hand:
- *   cc -g -O1 -fsanitize=address,undefined -Inative test/fuzz/offload-driver.c native/{offload,coalesce,sum}.c
+/* Feeds random and damaged packets to native/offload.c and native/coalesce.c. Each packet is in
+ * memory of exactly its size, so that the sanitizers detect every access beyond it.
+ * memory-safety.test.ts builds and runs this program; by hand:
+ *   cc -g -O1 -fsanitize=address,undefined -Inative \
+ *     test/fuzz/offload-driver.c native/{offload,coalesce,sum}.c
  *   ./a.out CASES SEED */
 #include "offload.h"
 #include "bytes.h"
@@ -61,7 +63,8 @@ static uint32_t random_payload(void) {
   return kind < 998 ? below(9000) : below(66000);
 }
 
-/* Writes a packet of the flow into `room` bytes. Its checksum is complete if `sum`, else the pseudo header's sum. Returns its length. */
+/* Writes a packet of the flow. Its checksum is complete if `sum`, else the pseudo header's sum.
+ * Returns its length. */
 static uint32_t make(uint8_t *p, const struct flow *f, uint32_t payload, int sum) {
   uint32_t upper = f->version == 4 ? IPV4_HEADER : IPV6_HEADER;
   uint8_t protocol = f->tcp ? TCP : UDP;
@@ -130,7 +133,7 @@ static uint32_t cut(uint8_t *p, uint32_t length) {
   return left;
 }
 
-/* Requests everything that a plan promises about a range, into memory of exactly that size. */
+/* Writes every segment of a plan into memory of exactly its size. */
 static uint32_t split_all(const uint8_t *range, size_t length) {
   struct wg_split plan;
   uint32_t count = wg_split_plan(&plan, range, length);
@@ -179,7 +182,8 @@ static void split_case(void) {
   free(range);
 }
 
-/* A group's fields must be correct, and splitting it as the kernel does must give the same number of packets. */
+/* Checks that a group's fields are correct, and that splitting it as the kernel does returns the
+ * same number of packets. */
 static void check_group(const uint8_t *slab, const int32_t *desc, int count, const int32_t *group, const int32_t *next) {
   size_t length = WG_VNET_HEADER_SIZE;
   uint8_t *range = exactly(WG_VNET_HEADER_SIZE + (size_t)group[WG_GROUP_LENGTH]);
