@@ -8,7 +8,8 @@ export default defineConfig({
     // They end what hangs; nothing is expected of a clock (test/support/patience.ts).
     testTimeout: 600_000,
     hookTimeout: 600_000,
-    // Devices in the background would leave log files on this machine; tests of the log ask for a place.
+    // Devices in the background would leave log files on this machine; tests of the log ask for a
+    // place.
     env: { WGTS_LOG: 'none' },
     expect: { poll: { timeout: HANG_MS } },
     // Two cores: more workers only make the network tests late.

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
-// Makes the pages of the library's API from its doc comments: `npm run docs` writes them to dist/api-pages. A warning is
-// an error: an export or a member without a doc comment, a link that leads nowhere, a type that no entry point exports.
+// Makes the pages of the library's API from its doc comments: `npm run docs` writes them to
+// dist/api-pages. A warning is an error: an export or a member without a doc comment, a link that
+// leads nowhere, a type that no entry point exports.
 //
-// This folder is a package of its own because typedoc needs the compiler's JavaScript API. TypeScript 7, the native
-// compiler that the rest of the repository uses, has no such API, so npm gives this folder its own TypeScript 6.
+// This folder is a package of its own because typedoc needs the compiler's JavaScript API.
+// TypeScript 7, the native compiler that the rest of the repository uses, has no such API, so npm
+// gives this folder its own TypeScript 6.
 //
 // usage: make.mjs [--check] [--tsconfig FILE ENTRY...]
 //   --check     write nothing

@@ -1,7 +1,8 @@
-// A WireGuard device that this program runs: a TUN interface, UDP sockets, and an engine between them.
-// It needs root and /dev/net/tun. After `npm ci && npm run build`:
+// A WireGuard device that this program runs: a TUN interface, UDP sockets, and an engine between
+// them. It needs root and /dev/net/tun. After `npm ci && npm run build`:
 //   node examples/device.mjs wg0 PRIVATE_KEY PEERS_PUBLIC_KEY 192.0.2.2:51820 10.0.0.0/24
-// In another terminal give it an address and bring it up: ip address add 10.0.0.1/24 dev wg0; ip link set wg0 up
+// In another terminal give it an address and bring it up:
+//   ip address add 10.0.0.1/24 dev wg0; ip link set wg0 up
 import { randomFillSync } from 'node:crypto';
 import { formatKeyBase64, parseEndpoint, parseKeyBase64, parsePrefix } from 'wireguard-ts/config';
 import { DeviceLoop, Engine, makeBackend, offloadsWithout, systemClock } from 'wireguard-ts/device';
@@ -27,7 +28,8 @@ const engine = new Engine({
 });
 const loop = new DeviceLoop({
   engine,
-  tun: backend.openTun(name, undefined, 1420), // the interface exists from here on, and is still down
+  // the interface exists from here on, and is still down
+  tun: backend.openTun(name, undefined, 1420),
   openUdp: backend.openUdp,
   clock,
   log: { verbose: () => {}, error: console.error, notice: console.error },

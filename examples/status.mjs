@@ -1,5 +1,5 @@
-// The status of wg0 as JSON, whether the kernel or a userspace program runs it. Needs root, as `wg show` does.
-// Run it after `npm ci && npm run build`: node examples/status.mjs wg0
+// The status of wg0 as JSON, whether the kernel or a userspace program runs it. Needs root, as
+// `wg show` does. Run it after `npm ci && npm run build`: node examples/status.mjs wg0
 import { toJson } from 'wireguard-ts/config';
 import { SystemBackend } from 'wireguard-ts/device';
 

@@ -28,7 +28,8 @@ function configure({ engine, privateKey }, peer) {
   engine.up(performance.now());
 }
 
-/** The network: what one engine transmits, the other receives. @type {(from: Host, to: Host) => void} */
+// The network: what one engine transmits, the other receives.
+/** @type {(from: Host, to: Host) => void} */
 function carry(from, to) {
   const { slab, desc, count } = from.engine.transmits;
   // each datagram reaches the receiver with the address of its sender

@@ -48,9 +48,12 @@ export class Addresses {
     const bytes = header(family === undefined ? 0 : familyNumber(family), 0, 0, 0, link?.index ?? 0);
     const attempted = `listing addresses${link ? ` of ${link.name}` : ''}`;
     const messages = await this.#socket.dump(attempted, ADDRESS_MESSAGE.get, bytes);
-    return messages
-      .flatMap(message => decodeAddress(message) ?? [])
-      .filter(({ index }) => link === undefined || index === link.index); // older kernels ignore the filter
+    return (
+      messages
+        .flatMap(message => decodeAddress(message) ?? [])
+        // Older kernels ignore the filter
+        .filter(({ index }) => link === undefined || index === link.index)
+    );
   }
 
   /** Adds an address. @throws NetlinkError: EEXIST if the link already has it */

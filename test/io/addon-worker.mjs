@@ -1,7 +1,10 @@
 // The program of addon-workers.test.ts: uses the addon in worker threads only. The main thread
-// never loads it. node addon-worker.mjs ADDON in-turn|at-once|terminate|exit COUNT Each worker
-// calls functions that make threads, memory and descriptors, and leaves all of them open. Prints
-// one line of JSON at the end.
+// never loads it.
+//
+//   node addon-worker.mjs ADDON in-turn|at-once|terminate|exit COUNT
+//
+// Each worker calls functions that make threads, memory and descriptors, and leaves all of them
+// open. Prints one line of JSON at the end.
 import { createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -16,7 +16,9 @@ const LIMIT_MS = 110_000;
 const PLAIN_USER = 'setpriv --reuid=1000 --regid=1000 --clear-groups';
 /** Making a clone ready may print its progress. */
 const PROGRESS = /^wireguard-ts: [^\n]*\n/gm;
-/** Opens /dev/net/tun to all users in this mount namespace: on some machines only root may open it. */
+/**
+ * Opens /dev/net/tun to all users in this mount namespace: on some machines only root may open it.
+ */
 const OPEN_TUN = 'mount -t tmpfs d /dev/net && mknod -m 666 /dev/net/tun c 10 200';
 const GREEN = '\x1b[32mok\x1b[0m';
 

@@ -1,5 +1,7 @@
 /**
- * The vectors of ../shared/vectors/cacophony. IKpsk2 runs through protocol/noise.ts, as initiator and as responder: with another prologue and other payloads than WireGuard's, but the same code. IK, which WireGuard does not use, runs only through the SymmetricState of that file.
+ * The vectors of ../shared/vectors/cacophony. IKpsk2 runs through protocol/noise.ts, as initiator
+ * and as responder: with another prologue and other payloads than WireGuard's, but the same code.
+ * IK, which WireGuard does not use, runs only through the SymmetricState of that file.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

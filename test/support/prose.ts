@@ -16,7 +16,7 @@ const COMMENT_COLUMNS = 100;
 const MARKDOWN_COLUMNS = 120;
 
 const BANNED =
-  /(?<![A-Za-z])(who(m|so)?ever|somebody|nobody|(is|are|was|were|be|been) none|(is|are|was|were|be|been|being) (told|said)|shall|of whom|left away|meanwhile)(?![a-z])/i;
+  /(?<![A-Za-z])(who(m|so)?ever|somebody|nobody|(is|are|was|were|be|been) none|(is|are|was|were|be|been|being) (told(?! apart)|said)|shall|of whom|left away|meanwhile)(?![a-z])/i;
 /** In the middle of a name in camel case. */
 const BANNED_IN_NAME = /[a-z](Somebody|Nobody|Whoever|Shall|Meanwhile)(?![a-z])/;
 
