@@ -78,7 +78,7 @@ napi_value wg_tun_status(napi_env env, napi_callback_info info) {
     return NULL;
   if (out.length < 3) return wg_throw_type(env, "out has no room for 3 numbers");
   struct ifreq request = {0};
-  /* in any namespace, a TUN that is up is always writable, and one that is down never */
+  /* in any namespace, a TUN that is up is always writable, and a TUN that is down never is */
   struct pollfd ready = {.fd = tun->fd, .events = POLLOUT};
   if (tun->fd < 0 || ioctl(tun->fd, TUNGETIFF, &request) != 0 || poll(&ready, 1, 0) < 0 || ready.revents & (POLLERR | POLLNVAL))
     return wg_undefined(env);

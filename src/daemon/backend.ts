@@ -24,7 +24,7 @@ import type { Offloads } from './offloads.ts';
  */
 export type UserspaceName = 'auto' | 'native' | 'pure';
 
-/** What a userspace device is made of: ciphers, a TUN and UDP sockets. */
+/** The parts of a userspace device: ciphers, a TUN and UDP sockets. */
 export interface DaemonBackend {
   /** The chosen code and the reason, for people. */
   readonly description: string;
@@ -32,7 +32,7 @@ export interface DaemonBackend {
   readonly crypto: CryptoProvider;
   /** Seals and opens packets, for one engine. */
   readonly cipher: TransportCipher;
-  /** Returns another cipher of the same kind, with keys of its own. */
+  /** Returns another cipher of the same kind, with separate keys. */
   makeCipher(): TransportCipher;
   /**
    * Creates or adopts a TUN device. Needs CAP_NET_ADMIN and /dev/net/tun.

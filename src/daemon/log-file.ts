@@ -7,7 +7,7 @@ import { closeSync, constants, fstatSync, openSync, renameSync, write, writeSync
 const LARGEST = 1 << 20;
 const MOST_WAITING = 256 << 10;
 /** The pause after a failure, such as a full disk. */
-const AGAIN_MS = 5000;
+const RETRY_MS = 5000;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
 export class LogFile {
@@ -96,7 +96,7 @@ export class LogFile {
 
   #fail(): void {
     this.#dropped++;
-    this.#again = performance.now() + AGAIN_MS;
+    this.#again = performance.now() + RETRY_MS;
     try {
       if (this.#fd >= 0) closeSync(this.#fd);
     } catch {

@@ -19,7 +19,7 @@ interface LogSink {
 
 export interface TakenLog {
   readonly sink: LogSink | undefined;
-  /** Whether log lines go to standard error too. */
+  /** Whether log lines also go to standard error. */
   readonly toStderr: boolean;
 }
 
