@@ -1,4 +1,6 @@
-/** The READMEs' table: six rows of docs/benchmarks.md, without the variants of this program. */
+/**
+ * Writes the READMEs' table: six rows of docs/benchmarks.md, without the variants of this program.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { between, contentIn } from './marks.ts';
@@ -8,7 +10,7 @@ import { table, wrapped } from './table.ts';
 export const BENCHMARKS = 'docs/benchmarks.md';
 const FRONT_PAGES = ['README.md', 'README.zh.md'];
 
-/** The rows that matter most for a choice, including rows in which other programs are better. */
+/** The rows that matter most for choosing a program. Other programs are better in some of them. */
 const TITLES = [
   'TCP, one stream',
   'CPU for a gigabit, both ends',
@@ -32,7 +34,7 @@ export function writeFrontPages(): void {
 /**
  * Returns the table and its notes as Markdown.
  * @param page the text of docs/benchmarks.md
- * @throws Error if the page lacks a row
+ * @throws Error if the page lacks one of the rows
  */
 export function frontPageTable(page: string, titles: readonly string[] = TITLES): string {
   const lines = contentIn(page, BENCHMARKS).split('\n');
@@ -49,7 +51,7 @@ export function frontPageTable(page: string, titles: readonly string[] = TITLES)
   return `${table([header, ...chosen].map(row => shown.map(column => row[column]!)))}${texts.join('')}`;
 }
 
-/** Returns the cells of a table's line. */
+/** Splits a line of a table into its cells. */
 function cells(line: string): string[] {
   return line
     .split('|')

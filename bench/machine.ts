@@ -1,4 +1,4 @@
-/** The machine that a benchmark ran on. */
+/** Describes the machine that a benchmark ran on. */
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 

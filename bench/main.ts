@@ -1,7 +1,4 @@
-/**
- * `npm run bench`: passes the options to the requested benchmark. The other benchmarks are not
- * loaded.
- */
+/** `npm run bench`: passes the options to the requested benchmark, and loads only that one. */
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
 import { saveRows } from './report.ts';
 import { runTunnel } from './tunnel/main.ts';

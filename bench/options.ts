@@ -1,4 +1,4 @@
-/** The benchmarks and options of `npm run bench`. */
+/** Defines the benchmarks and options of `npm run bench`. */
 
 export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|start|kernel-vm|readme] [OPTION...]]
 
@@ -15,7 +15,7 @@ export const USAGE = `Usage: npm run bench [-- [tunnel|micro|heap|start|kernel-v
   --contenders=A,B     only these contenders
   --quick              two runs of one second each: shows that it works, not how fast
   --from=FILE          prints the table and the plot of a saved run, without a new one
-  --publish            writes the table into docs/benchmarks.md, its first rows into the READMEs, the plot to docs/bench.svg
+  --publish            writes the table into docs/benchmarks.md, six of its rows into the READMEs, the plot to docs/bench.svg
   --list               prints the measures and the contenders found here
 `;
 
@@ -33,7 +33,7 @@ export interface BenchOptions {
   readonly from: string | undefined;
 }
 
-/** @returns the options, or a message that says what is wrong with them */
+/** @returns the options, or a message that describes the error in them */
 export function parseOptions(args: readonly string[]): BenchOptions | string {
   const words: string[] = [];
   const values = new Map<string, string>();

@@ -1,4 +1,6 @@
-/** The progress line on stderr: rewritten in place on a terminal, otherwise one line per step. */
+/**
+ * Shows progress on stderr: on a terminal one line, rewritten in place; otherwise a line per step.
+ */
 
 export class Progress {
   readonly #steps: number;

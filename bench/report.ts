@@ -1,6 +1,6 @@
 /**
- * Outputs of a run: the table on stdout, files in bench/results, and on request the READMEs and
- * docs.
+ * Writes the outputs of a run: the table on stdout, files in bench/results and, on request, the
+ * tables of the READMEs and docs.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ export function report(results: Results, options: Pick<BenchOptions, 'from' | 'p
   if (options.publish) publish(results, plot);
 }
 
-/** Saves the rows of a benchmark together with the machine that it ran on. */
+/** Saves the rows of a benchmark and a description of the machine that it ran on. */
 export function saveRows(benchmark: string, rows: readonly unknown[]): void {
   const date = new Date().toISOString();
   const path = join(RESULTS, `${benchmark}-${date.slice(0, 19).replaceAll(':', '')}.json`);
@@ -33,7 +33,8 @@ export function saveRows(benchmark: string, rows: readonly unknown[]): void {
 }
 
 /**
- * Writes the full table into docs/benchmarks.md, six of its rows into the READMEs, and the plot.
+ * Writes the full table into docs/benchmarks.md, six of its rows into the READMEs, and the plot
+ * into docs/bench.svg.
  */
 function publish(results: Results, plot: string): void {
   const path = join(ROOT, BENCHMARKS);

@@ -1,4 +1,4 @@
-/** The results of a run: facts about machine and contenders, and every number measured. */
+/** Describes the results of a run: facts about machine and contenders, and all measured values. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +16,7 @@ export interface Figure {
   readonly better: 'more' | 'less';
   /** Decimal places. */
   readonly digits: number;
-  /** Whether the plot shows it. The plot has no room for all figures. */
+  /** Whether the plot shows this figure. The plot does not have room for all of them. */
   readonly headline?: boolean;
 }
 
@@ -33,17 +33,17 @@ export interface Results {
   readonly date: string;
   readonly runs: number;
   readonly seconds: number;
-  /** Taken with --quick: shows that it works, not how fast. */
+  /** Whether the run used --quick. A quick run shows that everything works, not how fast it is. */
   readonly quick: boolean;
   readonly contenders: readonly ContenderFacts[];
   readonly figures: readonly Figure[];
-  /** By figure, then contender: one value per run, null where it failed. */
+  /** Values by figure, then by contender: one value per run, null where the run failed. */
   readonly values: Readonly<Record<string, Readonly<Record<string, readonly (number | null)[]>>>>;
-  /** Remarks for readers of the table: what could not be measured, and why. */
+  /** Remarks for readers of the table: which values could not be measured, and why. */
   readonly notes: readonly string[];
 }
 
-/** Returns the values of one cell, undefined where a run failed. */
+/** Returns the values of one cell, with undefined where a run failed. */
 export function cell(results: Results, figure: string, contender: string): (number | undefined)[] {
   return (results.values[figure]?.[contender] ?? []).map(value => value ?? undefined);
 }

@@ -1,11 +1,11 @@
-/** Statistics over several runs. */
+/** Computes statistics over several runs. */
 
 /** Returns the median, or NaN for an empty list. */
 export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
 
-/** Returns a percentile, interpolated between neighbours, or NaN for an empty list. */
+/** Returns a percentile, interpolated between neighbours, or NaN if the list is empty. */
 export function percentile(values: readonly number[], percent: number): number {
   if (values.length === 0) return Number.NaN;
   const sorted = values.toSorted((a, b) => a - b);
@@ -17,7 +17,7 @@ export function percentile(values: readonly number[], percent: number): number {
 }
 
 export interface Ratio {
-  /** The median of the ratios of paired runs. */
+  /** The median of the ratios, one ratio per pair of runs. */
   readonly paired: number;
   /** The ratio of the two medians. */
   readonly ofMedians: number;
@@ -26,8 +26,9 @@ export interface Ratio {
 }
 
 /**
- * Returns the ratio of ours to theirs. Values are indexed by run, undefined where a run failed.
- * @returns undefined if there is no pair
+ * Returns the ratio of ours to theirs. Both lists are indexed by run, with undefined where a run
+ * failed.
+ * @returns undefined if no run succeeded in both lists
  */
 export function ratio(
   ours: readonly (number | undefined)[],

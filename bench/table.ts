@@ -1,23 +1,23 @@
 /**
- * The results as a Markdown table: the median of every contender, and our ratio to wireguard-go and
- * to the best of the others.
+ * Formats the results as a Markdown table: the median of every contender, and the ratios of this
+ * program to wireguard-go and to the best of the others.
  */
 import { machineLine } from './machine.ts';
 import { type ContenderFacts, cell, type Figure, type Results } from './results.ts';
 import { isNumber, median, type Ratio, ratio } from './statistics.ts';
 
-/** The baseline of every row, if it took part. */
+/** The contender that every row compares with, if it took part. */
 const BASELINE = 'wireguard-go';
 
 /** Maximum columns of prose in Markdown. */
 const PROSE = 120;
 
-/** Returns the contender whose ratios are shown: the first of ours. */
+/** Returns the contender whose ratios the table shows: the first one of ours. */
 function ourContender(results: Results): ContenderFacts | undefined {
   return results.contenders.find(({ kind }) => kind === 'ours');
 }
 
-/** Returns the median of a cell, or undefined if it has no successful run. */
+/** Returns the median of a cell, or undefined if no run succeeded. */
 export function cellMedian(results: Results, figure: string, contender: string): number | undefined {
   const values = cell(results, figure, contender).filter(isNumber);
   return values.length === 0 ? undefined : median(values);
@@ -28,7 +28,7 @@ export function ratioTo(results: Results, figure: Figure, other: string): Ratio 
   return ours && ratio(cell(results, figure.name, ours.name), cell(results, figure.name, other));
 }
 
-/** Returns the best contender of a figure, except wireguard-go and our own. */
+/** Returns the contender with the best value for a figure, except wireguard-go and our own. */
 export function bestOther(results: Results, figure: Figure): ContenderFacts | undefined {
   let best: ContenderFacts | undefined;
   let value = 0;
@@ -61,7 +61,7 @@ export function markdown(results: Results): string {
   return `${table([header, ...rows])}${footnotes(results)}`;
 }
 
-/** Formats rows, header first, with aligned columns. */
+/** Formats rows as a table with aligned columns; the first row is the header. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map(row => row[column]!.length)));
   const line = (cells: readonly string[]): string =>

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- heap`: measures how much the data path allocates on the JavaScript heap and how
  * often it calls into the addon. Two engines with the addon's cipher exchange batches as the device
- * loop does, ten million packets per load. V8's sampling heap profiler runs beside them and also
+ * loop does, ten million packets per load. During the exchange, V8's sampling heap profiler also
  * counts memory that was garbage-collected.
  */
 import { randomBytes, randomFillSync } from 'node:crypto';
@@ -34,7 +34,7 @@ const WARM_UP_TURNS = 20;
 const SAMPLING_INTERVAL = 4096;
 const BATCH = 128;
 
-/** Runs all loads, with a line of progress on stderr and a table on stdout. */
+/** Runs all loads. Prints a progress line on stderr and a table on stdout. */
 export async function runHeap({ quick }: { readonly quick: boolean }): Promise<HeapRow[]> {
   const rows = await profileLoads(quick ? TEN_MILLION / 10 : TEN_MILLION);
   process.stdout.write(markdown(rows));
@@ -69,7 +69,7 @@ async function profile(load: string, batch: PacketBatch, each: number, packets: 
   let now = 1;
   let arrived = 0;
   const turn = (): void => {
-    // Engines do not modify the packets that they are given, so every turn can send the same batch.
+    // Engines do not modify the packets that they receive, so every turn can send the same batch.
     for (let taken = 0; taken < batch.count; ) {
       taken = a.send(batch, taken, now);
       // The other engine opens the messages in place.
@@ -110,7 +110,7 @@ async function profile(load: string, batch: PacketBatch, each: number, packets: 
   };
 }
 
-/** Returns two engines with a confirmed session, whose cipher calls are counted. */
+/** Returns two engines that have a confirmed session and count their cipher calls. */
 function connectEngines(crossings: { count: number }): { a: Engine; b: Engine } {
   const binding = nativeBinding();
   const counted = {
@@ -139,7 +139,7 @@ function connectEngines(crossings: { count: number }): { a: Engine; b: Engine } 
   const allowedIps = [{ prefix: parsePrefix('0.0.0.0/0')! }];
   b.engine.configure({ peers: [{ endpoint, allowedIps, publicKey: a.publicKey }] }, 0);
   a.engine.configure({ peers: [{ endpoint, allowedIps, publicKey: b.publicKey }] }, 0);
-  // Exchange initiation, response, and the packet itself, which confirms the session.
+  // Exchange the initiation, the response, and the first packet, which confirms the session.
   a.engine.send(batchOf(plainPacket(64), 1), 0, 0);
   for (const [from, to] of [
     [a.engine, b.engine],
@@ -150,7 +150,7 @@ function connectEngines(crossings: { count: number }): { a: Engine; b: Engine } 
   return { a: a.engine, b: b.engine };
 }
 
-/** Passes copies of the transmits on: an engine must be drained before its next input. */
+/** Passes on copies of the transmits, because an engine must be drained before its next input. */
 function transfer(from: Engine, to: Engine): void {
   const { count, slab, desc, endpoints } = from.transmits;
   const copy = { count, slab: slab.slice(), desc: desc.slice(), endpoints: endpoints.slice() };
@@ -159,8 +159,8 @@ function transfer(from: Engine, to: Engine): void {
 }
 
 /**
- * Fills random bytes, with receiver indices in the upper half. V8 does not store those as small
- * integers, so this is the costlier case.
+ * Fills `bytes` with random values. Four bytes are a receiver index: it gets a value in the upper
+ * half of the range, which V8 does not store as a small integer, so this is the costlier case.
  */
 function random(bytes: Uint8Array): void {
   randomFillSync(bytes);

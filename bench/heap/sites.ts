@@ -1,4 +1,4 @@
-/** Allocation sites from a profile of V8's sampling heap profiler. */
+/** Extracts allocation sites from a profile of V8's sampling heap profiler. */
 import type { HeapProfiler } from 'node:inspector';
 
 export interface Site {

@@ -1,6 +1,7 @@
 /**
- * Runs the tunnel benchmark inside the virtual machine, with the options given. The machine's file
- * system is an overlay in memory that disappears with it, so the results are printed.
+ * Runs the tunnel benchmark inside the virtual machine, with the given options. The machine's file
+ * system is an overlay in memory that is lost when the machine ends, so this program prints the
+ * results.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -10,7 +11,7 @@ import { loadResults, RESULTS, ROOT } from '../results.ts';
 import { formatResults } from './transcript.ts';
 
 const before = new Set(saved());
-// Use pipes, because the console is a terminal and progress must come line by line.
+// Use pipes: on the console, which is a terminal, progress would not come line by line.
 const child = spawn(process.execPath, [join(ROOT, 'dist/bench/main.js'), 'tunnel', ...process.argv.slice(2)], {
   stdio: ['ignore', 'pipe', 'pipe'],
 });
@@ -18,7 +19,7 @@ let table = '';
 child.stdout.setEncoding('utf8').on('data', (text: string) => {
   table += text;
 });
-// Drop the line that names the saved files: they disappear with the machine.
+// Drop the line that names the saved files, which are lost with the machine.
 createInterface(child.stderr).on('line', line => {
   if (line !== '' && !line.startsWith(RESULTS)) process.stdout.write(`${line}\n`);
 });

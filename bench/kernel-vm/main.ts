@@ -18,11 +18,11 @@ export type KernelVmOptions = Pick<
   'runs' | 'seconds' | 'only' | 'contenders' | 'quick' | 'list' | 'from'
 >;
 
-/** The measures by default: few, because the machine is emulated and slow. */
+/** The default measures: only a few, because the emulated machine is slow. */
 const DEFAULT_MEASURES = ['tcp1'];
 /**
- * Timeouts: seconds to boot, seconds to open a tunnel for each transfer, and an upper bound of
- * contenders.
+ * Parts of the timeout: seconds to boot, seconds to open a tunnel for each transfer, and an upper
+ * bound for the number of contenders.
  */
 const BOOT_S = 120;
 const OPENING_S = 25;

@@ -1,5 +1,5 @@
 /**
- * The results of the machine as Markdown: the median of each contender and its ratio to the kernel
+ * Formats the machine's results as Markdown: each contender's median and its ratio to the kernel
  * module.
  */
 import { machineLine } from '../machine.ts';
@@ -26,7 +26,7 @@ function oneFigure(results: Results, figure: Figure, kernel: string | undefined)
   return table([[title, figure.unit, 'lowest and highest', 'ratio to the kernel'], ...rows]);
 }
 
-/** Formats the median of the ratios run by run. */
+/** Formats the median of the ratios, one ratio per run. */
 function share(results: Results, figure: Figure, name: string, kernel: string): string {
   const found = ratio(cell(results, figure.name, name), cell(results, figure.name, kernel));
   return found ? `${found.paired.toFixed(2)}x` : '';

@@ -1,4 +1,4 @@
-/** How results leave the machine: as one line of its console output. */
+/** Passes results out of the machine as one line of its console output. */
 import type { Results } from '../results.ts';
 
 const MARK = 'kernel-vm results: ';
@@ -7,7 +7,7 @@ export function formatResults(results: Results): string {
   return `${MARK}${JSON.stringify(results)}`;
 }
 
-/** @returns undefined for every other line. @throws Error if the line is incomplete */
+/** @returns undefined if the line holds no results. @throws Error if the results are incomplete */
 export function parseResults(line: string): Results | undefined {
   if (!line.startsWith(MARK)) return undefined;
   try {

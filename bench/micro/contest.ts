@@ -1,11 +1,11 @@
-/** Contests between implementations that must produce equal results before any of them is timed. */
+/** Contests between implementations. All must produce equal results before any of them is timed. */
 
 export interface Contender {
   readonly name: string;
-  /** Does all of the work once. This is what is timed. */
+  /** Does the whole work once; this call is timed. */
   run(): void;
   /**
-   * Returns the output of the last run, for comparison; not timed. @throws Error without any
+   * Returns the output of the last run for comparison; not timed. @throws Error if nothing has run
    */
   result(): Uint8Array;
 }
@@ -13,7 +13,7 @@ export interface Contender {
 /** A contest with all its data in memory. */
 export interface Prepared {
   readonly contenders: readonly Contender[];
-  /** A part of every run that is not the subject's work: timed on its own and subtracted. */
+  /** A part of every run that is not the work under test. It is timed separately and subtracted. */
   overhead?(): void;
 }
 
@@ -36,14 +36,14 @@ export interface Subject {
   readonly contests: readonly Contest[];
 }
 
-/** Checks that all contenders produce the same bytes, repeatably. @throws Error if they do not */
+/** Checks that all contenders produce the same bytes, also when run again. @throws Error if not */
 export function crossCheck(subject: string, contest: Contest, { contenders, overhead }: Prepared): void {
   const [first, ...others] = contenders;
   if (!first) throw new Error(`${subject}, ${contest.name}: no contender is available here`);
   overhead?.();
   first.run();
   const expected = first.result().slice();
-  // The first contender runs again, because a run must leave its input unchanged.
+  // Run the first contender again: a run must leave its input unchanged.
   for (const contender of [...others, first]) {
     contender.run();
     const at = difference(expected, contender.result());

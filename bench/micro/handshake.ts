@@ -1,6 +1,6 @@
 /**
- * The primitives of handshakes and cookies, for every provider, and each side's share of a whole
- * handshake.
+ * Times the primitives of handshakes and cookies with every provider, and each side's part of a
+ * whole handshake.
  */
 
 import { nobleCrypto } from '#dist/crypto/noble.js';
@@ -24,7 +24,7 @@ const KEY = pattern(32, 2);
 const NONCE = new Uint8Array(12);
 const LONG_NONCE = pattern(24, 3);
 const OTHER_PUBLIC = nobleCrypto.publicKey(pattern(32, 4));
-/** mac1 covers everything before the two macs. */
+/** mac1 covers everything before the two MACs. */
 const MACED = pattern(INITIATION_SIZE - 32, 5);
 const TIMESTAMP = pattern(12, 6);
 const PSK = pattern(32, 7);
@@ -33,7 +33,9 @@ const SEALED = nobleCrypto.seal(KEY, NONCE, KEY, PSK);
 
 type Function = keyof Omit<CryptoProvider, 'name'>;
 
-/** One kind of call. A provider that shares its function with an earlier one is not timed again. */
+/**
+ * One kind of call. A provider that uses the same function as an earlier one is not timed again.
+ */
 interface Call {
   readonly name: string;
   readonly uses: readonly Function[];
@@ -125,7 +127,7 @@ function writeTwo(crypto: CryptoProvider, state: SymmetricState, initiatorEpheme
   return writeMessageTwo(crypto, state, ephemeral, initiatorEphemeral, INITIATOR.publicKey, PSK, EMPTY)!;
 }
 
-/** The messages that both sides read, made once. */
+/** The messages that both sides read, created once. */
 const ONE = writeOne(nobleCrypto, start(nobleCrypto), EPHEMERALS[0]);
 const TWO = (() => {
   const state = start(nobleCrypto);

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- micro`: times each part against its alternatives, after checking that they
- * agree.
+ * `npm run bench -- micro`: checks that each part and its alternatives produce the same output,
+ * then times them.
  */
 import { Progress } from '../progress.ts';
 import { type Contest, crossCheck, type Subject } from './contest.ts';
@@ -21,8 +21,8 @@ export interface MicroOptions {
 const SUBJECTS: readonly Subject[] = [transport, offload, routing, replay, handshake];
 
 /**
- * Times everything, with a line of progress on stderr and the tables on stdout.
- * @throws Error if a subject is unknown, or contenders produce different results
+ * Times everything. Prints a progress line on stderr and the tables on stdout.
+ * @throws Error if a subject is unknown, or if contenders produce different results
  */
 export function runMicro({ only = [], quick = false }: MicroOptions = {}): MicroRow[] {
   const subjects = chosen(only);

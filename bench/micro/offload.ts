@@ -1,6 +1,6 @@
 /**
- * Splitting super-packets and merging segments: native/offload.c and native/coalesce.c against
- * their JavaScript twins.
+ * Times splitting super-packets and merging segments: native/offload.c and native/coalesce.c
+ * against their JavaScript twins.
  */
 import { nativeBinding } from '#dist/io/native-binding.js';
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from '#dist/packet/batch.js';
@@ -23,7 +23,7 @@ import { type Flow, MTU, type SuperPacket, superPacket, TCP4, TCP6, UDP4 } from 
 
 const FLOWS: readonly Flow[] = [TCP4, TCP6, UDP4];
 const ALLOWED = MERGE_TCP4 | MERGE_TCP6 | MERGE_UDP;
-/** Covers the headers that merging changes, and no payload. */
+/** Bytes at the start of a packet that include all headers that merging changes. */
 const HEADERS = 80;
 
 export const offload: Subject = {
@@ -75,7 +75,7 @@ function splitter(name: string, { segments }: SuperPacket, split: (out: Uint8Arr
   };
 }
 
-/** @param mixed whether every other packet belongs to a second flow */
+/** @param mixed whether packets of two flows alternate */
 function merging(flow: Flow, whole: SuperPacket, mixed: boolean): Prepared {
   const slab = new Uint8Array(whole.segments * MTU);
   splitTwin(whole.bytes, slab);
@@ -92,8 +92,8 @@ function merging(flow: Flow, whole: SuperPacket, mixed: boolean): Prepared {
 }
 
 /**
- * Turns one flow into two that alternate: its first half, and its second half under another source
- * port. @returns the number of packets
+ * Turns one flow into two alternating flows: its first half, and its second half with another
+ * source port. @returns the number of packets
  */
 function mixFlows(slab: Uint8Array, { version, protocol }: Flow, segments: number): number {
   const upper = version === 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE;
@@ -122,7 +122,7 @@ function merger(name: string, original: Uint8Array, count: number, merge: Merge)
   }
   const coalescer = new Coalescer(count);
   let groups = 0;
-  /** Offsets of packets that begin a group, whose headers merging changes. */
+  /** Offsets of the packets that begin a group; merging changes their headers. */
   const heads = [0, MTU];
   const headers = heads.map(at => original.slice(at, at + HEADERS));
   return {

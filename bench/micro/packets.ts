@@ -1,6 +1,7 @@
 /**
- * Packets as a TUN device delivers them: whole packets, and super-packets behind a virtio_net_hdr
- * that describes how to split them. The splitter completes the upper checksum (linux/virtio_net.h).
+ * Makes packets as a TUN device delivers them: whole packets, and super-packets behind a
+ * virtio_net_hdr that describes how to split them. The splitter completes the transport checksum
+ * (linux/virtio_net.h).
  */
 import type { Family } from '#dist/base/family.js';
 import { VNET_HEADER_SIZE } from '#dist/packet/batch.js';
@@ -66,11 +67,11 @@ function headersSize({ version, protocol }: Flow): number {
 export interface SuperPacket {
   /** The vnet header and the packet. */
   readonly bytes: Uint8Array;
-  /** How many packets it splits into, of MTU bytes each. */
+  /** The number of packets, each of MTU bytes, that it splits into. */
   readonly segments: number;
 }
 
-/** Returns a super-packet of as many full packets of the flow as fit into 64 KiB. */
+/** Returns a super-packet that holds as many full packets of the flow as fit into 64 KiB. */
 export function superPacket(flow: Flow): SuperPacket {
   const headers = headersSize(flow);
   const unit = MTU - headers;
@@ -88,7 +89,7 @@ export function superPacket(flow: Flow): SuperPacket {
 }
 
 /**
- * Returns one packet of this length, headers included, behind an empty vnet header: it needs no
+ * Returns one packet of this length, headers included, behind an empty vnet header, so it needs no
  * splitting and no checksum.
  */
 export function plainPacket(length: number): Uint8Array {
@@ -98,8 +99,8 @@ export function plainPacket(length: number): Uint8Array {
 }
 
 /**
- * Writes a packet whose upper checksum field holds the sum of the pseudo header, as behind a vnet
- * header that asks for completion.
+ * Writes a packet whose transport checksum field holds the sum of the pseudo header. A vnet header
+ * that requests checksum completion expects this.
  */
 function writePacket(slab: Uint8Array, at: number, { version, protocol }: Flow, length: number): void {
   slab.set(pattern(length), at);
@@ -120,7 +121,7 @@ function writePacket(slab: Uint8Array, at: number, { version, protocol }: Flow, 
   writeU16be(slab, upper + (protocol === PROTOCOL_TCP ? TCP_CHECKSUM : UDP_CHECKSUM), sum);
 }
 
-/** @returns the offset of the upper header */
+/** @returns the offset of the transport header */
 function writeIpv4(slab: Uint8Array, at: number, protocol: number, length: number): number {
   slab[at] = 0x45;
   slab[at + 1] = 0;

@@ -1,12 +1,12 @@
 /**
- * The replay window against the plainest form of RFC 6479: a set of numbers and the greatest of
- * them.
+ * Times the replay window against the simplest implementation of RFC 6479: a set of counters and
+ * the greatest of them.
  */
 import { REPLAY_WINDOW, ReplayWindow } from '#dist/protocol/replay-window.js';
 import { type Contender, type Contest, pattern, type Subject } from './contest.ts';
 
 const COUNTERS = 8192;
-/** Every stream begins here, so that the high half changes in the middle. */
+/** The first counter of every stream, chosen so that the high half changes in the middle. */
 const START = 2n ** 32n - BigInt(COUNTERS / 2);
 
 interface Stream {
@@ -55,7 +55,7 @@ function judge(name: string, { low, high }: Stream, make: () => (low: number, hi
   };
 }
 
-/** Numbers are exact up to 2^53, which a benchmark does not reach. */
+/** Uses plain numbers, which are exact up to 2^53; no benchmark reaches that. */
 class CounterSet {
   readonly #seen = new Set<number>();
   #greatest = -1;

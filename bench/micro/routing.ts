@@ -1,4 +1,7 @@
-/** Lookup of allowed-ips: the trie against the obvious alternative, a map per prefix length. */
+/**
+ * Times the lookup of allowed-ips: the trie against the obvious alternative, a map per prefix
+ * length.
+ */
 import { makePrefix, type Prefix } from '#dist/base/prefix.js';
 import { AllowedIps } from '#dist/routing/allowed-ips.js';
 import { type Contender, type Contest, type Prepared, pattern, type Subject } from './contest.ts';
@@ -6,7 +9,7 @@ import { type Contender, type Contest, type Prepared, pattern, type Subject } fr
 const SIZES = [10, 1_000, 100_000];
 const FAMILIES = [4, 16] as const;
 const LOOKUPS = 4096;
-/** Prefix lengths as they occur in use: short ones are rare, default routes absent. */
+/** Realistic prefix lengths: short prefixes are rare, and there is no default route. */
 const LENGTHS: Readonly<Record<4 | 16, readonly number[]>> = {
   4: [12, 16, 20, 24, 24, 24, 28, 32, 32, 32, 32, 32],
   16: [32, 40, 48, 56, 64, 64, 64, 96, 128, 128, 128],
@@ -61,7 +64,7 @@ function makePrefixes(bytes: 4 | 16, size: number): Prefix[] {
   return [...seen.values()];
 }
 
-/** Makes addresses of which seven in eight lie under one of the prefixes. */
+/** Makes addresses; seven of eight lie within one of the prefixes. */
 function makeAddresses(bytes: 4 | 16, prefixes: readonly Prefix[]): Uint8Array {
   const addresses = pattern(LOOKUPS * bytes, 99);
   for (let i = 0; i < LOOKUPS; i++) {
@@ -75,7 +78,7 @@ function makeAddresses(bytes: 4 | 16, prefixes: readonly Prefix[]): Uint8Array {
   return addresses;
 }
 
-/** The specification: looks up each existing prefix length, longest first. */
+/** The reference implementation: looks up each existing prefix length, longest first. */
 class LengthMaps {
   readonly #maps: { readonly length: number; readonly peers: Map<string, number> }[];
 

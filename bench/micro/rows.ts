@@ -1,4 +1,4 @@
-/** The results of the micro-benchmarks, and their tables. */
+/** Computes and formats the results of the micro-benchmarks. */
 import { table } from '../table.ts';
 import type { Contest, Subject } from './contest.ts';
 import type { Timing } from './stopwatch.ts';
@@ -9,7 +9,7 @@ export interface MicroRow {
   /** The name of the contest. */
   readonly contest: string;
   readonly contender: string;
-  /** The unit that is counted. */
+  /** The unit of work: 'packet', 'call', ... */
   readonly unit: string;
   /** Microseconds per unit. */
   readonly microseconds: number;
@@ -28,7 +28,7 @@ export function makeRow(
   timing: Timing,
   overhead: number,
 ): MicroRow {
-  // Noise must not make the result zero or negative.
+  // Keep the result positive despite noise.
   const seconds = Math.max(timing.seconds - overhead, timing.seconds / 100);
   const perSecond = contest.units / seconds;
   return {
@@ -44,7 +44,7 @@ export function makeRow(
   };
 }
 
-/** A heading and a table for each subject. */
+/** Returns a heading and a table for each subject. */
 export function markdown(subjects: readonly Subject[], rows: readonly MicroRow[]): string {
   return subjects.map(subject => section(subject, rows)).join('\n');
 }
@@ -54,7 +54,7 @@ function section({ name, title, unit }: Subject, all: readonly MicroRow[]): stri
   const bits = rows.some(({ gigabitsPerSecond }) => gigabitsPerSecond !== undefined);
   const header = ['', 'by', `µs/${unit}`, `${unit}s/s`, ...(bits ? ['Gbit/s'] : []), '±'];
   const body = rows.map((row, i) => [
-    // Name the contest only in its first row.
+    // Show the contest's name only in its first row.
     rows[i - 1]?.contest === row.contest ? '' : row.contest,
     row.contender,
     significant(row.microseconds),
@@ -65,7 +65,7 @@ function section({ name, title, unit }: Subject, all: readonly MicroRow[]): stri
   return `### ${title}\n\n${table([header, ...body])}`;
 }
 
-/** Formats with three significant digits. */
+/** Formats a number with three significant digits. */
 export function significant(value: number): string {
   if (value >= 100) return Math.round(value).toLocaleString('en');
   return value.toPrecision(3);

@@ -1,6 +1,6 @@
 /**
- * Sealing and opening as the data path does it: batches of jobs for every AEAD provider of the
- * addon, and for the JavaScript twin.
+ * Times sealing and opening as the data path does them: batches of jobs, with every AEAD provider
+ * of the addon and with the JavaScript twin.
  */
 import { noblePacketAead } from '#dist/crypto/noble-packet-aead.js';
 import { opensslPacketAead } from '#dist/crypto/node/openssl-packet-aead.js';
@@ -30,7 +30,7 @@ import { type Contender, type Contest, concat, type Prepared, pattern, type Subj
 import { MTU, plainPacket, superPacket, TCP4 } from './packets.ts';
 
 const SIZES = [64, 256, MTU];
-/** As many as one emptying of a TUN device may yield. */
+/** The most packets that draining a TUN device may return at once. */
 const PACKETS = 64;
 const SUPER_PACKETS = 4;
 
@@ -38,7 +38,7 @@ interface Load {
   readonly name: string;
   /** The packets, each behind its vnet header. */
   readonly packets: readonly Uint8Array[];
-  /** Messages per packet, and the length of the packet in each. */
+  /** The number of messages per packet; `size` is the packet length in each message. */
   readonly segments: number;
   readonly size: number;
 }
@@ -88,7 +88,7 @@ function opening(load: Load): Contest {
       const idle = sealed.slice();
       return {
         contenders: all.map(([name, cipher]) => opener(name, cipher, sealed, first.lengths())),
-        // Opening in place leaves plaintext, so every run starts from a copy of the messages.
+        // Opening in place overwrites the messages with plaintext, so every run starts from a copy.
         overhead: () => idle.set(sealed),
       } satisfies Prepared;
     },
@@ -100,7 +100,7 @@ function amount({ packets, segments, size }: Load): { units: number; bytes: numb
   return { units, bytes: units * size };
 }
 
-/** Returns every provider that works here, by name, with a key in slot 0. */
+/** Returns every provider that works on this machine, by name, with a key in slot 0. */
 function ciphers(): [name: string, cipher: TransportCipher][] {
   const binding = nativeBinding();
   const usable = binding.cipherProviders().filter(({ problem }) => problem === undefined);
@@ -119,8 +119,8 @@ interface Sealer extends Contender {
 
 function sealer(name: string, cipher: TransportCipher, { packets, segments }: Load): Sealer {
   const input = concat(packets);
-  // A message is at most an MTU and its overhead; vnet header and packet are never shorter than the
-  // packet.
+  // Each message adds its overhead, up to 16 bytes of padding, and a copy of the headers (at most
+  // 60 bytes).
   const room = packets.map(packet => packet.length - VNET_HEADER_SIZE + segments * (TRANSPORT_OVERHEAD + 16 + 60));
   const output = new Uint8Array(room.reduce((sum, bytes) => sum + bytes, 0));
   const jobs = new Int32Array(packets.length * SEAL_STRIDE);
@@ -158,7 +158,7 @@ function sealer(name: string, cipher: TransportCipher, { packets, segments }: Lo
   };
 }
 
-/** @param sealed messages in a row, whose counters start from 0 */
+/** @param sealed consecutive messages, whose counters start from 0 */
 function opener(name: string, cipher: TransportCipher, sealed: Uint8Array, lengths: readonly number[]): Contender {
   const slab = sealed.slice();
   const jobs = new Int32Array(lengths.length * OPEN_STRIDE);

@@ -1,6 +1,7 @@
 /**
- * Draws results as bars: one panel per figure with its own scale, one bar per contender. Colours
- * have medium lightness and there is no background, so the plot is legible on light and dark pages.
+ * Draws results as bars: one panel per figure, each with its own scale, and one bar per contender.
+ * The colours have medium lightness and the background is transparent, so that the plot is legible
+ * on light and dark pages.
  */
 import { machineLine } from '../machine.ts';
 import type { ContenderFacts, Figure, Results } from '../results.ts';
@@ -43,7 +44,7 @@ export function plotBars(results: Results): string {
   const half = heights.reduce((sum, height) => sum + height, 0) / COLUMNS;
   let column = 0;
   for (const [i, figure] of figures.entries()) {
-    // Fill the first column, then the next, in the order of the table.
+    // Fill one column after the other, in the order of the table.
     const bottom = bottoms[column]! - TOP + heights[i]! / 2;
     if (bottom > half && column < COLUMNS - 1) column++;
     shapes.push(...panel(results, figure, contenders, colors, MARGIN + column * (PANEL + GAP), bottoms[column]!));

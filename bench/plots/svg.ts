@@ -1,6 +1,6 @@
-/** The SVG shapes that plots use. */
+/** Formats the SVG shapes of the plots. */
 
-/** Escapes text for use between tags and in quotes. */
+/** Escapes text for use between tags and in quoted attributes. */
 function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

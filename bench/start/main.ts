@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- start`: times short commands from start to end, as users start them, against
- * `node -e 0`. The commands are interleaved run by run, so that other load on the machine affects
- * all of them. They run in their own namespaces, as root, where only the benchmark's interfaces
- * exist.
+ * `npm run bench -- start`: times short commands as users start them, from start to end, against
+ * `node -e 0`. Each run executes every command once, so that other load on the machine affects all
+ * of them. The benchmark requires root. It runs in its own namespaces, in which only its own
+ * interfaces exist.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -16,20 +16,20 @@ export interface StartRow {
   readonly command: string;
   /** Median in milliseconds. */
   readonly milliseconds: number;
-  /** The ratio to `node -e 0`: the median of the ratios run by run. */
+  /** Ratio to `node -e 0`: the median over the runs of each run's ratio. */
   readonly ratio: number;
 }
 
 const RUNS = 30;
 const QUICK_RUNS = 3;
 const INTERFACE = 'wgbench0';
-/** Set for the process inside the namespaces. */
+/** The environment variable that marks the process inside the namespaces. */
 const INSIDE = 'WGTS_BENCH_INSIDE';
 const SOCKET_PATIENCE_MS = 20_000;
 
 /**
- * Measures, with a line of progress on stderr and a table on stdout. @returns undefined in the
- * process that only enters the namespaces
+ * Measures all commands. Prints a progress line on stderr and a table on stdout. @returns undefined
+ * in the process that only enters the namespaces
  */
 export async function runStart({ quick }: { readonly quick: boolean }): Promise<StartRow[] | undefined> {
   if (process.env[INSIDE] === undefined) return enter();
@@ -43,7 +43,7 @@ export async function runStart({ quick }: { readonly quick: boolean }): Promise<
   return rows;
 }
 
-/** Runs the same command line in namespaces with no other interfaces and an empty /run. */
+/** Runs the same command line in new namespaces that have no other interfaces and an empty /run. */
 function enter(): undefined {
   const script = 'mount -t tmpfs tmpfs /run && exec "$@"';
   const { status } = spawnSync(
@@ -58,7 +58,7 @@ function enter(): undefined {
 interface Command {
   readonly name: string;
   readonly argv: readonly string[];
-  /** Whether the benchmark's interface exists during the run. */
+  /** Whether to create the benchmark's interface for this command. */
   readonly device?: boolean;
 }
 
@@ -116,7 +116,7 @@ function measureTogether(commands: readonly Command[], runs: number): StartRow[]
 
 function timed([file, ...args]: readonly string[]): number {
   const begin = performance.now();
-  // The launchers use the first node of PATH.
+  // The launchers use the first `node` on PATH.
   const env = { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env['PATH']}` };
   const { status, stderr } = spawnSync(file!, args, { env, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
   const milliseconds = performance.now() - begin;
@@ -133,7 +133,7 @@ async function startDevice(): Promise<() => void> {
       throw new Error(`wireguard-ts -f ${INTERFACE} did not start`);
     await new Promise(resolve => setTimeout(resolve, 20));
   }
-  // The warm-up of the device's code would compete with the commands.
+  // Wait: the device warms up its code at the start, which would compete with the commands.
   await new Promise(resolve => setTimeout(resolve, 2000));
   return () => child.kill('SIGTERM');
 }

@@ -1,4 +1,4 @@
-/** Runs commands: to their end, or in the background until stopped. */
+/** Runs commands in the foreground until they end, or in the background until they are stopped. */
 import { spawn } from 'node:child_process';
 
 export interface RunOptions {
@@ -31,7 +31,7 @@ export interface Running {
 }
 
 const KILL_AFTER_MS = 2000;
-/** Only the last bytes of a daemon's output are kept. */
+/** Keep only the end of the output: a daemon may write a lot. */
 const LONGEST_OUTPUT = 1 << 22;
 
 export function start(argv: readonly string[], options: RunOptions = {}): Running {
@@ -89,7 +89,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   return stdout;
 }
 
-/** Runs a command in the background during `action`. */
+/** Runs a command in the background while `action` runs. */
 export async function during<T>(argv: readonly string[], action: (running: Running) => Promise<T>): Promise<T> {
   const running = start(argv);
   try {
@@ -103,7 +103,7 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, milliseconds));
 }
 
-/** Polls every few milliseconds until the condition holds. */
+/** Polls every few milliseconds until the condition holds. @throws Error after the timeout */
 export async function until(what: string, ask: () => boolean | Promise<boolean>, timeout = 10_000): Promise<void> {
   for (const end = Date.now() + timeout; !(await ask()); await sleep(10))
     if (Date.now() > end) throw new Error(`${what} was not ready after ${timeout / 1000} s`);

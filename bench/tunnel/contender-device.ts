@@ -1,6 +1,6 @@
 /**
- * Starts a contender: its WireGuard interface on a host, and its daemon if it has one.
- * Configures it with `wg`, which treats all contenders alike.
+ * Starts a contender: its WireGuard interface on a host, and its daemon if it has one. Configures
+ * all contenders in the same way, with `wg`.
  */
 import { connect } from 'node:net';
 import type { Running } from './command.ts';
@@ -8,7 +8,10 @@ import { until } from './command.ts';
 import type { Contender } from './contenders.ts';
 import { type Host, TUNNEL_MTU } from './lab.ts';
 
-/** The listen port of every device: each host has its own ports. */
+/**
+ * The listen port of every device. Each host has its own network namespace, so the ports never
+ * clash.
+ */
 export const PORT = 51820;
 
 export class Device {
@@ -25,7 +28,7 @@ export class Device {
 
   /** @param args additional arguments of the daemon */
   static async start(contender: Contender, host: Host, args: readonly string[] = []): Promise<Device> {
-    // Control sockets share one folder across namespaces, so the name must be unique.
+    // All namespaces share one folder of control sockets, so the name must be unique.
     const name = `wg-${host.namespace.name}`;
     if (contender.kind === 'kernel') {
       await host.namespace.ip(`link add ${name} type wireguard`);

@@ -1,6 +1,6 @@
 /**
- * The contenders: this program with and without its optional library, every other WireGuard found
- * here, and no tunnel at all. contender-device.ts starts one.
+ * Finds the contenders: this program with and without its optional library, every other WireGuard
+ * on this machine, and the cable without a tunnel. contender-device.ts starts them.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -13,11 +13,11 @@ import { run } from './command.ts';
 export interface Contender extends ContenderFacts {
   /**
    * Returns the command line that creates the interface and stays in the foreground; empty for the
-   * kernel and the bare cable.
+   * kernel module and for the cable without a tunnel.
    */
   command(interfaceName: string, args: readonly string[]): string[];
   /**
-   * Options needed when all peers share one address and port, which never happens outside of
+   * Options for the case that all peers share one address and port, which happens only in
    * benchmarks.
    */
   readonly oneSource: readonly string[];
@@ -29,8 +29,8 @@ const BARE = 'no tunnel';
 const OURS = 'wireguard-ts';
 
 /**
- * Returns all contenders found, ours first. Works only inside (enter.ts), because it creates a
- * kernel interface for an instant.
+ * Returns all contenders found, ours first. Call it only inside the namespaces (enter.ts), because
+ * it briefly creates a kernel interface.
  */
 export async function findContenders(): Promise<Contender[]> {
   return [...ours(), ...others(), ...(await kernel()), contender({ name: BARE, kind: 'bare', version: '' })];
@@ -46,7 +46,7 @@ function ours(): Contender[] {
     .sort((a, b) => a.nanoseconds! - b.nanoseconds!)
     .map(provider => provider.name);
   const optional = usable.includes('ipsec-mb');
-  // the provider that the program uses where the library is not installed
+  // The provider that the program uses if the library is not installed.
   const [without] = usable.filter(name => name !== 'ipsec-mb');
   return [
     contender({ ...base, name: OURS, version: `${version}, ${optional ? 'libIPSec_MB' : 'OpenSSL'}` }),
@@ -72,7 +72,8 @@ function ours(): Contender[] {
 function others(): Contender[] {
   const programs = [
     { name: 'wireguard-go', start: ['-f'], oneSource: [] },
-    // boringtun connects a socket to each peer, and the first one would receive the packets for all
+    // boringtun connects a socket to each peer; the first of them would receive the packets for
+    // all.
     { name: 'boringtun-cli', start: ['-f', '--disable-drop-privileges'], oneSource: ['--disable-connected-udp'] },
     { name: 'gotatun', start: ['-f', '--disable-drop-privileges'], oneSource: [] },
   ];
@@ -112,8 +113,8 @@ function contender({ name, kind, version, start = [], oneSource = [], env = {} }
 }
 
 /**
- * Searches a folder of the cache first, where the newest versions are built. A distribution's
- * version on the PATH may be years old.
+ * Returns the path of a program. Searches a folder of the cache first, where the newest versions
+ * are built; a distribution's version on PATH may be years old.
  */
 function findProgram(name: string): string | undefined {
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');

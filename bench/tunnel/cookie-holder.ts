@@ -1,6 +1,7 @@
 /**
  * Holds the cookie of a responder under load, for an initiator with many messages in flight.
- * (protocol/cookie.ts has one message in flight per peer; here one source speaks for thousands.)
+ * (protocol/cookie.ts allows one message in flight per peer; here one source address sends the
+ * initiations of thousands of peers.)
  */
 import { opensslCrypto } from '#dist/crypto/node/openssl.js';
 import { COOKIE_REPLY_COOKIE, COOKIE_REPLY_NONCE, COOKIE_REPLY_NONCE_SIZE } from '#dist/packet/cookie-reply.js';
@@ -30,7 +31,7 @@ export class CookieHolder {
     return true;
   }
 
-  /** Fills in mac2 if there is a current cookie. */
+  /** Fills in mac2 if the cookie has not expired. */
   addMac2(initiation: Uint8Array, now: number): void {
     if (this.#cookie && now - this.#born < COOKIE_LIFE_S)
       initiation.set(opensslCrypto.mac(this.#cookie, initiation.subarray(0, INITIATION_MAC2)), INITIATION_MAC2);

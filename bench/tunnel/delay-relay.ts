@@ -1,5 +1,5 @@
 /**
- * A program: a second cable between the namespaces LEFT and RIGHT that delays everything by
+ * This program is a second cable between the namespaces LEFT and RIGHT. It delays every packet by
  * MILLISECONDS, for kernels without sch_netem. It has a TUN device at each end and, like netem,
  * forwards packets unchanged, super-packets included. Prints `ready`.
  */
@@ -11,9 +11,11 @@ import { makePacketBatch, PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from '#d
 
 const MTU = 1500;
 const LARGEST = 65_600;
-/** Bytes in flight in one direction. Excess packets are dropped, as by any cable's queue. */
+/**
+ * The most bytes in flight in one direction. Excess packets are dropped, as by any cable's queue.
+ */
 const ROOM = 64 << 20;
-/** Packets in flight in one direction. */
+/** The most packets in flight in one direction. */
 const SLOTS = 1 << 16;
 
 const [namespaces, delay] = [process.argv.slice(2, 4), Number(process.argv[4])];
@@ -60,7 +62,8 @@ function carry(from: NativeTun, to: NativeTun): void {
       try {
         writeSync(to.fd, ring, offsets[head]!, length);
       } catch {
-        // That end is down or its host has no room; a cable drops the packet.
+        // The receiving TUN device is down or its host has no room: drop the packet, as a real
+        // cable would.
       }
     }
     if (count > 0) timer = setTimeout(deliver, Math.max(0, due[head]! - performance.now()));

@@ -1,7 +1,7 @@
 /**
- * Restarts the benchmark inside its own namespaces: network, mounts with a separate /run (for
- * control sockets), processes. However it ends, the kernel then removes everything in them. Without
- * root it also creates a user namespace.
+ * Restarts the benchmark inside its own namespaces: network, processes, and mounts with a separate
+ * /run for control sockets. When it ends, for any reason, the kernel removes everything in them.
+ * Without root it also creates a user namespace.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
@@ -26,7 +26,7 @@ export async function enter(): Promise<number> {
   const flags = [root ? '-nmp' : '-Urnmp', '--fork', '--kill-child', '--mount-proc'];
   const [script, ...args] = process.argv.slice(1) as [string, ...string[]];
   const child = spawn('unshare', [...flags, process.execPath, script, ...args], {
-    // The child notices by this pipe when we are gone.
+    // The child notices through this pipe when this process is gone.
     stdio: ['pipe', 'inherit', 'inherit'],
     env: { ...process.env, [INSIDE]: '1' },
   });
@@ -37,7 +37,7 @@ export async function enter(): Promise<number> {
   });
 }
 
-/** Ends the inner process when the outer one is gone. Called first thing inside. */
+/** Ends the inner process when the outer one is gone. Call this first in the inner process. */
 export function watchOutside(): void {
   const leave = (): never => process.exit(130);
   process.stdin.on('end', leave).on('error', leave).resume();

@@ -2,8 +2,8 @@
 export const FLOOD_SOURCES = '10.128.0.0/12';
 
 /**
- * Returns source address number `n`, repeating after 2^20: four bytes, overwritten by the next
- * call.
+ * Returns source address number `n`; the addresses repeat after 2^20. The next call overwrites the
+ * returned four bytes.
  */
 export function floodSource(n: number): Uint8Array {
   address[1] = 128 | ((n >> 16) & 0x0f);

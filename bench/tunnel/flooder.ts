@@ -1,8 +1,9 @@
 /**
- * A program: sends initiations with a valid mac1 to ADDRESS:PORT, RATE per second for SECONDS, each
- * from the next of a million source addresses (FLOOD_SOURCES, local to its namespace). RESPONDER is
- * the public key in hex. Everything except mac1 is noise: an attacker who knows only the public key
- * can send this. Prints how many it sent in how long, as JSON.
+ * This program sends initiations with a valid mac1 to ADDRESS:PORT, RATE per second for SECONDS. It
+ * sends each from the next of a million source addresses (FLOOD_SOURCES, local to its namespace).
+ * RESPONDER is the public key in hex. Everything except mac1 is random: an attacker who knows only
+ * the public key can send such messages. Prints as JSON how many messages it sent and how long it
+ * took.
  */
 import { randomBytes } from 'node:crypto';
 import { ENDPOINT_HAS_LOCAL, ENDPOINT_LOCAL, ENDPOINT_SIZE, parseEndpoint } from '#dist/base/endpoint.js';
@@ -17,7 +18,7 @@ import { floodSource } from './flood-sources.ts';
 
 export interface FloodReport {
   readonly sent: number;
-  /** Sends refused by our own host. */
+  /** The number of sends that our own host refused. */
   readonly failed: number;
   readonly seconds: number;
 }
@@ -38,7 +39,7 @@ for (let i = 0; i < MESSAGES; i++) {
 }
 
 const udp = openNativeUdp(nativeBinding(), 0, 0, 0);
-// Messages are sent from where they lie, without copies.
+// Send messages from the buffer that they are in, without copies.
 const batch = { ...makeDatagramBatch(0, BATCH), slab };
 for (let i = 0; i < BATCH; i++) {
   batch.endpoints.set(parseEndpoint(target)!, i * ENDPOINT_SIZE);
@@ -50,7 +51,7 @@ let sent = 0;
 let failed = 0;
 while (sent < total) {
   const due = Math.min(total, Math.floor(((performance.now() - begun) / 1000) * rate));
-  // Busy-wait: a sender that sleeps sends in bursts of milliseconds.
+  // Busy-wait: a sender that sleeps wakes up milliseconds late and then sends a burst.
   if (due - sent < BATCH && due < total) continue;
   batch.count = Math.min(BATCH, due - sent);
   for (let i = 0; i < batch.count; i++, sent++) {

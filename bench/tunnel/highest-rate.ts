@@ -1,11 +1,11 @@
-/** Searches the highest rate that still works: doubles it until it fails, then bisects. */
+/** Searches for the highest rate that works: doubles the rate until it fails, then bisects. */
 
 export interface Probe {
   /** Whether the rate worked. */
   readonly good: boolean;
-  /** The throughput that arrived at this rate. */
+  /** The throughput that arrived. */
   readonly value: number;
-  /** Whether the sender reached the requested rate. If not, higher rates are meaningless. */
+  /** Whether the sender reached the requested rate. If not, higher rates need not be tried. */
   readonly reached: boolean;
 }
 
@@ -15,16 +15,16 @@ export interface Search {
   /** The highest rate. */
   readonly to: number;
   /**
-   * How often the interval between good and bad is bisected, in ratio: after 4 it is 2^(1/16), 4 %.
+   * The number of bisections of the interval between a good and a bad rate. Each takes the square
+   * root of their ratio: after 4 bisections it is 2^(1/16), which is 4 %.
    */
   readonly halvings: number;
-  /** Attempts before a rate counts as bad, so that one hiccup of the machine does not decide. */
+  /** Attempts before a rate counts as bad, so that one hiccup of the machine does not matter. */
   readonly attempts: number;
 }
 
 /**
- * @returns the highest throughput at a good rate, or 0 if no rate is good down to a sixteenth of
- * the first rate
+ * Returns the highest throughput at a good rate, or 0 if even a sixteenth of the first rate is bad.
  */
 export async function highestRate(search: Search, probe: (rate: number) => Promise<Probe>): Promise<number> {
   const { from, to, halvings, attempts } = search;
@@ -45,7 +45,7 @@ export async function highestRate(search: Search, probe: (rate: number) => Promi
     low /= 2;
     if (low < from / 16) return 0;
   }
-  // If the search began too high, the rate just above is known to be bad.
+  // If the first rate was bad, the search halved it, so twice this rate is known to be bad.
   let high = low < from ? low * 2 : 0;
   while (high === 0 && !limited && low < to) {
     const next = Math.min(low * 2, to);

@@ -1,7 +1,7 @@
 /**
- * Handshake initiations of thousands of peers, made in advance with our own Noise code, so that the
- * generator that sends them has next to nothing to do. The timestamps of each peer rise from round
- * to round, as a responder demands. No initiation is sent twice to the same daemon.
+ * Makes the handshake initiations of thousands of peers in advance with our own Noise code, so that
+ * the program that sends them has little to do. The timestamps of each peer increase from round to
+ * round, as a responder requires. No initiation is sent twice to the same daemon.
  */
 import { randomBytes } from 'node:crypto';
 import { createNativeCrypto } from '#dist/crypto/node/native.js';
@@ -27,15 +27,15 @@ export interface Initiations {
   /** The public keys of the peers. */
   readonly publicKeys: readonly Uint8Array[];
   /**
-   * Messages of INITIATION_SIZE with mac1, one round of all peers after the other. Message i has
-   * sender index i.
+   * Messages of INITIATION_SIZE bytes with mac1: all peers of the first round, then all peers of
+   * the next, and so on. Message i has sender index i.
    */
   readonly messages: Uint8Array;
 }
 
 /**
- * Nanoseconds between rounds: more than the whitening of the clock, so that every round has a later
- * timestamp.
+ * Nanoseconds between rounds. Timestamps are rounded; this is more than one rounding step, so every
+ * round has a later timestamp.
  */
 const ROUND = 100_000_000n;
 const ascii = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));

@@ -1,8 +1,8 @@
 /**
- * A program: sends the initiations in FILE to ADDRESS:PORT with at most IN_FLIGHT of them
- * unanswered, until SECONDS have passed or all are sent. Prints how many were answered, as JSON. If
- * the responder (RESPONDER: its public key in hex) demands a cookie, every later message carries
- * it.
+ * This program sends the initiations in FILE to ADDRESS:PORT, with at most IN_FLIGHT of them
+ * unanswered, until SECONDS have passed or all are sent. Prints as JSON how many were answered.
+ * RESPONDER is the responder's public key in hex: if the responder demands a cookie, every later
+ * message carries it.
  */
 import { readFileSync } from 'node:fs';
 import { ENDPOINT_SIZE, parseEndpoint } from '#dist/base/endpoint.js';
@@ -21,7 +21,7 @@ export interface InitiatorsReport {
   readonly lost: number;
   readonly cookies: number;
   readonly seconds: number;
-  /** CPU time of the generator itself. */
+  /** CPU time that this program used. */
   readonly cpuSeconds: number;
 }
 
@@ -48,7 +48,7 @@ const cookies = new CookieHolder(Buffer.from(responderHex, 'hex'));
 
 const udp = openNativeUdp(nativeBinding(), 0, 0, 0);
 const incoming = makeDatagramBatch(RANGES * RANGE, RANGES);
-// Messages are sent from where they lie, without copies.
+// Send messages from the buffer that they are in, without copies.
 const outgoing = { ...makeDatagramBatch(0, window), slab: messages };
 for (let i = 0; i < window; i++) outgoing.endpoints.set(endpoint, i * ENDPOINT_SIZE);
 

@@ -1,4 +1,4 @@
-/** The JSON report of an iperf3 transfer. */
+/** Parses the JSON report of an iperf3 transfer. */
 
 export interface Transfer {
   /** Received throughput. */
@@ -49,7 +49,7 @@ export function parseTcp(text: string, congestion: string): Transfer {
 export function parseUdp(text: string): Datagrams {
   const { end } = parse(text);
   const sent = end?.sum_sent ?? end?.sum;
-  // Older versions have one sum for both, with the receiver's loss.
+  // Older versions have one sum for both directions, with the receiver's loss.
   const received = end?.sum_received ?? end?.sum;
   if (!sent || !received) throw new Error('iperf3 did not report what was received');
   const packets = received.packets ?? 0;

@@ -1,4 +1,4 @@
-/** Transfers through a tunnel with iperf3, from left to right. */
+/** Transfers data through a tunnel with iperf3, from the left host to the right one. */
 import { readFileSync } from 'node:fs';
 import { until } from './command.ts';
 import { type Datagrams, parseTcp, parseUdp, type Transfer } from './iperf-report.ts';
@@ -7,9 +7,9 @@ import type { Lab } from './lab.ts';
 export interface TcpOptions {
   readonly seconds: number;
   readonly streams?: number;
-  /** From right to left. */
+  /** Whether to send from right to left. */
   readonly reverse?: boolean;
-  /** Seconds at the start that do not count, in which TCP finds its rate. */
+  /** Seconds at the start that do not count, because TCP is still finding its rate. */
   readonly omit?: number;
   /** The name of the congestion control in tcp(7). */
   readonly congestion?: Congestion;
@@ -28,10 +28,7 @@ interface UdpOptions {
   readonly rate: number;
 }
 
-/**
- * What a transfer needs of a tunnel: the hosts, their names, and the interfaces if there is a
- * tunnel.
- */
+/** The path of a transfer: the hosts, their addresses, and the interfaces if there is a tunnel. */
 export interface IperfPath {
   readonly lab: Lab;
   readonly left: string;
@@ -45,8 +42,8 @@ export interface Iperf {
 }
 
 /**
- * Socket buffers for datagrams: large enough, as far as the system allows, that only the tunnel
- * loses packets.
+ * The desired size of socket buffers for datagrams: large enough that only the tunnel loses
+ * packets. The system's limits may reduce it.
  */
 const WANTED_BUFFER = 2 << 20;
 
@@ -63,9 +60,9 @@ export function makeIperf({ lab, left, right, devices }: IperfPath): Iperf {
     });
   }
   /**
-   * Sets the congestion control by route, so that a connection has it from its first packet.
-   * iperf3's own option sets it on an established connection: one that began with BBR continues to
-   * be paced by its timers, whatever its congestion control is called then.
+   * Sets the congestion control on the route, so that connections use it from their first packet.
+   * iperf3's own option sets it on an established connection, and a connection that began with BBR
+   * remains paced by timers after the change.
    */
   async function setCongestion(congestion: Congestion): Promise<void> {
     const [here, there] = [devices[0]?.name ?? lab.left.cable, devices[1]?.name ?? lab.right.cable];
@@ -84,7 +81,7 @@ export function makeIperf({ lab, left, right, devices }: IperfPath): Iperf {
   };
 }
 
-/** Returns why a congestion control is unavailable here, or undefined if it is available. */
+/** Returns why the kernel cannot use a congestion control, or undefined if it can. */
 export function whyUnavailable(congestion: Congestion): string | undefined {
   const available = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').trim();
   if (available.split(' ').includes(congestion)) return undefined;

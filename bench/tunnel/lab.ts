@@ -21,7 +21,7 @@ export interface Lab {
 const CABLE_MTU = 1500;
 export const TUNNEL_MTU = 1420;
 
-/** Mounts a separate /run and creates the hosts. Works only inside (enter.ts). */
+/** Mounts a separate /run and creates the hosts. Call it only inside the namespaces (enter.ts). */
 export async function makeLab(): Promise<Lab> {
   await run(['mount', '-t', 'tmpfs', 'none', '/run']);
   const [left, right] = [await makeHost('left', 1), await makeHost('right', 2)];

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- tunnel`: compares every WireGuard found here, side by side between two
- * namespaces.
+ * `npm run bench -- tunnel`: compares all WireGuard programs found on this machine, each between
+ * two namespaces.
  */
 import { describeMachine } from '../machine.ts';
 import type { BenchOptions } from '../options.ts';
@@ -15,7 +15,7 @@ import type { Measure } from './measure.ts';
 import { MEASURES } from './measures/all.ts';
 import { carryOut, countSteps, type Plan } from './schedule.ts';
 
-/** Takes part only if named. */
+/** This contender takes part only if --contenders names it. */
 const ONLY_WHEN_NAMED = 'wireguard-ts (pure)';
 
 const CONGESTION = `TCP uses ${USUAL_CONGESTION}, Linux's default, unless a row says BBR.`;

@@ -1,6 +1,6 @@
 /**
- * The definition of a measure: figures that are taken together, and how. Each file in measures/
- * defines one.
+ * Defines a measure: a group of figures, and how to take them together. Each file in measures/
+ * defines one or more.
  */
 import type { Figure, Kind } from '../results.ts';
 import type { Contender } from './contenders.ts';
@@ -18,22 +18,22 @@ export type Taken = Readonly<Record<string, number>>;
 
 interface Common {
   readonly figures: readonly Figure[];
-  /** The kinds of contenders that it applies to. */
+  /** The kinds of contenders that the measure applies to. */
   readonly kinds: readonly Kind[];
-  /** Upper bound of runs, for measures that take long or hardly vary. */
+  /** Upper bound for the number of runs, for measures that take long or hardly vary. */
   readonly mostRuns?: number;
   /** Returns why this machine cannot take the measure, or undefined if it can. */
   unavailable?(lab: Lab): Promise<string | undefined>;
 }
 
-/** A measure that takes an open tunnel. */
+/** A measure that is given an open tunnel. */
 export interface TunnelMeasure extends Common {
   readonly needs: 'tunnel';
   /** @param wanted names of figures; others may be omitted */
   take(tunnel: Tunnel, effort: Effort, wanted: ReadonlySet<string>): Promise<Taken>;
 }
 
-/** A measure that sets up what it needs itself. */
+/** A measure that creates its own devices. */
 export interface LabMeasure extends Common {
   readonly needs: 'lab';
   take(contender: Contender, lab: Lab, effort: Effort): Promise<Taken>;

@@ -24,7 +24,7 @@ export class Namespace {
     return run(this.#inside(argv), options);
   }
 
-  /** Starts a command, whose pid is not that of a wrapper. */
+  /** Starts a command. The pid is the command's own, not a wrapper's. */
   start(argv: readonly string[], options?: RunOptions): Running {
     return start(this.#inside(argv), options);
   }

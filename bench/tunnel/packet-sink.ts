@@ -1,5 +1,5 @@
 /**
- * A program: counts the UDP datagrams of SIZE bytes that arrive at PORT, and prints the count when
+ * This program counts the UDP datagrams of SIZE bytes that arrive at PORT. It prints the count when
  * its standard input ends.
  */
 import { nativeBinding } from '#dist/io/native-binding.js';
@@ -8,7 +8,7 @@ import { DATAGRAM_LENGTH, DATAGRAM_STRIDE, makeDatagramBatch } from '#dist/packe
 
 const RANGE = 1 << 16;
 const RANGES = 64;
-/** Consecutive reads before the event loop gets its turn. */
+/** The number of consecutive reads before the event loop gets its turn. */
 const ROUNDS = 32;
 
 const [port, size] = process.argv.slice(2).map(Number) as [number, number];

@@ -1,8 +1,8 @@
 /**
- * A program: sends UDP datagrams of SIZE bytes to ADDRESS:PORT, RATE per second (0 means
- * unlimited), for SECONDS, and prints what it sent as JSON. iperf3 needs a system call per datagram
- * and is soon busier than the tunnel. This program sends 64 datagrams per system call, each a
- * packet of its own, without segmentation offload.
+ * This program sends UDP datagrams of SIZE bytes to ADDRESS:PORT, RATE per second (0 means
+ * unlimited), for SECONDS, and prints as JSON how many it sent. iperf3 needs one system call per
+ * datagram, so it reaches its limit before the tunnel does. This program sends 64 datagrams per
+ * system call, each as a separate packet, without segmentation offload.
  */
 import { ENDPOINT_SIZE, parseEndpoint } from '#dist/base/endpoint.js';
 import { nativeBinding } from '#dist/io/native-binding.js';
@@ -15,7 +15,7 @@ export interface SourceReport {
 }
 
 const BURST = 64;
-/** Milliseconds between looks at the clock. */
+/** Milliseconds between checks of the clock. */
 const PAUSE_MS = 0.2;
 
 const [target, sizeText, rateText, secondsText] = process.argv.slice(2) as [string, string, string, string];

@@ -1,4 +1,4 @@
-/** Small packets through a tunnel, from our own source to our own sink. */
+/** Sends small packets through a tunnel, from our own source to our own sink. */
 import { fileURLToPath } from 'node:url';
 import { sleep, until } from './command.ts';
 import type { SourceReport } from './packet-source.ts';

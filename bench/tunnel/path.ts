@@ -1,25 +1,24 @@
-/**
- * Impairments of the path between the hosts: delay or loss. Each one is undone after its action.
- */
+/** Adds delay or loss to the path between the hosts while an action runs. */
 import { fileURLToPath } from 'node:url';
 import { during, until } from './command.ts';
 import { PORT } from './contender-device.ts';
 import type { Host, Lab } from './lab.ts';
 
 const RELAY = fileURLToPath(new URL('delay-relay.js', import.meta.url));
-/** Packets in flight on a path with a delay. */
+/** The most packets in flight on a path with a delay. */
 const NETEM_LIMIT = 100_000;
 /**
- * Buffer limits as a host far from its peers sets them. Otherwise the window would be the limit.
+ * Buffer limits that suit a host far from its peers. With the default limits, TCP's window would be
+ * the limit.
  */
 const WINDOWS = ['rmem', 'wmem'].map(which => `net.ipv4.tcp_${which}=4096 131072 67108864`);
 const FILTER = 'bench_loss';
-/** The largest number of segments that a veth takes at once. */
+/** The most segments that a veth accepts in one packet. */
 const ALL_SEGMENTS = 65_535;
 
 /**
- * Runs `action` on a path with this much more delay in each direction. @param action receives the
- * hosts with their addresses on that path
+ * Runs `action` on a path with this much additional delay in each direction. @param action receives
+ * the hosts with their addresses on that path
  */
 export async function delayed<T>(lab: Lab, milliseconds: number, action: (lab: Lab) => Promise<T>): Promise<T> {
   const hosts = [lab.left, lab.right];
@@ -35,7 +34,7 @@ export async function delayed<T>(lab: Lab, milliseconds: number, action: (lab: L
   }
 }
 
-/** Runs `action` on a second cable of our own, made by delay-relay.ts. */
+/** Runs `action` on a second cable, which delay-relay.ts provides. */
 function beside<T>(lab: Lab, milliseconds: number, action: (lab: Lab) => Promise<T>): Promise<T> {
   const slow = { left: slowEnd(lab.left), right: slowEnd(lab.right) };
   const argv = [process.execPath, RELAY, lab.left.namespace.name, lab.right.namespace.name, String(milliseconds)];
@@ -52,18 +51,18 @@ function beside<T>(lab: Lab, milliseconds: number, action: (lab: Lab) => Promise
   });
 }
 
-/** Returns the host with its end of the slow cable. */
+/** Returns the host with its address and interface on the slow cable. */
 function slowEnd(host: Host): Host {
   return { ...host, outer: host.outer.replace(/\.\d+\.(\d+)$/, '.101.$1'), cable: `slow-${host.namespace.name}` };
 }
 
 /**
- * Runs `action` on a path that drops this share of all datagrams to PORT, individually, in each
- * direction.
+ * Runs `action` while this share of the datagrams to PORT is dropped in each direction, each
+ * datagram independently.
  */
 export async function lossy<T>(lab: Lab, share: number, action: () => Promise<T>): Promise<T> {
   const hosts = [lab.left, lab.right];
-  // Without super-packets, which would be lost as a whole: each datagram has its own chance.
+  // Forbid super-packets, which would be lost as a whole, so that each datagram has its own chance.
   for (const { namespace, cable } of hosts) await namespace.ip(`link set ${cable} gso_max_segs 1`);
   for (const { namespace } of hosts) await namespace.run(['nft', '-f', '-'], { input: rules(share) });
   try {
@@ -76,7 +75,7 @@ export async function lossy<T>(lab: Lab, share: number, action: () => Promise<T>
   }
 }
 
-/** Returns why loss cannot be simulated here, or undefined if it can. */
+/** Returns why this machine cannot simulate loss, or undefined if it can. */
 export async function whyNoLoss({ left }: Lab): Promise<string | undefined> {
   try {
     await left.namespace.run(['nft', '-f', '-'], { input: rules(0) });

@@ -1,4 +1,4 @@
-/** Configuration files with thousands of peers for one device. */
+/** Writes configuration files with thousands of peers for one device. */
 import { randomBytes } from 'node:crypto';
 import { formatKeyBase64 } from '#dist/base/key.js';
 
@@ -9,14 +9,14 @@ export interface ManyPeers {
 }
 
 /**
- * Returns peers that never answer, with three allowed-ips each, at addresses of 198.18.0.0/15 (for
- * benchmarks, RFC 2544).
+ * Returns peers that never answer, each with three allowed-ips. Their endpoints are in
+ * 198.18.0.0/15, which RFC 2544 reserves for benchmarks.
  */
 export function silentPeers(count: number, keepalive: number, port: number): ManyPeers {
   const sections: string[] = [];
   for (let i = 0; i < count; i++) {
     const [high, low] = [i >> 8, i & 255];
-    // Any 32 bytes are a point of the curve or of its twist.
+    // Any 32 bytes are valid: a point of the curve or of its twist.
     const key = formatKeyBase64(Uint8Array.from(randomBytes(32)));
     const networks = [
       `10.${64 + (high >> 8)}.${high & 255}.${low}/32`,
@@ -30,7 +30,7 @@ export function silentPeers(count: number, keepalive: number, port: number): Man
   return { count, text: sections.join('\n') };
 }
 
-/** Returns peers that initiate: only keys and an address, no endpoints. */
+/** Returns peers that only initiate: they have a key and an address, but no endpoint. */
 export function initiatingPeers(publicKeys: readonly Uint8Array[]): ManyPeers {
   const sections = publicKeys.map(
     (key, i) => `[Peer]\nPublicKey = ${formatKeyBase64(key)}\nAllowedIPs = 10.64.${i >> 8}.${i & 255}/32\n`,

@@ -1,4 +1,4 @@
-/** Round-trip times, measured with ping(8). */
+/** Measures round-trip times with ping(8). */
 import type { Namespace } from './namespace.ts';
 
 export interface PingOptions {
@@ -13,7 +13,7 @@ export interface Pings {
   readonly times: readonly number[];
 }
 
-/** Rejects if no answer arrives at all. */
+/** Rejects if no ping is answered. */
 export async function ping(namespace: Namespace, address: string, { count, interval }: PingOptions): Promise<Pings> {
   const running = namespace.start(['ping', '-n', '-c', String(count), '-i', String(interval), '-W', '2', address]);
   const timer = setTimeout(() => void running.stop(), count * interval * 1000 + 20_000);

@@ -1,6 +1,6 @@
 /**
- * The order of measurements: contenders are interleaved run by run, so that a slow minute of the
- * machine affects all of them.
+ * Carries out the measurements. Each run of a measure takes all contenders in turn, so that a slow
+ * minute of the machine affects all of them.
  */
 import type { Progress } from '../progress.ts';
 import type { Contender } from './contenders.ts';
@@ -56,7 +56,7 @@ export async function carryOut(plan: Plan, progress: Progress): Promise<Measured
   return { values, failures: failures.lines() };
 }
 
-/** Failure messages, each listed once with its count. */
+/** Collects failure messages, and lists each once with its count. */
 class Failures {
   readonly #counts = new Map<string, number>();
 
@@ -69,7 +69,7 @@ class Failures {
   }
 }
 
-/** Returns all cells, filled with null. */
+/** Returns a table of cells, all filled with null. */
 function emptyValues(plan: Plan): Measured['values'] {
   const values: Measured['values'] = {};
   for (const measure of plan.measures)
@@ -85,8 +85,8 @@ function emptyValues(plan: Plan): Measured['values'] {
 }
 
 /**
- * @returns an error message if the measure fails, because one contender's failure must not end the
- * run of the others
+ * Takes a measure. @returns an error message if it fails, so that one contender's failure does not
+ * end the whole run
  */
 async function attempt(plan: Plan, measure: Measure, contender: Contender): Promise<Taken | string> {
   try {

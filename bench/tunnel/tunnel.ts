@@ -1,6 +1,6 @@
 /**
- * A tunnel between the two hosts, both ends the same program, configured and warmed up; or the bare
- * cable in its place.
+ * Opens a tunnel between the two hosts, with the same program at both ends, configured and warmed
+ * up; or the cable without a tunnel.
  */
 import { writeFileSync } from 'node:fs';
 import { formatKeyBase64 } from '#dist/base/key.js';
@@ -12,17 +12,17 @@ import type { Lab } from './lab.ts';
 import { ping } from './ping.ts';
 
 /**
- * Seconds of TCP before any measurement, the same for all contenders: code that is compiled at run
- * time is compiled then.
+ * Seconds of TCP before any measurement, the same for all contenders, so that code that is compiled
+ * at run time is compiled before it is measured.
  */
 const WARM_UP_S = 1;
 
 export class Tunnel {
   readonly lab: Lab;
   readonly contender: Contender;
-  /** Left and right; empty without a tunnel. */
+  /** The left and the right device; empty without a tunnel. */
   readonly devices: readonly Device[];
-  /** The address of the right host as the left one sees it, and the reverse. */
+  /** The address at which the left host reaches the right one, and the reverse. */
   readonly right: string;
   readonly left: string;
 

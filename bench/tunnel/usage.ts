@@ -1,7 +1,7 @@
-/** CPU time and memory of processes, from /proc. */
+/** Reads CPU time and memory of processes from /proc. */
 import { readFileSync } from 'node:fs';
 
-/** USER_HZ, the unit of /proc/PID/stat and /proc/stat: 100 on every Linux of today. */
+/** USER_HZ, the unit of /proc/PID/stat and /proc/stat: 100 on every current Linux. */
 const TICKS_PER_SECOND = 100;
 
 /** Returns the seconds of user and system time that the processes used so far, in total. */
@@ -19,8 +19,8 @@ export function cpuSeconds(pids: readonly number[]): number {
 }
 
 /**
- * Returns the seconds that the CPUs of this machine were busy. When the kernel does the work, there
- * is no process to measure.
+ * Returns the seconds that the CPUs of this machine were busy. Needed if the kernel does the work,
+ * because then there is no process to measure.
  */
 export function machineCpuSeconds(): number {
   const [, ...fields] = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!.split(/ +/);

@@ -1,4 +1,4 @@
-/** Every measure, in the order of the table. */
+/** Lists every measure, in the order of the table. */
 import type { Measure } from '../measure.ts';
 import { datagrams } from './datagrams.ts';
 import { flood } from './flood.ts';

@@ -1,6 +1,6 @@
 /**
- * UDP with 1300 bytes per datagram: the highest rate with less than one per cent loss, and the
- * throughput that survives a flood.
+ * Measures UDP with 1300 bytes per datagram: the highest rate with less than one per cent loss, and
+ * the throughput that arrives when the sender has no rate limit.
  */
 import { highestRate } from '../highest-rate.ts';
 import { makeIperf } from '../iperf.ts';
@@ -11,7 +11,7 @@ const LOSS = 0.01;
 /** Bits per second. */
 const FROM = 200e6;
 const TO = 25.6e9;
-/** A sender below this share of the requested rate is at its own limit. */
+/** A sender that reaches less than this share of the requested rate is at its own limit. */
 const REACHED = 0.93;
 
 export const datagrams: TunnelMeasure = {

@@ -1,6 +1,6 @@
 /**
- * What a flood of handshake initiations does to an open tunnel: valid mac1, forged sources, more
- * per second than any responder can process.
+ * Measures an open tunnel during a flood of handshake initiations: they have a valid mac1 and
+ * forged sources, and arrive faster than any responder can process them.
  */
 import { fileURLToPath } from 'node:url';
 import { median } from '../../statistics.ts';
@@ -11,7 +11,7 @@ import { TUNNELS, type TunnelMeasure } from '../measure.ts';
 import { ping } from '../ping.ts';
 
 const RATE = 100_000;
-/** Milliseconds until the flood has begun and is answered with cookies. */
+/** Milliseconds until the flood has begun and the responder answers it with cookies. */
 const RAMP_MS = 500;
 const INTERVAL_S = 0.02;
 const FLOODER = fileURLToPath(new URL('../flooder.js', import.meta.url));
@@ -34,7 +34,7 @@ export const flood: TunnelMeasure = {
     try {
       const argv = [process.execPath, FLOODER, `${right.outer}:${PORT}`, key, String(RATE), String(seconds + 1)];
       const flooding = left.namespace.run(argv);
-      // Awaited below; until then a rejection must not count as unhandled.
+      // Awaited below. Until then, a rejection must not count as unhandled.
       flooding.catch(() => {});
       await sleep(RAMP_MS);
       const count = Math.round((seconds * 1000 - RAMP_MS) / (INTERVAL_S * 1000));

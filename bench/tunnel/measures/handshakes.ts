@@ -1,6 +1,6 @@
 /**
- * Handshakes per second that a responder answers: thousands of initiators with few messages in
- * flight, below the threshold of load.
+ * Measures how many handshakes per second a responder answers: thousands of initiators, with few
+ * enough messages in flight that the responder is not under load.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -15,13 +15,16 @@ const PEERS = 4000;
 const ROUNDS = 10;
 const QUICK_ROUNDS = 3;
 /**
- * Below the threshold of load, which is an eighth of the kernel's queue of 512; wireguard-go's is
- * the same.
+ * The most messages in flight: below the thresholds of load, which are 512 queued handshakes in the
+ * kernel (an eighth of its queue) and 128 in wireguard-go.
  */
 const IN_FLIGHT = 64;
-/** With more loss than this the measurement is not valid. */
+/** If a larger share of the messages is lost, the measurement is not valid. */
 const LOSS = 0.05;
-/** With a busier generator than this, the generator is what is measured. */
+/**
+ * If the generator uses a larger share of a core, it is the limit, and the measurement is not
+ * valid.
+ */
 const BUSY = 0.7;
 const GENERATOR = fileURLToPath(new URL('../initiators.js', import.meta.url));
 const [PEERS_FILE, KEY_FILE, MESSAGES_FILE] = ['/run/callers.conf', '/run/responder-key', '/run/initiations'];
@@ -58,7 +61,7 @@ export const handshakes: LabMeasure = {
   },
 };
 
-/** Prepares the files once: every daemon is new and has seen no initiation. */
+/** Prepares the files once for all daemons: each daemon is new and has not seen the initiations. */
 function prepare(rounds: number): Initiations {
   const made = makeInitiations(PEERS, rounds);
   writeFileSync(PEERS_FILE, initiatingPeers(made.publicKeys).text);

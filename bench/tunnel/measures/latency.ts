@@ -1,11 +1,11 @@
-/** Round trips of a ping: on an idle tunnel, and beside a TCP stream. */
+/** Measures the round-trip time of pings: on an idle tunnel, and beside a TCP stream. */
 import { median, percentile } from '../../statistics.ts';
 import { sleep } from '../command.ts';
 import { makeIperf } from '../iperf.ts';
 import { ALL_KINDS, type TunnelMeasure } from '../measure.ts';
 import { ping } from '../ping.ts';
 
-/** Seconds between two pings: long enough that no code path is still warm from the previous one. */
+/** Seconds between two pings: so long that the code that handles a ping is no longer warm. */
 const IDLE_INTERVAL_S = 0.01;
 const LOADED_INTERVAL_S = 0.02;
 /** Milliseconds until a stream has found its rate. */
@@ -40,7 +40,7 @@ export const latency: TunnelMeasure = {
     const taken = { ping: median(idle.times), 'ping-p99': percentile(idle.times, 99) };
     if (!wanted.has('ping-loaded') && !wanted.has('ping-loaded-p99')) return taken;
     const load = makeIperf(tunnel).tcp({ seconds: seconds + 1 });
-    // Awaited below; until then a rejection must not count as unhandled.
+    // Awaited below. Until then, a rejection must not count as unhandled.
     load.catch(() => {});
     await sleep(RAMP_MS);
     const count = Math.round((seconds * 1000 - RAMP_MS) / (LOADED_INTERVAL_S * 1000));

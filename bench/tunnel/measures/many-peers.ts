@@ -1,6 +1,6 @@
 /**
- * Five thousand peers that never answer: the time to configure and to list them, their memory, and
- * their CPU time while all are being retried.
+ * Measures five thousand peers that never answer: the time to configure and list them, their
+ * memory, and the CPU time used while the program tries to reach all of them.
  */
 import { writeFileSync } from 'node:fs';
 import { formatKeyBase64 } from '#dist/base/key.js';
@@ -15,9 +15,11 @@ const PEERS = 5000;
 const KEEPALIVE = 25;
 /** The network of the peers' endpoints: routed to the other host, which drops everything. */
 const PEER_NETWORK = '198.18.0.0/15';
-/** Seconds until all peers are being retried: boringtun begins when the first keepalive is due. */
+/**
+ * Seconds until handshakes with all peers are tried: boringtun starts at the first due keepalive.
+ */
 const SETTLE_S = 30;
-/** Seconds of observation: after 90 s a program may give up for a while. */
+/** Seconds of measurement. A program may stop trying for a while 90 s after it began. */
 const WATCH_S = 30;
 const FILE = '/run/peers.conf';
 const KEY_FILE = '/run/private-key';

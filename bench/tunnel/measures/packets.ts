@@ -1,6 +1,6 @@
 /**
- * UDP with 64 bytes per datagram, where the packet rate is the cost: the highest rate with less
- * than one per cent loss, and the rate that survives a flood.
+ * Measures UDP with 64 bytes per datagram, where the cost is per packet: the highest rate with less
+ * than one per cent loss, and the rate that arrives when the sender has no rate limit.
  */
 import { highestRate } from '../highest-rate.ts';
 import { ALL_KINDS, type TunnelMeasure } from '../measure.ts';

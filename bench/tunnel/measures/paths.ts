@@ -1,4 +1,4 @@
-/** One TCP stream over a path that is worse than a cable: distant or lossy. */
+/** Measures one TCP stream over a path with a delay or with loss. */
 import { type Congestion, makeIperf, USUAL_CONGESTION, whyUnavailable } from '../iperf.ts';
 import { ALL_KINDS, type LabMeasure, type Taken, TUNNELS, type TunnelMeasure } from '../measure.ts';
 import { delayed, lossy, whyNoLoss } from '../path.ts';
@@ -7,7 +7,7 @@ import { Tunnel } from '../tunnel.ts';
 /** Milliseconds in each direction. */
 const DELAY_MS = 5;
 const LOSS = 0.01;
-/** Seconds until the window has grown. */
+/** Seconds until TCP's window has grown. */
 const OMIT_S = 1;
 
 export const distance: LabMeasure = {
@@ -37,8 +37,8 @@ export const distance: LabMeasure = {
 export const loss: TunnelMeasure = lossBy(USUAL_CONGESTION);
 
 /**
- * BBR does not read a lost packet as congestion: with BBR the tunnel is the limit, with CUBIC the
- * round-trip time is.
+ * BBR does not treat a lost packet as congestion. So with BBR the tunnel is the limit; with CUBIC,
+ * the round-trip time is.
  */
 export const lossBbr: TunnelMeasure = {
   ...lossBy('bbr'),

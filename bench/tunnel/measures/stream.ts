@@ -1,4 +1,4 @@
-/** One TCP stream and its cost: CPU time per gigabit, and memory. */
+/** Measures one TCP stream and its cost: CPU time per gigabit, and memory. */
 import { makeIperf } from '../iperf.ts';
 import { ALL_KINDS, type TunnelMeasure } from '../measure.ts';
 import { cpuSeconds, machineCpuSeconds, memory } from '../usage.ts';

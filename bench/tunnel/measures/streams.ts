@@ -1,6 +1,6 @@
 /**
- * TCP in the other direction, and several streams at once; and both with BBR, which sends by timers
- * instead of by acknowledgements.
+ * Measures TCP in the other direction and several streams at once, each also with BBR, which sends
+ * by timers instead of by acknowledgements.
  */
 import { makeIperf, type TcpOptions, whyUnavailable } from '../iperf.ts';
 import { ALL_KINDS, type Taken, type TunnelMeasure } from '../measure.ts';
