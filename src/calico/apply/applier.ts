@@ -1,9 +1,10 @@
 /**
- * Reconciles this node with the plan: the entry point of src/calico/apply. Calls are serialized.
- * Nothing throws: failures are part of the result, and the next call continues from there.
+ * Reconciles this node with the plan. This class is the entry point of src/calico/apply. Calls are
+ * serialized. The methods that return an AppliedState never reject: failures are part of the result,
+ * and the next call continues from there.
  *
- * The agent decides when to call: for each new plan; and with `full` at the start, at every resync
- * interval, after a failure, and when `watch` reports a foreign change.
+ * The agent decides when to call `apply`: for each new plan, and with `full` at the start, at every
+ * resync interval, after a failure, and when `watch` reports a foreign change.
  */
 
 import type { Family } from '../../base/family.ts';
@@ -16,14 +17,16 @@ import { isOwnTable } from './routing/routes.ts';
 import { type AppliedTunnel, Tunnel } from './tunnel.ts';
 
 export interface AppliedState {
-  /** The desired tunnels, and undesired ones that could not be removed. */
+  /** The desired tunnels, and the undesired ones that could not be removed. */
   readonly tunnels: PerFamily<AppliedTunnel>;
   /** Number of changes made: 0 if the node had already converged. */
   readonly changes: number;
 }
 
 export interface ApplierOptions {
-  /** What we own where no record exists: a family that was never on. */
+  /**
+   * What the agent owns in a family for which no record exists, because the family was never on.
+   */
   readonly owned: PerFamily<Owned>;
 }
 
@@ -42,8 +45,9 @@ export class Applier {
   }
 
   /**
-   * @param full reads the node's actual state; without it, only differences to the last plan are
-   * applied
+   * Applies a plan.
+   * @param full reads the node's actual state first; otherwise, only the differences from the last
+   * plan are applied
    */
   apply(desired: Desired, { full = false }: { readonly full?: boolean } = {}): Promise<AppliedState> {
     return this.#serialize(() => {
@@ -52,15 +56,16 @@ export class Applier {
     });
   }
 
-  /** Applies the last plan again, repairing foreign changes. */
+  /** Applies the last plan again, which repairs foreign changes. */
   resync(): Promise<AppliedState> {
     return this.#serialize(() => this.#apply(this.#last, true));
   }
 
   /**
-   * Begins a handshake with each peer that may have lost its session with us, in batches that let
-   * other calls run in between. Rejects with the device's error.
-   * @param random 0 to 1: the peer to start with, so that many nodes do not all begin with the same
+   * Begins a handshake with each peer that may have lost its session with us. Works in batches;
+   * other calls may run between two batches. Rejects with the device's error.
+   * @param random from 0 to 1: selects the first peer, so that many nodes do not all begin with the
+   * same one
    * @param shouldContinue is called before each batch
    */
   async refreshHandshakes(
@@ -150,7 +155,7 @@ export class Applier {
       if (isOwnTable(own.table)) this.#record(family, distinct([...recorded, own]));
       const others = recorded.filter(each => !sameOwned(each, own));
       const state = await this.#tunnels[family].apply(context, wanted, others, full);
-      // Without an error, the removal of the others is complete too.
+      // Without an error, the resources in `others` were removed too.
       if (!state.error) this.#record(family, [own]);
       return state;
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Ports to the machine that applying a plan needs. The agent connects real adapters; tests use a
- * machine in memory.
+ * The ports through which a plan is applied to the machine. The agent connects real adapters; tests
+ * use a machine in memory.
  */
 import type { Family } from '../../base/family.ts';
 import type { Network } from '../../netlink/network.ts';
@@ -29,8 +29,8 @@ export interface Tables {
   replace(table: NfTable): Promise<void>;
   remove(table: TableName): Promise<void>;
   /**
-   * Returns a fingerprint that is equal while the table is unchanged; undefined if it does not
-   * exist.
+   * Returns a fingerprint that stays equal while the table is unchanged, or undefined if the table
+   * does not exist.
    */
   read(table: TableName, sets: readonly string[]): Promise<string | undefined>;
 }
@@ -47,23 +47,23 @@ export interface Sysctls {
 
 /** Private keys, one per family. The caller erases each key it receives. */
 export interface Keys {
-  /** Returns undefined if no key is stored. @throws Error that names the file, if it is unusable */
+  /** Returns the key, or undefined if no key is stored. @throws Error naming an unusable file */
   load(family: Family): Uint8Array | undefined;
-  /** Stores a key. It is on disk when this returns. */
+  /** Stores a key. The key is on disk when this method returns. */
   save(family: Family, key: Uint8Array): void;
   /** Returns a new, clamped key. */
   generate(): Uint8Array;
 }
 
-/** What we own on a machine: the interface of this name, and every route in this table. */
+/** What we own on a machine: the interface with this name, and every route in this table. */
 export interface Owned {
   readonly interfaceName: string;
   readonly table: number;
 }
 
 /**
- * Records of what we own, kept across restarts because the configured names may change. An entry is
- * written before its resources are created, and removed after they are gone.
+ * Records what we own. The records are kept across restarts, because the configured names may
+ * change. An entry is written before its resources are created, and removed after they are gone.
  */
 export interface Records {
   read(): PerFamily<readonly Owned[]>;

@@ -1,10 +1,10 @@
 /**
- * The tunnel of one family on this node: brings it up, keeps it as planned, or removes it, in the
- * order of docs/reference/calico-felix.md#order-and-resync. The seal and the unreachable routes are
- * in place before any packet may flow; the rule is added last and removed first.
+ * Manages the tunnel of one family on this node: brings it up, keeps it as planned, or removes it,
+ * in the order of docs/reference/calico-felix.md#order-and-resync. The seal and the unreachable
+ * routes are in place before any packet may flow. The rule is added last and removed first.
  *
- * Applied state is remembered, so that a new plan costs only its difference. After a failure
- * nothing is assumed: the next call reads everything again.
+ * The applied state is remembered, so that a new plan only costs its difference. After a failure,
+ * no state is assumed: the next call reads everything again.
  */
 
 import { formatAddress } from '../../base/address.ts';
@@ -28,15 +28,15 @@ type Step = 'plan' | 'record' | 'cleanup' | 'sysctl' | 'firewall' | 'link' | 'ad
 
 export interface AppliedTunnel {
   /**
-   * Packets may flow, so the key may be published. Stays true after a failure while the previous
-   * tunnel still runs.
+   * Whether packets may flow, so that the key may be published. Stays true after a failure while
+   * the previous tunnel still runs.
    */
   readonly ready: boolean;
   readonly interfaceName: string;
   readonly backend?: DeviceKind;
-  /** Base64. */
+  /** The device's public key in base64. */
   readonly publicKey?: string;
-  /** The step that failed; all steps before it are done. */
+  /** The step that failed. All steps before it are complete. */
   readonly error?: { readonly step: Step; readonly message: string };
 }
 
@@ -50,7 +50,7 @@ interface AppliedRecord {
 
 export class Tunnel {
   /**
-   * The tunnel as last applied; undefined after a failure, so that the next call reads everything.
+   * The tunnel as last applied. Undefined after a failure, so that the next call reads everything.
    */
   #applied: AppliedRecord | undefined;
   /** The firewall table as last set, and its fingerprint. */
@@ -66,8 +66,9 @@ export class Tunnel {
   }
 
   /**
-   * Never throws: failures are in the result.
-   * @param full reads the kernel's state instead of trusting what was applied
+   * Applies the desired tunnel. Never throws: failures are in the result.
+   * @param others what we own under other names; it is removed
+   * @param full reads the kernel's state instead of trusting the remembered one
    */
   async apply(
     context: ApplyContext,
@@ -134,7 +135,7 @@ export class Tunnel {
     }
   }
 
-  /** Removes the tunnel. Idempotent. @returns the failure, if any */
+  /** Removes the tunnel. Idempotent. @returns the failure, or undefined */
   async withdraw(context: ApplyContext, owned: readonly Owned[], full: boolean): Promise<AppliedTunnel['error']> {
     if (this.#isWithdrawn && !full) return undefined;
     this.#applied = undefined;
@@ -157,8 +158,8 @@ export class Tunnel {
   }
 
   /**
-   * Returns the peers that may have lost their session with us (fresh-handshakes.ts); none while no
-   * tunnel runs.
+   * Returns the peers that may have lost their session with us (fresh-handshakes.ts). Returns an
+   * empty list while no tunnel runs.
    */
   async peersToRefresh({ host }: ApplyContext, request: HandshakeRefresh): Promise<readonly DesiredPeer[]> {
     const running = this.#running;
@@ -168,7 +169,7 @@ export class Tunnel {
     return peersToRefresh(running.tunnel, status?.peers ?? [], request, running.backend, host.wallTime());
   }
 
-  /** Begins handshakes with those of these peers that the plan still contains unchanged. */
+  /** Begins handshakes with those given peers that the current plan still contains unchanged. */
   async refreshHandshakes(context: ApplyContext, peers: readonly DesiredPeer[]): Promise<void> {
     const running = this.#running;
     if (!running) return;
@@ -179,7 +180,7 @@ export class Tunnel {
 
   /**
    * Seals the new and the previously sealed prefixes before any other step.
-   * @param reread whether another program may have changed the table
+   * @param reread true if another program may have changed the table
    */
   async #seal(context: ApplyContext, tunnel: DesiredTunnel, reread: boolean): Promise<void> {
     const { sealed } = tunnel.firewall;
@@ -210,17 +211,17 @@ export class Tunnel {
   }
 }
 
-/** Rejects settings that would make us own what belongs to the system. */
+/** Rejects settings with which the agent would take over resources of the system. */
 function validate({ interfaceName, table, mark, rulePriority, mtu }: DesiredTunnel): void {
-  const bad = (what: string, fix: string): Error => codedError('EINVAL', `${what} cannot be: ${fix}`);
+  const bad = (what: string, fix: string): Error => codedError('EINVAL', `${what} cannot be used: ${fix}`);
   if (!isInterfaceName(interfaceName))
-    throw bad(`interface name ${JSON.stringify(interfaceName)}`, 'take 1 to 15 characters, no slash, colon or space');
+    throw bad(`interface name ${JSON.stringify(interfaceName)}`, 'choose 1 to 15 characters, no slash, colon or space');
   if (!isOwnTable(table))
-    throw bad(`route table ${table}`, 'take one that no other program uses, not 0 and not 253 to 255');
+    throw bad(`route table ${table}`, 'choose one that no other program uses, not 0 and not 253 to 255');
   if (!(mark > 0))
-    throw bad(`mark ${mark}`, 'take one with a bit set, or the tunnel would route its own datagrams into itself');
-  if (!(rulePriority > 0)) throw bad(`rule priority ${rulePriority}`, "take one from 1 on: 0 is the local table's");
-  if (!(mtu > 0)) throw bad(`MTU ${mtu}`, 'take one above 0');
+    throw bad(`mark ${mark}`, 'choose one with a bit set, or the tunnel would route its own datagrams into itself');
+  if (!(rulePriority > 0)) throw bad(`rule priority ${rulePriority}`, "choose 1 or more: 0 is the local table's");
+  if (!(mtu > 0)) throw bad(`MTU ${mtu}`, 'choose one above 0');
 }
 
 function sameAddress(a: DesiredTunnel, b: DesiredTunnel): boolean {

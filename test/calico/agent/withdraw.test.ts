@@ -95,11 +95,11 @@ test('something that cannot be removed: 1, and it is named', async () => {
 
 test('an unreadable key file does not keep the rest from being removed', async () => {
   const key = (): never => {
-    throw new Error('private-key is no private key');
+    throw new Error('private-key does not contain a private key');
   };
   const { status, log, warnings } = await withdraw({ key, own: { [KEY_ANNOTATION[4]]: keyText(1) } });
   expect(log).toContain('apply');
-  expect(warnings.join()).toMatch(/private-key is no private key/);
+  expect(warnings.join()).toMatch(/private-key does not contain a private key/);
   // Without the key file, nothing tells whether the key is ours.
   expect(status).toBe(0);
 });

@@ -1,6 +1,6 @@
 /**
- * The tunnel's own address (docs/reference/calico-felix.md#address): exactly one, as /32 or /128.
- * Ignores IPv6 link-local addresses, which the kernel assigns to a TUN by itself.
+ * Keeps exactly one address on the tunnel, as /32 or /128 (docs/reference/calico-felix.md#address).
+ * Ignores IPv6 link-local addresses, because the kernel itself assigns one to a TUN.
  */
 import { formatAddress } from '../../../base/address.ts';
 import { ADDRESS_FLAG, type InterfaceAddress } from '../../../netlink/addresses.ts';
@@ -11,10 +11,9 @@ import type { ApplyContext } from '../ports.ts';
 
 /**
  * Sets the address and removes all others.
- * @param beforeLastRemoved is awaited before the last IPv4 address is removed: the kernel then
- * removes
- *   the link's routes from every table, and other routes would match instead
- * @returns whether the link was without an IPv4 address for a moment
+ * @param beforeLastRemoved is awaited before the last IPv4 address is removed. That removal makes
+ * the kernel delete the link's routes from every table, and other routes would then match.
+ * @returns true if the link was without an IPv4 address for a moment
  */
 export async function ensureAddress(
   context: ApplyContext,
@@ -38,7 +37,7 @@ export async function ensureAddress(
     }
     await remove(context, link, one);
   };
-  // IPv6 rejects the same address with another length, so remove a wrong one first.
+  // IPv6 rejects the same address with another prefix length, so remove the wrong one first.
   for (const one of existing) if (one !== right && formatAddress(one.address) === wanted) await removeOne(one);
   if (address && !right) {
     context.recordChange(`address ${wanted}/${bits}: added to ${link.name}`);

@@ -1,8 +1,8 @@
 /**
- * The WireGuard device (docs/reference/calico-felix.md#private-key, #device, #peer-settings):
- * private key, port, mark and peers. Only differences are configured, so that the sessions of all
- * other peers, and of peers that only get another prefix, live on. A peer that roamed is set back
- * to its planned endpoint.
+ * Configures the WireGuard device (docs/reference/calico-felix.md#private-key, #device,
+ * #peer-settings): private key, port, mark and peers. Only differences are configured. The sessions
+ * of unchanged peers, and of peers that only get another prefix, therefore continue. A peer that
+ * roamed is set back to its planned endpoint.
  */
 
 import { copySecret, sameBytes } from '../../../base/bytes.ts';
@@ -25,8 +25,8 @@ import type { ApplyContext } from '../ports.ts';
 const LONGEST_KEEPALIVE_S = 65_535;
 
 /**
- * Reads the device and configures its differences to the plan.
- * @returns the public key in base64
+ * Reads the device and configures what differs from the plan.
+ * @returns the device's public key in base64
  */
 export async function ensureDevice(context: ApplyContext, tunnel: DesiredTunnel, backend: DeviceKind): Promise<string> {
   const status = await read(context, tunnel.interfaceName);
@@ -48,7 +48,7 @@ export async function ensureDevice(context: ApplyContext, tunnel: DesiredTunnel,
   throw codedError('EPROTO', `${tunnel.interfaceName} accepted a private key but reports none: restart its process`);
 }
 
-/** Applies the difference to the tunnel configured before, without reading the device. */
+/** Configures what differs from the tunnel configured before, without reading the device. */
 export async function updateDevice(
   context: ApplyContext,
   before: DesiredTunnel,
@@ -82,8 +82,8 @@ export function samePeer(a: DesiredPeer, b: DesiredPeer | undefined): boolean {
 }
 
 /**
- * Returns our stored key; else the device's, so that a lost file does not change the key; else a
- * new one.
+ * Returns our stored key. If none is stored, takes the device's key, so that the loss of the file
+ * does not change the key. If the device has no key either, generates one.
  */
 function privateKey(
   { host, family, recordChange }: ApplyContext,
@@ -99,9 +99,9 @@ function privateKey(
 }
 
 /**
- * Begins a handshake with each peer at once. Peers with a session to the previous device would
- * otherwise send into it for 15 s, until they miss a reply. Switching on a keepalive is the only
- * way to request a handshake from every backend.
+ * Begins a handshake with each of these peers at once. A peer that had a session with the previous
+ * device would otherwise keep using that session for 15 s, until it misses a reply. Every backend
+ * begins a handshake when a keepalive is switched on; no other request works with all of them.
  */
 async function forceHandshakes({ host }: ApplyContext, name: string, peers: readonly PeerConfig[]): Promise<void> {
   const withoutKeepalive = peers.filter(({ remove, persistentKeepalive }) => !remove && !persistentKeepalive);
@@ -152,8 +152,9 @@ function peerStatus(peer: DesiredPeer): PeerStatus {
 }
 
 /**
- * Userspace devices replace a prefix list within one request; the kernel sends packets during the
- * request.
+ * Returns whether to remove allowed IPs one by one instead of replacing a peer's list. The kernel
+ * sends packets while it carries out a request, so a list must not be empty in between. Userspace
+ * devices replace the list at once.
  */
 function removesPrefixes(backend: DeviceKind): boolean {
   return backend === 'kernel';

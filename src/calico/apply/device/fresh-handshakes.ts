@@ -1,12 +1,13 @@
 /**
  * Begins fresh handshakes with peers that may have lost their session with us. Felix and this agent
- * remove and re-add a peer whose key was absent for a moment. Such a peer has no session any more,
- * while ours continues, and drops what we send until 15 s without a reply have passed.
+ * remove a peer when its key disappears from its Node, and add it again when the key returns. If
+ * our key was absent for a moment, our peers have no session with us any more, but we still have
+ * ours. They drop what we send, until 15 s without a reply have passed.
  *
- * Our own devices begin a handshake beside the session, which lives on until the new one is
- * confirmed. The kernel and other programs have no request for that: there, one request removes the
- * peer and re-adds it with a keepalive, which begins the handshake. As far as we can tell, this
- * only ends sessions that are live on our side alone.
+ * Our own devices begin a handshake while the session continues, until the new one is confirmed.
+ * The kernel and other programs have no request for that. There, one request removes the peer and
+ * adds it again with a keepalive, which begins the handshake. As far as we can tell, this only ends
+ * sessions that are live on our side alone.
  */
 import { makeEndpoint } from '../../../base/endpoint.ts';
 import { formatKeyBase64 } from '../../../base/key.ts';
@@ -17,23 +18,23 @@ import type { DesiredPeer, DesiredTunnel } from '../../model/desired.ts';
 import type { ApplyContext } from '../ports.ts';
 
 export interface HandshakeRefresh {
-  /** Milliseconds since our key is back on our Node. */
+  /** Milliseconds since our key returned to our Node. */
   readonly restoredAgoMs: number;
-  /** The first attempt may have come before peers saw the change. */
+  /** Whether this is the second attempt: the first may have come before peers saw the change. */
   readonly isSecondAttempt: boolean;
 }
 
 /** Upper bound of peers per request. */
 export const PEERS_PER_REQUEST = 64;
-/** Pause between requests: at most 640 handshakes a second, whatever the size of the cluster. */
+/** Pause between requests: limits the rate to 640 handshakes a second, even in a large cluster. */
 export const REQUEST_PAUSE_MS = 100;
-/** How long peers may take to see that our key is back; an earlier handshake may be void. */
+/** How long peers may take to see that our key is back. A handshake before that may be void. */
 const PEER_DELAY_MS = 1_000;
 const LONGEST_KEEPALIVE_S = 65_535;
 
 /**
- * Returns the peers to begin handshakes with: those with traffic but no handshake since our key is
- * back.
+ * Returns the peers that need a new handshake: peers with traffic, but without a handshake since
+ * our key returned.
  * @param now Unix time in milliseconds
  */
 export function peersToRefresh(
@@ -43,12 +44,13 @@ export function peersToRefresh(
   backend: DeviceKind,
   now: number,
 ): readonly DesiredPeer[] {
-  // Removing a peer twice could end the session that the first attempt began.
+  // On the kernel's device, the first attempt's handshake counts: removing the peer again could end
+  // the new session.
   const since = now - restoredAgoMs + (isSecondAttempt && backend !== 'kernel' ? PEER_DELAY_MS : 0);
   return status.flatMap(({ publicKey, lastHandshakeSeconds, lastHandshakeNanoseconds, rxBytes, txBytes }) => {
     const handshake = lastHandshakeSeconds * 1000 + lastHandshakeNanoseconds / 1e6;
     const peer = wanted.get(formatKeyBase64(publicKey));
-    // Without traffic there is no session to lose: the first packet begins one.
+    // A peer without traffic has no session to lose: its first packet begins one.
     return peer && rxBytes + txBytes > 0 && handshake < since ? [peer] : [];
   });
 }
@@ -70,7 +72,7 @@ export async function refreshHandshakes(
       await configure({ peers: peers.map(({ publicKey }) => ({ publicKey, updateOnly: true, initiate: true })) });
       return;
     } catch (error) {
-      // Another program, or an older version of ours, does not know `initiate`.
+      // Another program, or an older version of our device, does not know `initiate`.
       if (!(error instanceof ConfigError) || error.code !== 'refused') throw error;
     }
   await configure({ peers: peers.flatMap(peer => [{ publicKey: peer.publicKey, remove: true }, recreatedPeer(peer)]) });

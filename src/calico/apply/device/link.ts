@@ -1,6 +1,6 @@
 /**
- * The tunnel's interface (docs/reference/calico-felix.md#link): creates or adopts it, sets its MTU
- * and brings it up.
+ * Creates or adopts the tunnel's interface, sets its MTU and brings it up
+ * (docs/reference/calico-felix.md#link).
  */
 
 import { WIREGUARD_KIND } from '../../../backend/kernel.ts';
@@ -24,7 +24,7 @@ export interface UsableLink {
 
 /**
  * Creates or adopts the interface, and waits until it is up.
- * @param known the index of a link already known to be ours, which saves querying the device
+ * @param known the index of a link that is known to be ours; the device is then not queried
  * @throws Error if another program uses the name; its interface is left untouched
  */
 export async function ensureLink(
@@ -39,7 +39,7 @@ export async function ensureLink(
   } else if (link.index !== known && !(await isOurs(context, link)))
     throw codedError(
       'EEXIST',
-      `the interface name ${interfaceName} is in use by another: ${described(link)}, which was left untouched. Remove that interface, or choose another interface name`,
+      `the interface name ${interfaceName} is already used by ${described(link)}, which was left untouched. Remove that interface, or choose another interface name`,
     );
   if (link.mtu !== mtu || !link.up) {
     context.recordChange(`link ${interfaceName}: MTU ${mtu}, up`);
@@ -50,8 +50,8 @@ export async function ensureLink(
 }
 
 /**
- * Removes the interface. Idempotent. Keeps an interface of this name that is not WireGuard: it is
- * not ours.
+ * Removes the interface if it is a WireGuard interface; any other interface of this name is not
+ * ours and stays. Idempotent.
  */
 export async function removeLink(context: ApplyContext, interfaceName: string): Promise<void> {
   const { network, devices } = context.host;
@@ -73,7 +73,7 @@ async function create({ host, recordChange }: ApplyContext, name: string): Promi
   try {
     await host.devices.create(name, kind);
   } catch (error) {
-    // Another process created it first, perhaps an agent that was about to exit.
+    // Another process created the interface first, perhaps an agent that was about to exit.
     if (!isRefusal(error, 'EEXIST')) throw error;
   }
   const link = await host.network.links.find(name);
@@ -85,7 +85,8 @@ async function create({ host, recordChange }: ApplyContext, name: string): Promi
 }
 
 /**
- * Returns whether the link is WireGuard: the kernel's, or a TUN whose process answers as WireGuard.
+ * Returns whether the link is WireGuard: either the kernel's, or a TUN whose process answers as
+ * WireGuard.
  */
 async function isOurs({ host }: ApplyContext, { name, kind }: Link): Promise<boolean> {
   if (kind === WIREGUARD_KIND) return true;

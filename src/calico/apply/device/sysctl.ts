@@ -1,6 +1,6 @@
 /**
- * Kernel parameters (docs/reference/calico-felix.md#sysctls), in /proc/sys, or in /sys for a link:
- * written where they differ and, as in Felix, never restored.
+ * Sets kernel parameters (docs/reference/calico-felix.md#sysctls) in /proc/sys, or in /sys for a
+ * link. A parameter is written only if it differs and, as in Felix, never restored.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { codedError } from '../../../base/coded-error.ts';
@@ -23,7 +23,8 @@ export const systemSysctls: Sysctls = {
 };
 
 /**
- * For host encryption of IPv4: makes the kernel use a packet's mark when it validates the source.
+ * For host encryption of IPv4: makes the kernel consider a packet's mark when it validates the
+ * packet's source address.
  */
 export function ensureSysctls({ host, recordChange }: ApplyContext, { family, firewall }: DesiredTunnel): void {
   if (family !== 4 || !firewall.incomingMark) return;
@@ -32,15 +33,15 @@ export function ensureSysctls({ host, recordChange }: ApplyContext, { family, fi
   if (value === undefined)
     throw codedError(
       'ENOENT',
-      `this kernel has no ${SOURCE_VALID_MARK}: so host encryption is not possible on this node`,
+      `this kernel has no ${SOURCE_VALID_MARK}, so host encryption is not possible on this node`,
     );
   recordChange(`sysctl ${SOURCE_VALID_MARK}: 1`);
   host.sysctls.set(SOURCE_VALID_MARK, '1');
 }
 
 /**
- * For the kernel's device: a TUN has no NAPI. The tunnel works without it, so a failure is only a
- * warning.
+ * Sets the threading of the kernel's device; a TUN has no NAPI. The tunnel works without threading,
+ * so a failure is only a warning.
  */
 export function ensureThreading(
   { host, recordChange }: ApplyContext,
@@ -49,7 +50,7 @@ export function ensureThreading(
   const name = `${LINK_PREFIX}${interfaceName}/threaded`;
   const value = host.sysctls.get(name);
   const wanted = threaded ? '1' : '0';
-  // Linux before 5.12 has no such parameter.
+  // Linux before 5.12 does not have this parameter.
   if (value === wanted || (value === undefined && !threaded)) return;
   try {
     if (value === undefined) throw codedError('ENOENT', 'this kernel has no such parameter');

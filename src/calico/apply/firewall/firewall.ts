@@ -1,18 +1,16 @@
 /**
- * Our nftables table, one per family (docs/reference/calico-felix.md#firewall, #sysctls,
- * #options-a-and-b).
+ * Builds and sets our nftables table, one per family (docs/reference/calico-felix.md#firewall,
+ * #sysctls, #options-a-and-b). Its chains:
  *
  * - `masquerade`: rewrites the source of packets that the host sends through the tunnel from
- *   another
- *   address. Peers would drop them, because that address is not in our allowed IPs.
- * - `mark`: for host encryption. Packets from peers arrive by another interface than the replies
- *   leave
- *   by; the mark makes a strict rp_filter look into the main table.
- * - `seal-in`, `seal-out`: fail closed. Drop packets from or to a sealed pod that would pass in the
- *   clear, whatever the routes say.
+ *   another address. Peers would drop these packets, because that address is not in our allowed
+ *   IPs.
+ * - `mark`: for host encryption. Packets from peers arrive on one interface, and the replies leave
+ *   by another. The mark makes a strict rp_filter use the main table.
+ * - `seal-in`, `seal-out`: for fail-closed mode. They drop packets from or to a sealed pod that
+ *   would pass in the clear, regardless of routes.
  * - `allow-in`, `allow-out`: accept our datagrams in this table. Chains of other tables can still
- *   drop
- *   them: where a host endpoint's policy or a firewall does, the port must be opened there.
+ *   drop them. If a host endpoint's policy or a firewall does so, the port must be opened there.
  *
  * Prefixes are sealed before any other step and unsealed after all other steps.
  */
@@ -88,9 +86,9 @@ export function bothSealed(a: readonly Prefix[], b: readonly Prefix[]): readonly
 }
 
 /**
- * Sets the table, unless it is unchanged since we last set it.
- * @param fingerprint the value of `read` after this same table was last set
- * @returns the value of `read` now
+ * Sets the table, unless it has not changed since we last set it.
+ * @param fingerprint the result of `Tables.read` after this same table was last set
+ * @returns the result of `Tables.read` now
  */
 export async function ensureTable(
   { host, recordChange, family }: ApplyContext,

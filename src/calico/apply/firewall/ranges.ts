@@ -1,10 +1,10 @@
-/** Merges prefixes into address ranges: sets of nf_tables reject ranges that overlap. */
+/** Merges prefixes into address ranges, because sets of nf_tables reject ranges that overlap. */
 import type { Prefix } from '../../../base/prefix.ts';
 import type { NfRange } from '../../../netlink/nftables.ts';
 
 /**
- * Returns sorted ranges; overlapping and adjacent prefixes are merged.
- * @param prefixes all of one family
+ * Returns sorted ranges, in which overlapping and adjacent prefixes are merged.
+ * @param prefixes prefixes of one family
  */
 export function rangesOf(prefixes: readonly Prefix[]): NfRange[] {
   const sorted = [...prefixes].sort((a, b) => compare(a.address, b.address) || a.length - b.length);
@@ -19,7 +19,9 @@ export function rangesOf(prefixes: readonly Prefix[]): NfRange[] {
   return ranges;
 }
 
-/** Returns the first address after the prefix; undefined if the prefix ends the address space. */
+/**
+ * Returns the first address after the prefix, or undefined if the prefix ends the address space.
+ */
 function addressAfter(address: Uint8Array, length: number): Uint8Array | undefined {
   if (length === 0) return undefined;
   const end = address.slice();

@@ -1,7 +1,8 @@
 /**
- * The routes of the tunnel's table (docs/reference/calico-felix.md#routes), all of which are ours.
- * A route whose kind changes is replaced in place, and new routes are added before old ones are
- * removed, so that no packet ever falls through to a wider route or to none.
+ * Maintains the routes of the tunnel's table (docs/reference/calico-felix.md#routes). Every route
+ * in it is ours. A route whose kind changes is replaced in place, and new routes are added before
+ * old ones are removed. A packet therefore always finds its route and never falls through to a
+ * wider one.
  */
 import type { Family } from '../../../base/family.ts';
 import { formatPrefix } from '../../../base/prefix.ts';
@@ -14,7 +15,7 @@ import type { ApplyContext } from '../ports.ts';
 const TYPE = { tunnel: ROUTE_TYPE.unicast, throw: ROUTE_TYPE.throw, unreachable: ROUTE_TYPE.unreachable } as const;
 /** The metric that the kernel assigns to a route without one. */
 const DEFAULT_METRIC = { 4: 0, 6: 1024 } as const;
-/** Metric of fallback routes, which match once the route before them is gone. */
+/** Metric of fallback routes, which apply once the preferred route to the destination is gone. */
 const FALLBACK_METRIC = 0xffffffff;
 const CONCURRENT_REQUESTS = 64;
 const MAX_PASSES = 3;
@@ -26,7 +27,7 @@ export function isOwnTable(table: number): boolean {
   return Number.isInteger(table) && table > 0 && table <= 0xffffffff && !SYSTEM_TABLES.includes(table);
 }
 
-/** Reads the table and brings it to the desired routes. */
+/** Reads the table, then adds, replaces and removes routes until it has the desired ones. */
 export async function ensureRoutes(context: ApplyContext, link: number, tunnel: DesiredTunnel): Promise<void> {
   const { family, table } = tunnel;
   for (let pass = 0; ; pass++) {
@@ -40,8 +41,8 @@ export async function ensureRoutes(context: ApplyContext, link: number, tunnel: 
       if (wanted && isRight(route, wanted, tunnel)) missing.delete(keyOf(route));
       else surplus.push(route);
     }
-    // Setting a missing route replaces the first wrong one with the same destination and metric.
-    // If it did not, the next pass removes it.
+    // Setting a missing route replaces the first wrong route with the same destination and metric.
+    // If the kernel did not replace it, the next pass removes it.
     const overwritten = new Set<string>();
     const toDelete = surplus.filter(route => {
       const key = keyOf(route);
@@ -59,7 +60,7 @@ export async function ensureRoutes(context: ApplyContext, link: number, tunnel: 
   }
 }
 
-/** Applies the difference to the tunnel set before, without reading the table. */
+/** Writes the differences from the tunnel applied before, without reading the table. */
 export async function updateRoutes(
   context: ApplyContext,
   link: number,
@@ -87,8 +88,8 @@ export async function updateRoutes(
 }
 
 /**
- * Makes routes into the tunnel unreachable until `ensureRoutes` restores them, so that packets are
- * dropped rather than sent in the clear by other routes.
+ * Makes routes into the tunnel unreachable until `ensureRoutes` restores them. Packets are then
+ * dropped; other routes would send them in the clear.
  */
 export async function blockRoutes(
   context: ApplyContext,
@@ -145,7 +146,9 @@ async function inBatches<T>(items: readonly T[], action: (item: T) => Promise<vo
   }
 }
 
-/** Returns the kernel routes of a desired route: itself, then its fallback if it has one. */
+/**
+ * Returns the kernel routes of a desired route: the route itself, then its fallback if it has one.
+ */
 function kernelRoutes(
   { destination, kind, orElse }: DesiredRoute,
   link: number,
@@ -169,7 +172,7 @@ function metricOf({ metric }: NewRoute, family: Family): number {
   return metric ?? DEFAULT_METRIC[family];
 }
 
-/** Returns the attributes that distinguish a route from others to the same destination. */
+/** Returns the attributes that distinguish this route from others to the same destination. */
 function toRemove({ destination, table, type, protocol, metric, link }: Route): NewRoute {
   return {
     destination,

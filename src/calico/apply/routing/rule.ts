@@ -1,8 +1,8 @@
 /**
- * The rule that sends packets to the tunnel's table (docs/reference/calico-felix.md#rule): `not
- * from all fwmark M/M lookup T`. Every rule to that table is ours, so all others to it are removed.
- * The right rule is added before wrong ones are removed, so that traffic never falls back to the
- * main table.
+ * Maintains the rule that sends packets to the tunnel's table
+ * (docs/reference/calico-felix.md#rule): `not from all fwmark M/M lookup T`. We own every rule to
+ * that table, so all others are removed. The right rule is added before wrong ones are removed, so
+ * that traffic never falls back to the main table.
  */
 import { isRefusal } from '../../../netlink/errors.ts';
 import { describeRule, type NewRule, RULE_ACTION, type Rule } from '../../../netlink/rules.ts';
@@ -62,7 +62,8 @@ async function add({ host, recordChange }: ApplyContext, rule: NewRule): Promise
   try {
     await host.network.rules.add(rule);
   } catch (error) {
-    // The kernel takes a wrong rule for the same one. It is removed, and the next pass adds ours.
+    // The kernel considers an existing wrong rule equal. This pass removes that rule, and the next
+    // pass adds ours.
     if (!isRefusal(error, 'EEXIST')) throw error;
   }
 }

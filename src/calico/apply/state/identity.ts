@@ -1,7 +1,7 @@
 /**
- * The private keys of this node, one per family, in files that survive restarts: after a key change
- * no peer can reach us until it learns the new key. The files hold base64 text as `wg` writes it.
- * Keys are never JavaScript strings, because strings cannot be erased.
+ * Stores the private keys of this node, one per family, in files that survive restarts: after a key
+ * change, no peer can reach us until it learns the new key. A file contains base64 text as `wg`
+ * writes it. Keys are never JavaScript strings, because strings cannot be erased.
  */
 import { randomFillSync } from 'node:crypto';
 import { newSecret } from '../../../base/bytes.ts';
@@ -37,7 +37,7 @@ export class KeyFiles implements Keys {
     key.fill(0);
     throw codedError(
       'EINVAL',
-      `${this.#directory.pathOf(FILE[family])} is no private key: it must hold 44 characters of base64. Restore it from a backup; without one, remove the file, and the agent generates a new key`,
+      `${this.#directory.pathOf(FILE[family])} does not contain a private key: it must hold 44 characters of base64. Restore it from a backup; without one, remove the file, and the agent generates a new key`,
     );
   }
 
@@ -56,7 +56,7 @@ export class KeyFiles implements Keys {
   }
 }
 
-/** Decodes base64, ignoring trailing white space. @returns whether the text was a key */
+/** Decodes base64, ignoring trailing white space. @returns true if the text was a key */
 function decode(text: Uint8Array, key: Uint8Array): boolean {
   if (text.length < TEXT_SIZE || text[TEXT_SIZE - 1] !== PADDING) return false;
   if (!text.subarray(TEXT_SIZE).every(byte => byte <= SPACE)) return false;

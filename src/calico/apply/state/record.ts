@@ -1,7 +1,7 @@
 /**
  * Stores which interfaces and tables the agent owns on this node. A later agent may be configured
- * with other names and must remove the old ones, or two devices would claim the same port. The file
- * holds names only: each resource is checked before it is removed.
+ * with other names. It must then remove the resources with the old names, or two devices would
+ * claim the same port. The file holds names only: each resource is checked before it is removed.
  */
 import { isInterfaceName } from '../../../base/interface-name.ts';
 import type { PerFamily } from '../../model/cluster.ts';
@@ -39,7 +39,7 @@ export class RecordFile implements Records {
       return { 4: ownedOf(records?.['4']), 6: ownedOf(records?.['6']) };
     } catch {
       this.#warn(
-        `${this.#directory.pathOf(FILE)} cannot be read, so interfaces and routes that the agent made under other names may be left over: remove them by hand`,
+        `${this.#directory.pathOf(FILE)} cannot be read, so interfaces and routes that the agent created under other names may remain: remove them by hand`,
       );
       return {};
     }

@@ -1,7 +1,7 @@
 /**
- * The directory for the agent's persistent state: keys and records. Only its user may read it
- * (0700, files 0600), and files are written atomically, so that a crash never leaves a partial
- * file.
+ * The directory for the agent's persistent state: keys and records. Only the user that runs the
+ * agent may read it (0700, files 0600). Files are written atomically, so that a crash never leaves
+ * a partial file.
  */
 import {
   chmodSync,
@@ -33,7 +33,8 @@ export class StateDirectory {
 
   /**
    * Creates the directory if it does not exist.
-   * @param warn receives the names of files that other users could read until now
+   * @param warn receives a warning for the directory and for each file that other users could
+   * access
    * @throws Error that names the path
    */
   constructor(path: string, warn: (text: string) => void) {
@@ -41,11 +42,12 @@ export class StateDirectory {
     this.#warn = warn;
     mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
     const stats = lstatSync(path);
-    if (!stats.isDirectory()) throw codedError('ENOTDIR', `${path} is no folder: name another path, or remove it`);
+    if (!stats.isDirectory())
+      throw codedError('ENOTDIR', `${path} is not a directory; choose another path or remove this file`);
     mustBeOurs(stats, path);
     if ((stats.mode & OTHERS) === 0) return;
     chmodSync(path, FOLDER_MODE);
-    warn(`${path} was open to others (mode ${octal(stats)}); it is 0700 now`);
+    warn(`${path} was accessible to other users (mode ${octal(stats)}); it is 0700 now`);
   }
 
   pathOf(name: string): string {
@@ -54,7 +56,7 @@ export class StateDirectory {
 
   /**
    * Reads a file. The caller erases secrets.
-   * @returns undefined if it does not exist
+   * @returns undefined if the file does not exist
    * @throws Error that names the path
    */
   read(name: string): Uint8Array | undefined {
@@ -76,7 +78,7 @@ export class StateDirectory {
       if ((stats.mode & OTHERS) !== 0) {
         fchmodSync(file, FILE_MODE);
         this.#warn(
-          `${path} could be read by others (mode ${octal(stats)}); it is 0600 now. If another user may have read it, remove it, and a new one is made`,
+          `${path} could be read by other users (mode ${octal(stats)}); it is 0600 now. If another user may have read it, delete the file; the agent then creates a new one`,
         );
       }
       const bytes = newSecret(stats.size);
@@ -89,11 +91,11 @@ export class StateDirectory {
     }
   }
 
-  /** Replaces a file atomically. It is on disk when this returns. */
+  /** Replaces a file atomically. The new content is on disk when this method returns. */
   write(name: string, bytes: Uint8Array): void {
     const path = this.pathOf(name);
     const draft = `${path}.new`;
-    // A crashed process may have left a draft.
+    // A process that crashed may have left a draft.
     rmSync(draft, { force: true });
     const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
     try {
@@ -117,7 +119,7 @@ function mustBeOurs({ uid }: Stats, path: string): void {
   if (own !== undefined && uid !== own)
     throw codedError(
       'EACCES',
-      `${path} belongs to user ${uid}, not to user ${own} that this program runs as, so that user could change it: chown it to user ${own}, or choose another folder`,
+      `${path} is owned by user ${uid}, who could change it, but this program runs as user ${own}: chown it to user ${own}, or choose another directory`,
     );
 }
 

@@ -127,7 +127,7 @@ describe.each(VARIANTS)('%s', (_, families) => {
       for (const family of families) {
         expect(state.tunnels[family]).toMatchObject({ ready: false, error: { step: 'link' } });
         expect(state.tunnels[family]!.error!.message).toMatch(
-          /tunl-wg6?\.cali is in use by another: a link of kind dummy/,
+          /tunl-wg6?\.cali is already used by a link of kind dummy/,
         );
       }
       expect({ ...scene.node.picture(), records: {} }).toEqual(before);

@@ -72,17 +72,17 @@ test('closes files that others could read, and warns', () => {
   expect(open().load(4)).toHaveLength(32);
   expect([mode(path), mode(FILE())]).toEqual([0o700, 0o600]);
   expect(warnings).toEqual([
-    expect.stringContaining(`${path} was open to others (mode 0755)`),
-    expect.stringContaining(`${FILE()} could be read by others (mode 0644)`),
+    expect.stringContaining(`${path} was accessible to other users (mode 0755)`),
+    expect.stringContaining(`${FILE()} could be read by other users (mode 0644)`),
   ]);
 });
 
 testWith(['root'], 'refuses files of another user by name', () => {
   open().save(4, open().generate());
   chownSync(FILE(), 12345, 12345);
-  expect(() => open().load(4)).toThrow(`${FILE()} belongs to user 12345`);
+  expect(() => open().load(4)).toThrow(`${FILE()} is owned by user 12345`);
   chownSync(path, 12345, 12345);
-  expect(open).toThrow(`${path} belongs to user 12345`);
+  expect(open).toThrow(`${path} is owned by user 12345`);
 });
 
 test('refuses a link and an invalid key by name, and never overwrites or reveals them', () => {
@@ -100,7 +100,7 @@ test('refuses a link and an invalid key by name, and never overwrites or reveals
   ]) {
     writeFileSync(FILE(), text, { mode: 0o600 });
     const failure = caught(() => open().load(4));
-    expect(failure).toMatch(/private-key is no private key/);
+    expect(failure).toMatch(/private-key does not contain a private key/);
     if (text.length > 10) expect(failure).not.toContain(text.slice(0, 10));
     expect(readFileSync(FILE(), 'latin1')).toBe(text);
   }
@@ -113,7 +113,7 @@ test('refuses a link and an invalid key by name, and never overwrites or reveals
 
 test('refuses a path that is not a folder by name', () => {
   writeFileSync(path, '');
-  expect(open).toThrow(/EEXIST|is no folder/);
+  expect(open).toThrow(/EEXIST|is not a directory/);
 });
 
 test('an interrupted write leaves the old key, and the next one succeeds', () => {
