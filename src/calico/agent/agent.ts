@@ -1,13 +1,13 @@
 /**
  * The Calico agent: plans from the cluster's state, applies the plan to this node and publishes our
  * key, in a loop (docs/reference/calico-felix.md#order-and-resync, #public-key). Turns run one at a
- * time; changes that arrive during a turn are handled by the next one. A turn never throws; a
- * failed turn is retried with back-off up to ten seconds.
+ * time; the next turn handles changes that arrive during a turn. A turn never ends the loop: a
+ * failed turn is retried, with back-off up to ten seconds.
  *
  * This file also decides when our key is published or withdrawn (#carryOut), and when the node is
- * left to Felix (#runTurn). resync-interval.ts says how often everything is read again.
+ * left to Felix (#runTurn). resync-interval.ts decides how often everything is read again.
  *
- * Missing knowledge never stops a running tunnel: until the cluster has been read completely, and
+ * Missing knowledge never stops a running tunnel. Until the cluster has been read completely, and
  * while it cannot be read, everything stays as it is. Only the cluster's state ends a tunnel; the
  * end of this process does not.
  */
@@ -28,13 +28,13 @@ import { type AgentStatus, FIRST_STATUS, logStaleness, unreadyReasons } from './
 import { Timers } from './timers.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
-/** Minimum time between full turns: bounds the CPU load when another program fights us. */
+/** Minimum time between full turns: limits the CPU load if another program undoes our work. */
 const FULL_TURN_INTERVAL_MS = 200;
 const RETRY_PAUSES_MS = [500, 10_000] as const;
 const CONVERGENCE_POLL_MS = 100;
-/** `waiting`: the cluster has not been read, so the turn could neither succeed nor fail. */
+/** `waiting`: the cluster has not been read, so the turn neither succeeded nor failed. */
 type Outcome = 'done' | 'failed' | 'waiting';
-/** Problems that make a turn fail, so that it is retried soon. */
+/** Reasons of problems that make a turn fail, so that it is retried soon. */
 const RETRIED_REASONS: readonly string[] = [KEY_NOT_WITHDRAWN, ADDRESS_NOT_ALLOCATED];
 
 export class Agent {
@@ -51,7 +51,7 @@ export class Agent {
   #wantsPods = false;
   #clusterWatch: Closable | undefined;
   #requestedTurn: 'none' | 'changes' | 'full' = 'full';
-  /** A foreign change was seen since the last full turn began. */
+  /** Whether a foreign change was seen since the last full turn began. */
   #hasForeignChange = false;
   #lastFullTurnAt = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | undefined;
@@ -85,7 +85,7 @@ export class Agent {
     this.#watchCluster();
   }
 
-  /** Waits for convergence, for `--once`. @returns false on timeout or stop */
+  /** Waits for convergence, for `--once`. @returns true if converged, false on timeout or stop */
   waitUntilConverged(timeoutMs: number): Promise<boolean> {
     const { clock } = this.#dependencies;
     const deadline = clock.now() + timeoutMs;
@@ -99,7 +99,7 @@ export class Agent {
     });
   }
 
-  /** Stops after the turn under way; tunnels and published keys stay. Idempotent. */
+  /** Stops after the current turn; tunnels and published keys stay. Idempotent. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#timers.close();
@@ -149,7 +149,7 @@ export class Agent {
     }
   }
 
-  /** Records an error that a turn threw, so that it does not end the loop. */
+  /** Records an error that a turn threw. The loop continues. */
   #recordFailure(error: unknown): Outcome {
     const message = (error as Error).message ?? String(error);
     if (this.#status.failure !== message)
@@ -159,7 +159,7 @@ export class Agent {
     try {
       this.#events.write(this.status);
     } catch {
-      // Writing Events may be the very thing that failed.
+      // The error may come from writing Events.
     }
     return 'failed';
   }
@@ -178,7 +178,7 @@ export class Agent {
     }
   }
 
-  /** Handled after the turn under way, which may itself have made the change. */
+  /** Handles the change after the current turn, which may itself have made it. */
   #onForeignChange(): void {
     this.#hasForeignChange = true;
     if (!this.#running) this.#scheduleFullTurn();
@@ -199,7 +199,7 @@ export class Agent {
     this.#updateStatus({ stale: snapshot?.stale });
     if (!snapshot?.synced) {
       const { plan } = this.#status;
-      // A resync repairs the tunnels of the last plan; a new plan needs the whole cluster.
+      // A resync can repair the tunnels of the last plan; a new plan needs the whole cluster.
       if (plan && full) return this.#carryOut(plan, full, snapshot);
       if (!plan) this.#reportProblems(snapshot?.problems ?? []);
       return 'waiting';
@@ -221,7 +221,7 @@ export class Agent {
       this.#wantsPods = plan.wantsPods;
       datastore.wantPods(plan.wantsPods);
       if (plan.wantsPods) {
-        // A plan from this snapshot would lack the addresses of pods: wait for the next one.
+        // This snapshot lacks the addresses of pods, so wait for one that has them before planning.
         if (this.#snapshot) this.#snapshot = { ...this.#snapshot, synced: false };
         this.#watchCluster();
         return 'waiting';
@@ -237,7 +237,7 @@ export class Agent {
       log('the kernel has WireGuard, so this node is left to Felix; to encrypt with this agent, use --take-over');
     this.#updateStatus({ phase: handedOver ? 'handed-over' : 'running', plan });
     const desired = handedOver ? { tunnels: {} } : plan.desired;
-    // Withdraw keys before tunnels: nodes that see our key would send into a removed tunnel.
+    // Withdraw keys before tunnels: nodes that still see our key would send into a removed tunnel.
     const off = FAMILIES.filter(family => !desired.tunnels[family]);
     const found: (Problem | undefined)[] = await Promise.all(off.map(family => this.#keys[family].withdraw()));
     const began = performance.now();
@@ -251,7 +251,7 @@ export class Agent {
       const { ready, publicKey } = applied.tunnels[family] ?? { ready: false };
       if (ready && publicKey !== undefined) key.publish(publicKey);
       else void key.withdraw();
-      // The key is new. If another node publishes it, that node must not become a peer.
+      // If the key is new, plan again: another node with the same key must not become a peer.
       if (key.reload()) this.#requestTurn('changes');
       if (snapshot?.synced && !snapshot.stale) found.push(await key.ensureAddress(snapshot.cluster, full));
     }

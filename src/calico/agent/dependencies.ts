@@ -18,7 +18,7 @@ export interface AgentDependencies {
   readonly applier: AgentApplier;
   readonly publisher: Pick<Publisher, 'publish' | 'withdraw' | 'observe' | 'isPublished' | 'onRestored' | 'close'>;
   readonly machine: AgentMachine;
-  /** Present with `--allocate`. */
+  /** Only present with `--allocate`. */
   readonly allocator?: AgentAllocator;
   readonly clock: TimerClock;
   /** Returns a number from 0 to 1, for jitter. */
@@ -42,7 +42,7 @@ export interface AgentApplier {
 
 export interface AgentMachine {
   facts(): Promise<HostFacts>;
-  /** Returns true if the kernel has WireGuard, so that Felix can encrypt without this agent. */
+  /** Returns true if the kernel has WireGuard: Felix can then encrypt without this agent. */
   kernelHasWireguard(): Promise<boolean>;
   /**
    * Returns the public key of this family's stored private key, if there is one.
@@ -62,6 +62,6 @@ export interface AgentOptions {
   readonly nodeName: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly plan: PlanOptions;
-  /** Runs tunnels even where the kernel has WireGuard itself. */
+  /** Whether to run tunnels even if the kernel has WireGuard itself. */
   readonly takeOver: boolean;
 }

@@ -1,9 +1,9 @@
 /**
- * Begins fresh handshakes with peers after our key was absent from our Node and is back: Felix
- * clears the key once per start. Peers that saw the key go have dropped their session with us, and
- * packets that this node's pods send would be lost for 15 s (apply/device/fresh-handshakes.ts).
- * Peers see the change within about a second: the first attempt reaches most of them, the second
- * reaches the slow ones.
+ * Begins fresh handshakes with peers after our key was absent from our Node and has returned. Felix
+ * clears the key each time it starts. Peers that saw the key disappear have dropped their session
+ * with us, so packets from this node's pods would be lost for 15 s
+ * (apply/device/fresh-handshakes.ts). Peers see the change within about a second. The first attempt
+ * reaches most of them, and the second reaches the slow ones.
  */
 import type { Family } from '../../base/family.ts';
 import type { AgentDependencies } from './dependencies.ts';
@@ -12,7 +12,8 @@ import { Timers } from './timers.ts';
 const FIRST_ATTEMPT_MS = 400;
 const SECOND_ATTEMPT_MS = 2_000;
 /**
- * Upper bound, as a share of these delays: spreads the load when many nodes' Felix start at once.
+ * Maximum extra delay, as a share of these times. Spreads the load if Felix starts on many nodes at
+ * once.
  */
 const JITTER = 0.5;
 
@@ -30,15 +31,17 @@ export class HandshakeRefresher {
     dependencies.publisher.onRestored(family => this.#onRestored(family));
   }
 
-  /** Cancels pending attempts; an attempt under way ends after its current request. Idempotent. */
+  /**
+   * Cancels pending attempts. An attempt in progress ends after its current request. Idempotent.
+   */
   close(): void {
     this.#isClosed = true;
     this.#timers.close();
   }
 
   /**
-   * When the key is restored several times in a row, keeps the pending first attempt and postpones
-   * the second.
+   * Schedules both attempts. If the key returns several times in a row, the pending first attempt
+   * stays and the second is postponed.
    */
   #onRestored(family: Family): void {
     const { clock } = this.#dependencies;
@@ -51,7 +54,7 @@ export class HandshakeRefresher {
 
   #refresh(family: Family, restoredAt: number, isSecondAttempt: boolean): void {
     const { applier, clock, publisher, random, warn } = this.#dependencies;
-    // The key is absent again; its return triggers new attempts.
+    // If the key is absent again, its next return schedules new attempts.
     if (!publisher.isPublished(family)) return;
     const request = { restoredAgoMs: clock.now() - restoredAt, isSecondAttempt };
     applier

@@ -21,7 +21,10 @@ export function ipamPort(objects: ObjectStore): IpamPort {
   };
 }
 
-/** Narrows an object that was read from the datastore, and so has a resourceVersion. */
+/**
+ * Narrows the type of an object that was read from the datastore and therefore has a
+ * resourceVersion.
+ */
 function asStored(object: IpamObject): StoredObject {
   const { name, resourceVersion } = object.metadata;
   if (resourceVersion === undefined) throw new TypeError(`${name} was not read from the datastore`);

@@ -1,4 +1,6 @@
-/** The real machine: the ports that src/calico/apply changes, and the facts that the plan needs. */
+/**
+ * Opens the real machine: the ports that src/calico/apply uses, and the facts that the plan needs.
+ */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendChoice, hasFamily } from '../../backend/choose.ts';
@@ -23,7 +25,7 @@ export interface MachineOptions {
   readonly keyDirectory: string;
   readonly backend: BackendChoice;
   readonly aks: boolean;
-  /** Whether device processes inherit our output, which keeps it open as long as they run. */
+  /** Whether device processes inherit our output, which then stays open as long as they run. */
   readonly keepOutput: boolean;
   log(text: string): void;
   warn(text: string): void;
@@ -35,7 +37,7 @@ export interface Machine extends AgentMachine {
   close(): void;
 }
 
-/** @throws Error that names what is missing: the folder or netlink */
+/** Opens the ports. @throws Error that names what is missing: the state directory or netlink */
 export function openMachine({ keyDirectory, backend, aks, keepOutput, log, warn }: MachineOptions): Machine {
   const directory = new StateDirectory(keyDirectory, warn);
   const keys = new KeyFiles(directory);

@@ -1,7 +1,7 @@
 /**
- * Watches netlink for changes that others make to our links, routes and rules. A socket that fails
- * is reopened, with back-off while it keeps failing at once. Changes made while no socket was open
- * are unknown, so reopening counts as a foreign change.
+ * Watches netlink for changes that others make to our links and rules. A failed socket is reopened,
+ * with back-off if it fails repeatedly. Changes made while no socket was open are unknown, so
+ * reopening counts as a foreign change.
  */
 import { BackOff } from '../../base/back-off.ts';
 import type { Watch } from '../../netlink/events.ts';
@@ -9,7 +9,7 @@ import type { AgentApplier, AgentDependencies } from './dependencies.ts';
 import { Timers } from './timers.ts';
 
 const PAUSES_MS = [1_000, 60_000] as const;
-/** A socket that stayed open this long resets the back-off. */
+/** A socket that stayed open for this time resets the back-off. */
 const STABLE_AFTER_MS = 60_000;
 
 export class NetworkWatch {
@@ -55,7 +55,7 @@ export class NetworkWatch {
     if (this.#isClosed) return;
     if (clock.now() - this.#openedAt >= STABLE_AFTER_MS) this.#backOff.reset();
     const pauseMs = this.#backOff.next();
-    warn(`the watch for network changes ended and is reopened in ${pauseMs / 1000} s: ${error.message}`);
+    warn(`the watch for network changes ended and will be reopened in ${pauseMs / 1000} s: ${error.message}`);
     this.#timers.set('reopen', pauseMs, () => {
       this.open();
       if (this.#watch) this.#onForeignChange();

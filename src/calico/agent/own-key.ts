@@ -1,10 +1,10 @@
 /**
  * Publishes and withdraws our key of one family on our Node and, with `--allocate`, the tunnel's
- * address. The address is set after the key and released after the key is withdrawn
- * (docs/reference/calico-felix.md#tunnel-addresses): newer versions of Calico send nothing in the
- * clear to a Node that has a tunnel address but no key (docs/reference/calico-felix.md#bgp).
+ * address. The address is set after the key is published and released after the key is withdrawn
+ * (docs/reference/calico-felix.md#tunnel-addresses). Newer versions of Calico send no plaintext to
+ * a Node that has a tunnel address but no key (docs/reference/calico-felix.md#bgp).
  *
- * Nothing here throws: obstacles become Problems, and the next turn retries.
+ * The methods never throw or reject: failures become Problems, and the next turn retries.
  */
 import { formatAddress } from '../../base/address.ts';
 import type { Family } from '../../base/family.ts';
@@ -15,10 +15,13 @@ import type { Problem } from '../model/problem.ts';
 import type { Allocation } from '../publish/ipam/allocator.ts';
 import type { AgentDependencies } from './dependencies.ts';
 
-/** Reasons of transient problems: a turn with one of them is retried soon. */
+/** Reasons of transient problems. A turn that reports one of them is retried soon. */
 export const KEY_NOT_WITHDRAWN = 'KeyNotWithdrawn';
 export const ADDRESS_NOT_ALLOCATED = 'AddressNotAllocated';
-/** How long the removal of a tunnel waits, once, for a cluster that does not answer. */
+/**
+ * Time limit for the first withdrawal of a key while the cluster does not answer. Later attempts do
+ * not wait.
+ */
 const WITHDRAW_TIMEOUT_MS = 10_000;
 
 export interface OwnKeyOptions {
@@ -29,14 +32,14 @@ export interface OwnKeyOptions {
   ownNode(): ClusterNode | undefined;
 }
 
-/** The inputs and the result of the last call of the allocator's `ensure`. */
+/** The inputs and the result of the allocator's last `ensure` call. */
 interface Ensured {
   readonly labels: string;
   readonly pools: ReadonlyMap<string, IpPool>;
-  /** The Node's annotation at that time. */
+  /** The Node's annotation before that call. */
   readonly annotatedBefore: string | undefined;
   readonly address: string | undefined;
-  /** The Node has since been seen with this address. */
+  /** Whether the Node has been seen with this address since then. */
   wasSeen: boolean;
   readonly problem?: Problem;
 }
@@ -44,19 +47,21 @@ interface Ensured {
 export class OwnKey {
   readonly #options: OwnKeyOptions;
   #publicKey: Uint8Array | undefined;
-  /** The Node carries neither our key nor our address. */
+  /** True if the Node has neither our key nor our address. */
   #isWithdrawn = false;
   #withdrawal: Promise<Problem | undefined> | undefined;
   #hasTimedOut = false;
   #ensured: Ensured | undefined;
-  /** Serializes requests to the IPAM. */
+  /** The last IPAM request; requests run one after the other. */
   #allocation: Promise<unknown> = Promise.resolve();
 
   constructor(options: OwnKeyOptions) {
     this.#options = options;
   }
 
-  /** The public key of this node's stored private key, once it has been read. */
+  /**
+   * The public key of this node's stored private key; undefined until the key file has been read.
+   */
   get publicKey(): Uint8Array | undefined {
     return this.#publicKey;
   }
@@ -86,7 +91,10 @@ export class OwnKey {
     this.#options.dependencies.publisher.publish(this.#options.family, publicKey);
   }
 
-  /** Resolves once peers should have stopped sending into this tunnel, or after a timeout. */
+  /**
+   * Withdraws the key, then the address. Resolves once the Node no longer has our key, or on
+   * timeout.
+   */
   withdraw(): Promise<Problem | undefined> {
     if (this.#isWithdrawn) return Promise.resolve(undefined);
     if (this.#withdrawal) return this.#withdrawal;
@@ -95,7 +103,10 @@ export class OwnKey {
     return withdrawal;
   }
 
-  /** @param full also checks the existing allocation when none of our inputs changed */
+  /**
+   * Allocates the tunnel's address if needed. @param full also checks the allocation if no input
+   * changed
+   */
   async ensureAddress(cluster: Cluster, full: boolean): Promise<Problem | undefined> {
     const { family, nodeName, dependencies } = this.#options;
     const own = cluster.nodes.get(nodeName);
@@ -106,7 +117,7 @@ export class OwnKey {
     if (known && known.labels === labels && known.pools === cluster.ipPools) {
       const isAnnotated = annotated !== undefined && annotated === known.address;
       if (isAnnotated) known.wasSeen = true;
-      // The cache shows our write to the Node with a delay.
+      // The cache shows our own write to the Node only after a delay.
       const lags = !known.wasSeen && annotated === known.annotatedBefore;
       if (full ? isAnnotated && isAllocated(cluster, nodeName, annotated) : isAnnotated || lags) return known.problem;
     }
@@ -122,7 +133,7 @@ export class OwnKey {
     return problem;
   }
 
-  /** @param isCurrent whether `publish` has not superseded this withdrawal */
+  /** @param isCurrent returns false once `publish` or a later withdrawal has superseded this one */
   async #withdrawKeyAndAddress(isCurrent: () => boolean): Promise<Problem | undefined> {
     const { family, nodeName, dependencies } = this.#options;
     const ours = textOf(this.#publicKey);
@@ -141,8 +152,8 @@ export class OwnKey {
   }
 
   /**
-   * Releases the address, unless the Node carries another key: the address then belongs to that
-   * key's owner, because Felix allocates under the same handle as we do.
+   * Releases the address, unless the Node carries another key. The address then belongs to the
+   * owner of that key, because Felix allocates under the same handle as we do.
    */
   async #release(ours: string | undefined, isCurrent: () => boolean): Promise<Problem | undefined> {
     const { family, dependencies, ownNode } = this.#options;
@@ -181,7 +192,7 @@ function textOf(key: Uint8Array | undefined): string | undefined {
   return key && formatKeyBase64(key);
 }
 
-/** Returns whether the IPAM blocks read so far allocate this address to our node. */
+/** Returns whether the known IPAM blocks allocate this address to our node. */
 function isAllocated(cluster: Cluster, nodeName: string, address: string | undefined): boolean {
   for (const { allocations } of cluster.ipamBlocks.values())
     for (const { node, address: allocated } of allocations)

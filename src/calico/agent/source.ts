@@ -1,6 +1,6 @@
 /**
- * Opens the cluster's datastore: an API server or files. The API client is large, so it is loaded
- * only when used.
+ * Opens the cluster's datastore: an API server or files. The API client is large, so it is only
+ * loaded if it is used.
  */
 import { codedError } from '../../base/coded-error.ts';
 import type { Datastore } from '../datastore/datastore.ts';
@@ -9,11 +9,11 @@ export interface DatastoreOptions {
   readonly kubeconfig?: string;
   readonly clusterFrom?: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Receives the Events of a cluster in files, which has nowhere to store them. */
+  /** Receives Events if the cluster is read from files, where they cannot be stored. */
   log(text: string): void;
 }
 
-/** @throws Error with `code` EINVAL that names the unusable option */
+/** Opens the datastore. @throws Error with `code` EINVAL that names the unusable option */
 export async function openDatastore({ kubeconfig, clusterFrom, env, log }: DatastoreOptions): Promise<Datastore> {
   if (clusterFrom === undefined) {
     const { openApiDatastore } = await import('../datastore/api/datastore.ts');

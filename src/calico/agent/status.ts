@@ -1,4 +1,4 @@
-/** The agent's current state, as /readyz, the metrics, the log and the Events report it. */
+/** The agent's current state, which /readyz, the metrics, the log and the Events report. */
 import type { Family } from '../../base/family.ts';
 import type { AppliedState } from '../apply/applier.ts';
 import type { Problem } from '../model/problem.ts';
@@ -6,31 +6,31 @@ import type { Plan } from '../plan/input.ts';
 import type { AgentDependencies } from './dependencies.ts';
 
 /**
- * `waiting`: the cluster has not been read completely, and existing tunnels keep running;
- * `handed-over`: the kernel has WireGuard, so Felix encrypts; `running`: a plan was applied at
- * least once, possibly with errors.
+ * - `waiting`: the cluster has not been read completely; existing tunnels keep running.
+ * - `handed-over`: the kernel has WireGuard, so Felix encrypts.
+ * - `running`: a plan was applied at least once, possibly with errors.
  */
 type Phase = 'waiting' | 'handed-over' | 'running';
 
 export interface AgentStatus {
   readonly phase: Phase;
-  /** Since when and why the cluster cannot be read; absent while it can. */
+  /** Since when and why the cluster cannot be read. Absent while it can be read. */
   readonly stale?: string;
   /** The error that the last turn threw. */
   readonly failure?: string;
   readonly plan?: Plan;
   readonly applied?: AppliedState;
   readonly published: Readonly<Record<Family, boolean>>;
-  /** The problems found in the cluster, in the plan and on this node. */
+  /** The problems in the cluster, in the plan and on this node. */
   readonly problems: readonly Problem[];
   readonly turns: Turns;
 }
 
 interface Turns {
   readonly count: number;
-  /** When the last turn ended, successful or not, in the agent clock's milliseconds. */
+  /** When the last turn ended, successful or not, in milliseconds of the agent's clock. */
   readonly lastEnd: number;
-  /** When the turn under way began. */
+  /** When the current turn began. Absent between turns. */
   readonly begun?: number;
   readonly failed: number;
   readonly changes: number;
@@ -45,17 +45,17 @@ export const FIRST_STATUS: AgentStatus = {
   turns: { count: 0, lastEnd: 0, failed: 0, changes: 0, planSeconds: 0, applySeconds: 0 },
 };
 
-/** A longer turn counts as hung: /healthz fails, and the kubelet restarts the agent. */
+/** A turn that takes longer counts as hung: /healthz fails, and the kubelet restarts the agent. */
 const LONGEST_TURN_MS = 120_000;
 
-/** Returns why the agent counts as hung, or undefined while it is alive. */
+/** Returns why the agent counts as hung, or undefined if it does not. */
 export function hangReason({ turns }: AgentStatus, now: number): string | undefined {
   if (turns.begun === undefined || now - turns.begun <= LONGEST_TURN_MS) return undefined;
   const seconds = Math.round((now - turns.begun) / 1000);
   return `the current turn has been running for ${seconds} s, so the agent counts as hung; restart it`;
 }
 
-/** Returns why this node has not converged; empty once it has. */
+/** Returns why this node has not converged. The list is empty if it has converged. */
 export function unreadyReasons({ phase, stale, failure, plan, applied, published }: AgentStatus): string[] {
   const reasons = failure === undefined ? [] : [`the last turn failed: ${failure}`];
   if (phase === 'handed-over') return reasons;
@@ -76,7 +76,8 @@ export function unreadyReasons({ phase, stale, failure, plan, applied, published
 }
 
 /**
- * Logs when the cluster becomes unreadable and when it is readable again, not each failed attempt.
+ * Logs when the cluster becomes unreadable and when it becomes readable again, but not each failed
+ * attempt.
  */
 export function logStaleness(
   { log, warn }: Pick<AgentDependencies, 'log' | 'warn'>,

@@ -1,12 +1,12 @@
 /**
- * Named timers: at most one pending timer per name. Setting a pending name again keeps the first
- * deadline.
+ * Named timers, at most one pending per name. Setting a name that is already pending keeps the
+ * first deadline.
  */
 import type { TimerClock } from '../../base/clock.ts';
 
 export class Timers<Name extends string> {
   readonly #clock: TimerClock;
-  /** Cancel functions of the pending timers. */
+  /** Functions that cancel the pending timers, by name. */
   readonly #pending = new Map<Name, () => void>();
   #isClosed = false;
 
@@ -18,7 +18,7 @@ export class Timers<Name extends string> {
     return this.#pending.has(name);
   }
 
-  /** Arms the timer, unless one of this name is already pending. */
+  /** Starts the timer, unless one with this name is already pending. */
   set(name: Name, milliseconds: number, action: () => void): void {
     if (this.#isClosed || this.#pending.has(name)) return;
     const cancel = this.#clock.after(milliseconds, () => {
@@ -33,7 +33,7 @@ export class Timers<Name extends string> {
     this.#pending.delete(name);
   }
 
-  /** Cancels all timers and ignores later calls of `set`. */
+  /** Cancels all timers and makes later calls of `set` do nothing. */
   close(): void {
     this.#isClosed = true;
     for (const cancel of this.#pending.values()) cancel();

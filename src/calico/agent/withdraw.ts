@@ -1,4 +1,6 @@
-/** Removes the agent from this node for good: withdraws its keys, then everything it made here. */
+/**
+ * Removes the agent from this node for good: withdraws its keys, then removes all that it created.
+ */
 import type { Family } from '../../base/family.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
 import type { Applier } from '../apply/applier.ts';
@@ -12,17 +14,17 @@ export interface WithdrawDependencies {
   readonly nodeName: string;
   readonly datastore: Datastore;
   readonly publisher: Pick<Publisher, 'observe' | 'withdraw' | 'close'>;
-  /** Present with `--allocate`: releases the tunnel's address too. */
+  /** Present with `--allocate`, to release the tunnel's address too. */
   readonly allocator?: AgentAllocator;
   readonly applier: Pick<Applier, 'withdraw'>;
   readonly machine: AgentMachine;
   warn(text: string): void;
 }
 
-/** After this time the local state is removed even if the cluster has not answered. */
+/** After this time, local state is removed even if the cluster has not answered. */
 const WITHDRAW_TIMEOUT_MS = 10_000;
 
-/** Withdraws keys, then tunnels. @returns the exit status: 1 if something is left */
+/** Withdraws keys, then tunnels. @returns the exit status: 1 if something remains */
 export async function withdrawAll(dependencies: WithdrawDependencies): Promise<number> {
   const { nodeName, datastore, publisher, applier, warn } = dependencies;
   let own: ClusterNode | undefined;
@@ -42,7 +44,7 @@ export async function withdrawAll(dependencies: WithdrawDependencies): Promise<n
   }
 }
 
-/** @returns true if the key and the address are withdrawn */
+/** Withdraws one family's key and address. @returns true if neither remains */
 async function withdrawKey(
   { nodeName, publisher, allocator, machine, warn }: WithdrawDependencies,
   family: Family,
@@ -68,7 +70,8 @@ async function withdrawKey(
   }
   const own = ownNode();
   const publishedKey = own?.publicKey[family];
-  // The address belongs to the owner of the Node's key, so another node's key keeps it.
+  // The address belongs to the owner of the Node's key. If that is another node's key, keep the
+  // address.
   if (!allocator || !own || (publishedKey !== undefined && publishedKey !== ours)) return true;
   const { problem } = await allocator.release(family, own.annotations[ADDRESS_ANNOTATION[family]]);
   if (problem) warn(problem.message);

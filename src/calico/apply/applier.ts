@@ -1,7 +1,7 @@
 /**
  * Reconciles this node with the plan. This class is the entry point of src/calico/apply. Calls are
- * serialized. The methods that return an AppliedState never reject: failures are part of the result,
- * and the next call continues from there.
+ * serialized. The methods that return an AppliedState never reject: failures are part of the
+ * result, and the next call continues from there.
  *
  * The agent decides when to call `apply`: for each new plan, and with `full` at the start, at every
  * resync interval, after a failure, and when `watch` reports a foreign change.

@@ -1,6 +1,5 @@
 /**
- * Writes Events on our Node: each problem once when it appears, and when encryption begins and
- * ends.
+ * Writes Events on our Node: one when a problem appears, and one when encryption begins or ends.
  */
 import type { Family } from '../../../base/family.ts';
 import type { AppliedState } from '../../apply/applier.ts';
@@ -10,11 +9,14 @@ import type { AgentStatus } from '../status.ts';
 
 const APPLY_FAILED = 'ApplyFailed';
 export const TURN_FAILED = 'TurnFailed';
-/** Upper bound of open problems with an Event: people read no more, and the server stores each. */
+/**
+ * Maximum number of current problems with an Event: people read no more, and the server stores each
+ * one.
+ */
 const MAX_REPORTED = 20;
 const FAMILIES: readonly Family[] = [4, 6];
 
-/** Returns a Problem per tunnel that could not be applied. */
+/** Returns one Problem for each tunnel that could not be applied. */
 export function applyProblems({ tunnels }: AppliedState): Problem[] {
   return FAMILIES.flatMap(family => {
     const { error, interfaceName } = tunnels[family] ?? {};
@@ -27,7 +29,7 @@ export function applyProblems({ tunnels }: AppliedState): Problem[] {
 export class EventWriter {
   readonly #node: string;
   readonly #onEvent: (event: NodeEvent) => void;
-  /** Keys of the problems that have an Event and still exist. */
+  /** Keys of the current problems that have an Event. */
   #reported = new Set<string>();
   #hasReportedOverflow = false;
   readonly #encrypting = new Set<Family>();
@@ -38,7 +40,7 @@ export class EventWriter {
     this.#onEvent = onEvent;
   }
 
-  /** Call after each turn: a state that lasts is reported once. */
+  /** Writes Events for what changed since the last call. Call it after each turn. */
   write(status: AgentStatus): void {
     const { problems, phase } = status;
     for (const family of FAMILIES) this.#writeFamily(family, status);

@@ -1,4 +1,4 @@
-/** Writes Prometheus' text format 0.0.4, which otherwise takes a library of many megabytes. */
+/** Writes Prometheus' text format 0.0.4. The usual library for this takes many megabytes. */
 
 export type MetricKind = 'gauge' | 'counter';
 
@@ -7,8 +7,8 @@ export class Exposition {
   readonly #series = new Set<string>();
 
   /**
-   * Adds a sample, grouped by name as the format requires. Ignores a second sample with the same
-   * labels: Prometheus would reject the whole answer.
+   * Adds a sample and groups it by name, as the format requires. Ignores a second sample with the
+   * same name and labels, because Prometheus would reject the whole answer.
    */
   add(
     name: string,

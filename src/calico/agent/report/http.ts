@@ -1,6 +1,7 @@
 /**
- * Serves `/healthz` (the agent's loop is alive), `/readyz` (this node has converged) and `/metrics`
- * to the kubelet and Prometheus. Ignores request bodies and changes nothing.
+ * Serves `/healthz` (whether the agent's loop is alive), `/readyz` (whether this node has
+ * converged) and `/metrics` to the kubelet and Prometheus. Ignores request bodies; no request
+ * changes any state.
  */
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -9,11 +10,11 @@ import type { Metrics } from './metrics.ts';
 
 export interface HttpOptions {
   readonly host: string;
-  /** 0 takes any free port. */
+  /** 0 selects any free port. */
   readonly port: number;
   readonly metrics: Metrics;
   status(): AgentStatus;
-  /** The agent clock's time, in milliseconds. */
+  /** Returns the agent clock's time in milliseconds. */
   now(): number;
 }
 
@@ -23,12 +24,12 @@ export interface HttpServer {
 }
 
 /**
- * Above this, the oldest connection is closed for a new one: a client that holds all of them must
- * not lock out the kubelet, which would restart the agent.
+ * Maximum number of open connections. A further connection closes the oldest one: otherwise a
+ * client that holds all connections would lock out the kubelet, which would then restart the agent.
  */
 const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
-/** Upper bound of problems in the answer of /readyz. */
+/** Maximum number of problems in a /readyz answer. */
 const MAX_LISTED = 100;
 
 /** Starts the server. @throws Error with `code`, such as EADDRINUSE */
@@ -113,7 +114,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
     });
     server.listen({ host, port }, () => {
       server.removeAllListeners('error');
-      // Later errors concern single connections.
+      // Later errors concern only single connections.
       server.on('error', () => {});
       resolve();
     });

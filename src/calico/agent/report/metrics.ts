@@ -1,7 +1,7 @@
 /**
- * Builds the answer of `/metrics`: Felix's WireGuard metrics of every device on this machine, under
- * the same names (docs/reference/calico-felix.md#metrics), and the agent's own. Devices are read at
- * most once a second, however often a client asks.
+ * Builds the answer of `/metrics`. It contains Felix's WireGuard metrics of every device on this
+ * machine, under the same names (docs/reference/calico-felix.md#metrics), and the agent's own
+ * metrics. Devices are read at most once a second, even if clients ask more often.
  */
 
 import type { WireguardBackend } from '../../../backend/backend.ts';
@@ -24,7 +24,7 @@ interface Device {
 }
 
 const CACHE_MS = 1_000;
-/** Go's zero time as Unix time in seconds: Felix's value for a peer without a handshake. */
+/** Go's zero time as Unix time in seconds, which Felix reports for a peer without a handshake. */
 const NEVER_S = -62_135_596_800;
 
 export class Metrics {
@@ -48,7 +48,7 @@ export class Metrics {
     return out.toString();
   }
 
-  /** Skips devices that disappear while they are read. */
+  /** Reads all devices. Skips those that disappear during the read. */
   async #read(): Promise<Device[]> {
     const { backend } = this.#options;
     const names = await backend.list().catch(() => []);
