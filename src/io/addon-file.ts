@@ -7,7 +7,7 @@ import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** native/ of this package; dist/io and src/io are equally far from it. */
+/** This package's native/ folder; the relative path is right from both src/io and dist/io. */
 const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
 const PT_INTERP = 3;
 
@@ -37,9 +37,9 @@ export function prebuiltName(): string {
 }
 
 /**
- * Reports whether a 64-bit little-endian ELF program is started by musl's dynamic loader. This
- * takes 0.1 ms, while process.report.getReport() takes 30. Returns false for a file that cannot be
- * read or has another format.
+ * Reports whether musl's dynamic loader starts a program, a 64-bit little-endian ELF file. This
+ * takes 0.1 ms, while process.report.getReport() takes 30 ms. Returns false for a file that cannot
+ * be read or has another format.
  */
 export function hasMuslLoader(program: string): boolean {
   let file: number | undefined;

@@ -52,12 +52,12 @@ export class DatagramQueue {
     else queue.push({ bytes, endpoint, tos });
   }
 
-  /** Moves datagrams other than handshakes into the batch, `most` at most. @returns how many */
+  /** Moves datagrams other than handshakes into the batch, at most `most`. @returns their number */
   takeData(batch: DatagramBatch, most: number): number {
     return this.#fill(batch, this.#data, most);
   }
 
-  /** Moves handshakes into the batch, `most` at most. @returns how many */
+  /** Moves handshakes into the batch, at most `most`. @returns their number */
   takeHandshakes(batch: DatagramBatch, most: number): number {
     return this.#fill(batch, this.#handshakes, most);
   }
@@ -75,7 +75,7 @@ export class DatagramQueue {
     while (count < room && taken < queue.length) {
       const { bytes, endpoint, tos } = queue[taken]!;
       if (bytes.length > batch.slab.length) {
-        // it never fits into a batch, and would block the queue
+        // drop a datagram larger than any batch: it would block the queue
         this.#truncated++;
         taken++;
         continue;

@@ -1,7 +1,7 @@
 /**
  * Loads shared libraries from inside a single executable: the addon, and libIPSec_MB if present.
- * The loader needs files, so each library becomes a file without a name: no program can replace it,
- * and it disappears however the process ends.
+ * The loader needs files, so each library is written to a nameless file. No other program can
+ * replace it, and it disappears however the process ends.
  */
 import {
   closeSync,
@@ -21,8 +21,8 @@ import { dirname, join } from 'node:path';
 import { getAsset } from 'node:sea';
 
 /**
- * Where a package installs the same files. Loading them from here needs no other folder without
- * noexec.
+ * Where a package installs the same files. Loading them from here works even if every other folder
+ * is mounted noexec.
  */
 const PACKAGE_FOLDER = '/usr/lib/wireguard-ts';
 const ADDON = 'wireguard.node';
@@ -32,7 +32,7 @@ const OWN_FILES = '/proc/self/fd';
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 /**
  * For dlopen(3); missing in node:os. Node unloads a library that is not an addon. This flag keeps
- * it loaded, so that the addon finds it by name.
+ * the library loaded, so that the addon finds it by name.
  */
 const RTLD_NODELETE = 0x1000;
 const GROUP_OR_OTHERS_WRITE = 0o022;
@@ -46,7 +46,7 @@ export function embeddedBinding<Binding extends { cipherProviders(): unknown }>(
   const addon = { exports: {} };
   load(ADDON, path => process.dlopen(addon, path));
   const binding = addon.exports as Binding;
-  // this loads some 13 MB, which only a device needs
+  // load libIPSec_MB on the first use: it takes some 13 MB, and only a device needs it
   const cipherProviders = () => {
     loadIpsecMb();
     return binding.cipherProviders();
@@ -67,7 +67,7 @@ function loadIpsecMb(): void {
     try {
       process.dlopen({ exports: {} }, path, os.dlopen.RTLD_NOW | RTLD_NODELETE);
     } catch (error) {
-      // loaded, although it is not an addon
+      // this error means that the library is loaded, although it is not an addon
       if (!/did not self-register/.test((error as Error).message)) throw error;
     }
   };
@@ -77,7 +77,7 @@ function loadIpsecMb(): void {
     try {
       load(IPSEC_MB, keep);
     } catch {
-      // not included, or not for this system
+      // the executable does not contain the library, or this system cannot load it
     }
   }
 }
@@ -100,7 +100,7 @@ function load(asset: string, open: (path: string) => void): void {
   );
 }
 
-/** Returns the folders to try, the folders in memory first. */
+/** Returns the folders to try, those in memory first. */
 function folders(): string[] {
   const all = [
     '/dev/shm',
@@ -114,7 +114,7 @@ function folders(): string[] {
   return [...new Set(all)].filter(folder => existsSync(folder));
 }
 
-/** Returns the file that root installed, if it is identical and only root can change it. */
+/** Returns the installed file if it equals the embedded one and only root can change it. */
 function packageFile(asset: string): { readonly path: string } | undefined {
   const path = join(PACKAGE_FOLDER, asset);
   try {
@@ -131,8 +131,9 @@ function packageFile(asset: string): { readonly path: string } | undefined {
 }
 
 /**
- * Opens a library by a path of its bytes. The file stays open after success: the loader identifies
- * libraries by path, and would take another file with the same number for this one.
+ * Writes a library to a nameless file and loads it. The file stays open after success: the loader
+ * identifies libraries by path, here /proc/self/fd/NUMBER, and would mistake a later file with the
+ * same number for this one.
  */
 function openIn(folder: string, bytes: Uint8Array, open: (path: string) => void): void {
   if (!existsSync(OWN_FILES)) {
@@ -153,15 +154,13 @@ function openNameless(folder: string): number {
   try {
     return openSync(folder, O_TMPFILE | constants.O_RDWR | constants.O_EXCL, 0o700);
   } catch {
-    // a file system without O_TMPFILE, such as overlayfs before Linux 6.1: remove the name before
-    // writing the content
+    // a file system without O_TMPFILE, such as overlayfs before Linux 6.1: create a file with a
+    // name, and remove the name before writing the content
     return inOwnFolder(folder, path => openSync(path, 'wx+', 0o700));
   }
 }
 
-/**
- * Opens a library by the name of a file, where /proc is missing: a nameless file has no path there.
- */
+/** Loads a library from a file with a name. Without /proc, a nameless file has no path. */
 function openNamed(folder: string, bytes: Uint8Array, open: (path: string) => void): void {
   const { uid, mode } = statSync(folder);
   if (uid !== 0 && uid !== process.geteuid?.())
@@ -179,8 +178,8 @@ function openNamed(folder: string, bytes: Uint8Array, open: (path: string) => vo
 }
 
 /**
- * Calls back with the path of a file to create, in a folder that only we can enter and that is
- * removed at once.
+ * Calls `use` with the path of a file to create. Only we can enter its folder, which is removed as
+ * soon as `use` returns.
  */
 function inOwnFolder<T>(parent: string, use: (path: string) => T): T {
   const folder = mkdtempSync(join(parent, 'wireguard-ts-'));

@@ -30,13 +30,14 @@ export interface CipherBinding {
   cipherSeal(cipher: CipherHandle, input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void;
   cipherOpen(cipher: CipherHandle, slab: Uint8Array, jobs: Int32Array, count: number): void;
   /**
-   * Returns the number of segments written `stride` bytes apart; 0: malformed; -1: they do not fit
-   * into `out`. For tests and benchmarks.
+   * Splits a super-packet into segments, which it writes `stride` bytes apart. Returns their
+   * number, 0 if the packet is malformed, -1 if they do not fit into `out`. For tests and
+   * benchmarks.
    */
   offloadSplit(slab: Uint8Array, offset: number, length: number, out: Uint8Array, stride: number): number;
   /**
-   * Does what Coalescer.merge() of packet/coalesce.ts does, in two arrays of the caller. For tests
-   * and benchmarks.
+   * Merges packets as Coalescer.merge() of packet/coalesce.ts does, into two arrays of the caller.
+   * For tests and benchmarks.
    */
   offloadMerge(
     slab: Uint8Array,
@@ -70,7 +71,7 @@ export function createNativeCipher(binding: CipherBinding, provider?: string): N
 
 export class NativeCipher implements TransportCipher {
   readonly name: string;
-  /** Which AEAD: 'ipsec-mb' or 'openssl'. */
+  /** The AEAD provider: 'ipsec-mb' or 'openssl'. */
   readonly provider: string;
   readonly #binding: CipherBinding;
   readonly #handle: CipherHandle;

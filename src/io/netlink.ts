@@ -18,8 +18,8 @@ export function nativeNetlink(binding: NativeBinding): NetlinkPort {
 }
 
 /**
- * Netlink sockets of this machine, through the addon. The addon is loaded when the first socket
- * opens, which throws where it cannot be loaded.
+ * Netlink sockets of this machine, through the addon. The first socket that opens loads the addon;
+ * if that fails, opening it throws.
  */
 export const systemNetlink: NetlinkPort = {
   open: (protocol, groups, receiver) => nativeNetlink(nativeBinding()).open(protocol, groups, receiver),

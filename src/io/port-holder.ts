@@ -8,7 +8,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 interface BoundSocket {
   readonly family: 'IPv4' | 'IPv6';
   readonly uid: number;
-  /** The inode 0 means a socket of the kernel itself. */
+  /** Inode 0 means a socket of the kernel itself. */
   readonly inode: string;
 }
 
@@ -16,8 +16,8 @@ const TABLES = { IPv4: '/proc/net/udp', IPv6: '/proc/net/udp6' } as const;
 const NAME_MAX = 40;
 
 /**
- * Returns a text such as `process 123 (dnsmasq) for IPv4 and IPv6`, or the visible part of it;
- * undefined if no socket has the port.
+ * Returns a text such as `process 123 (dnsmasq) for IPv4 and IPv6`, or as much of it as this user
+ * may see; undefined if no socket has the port.
  */
 export function portHolder(port: number): string | undefined {
   const sockets = [...boundTo(port, 'IPv4'), ...boundTo(port, 'IPv6')];
@@ -52,8 +52,8 @@ function ownerOf(inodes: ReadonlySet<string>): string | undefined {
 }
 
 /**
- * Returns the program's name without arguments, which may be secrets. For a WireGuard program, the
- * interface follows.
+ * Returns the program's name without its arguments, which may be secrets; for a WireGuard program
+ * also the name of the interface.
  */
 function describeProcess(pid: string): string {
   const words = textOf(`/proc/${pid}/cmdline`).split('\0');

@@ -1,7 +1,7 @@
 /**
- * The types of what the daemon needs from the world. Their adapters are native (the addon),
- * node:dgram, and twins in memory; each passes the contract suite in test/contract. No method
- * throws for a failure of the network: errors are numbers and counters.
+ * The interfaces through which the daemon uses the outside world. The addon, node:dgram and
+ * in-memory twins implement them; each implementation passes the contract suite in test/contract.
+ * No method throws when the network fails: error numbers and counters report the failure.
  */
 import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
 
@@ -18,11 +18,14 @@ export interface TunStatus {
 /**
  * Called when there may be something to read. `waited` is the total of milliseconds that this
  * thread's event loop has spent waiting for events since it started; while it waits, nothing can be
- * read. Absent where the adapter does not know it.
+ * read. Absent if the adapter does not know it.
  */
 export type Wake = (waited?: number) => void;
 
-/** A device that IP packets are read from and written to, in batches ({@link PacketBatch}). */
+/**
+ * A device from which IP packets are read and to which they are written, in batches ({@link
+ * PacketBatch}).
+ */
 export interface Tun {
   /**
    * Fills the batch with waiting packets, at most `most`, from the start of its slab. Never blocks.
@@ -58,21 +61,21 @@ export interface Udp {
   /** The port in use. */
   readonly port: number;
   /**
-   * Fills the batch with waiting datagrams, at most `most` descriptors. Leaves those that
+   * Fills the batch with waiting datagrams, at most `most` descriptors. Leaves the handshakes that
    * receiveHandshakes() returns. Never blocks.
    * @returns how many (also in batch.count)
    */
   receive(batch: DatagramBatch, most?: number): number;
   /**
-   * Does what receive() does, for the queue of handshake messages. They wait separately, so that no
-   * flood of them delays or displaces transport data. Where the system offers no second queue, this
+   * Does the same as receive() for handshake messages. They have a separate queue, so that a flood
+   * of them neither delays nor displaces transport data. If the system offers no second queue, this
    * one is always empty, and handshakes arrive by receive().
    */
   receiveHandshakes(batch: DatagramBatch): number;
   /**
-   * Sends every datagram: without UDP_SEGMENT where that fails, and from the endpoint's local
-   * address if it has one. DATAGRAM_ERROR holds the errno of each datagram that could not be sent,
-   * and 0 for the others. Waits only briefly for a full socket buffer.
+   * Sends every datagram, from the endpoint's local address if it has one. Where UDP_SEGMENT fails,
+   * sends without it. DATAGRAM_ERROR holds the errno of each datagram that could not be sent, and 0
+   * for the others. Waits only briefly for a full socket buffer.
    * @returns how many had an error
    */
   send(batch: DatagramBatch): number;
@@ -86,8 +89,8 @@ export interface Udp {
   /** Calls back whenever receiveHandshakes() may have something, until closed. */
   onHandshakes(callback: () => void): void;
   /**
-   * Calls back when addresses or routes changed: an endpoint's local address may no longer be
-   * right.
+   * Calls back when addresses or routes have changed: the local address of an endpoint may be
+   * wrong.
    */
   onRoutesChanged(callback: () => void): void;
   /**
@@ -105,7 +108,7 @@ export interface Udp {
 
 /**
  * Opens the UDP sockets on a port (0: the system chooses) with a firewall mark (0: none). Throws an
- * Error with `code` (EADDRINUSE, EACCES, ...) that names the port.
+ * Error with `code` (EADDRINUSE, EACCES, ...) whose message names the port.
  */
 export type OpenUdp = (port: number, mark: number) => Udp;
 

@@ -1,6 +1,6 @@
 /**
- * What the addon does for keys: it computes public keys without keeping a copy of the private key,
- * and prevents core dumps.
+ * Protects keys with the help of the addon: computes public keys without keeping a copy of the
+ * private key, and prevents core dumps.
  */
 import { copySecret } from '../base/bytes.ts';
 import { x25519PublicKeyOnce } from '../crypto/node/openssl-x25519.ts';
@@ -11,7 +11,7 @@ import { hasNativeBinding, nativeBinding } from './native-binding.ts';
  */
 export function publicKeyOf(privateKey: Uint8Array): Uint8Array {
   const binding = hasNativeBinding() ? nativeBinding() : undefined;
-  // missing where Node does not export its OpenSSL
+  // the addon lacks this function if Node does not export its OpenSSL
   if (!binding?.x25519Key) return x25519PublicKeyOnce(privateKey);
   const scratch = copySecret(privateKey);
   binding.x25519Fresh(scratch, 1, 0);
@@ -28,7 +28,7 @@ export function forbidDumps(): void {
   try {
     nativeBinding().forbidDumps();
   } catch {
-    // a sandbox that forbids prctl is no reason to stop; code that needs the addon reports that it
-    // is missing
+    // go on in a sandbox that forbids prctl; without the addon, code that needs it reports the
+    // error
   }
 }

@@ -1,4 +1,4 @@
-/** What the addon does for the process as a whole: clocks, and sd_notify(3) (native/notify.c). */
+/** Functions of the addon for the whole process: clocks, and sd_notify(3) (native/notify.c). */
 import { hasNativeBinding, type NativeBinding, nativeBinding } from './native-binding.ts';
 import type { Clock } from './ports.ts';
 
@@ -20,7 +20,7 @@ function wall(): bigint {
 }
 
 /**
- * Notifies the service manager. Does nothing where no manager listens, or no longer does.
+ * Notifies the service manager. Does nothing if no manager listens, or if it has stopped.
  * @param socket the value of NOTIFY_SOCKET
  */
 export function notifyManager(binding: NativeBinding, socket: string | undefined, text: string): void {

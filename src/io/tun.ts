@@ -1,7 +1,6 @@
 /**
- * A Linux TUN device through the addon (native/tun*.c). rtnetlink reports changes of its state. A
- * periodic check finds the change that rtnetlink in our namespace does not report: the device was
- * moved to another namespace.
+ * A Linux TUN device through the addon (native/tun*.c). rtnetlink reports changes of its state,
+ * except a move to another network namespace; a periodic check finds that.
  */
 import { MAX_BATCH, PACKET_STRIDE, type PacketBatch } from '../packet/batch.ts';
 import { Coalescer, MERGE_TCP4, MERGE_TCP6, MERGE_UDP } from '../packet/coalesce.ts';
@@ -20,10 +19,10 @@ export const ALL_TUN_OFFLOADS = 15;
 /** Added to TUN_OFFLOADS: never merges UDP packets for writing, but still reads super-packets. */
 export const TUN_SINGLE_UDP = 16;
 
-/** Packets that tunWriteGroups accepts in one call (native/tun-write.c). */
+/** The most packets that tunWriteGroups accepts in one call (native/tun-write.c). */
 const TWIN_BATCH = 1024;
 const LOOK_INTERVAL_MS = 1000;
-/** The period of checks for a device in another namespace. */
+/** The interval of status checks while the device is in another namespace. */
 const NAMESPACE_CHECK_MS = 200;
 
 export interface TunOptions {
@@ -36,7 +35,7 @@ export interface TunOptions {
   readonly offloads?: number;
   /** MTU to set on opening; 0 keeps it. */
   readonly mtu: number;
-  /** Merge with the TypeScript twin instead of the addon. */
+  /** Whether to merge with the TypeScript twin instead of the addon. */
   readonly twin?: boolean;
 }
 
@@ -106,8 +105,8 @@ export class NativeTun implements Tun {
   }
 
   /**
-   * Call when links, addresses or routes changed. Ends pauses of merging that too many refusals
-   * caused.
+   * Ends pauses of merging that too many refusals caused. Call it when links, addresses or routes
+   * have changed.
    */
   networkChanged(): void {
     if (!this.#closed) this.#binding.tunRetry(this.#handle);

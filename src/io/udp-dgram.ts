@@ -1,7 +1,7 @@
 /**
  * UDP by node:dgram, for machines without the addon: one call per datagram, no offloads, no local
- * address (so no sticky source), no TOS, no mark. Datagrams wait in a bounded queue between their
- * event and receive().
+ * address (so no sticky source), no TOS, no mark. Datagrams wait in a bounded queue from Node's
+ * 'message' event until receive() takes them.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
@@ -29,12 +29,12 @@ import { DatagramQueue } from './datagram-queue.ts';
 import type { Udp } from './ports.ts';
 
 const PORT_ATTEMPTS = 100;
-/** Limit of bytes that Node holds for us because the kernel has not accepted them. */
+/** Limit of bytes that Node buffers because the kernel has not accepted them. */
 const MOST_UNSENT = 7 << 20;
 const BUFFER = 7 << 20;
 /**
- * Up to FEW_HANDSHAKES, handshakes are passed on as they arrive. More are collected while they keep
- * arriving, up to GATHERED_HANDSHAKES.
+ * Up to FEW_HANDSHAKES waiting handshakes are passed on at once. More are collected while others
+ * keep arriving, up to GATHERED_HANDSHAKES.
  */
 const FEW_HANDSHAKES = 8;
 const GATHERED_HANDSHAKES = 1024;
@@ -46,7 +46,8 @@ const ENOBUFS = 105;
 /**
  * Opens UDP sockets by node:dgram, for machines without the addon: one call for each datagram, no
  * offloads, no sticky source address, no TOS.
- * @throws Error with `code` that names the port; ENOTSUP for a mark, which node:dgram cannot set
+ * @throws Error with `code`, whose message names the port; ENOTSUP for a mark, which node:dgram
+ * cannot set
  */
 export function openDgramUdp(port: number, mark: number): Udp {
   refuseMark(mark);
@@ -56,7 +57,7 @@ export function openDgramUdp(port: number, mark: number): Udp {
       return new DgramUdp(v4, hasIpv6() ? bindNow('udp6', v4.address().port) : undefined);
     } catch (error) {
       v4.close();
-      // the system chose a port that is free for IPv4 only
+      // the system chose a port that is free for IPv4 only: try another
       if (port !== 0 || attempt === PORT_ATTEMPTS) throw error;
     }
   }
@@ -80,7 +81,7 @@ class DgramUdp implements Udp {
     this.port = v4.address().port;
     for (const socket of [v4, v6]) {
       socket?.on('message', (bytes, from) => this.#arrived(bytes, from));
-      // the network's error concerns an earlier datagram, which no caller waits for
+      // an asynchronous error belongs to a datagram sent earlier; no caller waits for its result
       socket?.on('error', () => {
         this.#sendFailed++;
       });
@@ -162,9 +163,9 @@ class DgramUdp implements Udp {
 
   /**
    * Decides whether handshakes are passed on now. Node reads some 32 datagrams per turn of its
-   * loop, and the engine processes as many. A flood would therefore wait in the kernel in front of
-   * the data, and the engine would not notice it. So the kernel's queue is drained first: while
-   * more handshakes arrive, they wait one turn.
+   * loop, and the engine processes as many. During a flood, handshakes would stay in the kernel's
+   * queue ahead of data, and the engine would not detect load. So the kernel's queue is drained
+   * first: while more handshakes arrive, they wait one turn.
    */
   #handshakesDue(): boolean {
     const before = this.#gathered;
@@ -186,7 +187,7 @@ class DgramUdp implements Udp {
     const port = (batch.endpoints[e + ENDPOINT_PORT]! << 8) | batch.endpoints[e + ENDPOINT_PORT + 1]!;
     // node:dgram throws for port 0, and no socket receives there
     if (port === 0) return EINVAL;
-    // the kernel refuses it too, but only after this call has returned
+    // the kernel also refuses such a datagram, but only after this call has returned
     if (Math.min(segment || length, length) > largestDatagram(family!)) return EMSGSIZE;
     const address = formatAddress(
       batch.endpoints.subarray(e + ENDPOINT_ADDRESS, e + ENDPOINT_ADDRESS + (family === 4 ? 4 : 16)),
@@ -208,7 +209,10 @@ class DgramUdp implements Udp {
   }
 }
 
-/** Binds before it returns: bind only waits for the lookup, and our lookup answers at once. */
+/**
+ * Binds synchronously: bind's only asynchronous step is the lookup, and ours calls back
+ * immediately.
+ */
 function bindNow(type: 'udp4' | 'udp6', port: number): Socket {
   const family = type === 'udp4' ? 4 : 6;
   const socket = createSocket({

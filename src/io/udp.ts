@@ -25,7 +25,7 @@ const HANDSHAKES6 = 8;
 
 /**
  * Opens the sockets.
- * @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...) that names the port
+ * @throws Error with `code` (EADDRINUSE, EACCES, EPERM, ...), whose message names the port
  */
 export function openNativeUdp(
   binding: NativeBinding,
@@ -46,7 +46,7 @@ export class NativeUdp implements Udp {
   readonly #handle: UdpHandle;
   readonly #polls: PollHandle[] = [];
   readonly #handshakePolls: PollHandle[] = [];
-  /** Sockets that became readable since the last read. */
+  /** The sockets that have become readable since the last read. */
   #woken = 0;
   #handshakesWoken = 0;
   #notices: NoticesHandle | undefined;
@@ -65,7 +65,7 @@ export class NativeUdp implements Udp {
   }
 
   receive(batch: DatagramBatch, most = MAX_BATCH): number {
-    // read both sockets if the loop reported neither
+    // if the loop reported neither socket, read both
     const sockets = this.#woken || IPV4 | IPV6;
     this.#woken = 0;
     batch.count = this.#binding.udpReceive(this.#handle, sockets, most, batch.slab, batch.desc, batch.endpoints);

@@ -15,8 +15,8 @@ import type { Tun, TunStatus, Wake } from '../ports.ts';
 const ALIGNMENT = 16;
 
 /**
- * Runs a wake-up soon, but not within this call. A program with an event loop of its own schedules
- * it there.
+ * Runs a wake-up soon, but not within this call. A program with its own event loop passes a
+ * function that schedules the wake-up on that loop.
  */
 export type WakeSchedule = (wake: Wake) => void;
 
@@ -39,8 +39,8 @@ export class MemoryTun implements Tun {
   #malformed = 0;
 
   /**
-   * Makes a device with a state, which {@link MemoryTun.change} changes.
-   * @param schedule when to run its callbacks: by setImmediate where absent
+   * Makes a device with an initial status; {@link MemoryTun.change} replaces it.
+   * @param schedule schedules the callbacks; default: setImmediate
    */
   constructor(status: TunStatus, schedule: WakeSchedule = WAKE_SOON) {
     this.#schedule = schedule;
@@ -50,7 +50,7 @@ export class MemoryTun implements Tun {
   /**
    * Sends a packet as the host would.
    * @param packet a bare IP packet
-   * @param vnet the virtio_net_hdr in front of it; all zero where absent
+   * @param vnet the virtio_net_hdr in front of it; default: all zero
    */
   put(packet: Uint8Array, vnet = new Uint8Array(VNET_HEADER_SIZE)): void {
     const whole = new Uint8Array(VNET_HEADER_SIZE + packet.length);
@@ -76,7 +76,7 @@ export class MemoryTun implements Tun {
       if (at + next.length > batch.slab.length && next.length <= batch.slab.length) break;
       this.#waiting.shift();
       if (next.length > batch.slab.length) {
-        // it never fits into a batch, and would block the queue
+        // drop a packet larger than any batch: it would block the queue
         this.#malformed++;
         continue;
       }

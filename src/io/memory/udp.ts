@@ -40,7 +40,7 @@ const EHOSTUNREACH = 113;
  * for embedding.
  */
 export class MemoryNetwork {
-  /** Called for every datagram; drops it by returning false. */
+  /** Called for every datagram; returns false to drop it. */
   filter: (bytes: Uint8Array, from: string, to: string) => boolean = () => true;
   readonly #sockets = new Map<string, MemoryUdp>();
   readonly #schedule: WakeSchedule;
@@ -48,7 +48,7 @@ export class MemoryNetwork {
 
   /**
    * Makes a network without sockets.
-   * @param schedule when to run the callbacks of its sockets: by setImmediate where absent
+   * @param schedule schedules the callbacks of its sockets; default: setImmediate
    */
   constructor(schedule: WakeSchedule = WAKE_SOON) {
     this.#schedule = schedule;
