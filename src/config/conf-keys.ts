@@ -7,7 +7,7 @@ import { ConfigError, quote, quoteKey } from './errors.ts';
 import { trimSpace, withoutSpace } from './lines.ts';
 
 export type SectionName = 'Interface' | 'Peer';
-/** Which program the file is for: `wg setconf`, or wg-quick, which knows more keys. */
+/** The program that the file is for: `wg setconf`, or wg-quick, which knows more keys. */
 export type ConfFormat = 'wg' | 'quick';
 
 const WG_KEYS = ['PrivateKey', 'ListenPort', 'FwMark'];
@@ -67,7 +67,7 @@ export function notKeyValue(raw: string, section: SectionName): ConfigError {
   if (/^[A-Za-z0-9+/]{43}=$/.test(line))
     return new ConfigError('syntax', 'this is a key without a name: write PrivateKey = or PublicKey = before it');
   const equals = line.indexOf('=');
-  // wg also refuses a line without a value, even for lists, where an empty value would make sense
+  // wg, too, refuses a line without a value, even for lists, where an empty value would make sense
   if (equals >= 0)
     return new ConfigError('syntax', `${quoteKey(line)} has no value: give it one or leave the line out`);
   const isComment = /^(;|\/\/|--)/.test(line);

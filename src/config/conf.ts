@@ -1,9 +1,9 @@
 /**
  * The file format of `wg setconf`, `addconf`, `syncconf` and `showconf` (wireguard-tools config.c,
  * wg(8) "CONFIGURATION FILE FORMAT"): [Interface] and [Peer] sections of `Key = Value` lines. Keys
- * are case-insensitive, `#` begins a comment, white space is ignored. Unknown keys and
- * sections are errors (conf-keys.ts words them). This file neither reads the
- * keys that wg-quick adds (Address, DNS, MTU, ...; wg-quick strips them first) nor resolves names.
+ * are case-insensitive, `#` begins a comment, white space is ignored. Unknown keys and sections are
+ * errors, whose texts are in conf-keys.ts. This parser does not read the keys that wg-quick adds
+ * (Address, DNS, MTU, ...), which src/quick removes first, and does not resolve names.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import type { Mutable } from '../base/mutable.ts';
@@ -25,8 +25,8 @@ import {
 import { formatZonedEndpoint, numericZones, type Zones } from './zones.ts';
 
 /**
- * A file of `wg setconf` as it was written: a DeviceConfig in which endpoints may still be names. A
- * field that the file does not have is absent.
+ * A file of `wg setconf` as parsed: a DeviceConfig in which endpoints may still be names. Fields
+ * that the file does not set are absent.
  */
 export interface ConfFile {
   /** 32 bytes. */
@@ -41,13 +41,13 @@ export interface ConfFile {
 
 /** One `[Peer]` section of a file. */
 export interface ConfPeer extends Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'persistentKeepalive'> {
-  /** All that the section lists, in order. */
+  /** All allowed IPs that the section lists, in order. */
   readonly allowedIps: readonly AllowedIpConfig[];
-  /** False when the last list had a sign (+ or -): it then changes what the peer has. */
+  /** False if the last list had a sign (+ or -): the list then changes the peer's current one. */
   readonly replaceAllowedIps: boolean;
   /** An endpoint record, or a name that the caller resolves. */
   readonly endpoint?: Uint8Array | HostEndpoint;
-  /** Line of the endpoint, for messages about its name. */
+  /** The line number of the endpoint, for messages about its name. */
   readonly endpointLine?: number;
 }
 
@@ -55,7 +55,7 @@ type Section = 'interface' | PeerSection | undefined;
 interface PeerSection extends Mutable<Omit<ConfPeer, 'publicKey' | 'allowedIps'>> {
   publicKey?: Uint8Array;
   allowedIps: AllowedIpConfig[];
-  /** The line of its [Peer]. */
+  /** The line number of its [Peer]. */
   readonly line: number;
 }
 

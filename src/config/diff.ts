@@ -1,7 +1,7 @@
 /**
- * Computes the minimal change that brings a device to the state of a conf file: peers missing from
+ * Computes the smallest change that brings a device to the state of a conf file. Peers missing from
  * the file are removed, and only differing fields of the others are set, so that sessions survive.
- * `wg syncconf` (setconf.c) is less careful: it sets every field of every peer again, empties all
+ * `wg syncconf` (setconf.c) changes more: it sets every field of every peer again, empties all
  * lists of allowed IPs before it fills them, and moves the device to another port if the file has
  * no ListenPort.
  */
@@ -14,11 +14,11 @@ import type { AllowedIpConfig, DeviceConfig, DeviceStatus, PeerConfig, PeerStatu
 
 type PrefixKey = ReturnType<typeof prefixKey>;
 /**
- * The desired state of a peer, after all entries for its key and after other peers took prefixes
- * from it.
+ * The desired state of a peer: the result of all entries for its key, without prefixes that other
+ * peers took from it.
  */
 type Goal = Mutable<Pick<PeerConfig, 'publicKey' | 'presharedKey' | 'endpoint' | 'persistentKeepalive'>> & {
-  /** Absent: keep its current prefixes. */
+  /** If absent, the peer keeps its current prefixes. */
   readonly prefixes?: Map<PrefixKey, Prefix>;
 };
 type Owner = Goal & Required<Pick<Goal, 'prefixes'>>;
@@ -26,14 +26,14 @@ type Owner = Goal & Required<Pick<Goal, 'prefixes'>>;
 const NO_KEY = new Uint8Array(KEY_SIZE);
 
 /**
- * Returns the changes that make a device equal to a configuration, and no more: peers that the
+ * Returns only the changes that make a device equal to a configuration. Peers that the
  * configuration lacks are removed, and only differing fields of the others are set, so that
  * sessions survive.
- * @param wanted the whole configuration: absent fields are cleared, except port and endpoints,
- *   which stay
+ * @param wanted the whole configuration. Absent fields are cleared, except the port and endpoints,
+ * which stay.
  * @param status the current state of the device
- * @param removals whether to remove single allowed IPs, after others were added, instead of
- * emptying a list and filling it again
+ * @param removals whether to remove single allowed IPs after others were added, instead of emptying
+ * a list and filling it again
  * @returns an empty object if nothing differs
  */
 export function difference(wanted: DeviceConfig, status: DeviceStatus, removals = false): DeviceConfig {
@@ -42,7 +42,7 @@ export function difference(wanted: DeviceConfig, status: DeviceStatus, removals 
   // devices store the key clamped, and on some, setting it ends all sessions even if it is
   // unchanged
   if (!samePrivateKey(privateKey, status.privateKey ?? NO_KEY)) config.privateKey = privateKey;
-  // port 0 means any port, and the device already uses one
+  // port 0 means any port, and the device already has one
   if (wanted.listenPort && wanted.listenPort !== status.listenPort) config.listenPort = wanted.listenPort;
   if ((wanted.fwmark ?? 0) !== status.fwmark) config.fwmark = wanted.fwmark ?? 0;
   const observed = new Map(status.peers.map(peer => [formatKeyHex(peer.publicKey), peer]));
@@ -56,7 +56,7 @@ export function difference(wanted: DeviceConfig, status: DeviceStatus, removals 
     const change = peerDifference(goal, observed.get(key), claimed);
     if (change) changed.push(change);
   }
-  // a prefix reaches its new owner before the old one is removed
+  // the prefix moves to its new owner before the old owner is removed
   const peers = removals ? [...changed, ...removed] : [...removed, ...changed];
   if (peers.length > 0) config.peers = peers;
   return config;
@@ -111,8 +111,8 @@ function mergeSettings(goal: Goal, { presharedKey, endpoint, persistentKeepalive
 
 /**
  * Fast path: returns the peers that are listed once, whose desired prefixes equal the observed
- * ones, and whose prefixes no other peer claims. Of thousands in a file, this is nearly all. Their
- * prefixes need no further comparison.
+ * ones, and whose prefixes no other peer claims. In a file with thousands of peers, nearly all are
+ * of this kind. Their prefixes need no further comparison.
  */
 function settledPeers(entries: readonly PeerConfig[], observed: ReadonlyMap<string, PeerStatus>): ReadonlySet<string> {
   const settled = new Set<string>();
@@ -140,7 +140,9 @@ function sameList(wanted: readonly AllowedIpConfig[], current: readonly Prefix[]
 }
 
 /**
- * @param claimed the desired prefixes of all peers, if unclaimed ones are to be removed one by one
+ * Returns the change to one peer.
+ * @param claimed the desired prefixes of all peers, if unclaimed prefixes are to be removed one by
+ * one
  * @returns undefined if the peer exists and needs no change
  */
 function peerDifference(
@@ -168,7 +170,7 @@ function addPrefixChanges(
 ): void {
   const current = observed?.allowedIps ?? [];
   const surplus = current.filter(prefix => !wanted.has(prefixKey(prefix)));
-  // empty the list only if a prefix must go: other daemons drop packets until it is refilled
+  // empty the list only if a prefix must go: other daemons drop packets until the list is refilled
   const refill = surplus.length > 0 && !claimed;
   const isComplete = current.length - surplus.length === wanted.size;
   const added = refill ? missingFrom([], wanted) : isComplete ? [] : missingFrom(current, wanted);
@@ -192,8 +194,8 @@ function missingFrom(current: readonly Prefix[], wanted: ReadonlyMap<PrefixKey, 
 }
 
 /**
- * Compares two private keys as if clamped (clampPrivateKey), without copying them. "No key" equals
- * only "no key".
+ * Compares two private keys as if both were clamped (clampPrivateKey), without copying them. An
+ * absent key equals only an absent key.
  */
 function samePrivateKey(a: Uint8Array, b: Uint8Array): boolean {
   if (isZeroKey(a) || isZeroKey(b)) return isZeroKey(a) && isZeroKey(b);

@@ -1,10 +1,10 @@
 /**
- * The only error class of src/config, its codes, and quoting that is safe for untrusted text. The
- * errno of a UAPI answer is EPROTO for a line that is not `key=value`, and EINVAL for a key or
- * value that is not accepted, as in wireguard-go (device/uapi.go).
+ * ConfigError, the only error class of src/config, its codes, and quoting that makes untrusted text
+ * safe to print. A ConfigError has the errno of a UAPI answer: EPROTO for a line that is not
+ * `key=value`, EINVAL for a key or value that is not accepted, as in wireguard-go (device/uapi.go).
  */
 
-/** What kind of mistake a {@link ConfigError} reports. Stable, for programs. */
+/** The kind of mistake that a {@link ConfigError} reports. Stable, for programs. */
 export type ConfigErrorCode =
   /** The text does not have the form that the format requires. */
   | 'syntax'
@@ -16,40 +16,40 @@ export type ConfigErrorCode =
   | 'missing'
   /** A line is longer than any legal one. */
   | 'line-too-long'
-  /** More than this program accepts into memory. */
+  /** The text is larger than this program accepts into memory. */
   | 'too-large'
   /** The other side closed the connection in the middle of a message. */
   | 'incomplete'
   /** The device answered with an errno (see `errno`). */
   | 'refused';
 
-/** Where a {@link ConfigError} was found, as far as that is known. */
+/** The place of a {@link ConfigError}, as far as it is known. */
 export interface ConfigErrorPlace {
   /** Name of the file, for people. */
   readonly file?: string | undefined;
   /** Counted from 1. */
   readonly line?: number | undefined;
-  /** The offending text, as it was given. Never set where it may be a secret. */
+  /** The invalid text as given. Never set if it may be a secret. */
   readonly value?: string | undefined;
-  /** Positive errno; absent if the code determines it. */
+  /** The errno, positive; if absent, the code determines it. */
   readonly errno?: number | undefined;
 }
 
 /**
  * A text or a value of a configuration that cannot be used. `message` is for people: it names the
- * place and the value, and says what to write instead. `code` is stable and for programs. Its errno
- * is what a UAPI client reads, chosen as wireguard-go does (device/uapi.go).
+ * place and the value, and says what to write instead. `code` is stable and for programs. `errno`
+ * is what a UAPI client receives, as from wireguard-go (device/uapi.go).
  */
 export class ConfigError extends Error {
   /** Always `ConfigError`. */
   override readonly name = 'ConfigError';
-  /** What kind of mistake it is. */
+  /** The kind of mistake. */
   readonly code: ConfigErrorCode;
-  /** Name of the file, where the text came from one. */
+  /** Name of the file, if the text came from a file. */
   readonly file: string | undefined;
   /** Number of the line, counted from 1. */
   readonly line: number | undefined;
-  /** The offending text. Absent where it may be a secret. */
+  /** The invalid text. Absent if it may be a secret. */
   readonly value: string | undefined;
   /** Positive, as in errno.h. On the UAPI wire it is negative. */
   readonly errno: number;
@@ -69,7 +69,10 @@ export class ConfigError extends Error {
     this.errno = place.errno ?? ERRNO_OF_CODE[code];
   }
 
-  /** Returns the same error with a place that only the caller knows; fields of `place` win. */
+  /**
+   * Returns the same error with additional fields of its place. Fields of `place` replace existing
+   * ones.
+   */
   at(place: ConfigErrorPlace): ConfigError {
     return new ConfigError(this.code, this.reason, {
       file: place.file ?? this.file,
@@ -91,8 +94,8 @@ export function quote(text: string): string {
 }
 
 /**
- * Returns a hint about quotes or comment signs that other formats use, ending in `; `, or an empty
- * string.
+ * Returns a hint about quotes or comment signs that are used in other formats. The hint ends in `;
+ * `. Returns an empty string if there is no such sign.
  */
 export function habitHint(text: string): string {
   if (/^["'].*["']$/.test(text)) return 'take the quotes away; ';
@@ -100,8 +103,8 @@ export function habitHint(text: string): string {
 }
 
 /**
- * Returns the part of an unknown line that is safe to print: the text before its `=` if it is as
- * short as a key name. Anything else may be a misplaced secret.
+ * Returns the part of an unknown line that is safe to print: the text before its `=`, if that is as
+ * short as a key name. A longer text may be a misplaced secret.
  */
 export function quoteKey(line: string): string {
   const key = line.split('=')[0]!;
@@ -109,7 +112,7 @@ export function quoteKey(line: string): string {
 }
 
 const LONGEST_KEY = 24;
-/** Hexadecimal or base64. A misplaced secret must not reach a log. */
+/** Matches hexadecimal or base64. A misplaced secret must not reach a log. */
 const LIKE_A_KEY = /[0-9a-fA-F]{60}|[A-Za-z0-9+/]{42}/;
 const QUOTED_MAX = 64;
 

@@ -1,14 +1,14 @@
 /**
- * The lines of a configuration file, shared by the parsers of wg's and wg-quick's keys: one
- * encoding, one definition of comments and of white space. White space is C's (space, tab, CR,
- * vertical tab, form feed), as in wg and wg-quick. A no-break space is not white space; an error on
- * its line names it.
+ * The lines of a configuration file. The parsers of wg's keys and of wg-quick's keys share this
+ * file, so that both have the same encoding, comments and white space. White space is that of C
+ * (space, tab, CR, vertical tab, form feed), as in wg and wg-quick. A no-break space is not white
+ * space; if its line has an error, the message names it.
  */
 import { ConfigError, quoteKey } from './errors.ts';
 
 /**
- * Splits a file at its newlines. Drops byte order marks, also inside a file that was concatenated
- * from several.
+ * Splits a file at its newlines. Drops byte order marks, also those in the middle of a file that
+ * was joined from several files.
  * @throws ConfigError if the file is not UTF-8 or its lines end in CR alone
  */
 export function confLines(text: string, file: string): string[] {
@@ -19,7 +19,7 @@ export function confLines(text: string, file: string): string[] {
       `this file is UTF-16, and must be UTF-8: convert it with \`iconv -f ${utf16} -t UTF-8 ${file} > new.conf'`,
       { file },
     );
-  // wg would read the whole file as one line, and nothing at all if it begins with a comment
+  // wg would read the whole file as one line, or as an empty file if it begins with a comment
   if (!text.includes('\n') && /\r[^\r]/.test(text))
     throw new ConfigError(
       'syntax',
@@ -40,7 +40,10 @@ export function withoutSpace(text: string): string {
   return text.replace(/[ \t\r\v\f]/g, '');
 }
 
-/** Removes white space at both ends. Linear, unlike a regular expression: lines may be long. */
+/**
+ * Removes white space at both ends. Takes linear time, unlike a regular expression, because lines
+ * may be long.
+ */
 export function trimSpace(text: string, space: string = SPACE): string {
   let [start, end] = [0, text.length];
   while (start < end && space.includes(text[start]!)) start++;

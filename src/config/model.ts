@@ -1,8 +1,8 @@
 /**
- * The control model: configuration applied to a device (DeviceConfig) and the status it reports
- * (DeviceStatus). UAPI text, wg.conf, netlink and the Calico planner all translate to and from
- * these. An absent field of a config leaves that setting unchanged (the rule of wgctrl's
- * wgtypes.Config and of the kernel's WG_CMD_SET_DEVICE). Keys are 32 bytes.
+ * The control model: the configuration applied to a device (DeviceConfig) and the status that a
+ * device reports (DeviceStatus). The UAPI, conf files, netlink and the Calico planner all convert
+ * to and from these types. A field that is absent from a config leaves that setting unchanged, as
+ * in wgctrl's wgtypes.Config and the kernel's WG_CMD_SET_DEVICE. Keys are 32 bytes.
  */
 import type { Prefix } from '../base/prefix.ts';
 
@@ -14,7 +14,7 @@ export interface DeviceConfig {
   readonly listenPort?: number;
   /** Firewall mark (SO_MARK) of the sockets, 32 bits; 0 turns it off. */
   readonly fwmark?: number;
-  /** Removes every peer that the device has before `peers` are applied. */
+  /** Removes all of the device's peers before `peers` are applied. */
   readonly replacePeers?: boolean;
   /** Changes to peers, in order: a later entry for a key acts on the result of an earlier one. */
   readonly peers?: readonly PeerConfig[];
@@ -30,7 +30,9 @@ export interface PeerConfig {
   readonly updateOnly?: boolean;
   /** 32 bytes; 32 zero bytes remove the key. */
   readonly presharedKey?: Uint8Array;
-  /** An endpoint record of ENDPOINT_SIZE bytes, as `makeEndpoint` and `parseEndpoint` make it. */
+  /**
+   * An endpoint record of ENDPOINT_SIZE bytes, as returned by `makeEndpoint` and `parseEndpoint`.
+   */
   readonly endpoint?: Uint8Array;
   /** Seconds between keepalives, 0 to 65535; 0 is off. */
   readonly persistentKeepalive?: number;
@@ -38,11 +40,11 @@ export interface PeerConfig {
   readonly replaceAllowedIps?: boolean;
   /**
    * Begins a handshake at once, even if there is a session or the last handshake has just begun.
-   * Sessions live on until the new one is confirmed. Only this project's own devices know this
-   * field.
+   * Existing sessions continue until the new one is confirmed. Only this project's own devices
+   * support this field.
    */
   readonly initiate?: boolean;
-  /** In order. A prefix that another peer has moves to this one. */
+  /** Applied in order. A prefix that another peer has moves to this peer. */
   readonly allowedIps?: readonly AllowedIpConfig[];
 }
 
@@ -50,17 +52,17 @@ export interface PeerConfig {
 export interface AllowedIpConfig {
   /** The addresses. */
   readonly prefix: Prefix;
-  /** Removes the prefix, if it is this peer's. */
+  /** Removes the prefix if this peer has it. */
   readonly remove?: boolean;
 }
 
-/** What a device has and has counted. */
+/** The state of a device: its settings, peers and counters. */
 export interface DeviceStatus {
-  /** 32 bytes. Absent without a key. A copy: overwrite it after use. */
+  /** 32 bytes. Absent if there is no key. A copy: overwrite it after use. */
   readonly privateKey?: Uint8Array;
-  /** 32 bytes. Absent without a private key, and in the result of `parseGetResponse`. */
+  /** 32 bytes. Absent if there is no private key, and in the result of `parseGetResponse`. */
   readonly publicKey?: Uint8Array;
-  /** UDP port; 0 where none is configured and no socket is open. */
+  /** UDP port; 0 if none is configured and no socket is open. */
   readonly listenPort: number;
   /** Firewall mark of the sockets; 0 is off. */
   readonly fwmark: number;
@@ -72,20 +74,20 @@ export interface DeviceStatus {
 export interface PeerStatus {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** 32 bytes. Absent without a key. A copy: overwrite it after use. */
+  /** 32 bytes. Absent if there is no key. A copy: overwrite it after use. */
   readonly presharedKey?: Uint8Array;
   /**
-   * An endpoint record (see `formatEndpoint`): where the peer was heard last, or where the
-   * configuration puts it. Absent when unknown.
+   * An endpoint record (see `formatEndpoint`): the address from which the peer's last authenticated
+   * message came, or the configured address before that. Absent when unknown.
    */
   readonly endpoint?: Uint8Array;
   /** Unix time of the last completed handshake; 0 before the first. */
   readonly lastHandshakeSeconds: number;
-  /** The fraction of that second. */
+  /** The nanoseconds within that second. */
   readonly lastHandshakeNanoseconds: number;
   /**
-   * Bytes received from the peer, counted as the kernel does: whole messages with their WireGuard
-   * header.
+   * Bytes received from the peer, counted as in the kernel: whole messages, including their
+   * WireGuard header.
    */
   readonly rxBytes: number;
   /** Bytes sent to the peer, counted in the same way. */

@@ -65,7 +65,8 @@ export class SecretText {
   }
 
   /**
-   * Yields the content piece by piece, as views that stay valid until the text is erased or grows.
+   * Yields the content piece by piece, as views. A view stays valid until the text grows or is
+   * erased.
    */
   *pieces(): Generator<Uint8Array> {
     for (const [i, piece] of this.#pieces.entries())

@@ -1,29 +1,29 @@
 /**
- * The output of `wgts show --json`: all fields of `dump`, named, and the counters of daemons that
- * keep them. Secrets are included only on request.
+ * The output of `wgts show --json`: all fields of `dump` with names, and the daemon's counters if
+ * it has any. Secrets are included only on request.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
 import type { DeviceStatus } from './model.ts';
 import { formatZonedEndpoint, numericZones, type Zones } from './zones.ts';
 
-/** A device in `wgts show --json`. The names are stable: a field is added, never renamed. */
+/** A device in `wgts show --json`. Fields may be added, but are never renamed. */
 export interface JsonDevice {
   /** The interface's name. */
   readonly name: string;
   /** What runs the device: `kernel` or `userspace`. */
   readonly kind: string;
-  /** base64; null without a private key. */
+  /** base64; null if there is no private key. */
   readonly publicKey: string | null;
-  /** base64. Present only if secrets were requested; null without a key. */
+  /** base64. Present only if secrets were requested; null if there is no key. */
   readonly privateKey?: string | null;
-  /** UDP port; 0 where none is configured and no socket is open. */
+  /** UDP port; 0 if none is configured and no socket is open. */
   readonly listenPort: number;
   /** Firewall mark; 0 is off. */
   readonly fwmark: number;
   /** In the device's own order. */
   readonly peers: readonly JsonPeer[];
-  /** Counters of the daemon by name; null where it keeps none. */
+  /** The daemon's counters by name; null if it has no counters. */
   readonly counters: Readonly<Record<string, number>> | null;
 }
 
@@ -31,9 +31,9 @@ export interface JsonDevice {
 export interface JsonPeer {
   /** base64. */
   readonly publicKey: string;
-  /** Whether the peer has a preshared key, which itself is a secret. */
+  /** Whether the peer has a preshared key. The key itself is a secret. */
   readonly hasPresharedKey: boolean;
-  /** base64. Present only if secrets were requested; null without a key. */
+  /** base64. Present only if secrets were requested; null if there is no key. */
   readonly presharedKey?: string | null;
   /** `192.0.2.1:51820` or `[2001:db8::1]:51820`; null when unknown. */
   readonly endpoint: string | null;
@@ -53,7 +53,7 @@ export interface JsonPeer {
  * Returns a device's status as plain JSON values, as `wgts show --json` prints it.
  * @param name the interface's name
  * @param kind what runs the device: `kernel` or `userspace`
- * @param counters counters by name, where the device has some
+ * @param counters the device's counters by name, if it has any
  * @param secrets whether to include the private key and the preshared keys
  */
 export function toJson(

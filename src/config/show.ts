@@ -1,22 +1,22 @@
 /**
  * The output of `wg show`, byte for byte (wireguard-tools show.c): the text for people, a single
- * field of every peer, and `dump`. Pure: the caller supplies the status, the time and whether to
- * colour.
+ * field of every peer, and `dump`. Pure: the caller passes the status, the time and whether to use
+ * colors.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import { formatPrefix } from '../base/prefix.ts';
 import type { DeviceStatus, PeerStatus } from './model.ts';
 import { formatZonedEndpoint, numericZones, type Zones } from './zones.ts';
 
-/** How {@link formatDevice} writes. */
+/** How {@link formatDevice} writes its text. */
 export interface ShowOptions {
   /** Unix time in seconds, for "latest handshake: 5 seconds ago". */
   readonly now: number;
-  /** Writes the terminal colours of `wg`. */
+  /** Whether to write the terminal colors of `wg`. */
   readonly color: boolean;
-  /** Writes keys in place of "(hidden)", as WG_HIDE_KEYS=never does. */
+  /** Whether to write keys in place of "(hidden)", as with WG_HIDE_KEYS=never. */
   readonly secrets: boolean;
-  /** Names of interfaces, for IPv6 zones; numbers where absent. */
+  /** The names of interfaces, for IPv6 zones. If absent, zones are written as numbers. */
   readonly zones?: Zones;
 }
 
@@ -49,8 +49,8 @@ export function formatDevice(name: string, status: DeviceStatus, options: ShowOp
 }
 
 /**
- * Returns what `wg show NAME dump` prints, secrets included; with a prefix, lines of `wg show all
- * dump`.
+ * Returns what `wg show NAME dump` prints, secrets included. With a prefix, returns lines of `wg
+ * show all dump`.
  */
 export function formatDump(status: DeviceStatus, prefix = '', zones: Zones = numericZones): string {
   const rows = [
@@ -79,7 +79,7 @@ const DEVICE_FIELDS: Readonly<Record<string, DeviceField>> = {
   fwmark: status => mark(status.fwmark),
 };
 
-/** Printed after the peer's public key and a tab; `peers` prints the key alone. */
+/** The fields of a peer, printed after its public key and a tab. `peers` prints the key alone. */
 const PEER_FIELDS: Readonly<Record<string, PeerField | undefined>> = {
   peers: undefined,
   'preshared-keys': peer => keyOrNone(peer.presharedKey),
@@ -94,7 +94,7 @@ const PEER_FIELDS: Readonly<Record<string, PeerField | undefined>> = {
 export const SHOW_FIELDS: readonly string[] = [...Object.keys(DEVICE_FIELDS), ...Object.keys(PEER_FIELDS), 'dump'];
 
 /**
- * Formats `wg show NAME FIELD`; with a prefix, the device's lines of `wg show all FIELD`.
+ * Formats `wg show NAME FIELD`. With a prefix, formats the device's lines of `wg show all FIELD`.
  * @returns undefined if there is no such field
  */
 export function formatField(
@@ -185,8 +185,8 @@ function bytes(count: number, paint: Paint): string {
 }
 
 /**
- * Rounds ties to the even digit, as printf(3) does: 1152 bytes are 1.12 KiB, where toFixed gives
- * 1.13. All steps are exact.
+ * Rounds ties to the even digit, as printf(3) does: 1152 bytes become 1.12 KiB, while toFixed would
+ * give 1.13. All steps are exact.
  */
 function twoPlaces(value: number): string {
   const whole = Math.floor(value);

@@ -1,8 +1,8 @@
 /**
  * The `get` operation of the cross-platform userspace interface (wireguard.com/xplatform,
- * Configuration Protocol). Formats a DeviceStatus in the order of wireguard-go (device/uapi.go) and
- * parses it for clients, as tolerantly as `wg` does (ipc-uapi.h). Also the `counters` operation, an
- * extension of this project: other daemons do not answer it.
+ * Configuration Protocol). Formats a DeviceStatus in the order of wireguard-go (device/uapi.go).
+ * For clients, parses an answer as tolerantly as `wg` does (ipc-uapi.h). Also has the `counters`
+ * operation, an extension of this project that other daemons do not support.
  */
 import { isZeroKey, KEY_SIZE, readKeyHex } from '../base/key.ts';
 import type { Mutable } from '../base/mutable.ts';
@@ -14,7 +14,7 @@ import { formatZonedEndpoint, numericZones, parseZonedEndpoint, type Zones } fro
 
 /**
  * Formats the end of an answer to any operation.
- * @param errno positive or 0; it is negative on the wire
+ * @param errno positive or 0; the protocol sends it negative
  */
 export function formatErrno(errno: number): string {
   return `errno=${errno === 0 ? 0 : -Math.abs(errno)}\n\n`;
@@ -37,9 +37,9 @@ export function* getResponseChunks(status: DeviceStatus, zones: Zones = numericZ
 }
 
 /**
- * Writes the answer into a text. Yields whenever a piece is ready; the caller sends the piece and
- * erases the text. A large device thus never delays its packets, and no key becomes a string. The
- * last piece includes errno=0.
+ * Writes the answer into a text. Yields whenever a piece is ready, so that the caller can send the
+ * piece and erase the text. Thus the answer of a large device never delays its packets, and no key
+ * becomes a string. The last piece includes errno=0.
  */
 export function* writeGetResponse(
   status: DeviceStatus,
@@ -79,7 +79,8 @@ export function formatCountersResponse(counters: Readonly<Record<string, number>
 
 /**
  * Reads the answer to a UAPI `set` request, up to its blank line.
- * @throws ConfigError `refused` with the device's errno, or `incomplete` where the answer has none
+ * @throws ConfigError with code `refused` and the device's errno, or with code `incomplete` if the
+ * answer has no errno
  */
 export function parseSetResponse(text: string): void {
   for (const [key, value] of keyValueLines(text)) {
@@ -91,10 +92,10 @@ export function parseSetResponse(text: string): void {
 }
 
 /**
- * Parses the answer to a UAPI request `get=1` (wireguard.com/xplatform). Keys that are not known
- * are skipped. `publicKey` is absent from the result: the wire does not carry it, and deriving it
- * needs a curve.
- * @throws ConfigError, `refused` with the device's errno among others
+ * Parses the answer to a UAPI request `get=1` (wireguard.com/xplatform). Unknown keys are skipped.
+ * The result has no `publicKey`, because the protocol does not send it and computing it needs a
+ * curve.
+ * @throws ConfigError, for example with code `refused` and the device's errno
  */
 export function parseGetResponse(text: string, zones: Zones = numericZones): DeviceStatus {
   const bytes = new SecretText();
@@ -174,8 +175,8 @@ export function parseCountersResponse(text: string): Record<string, number> {
 type PeerEntry = Mutable<PeerStatus> & { allowedIps: Prefix[] };
 
 /**
- * Formats a peer without its keys and allowed IPs, in one expression: there may be thousands of
- * peers, and the code is not yet optimised when it runs.
+ * Formats a peer without its keys and allowed IPs. It is a single expression, for speed: there may
+ * be thousands of peers, and V8 has not yet optimized the code when it runs.
  */
 function peerLines(peer: PeerStatus, zones: Zones): string {
   return `protocol_version=1
@@ -232,8 +233,8 @@ function readPeerLine(peer: PeerEntry, key: string, value: string, zones: Zones)
 }
 
 /**
- * Doubles round byte counts beyond 2^53 (9 petabytes), so the upper bound is 2^64 rather than 2^64
- * - 1.
+ * The upper bound is 2^64 rather than 2^64 - 1, because doubles round byte counts beyond 2^53 (9
+ * petabytes).
  */
 const MAX_U64 = 2 ** 64;
 const EQUALS = 0x3d;

@@ -1,9 +1,10 @@
 /**
  * The `set` operation of the cross-platform userspace interface (wireguard.com/xplatform,
- * Configuration Protocol): converts lines to a DeviceConfig and back. The accepted lines and the
- * errno of each error match wireguard-go (device/uapi.go). One thing differs: wireguard-go applies
- * lines as it reads them; here the request becomes one config that is applied whole or not at all.
- * If the order of lines within a peer matters, the peer becomes several entries.
+ * Configuration Protocol): converts lines to a DeviceConfig and back. Accepts the same lines as
+ * wireguard-go, with the same errno for each error (device/uapi.go). One thing differs:
+ * wireguard-go applies each line when it reads it; here the request becomes one config that is
+ * applied as a whole or not at all. If the order of lines within a peer matters, the peer becomes
+ * several entries.
  *
  * The line `initiate_handshake=true` is an extension of this project. Other programs refuse it with
  * EINVAL.
@@ -19,10 +20,10 @@ import { formatZonedEndpoint, numericZones, parseZonedEndpoint, type Zones } fro
 type PeerEntry = Mutable<Omit<PeerConfig, 'allowedIps'>> & { allowedIps?: AllowedIpConfig[] };
 
 /**
- * Reads a whole request without its first line, yielding regularly.
- * @returns the config; the caller erases its keys (eraseConfig)
- * @throws ConfigError with the line number (the first line of the request is 1); the keys read
- *   before it are erased
+ * Reads a whole request without its first line. Yields regularly.
+ * @returns the config, whose keys the caller erases (eraseConfig)
+ * @throws ConfigError with the line number (the first line of the request is 1), after erasing the
+ * keys read so far
  */
 export function* readSetRequest(text: SecretText, zones: Zones): Generator<undefined, DeviceConfig> {
   const request = new SetRequest(zones);
@@ -43,8 +44,8 @@ const [EQUALS, RETURN] = [0x3d, 0x0d];
 const KEYS = new Set(['private_key', 'public_key', 'preshared_key']);
 
 /**
- * Collects the lines of one request. An invalid line throws ConfigError and makes the collected
- * part useless.
+ * Collects the lines of one request. After an invalid line, which throws ConfigError, the collected
+ * part must not be used.
  */
 class SetRequest {
   readonly #zones: Zones;
@@ -71,8 +72,8 @@ class SetRequest {
   }
 
   /**
-   * Returns the key of a line. Reuses the last string: thousands of consecutive lines have the same
-   * key.
+   * Returns the key of a line. Reuses the string of the last key, because thousands of consecutive
+   * lines may have the same key.
    */
   #keyOf(bytes: Uint8Array, from: number, to: number): string {
     const last = this.#lastKey;
@@ -88,7 +89,7 @@ class SetRequest {
   }
 
   /**
-   * Reads a line whose value is a key. The value never becomes a string, since it may be secret.
+   * Reads a line whose value is a key. The value never becomes a string, because it may be secret.
    */
   #keyLine(key: string, bytes: Uint8Array, from: number, to: number): void {
     const inPeer = this.#peers.length > 0;
@@ -129,8 +130,8 @@ class SetRequest {
   }
 
   /**
-   * update_only refers to the peer's existence before the request, so it applies to every entry of
-   * the peer.
+   * Ends the entries of the current peer. update_only refers to whether the peer existed before the
+   * request, so it is set on every entry of the peer.
    */
   #endPeer(): void {
     const entries = this.#peers.slice(this.#sectionAt);
@@ -140,7 +141,7 @@ class SetRequest {
   }
 
   #peerLine(key: string, value: string): void {
-    // lines after remove=true have no effect but must still be valid
+    // lines after remove=true have no effect, but they must still be valid
     const entry = this.#removed ? { publicKey: this.#last().publicKey } : this.#last();
     switch (key) {
       case 'update_only':
@@ -150,7 +151,7 @@ class SetRequest {
       case 'remove':
         requireTrue(key, value);
         if (this.#removed) return;
-        // prefixes listed before remove=true are still taken from their owners
+        // prefixes that were listed before remove=true are still taken from their owners
         if (entry.allowedIps) this.#peers.push({ publicKey: entry.publicKey, remove: true });
         else entry.remove = true;
         this.#removed = true;
@@ -203,8 +204,8 @@ class SetRequest {
 }
 
 /**
- * Returns a UAPI request that applies a configuration, from `set=1` to the blank line, in the order
- * in which `wg` writes it (wireguard.com/xplatform).
+ * Returns a UAPI request that applies a configuration, from `set=1` to the blank line, with its
+ * lines in the order of `wg` (wireguard.com/xplatform).
  */
 export function formatSetRequest(config: DeviceConfig, zones: Zones = numericZones): string {
   const text = writeSetRequest(config, zones);
@@ -241,7 +242,10 @@ export function writeSetRequest(config: DeviceConfig, zones: Zones = numericZone
   return text;
 }
 
-/** Error messages do not repeat an invalid key: it may be a secret that lacks one digit. */
+/**
+ * Returns the error for an invalid key. Its message does not repeat the key, which may be a secret
+ * that lacks one digit.
+ */
 function readKey(key: string, bytes: Uint8Array, from: number, to: number): Uint8Array {
   const read = readKeyHex(bytes, from, to);
   if (read) return read;

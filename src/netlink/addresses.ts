@@ -21,7 +21,7 @@ export interface InterfaceAddress {
   /** 4 or 16 bytes. */
   readonly address: Uint8Array;
   readonly prefixLength: number;
-  /** The far side of a point-to-point link, if it differs from `address`. */
+  /** The address of the other end of a point-to-point link, if it differs from `address`. */
   readonly peer?: Uint8Array;
   readonly scope: number;
   /** All IFA_F_* bits. */
@@ -51,7 +51,7 @@ export class Addresses {
     return (
       messages
         .flatMap(message => decodeAddress(message) ?? [])
-        // Older kernels ignore the filter
+        // Older kernels ignore the filter, so filter again here.
         .filter(({ index }) => link === undefined || index === link.index)
     );
   }
@@ -85,7 +85,7 @@ export class Addresses {
   }
 }
 
-/** @returns undefined if the message is not about an IP address. @throws MalformedNetlink */
+/** @returns undefined if the message does not concern an IP address. @throws MalformedNetlink */
 export function decodeAddress({ type, body }: NetlinkMessage): InterfaceAddress | undefined {
   if (type !== ADDRESS_MESSAGE.new && type !== ADDRESS_MESSAGE.remove) return undefined;
   const attributes = attributesAfter(ADDRESS_HEADER_SIZE, body, 'an address');

@@ -1,6 +1,7 @@
 /**
- * Attributes (struct nlattr): a length, a type, and a value that is a number, a string or nested
- * attributes, padded to four bytes. If a type occurs twice, the later one counts, as in the kernel.
+ * Attributes (struct nlattr). Each has a length, a type, and a value, which is a number, a string
+ * or nested attributes. Values are padded to four bytes. If a type occurs twice, the later
+ * attribute counts, as in the kernel.
  */
 import { MalformedNetlink } from './errors.ts';
 import { getU16, getU32, getU64, setU16, setU32, setU64 } from './native-order.ts';
@@ -8,7 +9,7 @@ import { decodeText, encodeText } from './text.ts';
 
 const HEADER_SIZE = 4;
 const NESTED = 0x8000;
-/** The upper two bits of a type are flags: nested, and network byte order. */
+/** The upper two bits of a type are flags: "nested" and "in network byte order". */
 const TYPE_MASK = 0x3fff;
 const LONGEST = 0xffff;
 
@@ -23,7 +24,7 @@ export class Attributes {
 
   /**
    * Parses a sequence of attributes. Fewer than four bytes at the end are padding.
-   * @param what the object that they describe, for error messages: `a link`
+   * @param what the object that the attributes describe, for error messages: `a link`
    * @throws MalformedNetlink
    */
   static parse(bytes: Uint8Array, what: string): Attributes {
@@ -46,7 +47,7 @@ export class Attributes {
     return this.#find(type) !== undefined;
   }
 
-  /** @param size the required size, if fixed. @throws MalformedNetlink if the size differs */
+  /** @param size the required size, if it is fixed. @throws MalformedNetlink if the size differs */
   bytes(type: number, size?: number): Uint8Array | undefined {
     const value = this.#find(type);
     if (value && size !== undefined && value.length !== size)
@@ -116,7 +117,7 @@ export class AttributeWriter {
   #length: number;
   #isFinished = false;
 
-  /** @param header the fixed structure before the attributes */
+  /** @param header the fixed structure in front of the attributes */
   constructor(header: Uint8Array = new Uint8Array(0)) {
     this.#length = (header.length + 3) & ~3;
     this.#bytes = new Uint8Array(Math.max(256, this.#length));
@@ -128,7 +129,7 @@ export class AttributeWriter {
   }
 
   bytes(type: number, value: Uint8Array): this {
-    // claim first: it may replace the buffer
+    // claim first: claiming may replace the buffer
     const at = this.#claim(type, value.length);
     this.#bytes.set(value, at);
     return this;
@@ -158,7 +159,9 @@ export class AttributeWriter {
     return this;
   }
 
-  /** Writes a string with its terminating zero byte. @throws RangeError if it contains one */
+  /**
+   * Writes a string with its terminating zero byte. @throws RangeError if the string contains one
+   */
   string(type: number, value: string): this {
     const bytes = encodeText(value);
     if (bytes.includes(0)) throw new RangeError(`a string for the kernel may not have a zero byte in it`);
@@ -178,9 +181,10 @@ export class AttributeWriter {
   }
 
   /**
-   * Returns the header and the attributes, and erases its own copy, since it may contain a key.
-   * @throws Error on a second call: a message without its attributes can affect far more than
-   *   intended
+   * Returns the header and the attributes, and erases the writer's own copy, which may contain a
+   * key.
+   * @throws Error on a second call. The copy is empty by then, and a message without its attributes
+   * can affect far more than intended.
    */
   finish(): Uint8Array {
     this.#requireUnfinished();

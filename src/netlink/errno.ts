@@ -1,6 +1,6 @@
 /**
- * Names and texts of the errnos that netlink may answer with (errno.h of most architectures,
- * glibc's strerror(3)).
+ * Names and texts of the errno values in netlink answers, as in errno.h on most architectures and
+ * glibc's strerror(3).
  */
 
 const ERRNOS: readonly (readonly [number: number, name: string, text: string])[] = [

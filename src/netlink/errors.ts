@@ -1,13 +1,13 @@
 /**
- * The two errors of netlink: NetlinkError, if the kernel refuses a request, and MalformedNetlink,
- * if received bytes do not parse.
+ * The two errors of netlink. NetlinkError: the kernel refused a request. MalformedNetlink: received
+ * bytes cannot be parsed.
  */
 import { ERRNO_NAMES, ERRNO_TEXTS } from './errno.ts';
 
 export interface NetlinkRefusal {
   /** The kernel's explanation, if it gave one. */
   readonly detail?: string | undefined;
-  /** Offset in bytes of the cause within the request. */
+  /** The offset in bytes of the faulty part within the request. */
   readonly offset?: number | undefined;
 }
 
@@ -15,7 +15,7 @@ export class NetlinkError extends Error {
   override readonly name = 'NetlinkError';
   /** The operation and its object: `adding address 10.0.0.1/24 to wg0`. */
   readonly attempted: string;
-  /** Positive, as in errno.h. */
+  /** The errno, positive as in errno.h. */
   readonly errno: number;
   /** `EEXIST`, or `errno 999` if the number has no name. */
   readonly code: string;
@@ -34,12 +34,12 @@ export class NetlinkError extends Error {
   }
 }
 
-/** Reports whether an error is a refusal by the kernel with one of these codes. */
+/** Reports whether an error is a refusal by the kernel with one of the given codes. */
 export function isRefusal(error: unknown, ...codes: readonly string[]): error is NetlinkError {
   return error instanceof NetlinkError && codes.includes(error.code);
 }
 
-/** Received bytes that are not valid netlink, or not of the requested kind. */
+/** The received bytes are not valid netlink, or not of the requested kind. */
 export class MalformedNetlink extends Error {
   override readonly name = 'MalformedNetlink';
 }

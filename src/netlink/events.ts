@@ -22,7 +22,7 @@ export type NetworkEvent =
   | { readonly of: 'address'; readonly gone: boolean; readonly address: InterfaceAddress }
   | { readonly of: 'route'; readonly gone: boolean; readonly route: Route }
   | { readonly of: 'rule'; readonly gone: boolean; readonly rule: Rule }
-  /** Events were lost: listeners that keep state must read everything again. */
+  /** Events were lost, so listeners that keep state must read everything again. */
   | { readonly of: 'resync' };
 
 /** Message types that report a removal. */
@@ -76,7 +76,8 @@ export function watchNetwork(
 }
 
 /**
- * Decodes a datagram. One that does not parse may have reported any change, so it becomes 'resync'.
+ * Decodes a datagram. A datagram that cannot be parsed may have reported any change, so it becomes
+ * 'resync'.
  */
 function eventsOf(datagram: Uint8Array): NetworkEvent[] {
   try {
@@ -86,7 +87,7 @@ function eventsOf(datagram: Uint8Array): NetworkEvent[] {
   }
 }
 
-/** @returns undefined if the message reports no such event. @throws MalformedNetlink */
+/** @returns undefined if the message does not report a watched event. @throws MalformedNetlink */
 export function decodeEvent(message: NetlinkMessage): NetworkEvent | undefined {
   const gone = GONE.includes(message.type);
   if (message.type === LINK_MESSAGE.new || message.type === LINK_MESSAGE.remove) {

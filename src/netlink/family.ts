@@ -1,4 +1,4 @@
-/** Converts between the kernel's numbers of address families, IP versions and address lengths. */
+/** Converts address families, IP versions and address lengths to and from the kernel's numbers. */
 import type { Family } from '../base/family.ts';
 import { addressSize } from '../base/family.ts';
 import { makePrefix, type Prefix } from '../base/prefix.ts';
@@ -12,14 +12,14 @@ export function familyNumber(family: Family): number {
   return family === 4 ? AF_INET : AF_INET6;
 }
 
-/** @returns undefined for a family other than IP (MPLS, multicast routing) */
+/** @returns undefined for a family other than IPv4 and IPv6 (MPLS, multicast routing) */
 export function familyOf(number: number | undefined): Family | undefined {
   if (number === AF_INET) return 4;
   return number === AF_INET6 ? 6 : undefined;
 }
 
 /**
- * Returns the address of a prefix, or zeros if it is absent: the kernel omits the address of a
+ * Returns the given address of a prefix, or zeros without one: the kernel omits the address of a
  * prefix of length 0.
  */
 export function addressOrZero(address: Uint8Array | undefined, family: Family, what: string): Uint8Array {

@@ -9,7 +9,7 @@ import { NETLINK_GENERIC, type NetlinkPort } from './port.ts';
 import { NetlinkSocket } from './socket.ts';
 
 export const GENERIC_HEADER_SIZE = 4;
-/** The built-in family that looks up the others. */
+/** The built-in family that looks up the other families. */
 export const CONTROLLER = { id: 16, version: 2, newFamily: 1, getFamily: 3 } as const;
 export const FAMILY = { id: 1, name: 2, version: 3 } as const;
 
@@ -28,8 +28,8 @@ export class GenericNetlink {
   }
 
   /**
-   * Looks up a family; the kernel loads its module if permitted.
-   * @returns undefined if there is no such family
+   * Looks up a family. The kernel loads the family's module if it may.
+   * @returns undefined if the kernel does not have the family
    */
   async family(name: string): Promise<GenericFamily | undefined> {
     const body = genericWriter(CONTROLLER.getFamily, CONTROLLER.version).string(FAMILY.name, name).finish();

@@ -31,7 +31,7 @@ const VETH_PEER = 1;
 export const LINK_UP = 0x1;
 export const LINK_LOOPBACK = 0x8;
 export const LINK_RUNNING = 0x40;
-/** RTEXT_FILTER_SKIP_STATS: omits hundreds of unused bytes from each answer. */
+/** RTEXT_FILTER_SKIP_STATS leaves out hundreds of unused bytes of each answer. */
 const WITHOUT_STATISTICS = 1 << 3;
 
 /** A network interface (rtnetlink(7)). */
@@ -41,26 +41,27 @@ export interface Link {
   /** The interface's name. */
   readonly name: string;
   /**
-   * `wireguard`, `tun`, `dummy`; absent for hardware and the loopback, which no link driver made.
+   * The kind of driver: `wireguard`, `tun`, `dummy`. Absent for hardware and the loopback, which
+   * are not made by a link driver.
    */
   readonly kind?: string;
   /** MTU in bytes. */
   readonly mtu: number;
   /** Whether the interface is set up (IFF_UP). */
   readonly up: boolean;
-  /** Whether it also has a carrier (IFF_RUNNING). */
+  /** Whether the interface is up and has a carrier (IFF_RUNNING). */
   readonly running: boolean;
   /** All IFF_* bits. */
   readonly flags: number;
-  /** Free text that an administrator gave it. */
+  /** Free text (the alias) that an administrator set. */
   readonly alias?: string;
   /** The index of the bridge, bond or VRF that the link belongs to. */
   readonly master?: number;
-  /** The link-layer address, where it has one. */
+  /** The link-layer address, if the link has one. */
   readonly hardwareAddress?: Uint8Array;
 }
 
-/** Identifies a link to the kernel (index) and to people (name). */
+/** Identifies a link, by index for the kernel and by name for people. */
 export type LinkReference = Pick<Link, 'index' | 'name'>;
 
 /**
@@ -81,7 +82,7 @@ export interface NewLink {
 
 /** Absent fields stay unchanged. */
 export type LinkChange = Partial<Pick<Link, 'name' | 'mtu' | 'up'>> & {
-  /** '' removes it. */
+  /** An empty string removes the alias. */
   readonly alias?: string;
 };
 
@@ -98,7 +99,7 @@ export class Links {
     return messages.filter(({ type }) => type === LINK_MESSAGE.new).map(decodeLink);
   }
 
-  /** @returns undefined if no link has that name or index */
+  /** @returns undefined if there is no link with that name or index */
   async find(which: string | number): Promise<Link | undefined> {
     const writer = new AttributeWriter(header(typeof which === 'number' ? which : 0));
     if (typeof which === 'string') {
@@ -161,12 +162,12 @@ export class Links {
   }
 
   /**
-   * Moves a link to another network namespace, where it is down and has neither addresses nor
+   * Moves a link to another network namespace. There the link is down and has neither addresses nor
    * routes.
-   * @param name its name there; unchanged by default
-   * @throws NetlinkError: ESRCH, EBADF or EINVAL if there is no such namespace, EEXIST if its
-   *   current name is in use there. EEXIST also if only the new name is in use there; the link has
-   *   then moved and kept its name.
+   * @param name the link's name there; unchanged by default
+   * @throws NetlinkError: ESRCH, EBADF or EINVAL if there is no such namespace; EEXIST if the
+   * current name is in use there. EEXIST is also thrown if only the new name is in use there; the
+   * link has then moved and kept its name.
    */
   async move(link: LinkReference, namespace: NetworkNamespace, name = link.name): Promise<void> {
     const writer = new AttributeWriter(header(link.index)).string(LINK.name, name);

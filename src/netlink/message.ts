@@ -23,7 +23,7 @@ export const FLAG = {
   exclusive: 0x200,
   create: 0x400,
   append: 0x800,
-  /** On an error: it does not repeat the request's body. */
+  /** On an error: the body of the request is not repeated. */
   capped: 0x100,
   /** On an error or the end of a dump: attributes with an explanation follow. */
   explained: 0x200,
@@ -33,14 +33,16 @@ export interface NetlinkMessage {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
-  /** The socket's port number. 0 is the kernel; in a request, 0 makes the kernel fill it in. */
+  /**
+   * The socket's port number. 0 is the kernel; in a request, 0 lets the kernel fill the number in.
+   */
   readonly port: number;
   readonly body: Uint8Array;
 }
 
 /** The content of an error message, an acknowledgement (errno 0) or the end of a dump. */
 export interface Verdict {
-  /** Positive, or 0. */
+  /** The errno, positive; 0 for success. */
   readonly errno: number;
   readonly detail: string | undefined;
   readonly offset: number | undefined;
@@ -91,8 +93,9 @@ export function decodeMessages(datagram: Uint8Array): NetlinkMessage[] {
 }
 
 /**
- * Reads NLMSG_ERROR or NLMSG_DONE. In NLMSG_DONE the attributes directly follow the errno. In
- * NLMSG_ERROR the request's header comes between, and its body too unless FLAG.capped is set.
+ * Reads NLMSG_ERROR or NLMSG_DONE. In NLMSG_DONE, the attributes directly follow the errno. In
+ * NLMSG_ERROR, the request's header comes between them, and also the request's body unless
+ * FLAG.capped is set.
  * @throws MalformedNetlink
  */
 export function decodeVerdict(message: NetlinkMessage): Verdict {

@@ -6,7 +6,7 @@ function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** @throws RangeError past the end, like all functions of this file */
+/** @throws RangeError past the end, as do all functions of this file */
 export function getU16(bytes: Uint8Array, at: number): number {
   return view(bytes).getUint16(at, LITTLE);
 }

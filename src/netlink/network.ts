@@ -1,6 +1,6 @@
 /**
- * Links, addresses, routes and rules of the network namespace in which the socket was opened, over
- * one socket.
+ * Links, addresses, routes and rules, all over one socket. They are those of the network namespace
+ * in which the socket was opened.
  */
 import { Addresses } from './addresses.ts';
 import { type NetworkEvent, type Watch, type Watched, watchNetwork } from './events.ts';
@@ -28,7 +28,7 @@ export class Network {
     this.rules = new Rules(this.#socket);
   }
 
-  /** Watches changes over a separate socket; close it separately. */
+  /** Watches changes over a separate socket, which the caller closes separately. */
   watch(what: readonly Watched[], onEvent: (event: NetworkEvent) => void, onEnd?: (error: Error) => void): Watch {
     return watchNetwork(this.#port, what, onEvent, onEnd);
   }

@@ -87,7 +87,7 @@ export function loadTransportHeader(offset: number, length: number): Expression 
 
 /**
  * Loads the route type (RTN_*) of the source address.
- * @param onOutput looks it up from the interface that the packet leaves by
+ * @param onOutput whether to look the type up from the interface by which the packet leaves
  */
 export function loadSourceType(onOutput = false): Expression {
   const flags = FIB_FLAG.source | (onOutput ? FIB_FLAG.outputInterface : 0);
@@ -120,14 +120,14 @@ export function drop(): Expression {
   return verdictOf(DROP);
 }
 
-/** Accepts the packet in this chain only: chains of other tables may still drop it. */
+/** Accepts the packet in this chain only. Chains of other tables may still drop it. */
 export function accept(): Expression {
   return verdictOf(ACCEPT);
 }
 
 /**
- * Rewrites the source of the packet's connection to an address of the interface it leaves by. Valid
- * only in chains of type `nat`.
+ * Masquerades: replaces the source address of the packet's connection with an address of the
+ * interface by which the packet leaves. Valid only in chains of type `nat`.
  */
 export function masquerade(): Expression {
   return expression('masq', () => {});
@@ -141,7 +141,7 @@ function verdictOf(code: number): Expression {
   );
 }
 
-/** Formats an interface name as a register holds it. */
+/** Formats an interface name in the form that a register holds. */
 export function nameValue(name: string): Uint8Array {
   const bytes = new Uint8Array(NAME_SIZE);
   bytes.set(
@@ -159,7 +159,7 @@ export function namePrefixValue(prefix: string): Uint8Array {
   return name.subarray(0, name.indexOf(0));
 }
 
-/** Formats a 32-bit number as a register holds it. */
+/** Formats a 32-bit number in the form that a register holds. */
 export function numberValue(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   setU32(bytes, 0, value);

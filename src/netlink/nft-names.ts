@@ -16,12 +16,12 @@ const GET_CHAIN = (10 << 8) | 4;
 const CHAIN = { table: 1, name: 3 } as const;
 /** struct nfgenmsg; family 0 means all families. */
 const HEADER = new Uint8Array(4);
-/** The answers of a kernel without nf_tables, and the answers to callers without permission. */
+/** The error codes of a kernel without nf_tables, and those for callers without permission. */
 const UNAVAILABLE = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'ENOENT', 'EAFNOSUPPORT', 'EPERM'] as const;
 
 /**
- * Lists the chains of all families in this network namespace. Empty if there is no nf_tables or no
- * permission.
+ * Lists the chains of all families in this network namespace. The list is empty without nf_tables
+ * or without permission.
  */
 export async function listChains(port: NetlinkPort): Promise<NfChainName[]> {
   let socket: NetlinkSocket | undefined;

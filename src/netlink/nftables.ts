@@ -1,7 +1,7 @@
 /**
  * nf_tables over netlink: replaces or removes whole tables, each time in one transaction, so that a
- * table is never half applied. Also reads a table, to compare it with an earlier reading. Nothing
- * else is implemented, such as changing single rules.
+ * table is never applied in part. Also reads a table, so that a caller can compare it with an
+ * earlier reading. Other operations, such as changing single rules, are not implemented.
  */
 import { addressSize, type Family } from '../base/family.ts';
 import { AttributeWriter } from './attributes.ts';
@@ -30,7 +30,7 @@ const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const;
 const HOOK = { number: 1, priority: 2 } as const;
 const RULE = { table: 1, chain: 2, expressions: 4 } as const;
 const SET = { table: 1, name: 2, flags: 3, keyType: 4, keyLength: 5, id: 10 } as const;
-/** nft(8)'s type numbers of addresses. */
+/** The numbers of nft(8) for the types of addresses. */
 const KEY_TYPE = { 4: 7, 6: 8 } as const;
 const OF_INTERVALS = 4;
 const ELEMENTS = { table: 1, set: 2, list: 3 } as const;
@@ -42,7 +42,7 @@ const INTERVAL_END = 1;
 const ELEMENTS_AT_ONCE = 500;
 const ACCEPT = 1;
 const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
-/** The answers of a kernel without nf_tables, or without this family. */
+/** The error codes of a kernel without nf_tables, or without this family. */
 const NO_NFTABLES = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'EAFNOSUPPORT'] as const;
 
 export interface NfTable {
@@ -100,8 +100,8 @@ export async function removeTables(port: NetlinkPort, tables: readonly TableName
 }
 
 /**
- * Reads a table's content as raw bytes. Only comparable with an earlier reading, since it includes
- * numbers that the kernel assigned.
+ * Reads a table's content as raw bytes. They can only be compared with an earlier reading, since
+ * they include numbers that the kernel assigned.
  * @param sets names of the table's sets
  * @returns undefined if there is no such table
  */
@@ -128,7 +128,7 @@ export async function readTable(
           body(ELEMENTS.table).string(ELEMENTS.set, set).finish(),
         )),
       );
-    // the header contains the number of the namespace's last transaction, which any program changes
+    // leave out the header: it has the number of the namespace's last transaction, of any program
     return joined([...table, ...rules, ...elements].map(message => message.body.subarray(header.length)));
   } catch (error) {
     if (isRefusal(error, 'ENOENT', ...NO_NFTABLES)) return undefined;
@@ -139,12 +139,12 @@ export async function readTable(
 }
 
 /**
- * Creates the table first if it is absent: removing an absent table fails the whole transaction.
+ * Removes a table. Creates it first, because removing an absent table fails the whole transaction.
  */
 function removal({ family, name }: TableName): Part[] {
   return [
     { kind: KIND.newTable, flags: FLAG.create, family, attributes: named(name) },
-    // without a name this would remove every table of the family, including other programs'
+    // without a name, this message would remove every table of the family, also other programs'
     { kind: KIND.removeTable, family, attributes: named(name) },
   ];
 }
@@ -209,10 +209,7 @@ function named(name: string): AttributeWriter {
   return new AttributeWriter().string(TABLE_NAME, name);
 }
 
-/**
- * Applies all parts or none. The kernel answers each part; the first refusal is the cause of a
- * failure.
- */
+/** Applies all parts or none. The kernel answers each part; the first refusal names the cause. */
 function transact(port: NetlinkPort, attempted: string, parts: readonly Part[]): Promise<void> {
   const messages = [
     batchEdge(BATCH.begin),
@@ -253,7 +250,7 @@ function transact(port: NetlinkPort, attempted: string, parts: readonly Part[]):
 }
 
 function batchEdge(type: number): { type: number; flags: number; body: Uint8Array } {
-  // the subsystem's number is in network order
+  // the kernel expects the subsystem's number in network order
   return { type, flags: FLAG.request, body: Uint8Array.of(0, 0, 0, SUBSYSTEM) };
 }
 

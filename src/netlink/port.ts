@@ -13,9 +13,9 @@ export interface NetlinkReceiver {
   /** Called with a datagram of one or more messages. The receiver owns the bytes. */
   datagram(bytes: Uint8Array): void;
   /**
-   * Called when the kernel dropped datagrams because the socket was read too slowly (ENOBUFS) or
-   * they were too large. Everything that came before has been received by then, so a resync after
-   * this call misses nothing.
+   * Called after the kernel dropped datagrams, because the socket was read too slowly (ENOBUFS) or
+   * the datagrams were too large. Everything sent before that has been received by then, so a
+   * resync that begins after this call misses nothing.
    */
   lost(): void;
   /** Called when the socket can no longer be used. */
@@ -25,16 +25,16 @@ export interface NetlinkReceiver {
 /** An open netlink socket. */
 export interface NetlinkChannel {
   /**
-   * Hands the kernel one datagram. The kernel has acted on it when this returns; its answers reach
-   * the receiver later. The bytes may be overwritten afterwards.
+   * Hands one datagram to the kernel, which has processed it when this function returns. The
+   * answers reach the receiver later. The bytes may be overwritten afterwards.
    * @throws Error with `code` and `errno`
    */
   send(bytes: Uint8Array): void;
-  /** Closes the socket: nothing is received afterwards. Idempotent. */
+  /** Closes the socket. Nothing is received afterwards. Idempotent. */
   close(): void;
 }
 
-/** Opens netlink sockets: the machine's (`systemNetlink`), or a kernel of a test. */
+/** Opens netlink sockets: those of the machine (`systemNetlink`), or those of a test's kernel. */
 export interface NetlinkPort {
   /**
    * Opens a socket.

@@ -24,7 +24,7 @@ export const ROUTE = {
 } as const;
 const ROUTE_METRICS = { mtu: 2 } as const;
 export const TABLE = { default: 253, main: 254, local: 255 } as const;
-/** The origin of a route. */
+/** Who added a route (RTPROT_*). */
 export const PROTOCOL = {
   unspecified: 0,
   redirect: 1,
@@ -52,7 +52,7 @@ const HOP_HEADER_SIZE = 8;
 export interface Route {
   readonly family: Family;
   readonly destination: Prefix;
-  /** Restricts the route to packets from this prefix. */
+  /** Restricts the route to packets whose source is within this prefix. */
   readonly source?: Prefix;
   readonly table: number;
   /** One of ROUTE_TYPE. */
@@ -64,12 +64,12 @@ export interface Route {
   readonly metric?: number;
   /** The index of the outgoing link. */
   readonly link?: number;
-  /** May be of the other family (RFC 5549). */
+  /** The gateway. Its family may differ from the destination's (RFC 5549). */
   readonly gateway?: Uint8Array;
-  /** The source address of packets whose socket is not bound to one. */
+  /** The source address for packets of sockets that are not bound to an address. */
   readonly preferredSource?: Uint8Array;
   readonly mtu?: number;
-  /** The next hops of a multipath route. Read, never written. */
+  /** The next hops of a multipath route. These are read but never written. */
   readonly hops?: readonly RouteHop[];
   /** Sum of ROUTE_FLAG. */
   readonly flags: number;
@@ -114,7 +114,7 @@ export function encodeRoute(route: EncodableRoute, family: number): Uint8Array {
 }
 
 /**
- * @returns undefined if the message is not about an IPv4 or IPv6 route.
+ * @returns undefined if the message does not concern an IPv4 or IPv6 route
  * @throws MalformedNetlink
  */
 export function decodeRoute({ type, body }: NetlinkMessage): Route | undefined {

@@ -27,7 +27,7 @@ export type NewRoute = Pick<Route, 'destination'> & Partial<Omit<Route, 'destina
 export interface RouteQuestion {
   /** The packet's mark. */
   readonly mark?: number;
-  /** The index of the only permitted outgoing link. */
+  /** The index of the link that the route must use. */
   readonly link?: number;
   readonly source?: Uint8Array;
 }
@@ -47,7 +47,7 @@ export class Routes {
     this.#socket = socket;
   }
 
-  /** Lists the routes of all tables that match the filter, without IPv6's cache entries. */
+  /** Lists the routes of all tables that match the filter, without cached IPv6 routes. */
   async list(filter: RouteFilter = {}): Promise<Route[]> {
     const { family, table, link, protocol } = filter;
     const attempted = `listing${family ? ` IPv${family}` : ''} routes${table === undefined ? '' : ` of table ${table}`}`;
@@ -75,7 +75,7 @@ export class Routes {
     await this.#create('adding', route, FLAG.create | FLAG.exclusive);
   }
 
-  /** Adds a route, replacing one with the same destination and metric. */
+  /** Adds a route. An existing route with the same destination and metric is replaced. */
   async replace(route: NewRoute): Promise<void> {
     await this.#create('setting', route, FLAG.create | FLAG.replace);
   }
@@ -98,7 +98,8 @@ export class Routes {
   }
 
   /**
-   * Returns the route that a packet to this address takes now, considering rules and marks.
+   * Returns the route that a packet to this address would take now, with rules and marks
+   * considered.
    * @throws NetlinkError: ENETUNREACH, EHOSTUNREACH or EACCES if there is no route
    */
   async lookup(address: Uint8Array, { mark, link, source }: RouteQuestion = {}): Promise<Route> {
@@ -126,8 +127,8 @@ export class Routes {
   }
 
   /**
-   * Lists no routes for a table that was never used (ENOENT) and for a family that the kernel
-   * lacks.
+   * Returns an empty list if the table was never used (ENOENT) or the kernel lacks the family
+   * (EAFNOSUPPORT).
    */
   async #dump(attempted: string, body: Uint8Array): Promise<NetlinkMessage[]> {
     try {
@@ -153,7 +154,8 @@ export class Routes {
 }
 
 /**
- * Returns the flags that a request may set. The others report state, and the kernel refuses them.
+ * Returns only the flags that a request may set. The other flags report state, and the kernel
+ * refuses them in a request.
  */
 function settableFlags({ flags = 0 }: NewRoute): number {
   return flags & ROUTE_FLAG.onLink;
@@ -165,14 +167,14 @@ function defaultScope(type: number, { gateway, hops }: NewRoute): number {
   return type === ROUTE_TYPE.unicast && !gateway && !hops ? SCOPE.link : SCOPE.universe;
 }
 
-/** Formats a route as `ip route` does: `throw 10.0.0.0/8 table 51820`. */
+/** Formats a route much as `ip route` does: `throw 10.0.0.0/8 table 51820`. */
 export function describeRoute({ destination, type, gateway, link, table, metric }: NewRoute): string {
   const kind = Object.entries(ROUTE_TYPE).find(([, number]) => number === type)?.[0];
   return [
     kind === undefined || kind === 'unicast' ? '' : `${kind} `,
     formatPrefix(destination),
     gateway ? ` via ${formatAddress(gateway)}` : '',
-    link === undefined ? '' : ` by link ${link}`,
+    link === undefined ? '' : ` dev ifindex ${link}`,
     table === undefined || table === TABLE.main ? '' : ` table ${table}`,
     metric === undefined ? '' : ` metric ${metric}`,
   ].join('');

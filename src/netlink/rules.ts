@@ -1,6 +1,6 @@
 /**
- * Policy routing rules over rtnetlink (struct fib_rule_hdr): which packets look up which table, and
- * in which order.
+ * Policy routing rules over rtnetlink (struct fib_rule_hdr). They decide which packets look up
+ * which table, and in which order.
  */
 import type { Family } from '../base/family.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
@@ -33,23 +33,26 @@ const WHOLE_MARK = 0xffffffff;
 
 export interface Rule {
   readonly family: Family;
-  /** Lower priorities come first. A new rule without one is inserted after the first rule. */
+  /**
+   * Rules with lower numbers come first. A new rule without a priority is inserted after the first
+   * rule.
+   */
   readonly priority?: number;
   /** One of RULE_ACTION. */
   readonly action: number;
   readonly table: number;
-  /** `not`: applies to packets that do not match. */
+  /** `not`: the rule applies to packets that do not match. */
   readonly invert?: boolean;
   readonly source?: Prefix;
   readonly destination?: Prefix;
   readonly mark?: number;
-  /** The bits of the mark to compare; absent: all. */
+  /** The bits of the mark to compare. If absent, all bits are compared. */
   readonly mask?: number;
-  /** Ignores routes of the table whose prefix is this long or shorter. */
+  /** Ignores the table's routes whose prefix has this length or a shorter one. */
   readonly suppressPrefixLength?: number;
   readonly inputName?: string;
   readonly outputName?: string;
-  /** The origin: one of PROTOCOL, or any other program's number. */
+  /** Who added the rule: one of PROTOCOL, or another program's number. */
   readonly protocol?: number;
 }
 
@@ -90,7 +93,7 @@ export class Rules {
     await this.#socket.request(`removing rule ${describeRule(rule)}`, RULE_MESSAGE.remove, 0, body);
   }
 
-  /** Lists no rules for a family that the kernel lacks. */
+  /** Returns an empty list if the kernel lacks the family. */
   async #dump(attempted: string, header: Uint8Array): Promise<NetlinkMessage[]> {
     try {
       return await this.#socket.dump(attempted, RULE_MESSAGE.get, header);
@@ -138,7 +141,10 @@ export function encodeRule(rule: Rule): Uint8Array {
   return writer.finish();
 }
 
-/** @returns undefined if the message is not about an IPv4 or IPv6 rule. @throws MalformedNetlink */
+/**
+ * @returns undefined if the message does not concern an IPv4 or IPv6 rule
+ * @throws MalformedNetlink
+ */
 export function decodeRule({ type, body }: NetlinkMessage): Rule | undefined {
   if (type !== RULE_MESSAGE.new && type !== RULE_MESSAGE.remove) return undefined;
   const attributes = attributesAfter(RULE_HEADER_SIZE, body, 'a rule');

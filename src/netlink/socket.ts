@@ -1,11 +1,11 @@
 /**
- * Requests and answers over a channel: numbers requests, matches answers, turns refusals into
- * NetlinkError, joins the parts of a dump, and repeats a dump whose objects changed during it
- * (NLM_F_DUMP_INTR).
+ * Requests and answers over a channel. Numbers requests, matches answers to them, turns refusals
+ * into NetlinkError, and joins the parts of a dump. Repeats a dump whose objects changed while it
+ * was read (NLM_F_DUMP_INTR).
  *
  * The kernel processes requests in the order of the calls. Several requests may be pending, but
- * only one dump, since the kernel refuses a second one with EBUSY. MAX_PENDING keeps the answers
- * within the receive buffer.
+ * only one dump, since the kernel refuses a second dump with EBUSY. MAX_PENDING limits the answers
+ * to what the receive buffer can hold.
  */
 import { errnoOf } from './errno.ts';
 import { NetlinkError } from './errors.ts';
@@ -104,7 +104,7 @@ export class NetlinkSocket {
       this.#pending.delete(sequence);
       request.reject(error);
     } finally {
-      // it may contain a key
+      // the message may contain a key
       message.fill(0);
     }
   }
@@ -135,7 +135,7 @@ export class NetlinkSocket {
 
   #verdict(request: Request, message: NetlinkMessage): void {
     const { errno, ...refusal } = decodeVerdict(message);
-    // some kernels acknowledge a dump's request before the dump itself
+    // some kernels acknowledge the request for a dump before the dump itself
     if (request.dump && message.type === MESSAGE.error && errno === 0) return;
     this.#pending.delete(message.sequence);
     if (errno !== 0) request.reject(new NetlinkError(request.attempted, errno, refusal));
@@ -149,8 +149,8 @@ export class NetlinkSocket {
 
   /**
    * Handles a full receive buffer. The kernel delays the parts of a dump until there is room, but
-   * it may have dropped an acknowledgement. Requests are therefore rejected: their outcome is
-   * unknown.
+   * it may have dropped an acknowledgement. The outcome of pending requests is therefore unknown,
+   * so they are rejected.
    */
   #lost(): void {
     const detail = "the receive buffer had no room for the kernel's answer; the change may or may not have been made";

@@ -1,6 +1,6 @@
 /**
- * Text in the kernel (names, kinds, aliases, explanations), UTF-8 by convention. If the bytes are
- * not UTF-8, each becomes one character.
+ * Text in netlink messages: names, link kinds, aliases and the kernel's error explanations. By
+ * convention it is UTF-8. If the bytes are not valid UTF-8, each byte becomes one character.
  */
 
 export function encodeText(text: string): Uint8Array {

@@ -20,15 +20,15 @@ import {
 } from './wireguard-layout.ts';
 
 /**
- * An attribute, and thus the list of peers, holds at most 64 KiB; the kernel refuses messages
- * larger than its send buffer, 208 KiB.
+ * An attribute, and therefore the list of peers, holds at most 64 KiB. The kernel also refuses
+ * messages larger than the send buffer, 208 KiB.
  */
 const LARGEST_MESSAGE = 32 * 1024;
-/** Upper bounds of a peer without its allowed IPs, and of an allowed IP. */
+/** Upper bounds of the size of a peer without its allowed IPs, and of one allowed IP. */
 const PEER_ROOM = 256;
 const ALLOWED_IP_ROOM = 48;
 
-/** @param limit the maximum bytes of a message; at least 512 */
+/** @param limit the most bytes in a message; at least 512 */
 export function encodeDevice(name: string, config: DeviceConfig, limit = LARGEST_MESSAGE): Uint8Array[] {
   const chunks: Uint8Array[] = [];
   const waiting = (config.peers ?? []).map(peer => ({ peer, from: 0 }));
@@ -60,13 +60,16 @@ function writeDeviceSettings(
   if (replacePeers) writer.u32(DEVICE.flags, DEVICE_FLAG.replacePeers);
 }
 
-/** @returns the number of its allowed IPs written so far */
+/**
+ * Writes a peer and its allowed IPs from index `from` on, up to the limit. @returns the index of
+ * the next allowed IP to write
+ */
 function writePeer(writer: AttributeWriter, peer: PeerConfig, from: number, limit: number): number {
   const allowedIps = listOf(peer);
   let to = from;
   writer.nest(0, inside => {
     inside.bytes(PEER.publicKey, peer.publicKey);
-    // a continued peer either exists by now or was updateOnly and absent
+    // a continued peer exists by now, unless it was updateOnly and absent
     const flags = from === 0 ? flagsOf(peer) : PEER_FLAG.updateOnly;
     if (flags !== 0) inside.u32(PEER.flags, flags);
     if (from === 0 && !peer.remove) writeSettings(inside, peer);

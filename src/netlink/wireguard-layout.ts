@@ -1,7 +1,8 @@
 /**
  * The attributes of the kernel's `wireguard` family (Documentation/netlink/specs/wireguard.yaml),
- * and the decoder of its messages. The kernel sends a device in parts: each continues the list of
- * peers, and a peer whose allowed IPs did not fit continues at the beginning of the next part.
+ * and the decoder of its messages. The kernel sends a device in parts. Each part continues the list
+ * of peers. A peer whose allowed IPs did not fit into one part continues at the beginning of the
+ * next.
  */
 
 import { copySecret } from '../base/bytes.ts';
@@ -107,7 +108,9 @@ function decodeAllowedIp(attributes: Attributes): Prefix {
   return makePrefix(address, length);
 }
 
-/** Copies a key into erasable memory, so that it does not keep the whole datagram alive. */
+/**
+ * Copies a key into erasable memory, so that the key does not keep the whole datagram in memory.
+ */
 function key(attributes: Attributes, type: number): Uint8Array | undefined {
   const value = attributes.bytes(type, KEY_SIZE);
   return value && copySecret(value);
@@ -115,7 +118,7 @@ function key(attributes: Attributes, type: number): Uint8Array | undefined {
 
 /**
  * Converts struct sockaddr_in or sockaddr_in6 to an endpoint record.
- * @returns undefined if it is absent or of another family.
+ * @returns undefined if the bytes are absent or of another family
  * @throws MalformedNetlink
  */
 export function decodeSocketAddress(bytes: Uint8Array | undefined): Uint8Array | undefined {

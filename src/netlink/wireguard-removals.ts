@@ -1,8 +1,8 @@
 /**
- * Removes single allowed IPs on kernels that cannot (before Linux 6.16): moves the prefixes to a
- * temporary sink peer and removes that peer at the end. Unlike emptying and refilling the list,
- * this never leaves the peer without a prefix it keeps, not even for one packet. Simulating the
- * config on the device's current state tells which removals have an effect.
+ * Removes single allowed IPs on kernels without that operation (before Linux 6.16). Moves the
+ * prefixes to a temporary sink peer and removes that peer at the end. A peer thus never lacks a
+ * prefix that it keeps, not even for one packet, as it would if its list were emptied and refilled.
+ * To find out which removals have an effect, the config is simulated on the device's current state.
  */
 import { formatKeyHex } from '../base/key.ts';
 import { formatPrefix, type Prefix } from '../base/prefix.ts';
@@ -25,12 +25,12 @@ export function withoutRemovals(config: DeviceConfig, status: DeviceStatus): Dev
   if (!hasRemovals(config)) return config;
   const owners = new Owners(config.replacePeers ? [] : status.peers);
   const peers = (config.peers ?? []).flatMap(peer => entriesOf(peer, owners));
-  // only once, since removing a peer makes the kernel wait for all processors
+  // only once at the end: on each removal of a peer, the kernel waits for all processors
   if (peers.some(isSink)) peers.push({ publicKey: SINK_KEY, remove: true });
   return { ...config, peers };
 }
 
-/** Splits an entry where removals occur between additions, since their order matters. */
+/** Splits an entry in which removals come between additions, because their order matters. */
 function entriesOf(peer: PeerConfig, owners: Owners): PeerConfig[] {
   const { publicKey, remove, replaceAllowedIps, updateOnly, allowedIps } = peer;
   const key = formatKeyHex(publicKey);

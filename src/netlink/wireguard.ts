@@ -1,5 +1,5 @@
 /**
- * Reads and configures the kernel's WireGuard devices over generic netlink, in the model of
+ * Reads and configures the kernel's WireGuard devices over generic netlink, using the model of
  * src/config. Needs CAP_NET_ADMIN.
  */
 import { codedError } from '../base/coded-error.ts';
@@ -45,8 +45,8 @@ export class KernelWireguard {
 
   /**
    * Reads a device.
-   * @returns the status; a long-lived caller overwrites its secrets (eraseStatus)
-   * @throws NetlinkError: ENODEV if there is no such link, EOPNOTSUPP if it is of another kind
+   * @returns the status, whose secrets a long-lived caller overwrites (eraseStatus)
+   * @throws NetlinkError: ENODEV if there is no such link, EOPNOTSUPP if the link is not WireGuard
    */
   async get(name: string): Promise<DeviceStatus> {
     const body = genericWriter(WIREGUARD.get, WIREGUARD.version).string(DEVICE.name, name).finish();
@@ -59,10 +59,10 @@ export class KernelWireguard {
   }
 
   /**
-   * Applies a config, in several messages if necessary and after all earlier calls. If a message
-   * fails, the changes of the previous ones remain.
-   * @param known the status if just read; saves reading it again to remove allowed IPs on older
-   *   kernels
+   * Applies a config after all earlier calls, in several messages if necessary. If a message fails,
+   * the changes of the messages before it remain.
+   * @param known the status, if the caller has just read it. Older kernels need the status to
+   * remove allowed IPs, so passing it saves a read.
    * @throws NetlinkError
    */
   set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void> {
@@ -103,8 +103,8 @@ export class KernelWireguard {
   }
 
   /**
-   * Tries to remove a prefix that no peer owns.
-   * @returns false, without trying, if the device has no peer
+   * Tests whether the kernel can remove single allowed IPs, with a prefix that no peer owns.
+   * @returns false, without a test, if the device has no peers
    */
   async #tryRemoving(name: string, { peers }: DeviceStatus): Promise<boolean> {
     const [peer] = peers;

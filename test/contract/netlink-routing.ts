@@ -110,7 +110,7 @@ export function routingContract(open: () => NetlinkPort, kind: () => string): vo
       const route = { destination: net('10.5.0.0/16'), link: on.link.index };
       await on.network.routes.add(route);
       expect(await rejection(on.network.routes.add(route))).toBe(
-        `adding route 10.5.0.0/16 by link ${on.link.index}: EEXIST (File exists)`,
+        `adding route 10.5.0.0/16 dev ifindex ${on.link.index}: EEXIST (File exists)`,
       );
       const lost = { destination: net('10.6.0.0/16'), gateway: ip('192.0.2.1') };
       expect(await rejection(on.network.routes.add(lost))).toBe(
