@@ -3,12 +3,13 @@
  * userspace interface (wireguard.com/xplatform). A connection may carry several requests in
  * sequence.
  *
- * A request is stored unparsed until it is complete. An incomplete one thus costs no more than its
- * bytes, and its keys are in one place that can be overwritten. UapiLimits bounds the memory for
- * any input. A line that is too long is discarded together with the rest of its request, up to the
- * blank line: a client that is still writing then reads its errno instead of getting a broken pipe.
+ * A request is stored unparsed until it is complete. An incomplete request thus takes no more
+ * memory than its bytes, and its keys are in one place that can be overwritten. UapiLimits bounds
+ * the memory for any input. If a line is too long, the parser discards it with the rest of its
+ * request, up to the blank line. A client that is still writing then receives an errno instead of a
+ * broken pipe.
  *
- * uapi-set.ts and uapi-get.ts parse and format the single operations. This file uses no sockets.
+ * uapi-set.ts and uapi-get.ts parse and format the operations. This file does not use sockets.
  */
 import { ConfigError, quoteKey } from './errors.ts';
 import type { DeviceConfig } from './model.ts';
@@ -19,13 +20,13 @@ import { numericZones, type Zones } from './zones.ts';
 export type UapiRequest =
   | { readonly kind: 'get' }
   | { readonly kind: 'set'; readonly config: DeviceConfig }
-  /** An extension of this project: the drop counters by name. */
+  /** An extension of this project: asks for the counters, by name. */
   | { readonly kind: 'counters' }
   | InvalidRequest;
 
 /**
- * A request to answer with formatErrno(error.errno) (uapi-get.ts). If `close` is true, the parser
- * reads nothing more: end the connection after the answer.
+ * An invalid request, to be answered with formatErrno(error.errno) (uapi-get.ts). If `close` is
+ * true, the parser reads nothing more: end the connection after the answer.
  */
 export interface InvalidRequest {
   readonly kind: 'invalid';
@@ -56,12 +57,15 @@ const [NEWLINE, RETURN] = [0x0a, 0x0d];
 export class UapiRequestParser {
   readonly #zones: Zones;
   readonly #limits: UapiLimits;
-  /** The current request without its first line; while the first line is incomplete, that line. */
+  /**
+   * The current request without its first line. While the first line is incomplete, the text holds
+   * that line.
+   */
   #text = new SecretText();
   /** Characters of the current line so far. */
   #lineLength = 0;
   #endsInReturn = false;
-  /** The rest of the current line is discarded. */
+  /** Whether to discard the rest of the current line. */
   #skipping = false;
   #operation: 'none' | 'get' | 'set' | 'counters' = 'none';
   #error: ConfigError | undefined;
@@ -88,8 +92,8 @@ export class UapiRequestParser {
   }
 
   /**
-   * Like push, but leaves each `set` unparsed, since parsing may take long. Bytes of the chunk are
-   * copied into erasable memory only.
+   * Works like push, but leaves each `set` unparsed, because parsing may take long. Bytes of the
+   * chunk are copied into erasable memory only.
    */
   frames(chunk: Uint8Array): UapiFrame[] {
     const frames: UapiFrame[] = [];
@@ -124,14 +128,14 @@ export class UapiRequestParser {
     }
   }
 
-  /** Characters of the incomplete request, which are also the bytes that it holds in memory. */
+  /** The number of characters of the incomplete request, which is also its size in memory. */
   get pending(): number {
     return this.#length;
   }
 
   /**
    * Abandons the incomplete request and reads nothing more from this connection.
-   * @returns the request to answer
+   * @returns the invalid request to answer
    */
   giveUp(reason: string, errno?: number): InvalidRequest {
     return this.#close(new ConfigError('too-large', reason, { errno }));
@@ -192,7 +196,7 @@ export class UapiRequestParser {
     else if (!skipped && line === 'counters=1') this.#operation = 'counters';
     else if (!skipped && line === 'set=1') this.#operation = 'set';
     else {
-      // another protocol: the start of its next request is unknown
+      // this is another protocol, so the beginning of its next request is unknown
       return this.#close(
         this.#error ??
           new ConfigError('syntax', `${quoteKey(line)} is not an operation; operations are get=1 and set=1`, {
@@ -203,7 +207,7 @@ export class UapiRequestParser {
     return undefined;
   }
 
-  /** Returns the beginning of the one line that is stored. */
+  /** Returns the beginning of the first line, which is the only line stored. */
   #firstOf(length: number): string {
     const [piece] = this.#text.pieces();
     return piece ? latin1(piece, 0, length) : '';

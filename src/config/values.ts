@@ -1,8 +1,8 @@
 /**
  * Parsers of single values as written in a conf file and on the command line of `wg set`
  * (wireguard-tools config.c): keys, ports, marks, endpoints, and lists of allowed IPs with their
- * signs (`+10.0.0.3/32` adds, `-` removes). Each throws a ConfigError that names the value and the
- * valid form; secrets are never quoted.
+ * signs (`+10.0.0.3/32` adds, `-` removes). Each parser throws a ConfigError that names the value
+ * and the valid form. Secrets are never quoted.
  */
 import { parseKeyBase64 } from '../base/key.ts';
 import { formatPrefix, hasHostBits, makePrefix, type Prefix, parseWithHostBits } from '../base/prefix.ts';
@@ -10,7 +10,7 @@ import { ConfigError, habitHint, quote } from './errors.ts';
 import type { AllowedIpConfig } from './model.ts';
 import { numericZones, parseNumericHost, parsePort, type Zones } from './zones.ts';
 
-/** An endpoint by name, for a caller that can resolve it. */
+/** An endpoint with a host name, for a caller that can resolve the name. */
 export interface HostEndpoint {
   /** A host name, unresolved. */
   readonly host: string;
@@ -20,8 +20,8 @@ export interface HostEndpoint {
 
 /**
  * Parses 44 characters of base64.
- * @param what the name of the value, for the error.
- * @param secret keeps the text out of the error
+ * @param what the name of the value, for the error
+ * @param secret whether to keep the text out of the error
  */
 export function parseKeyValue(text: string, what: string, secret: boolean): Uint8Array {
   const key = parseKeyBase64(text);
@@ -36,8 +36,8 @@ export function parseKeyValue(text: string, what: string, secret: boolean): Uint
 }
 
 /**
- * Explains what is wrong with a text that is almost a key, without quoting it. Ends in `; ` or is
- * empty.
+ * Explains what is wrong with a text that is almost a key, without quoting it. The explanation ends
+ * in `; ` or is empty.
  */
 function whyNoKey(text: string): string {
   if (/^["'].*["']$/.test(text)) return 'take the quotes away; ';
@@ -77,7 +77,8 @@ export function parseKeepalive(text: string): number {
 /**
  * Parses a comma-separated list of prefixes, each optionally preceded by + or -. An empty text is
  * an empty list.
- * @param warn is called for addresses with bits beyond their prefix length, which are cleared
+ * @param warn receives a message for each address with bits set beyond its prefix length; those
+ * bits are cleared
  */
 export function parseAllowedIps(text: string, warn: (message: string) => void = () => {}): AllowedIpConfig[] {
   if (text === '') return [];
@@ -135,7 +136,7 @@ export function parseEndpointValue(
       `Endpoint ${quote(text)} is read as [${host}]:${port}; write it that way, since IPv6 needs brackets before a port`,
     );
   if (record) return record;
-  // names contain no colon or percent sign, and resolving one with a NUL throws
+  // names contain neither colons nor percent signs, and resolving a name with a NUL byte throws
   if (/[:%\0]/.test(host))
     throw badValue('endpoint', text, `${endpointFault(host, text)}write address:port, [address]:port or name:port`);
   return { host, port };

@@ -1,7 +1,7 @@
 /**
  * Endpoints as text with IPv6 zones (RFC 4007 section 11; RFC 6874 leaves the brackets open):
- * `[fe80::1%eth0]:51820`. The endpoint record holds an interface index. Only the system can map it
- * to a name, so the caller supplies the mapping. Host names are not resolved here.
+ * `[fe80::1%eth0]:51820`. An endpoint record holds an interface index, and only the system can map
+ * the index to a name, so the caller supplies the mapping. Host names are not resolved here.
  */
 import { formatAddress, parseAddress } from '../base/address.ts';
 import {
@@ -14,8 +14,8 @@ import {
 } from '../base/endpoint.ts';
 
 /**
- * Names of network interfaces by their index, for the zones of IPv6 addresses (RFC 4007 section
- * 11). Only the system knows them, so the caller supplies them.
+ * Maps the indexes of network interfaces to names and back, for the zones of IPv6 addresses (RFC
+ * 4007 section 11). Only the system knows the names, so the caller supplies this mapping.
  */
 export interface Zones {
   /** Returns the index of an interface, or undefined if there is no such interface. */
@@ -24,7 +24,7 @@ export interface Zones {
   nameOf(index: number): string | undefined;
 }
 
-/** Knows no names: zones are read and written as numbers. */
+/** Has no names: zones are read and written as numbers. */
 export const numericZones: Zones = { indexOf: () => undefined, nameOf: () => undefined };
 
 /**
@@ -57,8 +57,8 @@ export function parseNumericHost(host: string, port: number, zones: Zones = nume
 }
 
 /**
- * Formats an endpoint as getnameinfo(3) does: the zone of a link-local address is the interface's
- * name, of any other address its number.
+ * Formats an endpoint as getnameinfo(3) does. The zone of a link-local address is the interface's
+ * name; the zone of any other address is a number.
  */
 export function formatZonedEndpoint(record: Uint8Array, zones: Zones = numericZones): string {
   if (record[ENDPOINT_FAMILY] !== 6) return formatEndpoint(record);
