@@ -1,7 +1,6 @@
 /**
- * IP addresses as text and as bytes (RFC 4291 section 2.2, RFC 5952 for output).
- * An address is 4 bytes (IPv4) or 16 (IPv6), in network order. Zones and names are left to
- * adapters.
+ * IP addresses as text and as bytes (RFC 4291 section 2.2, RFC 5952 for output). An address is 4
+ * bytes (IPv4) or 16 (IPv6), in network order. Zones and names are left to the callers.
  */
 
 /**
@@ -13,7 +12,7 @@ export function parseAddress(text: string): Uint8Array | undefined {
 }
 
 /**
- * Returns 4 or 16 bytes as text; IPv6 in the form of RFC 5952, as inet_ntop(3) prints it.
+ * Formats an address of 4 or 16 bytes. IPv6 has the form of RFC 5952, as printed by inet_ntop(3).
  * @throws RangeError for another number of bytes
  */
 export function formatAddress(bytes: Uint8Array): string {
@@ -48,7 +47,7 @@ function groupsBetween(bytes: Uint8Array, from: number, to: number): string {
   return text;
 }
 
-/** Parses digit by digit, for speed: files may hold tens of thousands of addresses. */
+/** Parses digit by digit, for speed, because files may hold tens of thousands of addresses. */
 function parseIpv4(text: string): Uint8Array | undefined {
   const out = new Uint8Array(4);
   let part = 0;

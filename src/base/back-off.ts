@@ -1,14 +1,14 @@
 /** Pauses that double after each failure. */
 
 /**
- * Returns the pause in milliseconds after so many failures in a row: none, `firstMs`, doubled up to
- * `longestMs`.
+ * Returns the pause in milliseconds after the given number of failures in a row: 0 without a
+ * failure, then `firstMs`, doubled after each further failure, up to `longestMs`.
  */
 export function pauseAfter(failures: number, firstMs: number, longestMs: number): number {
   return failures === 0 ? 0 : Math.min(longestMs, firstMs * 2 ** (failures - 1));
 }
 
-/** Counts failures in a row. Neither sleeps nor knows a clock. */
+/** Counts failures in a row. It does not sleep and needs no clock. */
 export class BackOff {
   readonly #firstMs: number;
   readonly #longestMs: number;
@@ -24,7 +24,7 @@ export class BackOff {
     return pauseAfter(++this.#failures, this.#firstMs, this.#longestMs);
   }
 
-  /** Begins anew after a success. */
+  /** Resets the count, after a success. */
   reset(): void {
     this.#failures = 0;
   }

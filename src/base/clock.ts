@@ -1,6 +1,6 @@
 /**
- * A clock with timers, for code that waits: the agent has the system's, tests advance their own.
- * It has its own file, since several folders take one.
+ * A clock with timers, for code that waits. The agent uses the system's clock; tests advance their
+ * own. The type has its own file because several folders use it.
  */
 export interface TimerClock {
   /** Returns monotonic time in milliseconds. */

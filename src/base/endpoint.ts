@@ -17,9 +17,9 @@
 import { formatAddress, parseAddress } from './address.ts';
 
 /**
- * Bytes of an endpoint record: family, port and address of the far side, and the local address that
- * a datagram arrived on. Records are compared and copied as bytes; `makeEndpoint`, `parseEndpoint`
- * and `formatEndpoint` convert them.
+ * The size in bytes of an endpoint record: family, port and address of the far side, and the local
+ * address on which a datagram arrived. Records are compared and copied as bytes; `makeEndpoint`,
+ * `parseEndpoint` and `formatEndpoint` convert them.
  */
 export const ENDPOINT_SIZE = 48;
 /** The bytes that describe the far side; the bytes after them describe the local side. */
@@ -47,15 +47,15 @@ export function makeEndpoint(address: Uint8Array, port: number, scope = 0): Uint
   record[ENDPOINT_PORT] = port >> 8;
   record[ENDPOINT_PORT + 1] = port & 0xff;
   record.set(address, ENDPOINT_ADDRESS);
-  // byte by byte: a DataView would move the buffer of this small array off the heap
+  // byte by byte: a DataView would move the buffer of this small array out of V8's heap
   for (let i = 0; i < 4; i++) record[ENDPOINT_SCOPE + i] = scope >>> (8 * i);
   return record;
 }
 
 /**
- * Parses `192.0.2.1:51820` or `[2001:db8::1%3]:51820` (a zone is a number here; an adapter resolves
- * names).
- * @returns a record, or undefined if the text is not a numeric endpoint.
+ * Parses `192.0.2.1:51820` or `[2001:db8::1%3]:51820`. Here a zone must be a number;
+ * config/zones.ts also reads names.
+ * @returns a record, or undefined if the text is not a numeric endpoint
  */
 export function parseEndpoint(text: string): Uint8Array | undefined {
   const match = /^(?:\[([^\]%]+)(?:%([0-9]{1,10}))?\]|([0-9.]+)):([0-9]{1,5})$/.exec(text);
@@ -67,8 +67,8 @@ export function parseEndpoint(text: string): Uint8Array | undefined {
 }
 
 /**
- * Returns the far side as `wg` prints it: `192.0.2.1:51820`, `[2001:db8::1]:51820`; with `%N` where
- * there is a scope.
+ * Formats the far side as `wg` prints it: `192.0.2.1:51820`, `[2001:db8::1]:51820`. If there is a
+ * scope, `%N` follows the address.
  */
 export function formatEndpoint(record: Uint8Array): string {
   const port = (record[ENDPOINT_PORT]! << 8) | record[ENDPOINT_PORT + 1]!;

@@ -1,6 +1,6 @@
 /**
- * The two families of IP addresses, by the number of the IP version. A file of its own: most users
- * handle no address.
+ * The two families of IP addresses, given by the number of the IP version. They have their own file
+ * because most users of a family do not handle addresses.
  */
 
 /** The number of an IP version. */

@@ -1,12 +1,12 @@
 /** Names of network interfaces, by the kernel's rule (dev_valid_name). */
 import { codedError } from './coded-error.ts';
 
-/** Linux's IFNAMSIZ without its NUL, in bytes. */
+/** The longest name in bytes: Linux's IFNAMSIZ without the terminating NUL. */
 export const INTERFACE_NAME_MAX = 15;
 
 /**
- * Returns whether the kernel accepts the name: 1 to 15 bytes, no slash, colon or space, not a dot
- * path.
+ * Reports whether the kernel accepts the name: 1 to 15 bytes, without slash, colon or space, and
+ * neither `.` nor `..`.
  */
 export function isInterfaceName(name: string): boolean {
   return /^[^\s/:\0]{1,15}$/.test(name) && utf8Size(name) <= INTERFACE_NAME_MAX && name !== '.' && name !== '..';
@@ -22,7 +22,8 @@ export function checkInterfaceName(name: string): void {
 }
 
 /**
- * Returns the bytes of a text in UTF-8. A lone surrogate counts 3, since it is encoded as U+FFFD.
+ * Returns the size of a text in UTF-8. A lone surrogate counts 3 bytes, because it is encoded as
+ * U+FFFD.
  */
 function utf8Size(text: string): number {
   let size = 0;

@@ -28,7 +28,7 @@ export function parseKeyHex(text: string): Uint8Array | undefined {
   return /^[0-9a-fA-F]{64}$/.test(text) ? secret(hexToBytes(text)) : undefined;
 }
 
-/** Moves a key into erasable memory; the library may have allocated it elsewhere. */
+/** Moves a key into erasable memory, because the library may have allocated it elsewhere. */
 function secret(key: Uint8Array): Uint8Array {
   const copy = copySecret(key);
   key.fill(0);
@@ -72,7 +72,7 @@ export function writeKeyHex(key: Uint8Array, text: Uint8Array, at: number): void
   }
 }
 
-/** Parses 44 characters of base64, including the padding, in the same way as readKeyHex. */
+/** Parses 44 characters of base64, including the padding, with the guarantees of readKeyHex. */
 export function readKeyBase64(text: Uint8Array, from: number, to: number): Uint8Array | undefined {
   if (to - from !== KEY_BASE64_SIZE || text[to - 1] !== PADDING) return undefined;
   const key = newSecret(KEY_SIZE);
@@ -86,7 +86,7 @@ export function readKeyBase64(text: Uint8Array, from: number, to: number): Uint8
     held -= 8;
     key[at++] = bits >> held;
   }
-  // the two unused bits must be zero: each key has only one text
+  // the two unused bits must be zero, so that each key has only one text
   if (bad >= 0 && (bits & ((1 << held) - 1)) === 0) return key;
   key.fill(0);
   return undefined;
@@ -118,8 +118,8 @@ function hexCharacter(value: number): number {
 }
 
 /**
- * Reports whether every byte is zero, the UAPI's "no key". Never exits early, since keys are
- * secret.
+ * Reports whether every byte is zero, which means "no key" in the UAPI. Never exits early, because
+ * keys are secret.
  */
 export function isZeroKey(key: Uint8Array): boolean {
   let bits = 0;
@@ -128,7 +128,8 @@ export function isZeroKey(key: Uint8Array): boolean {
 }
 
 /**
- * Clamps a private key in place (RFC 7748 section 5), as every WireGuard implementation stores it.
+ * Clamps a private key in place (RFC 7748 section 5). Every WireGuard implementation stores keys
+ * clamped.
  */
 export function clampPrivateKey(key: Uint8Array): Uint8Array {
   key[0]! &= 248;

@@ -1,7 +1,7 @@
 /**
- * "Did you mean": finds the known word that a misspelt one most likely stands for. Not a package:
- * the small ones count two swapped letters (`shwo`) as two mistakes and therefore find nothing for
- * short words.
+ * "Did you mean": finds the known word that a misspelt word most likely stands for. No package is
+ * used, because the small ones count two swapped letters (`shwo`) as two mistakes and therefore
+ * find nothing for short words.
  */
 
 const LONGEST = 40;
@@ -27,7 +27,7 @@ export function nearest(given: string, words: readonly string[]): string | undef
 }
 
 /**
- * Counts the letters of a word without leading dashes, which say nothing about the option meant.
+ * Counts the letters of a word without its leading dashes, which do not help to tell options apart.
  */
 function letters(word: string): number {
   return word.replace(/^-+/, '').length;

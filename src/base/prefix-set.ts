@@ -1,6 +1,6 @@
 /**
- * A set of prefixes that tests whether any of them contains a given prefix. Indexed by length, so
- * that a test does not visit every prefix.
+ * A set of prefixes that tests whether one of them contains a given prefix. The prefixes are
+ * indexed by length, so that a test does not visit all of them.
  */
 import { formatPrefix, makePrefix, type Prefix } from './prefix.ts';
 
@@ -22,7 +22,7 @@ export class PrefixSet {
     else this.#byLength.set(key, { bytes: address.length, length, texts: new Set([formatPrefix(prefix)]) });
   }
 
-  /** Reports whether the set holds the prefix itself or one that contains it. */
+  /** Reports whether the set holds the prefix itself or a prefix that contains it. */
   covers({ address, length }: Prefix): boolean {
     for (const outer of this.#byLength.values())
       if (

@@ -1,6 +1,6 @@
 /**
- * IP prefixes (CIDR, RFC 4632) as `{ address, length }`, the host bits always zero, as allowed-ips
- * keeps them.
+ * IP prefixes (CIDR, RFC 4632) as `{ address, length }`. The host bits are always zero, as in
+ * allowed IPs.
  */
 import { formatAddress, parseAddress } from './address.ts';
 import { sameBytes } from './bytes.ts';
@@ -14,8 +14,8 @@ export interface Prefix {
 }
 
 /**
- * Makes a prefix of an address, clearing the host bits.
- * @throws RangeError for a length that the address cannot have
+ * Makes a prefix from an address. Clears the host bits.
+ * @throws RangeError if the length does not fit the address
  */
 export function makePrefix(address: Uint8Array, length: number): Prefix {
   if (!Number.isInteger(length) || length < 0 || length > address.length * 8)
@@ -24,8 +24,8 @@ export function makePrefix(address: Uint8Array, length: number): Prefix {
 }
 
 /**
- * Parses `10.0.0.0/8`, `fd00::/8`, or a bare address, which means /32 or /128 as in `wg`.
- * @returns undefined if the text is neither.
+ * Parses `10.0.0.0/8`, `fd00::/8`, or an address alone, which means /32 or /128 as in `wg`.
+ * @returns undefined if the text has neither form
  */
 export function parsePrefix(text: string): Prefix | undefined {
   const parsed = parseWithHostBits(text);
@@ -33,7 +33,7 @@ export function parsePrefix(text: string): Prefix | undefined {
   return parsed;
 }
 
-/** Parses a prefix and keeps the bits past `length` as written: an address within its network. */
+/** Parses an address with a prefix length, and keeps the bits past `length` as written. */
 export function parseWithHostBits(text: string): { address: Uint8Array; length: number } | undefined {
   const slash = text.indexOf('/');
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
@@ -63,14 +63,15 @@ function parseLength(text: string, from: number): number {
 }
 
 /**
- * Returns a map key unique to the prefix: text or, for IPv4, a number, which needs no allocation.
+ * Returns a value that identifies the prefix as the key of a map: text or, for IPv4, a number,
+ * which needs no allocation.
  */
 export function prefixKey({ address, length }: Prefix): number | string {
   if (address.length !== 4) return formatPrefix({ address, length });
   return (((address[0]! * 256 + address[1]!) * 256 + address[2]!) * 256 + address[3]!) * 64 + length;
 }
 
-/** Returns a prefix as text, always with a length: `10.0.0.0/8`. */
+/** Formats a prefix, always with its length: `10.0.0.0/8`. */
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }

@@ -3,16 +3,16 @@ import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { problem } from '../quick/problem.ts';
 
-/** The time that an interrupted process has to clean up before it is killed. */
+/** The time an interrupted process has to clean up before it is killed. */
 const KILL_AFTER_MS = 2000;
 
 const running = new Set<ChildProcess>();
 
 /**
- * Waits for a process to end. Does not wait for processes that it left in the background, which may
- * still hold our output.
- * @returns how it failed; undefined for success
- * @throws Error: `code` EPROGRAM if it could not be started
+ * Waits for a process to end, but not for processes that it left in the background, which may still
+ * hold our output.
+ * @returns how the process failed; undefined if it succeeded
+ * @throws Error with `code` EPROGRAM if the process could not be started
  */
 export async function ending(child: ChildProcess): Promise<string | undefined> {
   running.add(child);
@@ -27,8 +27,8 @@ export async function ending(child: ChildProcess): Promise<string | undefined> {
 }
 
 /**
- * Interrupts all running children: sends SIGTERM to each child and its descendants, and SIGKILL to
- * the child later.
+ * Interrupts all running children. Sends SIGTERM to each child and its descendants, and later
+ * SIGKILL to the child.
  */
 export function interruptChildren(): void {
   for (const child of running) {
@@ -39,8 +39,8 @@ export function interruptChildren(): void {
 }
 
 /**
- * Returns a process and its descendants. bash does not pass a signal on, and waits for its
- * children.
+ * Returns a process and its descendants. The descendants need the signal too: bash does not pass a
+ * signal on, and waits for its children.
  */
 function family(pid: number): number[] {
   const children = new Map<number, number[]>();
@@ -59,7 +59,7 @@ function parentOf(pid: string): number | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
   } catch {
-    return undefined; // it has ended
+    return undefined; // the process has ended
   }
 }
 
@@ -67,6 +67,6 @@ function terminate(pid: number): void {
   try {
     process.kill(pid, 'SIGTERM');
   } catch {
-    // it has ended
+    // the process has ended
   }
 }

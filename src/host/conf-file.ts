@@ -61,7 +61,8 @@ export function readQuickFile(path: string, warn: (message: string) => void): Qu
 }
 
 /**
- * Returns the file in the format of `wg setconf`, with its keys as text: for a short-lived program.
+ * Returns the file in the format of `wg setconf`. The result holds keys as text, so it is for
+ * short-lived programs only.
  * @throws ConfigError as readQuickFile does
  */
 export function readStripped(path: string, warn: (message: string) => void): string {
@@ -70,18 +71,18 @@ export function readStripped(path: string, warn: (message: string) => void): str
   return parseQuickFile(text, path, { zones: systemZones, tables: routingTables(), warn }).stripped;
 }
 
-/** Returns a value that changes whenever the file system shows a change of the content. */
+/** Returns a value that differs whenever the file system shows a change of the content. */
 export function fileVersion(path: string): string {
   const { mtimeMs, size, ino } = statSync(path);
   return `${mtimeMs} ${size} ${ino}`;
 }
 
 /**
- * Writes a file that only its owner can read. The old file stays until the new one is complete on
- * disk.
+ * Writes a file that only its owner can read. The old file stays in place until the new file is
+ * complete on disk.
  */
 export function writeQuickFile(path: string, text: string): void {
-  // the target of a link, so that the link itself stays
+  // write the target of a symbolic link, so that the link itself stays
   const real = realpathSync(path);
   const draft = `${real}.${process.pid}.tmp`;
   const fd = openSync(draft, 'wx', 0o600);

@@ -1,7 +1,7 @@
 /**
- * WireGuard interfaces of this machine for src/quick. Those of the kernel are reached over netlink,
- * userspace ones (ours and any other) over their control socket. Only `choose` decides the kind of
- * a new device.
+ * WireGuard interfaces of this machine, for src/quick. Interfaces of the kernel are reached over
+ * netlink, userspace ones (this project's and others) over their control sockets. Only `choose`
+ * decides the kind of a new device.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,7 +30,9 @@ export interface SystemDevicesOptions {
 const END_TIMEOUT_MS = 5_000;
 const POLL_INTERVAL_MS = 20;
 const ATTEMPTS = 3;
-/** Codes for a device that no program answers for, or whose process ends while it answers. */
+/**
+ * Error codes for a device whose control socket is dead, or whose process ends during the answer.
+ */
 const SILENT = new Set(['ENODEV', 'ENOENT', 'EOPNOTSUPP', 'ETIMEDOUT', 'ECONNRESET', 'EPIPE', 'incomplete']);
 
 export class SystemDevices implements QuickDevices {
@@ -67,7 +69,7 @@ export class SystemDevices implements QuickDevices {
         await startInBackground({ name, args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
         return;
       } catch (error) {
-        // a device of an earlier `up` that was killed may still be ending
+        // the device of an earlier `up` that was killed may still be ending
         if (attempt === ATTEMPTS) throw problem('EDEVICE', `${name} cannot be started: ${(error as Error).message}`);
         await sleep(END_TIMEOUT_MS / 10);
       }
@@ -87,15 +89,15 @@ export class SystemDevices implements QuickDevices {
   }
 
   /**
-   * Confirms that a userspace device has its port. A kernel device does not come up without its
-   * port, so it needs no check.
+   * Confirms that a userspace device has opened its port. A kernel device needs no check, because
+   * it does not come up without its port.
    */
   async confirmPort(name: string): Promise<void> {
     const backend = await this.#of(name);
     if (backend.kind === 'kernel') return;
     const status = await backend.get(name);
     eraseStatus(status);
-    // setting the current port opens it if it is closed; 0 means that there is no port yet
+    // setting the current port opens it if it is closed; port 0 means that no port is set yet
     await backend.set(name, { listenPort: status.listenPort });
   }
 
@@ -121,8 +123,8 @@ export class SystemDevices implements QuickDevices {
   }
 
   /**
-   * Chooses the backend by the link in this namespace. Other namespaces share the folder of the
-   * sockets, and may have an interface of the same name.
+   * Chooses the backend by the link in this namespace. The link decides because other namespaces
+   * share the folder of control sockets and may have an interface of the same name.
    */
   async #of(name: string): Promise<WireguardBackend> {
     const link = await this.#options.network.links.find(name);
@@ -130,7 +132,7 @@ export class SystemDevices implements QuickDevices {
   }
 }
 
-/** For a long-lived program: remembers each status until its reader erases it. */
+/** A variant for long-lived programs: remembers each status until its reader erases it. */
 export class QuickSystemDevices extends SystemDevices {
   readonly #given = new Set<DeviceStatus>();
 
@@ -140,7 +142,7 @@ export class QuickSystemDevices extends SystemDevices {
     return status;
   }
 
-  /** Overwrites the secrets of one status, or of all that were returned. */
+  /** Overwrites the secrets of one status, or of all statuses that were returned. */
   eraseSecrets(status?: DeviceStatus): void {
     for (const each of status ? [status] : this.#given) {
       eraseStatus(each);

@@ -1,8 +1,9 @@
 /**
- * Sets the host's DNS servers, as wg-quick does, with resolvconf(8) from Debian or openresolv. It
- * uses resolvectl(1) directly if only resolvectl exists, or if resolvconf is systemd's link to it:
- * systemd's resolvconf cuts interface names at a dot. Without either, an interface with DNS does
- * not come up, because its file promises that names do not leave the tunnel in clear text.
+ * Sets the host's DNS servers with resolvconf(8) from Debian or openresolv, as wg-quick does. If
+ * only resolvectl(1) exists, or if resolvconf is systemd's link to it, resolvectl is called
+ * directly, because systemd's resolvconf cuts interface names at a dot. Without either program, an
+ * interface with DNS does not come up: its file promises that DNS queries do not leave outside the
+ * tunnel in clear text.
  */
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
@@ -14,8 +15,8 @@ export interface DnsPlaces {
   /** The PATH to search for the programs. */
   readonly path?: string;
   /**
-   * Debian's resolvconf sorts by name, so the name gets the prefix that this file lists for
-   * tunnels.
+   * The file in which Debian's resolvconf lists its interface order. Debian's resolvconf sorts by
+   * name, so the name gets the prefix that this file lists for tunnels.
    */
   readonly interfaceOrder?: string;
 }
@@ -28,7 +29,7 @@ const INTERFACE_ORDER = '/etc/resolvconf/interface-order';
 
 /**
  * Sets DNS servers and search domains.
- * @throws Error if no program for that exists, or if it fails
+ * @throws Error if no program can set them, or if the program fails
  */
 export async function setDns(
   name: string,
@@ -52,15 +53,16 @@ export async function setDns(
   }
   const { program } = keeper;
   if (isExclusive) await runProgram(program, ['dns', name, ...servers]);
-  // `~.` sends all names to these servers, as -x does for resolvconf
+  // `~.` sends all queries to these servers, as -x does for resolvconf
   await runProgram(program, ['domain', name, ...search, ...(isExclusive ? ['~.'] : [])]);
-  // systemd before 240 has no such command, and needs only the domain
+  // systemd before 240 lacks this command and needs only the domain
   if (isExclusive) await runProgram(program, ['default-route', name, 'yes']).catch(() => {});
 }
 
 /**
  * Removes the DNS servers of an interface. Idempotent.
- * @param isThere whether the interface exists: systemd-resolved forgets an interface that is gone
+ * @param isThere whether the interface exists; systemd-resolved itself forgets an interface that is
+ * gone
  */
 export async function unsetDns(name: string, isThere: boolean, places?: DnsPlaces): Promise<void> {
   const keeper = findKeeper(places);
@@ -73,7 +75,7 @@ function findKeeper({ path, interfaceOrder = INTERFACE_ORDER }: DnsPlaces = {}):
   if (resolvconf !== undefined) {
     const resolvectl = linksOf(resolvconf).find(path => basename(path) === 'resolvectl');
     if (resolvectl !== undefined) return { kind: 'resolvectl', program: resolvectl };
-    // as in wg-quick, a link is not Debian's resolvconf, even if files of Debian's are left over
+    // as in wg-quick, a symbolic link is not Debian's resolvconf, even if Debian's files remain
     const prefix = lstatSync(resolvconf).isSymbolicLink() ? '' : namePrefix(interfaceOrder);
     return { kind: 'resolvconf', program: resolvconf, prefix };
   }
@@ -81,7 +83,7 @@ function findKeeper({ path, interfaceOrder = INTERFACE_ORDER }: DnsPlaces = {}):
   return program === undefined ? undefined : { kind: 'resolvectl', program };
 }
 
-/** Returns every step of a chain of links: resolvectl may itself be a link. */
+/** Returns every step of a chain of symbolic links, because resolvectl may itself be a link. */
 function linksOf(path: string): string[] {
   const all: string[] = [];
   for (let next = path; !all.includes(next); ) {
@@ -91,7 +93,7 @@ function linksOf(path: string): string[] {
   return all;
 }
 
-/** Returns the first pattern of the form `name*` in the file, with a dot in place of the star. */
+/** Returns the prefix of the first pattern of the form `name*` in the file, followed by a dot. */
 function namePrefix(file: string): string {
   let order: string;
   try {

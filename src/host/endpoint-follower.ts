@@ -1,7 +1,7 @@
 /**
- * Follows the host names of silent peers: resolves them again, and gives the device the next
- * address to try. Each name is independent: a slow server delays no other name, and a name that is
- * not found changes nothing.
+ * Follows the host names of silent peers. Resolves the names again, and gives the device the next
+ * address to try. Each name is independent: a slow name server delays no other name, and a name
+ * that cannot be resolved changes nothing.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatEndpoint, sameFarSide } from '../base/endpoint.ts';
@@ -27,11 +27,11 @@ export interface EndpointFollowerOptions {
 
 interface Answer {
   readonly due: DueEndpoint;
-  /** All addresses, the preferred one first. */
+  /** All addresses of the name, the preferred one first. */
   readonly addresses: readonly Uint8Array[];
 }
 
-/** The delay that lets answers share one request to the device. */
+/** How long to collect answers, so that one request to the device serves several of them. */
 const ANSWER_PAUSE_MS = 50;
 
 export class EndpointFollower {
@@ -44,28 +44,26 @@ export class EndpointFollower {
   #isWorking = false;
   #isClosed = false;
   /**
-   * Peers that answered at the instant when their endpoint moved, with their rxBytes then. Kept
-   * until they are heard again.
+   * Peers that answered at the moment when their endpoint was changed, with their rxBytes at that
+   * time. They are kept until they are heard again.
    */
   readonly #unsettled = new Map<string, number>();
   /**
-   * Messages already logged about each silent endpoint. Each is logged once, even for a peer that
-   * is away for weeks.
+   * The messages already logged about each silent endpoint. Each message is logged once, even if a
+   * peer is away for weeks.
    */
   readonly #logged = new Map<string, Set<string>>();
 
   /**
-   * Makes a follower.
-   * @param onError receives errors of the device or the kernel, not of resolving a name
+   * Creates a follower.
+   * @param onError receives errors of the device or the kernel, not of name resolution
    */
   constructor(options: EndpointFollowerOptions, onError: (error: unknown) => void) {
     this.#options = options;
     this.#onError = onError;
   }
 
-  /**
-   * Resolves the names of the peers that are silent now, and handles the answers when they arrive.
-   */
+  /** Resolves the names of the peers that are silent now. Handles the answers when they arrive. */
   look(status: DeviceStatus): void {
     const silent = this.#silentOf(status);
     const names = new Set(silent.map(describe));
@@ -110,7 +108,7 @@ export class EndpointFollower {
   }
 
   /**
-   * Moves silent peers to their next address. Skips peers that are heard again, or that moved since
+   * Moves silent peers to their next address. Skips peers that were heard again or have moved since
    * their name was resolved.
    */
   async #tryNext(answers: readonly Answer[]): Promise<void> {
@@ -138,8 +136,8 @@ export class EndpointFollower {
   }
 
   /**
-   * Undoes a move if a handshake arrived between the status and the change: that peer is still at
-   * the old address.
+   * Undoes a move if a handshake arrived between reading the status and the change, because that
+   * peer is still at the old address.
    */
   async #undoMoves(tried: readonly (Answer & { readonly next: Uint8Array })[]): Promise<void> {
     const { machine, file } = this.#options;
@@ -150,8 +148,8 @@ export class EndpointFollower {
         this.#reportMove(due, next, addresses);
         continue;
       }
-      // it is unclear at which address the peer answered: either it is heard there, or the next
-      // address is tried
+      // it is unclear at which address the peer answered: either the peer is heard there, or the
+      // next address is tried
       this.#unsettled.set(formatKeyHex(due.publicKey), rxBytesOf(status, due));
       await machine.devices.configure(file.name, back);
     }

@@ -1,12 +1,12 @@
 /**
- * Installs the firewall of src/quick, as far as this kernel supports it. Small kernels lack parts
- * of nf_tables or all of it; there the tunnel works with less protection.
+ * Installs the firewall of src/quick as far as this kernel supports it. Small kernels lack
+ * nf_tables or parts of it; on those the tunnel works with less protection.
  */
 import { isRefusal } from '../netlink/errors.ts';
 import { type NfTable, removeTables, replaceTables } from '../netlink/nftables.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 
-/** Errors of a kernel without nf_tables, or without an expression or chain type. */
+/** Error codes of a kernel without nf_tables, or without an expression or a chain type. */
 const NO_NFTABLES = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'ENOENT', 'EINVAL', 'EAFNOSUPPORT'] as const;
 
 /** What each unsupported part of the firewall means for the user. */
@@ -15,7 +15,9 @@ const PARTS = [
   { chains: ['premangle', 'postmangle'], lost: 'with rp_filter=1 peers may not be heard (needs nft_ct)' },
 ] as const;
 
-/** Installs the firewall. @param warn receives what this kernel cannot protect */
+/**
+ * Installs the firewall. @param warn receives a message that lists what this kernel cannot protect
+ */
 export async function setFirewall(
   port: NetlinkPort,
   tables: readonly NfTable[],
@@ -37,7 +39,7 @@ export async function setFirewall(
   warn(`${refusal.message}; continuing without: ${lost.join('; ')}`);
 }
 
-/** Tries to install rules. @returns the error of a kernel that does not support them */
+/** Tries to install rules. @returns the error if the kernel does not support them */
 async function tryTables(port: NetlinkPort, tables: readonly NfTable[]): Promise<Error | undefined> {
   try {
     await replaceTables(port, tables);
@@ -54,7 +56,7 @@ async function tryTables(port: NetlinkPort, tables: readonly NfTable[]): Promise
  */
 export async function removeFirewall(port: NetlinkPort, name: string): Promise<void> {
   const failures: unknown[] = [];
-  // one request per table: a kernel without IPv6 refuses only its own table
+  // one request per table: a kernel without IPv6 refuses only the IPv6 table
   for (const family of [4, 6] as const)
     try {
       await removeTables(port, [{ family, name }]);

@@ -1,7 +1,7 @@
 /**
- * Runs the hooks of a file as wg-quick does: by bash(1) with `-e` and `pipefail`, each in a
- * separate shell, with INTERFACE and CONFIG_FILE set. Without bash, sh(1) runs them. sh does not
- * notice every failure, and a warning says so.
+ * Runs the hooks of a file as wg-quick does: each in a separate bash(1) with `-e` and `pipefail`,
+ * with INTERFACE and CONFIG_FILE set. Without bash, sh(1) runs the hooks. sh does not notice every
+ * failure, so there is a warning.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { realpathSync } from 'node:fs';
@@ -12,22 +12,22 @@ import { findProgram } from './program.ts';
 
 export interface Shell {
   readonly path: string;
-  /** Text before the hook itself. */
+  /** Text that is put in front of the hook. */
   readonly args: readonly string[];
-  /** Whether the shell notices a failure before the last program of a pipe. */
+  /** Whether the shell notices the failure of a program that is not the last one of a pipe. */
   readonly hasPipefail: boolean;
 }
 
 /**
- * The function and eval make `return` and `local` work, as in wg-quick. The subshell, also as in
- * wg-quick, avoids an error that bash 5.2 prints (pop_var_context) if `-e` ends it inside a
+ * The function and eval make `return` and `local` work, as in wg-quick. The subshell, also from
+ * wg-quick, avoids an error message of bash 5.2 (pop_var_context) if `-e` ends the shell inside a
  * function.
  */
 const BODY = '_wgts_hook() { (eval "$1"); }; _wgts_hook "$1"';
 const PIPE = /(?<!\|)\|(?!\|)/;
 /**
- * Runs one hook to its end, with our input and output. Does not wait for processes that it leaves
- * in the background.
+ * Runs one hook to its end, with our input and output. Does not wait for processes that the hook
+ * leaves in the background.
  * @throws Error with the hook and its status
  */
 export async function runHook(
@@ -55,19 +55,19 @@ export async function runHook(
 
 /**
  * Finds the shell for hooks.
- * @returns bash if it is on the PATH, else sh with the options that it supports
+ * @returns bash if it is on the PATH, otherwise sh with the options that it supports
  */
 export async function findShell(searched?: string, sh = '/bin/sh'): Promise<Shell> {
   const bash = findProgram('bash', searched);
   if (bash !== undefined)
     return { path: bash, args: ['-e', '-o', 'pipefail', '-O', 'extglob', '-c', BODY, 'bash'], hasPipefail: true };
-  // busybox supports it, dash in Debian 12 does not
+  // busybox supports pipefail, dash in Debian 12 does not
   const probe = spawn(sh, ['-c', 'set -o pipefail'], { stdio: 'ignore' });
   const hasPipefail = (await ending(probe)) === undefined;
   return { path: sh, args: ['-e', ...(hasPipefail ? ['-o', 'pipefail'] : []), '-c', BODY, 'sh'], hasPipefail };
 }
 
-/** Returns the path without links, as wg-quick does. */
+/** Returns the path with all symbolic links resolved, as wg-quick does. */
 function realPath(file: string): string {
   try {
     return realpathSync(file);

@@ -1,7 +1,7 @@
 /**
- * Watches an interface that is up: resolves the names of silent peers again, and notices when the
- * interface is taken down or its process dies. It implements `wgts up --watch`, which systemd or a
- * container runs.
+ * Watches an interface that is up. Resolves the names of silent peers again, and notices when the
+ * interface is taken down or its process dies. This is the watch of `wgts up --watch`, which runs
+ * under systemd or in a container.
  */
 
 import { EndpointFollower, type EndpointFollowerOptions } from './endpoint-follower.ts';
@@ -17,7 +17,7 @@ export interface WatchOptions extends EndpointFollowerOptions {
  */
 export type WatchEnd = 'stopped' | 'down' | 'lost';
 
-/** Watches until one of these happens. @throws Error if netlink events stop */
+/** Watches until the watch ends for one of these reasons. @throws Error if netlink events stop */
 export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
   const { machine, file, signal, interval } = options;
   const { name } = file;
@@ -33,7 +33,7 @@ export async function watchInterface(options: WatchOptions): Promise<WatchEnd> {
         const status = await machine.devices.status(name);
         if (!status) return resolve(machine.readState(name)?.phase === 'up' ? 'lost' : 'down');
         machine.devices.eraseSecrets(status);
-        // the watch may have ended during the request
+        // the watch may have ended while the request was running
         if (isOver) return;
         follower.look(status);
         timer = setTimeout(() => void look().catch(reject), interval);

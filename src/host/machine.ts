@@ -34,8 +34,8 @@ export interface Machine extends QuickHost {
 }
 
 /**
- * Opens what src/quick needs of this machine.
- * @throws NetlinkError; Error when the addon is not built
+ * Opens the resources that src/quick needs on this machine.
+ * @throws NetlinkError; Error if the addon is not built
  */
 export function openMachine(options: MachineOptions): Machine {
   const port = nativeNetlink(loadAddon());

@@ -1,4 +1,6 @@
-/** Runs programs of the host: finds them on the PATH, and waits for them up to a limit. */
+/**
+ * Runs programs of the host: finds them on the PATH, and waits for their end up to a time limit.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -6,7 +8,7 @@ import { problem } from '../quick/problem.ts';
 import { ending } from './child.ts';
 
 export interface ProgramOptions {
-  /** Its standard input. */
+  /** The program's standard input. */
   readonly input?: string;
   /** Milliseconds after which the program and its children are killed. */
   readonly limit?: number;
@@ -24,7 +26,7 @@ export async function runProgram(
   const line = `${path} ${args.join(' ')}`;
   // a separate process group, so that its children can be killed too
   const child = spawn(path, args, { stdio: ['pipe', 'inherit', 'inherit'], detached: true });
-  // a program that does not read its input is not an error
+  // ignore the error of a program that does not read its input
   child.stdin!.on('error', () => {}).end(input);
   let late = false;
   const timer = setTimeout(() => {
@@ -54,7 +56,7 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   } catch {
-    // it has ended
+    // the process group has ended
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Reads a configuration file. If it cannot be read, the error lists existing files or names the
- * missing right.
+ * Reads a configuration file. If the file cannot be read, the error lists existing files or names
+ * the missing permission.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -12,7 +12,7 @@ import { readSecretFile } from './secret-file.ts';
 export const CONFIG_FOLDER = '/etc/wireguard';
 const SUFFIX = '.conf';
 const OTHERS = 0o007;
-/** 100,000 peers are 15 MB. */
+/** The largest file; 100,000 peers take 15 MB. */
 const LARGEST_FILE = 64 << 20;
 const MOST_LISTED = 10;
 
@@ -29,7 +29,7 @@ export function readConfigFile(path: string, warn: (message: string) => void): U
   }
 }
 
-/** Returns the error for a name that no interface can have; undefined for any other name. */
+/** Returns the error for a name that no interface can have; undefined for a valid name. */
 export function nameProblem(name: string): ConfigError | undefined {
   if (name.length <= INTERFACE_NAME_MAX || !/^[A-Za-z0-9_=+.-]+$/.test(name)) return undefined;
   return new ConfigError(

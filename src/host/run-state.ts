@@ -1,7 +1,7 @@
 /**
- * /run/wireguard-ts: one file per network namespace and interface that `wgts up` created, and a
- * lock, so that only one `up` or `down` of an interface runs at a time. The lock is the name of a
- * socket, which the kernel frees however its process ends.
+ * /run/wireguard-ts: one state file per network namespace and interface that `wgts up` created, and
+ * a lock, so that only one `up` or `down` of an interface runs at a time. The lock is the name of a
+ * socket, which the kernel frees even if the process crashes.
  */
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -31,9 +31,9 @@ export function writeState(state: QuickState): void {
 }
 
 /**
- * Saves a configuration that could not be written to its own file. No other file here contains
- * secrets.
- * @returns its path
+ * Saves a configuration that could not be written to its own file. No other file in this folder
+ * contains secrets.
+ * @returns the path of the saved file
  */
 export function rescueFile(name: string, text: string): string {
   const path = statePath(name).replace(/json$/, 'conf');
@@ -71,7 +71,7 @@ function tryLock(name: string): Promise<() => void> {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? problem('EBUSY', `another wgts is at work on ${name}`) : error),
     );
-    // a name in Linux's abstract namespace, which is separate for each network namespace
+    // a name in Linux's abstract socket namespace, which each network namespace has separately
     server.listen(`\0wireguard-ts/${name}`, () => {
       server.unref();
       resolve(() => void server.close());
@@ -79,7 +79,7 @@ function tryLock(name: string): Promise<() => void> {
   });
 }
 
-/** Replaces a file. The old content stays until the new one is complete. */
+/** Replaces a file. The old content stays until the new file is complete. */
 function replace(path: string, text: string): void {
   mkdirSync(RUN_FOLDER, { recursive: true, mode: 0o755 });
   const draft = `${path}.new`;

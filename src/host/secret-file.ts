@@ -1,7 +1,7 @@
 /**
  * Reads files with keys for long-lived programs. Keys become bytes that can be erased; a string
- * would stay in memory until that memory is reused. The text for the parser has stand-ins instead
- * of keys: random values in the form of keys.
+ * would stay in memory until that memory is reused. In the text for the parser, stand-ins replace
+ * the keys: random values in the form of keys.
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { ConfigError } from '../config/errors.ts';
 
 export interface HiddenText {
   readonly text: string;
-  /** Returns the key for a parsed stand-in; any other value unchanged. */
+  /** Returns the key that a parsed stand-in represents. Returns other values unchanged. */
   reveal(parsed: Uint8Array): Uint8Array;
 }
 
@@ -22,7 +22,7 @@ const [NEWLINE, EQUALS] = [0x0a, 0x3d];
 
 /**
  * Reads a whole file or pipe into memory that the caller erases.
- * @throws ConfigError if it has more than `limit` bytes
+ * @throws ConfigError if there are more than `limit` bytes
  */
 export function readSecretFile(path: string | number, limit = Number.POSITIVE_INFINITY): Uint8Array {
   const file = typeof path === 'number' ? path : openSync(path, 'r');
@@ -51,8 +51,8 @@ export function readSecretFile(path: string | number, limit = Number.POSITIVE_IN
 }
 
 /**
- * Extracts the secrets from a file in wg's format, and erases the bytes. An invalid key stays in
- * the text, so that the parser reports it.
+ * Extracts the secrets from a file in wg's format, and erases the given bytes. An invalid key stays
+ * in the text, so that the parser reports it.
  */
 export function hideKeys(bytes: Uint8Array): HiddenText {
   const secrets = new Map<string, Uint8Array>();
@@ -68,15 +68,15 @@ export function hideKeys(bytes: Uint8Array): HiddenText {
   return { text, reveal: parsed => secrets.get(formatKeyBase64(parsed)) ?? parsed };
 }
 
-/** Reports whether a name is that of a secret, ignoring white space and case. */
+/** Reports whether a name is the key of a secret setting, ignoring white space and case. */
 function isSecretName(bytes: Uint8Array, from: number, to: number): boolean {
-  // a longer text is not a name
+  // longer texts are not key names
   if (to - from > FIRST_SIZE) return false;
   const name = String.fromCharCode(...bytes.subarray(from, to).filter(byte => byte > 0x20 && byte < 0x7f));
   return SECRET_NAMES.includes(name.toLowerCase());
 }
 
-/** Replaces a value that is exactly one key, possibly with white space or a comment around it. */
+/** Replaces a value that is exactly one key, optionally with white space or a comment around it. */
 function hideKey(bytes: Uint8Array, from: number, to: number, secrets: Map<string, Uint8Array>): void {
   let at = from;
   while (at < to && base64Digit(bytes[at]!) < 0) at++;
