@@ -1,7 +1,7 @@
 /**
  * Applies a DeviceConfig to a device (kernel netlink.c, wg_set_device and set_peer). Sessions
- * survive, unless the private key changes or the peer is removed. Port and mark belong to the
- * sockets and are left to the caller. Resulting messages are scheduled as timers, so that a
+ * survive, unless the private key changes or the peer is removed. The caller applies port and mark,
+ * which belong to the sockets. Messages that result are scheduled by timers, so that a
  * configuration of any size needs no output room.
  */
 
@@ -54,7 +54,7 @@ function setPrivateKey(device: Device, key: Uint8Array, now: number): void {
     peer.keypairs.expire();
     // the new identity need not wait for REKEY_TIMEOUT of the old one
     peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
-    // packets staged before the first identity: their handshake failed and left no timer to retry
+    // packets were staged before the first identity: their handshake failed and set no retry timer
     if (!identity && device.running && !peer.staged.empty) peer.timers.set(TIMER_FLUSH_STAGED, now);
   }
 }

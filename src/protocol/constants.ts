@@ -1,7 +1,7 @@
 /**
- * The numbers of the protocol. First those of the whitepaper (sections 6 and 5.4), then those that
- * implementations choose; they match the kernel's (messages.h, timers.h, cookie.h, ratelimiter.c).
- * Times are milliseconds; those of the whitepaper keep its names, without a unit.
+ * The constants of the protocol: first the whitepaper's (sections 6 and 5.4), then the choices of
+ * the implementation, which match the kernel's (messages.h, timers.h, cookie.h, ratelimiter.c).
+ * Times are in milliseconds. The whitepaper's constants keep their names, which contain no unit.
  */
 
 export const CONSTRUCTION = 'Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s';
@@ -19,14 +19,14 @@ export const REJECT_AFTER_TIME = 180_000;
 const REKEY_ATTEMPT_TIME = 90_000;
 export const REKEY_TIMEOUT = 5_000;
 export const KEEPALIVE_TIMEOUT = 10_000;
-/** 2^60, as the high word of a 64-bit counter. */
+/** REKEY_AFTER_MESSAGES, 2^60: the high word of a 64-bit counter. */
 export const REKEY_AFTER_MESSAGES_HIGH = 2 ** 28;
-/** 2^64 - 2^13 - 1: this low word, and a high word of all ones. */
+/** REJECT_AFTER_MESSAGES, 2^64 - 2^13 - 1: both words of a 64-bit counter. */
 export const REJECT_AFTER_MESSAGES_HIGH = 0xffffffff;
 export const REJECT_AFTER_MESSAGES_LOW = 0xffffffff - 2 ** 13;
 
 export const COOKIE_SECRET_MAX_AGE = 120_000;
-/** A received cookie is used a little less long than the responder's secret is valid. */
+/** A received cookie expires this much earlier than the responder's secret. */
 export const COOKIE_SECRET_LATENCY = 5_000;
 
 /**
@@ -42,9 +42,9 @@ export const MAX_STAGED_PACKETS = 128;
 /** A limit of this project: a staged super-packet may have 64 KiB, and there may be many peers. */
 export const MAX_STAGED_BYTES = 1 << 20;
 export const MAX_QUEUED_HANDSHAKES = 4096;
-/** This many queued handshakes mean load. */
+/** The device is under load when this many handshakes are queued. */
 export const UNDER_LOAD_HANDSHAKES = MAX_QUEUED_HANDSHAKES / 8;
-/** Load lasts until this long after the queue was last that long. */
+/** The device stays under load for this long after the queue last had that many. */
 export const UNDER_LOAD_TIME = 1_000;
 
 export const RATELIMIT_PER_SECOND = 20;
