@@ -1,6 +1,6 @@
 /**
- * Notifies listeners of snapshots and coalesces changes: a starting cluster changes a thousand
- * times a second.
+ * Passes snapshots to listeners, and coalesces changes: while a cluster starts, it changes a
+ * thousand times a second.
  */
 import type { Closable, Snapshot, SnapshotListener } from './datastore.ts';
 
@@ -17,16 +17,19 @@ export class ChangeNotifier {
     this.#snapshot = snapshot;
   }
 
-  /** Adds a listener, which soon receives a first snapshot even if nothing changes. */
+  /** Adds a listener. It soon receives a first snapshot, even if nothing changes. */
   add(listener: SnapshotListener): Closable {
-    // A wrapper per call, so that the same function can be added twice.
+    // Wrap each listener, so that the same function can be added twice.
     const own: SnapshotListener = snapshot => listener(snapshot);
     this.#listeners.set(own, undefined);
     this.notify();
     return { close: () => void this.#listeners.delete(own) };
   }
 
-  /** Notifies listeners: the first change at once, further ones coalesced. */
+  /**
+   * Schedules a snapshot: at once, or INTERVAL_MS after the last snapshot. Further changes are
+   * coalesced.
+   */
   notify(): void {
     if (this.#timer !== undefined || this.#listeners.size === 0) return;
     const wait = Math.min(INTERVAL_MS, Math.max(0, this.#deliveredAt + INTERVAL_MS - Date.now()));
@@ -47,7 +50,7 @@ export class ChangeNotifier {
     const snapshot = this.#snapshot();
     for (const [listener, last] of [...this.#listeners]) {
       if (last && same(last, snapshot)) continue;
-      // An earlier listener may have closed this one.
+      // A listener that was called earlier in this loop may have closed this one.
       if (!this.#listeners.has(listener)) continue;
       this.#listeners.set(listener, snapshot);
       listener(snapshot);

@@ -1,7 +1,8 @@
 /**
  * Caches the cluster's objects as they arrive, and builds the Cluster from them. Unchanged values
- * keep their identity: an object that was sent again, an object of which only unread fields changed
- * (such as a kubelet's heartbeat), and a map of which no entry changed.
+ * keep their identity. An object is unchanged if it was sent again or if only fields changed that
+ * the agent does not read, such as a kubelet's heartbeat. A map is unchanged if none of its entries
+ * changed.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Cluster, EMPTY_CLUSTER } from '../model/cluster.ts';
@@ -25,9 +26,8 @@ export class ClusterCache {
   #problemsChanged = false;
 
   /**
-   * @param trustVersions whether equal uid and resourceVersion mean an equal object: true for a
-   * server;
-   *   false for files, which people edit without changing these fields
+   * @param trustVersions whether an equal uid and resourceVersion prove that an object is
+   * unchanged: true for a server, false for files, which people edit without changing these fields
    */
   constructor(trustVersions: boolean) {
     this.#trustVersions = trustVersions;
@@ -48,7 +48,10 @@ export class ClusterCache {
     this.#markChanges(kind, old.parsed, { problems: [] });
   }
 
-  /** Replaces all objects of a kind; removes those not listed, except keys in `kept`. */
+  /**
+   * Replaces all objects of a kind. Removes objects that are not listed, except those with a key in
+   * `kept`.
+   */
   replace(kind: Kind, objects: Iterable<unknown>, kept: { has(key: string): boolean } = NO_KEYS): void {
     const entries = this.#entries.get(kind)!;
     const seen = new Set<string>();
@@ -80,7 +83,7 @@ export class ClusterCache {
     return this.#cluster;
   }
 
-  /** The current problems; the same array while they do not change. */
+  /** The current problems; the same array until they change. */
   get problems(): readonly Problem[] {
     if (this.#problemsChanged) {
       const all = KINDS.flatMap(kind => [
@@ -121,8 +124,8 @@ const MAX_NAMELESS = 20;
 const NO_KEYS: ReadonlySet<string> = new Set();
 
 /**
- * Identifies an object's version: the server changes resourceVersion on each write, and uid on
- * re-creation.
+ * Returns a value that identifies an object's version: the server changes resourceVersion on each
+ * write, and uid when an object is re-created.
  */
 function versionOf(object: unknown): string | undefined {
   const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};

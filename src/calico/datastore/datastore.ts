@@ -3,29 +3,32 @@
  * or files (file/datastore.ts).
  *
  * Reading never fails: the snapshot holds the last known state and reports what is unreachable or
- * broken. Writing rejects with an error that has a `code` (DatastoreErrorCode); the caller decides
- * when to retry.
+ * broken. Writing rejects with an error that has a DatastoreErrorCode as its `code`. The caller
+ * decides when to retry.
  */
 import type { Cluster } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
 
 export interface Snapshot {
   /**
-   * Unchanged objects, and maps without changed entries, are identical to those of the previous
-   * snapshot.
+   * Objects that did not change, and maps whose entries did not change, are the same JavaScript
+   * objects as in the previous snapshot.
    */
   readonly cluster: Cluster;
-  /** All current problems, including those of files or of the server's answers. */
+  /** All current problems, including those found in files or in the server's answers. */
   readonly problems: readonly Problem[];
   /**
-   * Whether every requested kind has been read once. Before that, a plan would see only part of the
-   * cluster.
+   * Whether every requested kind has been read once. Until then the cluster, and any plan
+   * made from it, is incomplete.
    */
   readonly synced: boolean;
-  /** Since when and why the cluster cannot be read, as text for people; absent while it can. */
+  /**
+   * Why the cluster cannot be read, and since when, as text for people; absent while it can be
+   * read.
+   */
   readonly stale?: string;
   /**
-   * The API group that Calico's objects were read from: crd.projectcalico.org/v1 or
+   * The API group from which Calico's objects are read: crd.projectcalico.org/v1 or
    * projectcalico.org/v3. Absent for files.
    */
   readonly apiGroup?: string;
@@ -35,28 +38,28 @@ export type SnapshotListener = (snapshot: Snapshot) => void;
 
 export interface Datastore {
   /**
-   * Adds a listener; the first one starts reading. Each listener is called soon with the known
-   * state, then after changes, at most about every 50 ms.
+   * Adds a listener; the first listener starts the reading. Each listener soon receives the known
+   * state, and then each change, at most about every 50 ms.
    */
   watch(listener: SnapshotListener): Closable;
   /**
-   * Switches reading of pods into `cluster.pods`. Off by default, because pods are many. `synced`
-   * is false until they have been read.
+   * Switches the reading of pods into `cluster.pods` on or off. It is off by default, because a
+   * cluster has many pods. Once switched on, `synced` is false until the pods have been read.
    */
   wantPods(wanted: boolean): void;
-  /** Sets these annotations of the Node and leaves others as they are; null removes one. */
+  /** Sets annotations of the Node; null removes an annotation. Other annotations stay unchanged. */
   patchNode(name: string, annotations: Readonly<Record<string, string | null>>): Promise<void>;
   /**
-   * Like `patchNode`, for labels. Needs the permission to patch Nodes themselves, not only their
-   * status.
+   * Like `patchNode`, for labels. Needs permission to patch Nodes; for `patchNode`, permission to
+   * patch their status is enough.
    */
   labelNode(name: string, labels: Readonly<Record<string, string | null>>): Promise<void>;
   /**
-   * Queues an Event. Never fails. A repeated Event raises its count; Events above the rate limit
+   * Queues an Event. Never fails. A repeated Event raises its count. Events above the rate limit
    * are dropped.
    */
   reportEvent(event: NodeEvent): void;
-  /** The objects of Calico's IPAM, for the allocator. */
+  /** Calico's IPAM objects, for the allocator. */
   readonly objects: ObjectStore;
   /** Stops reading and writing, and removes all listeners. */
   close(): Promise<void>;
@@ -78,23 +81,29 @@ export interface NodeEvent {
 export type ObjectKind = 'IPPool' | 'IPReservation' | 'IPAMConfig' | 'IPAMBlock' | 'IPAMHandle' | 'BlockAffinity';
 
 /**
- * Stored objects, in the API group that the cluster uses. All kinds are cluster-scoped, so a name
- * is unique per kind.
+ * Reads and writes stored objects in the API group that the cluster uses. All kinds are
+ * cluster-scoped, so names are unique within a kind.
  */
 export interface ObjectStore {
   /**
-   * Returns the API group: crd.projectcalico.org/v1 or projectcalico.org/v3. They differ in the
-   * notation of a few fields.
+   * Returns the API group: `v1` for crd.projectcalico.org/v1, `v3` for projectcalico.org/v3. A few
+   * fields are written differently in the two groups.
    */
   group(): Promise<'v1' | 'v3'>;
-  /** @returns undefined if the object does not exist */
+  /** Returns the object; undefined if it does not exist. */
   get(kind: ObjectKind, name: string): Promise<StoredObject | undefined>;
   list(kind: ObjectKind): Promise<readonly StoredObject[]>;
-  /** Rejects with EEXIST if the object exists. */
+  /** Creates an object. Rejects with EEXIST if it already exists. */
   create(kind: ObjectKind, object: NewObject): Promise<StoredObject>;
-  /** Rejects with ESTALE if the object changed since it was read, with ENOENT if it is gone. */
+  /**
+   * Replaces an object. Rejects with ESTALE if it changed since it was read, with ENOENT if it is
+   * gone.
+   */
   replace(kind: ObjectKind, object: StoredObject): Promise<StoredObject>;
-  /** Rejects like `replace`, except that a missing object is not an error. */
+  /**
+   * Deletes an object. Rejects with ESTALE if it changed since it was read. A missing object is not
+   * an error.
+   */
   delete(kind: ObjectKind, object: StoredObject): Promise<void>;
 }
 
@@ -114,8 +123,8 @@ export interface StoredObject extends NewObject {
 }
 
 /**
- * ENOENT: no such object. EEXIST: the object exists. ESTALE: it changed since it was read. EACCES:
- * not allowed; the message names the missing permission. EAGAIN: the server is unreachable or busy.
- * EINVAL: the server rejects the request.
+ * ENOENT: the object does not exist. EEXIST: the object already exists. ESTALE: the object changed
+ * since it was read. EACCES: permission denied; the message names the missing permission. EAGAIN:
+ * the server is unreachable or busy. EINVAL: the server rejects the request.
  */
 export type DatastoreErrorCode = 'ENOENT' | 'EEXIST' | 'ESTALE' | 'EACCES' | 'EAGAIN' | 'EINVAL';

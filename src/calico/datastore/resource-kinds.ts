@@ -1,4 +1,7 @@
-/** The kinds of objects that the agent reads: where to find each, and how to parse it. */
+/**
+ * Defines the kinds of objects that the agent reads, where the server has them, and how they are
+ * parsed.
+ */
 import type { Cluster } from '../model/cluster.ts';
 import { parseFelixConfiguration } from './parse/felix-configuration.ts';
 import { parseIpPool } from './parse/ip-pool.ts';
@@ -33,13 +36,13 @@ export const KIND: Readonly<Record<Kind, KindInfo>> = {
   Pod: { group: 'core', plural: 'pods', namespaced: true, map: 'pods', parse: parsePod },
 };
 
-/** The groups that Calico's objects are stored in (docs/reference/calico-felix.md#api-groups). */
+/** The API groups that can hold Calico's objects (docs/reference/calico-felix.md#api-groups). */
 export const CALICO_GROUPS = ['crd.projectcalico.org/v1', 'projectcalico.org/v3'] as const;
 export type CalicoGroup = (typeof CALICO_GROUPS)[number];
 
 /**
- * Returns an object's kind; undefined for kinds that are not read, which a folder of manifests is
- * full of.
+ * Returns an object's kind; undefined for kinds the agent does not read, which manifests often
+ * contain.
  */
 export function kindOf(object: unknown): Kind | undefined {
   if (!isFields(object)) return undefined;
@@ -50,7 +53,7 @@ export function kindOf(object: unknown): Kind | undefined {
   return versions.includes(apiVersion) ? found : undefined;
 }
 
-/** Returns an object's key in the Cluster's map; undefined without a name. */
+/** Returns an object's key in the Cluster's map; undefined if the object has no name. */
 export function keyOf(kind: Kind, object: unknown): string | undefined {
   const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
   const { name, namespace } = metadata;

@@ -1,9 +1,10 @@
 /**
- * Sends requests to an API server. @kubernetes/client-node's KubeConfig supplies address and
- * credentials, from a kubeconfig or a pod's service account. Files are reread because they may
- * change: certificates and tokens for each connection, everything after a 401.
+ * Sends requests to an API server. KubeConfig of @kubernetes/client-node supplies the address and
+ * the credentials, from a kubeconfig or a pod's service account. These files may change.
+ * Certificates and tokens are therefore reread for each connection, and the whole configuration
+ * after a 401 or a request without an answer.
  *
- * The library's own client is not used: it does not report Retry-After, and does not notice a
+ * The library's own client is not used: it does not report Retry-After, and does not detect a
  * silent connection.
  */
 import { existsSync } from 'node:fs';
@@ -22,9 +23,12 @@ export interface ConnectionOptions {
    */
   readonly kubeconfig?: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Upper bound of the time without a received byte, in milliseconds. Default: 30,000. */
+  /**
+   * Longest time without a received byte, in milliseconds. Default: 30,000 for requests; streams
+   * set their own.
+   */
   readonly idleTimeoutMs?: number;
-  /** Prefix of the paths of a pod's service account. */
+  /** Prepended to the paths of a pod's service account. */
   readonly root?: string;
 }
 
@@ -34,7 +38,10 @@ export interface ApiRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  /** Keeps the answer's numbers exact (exact-json.ts), for objects that are written back. */
+  /**
+   * Keeps the numbers of the answer exact (exact-json.ts). Set it for objects that are written
+   * back.
+   */
   readonly exact?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -51,21 +58,21 @@ export interface Stream {
 /** The token of a pod's service account (kubernetes.io, "Accessing the API from within a Pod"). */
 const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const ANSWER_TIMEOUT_MS = 30_000;
-/** An object in etcd has at most 1.5 MB. */
+/** Far above the size of an object, which etcd limits to 1.5 MB. */
 const LONGEST_LINE_CHARS = 64 << 20;
 
 export class ApiConnection {
   readonly #options: ConnectionOptions;
   #config: Promise<KubeConfig>;
   /**
-   * Number of reloads: when many requests fail for the same expired token, only one of them
+   * Number of reloads. When many requests fail because of the same expired token, only one of them
    * reloads.
    */
   #loads = 0;
 
   /**
-   * Loads the library, an optional dependency, and the configuration. Rejects if no configuration
-   * is found.
+   * Loads the optional dependency @kubernetes/client-node, and the configuration. Rejects if there
+   * is no configuration.
    */
   static async open(options: ConnectionOptions): Promise<ApiConnection> {
     const connection = new ApiConnection(options);
@@ -79,8 +86,8 @@ export class ApiConnection {
   }
 
   /**
-   * Returns the answer's JSON. Rejects with ApiError if the server refuses, with other errors if
-   * there is no answer.
+   * Returns the parsed JSON of the answer. Rejects with ApiError if the server refuses the request,
+   * and with another error if there is no answer.
    */
   async request(request: ApiRequest): Promise<unknown> {
     return await this.#authenticated(async () => {
@@ -90,14 +97,14 @@ export class ApiConnection {
   }
 
   /**
-   * Reads lines as they arrive. Resolves when the server ends the stream; rejects when it is cut
-   * off or idle.
+   * Passes on lines as they arrive. Resolves when the server ends the stream; rejects when the
+   * connection breaks or is idle.
    */
   async stream(request: ApiRequest, { idleMs, onOpen, onLine }: Stream): Promise<void> {
     const response = await this.#authenticated(() => this.#send(request, idleMs));
     onOpen();
     const decoder = new StringDecoder('utf8');
-    // Pieces of an incomplete line. Joined once: joining each piece would take quadratic time.
+    // Parts of an incomplete line. Join them only once: appending each one takes quadratic time.
     let parts: string[] = [];
     let length = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -116,9 +123,9 @@ export class ApiConnection {
   }
 
   /**
-   * Retries once with a reloaded configuration after a 401: a token expired, or a kubeconfig was
-   * replaced. Without any answer, reloads for the next request: the server may have another address
-   * or certificate by now.
+   * Runs a request. After a 401, reloads the configuration and retries once: the token may have
+   * expired, or the kubeconfig may have been replaced. Without any answer, reloads for the next
+   * request: the server's address or certificate may have changed.
    */
   async #authenticated<T>(work: () => Promise<T>): Promise<T> {
     const loads = this.#loads;
@@ -133,14 +140,14 @@ export class ApiConnection {
     }
   }
 
-  /** Keeps the old configuration while the file is missing or incomplete. */
+  /** Reloads the configuration; keeps the old one while the file is missing or incomplete. */
   #reload(): void {
     this.#loads++;
     const old = this.#config;
     this.#config = load(this.#options).catch(() => old);
   }
 
-  /** Resolves with a response of status 2xx whose body has not been read. */
+  /** Resolves with a response of status 2xx whose body is still unread. */
   async #send(request: ApiRequest, usualTimeoutMs: number): Promise<IncomingMessage> {
     const idleTimeoutMs = Math.min(usualTimeoutMs, this.#options.idleTimeoutMs ?? usualTimeoutMs);
     const config = await this.#config;

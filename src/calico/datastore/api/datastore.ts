@@ -1,4 +1,4 @@
-/** The Datastore on an API server, reached by a kubeconfig or a pod's service account. */
+/** Implements Datastore on an API server, with a kubeconfig or a pod's service account. */
 import { setMaxListeners } from 'node:events';
 import type { Problem } from '../../model/problem.ts';
 import { ChangeNotifier } from '../change-notifier.ts';
@@ -18,16 +18,22 @@ export interface ApiDatastoreOptions {
    * Path of a kubeconfig. Default: KUBECONFIG, then the pod's service account, then ~/.kube/config.
    */
   readonly kubeconfig?: string;
-  /** Environment, of which CALICO_API_GROUP and KUBECONFIG are read. Default: the process's own. */
+  /**
+   * Environment; only CALICO_API_GROUP, KUBECONFIG and KUBERNETES_SERVICE_HOST are used. Default:
+   * process.env.
+   */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly pace?: Pace;
-  /** Prefix of the paths of a pod's service account; for tests. */
+  /** Prepended to the paths of a pod's service account; for tests. */
   readonly root?: string;
-  /** Upper bound of the time without a received byte, in milliseconds; for tests. */
+  /** Longest time without a received byte, in milliseconds; for tests. */
   readonly idleTimeoutMs?: number;
 }
 
-/** Opens the datastore. Rejects for an unusable configuration; an unreachable server is retried. */
+/**
+ * Opens the datastore. Rejects if the configuration is unusable; retries if the server is
+ * unreachable.
+ */
 export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promise<Datastore> {
   const { kubeconfig, env = process.env, pace = SYSTEM_PACE, idleTimeoutMs, root } = options;
   const connection = await ApiConnection.open({
@@ -40,7 +46,7 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
   const group = new ApiGroup({ connection, env, pace, onChange });
   const cache = new ClusterCache(true);
   const abort = new AbortController();
-  // One listener per pending request.
+  // Each pending request adds a listener.
   setMaxListeners(0, abort.signal);
   const reflectors = new Map<Kind, ApiReflector>();
   let started = false;
@@ -106,14 +112,14 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
   };
 }
 
-/** Reports the oldest failure: it tells since when the state is stale. */
+/** Reports the oldest failure, which shows since when the state is stale. */
 function staleness(failures: readonly ReadFailure[], locked: string | undefined): { readonly stale?: string } {
   const oldest = failures.reduce<ReadFailure | undefined>((a, b) => (a && a.since <= b.since ? a : b), undefined);
   if (oldest) return { stale: `${oldest.message} (since ${new Date(oldest.since).toISOString()})` };
   return locked === undefined ? {} : { stale: locked };
 }
 
-/** Returns a function that joins two lists, and returns the same array while they do not change. */
+/** Returns a function that joins two lists; it returns the same array until one of them changes. */
 function joinedProblems(): (known: readonly Problem[], more: readonly Problem[]) => readonly Problem[] {
   let last: readonly unknown[] = [];
   let joined: readonly Problem[] = [];

@@ -1,4 +1,4 @@
-/** Errors of an API server, and their translation into DatastoreErrorCode. */
+/** Defines the errors of an API server and converts them to DatastoreErrorCode. */
 import { codedError } from '../../../base/coded-error.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
 import type { DatastoreErrorCode } from '../datastore.ts';
@@ -22,9 +22,9 @@ export class ApiError extends Error {
 }
 
 /**
- * Makes an ApiError of an answer.
- * @param what names the request: `GET /api/v1/nodes`
- * @param answer a Status object, its JSON, or any text, such as a proxy's
+ * Makes an ApiError from an answer.
+ * @param what the name of the request, such as `GET /api/v1/nodes`
+ * @param answer a Status object, its JSON, or other text, such as a proxy's error page
  */
 export function apiError(what: string, status: number, answer: unknown, retryAfterHeader?: string, now = 0): ApiError {
   const body = typeof answer === 'string' ? statusOf(answer) : answer;
@@ -39,14 +39,14 @@ export function apiError(what: string, status: number, answer: unknown, retryAft
 }
 
 /**
- * Returns whether the server no longer has the requested version. It may report this within an
- * accepted watch.
+ * Returns whether the server no longer has the requested resourceVersion. The server may also
+ * report this inside an open watch.
  */
 export function isExpired(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 410 || error.reason === 'Expired');
 }
 
-/** Converts any error into one with a DatastoreErrorCode. */
+/** Converts any error into an error with a DatastoreErrorCode. */
 export function datastoreError(error: unknown): Error {
   if (!(error instanceof ApiError)) return codedError('EAGAIN', (error as Error).message);
   return codedError(codeOf(error), error.message);
@@ -59,7 +59,7 @@ function codeOf({ status, reason }: ApiError): DatastoreErrorCode {
   return status === 429 || status >= 500 ? 'EAGAIN' : 'EINVAL';
 }
 
-/** Parses a Retry-After header, which holds seconds or a date, into milliseconds. */
+/** Converts a Retry-After header, which holds seconds or a date, to milliseconds. */
 function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d{1,6}$/.test(header.trim())) return Number(header) * 1000;
@@ -89,6 +89,6 @@ export interface ReadFailure {
   /** Unix time, milliseconds. */
   readonly since: number;
   readonly message: string;
-  /** Set if an operator must act; absent if the failure is expected to pass. */
+  /** Set if an operator must act; absent if the failure will probably pass. */
   readonly problem?: Problem;
 }

@@ -1,7 +1,7 @@
 /**
- * Writes Events on Nodes, as `kubectl describe node` shows them. A repeated Event raises the count
- * of the existing one. Events are only for people and must not burden the server: those above a
- * rate limit, and those that repeatedly cannot be written, are dropped.
+ * Writes Events on Nodes, which `kubectl describe node` shows. A repeated Event raises the count of
+ * the stored Event. Events only inform people and must not burden the server. They are therefore
+ * dropped above a rate limit, or after several failed writes.
  */
 import { createHash } from 'node:crypto';
 import type { NodeEvent } from '../datastore.ts';
@@ -13,7 +13,7 @@ import type { Pace } from './reflector/back-off.ts';
 export interface ApiEventsOptions {
   readonly connection: ApiConnection;
   readonly pace: Pace;
-  /** Returns a Node's uid, if known: `kubectl describe` finds Events by it. */
+  /** Returns a Node's uid, if known: `kubectl describe` finds Events by uid. */
   readonly uidOf: (node: string) => string | undefined;
 }
 
@@ -23,7 +23,7 @@ interface TrackedEvent {
   readonly first: number;
   /** Number of occurrences. */
   count: number;
-  /** Occurrences stored on the server; -1 if the Event has not been created. */
+  /** Occurrences that the stored Event counts; -1 before the Event is created. */
   written: number;
   last: number;
   /** When the last write was attempted. */
@@ -31,10 +31,10 @@ interface TrackedEvent {
   failures: number;
 }
 
-/** Events on cluster-scoped objects belong to the default namespace. */
+/** Events on cluster-scoped objects must be in the default namespace. */
 const EVENTS_PATH = '/api/v1/namespaces/default/events';
 const COMPONENT = 'wireguard-ts';
-/** Rate limit of new Events: a burst of this many, then one per REFILL_MS. */
+/** Rate limit of new Events: at most BURST at once, then one every REFILL_MS. */
 const BURST = 25;
 const REFILL_MS = 10_000;
 /** Minimum time between two writes of the same Event. */
@@ -102,7 +102,10 @@ export class ApiEvents {
     return true;
   }
 
-  /** Writes until nothing is pending. Repetitions of an Event during the pause become one write. */
+  /**
+   * Writes until nothing is pending. Repetitions of an Event between two writes are counted in one
+   * write.
+   */
   async #writePending(): Promise<void> {
     const { pace } = this.#options;
     const { signal } = this.#abort;
@@ -135,7 +138,7 @@ export class ApiEvents {
     try {
       await this.#request('POST', EVENTS_PATH, this.#object(tracked, count));
     } catch (error) {
-      // The Event exists from before a restart of this program.
+      // This program created the Event before it restarted.
       if (!(error instanceof ApiError && error.status === 409)) throw error;
       if (!(await this.#raiseCount(tracked, count - Math.max(tracked.written, 0)))) throw error;
     }
@@ -143,7 +146,7 @@ export class ApiEvents {
 
   /**
    * Raises the count of the stored Event.
-   * @returns false if it is gone: servers keep Events for an hour
+   * @returns false if the server has deleted the Event, by default after an hour
    */
   async #raiseCount({ name, last }: TrackedEvent, by: number): Promise<boolean> {
     const path = `${EVENTS_PATH}/${name}`;

@@ -1,8 +1,9 @@
 /**
  * Follows the API group in which Calico keeps its objects
- * (docs/reference/calico-felix.md#api-groups): the one that CALICO_API_GROUP names, else the one
- * that Calico itself uses. The group is determined at the start, whenever a ClusterInformation
- * changes and when a reflector misses its objects. While the result is not final, it is polled.
+ * (docs/reference/calico-felix.md#api-groups). CALICO_API_GROUP names this group; by default it is
+ * the group that Calico itself uses. The group is determined at the start, whenever a
+ * ClusterInformation changes, and when a reflector's objects are missing on the server. While the
+ * followed group is locked or gone, the server is polled.
  */
 import { codedError } from '../../../base/coded-error.ts';
 import { type Problem, quoted } from '../../model/problem.ts';
@@ -17,7 +18,7 @@ import { ReadyWatch } from './reflector/ready-watch.ts';
 
 export interface ApiGroupOptions {
   readonly connection: ApiConnection;
-  /** Environment, of which CALICO_API_GROUP is read. */
+  /** Environment; only CALICO_API_GROUP is used. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly pace: Pace;
   /** Called when the group, `locked` or `problems` may have changed. */
@@ -27,8 +28,8 @@ export interface ApiGroupOptions {
 const PLURALS = KINDS.filter(kind => KIND[kind].group === 'calico').map(kind => KIND[kind].plural);
 const ABSENT_GROUP: GroupView = { served: 'absent', ready: undefined };
 /**
- * Poll interval while the followed group is locked or gone: short at first, then bearable for many
- * nodes.
+ * Poll interval while the followed group is locked or gone: short at first, then longer, to limit
+ * load in large clusters.
  */
 const [URGENT_MS, PATIENT_MS] = [1000, 5000];
 const URGENT_POLLS = 60;
@@ -59,7 +60,7 @@ export class ApiGroup {
     return this.#current;
   }
 
-  /** Aborts when the followed group changes. */
+  /** Aborted when the followed group changes. */
   get moved(): AbortSignal {
     return this.#moveAbort.signal;
   }
@@ -69,7 +70,7 @@ export class ApiGroup {
     return this.#current !== undefined && this.#views[this.#current].ready === true;
   }
 
-  /** Why the state is stale, while Calico has locked the followed group. */
+  /** If Calico has locked the followed group: the reason the state is stale. */
   get locked(): string | undefined {
     if (!this.#current || this.#views[this.#current].ready !== false) return undefined;
     return `Calico has locked ${this.#current} for a migration (datastoreReady of its ClusterInformation is false), so its last known state stays in effect`;
@@ -86,20 +87,25 @@ export class ApiGroup {
   }
 
   /**
-   * Call when the server has answered any request: a group that could not be watched may be back.
+   * Retries a missing watch of the followed group. Call this when the server has answered any
+   * request.
    */
   onServerAnswer(): void {
     if (this.#isWatching && this.#current && !this.#watches.has(this.#current))
       void this.refresh().catch(() => undefined);
   }
 
-  /** Returns the group; undefined while the server has neither. Rejects like a request. */
+  /**
+   * Returns the followed group; undefined while the server has neither group. Rejects with the
+   * error of the failed request.
+   */
   async resolve(): Promise<CalicoGroup | undefined> {
     return this.#current ?? (await this.refresh());
   }
 
   /**
-   * Like `resolve`, but asks the server again: the known group may be gone, or no longer Calico's.
+   * Like `resolve`, but always asks the server: the known group may be gone, or Calico may have
+   * left it.
    */
   refresh(): Promise<CalicoGroup | undefined> {
     this.#nextRefresh ??= this.#refreshing.then(() => {
@@ -111,7 +117,7 @@ export class ApiGroup {
     return this.#nextRefresh;
   }
 
-  /** Returns the state of a kind's CRD in a group. Rejects like a request. */
+  /** Returns the state of a kind's CRD in a group. Rejects with the error of the failed request. */
   async definition(group: CalicoGroup, plural: string): Promise<Definition> {
     return (await readDefinitions(this.#options.connection, group, this.#abort.signal))(plural);
   }
@@ -132,7 +138,7 @@ export class ApiGroup {
       try {
         views[group] = await this.#view(group, denied);
       } catch (error) {
-        // The other group may belong to an aggregated API server that is unreachable.
+        // The other group may belong to an unreachable aggregated API server.
         if (group === first) throw error;
       }
       if (this.#isWatching) this.#watch(group);
@@ -147,7 +153,7 @@ export class ApiGroup {
     this.#views = views;
     const chosen = this.#configured ?? chooseGroup(views, this.#current);
     if (chosen !== this.#current) this.#switchTo(chosen);
-    // A denied permission on the other group only matters while the group is unsettled.
+    // Report a denied permission on the other group only while the followed group is unsettled.
     const [other] = this.#isUnsettled() ? denied.values() : [];
     this.#problem = (chosen && denied.get(chosen)) ?? other;
     if ([this.#current, this.locked, this.#problem?.message].join() !== before) this.#options.onChange();
@@ -171,7 +177,7 @@ export class ApiGroup {
     this.#watches.set(group, new ReadyWatch({ connection, pace, group, onChange, onEnd }));
   }
 
-  /** Whether Calico no longer uses the followed group, and its new group is not known. */
+  /** Whether the followed group is locked or gone, so that Calico may move to the other group. */
   #isUnsettled(): boolean {
     if (!this.#current || this.#configured) return false;
     const { served, ready } = this.#views[this.#current];
@@ -187,13 +193,13 @@ export class ApiGroup {
     this.#polling = undefined;
   }
 
-  /** Returns those of Calico's groups that the server has. */
+  /** Returns the API groups of Calico that the server has. */
   async #listed(): Promise<readonly CalicoGroup[]> {
     let answer: unknown;
     try {
       answer = await this.#options.connection.request({ method: 'GET', path: '/apis', signal: this.#abort.signal });
     } catch (error) {
-      // Without the permission to ask, assume the usual group.
+      // Without permission to list the groups, assume the usual group.
       if (error instanceof ApiError && error.status === 403) return [this.#current ?? CALICO_GROUPS[0]];
       throw error;
     }

@@ -12,7 +12,7 @@ export interface ApiList {
 
 const PAGE_SIZE = 500;
 
-/** Rejects like a request, and for an answer that is not a list. */
+/** Lists the objects. Rejects with the error of a failed request, or if an answer is not a list. */
 export async function listAll(connection: ApiConnection, path: string, signal: AbortSignal): Promise<ApiList> {
   const objects: unknown[] = [];
   let query: Readonly<Record<string, string>> = { limit: String(PAGE_SIZE) };
@@ -21,7 +21,8 @@ export async function listAll(connection: ApiConnection, path: string, signal: A
     try {
       page = await connection.request({ method: 'GET', path, query, signal });
     } catch (error) {
-      // The server no longer has the state of the earlier pages: list everything in one request.
+      // The server no longer has the version that the earlier pages show: list everything in one
+      // request.
       if (!isExpired(error) || query['continue'] === undefined) throw error;
       objects.length = 0;
       query = {};

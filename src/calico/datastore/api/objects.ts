@@ -1,4 +1,4 @@
-/** The ObjectStore of Calico's IPAM objects on an API server, for the allocator. */
+/** Implements ObjectStore (Calico's IPAM objects) on an API server, for the allocator. */
 import { codedError } from '../../../base/coded-error.ts';
 import type { ObjectKind, ObjectStore, StoredObject } from '../datastore.ts';
 import { isFields } from '../parse/reader.ts';
@@ -78,8 +78,8 @@ export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: A
 }
 
 /**
- * Checks that an answer is an object with name and resourceVersion. The caller validates other
- * fields.
+ * Checks that an answer is an object with a name and a resourceVersion. The caller validates the
+ * other fields.
  */
 function asStored(object: unknown): StoredObject {
   const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};

@@ -1,7 +1,7 @@
 /**
- * The Datastore on files: Nodes and Calico's objects as `kubectl get -o yaml` prints them, in one
- * file or a folder, watched for changes. Agents that share a folder form a cluster without an API
- * server: each writes its key into its own Node's document.
+ * Implements Datastore on files: Nodes and Calico's objects as `kubectl get -o yaml` prints them,
+ * in one file or a folder, watched for changes. Agents that share a folder form a cluster without
+ * an API server: each agent writes its key into the document of its own Node.
  */
 import { codedError } from '../../../base/coded-error.ts';
 import type { Problem } from '../../model/problem.ts';
@@ -17,15 +17,15 @@ import { fileObjects } from './objects.ts';
 import { FileSet } from './set.ts';
 
 export interface FileDatastoreOptions {
-  /** A file, or a folder of .yaml, .yml and .json. */
+  /** Path of a file, or of a folder with .yaml, .yml and .json files. */
   readonly path: string;
-  /** Receives Events: files have nowhere to store them. */
+  /** Called with each Event: files have no place for Events. */
   readonly onEvent?: (event: NodeEvent) => void;
 }
 
 type Change = Readonly<Record<string, string | null>>;
 
-/** Opens the datastore. Files are not read before the first `watch`. */
+/** Opens the datastore. Does not read files until the first `watch`. */
 export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions): Promise<Datastore> {
   const yaml = await loadYamlLibrary();
   const cache = new ClusterCache(false);
@@ -48,7 +48,7 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
     notifier.notify();
   });
   const editor = new FileEditor(path, files, yaml);
-  // Serializes this program's own writes; the lock file excludes other programs.
+  // Runs this program's writes one at a time; the lock file excludes other programs.
   let last: Promise<unknown> = Promise.resolve();
   const serialize = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work);
@@ -108,8 +108,8 @@ function fill(cache: ClusterCache, { files }: FileSet, wantsPods: boolean): read
 }
 
 /**
- * Reports a kind that we read in an unknown apiVersion: more likely a mistake than another kind of
- * the same name.
+ * Reports an object that has one of our kinds but an unknown apiVersion. That is more likely a
+ * mistake than a foreign kind with the same name.
  */
 function unknownVersion(object: unknown): Problem | undefined {
   if (!isFields(object) || !KINDS.some(kind => kind === object['kind'])) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Splits the text of a file into documents: YAML separated by `---`, or JSON, each with one object
- * or a List as kubectl prints it. A document keeps its text, so that rewriting one leaves the
- * others unchanged, including comments.
+ * Splits the text of a file into documents: YAML separated by `---`, or JSON. Each document holds
+ * one object, or a List as kubectl prints it. A document keeps its text, so that rewriting one
+ * document leaves the others, and their comments, unchanged.
  *
  * Uses the YAML parser of @kubernetes/client-node, with exact numbers (exact-yaml.ts).
  */
@@ -10,15 +10,18 @@ import type { Yaml } from '../parse/exact-yaml.ts';
 import { isFields } from '../parse/reader.ts';
 
 export interface Document {
-  /** The text in the file, including the `---` before it. All texts concatenated are the file. */
+  /**
+   * The document's text in the file, including the `---` before it. All texts joined are the file's
+   * text.
+   */
   readonly text: string;
   /** The document's object, or the items of its List. */
   readonly objects: readonly unknown[];
 }
 
 /**
- * More than a cluster of 5,000 nodes has. Bounds nested YAML aliases, which expand little text into
- * many values.
+ * Maximum number of values in a document; a cluster of 5,000 nodes has fewer. The limit stops
+ * nested YAML aliases, which expand a short text into many values.
  */
 const MAX_VALUES = 20_000_000;
 
@@ -43,8 +46,8 @@ export function parseDocuments(text: string, yaml: Yaml): Document[] {
 }
 
 /**
- * Returns the document's text with the object at `index` replaced, in the same notation and with
- * its leading comments.
+ * Returns the document's text with the object at `index` replaced. Keeps the notation (YAML or
+ * JSON) and the comments at the beginning.
  */
 export function rewriteDocument(document: Document, index: number, object: unknown, yaml: Yaml): string {
   const opening = OPENING.exec(document.text)?.[0] ?? '';
@@ -57,19 +60,19 @@ export function rewriteDocument(document: Document, index: number, object: unkno
   return `${opening}${/^\s*[{[]/.test(body) ? `${exactJson(value, 2)}\n` : yaml.dump(value)}`;
 }
 
-/** Returns the text of a new document, to append to others. */
+/** Returns the text of a new document, ready to append to a file. */
 export function newDocument(object: unknown, yaml: Yaml): string {
   return `---\n${yaml.dump(object)}`;
 }
 
-/** The `---` that begins a document, without content that follows on the same line. */
+/** The `---` that begins a document, without any content on the same line. */
 const MARKER = /^---[ \t]*(?:#[^\n]*)?(?:\r?\n|$)|^---[ \t]+/;
 /** The `---` line and the comment lines after it. */
 const OPENING = /^(?:---[ \t]*(?:#[^\n]*)?(?:\r?\n|$))?(?:[ \t]*(?:#[^\n]*)?\r?\n)*/;
 
 /**
- * Splits at each line that begins with `---`. A `...` ends a document but never begins one, so it
- * is no boundary.
+ * Splits before each line that begins with `---`. The `...` marker ends a document but does not
+ * begin one, so the text is not split there.
  */
 function split(text: string): string[] {
   const parts = text.replace(/^\uFEFF/, '').split(/^(?=---(?:[ \t\r]|\n|$))/m);
@@ -82,14 +85,14 @@ function load(text: string, yaml: Yaml): unknown {
     try {
       return parseExactJson(body);
     } catch {
-      // YAML's flow style also begins with a bracket.
+      // Text in YAML's flow style also begins with a bracket.
     }
   }
   if (!/^[^#\s]|^[ \t]+[^#\s]/m.test(body)) return undefined;
   return toJsonValue(yaml.load(body), { left: MAX_VALUES });
 }
 
-/** Converts YAML's dates to the text that JSON has for them. */
+/** Converts YAML's dates to the text that JSON uses for dates. */
 function toJsonValue(value: unknown, budget: { left: number }): unknown {
   if (--budget.left < 0) throw new Error(`more than ${MAX_VALUES} values`);
   if (value instanceof Date) return value.toISOString().replace(/\.000Z$/, 'Z');
@@ -108,8 +111,8 @@ function objectsOf(value: unknown): readonly unknown[] {
 }
 
 /**
- * Returns whether this is a `List`, or the API's own `NodeList` and the like, whose items have no
- * kind.
+ * Returns whether this is a `List`, or a typed list such as the API's `NodeList`, whose items have
+ * no kind.
  */
 function isList(value: Readonly<Record<string, unknown>>): boolean {
   return typeof value['kind'] === 'string' && value['kind'].endsWith('List') && Array.isArray(value['items']);

@@ -1,6 +1,6 @@
 /**
- * Edits objects in the files of a FileSet: one writer at a time, each file replaced atomically, and
- * every document except the edited object's left unchanged, byte for byte.
+ * Edits objects in the files of a FileSet. One program writes at a time, and each file is replaced
+ * atomically. All documents except the edited object's stay unchanged, byte for byte.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
@@ -11,7 +11,10 @@ import { newDocument, parseDocuments, rewriteDocument } from './documents.ts';
 import { withLock } from './lock.ts';
 import type { FileSet } from './set.ts';
 
-/** Returns the new object, the same object (no write), or undefined (delete). */
+/**
+ * Returns the object to store: a new object to write it, the same object to write nothing,
+ * undefined to delete it.
+ */
 export type Edit = (object: unknown) => unknown;
 
 export class FileEditor {
@@ -25,7 +28,7 @@ export class FileEditor {
     this.#yaml = yaml;
   }
 
-  /** Reads the objects from the files as they are now, without the cache. */
+  /** Reads the objects from the files directly, without the cache. */
   async objects(): Promise<readonly unknown[]> {
     const out: unknown[] = [];
     for (const path of await this.#files.paths())
@@ -34,7 +37,7 @@ export class FileEditor {
   }
 
   /**
-   * Replaces the first matching object by the result of `edit`.
+   * Replaces the first matching object with the result of `edit`.
    * @returns whether an object matched
    */
   async edit(matches: (object: unknown) => boolean, edit: Edit): Promise<boolean> {
@@ -42,7 +45,8 @@ export class FileEditor {
   }
 
   /**
-   * Adds an object, in a folder as a new file, unless an object matches.
+   * Adds an object, unless an existing object matches. In a folder, the object gets a file of its
+   * own.
    * @returns whether the object was added
    */
   async add(object: unknown, fileName: string, matches: (object: unknown) => boolean): Promise<boolean> {
@@ -85,7 +89,8 @@ export class FileEditor {
     try {
       return parseDocuments(await readFile(path, 'utf8'), this.#yaml);
     } catch (error) {
-      // Another program may be writing this file, and the object may be in another file.
+      // Another program may be writing this file. If it is not known to hold objects, the wanted
+      // object is probably in another file.
       const known = this.#files.files.find(file => file.path === path);
       if (known?.documents.length) throw codedError('EAGAIN', `${path}: ${(error as Error).message}`);
       return [];
@@ -93,9 +98,8 @@ export class FileEditor {
   }
 
   /**
-   * Replaces a file.
-   * @param before the text that was edited: if the file differs from it, a program without our lock
-   * wrote it
+   * Replaces a file. Rejects with EAGAIN if a program without our lock wrote the file.
+   * @param before the text that was edited, and that the file must still hold
    */
   async #write(path: string, before: string, text: string): Promise<void> {
     const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}`);
@@ -120,7 +124,7 @@ export class FileEditor {
     await this.#files.onWritten(path);
   }
 
-  /** Runs `work` under the lock; retries if another program wrote the file in between. */
+  /** Runs `work` under the lock. Retries if another program wrote the file while `work` ran. */
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
     const real = await realpath(this.#path);
     const folder = (await stat(real)).isDirectory();

@@ -1,19 +1,19 @@
 /**
  * A lock file that admits one writer at a time among programs that share a folder. A killed program
- * leaves it behind; since no writer needs it for more than a moment, an old lock file is removed.
+ * leaves its lock file behind. Writers hold the lock only briefly, so an old lock file is removed.
  */
 import { randomBytes } from 'node:crypto';
 import { link, open, rename, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../../../base/coded-error.ts';
 
-/** Age at which a lock counts as abandoned. Work under it takes about 10 ms. */
+/** Age at which a lock counts as abandoned. Writers hold it for about 10 ms. */
 const ABANDONED_AFTER_MS = 10_000;
 const ACQUIRE_TIMEOUT_MS = 30_000;
 
 /**
- * Runs `work` under the lock. Rejects with EAGAIN if others hold it for half a minute, and with the
- * errors of `work`.
+ * Runs `work` under the lock. Rejects with EAGAIN if other programs hold the lock for half a
+ * minute, and with the errors of `work`.
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const token = await acquire(path);
@@ -46,7 +46,10 @@ async function acquire(path: string): Promise<number> {
   );
 }
 
-/** Removes only our own lock: while this machine slept, another program may have replaced it. */
+/**
+ * Removes the lock only if it is still ours: while this machine slept, another program may have
+ * replaced it.
+ */
 async function release(path: string, ino: number): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found?.ino === ino) await rm(path, { force: true });
@@ -55,11 +58,11 @@ async function release(path: string, ino: number): Promise<void> {
 async function removeAbandoned(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (!found || Date.now() - found.mtimeMs < ABANDONED_AFTER_MS) return;
-  // Rename it first: of the programs that saw the old lock, only one can rename it.
+  // Rename the lock first: if several programs saw the old lock, only one of them succeeds.
   const aside = `${path}.${randomBytes(6).toString('hex')}`;
   try {
     await rename(path, aside);
-    // Another program may have replaced it just before: then this is its new lock, so put it back.
+    // Just before, another program may have replaced the old lock with its own: put that lock back.
     if ((await stat(aside)).ino !== found.ino) await link(aside, path).catch(() => undefined);
   } catch {
     // Another program was faster.

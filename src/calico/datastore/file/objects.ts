@@ -1,5 +1,5 @@
 /**
- * The ObjectStore of Calico's IPAM objects in files, for the allocator. A hash of the content
+ * Implements ObjectStore (Calico's IPAM objects) on files, for the allocator. A hash of the content
  * serves as resourceVersion.
  */
 import { createHash } from 'node:crypto';
@@ -11,7 +11,7 @@ import { type Fields, isFields } from '../parse/reader.ts';
 import { CALICO_GROUPS } from '../resource-kinds.ts';
 import type { FileEditor } from './editor.ts';
 
-/** @param serialize runs writes of this program one at a time */
+/** @param serialize runs this program's writes one at a time */
 export function fileObjects(editor: FileEditor, serialize: <T>(work: () => Promise<T>) => Promise<T>): ObjectStore {
   const all = async (kind: ObjectKind): Promise<StoredObject[]> =>
     (await editor.objects()).flatMap(object => (isOf(kind, object) ? asStored(object) : []));
@@ -23,7 +23,7 @@ export function fileObjects(editor: FileEditor, serialize: <T>(work: () => Promi
       }),
     );
   return {
-    // New objects are created in the first group; existing ones may be of either.
+    // New objects are created in the first group; existing objects may belong to either group.
     group: async () => 'v1',
     get: async (kind, name) => (await all(kind)).find(({ metadata }) => metadata.name === name),
     list: all,

@@ -1,7 +1,7 @@
 /**
- * Reads the files of a folder, or one file, as documents. A file is read once it has not changed
- * for a moment, because programs write in pieces and editors rename. While it cannot be read or
- * parsed, its last readable content stays in effect.
+ * Reads the files of a folder, or a single file, as documents. A file is read only after it has
+ * stopped changing for a moment, because programs write in pieces and editors rename files. While a
+ * file cannot be read or parsed, its last readable content stays in effect.
  */
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
@@ -16,7 +16,7 @@ export interface FileState {
   readonly problem?: Problem;
 }
 
-/** A file is read once it has not changed for this long. */
+/** A file is read when it has stayed unchanged for this long. */
 const SETTLE_MS = 100;
 const SCAN_INTERVAL_MS = 2000;
 
@@ -30,7 +30,7 @@ export class FileSet {
   readonly #yaml: Yaml;
   readonly #onChange: () => void;
   readonly #known = new Map<string, KnownFile>();
-  /** Files that differ from what was read, and since when. */
+  /** Files that differ from what was last read, and since when they have the current signature. */
   readonly #unsettled = new Map<string, { readonly signature: string; readonly since: number }>();
   #watcher: FSWatcher | undefined;
   #watchedFolder: string | undefined;
@@ -56,7 +56,7 @@ export class FileSet {
     return this.#hasSynced;
   }
 
-  /** Why the folder cannot be read, and since when; undefined while it can. */
+  /** Why the folder cannot be read, and since when; undefined while it can be read. */
   get stale(): string | undefined {
     return this.#failure && `${this.#failure.message} (since ${this.#failure.since.toISOString()})`;
   }
@@ -72,7 +72,7 @@ export class FileSet {
     await this.#scanning;
   }
 
-  /** Scans for changes. Never rejects. */
+  /** Reads files that have changed. Never rejects. */
   scan(): Promise<void> {
     clearTimeout(this.#timer);
     this.#scanning ??= this.#scan().finally(() => {
@@ -89,7 +89,7 @@ export class FileSet {
     this.#onChange();
   }
 
-  /** Returns real paths, so that replacing a file keeps symbolic links to it. */
+  /** Returns the files' real paths, so that symbolic links still work after a file is replaced. */
   async paths(): Promise<readonly string[]> {
     const real = await realpath(this.#path);
     if (!(await stat(real)).isDirectory()) return [real];
@@ -125,7 +125,7 @@ export class FileSet {
 
   /**
    * Returns whether the file has stopped changing. Always true before the first sync, when there is
-   * nothing to lose.
+   * no earlier content to protect.
    */
   #isSettled(path: string, signature: string): boolean {
     const seen = this.#unsettled.get(path);
@@ -149,8 +149,8 @@ export class FileSet {
   }
 
   /**
-   * Watches the folder. Without inotify watches, or on file systems without inotify, only the
-   * periodic scan remains.
+   * Watches the folder. If the limit of inotify watches is reached, or the file system does not
+   * support inotify, only the periodic scan remains.
    */
   #watchFolder(real: string, paths: readonly string[]): void {
     const folder = paths.length === 1 && paths[0] === real ? dirname(real) : real;

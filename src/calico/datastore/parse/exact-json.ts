@@ -1,8 +1,9 @@
 /**
- * JSON with exact numbers: an object that is read and written back keeps numbers that JavaScript's
- * cannot hold. JSON.parse reports the text of a number only from Node 21 on, and lossless-json
- * takes twenty times as long. So such numbers are replaced by strings with an unguessable mark, and
- * JSON.parse does the rest.
+ * Reads and writes JSON with exact numbers: an object that is read and written back keeps numbers
+ * that a JavaScript number cannot hold. JSON.parse passes a number's text to its reviver only from
+ * Node 21 on, and lossless-json takes twenty times as long. We therefore replace each number that
+ * JavaScript would change with a string that begins with an unguessable mark, and let JSON.parse do
+ * the rest.
  */
 import { randomBytes } from 'node:crypto';
 import { ExactNumber, exactNumber } from '../../model/exact-number.ts';
@@ -21,7 +22,7 @@ export function parseExactJson(text: string): unknown {
     try {
       return JSON.parse(marked, unmarked) as unknown;
     } catch {
-      // Parse again below, so that the error quotes the original text.
+      // Parse the original text below, so that the error quotes it.
     }
   return JSON.parse(text) as unknown;
 }
@@ -45,7 +46,10 @@ function unmarked(_: string, value: unknown): unknown {
   return typeof value === 'string' && value.startsWith(MARK) ? exactNumber(value.slice(MARK.length)) : value;
 }
 
-/** Replaces each number that would change by a marked string. Invalid JSON stays invalid. */
+/**
+ * Replaces each number that JavaScript would change with a marked string. Invalid JSON stays
+ * invalid.
+ */
 function withMarks(text: string): string {
   const parts: string[] = [];
   let from = 0;
@@ -70,7 +74,7 @@ function withMarks(text: string): string {
   return parts.length === 0 ? text : parts.join('') + text.slice(from);
 }
 
-/** @returns the index after its closing quote */
+/** Returns the index after the string's closing quote. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (end > 0) {

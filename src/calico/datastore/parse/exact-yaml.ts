@@ -1,17 +1,17 @@
 /**
- * YAML by js-yaml, restricted to JSON's values as in Kubernetes, with exact numbers
- * (exact-number.ts).
+ * Reads and writes YAML with js-yaml. The values are those of JSON, as in Kubernetes, but numbers
+ * are exact (exact-number.ts).
  */
 import { ExactNumber, exactNumber } from '../../model/exact-number.ts';
 
 export interface Yaml {
   /** @throws Error that names the line */
   load(text: string): unknown;
-  /** Omits fields without a value. */
+  /** Leaves out fields without a value. */
   dump(value: unknown): string;
 }
 
-/** js-yaml's type of a scalar. */
+/** The parts of js-yaml's scalar types that we use. */
 interface Scalar {
   readonly resolve: (text: unknown) => boolean;
   readonly construct: (text: string) => unknown;
@@ -19,10 +19,10 @@ interface Scalar {
   readonly represent: (value: object, style: string) => unknown;
 }
 
-/** Loads the parser, which is an optional dependency. */
+/** Loads js-yaml, which is an optional dependency. */
 export async function loadYamlLibrary(): Promise<Yaml> {
   const { default: yaml } = await import('js-yaml');
-  // The type definitions of js-yaml lack these.
+  // The type declarations of js-yaml lack these two types.
   const { int, float } = (yaml as unknown as { readonly types: Readonly<Record<'int' | 'float', Scalar>> }).types;
   const scalar = { kind: 'scalar' } as const;
   const exactInt = new yaml.Type('tag:yaml.org,2002:int', {
@@ -34,7 +34,7 @@ export async function loadYamlLibrary(): Promise<Yaml> {
   });
   const exactFloat = new yaml.Type('tag:yaml.org,2002:float', {
     ...scalar,
-    // js-yaml takes a number that overflows to Infinity for text.
+    // js-yaml treats a number that overflows to Infinity as text.
     resolve: text => float.resolve(text) || (typeof text === 'string' && fraction(text) instanceof ExactNumber),
     construct: (text: string) => fraction(text) ?? float.construct(text),
     predicate: value => value instanceof ExactNumber || float.predicate(value),
@@ -48,8 +48,8 @@ export async function loadYamlLibrary(): Promise<Yaml> {
 }
 
 /**
- * Returns an integer that needs a bigint; undefined if JavaScript's numbers hold it, which js-yaml
- * reads correctly.
+ * Returns an integer that needs a bigint. Returns undefined for other integers, which js-yaml reads
+ * correctly.
  */
 function integer(text: string): unknown {
   const [, sign, digits] = /^([-+]?)(0[box][\da-f]+|\d+)$/i.exec(text) ?? [];
@@ -59,7 +59,7 @@ function integer(text: string): unknown {
   return Number.isSafeInteger(Number(whole)) ? undefined : whole;
 }
 
-/** Like `integer`, for a number with a point or an exponent. */
+/** Like `integer`, for a number with a decimal point or an exponent. */
 function fraction(text: string): unknown {
   const [, sign, whole = '', rest = '', exponent] = /^([-+]?)(\d*)\.?(\d*)(?:[eE]([-+]?\d+))?$/.exec(text) ?? [];
   if (sign === undefined || whole + rest === '') return undefined;

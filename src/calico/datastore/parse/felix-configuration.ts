@@ -1,7 +1,7 @@
 /**
- * Parses FelixConfiguration: the settings of one object, in the names and notation of Felix's
- * environment variables (docs/reference/calico-felix.md#wireguard-parameters, #precedence). The
- * planner decides which object wins and whether a value is valid.
+ * Parses FelixConfiguration. The result holds one object's settings, with the names and the
+ * notation of Felix's environment variables (docs/reference/calico-felix.md#wireguard-parameters,
+ * #precedence). The planner decides which object takes precedence and whether a value is valid.
  */
 import type { FelixConfiguration } from '../../model/cluster.ts';
 import { ExactNumber } from '../../model/exact-number.ts';
@@ -11,12 +11,13 @@ import { isFields, type ObjectReader, openObject, type Parsed } from './reader.t
 
 const ANNOTATION = 'config.projectcalico.org/';
 /**
- * The annotation in which Calico keeps metadata that Kubernetes overwrites
- * (docs/reference/calico-felix.md#api-groups): the creation time survives a restored backup.
+ * Calico keeps metadata that Kubernetes overwrites in this annotation
+ * (docs/reference/calico-felix.md#api-groups). The creation time thus survives when objects are
+ * restored from a backup.
  */
 const METADATA = 'projectcalico.org/metadata';
 
-/** Parameter names of fields that are called differently, in lower case. */
+/** Names of the parameters whose field has another name, in lower case. */
 const PARAMETER: Readonly<Record<string, string>> = {
   wireguardkeepalive: 'wireguardpersistentkeepalive',
   ipipenabled: 'ipinipenabled',
@@ -32,7 +33,7 @@ const PARAMETER: Readonly<Record<string, string>> = {
   iptablespostwritecheckinterval: 'iptablespostwritecheckintervalsecs',
   externalnodeslist: 'externalnodescidrlist',
 };
-/** Matches the names of parameters that are durations. */
+/** Matches the names of parameters that hold a duration. */
 const DURATION = /(interval|delay|ttl|timeout|keepalive|period|hangafter|applydelay)(secs|millis)?$/;
 
 export function parseFelixConfiguration(object: unknown): Parsed<FelixConfiguration> {
@@ -64,15 +65,15 @@ export function parseFelixConfiguration(object: unknown): Parsed<FelixConfigurat
 }
 
 /**
- * Returns a field's text; undefined for empty values, and for structures that do not affect the
- * tunnel.
+ * Returns a field's text. Returns undefined for an empty value, and for a structure that does not
+ * affect the tunnel.
  */
 function asText(parameter: string, value: unknown): string | undefined {
   if (typeof value === 'boolean' || typeof value === 'number' || typeof value === 'bigint') return String(value);
   if (value instanceof ExactNumber) return value.text;
   if (typeof value === 'string') return DURATION.test(parameter) ? inSeconds(parameter, value) : value;
   if (Array.isArray(value)) {
-    // An empty list of failsafe ports allows none, which differs from an absent list.
+    // An empty list of failsafe ports allows no ports; an absent list allows the default ports.
     if (value.length === 0) return parameter.startsWith('failsafe') ? 'none' : undefined;
     const parts = value.map(asPart);
     return parts.includes(undefined) ? undefined : parts.join(',');
@@ -80,7 +81,7 @@ function asText(parameter: string, value: unknown): string | undefined {
   return isFields(value) ? asPart(value) : undefined;
 }
 
-/** Returns the text of a list element: text, a range of tables, or a protocol with its port. */
+/** Returns the text of a list element, a range of routing tables, or a protocol with its port. */
 function asPart(value: unknown): string | undefined {
   if (typeof value === 'string' || typeof value === 'number') return String(value);
   if (!isFields(value)) return undefined;
@@ -94,7 +95,10 @@ function asPart(value: unknown): string | undefined {
   ].join(':');
 }
 
-/** Converts `1m30s` to 90. Keeps text that is not a duration, so that the planner reports it. */
+/**
+ * Converts a duration such as `1m30s` to a number of seconds (90) or milliseconds. Keeps text that
+ * is not a duration, so that the planner reports it.
+ */
 function inSeconds(parameter: string, text: string): string {
   const nanoseconds = goDuration(text);
   if (nanoseconds === undefined) return text;

@@ -1,32 +1,36 @@
 /**
- * Parses addresses exactly as Go's package net does, because Calico uses it: IPv4 in IPv6 notation
- * is IPv4, zones are rejected, and a prefix length may begin with zeros.
- * test/calico/datastore/parse/go-text.test.ts compares with Go itself.
+ * Parses addresses exactly as Go's package net does, because Calico uses that package. IPv4 in IPv6
+ * notation becomes IPv4, zones are rejected, and a prefix length may have leading zeros.
+ * test/calico/datastore/parse/go-text.test.ts compares the results with Go's.
  */
 import { parseAddress } from '../../../base/address.ts';
 
 export interface GoCidr {
-  /** The written address including host bits; 4 bytes for IPv4, even in IPv6 notation. */
+  /**
+   * The address as written, including host bits. It has 4 bytes for IPv4, even in IPv6 notation.
+   */
   readonly address: Uint8Array;
   /**
-   * The prefix length of `address`; for IPv4 in IPv6 notation the written length minus 96, at least
-   * 0.
+   * The prefix length of `address`. For IPv4 in IPv6 notation: the written length minus 96, at
+   * least 0.
    */
   readonly length: number;
-  /** Whether it is IPv4 in IPv6 notation. */
+  /** Whether the address was IPv4 in IPv6 notation. */
   readonly isMapped: boolean;
 }
 
-/** The limit of Go's dtoi. */
+/** The limit for numbers in Go's parser (dtoi). */
 const BIG = 0xff_ffff;
 
-/** Returns the result of net.ParseIP, IPv4 always as 4 bytes; undefined for nil. */
+/**
+ * Returns the result of net.ParseIP, with IPv4 always as 4 bytes; undefined if ParseIP returns nil.
+ */
 export function parseIp(text: string): Uint8Array | undefined {
   const address = parseAddress(text);
   return address && isMapped(address) ? address.slice(12) : address;
 }
 
-/** Returns the result of net.ParseCIDR; undefined for an error. */
+/** Returns the result of net.ParseCIDR; undefined if ParseCIDR returns an error. */
 export function parseCidr(text: string): GoCidr | undefined {
   const slash = text.indexOf('/');
   const written = slash < 0 ? undefined : parseAddress(text.slice(0, slash));

@@ -1,6 +1,6 @@
 /**
- * Parses IPPool: the source of tunnel addresses (docs/reference/calico-felix.md#ipam-objects,
- * #tunnel-addresses).
+ * Parses IPPool, from which tunnel addresses are assigned
+ * (docs/reference/calico-felix.md#ipam-objects, #tunnel-addresses).
  */
 import type { IpPool } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';

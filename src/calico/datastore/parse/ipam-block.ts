@@ -1,6 +1,6 @@
 /**
- * Parses IPAMBlock: the node that owns a block of addresses, and the addresses that other nodes use
- * (docs/reference/calico-felix.md#ipam-objects, #prefix-owners).
+ * Parses IPAMBlock: which node owns a block of addresses, and which node uses each allocated
+ * address (docs/reference/calico-felix.md#ipam-objects, #prefix-owners).
  */
 import { addressAt, type Prefix } from '../../../base/prefix.ts';
 import type { Allocation, IpamBlock } from '../../model/cluster.ts';
@@ -53,12 +53,12 @@ function allocations(reader: ObjectReader, cidr: Prefix, spec: Fields): readonly
     if (typeof index !== 'number' || !Object.hasOwn(attributes, index)) {
       reader.problem(
         'InvalidAllocation',
-        `spec.allocations[${ordinal}] is ${quoted(index)}, but spec.attributes has ${attributes.length} elements; it is ignored`,
+        `spec.allocations[${ordinal}] is ${quoted(index)}, but spec.attributes has ${attributes.length} elements; this allocation is ignored`,
       );
       continue;
     }
     const attribute = attributes[index];
-    // Addresses without a node, such as reserved ones, carry no pod traffic.
+    // An address without a node, such as a reserved one, carries no pod traffic.
     if (attribute) out.push({ address: addressAt(cidr, ordinal), ...attribute });
   }
   return out;

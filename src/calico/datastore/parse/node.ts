@@ -1,6 +1,6 @@
 /**
  * Parses a Kubernetes Node with Calico's annotations
- * (docs/reference/calico-felix.md#node-annotations, #nodes-read). Keys are taken as written: the
+ * (docs/reference/calico-felix.md#node-annotations, #nodes-read). Keys are kept as written: the
  * planner decides whether they are valid.
  */
 import type { Family } from '../../../base/family.ts';
@@ -24,7 +24,7 @@ const READ_ANNOTATIONS = new Set(
   ),
 );
 
-/** Kubernetes' limit for all annotations of an object together. */
+/** Kubernetes' limit for the total size of an object's annotations. */
 const LONGEST_LABELS = 262_144;
 
 export function parseNode(object: unknown): Parsed<ClusterNode> {
@@ -83,8 +83,8 @@ function labelsOf(reader: ObjectReader, value: unknown): Readonly<Record<string,
 }
 
 /**
- * Reads labels set by calicoctl; Kubernetes' own labels take precedence. As in Calico, one invalid
- * label invalidates them all, except that `null` means the empty text.
+ * Reads the labels that calicoctl set; Kubernetes' own labels take precedence. As in Calico, one
+ * invalid label invalidates all of them, except that `null` counts as empty text.
  */
 function calicoLabels(reader: ObjectReader, value: unknown): Readonly<Record<string, string>> {
   const text = isFields(value) && Object.hasOwn(value, LABELS_ANNOTATION) ? value[LABELS_ANNOTATION] : undefined;
@@ -131,8 +131,8 @@ function podCidrs(reader: ObjectReader, spec: Fields): readonly Prefix[] {
 }
 
 /**
- * Returns the address with its host bits, from which Calico counts on. Invalid CIDRs are reported
- * by `podCidrs`.
+ * Returns the address with its host bits, because Calico counts from it. `podCidrs` reports invalid
+ * CIDRs.
  */
 function podCidrAddress({ podCIDR, podCIDRs }: Fields): Uint8Array | undefined {
   const text = podCIDR ?? (Array.isArray(podCIDRs) ? (podCIDRs[0] as unknown) : undefined);

@@ -1,5 +1,5 @@
 /**
- * Parses Pod: its addresses belong to its node where Calico does not assign them
+ * Parses Pod. If Calico's IPAM does not assign a pod's addresses, they belong to the pod's node
  * (docs/reference/calico-felix.md#prefix-owners, WorkloadIPs).
  */
 import type { Pod } from '../../model/cluster.ts';
@@ -12,8 +12,8 @@ const ANNOTATIONS = [POD_IPS, POD_IP, AWS_POD_IPS];
 const FINISHED: readonly unknown[] = ['Succeeded', 'Failed', 'Completed'];
 
 /**
- * Returns no value for pods to ignore: without a node, in the host's network, finished, or without
- * an address.
+ * Parses a pod. Returns no value for a pod that has no node or no address, uses the host's network,
+ * or has finished.
  */
 export function parsePod(object: unknown): Parsed<Pod> {
   const { reader, name, metadata, top } = openObject('Pod', object);
@@ -26,15 +26,15 @@ export function parsePod(object: unknown): Parsed<Pod> {
   const annotations = reader.annotations(metadata['annotations'], key => ANNOTATIONS.includes(key));
   if (node === undefined || reader.flag(spec['hostNetwork'], 'spec.hostNetwork')) return { problems };
   if (FINISHED.includes(status['phase'])) return { problems };
-  // With an empty annotation, CNI plugins signal that a terminating pod's address is free again.
+  // CNI plugins set an empty annotation when a terminating pod has released its address.
   if (metadata['deletionTimestamp'] && ANNOTATIONS.some(key => annotations[key] === '')) return { problems };
   const addresses = addressesOf(reader, status, annotations);
   return addresses.length === 0 ? { problems } : { value: { namespace, name, node, addresses }, problems };
 }
 
 /**
- * Reads addresses from the first non-empty source. As in Calico, one invalid address invalidates
- * all of that source.
+ * Returns the addresses from the first source that has any. As in Calico, one invalid address
+ * invalidates the whole source.
  */
 function addressesOf(
   reader: ObjectReader,

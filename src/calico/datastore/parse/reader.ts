@@ -1,6 +1,6 @@
 /**
- * Reads fields of untrusted objects: each field is either valid, or absent and reported as a
- * Problem. Unknown fields are ignored, because newer versions add some.
+ * Reads fields of untrusted objects. An invalid field is reported as a Problem and treated as
+ * absent. Unknown fields are ignored, because newer versions add fields.
  */
 import type { Family } from '../../../base/family.ts';
 import { makePrefix, type Prefix } from '../../../base/prefix.ts';
@@ -9,8 +9,8 @@ import { type Problem, quoted } from '../../model/problem.ts';
 import { parseCidr, parseIp } from './go-text.ts';
 
 /**
- * The result of parsing one object. Without a value the object is ignored, on purpose or because of
- * a reported problem.
+ * The result of parsing one object. An object without a value is ignored, either on purpose or
+ * because of a reported problem.
  */
 export interface Parsed<T> {
   readonly value?: T;
@@ -19,9 +19,9 @@ export interface Parsed<T> {
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Calico's annotations are short; longer ones are mistakes and are not kept. */
+/** Calico's annotations are short. Longer ones are mistakes and are not kept. */
 const LONGEST_ANNOTATION = 4096;
-/** Upper bound of problems per object: further ones would repeat the same. */
+/** Limit of problems per object; further ones would only repeat these. */
 const MAX_PROBLEMS = 20;
 
 export class ObjectReader {
@@ -37,7 +37,7 @@ export class ObjectReader {
     return undefined;
   }
 
-  /** Reads an object; an absent one is empty. */
+  /** Reads an object; an absent object counts as empty. */
   fields(value: unknown, path: string): Fields {
     if (value === undefined || value === null) return {};
     if (isFields(value)) return value;
@@ -52,7 +52,7 @@ export class ObjectReader {
     return [];
   }
 
-  /** Reads text. @returns undefined also for the empty text: Calico makes no difference */
+  /** Reads text. @returns undefined also for empty text, because Calico treats both alike */
   text(value: unknown, path: string): string | undefined {
     if (value === undefined || value === null || value === '') return undefined;
     if (typeof value === 'string') return value;
@@ -62,7 +62,7 @@ export class ObjectReader {
   flag(value: unknown, path: string): boolean {
     if (value === undefined || value === null) return false;
     if (typeof value === 'boolean') return value;
-    // BlockAffinity has booleans as text (docs/reference/calico-felix.md#ipam-objects).
+    // BlockAffinity stores booleans as text (docs/reference/calico-felix.md#ipam-objects).
     if (value === 'true' || value === 'false') return value === 'true';
     this.problem('InvalidField', `${path} is ${quoted(value)}, but must be true or false; it is treated as false`);
     return false;
@@ -100,7 +100,7 @@ export class ObjectReader {
 
   /**
    * Reads a prefix and drops its host bits. Felix turns IPv4 in IPv6 notation into invalid
-   * prefixes; here it is a problem.
+   * prefixes; we report such a prefix as a problem.
    */
   prefix(value: unknown, path: string): Prefix | undefined {
     const text = this.text(value, path);
@@ -114,8 +114,8 @@ export class ObjectReader {
   }
 
   /**
-   * Reads annotations that are text and not too long. Others are a problem if `isRead` selects
-   * them.
+   * Reads annotations. Skips those that are not text or are too long, and reports a skipped
+   * annotation as a problem if `isRead` selects it.
    */
   annotations(value: unknown, isRead: (name: string) => boolean): Readonly<Record<string, string>> {
     const out: [string, string][] = [];
@@ -146,8 +146,8 @@ export class ObjectReader {
 }
 
 /**
- * Returns an object's name and a reader for it. Reports an object without a name, which nothing can
- * refer to.
+ * Returns an object's name and a reader for the object. Reports an object without a name, because
+ * nothing can refer to it.
  */
 export function openObject(
   kind: string,
@@ -169,7 +169,7 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
 
-/** Quotes a name unless it is a Kubernetes name: in files it can be any text. */
+/** Quotes a name unless it looks like a Kubernetes name: in files, a name can be any text. */
 function shown(name: string): string {
   return /^[\w.:/-]{1,320}$/.test(name) ? name : quoted(name);
 }

@@ -1,6 +1,6 @@
 /**
- * Back-off between retries. Clock and random numbers are injected, so that tests are fast and
- * deterministic.
+ * Back-off between retries. The clock and the random numbers are injected, which makes tests fast
+ * and deterministic.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { BackOff } from '../../../../base/back-off.ts';
@@ -23,12 +23,12 @@ export const SYSTEM_PACE: Pace = {
 };
 
 const FIRST_PAUSE_MS = 500;
-/** Upper bound of the delay with which changes are seen after an outage. */
+/** Longest delay before changes are seen after an outage. */
 const LONGEST_PAUSE_MS = 10_000;
 
 /**
- * Doubles the pause after each failure, up to 10 s, with jitter for clients that lose the same
- * server.
+ * Doubles the pause after each failure, up to 10 s. Jitter keeps clients that lost the same server
+ * from retrying together.
  */
 export class JitteredBackOff {
   readonly #pace: Pace;
@@ -40,7 +40,7 @@ export class JitteredBackOff {
 
   /**
    * Returns the next pause in milliseconds.
-   * @param least the server's Retry-After, capped at 300 s
+   * @param least the pause that the server asks for (Retry-After), capped at 300 s
    */
   next(least = 0): number {
     const most = this.#backOff.next();

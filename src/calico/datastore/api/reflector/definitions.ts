@@ -1,4 +1,4 @@
-/** Reads which CRDs a group has, through API discovery, which needs no permission. */
+/** Reads the CRDs of a group through API discovery, which by default needs no permission. */
 
 import { isFields } from '../../parse/reader.ts';
 import type { CalicoGroup } from '../../resource-kinds.ts';
@@ -6,12 +6,15 @@ import type { ApiConnection } from '../connection.ts';
 import { ApiError } from '../error.ts';
 
 /**
- * `terminating`: the CRD is being deleted together with its objects, so that none can be created.
- * `unknown`: the answer does not tell.
+ * `terminating`: the CRD and its objects are being deleted, and no object can be created.
+ * `unknown`: the answer does not contain the state.
  */
 export type Definition = 'established' | 'terminating' | 'absent' | 'unknown';
 
-/** Returns a function from a kind's plural to its state. Rejects like a request. */
+/**
+ * Returns a function that maps a kind's plural to the state of its CRD. Rejects with the error of a
+ * failed request.
+ */
 export async function readDefinitions(
   connection: ApiConnection,
   group: CalicoGroup,

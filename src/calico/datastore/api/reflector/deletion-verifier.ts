@@ -1,9 +1,9 @@
 /**
- * Decides whether objects were deleted on purpose, or vanish together with their definition (the
- * CRD). The server deletes a CRD's objects one by one before the CRD itself, so both look alike.
- * But a CRD that is being deleted accepts no new objects, which discovery reports; and re-creating
- * a CRD ends the watches of its predecessor. Discovery lags by a moment, and more on other servers
- * of the cluster.
+ * Decides whether objects were deleted on purpose or because their CRD was deleted. The two look
+ * alike, because the server deletes a CRD's objects one by one before the CRD itself. Two signs
+ * distinguish them: discovery reports that a CRD which is being deleted accepts no new objects, and
+ * re-creating a CRD ends the watches of the old CRD. Discovery lags by a moment, and by more if
+ * another server of the cluster answers.
  */
 
 import type { CalicoGroup } from '../../resource-kinds.ts';
@@ -22,9 +22,9 @@ export interface DeletionVerifierOptions {
   readonly onChange: () => void;
 }
 
-/** Delays before the first and the second request to discovery. */
+/** Delays before the first and before the second discovery request. */
 const CHECK_DELAYS_MS = [100, 1900];
-/** A watch that stayed open this long is valid: the server rejects an unusable one at once. */
+/** A watch that stayed open this long is valid: the server rejects an invalid watch at once. */
 const STABLE_WATCH_MS = 500;
 const RETRY_MS = 1000;
 
@@ -33,7 +33,7 @@ export class DeletionVerifier {
   /** When the current watch opened; undefined while none is open. */
   #openSince: number | undefined;
   #listCount = 0;
-  /** The group of the last list, to which the known objects belong. */
+  /** The group of the last list; the known objects belong to it. */
   #listedGroup: CalicoGroup | undefined;
   #failure: ReadFailure | undefined;
   #verifying: Promise<void> | undefined;
@@ -60,25 +60,31 @@ export class DeletionVerifier {
     this.#listedGroup = group;
   }
 
-  /** Starts verifying the pending deletions. Idempotent. */
+  /** Starts to verify the pending deletions, unless verification is already running. */
   verify(): void {
     this.#verifying ??= this.#run().finally(() => {
       this.#verifying = undefined;
     });
   }
 
-  /** Returns whether the CRD exists and is not being deleted. Rejects like a request. */
+  /**
+   * Returns whether the CRD exists and is not being deleted. Rejects with the error of a failed
+   * request.
+   */
   async isEstablished(group: CalicoGroup): Promise<boolean> {
     try {
       return !['terminating', 'absent'].includes(await this.#options.group.definition(group, this.#options.plural));
     } catch (error) {
-      // Without the permission to ask, trust the list.
+      // Without permission for discovery, trust the list.
       if (error instanceof ApiError && error.status === 403) return true;
       throw error;
     }
   }
 
-  /** Like `isEstablished`, repeated for as long as discovery may lag. Rejects like a request. */
+  /**
+   * Like `isEstablished`, but checks twice, because discovery lags. Rejects with the error of a
+   * failed request.
+   */
   async staysEstablished(group: CalicoGroup, signal: AbortSignal): Promise<boolean> {
     const { pace } = this.#options;
     for (const pause of CHECK_DELAYS_MS) {
@@ -93,7 +99,8 @@ export class DeletionVerifier {
     while (known.deletions.size > 0 && !signal.aborted) {
       const [deletions, listCount, listedGroup] = [known.deletions, this.#listCount, this.#listedGroup];
       if (!listedGroup) return;
-      // A newer list, of this group or of the one that Calico moved to, settles these deletions.
+      // A newer list supersedes these deletions, whether it comes from this group or from Calico's
+      // new group.
       const isCurrent = (): boolean => !signal.aborted && listCount === this.#listCount;
       try {
         const isEstablished = await this.staysEstablished(listedGroup, signal);

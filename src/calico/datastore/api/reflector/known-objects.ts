@@ -1,9 +1,9 @@
 /**
- * Tracks the objects of one kind between the server and the cache. An object that disappears was
- * either deleted on purpose, or vanished with its definition (the CRD), as at the end of Calico's
- * move to another API group; the latter must not switch WireGuard off. So deletions of Calico's
- * objects stay pending until their CRD is known to be established. Objects that vanished with their
- * CRD ("orphans") stay in effect until an object of the same name exists again.
+ * Tracks the objects of one kind between the server and the cache. An object disappears because it
+ * was deleted on purpose, or because its CRD was deleted, as at the end of Calico's move to another
+ * API group. The second case must not switch WireGuard off. Deletions of Calico's objects therefore
+ * stay pending until their CRD is known to be established. Objects that disappeared with their CRD
+ * ("orphans") stay in effect until an object of the same name exists again.
  */
 import type { ClusterCache } from '../../cluster-cache.ts';
 import { isFields } from '../../parse/reader.ts';
@@ -12,7 +12,7 @@ import { type Kind, keyOf } from '../../resource-kinds.ts';
 export class KnownObjects {
   readonly #cache: ClusterCache;
   readonly #kind: Kind;
-  /** The uid by key: a re-created object has another uid. */
+  /** Each object's uid, by key. A re-created object has a new uid. */
   readonly #uids = new Map<string, unknown>();
   readonly #deletions = new Map<string, unknown>();
   readonly #orphans = new Map<string, unknown>();
@@ -26,12 +26,12 @@ export class KnownObjects {
     return this.#uids.size === 0 && this.#orphans.size === 0;
   }
 
-  /** A snapshot of the pending deletions: object by key. */
+  /** A copy of the pending deletions: the deleted objects by key. */
   get deletions(): ReadonlyMap<string, unknown> {
     return new Map(this.#deletions);
   }
 
-  /** Keys of the objects that vanished with their CRD. */
+  /** Keys of the objects that disappeared with their CRD. */
   get orphans(): readonly string[] {
     return [...this.#orphans.keys()];
   }
@@ -51,7 +51,7 @@ export class KnownObjects {
     if (key !== undefined && this.#uids.has(key)) this.#deletions.set(key, object);
   }
 
-  /** Carries out these pending deletions: they were made on purpose. */
+  /** Carries out pending deletions that were made on purpose. */
   confirmDeletions(deletions: ReadonlyMap<string, unknown>): void {
     for (const [key, object] of deletions) {
       // The object may have been re-created and deleted again.
@@ -62,7 +62,10 @@ export class KnownObjects {
     }
   }
 
-  /** Keeps every known object as an orphan: the CRD is gone, or was deleted and re-created. */
+  /**
+   * Turns every known object into an orphan. Call this when the CRD is gone, or was deleted and
+   * re-created.
+   */
   orphanAll(): void {
     for (const [key, uid] of this.#uids) this.#orphans.set(key, uid);
     this.#uids.clear();
@@ -70,8 +73,8 @@ export class KnownObjects {
   }
 
   /**
-   * Returns whether a known object is missing from this list of the same CRD; ignores orphans of an
-   * earlier CRD.
+   * Returns whether a known object is missing from a list of the same CRD. Orphans, which belong to
+   * an earlier CRD, are not counted.
    */
   hasUnlisted(objects: readonly unknown[]): boolean {
     const listed = new Set(objects.map(object => keyOf(this.#kind, object)));
@@ -79,8 +82,8 @@ export class KnownObjects {
   }
 
   /**
-   * Returns whether a list can belong to the CRD of the known objects: one object with the same uid
-   * proves it.
+   * Returns whether a list can belong to the CRD of the known objects. One object with an unchanged
+   * uid proves that it does.
    */
   isContinuedBy(objects: readonly unknown[]): boolean {
     if (this.#uids.size === 0) return true;
@@ -91,8 +94,8 @@ export class KnownObjects {
   }
 
   /**
-   * Replaces the known objects by the server's list.
-   * @param isAuthoritative whether orphans are dropped too
+   * Replaces the known objects with the server's list.
+   * @param isAuthoritative whether to drop all orphans too
    */
   replace(objects: readonly unknown[], isAuthoritative: boolean): void {
     if (isAuthoritative) this.#orphans.clear();

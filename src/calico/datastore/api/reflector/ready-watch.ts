@@ -1,8 +1,8 @@
 /**
- * Watches the ClusterInformation of one group, whose `datastoreReady` says whether Calico uses the
- * group (group-choice.ts). Only reports that something changed; the listener reads the current
- * value. The watch ends if there is nothing to watch or the server is unreachable: a reflector
- * notices when the server is back.
+ * Watches the ClusterInformation of one group: its `datastoreReady` field tells whether Calico uses
+ * the group (group-choice.ts). The watch reports only that something changed, and the listener
+ * reads the current value. The watch ends if the server refuses it or is unreachable. A
+ * reflector then detects when the server answers again.
  */
 
 import type { CalicoGroup } from '../../resource-kinds.ts';
@@ -17,8 +17,8 @@ export interface ReadyWatchOptions {
   /** Called when `datastoreReady` may have changed. */
   readonly onChange: () => void;
   /**
-   * Called when the watch ends; create a new one when the server answers again. Not called after
-   * `close`.
+   * Called when the watch ends, but not after `close`. Create a new watch when the server answers
+   * again.
    */
   readonly onEnd: () => void;
 }
@@ -57,7 +57,7 @@ export class ReadyWatch {
       } catch (error) {
         const isRetriable = error instanceof ApiError && ![403, 404].includes(error.status);
         if (isRetriable) pause = backOff.next(error.retryAfterMs);
-        // A watch that was open longer may have been cut off: retry.
+        // The watch may have been open and then broken off: retry.
         else if (error instanceof ApiError || pace.now() - began < SHORT_WATCH_MS) break;
       }
       if (signal.aborted) return;

@@ -1,8 +1,8 @@
 /**
- * Mirrors one kind of the server's objects into the cache: lists all, then watches until closed. No
- * server or network error ends the reflector: it retries with back-off, and the known objects stay.
- * Calico's kinds are listed again when Calico moves to another API group, and their deletions take
- * effect only once their CRD is known to be established (known-objects.ts).
+ * Mirrors the server's objects of one kind into the cache: lists all, then watches until closed.
+ * Server and network errors do not end the reflector: it retries with back-off and keeps the known
+ * objects. Calico's kinds are listed again when Calico moves to another API group, and deletions of
+ * their objects take effect only after their CRD is known to be established (known-objects.ts).
  */
 import { listed, type Problem } from '../../../model/problem.ts';
 import type { ClusterCache } from '../../cluster-cache.ts';
@@ -26,20 +26,20 @@ export interface ReflectorOptions {
   readonly onChange: () => void;
 }
 
-/** The server ends a watch after this time plus up to 20 %, so that they do not all end at once. */
+/** The server ends a watch after this time plus up to 20 %: watches end at different times. */
 const WATCH_TIMEOUT_S = 300;
 /** A reachable server sends a bookmark about every minute. */
 const WATCH_IDLE_MS = 90_000;
-/** Pause before a missing CRD is looked for again. */
+/** Pause before the next attempt to list a kind whose CRD is missing. */
 const ABSENT_RETRY_MS = 30_000;
 /**
  * How long a missing CRD is treated as "still being installed": a starting server does not have all
- * of them at once. During this time known objects stay in effect. If none are known, the cluster
- * counts as not yet read: otherwise an agent that starts together with the server would take
- * WireGuard for switched off.
+ * CRDs at once. During this time known objects stay in effect. If none are known, the cluster
+ * counts as not yet read. Otherwise an agent that starts together with the server would conclude
+ * that WireGuard is switched off.
  */
 const DEFINITION_GRACE_MS = 60_000;
-/** A watch that ends sooner than this counts as a failure. */
+/** A watch that ends sooner counts as a failure. */
 const SHORT_WATCH_MS = 1000;
 
 export class ApiReflector {
@@ -50,13 +50,13 @@ export class ApiReflector {
   readonly #verifier: DeletionVerifier | undefined;
   #hasSynced = false;
   #failure: ReadFailure | undefined;
-  /** Whether the last request got no answer at all. */
+  /** Whether the last request failed without an answer. */
   #isUnreachable = false;
   /** Whether the server had the kind when it was last listed. */
   #wasServed = false;
-  /** Since when the server has not had the kind. */
+  /** When the server was first found not to have the kind; undefined while it has the kind. */
   #absentSince: number | undefined;
-  /** Where the watch continues; undefined if all objects must be listed first. */
+  /** The version from which the watch continues; undefined if all objects must be listed first. */
   #resourceVersion: string | undefined;
   /** The group of the last successful list. */
   #listedGroup: CalicoGroup | undefined;
@@ -75,7 +75,7 @@ export class ApiReflector {
     this.#verifier = new DeletionVerifier({ known: this.#known, group, plural, pace, onChange, signal });
   }
 
-  /** Whether all objects have been read once, or the kind does not exist. */
+  /** Whether all objects have been read once, or the server does not have the kind. */
   get hasSynced(): boolean {
     return this.#hasSynced;
   }
@@ -110,7 +110,7 @@ export class ApiReflector {
     const { pace, group } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted) {
-      // A move to another group aborts the requests and pauses of this iteration.
+      // When Calico moves to another group, this iteration's requests and pauses are aborted.
       const { moved } = group;
       const scope = this.#verifier ? AbortSignal.any([signal, moved]) : signal;
       let wait = 0;
@@ -156,7 +156,8 @@ export class ApiReflector {
         this.#onSuccess();
       });
     } catch (error) {
-      // A broken watch does not mean an unreachable server; that shows when it cannot be reopened.
+      // A broken watch does not prove that the server is unreachable; a failure to reopen the watch
+      // does.
       if (!opened || error instanceof ApiError) throw error;
     } finally {
       this.#verifier?.onWatch(false);
@@ -167,8 +168,8 @@ export class ApiReflector {
   }
 
   /**
-   * Accepts a list if the CRD is established after the list was read: a CRD that is being deleted
-   * has only part of its objects, or none.
+   * Accepts a list if its CRD is still established after the list was read. The list of a CRD that
+   * is being deleted holds only some of its objects, or none.
    */
   async #acceptList(group: CalicoGroup | undefined, objects: readonly unknown[], scope: AbortSignal): Promise<void> {
     if (!this.#verifier || !group) return this.#known.replace(objects, true);
@@ -230,15 +231,15 @@ export class ApiReflector {
     this.#options.onChange();
   }
 
-  /** Resets the back-off when the server answers again: retry soon, even if it still refuses. */
+  /** Resets the back-off when the server answers again, even with a refusal: retry soon. */
   #onAnswer(): void {
     if (this.#isUnreachable) this.#backOff.reset();
     this.#isUnreachable = false;
   }
 
   /**
-   * Handles a missing kind. Known objects stay in effect until the CRD is back; if none are known,
-   * the kind is empty.
+   * Handles a kind that the server does not have. Known objects stay in effect while their CRD is
+   * missing. If none are known, the kind counts as empty after the grace period.
    */
   async #handleAbsent(error?: ApiError): Promise<number> {
     const { kind, group, pace } = this.#options;
@@ -279,7 +280,7 @@ export class ApiReflector {
       this.#resourceVersion = undefined;
       return this.#backOff.next();
     }
-    // The server does not understand this version: it belongs to an earlier life of the cluster.
+    // The server rejects this version: it probably dates from before the cluster was rebuilt.
     if (status === 400 || status === 422) this.#resourceVersion = undefined;
     const since = this.#failure?.since ?? pace.now();
     const isDenied = status === 401 || status === 403;
