@@ -19,8 +19,8 @@ export function oneByOne({ dh, publicKey }: One): Pick<CryptoProvider, 'dhMany' 
 }
 
 /**
- * Checks jobs.
- * @throws RangeError if their numbers of public keys differ or a key has a wrong size.
+ * Checks the jobs.
+ * @throws RangeError if their numbers of public keys differ or a key has a wrong size
  * @returns the number of public keys of each job
  */
 export function expectJobs(jobs: readonly EphemeralJob[]): number {

@@ -1,7 +1,7 @@
 /**
- * The key derivation of the handshake (whitepaper section 5.4, Kdf_n; RFC 5869 with HMAC-BLAKE2s
- * and no info): derives one to three keys of 32 bytes from a chaining key of 32 bytes and an input
- * of any length. For providers without a native KDF.
+ * The key derivation of the handshake, for providers without a native KDF (whitepaper section 5.4,
+ * Kdf_n; RFC 5869 with HMAC-BLAKE2s and without info). Derives one to three keys of 32 bytes from a
+ * chaining key of 32 bytes and an input of any length.
  */
 import type { CryptoProvider } from './provider.ts';
 import { expectSize, KEY_SIZE } from './sizes.ts';

@@ -1,6 +1,4 @@
-/**
- * The provider `noble`, which is also the reference that tests compare the other providers with.
- */
+/** The provider `noble`. Tests compare the other providers with it. */
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import { blake2s } from '@noble/hashes/blake2.js';
@@ -20,8 +18,8 @@ import {
 } from './sizes.ts';
 
 /**
- * WireGuard's primitives in pure JavaScript, from @noble/*. Runs anywhere; a handshake takes a few
- * milliseconds, since an X25519 takes most of one.
+ * WireGuard's primitives in pure JavaScript, from @noble/*. Runs anywhere. A handshake takes a few
+ * milliseconds, mostly for X25519.
  */
 export const nobleCrypto: CryptoProvider = {
   name: 'noble',
@@ -84,7 +82,7 @@ function dh(privateKey: Uint8Array, theirs: Uint8Array): Uint8Array | undefined 
   try {
     return x25519.getSharedSecret(privateKey, theirs);
   } catch {
-    // the sizes are valid, so the cause of the error is an all-zero result
+    // the sizes are valid, so only an all-zero result can cause the error
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * ChaCha20-Poly1305 (RFC 8439) for the TypeScript data path: in place in the caller's buffer,
- * without associated data, under a key that is prepared once and used for millions of packets.
+ * ChaCha20-Poly1305 (RFC 8439) for the TypeScript data path. It works in place in the caller's
+ * buffer, without associated data. A key is prepared once and used for millions of packets.
  * Handshakes use crypto/provider.ts.
  */
 
@@ -8,10 +8,7 @@ export const AEAD_KEY_SIZE = 32;
 export const AEAD_NONCE_SIZE = 12;
 export const AEAD_TAG_SIZE = 16;
 
-/**
- * One prepared key. It works in place, without associated data; the caller never repeats a nonce
- * (12 bytes).
- */
+/** One prepared key. The caller must never repeat a nonce (12 bytes). */
 export interface PacketKey {
   /** Encrypts `length` bytes at `at` in place and writes the 16-byte tag after them. */
   seal(nonce: Uint8Array, bytes: Uint8Array, at: number, length: number): void;
@@ -20,14 +17,14 @@ export interface PacketKey {
    * @returns false if the tag is wrong; the bytes are then unchanged
    */
   open(nonce: Uint8Array, bytes: Uint8Array, at: number, length: number): boolean;
-  /** Overwrites the key as far as possible. It must not be used afterwards. */
+  /** Overwrites the key as far as possible. Do not use the key afterwards. */
   erase(): void;
 }
 
-/** A provider of ChaCha20-Poly1305 (RFC 8439) for packets, which a {@link TwinCipher} runs on. */
+/** A provider of ChaCha20-Poly1305 (RFC 8439) for packets; {@link TwinCipher} uses one. */
 export interface PacketAead {
   /** The provider's name, for messages. */
   readonly name: string;
-  /** Returns a key that is prepared for many packets. The 32 bytes are copied. */
+  /** Prepares a key for many packets. Copies the 32 bytes. */
   makeKey(key: Uint8Array): PacketKey;
 }

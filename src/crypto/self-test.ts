@@ -1,6 +1,7 @@
 /**
- * Known-answer test of a whole provider: each function gets the results of others as input, so the
- * final result depends on all of them. A provider that fails it on this machine is not used.
+ * Known-answer test of a whole provider. Each function gets the results of other functions as
+ * input, so the final result depends on all of them. A provider that fails on this machine is not
+ * used.
  */
 import { formatKeyHex } from '../base/key.ts';
 import type { CryptoProvider } from './provider.ts';
@@ -8,7 +9,7 @@ import type { CryptoProvider } from './provider.ts';
 /** Computed by noble (test/contract/self-test.test.ts recomputes it). */
 const ANSWER = 'c412a8529552ef1a24426974222e46910b54c11ab344d21207984d399799d460';
 
-/** @returns false also if a function throws */
+/** Runs the test. @returns false if the answer is wrong or a function throws */
 export function passesSelfTest(crypto: CryptoProvider): boolean {
   try {
     return knownAnswer(crypto) === ANSWER;
@@ -17,13 +18,13 @@ export function passesSelfTest(crypto: CryptoProvider): boolean {
   }
 }
 
-/** Runs the test. @returns the result in hexadecimal */
+/** Computes the answer. @returns the result in hexadecimal */
 function knownAnswer(crypto: CryptoProvider): string {
   const privateKeys = [1, 2, 3, 4].map(seed => counted(32, seed));
   const publicKeys = privateKeys.map(key => crypto.publicKey(key));
   const shared = crypto.dh(privateKeys[0]!, publicKeys[1]!)!;
   const many = crypto.dhMany(privateKeys[1]!, [...publicKeys, new Uint8Array(32)]);
-  // too few jobs for the addon to start helper threads (share-out.c), which the program may never
+  // so few jobs that the addon starts no helper threads (share-out.c), which the program may never
   // need
   const jobs = privateKeys.slice(0, 2).map(privateKey => ({ privateKey, publicKeys: publicKeys.slice(0, 2) }));
   const ephemeral = crypto.dhEphemeral(jobs).flatMap(({ publicKey, shared: each }) => [publicKey, ...each]);
@@ -42,7 +43,7 @@ function knownAnswer(crypto: CryptoProvider): string {
     crypto.dh(privateKeys[0]!, new Uint8Array(32)),
   ];
   const all = [...many, ...ephemeral, hmac, xsealed, opened, xopened, ...refused];
-  // an absent result enters the digest as its index
+  // for an absent result, hash its index instead
   const digest = all.reduce<Uint8Array>((before, bytes, i) => crypto.hash(before, bytes ?? Uint8Array.of(i)), EMPTY);
   return crypto.equal(digest, digest.slice()) && !crypto.equal(digest, shared) ? formatKeyHex(digest) : '';
 }

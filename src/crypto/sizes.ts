@@ -1,6 +1,6 @@
 /**
- * Checks of arguments that every provider makes, so that all refuse the same ones: OpenSSL alone
- * would accept short nonces.
+ * Checks of arguments that every provider makes, so that all providers refuse the same arguments.
+ * Without them, OpenSSL would accept short nonces.
  */
 
 export const KEY_SIZE = 32;
@@ -9,8 +9,8 @@ export const XNONCE_SIZE = 24;
 export const TAG_SIZE = 16;
 
 /**
- * Throws a RangeError for a wrong size, which is a mistake of the caller: network input is already
- * cut to size.
+ * Throws a RangeError for a wrong size. A wrong size is a mistake of the caller, because network
+ * input has already been cut to size.
  */
 export function expectSize(what: string, bytes: Uint8Array, size: number): void {
   if (bytes.length !== size) throw new RangeError(`${what} has ${size} bytes, not ${bytes.length}`);

@@ -5,12 +5,12 @@
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 
-/** More than any batch holds: no limit besides the room. */
+/** The largest possible count: only the space in the slab limits the batch. */
 export const MAX_BATCH = 0x7fffffff;
 
-/** Field of a packet descriptor: where the range begins in the slab. */
+/** Field of a packet descriptor: offset of the packet in the slab. */
 export const PACKET_OFFSET = 0;
-/** Field of a packet descriptor: bytes of the range. */
+/** Field of a packet descriptor: length of the packet. */
 export const PACKET_LENGTH = 1;
 /**
  * Number of fields of a packet descriptor: descriptor i begins at `i * PACKET_STRIDE` in `desc`.
@@ -38,23 +38,23 @@ export const VNET_HEADER_SIZE = 10;
 /** Bytes of slab before a packet that the writer to a TUN may overwrite. */
 export const VNET_HEADROOM = 16;
 
-/** Field of a datagram descriptor: where the range begins in the slab. */
+/** Field of a datagram descriptor: offset of the range in the slab. */
 export const DATAGRAM_OFFSET = 0;
-/** Field of a datagram descriptor: bytes of the range. */
+/** Field of a datagram descriptor: length of the range. */
 export const DATAGRAM_LENGTH = 1;
 /**
- * Field of a datagram descriptor: bytes of each datagram where several stand in one range
- * (UDP_SEGMENT, UDP_GRO), of which the last may be shorter; 0 where the range is one datagram.
+ * Field of a datagram descriptor: 0 if the range is one datagram. Otherwise the range holds several
+ * datagrams (UDP_SEGMENT, UDP_GRO) of this size each; only the last may be shorter.
  */
 export const DATAGRAM_SEGMENT = 2;
 /**
- * Field of a datagram descriptor: the IPv4 TOS or IPv6 traffic class byte of the outer header; -1
- * on receive where it is not known.
+ * Field of a datagram descriptor: the IPv4 TOS or IPv6 traffic class byte of the outer header. On
+ * receive, -1 means unknown.
  */
 export const DATAGRAM_TOS = 3;
 /**
- * Field of a datagram descriptor that the port fills on send: 0, or the positive errno with which
- * the kernel refused the datagram for good.
+ * Field of a datagram descriptor. On send, the port sets it to 0, or to the positive errno with
+ * which the kernel refused the datagram finally.
  */
 export const DATAGRAM_ERROR = 4;
 /**
@@ -63,7 +63,7 @@ export const DATAGRAM_ERROR = 4;
  */
 export const DATAGRAM_STRIDE = 5;
 
-/** UDP datagrams, received or to be sent: ranges of one slab, listed by descriptors. */
+/** UDP datagrams that were received or will be sent: ranges of one slab, listed by descriptors. */
 export interface DatagramBatch {
   /** The bytes of all datagrams. */
   readonly slab: Uint8Array;
@@ -98,7 +98,7 @@ export function makeDatagramBatch(slabSize: number, capacity: number): DatagramB
   };
 }
 
-/** Counts the datagrams of a batch, including each one of a range that holds several. */
+/** Counts the datagrams of a batch. A range that holds several datagrams counts each of them. */
 export function datagramsIn({ desc, count }: DatagramBatch): number {
   let sum = 0;
   for (let at = 0; at < count * DATAGRAM_STRIDE; at += DATAGRAM_STRIDE) {

@@ -1,14 +1,16 @@
 /**
  * The Internet checksum (RFC 1071), its incremental update (RFC 1624) and the pseudo headers of TCP
- * and UDP (RFC 9293 section 3.1, RFC 768, RFC 8200 section 8.1). Sums are kept unfolded as numbers
- * below 2^32, so at most 65,575 bytes go into one.
+ * and UDP (RFC 9293 section 3.1, RFC 768, RFC 8200 section 8.1). Sums are unfolded numbers, which
+ * must stay below 2^32. One sum may therefore cover at most 65,575 bytes.
  */
 import { readU16be } from './byte-order.ts';
 
 export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
 
-/** Adds the 16-bit words of a range to a sum; a trailing odd byte is the high half of a word. */
+/**
+ * Adds the 16-bit words of a range to a sum. A trailing odd byte counts as the high half of a word.
+ */
 export function addRange(sum: number, bytes: Uint8Array, at: number, length: number): number {
   const even = at + (length & ~1);
   let high = 0;
@@ -30,8 +32,8 @@ export function fold(sum: number): number {
 }
 
 /**
- * Returns the value of a checksum field, given a sum that includes the field as zero or as the
- * pseudo header's sum.
+ * Returns the value for a checksum field. The sum must cover all data, and must include the field
+ * itself as zero or as the pseudo header's sum.
  */
 export function checksum(sum: number): number {
   return ~fold(sum) & 0xffff;
@@ -43,8 +45,8 @@ export function updateChecksum(old: number, from: number, to: number): number {
 }
 
 /**
- * Sums the pseudo header without the length: two consecutive addresses of `size` bytes (4 or 16),
- * and the protocol.
+ * Returns the sum of the pseudo header without the length: two consecutive addresses of `size`
+ * bytes (4 or 16) and the protocol.
  */
 export function pseudoHeader(bytes: Uint8Array, addresses: number, size: number, protocol: number): number {
   let sum = protocol;

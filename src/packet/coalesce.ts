@@ -1,11 +1,14 @@
 /**
  * Merges consecutive packets of a TCP or UDP flow into super-packets for a TUN that accepts them,
- * like the kernel's GRO. The rules are in flow.ts and OpenGroup below. No payload moves: the result
- * is groups of packets for a gathering write (vnet header, first packet, the others without their
- * headers); only the first packet's headers change, in place.
- * The order within a flow never changes: a packet can only join the newest group of its flow, at
- * its end. As in the kernel, packets are never prepended (a late packet stays late).
- * native/offload.c implements the same rules.
+ * like the kernel's GRO. The rules are in flow.ts and in OpenGroup below. native/offload.c
+ * implements the same rules.
+ *
+ * Payloads are not moved. The result is a list of groups for gathering writes: the vnet header, the
+ * first packet, and the payloads of the other packets. Only the headers of the first packet change,
+ * in place.
+ *
+ * The order within a flow never changes, because a packet can only join the newest group of its
+ * flow, at the end. Like the kernel, this never prepends a packet (a late packet stays late).
  */
 import { PACKET_LENGTH, PACKET_OFFSET, PACKET_STRIDE } from './batch.ts';
 import { readU16be, readU32be, writeU16be } from './byte-order.ts';
@@ -28,7 +31,7 @@ import {
 import { TCP_CHECKSUM, TCP_FLAGS, TCP_SEQUENCE, UDP_CHECKSUM, UDP_LENGTH } from './segments.ts';
 import { VNET_GSO_TCPV4, VNET_GSO_TCPV6, VNET_GSO_UDP_L4 } from './vnet-header.ts';
 
-/** Fields of one group. */
+/** Field of a group: index of the first packet. The next constants are the other fields. */
 export const GROUP_FIRST = 0;
 /** Number of packets. */
 export const GROUP_COUNT = 1;
@@ -45,7 +48,7 @@ export const GROUP_STRIDE = 8;
 
 /** In `next`: the packet is the last of its group. */
 const NEXT_NONE = -1;
-/** In `next`: the packet belongs to no group, since its descriptor lies outside the slab. */
+/** In `next`: the packet belongs to no group, because its descriptor lies outside the slab. */
 export const NEXT_REFUSED = -2;
 
 /** The kinds of packets that may be merged, as the TUN advertises them. */
@@ -78,9 +81,10 @@ export class Coalescer {
   }
 
   /**
-   * Groups the packets of a batch; descriptors as in packet/batch.ts, bare IP packets.
-   * @param allowed MERGE_* or-ed.
-   * @returns the number of groups.
+   * Groups the packets of a batch. The packets are bare IP packets; packet/batch.ts describes the
+   * descriptors.
+   * @param allowed MERGE_* bits
+   * @returns the number of groups
    */
   merge(slab: Uint8Array, desc: Int32Array, count: number, allowed: number): number {
     this.#openCount = 0;
@@ -147,9 +151,9 @@ export class Coalescer {
 /** A group that may still grow. */
 class OpenGroup {
   readonly head = new FlowPacket();
-  /** Index of its last packet. */
+  /** Index of the group's last packet. */
   last = 0;
-  /** Its offset in `groups`. */
+  /** The group's offset in `groups`. */
   #at = 0;
   /** Whether the first packet's checksums were verified. */
   #checked = false;
@@ -178,7 +182,10 @@ class OpenGroup {
     return packet.sumsAreRight(slab);
   }
 
-  /** @returns true if the group is complete: nothing may follow a short packet or a PSH */
+  /**
+   * Appends a packet. @returns true if the group is complete: nothing may follow a short packet or
+   * a PSH
+   */
   append(slab: Uint8Array, i: number, packet: FlowPacket, groups: Int32Array): boolean {
     const { head } = this;
     const at = this.#at;
@@ -201,8 +208,8 @@ class OpenGroup {
 }
 
 /**
- * Turns the first packet's headers into those of the merged packet, with the pseudo header's sum in
- * the checksum field.
+ * Turns the first packet's headers into the headers of the merged packet. The checksum field gets
+ * the sum of the pseudo header.
  */
 function finish(slab: Uint8Array, head: number, groups: Int32Array, at: number): void {
   const length = groups[at + GROUP_LENGTH]!;
@@ -230,7 +237,7 @@ function mayOpen(slab: Uint8Array, packet: FlowPacket, allowed: number): boolean
 }
 
 /**
- * Compares TOS, flags and TTL. The ID must grow by one per packet if it is significant (RFC 6864).
+ * Compares TOS, flags and TTL. If the ID is significant, it must grow by one per packet (RFC 6864).
  */
 function sameIpv4(slab: Uint8Array, at: number, head: number, merged: number): boolean {
   const flags = readU16be(slab, head + IPV4_FRAGMENT);

@@ -1,7 +1,7 @@
 /**
  * The cookie reply, which a responder sends under load (whitepaper section 5.4.7; kernel
- * messages.h, message_handshake_cookie). Offsets from the start of the message, and sizes, in
- * bytes. It carries no macs. Each message has its own file.
+ * messages.h, message_handshake_cookie). Offsets count from the start of the message. Offsets and
+ * sizes are bytes. The message has no mac1 and mac2. Each message type has its own file.
  */
 
 export const COOKIE_REPLY_SIZE = 64;

@@ -1,6 +1,6 @@
 /**
  * Decides whether an IP packet is a TCP or UDP segment that may be merged with its neighbours, and
- * makes the comparisons that merging needs (the kernel's inet_gro_receive, ipv6_gro_receive,
+ * compares segments for the merge (the kernel's inet_gro_receive, ipv6_gro_receive,
  * tcp_gro_receive, udp_gro_receive).
  */
 import { readU16be } from './byte-order.ts';
@@ -20,13 +20,15 @@ import {
 import { TCP_FLAGS, UDP_CHECKSUM, UDP_HEADER_SIZE, UDP_LENGTH } from './segments.ts';
 
 /**
- * TCP or UDP that must not be merged (FIN, no payload, ...): no packet of its flow may overtake it.
+ * A TCP or UDP packet that must not be merged (FIN, no payload, ...). It keeps its place: later
+ * packets of its flow must not overtake it.
  */
 export const FLOW_SINGLE = 1;
 /** A segment that may be merged. */
 export const FLOW_MERGE = 2;
 /**
- * A packet that may belong to any flow (a fragment, options, malformed): no packet may overtake it.
+ * A packet that may belong to any flow (a fragment, options, malformed). No later packet may
+ * overtake it.
  */
 export const FLOW_BARRIER = 3;
 /** A packet of another protocol, which belongs to no TCP or UDP flow. */
@@ -44,9 +46,9 @@ export class FlowPacket {
   /** 4 or 6. */
   version = 0;
   protocol = 0;
-  /** The IP header, without options. */
+  /** Bytes of the IP header, which has no options. */
   upper = 0;
-  /** IP and upper headers. */
+  /** Bytes of the IP header and the TCP or UDP header. */
   headers = 0;
 
   read(slab: Uint8Array, at: number, length: number): void {
@@ -65,7 +67,7 @@ export class FlowPacket {
   sameFlow(slab: Uint8Array, other: number): boolean {
     const source = this.version === 4 ? IPV4_SOURCE : IPV6_SOURCE;
     const protocol = this.version === 4 ? IPV4_PROTOCOL : IPV6_NEXT_HEADER;
-    // the ports directly follow the addresses, since there are no options
+    // the ports directly follow the addresses, because there are no options
     return (
       slab[this.at + protocol] === slab[other + protocol] &&
       sameRange(slab, this.at + source, other + source, this.upper + 4 - source)
@@ -99,7 +101,7 @@ export class FlowPacket {
     this.version = 6;
     this.upper = IPV6_HEADER_SIZE;
     const protocol = slab[at + IPV6_NEXT_HEADER]!;
-    // an extension header may precede any protocol
+    // any protocol may follow an extension header
     if (protocol === 0 || protocol === 43 || protocol === 44 || protocol === 51 || protocol === 60) return;
     this.readUpper(slab, protocol);
   }

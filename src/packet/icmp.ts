@@ -1,14 +1,15 @@
 /**
- * Writes two ICMP errors for a local sender.
- * Destination unreachable, if its packet has no peer or the peer has no endpoint: host unreachable
- * in ICMPv4 (RFC 792, type 3 code 1), address unreachable in ICMPv6 (RFC 4443 section 3.1, type 1
- * code 3), as the kernel's wg_xmit sends them.
- * Too big, if no datagram can hold its packet: fragmentation needed (RFC 1191 section 4, type 3
- * code 4), packet too big (RFC 4443 section 3.2, type 2).
- * The error goes back into the TUN. Its source is the unreachable address itself: the kernel would
- * drop an error from one of the machine's own addresses as a martian.
- * RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7 and RFC 4443 section 2.4(e) list the packets
- * that must not be answered. The caller limits the rate.
+ * Writes the two ICMP errors that a local sender may get:
+ * - Destination unreachable, if the packet has no peer or its peer has no endpoint: host
+ *   unreachable in ICMPv4 (RFC 792, type 3 code 1), address unreachable in ICMPv6 (RFC 4443 section
+ *   3.1, type 1 code 3). The kernel's wg_xmit sends the same errors.
+ * - Too big, if the packet does not fit into a datagram: fragmentation needed (RFC 1191 section 4,
+ *   type 3 code 4), packet too big (RFC 4443 section 3.2, type 2).
+ *
+ * The error goes back into the TUN. Its source is the unreachable address: the kernel would drop an
+ * error from one of the machine's own addresses as a martian. RFC 1122 section 3.2.2, RFC 1812
+ * section 4.3.2.7 and RFC 4443 section 2.4(e) list the packets that must not be answered. The
+ * caller limits the rate.
  */
 import { readU32be, writeU16be } from './byte-order.ts';
 import { addRange, checksum, pseudoHeader } from './checksum.ts';
@@ -31,9 +32,9 @@ import {
   upperLayer,
 } from './ip-header.ts';
 
-/** The longest error: the minimum MTU of IPv6. */
+/** The largest ICMPv6 error: the minimum MTU of IPv6. */
 export const ICMP_MAXIMUM_SIZE = 1280;
-/** RFC 1812 section 4.3.2.3. */
+/** The largest ICMPv4 error (RFC 1812 section 4.3.2.3). */
 const ICMPV4_MAXIMUM_SIZE = 576;
 
 const PROTOCOL_ICMP = 1;
@@ -50,8 +51,8 @@ const TOS_CONTROL = 0xc0;
 
 /**
  * Writes a destination-unreachable error for an IP packet.
- * @param length bytes of the packet at `at`; it may be a super-packet, since only its beginning is
- *   quoted
+ * @param length bytes of the packet at `at`; a super-packet is allowed, because the error quotes
+ * only the beginning
  * @param out needs ICMP_MAXIMUM_SIZE bytes of room at `outAt`
  * @returns bytes written; 0 if the packet must not be answered
  */
@@ -65,8 +66,9 @@ export function writeUnreachable(slab: Uint8Array, at: number, length: number, o
 }
 
 /**
- * Writes a too-big error for an IP packet, like writeUnreachable. IPv4 packets without "do not
- * fragment" get it too: their sender is this host, which can fragment before the TUN.
+ * Writes a too-big error for an IP packet; see writeUnreachable for the arguments. IPv4 packets
+ * without "do not fragment" get the error too: their sender is this host, which can fragment before
+ * the TUN.
  * @param mtu the largest acceptable packet, up to 65535
  */
 export function writeTooBig(
@@ -98,8 +100,8 @@ function answersIpv4(slab: Uint8Array, at: number, length: number): boolean {
 }
 
 /**
- * True for echo, router discovery, timestamp, information, address mask and extended echo. All
- * other types are errors or unknown.
+ * Returns true for echo, router discovery, timestamp, information, address mask and extended echo.
+ * All other types are errors or unknown.
  */
 function isIcmpv4Query(type: number): boolean {
   return type === 0 || (type >= 8 && type <= 10) || (type >= 13 && type <= 18) || type === 42 || type === 43;
@@ -115,7 +117,7 @@ function answersIpv6(slab: Uint8Array, at: number, length: number): boolean {
   return header < length && slab[at + header]! >= 128 && slab[at + header] !== 137;
 }
 
-/** True unless the address is multicast, unspecified or loopback. */
+/** Returns true unless the address is multicast, unspecified or loopback. */
 function isIpv6Host(slab: Uint8Array, at: number): boolean {
   if (slab[at] === 0xff) return false;
   for (let i = 0; i < 15; i++) if (slab[at + i] !== 0) return true;

@@ -1,7 +1,7 @@
 /**
  * Handshake initiation, the first message (whitepaper section 5.4.2; kernel messages.h,
- * message_handshake_initiation). Offsets from the start of the message, and sizes, in bytes;
- * handshake.ts interprets the fields.
+ * message_handshake_initiation). Offsets count from the start of the message. Offsets and sizes are
+ * bytes. handshake.ts interprets the fields.
  */
 
 export const INITIATION_SIZE = 148;

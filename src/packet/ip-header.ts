@@ -44,9 +44,10 @@ export function ipVersion(slab: Uint8Array, at: number, available: number): numb
 }
 
 /**
- * Returns the length in the packet's header, which may be less than the available bytes (padding).
- * @returns 0 if it is not an IP packet, its header exceeds the packet, or it claims more bytes than
- *   available
+ * Returns the packet length that the header states. It may be less than the available bytes
+ * (padding).
+ * @returns 0 if the range is not an IP packet, or if the header is longer than the packet or claims
+ * more bytes than are available
  */
 export function ipPacketLength(slab: Uint8Array, at: number, available: number): number {
   const version = ipVersion(slab, at, available);
@@ -60,12 +61,14 @@ export function ipPacketLength(slab: Uint8Array, at: number, available: number):
   return header >= IPV4_HEADER_SIZE && header <= length && length <= available ? length : 0;
 }
 
-/** Returns the bytes of the IPv4 header with its options; below 20 if the header is malformed. */
+/** Returns the size of the IPv4 header with its options; below 20 if the header is malformed. */
 function ipv4HeaderSize(slab: Uint8Array, at: number): number {
   return (slab[at]! & 15) << 2;
 }
 
-/** Returns the IPv4 TOS byte or the IPv6 traffic class of a header that ipVersion() accepted. */
+/**
+ * Returns the IPv4 TOS byte or the IPv6 traffic class. ipVersion() must have accepted the header.
+ */
 export function trafficClass(slab: Uint8Array, at: number): number {
   if (slab[at]! >> 4 === 4) return slab[at + 1]!;
   return ((slab[at]! & 15) << 4) | (slab[at + 1]! >> 4);
@@ -85,10 +88,10 @@ export function setTrafficClass(slab: Uint8Array, at: number, value: number): vo
 }
 
 /**
- * Applies the outer header's congestion bits to the inner packet that came out of the tunnel (RFC
+ * Applies the outer header's congestion bits to an inner packet that was just decapsulated (RFC
  * 6040 section 4.2).
  * @returns false for the only combination that the RFC drops: "congestion experienced" on a packet
- *   whose sender does not support ECN. The kernel's WireGuard delivers it nevertheless.
+ * whose sender does not support ECN. The kernel's WireGuard delivers this packet nevertheless.
  */
 export function decapsulateEcn(slab: Uint8Array, at: number, outer: number): boolean {
   const inner = trafficClass(slab, at);
@@ -100,21 +103,24 @@ export function decapsulateEcn(slab: Uint8Array, at: number, outer: number): boo
   return true;
 }
 
-/** upperLayer(): the bits of this mask hold the offset, shifted up by 8. */
+/** In upperLayer()'s result: the offset, shifted up by 8 bits. */
 export const UPPER_OFFSET_MASK = 0x1ffff00;
-/** upperLayer(): the packet is a first fragment; later ones have no upper header. */
+/**
+ * In upperLayer()'s result: the packet is a first fragment. Later fragments have no upper header.
+ */
 export const UPPER_FRAGMENT = 1 << 25;
 /**
- * upperLayer(): a routing header precedes the upper header, so the checksum may cover another
- * destination.
+ * In upperLayer()'s result: a routing header precedes the upper header, so the checksum may cover a
+ * different destination.
  */
 export const UPPER_ROUTED = 1 << 26;
 
 /**
- * Finds the first header after IP and its extension headers. That header may itself be truncated.
+ * Finds the first header after the IP header and its extension headers. The header found may itself
+ * be truncated.
  * @param length bytes of the packet
- * @returns protocol | (offset from the packet's start << 8) | flags, or -1 without one: a
- *   later fragment, "no next header", or a truncated packet
+ * @returns protocol | (offset from the packet's start << 8) | flags; -1 for a later fragment, "no
+ * next header", or a truncated packet
  */
 export function upperLayer(slab: Uint8Array, at: number, length: number): number {
   if (slab[at]! >> 4 === 4) {

@@ -1,7 +1,7 @@
 /**
- * The first word of every datagram: a type byte and three reserved zeros. Read as one little-endian
- * word, so that nonzero reserved bytes make the type unknown (whitepaper section 5.4; kernel
- * receive.c, prepare_skb_header and validate_header_len).
+ * The first word of every datagram: a type byte and three reserved zeros. It is read as one
+ * little-endian word, so that nonzero reserved bytes make the type unknown (whitepaper section 5.4;
+ * kernel receive.c, prepare_skb_header and validate_header_len).
  */
 import { readU32le } from './byte-order.ts';
 import { COOKIE_REPLY_SIZE } from './cookie-reply.ts';
@@ -14,13 +14,14 @@ export const MESSAGE_RESPONSE = 2;
 export const MESSAGE_COOKIE_REPLY = 3;
 export const MESSAGE_TRANSPORT = 4;
 
-/** A keepalive: header and tag without a packet. */
+/** The size of a keepalive: header and tag without a packet. */
 const TRANSPORT_MINIMUM_SIZE = 32;
 
 /**
- * Classifies a datagram by type word and size. Handshake messages have one exact size, transport
- * messages a minimum; their padding is optional for the sender and not checked.
- * @returns one of MESSAGE_*; MESSAGE_INVALID (0) if it is not a message
+ * Classifies a datagram by type word and size. Each type of handshake message has one exact size;
+ * transport messages have a minimum size. The padding of transport messages is optional and not
+ * checked.
+ * @returns one of MESSAGE_*; MESSAGE_INVALID (0) if the datagram is not a message
  */
 export function messageType(slab: Uint8Array, offset: number, length: number): number {
   if (length < TRANSPORT_MINIMUM_SIZE) return MESSAGE_INVALID;
@@ -39,8 +40,8 @@ export function messageType(slab: Uint8Array, offset: number, length: number): n
 }
 
 /**
- * Reports whether the type word is initiation, response or cookie reply, regardless of the size
- * (native/udp-steer.c tests the same).
+ * Reports whether the type word is an initiation, a response or a cookie reply. The size is not
+ * checked. native/udp-steer.c makes the same test.
  */
 export function isHandshakeType(slab: Uint8Array, offset: number, length: number): boolean {
   if (length < 4) return false;

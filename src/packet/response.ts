@@ -1,6 +1,7 @@
 /**
  * Handshake response, the second message (whitepaper section 5.4.3; kernel messages.h,
- * message_handshake_response). Offsets from the start of the message, and sizes, in bytes.
+ * message_handshake_response). Offsets count from the start of the message. Offsets and sizes are
+ * bytes.
  */
 
 export const RESPONSE_SIZE = 92;
@@ -14,4 +15,4 @@ export const RESPONSE_EPHEMERAL = 12;
 /** A sealed empty payload: the 16-byte tag. */
 export const RESPONSE_EMPTY = 44;
 export const RESPONSE_EMPTY_SIZE = 16;
-// mac1 at 60 covers everything before it; mac2 at 76 covers mac1 too, and is zero without a cookie
+// mac1 at 60 covers all bytes before it. mac2 at 76 also covers mac1, and is zero without a cookie.

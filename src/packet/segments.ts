@@ -1,14 +1,14 @@
 /**
- * Plans the segmentation of a super-packet from the TUN before anything is written, so that the
- * engine can reserve counters and space first (linux/virtio_net.h; the kernel's tcp_gso_segment and
+ * Plans how to split a super-packet from the TUN before anything is written, so that the engine can
+ * reserve counters and space first (linux/virtio_net.h; the kernel's tcp_gso_segment and
  * __udp_gso_segment). native/offload.c implements the same rules; the two must agree on every
  * input.
  *
- * hdr_len is not trusted, since kernels have filled it differently: the headers are parsed instead.
- * A packet is malformed, and has no segments, if it is not an IP packet, claims more bytes than
- * available, places its checksum field outside itself, or requests an offload that does not match
- * its protocol. Not supported: UFO (Linux no longer creates it), jumbograms, and TCP after a
- * routing header without a partial checksum.
+ * The plan does not trust hdr_len, which kernels have filled in differently, and parses the headers
+ * instead. A packet is malformed, and has no segments, if it is not an IP packet, claims more bytes
+ * than are available, places its checksum field outside itself, or requests an offload that does
+ * not match its protocol. Not supported: UFO (Linux no longer creates it), jumbograms, and TCP
+ * after a routing header without a partial checksum.
  */
 import { VNET_HEADER_SIZE } from './batch.ts';
 import { readU16be, readU16le } from './byte-order.ts';
@@ -39,7 +39,7 @@ import {
   VNET_GSO_UDP_L4,
 } from './vnet-header.ts';
 
-/** Enough for a 64 KiB packet in 16-byte segments; more segments are malformed. */
+/** Enough for a 64 KiB packet in 16-byte segments. A packet with more segments is malformed. */
 export const MAX_SEGMENTS = 4096;
 
 /** How to split a packet. */
@@ -58,8 +58,8 @@ export const UDP_CHECKSUM = 6;
 const LARGEST_IPV4 = 65535;
 
 /**
- * The plan for one packet. One object is reused for all packets. All numbers are bytes from the
- * start of the packet.
+ * The plan for one packet. The same object is reused for all packets. Offsets count from the start
+ * of the packet.
  */
 export class SplitPlan {
   /** Number of segments. 0: the packet is malformed and the other fields are meaningless. */
@@ -73,21 +73,21 @@ export class SplitPlan {
   /** SPLIT_*. */
   action = SPLIT_COPY;
   /**
-   * Bytes of the IP and upper headers, repeated in each segment; `length` if the packet is not
-   * split.
+   * Bytes of the IP and TCP or UDP headers, which every segment repeats; `length` if the packet is
+   * not split.
    */
   headers = 0;
   /** Payload bytes of every segment except the last. */
   unit = 0;
-  /** Start of the checksummed range: the upper header. */
+  /** Offset of the range that the checksum covers, which begins with the TCP or UDP header. */
   upper = 0;
   /** Offset of the checksum field. */
   field = 0;
-  /** The pseudo header's sum without the upper length (SPLIT_TCP and SPLIT_UDP). */
+  /** The pseudo header's sum without the length (SPLIT_TCP and SPLIT_UDP). */
   pseudo = 0;
 
   /**
-   * Plans a range of a vnet header and a packet as read from a TUN (packet/batch.ts).
+   * Plans the split of a vnet header and packet that were read from a TUN (packet/batch.ts).
    * @returns the number of segments; 0 if the packet is malformed
    */
   read(slab: Uint8Array, offset: number, length: number): number {
@@ -104,7 +104,7 @@ export class SplitPlan {
     return this.count;
   }
 
-  /** Returns the bytes of a segment with its headers, unpadded. */
+  /** Returns the size of a segment with its headers, without padding. */
   segmentLength(index: number): number {
     if (this.action < SPLIT_TCP) return this.length;
     const left = this.length - this.headers - index * this.unit;
@@ -112,16 +112,16 @@ export class SplitPlan {
   }
 
   /**
-   * Returns the bytes of the largest message: that of the first segment, since only the last may be
-   * shorter.
+   * Returns the size of the largest message: that of the first segment, because only the last one
+   * may be shorter.
    */
   messageSize(mtu: number): number {
     return this.count === 0 ? 0 : TRANSPORT_OVERHEAD + paddedLength(this.segmentLength(0), mtu);
   }
 
   /**
-   * Returns the total bytes of all segments as transport messages, padded for an interface with
-   * that MTU.
+   * Returns the total size of all segments as transport messages. `mtu` of the interface determines
+   * the padding.
    */
   sealedSize(mtu: number): number {
     if (this.count === 0) return 0;
@@ -158,8 +158,8 @@ export class SplitPlan {
     if (slab[offset + VNET_FLAGS]! & VNET_F_NEEDS_CSUM) {
       if (readU16le(slab, offset + VNET_CSUM_START) !== upper) return;
       if (readU16le(slab, offset + VNET_CSUM_OFFSET) !== checksumOffset) return;
-      // the field holds the pseudo header's sum with the unsplit length; subtract it in ones'
-      // complement
+      // the field holds the pseudo header's sum with the length of the unsplit packet: subtract
+      // that length in ones' complement
       this.pseudo = readU16be(slab, at + field) + (0xffff - (this.length - upper));
     } else {
       if (found & UPPER_ROUTED) return;
@@ -179,14 +179,14 @@ export class SplitPlan {
   }
 }
 
-/** Returns the number of segments only (see SplitPlan.read). */
+/** Returns only the number of segments (see SplitPlan.read). */
 export function segmentCount(slab: Uint8Array, offset: number, length: number): number {
   return scratch.read(slab, offset, length);
 }
 
 /**
- * Returns the bytes of the TCP header with options, or of the UDP header; 0 if it is truncated or
- * malformed.
+ * Returns the size of the TCP header with options, or of the UDP header; 0 if the header is
+ * truncated or malformed.
  */
 function upperHeaderSize(slab: Uint8Array, at: number, available: number, action: number): number {
   if (action === SPLIT_UDP) return available >= UDP_HEADER_SIZE ? UDP_HEADER_SIZE : 0;

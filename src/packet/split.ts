@@ -1,8 +1,8 @@
 /**
  * Splits a super-packet into its segments (the kernel's inet_gso_segment, tcp_gso_segment and
- * __udp_gso_segment), one at a time, each written where the caller chooses. The plan (segments.ts)
- * has already verified that everything lies within the packet. A differential fuzz compares this
- * with native/offload.c.
+ * __udp_gso_segment). Each call writes one segment to the place that the caller chooses. The plan
+ * (segments.ts) has already verified that everything lies within the packet. A differential fuzz
+ * test compares this file with native/offload.c.
  */
 import { readU16be, readU32be, writeU16be, writeU32be } from './byte-order.ts';
 import { addRange, checksum } from './checksum.ts';
@@ -22,10 +22,10 @@ const TCP_PSH = 0x08;
 const TCP_CWR = 0x80;
 
 /**
- * Writes one segment, headers and payload, without padding.
- * @param slab the slab that the plan was read from, unchanged since; must not overlap the output
+ * Writes one segment with headers and payload, without padding.
+ * @param slab the slab from which the plan was read, unchanged since; must not overlap the output
  * @param index 0 .. plan.count - 1
- * @returns the bytes written, plan.segmentLength(index)
+ * @returns the bytes written: plan.segmentLength(index)
  */
 export function writeSegment(slab: Uint8Array, plan: SplitPlan, index: number, out: Uint8Array, outAt: number): number {
   const length = plan.segmentLength(index);

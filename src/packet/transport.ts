@@ -1,7 +1,7 @@
 /**
  * Transport data (whitepaper section 5.4.6; kernel messages.h, message_data): a header of 16 bytes
- * and the sealed packet, padded with zeros to a multiple of 16. A keepalive holds no packet: 32
- * bytes.
+ * and the sealed packet, which is padded with zeros to a multiple of 16. A keepalive contains no
+ * packet and has 32 bytes.
  */
 import { writeU32le } from './byte-order.ts';
 import { MESSAGE_TRANSPORT } from './message-type.ts';
@@ -25,9 +25,9 @@ export const TRANSPORT_RECEIVER = 4;
 export const TRANSPORT_COUNTER = 8;
 
 /**
- * Returns the padded length of a packet: a multiple of 16, but never past the MTU. For a packet
- * longer than the MTU (a route may allow one), the length modulo the MTU determines the padding, as
- * in the kernel's calculate_skb_padding (send.c).
+ * Returns the padded length of a packet: a multiple of 16, but at most the MTU. A packet can be
+ * longer than the MTU (if a route allows it); then the length modulo the MTU determines the
+ * padding, as in the kernel's calculate_skb_padding (send.c).
  * @param mtu the interface's MTU; 0 means unknown and pads to 16
  */
 export function paddedLength(length: number, mtu: number): number {
@@ -38,19 +38,17 @@ export function paddedLength(length: number, mtu: number): number {
   return length + Math.min(padded, mtu) - unit;
 }
 
-/** Returns the bytes of the largest UDP payload to an endpoint of that family, 4 or 6. */
+/** Returns the size in bytes of the largest UDP payload for an address family (4 or 6). */
 export function largestDatagram(family: number): number {
   return family === 6 ? LARGEST_DATAGRAM_IPV6 : LARGEST_DATAGRAM_IPV4;
 }
 
-/**
- * Returns the bytes of the largest packet whose message fits into such a datagram with any padding.
- */
+/** Returns the largest packet size whose padded message still fits into largestDatagram(family). */
 export function largestPacket(family: number): number {
   return (largestDatagram(family) - TRANSPORT_OVERHEAD) & -TRANSPORT_PADDING;
 }
 
-/** Writes the 16-byte header before the sealed packet. The numbers may be i32 or u32. */
+/** Writes the 16-byte header of a message. The numbers may be i32 or u32. */
 export function writeTransportHeader(
   slab: Uint8Array,
   at: number,

@@ -1,7 +1,7 @@
 /**
- * Locates the UDP datagram inside an IP packet and identifies its fragments, for the guard against
- * routing loops (protocol/loop-guard.ts). In the datagrams that the host sends for us, the only
- * possible IPv6 extension header is a fragment header.
+ * Finds the UDP datagram inside an IP packet and identifies its fragments, for the guard against
+ * routing loops (protocol/loop-guard.ts). The guard examines datagrams that the host sends for us,
+ * in which the only possible IPv6 extension header is a fragment header.
  */
 import { readU16be, readU32be } from './byte-order.ts';
 import { PROTOCOL_UDP } from './checksum.ts';
@@ -30,10 +30,10 @@ export const FRAGMENT_NAME_SIZE = 5 + ADDRESSES_6;
 
 /**
  * Finds the UDP payload of an IP packet.
- * @param at the offset of the IP header, which is complete
+ * @param at the offset of a complete IP header
  * @param length bytes of the packet
  * @returns the offset of the UDP payload, which may be the packet's end; -1 if there is no UDP
- *   header, as in every fragment except the first
+ * header, as in every fragment except the first
  */
 export function udpPayload(slab: Uint8Array, at: number, length: number): number {
   let udp: number;
@@ -72,8 +72,8 @@ export function fragmentKind(slab: Uint8Array, at: number, length: number): 0 | 
 }
 
 /**
- * Writes the fields that all fragments of a packet share, FRAGMENT_NAME_SIZE bytes, to the start of
- * `name`. The packet must be a fragment.
+ * Writes the fields that all fragments of a packet share to the start of `name`: FRAGMENT_NAME_SIZE
+ * bytes. The packet must be a fragment.
  */
 export function writeFragmentName(slab: Uint8Array, at: number, name: Uint8Array): void {
   const four = slab[at]! >> 4 === 4;

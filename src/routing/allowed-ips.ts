@@ -1,12 +1,11 @@
 /**
  * Allowed IPs: the table of cryptokey routing (whitepaper section 2). A path-compressed binary trie
- * over both address families, in typed arrays, that answers "which peer owns the longest prefix
- * over this address". A prefix has one owner in the whole device: inserting it for another peer
- * moves it. Peers are small integers.
+ * in typed arrays, for both address families. It answers the question "which peer owns the longest
+ * prefix that covers this address?". Each prefix has one owner in the whole device: inserting it
+ * for another peer moves it. Peers are small integers.
  *
- * Every node holds its full prefix; a node without an owner only joins two branches. Each peer's
- * prefixes also form a linked list in the order of insertion, the order in which `wg show` lists
- * them.
+ * Every node holds its full prefix. A node without an owner only joins two branches. The prefixes
+ * of each peer also form a linked list in the order of insertion, which is the order of `wg show`.
  */
 import type { Prefix } from '../base/prefix.ts';
 
@@ -22,7 +21,7 @@ export class AllowedIps {
   #parent = new Int32Array(64);
   /** Address family of the node: 4 or 6. */
   #family = new Uint8Array(64);
-  /** The owner's list. */
+  /** The next node in the owner's list. */
   #next = new Int32Array(64);
   #previous = new Int32Array(64);
   readonly #first = new Map<number, number>();
@@ -34,12 +33,12 @@ export class AllowedIps {
   #size = 0;
   readonly #scratch = new Uint32Array(4);
 
-  /** Number of prefixes. */
+  /** Returns the number of prefixes. */
   get size(): number {
     return this.#size;
   }
 
-  /** Number of trie nodes, including joining ones; for tests. */
+  /** Returns the number of trie nodes, including nodes that only join branches; for tests. */
   get nodesInUse(): number {
     let free = 0;
     for (let node = this.#free; node !== NONE; node = this.#next[node]!) free++;
@@ -47,8 +46,8 @@ export class AllowedIps {
   }
 
   /**
-   * Returns the owner of the longest prefix over the address of 4 or 16 bytes at an offset of a
-   * slab, or -1.
+   * Returns the owner of the longest prefix that covers an address, or -1. The address has 4 or 16
+   * bytes and begins at an offset of a slab.
    */
   lookup(slab: Uint8Array, at: number, bytes: number): number {
     const w0 = ((slab[at]! << 24) | (slab[at + 1]! << 16) | (slab[at + 2]! << 8) | slab[at + 3]!) >>> 0;
@@ -63,8 +62,7 @@ export class AllowedIps {
   }
 
   /**
-   * Assigns the prefix to the peer, taking it from its previous owner. Appends it to the peer's
-   * list.
+   * Assigns the prefix to the peer and appends it to the peer's list. The previous owner loses it.
    */
   insert(prefix: Prefix, peer: number): void {
     const key = this.#key(prefix);
@@ -96,7 +94,7 @@ export class AllowedIps {
     this.#own(leaf, peer);
   }
 
-  /** Removes the prefix if this peer owns it. @returns true if it did */
+  /** Removes the prefix if this peer owns it. @returns true if the prefix was removed */
   remove(prefix: Prefix, peer: number): boolean {
     const key = this.#key(prefix);
     let node = prefix.address.length === 4 ? this.#root4 : this.#root6;
@@ -178,7 +176,8 @@ export class AllowedIps {
   }
 
   /**
-   * Attaches a child to its parent, on the side that its bits select; parent NONE means the root.
+   * Attaches a child to its parent, on the side that its bits select. The parent NONE means the
+   * root.
    */
   #attach(parent: number, child: number, family: number): void {
     this.#parent[child] = parent;
@@ -190,7 +189,7 @@ export class AllowedIps {
     else this.#left[parent] = child;
   }
 
-  /** Removes nodes that neither own a prefix nor join branches, from here upward. */
+  /** Removes nodes that neither own a prefix nor join branches, beginning here and going upward. */
   #prune(node: number): void {
     while (node !== NONE && this.#owner[node] === NONE) {
       const left = this.#left[node]!;

@@ -1,7 +1,7 @@
 /**
  * Receiver indices: the 32 random bits with which a message identifies its session or handshake
- * (whitepaper section 5.4.2). Random, so that an observer cannot link the sessions of a peer; never
- * assigned twice at a time.
+ * (whitepaper section 5.4.2). They are random so that an observer cannot link the sessions of a
+ * peer. No two entries have the same index at the same time.
  */
 
 export class IndexTable<T> {
@@ -21,7 +21,7 @@ export class IndexTable<T> {
     return index;
   }
 
-  /** Assigns a new index to an entry that is created with it. */
+  /** Assigns a new index to an entry that `make` creates with this index. */
   insertWith<E extends T>(make: (index: number) => E): E {
     const index = this.#unused();
     const entry = make(index);
@@ -34,7 +34,7 @@ export class IndexTable<T> {
     return this.#entries.get(index);
   }
 
-  /** Replaces the entry of an index in use: a handshake becomes its session. */
+  /** Replaces the entry of an index that is in use, when a handshake becomes a session. */
   replace(index: number, entry: T): void {
     this.#entries.set(index, entry);
   }

@@ -1,9 +1,9 @@
 /**
- * Requests a garbage collection after a key of node:crypto is dropped. Keys inside node:crypto's
- * objects are overwritten only when V8's collector frees the objects, which may take hours in an
- * idle program. The addon erases its keys at once and needs no collection.
+ * Requests a garbage collection after a key of node:crypto is dropped. OpenSSL overwrites such a
+ * key only when V8's collector frees the object that holds it, which may take hours in an idle
+ * program. The addon erases its keys at once and needs no collection.
  */
-/** Requests within this many milliseconds share one collection, which takes about 10 ms. */
+/** Requests within this time share one collection, which takes about 10 ms. */
 const TOGETHER_MS = 10_000;
 
 let isPlanned = false;
@@ -19,10 +19,12 @@ export function collectSoon(): void {
 
 let known: (() => void) | undefined;
 
-/** Returns V8's gc function, which Node exposes to new contexts once the flag is set. */
+/**
+ * Returns V8's gc function, which Node exposes in contexts that are created after the flag is set.
+ */
 function collector(): () => void {
   if (!known) {
-    // loaded late: short commands never get here
+    // loaded late, because short commands never get here
     const { setFlagsFromString } = process.getBuiltinModule('node:v8');
     const { runInNewContext } = process.getBuiltinModule('node:vm');
     setFlagsFromString('--expose-gc');

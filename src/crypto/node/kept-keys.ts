@@ -1,6 +1,6 @@
 /**
  * Caches what a library prepares from a private key, for the lifetime of the caller's array.
- * Preparing a key costs as much as using it, and every handshake uses the same arrays two or three
+ * Preparing a key costs as much as using it, and every handshake uses the same keys two or three
  * times. forget() erases the prepared key and the caller's array.
  */
 
@@ -8,7 +8,7 @@ import { copySecret, sameBytes } from '../../base/bytes.ts';
 
 interface Kept<T> {
   /**
-   * The content of the array when the key was prepared; the array may have been overwritten since.
+   * Copy of the array from when the key was prepared. The array may have been overwritten since.
    */
   readonly bytes: Uint8Array;
   readonly made: T;
@@ -18,12 +18,12 @@ export class KeptKeys<T> {
   readonly #make: (privateKey: Uint8Array) => T;
   readonly #erase: (made: T) => void;
   /**
-   * Keyed by the array itself: nothing here outlives the caller's copy of the secret, and the cache
-   * needs no size limit.
+   * The array itself is the map's key. So nothing here outlives the caller's copy of the secret,
+   * and the cache needs no size limit.
    */
   readonly #kept = new WeakMap<Uint8Array, Kept<T>>();
 
-  /** @param erase overwrites a prepared key, if possible */
+  /** @param erase overwrites a prepared key if possible */
   constructor(make: (privateKey: Uint8Array) => T, erase: (made: T) => void = () => {}) {
     this.#make = make;
     this.#erase = erase;

@@ -1,6 +1,6 @@
 /**
- * The AEADs of handshakes and cookies through the addon (native/aead-single.c): one call into
- * native code each, without a cipher object.
+ * Seals and opens handshake messages and cookies through the addon (native/aead-single.c). Each
+ * operation is one native call and creates no cipher object.
  */
 
 import type { CryptoProvider } from '../provider.ts';
@@ -16,15 +16,15 @@ interface AeadHandle {
 export interface AeadBinding {
   aeadState?(): AeadHandle | undefined;
   aeadSeal(state: AeadHandle, scratch: Uint8Array, aadLength: number, length: number): void;
-  /** 1 if the tag was right. */
+  /** Returns 1 if the tag was right. */
   aeadOpen(state: AeadHandle, scratch: Uint8Array, aadLength: number, length: number): number;
 }
 
-/** More than any part of a handshake needs. Longer input goes to opensslCrypto. */
+/** Size of the scratch memory: more than a handshake needs. Longer input goes to opensslCrypto. */
 const ROOM = 1024;
 const AAD = KEY_SIZE + NONCE_SIZE;
 
-/** @returns undefined if the addon does not support it */
+/** Creates the functions. @returns undefined if the addon has no AEAD functions */
 export function createNativeAead(
   binding: AeadBinding,
 ): Pick<CryptoProvider, 'seal' | 'open' | 'xseal' | 'xopen'> | undefined {
@@ -32,7 +32,7 @@ export function createNativeAead(
   if (!state) return undefined;
   const scratch = new Uint8Array(ROOM);
 
-  /** @returns the offset of the text */
+  /** Copies the arguments to the scratch memory. @returns the offset of the text */
   const put = (key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, text: Uint8Array): number => {
     scratch.set(key);
     scratch.set(nonce, KEY_SIZE);

@@ -1,6 +1,6 @@
 /**
- * BLAKE2s, its HMAC and the key derivation through the addon (native/blake2s.c): one call into
- * native code each, and no object except the result.
+ * Computes BLAKE2s, its HMAC and the key derivation through the addon (native/blake2s.c). Each
+ * operation is one native call and creates no object except the result.
  */
 import { copySecret } from '../../base/bytes.ts';
 import type { CryptoProvider } from '../provider.ts';
@@ -21,12 +21,12 @@ export interface Blake2sBinding {
   blake2sKdf(blake2s: Blake2sHandle, scratch: Uint8Array, length: number, keys: number): void;
 }
 
-/** More than any part of a handshake needs. Longer input goes to opensslCrypto. */
+/** Size of the scratch memory: more than a handshake needs. Longer input goes to opensslCrypto. */
 const ROOM = 1024;
 const HASH_SIZE = 32;
 const MAC_SIZE = 16;
 
-/** @returns undefined if the addon does not support it */
+/** Creates the functions. @returns undefined if the addon has no BLAKE2s functions */
 export function createNativeBlake2s(
   binding: Blake2sBinding,
 ): Pick<CryptoProvider, 'hash' | 'mac' | 'hmac' | 'kdf'> | undefined {

@@ -1,6 +1,6 @@
 /**
- * X25519 through the addon (native/x25519.c): takes keys as plain bytes, and computes many at once
- * on several cores.
+ * Computes X25519 through the addon (native/x25519.c). Takes keys as plain bytes. A call with many
+ * keys uses several cores.
  */
 import { copySecret } from '../../base/bytes.ts';
 import { expectJobs } from '../dh-many.ts';
@@ -25,7 +25,7 @@ export interface X25519Binding {
 /** Keys per call into native code. */
 const ROOM = 256;
 
-/** @returns undefined if the addon does not support it */
+/** Creates the functions. @returns undefined if the addon has no X25519 functions */
 export function createNativeX25519(
   binding: X25519Binding,
 ): Pick<CryptoProvider, 'dh' | 'publicKey' | 'forget' | 'dhMany' | 'dhEphemeral'> | undefined {

@@ -1,7 +1,7 @@
 /**
- * The provider `native`: the addon calls the OpenSSL inside Node directly for the primitives of
- * handshakes. node:crypto's objects cost more than most of the computations. The addon's batched
- * AEAD for packets is io/native-cipher.ts.
+ * The provider `native`: for the primitives of handshakes, the addon calls the OpenSSL inside Node
+ * directly. This avoids node:crypto's objects, which cost more than most of the computations. The
+ * addon's batched AEAD for packets is io/native-cipher.ts.
  */
 
 import type { CryptoProvider } from '../provider.ts';
@@ -13,7 +13,9 @@ import { opensslCrypto } from './openssl.ts';
 
 export type CryptoBinding = AeadBinding & Blake2sBinding & X25519Binding;
 
-/** @returns undefined if the addon lacks a primitive or fails the self-test */
+/**
+ * Creates the provider. @returns undefined if the addon lacks a primitive or fails the self-test
+ */
 export function createNativeCrypto(binding: CryptoBinding): CryptoProvider | undefined {
   const aead = createNativeAead(binding);
   const blake2s = createNativeBlake2s(binding);

@@ -1,15 +1,15 @@
 /**
- * The packet AEAD of node:crypto, for machines without the addon: one call into native code and
- * some garbage per packet, about 4 us to seal 1420 bytes and 10 us to open them. The KeyObject's
- * copy of the key cannot be overwritten from here, only released (collect.ts).
+ * Wraps node:crypto's ChaCha20-Poly1305 for machines without the addon. Each packet costs one
+ * native call and some garbage. The KeyObject's copy of the key cannot be overwritten from here,
+ * only released (collect.ts).
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { AEAD_TAG_SIZE, type PacketAead, type PacketKey } from '../packet-aead.ts';
 import { collectSoon } from './collect.ts';
 
 /**
- * ChaCha20-Poly1305 for packets from node:crypto: about 4 us to seal a packet of 1420 bytes, and 10
- * us to open it.
+ * ChaCha20-Poly1305 for packets from node:crypto. A packet of 1420 bytes takes about 4 us to seal
+ * and 10 us to open.
  */
 export const opensslPacketAead: PacketAead = {
   name: 'node:crypto',

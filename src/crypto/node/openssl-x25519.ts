@@ -1,6 +1,6 @@
 /**
- * X25519 of node:crypto. Its keys are KeyObjects; public ones are made from JWKs, which takes a
- * tenth of the time of DER with OpenSSL 3.0.
+ * X25519 of node:crypto. Its keys are KeyObjects. Public keys are imported as JWK, which with
+ * OpenSSL 3.0 takes a tenth of the time of DER.
  */
 import type { KeyObject } from 'node:crypto';
 import { newSecret } from '../../base/bytes.ts';
@@ -10,7 +10,7 @@ import { KeptKeys } from './kept-keys.ts';
 /** The bytes before the 32-byte key in PKCS #8 (RFC 8410). */
 const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20);
 
-/** @returns undefined if the result is all zero */
+/** Computes X25519. @returns undefined if the result is all zero */
 export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   const ours = keys.get(privateKey);
   const theirs = crypto().createPublicKey({ key: { ...OKP, x: base64url(publicKey) }, format: 'jwk' });
@@ -18,10 +18,10 @@ export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Arra
   try {
     secret = crypto().diffieHellman({ privateKey: ours, publicKey: theirs });
   } catch {
-    // the keys are valid, so the cause of the error is an all-zero result
+    // the keys are valid, so only an all-zero result can cause the error
     return undefined;
   }
-  // node:crypto may be built on a library that does not check this
+  // node:crypto may use a library that does not check for the all-zero result
   let bits = 0;
   for (const byte of secret) bits |= byte;
   return bits === 0 ? undefined : new Uint8Array(secret.buffer, secret.byteOffset, secret.length);
@@ -37,15 +37,15 @@ export function x25519PublicKey(privateKey: Uint8Array): Uint8Array {
   return publicBytes(keys.get(privateKey));
 }
 
-/** Computes the public key of a private key that is not used again, without caching it. */
+/** Computes the public key of a private key that is used only once. The key is not cached. */
 export function x25519PublicKeyOnce(privateKey: Uint8Array): Uint8Array {
   collectSoon();
   return publicBytes(fromDer(privateKey));
 }
 
 /**
- * Loads node:crypto on first use: `wgts show` already knows the public keys, or the addon computes
- * them.
+ * Loads node:crypto on first use. Some programs never need it: `wgts show` only prints known public
+ * keys, and elsewhere the addon computes them.
  */
 function crypto(): typeof import('node:crypto') {
   return process.getBuiltinModule('node:crypto');

@@ -1,6 +1,6 @@
 /**
- * The primitives of the OpenSSL inside Node, through node:crypto. It lacks keyed BLAKE2s, which
- * noble provides, and XChaCha20-Poly1305, which combines noble's HChaCha20 with OpenSSL's
+ * The primitives of the OpenSSL inside Node, through node:crypto. Two are missing there. Keyed
+ * BLAKE2s comes from noble. XChaCha20-Poly1305 combines noble's HChaCha20 with OpenSSL's
  * ChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03 section 2.3).
  */
 
@@ -27,8 +27,8 @@ const AEAD = 'chacha20-poly1305';
 const AEAD_OPTIONS = { authTagLength: TAG_SIZE } as const;
 
 /**
- * WireGuard's primitives from the OpenSSL inside Node (node:crypto); keyed BLAKE2s and XChaCha20's
- * key derivation are noble's.
+ * WireGuard's primitives from the OpenSSL inside Node (node:crypto). Keyed BLAKE2s and the subkey
+ * of XChaCha20 come from noble.
  */
 export const opensslCrypto: CryptoProvider = {
   name: 'openssl',
@@ -121,9 +121,9 @@ export function extended({
 }
 
 /**
- * Calls `use` with the subkey and the 12-byte nonce derived from a key and a 24-byte nonce, then
- * erases the subkey. Both are in memory that is reused across calls: a flood of handshakes makes
- * one call per cookie.
+ * Derives the subkey and the 12-byte nonce from a key and a 24-byte nonce, calls `use` with them,
+ * and then erases the subkey. Their memory is reused, because a flood of handshakes makes one call
+ * per cookie.
  */
 export function withSubkey<T>(
   key: Uint8Array,
@@ -142,7 +142,7 @@ export function withSubkey<T>(
   }
 }
 
-/** Views bytes as words in the machine's byte order, which hchacha uses. */
+/** Views bytes as words in the machine's byte order, as hchacha expects. */
 function words(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(Uint8Array.from(bytes).buffer);
 }
