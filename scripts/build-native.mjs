@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// Ensures that there is an addon for this machine. If a prebuilt addon in native/prebuilt loads
-// here and matches the C sources, nothing is built. Otherwise it builds native/build/wireguard.node
+// Ensures that this machine has an addon. If a prebuilt addon in native/prebuilt loads here and
+// matches the C sources, nothing is built. Otherwise this script builds native/build/wireguard.node
 // with only the C compiler: no node-gyp, no download; the headers of Node-API are an npm package.
 // Without a compiler it prints a warning and succeeds, because everything that needs no TUN device
 // works without the addon.
 //
 // This file and addon/recipe.mjs use only syntax and imports that Node 12 knows: npm runs this file
-// with any Node, and node-version.mjs rejects the ones that are too old.
+// with any Node, and node-version.mjs rejects versions that are too old.
 //
 // Environment: CC (cc), CFLAGS (added), WGTS_REBUILD=1 (always build).
 import './node-version.mjs';
@@ -31,7 +31,7 @@ import {
 
 const BUILD = join(NATIVE, 'build');
 const TARGET = join(BUILD, 'wireguard.node');
-/** Stores the sourcesHash() of the sources that the addon beside it was built from. */
+/** Stores the sourcesHash() of the sources that the addon in the same folder was built from. */
 const BUILT_OF = join(BUILD, 'sources.sha256');
 const compiler = process.env.CC || 'cc';
 
@@ -45,7 +45,8 @@ async function main() {
   if (!always && existsSync(TARGET) && existsSync(BUILT_OF) && readFileSync(BUILT_OF, 'utf8').trim() === hash) return;
   const problem = prebuiltProblem(hash);
   if (!always && !problem) {
-    // It was built from other sources, and would be preferred to the prebuilt one.
+    // Delete the built addon: it comes from other sources, and would be loaded instead of a
+    // prebuilt one.
     fs.rmSync(BUILD, { recursive: true, force: true });
     return;
   }
@@ -77,7 +78,7 @@ Without it no TUN device can be opened. Install one (apt-get install gcc libc6-d
   }
 }
 
-/** Returns why no file of native/prebuilt works here, or undefined if one does. */
+/** Returns why no file of native/prebuilt works here, or undefined if one of them works. */
 function prebuiltProblem(hash) {
   let manifest;
   try {
@@ -85,7 +86,7 @@ function prebuiltProblem(hash) {
   } catch (error) {
     return `native/prebuilt cannot be read (${error.message})`;
   }
-  if (manifest.sources !== hash) return 'the C sources in native/ are not those that native/prebuilt was made of';
+  if (manifest.sources !== hash) return 'native/prebuilt was not built from the current C sources in native/';
   const mine = Object.keys(manifest.files).filter(name => name.startsWith(`linux-${process.arch}-`));
   const problems = [];
   for (const name of mine) {
@@ -100,15 +101,15 @@ function prebuiltProblem(hash) {
       problems.push(`native/prebuilt/${name} cannot be loaded (${error.message})`);
     }
   }
-  // The file for the other libc cannot load here, which is expected.
+  // The file for the other libc cannot load here, so prefer any other problem.
   return (
     problems.find(text => !/libc\.so/.test(text)) || problems[0] || `native/prebuilt has no addon for ${process.arch}`
   );
 }
 
 /**
- * Returns what to do about missing headers, or undefined if none are missing. The compiler would
- * report them once per file.
+ * Returns what to do about missing headers, or undefined if none are missing. Without this check
+ * the compiler would report them once per file.
  */
 async function lackingHeaders() {
   try {
@@ -126,7 +127,7 @@ async function build(units, folder) {
   const waiting = units.map(name => [
     compiler,
     ...COMPILE_FLAGS,
-    // line numbers for backtraces
+    // For backtraces with line numbers.
     '-g1',
     ...WARNINGS,
     ...extra,
@@ -144,7 +145,7 @@ async function build(units, folder) {
   const linked = join(folder, 'wireguard.node');
   const objects = units.map(name => join(folder, `${name}.o`));
   await run([compiler, ...LINK_FLAGS, ...extra, '-o', linked, ...objects, ...LIBRARIES]);
-  // Rename at the end, so that no process ever loads half a file.
+  // Rename at the end, so that no process ever loads an incomplete file.
   renameSync(linked, TARGET);
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Makes dist/program, which bin/wgts and bin/wireguard-ts run: the compiled program and the
 // packages that it uses, in few files that Node loads fast. The output is CommonJS, because Node's
-// loader of ES modules alone takes some 10 ms; it is split, so that each command loads only what it
-// needs; it keeps the names of the sources, so that stack traces are readable. The library,
-// dist/**/*.js, stays as it is.
+// loader of ES modules alone takes about 10 ms. It is split, so that each command loads only what
+// it needs, and keeps the names of the sources, so that stack traces are readable. The library,
+// dist/**/*.js, is not bundled.
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,18 +14,19 @@ const OUTPUT = join(ROOT, 'dist/program');
 const SOURCES = join(ROOT, 'src') + sep;
 const MODULES = join(ROOT, 'node_modules') + sep;
 const PROGRAMS = ['wgts', 'wireguard-ts'];
-/** Written last, so its time is that of the whole output. */
+/** Written last, so its modification time stands for the whole output. */
 const NOTICES = join(OUTPUT, 'THIRD-PARTY-LICENSES.txt');
 /**
- * Packages from which unused files may be dropped, although they do not declare it: the Kubernetes
+ * Packages whose unused files may be dropped, although they do not declare it: the Kubernetes
  * client contains 14 MB of generated API.
  */
 const PURE = /[\\/]node_modules[\\/]@kubernetes[\\/]client-node[\\/]/;
 
 /**
  * Files that are loaded together are bundled as one, because finding and reading a file takes 0.4
- * ms: first what every command loads, then what every command loads that looks at devices. A group
- * includes the imports of its files, except those in an earlier group.
+ * ms. The first group is what every command loads; the `devices` group is what every command that
+ * looks at devices loads. A group includes the imports of its files, except those in an earlier
+ * group.
  */
 const GROUPS = [
   { name: 'start', files: /^cli\/(signals|wgts-program|terminal)|^config\/errors|^io\/installation/ },
@@ -34,10 +35,10 @@ const GROUPS = [
 ];
 
 /**
- * Replaces the package node-fetch by Node's own fetch. The package is for Nodes without one; it
- * brings 0.4 MB of tables and loads `punycode`, about which newer Nodes warn. The Kubernetes
- * client's configuration only mentions it. Node's own takes long to load, so nothing touches it
- * before the first call.
+ * Replaces the package node-fetch by Node's own fetch. The package is made for Nodes without fetch;
+ * it brings 0.4 MB of tables and loads `punycode`, about which newer Nodes warn. The Kubernetes
+ * client's configuration only refers to it. Node's own fetch takes long to load, so nothing touches
+ * it before the first call.
  */
 const FETCH = '\0node-fetch';
 const OWN_FETCH = `export function Headers(init) { return new globalThis.Headers(init); }
@@ -46,8 +47,8 @@ export class FetchError extends Error {}
 export default (...request) => globalThis.fetch(...request);`;
 
 /**
- * Characters outside of ASCII. A single one makes V8 keep the whole file in twice the memory. They
- * occur only in strings and regular expressions.
+ * Characters outside of ASCII. A single one makes V8 use twice the memory for the whole file. They
+ * occur only in strings and regular expressions, so they can be escaped.
  */
 const NOT_ASCII = /[^\0-\x7f]/g;
 const escaped = unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
@@ -67,9 +68,9 @@ const bundle = await rolldown({
   ],
   treeshake: { moduleSideEffects: id => !PURE.test(id) },
   onLog(level, log, report) {
-    // An import that cannot be resolved would otherwise be found only when a command fails.
+    // Fail now: otherwise an import that cannot be resolved fails only when a command loads it.
     if (level === 'warn' && log.code === 'UNRESOLVED_IMPORT') throw new Error(log.message);
-    // A module of a group may be loaded before its command asks for it, which is intended.
+    // A module of a group may be loaded before its command asks for it; this is intended.
     if (log.code === 'INEFFECTIVE_DYNAMIC_IMPORT') return;
     if (level === 'warn' && !log.id?.startsWith(MODULES)) report(level, log);
   },
@@ -88,7 +89,7 @@ const { output } = await bundle.write({
       test: id => id.startsWith(SOURCES) && files.test(id.slice(SOURCES.length)),
     })),
   },
-  // A single executable has no loader of ES modules.
+  // A single executable does not have a loader of ES modules.
   dynamicImportInCjs: false,
   plugins: [{ name: 'ascii', renderChunk: code => code.replace(NOT_ASCII, escaped) }],
 });
@@ -105,7 +106,7 @@ function isUpToDate() {
   );
 }
 
-/** Returns the licences of the bundled packages, which require that their text is included. */
+/** Returns the licences of the bundled packages, which require their text to be included. */
 function notices(modules) {
   const folders = new Set(modules.filter(id => id.startsWith(MODULES)).map(packageFolder));
   const parts = [...folders].sort().map(folder => {

@@ -1,6 +1,6 @@
-// The archive format of Linux's initial file system ("newc",
-// Documentation/driver-api/early-userspace/buffer-format.rst): for each file a header of
-// hexadecimal fields, the name and the data, padded to four bytes.
+// Writes archives in the format of Linux's initial file system ("newc",
+// Documentation/driver-api/early-userspace/buffer-format.rst). Each file is a header of hexadecimal
+// fields, the name, and the data, padded to four bytes.
 
 /**
  * @param {readonly { name: string, mode: number, data?: string | Uint8Array }[]} files paths

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-// `npm run demo`: two hosts and a tunnel between them (demo/two-hosts.mjs). It runs in its own
-// namespaces, as root or without: it leaves nothing behind and changes nothing else on the machine.
+// `npm run demo`: two hosts and a tunnel between them (demo/two-hosts.mjs). The demo needs no root.
+// It runs in its own namespaces: it leaves nothing behind and changes nothing else on the machine.
 import './node-version.mjs';
 
-// Any early end is a failure.
+// An end before the status is set is a failure.
 process.exitCode = 1;
 import('./demo/supervise.mjs').then(({ supervise }) => supervise({ name: 'demo', scenario: 'two-hosts.mjs' }));

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// A Linux kernel with the real WireGuard module, for machines without one: QEMU (emulating, so it
-// needs no /dev/kvm) boots a Debian kernel in a few seconds on top of this machine's own file
-// system, which is read-only with a writable layer in memory.
+// Runs a Linux kernel with the real WireGuard module, for machines that lack the module. QEMU
+// emulates the machine, so it needs no /dev/kvm. It boots a Debian kernel in a few seconds on top
+// of this machine's own file system, which is read-only with a writable layer in memory.
 //
 // - `kernel-vm.mjs fetch` finds or downloads the kernel (apt-get download, unpacked and never
 //   installed) and prints its folder.
 // - `kernel-vm.mjs run PROGRAM ARG...` runs a program of this machine as root in the virtual
-//   machine. Its output and exit status are ours.
+//   machine, and passes on its output and exit status.
 //
 // Environment: KERNEL_VM_DIR (an unpacked linux-image package), KERNEL_VM_CPUS (2),
 // KERNEL_VM_MEMORY in MiB (1536), KERNEL_VM_TIMEOUT in seconds (600), KERNEL_VM_ACCEL (tcg),
@@ -65,13 +65,15 @@ if (command === 'fetch') console.log(await fetchKernel());
 else if (command === 'run' && argv.length > 0) process.exitCode = await boot(await fetchKernel(), argv);
 else fail('usage: kernel-vm.mjs fetch | run PROGRAM [ARGUMENT...]');
 
-/** Returns the folder of an unpacked kernel package, with boot/vmlinuz-* and lib/modules. */
+/**
+ * Returns the folder of an unpacked kernel package, which contains boot/vmlinuz-* and lib/modules.
+ */
 async function fetchKernel() {
   const given = process.env.KERNEL_VM_DIR;
   if (given !== undefined) return given;
   const folder = join(CACHE, 'kernel');
   if (existsSync(join(folder, 'complete'))) return folder;
-  // On a new machine two test files need it at the same time.
+  // On a new machine, two test files need the kernel at the same time.
   const unlock = await lock(CACHE);
   try {
     if (!existsSync(join(folder, 'complete'))) download(folder);
@@ -98,7 +100,7 @@ function download(folder) {
     rmSync(join(unpacked, 'usr/share'), { recursive: true, force: true });
     for (const version of readdirSync(join(unpacked, 'lib/modules'))) execFileSync('depmod', ['-b', unpacked, version]);
     writeFileSync(join(unpacked, 'complete'), `${name}\n`);
-    // Copy into the same file system first, so that the folder appears complete or not at all.
+    // Copy into the target's file system first, so that the folder appears complete or not at all.
     const copy = `${folder}.new`;
     for (const old of [copy, folder]) rmSync(old, { recursive: true, force: true });
     execFileSync('cp', ['-a', unpacked, copy]);
@@ -109,7 +111,8 @@ function download(folder) {
 }
 
 /**
- * Runs a command line in the machine. @returns its exit status, or 99 if the machine itself failed
+ * Boots the machine and runs a command line in it. @returns its exit status, or 99 if the machine
+ * itself failed
  */
 async function boot(kernel, commandLine) {
   const work = mkdtempSync(join(tmpdir(), 'kernel-vm-'));
@@ -164,7 +167,8 @@ async function boot(kernel, commandLine) {
 }
 
 /**
- * Returns the script that runs the program in the machine, with this working directory and PATH.
+ * Returns the script that runs the program in the machine, with this process's working directory
+ * and PATH.
  */
 function launcher(commandLine) {
   const quote = word => `'${word.replaceAll("'", "'\\''")}'`;
@@ -175,8 +179,8 @@ cd ${quote(process.cwd())} && exec ${commandLine.map(quote).join(' ')}
 }
 
 /**
- * Returns the initial file system: busybox, the modules in load order, and init. Cached,
- * compressed.
+ * Returns the compressed initial file system: busybox, the modules in load order, and init. The
+ * result is cached.
  */
 function baseImage(kernel) {
   const version = readdirSync(join(kernel, 'lib/modules'))[0];
@@ -207,7 +211,7 @@ function baseImage(kernel) {
     { name: 'modules/order', mode: 0o100644, data: `${order}\n` },
   ]);
   const packed = gzipSync(image, { level: 1 });
-  // Each following segment must start at a multiple of four.
+  // The next segment of the initial file system must start at a multiple of four.
   const padded = Buffer.concat([packed, Buffer.alloc(-packed.length & 3)]);
   mkdirSync(CACHE, { recursive: true });
   const part = mkdtempSync(`${kept}.`);
@@ -218,8 +222,8 @@ function baseImage(kernel) {
 }
 
 /**
- * Returns the paths of the wanted modules and their dependencies, each after its dependencies.
- * Built-in modules are not listed.
+ * Returns the paths of the wanted modules and their dependencies; each module follows its
+ * dependencies. Built-in modules are omitted.
  */
 function modulesInOrder(folder) {
   const needs = new Map();

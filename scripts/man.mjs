@@ -1,6 +1,6 @@
 /**
- * `npm run man`: writes the man pages, dist/man/*.8, from the texts of --help. Their date is that
- * of the commit, or SOURCE_DATE_EPOCH if set, so the same commit makes the same pages.
+ * `npm run man`: writes the man pages, dist/man/*.8, from the texts of --help. Their date is the
+ * commit's, or SOURCE_DATE_EPOCH if set, so the same commit makes the same pages.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// Every program of scripts/ runs this first, to check that this Node is new enough. Even Node 12
-// can parse this file. It would fail at the syntax of the other files before any of them runs, so
-// they are imported after this one.
+// Checks that this Node is new enough. Every program of scripts/ imports this file first, and
+// imports its other files afterwards: an old Node fails at their syntax before any of them runs.
+// Even Node 12 can parse this file.
 
 /** The minimum in `engines` of package.json. */
 const OLDEST = [20, 19];

@@ -2,11 +2,11 @@
 // `npm run package`: makes everything that belongs to a release, for x64 and arm64, in
 // dist/package. The same commit gives the same bytes.
 //
-// Usage: `package.mjs [--arch x64|arm64]... [--only executable|deb|rpm|oci]...`; by default both
-// architectures and all parts.
+// Usage: `package.mjs [--arch x64|arm64]... [--only executable|deb|rpm|oci]...`
+// Makes all parts for both architectures by default.
 //
-// Requires Node, Debian's dpkg-deb and apt, and rpmbuild (apt-get install rpm). Environment:
-// SOURCE_DATE_EPOCH (the commit's time by default).
+// Requires Node, Debian's dpkg-deb and apt, and rpmbuild (apt-get install rpm).
+// Environment: SOURCE_DATE_EPOCH (the commit's time by default).
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -79,7 +79,9 @@ async function main({ architectures, parts }) {
   console.log(`${OUT}: made in ${((performance.now() - began) / 1000).toFixed(0)} s`);
 }
 
-/** One part after the other: each keeps one core busy, and there are two architectures. */
+/**
+ * Makes one part after the other: each part keeps one core busy, and two architectures run at once.
+ */
 async function makeAll(architecture, parts, shared) {
   const executable = join(OUT, `wgts-${VERSION}-linux-${architecture.node}`);
   await run(process.execPath, ['scripts/package/executable.mjs', architecture.node, executable]);

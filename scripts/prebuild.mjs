@@ -35,14 +35,14 @@ const TARGETS = {
 const FLAGS = [
   ...COMPILE_FLAGS,
   ...LINK_FLAGS,
-  // No names and no build ID, which could differ.
+  // Omit names and the build ID, which could differ between machines.
   '-s',
   '-Wl,--build-id=none',
-  // The linker rejects a library with undefined symbols, but Node provides them.
+  // Allow undefined symbols, which the linker otherwise rejects: Node provides them.
   '-Wl,-z,undefs',
   '-Werror',
   ...WARNINGS,
-  // caused by NLMSG_OK in the compiler's own Linux headers
+  // NLMSG_OK in the compiler's own Linux headers causes this warning.
   '-Wno-sign-compare',
 ];
 
@@ -67,13 +67,13 @@ try {
 }
 
 /**
- * Returns whether npm runs this as a hook of `build`: it runs a script named `prebuild` before
- * `build` too. The two differ only in npm's process title, which is its command line. Building must
- * not need the cross compiler.
+ * Returns whether npm runs this script as a hook of `build`: before a script `build`, npm also runs
+ * one that is named `prebuild`. The two cases differ only in npm's process title, which is its
+ * command line. A build must not need the cross compiler.
  */
 function isHookOfBuild() {
   if (process.env.npm_lifecycle_event !== 'prebuild') return false;
-  // npm itself, or the shell that it started
+  // The parent is npm itself, or a shell that npm started.
   for (let pid = process.ppid, up = 0; pid > 1 && up < 3; up++) {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split(/[\0 ]+/);
     if (/(^|\/)npm(-cli\.js)?$/.test(words.find(word => !/(^|\/)node$/.test(word)) ?? ''))
@@ -108,10 +108,10 @@ function build(out) {
 function compile(compiler, rest) {
   const { PATH, HOME } = process.env;
   const { status, error } = spawnSync(compiler, ['cc', ...rest], {
-    // file names without a path
+    // File names without a path, so that the output does not depend on the folder.
     cwd: NATIVE,
     stdio: ['ignore', 2, 2],
-    // without CPATH and other variables that affect a compiler
+    // Without CPATH and other variables that affect a compiler.
     env: { PATH, HOME, ZIG_GLOBAL_CACHE_DIR: join(CACHE, 'zig'), ZIG_LOCAL_CACHE_DIR: join(work, 'zig') },
   });
   if (error || status !== 0) throw new Error(`zig cc ${rest.join(' ')} failed${error ? `: ${error.message}` : ''}`);

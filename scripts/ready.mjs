@@ -3,7 +3,7 @@
 // if nothing is.
 import './node-version.mjs';
 
-// Any early end is a failure.
+// An end before the status is set is a failure.
 process.exitCode = 1;
 main();
 

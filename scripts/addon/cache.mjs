@@ -1,4 +1,4 @@
-// The user's cache folder, where compilers and Nodes for other processors are installed once.
+// The user's cache folder, in which compilers, and Nodes for other processors, are installed once.
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +7,8 @@ export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'
 
 /**
  * Installs a folder into the cache, unless it exists. Concurrent calls are safe: each installs into
- * a separate folder, and the first one to finish renames it into place.
- * @param name the folder's name, including the version of its content
+ * a separate folder, and the first one to finish renames its folder into place.
+ * @param name the folder's name, which includes the version of its content
  * @param program path of the program inside the folder
  * @param install receives an empty folder to install into
  * @returns the path of the program
@@ -24,7 +24,7 @@ export function installedOnce(name, program, install) {
     try {
       renameSync(part, folder);
     } catch (failure) {
-      // another process was faster
+      // Another process was faster.
       if (!existsSync(path)) throw failure;
     }
     return path;

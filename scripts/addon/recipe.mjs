@@ -1,5 +1,5 @@
-// The recipe of the addon: its sources, flags and libraries, shared by build-native.mjs and
-// prebuild.mjs.
+// Defines how the addon is built: its sources, flags and libraries. build-native.mjs and
+// prebuild.mjs share this file.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 export const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
 export const PREBUILT = join(NATIVE, 'prebuilt');
-/** Describes what the files in native/prebuilt were compiled from. */
+/** Records the sources and the compiler that the files in native/prebuilt were compiled with. */
 const MANIFEST = join(PREBUILT, 'manifest.json');
 
 export const COMPILE_FLAGS = [
@@ -23,19 +23,19 @@ export const WARNINGS = ['-Wall', '-Wextra', '-Wshadow', '-Wno-cast-function-typ
 export const LINK_FLAGS = [
   '-shared',
   '-Wl,-z,relro,-z,now',
-  // The addon's threads outlive the last worker thread that has it loaded.
+  // Never unload: the addon's threads outlive the last worker thread that loaded it.
   '-Wl,-z,nodelete',
 ];
 export const LIBRARIES = ['-lpthread', '-ldl'];
 
-/** Names of the C files and headers, sorted. */
+/** Returns the names of the C files and headers, sorted. */
 export function sources() {
   return readdirSync(NATIVE)
     .filter(name => /\.[ch]$/.test(name))
     .sort();
 }
 
-/** Returns the SHA-256 of all of sources(), as hex. */
+/** Returns the SHA-256 of all files that sources() lists, as hex. */
 export function sourcesHash() {
   const hash = createHash('sha256');
   for (const name of sources()) {
@@ -49,7 +49,7 @@ export function fileHash(path) {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
-/** Returns the folder of node_api.h. */
+/** Returns the folder that contains node_api.h. */
 export function headers() {
   return createRequire(import.meta.url)('node-api-headers').include_dir;
 }
@@ -58,7 +58,7 @@ export function headersVersion() {
   return createRequire(import.meta.url)('node-api-headers/package.json').version;
 }
 
-/** Its type is in recipe.d.mts. */
+/** Returns the manifest; its type is in recipe.d.mts. */
 export function readManifest() {
   return JSON.parse(readFileSync(MANIFEST, 'utf8'));
 }

@@ -1,12 +1,12 @@
-// The cross compiler of native/prebuilt: one version of zig from PyPI, with its wheels pinned by
-// hash.
+// Installs the cross compiler of native/prebuilt: one version of zig from PyPI, whose wheels are
+// pinned by hash.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installedOnce } from './cache.mjs';
 
 const VERSION = '0.16.0';
-/** The hashes of the wheels for Linux, x86-64 and arm64. */
+/** The hashes of the wheels for Linux on x86-64 and on arm64. */
 const HASHES = [
   '9fcda73f62b851dd72a54b710ad40a209896db14cfb13649e62191243556342b',
   'e27d409812b11e0fb89ed0200cf2e55b6464d43f9461553104e4a4f9a94a1fd5',

@@ -1,6 +1,6 @@
-// The cable between the two hosts of the demo: a TUN device at each end and this program between
-// them, so that it sees every packet on the wire. Packets are forwarded unchanged, super-packets
-// with their offload header.
+// The cable between the two hosts of the demo. It has a TUN device at each end, and this program
+// between them sees every packet on the wire. It forwards packets unchanged; super-packets keep
+// their offload header.
 import { writeSync } from 'node:fs';
 import {
   makePacketBatch,
@@ -15,18 +15,16 @@ const UDP = 17;
 const NAMES = { 1: 'initiation', 2: 'response', 3: 'cookie reply', 4: 'transport' };
 
 /**
- * Connects two ends and counts what passes. `port`: the UDP port of WireGuard at both ends. `text`:
- * plaintext that must never be seen.
+ * Connects two ends and counts what passes.
+ * @param port the UDP port of WireGuard at both ends
+ * @param text plaintext that must never appear on the wire
  */
 export function joinCable(ends, port, text) {
   const seen = {
-    /**
-     * Messages by name. `other` counts datagrams that are not WireGuard messages, and all other
-     * packets.
-     */
+    /** Messages by name. `other` counts all packets that are not WireGuard messages. */
     messages: { initiation: 0, response: 0, 'cookie reply': 0, transport: 0, other: 0 },
     bytes: 0,
-    /** How often the text was seen. */
+    /** How often the text appeared on the wire. */
     text: 0,
     /** Milliseconds between the first initiation and the first response. */
     handshake: undefined,
@@ -64,7 +62,7 @@ export function joinCable(ends, port, text) {
         try {
           writeSync(to.fd, whole);
         } catch {
-          // That end is down; a cable drops the packet.
+          // The receiving TUN device is down: drop the packet, as a real cable would.
         }
       }
     });

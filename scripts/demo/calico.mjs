@@ -1,7 +1,8 @@
-// The scenario of `npm run demo:calico`: three nodes without a kernel module and their pods, each a
-// network namespace, and an agent on each node that reads the cluster from a folder of YAML. It
-// turns encryption on, kills an agent and exempts a node, and shows which pods talked to each
-// other, encrypted or in the clear, as the network between them saw it.
+// The scenario of `npm run demo:calico`: three nodes without the kernel module, and their pods.
+// Each node and pod is a network namespace. An agent on each node reads the cluster from a folder
+// of YAML files. The scenario turns encryption on, kills an agent and exempts a node. After each
+// step it shows which pods talked to each other, encrypted or in the clear, as the network between
+// the nodes saw it.
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nativeBinding } from '../../dist/io/native-binding.js';
@@ -118,8 +119,8 @@ function agentOptions(n) {
 }
 
 /**
- * Sends echoes from every pod to every other. @returns a sentence about unanswered ones, or an
- * empty string
+ * Sends echoes from every pod to every other. @returns a sentence about unanswered echoes, or an
+ * empty string if all were answered
  */
 async function talk(pods) {
   const answered = await echoes(pods, { count: ECHOES, intervalMs: 50, waitMs: 2000 });
@@ -135,7 +136,10 @@ function echoes(pods, options) {
   );
 }
 
-/** Waits until every pair is seen as expected, and in no other way, between two samples. */
+/**
+ * Waits until the network sees every pair as expected, and never otherwise, during one round of
+ * echoes.
+ */
 function untilSettled(what, wire, pods, expectEncrypted) {
   return until(what, async () => {
     wire.take();

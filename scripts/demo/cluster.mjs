@@ -1,5 +1,5 @@
-// The files of the Calico demo's cluster: its Nodes and Calico's objects, as `kubectl get ... -o
-// yaml` prints them.
+// Writes the files of the Calico demo's cluster: its Nodes and Calico's objects, as `kubectl get
+// ... -o yaml` prints them.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -50,7 +50,7 @@ spec:
   configure(folder, 'default', false);
 }
 
-/** Writes a FelixConfiguration: `default`, or `node.<name>`. */
+/** Writes the FelixConfiguration with this name: `default`, or `node.<name>`. */
 export function configure(folder, name, wireguardEnabled) {
   writeFileSync(
     join(folder, `felix-${name}.yaml`),

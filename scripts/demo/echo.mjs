@@ -1,5 +1,5 @@
-// Echo over UDP: like `ping`, which uses ICMP and would need a raw socket. The payload comes back
-// unchanged.
+// Sends and answers echoes over UDP. `ping` uses ICMP, which would need a raw socket. The payload
+// comes back unchanged.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
@@ -22,7 +22,7 @@ export async function echo({ address, count, text = 'echo', intervalMs, waitMs }
   const sent = [];
   const times = [];
   const all = Promise.withResolvers?.() ?? resolvers();
-  // Unreachable: the missing answer is all that counts.
+  // Ignore the error of an unreachable host: only the missing answer counts.
   socket.on('error', () => {});
   socket.on('message', bytes => {
     const number = bytes.readUInt32BE(0);

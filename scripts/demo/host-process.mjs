@@ -1,5 +1,5 @@
-// The inside of a demo's host: runs in the host's network namespace and executes the methods that
-// the inner process requests by message. Ends with that process.
+// Runs inside a host of the demo: in the host's network namespace, it executes the methods that the
+// inner process requests by message. It ends with that process.
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -59,15 +59,13 @@ async function prepare() {
   await network.links.change(await link('lo'), { up: true });
 }
 
-/**
- * Turns IPv6 off: router solicitations and the like would be seen on the cable beside the tunnel.
- */
+/** Turns IPv6 off. Otherwise its router solicitations and the like would appear on the cable. */
 function silenceIpv6() {
   for (const which of ['all', 'default'])
     try {
       writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, '1');
     } catch (error) {
-      // a kernel without IPv6
+      // The kernel lacks IPv6.
       if (error.code !== 'ENOENT') throw error;
     }
 }
@@ -80,7 +78,7 @@ async function address(device, prefix) {
   await network.links.change(to, { up: true });
 }
 
-/** Creates a veth pair whose other end is in the network namespace of a process. */
+/** Creates a veth pair; its other end is in the network namespace of another process. */
 async function createPair(device, peer, pid) {
   await network.links.create({ name: device, kind: 'veth', peer: { name: peer, namespace: { pid } } });
 }

@@ -1,5 +1,5 @@
-// A host of a demo as the inner process sees it: a Node process in its own network namespace, which
-// executes methods there on request.
+// Represents a host of a demo in the inner process. The host is a Node process in its own network
+// namespace, which executes methods on request.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Failure } from './failure.mjs';
@@ -7,9 +7,9 @@ import { Failure } from './failure.mjs';
 const PROGRAM = fileURLToPath(new URL('host-process.mjs', import.meta.url));
 const LAST = 2000;
 
-/** The hosts, and one promise that rejects when a host, or a program on one, ends too early. */
+/** Starts hosts, and reports in one promise when a host, or a program on one, ends too early. */
 export class Hosts {
-  /** Never resolves. @throws Failure */
+  /** Rejects with a Failure if a host or a program ends too early; never resolves. */
   trouble;
   #reject;
 
@@ -21,9 +21,9 @@ export class Hosts {
   }
 
   /**
-   * Starts a host. Resolves when it accepts requests.
-   * @param ownSockets whether the host has its own folder of control sockets, like a separate
-   * machine
+   * Starts a host. Resolves when the host accepts requests.
+   * @param ownSockets whether the host has its own folder of control sockets, as a separate machine
+   * would
    */
   async start(name, { ownSockets = false } = {}) {
     const host = new Host(name, ownSockets, failure => this.#reject(failure));

@@ -1,4 +1,4 @@
-// The inner process of a demo, inside its namespaces: mounts a separate /run for all files, runs
+// The inner process of a demo, inside its namespaces. It mounts a separate /run for all files, runs
 // the scenario, and ends as soon as the outer process is gone.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { Screen } from './screen.mjs';
 
 const ROOT = realpathSync(fileURLToPath(new URL('../..', import.meta.url)));
 const LIFELINE = 3;
-/** Existing folders whose content is not needed, where a mount is prepared before it is moved. */
+/** Existing folders whose content is not needed. A mount is prepared in one of them, then moved. */
 const STAGES = ['/mnt', '/media', '/srv', '/opt', '/home'];
 
 const lifeline = new Socket({ fd: LIFELINE, readable: true, writable: true });
@@ -44,14 +44,14 @@ try {
     : `${error.message}; run it again, and report it with this stack:\n${error.stack}`;
   process.stderr.write(`wireguard-ts demo: ${text}\n`);
 }
-// The streams are pipes, so the output is written when these calls return.
+// The streams are pipes, so their output has been written when these callbacks run.
 process.stdout.write('', () =>
   process.stderr.write('', () => lifeline.write(`done ${status}\n`, () => process.exit(status))),
 );
 
 /**
- * Mounts a /run in memory, so that control sockets, keys and logs vanish with the namespace. A
- * project or a Node inside the real /run stays visible.
+ * Mounts a /run in memory, so that control sockets, keys and logs vanish with the namespace. If the
+ * project or Node is inside the real /run, it stays visible.
  */
 async function mountRun() {
   const run = realpathSync('/run');

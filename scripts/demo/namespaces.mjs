@@ -1,6 +1,6 @@
-// The namespaces of a demo: processes, mounts, network, and users if not root. `unshare` creates
-// them and stays outside. The first process inside is a shell, which unlike Node dies of signals at
-// once and reaps orphans; when it ends, everything inside ends.
+// Creates the namespaces of a demo: processes, mounts, network, and users if not root. `unshare`
+// creates them and stays outside. The first process inside is a shell, which unlike Node ends at
+// once on a signal, and reaps orphans. When it ends, everything inside ends.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,9 +8,9 @@ import { Failure } from './failure.mjs';
 
 const INNER = fileURLToPath(new URL('inner.mjs', import.meta.url));
 /**
- * The old /proc works where a container's /proc cannot be mounted again. `mount -n` leaves no
- * /run/mount. Descriptor 4 is the demo's own standard error, which keeps it apart from the messages
- * of unshare and the shell about a killed process.
+ * The first process. In a container, mounting /proc may fail, and then the old /proc works. `mount
+ * -n` leaves no /run/mount. Descriptor 4 is the demo's own standard error: it separates the demo's
+ * messages from those of unshare and the shell about a killed process.
  */
 const FIRST = `trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
 mount -n -t proc proc /proc 2>/dev/null
@@ -40,7 +40,7 @@ export async function enterNamespaces({ scenario, signal }) {
 async function attempt(users, scenario, signal) {
   const args = [...users, '-m', '-n', '--pid', '--fork', '--kill-child', '--', 'sh', '-c', FIRST, 'demo'];
   const child = spawn('unshare', [...args, process.execPath, INNER, scenario], {
-    // A terminal's Ctrl-C must not reach it: this process ends it.
+    // Ctrl-C on a terminal must not reach the child: this process ends it.
     detached: true,
     env: innerEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
@@ -101,7 +101,10 @@ function innerEnvironment() {
   };
 }
 
-/** `unshare` defers SIGINT and SIGTERM until its child has ended. */
+/**
+ * Returns whether a signal is pending: `unshare` defers SIGINT and SIGTERM until its child has
+ * ended.
+ */
 function hasPendingSignal(pid) {
   try {
     const [, pending] = /^ShdPnd:\s*([0-9a-f]+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));

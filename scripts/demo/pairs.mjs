@@ -1,11 +1,11 @@
-// The pairs of pods in the Calico demo, and how the network between them saw their packets.
+// The pairs of pods in the Calico demo, and what the network between them saw of each pair.
 
 export const NODES = [1, 2, 3];
 export const PAIRS = NODES.flatMap(from => NODES.filter(to => to !== from).map(to => [from, to]));
 const CELL = 16;
 const HEAD = 12;
 
-/** Returns whether each pair was seen in the expected way, and in no other. */
+/** Returns whether each pair was seen in the expected way, and in no other way. */
 export function isAsExpected({ encrypted, clear }, expectEncrypted) {
   return PAIRS.every(([from, to]) => {
     const [sealed, open] = [encrypted[from - 1][to - 1], clear[from - 1][to - 1]];
@@ -13,7 +13,7 @@ export function isAsExpected({ encrypted, clear }, expectEncrypted) {
   });
 }
 
-/** Formats a matrix with senders at the left; on a narrow terminal one line per pair. */
+/** Formats a matrix with the senders on the left; on a narrow terminal, one line per pair. */
 export function table(seen, columns) {
   if (columns < HEAD + NODES.length * CELL)
     return PAIRS.map(([from, to]) => `  pod-${from} to pod-${to}: ${cell(seen, from, to)}`).join('\n');
@@ -27,8 +27,8 @@ export function table(seen, columns) {
 }
 
 /**
- * Shortens the output of `wgts verify` on a narrow terminal: drops columns that are the same in
- * each line.
+ * Shortens the output of `wgts verify` for a narrow terminal: drops columns that have the same
+ * value in each line.
  */
 export function fitLines(lines, columns) {
   if (lines.every(line => line.length <= columns)) return lines;

@@ -1,11 +1,11 @@
-// Watches the programs that started this one: npm and its shell. They cannot report their own
-// SIGKILL, so they are polled.
+// Watches the programs that started this one: npm and its shell. A program cannot report its own
+// SIGKILL, so this module polls them.
 import { readFileSync } from 'node:fs';
 
 const LOOK_MS = 200;
 const RUNNERS = /^(npm|npx|pnpm|yarn|bun|node)\b/;
 
-/** Calls `onGone` once a program that runs this one as its script (`npm run demo`) has ended. */
+/** Calls `onGone` once npm or its shell, if `npm run demo` started this program, has ended. */
 export function watchParents(onGone) {
   const parents = findParents();
   const timer = setInterval(() => {
@@ -19,7 +19,7 @@ export function watchParents(onGone) {
   return () => clearInterval(timer);
 }
 
-/** Returns the parents up to npm itself, nearest first; empty if started by hand. */
+/** Returns the parents up to npm itself, nearest first; empty if npm did not start this program. */
 function findParents() {
   if (process.env.npm_lifecycle_event === undefined) return [];
   const parents = [];
@@ -27,7 +27,7 @@ function findParents() {
     parents.push({ pid, started: startTime(pid) });
     if (RUNNERS.test(programName(pid))) return parents;
   }
-  // an unknown runner: only the shell
+  // The runner is unknown: watch only its shell.
   return parents.slice(0, 1);
 }
 
@@ -40,7 +40,7 @@ function programName(pid) {
 }
 
 /**
- * Returns a process's start time, which distinguishes it from a later one with the same pid;
+ * Returns a process's start time, which distinguishes it from a later process with the same pid;
  * undefined for a zombie.
  */
 function startTime(pid) {

@@ -1,5 +1,5 @@
-// Checks what a demo needs from the machine before anything starts. Each missing thing is reported
-// in a sentence that says what to do.
+// Checks what a demo needs from the machine before anything starts. For each missing thing, a
+// sentence says what to do.
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { Failure } from './failure.mjs';
 
@@ -14,7 +14,7 @@ const TUN_REMEDIES = {
   ENXIO: "the kernel's tun module is not loaded: modprobe tun",
 };
 
-/** @throws Failure */
+/** Checks the machine. @throws Failure */
 export async function checkMachine() {
   try {
     const fd = openSync(TUN, 'r+');

@@ -1,5 +1,5 @@
-// The programs on a host of a demo: wireguard-ts and the agent for Calico, each a child of the
-// host's process, in its namespaces.
+// Starts the programs on a host of a demo: wireguard-ts, and the agent for Calico. Each is a child
+// of the host's process and runs in its namespaces.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -14,7 +14,7 @@ let watched;
 
 /**
  * Starts `wireguard-ts -f INTERFACE`, waits until its control socket answers, and configures it.
- * @param lines of the UAPI
+ * @param lines the configuration in UAPI syntax
  */
 export async function startDevice(name, lines, onTrouble) {
   const daemon = start('wireguard-ts', ['-f', name]);
@@ -39,7 +39,7 @@ export function startAgent(options, onTrouble) {
   });
 }
 
-/** Kills the agent, like a crash. */
+/** Kills the agent, as a crash would. */
 export async function killAgent() {
   const { child, exited } = agent;
   agent = undefined;
@@ -48,7 +48,7 @@ export async function killAgent() {
 }
 
 /**
- * Calls `onTrouble` when the process of a tunnel ends, which closes the connections to its control
+ * Calls `onTrouble` when the process of a tunnel ends: its end closes the connection to its control
  * socket.
  */
 export async function watchDevice(name, onTrouble) {
@@ -62,13 +62,13 @@ export async function watchDevice(name, onTrouble) {
   socket.resume();
 }
 
-/** Stops watching, before the process is ended on purpose. */
+/** Stops watching the tunnel; call this before ending its process on purpose. */
 export function unwatchDevice() {
   watched?.destroy();
   watched = undefined;
 }
 
-/** Returns the output of `wgts verify`, whatever its exit status. */
+/** Returns the output of `wgts verify` and ignores its exit status. */
 export async function verify(options) {
   const { child, exited } = start('wgts', ['verify', ...options], 'pipe');
   let text = '';
@@ -88,7 +88,7 @@ function start(program, args, output = 'ignore') {
   });
   const exited = new Promise(resolve => {
     child.once('error', error => resolve(error.message));
-    // Not `close`: a tunnel that the agent started keeps standard error open.
+    // Not `close`: a tunnel that the agent started keeps the agent's standard error open.
     child.once('exit', (code, signal) => {
       const last = stderr.trim().split('\n').at(-1);
       resolve(`${signal ?? `status ${code}`}${last ? `: ${last}` : ''}`);

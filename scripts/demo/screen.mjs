@@ -1,4 +1,4 @@
-// The output of a demo: checks, each `ok` or `FAILED`, wrapped to the width of the terminal.
+// Prints the output of a demo, wrapped to the terminal's width. Each check is `ok` or `FAILED`.
 
 const MARK = 8;
 const LABEL = 14;
@@ -7,7 +7,7 @@ const RED = 31;
 const NARROWEST = 30;
 
 export class Screen {
-  /** The checks that failed. */
+  /** The texts of the checks that failed. */
   failed = [];
   #columns;
   #color;
@@ -49,7 +49,7 @@ export class Screen {
   }
 }
 
-/** Breaks between words where possible. */
+/** Splits text into lines, at spaces only. */
 function lines(text, width) {
   const found = [''];
   for (const word of text.split(' ')) {

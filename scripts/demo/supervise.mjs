@@ -1,8 +1,8 @@
 // The outer process of a demo: makes the clone ready, starts the demo in its own namespaces and
 // forwards its output. It ends everything when the demo is done or fails, on a signal, and when npm
-// or the reader of the output is gone. If this process is killed, the inner one reads the end of
-// its lifeline (descriptor 3) and ends, and with the first process of the PID namespace the kernel
-// ends all others.
+// or the reader of the output is gone. If this process is killed, the inner process notices that
+// its lifeline (descriptor 3) closes, and ends. The first process of the PID namespace then ends
+// too, and the kernel ends all others.
 import { completePath, makeReady } from '../ready/make-ready.mjs';
 import { Failure, Interrupted } from './failure.mjs';
 import { enterNamespaces } from './namespaces.mjs';
@@ -11,13 +11,13 @@ import { checkMachine } from './preflight.mjs';
 import { watchReader } from './reader.mjs';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-/** The status of a program that SIGPIPE ended. */
+/** The exit status that a shell reports for a program ended by SIGPIPE. */
 const PIPE_CLOSED = 141;
 
 /**
- * Runs a scenario and ends the process, with status 0 if all its checks succeed.
- * @param name for messages: demo, demo:calico
- * @param scenario a file beside this one, which exports run()
+ * Runs a scenario and ends the process, with status 0 if all checks of the scenario succeed.
+ * @param name the demo's name in messages: demo, demo:calico
+ * @param scenario a file in this folder that exports run()
  */
 export async function supervise({ name, scenario }) {
   const stop = new AbortController();
@@ -48,11 +48,11 @@ export async function supervise({ name, scenario }) {
   process.exit();
 }
 
-/** Dies of the signal, so that the parent process sees it. */
+/** Ends this process by the signal, so that the parent process sees the signal. */
 function endAs({ signal }, readerGone) {
   if (!signal) process.exit(readerGone ? PIPE_CLOSED : 1);
   for (const each of SIGNALS) process.removeAllListeners(each);
   process.kill(process.pid, signal);
-  // The first process of a PID namespace cannot kill itself with a signal.
+  // A process that is the first of a PID namespace cannot kill itself with a signal.
   process.exit(1);
 }

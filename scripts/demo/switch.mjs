@@ -1,6 +1,6 @@
-// The network between the nodes of the Calico demo: a TUN device at each node and this program
-// between them, so that it sees every packet on the wire and whether it is WireGuard or a pod's
-// plaintext. Packets are forwarded unchanged.
+// The network between the nodes of the Calico demo. It has a TUN device at each node, and this
+// program between them sees every packet on the wire, and whether the packet is WireGuard's or a
+// pod's plaintext. It forwards packets unchanged.
 import { writeSync } from 'node:fs';
 import {
   makePacketBatch,
@@ -15,9 +15,10 @@ const GSO_SIZE = 4;
 const UDP_HEADERS = 28;
 
 /**
- * Connects the ends and counts what passes. `nodeOf` returns the number of the node that has an
- * IPv4 address or whose pods have it, `isPod` whether an address belongs to a pod. `port`: the UDP
- * port of WireGuard at all ends.
+ * Connects the ends and counts what passes.
+ * @param nodeOf returns the number of the node that has this IPv4 address, or whose pod has it
+ * @param isPod returns whether an address belongs to a pod
+ * @param port the UDP port of WireGuard at all ends
  */
 export function joinSwitch(ends, { nodeOf, isPod, port }) {
   const count = () => ends.map(() => ends.map(() => 0));
@@ -45,13 +46,13 @@ export function joinSwitch(ends, { nodeOf, isPod, port }) {
         try {
           if (to) writeSync(to.fd, whole);
         } catch {
-          // That end is down; a switch drops the packet.
+          // The receiving TUN device is down: drop the packet, as a real switch would.
         }
       }
     });
   }
   return {
-    /** Returns what was seen since the last call. */
+    /** Returns what the switch has seen since the last call. */
     take() {
       const taken = { encrypted: seen.encrypted, clear: seen.clear };
       seen.encrypted = count();

@@ -1,5 +1,5 @@
-// The scenario of `npm run demo`: two hosts (network namespaces), a cable that sees everything, a
-// tunnel between them, an echo and a TCP transfer, and a report of what was on the wire.
+// The scenario of `npm run demo`: two hosts (network namespaces), a cable that counts all packets,
+// a tunnel between them, an echo and a TCP transfer, and a report of the packets on the cable.
 import { generateKeyPairSync } from 'node:crypto';
 import { nativeBinding } from '../../dist/io/native-binding.js';
 import { systemNetlink } from '../../dist/io/netlink.js';
@@ -11,7 +11,7 @@ import { Hosts } from './host.mjs';
 const PORT = 51820;
 const ECHOES = 20;
 const BYTES = 500e6;
-/** A limit for slow machines, which send less. */
+/** The time limit of the transfer; slow machines send less. */
 const SEND_MS = 3000;
 const TEXT = 'secret of alice!';
 

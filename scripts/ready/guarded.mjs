@@ -1,11 +1,12 @@
-// Runs a command that cannot outlive this process, nor can anything that it starts: a process group
-// with a guard in it, a shell that waits on a pipe from here. Even SIGKILL of this process closes
-// the pipe, and then the guard kills the group.
+// Runs a command so that neither it nor anything that it starts outlives this process. They are a
+// process group, and a guard in the group, a shell, reads from a pipe that this process holds open.
+// Even SIGKILL of this process closes the pipe, and then the guard kills the group.
 import { spawn } from 'node:child_process';
 
 /**
- * Descriptor 3 is the end of the pipe, and only the guard keeps it, so this process notices if the
- * guard dies first. The exit status is the command's.
+ * Starts the guard, then runs the command. Descriptor 3 is the guard's end of the pipe; no other
+ * process keeps it, so this process notices if the guard dies first. The exit status is the
+ * command's.
  */
 const GUARD = `(read -r _ <&3; kill -KILL 0) 3<&3 &
 exec 3<&-
@@ -22,7 +23,7 @@ export async function runGuarded(program, args, { cwd, signal }) {
   signal?.throwIfAborted();
   const child = spawn('sh', ['-c', GUARD, 'guard', program, ...args], {
     cwd,
-    // a separate process group
+    // Make a separate process group.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
@@ -37,7 +38,7 @@ export async function runGuarded(program, args, { cwd, signal }) {
     try {
       if (child.pid) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // The whole group has ended.
+      // All processes of the group have ended already.
     }
   };
   pipe
@@ -52,7 +53,7 @@ export async function runGuarded(program, args, { cwd, signal }) {
     });
     child.once('exit', (code, name) => resolve(code ?? name));
   });
-  // Ends the guard, and what the command left running.
+  // End the guard and everything that the command left running.
   end();
   signal?.removeEventListener('abort', end);
   signal?.throwIfAborted();

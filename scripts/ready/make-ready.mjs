@@ -1,5 +1,6 @@
-// Makes a clone ready to run: dependencies, the addon, the compiled TypeScript. Does only what is
-// missing. If several processes want it at the same time, one does the work and the others wait.
+// Makes a clone ready to run: installs dependencies, finds or builds the addon, compiles the
+// TypeScript. Does only what is missing. If several processes need this at the same time, one does
+// the work and the others wait.
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -10,12 +11,12 @@ import { runGuarded } from './guarded.mjs';
 import { withProgress } from './progress.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Without these options npm tries for minutes if the registry does not answer. */
+/** Limits the retries: by default npm tries for minutes if the registry does not answer. */
 const NPM = ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
 
 /**
- * Folders that a plain user's PATH may lack, and an empty environment always lacks. npm is beside
- * node.
+ * Folders that a plain user's PATH may lack, and that an empty environment always lacks. npm is in
+ * the same folder as node.
  */
 const SYSTEM_FOLDERS = [dirname(process.execPath), '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
@@ -28,7 +29,7 @@ export function completePath() {
 
 /**
  * Makes the clone ready.
- * @param signal aborts the work, after ending everything that it started
+ * @param signal aborts the work, after everything that it started has ended
  * @throws Failure; the reason of `signal`
  */
 export async function makeReady({ signal: ended } = {}) {
@@ -48,7 +49,7 @@ export async function makeReady({ signal: ended } = {}) {
   try {
     signal.throwIfAborted();
     if (!isInstalled()) {
-      // npm would try for more than a minute.
+      // Fail now: npm would keep trying for more than a minute.
       if (
         Object.values(networkInterfaces())
           .flat()
@@ -77,18 +78,21 @@ function checkSystem() {
 async function step(what, program, args, remedy, signal) {
   const { status, output } = await withProgress(what, () => runGuarded(program, args, { cwd: ROOT, signal }));
   const text = output.trim();
-  // Show warnings too, but not npm's statistics.
+  // Show npm's warnings, but not its statistics.
   if (text && (status !== 0 || program !== 'npm')) process.stderr.write(`${text.split('\n').slice(-12).join('\n')}\n`);
   if (status !== 0) throw new Failure(`${what} failed (${status}): ${remedy}`);
 }
 
-/** npm writes this file at the end of a complete installation. */
+/**
+ * Returns whether the dependencies are installed: npm writes this file at the end of an
+ * installation.
+ */
 function isInstalled() {
   const mark = join(ROOT, 'node_modules/.package-lock.json');
   return existsSync(mark) && modified(mark) >= modified(join(ROOT, 'package-lock.json'));
 }
 
-/** Returns whether the output is newer than the sources, as far as file times tell. */
+/** Returns whether the output is newer than the sources, judged by the files' times. */
 function isCompiled() {
   // This file is written last.
   const made = statSync(join(ROOT, 'dist/program/THIRD-PARTY-LICENSES.txt'), { throwIfNoEntry: false })?.mtimeMs;

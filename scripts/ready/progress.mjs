@@ -1,10 +1,10 @@
-// Progress on standard error for each step that takes long enough to be noticed: on a terminal with
-// running seconds, elsewhere one line when the step is done.
+// Shows progress on standard error for each step that takes long enough to be noticed: on a
+// terminal a running count of seconds, elsewhere one line when the step is done.
 
 const NOTICED_MS = 700;
 const TICK_MS = 1000;
 
-/** Runs a step and shows its name and duration. */
+/** Runs a step. Shows its name and duration. */
 export async function withProgress(what, run) {
   const isLive = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
   const began = performance.now();
