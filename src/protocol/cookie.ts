@@ -1,7 +1,8 @@
 /**
  * mac1, mac2 and cookies (whitepaper sections 5.4.4, 5.4.7, 5.3; kernel cookie.c). mac1 proves that
  * a message was made for our public key. mac2 proves that its sender can receive at its source
- * address: it is made with the cookie sent there. A cookie is bound to address and port.
+ * address: its key is the cookie that the receiver sent to that address. A cookie is bound to
+ * address and port.
  */
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT } from '../base/endpoint.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
@@ -21,8 +22,8 @@ const LABEL_COOKIE_BYTES = ascii(LABEL_COOKIE);
 const NO_MAC = new Uint8Array(MAC_SIZE);
 
 /**
- * The responder's half: verifies the macs of received messages and writes cookie replies. Bound to
- * our own public key.
+ * The responder's half: verifies the macs of received messages and writes cookie replies. It is
+ * bound to our own public key.
  */
 export class CookieChecker {
   readonly #crypto: CryptoProvider;
@@ -33,8 +34,8 @@ export class CookieChecker {
   readonly #secret = new Uint8Array(32);
   #secretBorn = Number.NEGATIVE_INFINITY;
   /**
-   * The last cookie with its address and port: first used to verify a message's mac2, then to
-   * answer the message.
+   * The address and port for which #lastCookie was computed. Verifying a message's mac2 and
+   * answering the message need the same cookie.
    */
   readonly #source = new Uint8Array(18);
   #sourceLength = 0;
@@ -128,7 +129,7 @@ export class CookieJar {
   readonly #lastMac1 = new Uint8Array(MAC_SIZE);
   #awaiting = false;
 
-  /** @param publicKey the peer's */
+  /** @param publicKey the peer's public key */
   constructor(crypto: CryptoProvider, publicKey: Uint8Array) {
     this.#crypto = crypto;
     this.#mac1Key = crypto.hash(LABEL_MAC1_BYTES, publicKey);
@@ -148,7 +149,7 @@ export class CookieJar {
 
   /**
    * Stores the cookie of a reply.
-   * @returns false if it does not open with the mac1 of our last message
+   * @returns false if the reply does not open with the mac1 of our last message
    */
   takeReply(reply: Uint8Array, now: number): boolean {
     if (!this.#awaiting) return false;

@@ -1,9 +1,9 @@
 /**
- * Reasons for which something was dropped, and a few other events, by name. Numbers only grow;
- * `wgts show --json` prints them. Network input never throws: it ends in one of these.
+ * Counts drops by their reason, and a few other events. Counters only grow; `wgts show --json`
+ * prints them. Network input never throws: what is invalid increments a counter.
  */
 export class Counters {
-  /** No known message type, or a wrong size for its type. */
+  /** A datagram of unknown type, or of the wrong size for its type. */
   malformedDatagram = 0;
   /** A transport message, response or cookie reply for an index that is not in use. */
   unknownReceiver = 0;
@@ -33,9 +33,9 @@ export class Counters {
   replayed = 0;
   /** A transport message under an expired key. */
   expiredKey = 0;
-  /** A message that held something other than an IP packet. */
+  /** A message whose plaintext is not an IP packet. */
   malformedPacket = 0;
-  /** A packet from a tunnel whose source address belongs to another peer or to none. */
+  /** A packet from a tunnel whose source address belongs to another peer or to no peer. */
   sourceNotAllowed = 0;
   /** A packet from the TUN that cannot be parsed or split. */
   malformedOutbound = 0;

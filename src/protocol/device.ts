@@ -28,15 +28,15 @@ export interface Identity {
 }
 
 /**
- * Receives keys in the form that Wireshark reads (wg.keylog_file). They are secrets: for debugging
- * alone.
+ * Receives keys in the form that Wireshark reads (wg.keylog_file). The keys are secret; log them
+ * for debugging only.
  */
 export type KeyLog = (
   label: 'LOCAL_STATIC_PRIVATE_KEY' | 'REMOTE_STATIC_PUBLIC_KEY' | 'LOCAL_EPHEMERAL_PRIVATE_KEY' | 'PRESHARED_KEY',
   key: Uint8Array,
 ) => void;
 
-/** What an {@link Engine} runs on. */
+/** The parts and settings that an {@link Engine} needs. */
 export interface DeviceOptions {
   /** Primitives for handshakes and cookies, such as `nobleCrypto`. */
   readonly crypto: CryptoProvider;
@@ -49,9 +49,9 @@ export interface DeviceOptions {
    * time of the last handshake only.
    */
   readonly wall: () => bigint;
-  /** Receives the keys of every handshake. Absent: nothing is logged. */
+  /** Receives the keys of every handshake. If absent, no keys are logged. */
   readonly keyLog?: KeyLog;
-  /** Bytes of the slab that datagrams are written to; 1 MiB where absent. */
+  /** Size in bytes of the slab to which datagrams are written; default: 1 MiB. */
   readonly outputBytes?: number;
 }
 

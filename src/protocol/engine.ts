@@ -20,10 +20,10 @@ const LARGEST_MTU = 65_535;
 /** Handshakes processed per timeout: about 3 ms of X25519. */
 const HANDSHAKES_PER_TURN = 32;
 /**
- * Up to this many handshakes are processed inline by the call that received them. More wait for the
- * next timeout, which is due at once. A socket delivers datagrams in small batches: if each batch
- * were processed before the next is read, a flood would never fill the queue and never count as
- * load.
+ * Up to this many handshakes are processed inline by the call that received them. Further ones wait
+ * for the next timeout, which is due at once. A socket delivers datagrams in small batches: if each
+ * batch were processed before the next is read, a flood would never fill the queue and never count
+ * as load.
  */
 const HANDSHAKES_AT_ONCE = 4;
 
@@ -32,13 +32,14 @@ const HANDSHAKES_AT_ONCE = 4;
  * 6) as one state machine.
  *
  * Inputs are {@link Engine.up}, {@link Engine.down}, {@link Engine.configure}, {@link
- * Engine.receive}, {@link Engine.send} and {@link Engine.timeout}. Each `now` is in milliseconds
- * since boot, counts suspend, and never goes back. After every input, drain in this order:
- * `transmits` to the network, `deliveries` and `locals` to the TUN, `events`; then call {@link
- * Engine.drained}. {@link Engine.nextDeadline} then says when to call `timeout` at the latest.
+ * Engine.receive}, {@link Engine.send} and {@link Engine.timeout}. Each `now` is the time since
+ * boot in milliseconds, including suspend, and never goes back. After every input, drain in this
+ * order: `transmits` to the network, `deliveries` and `locals` to the TUN, `events`; then call
+ * {@link Engine.drained}. {@link Engine.nextDeadline} then returns when to call `timeout` at the
+ * latest.
  *
- * The same inputs with the same random bytes give the same outputs. Nothing that the network sends
- * throws.
+ * The same inputs with the same random bytes give the same outputs. No input from the network makes
+ * the engine throw.
  */
 export class Engine {
   readonly #device: Device;
@@ -89,39 +90,41 @@ export class Engine {
   }
 
   /**
-   * MTU of the interface in bytes, which limits padding. A value that no interface can have counts
-   * as unknown: padding to 16 bytes.
+   * MTU of the interface in bytes, which limits padding. An impossible value counts as unknown; the
+   * engine then pads to 16 bytes.
    */
   set mtu(mtu: number) {
     this.#device.mtu = Number.isInteger(mtu) && mtu > 0 && mtu <= LARGEST_MTU ? mtu : 0;
   }
 
   /**
-   * Applies all of a configuration and leaves sessions alive, except that a new private key ends
-   * them. `listenPort` and `fwmark` are the caller's: the engine ignores them.
+   * Applies all of a configuration. Sessions stay alive, unless the private key changes. The engine
+   * ignores `listenPort` and `fwmark`, which the caller applies.
    */
   configure(config: DeviceConfig, now: number): void {
     configure(this.#device, config, now);
   }
 
   /**
-   * Returns everything except `listenPort` and `fwmark`. A copy, with secrets: overwrite them after
-   * use.
+   * Returns everything except `listenPort` and `fwmark`. The result is a copy that contains
+   * secrets; overwrite them after use.
    */
   status(): Omit<DeviceStatus, 'listenPort' | 'fwmark'> {
     return status(this.#device);
   }
 
-  /** Counters of drops and a few other events, by name. Live: read them, do not write. */
+  /**
+   * Counters of drops and a few other events, by name. The object is live: read it, do not write.
+   */
   get counters(): Readonly<Counters> {
     return this.#device.counters;
   }
 
   /**
-   * Takes datagrams from number `from` on. They are decrypted in place, and `deliveries` points
-   * into the same slab.
-   * @returns `batch.count` when all were taken; otherwise the number of the first that did not fit:
-   * drain, and call again from there
+   * Processes the datagrams of a batch from index `from` on. Decrypts them in place; `deliveries`
+   * points into the same slab.
+   * @returns `batch.count` if all were processed; otherwise the index of the first that did not
+   * fit. Then drain the output, and call again with that index.
    */
   receive(batch: DatagramBatch, from: number, now: number): number {
     if (!this.#device.running) {
@@ -134,8 +137,8 @@ export class Engine {
   }
 
   /**
-   * Takes packets from the TUN, from number `from` on.
-   * @returns as {@link Engine.receive}
+   * Processes the packets of a batch from the TUN, from index `from` on.
+   * @returns the same as {@link Engine.receive}
    */
   send(batch: PacketBatch, from: number, now: number): number {
     if (!this.#device.running) {
@@ -146,8 +149,8 @@ export class Engine {
   }
 
   /**
-   * Does everything that is due: handshakes that wait, retransmissions, keepalives, rekeying,
-   * erasing of keys.
+   * Does everything that is due: processes queued handshakes, retransmits, sends keepalives, rekeys
+   * and erases keys.
    */
   timeout(now: number): void {
     if (!this.#device.running) return;
@@ -164,29 +167,29 @@ export class Engine {
     return this.#handshakes.length > 0 ? 0 : this.#timers.next;
   }
 
-  /** Datagrams to send. The sender may write DATAGRAM_ERROR. */
+  /** Datagrams to send. The sender may write DATAGRAM_ERROR into their descriptors. */
   get transmits(): DatagramBatch {
     return this.#device.output.transmits;
   }
 
-  /** Packets out of tunnels, for the TUN. */
+  /** Decrypted packets, for the TUN. */
   get deliveries(): PacketBatch {
     return this.#device.output.deliveries;
   }
 
-  /** Packets that the engine wrote for the local host, for the TUN: ICMP errors. */
+  /** Packets that the engine wrote for the local host (ICMP errors), for the TUN. */
   get locals(): PacketBatch {
     return this.#device.output.locals;
   }
 
-  /** What happened since the last drained(), for a log. */
+  /** Events since the last drained(), for a log. */
   get events(): readonly EngineEvent[] {
     return this.#device.output.events;
   }
 
   /**
-   * Confirms that all output was taken, and clears it. Where the sender found that a local address
-   * no longer exists (it sets ENDPOINT_HAS_LOCAL to 0xff), the engine forgets that address of the
+   * Confirms that all output was taken, and clears it. The sender sets ENDPOINT_HAS_LOCAL to 0xff
+   * if a datagram's local address no longer exists; the engine then forgets that address of the
    * peer.
    */
   drained(): void {
@@ -198,16 +201,16 @@ export class Engine {
   }
 
   /**
-   * Forgets the local addresses of all peers, which may have changed, so that routing chooses
-   * again.
+   * Forgets the local addresses of all peers, so that routing chooses them again. Call it when
+   * addresses or routes have changed.
    */
   routesChanged(): void {
     for (const peer of this.#device.eachPeer()) peer.clearSource();
   }
 
   /**
-   * Forgets every key: the machine slept, or is a copy of another (kernel device.c,
-   * wg_pm_notification).
+   * Forgets the sessions of all peers. Call it after suspend, or in a virtual machine that is a
+   * copy of another (kernel device.c, wg_pm_notification).
    */
   forgetSessions(): void {
     for (const peer of this.#device.eachPeer()) this.#device.forgetSessions(peer);

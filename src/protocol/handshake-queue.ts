@@ -19,7 +19,9 @@ import { type QueuedInitiation, Responder } from './responder.ts';
 import { setEndpoint } from './roaming.ts';
 import type { Sender } from './sender.ts';
 
-/** Each needs two macs and at most a cookie reply: about 2 ms in total. */
+/**
+ * The most messages per turn. Each needs two macs and at most a cookie reply: about 2 ms in total.
+ */
 const MESSAGES_PER_TURN = 256;
 const ENTRY = INITIATION_SIZE + ENDPOINT_SIZE;
 /** Initiation and response have the sender index at the same offset. */
@@ -82,7 +84,7 @@ export class HandshakeQueue {
     let left = budget;
     for (let i = 0; i < MESSAGES_PER_TURN && left > 0 && this.#count > 0; i++) {
       if (!output.hasControlRoom(initiations.length + 1)) break;
-      // the queue still includes this message when load is determined, as in the kernel
+      // the message itself counts when load is determined, as in the kernel
       const underLoad = this.#underLoad(now);
       const slot = this.#head;
       this.#head = (this.#head + 1) % this.#isInitiation.length;
@@ -113,8 +115,8 @@ export class HandshakeQueue {
   }
 
   /**
-   * Decides under load whether to process a message: its sender has proved its address (mac2) and
-   * is within the rate limit.
+   * Decides under load whether to process a message: its sender must have proved its address (mac2)
+   * and be within the rate limit.
    */
   #admit(message: Uint8Array, endpointAt: number, now: number): boolean {
     const { counters, identity, limiter, output } = this.#device;

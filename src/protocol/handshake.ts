@@ -44,7 +44,7 @@ const CONSTRUCTION_BYTES = ascii(CONSTRUCTION);
 const IDENTIFIER_BYTES = ascii(IDENTIFIER);
 const EMPTY = new Uint8Array(0);
 
-/** The state of an accepted initiation that its response needs. */
+/** What createResponse needs from an accepted initiation. */
 export interface ConsumedInitiation {
   readonly peer: Peer;
   readonly state: SymmetricState;
@@ -112,12 +112,15 @@ export function consumeInitiation(
   return { peer, state, ephemeral, remoteIndex: readU32le(message, INITIATION_SENDER) };
 }
 
-/** Returns a copy. */
+/** Returns a copy of an initiation's ephemeral public key. */
 export function ephemeralOf(initiation: Uint8Array): Uint8Array {
   return initiation.slice(INITIATION_EPHEMERAL, INITIATION_EPHEMERAL + 32);
 }
 
-/** The DH inputs of a response: its new ephemeral key, and the public keys to combine it with. */
+/**
+ * Returns the DH inputs of a response: its new ephemeral key, and the public keys to combine it
+ * with.
+ */
 export function ephemeralJob(device: Device, { ephemeral, peer }: ConsumedInitiation): EphemeralJob {
   const privateKey = newSecret(32);
   device.random(privateKey);
@@ -174,7 +177,7 @@ export function consumeResponse(device: Device, message: Uint8Array, now: number
   const pending = device.indices.lookup(readU32le(message, RESPONSE_RECEIVER));
   if (!pending || pending instanceof Keypair) return 'unknownReceiver';
   if (!identity) return 'badHandshake';
-  // a forged response must not break the handshake for the real one
+  // a forged response must not keep the real one from completing the handshake
   const state = pending.state.clone();
   const ephemeral = message.slice(RESPONSE_EPHEMERAL, RESPONSE_EPHEMERAL + 32);
   const sealed = message.subarray(RESPONSE_EMPTY, RESPONSE_EMPTY + RESPONSE_EMPTY_SIZE);

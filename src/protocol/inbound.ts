@@ -1,7 +1,7 @@
 /**
- * The receiving batch path (kernel receive.c): sorts datagrams by type, opens transport messages in
- * one call, then checks them in the order of arrival: replay, confirmation, roaming, length,
- * source. Creates no object per message.
+ * The receiving batch path (kernel receive.c). It sorts datagrams by type and opens transport
+ * messages in one call. Then it checks each message in the order of arrival: replay, confirmation,
+ * roaming, length, source. Creates no object per message.
  */
 import { ENDPOINT_SIZE } from '../base/endpoint.ts';
 import {
@@ -73,8 +73,8 @@ export class Inbound {
   }
 
   /**
-   * Processes the datagrams from number `from` on.
-   * @returns batch.count, or the number of the first datagram that had no room
+   * Processes the datagrams of a batch from index `from` on.
+   * @returns batch.count, or the index of the first datagram that had no room
    */
   receive(batch: DatagramBatch, from: number, now: number): number {
     const { desc } = batch;
@@ -87,7 +87,7 @@ export class Inbound {
       const segment = given > 0 ? given : length;
       const most = Math.ceil(length / Math.max(segment, TRANSPORT_OVERHEAD));
       if (length <= 0 || most > MAX_DELIVERIES) {
-        // empty, or more messages than a batch can ever hold, which no port delivers
+        // empty, or more messages than any port delivers in a batch
         this.#device.counters.malformedDatagram++;
         continue;
       }
@@ -150,7 +150,7 @@ export class Inbound {
     const touched = this.#touched;
     touched.length = 0;
     output.deliveries.slab = batch.slab;
-    // messages of one range (UDP_GRO) share a source: set it once per consecutive peer
+    // messages of one range (UDP_GRO) share a source: set it once per run of messages of one peer
     let placed: Peer | undefined;
     let placedBy = -1;
     for (let job = 0; job < this.#jobCount; job++) {
@@ -217,7 +217,7 @@ export class Inbound {
     if (data) peer.timers.dataReceived(now);
     // a session that was just confirmed releases the staged packets
     if (!peer.staged.empty) this.#sender.flush(peer, now);
-    // the initiator's last chance to renew while it still receives
+    // the initiator's last chance to renew the session before it stops receiving
     const keypair = peer.keypairs.current;
     const last = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
     if (!peer.sentLastMinuteHandshake && keypair?.maySend && keypair.initiator && now - keypair.born >= last) {

@@ -1,4 +1,4 @@
-/** Allocates the cipher's key slots, small integers. The keys themselves stay inside the cipher. */
+/** Allocates the key slots of the cipher, which are small integers. The keys stay in the cipher. */
 import { MAX_KEY_SLOTS } from './transport-cipher.ts';
 
 export class KeySlots {

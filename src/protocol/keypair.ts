@@ -1,7 +1,7 @@
 /**
  * A session: the two transport keys of one handshake, with their counters (kernel noise.h, struct
- * noise_keypair). The cipher holds the keys; this holds their slots. The sending counter has 64
- * bits, stored as two u32, and never decreases.
+ * noise_keypair). The cipher holds the keys; this class holds their slots. The sending counter has
+ * 64 bits, stored as two u32, and never decreases.
  */
 import {
   REJECT_AFTER_MESSAGES_HIGH,
@@ -11,7 +11,7 @@ import {
 } from './constants.ts';
 import { ReplayWindow } from './replay-window.ts';
 
-/** @typeParam Owner the peer of the session; only the flow files look into it */
+/** @typeParam Owner the peer of the session; only the flow files use its members */
 export class Keypair<Owner = unknown> {
   readonly peer: Owner;
   readonly sendSlot: number;

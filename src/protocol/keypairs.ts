@@ -20,7 +20,8 @@ export class Keypairs<Owner = unknown> {
   add(keypair: Keypair<Owner>): void {
     const { previous, current, next } = this;
     if (keypair.initiator) {
-      // as initiator, the response confirms the session; an unconfirmed `next` becomes `previous`
+      // for the initiator, the response confirms the session; an unconfirmed `next` becomes
+      // `previous`
       this.next = undefined;
       this.previous = next ?? current;
       this.current = keypair;

@@ -1,11 +1,12 @@
 /**
- * Detects routing loops: packets from the host that are messages which the tunnel itself sent to
- * the same peer. They occur if routing leads the peer's endpoint into the tunnel, and each round
- * would make the packet larger. The kernel module detects the loop by a mark in its own buffers
+ * Detects routing loops: the host sends packets into the tunnel that are messages of this tunnel to
+ * the same peer. Loops occur if routing leads the peer's endpoint into the tunnel, and each round
+ * would make the packet larger. The kernel module detects a loop by a mark in its own buffers
  * (device.c, wg_xmit).
- * Addresses and ports are not sufficient: a masqueraded host of the LAN with its own tunnel to the
- * same endpoint has the same ones, and a NAT rule may have changed ours. The indices in the
- * messages are, since each is 32 random bits that one of the two sides chose for this session.
+ * Addresses and ports do not identify such a message: a masqueraded host of the LAN with its own
+ * tunnel to the same endpoint uses the same ones, and a NAT rule may have changed ours. The indices
+ * in the message identify it, since each is 32 random bits that one of the two sides chose for this
+ * session.
  */
 import { readU32le } from '../packet/byte-order.ts';
 import { INITIATION_SENDER, INITIATION_SIZE } from '../packet/initiation.ts';
@@ -17,13 +18,14 @@ import type { Device } from './device.ts';
 import type { Keypair } from './keypair.ts';
 import type { Peer } from './peer.ts';
 
-/** The other fragments of a datagram follow the first within this time. */
+/** The other fragments of a datagram arrive within this time after the first. */
 const FRAGMENTS_WITHIN_MS = 1000;
 
 export class LoopGuard {
   readonly #device: Device;
   /**
-   * The last first fragment seen of an own datagram; matching fragments before #until belong to it.
+   * Identifies the last datagram of ours whose first fragment was seen; fragments that match it
+   * before #until belong to it.
    */
   readonly #name = new Uint8Array(FRAGMENT_NAME_SIZE);
   readonly #other = new Uint8Array(FRAGMENT_NAME_SIZE);

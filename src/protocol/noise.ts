@@ -88,7 +88,7 @@ export class SymmetricState {
     return ciphertext;
   }
 
-  /** Returns undefined if the tag is wrong; the state is then useless. */
+  /** Opens a ciphertext. @returns undefined if the tag is wrong; the state is then unusable */
   open(ciphertext: Uint8Array): Uint8Array | undefined {
     const plaintext = this.#crypto.open(this.#key, NONCE_ZERO, ciphertext, this.hash);
     if (plaintext) this.mixHash(ciphertext);

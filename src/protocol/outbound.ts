@@ -51,8 +51,8 @@ export class Outbound {
   }
 
   /**
-   * Sends the packets from number `from` on.
-   * @returns batch.count, or the number of the first packet that had no room
+   * Sends the packets of a batch from index `from` on.
+   * @returns batch.count, or the index of the first packet that had no room
    */
   send(batch: PacketBatch, from: number, now: number): number {
     const { output } = this.#device;
@@ -71,7 +71,8 @@ export class Outbound {
       for (; job < peer.batchLast; job++)
         if (this.#sender.emitJob(this.#jobs, job * SEAL_STRIDE, peer, this.#jobTos[job]!)) peer.batchSent = true;
     }
-    // other output must wait until here: the sealed messages were placed at the output's cursor
+    // no other output may be added before this point: the messages were sealed at the output's
+    // cursor
     for (let t = 0; t < touched.length; t++) {
       const peer = touched[t]!;
       if (peer.batchSent) this.#sender.afterSend(peer, true, now);
@@ -82,7 +83,7 @@ export class Outbound {
 
   /**
    * Finds the peer of each packet and chains the packets of each peer.
-   * @returns the number of the first packet not taken
+   * @returns the index of the first packet that was not taken
    */
   #gather(batch: PacketBatch, from: number, now: number): number {
     const { counters, output, mtu } = this.#device;
@@ -102,7 +103,7 @@ export class Outbound {
       const size = split.sealedSize(mtu);
       const ranges = mostRanges(segments, message);
       const family = peer.endpoint[ENDPOINT_FAMILY]!;
-      // drop it before it is staged or gets a counter: it can never be sent
+      // drop it before it is staged or gets a counter, since it can never be sent
       if (message > largestDatagram(family) || output.exceeds(size, ranges)) {
         counters.oversized++;
         if (message > largestDatagram(family)) this.#tooBig(slab, offset + VNET_HEADER_SIZE, split.length, family, now);
@@ -153,8 +154,8 @@ export class Outbound {
   }
 
   /**
-   * Returns the peer of a packet. Without one, notifies the sender by ICMP, as the kernel
-   * does.
+   * Returns the peer of a packet; undefined if the packet is dropped. If no peer or no endpoint is
+   * known, sends an ICMP error to the packet's source, as the kernel does.
    */
   #route(slab: Uint8Array, at: number, version: number, length: number, now: number): Peer | undefined {
     const { allowedIps, counters, peers } = this.#device;
@@ -180,8 +181,8 @@ export class Outbound {
   }
 
   /**
-   * Sends a too-big error, so that the host makes smaller packets. The kernel module sends none,
-   * and its messages are lost on the way.
+   * Sends a too-big error, so that the host makes smaller packets. The kernel module sends no such
+   * error, and its oversized messages are lost on the way.
    */
   #tooBig(slab: Uint8Array, at: number, length: number, family: number, now: number): void {
     const { mtu, output } = this.#device;
@@ -191,7 +192,7 @@ export class Outbound {
   }
 
   /**
-   * Returns the offset for an ICMP error, or -1 if there is no room or the second's limit is
+   * Returns the offset for an ICMP error, or -1 if there is no room or the limit per second is
    * reached.
    */
   #roomForIcmp(now: number): number {

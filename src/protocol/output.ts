@@ -23,12 +23,12 @@ import type { Peer } from './peer.ts';
 /** The kernel's limits of one UDP_SEGMENT send: 64 segments, and the size of an IPv4 datagram. */
 const MAX_SEGMENTS = 64;
 const MAX_RANGE = LARGEST_DATAGRAM_IPV4;
-/** Room that packets leave free for handshakes and keepalives. */
+/** Room that packets leave free, for handshakes and keepalives. */
 const CONTROL_BYTES = 16 * 1024;
 const CONTROL_DATAGRAMS = 64;
 const LARGEST_CONTROL = 256;
 
-/** Something that happened, for a log. */
+/** An event of the engine, for a log. */
 export interface EngineEvent {
   /** What happened. */
   readonly kind:
@@ -40,7 +40,7 @@ export interface EngineEvent {
     | 'endpoint-changed'
     | 'cookie-sent'
     | 'cookie-received';
-  /** Key of the peer that it happened to, 32 bytes. Absent where no peer is known. */
+  /** The public key of the peer concerned, 32 bytes. Absent if no peer is known. */
   readonly publicKey?: Uint8Array;
 }
 
@@ -101,7 +101,7 @@ export class Output {
 
   /**
    * Reserves room for packets that are sealed later in this input.
-   * @returns false without room
+   * @returns false if there is no room
    */
   reserve(bytes: number, datagrams: number): boolean {
     if (!this.hasRoom(bytes, datagrams)) return false;
@@ -110,7 +110,7 @@ export class Output {
     return true;
   }
 
-  /** Ends all reservations: their packets are now written. */
+  /** Ends all reservations, when their packets have been written. */
   release(): void {
     this.#reservedBytes = 0;
     this.#reservedDatagrams = 0;
@@ -125,8 +125,7 @@ export class Output {
   }
 
   /**
-   * Reports whether the size exceeds even an empty output, so that waiting for room would never
-   * end.
+   * Reports whether packets do not fit even into an empty output: waiting for room would never end.
    */
   exceeds(bytes: number, datagrams: number): boolean {
     return bytes > this.transmits.slab.length - CONTROL_BYTES || datagrams > this.#capacity - CONTROL_DATAGRAMS;
@@ -142,7 +141,7 @@ export class Output {
 
   /**
    * Adds messages at an offset at or after the cursor, to a peer's endpoint. Each has `segment`
-   * bytes; the last may be shorter. Every iteration takes at least one message, whatever its size.
+   * bytes; the last may be shorter. Every iteration adds at least one message, whatever its size.
    */
   addSegments(peer: Peer, offset: number, length: number, segment: number, tos: number): void {
     const { desc } = this.transmits;
@@ -185,7 +184,8 @@ export class Output {
   }
 
   /**
-   * Returns the offset of room for a local packet of up to `bytes`, with headroom before it, or -1.
+   * Reserves room for a local packet of up to `bytes`, with headroom before it. @returns its
+   * offset, or -1
    */
   reserveLocal(bytes: number, headroom: number): number {
     const full = (this.locals.count + 1) * PACKET_STRIDE > this.locals.desc.length;
@@ -222,16 +222,16 @@ export class Output {
 }
 
 /**
- * Returns the most datagram descriptors that messages of `segment` bytes may take: the first of
- * them may complete an open range.
+ * Returns the most datagram descriptors that messages of `segment` bytes may need. One of them is
+ * for the first messages, which may complete an open range.
  */
 export function mostRanges(messages: number, segment: number): number {
   return 1 + Math.ceil(messages / messagesPerRange(segment));
 }
 
 /**
- * Returns at least 1: messages too large for the kernel are not created, and the kernel would
- * refuse them.
+ * Returns how many messages fit into a range, at least 1. Messages too large for the kernel are not
+ * created; it would refuse them.
  */
 function messagesPerRange(segment: number): number {
   return Math.max(1, Math.min(MAX_SEGMENTS, Math.floor(MAX_RANGE / segment)));

@@ -49,8 +49,8 @@ export class Peer {
   txBytes = 0;
 
   /**
-   * Scratch of the current batch, valid within one input: the chain of its packets, and their
-   * outcome.
+   * Scratch fields of the current batch, valid within one input: the chain of the peer's packets,
+   * and their outcome.
    */
   batchFirst = -1;
   batchLast = -1;
@@ -73,8 +73,8 @@ export class Peer {
   }
 
   /**
-   * Forgets the local address that the peer last sent to, which may be gone: routing chooses a new
-   * one.
+   * Forgets the local address that the peer last sent to, so that routing chooses a new one: the
+   * address may be gone.
    */
   clearSource(): void {
     this.endpoint[ENDPOINT_HAS_LOCAL] = 0;

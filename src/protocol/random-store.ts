@@ -1,7 +1,7 @@
 /**
- * Random bytes drawn in advance, for public values and jitter: nonces of cookie replies, timer
- * jitter. Requesting a few bytes from the system takes longer than sealing a packet. Never use it
- * for keys: stored bytes could be read before their use.
+ * Stores random bytes drawn in advance, for nonces of cookie replies and timer jitter. Requesting a
+ * few bytes from the system takes longer than sealing a packet. Never use the store for keys:
+ * stored bytes could be read before their use.
  */
 export class RandomStore {
   readonly #random: (bytes: Uint8Array) => void;

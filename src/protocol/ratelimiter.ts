@@ -9,7 +9,7 @@ import { readU32be } from '../packet/byte-order.ts';
 import { RATELIMIT_BURST, RATELIMIT_MAX_ENTRIES, RATELIMIT_PER_SECOND } from './constants.ts';
 
 interface Bucket {
-  /** Tokens, in milliseconds. */
+  /** Tokens, counted in milliseconds: each answer takes COST of them. */
   tokens: number;
   last: number;
 }

@@ -7,7 +7,10 @@
 import { REJECT_AFTER_MESSAGES_HIGH, REJECT_AFTER_MESSAGES_LOW } from './constants.ts';
 
 const WORDS = 256;
-/** How far below the greatest a counter may be: all bits except one word. */
+/**
+ * The largest distance from the greatest counter: all bits of the window except 64, as in the
+ * kernel.
+ */
 export const REPLAY_WINDOW = WORDS * 32 - 64;
 
 export class ReplayWindow {
@@ -27,8 +30,7 @@ export class ReplayWindow {
     if (low === 0) high = (high + 1) >>> 0;
     const ahead = (high - this.#nextHigh) * 2 ** 32 + (low - this.#nextLow);
     if (ahead + REPLAY_WINDOW < 0) return false;
-    // 27 bits of the high word's worth and 27 of the low one: word number modulo the ring needs
-    // only the low
+    // the high half does not matter for the word's place, since the ring's size divides 2^27
     const word = low >>> 5;
     if (ahead > 0) {
       const steps = Math.min((high - this.#nextHigh) * 2 ** 27 + (word - (this.#nextLow >>> 5)), WORDS);

@@ -1,8 +1,9 @@
 /**
  * The responder's part of handshakes (kernel receive.c, wg_receive_handshake_packet; send.c,
- * wg_packet_send_handshake_response). Nearly the whole cost of a handshake is four X25519. So
- * several initiations are processed in step: the first DH of all, the steps that need it, then the
- * other three DHs of all. A provider with several cores computes each group in parallel.
+ * wg_packet_send_handshake_response). Four X25519 operations are nearly the whole cost of a
+ * handshake. Several initiations are therefore processed in step: the first DH of all, the steps
+ * that need it, then the other three DHs of all. A provider with several cores computes each group
+ * in parallel.
  */
 import { RESPONSE_SIZE } from '../packet/response.ts';
 import { HANDSHAKE_TOS } from './constants.ts';
@@ -28,8 +29,8 @@ export class Responder {
   }
 
   /**
-   * Answers the valid initiations. Requires room for as many responses, and that the device has an
-   * identity.
+   * Answers the valid initiations. Requires an identity of the device, and room for as many
+   * responses.
    */
   answer(initiations: readonly QueuedInitiation[], endpoints: Uint8Array, now: number): void {
     const device = this.#device;
@@ -39,8 +40,8 @@ export class Responder {
       identity!.privateKey,
       initiations.map(({ message }) => ephemeralOf(message)),
     );
-    // each peer passes here at most once: its second initiation would arrive within 20 ms of the
-    // first
+    // each peer passes here at most once per call: consumeInitiation refuses a second initiation
+    // within 20 ms
     const consumed: ConsumedInitiation[] = [];
     for (const [i, { message, endpointAt }] of initiations.entries()) {
       const es = shared[i];

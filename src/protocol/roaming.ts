@@ -14,7 +14,7 @@ import type { Peer } from './peer.ts';
 export function setEndpoint(device: Device, peer: Peer, endpoints: Uint8Array, at: number): void {
   if (sameEndpoint(peer.endpoint, 0, endpoints, at) || endpoints[at + ENDPOINT_FAMILY] === 0) return;
   if (endpoints[at + ENDPOINT_PORT] === 0 && endpoints[at + ENDPOINT_PORT + 1] === 0) return;
-  // ENDPOINT_HAS_LOCAL does not concern the far side
+  // compare the remote address only: ENDPOINT_HAS_LOCAL describes our side
   const moved =
     peer.endpoint[ENDPOINT_FAMILY] !== endpoints[at + ENDPOINT_FAMILY] ||
     !sameEndpoint(peer.endpoint, ENDPOINT_PORT, endpoints, at + ENDPOINT_PORT, ENDPOINT_FAR_SIZE - ENDPOINT_PORT);

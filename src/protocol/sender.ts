@@ -1,8 +1,8 @@
 /**
  * Sends everything to peers (kernel send.c): initiations, keepalives, staged packets and, in
  * batches, packets from the TUN. Reserves the counters of each seal job (fillJob), and begins a new
- * handshake once a session is old or worn (afterSend). The batch path creates no objects and calls
- * the cipher once.
+ * handshake once a session is old or has sent many messages (afterSend). The batch path creates no
+ * objects and calls the cipher once.
  */
 import { ENDPOINT_FAMILY } from '../base/endpoint.ts';
 import { VNET_HEADER_SIZE } from '../packet/batch.ts';
@@ -94,7 +94,8 @@ export class Sender {
       const message = empty ? TRANSPORT_OVERHEAD : plan.messageSize(this.#device.mtu);
       const size = empty ? TRANSPORT_OVERHEAD : plan.sealedSize(this.#device.mtu);
       const ranges = mostRanges(segments, message);
-      // it was small enough when staged, but the MTU or the endpoint's family has changed
+      // the packet was small enough when staged, but the MTU or the endpoint's family has changed
+      // since
       if (message > largestDatagram(peer.endpoint[ENDPOINT_FAMILY]!) || output.exceeds(size, ranges)) {
         peer.staged.shift();
         counters.oversized++;

@@ -53,7 +53,7 @@ export class StagedQueue {
     return packet;
   }
 
-  /** @returns the number of packets dropped */
+  /** Drops all packets. @returns the number of packets (segments) dropped */
   clear(): number {
     const dropped = this.#segments;
     this.#packets.length = 0;

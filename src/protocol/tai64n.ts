@@ -11,7 +11,7 @@ const BASE = 0x400000000000000an;
 const WHITENER = ~((1n << 24n) - 1n);
 const SECOND = 1_000_000_000n;
 
-/** @param wall Unix time in nanoseconds */
+/** Returns the whitened timestamp of a time. @param wall Unix time in nanoseconds */
 export function tai64n(wall: bigint): Uint8Array {
   const out = new Uint8Array(TAI64N_SIZE);
   const view = new DataView(out.buffer);
@@ -21,8 +21,8 @@ export function tai64n(wall: bigint): Uint8Array {
 }
 
 /**
- * Returns the next whitened time after a Unix time in nanoseconds: where timestamps continue after
- * the clock was set back.
+ * Returns the next whitened time after a Unix time, both in nanoseconds. Timestamps continue there
+ * after the clock was set back.
  */
 export function tai64nAfter(wall: bigint): bigint {
   const whitened = (wall / SECOND) * SECOND + ((wall % SECOND) & WHITENER);

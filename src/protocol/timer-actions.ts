@@ -43,8 +43,8 @@ export class TimerActions {
       }
       const earliest = peer.timers.earliest;
       if (earliest !== Number.POSITIVE_INFINITY) this.#device.schedule(peer, earliest);
-      // flushing filled the output and is due again: stop until it is drained, or this would never
-      // end
+      // flushing filled the output and is due again: stop until the output is drained, or this loop
+      // would never end
       if (peer.timers.pending(TIMER_FLUSH_STAGED)) return;
     }
   }

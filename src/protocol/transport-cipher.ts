@@ -29,8 +29,8 @@ export const SEAL_OUT_OFFSET = 7;
 /** MTU of the interface, which padding never exceeds (kernel send.c, calculate_skb_padding). */
 export const SEAL_MTU = 8;
 /**
- * Result: bytes written, or 0 if the packet was refused, as for a message that exceeds any UDP
- * datagram.
+ * Result: bytes written; 0 if the packet was refused, for example because a message would exceed
+ * any UDP datagram.
  */
 export const SEAL_OUT_LENGTH = 9;
 /** Result: bytes of every message except the last. */
@@ -51,7 +51,7 @@ export const OPEN_COUNTER_HIGH = 4;
  * undefined).
  */
 export const OPEN_RESULT = 5;
-/** For the engine, to match results to datagrams; the cipher does not read it. */
+/** Lets the engine match results to datagrams; the cipher does not read it. */
 export const OPEN_USER = 6;
 export const OPEN_USER2 = 7;
 export const OPEN_STRIDE = 8;

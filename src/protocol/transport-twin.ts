@@ -40,8 +40,8 @@ import {
 } from './transport-cipher.ts';
 
 /**
- * The transport cipher in TypeScript (whitepaper section 5.4.6, kernel send.c and receive.c): what
- * native/cipher.c does, byte for byte. Runs anywhere, with any {@link PacketAead}.
+ * The transport cipher in TypeScript (whitepaper section 5.4.6, kernel send.c and receive.c). Its
+ * output equals that of native/cipher.c byte for byte. Runs anywhere, with any {@link PacketAead}.
  */
 export class TwinCipher implements TransportCipher {
   /** Names the implementation and its AEAD, for messages. */
@@ -53,7 +53,7 @@ export class TwinCipher implements TransportCipher {
 
   /**
    * Makes a cipher without keys.
-   * @param aead what seals and opens: `noblePacketAead` anywhere, `opensslPacketAead` in Node
+   * @param aead seals and opens: `noblePacketAead` anywhere, `opensslPacketAead` in Node
    */
   constructor(aead: PacketAead) {
     this.name = `typescript, ${aead.name}`;
