@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // `assemble.mjs FOLDER` puts the whole file tree of the image into FOLDER: this Node, the bundled
 // programs (scripts/bundle.mjs), the addon, and the shared libraries that Node, the addon and the
-// optional AEAD library need. Nothing else: no shell, no package manager.
+// optional AEAD library need. It adds no shell and no package manager.
 //
-// The Dockerfile copies that folder into an empty image, and the tests run it under chroot. Both
-// call this file, so they cannot differ. Needs a clone that is ready to run (scripts/ready.mjs);
-// the image is for this machine's architecture.
+// The Dockerfile copies that folder into an empty image, and the tests run it under chroot, so both
+// use the same files. This script needs a clone that is ready to run (scripts/ready.mjs); the image
+// is for this machine's architecture.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { NODE, putFile, putProgram, putSystem } from '../scripts/package/image-contents.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** Folders that the loader searches without a cache. */
+/** Folders that the loader searches even without a cache. */
 const SEARCHED = /^\/(usr\/)?lib(64)?\//;
 
 const folder = process.argv[2];
@@ -35,7 +35,9 @@ putFile(folder, process.execPath, NODE, 0o755);
 putSystem(folder);
 console.log(`${folder}: ${ipsecMb ? `with ${basename(ipsecMb)}` : 'without libIPSec_MB (OpenSSL seals the packets)'}`);
 
-/** Returns the newest version that the linker knows. The addon opens it by name, if present. */
+/**
+ * Returns the newest version of libIPSec_MB that the linker knows, which the addon opens by name.
+ */
 function newestIpsecMb() {
   const { stdout } = spawnSync('ldconfig', ['-p'], { encoding: 'utf8' });
   const found = [...(stdout ?? '').matchAll(/libIPSec_MB\.so\.(\d+) .*=> (\S+)/g)];

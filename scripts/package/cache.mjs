@@ -1,4 +1,4 @@
-// Downloaded files that are pinned by SHA-256: cached, and checked on every use.
+// Caches downloaded files, which are pinned by SHA-256 and checked on every use.
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { CACHE } from '../addon/cache.mjs';
 
 /**
- * Returns the path of a file with this hash. Concurrent calls are safe: each process fetches for
- * itself, and the file appears complete.
+ * Returns the path of a file with this hash. Concurrent calls are safe: each process fetches its
+ * own copy, and the file appears in the cache complete or not at all.
  * @param fetch receives an empty folder to work in, and returns the path of the file
  * @throws Error if the fetched file has another hash
  */
@@ -29,7 +29,7 @@ export async function pinnedFile({ name, sha256, mode = 0o644, fetch }) {
   }
 }
 
-/** @returns undefined if the file does not exist */
+/** @returns the file's SHA-256 as hex, or undefined if the file does not exist */
 export function hashOf(path) {
   try {
     return createHash('sha256').update(readFileSync(path)).digest('hex');

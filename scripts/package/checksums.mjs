@@ -1,4 +1,4 @@
-// SHA256SUMS in the format of sha256sum(1): check it with sha256sum --check SHA256SUMS.
+// Writes SHA256SUMS in the format of sha256sum(1). To check it: sha256sum --check SHA256SUMS.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -11,7 +11,7 @@ export async function writeChecksums(folder, paths) {
   return writeWhole(join(folder, 'SHA256SUMS'), lines.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join(''));
 }
 
-/** @returns hexadecimal */
+/** @returns the hash as hex */
 async function sha256(path) {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);

@@ -1,4 +1,4 @@
-// The files that both the .deb and the .rpm install, and their paths.
+// Defines the files that both the .deb and the .rpm install, and their paths.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -19,7 +19,7 @@ import { gzip, NAME, ReleaseError, ROOT, VERSION } from './release.mjs';
 export const MAINTAINER = 'The founders of wireguard-ts <maintainers@wireguard-ts.invalid>';
 const UNITS = ['wgts@.service', 'wgts-calico.service'];
 const DOC = `/usr/share/doc/${NAME}`;
-/** Where each distribution's shells look for the completions of packages. */
+/** The folders in which each distribution's shells look for the completions of packages. */
 const COMPLETIONS = {
   bash: () => '/usr/share/bash-completion/completions/wgts',
   zsh: packager => `/usr/share/zsh/${packager === 'deb' ? 'vendor-completions' : 'site-functions'}/_wgts`,
@@ -27,7 +27,8 @@ const COMPLETIONS = {
 };
 
 /**
- * Lays out everything that a package installs under a folder, dated to the commit.
+ * Copies everything that a package installs into a folder, with the commit's time as modification
+ * time.
  * @param sources { executable, manPages, completions, notices, sbom }: paths; completions by shell
  * @returns the entries: [{ path, mode, kind }], where kind is file, folder, link or configuration
  */
@@ -37,7 +38,7 @@ export function layOut(packager, folder, sources, epoch) {
   link('/usr/bin/wireguard-ts', 'wgts');
   put(`/usr/lib/${NAME}/take-down`, join(ROOT, 'packaging/take-down'), 0o755);
   put('/etc/default/wgts-calico', join(ROOT, 'packaging/wgts-calico.default'), 0o644, 'configuration');
-  // It holds private keys, so only root may read it.
+  // /etc/wireguard holds private keys, so only root may read it.
   makeFolder('/etc/wireguard', 0o700);
   for (const name of UNITS) write(`/usr/lib/systemd/system/${name}`, unit(name));
   for (const path of sources.manPages) write(`/usr/share/man/man8/${basename(path)}.gz`, packed(path));
@@ -80,7 +81,7 @@ export function layOut(packager, folder, sources, epoch) {
   }
 }
 
-/** @returns the pages that `npm run man` wrote */
+/** @returns the paths of the pages that `npm run man` wrote */
 export function manPages() {
   const folder = join(ROOT, 'dist/man');
   const found = existsSync(folder) ? readdirSync(folder).filter(name => name.endsWith('.8')) : [];
@@ -89,7 +90,7 @@ export function manPages() {
 }
 
 /**
- * Lets the program write its completion script for each shell into the folder. Requires a clone
+ * Makes the program write its completion script for each shell into the folder. Requires a clone
  * that is ready to run. @returns the paths by shell
  */
 export function completions(folder) {
@@ -107,7 +108,9 @@ function packed(path) {
   return gzip(readFileSync(path));
 }
 
-/** Returns a unit of systemd/ that runs the package's program, whatever is on PATH. */
+/**
+ * Returns a unit of systemd/, changed to run the package's program even if PATH has another one.
+ */
 function unit(name) {
   const text = readFileSync(join(ROOT, 'systemd', name), 'utf8');
   const changed = text.replace(/^(Exec\w+=-?)wgts /gm, '$1/usr/bin/wgts ');

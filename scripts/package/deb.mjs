@@ -26,7 +26,8 @@ export async function makeDeb(architecture, { out, work, epoch, ...sources }) {
     copyFileSync(join(ROOT, 'packaging/deb', name), join(control, name));
   }
   const target = join(out, `${NAME}_${VERSION}_${architecture.deb}.deb`);
-  // One thread: with more, xz splits its input differently. No file may be newer than the commit.
+  // Use one thread: with more, xz splits its input differently. No file may be newer than the
+  // commit.
   await run('dpkg-deb', ['--build', '--root-owner-group', '-Zxz', '--threads-max=1', work, `${target}.new`], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },
     stdio: ['ignore', 'ignore', 2],
@@ -40,8 +41,8 @@ export async function makeDeb(architecture, { out, work, epoch, ...sources }) {
 }
 
 /**
- * Depends lists only what the executable is linked with; test/package compares it with the ELF
- * header.
+ * Returns the package's control file. Depends lists only the libraries that the executable is
+ * linked with; test/package compares it with the ELF header.
  */
 function description({ deb }, kilobytes) {
   return `Package: ${NAME}

@@ -1,5 +1,5 @@
-// Debian packages by name, version and SHA-256: downloaded by apt, which checks Debian's signature,
-// and cached.
+// Downloads Debian packages by name, version and SHA-256. apt downloads them and checks Debian's
+// signature; the packages are cached.
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pinnedFile } from './cache.mjs';
@@ -7,7 +7,7 @@ import { run } from './node.mjs';
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-/** Returns the path of the .deb. @throws Error if this is not Debian, or the version is gone */
+/** Returns the path of the .deb. @throws Error if this is not Debian, or if the version is gone */
 export function debianPackage({ package: name, version, suite, architecture, sha256 }) {
   return pinnedFile({
     name: `${name}.deb`,
@@ -22,7 +22,9 @@ export function debianPackage({ package: name, version, suite, architecture, sha
   });
 }
 
-/** Uses separate package lists, because this machine's Debian may be another release. */
+/**
+ * Downloads a package. Uses its own package lists: this machine's Debian may be another release.
+ */
 export function download(folder, { name, version, suite, architecture }) {
   const mirror = run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'], folder)
     .split('\n')

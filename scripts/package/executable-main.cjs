@@ -1,4 +1,4 @@
-// The main script of a single executable (executable.mjs): loads the bundle's files
+// The main script of a single executable (executable.mjs). It loads the bundle's files
 // (scripts/bundle.mjs) from the executable on demand, and starts the program that argv[0] names.
 const { basename } = require('node:path');
 const { getAsset } = require('node:sea');
@@ -13,7 +13,7 @@ function load(name) {
   if (known) return known.exports;
   const module = { exports: {} };
   loaded.set(name, module);
-  // The name in stack traces.
+  // The file's name in stack traces.
   const filename = `/wireguard-ts/${FOLDER}${name}`;
   const run = compileFunction(getAsset(FOLDER + name, 'utf8'), PARAMETERS, { filename });
   const requireFrom = id => (id.startsWith('./') ? load(id.slice(2)) : require(id));

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // `executable.mjs ARCH OUT` writes the single executable for Linux on ARCH (x64 or arm64, with
-// glibc 2.28 or newer) to the file OUT: an official Node of a pinned version, the bundle
-// (scripts/bundle.mjs), the prebuilt addon, and for x64 Debian's libIPSec_MB. The same commit gives
-// the same bytes on every machine, because everything downloaded is pinned by SHA-256.
+// glibc 2.28 or newer) to the file OUT. It contains an official Node of a pinned version, the
+// bundle (scripts/bundle.mjs), the prebuilt addon, and for x64 Debian's libIPSec_MB. The same
+// commit gives the same bytes on every machine, because everything downloaded is pinned by SHA-256.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -25,8 +25,8 @@ import { officialNode } from './node.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BUNDLE = 'dist/program';
 /**
- * The mark by which Node recognizes that a program was injected (Node's documentation, "Single
- * executable applications").
+ * The mark in a Node binary that postject changes, so that Node knows that it contains a program
+ * (Node's documentation, "Single executable applications").
  */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
@@ -50,25 +50,25 @@ try {
 }
 
 /**
- * Makes the blob that Node expects. Only a Node of exactly the target version, for this machine's
- * architecture, can make it.
+ * Makes the blob that Node expects. Only a Node of exactly the executable's version can make it;
+ * this one is for this machine's architecture.
  */
 async function blob() {
   const names = readdirSync(join(ROOT, BUNDLE)).sort();
   const library = arch === 'x64' ? { 'libIPSec_MB.so.1': await ipsecMb() } : {};
-  // for --version --verbose
+  // `--version --verbose` prints the commit.
   const { stdout: commit = '' } = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
   writeFileSync(join(folder, 'COMMIT'), commit);
   const config = {
-    // relative to ROOT, because it is written into the executable
+    // Relative to ROOT, because this path is written into the executable.
     main: 'scripts/package/executable-main.cjs',
     output: join(folder, 'blob'),
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
     useCodeCache: false,
-    // No debugger on a signal, from Node's first instruction on; see src/io/inspector-off.ts.
+    // No signal may open the debugger, not even at Node's start; see src/io/inspector-off.ts.
     execArgv: ['--disable-sigusr1', '--inspect-port=[fe80::1]:9229'],
-    // NODE_OPTIONS is ignored: the environment must not add code to a program that root runs.
+    // Ignore NODE_OPTIONS: the environment must not add code to a program that root runs.
     execArgvExtension: 'none',
     assets: {
       ...Object.fromEntries(names.map(name => [`${BUNDLE}/${name}`, join(ROOT, BUNDLE, name)])),
@@ -97,7 +97,7 @@ async function inject(node, program) {
   return readFileSync(path);
 }
 
-/** Silences LIEF, inside postject, which warns about a section name in every Node. */
+/** Silences LIEF, a part of postject, which warns about a section name in every Node. */
 async function quietly(work) {
   const { log, warn, error } = console;
   Object.assign(console, { log() {}, warn() {}, error() {} });

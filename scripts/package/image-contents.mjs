@@ -1,6 +1,6 @@
-// The image's files beside Node and the system's libraries, shared by deploy/assemble.mjs, which
-// takes this machine's libraries, and by the archive of a release (image-tree.mjs), which takes
-// pinned ones.
+// Defines the files of the image other than Node and the system's libraries. deploy/assemble.mjs,
+// which takes this machine's libraries, and the archive of a release (image-tree.mjs), which takes
+// pinned ones, share this file.
 import {
   chmodSync,
   copyFileSync,
@@ -20,7 +20,7 @@ const HOME = '/opt/wireguard-ts';
 /** Node's path in the image. */
 export const NODE = '/usr/bin/node';
 
-/** Copies a file to a path of the image. @param folder the image's tree */
+/** Copies a file to a path in the image. @param folder the image's tree */
 export function putFile(folder, from, to, mode = 0o644) {
   const target = join(folder, to);
   mkdirSync(dirname(target), { recursive: true });
@@ -30,7 +30,7 @@ export function putFile(folder, from, to, mode = 0o644) {
 
 /**
  * Puts the bundle, package.json, the two commands and the addon into the tree. @param addon path
- * below the repository's root
+ * relative to the repository's root
  */
 export function putProgram(folder, addon) {
   cpSync(join(ROOT, 'dist/program'), join(folder, HOME, 'dist/program'), { recursive: true });
@@ -39,8 +39,8 @@ export function putProgram(folder, addon) {
   for (const name of ['wgts', 'wireguard-ts']) {
     const script = join(HOME, `dist/program/${name}.cjs`);
     const path = join(folder, script);
-    // The launchers in bin/ need a shell; the image has neither a shell nor env(1), so Node gets
-    // their option here.
+    // The launchers in bin/ need a shell, and the image has neither a shell nor env(1). So this
+    // line passes Node the option that the launchers pass.
     const shebang = `#!${NODE} --inspect-port=[fe80::1]:9229`;
     writeFileSync(path, readFileSync(path, 'utf8').replace(/^#!.*/, shebang));
     chmodSync(path, 0o755);
@@ -48,7 +48,7 @@ export function putProgram(folder, addon) {
   }
 }
 
-/** Puts what programs expect of a system: root's user entry, and folders to mount on. */
+/** Adds what programs expect from a system: a user entry for root, and folders to mount on. */
 export function putSystem(folder) {
   const at = path => join(folder, path);
   for (const name of ['/dev/net', '/proc', '/sys', '/tmp', '/var/lib/wireguard-ts', '/var/run/wireguard'])

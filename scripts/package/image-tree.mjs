@@ -1,5 +1,5 @@
-// The file tree of the image in a release, for any architecture: the layout of deploy/assemble.mjs,
-// made from pinned parts instead of this machine's.
+// Lays out the file tree of a release's image, for any architecture: as deploy/assemble.mjs does,
+// but from pinned parts instead of this machine's.
 import { join } from 'node:path';
 import { debianPackage } from './debian.mjs';
 import { NODE, putFile, putProgram, putSystem } from './image-contents.mjs';
@@ -8,8 +8,8 @@ import { officialNode, run } from './node.mjs';
 import { ROOT } from './release.mjs';
 
 /**
- * Libraries of Debian 12 in its final state: exactly what Node is linked with. Update version and
- * hashes together.
+ * Libraries of Debian 12 in its final state: exactly those that Node is linked with. Update
+ * versions and hashes together.
  */
 const LIBRARIES = [
   {
@@ -59,7 +59,9 @@ export function imageLibraries(architectures) {
   );
 }
 
-/** @param folder an empty folder for the tree. @param work an empty folder for unpacked packages */
+/**
+ * Lays out the tree. @param folder an empty folder for it. @param work an empty folder for packages
+ */
 export async function layOutImage(architecture, folder, work) {
   const put = (from, to, mode) => putFile(folder, from, to, mode);
   const unpacked = await unpack(architecture, work);
@@ -91,7 +93,7 @@ async function unpack({ deb }, work) {
   return tree;
 }
 
-/** GCC's libraries link to the documents of their source package, which is another package. */
+/** Returns a library's licence file. GCC's libraries only link to the file of another package. */
 function copyrightOf(unpacked, name) {
   return name === 'libc6'
     ? join(unpacked, 'usr/share/doc/libc6/copyright')

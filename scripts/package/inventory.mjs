@@ -1,6 +1,6 @@
-// The inventory of a release beside our own code: Node and everything inside Node, the npm packages
-// in the bundle, the addons, libIPSec_MB, and the image's Debian libraries. The SBOM and the
-// notices both print it.
+// Lists the contents of a release other than our own code: Node and everything inside Node, the npm
+// packages in the bundle, the addons, libIPSec_MB, and the image's Debian libraries. Both the SBOM
+// and the notices are made from this inventory.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,10 +9,10 @@ import { IPSEC_MB, ipsecMb } from './ipsec-mb.mjs';
 import { NODE_VERSION, officialNode, run } from './node.mjs';
 import { ARCHITECTURES, ReleaseError, ROOT } from './release.mjs';
 
-/** The hash of LICENSE in Node's own package. Changes with NODE_VERSION in node.mjs. */
+/** The hash of LICENSE in Node's npm package. Update it together with NODE_VERSION in node.mjs. */
 const NODE_LICENCE = '5888dbb9a1d2b18f2c3e6c5f6af1b39de658372b402a0577b002777f14c62ace';
 const BUNDLED = join(ROOT, 'dist/program/THIRD-PARTY-LICENSES.txt');
-/** Entries of process.versions that are not components: ABI numbers, and data of ICU. */
+/** Entries of process.versions that are not components, but ABI numbers and ICU's data. */
 const NO_PARTS = ['node', 'modules', 'napi', 'unicode', 'cldr', 'tz'];
 
 /**
@@ -37,8 +37,8 @@ export async function inventory() {
 }
 
 /**
- * Returns the versions of the components linked into Node, as Node reports them; the same for each
- * architecture.
+ * Returns the components that are linked into Node and their versions, as Node reports them. They
+ * are the same for each architecture.
  */
 async function nodeParts() {
   const text = execFileSync(await officialNode(process.arch), ['-p', 'JSON.stringify(process.versions)'], {

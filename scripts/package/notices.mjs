@@ -1,12 +1,12 @@
-// THIRD-PARTY-NOTICES: the licences of everything inside the executables, as those licences
-// require.
+// Writes THIRD-PARTY-NOTICES: the licences of everything inside the executables, which those
+// licences require.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './release.mjs';
 
 const RULE = `\n${'='.repeat(80)}\n\n`;
 
-/** @param inventory of inventory.mjs */
+/** Returns the notices as text. @param inventory the result of inventory() */
 export function notices({ node, bundledLicences, ipsecMb }) {
   const ofIpsecMb = readFileSync(join(ROOT, 'packaging/libipsec-mb.licence'), 'utf8');
   return [

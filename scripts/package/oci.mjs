@@ -1,5 +1,5 @@
-// The image as an OCI archive: one file for all architectures, which skopeo, podman and containerd
-// can import.
+// Writes the image as an OCI archive: one file for all architectures, which skopeo, podman and
+// containerd can import.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ export async function makeImage(architectures, { out, work, epoch }) {
   });
   const annotations = {
     'org.opencontainers.image.ref.name': VERSION,
-    // containerd takes the full name from here
+    // containerd reads the full name from this annotation.
     'io.containerd.image.name': `docker.io/library/${NAME}:${VERSION}`,
   };
   writeFileSync(
@@ -40,7 +40,8 @@ export async function makeImage(architectures, { out, work, epoch }) {
 }
 
 /**
- * Makes the image of one architecture, with one layer, because it shares nothing with other images.
+ * Makes the image of one architecture. It has a single layer, because it shares nothing with other
+ * images.
  * @returns the descriptor of its manifest
  */
 async function imageOf(architecture, layout, work, epoch) {
@@ -59,7 +60,7 @@ async function imageOf(architecture, layout, work, epoch) {
   const config = {
     ...platform,
     created,
-    // the same as in deploy/Dockerfile
+    // The same configuration as in deploy/Dockerfile.
     config: {
       User: '0:0',
       Env: ['PATH=/usr/bin'],
@@ -97,8 +98,8 @@ function digest(bytes) {
 }
 
 /**
- * Packs files in sorted order, owned by root and dated to the commit: the same files give the same
- * bytes.
+ * Packs files in sorted order, owned by root and with the commit's time, so that the same files
+ * give the same bytes.
  */
 function tar(folder, target, epoch) {
   const same = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', `--mtime=@${epoch}`, '--format=gnu'];

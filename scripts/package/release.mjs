@@ -1,5 +1,5 @@
-// Facts that every part of a release shares: the version, the commit's time, the folder, and each
-// architecture's name in each format.
+// Defines what every part of a release needs: the version, the commit's time, the folder, and the
+// name of each architecture in each format.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,18 +11,20 @@ export const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf
 export const { name: NAME, version: VERSION } = MANIFEST;
 
 /**
- * Architectures by Node's name, with their names in Debian, RPM and OCI, the folder of Debian's
- * libraries, and the kernel's name.
+ * Architectures by Node's name. Each has its names in Debian, in RPM (the kernel's name too) and in
+ * OCI, and the name of Debian's folder of libraries.
  */
 export const ARCHITECTURES = {
   x64: { node: 'x64', deb: 'amd64', rpm: 'x86_64', oci: 'amd64', multiarch: 'x86_64-linux-gnu' },
   arm64: { node: 'arm64', deb: 'arm64', rpm: 'aarch64', oci: 'arm64', multiarch: 'aarch64-linux-gnu' },
 };
 
-/** An error that the user can act on: printed as one sentence, without a stack. */
+/** An error that the user can fix. It is printed as one sentence, without a stack. */
 export class ReleaseError extends Error {}
 
-/** @returns seconds since 1970: SOURCE_DATE_EPOCH, or the time of the commit */
+/**
+ * Returns the time of the release in seconds since 1970: SOURCE_DATE_EPOCH, or the commit's time.
+ */
 export function sourceDateEpoch() {
   const given = process.env.SOURCE_DATE_EPOCH;
   if (given !== undefined) {
@@ -56,7 +58,9 @@ export function run(program, args, options = {}) {
   });
 }
 
-/** Writes a complete file or none, so that an interrupted release contains no partial files. */
+/**
+ * Writes a file completely or not at all, so that an interrupted release leaves no partial files.
+ */
 export function writeWhole(path, bytes, mode = 0o644) {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.new`;
@@ -65,10 +69,10 @@ export function writeWhole(path, bytes, mode = 0o644) {
   return path;
 }
 
-/** Compresses like `gzip -9n`: without a name or a time. */
+/** Compresses as `gzip -9n` does: without a name or a time. */
 export function gzip(bytes) {
   const packed = gzipSync(bytes, { level: 9 });
-  // The byte of the operating system, which zlib sets by where it was built.
+  // The operating-system byte: zlib sets it to the system that it was built on.
   packed[9] = 255;
   return packed;
 }

@@ -1,4 +1,4 @@
-// Makes the .rpm with rpmbuild, for any architecture, because nothing is compiled.
+// Makes the .rpm with rpmbuild. Nothing is compiled, so this works for any architecture.
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { layOut, MAINTAINER } from './contents.mjs';
@@ -7,8 +7,8 @@ import { MANIFEST, NAME, ROOT, run, VERSION, writeWhole } from './release.mjs';
 /** The package's release number for one version of the program. */
 const RELEASE = 1;
 /**
- * Macros against machine-dependent bytes, and against stripping, which would remove the program
- * from the executable.
+ * Macros that prevent bytes which depend on the machine, and prevent stripping, which would remove
+ * the program from the executable.
  */
 const DEFINES = {
   _buildhost: 'localhost',
@@ -18,13 +18,13 @@ const DEFINES = {
   _build_id_links: 'none',
   debug_package: '%{nil}',
   __os_install_post: '%{nil}',
-  // as in a .deb: every rpm can unpack it
+  // The .deb's compression, which every rpm can unpack.
   _binary_payload: 'w6.xzdio',
 };
 
 /**
- * @param work an empty folder for the package's tree and rpmbuild's files. @returns the path of the
- * package
+ * Makes the package. @param work an empty folder for the package's tree and rpmbuild's files.
+ * @returns the path of the package
  */
 export async function makeRpm(architecture, { out, work, epoch, ...sources }) {
   const tree = join(work, 'tree');
@@ -82,7 +82,9 @@ function script(name) {
   return readFileSync(join(ROOT, 'packaging/rpm', name), 'utf8');
 }
 
-/** Returns the folders that only this package has: rpm removes no folder that no package owns. */
+/**
+ * Returns the folders that only this package uses: rpm removes a folder only if a package owns it.
+ */
 function ownFolders(laid) {
   const folders = new Set(laid.map(({ path }) => dirname(path)).filter(path => basename(path) === NAME));
   return [...folders].map(path => ({ path, mode: 0o755, kind: 'folder' }));

@@ -1,11 +1,11 @@
-// The bill of materials, CycloneDX 1.6: what a scanner needs to find known flaws in any part of a
-// release.
+// Writes the bill of materials in CycloneDX 1.6, from which a scanner finds known flaws in any part
+// of a release.
 import { createHash } from 'node:crypto';
 import { MANIFEST, NAME, VERSION } from './release.mjs';
 
 const SPECIFICATION = '1.6';
 
-/** @param inventory of inventory.mjs. @returns JSON; the same for the same inventory and time */
+/** Returns the bill as JSON, the same for the same arguments. @param inventory from inventory() */
 export function sbom(inventory, epoch) {
   const components = [nodeComponent(inventory.node), ...parts(inventory)];
   const root = { type: 'application', 'bom-ref': NAME, name: NAME, version: VERSION, ...licensed(MANIFEST.license) };
@@ -31,8 +31,8 @@ export function sbom(inventory, epoch) {
 }
 
 /**
- * Describes the official binary and the components linked into it. CPE names are those that
- * advisories about them use.
+ * Describes the official Node binary and the components that are linked into it. The CPE names are
+ * those that security advisories use.
  */
 function nodeComponent({ version, parts, hashes }) {
   return {
@@ -102,7 +102,7 @@ function licensed(licence) {
   return { licenses: / (OR|AND|WITH) /.test(licence) ? [{ expression: licence }] : [{ license: { id: licence } }] };
 }
 
-/** Derives a UUID from the content, so that the same release has the same one. */
+/** Derives a UUID from the content, so that the same release always has the same UUID. */
 function serialNumber(bill) {
   const hex = createHash('sha256').update(JSON.stringify(bill)).digest('hex');
   const variant = ((Number.parseInt(hex[16], 16) & 3) | 8).toString(16);
