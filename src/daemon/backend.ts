@@ -1,8 +1,8 @@
 /**
  * Chooses the code that moves the bytes of a userspace device. `native`: the addon does sockets,
  * splitting, sealing and merging. `pure`: TypeScript does all of that over node:dgram and
- * node:crypto; the addon only opens the TUN. `auto`: native wherever the addon works.
- * src/backend/choose.ts decides before whether a device is in userspace at all.
+ * node:crypto; the addon only opens the TUN. `auto`: native wherever the addon works. Before that,
+ * src/backend/choose.ts decides whether a device runs in userspace at all.
  */
 import { createNativeCrypto } from '../crypto/node/native.ts';
 import { opensslCrypto } from '../crypto/node/openssl.ts';
@@ -49,8 +49,8 @@ export interface DaemonBackend {
 /**
  * Chooses the code that moves the bytes of a userspace device. The addon must load even for `pure`,
  * which opens its TUN with it.
- * @param offloads which offloads to ask the kernel for: see `offloadsWithout`
- * @param aead an AEAD provider of the addon by name; the fastest where absent
+ * @param offloads the offloads to request from the kernel, from `offloadsWithout`
+ * @param aead an AEAD provider of the addon by name; default: the fastest
  * @throws Error that names what is missing
  */
 export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: string): DaemonBackend {

@@ -1,8 +1,8 @@
 /**
  * Starts a device in the background. Node cannot fork, so the program starts itself again with
  * WG_PROCESS_FOREGROUND=1 in a new session, as wireguard-go does. wg-quick expects the interface
- * when the command returns, so the parent ends only after the child reports that interface and
- * socket exist, or why it failed.
+ * when the command returns. So the parent ends only after the child reports that interface and
+ * socket exist, or reports why it failed.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
@@ -10,11 +10,11 @@ import { programStart } from '../io/installation.ts';
 import { type LogPlace, openLogPlace } from './log-place.ts';
 import { LOG_BOTH_VARIABLE, LOG_FD_VARIABLE, LOG_FILE_VARIABLE } from './log-sink.ts';
 
-/** Names the descriptor on which the child reports that it is ready. */
+/** The variable that names the descriptor on which the child reports that it is ready. */
 export const READY_FD_VARIABLE = 'WGTS_READY_FD';
 /**
- * If 1, the child ends when its parent was killed before the child was ready: no caller would know
- * of the device.
+ * If 1, the child ends if its parent was killed before the child was ready: no caller would know
+ * about the device.
  */
 export const NEEDS_PARENT_VARIABLE = 'WGTS_NEEDS_PARENT';
 const READY_FD = 3;
@@ -59,7 +59,7 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
     argv0,
     detached: true,
     env,
-    // the child must not hold our output open: a reader waits until it is closed
+    // the child must not hold our output open: its reader waits until it is closed
     stdio: [
       'ignore',
       'ignore',
@@ -100,7 +100,7 @@ function logEnvironment({ path }: LogPlace, keepOutput: boolean): Record<string,
 }
 
 /**
- * Reports whether our standard error already goes to the journal: a second log would repeat every
+ * Reports whether our standard error already goes to the journal; a second log would repeat every
  * line.
  */
 function isInJournal(keepOutput: boolean): boolean {

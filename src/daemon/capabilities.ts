@@ -1,6 +1,6 @@
 /**
- * Finds by trial what this machine offers a tunnel: facts for `wgts doctor`. Opening a TUN needs
- * root and creates an interface for an instant. Without root, the TUN's offloads stay unknown.
+ * Finds by trial what this machine can do for a tunnel, for `wgts doctor`. Opening a TUN needs root
+ * and creates an interface for an instant. Without root, the TUN's offloads stay unknown.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
@@ -18,7 +18,8 @@ export interface Capabilities {
   readonly openssl: string;
   readonly kernel: string;
   /**
-   * More about the version (KernelNames), for distributions whose release name does not give it.
+   * The kernel's other version texts (KernelNames), for distributions whose release name lacks the
+   * exact version.
    */
   readonly kernelVersion?: string;
   readonly kernelSignature?: string;
@@ -31,7 +32,7 @@ export interface Capabilities {
   readonly aead: readonly CipherProvider[];
   readonly tunOffloads: Known<readonly string[]>;
   readonly udpOffloads: Known<readonly string[]>;
-  /** Largest UDP socket buffer in bytes that needs no right to exceed the limit. */
+  /** Largest UDP socket buffer in bytes without a privilege (net.core.rmem_max). */
   readonly largestBuffer: number;
   readonly root: boolean;
 }

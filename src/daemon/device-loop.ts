@@ -26,13 +26,15 @@ const RECEIVE_MESSAGES = 16;
 const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
 const TUN_PACKETS = 256;
 const TUN_BYTES = 16 * 65_536;
-/** Largest size in bytes of a packet that announces no larger one; a super-packet is larger. */
+/** Size limit in bytes of a packet that may be the only one waiting; a super-packet is larger. */
 const LONE_PACKET = 2048;
-/** After the event loop has waited this long for a packet, the next is likely to come alone. */
+/**
+ * After the event loop has waited this long for a packet, the next packet is likely to come alone.
+ */
 const LONE_AFTER_MS = 1;
 /**
- * A wake-up ends after this many handshakes; the datagrams that the kernel joined count singly. It
- * is half the number that the engine answers with cookies in one turn.
+ * A wake-up ends after this many handshakes; datagrams that the kernel joined count individually.
+ * The limit is half the number that the engine answers with cookies in one turn.
  */
 const HANDSHAKES_PER_WAKE = 128;
 
@@ -55,7 +57,7 @@ export class DeviceLoop {
   #sendErrors = 0;
   #tunDropped = 0;
   #lastWake = 0;
-  /** What the last packet's wake-up reported as waiting time (Wake). */
+  /** The waiting time that the last wake-up for a packet reported (Wake). */
   #waited = 0;
   #closed = false;
 
@@ -91,7 +93,7 @@ export class DeviceLoop {
   }
 
   /**
-   * Applies a configuration. It opens sockets first: if that fails, nothing has changed.
+   * Applies a configuration. Opens sockets first: if that fails, nothing has changed.
    * @throws Error with `code` (EADDRINUSE, EACCES, ...)
    */
   configure(config: DeviceConfig): void {
@@ -103,19 +105,20 @@ export class DeviceLoop {
       sockets.open(port, mark);
       this.#engine.routesChanged();
     } else {
-      // a device that is down reports errors now instead of when it comes up
+      // while the device is down, try the port now: otherwise the error would come when it is set
+      // up
       if (!isUp && (config.listenPort || config.fwmark)) sockets.attempt(port, mark);
       if (sockets.configure(port, mark)) this.#engine.routesChanged();
     }
     this.#retry.reset();
-    // a different path may lead to a new endpoint
+    // the path to a new endpoint may be a different one
     if (config.peers?.some(peer => peer.endpoint)) sockets.udp?.networkChanged?.();
     this.#engine.configure(config, this.#clock.now());
     if (isUp && !this.#engine.running) this.#checkStatus();
     this.#settle();
   }
 
-  /** Returns configuration, state and counters: a copy. Overwrite its secrets after use. */
+  /** Returns a copy of configuration, state and counters. Overwrite its secrets after use. */
   status(): DeviceStatus {
     return { ...this.#engine.status(), listenPort: this.#sockets.port, fwmark: this.#sockets.mark };
   }
@@ -184,7 +187,7 @@ export class DeviceLoop {
   }
 
   #tunReadable(waited: number | undefined): void {
-    // a device in another namespace shows by its first packet that it is up; later ones check again
+    // a device in another namespace sends no notice that it is up, but its packets show it
     if (!this.#engine.running && this.#retry.isDue) this.#checkStatus();
     this.#pump('tun', waited);
   }
@@ -202,10 +205,10 @@ export class DeviceLoop {
 
   /**
    * Serves both directions in turn, starting with the one that caused the wake-up: the host often
-   * answers received packets at once. After a silence, a single small packet is taken for the only
-   * one: later packets wake the loop again, and a read that finds nothing costs some 15 us with
-   * cold caches. Silence is only the time that the event loop waited with nothing to read, not the
-   * time of our own work.
+   * answers received packets at once. After a silence, a single small packet is assumed to be the
+   * only one: later packets wake the loop again, and a read that finds nothing costs some 15 us
+   * with cold caches. Only the time that the event loop waited with nothing to read counts as
+   * silence, not the time of our own work.
    */
   #pump(first: 'tun' | 'udp', waited: number | undefined): void {
     let now = this.#clock.now();
@@ -262,7 +265,7 @@ export class DeviceLoop {
   }
 
   #deliver(batch: PacketBatch): void {
-    // the next read notices that the device is gone
+    // -1 means that the device is gone, which the next read reports
     const dropped = this.#tun.write(batch);
     this.#tunDropped += dropped < 0 ? batch.count : dropped;
   }

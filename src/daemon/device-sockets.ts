@@ -41,7 +41,9 @@ export class DeviceSockets {
     return this.#mark;
   }
 
-  /** Reports whether this port needs a new open(). 0 asks for a different port. */
+  /**
+   * Reports whether a configured port requires a new open(); 0 always does, while sockets are open.
+   */
   wouldMove(port: number): boolean {
     return this.#udp !== undefined && (port === 0 || port !== this.#udp.port);
   }

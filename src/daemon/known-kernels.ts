@@ -1,7 +1,7 @@
 /**
  * Kernels that damage packets when an offload is used. A program cannot notice: the call succeeds,
  * and the packets arrive damaged or not at all. So the versions are listed here, and the offload is
- * not used on them. All but `runningKernel` is pure.
+ * not used on them. Everything here except `runningKernel` is pure.
  *
  * Sources: CVE-2024-35884 with its ranges of versions, and github.com/tailscale/tailscale, issues
  * 11026 (6.8.4 fails, 6.8.5 does not), 19777, 21335 and 20994, and pull request 19918. The commits
@@ -9,7 +9,7 @@
  *
  * Two things cannot be known: whether a distribution has backported a fix, or a fault, to another
  * version (Proxmox' 7.0.14-pve has the fix of the first fault); and how the hypervisor of a virtual
- * machine treats trains that its virtio device passes on unsplit.
+ * machine treats trains that its virtio device passes on without splitting them.
  */
 import { readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
@@ -84,8 +84,8 @@ export function runningKernel(): KernelNames {
 }
 
 /**
- * Returns the kernel.org version of a kernel, without a distribution's suffix. If the distribution
- * states it more exactly elsewhere, that counts: 6.1.0-23-amd64 is 6.1.99.
+ * Returns the kernel.org version of a kernel, without a distribution's suffix. Prefers a more exact
+ * version that the distribution states elsewhere: 6.1.0-23-amd64 is 6.1.99.
  * @returns undefined if there is no version
  */
 export function upstreamVersion({ release, version = '', signature = '' }: KernelNames): Version | undefined {

@@ -100,7 +100,7 @@ export class LogFile {
     try {
       if (this.#fd >= 0) closeSync(this.#fd);
     } catch {
-      // the file's disk is gone
+      // the disk with the file is gone
     }
     this.#fd = -1;
   }

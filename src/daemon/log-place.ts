@@ -1,7 +1,7 @@
 /**
  * Chooses where a device in the background logs: the first available of journal, system log and
  * file. WGTS_LOG selects one. The parent opens the log and also passes it as standard error, so
- * that Node's last words reach the log.
+ * that messages of a crashing Node reach the log.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync } from 'node:fs';
@@ -13,7 +13,7 @@ const LOG_PLACES = ['auto', 'journal', 'syslog', 'file', 'none'] as const;
 
 export interface LogPlace {
   readonly kind: 'journal' | 'syslog' | 'file';
-  /** The child's standard error, and if it is a stream also WGTS_LOG_FD. */
+  /** The child's standard error. A stream is also passed as WGTS_LOG_FD. */
   readonly output: Socket | number;
   /** The path of a log file; undefined for a stream. */
   readonly path?: string;
@@ -36,7 +36,7 @@ export function logIdentifier(name: string): string {
 /** Opens the log of a device. @throws Error for an unknown or unavailable WGTS_LOG */
 export async function openLogPlace(name: string, setting = process.env['WGTS_LOG']): Promise<LogPlace | undefined> {
   const wanted = LOG_PLACES.find(each => each === (setting || 'auto'));
-  if (wanted === undefined) throw codedError('EINVAL', `WGTS_LOG=${setting}: it is one of ${LOG_PLACES.join(', ')}`);
+  if (wanted === undefined) throw codedError('EINVAL', `WGTS_LOG=${setting}: choose one of ${LOG_PLACES.join(', ')}`);
   const openers = { journal: openJournal, syslog: openSyslog, file: openFile };
   if (wanted === 'none') return undefined;
   if (wanted !== 'auto') {
@@ -53,7 +53,7 @@ const MISSING = {
   file: `neither ${LOG_FOLDERS.join(' nor ')} can be written`,
 };
 
-/** The stream that systemd-cat(1) uses. */
+/** Connects to the journal's stream socket, as systemd-cat(1) does. */
 async function openJournal(name: string): Promise<LogPlace | undefined> {
   if (!existsSync(JOURNAL_SOCKET)) return undefined;
   const socket = connect(JOURNAL_SOCKET);
@@ -74,8 +74,8 @@ async function openJournal(name: string): Promise<LogPlace | undefined> {
 }
 
 /**
- * Uses logger(1), since Node has no UNIX datagram sockets. logger ends when the device ends that
- * writes to it.
+ * Uses logger(1), since Node has no UNIX datagram sockets. logger ends when the device that writes
+ * to it ends.
  */
 function openSyslog(name: string): LogPlace | undefined {
   const logger = `${process.env['PATH'] ?? ''}:/usr/bin:/bin`

@@ -5,7 +5,7 @@
 import { Socket } from 'node:net';
 import { LogFile } from './log-file.ts';
 
-/** Passes the descriptor of the log's stream to the child. */
+/** The variable that names the descriptor of the log's stream for the child. */
 export const LOG_FD_VARIABLE = 'WGTS_LOG_FD';
 export const LOG_FILE_VARIABLE = 'WGTS_LOG_FILE';
 /** If 1, the child also writes to standard error, which a person or a service manager reads. */
@@ -42,7 +42,7 @@ function streamSink(fd: number): LogSink {
   } catch {
     return { write: () => {}, flush: () => {} };
   }
-  // the tunnel goes on without a reader of its log
+  // the tunnel keeps running when the reader of its log is gone
   stream.on('error', () => {});
   stream.unref();
   let dropped = 0;

@@ -12,7 +12,7 @@ export interface Log {
   /** Logs what an administrator has to know. */
   error(message: string): void;
   /**
-   * Logs what every reader wants to know: began, ended, up, down. Where absent, these go to
+   * Logs what every reader wants to know: began, ended, up, down. If absent, these messages go to
    * verbose().
    */
   notice?(message: string): void;
@@ -35,7 +35,7 @@ export function parseLogLevel(text: string | undefined): LogLevel {
  * Makes a log that writes lines such as `ERROR: (wg0) 2026/11/24 14:00:00 message`, as wireguard-go
  * does.
  * @param write writes to standard error
- * @param keep writes to the place where the log is kept
+ * @param keep writes to the permanent log
  */
 export function makeLog(
   level: LogLevel,

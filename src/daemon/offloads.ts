@@ -13,10 +13,10 @@ export interface Offloads {
 }
 
 /**
- * Returns all offloads except some. Without TSO and USO the kernel also completes its checksums
- * itself.
+ * Returns all offloads except some. With both TSO and USO off, checksum offload is off too: the
+ * kernel then completes checksums before we read packets.
  * @param off the offloads to leave out
- * @param avoided offloads that the running kernel damages (known-kernels.ts)
+ * @param avoided offloads that are faulty in the running kernel (known-kernels.ts)
  */
 export function offloadsWithout(off: ReadonlySet<OffloadSwitch>, avoided: readonly AvoidedOffload[] = []): Offloads {
   let tun = ALL_TUN_OFFLOADS;

@@ -1,7 +1,7 @@
 /**
  * Opens the sockets of an interface that came up, and retries each second while its port is in use.
- * Until then the interface is up but receives nothing. (An interface of the kernel would not come
- * up.) Logs the reason once, with the port's holder, and then the success.
+ * Until then the interface is up but receives nothing. (An interface of the kernel would stay
+ * down.) Logs the reason once, with the port's holder, and later the success.
  */
 
 import { portHolder } from '../io/port-holder.ts';

@@ -22,11 +22,11 @@ import { UapiServer } from './uapi-server.ts';
 import { uapiSocketPath } from './uapi-socket.ts';
 import { warmUpLater } from './warm-up.ts';
 
-/** The default of wireguard-go: 1500 less 80 bytes of outer IPv6 headers. */
+/** The default of wireguard-go: 1500 minus 80 bytes (IPv6 40, UDP 8, WireGuard 32). */
 const DEFAULT_MTU = 1420;
 /**
- * Signals that end a device and remove its socket. SIGHUP (the terminal closed) ends wireguard-go
- * as well, which leaves its socket.
+ * Signals that end a device and remove its socket. SIGHUP (the terminal closed) also ends
+ * wireguard-go, but wireguard-go does not remove its socket.
  */
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
@@ -37,8 +37,8 @@ export interface DeviceSettings {
   readonly aead?: string;
   readonly offloadsOff: ReadonlySet<OffloadSwitch>;
   /**
-   * Faults of this kernel (known-kernels.ts). The device does not use the offloads they affect, and
-   * logs that.
+   * Faults of this kernel (known-kernels.ts). The device avoids the affected offloads and logs
+   * that.
    */
   readonly kernelFaults?: readonly KernelFault[];
   readonly logLevel: LogLevel;
@@ -97,8 +97,8 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     onGone: () => end('the interface is gone'),
   });
   const stop = () => end('asked to stop');
-  // before the socket exists: a program that sees the socket may end us at once, and nothing may
-  // stay behind
+  // install handlers before the socket exists: a program that sees the socket can signal us
+  // immediately, and we must still clean up
   for (const signal of STOP_SIGNALS) process.on(signal, stop);
   let server: UapiServer | undefined;
   let stopWarmUp = () => {};
@@ -121,7 +121,8 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     log.notice?.(
       `began, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,
     );
-    for (const { fault, remedy } of faults) log.error(`${fault}: ${remedy} (WGTS_NO_OFFLOAD=none uses it anyway)`);
+    for (const { fault, remedy } of faults)
+      log.error(`${fault}: ${remedy} (set WGTS_NO_OFFLOAD=none to use the offload anyway)`);
     if (!reportToParent('ready')) end('the program that started it was killed');
     const { crypto, makeCipher } = backend;
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);

@@ -1,6 +1,6 @@
 /**
- * Says what to do if a TUN device does not open: `/dev/net/tun` is missing or closed to this user,
- * the right is missing, or the name is in use. The texts name the options of containers.
+ * Explains what to do if a TUN device does not open: `/dev/net/tun` is missing or closed to this
+ * user, the privilege is missing, or the name is in use. The texts name the options of containers.
  */
 import { statSync } from 'node:fs';
 import type { Tun } from '../io/ports.ts';
@@ -17,8 +17,8 @@ export function openTunWithHints(open: () => Tun, name: string): Tun {
 }
 
 /**
- * Returns the remedy if the mode of the device shuts out other users, which holds even inside a
- * user namespace.
+ * Returns the remedy if the mode of the device file denies access to other users. The mode applies
+ * even to root inside a user namespace.
  */
 function ownersOnly(): string | undefined {
   const { mode } = statSync('/dev/net/tun', { throwIfNoEntry: false }) ?? { mode: 0o666 };

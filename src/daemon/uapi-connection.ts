@@ -33,7 +33,7 @@ const SMALL_REQUEST = 65_536;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Time limit for a client to read some of its answer, or to close after the end. */
 const READ_TIMEOUT_MS = 10_000;
-/** Answers to `get` in progress, each a snapshot of the device. One more ends a stuck one. */
+/** Most `get` answers in progress; each has a snapshot of the device. One more ends a stuck one. */
 const MAX_ANSWERS = 2;
 const STUCK_AFTER_MS = 1_000;
 /** After the end, a client that sends nothing for this long has stopped writing. */
@@ -47,7 +47,7 @@ export class UapiShare {
   readonly connections = new Set<UapiConnection>();
   /** When each connection last made progress, oldest first. */
   readonly answers = new Map<UapiConnection, number>();
-  /** The last `set`. They are parsed one at a time: the result is larger than its text. */
+  /** Settles after the last `set`. One is parsed at a time: the result is larger than its text. */
   setting: Promise<unknown> = Promise.resolve();
 
   get pending(): number {
@@ -159,8 +159,8 @@ export class UapiConnection {
   }
 
   /**
-   * Accepts nothing more. Our end stays open while the client writes: some clients take a close for
-   * an error and do not read their errno.
+   * Accepts no more requests. Our end stays open while the client writes: some clients treat a
+   * close as an error and do not read their errno.
    */
   #end(): void {
     const socket = this.#socket;
@@ -200,7 +200,7 @@ export class UapiConnection {
     const status = this.#options.device.status();
     try {
       for (const _ of writeGetResponse(status, text, this.#options.zones)) {
-        // now the most recent one
+        // move to the end: progress was made just now
         answers.delete(this);
         answers.set(this, performance.now());
         for (const piece of text.pieces()) await this.#write(piece);
@@ -246,7 +246,7 @@ export class UapiConnection {
     }
   }
 
-  /** Parses a large request in parts, with packets between. */
+  /** Parses a large request in parts, so that packets pass in between. */
   async #read(frame: UapiFrame): Promise<UapiRequest> {
     const reading = this.#parser.read(frame);
     for (;;) {
@@ -268,7 +268,9 @@ export class UapiConnection {
     }
   }
 
-  /** Writes an answer until it may be erased. Drops a client that reads nothing for long. */
+  /**
+   * Writes an answer, until its memory may be erased. Drops a client that does not read for long.
+   */
   #write(data: string | Uint8Array): Promise<void> {
     const socket = this.#socket;
     return new Promise(resolve => {
@@ -291,7 +293,7 @@ function withBuffer(accepted: Socket, callback: (count: number) => boolean): Soc
   const holder = accepted as unknown as { _handle: unknown };
   const handle = holder._handle;
   if (!handle) throw new Error('this Node has no handle in its sockets');
-  // the first socket no longer owns it
+  // the original socket no longer owns the handle
   holder._handle = null;
   accepted.destroy();
   const options = { handle, allowHalfOpen: true, onread: { buffer: received, callback } };

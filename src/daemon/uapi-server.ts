@@ -26,8 +26,8 @@ export interface UapiServerOptions {
 }
 
 /**
- * Connections at once; a client needs one for an instant. A further one ends the connection that
- * was silent longest.
+ * Limit of simultaneous connections; a client needs one only for an instant. One more ends the
+ * connection that was silent longest.
  */
 const MAX_CONNECTIONS = 64;
 /** The period of checks for an unlink that the watch misses (an overlay, a remounted directory). */
@@ -36,7 +36,7 @@ const UNLINK_CHECK_MS = 2_000;
 export class UapiServer {
   readonly #options: UapiServerOptions;
   readonly #server: Server;
-  /** In the order of their last activity. */
+  /** Connections in the order of their last activity. */
   readonly #connections = new Set<UapiConnection>();
   readonly #share = new UapiShare();
   #watcher: FSWatcher | undefined;
@@ -109,7 +109,7 @@ export class UapiServer {
       this.#watcher = watch(dirname(this.#options.path), gone);
       this.#watcher.on('error', () => this.#watcher?.close());
     } catch {
-      // no inotify watches are left; the interval also finds out
+      // the limit of inotify watches is reached; the interval also detects an unlink
     }
   }
 
@@ -126,7 +126,7 @@ export class UapiServer {
     const { device, zones, onRefused } = this.#options;
     const onBusy = () => {
       this.#lastBusy = performance.now();
-      // now the most recently active one
+      // move it to the end: it was active most recently
       if (this.#connections.delete(connection)) this.#connections.add(connection);
     };
     const options = { device, zones, onRefused, onBusy };

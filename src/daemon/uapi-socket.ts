@@ -1,6 +1,6 @@
 /**
- * Shared by the server, connections and clients of the control socket: its path, the device behind
- * it, and errno numbers.
+ * Definitions that the server, the connections and the clients of the control socket share: its
+ * path, the device behind it, and errno numbers.
  */
 import { constants } from 'node:os';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';

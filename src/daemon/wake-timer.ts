@@ -27,8 +27,8 @@ export class WakeTimer {
     this.#armedFor = deadline;
     this.clear();
     const wait = Math.ceil(deadline - this.#now());
-    // setTimeout waits at least one millisecond; an immediate runs as soon as the sockets had their
-    // turn
+    // setTimeout waits at least one millisecond; an immediate runs as soon as the sockets have had
+    // their turn
     if (wait <= 0) this.#immediate = setImmediate(() => this.#fire());
     else this.#timer = setTimeout(() => this.#fire(), Math.min(Math.max(wait, SHORTEST_SLEEP_MS), LONGEST_SLEEP_MS));
   }

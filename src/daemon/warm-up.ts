@@ -1,8 +1,8 @@
 /**
  * Runs the code path of a packet before the first packet. V8 compiles a function well only after
- * some thousands of calls, which a tunnel that carries an occasional ping reaches late: measured,
- * its round trips take up to a third longer until then. So two devices of our own, connected in
- * memory, shake hands, exchange small packets and report their peers, a millisecond at a time,
+ * some thousands of calls. A tunnel that carries an occasional ping reaches that number late; until
+ * then its round trips take up to a third longer (measured). So two devices of our own, connected
+ * in memory, shake hands, exchange small packets and report their peers, a millisecond at a time,
  * while the real device and its control socket are idle.
  */
 import { makeEndpoint } from '../base/endpoint.ts';
@@ -28,8 +28,8 @@ export interface WarmUpOptions {
 
 interface LaterOptions extends WarmUpOptions {
   /**
-   * Returns the milliseconds since the real device had a packet, or its control socket a client to
-   * answer.
+   * Returns the milliseconds since the real device last handled a packet, or its control socket a
+   * client.
    */
   quietFor(): number;
 }
@@ -43,14 +43,14 @@ const START_AFTER_MS = 1000;
 const SESSIONS = 4;
 const ROUND_TRIPS = 800;
 /**
- * Milliseconds of work at a time, of rest between, and of silence of the real device before any
- * work.
+ * In milliseconds: the work at a time, the rest after it, and the silence of the real device that
+ * any work requires.
  */
 const SLICE_MS = 1;
 const REST_MS = 1;
 const QUIET_MS = 100;
 /**
- * Answers to `wg show`. For a device with thousands of peers they halve the time of a later answer.
+ * Answers to `wg show`. They halve the time of a later answer of a device with thousands of peers.
  */
 const ANSWERS = 100;
 const CROWD = 40;
@@ -130,8 +130,8 @@ export function* warmUp(options: WarmUpOptions): Generator<undefined, number> {
 }
 
 /**
- * The clock and event loop of both devices. Time passes only between pings, and the loop waits all
- * that time, as it does when nothing else happens.
+ * The clock and event loop of both devices. Time passes only between pings, and all of that time
+ * counts as waiting, as in an idle event loop.
  */
 class World {
   now = 1;
@@ -192,8 +192,8 @@ class Side {
 }
 
 /**
- * Returns a packet with what an engine reads: version, length, addresses (from RFC 5737 and RFC
- * 3849).
+ * Returns a packet with the fields that an engine reads: version, length, addresses (from RFC 5737
+ * and RFC 3849).
  */
 function packet4(): Uint8Array {
   const packet = new Uint8Array(PACKET_SIZE);

@@ -116,7 +116,7 @@ describeWith([...NETWORK, 'unshare'], 'the log of a device in the background', (
     const wrong = await inOwnFolders('WGTS_LOG=paper $WGTS up "$FILE"');
     expect([wrong.code, wrong.stderr]).toEqual([
       1,
-      expect.stringContaining('WGTS_LOG=paper: it is one of auto, journal, syslog, file, none'),
+      expect.stringContaining('WGTS_LOG=paper: choose one of auto, journal, syslog, file, none'),
     ]);
   });
 });
