@@ -1,22 +1,20 @@
 /**
  * The cluster as the agent reads it: the parts of Nodes and Calico objects that affect the tunnel,
- * validated and in binary form. Objects are immutable: a change replaces the object, so results may
- * be cached by its identity.
+ * validated and in binary form. Objects are immutable. A change replaces the object, so results may
+ * be cached by the object's identity.
  *
- * Invalid values are left out: each becomes a Problem (problem.ts), and the rest of the object
+ * An invalid value is omitted and reported as a Problem (problem.ts). The rest of the object
  * applies as if the value were absent.
  */
 import type { Family } from '../../base/family.ts';
 import type { Prefix } from '../../base/prefix.ts';
 
-/**
- * One value for each IP version that has one, by the number of the version: `{ 4: ..., 6: ... }`.
- */
+/** Values by IP version: `{ 4: ..., 6: ... }`. A version without a value is absent. */
 export type PerFamily<T> = { readonly [family in Family]?: T };
 
 /**
- * The objects of a cluster that a plan is made from. An object is never changed: a new one takes
- * its place, so a planner may remember results by an object's identity.
+ * The objects of a cluster that the planner reads. They are immutable: a change replaces the
+ * object, so a planner may cache results by an object's identity.
  */
 export interface Cluster {
   /** By name. */
@@ -46,7 +44,7 @@ export interface ClusterNode {
   readonly name: string;
   /** The Node's UID in Kubernetes. */
   readonly uid?: string;
-  /** The labels of Kubernetes, and those set by calicoctl that have no namesake among them. */
+  /** Labels from Kubernetes and calicoctl. If both set a label, that of Kubernetes applies. */
   readonly labels: Readonly<Record<string, string>>;
   /**
    * The addresses in `projectcalico.org/IPv4Address` and `IPv6Address`, without their prefix
@@ -54,14 +52,14 @@ export interface ClusterNode {
    */
   readonly bgpAddress: PerFamily<Uint8Array>;
   /**
-   * The prefix lengths of {@link ClusterNode.bgpAddress}. An address that was written without a
-   * length belongs to the node, but is not an endpoint (Felix, calc/dataplane_passthru.go): its
-   * family is absent here. The field is absent where no length is known.
+   * The prefix lengths of {@link ClusterNode.bgpAddress}. An address without a prefix length
+   * belongs to the node but is not an endpoint (Felix, calc/dataplane_passthru.go): its family is
+   * absent here. The field is absent if no length is known.
    */
   readonly bgpLength?: PerFamily<number>;
   /** `status.addresses` of type InternalIP and ExternalIP, in their order. */
   readonly addresses: readonly NodeAddress[];
-  /** The published public keys as text, unchecked: each may be anything. Absent where empty. */
+  /** The published public keys, as unvalidated text. A family with an empty key is absent. */
   readonly publicKey: PerFamily<string>;
   /** The address of the WireGuard device, from the annotations: 4 or 16 bytes. */
   readonly wireguardAddress: PerFamily<Uint8Array>;
@@ -72,7 +70,7 @@ export interface ClusterNode {
   /** `spec.podCIDRs`, or `spec.podCIDR` alone. */
   readonly podCidrs: readonly Prefix[];
   /**
-   * The address in `spec.podCIDR`, with its host bits. Absent if it equals the first of
+   * The address in `spec.podCIDR`, including its host bits. Absent if it equals the first entry of
    * `podCidrs`, or if the Node has no podCIDR.
    */
   readonly podCidrAddress?: Uint8Array;
@@ -89,19 +87,19 @@ export interface NodeAddress {
 }
 
 /**
- * The settings of one FelixConfiguration: its spec and its `config.projectcalico.org/` annotations,
- * joined.
+ * The settings of one FelixConfiguration: its spec merged with its `config.projectcalico.org/`
+ * annotations.
  */
 export interface FelixConfiguration {
-  /** `default`, `node.<nodename>`, or the name of a selector-scoped one. */
+  /** `default`, `node.<nodename>`, or the name of a selector-scoped configuration. */
   readonly name: string;
-  /** RFC 3339. Of several selector-scoped ones that match a node, the oldest applies. */
+  /** RFC 3339. If several selector-scoped configurations match a node, the oldest applies. */
   readonly creationTimestamp?: string;
-  /** Present on a selector-scoped one only. */
+  /** Present on selector-scoped configurations only. */
   readonly nodeSelector?: string;
   /**
-   * By Felix's parameter names in lower case (`wireguardenabled`). Values are text, as an
-   * environment variable would have them, with durations in seconds. Nothing is validated yet.
+   * By Felix's parameter names in lower case (`wireguardenabled`). Values are text in the form of
+   * an environment variable, with durations in seconds. They are not validated yet.
    */
   readonly parameters: ReadonlyMap<string, string>;
 }
@@ -114,11 +112,11 @@ export interface IpPool {
   readonly cidr: Prefix;
   /** Prefix length of the pool's blocks. */
   readonly blockSize: number;
-  /** True where no new blocks are taken from the pool. */
+  /** True if Calico takes no new blocks from the pool. */
   readonly disabled: boolean;
-  /** True where the pool is being deleted. */
+  /** True while the pool is being deleted. */
   readonly terminating: boolean;
-  /** A Calico selector; `all()` where the pool has none. */
+  /** A Calico selector; `all()` if the pool has none. */
   readonly nodeSelector: string;
   /** `Workload`, `Tunnel` and so on; empty allows every use. */
   readonly allowedUses: readonly string[];
@@ -131,13 +129,13 @@ export interface IpamBlock {
   /** The addresses of the block. */
   readonly cidr: Prefix;
   /**
-   * The node of a `host:<node>` affinity, or the name of a `virtual:<name>` one. Absent where the
+   * The node of a `host:<node>` affinity, or the name of a `virtual:<name>` affinity. Absent if the
    * block has no owner.
    */
   readonly owner?: string;
   /**
-   * Every address that is allocated to a node (attribute `node`), of this block's owner or of
-   * another node.
+   * All addresses that are allocated to a node (attribute `node`), whether or not that node owns
+   * the block.
    */
   readonly allocations: readonly Allocation[];
 }
@@ -150,26 +148,28 @@ export interface Allocation {
   readonly node: string;
   /** Calico's handle of the allocation. */
   readonly handleId?: string;
-  /** `wireguardTunnelAddress`, `vxlanTunnelAddress` and the like; absent for a workload. */
+  /**
+   * `wireguardTunnelAddress`, `vxlanTunnelAddress` or another tunnel's type; absent for a workload.
+   */
   readonly type?: string;
 }
 
 /**
- * A pod with its own network and addresses that is scheduled and not finished
- * (docs/reference/calico-felix.md#prefix-owners).
+ * A pod that is scheduled and not finished, and that has addresses in a network namespace of its
+ * own (docs/reference/calico-felix.md#prefix-owners).
  */
 export interface Pod {
   /** The pod's namespace. */
   readonly namespace: string;
   /** The pod's name. */
   readonly name: string;
-  /** The node that it is scheduled on. */
+  /** The node on which the pod is scheduled. */
   readonly node: string;
   /** 4 or 16 bytes each. */
   readonly addresses: readonly Uint8Array[];
 }
 
-/** A cluster without objects, to spread the maps of a real one over. */
+/** A cluster without objects: a base that callers spread and override. */
 export const EMPTY_CLUSTER: Cluster = {
   nodes: new Map(),
   felixConfigurations: new Map(),

@@ -1,20 +1,17 @@
 /**
- * The desired state of a node: the result of the planner, and the only input of the applier. Equal
- * states are equal values, so the difference between two is the work to do. As in Felix, each
- * tunnel has one family (IPv4 over IPv4, IPv6 over IPv6) with its own device, key and port.
+ * The desired state of a node: the result of the planner, and the only input of the applier. States
+ * are compared by value; what differs between two is what the applier must change. As in Felix,
+ * each tunnel has one family (IPv4 over IPv4, IPv6 over IPv6) with its own device, key and port.
  */
 import type { Family } from '../../base/family.ts';
 import type { Prefix } from '../../base/prefix.ts';
 import type { PerFamily } from './cluster.ts';
 
-/**
- * The desired state of a node. Equal states are equal values, so the difference of two is what must
- * be changed.
- */
+/** The desired state of a node. */
 export interface Desired {
   /**
-   * By IP version. Absent where the family is off: then everything of that family that belongs to
-   * the agent is removed, its published key included.
+   * By IP version. If a family is off, its tunnel is absent. The agent then removes everything that
+   * it owns in that family, including the published key.
    */
   readonly tunnels: PerFamily<DesiredTunnel>;
 }
@@ -32,15 +29,16 @@ export interface DesiredTunnel {
   readonly mtu: number;
   /** UDP port that the device listens on. */
   readonly listenPort: number;
-  /** True where the kernel's device runs its NAPI in a thread of its own. */
+  /** Whether to enable threaded NAPI on the device (kernel WireGuard only). */
   readonly threaded: boolean;
   /**
-   * Firewall mark of the node's own encrypted datagrams, which is also the mask of the rule: one
-   * bit or more.
+   * Firewall mark (at least one bit) set on the node's own encrypted datagrams. The routing rule
+   * uses the same value as its mask.
    */
   readonly mark: number;
   /**
-   * The only address of the device, as /32 or /128. Absent where the node has none, which is valid.
+   * The only address of the device, as /32 or /128. May be absent: a tunnel without an address is
+   * valid.
    */
   readonly address?: Uint8Array;
   /** By public key in base64. */
@@ -59,7 +57,7 @@ export interface DesiredTunnel {
 
 /** One peer of a tunnel: another node. */
 export interface DesiredPeer {
-  /** The node's name, for messages and for the difference of two plans. */
+  /** The node's name, for messages and for comparing plans. */
   readonly node: string;
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
@@ -69,22 +67,23 @@ export interface DesiredPeer {
   readonly endpointPort: number;
   /** Seconds; 0 is off. */
   readonly persistentKeepalive: number;
-  /** In the order of their text. */
+  /** Sorted by their textual form. */
   readonly allowedIps: readonly Prefix[];
 }
 
 /** One route of the tunnel's table (docs/reference/calico-felix.md#routes). */
 export interface DesiredRoute {
-  /** The prefix that the route is for. */
+  /** The prefix that the route covers. */
   readonly destination: Prefix;
   /**
-   * `tunnel` sends into the tunnel, `throw` continues with the next table, `unreachable` refuses
-   * (fail-closed: nothing leaves in the clear).
+   * `tunnel` sends into the tunnel, `throw` continues with the next table, and `unreachable`
+   * refuses the traffic (fail-closed: it does not leave in the clear).
    */
   readonly kind: 'tunnel' | 'throw' | 'unreachable';
   /**
-   * Set on a `tunnel` route where traffic must be refused once the tunnel, and this route with it,
-   * is gone. Absent where it then continues with the next table, as for hosts.
+   * For `tunnel` routes: when the tunnel is removed, an unreachable route replaces this one, so
+   * that traffic is refused. Absent if the traffic may then use the next table, as for host
+   * addresses.
    */
   readonly orElse?: 'unreachable';
 }
@@ -95,36 +94,36 @@ export interface DesiredRoute {
  */
 export interface DesiredFirewall {
   /**
-   * Accept UDP to and from the listening port of this host. Felix accepts it itself where it
-   * believes WireGuard to be on.
+   * Accept UDP to and from this host's listening port. Not needed if Felix considers WireGuard
+   * enabled: Felix then accepts this traffic.
    */
   readonly allowPort: boolean;
   /**
-   * Masquerade packets of the host itself that enter the tunnel from an address other than the
+   * Masquerade packets that this host sends into the tunnel from an address other than the
    * tunnel's.
    */
   readonly masquerade: boolean;
   /**
-   * For host encryption (IPv4): mark packets that arrive on any interface except the loopback, the
-   * tunnels (`exemptInterfaces`) and the workloads' (`exemptPrefixes` of their names). A strict
-   * rp_filter then looks at the main table; it needs net.ipv4.conf.all.src_valid_mark=1. Absent
-   * without host encryption.
+   * For host encryption (IPv4): mark incoming packets, except on the loopback and tunnel interfaces
+   * (`exemptInterfaces`) and on workload interfaces (names that begin with an `exemptPrefixes`
+   * entry). The mark makes a strict rp_filter use the main table; this requires
+   * net.ipv4.conf.all.src_valid_mark=1. Absent without host encryption.
    */
   readonly incomingMark?: {
-    /** Names of the interfaces whose packets are not marked. */
+    /** Names of the interfaces on which packets are not marked. */
     readonly exemptInterfaces: readonly string[];
-    /** Prefixes of the names of more such interfaces. */
+    /** Name prefixes of further exempt interfaces. */
     readonly exemptPrefixes: readonly string[];
   };
   /**
-   * Fail-closed: no packet from or to one of these prefixes (pods elsewhere, encrypted or not) may
-   * leave or enter by an interface other than the tunnel's and the workloads', whatever the routes
-   * say. Empty otherwise.
+   * Remote pod prefixes, in fail-closed mode. Packets from or to them are dropped on every
+   * interface except the tunnel's and the workloads', regardless of routes. Empty if fail-closed
+   * mode is off.
    */
   readonly sealed: readonly Prefix[];
   /**
-   * Prefixes of the workloads' interface names (Felix's `interfacePrefix`), where the seal does not
-   * apply.
+   * Name prefixes of the workload interfaces (Felix's `interfacePrefix`), to which `sealed` does
+   * not apply.
    */
   readonly workloadPrefixes: readonly string[];
 }

@@ -1,7 +1,7 @@
 /**
  * Keeps the numbers in other programs' objects exact. Calico counts nanoseconds beyond 2^53, which
- * a JavaScript number would round. Unsafe integers become `bigint`, other numbers that would be
- * rounded become an ExactNumber, and all the rest stay numbers.
+ * a JavaScript number would round. An unsafe integer becomes a `bigint`, another number that would
+ * be rounded becomes an ExactNumber, and every other number stays a number.
  */
 export class ExactNumber {
   /** The number as JSON writes it. */

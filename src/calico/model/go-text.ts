@@ -1,5 +1,5 @@
 /**
- * Parses numbers and durations as Go does (strconv, time), and therefore Felix: `0x1F`, `1_000`,
+ * Parses numbers and durations as Go (strconv, time) and therefore Felix does: `0x1F`, `1_000`,
  * `1h5m`. The parsers return undefined for a text that Go rejects.
  */
 
@@ -62,7 +62,7 @@ export function goDuration(text: string): bigint | undefined {
 
 /**
  * Scales a decimal fraction. Like Go, it calculates in floating point and drops digits that do not
- * fit 63 bits, so a third of an hour may come out as 1200 s or as a nanosecond less.
+ * fit in 63 bits, so a third of an hour may yield 1200 s or one nanosecond less.
  */
 function fractionOf(scale: bigint, digits: string): bigint {
   let value = 0n;

@@ -1,9 +1,9 @@
-/** Problems: what in the cluster cannot be used, and how its administrator can correct it. */
+/** Problems: unusable values in the cluster, and how the administrator can correct them. */
 import { ExactNumber } from './exact-number.ts';
 
 /**
- * Something in the cluster or the configuration that cannot be used, with what to do about it. A
- * problem never stops the rest of a plan.
+ * A part of the cluster or of the configuration that cannot be used, and what to do about it. The
+ * rest of the plan is still made.
  */
 export interface Problem {
   /** `Node/worker-1`, `IPAMBlock/10-0-0-0-26`, `FelixConfiguration/default`. */
@@ -13,7 +13,7 @@ export interface Problem {
    * `MissingNodeAddress`, ...
    */
   readonly reason: string;
-  /** Names the value, what it means and what to do. Long values are truncated. */
+  /** Names the value, says what it means and what to do. Long values are truncated. */
   readonly message: string;
 }
 
@@ -36,7 +36,7 @@ function numberText(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
 }
 
-/** Lists names for a message: the first three, and the number of the rest. */
+/** Lists names for a message: the first three, then the number of the others. */
 export function listed(names: readonly string[]): string {
   return names.slice(0, 3).map(quoted).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');
 }

@@ -1,5 +1,5 @@
 /**
- * Status of other nodes as planned on one node, for the log, `/readyz`, the metrics and `wgts
+ * The status of other nodes, as one node plans it: for the log, `/readyz`, the metrics and `wgts
  * verify`.
  */
 
@@ -12,18 +12,18 @@ export type PlainReason =
   | 'duplicate-key'
   /** The node has no endpoint. */
   | 'no-node-address'
-  /** The node's endpoint is loopback, multicast and the like, or an address of this node. */
+  /** The node's endpoint is reserved (loopback, multicast, ...) or leads back to this node. */
   | 'unusable-node-address';
 
-/** Another node as a plan sees it: encrypted, or in the clear and why. */
+/** The state of another node in a plan: encrypted, or in the clear for a reason. */
 export interface PeerState {
   /** The node's name. */
   readonly node: string;
-  /** Why traffic with the node is in the clear. Absent where it is encrypted. */
+  /** Why traffic with the node is in the clear. Absent if it is encrypted. */
   readonly plain?: PlainReason;
-  /** The node's key in base64, where it published a valid one. */
+  /** The node's key in base64, if it published a valid one. */
   readonly publicKey?: string;
-  /** 4 or 16 bytes. Absent where the node has no usable address. */
+  /** 4 or 16 bytes. Absent if the node has no usable address. */
   readonly endpointAddress?: Uint8Array;
   /** Number of prefixes that the node owns. */
   readonly prefixes: number;
