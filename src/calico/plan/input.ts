@@ -11,35 +11,36 @@ import type { HostFacts } from './dataplane/mtu.ts';
 export interface PlanInput {
   /** The objects of the cluster. */
   readonly cluster: Cluster;
-  /** Name of the node that the plan is for, as Kubernetes has it. */
+  /** The Kubernetes name of the node to plan for. */
   readonly nodeName: string;
   /** Environment variables of the agent. Only `FELIX_...`, in any letter case, are read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Text of Felix's configuration file, if it exists. */
   readonly felixFile?: string | undefined;
-  /** Options of the agent's operator. */
+  /** Options that the agent's operator sets. */
   readonly options: PlanOptions;
   /** Facts about the host: its links, and whether it is an AKS node. */
   readonly facts: HostFacts;
   /**
-   * Public keys of this node's devices, 32 bytes, as far as they exist. A node that publishes one
-   * of them does not become a peer.
+   * Public keys of this node's existing devices, 32 bytes each. A node that publishes one of them
+   * does not become a peer.
    */
   readonly ownPublicKey: PerFamily<Uint8Array>;
 }
 
-/** The desired state of a node, and the problems found on the way. */
+/** The desired state of a node, and the problems found while planning. */
 export interface Plan {
   /** The desired state of this node. */
   readonly desired: Desired;
   /** Every other node in order of name, for each family that is enabled on this node. */
   readonly peers: PerFamily<readonly PeerState[]>;
-  /** Each problem once, in an order that depends on the problems alone. */
+  /** Problems without duplicates, in an order that depends only on the problems. */
   readonly problems: readonly Problem[];
   /**
-   * Whether the plan needs `cluster.pods`: addresses come from them with route source WorkloadIPs.
+   * Whether the plan reads `cluster.pods`: true with route source WorkloadIPs, which takes
+   * addresses from Pods.
    */
   readonly wantsPods: boolean;
-  /** Felix's parameters as they apply to this node. */
+  /** The Felix parameters in effect on this node. */
   readonly parameters: FelixParameters;
 }

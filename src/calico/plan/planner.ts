@@ -42,7 +42,7 @@ export class Planner {
 
   /**
    * Returns the plan for one state of the cluster. Pure: the same input gives the same plan,
-   * whatever the order of its maps. Nothing throws: whatever cannot be used becomes a {@link
+   * regardless of the order of its maps. Invalid input does not throw; it becomes a {@link
    * Problem}.
    */
   plan(input: PlanInput): Plan {
@@ -182,9 +182,7 @@ export class Planner {
   }
 }
 
-/**
- * Plans once. A caller that plans again after each change of the cluster keeps a {@link Planner}.
- */
+/** Plans once. To plan again after each change of the cluster, keep a {@link Planner}. */
 export function plan(input: PlanInput): Plan {
   return new Planner().plan(input);
 }
@@ -197,7 +195,7 @@ function memoize<K extends object, V>(cache: WeakMap<K, V>, key: K, compute: () 
   return value;
 }
 
-/** Removes duplicates and sorts, so that the result does not depend on the order of discovery. */
+/** Removes duplicates, and sorts so that the result does not depend on the order of discovery. */
 function dedupe(problems: readonly Problem[]): readonly Problem[] {
   const byKey = new Map(problems.map(problem => [problemKey(problem), problem]));
   return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, problem]) => problem);

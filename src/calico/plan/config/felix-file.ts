@@ -79,7 +79,7 @@ class Lines {
 
 function readSectionName(line: string): string {
   const end = line.lastIndexOf(']');
-  if (end < 0) throw new UnreadableLine('a section without its ]');
+  if (end < 0) throw new UnreadableLine('a section without its closing ]');
   if (end === 1) throw new UnreadableLine('a section without a name');
   return line.slice(1, end);
 }

@@ -5,9 +5,9 @@
  */
 import { RE2JS } from 're2js';
 
-/** A regular expression in RE2's syntax, as Go and so Felix reads it. */
+/** A regular expression in RE2 syntax, which Go, and therefore Felix, uses. */
 export interface NamePattern {
-  /** The expression as it was written. */
+  /** The expression as the user wrote it. */
   readonly source: string;
   /** Returns whether the expression matches some part of the text. */
   test(text: string): boolean;

@@ -1,5 +1,5 @@
 /**
- * The agent's own options, beside Felix's parameters, and their validation
+ * The agent's own options, in addition to Felix's parameters, and their validation
  * (docs/reference/calico-felix.md#safe-names-and-numbers).
  */
 import type { Family } from '../../../base/family.ts';
@@ -8,37 +8,32 @@ import { type Problem, quoted } from '../../model/problem.ts';
 import { type FelixParameters, felixTableRanges, PARAMETER_NAMES, PARAMETERS } from './parameters.ts';
 
 /**
- * Options of the agent's operator, beside Felix's own configuration
+ * Options that the agent's operator sets, in addition to Felix's configuration
  * (docs/reference/calico-felix.md#safe-names-and-numbers).
  */
 export interface PlanOptions {
   /** Names of the devices, one for each IP version, at most 15 bytes each. */
   readonly interfaceNames: Readonly<Record<Family, string>>;
   /**
-   * Number of the route table, 1 to 4294967295 without 253, 254 and 255. Both families use it: the
-   * kernel keeps a table for each.
+   * Number of the route table, 1 to 4294967295 except 253, 254 and 255. Both families use the same
+   * number: the kernel keeps a separate table for each family.
    */
   readonly table: number;
-  /**
-   * Firewall mark of encrypted datagrams, 1 to 0xffffffff; its bits must not be used by another
-   * program.
-   */
+  /** Firewall mark of encrypted datagrams, 1 to 0xffffffff. No other program may use its bits. */
   readonly mark: number;
-  /** Priority of the rule, 1 to 32765, in place of Felix's WireguardRoutingRulePriority. */
+  /** Priority of the routing rule, 1 to 32765. Overrides Felix's WireguardRoutingRulePriority. */
   readonly rulePriority?: number | undefined;
   /**
-   * Makes destinations unreachable that cannot be encrypted, instead of sending to them in the
+   * Makes a destination unreachable if its traffic cannot be encrypted, instead of sending in the
    * clear.
    */
   readonly failClosed: boolean;
-  /**
-   * Takes pods' addresses from `spec.podCIDRs`, as Calico's USE_POD_CIDR does (host-local IPAM).
-   */
+  /** Takes pod addresses from `spec.podCIDRs`, as Calico's USE_POD_CIDR does (host-local IPAM). */
   readonly usePodCidr: boolean;
   /**
-   * `as-felix` follows Felix's configuration of this node. `always` enables the tunnel wherever
-   * `default`, or this agent's environment or file, enables it: `node.<name>` and selector-scoped
-   * configurations then turn off only Felix's WireGuard.
+   * `as-felix` follows Felix's configuration of this node. `always` enables the tunnel if
+   * `default`, or this agent's environment or file, enables it; `node.<name>` and selector-scoped
+   * configurations then disable only Felix's WireGuard.
    */
   readonly enableHere: 'as-felix' | 'always';
 }
@@ -56,7 +51,7 @@ export const DEFAULT_OPTIONS: PlanOptions = {
 export interface OptionsCheck {
   /** Problems that make a tunnel impossible. */
   readonly errors: readonly Problem[];
-  /** Problems that may turn out harmless. */
+  /** Problems that may be harmless. */
   readonly warnings: readonly Problem[];
 }
 
@@ -74,7 +69,7 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
     errors.push(
       problem(
         'InvalidInterfaceName',
-        `both families have interface ${quoted(interfaceNames[4])}; give two names, one for each`,
+        `both families have interface ${quoted(interfaceNames[4])}; give two names, one for each family`,
       ),
     );
   const felix = felixTableRanges(parameters);
@@ -82,7 +77,7 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
     errors.push(
       problem(
         'InvalidTable',
-        `route table ${table} cannot be used: choose one from 1 to 4294967295 without 253, 254 and 255`,
+        `route table ${table} cannot be used: choose one from 1 to 4294967295 except 253, 254 and 255`,
       ),
     );
   else if (table === felixWireguardTable(felix))
@@ -121,7 +116,7 @@ export function checkOptions(options: PlanOptions, parameters: FelixParameters):
     errors.push(
       problem(
         'InvalidRulePriority',
-        `rule priority ${rulePriority} cannot be used: choose one from 1 to 32765, or leave it out for Felix's`,
+        `rule priority ${rulePriority} cannot be used: choose one from 1 to 32765, or omit the option to use Felix's`,
       ),
     );
   return { errors, warnings };
@@ -144,7 +139,7 @@ export function optionErrors(options: PlanOptions): readonly Problem[] {
 
 /**
  * Rejects names that the kernel refuses and names that Felix claims. Felix would delete a link with
- * such a name, or fail over it ten times a second.
+ * a name that it claims, or fail on it ten times a second.
  */
 function checkName(name: string, family: Family, parameters: FelixParameters): Problem[] {
   if (!isInterfaceName(name))

@@ -31,9 +31,9 @@ export interface Parameter<T> {
 
 /**
  * Felix's parameters that affect the tunnel, by Felix's own names
- * (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters). The same names are
- * those of the environment (`FELIX_...`) and, in lower case, of {@link
- * FelixConfiguration.parameters}.
+ * (docs/reference/calico-felix.md#wireguard-parameters, #related-parameters). Environment variables
+ * use the same names (`FELIX_...`), and {@link FelixConfiguration.parameters} uses them in lower
+ * case.
  */
 export interface FelixParameters {
   /** Whether IPv4 is encrypted. Default false. */
@@ -56,25 +56,28 @@ export interface FelixParameters {
   readonly WireguardMTUV6: number;
   /** Whether traffic between hosts is encrypted too. Default false. */
   readonly WireguardHostEncryptionEnabled: boolean;
-  /** Whether the kernel's device runs its NAPI in a thread of its own. Default false. */
+  /** Whether the kernel's device uses threaded NAPI. Default false. */
   readonly WireguardThreadingEnabled: boolean;
-  /** Seconds between keepalives, 0 to 65535; 0 is off. */
+  /** Seconds between keepalives, 0 to 65535; 0 disables them. */
   readonly WireguardPersistentKeepAlive: number;
   /** Whether Felix handles IPv6 at all. Default true. */
   readonly Ipv6Support: boolean;
-  /** Where pods' addresses come from: IPAM blocks, or the Pods themselves. */
+  /** Source of pod addresses: IPAM blocks, or the Pods themselves. */
   readonly RouteSource: 'CalicoIPAM' | 'WorkloadIPs';
-  /** Seconds between full resyncs with the kernel's actual state. Default 90; 0 is never. */
+  /** Seconds between full resyncs with the kernel's state. Default 90; 0 disables them. */
   readonly RouteRefreshInterval: number;
   /** Protocol number of Felix's routes, 0 to 255. Default 3 (boot). */
   readonly DeviceRouteProtocol: number;
-  /** Selects by name the host links that determine the tunnel's MTU. */
+  /** Matches the names of the host links that determine the tunnel's MTU. */
   readonly MTUIfacePattern: NamePattern;
   /** Prefixes of the workloads' interface names. Default `cali`. */
   readonly InterfacePrefix: readonly string[];
-  /** Route tables that Felix may use. Undefined if not configured: then RouteTableRange applies. */
+  /** Route tables that Felix may use. Undefined if not configured; RouteTableRange then applies. */
   readonly RouteTableRanges: readonly TableRange[] | undefined;
-  /** The older form of RouteTableRanges. Undefined if not configured: then tables 1 to 250. */
+  /**
+   * The older form of RouteTableRanges. Undefined if not configured; Felix then uses tables 1 to
+   * 250.
+   */
   readonly RouteTableRange: readonly TableRange[] | undefined;
   /** Mark bits that Felix uses with iptables. Default 0xffff0000. */
   readonly IptablesMarkMask: MarkMask;
@@ -98,7 +101,7 @@ export type ParameterName = keyof FelixParameters;
 
 const PORT = integer(1, 65535);
 const MTU = integer(0, 65535);
-/** Names of the host's external interfaces. */
+/** Matches the names of the host's external interfaces. */
 const HOST_INTERFACES = '^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)';
 const MARK_MASK = 0xffff0000;
 
@@ -137,8 +140,8 @@ export const PARAMETERS: { readonly [N in ParameterName]: Parameter<FelixParamet
 export const PARAMETER_NAMES = Object.keys(PARAMETERS) as readonly ParameterName[];
 
 /**
- * Returns the ranges that Felix allocates route tables from. Its WireGuard table is the first one
- * that the kernel does not reserve.
+ * Returns the ranges from which Felix allocates route tables. Felix's WireGuard table is the first
+ * one that the kernel does not reserve.
  */
 export function felixTableRanges({
   RouteTableRanges,

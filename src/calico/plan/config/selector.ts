@@ -1,7 +1,7 @@
 /**
  * Parses and evaluates Calico's label selectors, such as `has(a) && b == 'c' || !(d in {'e',
- * 'f'})`. `||` binds loosest, then `&&`, then `!`. A missing label satisfies `!=` and `not in` and
- * no other comparison. As in Calico, the empty selector matches everything.
+ * 'f'})`. `||` binds loosest, then `&&`, then `!`. If the label is missing, `!=` and `not in`
+ * match, and all other comparisons fail. As in Calico, the empty selector matches everything.
  */
 import { quoted } from '../../model/problem.ts';
 import { type Token, tokenize } from './selector-tokens.ts';

@@ -1,7 +1,7 @@
 /**
- * Readers that turn the text of a Felix parameter into a value by Felix's rules for booleans,
- * numbers and names, including Go's integer notation (`0x10`, `0b1`, `017`). A reader returns
- * undefined for an invalid text and describes what it expects.
+ * Readers that parse the text of a Felix parameter by Felix's rules for booleans, numbers and
+ * names, including Go's integer notation (`0x10`, `0b1`, `017`). A reader returns undefined for an
+ * invalid text. Its `expected` describes valid texts.
  */
 import { goFloat, goInteger, goUnsigned } from '../../model/go-text.ts';
 import { goRegexp, type NamePattern } from './go-regexp.ts';
@@ -25,7 +25,7 @@ export interface TableRange {
 
 const MAX_LEGACY_TABLE = 250;
 const MAX_TABLE_ID = 0xffffffff;
-/** Upper bound of tables in all ranges together. */
+/** Upper bound of the number of tables in all ranges together. */
 const MAX_TABLES = 0xffff;
 
 export const boolean = reader('true or false', text => {

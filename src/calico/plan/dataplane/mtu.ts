@@ -1,5 +1,5 @@
 /**
- * Chooses the tunnel's MTU (docs/reference/calico-felix.md#mtu): the configured one, or else the
+ * Chooses the tunnel's MTU (docs/reference/calico-felix.md#mtu): the configured MTU, or else the
  * smallest MTU of the host's links minus WireGuard's overhead.
  */
 import type { Family } from '../../../base/family.ts';
@@ -12,7 +12,7 @@ export interface HostLink {
   readonly name: string;
   /** MTU in bytes. */
   readonly mtu: number;
-  /** Whether the interface is up; the MTU of one that is down is ignored. */
+  /** Whether the interface is up. The MTU of an interface that is down is ignored. */
   readonly up: boolean;
 }
 
@@ -21,8 +21,8 @@ export interface HostFacts {
   /** Every interface of the host. */
   readonly links: readonly HostLink[];
   /**
-   * Whether the host is a node of Azure's AKS, whose virtual network needs another 100 bytes with
-   * host encryption.
+   * Whether the host is a node of Azure's AKS. With host encryption, Azure's virtual network takes
+   * another 100 bytes.
    */
   readonly aks: boolean;
 }
@@ -34,7 +34,9 @@ export interface MtuInput {
   readonly pattern: NamePattern;
   readonly hostEncryption: boolean;
   readonly facts: HostFacts;
-  /** Names of tunnels. They never count as host links, even if the pattern matches them. */
+  /**
+   * Names of all tunnel devices. They never count as host links, even if the pattern matches them.
+   */
   readonly ownInterfaces: readonly string[];
 }
 

@@ -1,10 +1,10 @@
 /**
  * Plans the tunnel's route table (docs/reference/calico-felix.md#routes):
  * - Prefixes of encrypted nodes are routed into the tunnel.
- * - Other known prefixes, and local ones that may lie within a tunnel route, are `throw`: lookup
- *   continues with the next table.
- * - With fail-closed, pods of unencrypted nodes are `unreachable`, and pods of encrypted nodes
- *   become unreachable when the tunnel, and its routes with it, is gone.
+ * - Other known prefixes, and local prefixes that may lie within a tunnel route, get a `throw`
+ *   route: the lookup continues with the next table.
+ * - With fail-closed, pods of unencrypted nodes are `unreachable`. Pods of encrypted nodes become
+ *   unreachable when the tunnel and its routes are gone.
  */
 import type { Family } from '../../../base/family.ts';
 import { covers, formatPrefix, type Prefix } from '../../../base/prefix.ts';
@@ -23,7 +23,7 @@ export interface RoutesInput {
   readonly isNode: (name: string) => boolean;
   readonly failClosed: boolean;
   /**
-   * Addresses of all nodes: with fail-closed they stay reachable, and so does the control plane.
+   * Addresses of all nodes. With fail-closed they stay reachable, and so does the control plane.
    */
   readonly hosts: () => Iterable<PrefixClaim>;
 }
@@ -54,8 +54,8 @@ export function planRoutes(input: RoutesInput): Routes {
       const kind = isPeer ? 'tunnel' : isSealed ? 'unreachable' : 'throw';
       if (isSealed) pods.push(claim);
       if (kind === 'unreachable') unencrypted.push(claim);
-      // Without the tunnel, hosts are reached in the clear: restoring the tunnel may depend on
-      // them.
+      // Without the tunnel, hosts are reached in the clear, because restoring the tunnel may depend
+      // on them.
       const orElse = kind === 'tunnel' && !claim.host ? 'unreachable' : undefined;
       routes.set(claim.text, owned.route(claim, kind, orElse));
     }
@@ -63,17 +63,17 @@ export function planRoutes(input: RoutesInput): Routes {
   return { routes, sealed: pods.length === 0 ? [] : seal(input, pods, unencrypted, routes) };
 }
 
-/** Returns the claims except single addresses that lie within one of the blocks. */
+/** Returns the claims without the single addresses that lie within one of the blocks. */
 function withoutCovered(claims: readonly PrefixClaim[]): readonly PrefixClaim[] {
   const blocks = claims.filter(({ prefix }) => !isSingleAddress(prefix));
   return claims.filter(({ prefix }) => !isSingleAddress(prefix) || !blocks.some(block => covers(block.prefix, prefix)));
 }
 
 /**
- * Returns the prefixes that the firewall seals: pods of all other nodes, encrypted ones included,
- * so that nothing leaves in the clear if the link takes its routes along or another program deletes
- * the rule. Hosts and local prefixes within them are exempt; hosts within unreachable prefixes get
- * a `throw` route.
+ * Returns the prefixes that the firewall seals: the pods of all other nodes. Encrypted nodes are
+ * included, so that no packet leaves in the clear if the device and its routes disappear or another
+ * program deletes the rule. Host addresses and local prefixes within the sealed prefixes are
+ * exempt. Host addresses within unreachable prefixes get a `throw` route.
  */
 function seal(
   input: RoutesInput,

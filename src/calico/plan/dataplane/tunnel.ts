@@ -28,7 +28,7 @@ export interface TunnelInput {
   readonly sealed: readonly Prefix[];
 }
 
-/** Returns the desired tunnel, and the problems of its MTU and address. */
+/** Returns the desired tunnel, and the problems with its MTU and address. */
 export function planTunnel({ input, own, family, parameters, peers, routes, sealed }: TunnelInput): {
   readonly tunnel: DesiredTunnel;
   readonly problems: readonly Problem[];
@@ -58,7 +58,7 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
     ...(address && { address }),
     peers,
     table: options.table,
-    // Like Felix, leave the table empty.
+    // Like Felix, leave the table empty if route sync is disabled.
     routes: parameters.RouteSyncDisabled ? NO_ROUTES : routes,
     routeProtocol: parameters.DeviceRouteProtocol,
     rulePriority: options.rulePriority ?? parameters.WireguardRoutingRulePriority,
@@ -88,7 +88,7 @@ function planFirewall(
   const marksIncoming = family === 4 && parameters.WireguardHostEncryptionEnabled;
   return {
     allowPort: !isEnabled(parameters, family),
-    // Felix masquerades only on its own interface.
+    // Always on: Felix does not masquerade on our interface.
     masquerade: true,
     ...(marksIncoming && {
       incomingMark: {
@@ -101,7 +101,7 @@ function planFirewall(
   };
 }
 
-/** Returns the names of our devices and of those that Felix would create. */
+/** Returns the names of our devices and of the devices that Felix would create. */
 function tunnelNames({ options: { interfaceNames } }: PlanInput, parameters: FelixParameters): readonly string[] {
   return [interfaceNames[4], interfaceNames[6], parameters.WireguardInterfaceName, parameters.WireguardInterfaceNameV6];
 }

@@ -1,7 +1,8 @@
 /**
  * Decides whether a node can be a peer (docs/reference/calico-felix.md#eligible-peers): it must
- * publish an address, and a key that no other node publishes. Like Felix, this ignores the node's
- * WireGuard configuration if there is a key: another agent may run there.
+ * publish an address, and a key that no other node publishes. A node with a published key can be a
+ * peer even if its configuration disables WireGuard, because another agent may have published the
+ * key. Felix does the same.
  */
 import { formatAddress } from '../../../base/address.ts';
 import type { Family } from '../../../base/family.ts';
@@ -14,7 +15,9 @@ import { parseGoKey } from './go-key.ts';
 import { nodeAddress } from './node-addresses.ts';
 import { reservedEndpoint } from './reserved-addresses.ts';
 
-/** Key and endpoint as one Node publishes them, judged without regard to other nodes. */
+/**
+ * Key and endpoint as one Node publishes them, validated without comparing them to other nodes'.
+ */
 export interface Credentials {
   /** The key in canonical base64, for comparing nodes. */
   readonly keyText?: string;
@@ -24,12 +27,15 @@ export interface Credentials {
   readonly address?: Uint8Array;
   /** Describes an address that cannot be an endpoint: `a loopback address`. */
   readonly unusable?: string;
-  /** Quotes an address annotation that yields no endpoint, and says why: `10.0.0.5, which ...`. */
+  /**
+   * Quotes an address annotation that yields no endpoint and gives the reason: `10.0.0.5, which
+   * ...`.
+   */
   readonly missingEndpoint?: string;
 }
 
 export interface Eligibility extends Credentials {
-  /** Why the node is not a peer; absent if it is one. */
+  /** Why the node is not a peer; absent if the node is a peer. */
   readonly plain?: PlainReason;
 }
 
@@ -62,7 +68,7 @@ export function nodesSharingKeys(all: ReadonlyMap<string, Credentials>): Readonl
 }
 
 /**
- * Returns why a node is not a peer; undefined if it is one.
+ * Returns why a node is not a peer, or undefined if it is a peer.
  * @param isDisabled called only for nodes without a key
  */
 export function plainReason(
@@ -78,8 +84,8 @@ export function plainReason(
 }
 
 /**
- * Returns the Problem that keeps a node from being a peer; undefined if it has WireGuard disabled
- * or has not published a key yet.
+ * Returns the Problem that keeps a node from being a peer. Returns undefined if the node is a peer,
+ * has WireGuard disabled or has not published a key yet.
  */
 export function eligibilityProblem(
   name: string,
@@ -94,7 +100,7 @@ export function eligibilityProblem(
       return {
         object,
         reason: 'InvalidPublicKey',
-        message: `annotation ${key} is ${quoted(invalidKey)}, which is not base64 of 32 bytes that are not all zero; remove it, and the node's agent publishes its key again`,
+        message: `annotation ${key} is ${quoted(invalidKey)}, which is not a valid key (base64 of 32 bytes, not all zero); remove it, and the node's agent publishes its key again`,
       };
     case 'duplicate-key': {
       const others = listed(keyHolders.filter(each => each !== name));
@@ -123,7 +129,7 @@ export function eligibilityProblem(
   }
 }
 
-/** Quotes the node's address annotation and says why Felix does not use it as an endpoint. */
+/** Quotes the node's address annotation and explains why Felix does not use it as an endpoint. */
 function explainMissingEndpoint({ bgpAddress, bgpLength }: ClusterNode, family: Family): string | undefined {
   const address = bgpAddress[family];
   if (!address) return undefined;

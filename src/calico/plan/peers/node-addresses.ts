@@ -6,9 +6,9 @@ import { type Family, familyOfAddress } from '../../../base/family.ts';
 import type { ClusterNode, NodeAddress } from '../../model/cluster.ts';
 
 /**
- * Returns the endpoint address of a node's tunnel: its BGP address or, if it has none, the first
- * InternalIP or else ExternalIP of the family. A BGP address without a prefix length is not an
- * endpoint, and neither fallback replaces it.
+ * Returns the endpoint address of a node's tunnel: the node's BGP address; without one, its first
+ * InternalIP of the family; without that, its first ExternalIP. A BGP address without a prefix
+ * length is not an endpoint, and no other address replaces it.
  */
 export function nodeAddress({ bgpAddress, bgpLength, addresses }: ClusterNode, family: Family): Uint8Array | undefined {
   if (bgpAddress[family] && bgpLength && bgpLength[family] === undefined) return undefined;
@@ -18,21 +18,22 @@ export function nodeAddress({ bgpAddress, bgpLength, addresses }: ClusterNode, f
   return endpoint && isZero(endpoint) ? undefined : endpoint;
 }
 
-/** Returns the distinct addresses of the node itself: BGP addresses and those in its status. */
+/** Returns the node's own addresses without duplicates: BGP addresses and those in its status. */
 export function hostAddresses({ bgpAddress, addresses }: ClusterNode): readonly Uint8Array[] {
   return distinct([bgpAddress[4], bgpAddress[6], ...addresses.map(({ address }) => address)]);
 }
 
 /**
- * Returns the address of a node's WireGuard device. Host-local IPAM ignores the annotation: as soon
- * as the node publishes a key, the address is the second one in its podCIDR.
+ * Returns the address of a node's WireGuard device. With host-local IPAM, the tunnel-address
+ * annotation is ignored. The IPv4 address is the second one of the podCIDR, once the node publishes
+ * a key.
  */
 export function wireguardAddress(node: ClusterNode, family: Family, usePodCidr: boolean): Uint8Array | undefined {
   if (!usePodCidr || node.podCidrs.length === 0) return node.wireguardAddress[family];
   return family === 4 && node.publicKey[4] ? fromPodCidr(node) : undefined;
 }
 
-/** Returns the distinct addresses of a node's WireGuard, IPIP and VXLAN devices. */
+/** Returns the addresses of a node's WireGuard, IPIP and VXLAN devices, without duplicates. */
 export function tunnelAddresses(node: ClusterNode, usePodCidr: boolean): readonly Uint8Array[] {
   const ipip = usePodCidr && node.podCidrs.length > 0 ? fromPodCidr(node) : node.ipipAddress[4];
   const all = [
@@ -46,7 +47,7 @@ export function tunnelAddresses(node: ClusterNode, usePodCidr: boolean): readonl
   return distinct(all);
 }
 
-/** Returns whether the address is the unspecified one, `0.0.0.0` or `::`. */
+/** Returns whether the address is unspecified: `0.0.0.0` or `::`. */
 function isZero(address: Uint8Array): boolean {
   return address.every(byte => byte === 0);
 }

@@ -1,7 +1,7 @@
 /**
- * Reports for `wgts verify` which pairs of nodes encrypt their traffic, judged by the cluster
- * alone. A pair is encrypted if each end can be a peer of the other. The caller adds what devices
- * report, such as handshakes.
+ * Reports for `wgts verify` which pairs of nodes encrypt their traffic, according to the cluster's
+ * objects alone. A pair is encrypted if each node can be a peer of the other. The caller adds what
+ * the devices report, such as handshakes.
  */
 import type { Family } from '../../../base/family.ts';
 import type { Cluster } from '../../model/cluster.ts';
@@ -14,12 +14,12 @@ import { type OwnAddressCheck, ownAddressCheck } from './own-addresses.ts';
 export interface NodePair {
   readonly a: string;
   readonly b: string;
-  /** Why the pair's traffic is not encrypted; empty if it is. */
+  /** Why the pair's traffic is not encrypted; empty if it is encrypted. */
   readonly because: readonly { readonly node: string; readonly reason: PlainReason }[];
 }
 
 export interface PairEligibility extends Eligibility {
-  /** Describes an address that is this node's own. */
+  /** Describes an address that belongs to this node or leads back to it. */
   readonly describeOwnAddress: OwnAddressCheck;
   /** The node's address as text, computed once for all its pairs. */
   readonly addressText: string;
@@ -53,7 +53,7 @@ export function isFamilyInUse(cluster: Cluster, family: Family): boolean {
   return false;
 }
 
-/** Generates all pairs one by one: 1,000 nodes form half a million. */
+/** Yields the pairs one by one, because 1,000 nodes form half a million pairs. */
 export function* pairs(of: ReadonlyMap<string, PairEligibility>): Generator<NodePair> {
   const nodes = [...of];
   for (const [i, [a, first]] of nodes.entries())
@@ -68,7 +68,7 @@ export function* pairs(of: ReadonlyMap<string, PairEligibility>): Generator<Node
     }
 }
 
-/** Returns why the other node does not accept the first as a peer; undefined if it does. */
+/** Returns why the other node does not accept the first as a peer, or undefined if it does. */
 function plainReasonTowards(
   { plain, address, addressText }: PairEligibility,
   other: PairEligibility,

@@ -1,7 +1,7 @@
 /**
- * One node's prefixes, and the peer, routes and state computed from them. An instance is reused in
- * later plans while its list of claims stays the same, and returns the very same objects while
- * their inputs do.
+ * One node's prefixes, and the peer, routes and state computed from them. Later plans reuse an
+ * instance while its list of claims stays the same. The instance returns identical objects while
+ * their inputs stay the same.
  */
 import type { Prefix } from '../../../base/prefix.ts';
 import type { DesiredPeer, DesiredRoute } from '../../model/desired.ts';

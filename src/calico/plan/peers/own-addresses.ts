@@ -1,6 +1,6 @@
 /**
- * Recognises endpoints that lead back to this node. Packets sent there would return to us, or reach
- * every host of our network.
+ * Recognises endpoints that lead back to this node. A packet sent to such an endpoint would return
+ * to us or reach every host of our network.
  */
 import type { ClusterNode } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
@@ -8,8 +8,9 @@ import { hostAddresses, tunnelAddresses } from './node-addresses.ts';
 import { isBroadcast } from './reserved-addresses.ts';
 
 /**
- * Describes an address that is one of the node's own; returns undefined for any other address.
- * `text` is the address's bytes joined by commas, which callers keep for repeated checks.
+ * Describes an address that belongs to the node or is its network's broadcast address; returns
+ * undefined for any other address. `text` is the address's bytes joined by commas, which callers
+ * cache for repeated checks.
  */
 export type OwnAddressCheck = (address: Uint8Array, text: string) => string | undefined;
 

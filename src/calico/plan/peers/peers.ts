@@ -1,9 +1,10 @@
 /**
- * Peers of this node, per family (docs/reference/calico-felix.md#allowed-ips, #eligible-peers):
- * which other nodes it exchanges encrypted traffic with, and why it does not with the rest.
+ * Plans this node's peers of one family (docs/reference/calico-felix.md#allowed-ips,
+ * #eligible-peers): which other nodes it exchanges encrypted traffic with, and why it does not do
+ * so with the others.
  *
- * A node becomes a peer if it publishes an address and a key that no other node publishes, this
- * node included. If nodes share a key, none of them becomes a peer. This node is never its own
+ * A node becomes a peer if it publishes an address and a key that no other node, including this
+ * one, publishes. If nodes share a key, none of them becomes a peer. This node is never its own
  * peer.
  */
 import type { Family } from '../../../base/family.ts';
@@ -30,7 +31,7 @@ export interface PeersInput {
   /** Prefixes by node; contains every node in `credentials`. */
   readonly prefixes: ReadonlyMap<string, NodePrefixes>;
   readonly isDisabled: (node: string) => boolean;
-  /** Describes an address that is this node's own or leads back to it. */
+  /** Describes an address that belongs to this node or leads back to it. */
   readonly describeOwnAddress: OwnAddressCheck;
   readonly port: number;
   readonly keepalive: number;

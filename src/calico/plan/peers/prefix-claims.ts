@@ -1,6 +1,6 @@
 /**
- * Extracts from a cluster object which node claims which prefix
- * (docs/reference/calico-felix.md#prefix-owners). A claim depends on one object only, so the
+ * Extracts the prefixes that nodes claim from one cluster object
+ * (docs/reference/calico-felix.md#prefix-owners). A claim depends on that object only, so the
  * planner caches it by the object's identity.
  */
 import { type Family, familyOfAddress } from '../../../base/family.ts';
@@ -12,18 +12,23 @@ import { reservedPrefix } from './reserved-addresses.ts';
 
 export interface PrefixClaim {
   readonly prefix: Prefix;
-  /** The prefix as formatPrefix writes it. */
+  /** The prefix in the form that formatPrefix returns. */
   readonly text: string;
   readonly family: Family;
   readonly node: string;
   /**
-   * Precedence among claims to the same prefix; the lowest wins. 0: address of a pod or a tunnel of
-   * the node. 1: address of the node itself. 2: allocation by the address management.
+   * Precedence among claims to the same prefix; the lowest wins.
+   * - 0: address of a pod, or of one of the node's tunnels.
+   * - 1: address of the node itself.
+   * - 2: allocation by IPAM.
    */
   readonly rank: 0 | 1 | 2;
-  /** Address of the node itself: routed into the tunnel only with host encryption. */
+  /**
+   * Whether this is an address of the node itself: routed into the tunnel only with host
+   * encryption.
+   */
   readonly host: boolean;
-  /** Why the claim is invalid (reserved-addresses.ts). */
+  /** Describes the reserved range that makes the claim invalid (reserved-addresses.ts). */
   readonly refused?: string;
 }
 
@@ -34,14 +39,15 @@ export interface NodeClaimsOptions {
   /** Whether podCIDRs are claimed as blocks. */
   readonly withBlocks: boolean;
   /**
-   * Whether a node without any address claims its tunnel addresses. Felix ignores such a node
-   * altogether, but fail-closed must seal these addresses too.
+   * Whether a node without an address of its own claims its tunnel addresses. Felix ignores such a
+   * node altogether, but fail-closed must seal these addresses too.
    */
   readonly failClosed: boolean;
 }
 
 /**
- * Returns a Node's claims: its own addresses, its tunnels' and, with host-local IPAM, its podCIDRs.
+ * Returns a Node's claims: to its own addresses, to its tunnel addresses and, with host-local IPAM,
+ * to its podCIDRs.
  */
 export function nodeClaims(
   node: ClusterNode,
@@ -58,7 +64,8 @@ export function nodeClaims(
 }
 
 /**
- * Returns a block's claims: its owner's to the block, and those of nodes that borrowed addresses.
+ * Returns a block's claims: the owner's claim to the block, and other nodes' claims to addresses
+ * that they borrowed.
  */
 export function blockClaims({ cidr, owner, allocations }: IpamBlock): readonly PrefixClaim[] {
   const claims: PrefixClaim[] = [];

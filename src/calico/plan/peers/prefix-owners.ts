@@ -1,12 +1,12 @@
 /**
- * Decides which node owns each prefix (docs/reference/calico-felix.md#prefix-owners): always
- * exactly one. If several nodes claim a prefix, the claim with the best rank wins, then the node
- * whose name sorts first; a Problem reports the conflict. A prefix that is also a host's address is
- * routed as a host, that is, with host encryption only, as in Felix (REMOTE_HOST overrides workload
- * and tunnel).
+ * Decides which node owns each prefix (docs/reference/calico-felix.md#prefix-owners); a prefix has
+ * at most one owner. If several nodes claim a prefix, the claim with the lowest rank wins, then the
+ * node whose name sorts first. A Problem reports the conflict. A prefix that is also a host's
+ * address is routed like a host address: as in Felix, only with host encryption (REMOTE_HOST
+ * overrides workload and tunnel).
  *
- * Each update receives all claims and processes only lists that are new or gone, compared by
- * identity.
+ * Each update receives all lists of claims. It processes only the lists that are new or gone, which
+ * it compares by identity.
  */
 import type { Family } from '../../../base/family.ts';
 import { listed, type Problem, quoted } from '../../model/problem.ts';
@@ -16,10 +16,10 @@ const NONE: readonly PrefixClaim[] = [];
 
 export class PrefixOwners {
   #nodeName: string | undefined;
-  /** The lists of claims of the last update. */
+  /** The lists of claims from the last update. */
   #contributions: ReadonlySet<readonly PrefixClaim[]> = new Set();
   readonly #claimsByPrefix = new Map<string, PrefixClaim[]>();
-  /** The claim that takes effect for each prefix, where one does. */
+  /** The claim that takes effect for each prefix. Absent if no claim does. */
   readonly #effective = new Map<string, PrefixClaim>();
   /** Invalid claims, kept for their Problems. */
   readonly #refused = new Set<PrefixClaim>();
@@ -54,7 +54,8 @@ export class PrefixOwners {
   }
 
   /**
-   * Returns a node's effective claims, unordered. The list is identical until one of them changes.
+   * Returns a node's effective claims, unordered. The same list is returned until one of the claims
+   * changes.
    */
   claimsOf(family: Family, node: string): readonly PrefixClaim[] {
     const cached = this.#listCache[family].get(node);
@@ -68,8 +69,8 @@ export class PrefixOwners {
   /**
    * Returns the conflicts and invalid claims.
    * @param encryptsHosts whether conflicts between nodes' own addresses matter. Without host
-   * encryption nodes may share one (such as a public address in front of many nodes), and such a
-   * claim only overrides a weaker one.
+   * encryption, nodes may share an address, such as a public address in front of many nodes. A
+   * claim to it then only overrides a weaker claim.
    */
   problems(encryptsHosts: boolean): readonly Problem[] {
     const disputes = [...this.#disputed].flatMap(text => {
@@ -107,7 +108,7 @@ export class PrefixOwners {
     this.#reassign(claim.text);
   }
 
-  /** Updates owner and conflicts of a prefix after its claims changed. */
+  /** Updates the owner and the conflicts of a prefix after its claims changed. */
   #reassign(text: string): void {
     const all = this.#claimsByPrefix.get(text)!;
     const before = this.#effective.get(text);
@@ -125,7 +126,8 @@ export class PrefixOwners {
 
   /**
    * Returns the claim that takes effect, with `host` set if the prefix is another node's address.
-   * Returns undefined if the prefix is only this node's own address.
+   * Returns undefined if the prefix is only this node's own address, or if another node claims this
+   * node's address for a pod or a tunnel.
    */
   #effectiveClaim(all: readonly PrefixClaim[]): PrefixClaim | undefined {
     const best = strongest(all);
@@ -140,8 +142,8 @@ export class PrefixOwners {
 
   /**
    * Returns whether another node claims an address of this node for a pod or a tunnel. Felix would
-   * attribute traffic from there to the other node. Two nodes may share an address only as hosts,
-   * such as a public one.
+   * attribute traffic from that address to the other node. Two nodes may share an address (such as
+   * a public one) only if both have it as a host address.
    */
   #isStolen(all: readonly PrefixClaim[]): boolean {
     if (all.length < 2) return false;

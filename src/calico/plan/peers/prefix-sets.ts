@@ -1,4 +1,4 @@
-/** Prefixes of single addresses, and the difference of prefixes. */
+/** Converts addresses to prefixes, and subtracts prefixes from a prefix. */
 import { covers, makePrefix, type Prefix } from '../../../base/prefix.ts';
 
 /** Returns the prefix that contains only this address: a /32 or /128. */
@@ -11,7 +11,9 @@ export function isSingleAddress({ address, length }: Prefix): boolean {
   return length === address.length * 8;
 }
 
-/** Returns the fewest prefixes that cover `prefix` except `holes`, in order of address. */
+/**
+ * Returns the smallest set of prefixes that covers `prefix` without `holes`, in order of address.
+ */
 export function subtractPrefixes(prefix: Prefix, holes: readonly Prefix[]): readonly Prefix[] {
   if (holes.some(hole => covers(hole, prefix))) return [];
   const inside = holes.filter(hole => covers(prefix, hole));

@@ -1,12 +1,12 @@
 /**
- * Recognises addresses that cannot belong to another node or its pods. Felix trusts every Node;
- * with such an address it would send this node's traffic, or its encrypted datagrams, to the node
- * itself or to no host at all.
+ * Recognises addresses that cannot belong to another node or its pods. Felix trusts every Node.
+ * With a reserved address, it would send this node's traffic, or its encrypted datagrams, to this
+ * node itself or to no host at all.
  *
- * IPv4 link-local addresses (169.254.0.0/16) may be endpoints: they need no zone, and there are
- * networks that use them. IPv6 link-local addresses need a zone, which a Node cannot specify.
- * Calico allows neither as addresses of pods or tunnels, and 169.254.169.254 is the clouds'
- * metadata service.
+ * IPv4 link-local addresses (169.254.0.0/16) may be endpoints: they need no zone, and some networks
+ * use them. IPv6 link-local addresses need a zone, which a Node cannot specify. Calico does not
+ * allow link-local addresses for pods or tunnels, and 169.254.169.254 is the metadata service of
+ * cloud providers.
  */
 import { covers, type Prefix, parsePrefix } from '../../../base/prefix.ts';
 import { addressPrefix } from './prefix-sets.ts';
@@ -41,14 +41,14 @@ const RANGES: readonly Range[] = [
   range('ff00::/8', 'a multicast address'),
 ];
 
-/** Describes an address that cannot be an endpoint; returns undefined for any other. */
+/** Describes an address that cannot be an endpoint; returns undefined for any other address. */
 export function reservedEndpoint(address: Uint8Array): string | undefined {
   return RANGES.find(({ prefix, allowsHosts }) => !allowsHosts && covers(prefix, addressPrefix(address)))?.description;
 }
 
 /**
- * Describes why a prefix cannot be claimed: it is, or contains, a reserved range. Returns undefined
- * for any other.
+ * Describes why a prefix cannot be claimed: it lies within a reserved range or contains one.
+ * Returns undefined for any other prefix.
  * @param host whether the prefix is the address of a node
  */
 export function reservedPrefix(prefix: Prefix, host: boolean): string | undefined {
@@ -60,8 +60,8 @@ export function reservedPrefix(prefix: Prefix, host: boolean): string | undefine
 }
 
 /**
- * Returns whether the address is the broadcast address of a network, its last one. Networks of one
- * or two addresses (/32, /31) have none.
+ * Returns whether the address is the broadcast address of a network, which is its last address.
+ * Networks of one or two addresses (/32, /31) do not have a broadcast address.
  */
 export function isBroadcast(address: Uint8Array, inNetwork: Uint8Array, length: number): boolean {
   if (address.length !== 4 || inNetwork.length !== 4 || length > 30) return false;
