@@ -3,20 +3,20 @@
  * (docs/reference/calico-felix.md#node-annotations, #nodes-written, #publishing,
  * #when-felix-clears-it). A merge patch changes only the one annotation.
  *
- * Others overwrite it: Felix clears the key once per start, and a program that rewrites the whole
- * Node may restore an old value. So the publisher compares every observed version of the Node with
- * the desired key and corrects a difference: at once the first time, then with exponential back-off
- * while another program keeps reverting it or the API refuses.
+ * Other programs overwrite it: Felix clears the key once per start, and a program that rewrites the
+ * whole Node may restore an old value. The publisher therefore compares every observed version of
+ * the Node with the desired key. It corrects the first difference at once, and backs off
+ * exponentially while another program keeps reverting the key or the API refuses the change.
  *
- * The two families are independent. A key is removed only if this node published it, because by
- * then another agent may have published its own.
+ * The two families are independent. The publisher removes a key only if this node published it,
+ * because another agent may have published a key of its own by then.
  */
 import { pauseAfter } from '../../base/back-off.ts';
 import type { TimerClock } from '../../base/clock.ts';
 import type { Family } from '../../base/family.ts';
 import { KEY_ANNOTATION } from '../model/annotations.ts';
 
-/** Changes to `metadata.annotations`; null removes one. */
+/** Changes to `metadata.annotations`; null removes an annotation. */
 export type AnnotationPatch = Readonly<Record<string, string | null>>;
 
 export interface NodePatcher {
@@ -41,10 +41,10 @@ const FIRST_PAUSE_MS = 100;
 const MAX_REFUSED_PAUSE_MS = 5_000;
 /**
  * Longest pause while another program reverts the key. It is short because peers send plaintext
- * while the key is absent. If it is Felix that reverts, it does so again and again.
+ * while the key is absent. Felix may revert the key repeatedly.
  */
 const MAX_REVERTED_PAUSE_MS = 900;
-/** After this long without another correction, the next one is made at once again. */
+/** If no correction was needed for this long, the next one is made at once again. */
 const STABLE_AFTER_MS = 30_000;
 const WITHDRAW_TIMEOUT_MS = 10_000;
 
@@ -55,14 +55,14 @@ export class Publisher {
     this.#keys = { 4: new PublishedKey(4, options), 6: new PublishedKey(6, options) };
   }
 
-  /** Publishes a key. Call it once the tunnel is ready, not before; repeated calls cost nothing. */
+  /** Publishes a key. Call it only once the tunnel is ready. Repeated calls have no effect. */
   publish(family: Family, publicKey: string): void {
     this.#keys[family].publish(publicKey);
   }
 
   /**
-   * Removes the key, and resolves to true once the last observed Node has no key of ours. Await it
-   * before taking the tunnel down.
+   * Removes the key. Resolves to true once the last observed Node does not contain a key of ours.
+   * Await the result before taking the tunnel down.
    * @param options `previousKey` is a key that an earlier run of the agent may have published.
    * After `timeoutMs` the promise resolves to false, and the publisher keeps trying.
    */
@@ -77,7 +77,7 @@ export class Publisher {
   }
 
   /**
-   * Takes note of a new version of this node's Node.
+   * Processes a new version of this node's Node.
    * @param annotations undefined if the Node does not exist
    */
   observe(annotations: Readonly<Record<string, string>> | undefined): void {
@@ -86,14 +86,14 @@ export class Publisher {
   }
 
   /**
-   * Sets the listener for the return of our key to the Node after it was absent, no matter which
-   * program removed or restored it.
+   * Sets the listener that is called when our key is back on the Node after it was absent, no
+   * matter which program removed or restored it.
    */
   onRestored(listener: (family: Family) => void): void {
     for (const family of [4, 6] as const) this.#keys[family].onRestored = () => listener(family);
   }
 
-  /** Returns whether the Node, as last observed, has our key. */
+  /** Returns whether the last observed Node contains our key. */
   isPublished(family: Family): boolean {
     return this.#keys[family].isPublished;
   }
@@ -110,18 +110,18 @@ class PublishedKey {
   /** Every key that this agent or an earlier run published. */
   readonly #ownKeys = new Set<string>();
   /**
-   * The desired key. null: none. undefined: neither {@link publish} nor {@link withdraw} was
-   * called.
+   * The desired key. null: no key. undefined: neither {@link publish} nor {@link withdraw} was
+   * called yet.
    */
   #desired: string | null | undefined;
-  /** The observed key. null: none. undefined: unknown. */
+  /** The observed key. null: no key. undefined: unknown. */
   #observed: string | null | undefined;
   /** Whether the Node does not exist. */
   #isNodeAbsent = false;
   #isSending = false;
   /**
-   * Whether the Node was observed during the current request: before or after the change is
-   * unknown.
+   * Whether the Node was observed during the current request. The observed version may be from
+   * before or after the change.
    */
   #wasObservedWhileSending = false;
   #hasSent = false;
@@ -203,8 +203,8 @@ class PublishedKey {
   }
 
   /**
-   * Tracks whether the key is missing and reports its return. A Node not observed yet counts as
-   * neither.
+   * Tracks whether the key is missing and reports its return. Until the Node was observed, the key
+   * counts neither as missing nor as present.
    */
   #trackMissing(): void {
     if (typeof this.#desired !== 'string') this.#wasMissing = false;
@@ -226,7 +226,8 @@ class PublishedKey {
       this.#resolveWaiters(true);
       return;
     }
-    // Before removing a key, find out whose it is, unless one that we sent may have arrived.
+    // Do not remove a key before the Node was observed: the key may be another agent's. The
+    // exception is a key that we sent and that may have arrived.
     if (this.#cancelRetry || (this.#desired === null && this.#observed === undefined && !this.#hasSent)) return;
     const { clock } = this.#options;
     if (clock.now() - this.#lastSentAt > STABLE_AFTER_MS) this.#attempts = 0;
@@ -273,7 +274,7 @@ class PublishedKey {
   }
 }
 
-/** Real time. */
+/** The clock of the system. */
 export const systemTimerClock: TimerClock = {
   now: () => performance.now(),
   after(milliseconds, action) {

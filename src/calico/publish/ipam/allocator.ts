@@ -2,12 +2,13 @@
  * Assigns the WireGuard device an address from Calico's IPAM
  * (docs/reference/calico-felix.md#tunnel-addresses), for clusters where Calico's `allocateip` does
  * not. The allocator keeps an address that is already ours and whose pool may still be used.
- * Otherwise it takes a free address from a block of this node, and if these are full, claims a
- * block. It never borrows from other nodes' blocks.
+ * Otherwise it takes a free address from a block of this node. If the node's blocks are full, it
+ * claims another block. It never borrows from other nodes' blocks.
  *
  * Every write requires the resourceVersion that was read, so two writers cannot get the same
- * address; the loser reads again. As in Calico, the handle is written before the address and the
- * affinity before the block, so the next run completes or reuses what an interrupted one left.
+ * address: the slower writer reads again. As in Calico, the handle is written before the address,
+ * and the affinity before the block. After an interruption, the next run therefore completes or
+ * reuses what was written.
  */
 import { formatAddress } from '../../../base/address.ts';
 import type { Family } from '../../../base/family.ts';
@@ -60,8 +61,8 @@ export class AddressAllocator {
   }
 
   /**
-   * Makes sure that this node has a tunnel address and announces it in its annotation. Call it once
-   * the key is published, and whenever pools or the Node change. Idempotent.
+   * Ensures that this node has a tunnel address, and writes it to the Node's annotation. Call it
+   * once the key is published, and whenever pools or the Node change. Idempotent.
    * @param annotated the address in the Node's annotation
    */
   async ensure(family: Family, annotated: string | undefined): Promise<Allocation> {
@@ -99,7 +100,8 @@ export class AddressAllocator {
   }
 
   /**
-   * Removes the annotation and then releases the address, once the key is withdrawn. Idempotent.
+   * Removes the annotation, then releases the address. Call it once the key is withdrawn.
+   * Idempotent.
    */
   async release(family: Family, annotated: string | undefined): Promise<Allocation> {
     return this.#reportErrors(family, async () => {
@@ -111,8 +113,8 @@ export class AddressAllocator {
   }
 
   /**
-   * Returns the address that this node already holds in one of the pools, preferring the annotated
-   * one, and releases any others.
+   * Returns the address that this node already holds in one of the pools and releases its other
+   * addresses. Prefers the annotated address.
    */
   async #currentAddress(
     family: Family,
@@ -184,7 +186,7 @@ export class AddressAllocator {
 
   /**
    * Releases all addresses that this node's handle holds, and removes the handle.
-   * @param except an address to keep; the handle stays then
+   * @param except an address to keep; the handle is then kept too
    */
   async #releaseAddresses(family: Family, except?: Uint8Array): Promise<void> {
     const { ipam, node, pause } = this.#options;
@@ -206,8 +208,8 @@ export class AddressAllocator {
   }
 
   /**
-   * Writes the handle, which belongs to this node and has one address. Its counter is set rather
-   * than incremented, so it stays right after an interruption.
+   * Writes the handle, which belongs to this node and has one address. The counter is set rather
+   * than incremented, so that it stays right after an interruption.
    */
   async #writeHandle(handle: string, cidr: string): Promise<void> {
     const { ipam } = this.#options;

@@ -1,7 +1,7 @@
 /**
  * Block affinities (a node's claim to a block) as Calico writes them (libcalico-go's
- * `EnsureBlockAffinityLabels`). Calico's IPAM finds affinities by these labels in either API group.
- * It overlooks an affinity without them, and claims a second block for the node.
+ * `EnsureBlockAffinityLabels`). In either API group, Calico's IPAM finds affinities by these
+ * labels. It overlooks an affinity that lacks them, and claims a second block for the node.
  */
 import { createHash } from 'node:crypto';
 import { sha3_256 } from '@noble/hashes/sha3.js';
@@ -14,7 +14,7 @@ const MAX_NAME_LENGTH = 252;
 
 /**
  * Returns the affinity with Calico's labels added to its own. An affinity without a type belongs to
- * a host: older versions know no other type.
+ * a host, because older versions of Calico have no other type.
  */
 export function withLabels(affinity: IpamObject): IpamObject {
   const type = affinity.spec?.['type'] || 'host';
@@ -29,7 +29,7 @@ export function hasLabels(affinity: IpamObject): boolean {
 }
 
 /**
- * Returns whether Calico is deleting the affinity. It sets the mark first, as a string in
+ * Returns whether Calico is deleting the affinity. Calico first sets `deleted`, as a string in
  * crd.projectcalico.org/v1 and as a boolean in projectcalico.org/v3.
  */
 export function isDeleted({ spec }: IpamObject): boolean {

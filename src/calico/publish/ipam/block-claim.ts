@@ -1,8 +1,8 @@
 /**
  * Claims a block of addresses for this node (docs/reference/calico-felix.md#ipam-objects,
  * #tunnel-addresses): creates a `pending` affinity, then the block, then marks the affinity
- * `confirmed`. If another node has taken the block by then, the affinity is removed. A claim that
- * an interrupted agent left pending is completed before a new one starts.
+ * `confirmed`. If another node takes the block first, the affinity is removed. A claim that an
+ * interrupted agent left pending is completed before a new claim starts.
  */
 import { formatPrefix, makePrefix, type Prefix, parsePrefix } from '../../../base/prefix.ts';
 import { type Block, containsAddress, nameOfCidr, newBlock, parseBlock } from './block.ts';
@@ -21,7 +21,7 @@ export interface BlockClaim {
   readonly now: number;
 }
 
-/** Upper bound of candidates tried per pool. */
+/** Upper bound of the candidates to try in each pool. */
 const MAX_CANDIDATES = 1 << 16;
 
 /**
@@ -62,8 +62,8 @@ export async function claimBlock(claim: BlockClaim): Promise<boolean> {
 }
 
 /**
- * Confirms affinities that an interrupted agent left `pending`, and labels those that an older
- * version wrote without labels.
+ * Confirms affinities that an interrupted agent left `pending`, and adds labels to affinities that
+ * an older version wrote without them.
  */
 export async function confirmClaims(claim: Pick<BlockClaim, 'ipam' | 'node' | 'blocks'>): Promise<void> {
   const { ipam, node, blocks } = claim;
@@ -75,9 +75,7 @@ export async function confirmClaims(claim: Pick<BlockClaim, 'ipam' | 'node' | 'b
   }
 }
 
-/**
- * Returns this node's affinities, and finishes the deletion of those that are marked as deleted.
- */
+/** Returns this node's affinities. Removes affinities that are marked as deleted. */
 async function ownAffinities({ ipam, node }: Pick<BlockClaim, 'ipam' | 'node'>): Promise<IpamObject[]> {
   const all = await ipam.list('BlockAffinity');
   const own = all.filter(({ spec }) => spec?.['node'] === node && spec['type'] !== 'virtual');
@@ -90,7 +88,8 @@ function confirmed(affinity: IpamObject): IpamObject {
 }
 
 /**
- * Creates the block of a pending affinity and confirms it; gives the affinity up to a faster node.
+ * Creates the block of a pending affinity, then confirms the affinity. If another node was faster,
+ * removes the affinity.
  */
 async function completeClaim({ ipam, node, now }: BlockClaim, affinity: IpamObject, cidr: Prefix): Promise<boolean> {
   try {
@@ -109,7 +108,8 @@ async function completeClaim({ ipam, node, now }: BlockClaim, affinity: IpamObje
 }
 
 /**
- * Finds a free block. Each node starts its search elsewhere, so nodes rarely pick the same block.
+ * Returns a free block. Each node starts its search at a different block, so nodes rarely pick the
+ * same one.
  */
 function findFreeBlock({ cidr, blockSize }: Pool, { node, blocks, isFree }: BlockClaim): Prefix | undefined {
   const count = 2 ** Math.min(blockSize - cidr.length, 30);

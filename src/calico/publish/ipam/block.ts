@@ -1,7 +1,7 @@
 /**
- * Reads and changes IPAM blocks (docs/reference/calico-felix.md#ipam-objects). A block stores for
- * each ordinal an index into a list of attributes that name the holder. Pure: every change returns
- * a new object and preserves unknown fields.
+ * Reads and changes IPAM blocks (docs/reference/calico-felix.md#ipam-objects). For each ordinal, a
+ * block stores an index into a list of attributes, which name the holder. All functions are pure: a
+ * change returns a new object and preserves unknown fields.
  */
 import { addressAt, covers, formatPrefix, type Prefix, parsePrefix } from '../../../base/prefix.ts';
 import { type AnyNumber, exactNumber } from '../../model/exact-number.ts';
@@ -15,7 +15,9 @@ export interface Block {
   readonly allocations: readonly (number | null)[];
   readonly unallocated: readonly number[];
   readonly attributes: readonly Attributes[];
-  /** Calico marks a block before deleting it; no address may be assigned from it then. */
+  /**
+   * Set by Calico before it deletes the block. From then on, its addresses must not be assigned.
+   */
   readonly deleted: boolean;
 }
 
@@ -23,11 +25,14 @@ export interface Block {
 export interface Attributes {
   readonly handle_id?: string;
   readonly secondary?: Readonly<Record<string, string>>;
-  /** When the address was released. It has no holder, and rests before it is assigned again. */
+  /**
+   * When the address was released. A released address has no holder and is not reassigned for a
+   * while.
+   */
   readonly releasedAt?: string;
 }
 
-/** Upper bound of addresses in a block, far above any real one. */
+/** Upper bound of the addresses in a block, far above any real block's. */
 const MAX_SIZE = 1 << 20;
 
 /** Parses a block; returns undefined if the object is incomplete or inconsistent. */
@@ -58,8 +63,8 @@ export function parseBlock(object: IpamObject): Block | undefined {
 
 /**
  * Returns an empty block. As in Calico, its sequence number starts at the current time in
- * nanoseconds, so a block that is deleted and created again never repeats a number. The claim time
- * keeps other nodes from reclaiming the empty block as unused.
+ * nanoseconds, so a block that is deleted and created again never repeats a number. Because of the
+ * claim time, other nodes do not reclaim the empty block as unused.
  * @param now milliseconds since 1970
  */
 export function newBlock(cidr: Prefix, affinity: string, now: number): IpamObject {
@@ -134,8 +139,8 @@ export function assign(block: Block, ordinal: number, attributes: Attributes): I
 }
 
 /**
- * Returns the block's object without these ordinals; drops unused attributes and renumbers the
- * rest.
+ * Returns the block's object without these ordinals. Drops unused attributes and renumbers the
+ * others.
  */
 export function release(block: Block, ordinals: readonly number[]): IpamObject {
   const allocations = block.allocations.map((each, ordinal) => (ordinals.includes(ordinal) ? null : each));
@@ -143,7 +148,7 @@ export function release(block: Block, ordinals: readonly number[]): IpamObject {
   const sequences = Object.entries(sequencesOf(block)).filter(([ordinal]) => !ordinals.includes(Number(ordinal)));
   return update(block, {
     allocations: allocations.map(each => (each === null ? null : used.indexOf(each))),
-    // Append: the address must not be assigned again at once.
+    // Append, so that the address is not assigned again soon.
     unallocated: [...block.unallocated, ...ordinals],
     attributes: used.map(index => block.attributes[index]),
     ...(hasSequence(block) && { sequenceNumberForAllocation: Object.fromEntries(sequences) }),
@@ -157,15 +162,15 @@ function update(block: Block, spec: Readonly<Record<string, unknown>>): IpamObje
 }
 
 /**
- * Records which change made an allocation. Newer versions of Calico do, so that a late release of
- * an earlier allocation does not free the address.
+ * Records which change made an allocation. Newer Calico versions do this too, so that a late
+ * release of an earlier allocation does not free the address.
  */
 function allocationSequence(block: Block, ordinal: number): Record<string, unknown> {
   if (!hasSequence(block)) return {};
   return { sequenceNumberForAllocation: { ...sequencesOf(block), [ordinal]: sequenceOf(block) } };
 }
 
-/** Returns whether the block has a sequence number; older versions of Calico write none. */
+/** Returns whether the block has a sequence number. Older Calico versions do not write one. */
 function hasSequence(block: Block): boolean {
   const { sequenceNumber } = block.object.spec ?? {};
   return typeof sequenceNumber === 'bigint' || Number.isInteger(sequenceNumber);

@@ -1,6 +1,6 @@
 /**
  * Access to Calico's IPAM objects (docs/reference/calico-felix.md#ipam-objects). Objects are read
- * and written whole, which preserves fields that we do not know.
+ * and written as a whole, which preserves fields that we do not know.
  */
 
 export type IpamKind = 'IPPool' | 'IPReservation' | 'IPAMConfig' | 'IPAMBlock' | 'BlockAffinity' | 'IPAMHandle';
@@ -17,7 +17,7 @@ export interface IpamObject {
 }
 
 /**
- * Reads and writes IPAM objects in either API group. Errors have the `code` of
+ * Reads and writes IPAM objects in either API group. Errors have a `code` from
  * src/calico/datastore: ESTALE or EEXIST if another writer was faster, ENOENT if the object does
  * not exist.
  */
@@ -27,7 +27,7 @@ export interface IpamPort {
    * differently.
    */
   group(): Promise<'v1' | 'v3'>;
-  /** Lists all objects of a kind; empty if the cluster does not define the kind. */
+  /** Lists all objects of a kind. Returns an empty list if the cluster does not define the kind. */
   list(kind: IpamKind): Promise<readonly IpamObject[]>;
   get(kind: IpamKind, name: string): Promise<IpamObject | undefined>;
   /**
@@ -41,7 +41,9 @@ export interface IpamPort {
   remove(kind: IpamKind, object: IpamObject): Promise<void>;
 }
 
-/** Returns whether the error means that the objects read are stale; the caller reads again. */
+/**
+ * Returns whether the error means that the objects read are stale, so that they must be read again.
+ */
 export function isConflict(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return code === 'ESTALE' || code === 'EEXIST' || code === 'ENOENT';
