@@ -1,8 +1,8 @@
 /**
  * One interface to WireGuard devices, whatever runs them: the kernel (kernel.ts), a userspace
- * program behind a control socket (userspace.ts), an engine in this process (engine.ts), or the
- * owner of the name, found as `wg` does (system.ts). All use the model of src/config. choose.ts and
- * src/netlink create and remove interfaces.
+ * program behind a control socket (userspace.ts), an engine in this process (engine.ts), or
+ * whichever of kernel and userspace owns the name, as `wg` finds out (system.ts). All use the model
+ * of src/config. choose.ts and src/netlink create and remove interfaces.
  */
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
@@ -25,7 +25,7 @@ export interface WireguardBackend {
   list(): Promise<string[]>;
 
   /**
-   * Returns what a device has and has counted. The secrets in it are copies, which the caller
+   * Returns the configuration and state of a device. The secrets in it are copies, which the caller
    * overwrites.
    * @throws Error with `code`: ENODEV if there is no such interface, EPERM or EACCES without the
    * right to read it
@@ -34,22 +34,22 @@ export interface WireguardBackend {
 
   /**
    * Applies a configuration: an absent field stays as it is.
-   * @param known a status that was just read, where the caller has one: spares some backends
-   * reading it again
+   * @param known the status, if the caller has just read it; some backends then do not read it
+   * again
    * @throws Error with `code`, or ConfigError `refused`
    */
   set(name: string, config: DeviceConfig, known?: DeviceStatus): Promise<void>;
 
   /**
-   * Makes the device equal to a whole configuration and sets only what differs, so that sessions
-   * live on.
+   * Makes the device equal to a whole configuration. Sets only what differs, so that sessions live
+   * on.
    * @returns the changes that were applied
    */
   sync(name: string, wanted: DeviceConfig): Promise<DeviceConfig>;
 
   /**
-   * Returns counters beyond the status by name: drops and their reasons. undefined where the device
-   * keeps none.
+   * Returns counters beyond the status by name: drops and their reasons. undefined if the device
+   * has no counters.
    */
   counters(name: string): Promise<Record<string, number> | undefined>;
 

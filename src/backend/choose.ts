@@ -1,11 +1,11 @@
 /**
  * Implements `--backend`: decides what runs a new interface. `auto` asks the kernel for the generic
- * netlink family `wireguard`, then creates the link, and uses userspace if either fails. The
- * decision has a reason.
+ * netlink family `wireguard`, then creates the link, and uses userspace if either fails. Each
+ * decision comes with its reason.
  *
- * Nothing runs modprobe. Both requests make the kernel load the module itself (the aliases
- * net-pf-16-proto-16-family-wireguard and rtnl-link-wireguard), with the modprobe and the modules
- * of the host. A modprobe in a container would search the container for modules.
+ * This program does not run modprobe. Both requests make the kernel load the module itself (the
+ * aliases net-pf-16-proto-16-family-wireguard and rtnl-link-wireguard), with the modprobe and the
+ * modules of the host. A modprobe in a container would search the container for modules.
  */
 import { codedError } from '../base/coded-error.ts';
 import { isRefusal } from '../netlink/errors.ts';
@@ -36,27 +36,27 @@ export interface TakenKernel {
 export interface TakenUserspace {
   /** Tells the two decisions apart. */
   readonly kind: 'userspace';
-  /** The code that `makeBackend` takes. */
+  /** The name to pass to `makeBackend`. */
   readonly by: 'auto' | 'native' | 'pure';
   /** The reason, for people. */
   readonly reason: string;
 }
 
-/** What {@link takeBackend} decides about. */
+/** The input of {@link takeBackend}. */
 export interface TakeOptions {
   /** Name of the new interface. */
   readonly name: string;
   /** Where netlink sockets come from. */
   readonly port: NetlinkPort;
-  /** True where the caller passed an open TUN device: only userspace can use it. */
+  /** True if the caller passed an open TUN device, which only userspace can use. */
   readonly adoptsTun?: boolean;
 }
 
 /**
  * Decides what runs a new interface. If it is the kernel, this makes the link, which is the only
  * reliable test.
- * @throws Error with `code`: EEXIST where the name is in use; for `kernel`, the obstacle and its
- * remedy
+ * @throws Error with `code`: EEXIST if the name is in use. For `kernel`, also for any other
+ * obstacle; the message then names the remedy.
  */
 export async function takeBackend(backend: BackendChoice, { name, port, adoptsTun }: TakeOptions): Promise<Taken> {
   if (backend === 'native' || backend === 'pure') return { kind: 'userspace', by: backend, reason: 'asked for' };
@@ -88,7 +88,7 @@ export async function wouldTake(port: NetlinkPort, name: string): Promise<Pick<T
 interface Failure {
   readonly problem: string;
   readonly code: string;
-  /** The owner of the name. */
+  /** The link that already has the name. */
   readonly existing?: Link | undefined;
 }
 
@@ -118,7 +118,7 @@ async function makeLink(name: string, port: NetlinkPort): Promise<{ link: Link }
 }
 
 /**
- * Reports whether the kernel has the family `wireguard`. The question may make the kernel load the
+ * Reports whether the kernel has the family `wireguard`. The request may make the kernel load the
  * module.
  */
 export async function hasFamily(port: NetlinkPort): Promise<boolean> {

@@ -1,6 +1,6 @@
 /**
- * Devices that run in this process, such as a DeviceLoop's. There is no socket and no text in
- * between. A configuration is applied as a whole or not at all.
+ * Devices that run in this process, such as a DeviceLoop. The backend calls them directly,
+ * without a socket or text. A configuration is applied as a whole or not at all.
  */
 import { codedError } from '../base/coded-error.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';

@@ -65,7 +65,7 @@ export class KernelBackend implements WireguardBackend {
 
   close(): void {
     this.#network?.close();
-    // a failure to open was reported to its caller
+    // if it failed to open, its caller has already received the error
     this.#wireguard?.then(
       wireguard => wireguard?.close(),
       () => {},

@@ -1,5 +1,6 @@
 /**
- * Explains what a device refuses by a number alone: a ListenPort in use, a mark that cannot be set.
+ * Explains refusals that a device reports only as an errno: a ListenPort in use, a mark that cannot
+ * be set.
  */
 import { codedError } from '../base/coded-error.ts';
 import { ConfigError, ERRNO } from '../config/errors.ts';

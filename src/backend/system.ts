@@ -27,8 +27,8 @@ export class SystemBackend implements WireguardBackend {
 
   /**
    * Makes a backend that opens sockets when they are first needed.
-   * @param port where netlink sockets come from: this machine's where absent
-   * @param zones names of interfaces, for IPv6 zones: this machine's where absent
+   * @param port where netlink sockets come from; default: this machine's
+   * @param zones names of interfaces, for IPv6 zones; default: this machine's
    */
   constructor(port: NetlinkPort = systemNetlink, zones?: Zones) {
     this.#port = port;
@@ -36,8 +36,8 @@ export class SystemBackend implements WireguardBackend {
   }
 
   /**
-   * Returns the names of all devices, the kernel's first. Where netlink is not available (no addon,
-   * a sandbox), it still lists the others.
+   * Returns the names of all devices, the kernel's first. If netlink is not available (no addon, a
+   * sandbox), lists only the others.
    */
   async list(): Promise<string[]> {
     const [kernel, userspace] = await Promise.all([this.#kernelNames(), this.#userspace.list()]);
@@ -88,8 +88,7 @@ export class SystemBackend implements WireguardBackend {
   }
 
   /**
-   * Calls the backend that owns a device. For a name without an owner, the error mentions both
-   * places.
+   * Calls the backend that owns a device. If the name has no owner, the error mentions both places.
    */
   async #use<T>(name: string, call: (backend: WireguardBackend) => Promise<T>): Promise<T> {
     const socket = await socketState(name);

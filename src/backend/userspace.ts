@@ -20,7 +20,7 @@ export class UserspaceBackend implements WireguardBackend {
 
   /**
    * Makes a backend that holds no connection.
-   * @param zones names of interfaces, for IPv6 zones: this machine's where absent
+   * @param zones names of interfaces, for IPv6 zones; default: this machine's
    */
   constructor(zones: Zones = systemZones) {
     this.#zones = zones;

@@ -268,9 +268,7 @@ export class UapiConnection {
     }
   }
 
-  /**
-   * Writes an answer, until its memory may be erased. Drops a client that does not read for long.
-   */
+  /** Writes a piece; then it may be erased. Drops a client that does not read for long. */
   #write(data: string | Uint8Array): Promise<void> {
     const socket = this.#socket;
     return new Promise(resolve => {

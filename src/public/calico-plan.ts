@@ -1,7 +1,7 @@
 /**
- * What a node of a Calico cluster has to do for its WireGuard tunnel, computed from the cluster's
- * objects as Felix computes it: {@link plan}, or a {@link Planner} for many plans of one cluster.
- * Pure: nothing here loads the addon or a module of Node's, reads a clock, or talks to a cluster.
+ * Plans the WireGuard tunnel of a node of a Calico cluster from the cluster's objects, as Felix
+ * does: {@link plan}, or a {@link Planner} for many plans of one cluster. Pure: nothing here loads
+ * the addon or a Node module, reads a clock, or talks to a cluster.
  *
  * @module wireguard-ts/calico-plan
  */

@@ -1,7 +1,7 @@
 /**
- * What a WireGuard device is configured with and reports, as objects and as text: files of
- * `wg setconf`, the output of `wg show`, JSON, and the control socket's protocol (UAPI). Nothing
- * here loads the addon or a module of Node's.
+ * Configuration and status of a WireGuard device, as objects and as text: files of `wg setconf`,
+ * the output of `wg show`, JSON, and the control socket's protocol (UAPI). Nothing here loads the
+ * addon or a Node module.
  *
  * @module wireguard-ts/config
  */

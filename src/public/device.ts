@@ -1,7 +1,7 @@
 /**
  * Devices on a Linux machine: run one in this process ({@link makeBackend}, {@link DeviceLoop}), or
- * read and change those that the kernel and other programs run ({@link SystemBackend}). This is the
- * part that uses Node, and the addon where there is one. `examples/device.mjs` and
+ * read and change those that the kernel and other programs run ({@link SystemBackend}). This part
+ * of the library uses Node, and the addon if there is one. `examples/device.mjs` and
  * `examples/status.mjs` use it.
  *
  * @module wireguard-ts/device

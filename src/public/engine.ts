@@ -1,8 +1,7 @@
 /**
  * The protocol as one class without I/O: {@link Engine}, the ciphers that it runs on, the batches
- * that it reads and writes, and the values that a configuration is made of. Nothing here loads the
- * addon or a module of Node's, so it runs wherever JavaScript does. `examples/two-engines.mjs` uses
- * it.
+ * that it reads and writes, and the values in a configuration. Nothing here loads the addon or a
+ * Node module, so it runs wherever JavaScript does. `examples/two-engines.mjs` uses it.
  *
  * @module wireguard-ts/engine
  */
