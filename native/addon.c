@@ -1,10 +1,10 @@
-/* Arguments, results, handles and errors: what addon.h declares for every file. */
+/* Arguments, results, handles and errors: implements addon.h. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <stdio.h>
 #include <string.h>
 
-/* From libuv. Every node binary exports it, and unlike strerrorname_np it does not depend on the C
+/* Exported by the libuv in every node binary. Unlike strerrorname_np, it does not depend on the C
  * library. */
 extern const char *uv_err_name(int err);
 
@@ -43,7 +43,7 @@ int wg_int(napi_env env, napi_value value, int32_t *number) {
 napi_value wg_make_handle(napi_env env, void *data, napi_finalize finalize, const napi_type_tag *kind) {
   napi_value handle = NULL;
   if (napi_create_external(env, data, finalize, NULL, &handle) != napi_ok) return NULL;
-  /* the External owns the data from here on, even if tagging fails */
+  /* from here on the External owns the data, even if tagging fails */
   if (napi_type_tag_object(env, handle, kind) != napi_ok) wg_throw_type(env, "a handle cannot be tagged: this Node is too old");
   return handle;
 }
@@ -51,7 +51,7 @@ napi_value wg_make_handle(napi_env env, void *data, napi_finalize finalize, cons
 void *wg_handle(napi_env env, napi_value value, const napi_type_tag *kind) {
   bool same = false;
   void *pointer = NULL;
-  /* ask for the External first: a check of the tag would turn a number into an object */
+  /* check for an External first: the check of the tag would convert a number into an object */
   if (napi_get_value_external(env, value, &pointer) == napi_ok && napi_check_object_type_tag(env, value, kind, &same) == napi_ok && same)
     return pointer;
   wg_throw_type(env, "not a handle of the right kind");

@@ -1,11 +1,11 @@
-/* AEAD by Intel's libIPSec_MB, where it is installed (Debian, Ubuntu: libipsec-mb1). It is opened
- * at run time, never linked.
+/* AEAD by Intel's libIPSec_MB, if it is installed (Debian, Ubuntu: libipsec-mb1). The library is
+ * opened at run time, never linked.
  *
- * The library reaches its functions through a struct of pointers, and its jobs are structs, so this
- * file repeats a small part of its ABI. That part comes from version 1.3 and holds for all of 1.x:
- * the library promises to add members only at the end. Three checks prevent a crash with a
- * different library: the version, the names of the functions in the slots, and the self-test of
- * aead.c. Version 2 has another layout and another file name, and is not used. */
+ * The library offers its functions through a struct of pointers, and its jobs are structs, so this
+ * file declares a small part of its ABI. The declarations come from version 1.3 and hold for all of
+ * 1.x, because the library promises to add members only at the end. Three checks prevent a crash
+ * with a different library: the version, the names of the functions in the slots, and the self-test
+ * of aead.c. Version 2 has a different layout and file name, and is not used. */
 #define _GNU_SOURCE
 #include "aead.h"
 #include <stdlib.h>
@@ -28,7 +28,7 @@ struct job {
   uint64_t aad_length;
   void *sgl_context;
   int32_t status, cipher_mode, direction, hash, order;
-  /* more members follow, unused here */
+  /* more members follow, which we do not use */
 };
 
 enum {
@@ -43,7 +43,8 @@ enum {
   TOO_NEW = 0x20000,
 };
 
-/* IMB_MGR: flags, features, five reserved words, architecture, errno; then the functions. */
+/* IMB_MGR: flags, features, five reserved words, architecture and errno, followed by the
+ * functions. */
 struct manager {
   uint64_t head[8];
   struct job *(*get_next_job)(struct manager *);
@@ -58,7 +59,7 @@ struct state {
   void (*release)(struct manager *);
 };
 
-/* Reports whether a slot holds the expected function, which the library exports by name. */
+/* Reports whether a slot holds the expected function. The library exports its functions by name. */
 static int named(void *function, const char *prefix) {
   Dl_info info;
   return function && dladdr(function, &info) && info.dli_sname && info.dli_saddr == function &&
@@ -72,7 +73,7 @@ static void destroy(void *pointer) {
 }
 
 static void *create(const char **why) {
-  /* never closed: another thread may be running its code */
+  /* the library is never closed, because another thread may be running its code */
   void *library = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     *why = "libIPSec_MB.so.1 is not installed";
@@ -125,14 +126,14 @@ static void run(struct state *s, struct wg_aead_op *ops, int count, int directio
     job->iv_length = sizeof scratch[i].nonce;
     job->tag = direction == DIRECTION_ENCRYPT ? op->text + op->length : scratch[i].tag;
     job->tag_length = WG_TAG_SIZE;
-    job->aad = scratch[i].nonce; /* none, but not every version takes a null pointer */
+    job->aad = scratch[i].nonce; /* empty, but some versions refuse a null pointer */
     job->aad_length = 0;
     job->sgl_context = NULL;
     job->cipher_mode = CIPHER_CHACHA20_POLY1305;
     job->hash = AUTH_CHACHA20_POLY1305;
     job->direction = direction;
     job->order = direction == DIRECTION_ENCRYPT ? ORDER_CIPHER_HASH : ORDER_HASH_CIPHER;
-    /* our own arguments need no check: the unchecked call saves 0.02 us */
+    /* our arguments need no check, and the unchecked call saves 0.02 us */
     done = m->submit_job_nocheck(m);
     if (done && done->status == STATUS_COMPLETED) completed++;
   }
@@ -141,7 +142,7 @@ static void run(struct state *s, struct wg_aead_op *ops, int count, int directio
   for (struct wg_aead_op *op = ops; op < ops + count; op++) {
     if (direction == DIRECTION_DECRYPT) op->ok = completed == count && !wg_tags_differ(scratch[op - ops].tag, op->text + op->length);
     else if (completed == count) op->ok = 1;
-    else { /* the plaintext must not leave */
+    else { /* erase the text, so that no plaintext is sent */
       memset(op->text, 0, op->length + WG_TAG_SIZE);
       op->ok = 0;
     }

@@ -1,10 +1,10 @@
-/* AEAD by the OpenSSL inside Node, as aead-openssl.c, but from its two parts, which RFC 8439
- * section 2.8 combines. OpenSSL's own interface (EVP) costs more per packet than a third of the
- * work itself.
+/* AEAD by the OpenSSL inside Node, like aead-openssl.c, but built from the two parts that RFC 8439
+ * section 2.8 combines. OpenSSL's own interface (EVP) adds more than a third to the cost of a
+ * packet.
  *
- * ChaCha20_ctr32 and Poly1305_* are not in OpenSSL's headers, but have not changed since 1.1.0, and
- * every node binary with its own OpenSSL exports them. Where one is missing or the self-test fails
- * (aead.c), the other provider is used. */
+ * ChaCha20_ctr32 and Poly1305_* are not in OpenSSL's headers, but they have not changed since
+ * 1.1.0, and every node binary with its own OpenSSL exports them. If one is missing or the
+ * self-test fails (aead.c), aead-openssl.c is used instead. */
 #define _GNU_SOURCE
 #include "aead.h"
 #include "bytes.h"
@@ -57,7 +57,7 @@ static void *create(const char **why) {
   return NULL;
 }
 
-/* Computes the tag of `text` under the one-time key at the start of block 0 (sections 2.6 and
+/* Computes the tag of `text`. The one-time key is at the start of block 0 (sections 2.6 and
  * 2.8). */
 static void tag_of(struct state *s, const uint8_t *text, uint32_t length, uint8_t tag[WG_TAG_SIZE]) {
   static const uint8_t zeros[PAD];
@@ -71,7 +71,7 @@ static void tag_of(struct state *s, const uint8_t *text, uint32_t length, uint8_
   s->poly_final(s->poly, tag);
 }
 
-/* Applies the key stream in place, from the given block on. */
+/* Applies the key stream in place, beginning with the given block. */
 static void stream(struct state *s, const struct wg_aead_op *op, uint32_t block, uint8_t *bytes, size_t length) {
   uint32_t key[8], counter[4] = {block, 0, (uint32_t)op->counter, (uint32_t)(op->counter >> 32)};
   memcpy(key, op->key, sizeof key);
@@ -79,8 +79,9 @@ static void stream(struct state *s, const struct wg_aead_op *op, uint32_t block,
 }
 
 /* Computes block 0 at the start of the room. A single block costs as much as eight blocks of a
- * longer run, so a text of usual size goes into the same run, after the 64 zeros that become block
- * 0. The text is copied, since the caller's array may have no room before it. */
+ * longer run. A text of usual size therefore goes into the same run: it is copied behind 64 zeros,
+ * which become block 0. The copy is needed because the caller's array may have no room before the
+ * text. */
 static void begin(struct state *s, const struct wg_aead_op *op) {
   size_t text = op->length <= LARGEST ? op->length : 0;
   memset(s->room, 0, BLOCK);
@@ -88,7 +89,7 @@ static void begin(struct state *s, const struct wg_aead_op *op) {
   stream(s, op, 0, s->room, BLOCK + text);
 }
 
-/* Replaces the text by its encrypted or decrypted form. */
+/* Replaces the text with its encrypted or decrypted form. */
 static void finish(struct state *s, const struct wg_aead_op *op) {
   if (op->length <= LARGEST) memcpy(op->text, s->room + BLOCK, op->length);
   else stream(s, op, 1, op->text, op->length);

@@ -1,11 +1,11 @@
-/* AEAD by the OpenSSL inside Node (libcrypto.h), through EVP. */
+/* AEAD by the OpenSSL inside Node (libcrypto.h), through its interface EVP. */
 #define _GNU_SOURCE
 #include "aead.h"
 #include "libcrypto.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* openssl/evp.h; these numbers have not changed since OpenSSL 1.1.0. */
+/* From openssl/evp.h. The numbers have not changed since OpenSSL 1.1.0. */
 enum { EVP_CTRL_AEAD_GET_TAG = 0x10, EVP_CTRL_AEAD_SET_TAG = 0x11 };
 
 typedef int init_fn(void *ctx, const void *cipher, void *engine, const uint8_t *key, const uint8_t *iv);
@@ -52,7 +52,7 @@ static void *create(const char **why) {
     free(s);
     return NULL;
   }
-  /* looks the cipher up once; later inits change only key and nonce */
+  /* looks up the cipher once; later calls change only key and nonce */
   const void *cipher = s->cipher();
   s->encrypt = s->ctx_new();
   s->decrypt = s->ctx_new();
@@ -80,7 +80,7 @@ static void seal(void *pointer, struct wg_aead_op *ops, int count) {
              s->encrypt_final(s->encrypt, op->text + op->length, &written) == 1 &&
              s->ctrl(s->encrypt, EVP_CTRL_AEAD_GET_TAG, WG_TAG_SIZE, op->text + op->length) == 1;
     if (op->ok) continue;
-    /* out of memory: the plaintext must not leave */
+    /* out of memory: erase the text, so that no plaintext is sent */
     memset(op->text, 0, op->length + WG_TAG_SIZE);
     s->clear_error();
   }

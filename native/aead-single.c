@@ -1,8 +1,8 @@
 /* Single ChaCha20-Poly1305 operations (RFC 8439) with associated data, for handshakes: aeadState,
- * aeadSeal and aeadOpen. Packets go through cipher.c in batches. Uses the OpenSSL inside Node, as
- * aead-openssl.c does. The functions work in place in the caller's Uint8Array: the key (32 bytes),
- * the nonce (12), the associated data, and the text. They are not exported where OpenSSL is not
- * available. */
+ * aeadSeal and aeadOpen. Packets go through cipher.c in batches. Like aead-openssl.c, this file
+ * uses the OpenSSL inside Node; without OpenSSL, the functions are not exported. They work in place
+ * in the caller's Uint8Array, which holds the key (32 bytes), the nonce (12), the associated data
+ * and the text. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include "libcrypto.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { KEY_SIZE = 32, NONCE_SIZE = 12, TAG_SIZE = 16, FRONT = KEY_SIZE + NONCE_SIZE };
-/* openssl/evp.h */
+/* From openssl/evp.h. */
 enum { EVP_CTRL_AEAD_GET_TAG = 0x10, EVP_CTRL_AEAD_SET_TAG = 0x11 };
 static const napi_type_tag KIND = {WG_TAG, 0x61656164};
 
@@ -21,8 +21,8 @@ static struct {
   const void *(*cipher)(void);
   int (*ctrl)(void *ctx, int type, int argument, void *pointer);
   void (*clear_error)(void);
-  /* one function for both directions: the last argument is 1 to encrypt, 0 to decrypt, -1 to keep
-   * the direction */
+  /* serves both directions: the last argument is 1 to encrypt, 0 to decrypt, or -1 to keep the
+   * direction */
   int (*init)(void *ctx, const void *cipher, void *engine, const uint8_t *key, const uint8_t *iv, int encrypt);
   int (*update)(void *ctx, uint8_t *out, int *written, const uint8_t *in, int length);
   int (*final)(void *ctx, uint8_t *out, int *written);
@@ -56,8 +56,8 @@ static void finalize(napi_env env, void *data, void *hint) {
   destroy(data);
 }
 
-/* aeadState(): returns a working state for one thread at a time; undefined if this OpenSSL lacks
- * the cipher. */
+/* aeadState(): returns a working state that one thread at a time may use; undefined if this OpenSSL
+ * lacks the cipher. */
 static napi_value aead_state(napi_env env, napi_callback_info info) {
   (void)info;
   napi_value result;
@@ -65,7 +65,7 @@ static napi_value aead_state(napi_env env, napi_callback_info info) {
   if (!aead) return wg_undefined(env);
   const void *cipher = evp.cipher();
   aead->ctx = cipher ? evp.ctx_new() : NULL;
-  /* looks the cipher up once; later inits change only key, nonce and direction */
+  /* looks up the cipher once; later calls change only key, nonce and direction */
   if (aead->ctx && evp.init(aead->ctx, cipher, NULL, NULL, NULL, 1) == 1 &&
       (result = wg_make_handle(env, aead, finalize, &KIND)))
     return result;
@@ -76,11 +76,11 @@ static napi_value aead_state(napi_env env, napi_callback_info info) {
 
 struct message {
   uint8_t *key, *aad, *text;
-  int aad_length, length; /* without tag */
+  int aad_length, length; /* of the text without tag */
 };
 
-/* Arguments: state, scratch, size of the associated data, size of the text without tag. Returns
- * NULL with an exception pending. */
+/* Reads the arguments: state, scratch array, size of the associated data, size of the text without
+ * tag. Returns NULL with an exception pending. */
 static struct aead *read_arguments(napi_env env, napi_callback_info info, struct message *message) {
   napi_value arguments[4];
   struct wg_array scratch;
@@ -91,7 +91,7 @@ static struct aead *read_arguments(napi_env env, napi_callback_info info, struct
     return NULL;
   if (message->aad_length < 0 || message->length < 0 ||
       FRONT + (int64_t)message->aad_length + message->length + TAG_SIZE > (int64_t)scratch.length) {
-    wg_throw_type(env, "sizes that do not fit");
+    wg_throw_type(env, "sizes exceed the scratch array");
     return NULL;
   }
   message->key = scratch.data;
@@ -105,13 +105,13 @@ static int run(void *ctx, const struct message *m, int encrypt) {
   uint8_t *tag = m->text + m->length;
   return evp.init(ctx, NULL, NULL, m->key, m->key + KEY_SIZE, encrypt) == 1 &&
          (encrypt || evp.ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1) &&
-         /* skip an empty aad or text: passing it could end the message */
+         /* skip an empty aad or text: OpenSSL could take it as the end of the message */
          (m->aad_length == 0 || evp.update(ctx, NULL, &written, m->aad, m->aad_length) == 1) &&
          (m->length == 0 || (evp.update(ctx, m->text, &written, m->text, m->length) == 1 && written == m->length)) &&
          evp.final(ctx, tag, &written) == 1 && (!encrypt || evp.ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) == 1);
 }
 
-/* Erases key and nonce, and the text if it must not be seen. The context keeps no key either. */
+/* Erases key and nonce, and also the text if `text` is set. The context keeps no key either. */
 static void clean(struct aead *aead, const struct message *m, int text) {
   static const uint8_t NO_KEY[FRONT];
   explicit_bzero(m->key, FRONT);
@@ -132,8 +132,8 @@ static napi_value aead_seal(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* aeadOpen(state, scratch, aadLength, length): the tag follows the text. Returns 1 if it is right;
- * else 0, with the text zeroed. */
+/* aeadOpen(state, scratch, aadLength, length): decrypts the text, which the tag follows. Returns 1
+ * if the tag is right, else 0 and erases the text. */
 static napi_value aead_open(napi_env env, napi_callback_info info) {
   struct message m;
   struct aead *aead = read_arguments(env, info, &m);

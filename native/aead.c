@@ -1,4 +1,4 @@
-/* The list of AEAD providers, and the self-test that each must pass before it handles a packet. */
+/* The list of AEAD providers, and the self-test that each provider must pass before it is used. */
 #include "aead.h"
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +8,12 @@ const struct wg_aead *const wg_aead_all[] = {&wg_aead_ipsec_mb, &wg_aead_openssl
 
 enum { SIZES = 310, LARGEST_SIZE = 9000, SPEED_SIZE = 1424, SPEED_OPS = 16, SPEED_RUNS = 4 };
 
-/* FNV-1a over every sealed text and tag of the test; test/contract/cipher.test.ts computes the same
- * with @noble/ciphers. */
+/* FNV-1a over all sealed texts and tags of the test. test/contract/cipher.test.ts computes the same
+ * number with @noble/ciphers. */
 static const uint64_t KNOWN_ANSWER = 0x656222983c8e2aae;
 
-/* 0 to 300, which covers every tail length of every vector width, and some larger sizes. */
+/* Returns 0 to 300, which covers every tail length of every vector width, and then some larger
+ * sizes. */
 static uint32_t test_size(int i) {
   static const uint32_t larger[SIZES - 301] = {511, 512, 1024, 1280, 1424, 1436, 2048, 4097, LARGEST_SIZE};
   return i <= 300 ? (uint32_t)i : larger[i - 301];
@@ -32,7 +33,7 @@ static int is_filled(const struct wg_aead_op *op, int i) {
   return 1;
 }
 
-/* Seals and opens every size, with mixed sizes in each call; then checks that changed texts are
+/* Seals and opens all sizes, with mixed sizes in each call. Then checks that changed texts are
  * refused. */
 static const char *self_test(const struct wg_aead *aead, void *state, uint8_t *memory) {
   uint8_t keys[2][WG_KEY_SIZE];
@@ -53,7 +54,7 @@ static const char *self_test(const struct wg_aead *aead, void *state, uint8_t *m
     for (int i = 0; i < count; i++)
       if (!ops[i].ok || !is_filled(ops + i, first + i)) return "does not open what it sealed";
     aead->seal(state, ops, count);
-    /* one bit each, in tag and text alternately */
+    /* change one bit of each text, alternately in the tag and in the text */
     for (int i = 0; i < count; i++) ops[i].text[(uint32_t)i * 37 % (ops[i].length + WG_TAG_SIZE)] ^= (uint8_t)(1 << i % 8);
     aead->open(state, ops, count);
     for (int i = 0; i < count; i++)

@@ -1,7 +1,8 @@
 /* BLAKE2s (RFC 7693) and its HMAC by the OpenSSL inside Node, for handshakes: blake2sOpen,
- * blake2sHash, blake2sMac, blake2sHmac, blake2sKdf. They work in place in the caller's Uint8Array:
- * no call creates an object, and one call derives three keys. Without OpenSSL the functions are not
- * exported; without BLAKE2 in it, blake2sOpen returns undefined. */
+ * blake2sHash, blake2sMac, blake2sHmac, blake2sKdf. They work in place in the caller's Uint8Array.
+ * Except blake2sOpen, no call creates an object; one blake2sKdf call derives up to three keys.
+ * Without OpenSSL, the functions are not exported. If OpenSSL lacks BLAKE2s, blake2sOpen returns
+ * undefined. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include "libcrypto.h"
@@ -76,8 +77,8 @@ static void *mac_ctx(const char *name, const struct ossl_param *params) {
   return NULL;
 }
 
-/* blake2sOpen(): returns a working state for one thread at a time; undefined if this OpenSSL has no
- * BLAKE2. */
+/* blake2sOpen(): returns OpenSSL contexts that only one thread at a time may use; undefined if this
+ * OpenSSL lacks BLAKE2s. */
 static napi_value blake2s_open(napi_env env, napi_callback_info info) {
   (void)info;
   napi_value result;
@@ -97,7 +98,7 @@ static napi_value blake2s_open(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* Reads a handle, the scratch, and this many sizes. Returns NULL with an exception pending. */
+/* Reads the handle, the scratch array and `count` sizes. Returns NULL with an exception pending. */
 static struct blake2s *read_arguments(napi_env env, napi_callback_info info, struct wg_array *scratch, int32_t *sizes, int count) {
   napi_value arguments[4];
   if (!wg_arguments(env, info, arguments, 2 + (size_t)count)) return NULL;
@@ -109,7 +110,7 @@ static struct blake2s *read_arguments(napi_env env, napi_callback_info info, str
     sum += sizes[i] < 0 ? INT32_MAX : sizes[i];
   }
   if (scratch->length >= HASH_SIZE * (1 + MAX_KEYS) && sum <= (int64_t)scratch->length) return b;
-  wg_throw_type(env, "sizes that do not fit");
+  wg_throw_type(env, "sizes exceed the scratch array");
   return NULL;
 }
 
@@ -120,8 +121,8 @@ static napi_value done(napi_env env, int ok) {
   return NULL;
 }
 
-/* blake2sHash(blake2s, scratch, length): overwrites the start of the scratch with the hash of its
- * first `length` bytes. */
+/* blake2sHash(blake2s, scratch, length): hashes the first `length` bytes of the scratch array and
+ * writes the hash to its start. */
 static napi_value blake2s_hash(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t length;
@@ -131,15 +132,15 @@ static napi_value blake2s_hash(napi_env env, napi_callback_info info) {
                        evp.final(b->hash, scratch.data, NULL) == 1);
 }
 
-/* Without a key, the previous key stays. */
+/* Computes a MAC. If `key` is NULL, the context's previous key is used again. */
 static int mac(void *ctx, const uint8_t *key, size_t key_length, const uint8_t *data, size_t length, uint8_t *out, size_t room) {
   size_t written;
   return evp.mac_init(ctx, key, key_length, NULL) == 1 && evp.mac_update(ctx, data, length) == 1 &&
          evp.mac_final(ctx, out, &written, room) == 1 && written == room;
 }
 
-/* blake2sMac(blake2s, scratch, keyLength, length): keyed BLAKE2s of 16 bytes. The key comes first,
- * then the data. */
+/* blake2sMac(blake2s, scratch, keyLength, length): computes keyed BLAKE2s with 16 bytes. The
+ * scratch array holds the key, then the data. */
 static napi_value blake2s_mac(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t sizes[2];
@@ -150,12 +151,12 @@ static napi_value blake2s_mac(napi_env env, napi_callback_info info) {
   return done(env, mac(b->mac, bytes, (size_t)sizes[0], bytes + sizes[0], (size_t)sizes[1], bytes, MAC_SIZE));
 }
 
-/* Computes an HMAC; the context holds no secret afterwards. */
+/* Replaces the HMAC context's key with zeros, so that the context holds no secret. */
 static const uint8_t NO_KEY[HASH_SIZE];
 static int forget_key(struct blake2s *b) { return evp.mac_init(b->hmac, NO_KEY, sizeof NO_KEY, NULL) == 1; }
 
-/* blake2sHmac(blake2s, scratch, keyLength, length): HMAC-BLAKE2s-256. The key comes first, then the
- * data. */
+/* blake2sHmac(blake2s, scratch, keyLength, length): computes HMAC-BLAKE2s-256. The scratch array
+ * holds the key, then the data. */
 static napi_value blake2s_hmac(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t sizes[2];
@@ -166,9 +167,9 @@ static napi_value blake2s_hmac(napi_env env, napi_callback_info info) {
   return done(env, forget_key(b) && ok);
 }
 
-/* blake2sKdf(blake2s, scratch, length, keys): the whitepaper's Kdf_n. The chaining key (32 bytes)
- * comes first, then the input. The 1 to 3 derived keys replace them, and the rest of the input is
- * erased. */
+/* blake2sKdf(blake2s, scratch, length, keys): computes the whitepaper's Kdf_n. The scratch array
+ * holds the chaining key (32 bytes), then the input. The 1 to 3 derived keys replace them; the rest
+ * of the input is erased. */
 static napi_value blake2s_kdf(napi_env env, napi_callback_info info) {
   struct wg_array scratch;
   int32_t sizes[2];
@@ -176,14 +177,14 @@ static napi_value blake2s_kdf(napi_env env, napi_callback_info info) {
   if (!b) return NULL;
   size_t length = (size_t)sizes[0];
   int keys = sizes[1];
-  if (keys < 1 || keys > MAX_KEYS || HASH_SIZE + length > scratch.length) return wg_throw_type(env, "sizes that do not fit");
+  if (keys < 1 || keys > MAX_KEYS || HASH_SIZE + length > scratch.length) return wg_throw_type(env, "sizes exceed the scratch array");
   uint8_t *bytes = scratch.data, secret[HASH_SIZE], input[HASH_SIZE + 1];
   int ok = mac(b->hmac, bytes, HASH_SIZE, bytes + HASH_SIZE, length, secret, HASH_SIZE);
   explicit_bzero(bytes, HASH_SIZE + length);
   for (int n = 0; ok && n < keys; n++) {
     uint8_t *before = n ? bytes + (n - 1) * HASH_SIZE : NULL;
     if (before) memcpy(input, before, HASH_SIZE);
-    size_t from = before ? 0 : HASH_SIZE; /* the first key has none before it */
+    size_t from = before ? 0 : HASH_SIZE; /* no key precedes the first one */
     input[HASH_SIZE] = (uint8_t)(n + 1);
     ok = mac(b->hmac, n ? NULL : secret, n ? 0 : HASH_SIZE, input + from, sizeof input - from, bytes + n * HASH_SIZE, HASH_SIZE);
   }

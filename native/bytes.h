@@ -1,6 +1,5 @@
-/* Integers at an address without alignment, and the Internet checksum (RFC 1071) over words as they
- * are in memory: a sum of 16-bit words may use either byte order, as long as all of its terms use
- * the same order (section 2B). */
+/* Reads and writes integers at unaligned addresses, and computes the Internet checksum (RFC 1071).
+ * It sums 16-bit words in host byte order: section 2B allows either order if all terms use it. */
 #ifndef WG_BYTES_H
 #define WG_BYTES_H
 #include <stddef.h>
@@ -30,7 +29,7 @@ static inline void wg_put_le32(uint8_t *p, uint32_t v) {
   wg_put_le16(p + 2, v >> 16);
 }
 
-/* Returns a 16-bit number as the word that it is in memory, in network order. */
+/* Returns the word whose bytes in memory are the number in network order (htons). */
 static inline uint16_t wg_net16(uint32_t v) {
   uint8_t b[2];
   uint16_t word;
@@ -45,12 +44,12 @@ static inline uint16_t wg_word(const uint8_t *p) {
 }
 static inline void wg_put_word(uint8_t *p, uint16_t word) { memcpy(p, &word, 2); }
 
-/* Four 64-bit lanes. A compiler that knows the extension turns them into AVX2, SSE2, NEON or plain
- * code. */
+/* Four 64-bit lanes. The compiler maps this vector type to AVX2, SSE2, NEON or scalar code. */
 typedef uint64_t wg_lanes __attribute__((vector_size(32), aligned(1), may_alias));
 
-/* Returns the sum of a range. Copies the range to `out`, if given, while it is in registers. For
- * payloads call wg_sum_long, the same code for the machine's best vector unit. */
+/* Adds a range to a sum and returns the result. If `out` is given, also copies the range there,
+ * while its words are in registers. For payloads call wg_sum_long, which is the same code compiled
+ * for the machine's best vector unit. */
 static inline __attribute__((always_inline)) uint64_t wg_sum_and_copy(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out) {
   const uint64_t half = 0xffffffff;
   wg_lanes low = {0}, high = {0};
@@ -86,7 +85,8 @@ uint64_t wg_sum_long(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out
 
 static inline uint64_t wg_sum(uint64_t sum, const uint8_t *p, size_t length) { return wg_sum_and_copy(sum, p, length, NULL); }
 
-/* Adds the carries in; does not complement. Sums stay far below 2^63. */
+/* Folds a sum into 16 bits by adding its carries, without complementing it. Sums stay far below
+ * 2^63. */
 static inline uint16_t wg_fold(uint64_t sum) {
   sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffffffff) + (sum >> 32);

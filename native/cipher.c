@@ -1,8 +1,8 @@
-/* The transport cipher for JavaScript: seals and opens in batches (src/protocol/transport-cipher.ts
- * defines the jobs, src/protocol/transport-twin.ts the results).
+/* The transport cipher for JavaScript: seals and opens in batches. src/protocol/transport-cipher.ts
+ * defines the jobs, src/protocol/transport-twin.ts the results.
  *
  * Numbers from JavaScript are not trusted: every offset, length and slot is checked against its
- * array, and a job that does not fit is refused with 0 or -1, as in the twin. Only arguments of the
+ * array. A job that does not fit gets the result 0 or -1, as in the twin. Only arguments of the
  * wrong type throw. */
 #define _GNU_SOURCE
 #include "addon.h"
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* src/protocol/transport-cipher.ts */
+/* The fields of jobs, as in src/protocol/transport-cipher.ts. */
 enum {
   SEAL_OFFSET,
   SEAL_LENGTH,
@@ -30,7 +30,7 @@ enum {
 };
 enum { OPEN_OFFSET, OPEN_LENGTH, OPEN_KEY, OPEN_COUNTER_LOW, OPEN_COUNTER_HIGH, OPEN_RESULT, OPEN_STRIDE = 8 };
 enum { HEADER_SIZE = 16, OVERHEAD = HEADER_SIZE + WG_TAG_SIZE, MESSAGE_TRANSPORT = 4 };
-/* src/packet/transport.ts: no UDP datagram holds more. */
+/* The largest UDP payload (src/packet/transport.ts). */
 enum { LARGEST_DATAGRAM = 65535 - 8 };
 
 static const napi_type_tag KIND = {WG_TAG, 0x7767636970686572};
@@ -128,7 +128,8 @@ static int get_bytes(napi_env env, napi_value value, struct span *span) {
   return 1;
 }
 
-/* Reads an array of jobs and the number of jobs to do, limited to the size of the array. */
+/* Reads an array of jobs and the number of jobs to process, which is limited to the size of the
+ * array. */
 static int get_jobs(napi_env env, const napi_value *values, size_t stride, int32_t **jobs, size_t *count) {
   struct wg_array array;
   int64_t number = 0;
@@ -154,7 +155,7 @@ static void release(napi_env env, void *data, void *hint) {
   free(c);
 }
 
-/* cipherCreate(provider): returns a cipher; undefined if the provider is missing or failed its
+/* cipherCreate(provider): returns a cipher; undefined if the provider is not available or fails its
  * self-test. */
 static napi_value cipher_create(napi_env env, napi_callback_info info) {
   napi_value argument, result = NULL;
@@ -209,7 +210,8 @@ static napi_value cipher_providers(napi_env env, napi_callback_info info) {
   return list;
 }
 
-/* cipherSetKey(cipher, slot, key): returns whether the slot exists and there was memory for it. */
+/* cipherSetKey(cipher, slot, key): returns true, or false if the slot is out of range or there is
+ * no memory. */
 static napi_value cipher_set_key(napi_env env, napi_callback_info info) {
   napi_value arguments[3], result = NULL;
   struct cipher *c;
@@ -223,7 +225,7 @@ static napi_value cipher_set_key(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* cipherEraseKey(cipher, slot) */
+/* cipherEraseKey(cipher, slot): overwrites the key and empties the slot. */
 static napi_value cipher_erase_key(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct cipher *c;
@@ -234,7 +236,8 @@ static napi_value cipher_erase_key(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* cipherSeal(cipher, input, output, jobs, count) */
+/* cipherSeal(cipher, input, output, jobs, count): seals packets of `input` into messages in
+ * `output`. */
 static napi_value cipher_seal(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   struct cipher *c;
@@ -255,7 +258,7 @@ static napi_value cipher_seal(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* cipherOpen(cipher, slab, jobs, count) */
+/* cipherOpen(cipher, slab, jobs, count): opens messages in place. */
 static napi_value cipher_open(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct cipher *c;

@@ -1,10 +1,10 @@
-/* The boot-time clock, which counts suspend, as the kernel module's ktime_get_coarse_boottime does;
- * Node has only CLOCK_MONOTONIC. */
+/* The boot-time clock. It also counts the time of suspend, like the kernel module's
+ * ktime_get_coarse_boottime. Node offers only CLOCK_MONOTONIC. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <time.h>
 
-/* clockBoot(): returns the milliseconds since boot, with a fraction. */
+/* clockBoot(): returns the milliseconds since boot, with fractions. */
 static napi_value clock_boot(napi_env env, napi_callback_info info) {
   (void)info;
   struct timespec now;

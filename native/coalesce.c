@@ -1,5 +1,5 @@
-/* Merges packets into super-packets: see offload.h. The functions are in the order of the twins,
- * flow.ts and coalesce.ts. */
+/* Merges packets into super-packets; offload.h describes it. The functions have the same order as
+ * in the twins, flow.ts and coalesce.ts. */
 #include "offload.h"
 #include "bytes.h"
 #include "ip.h"
@@ -111,7 +111,7 @@ static int takes(struct open_group *open, const struct packet *p) {
   return sums_are_right(p);
 }
 
-/* Returns whether the group is complete. */
+/* Appends a packet. Returns whether the group is complete. */
 static int append(struct open_group *open, const struct packet *p) {
   const struct packet *head = &open->head;
   uint32_t payload = p->length - p->headers, unit = head->length - head->headers;

@@ -1,4 +1,4 @@
-/* Headers of IPv4, IPv6, TCP and UDP as offsets, sizes and bits (RFC 791, 8200, 9293, 768). */
+/* Offsets, sizes and bits of the headers of IPv4, IPv6, TCP and UDP (RFC 791, 8200, 9293, 768). */
 #ifndef WG_IP_H
 #define WG_IP_H
 #include "bytes.h"
@@ -35,7 +35,7 @@ enum {
   LARGEST = 65535,
 };
 
-/* Returns the sum of both addresses and the protocol, without the length. */
+/* Returns the pseudo header's sum without the length: both addresses and the protocol. */
 static inline uint64_t pseudo_header(const uint8_t *packet, int version, uint8_t protocol) {
   return version == 4 ? wg_sum(wg_net16(protocol), packet + IPV4_SOURCE, 8)
                       : wg_sum(wg_net16(protocol), packet + IPV6_SOURCE, 32);

@@ -10,7 +10,7 @@ int wg_key_set(struct wg_key_table *table, int64_t slot, const uint8_t key[WG_KE
   if (!*chunk) {
     void *memory = mmap(NULL, sizeof **chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return 0;
-    /* both are optional: an old kernel or a low RLIMIT_MEMLOCK is no reason to fail */
+    /* both may fail: with an old kernel or a low RLIMIT_MEMLOCK, the table still works */
     (void)madvise(memory, sizeof **chunk, MADV_DONTDUMP);
     (void)mlock(memory, sizeof **chunk);
     *chunk = memory;

@@ -1,4 +1,4 @@
-/* Symbols of OpenSSL: see libcrypto.h. */
+/* Looks up symbols of OpenSSL; libcrypto.h describes it. */
 #define _GNU_SOURCE
 #include "libcrypto.h"
 #include <dlfcn.h>

@@ -1,4 +1,5 @@
-/* The addon's entry: registers the functions of every file. No file depends on this one. */
+/* The addon's entry point, which registers the functions of all files. No file depends on this
+ * one. */
 #include "addon.h"
 
 static const struct wg_exports *const EXPORTS[] = {
@@ -17,7 +18,7 @@ static const struct wg_exports *const EXPORTS[] = {
     &wg_exports_x25519,
 };
 
-/* Aborts the process only if Node itself is out of memory. */
+/* Adds one function to the exports. Aborts the process only if Node itself is out of memory. */
 static void add(napi_env env, napi_value exports, const struct wg_function *function) {
   napi_value value;
   if (napi_create_function(env, function->name, NAPI_AUTO_LENGTH, function->call, NULL, &value) != napi_ok ||

@@ -1,4 +1,5 @@
-/* A netlink socket (netlink(7)): moves datagrams. TypeScript writes and parses them. */
+/* Sends and receives datagrams on a netlink socket (netlink(7)). TypeScript writes and parses
+ * them. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -10,13 +11,13 @@
 #ifndef SOL_NETLINK
 #define SOL_NETLINK 270
 #endif
-/* Missing in the headers of some systems that we build on (Linux 4.3, 4.12, 4.20). */
+/* Added in Linux 4.3, 4.12 and 4.20; older headers lack them. */
 enum { CAP_ACK = 10, EXT_ACK = 11, GET_STRICT_CHECK = 12 };
 
 static const napi_type_tag KIND = {WG_TAG, 0x77672d6e65746c31};
 
-/* The kernel sends no larger datagram: parts of a dump have at most 32 KiB, an answer to one
- * request is a few pages. */
+/* LARGEST: no datagram of the kernel is larger. Parts of a dump have at most 32 KiB, and the answer
+ * to one request has a few pages. */
 enum { LARGEST = 65536, ROOM = 4 << 20, STRIDE = 2 };
 
 struct netlink {
@@ -40,13 +41,14 @@ static int open_netlink(struct netlink *netlink, int32_t protocol, const struct 
   *call = "socket";
   netlink->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
   if (netlink->fd < 0) return errno;
-  /* optional: answers get shorter, clearer or harder to lose */
+  /* These options may fail. They shorten acknowledgements, add error texts, check dump requests
+   * strictly, and enlarge the receive buffer. */
   setsockopt(netlink->fd, SOL_NETLINK, CAP_ACK, &on, sizeof on);
   setsockopt(netlink->fd, SOL_NETLINK, EXT_ACK, &on, sizeof on);
   setsockopt(netlink->fd, SOL_NETLINK, GET_STRICT_CHECK, &on, sizeof on);
   if (setsockopt(netlink->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
     setsockopt(netlink->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-  /* an nf_tables transaction is one datagram, which a set of many elements makes large */
+  /* an nf_tables transaction is one datagram; a set with many elements makes it large */
   if (setsockopt(netlink->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
     setsockopt(netlink->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
   struct sockaddr_nl address = {.nl_family = AF_NETLINK};
@@ -58,7 +60,7 @@ static int open_netlink(struct netlink *netlink, int32_t protocol, const struct 
   return 0;
 }
 
-/* netlinkOpen(protocol, groups): returns a handle that is a member of these multicast groups
+/* netlinkOpen(protocol, groups): returns a handle that has joined these multicast groups
  * (Int32Array). Throws system errors. */
 static napi_value netlink_open(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result = NULL;
@@ -102,10 +104,10 @@ static napi_value netlink_send(napi_env env, napi_callback_info info) {
   return sent < 0 ? wg_throw_errno(env, "sendto", errno) : wg_undefined(env);
 }
 
-/* netlinkReceive(handle, slab, desc): reads datagrams of the kernel from the start of the slab,
- * until none are left or the room ends, and returns their number. Offset and length of each go to
- * desc. A negative length is an errno: ENOBUFS if datagrams were lost, EMSGSIZE for one that is too
- * large. */
+/* netlinkReceive(handle, slab, desc): reads datagrams of the kernel from the socket into the slab,
+ * until none are left or the slab or `desc` is full. Returns their number. `desc` gets the offset
+ * and length of each. A negative length is an errno: ENOBUFS if datagrams were lost, EMSGSIZE for a
+ * datagram that is too large. */
 static napi_value netlink_receive(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct netlink *netlink;
@@ -116,7 +118,7 @@ static napi_value netlink_receive(napi_env env, napi_callback_info info) {
   int64_t count = 0;
   size_t at = 0;
   int32_t *to = desc.data;
-  /* datagrams from other senders count too, so a flood of them ends the loop */
+  /* datagrams from other senders count too, so that a flood of them cannot prolong the loop */
   for (size_t asked = 0; asked < desc.length / STRIDE && netlink->fd >= 0 && slab.length <= INT32_MAX && at <= slab.length && slab.length - at >= LARGEST; asked++) {
     struct sockaddr_nl from = {0};
     socklen_t from_length = sizeof from;
@@ -136,7 +138,7 @@ static napi_value netlink_receive(napi_env env, napi_callback_info info) {
   return wg_number(env, count);
 }
 
-/* netlinkClose(handle): idempotent. Stop polling first. */
+/* netlinkClose(handle): closes the socket. May be called again. Stop polling first. */
 static napi_value netlink_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct netlink *netlink;

@@ -1,5 +1,5 @@
-/* Notices over rtnetlink that links changed, or that addresses and routes changed. The listener
- * looks up what exactly changed. A lost notice (ENOBUFS) counts as a notice of everything. */
+/* Reports over rtnetlink that links, or addresses and routes, have changed. The listener finds out
+ * what exactly changed. If the kernel lost a notice (ENOBUFS), everything counts as changed. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* MOST_AT_ONCE: datagrams read in one call. The rest wakes the loop again. */
+/* MOST_AT_ONCE: the most datagrams that one call reads. If more are left, the loop calls again. */
 enum { NOTICE_LINKS = 1, NOTICE_ROUTES = 2, MOST_AT_ONCE = 64 };
 
 static const napi_type_tag KIND = {WG_TAG, 0x77672d6e6f746963};
@@ -36,7 +36,7 @@ static uint32_t groups_of(int32_t what) {
   return groups;
 }
 
-/* Returns 0 or an errno, with the name of the call in *call. */
+/* Opens the socket. Returns 0, or an errno with the name of the call in *call. */
 static int open_notices(struct notices *notices, int32_t what, const char **call) {
   *call = "socket";
   notices->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -89,7 +89,7 @@ static int meaning(const struct nlmsghdr *message) {
   }
 }
 
-/* noticesDrain(handle): reads up to MOST_AT_ONCE datagrams; returns what changed, as NOTICE_*
+/* noticesDrain(handle): reads up to MOST_AT_ONCE datagrams. Returns what changed, as NOTICE_*
  * bits. */
 static napi_value notices_drain(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -108,14 +108,15 @@ static napi_value notices_drain(napi_env env, napi_callback_info info) {
     }
     if (got <= 0) break;
     if (from.nl_pid != 0) continue; /* not from the kernel */
-    /* signed: NLMSG_NEXT subtracts the padding of the last message, even if it has no padding */
+    /* must be signed: NLMSG_NEXT also subtracts padding after the last message, which may have no
+     * padding */
     int left = (int)got;
     for (struct nlmsghdr *m = (struct nlmsghdr *)buffer; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) what |= meaning(m);
   }
   return wg_number(env, what);
 }
 
-/* noticesClose(handle): idempotent. Stop polling first. */
+/* noticesClose(handle): closes the socket. May be called again. Stop polling first. */
 static napi_value notices_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct notices *notices;

@@ -17,8 +17,8 @@ static int text_of(napi_env env, napi_value value, char *text, size_t size, size
   return 0;
 }
 
-/* notifySend(path, text): a path that begins with @ is in the abstract namespace. Throws system
- * errors. */
+/* notifySend(path, text): sends `text` to the socket. A path that begins with @ is in the abstract
+ * namespace. Throws system errors. */
 static napi_value notify_send(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -1,10 +1,10 @@
-/* Split and merge as functions for JavaScript, for tests and benchmarks. On the data path cipher.c
- * and tun-write.c call them. */
+/* Exports split and merge to JavaScript, for tests and benchmarks. On the data path, cipher.c and
+ * tun-write.c call them. */
 #include "addon.h"
 #include "offload.h"
 
-/* offloadSplit(slab, offset, length, out, stride): writes segments `stride` bytes apart. Returns
- * their number; 0: malformed; -1: no room. */
+/* offloadSplit(slab, offset, length, out, stride): writes the segments to `out`, `stride` bytes
+ * apart. Returns their number; 0 if the packet is malformed; -1 if `out` is too small. */
 static napi_value offload_split(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   struct wg_array slab, out;
@@ -21,8 +21,8 @@ static napi_value offload_split(napi_env env, napi_callback_info info) {
   return wg_number(env, plan.count);
 }
 
-/* offloadMerge(slab, desc, count, allowed, groups, next): returns the number of groups. Ignores
- * packets that the arrays cannot hold. */
+/* offloadMerge(slab, desc, count, allowed, groups, next): merges packets. Returns the number of
+ * groups. Ignores packets for which the arrays have no room. */
 static napi_value offload_merge(napi_env env, napi_callback_info info) {
   napi_value arguments[6];
   struct wg_array slab, desc, groups, next;

@@ -1,5 +1,5 @@
-/* Splits super-packets: see offload.h. The functions are in the order of the twins, segments.ts and
- * split.ts. */
+/* Splits super-packets; offload.h describes it. The functions have the same order as in the twins,
+ * segments.ts and split.ts. */
 #include "offload.h"
 #include "bytes.h"
 #include "ip.h"
@@ -181,7 +181,7 @@ uint32_t wg_split_write(const struct wg_split *plan, uint32_t index, uint8_t *ou
   if (plan->action == WG_SPLIT_TCP) fix_tcp(plan, upper, index);
   else wg_put_be16(upper + UDP_LENGTH, length - plan->upper);
   wg_put_word(out + plan->field, 0);
-  /* TCP and UDP headers have even lengths, so the payload's words keep their alignment */
+  /* headers of TCP and UDP have an even length, so the payload begins at a word of the sum */
   uint64_t sum = wg_sum(plan->pseudo + wg_net16(length - plan->upper), upper, plan->headers - plan->upper);
   const uint8_t *payload = plan->packet + plan->headers + index * plan->unit;
   sum = wg_sum_long(sum, payload, length - plan->headers, out + plan->headers);

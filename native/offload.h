@@ -1,8 +1,8 @@
-/* Splits super-packets from a TUN, and merges packets into super-packets: plain C, no Node, no
- * allocation, no global state. The TypeScript twins are
- * src/packet/{segments,split,flow,coalesce}.ts. A differential fuzz test keeps both equal, so
- * change both together. The twins' comments name the rules and their sources. Numbers are bytes
- * unless stated otherwise. */
+/* Splits super-packets from a TUN, and merges packets into super-packets. Plain C without Node,
+ * allocation or global state. The TypeScript twins are
+ * src/packet/{segments,split,flow,coalesce}.ts; their comments name the rules and the sources. A
+ * differential fuzz test compares both, so change both together. Numbers are bytes unless stated
+ * otherwise. */
 #ifndef WG_OFFLOAD_H
 #define WG_OFFLOAD_H
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 enum { WG_VNET_HEADER_SIZE = 10 };
 
-/* linux/virtio_net.h; not included, since old kernel headers lack some of it. */
+/* From linux/virtio_net.h, which is not included, because old kernel headers lack some of them. */
 enum {
   WG_VNET_F_NEEDS_CSUM = 1,
   WG_GSO_NONE = 0,
@@ -26,16 +26,16 @@ enum { WG_MAX_SEGMENTS = 4096 };
 enum wg_split_action { WG_SPLIT_COPY, WG_SPLIT_CHECKSUM, WG_SPLIT_TCP, WG_SPLIT_UDP };
 
 struct wg_split {
-  uint32_t count;        /* segments; 0: malformed, and no other member is valid */
+  uint32_t count;        /* segments; 0: the packet is malformed and no other member is valid */
   const uint8_t *packet; /* after its vnet header */
   uint32_t length;
   uint8_t version; /* 4 or 6 */
   uint8_t action;  /* enum wg_split_action */
-  uint16_t unit;   /* payload of each segment but the last */
+  uint16_t unit;   /* payload bytes of each segment except the last */
   uint32_t headers;
-  uint32_t upper;  /* where the sum starts */
-  uint32_t field;  /* where the checksum goes */
-  uint64_t pseudo; /* sum of the pseudo header without the upper length, in words as they are in memory */
+  uint32_t upper;  /* offset of the summed range: the upper header */
+  uint32_t field;  /* offset of the checksum field */
+  uint64_t pseudo; /* pseudo-header sum without the length field, over words in host byte order */
 };
 
 /* Plans the split of `length` readable bytes at `vnet`: a vnet header and a packet. Returns
@@ -48,9 +48,9 @@ uint32_t wg_split_write(const struct wg_split *plan, uint32_t index, uint8_t *ou
 
 /* Returns the size of a packet padded for an interface of this MTU (0: unknown). */
 uint32_t wg_padded_length(uint32_t length, int32_t mtu);
-/* Returns the size of the largest message, which the first segment becomes. */
+/* Returns the size of the largest message: that of the first segment. */
 uint32_t wg_message_size(const struct wg_split *plan, int32_t mtu);
-/* Returns the size of all segments as transport messages. */
+/* Returns the total size of all segments as transport messages. */
 uint64_t wg_sealed_size(const struct wg_split *plan, int32_t mtu);
 
 /* ---- merge ---- */
@@ -58,7 +58,7 @@ uint64_t wg_sealed_size(const struct wg_split *plan, int32_t mtu);
 /* One packet descriptor: offset, length (src/packet/batch.ts). */
 enum { WG_PACKET_OFFSET, WG_PACKET_LENGTH, WG_PACKET_STRIDE };
 
-/* A group: packets that are written as one. */
+/* Fields of a group: packets that are written as one packet. */
 enum {
   WG_GROUP_FIRST,   /* index of its first packet */
   WG_GROUP_COUNT,   /* packets */
@@ -70,23 +70,23 @@ enum {
   WG_GROUP_CSUM_OFFSET,
   WG_GROUP_STRIDE
 };
-/* Values of next[]: the last packet of a group; a packet in no group, because its descriptor lies
- * outside the slab. */
+/* Values of next[]: NONE ends a group; REFUSED marks a packet whose descriptor lies outside the
+ * slab, and which is in no group. */
 enum { WG_NEXT_NONE = -1, WG_NEXT_REFUSED = -2 };
-/* What may be merged: what the TUN accepts (TUN_F_TSO4, TUN_F_TSO6, TUN_F_USO4 and 6). */
+/* Bits of `allowed`: kinds of merged packets that the TUN accepts (TUN_F_TSO4, TUN_F_TSO6,
+ * TUN_F_USO4 and TUN_F_USO6). */
 enum { WG_MERGE_TCP4 = 1, WG_MERGE_TCP6 = 2, WG_MERGE_UDP = 4 };
-/* No group has more packets; with the vnet header a group needs at most 1 + WG_MAX_MERGED
- * vectors. */
+/* The most packets in a group. Writing a group takes one more vector, for the vnet header. */
 enum { WG_MAX_MERGED = 64 };
 
 /* Groups `count` packets. groups[] has WG_GROUP_STRIDE numbers for each packet, next[] one. Headers
- * of first packets change in place, payloads do not. To write a group:
+ * of first packets change in place, payloads do not change. To write a group:
  *
  *   wg_group_header(group, vnet);              iov: vnet, 10 bytes
- *   i = group[WG_GROUP_FIRST];                 iov: packet i, whole
+ *   i = group[WG_GROUP_FIRST];                 iov: the whole packet i
  *   while ((i = next[i]) >= 0)                 iov: packet i after group[WG_GROUP_HEADERS] bytes
  *
- * Write groups in order. Returns their number. */
+ * Write the groups in order. Returns the number of groups. */
 int wg_merge(uint8_t *slab, size_t slab_length, const int32_t *desc, int count, int allowed, int32_t *groups, int32_t *next);
 
 /* Writes the virtio_net_hdr of a group: all zero for a single packet. */

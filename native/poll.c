@@ -1,9 +1,9 @@
-/* Polls a descriptor in Node's own loop with uv_poll. It is level triggered: data that a callback
- * leaves unread wakes it again.
+/* Polls a descriptor in Node's own loop with uv_poll. Polling is level triggered: the loop calls
+ * again if a callback leaves data unread.
  *
- * uv.h is not part of Node-API, so the functions needed are declared here. Every node binary
- * exports them, and their signatures belong to libuv 1's stable ABI. The size of a handle is read
- * at run time. */
+ * uv.h is not part of Node-API, so this file declares the functions that it needs. Every node
+ * binary exports them, and their signatures belong to libuv 1's stable ABI. The size of a handle is
+ * read at run time. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -17,8 +17,8 @@ enum { UV_POLL = 8, UV_READABLE = 1 };
 extern size_t uv_handle_size(int type);
 extern void uv_handle_set_data(uv_handle_t *handle, void *data);
 extern void *uv_handle_get_data(const uv_handle_t *handle);
-/* Nanoseconds that the loop has waited for events. Node enables this count for each of its
- * loops. */
+/* Returns the nanoseconds that the loop has waited for events. Node enables this measurement for
+ * each of its loops. */
 extern uint64_t uv_metrics_idle_time(uv_loop_t *loop);
 extern int uv_poll_init(uv_loop_t *loop, uv_handle_t *handle, int fd);
 extern int uv_poll_start(uv_handle_t *handle, int events, void (*callback)(uv_handle_t *handle, int status, int events));
@@ -34,7 +34,7 @@ struct poll {
   napi_ref callback;
   napi_async_cleanup_hook_handle cleanup;
   int closing;  /* uv_close was called, or was never needed */
-  int released; /* JavaScript no longer holds it */
+  int released; /* JavaScript no longer holds the handle */
 };
 
 static void free_when_done(struct poll *poll) {
@@ -60,7 +60,7 @@ static void stop(struct poll *poll) {
   uv_close(poll->uv, closed);
 }
 
-/* The environment ends: the handle must close before the loop can. */
+/* Runs when the environment ends: the handle must close before the loop can. */
 static void at_end(napi_async_cleanup_hook_handle hook, void *data) {
   (void)hook;
   stop(data);
@@ -80,7 +80,7 @@ static void ready(uv_handle_t *uv, int status, int events) {
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
   napi_close_handle_scope(env, scope);
-  /* libuv stops polling on an error of the descriptor; start again while the owner still polls */
+  /* on an error of the descriptor libuv stops polling; start again if the owner still polls */
   if (status < 0 && !poll->closing) uv_poll_start(uv, UV_READABLE, ready);
 }
 
@@ -92,10 +92,10 @@ static void release(napi_env env, void *data, void *hint) {
   free_when_done(poll);
 }
 
-/* pollStart(fd, callback): returns a handle. callback(waited) runs whenever the descriptor is
- * readable or in error. waited: the total of milliseconds that this thread's loop has waited for
- * events; no polled descriptor is readable while it waits. The caller owns the descriptor and keeps
- * it open until pollStop. */
+/* pollStart(fd, callback): calls callback(waited) whenever the descriptor is readable or has an
+ * error. Returns a handle. `waited` is the total time in milliseconds that this thread's loop has
+ * waited for events; while the loop waits, no polled descriptor is readable. The caller owns the
+ * descriptor and must keep it open until pollStop. */
 static napi_value poll_start(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result = NULL;
   int32_t fd;
@@ -129,8 +129,8 @@ static napi_value poll_start(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* pollStop(handle): no callback after this, not even one that is already due. May be called in the
- * callback, and again. */
+/* pollStop(handle): stops polling. No callback runs afterwards, not even one that is already due.
+ * May be called in the callback, and more than once. */
 static napi_value poll_stop(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct poll *poll;

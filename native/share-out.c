@@ -1,15 +1,15 @@
-/* Helper threads that sleep until there is work. The first batch that is large enough starts them,
- * so a device whose handshakes arrive singly starts no helper. They never end: they belong to the
- * process, whichever thread started them, so the linker marks the addon as never unloaded
- * (-z nodelete). The caller always works as well. If helpers wake late or could not be created, the
- * work only takes longer. */
+/* Helper threads, which sleep until there is work. The first batch that is large enough starts
+ * them. A device whose handshakes arrive singly therefore starts no helper. The helpers never end:
+ * they belong to the process, no matter which thread started them. The linker therefore marks the
+ * addon as never unloaded (-z nodelete). The calling thread always works too: if helpers wake late
+ * or could not be created, the work only takes longer. */
 #define _GNU_SOURCE
 #include "share-out.h"
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 
-/* A thread's wake-up costs about as much as one item. */
+/* WORTH_IT: fewer items use no helper, because waking a thread costs about as much as one item. */
 enum { MAX_HELPERS = 7, WORTH_IT = 3, STACK = 256 * 1024 };
 
 static struct {
@@ -19,11 +19,11 @@ static struct {
   void *argument;
   int next, count; /* items not yet taken */
   int active;      /* helpers at work */
-  int taken;       /* a caller uses the pool; another caller works alone */
+  int taken;       /* a caller is using the pool; other callers work alone */
   int begun;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER};
 
-/* Called with the lock held; releases it during each item. */
+/* Processes items until none are left. Called with the lock held; releases it during each item. */
 static void work_off(void) {
   while (pool.next < pool.count) {
     int i = pool.next++;
@@ -56,7 +56,7 @@ static void begin(void) {
   if (count <= 0 || pthread_attr_init(&attributes) != 0) return;
   pthread_attr_setstacksize(&attributes, STACK);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  /* Node handles signals */
+  /* block all signals in the helpers: Node handles them */
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);

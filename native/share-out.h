@@ -1,8 +1,9 @@
-/* Shares work of tens of microseconds per item out over the machine's cores. */
+/* Distributes work over the machine's cores. Each item should take tens of microseconds. */
 #ifndef WG_SHARE_OUT_H
 #define WG_SHARE_OUT_H
 
-/* Calls work(argument, i) once for every i below count, here and on helper threads, and returns
- * when all are done. Any thread may take any item, so items must not touch each other's memory. */
+/* Calls work(argument, i) once for every i below `count`, in this thread and in helper threads.
+ * Returns when all calls are done. Any thread may take any item, so items must not touch each
+ * other's memory. */
 void wg_share_out(void (*work)(void *argument, int i), void *argument, int count);
 #endif

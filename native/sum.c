@@ -1,11 +1,11 @@
-/* The sum and copy of bytes.h, compiled a second time for AVX2, which most x86-64 machines have but
- * no compiler may assume: payloads of 1400 bytes take half the time. */
+/* Compiles the sum and copy of bytes.h a second time, for AVX2. Most x86-64 machines have AVX2, but
+ * a compiler must not assume it. Payloads of 1400 bytes take half the time. */
 #include "bytes.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
-/* Two loops, so that the one without a copy has no test in it. */
+/* Has two calls, so that the loop without a copy contains no test. */
 static inline __attribute__((always_inline)) uint64_t either(uint64_t sum, const uint8_t *p, size_t length, uint8_t *out) {
   return out ? wg_sum_and_copy(sum, p, length, out) : wg_sum_and_copy(sum, p, length, NULL);
 }
@@ -13,8 +13,8 @@ static inline __attribute__((always_inline)) uint64_t either(uint64_t sum, const
 #if defined(__x86_64__)
 static int has_avx2;
 
-/* Asks the processor directly: __builtin_cpu_supports needs libgcc's __cpu_model, which the
- * compiler of native/prebuilt lacks. */
+/* Detects AVX2 with processor instructions. __builtin_cpu_supports needs libgcc's __cpu_model,
+ * which the compiler of native/prebuilt lacks. */
 __attribute__((constructor)) static void find_avx2(void) {
   unsigned a, b, c, d, saved, above;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return;

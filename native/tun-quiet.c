@@ -1,7 +1,8 @@
-/* Makes a TUN as silent as the kernel's own WireGuard device (device.c, wg_setup and wg_open): no
- * automatic link-local address, and so no router solicitations; no multicast group; no ICMP
- * redirects for traffic between peers. Settings that another program changes later stay. Each step
- * is best effort: without the right, or without IPv6, the tunnel works all the same. */
+/* Makes a TUN as silent as the kernel's own WireGuard device (device.c, wg_setup and wg_open). The
+ * TUN gets no automatic link-local address, and therefore sends no router solicitations. It joins
+ * no multicast group, and sends no ICMP redirects for traffic between peers. Settings that another
+ * program changes later are kept. Each step may fail: without the privilege, or without IPv6, the
+ * tunnel still works. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* Missing in the headers of some systems that we build on (Linux 5.18). */
+/* Added in Linux 5.18; older headers lack them. */
 enum { ADDRESS_PROTO = 11, MADE_BY_KERNEL_LINK_LOCAL = 3 };
 enum { LEAST_IPV6_MTU = 1280, MOST_DELETED = 16 };
 
@@ -38,7 +39,7 @@ static struct request link_request(int index) {
   return r;
 }
 
-/* Begins an attribute; end_attribute() writes its length once its content is complete. */
+/* Begins an attribute. end_attribute() writes its length when the content is complete. */
 static struct rtattr *attribute(struct request *r, uint16_t type, const void *data, size_t size) {
   struct rtattr *a = (struct rtattr *)((uint8_t *)r + NLMSG_ALIGN(r->header.nlmsg_len));
   *a = (struct rtattr){.rta_type = type, .rta_len = (uint16_t)RTA_LENGTH(size)};
@@ -78,7 +79,8 @@ static void no_link_local(int netlink, int index) {
   ask(netlink, &r);
 }
 
-/* Uses netlink, since /proc/sys is read-only in most containers. */
+/* Disables ICMP redirects of the device, through netlink, because /proc/sys is read-only in most
+ * containers. */
 static void no_redirects(int netlink, int index) {
   struct request r = link_request(index);
   uint32_t off = 0;
@@ -91,7 +93,7 @@ static void no_redirects(int netlink, int index) {
   ask(netlink, &r);
 }
 
-/* Writes a setting of the calling thread's network namespace. Returns whether that worked. */
+/* Writes a setting of the calling thread's network namespace. Returns whether it was written. */
 static int write_setting(const char *path, char value) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return 0;
@@ -100,7 +102,7 @@ static int write_setting(const char *path, char value) {
   return done;
 }
 
-/* Returns a link-local address if the kernel generated it, else NULL. */
+/* Returns a link-local address if the kernel generated it, otherwise NULL. */
 static const void *made_by_kernel(const struct nlmsghdr *header, int index) {
   const struct ifaddrmsg *message = NLMSG_DATA(header);
   const void *address = NULL;
@@ -114,8 +116,8 @@ static const void *made_by_kernel(const struct nlmsghdr *header, int index) {
   return made ? address : NULL;
 }
 
-/* A device that is already up has a link-local address, and solicits routers until the address is
- * removed. */
+/* Removes the link-local address. A device that is already up has one, and solicits routers until
+ * it is removed. */
 static void drop_link_local(int netlink, int index) {
   struct in6_addr found[MOST_DELETED];
   int count = 0, done = 0;
@@ -146,9 +148,10 @@ static int set_mtu(int control, struct ifreq request, int mtu) {
   return ioctl(control, SIOCSIFMTU, &request);
 }
 
-/* A host that forwards makes a new device a member of "all routers", which the device would
- * announce. An MTU too small for IPv6 drops the device's IPv6 state, and the membership with it.
- * Nothing else is set on the device yet. */
+/* Makes a device that we created leave the multicast group "all routers". A host that forwards
+ * makes every new device a member, and the device would announce it. Setting an MTU that is too
+ * small for IPv6 drops the device's IPv6 state, including the membership. No other IPv6 settings
+ * are on the device yet. */
 static void forget_groups(int control, const struct ifreq *name) {
   struct ifreq request = *name;
   if (ioctl(control, SIOCGIFMTU, &request) != 0 || request.ifr_mtu < LEAST_IPV6_MTU) return;
@@ -156,9 +159,9 @@ static void forget_groups(int control, const struct ifreq *name) {
   if (set_mtu(control, *name, LEAST_IPV6_MTU - 1) == 0) set_mtu(control, *name, mtu);
 }
 
-/* The same for a device that another program created, whose settings must stay: a device that stops
- * forwarding leaves the group, as long as it has multicast. Returns whether the caller must set
- * `forwarding` again. */
+/* Makes a device that another program created leave the group. Its settings must be kept, so this
+ * only stops forwarding for a moment: the device then leaves the group, if it still has multicast.
+ * Returns whether the caller must set `forwarding` again. */
 static int stop_forwarding(const char *path) {
   char value = '0';
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -191,8 +194,8 @@ void wg_tun_quiet(int control, const char *name, int made_by_us) {
   close(netlink);
 }
 
-/* The kernel sends redirects if the device or the whole namespace allows them. Its own device
- * clears both when it comes up. */
+/* The kernel sends redirects if either the device or the whole namespace allows them. The kernel's
+ * WireGuard device disables both when it comes up. */
 int wg_tun_quiet_up(int control, const char *name) {
   struct ifreq request = {0};
   memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));

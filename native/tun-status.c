@@ -1,5 +1,6 @@
-/* The status of a TUN device: up or not, MTU, name. The device may have been renamed or moved to
- * another network namespace since it was opened; TUNGETDEVNETNS (Linux 5.1) finds it there. */
+/* Reports the status of a TUN device: whether it is up, its MTU and its name. The device may have
+ * been renamed or moved to another network namespace since it was opened. TUNGETDEVNETNS (Linux
+ * 5.1) finds its namespace. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include <errno.h>
@@ -27,13 +28,14 @@ struct visit {
   ino_t inode;
 };
 
-/* Called with a socket in the device's namespace, by a thread in the same namespace. */
+/* Reads the MTU and updates the state. `control` is a socket in the device's namespace, where the
+ * calling thread must be too. */
 static void look(struct wg_tun *tun, const char *name, int control, ino_t inode) {
   struct ifreq request = {0};
   int32_t before = tun->mtu;
   memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
   if (ioctl(control, SIOCGIFMTU, &request) == 0) tun->mtu = request.ifr_mtu;
-  /* IPv6 settings do not move to another namespace, and an MTU too small for IPv6 drops them */
+  /* another namespace has its own IPv6 settings, and an MTU too small for IPv6 drops them */
   int grown = before > 0 && before < LEAST_IPV6_MTU && tun->mtu >= LEAST_IPV6_MTU;
   if (!tun->quiet || tun->quiet_in != inode || grown) {
     wg_tun_quiet(control, name, tun->ours && !tun->quiet);
@@ -43,8 +45,9 @@ static void look(struct wg_tun *tun, const char *name, int control, ino_t inode)
   if (tun->quiet == 1 && wg_tun_quiet_up(control, name)) tun->quiet = 2;
 }
 
-/* A separate thread enters the namespace, looks, and ends. So no other thread changes its
- * namespace, and no socket of ours keeps that namespace alive after its last user left. */
+/* Runs in a separate thread, which enters the device's namespace, looks, and ends. Therefore no
+ * other thread changes its namespace, and no socket of ours keeps that namespace alive after its
+ * last user has left. */
 static void *enter(void *data) {
   struct visit *visit = data;
   if (setns(visit->netns, CLONE_NEWNET) != 0) return NULL;
@@ -67,8 +70,9 @@ int wg_tun_look(struct wg_tun *tun, const char *name) {
   return !away;
 }
 
-/* tunStatus(handle, out): returns the name, or undefined when the device is gone. out: [up, mtu,
- * whether it is in the namespace where it was opened]. */
+/* tunStatus(handle, out): returns the device's name, or undefined if the device is gone. Writes
+ * three numbers to `out`: up, MTU, and whether the device is in the namespace where it was
+ * opened. */
 napi_value wg_tun_status(napi_env env, napi_callback_info info) {
   napi_value arguments[2], name = NULL;
   struct wg_tun *tun;
@@ -78,7 +82,7 @@ napi_value wg_tun_status(napi_env env, napi_callback_info info) {
     return NULL;
   if (out.length < 3) return wg_throw_type(env, "out has no room for 3 numbers");
   struct ifreq request = {0};
-  /* in any namespace, a TUN that is up is always writable, and a TUN that is down never is */
+  /* in any namespace, a TUN is writable if and only if it is up */
   struct pollfd ready = {.fd = tun->fd, .events = POLLOUT};
   if (tun->fd < 0 || ioctl(tun->fd, TUNGETIFF, &request) != 0 || poll(&ready, 1, 0) < 0 || ready.revents & (POLLERR | POLLNVAL))
     return wg_undefined(env);

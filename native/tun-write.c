@@ -1,6 +1,6 @@
-/* Writes to a TUN device. Packets of one flow are merged, with a vnet header that describes the
- * result (offload.h). A merged packet that the kernel refuses is split again, so that the attempt
- * loses nothing. */
+/* Writes to a TUN device. Merges packets of one flow; a vnet header describes the merged packet
+ * (offload.h). If the kernel refuses a merged packet, it is split again, so that no packet is
+ * lost. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include "bytes.h"
@@ -12,11 +12,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* BATCH: packets per merge; a longer call is done in parts. */
+/* BATCH: packets per merge. More packets are processed in parts of BATCH. */
 enum { BATCH = 1024, VECTORS = 2 + WG_MAX_MERGED, PI_SIZE = 4 };
 _Static_assert(VECTORS <= IOV_MAX, "a group is written at once");
 
-/* One copy for each worker thread that loads the addon. */
+/* Working memory; each worker thread that loads the addon has its own. */
 static _Thread_local int32_t groups[BATCH * WG_GROUP_STRIDE], next[BATCH];
 static _Thread_local uint8_t whole[WG_VNET_HEADER_SIZE + 65536 + 64], segment[WG_VNET_HEADER_SIZE + 65536];
 
@@ -35,8 +35,8 @@ static int kind_of(const int32_t *group) {
   return group[WG_GROUP_GSO_TYPE] == WG_GSO_TCPV6;
 }
 
-/* Counts a merged packet that the kernel refused while it accepted the parts. After enough of them
- * merging pauses. */
+/* Counts a merged packet that the kernel refused although it accepted the parts. After
+ * WG_TUN_REFUSALS such packets, merging of that kind pauses. */
 static void count_refusal(struct wg_tun *tun, const int32_t *group) {
   int kind = kind_of(group);
   if (++tun->refusals[kind] < WG_TUN_REFUSALS || tun->pausing & merges[kind]) return;
@@ -44,8 +44,8 @@ static void count_refusal(struct wg_tun *tun, const int32_t *group) {
   tun->paused++;
 }
 
-/* Returns 0 or an errno. vectors[0] holds the vnet header, and is skipped when the device has
- * none. */
+/* Writes one packet. Returns 0 or an errno. vectors[0] holds the vnet header; it is skipped if the
+ * device has none. */
 static int put(struct wg_tun *tun, struct iovec *vectors, int count) {
   uint8_t pi[PI_SIZE] = {0};
   struct iovec with_info[VECTORS];
@@ -67,11 +67,11 @@ static int put(struct wg_tun *tun, struct iovec *vectors, int count) {
   return done < 0 ? errno : 0;
 }
 
-/* Reports whether the device is gone or closed. Any other errno concerns one packet. */
+/* Reports whether the device is gone or closed. Any other errno concerns only one packet. */
 static int is_gone(int err) { return err == EBADFD || err == EBADF || err == ENODEV; }
 
-/* Splits a merged packet with the code that splits the kernel's, and writes the parts. Returns 0 or
- * the errno of the last refusal. */
+/* Splits a merged packet with the code that also splits super-packets read from the kernel, and
+ * writes the parts. Returns 0 or the errno of the last refusal. */
 static int put_apart(struct wg_tun *tun, const struct iovec *vectors, int count, int packets, int64_t *dropped) {
   size_t length = 0;
   for (int i = 0; i < count; i++) {
@@ -109,8 +109,8 @@ static int refused(const struct wg_tun *tun, int merged) {
   return merged && tun->fail_count > 0 && tun->fail_what == WG_TUN_FAIL_MERGED ? tun->fail_errno : 0;
 }
 
-/* Writes one group, and adds refused packets to *dropped. Returns 0, or an errno when the device is
- * gone. */
+/* Writes one group and adds the number of refused packets to *dropped. Returns 0, or an errno if
+ * the device is gone. */
 static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *desc, const int32_t *group, const int32_t *follow, int64_t *dropped) {
   uint8_t vnet[WG_VNET_HEADER_SIZE];
   struct iovec vectors[VECTORS];
@@ -123,7 +123,7 @@ static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *des
     vectors[count++] = (struct iovec){(void *)(slab + d[WG_PACKET_OFFSET] + skip), (size_t)d[WG_PACKET_LENGTH] - skip};
     skip = (size_t)group[WG_GROUP_HEADERS];
   }
-  /* groups of packet/coalesce.ts ignore the pause */
+  /* packet/coalesce.ts forms groups without checking the pause, so check it here */
   int err = merged && tun->pausing & merges[kind_of(group)] ? EOPNOTSUPP : 0;
   if (!err) {
     err = refused(tun, merged);
@@ -155,13 +155,13 @@ static napi_value put_all(napi_env env, struct wg_tun *tun, const uint8_t *slab,
     if (put_group(tun, slab, desc, group, follow, &dropped)) return wg_number(env, -1);
     written += group[WG_GROUP_COUNT];
   }
-  dropped += packets - written; /* descriptors outside the slab are in no group */
+  dropped += packets - written; /* including packets in no group: their descriptors lie outside the slab */
   tun->refused += (uint64_t)dropped;
   return wg_number(env, dropped);
 }
 
-/* tunWrite(handle, slab, desc, count): merges and writes. Returns how many packets were dropped, or
- * -1 when the device is gone. May change the slab. */
+/* tunWrite(handle, slab, desc, count): merges and writes packets. Returns the number of dropped
+ * packets, or -1 if the device is gone. May change the slab. */
 napi_value wg_tun_write(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_tun *tun;
@@ -188,7 +188,8 @@ napi_value wg_tun_write(napi_env env, napi_callback_info info) {
   return wg_number(env, dropped);
 }
 
-/* tunRetry(handle): ends the pause, since a change may let the kernel accept merged packets now. */
+/* tunRetry(handle): ends the pause. Call it after a change on the host, when the kernel may accept
+ * merged packets again. */
 napi_value wg_tun_retry(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_tun *tun;
@@ -198,8 +199,8 @@ napi_value wg_tun_retry(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* Checks a group that JavaScript made: each packet lies in the slab and occurs at most once,
- * headers are shorter than packets. */
+/* Checks a group that JavaScript made: each packet must lie in the slab and occur at most once, and
+ * the headers must be shorter than the packets. */
 static int is_sound(struct wg_array slab, const int32_t *desc, int32_t count, const int32_t *group, const int32_t *follow, int32_t *seen, int32_t mark) {
   int32_t members = 0, skip = group[WG_GROUP_HEADERS];
   for (int32_t i = group[WG_GROUP_FIRST]; i >= 0; i = follow[i]) {
@@ -213,8 +214,8 @@ static int is_sound(struct wg_array slab, const int32_t *desc, int32_t count, co
   return members == group[WG_GROUP_COUNT] && members > 0;
 }
 
-/* tunWriteGroups(handle, slab, desc, count, groups, next, made): writes what packet/coalesce.ts has
- * grouped. Returns as tunWrite. */
+/* tunWriteGroups(handle, slab, desc, count, groups, next, made): writes the groups that
+ * packet/coalesce.ts formed. Returns the same as tunWrite. */
 napi_value wg_tun_write_groups(napi_env env, napi_callback_info info) {
   napi_value arguments[7];
   struct wg_tun *tun;

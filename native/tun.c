@@ -1,6 +1,6 @@
-/* A Linux TUN device (Documentation/networking/tuntap.rst), created here or adopted as an open
- * descriptor. Reads start with a virtio_net_hdr, so that the kernel can hand over a whole TCP
- * super-packet at once. */
+/* A Linux TUN device (Documentation/networking/tuntap.rst). It is created here, or adopted as an
+ * open descriptor. What is read begins with a virtio_net_hdr, so that the kernel can deliver a
+ * whole TCP super-packet in one read. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include "offload.h"
@@ -16,17 +16,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Missing in the headers of some systems that we build on (Linux 6.2). */
+/* Added in Linux 6.2; older headers lack it. */
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
 
-/* The largest packet is IPv6: a header and the largest payload length. One more byte shows that a
- * packet was cut off. */
+/* LARGEST_READ: the largest packet is an IPv6 header with the largest payload. ROOM has one more
+ * byte, which shows whether a packet was truncated. */
 enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 40 + 65535, ROOM = LARGEST_READ + 1 };
 
-/* Length of the TUN's queue, in packets: the kernel's default, and ours (measured:
+/* Length of the TUN's queue in packets: the kernel's default and ours (measured:
  * docs/performance.md#where-udp-is-lost). */
 enum { TUN_QUEUE = 500, DEVICE_QUEUE = 2000 };
 
@@ -43,8 +43,8 @@ static void release(napi_env env, void *data, void *hint) {
   free(tun);
 }
 
-/* Asks for the other offloads again without USO: a kernel that does not know USO refuses the whole
- * set. */
+/* Requests the offloads. If the kernel refuses them, requests them again without USO, because a
+ * kernel that does not know USO refuses the whole set. */
 static int32_t ask_offloads(int fd, int32_t wanted) {
   unsigned long flags = 0;
   if (!(wanted & WG_TUN_CSUM)) wanted = 0;
@@ -64,9 +64,10 @@ static int set_mtu(int control, const char *name, int mtu) {
   return ioctl(control, SIOCSIFMTU, &request);
 }
 
-/* The default of 500 is 3 ms of small packets, less than a busy core may delay us, or ten
- * super-packets that a vxlan device splits. A length that another program set stays. A refusal has
- * no other cost. */
+/* Lengthens the queue from the default of 500 packets. The default holds 3 ms of small packets, and
+ * a busy core may delay us longer. It also holds only ten super-packets that a vxlan device splits.
+ * A length that another program set is kept. If the kernel refuses, the device works with the short
+ * queue. */
 static void lengthen_queue(int control, const char *name) {
   struct ifreq request = {0};
   memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
@@ -97,7 +98,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   if (flags < 0 || fcntl(tun->fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(tun->fd, F_SETFD, FD_CLOEXEC) != 0) return errno;
   *call = "TUNSETVNETHDRSZ";
   if (tun->vnet && ioctl(tun->fd, TUNSETVNETHDRSZ, &header) != 0) return errno;
-  /* we use little endian; so does every machine whose kernel lacks the call */
+  /* we use little endian, as does every machine whose kernel lacks this call */
   if (tun->vnet) ioctl(tun->fd, TUNSETVNETLE, &little);
   if (tun->vnet) tun->offloads = ask_offloads(tun->fd, wanted);
   *call = "socket";
@@ -106,7 +107,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   if (tun->control < 0) return errno;
   struct stat home;
   if (stat("/proc/self/ns/net", &home) == 0) tun->home = home.st_ino;
-  /* an adopted device may be in another namespace, where its owner sets the MTU */
+  /* an adopted device may be in another namespace; its owner sets the MTU */
   *call = "SIOCSIFMTU";
   if (mtu > 0 && set_mtu(tun->control, request.ifr_name, mtu) != 0 && adopt < 0) return errno;
   tun->mtu = mtu;
@@ -116,8 +117,8 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   return 0;
 }
 
-/* tunOpen(name, adopt, offloads, mtu): returns a handle. adopt: -1, or the descriptor of an open
- * TUN, which the handle then owns. */
+/* tunOpen(name, adopt, offloads, mtu): returns a handle. `adopt` is -1, or the descriptor of an
+ * open TUN, which the handle then owns. */
 static napi_value tun_open(napi_env env, napi_callback_info info) {
   napi_value arguments[4], result = NULL;
   int32_t adopt, wanted, mtu;
@@ -134,7 +135,7 @@ static napi_value tun_open(napi_env env, napi_callback_info info) {
   const char *call;
   int err = open_tun(tun, name, adopt, wanted, mtu, &call);
   if (err || !(result = wg_make_handle(env, tun, release, &WG_TUN_KIND))) {
-    /* after an error the caller still owns an adopted descriptor */
+    /* after an error, the caller still owns the adopted descriptor */
     if (err && adopt >= 0) tun->fd = -1;
     release(env, tun, NULL);
     return err ? wg_throw_errno(env, call, err) : NULL;
@@ -150,7 +151,7 @@ static napi_value tun_fd(napi_env env, napi_callback_info info) {
   return wg_number(env, tun->fd);
 }
 
-/* Reads one packet with its vnet header to `to`, which has ROOM bytes. Returns its length or
+/* Reads one packet with its vnet header into `to`, which has ROOM bytes. Returns its length or
  * -errno. */
 static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
   uint8_t pi[PI_SIZE];
@@ -168,10 +169,9 @@ static ssize_t read_one(struct wg_tun *tun, uint8_t *to) {
   return tun->vnet ? got : got + WG_VNET_HEADER_SIZE;
 }
 
-/* tunRead(handle, slab, desc, most): reads packets from the start of the slab, until none are left,
- * after `most` reads, or at the end of the room or the descriptors. Returns their number; -1 when
- * the device is gone. A read that yields no valid packet counts towards `most`, so a flood of them
- * ends the loop. */
+/* tunRead(handle, slab, desc, most): reads packets into the slab, until none are left, `most` reads
+ * were made, or the slab or `desc` is full. Returns the number of packets; -1 if the device is
+ * gone. A read without a valid packet also counts, so that a flood of such reads ends the loop. */
 static napi_value tun_read(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_tun *tun;
@@ -190,10 +190,10 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
   for (int64_t asked = 0; asked < room && slab.length <= INT32_MAX && at <= slab.length && slab.length - at >= ROOM; asked++) {
     ssize_t got = read_one(tun, (uint8_t *)slab.data + at);
     if (got == -EAGAIN) break;
-    /* EINVAL: the kernel could not describe the packet in a vnet header. The packet is lost, the
-     * device is not. */
+    /* EINVAL: the kernel could not describe the packet in a vnet header; only this packet is
+     * lost */
     if (got < 0 && got != -EINVAL && count == 0) return wg_number(env, -1);
-    if (got < 0 && got != -EINVAL) break; /* deliver the packets read so far; the next call meets the error again */
+    if (got < 0 && got != -EINVAL) break; /* return the packets read so far; the next call gets the error again */
     if (got <= WG_VNET_HEADER_SIZE || got > LARGEST_READ) {
       tun->malformed++;
       continue;
@@ -207,7 +207,7 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
   return wg_number(env, count);
 }
 
-/* tunCounters(handle): returns counters, which only grow, and the granted offloads. */
+/* tunCounters(handle): returns counters, which never decrease, and the granted offloads. */
 static napi_value tun_counters(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   struct wg_tun *tun;
@@ -223,8 +223,8 @@ static napi_value tun_counters(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* tunFail(handle, what, errno, count): for tests. The next `count` operations of that kind fail
- * with that errno. */
+/* tunFail(handle, what, errno, count): for tests. Makes the next `count` operations of that kind
+ * fail with that errno. */
 static napi_value tun_fail(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_tun *tun;
@@ -235,7 +235,7 @@ static napi_value tun_fail(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* tunClose(handle): idempotent. Stop polling first. */
+/* tunClose(handle): closes the device. May be called again. Stop polling first. */
 static napi_value tun_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_tun *tun;

@@ -1,5 +1,5 @@
-/* Receives with recvmmsg into ranges of 64 KiB. A range may hold many datagrams of one sender that
- * UDP_GRO joined. */
+/* Receives with recvmmsg into ranges of 64 KiB. A range may hold many datagrams of one sender,
+ * joined by UDP_GRO. */
 #include "udp.h"
 #include "bytes.h"
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 static void put_native32(uint8_t *p, uint32_t v) { wg_put_le32(p, v); }
 
-/* Fills one endpoint record and its descriptor; skips control data of unknown kinds. */
+/* Fills one endpoint record and its descriptor. Skips control data of unknown kinds. */
 static void describe(const struct msghdr *header, int32_t *desc, uint8_t *endpoint) {
   const union wg_sockaddr *from = header->msg_name;
   memset(endpoint, 0, ENDPOINT_SIZE);
@@ -39,7 +39,7 @@ static void describe(const struct msghdr *header, int32_t *desc, uint8_t *endpoi
     } else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
       const struct in_pktinfo *local = (const struct in_pktinfo *)CMSG_DATA(c);
       endpoint[ENDPOINT_HAS_LOCAL] = 1;
-      /* one of our addresses, even for a datagram to a broadcast address */
+      /* ipi_spec_dst is one of our addresses, even if the datagram went to a broadcast address */
       memcpy(endpoint + ENDPOINT_LOCAL, &local->ipi_spec_dst, 4);
       put_native32(endpoint + ENDPOINT_IFINDEX, (uint32_t)local->ipi_ifindex);
     } else if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
@@ -52,8 +52,8 @@ static void describe(const struct msghdr *header, int32_t *desc, uint8_t *endpoi
   }
 }
 
-/* Receives up to `room` messages of one socket into *used ranges from `base` on. Returns the number
- * of filled descriptors. */
+/* Receives up to `room` messages from one socket into *used ranges, beginning at `base`. Returns
+ * the number of filled descriptors. */
 static int receive_from(struct wg_udp *udp, int f, uint8_t *slab, size_t base, int room, int *used, int32_t *desc, uint8_t *endpoints) {
   for (int i = 0; i < room; i++) {
     udp->vectors[i] = (struct iovec){slab + base + (size_t)i * WG_UDP_RANGE, WG_UDP_RANGE};
@@ -86,9 +86,9 @@ static int receive_from(struct wg_udp *udp, int f, uint8_t *slab, size_t base, i
   return kept;
 }
 
-/* udpReceive(handle, sockets, most, slab, desc, endpoints): returns the number of filled
- * descriptors, at most `most`. sockets: 1 IPv4, 2 IPv6, 4 and 8 the same for handshakes; one kind
- * per call. Uses as many ranges of 64 KiB as the slab has. */
+/* udpReceive(handle, sockets, most, slab, desc, endpoints): receives datagrams and returns the
+ * number of filled descriptors, at most `most`. `sockets` has the bits 1 (IPv4) and 2 (IPv6), or,
+ * for handshakes, 4 and 8; one kind per call. Uses all whole ranges of 64 KiB in the slab. */
 napi_value wg_udp_receive(napi_env env, napi_callback_info info) {
   napi_value arguments[6];
   int32_t sockets, most;
@@ -109,7 +109,7 @@ napi_value wg_udp_receive(napi_env env, napi_callback_info info) {
   udp->turn ^= 1;
   for (int turn = 0; turn < 2; turn++) {
     int f = (udp->turn ^ turn) + handshakes;
-    /* the sockets take turns, so neither waits longer than one call */
+    /* the sockets take turns, so that neither waits longer than one call */
     size_t left = room - ranges;
     int used;
     if (left > WG_UDP_VECTOR) left = WG_UDP_VECTOR;

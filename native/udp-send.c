@@ -1,6 +1,6 @@
-/* Sends with sendmmsg. A message carries up to 64 datagrams of one peer by UDP_SEGMENT. A refused
- * message is retried from another local address and without UDP_SEGMENT, and the rest of the batch
- * goes on. */
+/* Sends with sendmmsg. With UDP_SEGMENT, a message carries up to 64 datagrams of one peer. If the
+ * kernel refuses a message, this retries it from another local address and without UDP_SEGMENT, and
+ * then continues with the rest of the batch. */
 #include "udp.h"
 #include "bytes.h"
 #include <errno.h>
@@ -9,10 +9,10 @@
 #include <poll.h>
 #include <string.h>
 
-/* What the kernel accepts in one message: UDP_MAX_SEGMENTS, and a UDP payload that fits an IPv4
- * packet. IPv6 also accepts a single datagram that is larger (src/packet/transport.ts). */
+/* The kernel's limits for one message: UDP_MAX_SEGMENTS, and a UDP payload that fits into an IPv4
+ * packet. IPv6 accepts a larger payload if it is a single datagram (src/packet/transport.ts). */
 enum { MAX_SEGMENTS = 64, MAX_PAYLOAD = 65507, LARGEST_DATAGRAM = 65527 };
-/* How long one call waits in total for a full socket buffer. */
+/* Milliseconds per wait for a full socket buffer, and waits in one call. */
 enum { WAIT_STEP = 2, WAIT_STEPS = 10 };
 
 struct sending {
@@ -40,7 +40,7 @@ static void *add_control(struct msghdr *header, int level, int type, const void 
   return c;
 }
 
-/* Prepares message m of the vector: one part of descriptor i, with UDP_SEGMENT if the part has
+/* Prepares message m of the vector with one part of descriptor i. Uses UDP_SEGMENT if the part has
  * several segments. */
 static void make(struct sending *s, int m, int i, struct part part) {
   struct wg_udp *udp = s->udp;
@@ -73,7 +73,7 @@ static void make(struct sending *s, int m, int i, struct part part) {
     memcpy(&local.ipi6_addr, e + ENDPOINT_LOCAL, 16);
     add_control(header, SOL_IPV6, IPV6_PKTINFO, &local, sizeof local);
   } else if (e[ENDPOINT_HAS_LOCAL] == 1) {
-    /* without the interface, which routing chooses */
+    /* leave the interface zero, so that routing chooses it */
     struct in_pktinfo local = {0};
     memcpy(&local.ipi_spec_dst, e + ENDPOINT_LOCAL, 4);
     add_control(header, SOL_IP, IP_PKTINFO, &local, sizeof local);
@@ -102,7 +102,7 @@ static int injected(struct wg_udp *udp, const struct sending *s, int i, int segm
   return udp->fail_errno;
 }
 
-/* Waits briefly for room in the socket's buffer. Returns 0 when the time for that is used up. */
+/* Waits briefly for space in the socket's buffer. Returns 0 if no waits are left for this call. */
 static int wait_for_room(struct sending *s, int fd) {
   struct pollfd ready = {.fd = fd, .events = POLLOUT};
   s->udp->blocked++;
@@ -113,7 +113,7 @@ static int wait_for_room(struct sending *s, int fd) {
   return 0;
 }
 
-/* Sends one message from place 0 of the vector, which must be free. Returns 0 or an errno. */
+/* Sends one message from place 0 of the vector, which must be unused. Returns 0 or an errno. */
 static int send_one(struct sending *s, int i, struct part part) {
   int fd = s->udp->fds[s->endpoints[(size_t)i * ENDPOINT_SIZE + ENDPOINT_FAMILY] == 6];
   for (;;) {
@@ -132,8 +132,8 @@ static int is_local_trouble(int err) {
   return err == EINVAL || err == EADDRNOTAVAIL || err == ENETUNREACH || err == EHOSTUNREACH || err == EPERM || err == ENODEV;
 }
 
-/* Reports whether to retry from another address. A message may have been prepared before another
- * part of its descriptor found its address unusable. */
+/* Reports whether to retry from another address. This message may have been prepared before another
+ * part of its descriptor found the address unusable. */
 static int drop_local(struct sending *s, int i, int err) {
   uint8_t *local = s->endpoints + (size_t)i * ENDPOINT_SIZE + ENDPOINT_HAS_LOCAL;
   if (*local == 0 || !is_local_trouble(err)) return 0;
@@ -142,7 +142,7 @@ static int drop_local(struct sending *s, int i, int err) {
   return 1;
 }
 
-/* Disables UDP_SEGMENT until udpRetry, and counts that in `times`. */
+/* Disables UDP_SEGMENT until udpRetry, and increments *times. */
 static void stop_segmenting(struct wg_udp *udp, int f, uint64_t *times) {
   if (!udp->gso[f]) return;
   udp->gso[f] = 0;
@@ -156,9 +156,10 @@ static void send_carefully(struct sending *s, int i, struct part part, int err) 
   int f = s->endpoints[(size_t)i * ENDPOINT_SIZE + ENDPOINT_FAMILY] == 6;
   struct part one = part;
   if (part.segment > 0 && is_offload_trouble(err)) {
-    /* the first datagram alone shows whether segmentation or the address is the cause */
+    /* send the first datagram alone, to find out whether segmentation or the address is the
+     * cause */
     udp->gso_failed++;
-    /* no checksum offload, or no such call: every train fails until the route changes */
+    /* no checksum offload, or no such call: all segmented messages fail until the route changes */
     if (err == EIO || err == EOPNOTSUPP) stop_segmenting(udp, f, &udp->gso_disabled);
   } else if (drop_local(s, i, err)) {
     err = send_one(s, i, part);
@@ -185,7 +186,7 @@ static void send_carefully(struct sending *s, int i, struct part part, int err) 
   if (taken && ++udp->refusals[f] >= WG_UDP_REFUSALS) stop_segmenting(udp, f, &udp->gso_paused);
 }
 
-/* The kernel accepted a train: the row of refusals ends. */
+/* The kernel accepted a segmented message: resets the count of consecutive refusals. */
 static void forgive(struct wg_udp *udp, int f, int from, int count) {
   for (int m = from; m < from + count; m++)
     if (udp->segments[m] > 0) udp->refusals[f] = 0;
@@ -211,7 +212,7 @@ static void flush(struct sending *s) {
     }
     if (err == EINTR || (err == EAGAIN && wait_for_room(s, fd))) continue;
     part.offset = (int32_t)((uint8_t *)udp->vectors[done].iov_base - s->slab);
-    /* place 0 is free: its message was sent, or is this one */
+    /* place 0 is unused: its message was sent, or it is this message */
     send_carefully(s, i, part, err);
     done++;
   }
@@ -248,8 +249,8 @@ static void add_all(struct sending *s, int i, size_t slab_length) {
   }
 }
 
-/* udpSend(handle, slab, desc, endpoints, count): returns how many descriptors have an error
- * (DATAGRAM_ERROR). */
+/* udpSend(handle, slab, desc, endpoints, count): sends datagrams. Returns the number of descriptors
+ * with an error (DATAGRAM_ERROR). */
 napi_value wg_udp_send(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   struct wg_udp *udp;

@@ -1,17 +1,16 @@
 /* Gives handshakes a separate socket. Initiations, responses and cookie replies cost far more than
- * transport data, and anyone who knows our public key can send them. In one queue with the data, a
- * flood of them would delay and displace it. Two sockets on one port form a group (SO_REUSEPORT,
- * socket(7)), and a classic BPF program picks the socket by the message type
- * (SO_ATTACH_REUSEPORT_CBPF). Correctness does not depend on the choice: the same code reads both
- * sockets. */
+ * transport data, and anyone who knows our public key can send them. If both shared one queue, a
+ * flood of handshakes would delay and displace the data. Two sockets on one port form a group
+ * (SO_REUSEPORT, socket(7)), and a classic BPF program picks the socket by the message type
+ * (SO_ATTACH_REUSEPORT_CBPF). A wrong choice does no harm: the same code reads both sockets. */
 #include "udp.h"
 #include <errno.h>
 #include <linux/filter.h>
 
 enum { DATA, HANDSHAKES };
 
-/* The first four bytes of a message as BPF loads them: big endian. A shorter datagram ends the
- * program with 0, DATA. */
+/* The first four bytes of a message, which BPF loads in big endian. For a shorter datagram the
+ * program ends with 0, which is DATA. */
 enum { INITIATION = 0x01000000, RESPONSE = 0x02000000, COOKIE_REPLY = 0x03000000 };
 
 static int attach(int fd) {
@@ -27,12 +26,13 @@ static int attach(int fd) {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
 
-/* Makes a socket accept only handshakes, or only other datagrams, by the first word after the UDP
- * header. */
+/* Makes a socket accept only handshakes, or only other datagrams. The filter reads the first word
+ * after the UDP header. */
 static void take_only(int fd, int handshakes) {
   uint32_t others = handshakes ? 0 : UINT32_MAX, ours = handshakes ? UINT32_MAX : 0;
   struct sock_filter code[] = {
-      /* a load past the end would drop the datagram, which the data path counts as malformed */
+      /* loading past the end would drop the datagram, but the data path must count it as
+       * malformed */
       BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
       BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 12, 0, 4),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8),
@@ -51,9 +51,10 @@ void wg_udp_keep_apart(int fd, int other) {
   take_only(other, 1);
 }
 
-/* `fd` was bound without SO_REUSEPORT, so that a port in use is EADDRINUSE for us. It gets the
- * option afterwards, for the group. Others can join only with the same option and the same user,
- * and get no datagrams: the program picks only the first two sockets. */
+/* `fd` was bound without SO_REUSEPORT, so that we get EADDRINUSE if the port is in use. The option
+ * is set afterwards, for the group. Other sockets can join the group only with the same option and
+ * the same user. They receive no datagrams, because the program picks only the first two
+ * sockets. */
 int wg_udp_steer(int fd, int other, const union wg_sockaddr *address, socklen_t length) {
   int on = 1, off = 0, err = 0;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) || setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) ||

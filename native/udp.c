@@ -1,5 +1,5 @@
-/* Opens the two sockets as the kernel module does (socket.c wg_socket_init): one port for both
- * families, fragmentation of our datagrams allowed, and the local address of each received datagram
+/* Opens the two sockets like the kernel module (socket.c wg_socket_init). Both families use one
+ * port, our datagrams may be fragmented, and the local address of each received datagram is
  * reported. */
 #include "udp.h"
 #include <errno.h>
@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The size of wireguard-go. With the right to do so, it overrides the system's limit. */
+/* BUFFER has the same size as in wireguard-go. With the privilege, it may exceed the system's
+ * limit. */
 enum { BUFFER = 7 << 20, PORT_ATTEMPTS = 100 };
 
 static void close_udp(struct wg_udp *udp) {
@@ -58,13 +59,13 @@ static int prepare(struct wg_udp *udp, int f, int *fd, uint32_t mark, int32_t wa
   *call = "SO_MARK";
   if (mark && setsockopt(*fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) return errno;
   udp->gso[f] = udp->can_gso[f] = wanted & WG_UDP_GSO && can_segment(*fd);
-  /* on both sockets of a group: the kernel may check either before it joins datagrams */
+  /* set it on both sockets of a group: the kernel may check either one before it joins datagrams */
   udp->gro[f] = wanted & WG_UDP_GRO && set(*fd, SOL_UDP, UDP_GRO, 1) == 0;
   return 0;
 }
 
-/* Opens a second socket, for handshakes. If a kernel refuses it, the first one receives
- * everything. */
+/* Opens a second socket, for handshakes. If the kernel refuses, the first socket receives all
+ * messages. */
 static void open_for_handshakes(struct wg_udp *udp, int f, const union wg_sockaddr *address, socklen_t length, uint32_t mark,
                                 int32_t wanted) {
   const char *call;
@@ -77,7 +78,7 @@ static void open_for_handshakes(struct wg_udp *udp, int f, const union wg_sockad
   *fd = -1;
 }
 
-/* Returns 0 or an errno. Sets *port if it is 0. */
+/* Opens the socket of one family. Returns 0 or an errno. Sets *port if it is 0. */
 static int open_one(struct wg_udp *udp, int f, uint16_t *port, uint32_t mark, int32_t wanted, const char **call) {
   int *fd = &udp->fds[f];
   int err = prepare(udp, f, fd, mark, wanted, call);
@@ -85,7 +86,7 @@ static int open_one(struct wg_udp *udp, int f, uint16_t *port, uint32_t mark, in
   union wg_sockaddr address = {0};
   socklen_t length = f ? sizeof address.v6 : sizeof address.v4;
   address.any.sa_family = f ? AF_INET6 : AF_INET;
-  /* the port has the same offset in both */
+  /* the port has the same offset in IPv4 and IPv6 addresses */
   address.v4.sin_port = htons(*port);
   *call = "bind";
   if (bind(*fd, &address.any, length) || getsockname(*fd, &address.any, &length)) return errno;
@@ -111,7 +112,7 @@ static int open_both(struct wg_udp *udp, uint16_t wanted_port, uint32_t mark, in
     udp->port = port;
     if (!err6) return 0;
     close_udp(udp);
-    /* the system chose a port that is free for IPv4 only */
+    /* the system chose a port that is not free for IPv6: try another */
     if (err6 != EADDRINUSE || wanted_port != 0 || attempt == PORT_ATTEMPTS) return err6;
   }
 }
@@ -138,7 +139,7 @@ static napi_value udp_open(napi_env env, napi_callback_info info) {
 
 static int offloads(const struct wg_udp *udp) {
   int gso = udp->gso[0] || udp->gso[1], gro = udp->gro[0] || udp->gro[1];
-  /* steering protects only if every open family has it */
+  /* steering protects only if every open family has a socket for handshakes */
   int steer = (udp->fds[0] < 0 || udp->fds[2] >= 0) && (udp->fds[1] < 0 || udp->fds[3] >= 0);
   return (gso ? WG_UDP_GSO : 0) | (gro ? WG_UDP_GRO : 0) | (steer ? WG_UDP_STEER : 0);
 }
@@ -164,7 +165,7 @@ static napi_value udp_info(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* udpSetMark(handle, mark) */
+/* udpSetMark(handle, mark): sets the firewall mark of all sockets. */
 static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct wg_udp *udp;
@@ -177,7 +178,8 @@ static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* udpRetry(handle): enables UDP_SEGMENT again, since a change may let the kernel accept it now. */
+/* udpRetry(handle): enables UDP_SEGMENT again. Call it after a change on the host, when the kernel
+ * may accept it again. */
 static napi_value udp_retry(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_udp *udp;
@@ -189,8 +191,8 @@ static napi_value udp_retry(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* udpFail(handle, what, errno, count): for tests. The next `count` sends of that kind fail with
- * that errno. */
+/* udpFail(handle, what, errno, count): for tests. Makes the next `count` sends of that kind fail
+ * with that errno. */
 static napi_value udp_fail(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_udp *udp;
@@ -201,7 +203,7 @@ static napi_value udp_fail(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* udpClose(handle): idempotent. Stop polling first. */
+/* udpClose(handle): closes the sockets. May be called again. Stop polling first. */
 static napi_value udp_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_udp *udp;

@@ -1,5 +1,5 @@
-/* UDP sockets for IPv4 and IPv6 on one port. udp.c opens, udp-steer.c gives handshakes a socket of
- * their own, udp-receive.c and udp-send.c move datagrams in batches. */
+/* UDP sockets for IPv4 and IPv6 on one port. udp.c opens them, udp-steer.c gives handshakes a
+ * separate socket, udp-receive.c and udp-send.c transfer datagrams in batches. */
 #ifndef WG_UDP_H
 #define WG_UDP_H
 #define _GNU_SOURCE
@@ -9,13 +9,13 @@
 
 static const napi_type_tag WG_UDP_KIND = {WG_TAG, 0x77672d7564703031};
 
-/* Offloads, requested and granted; the same bits as in src/io/udp.ts. */
+/* Offloads, as requested and as granted; the same bits as in src/io/udp.ts. */
 enum { WG_UDP_GSO = 1, WG_UDP_GRO = 2, WG_UDP_STEER = 4 };
 
-/* src/packet/batch.ts */
+/* Fields of a descriptor, as in src/packet/batch.ts. */
 enum { DATAGRAM_OFFSET, DATAGRAM_LENGTH, DATAGRAM_SEGMENT, DATAGRAM_TOS, DATAGRAM_ERROR, DATAGRAM_STRIDE };
 
-/* src/base/endpoint.ts */
+/* Fields of an endpoint record, as in src/base/endpoint.ts. */
 enum {
   ENDPOINT_FAMILY = 0,
   ENDPOINT_HAS_LOCAL = 1,
@@ -25,18 +25,18 @@ enum {
   ENDPOINT_LOCAL = 24,
   ENDPOINT_IFINDEX = 40,
   ENDPOINT_SIZE = 48,
-  /* in HAS_LOCAL after sending: the local address was no longer usable, and the kernel chose
-   * another */
+  /* value of HAS_LOCAL after sending: the local address was no longer usable, and the kernel chose
+   * another one */
   LOCAL_DROPPED = 0xff,
 };
 
-/* This many refusals of UDP_SEGMENT in a row end the attempts until udpRetry. */
+/* This many consecutive refusals of UDP_SEGMENT disable it until udpRetry. */
 enum { WG_UDP_REFUSALS = 64 };
 
 enum { WG_UDP_VECTOR = 64, WG_UDP_RANGE = 65536, WG_UDP_CONTROL = 128 };
 
-/* What a test can cause to fail (udpFail): sends with UDP_SEGMENT; sends from a local address; any
- * send. */
+/* Failures that a test can cause (udpFail): sends with UDP_SEGMENT, sends from a local address, or
+ * all sends. */
 enum { WG_UDP_FAIL_NONE, WG_UDP_FAIL_GSO, WG_UDP_FAIL_LOCAL, WG_UDP_FAIL_ANY };
 
 union wg_sockaddr {
@@ -50,30 +50,31 @@ struct wg_udp_control {
 } __attribute__((aligned(16)));
 
 struct wg_udp {
-  int fds[4]; /* IPv4, IPv6, then the same for handshakes; -1: none */
+  int fds[4]; /* IPv4, IPv6, IPv4 for handshakes, IPv6 for handshakes; -1: none */
   uint16_t port;
   int32_t gso[2], gro[2];
-  int32_t can_gso[2];  /* gso at the opening */
-  int32_t refusals[2]; /* of UDP_SEGMENT in a row, while single datagrams were accepted */
-  int turn; /* which socket is read first next */
+  int32_t can_gso[2];  /* the value of gso when opened */
+  int32_t refusals[2]; /* consecutive: of UDP_SEGMENT, while single datagrams were accepted */
+  int turn; /* the socket that the next call reads first */
   int32_t fail_what, fail_errno, fail_count;
   uint64_t gso_failed, gso_disabled, gso_paused, local_dropped, blocked, truncated;
   struct mmsghdr messages[WG_UDP_VECTOR];
   struct iovec vectors[WG_UDP_VECTOR];
   union wg_sockaddr addresses[WG_UDP_VECTOR];
   struct wg_udp_control controls[WG_UDP_VECTOR];
-  int32_t owners[WG_UDP_VECTOR];   /* the descriptor that a message belongs to */
-  int32_t segments[WG_UDP_VECTOR]; /* size of its segments; 0: one datagram */
+  int32_t owners[WG_UDP_VECTOR];   /* the descriptor of each message */
+  int32_t segments[WG_UDP_VECTOR]; /* segment size of each message; 0: one datagram */
 };
 
 /* Binds `other` to the port of the bound socket `fd`, and steers handshake messages to it. Returns
- * 0, or an errno; then `fd` receives everything, as before. */
+ * 0 or an errno. After an error, `fd` still receives all messages. */
 int wg_udp_steer(int fd, int other, const union wg_sockaddr *address, socklen_t length);
 
-/* For sockets that wg_udp_steer joined: each accepts only its own kind of message. The kernel
- * delivers a datagram for a broadcast or multicast address to every socket of the port, without
- * asking the steering program. Only for sockets with UDP_GRO: for others the kernel splits joined
- * datagrams after it chose a socket, and a piece of the other kind would be lost. */
+/* Makes each of two sockets accept only its own kind of message. Call it after wg_udp_steer,
+ * because the kernel delivers a datagram to a broadcast or multicast address to every socket of the
+ * port without running the steering program. Only for sockets with UDP_GRO: for others, the kernel
+ * splits joined datagrams after it has chosen a socket, and a part of the other kind would be
+ * lost. */
 void wg_udp_keep_apart(int fd, int other);
 
 napi_value wg_udp_receive(napi_env env, napi_callback_info info);

@@ -1,7 +1,7 @@
 /* X25519 (RFC 7748) by the OpenSSL inside Node, on raw keys instead of KeyObjects: x25519Key,
  * x25519Shared, x25519Fresh. They work in place in the caller's Uint8Array, so no call creates an
- * object for its result. Large calls are shared out over the cores. The functions are not exported
- * where OpenSSL is not available. */
+ * object for its result. Calls with many keys use several cores. Without OpenSSL, the functions are
+ * not exported. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include "libcrypto.h"
@@ -34,13 +34,14 @@ struct key {
   void *pkey;
 };
 
-/* Created once per thread: a lookup by name costs a tenth of a multiplication. */
+/* OpenSSL objects that each thread creates once: a lookup by name costs a tenth of a
+ * multiplication. */
 struct made {
   void *import; /* the context that imports keys */
   void *peer;   /* a key whose public half is overwritten with each public key */
 };
 static _Thread_local struct made mine;
-/* Set in a thread that has created something, so that forget() runs when a worker thread ends. */
+/* Set in each thread that created objects, so that forget() runs when a worker thread ends. */
 static pthread_key_t at_end;
 
 static void forget(void *data) {
@@ -87,8 +88,8 @@ static void *import_private(uint8_t *key) {
   return NULL;
 }
 
-/* Replaces public keys by shared secrets; all zero where OpenSSL refuses, as it does for a point of
- * low order. */
+/* Replaces public keys with shared secrets. A secret is all zero if OpenSSL refuses the key, as it
+ * does for a point of low order. */
 static void share(void *pkey, uint8_t *publics, size_t count) {
   uint8_t any[KEY_SIZE] = {1};
   if (!mine.peer) mine.peer = import_private(any);
@@ -118,7 +119,8 @@ static void finalize(napi_env env, void *data, void *hint) {
   free(key);
 }
 
-/* Reads a Uint8Array with room for `want` bytes. Returns 0 with an exception pending. */
+/* Checks that a Uint8Array has room for `want` bytes. If not, returns 0 with an exception
+ * pending. */
 static int read_scratch(napi_env env, napi_value value, int64_t want, struct wg_array *scratch) {
   if (!wg_array(env, value, napi_uint8_array, scratch)) return 0;
   if (want >= 0 && want <= (int64_t)scratch->length) return 1;
@@ -126,8 +128,8 @@ static int read_scratch(napi_env env, napi_value value, int64_t want, struct wg_
   return 0;
 }
 
-/* x25519Key(scratch): reads a private key from the first 32 bytes, and writes the public key there.
- * Returns the prepared key. */
+/* x25519Key(scratch): reads a private key from the first 32 bytes, and replaces it with the public
+ * key. Returns the prepared key. */
 static napi_value x25519_key(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   struct wg_array scratch;
@@ -144,7 +146,8 @@ static napi_value x25519_key(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* Returns NULL with an exception pending, also for an erased key. */
+/* Returns a prepared key. Returns NULL with an exception pending for a wrong handle or an erased
+ * key. */
 static struct key *get_key(napi_env env, napi_value value) {
   struct key *key = wg_handle(env, value, &KIND);
   if (!key || key->pkey) return key;
@@ -152,7 +155,7 @@ static struct key *get_key(napi_env env, napi_value value) {
   return NULL;
 }
 
-/* x25519Erase(key): erases the private key now instead of at garbage collection. Any later use
+/* x25519Erase(key): erases the private key at once instead of at garbage collection. Any later use
  * throws. */
 static napi_value x25519_erase(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -176,8 +179,8 @@ static void shared_item(void *argument, int i) {
   share(work->pkey, work->publics + (size_t)from * KEY_SIZE, (size_t)(left < KEYS_PER_ITEM ? left : KEYS_PER_ITEM));
 }
 
-/* x25519Shared(key, scratch, count): replaces `count` consecutive public keys by shared secrets,
- * which are all zero where OpenSSL refuses. */
+/* x25519Shared(key, scratch, count): replaces `count` consecutive public keys with shared secrets.
+ * A secret is all zero if OpenSSL refuses the key. */
 static napi_value x25519_shared(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct wg_array scratch;
@@ -204,15 +207,15 @@ static void fresh_item(void *argument, int i) {
   if (!ok) memset(group, 0, (1 + work->publics) * KEY_SIZE);
 }
 
-/* x25519Fresh(scratch, groups, publics): each group is a private key and `publics` public keys. The
- * public key replaces the private key, and shared secrets replace the public keys. A secret is all
- * zero where OpenSSL refuses. For ephemeral keys: keeps no copy of them. */
+/* x25519Fresh(scratch, groups, publics): for ephemeral keys. Each group is a private key and
+ * `publics` public keys. The public key replaces the private key, and the shared secrets replace
+ * the public keys. A secret is all zero if OpenSSL refuses. Keeps no copy of the keys. */
 static napi_value x25519_fresh(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct wg_array scratch;
   int32_t groups, publics;
   if (!wg_arguments(env, info, arguments, 3) || !wg_int(env, arguments[1], &groups) || !wg_int(env, arguments[2], &publics)) return NULL;
-  /* limits both numbers, so that their product cannot wrap */
+  /* limit both numbers, so that their product cannot overflow */
   int64_t want = groups < 0 || publics < 0 || publics >= MAX_KEYS || groups >= MAX_KEYS ? -1 : (int64_t)groups * (publics + 1) * KEY_SIZE;
   if (!read_scratch(env, arguments[0], want, &scratch)) return NULL;
   wg_share_out(fresh_item, &(struct fresh_work){scratch.data, (size_t)publics}, groups);
