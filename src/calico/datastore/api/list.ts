@@ -21,8 +21,7 @@ export async function listAll(connection: ApiConnection, path: string, signal: A
     try {
       page = await connection.request({ method: 'GET', path, query, signal });
     } catch (error) {
-      // The server no longer has the version that the earlier pages show: list everything in one
-      // request.
+      // The server no longer has the version of the earlier pages: list everything in one request.
       if (!isExpired(error) || query['continue'] === undefined) throw error;
       objects.length = 0;
       query = {};

@@ -78,8 +78,8 @@ export function apiObjects(connection: ApiConnection, group: ApiGroup, signal: A
 }
 
 /**
- * Checks that an answer is an object with a name and a resourceVersion. The caller validates the
- * other fields.
+ * Returns an answer as an object. Throws EAGAIN if it lacks a name or a resourceVersion. The caller
+ * validates the other fields.
  */
 function asStored(object: unknown): StoredObject {
   const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};

@@ -99,7 +99,7 @@ export class FileEditor {
 
   /**
    * Replaces a file. Rejects with EAGAIN if a program without our lock wrote the file.
-   * @param before the text that was edited, and that the file must still hold
+   * @param before the text that was edited; the file must still hold it
    */
   async #write(path: string, before: string, text: string): Promise<void> {
     const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}`);

@@ -17,7 +17,7 @@ const ANNOTATION = 'config.projectcalico.org/';
  */
 const METADATA = 'projectcalico.org/metadata';
 
-/** Names of the parameters whose field has another name, in lower case. */
+/** Maps fields to parameters where the two names differ; both in lower case. */
 const PARAMETER: Readonly<Record<string, string>> = {
   wireguardkeepalive: 'wireguardpersistentkeepalive',
   ipipenabled: 'ipinipenabled',

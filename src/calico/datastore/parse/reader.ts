@@ -21,7 +21,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 /** Calico's annotations are short. Longer ones are mistakes and are not kept. */
 const LONGEST_ANNOTATION = 4096;
-/** Limit of problems per object; further ones would only repeat these. */
+/** Maximum number of problems per object; further problems would only repeat these. */
 const MAX_PROBLEMS = 20;
 
 export class ObjectReader {

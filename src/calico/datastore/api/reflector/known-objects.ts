@@ -73,8 +73,8 @@ export class KnownObjects {
   }
 
   /**
-   * Returns whether a known object is missing from a list of the same CRD. Orphans, which belong to
-   * an earlier CRD, are not counted.
+   * Returns whether a known object is missing from a list of the same CRD. Ignores orphans, which
+   * belong to an earlier CRD.
    */
   hasUnlisted(objects: readonly unknown[]): boolean {
     const listed = new Set(objects.map(object => keyOf(this.#kind, object)));
