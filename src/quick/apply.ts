@@ -17,13 +17,13 @@ import type { QuickState } from './state.ts';
 import { describeStep, kernelRule, type QuickRoute, type Step } from './step.ts';
 
 export interface ApplierOptions {
-  /** Checked before each step and after a step that failed; true stops the plan there. */
+  /** Checked before each step and after a failed step. If it returns true, the plan stops there. */
   readonly interrupted?: (() => boolean) | undefined;
-  /** How the caller treats the completed steps, as the end of an error message. */
+  /** The end of an error message: how the caller treats the completed steps. */
   readonly afterwards?: string;
   /**
-   * Turns a failed write of the state into a warning. For teardown, which must not depend on a full
-   * disk.
+   * Turns a failed write of the state into a warning. Teardown needs this, because it must not
+   * depend on space on the disk.
    */
   readonly isForgetful?: boolean;
 }
@@ -47,7 +47,10 @@ export class Applier {
     return this.#state;
   }
 
-  /** @throws the error of the first step that fails; the steps before it are done */
+  /**
+   * Executes the steps in order. @throws the error of the first step that fails; the steps before
+   * it stay done
+   */
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       if (this.#interrupted()) throw this.#interruption();
@@ -113,8 +116,8 @@ export class Applier {
   }
 
   /**
-   * Brings the link up. A userspace device opens its port only after it sees IFF_UP and cannot
-   * reject the flag, so the port is confirmed separately.
+   * Brings the link up. A userspace device opens its port only after it sees IFF_UP, and cannot
+   * reject the flag, so its port is confirmed separately.
    */
   async #linkUp(mtu: number): Promise<void> {
     const { network, devices } = this.#host;
@@ -129,7 +132,7 @@ export class Applier {
     await devices.confirmPort(name);
   }
 
-  /** Returns the addresses of the plan and those that the kernel assigned by itself. */
+  /** Returns the addresses of the plan and those that the kernel assigned on its own. */
   async #addresses(planned: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const { network } = this.#host;
     const there = await network.addresses.list(await link(network, this.#state.name));
@@ -137,7 +140,10 @@ export class Applier {
     return [...new Map(all.map(address => [formatAddress(address), address])).values()];
   }
 
-  /** In a container, only the program that created the container may be allowed to set it. */
+  /**
+   * Sets src_valid_mark. In a container, only the program that created the container may have the
+   * right to do so.
+   */
   #setMarkValid(value: string, strict: readonly string[]): void {
     try {
       this.#host.writeMarkValid(value);
@@ -169,8 +175,9 @@ export class Applier {
 }
 
 /**
- * @throws Error with `code` ESYSCTL if IPv6 was disabled after the link was made; the kernel
- * reports only EACCES for that
+ * Adds an address.
+ * @throws Error with `code` ESYSCTL if IPv6 was disabled after the link was made; the kernel would
+ * only report EACCES
  */
 async function addAddress(network: Network, to: LinkReference, address: QuickAddress): Promise<void> {
   try {
@@ -186,10 +193,10 @@ async function addAddress(network: Network, to: LinkReference, address: QuickAdd
 }
 
 /**
- * Adds a route. A route of this interface with another protocol, made by a hook or another program,
- * is accepted as it is.
+ * Adds a route. If a hook or another program made the same route of this interface with another
+ * protocol, that route is accepted as it is.
  * @throws Error with `code` EROUTE if the table has this route through another interface; the
- * kernel reports only EEXIST
+ * kernel would only report EEXIST
  */
 async function addRoute(network: Network, to: LinkReference, route: QuickRoute): Promise<void> {
   try {
@@ -207,10 +214,10 @@ async function addRoute(network: Network, to: LinkReference, route: QuickRoute):
   }
 }
 
-/** Error codes of a write below /proc/sys to a setting that belongs to another owner. */
+/** Error codes of a write below /proc/sys that this process may not make. */
 const NOT_ALLOWED = new Set(['EROFS', 'EACCES', 'EPERM']);
 
-/** The form in which the state records a completed hook. */
+/** Returns the text by which the state records a completed hook. */
 export function hookKey({ event, index }: { readonly event: string; readonly index: number }): string {
   return `${event} ${index}`;
 }
@@ -221,15 +228,15 @@ async function link(network: Network, name: string): Promise<LinkReference> {
   throw problem('ENODEV', `interface ${name} is gone: another program removed it, or its process ended`);
 }
 
-/** Ignores the error of an object that disappeared before it could be removed. */
+/** Removes a link. Ignores the error if the link disappeared before it could be removed. */
 async function removeLink(network: Network, name: string): Promise<void> {
   const found = await network.links.find(name);
   if (found) await unlessGone('ENODEV', network.links.remove(found));
 }
 
 /**
- * @param code the kernel's error for an absent object: another program removed it after it was
- * listed
+ * Awaits a removal, and ignores that another program removed the object first.
+ * @param code the kernel's error for an absent object
  */
 async function unlessGone(code: string, removal: Promise<void>): Promise<void> {
   try {

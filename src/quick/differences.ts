@@ -1,6 +1,6 @@
 /**
- * Describes what a plan would change, for people: each setting with its observed and desired value,
- * peers by the first characters of their keys, and no secrets. Pure.
+ * Describes for people what a plan would change: each setting with its observed and desired value,
+ * and peers by the first characters of their keys. Secrets never appear. Pure.
  */
 import { formatEndpoint } from '../base/endpoint.ts';
 import { formatKeyHex, isZeroKey } from '../base/key.ts';
@@ -30,7 +30,7 @@ export function differences(steps: readonly Step[], { status, mtu, state }: Pres
         const wanted = resolverText(step.servers, step.search);
         return state.resolver === wanted ? [] : `DNS ${state.resolver || 'none'} -> ${wanted}`;
       }
-      // Follows from marks, rules and addresses, which have lines of their own.
+      // These follow from marks, rules and addresses, which have lines of their own.
       case 'set-firewall':
       case 'remove-firewall':
         return [];
@@ -40,7 +40,7 @@ export function differences(steps: readonly Step[], { status, mtu, state }: Pres
   });
 }
 
-/** The form in which the state records the DNS settings of a file. */
+/** Returns the text by which the state records the DNS settings of a file. */
 export function resolverText(servers: readonly string[], search: readonly string[]): string {
   return [...servers, ...search].join(' ');
 }

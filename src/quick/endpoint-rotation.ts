@@ -1,7 +1,8 @@
 /**
- * Rotates through the addresses of a peer's name while the peer is silent. Each check that finds
- * the peer silent at the address of the last check moves to the address that was tried the longest
- * ago. So each address is used for one interval, whatever order the name server returns.
+ * Rotates through the addresses of a peer's name while the peer is silent. If two checks in a row
+ * find the peer silent at the same address, the second moves to the address that was tried the
+ * longest ago. So each address is used for one interval, regardless of the order in which the name
+ * server returns the addresses.
  */
 import { formatEndpoint, sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
@@ -12,7 +13,7 @@ interface RotationState {
   at?: Uint8Array;
   rxBytes: number;
   txBytes: number;
-  /** The sequence number of the last attempt, by address. */
+  /** The sequence number of the last attempt with each address. */
   readonly tried: Map<string, number>;
 }
 
@@ -21,8 +22,9 @@ export class EndpointRotation {
   #count = 0;
 
   /**
+   * Chooses the address to try now.
    * @param addresses the addresses of the name that have a route, in order of preference
-   * @returns the address to try now; undefined to stay
+   * @returns undefined to keep the current endpoint
    */
   next(due: DueEndpoint, addresses: readonly Uint8Array[]): Uint8Array | undefined {
     const round = this.#roundOf(due);
@@ -37,8 +39,8 @@ export class EndpointRotation {
   }
 
   /**
-   * Returns whether the peer had its interval at this address and sent no answer to what was sent
-   * there.
+   * Reports whether this address was used for one interval, without an answer to the packets sent
+   * to it.
    */
   #wasTried(round: RotationState, due: DueEndpoint, current: Uint8Array): boolean {
     const { rxBytes = 0, txBytes = 0 } = due;
@@ -46,7 +48,7 @@ export class EndpointRotation {
       this.#note(round, due, current);
       return false;
     }
-    // A peer that answered there once and receives no traffic is idle.
+    // A peer that once answered at this address and is sent no traffic is idle.
     return !due.wasHeard || txBytes > round.txBytes;
   }
 
@@ -63,7 +65,7 @@ export class EndpointRotation {
   }
 }
 
-/** Returns the first of the addresses that were tried the longest ago, or never. */
+/** Returns the address that was never tried or was tried the longest ago; the first of several. */
 function leastTried(addresses: readonly Uint8Array[], tried: Map<string, number>): Uint8Array | undefined {
   const at = (address: Uint8Array) => tried.get(formatEndpoint(address)) ?? 0;
   let best: Uint8Array | undefined;

@@ -2,8 +2,8 @@
  * wg-quick's file format: all keys of `wg setconf`, and in [Interface] also Address, DNS, MTU,
  * Table, PreUp, PostUp, PreDown, PostDown and SaveConfig (wg-quick(8) "CONFIGURATION"). Keys are
  * case-insensitive. `#` begins a comment, except in the value of a hook, where the shell interprets
- * it. Repeated list keys accumulate, the last MTU, Table and SaveConfig counts, and an empty value
- * equals an absent line. Unlike wg-quick, which finds errors while it works, this parser validates
+ * it. Repeated list keys accumulate. Of MTU, Table and SaveConfig, the last line counts. A line
+ * with an empty value has no effect. wg-quick finds errors while it works; this parser validates
  * the whole file first.
  */
 import { parseAddress } from '../base/address.ts';
@@ -25,7 +25,7 @@ export interface QuickAddress {
 }
 
 export interface QuickFile {
-  /** As the user gave it, for messages. */
+  /** The path as the user gave it, for messages. */
   readonly path: string;
   /** Name of the interface. */
   readonly name: string;
@@ -35,7 +35,7 @@ export interface QuickFile {
   readonly search: readonly string[];
   readonly mtu?: number;
   readonly table: 'auto' | 'off' | number;
-  /** The value as written, to be saved again. */
+  /** The value as written, to save it unchanged. */
   readonly tableText?: string;
   readonly saveConfig: boolean;
   readonly hooks: Readonly<Record<HookEvent, readonly string[]>>;
@@ -88,13 +88,13 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
     if (content.startsWith('[')) inInterface = withoutSpace(content).toLowerCase() === '[interface]';
     hasInterface ||= inInterface;
     try {
-      // Without indentation, as in wg-quick.
+      // Indentation is removed, as in wg-quick.
       rest.push(inInterface && readKey(draft, content, line, tables) ? undefined : trimSpace(line, ' \t'));
     } catch (error) {
       throw placeError(error, path, i + 1, content);
     }
   }
-  // Empty lines replace the removed ones, so that line numbers stay correct.
+  // Empty lines replace the lines that were read here, so that line numbers stay correct.
   const wireguard = parseConf(rest.map(line => line ?? '').join('\n'), path, zones, warn, 'quick');
   if (needsInterface && !hasInterface)
     throw new ConfigError('missing', 'there is no [Interface] section, which a file for `wgts up` begins with', {
@@ -113,15 +113,15 @@ export function parseQuickFile(text: string, path: string, options: FileOptions)
   };
 }
 
-/** Splits a text into lines that each end in a newline. The last one may lack it. */
+/** Splits a text into lines, each with its newline. The last line may lack one. */
 function strippedText(lines: readonly (string | undefined)[]): string {
   const kept = (lines.at(-1) === '' ? lines.slice(0, -1) : lines).filter(line => line !== undefined);
   return kept.map(line => `${line}\n`).join('');
 }
 
 /**
- * Returns the interface name of a file: its base name without `.conf`. @throws ConfigError if that
- * is not a valid name
+ * Returns the interface name of a file: its base name without `.conf`.
+ * @throws ConfigError if that is not a valid name
  */
 export function interfaceName(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1);
@@ -141,8 +141,9 @@ export function interfaceName(path: string): string {
 }
 
 /**
+ * Reads a line with one of wg-quick's keys.
  * @param content the line without its comment
- * @returns false for a key that is not wg-quick's
+ * @returns false if the key is not one of wg-quick's
  */
 function readKey(draft: Draft, content: string, line: string, tables: ReadonlyMap<string, number>): boolean {
   const equals = content.indexOf('=');
@@ -178,7 +179,10 @@ function readKey(draft: Draft, content: string, line: string, tables: ReadonlyMa
   }
 }
 
-/** Rejects a command that a shell would receive in another form than the file has it. */
+/**
+ * Returns a hook's command. Rejects a command that the shell would not receive exactly as written
+ * in the file.
+ */
 function parseHook(hook: HookEvent, command: string): string {
   const why = command.includes('\0')
     ? 'a command has no NUL bytes'
@@ -188,7 +192,7 @@ function parseHook(hook: HookEvent, command: string): string {
   return command;
 }
 
-/** @param context what the message shows */
+/** Parses an address of the interface. @param context the text to show in the message */
 function parseInterfaceAddress(text: string, context: string): QuickAddress {
   const [host, bits, ...more] = text.split('/');
   const address = parseAddress(host!);
@@ -205,8 +209,8 @@ function parseInterfaceAddress(text: string, context: string): QuickAddress {
 }
 
 /**
- * Parses a prefix length or an IPv4 netmask such as 255.255.255.0, which ip(8), and so wg-quick,
- * accepts too. Returns -1 for anything else.
+ * Parses a prefix length or an IPv4 netmask such as 255.255.255.0, which ip(8), and therefore
+ * wg-quick, accepts too. Returns -1 for any other text.
  */
 function parsePrefixLength(text: string, longest: number): number {
   if (/^[0-9]{1,3}$/.test(text)) return Number(text);
@@ -217,8 +221,8 @@ function parsePrefixLength(text: string, longest: number): number {
 }
 
 /**
- * Returns whether a text is a name server as wg-quick passes it on: an address, for some resolvers
- * with a zone or a port.
+ * Reports whether wg-quick would pass a text on as a name server: an address, which may have a zone
+ * or a port for some resolvers.
  */
 function isNameServer(text: string): boolean {
   const ported = /^\[(.*)\](?::[0-9]{1,5})?$/.exec(text) ?? /^([0-9.]+):[0-9]{1,5}$/.exec(text);
@@ -228,8 +232,9 @@ function isNameServer(text: string): boolean {
 }
 
 /**
- * Returns a search domain or a name server, and rejects anything else: resolvconf reads its input
- * line by line. @param context what the message shows
+ * Returns a search domain or a name server. Rejects any other text, because resolvconf reads its
+ * input line by line.
+ * @param context the text to show in the message
  */
 function domainOrServer(text: string, context: string): string {
   const isDomain = /^[A-Za-z0-9_~.][A-Za-z0-9._~-]{0,252}$/.test(text) && (text === '.' || !/^[0-9.]+$/.test(text));

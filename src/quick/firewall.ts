@@ -1,15 +1,15 @@
 /**
- * The nftables rules that wg-quick adds beside a default route, and why they are needed.
+ * The nftables rules that wg-quick adds beside a default route, and the reasons for them.
  *
  * - A host answers for its tunnel address on every interface. An attacker on the same network could
- *   find out whether a connection exists inside the tunnel, and inject into it (CVE-2019-14899).
- *   `preraw` drops packets for a tunnel address that arrive on another interface, unless the host
- *   itself sent them.
- * - With `rp_filter` = 1 and `src_valid_mark`, answers of peers pass only with the mark of the
- *   packets that they answer. `postmangle` stores the mark in the connection, `premangle` restores
- *   it.
+ *   find out whether a connection exists inside the tunnel, and inject packets into it
+ *   (CVE-2019-14899). `preraw` drops packets for a tunnel address that arrive on another interface,
+ *   unless the host itself sent them.
+ * - With `rp_filter` = 1 and `src_valid_mark`, the answers of peers are accepted only with the mark
+ *   of the packets that they answer. `postmangle` stores the mark in the connection, `premangle`
+ *   restores it.
  *
- * The tables have wg-quick's names, so that either program can remove what the other made.
+ * The tables have wg-quick's names, so that either program can remove the tables of the other.
  */
 import type { Family } from '../base/family.ts';
 import {
@@ -76,7 +76,10 @@ export function firewallTables({ name, mark, families, addresses }: FirewallPlan
   }));
 }
 
-/** Matches packets to a tunnel address that arrive neither by the tunnel nor from this host. */
+/**
+ * Matches packets to a tunnel address that neither arrive through the tunnel nor come from this
+ * host.
+ */
 function spoofed(name: string, address: Uint8Array, family: Family): Expression[] {
   return [
     loadMeta('inputName'),

@@ -1,5 +1,5 @@
 /**
- * Whether this machine, and above all a container, has IPv6, and what an interface does without it.
+ * Whether this machine has IPv6 (containers often lack it), and how an interface works without it.
  */
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import { LINK_LOOPBACK, type Link } from '../netlink/links.ts';
@@ -8,8 +8,8 @@ import type { QuickHost } from './ports.ts';
 import { problem } from './problem.ts';
 
 /**
- * Returns whether the file's IPv6 addresses and routes must be omitted because IPv6 is disabled,
- * and warns. The configuration of the device itself is not affected.
+ * Reports whether the file's IPv6 addresses and routes must be omitted because IPv6 is disabled.
+ * Warns in that case. The configuration of the device itself is not affected.
  */
 export async function lacksIpv6(
   host: QuickHost,
@@ -25,7 +25,7 @@ export async function lacksIpv6(
   };
   const isOff = (place: string) => host.readSysctl(`net/ipv6/conf/${place}/disable_ipv6`);
   if (isOff('all') === undefined)
-    // Without /proc/sys nothing is known.
+    // Without /proc/sys, the setting is unknown.
     return host.readSysctl('net/ipv4/ip_forward') === undefined ? false : why('the kernel has none: ipv6.disable=1?');
   const [place, state] = link && isOff(name) !== undefined ? [name, isOff(name)] : ['default', isOff('default')];
   if (state !== '1') return false;
@@ -34,8 +34,8 @@ export async function lacksIpv6(
   );
   const on = others.find(({ name: other }) => isOff(other) === '0');
   if (!on) return why(`net.ipv6.conf.${isOff('all') === '1' ? 'all' : place}.disable_ipv6 = 1`);
-  // The defaults for new interfaces apply before the interface's own setting, which is deleted with
-  // the interface.
+  // The defaults for new interfaces apply first. The interface's own setting is deleted with the
+  // interface.
   const isDefault = isOff('default') === '1';
   const setting = `net.ipv6.conf.${isDefault ? 'default' : sysctlName(place)}.disable_ipv6`;
   const fix = isDefault
@@ -47,7 +47,10 @@ export async function lacksIpv6(
   );
 }
 
-/** Returns whether an interface that is up has no IPv6 now, and so has lost its IPv6 addresses. */
+/**
+ * Reports whether IPv6 is now disabled on an interface that is up. The interface has then lost its
+ * IPv6 addresses.
+ */
 export function isIpv6Off({ readSysctl }: QuickHost, name: string): boolean {
   const isGone =
     readSysctl('net/ipv6/conf/all/disable_ipv6') === undefined && readSysctl('net/ipv4/ip_forward') !== undefined;

@@ -1,6 +1,6 @@
 /**
- * Finds settings that are legal but most likely mistakes, for warnings: wg and wg-quick accept them
- * silently. Pure.
+ * Finds settings that are valid but most likely mistakes, for warnings. wg and wg-quick accept
+ * these settings without a message. Pure.
  */
 import { sameBytes } from '../base/bytes.ts';
 import { ENDPOINT_PORT } from '../base/endpoint.ts';
@@ -12,8 +12,8 @@ import type { QuickFile } from './file.ts';
 const SHORT_KEY = 8;
 
 /**
- * Returns one sentence for each finding. Peers appear by the first characters of their public key,
- * secrets never.
+ * Returns one sentence for each finding. Peers are named by the first characters of their public
+ * keys. Secrets never appear.
  * @param ownKey the public key of the interface, if it has a private key
  */
 export function oddities({ wireguard, hooks }: QuickFile, ownKey?: Uint8Array): string[] {
@@ -57,7 +57,7 @@ export function oddities({ wireguard, hooks }: QuickFile, ownKey?: Uint8Array): 
   return findings;
 }
 
-/** The name of a peer in messages. */
+/** Returns the name of a peer in messages. */
 export function shortKey(publicKey: Uint8Array): string {
   return `${formatKeyBase64(publicKey).slice(0, SHORT_KEY)}...`;
 }
@@ -67,7 +67,7 @@ function portOf(endpoint: NonNullable<ConfPeer['endpoint']>): number {
   return (endpoint[ENDPOINT_PORT]! << 8) | endpoint[ENDPOINT_PORT + 1]!;
 }
 
-/** Compares without a copy, because the key is a secret. */
+/** Compares without a copy of the key, because the key is secret. */
 function isClamped(key: Uint8Array): boolean {
   return (key[0]! & 7) === 0 && (key[KEY_SIZE - 1]! & 0xc0) === 0x40;
 }

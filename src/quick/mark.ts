@@ -1,6 +1,6 @@
 /**
- * Chooses the mark of encrypted packets, and the table of a default route, so that no other program
- * uses it.
+ * Chooses the mark of encrypted packets and the table of a default route. No other program must use
+ * either of them.
  */
 import type { DeviceConfig } from '../config/model.ts';
 import type { Link } from '../netlink/links.ts';
@@ -13,17 +13,17 @@ import type { QuickState } from './state.ts';
 /** wg-quick's number for the mark and the table of a default route. */
 const FIRST_MARK = 51820;
 /**
- * Marks of kube-proxy: it drops packets with the first bit and masquerades those with the second.
- * Felix, Cilium and Tailscale use bits above and below 0x3000.
+ * Marks of kube-proxy: packets with the first bit are dropped, packets with the second are
+ * masqueraded. Felix, Cilium and Tailscale use bits above and below 0x3000.
  */
 const KUBERNETES_BITS = 0xc000;
 const FIRST_KUBERNETES_MARK = 0x3000;
 
 /**
- * Chooses the mark of encrypted packets, which is also the number of the default routes' table. The
- * file's mark wins. Otherwise it is the first number whose table no other link uses, starting with
- * the previous mark or 51820. 51820 has bits of kube-proxy's; where kube-proxy runs, the search
- * starts at 0x3000.
+ * Chooses the mark of encrypted packets, which is also the number of the default routes' table. A
+ * mark in the file takes precedence. Otherwise, the mark is the first number whose table no other
+ * link uses; the search starts at the previous mark or at 51820. Because 51820 contains mark bits
+ * of kube-proxy, the search starts at 0x3000 where kube-proxy runs.
  */
 export async function chooseMark(
   host: QuickHost,
@@ -63,7 +63,7 @@ function hasKubernetesBits(mark: number): boolean {
   return (mark & KUBERNETES_BITS) !== 0;
 }
 
-/** Returns the first table from this number up that no other link has routes in. */
+/** Returns the first table, from this number up, in which no other link has routes. */
 async function freeTable(host: QuickHost, from: number, avoid: boolean, link: Link | undefined): Promise<number> {
   for (let table = from; ; table++) {
     if (avoid && hasKubernetesBits(table)) continue;

@@ -1,23 +1,25 @@
 /**
  * Merges a file's settings with those that PreUp made on the device. As with `wg addconf`, the
- * file's settings are added and settings that the file does not name stay. After a change of the
- * file, only settings that an earlier version of it named are removed. Pure.
+ * file's settings are added, and settings that the file does not mention stay. After a change of
+ * the file, settings are removed only if an earlier version of the file had them. Pure.
  */
 import { formatKeyBase64 } from '../base/key.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
 import type { Configured } from './state.ts';
 
 export interface Addition {
-  /** The complete desired configuration. The mark of a default route is decided elsewhere. */
+  /**
+   * The complete desired configuration. The mark of a default route is chosen elsewhere (mark.ts).
+   */
   readonly config: DeviceConfig;
   /**
    * Peers that get routes: those of the file and those that PreUp made. Routes for all other peers
    * belong to the hooks and people that made the peers.
    */
   readonly routed: readonly PeerConfig[];
-  /** The mark that a hook set; 0 if none did. */
+  /** The mark that a hook set; 0 if no hook set one. */
   readonly mark: number;
-  /** What to record in the state. */
+  /** The part to record in the state. */
   readonly configured: Omit<Configured, 'mark'>;
 }
 
@@ -27,8 +29,9 @@ type Settings = ReadonlyMap<string, ReadonlySet<string>>;
 const ALL: readonly Setting[] = ['preshared-key', 'keepalive', 'allowed-ips'];
 
 /**
- * @param before what earlier versions of the file configured; undefined if no file was applied to
- * this device yet
+ * Returns the desired configuration: the file's settings, and those of hooks and people that stay.
+ * @param before the configuration from earlier versions of the file; undefined if no file was
+ * applied to this device yet
  */
 export function addition(wanted: DeviceConfig, status: DeviceStatus, before: Configured | undefined): Addition {
   const peers = wanted.peers ?? [];
@@ -42,8 +45,8 @@ export function addition(wanted: DeviceConfig, status: DeviceStatus, before: Con
     !fromFile.get(key)!.has(setting) && !earlier.get(key)?.has(setting);
   const both = [...there].filter(([key]) => fromFile.has(key));
   const filled = [
-    // Prefixes that peers keep come before those of the file: the last peer that asks for a prefix
-    // gets it.
+    // Prefixes that peers keep come before those of the file, because the last peer that claims a
+    // prefix gets it.
     ...both.map(([key, peer]) => kept(peer, stays(key))).filter(peer => Object.keys(peer).length > 1),
     ...peers.map(peer => {
       const key = formatKeyBase64(peer.publicKey);
@@ -61,7 +64,8 @@ export function addition(wanted: DeviceConfig, status: DeviceStatus, before: Con
 }
 
 /**
- * For a device whose state does not record the file: attributes all of its settings to the file.
+ * Attributes all settings of a device to the file, for a device whose state does not record the
+ * file.
  */
 export function everything({ peers }: DeviceStatus): Configured {
   return { mark: true, peers: peers.map(({ publicKey }) => [formatKeyBase64(publicKey), ...ALL].join(' ')), found: [] };
@@ -81,8 +85,8 @@ function kept(
 }
 
 /**
- * Returns which settings the file has for each peer, by public key. A file may have several entries
- * for one key.
+ * Returns, by public key, which settings the file has for each peer. A file may have several
+ * entries for one key.
  */
 function settingsOf(peers: readonly PeerConfig[]): Settings {
   const all = new Map<string, Set<Setting>>();

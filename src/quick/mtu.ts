@@ -1,7 +1,7 @@
 /**
- * Chooses the MTU for an interface whose file has none: the smallest MTU of the paths to its peers,
- * less WireGuard's overhead. (Until 2024, wg-quick took the largest; packets to all other peers
- * were then fragmented.)
+ * Chooses the MTU for an interface if its file has none: the smallest MTU of the paths to its
+ * peers, minus WireGuard's overhead. (Until 2024, wg-quick took the largest MTU, so packets to all
+ * other peers were fragmented.)
  */
 import type { DeviceConfig } from '../config/model.ts';
 import { NetlinkError } from '../netlink/errors.ts';
@@ -15,9 +15,9 @@ export interface MtuQuestion {
   readonly endpoints: readonly Uint8Array[];
   /** Mark of encrypted packets, so that the lookup does not choose the tunnel itself. */
   readonly mark: number;
-  /** Index of the interface, if it exists: a path through itself has no meaning. */
+  /** Index of the interface, if it exists. A path through the interface itself is ignored. */
   readonly link: number | undefined;
-  /** The file names a peer whose address is not known yet: it may be anywhere. */
+  /** Whether the file names a peer whose address is not known yet. Its path is unknown too. */
   readonly more: boolean;
 }
 
@@ -28,8 +28,8 @@ const SMALLEST_MTU = 68;
 const SMALLEST_IPV6_MTU = 1280;
 
 /**
- * Returns the smallest MTU of the paths to the endpoints, less the overhead. Without any known path
- * it uses the default route, and 1500 without a default route.
+ * Returns the smallest MTU of the paths to the endpoints, minus the overhead. If no path is known,
+ * uses the default route, or 1500 without a default route.
  */
 export async function findMtu(network: Network, question: MtuQuestion): Promise<number> {
   const { endpoints, more } = question;
@@ -40,8 +40,9 @@ export async function findMtu(network: Network, question: MtuQuestion): Promise<
 }
 
 /**
- * Returns the MTU to set. The kernel has no IPv6 on links narrower than 1280 and would report only
- * "no such device". A path that is narrower gets fragments; a file that asks for less is rejected.
+ * Returns the MTU to set. The kernel has no IPv6 on links with an MTU below 1280 and would only
+ * report "no such device". If the paths allow less, 1280 is used and encrypted packets may be
+ * fragmented; if the file itself asks for less, it is rejected.
  * @param wanted undefined if IPv6 is disabled
  * @param found the result of findMtu
  * @throws Error with `code` EMTU
@@ -68,7 +69,10 @@ export function chooseMtu(
   return SMALLEST_IPV6_MTU;
 }
 
-/** @returns undefined if there is no path at present */
+/**
+ * Returns the MTUs on the path to an endpoint. @returns an empty list if there is no path at
+ * present
+ */
 async function mtuTo(network: Network, endpoint: Uint8Array, { mark, link }: MtuQuestion): Promise<number[]> {
   const { address, scope } = endpointAddress(endpoint);
   try {
@@ -80,7 +84,7 @@ async function mtuTo(network: Network, endpoint: Uint8Array, { mark, link }: Mtu
   }
 }
 
-/** Returns the MTU of the best default route, IPv4 first. */
+/** Returns the MTUs of the best default route. IPv4 is tried first. */
 async function defaultMtu(network: Network, { link }: MtuQuestion): Promise<number[]> {
   for (const family of [4, 6] as const) {
     const routes = (await network.routes.list({ family, table: TABLE.main }))
@@ -95,8 +99,8 @@ async function defaultMtu(network: Network, { link }: MtuQuestion): Promise<numb
 }
 
 /**
- * Returns the MTU of the route itself, limited by its links; any link of a multipath route may
- * carry the packet.
+ * Returns the MTU of a route: its own, limited by the MTUs of its links. Any link of a multipath
+ * route may carry the packet.
  */
 async function mtuOf(network: Network, route: Route, own: number | undefined): Promise<number[]> {
   const indexes = route.link === undefined ? (route.hops ?? []).flatMap(({ link }) => link ?? []) : [route.link];

@@ -1,7 +1,7 @@
 /**
  * Plans the removal of everything that `up` made and that still exists, with or without the
- * interface. Pure. An interface without recorded state (wg-quick made it) is removed by what the
- * kernel shows of it, as wg-quick would do.
+ * interface. Pure. An interface without recorded state was made by wg-quick. Its removal is planned
+ * from the kernel's state, as in wg-quick.
  */
 import type { DeviceStatus } from '../config/model.ts';
 import type { Link } from '../netlink/links.ts';
@@ -13,12 +13,12 @@ import type { Snapshot } from './snapshot.ts';
 import { type DeviceKind, type PolicyState, type QuickState, type RuleState, tabledRules } from './state.ts';
 import type { Step } from './step.ts';
 
-/** Plans everything but hooks and SaveConfig. */
+/** Plans the whole removal, except hooks and SaveConfig. */
 export function planRemoval(state: QuickState, now: Snapshot): Step[] {
   const { policy } = state;
   const steps: Step[] = [];
-  // Rules go first: with rules, but without the link's routes, packets would already take another
-  // path.
+  // Rules go first: if the link's routes were removed while the rules remain, packets would already
+  // take another path.
   if (policy)
     for (const rule of tabledRules(policy).toReversed())
       if (isThere(rule, rule.table, now.rules)) steps.push({ do: 'remove-rule', rule, table: rule.table });
@@ -37,7 +37,8 @@ export function planRemoval(state: QuickState, now: Snapshot): Step[] {
 const KINDS: Readonly<Record<DeviceKind, string>> = { kernel: 'wireguard', userspace: 'tun' };
 
 /**
- * Returns whether a link of this name can be the recorded one, and not a later one of another kind.
+ * Reports whether a link of this name can be the recorded link, rather than a later one of another
+ * kind.
  */
 export function isOurs({ kind }: Pick<Link, 'kind'>, { backend }: QuickState): boolean {
   return backend === undefined ? Object.values(KINDS).some(each => each === kind) : kind === KINDS[backend];
@@ -60,7 +61,7 @@ export function stateOfOthers(file: QuickFile, status: DeviceStatus, now: Snapsh
 }
 
 /**
- * Returns the rules with the mark, and for each family the nearest rule before it that suppresses
+ * Returns, for each family, the rule with the mark and the nearest rule before it that suppresses
  * default routes.
  */
 function rulesOfOthers(table: number, rules: readonly Rule[]): RuleState[] {
@@ -80,7 +81,7 @@ function rulesOfOthers(table: number, rules: readonly Rule[]): RuleState[] {
   });
 }
 
-/** Returns whether another tunnel has a default route by policy. */
+/** Reports whether another tunnel has a default route by policy. */
 function isNeededByOthers(policy: PolicyState, all: readonly Rule[]): boolean {
   return all.some(
     rule =>

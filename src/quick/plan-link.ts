@@ -6,9 +6,9 @@ import type { Step } from './step.ts';
 type LinkSnapshot = Pick<Snapshot, 'link' | 'status'>;
 
 /**
- * Plans the link alone, before PreUp and everything else. A new link has none of the settings that
- * hooks and files made on an earlier one.
- * @param before state of the existing link; undefined if it does not apply to this file
+ * Plans the link alone, before PreUp and all other steps. On a new link, the settings that hooks
+ * and files made on an earlier link are gone.
+ * @param before state of the existing link; undefined if the state does not apply to this file
  */
 export function planLink(backend: DeviceKind, before: QuickState | undefined, now: LinkSnapshot): Step[] {
   if (isWhole(before, backend, now)) return [];
@@ -17,14 +17,16 @@ export function planLink(backend: DeviceKind, before: QuickState | undefined, no
 }
 
 /**
- * A device that was not seen complete may be about to end, and another kind of device is of no use.
+ * Reports whether the existing device can stay. A device that was never recorded as complete may be
+ * about to end, and a device of another kind cannot be used.
  */
 export function isWhole(before: QuickState | undefined, backend: DeviceKind, { link, status }: LinkSnapshot): boolean {
   return link !== undefined && status !== undefined && before?.made === true && before.backend === backend;
 }
 
 /**
- * The kind is recorded between removal and creation, because the kind identifies the link as ours.
+ * Plans a new link. The kind is recorded between removal and creation, because the kind identifies
+ * the link as ours.
  */
 export function makeLink(kind: DeviceKind, { link }: LinkSnapshot): Step[] {
   const old = [{ do: 'remember', change: { made: undefined } }, { do: 'remove-link' }] as const;

@@ -1,7 +1,7 @@
 /**
  * Plans the steps from the observed state of the kernel to the state that a file describes. Pure.
- * The first `up` and one after a crash use the same plan: what is already right has no step, what
- * must not exist is removed.
+ * The first `up` and an `up` after a crash use the same plan: a part that is already right gets no
+ * step, and a part that must not exist is removed.
  */
 import { formatAddress } from '../base/address.ts';
 import type { Family } from '../base/family.ts';
@@ -30,17 +30,17 @@ export interface UpInput {
   readonly file: QuickFile;
   /** The desired configuration of the device, endpoints resolved to addresses. */
   readonly wanted: DeviceConfig;
-  /** Peers that get routes. Default: all. */
+  /** Peers that get routes; all by default. */
   readonly routed?: readonly PeerConfig[];
   /** The part of the configuration that comes from the file, to be recorded. */
   readonly configured?: Omit<Configured, 'mark'>;
-  /** A hook set the mark. */
+  /** Whether a hook set the mark. */
   readonly isMarked?: boolean;
   readonly backend: DeviceKind;
   /** Table of a default route by policy. */
   readonly table: number;
   readonly mtu: number;
-  /** IPv6 is disabled: the file's IPv6 addresses and routes are omitted. */
+  /** Whether IPv6 is disabled, so that the file's IPv6 addresses and routes are omitted. */
   readonly lacksIpv6?: boolean;
   /** Links that drop the peers' answers if src_valid_mark cannot be set. */
   readonly strict?: readonly string[];
@@ -75,7 +75,7 @@ export function planUp(input: UpInput): Step[] {
     ...useless.map(removeRule),
     ...stalePolicy(before, families, now),
     ...(before?.dns && !wantsDns ? [{ do: 'unset-dns' } as const] : []),
-    // Also records what is about to be removed, until it is gone.
+    // Also records the objects that are about to be removed, until they are gone.
     {
       do: 'remember',
       change: {
@@ -104,8 +104,8 @@ export function planUp(input: UpInput): Step[] {
   for (const rule of policy?.rules ?? [])
     if (!isThere(rule, table, now.rules) || useless.some(old => ruleText(old) === ruleText({ table, ...rule })))
       steps.push({ do: 'add-rule', rule, table });
-  // Removal comes last: a failed step, or the time between two steps, must not let traffic leave in
-  // the clear.
+  // Removal comes last, so that neither a failed step nor the time between two steps lets traffic
+  // leave in clear text.
   steps.push(...stale.map(removeRule), ...removed);
   if (stale.length + removed.length > 0) steps.push({ do: 'remember', change: { policy, ...owned, resolver } });
   return steps;
@@ -115,7 +115,7 @@ function onlyIpv4(file: QuickFile): QuickFile {
   return { ...file, addresses: file.addresses.filter(({ address }) => address.length === 4) };
 }
 
-/** Keeps rules of ours that already exist. New rules go before those that are removed later. */
+/** Keeps our rules that already exist. New rules come before those that will be removed later. */
 function planPolicy({ before, table, now }: UpInput, families: readonly Family[]): PolicyState {
   const there = oursThere(before, now);
   const old = there.filter(rule => rule.table === table);
@@ -133,7 +133,10 @@ function planPolicy({ before, table, now }: UpInput, families: readonly Family[]
   return { table, rules: [...kept, ...fresh], ...(markWasValid !== undefined && { markWasValid }) };
 }
 
-/** Plans the removal of what belongs to the default route of a family that has none any more. */
+/**
+ * Plans the removal of the firewall and of src_valid_mark for a family that no longer has a default
+ * route.
+ */
 function stalePolicy(before: QuickState | undefined, families: readonly Family[], now: Snapshot): Step[] {
   const old = before?.policy;
   if (!old) return [];
@@ -151,8 +154,8 @@ function oursThere(before: QuickState | undefined, { rules }: Snapshot): TabledR
 }
 
 /**
- * Returns whether a rule belongs to a pair that leads into the tunnel. A killed `up` may have left
- * half a pair.
+ * Reports whether a rule belongs to a pair that leads into the tunnel. A killed `up` may have left
+ * half of a pair.
  */
 function isPaired({ family, table }: TabledRule, there: readonly TabledRule[]): boolean {
   return there.some(other => other.kind === 'mark' && other.family === family && other.table === table);
@@ -177,7 +180,7 @@ function ruleText({ family, priority, kind, table }: TabledRule): string {
   return `${family} ${priority} ${kind} ${table}`;
 }
 
-/** Stale rules stay recorded as ours until they are removed. */
+/** Returns the policy to record. Stale rules stay recorded as ours until they are removed. */
 function withStale(policy: PolicyState | undefined, stale: readonly TabledRule[]): PolicyState | undefined {
   const [first] = stale;
   if (!first) return policy;
@@ -185,13 +188,13 @@ function withStale(policy: PolicyState | undefined, stale: readonly TabledRule[]
 }
 
 /**
- * Configures a new device completely, as `wg setconf` does, and an existing one only where it
- * differs.
+ * Configures a new device completely, as `wg setconf` does. On an existing device, sets only the
+ * differences.
  */
 function configuration(config: DeviceConfig, kept: Snapshot | undefined): Step[] {
   if (!kept?.status)
     return [{ do: 'configure', config: { privateKey: NO_KEY, listenPort: 0, ...config, replacePeers: true } }];
-  // The key of a file without PrivateKey comes from a hook.
+  // If the file has no PrivateKey, a hook has set the key.
   const { privateKey } = kept.status;
   const change = difference({ ...(privateKey && { privateKey }), ...config }, kept.status);
   return Object.keys(change).length > 0 ? [{ do: 'configure', config: change }] : [];
@@ -226,13 +229,13 @@ function addresses(
   const added = [...goal]
     .filter(([text]) => !there.has(text))
     .map(([, address]) => ({ do: 'add-address', address }) as const);
-  // A link that loses its last IPv4 address loses its IPv4 routes.
+  // A link loses its IPv4 routes with its last IPv4 address.
   return sharesNetwork(wanted, now) ? [...removed, ...added] : [...added, ...removed];
 }
 
 /**
- * Returns whether a new address would become secondary to an old one; the kernel removes
- * secondaries with their primary.
+ * Reports whether a new address would become a secondary of an old one. The kernel removes
+ * secondary addresses with their primary.
  */
 function sharesNetwork(wanted: readonly QuickAddress[], now: readonly QuickAddress[]): boolean {
   const text = ({ address, prefixLength }: QuickAddress) => formatPrefix(makePrefix(address, prefixLength));
@@ -247,7 +250,8 @@ function routes(
   kept: Snapshot | undefined,
   before: QuickState | undefined,
 ): { readonly added: Step[]; readonly removed: Step[] } {
-  // Routes of a link that is down are gone; earlier steps bring it up, and these steps add them.
+  // A link that is down has lost its routes. Earlier steps bring it up, and these steps add the
+  // routes.
   const now =
     kept?.link?.up && before ? kept.routes.filter(route => !goesWithAddresses(route, file, kept, before)) : [];
   const there = new Set(now.filter(({ protocol }) => protocol === PROTOCOL.boot).map(routeText));
@@ -262,7 +266,7 @@ function routes(
   return { added, removed };
 }
 
-/** Returns whether the kernel removes a route with the link's last IPv4 address. */
+/** Reports whether the kernel removes a route with the link's last IPv4 address. */
 function goesWithAddresses(
   { family }: Route,
   { addresses: goal }: QuickFile,

@@ -1,6 +1,6 @@
 /**
- * Collects the input of a plan for `up` or reload: names, the kernel's state, the device, and the
- * limits of this machine.
+ * Collects the input of a plan for `up` or reload: resolved names, the state of the kernel and of
+ * the device, and the limits of this machine.
  */
 import { formatKeyHex } from '../base/key.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
@@ -19,14 +19,17 @@ import type { Step } from './step.ts';
 
 export interface PlanInput {
   readonly file: QuickFile;
-  /** The configuration of the device in the file, endpoint names resolved. */
+  /** Returns the file's device configuration, with endpoint names resolved. */
   readonly resolve: () => Promise<DeviceConfig>;
   readonly backend: DeviceKind;
-  /** Recorded state of the interface, which exists. */
+  /** The recorded state. The interface must exist. */
   readonly before: QuickState;
 }
 
-/** @throws Error: `code` ENODEV if the interface was removed during this `up` */
+/**
+ * Plans the steps for an interface that exists. @throws Error: `code` ENODEV if the interface was
+ * removed during this `up`
+ */
 export async function planFor(host: QuickHost, { file, resolve, backend, before }: PlanInput): Promise<Step[]> {
   const fromFile = await resolve();
   const now = await readSnapshot(host, file.name);
@@ -56,7 +59,7 @@ export async function planFor(host: QuickHost, { file, resolve, backend, before 
   return planUp({ ...device, file, backend, table, mtu, lacksIpv6: lacking, strict, before, now });
 }
 
-/** Endpoints of the file and of the peers that PreUp made. */
+/** Returns the endpoints of the file and of the peers that PreUp made. */
 function endpointsOf({ peers = [] }: DeviceConfig, status: DeviceStatus): Uint8Array[] {
   const there = new Map(status.peers.map(({ publicKey, endpoint }) => [formatKeyHex(publicKey), endpoint]));
   return peers.flatMap(({ publicKey, endpoint }) => endpoint ?? there.get(formatKeyHex(publicKey)) ?? []);

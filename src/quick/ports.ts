@@ -1,5 +1,5 @@
 /**
- * The ports through which src/quick reaches the machine, besides netlink: devices, programs, files.
+ * The ports through which src/quick uses the machine, besides netlink: devices, programs, files.
  * src/host has the adapters.
  */
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
@@ -12,8 +12,8 @@ import type { DeviceKind, QuickState } from './state.ts';
 /** A WireGuard interface by name, independent of its implementation. */
 export interface QuickDevices {
   /**
-   * Chooses the kind of a new device. @throws Error that names the fix if the requested kind is not
-   * available
+   * Chooses the kind of a new device.
+   * @throws Error that names the remedy if the requested kind is not available
    */
   choose(): Promise<DeviceKind>;
   /**
@@ -21,25 +21,25 @@ export interface QuickDevices {
    * being created counts as present.
    */
   create(name: string, kind: DeviceKind): Promise<void>;
-  /** Returns undefined if the interface is not WireGuard, or if no process serves it. */
+  /** Returns undefined if the interface is not WireGuard or its process does not answer. */
   status(name: string): Promise<DeviceStatus | undefined>;
   configure(name: string, config: DeviceConfig): Promise<void>;
   /**
    * Confirms that an interface that was just brought up listens on its port.
-   * @throws Error with `code` EADDRINUSE that names port and holder; otherwise the error of the
-   * device
+   * @throws Error with `code` EADDRINUSE that names the port and its holder; otherwise the device's
+   * error
    */
   confirmPort(name: string): Promise<void>;
-  /** Returns the error for a kernel device that could not come up because its port is in use. */
+  /** Returns the error for a kernel device that did not come up because its port is in use. */
   portInUse(name: string): Promise<Error>;
   /**
-   * Resolves when nothing is left of the device, and a new one may be made. The caller removes the
-   * link over netlink first.
+   * Resolves when the device is completely gone, so that a new one can be made. The caller removes
+   * the link over netlink first.
    */
   gone(name: string): Promise<void>;
 }
 
-/** The environment of a hook. */
+/** The environment variables of a hook. */
 export interface HookContext {
   /** Name of the interface: INTERFACE. */
   readonly name: string;
@@ -51,10 +51,13 @@ export interface QuickHost {
   readonly network: Network;
   readonly devices: QuickDevices;
   /**
-   * Runs a command of the file. Its output goes to our output. @throws Error with its exit status
+   * Runs a command of the file. The command writes to our output.
+   * @throws Error with its exit status
    */
   runHook(command: string, context: HookContext): Promise<void>;
-  /** @throws Error if this machine has no program that accepts DNS servers, or if it fails */
+  /**
+   * @throws Error if this machine has no program that sets DNS servers, or if that program fails
+   */
   setDns(name: string, servers: readonly string[], search: readonly string[]): Promise<void>;
   /** Idempotent. */
   unsetDns(name: string): Promise<void>;
@@ -65,27 +68,27 @@ export interface QuickHost {
   readMarkValid(): string | undefined;
   writeMarkValid(value: string): void;
   /**
-   * @param path below /proc/sys: `net/ipv4/conf/all/rp_filter`. @returns undefined if the setting
-   * does not exist
+   * @param path the path below /proc/sys: `net/ipv4/conf/all/rp_filter`
+   * @returns undefined if the setting does not exist
    */
   readSysctl(path: string): string | undefined;
   /**
-   * Returns evidence, for people, that Kubernetes' packet marks are or may be in use here;
-   * undefined without any.
+   * Returns evidence, for people, that Kubernetes' packet marks are or may be in use here. Returns
+   * undefined if there is no evidence.
    */
   findKubernetes(): Promise<string | undefined>;
   /** Reads the state of this network namespace. @throws ConfigError if it cannot be parsed */
   readState(name: string): QuickState | undefined;
-  /** Writes atomically; the state is on disk when it returns. */
+  /** Writes the state atomically. The state is on disk when this returns. */
   writeState(state: QuickState): void;
   removeState(name: string): void;
   /** Replaces the file atomically. */
   saveFile(path: string, text: string): void;
   /**
-   * Stores a configuration that could not be saved, readable by its owner alone. @returns the path
+   * Stores a configuration that could not be saved. Only its owner can read it. @returns the path
    */
   rescueFile(name: string, text: string): string;
-  /** Reports an action. */
+  /** Prints an action for people. */
   say(text: string): void;
   warn(text: string): void;
 }
@@ -95,17 +98,19 @@ export interface QuickTarget {
   readonly file: QuickFile;
   /** Absolute path of the file. */
   readonly path: string;
-  /** Changes whenever the content of the file changes. */
+  /** A value that changes whenever the content of the file changes. */
   readonly version?: string;
   readonly zones: Zones;
 }
 
 /** An interface that an operation brings up or reloads. */
 export interface UpTarget extends QuickTarget {
-  /** Resolves the endpoint names of the file; called once, after PreUp. */
+  /** Resolves the endpoint names of the file. Called once, after PreUp. */
   readonly resolve: () => Promise<DeviceConfig>;
-  /** The same without waiting for a name server: omits names that cannot be resolved now. */
+  /**
+   * Does the same without waiting for a name server. Omits names that cannot be resolved at once.
+   */
   readonly resolveNow?: () => Promise<DeviceConfig>;
-  /** Checked before each step: true stops the operation and rolls back. */
+  /** Checked before each step. If it returns true, the operation stops and rolls back. */
   readonly interrupted?: () => boolean;
 }

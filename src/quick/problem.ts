@@ -12,15 +12,15 @@ export type ProblemCode =
   | 'EOPNOTSUPP'
   /** A hook or another required program failed or is missing. */
   | 'EPROGRAM'
-  /** The native addon is missing, so that the kernel cannot be asked. */
+  /** The native addon is missing; without it, this program cannot send netlink requests. */
   | 'EADDON'
   /** A signal interrupted the operation. */
   | 'EINTR'
-  /** A sysctl of the host forbids what the file asks for. */
+  /** A sysctl of the host forbids a setting of the file. */
   | 'ESYSCTL'
   /** A file cannot be written. */
   | 'EWRITE'
-  /** The table has this route already. */
+  /** The table already has this route. */
   | 'EROUTE'
   /** The MTU is too small. */
   | 'EMTU'

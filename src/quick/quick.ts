@@ -25,6 +25,7 @@ export { reload };
 const SAVED = 'SaveConfig';
 
 /**
+ * Brings an interface up.
  * @throws Error: `code` EEXIST if the interface exists; otherwise the cause of the failure, after
  * the rollback
  */
@@ -39,7 +40,7 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
     before = undefined;
   }
   const backend = await host.devices.choose();
-  // All hooks run again for an interface that no longer exists, and for a changed file.
+  // If the interface no longer exists or its file has changed, all hooks run again.
   const same = before?.phase === 'starting' && before.fileVersion === target.version;
   const status = link && before ? await host.devices.status(file.name) : undefined;
   const left: QuickState = { version: 1, name: file.name, hooksDone: [], ...before, phase: 'starting', file: path };
@@ -49,8 +50,7 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
       { do: 'remember', change: { phase: 'starting', fileVersion: target.version } },
       ...planLink(backend, same ? before : undefined, { ...(before && link && { link }), ...(status && { status }) }),
     ]);
-    // A completed PostUp means that the plan was complete. Hooks may have changed its results
-    // since.
+    // If PostUp was completed, so was the plan. Hooks may have changed its results since then.
     const past = applier.state.hooksDone.some(key => key.startsWith('PostUp '));
     await applier.run(hooks('PreUp', file, applier.state));
     await applier.run([
@@ -91,14 +91,17 @@ async function finishDown(host: QuickHost, target: UpTarget): Promise<void> {
 }
 
 export interface DownOptions {
-  /** There is no later attempt: a failure that would leave the interface up becomes a warning. */
+  /**
+   * Whether this is the last attempt: a failure that would leave the interface up becomes a
+   * warning.
+   */
   readonly isFinal?: boolean;
 }
 
 /**
- * Takes an interface down. A failing PreDown leaves it up. After PreDown every step is tried, and
- * failures are warnings.
- * @throws Error: `code` ENODEV if there is nothing to take down, EPROGRAM if a hook failed; another
+ * Takes an interface down. If PreDown fails, the interface stays up. After PreDown, every step is
+ * tried, and failures are warnings.
+ * @throws Error: `code` ENODEV if there is nothing to take down; EPROGRAM if a hook failed; another
  * error if the interface still exists, and the next `down` continues from there
  */
 export async function down(host: QuickHost, target: QuickTarget, { isFinal = false }: DownOptions = {}): Promise<void> {
@@ -124,7 +127,7 @@ export async function down(host: QuickHost, target: QuickTarget, { isFinal = fal
     await runHooks(applier, hooks('PreDown', file, applier.state), alive && !isFinal ? undefined : onFailure);
   } catch (error) {
     host.warn(`${file.name} stays up because PreDown failed`);
-    // Nothing was undone yet.
+    // Nothing has been removed yet.
     await applier.run([{ do: 'remember', change: { phase: state.phase, hooksDone: state.hooksDone } }]);
     throw error;
   }
@@ -139,7 +142,10 @@ export async function down(host: QuickHost, target: QuickTarget, { isFinal = fal
   if (alive && failures[0]) throw problem('EPROGRAM', `${file.name} is down, but ${failures[0].message}`);
 }
 
-/** @throws Error: `code` ENODEV if the interface does not exist */
+/**
+ * Saves the state of an interface in its file. @throws Error: `code` ENODEV if the interface does
+ * not exist
+ */
 export async function save(host: QuickHost, target: QuickTarget): Promise<void> {
   const { name } = target.file;
   const state = host.readState(name) ?? assumedState(target, await readSnapshot(host, name));
@@ -147,7 +153,7 @@ export async function save(host: QuickHost, target: QuickTarget): Promise<void> 
   await new Applier(host, state).run([step]);
 }
 
-/** Removes everything of an interface whose file is gone. Its hooks cannot run. */
+/** Removes an interface whose file no longer exists. Its hooks cannot run. */
 export async function downWithoutFile(host: QuickHost, state: QuickState): Promise<void> {
   const applier = new Applier(host, state, { isForgetful: true });
   await applier.run([{ do: 'remember', change: { phase: 'stopping' } }]);
@@ -176,7 +182,7 @@ async function planSave(
 
 /**
  * Saves the interface. If the file cannot be replaced, the text is stored beside the state, so that
- * the interface can go without losing it.
+ * the interface can be removed without losing it.
  */
 async function saveOrRescue(host: QuickHost, target: QuickTarget, applier: Applier, isFinal: boolean): Promise<void> {
   const { name } = target.file;
@@ -206,8 +212,9 @@ function hooks(event: HookEvent, { hooks: all }: QuickFile, { hooksDone }: Quick
 }
 
 /**
- * @param onFailure receives each error, and the remaining hooks run; without it the first failure
- * stops
+ * Runs hooks.
+ * @param onFailure receives each error, and the remaining hooks still run. Without this callback,
+ * the first failure stops the hooks.
  */
 async function runHooks(
   applier: Applier,
@@ -223,7 +230,9 @@ async function runHooks(
     }
 }
 
-/** Rolls back. Errors are only warnings here, because the original error matters more. */
+/**
+ * Rolls back. Errors of the rollback are only warnings, because the original error matters more.
+ */
 async function rollBack(host: QuickHost, { state }: Applier): Promise<void> {
   try {
     await takeAway(host, new Applier(host, state, { isForgetful: true }));

@@ -1,13 +1,13 @@
-/** Selects the addresses that the host has a route to. */
+/** Selects the addresses to which the host has a route. */
 import { NetlinkError } from '../netlink/errors.ts';
 import type { Network } from '../netlink/network.ts';
 import { endpointAddress } from './endpoint-address.ts';
 
 /**
- * Returns the endpoints with a route, in their order. An address family that is disabled or has no
- * default route has none.
- * @param mark of encrypted packets, 0 for none
- * @param own index of the interface of these peers: a route through itself does not count
+ * Returns the endpoints to which there is a route, in their order. If an address family is disabled
+ * or has no default route, its endpoints are left out.
+ * @param mark mark of encrypted packets; 0 for no mark
+ * @param own index of the interface of these peers; a route through that interface does not count
  */
 export async function reachable(
   network: Network,

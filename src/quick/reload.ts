@@ -1,7 +1,7 @@
 /**
- * Brings an interface that is up to the current content of its file and changes only what differs,
- * so that sessions survive. No hooks run, and their settings stay. A peer whose Endpoint is
- * unchanged in the file keeps its current endpoint: it may have roamed.
+ * Brings an interface that is up to the current content of its file. Changes only the differences,
+ * so that sessions survive. Hooks do not run, and their settings stay. If a peer's Endpoint is
+ * unchanged in the file, the peer keeps its current endpoint, because it may have roamed.
  */
 import { formatEndpoint } from '../base/endpoint.ts';
 import { formatKeyBase64 } from '../base/key.ts';
@@ -19,17 +19,18 @@ import type { Step } from './step.ts';
 export interface ReloadPlan {
   readonly state: QuickState;
   readonly steps: readonly Step[];
-  /** For people; empty if the interface matches its file. */
+  /** The differences, for people; empty if the interface matches its file. */
   readonly differences: readonly string[];
 }
 
 /**
- * Changes nothing. @throws Error: `code` ENODEV if the interface is not up, or its process is dead
+ * Plans a reload without changing anything.
+ * @throws Error: `code` ENODEV if the interface is not up or its process is dead
  */
 export async function planReload(host: QuickHost, target: UpTarget): Promise<ReloadPlan> {
   const { file, path } = target;
   const before = host.readState(file.name);
-  // A new device needs its hooks: that is the task of `up`.
+  // Only `up` makes a new device, because a new device needs its hooks.
   const status = await host.devices.status(file.name);
   const link = await host.network.links.find(file.name);
   if (before?.phase !== 'up' || !status || !link) throw notWireguard(file.name);
@@ -44,7 +45,8 @@ export async function planReload(host: QuickHost, target: UpTarget): Promise<Rel
 }
 
 /**
- * @throws Error as planReload; otherwise the failure of a step, and the next reload continues from
+ * Applies the plan of a reload.
+ * @throws the errors of planReload, or the error of a failed step; the next reload continues from
  * there
  */
 export async function applyReload(host: QuickHost, { state, steps }: ReloadPlan, target: UpTarget): Promise<void> {
@@ -63,7 +65,7 @@ export async function reload(host: QuickHost, target: UpTarget): Promise<void> {
   await applyReload(host, await planReload(host, target), target);
 }
 
-/** Returns the endpoints of the file, to be recorded. */
+/** Returns the endpoints of the file in the form that the state records. */
 export function endpointsOf({ wireguard }: QuickFile): string[] {
   return wireguard.peers.flatMap(({ publicKey, endpoint }) => {
     if (!endpoint) return [];

@@ -1,18 +1,18 @@
 /**
- * Finds keys that a file repeats although only one counts, and hooks without a command. It reads
- * lines, because the parsed file no longer has them. Pure.
+ * Finds keys that a file repeats although only one line counts, and hooks without a command. Reads
+ * the lines of the file, because the parsed file no longer shows repetitions. Pure.
  */
 import { trimSpace, withoutComment, withoutSpace } from '../config/lines.ts';
 
-/** Keys with a single value: a later line replaces an earlier one. */
+/** Keys with a single value. A later line replaces an earlier one. */
 const SINGLE = {
   interface: ['PrivateKey', 'ListenPort', 'FwMark', 'MTU', 'Table', 'SaveConfig'],
   peer: ['PublicKey', 'PresharedKey', 'Endpoint', 'PersistentKeepalive'],
 };
 
 /**
- * Returns one sentence for each finding, with its line.
- * @param lines of a file without errors
+ * Returns one sentence for each finding, with its line number.
+ * @param lines the lines of a file without errors
  * @param hooks the keys whose value is a command
  */
 export function repeats(
@@ -20,7 +20,7 @@ export function repeats(
   hooks: readonly string[],
 ): { readonly line: number; readonly text: string }[] {
   const findings: { line: number; text: string }[] = [];
-  // Several [Interface] sections form one. Each [Peer] is a section of its own.
+  // Several [Interface] sections count as one. Each [Peer] is a section of its own.
   const ofInterface = new Map<string, number>();
   let seen = ofInterface;
   for (const [i, raw] of lines.entries()) {

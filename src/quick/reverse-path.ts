@@ -1,6 +1,6 @@
 /**
- * The links on which the kernel's reverse path filter drops the peers' answers if src_valid_mark
- * cannot be set.
+ * Finds the links on which the kernel's reverse path filter drops the peers' answers if
+ * src_valid_mark cannot be set.
  */
 import { NetlinkError } from '../netlink/errors.ts';
 import { LINK_LOOPBACK } from '../netlink/links.ts';
@@ -9,9 +9,9 @@ import { endpointAddress } from './endpoint-address.ts';
 import type { QuickHost } from './ports.ts';
 
 /**
- * Returns the links that receive the peers' answers and drop them without src_valid_mark. Their
- * reverse path filter is strict: it looks up the path back, and without the mark that path is the
- * tunnel.
+ * Returns the links that receive the peers' answers and drop them without src_valid_mark. On these
+ * links the reverse path filter is strict: it looks up the path back to the sender, and without the
+ * mark, that path is the tunnel.
  */
 export async function strictUplinks(
   { network, readSysctl }: QuickHost,

@@ -1,8 +1,8 @@
 /**
- * Decides which routes and rules a file needs. Pure. As in wg-quick, a prefix that another route of
- * this interface covers gets no route of its own. Unless Table says otherwise, a default route goes
- * into a table that only unmarked packets use, and only if the main table has nothing better than a
- * default route.
+ * Decides which routes and rules a file needs. Pure. As in wg-quick, a prefix gets no route of its
+ * own if another route of this interface covers it. Unless the file sets Table, a default route
+ * goes into a separate table. Only unmarked packets use that table, and only if the main table has
+ * no better route than a default route.
  */
 import { type Family, familyOfAddress } from '../base/family.ts';
 import { formatPrefix, makePrefix, type Prefix } from '../base/prefix.ts';
@@ -14,14 +14,17 @@ import type { QuickAddress, QuickFile } from './file.ts';
 import type { RuleState } from './state.ts';
 import type { QuickRoute } from './step.ts';
 
-/** Returns the families whose default route goes through the tunnel by policy. */
+/** Returns the address families whose default route leads into the tunnel by policy. */
 export function policyFamilies({ table }: Pick<QuickFile, 'table'>, peers: readonly PeerConfig[]): Family[] {
   if (table !== 'auto') return [];
   const defaults = allowedIps(peers).filter(({ length }) => length === 0);
   return ([6, 4] as const).filter(family => defaults.some(({ address }) => familyOfAddress(address) === family));
 }
 
-/** @param policyTable table of the default routes, if there are policyFamilies */
+/**
+ * Returns the routes that a file needs.
+ * @param policyTable table of the default routes, if there are policyFamilies
+ */
 export function plannedRoutes(
   { table, addresses }: Pick<QuickFile, 'table' | 'addresses'>,
   peers: readonly PeerConfig[],
@@ -31,7 +34,7 @@ export function plannedRoutes(
   const routes: QuickRoute[] = [];
   const inMain = new PrefixSet();
   for (const prefix of addresses.flatMap(address => connected(address) ?? [])) inMain.add(prefix);
-  // Longest prefix last: a covering route comes after the routes that it covers.
+  // Sorted so that the longest prefixes come first.
   for (const destination of allowedIps(peers).toSorted((a, b) => b.length - a.length)) {
     if (table !== 'auto') routes.push({ destination, table });
     else if (destination.length === 0) routes.push({ destination, table: policyTable ?? TABLE.main });
@@ -44,8 +47,8 @@ export function plannedRoutes(
 }
 
 /**
- * Returns the rules of each family at the priority that the kernel would choose: before all rules
- * but the first.
+ * Returns the rules for the default routes of each family. Their priorities are those that the
+ * kernel would choose: before all rules except the first.
  * @param rules existing rules, without our own
  */
 export function plannedRules(families: readonly Family[], rules: readonly Rule[]): RuleState[] {
@@ -56,14 +59,14 @@ export function plannedRules(families: readonly Family[], rules: readonly Rule[]
       .sort((a, b) => a - b);
     const before = Math.max(2, priorities[1] ?? priorities[0] ?? SECOND);
     return [
-      // The suppressing rule comes first: at no time may the path to the neighbours be missing.
+      // The suppressing rule comes first, so that the path to the local network never goes missing.
       { family, priority: before - 2, kind: 'suppress' } as const,
       { family, priority: before - 1, kind: 'mark' } as const,
     ];
   });
 }
 
-/** Priority of the main table's rule, which is second by default. */
+/** Priority of the main table's rule, which by default is the second rule. */
 const SECOND = 32766;
 
 /** Returns the allowed IPs of all peers without duplicates. */
@@ -74,7 +77,7 @@ function allowedIps(peers: readonly PeerConfig[]): Prefix[] {
   return [...all.values()];
 }
 
-/** Returns the prefix that the kernel routes by an interface because of its address. */
+/** Returns the prefix that the kernel routes through an interface because of its address. */
 function connected({ address, prefixLength }: QuickAddress): Prefix | undefined {
   const alone = address.length === 4 && prefixLength === 32;
   return alone ? undefined : makePrefix(address, prefixLength);

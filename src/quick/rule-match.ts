@@ -1,4 +1,4 @@
-/** Decides whether a rule of the kernel is a recorded one: all attributes must match. */
+/** Decides whether a rule of the kernel is a recorded rule: all of its attributes must match. */
 import type { Rule } from '../netlink/rules.ts';
 import type { RuleState } from './state.ts';
 import { kernelRule } from './step.ts';

@@ -14,10 +14,11 @@ export interface SavedState {
   readonly addresses: readonly InterfaceAddress[];
   /** MTU of the interface. */
   readonly mtu: number;
-  /** The mark that `up` chose itself; the file must not contain it. */
+  /** The mark that `up` chose itself, which the file must not contain. */
   readonly ownMark: number | undefined;
   /**
-   * IPv6 is or was disabled: the file keeps its IPv6 addresses although the interface lacks them.
+   * Whether IPv6 is or was disabled. The file then keeps its IPv6 addresses although the interface
+   * does not have them.
    */
   readonly lacksIpv6?: boolean | undefined;
 }
@@ -26,7 +27,7 @@ export function formatQuickFile(file: QuickFile, state: SavedState, zones: Zones
   const { status, ownMark } = state;
   const said = new Set(file.addresses.map(({ address }) => formatAddress(address)));
   const own = state.addresses
-    // The kernel assigned link-local addresses; the file does not list them.
+    // Leave out link-local addresses: the kernel assigned them, and the file does not list them.
     .filter(({ address, scope }) => scope !== SCOPE.link || said.has(formatAddress(address)))
     .toSorted((a, b) => a.address.length - b.address.length);
   const there = new Set(own.map(({ address }) => formatAddress(address)));

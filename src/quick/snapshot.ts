@@ -1,6 +1,6 @@
 /**
- * The kernel's state that matters for one interface. It is read before every plan, and a plan looks
- * at nothing else.
+ * The parts of the kernel's state that matter for one interface. They are read before every plan. A
+ * plan uses no other information about the kernel.
  */
 import type { DeviceStatus } from '../config/model.ts';
 import type { InterfaceAddress } from '../netlink/addresses.ts';
@@ -12,10 +12,10 @@ import type { QuickHost } from './ports.ts';
 
 export interface Snapshot {
   readonly link?: Link;
-  /** Also absent if no process serves the link. */
+  /** Absent also if no process serves the link. */
   readonly status?: DeviceStatus;
   readonly addresses: readonly InterfaceAddress[];
-  /** Routes through this link, of all tables. */
+  /** The routes through this link, in all tables. */
   readonly routes: readonly Route[];
   readonly rules: readonly Rule[];
   readonly markValid?: string;
@@ -34,7 +34,7 @@ export async function readSnapshot(host: QuickHost, name: string): Promise<Snaps
     const routes = await network.routes.list({ link: link.index });
     return { ...common, link, ...(status && { status }), addresses, routes };
   } catch (error) {
-    // Its process ended, or another program removed it, after the lookup.
+    // After the lookup, the interface's process ended or another program removed the interface.
     if (!isRefusal(error, 'ENODEV') || (await network.links.find(name))?.index === link.index) throw error;
     return { ...common, addresses: [], routes: [] };
   }

@@ -1,7 +1,7 @@
 /**
- * Decides which endpoint names to resolve again: those of peers that have been silent for longer
- * than a session lasts, because they may have moved. (The kernel's documentation has a cron script
- * for this, reresolve-dns.sh, with the same timeout.)
+ * Decides which endpoint names to resolve again. A name is due if its peer's last handshake is
+ * older than a session in use can be, because the peer may have moved. (The kernel's documentation
+ * has a cron script for this, reresolve-dns.sh, with the same timeout.)
  */
 import { sameFarSide } from '../base/endpoint.ts';
 import { formatKeyHex } from '../base/key.ts';
@@ -14,7 +14,7 @@ export interface DueEndpoint {
   readonly endpoint: HostEndpoint;
   /** The endpoint in use. */
   readonly current?: Uint8Array;
-  /** The peer had a session once. */
+  /** Whether the peer ever had a session. */
   readonly wasHeard: boolean;
   /** The time of the last handshake, in a form that can be compared. */
   readonly handshake?: string;
@@ -22,10 +22,16 @@ export interface DueEndpoint {
   readonly txBytes?: number;
 }
 
-/** REJECT_AFTER_TIME less the time for an answer: a session in use is never older. */
+/**
+ * REKEY_AFTER_TIME (120 s) and 15 s for the new handshake, as in reresolve-dns.sh. A session in use
+ * begins a new handshake earlier.
+ */
 const HANDSHAKE_STALE_S = 135;
 
-/** @param now Unix time, seconds */
+/**
+ * Returns the peers with an endpoint name whose last handshake is too old. @param now Unix time,
+ * seconds
+ */
 export function dueEndpoints({ wireguard }: QuickFile, status: DeviceStatus, now: number): DueEndpoint[] {
   const peers = new Map(status.peers.map(peer => [formatKeyHex(peer.publicKey), peer]));
   return wireguard.peers.flatMap(({ publicKey, endpoint }) => {
@@ -39,14 +45,14 @@ export function dueEndpoints({ wireguard }: QuickFile, status: DeviceStatus, now
 }
 
 /**
- * Returns the configuration that restores a peer that answered at its old endpoint at the very
- * moment of the change; undefined for any other.
+ * Returns the configuration that undoes a move, for a peer that answered at its old endpoint while
+ * its endpoint was being changed. Returns undefined for any other peer.
  */
 export function movedBack(due: DueEndpoint, tried: Uint8Array, now: DeviceStatus): DeviceConfig | undefined {
   const { publicKey, current, handshake } = due;
   const key = formatKeyHex(publicKey);
   const peer = now.peers.find(each => formatKeyHex(each.publicKey) === key);
-  // The peer roamed since then: its endpoint is right.
+  // If the endpoint is not `tried`, the peer has roamed since then, and its endpoint is right.
   const isOverwritten = peer?.endpoint !== undefined && sameFarSide(peer.endpoint, tried);
   if (!current || !peer || !isOverwritten || handshakeTime(peer) === handshake) return undefined;
   return { peers: [{ publicKey, updateOnly: true, endpoint: current }] };
@@ -57,10 +63,10 @@ function handshakeTime({ lastHandshakeSeconds, lastHandshakeNanoseconds }: PeerS
 }
 
 /**
- * Returns the configuration for a running device. A peer whose endpoint has the same name as before
- * keeps its endpoint: it may have roamed, or use another address of the name, and the watch takes
- * care of it.
- * @param wanted the configuration of `file`, its names resolved
+ * Returns the configuration for a running device. A peer keeps its endpoint if the name of the
+ * endpoint is unchanged: the peer may have roamed, or use another address of the name. The watch
+ * resolves such names again.
+ * @param wanted the configuration of `file`, with names resolved
  */
 export function withCurrentEndpoints(
   wanted: DeviceConfig,
@@ -87,7 +93,8 @@ export function withCurrentEndpoints(
 }
 
 /**
- * Returns the configuration to apply; undefined if the name still resolves to the endpoint in use.
+ * Returns the configuration to apply. Returns undefined if the name still resolves to the endpoint
+ * in use.
  */
 export function movedTo({ publicKey, current }: DueEndpoint, found: Uint8Array): DeviceConfig | undefined {
   if (current && sameFarSide(current, found)) return undefined;

@@ -1,7 +1,7 @@
 /**
  * The state of an interface in /run/wireguard-ts, from before the first change until after the last
- * removal. It holds what the kernel could not report later, and no secrets: neither private keys
- * nor hooks.
+ * removal. It records facts that the kernel cannot report later. It holds no secrets: neither
+ * private keys nor hooks.
  */
 import type { Family } from '../base/family.ts';
 import { ConfigError } from '../config/errors.ts';
@@ -13,46 +13,47 @@ export interface QuickState {
   readonly name: string;
   /** Absolute path of the configuration file. */
   readonly file: string;
-  /** After a crash, `starting` and `stopping` mean: incomplete. */
+  /** After a crash, `starting` and `stopping` mean that the operation is incomplete. */
   readonly phase: 'starting' | 'up' | 'stopping';
   readonly backend?: DeviceKind;
-  /** The interface was complete when this was written. */
+  /** Whether the device was complete when this was written. */
   readonly made?: boolean;
-  /** Where a default route is, and the mark of packets that bypass it. */
+  /** The table of a default route, and the mark of packets that bypass it. */
   readonly policy?: PolicyState;
   readonly dns?: boolean;
-  /** Name servers and search domains of the file, as they were set. */
+  /** The name servers and search domains that were set from the file. */
   readonly resolver?: string;
   /** Endpoints in the file: `KEY host:port`. */
   readonly endpoints?: readonly string[];
-  /** IPv6 was disabled: the file's IPv6 addresses and routes were omitted. */
+  /** Whether IPv6 was disabled, so that the file's IPv6 addresses and routes were omitted. */
   readonly lacksIpv6?: boolean;
-  /** The version of the file's content, from its reader. */
+  /** The version of the file's content (fileVersion in src/host/conf-file.ts). */
   readonly fileVersion?: string;
   /**
-   * Addresses of the file, as `10.9.0.2/24`. Addresses that hooks and daemons add are not ours to
-   * remove.
+   * Addresses from the file, as `10.9.0.2/24`. Addresses that hooks and daemons added are not
+   * recorded, because we must not remove them.
    */
   readonly addresses?: readonly string[];
-  /** Routes as `10.7.0.0/16 254`, with the table. */
+  /** Routes with their tables, as `10.7.0.0/16 254`. */
   readonly routes?: readonly string[];
   readonly configured?: Configured;
-  /** Hooks that ran in this phase: `PreUp 0`. */
+  /** Hooks completed in this phase: `PreUp 0`. */
   readonly hooksDone: readonly string[];
 }
 
 /**
- * What the file configured on the device. Settings of hooks and people stay when the file changes.
+ * The settings that the file made on the device. When the file changes, the settings of hooks and
+ * people stay.
  */
 export interface Configured {
-  /** The mark comes from the file, or was chosen for its default route. */
+  /** Whether the mark comes from the file or was chosen for the file's default route. */
   readonly mark: boolean;
   /**
-   * Peers of the file, each with the settings that it has: `KEY preshared-key keepalive
-   * allowed-ips`.
+   * Peers of the file, each with the names of the settings that the file has for it: `KEY
+   * preshared-key keepalive allowed-ips`.
    */
   readonly peers: readonly string[];
-  /** Public keys of peers that existed before: PreUp made them. */
+  /** Public keys of the peers that existed before the file was applied: those that PreUp made. */
   readonly found: readonly string[];
 }
 
@@ -63,13 +64,13 @@ export interface PolicyState {
   readonly markWasValid?: string;
 }
 
-/** One rule of ours. */
+/** One rule that we added. */
 export interface RuleState {
   readonly family: Family;
   readonly priority: number;
-  /** `not fwmark T table T`, or `table main suppress_prefixlength 0`. */
+  /** `mark`: `not fwmark T table T`. `suppress`: `table main suppress_prefixlength 0`. */
   readonly kind: 'mark' | 'suppress';
-  /** T of a stale rule that is about to be removed, if it differs. */
+  /** The table T of a stale rule that is about to be removed, if it differs from the policy's. */
   readonly table?: number;
 }
 
@@ -82,7 +83,7 @@ export function formatState(state: QuickState): string {
   return `${JSON.stringify(state, undefined, 1)}\n`;
 }
 
-/** @throws ConfigError for a text that this version did not write */
+/** Parses a state. @throws ConfigError if this version did not write the text */
 export function parseState(text: string, path: string): QuickState {
   let state: Partial<QuickState> | null;
   try {

@@ -9,7 +9,7 @@ import type { HookEvent, QuickAddress } from './file.ts';
 import type { FirewallPlan } from './firewall.ts';
 import type { DeviceKind, QuickState, RuleState } from './state.ts';
 
-/** An undefined field is removed. */
+/** A change of the recorded state. A field that is set to undefined is removed. */
 type StateChange = { readonly [K in keyof Omit<QuickState, 'version' | 'name'>]?: QuickState[K] | undefined };
 
 export interface QuickRoute {
@@ -30,7 +30,7 @@ export type Step =
   | { readonly do: 'unset-dns' }
   | { readonly do: 'set-firewall'; readonly firewall: FirewallPlan }
   | { readonly do: 'remove-firewall' }
-  /** `strict`: links that drop the peers' answers without it. */
+  /** `strict`: the links that drop the peers' answers if the mark is not valid. */
   | { readonly do: 'mark-valid'; readonly value: string; readonly strict?: readonly string[] }
   | { readonly do: 'add-route' | 'remove-route'; readonly route: QuickRoute }
   | { readonly do: 'add-rule' | 'remove-rule'; readonly rule: RuleState; readonly table: number }
@@ -44,8 +44,8 @@ export function kernelRule({ family, priority, kind }: RuleState, table: number)
 }
 
 /**
- * Describes a step for people, never with a secret. Returns undefined for a step that is not worth
- * a line.
+ * Describes a step for people, never with a secret. Returns undefined for a step that needs no
+ * line.
  */
 export function describeStep(step: Step, name: string): string | undefined {
   switch (step.do) {

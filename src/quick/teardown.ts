@@ -1,6 +1,7 @@
 /**
- * Executes the removal. Every failure is a warning and every other step is tried: a host with a
- * broken resolvconf must still get rid of its tunnel. Success means that the interface is gone.
+ * Executes the removal. Each failed step becomes a warning, and all other steps are still tried: a
+ * host with a broken resolvconf must still get rid of its tunnel. The removal succeeds if the
+ * interface is gone.
  */
 import type { Applier } from './apply.ts';
 import { isOurs, planRemoval } from './plan-down.ts';
@@ -13,15 +14,15 @@ interface Failure {
   readonly error: Error;
 }
 
-/** Stands for a kernel whose state could not be read. */
+/** A snapshot for a kernel whose state cannot be read. */
 const UNKNOWN: Snapshot = { addresses: [], routes: [], rules: [] };
-/** The observed state shows whether these steps are still needed. */
+/** Steps for which the kernel's state shows whether they are still needed. */
 const READABLE: ReadonlySet<Step['do']> = new Set(['remove-rule', 'remove-link', 'mark-valid']);
 
 /**
- * Removes everything recorded, without hooks. The state file stays.
+ * Removes everything that the state records, without hooks. The state file stays.
  * @throws Error if the interface still exists or the kernel cannot be read; another attempt
- * continues from here
+ * continues from there
  */
 export async function takeAway(host: QuickHost, applier: Applier): Promise<void> {
   const { name } = applier.state;
@@ -29,7 +30,8 @@ export async function takeAway(host: QuickHost, applier: Applier): Promise<void>
   try {
     now = await readAgain(host, name);
   } catch (error) {
-    // Another tunnel may need src_valid_mark; only its rules would show that.
+    // Skip src_valid_mark: another tunnel may need it, and only that tunnel's rules would show
+    // this.
     const blind = planRemoval(applier.state, UNKNOWN).filter(step => step.do !== 'mark-valid');
     await attempt(host, applier, blind);
     throw error;
@@ -43,7 +45,7 @@ export async function takeAway(host: QuickHost, applier: Applier): Promise<void>
   if (there && isOurs(there, applier.state)) throw link.error;
 }
 
-/** Deletes the state of an interface of which nothing is left. */
+/** Deletes the recorded state of an interface that was removed completely. */
 export function forget(host: QuickHost, name: string): void {
   try {
     host.removeState(name);
@@ -53,8 +55,8 @@ export function forget(host: QuickHost, name: string): void {
 }
 
 /**
- * Reads the kernel's state, and once more if the first read fails: a concurrent change can
- * interrupt a dump.
+ * Reads the kernel's state. If the first read fails, reads once more, because a concurrent change
+ * can interrupt a dump.
  */
 export async function readAgain(host: QuickHost, name: string): Promise<Snapshot> {
   try {
