@@ -187,7 +187,7 @@ async function addAddress(network: Network, to: LinkReference, address: QuickAdd
     const setting = `net.ipv6.conf.${sysctlName(to.name)}.disable_ipv6`;
     throw problem(
       'ESYSCTL',
-      `${error.message}: ${setting} is 1; whatever sets it must not, or take IPv6 out of the file`,
+      `${error.message}: ${setting} is 1: find the program that sets it, or take IPv6 out of the file`,
     );
   }
 }
@@ -209,7 +209,7 @@ async function addRoute(network: Network, to: LinkReference, route: QuickRoute):
     const table = route.table === TABLE.main ? '' : ` table ${route.table}`;
     throw problem(
       'EROUTE',
-      `route ${what}${table} is there already, and not by ${to.name} (\`ip route show ${what}${table}' shows it): make AllowedIPs narrower, or set another Table`,
+      `route ${what}${table} already exists, but not through ${to.name} (\`ip route show ${what}${table}' shows it): make AllowedIPs narrower, or set another Table`,
     );
   }
 }

@@ -40,10 +40,10 @@ export async function lacksIpv6(
   const setting = `net.ipv6.conf.${isDefault ? 'default' : sysctlName(place)}.disable_ipv6`;
   const fix = isDefault
     ? `sysctl -w ${setting}=0, in a container docker run --sysctl ${setting}=0`
-    : `what sets it, a PreUp or a program that looks after links, must leave it 0 (PreUp = sysctl -w ${setting}=0)`;
+    : `a PreUp or a program that manages links has set it; it must stay 0 (PreUp = sysctl -w ${setting}=0)`;
   throw problem(
     'ESYSCTL',
-    `${setting} is 1, so ${name} can have no IPv6, which is on at ${on.name} and would go past the tunnel: ${fix}; or take IPv6 out of ${path}`,
+    `${setting} is 1, so ${name} cannot have IPv6; IPv6 is on at ${on.name}, and its traffic would bypass the tunnel: ${fix}; or take IPv6 out of ${path}`,
   );
 }
 

@@ -43,7 +43,7 @@ export function oddities({ wireguard, hooks }: QuickFile, ownKey?: Uint8Array): 
         `peer ${name} has an Endpoint with port 0, which cannot receive anything: write the peer's ListenPort`,
       );
     if (isZeroKey(publicKey)) findings.push('a peer has a PublicKey of all zeros, which no peer can have');
-    if (seen.has(name)) findings.push(`peer ${name} is in the file twice: what the last [Peer] says counts`);
+    if (seen.has(name)) findings.push(`peer ${name} is in the file twice: the settings of its last [Peer] count`);
     seen.add(name);
     for (const { prefix, remove } of allowedIps) {
       const text = formatPrefix(prefix);

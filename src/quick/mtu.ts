@@ -64,7 +64,7 @@ export function chooseMtu(
       `${path}: MTU ${mtu} is too small for IPv6, which needs ${SMALLEST_IPV6_MTU}: set MTU to that or more, or take IPv6 out of the file`,
     );
   warn(
-    `the way to a peer has room for an MTU of ${mtu}, but IPv6 needs ${SMALLEST_IPV6_MTU}: taking that, encrypted packets may go in fragments (take IPv6 out of the file to avoid it)`,
+    `the path to a peer allows an MTU of ${mtu}, but IPv6 needs ${SMALLEST_IPV6_MTU}, which is used: encrypted packets may be fragmented (take IPv6 out of the file to avoid that)`,
   );
   return SMALLEST_IPV6_MTU;
 }

@@ -192,7 +192,7 @@ async function saveOrRescue(host: QuickHost, target: QuickTarget, applier: Appli
       await applier.run([step]);
     } catch (error) {
       const place = host.rescueFile(name, step.text);
-      host.warn(`SaveConfig: ${(error as Error).message}; what ${name} was is kept in ${place}`);
+      host.warn(`SaveConfig: ${(error as Error).message}; the configuration of ${name} is kept in ${place}`);
     }
   } catch (error) {
     if (!isFinal) throw error;

@@ -99,7 +99,7 @@ export function parseState(text: string, path: string): QuickState {
     Array.isArray(state.hooksDone) &&
     (state.policy === undefined || (typeof state.policy.table === 'number' && Array.isArray(state.policy.rules)));
   if (whole) return state as QuickState;
-  throw new ConfigError('syntax', 'that is not what this version of wgts writes there; look at it, then remove it', {
+  throw new ConfigError('syntax', 'this version of wgts did not write this file: look at it, then remove it', {
     file: path,
   });
 }

@@ -85,7 +85,7 @@ describeWith(
       const upped = await host.wgts('up');
       expect(upped.code).toBe(1);
       expect(upped.stderr).toMatch(
-        /net\.ipv6\.conf\.[a-z0-9/-]+\.disable_ipv6 is 1, so .* can have no IPv6, which is on at eth[01] /,
+        /net\.ipv6\.conf\.[a-z0-9/-]+\.disable_ipv6 is 1, so .* cannot have IPv6; IPv6 is on at eth[01], /,
       );
       expect(await host.picture()).toEqual(before);
       host.write(file());

@@ -114,7 +114,7 @@ describeWith([...NETWORK, 'nft'], 'down', () => {
     const upped = await wgts('up');
     expect(upped.code).toBe(1);
     expect(upped.stderr).toContain(
-      `wgts: route 192.0.2.0/24 is there already, and not by ${host.name} (\`ip route show 192.0.2.0/24' shows it): make`,
+      `wgts: route 192.0.2.0/24 already exists, but not through ${host.name} (\`ip route show 192.0.2.0/24' shows it): make`,
     );
     await isDown();
   });

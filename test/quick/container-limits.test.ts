@@ -162,7 +162,7 @@ describe('disabled IPv6', () => {
       await expect(error).rejects.toMatchObject({
         code: 'ESYSCTL',
         message: expect.stringMatching(
-          /^net\.ipv6\.conf\.default\.disable_ipv6 is 1, so wg\.a can have no IPv6, which is on at eth0 .*docker run --sysctl net\.ipv6\.conf\.default\.disable_ipv6=0.*\/etc\/wireguard\/wg\.a\.conf$/,
+          /^net\.ipv6\.conf\.default\.disable_ipv6 is 1, so wg\.a cannot have IPv6; IPv6 is on at eth0, .*docker run --sysctl net\.ipv6\.conf\.default\.disable_ipv6=0.*\/etc\/wireguard\/wg\.a\.conf$/,
         ),
       });
       expect(machine.picture()).toEqual(before);
@@ -175,7 +175,7 @@ describe('disabled IPv6', () => {
       const { name, index } = await network.links.create({ name: 'wg0', kind: 'wireguard' });
       const wanted = target(BOTH);
       await expect(lacksIpv6(host, wanted.file, await wanted.resolve(), { name, index } as never)).rejects.toThrow(
-        /^net\.ipv6\.conf\.wg0\.disable_ipv6 is 1, .* must leave it 0 \(PreUp = sysctl -w net\.ipv6\.conf\.wg0\.disable_ipv6=0\)/,
+        /^net\.ipv6\.conf\.wg0\.disable_ipv6 is 1, .* it must stay 0 \(PreUp = sysctl -w net\.ipv6\.conf\.wg0\.disable_ipv6=0\)/,
       );
     }));
 

@@ -177,7 +177,7 @@ describe('down', () => {
     const first = await run(machine, host => down(host, saving), { fails });
     expect(first.error).toBeUndefined();
     expect(first.warned).toEqual([
-      'SaveConfig: EROFS: read-only file system, save; what wg0 was is kept in /run/wg0.conf',
+      'SaveConfig: EROFS: read-only file system, save; the configuration of wg0 is kept in /run/wg0.conf',
     ]);
     expect(machine.files.get('/run/wg0.conf')).toMatch(/^PrivateKey = \S+$/m);
     expect(machine.picture()).toEqual(empty);

@@ -125,7 +125,7 @@ test("raises a path's MTU to the minimum of IPv6 with a warning, but not without
   const { host, close, warned } = machine.process();
   await up(host, target(file('Address = fd00::1/64', 'Endpoint = 198.51.100.7:1')));
   expect((await network.links.find('wg0'))?.mtu).toBe(1280);
-  expect(warned).toEqual([expect.stringMatching(/an MTU of 1220, but IPv6 needs 1280: taking that/)]);
+  expect(warned).toEqual([expect.stringMatching(/an MTU of 1220, but IPv6 needs 1280, which is used:/)]);
   await up(host, target(file('', 'Endpoint = 198.51.100.7:1'), 'wg1'));
   expect((await network.links.find('wg1'))?.mtu).toBe(1220);
   expect(await found(network, ['198.51.100.8:1'])).toBe(68);

@@ -119,7 +119,7 @@ export const WRONG_PEERS: readonly WrongFile[] = [
   [
     'peer twice',
     `${own}${peer}${peer}`,
-    'warning: wg0.conf: peer GtL7fZc/... is in the file twice: what the last [Peer] says counts',
+    'warning: wg0.conf: peer GtL7fZc/... is in the file twice: the settings of its last [Peer] count',
   ],
   [
     'same allowed ips',
