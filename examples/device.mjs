@@ -1,7 +1,7 @@
-// A WireGuard device that this program runs: a TUN interface, UDP sockets, and an engine between
-// them. It needs root and /dev/net/tun. After `npm ci && npm run build`:
+// Runs a WireGuard device: a TUN interface, UDP sockets, and an engine between them. Needs root and
+// /dev/net/tun. Run it after `npm ci && npm run build`:
 //   node examples/device.mjs wg0 PRIVATE_KEY PEERS_PUBLIC_KEY 192.0.2.2:51820 10.0.0.0/24
-// In another terminal give it an address and bring it up:
+// In another terminal, give the interface an address and bring it up:
 //   ip address add 10.0.0.1/24 dev wg0; ip link set wg0 up
 import { randomFillSync } from 'node:crypto';
 import { formatKeyBase64, parseEndpoint, parseKeyBase64, parsePrefix } from 'wireguard-ts/config';
@@ -17,7 +17,7 @@ const [privateKey, publicKey, endpoint, prefix] = [
 if (!privateKey || !publicKey || !endpoint || !prefix)
   throw new Error('usage: device.mjs NAME PRIVATE_KEY PEERS_PUBLIC_KEY ENDPOINT ALLOWED_IP');
 
-// the addon's ciphers and sockets where they work on this machine, otherwise those of Node
+// use the addon's ciphers and sockets if they work on this machine, otherwise Node's
 const backend = makeBackend('auto', offloadsWithout(new Set()));
 const clock = systemClock();
 const engine = new Engine({
@@ -28,7 +28,7 @@ const engine = new Engine({
 });
 const loop = new DeviceLoop({
   engine,
-  // the interface exists from here on, and is still down
+  // creates the interface, which is down at first
   tun: backend.openTun(name, undefined, 1420),
   openUdp: backend.openUdp,
   clock,
@@ -36,7 +36,7 @@ const loop = new DeviceLoop({
   onGone: () => console.error(`${name} was deleted`),
 });
 loop.configure({ privateKey, listenPort: 51820, peers: [{ publicKey, endpoint, allowedIps: [{ prefix }] }] });
-loop.start(); // sockets open, and packets flow, when the interface comes up
+loop.start(); // opens the sockets and forwards packets once the interface is up
 console.log(`${name} runs with ${backend.description}`);
 
 const timer = setInterval(() => {

@@ -5,9 +5,9 @@ import * as wg from 'wireguard-ts/engine';
 
 const TYPES = ['', 'initiation', 'response', 'cookie reply', 'data'];
 
-/** `outer` is the host's address on the network, `inner` the one in the tunnel. */
+/** `outer` is the host's address on the network, `inner` its address in the tunnel. */
 function makeHost(name = 'alice', outer = '192.0.2.1', inner = '10.0.0.1') {
-  // the engine has no clock and no randomness of its own: the caller brings both
+  // the engine has no clock and no source of randomness: the caller provides both
   const engine = new wg.Engine({
     crypto: wg.nobleCrypto,
     cipher: new wg.TwinCipher(wg.noblePacketAead),
@@ -28,11 +28,11 @@ function configure({ engine, privateKey }, peer) {
   engine.up(performance.now());
 }
 
-// The network: what one engine transmits, the other receives.
+// Acts as the network: passes the datagrams of one engine to the other.
 /** @type {(from: Host, to: Host) => void} */
 function carry(from, to) {
   const { slab, desc, count } = from.engine.transmits;
-  // each datagram reaches the receiver with the address of its sender
+  // the receiver gets each datagram together with the sender's address
   const endpoints = new Uint8Array(count * wg.ENDPOINT_SIZE);
   for (let i = 0; i < count; i++) endpoints.set(from.endpoint, i * wg.ENDPOINT_SIZE);
   const [offset = 0, length = 0] = desc;
@@ -49,10 +49,10 @@ function carry(from, to) {
 const [alice, bob] = [makeHost(), makeHost('bob', '192.0.2.2', '10.0.0.2')];
 configure(alice, bob);
 configure(bob, alice);
-// an IPv4 packet, as a TUN device gives it: a virtio header, here of zeros, then header and text
+// an IPv4 packet as a TUN device delivers it: a virtio header (here zeros), the IP header, the text
 const ip = [0x45, 0, 0, 25, 0, 0, 0, 0, 64, 253, 0, 0, ...alice.address, ...bob.address];
 const slab = Uint8Array.from([...new Array(wg.VNET_HEADER_SIZE).fill(0), ...ip, ...new TextEncoder().encode('hello')]);
 alice.engine.send({ slab, desc: Int32Array.from([0, slab.length]), count: 1 }, 0, performance.now());
 carry(alice, bob); // there is no session yet: the packet waits, and a handshake begins
 carry(bob, alice);
-carry(alice, bob); // the session is confirmed by the packet itself
+carry(alice, bob); // the packet itself confirms the session
