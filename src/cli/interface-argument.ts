@@ -1,6 +1,6 @@
 /**
- * Validates the interface argument of a command. Names that cannot exist are rejected, and the
- * error for an absent interface lists those that exist.
+ * Validates the interface argument of a command. Rejects impossible names. If an interface does not
+ * exist, the error lists the existing ones.
  */
 import type { SystemBackend } from '../backend/system.ts';
 import { INTERFACE_NAME_MAX, isInterfaceName } from '../base/interface-name.ts';
@@ -9,7 +9,7 @@ import { type Terminal, UsageError, useBackend } from './terminal.ts';
 
 const MOST_LISTED = 10;
 
-/** @throws UsageError for a missing word or an impossible interface name */
+/** Returns the name. @throws UsageError if it is missing or cannot be an interface name */
 export function interfaceArgument(name: string | undefined): string {
   if (name === undefined) throw new UsageError('the argument INTERFACE is missing');
   if (name === '') throw new UsageError('the argument INTERFACE is empty');
@@ -23,14 +23,14 @@ export function interfaceArgument(name: string | undefined): string {
   );
 }
 
-/** Returns the error for a superfluous word. */
+/** Returns the error for an argument too many. */
 export function unexpected(extra: string, last: string): UsageError {
   return new UsageError(`unexpected argument ${quote(extra)}: nothing may follow ${quote(last)}`);
 }
 
 /**
- * Runs an operation on one interface. @throws Error that lists the existing interfaces if this one
- * does not exist
+ * Runs an operation on one interface.
+ * @throws Error that lists the existing interfaces if this one does not exist
  */
 export function useInterface<T>(
   terminal: Terminal,

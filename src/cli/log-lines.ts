@@ -1,26 +1,26 @@
 /** Reads the last lines of a log file that another process writes. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** Maximum number of bytes read from the end: a log file has no limit of its own. */
+/** Maximum number of bytes to read from the end, because a log file may be of any size. */
 const LONGEST_READ = 16 << 20;
 
 export interface LogLines {
-  /** Complete lines, without empty ones. */
+  /** The complete lines, except empty ones. */
   readonly lines: readonly string[];
   /**
-   * The text after the last line break: a line still being written, or the last words of a process
-   * that died.
+   * The text after the last line break: either a line that is still being written, or the last
+   * output of a process that crashed.
    */
   readonly rest: string;
-  /** The offset in bytes after the last line break, at which to continue. */
+  /** The offset in bytes after the last line break. The next read continues there. */
   readonly end: number;
 }
 
 /**
- * Reads the lines of a file from an offset on. Of more than 16 MiB it reads the end, without the
- * line that the limit cuts.
- * @param from a byte offset; beyond the end of the file there is nothing to read
- * @throws Error with `code`: ENOENT, or EACCES for a user without the right to read it
+ * Reads the lines of a file, beginning at an offset. If more than `longest` bytes follow, reads
+ * only that many from the end and drops the first, incomplete line.
+ * @param from an offset in bytes; beyond the end of the file, nothing is read
+ * @throws Error with `code`: ENOENT, or EACCES if the user may not read the file
  */
 export function readLogLines(path: string, from = 0, longest = LONGEST_READ): LogLines {
   const fd = openSync(path, 'r');

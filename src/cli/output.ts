@@ -1,11 +1,11 @@
-/** Writes standard output or standard error of a command. */
+/** Writes the standard output or standard error of a command. */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 
 /**
- * Writes synchronously, without Node's streams, because loading them takes longer than everything
- * else in a short command. Only a non-blocking descriptor whose buffer is full needs a stream,
- * which keeps the pending text.
+ * Writes synchronously, without Node's streams: in a short command, loading them takes longer than
+ * everything else. A stream is needed only if the descriptor is non-blocking and its buffer is
+ * full. The stream then keeps the pending text.
  */
 export class Output {
   readonly #descriptor: number;
@@ -40,7 +40,7 @@ export class Output {
     }
   }
 
-  /** Resolves when more text can be written without buffering it in memory. */
+  /** Resolves when more text can be written without keeping it in memory. */
   async drained(): Promise<void> {
     if (this.#stream?.writableNeedDrain) await once(this.#stream, 'drain');
   }

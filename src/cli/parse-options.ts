@@ -1,6 +1,7 @@
 /**
  * Parses options and arguments of a command according to its model. Node's parseArgs splits the
- * words. The error messages are ours, because Node's name neither the nearest option nor the value.
+ * words. The error messages are ours, because Node's messages name neither the nearest option nor
+ * the value.
  */
 import { parseArgs } from 'node:util';
 import { quote } from '../config/errors.ts';
@@ -14,14 +15,15 @@ export interface ParsedOptions {
 }
 
 export interface ParseRules {
-  /** The maximum number of arguments. Default: 0. */
+  /** The minimum number of arguments. Default: 0. */
   readonly least?: number;
+  /** The maximum number of arguments. Default: the minimum. */
   readonly most?: number;
-  /** For a repeated option the last value counts. Default: a repetition is an error. */
+  /** Whether the last value of a repeated option counts. By default, a repetition is an error. */
   readonly lastCounts?: boolean;
 }
 
-/** @throws UsageError that names the wrong word */
+/** Parses a command's words. @throws UsageError that names the wrong word */
 export function parseOptions(model: CommandModel, args: readonly string[], rules: ParseRules = {}): ParsedOptions {
   const options = new Map((model.options ?? []).map(option => [option.name.slice(2), option]));
   const { tokens } = parseArgs({
@@ -50,7 +52,10 @@ export function parseOptions(model: CommandModel, args: readonly string[], rules
   return { values, positionals };
 }
 
-/** Validates a choice from an option or a variable. @throws UsageError that names both */
+/**
+ * Validates a choice from an option or a variable. @throws UsageError that names its source and
+ * value
+ */
 export function checkChoice<T extends string>(from: string, value: string, known: readonly T[]): T {
   const found = known.find(each => each === value);
   if (found !== undefined) return found;
@@ -71,7 +76,7 @@ function checkValue({ name, value: model }: OptionModel, given: string | undefin
     if (given !== undefined) throw new UsageError(`option ${name} takes no value, but has ${quote(given)}`);
     return true;
   }
-  // `--backend --watch`: the value is missing.
+  // In `--backend --watch`, the value of --backend is missing.
   if (given === undefined || (!isInline && given.startsWith('-') && given !== '-'))
     throw new UsageError(`option ${name} needs a value: ${name} ${model.name}`);
   if (given === '') throw new UsageError(`option ${name} has an empty value: give it a ${model.name}, or leave it out`);
@@ -90,7 +95,7 @@ function missing({ name, text }: ArgumentModel): UsageError {
   return new UsageError(`the argument ${name} is missing`, { note: `${name}: ${text}` });
 }
 
-/** @param last the argument before it, if there is one */
+/** Returns the error for an argument too many. @param last the argument before it, if any */
 export function tooMany(extra: string, last?: string): UsageError {
   const where = last === undefined ? 'this command takes no arguments' : `nothing may follow ${quote(last)}`;
   return new UsageError(`unexpected argument ${quote(extra)}: ${where}`);

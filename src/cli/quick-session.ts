@@ -1,4 +1,4 @@
-/** The common start of `wgts up`, `down` and `save`: reads the named file and opens the machine. */
+/** Begins `wgts up`, `down`, `reload` and `save`: reads the named file and opens the machine. */
 import { existsSync } from 'node:fs';
 import { resolve as absolute } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,9 +18,9 @@ import type { Terminal } from './terminal.ts';
 
 export interface SessionOptions {
   readonly backend: BackendChoice;
-  /** Defers names that cannot be resolved now. */
+  /** Whether to keep running: names that cannot be resolved now are then resolved later. */
   readonly watch: boolean;
-  /** Allows an absent file if state of the interface is recorded. */
+  /** Whether the file may be absent if state of its interface is recorded. */
   readonly mayLack?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -33,7 +33,9 @@ export interface Session {
   readonly reread: () => UpTarget;
 }
 
-/** @throws ConfigError; Error if this machine has no addon or no netlink */
+/**
+ * Opens a session. @throws ConfigError; Error if the addon or netlink is missing on this machine
+ */
 export function openSession(path: string, terminal: Terminal, options: SessionOptions): Session {
   const warn = warner(terminal);
   const lacking = options.mayLack && !existsSync(path) && readState(interfaceName(path)) !== undefined;
@@ -64,9 +66,9 @@ export function warner({ err }: Terminal): (message: string) => void {
 
 /**
  * Resolves the names of a file's endpoints: sequentially, as wg does, or all at once if
- * unresolvable names are deferred. Of a name's addresses it takes the first with a route. The
- * system's own order does not consider the mark, and once the tunnel is up it sees a route to every
- * address.
+ * unresolvable names are deferred. Among the addresses of a name, chooses the first with a route.
+ * The system's own order is not sufficient: it ignores the mark, and once the tunnel is up, it
+ * finds a route to every address.
  * @param later omits names that cannot be resolved now
  */
 async function resolveFile(

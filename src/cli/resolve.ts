@@ -1,7 +1,8 @@
 /**
- * Resolves endpoint names with wg's retries (wireguard-tools config.c). A name that cannot be
- * resolved yet, because the network is coming up, is retried after 1 s and then with growing delays
- * of up to 20 s. wg takes the first address; the system sorts them by RFC 6724.
+ * Resolves endpoint names with the same retries as wg (wireguard-tools config.c). A name that
+ * cannot be resolved yet, for example because the network is still coming up, is retried after 1 s
+ * and then with growing delays of up to 20 s. wg takes the first address; the system sorts
+ * addresses by RFC 6724.
  */
 import { lookup as systemLookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,10 +13,10 @@ import { systemZones } from '../io/zones.ts';
 
 export interface ResolveOptions {
   /**
-   * The number of retries, or `infinity`: the value of WG_ENDPOINT_RESOLUTION_RETRIES. Default 15.
+   * The value of WG_ENDPOINT_RESOLUTION_RETRIES: a number of retries, or `infinity`. Default: 15.
    */
   readonly retries?: string | undefined;
-  /** Called for each retry. */
+  /** Receives a message for each retry. */
   readonly err: (text: string) => void;
   readonly lookup?: (host: string) => Promise<Found | readonly Found[]>;
   readonly wait?: (milliseconds: number) => Promise<unknown>;
@@ -28,16 +29,17 @@ interface Found {
 const RETRIES = '15';
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 20_000;
-/** Errors that a retry would not change; node reports ENOTFOUND for EAI_NONAME and EAI_NODATA. */
+/** Errors that a retry would not change. Node reports ENOTFOUND for EAI_NONAME and EAI_NODATA. */
 const PERMANENT = /^(ENOTFOUND|EAI_FAIL|EINVAL|ENAMETOOLONG|ERR_.*)$/;
 
-/** @returns the first address. @throws ConfigError that names the endpoint */
+/** Resolves a name. @returns the first address. @throws ConfigError that names the endpoint */
 export async function resolveEndpoint(endpoint: HostEndpoint, options: ResolveOptions): Promise<Uint8Array> {
   return (await resolveAll(endpoint, options))[0]!;
 }
 
 /**
- * @returns all addresses, at least one, in the system's order.
+ * Resolves a name.
+ * @returns all addresses, at least one, in the system's order
  * @throws ConfigError that names the endpoint
  */
 export async function resolveAll({ host, port }: HostEndpoint, options: ResolveOptions): Promise<Uint8Array[]> {
@@ -75,7 +77,7 @@ function parseRetries(text: string): number {
   if (/^[0-9]{1,10}$/.test(text) && Number(text) < 2 ** 31) return Number(text);
   throw new ConfigError(
     'bad-value',
-    `WG_ENDPOINT_RESOLUTION_RETRIES is ${quote(text)}: it is "infinity" or a number, such as 15`,
+    `WG_ENDPOINT_RESOLUTION_RETRIES is ${quote(text)}: it must be "infinity" or a number, such as 15`,
     { value: text },
   );
 }

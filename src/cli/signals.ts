@@ -1,11 +1,12 @@
 /**
- * Defuses signals that would harm our programs. On SIGUSR1 Node opens V8's debugger on
- * 127.0.0.1:9229 to every local user, and, in a pod on the host's network, to every other such pod:
- * a client of it runs code as root and reads all keys. SIGUSR2 ends a Node program. wireguard-go
- * ignores both. This module is loaded first, so it imports nothing slow.
+ * Defuses signals that would harm our programs. On SIGUSR1, Node opens V8's debugger on
+ * 127.0.0.1:9229. Every local user can then connect to it and, for a pod on the host's network, so
+ * can every other such pod. A connected client runs code as root and reads all keys. SIGUSR2 ends a
+ * Node program. wireguard-go ignores both signals. This module is loaded first, so it imports
+ * nothing slow.
  *
- * INSPECTOR_OFF, which the launchers in bin/ and a parent pass, covers the time before this module
- * runs.
+ * The option INSPECTOR_OFF, which the launchers in bin/ and a parent process pass to Node, covers
+ * the time before this module runs.
  */
 import { INSPECTOR_OFF } from '../io/inspector-off.ts';
 
@@ -13,12 +14,15 @@ export interface Program {
   main(): Promise<void>;
 }
 
-/** Until this time has passed, a signal from before the handler may still open the debugger. */
+/**
+ * For this long, a signal that arrived before the handler was installed may still open the
+ * debugger.
+ */
 const LATE_MS = 1000;
 
 /**
  * Defuses the signals, closes a debugger that was not requested, then loads and runs a program. If
- * that fails, Node ends with a stack trace.
+ * the program fails, Node exits with a stack trace.
  */
 export async function startProgram(load: () => Promise<Program>): Promise<void> {
   ignoreUserSignals();
@@ -27,15 +31,15 @@ export async function startProgram(load: () => Promise<Program>): Promise<void> 
   await main();
 }
 
-/** Ignores both signals from now on. A handler of ours replaces Node's own. */
+/** Ignores both signals from now on. Our handler replaces Node's own. */
 function ignoreUserSignals(): void {
   process.on('SIGUSR1', () => void closeInspector()).on('SIGUSR2', () => {});
   setTimeout(() => void closeInspector(), LATE_MS).unref();
 }
 
 /**
- * Closes a debugger that the command line did not request: one that an early SIGUSR1 opened, or one
- * from NODE_OPTIONS in an environment inherited from a developer's shell.
+ * Closes a debugger that was not requested on the command line. Either an early SIGUSR1 opened it,
+ * or NODE_OPTIONS did, inherited from a developer's shell.
  */
 async function closeInspector(): Promise<void> {
   if (!process.features.inspector || process.execArgv.some(isDebugging)) return;
@@ -46,14 +50,14 @@ async function closeInspector(): Promise<void> {
 }
 
 /**
- * The check loads much of Node, which would slow down short commands. It runs only if a signal or
- * the environment can have opened a debugger.
+ * Returns whether a signal or the environment can have opened a debugger. Only then is the real
+ * check worth its cost: it loads much of Node and would slow down short commands.
  */
 function mayBeOpen(): boolean {
   return !process.execArgv.includes(INSPECTOR_OFF) || Boolean(process.env['NODE_OPTIONS']);
 }
 
-/** `--inspect-port` alone opens nothing. */
+/** Returns whether an argument opens the debugger. `--inspect-port` alone does not. */
 function isDebugging(argument: string): boolean {
   return /^--(inspect|inspect-brk|inspect-wait|debug)(=|$)/.test(argument);
 }

@@ -1,12 +1,12 @@
 /**
- * Reads all of standard input, even if another program made it non-blocking, which readFileSync
- * treats as an error.
+ * Reads all of standard input, even if another program has made it non-blocking; readFileSync would
+ * then fail.
  */
 import { readSync } from 'node:fs';
 
 const RETRY_MS = 20;
 
-/** @throws Error with `code` */
+/** Reads until the end of input. @throws Error with `code` */
 export function readStandardInput(): Buffer {
   const pieces: Buffer[] = [];
   const piece = Buffer.alloc(65_536);

@@ -9,29 +9,32 @@ export { UsageError } from './usage-error.ts';
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
-  /** Resolves when more text can be written without buffering it in memory. Absent: always. */
+  /**
+   * Resolves when more text can be written without keeping it in memory. If absent, no wait is
+   * needed.
+   */
   drained?(): Promise<void>;
   /** Reads all of standard input. */
   input(): string;
   /** Whether a person reads the output. */
   readonly isTerminal: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Unix time, seconds. */
+  /** Returns Unix time in seconds. */
   now(): number;
-  /** All devices of this machine, for useBackend. */
+  /** Opens all devices of this machine. Call it through useBackend. */
   openBackend(): Promise<SystemBackend>;
 }
 
-/** A command of wgts. Its arguments are the words after its name. @returns the exit status */
+/** A command of wgts. Receives the words after its name. @returns the exit status */
 export type Command = (args: readonly string[], terminal: Terminal) => Promise<number> | number;
 
-/** The exit status of a process that SIGPIPE ended; Node ignores that signal. */
+/** The exit status of a process that SIGPIPE has ended. Node itself ignores that signal. */
 const PIPE_STATUS = 141;
 
-/** @param program the name that precedes an error about the output */
+/** Returns the terminal of this process. @param program the name in an error about the output */
 export function processTerminal(program = 'wgts'): Terminal {
-  // Errors of standard error itself are ignored: the command continues without its terminal or
-  // reader.
+  // Ignore errors of standard error itself: the command continues even if its terminal or reader is
+  // gone.
   const errors = new Output(
     2,
     () => process.stderr,
@@ -61,7 +64,7 @@ export function processTerminal(program = 'wgts'): Terminal {
 }
 
 /**
- * Escapes control characters instead of sending them to the terminal: messages quote file names,
+ * Escapes control characters, which the terminal would act on. Messages may quote file names,
  * arguments and answers of servers.
  */
 export function visible(text: string): string {
@@ -71,7 +74,9 @@ export function visible(text: string): string {
   });
 }
 
-/** Loads the detection of color support only if the output may be a terminal. */
+/**
+ * Returns whether a person reads the output. Color detection is loaded only for a character device.
+ */
 function isTerminal(descriptor: number): boolean {
   try {
     return fstatSync(descriptor).isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(descriptor);
@@ -80,7 +85,7 @@ function isTerminal(descriptor: number): boolean {
   }
 }
 
-/** Opens this terminal's devices for the duration of a call. */
+/** Opens this terminal's devices for the duration of one call. */
 export async function useBackend<T>(terminal: Terminal, use: (backend: SystemBackend) => Promise<T>): Promise<T> {
   const backend = await terminal.openBackend();
   try {

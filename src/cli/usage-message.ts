@@ -1,14 +1,17 @@
 /**
- * Formats the message for a wrong command line: the error, then what may be meant, then where the
- * help is. Loaded only on an error.
+ * Formats the message for a wrong command line: the error, the likely intended words, and the
+ * command that shows the help. This module is loaded only after such an error.
  */
 import { nearest } from '../base/nearest.ts';
 import type { UsageError } from './usage-error.ts';
 
-/** More candidates than this belong in the help. */
+/** Longer lists of candidates are not printed; the help has them. */
 const MOST_LISTED = 16;
 
-/** @param program such as `wgts up`. @param help the command that shows the help */
+/**
+ * Formats the message. @param program such as `wgts up`. @param help the command that shows the
+ * help
+ */
 export function usageMessage({ message, hint }: UsageError, program: string, help: string): string {
   const { given, known, note } = hint;
   const meant = given === undefined ? undefined : nearest(given, known ?? []);

@@ -1,12 +1,11 @@
 /**
- * `wgts`: the commands of `wg` and wg-quick, in the same words, for kernel and userspace devices.
+ * `wgts`: the commands of wg and wg-quick, with the same names and arguments, and our own commands.
+ * They work with kernel and userspace devices.
  */
 import { quote } from '../config/errors.ts';
 import { type Command, processTerminal, type Terminal, UsageError } from './terminal.ts';
 
-/**
- * Each command loads only what it needs, because loading dominates the run time of a short command.
- */
+/** Loads each command on demand, because loading takes most of the run time of a short command. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import('./commands/show.ts')).show,
   showconf: async () => (await import('./commands/conf.ts')).showconf,
@@ -33,7 +32,10 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 const HELP_WORDS: readonly (string | undefined)[] = ['-h', '--help', 'help'];
 const VERSION_WORDS: readonly (string | undefined)[] = ['-v', '--version', 'version'];
-/** Exit statuses of a wrong command line: wg's for wg's words, 2 for everything else. */
+/**
+ * Exit statuses of a wrong command line: wg's status for the commands that wg also has, 2 for all
+ * others.
+ */
 const [WG_USAGE_STATUS, USAGE_STATUS] = [1, 2];
 
 export async function main(): Promise<void> {
@@ -58,13 +60,16 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
   }
 }
 
-/** @returns the command and its arguments, or undefined for an unknown command */
+/**
+ * Finds the command. @returns the command and its arguments, or undefined for an unknown command
+ */
 async function dispatch(given: string, rest: readonly string[]): Promise<[string | undefined, readonly string[]]> {
   if (given !== 'help' && HELP_WORDS.includes(given)) return ['help', rest];
   if (VERSION_WORDS.includes(given)) return ['version', rest];
   if (!Object.hasOwn(COMMANDS, given)) return [undefined, rest];
   if (given.startsWith('__')) return [given, rest];
-  // As in wg, only if it is the only word, because it could be a name.
+  // As in wg, such a word requests help only if it is the only argument, because it could be a
+  // name.
   if (rest.length === 1 && HELP_WORDS.includes(rest[0])) return ['help', [given]];
   if (rest[0] === '--version') return ['version', rest.slice(1)];
   const end = rest.indexOf('--');

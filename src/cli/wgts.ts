@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The program `wgts` (wgts-program.ts), loaded once the signal handlers are in place: loading takes
- * most of a start. A file of its own: an entry loads nothing else first.
+ * The entry of the program `wgts`. Installs the signal handlers first, then loads wgts-program.ts,
+ * because loading takes most of the start-up time.
  */
 import { startProgram } from './signals.ts';
 

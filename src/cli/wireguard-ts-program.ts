@@ -1,9 +1,9 @@
 /**
  * `wireguard-ts [-f|--foreground] INTERFACE`: the program that wg-quick starts if the kernel has no
  * WireGuard. Arguments, environment, socket path, exit status and daemonizing follow wireguard-go
- * and must not change. Our own options begin with two dashes, our own variables with WGTS_. The
- * default is userspace, whatever --backend=auto would choose: a user of this program was rejected
- * by the kernel, or wants a process with a control socket.
+ * and must not change. Our own options begin with two dashes, and our own variables with WGTS_. The
+ * default backend is userspace, even where --backend=auto would choose the kernel: a user of this
+ * program either has no WireGuard in the kernel or wants a process with a control socket.
  */
 
 import { takeBackend } from '../backend/choose.ts';
@@ -24,10 +24,13 @@ import { interfaceArgument } from './interface-argument.ts';
 import { checkChoice, parseOptions } from './parse-options.ts';
 import { processTerminal, type Terminal, UsageError, visible } from './terminal.ts';
 
-/** Opens standard output only for what prints to it. */
+/**
+ * What the argument parser needs. Standard output is not included: it is opened only to print help
+ * or the version.
+ */
 type World = Pick<Terminal, 'env' | 'err'>;
 
-/** EX_SOFTWARE of sysexits.h. */
+/** The exit status after an internal error: EX_SOFTWARE of sysexits.h. */
 const CRASHED = 70;
 
 interface Arguments {
@@ -53,10 +56,10 @@ export async function main(): Promise<void> {
   const { name } = settings;
   const log = takeLog();
   logCrash(name, log);
-  // The reader of the log may go away; the tunnel stays.
+  // The reader of the log may disappear; the tunnel must stay.
   process.stderr.on('error', () => {});
-  // Installed before there is anything that a signal could leave behind. It stays installed,
-  // because removing it could lose a signal that just arrived.
+  // Installed before a signal could leave anything behind. The handlers stay installed, because
+  // removing them could lose a signal that has just arrived.
   const stop = foreground ? stopSignal() : undefined;
   try {
     checkInterfaceName(name);
@@ -66,7 +69,7 @@ export async function main(): Promise<void> {
       adoptsTun: settings.tunFd !== undefined,
     });
     const early = makeLog(settings.logLevel, name, line => process.stderr.write(line));
-    // A process that went to the background has already reported this.
+    // If this process was started in the background, its parent has already reported this.
     if (process.env[READY_FD_VARIABLE] === undefined) early.verbose(`backend ${taken.kind}: ${taken.reason}`);
     if (taken.kind === 'kernel') {
       if (stop) early.verbose(`ended: ${await holdLink(systemNetlink, taken.link, stop)}`);
@@ -82,10 +85,10 @@ export async function main(): Promise<void> {
         tunFd: settings.tunFd,
         uapiFd: settings.uapiFd,
       });
-      // Exits without waiting for pipes that the child inherited.
+      // Exits without waiting for pipes that the child has inherited.
       process.exit(0);
     }
-    // A later signal is dispatched when runDevice listens too.
+    // A signal that arrives later is handled once runDevice has installed its own handlers.
     if (!stop?.aborted) await runDevice({ ...settings, backend: taken.by, log });
   } catch (error) {
     const message = `wireguard-ts: ${(error as Error).message}`;
@@ -96,8 +99,8 @@ export async function main(): Promise<void> {
 }
 
 /**
- * Ends the device after a bug of ours and logs it, without the values that Node would print with an
- * error.
+ * Installs a handler that ends the device after an internal error and logs the error, but not the
+ * values that Node would print with it.
  */
 function logCrash(name: string, { sink, toStderr }: TakenLog): void {
   process.on('uncaughtException', error => {
@@ -115,7 +118,7 @@ function logCrash(name: string, { sink, toStderr }: TakenLog): void {
   });
 }
 
-/** Aborts when the program must end. */
+/** Returns a signal that aborts when the program must end. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   const stop = () => controller.abort();
@@ -124,7 +127,8 @@ function stopSignal(): AbortSignal {
 }
 
 /**
- * @returns undefined if only the help or the version was requested
+ * Prints the help or the version if requested. Otherwise parses the arguments.
+ * @returns undefined if help or version was printed
  * @throws UsageError that names the wrong word
  */
 async function answerOrParse(args: readonly string[], world: World): Promise<Arguments | undefined> {
@@ -147,7 +151,7 @@ async function answerOrParse(args: readonly string[], world: World): Promise<Arg
 }
 
 function parseArguments(args: readonly string[], { env, err }: World): Arguments {
-  // A parent appends its own options to those that it was given.
+  // A parent process appends its own options to the arguments that it received.
   const { values, positionals } = parseOptions(wireguardTs, args, { least: 1, lastCounts: true });
   const isSet = (name: string) => values[name] === true;
   const off = parseOffloads(env['WGTS_NO_OFFLOAD'], err);
@@ -172,7 +176,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
   };
 }
 
-/** Returns the value of an option, which is already validated, or of a variable. */
+/** Returns the value of an option, which is already validated, or else of the variable. */
 function choice<T extends string>(
   given: string | true | undefined,
   variable: string,
@@ -184,7 +188,10 @@ function choice<T extends string>(
   return text ? checkChoice(`$${variable}`, text, known) : undefined;
 }
 
-/** Warns of unknown words and ignores them: the variable may be meant for a newer version. */
+/**
+ * Parses the variable. Warns about unknown words and ignores them, because a newer version may know
+ * them.
+ */
 function parseOffloads(text = '', warn: (text: string) => void): Set<OffloadSwitch> {
   if (text === '' || text === 'none') return new Set();
   if (text === '1') return new Set(OFFLOAD_SWITCHES);

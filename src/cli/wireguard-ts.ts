@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The program `wireguard-ts` (wireguard-ts-program.ts), loaded once the signal handlers are in
- * place: loading takes most of a start. A file of its own: an entry loads nothing else first.
+ * The entry of the program `wireguard-ts`. Installs the signal handlers first, then loads
+ * wireguard-ts-program.ts, because loading takes most of the start-up time.
  */
 import { startProgram } from './signals.ts';
 

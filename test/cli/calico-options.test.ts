@@ -171,7 +171,7 @@ test.each<[string[], RegExp]>([
   [['--http', '9096'], /--http `9096': write HOST:PORT, \[ADDRESS\]:PORT or off/],
   [['--http', 'h:70000'], /--http `h:70000'/],
   [['--http', '::1:80'], /--http `::1:80'/],
-  [['--allocate', '--use-pod-cidr'], /--allocate does not go with podCIDRs .*leave it out/],
+  [['--allocate', '--use-pod-cidr'], /--allocate cannot be combined with podCIDRs .*leave it out/],
 ])('rejects %j and names the value and the fix', (args, says) => {
   expect(refusal(args)).toMatch(says);
 });

@@ -60,7 +60,7 @@ describe('candidates at the cursor', () => {
 
   test('completes the options of wireguard-ts', async () => {
     const { candidates } = await completeCommand(wireguardTs, ['-f', '--back'], SOURCES);
-    expect(candidates).toEqual([{ value: '--backend', text: 'Who runs the tunnel' }]);
+    expect(candidates).toEqual([{ value: '--backend', text: 'The implementation that runs the tunnel' }]);
   });
 });
 

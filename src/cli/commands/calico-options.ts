@@ -54,7 +54,7 @@ export function parseCalicoOptions(args: readonly string[], { env }: Terminal): 
   if (errors.length > 0) throw new UsageError(errors.map(({ message }) => message).join('\n'));
   if (plan.usePodCidr && values['allocate'])
     throw new UsageError(
-      '--allocate does not go with podCIDRs (--use-pod-cidr, $USE_POD_CIDR), which give the address; leave it out',
+      '--allocate cannot be combined with podCIDRs (--use-pod-cidr, $USE_POD_CIDR), which determine the address; leave it out',
     );
   return {
     ...source(values),
@@ -94,8 +94,8 @@ export function nodeNameOf(values: Values, env: Terminal['env']): string {
 }
 
 /**
- * Returns whether the environment asks for host encryption, as calico-node's allocateip decides it.
- * The device then has the node's address.
+ * Returns whether the environment requests host encryption, by the same rule as calico-node's
+ * allocateip. If it does, the device uses the node's address.
  */
 function encryptsHosts(env: Terminal['env']): boolean {
   return Object.entries(env).some(
@@ -116,7 +116,7 @@ export function text(values: Values, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Parses a decimal number, or a hexadecimal one with 0x. The plan checks its range. */
+/** Parses a decimal number or, with 0x, a hexadecimal one. The plan checks its range. */
 function number(values: Values, name: string): number | undefined {
   const value = text(values, name);
   if (value === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** `wgts calico`: assembles the agent and runs it until a signal ends it. */
+/** `wgts calico`: assembles the agent and runs it until a signal arrives. */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from '../../calico/agent/agent.ts';
@@ -28,7 +28,9 @@ export const calico: Command = async (args, terminal) => {
   const log = (text: string): void => terminal.err(`${text}\n`);
   const warn = (text: string): void => terminal.err(`Warning: ${text}\n`);
   if (args.includes('--allocate') && !options.allocate)
-    log("--allocate: with host encryption no address is taken, as by calico-node; the device has the node's address");
+    log(
+      "--allocate: with host encryption, no address is allocated (as in calico-node), because the device has the node's address",
+    );
   const told = new AbortController();
   const stop = (signal: NodeJS.Signals) => told.abort(signal);
   process.on('SIGTERM', stop).on('SIGINT', stop);
@@ -36,7 +38,8 @@ export const calico: Command = async (args, terminal) => {
   let datastore: Datastore | undefined;
   try {
     const { keyDirectory, backend, aks } = options;
-    // The device outlives --once, and a reader of our output waits for end of file.
+    // The device outlives --once. If it inherited our output, a reader of that output would wait
+    // forever.
     const keepOutput = !options.once && !options.withdraw;
     machine = openMachine({ keyDirectory, backend, aks, keepOutput, log, warn });
     datastore = await openDatastore({ ...options, log, env: terminal.env });
@@ -109,12 +112,12 @@ const OFF =
   'WireGuard is off in this cluster (wireguardEnabled of FelixConfiguration default is false or absent), so there is nothing to encrypt; to switch it on: ' +
   `kubectl patch felixconfiguration default --type=merge -p '{"spec":{"wireguardEnabled":true}}'`;
 
-/** Returns whether the cluster asks for no tunnel in either family. */
+/** Returns whether the cluster enables WireGuard for neither family. */
 export function isOff({ phase, plan }: AgentStatus): boolean {
   return phase === 'running' && plan !== undefined && !isEnabled(plan.parameters, 4) && !isEnabled(plan.parameters, 6);
 }
 
-/** Explains why --once gave up. */
+/** Explains why --once ended without convergence. */
 export function unsettled(status: AgentStatus): string[] {
   const problems = status.problems.map(({ object, reason, message }) => `${object}: ${reason}: ${message}`);
   return ['not converged after 60 s', ...unreadyReasons(status), ...problems];
@@ -139,7 +142,7 @@ function allocatorOf(node: string, datastore: Datastore, log: (text: string) => 
   });
 }
 
-/** Keeps the process alive with a timer: signal handlers alone do not. */
+/** Waits for a signal. Signal handlers do not keep the process alive, so a timer does. */
 async function aborted(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) await sleep(2 ** 30, undefined, { signal }).catch(() => {});
 }

@@ -1,6 +1,6 @@
 /**
- * `wgts __complete PROGRAM WORD...`: the back end of the completion scripts
- * (completion/scripts.ts). Each line is a candidate, a tab and a description. The last line says
+ * `wgts __complete PROGRAM WORD...`: computes candidates for the completion scripts
+ * (completion/scripts.ts). Each line has a candidate, a tab and a description. The last line says
  * which paths may follow: `:file`, `:folder` or `:none`.
  */
 import { basename } from 'node:path';
@@ -15,7 +15,7 @@ export const complete: Command = async ([program = 'wgts', ...words], terminal) 
     const { wireguardTs } = await import('../help/texts/wireguard-ts.ts');
     found = await completeCommand(wireguardTs, words, sources);
   } else found = await completeWgts(words, sources);
-  // An interface name may contain control characters, which a terminal would obey.
+  // An interface name may contain control characters, which the terminal would act on.
   const lines = found.candidates.filter(({ value }) => !/\p{Cc}/u.test(value)).map(c => `${c.value}\t${c.text}\n`);
   terminal.out(`${lines.join('')}:${found.paths ?? 'none'}\n`);
   return 0;

@@ -1,6 +1,6 @@
 /**
- * `wgts completion SHELL`: prints the script that makes Tab complete both programs. A file of its
- * own, as every command.
+ * `wgts completion SHELL`: prints the script that makes Tab complete both programs. Like every
+ * command, it has its own file, so that a run loads only what it needs.
  */
 import { COMPLETION_SCRIPTS } from '../completion/scripts.ts';
 import * as texts from '../help/texts/machine.ts';

@@ -1,4 +1,4 @@
-/** `wgts showconf`, `setconf`, `addconf`, `syncconf`: whole files, as wg reads and writes them. */
+/** `wgts showconf`, `setconf`, `addconf`, `syncconf`: read and write whole files in wg's format. */
 import { readFileSync } from 'node:fs';
 import { type ConfFile, type ConfPeer, formatConf, parseConf } from '../../config/conf.ts';
 import { ConfigError } from '../../config/errors.ts';
@@ -24,7 +24,7 @@ export const addconf: Command = async (args, terminal) => {
   return 0;
 };
 
-/** Removes what the file does not name. */
+/** Applies a file and removes the settings and peers that it does not name. */
 export const setconf: Command = async (args, terminal) => {
   const { name, config } = await load(args, terminal);
   const whole = { privateKey: NO_KEY, listenPort: 0, fwmark: 0, ...config, replacePeers: true };
@@ -55,8 +55,7 @@ async function load(args: readonly string[], terminal: Terminal): Promise<{ name
 
 async function resolveConf(conf: ConfFile, file: string, terminal: Terminal): Promise<DeviceConfig> {
   const peers: PeerConfig[] = [];
-  // Sequentially, as wg does: the lookups of later names do not delay the error for a name that
-  // cannot be resolved.
+  // Resolve names sequentially, as wg does: later names do not delay the error for an earlier one.
   for (const peer of conf.peers) peers.push(await resolvePeer(peer, file, terminal));
   return { ...conf, peers };
 }

@@ -1,5 +1,6 @@
 /**
- * `wgts doctor`: what this machine offers a tunnel, what is in use, and what would make it faster.
+ * `wgts doctor`: reports what this machine offers a tunnel, what is in use, and what would make the
+ * tunnel faster.
  */
 
 import { type Taken, wouldTake } from '../../backend/choose.ts';
@@ -11,17 +12,17 @@ import { wrap } from '../help/wrap.ts';
 import { parseOptions } from '../parse-options.ts';
 import { type Command, UsageError } from '../terminal.ts';
 
-/** Bytes of a packet in the short benchmark of the providers (native/aead.c). */
+/** Size in bytes of a packet in the short benchmark of the AEAD providers (native/aead.c). */
 const PACKET = 1424;
 const OFFLOADS = { tun: ['csum', 'tso4', 'tso6', 'uso'], udp: ['gso', 'gro', 'steer'] } as const;
 const AVOIDED = { gso: 'not used: gso', usoWrite: 'not used: uso, written' } as const;
-/** With smaller buffers, bursts of a fast sender are lost while the program is busy. */
+/** With a smaller buffer, bursts from a fast sender are lost while this program is busy. */
 const GOOD_BUFFER = 1 << 20;
 
 export interface Findings extends Capabilities {
   /**
-   * The choice of --backend=auto on this machine, and its reason. With the necessary rights, the
-   * probe creates an interface for an instant.
+   * The backend that --backend=auto chooses on this machine, and the reason. If the process has the
+   * necessary rights, the check creates an interface for a moment.
    */
   readonly backend: Pick<Taken, 'kind' | 'reason'>;
 }
@@ -79,23 +80,23 @@ export function report(found: Findings): string {
   ].join('');
 }
 
-/** Lists what to do, most important first. */
+/** Returns hints on what to do, most important first. */
 export function advice(found: Findings): string[] {
   const hints: string[] = [];
   if (!found.tunDevice) hints.push('load the tun module (modprobe tun), or give the container --device /dev/net/tun');
   if (found.addonProblem !== '') hints.push(found.addonProblem);
   if (found.backend.kind === 'kernel')
-    hints.push('the kernel has WireGuard, which is faster still: --backend=auto uses it');
+    hints.push('the kernel has WireGuard, which is even faster: --backend=auto uses it');
   else if (found.kernelModule && found.root)
     hints.push(`the kernel has WireGuard, but it cannot be used (${found.backend.reason}): modprobe wireguard`);
   const mb = found.aead.filter(isForHere).find(provider => provider.name === 'ipsec-mb');
   // The kernel's own WireGuard encrypts without our addon.
   if (mb?.problem !== undefined && found.backend.kind !== 'kernel')
     hints.push(
-      'install libIPSec_MB for packets sealed twice as fast: apt-get install libipsec-mb1 (or the newest libipsec-mbN)',
+      'install libIPSec_MB, which seals packets twice as fast: apt-get install libipsec-mb1 (or the newest libipsec-mbN)',
     );
   if (found.aead.length > 0 && !fastest(found))
-    hints.push('no AEAD provider passes its self-test: the tunnel will be slow (--backend=pure), please report this');
+    hints.push('no AEAD provider passes its self-test: the tunnel will be slow (--backend=pure). Please report this');
   if ('value' in found.tunOffloads && !found.tunOffloads.value.includes('uso'))
     hints.push('UDP super-packets at the TUN need Linux 6.2 or newer');
   if ('value' in found.udpOffloads && !found.udpOffloads.value.includes('gso'))
@@ -116,18 +117,21 @@ export function advice(found: Findings): string[] {
   return hints;
 }
 
-/** libIPSec_MB itself reports a processor that it does not support (native/aead-ipsec-mb.c). */
+/**
+ * Returns false if the provider exists only for another processor architecture. libIPSec_MB itself
+ * reports an x86-64 processor that it does not support (native/aead-ipsec-mb.c).
+ */
 function isForHere({ problem }: Capabilities['aead'][number]): boolean {
   return problem === undefined || !/is for x86-64$/.test(problem);
 }
 
-/** Wraps at 80 columns. @param hang indent of every line but the first */
+/** Wraps a text at 80 columns. @param hang the indent of all lines except the first */
 function paragraph(text: string, first: string, hang: string): string {
   const [line = '', ...more] = wrap(text, hang);
   return `${[first + line.slice(hang.length), ...more].join('\n')}\n`;
 }
 
-/** Lists offloads among those that this kernel offers at all. */
+/** Returns the known faults of this kernel in offloads that it offers. */
 function faults({ kernel, kernelVersion, kernelSignature, tunOffloads }: Findings): KernelFault[] {
   const known = knownFaults({
     release: kernel,

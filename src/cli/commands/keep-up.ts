@@ -1,6 +1,6 @@
 /**
- * The part of `wgts up --watch` after the interface is up: notifies the service manager, watches,
- * repairs, and takes the interface down at the end.
+ * The part of `wgts up --watch` that runs once the interface is up. It notifies the service
+ * manager, watches the interface and repairs it, and takes it down at the end.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackOff } from '../../base/back-off.ts';
@@ -17,13 +17,13 @@ import type { Terminal } from '../terminal.ts';
 
 const INTERVAL_SECONDS = '30';
 /**
- * An interface that lived this long is brought up again at once; after a shorter life the delay
- * grows.
+ * An interface that ran for this long is brought up again without a longer delay. After a shorter
+ * run, the delay grows.
  */
 const STEADY_AFTER_MS = 10_000;
 /**
- * How long to wait at the end for another wgts to finish: shorter than the time that containers get
- * to stop.
+ * How long to wait, at the end, for another wgts process to finish. This is shorter than the time
+ * that containers get to stop.
  */
 const LOCK_PATIENCE_MS = 5_000;
 const PAUSES_MS = [500, 30_000] as const;
@@ -49,10 +49,10 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
   notify(`READY=1\nSTATUS=${name} is up`);
   const backOff = new BackOff(...PAUSES_MS);
-  // an end soon after `up` counts as the second failure
+  // If the interface ends soon after `up`, that counts as the second failure.
   backOff.next();
   for (;;) {
-    // The device status that `up` or a reload read is no longer needed.
+    // The device status that `up` or a reload has read is no longer needed.
     machine.devices.eraseSecrets();
     const since = performance.now();
     const end = await watchInterface({
@@ -76,13 +76,13 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     if (signal.aborted) break;
     try {
       await locked(name, async () => {
-        // Its process exists and does not answer.
+        // The interface's process still exists but does not answer.
         if (await machine.network.links.find(name)) await quick.down(machine, target, { isFinal: true });
         await quick.up(machine, target);
       });
     } catch (error) {
       if (!signal.aborted) throw error;
-      // A signal arrived during `up`, which has rolled back and reported that.
+      // A signal arrived during `up`, which has undone its steps and reported this.
       machine.warn((error as Error).message);
       notify('STOPPING=1');
       return 0;
@@ -92,13 +92,15 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   try {
     await locked(name, () => quick.down(machine, target, { isFinal: true }), LOCK_PATIENCE_MS);
   } catch (error) {
-    // The process that held the lock took the interface down.
+    // The process that held the lock has already taken the interface down.
     if ((error as NodeJS.ErrnoException).code !== 'ENODEV') throw error;
   }
   return 0;
 }
 
-/** Reloads. An invalid file, or a reload that fails, leaves the watched file as it is. */
+/**
+ * Reloads the file. If the file is invalid or the reload fails, the watched file stays the old one.
+ */
 async function reload(
   machine: Session['machine'],
   old: Session['target'],
@@ -115,7 +117,7 @@ async function reload(
     };
     await locked(file.name, () =>
       quick.reload(machine, { ...next, resolve }).catch(error => {
-        // Without an interface there is nothing to change: it comes up again with the new file.
+        // Without an interface, there is nothing to change: it will come up with the new file.
         if (error.code !== 'ENODEV') throw error;
       }),
     );

@@ -1,4 +1,4 @@
-/** `wgts genkey`, `genpsk`, `pubkey`: the same as wg's, on standard input and output. */
+/** `wgts genkey`, `genpsk`, `pubkey`: work as in wg, on standard input and output. */
 import { randomFillSync } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { clampPrivateKey, formatKeyBase64 } from '../../base/key.ts';

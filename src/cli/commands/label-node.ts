@@ -1,7 +1,7 @@
 /**
- * `wgts doctor --label`: labels our Node with whether the kernel has WireGuard, so that agents run
- * only on nodes that lack it. It needs no tunnel and no /dev/net/tun. In the cluster it needs the
- * right to patch Nodes, which the agent itself does not have.
+ * `wgts doctor --label`: labels our Node to show whether the kernel has WireGuard, so that agents
+ * can run only on nodes without it. The command needs no tunnel and no /dev/net/tun. In the
+ * cluster, it needs the right to patch Nodes, which the agent itself does not have.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasFamily } from '../../backend/choose.ts';
@@ -16,7 +16,7 @@ const KERNEL_MODULE_LABEL = 'wireguard-ts.io/kernel-module';
 const PAUSES_MS = [1_000, 30_000] as const;
 
 export interface LabelParts {
-  /** Finding out may load the module. */
+  /** Checks the kernel. The check may load the module. */
   kernelHasWireguard(): Promise<boolean>;
   pause(milliseconds: number): Promise<unknown>;
 }
@@ -24,8 +24,9 @@ export interface LabelParts {
 const SYSTEM: LabelParts = { kernelHasWireguard: () => hasFamily(systemNetlink), pause: sleep };
 
 /**
- * @param values the options of `wgts doctor`.
- * @returns the exit status: 0 once the label is there
+ * Labels our Node.
+ * @param values the options of `wgts doctor`
+ * @returns the exit status: 0 if the label is set
  */
 export async function labelNode(
   values: ParsedOptions['values'],
@@ -45,7 +46,7 @@ export async function labelNode(
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         terminal.err(`wgts: Node ${node} cannot be labelled ${KERNEL_MODULE_LABEL}=${value}: ${message}\n`);
-        // Waiting helps only if the server is unavailable.
+        // A retry helps only if the server is unavailable.
         if (values['once'] || code !== 'EAGAIN') return 1;
         await pause(backOff.next());
       }

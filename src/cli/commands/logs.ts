@@ -1,6 +1,6 @@
 /**
- * `wgts logs`: prints what the process of an interface logged, from each place that it may log to
- * (daemon/log-place.ts).
+ * `wgts logs`: prints what the process of an interface logged. Searches every place where that
+ * process may log (daemon/log-place.ts).
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
@@ -17,8 +17,8 @@ import { type Command, type Terminal, UsageError } from '../terminal.ts';
 
 const DEFAULT_LINES = 100;
 /**
- * Files to which syslog daemons write messages without a file of their own: Debian, Red Hat and
- * busybox, older Debian.
+ * Files for messages that a syslog daemon does not write to a separate file: on Debian, on Red Hat
+ * and busybox, and on older Debian.
  */
 const SYSTEM_LOGS = ['/var/log/syslog', '/var/log/messages', '/var/log/daemon.log'];
 const LOOK_MS = 500;
@@ -42,14 +42,14 @@ export const logs: Command = async (args, terminal) => {
   if (system !== undefined) return showFile(system, wanted, terminal, isOurs);
   throw codedError(
     'ENOENT',
-    `there is no log of ${name}: no userspace process ran it here, or it runs in the foreground, with WGTS_LOG=none, or logs to a system log other than ${SYSTEM_LOGS.join(', ')} (as ${logIdentifier(name)})`,
+    `there is no log of ${name}: either no userspace process ran it on this machine, or its process runs in the foreground, has WGTS_LOG=none, or logs to a system log other than ${SYSTEM_LOGS.join(', ')} (as ${logIdentifier(name)})`,
   );
 };
 
 function parseLines(text: string | true | undefined): number {
   if (text === undefined) return DEFAULT_LINES;
   if (typeof text === 'string' && /^[0-9]{1,9}$/.test(text)) return Number(text);
-  throw new UsageError(`option --lines has no value ${quote(String(text))}: it is a number of lines`);
+  throw new UsageError(`option --lines cannot be ${quote(String(text))}: it must be a number of lines`);
 }
 
 function showJournal({ name, lines, follow }: Wanted): Promise<number> {
@@ -67,9 +67,9 @@ function isInJournal(name: string): boolean {
 }
 
 /**
- * A device under a service manager appears in the journal under its unit (systemd/wgts@.service).
- * Any user may write to the journal under any identifier, so only lines of root's processes, or of
- * our own, count as the device's.
+ * Returns journalctl's matches for a device. A device under a service manager appears in the
+ * journal under its unit (systemd/wgts@.service). Any user may write to the journal under any
+ * identifier. Only lines from processes of root or of our own user therefore count.
  */
 function matchesOf(name: string): string[] {
   const identifier = `SYSLOG_IDENTIFIER=${logIdentifier(name)}`;
@@ -87,7 +87,7 @@ async function showFile(
   let inode = statSync(path).ino;
   const now = readLogLines(path);
   let { end } = now;
-  // A line without an end is printed later, once it is complete.
+  // An incomplete last line is printed later, once it is complete.
   const last = follow ? [] : [now.rest].filter(rest => rest !== '');
   const all = [...before, ...now.lines, ...last].filter(isOurs);
   print(lines === 0 ? [] : all.slice(-lines), terminal);
@@ -112,7 +112,7 @@ function newest(paths: readonly string[]): string | undefined {
   return found.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
 }
 
-/** Removes control sequences: a terminal would obey them. */
+/** Escapes control characters, which the terminal would act on. */
 function visible(line: string): string {
   return line.replace(/[^\P{Cc}\t]/gu, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

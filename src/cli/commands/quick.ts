@@ -1,6 +1,6 @@
 /**
- * `wgts up`, `down`, `save`, `strip`: wg-quick's commands with wg-quick's files, but over netlink
- * and for kernel and userspace devices.
+ * `wgts up`, `down`, `reload`, `save`, `strip`: wg-quick's commands and `reload`, with wg-quick's
+ * files. They work over netlink, for kernel and userspace devices.
  */
 import { existsSync } from 'node:fs';
 import { BACKENDS, type BackendChoice } from '../../backend/choose.ts';
@@ -22,7 +22,7 @@ const ONLY_ONE: SessionOptions = { backend: 'auto', watch: false };
 export const up: Command = async (args, terminal) => {
   const { argument, ...options } = upArguments(args, terminal);
   forbidDumps();
-  // Our own variable; neither the device nor the hooks may react to it.
+  // This variable is for us: neither the device nor the hooks may react to it.
   const manager = terminal.env['NOTIFY_SOCKET'];
   delete process.env['NOTIFY_SOCKET'];
   const told = new AbortController();
@@ -30,13 +30,13 @@ export const up: Command = async (args, terminal) => {
     told.abort();
     interruptChildren();
   };
-  // A terminal that closes must not leave a half-configured interface.
+  // SIGHUP, too: closing the terminal must not leave a half-configured interface.
   process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', stop);
   const session = openSession(locateFile(argument), terminal, { ...options, signal: told.signal });
   const { machine, file, target } = session;
   try {
     await locked(file.name, () => quick.up(machine, target));
-    // From here on SIGHUP means: reload the file.
+    // From here on, SIGHUP requests a reload of the file.
     process.off('SIGHUP', stop);
     return options.watch
       ? await keepUp(session, terminal, { manager, signal: told.signal, reread: session.reread })
@@ -50,8 +50,8 @@ export const up: Command = async (args, terminal) => {
 export const down: Command = async (args, terminal) => {
   const path = remembered(only(args, 'down'));
   const { machine, file, target } = openSession(path, terminal, { ...ONLY_ONE, mayLack: true });
-  // The signals end a hook that hangs, so it fails. The rest of the command still runs: an
-  // incomplete interface would be no better.
+  // The signals end a hook that hangs, and that hook fails. The rest of the command still runs,
+  // because stopping would leave an incomplete interface.
   process.on('SIGTERM', interruptChildren).on('SIGINT', interruptChildren).on('SIGHUP', interruptChildren);
   try {
     await locked(file.name, async () => {
@@ -118,7 +118,7 @@ function upArguments(
   };
 }
 
-/** Commands that take a file and no options. */
+/** Commands that take one file and no options. */
 const ONE_FILE = { down: texts.down, save: texts.save, strip: texts.strip };
 
 function only(args: readonly string[], command: keyof typeof ONE_FILE): string {
@@ -126,8 +126,8 @@ function only(args: readonly string[], command: keyof typeof ONE_FILE): string {
 }
 
 /**
- * Returns the path of the file, or, if it does not exist, the path that it had when the interface
- * was made.
+ * Returns the path of the file. If that file does not exist, returns the path that was recorded
+ * when the interface was created.
  */
 function remembered(argument: string): string {
   const path = locateFile(argument);

@@ -1,4 +1,4 @@
-/** `wgts set`, in wg's own syntax: settings of the device, then of each peer. */
+/** `wgts set`, in wg's own syntax: settings of the device, then each peer with its settings. */
 import type { Mutable } from '../../base/mutable.ts';
 import { quote } from '../../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../../config/model.ts';
@@ -26,7 +26,7 @@ export const set: Command = async (args, terminal) => {
   return 0;
 };
 
-/** @throws ConfigError, UsageError */
+/** Parses the words. @throws ConfigError, UsageError */
 async function parseSet(words: readonly string[], terminal: Terminal): Promise<DeviceConfig> {
   const device: Mutable<DeviceConfig> = {};
   const peers: Mutable<PeerConfig>[] = [];
@@ -86,7 +86,7 @@ async function setPeer(
       peer.persistentKeepalive = parseKeepalive(value());
       return;
     case 'allowed-ips': {
-      // The shell kept the spaces together. A second list adds to the first.
+      // Remove spaces within a shell argument. A second list adds to the first.
       const list = value().replace(/[ \t\n\v\f\r]/g, '');
       const added = parseAllowedIps(list, message => terminal.err(`Warning: ${message}\n`));
       peer.replaceAllowedIps = !isIncremental(list);

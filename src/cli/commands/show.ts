@@ -1,4 +1,4 @@
-/** `wgts show`, with wg's arguments and output; `--json` is our own. */
+/** `wgts show`, with wg's arguments and output. The option `--json` is our own. */
 import type { SystemBackend } from '../../backend/system.ts';
 import { quote } from '../../config/errors.ts';
 import type { DeviceStatus } from '../../config/model.ts';
@@ -24,7 +24,7 @@ export const show: Command = (given, terminal) => {
   });
 };
 
-/** @throws UsageError */
+/** Parses the arguments. @throws UsageError */
 function showArguments(given: readonly string[]): { json: boolean; name: string; field: string | undefined } {
   const json = given.includes('--json');
   const [name = 'all', field, extra] = given.filter(arg => arg !== '--json');
@@ -45,7 +45,8 @@ interface Printer {
 }
 
 /**
- * Skips a device that cannot be read, as wg does; the exit status is 1 only if none can be read.
+ * Shows all devices. Skips those that cannot be read, as wg does. The exit status is 1 only if none
+ * can be read.
  */
 async function showAll(backend: SystemBackend, print: Printer, terminal: Terminal): Promise<number> {
   const names = await backend.list();
@@ -81,7 +82,7 @@ function textPrinter(field: string | undefined, all: boolean, terminal: Terminal
   };
 }
 
-/** A named device is printed as an object, `all` as a list. */
+/** Prints an object for a named device, and a list for `all`. */
 function jsonPrinter(backend: SystemBackend, terminal: Terminal): Printer {
   const secrets = terminal.env['WG_HIDE_KEYS'] === 'never';
   const devices: JsonDevice[] = [];

@@ -1,7 +1,7 @@
 /**
- * Pairs of nodes of a cluster, and whether each pair is encrypted: from the cluster, and for pairs
- * of this node also from its device. Pairs are generated on demand, because a thousand nodes form
- * half a million pairs.
+ * Determines for each pair of a cluster's nodes whether it is encrypted. The answer comes from the
+ * cluster and, for pairs that include this node, also from its device. Pairs are generated on
+ * demand, because a thousand nodes form half a million pairs.
  */
 import type { Family } from '../../base/family.ts';
 import type { Cluster } from '../../calico/model/cluster.ts';
@@ -10,7 +10,7 @@ import { eligibilityByNode, isFamilyInUse, type PairEligibility, pairs } from '.
 import type { PeerStatus } from '../../config/model.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
-/** A reason from the device, not from the cluster. */
+/** A reason that comes from the device instead of the cluster. */
 const NO_SUCH_PEER = 'the device here has no such peer';
 
 export interface VerifiedPair {
@@ -18,21 +18,21 @@ export interface VerifiedPair {
   readonly a: string;
   readonly b: string;
   readonly encrypted: boolean;
-  /** `b: no-key`; empty for an encrypted pair. */
+  /** The reasons, such as `b: no-key`. Empty for an encrypted pair. */
   readonly because: readonly string[];
   /**
-   * The implementation of the tunnel on this node, if this node is one of the pair and its device
-   * is here.
+   * The implementation of the tunnel on this node. Present if this node is one of the pair and its
+   * device was found.
    */
   readonly backend?: string;
-  /** Unix time, seconds; 0 for never. Present if the device is here. */
+  /** Unix time in seconds; 0 if there was no handshake. Present if the device was found. */
   readonly lastHandshake?: number;
 }
 
-/** What a device of this node reports. */
+/** What one of this node's devices reports. */
 export interface LocalDevice {
   readonly backend: string;
-  /** By public key in base64. */
+  /** Peers by public key in base64. */
   readonly peers: ReadonlyMap<string, PeerStatus>;
 }
 
@@ -42,8 +42,9 @@ export class VerifiedPairs {
   readonly #only: string | undefined;
 
   /**
-   * @param devices by the public key of each
-   * @param only restricts the pairs to those of this node
+   * Prepares the pairs of a cluster.
+   * @param devices this node's devices, by the public key of each
+   * @param only a node's name; restricts the result to pairs that include this node
    */
   constructor(cluster: Cluster, devices: ReadonlyMap<string, LocalDevice>, only?: string) {
     this.#families = FAMILIES.filter(family => isFamilyInUse(cluster, family)).map(family => ({
@@ -54,7 +55,7 @@ export class VerifiedPairs {
     this.#only = only;
   }
 
-  /** Nodes that can be a peer of no other node, by reason. */
+  /** Names of the nodes that cannot be a peer of any other node, by reason. */
   get plainNodes(): ReadonlyMap<string, readonly string[]> {
     const found = new Map<string, string[]>();
     for (const { family, nodes } of this.#families)
@@ -74,7 +75,8 @@ export class VerifiedPairs {
         if (this.#only !== undefined && a !== this.#only && b !== this.#only) continue;
         const one = this.#seenHere(nodes.get(a)!, nodes.get(b)!);
         const reasons = because.map(({ node, reason }) => `${node}: ${reason}`);
-        // Where the device is here, its peers count too: the cluster's view is not sufficient.
+        // If the device was found, it must have the peer too: the cluster's view alone is not
+        // sufficient.
         if (one && reasons.length === 0 && !one.peer) reasons.push(NO_SUCH_PEER);
         yield {
           family,

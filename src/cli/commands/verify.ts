@@ -1,6 +1,7 @@
 /**
- * `wgts verify`: lists pairs of nodes of the cluster, and whether each is encrypted. The output is
- * limited to what a person reads: for many pairs it prints a summary and the pairs in the clear.
+ * `wgts verify`: lists pairs of the cluster's nodes, and whether each pair is encrypted. For a
+ * large number of pairs, it prints a summary and only pairs that are not encrypted, so that a
+ * person can read it.
  */
 
 import { codedError } from '../../base/coded-error.ts';
@@ -23,14 +24,14 @@ interface VerifyOptions extends SourceOptions {
   readonly json: boolean;
 }
 
-/** Time limit for a server that does not answer, and for files, which either exist or not. */
+/** How long to wait for a server's answer, and for files, which are read at once. */
 const TIMEOUT_MS = { server: 20_000, files: 3_000 } as const;
-/** Number of lines printed without --all. */
+/** Maximum number of pairs printed without --all. */
 const MOST_LINES = 200;
 const MOST_NAMES = 20;
-/** The exit status if the cluster cannot be read: a monitor must not mistake that for plaintext. */
+/** The exit status if the cluster cannot be read. A monitor must not mistake that for plaintext. */
 const NOT_CHECKED = 3;
-/** Columns of a name. */
+/** Number of characters to collect before each write. */
 const CHUNK = 65_536;
 
 export const verify: Command = async (args, terminal) => {
@@ -60,13 +61,13 @@ async function check(options: VerifyOptions, terminal: Terminal): Promise<number
     all++;
     if (!encrypted) plain++;
   }
-  // There is no pair: no node has a key, or there is only one node.
+  // Without any pair, no node has a key, or the cluster has only one node.
   const encrypted = plain === 0 && (all > 0 || cluster.nodes.size === 1);
   if (json) await print(jsonOf(found, problems, { encrypted, all, plain, apiGroup }), terminal);
   else {
     const short = all > MOST_LINES && !options.all;
     await print(tableOf(found, short, terminal.now()), terminal);
-    if (all === 0 && !encrypted) terminal.out('WireGuard is on nowhere, and no node has a key: nothing is encrypted\n');
+    if (all === 0 && !encrypted) terminal.out('WireGuard is off, and no node has a key: nothing is encrypted\n');
     if (short) printSummary(found, all, plain, terminal);
     if (apiGroup !== undefined) terminal.out(`Calico's objects are read from ${apiGroup}\n`);
     printProblems(problems, terminal);
@@ -113,8 +114,7 @@ async function firstSnapshot(options: VerifyOptions, terminal: Terminal): Promis
 }
 
 /**
- * Returns the devices of this node. Without the right to ask, or without a device, nothing is
- * known.
+ * Returns the devices of this node. Returns none if there is no device or the user may not read it.
  */
 async function localDevices(terminal: Terminal): Promise<Map<string, LocalDevice>> {
   const devices = new Map<string, LocalDevice>();
@@ -130,7 +130,10 @@ async function localDevices(terminal: Terminal): Promise<Map<string, LocalDevice
   return devices;
 }
 
-/** Waits for the reader, because half a million lines would otherwise be kept in memory. */
+/**
+ * Writes the pieces. Waits for a slow reader, because half a million lines would otherwise stay in
+ * memory.
+ */
 async function print(pieces: Iterable<string>, terminal: Terminal): Promise<void> {
   let text = '';
   for (const piece of pieces) {
@@ -161,8 +164,8 @@ function* jsonOf(
 const HEADINGS = ['FAMILY', 'NODE', 'NODE', 'STATE', 'BACKEND', 'HANDSHAKE', 'WHY NOT'];
 
 /**
- * Formats a table with columns as wide as their content. @param short prints only pairs in the
- * clear, up to a limit
+ * Formats a table whose columns are as wide as their content.
+ * @param short prints only pairs that are not encrypted, up to a limit
  */
 function* tableOf(found: Iterable<VerifiedPair>, short: boolean, now: number): Generator<string> {
   const rows = function* (): Generator<readonly string[]> {

@@ -1,6 +1,6 @@
 /**
- * `--version` of both programs: one line for scripts; with --verbose also the build, for bug
- * reports. A file of its own, as every command.
+ * `--version` of both programs: prints one line for scripts and, with --verbose, also the build for
+ * bug reports. Like every command, it has its own file.
  */
 import { describeBuild } from '../../daemon/build.ts';
 import { version as number } from '../../io/installation.ts';

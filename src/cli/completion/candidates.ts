@@ -1,5 +1,5 @@
 /**
- * Computes the candidates for the word at the cursor of a command line, from the models of the
+ * Computes the candidates for the word at the cursor of a command line, using the models of the
  * commands.
  */
 import type { CommandModel, Completes, OptionModel } from '../help/model.ts';
@@ -7,23 +7,23 @@ import { COMMAND_NAMES, commandModel } from '../help/models.ts';
 
 export interface Candidate {
   readonly value: string;
-  /** Description that some shells show beside the candidate. */
+  /** A description that some shells show next to the candidate. */
   readonly text: string;
 }
 
 export interface Completion {
   readonly candidates: readonly Candidate[];
-  /** Whether file or folder names may follow; the shell completes them itself. */
+  /** Whether names of files or folders may follow. The shell itself completes them. */
   readonly paths?: 'file' | 'folder';
 }
 
-/** Candidates that depend on this machine. */
+/** Looks up candidates that depend on this machine. */
 export interface CompletionSources {
-  /** WireGuard interfaces. */
+  /** Returns the names of WireGuard interfaces. */
   interfaces(): Promise<readonly string[]>;
-  /** Names for `wgts up`: files in /etc/wireguard. */
+  /** Returns names for `wgts up`, from the files in /etc/wireguard. */
   configs(): Promise<readonly string[]>;
-  /** Public keys of an interface's peers, each with a description. */
+  /** Returns the public keys of an interface's peers, each with a description. */
   peers(name: string): Promise<readonly Candidate[]>;
 }
 
@@ -35,7 +35,7 @@ const OTHER_OPTIONS: readonly OptionModel[] = [
 
 /**
  * Completes a command line.
- * @param words the words after `wgts` up to the cursor; the last one is being typed and may be
+ * @param words the words between `wgts` and the cursor; the last one is being typed and may be
  * empty
  */
 export async function completeWgts(words: readonly string[], sources: CompletionSources): Promise<Completion> {
@@ -48,7 +48,7 @@ export async function completeWgts(words: readonly string[], sources: Completion
   return model ? completeCommand(model, rest, sources) : NOTHING;
 }
 
-/** Completes the arguments of one command or program. @param words as for completeWgts */
+/** Completes the arguments of one command or program. @param words see completeWgts */
 export async function completeCommand(
   model: CommandModel,
   words: readonly string[],

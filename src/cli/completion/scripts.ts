@@ -1,10 +1,10 @@
 /**
- * The scripts of `wgts completion`. They contain no command names: they call `wgts __complete` of
- * the installed version, which knows the current interfaces and peers.
+ * The scripts that `wgts completion` prints. They contain no command names: they call `wgts
+ * __complete` of the installed version, which also knows the current interfaces and peers.
  */
 import type { Shell } from '../help/texts/machine.ts';
 
-/** The string `$`: a template would interpret a dollar sign before a brace. */
+/** The character `$`, because a template would interpret a literal one before a brace. */
 const D = '$';
 
 const BASH = String.raw`# bash completion for wgts and wireguard-ts, made by: wgts completion bash

@@ -1,6 +1,6 @@
 /**
- * Completion candidates from this machine. What cannot be read, because of missing rights or a
- * device that does not answer, is omitted: Tab must not print errors.
+ * Looks up completion candidates on this machine. Tab must not print errors, so sources that cannot
+ * be read (missing rights, or a device that does not answer) yield no candidates.
  */
 import { readdirSync } from 'node:fs';
 import { formatKeyBase64 } from '../../base/key.ts';
@@ -11,7 +11,7 @@ import { type Terminal, useBackend } from '../terminal.ts';
 import type { Candidate, CompletionSources } from './candidates.ts';
 
 const FOLDER = '/etc/wireguard';
-/** Short, because a person waits at the Tab key. */
+/** A short limit, because a person waits for the Tab key. */
 const PATIENCE_MS = 1000;
 
 export function systemSources(terminal: Terminal): CompletionSources {

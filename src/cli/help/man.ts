@@ -1,33 +1,33 @@
-/** Generates the man pages, in mdoc(7), from the models of the commands. */
+/** Generates the man pages in mdoc(7) format from the models of the commands. */
 import type { CommandModel, Entry, OptionModel } from './model.ts';
 import { COMMAND_NAMES, commandModel } from './models.ts';
 import { programOf } from './render.ts';
 import { wireguardTs } from './texts/wireguard-ts.ts';
 import { wrap } from './wrap.ts';
 
-/** Commands with a page of their own. */
+/** Commands that have a page of their own. */
 const OWN_PAGES = ['calico', 'verify'];
-/** Leaves room for escapes within 80 columns. */
+/** Less than 80, because escapes make the source lines longer. */
 const COLUMNS = 66;
 const WGTS_SUMMARY = 'configure WireGuard interfaces of the kernel and of userspace';
 const WGTS_DESCRIPTION = [
-  'wgts does what wg(8) and wg-quick(8) do, with the same words and files, for WireGuard interfaces of the kernel and of userspace programs such as wireguard-ts(8). It also runs WireGuard on the nodes of a Calico cluster. Without a command it shows all interfaces.',
-  'wgts help COMMAND and wgts COMMAND --help show the help of a command. wgts --version prints the version; with --verbose also what was built in.',
+  'wgts does what wg(8) and wg-quick(8) do, with the same command lines and files, for WireGuard interfaces of the kernel and of userspace programs such as wireguard-ts(8). It also runs WireGuard on the nodes of a Calico cluster. Without a command it shows all interfaces.',
+  'wgts help COMMAND and wgts COMMAND --help show the help of a command. wgts --version prints the version; with --verbose, it also describes the build.',
 ];
 const WGTS_STATUS: readonly Entry[] = [
-  ['0', 'The command did what was asked.'],
-  ['1', "The command failed; or a command line with one of wg's words was wrong, as in wg."],
-  ['2', 'Any other command line was wrong; nothing was done.'],
-  ['3', 'wgts verify could not check.'],
-  ['130', 'Ctrl-C ended it. Other signals: 128 and the number of the signal.'],
-  ['141', 'The reader of the output has gone away (SIGPIPE).'],
+  ['0', 'The command succeeded.'],
+  ['1', 'The command failed. The commands that wg also has exit with 1 for a wrong command line, too.'],
+  ['2', 'The command line of any other command was wrong; nothing was done.'],
+  ['3', 'wgts verify could not check the cluster.'],
+  ['130', 'Ctrl-C ended the command. For another signal, the status is 128 plus its number.'],
+  ['141', 'The reader of the output closed it (SIGPIPE).'],
 ];
 const DEBUG: Entry = ['WGTS_DEBUG', '"1" prints the stack of an internal error.'];
 
 /**
  * Generates all pages.
- * @param date in mdoc's form, such as November 29, 2026
- * @returns texts by file name, such as wgts.8
+ * @param date in mdoc's format, such as November 29, 2026
+ * @returns the texts by file name, such as wgts.8
  */
 export async function manPages(date: string): Promise<ReadonlyMap<string, string>> {
   const models: CommandModel[] = [];
@@ -72,7 +72,7 @@ function wgtsPage(models: readonly CommandModel[]): string[] {
   ];
 }
 
-/** Generates the page of one command. */
+/** Generates the page of one command or program. */
 function commandPage(model: CommandModel): string[] {
   const { name, summary, description, environment = [], files = [], exitStatus } = model;
   return [
@@ -104,7 +104,7 @@ function commandSubsection(model: CommandModel): string[] {
   ];
 }
 
-/** One form per line, as in the help. */
+/** Formats the synopsis with one form per line, as in the help. */
 function synopsis(model: CommandModel): string[] {
   const lines = model.synopsis.map(form => `.Ic ${quoted(`${programOf(model)} ${form}`.trim())}`);
   return lines.flatMap((line, i) => (i === 0 ? [line] : ['.br', line]));
@@ -165,7 +165,7 @@ function paragraphs(texts: readonly string[]): string[] {
   return texts.flatMap((text, i) => (i === 0 ? sentences(text) : ['.Pp', ...sentences(text)]));
 }
 
-/** Puts each sentence on a line of its own, as roff requires. */
+/** Puts each sentence on its own line, as roff requires. */
 function sentences(text: string): string[] {
   return text.split(/(?<=[.?!]) /).flatMap(sentence => wrap(sentence, '', '', COLUMNS).map(literal));
 }
@@ -179,7 +179,7 @@ function literal(text: string): string {
     .replace(/~/g, '\\(ti');
 }
 
-/** Quotes one argument of a macro. */
+/** Quotes a text as one argument of a macro. */
 function quoted(text: string): string {
   return `"${literal(text).replace(/"/g, '\\(dq')}"`;
 }

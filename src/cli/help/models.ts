@@ -1,6 +1,6 @@
 /**
- * All commands of wgts with their help, in the order of the overview. Each is loaded on demand,
- * because loading dominates the run time of a short command.
+ * Lists all commands of wgts with their help, in the order of the overview. Each model is loaded on
+ * demand, because loading takes most of the run time of a short command.
  */
 import type { CommandModel } from './model.ts';
 
@@ -10,7 +10,7 @@ const machine = () => import('./texts/machine.ts');
 
 type Load = () => Promise<CommandModel>;
 
-/** Groups of the overview. */
+/** The groups of the overview. */
 export const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   'Interfaces and peers, with the words of wg': {
     show: async () => (await wg()).show,
@@ -48,12 +48,12 @@ const LOADS: ReadonlyMap<string, Load> = new Map(Object.values(GROUPS).flatMap(g
 
 export const COMMAND_NAMES: readonly string[] = [...LOADS.keys()];
 
-/** Commands that behave exactly as wg's, including the exit status of a wrong command line. */
+/** Commands that behave exactly as in wg, including the exit status of a wrong command line. */
 export const WG_COMMANDS: readonly string[] = Object.entries(GROUPS)
   .filter(([title]) => title.endsWith('words of wg'))
   .flatMap(([, group]) => Object.keys(group));
 
-/** Loads the help of a command of wgts. @returns undefined for an unknown command */
+/** Loads the model of a command. @returns undefined for an unknown command */
 export async function commandModel(name: string): Promise<CommandModel | undefined> {
   return LOADS.get(name)?.();
 }

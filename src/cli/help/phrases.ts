@@ -1,11 +1,11 @@
-/** Phrases that the help texts of several commands share. */
+/** Phrases that the help of several commands uses. */
 import { BACKENDS } from '../../backend/names.ts';
 import type { ArgumentModel, Entry, OptionModel } from './model.ts';
 
-export const DONE: Entry = ['0', 'The command did what was asked.'];
+export const DONE: Entry = ['0', 'The command succeeded.'];
 const FAILED: Entry = ['1', 'The command failed; the message on standard error says why.'];
 export const WRONG_USAGE: Entry = ['2', 'The command line was wrong; nothing was done.'];
-/** wg's own commands exit as wg does. */
+/** Exit statuses of the commands that wg also has. */
 export const WG_STATUS: readonly Entry[] = [
   DONE,
   ['1', 'The command failed, or the command line was wrong (wg exits with 1 for both).'],
@@ -31,7 +31,7 @@ export const CLUSTER_OPTIONS: readonly OptionModel[] = [
   {
     name: '--kubeconfig',
     value: { name: 'FILE', completes: 'file' },
-    text: "Reach the API server as this file says. Default: $KUBECONFIG, then the pod's service account, then ~/.kube/config.",
+    text: "The file that says how to reach the API server. Default: $KUBECONFIG, then the pod's service account, then ~/.kube/config.",
   },
   {
     name: '--cluster-from',

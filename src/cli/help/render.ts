@@ -1,4 +1,4 @@
-/** Help texts for a terminal, from the models. */
+/** Renders the help for a terminal from the models of the commands. */
 import type { CommandModel, OptionModel } from './model.ts';
 import { commandModel, GROUPS } from './models.ts';
 import { table, wrap } from './wrap.ts';
@@ -35,7 +35,7 @@ export async function renderOverview(): Promise<string> {
   const blocks: string[][] = [
     ['Usage: wgts [COMMAND [ARGUMENT]...]', '       wgts help [COMMAND]', '       wgts --version [--verbose]'],
     wrap(
-      'Does what wg and wg-quick do, with the same words and files, for WireGuard interfaces of the kernel and of userspace programs; and runs WireGuard on the nodes of a Calico cluster. Without COMMAND it shows all interfaces.',
+      'Has the commands of wg and wg-quick and reads the same files. Works on WireGuard interfaces of the kernel and of userspace programs. Also runs WireGuard on the nodes of a Calico cluster. Without COMMAND it shows all interfaces.',
       '',
     ),
   ];
@@ -45,18 +45,21 @@ export async function renderOverview(): Promise<string> {
     blocks.push([`${title}:`, ...table(rows)]);
   }
   blocks.push([
-    'wgts help COMMAND explains a command, with examples; man wgts has all of it.',
-    'Exit status: 0 done, 1 failed, 2 wrong command line (1 for the words of wg).',
+    ...wrap('wgts help COMMAND explains a command, with examples; the manual page wgts(8) describes all commands.', ''),
+    ...wrap(
+      'Exit status: 0 done, 1 failed, 2 wrong command line. The commands that wg also has exit with 1 for a wrong command line.',
+      '',
+    ),
   ]);
   return blocks.map(lines => `${lines.join('\n')}\n`).join('\n');
 }
 
-/** Returns what a user types before the arguments. */
+/** Returns the words that a user types before the arguments. */
 export function programOf({ name }: CommandModel): string {
   return name === 'wireguard-ts' ? name : `wgts ${name}`;
 }
 
-/** Formats an option, such as `-f, --foreground` or `--backend NAME`. */
+/** Formats the name of an option, such as `-f, --foreground` or `--backend NAME`. */
 function optionTerm({ name, short, value }: OptionModel): string {
   return `${short === undefined ? '' : `${short}, `}${name}${value ? ` ${value.name}` : ''}`;
 }

@@ -1,10 +1,11 @@
-/** Wraps help texts at 80 columns. */
+/** Wraps texts at 80 columns. */
 
 const COLUMNS = 80;
 
 /**
- * Breaks a text at its spaces. @param hang the indent of every line but the first. @returns lines
- * without line ends
+ * Breaks a text at its spaces.
+ * @param hang the indent of all lines except the first
+ * @returns lines without line ends
  */
 export function wrap(text: string, indent: string, hang = indent, columns = COLUMNS): string[] {
   const lines: string[] = [];
@@ -22,12 +23,12 @@ export function wrap(text: string, indent: string, hang = indent, columns = COLU
   return [...lines, line].map(each => each.trimEnd());
 }
 
-/** Keeps short bracketed text together. */
+/** Splits a text into words, but keeps a short text in brackets together. */
 function words(text: string): string[] {
   return text.match(/\[[^[\]]{1,40}\]\S*|\{[^{}]{1,40}\}\S*|\S+/g) ?? [''];
 }
 
-/** Formats terms with their texts beside them; a long term has its text below. */
+/** Formats terms with their texts next to them. The text of a long term begins on the next line. */
 export function table(rows: readonly (readonly [term: string, text: string])[], widest = 18): string[] {
   const fitting = rows.map(([term]) => term.length).filter(length => length <= widest);
   const width = Math.max(4, ...fitting) + 2;

@@ -12,7 +12,7 @@ export const calico: CommandModel = {
   summary: "Join this node to a Calico cluster's WireGuard mesh",
   synopsis: ['[OPTION]...'],
   description: [
-    "Runs the agent that makes this node a member of a Calico cluster's WireGuard, as Felix does on nodes whose kernel has WireGuard. It publishes this node's public key, and configures the interface, its peers, routes and rules, until SIGTERM or Ctrl-C ends it. The tunnel then stays.",
+    "Runs the agent that makes this node a member of a Calico cluster's WireGuard, as Felix does on nodes whose kernel has WireGuard. It publishes this node's public key, and configures the interface, its peers, routes and rules, until SIGTERM or Ctrl-C ends the agent. The tunnel stays up.",
     'WireGuard must be on in Calico: set wireguardEnabled in the default FelixConfiguration. Nodes whose kernel has WireGuard are left to Felix unless --take-over is given.',
   ],
   options: [
@@ -21,12 +21,12 @@ export const calico: CommandModel = {
     {
       name: '--backend',
       value: BACKEND_VALUE,
-      text: 'Who runs the tunnel. Default: userspace; with --take-over: auto.',
+      text: 'The implementation that runs the tunnel. Default: userspace; with --take-over: auto.',
     },
     { name: '--take-over', text: 'Also run where the kernel has WireGuard, instead of leaving that node to Felix.' },
     {
       name: '--always',
-      text: 'Run although the FelixConfiguration node.NAME says wireguardEnabled: false. That setting then switches off only Felix.',
+      text: 'Run even if the FelixConfiguration node.NAME has wireguardEnabled: false. That setting then only switches off Felix.',
     },
     {
       name: '--fail-closed',
@@ -40,13 +40,16 @@ export const calico: CommandModel = {
       name: '--use-pod-cidr',
       text: "Take the tunnel's address from the Node's podCIDR (host-local IPAM).",
     },
-    { name: '--aks', text: "Leave room for Azure's network in the MTU when hosts are encrypted." },
+    {
+      name: '--aks',
+      text: "On AKS, lower the MTU by the overhead of Azure's virtual network if traffic of the hosts is also encrypted.",
+    },
     { name: '--interface', value: NAME, text: `The IPv4 interface. Default: ${interfaceNames[4]}.` },
     { name: '--interface-v6', value: NAME, text: `The IPv6 interface. Default: ${interfaceNames[6]}.` },
     {
       name: '--table',
       value: NUMBER,
-      text: `The routing table for the agent alone. Default: ${table}.`,
+      text: `A routing table that only the agent uses. Default: ${table}.`,
     },
     { name: '--mark', value: NUMBER, text: `The mark of encrypted packets. Default: 0x${mark.toString(16)}.` },
     {
@@ -76,7 +79,7 @@ export const calico: CommandModel = {
     { command: 'wgts calico --withdraw', text: 'Leave the mesh.' },
   ],
   exitStatus: [
-    ['0', 'A signal stopped the agent cleanly; or --once or --withdraw is done.'],
+    ['0', 'A signal stopped the agent cleanly, or --once or --withdraw succeeded.'],
     OWN_STATUS[1]!,
     OWN_STATUS[2]!,
     ['130, 143', 'Ctrl-C (130) or SIGTERM (143) ended --once before it was done.'],

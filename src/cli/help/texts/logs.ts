@@ -7,8 +7,8 @@ export const logs: CommandModel = {
   summary: 'Show what the userspace process of an interface logs',
   synopsis: ['[--follow] [--lines N] INTERFACE'],
   description: [
-    'Shows the log of the process that runs an interface in userspace, also after its end: when it began and ended, what it could not do, and a crash. Private and preshared keys are never in it.',
-    'The log is in the journal if there is one, else in the system log, else in /var/log/wireguard-ts or /run/wireguard-ts/log, in files that only root can read and that stop growing at 1 MiB, with one older file. WGTS_LOG=journal, syslog, file or none chooses another place when the process starts. A process in the foreground (wireguard-ts -f) logs to standard error only.',
+    'Shows the log of the process that runs an interface in userspace, also after the process has ended: when it began and ended, which operations failed, and a crash. The log never contains private or preshared keys.',
+    'The log is in the journal if there is one, else in the system log, else in a file in /var/log/wireguard-ts or /run/wireguard-ts/log. Only root can read such a file. It grows to 1 MiB at most, and one older file is kept. WGTS_LOG=journal, syslog, file or none chooses another place when the process starts. A process in the foreground (wireguard-ts -f) logs to standard error only.',
   ],
   arguments: [INTERFACE],
   options: [
@@ -22,7 +22,7 @@ export const logs: CommandModel = {
   ],
   examples: [
     { command: 'wgts logs wg0', text: 'Show the last 100 lines.' },
-    { command: 'wgts logs -f -n 10 wg0', text: 'Show the last 10 lines and then what follows.' },
+    { command: 'wgts logs -f -n 10 wg0', text: 'Show the last 10 lines, then new lines as they come.' },
     {
       command: 'LOG_LEVEL=verbose wgts up wg0; wgts logs -f wg0',
       text: 'Start an interface that also logs handshakes, and watch them.',

@@ -10,8 +10,8 @@ export const doctor: CommandModel = {
   summary: 'Check this machine, and advise what would help',
   synopsis: ['[--json]', '--label [--node NAME] [--kubeconfig FILE | --cluster-from PATH] [--once]'],
   description: [
-    'Reports what this machine offers a tunnel (the kernel, the addon, cryptography, offloads, buffers), which backend is used, and what to do for more speed. Run it as root for a complete report.',
-    "With --label it labels this machine's Node instead: wireguard-ts.io/kernel-module=present if the kernel has WireGuard, else absent. Deployments select nodes by this label.",
+    'Reports what this machine offers a tunnel (the kernel, the addon, cryptography, offloads, buffers), which backend is used, and how to make it faster. Run it as root for a complete report.',
+    "With --label, it sets a label on this machine's Node instead: wireguard-ts.io/kernel-module is present if the kernel has WireGuard, and absent if not. Deployments select nodes by this label.",
   ],
   options: [
     { name: '--json', text: 'Print the report as JSON.' },
@@ -25,8 +25,8 @@ export const doctor: CommandModel = {
     { command: 'wgts doctor --label --node worker-3', text: 'Label a Node.' },
   ],
   exitStatus: [
-    ['0', 'This machine can run a tunnel; or the label is set.'],
-    ['1', 'It cannot; the report says what to do. Or the label could not be set.'],
+    ['0', 'This machine can run a tunnel, or the label is set.'],
+    ['1', 'This machine cannot run a tunnel; the report says what to do. Or the label could not be set.'],
     WRONG_USAGE,
   ],
   environment: [NODENAME, KUBECONFIG],

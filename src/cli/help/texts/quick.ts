@@ -1,10 +1,10 @@
-/** Help of `wgts up`, `down`, `save` and `strip`. */
+/** Help of `wgts up`, `down`, `reload`, `save` and `strip`. */
 import type { CommandModel, Entry } from '../model.ts';
 import { BACKEND_VALUE, CONFIG, OWN_STATUS, RETRIES } from '../phrases.ts';
 
 const FILES: readonly Entry[] = [
   ['/etc/wireguard/INTERFACE.conf', 'The configuration of an interface that is given by name.'],
-  ['/run/wireguard-ts', 'What wgts up has set up, so that wgts down can undo it, also after a crash.'],
+  ['/run/wireguard-ts', 'A record of what wgts up has set up, so that wgts down can undo it, also after a crash.'],
 ];
 
 export const up: CommandModel = {
@@ -24,18 +24,21 @@ export const up: CommandModel = {
     {
       name: '--backend',
       value: BACKEND_VALUE,
-      text: 'Who runs the tunnel. auto (default): the kernel if it has WireGuard, else userspace. kernel: only the kernel. userspace: native if the addon loads, else pure. native: userspace with the addon. pure: userspace in TypeScript alone, which is slow.',
+      text: 'The implementation that runs the tunnel. auto (default): the kernel if it has WireGuard, else userspace. kernel: only the kernel. userspace: native if the addon loads, else pure. native: userspace with the addon. pure: userspace in TypeScript alone, which is slow.',
     },
   ],
   examples: [
     { command: 'wgts up wg0', text: 'Bring up /etc/wireguard/wg0.conf.' },
     { command: 'wgts up ./office.conf', text: 'Bring up interface "office" from a file in this folder.' },
-    { command: 'wgts up --watch wg0', text: 'Bring it up and look after it, as systemd/wgts@.service does.' },
+    {
+      command: 'wgts up --watch wg0',
+      text: 'Bring the interface up and keep it running, as systemd/wgts@.service does.',
+    },
   ],
   exitStatus: OWN_STATUS,
   environment: [
     ['WGTS_BACKEND', 'The backend, if --backend is not given.'],
-    ['WGTS_WATCH_INTERVAL', 'Seconds between two looks at DNS names with --watch. Default: 30.'],
+    ['WGTS_WATCH_INTERVAL', 'Seconds between two look-ups of DNS names with --watch. Default: 30.'],
     ['LOG_LEVEL', 'What a userspace process logs: verbose, error or silent. Default: error.'],
     RETRIES,
   ],
@@ -62,14 +65,14 @@ export const reload: CommandModel = {
   summary: 'Apply an edited file to an interface that is up',
   synopsis: ['[--dry-run] CONFIG'],
   description: [
-    'Prints what differs between the file and the interface that wgts up made, one line each, and changes that and nothing else: keys, peers, port, mark, addresses, MTU, DNS, routes and rules. Sessions of peers that stay the same live on, and peers added with wgts set or by a hook stay. A second reload has nothing to do.',
-    'Hooks do not run: those of the new file count from the next wgts down and wgts up on. A peer whose Endpoint is unchanged in the file stays where it is, since it may have roamed. If a step fails, the steps before it stay done, the message says which one failed, and the next reload goes on from there.',
+    'Prints what differs between the file and the interface that wgts up made, one line for each difference, and changes only these: keys, peers, port, mark, addresses, MTU, DNS, routes and rules. Sessions of unchanged peers continue, and peers added with wgts set or by a hook stay. A second reload changes nothing.',
+    'Hooks do not run. The next wgts down and wgts up use the hooks of the new file. A peer whose Endpoint is unchanged in the file keeps its current endpoint, because the peer may have roamed. If a step fails, the steps before it stay applied, the message names the failed step, and the next reload continues from there.',
   ],
   arguments: [CONFIG],
   options: [{ name: '--dry-run', text: 'Print the differences, and change nothing.' }],
   examples: [
     { command: 'wgts reload --dry-run wg0', text: 'Show what differs from /etc/wireguard/wg0.conf.' },
-    { command: 'wgts reload wg0', text: 'Apply it.' },
+    { command: 'wgts reload wg0', text: 'Apply the differences.' },
   ],
   exitStatus: OWN_STATUS,
   files: FILES,
@@ -81,7 +84,7 @@ export const save: CommandModel = {
   summary: 'Write the current state of an interface into its file',
   synopsis: ['CONFIG'],
   description: [
-    'Replaces the configuration file by the current state of the interface: its addresses, DNS servers, MTU, keys and peers. Hooks and other wg-quick settings of the file stay.',
+    'Replaces the configuration file with the current state of the interface: its addresses, DNS servers, MTU, keys and peers. Hooks and other wg-quick settings of the file stay.',
   ],
   arguments: [CONFIG],
   examples: [{ command: 'wgts save wg0', text: 'Keep peers that wgts set has added.' }],

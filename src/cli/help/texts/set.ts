@@ -2,7 +2,7 @@
 import type { CommandModel, OptionModel } from '../model.ts';
 import { INTERFACE, RETRIES, WG_STATUS } from '../phrases.ts';
 
-/** Words that stand before the first peer. */
+/** Settings that are written before the first peer. */
 export const DEVICE_WORDS: readonly OptionModel[] = [
   {
     name: 'listen-port',
@@ -12,7 +12,7 @@ export const DEVICE_WORDS: readonly OptionModel[] = [
   {
     name: 'fwmark',
     value: { name: 'MARK', completes: ['off'] },
-    text: 'The mark of encrypted packets for routing and firewalls: a number, 0x and hexadecimal digits, or off.',
+    text: 'The mark of encrypted packets for routing and firewalls: a decimal number, a hexadecimal one with 0x, or off.',
   },
   {
     name: 'private-key',
@@ -22,11 +22,11 @@ export const DEVICE_WORDS: readonly OptionModel[] = [
   {
     name: 'peer',
     value: { name: 'KEY', completes: 'peer' },
-    text: 'The public key of a peer. It is added if it does not exist. The words below are about this peer.',
+    text: 'The public key of a peer. It is added if it does not exist. The settings after it are about this peer.',
   },
 ];
 
-/** Words about the peer before them. */
+/** Settings that belong to the peer before them. */
 export const PEER_WORDS: readonly OptionModel[] = [
   { name: 'remove', text: 'Remove the peer.' },
   {
@@ -47,7 +47,7 @@ export const PEER_WORDS: readonly OptionModel[] = [
   {
     name: 'allowed-ips',
     value: { name: 'LIST', completes: 'free' },
-    text: 'The addresses of the peer, with commas between them: 10.0.0.2/32,fd00::2/128. The list replaces the old one. +10.0.0.3/32 adds an address and -10.0.0.3/32 removes one.',
+    text: 'The addresses of the peer, separated by commas: 10.0.0.2/32,fd00::2/128. The list replaces the old one. +10.0.0.3/32 adds an address and -10.0.0.3/32 removes one.',
   },
 ];
 
@@ -56,7 +56,7 @@ export const set: CommandModel = {
   summary: 'Change settings of an interface; add or remove peers',
   synopsis: ['INTERFACE [SETTING VALUE]... [peer KEY [remove] [SETTING VALUE]...]...'],
   description: [
-    "Changes an interface with wg's words. Settings of the interface come first, then each peer with its settings. All changes are applied together; if one word is wrong, nothing changes.",
+    'Changes settings of an interface, with the same arguments as wg set. Settings of the interface come first, then each peer with its settings. All changes are applied together; if one is wrong, nothing changes.',
   ],
   arguments: [INTERFACE],
   words: [...DEVICE_WORDS, ...PEER_WORDS],

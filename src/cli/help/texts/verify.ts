@@ -7,13 +7,13 @@ export const verify: CommandModel = {
   summary: 'Check which nodes of a Calico cluster are encrypted',
   synopsis: ['[--kubeconfig FILE | --cluster-from PATH] [--node NAME] [--all | --json]'],
   description: [
-    'Reads the cluster and lists every pair of nodes: whether their traffic is encrypted, and if not, why. For pairs of this machine it also shows the last handshake. It changes nothing.',
+    'Reads the cluster and lists every pair of nodes, whether the traffic between them is encrypted and, if not, why. For pairs that include this machine, it also shows the last handshake. It changes nothing.',
     'In large clusters it prints a summary and the first 200 pairs that are not encrypted.',
   ],
   options: [
     ...CLUSTER_OPTIONS,
     { name: '--node', value: { name: 'NAME', completes: 'free' }, text: 'Check only the pairs of this node.' },
-    { name: '--all', text: 'Print each pair, however many there are.' },
+    { name: '--all', text: 'Print each pair, even in a large cluster.' },
     { name: '--json', text: 'Print each pair as JSON.' },
   ],
   examples: [
@@ -25,7 +25,7 @@ export const verify: CommandModel = {
     ['0', 'All pairs are encrypted.'],
     ['1', 'At least one pair is not encrypted.'],
     ['2', 'The command line was wrong.'],
-    ['3', 'The check could not be made: the cluster cannot be read, or has no such node.'],
+    ['3', 'The check failed: the cluster cannot be read, or it has no such node.'],
   ],
   environment: [KUBECONFIG],
   seeAlso: ['wgts-calico(8)', 'wgts(8)'],

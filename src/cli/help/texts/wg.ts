@@ -1,11 +1,11 @@
-/** Help of the commands that take wg's words, all but `set`. */
+/** Help of the commands that wg also has, except `set`. */
 import { SHOW_FIELDS } from '../../../config/show.ts';
 import type { ArgumentModel, CommandModel, Entry } from '../model.ts';
 import { INTERFACE, RETRIES, WG_STATUS } from '../phrases.ts';
 
 const FILE: ArgumentModel = {
   name: 'FILE',
-  text: "A file in wg's format, which wg(8) describes. It may not have wg-quick's keys (Address, DNS, ...): wgts strip removes them.",
+  text: "A file in wg's format, which wg(8) describes. It may not contain wg-quick's settings (Address, DNS, ...); wgts strip removes them.",
   completes: 'file',
 };
 const HIDE: Entry = ['WG_HIDE_KEYS', 'Set to "never" to show private and preshared keys.'];
@@ -35,7 +35,7 @@ export const show: CommandModel = {
   examples: [
     { command: 'wgts show', text: 'Show all interfaces.' },
     { command: 'wgts show wg0 latest-handshakes', text: 'When did each peer last complete a handshake (Unix time)?' },
-    { command: 'wgts show all --json', text: 'Give everything to a program.' },
+    { command: 'wgts show all --json', text: 'Print everything for a program.' },
   ],
   exitStatus: WG_STATUS,
   environment: [HIDE, COLOR],
@@ -57,7 +57,7 @@ export const showconf: CommandModel = {
 
 export const setconf: CommandModel = {
   name: 'setconf',
-  summary: 'Replace the configuration of an interface by a file',
+  summary: 'Replace the configuration of an interface with a file',
   synopsis: ['INTERFACE FILE'],
   description: [
     'Replaces the configuration of an interface. Settings and peers that the file does not name are removed, which ends the sessions of those peers. wgts syncconf keeps unchanged peers running.',
@@ -65,7 +65,10 @@ export const setconf: CommandModel = {
   arguments: [INTERFACE, FILE],
   examples: [
     { command: 'wgts setconf wg0 wg0.backup', text: 'Restore what wgts showconf has written.' },
-    { command: 'wgts strip wg0 | wgts setconf wg0 /dev/stdin', text: "Take a wg-quick file's WireGuard part." },
+    {
+      command: 'wgts strip wg0 | wgts setconf wg0 /dev/stdin',
+      text: 'Use only the WireGuard settings of a wg-quick file.',
+    },
   ],
   exitStatus: WG_STATUS,
   environment: [RETRIES],
@@ -89,7 +92,7 @@ export const syncconf: CommandModel = {
   summary: 'Make an interface match a file, without interruption',
   synopsis: ['INTERFACE FILE'],
   description: [
-    'Compares the file with the interface and applies only the differences. Sessions of unchanged peers go on.',
+    'Compares the file with the interface and applies only the differences. Sessions of unchanged peers continue.',
   ],
   arguments: [INTERFACE, FILE],
   examples: [

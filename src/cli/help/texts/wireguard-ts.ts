@@ -6,11 +6,11 @@ import { BACKEND_VALUE, DONE } from '../phrases.ts';
 export const AEADS = ['ipsec-mb', 'openssl-parts', 'openssl'] as const;
 
 const WITHOUT: Readonly<Record<OffloadSwitch, string>> = {
-  tso: 'No TCP super-packets at the TUN device.',
-  uso: 'No UDP super-packets at the TUN device.',
+  tso: 'Do not use TCP super-packets at the TUN device.',
+  uso: 'Do not use UDP super-packets at the TUN device.',
   gso: 'Do not send many datagrams with one call (UDP_SEGMENT).',
   gro: 'Do not receive many datagrams with one call (UDP_GRO).',
-  steer: 'No separate sockets for handshakes.',
+  steer: 'Do not use separate sockets for handshakes.',
 };
 const OFFLOAD_OPTIONS = OFFLOAD_SWITCHES.map((name): OptionModel => ({ name: `--no-${name}`, text: WITHOUT[name] }));
 
@@ -19,7 +19,7 @@ export const wireguardTs: CommandModel = {
   summary: 'Userspace WireGuard for Linux, a drop-in for wireguard-go',
   synopsis: ['[-f | --foreground] [OPTION]... INTERFACE', '--version [--verbose]'],
   description: [
-    'Creates the WireGuard interface INTERFACE and runs it in userspace, in the background unless -f is given. Arguments, environment and control socket are those of wireguard-go, so that wg-quick can start it. Configure the interface with wg(8) or wgts(8). It runs until SIGTERM or SIGINT, or until the interface is deleted.',
+    'Creates the WireGuard interface INTERFACE and runs it in userspace, in the background unless -f is given. Arguments, environment and control socket follow wireguard-go, so that wg-quick can start it. Configure the interface with wg(8) or wgts(8). It runs until SIGTERM or SIGINT, or until the interface is deleted.',
   ],
   arguments: [
     {
@@ -33,7 +33,7 @@ export const wireguardTs: CommandModel = {
     {
       name: '--backend',
       value: BACKEND_VALUE,
-      text: "Who runs the tunnel. userspace (default): native if the addon loads, else pure. native: the addon. pure: TypeScript alone, which is slow. kernel: create an interface of the kernel's WireGuard, which needs no process; with -f it is deleted at the end. auto: kernel if possible, else userspace.",
+      text: "The implementation that runs the tunnel. userspace (default): native if the addon loads, else pure. native: the addon. pure: TypeScript alone, which is slow. kernel: create an interface of the kernel's WireGuard, which needs no process; with -f it is deleted at the end. auto: kernel if possible, else userspace.",
     },
     { name: '--no-offload', text: 'Use no offloads at all, as if all of the following options were given.' },
     ...OFFLOAD_OPTIONS,
@@ -53,19 +53,19 @@ export const wireguardTs: CommandModel = {
   ],
   exitStatus: [
     [DONE[0], 'The interface is ready (in the background), or was stopped cleanly (-f).'],
-    ['1', 'It could not be created, or the command line was wrong (wireguard-go exits with 1 for both).'],
+    ['1', 'The interface could not be created, or the command line was wrong (wireguard-go exits with 1 for both).'],
   ],
   environment: [
     ['LOG_LEVEL', 'verbose, error or silent. Default: error.'],
-    ['WG_PROCESS_FOREGROUND', '"1" is --foreground.'],
+    ['WG_PROCESS_FOREGROUND', '"1" means --foreground.'],
     ['WG_TUN_FD', 'The number of an open TUN descriptor to use.'],
     ['WG_UAPI_FD', 'The number of a listening control socket to use.'],
     ['WG_KEYLOGFILE', 'Write all session keys to this file, for Wireshark. With them anyone can decrypt the traffic.'],
     ['WGTS_BACKEND', 'The backend, if --backend is not given.'],
-    ['WGTS_AEAD', 'As --aead, if that is not given.'],
+    ['WGTS_AEAD', 'The AEAD implementation, if --aead is not given.'],
     [
       'WGTS_NO_OFFLOAD',
-      '"1" is --no-offload. A list such as "uso,gro" switches those off. "none" also uses the offloads that this kernel is known to break (wgts doctor names them).',
+      '"1" means --no-offload. A list such as "uso,gro" switches these offloads off. "none" also uses the offloads that are faulty in this kernel (wgts doctor names them).',
     ],
   ],
   files: [['/var/run/wireguard/INTERFACE.sock', 'The control socket, which wg and wgts use.']],
