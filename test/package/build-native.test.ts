@@ -65,7 +65,11 @@ test.each([
   ['damaged', () => appendFileSync(prebuilt(), 'x'), /native\/prebuilt\/\S+ is damaged/],
   ['truncated', () => writeFileSync(prebuilt(), 'short'), /native\/prebuilt\/\S+ is damaged/],
   ['missing', () => rmSync(prebuilt()), /native\/prebuilt\/\S+ cannot be loaded \(ENOENT/],
-  ['of other sources', () => appendFileSync(join(folder, 'native/sum.c'), '\n'), /not built from the current C sources/],
+  [
+    'of other sources',
+    () => appendFileSync(join(folder, 'native/sum.c'), '\n'),
+    /not built from the current C sources/,
+  ],
   ['without its manifest', () => rmSync(join(folder, 'native/prebuilt/manifest.json')), /cannot be read \(ENOENT/],
 ] as const)('with one that is %s the compiler makes another, or a message says what to do', (_, spoil, sentence) => {
   spoil();
