@@ -88,7 +88,7 @@ inOwnNamespace(import.meta.url, [], () => {
     server.close();
     expect([status, err]).toEqual([
       1,
-      expect.stringMatching(/^wgts: --http 127\.0\.0\.1:39097: .*EADDRINUSE.*or off\n$/),
+      expect.stringMatching(/^wgts: --http 127\.0\.0\.1:39097: .*EADDRINUSE.*--http off\n$/),
     ]);
   });
 

@@ -47,7 +47,7 @@ describe('error messages', () => {
     expect(isExpected(Object.assign(new Error('bad'), { code: 'ERR_INVALID_STATE' }))).toBe(false);
     const short = bugMessage(fault, 'wgts', false);
     expect(short).toMatch(
-      /^wgts: internal error: TypeError: x is not a function\nThis is a bug\. Please report it.*--version --verbose\nWith WGTS_DEBUG=1 .*\n$/,
+      /^wgts: internal error: TypeError: x is not a function\nThis is a bug\. Please report it.*--version --verbose\nWith WGTS_DEBUG=1, .*\n$/,
     );
     expect(short).not.toContain(' at ');
     expect(bugMessage(fault, 'wgts', true)).toContain('failure.test.ts');
