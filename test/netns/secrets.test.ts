@@ -121,7 +121,7 @@ describeWith([...NETWORK, 'python3'], 'keys in memory', () => {
     const options = ['--node', 'node-1', '--cluster-from', cluster, '--key-dir', keys, '--allocate'];
     const agent = host.start([...OWN_RUN, ...WGTS, 'calico', ...options]);
     await until('its tunnel', () => agent.output().includes('EncryptionReady'));
-    const link = /^link (\S+): made/m.exec(agent.output())![1]!;
+    const link = /^link (\S+): created/m.exec(agent.output())![1]!;
     // Each change makes it read the key and the device again.
     for (let i = 0; i < 3; i++) {
       await host.ip(`link set ${link} mtu ${1300 + i}`);

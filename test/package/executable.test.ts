@@ -134,7 +134,7 @@ describeWith(['root', 'tun', 'namespaces', 'unshare', 'ip'], 'the executable in 
   const addonProblem = () => JSON.parse(root.run(LOCKED).out).addonProblem;
 
   test('if no folder works, the message names each one and says what to do', () => {
-    expect(addonProblem()).toMatch(/mount one without noexec, or name one by TMPDIR .*\/tmp: .*\/var\/tmp: .*EROFS/);
+    expect(addonProblem()).toMatch(/mount one without noexec, or set TMPDIR to one .*\/tmp: .*\/var\/tmp: .*EROFS/);
   });
 
   test("a package's own file is used in place if only root can change it and it is identical", () => {
