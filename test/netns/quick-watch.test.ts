@@ -61,7 +61,7 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     await until('the manager to listen', () => existsSync(socket));
     const watching = host.startWgts(['up', '--watch'], { NOTIFY_SOCKET: socket, WGTS_WATCH_INTERVAL: '0.2' });
     await until('word that it is up', () => readFileSync(manager, 'utf8').includes('READY=1'));
-    expect(watching.output()).toMatch(/moving\.example:51820.*cannot be resolved.*tried again/);
+    expect(watching.output()).toMatch(/moving\.example:51820.*cannot be resolved.*will be retried/);
     expect(await endpoint()).toBe('(none)');
     hosts('192.0.2.1 moving.example');
     await until('the name to be found', async () => (await endpoint()) === '192.0.2.1:51820');
