@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The entry of the program `wgts`. Installs the signal handlers first, then loads wgts-program.ts,
- * because loading takes most of the start-up time.
+ * The entry point of `wgts`: installs the signal handlers, then loads wgts-program.ts, because
+ * loading takes most of the start. It has its own file, so that nothing loads before the handlers.
  */
 import { startProgram } from './signals.ts';
 
