@@ -3,9 +3,10 @@
  * reasons.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { importedPath, importsIn, withoutComments } from '../support/imports.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDERS = ['src', 'bench', 'scripts', 'test/support', 'test/sim'];
@@ -66,16 +67,7 @@ function circles(skips: (from: string, to: string) => boolean): string[] {
 }
 
 function importsOf(name: string): string[] {
-  const found = sources
-    .get(name)!
-    .matchAll(/^\s*(?:import|export)\s[^'";]*?from\s+'([^']+)'|^\s*import\s+'([^']+)'|\bimport\('([^']+)'\)/gm);
-  return [...found]
-    .map(match => match[1] ?? match[2] ?? match[3]!)
-    .filter(path => path.startsWith('.'))
-    .map(path => normalize(join(dirname(name), path)))
+  return importsIn(sources.get(name)!)
+    .map(({ specifier }) => importedPath(name, specifier))
     .filter(path => sources.has(path));
-}
-
-function withoutComments(text: string): string {
-  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:])\/\/.*$/gm, '$1');
 }

@@ -3,9 +3,10 @@
  * may not use.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { importedPath, importsIn, withoutComments } from '../support/imports.ts';
 import { MAY_IMPORT } from '../support/layers.ts';
 
 const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
@@ -28,10 +29,6 @@ const NODE = projectFiles('node');
 const IMPURE =
   /\b(Date\.now|new Date\(|Math\.random|performance\.|process\.|setTimeout|setInterval|setImmediate|queueMicrotask|console\.|Buffer\.|fetch\()/;
 
-interface Import {
-  readonly target: string;
-}
-
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'));
 const sources = new Map(files.map(name => [name, readFileSync(join(SRC, name), 'utf8')]));
 
@@ -42,7 +39,7 @@ describe('every file imports only in the allowed direction', () => {
     if (!name.includes('/') || folder === 'public') continue;
     test(name, () => {
       expect(Object.keys(MAY_IMPORT)).toContain(folder);
-      for (const { target } of importsOf(name, text)) {
+      for (const target of importsOf(name, text)) {
         if (!target.includes('/') || target.startsWith('node:') || target.startsWith('@')) continue;
         const other = folderOf(target);
         if (other === folder) continue;
@@ -62,7 +59,7 @@ describe('a pure file uses no Node, no clock and no randomness', () => {
   for (const [name, text] of sources) {
     if (!PURE(name)) continue;
     test(name, () => {
-      const node = importsOf(name, text).filter(({ target }) => target.startsWith('node:'));
+      const node = importsOf(name, text).filter(target => target.startsWith('node:'));
       expect(node).toEqual([]);
       expect(withoutComments(text)).not.toMatch(IMPURE);
     });
@@ -105,17 +102,8 @@ function nativeCalls(text: string): string {
     .join('\n');
 }
 
-function importsOf(name: string, text: string): Import[] {
-  const found = withoutComments(text).matchAll(
-    /^\s*(?:import|export)\s+(type\s+)?[^'";]*?from\s+'([^']+)'|^\s*import\s+'([^']+)'/gm,
-  );
-  return [...found].map(match => {
-    const path = match[2] ?? match[3]!;
-    const target = path.startsWith('.') ? normalize(join(dirname(name), path)) : path;
-    return { target: relative('.', target) || target };
-  });
-}
-
-function withoutComments(text: string): string {
-  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:])\/\/.*$/gm, '$1');
+function importsOf(name: string, text: string): string[] {
+  return importsIn(text)
+    .filter(({ isDynamic }) => !isDynamic)
+    .map(({ specifier }) => importedPath(name, specifier));
 }

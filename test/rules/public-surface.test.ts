@@ -6,9 +6,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join, normalize } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { REPOSITORY } from '../support/guide.ts';
+import { importedPath, importsIn } from '../support/imports.ts';
 
 const SRC = join(REPOSITORY, 'src');
 const MAKE_PAGES = join(REPOSITORY, 'api-pages/make.mjs');
@@ -119,14 +120,10 @@ function graphOf(entry: string): Set<string> {
   const visit = (file: string): void => {
     if (found.has(file)) return;
     found.add(file);
-    const text = readFileSync(join(SRC, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
-    const statements = text.matchAll(
-      /^(?:import|export) (?!type )(?:[^'";]*? from )?'([^']+)'|\bimport\('([^']+)'\)/gm,
-    );
-    for (const [, still, lazy] of statements) {
-      const target = (still ?? lazy)!;
-      if (target.startsWith('.')) visit(normalize(join(dirname(file), target)));
-      else found.add(isBuiltin(target) ? `node:${target.replace('node:', '')}` : target);
+    for (const { specifier, isType } of importsIn(readFileSync(join(SRC, file), 'utf8'))) {
+      if (isType) continue;
+      if (specifier.startsWith('.')) visit(importedPath(file, specifier));
+      else found.add(isBuiltin(specifier) ? `node:${specifier.replace('node:', '')}` : specifier);
     }
   };
   visit(entry);
