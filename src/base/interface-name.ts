@@ -1,5 +1,6 @@
 /** Names of network interfaces, by the kernel's rule (dev_valid_name). */
 import { codedError } from './coded-error.ts';
+import { encodeText } from './utf8.ts';
 
 /** The longest name in bytes: Linux's IFNAMSIZ without the terminating NUL. */
 export const INTERFACE_NAME_MAX = 15;
@@ -9,7 +10,9 @@ export const INTERFACE_NAME_MAX = 15;
  * neither `.` nor `..`.
  */
 export function isInterfaceName(name: string): boolean {
-  return /^[^\s/:\0]{1,15}$/.test(name) && utf8Size(name) <= INTERFACE_NAME_MAX && name !== '.' && name !== '..';
+  return (
+    /^[^\s/:\0]{1,15}$/.test(name) && encodeText(name).length <= INTERFACE_NAME_MAX && name !== '.' && name !== '..'
+  );
 }
 
 /** Checks an interface name. @throws Error with `code` EINVAL that names the rule */
@@ -19,17 +22,4 @@ export function checkInterfaceName(name: string): void {
       'EINVAL',
       `\`${name.slice(0, 40)}' is not an interface name: it has 1 to 15 characters, without slash, colon or space`,
     );
-}
-
-/**
- * Returns the size of a text in UTF-8. A lone surrogate counts 3 bytes, because it is encoded as
- * U+FFFD.
- */
-function utf8Size(text: string): number {
-  let size = 0;
-  for (const character of text) {
-    const point = character.codePointAt(0)!;
-    size += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
-  return size;
 }

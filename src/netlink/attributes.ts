@@ -3,9 +3,10 @@
  * or nested attributes. Values are padded to four bytes. If a type occurs twice, the later
  * attribute counts, as in the kernel.
  */
+
+import { decodeText, encodeText } from '../base/utf8.ts';
 import { MalformedNetlink } from './errors.ts';
 import { getU16, getU32, getU64, setU16, setU32, setU64 } from './native-order.ts';
-import { decodeText, encodeText } from './text.ts';
 
 const HEADER_SIZE = 4;
 const NESTED = 0x8000;

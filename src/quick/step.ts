@@ -58,8 +58,10 @@ export function describeStep(step: Step, name: string): string | undefined {
       return step.kind === 'kernel' ? `link ${name}: the kernel's WireGuard` : `link ${name}: WireGuard in userspace`;
     case 'remove-link':
       return `remove link ${name}`;
-    case 'configure':
-      return `configure ${name}: ${count(step.config.peers?.length ?? 0, 'peer')}`;
+    case 'configure': {
+      const { length } = step.config.peers ?? [];
+      return `configure ${name}: ${length} peer${length === 1 ? '' : 's'}`;
+    }
     case 'add-address':
     case 'remove-address': {
       const { address, prefixLength } = step.address;
@@ -89,8 +91,4 @@ export function describeStep(step: Step, name: string): string | undefined {
     case 'save':
       return `save ${step.path}`;
   }
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
