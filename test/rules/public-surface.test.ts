@@ -100,13 +100,24 @@ function count(name: string): string {
 
 /** Returns a module that then refuses every module of Node and every addon. */
 function refusing(): string {
+  const refuse = `if (url.startsWith('node:')) throw new Error('refused: ' + url + ' for ' + parentURL);`;
+  // Node 26 warns of register(), which alone Node 20 has
   const hooks = `export async function resolve(specifier, context, next) {
   const { url, ...rest } = await next(specifier, context);
-  if (url.startsWith('node:')) throw new Error('refused: ' + url + ' for ' + context.parentURL);
+  const { parentURL } = context;
+  ${refuse}
   return { url, ...rest };
 }`;
-  const setUp = `import { register } from 'node:module';
-register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)});
+  const setUp = `import module from 'node:module';
+const resolve = (specifier, context, next) => {
+  const resolved = next(specifier, context);
+  const { url } = resolved;
+  const { parentURL } = context;
+  ${refuse}
+  return resolved;
+};
+if (module.registerHooks) module.registerHooks({ resolve });
+else module.register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)});
 process.dlopen = () => { throw new Error('refused: process.dlopen'); };`;
   return `data:text/javascript,${encodeURIComponent(setUp)}`;
 }
