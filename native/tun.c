@@ -91,6 +91,8 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   *call = "TUNGETIFF";
   if (ioctl(tun->fd, TUNGETIFF, &request) != 0) return errno;
   if (!(request.ifr_flags & IFF_TUN)) return EPROTOTYPE; /* a TAP: we do not handle Ethernet frames */
+  /* a device that we created is not persistent yet: this one existed before */
+  tun->persistent = (request.ifr_flags & IFF_PERSIST) != 0;
   tun->vnet = (request.ifr_flags & IFF_VNET_HDR) != 0;
   tun->info = !(request.ifr_flags & IFF_NO_PI);
   *call = "fcntl";
@@ -111,7 +113,7 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   *call = "SIOCSIFMTU";
   if (mtu > 0 && set_mtu(tun->control, request.ifr_name, mtu) != 0 && adopt < 0) return errno;
   tun->mtu = mtu;
-  tun->ours = adopt < 0;
+  tun->ours = adopt < 0 && !tun->persistent;
   wg_tun_look(tun, request.ifr_name);
   if (adopt < 0) lengthen_queue(tun->control, request.ifr_name);
   return 0;
@@ -252,6 +254,8 @@ static const struct wg_function FUNCTIONS[] = {
     {"tunWriteGroups", wg_tun_write_groups},
     {"tunRetry", wg_tun_retry},
     {"tunStatus", wg_tun_status},
+    {"tunWasPersistent", wg_tun_was_persistent},
+    {"tunPersist", wg_tun_persist},
     {"tunCounters", tun_counters},
     {"tunFail", tun_fail},
     {"tunClose", tun_close},

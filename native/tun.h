@@ -1,5 +1,5 @@
 /* State of one open TUN device. tun.c opens and reads, tun-write.c writes, tun-status.c reports the
- * status, tun-quiet.c stops the device's own traffic. */
+ * status, tun-quiet.c stops the device's own traffic, tun-persist.c lets it outlive the process. */
 #ifndef WG_TUN_H
 #define WG_TUN_H
 #include "addon.h"
@@ -25,6 +25,7 @@ struct wg_tun {
   uint64_t quiet_in; /* inode of the network namespace where wg_tun_quiet was called */
   int32_t quiet;     /* 0: not quiet yet; 1: the device is; 2: also the namespace, after the device came up */
   int32_t ours;      /* created here, not adopted */
+  int32_t persistent; /* when it was opened (IFF_PERSIST) */
   uint64_t home;     /* inode of the network namespace where it was opened; 0: unknown */
   int control;       /* a socket in the `home` namespace, for ioctls by name */
   int32_t mtu;       /* last seen */
@@ -47,4 +48,6 @@ napi_value wg_tun_write(napi_env env, napi_callback_info info);
 napi_value wg_tun_write_groups(napi_env env, napi_callback_info info);
 napi_value wg_tun_retry(napi_env env, napi_callback_info info);
 napi_value wg_tun_status(napi_env env, napi_callback_info info);
+napi_value wg_tun_was_persistent(napi_env env, napi_callback_info info);
+napi_value wg_tun_persist(napi_env env, napi_callback_info info);
 #endif

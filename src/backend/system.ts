@@ -3,6 +3,7 @@
  * /var/run/wireguard), as `wg` sees them (wireguard-tools ipc.c). A name whose control socket
  * answers belongs to a userspace program, any other name to the kernel.
  */
+import { codedError } from '../base/coded-error.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { Zones } from '../config/zones.ts';
 import { socketState } from '../daemon/uapi-client.ts';
@@ -99,6 +100,8 @@ export class SystemBackend implements WireguardBackend {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'ENODEV' && code !== 'EOPNOTSUPP') throw error;
       const path = uapiSocketPath(name);
+      const { isOrphanHere, orphanText } = await import('./orphan.ts');
+      if (await isOrphanHere(name, this.#port)) throw codedError('ENODEV', orphanText(name));
       const more =
         socket === 'stale'
           ? `; the program behind ${path} is gone, start it again with: wireguard-ts ${name}`

@@ -169,6 +169,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
       kernelFaults: env['WGTS_NO_OFFLOAD'] === 'none' ? [] : knownFaults(runningKernel()),
       ...(aead !== undefined && { aead }),
       logLevel: parseLogLevel(env['LOG_LEVEL']),
+      persist: isSet('persist') || env['WGTS_PERSIST'] === '1',
       ...(tunFd !== undefined && { tunFd }),
       ...(uapiFd !== undefined && { uapiFd }),
       ...(env['WG_KEYLOGFILE'] !== undefined && env['WG_KEYLOGFILE'] !== '' && { keyLogFile: env['WG_KEYLOGFILE'] }),

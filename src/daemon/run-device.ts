@@ -4,6 +4,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { checkInterfaceName } from '../base/interface-name.ts';
+import { systemNetlink } from '../io/netlink.ts';
 import { forbidDumps } from '../io/secrets.ts';
 import { systemClock } from '../io/system.ts';
 import { systemZones } from '../io/zones.ts';
@@ -11,6 +12,7 @@ import { Engine } from '../protocol/engine.ts';
 import { makeBackend, type UserspaceName } from './backend.ts';
 import { reportToParent } from './background.ts';
 import { DeviceLoop } from './device-loop.ts';
+import { describeAdoption, KeptLink } from './kept-link.ts';
 import { openKeyLog } from './key-log.ts';
 import type { KernelFault } from './known-kernels.ts';
 import { type LogLevel, makeLog } from './log.ts';
@@ -46,6 +48,8 @@ export interface DeviceSettings {
   readonly tunFd?: number;
   readonly uapiFd?: number;
   readonly keyLogFile?: string;
+  /** Whether the link, with its addresses and routes, stays if this process is killed. */
+  readonly persist?: boolean;
   /** The log of a device in the background. */
   readonly log?: TakenLog;
 }
@@ -61,7 +65,15 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   const faults = settings.kernelFaults ?? [];
   const avoided = faults.map(({ avoid }) => avoid);
   const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);
-  const tun = openTunWithHints(() => backend.openTun(settings.name, settings.tunFd, DEFAULT_MTU), settings.name);
+  const kept = await KeptLink.open({
+    name: settings.name,
+    port: systemNetlink,
+    persist: settings.persist ?? false,
+    isInherited: settings.tunFd !== undefined,
+    open: mtu => openTunWithHints(() => backend.openTun(settings.name, settings.tunFd, mtu), settings.name),
+    mtu: DEFAULT_MTU,
+  });
+  const { tun } = kept;
   const name = tun.status()?.name ?? settings.name;
   const { sink, toStderr } = settings.log ?? { sink: undefined, toStderr: true };
   const log = makeLog(
@@ -118,16 +130,22 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       throw error;
     });
     loop.start();
+    await kept.keep();
     log.notice?.(
       `began, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,
     );
     for (const { fault, remedy } of faults)
       log.error(`${fault}: ${remedy} (set WGTS_NO_OFFLOAD=none to use the offload anyway)`);
-    if (!reportToParent('ready')) end('the program that started it was killed');
+    const adoption = describeAdoption(kept, name);
+    if (adoption !== undefined) (log.notice ?? log.verbose)(adoption);
+    const hasCaller = reportToParent('ready');
+    if (!hasCaller) end('the program that started it was killed');
     const { crypto, makeCipher } = backend;
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);
     stopWarmUp = warmUpLater({ crypto, makeCipher, random, wall: clock.wall, log, quietFor });
     log.notice?.(`ended: ${await ended}`);
+    // Without its caller nobody knows of this start: an adopted link stays as it was found.
+    if (hasCaller || !kept.isAdopted) kept.release();
   } finally {
     for (const signal of STOP_SIGNALS) process.off(signal, stop);
     stopWarmUp();

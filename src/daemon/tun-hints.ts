@@ -34,5 +34,5 @@ const HINTS: Readonly<Record<string, string>> = {
   ENODEV: 'the tun module is not loaded: modprobe tun',
   EBUSY: 'the interface exists already, and another program has it open',
   ENOTTY: '/dev/net/tun is not a TUN device; give the container --device /dev/net/tun',
-  EINVAL: 'an interface of that name exists, and is not a TUN',
+  EINVAL: 'an interface of that name exists, and is not a TUN with one queue',
 };

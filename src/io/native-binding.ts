@@ -91,6 +91,8 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   ): number;
   tunRetry(tun: TunHandle): void;
   tunStatus(tun: TunHandle, out: Int32Array): string | undefined;
+  tunWasPersistent(tun: TunHandle): boolean;
+  tunPersist(tun: TunHandle, on: number): void;
   tunCounters(tun: TunHandle): TunCounters;
   tunFail(tun: TunHandle, what: number, errno: number, count: number): void;
   tunClose(tun: TunHandle): void;

@@ -48,6 +48,17 @@ export interface Tun {
    * second.
    */
   onStatus(callback: () => void): void;
+  /**
+   * Whether the device existed before it was opened, without a process. Absent if the adapter has
+   * no persistent devices.
+   */
+  readonly wasPersistent?: boolean;
+  /**
+   * Decides whether the device stays when its descriptor is closed, or its process dies. Absent if
+   * the adapter has no persistent devices.
+   * @throws Error with `code` EBADFD if the device is gone
+   */
+  persist?(on: boolean): void;
   /** The offloads that the kernel granted, for people: e.g. ['csum', 'tso4', 'tso6', 'uso']. */
   readonly offloads: readonly string[];
   /** Named counters that only grow. */

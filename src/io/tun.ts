@@ -48,6 +48,7 @@ export function openTun(options: TunOptions): NativeTun {
 
 export class NativeTun implements Tun {
   readonly offloads: readonly string[];
+  readonly wasPersistent: boolean;
   readonly #binding: NativeBinding;
   readonly #handle: TunHandle;
   readonly #twin: boolean;
@@ -68,6 +69,7 @@ export class NativeTun implements Tun {
     this.#handle = handle;
     const granted = binding.tunCounters(handle).offloads;
     this.offloads = Object.entries(TUN_OFFLOADS).flatMap(([name, bit]) => (granted & bit ? [name] : []));
+    this.wasPersistent = binding.tunWasPersistent(handle);
     this.#twin = twin;
     this.#allowed = mergeable(granted);
   }
@@ -132,6 +134,10 @@ export class NativeTun implements Tun {
       if (!this.#closed) this.#look = setTimeout(look, this.#away ? NAMESPACE_CHECK_MS : LOOK_INTERVAL_MS);
     };
     this.#look = setTimeout(look, LOOK_INTERVAL_MS);
+  }
+
+  persist(on: boolean): void {
+    this.#binding.tunPersist(this.#handle, on ? 1 : 0);
   }
 
   counters(): Readonly<Record<string, number>> {

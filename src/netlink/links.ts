@@ -23,6 +23,7 @@ export const LINK = {
   alias: 20,
   namespaceFd: 28,
   extensions: 29,
+  carrier: 33,
 } as const;
 export const LINK_INFO = { kind: 1, data: 2 } as const;
 /** In a veth's LINK_INFO.data: a complete link message that describes the other end. */
@@ -51,6 +52,11 @@ export interface Link {
   readonly up: boolean;
   /** Whether the interface is up and has a carrier (IFF_RUNNING). */
   readonly running: boolean;
+  /**
+   * Whether the driver reports a carrier, also while the interface is down. A TUN has one while a
+   * process has it open.
+   */
+  readonly carrier: boolean;
   /** All IFF_* bits. */
   readonly flags: number;
   /** Free text (the alias) that an administrator set. */
@@ -197,6 +203,7 @@ export function decodeLink({ body }: NetlinkMessage): Link {
     mtu: attributes.u32(LINK.mtu) ?? 0,
     up: (flags & LINK_UP) !== 0,
     running: (flags & LINK_RUNNING) !== 0,
+    carrier: attributes.u8(LINK.carrier) !== 0,
     flags,
     ...(alias && { alias }),
     ...(master !== undefined && { master }),

@@ -123,7 +123,7 @@ describe('planned steps', () => {
   });
 
   test('recreate a half-made interface, also one of the other kind', () => {
-    const link = { index: 5, name: 'wg0', kind: 'tun', mtu: 1420, up: true, running: true, flags: 1 };
+    const link = { index: 5, name: 'wg0', kind: 'tun', mtu: 1420, up: true, running: true, carrier: true, flags: 1 };
     const now: Snapshot = { ...NOW, link, status: { listenPort: 1, fwmark: 0, peers: [] } };
     const split = file('Address = 10.9.0.2/24', '10.7.0.0/16');
     const before: QuickState = { version: 1, name: 'wg0', file: '/wg0.conf', phase: 'starting', hooksDone: [] };
@@ -136,7 +136,16 @@ describe('planned steps', () => {
 
   test('are empty for an interface that is as wanted', () => {
     const split = file('Address = 10.9.0.2/24', '10.7.0.0/16');
-    const link = { index: 5, name: 'wg0', kind: 'wireguard', mtu: 1420, up: true, running: true, flags: 1 };
+    const link = {
+      index: 5,
+      name: 'wg0',
+      kind: 'wireguard',
+      mtu: 1420,
+      up: true,
+      running: true,
+      carrier: true,
+      flags: 1,
+    };
     const { wireguard } = split;
     const peers = wireguard.peers.map(({ publicKey, allowedIps }) => ({
       publicKey,

@@ -104,6 +104,7 @@ export class FakeKernel implements NetlinkPort {
       mtu: 65536,
       up: false,
       alias: '',
+      carrier: true,
       hardwareAddress: new Uint8Array(6),
     };
     this.world = {

@@ -82,6 +82,7 @@ function create(world: World, name: string | undefined, attributes: Attributes):
     mtu: wireguard ? 1420 : 1500,
     up: false,
     alias: '',
+    carrier: true,
     hardwareAddress: wireguard ? undefined : Uint8Array.of(2, 0, 0, 0, index >> 8, index),
   };
   if (wireguard) world.devices.set(index, newDevice());
@@ -119,8 +120,11 @@ function encode(link: FakeLink): Uint8Array {
   const own = link.kind === undefined ? LINK_LOOPBACK : link.hardwareAddress ? BROADCAST_NO_ARP : POINT_TO_POINT_NO_ARP;
   setU16(header, 2, link.kind === undefined ? LOOPBACK : link.hardwareAddress ? ETHERNET : WITHOUT_LINK_LAYER);
   setU32(header, 4, link.index);
-  setU32(header, 8, own | (link.up ? LINK_UP | LINK_RUNNING : 0));
-  const writer = new AttributeWriter(header).string(LINK.name, link.name).u32(LINK.mtu, link.mtu);
+  setU32(header, 8, own | (link.up ? LINK_UP | (link.carrier ? LINK_RUNNING : 0) : 0));
+  const writer = new AttributeWriter(header)
+    .string(LINK.name, link.name)
+    .u32(LINK.mtu, link.mtu)
+    .u8(LINK.carrier, link.carrier ? 1 : 0);
   if (link.alias) writer.string(LINK.alias, link.alias);
   if (link.hardwareAddress) writer.bytes(LINK.address, link.hardwareAddress);
   const { kind } = link;

@@ -14,6 +14,8 @@ export interface FakeLink {
   mtu: number;
   up: boolean;
   alias: string;
+  /** Whether a process serves the link; false makes an orphan. */
+  carrier: boolean;
   readonly hardwareAddress: Uint8Array | undefined;
 }
 

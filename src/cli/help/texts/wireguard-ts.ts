@@ -35,6 +35,10 @@ export const wireguardTs: CommandModel = {
       value: BACKEND_VALUE,
       text: "The implementation that runs the tunnel. userspace (default): native if the addon loads, else pure. native: the addon. pure: TypeScript alone, which is slow. kernel: create an interface of the kernel's WireGuard, which needs no process; with -f it is deleted at the end. auto: kernel if possible, else userspace.",
     },
+    {
+      name: '--persist',
+      text: 'Keep the interface if the process is killed, with its addresses and routes: nothing leaves in the clear, and the next start with the same name adopts the interface. SIGTERM and SIGINT delete it as ever. A TUN that another program made is not changed.',
+    },
     { name: '--no-offload', text: 'Use no offloads at all, as if all of the following options were given.' },
     ...OFFLOAD_OPTIONS,
     {
@@ -58,6 +62,7 @@ export const wireguardTs: CommandModel = {
   environment: [
     ['LOG_LEVEL', 'verbose, error or silent. Default: error.'],
     ['WG_PROCESS_FOREGROUND', '"1" means --foreground.'],
+    ['WGTS_PERSIST', '"1" means --persist.'],
     ['WG_TUN_FD', 'The number of an open TUN descriptor to use.'],
     ['WG_UAPI_FD', 'The number of a listening control socket to use.'],
     ['WG_KEYLOGFILE', 'Write all session keys to this file, for Wireshark. With them anyone can decrypt the traffic.'],
