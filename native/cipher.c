@@ -236,6 +236,24 @@ static napi_value cipher_erase_key(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
+/* cipherCopyKey(cipher, slot, into): copies the key into 32 bytes. Returns false, and copies nothing,
+ * for an empty slot and for an array of another size. The slot is checked as a whole number, because
+ * a conversion to 32 bits could name another one. */
+static napi_value cipher_copy_key(napi_env env, napi_callback_info info) {
+  napi_value arguments[3], result = NULL;
+  struct cipher *c;
+  struct span into;
+  int64_t slot = -1;
+  if (!wg_arguments(env, info, arguments, 3) || !get_cipher(env, arguments[0], &c)) return NULL;
+  napi_get_value_int64(env, arguments[1], &slot);
+  if (!get_bytes(env, arguments[2], &into)) return NULL;
+  const uint8_t *key = slot < 0 || slot >= WG_KEY_SLOTS ? NULL : wg_key_get(&c->keys, (int32_t)slot);
+  int done = key && into.length == WG_KEY_SIZE;
+  if (done) memcpy(into.bytes, key, WG_KEY_SIZE);
+  napi_get_boolean(env, done, &result);
+  return result;
+}
+
 /* cipherSeal(cipher, input, output, jobs, count): seals packets of `input` into messages in
  * `output`. */
 static napi_value cipher_seal(napi_env env, napi_callback_info info) {
@@ -281,6 +299,7 @@ static const struct wg_function FUNCTIONS[] = {
     {"cipherProviders", cipher_providers},
     {"cipherSetKey", cipher_set_key},
     {"cipherEraseKey", cipher_erase_key},
+    {"cipherCopyKey", cipher_copy_key},
     {"cipherSeal", cipher_seal},
     {"cipherOpen", cipher_open},
     {NULL, NULL},

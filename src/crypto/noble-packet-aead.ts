@@ -2,6 +2,7 @@
  * Wraps the ChaCha20-Poly1305 of @noble/ciphers. It is the reference for the other implementations.
  */
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { copySecret } from '../base/bytes.ts';
 import { AEAD_TAG_SIZE, type PacketAead, type PacketKey } from './packet-aead.ts';
 
 /**
@@ -17,7 +18,7 @@ class NoblePacketKey implements PacketKey {
   readonly #key: Uint8Array;
 
   constructor(key: Uint8Array) {
-    this.#key = Uint8Array.from(key);
+    this.#key = copySecret(key);
   }
 
   seal(nonce: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
@@ -33,6 +34,10 @@ class NoblePacketKey implements PacketKey {
     } catch {
       return false;
     }
+  }
+
+  copy(into: Uint8Array): void {
+    into.set(this.#key);
   }
 
   erase(): void {

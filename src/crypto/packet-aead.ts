@@ -17,6 +17,8 @@ export interface PacketKey {
    * @returns false if the tag is wrong; the bytes are then unchanged
    */
   open(nonce: Uint8Array, bytes: Uint8Array, at: number, length: number): boolean;
+  /** Copies the 32 bytes of the key into an array of the caller, who erases it. */
+  copy(into: Uint8Array): void;
   /** Overwrites the key as far as possible. Do not use the key afterwards. */
   erase(): void;
 }

@@ -27,6 +27,8 @@ export interface CipherBinding {
   cipherProviders(): CipherProvider[];
   cipherSetKey(cipher: CipherHandle, slot: number, key: Uint8Array): boolean;
   cipherEraseKey(cipher: CipherHandle, slot: number): void;
+  /** Copies a key into exactly 32 bytes. Returns false for an empty slot or another size. */
+  cipherCopyKey(cipher: CipherHandle, slot: number, into: Uint8Array): boolean;
   cipherSeal(cipher: CipherHandle, input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void;
   cipherOpen(cipher: CipherHandle, slab: Uint8Array, jobs: Int32Array, count: number): void;
   /**
@@ -99,6 +101,11 @@ export class NativeCipher implements TransportCipher {
 
   eraseKey(slot: number): void {
     this.#binding.cipherEraseKey(this.#handle, slot);
+  }
+
+  copyKey(slot: number, into: Uint8Array): boolean {
+    if (into.length !== 32) throw new RangeError(`a key has 32 bytes, not ${into.length}`);
+    return this.#binding.cipherCopyKey(this.#handle, slot, into);
   }
 
   seal(input: Uint8Array, output: Uint8Array, jobs: Int32Array, count: number): void {

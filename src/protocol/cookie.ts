@@ -4,6 +4,7 @@
  * address: its key is the cookie that the receiver sent to that address. A cookie is bound to
  * address and port.
  */
+import { copySecret, newSecret } from '../base/bytes.ts';
 import { ENDPOINT_ADDRESS, ENDPOINT_FAMILY, ENDPOINT_PORT } from '../base/endpoint.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { writeU32le } from '../packet/byte-order.ts';
@@ -15,8 +16,9 @@ import {
 } from '../packet/cookie-reply.ts';
 import { MESSAGE_COOKIE_REPLY } from '../packet/message-type.ts';
 import { ascii, COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE, LABEL_COOKIE, LABEL_MAC1 } from './constants.ts';
+import type { CookieJarState, IdentityState } from './engine-state.ts';
 
-const MAC_SIZE = 16;
+export const MAC_SIZE = 16;
 const LABEL_MAC1_BYTES = ascii(LABEL_MAC1);
 const LABEL_COOKIE_BYTES = ascii(LABEL_COOKIE);
 const NO_MAC = new Uint8Array(MAC_SIZE);
@@ -31,7 +33,7 @@ export class CookieChecker {
   readonly #nonces: (bytes: Uint8Array) => void;
   readonly #mac1Key: Uint8Array;
   readonly #cookieKey: Uint8Array;
-  readonly #secret = new Uint8Array(32);
+  readonly #secret = newSecret(32);
   #secretBorn = Number.NEGATIVE_INFINITY;
   /**
    * The address and port for which #lastCookie was computed. Verifying a message's mac2 and
@@ -92,6 +94,24 @@ export class CookieChecker {
     const cookie = this.#cookie(endpoints, at, now);
     const sealed = this.#crypto.xseal(this.#cookieKey, nonce, cookie, message.subarray(mac1At, mac1At + MAC_SIZE));
     out.set(sealed, COOKIE_REPLY_COOKIE);
+  }
+
+  /** Returns a copy of the secret of our cookies, with the time of its birth. */
+  save(): Pick<IdentityState, 'cookieSecret' | 'cookieSecretBorn'> {
+    return { cookieSecret: copySecret(this.#secret), cookieSecretBorn: this.#secretBorn };
+  }
+
+  restore(state: Pick<IdentityState, 'cookieSecret' | 'cookieSecretBorn'>): void {
+    this.#secret.set(state.cookieSecret);
+    this.#secretBorn = state.cookieSecretBorn;
+    this.#sourceLength = 0;
+  }
+
+  /** Overwrites the secret. */
+  erase(): void {
+    this.#secret.fill(0);
+    this.#secretBorn = Number.NEGATIVE_INFINITY;
+    this.#sourceLength = 0;
   }
 
   #cookie(endpoints: Uint8Array, at: number, now: number): Uint8Array {
@@ -160,6 +180,28 @@ export class CookieJar {
     this.#cookieBorn = now;
     this.#awaiting = false;
     return true;
+  }
+
+  save(): CookieJarState {
+    return {
+      cookie: this.#cookie && copySecret(this.#cookie),
+      cookieBorn: this.#cookieBorn,
+      lastMac1: Uint8Array.from(this.#lastMac1),
+      awaiting: this.#awaiting,
+    };
+  }
+
+  restore(state: CookieJarState): void {
+    this.#cookie = state.cookie && copySecret(state.cookie);
+    this.#cookieBorn = state.cookieBorn;
+    this.#lastMac1.set(state.lastMac1);
+    this.#awaiting = state.awaiting;
+  }
+
+  /** Overwrites the cookie. */
+  erase(): void {
+    this.#cookie?.fill(0);
+    this.#cookie = undefined;
   }
 }
 

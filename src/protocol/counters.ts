@@ -61,6 +61,8 @@ export class Counters {
   sealRefused = 0;
   /** Datagrams and packets that arrived while the device was down. */
   deviceDown = 0;
+  /** Datagrams and packets that arrived between freeze() and thaw() or close(). */
+  frozen = 0;
   /** No key slot or no memory for another session. */
   noKeySlot = 0;
   /** Initiations answered. */

@@ -57,9 +57,10 @@ export interface DeviceOptions {
 
 const OUTPUT_BYTES = 1 << 20;
 const OUTPUT_DATAGRAMS = 1024;
-const DICE_BYTES = 384;
+/** Sizes of the stores of random bytes. */
+export const DICE_BYTES = 384;
 /** Enough for the nonces of 128 cookie replies. */
-const NONCE_BYTES = 128 * 24;
+export const NONCE_BYTES = 128 * 24;
 export const MAX_DELIVERIES = 4096;
 
 export class Device {
@@ -82,16 +83,19 @@ export class Device {
   mtu = 1420;
   readonly #byKey = new Map<string, Peer>();
   readonly #freeIds: number[] = [];
-  readonly #dice: RandomStore;
-  readonly #nonces: RandomStore;
-  #lastTimestamp = 0n;
+  /** For jitter. */
+  readonly dice: RandomStore;
+  /** For the nonces of cookie replies. */
+  readonly nonces: RandomStore;
+  /** Unix time in nanoseconds of the last TAI64N timestamp; 0: none yet. */
+  lastTimestamp = 0n;
 
   constructor(options: DeviceOptions) {
     this.crypto = options.crypto;
     this.cipher = options.cipher;
     this.random = options.random;
-    this.#dice = new RandomStore(options.random, DICE_BYTES);
-    this.#nonces = new RandomStore(options.random, NONCE_BYTES);
+    this.dice = new RandomStore(options.random, DICE_BYTES);
+    this.nonces = new RandomStore(options.random, NONCE_BYTES);
     this.wall = options.wall;
     this.keyLog = options.keyLog;
     this.output = new Output(options.outputBytes ?? OUTPUT_BYTES, OUTPUT_DATAGRAMS, MAX_DELIVERIES);
@@ -107,7 +111,8 @@ export class Device {
     yield* this.#byKey.values();
   }
 
-  addPeer(publicKey: Uint8Array): Peer {
+  /** @param staticShared of a restored peer, whose DH is known; if absent, it is computed */
+  addPeer(publicKey: Uint8Array, ...staticShared: [] | [Uint8Array | undefined]): Peer {
     const id = this.#freeIds.pop() ?? this.peers.length;
     const timers = new PeerTimers(
       at => this.schedule(peer, at),
@@ -117,7 +122,8 @@ export class Device {
     const peer: Peer = new Peer(id, publicKey, new CookieJar(this.crypto, publicKey), keypairs, timers);
     this.peers[id] = peer;
     this.#byKey.set(String.fromCharCode(...publicKey), peer);
-    this.precompute(peer);
+    if (staticShared.length === 0) this.precompute(peer);
+    else peer.staticShared = staticShared[0] && copySecret(staticShared[0]);
     return peer;
   }
 
@@ -126,6 +132,7 @@ export class Device {
     this.forgetSessions(peer);
     peer.staged.clear();
     peer.timers.clearAll();
+    peer.cookies.erase();
     peer.presharedKey.fill(0);
     peer.staticShared?.fill(0);
     peer.removed = true;
@@ -136,7 +143,16 @@ export class Device {
 
   /** Sets the private key, or removes it if undefined. The caller updates peers and sessions. */
   setIdentity(privateKey: Uint8Array | undefined): void {
-    if (this.identity) this.crypto.forget(this.identity.privateKey);
+    this.replaceIdentity(privateKey);
+    for (const peer of this.#byKey.values()) this.precompute(peer);
+  }
+
+  /** Does the same, but leaves the `staticShared` of all peers to the caller. */
+  replaceIdentity(privateKey: Uint8Array | undefined): void {
+    if (this.identity) {
+      this.crypto.forget(this.identity.privateKey);
+      this.identity.cookies.erase();
+    }
     this.identity = undefined;
     if (privateKey) {
       const own = copySecret(privateKey);
@@ -144,10 +160,9 @@ export class Device {
       this.identity = {
         privateKey: own,
         publicKey,
-        cookies: new CookieChecker(this.crypto, this.random, publicKey, nonce => this.#nonces.fill(nonce)),
+        cookies: new CookieChecker(this.crypto, this.random, publicKey, nonce => this.nonces.fill(nonce)),
       };
     }
-    for (const peer of this.#byKey.values()) this.precompute(peer);
   }
 
   precompute(peer: Peer): void {
@@ -185,14 +200,14 @@ export class Device {
 
   /** Returns a random number in [0, 1) for jitter. */
   chance(): number {
-    return this.#dice.fraction();
+    return this.dice.fraction();
   }
 
   /** Returns a timestamp greater than all previous ones, even if the clock was set back. */
   timestamp(): Uint8Array {
     const wall = this.wall();
-    const after = this.#lastTimestamp === 0n ? wall : tai64nAfter(this.#lastTimestamp);
-    this.#lastTimestamp = wall > after ? wall : after;
-    return tai64n(this.#lastTimestamp);
+    const after = this.lastTimestamp === 0n ? wall : tai64nAfter(this.lastTimestamp);
+    this.lastTimestamp = wall > after ? wall : after;
+    return tai64n(this.lastTimestamp);
   }
 }

@@ -7,11 +7,15 @@ import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
 import { configure, status } from './configure.ts';
 import type { Counters } from './counters.ts';
 import { Device, type DeviceOptions } from './device.ts';
+import type { EngineState } from './engine-state.ts';
+import { checkEngineState } from './engine-state-check.ts';
+import { freezeDevice } from './freeze.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { EngineEvent } from './output.ts';
 import { TIMER_PERSISTENT_KEEPALIVE } from './peer-timers.ts';
+import { restoreDevice } from './restore.ts';
 import { Sender } from './sender.ts';
 import { TimerActions } from './timer-actions.ts';
 
@@ -48,9 +52,15 @@ export class Engine {
   readonly #inbound: Inbound;
   readonly #outbound: Outbound;
   readonly #timers: TimerActions;
+  #frozen = false;
 
-  /** Makes a device that is down and has neither key nor peers. */
-  constructor(options: DeviceOptions) {
+  /**
+   * Makes a device that is down and has neither key nor peers. With a state, makes one that goes on
+   * where {@link Engine.freeze} stopped, under the same keys and counters: the frozen engine must
+   * then never {@link Engine.thaw}. The state is copied; erase it with {@link eraseEngineState}.
+   * @throws Error that names the wrong field of a state
+   */
+  constructor(options: DeviceOptions, state?: EngineState) {
     const device = new Device(options);
     this.#device = device;
     this.#sender = new Sender(device);
@@ -58,10 +68,12 @@ export class Engine {
     this.#inbound = new Inbound(device, this.#sender, this.#handshakes);
     this.#outbound = new Outbound(device, this.#sender);
     this.#timers = new TimerActions(device, this.#sender);
+    if (state) this.#restore(checkEngineState(state));
   }
 
   /** Lets the device send and receive. Idempotent. */
   up(now: number): void {
+    this.#refuseFrozen();
     const device = this.#device;
     if (device.running) return;
     device.running = true;
@@ -71,6 +83,7 @@ export class Engine {
 
   /** Forgets all sessions and stops sending; the configuration stays. Idempotent. */
   down(): void {
+    this.#refuseFrozen();
     const device = this.#device;
     if (!device.running) return;
     device.running = false;
@@ -102,6 +115,7 @@ export class Engine {
    * ignores `listenPort` and `fwmark`, which the caller applies.
    */
   configure(config: DeviceConfig, now: number): void {
+    this.#refuseFrozen();
     configure(this.#device, config, now);
   }
 
@@ -127,10 +141,7 @@ export class Engine {
    * fit. Then drain the output, and call again with that index.
    */
   receive(batch: DatagramBatch, from: number, now: number): number {
-    if (!this.#device.running) {
-      this.#device.counters.deviceDown += batch.count - from;
-      return batch.count;
-    }
+    if (!this.#active) return this.#drop(batch, from);
     const taken = this.#inbound.receive(batch, from, now);
     if (this.#handshakes.length <= HANDSHAKES_AT_ONCE) this.#handshakes.process(HANDSHAKES_AT_ONCE, now);
     return taken;
@@ -141,10 +152,7 @@ export class Engine {
    * @returns the same as {@link Engine.receive}
    */
   send(batch: PacketBatch, from: number, now: number): number {
-    if (!this.#device.running) {
-      this.#device.counters.deviceDown += batch.count - from;
-      return batch.count;
-    }
+    if (!this.#active) return this.#drop(batch, from);
     return this.#outbound.send(batch, from, now);
   }
 
@@ -153,7 +161,7 @@ export class Engine {
    * and erases keys.
    */
   timeout(now: number): void {
-    if (!this.#device.running) return;
+    if (!this.#active) return;
     this.#handshakes.process(HANDSHAKES_PER_TURN, now);
     this.#timers.run(now);
   }
@@ -163,7 +171,7 @@ export class Engine {
    * never.
    */
   nextDeadline(): number {
-    if (!this.#device.running) return Number.POSITIVE_INFINITY;
+    if (!this.#active) return Number.POSITIVE_INFINITY;
     return this.#handshakes.length > 0 ? 0 : this.#timers.next;
   }
 
@@ -216,10 +224,59 @@ export class Engine {
     for (const peer of this.#device.eachPeer()) this.#device.forgetSessions(peer);
   }
 
-  /** Removes all peers and the private key, and erases all keys. */
+  /**
+   * Returns the whole state, for an engine that goes on instead of this one, perhaps in another
+   * process. From then on this engine seals and opens nothing, has no deadline, and counts what
+   * arrives as `frozen`. Then call {@link Engine.close}, or {@link Engine.thaw} if the state was
+   * never used. The state contains all keys: erase it with {@link eraseEngineState}.
+   * @throws Error if output was not drained, or the engine is frozen
+   */
+  freeze(): EngineState {
+    this.#refuseFrozen();
+    if (!this.#device.output.empty) throw new Error('drain the output before freeze()');
+    const state = freezeDevice(this.#device, this.#handshakes, this.#outbound);
+    this.#frozen = true;
+    return state;
+  }
+
+  /**
+   * Takes everything back after freeze() and goes on as if nothing had happened. Only if no other
+   * engine has used the state or ever will: two engines that seal under one key repeat nonces.
+   * @throws Error if the engine is not frozen
+   */
+  thaw(): void {
+    if (!this.#frozen) throw new Error('the engine is not frozen');
+    this.#frozen = false;
+  }
+
+  /** Removes all peers and the private key, and erases all keys, also of a frozen engine. */
   close(): void {
+    this.#frozen = false;
     this.down();
     for (const peer of [...this.#device.eachPeer()]) this.#device.removePeer(peer);
     this.#device.setIdentity(undefined);
+  }
+
+  #restore(state: EngineState): void {
+    try {
+      restoreDevice(this.#device, this.#handshakes, this.#outbound, state);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  get #active(): boolean {
+    return this.#device.running && !this.#frozen;
+  }
+
+  /** Counts the rest of a batch as dropped. */
+  #drop(batch: DatagramBatch | PacketBatch, from: number): number {
+    this.#device.counters[this.#frozen ? 'frozen' : 'deviceDown'] += batch.count - from;
+    return batch.count;
+  }
+
+  #refuseFrozen(): void {
+    if (this.#frozen) throw new Error('the engine is frozen: call thaw() or close() first');
   }
 }

@@ -13,6 +13,7 @@ import { MESSAGE_INITIATION } from '../packet/message-type.ts';
 import { RESPONSE_SIZE } from '../packet/response.ts';
 import { HANDSHAKE_TOS, MAX_QUEUED_HANDSHAKES, UNDER_LOAD_HANDSHAKES, UNDER_LOAD_TIME } from './constants.ts';
 import type { Device } from './device.ts';
+import type { HandshakeQueueState } from './engine-state.ts';
 import { consumeResponse } from './handshake.ts';
 import type { Peer } from './peer.ts';
 import { type QueuedInitiation, Responder } from './responder.ts';
@@ -23,7 +24,8 @@ import type { Sender } from './sender.ts';
  * The most messages per turn. Each needs two macs and at most a cookie reply: about 2 ms in total.
  */
 const MESSAGES_PER_TURN = 256;
-const ENTRY = INITIATION_SIZE + ENDPOINT_SIZE;
+/** Bytes of a queued message, padded to an initiation's, with its endpoint record. */
+export const QUEUED_HANDSHAKE_SIZE = INITIATION_SIZE + ENDPOINT_SIZE;
 /** Initiation and response have the sender index at the same offset. */
 const SENDER = INITIATION_SENDER;
 
@@ -32,7 +34,7 @@ export class HandshakeQueue {
   readonly #sender: Sender;
   readonly #responder: Responder;
   /** Grows on demand, up to MAX_QUEUED_HANDSHAKES entries. */
-  #ring = new Uint8Array(16 * ENTRY);
+  #ring = new Uint8Array(16 * QUEUED_HANDSHAKE_SIZE);
   #isInitiation = new Uint8Array(16);
   #head = 0;
   #count = 0;
@@ -68,8 +70,8 @@ export class HandshakeQueue {
     }
     const slot = (this.#head + this.#count++) % this.#isInitiation.length;
     this.#isInitiation[slot] = type === MESSAGE_INITIATION ? 1 : 0;
-    this.#ring.set(message, slot * ENTRY);
-    this.#ring.set(endpoints.subarray(at, at + ENDPOINT_SIZE), slot * ENTRY + INITIATION_SIZE);
+    this.#ring.set(message, slot * QUEUED_HANDSHAKE_SIZE);
+    this.#ring.set(endpoints.subarray(at, at + ENDPOINT_SIZE), slot * QUEUED_HANDSHAKE_SIZE + INITIATION_SIZE);
   }
 
   /**
@@ -89,7 +91,7 @@ export class HandshakeQueue {
       const slot = this.#head;
       this.#head = (this.#head + 1) % this.#isInitiation.length;
       this.#count--;
-      const at = slot * ENTRY;
+      const at = slot * QUEUED_HANDSHAKE_SIZE;
       const initiation = this.#isInitiation[slot] === 1;
       const message = this.#ring.subarray(at, at + (initiation ? INITIATION_SIZE : RESPONSE_SIZE));
       if (!this.#device.identity || (underLoad && !this.#admit(message, at + INITIATION_SIZE, now))) continue;
@@ -107,6 +109,29 @@ export class HandshakeQueue {
 
   clear(): void {
     this.#count = 0;
+  }
+
+  save(): HandshakeQueueState {
+    const isInitiation = new Uint8Array(this.#count);
+    const messages = new Uint8Array(this.#count * QUEUED_HANDSHAKE_SIZE);
+    for (let i = 0; i < this.#count; i++) {
+      const slot = (this.#head + i) % this.#isInitiation.length;
+      const at = slot * QUEUED_HANDSHAKE_SIZE;
+      isInitiation[i] = this.#isInitiation[slot]!;
+      messages.set(this.#ring.subarray(at, at + QUEUED_HANDSHAKE_SIZE), i * QUEUED_HANDSHAKE_SIZE);
+    }
+    return { isInitiation, messages, lastUnderLoad: this.#lastUnderLoad };
+  }
+
+  /** Takes over the messages of another queue, at most MAX_QUEUED_HANDSHAKES. */
+  restore(state: HandshakeQueueState): void {
+    this.#head = 0;
+    this.#count = 0;
+    while (this.#isInitiation.length < state.isInitiation.length && this.#grow());
+    this.#isInitiation.set(state.isInitiation);
+    this.#ring.set(state.messages);
+    this.#count = state.isInitiation.length;
+    this.#lastUnderLoad = state.lastUnderLoad;
   }
 
   #underLoad(now: number): boolean {
@@ -157,11 +182,14 @@ export class HandshakeQueue {
   #grow(): boolean {
     const capacity = this.#isInitiation.length;
     if (capacity >= MAX_QUEUED_HANDSHAKES) return false;
-    const ring = new Uint8Array(2 * capacity * ENTRY);
+    const ring = new Uint8Array(2 * capacity * QUEUED_HANDSHAKE_SIZE);
     const isInitiation = new Uint8Array(2 * capacity);
     for (let i = 0; i < this.#count; i++) {
       const slot = (this.#head + i) % capacity;
-      ring.set(this.#ring.subarray(slot * ENTRY, (slot + 1) * ENTRY), i * ENTRY);
+      ring.set(
+        this.#ring.subarray(slot * QUEUED_HANDSHAKE_SIZE, (slot + 1) * QUEUED_HANDSHAKE_SIZE),
+        i * QUEUED_HANDSHAKE_SIZE,
+      );
       isInitiation[i] = this.#isInitiation[slot]!;
     }
     this.#ring = ring;

@@ -15,6 +15,7 @@ import { RESPONSE_SENDER, RESPONSE_SIZE } from '../packet/response.ts';
 import { TRANSPORT_HEADER_SIZE, TRANSPORT_RECEIVER } from '../packet/transport.ts';
 import { FRAGMENT_NAME_SIZE, fragmentKind, udpPayload, writeFragmentName } from '../packet/udp-payload.ts';
 import type { Device } from './device.ts';
+import type { OutboundState } from './engine-state.ts';
 import type { Keypair } from './keypair.ts';
 import type { Peer } from './peer.ts';
 
@@ -50,6 +51,15 @@ export class LoopGuard {
       this.#until = now + FRAGMENTS_WITHIN_MS;
     }
     return true;
+  }
+
+  save(): Pick<OutboundState, 'fragment' | 'fragmentUntil'> {
+    return { fragment: this.#name.slice(), fragmentUntil: this.#until };
+  }
+
+  restore(state: Pick<OutboundState, 'fragment' | 'fragmentUntil'>): void {
+    this.#name.set(state.fragment);
+    this.#until = state.fragmentUntil;
   }
 
   #isOurs(slab: Uint8Array, at: number, length: number, peer: Peer): boolean {

@@ -48,6 +48,11 @@ export class SymmetricState {
     return state;
   }
 
+  /** Continues as the initiator that has written message one. Copies both values. */
+  static resume(crypto: CryptoProvider, chainingKey: Uint8Array, hash: Uint8Array): SymmetricState {
+    return new SymmetricState(crypto, copySecret(chainingKey), copySecret(hash));
+  }
+
   clone(): SymmetricState {
     const copy = new SymmetricState(this.#crypto, copySecret(this.chainingKey), Uint8Array.from(this.hash));
     copy.#key = copySecret(this.#key);

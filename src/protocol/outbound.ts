@@ -17,6 +17,7 @@ import { IPV4_DESTINATION, IPV6_DESTINATION } from '../packet/ip-header.ts';
 import { SplitPlan } from '../packet/segments.ts';
 import { largestDatagram, largestPacket } from '../packet/transport.ts';
 import type { Device } from './device.ts';
+import type { OutboundState } from './engine-state.ts';
 import { LoopGuard } from './loop-guard.ts';
 import { mostRanges } from './output.ts';
 import type { Peer } from './peer.ts';
@@ -79,6 +80,16 @@ export class Outbound {
       if (!peer.staged.empty) this.#sender.flush(peer, now);
     }
     return end;
+  }
+
+  save(): OutboundState {
+    return { icmpSecond: this.#icmpSecond, icmpCount: this.#icmpCount, ...this.#loops.save() };
+  }
+
+  restore(state: OutboundState): void {
+    this.#icmpSecond = state.icmpSecond;
+    this.#icmpCount = state.icmpCount;
+    this.#loops.restore(state);
   }
 
   /**

@@ -83,6 +83,10 @@ export class Output {
     this.#runClosed = true;
   }
 
+  get empty(): boolean {
+    return this.transmits.count + this.deliveries.count + this.locals.count + this.events.length === 0;
+  }
+
   /** The offset of the next message in the slab of `transmits`. */
   get cursor(): number {
     return this.#used;

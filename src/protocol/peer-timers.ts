@@ -10,6 +10,7 @@
  *   flushStaged           some staged packets did not fit into the output: send more
  */
 import { KEEPALIVE_TIMEOUT, REKEY_TIMEOUT, REKEY_TIMEOUT_JITTER, ZERO_KEY_TIME } from './constants.ts';
+import type { PeerState } from './engine-state.ts';
 
 /**
  * Timers that are due together, as after suspend, fire in this order: old keys are erased before a
@@ -21,7 +22,8 @@ export const TIMER_SEND_KEEPALIVE = 2;
 export const TIMER_NEW_HANDSHAKE = 3;
 export const TIMER_PERSISTENT_KEEPALIVE = 4;
 export const TIMER_FLUSH_STAGED = 5;
-const TIMERS = 6;
+/** Number of timers of a peer. */
+export const TIMERS = 6;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class PeerTimers {
@@ -66,6 +68,21 @@ export class PeerTimers {
   set(timer: number, at: number): void {
     this.#deadlines[timer] = at;
     this.#schedule(at);
+  }
+
+  save(): Pick<PeerState, 'timers' | 'needAnotherKeepalive' | 'persistentKeepalive'> {
+    return {
+      timers: this.#deadlines.slice(),
+      needAnotherKeepalive: this.#needAnotherKeepalive,
+      persistentKeepalive: this.persistentKeepalive,
+    };
+  }
+
+  /** Takes over the deadlines of other timers. The caller schedules the earliest one. */
+  restore(state: Pick<PeerState, 'timers' | 'needAnotherKeepalive' | 'persistentKeepalive'>): void {
+    this.#deadlines.set(state.timers);
+    this.#needAnotherKeepalive = state.needAnotherKeepalive;
+    this.persistentKeepalive = state.persistentKeepalive;
   }
 
   clearAll(): void {

@@ -3,6 +3,8 @@
  * few bytes from the system takes longer than sealing a packet. Never use the store for keys:
  * stored bytes could be read before their use.
  */
+import { copySecret } from '../base/bytes.ts';
+
 export class RandomStore {
   readonly #random: (bytes: Uint8Array) => void;
   readonly #bytes: Uint8Array;
@@ -24,6 +26,17 @@ export class RandomStore {
     }
     for (let i = 0; i < out.length; i++) out[i] = this.#bytes[this.#used + i]!;
     this.#used += out.length;
+  }
+
+  /** Returns a copy of the bytes that were not used. */
+  save(): Uint8Array {
+    return copySecret(this.#bytes.subarray(this.#used));
+  }
+
+  /** Takes over the unused bytes of another store, which must not be more than the size. */
+  restore(unused: Uint8Array): void {
+    this.#used = this.#bytes.length - unused.length;
+    this.#bytes.set(unused, this.#used);
   }
 
   /** Returns a number in [0, 1). */

@@ -5,16 +5,18 @@
  * with a valid tag: unauthenticated ones must not move the window.
  */
 import { REJECT_AFTER_MESSAGES_HIGH, REJECT_AFTER_MESSAGES_LOW } from './constants.ts';
+import type { ReplayWindowState } from './engine-state.ts';
 
-const WORDS = 256;
+/** Words of the ring. */
+export const REPLAY_WORDS = 256;
 /**
  * The largest distance from the greatest counter: all bits of the window except 64, as in the
  * kernel.
  */
-export const REPLAY_WINDOW = WORDS * 32 - 64;
+export const REPLAY_WINDOW = REPLAY_WORDS * 32 - 64;
 
 export class ReplayWindow {
-  readonly #ring = new Uint32Array(WORDS);
+  readonly #ring = new Uint32Array(REPLAY_WORDS);
   /** The greatest accepted counter plus 1; 0 before the first. */
   #nextLow = 0;
   #nextHigh = 0;
@@ -33,16 +35,26 @@ export class ReplayWindow {
     // the high half does not matter for the word's place, since the ring's size divides 2^27
     const word = low >>> 5;
     if (ahead > 0) {
-      const steps = Math.min((high - this.#nextHigh) * 2 ** 27 + (word - (this.#nextLow >>> 5)), WORDS);
+      const steps = Math.min((high - this.#nextHigh) * 2 ** 27 + (word - (this.#nextLow >>> 5)), REPLAY_WORDS);
       const from = this.#nextLow >>> 5;
-      for (let i = 1; i <= steps; i++) this.#ring[(from + i) & (WORDS - 1)] = 0;
+      for (let i = 1; i <= steps; i++) this.#ring[(from + i) & (REPLAY_WORDS - 1)] = 0;
       this.#nextLow = low;
       this.#nextHigh = high;
     }
-    const at = word & (WORDS - 1);
+    const at = word & (REPLAY_WORDS - 1);
     const bit = 1 << (low & 31);
     if ((this.#ring[at]! & bit) !== 0) return false;
     this.#ring[at]! |= bit;
     return true;
+  }
+
+  save(): ReplayWindowState {
+    return { ring: this.#ring.slice(), nextLow: this.#nextLow, nextHigh: this.#nextHigh };
+  }
+
+  restore(state: ReplayWindowState): void {
+    this.#ring.set(state.ring);
+    this.#nextLow = state.nextLow;
+    this.#nextHigh = state.nextHigh;
   }
 }

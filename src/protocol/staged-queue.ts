@@ -3,7 +3,9 @@
  * megabyte, since each may be a super-packet of 64 KiB. A full queue drops the oldest. It holds
  * copies, since the slab of the packets is reused.
  */
+import { copySecret } from '../base/bytes.ts';
 import { MAX_STAGED_BYTES, MAX_STAGED_PACKETS } from './constants.ts';
+import type { StagedState } from './engine-state.ts';
 
 export interface StagedPacket {
   /** vnet header and packet, as read from the TUN. */
@@ -51,6 +53,11 @@ export class StagedQueue {
       this.#bytes -= packet.bytes.length;
     }
     return packet;
+  }
+
+  /** Returns copies of the packets, oldest first. */
+  save(): StagedState[] {
+    return this.#packets.map(({ bytes, segments }) => ({ bytes: copySecret(bytes), segments }));
   }
 
   /** Drops all packets. @returns the number of packets (segments) dropped */

@@ -73,6 +73,12 @@ export interface TransportCipher {
   /** Overwrites the key in a slot. A job that still names the slot fails (0 bytes, -1). */
   eraseKey(slot: number): void;
   /**
+   * Copies the key in a slot into 32 bytes of the caller, who erases them. For the hand-over of a
+   * device ({@link Engine.freeze}) only. The cipher keeps the key.
+   * @returns false if the slot is empty; `into` is then unchanged
+   */
+  copyKey(slot: number, into: Uint8Array): boolean;
+  /**
    * Seals `count` jobs from `input` into `output`, two arrays that do not overlap. Results are
    * written into `jobs`.
    */

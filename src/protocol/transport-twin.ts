@@ -79,6 +79,18 @@ export class TwinCipher implements TransportCipher {
   }
 
   /**
+   * Copies the key in a slot into 32 bytes of the caller, who erases them.
+   * @returns false if the slot is empty
+   * @throws RangeError if `into` has another size
+   */
+  copyKey(slot: number, into: Uint8Array): boolean {
+    if (into.length !== AEAD_KEY_SIZE) throw new RangeError(`a key has ${AEAD_KEY_SIZE} bytes, not ${into.length}`);
+    const key = this.#keys[slot];
+    key?.copy(into);
+    return key !== undefined;
+  }
+
+  /**
    * Seals `count` jobs from `input` into `output`, two arrays that do not overlap. Results are
    * written into `jobs`.
    */

@@ -46,5 +46,7 @@ export type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
 export type { Counters } from '../protocol/counters.ts';
 export type { DeviceOptions as EngineOptions, KeyLog } from '../protocol/device.ts';
 export { Engine } from '../protocol/engine.ts';
+export { ENGINE_STATE_VERSION, type EngineState, eraseEngineState } from '../protocol/engine-state.ts';
+export { checkEngineState } from '../protocol/engine-state-check.ts';
 export type { EngineEvent } from '../protocol/output.ts';
 export type { TransportCipher } from '../protocol/transport-cipher.ts';

@@ -49,6 +49,7 @@ function watched(cipher: TransportCipher, number: number, held: Set<string>): Tr
       held.delete(`${number}:${slot}`);
       cipher.eraseKey(slot);
     },
+    copyKey: (slot, into) => cipher.copyKey(slot, into),
     seal: (input, output, jobs, count) => cipher.seal(input, output, jobs, count),
     open: (slab, jobs, count) => cipher.open(slab, jobs, count),
   };

@@ -30,6 +30,7 @@ export class NonceWatch {
         keys.delete(slot);
         cipher.eraseKey(slot);
       },
+      copyKey: (slot, into) => cipher.copyKey(slot, into),
       seal: (input, output, jobs, count) => {
         for (let i = 0; i < count; i++) this.#check(keys, jobs, i * SEAL_STRIDE);
         cipher.seal(input, output, jobs, count);

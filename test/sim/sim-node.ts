@@ -19,7 +19,9 @@ import {
   VNET_HEADER_SIZE,
 } from '../../src/packet/batch.ts';
 import type { Counters } from '../../src/protocol/counters.ts';
+import type { DeviceOptions } from '../../src/protocol/device.ts';
 import { Engine } from '../../src/protocol/engine.ts';
+import { type EngineState, eraseEngineState } from '../../src/protocol/engine-state.ts';
 import type { EngineEvent } from '../../src/protocol/output.ts';
 import { TwinCipher } from '../../src/protocol/transport-twin.ts';
 import { cryptoProviders } from '../support/crypto-providers.ts';
@@ -93,6 +95,17 @@ export class SimNode {
     };
   }
 
+  /** Replaces the engine by one that goes on with its state. @param carry the state's way there */
+  handOver(carry: (state: EngineState) => EngineState): void {
+    const state = this.engine.freeze();
+    const arrived = carry(state);
+    const next = new Engine(this.#options(), arrived);
+    this.engine.close();
+    eraseEngineState(state);
+    eraseEngineState(arrived);
+    this.engine = next;
+  }
+
   configure(config: DeviceConfig): void {
     this.engine.configure(config, this.sim.now);
     this.#drain();
@@ -159,14 +172,18 @@ export class SimNode {
   }
 
   #boot(): Engine {
+    const engine = new Engine(this.#options());
+    engine.configure({ privateKey: this.privateKey }, this.sim.now);
+    engine.up(this.sim.now);
+    return engine;
+  }
+
+  #options(): DeviceOptions {
     const { sim } = this;
     const cipher = sim.nonces.watch(new TwinCipher(opensslPacketAead));
     const wall = () => 1_700_000_000_000_000_000n + BigInt(Math.floor(sim.now * 1e6)) + this.wallOffset;
     const random = (bytes: Uint8Array) => sim.random.fill(bytes);
-    const engine = new Engine({ crypto, cipher, random, wall, outputBytes: 256 * 1024 });
-    engine.configure({ privateKey: this.privateKey }, sim.now);
-    engine.up(sim.now);
-    return engine;
+    return { crypto, cipher, random, wall, outputBytes: 256 * 1024 };
   }
 
   #drain(): void {

@@ -46,6 +46,12 @@ class OpensslPacketKey implements PacketKey {
     return true;
   }
 
+  copy(into: Uint8Array): void {
+    const key = this.#live().export();
+    into.set(key);
+    key.fill(0);
+  }
+
   erase(): void {
     this.#key = undefined;
     collectSoon();
