@@ -8,6 +8,7 @@ static const struct wg_exports *const EXPORTS[] = {
     &wg_exports_notices,
     &wg_exports_netlink,
     &wg_exports_notify,
+    &wg_exports_random,
     &wg_exports_secrecy,
     &wg_exports_tun,
     &wg_exports_udp,

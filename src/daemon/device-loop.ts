@@ -18,6 +18,7 @@ import type { DeviceLoopOptions } from './device-loop-options.ts';
 import { DeviceSockets } from './device-sockets.ts';
 import type { Log } from './log.ts';
 import { PortRetry } from './port-retry.ts';
+import { type SessionEnd, SessionGuard } from './session-guard.ts';
 import { WakeTimer } from './wake-timer.ts';
 
 /** Batches read per direction in one wake-up before the event loop gets its turn: about 10 ms. */
@@ -50,6 +51,7 @@ export class DeviceLoop {
   readonly #retry: PortRetry;
   readonly #timer: WakeTimer;
   readonly #clock: Clock;
+  readonly #guard: SessionGuard;
   readonly #log: Log;
   readonly #onGone: () => void;
   readonly #packets: PacketBatch = makePacketBatch(TUN_BYTES, TUN_PACKETS);
@@ -60,6 +62,7 @@ export class DeviceLoop {
   /** The waiting time that the last wake-up for a packet reported (Wake). */
   #waited = 0;
   #closed = false;
+  #stopWatching = () => {};
 
   /** Makes a loop, which owns engine and TUN from now on. It does nothing before start(). */
   constructor(options: DeviceLoopOptions) {
@@ -71,6 +74,7 @@ export class DeviceLoop {
       onRoutesChanged: () => this.#engine.routesChanged(),
     });
     this.#clock = options.clock;
+    this.#guard = new SessionGuard(options);
     this.#log = options.log;
     this.#onGone = options.onGone;
     this.#timer = new WakeTimer(
@@ -89,6 +93,8 @@ export class DeviceLoop {
   start(): void {
     this.#tun.onStatus(() => this.#checkStatus());
     this.#tun.onReadable(waited => this.#tunReadable(waited));
+    // after a resume, an idle device erases its keys at once and not with the next packet
+    this.#stopWatching = this.#clock.onDisturbed?.(() => this.#timeout()) ?? this.#stopWatching;
     this.#checkStatus();
   }
 
@@ -113,7 +119,7 @@ export class DeviceLoop {
     this.#retry.reset();
     // the path to a new endpoint may be a different one
     if (config.peers?.some(peer => peer.endpoint)) sockets.udp?.networkChanged?.();
-    this.#engine.configure(config, this.#clock.now());
+    this.#engine.configure(config, this.#guard.now());
     if (isUp && !this.#engine.running) this.#checkStatus();
     this.#settle();
   }
@@ -121,6 +127,16 @@ export class DeviceLoop {
   /** Returns a copy of configuration, state and counters. Overwrite its secrets after use. */
   status(): DeviceStatus {
     return { ...this.#engine.status(), listenPort: this.#sockets.port, fwmark: this.#sockets.mark };
+  }
+
+  /**
+   * Erases all sessions and unfinished handshakes: the machine is about to sleep, or is a copy of
+   * another one. The loop notices by itself that the machine slept.
+   */
+  forgetSessions(why: SessionEnd): void {
+    if (this.#closed) return;
+    this.#guard.forgetSessions(why);
+    this.#settle();
   }
 
   /** Returns the milliseconds since a packet last woke the loop. */
@@ -136,6 +152,7 @@ export class DeviceLoop {
       ...this.#engine.counters,
       sendErrors: this.#sendErrors,
       tunDropped: this.#tunDropped,
+      ...prefixed('forgotten', this.#guard.counters()),
       ...prefixed('udp', this.#sockets.counters()),
       ...prefixed('tun', this.#tun.counters()),
     };
@@ -145,6 +162,7 @@ export class DeviceLoop {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#stopWatching();
     this.#retry.close();
     this.#timer.clear();
     this.#engine.close();
@@ -168,7 +186,7 @@ export class DeviceLoop {
   #up(): void {
     if (!this.#retry.open()) return;
     this.#engine.routesChanged();
-    this.#engine.up(this.#clock.now());
+    this.#engine.up(this.#guard.now());
     (this.#log.notice ?? this.#log.verbose)(`interface up, UDP port ${this.#sockets.port}`);
     this.#settle();
   }
@@ -194,7 +212,7 @@ export class DeviceLoop {
 
   /** Reads a bounded number of handshakes. The event loop then polls for packets. */
   #handshakesReadable(): void {
-    const now = this.#clock.now();
+    const now = this.#guard.now();
     this.#lastWake = now;
     for (let left = HANDSHAKES_PER_WAKE; left > 0; left -= datagramsIn(this.#datagrams)) {
       if (!this.#sockets.udp?.receiveHandshakes(this.#datagrams)) break;
@@ -211,7 +229,7 @@ export class DeviceLoop {
    * silence, not the time of our own work.
    */
   #pump(first: 'tun' | 'udp', waited: number | undefined): void {
-    let now = this.#clock.now();
+    let now = this.#guard.now();
     let most = waited !== undefined && waited - this.#waited > LONE_AFTER_MS ? 1 : MAX_BATCH;
     this.#waited = waited ?? this.#waited;
     this.#lastWake = now;
@@ -224,7 +242,7 @@ export class DeviceLoop {
       }
       if (!many(received, this.#datagrams.desc) && !many(read, this.#packets.desc)) break;
       most = MAX_BATCH;
-      now = this.#clock.now();
+      now = this.#guard.now();
     }
     this.#settle();
   }
@@ -280,7 +298,7 @@ export class DeviceLoop {
   }
 
   #timeout(): void {
-    this.#engine.timeout(this.#clock.now());
+    this.#engine.timeout(this.#guard.now());
     this.#settle();
   }
 }

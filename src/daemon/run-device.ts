@@ -2,11 +2,10 @@
  * Runs one device from start to end: TUN, engine, control socket, signals. `wireguard-ts wg0` calls
  * this once its arguments are parsed.
  */
-import { randomFillSync } from 'node:crypto';
 import { checkInterfaceName } from '../base/interface-name.ts';
 import { systemNetlink } from '../io/netlink.ts';
 import { forbidDumps } from '../io/secrets.ts';
-import { systemClock } from '../io/system.ts';
+import { systemClock, systemRandom } from '../io/system.ts';
 import { systemZones } from '../io/zones.ts';
 import { Engine } from '../protocol/engine.ts';
 import { makeBackend, type UserspaceName } from './backend.ts';
@@ -19,6 +18,7 @@ import { type LogLevel, makeLog } from './log.ts';
 import type { TakenLog } from './log-sink.ts';
 import type { OffloadSwitch } from './offload-switches.ts';
 import { offloadsWithout } from './offloads.ts';
+import { watchSleepNotices } from './sleep-notices.ts';
 import { openTunWithHints } from './tun-hints.ts';
 import { UapiServer } from './uapi-server.ts';
 import { uapiSocketPath } from './uapi-socket.ts';
@@ -88,7 +88,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       ? undefined
       : named(`WG_KEYLOGFILE=${settings.keyLogFile}`, () => openKeyLog(settings.keyLogFile!));
   const clock = systemClock();
-  const random = (bytes: Uint8Array) => void randomFillSync(bytes);
+  const random = systemRandom();
   const engine = new Engine({
     crypto: backend.crypto,
     cipher: backend.cipher,
@@ -114,6 +114,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   for (const signal of STOP_SIGNALS) process.on(signal, stop);
   let server: UapiServer | undefined;
   let stopWarmUp = () => {};
+  let stopNotices = () => {};
   try {
     server = await UapiServer.listen({
       path: uapiSocketPath(name),
@@ -131,6 +132,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     });
     loop.start();
     await kept.keep();
+    stopNotices = watchSleepNotices({ device: loop, log });
     log.notice?.(
       `began, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,
     );
@@ -149,6 +151,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   } finally {
     for (const signal of STOP_SIGNALS) process.off(signal, stop);
     stopWarmUp();
+    stopNotices();
     server?.close();
     loop.close();
     keyLog?.close();

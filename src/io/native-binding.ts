@@ -15,6 +15,9 @@ declare const handle: unique symbol;
 export interface PollHandle {
   readonly [handle]: 'poll';
 }
+export interface ClockAlarmHandle {
+  readonly [handle]: 'clock-alarm';
+}
 export interface NoticesHandle {
   readonly [handle]: 'notices';
 }
@@ -58,7 +61,12 @@ interface UdpInfo {
 
 /** The functions of the addon. Each one is documented in native/, above its definition. */
 export interface NativeBinding extends CipherBinding, CryptoBinding {
-  clockBoot(): number;
+  clockRead(out: Float64Array): void;
+  clockAlarmOpen(): ClockAlarmHandle;
+  clockAlarmFd(alarm: ClockAlarmHandle): number;
+  clockAlarmRearm(alarm: ClockAlarmHandle): void;
+  clockAlarmClose(alarm: ClockAlarmHandle): void;
+  randomFill(bytes: Uint8Array): void;
   pollStart(fd: number, callback: (waited: number) => void): PollHandle;
   pollStop(poll: PollHandle): void;
   noticesOpen(what: number): NoticesHandle;

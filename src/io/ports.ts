@@ -129,4 +129,19 @@ export interface Clock {
   now(): number;
   /** Returns Unix time in nanoseconds. */
   wall(): bigint;
+  /**
+   * Returns for how many milliseconds the machine was suspended between the making of this clock
+   * and the last now(). If absent, a suspend is not noticed.
+   */
+  suspended?(): number;
+  /**
+   * Returns by how many milliseconds the wall clock was set, and not only slewed, between the making
+   * of this clock and the last now(); negative if backward.
+   */
+  stepped?(): number;
+  /**
+   * Calls back soon after each resume from suspend, and after the wall clock was set.
+   * @returns a function that ends that
+   */
+  onDisturbed?(callback: () => void): () => void;
 }

@@ -183,6 +183,16 @@ export class Device {
     peer.keypairs.clear();
   }
 
+  /**
+   * Erases random bytes that were drawn in advance, and the secret of the cookies. A copy of this
+   * machine holds the same ones.
+   */
+  forgetRandomness(): void {
+    this.dice.drop();
+    this.nonces.drop();
+    this.identity?.cookies.erase();
+  }
+
   discardKeypair(keypair: Keypair): void {
     this.indices.remove(keypair.localIndex);
     for (const slot of [keypair.sendSlot, keypair.receiveSlot]) {

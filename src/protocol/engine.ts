@@ -217,11 +217,23 @@ export class Engine {
   }
 
   /**
-   * Forgets the sessions of all peers. Call it after suspend, or in a virtual machine that is a
-   * copy of another (kernel device.c, wg_pm_notification).
+   * Erases the sessions of all peers, unfinished handshakes, and randomness that was drawn in
+   * advance. Call it before and after suspend, and in a virtual machine that may be a copy of
+   * another (kernel device.c, wg_pm_notification and wg_vm_notification). The next packet begins a
+   * handshake, even just after another one.
+   * @param renew whether peers whose session was alive get a handshake at once, so that what they
+   * send is lost only until then; false before suspend
    */
-  forgetSessions(): void {
-    for (const peer of this.#device.eachPeer()) this.#device.forgetSessions(peer);
+  forgetSessions(now: number, renew = true): void {
+    const device = this.#device;
+    device.forgetRandomness();
+    for (const peer of device.eachPeer()) {
+      const isLive =
+        peer.pending !== undefined || !peer.staged.empty || peer.keypairs.current?.canReceive(now) === true;
+      device.forgetSessions(peer);
+      peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
+      peer.timers.sessionsForgotten(now, renew && isLive && device.running);
+    }
   }
 
   /**

@@ -127,6 +127,15 @@ export class PeerTimers {
   }
 
   /**
+   * Records that all sessions were erased before their time.
+   * @param renew whether to begin a handshake soon: with many peers, not all at one instant
+   */
+  sessionsForgotten(now: number, renew: boolean): void {
+    this.#deadlines[TIMER_ZERO_KEY] = NEVER;
+    if (renew) this.set(TIMER_NEW_HANDSHAKE, now + this.#jitter());
+  }
+
+  /**
    * Records that a handshake was given up: existing keys are erased on schedule, and no keepalive
    * is due.
    */

@@ -39,6 +39,12 @@ export class RandomStore {
     this.#bytes.set(unused, this.#used);
   }
 
+  /** Erases the stored bytes, so that the next call draws new ones. */
+  drop(): void {
+    this.#bytes.fill(0);
+    this.#used = this.#bytes.length;
+  }
+
   /** Returns a number in [0, 1). */
   fraction(): number {
     this.fill(this.#three);

@@ -57,6 +57,10 @@ const KINDS: Readonly<
     make: native => native['netlinkOpen']!(0, numbers(0)),
     takes: { netlinkFd: [], netlinkReceive: [bytes(1 << 17), numbers()], netlinkSend: [bytes(16)], netlinkClose: [] },
   },
+  alarm: {
+    make: native => native['clockAlarmOpen']!(),
+    takes: { clockAlarmFd: [], clockAlarmRearm: [], clockAlarmClose: [] },
+  },
   notices: {
     make: native => native['noticesOpen']!(3),
     takes: { noticesFd: [], noticesDrain: [], noticesClose: [] },
@@ -95,7 +99,18 @@ const KINDS: Readonly<
 };
 /** Functions that take no handle. */
 const WITHOUT = [
-  ...['clockBoot', 'pollStart', 'noticesOpen', 'netlinkOpen', 'notifySend', 'forbidDumps', 'tunOpen', 'udpOpen'],
+  ...[
+    'clockRead',
+    'clockAlarmOpen',
+    'randomFill',
+    'pollStart',
+    'noticesOpen',
+    'netlinkOpen',
+    'notifySend',
+    'forbidDumps',
+    'tunOpen',
+    'udpOpen',
+  ],
   ...[
     'cipherCreate',
     'cipherProviders',

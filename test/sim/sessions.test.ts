@@ -198,7 +198,7 @@ describe('sleep and going down', () => {
   test('keys that were forgotten because of suspend are renewed with the next packet', () => {
     const { sim, a, b } = session();
     sim.run(6000);
-    a.engine.forgetSessions();
+    a.engine.forgetSessions(sim.now);
     const id = sim.send(a, b);
     expect(a.sentTypes.at(-1)).toBe(INITIATION);
     sim.run(100);

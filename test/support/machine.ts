@@ -64,6 +64,7 @@ const SOURCES = {
   setpriv: { group: 'network namespaces', apt: 'util-linux' },
   // the real module
   'qemu-system-x86_64': { group: 'real kernel module (qemu)', apt: 'qemu-system-x86' },
+  'dbus-daemon': { group: 'other programs', apt: 'dbus-daemon' },
   busybox: { group: 'other programs', apt: 'busybox-static' },
   modprobe: { group: 'real kernel module (qemu)', apt: 'kmod' },
   rmmod: { group: 'real kernel module (qemu)', apt: 'kmod' },

@@ -1,0 +1,42 @@
+/**
+ * Notices that this virtual machine was copied, or restored from a snapshot: the hypervisor then
+ * changes its generation (vmgenid), and the kernel reports that by an event.
+ */
+import { readdirSync } from 'node:fs';
+import { NETLINK_KOBJECT_UEVENT, type NetlinkPort } from '../netlink/port.ts';
+import { isNewGeneration, parseUevent, UEVENT_GROUP } from '../netlink/uevent.ts';
+
+/** The driver's folders, up to Linux 6.9 and since then. */
+const DRIVERS = ['/sys/bus/acpi/drivers/vmgenid', '/sys/bus/platform/drivers/vmgenid'];
+/** Entries that every driver's folder has; any other is a device. */
+const NOT_DEVICES = new Set(['bind', 'unbind', 'uevent', 'module']);
+
+/** Reports whether this machine has a generation that its kernel watches. */
+export function hasGeneration(folders: readonly string[] = DRIVERS): boolean {
+  return folders.some(folder => {
+    try {
+      return readdirSync(folder).some(name => !NOT_DEVICES.has(name));
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * Calls back whenever the machine's generation has changed, also if events were lost. The socket
+ * wakes this process for events of all devices, so open it only where hasGeneration() is true.
+ * @returns the function that ends that
+ * @throws Error with `code` if the kernel refuses the socket
+ */
+export function watchGeneration(port: NetlinkPort, onNew: () => void): () => void {
+  const channel = port.open(NETLINK_KOBJECT_UEVENT, [UEVENT_GROUP], {
+    datagram: bytes => {
+      const uevent = parseUevent(bytes);
+      if (uevent && isNewGeneration(uevent)) onNew();
+    },
+    // a new generation may have been among them, and forgetting sessions costs one round trip
+    lost: onNew,
+    failed: () => channel.close(),
+  });
+  return () => channel.close();
+}
