@@ -61,18 +61,32 @@ export class SystemDevices implements QuickDevices {
       await this.#options.network.links.create({ name, kind: WIREGUARD_KIND });
       return;
     }
-    const { backend, keepOutput } = this.#options;
-    const args = [...(backend === 'native' || backend === 'pure' ? [`--backend=${backend}`] : []), name];
     for (let attempt = 1; ; attempt++)
       try {
-        const env = { [NEEDS_PARENT_VARIABLE]: '1' };
-        await startInBackground({ name, args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
+        await this.#start(name);
         return;
       } catch (error) {
         // the device of an earlier `up` that was killed may still be ending
         if (attempt === ATTEMPTS) throw problem('EDEVICE', `${name} cannot be started: ${(error as Error).message}`);
         await sleep(END_TIMEOUT_MS / 10);
       }
+  }
+
+  /**
+   * Starts a process of this program that takes the device over from the one that runs it, with its
+   * sessions.
+   * @returns false if no process can be taken over from: none runs the device, or one of a version
+   * that cannot hand it over
+   * @throws Error with the reason if the device stays with the old process
+   */
+  async takeOver(name: string): Promise<boolean> {
+    try {
+      await this.#start(name, '--take-over');
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOOWNER') return false;
+      throw problem('EDEVICE', `${name} cannot be taken over: ${(error as Error).message}`);
+    }
   }
 
   async status(name: string): Promise<DeviceStatus | undefined> {
@@ -120,6 +134,14 @@ export class SystemDevices implements QuickDevices {
   close(): void {
     this.#kernel.close();
     this.#userspace.close();
+  }
+
+  #start(name: string, ...options: readonly string[]): Promise<void> {
+    const { backend, keepOutput } = this.#options;
+    const named = backend === 'native' || backend === 'pure' ? [`--backend=${backend}`] : [];
+    const env = { [NEEDS_PARENT_VARIABLE]: '1' };
+    const args = [...named, ...options, name];
+    return startInBackground({ name, args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
   }
 
   /**

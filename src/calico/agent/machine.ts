@@ -1,11 +1,12 @@
 /**
  * Opens the real machine: the ports that src/calico/apply uses, and the facts that the plan needs.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendChoice, hasFamily } from '../../backend/choose.ts';
 import type { Family } from '../../base/family.ts';
 import { SystemDevices } from '../../host/devices.ts';
+import { version } from '../../io/installation.ts';
 import { systemNetlink } from '../../io/netlink.ts';
 import { publicKeyOf } from '../../io/secrets.ts';
 import { Network } from '../../netlink/network.ts';
@@ -14,6 +15,7 @@ import { systemTables } from '../apply/firewall/nftables.ts';
 import type { ApplyHost } from '../apply/ports.ts';
 import { KeyFiles } from '../apply/state/identity.ts';
 import { RecordFile } from '../apply/state/record.ts';
+import { RunnerFile } from '../apply/state/runner.ts';
 import { StateDirectory } from '../apply/state/state-directory.ts';
 import type { HostFacts } from '../plan/dataplane/mtu.ts';
 import type { AgentMachine } from './dependencies.ts';
@@ -51,6 +53,7 @@ export function openMachine({ keyDirectory, backend, aks, keepOutput, log, warn 
       sysctls: systemSysctls,
       keys,
       records: new RecordFile(directory, warn),
+      runners: new RunnerFile(directory, ownRunner()),
       sleep: milliseconds => sleep(milliseconds),
       wallTime: () => Date.now(),
       log,
@@ -75,6 +78,11 @@ export function openMachine({ keyDirectory, backend, aks, keepOutput, log, warn 
       network.close();
     },
   };
+}
+
+/** Names this program version and container: containers differ in their PID namespaces. */
+function ownRunner(): string {
+  return `version ${version()} in ${readlinkSync('/proc/self/ns/pid')}`;
 }
 
 function readTextIfPresent(path: string): string | undefined {

@@ -91,8 +91,8 @@ export class Applier {
   }
 
   /**
-   * Watches for foreign changes: our link is gone or down, a rule to our table is gone, or events
-   * were lost.
+   * Watches for foreign changes: our link is gone, down or without its process, a rule to our table
+   * is gone, or events were lost.
    * @param onForeignChange is also called for some of our own changes; a resync then finds nothing
    * to do
    * @throws NetlinkError
@@ -103,9 +103,11 @@ export class Applier {
       ['link', 'rule'],
       event => {
         if (event.of === 'resync') onForeignChange('some network changes were missed');
-        else if (event.of === 'link' && (event.gone || !event.link.up)) {
-          if (tunnels.some(tunnel => tunnel.uses({ link: event.link.index })))
-            onForeignChange(`interface ${event.link.name} ${event.gone ? 'is gone' : 'was set down'}`);
+        else if (event.of === 'link') {
+          // A persistent TUN whose process ended stays up, but no longer runs.
+          const what = event.gone ? 'is gone' : !event.link.up ? 'was set down' : !event.link.running && 'does not run';
+          if (what && tunnels.some(tunnel => tunnel.uses({ link: event.link.index })))
+            onForeignChange(`interface ${event.link.name} ${what}`);
         } else if (event.of === 'rule' && event.gone) {
           const { table, family } = event.rule;
           if (this.#tunnels[family].uses({ table })) onForeignChange(`a rule to table ${table} is gone`);

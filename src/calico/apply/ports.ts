@@ -10,17 +10,27 @@ import type { PerFamily } from '../model/cluster.ts';
 
 export interface ApplyHost {
   readonly network: Network;
-  readonly devices: Pick<QuickDevices, 'choose' | 'create' | 'status' | 'configure' | 'gone'>;
+  readonly devices: ApplyDevices;
   readonly tables: Tables;
   readonly sysctls: Sysctls;
   readonly keys: Keys;
   readonly records: Records;
+  readonly runners: Runners;
   sleep(milliseconds: number): Promise<void>;
   /** Unix time in milliseconds. */
   wallTime(): number;
   /** Receives each change before it is made. */
   log(text: string): void;
   warn(text: string): void;
+}
+
+export interface ApplyDevices extends Pick<QuickDevices, 'choose' | 'create' | 'status' | 'configure' | 'gone'> {
+  /**
+   * Takes a userspace device over from the process that runs it, with its sessions.
+   * @returns false if that process cannot hand it over: it has ended, or is of an older version
+   * @throws Error with the reason if the device stays with that process
+   */
+  takeOver(name: string): Promise<boolean>;
 }
 
 /** Access to nftables. */
@@ -68,6 +78,16 @@ export interface Owned {
 export interface Records {
   read(): PerFamily<readonly Owned[]>;
   write(records: PerFamily<readonly Owned[]>): void;
+}
+
+/** Records which program version in which container runs each userspace device. */
+export interface Runners {
+  /** This program version and container. */
+  readonly own: string;
+  read(name: string): string | undefined;
+  write(name: string, runner: string): void;
+  /** Returns whether this failure to take a device over differs from its last one. */
+  isNews(name: string, failure: string): boolean;
 }
 
 /** What each step of applying one family's plan needs. */

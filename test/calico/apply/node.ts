@@ -49,6 +49,10 @@ export class FakeNode {
   readonly sysctls = new Map([['net/ipv4/conf/all/src_valid_mark', '0']]);
   readonly keys = new Map<Family, Uint8Array>();
   records: PerFamily<readonly Owned[]> = {};
+  /** The version and container of the next process, and those that run the devices. */
+  runner = 'version 1 in container 1';
+  readonly runners = new Map<string, string>();
+  takeOver: (name: string) => Promise<boolean> = async () => false;
   /** Unix time in milliseconds. */
   wallTime = 1_800_000_000_000;
   #serial = 0;
@@ -92,6 +96,7 @@ export class FakeNode {
           }
         },
         configure: async (name, config) => (await wireguard()).set(name, config),
+        takeOver: name => this.takeOver(name),
         gone: async () => {},
       },
       tables: {
@@ -131,6 +136,15 @@ export class FakeNode {
           operation('save records');
           this.records = records;
         },
+      },
+      runners: {
+        own: this.runner,
+        read: name => this.runners.get(name),
+        write: (name, runner) => {
+          operation('save runner');
+          this.runners.set(name, runner);
+        },
+        isNews: () => true,
       },
       sleep: async () => operation('sleep'),
       wallTime: () => this.wallTime,

@@ -12,6 +12,7 @@ import type { Link } from '../../../netlink/links.ts';
 import type { DeviceKind } from '../../../quick/state.ts';
 import type { DesiredTunnel } from '../../model/desired.ts';
 import type { ApplyContext } from '../ports.ts';
+import { ensureRunner } from './runner.ts';
 
 const TUN_KIND = 'tun';
 const MAX_POLLS = 40;
@@ -41,12 +42,14 @@ export async function ensureLink(
       'EEXIST',
       `the interface name ${interfaceName} is already used by ${described(link)}, which was left untouched. Remove that interface, or choose another interface name`,
     );
+  const backend = link.kind === WIREGUARD_KIND ? 'kernel' : 'userspace';
+  if (backend === 'userspace' && link.index !== known) await ensureRunner(context, interfaceName);
   if (link.mtu !== mtu || !link.up) {
     context.recordChange(`link ${interfaceName}: MTU ${mtu}, up`);
     await network.links.change(link, { mtu, up: true });
     link = await waitUntilUp(context, interfaceName);
   } else if (!link.running) link = await waitUntilUp(context, interfaceName);
-  return { link, backend: link.kind === WIREGUARD_KIND ? 'kernel' : 'userspace' };
+  return { link, backend };
 }
 
 /**
@@ -72,6 +75,7 @@ async function create({ host, recordChange }: ApplyContext, name: string): Promi
   recordChange(`link ${name}: created (${kind})`);
   try {
     await host.devices.create(name, kind);
+    if (kind === 'userspace') host.runners.write(name, host.runners.own);
   } catch (error) {
     // Another process created the interface first, perhaps an agent that was about to exit.
     if (!isRefusal(error, 'EEXIST')) throw error;
