@@ -76,8 +76,14 @@ static void lengthen_queue(int control, const char *name) {
   ioctl(control, SIOCSIFTXQLEN, &request);
 }
 
-/* Creates or adopts a device. Returns 0, or an errno with the name of the call in *call. */
-static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t wanted, int32_t mtu, const char **call) {
+/* What one process knows of a device and the next must know too, so that it does not undo settings
+ * that the user has changed since: ours, quiet, quiet_in, mtu of struct wg_tun. */
+enum { KEPT_OURS, KEPT_QUIET, KEPT_QUIET_IN, KEPT_MTU, KEPT_SIZE };
+
+/* Creates or adopts a device. `kept` is NULL, or what the previous process knew of it. Returns 0, or
+ * an errno with the name of the call in *call. */
+static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t wanted, int32_t mtu, const int32_t *kept,
+                    const char **call) {
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
   int header = WG_VNET_HEADER_SIZE, little = 1;
   *call = "open /dev/net/tun";
@@ -114,15 +120,39 @@ static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t
   if (mtu > 0 && set_mtu(tun->control, request.ifr_name, mtu) != 0 && adopt < 0) return errno;
   tun->mtu = mtu;
   tun->ours = adopt < 0 && !tun->persistent;
+  if (kept) {
+    tun->ours = kept[KEPT_OURS];
+    tun->quiet = kept[KEPT_QUIET];
+    /* the kernel gives namespaces inodes of 32 bits */
+    tun->quiet_in = (uint32_t)kept[KEPT_QUIET_IN];
+    tun->mtu = kept[KEPT_MTU];
+  }
   wg_tun_look(tun, request.ifr_name);
   if (adopt < 0) lengthen_queue(tun->control, request.ifr_name);
   return 0;
 }
 
+/* Returns a handle, or NULL with an exception pending; then the caller still owns an adopted
+ * descriptor. */
+static napi_value make_tun(napi_env env, const char *name, int32_t adopt, int32_t wanted, int32_t mtu, const int32_t *kept) {
+  napi_value result = NULL;
+  struct wg_tun *tun = calloc(1, sizeof *tun);
+  if (!tun) return wg_throw_errno(env, "calloc", ENOMEM);
+  *tun = (struct wg_tun){.fd = -1, .control = -1};
+  const char *call;
+  int err = open_tun(tun, name, adopt, wanted, mtu, kept, &call);
+  if (err || !(result = wg_make_handle(env, tun, release, &WG_TUN_KIND))) {
+    if (err && adopt >= 0) tun->fd = -1;
+    release(env, tun, NULL);
+    return err ? wg_throw_errno(env, call, err) : NULL;
+  }
+  return result;
+}
+
 /* tunOpen(name, adopt, offloads, mtu): returns a handle. `adopt` is -1, or the descriptor of an
  * open TUN, which the handle then owns. */
 static napi_value tun_open(napi_env env, napi_callback_info info) {
-  napi_value arguments[4], result = NULL;
+  napi_value arguments[4];
   int32_t adopt, wanted, mtu;
   char name[IFNAMSIZ * 2];
   size_t length;
@@ -131,18 +161,37 @@ static napi_value tun_open(napi_env env, napi_callback_info info) {
     return NULL;
   if (napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length) != napi_ok) return wg_throw_type(env, "not a string");
   if (length >= IFNAMSIZ) return wg_throw_errno(env, "TUNSETIFF", EINVAL);
-  struct wg_tun *tun = calloc(1, sizeof *tun);
-  if (!tun) return wg_throw_errno(env, "calloc", ENOMEM);
-  *tun = (struct wg_tun){.fd = -1, .control = -1};
-  const char *call;
-  int err = open_tun(tun, name, adopt, wanted, mtu, &call);
-  if (err || !(result = wg_make_handle(env, tun, release, &WG_TUN_KIND))) {
-    /* after an error, the caller still owns the adopted descriptor */
-    if (err && adopt >= 0) tun->fd = -1;
-    release(env, tun, NULL);
-    return err ? wg_throw_errno(env, call, err) : NULL;
-  }
-  return result;
+  return make_tun(env, name, adopt, wanted, mtu, NULL);
+}
+
+/* tunAdopt(descriptor, offloads, kept): returns a handle, which then owns the descriptor of a TUN that
+ * another process ran until now. `kept` is what tunKept wrote there. */
+static napi_value tun_adopt(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  struct wg_array kept;
+  int32_t fd, wanted;
+  if (!wg_arguments(env, info, arguments, 3) || !wg_int(env, arguments[0], &fd) || !wg_int(env, arguments[1], &wanted) ||
+      !wg_array(env, arguments[2], napi_int32_array, &kept))
+    return NULL;
+  if (kept.length < KEPT_SIZE || fd < 0) return wg_throw_errno(env, "adopt TUN", EINVAL);
+  return make_tun(env, "", fd, wanted, 0, kept.data);
+}
+
+/* tunKept(handle, out): writes to `out` what tunAdopt of the next process needs. */
+static napi_value tun_kept(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  struct wg_tun *tun;
+  struct wg_array out;
+  if (!wg_arguments(env, info, arguments, 2) || !(tun = wg_handle(env, arguments[0], &WG_TUN_KIND)) ||
+      !wg_array(env, arguments[1], napi_int32_array, &out))
+    return NULL;
+  if (out.length < KEPT_SIZE) return wg_throw_type(env, "out has no room for 4 numbers");
+  int32_t *to = out.data;
+  to[KEPT_OURS] = tun->ours;
+  to[KEPT_QUIET] = tun->quiet;
+  to[KEPT_QUIET_IN] = (int32_t)(uint32_t)tun->quiet_in;
+  to[KEPT_MTU] = tun->mtu;
+  return wg_undefined(env);
 }
 
 /* tunFd(handle): returns the descriptor for pollStart; -1 when closed. */
@@ -248,6 +297,8 @@ static napi_value tun_close(napi_env env, napi_callback_info info) {
 
 static const struct wg_function FUNCTIONS[] = {
     {"tunOpen", tun_open},
+    {"tunAdopt", tun_adopt},
+    {"tunKept", tun_kept},
     {"tunFd", tun_fd},
     {"tunRead", tun_read},
     {"tunWrite", wg_tun_write},

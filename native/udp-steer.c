@@ -51,6 +51,12 @@ void wg_udp_keep_apart(int fd, int other) {
   take_only(other, 1);
 }
 
+void wg_udp_join(int fd, int other) {
+  int ignored = 0;
+  setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
+  setsockopt(other, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
+}
+
 /* `fd` was bound without SO_REUSEPORT, so that we get EADDRINUSE if the port is in use. The option
  * is set afterwards, for the group. Other sockets can join the group only with the same option and
  * the same user. They receive no datagrams, because the program picks only the first two

@@ -137,6 +137,26 @@ static napi_value udp_open(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* udpAdopt(descriptors, offloads): returns a handle, which then owns four open sockets: IPv4, IPv6,
+ * IPv4 for handshakes, IPv6 for handshakes; -1 for none. Throws system errors; the caller then still
+ * owns them. */
+static napi_value udp_adopt(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], result = NULL;
+  struct wg_array descriptors;
+  int32_t wanted;
+  if (!wg_arguments(env, info, arguments, 2) || !wg_array(env, arguments[0], napi_int32_array, &descriptors) ||
+      !wg_int(env, arguments[1], &wanted))
+    return NULL;
+  if (descriptors.length != 4) return wg_throw_type(env, "not four descriptors");
+  struct wg_udp *udp = calloc(1, sizeof *udp);
+  if (!udp) return wg_throw_errno(env, "calloc", ENOMEM);
+  memcpy(udp->fds, descriptors.data, sizeof udp->fds);
+  int err = wg_udp_check(udp, wanted);
+  if (!err && (result = wg_make_handle(env, udp, release, &WG_UDP_KIND))) return result;
+  free(udp);
+  return err ? wg_throw_errno(env, "adopt UDP socket", err) : NULL;
+}
+
 static int offloads(const struct wg_udp *udp) {
   int gso = udp->gso[0] || udp->gso[1], gro = udp->gro[0] || udp->gro[1];
   /* steering protects only if every open family has a socket for handshakes */
@@ -214,6 +234,7 @@ static napi_value udp_close(napi_env env, napi_callback_info info) {
 
 static const struct wg_function FUNCTIONS[] = {
     {"udpOpen", udp_open},
+    {"udpAdopt", udp_adopt},
     {"udpInfo", udp_info},
     {"udpReceive", wg_udp_receive},
     {"udpSend", wg_udp_send},

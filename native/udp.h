@@ -1,5 +1,5 @@
-/* UDP sockets for IPv4 and IPv6 on one port. udp.c opens them, udp-steer.c gives handshakes a
- * separate socket, udp-receive.c and udp-send.c transfer datagrams in batches. */
+/* UDP sockets for IPv4 and IPv6 on one port. udp.c opens them, udp-adopt.c takes open ones,
+ * udp-steer.c gives handshakes a separate socket, udp-receive.c and udp-send.c transfer datagrams in batches. */
 #ifndef WG_UDP_H
 #define WG_UDP_H
 #define _GNU_SOURCE
@@ -76,6 +76,12 @@ int wg_udp_steer(int fd, int other, const union wg_sockaddr *address, socklen_t 
  * splits joined datagrams after it has chosen a socket, and a part of the other kind would be
  * lost. */
 void wg_udp_keep_apart(int fd, int other);
+/* Ends wg_udp_keep_apart, for sockets that go on without UDP_GRO. */
+void wg_udp_join(int fd, int other);
+
+/* Checks that the descriptors are UDP sockets of the right families on one port, and requests the
+ * offloads. Sets the port. Returns 0 or an errno. */
+int wg_udp_check(struct wg_udp *udp, int32_t wanted);
 
 napi_value wg_udp_receive(napi_env env, napi_callback_info info);
 napi_value wg_udp_send(napi_env env, napi_callback_info info);

@@ -12,12 +12,14 @@ import { BACKENDS, type BackendChoice } from '../backend/names.ts';
 import { checkInterfaceName } from '../base/interface-name.ts';
 import { quote } from '../config/errors.ts';
 import { READY_FD_VARIABLE, reportToParent, startInBackground } from '../daemon/background.ts';
+import type { DeviceSettings } from '../daemon/device-settings.ts';
+import { handOverStatus } from '../daemon/hand-over-error.ts';
 import { keyLogWarning } from '../daemon/key-log.ts';
 import { knownFaults, runningKernel } from '../daemon/known-kernels.ts';
 import { makeLog, parseLogLevel } from '../daemon/log.ts';
 import { type TakenLog, takeLog } from '../daemon/log-sink.ts';
 import { isOffloadSwitch, OFFLOAD_SWITCHES, type OffloadSwitch } from '../daemon/offload-switches.ts';
-import { type DeviceSettings, runDevice, STOP_SIGNALS } from '../daemon/run-device.ts';
+import { runDevice, STOP_SIGNALS } from '../daemon/run-device.ts';
 import { systemNetlink } from '../io/netlink.ts';
 import { AEADS, wireguardTs } from './help/texts/wireguard-ts.ts';
 import { interfaceArgument } from './interface-argument.ts';
@@ -63,10 +65,12 @@ export async function main(): Promise<void> {
   const stop = foreground ? stopSignal() : undefined;
   try {
     checkInterfaceName(name);
+    if (settings.takesOver && settings.tunFd !== undefined)
+      throw new Error('WG_TUN_FD is set: --take-over gets the TUN from the running process; unset it');
     const taken = await takeBackend(backend, {
       name,
       port: systemNetlink,
-      adoptsTun: settings.tunFd !== undefined,
+      adoptsTun: settings.tunFd !== undefined || settings.takesOver === true,
     });
     const early = makeLog(settings.logLevel, name, line => process.stderr.write(line));
     // If this process was started in the background, its parent has already reported this.
@@ -94,7 +98,7 @@ export async function main(): Promise<void> {
     const message = `wireguard-ts: ${(error as Error).message}`;
     reportToParent(new Error((error as Error).message));
     process.stderr.write(`${message}\n`);
-    process.exit(1);
+    process.exit(settings.takesOver ? handOverStatus(message) : 1);
   }
 }
 
@@ -168,6 +172,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
       offloadsOff: off,
       kernelFaults: env['WGTS_NO_OFFLOAD'] === 'none' ? [] : knownFaults(runningKernel()),
       ...(aead !== undefined && { aead }),
+      ...(isSet('take-over') && { takesOver: true }),
       logLevel: parseLogLevel(env['LOG_LEVEL']),
       persist: isSet('persist') || env['WGTS_PERSIST'] === '1',
       ...(tunFd !== undefined && { tunFd }),

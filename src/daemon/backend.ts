@@ -10,9 +10,9 @@ import { opensslPacketAead } from '../crypto/node/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { nativeBinding } from '../io/native-binding.ts';
 import { createNativeCipher } from '../io/native-cipher.ts';
-import type { OpenUdp, Tun } from '../io/ports.ts';
-import { openTun } from '../io/tun.ts';
-import { openNativeUdp } from '../io/udp.ts';
+import type { GivenTun, OpenUdp, Tun, Udp } from '../io/ports.ts';
+import { adoptTun, openTun } from '../io/tun.ts';
+import { adoptNativeUdp, openNativeUdp } from '../io/udp.ts';
 import { openDgramUdp } from '../io/udp-dgram.ts';
 import type { TransportCipher } from '../protocol/transport-cipher.ts';
 import { TwinCipher } from '../protocol/transport-twin.ts';
@@ -44,6 +44,15 @@ export interface DaemonBackend {
   openTun(name: string, adopt: number | undefined, mtu: number): Tun;
   /** Opens the UDP sockets. */
   readonly openUdp: OpenUdp;
+  /**
+   * Goes on with devices of another process, which then owns their descriptors. Absent if this code
+   * cannot.
+   */
+  readonly adopt?: {
+    tun(given: GivenTun): Tun;
+    /** As from {@link Udp.given}. */
+    udp(descriptors: Int32Array): Udp;
+  };
 }
 
 /**
@@ -66,6 +75,10 @@ export function makeBackend(name: UserspaceName, offloads: Offloads, aead?: stri
       makeCipher: () => cipher.another(),
       openTun: (device, adopt, mtu) => openTun({ binding, name: device, adopt, offloads: offloads.tun, mtu }),
       openUdp: (port, mark) => openNativeUdp(binding, port, mark, offloads.udp),
+      adopt: {
+        tun: given => adoptTun({ binding, offloads: offloads.tun }, given),
+        udp: descriptors => adoptNativeUdp(binding, descriptors, offloads.udp),
+      },
     };
   const twin = new TwinCipher(opensslPacketAead);
   return {

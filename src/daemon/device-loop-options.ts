@@ -1,6 +1,7 @@
 /** The parts that a device loop connects: the engine, and the outside world. */
-import type { Clock, OpenUdp, Tun } from '../io/ports.ts';
+import type { Clock, OpenUdp, Tun, Udp } from '../io/ports.ts';
 import type { Engine } from '../protocol/engine.ts';
+import type { LoopState } from './device-state.ts';
 import type { Log } from './log.ts';
 
 /** The parts that a {@link DeviceLoop} connects. */
@@ -17,4 +18,13 @@ export interface DeviceLoopOptions {
   readonly log: Log;
   /** Called once after the interface was deleted and the loop has closed itself. */
   readonly onGone: () => void;
+  /** What the loop of another process left, if this one goes on with its device. */
+  readonly taken?: TakenLoop;
+}
+
+/** The end of a loop in another process. */
+export interface TakenLoop {
+  readonly state: LoopState;
+  /** Its open sockets; absent if the interface was down. */
+  readonly udp?: Udp;
 }

@@ -2,42 +2,18 @@
  * Connects an engine to a TUN and UDP sockets: moves batches between them, and opens,
  * reopens and closes the sockets when the interface or its port changes (configure, #up, #down).
  */
-import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import type { Clock, Tun } from '../io/ports.ts';
-import {
-  type DatagramBatch,
-  datagramsIn,
-  MAX_BATCH,
-  makeDatagramBatch,
-  makePacketBatch,
-  type PacketBatch,
-} from '../packet/batch.ts';
 import type { Engine } from '../protocol/engine.ts';
-import { describeEvent } from './describe-event.ts';
+import { prefixed, sumOf, unprefixed } from './counter-names.ts';
 import type { DeviceLoopOptions } from './device-loop-options.ts';
+import { DevicePump } from './device-pump.ts';
 import { DeviceSockets } from './device-sockets.ts';
+import type { DeviceState } from './device-state.ts';
 import type { Log } from './log.ts';
 import { PortRetry } from './port-retry.ts';
 import { type SessionEnd, SessionGuard } from './session-guard.ts';
 import { WakeTimer } from './wake-timer.ts';
-
-/** Batches read per direction in one wake-up before the event loop gets its turn: about 10 ms. */
-const ROUNDS_PER_WAKE = 8;
-const RECEIVE_MESSAGES = 16;
-const RECEIVE_BYTES = RECEIVE_MESSAGES * 65_536;
-const TUN_PACKETS = 256;
-const TUN_BYTES = 16 * 65_536;
-/** Size limit in bytes of a packet that may be the only one waiting; a super-packet is larger. */
-const LONE_PACKET = 2048;
-/**
- * After the event loop has waited this long for a packet, the next packet is likely to come alone.
- */
-const LONE_AFTER_MS = 1;
-/**
- * A wake-up ends after this many handshakes; datagrams that the kernel joined count individually.
- * The limit is half the number that the engine answers with cookies in one turn.
- */
-const HANDSHAKES_PER_WAKE = 128;
 
 /**
  * Runs an engine as a device: reads the TUN and the UDP sockets in batches, feeds the engine,
@@ -45,7 +21,7 @@ const HANDSHAKES_PER_WAKE = 128;
  * direction and clients get their turn.
  */
 export class DeviceLoop {
-  readonly #engine: Engine;
+  readonly #pump: DevicePump;
   readonly #tun: Tun;
   readonly #sockets: DeviceSockets;
   readonly #retry: PortRetry;
@@ -54,27 +30,23 @@ export class DeviceLoop {
   readonly #guard: SessionGuard;
   readonly #log: Log;
   readonly #onGone: () => void;
-  readonly #packets: PacketBatch = makePacketBatch(TUN_BYTES, TUN_PACKETS);
-  readonly #datagrams: DatagramBatch = makeDatagramBatch(RECEIVE_BYTES, RECEIVE_MESSAGES);
-  #sendErrors = 0;
-  #tunDropped = 0;
-  #lastWake = 0;
-  /** The waiting time that the last wake-up for a packet reported (Wake). */
-  #waited = 0;
   #closed = false;
   #stopWatching = () => {};
+  /** Counters of the TUN in earlier processes. */
+  readonly #tunBefore: Readonly<Record<string, number>>;
+  readonly #forgottenBefore: Readonly<Record<string, number>>;
 
   /** Makes a loop, which owns engine and TUN from now on. It does nothing before start(). */
   constructor(options: DeviceLoopOptions) {
-    this.#engine = options.engine;
     this.#tun = options.tun;
     this.#sockets = new DeviceSockets(options.openUdp, {
-      onReadable: waited => this.#pump('udp', waited),
+      onReadable: waited => this.#readable('udp', waited),
       onHandshakes: () => this.#handshakesReadable(),
       onRoutesChanged: () => this.#engine.routesChanged(),
     });
     this.#clock = options.clock;
     this.#guard = new SessionGuard(options);
+    this.#pump = new DevicePump({ ...options, sockets: this.#sockets, guard: this.#guard });
     this.#log = options.log;
     this.#onGone = options.onGone;
     this.#timer = new WakeTimer(
@@ -87,15 +59,95 @@ export class DeviceLoop {
       now: () => this.#clock.now(),
       onDue: () => this.#checkStatus(),
     });
+    const { state, udp } = options.taken ?? {};
+    const counters = state?.counters ?? {};
+    this.#tunBefore = unprefixed('tun', counters);
+    this.#forgottenBefore = unprefixed('forgotten', counters);
+    if (!state) return;
+    this.#sockets.adopt(udp, state.port, state.mark, unprefixed('udp', counters));
+    this.#pump.sendErrors = counters['sendErrors'] ?? 0;
+    this.#pump.tunDropped = counters['tunDropped'] ?? 0;
   }
 
-  /** Begins to read the TUN. Sockets open when the interface is up. */
+  /**
+   * Begins to read the TUN, and sockets that were taken over. New sockets open when the interface
+   * is up. Also goes on after freeze() and thaw() of its engine.
+   */
   start(): void {
     this.#tun.onStatus(() => this.#checkStatus());
     this.#tun.onReadable(waited => this.#tunReadable(waited));
+    this.#sockets.read();
+    this.#stopWatching();
     // after a resume, an idle device erases its keys at once and not with the next packet
     this.#stopWatching = this.#clock.onDisturbed?.(() => this.#timeout()) ?? this.#stopWatching;
     this.#checkStatus();
+    this.#settle();
+  }
+
+  /** Why the device cannot be handed over to another process; undefined if it can. */
+  get boundBy(): string | undefined {
+    if (!this.#tun.given || !this.#tun.pause) return 'its TUN cannot leave this process';
+    const { udp } = this.#sockets;
+    return udp && !(udp.given && udp.pause) ? 'its UDP sockets cannot leave this process (--backend=pure)' : undefined;
+  }
+
+  /**
+   * Stops reading and freezes the engine, so that another process can go on. What arrives waits in
+   * the queues of TUN and sockets. Continue with thaw() or restart(), or close().
+   * @returns the state, and the open descriptors: TUN, then the open sockets
+   */
+  freeze(): { readonly state: Pick<DeviceState, 'engine' | 'loop'>; readonly descriptors: readonly number[] } {
+    this.#tun.pause?.();
+    this.#sockets.pause();
+    this.#retry.close();
+    this.#timer.disarm();
+    this.#stopWatching();
+    this.#pump.drain();
+    const given = this.#tun.given!();
+    const sockets = [...(this.#sockets.udp?.given?.() ?? [-1, -1, -1, -1])];
+    const { port, mark } = this.#sockets;
+    const isOpen = (descriptor: number) => descriptor >= 0;
+    const loop = { port, mark, counters: this.#ownCounters(), tun: given.kept, sockets: sockets.map(isOpen) };
+    return {
+      state: { engine: this.#engine.freeze(), loop },
+      descriptors: [given.descriptor, ...sockets.filter(isOpen)],
+    };
+  }
+
+  /** Goes on after freeze(): nobody has used the state, nor ever will. */
+  thaw(): void {
+    this.#engine.thaw();
+    this.start();
+  }
+
+  /** Erases all keys of the frozen engine. */
+  eraseKeys(): void {
+    this.#engine.close();
+  }
+
+  /**
+   * Goes on after eraseKeys(), with new sessions.
+   * @param engine a new engine
+   * @param config all settings of the device
+   */
+  restart(engine: Engine, config: DeviceConfig): void {
+    this.#pump.engine = engine;
+    this.#guard.engine = engine;
+    engine.configure(config, this.#clock.now());
+    this.renewSessions();
+  }
+
+  /** Begins, with new sessions in place of those of the engine. */
+  renewSessions(): void {
+    const engine = this.#engine;
+    engine.forgetSessions(this.#clock.now(), false);
+    this.start();
+    const status = engine.status();
+    eraseStatus(status);
+    // traffic need not wait for the next packet that goes out
+    const peers = status.peers.map(({ publicKey }) => ({ publicKey, updateOnly: true, initiate: true }));
+    engine.configure({ peers }, this.#clock.now());
+    this.#settle();
   }
 
   /**
@@ -141,21 +193,14 @@ export class DeviceLoop {
 
   /** Returns the milliseconds since a packet last woke the loop. */
   quietFor(): number {
-    return this.#clock.now() - this.#lastWake;
+    return this.#clock.now() - this.#pump.lastWake;
   }
 
   /**
    * Returns every counter by name: the protocol's, the sockets' (`udp.`) and the TUN's (`tun.`).
    */
   counters(): Record<string, number> {
-    return {
-      ...this.#engine.counters,
-      sendErrors: this.#sendErrors,
-      tunDropped: this.#tunDropped,
-      ...prefixed('forgotten', this.#guard.counters()),
-      ...prefixed('udp', this.#sockets.counters()),
-      ...prefixed('tun', this.#tun.counters()),
-    };
+    return { ...this.#engine.counters, ...this.#ownCounters() };
   }
 
   /** Erases all keys and closes sockets and TUN. Idempotent. */
@@ -168,6 +213,20 @@ export class DeviceLoop {
     this.#engine.close();
     this.#sockets.close();
     this.#tun.close();
+  }
+
+  #ownCounters(): Record<string, number> {
+    return {
+      sendErrors: this.#pump.sendErrors,
+      tunDropped: this.#pump.tunDropped,
+      ...prefixed('forgotten', sumOf(this.#forgottenBefore, this.#guard.counters())),
+      ...prefixed('udp', this.#sockets.counters()),
+      ...prefixed('tun', sumOf(this.#tunBefore, this.#tun.counters())),
+    };
+  }
+
+  get #engine(): Engine {
+    return this.#pump.engine;
   }
 
   #checkStatus(): void {
@@ -204,88 +263,21 @@ export class DeviceLoop {
     this.#onGone();
   }
 
+  #readable(first: 'tun' | 'udp', waited: number | undefined): void {
+    if (this.#closed) return;
+    if (this.#pump.pump(first, waited)) this.#settle();
+    else this.#gone();
+  }
+
   #tunReadable(waited: number | undefined): void {
     // a device in another namespace sends no notice that it is up, but its packets show it
     if (!this.#engine.running && this.#retry.isDue) this.#checkStatus();
-    this.#pump('tun', waited);
+    this.#readable('tun', waited);
   }
 
-  /** Reads a bounded number of handshakes. The event loop then polls for packets. */
   #handshakesReadable(): void {
-    const now = this.#guard.now();
-    this.#lastWake = now;
-    for (let left = HANDSHAKES_PER_WAKE; left > 0; left -= datagramsIn(this.#datagrams)) {
-      if (!this.#sockets.udp?.receiveHandshakes(this.#datagrams)) break;
-      this.#feed(now);
-    }
+    this.#pump.takeHandshakes();
     this.#settle();
-  }
-
-  /**
-   * Serves both directions in turn, starting with the one that caused the wake-up: the host often
-   * answers received packets at once. After a silence, a single small packet is assumed to be the
-   * only one: later packets wake the loop again, and a read that finds nothing costs some 15 us
-   * with cold caches. Only the time that the event loop waited with nothing to read counts as
-   * silence, not the time of our own work.
-   */
-  #pump(first: 'tun' | 'udp', waited: number | undefined): void {
-    let now = this.#guard.now();
-    let most = waited !== undefined && waited - this.#waited > LONE_AFTER_MS ? 1 : MAX_BATCH;
-    this.#waited = waited ?? this.#waited;
-    this.#lastWake = now;
-    for (let round = 0; round < ROUNDS_PER_WAKE && !this.#closed; round++) {
-      const received = round === 0 && first === 'tun' ? 0 : this.#takeDatagrams(most, now);
-      const read = this.#takePackets(most, now);
-      if (read < 0) {
-        this.#gone();
-        return;
-      }
-      if (!many(received, this.#datagrams.desc) && !many(read, this.#packets.desc)) break;
-      most = MAX_BATCH;
-      now = this.#guard.now();
-    }
-    this.#settle();
-  }
-
-  #takeDatagrams(most: number, now: number): number {
-    if (!this.#sockets.udp) return 0;
-    this.#sockets.udp.receive(this.#datagrams, most);
-    return this.#feed(now);
-  }
-
-  /** Passes the received datagrams to the engine. @returns their number */
-  #feed(now: number): number {
-    const { count } = this.#datagrams;
-    for (let taken = 0; taken < count; ) {
-      taken = this.#engine.receive(this.#datagrams, taken, now);
-      this.#drain();
-    }
-    return count;
-  }
-
-  #takePackets(most: number, now: number): number {
-    const count = this.#tun.read(this.#packets, most);
-    for (let taken = 0; taken < count; ) {
-      taken = this.#engine.send(this.#packets, taken, now);
-      this.#drain();
-    }
-    return count;
-  }
-
-  #drain(): void {
-    const engine = this.#engine;
-    const { udp } = this.#sockets;
-    if (engine.transmits.count > 0 && udp) this.#sendErrors += udp.send(engine.transmits);
-    if (engine.deliveries.count > 0) this.#deliver(engine.deliveries);
-    if (engine.locals.count > 0) this.#deliver(engine.locals);
-    for (const event of engine.events) this.#log.verbose(describeEvent(event));
-    engine.drained();
-  }
-
-  #deliver(batch: PacketBatch): void {
-    // -1 means that the device is gone, which the next read reports
-    const dropped = this.#tun.write(batch);
-    this.#tunDropped += dropped < 0 ? batch.count : dropped;
   }
 
   /**
@@ -293,7 +285,7 @@ export class DeviceLoop {
    */
   #settle(): void {
     if (this.#closed) return;
-    this.#drain();
+    this.#pump.drain();
     this.#timer.arm(this.#engine.nextDeadline());
   }
 
@@ -301,16 +293,4 @@ export class DeviceLoop {
     this.#engine.timeout(this.#guard.now());
     this.#settle();
   }
-}
-
-/**
- * Reports whether a batch has more than one small packet. In the descriptors of both kinds of
- * batch, the length comes second.
- */
-function many(count: number, desc: Int32Array): boolean {
-  return count > 1 || (count === 1 && desc[1]! > LONE_PACKET);
-}
-
-function prefixed(prefix: string, counters: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [`${prefix}.${name}`, value]));
 }

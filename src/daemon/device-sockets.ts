@@ -25,6 +25,14 @@ export class DeviceSockets {
     this.#events = events;
   }
 
+  /** Goes on with the sockets, settings and counters of another process. Reads nothing yet. */
+  adopt(udp: Udp | undefined, port: number, mark: number, counters: Readonly<Record<string, number>>): void {
+    this.#udp = udp;
+    this.#port = port;
+    this.#mark = mark;
+    this.#before = { ...counters };
+  }
+
   /**
    * The open sockets; undefined while the interface is down, or if its port could not be opened.
    */
@@ -58,11 +66,22 @@ export class DeviceSockets {
     this.#udp = opened;
     this.#port = opened.port;
     this.#mark = mark;
+    this.read();
+  }
+
+  /** Begins to read the open sockets, also after pause(). */
+  read(): void {
+    const opened = this.#udp;
     const { onReadable, onHandshakes, onRoutesChanged } = this.#events;
     const still = () => this.#udp === opened;
-    opened.onReadable(waited => still() && onReadable(waited));
-    opened.onHandshakes(() => still() && onHandshakes());
-    opened.onRoutesChanged(() => still() && onRoutesChanged());
+    opened?.onReadable(waited => still() && onReadable(waited));
+    opened?.onHandshakes(() => still() && onHandshakes());
+    opened?.onRoutesChanged(() => still() && onRoutesChanged());
+  }
+
+  /** Stops reading. What arrives waits in the queues of the sockets. */
+  pause(): void {
+    this.#udp?.pause?.();
   }
 
   /**

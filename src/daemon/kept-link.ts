@@ -11,13 +11,16 @@ import { Network } from '../netlink/network.ts';
 import { isMarked, LINK_MARKER } from '../netlink/orphan.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
 
-export interface KeptLinkOptions {
+export interface KeptLinkSettings {
   readonly name: string;
   readonly port: NetlinkPort;
   /** Whether a link that this process creates is to outlive it. */
   readonly persist: boolean;
   /** Whether the descriptor of the TUN was inherited: whoever made it decides how long it lives. */
   readonly isInherited: boolean;
+}
+
+export interface KeptLinkOptions extends KeptLinkSettings {
   /** Opens the TUN with this MTU; 0 keeps the MTU that it has. */
   readonly open: (mtu: number) => Tun;
   /** The MTU of a new link. */
@@ -26,18 +29,26 @@ export interface KeptLinkOptions {
 
 export class KeptLink {
   readonly tun: Tun;
-  readonly #options: KeptLinkOptions;
+  readonly #options: KeptLinkSettings;
   readonly #isOurs: boolean;
   #isPersistent: boolean;
   /** Whether a process that died left this link, which its start now adopted. */
   readonly isAdopted: boolean;
 
-  private constructor(tun: Tun, options: KeptLinkOptions, isMarkedLink: boolean) {
+  private constructor(tun: Tun, options: KeptLinkSettings, isMarkedLink: boolean, isOurs?: boolean) {
     this.tun = tun;
     this.#options = options;
     this.#isPersistent = tun.wasPersistent === true;
     this.isAdopted = this.#isPersistent && isMarkedLink;
-    this.#isOurs = this.isAdopted || (!this.#isPersistent && !options.isInherited);
+    this.#isOurs = isOurs ?? (this.isAdopted || (!this.#isPersistent && !options.isInherited));
+  }
+
+  /**
+   * Goes on with the link of a process that is still there.
+   * @param isOurs its `isOurs`
+   */
+  static takeOver(tun: Tun, settings: KeptLinkSettings, isOurs: boolean): KeptLink {
+    return new KeptLink(tun, settings, false, isOurs);
   }
 
   /**
@@ -73,6 +84,11 @@ export class KeptLink {
     this.#isPersistent = true;
   }
 
+  /** Whether one of our processes created the link, so that a normal end deletes it. */
+  get isOurs(): boolean {
+    return this.#isOurs;
+  }
+
   /** Returns whether the link outlives this process and is ours. */
   get isKept(): boolean {
     return this.#isOurs && this.#isPersistent;
@@ -94,9 +110,11 @@ export class KeptLink {
 }
 
 /** Returns the text for the log about a link that was not created by this process. */
-export function describeAdoption({ isAdopted, tun }: KeptLink, name: string): string | undefined {
+export function describeAdoption({ isAdopted, isOurs, tun }: KeptLink, name: string): string | undefined {
   if (isAdopted) return `adopted ${name}, which a process that died left, with its addresses and routes`;
-  return tun.wasPersistent ? `uses ${name}, a persistent TUN of an administrator, which will stay` : undefined;
+  return tun.wasPersistent && !isOurs
+    ? `uses ${name}, a persistent TUN of an administrator, which will stay`
+    : undefined;
 }
 
 /** Finds a link. A machine that does not answer over netlink has no marked links for us. */

@@ -2,27 +2,28 @@
  * Runs one device from start to end: TUN, engine, control socket, signals. `wireguard-ts wg0` calls
  * this once its arguments are parsed.
  */
+import { closeSync, statSync } from 'node:fs';
 import { checkInterfaceName } from '../base/interface-name.ts';
+import { version } from '../io/installation.ts';
 import { systemNetlink } from '../io/netlink.ts';
 import { forbidDumps } from '../io/secrets.ts';
-import { systemClock, systemRandom } from '../io/system.ts';
 import { systemZones } from '../io/zones.ts';
 import { Engine } from '../protocol/engine.ts';
-import { makeBackend, type UserspaceName } from './backend.ts';
 import { reportToParent } from './background.ts';
 import { DeviceLoop } from './device-loop.ts';
-import { describeAdoption, KeptLink } from './kept-link.ts';
-import { openKeyLog } from './key-log.ts';
-import type { KernelFault } from './known-kernels.ts';
-import { type LogLevel, makeLog } from './log.ts';
-import type { TakenLog } from './log-sink.ts';
-import type { OffloadSwitch } from './offload-switches.ts';
-import { offloadsWithout } from './offloads.ts';
+import { type DeviceParts, openLog, openParts } from './device-parts.ts';
+import type { DeviceSettings } from './device-settings.ts';
+import { RunningDevice } from './given-device.ts';
+import { HandOverServer, type HandOverServerOptions, handOverPath } from './hand-over-server.ts';
+import { describeAdoption, KeptLink, type KeptLinkSettings } from './kept-link.ts';
+import type { Log } from './log.ts';
 import { watchSleepNotices } from './sleep-notices.ts';
+import { takeOver } from './take-over.ts';
+import { TakenDevice } from './taken-device.ts';
 import { openTunWithHints } from './tun-hints.ts';
-import { UapiServer } from './uapi-server.ts';
+import { UapiServer, type UapiServerOptions } from './uapi-server.ts';
 import { uapiSocketPath } from './uapi-socket.ts';
-import { warmUpLater } from './warm-up.ts';
+import { type WarmUpOptions, warmUp, warmUpLater } from './warm-up.ts';
 
 /** The default of wireguard-go: 1500 minus 80 bytes (IPv6 40, UDP 8, WireGuard 32). */
 const DEFAULT_MTU = 1420;
@@ -32,137 +33,197 @@ const DEFAULT_MTU = 1420;
  */
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
-export interface DeviceSettings {
-  readonly name: string;
-  readonly backend: UserspaceName;
-  /** An AEAD provider of the addon by name; default: the fastest. */
-  readonly aead?: string;
-  readonly offloadsOff: ReadonlySet<OffloadSwitch>;
-  /**
-   * Faults of this kernel (known-kernels.ts). The device avoids the affected offloads and logs
-   * that.
-   */
-  readonly kernelFaults?: readonly KernelFault[];
-  readonly logLevel: LogLevel;
-  /** Inherited descriptors: an open TUN device, a listening control socket. */
-  readonly tunFd?: number;
-  readonly uapiFd?: number;
-  readonly keyLogFile?: string;
-  /** Whether the link, with its addresses and routes, stays if this process is killed. */
-  readonly persist?: boolean;
-  /** The log of a device in the background. */
-  readonly log?: TakenLog;
+/** A device that was just made or taken over. */
+interface Begun {
+  readonly link: KeptLink;
+  readonly loop: DeviceLoop;
+  readonly control: Pick<UapiServerOptions, 'path' | 'fd' | 'removes'>;
+  readonly log: Log;
+  /** How it began, for the log. */
+  readonly origin: string;
 }
 
 /**
- * Runs a device until its interface is deleted, its control socket is unlinked, or one of
- * STOP_SIGNALS arrives.
+ * Runs a device until its interface is deleted, its control socket is unlinked, another process
+ * takes it over, or one of STOP_SIGNALS arrives.
  * @throws Error with the reason if the device cannot start; then nothing is left behind
  */
 export async function runDevice(settings: DeviceSettings): Promise<void> {
   checkInterfaceName(settings.name);
   forbidDumps();
-  const faults = settings.kernelFaults ?? [];
-  const avoided = faults.map(({ avoid }) => avoid);
-  const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);
-  const kept = await KeptLink.open({
-    name: settings.name,
-    port: systemNetlink,
-    persist: settings.persist ?? false,
-    isInherited: settings.tunFd !== undefined,
-    open: mtu => openTunWithHints(() => backend.openTun(settings.name, settings.tunFd, mtu), settings.name),
-    mtu: DEFAULT_MTU,
-  });
-  const { tun } = kept;
-  const name = tun.status()?.name ?? settings.name;
-  const { sink, toStderr } = settings.log ?? { sink: undefined, toStderr: true };
-  const log = makeLog(
-    settings.logLevel,
-    name,
-    line => toStderr && process.stderr.write(line),
-    undefined,
-    line => sink?.write(line),
-  );
-  const keyLog =
-    settings.keyLogFile === undefined
-      ? undefined
-      : named(`WG_KEYLOGFILE=${settings.keyLogFile}`, () => openKeyLog(settings.keyLogFile!));
-  const clock = systemClock();
-  const random = systemRandom();
-  const engine = new Engine({
-    crypto: backend.crypto,
-    cipher: backend.cipher,
-    random,
-    wall: clock.wall,
-    ...(keyLog && { keyLog: keyLog.log }),
-  });
+  const program = version();
+  const parts = openParts(settings);
+  const { backend, engineOptions } = parts;
+  const stopping = new AbortController();
   let end: (reason: string) => void = () => {};
   const ended = new Promise<string>(resolve => {
     end = resolve;
   });
-  const loop = new DeviceLoop({
-    engine,
-    tun,
-    openUdp: backend.openUdp,
-    clock,
-    log,
-    onGone: () => end('the interface is gone'),
-  });
-  const stop = () => end('asked to stop');
+  const stop = () => {
+    stopping.abort();
+    end('asked to stop');
+  };
   // install handlers before the socket exists: a program that sees the socket can signal us
   // immediately, and we must still clean up
   for (const signal of STOP_SIGNALS) process.on(signal, stop);
+  let begun: Begun | undefined;
   let server: UapiServer | undefined;
+  let handOver: HandOverServer | undefined;
+  let isGiven = false;
   let stopWarmUp = () => {};
   let stopNotices = () => {};
   try {
-    server = await UapiServer.listen({
-      path: uapiSocketPath(name),
-      device: loop,
-      zones: systemZones,
-      onRefused: message => log.error(message),
-      onUnlinked: () => end('the control socket was removed'),
-      ...(settings.uapiFd !== undefined && { fd: settings.uapiFd }),
-    }).catch((error: NodeJS.ErrnoException) => {
-      if (settings.uapiFd !== undefined) error.message = `WG_UAPI_FD=${settings.uapiFd}: ${error.message}`;
-      // Node's codes for a folder that cannot be created on a read-only file system
-      else if (error.code === 'EROFS' || error.code === 'ENOENT')
-        error.message = `cannot make the control socket ${uapiSocketPath(name)}: ${error.message} (make its folder writable, in a container --tmpfs /run)`;
-      throw error;
+    const onGone = () => end('the interface is gone');
+    begun = settings.takesOver
+      ? await takeDevice(settings, parts, program, onGone, stopping.signal)
+      : await makeDevice(settings, parts, onGone);
+    const { loop, log, link } = begun;
+    const { tun } = link;
+    server = await listen(begun, settings.uapiFd, () => end('the control socket was removed'));
+    const device = new RunningDevice({
+      loop,
+      link,
+      server,
+      makeEngine: () => new Engine({ ...engineOptions, cipher: backend.makeCipher() }),
+      onFinished: successor => {
+        isGiven = true;
+        end(`handed over to ${successor}`);
+      },
     });
-    loop.start();
-    await kept.keep();
+    handOver = offerHandOver({ controlPath: begun.control.path, device, program, log });
+    if (!settings.takesOver) loop.start();
+    await link.keep();
     stopNotices = watchSleepNotices({ device: loop, log });
     log.notice?.(
-      `began, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,
+      `${begun.origin}, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,
     );
-    for (const { fault, remedy } of faults)
+    for (const { fault, remedy } of settings.kernelFaults ?? [])
       log.error(`${fault}: ${remedy} (set WGTS_NO_OFFLOAD=none to use the offload anyway)`);
-    const adoption = describeAdoption(kept, name);
+    const adoption = describeAdoption(link, tun.status()?.name ?? settings.name);
     if (adoption !== undefined) (log.notice ?? log.verbose)(adoption);
     const hasCaller = reportToParent('ready');
-    if (!hasCaller) end('the program that started it was killed');
-    const { crypto, makeCipher } = backend;
+    // a device that was taken over was there before its caller
+    if (!hasCaller && !settings.takesOver) end('the program that started it was killed');
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);
-    stopWarmUp = warmUpLater({ crypto, makeCipher, random, wall: clock.wall, log, quietFor });
+    if (!settings.takesOver) stopWarmUp = warmUpLater({ ...warmUpOptions(parts, log), quietFor });
     log.notice?.(`ended: ${await ended}`);
     // Without its caller nobody knows of this start: an adopted link stays as it was found.
-    if (hasCaller || !kept.isAdopted) kept.release();
+    if (!isGiven && (hasCaller || !link.isAdopted)) link.release();
   } finally {
     for (const signal of STOP_SIGNALS) process.off(signal, stop);
     stopWarmUp();
     stopNotices();
-    server?.close();
-    loop.close();
-    keyLog?.close();
+    if (isGiven) handOver?.release();
+    else handOver?.close();
+    if (isGiven) server?.release();
+    else server?.close();
+    begun?.loop.close();
+    parts.close();
   }
 }
 
-/** Prefixes the message of an error with the name of the setting. */
-function named<T>(setting: string, attempt: () => T): T {
+async function makeDevice(settings: DeviceSettings, parts: DeviceParts, onGone: () => void): Promise<Begun> {
+  const { backend, clock, engineOptions } = parts;
+  const link = await KeptLink.open({
+    ...linkOptions(settings),
+    open: mtu => openTunWithHints(() => backend.openTun(settings.name, settings.tunFd, mtu), settings.name),
+    mtu: DEFAULT_MTU,
+  });
+  const { tun } = link;
+  const name = tun.status()?.name ?? settings.name;
+  const log = openLog(settings, name);
+  const engine = new Engine(engineOptions);
+  const loop = new DeviceLoop({ engine, tun, openUdp: backend.openUdp, clock, log, onGone });
+  const fd = settings.uapiFd;
+  return {
+    link,
+    loop,
+    log,
+    control: { path: uapiSocketPath(name), ...(fd !== undefined && { fd }) },
+    origin: 'began',
+  };
+}
+
+/** Takes the device over; when this returns, it runs here. */
+async function takeDevice(
+  settings: DeviceSettings,
+  parts: DeviceParts,
+  program: string,
+  onGone: () => void,
+  signal: AbortSignal,
+): Promise<Begun> {
+  const log = openLog(settings, settings.name);
+  let taken: TakenDevice | undefined;
+  const {
+    pid,
+    program: older,
+    hasSessions,
+  } = await takeOver({
+    path: handOverPath(uapiSocketPath(settings.name)),
+    program,
+    signal,
+    warmUp: () => {
+      for (const _ of warmUp(warmUpOptions(parts, log)));
+    },
+    build: (state, descriptors) => {
+      taken = new TakenDevice({ ...parts, log, onGone }, state, descriptors);
+    },
+    goLive: sessions => taken!.goLive(sessions),
+    discard: () => taken?.discard(),
+  });
+  const { tun, loop, controlFd, control, isOurs } = taken!;
+  const { path, inode, removes } = control;
+  // in another mount namespace, the path may be another file, or none
+  const isSeen = statSync(path, { throwIfNoEntry: false })?.ino === inode;
+  if (!isSeen) closeSync(controlFd);
+  return {
+    link: KeptLink.takeOver(tun, linkOptions(settings), isOurs),
+    loop,
+    log,
+    control: isSeen ? { path, fd: controlFd, removes } : { path: uapiSocketPath(settings.name) },
+    origin: `took over from process ${pid} (version ${older})${hasSessions ? '' : ', which died: new sessions'}`,
+  };
+}
+
+function linkOptions({ name, persist = false, tunFd }: DeviceSettings): KeptLinkSettings {
+  return { name, port: systemNetlink, persist, isInherited: tunFd !== undefined };
+}
+
+function warmUpOptions({ backend, engineOptions }: DeviceParts, log: Log): WarmUpOptions {
+  const { crypto, random, wall } = engineOptions;
+  return { crypto, makeCipher: backend.makeCipher, random, wall, log };
+}
+
+/** The control socket. @throws Error with a remedy */
+async function listen(
+  { loop, log, control }: Begun,
+  uapiFd: number | undefined,
+  onUnlinked: () => void,
+): Promise<UapiServer> {
   try {
-    return attempt();
+    return await UapiServer.listen({
+      ...control,
+      device: loop,
+      zones: systemZones,
+      onRefused: message => log.error(message),
+      onUnlinked,
+    });
+  } catch (caught) {
+    const error = caught as NodeJS.ErrnoException;
+    if (uapiFd !== undefined) error.message = `WG_UAPI_FD=${uapiFd}: ${error.message}`;
+    // codes for a folder that cannot be created on a read-only file system
+    else if (error.code === 'EROFS' || error.code === 'ENOENT')
+      error.message = `cannot make the control socket ${control.path}: ${error.message} (make its folder writable, in a container --tmpfs /run)`;
+    throw error;
+  }
+}
+
+/** Lets another process take over, if the folder of the control socket allows it. */
+function offerHandOver(options: HandOverServerOptions): HandOverServer | undefined {
+  try {
+    return new HandOverServer(options);
   } catch (error) {
-    throw Object.assign(error as Error, { message: `${setting}: ${(error as Error).message}` });
+    options.log.error(`no other process can take over: ${(error as Error).message}`);
+    return undefined;
   }
 }

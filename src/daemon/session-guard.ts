@@ -43,7 +43,8 @@ export interface SessionGuardOptions {
 }
 
 export class SessionGuard {
-  readonly #engine: Engine;
+  /** A hand-over that failed replaces it. */
+  engine: Engine;
   readonly #clock: Clock;
   readonly #log: Log;
   #suspended = 0;
@@ -52,7 +53,7 @@ export class SessionGuard {
   readonly #counts: Record<SessionEnd, number> = { sleepAhead: 0, slept: 0, copied: 0, clockSet: 0 };
 
   constructor({ engine, clock, log }: SessionGuardOptions) {
-    this.#engine = engine;
+    this.engine = engine;
     this.#clock = clock;
     this.#log = log;
   }
@@ -72,7 +73,7 @@ export class SessionGuard {
   /** Erases all sessions and secrets that were drawn in advance, and logs why. */
   forgetSessions(why: SessionEnd, now = this.#clock.now(), detail = ''): void {
     // just before sleep a new handshake would only make new keys
-    this.#engine.forgetSessions(now, why !== 'sleepAhead');
+    this.engine.forgetSessions(now, why !== 'sleepAhead');
     this.#counts[why]++;
     (this.#log.notice ?? this.#log.verbose)(`${WORDS[why]}${detail}: all sessions were erased`);
   }

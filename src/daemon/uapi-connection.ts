@@ -13,6 +13,7 @@ import { SecretText } from '../config/secret-text.ts';
 import { DEFAULT_UAPI_LIMITS, type UapiFrame, type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
 import { formatCountersResponse, formatErrno, writeGetResponse } from '../config/uapi-get.ts';
 import type { Zones } from '../config/zones.ts';
+import type { Sharing, UapiShare } from './uapi-share.ts';
 import type { UapiDevice } from './uapi-socket.ts';
 import { systemErrno } from './uapi-socket.ts';
 
@@ -42,21 +43,6 @@ const PAUSE_MS = 20;
 
 const received = newSecret(65_536);
 
-/** State that the connections of one server share. */
-export class UapiShare {
-  readonly connections = new Set<UapiConnection>();
-  /** When each connection last made progress, oldest first. */
-  readonly answers = new Map<UapiConnection, number>();
-  /** Settles after the last `set`. One is parsed at a time: the result is larger than its text. */
-  setting: Promise<unknown> = Promise.resolve();
-
-  get pending(): number {
-    let sum = 0;
-    for (const { pending } of this.connections) sum += pending;
-    return sum;
-  }
-}
-
 export class UapiConnection {
   readonly #options: ConnectionOptions;
   readonly #share: UapiShare;
@@ -66,6 +52,8 @@ export class UapiConnection {
   #waiting = 0;
   #deadline: NodeJS.Timeout | undefined;
   #working: Promise<void> = Promise.resolve();
+  /** Actions that are queued or running. */
+  #actions = 0;
   /** Set after the last answer, until the client stops writing. */
   #ending: NodeJS.Timeout | undefined;
 
@@ -93,6 +81,10 @@ export class UapiConnection {
 
   get pending(): number {
     return this.#parser.pending + this.#waiting;
+  }
+
+  get isBusy(): boolean {
+    return this.pending > 0 || this.#actions > 0;
   }
 
   destroy(): void {
@@ -134,7 +126,11 @@ export class UapiConnection {
 
   /** Queues a request after all earlier ones. */
   #enqueue(action: () => Promise<void>): Promise<void> {
-    this.#working = this.#working.then(action).catch(() => this.destroy());
+    this.#actions++;
+    this.#working = this.#working
+      .then(action)
+      .catch(() => this.destroy())
+      .finally(() => this.#actions--);
     return this.#working;
   }
 
@@ -218,7 +214,7 @@ export class UapiConnection {
   async #roomForAnswer(): Promise<void> {
     const { answers } = this.#share;
     while (answers.size >= MAX_ANSWERS && !this.#socket.destroyed) {
-      const [[stuck, since]] = answers as unknown as [[UapiConnection, number]];
+      const [[stuck, since]] = answers as unknown as [[Sharing, number]];
       if (performance.now() - since > STUCK_AFTER_MS) {
         answers.delete(stuck);
         stuck.destroy();

@@ -5,12 +5,15 @@
  * that no program answers, and fails if one does. When the socket is unlinked, the device ends.
  */
 
-import { chmodSync, type FSWatcher, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
+import { closeSync, type FSWatcher, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../base/coded-error.ts';
 import type { Zones } from '../config/zones.ts';
-import { UapiConnection, UapiShare } from './uapi-connection.ts';
+import { copyDescriptor, RightsListener } from '../io/rights.ts';
+import { UapiConnection } from './uapi-connection.ts';
+import { UapiShare } from './uapi-share.ts';
 import type { UapiDevice } from './uapi-socket.ts';
 
 export interface UapiServerOptions {
@@ -21,8 +24,10 @@ export interface UapiServerOptions {
   readonly onRefused: (message: string) => void;
   /** Called when the socket is no longer there. */
   readonly onUnlinked: () => void;
-  /** An inherited listening socket (WG_UAPI_FD) to use instead of a new one. */
+  /** A listening socket to use instead of a new one: inherited (WG_UAPI_FD), or taken over. */
   readonly fd?: number;
+  /** Whether to remove the path of that socket at the end, as that of a new one. */
+  readonly removes?: boolean;
 }
 
 /**
@@ -32,10 +37,16 @@ export interface UapiServerOptions {
 const MAX_CONNECTIONS = 64;
 /** The period of checks for an unlink that the watch misses (an overlay, a remounted directory). */
 const UNLINK_CHECK_MS = 2_000;
+/** Connections that may wait until we accept them. */
+const BACKLOG = 511;
+const SETTLE_POLL_MS = 2;
 
 export class UapiServer {
   readonly #options: UapiServerOptions;
-  readonly #server: Server;
+  /** The descriptor that stays open while the server pauses. */
+  #fd = -1;
+  #listener: RightsListener | undefined;
+  #server: Server | undefined;
   /** Connections in the order of their last activity. */
   readonly #connections = new Set<UapiConnection>();
   readonly #share = new UapiShare();
@@ -47,7 +58,6 @@ export class UapiServer {
 
   private constructor(options: UapiServerOptions) {
     this.#options = options;
-    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => this.#accept(socket));
   }
 
   /**
@@ -59,9 +69,50 @@ export class UapiServer {
     if (options.fd === undefined) {
       mkdirSync(dirname(options.path), { recursive: true, mode: 0o755 });
       await removeStale(options.path);
+      server.#listener = new RightsListener(options.path, BACKLOG);
     }
-    await server.#listen();
+    server.#fd = server.#listener?.fd ?? options.fd!;
+    await server.#serve();
+    server.#inode = inodeOf(options.path);
+    server.#watch();
     return server;
+  }
+
+  /** The listening socket, for another process. This server keeps owning it. */
+  get given(): {
+    readonly descriptor: number;
+    readonly path: string;
+    readonly inode: number;
+    readonly removes: boolean;
+  } {
+    return { descriptor: this.#fd, path: this.#options.path, inode: this.#inode, removes: this.#removes };
+  }
+
+  /**
+   * Waits until no request is in progress, at most for `limit` milliseconds. The device still
+   * answers.
+   */
+  async settle(limit: number): Promise<void> {
+    const end = performance.now() + limit;
+    while (this.#share.isBusy && performance.now() < end) await sleep(SETTLE_POLL_MS);
+  }
+
+  /** Stops accepting: new clients wait in the socket's queue, for resume() or another process. */
+  pause(): void {
+    // the socket was not bound by Node, so closing this copy of it removes no path
+    this.#server?.close();
+    this.#server = undefined;
+  }
+
+  /** Accepts again. */
+  async resume(): Promise<void> {
+    await this.#serve();
+  }
+
+  /** Ends all connections, but leaves the socket to the process that has taken it over. */
+  release(): void {
+    this.#inode = 0;
+    this.close();
   }
 
   /** Returns the milliseconds since a client sent data or received a piece of an answer. */
@@ -76,27 +127,23 @@ export class UapiServer {
     clearInterval(this.#check);
     this.#watcher?.close();
     for (const connection of this.#connections) connection.destroy();
-    // closing unlinks the path, even if it is now another program's socket
-    if (this.#isLinked()) this.#server.close();
-    else this.#server.unref();
+    // the path may by now be another program's socket
+    if (this.#removes && this.#inode !== 0 && this.#isLinked()) unlinkSync(this.#options.path);
+    this.#server?.close();
+    this.#listener?.close();
+    if (!this.#listener) closeSync(this.#fd);
   }
 
-  #listen(): Promise<void> {
-    const { path, fd } = this.#options;
+  get #removes(): boolean {
+    return this.#options.fd === undefined || this.#options.removes === true;
+  }
+
+  #serve(): Promise<void> {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => this.#accept(socket));
+    this.#server = server;
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      // other users must not be able to connect even for an instant
-      const umask = process.umask(0o077);
-      try {
-        this.#server.listen(fd === undefined ? { path } : { fd }, () => {
-          if (fd === undefined) chmodSync(path, 0o600);
-          this.#inode = inodeOf(path);
-          this.#watch();
-          resolve();
-        });
-      } finally {
-        process.umask(umask);
-      }
+      server.once('error', reject);
+      server.listen({ fd: copyDescriptor(this.#fd), backlog: BACKLOG }, resolve);
     });
   }
 

@@ -33,6 +33,12 @@ export class WakeTimer {
     else this.#timer = setTimeout(() => this.#fire(), Math.min(Math.max(wait, SHORTEST_SLEEP_MS), LONGEST_SLEEP_MS));
   }
 
+  /** Forgets all deadlines. */
+  disarm(): void {
+    this.clear();
+    this.#armedFor = Number.POSITIVE_INFINITY;
+  }
+
   /** Idempotent. */
   clear(): void {
     clearTimeout(this.#timer);

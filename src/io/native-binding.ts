@@ -30,6 +30,9 @@ export interface TunHandle {
 export interface UdpHandle {
   readonly [handle]: 'udp';
 }
+export interface RightsHandle {
+  readonly [handle]: 'rights';
+}
 
 interface TunCounters {
   readonly offloads: number;
@@ -84,7 +87,19 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
    * ends.
    */
   forbidDumps(): void;
+  rightsListen(path: string, backlog: number): RightsHandle;
+  rightsConnect(path: string): RightsHandle;
+  rightsAccept(rights: RightsHandle): RightsHandle | undefined;
+  rightsFd(rights: RightsHandle): number;
+  rightsPeer(descriptor: number): { pid: number; uid: number };
+  rightsSend(rights: RightsHandle, bytes: Uint8Array, descriptors: Int32Array, limit: number): void;
+  rightsReceive(rights: RightsHandle, bytes: Uint8Array, descriptors: Int32Array): number;
+  rightsClose(rights: RightsHandle): void;
+  rightsCopy(descriptor: number): number;
+  rightsToken(): number;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
+  tunAdopt(descriptor: number, offloads: number, kept: Int32Array): TunHandle;
+  tunKept(tun: TunHandle, out: Int32Array): void;
   tunFd(tun: TunHandle): number;
   tunRead(tun: TunHandle, slab: Uint8Array, desc: Int32Array, most: number): number;
   tunWrite(tun: TunHandle, slab: Uint8Array, desc: Int32Array, count: number): number;
@@ -105,6 +120,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   tunFail(tun: TunHandle, what: number, errno: number, count: number): void;
   tunClose(tun: TunHandle): void;
   udpOpen(port: number, mark: number, offloads: number): UdpHandle;
+  udpAdopt(descriptors: Int32Array, offloads: number): UdpHandle;
   udpInfo(udp: UdpHandle): UdpInfo;
   udpReceive(
     udp: UdpHandle,

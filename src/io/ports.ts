@@ -59,12 +59,30 @@ export interface Tun {
    * @throws Error with `code` EBADFD if the device is gone
    */
   persist?(on: boolean): void;
+  /**
+   * Ends the callbacks of onReadable and onStatus. What arrives waits in the device's queue, and
+   * onReadable goes on with it. A device without it cannot be handed over.
+   */
+  pause?(): void;
+  /**
+   * Returns what another process needs to go on with the open device. Absent if the device cannot
+   * leave this process.
+   */
+  given?(): GivenTun;
   /** The offloads that the kernel granted, for people: e.g. ['csum', 'tso4', 'tso6', 'uso']. */
   readonly offloads: readonly string[];
   /** Named counters that only grow. */
   counters(): Readonly<Record<string, number>>;
   /** Closes the device. Idempotent. */
   close(): void;
+}
+
+/** An open TUN device for another process. */
+export interface GivenTun {
+  /** Its descriptor, which the Tun keeps owning. */
+  readonly descriptor: number;
+  /** What this process knows of the device, for the next one. */
+  readonly kept: Int32Array;
 }
 
 /** A pair of UDP sockets, IPv4 and IPv6, on one port. */
@@ -109,6 +127,17 @@ export interface Udp {
    * may be tried again.
    */
   networkChanged?(): void;
+  /**
+   * Ends the callbacks of onReadable, onHandshakes and onRoutesChanged. What arrives waits in the
+   * queues, and these methods go on with it. Sockets without it cannot be handed over.
+   */
+  pause?(): void;
+  /**
+   * Returns the descriptors of the open sockets for another process: IPv4, IPv6, and their sockets
+   * for handshakes; -1 for none. The Udp keeps owning them. Absent if the sockets cannot leave this
+   * process.
+   */
+  given?(): Int32Array;
   /** The offloads that the kernel granted, for people. */
   readonly offloads: readonly string[];
   /** Named counters that only grow. */

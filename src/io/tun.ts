@@ -12,7 +12,7 @@ import {
   type PollHandle,
   type TunHandle,
 } from './native-binding.ts';
-import type { Tun, TunStatus, Wake } from './ports.ts';
+import type { GivenTun, Tun, TunStatus, Wake } from './ports.ts';
 
 export const TUN_OFFLOADS = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const;
 export const ALL_TUN_OFFLOADS = 15;
@@ -21,6 +21,8 @@ export const TUN_SINGLE_UDP = 16;
 
 /** The most packets that tunWriteGroups accepts in one call (native/tun-write.c). */
 const TWIN_BATCH = 1024;
+/** Numbers that tunKept writes (native/tun.c). */
+const KEPT_SIZE = 4;
 const LOOK_INTERVAL_MS = 1000;
 /** The interval of status checks while the device is in another namespace. */
 const NAMESPACE_CHECK_MS = 200;
@@ -44,6 +46,16 @@ export function openTun(options: TunOptions): NativeTun {
   const { binding, name, adopt = -1, offloads = ALL_TUN_OFFLOADS, mtu } = options;
   const handle = binding.tunOpen(name, adopt, offloads, mtu);
   return new NativeTun(binding, handle, options.twin ?? false);
+}
+
+/**
+ * Goes on with a TUN device that another process ran until now.
+ * @param given its descriptor, which the Tun owns on success
+ * @throws Error with `code` if it is not an open TUN device
+ */
+export function adoptTun(options: Pick<TunOptions, 'binding' | 'offloads' | 'twin'>, given: GivenTun): NativeTun {
+  const { binding, offloads = ALL_TUN_OFFLOADS, twin = false } = options;
+  return new NativeTun(binding, binding.tunAdopt(given.descriptor, offloads, given.kept), twin);
 }
 
 export class NativeTun implements Tun {
@@ -140,6 +152,17 @@ export class NativeTun implements Tun {
     this.#binding.tunPersist(this.#handle, on ? 1 : 0);
   }
 
+  pause(): void {
+    this.#stopReading();
+    this.#stopChecking();
+  }
+
+  given(): GivenTun {
+    const kept = new Int32Array(KEPT_SIZE);
+    this.#binding.tunKept(this.#handle, kept);
+    return { descriptor: this.fd, kept };
+  }
+
   counters(): Readonly<Record<string, number>> {
     const { merged, unmerged, paused, refused, malformed } = this.#binding.tunCounters(this.#handle);
     return { merged, unmerged, paused, refused, malformed };
@@ -148,8 +171,7 @@ export class NativeTun implements Tun {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stopReading();
-    this.#stopChecking();
+    this.pause();
     this.#binding.tunClose(this.#handle);
   }
 

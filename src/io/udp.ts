@@ -40,6 +40,19 @@ export function openNativeUdp(
   }
 }
 
+/**
+ * Goes on with sockets that another process opened.
+ * @param descriptors as from {@link Udp.given}; on success the Udp owns them
+ * @throws Error with `code` if one of them is not such a socket
+ */
+export function adoptNativeUdp(
+  binding: NativeBinding,
+  descriptors: Int32Array,
+  offloads = ALL_UDP_OFFLOADS,
+): NativeUdp {
+  return new NativeUdp(binding, binding.udpAdopt(descriptors, offloads));
+}
+
 export class NativeUdp implements Udp {
   readonly port: number;
   readonly #binding: NativeBinding;
@@ -139,6 +152,19 @@ export class NativeUdp implements Udp {
     if (!this.#closed) this.#binding.udpRetry(this.#handle);
   }
 
+  pause(): void {
+    this.#stop(this.#polls);
+    this.#stop(this.#handshakePolls);
+    this.#stopNotices();
+    // read both sockets next: what woke us may be read only later
+    this.#woken = 0;
+  }
+
+  given(): Int32Array {
+    const { fd4, fd6, handshakes4, handshakes6 } = this.#binding.udpInfo(this.#handle);
+    return Int32Array.of(fd4, fd6, handshakes4, handshakes6);
+  }
+
   counters(): Readonly<Record<string, number>> {
     const { gsoFailed, gsoDisabled, gsoPaused, localDropped, blocked, truncated } = this.#binding.udpInfo(this.#handle);
     return { gsoFailed, gsoDisabled, gsoPaused, localDropped, blocked, truncated };
@@ -147,9 +173,7 @@ export class NativeUdp implements Udp {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stop(this.#polls);
-    this.#stop(this.#handshakePolls);
-    this.#stopNotices();
+    this.pause();
     this.#binding.udpClose(this.#handle);
   }
 

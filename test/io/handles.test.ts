@@ -18,6 +18,7 @@ type Call = (...args: unknown[]) => unknown;
 
 const bytes = (size = 256) => new Uint8Array(size);
 const numbers = (size = 64) => new Int32Array(size);
+const directory = mkdtempSync(join(tmpdir(), 'wireguard-foreign-'));
 /** The descriptor's owner, which must stay open while it is polled. */
 const kept: unknown[] = [];
 /**
@@ -36,6 +37,9 @@ const KINDS: Readonly<
       tunWriteGroups: [bytes(), numbers(), 0, numbers(), numbers(), 0],
       tunRetry: [],
       tunStatus: [numbers()],
+      tunWasPersistent: [],
+      tunPersist: [0],
+      tunKept: [numbers()],
       tunCounters: [],
       tunFail: [0, 0, 0],
       tunClose: [],
@@ -51,6 +55,16 @@ const KINDS: Readonly<
       udpRetry: [],
       udpFail: [0, 0, 0],
       udpClose: [],
+    },
+  },
+  rights: {
+    make: native => native['rightsListen']!(join(directory, 'rights'), 1),
+    takes: {
+      rightsAccept: [],
+      rightsFd: [],
+      rightsSend: [bytes(1), numbers(0), 0],
+      rightsReceive: [bytes(1), numbers()],
+      rightsClose: [],
     },
   },
   netlink: {
@@ -111,6 +125,7 @@ const WITHOUT = [
     'tunOpen',
     'udpOpen',
   ],
+  ...['tunAdopt', 'udpAdopt', 'rightsListen', 'rightsConnect', 'rightsPeer', 'rightsCopy', 'rightsToken'],
   ...[
     'cipherCreate',
     'cipherProviders',
@@ -127,7 +142,6 @@ const FUNCTIONS = Object.entries(KINDS).flatMap(([kind, { takes }]) =>
 );
 
 inOwnNamespace(import.meta.url, ['cc'], () => {
-  const directory = mkdtempSync(join(tmpdir(), 'wireguard-foreign-'));
   const native = nativeBinding() as unknown as Record<string, Call>;
   const wrong = new Map<string, unknown>();
   let server: Server;

@@ -116,14 +116,18 @@ export class MemoryTun implements Tun {
     this.#changed = callback;
   }
 
+  pause(): void {
+    this.#wake = undefined;
+    this.#changed = undefined;
+  }
+
   counters(): Readonly<Record<string, number>> {
     return { malformed: this.#malformed };
   }
 
   close(): void {
     this.#status = undefined;
-    this.#wake = undefined;
-    this.#changed = undefined;
+    this.pause();
   }
 
   #wakeSoon(): void {

@@ -157,6 +157,11 @@ export class MemoryUdp implements Udp {
     this.#routes?.();
   }
 
+  pause(): void {
+    this.#wake = this.#wakeHandshakes = undefined;
+    this.#routes = undefined;
+  }
+
   counters(): Readonly<Record<string, number>> {
     return { overflowed: this.#queue.overflowed, truncated: this.#queue.truncated };
   }
@@ -164,7 +169,7 @@ export class MemoryUdp implements Udp {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#wake = this.#wakeHandshakes = undefined;
+    this.pause();
     this.#queue.clear();
     this.#network.leave(this.#own);
   }

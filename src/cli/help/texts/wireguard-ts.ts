@@ -39,6 +39,10 @@ export const wireguardTs: CommandModel = {
       name: '--persist',
       text: 'Keep the interface if the process is killed, with its addresses and routes: nothing leaves in the clear, and the next start with the same name adopts the interface. SIGTERM and SIGINT delete it as ever. A TUN that another program made is not changed.',
     },
+    {
+      name: '--take-over',
+      text: 'Take the running INTERFACE over from its wireguard-ts process, which then ends: link, addresses, sessions and packets stay. Both programs must run in the same network namespace.',
+    },
     { name: '--no-offload', text: 'Use no offloads at all, as if all of the following options were given.' },
     ...OFFLOAD_OPTIONS,
     {
@@ -50,6 +54,7 @@ export const wireguardTs: CommandModel = {
   examples: [
     { command: 'wireguard-ts wg0', text: 'Create wg0 and run it in the background.' },
     { command: 'LOG_LEVEL=verbose wireguard-ts -f wg0', text: 'Run it in the foreground with a log.' },
+    { command: 'wireguard-ts --take-over wg0', text: 'Upgrade: a new process takes wg0 over without a lost packet.' },
     {
       command: 'WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-ts wg-quick up wg0',
       text: 'Let wg-quick use it where the kernel has no WireGuard.',
@@ -57,6 +62,8 @@ export const wireguardTs: CommandModel = {
   ],
   exitStatus: [
     [DONE[0], 'The interface is ready (in the background), or was stopped cleanly (-f).'],
+    ['3', 'With --take-over: no process answers for a hand-over, so the interface can be started or adopted.'],
+    ['4', 'With --take-over: refused or failed; the old process still runs the interface.'],
     ['1', 'The interface could not be created, or the command line was wrong (wireguard-go exits with 1 for both).'],
   ],
   environment: [
@@ -73,6 +80,9 @@ export const wireguardTs: CommandModel = {
       '"1" means --no-offload. A list such as "uso,gro" switches these offloads off. "none" also uses the offloads that are faulty in this kernel (wgts doctor names them).',
     ],
   ],
-  files: [['/var/run/wireguard/INTERFACE.sock', 'The control socket, which wg and wgts use.']],
+  files: [
+    ['/var/run/wireguard/INTERFACE.sock', 'The control socket, which wg and wgts use.'],
+    ['/var/run/wireguard/INTERFACE.handover', 'The socket by which another process takes the interface over.'],
+  ],
   seeAlso: ['wg(8)', 'wg-quick(8)', 'wgts(8)'],
 };

@@ -1,0 +1,60 @@
+/** What every device of this process needs: code, clock, log and the options of its engines. */
+import type { Clock } from '../io/ports.ts';
+import { systemClock, systemRandom } from '../io/system.ts';
+import type { DeviceOptions } from '../protocol/device.ts';
+import { type DaemonBackend, makeBackend } from './backend.ts';
+import type { DeviceSettings } from './device-settings.ts';
+import { openKeyLog } from './key-log.ts';
+import { type Log, makeLog } from './log.ts';
+import { offloadsWithout } from './offloads.ts';
+
+export interface DeviceParts {
+  readonly backend: DaemonBackend;
+  readonly clock: Clock;
+  readonly engineOptions: DeviceOptions;
+  /** Closes the key log. */
+  close(): void;
+}
+
+/** Opens the parts. @throws Error that names what is missing */
+export function openParts(settings: DeviceSettings): DeviceParts {
+  const avoided = (settings.kernelFaults ?? []).map(({ avoid }) => avoid);
+  const backend = makeBackend(settings.backend, offloadsWithout(settings.offloadsOff, avoided), settings.aead);
+  const { keyLogFile } = settings;
+  const keyLog =
+    keyLogFile === undefined ? undefined : named(`WG_KEYLOGFILE=${keyLogFile}`, () => openKeyLog(keyLogFile));
+  const clock = systemClock();
+  return {
+    backend,
+    clock,
+    engineOptions: {
+      crypto: backend.crypto,
+      cipher: backend.cipher,
+      random: systemRandom(),
+      wall: clock.wall,
+      ...(keyLog && { keyLog: keyLog.log }),
+    },
+    close: () => keyLog?.close(),
+  };
+}
+
+/** Makes the log of a device. */
+export function openLog({ logLevel, log }: DeviceSettings, name: string): Log {
+  const { sink, toStderr } = log ?? { sink: undefined, toStderr: true };
+  return makeLog(
+    logLevel,
+    name,
+    line => toStderr && process.stderr.write(line),
+    undefined,
+    line => sink?.write(line),
+  );
+}
+
+/** Prefixes the message of an error with the name of the setting. */
+function named<T>(setting: string, attempt: () => T): T {
+  try {
+    return attempt();
+  } catch (error) {
+    throw Object.assign(error as Error, { message: `${setting}: ${(error as Error).message}` });
+  }
+}

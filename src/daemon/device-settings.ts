@@ -1,0 +1,30 @@
+/** What `wireguard-ts NAME` was asked for, by options and environment. */
+import type { UserspaceName } from './backend.ts';
+import type { KernelFault } from './known-kernels.ts';
+import type { LogLevel } from './log.ts';
+import type { TakenLog } from './log-sink.ts';
+import type { OffloadSwitch } from './offload-switches.ts';
+
+export interface DeviceSettings {
+  readonly name: string;
+  readonly backend: UserspaceName;
+  /** An AEAD provider of the addon by name; default: the fastest. */
+  readonly aead?: string;
+  readonly offloadsOff: ReadonlySet<OffloadSwitch>;
+  /**
+   * Faults of this kernel (known-kernels.ts). The device avoids the affected offloads and logs
+   * that.
+   */
+  readonly kernelFaults?: readonly KernelFault[];
+  readonly logLevel: LogLevel;
+  /** Inherited descriptors: an open TUN device, a listening control socket. */
+  readonly tunFd?: number;
+  readonly uapiFd?: number;
+  readonly keyLogFile?: string;
+  /** Whether the link, with its addresses and routes, stays if this process is killed. */
+  readonly persist?: boolean;
+  /** The log of a device in the background. */
+  readonly log?: TakenLog;
+  /** Whether to take the device over from the process that runs it, instead of making one. */
+  readonly takesOver?: boolean;
+}

@@ -1,0 +1,92 @@
+/** A running device as a hand-over sees it: its loop, its control socket and its settings together. */
+
+import { type DeviceConfig, eraseConfig, eraseStatus } from '../config/model.ts';
+import { configOfStatus } from '../config/status-config.ts';
+import type { Engine } from '../protocol/engine.ts';
+import { eraseEngineState } from '../protocol/engine-state.ts';
+import type { DeviceLoop } from './device-loop.ts';
+import { encodeDeviceState } from './device-state.ts';
+import type { GivenDevice } from './hand-over-server.ts';
+import type { KeptLink } from './kept-link.ts';
+import type { UapiServer } from './uapi-server.ts';
+
+export interface RunningDeviceOptions {
+  readonly loop: DeviceLoop;
+  readonly link: KeptLink;
+  readonly server: UapiServer;
+  /** Makes an engine with the options of the device's own. */
+  readonly makeEngine: () => Engine;
+  /** Called when the other process runs the device. */
+  readonly onFinished: (successor: string) => void;
+}
+
+/** How long clients of the control socket may delay a hand-over. */
+const SETTLE_LIMIT_MS = 1000;
+
+export class RunningDevice implements GivenDevice {
+  readonly #options: RunningDeviceOptions;
+  /** All settings, while the engine is frozen or closed. */
+  #config: DeviceConfig | undefined;
+
+  constructor(options: RunningDeviceOptions) {
+    this.#options = options;
+  }
+
+  get boundBy(): string | undefined {
+    return this.#options.loop.boundBy;
+  }
+
+  settle(): Promise<void> {
+    return this.#options.server.settle(SETTLE_LIMIT_MS);
+  }
+
+  freeze(): { readonly state: Uint8Array; readonly descriptors: readonly number[] } {
+    const { loop, link, server } = this.#options;
+    server.pause();
+    const status = loop.status();
+    this.#config = configOfStatus(status);
+    eraseStatus(status);
+    const { descriptor, ...control } = server.given;
+    const { state, descriptors } = loop.freeze();
+    try {
+      return {
+        state: encodeDeviceState({ ...state, control, isOurs: link.isOurs }),
+        descriptors: [descriptor, ...descriptors],
+      };
+    } finally {
+      eraseEngineState(state.engine);
+    }
+  }
+
+  thaw(): void {
+    this.#eraseConfig();
+    this.#options.loop.thaw();
+    this.#serveAgain();
+  }
+
+  eraseKeys(): void {
+    this.#options.loop.eraseKeys();
+  }
+
+  restart(): void {
+    const { loop, makeEngine } = this.#options;
+    loop.restart(makeEngine(), this.#config!);
+    this.#eraseConfig();
+    this.#serveAgain();
+  }
+
+  finish(successor: string): void {
+    this.#eraseConfig();
+    this.#options.onFinished(successor);
+  }
+
+  #serveAgain(): void {
+    // the socket is already bound, so only a lack of descriptors can make this fail
+    void this.#options.server.resume().catch(() => this.#options.server.close());
+  }
+
+  #eraseConfig(): void {
+    if (this.#config) eraseConfig(this.#config);
+    this.#config = undefined;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Messages of a hand-over over a socket: the length of the body (4 bytes, little endian), the kind
+ * (1 byte), the body. Each kind has a limit. Bodies may hold keys, so they are read into memory that
+ * the receiver erases, and never further than the current message.
+ */
+import { closeSync } from 'node:fs';
+import { newSecret } from '../base/bytes.ts';
+import type { RightsSocket } from '../io/rights.ts';
+
+const KINDS = ['hello', 'offer', 'refusal', 'ready', 'state', 'received', 'erased', 'running'] as const;
+/** The kind of a message. */
+export type HandOverKind = (typeof KINDS)[number];
+
+export interface HandOverMessage {
+  readonly kind: HandOverKind;
+  /** The receiver erases it. */
+  readonly body: Uint8Array;
+  /** Open descriptors, which the receiver owns. */
+  readonly descriptors: readonly number[];
+}
+
+export interface HandOverEvents {
+  readonly onMessage: (message: HandOverMessage) => void;
+  /** Called once: the other side closed the connection or died (undefined), or sent nonsense. */
+  readonly onEnd: (problem: string | undefined) => void;
+}
+
+const HEADER_SIZE = 5;
+const MOST_TEXT = 16_384;
+/** A peer takes some 5 kB. */
+const MOST_STATE = 1 << 30;
+/** Milliseconds that a reader may take for a message. */
+const SEND_LIMIT_MS = 1000;
+const NOTHING = new Uint8Array(0);
+
+export class HandOverChannel {
+  readonly #socket: RightsSocket;
+  readonly #events: HandOverEvents;
+  readonly #header = new Uint8Array(HEADER_SIZE);
+  #body: Uint8Array | undefined;
+  /** Bytes of the header or of the body that have arrived. */
+  #filled = 0;
+  #descriptors: number[] = [];
+  #closed = false;
+
+  /** Owns the socket from now on. */
+  constructor(socket: RightsSocket, events: HandOverEvents) {
+    this.#socket = socket;
+    this.#events = events;
+    socket.onReadable(() => this.#read());
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Sends a message. @throws Error with `code` if the other side is gone, or does not read */
+  send(kind: HandOverKind, body: Uint8Array = NOTHING, descriptors: readonly number[] = []): void {
+    const message = newSecret(HEADER_SIZE + body.length);
+    new DataView(message.buffer).setUint32(0, body.length, true);
+    message[4] = KINDS.indexOf(kind);
+    message.set(body, HEADER_SIZE);
+    try {
+      this.#socket.send(message, descriptors, SEND_LIMIT_MS);
+    } finally {
+      message.fill(0);
+    }
+  }
+
+  /** Sends facts that are not secret. */
+  sendText(kind: HandOverKind, facts: object): void {
+    this.send(kind, new TextEncoder().encode(JSON.stringify(facts)));
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+    this.#body?.fill(0);
+    for (const descriptor of this.#descriptors.splice(0)) closeSync(descriptor);
+  }
+
+  /** Reads what is there, to the end of one message: the event loop calls again for the next. */
+  #read(): void {
+    try {
+      while (!this.#closed) {
+        const target = this.#body ?? this.#header;
+        if (this.#filled < target.length) {
+          const count = this.#socket.receive(target.subarray(this.#filled), this.#descriptors);
+          if (count < 0) return;
+          if (count === 0) {
+            this.#end(this.#filled > 0 || this.#body ? 'half a message' : undefined);
+            return;
+          }
+          this.#filled += count;
+          if (this.#filled < target.length) continue;
+        }
+        if (this.#body) {
+          this.#complete(this.#body);
+          return;
+        }
+        this.#body = this.#makeBody();
+        this.#filled = 0;
+      }
+    } catch (error) {
+      this.#end((error as Error).message);
+    }
+  }
+
+  /** Makes room for the body that the header announces. @throws Error for a wrong header */
+  #makeBody(): Uint8Array {
+    const size = new DataView(this.#header.buffer).getUint32(0, true);
+    const kind = KINDS[this.#header[4]!];
+    if (kind === undefined) throw new Error(`a message of unknown kind ${this.#header[4]}`);
+    const most = kind === 'state' ? MOST_STATE : MOST_TEXT;
+    if (size > most) throw new Error(`a message ${kind} of ${size} bytes; at most ${most} are allowed`);
+    return newSecret(size);
+  }
+
+  #complete(body: Uint8Array): void {
+    const kind = KINDS[this.#header[4]!]!;
+    const descriptors = this.#descriptors;
+    this.#body = undefined;
+    this.#filled = 0;
+    this.#descriptors = [];
+    this.#events.onMessage({ kind, body, descriptors });
+  }
+
+  #end(problem: string | undefined): void {
+    if (this.#closed) return;
+    this.close();
+    this.#events.onEnd(problem);
+  }
+}
+
+/** Reads facts out of a message. @returns an empty object for anything that is not an object */
+export function factsOf({ body }: HandOverMessage): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(body));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * The end of a hand-over in the process that runs the device: a socket beside the control socket,
+ * and one exchange at a time (hand-over-giver.ts). Whoever may connect can get all keys, so only
+ * root and this process's own user can.
+ */
+import { RightsListener, type RightsSocket, RunToken, removeFile } from '../io/rights.ts';
+import { GIVER_START, type Giver, type GiverAction, type GiverInput, stepGiver } from '../protocol/hand-over-giver.ts';
+import { factsOf, HandOverChannel, type HandOverMessage } from './hand-over-channel.ts';
+import { makeOffer, objectionTo, programOf } from './hand-over-greeting.ts';
+import type { Log } from './log.ts';
+
+/** The device, as a hand-over sees it. */
+export interface GivenDevice {
+  /** Why it cannot leave this process; undefined if it can. */
+  readonly boundBy: string | undefined;
+  /** Waits until no request of the control socket is in progress. */
+  settle(): Promise<void>;
+  /** Stops reading. @returns the state, which the caller erases, and the open descriptors */
+  freeze(): { readonly state: Uint8Array; readonly descriptors: readonly number[] };
+  thaw(): void;
+  eraseKeys(): void;
+  /** Goes on with new sessions. */
+  restart(): void;
+  /** Ends this process and leaves everything to the other one. */
+  finish(successor: string): void;
+}
+
+export interface HandOverServerOptions {
+  /** The control socket, whose folder and name the path follows. */
+  readonly controlPath: string;
+  readonly device: GivenDevice;
+  /** The version of this program. */
+  readonly program: string;
+  readonly log: Log;
+}
+
+/**
+ * Time limits in milliseconds. `ready` includes the warm-up of the other process. `received` is the
+ * longest that a silent process can keep the device frozen.
+ */
+const LIMITS_MS = { hello: 2_000, ready: 60_000, received: 2_000, running: 2_000 } as const;
+
+/** Returns the path of the hand-over socket. wg lists names that end in .sock; this is none. */
+export function handOverPath(controlPath: string): string {
+  return `${controlPath.replace(/\.sock$/, '')}.handover`;
+}
+
+export class HandOverServer {
+  readonly #options: HandOverServerOptions;
+  readonly #listener: RightsListener;
+  #exchange: Exchange | undefined;
+
+  /** Makes the socket, and replaces one that an earlier process left. @throws Error with `code` */
+  constructor(options: HandOverServerOptions) {
+    const path = handOverPath(options.controlPath);
+    this.#options = options;
+    removeFile(path);
+    this.#listener = new RightsListener(path);
+    this.#listener.onConnection(socket => this.#accept(socket));
+  }
+
+  /** Removes the socket. Idempotent. */
+  close(): void {
+    removeFile(handOverPath(this.#options.controlPath));
+    this.release();
+  }
+
+  /** Leaves the path to the process that has taken over. */
+  release(): void {
+    this.#exchange?.close();
+    this.#listener.close();
+  }
+
+  #accept(socket: RightsSocket): void {
+    const { uid } = socket.peer;
+    // a silent connection must not keep others out
+    if (this.#exchange?.isSilent) this.#exchange.close();
+    if ((uid !== 0 && uid !== process.geteuid?.()) || (this.#exchange && !this.#exchange.isOver)) {
+      socket.close();
+      return;
+    }
+    this.#exchange = new Exchange(this.#options, socket);
+  }
+}
+
+/** One connection, from its greeting to its end. */
+class Exchange {
+  readonly #options: HandOverServerOptions;
+  readonly #channel: HandOverChannel;
+  readonly #peer: number;
+  #giver: Giver = GIVER_START;
+  readonly #inputs: GiverInput[] = [];
+  #isStepping = false;
+  #timer: NodeJS.Timeout | undefined;
+  #token: RunToken | undefined;
+  #program = '';
+  #objection = '';
+
+  constructor(options: HandOverServerOptions, socket: RightsSocket) {
+    this.#options = options;
+    this.#peer = socket.peer.pid;
+    this.#channel = new HandOverChannel(socket, {
+      onMessage: message => void this.#onMessage(message),
+      onEnd: problem => this.#input(problem === undefined ? 'end' : 'broken'),
+    });
+    this.#arm();
+  }
+
+  get isSilent(): boolean {
+    return this.#giver.phase === 'hello';
+  }
+
+  get isOver(): boolean {
+    return this.#giver.phase === 'over';
+  }
+
+  /** Ends the exchange, unless the device depends on it. */
+  close(): void {
+    if (this.isSilent) this.#input('end');
+  }
+
+  async #onMessage(message: HandOverMessage): Promise<void> {
+    const { kind, descriptors } = message;
+    if (descriptors.length > 0) this.#input('broken');
+    else if (kind === 'hello') this.#onHello(message);
+    else if (kind === 'ready') {
+      if (this.#giver.phase === 'ready') await this.#options.device.settle();
+      this.#input('ready');
+    } else if (kind === 'received' || kind === 'running') this.#input(kind);
+    else this.#input('broken');
+  }
+
+  #onHello(message: HandOverMessage): void {
+    const { device, program } = this.#options;
+    const hello = factsOf(message);
+    this.#program = programOf(hello);
+    const objection = objectionTo(hello, program) ?? device.boundBy;
+    this.#objection = objection ?? '';
+    this.#input(objection === undefined ? 'hello' : 'unfit');
+  }
+
+  /** Steps through the inputs in order; an action may add one. */
+  #input(input: GiverInput): void {
+    this.#inputs.push(input);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+      const step = stepGiver(this.#giver, next);
+      this.#giver = step.next;
+      for (const action of step.actions) this.#act(action);
+    }
+    this.#isStepping = false;
+    this.#arm();
+  }
+
+  #act(action: GiverAction): void {
+    // a failure here ends the process: nobody else runs the device
+    if (action === 'thaw' || action === 'restart') {
+      this.#goOn(action);
+      return;
+    }
+    try {
+      this.#do(action);
+    } catch (error) {
+      this.#options.log.verbose(`hand-over to ${this.#successor}: ${(error as Error).message}`);
+      this.#inputs.push('broken');
+    }
+  }
+
+  #goOn(action: 'thaw' | 'restart'): void {
+    const { device, log } = this.#options;
+    const outcome = action === 'thaw' ? 'goes on' : 'goes on with new sessions, because the keys were already erased';
+    log.error(`the hand-over to ${this.#successor} failed; this process ${outcome}`);
+    device[action]();
+  }
+
+  get #successor(): string {
+    return `process ${this.#peer} (version ${this.#program})`;
+  }
+
+  #do(action: Exclude<GiverAction, 'thaw' | 'restart'>): void {
+    const { device, program, log } = this.#options;
+    switch (action) {
+      case 'sendOffer':
+        this.#channel.sendText('offer', makeOffer(program));
+        break;
+      case 'sendRefusal':
+        log.error(`refused to hand over to ${this.#successor}: ${this.#objection}`);
+        this.#channel.sendText('refusal', { reason: this.#objection });
+        break;
+      case 'freeze':
+        this.#token = new RunToken();
+        break;
+      case 'sendState':
+        this.#sendState();
+        break;
+      case 'erase':
+        device.eraseKeys();
+        break;
+      case 'sendErased':
+        this.#channel.send('erased');
+        break;
+      case 'claim':
+        this.#inputs.push(this.#token?.claim() ? 'claimed' : 'lost');
+        break;
+      case 'finish':
+        device.finish(this.#successor);
+        break;
+      case 'close':
+        this.#end();
+        break;
+    }
+  }
+
+  #sendState(): void {
+    const { state, descriptors } = this.#options.device.freeze();
+    try {
+      this.#channel.send('state', state, [this.#token!.descriptor, ...descriptors]);
+    } finally {
+      state.fill(0);
+    }
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#channel.close();
+    this.#token?.close();
+    this.#token = undefined;
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const { phase, isLimited } = this.#giver;
+    const limit = phase in LIMITS_MS && isLimited ? LIMITS_MS[phase as keyof typeof LIMITS_MS] : undefined;
+    if (limit !== undefined) this.#timer = setTimeout(() => this.#input('timeout'), limit);
+  }
+}
