@@ -11,6 +11,8 @@ static const struct wg_exports *const EXPORTS[] = {
     &wg_exports_random,
     &wg_exports_secrecy,
     &wg_exports_rights,
+    &wg_exports_privileges,
+    &wg_exports_sandbox,
     &wg_exports_tun,
     &wg_exports_udp,
     &wg_exports_cipher,

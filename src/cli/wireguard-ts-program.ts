@@ -12,6 +12,7 @@ import { BACKENDS, type BackendChoice } from '../backend/names.ts';
 import { checkInterfaceName } from '../base/interface-name.ts';
 import { quote } from '../config/errors.ts';
 import { READY_FD_VARIABLE, reportToParent, startInBackground } from '../daemon/background.ts';
+import { SANDBOX_SETTINGS } from '../daemon/confine.ts';
 import type { DeviceSettings } from '../daemon/device-settings.ts';
 import { handOverStatus } from '../daemon/hand-over-error.ts';
 import { keyLogWarning } from '../daemon/key-log.ts';
@@ -162,6 +163,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
   for (const each of OFFLOAD_SWITCHES) if (isSet('no-offload') || isSet(`no-${each}`)) off.add(each);
   const aead = choice(values['aead'], 'WGTS_AEAD', env, AEADS);
   const backend = choice(values['backend'], 'WGTS_BACKEND', env, BACKENDS) ?? 'userspace';
+  const sandbox = isSet('no-sandbox') ? 'off' : choice(undefined, 'WGTS_SANDBOX', env, SANDBOX_SETTINGS);
   const tunFd = descriptor('WG_TUN_FD', env);
   const uapiFd = descriptor('WG_UAPI_FD', env);
   return {
@@ -172,6 +174,7 @@ function parseArguments(args: readonly string[], { env, err }: World): Arguments
       offloadsOff: off,
       kernelFaults: env['WGTS_NO_OFFLOAD'] === 'none' ? [] : knownFaults(runningKernel()),
       ...(aead !== undefined && { aead }),
+      ...(sandbox !== undefined && { sandbox }),
       ...(isSet('take-over') && { takesOver: true }),
       logLevel: parseLogLevel(env['LOG_LEVEL']),
       persist: isSet('persist') || env['WGTS_PERSIST'] === '1',

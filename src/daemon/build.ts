@@ -4,6 +4,7 @@ import { arch, release } from 'node:os';
 import { join } from 'node:path';
 import { installedText, packageRoot } from '../io/installation.ts';
 import { loadedAddon, nativeBinding } from '../io/native-binding.ts';
+import { canFilterCalls } from '../io/sandbox.ts';
 
 /** Returns labels and texts, the most important first. */
 export function describeBuild(): [label: string, text: string][] {
@@ -12,6 +13,10 @@ export function describeBuild(): [label: string, text: string][] {
     ['node', `${process.version}, OpenSSL ${process.versions.openssl}`],
     ['system', `Linux ${release()}, ${arch()}`],
     ...describeAddon(),
+    [
+      'sandbox',
+      `a device ${canFilterCalls() ? 'is confined' : 'gives up capabilities; this kernel cannot filter system calls'}`,
+    ],
   ];
 }
 

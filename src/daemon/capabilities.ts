@@ -4,11 +4,15 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { dirname } from 'node:path';
 import { nativeBinding } from '../io/native-binding.ts';
 import type { CipherProvider } from '../io/native-cipher.ts';
+import { type RunningDevice, runningDevices, socketNames } from '../io/running-devices.ts';
+import { canFilterCalls } from '../io/sandbox.ts';
 import { openTun } from '../io/tun.ts';
 import { openNativeUdp } from '../io/udp.ts';
 import { runningKernel } from './known-kernels.ts';
+import { uapiSocketPath } from './uapi-socket.ts';
 
 /** A value, or the reason why it is unknown. */
 export type Known<T> = { readonly value: T } | { readonly problem: string };
@@ -35,6 +39,10 @@ export interface Capabilities {
   /** Largest UDP socket buffer in bytes without a privilege (net.core.rmem_max). */
   readonly largestBuffer: number;
   readonly root: boolean;
+  /** Whether the kernel can filter the system calls of a device (seccomp). */
+  readonly filtersCalls: boolean;
+  /** The devices that run now, and what their processes may do. */
+  readonly running: readonly RunningDevice[];
 }
 
 export function capabilities(): Capabilities {
@@ -69,6 +77,8 @@ export function capabilities(): Capabilities {
       : missing,
     largestBuffer: Number(read('/proc/sys/net/core/rmem_max') || 0),
     root: process.getuid?.() === 0,
+    filtersCalls: canFilterCalls(),
+    running: runningDevices(socketNames(dirname(uapiSocketPath('any')))),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What `wireguard-ts NAME` was asked for, by options and environment. */
 import type { UserspaceName } from './backend.ts';
+import type { SandboxSetting } from './confine.ts';
 import type { KernelFault } from './known-kernels.ts';
 import type { LogLevel } from './log.ts';
 import type { TakenLog } from './log-sink.ts';
@@ -27,4 +28,6 @@ export interface DeviceSettings {
   readonly log?: TakenLog;
   /** Whether to take the device over from the process that runs it, instead of making one. */
   readonly takesOver?: boolean;
+  /** What the process gives up once the device runs (confine.ts). Default: `on`. */
+  readonly sandbox?: SandboxSetting;
 }

@@ -10,6 +10,7 @@ import { forbidDumps } from '../io/secrets.ts';
 import { systemZones } from '../io/zones.ts';
 import { Engine } from '../protocol/engine.ts';
 import { reportToParent } from './background.ts';
+import { confine } from './confine.ts';
 import { DeviceLoop } from './device-loop.ts';
 import { type DeviceParts, openLog, openParts } from './device-parts.ts';
 import type { DeviceSettings } from './device-settings.ts';
@@ -101,6 +102,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       log.error(`${fault}: ${remedy} (set WGTS_NO_OFFLOAD=none to use the offload anyway)`);
     const adoption = describeAdoption(link, tun.status()?.name ?? settings.name);
     if (adoption !== undefined) (log.notice ?? log.verbose)(adoption);
+    confine(settings.sandbox ?? 'on', log, settings.logLevel === 'verbose');
     const hasCaller = reportToParent('ready');
     // a device that was taken over was there before its caller
     if (!hasCaller && !settings.takesOver) end('the program that started it was killed');

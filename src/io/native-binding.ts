@@ -87,6 +87,10 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
    * ends.
    */
   forbidDumps(): void;
+  /** Returns how many other threads still have more, or -1 if they cannot be listed. */
+  dropPrivileges(keep: number): number;
+  sandboxProgram(options: number): Uint8Array;
+  sandboxInstall(options: number): void;
   rightsListen(path: string, backlog: number): RightsHandle;
   rightsConnect(path: string): RightsHandle;
   rightsAccept(rights: RightsHandle): RightsHandle | undefined;

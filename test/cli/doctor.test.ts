@@ -17,8 +17,22 @@ const HEALTHY: Findings = {
   udpOffloads: { value: ['gso', 'gro', 'steer'] },
   largestBuffer: 4 << 20,
   root: true,
+  filtersCalls: true,
+  running: [{ name: 'wg0', pid: 77, rights: confined() }],
   backend: { kind: 'userspace', reason: 'the kernel has no WireGuard (EOPNOTSUPP)' },
 };
+
+function confined(): Findings['running'][number]['rights'] {
+  return {
+    capabilities: ['CAP_NET_ADMIN'],
+    bounding: ['CAP_NET_ADMIN'],
+    noNewPrivileges: true,
+    seccomp: 'filter',
+    coreLimit: '0',
+    dumpable: undefined,
+    threads: 7,
+  };
+}
 
 test('reports what is in use on a healthy machine and advises nothing', () => {
   const text = report(HEALTHY);
@@ -27,6 +41,8 @@ test('reports what is in use on a healthy machine and advises nothing', () => {
   expect(text).toMatch(/TUN offloads +csum, tso4, tso6, uso\n/);
   expect(text).toMatch(/kernel +6\.12\.0, lacks its own WireGuard\n/);
   expect(text).toMatch(/backend +auto takes userspace: the kernel has no WireGuard \(EOPNOTSUPP\)\n/);
+  expect(text).toMatch(/system calls +can be filtered \(seccomp\)\n/);
+  expect(text).toMatch(/^wg0 +process 77: CAP_NET_ADMIN, no_new_privs, system calls filtered, no\s+core dumps\n/m);
   expect(text).toMatch(/Nothing to do/);
 });
 
@@ -48,6 +64,11 @@ test.each<[string, Partial<Findings>, RegExp]>([
   ['no UDP_SEGMENT', { udpOffloads: { value: ['gro'] } }, /Linux 4\.18/],
   ['no UDP_GRO', { udpOffloads: { value: ['gso'] } }, /Linux 5\.0/],
   ['no steering', { udpOffloads: { value: ['gso', 'gro'] } }, /give handshakes a socket of their own/],
+  [
+    'a device that kept its rights',
+    { running: [{ name: 'wg0', pid: 77, rights: { ...confined(), seccomp: 'none', noNewPrivileges: false } }] },
+    /restart wg0 without --no-sandbox: process 77/,
+  ],
   ['small buffers and no root', { largestBuffer: 212_992, root: false }, /rmem_max/],
 ])('advises what to do about: %s', (_name, part, hint) => {
   expect(advice({ ...HEALTHY, ...part }).join('\n')).toMatch(hint);

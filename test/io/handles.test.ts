@@ -136,6 +136,7 @@ const WITHOUT = [
     'x25519Key',
     'x25519Fresh',
   ],
+  ...['dropPrivileges', 'sandboxProgram', 'sandboxInstall'],
 ];
 const FUNCTIONS = Object.entries(KINDS).flatMap(([kind, { takes }]) =>
   Object.entries(takes).map(([name, args]) => ({ kind, name, args })),

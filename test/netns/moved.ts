@@ -32,7 +32,12 @@ export async function movedPair(a: Program = PROGRAM, b: Program = PROGRAM): Pro
   const lab = new Lab();
   try {
     const [ns0, ns1, ns2] = await Promise.all([lab.namespace('0'), lab.namespace('1'), lab.namespace('2')]);
-    const [deviceOne, deviceTwo] = await Promise.all([startDevice(lab, ns0, a), startDevice(lab, ns0, b)]);
+    // to see the MTU there, ours has to enter the other namespace
+    const env = { WGTS_SANDBOX: 'netns' };
+    const [deviceOne, deviceTwo] = await Promise.all([
+      startDevice(lab, ns0, a, { env }),
+      startDevice(lab, ns0, b, { env }),
+    ]);
     await deviceOne.moveTo(ns1);
     await deviceTwo.moveTo(ns2);
     const one: Host = { namespace: ns1, device: deviceOne, keys: keyPair() };

@@ -101,7 +101,7 @@ describeWith([...NETWORK, 'tcpdump', 'python3'], `silence (${PROGRAM})`, () => {
     const devices = await Promise.all([
       startDevice(lab, plain),
       startDevice(lab, router),
-      startDevice(lab, plain),
+      startDevice(lab, plain, PROGRAM, { env: { WGTS_SANDBOX: 'netns' } }),
       handedOver(plain),
       handedOver(router),
     ]);

@@ -7,6 +7,8 @@ import { type Taken, wouldTake } from '../../backend/choose.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
 import { type KernelFault, knownFaults } from '../../daemon/known-kernels.ts';
 import { systemNetlink } from '../../io/netlink.ts';
+import { describeRights } from '../../io/process-rights.ts';
+import type { RunningDevice } from '../../io/running-devices.ts';
 import * as texts from '../help/texts/machine.ts';
 import { wrap } from '../help/wrap.ts';
 import { parseOptions } from '../parse-options.ts';
@@ -68,6 +70,14 @@ export function report(found: Findings): string {
     ['TUN offloads', offloads(found.tunOffloads, OFFLOADS.tun)],
     ['UDP offloads', offloads(found.udpOffloads, OFFLOADS.udp)],
     ...faults(found).map(({ avoid, fault, remedy }): [string, string] => [AVOIDED[avoid], `${fault}: ${remedy}`]),
+    [
+      'system calls',
+      found.filtersCalls ? 'can be filtered (seccomp)' : 'cannot be filtered: the kernel has no seccomp',
+    ],
+    ...found.running.map(({ name, pid, rights }): [string, string] => [
+      name,
+      `process ${pid}: ${describeRights(rights)}`,
+    ]),
     ['UDP buffers', found.root ? '7 MiB, as root' : `${found.largestBuffer >> 10} KiB at most (net.core.rmem_max)`],
   ];
   const width = Math.max(...lines.map(([label]) => label.length)) + 2;
@@ -113,8 +123,17 @@ export function advice(found: Findings): string[] {
     );
   if (!found.root && found.largestBuffer < GOOD_BUFFER)
     hints.push('raise the limit of socket buffers: sysctl -w net.core.rmem_max=7340032 net.core.wmem_max=7340032');
+  for (const { name, pid } of found.running.filter(isFree))
+    hints.push(
+      `restart ${name} without --no-sandbox: process ${pid} has more rights than it needs (if it was started without, \`wgts logs ${name}\` says why)`,
+    );
   if (!found.root) hints.push('run this as root to see what the TUN can do');
   return hints;
+}
+
+/** Reports whether a device's process could be confined more on this machine. */
+function isFree({ rights }: RunningDevice): boolean {
+  return !rights.noNewPrivileges || rights.seccomp === 'none';
 }
 
 /**

@@ -50,6 +50,10 @@ export const wireguardTs: CommandModel = {
       value: { name: 'NAME', completes: AEADS, closed: true },
       text: `The implementation of ChaCha20-Poly1305: ${AEADS.join(', ')}. Default: the fastest one here.`,
     },
+    {
+      name: '--no-sandbox',
+      text: 'Keep all rights while the interface runs. By default the process gives up every capability but CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, and lets the kernel refuse system calls that it does not need.',
+    },
   ],
   examples: [
     { command: 'wireguard-ts wg0', text: 'Create wg0 and run it in the background.' },
@@ -78,6 +82,10 @@ export const wireguardTs: CommandModel = {
     [
       'WGTS_NO_OFFLOAD',
       '"1" means --no-offload. A list such as "uso,gro" switches these offloads off. "none" also uses the offloads that are faulty in this kernel (wgts doctor names them).',
+    ],
+    [
+      'WGTS_SANDBOX',
+      '"off" means --no-sandbox. "netns" also keeps CAP_SYS_ADMIN, to follow an interface that is moved to another network namespace. Default: "on".',
     ],
   ],
   files: [
