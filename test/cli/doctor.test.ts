@@ -42,7 +42,9 @@ test('reports what is in use on a healthy machine and advises nothing', () => {
   expect(text).toMatch(/kernel +6\.12\.0, lacks its own WireGuard\n/);
   expect(text).toMatch(/backend +auto takes userspace: the kernel has no WireGuard \(EOPNOTSUPP\)\n/);
   expect(text).toMatch(/system calls +can be filtered \(seccomp\)\n/);
-  expect(text).toMatch(/^wg0 +process 77: CAP_NET_ADMIN, no_new_privs, system calls filtered, no\s+core dumps\n/m);
+  expect(text.replace(/\s+/g, ' ')).toContain(
+    'wg0 process 77: CAP_NET_ADMIN, no_new_privs, system calls filtered, no core dumps',
+  );
   expect(text).toMatch(/Nothing to do/);
 });
 

@@ -44,7 +44,13 @@ async function main(addon, how, calls) {
     compiles: new Function('n', 'let s = 0; for (let i = 0; i < n; i++) s += i % 7; return s;')(1e6) > 0,
     worker,
   };
-  const threads = readdirSync('/proc/self/task').map(tid => readFileSync(`/proc/self/task/${tid}/status`, 'latin1'));
+  const threads = readdirSync('/proc/self/task').flatMap(tid => {
+    try {
+      return [readFileSync(`/proc/self/task/${tid}/status`, 'latin1')];
+    } catch {
+      return []; // the worker's thread has just ended
+    }
+  });
   if (threads.length < MINIMUM_THREADS) throw new Error(`only ${threads.length} threads`);
   let again = '';
   if (how !== 'free')
