@@ -139,7 +139,8 @@ function checkKeypair(keypair: StateFields, seen: Seen): void {
   keypair.integer('counterHigh', U32);
   keypair.boolean('maySend');
   const replay = keypair.object('replay');
-  if (replay.words('ring', REPLAY_WORDS).length !== REPLAY_WORDS) replay.fail('ring', `has not ${REPLAY_WORDS} words`);
+  const { length } = replay.words('ring', REPLAY_WORDS);
+  if (length !== REPLAY_WORDS) replay.fail('ring', `has ${length} words instead of ${REPLAY_WORDS}`);
   replay.integer('nextLow', U32);
   replay.integer('nextHigh', U32);
 }

@@ -102,6 +102,11 @@ export class Engine {
     return this.#device.running;
   }
 
+  /** Whether {@link Engine.freeze} was called, and neither `thaw` nor `close` after it. */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
   /**
    * MTU of the interface in bytes, which limits padding. An impossible value counts as unknown; the
    * engine then pads to 16 bytes.

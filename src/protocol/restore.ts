@@ -39,9 +39,10 @@ function restorePeer(device: Device, state: PeerState): Peer {
   peer.endpoint.set(state.endpoint);
   for (const prefix of readPrefixRecords(state.allowedIps)) device.allowedIps.insert(prefix, peer.id);
   peer.timers.restore(state);
-  peer.keypairs.previous = state.previous && restoreKeypair(device, peer, state.previous);
-  peer.keypairs.current = state.current && restoreKeypair(device, peer, state.current);
-  peer.keypairs.next = state.next && restoreKeypair(device, peer, state.next);
+  for (const place of ['previous', 'current', 'next'] as const) {
+    const keypair = state[place];
+    if (keypair) restoreKeypair(device, peer, place, keypair);
+  }
   restorePending(device, peer, state);
   peer.cookies.restore(state.cookies);
   for (const { bytes, segments } of state.staged)
@@ -57,19 +58,20 @@ function restorePeer(device: Device, state: PeerState): Peer {
   return peer;
 }
 
-function restoreKeypair(device: Device, peer: Peer, state: KeypairState): Keypair<Peer> {
+function restoreKeypair(device: Device, peer: Peer, place: 'previous' | 'current' | 'next', state: KeypairState): void {
   const { localIndex, remoteIndex, initiator, born } = state;
   const sendSlot = device.slots.take();
   const receiveSlot = device.slots.take();
-  device.cipher.setKey(sendSlot, state.sendKey);
-  device.cipher.setKey(receiveSlot, state.receiveKey);
   const keypair = new Keypair({ peer, sendSlot, receiveSlot, localIndex, remoteIndex, initiator, born });
   keypair.counterLow = state.counterLow;
   keypair.counterHigh = state.counterHigh;
   keypair.maySend = state.maySend;
   keypair.replay.restore(state.replay);
   device.indices.replace(localIndex, keypair);
-  return keypair;
+  // the peer has the slots before the cipher has the keys: if memory is short, close() erases both
+  peer.keypairs[place] = keypair;
+  device.cipher.setKey(sendSlot, state.sendKey);
+  device.cipher.setKey(receiveSlot, state.receiveKey);
 }
 
 function restorePending(device: Device, peer: Peer, { pending }: PeerState): void {

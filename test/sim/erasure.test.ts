@@ -1,12 +1,21 @@
 /**
- * Erasure of ephemeral private keys: with one and a static key, recorded traffic can be decrypted
- * later (whitepaper sections 5.4.2 and 6.3).
+ * Erasure of keys. With an ephemeral private key and a static key, recorded traffic can be
+ * decrypted later (whitepaper sections 5.4.2 and 6.3). A hand-over leaves no key in the engine and
+ * in the state that it leaves behind.
  */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
+import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
+import { Engine } from '../../src/protocol/engine.ts';
+import { type EngineState, eraseEngineState } from '../../src/protocol/engine-state.ts';
+import { TwinCipher } from '../../src/protocol/transport-twin.ts';
 import { seeded } from '../support/random.ts';
+import { places } from '../support/state-mutations.ts';
 import { BareNode } from './bare-node.ts';
+import { throughV8 } from './hand-over.ts';
+import { load } from './load.ts';
+import { session } from './pair.ts';
 import { makePacket } from './payload.ts';
 
 /** A provider that records every private key it gets, and which of them were forgotten. */
@@ -91,3 +100,106 @@ test('a static key is forgotten when it is replaced or removed', () => {
     new Uint8Array(32),
   ]);
 });
+
+describe('a hand-over leaves no key', () => {
+  /** Fields of a state that hold no secret. */
+  const open =
+    /(publicKey|endpoint|allowedIps|timers|ring|lastMac1|latestTimestamp|at|peers|isInitiation|messages|fragment|(sources|tokens|last)[46])$/;
+
+  function secretsOf(state: EngineState): Uint8Array[] {
+    return places(state).flatMap(({ path, parent, key }) => {
+      const value = parent[key];
+      return ArrayBuffer.isView(value) && !open.test(path) ? [value as Uint8Array] : [];
+    });
+  }
+
+  /** An engine that knows every kind of secret, and everything that passed through its providers. */
+  function handedOver() {
+    const passed: Uint8Array[] = [];
+    const cipher = new TwinCipher(opensslPacketAead);
+    const { sim, a, b } = session({ presharedKey: seeded(3).bytes(32) });
+    const random = seeded(4);
+    const options = {
+      crypto: recording(passed),
+      cipher,
+      random: (bytes: Uint8Array) => {
+        random.fill(bytes);
+        passed.push(bytes);
+      },
+      wall: () => 1_700_000_000_000_000_000n + BigInt(Math.floor(sim.now * 1e6)),
+    };
+    b.engine = new Engine(options, throughV8(b.engine.freeze()));
+    // a new session, in both roles, and a pending initiation under a cookie
+    sim.run(130_000);
+    sim.send(a, b);
+    sim.send(b, a);
+    sim.run(1000);
+    load(sim, b);
+    load(sim, a);
+    b.configure({ peers: [{ publicKey: a.publicKey, initiate: true }] });
+    sim.run(100);
+    sim.wire.cut = true;
+    sim.run(5500);
+    sim.send(b, a);
+    return { sim, a, b, cipher, options, passed };
+  }
+
+  test('in the engine that was frozen and closed', () => {
+    const { b, cipher, passed } = handedOver();
+    const state = b.engine.freeze();
+    const [peer] = state.peers;
+    const kinds = [peer!.pending, peer!.current, peer!.cookies.cookie, peer!.staticShared, state.identity];
+    expect(kinds.filter(kind => kind === undefined)).toEqual([]);
+    const secrets = new Set(secretsOf(state).map(hex));
+    const found = () => passed.filter(bytes => secrets.has(hex(bytes)));
+    expect(found().length).toBeGreaterThan(5);
+    b.engine.close();
+    expect(found()).toEqual([]);
+    const into = new Uint8Array(32);
+    for (let slot = 0; slot < 12; slot++) expect(cipher.copyKey(slot, into)).toBe(false);
+  });
+
+  test('in the state, once it is erased', () => {
+    const { b } = handedOver();
+    const state = b.engine.freeze();
+    const before = structuredClone(state);
+    expect(secretsOf(state).every(bytes => bytes.some(byte => byte !== 0) || bytes.length === 0)).toBe(true);
+    eraseEngineState(state);
+    expect(secretsOf(state).every(bytes => bytes.every(byte => byte === 0))).toBe(true);
+    expect([state.peers[0]!.publicKey, state.counters]).toEqual([before.peers[0]!.publicKey, before.counters]);
+  });
+
+  test('in the next engine, which copies the state and is closed in its turn', () => {
+    const { b, options, passed } = handedOver();
+    const state = b.engine.freeze();
+    const secrets = new Set(secretsOf(state).map(hex));
+    b.engine.close();
+    const next = new Engine(options, state);
+    eraseEngineState(state);
+    expect(new Set(secretsOf(next.freeze()).map(hex))).toEqual(secrets);
+    next.close();
+    expect(passed.filter(bytes => secrets.has(hex(bytes)))).toEqual([]);
+  });
+});
+
+/** A provider that keeps every array that it gets or returns. */
+function recording(passed: Uint8Array[]): CryptoProvider {
+  const keep = (value: unknown): void => {
+    if (value instanceof Uint8Array) passed.push(value);
+    else if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) keep(inner);
+  };
+  return new Proxy(opensslCrypto, {
+    get(target, name: keyof CryptoProvider) {
+      const original = target[name];
+      if (typeof original !== 'function') return original;
+      return (...args: unknown[]) => {
+        keep(args);
+        const result = (original as (...given: unknown[]) => unknown).apply(target, args);
+        keep(result);
+        return result;
+      };
+    },
+  });
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

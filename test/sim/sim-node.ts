@@ -67,6 +67,17 @@ export class SimNode {
     return this.engine.nextDeadline();
   }
 
+  /**
+   * Ends the process without a word, and starts another one with the same configuration, which
+   * initiates to all peers at once.
+   */
+  crash(): void {
+    const settings = this.peerSettings;
+    this.engine = this.#boot();
+    this.configureMesh({ ...settings, initiate: true });
+    this.peerSettings = settings;
+  }
+
   /** Restarts the host: its memory is lost, and the configuration is read again. */
   restart(): void {
     this.engine.close();
@@ -95,23 +106,27 @@ export class SimNode {
     };
   }
 
-  /** Replaces the engine by one that goes on with its state. @param carry the state's way there */
-  handOver(carry: (state: EngineState) => EngineState): void {
-    const state = this.engine.freeze();
-    const arrived = carry(state);
-    const next = new Engine(this.#options(), arrived);
+  /** Makes an engine that goes on with the state of the frozen one. */
+  successor(state: EngineState): Engine {
+    return new Engine(this.#options(), state);
+  }
+
+  /** Replaces the frozen engine by its successor, and erases everything that is left. */
+  takeOver(state: EngineState): void {
+    const next = this.successor(state);
     this.engine.close();
     eraseEngineState(state);
-    eraseEngineState(arrived);
     this.engine = next;
   }
 
   configure(config: DeviceConfig): void {
+    this.sim.beforeInput?.(this);
     this.engine.configure(config, this.sim.now);
     this.#drain();
   }
 
   send(packets: readonly Uint8Array[]): void {
+    this.sim.beforeInput?.(this);
     const batch = packetBatch;
     let at = 0;
     batch.count = 0;
@@ -129,6 +144,7 @@ export class SimNode {
   }
 
   receive(from: Uint8Array, bytes: Uint8Array): void {
+    this.sim.beforeInput?.(this);
     const batch = datagramBatch;
     batch.slab.set(bytes);
     batch.desc.set([0, bytes.length, 0, 0, 0]);
@@ -141,12 +157,14 @@ export class SimNode {
   /** Delivers many datagrams, or ranges of them, in one input. */
   receiveBatch(batch: DatagramBatch): void {
     for (let taken = 0; taken < batch.count; ) {
+      this.sim.beforeInput?.(this);
       taken = this.engine.receive(batch, taken, this.sim.now);
       this.#drain();
     }
   }
 
   timeout(): void {
+    this.sim.beforeInput?.(this);
     this.engine.timeout(this.sim.now);
     this.#drain();
   }

@@ -46,6 +46,11 @@ export class Simulation {
   /** All datagrams that the eavesdropper recorded. */
   readonly overheard: Sent[] = [];
   keepOverheard = 2000;
+  /** Called before each input of a node, for tests that hand over between any two inputs. */
+  beforeInput: ((node: SimNode) => void) | undefined;
+  /** What walks did, so that a test can require that they did it. */
+  handOvers = 0;
+  crashes = 0;
   /** Sees each datagram before the wire does, and may change or drop it. */
   tamper: ((sent: Sent) => Uint8Array | undefined) | undefined;
   /** Datagrams that arrive at the same time arrive in the order of sending. */

@@ -21,18 +21,23 @@ else
   });
 
 function walkPart(part: number): void {
-  const name = `random walks, part ${part + 1} of ${PARTS}: nothing altered, misdirected, repeated or in the clear, and all heals`;
+  const name = `random walks, part ${part + 1} of ${PARTS}: nothing altered, misdirected, repeated or in the clear, no nonce twice, and all heals`;
   test(name, { timeout: LIMIT_MS, tags: part === 0 ? [] : SLOW }, () => {
-    let delivered = 0;
+    let [delivered, handOvers, crashes] = [0, 0, 0];
     for (let i = part; i < WALKS; i += PARTS) {
       const seed = (base + i) >>> 0;
       try {
-        delivered += walk(seeded(seed)).delivered;
+        const sim = walk(seeded(seed));
+        delivered += sim.delivered;
+        handOvers += sim.handOvers;
+        crashes += sim.crashes;
       } catch (error) {
         (error as Error).message += `\n(replay with SIM_SEED=${seed})`;
         throw error;
       }
     }
     expect(delivered).toBeGreaterThan(WALKS / PARTS);
+    expect(handOvers).toBeGreaterThan(WALKS / PARTS / 10);
+    expect(crashes).toBeGreaterThan(WALKS / PARTS / 50);
   });
 }

@@ -1,12 +1,14 @@
 /**
  * A random walk: a few nodes, a wire of changing quality, an active attacker, and administrators
- * who restart, move and reconfigure nodes. Then the wire recovers, and traffic must flow again
+ * who restart, move, reconfigure and upgrade nodes, which also crash. Then the wire recovers, and traffic must flow again
  * within the protocol's own time limits. Simulation and NonceWatch check every step; this file
  * checks only the recovery.
  */
 import { withoutLocal } from '../../src/base/endpoint.ts';
 import { KEEPALIVE_TIMEOUT, REKEY_TIMEOUT, REKEY_TIMEOUT_JITTER } from '../../src/protocol/constants.ts';
+import { eraseEngineState } from '../../src/protocol/engine-state.ts';
 import type { Random } from '../support/random.ts';
+import { WAYS } from './hand-over.ts';
 import type { SimNode } from './sim-node.ts';
 import { Simulation } from './simulation.ts';
 
@@ -21,15 +23,15 @@ const HEAL_LIMIT = KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + 3 * (REKEY_TIMEOUT + REKE
  */
 const CLOCK_STEP_S = 20;
 
-export function walk(random: Random): Simulation {
-  const sim = new Simulation(random);
+export function walk(random: Random, sim = new Simulation(random)): Simulation {
   const size = random.pick([2, 2, 2, 3, 4]);
   for (let i = 0; i < size; i++) sim.addNode();
   if (random.chance(0.4)) presharedKeys(sim);
   sim.mesh(random.chance(0.3) ? { persistentKeepalive: random.pick([1, 5, 25]) } : {});
   const steps = 10 + random.below(30);
   for (let step = 0; step < steps; step++) {
-    act(sim);
+    if (random.chance(0.1)) replaceProcess(sim);
+    else act(sim);
     sim.run(random.pick([0, 1, 20, 300, 4000, 6000]) * random.next());
     if (random.chance(0.02)) sim.run(random.pick([60_000, 130_000, 190_000, 600_000]));
   }
@@ -72,6 +74,29 @@ function act(sim: Simulation): void {
   } else if (dice < 88) node.configureMesh(node.peerSettings);
   else if (dice < 90) presharedKeys(sim, node, other);
   else interfere(sim);
+}
+
+/** Hands a node over to a new engine, or takes it back, or crashes it. */
+function replaceProcess(sim: Simulation): void {
+  const { random } = sim;
+  const node = random.pick(sim.nodes);
+  if (random.chance(0.25)) {
+    sim.crashes++;
+    node.crash();
+    return;
+  }
+  const state = node.engine.freeze();
+  // what arrives now is lost
+  if (random.chance(0.3)) sim.run(random.below(200));
+  if (random.chance(0.3)) {
+    eraseEngineState(state);
+    node.engine.thaw();
+    return;
+  }
+  sim.handOvers++;
+  const arrived = random.pick(WAYS)(state);
+  eraseEngineState(state);
+  node.takeOver(arrived);
 }
 
 /** An attacker on the wire: replays, reflects, alters and invents datagrams. */
