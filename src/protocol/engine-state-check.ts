@@ -23,6 +23,8 @@ import { TAI64N_SIZE } from './tai64n.ts';
 import { MAX_KEY_SLOTS } from './transport-cipher.ts';
 
 const U32 = 2 ** 32 - 1;
+/** No counter gets there, and a double counts on from it for as long again. */
+const MAX_COUNT = 2 ** 52;
 const LARGEST_MTU = 65_535;
 const LARGEST_STAGED = VNET_HEADER_SIZE + 65_575;
 /** The kernel's limit of peers (device.h, MAX_PEERS_PER_DEVICE). */
@@ -108,8 +110,8 @@ function checkPeer(peer: StateFields, seen: Seen): void {
   peer.integer('handshakeAttempts', U32);
   peer.boolean('sentLastMinuteHandshake');
   peer.bigint('lastHandshakeWall');
-  peer.integer('rxBytes', Number.MAX_SAFE_INTEGER);
-  peer.integer('txBytes', Number.MAX_SAFE_INTEGER);
+  peer.integer('rxBytes', MAX_COUNT);
+  peer.integer('txBytes', MAX_COUNT);
 }
 
 function checkPrefixes(peer: StateFields, { prefixes }: Seen): void {
@@ -188,5 +190,5 @@ function checkLimiter(limiter: StateFields): void {
 }
 
 function checkCounters(counters: StateFields): void {
-  for (const name of Object.keys(new Counters())) counters.optionalCount(name);
+  for (const name of Object.keys(new Counters())) counters.optionalInteger(name, MAX_COUNT);
 }

@@ -15,18 +15,24 @@
 import { makePrefix, type Prefix } from '../base/prefix.ts';
 import type { CounterName } from './counters.ts';
 
+/** The version of the states that this program makes and reads. */
 export const ENGINE_STATE_VERSION = 1;
 
 /** Bytes of a record in PeerState.allowedIps: the family (4 or 6), the length, 16 of address. */
 export const PREFIX_RECORD_SIZE = 18;
 
 /**
- * The state of an engine, from {@link Engine.freeze}. Contains every key of the device. It survives
- * structured clone. Erase each copy with {@link eraseEngineState}.
+ * The state of an engine, from {@link Engine.freeze}: numbers, bigints, booleans, typed arrays,
+ * arrays and objects, which survive structured clone. It contains every key of the device, so erase
+ * each copy with {@link eraseEngineState}. All except the version is internal.
  */
 export interface EngineState {
-  /** ENGINE_STATE_VERSION of the program that made it. */
+  /** The {@link ENGINE_STATE_VERSION} of the program that made it. */
   readonly version: number;
+}
+
+/** All fields of an EngineState. */
+export interface FullEngineState extends EngineState {
   readonly running: boolean;
   readonly mtu: number;
   readonly identity: IdentityState | undefined;
@@ -168,17 +174,17 @@ export function readPrefixRecords(records: Uint8Array): Prefix[] {
   return prefixes;
 }
 
-/** Overwrites all secrets of a state, also if it was never checked or used. */
+/**
+ * Overwrites every array of a state, in whatever form it arrived: it need not have passed the check.
+ */
 export function eraseEngineState(state: EngineState): void {
-  erase(state.identity?.privateKey, state.identity?.cookieSecret, state.dice, state.nonces);
-  for (const peer of state.peers) {
-    erase(peer.presharedKey, peer.staticShared, peer.cookies.cookie);
-    for (const keypair of [peer.previous, peer.current, peer.next]) erase(keypair?.sendKey, keypair?.receiveKey);
-    erase(peer.pending?.ephemeralPrivate, peer.pending?.chainingKey, peer.pending?.hash);
-    for (const { bytes } of peer.staged) bytes.fill(0);
+  const seen = new Set<unknown>();
+  const left: unknown[] = [state];
+  while (left.length > 0) {
+    const value = left.pop();
+    if (typeof value !== 'object' || value === null || seen.has(value)) continue;
+    seen.add(value);
+    if (ArrayBuffer.isView(value)) new Uint8Array(value.buffer, value.byteOffset, value.byteLength).fill(0);
+    else for (const inner of Object.values(value)) left.push(inner);
   }
-}
-
-function erase(...secrets: readonly (Uint8Array | undefined)[]): void {
-  for (const secret of secrets) secret?.fill(0);
 }

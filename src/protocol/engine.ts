@@ -7,7 +7,7 @@ import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
 import { configure, status } from './configure.ts';
 import type { Counters } from './counters.ts';
 import { Device, type DeviceOptions } from './device.ts';
-import type { EngineState } from './engine-state.ts';
+import type { EngineState, FullEngineState } from './engine-state.ts';
 import { checkEngineState } from './engine-state-check.ts';
 import { freezeDevice } from './freeze.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
@@ -68,7 +68,7 @@ export class Engine {
     this.#inbound = new Inbound(device, this.#sender, this.#handshakes);
     this.#outbound = new Outbound(device, this.#sender);
     this.#timers = new TimerActions(device, this.#sender);
-    if (state) this.#restore(checkEngineState(state));
+    if (state) this.#restore(checkEngineState(state) as FullEngineState);
   }
 
   /** Lets the device send and receive. Idempotent. */
@@ -274,7 +274,7 @@ export class Engine {
     this.#device.setIdentity(undefined);
   }
 
-  #restore(state: EngineState): void {
+  #restore(state: FullEngineState): void {
     try {
       restoreDevice(this.#device, this.#handshakes, this.#outbound, state);
     } catch (error) {

@@ -5,7 +5,7 @@ import type { Device } from './device.ts';
 import {
   type DeadlinesState,
   ENGINE_STATE_VERSION,
-  type EngineState,
+  type FullEngineState,
   type KeypairState,
   type PeerState,
   type PendingState,
@@ -17,7 +17,7 @@ import type { Outbound } from './outbound.ts';
 import type { Peer } from './peer.ts';
 
 /** Returns copies of everything that a device and its flows remember. */
-export function freezeDevice(device: Device, handshakes: HandshakeQueue, outbound: Outbound): EngineState {
+export function freezeDevice(device: Device, handshakes: HandshakeQueue, outbound: Outbound): FullEngineState {
   const { identity } = device;
   const peers = [...device.eachPeer()];
   return {

@@ -2,7 +2,7 @@
 import { copySecret } from '../base/bytes.ts';
 import type { CounterName } from './counters.ts';
 import type { Device } from './device.ts';
-import { type EngineState, type KeypairState, type PeerState, readPrefixRecords } from './engine-state.ts';
+import { type FullEngineState, type KeypairState, type PeerState, readPrefixRecords } from './engine-state.ts';
 import type { HandshakeQueue } from './handshake-queue.ts';
 import { Keypair } from './keypair.ts';
 import { SymmetricState } from './noise.ts';
@@ -14,7 +14,7 @@ export function restoreDevice(
   device: Device,
   handshakes: HandshakeQueue,
   outbound: Outbound,
-  state: EngineState,
+  state: FullEngineState,
 ): void {
   device.running = state.running;
   device.mtu = state.mtu;

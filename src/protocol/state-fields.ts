@@ -55,9 +55,9 @@ export class StateFields {
     return number;
   }
 
-  /** Checks a count that may be absent. */
-  optionalCount(name: string): void {
-    if (this.#object[name] !== undefined) this.integer(name, Number.MAX_SAFE_INTEGER);
+  /** Checks a number that may be absent. */
+  optionalInteger(name: string, most: number): void {
+    if (this.#object[name] !== undefined) this.integer(name, most);
   }
 
   /** Checks an instant in milliseconds. @param never the value that means "never", if allowed */

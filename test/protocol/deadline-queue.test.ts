@@ -17,3 +17,18 @@ test('a deadline queue returns the earliest first, over random pushes and pops',
     }
   });
 });
+
+test('items of one deadline come out in the order of push, and entries() lists that order', () => {
+  withSeed(random => {
+    const queue = new DeadlineQueue<number>();
+    let model: { at: number; item: number }[] = [];
+    for (let item = 0; item < 2000; item++) {
+      const at = random.below(5);
+      queue.push(at, item);
+      model.push({ at, item });
+      model = model.toSorted((a, b) => a.at - b.at || a.item - b.item);
+      if (item % 50 === 0) expect(queue.entries()).toEqual(model);
+      while (random.chance(0.45) && model.length > 0) expect(queue.pop()).toBe(model.shift()!.item);
+    }
+  });
+});

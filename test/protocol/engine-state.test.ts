@@ -8,9 +8,16 @@ import { makeEndpoint } from '../../src/base/endpoint.ts';
 import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts';
 import { makePacketBatch, PACKET_LENGTH, VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { Engine } from '../../src/protocol/engine.ts';
-import type { EngineState, KeypairState, PeerState } from '../../src/protocol/engine-state.ts';
+import {
+  type EngineState,
+  eraseEngineState,
+  type FullEngineState,
+  type KeypairState,
+  type PeerState,
+} from '../../src/protocol/engine-state.ts';
 import { checkEngineState } from '../../src/protocol/engine-state-check.ts';
 import { TwinCipher } from '../../src/protocol/transport-twin.ts';
+import { frozenState } from '../sim/hand-over.ts';
 import { flood } from '../sim/handmade.ts';
 import { makePacket } from '../sim/payload.ts';
 import { Simulation } from '../sim/simulation.ts';
@@ -121,7 +128,7 @@ describe('the check', () => {
 
   test('allows counters that this program does not know, and takes a missing one as 0', () => {
     const { badTag: _, ...others } = state.counters;
-    const engine = restored({ ...state, counters: { ...others, ofTomorrow: 5 } as EngineState['counters'] });
+    const engine = restored({ ...state, counters: { ...others, ofTomorrow: 5 } as FullEngineState['counters'] });
     expect(engine.counters.badTag).toBe(0);
     expect(engine.counters).not.toHaveProperty('ofTomorrow');
   });
@@ -143,6 +150,14 @@ test('an engine without memory for the keys of a state keeps none of them', () =
   expect(Array.from({ length: 8 }, (_, slot) => cipher.copyKey(slot, into))).toEqual(new Array(8).fill(false));
 });
 
+test('erasing overwrites every array, also of a value that is no state', () => {
+  const [inner, outer] = [bytes(1), Float64Array.of(1, 2)];
+  const circle: Record<string, unknown> = { version: 1, peers: [{ inner }, null, undefined, 7], outer };
+  circle['itself'] = circle;
+  eraseEngineState(circle as unknown as EngineState);
+  expect([inner, outer]).toEqual([new Uint8Array(32), new Float64Array(2)]);
+});
+
 test('a restored engine freezes to the same state', () => {
   expect(restored(state).freeze()).toEqual(state);
 });
@@ -159,7 +174,7 @@ test('mutated states are refused by an error that names a field, or work', { tim
         seen.refused++;
         continue;
       }
-      use(restored(mutant as EngineState), random);
+      use(restored(mutant as FullEngineState), random);
       seen.used++;
     }
     expect(Math.min(seen.refused, seen.used)).toBeGreaterThan(RUNS / 10);
@@ -187,7 +202,7 @@ function use(engine: Engine, random: Random): void {
   engine.close();
 }
 
-function restored(from: EngineState, cipher = new TwinCipher(opensslPacketAead)): Engine {
+function restored(from: FullEngineState, cipher = new TwinCipher(opensslPacketAead)): Engine {
   const random = seeded(1);
   return new Engine(
     { crypto: cryptoProviders.at(-1)!, cipher, random: bytes => random.fill(bytes), wall: () => 10n ** 18n },
@@ -196,7 +211,7 @@ function restored(from: EngineState, cipher = new TwinCipher(opensslPacketAead))
 }
 
 /** Returns a state in which nothing is empty: that of a server under load, and what it lacks. */
-function fullState(): EngineState {
+function fullState(): FullEngineState {
   const sim = new Simulation(seeded(5));
   const [server, ...others] = Array.from({ length: 4 }, () => sim.addNode());
   sim.mesh({ presharedKey: new Uint8Array(32).fill(9), persistentKeepalive: 7 });
@@ -206,7 +221,7 @@ function fullState(): EngineState {
     sim.run(i === 29 ? 0 : 200);
   }
   flood(server!, 20);
-  const frozen = server!.engine.freeze();
+  const frozen = frozenState(server!.engine);
   const [peer, ...rest] = frozen.peers as [PeerState, ...PeerState[]];
   const packet = new Uint8Array(VNET_HEADER_SIZE + 60);
   packet.set(makePacket(0, 1, 7, 40, false).subarray(0, 60), VNET_HEADER_SIZE);

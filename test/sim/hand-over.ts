@@ -1,6 +1,7 @@
 /** The ways of a state to the next engine, and a simulation that records what can be seen of it. */
 import { deserialize, serialize } from 'node:v8';
-import type { EngineState } from '../../src/protocol/engine-state.ts';
+import type { Engine } from '../../src/protocol/engine.ts';
+import type { EngineState, FullEngineState } from '../../src/protocol/engine-state.ts';
 import type { SimNode } from './sim-node.ts';
 import { Simulation } from './simulation.ts';
 
@@ -9,6 +10,11 @@ export const throughV8 = (state: EngineState): EngineState => deserialize(serial
 
 /** Each returns a copy that shares no memory with the state. */
 export const WAYS: readonly ((state: EngineState) => EngineState)[] = [throughV8, state => structuredClone(state)];
+
+/** Freezes an engine, and returns the state with the fields that are internal. */
+export function frozenState(engine: Engine): FullEngineState {
+  return engine.freeze() as FullEngineState;
+}
 
 /** Hands a node over as an upgrade does. */
 export function handOver(node: SimNode): void {
