@@ -1,0 +1,147 @@
+/**
+ * A running device moves from process to process under traffic: no packet is lost or doubled, and
+ * nothing that the user can see changes.
+ *
+ * WGTS_HAND_OVERS sets the number of hand-overs under traffic, WGTS_RATE the packets a second.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import type { Running } from './command.ts';
+import { until } from './command.ts';
+import { ROOT, SOCKET_DIRECTORY } from './device.ts';
+import type { Namespace } from './lab.ts';
+import { describeWith, NETWORK } from './needs.ts';
+import { INNER_B, type Pair, tunnelPair } from './pair.ts';
+import { handOver, kernelCounter, startSuccessor } from './successor.ts';
+import { mustPing, transfer } from './traffic.ts';
+
+const HAND_OVERS = Number(process.env['WGTS_HAND_OVERS'] ?? 3);
+const RATE = Number(process.env['WGTS_RATE'] ?? 2000);
+/** Room for the warm-up of each new process, which takes seconds on a busy machine. */
+const SECONDS_EACH = 60;
+const NUMBERED = join(ROOT, 'test/netns/numbered-traffic.mjs');
+
+let pair: Pair | undefined;
+
+afterEach(async () => {
+  await pair?.close();
+  pair = undefined;
+});
+
+interface Numbered {
+  readonly sent: number;
+  readonly received: number;
+  readonly doubled: number;
+  /** The longest time without a datagram, in milliseconds. */
+  readonly longest: number;
+}
+
+/** Sends numbered datagrams from a to b for as long as the action takes. */
+async function underTraffic(
+  { a, b }: { a: Namespace; b: Namespace },
+  address: string,
+  seconds: number,
+  action: () => Promise<void>,
+): Promise<Numbered> {
+  const sink = b.start([process.execPath, NUMBERED, 'receive', address, '7000', '2000']);
+  await until('the receiver', () => sink.stdout().includes('ready'));
+  const source = a.start([process.execPath, NUMBERED, 'send', address, '7000', String(RATE), String(seconds)]);
+  await action();
+  const { stdout } = await source.exited;
+  const received = await sink.exited;
+  return { ...JSON.parse(received.stdout.split('\n')[1]!), sent: Number(/sent (\d+)/.exec(stdout)?.[1]) };
+}
+
+describeWith(NETWORK, 'a hand-over', () => {
+  it('keeps sessions, counts, settings and the control socket, and the old process ends', async () => {
+    pair = await tunnelPair({ keepalive: 25 });
+    const { a, b } = pair;
+    const { name } = a.device;
+    await mustPing(a.namespace, INNER_B[4], { count: 3 });
+    const before = await a.device.peer();
+    const config = await a.device.wg('showconf', name);
+    const { ino } = statSync(a.device.socket);
+    const mtu = await a.namespace.run(['ip', '-d', 'link', 'show', name]);
+    const second = await handOver(a.namespace, a.device, a.device.process!);
+    expect(await a.device.wg('showconf', name)).toBe(config);
+    const after = await a.device.peer();
+    expect(after.latestHandshake).toBe(before.latestHandshake);
+    expect(after.rx).toBeGreaterThanOrEqual(before.rx);
+    expect(after.tx).toBeGreaterThanOrEqual(before.tx);
+    // a client that waits in the queue of the socket meanwhile is answered by the new process
+    expect(statSync(a.device.socket).ino).toBe(ino);
+    expect((await a.namespace.run(['ip', '-d', 'link', 'show', name])).stdout).toBe(mtu.stdout);
+    await mustPing(a.namespace, INNER_B[4], { count: 3 });
+    await mustPing(b.namespace, '192.168.241.1', { count: 3 });
+    // a normal end of the last process removes everything, as without hand-overs
+    expect((await second.stop()).code).toBe(0);
+    expect(existsSync(a.device.socket)).toBe(false);
+    expect(existsSync(join(SOCKET_DIRECTORY, `${name}.handover`))).toBe(false);
+    const link = await a.namespace.run(['ip', 'link', 'show', name], { mayFail: true });
+    expect(link.stderr).toContain('does not exist');
+  });
+
+  it('loses and doubles no packet, at both ends of a stream', {
+    timeout: HAND_OVERS * SECONDS_EACH * 1000,
+  }, async () => {
+    pair = await tunnelPair();
+    const { a, b } = pair;
+    await mustPing(a.namespace, INNER_B[4]);
+    const hosts = { a: a.namespace, b: b.namespace };
+    const seconds = HAND_OVERS * Number(process.env['WGTS_SECONDS_EACH'] ?? 8);
+    const result = await underTraffic(hosts, INNER_B[4], seconds, async () => {
+      let [ofA, ofB]: Running[] = [a.device.process!, b.device.process!];
+      for (let n = 0; n < HAND_OVERS; n++)
+        if (n % 2 === 0) ofA = await handOver(a.namespace, a.device, ofA!);
+        else ofB = await handOver(b.namespace, b.device, ofB!);
+    });
+    console.log(`${HAND_OVERS} hand-overs, ${RATE} packets/s: ${JSON.stringify(result)}`);
+    expect(result).toMatchObject({ received: result.sent, doubled: 0 });
+  });
+
+  it('does not break a TCP stream', { timeout: HAND_OVERS * SECONDS_EACH * 1000 }, async () => {
+    pair = await tunnelPair();
+    const { a, b } = pair;
+    await mustPing(a.namespace, INNER_B[4]);
+    const before = await kernelCounter(a.namespace, 'TcpRetransSegs');
+    let isDone = false;
+    let rounds = 0;
+    const handingOver = (async () => {
+      let ofA = a.device.process!;
+      for (; !isDone && rounds < HAND_OVERS; rounds++) ofA = await handOver(a.namespace, a.device, ofA);
+    })();
+    let bytes = 0;
+    while (rounds < HAND_OVERS) {
+      const { sentDigest, receivedDigest, ...stream } = await transfer(
+        a.namespace,
+        b.namespace,
+        INNER_B[4],
+        400_000_000,
+      );
+      expect(receivedDigest).toBe(sentDigest);
+      bytes += stream.bytes;
+    }
+    isDone = true;
+    await handingOver;
+    const retransmitted = (await kernelCounter(a.namespace, 'TcpRetransSegs')) - before;
+    console.log(`${rounds} hand-overs, ${bytes} bytes by TCP, ${retransmitted} segments retransmitted`);
+  });
+
+  it('without a process to take over from ends with status 3, and names the remedy', async () => {
+    pair = await tunnelPair();
+    const { namespace } = pair.a;
+    const nobody = await startSuccessor(namespace, pair.lab.interfaceName()).exited;
+    expect(nobody.code).toBe(3);
+    expect(nobody.stderr).toContain('there is no one to take over from');
+  });
+
+  it('from another network namespace is refused with status 4, and the device goes on', async () => {
+    pair = await tunnelPair();
+    const { a, b } = pair;
+    const refused = await startSuccessor(b.namespace, a.device.name).exited;
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toContain('it runs in another network namespace');
+    await mustPing(a.namespace, INNER_B[4], { count: 3 });
+  });
+});
