@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   reload: async () => (await import('./commands/quick.ts')).reload,
   save: async () => (await import('./commands/quick.ts')).save,
   strip: async () => (await import('./commands/quick.ts')).strip,
+  upgrade: async () => (await import('./commands/upgrade.ts')).upgrade,
   logs: async () => (await import('./commands/logs.ts')).logs,
   calico: async () => (await import('./commands/calico.ts')).calico,
   verify: async () => (await import('./commands/verify.ts')).verify,

@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { programStart } from '../io/installation.ts';
+import { handOverCode } from './hand-over-error.ts';
 import { type LogPlace, openLogPlace } from './log-place.ts';
 import { LOG_BOTH_VARIABLE, LOG_FD_VARIABLE, LOG_FILE_VARIABLE } from './log-sink.ts';
 
@@ -40,7 +41,7 @@ export interface BackgroundOptions {
 
 /**
  * Starts the child and waits for its report.
- * @throws Error with the child's reason if it could not start
+ * @throws Error with the child's reason if it could not start; with `code` after a failed hand-over
  */
 export async function startInBackground(options: BackgroundOptions): Promise<void> {
   const { name, keepOutput, tunFd, uapiFd } = options;
@@ -90,7 +91,10 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
       resolve(received);
     }
   });
-  if (text !== READY) throw new Error(text.trim() || 'it ended before it was ready');
+  if (text !== READY) {
+    const code = handOverCode(text);
+    throw Object.assign(new Error(text.trim() || 'it ended before it was ready'), code && { code });
+  }
   child.unref();
 }
 

@@ -20,6 +20,8 @@ export interface DeviceState {
   readonly control: { readonly path: string; readonly inode: number; readonly removes: boolean };
   /** Whether one of our processes created the link, so that a normal end deletes it. */
   readonly isOurs: boolean;
+  /** When the device stopped, in milliseconds since boot. */
+  readonly frozenAt: number;
 }
 
 /** What the loop knows besides its engine. */
@@ -79,7 +81,7 @@ export function decodeDeviceState(bytes: Uint8Array): DeviceState {
 }
 
 function checkDeviceState(value: unknown): DeviceState {
-  const { engine, loop, control, isOurs } = (value ?? {}) as Partial<DeviceState>;
+  const { engine, loop, control, isOurs, frozenAt } = (value ?? {}) as Partial<DeviceState>;
   const isRight =
     typeof engine === 'object' &&
     typeof loop === 'object' &&
@@ -93,7 +95,8 @@ function checkDeviceState(value: unknown): DeviceState {
     typeof control?.path === 'string' &&
     isUint(control.inode, Number.MAX_SAFE_INTEGER) &&
     typeof control.removes === 'boolean' &&
-    typeof isOurs === 'boolean';
+    typeof isOurs === 'boolean' &&
+    Number.isFinite(frozenAt);
   if (!isRight) throw new Error('the state is not one of a device');
   return value as DeviceState;
 }

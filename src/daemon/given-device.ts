@@ -14,6 +14,8 @@ export interface RunningDeviceOptions {
   readonly loop: DeviceLoop;
   readonly link: KeptLink;
   readonly server: UapiServer;
+  /** Returns milliseconds since boot. */
+  readonly now: () => number;
   /** Makes an engine with the options of the device's own. */
   readonly makeEngine: () => Engine;
   /** Called when the other process runs the device. */
@@ -41,7 +43,8 @@ export class RunningDevice implements GivenDevice {
   }
 
   freeze(): { readonly state: Uint8Array; readonly descriptors: readonly number[] } {
-    const { loop, link, server } = this.#options;
+    const { loop, link, server, now } = this.#options;
+    const frozenAt = now();
     server.pause();
     const status = loop.status();
     this.#config = configOfStatus(status);
@@ -50,7 +53,7 @@ export class RunningDevice implements GivenDevice {
     const { state, descriptors } = loop.freeze();
     try {
       return {
-        state: encodeDeviceState({ ...state, control, isOurs: link.isOurs }),
+        state: encodeDeviceState({ ...state, control, isOurs: link.isOurs, frozenAt }),
         descriptors: [descriptor, ...descriptors],
       };
     } finally {

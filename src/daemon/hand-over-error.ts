@@ -1,13 +1,13 @@
 /** How a take-over can fail, for the caller of `wireguard-ts --take-over`. */
 
 /** How the message begins if no process answers: the caller may then start or adopt the interface. */
-export const NOBODY_TO_TAKE_OVER = 'there is no one to take over from';
+const NOBODY_TO_TAKE_OVER = 'there is no one to take over from';
 /** How the message begins if the process that runs the interface goes on. */
-export const STILL_RUNS = 'not taken over, the old process goes on';
+const STILL_RUNS = 'not taken over, the old process goes on';
 
 /** Exit status of `wireguard-ts --take-over` for both. */
-export const NOBODY_STATUS = 3;
-export const STILL_RUNS_STATUS = 4;
+const NOBODY_STATUS = 3;
+const STILL_RUNS_STATUS = 4;
 
 const CODES = { ENOOWNER: NOBODY_TO_TAKE_OVER, EREFUSED: STILL_RUNS } as const;
 
@@ -16,8 +16,15 @@ export function handOverError(code: keyof typeof CODES, reason: string): Error {
   return Object.assign(new Error(`${CODES[code]}: ${reason}`), { code });
 }
 
-/** Returns the exit status for a message, which may come from a child process. */
+/** Returns the code for a message, which may come from a child process; undefined for any other. */
+export function handOverCode(message: string): keyof typeof CODES | undefined {
+  if (message.includes(NOBODY_TO_TAKE_OVER)) return 'ENOOWNER';
+  return message.includes(STILL_RUNS) ? 'EREFUSED' : undefined;
+}
+
+/** Returns the exit status for a message. */
 export function handOverStatus(message: string): number {
-  if (message.includes(NOBODY_TO_TAKE_OVER)) return NOBODY_STATUS;
-  return message.includes(STILL_RUNS) ? STILL_RUNS_STATUS : 1;
+  const code = handOverCode(message);
+  if (code === undefined) return 1;
+  return code === 'ENOOWNER' ? NOBODY_STATUS : STILL_RUNS_STATUS;
 }

@@ -54,7 +54,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   forbidDumps();
   const program = version();
   const parts = openParts(settings);
-  const { backend, engineOptions } = parts;
+  const { backend, clock, engineOptions } = parts;
   const stopping = new AbortController();
   let end: (reason: string) => void = () => {};
   const ended = new Promise<string>(resolve => {
@@ -85,6 +85,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       loop,
       link,
       server,
+      now: clock.now,
       makeEngine: () => new Engine({ ...engineOptions, cipher: backend.makeCipher() }),
       onFinished: successor => {
         isGiven = true;
@@ -156,6 +157,7 @@ async function takeDevice(
 ): Promise<Begun> {
   const log = openLog(settings, settings.name);
   let taken: TakenDevice | undefined;
+  let pause = 0;
   const {
     pid,
     program: older,
@@ -170,7 +172,10 @@ async function takeDevice(
     build: (state, descriptors) => {
       taken = new TakenDevice({ ...parts, log, onGone }, state, descriptors);
     },
-    goLive: sessions => taken!.goLive(sessions),
+    goLive: sessions => {
+      taken!.goLive(sessions);
+      pause = parts.clock.now() - taken!.frozenAt;
+    },
     discard: () => taken?.discard(),
   });
   const { tun, loop, controlFd, control, isOurs } = taken!;
@@ -183,7 +188,7 @@ async function takeDevice(
     loop,
     log,
     control: isSeen ? { path, fd: controlFd, removes } : { path: uapiSocketPath(settings.name) },
-    origin: `took over from process ${pid} (version ${older})${hasSessions ? '' : ', which died: new sessions'}`,
+    origin: `took over from process ${pid} (version ${older})${hasSessions ? '' : ', which died: new sessions'}, after ${pause.toFixed(1)} ms without one`,
   };
 }
 

@@ -22,6 +22,8 @@ export class TakenDevice {
   readonly control: DeviceState['control'];
   /** Whether one of our processes created the link. */
   readonly isOurs: boolean;
+  /** When the other process stopped reading. */
+  readonly frozenAt: number;
   /** The listening control socket. */
   readonly controlFd: number;
 
@@ -54,6 +56,7 @@ export class TakenDevice {
       this.loop = new DeviceLoop({ engine, tun: this.tun, openUdp: backend.openUdp, clock, log, onGone, taken });
       this.control = state.control;
       this.isOurs = state.isOurs;
+      this.frozenAt = state.frozenAt;
       this.controlFd = controlFd;
     } catch (error) {
       for (const each of opened) each.close();

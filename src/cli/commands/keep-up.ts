@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackOff } from '../../base/back-off.ts';
 import { eraseConfig } from '../../config/model.ts';
+import { announceWatcher } from '../../host/device-watcher.ts';
 import { watchInterface } from '../../host/interface-watch.ts';
 import { lock } from '../../host/run-state.ts';
 import { nativeBinding } from '../../io/native-binding.ts';
@@ -46,6 +47,9 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   let hangUp = new AbortController();
   const onHangUp = () => hangUp.abort();
   process.on('SIGHUP', onHangUp);
+  const onUpgrade = () => void upgrade(machine, name);
+  process.on('SIGUSR2', onUpgrade);
+  const stopAnnouncing = announceWatcher(name);
   const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
   notify(`READY=1\nSTATUS=${name} is up`);
   const backOff = new BackOff(...PAUSES_MS);
@@ -63,6 +67,10 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
       now,
       signal: AbortSignal.any([signal, hangUp.signal]),
     });
+    if (end === 'down' || signal.aborted) {
+      process.off('SIGUSR2', onUpgrade);
+      stopAnnouncing();
+    }
     if (end === 'down') return 0;
     if (signal.aborted) break;
     if (end === 'stopped') {
@@ -127,6 +135,22 @@ async function reload(
     machine.warn(`not reloaded: ${(error as Error).message}`);
   }
   return target;
+}
+
+/** Moves the interface to a process of the installed program. */
+async function upgrade(machine: Session['machine'], name: string): Promise<void> {
+  try {
+    await locked(name, async () => {
+      const isTaken = await machine.devices.takeOver(name);
+      machine.warn(
+        isTaken
+          ? `${name} was handed over to a new process`
+          : `${name} was not upgraded: no process offers a hand-over (an interface of the kernel needs none)`,
+      );
+    });
+  } catch (error) {
+    machine.warn((error as Error).message);
+  }
 }
 
 async function locked(name: string, action: () => Promise<unknown>, patience = 0): Promise<void> {

@@ -31,6 +31,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = 
     reload: async () => (await quick()).reload,
     save: async () => (await quick()).save,
     strip: async () => (await quick()).strip,
+    upgrade: async () => (await import('./texts/upgrade.ts')).upgrade,
     logs: async () => (await import('./texts/logs.ts')).logs,
   },
   'Calico clusters': {

@@ -1,0 +1,39 @@
+/**
+ * Which process watches an interface (`wgts up --watch`), so that `wgts upgrade` can ask it: the
+ * watcher starts the new process of the device inside its own unit or container. The watcher
+ * listens on a name that the kernel frees when it ends; it sends nothing.
+ */
+import { connect, createServer, type Socket } from 'node:net';
+import { peerCredentials } from '../io/rights.ts';
+
+/** Makes this process the watcher of an interface. @returns the function that ends that */
+export function announceWatcher(name: string): () => void {
+  const server = createServer(socket => socket.destroy());
+  // another watcher of the same interface keeps the name: it is asked first
+  server.on('error', () => {});
+  server.listen(addressOf(name), () => server.unref());
+  return () => void server.close();
+}
+
+/** Returns the pid of the watcher of an interface; undefined if there is none in this namespace. */
+export function findWatcher(name: string): Promise<number | undefined> {
+  return new Promise(resolve => {
+    const socket = connect(addressOf(name), () => {
+      resolve(watcherBehind(socket));
+      socket.destroy();
+    });
+    socket.on('error', () => resolve(undefined));
+  });
+}
+
+function watcherBehind(socket: Socket): number | undefined {
+  const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
+  const { pid, uid } = peerCredentials(fd);
+  // any user could listen on the name, and a signal to a strange process does harm
+  return (uid === 0 || uid === process.geteuid?.()) && pid > 0 ? pid : undefined;
+}
+
+/** Returns a name in Linux's abstract socket namespace, which each network namespace has separately. */
+function addressOf(name: string): string {
+  return `\0wireguard-ts/watch/${name}`;
+}
