@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve as absolute } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackendChoice } from '../backend/choose.ts';
+import { formatKeyBase64 } from '../base/key.ts';
 import type { ConfPeer } from '../config/conf.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
@@ -10,11 +11,15 @@ import { fileVersion, readQuickFile } from '../host/conf-file.ts';
 import { type Machine, openMachine } from '../host/machine.ts';
 import { readState } from '../host/run-state.ts';
 import { systemZones } from '../io/zones.ts';
+import { withKnownEndpoints } from '../quick/adoption.ts';
 import { interfaceName, parseQuickFile, type QuickFile } from '../quick/file.ts';
 import type { UpTarget } from '../quick/ports.ts';
 import { reachable } from '../quick/reachable.ts';
 import { resolveAll } from './resolve.ts';
 import type { Terminal } from './terminal.ts';
+
+/** How long names are looked up before the addresses that they had are used. */
+const RECOVERY_LOOKUP_MS = 2_000;
 
 export interface SessionOptions {
   readonly backend: BackendChoice;
@@ -55,6 +60,7 @@ export function openSession(path: string, terminal: Terminal, options: SessionOp
     version: lacking ? '' : fileVersion(path),
     resolve: () => resolveFile(read, machine, terminal, watch, signal),
     resolveNow: () => resolveFile(read, machine, terminal, true, signal),
+    recover: known => recoverFile(read, known, () => resolveFile(read, machine, terminal, true, signal)),
     interrupted: () => signal?.aborted === true,
   });
   return { machine, file, target: targetOf(file), reread: () => targetOf(readQuickFile(path, warn)) };
@@ -102,6 +108,24 @@ async function resolveFile(
   const peers: PeerConfig[] = [];
   for (const peer of wireguard.peers) peers.push(await resolvePeer(peer));
   return { ...wireguard, peers };
+}
+
+/**
+ * Returns the configuration for an interface whose process died. The server of the names may be
+ * reachable only through the tunnel: then the peers keep the addresses that their names had.
+ */
+async function recoverFile(
+  file: QuickFile,
+  known: ReadonlyMap<string, Uint8Array>,
+  lookUp: () => Promise<DeviceConfig>,
+): Promise<DeviceConfig> {
+  const found = file.wireguard.peers.some(isNamed)
+    ? await Promise.race([lookUp().catch(() => undefined), sleep(RECOVERY_LOOKUP_MS, undefined, { ref: false })])
+    : undefined;
+  const fresh = found?.peers?.flatMap(({ publicKey, endpoint }) =>
+    endpoint ? [[formatKeyBase64(publicKey), endpoint] as const] : [],
+  );
+  return withKnownEndpoints(file, new Map([...known, ...(fresh ?? [])]));
 }
 
 function isNamed({ endpoint }: ConfPeer): boolean {

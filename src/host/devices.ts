@@ -12,6 +12,7 @@ import { portInUse } from '../backend/refusal.ts';
 import { UserspaceBackend } from '../backend/userspace.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';
+import { socketState } from '../daemon/uapi-client.ts';
 import { uapiSocketPath } from '../daemon/uapi-socket.ts';
 import type { Network } from '../netlink/network.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
@@ -122,12 +123,18 @@ export class SystemDevices implements QuickDevices {
   }
 
   async gone(name: string): Promise<void> {
+    await this.removeStaleSocket(name);
     const path = uapiSocketPath(name);
     const end = performance.now() + END_TIMEOUT_MS;
     while (existsSync(path)) {
       if (performance.now() > end) throw problem('EDEVICE', `${name} was removed, but its process still holds ${path}`);
       await sleep(POLL_INTERVAL_MS);
     }
+  }
+
+  async removeStaleSocket(name: string): Promise<void> {
+    // As `wg` does, this removes a socket that no process answers.
+    await socketState(name);
   }
 
   /** Idempotent. */
@@ -140,7 +147,7 @@ export class SystemDevices implements QuickDevices {
     const { backend, keepOutput } = this.#options;
     const named = backend === 'native' || backend === 'pure' ? [`--backend=${backend}`] : [];
     const env = { [NEEDS_PARENT_VARIABLE]: '1' };
-    const args = [...named, ...options, name];
+    const args = [...named, ...options, '--persist', name];
     return startInBackground({ name, args, keepOutput, tunFd: undefined, uapiFd: undefined, env });
   }
 

@@ -47,7 +47,19 @@ export function isOurs({ kind }: Pick<Link, 'kind'>, { backend }: QuickState): b
 /** Returns the state that `up` would have recorded for an interface that wg-quick made. */
 export function stateOfOthers(file: QuickFile, status: DeviceStatus, now: Snapshot, path: string): QuickState {
   const hasDefault = status.peers.some(({ allowedIps }) => allowedIps.some(({ length }) => length === 0));
-  const table = file.table === 'auto' && hasDefault ? status.fwmark : 0;
+  return assumed(file, file.table === 'auto' && hasDefault ? status.fwmark : 0, now, path);
+}
+
+/**
+ * Returns the state for a link whose process died, if the recorded state is lost. The table of its
+ * default route was also its mark.
+ */
+export function stateOfOrphan(file: QuickFile, now: Snapshot, path: string): QuickState {
+  const route = now.routes.find(({ destination, table }) => destination.length === 0 && table !== TABLE.main);
+  return { ...assumed(file, file.table === 'auto' && route ? route.table : 0, now, path), backend: 'userspace' };
+}
+
+function assumed(file: QuickFile, table: number, now: Snapshot, path: string): QuickState {
   return {
     version: 1,
     name: file.name,

@@ -1,4 +1,5 @@
 /** Plans the link of an interface: the first steps of every `up`. Pure. */
+import { isOrphan } from '../netlink/orphan.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { DeviceKind, QuickState } from './state.ts';
 import type { Step } from './step.ts';
@@ -12,7 +13,8 @@ type LinkSnapshot = Pick<Snapshot, 'link' | 'status'>;
  */
 export function planLink(backend: DeviceKind, before: QuickState | undefined, now: LinkSnapshot): Step[] {
   if (isWhole(before, backend, now)) return [];
-  const blank = { hooksDone: [], configured: undefined, addresses: undefined, routes: undefined };
+  if (before?.adopting && now.link && isOrphan(now.link)) return adoptLink();
+  const blank = { hooksDone: [], adopting: undefined, configured: undefined, addresses: undefined, routes: undefined };
   return [{ do: 'remember', change: blank }, ...makeLink(backend, now)];
 }
 
@@ -22,6 +24,15 @@ export function planLink(backend: DeviceKind, before: QuickState | undefined, no
  */
 export function isWhole(before: QuickState | undefined, backend: DeviceKind, { link, status }: LinkSnapshot): boolean {
   return link !== undefined && status !== undefined && before?.made === true && before.backend === backend;
+}
+
+/** Plans a new process for a link whose process died. */
+function adoptLink(): Step[] {
+  return [
+    { do: 'remember', change: { made: undefined, configured: undefined } },
+    { do: 'make-link', kind: 'userspace' },
+    { do: 'remember', change: { made: true } },
+  ];
 }
 
 /**

@@ -9,6 +9,7 @@ import { formatPrefix, makePrefix } from '../base/prefix.ts';
 import { difference } from '../config/diff.ts';
 import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import { PROTOCOL, type Route } from '../netlink/route.ts';
+import { formatResolved, initiating } from './adoption.ts';
 import { resolverText } from './differences.ts';
 import type { QuickAddress, QuickFile } from './file.ts';
 import { withoutIpv6 } from './ipv6.ts';
@@ -82,13 +83,14 @@ export function planUp(input: UpInput): Step[] {
         phase: 'starting',
         policy: withStale(policy, stale),
         dns: wantsDns,
+        resolved: formatResolved(wanted),
         ...absent,
         ...merged(owned, before),
       },
     },
   ];
   if (!kept) steps.push(...makeLink(backend, now));
-  steps.push(...configuration(config, kept), ...addresses(file.addresses, kept, before));
+  steps.push(...configuration(config, kept, before?.adopting ?? false), ...addresses(file.addresses, kept, before));
   if (!kept?.link?.up || kept.link.mtu !== mtu) steps.push({ do: 'link-up', mtu });
   if (wantsDns) steps.push({ do: 'set-dns', servers: file.dns, search: file.search });
   if (policy) {
@@ -191,13 +193,14 @@ function withStale(policy: PolicyState | undefined, stale: readonly TabledRule[]
  * Configures a new device completely, as `wg setconf` does. On an existing device, sets only the
  * differences.
  */
-function configuration(config: DeviceConfig, kept: Snapshot | undefined): Step[] {
+function configuration(config: DeviceConfig, kept: Snapshot | undefined, isAdopted: boolean): Step[] {
   if (!kept?.status)
     return [{ do: 'configure', config: { privateKey: NO_KEY, listenPort: 0, ...config, replacePeers: true } }];
   // If the file has no PrivateKey, a hook has set the key.
   const { privateKey } = kept.status;
   const change = difference({ ...(privateKey && { privateKey }), ...config }, kept.status);
-  return Object.keys(change).length > 0 ? [{ do: 'configure', config: change }] : [];
+  if (Object.keys(change).length === 0) return [];
+  return [{ do: 'configure', config: isAdopted ? initiating(change) : change }];
 }
 
 type Owned = Required<Pick<QuickState, 'addresses' | 'routes' | 'configured'>>;

@@ -37,6 +37,8 @@ export interface QuickDevices {
    * the link over netlink first.
    */
   gone(name: string): Promise<void>;
+  /** Removes the control socket of a process that died. Leaves any other. */
+  removeStaleSocket(name: string): Promise<void>;
 }
 
 /** The environment variables of a hook. */
@@ -111,6 +113,12 @@ export interface UpTarget extends QuickTarget {
    * Does the same without waiting for a name server. Omits names that cannot be resolved at once.
    */
   readonly resolveNow?: () => Promise<DeviceConfig>;
+  /**
+   * Returns the file's configuration for an interface whose process died. Names may not be
+   * resolvable now, because the tunnel may be the way to their server.
+   * @param known the endpoints that the peers had, by key (base64)
+   */
+  readonly recover?: (known: ReadonlyMap<string, Uint8Array>) => Promise<DeviceConfig>;
   /** Checked before each step. If it returns true, the operation stops and rolls back. */
   readonly interrupted?: () => boolean;
 }

@@ -1,13 +1,16 @@
 /**
  * `up`, `down` and `save` from beginning to end. `up` reads the recorded state, makes the link,
  * runs PreUp (which may create the network that the rest depends on), reads the kernel, plans, and
- * applies the plan. An `up` that fails rolls back. An `up` that was killed is completed by the next
+ * applies the plan. An `up` that fails rolls back, except if it adopts a link whose process died. An `up` that was killed is completed by the next
  * `up` or removed by `down`.
  */
+import type { Link } from '../netlink/links.ts';
+import { isOrphan } from '../netlink/orphan.ts';
+import { adoptionState, isAdoptable, parseResolved, STAYS } from './adoption.ts';
 import { Applier, hookKey } from './apply.ts';
 import type { HookEvent, QuickFile } from './file.ts';
 import { isIpv6Off } from './ipv6.ts';
-import { isOurs, stateOfOthers } from './plan-down.ts';
+import { isOurs, stateOfOrphan, stateOfOthers } from './plan-down.ts';
 import { planLink } from './plan-link.ts';
 import { planFor } from './planning.ts';
 import type { QuickHost, QuickTarget, UpTarget } from './ports.ts';
@@ -32,37 +35,62 @@ const SAVED = 'SaveConfig';
 export async function up(host: QuickHost, target: UpTarget): Promise<QuickState> {
   const { file, path } = target;
   let before = host.readState(file.name);
-  const link = await host.network.links.find(file.name);
-  if (link && (!before || before.phase === 'up' || !isOurs(link, before)))
+  let link = await host.network.links.find(file.name);
+  if (link && !isOrphan(link) && (!before || before.phase === 'up' || !isOurs(link, before)))
     throw problem('EEXIST', `\`${file.name}' already exists${await describeDifferences(host, target, before)}`);
   if (before?.phase === 'stopping') {
     await finishDown(host, target);
     before = undefined;
+    link = await host.network.links.find(file.name);
   }
   const backend = await host.devices.choose();
+  const adopts = isAdoptable(link, before, target, backend);
+  if (link && isOrphan(link) && !adopts) {
+    await removeOrphan(host, target, link);
+    before = undefined;
+    link = undefined;
+  }
   // If the interface no longer exists or its file has changed, all hooks run again.
-  const same = before?.phase === 'starting' && before.fileVersion === target.version;
+  const same = adopts || (before?.phase === 'starting' && before.fileVersion === target.version);
+  if (adopts) before = adoptionState(before!, file);
   const status = link && before ? await host.devices.status(file.name) : undefined;
   const left: QuickState = { version: 1, name: file.name, hooksDone: [], ...before, phase: 'starting', file: path };
-  const applier = new Applier(host, left, { interrupted: target.interrupted });
+  const afterwards = left.adopting ? STAYS : undefined;
+  const applier = new Applier(host, left, { interrupted: target.interrupted, ...(afterwards && { afterwards }) });
   try {
     await applier.run([
       { do: 'remember', change: { phase: 'starting', fileVersion: target.version } },
       ...planLink(backend, same ? before : undefined, { ...(before && link && { link }), ...(status && { status }) }),
     ]);
     // If PostUp was completed, so was the plan. Hooks may have changed its results since then.
-    const past = applier.state.hooksDone.some(key => key.startsWith('PostUp '));
+    const { adopting, hooksDone, resolved } = applier.state;
+    const past = !adopting && hooksDone.some(key => key.startsWith('PostUp '));
     await applier.run(hooks('PreUp', file, applier.state));
+    const { recover } = target;
+    const resolve = adopting && recover ? () => recover(parseResolved(resolved)) : target.resolve;
     await applier.run([
-      ...(past ? [] : await planFor(host, { ...target, backend, before: applier.state })),
+      ...(past ? [] : await planFor(host, { ...target, resolve, backend, before: applier.state })),
       ...hooks('PostUp', file, applier.state),
-      { do: 'remember', change: { phase: 'up', hooksDone: [], endpoints: endpointsOf(file) } },
+      { do: 'remember', change: { phase: 'up', hooksDone: [], adopting: undefined, endpoints: endpointsOf(file) } },
     ]);
     return applier.state;
   } catch (error) {
+    // Without its link, the traffic of an interface that was up would leave in the clear.
+    if (applier.state.adopting) throw staying(error as Error);
     await rollBack(host, applier);
     throw error;
   }
+}
+
+function staying(error: Error): Error {
+  return error.message.includes(STAYS) ? error : Object.assign(error, { message: `${error.message}; ${STAYS}` });
+}
+
+/** Removes a link whose process died, with everything that its `up` made, so that a new one can be made. */
+async function removeOrphan(host: QuickHost, target: UpTarget, link: Link): Promise<void> {
+  if (host.readState(target.file.name)) return finishDown(host, target);
+  await host.network.links.remove(link);
+  await host.devices.removeStaleSocket(link.name);
 }
 
 /** Describes how an interface that is up differs from the file. @returns the end of a sentence */
@@ -201,6 +229,7 @@ async function saveOrRescue(host: QuickHost, target: QuickTarget, applier: Appli
 }
 
 function assumedState({ file, path }: QuickTarget, now: Snapshot): QuickState {
+  if (now.link && isOrphan(now.link)) return stateOfOrphan(file, now, path);
   if (!now.link || !now.status) throw notWireguard(file.name);
   return stateOfOthers(file, now.status, now, path);
 }

@@ -25,6 +25,10 @@ export interface QuickState {
   readonly resolver?: string;
   /** Endpoints in the file: `KEY host:port`. */
   readonly endpoints?: readonly string[];
+  /** The addresses that these endpoints had last: `KEY 192.0.2.1:51820`. */
+  readonly resolved?: readonly string[];
+  /** Whether a new process takes a link whose process died, and is not configured yet. */
+  readonly adopting?: boolean;
   /** Whether IPv6 was disabled, so that the file's IPv6 addresses and routes were omitted. */
   readonly lacksIpv6?: boolean;
   /** The version of the file's content (fileVersion in src/host/conf-file.ts). */

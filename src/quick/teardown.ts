@@ -37,6 +37,7 @@ export async function takeAway(host: QuickHost, applier: Applier): Promise<void>
     throw error;
   }
   const failures = await attempt(host, applier, planRemoval(applier.state, now));
+  await host.devices.removeStaleSocket(name).catch((error: Error) => host.warn(error.message));
   if (!failures.some(({ step }) => READABLE.has(step.do))) return;
   const left = planRemoval(applier.state, await readAgain(host, name)).filter(step => READABLE.has(step.do));
   const link = (await attempt(host, applier, left)).find(({ step }) => step.do === 'remove-link');

@@ -106,6 +106,7 @@ export class FakeMachine {
         confirmPort: async () => {},
         portInUse: async name => Object.assign(new Error(`${name}: its port is in use`), { code: 'EADDRINUSE' }),
         gone: async () => {},
+        removeStaleSocket: async () => {},
       },
       runHook: async (command, { file }) => {
         step(`hook ${command}`);

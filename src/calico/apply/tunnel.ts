@@ -95,8 +95,9 @@ export class Tunnel {
       step = 'firewall';
       await this.#seal(context, tunnel, before === undefined);
       step = 'link';
-      const { link, backend } = await ensureLink(context, tunnel, before?.link);
-      const same = before && before.link === link.index && before.tunnel.table === tunnel.table ? before : undefined;
+      const { link, backend, isAdopted } = await ensureLink(context, tunnel, before?.link);
+      const isSame = before?.link === link.index && before.tunnel.table === tunnel.table && !isAdopted;
+      const same = isSame ? before : undefined;
       step = 'address';
       const blockTunnelRoutes = (): Promise<void> => blockRoutes(context, link.index, tunnel);
       const lostAddress =

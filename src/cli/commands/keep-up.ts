@@ -4,12 +4,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackOff } from '../../base/back-off.ts';
-import { eraseConfig } from '../../config/model.ts';
+import { formatKeyBase64 } from '../../base/key.ts';
+import { type DeviceStatus, eraseConfig } from '../../config/model.ts';
 import { announceWatcher } from '../../host/device-watcher.ts';
 import { watchInterface } from '../../host/interface-watch.ts';
 import { lock } from '../../host/run-state.ts';
 import { nativeBinding } from '../../io/native-binding.ts';
 import { notifyManager } from '../../io/system.ts';
+import { withKnownEndpoints } from '../../quick/adoption.ts';
 import * as quick from '../../quick/quick.ts';
 import { withCurrentEndpoints } from '../../quick/stale-endpoints.ts';
 import type { Session } from '../quick-session.ts';
@@ -18,15 +20,17 @@ import type { Terminal } from '../terminal.ts';
 
 const INTERVAL_SECONDS = '30';
 /**
- * An interface that ran for this long is brought up again without a longer delay. After a shorter
- * run, the delay grows.
+ * An interface that ran for this long is brought up again at once. After a shorter run, the delay
+ * grows.
  */
-const STEADY_AFTER_MS = 10_000;
+const STEADY_AFTER_MS = 2_000;
 /**
  * How long to wait, at the end, for another wgts process to finish. This is shorter than the time
  * that containers get to stop.
  */
 const LOCK_PATIENCE_MS = 5_000;
+const END_PATIENCE_MS = 5_000;
+const END_POLL_MS = 5;
 const PAUSES_MS = [500, 30_000] as const;
 
 export interface KeepUpOptions {
@@ -53,8 +57,8 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   const notify = (text: string) => notifyManager(nativeBinding(), manager, text);
   notify(`READY=1\nSTATUS=${name} is up`);
   const backOff = new BackOff(...PAUSES_MS);
-  // If the interface ends soon after `up`, that counts as the second failure.
-  backOff.next();
+  /** The endpoints that the peers had last, also those that roamed, by key. */
+  let known = new Map<string, Uint8Array>();
   for (;;) {
     // The device status that `up` or a reload has read is no longer needed.
     machine.devices.eraseSecrets();
@@ -65,6 +69,9 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
       interval: Number(env['WGTS_WATCH_INTERVAL'] ?? INTERVAL_SECONDS) * 1000,
       resolve: endpoint => resolveAll(endpoint, { retries: '0', err }),
       now,
+      onStatus: status => {
+        known = endpointsByKey(status);
+      },
       signal: AbortSignal.any([signal, hangUp.signal]),
     });
     if (end === 'down' || signal.aborted) {
@@ -80,16 +87,14 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     }
     machine.warn(`${name} is gone: its process ended`);
     if (performance.now() - since >= STEADY_AFTER_MS) backOff.reset();
-    await sleep(backOff.next(), undefined, { signal }).catch(() => {});
+    else await sleep(backOff.next(), undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
     try {
-      await locked(name, async () => {
-        // The interface's process still exists but does not answer.
-        if (await machine.network.links.find(name)) await quick.down(machine, target, { isFinal: true });
-        await quick.up(machine, target);
-      });
+      await restore(machine, target, known, { signal, backOff });
     } catch (error) {
       if (!signal.aborted) throw error;
+      // The interface whose process died stays until it is taken down here.
+      if (machine.readState(name)?.adopting) break;
       // A signal arrived during `up`, which has undone its steps and reported this.
       machine.warn((error as Error).message);
       notify('STOPPING=1');
@@ -104,6 +109,44 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     if ((error as NodeJS.ErrnoException).code !== 'ENODEV') throw error;
   }
   return 0;
+}
+
+/**
+ * Brings the interface up again. While the link is there without a process, repeats until a new
+ * process has adopted it, because its removal would let traffic leave in the clear.
+ */
+async function restore(
+  machine: Session['machine'],
+  target: Session['target'],
+  known: ReadonlyMap<string, Uint8Array>,
+  { signal, backOff }: { readonly signal: AbortSignal; readonly backOff: BackOff },
+): Promise<void> {
+  const { file } = target;
+  const recover: typeof target.recover = async recorded => withKnownEndpoints(file, known.size > 0 ? known : recorded);
+  await processEnded(machine, file.name);
+  for (;;)
+    try {
+      return await locked(file.name, () => quick.up(machine, { ...target, recover }), LOCK_PATIENCE_MS);
+    } catch (error) {
+      if (signal.aborted || !machine.readState(file.name)?.adopting) throw error;
+      machine.warn((error as Error).message);
+      await sleep(backOff.next(), undefined, { signal });
+    }
+}
+
+/**
+ * Waits until the kernel has closed the TUN of a process that died, which takes longer than closing
+ * its control socket.
+ */
+async function processEnded({ network }: Session['machine'], name: string): Promise<void> {
+  for (const end = performance.now() + END_PATIENCE_MS; performance.now() < end; await sleep(END_POLL_MS))
+    if (!(await network.links.find(name))?.carrier) return;
+}
+
+function endpointsByKey({ peers }: DeviceStatus): Map<string, Uint8Array> {
+  return new Map(
+    peers.flatMap(({ publicKey, endpoint }) => (endpoint ? [[formatKeyBase64(publicKey), endpoint]] : [])),
+  );
 }
 
 /**

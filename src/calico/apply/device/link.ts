@@ -9,6 +9,7 @@ import { isInterfaceName } from '../../../base/interface-name.ts';
 import { eraseStatus } from '../../../config/model.ts';
 import { isRefusal } from '../../../netlink/errors.ts';
 import type { Link } from '../../../netlink/links.ts';
+import { isOrphan } from '../../../netlink/orphan.ts';
 import type { DeviceKind } from '../../../quick/state.ts';
 import type { DesiredTunnel } from '../../model/desired.ts';
 import type { ApplyContext } from '../ports.ts';
@@ -21,6 +22,8 @@ const POLL_INTERVAL_MS = 50;
 export interface UsableLink {
   readonly link: Link;
   readonly backend: DeviceKind;
+  /** Whether a new process took the link, which therefore has no configuration. */
+  readonly isAdopted: boolean;
 }
 
 /**
@@ -35,8 +38,11 @@ export async function ensureLink(
 ): Promise<UsableLink> {
   const { network } = context.host;
   let link = await network.links.find(interfaceName);
+  const isAdopted = link !== undefined && isOrphan(link);
   if (!link) {
     link = await create(context, interfaceName);
+  } else if (isAdopted) {
+    link = await adopt(context, interfaceName);
   } else if (link.index !== known && !(await isOurs(context, link)))
     throw codedError(
       'EEXIST',
@@ -49,18 +55,18 @@ export async function ensureLink(
     await network.links.change(link, { mtu, up: true });
     link = await waitUntilUp(context, interfaceName);
   } else if (!link.running) link = await waitUntilUp(context, interfaceName);
-  return { link, backend };
+  return { link, backend, isAdopted };
 }
 
 /**
- * Removes the interface if it is a WireGuard interface; any other interface of this name is not
- * ours and stays. Idempotent.
+ * Removes the interface if it is a WireGuard interface, or one whose process died. Any other
+ * interface of this name is not ours and stays. Idempotent.
  */
 export async function removeLink(context: ApplyContext, interfaceName: string): Promise<void> {
   const { network, devices } = context.host;
   if (!isInterfaceName(interfaceName)) return;
   const link = await network.links.find(interfaceName);
-  if (!link || !(await isOurs(context, link))) return;
+  if (!link || !(isOrphan(link) || (await isOurs(context, link)))) return;
   context.recordChange(`link ${interfaceName}: removed`);
   try {
     await network.links.remove(link);
@@ -73,6 +79,16 @@ export async function removeLink(context: ApplyContext, interfaceName: string): 
 async function create({ host, recordChange }: ApplyContext, name: string): Promise<Link> {
   const kind = await host.devices.choose();
   recordChange(`link ${name}: created (${kind})`);
+  return start(host, name, kind);
+}
+
+/** Starts a new process for a link whose process died. Addresses and routes are still there. */
+function adopt({ host, recordChange }: ApplyContext, name: string): Promise<Link> {
+  recordChange(`link ${name}: adopted, because its process died`);
+  return start(host, name, 'userspace');
+}
+
+async function start(host: ApplyContext['host'], name: string, kind: DeviceKind): Promise<Link> {
   try {
     await host.devices.create(name, kind);
     if (kind === 'userspace') host.runners.write(name, host.runners.own);
