@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { advice, type Findings, findings, report } from '../../src/cli/commands/doctor.ts';
 
 const HEALTHY: Findings = {
+  leftovers: { orphans: [], lost: [] },
   node: '22.1.0',
   openssl: '3.0.1',
   kernel: '6.12.0',

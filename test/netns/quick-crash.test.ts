@@ -115,6 +115,32 @@ describeWith([...NETWORK, 'nft'], 'SIGKILL', () => {
     expect(await host.picture()).toEqual(empty);
   });
 
+  it('at any step of adopting a dead interface, then up or down: the same result as without it', async () => {
+    const host = await QuickHost.start(lab, 'host');
+    host.write(FILE);
+    const empty = await host.picture();
+    await host.wgts('up');
+    const whole = await host.picture();
+    let line = 1;
+    for (let killed = true; killed; line++) {
+      await killDevice(host);
+      killed = await killAt(host, 'up', line);
+      if (killed) {
+        const again = await host.wgts('up');
+        expect(again.code, `killed at line ${line}: ${again.stderr}`).toBe(0);
+      }
+      expect(await host.picture(), `killed at line ${line}`).toEqual(whole);
+      await killDevice(host);
+      await killAt(host, 'up', line);
+      const downed = await host.wgts('down');
+      expect(downed.code, `killed at line ${line}: ${downed.stderr}`).toBe(0);
+      expect(await host.picture(), `killed at line ${line}, down`).toEqual(empty);
+      expect((await host.wgts('up')).code).toBe(0);
+    }
+    expect(line).toBeGreaterThan(3);
+    await host.wgts('down');
+  });
+
   it('a failed up rolls back, and a second wgts at the same time is refused', async () => {
     const host = await QuickHost.start(lab, 'host');
     host.write(FILE.replace('PostUp = true', 'PostUp = exit 3'));
@@ -155,8 +181,8 @@ async function killAt(host: QuickHost, verb: string, line: number): Promise<bool
 
 async function killDevice(host: QuickHost): Promise<void> {
   process.kill(await host.devicePid(), 'SIGKILL');
-  await until('the interface to be gone', async () => {
-    const { code } = await host.namespace.run(['ip', 'link', 'show', host.name], { mayFail: true });
-    return code !== 0;
+  await until('the carrier to be lost', async () => {
+    const { stdout } = await host.namespace.run(['ip', 'link', 'show', host.name]);
+    return stdout.includes('NO-CARRIER');
   });
 }

@@ -107,6 +107,8 @@ export class QuickHost {
     return text
       .replaceAll(this.name, 'IF')
       .replaceAll(this.namespace.name, 'NS')
+      // A TUN has an operational state only after it lost its carrier.
+      .replace(/ state (UP|UNKNOWN) group/, ' state UP group')
       .replace(/fe80::[0-9a-f:]+(?=[/ ])(?!\/64 dev)/g, 'fe80::X')
       .replace(/^[0-9]+: /, '');
   }

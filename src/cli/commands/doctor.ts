@@ -4,8 +4,10 @@
  */
 
 import { type Taken, wouldTake } from '../../backend/choose.ts';
+import { orphanText } from '../../backend/orphan.ts';
 import { type Capabilities, capabilities, type Known } from '../../daemon/capabilities.ts';
 import { type KernelFault, knownFaults } from '../../daemon/known-kernels.ts';
+import { findLeftovers, type Leftovers } from '../../host/leftovers.ts';
 import { systemNetlink } from '../../io/netlink.ts';
 import { describeRights } from '../../io/process-rights.ts';
 import type { RunningDevice } from '../../io/running-devices.ts';
@@ -27,10 +29,16 @@ export interface Findings extends Capabilities {
    * necessary rights, the check creates an interface for a moment.
    */
   readonly backend: Pick<Taken, 'kind' | 'reason'>;
+  /** What processes that died left in this network namespace. */
+  readonly leftovers: Leftovers;
 }
 
 export async function findings(): Promise<Findings> {
-  return { ...capabilities(), backend: await wouldTake(systemNetlink, `wgts-${process.pid}`) };
+  return {
+    ...capabilities(),
+    backend: await wouldTake(systemNetlink, `wgts-${process.pid}`),
+    leftovers: await findLeftovers(systemNetlink),
+  };
 }
 
 export const doctor: Command = async (args, terminal) => {
@@ -93,6 +101,11 @@ export function report(found: Findings): string {
 /** Returns hints on what to do, most important first. */
 export function advice(found: Findings): string[] {
   const hints: string[] = [];
+  for (const name of found.leftovers.orphans) hints.push(orphanText(name));
+  for (const name of found.leftovers.lost)
+    hints.push(
+      `wgts up made ${name}, which is gone; its rules or DNS may be left. Remove them: wgts down ${name}; or bring it up again: wgts up ${name}`,
+    );
   if (!found.tunDevice) hints.push('load the tun module (modprobe tun), or give the container --device /dev/net/tun');
   if (found.addonProblem !== '') hints.push(found.addonProblem);
   if (found.backend.kind === 'kernel')
