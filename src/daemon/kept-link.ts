@@ -16,7 +16,7 @@ export interface KeptLinkSettings {
   readonly port: NetlinkPort;
   /** Whether a link that this process creates is to outlive it. */
   readonly persist: boolean;
-  /** Whether the descriptor of the TUN was inherited: whoever made it decides how long it lives. */
+  /** Whether the descriptor was inherited. The program that made the TUN decides how long it lives. */
   readonly isInherited: boolean;
 }
 

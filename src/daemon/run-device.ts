@@ -110,8 +110,8 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);
     if (!settings.takesOver) stopWarmUp = warmUpLater({ ...warmUpOptions(parts, log), quietFor });
     log.notice?.(`ended: ${await ended}`);
-    // Without its caller nobody knows of this start: an adopted link stays as it was found.
-    if (!isGiven && (hasCaller || !link.isAdopted)) link.release();
+    // The caller was killed and cannot use this start: an adopted link stays as it was found.
+    if (!isGiven && (hasCaller || settings.takesOver || !link.isAdopted)) link.release();
   } finally {
     for (const signal of STOP_SIGNALS) process.off(signal, stop);
     stopWarmUp();

@@ -1,7 +1,7 @@
 /**
- * Adopts an interface whose process died (`wireguard-ts --persist`): link, addresses, routes, rules,
- * DNS and firewall are still there. A new process takes the link, and gets its configuration again.
- * It has no session, so all peers get a handshake at once. Pure.
+ * Adopts an interface whose process died (`wireguard-ts --persist`): link, addresses, routes,
+ * rules, DNS and firewall are still there. A new process takes the link, and gets its configuration
+ * again. It has no session, so all peers get a handshake at once. Pure.
  */
 import { formatEndpoint, parseEndpoint } from '../base/endpoint.ts';
 import { formatKeyBase64 } from '../base/key.ts';

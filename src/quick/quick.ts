@@ -1,8 +1,8 @@
 /**
  * `up`, `down` and `save` from beginning to end. `up` reads the recorded state, makes the link,
  * runs PreUp (which may create the network that the rest depends on), reads the kernel, plans, and
- * applies the plan. An `up` that fails rolls back, except if it adopts a link whose process died. An `up` that was killed is completed by the next
- * `up` or removed by `down`.
+ * applies the plan. An `up` that fails rolls back, except if it adopts a link whose process died.
+ * An `up` that was killed is completed by the next `up` or removed by `down`.
  */
 import type { Link } from '../netlink/links.ts';
 import { isOrphan } from '../netlink/orphan.ts';
@@ -86,7 +86,7 @@ function staying(error: Error): Error {
   return error.message.includes(STAYS) ? error : Object.assign(error, { message: `${error.message}; ${STAYS}` });
 }
 
-/** Removes a link whose process died, with everything that its `up` made, so that a new one can be made. */
+/** Removes a link whose process died, with everything that its `up` made. */
 async function removeOrphan(host: QuickHost, target: UpTarget, link: Link): Promise<void> {
   if (host.readState(target.file.name)) return finishDown(host, target);
   await host.network.links.remove(link);

@@ -104,13 +104,15 @@ export class QuickHost {
   }
 
   #normal(text: string): string {
-    return text
-      .replaceAll(this.name, 'IF')
-      .replaceAll(this.namespace.name, 'NS')
-      // A TUN has an operational state only after it lost its carrier.
-      .replace(/ state (UP|UNKNOWN) group/, ' state UP group')
-      .replace(/fe80::[0-9a-f:]+(?=[/ ])(?!\/64 dev)/g, 'fe80::X')
-      .replace(/^[0-9]+: /, '');
+    return (
+      text
+        .replaceAll(this.name, 'IF')
+        .replaceAll(this.namespace.name, 'NS')
+        // A TUN has an operational state only after it lost its carrier.
+        .replace(/ state (UP|UNKNOWN) group/, ' state UP group')
+        .replace(/fe80::[0-9a-f:]+(?=[/ ])(?!\/64 dev)/g, 'fe80::X')
+        .replace(/^[0-9]+: /, '')
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-/** Adopting an interface whose process died: what is kept, what is done again, and what cannot be kept. */
+/** Adopting an interface whose process died: what is kept, and what is done again. */
 import { describe, expect, test } from 'vitest';
 import { parseEndpoint } from '../../src/base/endpoint.ts';
 import { formatKeyBase64 } from '../../src/base/key.ts';
@@ -67,8 +67,7 @@ describe('an interface can be adopted', () => {
     expect(isAdoptable({ ...ORPHAN, ...link }, { ...UP, ...state }, target, 'userspace')).toBe(expected);
   });
 
-  test('not if the kernel is to run it now', () =>
-    expect(isAdoptable(ORPHAN, UP, target, 'kernel')).toBe(false));
+  test('not if the kernel is to run it now', () => expect(isAdoptable(ORPHAN, UP, target, 'kernel')).toBe(false));
 
   test('without a key in the file only if a hook visibly sets it', () => {
     const adopts = (head: string) => isAdoptable(ORPHAN, UP, { file: read(head), version: '1' }, 'userspace');

@@ -19,7 +19,7 @@ export const up: CommandModel = {
   options: [
     {
       name: '--watch',
-      text: 'Keep running: follow endpoints whose DNS names get new addresses, restart the interface if its process dies, read the file again on SIGHUP, and move the interface to a new process of the installed program on SIGUSR2. On SIGTERM or Ctrl-C take the interface down and exit.',
+      text: 'Keep running: follow endpoints whose DNS names get new addresses, start a new process for the interface if its process dies (addresses and routes stay), read the file again on SIGHUP, and move the interface to a new process of the installed program on SIGUSR2. On SIGTERM or Ctrl-C take the interface down and exit.',
     },
     {
       name: '--backend',

@@ -1,4 +1,4 @@
-/** A TUN whose process died (`wireguard-ts --persist`): the agent adopts it, and removes it at the end. */
+/** A TUN whose process died (`wireguard-ts --persist`): the agent adopts it, or removes it. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ensureLink, removeLink } from '../../../../src/calico/apply/device/link.ts';
 import type { ApplyContext, ApplyHost } from '../../../../src/calico/apply/ports.ts';
