@@ -1,5 +1,5 @@
-/* The clocks of the system. Node offers only CLOCK_MONOTONIC, which stands still during suspend, and
- * no notice when the wall clock is set. */
+/* The clocks of the system. Node offers only CLOCK_MONOTONIC, which stands still during suspend,
+ * and no notice when the wall clock is set. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>

@@ -11,7 +11,7 @@
 
 /* BUFFER has the same size as in wireguard-go. With the privilege, it may exceed the system's
  * limit. */
-enum { BUFFER = 7 << 20, PORT_ATTEMPTS = 100 };
+enum { BUFFER = 7 << 20, LEAST_BUFFER = 64 << 10, PORT_ATTEMPTS = 100 };
 
 static void close_udp(struct wg_udp *udp) {
   for (int f = 0; f < 4; f++) {
@@ -29,9 +29,9 @@ static void release(napi_env env, void *data, void *hint) {
 
 static int set(int fd, int level, int option, int value) { return setsockopt(fd, level, option, &value, sizeof value); }
 
-static void set_buffers(int fd) {
-  if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER) != 0) set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
-  if (set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER) != 0) set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
+static void set_buffers(int fd, int bytes) {
+  if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes) != 0) set(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+  if (set(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes) != 0) set(fd, SOL_SOCKET, SO_SNDBUF, bytes);
 }
 
 static int can_segment(int fd) {
@@ -55,7 +55,7 @@ static int prepare(struct wg_udp *udp, int f, int *fd, uint32_t mark, int32_t wa
     set(*fd, SOL_IP, IP_RECVTOS, 1);
     set(*fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
   }
-  set_buffers(*fd);
+  set_buffers(*fd, BUFFER);
   *call = "SO_MARK";
   if (mark && setsockopt(*fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) return errno;
   udp->gso[f] = udp->can_gso[f] = wanted & WG_UDP_GSO && can_segment(*fd);
@@ -198,6 +198,22 @@ static napi_value udp_set_mark(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
+/* udpSetBuffers(handle, bytes): limits what each socket may hold in each direction; at most BUFFER.
+ * What a socket already holds stays. */
+static napi_value udp_set_buffers(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  struct wg_udp *udp;
+  int32_t bytes;
+  if (!wg_arguments(env, info, arguments, 2) || !(udp = wg_handle(env, arguments[0], &WG_UDP_KIND)) ||
+      !wg_int(env, arguments[1], &bytes))
+    return NULL;
+  if (bytes > BUFFER) bytes = BUFFER;
+  if (bytes < LEAST_BUFFER) bytes = LEAST_BUFFER;
+  for (int f = 0; f < 4; f++)
+    if (udp->fds[f] >= 0) set_buffers(udp->fds[f], bytes);
+  return wg_undefined(env);
+}
+
 /* udpRetry(handle): enables UDP_SEGMENT again. Call it after a change on the host, when the kernel
  * may accept it again. */
 static napi_value udp_retry(napi_env env, napi_callback_info info) {
@@ -239,6 +255,7 @@ static const struct wg_function FUNCTIONS[] = {
     {"udpReceive", wg_udp_receive},
     {"udpSend", wg_udp_send},
     {"udpSetMark", udp_set_mark},
+    {"udpSetBuffers", udp_set_buffers},
     {"udpRetry", udp_retry},
     {"udpFail", udp_fail},
     {"udpClose", udp_close},

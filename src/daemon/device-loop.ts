@@ -11,6 +11,7 @@ import { DevicePump } from './device-pump.ts';
 import { DeviceSockets } from './device-sockets.ts';
 import type { DeviceState } from './device-state.ts';
 import type { Log } from './log.ts';
+import type { MemoryShares } from './memory-shares.ts';
 import { PortRetry } from './port-retry.ts';
 import { type SessionEnd, SessionGuard } from './session-guard.ts';
 import { WakeTimer } from './wake-timer.ts';
@@ -181,14 +182,17 @@ export class DeviceLoop {
     return { ...this.#engine.status(), listenPort: this.#sockets.port, fwmark: this.#sockets.mark };
   }
 
-  /**
-   * Erases all sessions and unfinished handshakes: the machine is about to sleep, or is a copy of
-   * another one. The loop notices by itself that the machine slept.
-   */
+  /** Erases all sessions. The loop notices by itself that the machine slept. */
   forgetSessions(why: SessionEnd): void {
     if (this.#closed) return;
     this.#guard.forgetSessions(why);
     this.#settle();
+  }
+
+  /** Limits what waits for sessions (of all peers) and in each socket, in bytes. */
+  limitMemory({ staged, socket }: MemoryShares): void {
+    this.#engine.stagedBytes = staged;
+    this.#sockets.limitBuffers(socket);
   }
 
   /** Returns the milliseconds since a packet last woke the loop. */
@@ -196,9 +200,7 @@ export class DeviceLoop {
     return this.#clock.now() - this.#pump.lastWake;
   }
 
-  /**
-   * Returns every counter by name: the protocol's, the sockets' (`udp.`) and the TUN's (`tun.`).
-   */
+  /** Returns every counter by name: the protocol's, and by prefix those of the parts. */
   counters(): Record<string, number> {
     return { ...this.#engine.counters, ...this.#ownCounters() };
   }

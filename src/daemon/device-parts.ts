@@ -6,6 +6,8 @@ import { type DaemonBackend, makeBackend } from './backend.ts';
 import type { DeviceSettings } from './device-settings.ts';
 import { openKeyLog } from './key-log.ts';
 import { type Log, makeLog } from './log.ts';
+import { memoryLimit } from './memory-limit.ts';
+import { sharesOf } from './memory-shares.ts';
 import { offloadsWithout } from './offloads.ts';
 
 export interface DeviceParts {
@@ -31,6 +33,7 @@ export function openParts(settings: DeviceSettings): DeviceParts {
       crypto: backend.crypto,
       cipher: backend.cipher,
       random: systemRandom(),
+      stagedBytes: sharesOf(memoryLimit()?.bytes).staged,
       wall: clock.wall,
       ...(keyLog && { keyLog: keyLog.log }),
     },

@@ -18,6 +18,8 @@ export class DeviceSockets {
   #udp: Udp | undefined;
   #port = 0;
   #mark = 0;
+  /** Undefined: as large as the adapter makes them. */
+  #bufferBytes: number | undefined;
   #before: Record<string, number> = {};
 
   constructor(openUdp: OpenUdp, events: SocketEvents) {
@@ -63,6 +65,7 @@ export class DeviceSockets {
   open(port: number, mark: number): void {
     const opened = this.#openUdp(port, mark);
     this.close();
+    if (this.#bufferBytes !== undefined) opened.setBuffers?.(this.#bufferBytes);
     this.#udp = opened;
     this.#port = opened.port;
     this.#mark = mark;
@@ -90,6 +93,12 @@ export class DeviceSockets {
    */
   attempt(port: number, mark: number): void {
     this.#openUdp(port, mark).close();
+  }
+
+  /** Limits the buffers of open sockets, and of later ones. */
+  limitBuffers(bytes: number): void {
+    this.#bufferBytes = bytes;
+    this.#udp?.setBuffers?.(bytes);
   }
 
   /**

@@ -18,6 +18,8 @@ import { RunningDevice } from './given-device.ts';
 import { HandOverServer, type HandOverServerOptions, handOverPath } from './hand-over-server.ts';
 import { describeAdoption, KeptLink, type KeptLinkSettings } from './kept-link.ts';
 import type { Log } from './log.ts';
+import { memoryLimit } from './memory-limit.ts';
+import { watchMemory } from './memory-shares.ts';
 import { watchSleepNotices } from './sleep-notices.ts';
 import { takeOver } from './take-over.ts';
 import { TakenDevice } from './taken-device.ts';
@@ -73,6 +75,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   let isGiven = false;
   let stopWarmUp = () => {};
   let stopNotices = () => {};
+  let stopMemory = () => {};
   try {
     const onGone = () => end('the interface is gone');
     begun = settings.takesOver
@@ -96,6 +99,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     if (!settings.takesOver) loop.start();
     await link.keep();
     stopNotices = watchSleepNotices({ device: loop, log });
+    stopMemory = watchMemory({ device: loop, limit: memoryLimit(), log });
     log.notice?.(
       `${begun.origin}, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,
     );
@@ -116,6 +120,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     for (const signal of STOP_SIGNALS) process.off(signal, stop);
     stopWarmUp();
     stopNotices();
+    stopMemory();
     if (isGiven) handOver?.release();
     else handOver?.close();
     if (isGiven) server?.release();

@@ -59,8 +59,8 @@ export class SessionGuard {
   }
 
   /**
-   * Returns the time, after a look at the clocks. Call it whenever a wake-up begins, and before each
-   * further batch. A call costs one native call, as reading one clock does.
+   * Returns the time, after a look at the clocks. Call it whenever a wake-up begins, and before
+   * each further batch. A call costs one native call, as reading one clock does.
    */
   now(): number {
     const now = this.#clock.now();

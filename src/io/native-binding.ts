@@ -136,6 +136,7 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   ): number;
   udpSend(udp: UdpHandle, slab: Uint8Array, desc: Int32Array, endpoints: Uint8Array, count: number): number;
   udpSetMark(udp: UdpHandle, mark: number): void;
+  udpSetBuffers(udp: UdpHandle, bytes: number): void;
   udpRetry(udp: UdpHandle): void;
   udpFail(udp: UdpHandle, what: number, errno: number, count: number): void;
   udpClose(udp: UdpHandle): void;

@@ -128,6 +128,11 @@ export interface Udp {
    */
   networkChanged?(): void;
   /**
+   * Limits the bytes that each socket may hold in each direction, where memory is short. An adapter
+   * may have less.
+   */
+  setBuffers?(bytes: number): void;
+  /**
    * Ends the callbacks of onReadable, onHandshakes and onRoutesChanged. What arrives waits in the
    * queues, and these methods go on with it. Sockets without it cannot be handed over.
    */

@@ -104,6 +104,10 @@ export class NativeUdp implements Udp {
     this.#binding.udpSetMark(this.#handle, mark);
   }
 
+  setBuffers(bytes: number): void {
+    if (!this.#closed) this.#binding.udpSetBuffers(this.#handle, bytes);
+  }
+
   onReadable(callback: Wake): void {
     this.#stop(this.#polls);
     if (this.#closed) return;

@@ -41,6 +41,8 @@ export const ZERO_KEY_TIME = 3 * REJECT_AFTER_TIME;
 export const MAX_STAGED_PACKETS = 128;
 /** A limit of this project: a staged super-packet may have 64 KiB, and there may be many peers. */
 export const MAX_STAGED_BYTES = 1 << 20;
+/** The default of what the staged packets of all peers may hold together. */
+export const DEFAULT_STAGED_BYTES = 256 << 20;
 export const MAX_QUEUED_HANDSHAKES = 4096;
 /** The device is under load when this many handshakes are queued. */
 export const UNDER_LOAD_HANDSHAKES = MAX_QUEUED_HANDSHAKES / 8;

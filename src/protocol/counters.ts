@@ -55,6 +55,8 @@ export class Counters {
   routingLoop = 0;
   /** Packets dropped from a full staging queue, oldest first. */
   stagedOverflow = 0;
+  /** Packets dropped because the staged packets of all peers had used up their memory. */
+  stagedOverBudget = 0;
   /** Staged packets dropped when their handshake was given up. */
   stagedExpired = 0;
   /** The cipher refused a packet; nothing was sent. */

@@ -18,6 +18,8 @@ import { Peer, type PendingInitiation } from './peer.ts';
 import { PeerTimers } from './peer-timers.ts';
 import { RandomStore } from './random-store.ts';
 import { RateLimiter } from './ratelimiter.ts';
+import { StagedBudget } from './staged-budget.ts';
+import { StagedQueue } from './staged-queue.ts';
 import { tai64n, tai64nAfter } from './tai64n.ts';
 import type { TransportCipher } from './transport-cipher.ts';
 
@@ -53,6 +55,8 @@ export interface DeviceOptions {
   readonly keyLog?: KeyLog;
   /** Size in bytes of the slab to which datagrams are written; default: 1 MiB. */
   readonly outputBytes?: number;
+  /** Bytes that packets which wait for a session may hold, of all peers; default: 256 MiB. */
+  readonly stagedBytes?: number;
 }
 
 const OUTPUT_BYTES = 1 << 20;
@@ -76,6 +80,7 @@ export class Device {
   readonly deadlines = new DeadlineQueue<Peer>();
   readonly limiter = new RateLimiter();
   readonly slots = new KeySlots();
+  readonly staged: StagedBudget;
   /** Indexed by id, with holes where peers were removed. */
   readonly peers: (Peer | undefined)[] = [];
   identity: Identity | undefined;
@@ -97,6 +102,7 @@ export class Device {
     this.dice = new RandomStore(options.random, DICE_BYTES);
     this.nonces = new RandomStore(options.random, NONCE_BYTES);
     this.wall = options.wall;
+    this.staged = new StagedBudget(options.stagedBytes);
     this.keyLog = options.keyLog;
     this.output = new Output(options.outputBytes ?? OUTPUT_BYTES, OUTPUT_DATAGRAMS, MAX_DELIVERIES);
     this.indices = new IndexTable(options.random);
@@ -119,7 +125,14 @@ export class Device {
       () => this.chance(),
     );
     const keypairs = new Keypairs<Peer>(keypair => this.discardKeypair(keypair));
-    const peer: Peer = new Peer(id, publicKey, new CookieJar(this.crypto, publicKey), keypairs, timers);
+    const peer: Peer = new Peer(
+      id,
+      publicKey,
+      new CookieJar(this.crypto, publicKey),
+      keypairs,
+      timers,
+      new StagedQueue(this.staged),
+    );
     this.peers[id] = peer;
     this.#byKey.set(String.fromCharCode(...publicKey), peer);
     if (staticShared.length === 0) this.precompute(peer);

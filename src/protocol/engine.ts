@@ -9,6 +9,7 @@ import type { Counters } from './counters.ts';
 import { Device, type DeviceOptions } from './device.ts';
 import type { EngineState, FullEngineState } from './engine-state.ts';
 import { checkEngineState } from './engine-state-check.ts';
+import { forgetSessions, limitStaged } from './forget-sessions.ts';
 import { freezeDevice } from './freeze.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
 import { Inbound } from './inbound.ts';
@@ -113,6 +114,14 @@ export class Engine {
    */
   set mtu(mtu: number) {
     this.#device.mtu = Number.isInteger(mtu) && mtu > 0 && mtu <= LARGEST_MTU ? mtu : 0;
+  }
+
+  /**
+   * Limits the bytes that packets may hold while they wait for sessions, of all peers. Drops the
+   * oldest of each peer if they hold more.
+   */
+  set stagedBytes(limit: number) {
+    limitStaged(this.#device, limit);
   }
 
   /**
@@ -230,15 +239,7 @@ export class Engine {
    * send is lost only until then; false before suspend
    */
   forgetSessions(now: number, renew = true): void {
-    const device = this.#device;
-    device.forgetRandomness();
-    for (const peer of device.eachPeer()) {
-      const isLive =
-        peer.pending !== undefined || !peer.staged.empty || peer.keypairs.current?.canReceive(now) === true;
-      device.forgetSessions(peer);
-      peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
-      peer.timers.sessionsForgotten(now, renew && isLive && device.running);
-    }
+    forgetSessions(this.#device, now, renew);
   }
 
   /**

@@ -78,6 +78,8 @@ export class Outbound {
       const peer = touched[t]!;
       if (peer.batchSent) this.#sender.afterSend(peer, true, now);
       if (!peer.staged.empty) this.#sender.flush(peer, now);
+      // its packets found no room to wait, but they ask for a session as well
+      else if (!peer.batchSent && !peer.keypairs.current?.canSend(1, now)) this.#sender.initiate(peer, now);
     }
     return end;
   }
@@ -159,6 +161,7 @@ export class Outbound {
       this.#cursor += this.#sizes[slot]!;
       jobs++;
     }
+    counters.stagedOverBudget += peer.staged.takeOverBudget();
     peer.batchFirst = -1;
     peer.batchLast = jobs;
     return jobs;

@@ -31,7 +31,7 @@ export class Peer {
   readonly cookies: CookieJar;
   readonly keypairs: Keypairs<Peer>;
   readonly timers: PeerTimers;
-  readonly staged = new StagedQueue();
+  readonly staged: StagedQueue;
   /** An endpoint record; family 0 while unknown. */
   readonly endpoint = new Uint8Array(ENDPOINT_SIZE);
 
@@ -60,12 +60,20 @@ export class Peer {
   scheduledAt = Number.POSITIVE_INFINITY;
   removed = false;
 
-  constructor(id: number, publicKey: Uint8Array, cookies: CookieJar, keypairs: Keypairs<Peer>, timers: PeerTimers) {
+  constructor(
+    id: number,
+    publicKey: Uint8Array,
+    cookies: CookieJar,
+    keypairs: Keypairs<Peer>,
+    timers: PeerTimers,
+    staged = new StagedQueue(),
+  ) {
     this.id = id;
     this.publicKey = Uint8Array.from(publicKey);
     this.cookies = cookies;
     this.keypairs = keypairs;
     this.timers = timers;
+    this.staged = staged;
   }
 
   get hasEndpoint(): boolean {

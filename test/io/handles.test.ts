@@ -52,6 +52,7 @@ const KINDS: Readonly<
       udpReceive: [3, 1, bytes(1 << 17), numbers(), bytes()],
       udpSend: [bytes(), numbers(), bytes(), 0],
       udpSetMark: [0],
+      udpSetBuffers: [0],
       udpRetry: [],
       udpFail: [0, 0, 0],
       udpClose: [],

@@ -1,6 +1,6 @@
 /**
- * The one signal of logind: by whom it may come, and what a bus may send instead. The last test uses
- * a real dbus-daemon.
+ * The one signal of logind: who may send it, and what a bus may send instead. The last test uses a
+ * real dbus-daemon.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -121,7 +121,7 @@ test('a signal of another sender is ignored, also before and after logind has a 
     });
   const heard = await scripted(socket => {
     socket.write(Buffer.concat([signal(':1.5', true), owner(':1.5'), signal(':1.6', true)]));
-    // somebody claims to be the bus
+    // another client claims to be the bus
     socket.write(Buffer.concat([changed(':1.6', ':1.6'), signal(':1.6', true)]));
     socket.write(Buffer.concat([changed('', BUS), signal(':1.5', true), changed(':1.9', BUS), signal(':1.9', false)]));
   });
@@ -178,7 +178,7 @@ test('the address of the bus is read as libdbus reads it', () => {
 
 testWith(
   ['dbus-daemon'],
-  "a real bus delivers logind's signal, and nobody else's",
+  "a real bus delivers logind's signal, and no other",
   async () => {
     const path = join(directory, 'real');
     const config = join(directory, 'bus.conf');

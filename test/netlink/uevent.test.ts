@@ -18,7 +18,7 @@ const COPIED = [
   'SEQNUM=1234',
 ];
 
-test('the event of a new generation is told from others', () => {
+test('the event of a new generation differs from others', () => {
   const event = parseUevent(bytes(...COPIED))!;
   expect([event.get('SUBSYSTEM'), event.get('SEQNUM')]).toEqual(['acpi', '1234']);
   expect(isNewGeneration(event)).toBe(true);

@@ -1,4 +1,4 @@
-/** Messages of D-Bus that the program itself never sends: signals, replies and calls with numbers. */
+/** Messages of D-Bus that the program never sends: signals, replies, calls with numbers. */
 
 export interface TestMessage {
   readonly type: number;

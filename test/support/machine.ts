@@ -3,7 +3,7 @@
  * the summary that ends a run (test/support/skip-summary.ts), and for its apt line.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { nativeBinding } from '../../src/io/native-binding.ts';
@@ -42,6 +42,11 @@ const SOURCES = {
     group: 'network namespaces',
     otherwise: 'run where network namespaces may be made',
     present: namespacesWork,
+  },
+  'memory-limit': {
+    group: 'other programs',
+    otherwise: 'run as root where control groups with a memory limit may be made',
+    present: memoryLimitsWork,
   },
   addon: { group: 'C compiler', apt: 'gcc libc6-dev', present: addonLoads },
   // the network
@@ -187,6 +192,23 @@ function tunOpens(): boolean {
 function namespacesWork(): boolean {
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
   return spawnSync('unshare', [...user, '--net', '--mount', 'true'], { stdio: 'ignore' }).status === 0;
+}
+
+function memoryLimitsWork(): boolean {
+  const [root, file] = existsSync('/sys/fs/cgroup/memory')
+    ? ['/sys/fs/cgroup/memory', 'memory.limit_in_bytes']
+    : ['/sys/fs/cgroup', 'memory.max'];
+  const group = join(root, `wgts-test-probe-${process.pid}`);
+  try {
+    mkdirSync(group);
+  } catch {
+    return false;
+  }
+  try {
+    return existsSync(join(group, file));
+  } finally {
+    rmdirSync(group);
+  }
 }
 
 function addonLoads(): boolean {
