@@ -169,8 +169,8 @@ export interface Clock {
    */
   suspended?(): number;
   /**
-   * Returns by how many milliseconds the wall clock was set, and not only slewed, between the making
-   * of this clock and the last now(); negative if backward.
+   * Returns by how many milliseconds the wall clock was set, and not only slewed, between the
+   * making of this clock and the last now(); negative if backward.
    */
   stepped?(): number;
   /**
