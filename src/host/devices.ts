@@ -12,6 +12,7 @@ import { portInUse } from '../backend/refusal.ts';
 import { UserspaceBackend } from '../backend/userspace.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';
+import { handOverStatus, NOBODY_STATUS } from '../daemon/hand-over-error.ts';
 import { socketState } from '../daemon/uapi-client.ts';
 import { uapiSocketPath } from '../daemon/uapi-socket.ts';
 import type { Network } from '../netlink/network.ts';
@@ -85,8 +86,9 @@ export class SystemDevices implements QuickDevices {
       await this.#start(name, '--take-over');
       return true;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOOWNER') return false;
-      throw problem('EDEVICE', `${name} cannot be taken over: ${(error as Error).message}`);
+      const { message } = error as Error;
+      if (handOverStatus(message) === NOBODY_STATUS) return false;
+      throw problem('EDEVICE', `${name} cannot be taken over: ${message}`);
     }
   }
 

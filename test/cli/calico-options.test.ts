@@ -38,6 +38,7 @@ test('has these defaults without options', () => {
     http: { host: '127.0.0.1', port: 9096 },
     once: false,
     withdraw: false,
+    startupProbe: false,
   });
 });
 
@@ -68,6 +69,7 @@ test.each<[string[], Record<string, unknown>]>([
   [['--http', 'h:0'], { http: { host: 'h', port: 0 } }],
   [['--once'], { once: true }],
   [['--withdraw'], { withdraw: true }],
+  [['--startup-probe'], { startupProbe: true }],
 ])('parses %j', (args, expected) => {
   expect(parse(args)).toMatchObject(expected);
 });
@@ -114,7 +116,7 @@ test('--http off turns the server off', () => {
 
 test('the help lists every option', () => {
   expect(calico.options?.map(({ name }) => name)).toEqual(expect.arrayContaining(['--node', '--take-over', '--http']));
-  expect(calico.options).toHaveLength(19);
+  expect(calico.options).toHaveLength(20);
 });
 
 describe('environment variables', () => {

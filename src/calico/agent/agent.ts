@@ -18,7 +18,7 @@ import type { PerFamily } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Plan } from '../plan/input.ts';
 import { Planner } from '../plan/planner.ts';
-import type { AgentDependencies, AgentOptions } from './dependencies.ts';
+import { type AgentDependencies, type AgentOptions, planInput } from './dependencies.ts';
 import { HandshakeRefresher } from './handshake-refresher.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { ADDRESS_NOT_ALLOCATED, KEY_NOT_WITHDRAWN, OwnKey } from './own-key.ts';
@@ -206,15 +206,8 @@ export class Agent {
     }
     for (const family of FAMILIES) this.#keys[family].reload();
     const began = performance.now();
-    const plan = this.#planner.plan({
-      cluster: snapshot.cluster,
-      nodeName: this.#options.nodeName,
-      environment: this.#options.environment,
-      felixFile: machine.felixFile(),
-      options: this.#options.plan,
-      facts: await machine.facts(),
-      ownPublicKey: this.#ownPublicKeys(),
-    });
+    const input = await planInput(this.#options, machine, snapshot.cluster, this.#ownPublicKeys());
+    const plan = this.#planner.plan(input);
     const planSeconds = (performance.now() - began) / 1000;
     this.#updateStatus({ turns: { ...this.#status.turns, planSeconds } });
     if (plan.wantsPods !== this.#wantsPods) {

@@ -1,5 +1,6 @@
 /**
  * The agent's dependencies. machine.ts and `wgts calico` build the real ones; tests pass their own.
+ * The input of a plan is read from them.
  */
 import type { TimerClock } from '../../base/clock.ts';
 import type { Family } from '../../base/family.ts';
@@ -7,9 +8,11 @@ import type { Watch } from '../../netlink/events.ts';
 import type { AppliedState } from '../apply/applier.ts';
 import type { HandshakeRefresh } from '../apply/device/fresh-handshakes.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { Cluster, PerFamily } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
 import type { PlanOptions } from '../plan/config/options.ts';
 import type { HostFacts } from '../plan/dataplane/mtu.ts';
+import type { PlanInput } from '../plan/input.ts';
 import type { Allocation } from '../publish/ipam/allocator.ts';
 import type { Publisher } from '../publish/publisher.ts';
 
@@ -64,4 +67,15 @@ export interface AgentOptions {
   readonly plan: PlanOptions;
   /** Whether to run tunnels even if the kernel has WireGuard itself. */
   readonly takeOver: boolean;
+}
+
+/** Reads everything that a plan of this node depends on. */
+export async function planInput(
+  { nodeName, environment, plan }: AgentOptions,
+  machine: AgentMachine,
+  cluster: Cluster,
+  ownPublicKey: PerFamily<Uint8Array>,
+): Promise<PlanInput> {
+  const felixFile = machine.felixFile();
+  return { cluster, nodeName, environment, felixFile, options: plan, facts: await machine.facts(), ownPublicKey };
 }

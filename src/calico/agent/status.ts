@@ -63,8 +63,7 @@ export function unreadyReasons({ phase, stale, failure, plan, applied, published
     if (stale) return [`the cluster cannot be read: ${stale}`];
     return reasons.length > 0 ? reasons : ['the cluster is still being read'];
   }
-  for (const { object, reason, message } of plan?.problems ?? [])
-    if (reason === 'UnknownNode' || (object === 'Options' && reason.startsWith('Invalid'))) reasons.push(message);
+  reasons.push(...unusableReasons(plan));
   for (const family of [4, 6] as const) {
     if (!plan?.desired.tunnels[family]) continue;
     const tunnel = applied?.tunnels[family];
@@ -73,6 +72,13 @@ export function unreadyReasons({ phase, stale, failure, plan, applied, published
     else if (!published[family]) reasons.push(`IPv${family}: the key is not on our Node yet`);
   }
   return reasons;
+}
+
+/** Returns why a plan cannot make this node ready, however it is applied. */
+export function unusableReasons(plan: Plan | undefined): string[] {
+  return (plan?.problems ?? [])
+    .filter(({ object, reason }) => reason === 'UnknownNode' || (object === 'Options' && reason.startsWith('Invalid')))
+    .map(({ message }) => message);
 }
 
 /**

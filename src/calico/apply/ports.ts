@@ -24,7 +24,7 @@ export interface ApplyHost {
   warn(text: string): void;
 }
 
-export interface ApplyDevices extends Pick<QuickDevices, 'choose' | 'create' | 'status' | 'configure' | 'gone'> {
+interface ApplyDevices extends Pick<QuickDevices, 'choose' | 'create' | 'status' | 'configure' | 'gone'> {
   /**
    * Takes a userspace device over from the process that runs it, with its sessions.
    * @returns false if that process cannot hand it over: it has ended, or is of an older version

@@ -25,6 +25,7 @@ export interface CalicoOptions extends SourceOptions {
   readonly http?: { readonly host: string; readonly port: number };
   readonly once: boolean;
   readonly withdraw: boolean;
+  readonly startupProbe: boolean;
 }
 
 const DEFAULT_HTTP = '127.0.0.1:9096';
@@ -68,6 +69,7 @@ export function parseCalicoOptions(args: readonly string[], { env }: Terminal): 
     ...(http && { http }),
     once: values['once'] === true,
     withdraw: values['withdraw'] === true,
+    startupProbe: values['startup-probe'] === true,
   };
 }
 

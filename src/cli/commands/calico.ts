@@ -1,11 +1,16 @@
-/** `wgts calico`: assembles the agent and runs it until a signal arrives. */
+/** `wgts calico`: assembles the agent and runs it, while it leads the node, until a signal arrives. */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from '../../calico/agent/agent.ts';
-import type { AgentDependencies } from '../../calico/agent/dependencies.ts';
+import type { AgentDependencies, AgentOptions } from '../../calico/agent/dependencies.ts';
 import { ipamPort } from '../../calico/agent/ipam.ts';
+import { leadershipChannel } from '../../calico/agent/leadership/channel.ts';
+import { ownIdentity, ownPidNamespace, peerUser } from '../../calico/agent/leadership/identity.ts';
+import { leadFor, shareLeadership } from '../../calico/agent/leadership/leadership.ts';
+import { rehearse } from '../../calico/agent/leadership/rehearsal.ts';
+import { startupFailure } from '../../calico/agent/leadership/startup-probe.ts';
 import { type Machine, openMachine } from '../../calico/agent/machine.ts';
-import { type HttpServer, serveHttp } from '../../calico/agent/report/http.ts';
+import { serveHttpWhenFree } from '../../calico/agent/report/http-when-free.ts';
 import { Metrics } from '../../calico/agent/report/metrics.ts';
 import { openDatastore } from '../../calico/agent/source.ts';
 import { type AgentStatus, unreadyReasons } from '../../calico/agent/status.ts';
@@ -16,6 +21,7 @@ import { isEnabled } from '../../calico/plan/config/felix-config.ts';
 import { matches, parseSelector } from '../../calico/plan/config/selector.ts';
 import { AddressAllocator } from '../../calico/publish/ipam/allocator.ts';
 import { Publisher, systemTimerClock } from '../../calico/publish/publisher.ts';
+import { version } from '../../io/installation.ts';
 import { forbidDumps } from '../../io/secrets.ts';
 import type { Command, Terminal } from '../terminal.ts';
 import { type CalicoOptions, parseCalicoOptions } from './calico-options.ts';
@@ -24,6 +30,7 @@ const ONCE_TIMEOUT_MS = 60_000;
 
 export const calico: Command = async (args, terminal) => {
   const options = parseCalicoOptions(args, terminal);
+  if (options.startupProbe) return probe(terminal);
   forbidDumps();
   const log = (text: string): void => terminal.err(`${text}\n`);
   const warn = (text: string): void => terminal.err(`Warning: ${text}\n`);
@@ -37,13 +44,26 @@ export const calico: Command = async (args, terminal) => {
   let machine: Machine | undefined;
   let datastore: Datastore | undefined;
   try {
-    const { keyDirectory, backend, aks } = options;
-    // The device outlives --once. If it inherited our output, a reader of that output would wait
-    // forever.
-    const keepOutput = !options.once && !options.withdraw;
-    machine = openMachine({ keyDirectory, backend, aks, keepOutput, log, warn });
+    const { once, withdraw } = options;
+    machine = openMachineFor(options, log, warn);
     datastore = await openDatastore({ ...options, log, env: terminal.env });
-    return await run(options, terminal, machine, datastore, told.signal);
+    const self = ownIdentity(options.keyDirectory);
+    const channel = leadershipChannel({ self, peerUser });
+    const term = { options, terminal, datastore, log, warn };
+    const waiting = machine;
+    if (once || withdraw)
+      return await leadFor({ channel, warn }, () => (once ? converge : remove)(term, waiting, told.signal));
+    await shareLeadership({
+      channel,
+      self,
+      stop: told.signal,
+      prepare: signal => rehearse(agentOptions(term), { ...term, machine: waiting }, signal),
+      lead: signal => lead(term, signal),
+      sleep: milliseconds => sleep(milliseconds),
+      log,
+      warn,
+    });
+    return 0;
   } finally {
     // A pending request would keep the process alive.
     told.abort();
@@ -53,59 +73,106 @@ export const calico: Command = async (args, terminal) => {
   }
 };
 
-async function run(
-  options: CalicoOptions,
-  terminal: Terminal,
-  machine: Machine,
-  datastore: Datastore,
-  told: AbortSignal,
-): Promise<number> {
+/** What each term of leadership starts from. */
+interface Term {
+  readonly options: CalicoOptions;
+  readonly terminal: Terminal;
+  readonly datastore: Datastore;
+  log(text: string): void;
+  warn(text: string): void;
+}
+
+async function probe({ err }: Terminal): Promise<number> {
+  const pidNamespace = ownPidNamespace();
+  const self = { version: version(), pidNamespace, pid: process.pid, stateDirectory: '-' };
+  const failure = await startupFailure(leadershipChannel({ self, peerUser }), pidNamespace);
+  if (failure !== undefined) err(`wgts calico --startup-probe: ${failure}\n`);
+  return failure === undefined ? 0 : 1;
+}
+
+/** Runs the agent until the signal. */
+async function lead(term: Term, signal: AbortSignal): Promise<void> {
+  const { options, terminal, log, warn } = term;
+  // The machine remembers what it recorded, which another agent may have changed before this term.
+  const machine = openMachineFor(options, log, warn);
+  const backend = await terminal.openBackend();
+  const agent = new Agent(agentOptions(term), dependenciesOf(term, machine));
+  const now = () => systemTimerClock.now();
+  const metrics = new Metrics({ hostname: hostname(), backend, now });
+  let endHttp = (): void => {};
+  try {
+    if (options.http)
+      endHttp = await serveHttpWhenFree({ ...options.http, metrics, status: () => agent.status, now }, warn);
+    agent.start();
+    await aborted(signal);
+    if (isOff(agent.status)) log(OFF);
+  } finally {
+    endHttp();
+    await agent.stop();
+    backend.close();
+    machine.close();
+  }
+}
+
+/** --once: runs the agent until this node matches the cluster. @returns the exit status */
+async function converge(term: Term, machine: Machine, told: AbortSignal): Promise<number> {
+  const agent = new Agent(agentOptions(term), dependenciesOf(term, machine));
+  try {
+    agent.start();
+    if (!(await Promise.race([agent.waitUntilConverged(ONCE_TIMEOUT_MS), aborted(told).then(() => false)]))) {
+      if (told.aborted) return told.reason === 'SIGINT' ? 130 : 143;
+      for (const line of unsettled(agent.status)) term.warn(line);
+      return 1;
+    }
+    if (isOff(agent.status)) term.log(OFF);
+    return 0;
+  } finally {
+    await agent.stop();
+  }
+}
+
+function remove(term: Term, machine: Machine): Promise<number> {
+  const { nodeName } = term.options;
+  return withdrawAll({ ...dependenciesOf(term, machine), nodeName, applier: applierOf(term, machine), machine });
+}
+
+function openMachineFor(options: CalicoOptions, log: Term['log'], warn: Term['warn']): Machine {
+  const { keyDirectory, backend, aks, once, withdraw } = options;
+  // The device outlives --once. If it inherited our output, a reader of that output would wait
+  // forever.
+  const keepOutput = !once && !withdraw;
+  return openMachine({ keyDirectory, backend, aks, keepOutput, log, warn });
+}
+
+function agentOptions({ options, terminal }: Term): AgentOptions {
   const { nodeName, plan, takeOver } = options;
-  const { log, warn } = machine.host;
-  const clock = systemTimerClock;
-  const { interfaceNames, table } = plan;
+  return { nodeName, environment: terminal.env, plan, takeOver };
+}
+
+function applierOf({ options }: Term, machine: Machine): Applier {
+  const { interfaceNames, table } = options.plan;
   const owned = {
     4: { interfaceName: interfaceNames[4], table },
     6: { interfaceName: interfaceNames[6], table },
   };
-  const applier = new Applier(machine.host, { owned });
-  const publisher = new Publisher({ node: nodeName, api: datastore, clock, log, warn });
-  const allocator = options.allocate ? allocatorOf(nodeName, datastore, log) : undefined;
-  const optional = allocator && { allocator };
-  if (options.withdraw) return withdrawAll({ nodeName, datastore, publisher, applier, machine, warn, ...optional });
-  const dependencies: AgentDependencies = {
+  return new Applier(machine.host, { owned });
+}
+
+function dependenciesOf(term: Term, machine: Machine): AgentDependencies {
+  const { options, datastore, log, warn } = term;
+  const clock = systemTimerClock;
+  const allocator = options.allocate ? allocatorOf(options.nodeName, datastore, log) : undefined;
+  return {
     datastore,
-    applier,
-    publisher,
+    applier: applierOf(term, machine),
+    publisher: new Publisher({ node: options.nodeName, api: datastore, clock, log, warn }),
     machine,
     clock,
     random: Math.random,
     log,
     warn,
-    ...optional,
+    ...(allocator && { allocator }),
   };
-  const agent = new Agent({ nodeName, environment: terminal.env, plan, takeOver }, dependencies);
-  const backend = await terminal.openBackend();
-  const status = () => agent.status;
-  const now = () => clock.now();
-  const metrics = new Metrics({ hostname: hostname(), backend, now });
-  let http: HttpServer | undefined;
-  try {
-    if (options.http && !options.once) http = await serveHttp({ ...options.http, metrics, status, now });
-    agent.start();
-    if (!options.once) await aborted(told);
-    else if (!(await Promise.race([agent.waitUntilConverged(ONCE_TIMEOUT_MS), aborted(told).then(() => false)]))) {
-      if (told.aborted) return told.reason === 'SIGINT' ? 130 : 143;
-      for (const line of unsettled(agent.status)) warn(line);
-      return 1;
-    }
-    if (isOff(agent.status)) log(OFF);
-    return 0;
-  } finally {
-    http?.close();
-    await agent.stop();
-    backend.close();
-  }
 }
 
 const OFF =

@@ -69,6 +69,10 @@ export const calico: CommandModel = {
     },
     { name: '--once', text: 'Exit once this node matches the cluster, or with status 1 after 60 seconds.' },
     { name: '--withdraw', text: "Remove this node's key and everything that the agent has set up, and exit." },
+    {
+      name: '--startup-probe',
+      text: "Exit with status 0 if the agent in this container leads the node, or with 1: for the pod's startup probe.",
+    },
   ],
   examples: [
     { command: 'wgts calico --node worker-3', text: 'Run the agent of node worker-3 in the foreground.' },

@@ -1,0 +1,169 @@
+/**
+ * The lock of a node's leadership, and the connections of other agents to its holder: a socket in
+ * Linux's abstract namespace. Pods with hostNetwork share that namespace with the host. The kernel
+ * frees the name even if its process is killed.
+ *
+ * Any user may connect to such a name or take it. Both sides therefore check the other's user, and
+ * only root counts.
+ */
+import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Claim, Holder, LeadershipChannel, Successor } from './leadership.ts';
+import {
+  type AgentIdentity,
+  describeAgent,
+  formatMessage,
+  LONGEST_LINE,
+  type Message,
+  parseMessage,
+} from './messages.ts';
+
+export interface ChannelOptions {
+  readonly self: AgentIdentity;
+  /** Returns the user at the other end; undefined if it cannot be told. */
+  peerUser(socket: Socket): number | undefined;
+  /** The name of the lock, for tests. */
+  readonly name?: string;
+}
+
+const NAME = '\0wireguard-ts/calico-agent';
+/** A holder that is silent for this long when it must introduce itself cannot be asked. */
+const INTRODUCTION_MS = 2_000;
+/** Pause before the next attempt to claim the lock of a holder that refuses connections. */
+const POLL_MS = 250;
+const MAX_CONNECTIONS = 32;
+const ROOT = 0;
+
+/** Opens the channel of this network namespace. */
+export function leadershipChannel(options: ChannelOptions): LeadershipChannel {
+  const { self, peerUser, name = NAME } = options;
+  return {
+    claim: () => claim(name, self, peerUser),
+    contact: () => contact(name, self, peerUser),
+  };
+}
+
+function claim(name: string, self: AgentIdentity, peerUser: ChannelOptions['peerUser']): Promise<Claim | undefined> {
+  return new Promise((resolve, reject) => {
+    const open = new Set<Socket>();
+    let kept: Socket | undefined;
+    let onAsked: (successor: Successor) => void;
+    const asked = new Promise<Successor>(done => {
+      onAsked = done;
+    });
+    const server = createServer(socket => {
+      socket.on('error', () => {});
+      if (peerUser(socket) !== ROOT || open.size >= MAX_CONNECTIONS) return void socket.destroy();
+      open.add(socket);
+      socket.on('close', () => open.delete(socket));
+      socket.write(formatMessage({ type: 'leader', agent: self }));
+      onMessages(socket, message => {
+        if (message?.type !== 'step-down') return void socket.destroy();
+        if (kept) return void socket.end(formatMessage({ type: 'refused', reason: 'it steps down for another agent' }));
+        kept = socket;
+        onAsked({
+          agent: message.agent,
+          ended: whenClosed(socket),
+          grant: () => void socket.write(formatMessage({ type: 'stepped-down' })),
+          close: () => void socket.destroy(),
+        });
+      });
+    });
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
+    );
+    server.listen(name, () => {
+      resolve({
+        asked,
+        release() {
+          server.close();
+          for (const socket of open) if (socket !== kept) socket.destroy();
+        },
+      });
+    });
+  });
+}
+
+async function contact(
+  name: string,
+  self: AgentIdentity,
+  peerUser: ChannelOptions['peerUser'],
+): Promise<Holder | undefined> {
+  const socket = connect(name);
+  const ended = whenClosed(socket);
+  const failure = await new Promise<NodeJS.ErrnoException | undefined>(resolve => {
+    socket.once('connect', () => resolve(undefined)).once('error', resolve);
+  });
+  socket.on('error', () => {});
+  if (failure?.code === 'ECONNREFUSED' || failure?.code === 'ENOENT') return undefined;
+  if (failure) return unreadable(`a process that refuses connections (${failure.message})`, sleep(POLL_MS), socket);
+  const user = peerUser(socket);
+  if (user !== ROOT) {
+    socket.destroy();
+    return { ...unreadable(`a process of user ${user ?? 'unknown'}`, ended, socket), kind: 'stranger' };
+  }
+  const messages = queueOf(socket);
+  const first = await Promise.race([messages.next(), sleep(INTRODUCTION_MS, 'silent' as const, { ref: false })]);
+  if (first === 'ended') return undefined;
+  if (first === 'silent' || first?.type !== 'leader') return unreadable('an agent of another version', ended, socket);
+  return {
+    kind: 'agent',
+    agent: first.agent,
+    description: describeAgent(first.agent),
+    ended,
+    async askToStepDown() {
+      socket.write(formatMessage({ type: 'step-down', agent: self }));
+      const answer = await messages.next();
+      if (answer === 'ended' || answer?.type === 'stepped-down') return undefined;
+      return answer?.type === 'refused' ? answer.reason : 'it gave an answer that this version cannot read';
+    },
+    close: () => void socket.destroy(),
+  };
+}
+
+function unreadable(description: string, ended: Promise<void>, socket: Socket): Holder {
+  return {
+    kind: 'unreadable',
+    description,
+    ended,
+    askToStepDown: () => Promise.resolve('it cannot be asked'),
+    close: () => void socket.destroy(),
+  };
+}
+
+function whenClosed(socket: Socket): Promise<void> {
+  return new Promise(resolve => socket.once('close', () => resolve()));
+}
+
+/** Passes each line on as a message, and undefined for one that cannot be read. */
+function onMessages(socket: Socket, listener: (message: Message | undefined) => void): void {
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+    const lines = text.split('\n');
+    text = lines.pop()!;
+    for (const line of lines) listener(parseMessage(line));
+    if (text.length > LONGEST_LINE) socket.destroy();
+  });
+}
+
+/** Messages in the order of arrival; 'ended' once the connection has ended. */
+function queueOf(socket: Socket): { next(): Promise<Message | undefined | 'ended'> } {
+  const received: (Message | undefined | 'ended')[] = [];
+  let wake = (): void => {};
+  const push = (message: Message | undefined | 'ended'): void => {
+    received.push(message);
+    wake();
+  };
+  onMessages(socket, push);
+  socket.once('close', () => push('ended'));
+  return {
+    async next() {
+      if (received.length === 0)
+        await new Promise<void>(resolve => {
+          wake = resolve;
+        });
+      return received.shift();
+    },
+  };
+}

@@ -1,0 +1,33 @@
+/**
+ * Reads how this agent introduces itself. Containers with the same host folder and network differ in
+ * their PID namespaces.
+ */
+import { readlinkSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { version } from '../../../io/installation.ts';
+import { peerCredentials } from '../../../io/rights.ts';
+import type { AgentIdentity } from './messages.ts';
+
+export function ownIdentity(keyDirectory: string): AgentIdentity {
+  const { dev, ino } = statSync(keyDirectory);
+  return {
+    version: version(),
+    pidNamespace: ownPidNamespace(),
+    pid: process.pid,
+    stateDirectory: `${dev}:${ino}`,
+  };
+}
+
+export function ownPidNamespace(): string {
+  return readlinkSync('/proc/self/ns/pid');
+}
+
+/** Returns the user at the other end of a UNIX socket; undefined if it has ended. */
+export function peerUser(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd: number } | null };
+  try {
+    return handle ? peerCredentials(handle.fd).uid : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Serves HTTP as soon as the address is free. The agents of a node share it (hostNetwork). An older
+ * version does not give it up before it ends, and its successor must not wait for it: the kubelet
+ * ends the old pod only once the new one is ready.
+ */
+import { get } from 'node:http';
+import { type HttpOptions, serveHttp } from './http.ts';
+
+const RETRY_MS = 250;
+const ANSWER_TIMEOUT_MS = 1_000;
+const LONGEST_ANSWER = 1 << 20;
+
+/**
+ * Starts the server, now or when another agent has freed the address.
+ * @returns the function that ends it
+ * @throws Error with `code` EADDRINUSE if a program that is no agent uses the address
+ */
+export async function serveHttpWhenFree(options: HttpOptions, warn: (text: string) => void): Promise<() => void> {
+  let timer: NodeJS.Timeout | undefined;
+  let close = (): void => clearTimeout(timer);
+  let isClosed = false;
+  let warned = false;
+  const attempt = async (): Promise<void> => {
+    try {
+      const server = await serveHttp(options);
+      if (isClosed) server.close();
+      else close = () => server.close();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      const holder = await holderOf(options);
+      if (holder === 'other' && !warned) throw error;
+      if (holder === 'agent' && !warned) {
+        warned = true;
+        warn(
+          `another agent answers at http://${options.host}:${options.port}, probably an older version that is about to end; this agent answers there once it has ended`,
+        );
+      }
+      if (!isClosed) timer = setTimeout(() => void attempt().catch(retryFailed), RETRY_MS);
+    }
+  };
+  const retryFailed = (error: Error): void => warn(error.message);
+  await attempt();
+  return () => {
+    isClosed = true;
+    close();
+  };
+}
+
+/** Asks who uses the address: an agent answers /readyz with its phase. */
+function holderOf({ host, port }: HttpOptions): Promise<'agent' | 'other' | 'nobody'> {
+  return new Promise(resolve => {
+    const request = get({ host, port, path: '/readyz', timeout: ANSWER_TIMEOUT_MS, agent: false }, response => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length > LONGEST_ANSWER) request.destroy();
+      });
+      response.on('end', () => resolve(isAgentAnswer(text) ? 'agent' : 'other'));
+    });
+    request.on('timeout', () => request.destroy());
+    request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? 'nobody' : 'other'));
+    request.on('close', () => resolve('other'));
+  });
+}
+
+function isAgentAnswer(text: string): boolean {
+  try {
+    const { ready, phase } = Object(JSON.parse(text)) as Readonly<Record<string, unknown>>;
+    return typeof ready === 'boolean' && typeof phase === 'string';
+  } catch {
+    return false;
+  }
+}
