@@ -12,7 +12,7 @@ import { portInUse } from '../backend/refusal.ts';
 import { UserspaceBackend } from '../backend/userspace.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import { NEEDS_PARENT_VARIABLE, startInBackground } from '../daemon/background.ts';
-import { handOverStatus, NOBODY_STATUS } from '../daemon/hand-over-error.ts';
+import { handOverCode } from '../daemon/hand-over-error.ts';
 import { socketState } from '../daemon/uapi-client.ts';
 import { uapiSocketPath } from '../daemon/uapi-socket.ts';
 import type { Network } from '../netlink/network.ts';
@@ -87,7 +87,7 @@ export class SystemDevices implements QuickDevices {
       return true;
     } catch (error) {
       const { message } = error as Error;
-      if (handOverStatus(message) === NOBODY_STATUS) return false;
+      if (handOverCode(message) === 'ENOOWNER') return false;
       throw problem('EDEVICE', `${name} cannot be taken over: ${message}`);
     }
   }
