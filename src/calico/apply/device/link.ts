@@ -38,6 +38,10 @@ export async function ensureLink(
 ): Promise<UsableLink> {
   const { network } = context.host;
   let link = await network.links.find(interfaceName);
+  if (link && link.index !== known && link.kind === TUN_KIND && !isOrphan(link) && (await isOurs(context, link)))
+    if (!(await ensureRunner(context, interfaceName)))
+      // A process that could not hand the device over may have ended meanwhile.
+      link = await network.links.find(interfaceName);
   const isAdopted = link !== undefined && isOrphan(link);
   if (!link) {
     link = await create(context, interfaceName);
@@ -49,7 +53,6 @@ export async function ensureLink(
       `the interface name ${interfaceName} is already used by ${described(link)}, which was left untouched. Remove that interface, or choose another interface name`,
     );
   const backend = link.kind === WIREGUARD_KIND ? 'kernel' : 'userspace';
-  if (backend === 'userspace' && link.index !== known) await ensureRunner(context, interfaceName);
   if (link.mtu !== mtu || !link.up) {
     context.recordChange(`link ${interfaceName}: MTU ${mtu}, up`);
     await network.links.change(link, { mtu, up: true });

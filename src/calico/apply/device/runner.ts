@@ -10,18 +10,19 @@ import type { ApplyContext } from '../ports.ts';
 /**
  * Takes the device over if another runner is recorded. A device that cannot be taken over stays as
  * it is, because it carries packets; the next full turn tries again.
+ * @returns false if it is not taken over: its process may have ended meanwhile
  */
-export async function ensureRunner({ host, recordChange }: ApplyContext, name: string): Promise<void> {
+export async function ensureRunner({ host, recordChange }: ApplyContext, name: string): Promise<boolean> {
   const { runners, devices, warn } = host;
   const runner = runners.read(name);
-  if (runner === runners.own) return;
+  if (runner === runners.own) return true;
   const from = runner ?? 'a process that no agent recorded';
   let failure = 'its process cannot hand it over, because it is of an older version';
   try {
     if (await devices.takeOver(name)) {
       recordChange(`device ${name}: taken over from ${from}`);
       runners.write(name, runners.own);
-      return;
+      return true;
     }
   } catch (error) {
     failure = (error as Error).message;
@@ -30,4 +31,5 @@ export async function ensureRunner({ host, recordChange }: ApplyContext, name: s
     warn(
       `device ${name} stays with ${from}: ${failure}. It ends with its container; this agent then starts it again, with new handshakes`,
     );
+  return false;
 }
