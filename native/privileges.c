@@ -1,6 +1,7 @@
-/* Gives up rights in every thread of the process: capabilities, and new ones by execve (no_new_privs).
- * Both belong to a thread, and Node has started threads of its own before the first line of our
- * code. So the other threads run the same calls in a signal handler, as glibc does for setuid(2). */
+/* Gives up rights in every thread of the process: capabilities, and new ones by execve
+ * (no_new_privs). Both belong to a thread, and Node has started threads of its own before the first
+ * line of our code. So the other threads run the same calls in a signal handler, as glibc does for
+ * setuid(2). */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <dirent.h>
@@ -105,7 +106,7 @@ static int pass(pid_t *signalled, int *count) {
 }
 
 /* Reduces all other threads. A thread may start another one before it handles the signal; only two
- * passes in a row without a finding show that there is none. Returns how many are left. */
+ * passes in a row without a finding rule that out. Returns how many are left. */
 static int reduce_others(void) {
   struct kernel_sigaction ours = {.handler = on_signal, .flags = FLAGS, .restorer = RESTORER}, before;
   const struct timespec moment = {.tv_nsec = 1000000};

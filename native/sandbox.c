@@ -172,7 +172,7 @@ static napi_value sandbox_program(napi_env env, napi_callback_info info) {
 }
 
 /* sandboxInstall(options): installs the filter in all threads, for ever. Needs no_new_privs. Throws
- * system errors: EINVAL without CONFIG_SECCOMP_FILTER, ESRCH if another thread has other filters. */
+ * system errors: EINVAL without CONFIG_SECCOMP_FILTER, ESRCH if a thread has other filters. */
 static napi_value sandbox_install(napi_env env, napi_callback_info info) {
   struct program p;
   int32_t options;

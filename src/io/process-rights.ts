@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 
 /** The rights of a process: of a thread that has more than the others, where they differ. */
 export interface ProcessRights {
-  /** Permitted, effective, inheritable and ambient capabilities: those that a thread has or can get. */
+  /** Permitted, effective, inheritable and ambient capabilities. */
   readonly capabilities: readonly string[];
   /** Capabilities that a program started by the process could have. */
   readonly bounding: readonly string[];

@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* call(number, ...arguments): returns the result, or a negative errno. An argument is a number, or a
- * Uint8Array for a pointer to its bytes. */
+/* call(number, ...arguments): returns the result, or a negative errno. An argument is a number, or
+ * a Uint8Array for a pointer to its bytes. */
 static napi_value call(napi_env env, napi_callback_info info) {
   size_t count = 7;
   napi_value arguments[7], result = NULL;

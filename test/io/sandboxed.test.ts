@@ -90,7 +90,7 @@ describeWith(['root', 'addon'], 'a confined process', () => {
     ]);
   });
 
-  test('is told that newer calls are missing', () => {
+  test('gets ENOSYS for newer calls', () => {
     expect(run('confined', [[numberOf('future')], [numberOf('clone3'), 0, 0]]).results).toEqual([ENOSYS, ENOSYS]);
   });
 
@@ -114,9 +114,10 @@ describeWith(['root', 'addon'], 'a confined process', () => {
     expect(status).toEqual([expect.stringMatching(CONFINED)]);
   });
 
-  test.runIf(process.arch === 'x64')('ends at a system call of the 32-bit ABI', () => {
-    expect(start('free', [[-32]]).status).toBe(0);
-    const { signal, status } = start('confined', [[-32]]);
-    expect(signal ?? status).toBe('SIGSYS');
-  });
+  if (process.arch === 'x64')
+    test('ends at a system call of the 32-bit ABI', () => {
+      expect(start('free', [[-32]]).status).toBe(0);
+      const { signal, status } = start('confined', [[-32]]);
+      expect(signal ?? status).toBe('SIGSYS');
+    });
 });

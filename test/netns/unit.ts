@@ -1,6 +1,6 @@
 /**
- * Runs a command as systemd would run a unit, without systemd: its system call filter, capabilities,
- * read-only file system and hidden processes, all read from the unit's own text. Not emulated: the
+ * Runs a command as systemd would run a unit, without systemd: its system call filter,
+ * capabilities, read-only file system and hidden processes, all read from the unit's own text. Not emulated: the
  * device cgroup, and limits.
  */
 import { execFileSync } from 'node:child_process';
@@ -43,7 +43,10 @@ check(libc.prctl(22, 2, ctypes.byref(Program(len(code) // 8, code)), 0, 0), 'sec
 os.execvp(sys.argv[2], sys.argv[2:])
 `;
 
-/** Returns the command line that runs `argv` as the unit would. @param also paths to write to, beside the unit's */
+/**
+ * Returns the command line that runs `argv` as the unit would.
+ * @param also paths to write to, beside the unit's
+ */
 export function asUnit(unit: string, also: readonly string[], argv: readonly string[]): string[] {
   const text = readFileSync(unit, 'utf8');
   const settings = {

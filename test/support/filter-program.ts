@@ -1,6 +1,6 @@
 /**
  * Runs the BPF programs of seccomp filters (kernel/seccomp.c, linux/filter.h), so that a filter can
- * be asked about calls that nobody should make, and on emulators that have no seccomp.
+ * be asked about dangerous calls, and on emulators that have no seccomp.
  */
 
 /** What the kernel gives a filter (struct seccomp_data). */
@@ -16,7 +16,7 @@ export const AUDIT_ARCH = process.arch === 'arm64' ? 0xc00000b7 : 0xc000003e;
 const INSTRUCTION = 8;
 const [LD_ABS, JEQ, JGE, JSET, AND, RET] = [0x20, 0x15, 0x35, 0x45, 0x54, 0x06];
 
-/** @throws Error for an instruction that a seccomp filter may not have, and for an end without one */
+/** @throws Error for an instruction that a filter may not have, and for a missing verdict */
 export function runFilter(program: Uint8Array, question: Question): Verdict {
   const code = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const data = new DataView(new ArrayBuffer(64));

@@ -1,4 +1,4 @@
-/** Numbers of system calls, from the kernel's tables (arch/x86/entry/syscalls, asm-generic/unistd.h). */
+/** Numbers of system calls (arch/x86/entry/syscalls, asm-generic/unistd.h in the kernel). */
 
 /** By name: the number on x86-64 and on arm64; -1 where the architecture lacks the call. */
 const NUMBERS = {
