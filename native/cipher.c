@@ -184,44 +184,23 @@ static napi_value cipher_create(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* cipherProviders(): self-tests and times each provider. Returns [{ name, problem: string |
- * undefined, nanoseconds: number | undefined }]. */
-static napi_value cipher_providers(napi_env env, napi_callback_info info) {
-  (void)info;
-  napi_value list = NULL;
-  napi_create_array(env, &list);
-  for (int i = 0; wg_aead_all[i]; i++) {
-    const char *why = NULL;
-    void *state = wg_aead_make(wg_aead_all[i], &why);
-    napi_value entry, name, problem = wg_undefined(env), nanoseconds = wg_undefined(env);
-    if (napi_create_object(env, &entry) != napi_ok) return NULL;
-    napi_create_string_utf8(env, wg_aead_all[i]->name, NAPI_AUTO_LENGTH, &name);
-    if (state) {
-      napi_create_double(env, wg_aead_speed(wg_aead_all[i], state), &nanoseconds);
-      wg_aead_all[i]->destroy(state);
-    } else {
-      napi_create_string_utf8(env, why, NAPI_AUTO_LENGTH, &problem);
-    }
-    napi_set_named_property(env, entry, "name", name);
-    napi_set_named_property(env, entry, "problem", problem);
-    napi_set_named_property(env, entry, "nanoseconds", nanoseconds);
-    napi_set_element(env, list, (uint32_t)i, entry);
-  }
-  return list;
+/* Reads a cipher, a slot (-1 if it is not a number) and an array. */
+static int get_key(napi_env env, napi_callback_info info, struct cipher **c, int64_t *slot, struct span *key) {
+  napi_value arguments[3];
+  if (!wg_arguments(env, info, arguments, 3) || !get_cipher(env, arguments[0], c)) return 0;
+  if (napi_get_value_int64(env, arguments[1], slot) != napi_ok) *slot = -1;
+  return get_bytes(env, arguments[2], key);
 }
 
 /* cipherSetKey(cipher, slot, key): returns true, or false if the slot is out of range or there is
  * no memory. */
 static napi_value cipher_set_key(napi_env env, napi_callback_info info) {
-  napi_value arguments[3], result = NULL;
+  napi_value result = NULL;
   struct cipher *c;
   struct span key;
-  int64_t slot = -1;
-  if (!wg_arguments(env, info, arguments, 3) || !get_cipher(env, arguments[0], &c)) return NULL;
-  napi_get_value_int64(env, arguments[1], &slot);
-  if (!get_bytes(env, arguments[2], &key)) return NULL;
-  int done = key.length == WG_KEY_SIZE && wg_key_set(&c->keys, slot, key.bytes);
-  napi_get_boolean(env, done, &result);
+  int64_t slot;
+  if (!get_key(env, info, &c, &slot, &key)) return NULL;
+  napi_get_boolean(env, key.length == WG_KEY_SIZE && wg_key_set(&c->keys, slot, key.bytes), &result);
   return result;
 }
 
@@ -237,20 +216,16 @@ static napi_value cipher_erase_key(napi_env env, napi_callback_info info) {
 }
 
 /* cipherCopyKey(cipher, slot, into): copies the key into 32 bytes. Returns false, and copies nothing,
- * for an empty slot and for an array of another size. The slot is checked as a whole number, because
- * a conversion to 32 bits could name another one. */
+ * for an empty slot and for an array of another size. */
 static napi_value cipher_copy_key(napi_env env, napi_callback_info info) {
-  napi_value arguments[3], result = NULL;
+  napi_value result = NULL;
   struct cipher *c;
   struct span into;
-  int64_t slot = -1;
-  if (!wg_arguments(env, info, arguments, 3) || !get_cipher(env, arguments[0], &c)) return NULL;
-  napi_get_value_int64(env, arguments[1], &slot);
-  if (!get_bytes(env, arguments[2], &into)) return NULL;
-  const uint8_t *key = slot < 0 || slot >= WG_KEY_SLOTS ? NULL : wg_key_get(&c->keys, (int32_t)slot);
-  int done = key && into.length == WG_KEY_SIZE;
-  if (done) memcpy(into.bytes, key, WG_KEY_SIZE);
-  napi_get_boolean(env, done, &result);
+  int64_t slot;
+  if (!get_key(env, info, &c, &slot, &into)) return NULL;
+  const uint8_t *key = into.length == WG_KEY_SIZE ? wg_key_get(&c->keys, slot) : NULL;
+  if (key) memcpy(into.bytes, key, WG_KEY_SIZE);
+  napi_get_boolean(env, key != NULL, &result);
   return result;
 }
 
@@ -296,7 +271,6 @@ static napi_value cipher_open(napi_env env, napi_callback_info info) {
 
 static const struct wg_function FUNCTIONS[] = {
     {"cipherCreate", cipher_create},
-    {"cipherProviders", cipher_providers},
     {"cipherSetKey", cipher_set_key},
     {"cipherEraseKey", cipher_erase_key},
     {"cipherCopyKey", cipher_copy_key},

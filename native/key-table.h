@@ -23,10 +23,10 @@ int wg_key_erase(struct wg_key_table *table, int64_t slot);
 void wg_key_clear(struct wg_key_table *table);
 
 /* Returns NULL for an empty slot and for a slot out of range. */
-static inline const uint8_t *wg_key_get(const struct wg_key_table *table, int32_t slot) {
+static inline const uint8_t *wg_key_get(const struct wg_key_table *table, int64_t slot) {
   if (slot < 0 || slot >= WG_KEY_SLOTS) return NULL;
   const struct wg_key_chunk *chunk = table->chunks[slot / WG_KEYS_PER_CHUNK];
-  int32_t at = slot % WG_KEYS_PER_CHUNK;
+  int64_t at = slot % WG_KEYS_PER_CHUNK;
   return chunk && chunk->present[at] ? chunk->keys[at] : NULL;
 }
 #endif

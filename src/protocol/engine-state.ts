@@ -174,9 +174,7 @@ export function readPrefixRecords(records: Uint8Array): Prefix[] {
   return prefixes;
 }
 
-/**
- * Overwrites every array of a state, in whatever form it arrived: it need not have passed the check.
- */
+/** Overwrites every array of a state, even of one that the check would refuse. */
 export function eraseEngineState(state: EngineState): void {
   const seen = new Set<unknown>();
   const left: unknown[] = [state];

@@ -113,7 +113,7 @@ describe('a hand-over leaves no key', () => {
     });
   }
 
-  /** An engine that knows every kind of secret, and everything that passed through its providers. */
+  /** Returns an engine with every kind of secret, and all arrays that its providers saw. */
   function handedOver() {
     const passed: Uint8Array[] = [];
     const cipher = new TwinCipher(opensslPacketAead);

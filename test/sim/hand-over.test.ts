@@ -94,7 +94,7 @@ describe('a frozen engine', () => {
     expect(a.engine.frozen).toBe(false);
   });
 
-  test('goes on after thaw() under the same session, and does what became due meanwhile', () => {
+  test('goes on after thaw() under the same session, and does what became due in between', () => {
     const { sim, a, b } = session({ persistentKeepalive: 5 });
     a.engine.freeze();
     sim.run(30_000);

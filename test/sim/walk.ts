@@ -1,8 +1,8 @@
 /**
  * A random walk: a few nodes, a wire of changing quality, an active attacker, and administrators
- * who restart, move, reconfigure and upgrade nodes, which also crash. Then the wire recovers, and traffic must flow again
- * within the protocol's own time limits. Simulation and NonceWatch check every step; this file
- * checks only the recovery.
+ * who restart, move, reconfigure and upgrade nodes, which also crash. Then the wire recovers, and
+ * traffic must flow again within the protocol's own time limits. Simulation and NonceWatch check
+ * every step; this file checks only the recovery.
  */
 import { withoutLocal } from '../../src/base/endpoint.ts';
 import { KEEPALIVE_TIMEOUT, REKEY_TIMEOUT, REKEY_TIMEOUT_JITTER } from '../../src/protocol/constants.ts';
