@@ -26,7 +26,10 @@ interface Resource {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
   readonly rules?: readonly Readonly<Record<'apiGroups' | 'resources' | 'verbs', readonly string[]>>[];
-  readonly spec?: { readonly template: { readonly metadata: object; readonly spec: PodSpec } };
+  readonly spec?: {
+    readonly updateStrategy: object;
+    readonly template: { readonly metadata: object; readonly spec: PodSpec };
+  };
 }
 interface PodSpec {
   readonly containers: readonly Container[];
@@ -35,6 +38,8 @@ interface PodSpec {
   readonly [field: string]: unknown;
 }
 interface Container {
+  readonly ports?: readonly object[];
+  readonly startupProbe?: object;
   readonly args?: readonly string[];
   readonly securityContext: { readonly capabilities: { readonly add?: readonly string[] } };
 }
@@ -113,6 +118,19 @@ describeCluster('the manifests on a real API server', () => {
       });
       for (const option of ['always', 'fail-closed', 'allocate'])
         expect(agent!.containers[0]!.args!.includes(`--${option}`)).toBe(components.includes(option));
+    });
+
+    test('starts the new agent beside the old one, and tells their probes apart', () => {
+      const { spec } = render(installation, components).find(({ kind }) => kind === 'DaemonSet')!;
+      expect(spec!.updateStrategy).toEqual({
+        type: 'RollingUpdate',
+        rollingUpdate: { maxSurge: 1, maxUnavailable: 0 },
+      });
+      const { containers, initContainers = [] } = spec!.template.spec;
+      // With hostNetwork every port is a hostPort, for which the scheduler refuses the second pod.
+      expect([...containers, ...initContainers].flatMap(({ ports = [] }) => ports)).toEqual([]);
+      const command = ['/usr/bin/wgts', 'calico', '--startup-probe'];
+      expect(containers[0]!.startupProbe).toMatchObject({ exec: { command } });
     });
 
     test('grants the agent exactly the permissions that it needs', () => {
