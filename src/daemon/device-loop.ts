@@ -98,6 +98,8 @@ export class DeviceLoop {
    * @returns the state, and the open descriptors: TUN, then the open sockets
    */
   freeze(): { readonly state: Pick<DeviceState, 'engine' | 'loop'>; readonly descriptors: readonly number[] } {
+    // a suspend until now is noticed here; a later one, by the next process
+    this.#guard.now();
     this.#tun.pause?.();
     this.#sockets.pause();
     this.#retry.close();

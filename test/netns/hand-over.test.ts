@@ -90,13 +90,19 @@ describeWith(NETWORK, 'a hand-over', () => {
     await mustPing(a.namespace, INNER_B[4]);
     const hosts = { a: a.namespace, b: b.namespace };
     const seconds = HAND_OVERS * Number(process.env['WGTS_SECONDS_EACH'] ?? 8);
+    const processes: Running[] = [];
     const result = await underTraffic(hosts, INNER_B[4], seconds, async () => {
-      let [ofA, ofB]: Running[] = [a.device.process!, b.device.process!];
-      for (let n = 0; n < HAND_OVERS; n++)
-        if (n % 2 === 0) ofA = await handOver(a.namespace, a.device, ofA!);
-        else ofB = await handOver(b.namespace, b.device, ofB!);
+      const current = { a: a.device.process!, b: b.device.process! };
+      for (let n = 0; n < HAND_OVERS; n++) {
+        const side = n % 2 === 0 ? 'a' : 'b';
+        current[side] = await handOver(pair![side].namespace, pair![side].device, current[side]);
+        processes.push(current[side]);
+      }
     });
-    console.log(`${HAND_OVERS} hand-overs, ${RATE} packets/s: ${JSON.stringify(result)}`);
+    const pauses = processes.map(each => Number(/after ([0-9.]+) ms without one/.exec(each.output())?.[1]));
+    console.log(
+      `${HAND_OVERS} hand-overs, ${RATE} packets/s: ${JSON.stringify(result)}, pauses in ms: ${pauses.join(' ')}`,
+    );
     expect(result).toMatchObject({ received: result.sent, doubled: 0 });
   });
 
