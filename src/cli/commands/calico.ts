@@ -1,4 +1,4 @@
-/** `wgts calico`: assembles the agent and runs it, while it leads the node, until a signal arrives. */
+/** `wgts calico`: assembles the agent, and runs it while it leads the node, until a signal. */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from '../../calico/agent/agent.ts';

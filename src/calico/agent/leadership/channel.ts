@@ -20,7 +20,7 @@ import {
 
 export interface ChannelOptions {
   readonly self: AgentIdentity;
-  /** Returns the user at the other end; undefined if it cannot be told. */
+  /** Returns the user at the other end; undefined if it is unknown. */
   peerUser(socket: Socket): number | undefined;
   /** The name of the lock, for tests. */
   readonly name?: string;

@@ -1,6 +1,6 @@
 /**
- * Reads how this agent introduces itself. Containers with the same host folder and network differ in
- * their PID namespaces.
+ * Reads how this agent introduces itself. Containers with the same host folder and network differ
+ * in their PID namespaces.
  */
 import { readlinkSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';

@@ -47,7 +47,7 @@ export async function serveHttpWhenFree(options: HttpOptions, warn: (text: strin
 }
 
 /** Asks who uses the address: an agent answers /readyz with its phase. */
-function holderOf({ host, port }: HttpOptions): Promise<'agent' | 'other' | 'nobody'> {
+function holderOf({ host, port }: HttpOptions): Promise<'agent' | 'other' | 'free'> {
   return new Promise(resolve => {
     const request = get({ host, port, path: '/readyz', timeout: ANSWER_TIMEOUT_MS, agent: false }, response => {
       let text = '';
@@ -58,7 +58,7 @@ function holderOf({ host, port }: HttpOptions): Promise<'agent' | 'other' | 'nob
       response.on('end', () => resolve(isAgentAnswer(text) ? 'agent' : 'other'));
     });
     request.on('timeout', () => request.destroy());
-    request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? 'nobody' : 'other'));
+    request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? 'free' : 'other'));
     request.on('close', () => resolve('other'));
   });
 }

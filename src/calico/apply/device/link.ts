@@ -40,7 +40,7 @@ export async function ensureLink(
   let link = await network.links.find(interfaceName);
   if (link && link.index !== known && link.kind === TUN_KIND && !isOrphan(link) && (await isOurs(context, link)))
     if (!(await ensureRunner(context, interfaceName)))
-      // A process that could not hand the device over may have ended meanwhile.
+      // A process that could not hand the device over may have ended since.
       link = await network.links.find(interfaceName);
   const isAdopted = link !== undefined && isOrphan(link);
   if (!link) {

@@ -10,7 +10,7 @@ import type { ApplyContext } from '../ports.ts';
 /**
  * Takes the device over if another runner is recorded. A device that cannot be taken over stays as
  * it is, because it carries packets; the next full turn tries again.
- * @returns false if it is not taken over: its process may have ended meanwhile
+ * @returns false if it is not taken over: its process may have ended since
  */
 export async function ensureRunner({ host, recordChange }: ApplyContext, name: string): Promise<boolean> {
   const { runners, devices, warn } = host;

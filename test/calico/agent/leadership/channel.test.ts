@@ -1,4 +1,4 @@
-/** The lock and its connections over real sockets, with the user at the other end as a parameter. */
+/** The lock and its connections over real sockets; the user at the other end is a parameter. */
 import { randomUUID } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';

@@ -122,7 +122,7 @@ test.each<[string, FakeAgentOptions, RegExp]>([
 
 const foreign = (kind: Holder['kind'], ended = new Promise<void>(() => {})): Holder => ({
   kind,
-  description: 'somebody',
+  description: 'process x',
   ended,
   askToStepDown: async () => 'no',
   close: () => {},
@@ -134,7 +134,7 @@ test('an agent leads without the lock if a process of another user has it, and s
   const only = agent('only');
   await settle();
   expect(only.log).toEqual(['lead']);
-  expect(only.warned).toEqual([expect.stringMatching(/somebody has taken the name .* End that process/)]);
+  expect(only.warned).toEqual([expect.stringMatching(/process x has taken the name .* End that process/)]);
 });
 
 test('an agent waits for the end of one that cannot be asked, and says so once', async () => {
@@ -143,7 +143,7 @@ test('an agent waits for the end of one that cannot be asked, and says so once',
   const next = agent('new');
   await settle();
   expect(next.log).toEqual([]);
-  expect(next.warned).toEqual([expect.stringMatching(/somebody leads this node and cannot be asked/)]);
+  expect(next.warned).toEqual([expect.stringMatching(/process x leads this node and cannot be asked/)]);
   node.foreign = undefined;
   await settle();
   expect(next.log).toEqual(['lead']);
@@ -165,7 +165,7 @@ test('an agent waits for the end of one that refuses', async () => {
   expect(next.log).toEqual(['prepare', 'lead']);
 });
 
-test('a command for one action refuses to run beside an agent, and holds the lock meanwhile', async () => {
+test('a command for one action refuses to run beside an agent, and holds the lock until its end', async () => {
   const channelOf = (holder?: Holder) => {
     let free = holder === undefined;
     return {
@@ -183,7 +183,7 @@ test('a command for one action refuses to run beside an agent, and holds the loc
   const warned: string[] = [];
   const warn = (text: string): void => void warned.push(text);
   await expect(leadFor({ channel: channelOf(foreign('agent')), warn }, async () => 1)).rejects.toThrow(
-    /an agent runs on this node \(somebody\)/,
+    /an agent runs on this node \(process x\)/,
   );
   expect(await leadFor({ channel: channelOf(foreign('stranger')), warn }, async () => 2)).toBe(2);
   expect(warned).toHaveLength(1);

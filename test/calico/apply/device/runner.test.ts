@@ -3,6 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { ensureLink } from '../../../../src/calico/apply/device/link.ts';
 import type { ApplyContext, ApplyHost, Runners } from '../../../../src/calico/apply/ports.ts';
 import type { NetworkEvent } from '../../../../src/netlink/events.ts';
+import { LINK_MARKER } from '../../../../src/netlink/orphan.ts';
 import { tunnel } from '../node.ts';
 import { NAME, Scene } from '../scene.ts';
 
@@ -76,6 +77,27 @@ test.each<[string, () => Promise<boolean>, RegExp]>([
   expect(called).toHaveBeenCalledTimes(3);
   expect([changes, recorded.get(WANTED.interfaceName)]).toEqual([[], 'another']);
   expect(warned).toEqual([expect.stringMatching(says)]);
+});
+
+test('adopts the link in the same turn if its process ends instead of handing it over', async () => {
+  let process: 'old' | 'none' | 'new' = 'old';
+  const { context, changes, recorded } = machine('tun', 'another', async () => {
+    process = 'none';
+    return false;
+  });
+  const { host } = context;
+  const link = { index: 7, name: WANTED.interfaceName, kind: 'tun', alias: LINK_MARKER, mtu: WANTED.mtu, up: true };
+  Object.assign(host.network.links, {
+    find: async () => ({ ...link, running: process !== 'none', carrier: process !== 'none' }),
+  });
+  Object.assign(host.devices, {
+    create: async () => {
+      process = 'new';
+    },
+  });
+  expect(await ensureLink(context, WANTED, undefined)).toMatchObject({ isAdopted: true });
+  expect([process, recorded.get(WANTED.interfaceName)]).toEqual(['new', OWN]);
+  expect(changes).toEqual([expect.stringMatching(/adopted, because its process died/)]);
 });
 
 const scene = new Scene([4]);

@@ -1,4 +1,4 @@
-/** The record of who runs each device: kept on disk, read each time, and hostile content ignored. */
+/** The record of who runs each device: on disk, read each time, hostile content ignored. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
