@@ -18,6 +18,7 @@ export interface RunningDeviceOptions {
   readonly now: () => number;
   /** Makes an engine with the options of the device's own. */
   readonly makeEngine: () => Engine;
+  readonly rehearse: () => void;
   /** Called when the other process runs the device. */
   readonly onFinished: (successor: string) => void;
 }
@@ -36,6 +37,10 @@ export class RunningDevice implements GivenDevice {
 
   get boundBy(): string | undefined {
     return this.#options.loop.boundBy;
+  }
+
+  rehearse(): void {
+    this.#options.rehearse();
   }
 
   settle(): Promise<void> {

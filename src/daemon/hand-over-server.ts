@@ -13,6 +13,8 @@ import type { Log } from './log.ts';
 export interface GivenDevice {
   /** Why it cannot leave this process; undefined if it can. */
   readonly boundBy: string | undefined;
+  /** Compiles what freeze() needs, while packets still flow. */
+  rehearse(): void;
   /** Waits until no request of the control socket is in progress. */
   settle(): Promise<void>;
   /** Stops reading. @returns the state, which the caller erases, and the open descriptors */
@@ -183,6 +185,7 @@ class Exchange {
     switch (action) {
       case 'sendOffer':
         this.#channel.sendText('offer', makeOffer(program));
+        device.rehearse();
         break;
       case 'sendRefusal':
         log.error(`refused to hand over to ${this.#successor}: ${this.#objection}`);

@@ -15,6 +15,7 @@ import { DeviceLoop } from './device-loop.ts';
 import { type DeviceParts, openLog, openParts } from './device-parts.ts';
 import type { DeviceSettings } from './device-settings.ts';
 import { RunningDevice } from './given-device.ts';
+import { rehearseHandOver } from './hand-over-rehearsal.ts';
 import { HandOverServer, type HandOverServerOptions, handOverPath } from './hand-over-server.ts';
 import { describeAdoption, KeptLink, type KeptLinkSettings } from './kept-link.ts';
 import type { Log } from './log.ts';
@@ -89,6 +90,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       link,
       server,
       now: clock.now,
+      rehearse: () => rehearseHandOver(() => ({ ...engineOptions, cipher: backend.makeCipher() })),
       makeEngine: () => new Engine({ ...engineOptions, cipher: backend.makeCipher() }),
       onFinished: successor => {
         isGiven = true;
@@ -173,6 +175,7 @@ async function takeDevice(
     signal,
     warmUp: () => {
       for (const _ of warmUp(warmUpOptions(parts, log)));
+      rehearseHandOver(() => ({ ...parts.engineOptions, cipher: parts.backend.makeCipher() }));
     },
     build: (state, descriptors) => {
       taken = new TakenDevice({ ...parts, log, onGone }, state, descriptors);
