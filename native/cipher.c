@@ -215,8 +215,8 @@ static napi_value cipher_erase_key(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* cipherCopyKey(cipher, slot, into): copies the key into 32 bytes. Returns false, and copies nothing,
- * for an empty slot and for an array of another size. */
+/* cipherCopyKey(cipher, slot, into): copies the key into 32 bytes. Returns false, and copies
+ * nothing, for an empty slot and for an array of another size. */
 static napi_value cipher_copy_key(napi_env env, napi_callback_info info) {
   napi_value result = NULL;
   struct cipher *c;
@@ -243,7 +243,8 @@ static napi_value cipher_seal(napi_env env, napi_callback_info info) {
     return NULL;
   int apart = !input.length || !output.length || input.bytes + input.length <= output.bytes ||
               output.bytes + output.length <= input.bytes;
-  for (int32_t *job = jobs; job < jobs + count * SEAL_STRIDE; job += SEAL_STRIDE) {
+  for (size_t i = 0; i < count; i++) {
+    int32_t *job = jobs + i * SEAL_STRIDE;
     job[SEAL_OUT_LENGTH] = job[SEAL_OUT_SEGMENT] = 0;
     if (apart) seal_job(c, input, output, job);
   }
@@ -261,7 +262,8 @@ static napi_value cipher_open(napi_env env, napi_callback_info info) {
   if (!wg_arguments(env, info, arguments, 4) || !get_cipher(env, arguments[0], &c) ||
       !get_bytes(env, arguments[1], &slab) || !get_jobs(env, arguments + 2, OPEN_STRIDE, &jobs, &count))
     return NULL;
-  for (int32_t *job = jobs; job < jobs + count * OPEN_STRIDE; job += OPEN_STRIDE) {
+  for (size_t i = 0; i < count; i++) {
+    int32_t *job = jobs + i * OPEN_STRIDE;
     job[OPEN_RESULT] = -1;
     open_job(c, slab, job);
   }

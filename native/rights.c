@@ -135,8 +135,8 @@ static napi_value rights_fd(napi_env env, napi_callback_info info) {
   return wg_number(env, rights->fd);
 }
 
-/* rightsPeer(descriptor): returns pid and uid of the process at the other end of a UNIX socket, as they
- * were when it connected or listened. */
+/* rightsPeer(descriptor): returns pid and uid of the process at the other end of a UNIX socket, as
+ * they were when it connected or listened. */
 static napi_value rights_peer(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   struct ucred peer;
@@ -188,8 +188,9 @@ static int send_all(int fd, struct wg_array bytes, struct wg_array descriptors, 
   return 0;
 }
 
-/* rightsSend(handle, bytes, descriptors, limit): sends all bytes, and copies of the descriptors with
- * the first one. Waits at most `limit` milliseconds for a slow reader. Throws system errors. */
+/* rightsSend(handle, bytes, descriptors, limit): sends all bytes, and copies of the descriptors
+ * with the first one. Waits at most `limit` milliseconds for a slow reader. Throws system
+ * errors. */
 static napi_value rights_send(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct rights *rights;
@@ -259,7 +260,8 @@ static napi_value rights_close(napi_env env, napi_callback_info info) {
   return wg_undefined(env);
 }
 
-/* rightsCopy(descriptor): returns another descriptor of the same open file, which the caller owns. */
+/* rightsCopy(descriptor): returns another descriptor of the same open file, which the caller
+ * owns. */
 static napi_value rights_copy(napi_env env, napi_callback_info info) {
   napi_value argument;
   int32_t fd;

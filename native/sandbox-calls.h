@@ -1,6 +1,7 @@
 /* The system calls of a running device: those that were measured, and those that Node, libuv and
- * the C library make instead of them on other kernels (docs/security-notes.md#the-system-call-filter).
- * The most frequent ones come first. A call that an architecture lacks is left out there. */
+ * the C library make instead of them on other kernels
+ * (docs/security-notes.md#the-system-call-filter). The most frequent ones come first. A call that
+ * an architecture lacks is left out there. */
 #ifndef WG_SANDBOX_CALLS_H
 #define WG_SANDBOX_CALLS_H
 #include <linux/if_tun.h>

@@ -1,4 +1,4 @@
-/* Reports the status of a TUN device: whether it is up, its MTU and its name. The device may have
+/* Reports the status of a TUN device: whether it is up, its MTU, its name, its counters. It may have
  * been renamed or moved to another network namespace since it was opened. TUNGETDEVNETNS (Linux
  * 5.1) finds its namespace. */
 #define _GNU_SOURCE
@@ -92,4 +92,20 @@ napi_value wg_tun_status(napi_env env, napi_callback_info info) {
   to[1] = tun->mtu;
   napi_create_string_utf8(env, request.ifr_name, strnlen(request.ifr_name, IFNAMSIZ), &name);
   return name;
+}
+
+/* tunCounters(handle): returns counters, which never decrease, and the granted offloads. */
+napi_value wg_tun_counters(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  struct wg_tun *tun;
+  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
+  if (napi_create_object(env, &result) != napi_ok) return NULL;
+  wg_set_number(env, result, "offloads", tun->offloads);
+  wg_set_number(env, result, "merged", (int64_t)tun->merged);
+  wg_set_number(env, result, "unmerged", (int64_t)tun->unmerged);
+  wg_set_number(env, result, "paused", (int64_t)tun->paused);
+  wg_set_number(env, result, "pausing", tun->pausing);
+  wg_set_number(env, result, "refused", (int64_t)tun->refused);
+  wg_set_number(env, result, "malformed", (int64_t)tun->malformed);
+  return result;
 }

@@ -80,8 +80,8 @@ static void lengthen_queue(int control, const char *name) {
  * that the user has changed since: ours, quiet, quiet_in, mtu of struct wg_tun. */
 enum { KEPT_OURS, KEPT_QUIET, KEPT_QUIET_IN, KEPT_MTU, KEPT_SIZE };
 
-/* Creates or adopts a device. `kept` is NULL, or what the previous process knew of it. Returns 0, or
- * an errno with the name of the call in *call. */
+/* Creates or adopts a device. `kept` is NULL, or what the previous process knew of it. Returns 0,
+ * or an errno with the name of the call in *call. */
 static int open_tun(struct wg_tun *tun, const char *name, int32_t adopt, int32_t wanted, int32_t mtu, const int32_t *kept,
                     const char **call) {
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
@@ -164,8 +164,8 @@ static napi_value tun_open(napi_env env, napi_callback_info info) {
   return make_tun(env, name, adopt, wanted, mtu, NULL);
 }
 
-/* tunAdopt(descriptor, offloads, kept): returns a handle, which then owns the descriptor of a TUN that
- * another process ran until now. `kept` is what tunKept wrote there. */
+/* tunAdopt(descriptor, offloads, kept): returns a handle, which then owns the descriptor of a TUN
+ * that another process ran until now. `kept` is what tunKept wrote there. */
 static napi_value tun_adopt(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   struct wg_array kept;
@@ -258,22 +258,6 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
   return wg_number(env, count);
 }
 
-/* tunCounters(handle): returns counters, which never decrease, and the granted offloads. */
-static napi_value tun_counters(napi_env env, napi_callback_info info) {
-  napi_value argument, result;
-  struct wg_tun *tun;
-  if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
-  if (napi_create_object(env, &result) != napi_ok) return NULL;
-  wg_set_number(env, result, "offloads", tun->offloads);
-  wg_set_number(env, result, "merged", (int64_t)tun->merged);
-  wg_set_number(env, result, "unmerged", (int64_t)tun->unmerged);
-  wg_set_number(env, result, "paused", (int64_t)tun->paused);
-  wg_set_number(env, result, "pausing", tun->pausing);
-  wg_set_number(env, result, "refused", (int64_t)tun->refused);
-  wg_set_number(env, result, "malformed", (int64_t)tun->malformed);
-  return result;
-}
-
 /* tunFail(handle, what, errno, count): for tests. Makes the next `count` operations of that kind
  * fail with that errno. */
 static napi_value tun_fail(napi_env env, napi_callback_info info) {
@@ -307,7 +291,7 @@ static const struct wg_function FUNCTIONS[] = {
     {"tunStatus", wg_tun_status},
     {"tunWasPersistent", wg_tun_was_persistent},
     {"tunPersist", wg_tun_persist},
-    {"tunCounters", tun_counters},
+    {"tunCounters", wg_tun_counters},
     {"tunFail", tun_fail},
     {"tunClose", tun_close},
     {NULL, NULL},

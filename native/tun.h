@@ -47,6 +47,7 @@ int wg_tun_look(struct wg_tun *tun, const char *name);
 napi_value wg_tun_write(napi_env env, napi_callback_info info);
 napi_value wg_tun_write_groups(napi_env env, napi_callback_info info);
 napi_value wg_tun_retry(napi_env env, napi_callback_info info);
+napi_value wg_tun_counters(napi_env env, napi_callback_info info);
 napi_value wg_tun_status(napi_env env, napi_callback_info info);
 napi_value wg_tun_was_persistent(napi_env env, napi_callback_info info);
 napi_value wg_tun_persist(napi_env env, napi_callback_info info);

@@ -138,8 +138,8 @@ static napi_value udp_open(napi_env env, napi_callback_info info) {
 }
 
 /* udpAdopt(descriptors, offloads): returns a handle, which then owns four open sockets: IPv4, IPv6,
- * IPv4 for handshakes, IPv6 for handshakes; -1 for none. Throws system errors; the caller then still
- * owns them. */
+ * IPv4 for handshakes, IPv6 for handshakes; -1 for none. Throws system errors; the caller then
+ * still owns them. */
 static napi_value udp_adopt(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result = NULL;
   struct wg_array descriptors;

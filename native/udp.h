@@ -1,5 +1,6 @@
 /* UDP sockets for IPv4 and IPv6 on one port. udp.c opens them, udp-adopt.c takes open ones,
- * udp-steer.c gives handshakes a separate socket, udp-receive.c and udp-send.c transfer datagrams in batches. */
+ * udp-steer.c gives handshakes a separate socket, udp-receive.c and udp-send.c transfer datagrams
+ * in batches. */
 #ifndef WG_UDP_H
 #define WG_UDP_H
 #define _GNU_SOURCE

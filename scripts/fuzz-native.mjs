@@ -15,7 +15,9 @@ import { CACHE } from './addon/cache.mjs';
 import { compileTarget, corpusOf, TARGETS } from './addon/fuzz-targets.mjs';
 
 const FOLDER = join(CACHE, 'fuzz-native');
-/** Ends an input that takes longer. It is a finding: no loop may depend on the input for its end. */
+/**
+ * Ends an input that takes longer. It is a finding: no loop may depend on the input for its end.
+ */
 const INPUT_LIMIT_S = 60;
 const compiler = process.env.CLANG || 'clang';
 

@@ -31,7 +31,9 @@ import { NATIVE } from './addon/recipe.mjs';
 import { buildSanitized, PLANTED, sanitizerRuntime } from './addon/sanitized.mjs';
 
 const SUITES = ['test/contract/', 'test/io/', 'test/fuzz/'];
-/** Names the folder of a run: in a network namespace of its own, a file is run by another vitest. */
+/**
+ * Names the folder of a run: in a network namespace of its own, a file is run by another vitest.
+ */
 const INNER = 'WGTS_SANITIZED_FOLDER';
 const LEAKS = fileURLToPath(new URL('../test/io/addon-leaks.mjs', import.meta.url));
 

@@ -1,4 +1,6 @@
-/** Counters of several parts in one record: the name of the part, a dot, the name of the counter. */
+/**
+ * Counters of several parts in one record: the name of the part, a dot, the name of the counter.
+ */
 
 type Counts = Readonly<Record<string, number>>;
 

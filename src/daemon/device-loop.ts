@@ -117,7 +117,7 @@ export class DeviceLoop {
     };
   }
 
-  /** Goes on after freeze(): nobody has used the state, nor ever will. */
+  /** Goes on after freeze(): no process has used the state, nor ever will. */
   thaw(): void {
     this.#engine.thaw();
     this.start();

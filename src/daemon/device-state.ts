@@ -1,7 +1,7 @@
 /**
  * The state of a running device as bytes, for the process that takes it over: the version, the
- * structure (node:v8), then all arrays of bytes together. So every secret is in one buffer, which is
- * erased after use. V8's own serializer would leave copies of them in memory that it frees.
+ * structure (node:v8), then all arrays of bytes together. So every secret is in one buffer, which
+ * is erased after use. V8's own serializer would leave copies of them in memory that it frees.
  */
 import { DefaultDeserializer, DefaultSerializer } from 'node:v8';
 import { newSecret } from '../base/bytes.ts';

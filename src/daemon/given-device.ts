@@ -1,4 +1,6 @@
-/** A running device as a hand-over sees it: its loop, its control socket and its settings together. */
+/**
+ * A running device as a hand-over sees it: its loop, its control socket and its settings together.
+ */
 
 import { type DeviceConfig, eraseConfig, eraseStatus } from '../config/model.ts';
 import { configOfStatus } from '../config/status-config.ts';

@@ -1,7 +1,7 @@
 /**
  * Messages of a hand-over over a socket: the length of the body (4 bytes, little endian), the kind
- * (1 byte), the body. Each kind has a limit. Bodies may hold keys, so they are read into memory that
- * the receiver erases, and never further than the current message.
+ * (1 byte), the body. Each kind has a limit. Bodies may hold keys, so they are read into memory
+ * that the receiver erases, and never further than the current message.
  */
 import { closeSync } from 'node:fs';
 import { newSecret } from '../base/bytes.ts';

@@ -1,6 +1,6 @@
 /**
  * The end of a hand-over in the process that runs the device: a socket beside the control socket,
- * and one exchange at a time (hand-over-giver.ts). Whoever may connect can get all keys, so only
+ * and one exchange at a time (hand-over-giver.ts). A client that may connect can get all keys, so only
  * root and this process's own user can.
  */
 import { RightsListener, type RightsSocket, RunToken, removeFile } from '../io/rights.ts';
@@ -42,7 +42,7 @@ export interface HandOverServerOptions {
  */
 const LIMITS_MS = { hello: 2_000, ready: 60_000, received: 2_000, running: 2_000 } as const;
 
-/** Returns the path of the hand-over socket. wg lists names that end in .sock; this is none. */
+/** Returns the path of the hand-over socket. It does not end in .sock, because wg lists those names. */
 export function handOverPath(controlPath: string): string {
   return `${controlPath.replace(/\.sock$/, '')}.handover`;
 }
@@ -156,7 +156,7 @@ class Exchange {
   }
 
   #act(action: GiverAction): void {
-    // a failure here ends the process: nobody else runs the device
+    // a failure here ends the process: no other process runs the device
     if (action === 'thaw' || action === 'restart') {
       this.#goOn(action);
       return;

@@ -16,7 +16,9 @@ export interface KeptLinkSettings {
   readonly port: NetlinkPort;
   /** Whether a link that this process creates is to outlive it. */
   readonly persist: boolean;
-  /** Whether the descriptor was inherited. The program that made the TUN decides how long it lives. */
+  /**
+   * Whether the descriptor was inherited. The program that made the TUN decides how long it lives.
+   */
   readonly isInherited: boolean;
 }
 

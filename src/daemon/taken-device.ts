@@ -78,7 +78,7 @@ export class TakenDevice {
   }
 }
 
-/** Returns the UDP sockets in their four places; undefined if there are none. */
+/** Returns the UDP sockets in their four places; undefined without sockets. */
 function placed({ sockets }: LoopState, descriptors: readonly number[]): Int32Array | undefined {
   const left = [...descriptors];
   const places = Int32Array.from(sockets, isOpen => (isOpen ? (left.shift() ?? -1) : -1));

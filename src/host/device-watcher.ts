@@ -15,7 +15,7 @@ export function announceWatcher(name: string): () => void {
   return () => void server.close();
 }
 
-/** Returns the pid of the watcher of an interface; undefined if there is none in this namespace. */
+/** Returns the pid of the watcher of an interface; undefined if this namespace has no watcher. */
 export function findWatcher(name: string): Promise<number | undefined> {
   return new Promise(resolve => {
     const socket = connect(addressOf(name), () => {
@@ -33,7 +33,9 @@ function watcherBehind(socket: Socket): number | undefined {
   return (uid === 0 || uid === process.geteuid?.()) && pid > 0 ? pid : undefined;
 }
 
-/** Returns a name in Linux's abstract socket namespace, which each network namespace has separately. */
+/**
+ * Returns a name in Linux's abstract socket namespace, which each network namespace has separately.
+ */
 function addressOf(name: string): string {
   return `\0wireguard-ts/watch/${name}`;
 }

@@ -1,6 +1,6 @@
 /**
- * UNIX sockets that carry open descriptors (native/rights.c), for the hand-over of a device from one
- * process to another. Node passes descriptors only to its own children.
+ * UNIX sockets that carry open descriptors (native/rights.c), for the hand-over of a device from
+ * one process to another. Node passes descriptors only to its own children.
  */
 import { closeSync, readSync, unlinkSync } from 'node:fs';
 import { type NativeBinding, nativeBinding, type PollHandle, type RightsHandle } from './native-binding.ts';
@@ -63,7 +63,8 @@ export class RightsSocket {
   }
 
   /**
-   * Reads into `bytes`. The caller owns the descriptors that came, which are added to `descriptors`.
+   * Reads into `bytes`. The caller owns the descriptors that came, which are added to
+   * `descriptors`.
    * @returns the number of bytes; 0 at the end; -1 if nothing waits
    * @throws Error with `code`: ECONNRESET; EMSGSIZE if there were too many descriptors
    */
@@ -116,7 +117,7 @@ export class RightsListener {
 
 /**
  * A token of which several processes have a copy, and that only one can claim. The kernel keeps it,
- * whoever dies.
+ * even if a process dies.
  */
 export class RunToken {
   readonly descriptor: number;

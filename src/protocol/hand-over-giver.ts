@@ -6,7 +6,7 @@
  * either process may die or stop:
  *
  * - One token exists for each hand-over, and only its holder may run the device. The kernel keeps
- *   the token (a byte in a pipe) and gives it to whoever claims it first.
+ *   the token (a byte in a pipe) and gives it to the process that claims it first.
  * - The giver sends `erased` after its session keys are gone. Only then may the taker use them.
  * - A taker that claims the token without `erased` makes new sessions.
  */
@@ -80,7 +80,8 @@ export function stepGiver(giver: Giver, input: GiverInput): Step {
     case 'received':
       return input === 'received' ? to('running', 'erase', 'sendErased') : to('takingBack', 'claim');
     case 'takingBack':
-      // the taker claims the token only if we are dead, so `lost` does not occur; it must not run twice
+      // the taker claims the token only if we are dead, so `lost` does not occur; it must not run
+      // twice
       return input === 'claimed' ? to('over', 'thaw', 'close') : to('over', 'erase', 'finish');
     case 'running':
       return afterErased(giver, input);

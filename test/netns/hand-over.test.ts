@@ -69,7 +69,7 @@ describeWith(NETWORK, 'a hand-over', () => {
     expect(after.latestHandshake).toBe(before.latestHandshake);
     expect(after.rx).toBeGreaterThanOrEqual(before.rx);
     expect(after.tx).toBeGreaterThanOrEqual(before.tx);
-    // a client that waits in the queue of the socket meanwhile is answered by the new process
+    // a client that waits in the queue of the socket is answered by the new process
     expect(statSync(a.device.socket).ino).toBe(ino);
     expect((await a.namespace.run(['ip', '-d', 'link', 'show', name])).stdout).toBe(mtu.stdout);
     await mustPing(a.namespace, INNER_B[4], { count: 3 });
@@ -137,9 +137,9 @@ describeWith(NETWORK, 'a hand-over', () => {
   it('without a process to take over from ends with status 3, and names the remedy', async () => {
     pair = await tunnelPair();
     const { namespace } = pair.a;
-    const nobody = await startSuccessor(namespace, pair.lab.interfaceName()).exited;
-    expect(nobody.code).toBe(3);
-    expect(nobody.stderr).toContain('there is no one to take over from');
+    const refused = await startSuccessor(namespace, pair.lab.interfaceName()).exited;
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toContain('there is no one to take over from');
   });
 
   it('from another network namespace is refused with status 4, and the device goes on', async () => {

@@ -1,7 +1,7 @@
 /**
  * Runs a command as systemd would run a unit, without systemd: its system call filter,
- * capabilities, read-only file system and hidden processes, all read from the unit's own text. Not emulated: the
- * device cgroup, and limits.
+ * capabilities, read-only file system and hidden processes, all read from the unit's own text. Not
+ * emulated: the device cgroup, and limits.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

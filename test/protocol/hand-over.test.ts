@@ -102,7 +102,7 @@ function feedTaker(before: World, input: TakerInput): World {
       world = feedTaker({ ...world, tokenLeft: world.tokenLeft && !won }, won ? 'claimed' : 'lost');
     }
     if (action === 'goLive') {
-      if (!world.told) world = { ...world, wrong: 'used keys without being told erased' };
+      if (!world.told) world = { ...world, wrong: 'used keys without a message `erased`' };
       world = { ...world, takerHolds: 'runs' };
     }
     if (action === 'recover') world = { ...world, takerHolds: 'runs', takerKeys: false };
@@ -156,7 +156,7 @@ function brokenAtRest(world: World): string | undefined {
   const { giverLives, takerLives, giverHolds, takerHolds } = world;
   if (giverLives && giverHolds === 'frozen') return 'frozen for ever';
   if (giverLives && takerHolds !== 'runs' && giverHolds !== 'runs')
-    return 'the giver lives, and nobody runs the device';
+    return 'the giver lives, and no process runs the device';
   if (takerLives && takerHolds !== 'runs') return 'the taker neither runs the device nor ended';
   return undefined;
 }
@@ -186,7 +186,8 @@ function explore(): { worlds: number; problems: string[] } {
 test('at most one process runs the device, keys change hands only once erased, and it always converges', () => {
   const { worlds, problems } = explore();
   expect(problems.slice(0, 5)).toEqual([]);
-  // all phases of both sides combine with deaths and queues; far fewer would mean that the search is broken
+  // all phases of both sides combine with deaths and queues; far fewer would mean that the search
+  // is broken
   expect(worlds).toBeGreaterThan(100);
 });
 

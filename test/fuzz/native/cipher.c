@@ -1,6 +1,6 @@
-/* Fuzz target: the jobs of the transport cipher (native/cipher.c), with an AEAD that only looks like
- * one. What is sealed is opened again and compared. Numbers that do not fit are refused, and nothing
- * outside of a job's own range changes.
+/* Fuzz target: the jobs of the transport cipher (native/cipher.c), with an AEAD that only looks
+ * like one. What is sealed is opened again and compared. Numbers that do not fit are refused, and
+ * nothing outside of a job's own range changes.
  *
  * Input: bytes of the output (2), number of jobs (1), what to break (1), 4 bytes for each job, then
  * packets (packets.c). */

@@ -1,6 +1,6 @@
 /* Fuzz target: passing descriptors (native/rights.c) over a socket that delivers, truncates and
- * refuses as the input says. Every descriptor that arrives is handed out or closed, once; everything
- * that is sent goes once and in order, the descriptors with the first byte.
+ * refuses as the input says. Every descriptor that arrives is handed out or closed, once;
+ * everything that is sent goes once and in order, the descriptors with the first byte.
  *
  * Input: room for bytes (1 byte) and descriptors (1), how much to send (2) and how many descriptors
  * (1), then what the kernel does with each call. */

@@ -75,7 +75,7 @@ static void check_segment(const struct wg_split *plan, const uint8_t *vnet, uint
     must(out[upper + TCP_FLAGS] == (p[upper + TCP_FLAGS] & last & first), "FIN and PSH are on the last segment, CWR on the first");
   } else {
     must(wg_be16(out + upper + UDP_LENGTH) == length - upper, "the UDP length is right");
-    must(wg_be16(out + plan->field) != 0, "a UDP checksum of 0 would mean that there is none");
+    must(wg_be16(out + plan->field) != 0, "a UDP checksum of 0 would mean that it was not computed");
   }
   if (!sum_is_known(plan, vnet, protocol)) return;
   uint64_t sum = plain_sum(plain_pseudo(out, protocol, length - upper), out + upper, length - upper);

@@ -1,6 +1,6 @@
 /* Fuzz target: sending datagrams (native/udp-send.c) to a kernel that accepts, refuses and
- * interrupts as the input says. Every datagram must be sent once, in order, or its descriptor has an
- * error.
+ * interrupts as the input says. Every datagram must be sent once, in order, or its descriptor has
+ * an error.
  *
  * Input: number of descriptors (1 byte), offloads (1), then for each its shape (1), endpoint (1),
  * offset (1), length (2) and segment size (2); then what the kernel does with each call. */
