@@ -152,7 +152,7 @@ export class SplitPlan {
     const upper = (found & UPPER_OFFSET_MASK) >> 8;
     const headers = upper + upperHeaderSize(slab, at + upper, this.length - upper, action);
     const unit = readU16le(slab, offset + VNET_GSO_SIZE);
-    if (headers === upper || headers > this.length || unit === 0) return;
+    if (headers === upper || unit === 0) return;
     const checksumOffset = action === SPLIT_TCP ? TCP_CHECKSUM : UDP_CHECKSUM;
     const field = upper + checksumOffset;
     if (slab[offset + VNET_FLAGS]! & VNET_F_NEEDS_CSUM) {
