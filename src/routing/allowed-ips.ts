@@ -109,7 +109,7 @@ export class AllowedIps {
 
   /** Removes all prefixes of the peer. */
   removePeer(peer: number): void {
-    for (let node = this.#first.get(peer); node !== undefined && node !== NONE; node = this.#first.get(peer)) {
+    for (let node = this.#first.get(peer); node !== undefined; node = this.#first.get(peer)) {
       this.#disown(node);
       this.#prune(node);
     }
