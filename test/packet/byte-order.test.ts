@@ -1,6 +1,7 @@
 /** Integers in a slab against DataView, at odd offsets, at their limits. */
 import { describe, expect, test } from 'vitest';
 import {
+  readI32le,
   readU16be,
   readU16le,
   readU32be,
@@ -43,4 +44,10 @@ describe.each([
     write32(bytes, 0, 0xffffffff + 3);
     expect(read32(bytes, 0)).toBe(2);
   });
+});
+
+test.each(U32)('signed, little endian: %i', value => {
+  const bytes = new Uint8Array(7).fill(0xaa);
+  writeU32le(bytes, 1, value);
+  expect(readI32le(bytes, 1)).toBe(value | 0);
 });

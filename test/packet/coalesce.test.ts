@@ -28,6 +28,24 @@ const groupsOf = (packets: readonly Uint8Array[], allowed = MERGE_ALL): number[]
 /** Returns the grouping of three segments of a stream if the middle one is changed. */
 const middle = (change: Change, base: Change = {}): number[][] => groupsOf(stream(base, [{}, change, {}]));
 
+/** A datagram of IPv4 with this total length and this length field. */
+function cutDatagram(length: number, field: number): Uint8Array {
+  const packet = ipPacket({ protocol: UDP, payload: counting(10) }).slice(0, length);
+  packet[3] = length;
+  packet[25] = field;
+  return packet;
+}
+/** A packet with IPv4 options whose ID would be its length as an IPv6 packet. */
+const OPTIONS: Change = { ipOptions: new Uint8Array(4).fill(1), payload: counting(100) };
+const BARRIERS = [
+  ipPacket({ fragment: MF, source: 77 }),
+  new Uint8Array(30),
+  Uint8Array.of(0x45),
+  Uint8Array.of(0x45, 0, 0, 10, 0, 0, 0, 0, 64, 1),
+  ipPacket({ ...OPTIONS, id: ipPacket(OPTIONS).length - 40 }),
+  cutDatagram(38, 17),
+  cutDatagram(26, 6),
+];
 const ALL = [[0, 1, 2]];
 const NONE = [[0], [1], [2]];
 const sized = (length: number): Change => ({ payload: counting(length) });
@@ -174,6 +192,20 @@ describe('UDP', () => {
     expect(middle({ sum: 0 }, { protocol: UDP })).toEqual(NONE);
     expect(middle({ sum: 0 }, { version: 6, protocol: UDP })).toEqual(NONE);
   });
+  test('the payload is not read as TCP flags', () => {
+    const packets = stream({ protocol: UDP, payload: new Uint8Array(100).fill(0xff) }, [{}, {}, {}]);
+    expect(groupsOf(packets)).toEqual(ALL);
+  });
+  test('a checksum of zero is none, even if the sum over it is right', () => {
+    const packets = stream({ protocol: UDP }, [{}, {}, {}]);
+    for (const packet of packets) {
+      const words = new DataView(packet.buffer);
+      const sum = words.getUint16(28) + words.getUint16(26);
+      words.setUint16(28, (sum & 0xffff) + (sum >>> 16));
+      words.setUint16(26, 0);
+    }
+    expect(groupsOf(packets)).toEqual(NONE);
+  });
   test('no datagram whose length field differs from the packet', () => {
     const packets = stream({ protocol: UDP }, [{}, {}, {}]);
     packets[1]![20 + 5]! -= 1;
@@ -202,8 +234,22 @@ describe('several flows at once', () => {
   test('another protocol may be overtaken; a fragment or a malformed packet, which may belong to any flow, may not', () => {
     const [a0, a1] = stream({}, [{}, {}]) as [Uint8Array, Uint8Array];
     expect(groupsOf([a0, ipPacket({ protocol: 1, payload: counting(8) }), a1])).toEqual([[0, 2], [1]]);
-    for (const barrier of [ipPacket({ fragment: MF, source: 77 }), new Uint8Array(30), Uint8Array.of(0x45)])
-      expect(groupsOf([a0, barrier, a1])).toEqual(NONE);
+    for (const barrier of BARRIERS) expect(groupsOf([a0, barrier, a1])).toEqual(NONE);
+    for (const version of [4, 6] as const)
+      expect(groupsOf([a0, ipPacket({ version, protocol: 1 }), a1])).toEqual([[0, 2], [1]]);
+  });
+  test('flows of IPv6 differ by any byte of the addresses, and by the protocol', () => {
+    const [a0, a1] = stream({ version: 6 }, [{}, {}]) as [Uint8Array, Uint8Array];
+    for (const at of [8, 9, 11, 12, 23, 24, 39]) {
+      const other = a1.slice();
+      other[at]! ^= 0x40;
+      expect(groupsOf([a0, other, a1])).toEqual([[0, 2], [1]]);
+    }
+    const [b0, b1] = stream({ version: 6, protocol: UDP }, [{}, {}]) as [Uint8Array, Uint8Array];
+    expect(groupsOf([a0, b0, a1, b1])).toEqual([
+      [0, 2],
+      [1, 3],
+    ]);
   });
   test('more flows than are tracked: the oldest is closed, nothing is lost', () => {
     const first = Array.from({ length: 40 }, (_, i) => ipPacket({ sourcePort: i, payload: counting(100) }));
@@ -212,6 +258,15 @@ describe('several flows at once', () => {
     expect(groups.flat().sort((a, b) => a - b)).toEqual([...Array(80).keys()]);
     expect(groups.some(group => group.length === 2)).toBe(true);
   });
+});
+
+test('a packet may begin at the start of the slab', () => {
+  const [first, second] = stream({}, [{}, {}]) as [Uint8Array, Uint8Array];
+  const slab = Buffer.concat([first, second]);
+  const desc = Int32Array.of(0, first.length, first.length, second.length);
+  const coalescer = new Coalescer(2);
+  expect(coalescer.merge(slab, desc, 2, MERGE_ALL)).toBe(1);
+  expect(coalescer.next[0]).toBe(1);
 });
 
 test('a descriptor outside the slab is in no group, and the others are merged across it', () => {

@@ -9,7 +9,8 @@ import { faults, get16, type IpShape, ipPacket, MF, onesSum, pseudoSum, UDP } fr
 import { counting } from '../support/super-packet.ts';
 
 function answer(packet: Uint8Array, length = packet.length): Uint8Array | undefined {
-  const slab = new Uint8Array(packet.length + 3);
+  // what follows the packet looks like an echo request
+  const slab = new Uint8Array(packet.length + 4).fill(packet[0]! >> 4 === 4 ? 8 : 128);
   slab.set(packet, 3);
   const out = new Uint8Array(ICMP_MAXIMUM_SIZE + 10).fill(0xee);
   const size = writeUnreachable(slab, 3, length, out, 5);
@@ -65,6 +66,7 @@ describe('IPv4', () => {
     ['from this network', 12, [0, 0, 0, 1]],
     ['from loopback', 12, [127, 0, 0, 1]],
     ['from multicast', 12, [224, 0, 0, 1]],
+    ['to the first multicast network', 16, [224, 0, 0, 251]],
     ['from class E', 12, [240, 0, 0, 1]],
     ['from broadcast', 12, [255, 255, 255, 255]],
     ['to multicast', 16, [239, 1, 1, 1]],
@@ -94,6 +96,14 @@ describe('IPv6', () => {
     expect(faults(reply)).toEqual([]);
     expect(onesSum(reply.subarray(40), pseudoSum(reply, 0, 6, 58, reply.length - 40))).toBe(0xffff);
     expect(reply.subarray(48)).toEqual(packet);
+  });
+
+  test('to any address, also one of which the IPv4 fields could be read', () => {
+    const packet = six();
+    packet.set([0x20, 0x01, 0x0d, 0xb8, 10, 0, 0, 1, 10, 0, 0, 2], 8);
+    expect(answer(packet)![0]).toBe(0x60);
+    packet.fill(0, 8, 24)[23] = 2;
+    expect(answer(packet)![0]).toBe(0x60);
   });
 
   test('the quote limits the error to 1280 bytes', () => {
@@ -165,6 +175,9 @@ describe('too big', () => {
   test('no error for packets that get no destination unreachable', () => {
     for (const type of [3, 5, 11]) expect(tooBig(icmp(4, type), 1000)).toBeUndefined();
     expect(tooBig(icmp(6, 1), 1000)).toBeUndefined();
+    const six = ipPacket({ version: 6, payload: counting(100) });
+    six.set([10, 0, 0, 1, 10, 0, 0, 2], 12);
+    expect(tooBig(six, 1000)![0]).toBe(0x60);
     expect(tooBig(new Uint8Array(100), 1000)).toBeUndefined();
   });
 });

@@ -55,6 +55,14 @@ describe('ipPacketLength', () => {
     }
   });
 
+  test('no length without an IP version, whatever the other fields say', () => {
+    const packet = ipPacket({ payload: new Uint8Array(60) });
+    for (const version of [0, 5, 7, 15]) {
+      packet[0] = (version << 4) | 5;
+      expect(ipPacketLength(packet, 0, packet.length)).toBe(0);
+    }
+  });
+
   test('an IPv4 header shorter than 20 bytes, or longer than the total length', () => {
     const packet = ipPacket({ payload: new Uint8Array(60) });
     packet[0] = 0x44;
@@ -121,7 +129,7 @@ describe('upperLayer', () => {
     expect(upperLayer(plain, 0, plain.length)).toBe(6 | (20 << 8));
     const options = ipPacket({ protocol: UDP, ipOptions: new Uint8Array(40).fill(1) });
     expect(upperLayer(options, 0, options.length)).toBe(17 | (60 << 8));
-    expect(upperLayer(options, 0, 59)).toBe(-1);
+    expect([59, 60].map(length => upperLayer(options, 0, length))).toEqual([-1, 17 | (60 << 8)]);
     plain[0] = 0x44;
     expect(upperLayer(plain, 0, plain.length)).toBe(-1);
   });
@@ -159,6 +167,8 @@ describe('upperLayer', () => {
     expect(upperLayer(none, 0, none.length)).toBe(-1);
     const packet = six({ extensions: [extension(0, 1)] });
     expect(upperLayer(packet, 0, 56)).toBe(6 | (56 << 8));
+    const shortest = six({ extensions: [extension(60)] });
+    expect([47, 48].map(length => upperLayer(shortest, 0, length))).toEqual([-1, 6 | (48 << 8)]);
     for (const length of [40, 47, 48, 55]) expect(upperLayer(packet, 0, length)).toBe(-1);
     packet[41] = 255;
     expect(upperLayer(packet, 0, packet.length)).toBe(-1);

@@ -60,7 +60,7 @@ describe('number of segments', () => {
   test('a plan of a malformed range has no size, also after a valid one', () => {
     const plan = read(tcp(2500, 1000));
     expect(plan.read(new Uint8Array(60), 0, 60)).toBe(0);
-    expect(plan.sealedSize(1420)).toBe(0);
+    expect([plan.sealedSize(1420), plan.messageSize(1420)]).toEqual([0, 0]);
   });
 });
 
@@ -142,8 +142,20 @@ describe('refused', () => {
     expect(count(tcp(300, 100, { protocol: 1 }, { gsoType: GSO.tcp4 }))).toBe(0);
   });
 
-  test('segments of size zero', () => {
+  test('a segmented packet of no IP version', () => {
+    const six = udp(300, 100, { version: 6 });
+    six[10] = 0x50;
+    expect(count(six)).toBe(0);
+  });
+
+  test('a protocol that does not match the type, also without a partial checksum', () => {
+    expect(count(udp(300, 100, {}, { gsoType: GSO.tcp4, flags: 0 }))).toBe(0);
+    expect(count(tcp(300, 100, {}, { gsoType: GSO.udpL4, flags: 0 }))).toBe(0);
+  });
+
+  test('segments of size zero, also of an empty payload', () => {
     expect(count(tcp(300, 0))).toBe(0);
+    expect(count(tcp(0, 0))).toBe(0);
   });
 
   test('fragments', () => {

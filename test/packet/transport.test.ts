@@ -1,6 +1,6 @@
 /** Padding of transport data as in calculate_skb_padding of the kernel's send.c, and the header. */
 import { describe, expect, test } from 'vitest';
-import { paddedLength, TRANSPORT_OVERHEAD, writeTransportHeader } from '../../src/packet/transport.ts';
+import { largestPacket, paddedLength, TRANSPORT_OVERHEAD, writeTransportHeader } from '../../src/packet/transport.ts';
 import { toHex } from '../support/vectors.ts';
 
 /** The kernel's code, line by line: the number of zeros added. */
@@ -54,4 +54,13 @@ test('the header: type 4 and three zeros, receiver, counter in two halves, littl
   writeTransportHeader(slab, 2, 0x80000001 | 0, -1, -1);
   expect(toHex(slab)).toBe('eeee0400000001000080ffffffffffffffffeeee');
   expect(TRANSPORT_OVERHEAD).toBe(32);
+});
+
+test.each([
+  [4, 65_507],
+  [6, 65_527],
+])('the largest packet of IPv%i: padded, in the largest datagram', (family, datagram) => {
+  const largest = largestPacket(family);
+  expect(paddedLength(largest, 0) + TRANSPORT_OVERHEAD).toBeLessThanOrEqual(datagram);
+  expect(paddedLength(largest + 1, 0) + TRANSPORT_OVERHEAD).toBeGreaterThan(datagram);
 });

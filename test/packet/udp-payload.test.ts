@@ -58,6 +58,7 @@ describe.each([4, 6] as const)('IPv%i', version => {
     for (const shape of [rest, middle, { ...whole, protocol: TCP }]) expect(payloadOf({ ...shape, payload })).toBe(-1);
     for (let cut = 1; cut <= 8; cut++) expect(payloadOf(whole, cut)).toBe(-1);
     for (let cut = 1; cut <= 8; cut++) expect(payloadOf(first, cut)).toBe(-1);
+    expect(payloadOf({ ...first, protocol: TCP, payload })).toBe(-1);
   });
 
   test('first and later fragments are told apart', () => {
@@ -73,7 +74,7 @@ describe.each([4, 6] as const)('IPv%i', version => {
       writeFragmentName(slab, at, bytes);
       return Buffer.from(bytes).toString('hex');
     };
-    expect(new Set([first, middle, rest].map(name)).size).toBe(1);
+    expect(new Set([first, middle, rest, { ...rest, sourcePort: 0xabcd }].map(name)).size).toBe(1);
     const otherId = version === 4 ? { ...rest, id: 101 } : { ...rest, extensions: [fragment6(185, 0, 0xfedcba99)] };
     for (const other of [{ ...rest, source: 9 }, { ...rest, destination: 9 }, otherId])
       expect(name(other)).not.toBe(name(first));
@@ -82,4 +83,13 @@ describe.each([4, 6] as const)('IPv%i', version => {
 
 test('after IPv4 options', () => {
   expect(payloadOf({ ...FOUR, ipOptions: new Uint8Array(8) })).toBe(36);
+});
+
+test('an IPv6 packet whose TCP header looks like a fragment header has no payload', () => {
+  expect(payloadOf({ version: 6, protocol: TCP, sourcePort: UDP << 8, destinationPort: 0 })).toBe(-1);
+});
+
+test('an IPv6 packet that ends in its fragment header is no fragment', () => {
+  const [slab, at] = inSlab(shapes[6].first);
+  expect([47, 48].map(length => fragmentKind(slab, at, length))).toEqual([0, 1]);
 });
