@@ -90,6 +90,13 @@ describe('allowed ips', () => {
     expect(table.size).toBe(0);
   });
 
+  test('hosts that differ in the last bit alone', () => {
+    const table = new AllowedIps();
+    const hosts = ['10.0.0.0', '10.0.0.1', 'fd00::', 'fd00::1'];
+    for (const [peer, host] of hosts.entries()) insert(table, host, peer);
+    expect(hosts.map(host => lookup(table, host))).toEqual([0, 1, 2, 3]);
+  });
+
   test('a node that only joined two branches goes with one of them', () => {
     const table = new AllowedIps();
     for (const kept of [0, 1]) {

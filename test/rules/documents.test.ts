@@ -23,6 +23,7 @@ const FOLDERS = [
   'systemd',
   'vectors',
   'bin',
+  'mutation',
 ];
 const CODE_FILE = /\.(ts|mjs|cjs|mts|c|h)$/;
 

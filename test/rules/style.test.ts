@@ -11,10 +11,10 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const LONGEST = 300;
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME'].join('|')})\\b`);
 
-const ours = ['src', 'native', 'test', 'bench', 'scripts', 'deploy']
+const ours = ['src', 'native', 'test', 'bench', 'scripts', 'deploy', 'mutation']
   .filter(folder => existsSync(join(ROOT, folder)))
   .flatMap(folder => list(folder))
-  .filter(name => /\.(ts|mjs|c|h)$/.test(name) && !name.includes('/build/'));
+  .filter(name => /\.(ts|mjs|c|h)$/.test(name) && !/\/(build|node_modules)\//.test(name));
 
 describe.each(ours)('%s', name => {
   const text = readFileSync(join(ROOT, name), 'utf8');
