@@ -45,6 +45,8 @@ const app = await Application.bootstrap({
   readme: 'none',
   disableSources: true,
   excludePrivate: true,
+  // what only the programs of this package use (@internal)
+  excludeInternal: true,
   requiredToBeDocumented: DOCUMENTED,
   validation: {
     notExported: true,

@@ -38,11 +38,13 @@ export type { CryptoProvider, EphemeralJob, EphemeralKeys } from './crypto/provi
 export { DeviceLoop } from './daemon/device-loop.ts';
 export type { DeviceLoopOptions } from './daemon/device-loop-options.ts';
 export type { Log } from './daemon/log.ts';
+export type { MemoryShares } from './daemon/memory-shares.ts';
+export type { SessionEnd } from './daemon/session-guard.ts';
 export type { UapiDevice } from './daemon/uapi-socket.ts';
 export { MemoryTun, type WakeSchedule } from './io/memory/tun.ts';
 export { MemoryNetwork, type MemoryUdp } from './io/memory/udp.ts';
 export { systemNetlink } from './io/netlink.ts';
-export type { Clock, OpenUdp, Tun, TunStatus, Udp, Wake } from './io/ports.ts';
+export type { Clock, GivenTun, OpenUdp, Tun, TunStatus, Udp, Wake } from './io/ports.ts';
 export { systemClock } from './io/system.ts';
 export { openDgramUdp } from './io/udp-dgram.ts';
 export type { Link } from './netlink/links.ts';

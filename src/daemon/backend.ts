@@ -47,6 +47,7 @@ export interface DaemonBackend {
   /**
    * Goes on with devices of another process, which then owns their descriptors. Absent if this code
    * cannot.
+   * @internal
    */
   readonly adopt?: {
     tun(given: GivenTun): Tun;

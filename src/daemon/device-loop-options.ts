@@ -18,12 +18,15 @@ export interface DeviceLoopOptions {
   readonly log: Log;
   /** Called once after the interface was deleted and the loop has closed itself. */
   readonly onGone: () => void;
-  /** What the loop of another process left, if this one goes on with its device. */
+  /**
+   * What the loop of another process left, if this one goes on with its device.
+   * @internal
+   */
   readonly taken?: TakenLoop;
 }
 
 /** The end of a loop in another process. */
-export interface TakenLoop {
+interface TakenLoop {
   readonly state: LoopState;
   /** Its open sockets; absent if the interface was down. */
   readonly udp?: Udp;

@@ -85,7 +85,7 @@ export class DeviceLoop {
     this.#settle();
   }
 
-  /** Why the device cannot be handed over to another process; undefined if it can. */
+  /** Why the device cannot be handed over to another process; undefined if it can. @internal */
   get boundBy(): string | undefined {
     if (!this.#tun.given || !this.#tun.pause) return 'its TUN cannot leave this process';
     const { udp } = this.#sockets;
@@ -94,7 +94,7 @@ export class DeviceLoop {
 
   /**
    * Stops reading and freezes the engine, so that another process can go on. What arrives waits in
-   * the queues of TUN and sockets. Continue with thaw() or restart(), or close().
+   * the queues of TUN and sockets. Continue with thaw() or restart(), or close(). @internal
    * @returns the state, and the open descriptors: TUN, then the open sockets
    */
   freeze(): { readonly state: Pick<DeviceState, 'engine' | 'loop'>; readonly descriptors: readonly number[] } {
@@ -117,19 +117,19 @@ export class DeviceLoop {
     };
   }
 
-  /** Goes on after freeze(): no process has used the state, nor ever will. */
+  /** Goes on after freeze(): no process has used the state, nor ever will. @internal */
   thaw(): void {
     this.#engine.thaw();
     this.start();
   }
 
-  /** Erases all keys of the frozen engine. */
+  /** Erases all keys of the frozen engine. @internal */
   eraseKeys(): void {
     this.#engine.close();
   }
 
   /**
-   * Goes on after eraseKeys(), with new sessions.
+   * Goes on after eraseKeys(), with new sessions. @internal
    * @param engine a new engine
    * @param config all settings of the device
    */

@@ -8,7 +8,7 @@ import { newSecret } from '../base/bytes.ts';
 import { ENGINE_STATE_VERSION, type EngineState } from '../protocol/engine-state.ts';
 
 /** Raise it with every change of DeviceState, or of the layout of the bytes. */
-export const DEVICE_STATE_VERSION = 1;
+const DEVICE_STATE_VERSION = 1;
 /** The versions that this program reads. */
 export const READABLE = { device: [DEVICE_STATE_VERSION], engine: [ENGINE_STATE_VERSION] } as const;
 

@@ -7,9 +7,11 @@ import { collectSoon } from '../crypto/node/collect.ts';
 import type { Log } from './log.ts';
 import type { MemoryLimit } from './memory-limit.ts';
 
-/** In bytes: what packets may hold that wait for sessions, and each socket in each direction. */
+/** How much memory the parts of a device may hold, in bytes. */
 export interface MemoryShares {
+  /** All packets together that wait for sessions. */
   readonly staged: number;
+  /** Each UDP socket in each direction. */
   readonly socket: number;
 }
 

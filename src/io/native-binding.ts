@@ -15,7 +15,7 @@ declare const handle: unique symbol;
 export interface PollHandle {
   readonly [handle]: 'poll';
 }
-export interface ClockAlarmHandle {
+interface ClockAlarmHandle {
   readonly [handle]: 'clock-alarm';
 }
 export interface NoticesHandle {
