@@ -12,7 +12,7 @@ import type { Mutable } from '../base/mutable.ts';
 import type { DeviceConfig, DeviceStatus, PeerConfig, PeerStatus } from '../config/model.ts';
 import type { Device } from './device.ts';
 import type { Peer } from './peer.ts';
-import { TIMER_FLUSH_STAGED, TIMER_NEW_HANDSHAKE, TIMER_PERSISTENT_KEEPALIVE } from './peer-timers.ts';
+import { TIMER_FLUSH_STAGED, TIMER_PERSISTENT_KEEPALIVE, TIMER_RETRANSMIT_HANDSHAKE } from './peer-timers.ts';
 
 export function configure(device: Device, config: DeviceConfig, now: number): void {
   if (config.replacePeers) for (const peer of [...device.eachPeer()]) device.removePeer(peer);
@@ -84,7 +84,9 @@ function configurePeer(device: Device, config: PeerConfig, now: number): void {
   }
   if (config.initiate && device.running) {
     peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
-    peer.timers.set(TIMER_NEW_HANDSHAKE, now);
+    peer.handshakeAttempts = 0;
+    // a packet that arrives before this timer fires cancels TIMER_NEW_HANDSHAKE, but not this one
+    peer.timers.set(TIMER_RETRANSMIT_HANDSHAKE, now);
   }
   if (device.running && !peer.staged.empty) peer.timers.set(TIMER_FLUSH_STAGED, now);
 }

@@ -16,6 +16,7 @@ export function restoreDevice(
   outbound: Outbound,
   state: FullEngineState,
 ): void {
+  for (const name of Object.keys(device.counters) as CounterName[]) device.counters[name] = state.counters[name] ?? 0;
   device.running = state.running;
   device.mtu = state.mtu;
   device.lastTimestamp = state.lastTimestamp;
@@ -30,7 +31,6 @@ export function restoreDevice(
   handshakes.restore(state.queue);
   device.limiter.restore(state.limiter);
   outbound.restore(state.outbound);
-  for (const name of Object.keys(device.counters) as CounterName[]) device.counters[name] = state.counters[name] ?? 0;
 }
 
 function restorePeer(device: Device, state: PeerState): Peer {

@@ -26,6 +26,15 @@ describe('a live session', () => {
     expect(sim.sentBy(a, INITIATION)).toHaveLength(5);
   });
 
+  test('is renewed although a packet of the peer arrives before the handshake is sent', () => {
+    const { sim, a, b } = session();
+    a.configure({ peers: [{ publicKey: b.publicKey, updateOnly: true, initiate: true }] });
+    sim.send(b, a);
+    a.receive(b.endpoint, sim.sentBy(b).at(-1)!.bytes);
+    sim.run(100);
+    expect(sim.sentBy(a, INITIATION)).toHaveLength(2);
+  });
+
   test('that the other side has lost is restored by a requested handshake; otherwise this takes 15 s', () => {
     const lost = (greets: false | 'asks' | 'makes anew'): number => {
       const { sim, a, b } = session();
