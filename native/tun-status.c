@@ -1,5 +1,6 @@
-/* Reports the status of a TUN device: whether it is up, its MTU, its name, its counters. It may have
- * been renamed or moved to another network namespace since it was opened. TUNGETDEVNETNS (Linux
+/* Reports the status of a TUN device: whether it is up, its MTU, its name, its counters. It may
+ * have been renamed or moved to another network namespace since it was opened. TUNGETDEVNETNS
+ * (Linux
  * 5.1) finds its namespace. */
 #define _GNU_SOURCE
 #include "tun.h"

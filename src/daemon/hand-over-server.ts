@@ -1,7 +1,7 @@
 /**
  * The end of a hand-over in the process that runs the device: a socket beside the control socket,
- * and one exchange at a time (hand-over-giver.ts). A client that may connect can get all keys, so only
- * root and this process's own user can.
+ * and one exchange at a time (hand-over-giver.ts). A client that may connect can get all keys, so
+ * only root and this process's own user can.
  */
 import { RightsListener, type RightsSocket, RunToken, removeFile } from '../io/rights.ts';
 import { GIVER_START, type Giver, type GiverAction, type GiverInput, stepGiver } from '../protocol/hand-over-giver.ts';
@@ -42,7 +42,9 @@ export interface HandOverServerOptions {
  */
 const LIMITS_MS = { hello: 2_000, ready: 60_000, received: 2_000, running: 2_000 } as const;
 
-/** Returns the path of the hand-over socket. It does not end in .sock, because wg lists those names. */
+/**
+ * Returns the path of the hand-over socket. It does not end in .sock, because wg lists those names.
+ */
 export function handOverPath(controlPath: string): string {
   return `${controlPath.replace(/\.sock$/, '')}.handover`;
 }

@@ -19,6 +19,7 @@ type Call = (...args: unknown[]) => unknown;
 const bytes = (size = 256) => new Uint8Array(size);
 const numbers = (size = 64) => new Int32Array(size);
 const directory = mkdtempSync(join(tmpdir(), 'wireguard-foreign-'));
+let sockets = 0;
 /** The descriptor's owner, which must stay open while it is polled. */
 const kept: unknown[] = [];
 /**
@@ -59,7 +60,8 @@ const KINDS: Readonly<
     },
   },
   rights: {
-    make: native => native['rightsListen']!(join(directory, 'rights'), 1),
+    // each socket has a path of its own: earlier ones stay open
+    make: native => native['rightsListen']!(join(directory, `rights-${sockets++}`), 1),
     takes: {
       rightsAccept: [],
       rightsFd: [],
@@ -93,6 +95,7 @@ const KINDS: Readonly<
     takes: {
       cipherSetKey: [0, bytes(32)],
       cipherEraseKey: [0],
+      cipherCopyKey: [0, bytes(32)],
       cipherSeal: [bytes(), bytes(), numbers(), 1],
       cipherOpen: [bytes(), numbers(), 1],
     },

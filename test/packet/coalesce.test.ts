@@ -196,7 +196,7 @@ describe('UDP', () => {
     const packets = stream({ protocol: UDP, payload: new Uint8Array(100).fill(0xff) }, [{}, {}, {}]);
     expect(groupsOf(packets)).toEqual(ALL);
   });
-  test('a checksum of zero is none, even if the sum over it is right', () => {
+  test('a checksum of zero means no checksum, even if the sum over it is right', () => {
     const packets = stream({ protocol: UDP }, [{}, {}, {}]);
     for (const packet of packets) {
       const words = new DataView(packet.buffer);

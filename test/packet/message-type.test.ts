@@ -30,7 +30,7 @@ describe('messageType', () => {
   });
 });
 
-test('a handshake is told from data by the type word alone', () => {
+test('the type word alone distinguishes a handshake from data', () => {
   for (const type of [1, 2, 3]) expect(isHandshakeType(...datagram(type, 4))).toBe(true);
   for (const type of [0, 4, 5, 0x0101]) expect(isHandshakeType(...datagram(type, 148))).toBe(false);
   for (const length of [0, 3]) expect(isHandshakeType(...datagram(1, length))).toBe(false);
