@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 
 /* glibc's SIGSETXID, which no thread blocks: sigfillset and pthread_sigmask leave it out, and those
  * of musl do too. glibc and musl handle it only for calls that this process does not make. */
-enum { SIGNAL = 33, MOST_THREADS = 1024, ATTEMPTS = 3000, KERNEL_SIGSET = 8 };
+enum { SIGNAL = 33, MOST_THREADS = 1024, PATIENCE_MS = 500, KERNEL_SIGSET = 8 };
 
 /* The kernel's struct sigaction; the C library refuses this signal. */
 struct kernel_sigaction {
@@ -105,15 +106,23 @@ static int pass(pid_t *signalled, int *count) {
   return left;
 }
 
+static int64_t milliseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Reduces all other threads. A thread may start another one before it handles the signal; only two
- * passes in a row without a finding rule that out. Returns how many are left. */
+ * passes in a row without a finding rule that out. The device does not answer during this time, so
+ * it is short: an emulator's own threads, for example, never handle the signal. Returns how many
+ * are left. */
 static int reduce_others(void) {
   struct kernel_sigaction ours = {.handler = on_signal, .flags = FLAGS, .restorer = RESTORER}, before;
   const struct timespec moment = {.tv_nsec = 1000000};
   pid_t signalled[MOST_THREADS];
   int count = 0, left = 0, clean = 0;
   if (syscall(SYS_rt_sigaction, SIGNAL, &ours, &before, KERNEL_SIGSET) != 0) return -1;
-  for (int attempt = 0; attempt < ATTEMPTS && clean < 2; attempt++) {
+  for (int64_t end = milliseconds() + PATIENCE_MS; clean < 2 && milliseconds() < end;) {
     left = pass(signalled, &count);
     if (left < 0) break;
     clean = left == 0 ? clean + 1 : 0;
