@@ -5,7 +5,7 @@
 // vitest itself runs on this machine's Node. Each of its workers, and every program that a test
 // starts by process.execPath, runs npm's arm64 Node under qemu's user emulation. Nothing has to be
 // registered with the kernel (binfmt_misc), and no rights are needed except those that the tests
-// need. Fuzz tests run fewer cases; WG_FUZZ_RUNS overrides their number.
+// need. Fuzz tests run fewer cases; WG_FUZZ_RUNS and CRYPTO_CASES override their numbers.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -47,6 +47,7 @@ try {
   process.env.WGTS_EMULATED_VITEST = JSON.stringify([process.execPath, fileURLToPath(import.meta.url)]);
   process.execPath = node;
   process.env.WG_FUZZ_RUNS ??= '400';
+  process.env.CRYPTO_CASES ??= '60';
   const filters = process.argv.slice(2);
   const vitest = await startVitest('test', filters.length > 0 ? filters : emulated(), {
     run: true,
