@@ -29,6 +29,8 @@ const HEADER_SIZE = 5;
 const MOST_TEXT = 16_384;
 /** A peer takes some 5 kB. */
 const MOST_STATE = 1 << 30;
+/** The most descriptors with one message. */
+const MOST_DESCRIPTORS = 16;
 /** Milliseconds that a reader may take for a message. */
 const SEND_LIMIT_MS = 1000;
 const NOTHING = new Uint8Array(0);
@@ -54,7 +56,11 @@ export class HandOverChannel {
     return this.#closed;
   }
 
-  /** Sends a message. @throws Error with `code` if the other side is gone, or does not read */
+  /**
+   * Sends a message. Does nothing if the other side is gone: its end is an event of its own, after
+   * what it has sent.
+   * @throws Error with `code` if the other side does not read
+   */
   send(kind: HandOverKind, body: Uint8Array = NOTHING, descriptors: readonly number[] = []): void {
     const message = newSecret(HEADER_SIZE + body.length);
     new DataView(message.buffer).setUint32(0, body.length, true);
@@ -62,6 +68,8 @@ export class HandOverChannel {
     message.set(body, HEADER_SIZE);
     try {
       this.#socket.send(message, descriptors, SEND_LIMIT_MS);
+    } catch (error) {
+      if (!isGone(error)) throw error;
     } finally {
       message.fill(0);
     }
@@ -81,30 +89,39 @@ export class HandOverChannel {
     for (const descriptor of this.#descriptors.splice(0)) closeSync(descriptor);
   }
 
-  /** Reads what is there, to the end of one message: the event loop calls again for the next. */
+  /**
+   * Reads what is there, to the end of one message: the event loop calls again for the next. What a
+   * handler throws passes through, because it must end the process: it says that the device may
+   * have no owner, or two.
+   */
   #read(): void {
+    if (this.#closed) return;
+    const next = this.#next();
+    if (next === undefined) return;
+    if ('kind' in next) this.#events.onMessage(next);
+    else this.#end(next.problem);
+  }
+
+  /** Returns the next message, or why there will be none; undefined while it is incomplete. */
+  #next(): HandOverMessage | { readonly problem: string | undefined } | undefined {
     try {
-      while (!this.#closed) {
+      for (;;) {
         const target = this.#body ?? this.#header;
         if (this.#filled < target.length) {
           const count = this.#socket.receive(target.subarray(this.#filled), this.#descriptors);
-          if (count < 0) return;
-          if (count === 0) {
-            this.#end(this.#filled > 0 || this.#body ? 'half a message' : undefined);
-            return;
-          }
+          if (count < 0) return undefined;
+          if (count === 0) return { problem: this.#filled > 0 || this.#body ? 'half a message' : undefined };
+          if (this.#descriptors.length > MOST_DESCRIPTORS) return { problem: 'too many descriptors' };
           this.#filled += count;
           if (this.#filled < target.length) continue;
         }
-        if (this.#body) {
-          this.#complete(this.#body);
-          return;
-        }
+        if (this.#body) return this.#complete(this.#body);
         this.#body = this.#makeBody();
         this.#filled = 0;
       }
     } catch (error) {
-      this.#end((error as Error).message);
+      // the other process died before it read all that we had sent
+      return { problem: isGone(error) ? undefined : (error as Error).message };
     }
   }
 
@@ -118,13 +135,13 @@ export class HandOverChannel {
     return newSecret(size);
   }
 
-  #complete(body: Uint8Array): void {
+  #complete(body: Uint8Array): HandOverMessage {
     const kind = KINDS[this.#header[4]!]!;
     const descriptors = this.#descriptors;
     this.#body = undefined;
     this.#filled = 0;
     this.#descriptors = [];
-    this.#events.onMessage({ kind, body, descriptors });
+    return { kind, body, descriptors };
   }
 
   #end(problem: string | undefined): void {
@@ -132,6 +149,11 @@ export class HandOverChannel {
     this.close();
     this.#events.onEnd(problem);
   }
+}
+
+function isGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EPIPE' || code === 'ECONNRESET';
 }
 
 /** Reads facts out of a message. @returns an empty object for anything that is not an object */
