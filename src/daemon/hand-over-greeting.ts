@@ -42,9 +42,12 @@ export function programOf(facts: Readonly<Record<string, unknown>>): string {
   return shown(facts['program']);
 }
 
-/** Returns text of the other side for people: short, printable, on one line. */
-export function shown(text: unknown): string {
-  return String(text)
+/**
+ * Returns text or a number of the other side for people: short, printable, on one line. Of anything
+ * else, returns the type, because an object may not convert to a string.
+ */
+export function shown(value: unknown): string {
+  return (typeof value === 'string' || typeof value === 'number' ? String(value) : typeof value)
     .replace(/[^ -~]/g, '?')
     .slice(0, MOST_SHOWN);
 }

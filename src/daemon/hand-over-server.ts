@@ -1,10 +1,18 @@
 /**
  * The end of a hand-over in the process that runs the device: a socket beside the control socket,
- * and one exchange at a time (hand-over-giver.ts). A client that may connect can get all keys, so
+ * and one hand-over at a time (hand-over-giver.ts). A client that may connect can get all keys, so
  * only root and this process's own user can.
  */
+import { closeSync } from 'node:fs';
 import { RightsListener, type RightsSocket, RunToken, removeFile } from '../io/rights.ts';
-import { GIVER_START, type Giver, type GiverAction, type GiverInput, stepGiver } from '../protocol/hand-over-giver.ts';
+import {
+  GIVER_START,
+  type Giver,
+  type GiverAction,
+  type GiverInput,
+  isMessage,
+  stepGiver,
+} from '../protocol/hand-over-giver.ts';
 import { factsOf, HandOverChannel, type HandOverMessage } from './hand-over-channel.ts';
 import { makeOffer, objectionTo, programOf } from './hand-over-greeting.ts';
 import type { Log } from './log.ts';
@@ -19,6 +27,7 @@ export interface GivenDevice {
   settle(): Promise<void>;
   /** Stops reading. @returns the state, which the caller erases, and the open descriptors */
   freeze(): { readonly state: Uint8Array; readonly descriptors: readonly number[] };
+  /** Goes on after freeze(), also after one that threw. */
   thaw(): void;
   eraseKeys(): void;
   /** Goes on with new sessions. */
@@ -49,10 +58,17 @@ export function handOverPath(controlPath: string): string {
   return `${controlPath.replace(/\.sock$/, '')}.handover`;
 }
 
+/**
+ * Connections that have not greeted yet. Some only ask who listens (pidOf), and must not displace a
+ * process whose greeting is on its way.
+ */
+const MOST_SILENT = 8;
+
 export class HandOverServer {
   readonly #options: HandOverServerOptions;
   readonly #listener: RightsListener;
-  #exchange: Exchange | undefined;
+  /** In the order of their connections. */
+  #exchanges: Exchange[] = [];
 
   /** Makes the socket, and replaces one that an earlier process left. @throws Error with `code` */
   constructor(options: HandOverServerOptions) {
@@ -71,19 +87,21 @@ export class HandOverServer {
 
   /** Leaves the path to the process that has taken over. */
   release(): void {
-    this.#exchange?.close();
+    for (const exchange of this.#exchanges) exchange.close();
     this.#listener.close();
   }
 
   #accept(socket: RightsSocket): void {
     const { uid } = socket.peer;
-    // a silent connection must not keep others out
-    if (this.#exchange?.isSilent) this.#exchange.close();
-    if ((uid !== 0 && uid !== process.geteuid?.()) || (this.#exchange && !this.#exchange.isOver)) {
+    if (uid !== 0 && uid !== process.geteuid?.()) {
       socket.close();
       return;
     }
-    this.#exchange = new Exchange(this.#options, socket);
+    this.#exchanges = this.#exchanges.filter(each => !each.isOver);
+    const silent = this.#exchanges.filter(each => each.isSilent);
+    if (silent.length >= MOST_SILENT) silent[0]!.close();
+    const isBusy = () => this.#exchanges.some(each => !each.isSilent && !each.isOver);
+    this.#exchanges.push(new Exchange(this.#options, socket, isBusy));
   }
 }
 
@@ -92,16 +110,21 @@ class Exchange {
   readonly #options: HandOverServerOptions;
   readonly #channel: HandOverChannel;
   readonly #peer: number;
+  readonly #isBusy: () => boolean;
   #giver: Giver = GIVER_START;
   readonly #inputs: GiverInput[] = [];
   #isStepping = false;
   #timer: NodeJS.Timeout | undefined;
   #token: RunToken | undefined;
+  /** Whether the device was told to freeze. */
+  #isFrozen = false;
   #program = '';
   #objection = '';
 
-  constructor(options: HandOverServerOptions, socket: RightsSocket) {
+  /** @param isBusy tells whether another exchange is past its greeting */
+  constructor(options: HandOverServerOptions, socket: RightsSocket, isBusy: () => boolean) {
     this.#options = options;
+    this.#isBusy = isBusy;
     this.#peer = socket.peer.pid;
     this.#channel = new HandOverChannel(socket, {
       onMessage: message => void this.#onMessage(message),
@@ -124,7 +147,10 @@ class Exchange {
   }
 
   async #onMessage(message: HandOverMessage): Promise<void> {
-    const { kind, descriptors } = message;
+    const { kind, body, descriptors } = message;
+    for (const descriptor of descriptors) closeSync(descriptor);
+    // only a confused process sends a state here; it may hold keys
+    if (kind === 'state') body.fill(0);
     if (descriptors.length > 0) this.#input('broken');
     else if (kind === 'hello') this.#onHello(message);
     else if (kind === 'ready') {
@@ -138,7 +164,8 @@ class Exchange {
     const { device, program } = this.#options;
     const hello = factsOf(message);
     this.#program = programOf(hello);
-    const objection = objectionTo(hello, program) ?? device.boundBy;
+    const busy = this.#isBusy() ? 'another process is taking it over' : undefined;
+    const objection = busy ?? objectionTo(hello, program) ?? device.boundBy;
     this.#objection = objection ?? '';
     this.#input(objection === undefined ? 'hello' : 'unfit');
   }
@@ -148,26 +175,32 @@ class Exchange {
     this.#inputs.push(input);
     if (this.#isStepping) return;
     this.#isStepping = true;
-    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
-      const step = stepGiver(this.#giver, next);
-      this.#giver = step.next;
-      for (const action of step.actions) this.#act(action);
+    try {
+      for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+        const step = stepGiver(this.#giver, next);
+        this.#giver = step.next;
+        this.#follow(step.actions);
+      }
+    } finally {
+      this.#isStepping = false;
     }
-    this.#isStepping = false;
     this.#arm();
   }
 
-  #act(action: GiverAction): void {
-    // a failure here ends the process: no other process runs the device
-    if (action === 'thaw' || action === 'restart') {
-      this.#goOn(action);
-      return;
-    }
-    try {
-      this.#do(action);
-    } catch (error) {
-      this.#options.log.verbose(`hand-over to ${this.#successor}: ${(error as Error).message}`);
-      this.#inputs.push('broken');
+  /** Does what a step says. After a failure, what remains to be told would not be true. */
+  #follow(actions: readonly GiverAction[]): void {
+    let hasFailed = false;
+    for (const action of actions) {
+      if (hasFailed && isMessage(action)) continue;
+      try {
+        this.#do(action);
+      } catch (error) {
+        // this ends the process: no other process runs the device, or only another one does
+        if (action === 'thaw' || action === 'restart' || action === 'finish') throw error;
+        hasFailed = true;
+        this.#options.log.error(`hand-over to ${this.#successor}: ${(error as Error).message}`);
+        this.#inputs.push('broken');
+      }
     }
   }
 
@@ -175,14 +208,15 @@ class Exchange {
     const { device, log } = this.#options;
     const outcome = action === 'thaw' ? 'goes on' : 'goes on with new sessions, because the keys were already erased';
     log.error(`the hand-over to ${this.#successor} failed; this process ${outcome}`);
-    device[action]();
+    if (action === 'restart') device.restart();
+    else if (this.#isFrozen) device.thaw();
   }
 
   get #successor(): string {
     return `process ${this.#peer} (version ${this.#program})`;
   }
 
-  #do(action: Exclude<GiverAction, 'thaw' | 'restart'>): void {
+  #do(action: GiverAction): void {
     const { device, program, log } = this.#options;
     switch (action) {
       case 'sendOffer':
@@ -206,10 +240,16 @@ class Exchange {
         this.#channel.send('erased');
         break;
       case 'claim':
-        this.#inputs.push(this.#token?.claim() ? 'claimed' : 'lost');
+        // without a token, no other process was given the device
+        this.#inputs.push(!this.#token || this.#token.claim() ? 'claimed' : 'lost');
+        break;
+      case 'thaw':
+      case 'restart':
+        this.#goOn(action);
         break;
       case 'finish':
         device.finish(this.#successor);
+        this.#end();
         break;
       case 'close':
         this.#end();
@@ -218,6 +258,7 @@ class Exchange {
   }
 
   #sendState(): void {
+    this.#isFrozen = true;
     const { state, descriptors } = this.#options.device.freeze();
     try {
       this.#channel.send('state', state, [this.#token!.descriptor, ...descriptors]);

@@ -94,6 +94,11 @@ export function stepGiver(giver: Giver, input: GiverInput): Step {
   }
 }
 
+/** Whether an action tells the taker something. After an action that failed, it would not be true. */
+export function isMessage(action: GiverAction): boolean {
+  return action.startsWith('send');
+}
+
 function afterErased(giver: Giver, input: GiverInput): Step {
   if (input === 'running') return to('over', 'finish');
   // without a limit, the taker has the token: a message out of place does not change that
