@@ -27,11 +27,16 @@ export interface RunningDeviceOptions {
 
 /** How long clients of the control socket may delay a hand-over. */
 const SETTLE_LIMIT_MS = 1000;
+/** Milliseconds until the control socket is tried again. */
+const RESUME_REST_MS = 1000;
 
 export class RunningDevice implements GivenDevice {
   readonly #options: RunningDeviceOptions;
   /** All settings, while the engine is frozen or closed. */
   #config: DeviceConfig | undefined;
+  /** Whether freeze() of the loop was called, even if it threw. */
+  #isLoopStopped = false;
+  #resuming: NodeJS.Timeout | undefined;
 
   constructor(options: RunningDeviceOptions) {
     this.#options = options;
@@ -51,12 +56,14 @@ export class RunningDevice implements GivenDevice {
 
   freeze(): { readonly state: Uint8Array; readonly descriptors: readonly number[] } {
     const { loop, link, server, now } = this.#options;
+    clearTimeout(this.#resuming);
     const frozenAt = now();
     server.pause();
     const status = loop.status();
     this.#config = configOfStatus(status);
     eraseStatus(status);
     const { descriptor, ...control } = server.given;
+    this.#isLoopStopped = true;
     const { state, descriptors } = loop.freeze();
     try {
       return {
@@ -70,7 +77,8 @@ export class RunningDevice implements GivenDevice {
 
   thaw(): void {
     this.#eraseConfig();
-    this.#options.loop.thaw();
+    if (this.#isLoopStopped) this.#options.loop.thaw();
+    this.#isLoopStopped = false;
     this.#serveAgain();
   }
 
@@ -81,18 +89,26 @@ export class RunningDevice implements GivenDevice {
   restart(): void {
     const { loop, makeEngine } = this.#options;
     loop.restart(makeEngine(), this.#config!);
+    this.#isLoopStopped = false;
     this.#eraseConfig();
     this.#serveAgain();
   }
 
   finish(successor: string): void {
+    clearTimeout(this.#resuming);
     this.#eraseConfig();
     this.#options.onFinished(successor);
   }
 
+  /**
+   * The socket is already bound, so only a lack of descriptors can make this fail, and that passes.
+   * Until then clients wait: without the socket, no program could find the device any more.
+   */
   #serveAgain(): void {
-    // the socket is already bound, so only a lack of descriptors can make this fail
-    void this.#options.server.resume().catch(() => this.#options.server.close());
+    const again = () => {
+      this.#resuming = setTimeout(() => this.#serveAgain(), RESUME_REST_MS).unref();
+    };
+    void this.#options.server.resume().catch(again);
   }
 
   #eraseConfig(): void {

@@ -102,7 +102,7 @@ export class HandOverChannel {
     else this.#end(next.problem);
   }
 
-  /** Returns the next message, or why there will be none; undefined while it is incomplete. */
+  /** Returns the next message, or why no more can come; undefined while it is incomplete. */
   #next(): HandOverMessage | { readonly problem: string | undefined } | undefined {
     try {
       for (;;) {

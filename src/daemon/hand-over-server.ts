@@ -76,7 +76,10 @@ export class HandOverServer {
     this.#options = options;
     removeFile(path);
     this.#listener = new RightsListener(path);
-    this.#listener.onConnection(socket => this.#accept(socket));
+    this.#listener.onConnection(
+      socket => this.#accept(socket),
+      error => options.log.error(`no other process can take over at the moment: ${error.message}`),
+    );
   }
 
   /** Removes the socket. Idempotent. */
@@ -116,7 +119,7 @@ class Exchange {
   #isStepping = false;
   #timer: NodeJS.Timeout | undefined;
   #token: RunToken | undefined;
-  /** Whether the device was told to freeze. */
+  /** Whether freeze() of the device was called. */
   #isFrozen = false;
   #program = '';
   #objection = '';
@@ -187,7 +190,7 @@ class Exchange {
     this.#arm();
   }
 
-  /** Does what a step says. After a failure, what remains to be told would not be true. */
+  /** Does what a step says. After a failure, its messages are left out: they are not true. */
   #follow(actions: readonly GiverAction[]): void {
     let hasFailed = false;
     for (const action of actions) {

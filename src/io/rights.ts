@@ -8,6 +8,8 @@ import { type NativeBinding, nativeBinding, type PollHandle, type RightsHandle }
 /** The most descriptors of one message (native/rights.c). */
 const MOST_DESCRIPTORS = 16;
 const BACKLOG = 8;
+/** Milliseconds without new connections after one that could not be accepted. */
+const REST_MS = 1000;
 
 /** Who is at the other end of a socket. */
 export interface PeerCredentials {
@@ -87,6 +89,7 @@ export class RightsListener {
   readonly #binding: NativeBinding;
   readonly #handle: RightsHandle;
   #poll: PollHandle | undefined;
+  #rest: NodeJS.Timeout | undefined;
 
   /** Makes the socket. @throws Error with `code`: EADDRINUSE if the path exists, EACCES, ... */
   constructor(path: string, backlog = BACKLOG, binding = nativeBinding()) {
@@ -99,19 +102,57 @@ export class RightsListener {
     return this.#binding.rightsFd(this.#handle);
   }
 
-  /** Calls back for each connection, which the callback then owns. */
-  onConnection(callback: (socket: RightsSocket) => void): void {
-    this.#poll = this.#binding.pollStart(this.fd, () => {
-      const handle = this.#binding.rightsAccept(this.#handle);
-      if (handle) callback(new RightsSocket(this.#binding, handle));
-    });
+  /**
+   * Calls back for each connection, which the callback then owns. If one cannot be accepted, for
+   * example for lack of descriptors, rests for a second: the poll is level triggered.
+   * @param onProblem called for the first failure of several in a row
+   */
+  onConnection(callback: (socket: RightsSocket) => void, onProblem: (error: Error) => void): void {
+    let isFailing = false;
+    const attempt = (work: () => void) => {
+      try {
+        work();
+      } catch (error) {
+        this.#stopPoll();
+        if (!isFailing) onProblem(error as Error);
+        isFailing = true;
+        if (this.fd >= 0) this.#rest = setTimeout(attempt, REST_MS, start).unref();
+      }
+    };
+    const accept = () => {
+      this.#accept(callback);
+      isFailing = false;
+    };
+    const start = () => {
+      this.#poll = this.#binding.pollStart(this.fd, () => attempt(accept));
+    };
+    start();
   }
 
   /** Closes the socket; the path stays. Idempotent. */
   close(): void {
+    this.#stopPoll();
+    clearTimeout(this.#rest);
+    this.#binding.rightsClose(this.#handle);
+  }
+
+  #accept(callback: (socket: RightsSocket) => void): void {
+    const handle = this.#binding.rightsAccept(this.#handle);
+    if (!handle) return;
+    let socket: RightsSocket | undefined;
+    try {
+      socket = new RightsSocket(this.#binding, handle);
+      callback(socket);
+    } catch (error) {
+      if (socket) socket.close();
+      else this.#binding.rightsClose(handle);
+      throw error;
+    }
+  }
+
+  #stopPoll(): void {
     if (this.#poll) this.#binding.pollStop(this.#poll);
     this.#poll = undefined;
-    this.#binding.rightsClose(this.#handle);
   }
 }
 

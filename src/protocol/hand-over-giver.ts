@@ -94,7 +94,9 @@ export function stepGiver(giver: Giver, input: GiverInput): Step {
   }
 }
 
-/** Whether an action tells the taker something. After an action that failed, it would not be true. */
+/**
+ * Whether an action tells the taker something, which is not true if an action before it failed.
+ */
 export function isMessage(action: GiverAction): boolean {
   return action.startsWith('send');
 }

@@ -29,7 +29,12 @@ export class HandOverRelay {
     });
     renameSync(path, `${path}.real`);
     this.#listener = new RightsListener(path);
-    this.#listener.onConnection(socket => this.#join(socket));
+    this.#listener.onConnection(
+      socket => this.#join(socket),
+      error => {
+        throw error;
+      },
+    );
   }
 
   /** Puts the giver's socket back, and ends the connections. */
