@@ -24,10 +24,13 @@ const SLEPT_MS = 500;
  */
 const CLOCK_SET_MS = 2000;
 /**
- * The least time between two erasures for steps of the wall clock, so that a false time server can
- * at most halve the life of a session (REKEY_AFTER_TIME).
+ * Bounds the erasures for steps of the wall clock to one a minute in the long run, so that a false
+ * time server can at most halve the life of a session (REKEY_AFTER_TIME). A burst is allowed,
+ * because a snapshot may be taken just after a step (chrony's `makestep` at boot), and each copy of
+ * it must still heed the step of its restoration.
  */
-const CLOCK_SET_PAUSE_MS = 60_000;
+const CLOCK_SET_EVERY_MS = 60_000;
+const CLOCK_SET_BURST = 4;
 
 const WORDS: Record<SessionEnd, string> = {
   sleepAhead: 'the machine is about to sleep',
@@ -49,7 +52,8 @@ export class SessionGuard {
   readonly #log: Log;
   #suspended = 0;
   #stepped = 0;
-  #lastStepAt = Number.NEGATIVE_INFINITY;
+  /** When the bucket of erasures for steps is full again. */
+  #stepsFullAt = Number.NEGATIVE_INFINITY;
   readonly #counts: Record<SessionEnd, number> = { sleepAhead: 0, slept: 0, copied: 0, clockSet: 0 };
 
   constructor({ engine, clock, log }: SessionGuardOptions) {
@@ -91,14 +95,15 @@ export class SessionGuard {
   }
 
   #onStepped(now: number): void {
-    if (now - this.#lastStepAt < CLOCK_SET_PAUSE_MS) return;
+    const fullAt = Math.max(this.#stepsFullAt, now) + CLOCK_SET_EVERY_MS;
+    if (fullAt - now > CLOCK_SET_BURST * CLOCK_SET_EVERY_MS) return;
     // an interruption between the readings of two clocks looks like a step: read them again
     this.#clock.now();
     const stepped = this.#clock.stepped?.() ?? 0;
     const by = stepped - this.#stepped;
     if (Math.abs(by) < CLOCK_SET_MS) return;
     this.#stepped = stepped;
-    this.#lastStepAt = now;
+    this.#stepsFullAt = fullAt;
     this.forgetSessions('clockSet', now, ` (by ${Math.round(by / 1000)} s)`);
   }
 }
