@@ -51,12 +51,20 @@ export function statePath(name: string): string {
 }
 
 /**
- * Locks an interface.
+ * Runs an action while no other process works on the interface.
  * @param patience milliseconds to wait for another process
- * @returns the function that unlocks
- * @throws Error with `code` EBUSY if another process holds the lock
+ * @throws Error with `code` EBUSY if another process holds the lock; what the action throws
  */
-export async function lock(name: string, patience = 0): Promise<() => void> {
+export async function withLock<T>(name: string, action: () => Promise<T>, patience = 0): Promise<T> {
+  const release = await lock(name, patience);
+  try {
+    return await action();
+  } finally {
+    release();
+  }
+}
+
+async function lock(name: string, patience: number): Promise<() => void> {
   for (const end = performance.now() + patience; ; await sleep(PAUSE_MS))
     try {
       return await tryLock(name);

@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { locateFile, readQuickFile, writeQuickFile } from '../../src/host/conf-file.ts';
-import { lock } from '../../src/host/run-state.ts';
+import { withLock } from '../../src/host/run-state.ts';
 
 let folder: string;
 let path: string;
@@ -67,12 +67,16 @@ describe('a configuration file', () => {
 
 test('a lock belongs to one process at a time, and ends with it', async () => {
   const name = `t${process.pid}`;
-  const release = await lock(name);
-  await expect(lock(name)).rejects.toMatchObject({ code: 'EBUSY', message: `another wgts is at work on ${name}` });
-  release();
+  const nothing = async () => {};
+  await withLock(name, () =>
+    expect(withLock(name, nothing)).rejects.toMatchObject({
+      code: 'EBUSY',
+      message: `another wgts is at work on ${name}`,
+    }),
+  );
   const module = fileURLToPath(new URL('../../dist/host/run-state.js', import.meta.url));
-  const script = `const { lock } = await import(${JSON.stringify(module)}); await lock('${name}'); process.kill(process.pid, 'SIGKILL');`;
+  const script = `const { withLock } = await import(${JSON.stringify(module)}); await withLock('${name}', () => process.kill(process.pid, 'SIGKILL'));`;
   const killed = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
   await expect(killed).rejects.toMatchObject({ signal: 'SIGKILL' });
-  (await lock(name))();
+  await withLock(name, nothing);
 });

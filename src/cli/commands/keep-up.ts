@@ -8,7 +8,8 @@ import { formatKeyBase64 } from '../../base/key.ts';
 import { type DeviceStatus, eraseConfig } from '../../config/model.ts';
 import { announceWatcher } from '../../host/device-watcher.ts';
 import { watchInterface } from '../../host/interface-watch.ts';
-import { lock } from '../../host/run-state.ts';
+import { isLinkLeft, restoreInterface } from '../../host/restore-interface.ts';
+import { withLock } from '../../host/run-state.ts';
 import { nativeBinding } from '../../io/native-binding.ts';
 import { notifyManager } from '../../io/system.ts';
 import { withKnownEndpoints } from '../../quick/adoption.ts';
@@ -29,8 +30,6 @@ const STEADY_AFTER_MS = 2_000;
  * that containers get to stop.
  */
 const LOCK_PATIENCE_MS = 5_000;
-const END_PATIENCE_MS = 5_000;
-const END_POLL_MS = 5;
 const PAUSES_MS = [500, 30_000] as const;
 
 export interface KeepUpOptions {
@@ -90,11 +89,13 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
     else await sleep(backOff.next(), undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
     try {
-      await restore(machine, target, known, { signal, backOff });
+      const recover: typeof target.recover = async recorded =>
+        withKnownEndpoints(target.file, known.size > 0 ? known : recorded);
+      await restoreInterface(machine, { ...target, recover }, { signal, backOff, patience: LOCK_PATIENCE_MS });
     } catch (error) {
       if (!signal.aborted) throw error;
       // The interface whose process died stays until it is taken down here.
-      if (machine.readState(name)?.adopting) break;
+      if (await isLinkLeft(machine, name)) break;
       // A signal arrived during `up`, which has undone its steps and reported this.
       machine.warn((error as Error).message);
       notify('STOPPING=1');
@@ -103,44 +104,12 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   }
   notify('STOPPING=1');
   try {
-    await locked(name, () => quick.down(machine, target, { isFinal: true }), LOCK_PATIENCE_MS);
+    await withLock(name, () => quick.down(machine, target, { isFinal: true }), LOCK_PATIENCE_MS);
   } catch (error) {
     // The process that held the lock has already taken the interface down.
     if ((error as NodeJS.ErrnoException).code !== 'ENODEV') throw error;
   }
   return 0;
-}
-
-/**
- * Brings the interface up again. While the link is there without a process, repeats until a new
- * process has adopted it, because its removal would let traffic leave in the clear.
- */
-async function restore(
-  machine: Session['machine'],
-  target: Session['target'],
-  known: ReadonlyMap<string, Uint8Array>,
-  { signal, backOff }: { readonly signal: AbortSignal; readonly backOff: BackOff },
-): Promise<void> {
-  const { file } = target;
-  const recover: typeof target.recover = async recorded => withKnownEndpoints(file, known.size > 0 ? known : recorded);
-  await processEnded(machine, file.name);
-  for (;;)
-    try {
-      return await locked(file.name, () => quick.up(machine, { ...target, recover }), LOCK_PATIENCE_MS);
-    } catch (error) {
-      if (signal.aborted || !machine.readState(file.name)?.adopting) throw error;
-      machine.warn((error as Error).message);
-      await sleep(backOff.next(), undefined, { signal });
-    }
-}
-
-/**
- * Waits until the kernel has closed the TUN of a process that died, which takes longer than closing
- * its control socket.
- */
-async function processEnded({ network }: Session['machine'], name: string): Promise<void> {
-  for (const end = performance.now() + END_PATIENCE_MS; performance.now() < end; await sleep(END_POLL_MS))
-    if (!(await network.links.find(name))?.carrier) return;
 }
 
 function endpointsByKey({ peers }: DeviceStatus): Map<string, Uint8Array> {
@@ -166,7 +135,7 @@ async function reload(
       const status = await machine.devices.status(file.name);
       return status ? withCurrentEndpoints(wanted, file, old.file, status) : wanted;
     };
-    await locked(file.name, () =>
+    await withLock(file.name, () =>
       quick.reload(machine, { ...next, resolve }).catch(error => {
         // Without an interface, there is nothing to change: it will come up with the new file.
         if (error.code !== 'ENODEV') throw error;
@@ -183,7 +152,7 @@ async function reload(
 /** Moves the interface to a process of the installed program. */
 async function upgrade(machine: Session['machine'], name: string): Promise<void> {
   try {
-    await locked(name, async () => {
+    await withLock(name, async () => {
       const isTaken = await machine.devices.takeOver(name);
       machine.warn(
         isTaken
@@ -193,14 +162,5 @@ async function upgrade(machine: Session['machine'], name: string): Promise<void>
     });
   } catch (error) {
     machine.warn((error as Error).message);
-  }
-}
-
-async function locked(name: string, action: () => Promise<unknown>, patience = 0): Promise<void> {
-  const release = await lock(name, patience);
-  try {
-    await action();
-  } finally {
-    release();
   }
 }

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { BACKENDS, type BackendChoice } from '../../backend/choose.ts';
 import { interruptChildren } from '../../host/child.ts';
 import { locateFile, readStripped } from '../../host/conf-file.ts';
-import { lock, readState } from '../../host/run-state.ts';
+import { readState, withLock } from '../../host/run-state.ts';
 import { forbidDumps } from '../../io/secrets.ts';
 import { interfaceName } from '../../quick/file.ts';
 import * as quick from '../../quick/quick.ts';
@@ -35,7 +35,7 @@ export const up: Command = async (args, terminal) => {
   const session = openSession(locateFile(argument), terminal, { ...options, signal: told.signal });
   const { machine, file, target } = session;
   try {
-    await locked(file.name, () => quick.up(machine, target));
+    await withLock(file.name, () => quick.up(machine, target));
     // From here on, SIGHUP requests a reload of the file.
     process.off('SIGHUP', stop);
     return options.watch
@@ -54,7 +54,7 @@ export const down: Command = async (args, terminal) => {
   // because stopping would leave an incomplete interface.
   process.on('SIGTERM', interruptChildren).on('SIGINT', interruptChildren).on('SIGHUP', interruptChildren);
   try {
-    await locked(file.name, async () => {
+    await withLock(file.name, async () => {
       const state = machine.readState(file.name);
       if (!existsSync(path) && state) await quick.downWithoutFile(machine, state);
       else await quick.down(machine, target);
@@ -75,7 +75,7 @@ export const reload: Command = async (args, terminal) => {
   const options = { ...ONLY_ONE, signal: told.signal };
   const { machine, file, target } = openSession(locateFile(positionals[0]!), terminal, options);
   try {
-    await locked(file.name, async () => {
+    await withLock(file.name, async () => {
       const plan = await planReload(machine, target);
       if (plan.differences.length === 0) terminal.out(`nothing to do: ${file.name} matches ${target.path}\n`);
       for (const line of plan.differences) terminal.out(`${line}\n`);
@@ -91,7 +91,7 @@ export const reload: Command = async (args, terminal) => {
 export const save: Command = async (args, terminal) => {
   const { machine, file, target } = openSession(locateFile(only(args, 'save')), terminal, ONLY_ONE);
   try {
-    await locked(file.name, () => quick.save(machine, target));
+    await withLock(file.name, () => quick.save(machine, target));
     return 0;
   } finally {
     machine.close();
@@ -133,13 +133,4 @@ function remembered(argument: string): string {
   const path = locateFile(argument);
   if (existsSync(path)) return path;
   return readState(interfaceName(path))?.file ?? path;
-}
-
-async function locked<T>(name: string, action: () => Promise<T>): Promise<T> {
-  const release = await lock(name);
-  try {
-    return await action();
-  } finally {
-    release();
-  }
 }
