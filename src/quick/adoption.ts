@@ -9,7 +9,7 @@ import type { DeviceConfig, PeerConfig } from '../config/model.ts';
 import type { Link } from '../netlink/links.ts';
 import { isOrphan } from '../netlink/orphan.ts';
 import type { HookEvent, QuickFile } from './file.ts';
-import type { DeviceKind, QuickState } from './state.ts';
+import type { QuickState } from './state.ts';
 
 /** Appended to the error of an adoption that failed. */
 export const STAYS =
@@ -19,16 +19,17 @@ export const STAYS =
 const CONFIGURES = /(^|[\s;&|(/])(wg|wgts)\s+(set|setconf|addconf|syncconf)\s/;
 
 /**
- * Reports whether a new process can take the link as it is. If a hook sets the private key in a way
- * that is not visible here, the interface must be made anew.
+ * Reports whether a new process can take the link as it is. It does so although the kernel could
+ * run a new interface (its module was loaded in the meantime), because the removal of the link
+ * would let traffic leave in the clear. If a hook sets the private key in a way that is not visible
+ * here, the interface must be made anew.
  */
 export function isAdoptable(
   link: Link | undefined,
   before: QuickState | undefined,
   { file, version }: { readonly file: QuickFile; readonly version?: string },
-  kind: DeviceKind,
 ): before is QuickState {
-  if (!link || !isOrphan(link) || kind !== 'userspace' || before?.backend !== kind) return false;
+  if (!link || !isOrphan(link) || before?.backend !== 'userspace') return false;
   if (!file.wireguard.privateKey && !(['PreUp', 'PostUp'] as const).some(event => file.hooks[event].some(configures)))
     return false;
   return before.phase === 'up' || (before.phase === 'starting' && before.fileVersion === version);

@@ -43,8 +43,8 @@ export async function up(host: QuickHost, target: UpTarget): Promise<QuickState>
     before = undefined;
     link = await host.network.links.find(file.name);
   }
-  const backend = await host.devices.choose();
-  const adopts = isAdoptable(link, before, target, backend);
+  const adopts = isAdoptable(link, before, target);
+  const backend = adopts ? 'userspace' : await host.devices.choose();
   if (link && isOrphan(link) && !adopts) {
     await removeOrphan(host, target, link);
     before = undefined;

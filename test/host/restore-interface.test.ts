@@ -88,17 +88,6 @@ describe('while the link is there, it tries again after', () => {
     expect(isUp()).toBe(true);
   });
 
-  test('an error of the choice of the backend', async () => {
-    await killed();
-    const { devices } = running.host;
-    const { choose } = devices;
-    let asked = 0;
-    devices.choose = () => (++asked < 3 ? Promise.reject(new Error('no answer over netlink')) : choose());
-    await restore();
-    expect(running.warned).toEqual(['no answer over netlink', 'no answer over netlink']);
-    expect(isUp()).toBe(true);
-  });
-
   test('an error before the adoption is recorded', async () => {
     let failures = 0;
     const fails: ProcessOptions['fails'] = name =>
@@ -118,6 +107,16 @@ describe('while the link is there, it tries again after', () => {
     await restore();
     expect(isUp()).toBe(true);
   });
+});
+
+test('userspace adopts its link although the kernel could run the interface by now', async () => {
+  await killed();
+  const { index } = linkNamed(machine.kernel.world, NAME)!;
+  running.host.devices.choose = async () => 'kernel';
+  await restore();
+  expect(started).toBe(1);
+  expect(linkNamed(machine.kernel.world, NAME)).toMatchObject({ index, kind: 'tun', carrier: true });
+  expect(running.host.readState(NAME)).toMatchObject({ phase: 'up', backend: 'userspace' });
 });
 
 test('it ends when another wgts has brought the interface up', async () => {
@@ -151,11 +150,11 @@ test('a link of an administrator, without our marker, is no reason to try again'
 
 test('a signal ends it between two attempts', async () => {
   await killed();
-  running.host.devices.choose = () => {
+  running.host.devices.create = () => {
     stop.abort();
-    return Promise.reject(new Error('no answer over netlink'));
+    return Promise.reject(new Error('no memory'));
   };
-  await expect(restore()).rejects.toThrow('no answer over netlink');
+  await expect(restore()).rejects.toThrow('no memory');
 });
 
 /** Waits until a warning begins so, or the test has ended. */

@@ -64,13 +64,11 @@ describe('an interface can be adopted', () => {
     ["not if it is an administrator's", false, { alias: 'mine' }, {}],
     ['not if the kernel ran it', false, {}, { backend: 'kernel' }],
   ])('%s: %s', (_when, expected, link, state) => {
-    expect(isAdoptable({ ...ORPHAN, ...link }, { ...UP, ...state }, target, 'userspace')).toBe(expected);
+    expect(isAdoptable({ ...ORPHAN, ...link }, { ...UP, ...state }, target)).toBe(expected);
   });
 
-  test('not if the kernel is to run it now', () => expect(isAdoptable(ORPHAN, UP, target, 'kernel')).toBe(false));
-
   test('without a key in the file only if a hook visibly sets it', () => {
-    const adopts = (head: string) => isAdoptable(ORPHAN, UP, { file: read(head), version: '1' }, 'userspace');
+    const adopts = (head: string) => isAdoptable(ORPHAN, UP, { file: read(head), version: '1' });
     expect(adopts('PreUp = wg set %i private-key /key')).toBe(true);
     expect(adopts('PostUp = sudo wg setconf %i /key')).toBe(true);
     expect(adopts('PreUp = /etc/key.sh')).toBe(false);
