@@ -41,7 +41,7 @@ export class KeptLink {
     this.tun = tun;
     this.#options = options;
     this.#isPersistent = tun.wasPersistent === true;
-    this.isAdopted = this.#isPersistent && isMarkedLink;
+    this.isAdopted = this.#isPersistent && isMarkedLink && !options.isInherited;
     this.#isOurs = isOurs ?? (this.isAdopted || (!this.#isPersistent && !options.isInherited));
   }
 
