@@ -2,6 +2,7 @@
  * Connects an engine to a TUN and UDP sockets: moves batches between them, and opens,
  * reopens and closes the sockets when the interface or its port changes (configure, #up, #down).
  */
+import { codedError } from '../base/coded-error.ts';
 import { type DeviceConfig, type DeviceStatus, eraseStatus } from '../config/model.ts';
 import type { Clock, Tun } from '../io/ports.ts';
 import type { Engine } from '../protocol/engine.ts';
@@ -10,6 +11,7 @@ import type { DeviceLoopOptions } from './device-loop-options.ts';
 import { DevicePump } from './device-pump.ts';
 import { DeviceSockets } from './device-sockets.ts';
 import type { DeviceState } from './device-state.ts';
+import { givenParts, whyBound } from './given-parts.ts';
 import type { Log } from './log.ts';
 import type { MemoryShares } from './memory-shares.ts';
 import { PortRetry } from './port-retry.ts';
@@ -32,6 +34,8 @@ export class DeviceLoop {
   readonly #log: Log;
   readonly #onGone: () => void;
   #closed = false;
+  /** Since freeze(): the device may move to another process. */
+  #isFrozen = false;
   #stopWatching = () => {};
   /** Counters of the TUN in earlier processes. */
   readonly #tunBefore: Readonly<Record<string, number>>;
@@ -42,7 +46,10 @@ export class DeviceLoop {
     this.#tun = options.tun;
     this.#sockets = new DeviceSockets(options.openUdp, {
       onReadable: waited => this.#readable('udp', waited),
-      onHandshakes: () => this.#handshakesReadable(),
+      onHandshakes: () => {
+        this.#pump.takeHandshakes();
+        this.#settle();
+      },
       onRoutesChanged: () => this.#engine.routesChanged(),
     });
     this.#clock = options.clock;
@@ -75,6 +82,7 @@ export class DeviceLoop {
    * is up. Also goes on after freeze() and thaw() of its engine.
    */
   start(): void {
+    if (this.#closed) return;
     this.#tun.onStatus(() => this.#checkStatus());
     this.#tun.onReadable(waited => this.#tunReadable(waited));
     this.#sockets.read();
@@ -87,9 +95,7 @@ export class DeviceLoop {
 
   /** Why the device cannot be handed over to another process; undefined if it can. @internal */
   get boundBy(): string | undefined {
-    if (!this.#tun.given || !this.#tun.pause) return 'its TUN cannot leave this process';
-    const { udp } = this.#sockets;
-    return udp && !(udp.given && udp.pause) ? 'its UDP sockets cannot leave this process (--backend=pure)' : undefined;
+    return whyBound(this.#tun, this.#sockets.udp);
   }
 
   /**
@@ -98,6 +104,7 @@ export class DeviceLoop {
    * @returns the state, and the open descriptors: TUN, then the open sockets
    */
   freeze(): { readonly state: Pick<DeviceState, 'engine' | 'loop'>; readonly descriptors: readonly number[] } {
+    this.#isFrozen = true;
     // a suspend until now is noticed here; a later one, by the next process
     this.#guard.now();
     this.#tun.pause?.();
@@ -106,20 +113,16 @@ export class DeviceLoop {
     this.#timer.disarm();
     this.#stopWatching();
     this.#pump.drain();
-    const given = this.#tun.given!();
-    const sockets = [...(this.#sockets.udp?.given?.() ?? [-1, -1, -1, -1])];
-    const { port, mark } = this.#sockets;
-    const isOpen = (descriptor: number) => descriptor >= 0;
-    const loop = { port, mark, counters: this.#ownCounters(), tun: given.kept, sockets: sockets.map(isOpen) };
-    return {
-      state: { engine: this.#engine.freeze(), loop },
-      descriptors: [given.descriptor, ...sockets.filter(isOpen)],
-    };
+    const { port, mark, udp } = this.#sockets;
+    const { tun, sockets, descriptors } = givenParts(this.#tun, udp);
+    const loop = { port, mark, counters: this.#ownCounters(), tun, sockets };
+    return { state: { engine: this.#engine.freeze(), loop }, descriptors };
   }
 
-  /** Goes on after freeze(): no process has used the state, nor ever will. @internal */
+  /** Goes on after freeze(), also a failed one: no process uses the state, ever. @internal */
   thaw(): void {
-    this.#engine.thaw();
+    this.#isFrozen = false;
+    if (this.#engine.frozen) this.#engine.thaw();
     this.start();
   }
 
@@ -128,12 +131,10 @@ export class DeviceLoop {
     this.#engine.close();
   }
 
-  /**
-   * Goes on after eraseKeys(), with new sessions. @internal
-   * @param engine a new engine
-   * @param config all settings of the device
-   */
+  /** Goes on after eraseKeys(): a new engine, all settings, and new sessions. @internal */
   restart(engine: Engine, config: DeviceConfig): void {
+    if (this.#closed) return;
+    this.#isFrozen = false;
     this.#pump.engine = engine;
     this.#guard.engine = engine;
     engine.configure(config, this.#clock.now());
@@ -155,9 +156,10 @@ export class DeviceLoop {
 
   /**
    * Applies a configuration. Opens sockets first: if that fails, nothing has changed.
-   * @throws Error with `code` (EADDRINUSE, EACCES, ...)
+   * @throws Error with `code` (EADDRINUSE, EACCES, ...; EBUSY after freeze())
    */
   configure(config: DeviceConfig): void {
+    this.#refuseFrozen();
     const sockets = this.#sockets;
     const port = config.listenPort ?? sockets.port;
     const mark = config.fwmark ?? sockets.mark;
@@ -166,8 +168,7 @@ export class DeviceLoop {
       sockets.open(port, mark);
       this.#engine.routesChanged();
     } else {
-      // while the device is down, try the port now: otherwise the error would come when it is set
-      // up
+      // while the device is down, try the port now and not when it is set up
       if (!isUp && (config.listenPort || config.fwmark)) sockets.attempt(port, mark);
       if (sockets.configure(port, mark)) this.#engine.routesChanged();
     }
@@ -179,8 +180,9 @@ export class DeviceLoop {
     this.#settle();
   }
 
-  /** Returns a copy of configuration, state and counters. Overwrite its secrets after use. */
+  /** Returns a copy, whose secrets the caller overwrites. @throws EBUSY after freeze() */
   status(): DeviceStatus {
+    this.#refuseFrozen();
     return { ...this.#engine.status(), listenPort: this.#sockets.port, fwmark: this.#sockets.mark };
   }
 
@@ -219,6 +221,14 @@ export class DeviceLoop {
     this.#tun.close();
   }
 
+  get #engine(): Engine {
+    return this.#pump.engine;
+  }
+
+  #refuseFrozen(): void {
+    if (this.#isFrozen) throw codedError('EBUSY', 'the interface moves to another process; try again');
+  }
+
   #ownCounters(): Record<string, number> {
     return {
       sendErrors: this.#pump.sendErrors,
@@ -229,12 +239,8 @@ export class DeviceLoop {
     };
   }
 
-  get #engine(): Engine {
-    return this.#pump.engine;
-  }
-
   #checkStatus(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#isFrozen) return;
     const status = this.#tun.status();
     if (!status) {
       this.#gone();
@@ -279,16 +285,9 @@ export class DeviceLoop {
     this.#readable('tun', waited);
   }
 
-  #handshakesReadable(): void {
-    this.#pump.takeHandshakes();
-    this.#settle();
-  }
-
-  /**
-   * Ends every turn that had input: drains the output, and arms the timer for the next deadline.
-   */
+  /** Ends every turn that had input: drains the output, and arms the timer. */
   #settle(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#isFrozen) return;
     this.#pump.drain();
     this.#timer.arm(this.#engine.nextDeadline());
   }

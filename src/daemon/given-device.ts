@@ -8,7 +8,7 @@ import type { Engine } from '../protocol/engine.ts';
 import { eraseEngineState } from '../protocol/engine-state.ts';
 import type { DeviceLoop } from './device-loop.ts';
 import { encodeDeviceState } from './device-state.ts';
-import type { GivenDevice } from './hand-over-server.ts';
+import type { GivenDevice } from './hand-over-device.ts';
 import type { KeptLink } from './kept-link.ts';
 import type { UapiServer } from './uapi-server.ts';
 

@@ -14,27 +14,9 @@ import {
   stepGiver,
 } from '../protocol/hand-over-giver.ts';
 import { factsOf, HandOverChannel, type HandOverMessage } from './hand-over-channel.ts';
+import type { GivenDevice } from './hand-over-device.ts';
 import { makeOffer, objectionTo, programOf } from './hand-over-greeting.ts';
 import type { Log } from './log.ts';
-
-/** The device, as a hand-over sees it. */
-export interface GivenDevice {
-  /** Why it cannot leave this process; undefined if it can. */
-  readonly boundBy: string | undefined;
-  /** Compiles what freeze() needs, while packets still flow. */
-  rehearse(): void;
-  /** Waits until no request of the control socket is in progress. */
-  settle(): Promise<void>;
-  /** Stops reading. @returns the state, which the caller erases, and the open descriptors */
-  freeze(): { readonly state: Uint8Array; readonly descriptors: readonly number[] };
-  /** Goes on after freeze(), also after one that threw. */
-  thaw(): void;
-  eraseKeys(): void;
-  /** Goes on with new sessions. */
-  restart(): void;
-  /** Ends this process and leaves everything to the other one. */
-  finish(successor: string): void;
-}
 
 export interface HandOverServerOptions {
   /** The control socket, whose folder and name the path follows. */
@@ -82,6 +64,15 @@ export class HandOverServer {
     );
   }
 
+  /**
+   * Accepts no more, and waits until an exchange in progress has decided which process has the
+   * device. One that has not stopped the device yet is ended.
+   */
+  async settled(): Promise<void> {
+    this.#listener.close();
+    await Promise.all(this.#exchanges.map(each => each.settled()));
+  }
+
   /** Removes the socket. Idempotent. */
   close(): void {
     removeFile(handOverPath(this.#options.controlPath));
@@ -123,6 +114,7 @@ class Exchange {
   #isFrozen = false;
   #program = '';
   #objection = '';
+  #onDecided: (() => void) | undefined;
 
   /** @param isBusy tells whether another exchange is past its greeting */
   constructor(options: HandOverServerOptions, socket: RightsSocket, isBusy: () => boolean) {
@@ -147,6 +139,26 @@ class Exchange {
   /** Ends the exchange, unless the device depends on it. */
   close(): void {
     if (this.isSilent) this.#input('end');
+  }
+
+  /** Returns once it is decided which process has the device; each wait has a time limit. */
+  async settled(): Promise<void> {
+    if (this.isOver) return;
+    const decided = new Promise<void>(resolve => {
+      this.#onDecided = resolve;
+    });
+    const { phase } = this.#giver;
+    // the device has not stopped yet
+    if (phase === 'hello' || phase === 'ready') this.#input('end');
+    else this.#checkDecided();
+    await decided;
+  }
+
+  #checkDecided(): void {
+    const { phase, isLimited } = this.#giver;
+    // without a limit, the taker has the token: it runs the device, although it has not said so yet
+    if (phase === 'running' && !isLimited) this.#input('running');
+    else if (this.isOver) this.#onDecided?.();
   }
 
   async #onMessage(message: HandOverMessage): Promise<void> {
@@ -188,6 +200,7 @@ class Exchange {
       this.#isStepping = false;
     }
     this.#arm();
+    if (this.#onDecided) this.#checkDecided();
   }
 
   /** Does what a step says. After a failure, its messages are left out: they are not true. */

@@ -2,7 +2,7 @@
  * Runs one device from start to end: TUN, engine, control socket, signals. `wireguard-ts wg0` calls
  * this once its arguments are parsed.
  */
-import { closeSync, statSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { checkInterfaceName } from '../base/interface-name.ts';
 import { version } from '../io/installation.ts';
 import { systemNetlink } from '../io/netlink.ts';
@@ -25,7 +25,7 @@ import { watchSleepNotices } from './sleep-notices.ts';
 import { takeOver } from './take-over.ts';
 import { TakenDevice } from './taken-device.ts';
 import { openTunWithHints } from './tun-hints.ts';
-import { UapiServer, type UapiServerOptions } from './uapi-server.ts';
+import { inodeOf, UapiServer, type UapiServerOptions } from './uapi-server.ts';
 import { uapiSocketPath } from './uapi-socket.ts';
 import { type WarmUpOptions, warmUp, warmUpLater } from './warm-up.ts';
 
@@ -41,7 +41,7 @@ export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 interface Begun {
   readonly link: KeptLink;
   readonly loop: DeviceLoop;
-  readonly control: Pick<UapiServerOptions, 'path' | 'fd' | 'removes'>;
+  readonly control: Pick<UapiServerOptions, 'path' | 'fd' | 'removes' | 'inode'>;
   readonly log: Log;
   /** How it began, for the log. */
   readonly origin: string;
@@ -73,7 +73,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   let begun: Begun | undefined;
   let server: UapiServer | undefined;
   let handOver: HandOverServer | undefined;
-  let isGiven = false;
+  let successor: string | undefined;
   let stopWarmUp = () => {};
   let stopNotices = () => {};
   let stopMemory = () => {};
@@ -92,9 +92,9 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
       now: clock.now,
       rehearse: () => rehearseHandOver(() => ({ ...engineOptions, cipher: backend.makeCipher() })),
       makeEngine: () => new Engine({ ...engineOptions, cipher: backend.makeCipher() }),
-      onFinished: successor => {
-        isGiven = true;
-        end(`handed over to ${successor}`);
+      onFinished: other => {
+        successor = other;
+        end('its device moved');
       },
     });
     handOver = offerHandOver({ controlPath: begun.control.path, device, program, log });
@@ -115,18 +115,21 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     if (!hasCaller && !settings.takesOver) end('the program that started it was killed');
     const quietFor = () => Math.min(loop.quietFor(), server?.quietFor() ?? 0);
     if (!settings.takesOver) stopWarmUp = warmUpLater({ ...warmUpOptions(parts, log), quietFor });
-    log.notice?.(`ended: ${await ended}`);
+    const reason = await ended;
+    // an exchange in progress decides what of the device is still ours to remove
+    await handOver?.settled();
+    log.notice?.(`ended: ${successor === undefined ? reason : `handed over to ${successor}`}`);
     // The caller was killed and cannot use this start: an adopted link stays as it was found.
-    if (!isGiven && (hasCaller || settings.takesOver || !link.isAdopted)) link.release();
+    if (successor === undefined && (hasCaller || settings.takesOver || !link.isAdopted)) link.release();
   } finally {
     for (const signal of STOP_SIGNALS) process.off(signal, stop);
     stopWarmUp();
     stopNotices();
     stopMemory();
-    if (isGiven) handOver?.release();
-    else handOver?.close();
-    if (isGiven) server?.release();
-    else server?.close();
+    if (successor === undefined) handOver?.close();
+    else handOver?.release();
+    if (successor === undefined) server?.close();
+    else server?.release();
     begun?.loop.close();
     parts.close();
   }
@@ -163,6 +166,8 @@ async function takeDevice(
   signal: AbortSignal,
 ): Promise<Begun> {
   const log = openLog(settings, settings.name);
+  const path = uapiSocketPath(settings.name);
+  const inodeBefore = inodeOf(path);
   let taken: TakenDevice | undefined;
   let pause = 0;
   const {
@@ -170,7 +175,7 @@ async function takeDevice(
     program: older,
     hasSessions,
   } = await takeOver({
-    path: handOverPath(uapiSocketPath(settings.name)),
+    path: handOverPath(path),
     program,
     signal,
     warmUp: () => {
@@ -179,6 +184,8 @@ async function takeDevice(
     },
     build: (state, descriptors) => {
       taken = new TakenDevice({ ...parts, log, onGone }, state, descriptors);
+      const other = taken.control.path;
+      if (other !== path) throw new Error(`the state is that of the interface at ${other}, not of ${path}`);
     },
     goLive: sessions => {
       taken!.goLive(sessions);
@@ -187,15 +194,16 @@ async function takeDevice(
     discard: () => taken?.discard(),
   });
   const { tun, loop, controlFd, control, isOurs } = taken!;
-  const { path, inode, removes } = control;
-  // in another mount namespace, the path may be another file, or none
-  const isSeen = statSync(path, { throwIfNoEntry: false })?.ino === inode;
+  const { inode, removes } = control;
+  // in another mount namespace, the path may be another file, or none; a socket that was here and
+  // was then removed is not made again: the server finds that out and ends the device
+  const isSeen = [inodeBefore, inodeOf(path)].includes(inode);
   if (!isSeen) closeSync(controlFd);
   return {
     link: KeptLink.takeOver(tun, linkOptions(settings), isOurs),
     loop,
     log,
-    control: isSeen ? { path, fd: controlFd, removes } : { path: uapiSocketPath(settings.name) },
+    control: isSeen ? { path, fd: controlFd, removes, inode } : { path },
     origin: `took over from process ${pid} (version ${older})${hasSessions ? '' : ', which died: new sessions'}, after ${pause.toFixed(1)} ms without one`,
   };
 }

@@ -4,15 +4,16 @@
  * delaying other clients or packets for long. Bytes arrive in one buffer that is erased at once:
  * Node would allocate a Buffer for each piece, and free it with keys in the clear.
  */
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { newSecret } from '../base/bytes.ts';
 import { ERRNO } from '../config/errors.ts';
-import { type DeviceConfig, eraseConfig, eraseStatus } from '../config/model.ts';
+import { type DeviceConfig, type DeviceStatus, eraseConfig, eraseStatus } from '../config/model.ts';
 import { SecretText } from '../config/secret-text.ts';
 import { DEFAULT_UAPI_LIMITS, type UapiFrame, type UapiRequest, UapiRequestParser } from '../config/uapi.ts';
 import { formatCountersResponse, formatErrno, writeGetResponse } from '../config/uapi-get.ts';
 import type { Zones } from '../config/zones.ts';
+import { withBuffer } from './buffered-socket.ts';
 import type { Sharing, UapiShare } from './uapi-share.ts';
 import type { UapiDevice } from './uapi-socket.ts';
 import { systemErrno } from './uapi-socket.ts';
@@ -54,6 +55,7 @@ export class UapiConnection {
   #working: Promise<void> = Promise.resolve();
   /** Actions that are queued or running. */
   #actions = 0;
+  #isPaused = false;
   /** Set after the last answer, until the client stops writing. */
   #ending: NodeJS.Timeout | undefined;
 
@@ -65,7 +67,7 @@ export class UapiConnection {
     this.#options = options;
     this.#share = share;
     this.#parser = new UapiRequestParser(options.zones);
-    this.#socket = withBuffer(accepted, count => this.#received(count));
+    this.#socket = withBuffer(accepted, received, count => this.#received(count));
     const socket = this.#socket;
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
@@ -89,6 +91,17 @@ export class UapiConnection {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  /** Reads nothing more, until resume(). */
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (this.#actions === 0) this.#socket.resume();
   }
 
   /** Handles received bytes. @returns true if reading may go on at once */
@@ -145,7 +158,7 @@ export class UapiConnection {
       // let packets pass between many requests
       await turn();
     }
-    this.#socket.resume();
+    if (!this.#isPaused) this.#socket.resume();
   }
 
   async #finish(): Promise<void> {
@@ -173,18 +186,14 @@ export class UapiConnection {
     const { device, onRefused } = this.#options;
     switch (frame.kind) {
       case 'get':
-        await this.#answerGet();
-        return;
+        return this.#answerGet();
       case 'counters':
-        await this.#write(formatCountersResponse(device.counters()));
-        return;
+        return this.#write(formatCountersResponse(device.counters()));
       case 'set':
-        await this.#write(formatErrno(await this.#set(frame)));
-        return;
+        return this.#write(formatErrno(await this.#set(frame)));
       case 'invalid':
         onRefused(frame.error.message);
-        await this.#write(formatErrno(frame.error.errno));
-        return;
+        return this.#write(formatErrno(frame.error.errno));
     }
   }
 
@@ -192,8 +201,14 @@ export class UapiConnection {
     const { answers } = this.#share;
     await this.#roomForAnswer();
     if (this.#socket.destroyed) return;
+    let status: DeviceStatus;
+    try {
+      status = this.#options.device.status();
+    } catch (error) {
+      await this.#write(formatErrno(systemErrno(error) ?? ERRNO.EIO));
+      return;
+    }
     const text = new SecretText();
-    const status = this.#options.device.status();
     try {
       for (const _ of writeGetResponse(status, text, this.#options.zones)) {
         // move to the end: progress was made just now
@@ -280,16 +295,4 @@ export class UapiConnection {
       });
     });
   }
-}
-
-/** Makes a socket with our own receive buffer. Node offers that only for outgoing connections. */
-function withBuffer(accepted: Socket, callback: (count: number) => boolean): Socket {
-  const holder = accepted as unknown as { _handle: unknown };
-  const handle = holder._handle;
-  if (!handle) throw new Error('this Node has no handle in its sockets');
-  // the original socket no longer owns the handle
-  holder._handle = null;
-  accepted.destroy();
-  const options = { handle, allowHalfOpen: true, onread: { buffer: received, callback } };
-  return new Socket(options as ConstructorParameters<typeof Socket>[0]);
 }

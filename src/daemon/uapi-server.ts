@@ -28,6 +28,8 @@ export interface UapiServerOptions {
   readonly fd?: number;
   /** Whether to remove the path of that socket at the end, as that of a new one. */
   readonly removes?: boolean;
+  /** The inode at the path when that socket was taken over. Default: the inode there now. */
+  readonly inode?: number;
 }
 
 /**
@@ -40,6 +42,8 @@ const UNLINK_CHECK_MS = 2_000;
 /** Connections that may wait until we accept them. */
 const BACKLOG = 511;
 const SETTLE_POLL_MS = 2;
+/** An inode that no file has. */
+const REMOVED = -1;
 
 export class UapiServer {
   readonly #options: UapiServerOptions;
@@ -71,9 +75,15 @@ export class UapiServer {
       await removeStale(options.path);
       server.#listener = new RightsListener(options.path, BACKLOG);
     }
+    // a socket that was already removed is missed from the beginning
+    server.#inode = options.inode ?? (inodeOf(options.path) || (options.fd === undefined ? REMOVED : 0));
     server.#fd = server.#listener?.fd ?? options.fd!;
-    await server.#serve();
-    server.#inode = inodeOf(options.path);
+    try {
+      await server.#serve();
+    } catch (error) {
+      if (server.#listener) server.close();
+      throw error;
+    }
     server.#watch();
     return server;
   }
@@ -97,8 +107,12 @@ export class UapiServer {
     while (this.#share.isBusy && performance.now() < end) await sleep(SETTLE_POLL_MS);
   }
 
-  /** Stops accepting: new clients wait in the socket's queue, for resume() or another process. */
+  /**
+   * Stops accepting: new clients wait in the socket's queue, for resume() or another process. Also
+   * stops reading: what a client sends now is answered after resume(), or ends with its connection.
+   */
   pause(): void {
+    for (const connection of this.#connections) connection.pause();
     // the socket was not bound by Node, so closing this copy of it removes no path
     this.#server?.close();
     this.#server = undefined;
@@ -106,7 +120,14 @@ export class UapiServer {
 
   /** Accepts again. */
   async resume(): Promise<void> {
-    await this.#serve();
+    if (this.#closed) return;
+    for (const connection of this.#connections) connection.resume();
+    try {
+      await this.#serve();
+    } catch (error) {
+      this.#server = undefined;
+      throw error;
+    }
   }
 
   /** Ends all connections, but leaves the socket to the process that has taken it over. */
@@ -158,6 +179,7 @@ export class UapiServer {
     } catch {
       // the limit of inotify watches is reached; the interval also detects an unlink
     }
+    gone();
   }
 
   #isLinked(): boolean {
@@ -182,7 +204,8 @@ export class UapiServer {
   }
 }
 
-function inodeOf(path: string): number {
+/** Returns the inode at a path; 0 if nothing is there. */
+export function inodeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }
 

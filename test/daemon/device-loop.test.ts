@@ -2,6 +2,7 @@
  * How often the loop reads: a single packet after a silence costs no useless call, a busy tunnel is
  * read until it is empty.
  */
+import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
@@ -9,6 +10,7 @@ import { opensslPacketAead } from '../../src/crypto/node/openssl-packet-aead.ts'
 import { DeviceLoop } from '../../src/daemon/device-loop.ts';
 import type { Tun, Udp, Wake } from '../../src/io/ports.ts';
 import { MAX_BATCH } from '../../src/packet/batch.ts';
+import type { DeviceOptions } from '../../src/protocol/device.ts';
 import { Engine } from '../../src/protocol/engine.ts';
 import { TwinCipher } from '../../src/protocol/transport-twin.ts';
 
@@ -30,6 +32,11 @@ interface Train {
 let loop: DeviceLoop | undefined;
 afterEach(() => loop?.close());
 
+function engineOptions(): DeviceOptions {
+  const random = (bytes: Uint8Array) => void randomFillSync(bytes);
+  return { crypto: opensslCrypto, cipher: new TwinCipher(opensslPacketAead), random, wall: () => 0n };
+}
+
 /** Makes a device whose ports return these lengths, one list per call, and nothing at the end. */
 function device(
   udpHas: readonly (readonly number[])[],
@@ -48,16 +55,19 @@ function device(
     return lengths.length;
   };
   const none = () => ({});
+  const status = { up: true, changed: () => {} };
   const common = { offloads: [], counters: none, close: () => {} };
   const tun: Tun = {
     ...common,
     read: take('tun', 2),
     write: () => 0,
-    status: () => ({ up: true, mtu: 1420, name: 'test' }),
+    status: () => ({ up: status.up, mtu: 1420, name: 'test' }),
     onReadable: callback => {
       wake.tun = callback;
     },
-    onStatus: () => {},
+    onStatus: callback => {
+      status.changed = callback;
+    },
   };
   const udp: Udp = {
     ...common,
@@ -81,9 +91,8 @@ function device(
     onRoutesChanged: () => {},
   };
   const wall = () => 0n;
-  const random = (bytes: Uint8Array) => void randomFillSync(bytes);
   loop = new DeviceLoop({
-    engine: new Engine({ crypto: opensslCrypto, cipher: new TwinCipher(opensslPacketAead), random, wall }),
+    engine: new Engine(engineOptions()),
     tun,
     openUdp: () => udp,
     clock: { now: () => 1000, wall },
@@ -91,7 +100,7 @@ function device(
     onGone: () => {},
   });
   loop.start();
-  return { calls, wake };
+  return { calls, wake, tun, udp, status };
 }
 
 test('a datagram after a silence: reads it and the single answer of the host', () => {
@@ -164,3 +173,51 @@ test.each([
     expect(calls.length).toBe(turns);
   },
 );
+
+/** A device whose TUN can move to another process. */
+function movable() {
+  const made = device([], []);
+  const starts: string[] = [];
+  Object.assign(made.tun, {
+    given: () => ({ descriptor: 50, kept: new Int32Array(1) }),
+    pause: () => starts.push('pause'),
+    onReadable: () => starts.push('read'),
+  });
+  Object.assign(made.udp, { given: () => [], pause: () => {} });
+  return { ...made, starts };
+}
+
+const isBusy = expect.objectContaining({ code: 'EBUSY' });
+
+test('between freeze() and thaw(), settings are neither changed nor shown, and the link is not followed', () => {
+  const { starts, status } = movable();
+  loop!.freeze();
+  expect(() => loop!.configure({ fwmark: 7 })).toThrow(isBusy);
+  expect(() => loop!.status()).toThrow(isBusy);
+  status.up = false;
+  status.changed();
+  loop!.thaw();
+  expect(starts).toEqual(['pause', 'read']);
+  loop!.configure({ fwmark: 7 });
+  expect(loop!.status().fwmark).toBe(7);
+});
+
+test('thaw() goes on after a freeze() that failed', () => {
+  const { starts, tun } = movable();
+  Object.assign(tun, { given: () => assert.fail('no descriptor') });
+  expect(() => loop!.freeze()).toThrow('no descriptor');
+  loop!.thaw();
+  expect(starts).toEqual(['pause', 'read']);
+  loop!.configure({ fwmark: 7 });
+});
+
+test('a loop that has closed does not begin again', () => {
+  const { starts } = movable();
+  loop!.close();
+  loop!.thaw();
+  const engine = new Engine(engineOptions());
+  loop!.restart(engine, { privateKey: new Uint8Array(32).fill(1) });
+  expect(starts).toEqual([]);
+  const status = engine.status();
+  expect(status.privateKey).toBeUndefined();
+});

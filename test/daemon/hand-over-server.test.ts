@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { HandOverChannel, type HandOverMessage } from '../../src/daemon/hand-over-channel.ts';
+import type { GivenDevice } from '../../src/daemon/hand-over-device.ts';
 import { makeHello } from '../../src/daemon/hand-over-greeting.ts';
-import { type GivenDevice, HandOverServer, handOverPath } from '../../src/daemon/hand-over-server.ts';
+import { HandOverServer, handOverPath } from '../../src/daemon/hand-over-server.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import { RightsSocket, RunToken } from '../../src/io/rights.ts';
 
