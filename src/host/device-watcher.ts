@@ -4,6 +4,7 @@
  * listens on a name that the kernel frees when it ends; it sends nothing.
  */
 import { connect, createServer, type Socket } from 'node:net';
+import { abstractName } from '../base/abstract-name.ts';
 import { peerCredentials } from '../io/rights.ts';
 
 /** Makes this process the watcher of an interface. @returns the function that ends that */
@@ -33,9 +34,6 @@ function watcherBehind(socket: Socket): number | undefined {
   return (uid === 0 || uid === process.geteuid?.()) && pid > 0 ? pid : undefined;
 }
 
-/**
- * Returns a name in Linux's abstract socket namespace, which each network namespace has separately.
- */
 function addressOf(name: string): string {
-  return `\0wireguard-ts/watch/${name}`;
+  return abstractName(`wireguard-ts/watch/${name}`);
 }

@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSyn
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { abstractName } from '../base/abstract-name.ts';
 import { problem } from '../quick/problem.ts';
 import { formatState, parseState, type QuickState } from '../quick/state.ts';
 
@@ -79,8 +80,7 @@ function tryLock(name: string): Promise<() => void> {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? problem('EBUSY', `another wgts is at work on ${name}`) : error),
     );
-    // a name in Linux's abstract socket namespace, which each network namespace has separately
-    server.listen(`\0wireguard-ts/${name}`, () => {
+    server.listen(abstractName(`wireguard-ts/${name}`), () => {
       server.unref();
       resolve(() => void server.close());
     });

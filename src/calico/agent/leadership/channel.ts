@@ -8,6 +8,7 @@
  */
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { abstractName } from '../../../base/abstract-name.ts';
 import type { Claim, Holder, LeadershipChannel, Successor } from './leadership.ts';
 import {
   type AgentIdentity,
@@ -26,7 +27,7 @@ export interface ChannelOptions {
   readonly name?: string;
 }
 
-const NAME = '\0wireguard-ts/calico-agent';
+const NAME = abstractName('wireguard-ts/calico-agent');
 /** A holder that is silent for this long when it must introduce itself cannot be asked. */
 const INTRODUCTION_MS = 2_000;
 /** Pause before the next attempt to claim the lock of a holder that refuses connections. */
