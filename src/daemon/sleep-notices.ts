@@ -29,7 +29,11 @@ export function watchSleepNotices(options: SleepNoticesOptions): () => void {
     watchLogind({
       // after the resume, or if the suspend was called off, the clocks tell
       onSleep: isAhead => isAhead && device.forgetSessions('sleepAhead'),
-      onEnd: reason => log.verbose(`no notice before sleep: ${reason}`),
+      onEnd: (reason, hadBus) => {
+        const text = `no notice before sleep: ${reason}`;
+        if (hadBus && log.notice) log.notice(text);
+        else log.verbose(text);
+      },
     }),
   ];
   if (isVirtual())

@@ -9,8 +9,8 @@ const METHOD_CALL = 1;
 const FIXED_HEADER = 16;
 /** Codes of header fields. */
 const FIELD = { path: 1, interface: 2, member: 3, replySerial: 5, destination: 6, sender: 7, signature: 8 } as const;
-/** Larger messages are not for us: signals of logind and names have a few hundred bytes. */
-const LARGEST_MESSAGE = 1 << 16;
+/** The protocol's bound of a message. */
+const LARGEST_MESSAGE = 1 << 27;
 
 export interface DbusCall {
   readonly serial: number;

@@ -12,12 +12,23 @@ const MANAGER = 'org.freedesktop.login1.Manager';
 const OWNER_SERIAL = 4;
 /** A line of the authentication. */
 const LONGEST_LINE = 1024;
+/** Longer messages are skipped: signals of logind and of names have a few hundred bytes. */
+const LONGEST_READ = 1 << 16;
+/**
+ * Every local user may send us signals. After this many messages that are not for us in this time,
+ * the socket is not read for as long, and the bus holds the sender back.
+ */
+const FOREIGN_BURST = 64;
+const FOREIGN_PAUSE_MS = 1_000;
 
 export interface SleepSignal {
   /** Called shortly before the machine sleeps (true), and after it woke or stayed awake (false). */
   readonly onSleep: (isAhead: boolean) => void;
-  /** Called once if the bus does not answer, or answers no more, with the reason. */
-  readonly onEnd: (reason: string) => void;
+  /**
+   * Called once if the bus does not answer, or answers no more, with the reason, and whether there
+   * was a connection.
+   */
+  readonly onEnd: (reason: string, hadBus: boolean) => void;
 }
 
 /**
@@ -30,16 +41,18 @@ export function watchSleep({ onSleep, onEnd }: SleepSignal, bus: string | undefi
   if (bus === undefined) return () => {};
   const socket = connect(bus).unref();
   let isOpen = true;
+  let hadBus = false;
   const end = (reason?: string) => {
     if (!isOpen) return;
     isOpen = false;
     socket.destroy();
-    if (reason !== undefined) onEnd(reason);
+    if (reason !== undefined) onEnd(reason, hadBus);
   };
   const reader = new SignalReader(socket, onSleep);
-  socket.on('connect', () =>
-    socket.write(`\0AUTH EXTERNAL ${Buffer.from(`${process.getuid!()}`).toString('hex')}\r\n`),
-  );
+  socket.on('connect', () => {
+    hadBus = true;
+    socket.write(`\0AUTH EXTERNAL ${Buffer.from(`${process.getuid!()}`).toString('hex')}\r\n`);
+  });
   socket.on('data', bytes => {
     try {
       if (isOpen) reader.take(bytes);
@@ -49,6 +62,7 @@ export function watchSleep({ onSleep, onEnd }: SleepSignal, bus: string | undefi
   });
   socket.on('error', error => end(error.message));
   socket.on('close', () => end('the bus closed the connection'));
+  socket.on('close', () => reader.close());
   return () => end();
 }
 
@@ -75,6 +89,11 @@ class SignalReader {
   readonly #onSleep: (isAhead: boolean) => void;
   #bytes = Buffer.alloc(0);
   #isAccepted = false;
+  /** How many bytes of a message that is too long are still to come. */
+  #skip = 0;
+  #foreign = 0;
+  #foreignSince = Number.NEGATIVE_INFINITY;
+  #pause: NodeJS.Timeout | undefined;
   /** The unique name of logind. Every local user may send us a signal, but not from this name. */
   #owner: string | undefined;
 
@@ -85,15 +104,41 @@ class SignalReader {
 
   /** @throws Error if the bus refuses us or sends anything else than messages */
   take(bytes: Buffer): void {
-    this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    const skipped = Math.min(this.#skip, bytes.length);
+    this.#skip -= skipped;
+    if (skipped === bytes.length) return;
+    this.#bytes = Buffer.concat([this.#bytes, bytes.subarray(skipped)]);
     if (!this.#isAccepted && !this.#authenticate()) return;
     for (;;) {
       const length = messageLength(this.#bytes);
-      if (length === undefined || this.#bytes.length < length) return;
-      const message = decodeMessage(this.#bytes.subarray(0, length));
+      if (length === undefined) return;
+      if (length > LONGEST_READ) {
+        this.#skip = Math.max(0, length - this.#bytes.length);
+        this.#bytes = this.#bytes.subarray(length);
+        this.#countForeign();
+        continue;
+      }
+      if (this.#bytes.length < length) return;
+      const message = this.#bytes.subarray(0, length);
       this.#bytes = this.#bytes.subarray(length);
-      this.#heed(message);
+      if (!this.#heed(message)) this.#countForeign();
     }
+  }
+
+  close(): void {
+    clearTimeout(this.#pause);
+  }
+
+  /** Stops reading for a while if there are too many messages that are not for us. */
+  #countForeign(): void {
+    const now = performance.now();
+    if (now - this.#foreignSince >= FOREIGN_PAUSE_MS) {
+      this.#foreignSince = now;
+      this.#foreign = 0;
+    }
+    if (++this.#foreign !== FOREIGN_BURST) return;
+    this.#socket.pause();
+    this.#pause = setTimeout(() => this.#socket.resume(), FOREIGN_PAUSE_MS).unref();
   }
 
   #authenticate(): boolean {
@@ -115,13 +160,24 @@ class SignalReader {
     this.#socket.write(encodeCall({ serial, ...to, member, strings }));
   }
 
-  #heed({ type, replySerial, sender, interface: from, member, body }: DbusMessage): void {
+  /** Reads one message. @returns whether the bus or logind sent it */
+  #heed(bytes: Buffer): boolean {
+    let message: DbusMessage;
+    try {
+      message = decodeMessage(bytes);
+    } catch {
+      // Its end is known from its header, so that the next message can be read.
+      return false;
+    }
+    const { type, replySerial, sender, interface: from, member, body } = message;
     if (type === METHOD_RETURN && replySerial === OWNER_SERIAL && sender === BUS) this.#own(body?.[0]);
-    if (type !== SIGNAL) return;
+    if (type !== SIGNAL) return sender === BUS;
     if (sender === BUS && member === 'NameOwnerChanged' && body?.[0] === LOGIND) this.#own(body[2]);
+    const isLogind = this.#owner !== undefined && sender === this.#owner;
     const isAhead = body?.[0];
-    if (member !== 'PrepareForSleep' || from !== MANAGER || typeof isAhead !== 'boolean') return;
-    if (this.#owner !== undefined && sender === this.#owner) this.#onSleep(isAhead);
+    if (isLogind && member === 'PrepareForSleep' && from === MANAGER && typeof isAhead === 'boolean')
+      this.#onSleep(isAhead);
+    return isLogind || sender === BUS;
   }
 
   #own(name: string | boolean | undefined): void {
