@@ -47,6 +47,9 @@ export interface Predecessor {
 /** Time limits in milliseconds. For `state`, the other side finishes requests of clients first. */
 const LIMITS_MS: Partial<Record<TakerPhase, number>> = { offer: 5_000, state: 10_000, erased: 10_000 };
 
+/** The actions after which this process runs the device, or which say so. */
+const OF_OWNER: readonly TakerAction[] = ['goLive', 'recover', 'sendRunning'];
+
 /**
  * Takes a device over. Returns once it runs here.
  * @throws Error with `code` ENOOWNER if no process answers, EREFUSED if the old process goes on
@@ -114,13 +117,14 @@ class Taking {
   }
 
   #onMessage(message: HandOverMessage): void {
-    const { kind, descriptors } = message;
+    const { kind, body, descriptors } = message;
     if (kind === 'state' && this.#phase === 'state') {
       this.#state = message;
       this.#input('state');
       return;
     }
     for (const descriptor of descriptors) closeSync(descriptor);
+    if (kind === 'state') body.fill(0);
     if (kind === 'offer') {
       this.#program = programOf(factsOf(message));
       this.#input('offer');
@@ -139,24 +143,25 @@ class Taking {
     this.#inputs.push(input);
     if (this.#isStepping) return;
     this.#isStepping = true;
-    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
-      const step = stepTaker(this.#phase, next);
-      this.#phase = step.next;
-      for (const action of step.actions) this.#act(action);
+    try {
+      for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+        const step = stepTaker(this.#phase, next);
+        this.#phase = step.next;
+        for (const action of step.actions) this.#act(action);
+      }
+    } finally {
+      this.#isStepping = false;
     }
-    this.#isStepping = false;
     this.#arm();
   }
 
   #act(action: TakerAction): void {
-    // a failure here ends the process, and the old one goes on
-    if (action === 'goLive' || action === 'recover') {
-      this.#goLive(action === 'goLive');
-      return;
-    }
     try {
       this.#do(action);
     } catch (error) {
+      // this ends the process, and the old one goes on: it takes a connection that ends without
+      // `running` for a death of this process
+      if (OF_OWNER.includes(action)) throw error;
       this.#problem ||= (error as Error).message;
       this.#inputs.push('broken');
     }
@@ -167,8 +172,12 @@ class Taking {
     this.#options.goLive(hasSessions);
   }
 
-  #do(action: Exclude<TakerAction, 'goLive' | 'recover'>): void {
+  #do(action: TakerAction): void {
     switch (action) {
+      case 'goLive':
+      case 'recover':
+        this.#goLive(action === 'goLive');
+        break;
       case 'warmUp':
         this.#options.warmUp();
         this.#inputs.push('warm');
