@@ -4,9 +4,10 @@
  * when the command returns. So the parent ends only after the child reports that interface and
  * socket exist, or reports why it failed.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { programStart } from '../io/installation.ts';
+import { pidOf } from './device-owner.ts';
 import { handOverCode } from './hand-over-error.ts';
 import { type LogPlace, openLogPlace } from './log-place.ts';
 import { LOG_BOTH_VARIABLE, LOG_FD_VARIABLE, LOG_FILE_VARIABLE } from './log-sink.ts';
@@ -23,7 +24,7 @@ const TUN_FD = 4;
 const UAPI_FD = 5;
 const LOG_FD = 6;
 const READY = 'ready\n';
-const START_TIMEOUT_MS = 30_000;
+const START_LIMIT_MS = 30_000;
 
 export interface BackgroundOptions {
   /** The arguments of `wireguard-ts`. */
@@ -35,8 +36,8 @@ export interface BackgroundOptions {
   /** Inherited descriptors for the child. */
   readonly tunFd: number | undefined;
   readonly uapiFd: number | undefined;
-  /** Variables added to our environment. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** Variables added to our environment, and with undefined, left out of it. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /**
@@ -76,9 +77,14 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
   const text = await new Promise<string>((resolve, reject) => {
     let received = '';
     const limit = setTimeout(() => {
-      child.kill();
-      reject(new Error(`it did not start within ${START_TIMEOUT_MS / 1000} s`));
-    }, START_TIMEOUT_MS);
+      const reason = `it did not start within ${START_LIMIT_MS / 1000} s`;
+      if (mayRun(child, options))
+        reject(new Error(`${reason}; process ${child.pid} may run the interface and goes on`));
+      else {
+        child.kill();
+        reject(new Error(reason));
+      }
+    }, START_LIMIT_MS);
     report.setEncoding('utf8');
     report.on('data', (chunk: string) => {
       received += chunk;
@@ -96,6 +102,13 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
     throw Object.assign(new Error(text.trim() || 'it ended before it was ready'), code && { code });
   }
   child.unref();
+}
+
+/** Returns whether a child that takes a device over may run it by now: then it must not end. */
+function mayRun({ pid }: ChildProcess, { args, name }: BackgroundOptions): boolean {
+  if (!args.includes('--take-over')) return false;
+  const owner = pidOf(name);
+  return owner === undefined || owner === pid;
 }
 
 function logEnvironment({ path }: LogPlace, keepOutput: boolean): Record<string, string> {

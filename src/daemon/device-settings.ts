@@ -6,6 +6,20 @@ import type { LogLevel } from './log.ts';
 import type { TakenLog } from './log-sink.ts';
 import type { OffloadSwitch } from './offload-switches.ts';
 
+/** The variables that settings come from. A new process of the same device needs the same. */
+export const DEVICE_VARIABLES = [
+  'LOG_LEVEL',
+  'WG_KEYLOGFILE',
+  'WGTS_AEAD',
+  'WGTS_BACKEND',
+  'WGTS_LOG',
+  'WGTS_NO_OFFLOAD',
+  'WGTS_PERSIST',
+  'WGTS_SANDBOX',
+] as const;
+/** Variables that belong to one start alone. */
+export const START_VARIABLES = ['WG_PROCESS_FOREGROUND', 'WG_TUN_FD', 'WG_UAPI_FD'] as const;
+
 export interface DeviceSettings {
   readonly name: string;
   readonly backend: UserspaceName;

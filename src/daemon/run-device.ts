@@ -3,6 +3,7 @@
  * this once its arguments are parsed.
  */
 import { closeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInterfaceName } from '../base/interface-name.ts';
 import { version } from '../io/installation.ts';
 import { systemNetlink } from '../io/netlink.ts';
@@ -31,6 +32,8 @@ import { type WarmUpOptions, warmUp, warmUpLater } from './warm-up.ts';
 
 /** The default of wireguard-go: 1500 minus 80 bytes (IPv6 40, UDP 8, WireGuard 32). */
 const DEFAULT_MTU = 1420;
+/** The rest between two attempts to serve the control socket of a device that runs. */
+const LISTEN_REST_MS = 1000;
 /**
  * Signals that end a device and remove its socket. SIGHUP (the terminal closed) also ends
  * wireguard-go, but wireguard-go does not remove its socket.
@@ -78,13 +81,16 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
   let stopNotices = () => {};
   let stopMemory = () => {};
   try {
-    const onGone = () => end('the interface is gone');
+    const onGone = () => {
+      stopping.abort();
+      end('the interface is gone');
+    };
     begun = settings.takesOver
       ? await takeDevice(settings, parts, program, onGone, stopping.signal)
       : await makeDevice(settings, parts, onGone);
     const { loop, log, link } = begun;
     const { tun } = link;
-    server = await listen(begun, settings.uapiFd, () => end('the control socket was removed'));
+    server = await listenAtLast(begun, settings, stopping.signal, () => end('the control socket was removed'));
     const device = new RunningDevice({
       loop,
       link,
@@ -97,9 +103,9 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
         end('its device moved');
       },
     });
-    handOver = offerHandOver({ controlPath: begun.control.path, device, program, log });
     if (!settings.takesOver) loop.start();
-    await link.keep();
+    await keepLink(link, settings, log);
+    handOver = offerHandOver({ controlPath: begun.control.path, device, program, log });
     stopNotices = watchSleepNotices({ device: loop, log });
     stopMemory = watchMemory({ device: loop, limit: memoryLimit(), log });
     log.notice?.(
@@ -215,6 +221,39 @@ function linkOptions({ name, persist = false, tunFd }: DeviceSettings): KeptLink
 function warmUpOptions({ backend, engineOptions }: DeviceParts, log: Log): WarmUpOptions {
   const { crypto, random, wall } = engineOptions;
   return { crypto, makeCipher: backend.makeCipher, random, wall, log };
+}
+
+/** A device that was taken over runs already, so it goes on as long as it can. */
+async function keepLink(link: KeptLink, { takesOver }: DeviceSettings, log: Log): Promise<void> {
+  try {
+    await link.keep();
+  } catch (error) {
+    if (!takesOver) throw error;
+    log.error(`the interface will not outlive this process: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Makes the control socket. If the device was taken over, tries until it succeeds, because the
+ * device already runs.
+ * @throws Error with a remedy, or once the device must end
+ */
+async function listenAtLast(
+  begun: Begun,
+  { takesOver, uapiFd }: DeviceSettings,
+  signal: AbortSignal,
+  onUnlinked: () => void,
+): Promise<UapiServer> {
+  for (let said = ''; ; await sleep(LISTEN_REST_MS))
+    try {
+      return await listen(begun, uapiFd, onUnlinked);
+    } catch (error) {
+      const { message } = error as Error;
+      if (takesOver && signal.aborted) begun.link.release();
+      if (!takesOver || signal.aborted) throw error;
+      if (message !== said) begun.log.error(`no client can reach the interface, which is tried again: ${message}`);
+      said = message;
+    }
 }
 
 /** The control socket. @throws Error with a remedy */

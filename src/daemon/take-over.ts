@@ -11,6 +11,7 @@ import {
   type TakerInput,
   type TakerPhase,
 } from '../protocol/hand-over-taker.ts';
+import { isTrusted } from './device-owner.ts';
 import { factsOf, HandOverChannel, type HandOverMessage } from './hand-over-channel.ts';
 import { handOverError } from './hand-over-error.ts';
 import { makeHello, programOf, shown } from './hand-over-greeting.ts';
@@ -60,13 +61,18 @@ export function takeOver(options: TakeOverOptions): Promise<Predecessor> {
 }
 
 function connect(path: string): RightsSocket {
+  let socket: RightsSocket;
   try {
-    return RightsSocket.connect(path);
+    socket = RightsSocket.connect(path);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ECONNREFUSED') throw handOverError('ENOOWNER', `${path}: ${message}`);
     throw handOverError('EREFUSED', `${path}: ${message}`);
   }
+  const { pid, uid } = socket.peer;
+  if (isTrusted(uid)) return socket;
+  socket.close();
+  throw handOverError('EREFUSED', `${path}: process ${pid} belongs to user ${uid}, neither root nor the own user`);
 }
 
 class Taking {

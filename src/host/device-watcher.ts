@@ -5,6 +5,7 @@
  */
 import { connect, createServer, type Socket } from 'node:net';
 import { abstractName } from '../base/abstract-name.ts';
+import { isTrusted } from '../daemon/device-owner.ts';
 import { peerCredentials } from '../io/rights.ts';
 
 /** Makes this process the watcher of an interface. @returns the function that ends that */
@@ -31,7 +32,7 @@ function watcherBehind(socket: Socket): number | undefined {
   const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
   const { pid, uid } = peerCredentials(fd);
   // any user could listen on the name, and a signal to a strange process does harm
-  return (uid === 0 || uid === process.geteuid?.()) && pid > 0 ? pid : undefined;
+  return isTrusted(uid) && pid > 0 ? pid : undefined;
 }
 
 function addressOf(name: string): string {

@@ -5,24 +5,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../../base/coded-error.ts';
 import { startInBackground } from '../../daemon/background.ts';
+import { pidOf } from '../../daemon/device-owner.ts';
 import { findWatcher } from '../../host/device-watcher.ts';
-import { findDeviceProcess, handOverNames, pidOf, type RunningDeviceProcess } from '../../host/running-devices.ts';
+import {
+  handOverNames,
+  isHere,
+  type RunningDeviceProcess,
+  readDeviceProcess,
+  successorEnvironment,
+} from '../../host/running-devices.ts';
 import { upgrade as model } from '../help/texts/upgrade.ts';
 import { wireguardTs } from '../help/texts/wireguard-ts.ts';
 import { interfaceArgument } from '../interface-argument.ts';
 import { parseOptions } from '../parse-options.ts';
 import type { Command } from '../terminal.ts';
 
-/** Variables of the old process that the new one gets. Others may belong to its start alone. */
-const VARIABLES = [
-  'LOG_LEVEL',
-  'WG_KEYLOGFILE',
-  'WGTS_BACKEND',
-  'WGTS_AEAD',
-  'WGTS_NO_OFFLOAD',
-  'WGTS_LOG',
-  'WGTS_PERSIST',
-];
 /** Options that belong to one start. */
 const ONCE = new Set(['foreground', 'take-over']);
 const WATCHER_LIMIT_MS = 60_000;
@@ -35,7 +32,10 @@ export const upgrade: Command = async (args, terminal) => {
     terminal.out(`${await upgradeOne(interfaceArgument(given))}\n`);
     return 0;
   }
-  const names = handOverNames().filter(name => findDeviceProcess(name)?.isHere);
+  const names = handOverNames().filter(name => {
+    const pid = pidOf(name);
+    return pid !== undefined && isHere(pid) !== false;
+  });
   if (names.length === 0) terminal.out('no interface of wireguard-ts runs in this network namespace\n');
   let status = 0;
   for (const name of names)
@@ -50,21 +50,21 @@ export const upgrade: Command = async (args, terminal) => {
 
 /** Upgrades one interface. @returns what was done, for people */
 async function upgradeOne(name: string): Promise<string> {
-  const old = findDeviceProcess(name);
-  if (!old)
+  const old = pidOf(name);
+  if (old === undefined)
     throw codedError(
       'ENODEV',
       `no process offers a hand-over of ${name}: the kernel runs it, or another program, or wireguard-ts 0.2.0 or older; the old process must be stopped once (wgts down ${name}, wgts up ${name})`,
     );
-  if (!old.isHere)
+  if (isHere(old) === false)
     throw codedError(
       'EINVAL',
-      `${name} runs in another network namespace; run there: nsenter --net=/proc/${old.pid}/ns/net wgts upgrade ${name}`,
+      `${name} runs in another network namespace; run there: nsenter --net=/proc/${old}/ns/net wgts upgrade ${name}`,
     );
   const watcher = await findWatcher(name);
-  if (watcher !== undefined) await askWatcher(name, watcher, old.pid);
-  else await startSuccessor(name, old);
-  return `${name}: process ${old.pid} handed over to process ${pidOf(name) ?? 'unknown'}`;
+  if (watcher !== undefined) await askWatcher(name, watcher, old);
+  else await startSuccessor(name, readDeviceProcess(name, old));
+  return `${name}: process ${old} handed over to process ${pidOf(name) ?? 'unknown'}`;
 }
 
 async function askWatcher(name: string, watcher: number, old: number): Promise<void> {
@@ -89,13 +89,12 @@ async function startSuccessor(name: string, old: RunningDeviceProcess): Promise<
   const options = Object.entries(values)
     .filter(([option]) => !ONCE.has(option))
     .map(([option, value]) => (value === true ? `--${option}` : `--${option}=${value}`));
-  const env = Object.fromEntries(VARIABLES.flatMap(key => (old.env[key] === undefined ? [] : [[key, old.env[key]]])));
   await startInBackground({
     name,
     args: [...options, '--take-over', name],
     keepOutput: false,
     tunFd: undefined,
     uapiFd: undefined,
-    env,
+    env: successorEnvironment(old.env),
   });
 }
