@@ -4,7 +4,14 @@
  * reach together.
  */
 import { expect, test } from 'vitest';
-import { GIVER_START, type Giver, type GiverInput, stepGiver } from '../../src/protocol/hand-over-giver.ts';
+import {
+  GIVER_START,
+  type Giver,
+  type GiverAction,
+  type GiverInput,
+  isMessage,
+  stepGiver,
+} from '../../src/protocol/hand-over-giver.ts';
 import { stepTaker, TAKER_START, type TakerInput, type TakerPhase } from '../../src/protocol/hand-over-taker.ts';
 
 /** What a process does with the device: runs it, holds it frozen, or neither. */
@@ -52,15 +59,27 @@ const START: World = {
   wrong: '',
 };
 
-/** Applies an input to the giver, and what it does to the world. */
-function feedGiver(before: World, input: GiverInput): World {
+/** Actions of the giver that can fail. A token that was not made cannot be claimed by another. */
+const CAN_FAIL: readonly GiverAction[] = ['sendOffer', 'freeze', 'sendState', 'erase', 'sendErased'];
+
+/**
+ * Applies an input to the giver, and what it does to the world.
+ * @param failing the action that fails. Its messages are then left out, as in hand-over-server.ts
+ */
+function feedGiver(before: World, input: GiverInput, failing?: GiverAction): World {
   const { next, actions } = stepGiver(before.giver, input);
   let world: World = { ...before, giver: next };
   const say = (message: string) => {
     // a send to a closed end fails; the end of the connection is an input of its own
     if (world.takerOpen && world.giverOpen) world = { ...world, toTaker: [...world.toTaker, message] };
   };
+  let hasFailed = false;
   for (const action of actions) {
+    if (hasFailed && isMessage(action)) continue;
+    if (action === failing) {
+      hasFailed = true;
+      continue;
+    }
     if (action === 'sendOffer') say('offer');
     if (action === 'sendRefusal') say('refusal');
     if (action === 'freeze') world = { ...world, giverHolds: 'frozen' };
@@ -79,12 +98,13 @@ function feedGiver(before: World, input: GiverInput): World {
       if (!world.giverKeys) world = { ...world, wrong: 'thawed without keys' };
       world = { ...world, giverHolds: 'runs' };
     }
-    if (action === 'restart') world = { ...world, giverHolds: 'runs' };
+    // a new engine, also if the keys of the old one could not be erased before
+    if (action === 'restart') world = { ...world, giverHolds: 'runs', giverKeys: false };
     if (action === 'close') world = { ...world, giverOpen: false };
     if (action === 'finish')
       world = { ...world, giverOpen: false, giverHolds: 'none', giverKeys: false, giverLives: false };
   }
-  return world;
+  return hasFailed ? feedGiver(world, 'broken') : world;
 }
 
 function feedTaker(before: World, input: TakerInput): World {
@@ -120,6 +140,12 @@ function* successors(world: World): Generator<[string, World]> {
     if (world.giverOpen && toGiver.length > 0) {
       const [message, ...rest] = toGiver as [GiverInput, ...string[]];
       yield [`giver gets ${message}`, feedGiver({ ...world, toGiver: rest }, message)];
+      for (const action of CAN_FAIL)
+        if (stepGiver(giver, message).actions.includes(action))
+          yield [
+            `giver gets ${message} and fails to ${action}`,
+            feedGiver({ ...world, toGiver: rest }, message, action),
+          ];
       if (message === 'hello') yield ['giver refuses', feedGiver({ ...world, toGiver: rest }, 'unfit')];
     } else if (world.giverOpen && !world.takerOpen) yield ['giver sees the end', feedGiver(world, 'end')];
     if (giver.phase !== 'over' && giver.isLimited) yield ['giver waits no longer', feedGiver(world, 'timeout')];
@@ -194,7 +220,7 @@ test('at most one process runs the device, keys change hands only once erased, a
 test('without a disturbance, the taker runs the device with its sessions, and the giver ends', () => {
   let world = START;
   for (let steps = 0; steps < 20; steps++) {
-    const next = [...successors(world)].find(([name]) => / gets (?!nonsense)| is warm| accepts/.test(name));
+    const next = [...successors(world)].find(([name]) => / gets (?!nonsense)\w+$| is warm| accepts/.test(name));
     if (!next) break;
     world = next[1];
   }
