@@ -5,7 +5,7 @@ import { Agent } from '../../calico/agent/agent.ts';
 import type { AgentDependencies, AgentOptions } from '../../calico/agent/dependencies.ts';
 import { ipamPort } from '../../calico/agent/ipam.ts';
 import { leadershipChannel } from '../../calico/agent/leadership/channel.ts';
-import { ownIdentity, ownPidNamespace, peerUser } from '../../calico/agent/leadership/identity.ts';
+import { nameOwner, ownIdentity, ownPidNamespace, peerUser } from '../../calico/agent/leadership/identity.ts';
 import { leadFor, shareLeadership } from '../../calico/agent/leadership/leadership.ts';
 import { rehearse } from '../../calico/agent/leadership/rehearsal.ts';
 import { startupFailure } from '../../calico/agent/leadership/startup-probe.ts';
@@ -48,7 +48,7 @@ export const calico: Command = async (args, terminal) => {
     machine = openMachineFor(options, log, warn);
     datastore = await openDatastore({ ...options, log, env: terminal.env });
     const self = ownIdentity(options.keyDirectory);
-    const channel = leadershipChannel({ self, peerUser });
+    const channel = leadershipChannel({ self, peerUser, owner: nameOwner });
     const term = { options, terminal, datastore, log, warn };
     const waiting = machine;
     if (once || withdraw)
@@ -59,7 +59,8 @@ export const calico: Command = async (args, terminal) => {
       stop: told.signal,
       prepare: signal => rehearse(agentOptions(term), { ...term, machine: waiting }, signal),
       lead: signal => lead(term, signal),
-      sleep: milliseconds => sleep(milliseconds),
+      sleep: pause,
+      now: () => performance.now(),
       log,
       warn,
     });
@@ -85,7 +86,10 @@ interface Term {
 async function probe({ err }: Terminal): Promise<number> {
   const pidNamespace = ownPidNamespace();
   const self = { version: version(), pidNamespace, pid: process.pid, stateDirectory: '-' };
-  const failure = await startupFailure(leadershipChannel({ self, peerUser }), pidNamespace);
+  const failure = await startupFailure(leadershipChannel({ self, peerUser, owner: nameOwner }), pidNamespace, {
+    sleep: pause,
+    now: () => performance.now(),
+  });
   if (failure !== undefined) err(`wgts calico --startup-probe: ${failure}\n`);
   return failure === undefined ? 0 : 1;
 }
@@ -207,6 +211,11 @@ function allocatorOf(node: string, datastore: Datastore, log: (text: string) => 
     now: Date.now,
     log,
   });
+}
+
+/** Resolves after this time, or when it is aborted. */
+function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return sleep(milliseconds, undefined, signal && { signal }).catch(() => {});
 }
 
 /** Waits for a signal. Signal handlers do not keep the process alive, so a timer does. */

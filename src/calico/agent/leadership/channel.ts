@@ -9,6 +9,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { abstractName } from '../../../base/abstract-name.ts';
+import type { SocketOwner } from '../../../netlink/unix-diag.ts';
 import type { Claim, Holder, LeadershipChannel, Successor } from './leadership.ts';
 import {
   type AgentIdentity,
@@ -23,6 +24,8 @@ export interface ChannelOptions {
   readonly self: AgentIdentity;
   /** Returns the user at the other end; undefined if it is unknown. */
   peerUser(socket: Socket): number | undefined;
+  /** Returns who owns a name; undefined if no process has it. */
+  owner(name: string): Promise<SocketOwner | undefined>;
   /** The name of the lock, for tests. */
   readonly name?: string;
 }
@@ -30,6 +33,8 @@ export interface ChannelOptions {
 const NAME = abstractName('wireguard-ts/calico-agent');
 /** A holder that is silent for this long when it must introduce itself cannot be asked. */
 const INTRODUCTION_MS = 2_000;
+/** A holder that was silent is asked again after this time. */
+const SILENT_MS = 10_000;
 /** Pause before the next attempt to claim the lock of a holder that refuses connections. */
 const POLL_MS = 250;
 const MAX_CONNECTIONS = 32;
@@ -40,7 +45,7 @@ export function leadershipChannel(options: ChannelOptions): LeadershipChannel {
   const { self, peerUser, name = NAME } = options;
   return {
     claim: () => claim(name, self, peerUser),
-    contact: () => contact(name, self, peerUser),
+    contact: () => contact(name, options),
   };
 }
 
@@ -85,28 +90,24 @@ function claim(name: string, self: AgentIdentity, peerUser: ChannelOptions['peer
   });
 }
 
-async function contact(
-  name: string,
-  self: AgentIdentity,
-  peerUser: ChannelOptions['peerUser'],
-): Promise<Holder | undefined> {
+async function contact(name: string, { self, peerUser, owner }: ChannelOptions): Promise<Holder | undefined> {
   const socket = connect(name);
   const ended = whenClosed(socket);
   const failure = await new Promise<NodeJS.ErrnoException | undefined>(resolve => {
     socket.once('connect', () => resolve(undefined)).once('error', resolve);
   });
   socket.on('error', () => {});
-  if (failure?.code === 'ECONNREFUSED' || failure?.code === 'ENOENT') return undefined;
-  if (failure) return unreadable(`a process that refuses connections (${failure.message})`, sleep(POLL_MS), socket);
+  if (failure) return refusing(failure, await owner(name).catch(() => undefined), socket);
   const user = peerUser(socket);
-  if (user !== ROOT) {
-    socket.destroy();
-    return { ...unreadable(`a process of user ${user ?? 'unknown'}`, ended, socket), kind: 'stranger' };
-  }
+  if (user !== ROOT) return stranger(user, socket);
   const messages = queueOf(socket);
   const first = await Promise.race([messages.next(), sleep(INTRODUCTION_MS, 'silent' as const, { ref: false })]);
-  if (first === 'ended') return undefined;
-  if (first === 'silent' || first?.type !== 'leader') return unreadable('an agent of another version', ended, socket);
+  if (first === 'ended') return cannotBeAsked('closing', 'a process that ends connections', sleep(POLL_MS), socket);
+  if (first === 'silent') {
+    const again = Promise.race([ended, sleep(SILENT_MS, undefined, { ref: false })]);
+    return cannotBeAsked('silent', 'an agent that does not answer', again, socket);
+  }
+  if (first?.type !== 'leader') return cannotBeAsked('unreadable', 'an agent of another version', ended, socket);
   return {
     kind: 'agent',
     agent: first.agent,
@@ -122,9 +123,28 @@ async function contact(
   };
 }
 
-function unreadable(description: string, ended: Promise<void>, socket: Socket): Holder {
+/** Judges a name that accepted no connection. @returns undefined if no process has it */
+function refusing(
+  { code, message }: NodeJS.ErrnoException,
+  owner: SocketOwner | undefined,
+  socket: Socket,
+): Holder | undefined {
+  const listens = code !== 'ECONNREFUSED' && code !== 'ENOENT';
+  if (!listens && !owner) return undefined;
+  if (owner?.user !== undefined && owner.user !== ROOT) return stranger(owner.user, socket);
+  // A busy agent may have a full queue (EAGAIN), but an agent always listens.
+  const kind = listens ? 'silent' : 'deaf';
+  return cannotBeAsked(kind, `a process that refuses connections (${message})`, sleep(POLL_MS), socket);
+}
+
+function stranger(user: number | undefined, socket: Socket): Holder {
+  socket.destroy();
+  return cannotBeAsked('stranger', `a process of user ${user ?? 'unknown'}`, Promise.resolve(), socket);
+}
+
+function cannotBeAsked(kind: Holder['kind'], description: string, ended: Promise<void>, socket: Socket): Holder {
   return {
-    kind: 'unreadable',
+    kind,
     description,
     ended,
     askToStepDown: () => Promise.resolve('it cannot be asked'),

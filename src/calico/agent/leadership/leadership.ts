@@ -16,7 +16,7 @@ import { type AgentIdentity, describeAgent } from './messages.ts';
 export interface LeadershipChannel {
   /** Takes the lock. @returns undefined if another process has it */
   claim(): Promise<Claim | undefined>;
-  /** Connects to the process that has the lock. @returns undefined if no process has it any more */
+  /** Connects to the process that has the lock. @returns undefined if no process has it */
   contact(): Promise<Holder | undefined>;
 }
 
@@ -41,9 +41,11 @@ export interface Successor {
 export interface Holder {
   /**
    * `stranger`: a process of another user took the name. `unreadable`: an agent of a version that
-   * cannot be asked, or a sandbox forbids it.
+   * cannot be asked. `silent`: it does not answer now, or a sandbox forbids connections. `closing`:
+   * it ends connections, because it ends or has too many. `deaf`: it took the name without
+   * listening.
    */
-  readonly kind: 'agent' | 'stranger' | 'unreadable';
+  readonly kind: 'agent' | 'stranger' | 'unreadable' | 'silent' | 'closing' | 'deaf';
   /** Present for an agent. */
   readonly agent?: AgentIdentity;
   /** What it is, for the log. */
@@ -64,13 +66,20 @@ export interface LeadershipOptions {
   prepare(signal: AbortSignal): Promise<void>;
   /** Leads until it is aborted. When it resolves, nothing of this agent acts any more. */
   lead(signal: AbortSignal): Promise<void>;
-  sleep(milliseconds: number): Promise<void>;
+  /** Resolves after this time, or when it is aborted. */
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+  /** Milliseconds of a clock that is never set. */
+  now(): number;
   log(text: string): void;
   warn(text: string): void;
 }
 
 /** Pause before the next attempt if the leader changed in the same moment. */
 const PAUSE_MS = 50;
+/** No agent leads if its name is taken, but no process listens on it for this long. */
+const DEAF_MS = 10_000;
+/** Pause between attempts to claim the lock while this agent leads without it. */
+const CLAIM_AGAIN_MS = 1_000;
 
 /**
  * Leads the node, or waits until it may, until the signal.
@@ -87,30 +96,37 @@ export async function shareLeadership(options: LeadershipOptions): Promise<void>
 }
 
 async function takeTurns(options: LeadershipOptions, connections: { close(): void }[]): Promise<void> {
-  const { channel, stop, sleep, warn } = options;
+  const { channel, stop, sleep, now, warn } = options;
   /** Whether this agent may still ask the leader to step down: once, or two would take turns. */
   let mayAsk = true;
-  let warned: string | undefined;
+  const warned = new Set<string>();
+  const stopped = whenAborted(stop);
+  /** Since when the name has been taken without an agent that listens. */
+  let deafSince: number | undefined;
   while (!stop.aborted) {
     const claim = await channel.claim();
-    if (claim) {
-      mayAsk = false;
-      const successor = await leadUntilAsked(claim, options);
+    const holder = claim ? undefined : await channel.contact();
+    const isDeaf = !claim && (!holder || holder.kind === 'deaf');
+    deafSince = isDeaf ? (deafSince ?? now()) : undefined;
+    const isStrange = holder?.kind === 'stranger' || (isDeaf && now() - deafSince! >= DEAF_MS);
+    if (claim || isStrange) {
+      if (claim) mayAsk = false;
+      else warn(strangerWarning(holder));
+      holder?.close();
+      const successor = claim ? await leadUntilAsked(claim, options) : await leadBeside(options);
+      deafSince = undefined;
       if (!successor) continue;
+      mayAsk = false;
       connections.push(successor);
       await waitForSuccessor(successor, options);
       continue;
     }
-    const holder = await channel.contact();
-    if (!holder) {
-      await sleep(PAUSE_MS);
+    if (!holder || isDeaf) {
+      holder?.close();
+      await sleep(PAUSE_MS, stop);
       continue;
     }
     connections.push(holder);
-    if (holder.kind === 'stranger') {
-      warn(strangerWarning(holder));
-      return options.lead(stop);
-    }
     if (mayAsk && holder.kind === 'agent') {
       mustBePredecessor(holder.agent!, options.self);
       const asked = await askToStepDown(holder, options);
@@ -118,15 +134,17 @@ async function takeTurns(options: LeadershipOptions, connections: { close(): voi
       // The connection stays open: our predecessor leads again when it ends.
       if (asked === 'granted') continue;
     }
-    if (holder.kind === 'unreadable' && warned !== holder.description) {
-      warned = holder.description;
-      warn(`${warned} leads this node and cannot be asked to step down, so this agent leads once it has ended`);
+    if ((holder.kind === 'unreadable' || holder.kind === 'silent') && !warned.has(holder.description)) {
+      warned.add(holder.description);
+      warn(
+        `${holder.description} leads this node and cannot be asked to step down, so this agent leads once it has ended`,
+      );
     }
-    await Promise.race([holder.ended, whenAborted(stop)]);
+    await Promise.race([holder.ended, stopped]);
     holder.close();
     connections.splice(connections.indexOf(holder), 1);
     // The lock may be free a moment later than the connection ends.
-    await sleep(PAUSE_MS);
+    await sleep(PAUSE_MS, stop);
   }
 }
 
@@ -141,7 +159,7 @@ export async function leadFor<T>(
   const claim = await channel.claim();
   const holder = claim ? undefined : await channel.contact();
   holder?.close();
-  if (holder?.kind === 'stranger') warn(strangerWarning(holder));
+  if (holder?.kind === 'stranger' || holder?.kind === 'deaf') warn(strangerWarning(holder));
   else if (holder)
     throw codedError(
       'EBUSY',
@@ -155,7 +173,10 @@ export async function leadFor<T>(
 }
 
 /** @returns the agent for which this one stopped; undefined if the signal stopped it */
-async function leadUntilAsked(claim: Claim, { lead, stop }: LeadershipOptions): Promise<Successor | undefined> {
+async function leadUntilAsked(
+  claim: Claim,
+  { lead, stop }: Pick<LeadershipOptions, 'lead' | 'stop'>,
+): Promise<Successor | undefined> {
   const asked = new AbortController();
   let successor: Successor | undefined;
   void claim.asked.then(agent => {
@@ -170,6 +191,37 @@ async function leadUntilAsked(claim: Claim, { lead, stop }: LeadershipOptions): 
   if (!stop.aborted) return successor;
   successor?.close();
   return undefined;
+}
+
+/**
+ * Leads without the lock, and takes it once it is free. Ends if another agent took it first.
+ * @returns the agent for which this one stopped
+ */
+async function leadBeside({ channel, lead, stop, sleep }: LeadershipOptions): Promise<Successor | undefined> {
+  const over = new AbortController();
+  const yields = new AbortController();
+  const signal = AbortSignal.any([stop, over.signal]);
+  const term = lead(AbortSignal.any([stop, yields.signal])).finally(() => over.abort());
+  // A failure is thrown below.
+  term.catch(() => {});
+  while (!signal.aborted) {
+    await sleep(CLAIM_AGAIN_MS, signal);
+    if (signal.aborted) break;
+    const claim = await channel.claim();
+    if (claim) return leadUntilAsked(claim, { stop, lead: asked => endWhen(asked, yields, term) });
+    const holder = await channel.contact();
+    holder?.close();
+    if (holder?.kind === 'agent') yields.abort();
+  }
+  await term;
+  return undefined;
+}
+
+/** Goes on with a term of leadership until the signal. */
+async function endWhen(signal: AbortSignal, yields: AbortController, term: Promise<void>): Promise<void> {
+  if (signal.aborted) yields.abort();
+  else signal.addEventListener('abort', () => yields.abort(), { once: true });
+  await term;
 }
 
 /** Waits for the end of our successor, or for our own. The node and its device are not ours now. */
@@ -197,8 +249,8 @@ async function askToStepDown(
   return 'refused';
 }
 
-function strangerWarning({ description }: Holder): string {
-  return `${description} has taken the name by which the agents of a node find each other; this agent runs without it. End that process: two agents could now run on this node`;
+function strangerWarning(holder: Holder | undefined): string {
+  return `${holder?.description ?? 'a process that does not listen'} has taken the name by which the agents of a node find each other; this agent runs without it. End that process: two agents could now run on this node`;
 }
 
 function mustBePredecessor(agent: AgentIdentity, self: AgentIdentity): void {

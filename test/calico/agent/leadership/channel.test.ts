@@ -2,10 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { abstractName } from '../../../../src/base/abstract-name.ts';
 import { leadershipChannel } from '../../../../src/calico/agent/leadership/channel.ts';
-import type { LeadershipChannel } from '../../../../src/calico/agent/leadership/leadership.ts';
+import { nameOwner } from '../../../../src/calico/agent/leadership/identity.ts';
+import type { Holder, LeadershipChannel } from '../../../../src/calico/agent/leadership/leadership.ts';
 import type { AgentIdentity } from '../../../../src/calico/agent/leadership/messages.ts';
 import { startupFailure } from '../../../../src/calico/agent/leadership/startup-probe.ts';
+import { bindOnly } from '../../../support/bound-socket.ts';
 
 const identity = (pidNamespace: string): AgentIdentity => ({
   version: '1.0.0',
@@ -13,9 +16,21 @@ const identity = (pidNamespace: string): AgentIdentity => ({
   pid: 1,
   stateDirectory: '1:1',
 });
-const aName = (): string => `\0wireguard-ts-test/${randomUUID()}`;
+const aName = (): string => abstractName(`wireguard-ts-test/${randomUUID()}`);
 const channelOf = (name: string, pidNamespace: string, user = 0): LeadershipChannel =>
-  leadershipChannel({ self: identity(pidNamespace), peerUser: () => user, name });
+  leadershipChannel({
+    self: identity(pidNamespace),
+    peerUser: () => user,
+    owner: async each => (await nameOwner(each)) && { user },
+    name,
+  });
+const startup = async (channel: LeadershipChannel, pidNamespace: string): Promise<string | undefined> => {
+  let time = 0;
+  const sleep = async (milliseconds: number): Promise<void> => {
+    time += milliseconds;
+  };
+  return startupFailure(channel, pidNamespace, { sleep, now: () => time });
+};
 
 test('one process has the lock; it steps down when asked, and sees the end of its successor', async () => {
   const name = aName();
@@ -54,7 +69,8 @@ test('only root is asked, and only root may ask', async () => {
   const name = aName();
   const claim = (await channelOf(name, 'old', 1000).claim())!;
   // The leader drops the connection of a user before it introduces itself.
-  expect(await channelOf(name, 'new').contact()).toBeUndefined();
+  expect((await channelOf(name, 'new').contact())?.kind).toBe('closing');
+  expect(await startup(channelOf(name, 'new'), 'new')).toMatch(/no agent leads/);
   const stranger = (await channelOf(name, 'new', 1000).contact())!;
   expect([stranger.kind, stranger.description]).toEqual(['stranger', 'a process of user 1000']);
   claim.release();
@@ -66,8 +82,8 @@ test('an agent of another protocol cannot be asked; neither can one that is sile
     const server = createServer(socket => socket.on('error', () => {}).write(greeting));
     await new Promise<void>(resolve => server.listen(name, resolve));
     const holder = (await channelOf(name, 'new').contact())!;
-    expect(holder.kind).toBe('unreadable');
-    expect(await startupFailure(channelOf(name, 'new'), 'new')).toBeUndefined();
+    expect(holder.kind).toBe(greeting === '' ? 'silent' : 'unreadable');
+    if (greeting !== '') expect(await startup(channelOf(name, 'new'), 'new')).toBeUndefined();
     holder.close();
     server.close();
   }
@@ -89,9 +105,52 @@ test('input that is no message ends only its own connection', async () => {
 test('the startup probe succeeds only in the container of the leader', async () => {
   const name = aName();
   const [old, next] = [channelOf(name, 'old'), channelOf(name, 'new')];
-  expect(await startupFailure(next, 'new')).toBe('no agent leads this node yet');
+  expect(await startup(next, 'new')).toBe('no agent leads this node yet');
   const claim = (await old.claim())!;
-  expect(await startupFailure(next, 'new')).toMatch(/another container leads .* waits to take over/);
-  expect(await startupFailure(old, 'old')).toBeUndefined();
+  expect(await startup(next, 'new')).toMatch(/another container leads .* waits to take over/);
+  expect(await startup(old, 'old')).toBeUndefined();
   claim.release();
 });
+
+test('the holder of a name that does not listen is deaf, or a stranger if root does not own it', async () => {
+  const name = aName();
+  const free = bindOnly(name);
+  expect(await channelOf(name, 'new').claim()).toBeUndefined();
+  expect((await channelOf(name, 'new').contact())?.kind).toBe('deaf');
+  expect((await channelOf(name, 'new', 1000).contact())?.kind).toBe('stranger');
+  free();
+  await expect.poll(() => channelOf(name, 'new').contact()).toBeUndefined();
+});
+
+test('a holder with a full queue is silent, or a stranger if root does not own it', async () => {
+  const name = aName();
+  const free = bindOnly(name, 1);
+  // All within one turn of the loop, in which nothing is accepted.
+  const waiting = Array.from({ length: 4 }, () => connect(name).on('error', () => {}));
+  const holders = [channelOf(name, 'new').contact(), channelOf(name, 'new', 1000).contact()];
+  expect((await Promise.all(holders)).map(holder => holder?.kind)).toEqual(['silent', 'stranger']);
+  for (const socket of waiting) socket.destroy();
+  free();
+});
+
+test.each<Holder['kind']>(['silent', 'deaf'])(
+  'the startup probe believes a %s leader only after some seconds',
+  async kind => {
+    const kinds: Holder['kind'][] = [];
+    const holder = (each: Holder['kind']): Holder => ({
+      kind: each,
+      description: 'process x',
+      ended: Promise.resolve(),
+      askToStepDown: async () => 'no',
+      close: () => void kinds.push(each),
+    });
+    const channelWith = (...then: readonly (Holder | undefined)[]): LeadershipChannel => ({
+      claim: async () => undefined,
+      contact: async () => (kinds.length < 3 ? holder(kind) : (then[kinds.length - 3] ?? then.at(-1))),
+    });
+    expect(await startup(channelWith(undefined), 'new')).toMatch(/no agent leads/);
+    kinds.length = 0;
+    expect(await startup(channelWith(holder(kind)), 'new')).toBeUndefined();
+    expect(kinds.length).toBeGreaterThan(5);
+  },
+);

@@ -137,6 +137,72 @@ test('an agent leads without the lock if a process of another user has it, and s
   expect(only.warned).toEqual([expect.stringMatching(/process x has taken the name .* End that process/)]);
 });
 
+test('an agent leads without the lock if no process listens on its name for ten seconds', async () => {
+  for (const holder of [undefined, foreign('deaf', Promise.resolve())]) {
+    const { node, agent } = lock();
+    node.isTaken = true;
+    node.foreign = holder;
+    const only = agent('only');
+    await node.pass(9_000);
+    expect([only.log, only.warned]).toEqual([[], []]);
+    await node.pass(2_000);
+    expect(only.log).toEqual(['lead']);
+    expect(only.warned).toEqual([expect.stringMatching(/has taken the name .* End that process/)]);
+    await only.end();
+    expect(only.log).toEqual(['lead', 'stopped']);
+  }
+});
+
+test.each<Holder['kind']>(['silent', 'closing'])('a %s leader is waited for, however long it takes', async kind => {
+  const { node, agent } = lock();
+  node.foreign = foreign(kind, Promise.resolve());
+  const next = agent('new');
+  await node.pass(15_000);
+  expect(next.log).toEqual([]);
+  expect(next.warned.length).toBeLessThanOrEqual(1);
+  node.foreign = undefined;
+  await node.pass(50);
+  expect(next.log).toEqual(['lead']);
+  await next.end();
+});
+
+test('an agent beside a stranger takes the lock once it is free, and can then be asked to step down', async () => {
+  const { node, agent } = lock();
+  node.foreign = foreign('stranger');
+  const old = agent('old');
+  await settle();
+  node.foreign = undefined;
+  await node.pass(1_000);
+  expect([node.holder, old.log]).toEqual([old, ['lead']]);
+  const next = agent('new');
+  await settle();
+  expect([old.log, next.log]).toEqual([
+    ['lead', 'stopped'],
+    ['prepare', 'lead'],
+  ]);
+});
+
+test('of two agents beside a stranger, only one leads once it has gone', async () => {
+  const { node, agent } = lock();
+  node.foreign = foreign('stranger');
+  const agents = [agent('a'), agent('b')];
+  await settle();
+  expect(agents.map(each => each.isLeading)).toEqual([true, true]);
+  node.foreign = undefined;
+  await node.pass(3_000);
+  expect(agents.filter(each => each.isLeading)).toHaveLength(1);
+  await Promise.all(agents.map(each => each.end()));
+});
+
+test('an agent beside a stranger ends on its signal', async () => {
+  const { node, agent } = lock();
+  node.foreign = foreign('stranger');
+  const only = agent('only');
+  await settle();
+  await only.end();
+  expect(only.log).toEqual(['lead', 'stopped']);
+});
+
 test('an agent waits for the end of one that cannot be asked, and says so once', async () => {
   const { node, agent } = lock();
   node.foreign = foreign('unreadable', new Promise(resolve => setImmediate(resolve)));

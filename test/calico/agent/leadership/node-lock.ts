@@ -33,8 +33,34 @@ export class NodeLock {
   holder: FakeAgent | undefined;
   /** A holder that is no agent. */
   foreign: Holder | undefined;
+  /** Whether something has the name that cannot be contacted. */
+  isTaken = false;
   readonly connections = new Set<Connection>();
+  /** Milliseconds. */
+  time = 0;
+  readonly #timers = new Set<{ readonly at: number; readonly end: () => void }>();
   onAsked: ((successor: Successor) => Promise<void>) | undefined;
+
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+    return new Promise(end => {
+      this.#timers.add({ at: this.time + milliseconds, end });
+      signal.addEventListener('abort', () => end());
+      if (signal.aborted) end();
+    });
+  }
+
+  /** Lets time pass, in steps of 50 ms. */
+  async pass(milliseconds: number): Promise<void> {
+    for (const end = this.time + milliseconds; this.time < end; ) {
+      this.time += 50;
+      for (const timer of this.#timers)
+        if (timer.at <= this.time) {
+          this.#timers.delete(timer);
+          timer.end();
+        }
+      await settle();
+    }
+  }
 }
 
 export interface FakeAgentOptions {
@@ -83,7 +109,10 @@ export class FakeAgent {
         this.isLeading = false;
         this.log.push('stopped');
       },
-      sleep: () => new Promise(resolve => setImmediate(resolve)),
+      // The short pause between two attempts passes by itself.
+      sleep: (milliseconds, signal) =>
+        milliseconds > 50 ? this.#lock.sleep(milliseconds, signal) : new Promise(resolve => setImmediate(resolve)),
+      now: () => this.#lock.time,
       log: text => void this.said.push(text),
       warn: text => void this.warned.push(text),
     });
@@ -115,7 +144,7 @@ export class FakeAgent {
       claim: async () => {
         // A killed process claims nothing.
         if (this.#ended.isSet) return new Promise(() => {});
-        if (this.#lock.holder || this.#lock.foreign) return undefined;
+        if (this.#lock.holder || this.#lock.foreign || this.#lock.isTaken) return undefined;
         this.#lock.holder = this;
         let ask: (successor: Successor) => void = () => {};
         const asked = new Promise<Successor>(resolve => {
