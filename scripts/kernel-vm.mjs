@@ -9,7 +9,7 @@
 //   machine, and passes on its output and exit status.
 //
 // Environment: KERNEL_VM_DIR (an unpacked linux-image package), KERNEL_VM_CPUS (2),
-// KERNEL_VM_MEMORY in MiB (1536), KERNEL_VM_TIMEOUT in seconds (600), KERNEL_VM_ACCEL (tcg),
+// KERNEL_VM_MEMORY in MiB (1536), KERNEL_VM_TIMEOUT in seconds (1500), KERNEL_VM_ACCEL (tcg),
 // KERNEL_VM_CONSOLE (a file for the kernel's own messages).
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -135,7 +135,7 @@ async function boot(kernel, commandLine) {
     ['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
   ].flat();
   const qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const timer = setTimeout(() => qemu.kill('SIGKILL'), Number(process.env.KERNEL_VM_TIMEOUT ?? 600) * 1000);
+  const timer = setTimeout(() => qemu.kill('SIGKILL'), Number(process.env.KERNEL_VM_TIMEOUT ?? 1500) * 1000);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => qemu.kill('SIGKILL'));
   process.once('exit', () => qemu.kill('SIGKILL'));
   let complaint = '';

@@ -11,6 +11,7 @@ import { systemSysctls } from '../../dist/calico/apply/device/sysctl.js';
 import { systemTables } from '../../dist/calico/apply/firewall/nftables.js';
 import { KeyFiles } from '../../dist/calico/apply/state/identity.js';
 import { RecordFile } from '../../dist/calico/apply/state/record.js';
+import { RunnerFile } from '../../dist/calico/apply/state/runner.js';
 import { StateDirectory } from '../../dist/calico/apply/state/state-directory.js';
 import { SystemDevices } from '../../dist/host/devices.js';
 import { nativeBinding } from '../../dist/io/native-binding.js';
@@ -31,6 +32,7 @@ const host = {
   sysctls: systemSysctls,
   keys: new KeyFiles(directory),
   records: new RecordFile(directory, warn),
+  runners: new RunnerFile(directory, 'calico-apply'),
   sleep,
   log: text => log.push(text),
   warn,
