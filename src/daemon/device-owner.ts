@@ -1,7 +1,6 @@
 /** Which process offers the hand-over of an interface. */
 import { RightsSocket } from '../io/rights.ts';
-import { handOverPath } from './hand-over-server.ts';
-import { uapiSocketPath } from './uapi-socket.ts';
+import { handOverPath, uapiSocketPath } from './uapi-socket.ts';
 
 /**
  * Returns whether a process with this user ID may be the other side of a hand-over. Both sides

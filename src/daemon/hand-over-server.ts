@@ -3,7 +3,8 @@
  * and one hand-over at a time (hand-over-giver.ts). A client that may connect can get all keys, so
  * only root and this process's own user can.
  */
-import { closeSync } from 'node:fs';
+import { closeSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { RightsListener, type RightsSocket, RunToken, removeFile } from '../io/rights.ts';
 import {
   GIVER_START,
@@ -17,6 +18,7 @@ import { factsOf, HandOverChannel, type HandOverMessage } from './hand-over-chan
 import type { GivenDevice } from './hand-over-device.ts';
 import { makeOffer, objectionTo, programOf } from './hand-over-greeting.ts';
 import type { Log } from './log.ts';
+import { handOverPath } from './uapi-socket.ts';
 
 export interface HandOverServerOptions {
   /** The control socket, whose folder and name the path follows. */
@@ -34,13 +36,6 @@ export interface HandOverServerOptions {
 const LIMITS_MS = { hello: 2_000, ready: 60_000, received: 2_000, running: 2_000 } as const;
 
 /**
- * Returns the path of the hand-over socket. It does not end in .sock, because wg lists those names.
- */
-export function handOverPath(controlPath: string): string {
-  return `${controlPath.replace(/\.sock$/, '')}.handover`;
-}
-
-/**
  * Connections that have not greeted yet. Some only ask who listens (pidOf), and must not displace a
  * process whose greeting is on its way.
  */
@@ -56,6 +51,7 @@ export class HandOverServer {
   constructor(options: HandOverServerOptions) {
     const path = handOverPath(options.controlPath);
     this.#options = options;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     removeFile(path);
     this.#listener = new RightsListener(path);
     this.#listener.onConnection(

@@ -17,7 +17,7 @@ import { type DeviceParts, openLog, openParts } from './device-parts.ts';
 import type { DeviceSettings } from './device-settings.ts';
 import { RunningDevice } from './given-device.ts';
 import { rehearseHandOver } from './hand-over-rehearsal.ts';
-import { HandOverServer, type HandOverServerOptions, handOverPath } from './hand-over-server.ts';
+import { HandOverServer, type HandOverServerOptions } from './hand-over-server.ts';
 import { describeAdoption, KeptLink, type KeptLinkSettings } from './kept-link.ts';
 import type { Log } from './log.ts';
 import { memoryLimit } from './memory-limit.ts';
@@ -27,7 +27,7 @@ import { takeOver } from './take-over.ts';
 import { TakenDevice } from './taken-device.ts';
 import { openTunWithHints } from './tun-hints.ts';
 import { inodeOf, UapiServer, type UapiServerOptions } from './uapi-server.ts';
-import { uapiSocketPath } from './uapi-socket.ts';
+import { handOverPath, uapiSocketPath } from './uapi-socket.ts';
 import { type WarmUpOptions, warmUp, warmUpLater } from './warm-up.ts';
 
 /** The default of wireguard-go: 1500 minus 80 bytes (IPv6 40, UDP 8, WireGuard 32). */

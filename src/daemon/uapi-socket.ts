@@ -3,7 +3,10 @@
  * path, the device behind it, and errno numbers.
  */
 import { constants } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
+
+const HAND_OVER_FOLDER = 'handover';
 
 /**
  * A device in this process, such as a {@link DeviceLoop}, that a control socket or an {@link
@@ -24,6 +27,14 @@ export interface UapiDevice {
 /** Returns the path at which `wg` looks for the control socket of an interface. */
 export function uapiSocketPath(name: string): string {
   return `/var/run/wireguard/${name}.sock`;
+}
+
+/**
+ * Returns the path of the hand-over socket that belongs to a control socket. It has a folder of its
+ * own, because wgctrl takes every socket in the folder of control sockets for a device.
+ */
+export function handOverPath(controlPath: string): string {
+  return join(dirname(controlPath), HAND_OVER_FOLDER, basename(controlPath, '.sock'));
 }
 
 /**

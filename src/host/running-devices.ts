@@ -1,11 +1,10 @@
 /** The processes of this program that run an interface, and how they were started. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { codedError } from '../base/coded-error.ts';
 import { pidOf } from '../daemon/device-owner.ts';
 import { DEVICE_VARIABLES, START_VARIABLES } from '../daemon/device-settings.ts';
-import { handOverPath } from '../daemon/hand-over-server.ts';
-import { uapiSocketPath } from '../daemon/uapi-socket.ts';
+import { handOverPath, uapiSocketPath } from '../daemon/uapi-socket.ts';
 
 export interface RunningDeviceProcess {
   readonly pid: number;
@@ -13,8 +12,6 @@ export interface RunningDeviceProcess {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
-
-const SUFFIX = '.handover';
 
 /**
  * Returns the variables for a new process of a device that another process was started with: the
@@ -28,12 +25,8 @@ export function successorEnvironment(env: Readonly<Record<string, string>>): Rec
 
 /** Returns the names of the interfaces that offer a hand-over. */
 export function handOverNames(): string[] {
-  const folder = handOverPath(uapiSocketPath('')).slice(0, -SUFFIX.length);
   try {
-    return readdirSync(folder)
-      .filter(name => name.endsWith(SUFFIX))
-      .map(name => basename(name, SUFFIX))
-      .sort();
+    return readdirSync(dirname(handOverPath(uapiSocketPath('wg0')))).sort();
   } catch {
     return [];
   }

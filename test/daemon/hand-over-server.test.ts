@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { HandOverChannel, type HandOverMessage } from '../../src/daemon/hand-over-channel.ts';
 import type { GivenDevice } from '../../src/daemon/hand-over-device.ts';
 import { makeHello } from '../../src/daemon/hand-over-greeting.ts';
-import { HandOverServer, handOverPath } from '../../src/daemon/hand-over-server.ts';
+import { HandOverServer } from '../../src/daemon/hand-over-server.ts';
+import { handOverPath } from '../../src/daemon/uapi-socket.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import { RightsSocket, RunToken } from '../../src/io/rights.ts';
 

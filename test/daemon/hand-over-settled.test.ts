@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { HandOverChannel, type HandOverKind, type HandOverMessage } from '../../src/daemon/hand-over-channel.ts';
 import { makeHello } from '../../src/daemon/hand-over-greeting.ts';
-import { HandOverServer, handOverPath } from '../../src/daemon/hand-over-server.ts';
+import { HandOverServer } from '../../src/daemon/hand-over-server.ts';
+import { handOverPath } from '../../src/daemon/uapi-socket.ts';
 import { RightsSocket, RunToken } from '../../src/io/rights.ts';
 import { HANG_MS } from '../support/patience.ts';
 

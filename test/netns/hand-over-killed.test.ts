@@ -101,7 +101,7 @@ describeWith(NETWORK, 'a hand-over', () => {
 });
 
 function pathOf(name: string): string {
-  return join(SOCKET_DIRECTORY, `${name}.handover`);
+  return join(SOCKET_DIRECTORY, 'handover', name);
 }
 
 /** Connects once the queue of the socket has room. */

@@ -77,7 +77,7 @@ describeWith(NETWORK, 'a hand-over', () => {
     // a normal end of the last process removes everything, as without hand-overs
     expect((await second.stop()).code).toBe(0);
     expect(existsSync(a.device.socket)).toBe(false);
-    expect(existsSync(join(SOCKET_DIRECTORY, `${name}.handover`))).toBe(false);
+    expect(existsSync(join(SOCKET_DIRECTORY, 'handover', name))).toBe(false);
     const link = await a.namespace.run(['ip', 'link', 'show', name], { mayFail: true });
     expect(link.stderr).toContain('does not exist');
   });

@@ -33,7 +33,7 @@ afterEach(() => lab?.close());
 /** Starts an interface in the background. @returns its process */
 async function begin(name: string, env: Readonly<Record<string, string>> = {}): Promise<number> {
   lab.owns(join(SOCKET_DIRECTORY, `${name}.sock`));
-  lab.owns(join(SOCKET_DIRECTORY, `${name}.handover`));
+  lab.owns(join(SOCKET_DIRECTORY, 'handover', name));
   await host.namespace.run([...commandOf('ours'), name], { env: { ...BACKGROUND, ...env } });
   return pidOf(name)!;
 }

@@ -90,7 +90,7 @@ export const wireguardTs: CommandModel = {
   ],
   files: [
     ['/var/run/wireguard/INTERFACE.sock', 'The control socket, which wg and wgts use.'],
-    ['/var/run/wireguard/INTERFACE.handover', 'The socket by which another process takes the interface over.'],
+    ['/var/run/wireguard/handover/INTERFACE', 'The socket by which another process takes the interface over.'],
   ],
   seeAlso: ['wg(8)', 'wg-quick(8)', 'wgts(8)'],
 };
