@@ -14,6 +14,7 @@ import {
   isMessage,
   stepGiver,
 } from '../protocol/hand-over-giver.ts';
+import { isTrusted } from './device-owner.ts';
 import { factsOf, HandOverChannel, type HandOverMessage } from './hand-over-channel.ts';
 import type { GivenDevice } from './hand-over-device.ts';
 import { makeOffer, objectionTo, programOf } from './hand-over-greeting.ts';
@@ -82,8 +83,7 @@ export class HandOverServer {
   }
 
   #accept(socket: RightsSocket): void {
-    const { uid } = socket.peer;
-    if (uid !== 0 && uid !== process.geteuid?.()) {
+    if (!isTrusted(socket.peer.uid)) {
       socket.close();
       return;
     }

@@ -1,7 +1,7 @@
 /**
  * Opens the real machine: the ports that src/calico/apply uses, and the facts that the plan needs.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendChoice, hasFamily } from '../../backend/choose.ts';
 import type { Family } from '../../base/family.ts';
@@ -19,6 +19,7 @@ import { RunnerFile } from '../apply/state/runner.ts';
 import { StateDirectory } from '../apply/state/state-directory.ts';
 import type { HostFacts } from '../plan/dataplane/mtu.ts';
 import type { AgentMachine } from './dependencies.ts';
+import { ownPidNamespace } from './leadership/identity.ts';
 
 const FELIX_FILE = '/etc/calico/felix.cfg';
 
@@ -82,7 +83,7 @@ export function openMachine({ keyDirectory, backend, aks, keepOutput, log, warn 
 
 /** Names this program version and container: containers differ in their PID namespaces. */
 function ownRunner(): string {
-  return `version ${version()} in ${readlinkSync('/proc/self/ns/pid')}`;
+  return `version ${version()} in ${ownPidNamespace()}`;
 }
 
 function readTextIfPresent(path: string): string | undefined {
