@@ -3,17 +3,17 @@
 // the slowest: each of them costs this time for every mutant that it reaches and does not kill.
 //
 // usage: node mutation/dry-run.mjs FOLDER...      (routing, packet, protocol, config, calico/plan)
-import { register } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { CASES, FOLDERS, LEFT_OUT, testFiles } from './folders.mjs';
+import { importTypeScript } from './typescript-hooks.mjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const SHOWN = 10;
 
 process.chdir(ROOT);
 Object.assign(process.env, CASES);
-register('./typescript-hooks.mjs', import.meta.url);
+importTypeScript();
 const { loadTests, runTest } = await import('./harness.mjs');
 for (const folder of process.argv.slice(2)) {
   if (!FOLDERS[folder]) throw new Error(`${folder}: no folder of ${Object.keys(FOLDERS).join(', ')}`);

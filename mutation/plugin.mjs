@@ -9,7 +9,6 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { register } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { commonTokens, declareClassPlugin, declareValuePlugin, PluginKind } from '@stryker-mutator/api/plugin';
@@ -20,6 +19,7 @@ import {
   TestStatus,
   toMutantRunResult,
 } from '@stryker-mutator/api/test-runner';
+import { importTypeScript } from './typescript-hooks.mjs';
 
 /** How long each test took without a mutant: the fast ones go first. */
 const TIMES = '.mutation-times.json';
@@ -59,7 +59,7 @@ class OneProcessRunner {
   }
 
   async init() {
-    register('./typescript-hooks.mjs', import.meta.url);
+    importTypeScript();
     this.#harness = await import('./harness.mjs');
   }
 

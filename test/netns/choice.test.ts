@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { HANG_MS } from '../support/patience.ts';
-import { sleep, until } from './command.ts';
+import { printed, sleep, until } from './command.ts';
 import { commandOf, ROOT, SOCKET_DIRECTORY } from './device.ts';
 import { presharedKey } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
@@ -42,7 +42,7 @@ describeWith(NETWORK, '--backend', () => {
   it('auto takes the backend that the doctor names, wg can configure it, and deleting the link ends it', async () => {
     const running = host.start([...commandOf('ours'), '--backend=auto', '-f', name], { env: { LOG_LEVEL: 'verbose' } });
     await until('the interface', async () => (await host.run(['wg', 'show', name], { mayFail: true })).code === 0);
-    expect(running.output()).toContain(`backend ${here.kind}: `);
+    await printed(running, `backend ${here.kind}: `);
     expect(await kindOf()).toBe(here.kind === 'kernel' ? 'wireguard' : 'tun');
     await host.run(['wg', 'set', name, 'listen-port', '4321']);
     expect((await host.run([...WGTS, 'show', name, 'listen-port'])).stdout).toBe('4321\n');

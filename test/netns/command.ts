@@ -161,6 +161,20 @@ export async function until<T>(
   }
 }
 
+/**
+ * Waits until a program's output has this: what it wrote before its socket answered may still be in
+ * the pipe.
+ */
+export async function printed(running: Running, expected: string | RegExp): Promise<void> {
+  const has = (text: string) => (typeof expected === 'string' ? text.includes(expected) : expected.test(text));
+  try {
+    await until(`${expected} in the output`, () => has(running.output()) || running.result() !== undefined);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}:\n${running.output()}`);
+  }
+  if (!has(running.output())) throw new Error(`ended without ${expected} in its output:\n${running.output()}`);
+}
+
 function describe(argv: readonly string[], result: Result): string {
   const status = result.signal === null ? `exit status ${result.code}` : `signal ${result.signal}`;
   return `${argv.join(' ')}: ${status}\n${result.stdout}${result.stderr}`.trim();

@@ -3,17 +3,20 @@
  * a device does still works. Every other test of this folder runs confined devices too.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Findings } from '../../src/cli/commands/doctor.ts';
 import { readRights } from '../../src/io/process-rights.ts';
-import { until } from './command.ts';
-import { commandOf, Device, SOCKET_DIRECTORY, startDevice } from './device.ts';
+import { printed, until } from './command.ts';
+import { commandOf, Device, ROOT, SOCKET_DIRECTORY, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
 import { INNER_B, tunnelPair } from './pair.ts';
 import { WGTS } from './quick-host.ts';
+
+/** An empty folder of every Debian, under which a test mounts what its plain user can read. */
+const SEEN = '/mnt';
 
 const CONFINED = {
   capabilities: ['CAP_NET_BIND_SERVICE', 'CAP_NET_ADMIN'],
@@ -46,15 +49,15 @@ describeWith([...NETWORK, 'python3', 'setpriv', 'unshare'], 'a confined device',
 
   it.each([['--backend=native'], ['--backend=pure']])('%s: every thread has given up its rights', async backend => {
     const device = await startDevice(lab, host, 'ours', { args: [backend], env: { LOG_LEVEL: 'verbose' } });
-    await until('the confinement', () => device.process!.output().includes('confined: '));
+    await printed(
+      device.process!,
+      /confined: CAP_NET_BIND_SERVICE CAP_NET_ADMIN, no_new_privs, system calls filtered, no core dumps$/m,
+    );
     const pid = device.process!.pid;
     const threads = threadsOf(pid);
     expect(threads.length).toBeGreaterThan(4);
     expect(new Set(threads)).toEqual(new Set([status(NET_ADMIN | BIND)]));
     expect(readRights(pid)).toMatchObject({ ...CONFINED, threads: threads.length });
-    expect(device.process!.output()).toMatch(
-      /confined: CAP_NET_BIND_SERVICE CAP_NET_ADMIN, no_new_privs, system calls filtered, no core dumps$/m,
-    );
   });
 
   it('in the background: is confined when the command returns', async () => {
@@ -149,20 +152,23 @@ describeWith([...NETWORK, 'python3', 'setpriv', 'unshare'], 'a confined device',
     const name = lab.interfaceName();
     const tun = join(lab.directory, 'tun');
     await host.run(['mknod', '-m', '666', tun, 'c', '10', '200']);
-    // a device file for everyone, which this machine may not have; then a folder for the socket
-    const asUser = 'mount --bind "$0" /dev/net/tun && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
+    const [node, program] = commandOf('ours');
+    const [nodeSeen, rootSeen] = [join(SEEN, 'node'), join(SEEN, 'root')];
+    // a device file, Node and a program for everyone, which this machine may not have; then a
+    // folder for the socket
+    const asUser = `mount -t tmpfs none ${SEEN} && touch ${nodeSeen} && mkdir ${rootSeen} &&
+      mount --bind "$0" /dev/net/tun && mount --bind "$1" ${nodeSeen} && mount --bind "$2" ${rootSeen} &&
+      shift 2 && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`;
     const inside = 'mount -t tmpfs none /run && exec "$@"';
     const running = host.start(
       [
-        ...['unshare', '-m', 'sh', '-c', asUser, tun, 'unshare', '-Urnm', 'sh', '-c', inside, 'sh'],
-        ...[...commandOf('ours'), '-f', name],
+        ...['unshare', '-m', 'sh', '-c', asUser, tun, node!, ROOT],
+        ...['unshare', '-Urnm', 'sh', '-c', inside, 'sh'],
+        ...[nodeSeen, join(rootSeen, relative(ROOT, program!)), '-f', name],
       ],
       { env: { LOG_LEVEL: 'verbose' } },
     );
-    await until('the confinement', () => {
-      if (running.result()) throw new Error(running.output());
-      return running.output().includes('confined: ');
-    });
+    await printed(running, 'confined: ');
     expect(new Set(threadsOf(running.pid))).toEqual(new Set([status(NET_ADMIN | BIND)]));
     const enter = (...argv: string[]) =>
       host.run(['nsenter', `--target=${running.pid}`, '--user', '--net', '--mount', ...argv]);

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { until } from './command.ts';
+import { printed, until } from './command.ts';
 import { commandOf, type Device, PROGRAM, SOCKET_DIRECTORY, startDevice } from './device.ts';
 import { Lab, type Namespace } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
@@ -153,8 +153,8 @@ describeWith(NETWORK, `--persist (${PROGRAM})`, () => {
       name: orphan.name,
       env: { LOG_LEVEL: 'verbose' },
     });
-    expect(second.process!.output()).toMatch(/TUN offloads: csum tso4 tso6/);
-    expect(second.process!.output()).toContain(`adopted ${orphan.name}`);
+    await printed(second.process!, /TUN offloads: csum tso4 tso6/);
+    await printed(second.process!, `adopted ${orphan.name}`);
   });
 
   it("an administrator's persistent TUN is used as ever, and never marked nor deleted", async () => {

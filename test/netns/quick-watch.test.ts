@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readRights } from '../../src/io/process-rights.ts';
 import { HANG_MS } from '../support/patience.ts';
-import { run, until } from './command.ts';
+import { printed, run, until } from './command.ts';
 import { ROOT } from './device.ts';
 import { keyPair } from './keys.ts';
 import { Lab } from './lab.ts';
@@ -63,7 +63,7 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     await until('the manager to listen', () => existsSync(socket));
     const watching = host.startWgts(['up', '--watch'], { NOTIFY_SOCKET: socket, WGTS_WATCH_INTERVAL: '0.2' });
     await until('word that it is up', () => readFileSync(manager, 'utf8').includes('READY=1'));
-    expect(watching.output()).toMatch(/moving\.example:51820.*cannot be resolved.*will be retried/);
+    await printed(watching, /moving\.example:51820.*cannot be resolved.*will be retried/);
     expect(await endpoint()).toBe('(none)');
     hosts('192.0.2.1 moving.example');
     await until('the name to be found', async () => (await endpoint()) === '192.0.2.1:51820');
@@ -78,7 +78,7 @@ describeWith([...NETWORK, 'socat', 'nft'], 'wgts up --watch', () => {
     host.write(FILE);
     await host.namespace.ip(`link del ${host.name}`);
     await until('the interface to be back', async () => (await endpoint()) === '192.0.2.9:51820');
-    expect(watching.output()).toContain(`${host.name} is gone`);
+    await printed(watching, `${host.name} is gone`);
     // The device must not notify the manager.
     expect(readFileSync(`/proc/${await host.devicePid()}/environ`, 'utf8')).not.toContain('NOTIFY_SOCKET');
     expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);

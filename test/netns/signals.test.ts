@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { sleep, start, until } from './command.ts';
+import { printed, sleep, start, until } from './command.ts';
 import { commandOf, ROOT, SOCKET_DIRECTORY, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
@@ -91,7 +91,7 @@ describeWith([...NETWORK, 'ss'], 'signals', () => {
 
   it('a debugger that the environment requests is closed before anything else', async () => {
     const device = await startDevice(lab, host, 'ours', { env: { NODE_OPTIONS: '--inspect=127.0.0.1:9230' } });
-    expect(device.process!.output()).toMatch(/the debugger was closed/);
+    await printed(device.process!, /the debugger was closed/);
     expect(await listening(host)).toBe('');
   });
 });

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { builtOnce } from '../support/built-once.ts';
 import { capture, tsharkFields } from './capture.ts';
-import { run, until } from './command.ts';
+import { printed, run, until } from './command.ts';
 import { ROOT, SOCKET_DIRECTORY, startDevice } from './device.ts';
 import { keyPair, presharedKey } from './keys.ts';
 import { Lab } from './lab.ts';
@@ -140,7 +140,7 @@ describeWith([...NETWORK, 'tcpdump', 'tshark'], 'Wireshark', () => {
       const cable = await capture(pair.lab, pair.a.namespace, 'eth0');
       await mustPing(pair.a.namespace, INNER_B[4], { count: 3 });
       await cable.stop();
-      expect(pair.a.device.process!.output()).toMatch(/WARNING.*WG_KEYLOGFILE/s);
+      await printed(pair.a.device.process!, /WARNING.*WG_KEYLOGFILE/s);
       for (const [side, log] of Object.entries(logs)) {
         expect(statSync(log).mode & 0o777).toBe(0o600);
         const labels = new Set(

@@ -41,8 +41,8 @@ describe('a suite', () => {
 });
 `,
   );
-  const script = `import { register } from 'node:module';
-register('./typescript-hooks.mjs', '${pathToFileURL(MUTATION)}/');
+  const script = `import { importTypeScript } from '${pathToFileURL(join(MUTATION, 'typescript-hooks.mjs'))}';
+importTypeScript();
 const { loadTests, runTest } = await import('${pathToFileURL(join(MUTATION, 'harness.mjs'))}');
 const tests = await loadTests('odd', '${pathToFileURL(file)}');
 for (const test of [...tests, ...tests]) console.log(test.id, (await runTest(test)) === undefined);
