@@ -145,15 +145,17 @@ export class Applier {
     const { family } = context;
     const wanted = tunnels[family];
     const fallback = this.#options.owned[family];
+    const own = wanted && { interfaceName: wanted.interfaceName, table: wanted.table };
     try {
+      if (own) await this.#tunnels[family].inherit(context, distinct([own, ...(fallback ? [fallback] : [])]));
       const recorded = this.#host.records.read()[family] ?? [];
-      if (!wanted) {
+      if (!wanted || !own) {
         const owned = distinct([...recorded, ...(fallback ? [fallback] : [])]);
         const error = await this.#tunnels[family].withdraw(context, owned, full);
         if (!error) this.#record(family, []);
         return error && { ready: false, interfaceName: owned[0]?.interfaceName ?? '', error };
       }
-      const own = { interfaceName: wanted.interfaceName, table: wanted.table };
+      await this.#tunnels[family].inherit(context, recorded);
       if (isOwnTable(own.table)) this.#record(family, distinct([...recorded, own]));
       const others = recorded.filter(each => !sameOwned(each, own));
       const state = await this.#tunnels[family].apply(context, wanted, others, full);
@@ -162,7 +164,8 @@ export class Applier {
       return state;
     } catch (error) {
       const interfaceName = wanted?.interfaceName ?? fallback?.interfaceName ?? '';
-      return { ready: false, interfaceName, error: { step: 'record', message: (error as Error).message } };
+      if (!wanted) return { ready: false, interfaceName, error: { step: 'record', message: (error as Error).message } };
+      return this.#tunnels[family].failure(context, interfaceName, 'record', error as Error);
     }
   }
 

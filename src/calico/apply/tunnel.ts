@@ -18,6 +18,7 @@ import { ensureAddress } from './device/address.ts';
 import { ensureDevice, samePeer, updateDevice } from './device/device.ts';
 import { type HandshakeRefresh, peersToRefresh, refreshHandshakes } from './device/fresh-handshakes.ts';
 import { ensureLink, removeLink } from './device/link.ts';
+import { findInherited, isRunning, type RunningDevice } from './device/running.ts';
 import { ensureSysctls, ensureThreading } from './device/sysctl.ts';
 import { bothSealed, ensureTable, firewallTable, sameFirewall } from './firewall/firewall.ts';
 import type { ApplyContext, Owned } from './ports.ts';
@@ -29,7 +30,7 @@ type Step = 'plan' | 'record' | 'cleanup' | 'sysctl' | 'firewall' | 'link' | 'ad
 export interface AppliedTunnel {
   /**
    * Whether packets may flow, so that the key may be published. Stays true after a failure while
-   * the previous tunnel still runs.
+   * the previous tunnel still runs, also one that the previous agent left.
    */
   readonly ready: boolean;
   readonly interfaceName: string;
@@ -41,11 +42,8 @@ export interface AppliedTunnel {
 }
 
 /** A tunnel that this process brought up completely. */
-interface AppliedRecord {
+interface AppliedRecord extends RunningDevice {
   readonly tunnel: DesiredTunnel;
-  readonly link: number;
-  readonly backend: DeviceKind;
-  readonly publicKey: string;
 }
 
 export class Tunnel {
@@ -57,6 +55,8 @@ export class Tunnel {
   #firewall: { readonly tunnel: DesiredTunnel; readonly text: string | undefined } | undefined;
   /** The tunnel that carries packets, even if a later step failed. */
   #running: AppliedRecord | undefined;
+  /** What carries packets until this agent has applied a plan. */
+  #inherited: RunningDevice | undefined;
   #isWithdrawn = false;
 
   /** Returns whether the applied tunnel uses this link or this table. */
@@ -121,19 +121,35 @@ export class Tunnel {
         ensureThreading(context, tunnel);
       step = 'rule';
       if (!same || !sameRule(same.tunnel, tunnel)) await ensureRule(context, tunnel);
-      this.#applied = { tunnel, link: link.index, backend, publicKey };
+      this.#applied = { tunnel, interfaceName, link: link.index, backend, publicKey };
       this.#running = this.#applied;
+      this.#inherited = undefined;
       return { ready: true, interfaceName, backend, publicKey };
     } catch (error) {
-      if (this.#running && !(await this.#isRunning(context, this.#running))) this.#running = undefined;
-      const running = this.#running;
-      return {
-        ready: running !== undefined,
-        interfaceName,
-        ...(running && { backend: running.backend, publicKey: running.publicKey }),
-        error: { step, message: (error as Error).message },
-      };
+      return this.failure(context, interfaceName, step, error as Error);
     }
+  }
+
+  /** Returns the result of an apply that failed: the tunnel that ran before may still run. */
+  async failure(context: ApplyContext, interfaceName: string, step: Step, error: Error): Promise<AppliedTunnel> {
+    if (this.#running && !(await isRunning(context, this.#running))) this.#running = undefined;
+    if (this.#inherited && !(await isRunning(context, this.#inherited))) this.#inherited = undefined;
+    const running = this.#running ?? this.#inherited;
+    return {
+      ready: running !== undefined,
+      interfaceName,
+      ...(running && { backend: running.backend, publicKey: running.publicKey }),
+      error: { step, message: error.message },
+    };
+  }
+
+  /**
+   * Looks for the tunnel that a previous agent left. The other nodes use it, so its key must stay
+   * published while this agent cannot apply its first plan. Call it before any change.
+   */
+  async inherit(context: ApplyContext, candidates: readonly Owned[]): Promise<void> {
+    if (this.#running ?? this.#inherited) return;
+    this.#inherited = await findInherited(context, candidates);
   }
 
   /** Removes the tunnel. Idempotent. @returns the failure, or undefined */
@@ -141,6 +157,7 @@ export class Tunnel {
     if (this.#isWithdrawn && !full) return undefined;
     this.#applied = undefined;
     this.#running = undefined;
+    this.#inherited = undefined;
     let step: Step = 'rule';
     try {
       for (const { table } of owned) await removeRules(context, table);
@@ -197,18 +214,6 @@ export class Tunnel {
     const fingerprint = this.#firewall && sameFirewall(this.#firewall.tunnel, tunnel) ? this.#firewall.text : undefined;
     const text = await ensureTable(context, firewallTable(tunnel), fingerprint);
     this.#firewall = { tunnel, text };
-  }
-
-  async #isRunning({ host }: ApplyContext, { link, tunnel }: AppliedRecord): Promise<boolean> {
-    try {
-      const found = await host.network.links.find(link);
-      if (found?.name !== tunnel.interfaceName) return false;
-      const status = await host.devices.status(tunnel.interfaceName);
-      if (status) eraseStatus(status);
-      return status !== undefined;
-    } catch {
-      return false;
-    }
   }
 }
 

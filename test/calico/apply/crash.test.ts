@@ -69,17 +69,73 @@ describe.each(VARIANTS)('%s', (_, families) => {
     }
   });
 
+  test.each([
+    ['of another plan', second],
+    ['under other names', renamed],
+  ])(
+    'a new agent whose first apply %s fails at any step reports the key of the tunnel that still runs',
+    async (_name, next) => {
+      const undisturbed = new FakeNode();
+      await run(undisturbed, first);
+      const { operations } = await run(undisturbed, next);
+      for (let failAt = 0; failAt < operations; failAt++) {
+        const node = new FakeNode();
+        const before = node.process();
+        const { tunnels: left } = await before.applier.apply(first);
+        before.close();
+        const process = node.process({ failAt });
+        const { tunnels } = await process.applier.apply(next);
+        for (const family of families) {
+          const { error, ready, publicKey, backend } = tunnels[family]!;
+          const old = left[family]!;
+          const message = `failed at ${failAt}: ${error?.step} ${error?.message}`;
+          if (ready)
+            expect({ publicKey, backend }, message).toEqual({ publicKey: old.publicKey, backend: old.backend });
+          else expect(node.kernel.device(old.interfaceName), message).toBeUndefined();
+        }
+        expect(await process.applier.apply(next)).toMatchObject({
+          tunnels: Object.fromEntries(
+            families.map(family => [family, { ready: true, publicKey: left[family]!.publicKey }]),
+          ),
+        });
+        process.close();
+      }
+    },
+  );
+
+  test('a device with another key under our name is not reported as ours', async () => {
+    const node = new FakeNode();
+    await run(node, first);
+    for (const family of families)
+      node.kernel.device(OWNED[family]!.interfaceName)!.privateKey = new Uint8Array(32).fill(9);
+    node.kernel.failNext('RTM_NEWROUTE', 'ENOMEM', { times: 1000 });
+    node.kernel.failNext('RTM_NEWLINK', 'ENOMEM', { times: 1000 });
+    const process = node.process();
+    const { tunnels } = await process.applier.apply(second);
+    process.close();
+    for (const tunnel of Object.values(tunnels)) {
+      expect(tunnel.error).toBeDefined();
+      expect([tunnel.ready, tunnel.publicKey]).toEqual([false, undefined]);
+    }
+  });
+
   test('each single failure is reported, leaves a running tunnel running, and is corrected by the same agent', async () => {
     const undisturbed = new FakeNode();
-    await run(undisturbed, first);
-    const { operations } = await run(undisturbed, second);
+    const calm = undisturbed.process();
+    await calm.applier.apply(first);
+    const begin = calm.operations.length;
+    await calm.applier.apply(second);
+    const end = calm.operations.length;
+    calm.close();
     const whole = withoutKeys(undisturbed.picture());
-    for (let failAt = 0; failAt < operations; failAt++) {
+    expect(end - begin).toBeGreaterThan(8);
+    for (let failAt = begin; failAt < end; failAt++) {
       const node = new FakeNode();
-      await run(node, first);
       const process = node.process({ failAt });
+      await process.applier.apply(first);
       const failed = await process.applier.apply(second);
       expect(Object.values(failed.tunnels).filter(({ error }) => error?.message.includes('failed'))).toHaveLength(1);
+      expect(Object.values(failed.tunnels).map(({ ready }) => ready)).toEqual(families.map(() => true));
       const { tunnels } = await process.applier.apply(second);
       expect(Object.values(tunnels).map(({ error, ready }) => [error, ready])).toEqual(
         families.map(() => [undefined, true]),
