@@ -9,6 +9,7 @@ import { nameOwner, ownIdentity, ownPidNamespace, peerUser } from '../../calico/
 import { leadFor, shareLeadership } from '../../calico/agent/leadership/leadership.ts';
 import { rehearse } from '../../calico/agent/leadership/rehearsal.ts';
 import { startupFailure } from '../../calico/agent/leadership/startup-probe.ts';
+import { NO_TOKEN, stepDownToken } from '../../calico/agent/leadership/step-down-token.ts';
 import { type Machine, openMachine } from '../../calico/agent/machine.ts';
 import { serveHttpWhenFree } from '../../calico/agent/report/http-when-free.ts';
 import { Metrics } from '../../calico/agent/report/metrics.ts';
@@ -16,6 +17,7 @@ import { openDatastore } from '../../calico/agent/source.ts';
 import { type AgentStatus, unreadyReasons } from '../../calico/agent/status.ts';
 import { withdrawAll } from '../../calico/agent/withdraw.ts';
 import { Applier } from '../../calico/apply/applier.ts';
+import { StateDirectory } from '../../calico/apply/state/state-directory.ts';
 import type { Datastore } from '../../calico/datastore/datastore.ts';
 import { isEnabled } from '../../calico/plan/config/felix-config.ts';
 import { matches, parseSelector } from '../../calico/plan/config/selector.ts';
@@ -48,7 +50,8 @@ export const calico: Command = async (args, terminal) => {
     machine = openMachineFor(options, log, warn);
     datastore = await openDatastore({ ...options, log, env: terminal.env });
     const self = ownIdentity(options.keyDirectory);
-    const channel = leadershipChannel({ self, peerUser, owner: nameOwner });
+    const token = stepDownToken(new StateDirectory(options.keyDirectory, warn));
+    const channel = leadershipChannel({ self, peerUser, owner: nameOwner, token, warn });
     const term = { options, terminal, datastore, log, warn };
     const waiting = machine;
     if (once || withdraw)
@@ -86,7 +89,8 @@ interface Term {
 async function probe({ err }: Terminal): Promise<number> {
   const pidNamespace = ownPidNamespace();
   const self = { version: version(), pidNamespace, pid: process.pid, stateDirectory: '-' };
-  const failure = await startupFailure(leadershipChannel({ self, peerUser, owner: nameOwner }), pidNamespace, {
+  const channel = leadershipChannel({ self, peerUser, owner: nameOwner, token: NO_TOKEN, warn: () => {} });
+  const failure = await startupFailure(channel, pidNamespace, {
     sleep: pause,
     now: () => performance.now(),
   });

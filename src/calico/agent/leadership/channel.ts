@@ -3,12 +3,16 @@
  * Linux's abstract namespace. Pods with hostNetwork share that namespace with the host. The kernel
  * frees the name even if its process is killed.
  *
- * Any user may connect to such a name or take it. Both sides therefore check the other's user, and
- * only root counts.
+ * Any user may connect to such a name or take it. Both sides therefore check the other's user
+ * (SO_PEERCRED), and only root counts. But containers with hostNetwork often run as root too, with
+ * few rights. Only a process that can read the key folder may make the leader step down: the
+ * request carries the token in that folder (step-down-token.ts).
  */
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { abstractName } from '../../../base/abstract-name.ts';
+import { sameBytes } from '../../../base/bytes.ts';
+import { encodeText } from '../../../base/utf8.ts';
 import type { SocketOwner } from '../../../netlink/unix-diag.ts';
 import type { Claim, Holder, LeadershipChannel, Successor } from './leadership.ts';
 import {
@@ -19,6 +23,7 @@ import {
   type Message,
   parseMessage,
 } from './messages.ts';
+import type { TokenFile } from './step-down-token.ts';
 
 export interface ChannelOptions {
   readonly self: AgentIdentity;
@@ -26,6 +31,8 @@ export interface ChannelOptions {
   peerUser(socket: Socket): number | undefined;
   /** Returns who owns a name; undefined if no process has it. */
   owner(name: string): Promise<SocketOwner | undefined>;
+  readonly token: TokenFile;
+  warn(text: string): void;
   /** The name of the lock, for tests. */
   readonly name?: string;
 }
@@ -37,19 +44,28 @@ const INTRODUCTION_MS = 2_000;
 const SILENT_MS = 10_000;
 /** Pause before the next attempt to claim the lock of a holder that refuses connections. */
 const POLL_MS = 250;
+/**
+ * Agents that wait for the leader's end keep a silent connection, so silence ends none. One more
+ * than these ends the oldest, which connects again if it is an agent.
+ */
 const MAX_CONNECTIONS = 32;
 const ROOT = 0;
 
 /** Opens the channel of this network namespace. */
 export function leadershipChannel(options: ChannelOptions): LeadershipChannel {
-  const { self, peerUser, name = NAME } = options;
+  const { name = NAME, warn } = options;
+  const warned = new Set<string>();
+  const warnOnce = (text: string): void => {
+    if (!warned.has(text)) warn(text);
+    warned.add(text);
+  };
   return {
-    claim: () => claim(name, self, peerUser),
+    claim: () => claim(name, { ...options, warn: warnOnce }),
     contact: () => contact(name, options),
   };
 }
 
-function claim(name: string, self: AgentIdentity, peerUser: ChannelOptions['peerUser']): Promise<Claim | undefined> {
+function claim(name: string, { self, peerUser, token, warn }: ChannelOptions): Promise<Claim | undefined> {
   return new Promise((resolve, reject) => {
     const open = new Set<Socket>();
     let kept: Socket | undefined;
@@ -59,13 +75,21 @@ function claim(name: string, self: AgentIdentity, peerUser: ChannelOptions['peer
     });
     const server = createServer(socket => {
       socket.on('error', () => {});
-      if (peerUser(socket) !== ROOT || open.size >= MAX_CONNECTIONS) return void socket.destroy();
+      if (peerUser(socket) !== ROOT) return void socket.destroy();
       open.add(socket);
+      const oldest = [...open].find(each => each !== kept);
+      if (open.size > MAX_CONNECTIONS && oldest && open.delete(oldest)) oldest.destroy();
       socket.on('close', () => open.delete(socket));
       socket.write(formatMessage({ type: 'leader', agent: self }));
       onMessages(socket, message => {
         if (message?.type !== 'step-down') return void socket.destroy();
-        if (kept) return void socket.end(formatMessage({ type: 'refused', reason: 'it steps down for another agent' }));
+        const refuse = (reason: string): void => void socket.end(formatMessage({ type: 'refused', reason }));
+        const fault = tokenFault(message.token, token);
+        if (fault !== undefined) {
+          warn(`did not step down for a process that says it is an agent: ${fault}`);
+          return refuse(fault);
+        }
+        if (kept) return refuse('it steps down for another agent');
         kept = socket;
         onAsked({
           agent: message.agent,
@@ -79,6 +103,11 @@ function claim(name: string, self: AgentIdentity, peerUser: ChannelOptions['peer
       error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
     );
     server.listen(name, () => {
+      try {
+        token.ensure();
+      } catch (error) {
+        warn(`no other agent can ask this one to step down: ${(error as Error).message}`);
+      }
       resolve({
         asked,
         release() {
@@ -90,7 +119,21 @@ function claim(name: string, self: AgentIdentity, peerUser: ChannelOptions['peer
   });
 }
 
-async function contact(name: string, { self, peerUser, owner }: ChannelOptions): Promise<Holder | undefined> {
+/** Returns why a request to step down is refused; undefined if its token is right. */
+function tokenFault(given: string | undefined, file: TokenFile): string | undefined {
+  let token: string | undefined;
+  try {
+    token = file.read();
+  } catch {
+    // The reason may hold what the other agent would not read.
+  }
+  if (token === undefined) return `the leader cannot read ${file.name} in its key folder`;
+  if (given === undefined) return `the request has no token (${file.name} in the key folder)`;
+  const isRight = sameBytes(encodeText(given), encodeText(token));
+  return isRight ? undefined : `the token of the request is not the one of ${file.name} in the leader's key folder`;
+}
+
+async function contact(name: string, { self, peerUser, owner, token }: ChannelOptions): Promise<Holder | undefined> {
   const socket = connect(name);
   const ended = whenClosed(socket);
   const failure = await new Promise<NodeJS.ErrnoException | undefined>(resolve => {
@@ -114,13 +157,24 @@ async function contact(name: string, { self, peerUser, owner }: ChannelOptions):
     description: describeAgent(first.agent),
     ended,
     async askToStepDown() {
-      socket.write(formatMessage({ type: 'step-down', agent: self }));
+      socket.write(formatMessage({ type: 'step-down', agent: self, ...ownToken(token) }));
       const answer = await messages.next();
       if (answer === 'ended' || answer?.type === 'stepped-down') return undefined;
       return answer?.type === 'refused' ? answer.reason : 'it gave an answer that this version cannot read';
     },
     close: () => void socket.destroy(),
   };
+}
+
+/** An older leader has made no token, and asks for none. */
+function ownToken(file: TokenFile): { readonly token?: string } {
+  try {
+    const token = file.read();
+    return token === undefined ? {} : { token };
+  } catch {
+    // The leader says what it lacks.
+    return {};
+  }
 }
 
 /** Judges a name that accepted no connection. @returns undefined if no process has it */

@@ -78,6 +78,8 @@ export interface LeadershipOptions {
 const PAUSE_MS = 50;
 /** No agent leads if its name is taken, but no process listens on it for this long. */
 const DEAF_MS = 10_000;
+/** A leader finishes its turn before it answers. It is stuck if that takes longer than this. */
+const ANSWER_MS = 120_000;
 /** Pause between attempts to claim the lock while this agent leads without it. */
 const CLAIM_AGAIN_MS = 1_000;
 
@@ -103,6 +105,10 @@ async function takeTurns(options: LeadershipOptions, connections: { close(): voi
   const stopped = whenAborted(stop);
   /** Since when the name has been taken without an agent that listens. */
   let deafSince: number | undefined;
+  const close = (holder: Holder): void => {
+    holder.close();
+    connections.splice(connections.indexOf(holder), 1);
+  };
   while (!stop.aborted) {
     const claim = await channel.claim();
     const holder = claim ? undefined : await channel.contact();
@@ -133,6 +139,11 @@ async function takeTurns(options: LeadershipOptions, connections: { close(): voi
       if (asked) mayAsk = false;
       // The connection stays open: our predecessor leads again when it ends.
       if (asked === 'granted') continue;
+      // For the same reason this one must end: a late answer would leave the node without a leader.
+      if (asked === 'late') {
+        close(holder);
+        continue;
+      }
     }
     if ((holder.kind === 'unreadable' || holder.kind === 'silent') && !warned.has(holder.description)) {
       warned.add(holder.description);
@@ -141,8 +152,7 @@ async function takeTurns(options: LeadershipOptions, connections: { close(): voi
       );
     }
     await Promise.race([holder.ended, stopped]);
-    holder.close();
-    connections.splice(connections.indexOf(holder), 1);
+    close(holder);
     // The lock may be free a moment later than the connection ends.
     await sleep(PAUSE_MS, stop);
   }
@@ -233,20 +243,25 @@ async function waitForSuccessor({ agent, ended, grant }: Successor, options: Lea
   if (!stop.aborted) log(`the agent of ${describeAgent(agent)} has ended, so this agent leads the node again`);
 }
 
-/** @returns undefined if the leader ended before it could be asked */
+/** @returns undefined if the leader, or this agent, ended before it could be asked or answered */
 async function askToStepDown(
   holder: Holder,
-  { prepare, stop, log, warn }: LeadershipOptions,
-): Promise<'granted' | 'refused' | undefined> {
+  { prepare, stop, sleep, log, warn }: LeadershipOptions,
+): Promise<'granted' | 'refused' | 'late' | undefined> {
   log(`an agent leads this node (${holder.description}); this one takes over once it has read and planned the cluster`);
   const ended = new AbortController();
   void holder.ended.then(() => ended.abort());
   await prepare(AbortSignal.any([stop, ended.signal]));
   if (stop.aborted || ended.signal.aborted) return undefined;
-  const refusal = await holder.askToStepDown();
-  if (refusal === undefined) return 'granted';
-  warn(`the agent that leads this node does not step down: ${refusal}; waiting for its end`);
-  return 'refused';
+  const answered = new AbortController();
+  const late = sleep(ANSWER_MS, AbortSignal.any([stop, answered.signal])).then(() => 'late' as const);
+  const answer = await Promise.race([holder.askToStepDown().then(refusal => ({ refusal })), late]);
+  answered.abort();
+  if (stop.aborted) return undefined;
+  if (answer !== 'late' && answer.refusal === undefined) return 'granted';
+  const why = answer === 'late' ? `it has not answered for ${ANSWER_MS / 1000} s` : answer.refusal;
+  warn(`the agent that leads this node does not step down: ${why}; waiting for its end`);
+  return answer === 'late' ? 'late' : 'refused';
 }
 
 function strangerWarning(holder: Holder | undefined): string {

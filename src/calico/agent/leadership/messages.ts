@@ -1,8 +1,12 @@
 /**
  * The messages between two agents on one node: lines of JSON. The leader introduces itself to each
- * connection. The other agent may then ask it to step down, and the leader answers once it has
- * stopped, or refuses. The connection stays open afterwards: when it ends, the leader's successor
- * has ended.
+ * connection. The other agent may then ask it to step down, with the token of their key folder
+ * (step-down-token.ts), and the leader answers once it has stopped, or refuses. The connection
+ * stays open afterwards: when it ends, the leader's successor has ended.
+ *
+ * The first agents with this protocol sent and expected no token. They ignore unknown fields, so
+ * such a leader steps down for a newer agent that sends one. Such an agent cannot replace a newer
+ * leader: delete the leader's pod.
  */
 
 /** An older agent cannot be asked if it speaks another version. */
@@ -24,7 +28,8 @@ export interface AgentIdentity {
 }
 
 export type Message =
-  | { readonly type: 'leader' | 'step-down'; readonly agent: AgentIdentity }
+  | { readonly type: 'leader'; readonly agent: AgentIdentity }
+  | { readonly type: 'step-down'; readonly agent: AgentIdentity; readonly token?: string }
   | { readonly type: 'stepped-down' }
   | { readonly type: 'refused'; readonly reason: string };
 
@@ -47,7 +52,9 @@ export function parseMessage(line: string): Message | undefined {
   if (type === 'refused') return isText(value['reason']) ? { type, reason: value['reason'] } : undefined;
   if (type !== 'leader' && type !== 'step-down') return undefined;
   const agent = parseIdentity(value['agent']);
-  return agent && { type, agent };
+  const { token } = value;
+  if (!agent || type === 'leader' || token === undefined) return agent && { type, agent };
+  return isText(token) ? { type, agent, token } : undefined;
 }
 
 /** Describes an agent for the log. */

@@ -46,10 +46,14 @@ export async function serveHttpWhenFree(options: HttpOptions, warn: (text: strin
   };
 }
 
-/** Asks who uses the address: an agent answers /readyz with its phase. */
+/**
+ * Asks who uses the address: an agent answers /readyz with its phase. The whole answer has one time
+ * limit, because any user may have taken the address, and this agent begins its work afterwards.
+ */
 function holderOf({ host, port }: HttpOptions): Promise<'agent' | 'other' | 'free'> {
+  const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   return new Promise(resolve => {
-    const request = get({ host, port, path: '/readyz', timeout: ANSWER_TIMEOUT_MS, agent: false }, response => {
+    const request = get({ host, port, path: '/readyz', signal, agent: false }, response => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
@@ -57,7 +61,6 @@ function holderOf({ host, port }: HttpOptions): Promise<'agent' | 'other' | 'fre
       });
       response.on('end', () => resolve(isAgentAnswer(text) ? 'agent' : 'other'));
     });
-    request.on('timeout', () => request.destroy());
     request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? 'free' : 'other'));
     request.on('close', () => resolve('other'));
   });

@@ -83,6 +83,45 @@ test('a new agent leads at once if the old one is killed while it plans, or befo
   }
 });
 
+test('a signal ends an agent that waits for the answer of a leader, which then goes on', async () => {
+  const { agent } = lock();
+  const old = agent('old');
+  let endTurn = (): void => {};
+  old.turn = new Promise(resolve => (endTurn = resolve));
+  await settle();
+  const next = agent('new');
+  await settle();
+  let hasEnded = false;
+  void next.end().then(() => {
+    hasEnded = true;
+  });
+  await settle();
+  expect([hasEnded, next.log]).toEqual([true, ['prepare']]);
+  endTurn();
+  await settle();
+  expect(old.log).toEqual(['lead', 'stopped', 'lead']);
+});
+
+test('a leader that does not answer for two minutes is not asked again, and leads on when it can', async () => {
+  const { node, agent } = lock();
+  const old = agent('old');
+  let endTurn = (): void => {};
+  old.turn = new Promise(resolve => (endTurn = resolve));
+  await settle();
+  const next = agent('new');
+  await node.pass(119_000);
+  expect(next.warned).toEqual([]);
+  await node.pass(2_000);
+  expect(next.warned).toEqual([expect.stringMatching(/does not step down: it has not answered for 120 s/)]);
+  // The connection on which it was asked has ended, so a late answer gives the node to none but it.
+  endTurn();
+  await settle();
+  expect([old.log, next.log]).toEqual([['lead', 'stopped', 'lead'], ['prepare']]);
+  old.kill();
+  await node.pass(50);
+  expect(next.log).toEqual(['prepare', 'lead']);
+});
+
 test('two agents do not take turns: one that stepped down does not ask again', async () => {
   const { agent } = lock();
   const first = agent('first');

@@ -12,6 +12,7 @@ const agent: AgentIdentity = { version: '0.3.0', pidNamespace: 'pid:[4026531836]
 test.each<Message>([
   { type: 'leader', agent },
   { type: 'step-down', agent },
+  { type: 'step-down', agent, token: '0f' },
   { type: 'stepped-down' },
   { type: 'refused', reason: 'no' },
 ])('%j is read as it was written', message => {
@@ -33,6 +34,8 @@ test.each([
   line({ type: 'leader', agent: { ...agent, version: '' } }),
   line({ type: 'step-down', agent: { ...agent, version: 'a\u001b[2J' } }),
   line({ type: 'step-down', agent: { ...agent, pidNamespace: 'x'.repeat(300) } }),
+  line({ type: 'step-down', agent, token: 7 }),
+  line({ type: 'step-down', agent, token: '' }),
   line({ type: 'refused' }),
   line({ type: 'leader', agent, protocol: 2 }),
   line({ type: 'stepped-down', padding: 'x'.repeat(5000) }),

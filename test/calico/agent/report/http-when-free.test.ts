@@ -51,3 +51,15 @@ test.each(['{"ready":true}', 'hello', '{'])('another program that answers %j is 
   server.closeAllConnections();
   server.close();
 });
+
+test('a program that answers for ever, byte by byte, is an error too', async () => {
+  const server = createServer((_, response) => {
+    const drip = setInterval(() => response.write(' '), 100);
+    response.on('close', () => clearInterval(drip));
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await expect(serveHttpWhenFree(options(port), () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  server.closeAllConnections();
+  server.close();
+});
