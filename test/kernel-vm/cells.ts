@@ -41,3 +41,20 @@ export const CELLS: readonly Cell[] = ([4, 6] as const).flatMap(outer =>
     })),
   ),
 );
+
+/** The device of this program is handed over while numbered datagrams go to the module. */
+export const HAND_OVER = {
+  name: `hand-overs of ${PROGRAM} beside the module`,
+  count: 3,
+  /** Datagrams a second. */
+  rate: 200,
+} as const;
+
+export interface HandOverResult {
+  readonly name: string;
+  readonly error?: string;
+  readonly sent?: number;
+  readonly received?: number;
+  readonly doubled?: number;
+  readonly isSessionKept?: boolean;
+}

@@ -2,10 +2,13 @@
  * Runs inside the machine with the kernel module, bundled into one file: every cell in turn, one
  * line of JSON each.
  */
+import { PROGRAM } from '../netns/device.ts';
 import { Lab } from '../netns/lab.ts';
+import { underTraffic } from '../netns/numbered.ts';
 import { INNER_A, INNER_B, tunnelPair } from '../netns/pair.ts';
+import { handOver } from '../netns/successor.ts';
 import { mustPing, transfer } from '../netns/traffic.ts';
-import { CELLS, type Cell, type CellResult } from './cells.ts';
+import { CELLS, type Cell, type CellResult, HAND_OVER, type HandOverResult } from './cells.ts';
 
 for (const cell of CELLS) {
   const start = performance.now();
@@ -18,6 +21,33 @@ for (const cell of CELLS) {
     console.log(JSON.stringify(done({ megabitsPerSecond: await tryCell(cell) })));
   } catch (error) {
     console.log(JSON.stringify(done({ error: error instanceof Error ? `${error.stack}` : String(error) })));
+  }
+}
+
+console.log(
+  JSON.stringify(
+    await tryHandOvers().then(
+      (result): HandOverResult => ({ name: HAND_OVER.name, ...result }),
+      (error: Error): HandOverResult => ({ name: HAND_OVER.name, error: `${error.stack}` }),
+    ),
+  ),
+);
+
+async function tryHandOvers(): Promise<Partial<HandOverResult>> {
+  const lab = new Lab();
+  try {
+    const { a, b } = await tunnelPair({ lab, a: PROGRAM, b: 'kernel', psk: true, initiator: 'a' });
+    await mustPing(a.namespace, INNER_B[4], { count: 3, wait: 20 });
+    const { latestHandshake } = await b.device.peer();
+    const stream = { from: a.namespace, to: b.namespace, address: INNER_B[4], rate: HAND_OVER.rate };
+    const numbered = await underTraffic(stream, async () => {
+      let process = a.device.process!;
+      for (let n = 0; n < HAND_OVER.count; n++) process = await handOver(a.namespace, a.device, process);
+    });
+    const { sent, received, doubled } = numbered;
+    return { sent, received, doubled, isSessionKept: (await b.device.peer()).latestHandshake === latestHandshake };
+  } finally {
+    await lab.close();
   }
 }
 

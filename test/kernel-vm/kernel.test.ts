@@ -7,10 +7,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Running } from '../netns/command.ts';
 import { PROGRAM } from '../netns/device.ts';
 import { describeWith, NETWORK } from '../netns/needs.ts';
-import { CELLS, type CellResult } from './cells.ts';
+import { CELLS, type CellResult, HAND_OVER, type HandOverResult } from './cells.ts';
 import { resultOf, startGuest } from './machine.ts';
 
-const BOOT_AND_ALL_CELLS_MS = 480_000;
+const BOOT_AND_ALL_CELLS_MS = 900_000;
 
 describeWith([...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe'], `kernel module (${PROGRAM})`, () => {
   let machine: Running;
@@ -30,4 +30,15 @@ describeWith([...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe'], `kernel 
       BOOT_AND_ALL_CELLS_MS,
     );
   }
+
+  it(
+    `${HAND_OVER.name}: ${HAND_OVER.count} under ${HAND_OVER.rate} datagrams a second, none lost or doubled`,
+    async () => {
+      const result = await resultOf<HandOverResult>(machine, HAND_OVER.name, BOOT_AND_ALL_CELLS_MS);
+      console.log(JSON.stringify(result));
+      expect(result).toMatchObject({ received: result.sent, doubled: 0, isSessionKept: true });
+      expect(result.sent).toBeGreaterThan(HAND_OVER.rate);
+    },
+    BOOT_AND_ALL_CELLS_MS,
+  );
 });

@@ -8,10 +8,9 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import type { Running } from './command.ts';
-import { until } from './command.ts';
-import { ROOT, SOCKET_DIRECTORY } from './device.ts';
-import type { Namespace } from './lab.ts';
+import { SOCKET_DIRECTORY } from './device.ts';
 import { describeWith, NETWORK } from './needs.ts';
+import { underTraffic } from './numbered.ts';
 import { INNER_B, type Pair, tunnelPair } from './pair.ts';
 import { handOver, kernelCounter, startSuccessor } from './successor.ts';
 import { mustPing, transfer } from './traffic.ts';
@@ -20,7 +19,6 @@ const HAND_OVERS = Number(process.env['WGTS_HAND_OVERS'] ?? 3);
 const RATE = Number(process.env['WGTS_RATE'] ?? 2000);
 /** Room for the warm-up of each new process, which takes seconds on a busy machine. */
 const SECONDS_EACH = 60;
-const NUMBERED = join(ROOT, 'test/netns/numbered-traffic.mjs');
 
 let pair: Pair | undefined;
 
@@ -28,30 +26,6 @@ afterEach(async () => {
   await pair?.close();
   pair = undefined;
 });
-
-interface Numbered {
-  readonly sent: number;
-  readonly received: number;
-  readonly doubled: number;
-  /** The longest time without a datagram, in milliseconds. */
-  readonly longest: number;
-}
-
-/** Sends numbered datagrams from a to b for as long as the action takes. */
-async function underTraffic(
-  { a, b }: { a: Namespace; b: Namespace },
-  address: string,
-  seconds: number,
-  action: () => Promise<void>,
-): Promise<Numbered> {
-  const sink = b.start([process.execPath, NUMBERED, 'receive', address, '7000', '2000']);
-  await until('the receiver', () => sink.stdout().includes('ready'));
-  const source = a.start([process.execPath, NUMBERED, 'send', address, '7000', String(RATE), String(seconds)]);
-  await action();
-  const { stdout } = await source.exited;
-  const received = await sink.exited;
-  return { ...JSON.parse(received.stdout.split('\n')[1]!), sent: Number(/sent (\d+)/.exec(stdout)?.[1]) };
-}
 
 describeWith(NETWORK, 'a hand-over', () => {
   it('keeps sessions, counts, settings and the control socket, and the old process ends', async () => {
@@ -88,10 +62,9 @@ describeWith(NETWORK, 'a hand-over', () => {
     pair = await tunnelPair();
     const { a, b } = pair;
     await mustPing(a.namespace, INNER_B[4]);
-    const hosts = { a: a.namespace, b: b.namespace };
-    const seconds = HAND_OVERS * Number(process.env['WGTS_SECONDS_EACH'] ?? 8);
+    const stream = { from: a.namespace, to: b.namespace, address: INNER_B[4], rate: RATE };
     const processes: Running[] = [];
-    const result = await underTraffic(hosts, INNER_B[4], seconds, async () => {
+    const result = await underTraffic(stream, async () => {
       const current = { a: a.device.process!, b: b.device.process! };
       for (let n = 0; n < HAND_OVERS; n++) {
         const side = n % 2 === 0 ? 'a' : 'b';

@@ -1,21 +1,24 @@
 // Numbered UDP datagrams, to count which were lost or doubled, and how long none arrived.
-//   numbered-traffic.mjs send ADDRESS PORT RATE SECONDS
+//   numbered-traffic.mjs send ADDRESS PORT RATE      (ends at SIGTERM, prints how many)
 //   numbered-traffic.mjs receive ADDRESS PORT SILENCE_MS   (ends after that silence, prints JSON)
 import { createSocket } from 'node:dgram';
 
-const [mode, address, port, first, second] = process.argv.slice(2);
+const [mode, address, port, value] = process.argv.slice(2);
 const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 32 << 20 });
-if (mode === 'send') await send(Number(first), Number(second));
-else await receive(Number(first));
+if (mode === 'send') await send(Number(value));
+else await receive(Number(value));
 
-async function send(rate, seconds) {
-  const total = rate * seconds;
+async function send(rate) {
+  let isEnding = false;
+  process.once('SIGTERM', () => {
+    isEnding = true;
+  });
   const start = performance.now();
   let sent = 0;
   socket.connect(Number(port), address);
   await new Promise(resolve => socket.once('connect', resolve));
-  while (sent < total) {
-    const due = Math.min(total, Math.ceil(((performance.now() - start) / 1000) * rate));
+  while (!isEnding) {
+    const due = Math.ceil(((performance.now() - start) / 1000) * rate);
     const batch = [];
     // after a stall, do not make up for it in one burst that no queue could hold
     for (const end = Math.min(due, sent + rate / 100); sent < end; sent++) {
