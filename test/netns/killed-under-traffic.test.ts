@@ -5,10 +5,13 @@
  *
  * @module-tag slow
  */
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { MEMORY_GROUPS, MEMORY_LIMIT_FILE } from '../support/memory-group.ts';
 import { HANG_MS } from '../support/patience.ts';
 import { capture } from './capture.ts';
-import { type Running, sleep, until } from './command.ts';
+import { type Running, sleep, start, until } from './command.ts';
 import { type Device, startDevice } from './device.ts';
 import { type KeyPair, keyPair } from './keys.ts';
 import { Lab, type Namespace } from './lab.ts';
@@ -19,6 +22,7 @@ const KILLS = Number(process.env['WG_TEST_KILLS'] ?? 5);
 /** One probe in this time: the resolution of the measurement. */
 const PROBE_MS = 10;
 const PEER_INNER = '10.9.0.1';
+const GROUP_LIMIT = 32 << 20;
 
 let lab: Lab;
 let host: QuickHost;
@@ -120,3 +124,40 @@ describeWith([...NETWORK, 'tcpdump', 'python3', 'nft'], 'wgts up --watch under t
     HANG_MS + KILLS * 20_000,
   );
 });
+
+describeWith([...NETWORK, 'tcpdump', 'python3', 'nft', 'memory-limit'], 'wgts up --watch under traffic', () => {
+  const group = join(MEMORY_GROUPS, `wgts-oom-${process.pid}`);
+  afterEach(() => until('the group to be empty', () => removed(group)));
+
+  it('is back after the kernel killed the device for lack of memory, and leaks nothing', async () => {
+    host.write(file());
+    const { watching, probe } = await startTraffic();
+    const whole = await host.picture();
+    const clear = await capture(lab, host.namespace, 'eth0', 'ip and not udp port 51820');
+    mkdirSync(group);
+    writeFileSync(join(group, MEMORY_LIMIT_FILE), String(GROUP_LIMIT));
+    const pid = await host.devicePid();
+    writeFileSync(join(group, 'cgroup.procs'), String(pid));
+    // of the group's processes, the kernel chooses this one first
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
+    const asksForMore = `echo $$ > ${group}/cgroup.procs; exec python3 -c 'import time; x = b"1" * ${4 * GROUP_LIMIT}'`;
+    const hog = start(['sh', '-c', asksForMore]);
+    await until('the device to be killed', () => !existsSync(`/proc/${pid}`));
+    await answerAfter(probe, Date.now());
+    await hog.stop('SIGKILL');
+    expect(await clear.stop()).toEqual([]);
+    expect(await host.picture()).toEqual(whole);
+    expect(await host.devicePid()).not.toBe(pid);
+    await probe.stop();
+    expect((await watching.stop('SIGTERM')).code, watching.output()).toBe(0);
+  });
+});
+
+function removed(group: string): boolean {
+  try {
+    rmdirSync(group);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}

@@ -3,10 +3,11 @@
  * limit: with the shares of the limit the process lives, without them the kernel kills it.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
+import { MEMORY_GROUPS, MEMORY_LIMIT_FILE } from '../support/memory-group.ts';
 import { SLOW } from '../support/selection.ts';
 import { describeWith } from './needs.ts';
 
@@ -15,15 +16,13 @@ const LIMIT = 448 << 20;
 const PEERS = 20_000;
 const PACKETS = 20;
 const TIME_MS = 600_000;
-const V1 = '/sys/fs/cgroup/memory';
-const [ROOT, FILE] = existsSync(V1) ? [V1, 'memory.limit_in_bytes'] : ['/sys/fs/cgroup', 'memory.max'];
-const group = join(ROOT, `wgts-test-${process.pid}`);
+const group = join(MEMORY_GROUPS, `wgts-test-${process.pid}`);
 
 afterEach(() => rmdirSync(group));
 
 function run(mode: 'shares' | 'unlimited') {
   mkdirSync(group);
-  writeFileSync(join(group, FILE), String(LIMIT));
+  writeFileSync(join(group, MEMORY_LIMIT_FILE), String(LIMIT));
   const program = fileURLToPath(new URL('staging-peers.mjs', import.meta.url));
   const dist = fileURLToPath(new URL('../../dist', import.meta.url));
   // the shell joins the group, and the program takes its place

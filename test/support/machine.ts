@@ -7,6 +7,7 @@ import { accessSync, constants, existsSync, mkdirSync, rmdirSync } from 'node:fs
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { nativeBinding } from '../../src/io/native-binding.ts';
+import { MEMORY_GROUPS, MEMORY_LIMIT_FILE } from './memory-group.ts';
 import { hasShared } from './shared.ts';
 
 /** Groups of the summary. A test belongs to the first group that contains one of its needs. */
@@ -195,17 +196,14 @@ function namespacesWork(): boolean {
 }
 
 function memoryLimitsWork(): boolean {
-  const [root, file] = existsSync('/sys/fs/cgroup/memory')
-    ? ['/sys/fs/cgroup/memory', 'memory.limit_in_bytes']
-    : ['/sys/fs/cgroup', 'memory.max'];
-  const group = join(root, `wgts-test-probe-${process.pid}`);
+  const group = join(MEMORY_GROUPS, `wgts-test-probe-${process.pid}`);
   try {
     mkdirSync(group);
   } catch {
     return false;
   }
   try {
-    return existsSync(join(group, file));
+    return existsSync(join(group, MEMORY_LIMIT_FILE));
   } finally {
     rmdirSync(group);
   }
