@@ -13,6 +13,7 @@ import { type Device, ROOT, startDevice } from './device.ts';
 import { keyPair } from './keys.ts';
 import { describeWith, NETWORK } from './needs.ts';
 import { endpoint, INNER_B, OUTER_A, OUTER_B, type Pair, PORT_B, tunnelPair } from './pair.ts';
+import { handOver } from './successor.ts';
 import { mustPing, ping } from './traffic.ts';
 
 const FLOODER = join(ROOT, 'dist/bench/tunnel/flooder.js');
@@ -83,6 +84,28 @@ for (const { name, args, rate, cookies: needsCookies = false } of WAYS)
       await until('the session', async () => (await newcomer.peer()).latestHandshake > 0);
       expect(await flooding).toMatchObject({ code: 0 });
       await newcomer.stop();
+    });
+
+    it('a hand-over during the flood keeps the session and the defence', async () => {
+      const { a, b } = pair;
+      const { latestHandshake } = await b.device.peer();
+      const before = await counters(b.device);
+      const flooding = flood();
+      await sleep(500);
+      const pinging = ping(a.namespace, INNER_B[4], { count: 200, wait: 5 });
+      const successor = await handOver(b.namespace, b.device, b.device.process!, { args });
+      const pings = await pinging;
+      await flooding;
+      const after = await counters(b.device);
+      const [cookies, worked] = [
+        after['cookiesSent']! - before['cookiesSent']!,
+        after['badHandshake']! - before['badHandshake']!,
+      ];
+      console.log(`hand-over: ${cookies} cookies, ${worked} worked on; pings ${JSON.stringify(pings)}`);
+      expect((await b.device.peer()).latestHandshake).toBe(latestHandshake);
+      expect(pings.received).toBe(pings.sent);
+      if (needsCookies) expect(cookies / (cookies + worked)).toBeGreaterThan(0.9);
+      expect((await successor.stop()).code).toBe(0);
     });
   });
 
