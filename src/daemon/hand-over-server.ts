@@ -35,6 +35,8 @@ export interface HandOverServerOptions {
  * longest that a silent process can keep the device frozen.
  */
 const LIMITS_MS = { hello: 2_000, ready: 60_000, received: 2_000, running: 2_000 } as const;
+/** `received` is longer for a large state: a busy machine reads 14 MB of 20,000 peers in 2 s. */
+const RECEIVED_BYTES_PER_MS = 2000;
 
 /**
  * Connections that have not greeted yet. Some only ask who listens (pidOf), and must not displace a
@@ -108,6 +110,7 @@ class Exchange {
   #token: RunToken | undefined;
   /** Whether freeze() of the device was called. */
   #isFrozen = false;
+  #stateBytes = 0;
   #program = '';
   #objection = '';
   #onDecided: (() => void) | undefined;
@@ -272,6 +275,7 @@ class Exchange {
   #sendState(): void {
     this.#isFrozen = true;
     const { state, descriptors } = this.#options.device.freeze();
+    this.#stateBytes = state.length;
     try {
       this.#channel.send('state', state, [this.#token!.descriptor, ...descriptors]);
     } finally {
@@ -289,7 +293,8 @@ class Exchange {
   #arm(): void {
     clearTimeout(this.#timer);
     const { phase, isLimited } = this.#giver;
-    const limit = phase in LIMITS_MS && isLimited ? LIMITS_MS[phase as keyof typeof LIMITS_MS] : undefined;
-    if (limit !== undefined) this.#timer = setTimeout(() => this.#input('timeout'), limit);
+    if (!isLimited || !(phase in LIMITS_MS)) return;
+    const more = phase === 'received' ? Math.floor(this.#stateBytes / RECEIVED_BYTES_PER_MS) : 0;
+    this.#timer = setTimeout(() => this.#input('timeout'), LIMITS_MS[phase as keyof typeof LIMITS_MS] + more);
   }
 }

@@ -16,7 +16,7 @@ class NotedDevice implements GivenDevice {
   readonly calls: string[] = [];
   readonly boundBy = undefined;
   failing = '';
-  readonly state = new Uint8Array([1, 2, 3]);
+  state = new Uint8Array([1, 2, 3]);
 
   rehearse(): void {}
   async settle(): Promise<void> {}
@@ -111,6 +111,23 @@ describe('the giver of a hand-over', () => {
     expect(device.calls).toEqual(['freeze', 'erase', 'finish']);
     expect(device.state).toEqual(new Uint8Array(3));
     expect(errors).toEqual([]);
+  });
+
+  test.each([
+    [3, 2_000],
+    [4_000_000, 4_000],
+  ])('with a state of %i bytes, takes the device back from a process that is silent for %i ms', async (size, limit) => {
+    device.state = new Uint8Array(size);
+    const taker = new Taker();
+    taker.channel.sendText('hello', makeHello('new'));
+    await expect.poll(() => taker.kinds).toEqual(['offer']);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    taker.channel.send('ready');
+    await expect.poll(() => device.calls).toEqual(['freeze']);
+    await expect.poll(() => timers.mock.calls.map(([, delay]) => delay)).toContain(limit);
+    const [timedOut] = timers.mock.calls.find(([, delay]) => delay === limit)!;
+    (timedOut as () => void)();
+    expect(device.calls).toEqual(['freeze', 'thaw']);
   });
 
   test('keeps the device if there is no descriptor for the token', async () => {
