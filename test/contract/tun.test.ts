@@ -8,7 +8,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { MemoryTun } from '../../src/io/memory/tun.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import type { Tun } from '../../src/io/ports.ts';
-import { NativeTun, openTun } from '../../src/io/tun.ts';
+import { copyDescriptor } from '../../src/io/rights.ts';
+import { adoptTun, NativeTun, openTun } from '../../src/io/tun.ts';
 import {
   makePacketBatch,
   PACKET_LENGTH,
@@ -44,6 +45,7 @@ interface Kind {
 const KINDS: readonly Kind[] = [
   { name: 'native', make: () => kernelHost(false) },
   { name: 'native, merging in TypeScript', make: () => kernelHost(true) },
+  { name: 'native, taken over', make: () => kernelHost(false, true) },
   { name: 'memory', make: async () => memoryHost() },
 ];
 
@@ -238,12 +240,13 @@ inOwnNamespace(import.meta.url, [], () => {
 
 let made = 0;
 
-async function kernelHost(twin: boolean): Promise<Host> {
-  const tun = openTun({ binding: nativeBinding(), name: `tun${process.pid}x${made++}`.slice(0, 15), mtu: 1420, twin });
+async function kernelHost(twin: boolean, isTakenOver = false): Promise<Host> {
+  let tun = openTun({ binding: nativeBinding(), name: `tun${process.pid}x${made++}`.slice(0, 15), mtu: 1420, twin });
   const name = () => tun.status()!.name;
   const ip = (...args: string[]) => execFileSync('ip', args);
   ip('addr', 'add', '10.9.0.1/24', 'dev', name());
   ip('link', 'set', name(), 'up');
+  if (isTakenOver) tun = takenOver(tun);
   const socket: Socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
   socket.bind(PORT, '10.9.0.1');
   await once(socket, 'listening');
@@ -266,6 +269,16 @@ async function kernelHost(twin: boolean): Promise<Host> {
       tun.close();
     },
   };
+}
+
+/** Goes on with a copy of the descriptor, as the process that takes a device over. */
+function takenOver(tun: NativeTun): NativeTun {
+  tun.status();
+  tun.pause();
+  const { descriptor, kept } = tun.given();
+  const next = adoptTun({ binding: nativeBinding() }, { descriptor: copyDescriptor(descriptor), kept });
+  tun.close();
+  return next;
 }
 
 function memoryHost(): Host {

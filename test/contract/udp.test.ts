@@ -9,7 +9,8 @@ import { ENDPOINT_FAMILY, ENDPOINT_HAS_LOCAL, ENDPOINT_LOCAL, ENDPOINT_SIZE } fr
 import { MemoryNetwork } from '../../src/io/memory/udp.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import type { Udp } from '../../src/io/ports.ts';
-import { openNativeUdp } from '../../src/io/udp.ts';
+import { copyDescriptor } from '../../src/io/rights.ts';
+import { adoptNativeUdp, openNativeUdp } from '../../src/io/udp.ts';
 import { openDgramUdp } from '../../src/io/udp-dgram.ts';
 import { DATAGRAM_ERROR, DATAGRAM_LENGTH, DATAGRAM_STRIDE, makeDatagramBatch } from '../../src/packet/batch.ts';
 import { until } from '../netns/command.ts';
@@ -34,6 +35,7 @@ const ADAPTERS: readonly Adapter[] = [
     local: true,
     batches: false,
   },
+  { name: 'native, taken over', open: (port, mark) => takenOver(port, mark), local: true, batches: true },
   { name: 'dgram', open: (port, mark) => openDgramUdp(port, mark), local: false, batches: false },
   {
     name: 'memory',
@@ -42,6 +44,15 @@ const ADAPTERS: readonly Adapter[] = [
     batches: false,
   },
 ];
+
+/** Goes on with copies of the descriptors, as the process that takes a device over. */
+function takenOver(port: number, mark: number): Udp {
+  const udp = openNativeUdp(nativeBinding(), port, mark);
+  udp.pause();
+  const copies = udp.given().map(descriptor => (descriptor < 0 ? descriptor : copyDescriptor(descriptor)));
+  udp.close();
+  return adoptNativeUdp(nativeBinding(), copies);
+}
 
 const opened: Udp[] = [];
 afterEach(() => {
