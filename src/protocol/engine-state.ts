@@ -176,13 +176,18 @@ export function readPrefixRecords(records: Uint8Array): Prefix[] {
 
 /** Overwrites every array of a state, even of one that the check would refuse. */
 export function eraseEngineState(state: EngineState): void {
+  eraseArrays(state);
+}
+
+/** Overwrites every array that can be reached from a value. */
+export function eraseArrays(value: unknown): void {
   const seen = new Set<unknown>();
-  const left: unknown[] = [state];
+  const left: unknown[] = [value];
   while (left.length > 0) {
-    const value = left.pop();
-    if (typeof value !== 'object' || value === null || seen.has(value)) continue;
-    seen.add(value);
-    if (ArrayBuffer.isView(value)) new Uint8Array(value.buffer, value.byteOffset, value.byteLength).fill(0);
-    else for (const inner of Object.values(value)) left.push(inner);
+    const next = left.pop();
+    if (typeof next !== 'object' || next === null || seen.has(next)) continue;
+    seen.add(next);
+    if (ArrayBuffer.isView(next)) new Uint8Array(next.buffer, next.byteOffset, next.byteLength).fill(0);
+    else for (const inner of Object.values(next)) left.push(inner);
   }
 }

@@ -5,6 +5,7 @@ import type { Device } from './device.ts';
 import {
   type DeadlinesState,
   ENGINE_STATE_VERSION,
+  eraseArrays,
   type FullEngineState,
   type KeypairState,
   type PeerState,
@@ -16,10 +17,26 @@ import type { Keypair } from './keypair.ts';
 import type { Outbound } from './outbound.ts';
 import type { Peer } from './peer.ts';
 
-/** Returns copies of everything that a device and its flows remember. */
+/** Returns copies of everything that a device and its flows remember. If it throws, none is left. */
 export function freezeDevice(device: Device, handshakes: HandshakeQueue, outbound: Outbound): FullEngineState {
-  const { identity } = device;
   const peers = [...device.eachPeer()];
+  const copies: PeerState[] = [];
+  const keys: Uint8Array[] = [];
+  try {
+    for (const peer of peers) copies.push(peerState(device, peer, keys));
+    return { ...deviceState(device, handshakes, outbound), peers: copies, deadlines: deadlinesState(device, peers) };
+  } catch (error) {
+    eraseArrays([copies, keys]);
+    throw error;
+  }
+}
+
+function deviceState(
+  device: Device,
+  handshakes: HandshakeQueue,
+  outbound: Outbound,
+): Omit<FullEngineState, 'peers' | 'deadlines'> {
+  const { identity } = device;
   return {
     version: ENGINE_STATE_VERSION,
     running: device.running,
@@ -28,8 +45,6 @@ export function freezeDevice(device: Device, handshakes: HandshakeQueue, outboun
     lastTimestamp: device.lastTimestamp,
     dice: device.dice.save(),
     nonces: device.nonces.save(),
-    peers: peers.map(peer => peerState(device, peer)),
-    deadlines: deadlinesState(device, peers),
     queue: handshakes.save(),
     limiter: device.limiter.save(),
     outbound: outbound.save(),
@@ -37,8 +52,15 @@ export function freezeDevice(device: Device, handshakes: HandshakeQueue, outboun
   };
 }
 
-function peerState(device: Device, peer: Peer): PeerState {
+/** @param keys receives each copy of a session's key as soon as it exists */
+function peerState(device: Device, peer: Peer, keys: Uint8Array[]): PeerState {
   const { previous, current, next } = peer.keypairs;
+  // first, because only these can fail
+  const sessions = {
+    previous: previous && keypairState(device, previous, keys),
+    current: current && keypairState(device, current, keys),
+    next: next && keypairState(device, next, keys),
+  };
   return {
     publicKey: Uint8Array.from(peer.publicKey),
     presharedKey: copySecret(peer.presharedKey),
@@ -46,9 +68,7 @@ function peerState(device: Device, peer: Peer): PeerState {
     endpoint: peer.endpoint.slice(),
     allowedIps: prefixRecords(device, peer),
     ...peer.timers.save(),
-    previous: previous && keypairState(device, previous),
-    current: current && keypairState(device, current),
-    next: next && keypairState(device, next),
+    ...sessions,
     pending: pendingState(peer),
     cookies: peer.cookies.save(),
     staged: peer.staged.save(),
@@ -63,9 +83,10 @@ function peerState(device: Device, peer: Peer): PeerState {
   };
 }
 
-function keypairState({ cipher }: Device, keypair: Keypair): KeypairState {
+function keypairState({ cipher }: Device, keypair: Keypair, keys: Uint8Array[]): KeypairState {
   const sendKey = newSecret(KEY_SIZE);
   const receiveKey = newSecret(KEY_SIZE);
+  keys.push(sendKey, receiveKey);
   if (!cipher.copyKey(keypair.sendSlot, sendKey) || !cipher.copyKey(keypair.receiveSlot, receiveKey))
     throw new Error('the cipher does not have the keys of a session');
   const { localIndex, remoteIndex, initiator, born, counterLow, counterHigh, maySend } = keypair;

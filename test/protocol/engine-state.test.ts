@@ -150,6 +150,35 @@ test('an engine without memory for the keys of a state keeps none of them', () =
   expect(Array.from({ length: 8 }, (_, slot) => cipher.copyKey(slot, into))).toEqual(new Array(8).fill(false));
 });
 
+test('a freeze that fails at any key leaves no copy of the others', () => {
+  for (let failing = 0; ; failing++) {
+    const cipher = new TwinCipher(opensslPacketAead);
+    const copies: Uint8Array[] = [];
+    const copyKey = cipher.copyKey.bind(cipher);
+    const engine = restored(state, cipher);
+    cipher.copyKey = (slot, into) => {
+      const isThere = copies.length !== failing && copyKey(slot, into);
+      copies.push(into);
+      return isThere;
+    };
+    let error: unknown;
+    try {
+      engine.freeze();
+    } catch (caught) {
+      error = caught;
+    }
+    if (error === undefined) {
+      expect(failing).toBeGreaterThan(4);
+      expect(copies.every(copy => copy.some(byte => byte !== 0))).toBe(true);
+      return;
+    }
+    expect(String(error)).toContain('does not have the keys');
+    expect(copies).toEqual(copies.map(() => new Uint8Array(32)));
+    cipher.copyKey = copyKey;
+    expect(engine.freeze()).toBeDefined();
+  }
+});
+
 test('erasing overwrites every array, also of a value that is no state', () => {
   const [inner, outer] = [bytes(1), Float64Array.of(1, 2)];
   const circle: Record<string, unknown> = { version: 1, peers: [{ inner }, null, undefined, 7], outer };
