@@ -152,14 +152,15 @@ describeWith(
       });
       expect((await host.picture())['rules']).toContain('51820');
       const pid = await host.devicePid();
+      // the unit's filter and the device's own, which it installs after its socket answers
+      const filters = () => readFileSync(`/proc/${pid}/status`, 'latin1');
+      await until('both filters', () => /^Seccomp_filters:\s+2$/m.test(filters()));
       expect(readRights(pid)).toMatchObject({
         capabilities: ['CAP_NET_ADMIN'],
         noNewPrivileges: true,
         seccomp: 'filter',
         coreLimit: '0',
       });
-      // the unit's filter and the device's own
-      expect(readFileSync(`/proc/${pid}/status`, 'latin1')).toMatch(/^Seccomp_filters:\s+2$/m);
       process.kill(pid, 'SIGKILL');
       await until('another process', async () => (await host.devicePid().catch(() => pid)) !== pid);
       await until('everything to be back', async () => {
