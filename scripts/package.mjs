@@ -2,8 +2,9 @@
 // `npm run package`: makes everything that belongs to a release, for x64 and arm64, in
 // dist/package. The same commit gives the same bytes.
 //
-// Usage: `package.mjs [--arch x64|arm64]... [--only executable|deb|rpm|oci]...`
-// Makes all parts for both architectures by default.
+// Usage: `package.mjs [--arch x64|arm64]... [--only executable|deb|rpm|oci]... [--quick]`
+// Makes all parts for both architectures by default. --quick compresses little: the same contents
+// in larger files, for tests.
 //
 // Requires Node, Debian's dpkg-deb and apt, and rpmbuild (apt-get install rpm).
 // Environment: SOURCE_DATE_EPOCH (the commit's time by default).
@@ -34,6 +35,9 @@ import { sbom } from './package/sbom.mjs';
 
 const OUT = join(ROOT, 'dist/package');
 const PARTS = { deb: makeDeb, rpm: makeRpm };
+/** Levels of compression. */
+const RELEASED = { xz: 6, gzip: 9 };
+const QUICK = { xz: 0, gzip: 1 };
 
 const work = mkdtempSync(join(tmpdir(), 'wgts-package-'));
 try {
@@ -46,7 +50,7 @@ try {
   rmSync(work, { recursive: true, force: true });
 }
 
-async function main({ architectures, parts }) {
+async function main({ architectures, parts, isQuick }) {
   const began = performance.now();
   const epoch = sourceDateEpoch();
   if (parts.includes('rpm') && spawnSync('rpmbuild', ['--version']).status !== 0)
@@ -69,6 +73,7 @@ async function main({ architectures, parts }) {
     notices: documents[0],
     sbom: documents[1],
     completions: completions(work),
+    compression: isQuick ? QUICK : RELEASED,
   };
   const perArchitecture = await Promise.all(architectures.map(name => makeAll(ARCHITECTURES[name], parts, shared)));
   const made = [...documents, ...perArchitecture.flat()];
@@ -116,7 +121,11 @@ function warnOfChanges() {
 function options() {
   const all = ['executable', ...Object.keys(PARTS), 'oci'];
   const { values } = parseArgs({
-    options: { arch: { type: 'string', multiple: true }, only: { type: 'string', multiple: true } },
+    options: {
+      arch: { type: 'string', multiple: true },
+      only: { type: 'string', multiple: true },
+      quick: { type: 'boolean', default: false },
+    },
   });
   const architectures = values.arch ?? Object.keys(ARCHITECTURES);
   const parts = values.only ?? all;
@@ -126,5 +135,5 @@ function options() {
   ])
     for (const name of given)
       if (!known.includes(name)) throw new ReleaseError(`${option} ${name}: must be one of ${known.join(', ')}`);
-  return { architectures, parts };
+  return { architectures, parts, isQuick: values.quick };
 }

@@ -8,7 +8,7 @@ import { NAME, ROOT, run, VERSION } from './release.mjs';
 const SCRIPTS = ['postinst', 'prerm', 'postrm'];
 
 /** @param work an empty folder for the package's tree. @returns the path of the package */
-export async function makeDeb(architecture, { out, work, epoch, ...sources }) {
+export async function makeDeb(architecture, { out, work, epoch, compression, ...sources }) {
   const laid = layOut('deb', work, sources, epoch);
   const files = laid.filter(({ kind }) => kind === 'file' || kind === 'configuration');
   const control = join(work, 'DEBIAN');
@@ -28,7 +28,8 @@ export async function makeDeb(architecture, { out, work, epoch, ...sources }) {
   const target = join(out, `${NAME}_${VERSION}_${architecture.deb}.deb`);
   // Use one thread: with more, xz splits its input differently. No file may be newer than the
   // commit.
-  await run('dpkg-deb', ['--build', '--root-owner-group', '-Zxz', '--threads-max=1', work, `${target}.new`], {
+  const xz = ['-Zxz', `-z${compression.xz}`, '--threads-max=1'];
+  await run('dpkg-deb', ['--build', '--root-owner-group', ...xz, work, `${target}.new`], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },
     stdio: ['ignore', 'ignore', 2],
   });

@@ -12,12 +12,12 @@ const TYPE = 'application/vnd.oci.image';
 const compress = promisify(gzip);
 
 /** @param work an empty folder. @returns the path of the archive */
-export async function makeImage(architectures, { out, work, epoch }) {
+export async function makeImage(architectures, { out, work, epoch, compression }) {
   const layout = join(work, 'layout');
   mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
   const manifests = [];
   for (const architecture of architectures)
-    manifests.push(await imageOf(architecture, layout, join(work, architecture.node), epoch));
+    manifests.push(await imageOf(architecture, layout, join(work, architecture.node), epoch, compression));
   const index = blob(layout, `${TYPE}.index.v1+json`, {
     schemaVersion: 2,
     mediaType: `${TYPE}.index.v1+json`,
@@ -44,7 +44,7 @@ export async function makeImage(architectures, { out, work, epoch }) {
  * images.
  * @returns the descriptor of its manifest
  */
-async function imageOf(architecture, layout, work, epoch) {
+async function imageOf(architecture, layout, work, epoch, compression) {
   const tree = join(work, 'tree');
   mkdirSync(tree, { recursive: true });
   await layOutImage(architecture, tree, work);
@@ -80,7 +80,7 @@ async function imageOf(architecture, layout, work, epoch) {
     schemaVersion: 2,
     mediaType: `${TYPE}.manifest.v1+json`,
     config: blob(layout, `${TYPE}.config.v1+json`, config),
-    layers: [blob(layout, `${TYPE}.layer.v1.tar+gzip`, await compress(bytes, { level: 9 }))],
+    layers: [blob(layout, `${TYPE}.layer.v1.tar+gzip`, await compress(bytes, { level: compression.gzip }))],
   });
   return { ...manifest, platform };
 }

@@ -18,20 +18,25 @@ const DEFINES = {
   _build_id_links: 'none',
   debug_package: '%{nil}',
   __os_install_post: '%{nil}',
-  // The .deb's compression, which every rpm can unpack.
-  _binary_payload: 'w6.xzdio',
 };
 
 /**
  * Makes the package. @param work an empty folder for the package's tree and rpmbuild's files.
  * @returns the path of the package
  */
-export async function makeRpm(architecture, { out, work, epoch, ...sources }) {
+export async function makeRpm(architecture, { out, work, epoch, compression, ...sources }) {
   const tree = join(work, 'tree');
   mkdirSync(tree);
   const laid = layOut('rpm', tree, sources, epoch);
   const file = writeWhole(join(work, 'package.spec'), specification(tree, laid));
-  const defines = { ...DEFINES, _topdir: join(work, 'rpmbuild'), _rpmdir: work, _rpmfilename: 'package.rpm' };
+  const defines = {
+    ...DEFINES,
+    // The .deb's compression, which every rpm can unpack.
+    _binary_payload: `w${compression.xz}.xzdio`,
+    _topdir: join(work, 'rpmbuild'),
+    _rpmdir: work,
+    _rpmfilename: 'package.rpm',
+  };
   const options = Object.entries(defines).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
   await run('rpmbuild', ['-bb', '--quiet', '--target', `${architecture.rpm}-linux`, ...options, file], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch), HOME: work },
