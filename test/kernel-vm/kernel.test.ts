@@ -15,7 +15,10 @@ const BOOT_AND_ALL_CELLS_MS = 900_000;
 describeWith([...NETWORK, 'qemu-system-x86_64', 'busybox', 'modprobe'], `kernel module (${PROGRAM})`, () => {
   let machine: Running;
   beforeAll(async () => {
-    machine = await startGuest('guest', BOOT_AND_ALL_CELLS_MS, { WG_TEST_PROGRAM: PROGRAM });
+    machine = await startGuest('guest', BOOT_AND_ALL_CELLS_MS, {
+      WG_TEST_PROGRAM: PROGRAM,
+      WG_KERNEL_CELLS: process.env['WG_KERNEL_CELLS'] ?? '',
+    });
   });
   afterAll(() => machine?.stop());
 
