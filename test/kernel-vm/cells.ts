@@ -45,7 +45,7 @@ const ALL_CELLS: readonly Cell[] = ([4, 6] as const).flatMap(outer =>
 );
 
 export const CELLS =
-  process.env['WG_KERNEL_CELLS'] === 'all'
+  process.env['WG_KERNEL_CELLS'] === 'none' ? [] : process.env['WG_KERNEL_CELLS'] === 'all'
     ? ALL_CELLS
     : ALL_CELLS.filter(({ initiator, outer, psk }) => (initiator === 'kernel') === ((outer === 6) === psk));
 

@@ -1,6 +1,6 @@
 // Numbered UDP datagrams, to count which were lost or doubled, and how long none arrived.
 //   numbered-traffic.mjs send ADDRESS PORT RATE      (ends at SIGTERM, prints how many)
-//   numbered-traffic.mjs receive ADDRESS PORT SILENCE_MS   (ends after that silence, prints JSON)
+//   numbered-traffic.mjs receive ADDRESS PORT SILENCE_MS  (ends at that silence after SIGTERM, prints JSON)
 import { createSocket } from 'node:dgram';
 
 const [mode, address, port, value] = process.argv.slice(2);
@@ -34,6 +34,10 @@ async function send(rate) {
 }
 
 async function receive(silence) {
+  let ending = Number.POSITIVE_INFINITY;
+  process.once('SIGTERM', () => {
+    ending = performance.now();
+  });
   const seen = new Set();
   let doubled = 0;
   let longest = 0;
@@ -48,7 +52,7 @@ async function receive(silence) {
   });
   await new Promise(resolve => socket.bind(Number(port), address, resolve));
   console.log('ready');
-  while (last === 0 || performance.now() - last < silence) await new Promise(resolve => setTimeout(resolve, 50));
+  while (!(performance.now() - Math.max(last, ending) > silence)) await new Promise(resolve => setTimeout(resolve, 50));
   console.log(JSON.stringify({ received: seen.size, doubled, longest: Math.round(longest * 10) / 10 }));
   socket.close();
 }

@@ -6,7 +6,7 @@ import type { Namespace } from './lab.ts';
 
 const NUMBERED = join(ROOT, 'test/netns/numbered-traffic.mjs');
 const PORT = '7000';
-/** Milliseconds without a datagram after which the receiver ends. */
+/** Milliseconds without a datagram after which the receiver ends, once the sender has ended. */
 const SILENCE_MS = '2000';
 
 export interface Numbered {
@@ -38,9 +38,11 @@ export async function underTraffic(
     await action();
     await new Promise(resolve => setTimeout(resolve, 1000));
   } finally {
-    process.kill(source.pid, 'SIGTERM');
+    if (source.result() === undefined) process.kill(source.pid, 'SIGTERM');
   }
-  const { stdout } = await source.exited;
+  const { stdout, stderr, code } = await source.exited;
+  if (code !== 0) throw new Error(`the sender ended with ${code}: ${stderr}`);
+  process.kill(sink.pid, 'SIGTERM');
   const received = await sink.exited;
   return { ...JSON.parse(received.stdout.split('\n')[1]!), sent: Number(/sent (\d+)/.exec(stdout)?.[1]) };
 }
