@@ -80,6 +80,7 @@ export class UapiClient {
   async #exchange(request: SecretText, answer: SecretText): Promise<void> {
     checkInterfaceName(this.#name);
     const buffer = newSecret(RECEIVED_AT_ONCE);
+    const asked = identityOf(this.#path);
     let socket: Socket | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
@@ -108,7 +109,7 @@ export class UapiClient {
         // is missing
         socket.on('end', resolve);
         socket.on('close', resolve);
-        socket.on('error', (error: NodeJS.ErrnoException) => reject(this.#explain(error)));
+        socket.on('error', (error: NodeJS.ErrnoException) => reject(this.#explain(error, asked)));
         socket.resume();
       });
     } finally {
@@ -117,11 +118,11 @@ export class UapiClient {
     }
   }
 
-  #explain(error: NodeJS.ErrnoException): Error {
+  #explain(error: NodeJS.ErrnoException, asked: string | undefined): Error {
     const name = this.#name;
     switch (error.code) {
       case 'ECONNREFUSED':
-        removeStale(this.#path);
+        removeStale(this.#path, asked);
         return codedError(
           'ENODEV',
           `the program behind ${this.#path} is gone; start it again with: wireguard-ts ${name}`,
@@ -177,6 +178,7 @@ function socketNames(): string[] {
 export function socketState(name: string): Promise<'answers' | 'stale' | 'none'> {
   checkInterfaceName(name);
   const path = uapiSocketPath(name);
+  const before = identityOf(path);
   return new Promise(resolve => {
     const socket = net().connect(path);
     socket.on('connect', () => {
@@ -185,24 +187,35 @@ export function socketState(name: string): Promise<'answers' | 'stale' | 'none'>
     });
     socket.on('error', ({ code }: NodeJS.ErrnoException) => {
       if (code === 'EACCES') resolve('answers');
-      else resolve(code === 'ECONNREFUSED' && removeStale(path) ? 'stale' : 'none');
+      else resolve(code === 'ECONNREFUSED' && removeStale(path, before) ? 'stale' : 'none');
     });
   });
 }
 
 /**
  * Removes the socket that a dead program left. A plain file of that name also refuses connections,
- * but is not removed.
+ * but is not removed; nor is a socket that has replaced the one which refused us.
+ * @param refused its identity
  * @returns false if it is not a socket
  */
-function removeStale(path: string): boolean {
+function removeStale(path: string, refused: string | undefined): boolean {
   try {
     if (!statSync(path).isSocket()) return false;
-    unlinkSync(path);
+    if (identityOf(path) === refused) unlinkSync(path);
   } catch {
     // already removed, or not permitted
   }
   return true;
+}
+
+/** Returns which file is at a path; the time tells it from a later one that got the same inode. */
+function identityOf(path: string): string | undefined {
+  try {
+    const { ino, ctimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${ctimeNs}`;
+  } catch {
+    return undefined; // what is wrong with the path is told by connecting to it
+  }
 }
 
 /**

@@ -42,6 +42,11 @@ const UNLINK_CHECK_MS = 2_000;
 /** Connections that may wait until we accept them. */
 const BACKLOG = 511;
 const SETTLE_POLL_MS = 2;
+/**
+ * Milliseconds after a stale socket was replaced in which the new one may be removed by mistake: a
+ * client that the old one refused (`wg` too) removes whatever is at the path then.
+ */
+const RACE_MS = 1000;
 /** An inode that no file has. */
 const REMOVED = -1;
 
@@ -57,6 +62,8 @@ export class UapiServer {
   #watcher: FSWatcher | undefined;
   #check: NodeJS.Timeout | undefined;
   #inode = 0;
+  /** Until when a removal counts as that mistake, by performance.now(). */
+  #racesUntil = 0;
   #lastBusy = Number.NEGATIVE_INFINITY;
   #closed = false;
 
@@ -72,7 +79,7 @@ export class UapiServer {
     const server = new UapiServer(options);
     if (options.fd === undefined) {
       mkdirSync(dirname(options.path), { recursive: true, mode: 0o755 });
-      await removeStale(options.path);
+      if (await removeStale(options.path)) server.#racesUntil = performance.now() + RACE_MS;
       server.#listener = new RightsListener(options.path, BACKLOG);
     }
     // a socket that was already removed is missed from the beginning
@@ -170,7 +177,10 @@ export class UapiServer {
 
   #watch(): void {
     const gone = () => {
-      if (!this.#closed && !this.#isLinked()) this.#options.onUnlinked();
+      if (this.#closed || this.#isLinked()) return;
+      const hasLostRace = performance.now() < this.#racesUntil && inodeOf(this.#options.path) === 0;
+      this.#racesUntil = 0;
+      if (!hasLostRace || !this.#makeAgain()) this.#options.onUnlinked();
     };
     this.#check = setInterval(gone, UNLINK_CHECK_MS);
     try {
@@ -180,6 +190,23 @@ export class UapiServer {
       // the limit of inotify watches is reached; the interval also detects an unlink
     }
     gone();
+  }
+
+  /** @returns whether clients can connect again */
+  #makeAgain(): boolean {
+    const { path } = this.#options;
+    try {
+      const listener = new RightsListener(path, BACKLOG);
+      const isPaused = this.#server === undefined;
+      this.#server?.close();
+      this.#listener?.close();
+      this.#listener = listener;
+      [this.#fd, this.#inode] = [listener.fd, inodeOf(path)];
+      if (!isPaused) this.#serve().catch(() => this.#options.onUnlinked());
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #isLinked(): boolean {
@@ -209,9 +236,13 @@ export function inodeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }
 
-/** Unlinks a socket that no program answers. @throws EADDRINUSE if one does */
-async function removeStale(path: string): Promise<void> {
-  if (inodeOf(path) === 0) return;
+/**
+ * Unlinks a socket that no program answers.
+ * @returns whether there was one
+ * @throws EADDRINUSE if a program answers
+ */
+async function removeStale(path: string): Promise<boolean> {
+  if (inodeOf(path) === 0) return false;
   const answered = await new Promise<boolean>(resolve => {
     const probe = createConnection(path, () => {
       probe.destroy();
@@ -221,4 +252,5 @@ async function removeStale(path: string): Promise<void> {
   });
   if (answered) throw codedError('EADDRINUSE', `${path}: another program is running this interface`);
   unlinkSync(path);
+  return true;
 }

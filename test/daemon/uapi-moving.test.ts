@@ -2,17 +2,17 @@
  * Clients of the control socket (src/daemon/uapi-server.ts) while the interface moves to another
  * process: a request takes effect in the process that answers it, or has no answer.
  */
-import { existsSync, mkdtempSync, rmSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { codedError } from '../../src/base/coded-error.ts';
 import type { DeviceConfig } from '../../src/config/model.ts';
 import { numericZones } from '../../src/config/zones.ts';
 import { UapiServer } from '../../src/daemon/uapi-server.ts';
-import { copyDescriptor } from '../../src/io/rights.ts';
+import { copyDescriptor, RightsListener } from '../../src/io/rights.ts';
 import { HANG_MS } from '../support/patience.ts';
 
 const get = 'get=1\n\n';
@@ -120,6 +120,42 @@ describe('while the interface may move to another process', () => {
     const socket = await connect();
     expect(await ask(socket, get)).toBe('errno=-16\n\n');
     expect(await ask(socket, 'set=1\nlisten_port=9\n\n')).toBe('errno=-16\n\n');
+  });
+});
+
+describe('a control socket that replaced a stale one', () => {
+  /** Leaves the socket of a dead process, and begins anew at its path. */
+  async function replace(): Promise<void> {
+    server.release();
+    if (!existsSync(path)) new RightsListener(path).close();
+    server = await listen();
+  }
+
+  test('is made again once if a client of the stale one removes it', async () => {
+    await replace();
+    unlinkSync(path);
+    await expect.poll(() => existsSync(path)).toBe(true);
+    expect(await ask(await connect(), get)).toContain('errno=0');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(server.given.inode).toBe(statSync(path).ino);
+    expect(unlinked).toBe(0);
+    unlinkSync(path);
+    await expect.poll(() => unlinked, { timeout: HANG_MS }).toBeGreaterThan(0);
+  });
+
+  test('is not made again later, nor beside the socket of another program', async () => {
+    const now = vi.spyOn(performance, 'now');
+    await replace();
+    now.mockReturnValue(performance.now() + 1001);
+    unlinkSync(path);
+    await expect.poll(() => unlinked, { timeout: HANG_MS }).toBeGreaterThan(0);
+    now.mockRestore();
+    await replace();
+    unlinked = 0;
+    unlinkSync(path);
+    const other = new RightsListener(path);
+    await expect.poll(() => unlinked, { timeout: HANG_MS }).toBeGreaterThan(0);
+    other.close();
   });
 });
 

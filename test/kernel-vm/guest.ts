@@ -40,12 +40,19 @@ async function tryHandOvers(): Promise<Partial<HandOverResult>> {
     await mustPing(a.namespace, INNER_B[4], { count: 3, wait: 20 });
     const { latestHandshake } = await b.device.peer();
     const stream = { from: a.namespace, to: b.namespace, address: INNER_B[4], rate: HAND_OVER.rate };
+    let isSessionKept = false;
+    const pauses: number[] = [];
     const numbered = await underTraffic(stream, async () => {
       let process = a.device.process!;
-      for (let n = 0; n < HAND_OVER.count; n++) process = await handOver(a.namespace, a.device, process);
+      for (let n = 0; n < HAND_OVER.count; n++) {
+        process = await handOver(a.namespace, a.device, process);
+        pauses.push(Number(/after ([0-9.]+) ms without one/.exec(process.output())?.[1]));
+        // later ones may come after two minutes, when the session is due to be renewed
+        if (n === 0) isSessionKept = (await b.device.peer()).latestHandshake === latestHandshake;
+      }
     });
     const { sent, received, doubled } = numbered;
-    return { sent, received, doubled, isSessionKept: (await b.device.peer()).latestHandshake === latestHandshake };
+    return { sent, received, doubled, pauses, isSessionKept };
   } finally {
     await lab.close();
   }

@@ -2,8 +2,14 @@
  * Clients of the control socket that try to use up the daemon's memory or time get an errno and
  * leave nothing behind.
  */
+import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { numericZones } from '../../src/config/zones.ts';
+import { socketState, UapiClient } from '../../src/daemon/uapi-client.ts';
+import { uapiSocketPath } from '../../src/daemon/uapi-socket.ts';
+import { RightsListener } from '../../src/io/rights.ts';
 import { HANG_MS } from '../support/patience.ts';
 import { sleep, until } from './command.ts';
 import { type Device, startDevice } from './device.ts';
@@ -75,5 +81,32 @@ describeWith(NETWORK, 'the control socket', () => {
     expect(errnoOf(await answered)).toBe(0);
     const shown = await uapi(device.socket, 'get=1\n\n', { timeout: HANG_MS });
     expect(shown.match(/^allowed_ip=/gm)).toHaveLength(100_000);
+  });
+});
+
+describeWith(NETWORK, 'a socket that a dead process left', () => {
+  it.each<[string, (name: string) => Promise<unknown>]>([
+    ['a query of its state', name => socketState(name)],
+    ['a request', name => new UapiClient(name, numericZones).get().catch(error => error)],
+  ])('%s removes it, but not the one that replaces it meanwhile', async (_name, ask) => {
+    const lab = new Lab();
+    try {
+      const name = lab.interfaceName();
+      const path = uapiSocketPath(name);
+      mkdirSync(dirname(path), { recursive: true });
+      new RightsListener(path).close();
+      await ask(name);
+      expect(existsSync(path)).toBe(false);
+      new RightsListener(path).close();
+      const refused = ask(name);
+      unlinkSync(path);
+      const next = new RightsListener(path);
+      await refused;
+      expect(existsSync(path)).toBe(true);
+      next.close();
+      unlinkSync(path);
+    } finally {
+      await lab.close();
+    }
   });
 });

@@ -13,6 +13,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -114,6 +115,8 @@ describeWith(['root', 'tun', 'namespaces', 'unshare', 'ip'], 'the executable in 
       const socket = 'var/run/wireguard/wgempty0.sock';
       expect(existsSync(join(root.tree, socket))).toBe(true);
       rmSync(join(root.tree, socket));
+      rmSync(join(root.tree, 'var/run/wireguard/handover/wgempty0'));
+      rmdirSync(join(root.tree, 'var/run/wireguard/handover'));
       // The log intentionally stays for later reading.
       rmSync(join(root.tree, 'var/log'), { recursive: true, force: true });
       expect(root.files()).toEqual(before);
