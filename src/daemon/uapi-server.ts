@@ -5,16 +5,16 @@
  * that no program answers, and fails if one does. When the socket is unlinked, the device ends.
  */
 
-import { closeSync, type FSWatcher, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
+import { closeSync, type FSWatcher, linkSync, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../base/coded-error.ts';
 import type { Zones } from '../config/zones.ts';
-import { copyDescriptor, RightsListener } from '../io/rights.ts';
+import { copyDescriptor, RightsListener, removeFile } from '../io/rights.ts';
 import { UapiConnection } from './uapi-connection.ts';
 import { UapiShare } from './uapi-share.ts';
-import type { UapiDevice } from './uapi-socket.ts';
+import { handOverPath, type UapiDevice } from './uapi-socket.ts';
 
 export interface UapiServerOptions {
   readonly path: string;
@@ -80,7 +80,7 @@ export class UapiServer {
     if (options.fd === undefined) {
       mkdirSync(dirname(options.path), { recursive: true, mode: 0o755 });
       if (await removeStale(options.path)) server.#racesUntil = performance.now() + RACE_MS;
-      server.#listener = new RightsListener(options.path, BACKLOG);
+      server.#listener = listenAt(options.path);
     }
     // a socket that was already removed is missed from the beginning
     server.#inode = options.inode ?? (inodeOf(options.path) || (options.fd === undefined ? REMOVED : 0));
@@ -196,7 +196,7 @@ export class UapiServer {
   #makeAgain(): boolean {
     const { path } = this.#options;
     try {
-      const listener = new RightsListener(path, BACKLOG);
+      const listener = listenAt(path);
       const isPaused = this.#server === undefined;
       this.#server?.close();
       this.#listener?.close();
@@ -234,6 +234,30 @@ export class UapiServer {
 /** Returns the inode at a path; 0 if nothing is there. */
 export function inodeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
+}
+
+/**
+ * Makes a socket that listens from the moment at which it appears: one that is bound and does not
+ * listen yet refuses clients, and `wg` would remove it.
+ * @throws EADDRINUSE if there is a file
+ */
+function listenAt(path: string): RightsListener {
+  const hidden = `${handOverPath(path)}.new`;
+  mkdirSync(dirname(hidden), { recursive: true, mode: 0o700 });
+  removeFile(hidden);
+  const listener = new RightsListener(hidden, BACKLOG);
+  try {
+    linkSync(hidden, path);
+    return listener;
+  } catch (error) {
+    listener.close();
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw codedError('EADDRINUSE', `${path}: ${message}`);
+    // a file system without links, or a confined process
+    return new RightsListener(path, BACKLOG);
+  } finally {
+    removeFile(hidden);
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
  * Clients of the control socket (src/daemon/uapi-server.ts) while the interface moves to another
  * process: a request takes effect in the process that answers it, or has no answer.
  */
-import { existsSync, mkdtempSync, rmSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { codedError } from '../../src/base/coded-error.ts';
 import type { DeviceConfig } from '../../src/config/model.ts';
 import { numericZones } from '../../src/config/zones.ts';
 import { UapiServer } from '../../src/daemon/uapi-server.ts';
+import { nativeBinding } from '../../src/io/native-binding.ts';
 import { copyDescriptor, RightsListener } from '../../src/io/rights.ts';
 import { HANG_MS } from '../support/patience.ts';
 
@@ -121,6 +122,16 @@ describe('while the interface may move to another process', () => {
     expect(await ask(socket, get)).toBe('errno=-16\n\n');
     expect(await ask(socket, 'set=1\nlisten_port=9\n\n')).toBe('errno=-16\n\n');
   });
+});
+
+test('a control socket listens before it has its path', async () => {
+  server.close();
+  const bound = vi.spyOn(nativeBinding(), 'rightsListen');
+  server = await listen();
+  expect(bound.mock.calls.map(([at]) => at)).toEqual([expect.not.stringMatching(`^${path}$`)]);
+  expect(await ask(await connect(), get)).toContain('errno=0');
+  expect(readdirSync(folder, { recursive: true })).toEqual(expect.not.arrayContaining(['handover/wg.new']));
+  bound.mockRestore();
 });
 
 describe('a control socket that replaced a stale one', () => {

@@ -2,7 +2,7 @@
  * Clients of the control socket that try to use up the daemon's memory or time get an errno and
  * leave nothing behind.
  */
-import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import { socketState, UapiClient } from '../../src/daemon/uapi-client.ts';
 import { uapiSocketPath } from '../../src/daemon/uapi-socket.ts';
 import { RightsListener } from '../../src/io/rights.ts';
 import { HANG_MS } from '../support/patience.ts';
-import { sleep, until } from './command.ts';
+import { printed, sleep, until } from './command.ts';
 import { type Device, startDevice } from './device.ts';
 import { Lab } from './lab.ts';
 import { describeWith, NETWORK } from './needs.ts';
@@ -105,6 +105,31 @@ describeWith(NETWORK, 'a socket that a dead process left', () => {
       expect(existsSync(path)).toBe(true);
       next.close();
       unlinkSync(path);
+    } finally {
+      await lab.close();
+    }
+  });
+
+  it('is replaced by a socket that a confined device makes again if such a client removes it', async () => {
+    const lab = new Lab();
+    try {
+      const host = await lab.namespace('again');
+      // the device makes it again only in its first second, which a busy machine may miss
+      for (let attempt = 0; ; attempt++) {
+        const name = lab.interfaceName();
+        const path = uapiSocketPath(name);
+        mkdirSync(dirname(path), { recursive: true });
+        new RightsListener(path).close();
+        const device = await startDevice(lab, host, 'ours', { name, env: { LOG_LEVEL: 'verbose' } });
+        await printed(device.process!, 'confined: ');
+        unlinkSync(path);
+        await until('the socket or the end', () => existsSync(path) || device.process!.result());
+        if (device.process!.result() === undefined || attempt === 4) {
+          expect(errnoOf(await uapi(device.socket, 'get=1\n\n'))).toBe(0);
+          expect(statSync(path).mode & 0o777).toBe(0o600);
+          return;
+        }
+      }
     } finally {
       await lab.close();
     }
