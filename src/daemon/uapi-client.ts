@@ -214,7 +214,7 @@ function identityOf(path: string): string | undefined {
     const { ino, ctimeNs } = statSync(path, { bigint: true });
     return `${ino} ${ctimeNs}`;
   } catch {
-    return undefined; // what is wrong with the path is told by connecting to it
+    return undefined; // connecting tells what is wrong with the path
   }
 }
 

@@ -17,7 +17,7 @@ import type { Keypair } from './keypair.ts';
 import type { Outbound } from './outbound.ts';
 import type { Peer } from './peer.ts';
 
-/** Returns copies of everything that a device and its flows remember. If it throws, none is left. */
+/** Returns copies of all that a device and its flows remember. If it throws, none is left. */
 export function freezeDevice(device: Device, handshakes: HandshakeQueue, outbound: Outbound): FullEngineState {
   const peers = [...device.eachPeer()];
   const copies: PeerState[] = [];

@@ -1,15 +1,11 @@
 /** The contract of every Tun adapter: the addon, merging in C or in TypeScript, and memory. */
 import { execFileSync } from 'node:child_process';
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { MemoryTun } from '../../src/io/memory/tun.ts';
 import { nativeBinding } from '../../src/io/native-binding.ts';
 import type { Tun } from '../../src/io/ports.ts';
-import { copyDescriptor } from '../../src/io/rights.ts';
-import { adoptTun, NativeTun, openTun } from '../../src/io/tun.ts';
+import { NativeTun, openTun } from '../../src/io/tun.ts';
 import {
   makePacketBatch,
   PACKET_LENGTH,
@@ -21,25 +17,12 @@ import {
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { packetBatch } from '../support/packet-batch.ts';
 import { HANG_MS } from '../support/patience.ts';
+import { kernelHost, memoryHost, TUN_HOST_PORT, type TunHost } from '../support/tun-host.ts';
 import { udpPacket, udpPayload } from '../support/udp-packet.ts';
-
-const PORT = 7777;
-
-/** The TUN's host, as tests need it: it has 10.9.0.1, and the TUN leads to 10.9.0.2. */
-interface Host {
-  readonly tun: Tun;
-  say(payload: string): void;
-  heard(): string[];
-  up(up: boolean): void;
-  mtu(mtu: number): void;
-  rename(name: string): void;
-  remove(): void;
-  close(): void;
-}
 
 interface Kind {
   readonly name: string;
-  make(): Promise<Host>;
+  make(): Promise<TunHost>;
 }
 
 const KINDS: readonly Kind[] = [
@@ -49,7 +32,7 @@ const KINDS: readonly Kind[] = [
   { name: 'memory', make: async () => memoryHost() },
 ];
 
-let host: Host | undefined;
+let host: TunHost | undefined;
 afterEach(() => {
   host?.close();
   host = undefined;
@@ -57,7 +40,7 @@ afterEach(() => {
 
 inOwnNamespace(import.meta.url, [], () => {
   describe.each(KINDS)('$name', kind => {
-    const make = async (): Promise<Host> => {
+    const make = async (): Promise<TunHost> => {
       host = await kind.make();
       return host;
     };
@@ -238,70 +221,8 @@ inOwnNamespace(import.meta.url, [], () => {
   });
 });
 
-let made = 0;
-
-async function kernelHost(twin: boolean, isTakenOver = false): Promise<Host> {
-  let tun = openTun({ binding: nativeBinding(), name: `tun${process.pid}x${made++}`.slice(0, 15), mtu: 1420, twin });
-  const name = () => tun.status()!.name;
-  const ip = (...args: string[]) => execFileSync('ip', args);
-  ip('addr', 'add', '10.9.0.1/24', 'dev', name());
-  ip('link', 'set', name(), 'up');
-  if (isTakenOver) tun = takenOver(tun);
-  const socket: Socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
-  socket.bind(PORT, '10.9.0.1');
-  await once(socket, 'listening');
-  const texts: string[] = [];
-  socket.on('message', bytes => texts.push(bytes.toString()));
-  socket.on('error', () => {});
-  return {
-    tun,
-    say: payload => socket.send(payload, PORT, '10.9.0.2'),
-    heard: () => texts,
-    up: up => void ip('link', 'set', name(), up ? 'up' : 'down'),
-    mtu: mtu => void ip('link', 'set', name(), 'mtu', String(mtu)),
-    rename: wanted => {
-      ip('link', 'set', name(), 'down');
-      ip('link', 'set', name(), 'name', wanted);
-    },
-    remove: () => void ip('link', 'del', name()),
-    close: () => {
-      socket.close();
-      tun.close();
-    },
-  };
-}
-
-/** Goes on with a copy of the descriptor, as the process that takes a device over. */
-function takenOver(tun: NativeTun): NativeTun {
-  tun.status();
-  tun.pause();
-  const { descriptor, kept } = tun.given();
-  const next = adoptTun({ binding: nativeBinding() }, { descriptor: copyDescriptor(descriptor), kept });
-  tun.close();
-  return next;
-}
-
-function memoryHost(): Host {
-  let status = { up: true, mtu: 1420, name: 'mem0' };
-  const tun = new MemoryTun(status);
-  const change = (part: Partial<typeof status>) => {
-    status = { ...status, ...part };
-    tun.change(status);
-  };
-  return {
-    tun,
-    say: payload => tun.put(udpPacket('10.9.0.1', '10.9.0.2', PORT, payload)),
-    heard: () => tun.written.map(packet => udpPayload(packet, '10.9.0.1')!),
-    up: up => change({ up }),
-    mtu: mtu => change({ mtu }),
-    rename: name => change({ name }),
-    remove: () => tun.change(undefined),
-    close: () => tun.close(),
-  };
-}
-
 const batchOf = (payloads: readonly string[]): PacketBatch =>
-  packetBatch(payloads.map(payload => udpPacket('10.9.0.2', '10.9.0.1', PORT, payload)));
+  packetBatch(payloads.map(payload => udpPacket('10.9.0.2', '10.9.0.1', TUN_HOST_PORT, payload)));
 const write = (tun: Tun, payloads: readonly string[]): number => tun.write(batchOf(payloads));
 
 async function until(condition: () => boolean): Promise<void> {

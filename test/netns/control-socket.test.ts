@@ -88,7 +88,7 @@ describeWith(NETWORK, 'a socket that a dead process left', () => {
   it.each<[string, (name: string) => Promise<unknown>]>([
     ['a query of its state', name => socketState(name)],
     ['a request', name => new UapiClient(name, numericZones).get().catch(error => error)],
-  ])('%s removes it, but not the one that replaces it meanwhile', async (_name, ask) => {
+  ])('%s removes it, but not the one that has replaced it', async (_name, ask) => {
     const lab = new Lab();
     try {
       const name = lab.interfaceName();

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
+import { HANG_MS } from '../support/patience.ts';
 import { describeWith, NETWORK } from './needs.ts';
 import { INNER_B, type Pair, tunnelPair } from './pair.ts';
 import { handOver } from './successor.ts';
@@ -17,7 +18,7 @@ let pair: Pair | undefined;
 afterEach(() => pair?.close());
 
 describeWith(NETWORK, `a hand-over with ${PEERS} peers`, () => {
-  it('takes all of them, and keeps the session', { timeout: 600_000 }, async () => {
+  it('takes all of them, and keeps the session', { timeout: 5 * HANG_MS }, async () => {
     pair = await tunnelPair();
     const { a } = pair;
     await mustPing(a.namespace, INNER_B[4], { count: 3 });

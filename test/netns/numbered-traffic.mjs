@@ -1,6 +1,6 @@
 // Numbered UDP datagrams, to count which were lost or doubled, and how long none arrived.
 //   numbered-traffic.mjs send ADDRESS PORT RATE      (ends at SIGTERM, prints how many)
-//   numbered-traffic.mjs receive ADDRESS PORT SILENCE_MS  (ends at that silence after SIGTERM, prints JSON)
+//   numbered-traffic.mjs receive ADDRESS PORT SILENCE_MS  (ends at that silence after SIGTERM)
 import { createSocket } from 'node:dgram';
 
 const [mode, address, port, value] = process.argv.slice(2);

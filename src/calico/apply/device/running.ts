@@ -1,6 +1,6 @@
 /**
- * Finds devices that carry packets although this agent has not applied a plan, or could not. Nothing
- * here throws: a device that cannot be read does not count as running.
+ * Finds devices that carry packets although this agent has not applied a plan, or could not.
+ * Nothing here throws: a device that cannot be read does not count as running.
  */
 
 import { WIREGUARD_KIND } from '../../../backend/kernel.ts';
@@ -32,7 +32,7 @@ export async function isRunning({ host }: ApplyContext, { link, interfaceName }:
   }
 }
 
-/** Returns the first of these interfaces that runs with our stored key: a previous agent left it. */
+/** Returns the first of these interfaces that runs with our stored key. */
 export async function findInherited(
   context: ApplyContext,
   candidates: readonly { readonly interfaceName: string }[],
