@@ -1,6 +1,8 @@
 /**
  * wgts against the real wg: the same input must give the same output, exit status and requests to
  * the device.
+ *
+ * @module-tag slow
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

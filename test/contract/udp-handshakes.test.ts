@@ -1,6 +1,8 @@
 /**
  * Every adapter of the Udp port with a second queue: only handshakes wait in it, and neither queue
  * displaces the other.
+ *
+ * @module-tag slow
  */
 import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,6 +1,8 @@
 /**
  * The image without an engine: its tree, run with the rights of the manifests, in its own network
  * namespace.
+ *
+ * @module-tag slow
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';

@@ -2,6 +2,8 @@
  * The addon in worker threads of a process whose main thread does not load it. When the last worker
  * that uses it ends, Node releases it, and the next worker loads it again. Its helper threads live
  * on. Whatever a worker left open is closed with it.
+ *
+ * @module-tag slow
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

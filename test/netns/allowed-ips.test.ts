@@ -2,6 +2,8 @@
  * Behaviours 31 to 35 and 40 of the kernel's netns test: many allowed-ips and many peers read back
  * completely, in their groups and in order; single prefixes can be removed; overlapping prefixes
  * replace each other and move.
+ *
+ * @module-tag slow
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Device, PROGRAM, startDevice } from './device.ts';

@@ -2,11 +2,12 @@
  * However a demo ends, it leaves nothing: a signal to its process group as from a terminal, a
  * signal to any one of its processes, or a closed output; each at a random moment. DEMO_RUNS sets
  * how many, TEST_SEED which.
+ *
+ * @module-tag slow
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HANG_MS } from '../support/patience.ts';
 import { seeded } from '../support/random.ts';
-import { SLOW } from '../support/selection.ts';
 import { sleep, until } from './command.ts';
 import { DemoRoom, marked } from './demo-room.ts';
 import { describeWith } from './needs.ts';
@@ -35,7 +36,7 @@ describeWith(['root', 'tun', 'namespaces'], 'an interrupted demo leaves nothing'
       victim: random.next(),
     }));
 
-    it.for(cases)('$number: $kind $signal after $after ms', { tags: SLOW }, async ({ after, kind, signal, victim }) => {
+    it.for(cases)('$number: $kind $signal after $after ms', async ({ after, kind, signal, victim }) => {
       const before = room.mounts();
       // Its own process group, as a shell creates for each command.
       const script = kind === 'reader' ? `npm run ${name} | sleep ${after / 1000}` : `exec npm run ${name}`;

@@ -1,13 +1,14 @@
 /**
  * The demos that the README recommends: both succeed with nothing but Node and util-linux, report
  * line by line, and explain in one sentence what they lack.
+ *
+ * @module-tag slow
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fences, page } from '../support/guide.ts';
-import { SLOW } from '../support/selection.ts';
 import { DemoRoom } from './demo-room.ts';
 import { ROOT } from './device.ts';
 import { describeWith } from './needs.ts';
@@ -53,7 +54,7 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
     });
   });
 
-  it('run side by side, and in a folder whose name needs quoting', { tags: SLOW }, async () => {
+  it('run side by side, and in a folder whose name needs quoting', async () => {
     const odd = join(room.folder, `a b'c"$d é`);
     mkdirSync(odd);
     const there = `mount --bind "$1" "$2" && cd "$2" && exec node scripts/demo.mjs`;
@@ -65,7 +66,7 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
       expect({ code, said, ok: stdout.match(/^ {2}ok /gm)?.length }).toEqual({ code: 0, said: '', ok: 5 });
   });
 
-  it('run in a project below /run, and as a plain user', { tags: SLOW }, async () => {
+  it('run in a project below /run, and as a plain user', async () => {
     const there = `mkdir /run/p && mount --bind "$1" /run/p && cd /run/p && exec ${PLAIN_USER} node scripts/demo.mjs`;
     const { code, stdout, said } = await run([
       'unshare',
@@ -83,7 +84,7 @@ describeWith(['root', 'tun', 'namespaces'], 'the demos', () => {
     ['a terminal', {}, true],
     ['NO_COLOR', { NO_COLOR: '1' }, false],
     ['TERM=dumb', { TERM: 'dumb' }, false],
-  ])('colours: %s', { tags: SLOW }, async (_, env, isColored) => {
+  ])('colours: %s', async (_, env, isColored) => {
     const demo = `stty cols 60; exec ${process.execPath} scripts/demo.mjs`;
     const { stdout } = await run(['script', '-qec', demo, '/dev/null'], { TERM: 'xterm', ...env });
     const shown = stdout.replace(PROGRESS, '');

@@ -2,6 +2,8 @@
  * Hand-overs between two versions of the program: another version takes over and hands back, and a
  * version that cannot read the state is refused while the device goes on. The other versions are
  * copies of this one with other numbers.
+ *
+ * @module-tag slow
  */
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -7,6 +7,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { SLOW } from '../support/selection.ts';
 import type { Running } from './command.ts';
 import { SOCKET_DIRECTORY } from './device.ts';
 import { describeWith, NETWORK } from './needs.ts';
@@ -57,6 +58,7 @@ describeWith(NETWORK, 'a hand-over', () => {
   });
 
   it('loses and doubles no packet, at both ends of a stream', {
+    tags: SLOW,
     timeout: HAND_OVERS * SECONDS_EACH * 1000,
   }, async () => {
     pair = await tunnelPair();
@@ -79,7 +81,7 @@ describeWith(NETWORK, 'a hand-over', () => {
     expect(result).toMatchObject({ received: result.sent, doubled: 0 });
   });
 
-  it('does not break a TCP stream', { timeout: HAND_OVERS * SECONDS_EACH * 1000 }, async () => {
+  it('does not break a TCP stream', { tags: SLOW, timeout: HAND_OVERS * SECONDS_EACH * 1000 }, async () => {
     pair = await tunnelPair();
     const { a, b } = pair;
     await mustPing(a.namespace, INNER_B[4]);

@@ -1,6 +1,8 @@
 /**
  * Which offloads the program avoids on a kernel that mangles them (src/daemon/known-kernels.ts),
  * and how it reports that.
+ *
+ * @module-tag slow
  */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Running, run } from './command.ts';

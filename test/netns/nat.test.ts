@@ -1,6 +1,8 @@
 /**
  * Behaviour 19 of the kernel's netns test: a NAT that forgets after two seconds, and persistent
  * keepalive against it.
+ *
+ * @module-tag slow
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sleep, until } from './command.ts';

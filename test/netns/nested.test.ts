@@ -1,6 +1,8 @@
 /**
  * Behaviours 17, 18, 22 and 23 of the kernel's netns test: tunnels in tunnels, on purpose and by
  * mistake.
+ *
+ * @module-tag slow
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Device, PROGRAM, startDevice } from './device.ts';

@@ -1,6 +1,8 @@
 /**
  * `wireguard-ts --persist`: a link that outlives its process, and the start that adopts it. The
  * same for links of others, which are used and never deleted.
+ *
+ * @module-tag slow
  */
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';

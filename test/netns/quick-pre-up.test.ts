@@ -1,6 +1,8 @@
 /**
  * wg-quick(8)'s own example: PreUp reads a key from elsewhere. The key is set after up, after
  * SIGHUP, and after the process died.
+ *
+ * @module-tag slow
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -1,6 +1,8 @@
 /**
  * Signals that would end a Node program, or open its debugger on 127.0.0.1:9229 to every local user
  * (SIGUSR1): as in wireguard-go, SIGUSR1 and SIGUSR2 have no effect.
+ *
+ * @module-tag slow
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,8 @@
-/** A device whose process gets too little: no free descriptors, or no time (SIGSTOP). */
+/**
+ * A device whose process gets too little: no free descriptors, or no time (SIGSTOP).
+ *
+ * @module-tag slow
+ */
 import { afterEach, expect, it } from 'vitest';
 import { run, sleep, until } from './command.ts';
 import { commandOf, PROGRAM } from './device.ts';

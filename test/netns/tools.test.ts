@@ -1,4 +1,8 @@
-/** Common tools: wg-quick, the Go client wgctrl, and Wireshark with our key log. */
+/**
+ * Common tools: wg-quick, the Go client wgctrl, and Wireshark with our key log.
+ *
+ * @module-tag slow
+ */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

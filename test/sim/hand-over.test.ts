@@ -16,7 +16,7 @@ import type { SimNode } from './sim-node.ts';
 import type { Simulation } from './simulation.ts';
 import { walk } from './walk.ts';
 
-const WALKS = Number(process.env['SIM_WALKS'] ?? 1000);
+const WALKS = Number(process.env['SIM_WALKS'] ?? 200);
 const HANG_LIMIT_MS = 900_000;
 
 describe('a session', () => {

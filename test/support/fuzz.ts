@@ -1,10 +1,10 @@
 /**
- * Settings of the fuzz tests: WG_FUZZ_RUNS cases per property (100,000), from WG_FUZZ_SEED, which
+ * Settings of the fuzz tests: WG_FUZZ_RUNS cases per property (50,000), from WG_FUZZ_SEED, which
  * is printed.
  */
 import fc from 'fast-check';
 
-export const RUNS = Number(process.env['WG_FUZZ_RUNS'] ?? 100_000);
+export const RUNS = Number(process.env['WG_FUZZ_RUNS'] ?? 50_000);
 const SEED = Number(process.env['WG_FUZZ_SEED'] ?? Date.now() >>> 0);
 /** Milliseconds for one property, which end one that hangs. */
 export const LIMIT = 600_000 + RUNS * 5;

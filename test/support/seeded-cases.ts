@@ -1,11 +1,11 @@
 /**
  * Very many small cases, each with its own seed, for fuzz tests that are too slow with fast-check:
- * WG_FUZZ_RUNS of them (200,000) from WG_FUZZ_SEED, which is printed. WG_FUZZ_CASE runs only the
+ * WG_FUZZ_RUNS of them (100,000) from WG_FUZZ_SEED, which is printed. WG_FUZZ_CASE runs only the
  * case that a failure names.
  */
 import { type Random, seeded } from './random.ts';
 
-export const CASES = Number(process.env['WG_FUZZ_RUNS'] ?? 200_000);
+export const CASES = Number(process.env['WG_FUZZ_RUNS'] ?? 100_000);
 export const SEED = Number(process.env['WG_FUZZ_SEED'] ?? Date.now() >>> 0);
 const ONLY = process.env['WG_FUZZ_CASE'];
 /** Milliseconds, which end a case that hangs: 3 ms per case, which takes some 20 us. */

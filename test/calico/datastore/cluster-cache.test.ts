@@ -1,6 +1,8 @@
 /**
  * Builds a Cluster from arriving objects: unchanged values keep their identity, and any input is
  * tolerated.
+ *
+ * @module-tag slow
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

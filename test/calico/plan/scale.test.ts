@@ -2,6 +2,8 @@
  * Plans 1,000 nodes with five blocks each in both families, and many changes, within the memory
  * that a node has. It prints the time but does not judge it (the goal is 50 ms a change), because
  * the machine may be busy.
+ *
+ * @module-tag slow
  */
 import { expect, test } from 'vitest';
 import type { Cluster } from '../../../src/calico/model/cluster.ts';
