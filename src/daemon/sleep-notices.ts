@@ -36,9 +36,11 @@ export function watchSleepNotices(options: SleepNoticesOptions): () => void {
       },
     }),
   ];
+  const onCopied = () => device.forgetSessions('copied');
+  const onEnd = (reason: string) => log.error(`no notice of a copied virtual machine any more: ${reason}`);
   if (isVirtual())
     try {
-      stops.push(watchGeneration(netlink, () => device.forgetSessions('copied')));
+      stops.push(watchGeneration(netlink, onCopied, onEnd));
     } catch (error) {
       log.verbose(`no notice of a copied virtual machine: ${(error as Error).message}`);
     }

@@ -5,7 +5,7 @@
  * that no program answers, and fails if one does. When the socket is unlinked, the device ends.
  */
 
-import { closeSync, type FSWatcher, linkSync, mkdirSync, statSync, unlinkSync, watch } from 'node:fs';
+import { closeSync, type FSWatcher, linkSync, mkdirSync, statSync, watch } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -155,8 +155,8 @@ export class UapiServer {
     clearInterval(this.#check);
     this.#watcher?.close();
     for (const connection of this.#connections) connection.destroy();
-    // the path may by now be another program's socket
-    if (this.#removes && this.#inode !== 0 && this.#isLinked()) unlinkSync(this.#options.path);
+    // the path may by now be another program's socket, or removed by what stops this process
+    if (this.#removes && this.#inode !== 0 && this.#isLinked()) removeFile(this.#options.path);
     this.#server?.close();
     this.#listener?.close();
     if (!this.#listener) closeSync(this.#fd);
@@ -275,6 +275,7 @@ async function removeStale(path: string): Promise<boolean> {
     probe.on('error', () => resolve(false));
   });
   if (answered) throw codedError('EADDRINUSE', `${path}: another program is running this interface`);
-  unlinkSync(path);
+  // its process, or what stopped it, may have removed it since
+  removeFile(path);
   return true;
 }

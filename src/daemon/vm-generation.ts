@@ -24,11 +24,13 @@ export function hasGeneration(folders: readonly string[] = DRIVERS): boolean {
 
 /**
  * Calls back whenever the machine's generation has changed, also if events were lost. The socket
- * wakes this process for events of all devices, so open it only where hasGeneration() is true.
+ * wakes this process for events of all devices, so open it only where hasGeneration() is true. The
+ * addon passes on only what the kernel sent, so no process can forge an event.
+ * @param onEnd called with the reason if the kernel ends the watch
  * @returns the function that ends that
  * @throws Error with `code` if the kernel refuses the socket
  */
-export function watchGeneration(port: NetlinkPort, onNew: () => void): () => void {
+export function watchGeneration(port: NetlinkPort, onNew: () => void, onEnd: (reason: string) => void): () => void {
   const channel = port.open(NETLINK_KOBJECT_UEVENT, [UEVENT_GROUP], {
     datagram: bytes => {
       const uevent = parseUevent(bytes);
@@ -36,7 +38,12 @@ export function watchGeneration(port: NetlinkPort, onNew: () => void): () => voi
     },
     // a new generation may have been among them, and forgetting sessions costs one round trip
     lost: onNew,
-    failed: () => channel.close(),
+    failed: error => {
+      channel.close();
+      // what made the socket fail may have cost an event too
+      onNew();
+      onEnd(error.message);
+    },
   });
   return () => channel.close();
 }

@@ -1,4 +1,5 @@
 /** Events of devices: as the kernel writes them, and what else can be in such a socket. */
+import { execFileSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { watchGeneration } from '../../src/daemon/vm-generation.ts';
@@ -51,7 +52,12 @@ test('a device hears of a new generation, also if events were lost, until it sto
     },
   };
   let heard = 0;
-  const stop = watchGeneration(port, () => heard++);
+  const ended: string[] = [];
+  const stop = watchGeneration(
+    port,
+    () => heard++,
+    reason => ended.push(reason),
+  );
   expect(opened).toEqual([[NETLINK_KOBJECT_UEVENT, [UEVENT_GROUP]]]);
   receiver!.datagram(bytes('add@/devices/virtual/net/veth0', 'ACTION=add'));
   expect(heard).toBe(0);
@@ -60,6 +66,7 @@ test('a device hears of a new generation, also if events were lost, until it sto
   receiver!.lost();
   expect(heard).toBe(2);
   receiver!.failed(new Error('gone'));
+  expect([heard, ended]).toEqual([3, ['gone']]);
   stop();
   expect(closed).toBe(2);
 });
@@ -89,4 +96,49 @@ testWith(['root', 'addon'], 'the kernel sends events to this socket', async () =
   // root cannot imitate the driver's own variable
   expect(event.get('SYNTH_ARG_NEWVMGENID')).toBe('1');
   expect(isNewGeneration(event)).toBe(false);
+});
+
+/** Sends the event in argument 1 to all listeners, twice. Another socket sees that it is sent. */
+const FORGER = `
+import socket, sys
+event = bytes.fromhex(sys.argv[1])
+sender = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, ${NETLINK_KOBJECT_UEVENT})
+sender.bind((0, 0))
+sender.sendto(event, (0, ${UEVENT_GROUP}))
+control = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, ${NETLINK_KOBJECT_UEVENT})
+control.bind((0, ${UEVENT_GROUP}))
+sender.sendto(event, (0, ${UEVENT_GROUP}))
+while control.recv(8192) != event: pass
+print('sent')
+`;
+
+testWith(['root', 'addon', 'python3'], 'an event that a process of root forges does not arrive', async () => {
+  let heard = 0;
+  let isOver = (): void => {};
+  const over = new Promise<void>(resolve => {
+    isOver = resolve;
+  });
+  const uuid = '7ab3e3ae-0a75-4a7d-9a4e-6f0d3c9b9f02';
+  const watched: NetlinkPort = {
+    open: (protocol, groups, receiver) =>
+      systemNetlink.open(protocol, groups, {
+        ...receiver,
+        datagram: bytes => {
+          receiver.datagram(bytes);
+          if (parseUevent(bytes)?.get('SYNTH_UUID') === uuid) isOver();
+        },
+      }),
+  };
+  const stop = watchGeneration(
+    watched,
+    () => heard++,
+    () => {},
+  );
+  const hex = Buffer.from(bytes(...COPIED)).toString('hex');
+  expect(execFileSync('python3', ['-c', FORGER, hex], { encoding: 'utf8', timeout: HANG_MS })).toBe('sent\n');
+  // It waits behind the forged ones.
+  writeFileSync(NULL_DEVICE, `change ${uuid}`);
+  await over;
+  stop();
+  expect(heard).toBe(0);
 });
