@@ -32,9 +32,22 @@ struct wg_call {
   enum wg_check check;
 };
 
-/* One above the last system call of Linux 6.18, when this table was written. The architectures
- * share the numbers from 424 on. */
-enum { WG_FIRST_UNKNOWN = 470 };
+/* Linux 5.1 and later add calls from this number on, the same for all architectures. A newer C
+ * library or libuv tries one of them first and, on ENOSYS alone, uses an older call. So a call from
+ * here on that is not in the tables fails with ENOSYS, as on an older kernel, which is no less
+ * closed than EPERM. Calls that no such program tries, but an attacker may, fail with EPERM like
+ * all older calls, so that the error names the filter: rings, mounts, other processes, attributes.
+ * The last number known here is 469 (Linux 6.18). */
+enum { WG_FIRST_PROBED = 424 };
+
+static const uint32_t WG_FORBIDDEN[] = {
+    424, 425, 426, 427,           /* pidfd_send_signal, io_uring_setup, _enter and _register */
+    428, 429, 430, 431, 432, 433, /* open_tree, move_mount, fsopen, fsconfig, fsmount, fspick */
+    434, 438, 440, 448,           /* pidfd_open, pidfd_getfd, process_madvise, process_mrelease */
+    442, 443, 447, 460,           /* mount_setattr, quotactl_fd, memfd_secret, lsm_set_self_attr */
+    463, 466, 467, 469,           /* setxattrat, removexattrat, open_tree_attr, file_setattr */
+};
+enum { WG_FORBIDDEN_COUNT = sizeof WG_FORBIDDEN / sizeof *WG_FORBIDDEN };
 
 static const struct wg_call WG_CALLS[] = {
     /* packets, and the loop that waits for them */

@@ -1,7 +1,6 @@
 /* Reports the status of a TUN device: whether it is up, its MTU, its name, its counters. It may
  * have been renamed or moved to another network namespace since it was opened. TUNGETDEVNETNS
- * (Linux
- * 5.1) finds its namespace. */
+ * (Linux 5.1) finds its namespace. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include <errno.h>
@@ -27,6 +26,7 @@ struct visit {
   const char *name;
   int netns;
   ino_t inode;
+  int entered;
 };
 
 /* Reads the MTU and updates the state. `control` is a socket in the device's namespace, where the
@@ -52,6 +52,7 @@ static void look(struct wg_tun *tun, const char *name, int control, ino_t inode)
 static void *enter(void *data) {
   struct visit *visit = data;
   if (setns(visit->netns, CLONE_NEWNET) != 0) return NULL;
+  visit->entered = 1;
   int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (control < 0) return NULL;
   look(visit->tun, visit->name, control, visit->inode);
@@ -66,14 +67,22 @@ int wg_tun_look(struct wg_tun *tun, const char *name) {
   int away = visit.netns >= 0 && fstat(visit.netns, &now) == 0 && tun->home && now.st_ino != tun->home;
   visit.inode = away ? now.st_ino : tun->home;
   if (!away) look(tun, name, tun->control, visit.inode);
-  else if (pthread_create(&thread, NULL, enter, &visit) == 0) pthread_join(thread, NULL);
+  else if (tun->barred_in != visit.inode && pthread_create(&thread, NULL, enter, &visit) == 0) {
+    pthread_join(thread, NULL);
+    if (!visit.entered) {
+      /* a process that gave up CAP_SYS_ADMIN never gets it back, so one attempt is enough */
+      tun->barred_in = visit.inode;
+      /* the move has undone the settings, and the next namespace may be the one that had them */
+      tun->quiet_in = 0;
+    }
+  }
   if (visit.netns >= 0) close(visit.netns);
-  return !away;
+  if (!away) return WG_TUN_HOME;
+  return visit.entered ? WG_TUN_AWAY : WG_TUN_HIDDEN;
 }
 
 /* tunStatus(handle, out): returns the device's name, or undefined if the device is gone. Writes
- * three numbers to `out`: up, MTU, and whether the device is in the namespace where it was
- * opened. */
+ * three numbers to `out`: up, MTU, and where the device is (WG_TUN_HOME, ...). */
 napi_value wg_tun_status(napi_env env, napi_callback_info info) {
   napi_value arguments[2], name = NULL;
   struct wg_tun *tun;

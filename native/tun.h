@@ -17,12 +17,17 @@ enum { WG_TUN_KINDS = 3, WG_TUN_REFUSALS = 64 };
 /* Failures that a test can cause (tunFail). */
 enum { WG_TUN_FAIL_NONE, WG_TUN_FAIL_MERGED };
 
+/* Where a device is: in the namespace where it was opened, in another, or in another that this
+ * process may not enter; the same as in src/io/tun.ts. */
+enum { WG_TUN_HIDDEN = -1, WG_TUN_AWAY = 0, WG_TUN_HOME = 1 };
+
 struct wg_tun {
   int fd;            /* -1 when closed */
   int32_t offloads;
   int32_t vnet;      /* whether reads and writes carry a virtio_net_hdr */
   int32_t info;      /* whether a tun_pi precedes each packet: an adopted device without IFF_NO_PI */
   uint64_t quiet_in; /* inode of the network namespace where wg_tun_quiet was called */
+  uint64_t barred_in; /* inode of the last namespace that this process could not enter; 0: none */
   int32_t quiet;     /* 0: not quiet yet; 1: the device is; 2: also the namespace, after the device came up */
   int32_t ours;      /* created here, not adopted */
   int32_t persistent; /* when it was opened (IFF_PERSIST) */
@@ -41,7 +46,7 @@ void wg_tun_quiet(int control, const char *name, int made_by_us);
 /* If the device is up, applies the settings of the whole namespace. Returns whether it is up. */
 int wg_tun_quiet_up(int control, const char *name);
 /* Finds the device's namespace and reads its MTU. In a new namespace, also calls wg_tun_quiet.
- * Returns whether the device is still in the namespace where it was opened. */
+ * Returns where it is (WG_TUN_HOME, ...). While it is hidden, its MTU stays what it was. */
 int wg_tun_look(struct wg_tun *tun, const char *name);
 
 napi_value wg_tun_write(napi_env env, napi_callback_info info);

@@ -7,6 +7,9 @@ import { encodeText } from './utf8.ts';
 /** The bytes of sun_path (unix(7)). */
 const NAME_BYTES = 108;
 
+/** The lock of the Calico agents of a node. No interface has a lock of this name. */
+export const AGENT_LOCK = 'wireguard-ts/calico-agent';
+
 /**
  * Returns the name of a socket for this text. It fills sun_path: Node.js before version 22
  * pads shorter names with zeros and later versions do not, so processes on both would otherwise

@@ -14,6 +14,7 @@ import type { DeviceState } from './device-state.ts';
 import { givenParts, whyBound } from './given-parts.ts';
 import type { Log } from './log.ts';
 import type { MemoryShares } from './memory-shares.ts';
+import { PlaceLog } from './place-log.ts';
 import { PortRetry } from './port-retry.ts';
 import { type SessionEnd, SessionGuard } from './session-guard.ts';
 import { WakeTimer } from './wake-timer.ts';
@@ -32,6 +33,7 @@ export class DeviceLoop {
   readonly #clock: Clock;
   readonly #guard: SessionGuard;
   readonly #log: Log;
+  readonly #place: PlaceLog;
   readonly #onGone: () => void;
   #closed = false;
   /** Since freeze(): the device may move to another process. */
@@ -56,6 +58,7 @@ export class DeviceLoop {
     this.#guard = new SessionGuard(options);
     this.#pump = new DevicePump({ ...options, sockets: this.#sockets, guard: this.#guard });
     this.#log = options.log;
+    this.#place = new PlaceLog(options.log);
     this.#onGone = options.onGone;
     this.#timer = new WakeTimer(
       () => this.#clock.now(),
@@ -242,11 +245,9 @@ export class DeviceLoop {
   #checkStatus(): void {
     if (this.#closed || this.#isFrozen) return;
     const status = this.#tun.status();
-    if (!status) {
-      this.#gone();
-      return;
-    }
+    if (!status) return void this.#gone();
     this.#engine.mtu = status.mtu;
+    this.#place.report(status.isHidden === true);
     if (status.up === this.#engine.running) return;
     if (status.up) this.#up();
     else this.#down();

@@ -3,10 +3,10 @@
  * watcher starts the new process of the device inside its own unit or container. The watcher
  * listens on a name that the kernel frees when it ends; it sends nothing.
  */
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { abstractName } from '../base/abstract-name.ts';
 import { isTrusted } from '../daemon/device-owner.ts';
-import { peerCredentials } from '../io/rights.ts';
+import { nameHolder } from './name-holder.ts';
 
 /** Makes this process the watcher of an interface. @returns the function that ends that */
 export function announceWatcher(name: string): () => void {
@@ -18,21 +18,10 @@ export function announceWatcher(name: string): () => void {
 }
 
 /** Returns the pid of the watcher of an interface; undefined if this namespace has no watcher. */
-export function findWatcher(name: string): Promise<number | undefined> {
-  return new Promise(resolve => {
-    const socket = connect(addressOf(name), () => {
-      resolve(watcherBehind(socket));
-      socket.destroy();
-    });
-    socket.on('error', () => resolve(undefined));
-  });
-}
-
-function watcherBehind(socket: Socket): number | undefined {
-  const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-  const { pid, uid } = peerCredentials(fd);
+export async function findWatcher(name: string): Promise<number | undefined> {
+  const holder = await nameHolder(addressOf(name));
   // any user could listen on the name, and a signal to a strange process does harm
-  return isTrusted(uid) && pid > 0 ? pid : undefined;
+  return holder && isTrusted(holder.uid) && holder.pid > 0 ? holder.pid : undefined;
 }
 
 function addressOf(name: string): string {

@@ -7,7 +7,7 @@ import type { BackOff } from '../base/back-off.ts';
 import { isMarked, isOrphan } from '../netlink/orphan.ts';
 import type { QuickHost, UpTarget } from '../quick/ports.ts';
 import * as quick from '../quick/quick.ts';
-import { withLock } from './run-state.ts';
+import { withLock } from './interface-lock.ts';
 
 const END_PATIENCE_MS = 5_000;
 const END_POLL_MS = 5;
@@ -31,7 +31,7 @@ export async function restoreInterface(host: QuickHost, target: UpTarget, option
   await processEnded(host, name);
   for (;;)
     try {
-      await withLock(name, () => quick.up(host, target), patience);
+      await withLock(name, () => quick.up(host, target), { patience });
       return;
     } catch (error) {
       if (signal.aborted) throw error;

@@ -13,6 +13,11 @@ export interface TunStatus {
   readonly mtu: number;
   /** The interface's current name; it may have been renamed. */
   readonly name: string;
+  /**
+   * Whether the interface is in a network namespace that this process may not enter: `mtu` is then
+   * the last one seen. Absent if the adapter knows no namespaces.
+   */
+  readonly isHidden?: boolean;
 }
 
 /**

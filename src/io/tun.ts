@@ -24,7 +24,9 @@ const TWIN_BATCH = 1024;
 /** Numbers that tunKept writes (native/tun.c). */
 const KEPT_SIZE = 4;
 const LOOK_INTERVAL_MS = 1000;
-/** The interval of status checks while the device is in another namespace. */
+/** Where a device is (native/tun.h). */
+const [HIDDEN, AWAY, HOME] = [-1, 0, 1];
+/** The interval of status checks while the device is in another namespace, and is seen there. */
 const NAMESPACE_CHECK_MS = 200;
 
 export interface TunOptions {
@@ -71,7 +73,7 @@ export class NativeTun implements Tun {
   #notices: NoticesHandle | undefined;
   #noticing: PollHandle | undefined;
   #look: NodeJS.Timeout | undefined;
-  #away = false;
+  #place = HOME;
   /** The last result of #status. */
   #seen = '';
   #closed = false;
@@ -111,11 +113,11 @@ export class NativeTun implements Tun {
   status(): TunStatus | undefined {
     const name = this.#binding.tunStatus(this.#handle, this.#status);
     if (name === undefined) return undefined;
-    this.#away = this.#status[2] === 0;
+    this.#place = this.#status[2]!;
     const seen = this.#status.join();
     if (seen !== this.#seen) this.networkChanged();
     this.#seen = seen;
-    return { up: this.#status[0] === 1, mtu: this.#status[1]!, name };
+    return { up: this.#status[0] === 1, mtu: this.#status[1]!, name, isHidden: this.#place === HIDDEN };
   }
 
   /**
@@ -143,7 +145,7 @@ export class NativeTun implements Tun {
     });
     const look = () => {
       callback();
-      if (!this.#closed) this.#look = setTimeout(look, this.#away ? NAMESPACE_CHECK_MS : LOOK_INTERVAL_MS);
+      if (!this.#closed) this.#look = setTimeout(look, this.#place === AWAY ? NAMESPACE_CHECK_MS : LOOK_INTERVAL_MS);
     };
     this.#look = setTimeout(look, LOOK_INTERVAL_MS);
   }

@@ -32,6 +32,6 @@ test('no file of src writes such a name itself', () => {
     /['"`]\\0wireguard-ts/.test(withoutComments(readFileSync(join(src, name), 'utf8'))),
   );
   expect(found).toEqual([]);
-  const users = ['calico/agent/leadership/channel.ts', 'host/device-watcher.ts', 'host/run-state.ts'];
+  const users = ['calico/agent/leadership/channel.ts', 'host/device-watcher.ts', 'host/interface-lock.ts'];
   for (const name of users) expect(readFileSync(join(src, name), 'utf8'), name).toMatch(/\babstractName\(/);
 });

@@ -9,7 +9,6 @@ import type { DeviceConfig, DeviceStatus, PeerStatus } from '../../src/config/mo
 import { DEFAULT_UAPI_LIMITS } from '../../src/config/uapi.ts';
 import { numericZones } from '../../src/config/zones.ts';
 import { UapiServer } from '../../src/daemon/uapi-server.ts';
-import { bindOnly } from '../support/bound-socket.ts';
 import { HANG_MS } from '../support/patience.ts';
 
 let folder: string;
@@ -295,21 +294,4 @@ describe('secrets', () => {
     expect(configured[0]!.privateKey).toEqual(new Uint8Array(32));
     expect(configured[0]!.peers![0]!.presharedKey).toEqual(new Uint8Array(32));
   });
-});
-
-test('a socket that vanishes while it is found to be stale is no error', async () => {
-  const path = join(folder, 'stale.sock');
-  const stale = bindOnly(path);
-  // The connection is refused at once, and the answer arrives in a later turn.
-  const listening = UapiServer.listen({
-    path,
-    device: { configure: () => {}, status: () => ({ listenPort: 0, fwmark: 0, peers: [] }), counters: () => ({}) },
-    zones: numericZones,
-    onRefused: () => {},
-    onUnlinked: () => {},
-  });
-  rmSync(path);
-  const other = await listening;
-  other.close();
-  stale();
 });

@@ -1,5 +1,4 @@
 /** Files of the host: finding and writing a configuration, and the lock of an interface. */
-import { execFile } from 'node:child_process';
 import {
   chmodSync,
   lstatSync,
@@ -13,11 +12,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { locateFile, readQuickFile, writeQuickFile } from '../../src/host/conf-file.ts';
-import { withLock } from '../../src/host/run-state.ts';
 
 let folder: string;
 let path: string;
@@ -63,20 +59,4 @@ describe('a configuration file', () => {
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
     expect(readdirSync(folder).sort()).toEqual(['link.conf', 'wg0.conf']);
   });
-});
-
-test('a lock belongs to one process at a time, and ends with it', async () => {
-  const name = `t${process.pid}`;
-  const nothing = async () => {};
-  await withLock(name, () =>
-    expect(withLock(name, nothing)).rejects.toMatchObject({
-      code: 'EBUSY',
-      message: `another wgts is at work on ${name}`,
-    }),
-  );
-  const module = fileURLToPath(new URL('../../dist/host/run-state.js', import.meta.url));
-  const script = `const { withLock } = await import(${JSON.stringify(module)}); await withLock('${name}', () => process.kill(process.pid, 'SIGKILL'));`;
-  const killed = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
-  await expect(killed).rejects.toMatchObject({ signal: 'SIGKILL' });
-  await withLock(name, nothing);
 });

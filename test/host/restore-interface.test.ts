@@ -1,8 +1,8 @@
 /** An interface whose process died: when `wgts up --watch` tries again, and when it gives up. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BackOff } from '../../src/base/back-off.ts';
+import { withLock } from '../../src/host/interface-lock.ts';
 import { restoreInterface } from '../../src/host/restore-interface.ts';
-import { withLock } from '../../src/host/run-state.ts';
 import { LINK_MARKER } from '../../src/netlink/orphan.ts';
 import type { DeviceKind } from '../../src/quick/state.ts';
 import { FakeMachine, type Process, type ProcessOptions, target } from '../quick/fake-machine.ts';

@@ -1,7 +1,7 @@
 // The program of sandboxed.test.ts: confines itself as a device does, then makes system calls that
 // an attacker in the process would make, and things that Node itself still has to do.
 //
-//   node sandboxed.mjs RAW-CALL-ADDON confined|free CALLS
+//   node sandboxed.mjs RAW-CALL-ADDON confined|verbose|twice|free CALLS
 //
 // CALLS is a JSON list of [number, ...arguments]; a text stands for a pointer to its bytes. The
 // number -32 stands for getpid(2) of the 32-bit ABI. Prints one line of JSON.
@@ -24,7 +24,7 @@ async function main(addon, how, calls) {
   await readFile('/proc/self/stat'); // starts the threads of libuv's pool
   const logged = [];
   const log = { verbose() {}, error: text => logged.push(`error: ${text}`), notice: text => logged.push(text) };
-  if (how === 'confined') confine('on', log, false);
+  if (how === 'confined' || how === 'verbose') confine('on', log, how === 'verbose');
   if (how === 'twice') {
     confine('on', log, false);
     confine('on', log, false);

@@ -26,11 +26,41 @@ interface Outcome {
   readonly again: string;
 }
 
+const CC = process.env['CC'] ?? 'cc';
 const PROGRAM = fileURLToPath(new URL('sandboxed.mjs', import.meta.url));
 const [EPERM, ENOSYS] = [-1, -38];
 const WORKS = { file: true, crypto: 32, compiles: true, worker: 64 };
 /** CAP_NET_BIND_SERVICE and CAP_NET_ADMIN. */
 const CONFINED = /^CapInh 0+ CapPrm (0+1400) CapEff \1 CapBnd \1 CapAmb 0+ NoNewPrivs 1 Seccomp 2$/;
+
+/** SECCOMP_FILTER_FLAG_LOG and _SPEC_ALLOW (linux/seccomp.h); the one for all threads is 1. */
+const [LOG, SPEC_ALLOW] = [2, 4];
+/** Prints the flags of seccomp(2), and refuses those in UNKNOWN_FLAGS as an older kernel does. */
+const FLAGS = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+long syscall(long number, ...) {
+  static long (*real)(long, ...);
+  __builtin_va_list list;
+  long a[6];
+  __builtin_va_start(list, number);
+  for (int i = 0; i < 6; i++) a[i] = __builtin_va_arg(list, long);
+  __builtin_va_end(list);
+  if (!real) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+  if (number == SYS_seccomp && a[0] == 1) {
+    dprintf(2, "flags %ld\\n", a[1] & 0xffffffff);
+    if (a[1] & atoi(getenv("UNKNOWN_FLAGS"))) {
+      errno = EINVAL;
+      return -1;
+    }
+  }
+  return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+`;
 
 /** What an attacker would try. Free of the filter, root may do most of it. */
 const ATTACKS: Readonly<Record<string, Call>> = {
@@ -59,18 +89,22 @@ const ATTACKS: Readonly<Record<string, Call>> = {
   'a signal for init': [numberOf('kill'), 1, 0],
 };
 
-describeWith(['root', 'addon'], 'a confined process', () => {
+describeWith(['root', 'addon', 'cc'], 'a confined process', () => {
   const folder = mkdtempSync(join(tmpdir(), 'wgts-sandboxed-'));
   const addon = join(folder, 'raw-call.node');
   beforeAll(() => {
     const headers = (createRequire(import.meta.url)('node-api-headers') as { include_dir: string }).include_dir;
     const source = fileURLToPath(new URL('raw-call.c', import.meta.url));
-    execFileSync(process.env['CC'] ?? 'cc', ['-shared', '-fPIC', `-I${headers}`, source, '-o', addon]);
+    execFileSync(CC, ['-shared', '-fPIC', `-I${headers}`, source, '-o', addon]);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  const start = (how: 'confined' | 'twice' | 'free', calls: readonly Call[]) =>
-    spawnSync(process.execPath, [PROGRAM, addon, how, JSON.stringify(calls)], { encoding: 'utf8', timeout: HANG_MS });
+  const start = (how: 'confined' | 'verbose' | 'twice' | 'free', calls: readonly Call[], env = {}) =>
+    spawnSync(process.execPath, [PROGRAM, addon, how, JSON.stringify(calls)], {
+      encoding: 'utf8',
+      timeout: HANG_MS,
+      env: { ...process.env, ...env },
+    });
   const run = (how: 'confined' | 'twice' | 'free', calls: readonly Call[] = []): Outcome => {
     const { status, signal, stdout, stderr } = start(how, calls);
     if (status !== 0) throw new Error(`ended with ${status ?? signal}\n${stdout}${stderr}`);
@@ -91,8 +125,28 @@ describeWith(['root', 'addon'], 'a confined process', () => {
   });
 
   test('gets ENOSYS for newer calls', () => {
-    expect(run('confined', [[numberOf('future')], [numberOf('clone3'), 0, 0]]).results).toEqual([ENOSYS, ENOSYS]);
+    expect(
+      run('confined', [[numberOf('future')], [numberOf('mseal'), 0, 0, 0], [numberOf('clone3'), 0, 0]]).results,
+    ).toEqual([ENOSYS, ENOSYS, ENOSYS]);
   });
+
+  test.each([
+    ['a new kernel', 'confined', 0, ['5']],
+    ['a new kernel, logging', 'verbose', 0, ['7']],
+    ['Linux 4.14 to 4.16', 'confined', SPEC_ALLOW, ['5', '1']],
+    ['Linux 4.14 to 4.16, logging', 'verbose', SPEC_ALLOW, ['7', '3']],
+    ['older kernels, logging', 'verbose', SPEC_ALLOW | LOG, ['7', '3', '1']],
+  ] as const)(
+    'asks %s to change nothing about speculation, and does without unknown flags',
+    (_, how, unknown, asked) => {
+      const library = join(folder, 'flags.so');
+      execFileSync(CC, ['-shared', '-fPIC', '-x', 'c', '-', '-o', library, '-ldl'], { input: FLAGS });
+      const { status, stdout, stderr } = start(how, [], { LD_PRELOAD: library, UNKNOWN_FLAGS: `${unknown}` });
+      expect(status, stderr).toBe(0);
+      expect([...stderr.matchAll(/^flags (\d+)$/gm)].map(([, flags]) => flags)).toEqual(asked);
+      expect((JSON.parse(stdout) as Outcome).status).toEqual([expect.stringMatching(CONFINED)]);
+    },
+  );
 
   test('without confinement the same calls reach the kernel, and programs start', () => {
     const calls = [ATTACKS['a packet socket']!, ATTACKS['a TCP socket']!, ATTACKS['a signal for init']!];

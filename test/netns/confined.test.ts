@@ -2,6 +2,7 @@
  * A running device is confined: no thread has more rights than the device uses, and everything that
  * a device does still works. Every other test of this folder runs confined devices too.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -131,6 +132,29 @@ describeWith([...NETWORK, 'python3', 'setpriv', 'unshare'], 'a confined device',
     await until('it to be silent there', async () => (await details()).includes('addrgenmode none'));
   });
 
+  it('an interface that it cannot follow is reported once, is seen again when it comes back, and ends it', async () => {
+    const away = await lab.namespace('away');
+    const device = await startDevice(lab, host, 'ours', { env: { LOG_LEVEL: 'verbose' } });
+    const { process: running } = device;
+    await until('the filter', () => readRights(running!.pid)?.seccomp === 'filter');
+    const count = (text: string) => running!.output().split(text).length - 1;
+    await device.moveTo(away);
+    await printed(running!, 'this process may not enter');
+    await device.up(['10.0.0.1/24']);
+    await printed(running!, 'interface up');
+    await device.moveTo(host);
+    await printed(running!, 'its MTU is followed again');
+    await device.up(['10.0.0.1/24']);
+    const details = async () => (await host.run(['ip', '-d', 'link', 'show', device.name])).stdout;
+    await until('it to be silent again', async () => (await details()).includes('addrgenmode none'));
+    await device.moveTo(away);
+    await until('the second move', () => count('this process may not enter') === 2);
+    await away.ip(`link del ${device.name}`);
+    expect((await running!.exited).code).toBe(0);
+    expect(count('this process may not enter')).toBe(2);
+    expect(existsSync(device.socket)).toBe(false);
+  });
+
   it('--no-sandbox and WGTS_SANDBOX=off keep all rights; other values are refused by name', async () => {
     for (const options of [{ args: ['--no-sandbox'] }, { env: { WGTS_SANDBOX: 'off' } }]) {
       const device = await startDevice(lab, host, 'ours', { ...options });
@@ -191,6 +215,48 @@ describeWith([...NETWORK, 'python3', 'setpriv', 'unshare'], 'a confined device',
     await device.up(['10.0.0.1/24']);
     await device.set({ listenPort: 7777, fwmark: 7 });
     expect((await running.stop()).code).toBe(0);
+  });
+});
+
+/** Reports what the addon asks about namespaces. */
+const WATCHED = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+#define SAY(text) (void)!write(2, text, sizeof text - 1)
+int setns(int fd, int kind) {
+  int (*real)(int, int) = (int (*)(int, int))dlsym(RTLD_NEXT, "setns");
+  SAY("tries to enter\\n");
+  return real(fd, kind);
+}
+int ioctl(int fd, unsigned long request, void *argument) {
+  int (*real)(int, unsigned long, void *) = (int (*)(int, unsigned long, void *))dlsym(RTLD_NEXT, "ioctl");
+  if (request == 0x54e3) SAY("asks where it is\\n");
+  return real(fd, request, argument);
+}
+`;
+
+describeWith([...NETWORK, 'cc'], 'a confined device, whose calls are watched', () => {
+  it('tries to enter a namespace once', async () => {
+    const lab = new Lab();
+    try {
+      const library = join(lab.directory, 'watched.so');
+      execFileSync('cc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', library, '-ldl'], { input: WATCHED });
+      const [host, away] = [await lab.namespace('watched'), await lab.namespace('away')];
+      const device = await startDevice(lab, host, 'ours', { env: { LD_PRELOAD: library } });
+      const said = () => device.process!.output();
+      await until('the filter', () => readRights(device.process!.pid)?.seccomp === 'filter');
+      const count = (text: string) => said().split(text).length - 1;
+      // ip(8) entered the first namespace
+      const before = count('tries to enter');
+      await device.moveTo(away);
+      await until('an attempt', () => count('tries to enter') > before);
+      const looks = count('asks');
+      await until('three more looks', () => count('asks') >= looks + 3);
+      expect(count('tries to enter')).toBe(before + 1);
+    } finally {
+      await lab.close();
+    }
   });
 });
 

@@ -65,7 +65,13 @@ const NUMBERS = {
   io_uring_enter: [426, 426],
   pidfd_getfd: [438, 438],
   clone3: [435, 435],
-  newest: [469, 469],
+  pidfd_open: [434, 434],
+  mount_setattr: [442, 442],
+  open_tree_attr: [467, 467],
+  openat2: [437, 437],
+  fchmodat2: [452, 452],
+  mseal: [462, 462],
+  file_setattr: [469, 469],
   future: [470, 470],
 } as const satisfies Readonly<Record<string, readonly [number, number]>>;
 

@@ -7,9 +7,9 @@ import { BackOff } from '../../base/back-off.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
 import { type DeviceStatus, eraseConfig } from '../../config/model.ts';
 import { announceWatcher } from '../../host/device-watcher.ts';
+import { withLock } from '../../host/interface-lock.ts';
 import { watchInterface } from '../../host/interface-watch.ts';
 import { isLinkLeft, restoreInterface } from '../../host/restore-interface.ts';
-import { withLock } from '../../host/run-state.ts';
 import { nativeBinding } from '../../io/native-binding.ts';
 import { notifyManager } from '../../io/system.ts';
 import { withKnownEndpoints } from '../../quick/adoption.ts';
@@ -104,7 +104,7 @@ export async function keepUp(session: Session, terminal: Terminal, options: Keep
   }
   notify('STOPPING=1');
   try {
-    await withLock(name, () => quick.down(machine, target, { isFinal: true }), LOCK_PATIENCE_MS);
+    await withLock(name, () => quick.down(machine, target, { isFinal: true }), { patience: LOCK_PATIENCE_MS });
   } catch (error) {
     // The process that held the lock has already taken the interface down.
     if ((error as NodeJS.ErrnoException).code !== 'ENODEV') throw error;

@@ -10,7 +10,7 @@
  */
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { abstractName } from '../../../base/abstract-name.ts';
+import { AGENT_LOCK, abstractName } from '../../../base/abstract-name.ts';
 import { sameBytes } from '../../../base/bytes.ts';
 import { encodeText } from '../../../base/utf8.ts';
 import type { SocketOwner } from '../../../netlink/unix-diag.ts';
@@ -37,7 +37,7 @@ export interface ChannelOptions {
   readonly name?: string;
 }
 
-const NAME = abstractName('wireguard-ts/calico-agent');
+const NAME = abstractName(AGENT_LOCK);
 /** A holder that is silent for this long when it must introduce itself cannot be asked. */
 const INTRODUCTION_MS = 2_000;
 /** A holder that was silent is asked again after this time. */
