@@ -190,7 +190,7 @@ describeWith(NETWORK, `--persist (${PROGRAM})`, () => {
     expect(results.map(({ code }) => code).sort()).toEqual([0, 1]);
     expect(results.map(({ stderr }) => stderr).join('')).toMatch(/another program has it open/);
     expect((await host.run(['wg', 'show', orphan.name])).stdout).toContain(orphan.name);
-    await host.run(['rm', `${SOCKET_DIRECTORY}/${orphan.name}.sock`]);
+    await host.ip(`link del ${orphan.name}`);
     await isGone(orphan.name);
   });
 
