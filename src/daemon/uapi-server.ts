@@ -242,7 +242,8 @@ export function inodeOf(path: string): number {
  * @throws EADDRINUSE if there is a file
  */
 function listenAt(path: string): RightsListener {
-  const hidden = `${handOverPath(path)}.new`;
+  // a name of its own, so that of two processes that begin at once none links the other's socket
+  const hidden = `${handOverPath(path)}.${process.pid}`;
   mkdirSync(dirname(hidden), { recursive: true, mode: 0o700 });
   removeFile(hidden);
   const listener = new RightsListener(hidden, BACKLOG);

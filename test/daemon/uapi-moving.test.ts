@@ -130,7 +130,8 @@ test('a control socket listens before it has its path', async () => {
   server = await listen();
   expect(bound.mock.calls.map(([at]) => at)).toEqual([expect.not.stringMatching(`^${path}$`)]);
   expect(await ask(await connect(), get)).toContain('errno=0');
-  expect(readdirSync(folder, { recursive: true })).toEqual(expect.not.arrayContaining(['handover/wg.new']));
+  expect(readdirSync(folder, { recursive: true })).toEqual(expect.arrayContaining(['handover', 'wg.sock']));
+  expect(readdirSync(join(folder, 'handover'))).toEqual([]);
   bound.mockRestore();
 });
 
