@@ -12,6 +12,7 @@ import type { NetworkEvent } from '../../src/netlink/events.ts';
 import { Network } from '../../src/netlink/network.ts';
 import { ROUTE_FLAG, ROUTE_TYPE, TABLE } from '../../src/netlink/route.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
+import { HANG_MS } from '../support/patience.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -51,14 +52,29 @@ const SCENE = [
   'rule add from 10.0.0.0/8 to 10.9.0.0/16 iif a0 fwmark 0x10/0xf0 priority 77 table 1000000',
 ];
 
+/**
+ * Waits for the link-local addresses of both links, and the end of their duplicate detection: until
+ * then, the kernel adds addresses and routes by itself, which a later read has and an earlier one
+ * lacks. They come when the kernel works on the carrier's change, which it does once a second for
+ * all namespaces together.
+ */
+async function linkLocalsSettled(): Promise<void> {
+  const settled = () =>
+    ip('-6', 'address', 'show').filter(link =>
+      (link['addr_info'] as Json[]).some(
+        each => String(each['local']).startsWith('fe80:') && each['tentative'] === undefined,
+      ),
+    ).length;
+  for (const end = Date.now() + HANG_MS; settled() < 2 && Date.now() < end; ) await sleep(20);
+}
+
 inOwnNamespace(import.meta.url, [], () => {
   let network: Network;
   beforeAll(async () => {
     batch(SCENE);
     execFileSync('ip', ['-6', 'rule', 'add', 'oif', 'b0', 'unreachable', 'priority', '78']);
     network = new Network(nativeNetlink(nativeBinding()));
-    // Link-local addresses and their routes appear a little later.
-    await sleep(100);
+    await linkLocalsSettled();
   });
   afterAll(() => network.close());
 

@@ -9,6 +9,7 @@ import type { Link } from '../../src/netlink/links.ts';
 import { Network } from '../../src/netlink/network.ts';
 import type { NetlinkPort } from '../../src/netlink/port.ts';
 import { TABLE } from '../../src/netlink/route.ts';
+import { HANG_MS } from '../support/patience.ts';
 import { host, net, OWN_TABLE, rejection, stage } from './netlink-stage.ts';
 
 export function networkContract(open: () => NetlinkPort, kind: () => string): void {
@@ -137,7 +138,7 @@ export function networkContract(open: () => NetlinkPort, kind: () => string): vo
       '- address 10.1.0.1',
       '- link nl0 1390',
     ];
-    for (let i = 0; i < 100 && !events.includes(wanted.at(-1)!); i++) await sleep(20);
+    for (const end = Date.now() + HANG_MS; !events.includes(wanted.at(-1)!) && Date.now() < end; ) await sleep(20);
     // The kernel reports some changes twice.
     expect([...new Set(events)].filter(event => wanted.includes(event))).toEqual(wanted);
     watch.close();

@@ -76,6 +76,12 @@ function run(flow: Partial<IpShape>, count = COUNT, ttl = 64): Uint8Array[] {
   );
 }
 
+/** Expects packets, in order. Of texts, vitest finds a difference a hundred times faster. */
+function expectPackets(actual: readonly Uint8Array[], wanted: readonly Uint8Array[]): void {
+  const texts = (packets: readonly Uint8Array[]) => packets.map(packet => Buffer.from(packet).toString('hex'));
+  expect(texts(actual)).toEqual(texts(wanted));
+}
+
 /** Returns the same packets as the router forwards them. */
 const routed = (flow: Partial<IpShape>, count = COUNT): Uint8Array[] => run(flow, count, 63);
 
@@ -118,7 +124,7 @@ inOwnNamespace(
         lay(ALL_TUN_OFFLOADS, twin);
         expect(front.offloads).toEqual(['csum', 'tso4', 'tso6', 'uso']);
         expect(front.write(packetBatch(run(flow)))).toBe(0);
-        expect(await arrived(COUNT)).toEqual(routed(flow));
+        expectPackets(await arrived(COUNT), routed(flow));
         expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: 0, refused: 0 });
       });
 
@@ -133,11 +139,11 @@ inOwnNamespace(
           lay(ALL_TUN_OFFLOADS, twin);
           front.failMerged(errno, 1);
           expect(front.write(packetBatch(run(flow)))).toBe(0);
-          expect(await arrived(COUNT)).toEqual(routed(flow));
+          expectPackets(await arrived(COUNT), routed(flow));
           expect(front.counters()).toMatchObject({ merged: 0, unmerged: COUNT, refused: 0 });
           // the next packet is merged again
           expect(front.write(packetBatch(run(flow)))).toBe(0);
-          expect(await arrived(COUNT)).toEqual(routed(flow));
+          expectPackets(await arrived(COUNT), routed(flow));
           expect(front.counters()).toMatchObject({ merged: COUNT, unmerged: COUNT, refused: 0 });
         });
     });
@@ -150,7 +156,7 @@ inOwnNamespace(
       const write = async (flow: Partial<IpShape>, times: number) => {
         for (let i = 0; i < times; i++) expect(front.write(packetBatch(run(flow, 4)))).toBe(0);
         const once = routed(flow, 4);
-        expect(await arrived(4 * times)).toEqual(Array.from({ length: times }, () => once).flat());
+        expectPackets(await arrived(4 * times), Array.from({ length: times }, () => once).flat());
       };
 
       test.each(FLOWS)('%s: gets 64 merged packets, and no more until something changes', async (_name, flow) => {
@@ -226,7 +232,7 @@ inOwnNamespace(
       expect(front.offloads).toEqual(['csum', 'tso4', 'tso6', 'uso']);
       for (const [, flow] of FLOWS) {
         expect(front.write(packetBatch(run(flow)))).toBe(0);
-        expect(await arrived(COUNT)).toEqual(routed(flow));
+        expectPackets(await arrived(COUNT), routed(flow));
       }
       expect(front.counters()).toMatchObject({ merged: 2 * COUNT, unmerged: 0, refused: 0 });
     });
@@ -243,7 +249,7 @@ inOwnNamespace(
         const mine = packets.filter(
           p => p[0]! >> 4 === flow.version && p[flow.version === 4 ? 9 : 6] === flow.protocol,
         );
-        expect(mine).toEqual(wanted);
+        expectPackets(mine, wanted);
       });
       expect(front.counters()).toMatchObject({ merged: 20, unmerged: 20, refused: 0 });
     });
@@ -253,7 +259,7 @@ inOwnNamespace(
       expect(front.offloads).toEqual(['csum', 'tso4', 'tso6']);
       for (const [, flow] of FLOWS) {
         expect(front.write(packetBatch(run(flow)))).toBe(0);
-        expect(await arrived(COUNT)).toEqual(routed(flow));
+        expectPackets(await arrived(COUNT), routed(flow));
       }
       expect(front.counters()).toMatchObject({ merged: 2 * COUNT, unmerged: 0, refused: 0 });
     });
@@ -265,7 +271,7 @@ inOwnNamespace(
       lay(offloads);
       for (const [, flow] of FLOWS) {
         expect(front.write(packetBatch(run(flow)))).toBe(0);
-        expect(await arrived(COUNT)).toEqual(routed(flow));
+        expectPackets(await arrived(COUNT), routed(flow));
       }
       expect(front.counters()).toMatchObject({ merged: 0, unmerged: 0, refused: 0 });
     });
