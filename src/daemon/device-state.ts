@@ -83,8 +83,8 @@ export function decodeDeviceState(bytes: Uint8Array): DeviceState {
 function checkDeviceState(value: unknown): DeviceState {
   const { engine, loop, control, isOurs, frozenAt } = (value ?? {}) as Partial<DeviceState>;
   const isRight =
-    typeof engine === 'object' &&
-    typeof loop === 'object' &&
+    isObject(engine) &&
+    isObject(loop) &&
     isUint(loop.port, 0xffff) &&
     isUint(loop.mark, 0xffffffff) &&
     loop.tun instanceof Int32Array &&
@@ -99,6 +99,10 @@ function checkDeviceState(value: unknown): DeviceState {
     Number.isFinite(frozenAt);
   if (!isRight) throw new Error('the state is not one of a device');
   return value as DeviceState;
+}
+
+function isObject<T>(value: T | undefined): value is T & object {
+  return typeof value === 'object' && value !== null;
 }
 
 function isUint(value: unknown, most: number): boolean {

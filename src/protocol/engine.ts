@@ -69,7 +69,7 @@ export class Engine {
     this.#inbound = new Inbound(device, this.#sender, this.#handshakes);
     this.#outbound = new Outbound(device, this.#sender);
     this.#timers = new TimerActions(device, this.#sender);
-    if (state) this.#restore(checkEngineState(state) as FullEngineState);
+    if (state !== undefined) this.#restore(checkEngineState(state) as FullEngineState);
   }
 
   /** Lets the device send and receive. Idempotent. */
