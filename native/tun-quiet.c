@@ -107,7 +107,8 @@ static const void *made_by_kernel(const struct nlmsghdr *header, int index) {
   const struct ifaddrmsg *message = NLMSG_DATA(header);
   const void *address = NULL;
   int made = 0;
-  if (header->nlmsg_type != RTM_NEWADDR || (int)message->ifa_index != index || message->ifa_scope != RT_SCOPE_LINK) return NULL;
+  if (header->nlmsg_type != RTM_NEWADDR || header->nlmsg_len < NLMSG_LENGTH(sizeof *message)) return NULL;
+  if ((int)message->ifa_index != index || message->ifa_scope != RT_SCOPE_LINK) return NULL;
   int left = (int)IFA_PAYLOAD(header);
   for (const struct rtattr *a = IFA_RTA(message); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
     if (a->rta_type == IFA_ADDRESS && RTA_PAYLOAD(a) == sizeof(struct in6_addr)) address = RTA_DATA(a);

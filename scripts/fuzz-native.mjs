@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // `npm run fuzz:native [-- [--seconds=N] [TARGET...]]` fuzzes the addon's C files with libFuzzer,
 // AddressSanitizer and UndefinedBehaviorSanitizer: each target (test/fuzz/native) first over its
-// corpus, then for N seconds (60) of new inputs. N=0 runs the corpus only. Needs clang.
+// corpus, then for N seconds (60) of new inputs. N=0 runs the corpus only. As many targets run at a
+// time as there are processors. Needs clang.
 //
 // The inputs that reached new code stay in the user's cache folder, so the next run goes on where
 // this one ended. A finding stops its target and is printed as a line for the corpus.
@@ -29,7 +30,7 @@ if (options.length > 1 || Number.isNaN(seconds))
   fail(`unknown option ${options.join(' ')}; the only one is --seconds=N`);
 if (unknown !== undefined) fail(`no target ${unknown}; there are ${Object.keys(TARGETS).join(', ')}`);
 if (spawnSync(compiler, ['--version']).status !== 0)
-  fail(`needs ${compiler} with libFuzzer: apt-get install clang libclang-rt-14-dev (the number is clang's version)`);
+  fail(`needs ${compiler} with libFuzzer: apt-get install clang libclang-rt-dev`);
 
 const targets = names.length > 0 ? names : Object.keys(TARGETS);
 mkdirSync(FOLDER, { recursive: true });
@@ -38,7 +39,9 @@ await atOnce(targets, async name => {
   if (problem !== undefined) fail(`${name} does not compile:\n${problem}`);
 });
 const found = [];
-for (const name of targets) if (!(await fuzz(name))) found.push(name);
+await atOnce(targets, async name => {
+  if (!(await fuzz(name))) found.push(name);
+});
 if (found.length > 0) fail(`findings in ${found.join(', ')}`);
 
 /** Runs a target over its corpus, then over new inputs. Returns whether it found nothing. */

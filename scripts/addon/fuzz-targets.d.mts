@@ -7,5 +7,7 @@ export interface Target {
   /** Functions of the C library that it replaces. */
   readonly replaces: readonly string[];
 }
+/** Files of native/ that no target runs, and why. */
+export const WITHOUT_TARGET: Readonly<Record<string, string>>;
 export const TARGETS: Readonly<Record<string, Target>>;
 export function corpusOf(name: string): Buffer[];

@@ -29,11 +29,69 @@ export const TARGETS = {
     own: [NODE_API],
     replaces: ['socket', 'connect', 'setsockopt', 'close', 'poll', 'clock_gettime', 'recvmsg', 'sendmsg'],
   },
+  sandbox: { native: ['sandbox.c', 'addon.c'], own: [NODE_API], replaces: ['syscall'] },
+  privileges: {
+    native: ['privileges.c', 'addon.c'],
+    own: [NODE_API],
+    replaces: [
+      ...['prctl', 'syscall', 'opendir', 'readdir', 'closedir', 'fopen', 'fclose', 'nanosleep'],
+      'clock_gettime',
+    ],
+  },
+  notices: { native: ['notices.c', 'addon.c'], own: [NODE_API], replaces: ['socket', 'bind', 'close', 'recvfrom'] },
+  notify: { native: ['notify.c', 'addon.c'], own: [NODE_API], replaces: ['socket', 'close', 'sendto'] },
+  random: { native: ['random.c', 'addon.c'], own: [NODE_API], replaces: ['getrandom', 'clock_gettime'] },
+  tun: {
+    native: [
+      ...OFFLOAD,
+      'tun.c',
+      'tun-status.c',
+      'tun-quiet.c',
+      'tun-persist.c',
+      'tun-write.c',
+      'coalesce.c',
+      'addon.c',
+    ],
+    own: [NODE_API],
+    replaces: [
+      ...['ioctl', 'socket', 'setsockopt', 'send', 'recv', 'open', 'read', 'readv', 'write', 'close'],
+      'fcntl',
+    ],
+  },
+  'tun-quiet': {
+    native: ['tun-quiet.c'],
+    own: [],
+    replaces: ['ioctl', 'socket', 'setsockopt', 'send', 'recv', 'open', 'read', 'write', 'close'],
+  },
+  'udp-open': {
+    native: ['udp.c', 'udp-adopt.c', 'udp-steer.c', 'udp-send.c', 'udp-receive.c', 'addon.c'],
+    own: [NODE_API],
+    replaces: ['socket', 'bind', 'close', 'getsockname', 'getsockopt', 'setsockopt'],
+  },
   netlink: {
     native: ['netlink.c', 'addon.c'],
     own: [NODE_API],
     replaces: ['socket', 'setsockopt', 'bind', 'close', 'recvfrom'],
   },
+};
+
+/** Files of native/ that no target runs, and why. */
+export const WITHOUT_TARGET = {
+  'aead.c': 'takes no input: its self-test is its own',
+  'aead-ipsec-mb.c': 'passes the texts of cipher.c to libIPSec_MB',
+  'aead-openssl.c': 'passes the texts of cipher.c to OpenSSL',
+  'aead-openssl-parts.c': 'passes the texts of cipher.c to OpenSSL',
+  'aead-providers.c': 'takes no input',
+  'aead-single.c': 'passes bytes to OpenSSL, which only Node exports',
+  'blake2s.c': 'passes bytes to OpenSSL, which only Node exports',
+  'clock.c': 'takes no input',
+  'libcrypto.c': 'takes no input',
+  'module.c': 'takes no input',
+  'offload-node.c': 'calls split and merge, which have targets, for tests and benchmarks alone',
+  'poll.c': 'takes no input; it is about the order of callbacks in the loop of Node',
+  'secrecy.c': 'takes no input',
+  'share-out.c': 'takes no input; it is about threads',
+  'x25519.c': 'passes keys to OpenSSL, which only Node exports',
 };
 
 /**

@@ -2,7 +2,7 @@
 #include "node-api.h"
 #include "input.h"
 
-enum kind { UNDEFINED, NUMBER, TEXT, BYTES, NUMBERS, HANDLE, OBJECT };
+enum kind { UNDEFINED, NUMBER, TEXT, BYTES, NUMBERS, BUFFER, HANDLE, OBJECT };
 
 struct napi_value__ {
   enum kind kind;
@@ -67,6 +67,14 @@ napi_value fuzz_call(napi_callback call, int count, const napi_value *arguments)
   return pending ? NULL : result;
 }
 
+void fuzz_call_void(napi_callback call, int count, const napi_value *arguments) {
+  struct napi_callback_info__ info = {(size_t)count, arguments};
+  pending = 0;
+  call(NULL, &info);
+}
+
+int fuzz_has_thrown(void) { return pending; }
+
 napi_callback fuzz_export(const struct wg_exports *exports, const char *name) {
   for (const struct wg_function *function = exports->functions; function->name; function++)
     if (strcmp(function->name, name) == 0) return function->call;
@@ -76,9 +84,17 @@ napi_callback fuzz_export(const struct wg_exports *exports, const char *name) {
 
 int64_t fuzz_result(napi_value value) { return value && value->kind == NUMBER ? value->number : -1000; }
 
+const void *fuzz_data(napi_value value, size_t *length) {
+  must(value && value->kind == BUFFER, "a result is a buffer");
+  *length = value->length;
+  return value->data;
+}
+
 void fuzz_end(void) {
-  for (int i = 0; i < used; i++)
+  for (int i = 0; i < used; i++) {
     if (values[i].kind == HANDLE && values[i].finalize) values[i].finalize(NULL, values[i].data, NULL);
+    if (values[i].kind == BUFFER) free(values[i].data);
+  }
   used = 0;
 }
 
@@ -107,6 +123,13 @@ napi_status napi_get_value_int32(napi_env env, napi_value value, int32_t *number
   int64_t wide;
   napi_status status = napi_get_value_int64(env, value, &wide);
   if (status == napi_ok) *number = (int32_t)(uint32_t)(uint64_t)wide;
+  return status;
+}
+
+napi_status napi_get_value_uint32(napi_env env, napi_value value, uint32_t *number) {
+  int64_t wide;
+  napi_status status = napi_get_value_int64(env, value, &wide);
+  if (status == napi_ok) *number = (uint32_t)(uint64_t)wide;
   return status;
 }
 
@@ -162,6 +185,14 @@ napi_status napi_create_int64(napi_env env, int64_t number, napi_value *result) 
 napi_status napi_create_int32(napi_env env, int32_t number, napi_value *result) { return napi_create_int64(env, number, result); }
 napi_status napi_get_boolean(napi_env env, bool is_true, napi_value *result) { return napi_create_int64(env, is_true, result); }
 napi_status napi_create_double(napi_env env, double number, napi_value *result) { return napi_create_int64(env, (int64_t)number, result); }
+
+napi_status napi_create_buffer_copy(napi_env env, size_t length, const void *data, void **copy, napi_value *result) {
+  (void)env;
+  *result = new_value(BUFFER);
+  (*result)->data = *copy = copy_of(data, length);
+  (*result)->length = length;
+  return napi_ok;
+}
 
 static napi_status made(enum kind kind, napi_value *result) {
   *result = new_value(kind);
