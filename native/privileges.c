@@ -122,7 +122,7 @@ static int reduce_others(void) {
   pid_t signalled[MOST_THREADS];
   int count = 0, left = 0, clean = 0;
   if (syscall(SYS_rt_sigaction, SIGNAL, &ours, &before, KERNEL_SIGSET) != 0) return -1;
-  /* the time is asked only after a finding: a machine that stood still says nothing of the threads */
+  /* only after a finding is the time asked: a pause of the machine says nothing of the threads */
   for (int64_t end = milliseconds() + PATIENCE_MS; clean < 2;) {
     left = pass(signalled, &count);
     if (left < 0 || (left > 0 && milliseconds() >= end)) break;

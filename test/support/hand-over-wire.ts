@@ -6,7 +6,7 @@ import { closeSync, readdirSync } from 'node:fs';
 import { type RightsSocket, RunToken } from '../../src/io/rights.ts';
 import type { Random } from './random.ts';
 
-export const KINDS = ['hello', 'offer', 'refusal', 'ready', 'state', 'received', 'erased', 'running'] as const;
+const KINDS = ['hello', 'offer', 'refusal', 'ready', 'state', 'received', 'erased', 'running'] as const;
 export type Kind = (typeof KINDS)[number];
 
 const HEADER_SIZE = 5;

@@ -1,10 +1,10 @@
 /* Fuzz target: giving up rights in all threads (native/privileges.c), in a process whose threads
  * start others, end, and handle signals late or never, and of which /proc says more than is asked
- * for. If the result is 0, no thread has more rights than the kept ones. No thread gains a right, is
- * signalled twice, or before the calling thread has given up its own.
+ * for. If the result is 0, no thread has more rights than the kept ones. No thread gains a right,
+ * is signalled twice, or before the calling thread has given up its own.
  *
- * Input: the kept rights (4 bytes), threads (1), what each of them has (5), then what the kernel does
- * with each call (1). */
+ * Input: the kept rights (4 bytes), threads (1), what each of them has (5), then what the kernel
+ * does with each call (1). */
 #include "input.h"
 #include "node-api.h"
 #include <dirent.h>
@@ -129,7 +129,8 @@ static long send_signal(pid_t pid, pid_t tid, int number) {
   if (other->is_dead) return -1;
   must(!other->is_signalled, "a thread is signalled once");
   other->is_signalled = 1;
-  /* the calling thread handles its own at once; it needs one only if its rights could not be read */
+  /* the calling thread handles its own at once; it needs one only if its rights could not be read
+   */
   if (tid == FIRST_TID) handle(0);
   return 0;
 }

@@ -2,7 +2,8 @@
  * asked for, and fails. Every byte is drawn once, in order, and only the first ones are mixed with
  * the time.
  *
- * Input: the length (2 bytes), the clocks (8 and 8), then what the kernel does with each call (1). */
+ * Input: the length (2 bytes), the clocks (8 and 8), then what the kernel does with each call (1).
+ */
 #include "input.h"
 #include "node-api.h"
 #include <errno.h>

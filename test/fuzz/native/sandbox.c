@@ -2,8 +2,9 @@
  * that is installed are the same; it gives each call the verdict that the table and the meaning of
  * its checks give it, refuses everything else, and kills calls of another architecture or of x32.
  *
- * Input: options (1 byte), what the kernel says to the installation (2), then calls: what is special
- * (1), the number (1 or 4), and for each of the first four arguments what it is (1, 4 or 8). */
+ * Input: options (1 byte), what the kernel says to the installation (2), then calls: what is
+ * special (1), the number (1 or 4), and for each of the first four arguments what it is (1, 4 or
+ * 8). */
 #define _GNU_SOURCE
 #include "sandbox-calls.h"
 #include "bpf.h"

@@ -3,8 +3,8 @@
  * for it are removed; what is switched off for a moment is switched on again; all descriptors are
  * closed.
  *
- * Input: who made the device (1 byte), its flags (2) and MTU (2), then what the kernel does with each
- * call (1), and for each datagram of a list of addresses its messages. */
+ * Input: who made the device (1 byte), its flags (2) and MTU (2), then what the kernel does with
+ * each call (1), and for each datagram of a list of addresses its messages. */
 #define _GNU_SOURCE
 #include "tun.h"
 #include "input.h"

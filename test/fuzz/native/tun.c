@@ -1,7 +1,7 @@
-/* Fuzz target: opening, adopting and reading a TUN (native/tun.c, with tun-status.c, tun-quiet.c and
- * tun-persist.c) on a kernel that grants, refuses and delivers as the input says. A descriptor that
- * could not be adopted stays with its owner, every other one is closed once; what is read stays in
- * the slab, in order and apart, and a flood of reads without a packet ends.
+/* Fuzz target: opening, adopting and reading a TUN (native/tun.c, with tun-status.c, tun-quiet.c
+ * and tun-persist.c) on a kernel that grants, refuses and delivers as the input says. A descriptor
+ * that could not be adopted stays with its owner, every other one is closed once; what is read
+ * stays in the slab, in order and apart, and a flood of reads without a packet ends.
  *
  * Input: what to do (1 byte), the offloads (1) and MTU (2), what an earlier process knew (4), the
  * slab (1, times 4096), room for descriptors (1), the most (1), then what the kernel does with each

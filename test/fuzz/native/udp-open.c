@@ -3,8 +3,8 @@
  * closed, once; those that were not adopted stay with their owner; both families have one port; and
  * of two sockets of one port exactly one takes a datagram.
  *
- * Input: what to do (1 byte), the port (2), the offloads (1), the mark (4), then what the kernel says
- * to each call (1), or what it gives (2); for steering, datagrams: length (1) and bytes. */
+ * Input: what to do (1 byte), the port (2), the offloads (1), the mark (4), then what the kernel
+ * says to each call (1), or what it gives (2); for steering, datagrams: length (1) and bytes. */
 #include "udp.h"
 #include "bpf.h"
 #include "node-api.h"
@@ -122,7 +122,8 @@ static int takes(const struct fake_socket *socket, const uint8_t *whole, size_t 
   return !socket->filter_length || bpf_run(socket->filter, whole, length, 0) != 0;
 }
 
-/* Sends a datagram to a port with two sockets, and to a multicast group, which both are members of. */
+/* Sends a datagram to a port with two sockets, and to a multicast group, which both are members of.
+ */
 static void deliver(const struct fake_socket *data, const struct fake_socket *handshakes, struct input *in) {
   uint8_t whole[8 + LONGEST] = {0};
   size_t length = take(in, 1) % LONGEST;
