@@ -134,7 +134,7 @@ class Taking {
     if (kind === 'offer') {
       this.#program = programOf(factsOf(message));
       this.#input('offer');
-    } else if (kind === 'refusal') this.#fail('refusal', shown(factsOf(message)['reason']));
+    } else if (kind === 'refusal') this.#fail('refusal', shown(factsOf(message)['reason'] ?? 'no reason was given'));
     else if (kind === 'erased') this.#input('erased');
     else this.#fail('broken', `an unexpected message ${kind}`);
   }
