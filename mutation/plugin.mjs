@@ -25,6 +25,11 @@ import { importTypeScript } from './typescript-hooks.mjs';
 const TIMES = '.mutation-times.json';
 /** What it costs to load all modules of a test file again, about. */
 const RELOAD_MS = 300;
+/** Stryker allows a hundred times the steps of all tests; a loop of millions would take minutes. */
+const HITS_SPARED = 20;
+/** How many tests of a file that killed go first, and how long each may take. */
+const KILLERS = 20;
+const KILLER_MS = 50;
 const NOT_SAMPLED = 'not in the sample';
 
 class OneProcessRunner {
@@ -39,6 +44,8 @@ class OneProcessRunner {
   /** Loaded tests by their identity, of this generation of modules. */
   #tests = new Map();
   #generation = 0;
+  /** By file: the tests that killed its last mutants, the latest first. They go first. */
+  #killers = new Map();
   /** Whether no mutant has run in this generation. */
   #isFresh = true;
   #times;
@@ -84,8 +91,10 @@ class OneProcessRunner {
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
     if (!isSampled(activeMutant, this.#sample)) return { status: MutantRunStatus.Error, errorMessage: NOT_SAMPLED };
     this.#times ??= JSON.parse(await readFile(resolve(this.#root, TIMES), 'utf8'));
-    const chosen = (testFilter ?? Object.keys(this.#times)).sort((a, b) => this.#times[a] - this.#times[b]);
-    const mutant = { activeMutant: activeMutant.id, hitCount: 0, hitLimit };
+    const killers = this.#killers.get(activeMutant.fileName) ?? [];
+    const costOf = id => (killers.includes(id) ? killers.indexOf(id) - killers.length : this.#times[id]);
+    const chosen = (testFilter ?? Object.keys(this.#times)).sort((a, b) => costOf(a) - costOf(b));
+    const mutant = { activeMutant: activeMutant.id, hitCount: 0, hitLimit: hitLimit && hitLimit / HITS_SPARED };
     if (mutantActivation === 'static') {
       this.#renew();
       Object.assign(this.#global, mutant);
@@ -96,6 +105,7 @@ class OneProcessRunner {
       result = await this.#attempt(chosen, mutant);
     }
     if (mutantActivation === 'static') this.#renew();
+    this.#remember(activeMutant.fileName, killers, result.killedBy);
     return result;
   }
 
@@ -128,12 +138,17 @@ class OneProcessRunner {
       // A long test fails soon but passes slowly: loading everything again costs less.
       const isLong = this.#times[last.id] > RELOAD_MS;
       if (isLong || (await this.#run(this.#tests.get(last.id))).status === TestStatus.Failed) {
-        if (!isLong) appendFileSync('/tmp/mut-taint.log', `${last.id} ${last.failureMessage.slice(0, 80)}\n`);
         chosen.sort((a, b) => Number(b === last.id) - Number(a === last.id));
         return undefined;
       }
     }
     return toMutantRunResult(timeout ?? { status: DryRunStatus.Complete, tests: results });
+  }
+
+  /** Puts the test that killed a mutant before the others: it may kill the next one of the file. */
+  #remember(file, killers, killedBy) {
+    const short = [killedBy ?? []].flat().filter(id => this.#times[id] <= KILLER_MS);
+    this.#killers.set(file, [...new Set([...short, ...killers])].slice(0, KILLERS));
   }
 
   /** Forgets all modules: the next test loads its files again, with variables as at the start. */

@@ -27,7 +27,7 @@ import {
 } from '../packet/response.ts';
 import { ascii, CONSTRUCTION, IDENTIFIER, INITIATIONS_PER_SECOND } from './constants.ts';
 import type { CounterName } from './counters.ts';
-import type { Device } from './device.ts';
+import type { Device, Identity } from './device.ts';
 import { Keypair } from './keypair.ts';
 import {
   readMessageOnePayload,
@@ -92,12 +92,26 @@ export function consumeInitiation(
   now: number,
   es?: Uint8Array,
 ): ConsumedInitiation | CounterName {
-  const { identity, crypto } = device;
+  const { identity } = device;
   if (!identity) return 'badHandshake';
-  const state = SymmetricState.start(crypto, CONSTRUCTION_BYTES, IDENTIFIER_BYTES, identity.publicKey);
+  const state = SymmetricState.start(device.crypto, CONSTRUCTION_BYTES, IDENTIFIER_BYTES, identity.publicKey);
+  const result = readInitiation(device, identity, state, message, now, es);
+  // as in the kernel, also of a refused message (wg_noise_handshake_consume_initiation)
+  if (typeof result === 'string') state.erase();
+  return result;
+}
+
+function readInitiation(
+  device: Device,
+  identity: Identity,
+  state: SymmetricState,
+  message: Uint8Array,
+  now: number,
+  es: Uint8Array | undefined,
+): ConsumedInitiation | CounterName {
   const ephemeral = ephemeralOf(message);
   const sealedStatic = message.subarray(INITIATION_STATIC, INITIATION_STATIC + INITIATION_STATIC_SIZE);
-  const publicKey = readMessageOneStatic(crypto, state, identity, ephemeral, sealedStatic, es);
+  const publicKey = readMessageOneStatic(device.crypto, state, identity, ephemeral, sealedStatic, es);
   if (!publicKey) return 'badHandshake';
   const peer = device.peer(publicKey);
   if (!peer) return 'unknownPeer';
@@ -132,7 +146,8 @@ export function ephemeralJob(device: Device, { ephemeral, peer }: ConsumedInitia
  * confirmation.
  * @param job holds the ephemeral key, which this function erases
  * @param keys the results of the job, if precomputed in a batch
- * @returns false if the initiator's ephemeral is of low order or no session is free
+ * @returns true, or why there is no response: the initiator's ephemeral is of low order, or no
+ *   session is free
  */
 export function createResponse(
   device: Device,
@@ -141,7 +156,7 @@ export function createResponse(
   now: number,
   job: EphemeralJob = ephemeralJob(device, consumed),
   keys?: EphemeralKeys,
-): boolean {
+): true | CounterName {
   const { crypto } = device;
   const { peer, state } = consumed;
   const ephemeralPrivate = job.privateKey;
@@ -158,7 +173,8 @@ export function createResponse(
   const keypair = two && beginSession(device, peer, state, false, consumed.remoteIndex, undefined, now);
   if (keypair) logKeys(device, peer, ephemeralPrivate);
   crypto.forget(ephemeralPrivate);
-  if (!two || !keypair) return false;
+  if (!two) return 'badHandshake';
+  if (!keypair) return 'noKeySlot';
   out.fill(0, 0, RESPONSE_SIZE);
   writeU32le(out, 0, MESSAGE_RESPONSE);
   writeU32le(out, RESPONSE_SENDER, keypair.localIndex);
@@ -197,6 +213,7 @@ export function consumeResponse(device: Device, message: Uint8Array, now: number
   return peer;
 }
 
+/** Consumes the state, also if no session is free. */
 function beginSession(
   device: Device,
   peer: Peer,
@@ -210,7 +227,7 @@ function beginSession(
   const receiveSlot = device.slots.take();
   if (sendSlot < 0 || receiveSlot < 0) {
     if (sendSlot >= 0) device.slots.give(sendSlot);
-    device.counters.noKeySlot++;
+    state.erase();
     return undefined;
   }
   const [toResponder, toInitiator] = state.split();

@@ -57,8 +57,9 @@ export class Responder {
     for (const [i, one] of consumed.entries()) {
       const { output } = device;
       const out = output.transmits.slab.subarray(output.cursor, output.cursor + RESPONSE_SIZE);
-      if (createResponse(device, one, out, now, jobs[i], keys[i])) this.#sent(one, out, now);
-      else device.counters.badHandshake++;
+      const result = createResponse(device, one, out, now, jobs[i], keys[i]);
+      if (result === true) this.#sent(one, out, now);
+      else device.counters[result]++;
       for (const secret of keys[i]!.shared) secret?.fill(0);
     }
   }

@@ -76,6 +76,20 @@ describe.each(cryptoProviders.map(crypto => [crypto.name, crypto] as const))('%s
     }
   });
 
+  test('a cookie is not valid for a source whose every byte differs', () => {
+    for (const [from, to] of [
+      ['192.0.2.1', '10.1.3.4'],
+      ['1:2:3:4:5:6:7:8', 'fefe:fdfd:fcfc:fbfb:fafa:f9f9:f8f8:f7f7'],
+    ] as const) {
+      const { checker, jar, message, reply } = made();
+      jar.addMacs(message, 0);
+      expect(jar.takeReply(reply(other(from, 0x0102)), 0)).toBe(true);
+      jar.addMacs(message, 0);
+      expect(checker.validMac2(message, other(from, 0x0102), 0, 0)).toBe(true);
+      expect(checker.validMac2(message, other(to, 0x0304), 0, 0)).toBe(false);
+    }
+  });
+
   test('the secret changes every 120 s and not before', () => {
     const { checker, jar, message, reply } = made();
     jar.addMacs(message, 1000);
@@ -112,6 +126,12 @@ describe.each(cryptoProviders.map(crypto => [crypto.name, crypto] as const))('%s
     jar.addMacs(message, 0);
     expect(jar.takeReply(good, 0)).toBe(true);
     expect(jar.takeReply(good, 0)).toBe(false);
+  });
+
+  test('a reply before any message of ours is refused, even one for a mac1 of zeros', () => {
+    const { jar, message, reply } = made();
+    message.fill(0, 116, 132);
+    expect(jar.takeReply(reply(), 0)).toBe(false);
   });
 
   test('a reply carries the index that it answers, and a fresh nonce', () => {

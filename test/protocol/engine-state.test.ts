@@ -106,6 +106,11 @@ describe('the check', () => {
     expect(() => checkEngineState(wrong)).toThrow(problem);
   });
 
+  test('accepts a device without a private key', () => {
+    const bare = { ...state, identity: undefined };
+    expect(checkEngineState(bare)).toBe(bare);
+  });
+
   test('refuses what is no state at all', () => {
     for (const value of [undefined, null, 1, 'state', [], new Uint8Array(4), new Float64Array(2)])
       expect(() => checkEngineState(value)).toThrow('engine state: the state is not an object');

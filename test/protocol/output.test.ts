@@ -3,6 +3,7 @@
  * descriptors than predicted.
  */
 import { expect, test } from 'vitest';
+import { ENDPOINT_SIZE } from '../../src/base/endpoint.ts';
 import { opensslCrypto } from '../../src/crypto/node/openssl.ts';
 import {
   DATAGRAM_LENGTH,
@@ -10,6 +11,7 @@ import {
   DATAGRAM_SEGMENT,
   DATAGRAM_STRIDE,
   type DatagramBatch,
+  PACKET_STRIDE,
 } from '../../src/packet/batch.ts';
 import { CookieJar } from '../../src/protocol/cookie.ts';
 import { Keypairs } from '../../src/protocol/keypairs.ts';
@@ -19,6 +21,8 @@ import { PeerTimers } from '../../src/protocol/peer-timers.ts';
 import { withSeed } from '../support/random.ts';
 
 const PAYLOAD = 65_507;
+/** Fewer for the mutation tests. */
+const RUNS = Math.min(2000, Number(process.env['WG_FUZZ_RUNS'] ?? 2000));
 
 function somePeer(id: number): Peer {
   const key = new Uint8Array(32).fill(id + 1);
@@ -56,7 +60,7 @@ test.each([65_507, 65_508, 65_520, 65_527, 65_528, 65_567, 100_000])(
 test('messages of any size, of two peers, mixed', () => {
   withSeed(random => {
     const peers = [somePeer(0), somePeer(1)];
-    for (let run = 0; run < 2000; run++) {
+    for (let run = 0; run < RUNS; run++) {
       const output = new Output(1 << 20, 1024, 16);
       const expected: [number, number][] = [];
       for (let at = 0, packets = random.below(20); packets > 0; packets--) {
@@ -73,6 +77,67 @@ test('messages of any size, of two peers, mixed', () => {
       expect(datagrams(output.transmits)).toEqual(expected);
     }
   });
+});
+
+test('messages with a gap before them, as after one that the cipher refused, begin another range', () => {
+  const output = new Output(1 << 20, 1024, 16);
+  const peer = somePeer(0);
+  output.addSegments(peer, 0, 200, 100, 0);
+  output.addSegments(peer, 300, 200, 100, 0);
+  output.addSegments(peer, 500, 100, 100, 0);
+  expect(output.transmits.count).toBe(2);
+  expect(datagrams(output.transmits)).toEqual([0, 100, 300, 400, 500].map(offset => [offset, 100]));
+  expect(output.cursor).toBe(600);
+});
+
+test('a message to an address is a range of its own, and nothing is added to it', () => {
+  const output = new Output(1 << 20, 1024, 16);
+  const peer = somePeer(0);
+  peer.endpoint.fill(7);
+  output.addSegments(peer, 0, 148, 148, 1);
+  output.addMessage(148, 1, new Uint8Array(100).fill(3), 5, peer);
+  output.addSegments(peer, 296, 148, 148, 1);
+  expect(output.transmits.count).toBe(3);
+  expect(datagrams(output.transmits)).toEqual([0, 148, 296].map(offset => [offset, 148]));
+  expect([...output.transmits.endpoints.subarray(0, 3 * ENDPOINT_SIZE)]).toEqual([
+    ...new Array<number>(ENDPOINT_SIZE).fill(7),
+    ...new Array<number>(ENDPOINT_SIZE).fill(3),
+    ...new Array<number>(ENDPOINT_SIZE).fill(7),
+  ]);
+});
+
+test('packets leave room for 64 control messages, and reservations count', () => {
+  const output = new Output(1 << 20, 128, 16);
+  expect([output.reserve(1000, 63), output.reserve(1000, 2), output.reserve(1000, 1)]).toEqual([true, false, true]);
+  expect([output.hasRoom(0, 1), output.hasControlRoom(64)]).toEqual([false, true]);
+  output.release();
+  expect([output.hasRoom((1 << 20) - 16_384, 64), output.hasRoom((1 << 20) - 16_383, 1)]).toEqual([true, false]);
+  for (let i = 0; i < 128; i++) {
+    expect([output.hasControlRoom(128 - i), output.hasControlRoom(129 - i)]).toEqual([true, false]);
+    output.addMessage(148, 0, new Uint8Array(ENDPOINT_SIZE), 0, undefined);
+  }
+  expect(output.hasControlRoom()).toBe(false);
+  output.clear();
+  expect([output.hasControlRoom(128), output.empty, output.cursor]).toEqual([true, true, 0]);
+});
+
+test('control messages need room in the slab too', () => {
+  const output = new Output(1024, 128, 16);
+  expect([output.hasControlRoom(4), output.hasControlRoom(5)]).toEqual([true, false]);
+});
+
+test('local packets fill their slab and their descriptors, and then find no room', () => {
+  const output = new Output(1 << 20, 128, 16);
+  let count = 0;
+  for (let at = output.reserveLocal(600, 16); at >= 0; at = output.reserveLocal(600, 16)) {
+    output.addLocal(at, 500);
+    count++;
+  }
+  expect([count, output.locals.count, output.empty]).toEqual([64, 64, false]);
+  const ends = Array.from({ length: 64 }, (_, i) => output.locals.desc[i * PACKET_STRIDE]! + 500);
+  for (let i = 1; i < 64; i++) expect(output.locals.desc[i * PACKET_STRIDE]! - ends[i - 1]!).toBe(16);
+  output.clear();
+  expect([output.reserveLocal(65_520, 16), output.reserveLocal(65_521, 16)]).toEqual([16, -1]);
 });
 
 test('exceeds() detects messages that no empty output can hold, by bytes and by descriptors', () => {

@@ -123,11 +123,14 @@ describe('a sender with a cookie', () => {
     load(sim, b);
     deliver(b, EVE, [stranger.initiation()]);
     expect(stranger.takeCookie(EVE)).toBe(true);
+    const before = b.counters.unknownPeer;
     expect(asked(b, stranger, EVE, 20, 0)).toBe(5);
     // none for 40 ms, then one every 50 ms
     expect(asked(b, stranger, EVE, 1, 10)).toBe(0);
     sim.run(490);
     expect(asked(b, stranger, EVE, 45, 10)).toBe(5 + 8);
+    // the others were not even opened
+    expect(b.counters.unknownPeer - before).toBe(5 + 5 + 8);
   });
 
   test('does not consume the limit of another address', () => {

@@ -150,7 +150,7 @@ describe('the watch of nonces', () => {
 });
 
 describe('hand-overs between any two inputs change nothing', () => {
-  walks('in random walks', 15, []);
+  walks('in random walks', Math.min(15, Math.ceil(WALKS / 20)), []);
   walks('in more random walks', WALKS, SLOW);
 
   test('under load: queued handshakes, cookies and rate limits go on', () => {

@@ -178,4 +178,30 @@ describe('key slots', () => {
     made.b.device.removePeer(made.ofA);
     expect([made.b.device.slots.inUse, made.b.device.indices.size]).toEqual([0, 0]);
   });
+
+  test.each([0, 1])('of which only %i is left begin no session, on either side, and this is counted once', left => {
+    for (const side of ['a', 'b'] as const) {
+      const made = barePair();
+      const { device } = made[side];
+      // as if all slots but the last ones were in use
+      let free = left;
+      const give = device.slots.give.bind(device.slots);
+      device.slots.take = () => (free > 0 ? --free : -1);
+      device.slots.give = slot => {
+        give(slot);
+        free++;
+      };
+      made.a.send(fromA(1));
+      settle(made);
+      expect(made.b.delivered).toEqual([]);
+      expect([device.counters.noKeySlot, device.counters.badHandshake, device.counters.sessions]).toEqual([1, 0, 0]);
+      expect(free).toBe(left);
+      free = 2;
+      for (const node of [made.a, made.b]) node.now += 5000;
+      made.a.sender.initiate(made.ofB, made.a.now);
+      made.a.send();
+      settle(made);
+      expect(made.b.delivered).toEqual([fromA(1)]);
+    }
+  });
 });

@@ -107,6 +107,22 @@ describe.each([4, 6] as const)('IPv%i', version => {
     expect(sentFor(a, part(100, false))).toBe(1);
   });
 
+  test('what is no fragment, or a fragment of another datagram with the name of a whole one, passes', () => {
+    const { sim, a, b } = session();
+    sim.send(a, b, { size: 1300 });
+    const { bytes } = sim.sentBy(a, TRANSPORT).at(-1)!;
+    const fragment = (offset: number, more: boolean) =>
+      version === 4
+        ? { version, id: 7, fragment: (more ? MF : 0) | offset }
+        : { version, extensions: fragment6(offset, more ? 1 : 0) };
+    // a whole message of ours has no other fragments
+    expect(sentFor(a, around(bytes, { version, id: 7 }))).toBe(0);
+    expect(sentFor(a, around(bytes.subarray(800, 900), fragment(100, false)))).toBe(1);
+    expect(sentFor(a, around(bytes.subarray(0, 800), fragment(0, true)))).toBe(0);
+    expect(sentFor(a, around(bytes.subarray(800, 900), { version, id: 7, protocol: 253 }))).toBe(1);
+    expect(sentFor(a, around(bytes.subarray(800, 900), fragment(100, false)))).toBe(0);
+  });
+
   test('another tunnel to the same endpoint passes completely: handshake, data, keepalives, renewals', () => {
     const { sim, a } = session();
     // a host of the LAN with a tunnel to B's host
@@ -129,7 +145,7 @@ describe.each([4, 6] as const)('IPv%i', version => {
   });
 
   test('datagrams that are not messages, or are truncated, pass', () => {
-    const { sim, a } = session();
+    const { sim, a, b } = session();
     const { bytes } = sim.sentBy(a, TRANSPORT)[0]!;
     for (let length = 0; length < 16; length++) expect(sentFor(a, around(bytes.slice(0, length), { version }))).toBe(1);
     const reserved = Uint8Array.from(bytes);
@@ -138,6 +154,10 @@ describe.each([4, 6] as const)('IPv%i', version => {
     expect(sentFor(a, around(bytes, { version, protocol: 253 }))).toBe(1);
     const initiation = Uint8Array.from(sim.sentBy(a, INITIATION)[0]!.bytes);
     expect(sentFor(a, around(initiation.slice(0, 100), { version }))).toBe(1);
+    const response = sim.sentBy(b, RESPONSE)[0]!.bytes;
+    const back = { version, source: 2, destination: 1 };
+    expect(sentFor(b, around(response.slice(0, 91), back))).toBe(1);
+    expect(sentFor(b, around(response, back))).toBe(0);
   });
 });
 

@@ -88,3 +88,17 @@ test('a peer whose static key is of low order has no shared secret, in either ro
     expect(node.take()).toEqual([]);
   }
 });
+
+test.each(LOW_ORDER.map((point, i) => [i, point] as const))(
+  'an initiation in the name of a peer whose configured key is low-order point %i is refused',
+  (_, point) => {
+    const { a, b } = pair();
+    b.configure({ peers: [{ publicKey: point }] });
+    const evil = new Handmade(b, a.privateKey);
+    // with a zero DH of both static keys, everyone could seal the time
+    Object.assign(evil.device, { identity: { ...evil.device.identity!, publicKey: point } });
+    Object.assign(evil.peer, { staticShared: new Uint8Array(32) });
+    deliver(b, EVE, [evil.initiation()]);
+    expect([b.counters.badHandshake, b.counters.unknownPeer, b.sentTypes.length]).toEqual([1, 0, 0]);
+  },
+);

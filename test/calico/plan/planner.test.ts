@@ -18,7 +18,8 @@ import {
 import { enabled, member } from '../../support/calico-families.ts';
 import { type Random, testSeed, withSeed } from '../../support/random.ts';
 
-const CHANGES = 2000;
+/** Fewer for the mutation tests. */
+const CHANGES = Number(process.env['PLAN_CHANGES'] ?? 2000);
 const NAMES = ['me', 'a', 'b', 'c', 'd', 'e', 'gone', 'load-balancer'];
 
 interface World {
@@ -165,7 +166,8 @@ test(`${CHANGES} random changes`, () => {
       for (const { reason } of result.problems) seen.problems.add(reason);
     }
     // Make sure that the walk reached all kinds of problems; otherwise it proves nothing.
-    expect(Math.min(seen.tunnels, seen.tunnel, seen.throw, seen.unreachable, seen.peers)).toBeGreaterThan(500);
+    expect(Math.min(seen.tunnels, seen.tunnel, seen.throw, seen.unreachable, seen.peers)).toBeGreaterThan(CHANGES / 4);
+    if (CHANGES < 2000) return;
     for (const reason of [
       'DuplicatePublicKey',
       'InvalidPublicKey',

@@ -5,8 +5,17 @@
 import { expect, test } from 'vitest';
 import type { Family } from '../../../../src/base/family.ts';
 import { DEFAULT_OPTIONS } from '../../../../src/calico/plan/config/options.ts';
+import { clusterDataPlaneProblems } from '../../../../src/calico/plan/dataplane/felix-data-plane.ts';
 import type { Plan } from '../../../../src/calico/plan/input.ts';
-import { cluster, peersOf, planOf, reasonsOf, routesOf, tunnelOf } from '../../../support/calico-cluster.ts';
+import {
+  cluster,
+  configuration,
+  peersOf,
+  planOf,
+  reasonsOf,
+  routesOf,
+  tunnelOf,
+} from '../../../support/calico-cluster.ts';
 import { blocksOf, enabled, member } from '../../../support/calico-families.ts';
 
 const of = (
@@ -75,3 +84,20 @@ test.each(['Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly', 'Enabled'])(
     }
   },
 );
+
+test('of a whole cluster, each FelixConfiguration that causes a warning is named, in order', () => {
+  const problems = clusterDataPlaneProblems([
+    configuration('default', { BPFEnabled: 'Yes' }),
+    configuration('node.a', { BPFEnabled: false, RouteSyncDisabled: 'off' }),
+    configuration('node.b', { RouteSyncDisabled: true, BPFEnabled: 'true' }),
+    configuration('node.c', {}),
+  ]);
+  expect(problems.map(({ object, reason }) => `${object} ${reason}`)).toEqual([
+    'FelixConfiguration/default EbpfDataPlane',
+    'FelixConfiguration/node.b EbpfDataPlane',
+    'FelixConfiguration/node.b RouteSyncDisabled',
+  ]);
+  expect(problems[0]!.message).toMatch(/^bpfEnabled is true\./);
+  expect(problems[2]!.message).toMatch(/^routeSyncDisabled is true,/);
+  expect(clusterDataPlaneProblems([])).toEqual([]);
+});
