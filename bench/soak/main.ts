@@ -84,7 +84,17 @@ async function soak({ seconds, seed, rate, every }: SoakOptions): Promise<number
   for (const one of sniffers) await one.stop();
   await left.stop();
   await right.stop();
-  return reportSoak({ ...results, droppedBySockets, phases, usage, sniffers, pauses: left.pauses, failures, seconds });
+  return reportSoak({
+    ...results,
+    droppedBySockets,
+    phases,
+    usage,
+    sniffers,
+    pauses: left.pauses,
+    failures,
+    seconds,
+    rate,
+  });
 }
 
 interface Stage {

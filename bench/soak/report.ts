@@ -6,6 +6,8 @@ import type { Losses } from './traffic.ts';
 
 export interface SoakResults {
   readonly seconds: number;
+  /** Numbered datagrams a second in each direction. */
+  readonly rate: number;
   readonly udp: Losses;
   readonly pings: readonly string[];
   readonly tcp: string;
@@ -21,6 +23,9 @@ export interface SoakResults {
 const WARM_UP_MS = 600_000;
 const MOST_SLOPE_KIB = 1024;
 const MOST_MORE_DESCRIPTORS = 2;
+/** What moves may lose: the datagrams of this time. */
+const MOVE_MS = 100;
+const LOSSY: readonly Phase[] = ['kill', 'roam'];
 const HOUR_MS = 3_600_000;
 
 /** Prints the report. @returns the exit status: 1 if a bar was missed */
@@ -37,11 +42,14 @@ export function reportSoak(results: SoakResults): number {
   console.log(`datagrams    ${udp.sent} sent, ${udp.received} received, ${udp.doubled} doubled`);
   console.log(`lost         ${by(udp.lost)} (receivers' sockets dropped ${results.droppedBySockets})`);
   console.log(`longest gap  ${by(udp.pauses)} ms without a datagram`);
-  console.log(`hand-overs   ${spread(results.pauses)} ms without a process`);
+  console.log(`hand-overs   ${spread(results.pauses)}`);
   console.log(`TCP          ${results.tcp}`);
   for (const text of results.pings) console.log(`ping         ${text}`);
-  const outside = [...udp.lost].reduce((sum, [phase, lost]) => (phase === 'kill' ? sum : sum + lost), 0);
-  bar(outside - results.droppedBySockets <= 0, `${outside} datagrams were lost outside kills`);
+  const outside = [...udp.lost].reduce((sum, [phase, lost]) => (LOSSY.includes(phase) ? sum : sum + lost), 0);
+  bar(outside - results.droppedBySockets <= 0, `${outside} datagrams were lost outside kills and moves`);
+  // what is under way to the address that a move removes cannot arrive
+  const underWay = (phases.count('roam') * results.rate * MOVE_MS) / 1000;
+  bar((udp.lost.get('roam') ?? 0) <= underWay, `more datagrams were lost by moves than in ${MOVE_MS} ms each`);
   bar(udp.doubled === 0, `${udp.doubled} datagrams came twice`);
   bar(udp.received > 0, 'no datagram arrived');
   for (const one of sniffers) {
@@ -90,9 +98,9 @@ function slope(points: readonly (readonly [x: number, y: number])[]): number {
 }
 
 function spread(values: readonly number[]): string {
-  if (values.length === 0) return 'none:';
+  if (values.length === 0) return 'none';
   const sorted = values.toSorted((a, b) => a - b);
-  return `median ${sorted[sorted.length >> 1]}, longest ${sorted.at(-1)}`;
+  return `median ${sorted[sorted.length >> 1]}, longest ${sorted.at(-1)} ms without a process`;
 }
 
 const mib = (kib: number): string => `${(kib / 1024).toFixed(1)} MiB`;
