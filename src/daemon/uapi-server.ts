@@ -5,7 +5,7 @@
  * that no program answers, and fails if one does. When the socket is unlinked, the device ends.
  */
 
-import { closeSync, type FSWatcher, linkSync, mkdirSync, statSync, watch } from 'node:fs';
+import { closeSync, type FSWatcher, linkSync, mkdirSync, renameSync, statSync, watch } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -248,16 +248,25 @@ function listenAt(path: string): RightsListener {
   removeFile(hidden);
   const listener = new RightsListener(hidden, BACKLOG);
   try {
-    linkSync(hidden, path);
+    give(hidden, path);
     return listener;
   } catch (error) {
     listener.close();
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw codedError('EADDRINUSE', `${path}: ${message}`);
-    // a file system without links, or a confined process
-    return new RightsListener(path, BACKLOG);
+    throw error;
   } finally {
     removeFile(hidden);
+  }
+}
+
+/** Gives a file its path. @throws EADDRINUSE if there is one */
+function give(hidden: string, path: string): void {
+  try {
+    linkSync(hidden, path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    // a file system without links, or a confined process: rename() would also replace a file
+    if (code !== 'EEXIST' && inodeOf(path) === 0) renameSync(hidden, path);
+    else throw codedError('EADDRINUSE', `${path}: ${message}`);
   }
 }
 
