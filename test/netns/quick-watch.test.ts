@@ -150,7 +150,7 @@ describeWith(
         if (watching.result()) throw new Error(watching.output());
         return (await endpoint()) === '192.0.2.1:51820';
       });
-      expect((await host.picture())['rules']).toContain('51820');
+      await until('the rules', async () => (await host.picture())['rules']!.includes('51820'));
       const pid = await host.devicePid();
       // the unit's filter and the device's own, which it installs after its socket answers
       const filters = () => readFileSync(`/proc/${pid}/status`, 'latin1');
