@@ -5,7 +5,7 @@
  * have no socket; src/backend combines both.
  */
 
-import { existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, existsSync, opendirSync, statSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { newSecret } from '../base/bytes.ts';
 import { codedError } from '../base/coded-error.ts';
@@ -200,19 +200,24 @@ export function socketState(name: string): Promise<'answers' | 'stale' | 'none'>
  */
 function removeStale(path: string, refused: string | undefined): boolean {
   try {
-    if (!statSync(path).isSocket()) return false;
-    if (identityOf(path) === refused) unlinkSync(path);
+    const there = statSync(path, { bigint: true });
+    if (!there.isSocket()) return false;
+    if (identity(there) === refused) unlinkSync(path);
   } catch {
     // already removed, or not permitted
   }
   return true;
 }
 
-/** Returns which file is at a path; the time tells it from a later one that got the same inode. */
+/** Tells files apart; the time tells one from a later one that got the same inode. */
+function identity({ ino, ctimeNs }: BigIntStats): string {
+  return `${ino} ${ctimeNs}`;
+}
+
+/** Returns which file is at a path. */
 function identityOf(path: string): string | undefined {
   try {
-    const { ino, ctimeNs } = statSync(path, { bigint: true });
-    return `${ino} ${ctimeNs}`;
+    return identity(statSync(path, { bigint: true }));
   } catch {
     return undefined; // connecting tells what is wrong with the path
   }

@@ -3,18 +3,13 @@
  * when the process began to listen.
  */
 import { connect } from 'node:net';
-import { type PeerCredentials, peerCredentials } from '../io/rights.ts';
+import { type PeerCredentials, socketPeer } from '../io/rights.ts';
 
 /** @returns undefined if no process accepts connections; pid 0 in another PID namespace */
 export function nameHolder(address: string): Promise<PeerCredentials | undefined> {
   return new Promise(resolve => {
     const socket = connect(address, () => {
-      const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-      try {
-        resolve(peerCredentials(fd));
-      } catch {
-        resolve(undefined);
-      }
+      resolve(socketPeer(socket));
       socket.destroy();
     });
     socket.on('error', () => resolve(undefined));

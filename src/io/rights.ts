@@ -3,6 +3,7 @@
  * one process to another. Node passes descriptors only to its own children.
  */
 import { closeSync, readSync, unlinkSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { type NativeBinding, nativeBinding, type PollHandle, type RightsHandle } from './native-binding.ts';
 
 /** The most descriptors of one message (native/rights.c). */
@@ -24,6 +25,16 @@ export interface PeerCredentials {
  */
 export function peerCredentials(fd: number): PeerCredentials {
   return nativeBinding().rightsPeer(fd);
+}
+
+/** Returns who is at the other end of a socket of Node; undefined if it has ended. */
+export function socketPeer(socket: Socket): PeerCredentials | undefined {
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd: number } | null };
+  try {
+    return handle ? peerCredentials(handle.fd) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Returns another descriptor of the same open file, which the caller owns. */

@@ -10,7 +10,7 @@
 import type { Family } from '../../base/family.ts';
 import type { Watch } from '../../netlink/events.ts';
 import type { PerFamily } from '../model/cluster.ts';
-import type { Desired } from '../model/desired.ts';
+import type { Desired, DesiredTunnel } from '../model/desired.ts';
 import { type HandshakeRefresh, PEERS_PER_REQUEST, REQUEST_PAUSE_MS } from './device/fresh-handshakes.ts';
 import type { ApplyContext, ApplyHost, Owned } from './ports.ts';
 import { isOwnTable } from './routing/routes.ts';
@@ -141,32 +141,53 @@ export class Applier {
     return { tunnels: Object.fromEntries(states) as PerFamily<AppliedTunnel>, changes };
   }
 
-  async #applyFamily(context: ApplyContext, { tunnels }: Desired, full: boolean): Promise<AppliedTunnel | undefined> {
+  #applyFamily(context: ApplyContext, { tunnels }: Desired, full: boolean): Promise<AppliedTunnel | undefined> {
+    const wanted = tunnels[context.family];
+    return wanted ? this.#bringUp(context, wanted, full) : this.#withdrawFamily(context, full);
+  }
+
+  async #bringUp(context: ApplyContext, wanted: DesiredTunnel, full: boolean): Promise<AppliedTunnel> {
     const { family } = context;
-    const wanted = tunnels[family];
-    const fallback = this.#options.owned[family];
-    const own = wanted && { interfaceName: wanted.interfaceName, table: wanted.table };
+    const tunnel = this.#tunnels[family];
+    const { interfaceName, table } = wanted;
+    const own = { interfaceName, table };
     try {
-      if (own) await this.#tunnels[family].inherit(context, distinct([own, ...(fallback ? [fallback] : [])]));
-      const recorded = this.#host.records.read()[family] ?? [];
-      if (!wanted || !own) {
-        const owned = distinct([...recorded, ...(fallback ? [fallback] : [])]);
-        const error = await this.#tunnels[family].withdraw(context, owned, full);
-        if (!error) this.#record(family, []);
-        return error && { ready: false, interfaceName: owned[0]?.interfaceName ?? '', error };
-      }
-      await this.#tunnels[family].inherit(context, recorded);
-      if (isOwnTable(own.table)) this.#record(family, distinct([...recorded, own]));
+      // first without the record, which may be unreadable
+      await tunnel.inherit(context, distinct([own, ...this.#fallback(family)]));
+      const recorded = this.#recorded(family);
+      await tunnel.inherit(context, recorded);
+      if (isOwnTable(table)) this.#record(family, distinct([...recorded, own]));
       const others = recorded.filter(each => !sameOwned(each, own));
-      const state = await this.#tunnels[family].apply(context, wanted, others, full);
+      const state = await tunnel.apply(context, wanted, others, full);
       // Without an error, the resources in `others` were removed too.
       if (!state.error) this.#record(family, [own]);
       return state;
     } catch (error) {
-      const interfaceName = wanted?.interfaceName ?? fallback?.interfaceName ?? '';
-      if (!wanted) return { ready: false, interfaceName, error: { step: 'record', message: (error as Error).message } };
-      return this.#tunnels[family].failure(context, interfaceName, 'record', error as Error);
+      return tunnel.failure(context, interfaceName, 'record', error as Error);
     }
+  }
+
+  async #withdrawFamily(context: ApplyContext, full: boolean): Promise<AppliedTunnel | undefined> {
+    const { family } = context;
+    try {
+      const owned = distinct([...this.#recorded(family), ...this.#fallback(family)]);
+      const error = await this.#tunnels[family].withdraw(context, owned, full);
+      if (!error) this.#record(family, []);
+      return error && { ready: false, interfaceName: owned[0]?.interfaceName ?? '', error };
+    } catch (error) {
+      const interfaceName = this.#options.owned[family]?.interfaceName ?? '';
+      return { ready: false, interfaceName, error: { step: 'record', message: (error as Error).message } };
+    }
+  }
+
+  /** What we own if no record says more. */
+  #fallback(family: Family): readonly Owned[] {
+    const owned = this.#options.owned[family];
+    return owned ? [owned] : [];
+  }
+
+  #recorded(family: Family): readonly Owned[] {
+    return this.#host.records.read()[family] ?? [];
   }
 
   #record(family: Family, owned: readonly Owned[]): void {

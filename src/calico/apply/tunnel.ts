@@ -53,10 +53,11 @@ export class Tunnel {
   #applied: AppliedRecord | undefined;
   /** The firewall table as last set, and its fingerprint. */
   #firewall: { readonly tunnel: DesiredTunnel; readonly text: string | undefined } | undefined;
-  /** The tunnel that carries packets, even if a later step failed. */
-  #running: AppliedRecord | undefined;
-  /** What carries packets until this agent has applied a plan. */
-  #inherited: RunningDevice | undefined;
+  /**
+   * What carries packets, even if a later step failed: a tunnel of this process, or until it has
+   * applied a plan, one that a previous agent left.
+   */
+  #running: RunningDevice | undefined;
   #isWithdrawn = false;
 
   /** Returns whether the applied tunnel uses this link or this table. */
@@ -85,7 +86,7 @@ export class Tunnel {
       validate(tunnel);
       step = 'cleanup';
       for (const { interfaceName: name, table } of others) {
-        if (name === this.#running?.tunnel.interfaceName) this.#running = undefined;
+        if (name === this.#running?.tunnel?.interfaceName) this.#running = undefined;
         if (table !== tunnel.table) await removeRules(context, table);
         if (table !== tunnel.table) await emptyTable(context, table);
         if (name !== interfaceName) await removeLink(context, name);
@@ -123,7 +124,6 @@ export class Tunnel {
       if (!same || !sameRule(same.tunnel, tunnel)) await ensureRule(context, tunnel);
       this.#applied = { tunnel, interfaceName, link: link.index, backend, publicKey };
       this.#running = this.#applied;
-      this.#inherited = undefined;
       return { ready: true, interfaceName, backend, publicKey };
     } catch (error) {
       return this.failure(context, interfaceName, step, error as Error);
@@ -133,8 +133,7 @@ export class Tunnel {
   /** Returns the result of an apply that failed: the tunnel that ran before may still run. */
   async failure(context: ApplyContext, interfaceName: string, step: Step, error: Error): Promise<AppliedTunnel> {
     if (this.#running && !(await isRunning(context, this.#running))) this.#running = undefined;
-    if (this.#inherited && !(await isRunning(context, this.#inherited))) this.#inherited = undefined;
-    const running = this.#running ?? this.#inherited;
+    const running = this.#running;
     return {
       ready: running !== undefined,
       interfaceName,
@@ -148,8 +147,7 @@ export class Tunnel {
    * published while this agent cannot apply its first plan. Call it before any change.
    */
   async inherit(context: ApplyContext, candidates: readonly Owned[]): Promise<void> {
-    if (this.#running ?? this.#inherited) return;
-    this.#inherited = await findInherited(context, candidates);
+    this.#running ??= await findInherited(context, candidates);
   }
 
   /** Removes the tunnel. Idempotent. @returns the failure, or undefined */
@@ -157,7 +155,6 @@ export class Tunnel {
     if (this.#isWithdrawn && !full) return undefined;
     this.#applied = undefined;
     this.#running = undefined;
-    this.#inherited = undefined;
     let step: Step = 'rule';
     try {
       for (const { table } of owned) await removeRules(context, table);
@@ -177,21 +174,20 @@ export class Tunnel {
 
   /**
    * Returns the peers that may have lost their session with us (fresh-handshakes.ts). Returns an
-   * empty list while no tunnel runs.
+   * empty list while no tunnel of this process runs.
    */
   async peersToRefresh({ host }: ApplyContext, request: HandshakeRefresh): Promise<readonly DesiredPeer[]> {
-    const running = this.#running;
-    if (!running) return [];
-    const status = await host.devices.status(running.tunnel.interfaceName);
+    if (!this.#running?.tunnel) return [];
+    const { interfaceName, tunnel, backend } = this.#running;
+    const status = await host.devices.status(interfaceName);
     if (status) eraseStatus(status);
-    return peersToRefresh(running.tunnel, status?.peers ?? [], request, running.backend, host.wallTime());
+    return peersToRefresh(tunnel, status?.peers ?? [], request, backend, host.wallTime());
   }
 
   /** Begins handshakes with those given peers that the current plan still contains unchanged. */
   async refreshHandshakes(context: ApplyContext, peers: readonly DesiredPeer[]): Promise<void> {
-    const running = this.#running;
-    if (!running) return;
-    const { tunnel, backend } = running;
+    if (!this.#running?.tunnel) return;
+    const { tunnel, backend } = this.#running;
     const still = peers.filter(peer => samePeer(peer, tunnel.peers.get(formatKeyBase64(peer.publicKey))));
     await refreshHandshakes(context, tunnel, backend, still);
   }

@@ -6,7 +6,7 @@ import { readlinkSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { version } from '../../../io/installation.ts';
 import { systemNetlink } from '../../../io/netlink.ts';
-import { peerCredentials } from '../../../io/rights.ts';
+import { socketPeer } from '../../../io/rights.ts';
 import { type SocketOwner, unixSocketOwner } from '../../../netlink/unix-diag.ts';
 import type { AgentIdentity } from './messages.ts';
 
@@ -31,10 +31,5 @@ export function nameOwner(name: string): Promise<SocketOwner | undefined> {
 
 /** Returns the user at the other end of a UNIX socket; undefined if it has ended. */
 export function peerUser(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd: number } | null };
-  try {
-    return handle ? peerCredentials(handle.fd).uid : undefined;
-  } catch {
-    return undefined;
-  }
+  return socketPeer(socket)?.uid;
 }

@@ -8,6 +8,7 @@ import { sameBytes } from '../../../base/bytes.ts';
 import { formatKeyBase64 } from '../../../base/key.ts';
 import { type DeviceStatus, eraseStatus } from '../../../config/model.ts';
 import type { DeviceKind } from '../../../quick/state.ts';
+import type { DesiredTunnel } from '../../model/desired.ts';
 import type { ApplyContext } from '../ports.ts';
 
 export interface RunningDevice {
@@ -17,6 +18,8 @@ export interface RunningDevice {
   readonly backend: DeviceKind;
   /** In base64. */
   readonly publicKey: string;
+  /** What this process applied; undefined if a previous agent left the device. */
+  readonly tunnel?: DesiredTunnel;
 }
 
 /** Returns whether the device still exists and answers. */
