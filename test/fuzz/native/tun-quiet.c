@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "tun.h"
 #include "input.h"
+#include "tun-calls.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
@@ -37,21 +38,6 @@ static int fails(int error) {
   errno = error;
   return (uint8_t)take(&kernel, 1) >= 0xf0;
 }
-
-/* The linker gives tun-quiet.c these functions in place of the C library's. */
-int __wrap_ioctl(int fd, unsigned long what, ...);
-int __wrap_socket(int family, int type, int protocol);
-int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t length);
-ssize_t __wrap_send(int fd, const void *data, size_t length, int flag);
-ssize_t __wrap_recv(int fd, void *to, size_t room, int flag);
-int __wrap_open(const char *path, int how, ...);
-int __real_open(const char *path, int how, ...);
-ssize_t __wrap_read(int fd, void *to, size_t room);
-ssize_t __real_read(int fd, void *to, size_t room);
-ssize_t __wrap_write(int fd, const void *data, size_t length);
-ssize_t __real_write(int fd, const void *data, size_t length);
-int __wrap_close(int fd);
-int __real_close(int fd);
 
 int __wrap_ioctl(int fd, unsigned long what, ...) {
   va_list list;

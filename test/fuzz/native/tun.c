@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "tun.h"
 #include "input.h"
+#include "tun-calls.h"
 #include "node-api.h"
 #include "offload.h"
 #include <errno.h>
@@ -44,21 +45,8 @@ static int open_one(void) {
   return FIRST + made++;
 }
 
-/* The linker gives these files these functions in place of the C library's. */
-int __wrap_ioctl(int fd, unsigned long what, ...);
-int __wrap_socket(int family, int type, int protocol);
-int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t length);
-ssize_t __wrap_send(int fd, const void *data, size_t length, int flag);
-ssize_t __wrap_recv(int fd, void *to, size_t room, int flag);
-int __wrap_open(const char *path, int how, ...);
-int __real_open(const char *path, int how, ...);
-ssize_t __wrap_read(int fd, void *to, size_t room);
-ssize_t __real_read(int fd, void *to, size_t room);
+/* Besides those of tun-calls.h. */
 ssize_t __wrap_readv(int fd, const struct iovec *vectors, int count);
-ssize_t __wrap_write(int fd, const void *data, size_t length);
-ssize_t __real_write(int fd, const void *data, size_t length);
-int __wrap_close(int fd);
-int __real_close(int fd);
 int __wrap_fcntl(int fd, int what, ...);
 
 int __wrap_ioctl(int fd, unsigned long what, ...) {
