@@ -23,7 +23,7 @@ export interface PeerCredentials {
  * @param fd its descriptor
  * @throws Error with `code`
  */
-export function peerCredentials(fd: number): PeerCredentials {
+function peerCredentials(fd: number): PeerCredentials {
   return nativeBinding().rightsPeer(fd);
 }
 
