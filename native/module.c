@@ -11,6 +11,7 @@ static const struct wg_exports *const EXPORTS[] = {
     &wg_exports_random,
     &wg_exports_secrecy,
     &wg_exports_rights,
+    &wg_exports_file_lock,
     &wg_exports_privileges,
     &wg_exports_sandbox,
     &wg_exports_tun,

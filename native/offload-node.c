@@ -14,7 +14,7 @@ static napi_value offload_split(napi_env env, napi_callback_info info) {
       !wg_array(env, arguments[3], napi_uint8_array, &out) || !wg_int(env, arguments[4], &stride))
     return NULL;
   struct wg_split plan;
-  if (offset < 0 || length < 0 || (size_t)offset + (size_t)length > slab.length) return wg_number(env, 0);
+  if (offset < 0 || length <= 0 || (size_t)offset + (size_t)length > slab.length) return wg_number(env, 0);
   if (!wg_split_plan(&plan, (const uint8_t *)slab.data + offset, (size_t)length)) return wg_number(env, 0);
   if (stride < 0 || (uint32_t)stride < wg_split_length(&plan, 0) || (uint64_t)stride * plan.count > out.length) return wg_number(env, -1);
   for (uint32_t i = 0; i < plan.count; i++) wg_split_write(&plan, i, (uint8_t *)out.data + (size_t)stride * i);

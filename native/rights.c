@@ -1,6 +1,6 @@
 /* Passes open descriptors between processes over a UNIX socket (SCM_RIGHTS, unix(7)), together with
  * bytes. Node passes descriptors only to its own child processes. Also a token that only one of two
- * processes can claim (one byte in a pipe without writers), and locks of files. */
+ * processes can claim: one byte in a pipe without writers. */
 #define _GNU_SOURCE
 #include "addon.h"
 #include <errno.h>
@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -266,17 +265,6 @@ static napi_value rights_copy(napi_env env, napi_callback_info info) {
   return copy < 0 ? wg_throw_errno(env, "fcntl", errno) : wg_number(env, copy);
 }
 
-/* rightsLock(descriptor): takes the lock of an open file (flock(2)). Returns whether it did. */
-static napi_value rights_lock(napi_env env, napi_callback_info info) {
-  napi_value argument, result = NULL;
-  int32_t fd, failed;
-  if (!wg_arguments(env, info, &argument, 1) || !wg_int(env, argument, &fd)) return NULL;
-  do failed = flock(fd, LOCK_EX | LOCK_NB) != 0; while (failed && errno == EINTR);
-  if (failed && errno != EWOULDBLOCK) return wg_throw_errno(env, "flock", errno);
-  napi_get_boolean(env, !failed, &result);
-  return result;
-}
-
 /* rightsToken(): returns a descriptor, which the caller owns, of a pipe that holds one byte and has
  * no writer. Of all processes that have a copy, the first to read it gets the byte. */
 static napi_value rights_token(napi_env env, napi_callback_info info) {
@@ -292,9 +280,16 @@ static napi_value rights_token(napi_env env, napi_callback_info info) {
 }
 
 static const struct wg_function FUNCTIONS[] = {
-    {"rightsListen", rights_listen}, {"rightsConnect", rights_connect}, {"rightsAccept", rights_accept},
-    {"rightsFd", rights_fd}, {"rightsPeer", rights_peer}, {"rightsSend", rights_send},
-    {"rightsReceive", rights_receive}, {"rightsClose", rights_close}, {"rightsCopy", rights_copy},
-    {"rightsLock", rights_lock}, {"rightsToken", rights_token}, {NULL, NULL},
+    {"rightsListen", rights_listen},
+    {"rightsConnect", rights_connect},
+    {"rightsAccept", rights_accept},
+    {"rightsFd", rights_fd},
+    {"rightsPeer", rights_peer},
+    {"rightsSend", rights_send},
+    {"rightsReceive", rights_receive},
+    {"rightsClose", rights_close},
+    {"rightsCopy", rights_copy},
+    {"rightsToken", rights_token},
+    {NULL, NULL},
 };
 const struct wg_exports wg_exports_rights = {FUNCTIONS, NULL};

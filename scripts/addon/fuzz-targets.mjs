@@ -85,6 +85,7 @@ export const WITHOUT_TARGET = {
   'aead-single.c': 'passes bytes to OpenSSL, which only Node exports',
   'blake2s.c': 'passes bytes to OpenSSL, which only Node exports',
   'clock.c': 'takes no input',
+  'file-lock.c': 'takes only a descriptor',
   'libcrypto.c': 'takes no input',
   'module.c': 'takes no input',
   'offload-node.c': 'calls split and merge, which have targets, for tests and benchmarks alone',

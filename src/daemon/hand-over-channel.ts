@@ -21,8 +21,13 @@ export interface HandOverMessage {
 
 export interface HandOverEvents {
   readonly onMessage: (message: HandOverMessage) => void;
-  /** Called once: the other side closed the connection or died (undefined), or sent nonsense. */
-  readonly onEnd: (problem: string | undefined) => void;
+  /**
+   * Called once, before onEnd: the other side sent nonsense, and no more messages can come. The
+   * connection stays open, because its end says when the other side has died.
+   */
+  readonly onBroken: (problem: string) => void;
+  /** Called once: the other side closed the connection or died, perhaps within a message. */
+  readonly onEnd: () => void;
 }
 
 const HEADER_SIZE = 5;
@@ -34,6 +39,8 @@ const MOST_DESCRIPTORS = 16;
 /** Milliseconds that a reader may take for a message. */
 const SEND_LIMIT_MS = 1000;
 const NOTHING = new Uint8Array(0);
+/** Room for what is read after nonsense, only to reach the end. */
+const UNREAD_SIZE = 4096;
 
 export class HandOverChannel {
   readonly #socket: RightsSocket;
@@ -43,6 +50,7 @@ export class HandOverChannel {
   /** Bytes of the header or of the body that have arrived. */
   #filled = 0;
   #descriptors: number[] = [];
+  #isBroken = false;
   #closed = false;
 
   /** Owns the socket from now on. */
@@ -85,8 +93,7 @@ export class HandOverChannel {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
-    this.#body?.fill(0);
-    for (const descriptor of this.#descriptors.splice(0)) closeSync(descriptor);
+    this.#dropMessage();
   }
 
   /**
@@ -96,21 +103,22 @@ export class HandOverChannel {
    */
   #read(): void {
     if (this.#closed) return;
-    const next = this.#next();
+    const next = this.#isBroken ? this.#skip() : this.#next();
     if (next === undefined) return;
-    if ('kind' in next) this.#events.onMessage(next);
-    else this.#end(next.problem);
+    if (next === 'end') this.#end();
+    else if ('kind' in next) this.#events.onMessage(next);
+    else this.#break(next.problem);
   }
 
   /** Returns the next message, or why no more can come; undefined while it is incomplete. */
-  #next(): HandOverMessage | { readonly problem: string | undefined } | undefined {
+  #next(): HandOverMessage | { readonly problem: string } | 'end' | undefined {
     try {
       for (;;) {
         const target = this.#body ?? this.#header;
         if (this.#filled < target.length) {
           const count = this.#socket.receive(target.subarray(this.#filled), this.#descriptors);
           if (count < 0) return undefined;
-          if (count === 0) return { problem: this.#filled > 0 || this.#body ? 'half a message' : undefined };
+          if (count === 0) return 'end';
           if (this.#descriptors.length > MOST_DESCRIPTORS) return { problem: 'too many descriptors' };
           this.#filled += count;
           if (this.#filled < target.length) continue;
@@ -121,7 +129,7 @@ export class HandOverChannel {
       }
     } catch (error) {
       // the other process died before it read all that we had sent
-      return { problem: isGone(error) ? undefined : (error as Error).message };
+      return isGone(error) ? 'end' : { problem: (error as Error).message };
     }
   }
 
@@ -144,10 +152,34 @@ export class HandOverChannel {
     return { kind, body, descriptors };
   }
 
-  #end(problem: string | undefined): void {
+  #break(problem: string): void {
+    this.#isBroken = true;
+    this.#dropMessage();
+    this.#events.onBroken(problem);
+  }
+
+  /** Reads without a look at it. Any other error than a dead process leaves its end to come. */
+  #skip(): 'end' | undefined {
+    const unread = newSecret(UNREAD_SIZE);
+    try {
+      return this.#socket.receive(unread, this.#descriptors) === 0 ? 'end' : undefined;
+    } catch (error) {
+      return isGone(error) ? 'end' : undefined;
+    } finally {
+      unread.fill(0);
+      this.#dropMessage();
+    }
+  }
+
+  #dropMessage(): void {
+    this.#body?.fill(0);
+    for (const descriptor of this.#descriptors.splice(0)) closeSync(descriptor);
+  }
+
+  #end(): void {
     if (this.#closed) return;
     this.close();
-    this.#events.onEnd(problem);
+    this.#events.onEnd();
   }
 }
 

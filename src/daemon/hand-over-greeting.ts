@@ -44,12 +44,17 @@ export function programOf(facts: Readonly<Record<string, unknown>>): string {
 
 /**
  * Returns text or a number of the other side for people: short, printable, on one line. Of anything
- * else, returns the type, because an object may not convert to a string.
+ * else, returns its type, because an object may not convert to a string.
  */
 export function shown(value: unknown): string {
-  return (typeof value === 'string' || typeof value === 'number' ? String(value) : typeof value)
+  return (typeof value === 'string' || typeof value === 'number' ? String(value) : nameOfType(value))
     .replace(/[^ -~]/g, '?')
     .slice(0, MOST_SHOWN);
+}
+
+/** `undefined` would read as a fault of this program. */
+function nameOfType(value: unknown): string {
+  return value === undefined ? 'unknown' : typeof value;
 }
 
 /** Returns the inode of this process's network namespace; 0 if it is unknown. */

@@ -122,7 +122,8 @@ class Exchange {
     this.#peer = socket.peer.pid;
     this.#channel = new HandOverChannel(socket, {
       onMessage: message => void this.#onMessage(message),
-      onEnd: problem => this.#input(problem === undefined ? 'end' : 'broken'),
+      onBroken: () => this.#input('broken'),
+      onEnd: () => this.#input('end'),
     });
     this.#arm();
   }
@@ -165,19 +166,17 @@ class Exchange {
     for (const descriptor of descriptors) closeSync(descriptor);
     // only a confused process sends a state here; it may hold keys
     if (kind === 'state') body.fill(0);
-    if (descriptors.length > 0) this.#input('broken');
-    else if (kind === 'hello') this.#onHello(message);
-    else if (kind === 'ready') {
-      if (this.#giver.phase === 'ready') await this.#options.device.settle();
-      this.#input('ready');
-    } else if (kind === 'received' || kind === 'running') this.#input(kind);
-    else this.#input('broken');
+    if (descriptors.length > 0) return this.#input('broken');
+    if (kind === 'hello') return this.#onHello(message);
+    if (kind === 'ready' && this.#giver.phase === 'ready') await this.#options.device.settle();
+    this.#input(kind === 'ready' || kind === 'received' || kind === 'running' ? kind : 'broken');
   }
 
   #onHello(message: HandOverMessage): void {
     const { device, program } = this.#options;
     const hello = factsOf(message);
-    this.#program = programOf(hello);
+    // a second greeting is out of place, and changes nothing that people read about the first
+    if (this.isSilent) this.#program = programOf(hello);
     const busy = this.#isBusy() ? 'another process is taking it over' : undefined;
     const objection = busy ?? objectionTo(hello, program) ?? device.boundBy;
     this.#objection = objection ?? '';

@@ -103,7 +103,8 @@ class Taking {
     this.#reject = reject;
     this.#channel = new HandOverChannel(socket, {
       onMessage: message => this.#onMessage(message),
-      onEnd: problem => this.#fail(problem === undefined ? 'end' : 'broken', problem ?? 'the other side ended'),
+      onBroken: problem => this.#fail('broken', problem),
+      onEnd: () => this.#fail('end', 'the other side ended'),
     });
   }
 

@@ -100,8 +100,8 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   rightsReceive(rights: RightsHandle, bytes: Uint8Array, descriptors: Int32Array): number;
   rightsClose(rights: RightsHandle): void;
   rightsCopy(descriptor: number): number;
-  rightsLock(descriptor: number): boolean;
   rightsToken(): number;
+  fileLock(descriptor: number): boolean;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunAdopt(descriptor: number, offloads: number, kept: Int32Array): TunHandle;
   tunKept(tun: TunHandle, out: Int32Array): void;

@@ -42,14 +42,6 @@ export function copyDescriptor(fd: number): number {
   return nativeBinding().rightsCopy(fd);
 }
 
-/**
- * Takes the lock of an open file, which the kernel frees with its last descriptor.
- * @returns false if another process has it
- */
-export function lockFile(fd: number): boolean {
-  return nativeBinding().rightsLock(fd);
-}
-
 /** One end of a connection. */
 export class RightsSocket {
   readonly peer: PeerCredentials;

@@ -1,6 +1,6 @@
 /**
- * Functions of the addon for the whole process: clocks, randomness, and sd_notify(3)
- * (native/notify.c).
+ * Functions of the addon for the whole process: clocks, randomness, locks of files
+ * (native/file-lock.c), and sd_notify(3) (native/notify.c).
  */
 import { randomFillSync } from 'node:crypto';
 import { hasNativeBinding, type NativeBinding, nativeBinding } from './native-binding.ts';
@@ -80,4 +80,14 @@ export function notifyManager(binding: NativeBinding, socket: string | undefined
   } catch {
     // the tunnel does not depend on the service manager
   }
+}
+
+/**
+ * Takes the lock of an open file, which the kernel frees with its last descriptor.
+ * @param fd its descriptor
+ * @returns false if another process has it
+ * @throws Error with `code`
+ */
+export function lockFile(fd: number): boolean {
+  return nativeBinding().fileLock(fd);
 }

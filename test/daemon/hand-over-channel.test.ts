@@ -53,10 +53,11 @@ function errorOf(code: string): Error {
 function open(events: Partial<HandOverEvents> = {}) {
   const socket = new FailingSocket();
   const messages: HandOverMessage[] = [];
-  const ends: (string | undefined)[] = [];
+  const ends: string[] = [];
   const channel = new HandOverChannel(socket.socket, {
     onMessage: message => messages.push(message),
-    onEnd: problem => ends.push(problem),
+    onBroken: problem => ends.push(problem),
+    onEnd: () => ends.push('end'),
     ...events,
   });
   return { socket, channel, messages, ends };
@@ -97,21 +98,36 @@ describe('a channel of a hand-over', () => {
     const { socket, ends } = open();
     socket.reads.push({ code: 'ECONNRESET' });
     socket.readable();
-    expect(ends).toEqual([undefined]);
+    expect(ends).toEqual(['end']);
     expect(socket.closed).toBe(1);
   });
 
-  test('reports any other error, half a message and an unknown kind as problems', () => {
-    for (const [reads, problem] of [
-      [[{ code: 'EMSGSIZE' }], /EMSGSIZE/],
-      [[{ bytes: [1, 0] }, { bytes: [] }], /half a message/],
-      [[{ bytes: [0, 0, 0, 0, 99] }], /unknown kind 99/],
-    ] as const) {
-      const { socket, ends } = open();
-      socket.reads.push(...reads);
+  test('takes half a message for the end: the other process died while it sent', () => {
+    const { socket, ends } = open();
+    socket.reads.push({ bytes: [1, 0] }, { bytes: [] });
+    socket.readable();
+    expect(ends).toEqual(['end']);
+  });
+
+  test.each([
+    ['any other error', { code: 'EMSGSIZE' }, /EMSGSIZE/],
+    ['an unknown kind', { bytes: [0, 0, 0, 0, 99] }, /unknown kind 99/],
+  ] as const)('reports %s once, reads no more messages, and still sees the end', (_what, read, problem) => {
+    const { socket, ends, messages } = open();
+    socket.reads.push(read);
+    socket.readable();
+    expect(ends).toEqual([expect.stringMatching(problem)]);
+    const sent = openSync('/dev/null', 'r');
+    const later = [{ bytes: [0, 0, 0, 0, READY], descriptors: [sent] }, { code: 'EMSGSIZE' }, { bytes: [] }];
+    for (const next of later) {
+      expect(socket.closed).toBe(0);
+      socket.reads.push(next);
       socket.readable();
-      expect(ends).toEqual([expect.stringMatching(problem)]);
     }
+    expect(ends).toEqual([expect.stringMatching(problem), 'end']);
+    expect(messages).toEqual([]);
+    expect(() => fstatSync(sent)).toThrow(/EBADF/);
+    expect(socket.closed).toBe(1);
   });
 
   test.each(['EPIPE', 'ECONNRESET'])('does not fail to send with %s: the end is an event of its own', code => {

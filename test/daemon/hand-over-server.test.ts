@@ -51,6 +51,7 @@ class Taker {
   constructor() {
     this.channel = new HandOverChannel(RightsSocket.connect(path), {
       onMessage: message => this.messages.push(message),
+      onBroken: problem => expect.fail(problem),
       onEnd: () => {
         this.hasEnded = true;
       },

@@ -27,6 +27,7 @@ class Taker {
   constructor(path: string) {
     this.channel = new HandOverChannel(RightsSocket.connect(path), {
       onMessage: message => this.#received(message),
+      onBroken: problem => expect.fail(problem),
       onEnd: () => this.got.push('end'),
     });
     this.channel.sendText('hello', makeHello('test'));

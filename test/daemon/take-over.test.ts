@@ -64,6 +64,7 @@ function give(answers: Partial<Record<HandOverKind, (to: HandOverChannel) => voi
   listener.onConnection(socket => {
     channel = new HandOverChannel(socket, {
       onMessage: ({ kind }) => answers[kind]?.(channel!),
+      onBroken: problem => expect.fail(problem),
       onEnd: () => void calls.push('ended'),
     });
   }, onProblem);

@@ -23,7 +23,7 @@ import { type Random, seeded } from '../support/random.ts';
 import { CASES, SEED } from '../support/seeded-cases.ts';
 import { mutate } from '../support/state-mutations.ts';
 
-const RUNS = Math.max(50, Math.min(2000, Math.floor(CASES / 25)));
+const RUNS = Math.max(50, Math.min(2000, Math.floor(CASES / 100)));
 /** More than each time limit of an attempt. */
 const LONGER_MS = 11_000;
 const LIMIT_MS = 600_000;

@@ -129,7 +129,7 @@ const WITHOUT = [
     'tunOpen',
     'udpOpen',
   ],
-  ...['tunAdopt', 'udpAdopt', 'rightsListen', 'rightsConnect', 'rightsPeer', 'rightsCopy', 'rightsLock', 'rightsToken'],
+  ...['tunAdopt', 'udpAdopt', 'rightsListen', 'rightsConnect', 'rightsPeer', 'rightsCopy', 'rightsToken', 'fileLock'],
   ...[
     'cipherCreate',
     'cipherProviders',

@@ -64,8 +64,8 @@ export class HandOverRelay {
     const onEnd = () => {
       for (const each of ends) each.close();
     };
-    ends[0] = new HandOverChannel(giver, { onMessage: pass(1), onEnd });
-    ends[1] = new HandOverChannel(socket, { onMessage: pass(0), onEnd });
+    ends[0] = new HandOverChannel(giver, { onMessage: pass(1), onBroken: onEnd, onEnd });
+    ends[1] = new HandOverChannel(socket, { onMessage: pass(0), onBroken: onEnd, onEnd });
     this.#channels.push(...ends);
   }
 

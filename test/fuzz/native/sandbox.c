@@ -2,7 +2,7 @@
  * that is installed are the same; it gives each call the verdict that the table and the meaning of
  * its checks give it, refuses everything else, and kills calls of another architecture or of x32.
  *
- * Input: options (1 byte), what the kernel says to the installation (2), then calls: what is
+ * Input: options (1 byte), what the kernel says to each installation (3), then calls: what is
  * special (1), the number (1 or 4), and for each of the first four arguments what it is (1, 4 or
  * 8). */
 #define _GNU_SOURCE
@@ -23,12 +23,14 @@ enum { HAS_X32 = 0 };
 static const uint32_t OWN = AUDIT_ARCH_AARCH64;
 #endif
 
-enum { NETNS = 1, RING = 2, LOG = 4, X32_BIT = 0x40000000 };
+enum { NETNS = 1, RING = 2, LOG = 4, X32_BIT = 0x40000000, TRIES = 3 };
+/* of seccomp(2) */
+enum { ALL_THREADS = 1, LOGGED = 2, SPEC_ALLOW = 4 };
 static const uint32_t ALLOWED = SECCOMP_RET_ALLOW, REFUSED = SECCOMP_RET_ERRNO | EPERM, MISSING = SECCOMP_RET_ERRNO | ENOSYS,
                       KILLED = 0x80000000;
 
-static uint32_t installed_flags[2];
-static int installations, answers[2];
+static uint32_t installed_flags[TRIES];
+static int installations, answers[TRIES];
 static struct sock_filter installed[BPF_MAXINSNS];
 static int installed_length;
 
@@ -42,7 +44,7 @@ long __wrap_syscall(long number, ...) {
   const struct sock_fprog *program = va_arg(list, const struct sock_fprog *);
   va_end(list);
   must(number == SYS_seccomp && operation == 1, "a filter is set");
-  must(installations < 2 && program->len <= BPF_MAXINSNS, "a filter is set once, and once more without the log");
+  must(installations < TRIES && program->len <= BPF_MAXINSNS, "a filter is set once, and again only without a flag");
   memcpy(installed, program->filter, program->len * sizeof *installed);
   installed_length = program->len;
   installed_flags[installations] = flags;
@@ -94,7 +96,9 @@ static uint32_t expected(const struct seccomp_data *call, int options) {
     if ((check == WG_NETNS && !(options & NETNS)) || (check == WG_RING && !(options & RING))) return REFUSED;
     return verdict_of(check, args);
   }
-  return number >= WG_FIRST_UNKNOWN ? MISSING : REFUSED;
+  for (int i = 0; i < WG_FORBIDDEN_COUNT; i++)
+    if (WG_FORBIDDEN[i] == number) return REFUSED;
+  return number >= WG_FIRST_PROBED ? MISSING : REFUSED;
 }
 
 /* Reads an argument: often one that a check asks for. */
@@ -112,9 +116,12 @@ static void install(const struct sock_filter *code, int length, int options) {
   installations = 0;
   napi_value result = fuzz_call(fuzz_export(&wg_exports_sandbox, "sandboxInstall"), 1, (napi_value[]){fuzz_number(options)});
   must(installed_length == length && memcmp(installed, code, (size_t)length * sizeof *code) == 0, "what is installed is what was built");
-  for (int i = 0; i < installations; i++) must(installed_flags[i] & 1, "a filter is for all threads");
-  must(!(installed_flags[0] & 2) == !(options & LOG), "refusals are logged with the option");
-  must(installations == 1 || (answers[0] == -EINVAL && installed_flags[0] & 2 && !(installed_flags[1] & 2)), "an old kernel is asked without the log");
+  const uint32_t logged = options & LOG ? LOGGED : 0;
+  const uint32_t allowed[TRIES] = {ALL_THREADS | SPEC_ALLOW | logged, ALL_THREADS | logged, ALL_THREADS};
+  for (int i = 0; i < installations; i++) {
+    must(installed_flags[i] == allowed[i], "a filter is for all threads, first with the flags that old kernels do not know");
+    must(i == 0 || answers[i - 1] == -EINVAL, "only a kernel that does not know a flag is asked again");
+  }
   must(!result == (answers[installations - 1] != 0), "only a filter in all threads counts as installed");
 }
 
@@ -122,8 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct input in = {data, size};
   int options = (int)take(&in, 1);
   static const int said[] = {0, -EINVAL, -EPERM, 77};
-  answers[0] = said[take(&in, 1) % 4];
-  answers[1] = said[take(&in, 1) % 4];
+  for (int i = 0; i < TRIES; i++) answers[i] = said[take(&in, 1) % 4];
   size_t bytes;
   const void *program = fuzz_data(fuzz_call(fuzz_export(&wg_exports_sandbox, "sandboxProgram"), 1, (napi_value[]){fuzz_number(options)}), &bytes);
   int length = (int)(bytes / sizeof(struct sock_filter));
