@@ -12,6 +12,7 @@ static const struct wg_exports *const EXPORTS[] = {
     &wg_exports_secrecy,
     &wg_exports_rights,
     &wg_exports_file_lock,
+    &wg_exports_kernel_log,
     &wg_exports_privileges,
     &wg_exports_sandbox,
     &wg_exports_tun,

@@ -28,6 +28,7 @@ import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { CACHE } from './addon/cache.mjs';
 import { cpio } from './cpio.mjs';
+import { modulesFolder, modulesInOrder, readModule } from './kernel-modules.mjs';
 import { lock } from './lock.mjs';
 
 const MODULES = [
@@ -183,22 +184,20 @@ cd ${quote(process.cwd())} && exec ${commandLine.map(quote).join(' ')}
  * result is cached.
  */
 function baseImage(kernel) {
-  const version = readdirSync(join(kernel, 'lib/modules'))[0];
-  const folder = join(kernel, 'lib/modules', version);
+  const folder = modulesFolder(kernel);
   const key = createHash('sha256')
-    .update([version, ...MODULES, INIT].join('\n'))
+    .update([basename(folder), ...MODULES, INIT].join('\n'))
     .digest('hex')
     .slice(0, 16);
   const kept = join(CACHE, `initramfs-${key}`);
   if (existsSync(kept)) return readFileSync(kept);
-  if (!existsSync(join(folder, 'modules.dep'))) execFileSync('depmod', ['-b', kernel, version]);
   const busybox = (process.env.PATH ?? '')
     .split(':')
     .concat('/bin', '/usr/bin')
     .map(path => join(path, 'busybox'))
     .find(existsSync);
   if (busybox === undefined) fail('busybox is missing; apt-get install busybox-static');
-  const files = modulesInOrder(folder).map(path => ({
+  const files = modulesInOrder(folder, MODULES).map(path => ({
     name: `modules/${basename(path, '.xz')}`,
     data: readModule(path),
   }));
@@ -219,37 +218,6 @@ function baseImage(kernel) {
   renameSync(join(part, 'image'), kept);
   rmSync(part, { recursive: true });
   return padded;
-}
-
-/**
- * Returns the paths of the wanted modules and their dependencies; each module follows its
- * dependencies. Built-in modules are omitted.
- */
-function modulesInOrder(folder) {
-  const needs = new Map();
-  const byName = new Map();
-  for (const line of readFileSync(join(folder, 'modules.dep'), 'utf8').trim().split('\n')) {
-    const [path, list] = line.split(':');
-    needs.set(path, list.split(' ').filter(Boolean));
-    byName.set(
-      basename(path)
-        .replace(/\.ko(\.xz)?$/, '')
-        .replaceAll('-', '_'),
-      path,
-    );
-  }
-  const order = new Set();
-  const add = path => {
-    for (const need of needs.get(path) ?? []) if (!order.has(need)) add(need);
-    order.add(path);
-  };
-  for (const name of MODULES) if (byName.has(name)) add(byName.get(name));
-  return [...order].map(path => join(folder, path));
-}
-
-function readModule(path) {
-  if (!path.endsWith('.xz')) return readFileSync(path);
-  return execFileSync('xz', ['-dc', path], { maxBuffer: 1 << 28 });
 }
 
 function fail(message) {

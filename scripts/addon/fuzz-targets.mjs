@@ -86,6 +86,7 @@ export const WITHOUT_TARGET = {
   'blake2s.c': 'passes bytes to OpenSSL, which only Node exports',
   'clock.c': 'takes no input',
   'file-lock.c': 'takes only a descriptor',
+  'kernel-log.c': 'passes bytes of the kernel on',
   'libcrypto.c': 'takes no input',
   'module.c': 'takes no input',
   'offload-node.c': 'calls split and merge, which have targets, for tests and benchmarks alone',

@@ -60,16 +60,10 @@ export class DeviceLoop {
     this.#log = options.log;
     this.#place = new PlaceLog(options.log);
     this.#onGone = options.onGone;
-    this.#timer = new WakeTimer(
-      () => this.#clock.now(),
-      () => this.#timeout(),
-    );
-    this.#retry = new PortRetry({
-      sockets: this.#sockets,
-      log: options.log,
-      now: () => this.#clock.now(),
-      onDue: () => this.#checkStatus(),
-    });
+    const now = () => this.#clock.now();
+    this.#timer = new WakeTimer(now, () => this.#timeout());
+    const onDue = () => this.#checkStatus();
+    this.#retry = new PortRetry({ sockets: this.#sockets, log: options.log, now, onDue });
     const { state, udp } = options.taken ?? {};
     const counters = state?.counters ?? {};
     this.#tunBefore = unprefixed('tun', counters);
@@ -194,6 +188,11 @@ export class DeviceLoop {
     if (this.#closed) return;
     this.#guard.forgetSessions(why);
     this.#settle();
+  }
+
+  /** Calls back at the start of every turn, before anything is sealed or opened. */
+  checkFirst(check: () => void): void {
+    this.#guard.check = check;
   }
 
   /** Limits what waits for sessions (of all peers) and in each socket, in bytes. */

@@ -48,6 +48,8 @@ export interface SessionGuardOptions {
 export class SessionGuard {
   /** A hand-over that failed replaces it. */
   engine: Engine;
+  /** Looks for what the system has to say, and may call forgetSessions(). */
+  check = () => {};
   readonly #clock: Clock;
   readonly #log: Log;
   #suspended = 0;
@@ -64,9 +66,11 @@ export class SessionGuard {
 
   /**
    * Returns the time, after a look at the clocks. Call it whenever a wake-up begins, and before
-   * each further batch. A call costs one native call, as reading one clock does.
+   * each further batch. A call costs one native call, as reading one clock does, and what `check`
+   * costs.
    */
   now(): number {
+    this.check();
     const now = this.#clock.now();
     const suspended = this.#clock.suspended?.() ?? 0;
     if (suspended > this.#suspended) this.#onSuspended(suspended, now);

@@ -102,6 +102,8 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   rightsCopy(descriptor: number): number;
   rightsToken(): number;
   fileLock(descriptor: number): boolean;
+  kernelLogOpen(path: string): number;
+  kernelLogRead(descriptor: number, bytes: Uint8Array): number;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunAdopt(descriptor: number, offloads: number, kept: Int32Array): TunHandle;
   tunKept(tun: TunHandle, out: Int32Array): void;

@@ -28,8 +28,9 @@ export function parseUevent(datagram: Uint8Array): ReadonlyMap<string, string> |
 
 /**
  * Reports whether a virtual machine's generation has changed: it was copied, or restored from a
- * snapshot (Linux 6.10, drivers/virt/vmgenid.c). A process that writes to /sys/.../uevent cannot
- * make this event, because its variables begin with SYNTH_ARG_.
+ * snapshot. Kernels send it that have the patch "vmgenid: emit uevent when VMGENID updates". A
+ * process that writes to /sys/.../uevent cannot make this event, because its variables begin with
+ * SYNTH_ARG_.
  */
 export function isNewGeneration(uevent: ReadonlyMap<string, string>): boolean {
   return uevent.get('NEW_VMGENID') === '1';

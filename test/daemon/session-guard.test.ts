@@ -199,6 +199,23 @@ describe('a notice from outside', () => {
     expect(pair.taken('a')).toEqual([INITIATION, TRANSPORT]);
   });
 
+  test('that waits when a packet does is found first, in both directions', () => {
+    let waits = false;
+    pair.a.loop.checkFirst(() => {
+      if (waits) {
+        waits = false;
+        pair.a.loop.forgetSessions('copied');
+      }
+    });
+    waits = true;
+    expect(pair.carry(pair.a, pair.b)).toBe(true);
+    expect(pair.taken('a')).toEqual([INITIATION, TRANSPORT]);
+    pair.now += 10_000;
+    waits = true;
+    expect(pair.carry(pair.b, pair.a)).toBe(false);
+    expect(pair.a.counters).toMatchObject({ unknownReceiver: 1, 'forgotten.copied': 2 });
+  });
+
   test('of a copied machine: begins a handshake although the last one was just now', () => {
     pair.a.loop.forgetSessions('copied');
     expect(pair.carry(pair.a, pair.b)).toBe(true);

@@ -104,7 +104,10 @@ static int32_t *make_jobs(struct input *in, const struct batch *batch, const uin
     job[OUT_OFFSET] = (int32_t)out;
     job[MTU] = bytes[j * 4 + 3] * 8;
     out += shape & 0x80 ? OVERHEAD : (int64_t)wg_sealed_size(&plan, job[MTU]);
-    if (broken & 1 && shape & 0x10) job[take(in, 1) % SEAL_STRIDE] = (int32_t)take(in, 4);
+    if (broken & 1 && shape & 0x10) {
+      int which = (int)take(in, 1) % SEAL_STRIDE;
+      job[which] = (int32_t)take(in, 4);
+    }
   }
   return jobs;
 }

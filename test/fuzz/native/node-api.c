@@ -19,7 +19,8 @@ struct napi_callback_info__ {
   const napi_value *arguments;
 };
 
-enum { MOST_VALUES = 4096 };
+/* A sealed batch of the smallest segments is opened with four values for each. */
+enum { MOST_VALUES = 1 << 18 };
 static struct napi_value__ values[MOST_VALUES];
 static int used, pending;
 

@@ -72,7 +72,10 @@ struct batch make_batch(struct input *in) {
     }
     d[WG_PACKET_OFFSET] = (int32_t)at;
     d[WG_PACKET_LENGTH] = (int32_t)length;
-    if (kind & OUTSIDE) d[take(in, 1) & 1] = (int32_t)take(in, 4);
+    if (kind & OUTSIDE) {
+      int which = (int)take(in, 1) & 1;
+      d[which] = (int32_t)take(in, 4);
+    }
     at += length;
   }
   return (struct batch){copy_of(made, at), at, copy_of(desc, (size_t)count * WG_PACKET_STRIDE * sizeof *desc), count};

@@ -16,9 +16,9 @@ enum { MOST = 96, SLAB = 1 << 16, MOST_SENT = 1 << 16, SKIP = 16 };
 
 static struct input kernel;
 static const uint8_t *slab;
-/* The datagrams that were sent: where each begins in the slab, and its length. */
+/* The datagrams that were sent: whose they are, where each begins in the slab, and its length. */
 static struct {
-  int32_t offset, length;
+  int32_t owner, offset, length;
 } sent[MOST_SENT];
 static int sent_count, has_failed;
 
@@ -63,6 +63,7 @@ static void accept_message(int fd, const struct msghdr *header) {
   for (size_t at = 0; at < part->iov_len || at == 0; at += segment) {
     size_t length = part->iov_len - at < segment ? part->iov_len - at : segment;
     must(sent_count < MOST_SENT, "too many datagrams");
+    sent[sent_count].owner = ntohs(six ? to->v6.sin6_port : to->v4.sin_port);
     sent[sent_count].offset = (int32_t)((const uint8_t *)part->iov_base + at - slab);
     sent[sent_count++].length = (int32_t)length;
   }
@@ -126,7 +127,7 @@ static void check_sent(const int32_t *before, const int32_t *after, const uint8_
     int32_t length = d[DATAGRAM_LENGTH], segment = d[DATAGRAM_SEGMENT] ? d[DATAGRAM_SEGMENT] : length;
     for (int32_t from = 0; from < length || from == 0; from += segment) {
       int32_t size = length - from < segment ? length - from : segment;
-      int is_next = at < sent_count && sent[at].offset == d[DATAGRAM_OFFSET] + from && sent[at].length == size;
+      int is_next = at < sent_count && sent[at].owner == i && sent[at].offset == d[DATAGRAM_OFFSET] + from && sent[at].length == size;
       must(is_next || error, "a datagram without an error was sent");
       at += is_next;
       if (!segment) break;
@@ -145,16 +146,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t *e = endpoints + i * ENDPOINT_SIZE;
     int shape = (int)take(&in, 1);
     memset(e, (int)take(&in, 1), ENDPOINT_SIZE);
+    /* ranges may overlap, so a datagram is known by its port */
+    e[ENDPOINT_PORT] = 0;
+    e[ENDPOINT_PORT + 1] = (uint8_t)i;
     e[ENDPOINT_FAMILY] = shape & 1 ? 6 : 4;
     e[ENDPOINT_HAS_LOCAL] = shape >> 1 & 1;
-    /* ranges that differ in their offset, so that each datagram is known by it */
     d[DATAGRAM_OFFSET] = i * SKIP + (int32_t)take(&in, 1) % SKIP;
     d[DATAGRAM_LENGTH] = (int32_t)take(&in, 2);
     d[DATAGRAM_SEGMENT] = (int32_t)take(&in, 2);
     d[DATAGRAM_TOS] = shape & 4 ? shape : -1;
     d[DATAGRAM_ERROR] = -1;
     if (shape & 0x40) e[ENDPOINT_FAMILY] = (uint8_t)shape;
-    if (shape & 0x80) d[take(&in, 1) % 3] = (int32_t)take(&in, 4);
+    if (shape & 0x80) {
+      int which = (int)take(&in, 1) % 3;
+      d[which] = (int32_t)take(&in, 4);
+    }
     /* bounds the time of an input */
     if (d[DATAGRAM_SEGMENT] > 0 && d[DATAGRAM_LENGTH] / 300 > d[DATAGRAM_SEGMENT]) d[DATAGRAM_LENGTH] = d[DATAGRAM_SEGMENT] * 300;
   }
