@@ -7,7 +7,7 @@
 // again and the mutant gets a second run.
 
 import { createHash } from 'node:crypto';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -31,6 +31,12 @@ const HITS_SPARED = 20;
 const KILLERS = 20;
 const KILLER_MS = 50;
 const NOT_SAMPLED = 'not in the sample';
+/** What a mutant's run returns for a status that an earlier run has found. */
+const FOUND = {
+  Killed: { status: MutantRunStatus.Killed, killedBy: [], failureMessage: 'in an earlier run', nrOfTests: 0 },
+  Survived: { status: MutantRunStatus.Survived, nrOfTests: 0 },
+  Timeout: { status: MutantRunStatus.Timeout, reason: 'in an earlier run' },
+};
 
 class OneProcessRunner {
   static inject = [commonTokens.options];
@@ -40,6 +46,9 @@ class OneProcessRunner {
   #longest;
   #sample;
   #leftOut;
+  /** The log of an earlier run that was stopped, and its statuses by mutant. */
+  #earlier;
+  #found;
   #harness;
   /** Loaded tests by their identity, of this generation of modules. */
   #tests = new Map();
@@ -59,6 +68,7 @@ class OneProcessRunner {
     this.#longest = options.wireguardTests.longestMs;
     this.#sample = options.wireguardTests.sample ?? { percent: 100 };
     this.#leftOut = options.wireguardTests.leftOut ?? [];
+    this.#earlier = options.wireguardTests.earlier;
   }
 
   capabilities() {
@@ -90,6 +100,9 @@ class OneProcessRunner {
 
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
     if (!isSampled(activeMutant, this.#sample)) return { status: MutantRunStatus.Error, errorMessage: NOT_SAMPLED };
+    this.#found ??= readLog(this.#earlier);
+    const found = FOUND[this.#found.get(identityOf(activeMutant, 1))];
+    if (found) return found;
     this.#times ??= JSON.parse(await readFile(resolve(this.#root, TIMES), 'utf8'));
     const killers = this.#killers.get(activeMutant.fileName) ?? [];
     const costOf = id => (killers.includes(id) ? killers.indexOf(id) - killers.length : this.#times[id]);
@@ -179,6 +192,19 @@ class OneProcessRunner {
       ? { ...result, status: TestStatus.Success }
       : { ...result, status: TestStatus.Failed, failureMessage: String(error?.message ?? error).slice(0, 300) };
   }
+}
+
+/** Returns the statuses in a log of LogReporter; none without one. */
+function readLog(path) {
+  if (path === undefined || !existsSync(path)) return new Map();
+  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
+  return new Map(lines.map(line => JSON.parse(line)).map(each => [identityOf(each, 0), each.status]));
+}
+
+/** @param offset what to add to lines and columns: Stryker counts them from 0, and reports from 1 */
+function identityOf({ fileName, location, mutatorName, replacement }, offset) {
+  const places = [location.start, location.end].flatMap(({ line, column }) => [line + offset, column + offset]);
+  return JSON.stringify([fileName.slice(fileName.indexOf('/src/')), places, mutatorName, replacement]);
 }
 
 /** Decides by what a mutant is, so that each process, and each later run, chooses the same ones. */

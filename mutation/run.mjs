@@ -2,15 +2,17 @@
 // Mutation tests: changes the code of `src` in thousands of small ways, and counts the changes that
 // no fast test notices. docs/mutation.md has the scores, and why each survivor stays.
 //
-// usage: npm run mutation -- [--concurrency=N] [--longest=MS] [--sample=PERCENT] [--seed=TEXT]
-//                            [--again] [FOLDER | FILE]...
+// usage: npm run mutation -- [--concurrency=N] [--longest=MS] [--hangs=SECONDS] [--sample=PERCENT]
+//                            [--seed=TEXT] [--again | --continue] [FOLDER | FILE]...
 //   FOLDER    routing, packet, protocol, config, calico/plan; all of them without one
 //   FILE      only this file of one of them, or a range of its lines: src/packet/split.ts:30-54
 //   --longest leave out tests that need more than this time of a processor (500)
+//   --hangs   end a mutant that loops without steps of its own (600): a busy machine needs long
 //   --sample  judge only a part of the mutants, chosen by --seed (21)
+//   --continue  go on after a run that was stopped, if neither code nor tests have changed
 //   --again   forget the last run, whose results are kept where neither code nor test has changed
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -20,17 +22,17 @@ import { report } from './report.mjs';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 /** Sandboxes, results and reports. */
 const MADE = '.made/mutation';
-/** A mutant that hangs without a step of its own ends after this time, on a busy machine too. */
-const HANGS_MS = 600_000;
 const ALL = '100';
 
 const { values, positionals } = parseArgs({
   options: {
     concurrency: { type: 'string', default: '2' },
     longest: { type: 'string', default: '500' },
+    hangs: { type: 'string', default: '600' },
     sample: { type: 'string', default: ALL },
     seed: { type: 'string', default: '21' },
     again: { type: 'boolean', default: false },
+    continue: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 });
@@ -46,7 +48,11 @@ for (const [folder, files] of chosen(positionals)) await judge(folder, files);
 
 async function judge(folder, files) {
   const made = join(MADE, folder.replace('/', '-'));
-  rmSync(`${made}.log`, { force: true });
+  const [log, earlier] = [`${made}.log`, `${made}.earlier.log`];
+  if (!values.continue) rmSync(earlier, { force: true });
+  // a run that was continued and stopped has the results of both
+  else if (existsSync(log)) appendFileSync(earlier, readFileSync(log));
+  rmSync(log, { force: true });
   const results = await new Stryker({
     mutate: files,
     testRunner: 'one-process',
@@ -56,7 +62,7 @@ async function judge(folder, files) {
     // They change what a module computes when it is loaded, so each needs all modules again.
     ignoreStatic: true,
     concurrency: Number(values.concurrency),
-    timeoutMS: HANGS_MS,
+    timeoutMS: Number(values.hangs) * 1000,
     timeoutFactor: 4,
     dryRunTimeoutMinutes: 60,
     tempDirName: MADE,
@@ -69,11 +75,12 @@ async function judge(folder, files) {
     allowConsoleColors: false,
     warnings: { unknownOptions: false },
     wireguardTests: {
+      earlier: join(ROOT, earlier),
       files: testFiles(folder),
       leftOut: LEFT_OUT,
       longestMs: Number(values.longest),
       sample: { seed: values.seed, percent: Number(values.sample) },
-      log: join(ROOT, `${made}.log`),
+      log: join(ROOT, log),
     },
   }).runMutationTest();
   if (!report(folder, results, FOLDERS[folder].score)) process.exitCode = 1;
