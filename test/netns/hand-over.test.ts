@@ -2,7 +2,9 @@
  * A running device moves from process to process under traffic: no packet is lost or doubled, and
  * nothing that the user can see changes.
  *
- * WGTS_HAND_OVERS sets the number of hand-overs under traffic, WGTS_RATE the packets a second.
+ * WGTS_HAND_OVERS sets the number of hand-overs under traffic, WGTS_RATE the packets a second, and
+ * WGTS_OTHER_BUILD the command of another build of the program, which takes over in turn with this
+ * one.
  */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,6 +20,7 @@ import { mustPing, transfer } from './traffic.ts';
 
 const HAND_OVERS = Number(process.env['WGTS_HAND_OVERS'] ?? 3);
 const RATE = Number(process.env['WGTS_RATE'] ?? 2000);
+const OTHER = process.env['WGTS_OTHER_BUILD'];
 /** Room for the warm-up of each new process, which takes seconds on a busy machine. */
 const SECONDS_EACH = 60;
 
@@ -70,7 +73,8 @@ describeWith(NETWORK, 'a hand-over', () => {
       const current = { a: a.device.process!, b: b.device.process! };
       for (let n = 0; n < HAND_OVERS; n++) {
         const side = n % 2 === 0 ? 'a' : 'b';
-        current[side] = await handOver(pair![side].namespace, pair![side].device, current[side]);
+        const program = OTHER !== undefined && n % 4 < 2 ? { command: [OTHER] } : {};
+        current[side] = await handOver(pair![side].namespace, pair![side].device, current[side], program);
         processes.push(current[side]);
       }
     });

@@ -57,6 +57,138 @@ test.each([65_507, 65_508, 65_520, 65_527, 65_528, 65_567, 100_000])(
   },
 );
 
+/** What is added one after the other: `segment` and `length` of one peer, and its TOS. */
+type Added = readonly [segment: number, length: number, tos?: number];
+
+test.each<[string, readonly Added[], readonly [length: number, segment: number][]]>([
+  [
+    'of one size follow each other',
+    [
+      [100, 100],
+      [100, 300],
+    ],
+    [[400, 100]],
+  ],
+  [
+    'a shorter one may be the last',
+    [
+      [100, 200],
+      [60, 60],
+    ],
+    [[260, 100]],
+  ],
+  [
+    'nothing follows a shorter one',
+    [
+      [100, 200],
+      [60, 60],
+      [100, 100],
+    ],
+    [
+      [260, 100],
+      [100, 100],
+    ],
+  ],
+  [
+    'several shorter ones are a range of their own',
+    [
+      [100, 200],
+      [60, 120],
+    ],
+    [
+      [200, 100],
+      [120, 60],
+    ],
+  ],
+  [
+    'longer ones are a range of their own',
+    [
+      [60, 120],
+      [100, 200],
+    ],
+    [
+      [120, 60],
+      [200, 100],
+    ],
+  ],
+  [
+    'one longer one is a range of its own',
+    [
+      [60, 120],
+      [100, 100],
+    ],
+    [
+      [120, 60],
+      [100, 100],
+    ],
+  ],
+  [
+    'a rest may follow a range of the same size',
+    [
+      [100, 200],
+      [100, 250],
+    ],
+    [[450, 100]],
+  ],
+  [
+    'nothing follows a rest',
+    [
+      [100, 250],
+      [100, 200],
+    ],
+    [
+      [250, 100],
+      [200, 100],
+    ],
+  ],
+  [
+    'other marks are a range of their own',
+    [
+      [100, 200, 0],
+      [100, 200, 1],
+    ],
+    [
+      [200, 100],
+      [200, 100],
+    ],
+  ],
+  [
+    'at most 64 are a range',
+    [
+      [100, 6300],
+      [100, 300],
+    ],
+    [
+      [6400, 100],
+      [200, 100],
+    ],
+  ],
+])('messages %s', (_what, added, expected) => {
+  const output = new Output(1 << 20, 1024, 16);
+  const peer = somePeer(0);
+  let at = 0;
+  for (const [segment, length, tos = 0] of added) {
+    output.addSegments(peer, at, length, segment, tos);
+    at += length;
+  }
+  const { desc, count } = output.transmits;
+  const ranges = Array.from({ length: count }, (_, i) =>
+    [DATAGRAM_LENGTH, DATAGRAM_SEGMENT].map(field => desc[i * DATAGRAM_STRIDE + field]!),
+  );
+  expect(ranges).toEqual(expected);
+  expect(output.cursor).toBe(at);
+});
+
+test('messages of another peer, or elsewhere, are a range of their own', () => {
+  const output = new Output(1 << 20, 1024, 16);
+  const [first, second] = [somePeer(0), somePeer(1)];
+  output.addSegments(first, 0, 200, 100, 0);
+  output.addSegments(second, 200, 200, 100, 0);
+  output.addSegments(second, 432, 200, 100, 0);
+  expect(datagrams(output.transmits).map(([offset]) => offset)).toEqual([0, 100, 200, 300, 432, 532]);
+  expect(output.transmits.count).toBe(3);
+});
+
 test('messages of any size, of two peers, mixed', () => {
   withSeed(random => {
     const peers = [somePeer(0), somePeer(1)];

@@ -102,6 +102,18 @@ describe.each([4, 6] as const)('to an endpoint of IPv%i', family => {
     expect(ofB.timers.pending(TIMER_FLUSH_STAGED)).toBe(false);
   });
 
+  test.each([0, 1420, 65_535])('its sender learns the largest size at an MTU of %i', mtu => {
+    const { a } = talking(family);
+    a.device.mtu = mtu;
+    const { locals } = a.device.output;
+    const tooLarge = packet(65_500);
+    const range = new Uint8Array(10 + tooLarge.length);
+    range.set(tooLarge, 10);
+    a.outbound.send(rangeBatch(range), 0, a.now);
+    const answer = locals.slab.subarray(locals.desc[0]!, locals.desc[0]! + locals.desc[1]!);
+    expect(get16(answer, 26)).toBe(mtu === 1420 ? 1420 : LARGEST[family]);
+  });
+
   test('its sender gets fragmentation needed with the largest size', () => {
     const { a } = talking(family);
     const { locals } = a.device.output;
