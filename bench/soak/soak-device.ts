@@ -39,9 +39,10 @@ export class SoakDevice {
     this.#running = running;
   }
 
-  static async start(host: Host, keys: KeyPair): Promise<SoakDevice> {
+  /** @param flags of Node, for the first process */
+  static async start(host: Host, keys: KeyPair, flags: readonly string[] = []): Promise<SoakDevice> {
     const name = `wg-${host.namespace.name}`;
-    const device = new SoakDevice(host, keys, name, launch(host, name, ['--persist']));
+    const device = new SoakDevice(host, keys, name, launch(host, name, ['--persist'], flags));
     await device.#answering();
     return device;
   }
@@ -154,9 +155,9 @@ export class SoakDevice {
   }
 }
 
-function launch(host: Host, name: string, args: readonly string[]): Running {
+function launch(host: Host, name: string, args: readonly string[], flags: readonly string[] = []): Running {
   const env = { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: '1', LOG_LEVEL: 'verbose' };
-  return host.namespace.start([process.execPath, PROGRAM, '-f', ...args, name], { env });
+  return host.namespace.start([process.execPath, ...flags, PROGRAM, '-f', ...args, name], { env });
 }
 
 function isOver(next: Running): boolean {
