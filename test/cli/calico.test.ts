@@ -81,15 +81,37 @@ inOwnNamespace(import.meta.url, [], () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  test('an HTTP port in use is a one-line error with status 1', async () => {
-    const server = createServer();
-    await new Promise<void>(resolve => server.listen(39097, '127.0.0.1', resolve));
-    const { status, err } = await run(program('--http=127.0.0.1:39097'));
-    server.close();
+  test('an HTTP address of another machine is a one-line error with status 1', async () => {
+    const { status, err } = await run(program('--http=192.0.2.1:39097'));
     expect([status, err]).toEqual([
       1,
-      expect.stringMatching(/^wgts: --http 127\.0\.0\.1:39097: .*EADDRINUSE.*--http off\n$/),
+      expect.stringMatching(/^wgts: --http 192\.0\.2\.1:39097: .*EADDRNOTAVAIL.*--http off\n$/),
     ]);
+  });
+
+  test('an HTTP port that another program has is named, and the agent does its work', async () => {
+    const server = createServer();
+    await new Promise<void>(resolve => server.listen(39097, '127.0.0.1', resolve));
+    const [shell, ...words] = program('--http=127.0.0.1:39097');
+    const child = spawn(shell!, words, { stdio: ['ignore', 'inherit', 'pipe'] });
+    running.push(child);
+    let text = '';
+    child.stderr.setEncoding('utf8').on('data', more => {
+      text += more;
+    });
+    await expect
+      .poll(() => text, { timeout: 20_000 })
+      .toContain('a program that is no agent listens at http://127.0.0.1:39097');
+    server.close();
+    const phase = () =>
+      fetch('http://127.0.0.1:39097/readyz').then(
+        answer => answer.status,
+        () => 0,
+      );
+    await expect.poll(phase, { timeout: 20_000 }).toBe(200);
+    const ended = new Promise(resolve => child.on('close', (...how) => resolve(how)));
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
   });
 
   const help = '\\nFor help: wgts help calico\\n$';

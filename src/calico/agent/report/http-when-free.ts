@@ -1,7 +1,8 @@
 /**
  * Serves HTTP as soon as the address is free. The agents of a node share it (hostNetwork). An older
  * version does not give it up before it ends, and its successor must not wait for it: the kubelet
- * ends the old pod only once the new one is ready.
+ * ends the old pod only once the new one is ready. Nor may any other program on the node keep the
+ * agent from its work, because every user can take the address.
  */
 import { get } from 'node:http';
 import { type HttpOptions, serveHttp } from './http.ts';
@@ -11,9 +12,9 @@ const ANSWER_TIMEOUT_MS = 1_000;
 const LONGEST_ANSWER = 1 << 20;
 
 /**
- * Starts the server, now or when another agent has freed the address.
+ * Starts the server, now or when another program has freed the address.
  * @returns the function that ends it
- * @throws Error with `code` EADDRINUSE if a program that is no agent uses the address
+ * @throws Error with `code`, such as EADDRNOTAVAIL
  */
 export async function serveHttpWhenFree(options: HttpOptions, warn: (text: string) => void): Promise<() => void> {
   let timer: NodeJS.Timeout | undefined;
@@ -28,12 +29,10 @@ export async function serveHttpWhenFree(options: HttpOptions, warn: (text: strin
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       const holder = await holderOf(options);
-      if (holder === 'other' && !warned) throw error;
-      if (holder === 'agent' && !warned) {
+      if (holder !== 'free' && !warned) {
         warned = true;
-        warn(
-          `another agent answers at http://${options.host}:${options.port}, probably an older version that is about to end; this agent answers there once it has ended`,
-        );
+        const [who, consequence] = HOLDERS[holder];
+        warn(`${who} at http://${options.host}:${options.port}, ${consequence}`);
       }
       if (!isClosed) timer = setTimeout(() => void attempt().catch(retryFailed), RETRY_MS);
     }
@@ -45,6 +44,18 @@ export async function serveHttpWhenFree(options: HttpOptions, warn: (text: strin
     close();
   };
 }
+
+/** What a warning says of the program that has the address. */
+const HOLDERS = {
+  agent: [
+    'another agent answers',
+    'probably an older version that is about to end; this agent answers there once it has ended',
+  ],
+  other: [
+    'a program that is no agent listens',
+    'so probes and metrics of this agent fail until it ends; --http takes another address, or off',
+  ],
+} as const;
 
 /**
  * Asks who uses the address: an agent answers /readyz with its phase. The whole answer has one time

@@ -1,5 +1,5 @@
 /** The address of the agent's HTTP server while another program uses it. */
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { serveHttp } from '../../../../src/calico/agent/report/http.ts';
@@ -43,23 +43,42 @@ test('closed while it waits, it never answers', async () => {
   expect(await phaseAt(old.port)).toBeUndefined();
 });
 
-test.each(['{"ready":true}', 'hello', '{'])('another program that answers %j is an error', async text => {
-  const server = createServer((_, response) => response.end(text));
+/** A program that is no agent. */
+async function foreign(answer: RequestListener): Promise<{ readonly port: number; readonly end: () => void }> {
+  const server = createServer(answer);
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await expect(serveHttpWhenFree(options(port), () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });
-  server.closeAllConnections();
-  server.close();
+  const end = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { port: (server.address() as AddressInfo).port, end };
+}
+
+const drips: RequestListener = (_, response) => {
+  const drip = setInterval(() => response.write(' '), 100);
+  response.on('close', () => clearInterval(drip));
+};
+
+test.each<[string, RequestListener]>([
+  ['half an answer of an agent', (_, response) => void response.end('{"ready":true}')],
+  ['text', (_, response) => void response.end('hello')],
+  ['broken JSON', (_, response) => void response.end('{')],
+  ['nothing', request => void request.socket.destroy()],
+  ['bytes for ever', drips],
+])('a program that answers %s does not keep the agent from its work, and is named', async (_what, answer) => {
+  const { port, end } = await foreign(answer);
+  const warned: string[] = [];
+  const close = await serveHttpWhenFree(options(port), text => warned.push(text));
+  expect(warned).toEqual([
+    `a program that is no agent listens at http://127.0.0.1:${port}, so probes and metrics of this agent fail until it ends; --http takes another address, or off`,
+  ]);
+  end();
+  await expect.poll(() => phaseAt(port), { timeout: 10_000 }).toBe('waiting');
+  expect(warned).toHaveLength(1);
+  close();
 });
 
-test('a program that answers for ever, byte by byte, is an error too', async () => {
-  const server = createServer((_, response) => {
-    const drip = setInterval(() => response.write(' '), 100);
-    response.on('close', () => clearInterval(drip));
-  });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await expect(serveHttpWhenFree(options(port), () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });
-  server.closeAllConnections();
-  server.close();
+test('an address that this machine does not have is an error', async () => {
+  const elsewhere = serveHttpWhenFree({ ...options(9), host: '192.0.2.1' }, () => {});
+  await expect(elsewhere).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' });
 });
