@@ -201,7 +201,7 @@ function readLog(path) {
   return new Map(lines.map(line => JSON.parse(line)).map(each => [identityOf(each, 0), each.status]));
 }
 
-/** @param offset what to add to lines and columns: Stryker counts them from 0, and reports from 1 */
+/** @param offset to add to lines and columns: Stryker counts them from 0, and reports from 1 */
 function identityOf({ fileName, location, mutatorName, replacement }, offset) {
   const places = [location.start, location.end].flatMap(({ line, column }) => [line + offset, column + offset]);
   return JSON.stringify([fileName.slice(fileName.indexOf('/src/')), places, mutatorName, replacement]);

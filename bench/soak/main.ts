@@ -25,8 +25,8 @@ const SHARES: readonly [Action, number][] = [
 ];
 const SAMPLE_MS = 5000;
 /**
- * Makes each collection of V8 a whole one. Otherwise a quiet process collects its old heap less than
- * once an hour, and what waits for that looks like a leak.
+ * Makes each collection of V8 a whole one. Otherwise a quiet process collects its old heap less
+ * than once an hour, and what waits for that looks like a leak.
  */
 const COLLECT_ALL = ['--gc-global'];
 /** The largest number of peers that come and go together. */

@@ -28,11 +28,11 @@ async function duringTransfers(options: PairOptions): Promise<void> {
   await mustPing(a.namespace, INNER_B[family]);
   const { latestHandshake } = await a.device.peer();
   let process = a.device.process!;
-  const retransmitted = async (meanwhile: () => Promise<void>): Promise<number> => {
+  const retransmitted = async (during: () => Promise<void>): Promise<number> => {
     const before = await kernelCounter(a.namespace, 'TcpRetransSegs');
     for (let round = 0; round < HAND_OVERS; round++) {
       const moving = transfer(a.namespace, b.namespace, INNER_B[family], BYTES);
-      await meanwhile();
+      await during();
       const { sentDigest, receivedDigest } = await moving;
       expect(receivedDigest).toBe(sentDigest);
     }
@@ -40,12 +40,12 @@ async function duringTransfers(options: PairOptions): Promise<void> {
   };
   // some programs at the far end lose segments at full speed without any hand-over
   const without = await retransmitted(async () => {});
-  const during = await retransmitted(async () => {
+  const withThem = await retransmitted(async () => {
     process = await handOver(a.namespace, a.device, process);
   });
   expect((await a.device.peer()).latestHandshake).toBe(latestHandshake);
   console.log(
-    `${HAND_OVERS} hand-overs, ${JSON.stringify(options)}: ${JSON.stringify({ during, without })} segments retransmitted`,
+    `${HAND_OVERS} hand-overs, ${JSON.stringify(options)}: ${JSON.stringify({ with: withThem, without })} segments retransmitted`,
   );
 }
 

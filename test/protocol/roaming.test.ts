@@ -20,7 +20,7 @@ const INDEX = 2;
 
 const record = (address: string, port: number): Uint8Array => makeEndpoint(parseAddress(address)!, port);
 
-/** Lets a peer hear from a source. Returns its endpoint afterwards, and how many changes were reported. */
+/** Lets a peer hear from a source. Returns its endpoint then, and how many events there were. */
 function after(source: Uint8Array, before: Uint8Array = record('192.0.2.1', 51_820)): [Uint8Array, number] {
   const endpoint = before.slice();
   let events = 0;
