@@ -190,11 +190,6 @@ export class DeviceLoop {
     this.#settle();
   }
 
-  /** Calls back at the start of every turn, before anything is sealed or opened. */
-  checkFirst(check: () => void): void {
-    this.#guard.check = check;
-  }
-
   /** Limits what waits for sessions (of all peers) and in each socket, in bytes. */
   limitMemory({ staged, socket }: MemoryShares): void {
     this.#engine.stagedBytes = staged;

@@ -3,6 +3,7 @@ import type { Clock } from '../io/ports.ts';
 import { systemClock, systemRandom } from '../io/system.ts';
 import type { DeviceOptions } from '../protocol/device.ts';
 import { type DaemonBackend, makeBackend } from './backend.ts';
+import { CopyCounter, withCopies } from './copy-counter.ts';
 import type { DeviceSettings } from './device-settings.ts';
 import { openKeyLog } from './key-log.ts';
 import { type Log, makeLog } from './log.ts';
@@ -14,7 +15,9 @@ export interface DeviceParts {
   readonly backend: DaemonBackend;
   readonly clock: Clock;
   readonly engineOptions: DeviceOptions;
-  /** Closes the key log. */
+  /** Why copies of this virtual machine are not noticed; undefined if they are. */
+  readonly noCopies: string | undefined;
+  /** Closes the key log and the kernel's. */
   close(): void;
 }
 
@@ -25,10 +28,12 @@ export function openParts(settings: DeviceSettings): DeviceParts {
   const { keyLogFile } = settings;
   const keyLog =
     keyLogFile === undefined ? undefined : named(`WG_KEYLOGFILE=${keyLogFile}`, () => openKeyLog(keyLogFile));
-  const clock = systemClock();
+  const copies = new CopyCounter({});
+  const clock = withCopies(systemClock(), copies);
   return {
     backend,
     clock,
+    noCopies: copies.problem,
     engineOptions: {
       crypto: backend.crypto,
       cipher: backend.cipher,
@@ -37,7 +42,10 @@ export function openParts(settings: DeviceSettings): DeviceParts {
       wall: clock.wall,
       ...(keyLog && { keyLog: keyLog.log }),
     },
-    close: () => keyLog?.close(),
+    close: () => {
+      keyLog?.close();
+      copies.close();
+    },
   };
 }
 

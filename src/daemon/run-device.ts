@@ -107,6 +107,7 @@ export async function runDevice(settings: DeviceSettings): Promise<void> {
     await keepLink(link, settings, log);
     handOver = offerHandOver({ controlPath: begun.control.path, device, program, log });
     stopNotices = watchSleepNotices({ device: loop, log });
+    if (parts.noCopies !== undefined) log.verbose(`no notice of a copied virtual machine: ${parts.noCopies}`);
     stopMemory = watchMemory({ device: loop, limit: memoryLimit(), log });
     log.notice?.(
       `${begun.origin}, process ${process.pid}: ${backend.description}; TUN offloads: ${tun.offloads.join(' ') || 'none'}`,

@@ -48,12 +48,11 @@ export interface SessionGuardOptions {
 export class SessionGuard {
   /** A hand-over that failed replaces it. */
   engine: Engine;
-  /** Looks for what the system has to say, and may call forgetSessions(). */
-  check = () => {};
   readonly #clock: Clock;
   readonly #log: Log;
   #suspended = 0;
   #stepped = 0;
+  #copies = 0;
   /** When the bucket of erasures for steps is full again. */
   #stepsFullAt = Number.NEGATIVE_INFINITY;
   readonly #counts: Record<SessionEnd, number> = { sleepAhead: 0, slept: 0, copied: 0, clockSet: 0 };
@@ -66,14 +65,16 @@ export class SessionGuard {
 
   /**
    * Returns the time, after a look at the clocks. Call it whenever a wake-up begins, and before
-   * each further batch. A call costs one native call, as reading one clock does, and what `check`
-   * costs.
+   * each further batch. A call costs one native call, as reading one clock does, and another one
+   * in virtual machines that may be copied.
    */
   now(): number {
-    this.check();
     const now = this.#clock.now();
     const suspended = this.#clock.suspended?.() ?? 0;
     if (suspended > this.#suspended) this.#onSuspended(suspended, now);
+    const copies = this.#clock.copies?.() ?? 0;
+    if (copies !== this.#copies) this.forgetSessions('copied', now);
+    this.#copies = copies;
     if (Math.abs((this.#clock.stepped?.() ?? 0) - this.#stepped) >= CLOCK_SET_MS) this.#onStepped(now);
     return now;
   }

@@ -6,17 +6,16 @@
 import { watchSleep } from '../io/logind.ts';
 import { systemNetlink } from '../io/netlink.ts';
 import type { NetlinkPort } from '../netlink/port.ts';
-import type { DeviceLoop } from './device-loop.ts';
 import type { Log } from './log.ts';
-import { hasGeneration, watchGeneration, watchGenerationLog } from './vm-generation.ts';
+import type { SessionEnd } from './session-guard.ts';
+import { hasGeneration, watchGeneration } from './vm-generation.ts';
 
 export interface SleepNoticesOptions {
-  readonly device: Pick<DeviceLoop, 'forgetSessions' | 'checkFirst'>;
+  readonly device: { forgetSessions(why: SessionEnd): void };
   readonly log: Log;
   readonly netlink?: NetlinkPort;
   readonly isVirtual?: () => boolean;
   readonly watchLogind?: typeof watchSleep;
-  readonly watchLog?: typeof watchGenerationLog;
 }
 
 /**
@@ -25,8 +24,7 @@ export interface SleepNoticesOptions {
  * @returns the function that ends it
  */
 export function watchSleepNotices(options: SleepNoticesOptions): () => void {
-  const { device, log, netlink = systemNetlink, isVirtual = hasGeneration } = options;
-  const { watchLogind = watchSleep, watchLog = watchGenerationLog } = options;
+  const { device, log, netlink = systemNetlink, isVirtual = hasGeneration, watchLogind = watchSleep } = options;
   const stops = [
     watchLogind({
       // after the resume, or if the suspend was called off, the clocks tell
@@ -38,23 +36,14 @@ export function watchSleepNotices(options: SleepNoticesOptions): () => void {
       },
     }),
   ];
-  const onNew = () => device.forgetSessions('copied');
+  const onCopied = () => device.forgetSessions('copied');
   const onEnd = (reason: string) => log.error(`no notice of a copied virtual machine any more: ${reason}`);
-  const attempt = (where: string, watch: () => () => void) => {
+  if (isVirtual())
     try {
-      stops.push(watch());
+      stops.push(watchGeneration(netlink, onCopied, onEnd));
     } catch (error) {
-      log.verbose(`no notice of a copied virtual machine from ${where}: ${(error as Error).message}`);
+      log.verbose(`no notice of a copied virtual machine: ${(error as Error).message}`);
     }
-  };
-  if (isVirtual()) {
-    attempt("the kernel's log", () => {
-      const kernelLog = watchLog({ onNew, onEnd });
-      device.checkFirst(() => kernelLog.check());
-      return () => kernelLog.close();
-    });
-    attempt("the kernel's events", () => watchGeneration(netlink, onNew, onEnd));
-  }
   return () => {
     for (const stop of stops) stop();
   };

@@ -1,23 +1,14 @@
 /**
- * Notices that this virtual machine was copied, or restored from a snapshot: the hypervisor then
- * changes its generation (vmgenid), and the kernel draws new randomness. Linux writes that into its
- * log. It has no other way to tell programs, but some builds of it also send an event: that patch
- * was taken back before a release.
+ * The generation of a virtual machine (vmgenid), which the hypervisor changes when the machine was
+ * copied, or restored from a snapshot. Linux says that in its log alone (copy-counter.ts), but some
+ * builds also send an event: that patch was taken back before a release.
  */
 import { readdirSync } from 'node:fs';
-import { type KernelLog, watchKernelLog } from '../io/kernel-log.ts';
 import { NETLINK_KOBJECT_UEVENT, type NetlinkPort } from '../netlink/port.ts';
 import { isNewGeneration, parseUevent, UEVENT_GROUP } from '../netlink/uevent.ts';
 
 /** The driver's folders, up to Linux 6.9 and since then. */
 const DRIVERS = ['/sys/bus/acpi/drivers/vmgenid', '/sys/bus/platform/drivers/vmgenid'];
-/** What drivers/char/random.c logs (Linux 5.18 and later). */
-const RESEEDED = 'random: crng reseeded due to virtual machine fork';
-/**
- * Lost messages may have been about a copy. But hosts that make the kernel log much must not be
- * able to end all sessions more often than this.
- */
-const LOSS_EVERY_MS = 60_000;
 /** Entries that every driver's folder has; any other is a device. */
 const NOT_DEVICES = new Set(['bind', 'unbind', 'uevent', 'module']);
 
@@ -29,36 +20,6 @@ export function hasGeneration(folders: readonly string[] = DRIVERS): boolean {
     } catch {
       return false;
     }
-  });
-}
-
-export interface GenerationLogOptions {
-  /** Called whenever the machine's generation has changed, also if messages were lost. */
-  readonly onNew: () => void;
-  /** Called with the reason if the log cannot be read any more. */
-  readonly onEnd: (reason: string) => void;
-  /** Milliseconds since any time. */
-  readonly now?: () => number;
-  readonly watch?: typeof watchKernelLog;
-}
-
-/**
- * Reads the kernel's log, until it is closed.
- * @throws Error with `code` if the log cannot be opened
- */
-export function watchGenerationLog(options: GenerationLogOptions): KernelLog {
-  const { onNew, onEnd, now = () => performance.now(), watch = watchKernelLog } = options;
-  let lostAt = Number.NEGATIVE_INFINITY;
-  return watch({
-    onMessage: text => {
-      if (text === RESEEDED) onNew();
-    },
-    onLost: () => {
-      if (now() - lostAt < LOSS_EVERY_MS) return;
-      lostAt = now();
-      onNew();
-    },
-    onEnd: error => onEnd(error.message),
   });
 }
 

@@ -29,7 +29,7 @@ export interface KernelLogSource {
 
 export interface KernelLogEvents {
   /** A message of the kernel, without its prefix. */
-  readonly onMessage: (text: string) => void;
+  readonly onMessage: (text: string) => unknown;
   /** Called if messages were overwritten before they could be read. */
   readonly onLost: () => void;
   /** Called once if the log cannot be read any more. */

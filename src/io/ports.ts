@@ -179,7 +179,13 @@ export interface Clock {
    */
   stepped?(): number;
   /**
-   * Calls back soon after each resume from suspend, and after the wall clock was set.
+   * Returns how often this virtual machine was copied or restored from a snapshot since the making
+   * of this clock, as far as the kernel tells. If absent, that is not noticed.
+   */
+  copies?(): number;
+  /**
+   * Calls back soon after each resume from suspend, after the wall clock was set, and in a copied
+   * machine.
    * @returns a function that ends that
    */
   onDisturbed?(callback: () => void): () => void;

@@ -3,11 +3,13 @@
  * Each test removes one reason to be woken, so that each call of the guard has a test of its own.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SessionGuard } from '../../src/daemon/session-guard.ts';
 import {
   MESSAGE_INITIATION as INITIATION,
   MESSAGE_RESPONSE as RESPONSE,
   MESSAGE_TRANSPORT as TRANSPORT,
 } from '../../src/packet/message-type.ts';
+import type { Engine } from '../../src/protocol/engine.ts';
 import { MemoryPair } from '../support/memory-pair.ts';
 
 let pair: MemoryPair;
@@ -186,6 +188,38 @@ describe('the wall clock', () => {
   });
 });
 
+describe('a device whose virtual machine was copied', () => {
+  test('seals and opens nothing with its old keys', () => {
+    pair.a.copies++;
+    expect(pair.carry(pair.a, pair.b)).toBe(true);
+    expect(pair.taken('a')).toEqual([INITIATION, TRANSPORT]);
+    pair.now += 10_000;
+    pair.a.copies++;
+    expect(pair.carry(pair.b, pair.a)).toBe(false);
+    expect(pair.a.counters).toMatchObject({ unknownReceiver: 1, 'forgotten.copied': 2 });
+  });
+
+  test('that is idle erases its keys at once, and is heard again', () => {
+    pair.a.copies += 3;
+    pair.a.disturb();
+    pair.now += 400;
+    pair.a.disturb();
+    pair.run();
+    expect(pair.taken('a')).toEqual([INITIATION, TRANSPORT]);
+    expect(pair.a.counters['forgotten.copied']).toBe(1);
+    expect(pair.carry(pair.b, pair.a)).toBe(true);
+  });
+});
+
+test('a copy between the making of the clock and the first turn is noticed, as in a hand-over', () => {
+  const forgotten: number[] = [];
+  const engine = { forgetSessions: (now: number) => void forgotten.push(now) } as unknown as Engine;
+  const clock = { now: () => 5, wall: () => 0n, copies: () => 1 };
+  const guard = new SessionGuard({ engine, clock, log: { verbose: () => {}, error: () => {} } });
+  for (let turn = 0; turn < 3; turn++) guard.now();
+  expect(forgotten).toEqual([5]);
+});
+
 describe('a notice from outside', () => {
   test('before sleep: erases keys and begins no handshake', () => {
     pair.a.loop.forgetSessions('sleepAhead');
@@ -197,23 +231,6 @@ describe('a notice from outside', () => {
     // the suspend did not come: the next packet begins a handshake
     expect(pair.carry(pair.a, pair.b)).toBe(true);
     expect(pair.taken('a')).toEqual([INITIATION, TRANSPORT]);
-  });
-
-  test('that waits when a packet does is found first, in both directions', () => {
-    let waits = false;
-    pair.a.loop.checkFirst(() => {
-      if (waits) {
-        waits = false;
-        pair.a.loop.forgetSessions('copied');
-      }
-    });
-    waits = true;
-    expect(pair.carry(pair.a, pair.b)).toBe(true);
-    expect(pair.taken('a')).toEqual([INITIATION, TRANSPORT]);
-    pair.now += 10_000;
-    waits = true;
-    expect(pair.carry(pair.b, pair.a)).toBe(false);
-    expect(pair.a.counters).toMatchObject({ unknownReceiver: 1, 'forgotten.copied': 2 });
   });
 
   test('of a copied machine: begins a handshake although the last one was just now', () => {

@@ -11,7 +11,7 @@ test.each([
   const at = (name: string) => (text: string) => void lines.push(`${name}: ${text}`);
   const log: Log = { verbose: at('verbose'), error: at('error'), notice: at('notice') };
   watchSleepNotices({
-    ...{ device: { forgetSessions: () => {}, checkFirst: () => {} }, log, isVirtual: () => false },
+    ...{ device: { forgetSessions: () => {} }, log, isVirtual: () => false },
     watchLogind: ({ onEnd }) => {
       onEnd('the bus closed the connection', hadBus);
       return () => {};

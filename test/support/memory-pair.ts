@@ -27,6 +27,7 @@ export class MemoryMachine {
   /** What this machine's clocks show beside boot time. */
   suspended = 0;
   stepped = 0;
+  copies = 0;
   /** Wakes the device as the kernel does after a resume, or when the clock was set. */
   disturb: () => void = () => {};
   readonly #address: Uint8Array;
@@ -53,6 +54,7 @@ export class MemoryMachine {
         wall,
         suspended: () => this.suspended,
         stepped: () => this.stepped,
+        copies: () => this.copies,
         onDisturbed: callback => {
           this.disturb = callback;
           return () => {
