@@ -106,6 +106,11 @@ export class SimNode {
     };
   }
 
+  /** Makes an engine without any settings. */
+  fresh(): Engine {
+    return new Engine(this.#options());
+  }
+
   /** Makes an engine that goes on with the state of the frozen one. */
   successor(state: EngineState): Engine {
     return new Engine(this.#options(), state);
