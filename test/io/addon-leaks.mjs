@@ -41,7 +41,7 @@ const MAKERS = {
   x25519Key: [() => [new Uint8Array(32).fill(1)], key => native.x25519Erase(key)],
 };
 /** Their names look as if they made a handle. */
-const OTHERS = ['aeadOpen', 'cipherOpen', 'cipherSetKey', 'cipherEraseKey', 'cipherCopyKey'];
+const OTHERS = ['aeadOpen', 'cipherOpen', 'cipherSetKey', 'cipherEraseKey', 'cipherCopyKey', 'kernelLogOpen'];
 const unknown = Object.keys(native).filter(
   name =>
     /(Open|Adopt|Listen|Connect|Accept|Create|Start|State|Key)$/.test(name) &&

@@ -35,7 +35,8 @@ ssize_t __wrap_writev(int fd, const struct iovec *vectors, int count) {
   must(fd == device->fd && count > 0, "a write is for the device");
   for (int i = 0; i < count; i++) {
     if (length + vectors[i].iov_len > sizeof whole) {
-      must(is_grouped, "no write is larger than a packet can be");
+      /* a single packet of any size is left to the kernel */
+      must(is_grouped || count - !!info <= 2, "no merged packet is larger than a packet can be");
       errno = EMSGSIZE;
       return -1;
     }
