@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ENDPOINT_HAS_LOCAL, makeEndpoint } from '../../src/base/endpoint.ts';
 import { makePacketBatch, VNET_HEADER_SIZE } from '../../src/packet/batch.ts';
 import { MESSAGE_TRANSPORT } from '../../src/packet/message-type.ts';
-import type { FullEngineState } from '../../src/protocol/engine-state.ts';
+import { eraseEngineState, type FullEngineState } from '../../src/protocol/engine-state.ts';
 import { frozenState } from '../sim/hand-over.ts';
 import { isKeepalive, pair, session, swallow } from '../sim/pair.ts';
 import { makePacket } from '../sim/payload.ts';
@@ -96,6 +96,22 @@ test('a state without a private key, and its limits of ICMP errors and fragments
   const changed: FullEngineState = { ...state, outbound };
   const next = a.successor(changed);
   expect(frozenState(next)).toEqual(changed);
+});
+
+test('a state is a copy: erasing it leaves the frozen engine as it was', () => {
+  const { sim, a, b } = session({ persistentKeepalive: KEEPALIVE_S });
+  for (const node of [a, b]) {
+    const state = frozenState(node.engine);
+    const before = structuredClone(state);
+    eraseEngineState(state);
+    node.engine.thaw();
+    expect(frozenState(node.engine)).toEqual(before);
+    node.engine.thaw();
+  }
+  const id = sim.send(a, b);
+  sim.run(100);
+  expect(sim.wasDelivered(id)).toBe(true);
+  expect([a.count('session'), b.count('session')]).toEqual([1, 1]);
 });
 
 describe('up()', () => {
