@@ -39,7 +39,7 @@ export class CopyCounter {
     isVirtual = hasGeneration,
     watch = watchKernelLog,
     now = () => performance.now(),
-  }: CopyCounterOptions) {
+  }: CopyCounterOptions = {}) {
     this.#now = now;
     if (!isVirtual()) return;
     try {

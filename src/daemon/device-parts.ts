@@ -28,7 +28,7 @@ export function openParts(settings: DeviceSettings): DeviceParts {
   const { keyLogFile } = settings;
   const keyLog =
     keyLogFile === undefined ? undefined : named(`WG_KEYLOGFILE=${keyLogFile}`, () => openKeyLog(keyLogFile));
-  const copies = new CopyCounter({});
+  const copies = new CopyCounter();
   const clock = withCopies(systemClock(), copies);
   return {
     backend,

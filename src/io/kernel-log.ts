@@ -84,6 +84,8 @@ class KernelLogWatch implements KernelLog {
   check(): void {
     if (this.#rest) return;
     for (let count = 0; count < BURST; count++) if (!this.#readOne()) return;
+    // the last message may have ended the watch
+    if (this.#isClosed) return;
     this.#stopPoll();
     this.#rest = setTimeout(() => this.listen(), REST_MS).unref();
   }

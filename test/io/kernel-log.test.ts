@@ -117,6 +117,25 @@ test('a check reads before the event loop does, but not during a rest', () => {
   expect(log.count).toBeGreaterThan(count);
 });
 
+test.each([1, 256, 1000])('nothing is polled after an end at message %i of a burst', last => {
+  log.reads.push(...Array.from({ length: last }, (_, i) => `4,${i},2,-;message ${i}\n`));
+  const other = new FakeLog();
+  other.reads.push(...log.reads.splice(0));
+  const onMessage = (text: string) => {
+    told.push(text);
+    if (told.length === last) ended.close();
+  };
+  const ended = watchKernelLog({ onMessage, onLost: () => {}, onEnd: () => {} }, other);
+  for (let rests = 0; told.length < last; rests++) {
+    other.readable();
+    if (told.length < last) vi.advanceTimersByTime(REST_MS);
+    if (rests > last) throw new Error('not read');
+  }
+  const { polls } = other;
+  vi.advanceTimersByTime(10 * REST_MS);
+  expect([other.polls, other.closed]).toEqual([polls, 1]);
+});
+
 test('nothing is read after the end, not even within a burst or after a rest', () => {
   log.reads.push('4,1,2,-;first\n', '4,1,2,-;second\n');
   const onMessage = (text: string) => {
