@@ -28,11 +28,10 @@ export async function serveHttpWhenFree(options: HttpOptions, warn: (text: strin
       else close = () => server.close();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      const holder = await holderOf(options);
-      if (holder !== 'free' && !warned) {
-        warned = true;
-        const [who, consequence] = HOLDERS[holder];
-        warn(`${who} at http://${options.host}:${options.port}, ${consequence}`);
+      if (!warned) {
+        const text = await whoHas(options);
+        if (text !== undefined) warn(text);
+        warned = text !== undefined;
       }
       if (!isClosed) timer = setTimeout(() => void attempt().catch(retryFailed), RETRY_MS);
     }
@@ -56,6 +55,14 @@ const HOLDERS = {
     'so probes and metrics of this agent fail until it ends; --http takes another address, or off',
   ],
 } as const;
+
+/** Returns what to say of the program that has the address; undefined if none has it any more. */
+async function whoHas(options: HttpOptions): Promise<string | undefined> {
+  const holder = await holderOf(options);
+  if (holder === 'free') return undefined;
+  const [who, consequence] = HOLDERS[holder];
+  return `${who} at http://${options.host}:${options.port}, ${consequence}`;
+}
 
 /**
  * Asks who uses the address: an agent answers /readyz with its phase. The whole answer has one time
