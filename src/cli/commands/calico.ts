@@ -9,7 +9,7 @@ import { nameOwner, ownIdentity, ownPidNamespace, peerUser } from '../../calico/
 import { leadFor, shareLeadership } from '../../calico/agent/leadership/leadership.ts';
 import { rehearse } from '../../calico/agent/leadership/rehearsal.ts';
 import { startupFailure } from '../../calico/agent/leadership/startup-probe.ts';
-import { NO_TOKEN, stepDownToken } from '../../calico/agent/leadership/step-down-token.ts';
+import { NO_TOKEN, stepDownToken, TOKEN_FILE } from '../../calico/agent/leadership/step-down-token.ts';
 import { type Machine, openMachine } from '../../calico/agent/machine.ts';
 import { serveHttpWhenFree } from '../../calico/agent/report/http-when-free.ts';
 import { Metrics } from '../../calico/agent/report/metrics.ts';
@@ -17,6 +17,8 @@ import { openDatastore } from '../../calico/agent/source.ts';
 import { type AgentStatus, unreadyReasons } from '../../calico/agent/status.ts';
 import { withdrawAll } from '../../calico/agent/withdraw.ts';
 import { Applier } from '../../calico/apply/applier.ts';
+import { RECORD_FILE } from '../../calico/apply/state/record.ts';
+import { RUNNER_FILE } from '../../calico/apply/state/runner.ts';
 import { StateDirectory } from '../../calico/apply/state/state-directory.ts';
 import type { Datastore } from '../../calico/datastore/datastore.ts';
 import { isEnabled } from '../../calico/plan/config/felix-config.ts';
@@ -139,9 +141,13 @@ async function converge(term: Term, machine: Machine, told: AbortSignal): Promis
   }
 }
 
-function remove(term: Term, machine: Machine): Promise<number> {
-  const { nodeName } = term.options;
-  return withdrawAll({ ...dependenciesOf(term, machine), nodeName, applier: applierOf(term, machine), machine });
+/** --withdraw: keeps only the private keys, for the next time. @returns the exit status */
+async function remove(term: Term, machine: Machine): Promise<number> {
+  const { nodeName, keyDirectory } = term.options;
+  const applier = applierOf(term, machine);
+  const status = await withdrawAll({ ...dependenciesOf(term, machine), nodeName, applier, machine });
+  if (status === 0) new StateDirectory(keyDirectory, term.warn).remove(RECORD_FILE, RUNNER_FILE, TOKEN_FILE);
+  return status;
 }
 
 function openMachineFor(options: CalicoOptions, log: Term['log'], warn: Term['warn']): Machine {

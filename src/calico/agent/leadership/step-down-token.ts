@@ -14,24 +14,24 @@ export interface TokenFile {
   ensure(): void;
 }
 
-const NAME = 'leadership.token';
+export const TOKEN_FILE = 'leadership.token';
 const TOKEN_BYTES = 32;
 const TOKEN = /^[0-9a-f]{64}$/;
 
 export function stepDownToken(folder: Pick<StateDirectory, 'read' | 'write'>): TokenFile {
   const read = (): string | undefined => {
-    const bytes = folder.read(NAME);
+    const bytes = folder.read(TOKEN_FILE);
     const text = bytes && Buffer.from(bytes).toString('latin1').trim();
     return text !== undefined && TOKEN.test(text) ? text : undefined;
   };
   return {
-    name: NAME,
+    name: TOKEN_FILE,
     read,
     ensure() {
-      if (read() === undefined) folder.write(NAME, Buffer.from(`${randomBytes(TOKEN_BYTES).toString('hex')}\n`));
+      if (read() === undefined) folder.write(TOKEN_FILE, Buffer.from(`${randomBytes(TOKEN_BYTES).toString('hex')}\n`));
     },
   };
 }
 
 /** For a process that neither leads nor asks. */
-export const NO_TOKEN: TokenFile = { name: NAME, read: () => undefined, ensure: () => {} };
+export const NO_TOKEN: TokenFile = { name: TOKEN_FILE, read: () => undefined, ensure: () => {} };

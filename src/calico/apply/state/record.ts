@@ -9,7 +9,7 @@ import type { Owned, Records } from '../ports.ts';
 import { isOwnTable } from '../routing/routes.ts';
 import type { StateDirectory } from './state-directory.ts';
 
-const FILE = 'made.json';
+export const RECORD_FILE = 'made.json';
 
 export class RecordFile implements Records {
   readonly #directory: StateDirectory;
@@ -27,19 +27,19 @@ export class RecordFile implements Records {
   }
 
   write(records: PerFamily<readonly Owned[]>): void {
-    this.#directory.write(FILE, new TextEncoder().encode(`${JSON.stringify(records, undefined, 1)}\n`));
+    this.#directory.write(RECORD_FILE, new TextEncoder().encode(`${JSON.stringify(records, undefined, 1)}\n`));
     this.#cached = records;
   }
 
   #load(): PerFamily<readonly Owned[]> {
-    const bytes = this.#directory.read(FILE);
+    const bytes = this.#directory.read(RECORD_FILE);
     if (!bytes) return {};
     try {
       const records = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown> | null;
       return { 4: ownedOf(records?.['4']), 6: ownedOf(records?.['6']) };
     } catch {
       this.#warn(
-        `${this.#directory.pathOf(FILE)} cannot be read, so interfaces and routes that the agent created under other names may remain: remove them by hand`,
+        `${this.#directory.pathOf(RECORD_FILE)} cannot be read, so interfaces and routes that the agent created under other names may remain: remove them by hand`,
       );
       return {};
     }

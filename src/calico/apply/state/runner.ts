@@ -7,7 +7,7 @@ import { isInterfaceName } from '../../../base/interface-name.ts';
 import type { Runners } from '../ports.ts';
 import type { StateDirectory } from './state-directory.ts';
 
-const FILE = 'runners.json';
+export const RUNNER_FILE = 'runners.json';
 
 export class RunnerFile implements Runners {
   readonly own: string;
@@ -29,7 +29,7 @@ export class RunnerFile implements Runners {
     const runners = this.#load();
     if (runners.get(name) === runner) return;
     const text = JSON.stringify(Object.fromEntries(runners.set(name, runner)), undefined, 1);
-    this.#directory.write(FILE, new TextEncoder().encode(`${text}\n`));
+    this.#directory.write(RUNNER_FILE, new TextEncoder().encode(`${text}\n`));
   }
 
   isNews(name: string, failure: string): boolean {
@@ -41,7 +41,7 @@ export class RunnerFile implements Runners {
   /** A file that cannot be read costs a hand-over that was not needed. */
   #load(): Map<string, string> {
     try {
-      const bytes = this.#directory.read(FILE);
+      const bytes = this.#directory.read(RUNNER_FILE);
       const entries = Object.entries(Object(JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array()))));
       return new Map(
         entries.filter((entry): entry is [string, string] => isInterfaceName(entry[0]) && typeof entry[1] === 'string'),

@@ -13,6 +13,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
   rmSync,
@@ -33,8 +34,8 @@ export class StateDirectory {
 
   /**
    * Creates the directory if it does not exist.
-   * @param warn receives a warning for the directory and for each file that other users could
-   * access
+   * @param warn receives a warning for a directory with files and for each file that other users
+   * could access
    * @throws Error that names the path
    */
   constructor(path: string, warn: (text: string) => void) {
@@ -47,6 +48,8 @@ export class StateDirectory {
     mustBeOurs(stats, path);
     if ((stats.mode & OTHERS) === 0) return;
     chmodSync(path, FOLDER_MODE);
+    // The kubelet makes the folder of a new node with mode 0755. Only files can have been read.
+    if (readdirSync(path).length === 0) return;
     warn(`${path} was accessible to other users (mode ${octal(stats)}); it is 0700 now`);
   }
 
@@ -105,6 +108,16 @@ export class StateDirectory {
       closeSync(file);
     }
     renameSync(draft, path);
+    this.#flush();
+  }
+
+  /** Removes files. Absent ones are skipped. */
+  remove(...names: readonly string[]): void {
+    for (const name of names) rmSync(this.pathOf(name), { force: true });
+    this.#flush();
+  }
+
+  #flush(): void {
     const folder = openSync(this.path, O_RDONLY | O_DIRECTORY);
     try {
       fsyncSync(folder);

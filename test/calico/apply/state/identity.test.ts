@@ -3,6 +3,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -75,6 +76,13 @@ test('closes files that others could read, and warns', () => {
     expect.stringContaining(`${path} was accessible to other users (mode 0755)`),
     expect.stringContaining(`${FILE()} could be read by other users (mode 0644)`),
   ]);
+});
+
+test('closes the empty folder that the kubelet makes on a new node, without a warning', () => {
+  mkdirSync(path, { mode: 0o755 });
+  chmodSync(path, 0o755);
+  open();
+  expect([mode(path), warnings]).toEqual([0o700, []]);
 });
 
 testWith(['root'], 'refuses files of another user by name', () => {
