@@ -32,7 +32,7 @@ export default defineConfig({
           name: suite.name,
           include: [filesOf(suite)],
           // Clusters of many processes would make everything beside them late: after all others.
-          sequence: { groupOrder: suite.name === 'kubernetes' ? 1 : 0 },
+          sequence: { groupOrder: ['kubernetes', 'real'].indexOf(suite.name) + 1 },
         },
       })),
     ],

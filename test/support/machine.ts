@@ -87,6 +87,14 @@ const SOURCES = {
     present: () => kubernetesServers() !== undefined,
   },
   openssl: { group: "Kubernetes' servers", apt: 'openssl' },
+  // real nodes
+  containerd: { group: "Kubernetes' servers", apt: 'containerd' },
+  runc: { group: "Kubernetes' servers", apt: 'runc' },
+  'cni-plugins': {
+    group: "Kubernetes' servers",
+    apt: 'containernetworking-plugins',
+    present: () => existsSync('/usr/lib/cni/ptp'),
+  },
   // data beside the project that is not ours to copy
   '../shared/vectors': {
     group: 'data of others (../shared)',

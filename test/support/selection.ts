@@ -26,6 +26,7 @@ export const APART: readonly SuiteApart[] = [
     command: 'npm run test:kernel',
   },
   { name: 'kubernetes', folder: 'test/cluster', title: "Kubernetes' servers", command: 'npm run test:kubernetes' },
+  { name: 'real', folder: 'test/real', title: 'real Kubernetes nodes', command: 'npm run test:real' },
 ];
 
 /** The pattern of a suite's files. */

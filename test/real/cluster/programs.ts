@@ -1,0 +1,92 @@
+/**
+ * Kubernetes' servers and kubectl for the real cluster: from KUBEBUILDER_ASSETS, or built from
+ * their Go modules into the user's cache folder at first use (some minutes).
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { kubectlProgram } from '../../cluster/kubectl.ts';
+import { builtOnce } from '../../support/built-once.ts';
+import { kubernetesServers } from '../../support/machine.ts';
+import { PROGRAM_SOURCES } from './repository.ts';
+
+/** Names that one program of Kubernetes answers to. */
+const KUBERNETES = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet'] as const;
+const VERSION = 'v1.36.4';
+
+export interface Programs {
+  /** Returns the path of a server: etcd or one of Kubernetes'. */
+  readonly server: (name: 'etcd' | (typeof KUBERNETES)[number]) => string;
+  readonly kubectl: string;
+  /** The program of the pause image, statically linked. */
+  readonly pause: string;
+}
+
+/**
+ * Finds or builds all programs. @param onProgress receives how many Go packages of a program are
+ * compiled
+ */
+export async function findPrograms(onProgress: (program: string, packages: number) => void): Promise<Programs> {
+  const build = (name: string, flags = '') =>
+    builtOnce(name, target => goBuild(name, target, flags, packages => onProgress(name, packages)));
+  const pause = await build('pause');
+  const given = kubernetesServers();
+  const servers = [...KUBERNETES, 'etcd'] as const;
+  if (given && servers.every(name => existsSync(join(given, name))))
+    return { server: name => join(given, name), kubectl: await kubectlProgram(), pause };
+  const etcd = await build('etcd');
+  const version = 'k8s.io/component-base/version';
+  const kubernetes = await build(
+    'kubernetes',
+    `-X ${version}.gitVersion=${VERSION} -X ${version}.gitMajor=1 -X ${version}.gitMinor=36`,
+  );
+  // It is told which server to be by its name.
+  const named = async (name: string): Promise<string> =>
+    builtOnce(name, link => symlinkSync(kubernetes, link), join(cacheFolder(), 'by-name'));
+  const paths = Object.fromEntries(
+    await Promise.all([...KUBERNETES, 'kubectl'].map(async name => [name, await named(name)] as const)),
+  );
+  return { server: name => (name === 'etcd' ? etcd : paths[name]!), kubectl: paths['kubectl']!, pause };
+}
+
+function cacheFolder(): string {
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'wireguard-ts', 'bin');
+}
+
+async function goBuild(
+  name: string,
+  target: string,
+  flags: string,
+  onPackages: (count: number) => void,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), `wgts-${name}-`));
+  try {
+    cpSync(join(PROGRAM_SOURCES, name), folder, { recursive: true });
+    await go(folder, ['mod', 'tidy'], () => {});
+    let packages = 0;
+    await go(folder, ['build', '-v', '-trimpath', '-ldflags', `-s -w ${flags}`, '-o', target, '.'], lines => {
+      packages += lines;
+      onPackages(packages);
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @param onLines receives the number of lines written since the last call */
+function go(cwd: string, args: readonly string[], onLines: (count: number) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, CGO_ENABLED: '0' };
+    const child = spawn('go', args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let output = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-4000);
+      onLines(text.split('\n').length - 1);
+    });
+    child.on('error', error => reject(new Error(`go cannot be started: ${error.message} (apt-get install golang-go)`)));
+    child.on('close', status =>
+      status === 0 ? resolve() : reject(new Error(`go ${args.join(' ')} failed:\n${output}`)),
+    );
+  });
+}
