@@ -18,8 +18,10 @@ const PIPE_CLOSED = 141;
  * Runs a scenario and ends the process, with status 0 if all checks of the scenario succeed.
  * @param name the demo's name in messages: demo, demo:calico
  * @param scenario a file in this folder that exports run()
+ * @param prepare does what needs this machine's network or files, before the namespaces
+ * @param cleanUp removes what outlives the namespaces
  */
-export async function supervise({ name, scenario }) {
+export async function supervise({ name, scenario, prepare = async () => {}, cleanUp = async () => {} }) {
   const stop = new AbortController();
   const abort = signal => stop.abort(new Interrupted(signal));
   for (const signal of SIGNALS) process.on(signal, () => abort(signal));
@@ -38,7 +40,13 @@ export async function supervise({ name, scenario }) {
     stop.signal.throwIfAborted();
     await checkMachine();
     stop.signal.throwIfAborted();
-    process.exitCode = await enterNamespaces({ scenario, signal: stop.signal });
+    await prepare({ signal: stop.signal });
+    stop.signal.throwIfAborted();
+    try {
+      process.exitCode = await enterNamespaces({ scenario, signal: stop.signal });
+    } finally {
+      await cleanUp();
+    }
   } catch (error) {
     if (error instanceof Interrupted) endAs(error, readerGone);
     const text = error instanceof Failure ? error.message : `${error.stack}`;

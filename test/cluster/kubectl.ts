@@ -6,10 +6,10 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { builtOnce } from '../support/built-once.ts';
+import { ROOT } from '../support/repository.ts';
 
-const SOURCE = fileURLToPath(new URL('./kubectl/', import.meta.url));
+const SOURCE = join(ROOT, 'test/cluster/kubectl');
 /** Timeout of the test that builds it. */
 export const KUBECTL_LIMIT_MS = 600_000;
 

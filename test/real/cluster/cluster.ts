@@ -7,12 +7,14 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Manifest } from '../../cluster/control-plane.ts';
 import { Underlay } from '../../cluster/underlay.ts';
 import { onProcessExit, type Result, run, until } from '../../netns/command.ts';
 import { HANG_MS } from '../../support/patience.ts';
+import { ROOT } from '../../support/repository.ts';
 import { block, GROUP, podRange, pool } from './calico.ts';
+import { removeGroups } from './control-groups.ts';
 import { ControlPlane } from './control-plane.ts';
 import { makeAgentImage, makePauseImage } from './images.ts';
 import { Machine } from './machine.ts';
@@ -28,7 +30,6 @@ import {
   routeBlocks,
 } from './network.ts';
 import type { Programs } from './programs.ts';
-import { ROOT } from './repository.ts';
 
 /** The image that the manifests name. */
 export const IMAGE = `docker.io/library/wireguard-ts:${(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version}`;
@@ -37,8 +38,11 @@ export interface RealClusterOptions {
   readonly programs: Programs;
   /** Definitions of Calico's objects. */
   readonly definitions: readonly Manifest[];
-  /** Receives what is done, for a progress line. */
-  readonly onProgress?: (text: string) => void;
+  /**
+   * A folder for everything, disks included; it is removed at the end. Its name is that of the
+   * control groups too.
+   */
+  readonly folder?: string;
 }
 
 export class RealCluster {
@@ -67,10 +71,9 @@ export class RealCluster {
   }
 
   /** Starts a control plane with Calico's objects, WireGuard disabled and no nodes. */
-  static async start({ programs, definitions, onProgress = () => {} }: RealClusterOptions): Promise<RealCluster> {
-    const folder = mkdtempSync(join(tmpdir(), 'wgts-real-'));
+  static async start({ programs, definitions, ...more }: RealClusterOptions): Promise<RealCluster> {
+    const folder = more.folder ?? mkdtempSync(join(tmpdir(), 'wgts-real-'));
     await makeBridge();
-    onProgress('the image and the control plane');
     const plane = new ControlPlane(programs, join(folder, 'plane'), HOST_ADDRESS);
     try {
       const [agent, pause] = await Promise.all([
@@ -94,6 +97,7 @@ export class RealCluster {
     await Promise.all([...this.machines.values()].map(machine => machine.remove()));
     await this.plane.stop();
     rmSync(this.folder, { recursive: true, force: true });
+    await removeGroups(basename(this.folder));
     await run(['ip', 'link', 'del', BRIDGE], { mayFail: true });
     this.#forget();
   }
@@ -103,6 +107,7 @@ export class RealCluster {
     const name = nodeName(index);
     const machine = new Machine({
       name,
+      group: basename(this.folder),
       disk: join(this.folder, name),
       kubelet: this.#programs.server('kubelet'),
       kubeconfig: this.plane.kubeletKubeconfig(name),

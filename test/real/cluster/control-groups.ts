@@ -54,6 +54,11 @@ export class ControlGroups {
   }
 }
 
+/** Removes a group of this name in every hierarchy, with the groups in it, when all processes ended. */
+export async function removeGroups(name: string): Promise<void> {
+  await new ControlGroups(name).remove();
+}
+
 /** Removes a group and the groups in it. @returns whether it is gone; processes may still end */
 function removed(folder: string): boolean {
   if (!existsSync(folder)) return true;

@@ -3,8 +3,8 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeArchive } from '../../../scripts/package/oci-archive.mjs';
 import { run } from '../../netns/command.ts';
+import { ROOT } from '../../support/repository.ts';
 import { PAUSE_IMAGE } from './node-configuration.ts';
-import { ROOT } from './repository.ts';
 
 const ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;
 

@@ -17,14 +17,14 @@ import { Server } from './server.ts';
 const FIRST_PROCESS = `set -e
 disk=$1
 mount -t proc proc /proc
+mount --rbind "$disk/lib" /var/lib
+mount --rbind "$disk/log" /var/log
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/groups /run/wireguard
 mount --rbind /sys/fs/cgroup /run/groups
 mount -t sysfs sysfs /sys
 mount --rbind /run/groups /sys/fs/cgroup
 umount -l /run/groups
-mount --rbind "$disk/lib" /var/lib
-mount --rbind "$disk/log" /var/log
 ip link set lo up
 echo mounted
 sleep infinity &
@@ -32,6 +32,8 @@ wait $!`;
 
 export interface MachineOptions {
   readonly name: string;
+  /** The control group of all machines of the cluster. */
+  readonly group: string;
   /** A folder for the disk. Removed with the machine. */
   readonly disk: string;
   /** The kubelet's program. */
@@ -64,7 +66,7 @@ export class Machine {
     this.options = options;
     this.name = options.name;
     this.disk = options.disk;
-    this.#groups = new ControlGroups(`wgts-real-${process.pid}/${options.name}`);
+    this.#groups = new ControlGroups(`${options.group}/${options.name}`);
   }
 
   /** The first process, as seen from outside. */
@@ -170,7 +172,8 @@ export class Machine {
   }
 
   #serve(name: string, program: string, args: readonly string[]): void {
-    const withPid = ['sh', '-c', `echo $$ >/run/${name}.pid; exec "$@"`, name];
+    // The machine has the host's /tmp, but not every folder of this process.
+    const withPid = ['env', '-u', 'TMPDIR', 'sh', '-c', `echo $$ >/run/${name}.pid; exec "$@"`, name];
     new Server(name, program, `/var/log/${name}.log`, args, this.inside(withPid)).start();
   }
 }

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Result, until } from '../../netns/command.ts';
+import { ROOT } from '../../support/repository.ts';
 import type { RealCluster } from './cluster.ts';
 import type { AgentPod } from './daemon-set.ts';
 import type { Machine } from './machine.ts';
-import { ROOT } from './repository.ts';
 
 const DEVICE = 'tunl-wg.cali';
 const WGTS = join(ROOT, 'dist/program/wgts.cjs');

@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import { kubectlProgram } from '../../cluster/kubectl.ts';
 import { builtOnce } from '../../support/built-once.ts';
 import { kubernetesServers } from '../../support/machine.ts';
-import { PROGRAM_SOURCES } from './repository.ts';
+import { ROOT } from '../../support/repository.ts';
 
+/** Go modules of the programs, a folder each. */
+const SOURCES = join(ROOT, 'test/real/programs');
 /** Names that one program of Kubernetes answers to. */
 const KUBERNETES = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet'] as const;
 const VERSION = 'v1.36.4';
@@ -62,7 +64,7 @@ async function goBuild(
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), `wgts-${name}-`));
   try {
-    cpSync(join(PROGRAM_SOURCES, name), folder, { recursive: true });
+    cpSync(join(SOURCES, name), folder, { recursive: true });
     await go(folder, ['mod', 'tidy'], () => {});
     let packages = 0;
     await go(folder, ['build', '-v', '-trimpath', '-ldflags', `-s -w ${flags}`, '-o', target, '.'], lines => {

@@ -6,9 +6,9 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFi
 import { join } from 'node:path';
 import type { Manifest } from '../../cluster/control-plane.ts';
 import { sleep, until } from '../../netns/command.ts';
+import { ROOT } from '../../support/repository.ts';
 import { IMAGE, type RealCluster } from './cluster.ts';
 import type { Machine } from './machine.ts';
-import { ROOT } from './repository.ts';
 
 /** Time for datagrams on their way to arrive after the last was sent. */
 const ARRIVAL_MS = 1_000;
