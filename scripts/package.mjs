@@ -3,8 +3,8 @@
 // dist/package. The same commit gives the same bytes.
 //
 // Usage: `package.mjs [--arch x64|arm64]... [--only executable|deb|rpm|oci]... [--quick]`
-// Makes all parts for both architectures by default. --quick compresses little: the same contents
-// in larger files, for tests.
+// Makes all parts for both architectures by default. `--only oci` is `npm run image`. --quick
+// compresses little: the same contents in larger files, for tests.
 //
 // Requires Node, Debian's dpkg-deb and apt, and rpmbuild (apt-get install rpm).
 // Environment: SOURCE_DATE_EPOCH (the commit's time by default).
@@ -57,7 +57,8 @@ async function main({ architectures, parts, isQuick }) {
     throw new ReleaseError('rpmbuild is missing: apt-get install rpm (or skip the .rpm: --only executable --only deb)');
   warnOfChanges();
   await run(process.execPath, ['scripts/ready.mjs']);
-  await run('npm', ['run', '--silent', 'man']);
+  const isImageOnly = parts.every(part => part === 'oci');
+  if (!isImageOnly) await run('npm', ['run', '--silent', 'man']);
   rmSync(OUT, { recursive: true, force: true });
   mkdirSync(OUT, { recursive: true });
   const images = parts.includes('oci') ? architectures.map(name => ARCHITECTURES[name]) : [];
@@ -69,13 +70,15 @@ async function main({ architectures, parts, isQuick }) {
   const shared = {
     out: OUT,
     epoch,
-    manPages: manPages(),
+    inventory: inside,
+    ...(!isImageOnly && { manPages: manPages(), completions: completions(work) }),
     notices: documents[0],
     sbom: documents[1],
-    completions: completions(work),
     compression: isQuick ? QUICK : RELEASED,
   };
-  const perArchitecture = await Promise.all(architectures.map(name => makeAll(ARCHITECTURES[name], parts, shared)));
+  const perArchitecture = isImageOnly
+    ? []
+    : await Promise.all(architectures.map(name => makeAll(ARCHITECTURES[name], parts, shared)));
   const made = [...documents, ...perArchitecture.flat()];
   if (parts.includes('oci')) made.push(await image(architectures, shared));
   made.sort();

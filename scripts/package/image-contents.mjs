@@ -12,9 +12,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { imageNotices } from './notices.mjs';
+import { NAME, ROOT } from './release.mjs';
+import { sbom } from './sbom.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The program's folder in the image. */
 const HOME = '/opt/wireguard-ts';
 /** Node's path in the image. */
@@ -46,6 +47,14 @@ export function putProgram(folder, addon) {
     chmodSync(path, 0o755);
     symlinkSync(`../..${script}`, join(folder, '/usr/bin', name));
   }
+}
+
+/** Adds the licences of everything in the image, and its bill of materials. */
+export function putDocuments(folder, inventory, epoch) {
+  const at = join(folder, 'usr/share/doc', NAME);
+  mkdirSync(at, { recursive: true });
+  writeFileSync(join(at, 'THIRD-PARTY-NOTICES'), imageNotices(inventory));
+  writeFileSync(join(at, 'sbom.cdx.json'), sbom(inventory, epoch));
 }
 
 /** Adds what programs expect from a system: a user entry for root, and folders to mount on. */

@@ -1,8 +1,9 @@
 // Lays out the file tree of a release's image, for any architecture: as deploy/assemble.mjs does,
 // but from pinned parts instead of this machine's.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { debianPackage } from './debian.mjs';
-import { NODE, putFile, putProgram, putSystem } from './image-contents.mjs';
+import { NODE, putDocuments, putFile, putProgram, putSystem } from './image-contents.mjs';
 import { ipsecMb } from './ipsec-mb.mjs';
 import { officialNode, run } from './node.mjs';
 import { ROOT } from './release.mjs';
@@ -20,7 +21,7 @@ const LIBRARIES = [
       arm64: '01f4330719fd4f65580e16ea5a0527f372fca750e8f588d26deaf09f2d3b1cf4',
     },
     licence: 'LGPL-2.1-or-later',
-    files: ['libc', 'libm', 'libdl', 'libpthread', 'librt', 'libresolv', 'libnss_files', 'libnss_dns'],
+    files: ['libc', 'libm', 'libdl', 'libpthread'],
   },
   {
     package: 'libstdc++6',
@@ -60,9 +61,12 @@ export function imageLibraries(architectures) {
 }
 
 /**
- * Lays out the tree. @param folder an empty folder for it. @param work an empty folder for packages
+ * Lays out the tree.
+ * @param folder an empty folder for it
+ * @param work an empty folder for packages
+ * @param inventory the result of inventory()
  */
-export async function layOutImage(architecture, folder, work) {
+export async function layOutImage(architecture, folder, { work, inventory, epoch }) {
   const put = (from, to, mode) => putFile(folder, from, to, mode);
   const unpacked = await unpack(architecture, work);
   const lib = `lib/${architecture.multiarch}`;
@@ -75,11 +79,26 @@ export async function layOutImage(architecture, folder, work) {
     );
     if (wanted) put(join(unpacked, path), join('/', lib, name));
   }
-  for (const { package: name } of LIBRARIES) put(copyrightOf(unpacked, name), `/usr/share/doc/${name}/copyright`);
-  if (architecture.node === 'x64') put(await ipsecMb(), `/usr/${lib}/libIPSec_MB.so.1`);
+  if (architecture.node === 'x64') put(await ipsecMb(), `/${lib}/libIPSec_MB.so.1`);
   put(await officialNode(architecture.node), NODE, 0o755);
   putProgram(folder, `native/prebuilt/linux-${architecture.node}-glibc.node`);
   putSystem(folder);
+  putDocuments(folder, contentsOf(architecture, inventory, unpacked), epoch);
+}
+
+/** Returns what the inventory says about one architecture, with the texts of licences. */
+function contentsOf(architecture, { node, addons, ipsecMb: mb, ...rest }, unpacked) {
+  const here = ({ arch }) => arch === architecture.node;
+  return {
+    ...rest,
+    node: { ...node, hashes: node.hashes.filter(here) },
+    addons: addons.filter(here),
+    ...(architecture.node === 'x64' && { ipsecMb: mb }),
+    debian: imageLibraries([architecture]).map(each => ({
+      ...each,
+      copyright: readFileSync(copyrightOf(unpacked, each.name), 'utf8'),
+    })),
+  };
 }
 
 async function unpack({ deb }, work) {

@@ -20,7 +20,6 @@ const NO_PARTS = ['node', 'modules', 'napi', 'unicode', 'cldr', 'tz'];
  * }
  */
 export async function inventory() {
-  const bundledLicences = readFileSync(BUNDLED, 'utf8');
   const names = Object.keys(ARCHITECTURES);
   return {
     node: {
@@ -29,8 +28,7 @@ export async function inventory() {
       hashes: await Promise.all(names.map(async arch => ({ arch, sha256: hashOf(await officialNode(arch)) }))),
       licence: readFileSync(await nodeLicence(), 'utf8'),
     },
-    packages: bundled(bundledLicences),
-    bundledLicences,
+    ...bundle(),
     addons: names.map(arch => ({ arch, sha256: hashOf(join(ROOT, `native/prebuilt/linux-${arch}-glibc.node`)) })),
     ipsecMb: { ...IPSEC_MB, sha256: hashOf(await ipsecMb()) },
   };
@@ -45,9 +43,20 @@ async function nodeParts() {
     encoding: 'utf8',
     env: {},
   });
-  return Object.entries(JSON.parse(text))
+  return partsOf(JSON.parse(text));
+}
+
+/** Returns the components of a Node. @param versions its process.versions */
+export function partsOf(versions) {
+  return Object.entries(versions)
     .filter(([name, version]) => !NO_PARTS.includes(name) && version !== '')
     .map(([name, version]) => ({ name, version }));
+}
+
+/** Returns the npm packages in the bundle: { packages, bundledLicences } */
+export function bundle() {
+  const bundledLicences = readFileSync(BUNDLED, 'utf8');
+  return { packages: bundled(bundledLicences), bundledLicences };
 }
 
 function nodeLicence() {

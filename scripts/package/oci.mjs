@@ -20,13 +20,13 @@ const CONFIG = {
 };
 
 /** @param work an empty folder. @returns the path of the archive */
-export async function makeImage(architectures, { out, work, epoch, compression }) {
+export async function makeImage(architectures, { out, work, epoch, compression, inventory }) {
   const images = [];
   for (const architecture of architectures) {
     const folder = join(work, architecture.node);
     const tree = join(folder, 'tree');
     mkdirSync(tree, { recursive: true });
-    await layOutImage(architecture, tree, folder);
+    await layOutImage(architecture, tree, { work: folder, inventory, epoch });
     const { oci } = architecture;
     const platform = { architecture: oci, os: 'linux', ...(oci === 'arm64' && { variant: 'v8' }) };
     images.push({ platform, tree, config: CONFIG });
@@ -38,6 +38,6 @@ export async function makeImage(architectures, { out, work, epoch, compression }
     work: join(work, 'archive'),
     epoch,
     compression: compression.gzip,
-    createdBy: 'npm run package',
+    createdBy: 'npm run image',
   });
 }

@@ -5,7 +5,11 @@ import { MANIFEST, NAME, VERSION } from './release.mjs';
 
 const SPECIFICATION = '1.6';
 
-/** Returns the bill as JSON, the same for the same arguments. @param inventory from inventory() */
+/**
+ * Returns the bill as JSON, the same for the same arguments.
+ * @param inventory from inventory() or ownInventory()
+ * @param epoch seconds since 1970
+ */
 export function sbom(inventory, epoch) {
   const components = [nodeComponent(inventory.node), ...parts(inventory)];
   const root = { type: 'application', 'bom-ref': NAME, name: NAME, version: VERSION, ...licensed(MANIFEST.license) };
@@ -73,11 +77,15 @@ function parts({ packages, addons, ipsecMb, debian = [] }) {
       ...licensed(MANIFEST.license),
       hashes: [{ alg: 'SHA-256', content: sha256 }],
     })),
-    {
-      ...debianComponent({ ...ipsecMb, name: ipsecMb.package, architecture: 'amd64' }),
-      ...licensed('BSD-3-Clause'),
-      description: 'libIPSec_MB, inside the executable for x64',
-    },
+    ...(ipsecMb
+      ? [
+          {
+            ...debianComponent({ ...ipsecMb, name: ipsecMb.package, architecture: 'amd64' }),
+            ...licensed('BSD-3-Clause'),
+            description: 'libIPSec_MB, for x64 only',
+          },
+        ]
+      : []),
     ...debian.map(each => ({
       ...debianComponent(each),
       ...licensed(each.licence),

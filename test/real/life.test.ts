@@ -39,6 +39,7 @@ inRealCluster(import.meta.url, () => {
       `${name.padEnd(34)} ${String(sent).padStart(6)} sent ${String(lost).padStart(5)} lost ${String(doubled).padStart(2)} doubled ` +
         `${String(longestPause).padStart(6)} ms longest pause ${String(clear).padStart(5)} in the clear`,
     );
+    if (lost > 0) for (const pair of losses.pairs.slice(0, 3)) say(`  ${pair}`);
     return { ...losses, clear };
   };
   const node = (index: number): Node => new Node(cluster.machine(index));
@@ -70,6 +71,7 @@ inRealCluster(import.meta.url, () => {
       await allConnected();
     });
     const since = Date.now();
+    await talkers.untilAllTalk();
     const settled = await measure('three nodes, encrypted', () => sleep(2_000));
     expect((await cluster.clear.between(since)).slice(0, 3)).toEqual([]);
     expect(settled).toMatchObject({ lost: 0, doubled: 0 });
@@ -189,7 +191,6 @@ inRealCluster(import.meta.url, () => {
     const before = (await agents.keys()).get(nodeName(3));
     const since = Date.now();
     await cluster.reboot(3);
-    await cluster.untilNodeReady(3);
     await agents.untilRolledOut();
     await node(3).untilReady();
     await talkers.untilAllRun();
@@ -201,6 +202,19 @@ inRealCluster(import.meta.url, () => {
     expect(clear.filter(({ source }) => !source.startsWith('10.244.3.')).slice(0, 3)).toEqual([]);
     expect((await agents.keys()).get(nodeName(3))).toBe(before);
     expect(await measure('after the reboot', () => sleep(2_000))).toMatchObject({ lost: 0, clear: 0 });
+  });
+
+  test('Felix starts again and clears the key: it is back at once, and only this node was in the clear', async () => {
+    const since = Date.now();
+    const { lost } = await measure('calico-node started again', async () => {
+      await cluster.startCalicoNode(1);
+      await agents.untilKeys(NODES.length);
+      await allConnected();
+    });
+    expect(lost).toBeLessThan(500);
+    for (const { source, destination } of await cluster.clear.between(since))
+      expect([source, destination].some(address => address.startsWith('10.244.1.'))).toBe(true);
+    expect(await measure('after it', () => sleep(2_000))).toMatchObject({ lost: 0, clear: 0 });
   });
 
   test('disabled: the keys are withdrawn, the tunnels are removed', async () => {

@@ -121,7 +121,7 @@ export class RealCluster {
     for (const archive of this.#images) await machine.importImage(archive);
     machine.startKubelet();
     await this.untilNodeReady(index);
-    await this.annotateNode(index);
+    await this.startCalicoNode(index);
     await this.apply(block(index));
     await this.#routeAll();
     return machine;
@@ -134,6 +134,8 @@ export class RealCluster {
     await this.#boot(machine, index);
     machine.startKubelet();
     await this.#routeAll();
+    await this.untilNodeReady(index);
+    await this.startCalicoNode(index);
   }
 
   /** Removes a machine with its objects, as an administrator does after a drain. */
@@ -195,10 +197,14 @@ export class RealCluster {
     await this.apply({ apiVersion: GROUP, kind: 'FelixConfiguration', metadata: { name }, spec: spec as never });
   }
 
-  /** Writes what calico-node writes about its node. */
-  async annotateNode(index: number): Promise<void> {
-    const annotation = `projectcalico.org/IPv4Address=${nodeAddress(index)}/24`;
-    await this.kubectl(['annotate', '--overwrite', 'node', nodeName(index), annotation]);
+  /**
+   * Does what calico-node does at each start: writes the node's address and, as Felix on a node
+   * whose kernel has no WireGuard, clears the key.
+   */
+  async startCalicoNode(index: number): Promise<void> {
+    const address = `projectcalico.org/IPv4Address=${nodeAddress(index)}/24`;
+    const noKey = 'projectcalico.org/WireguardPublicKey-';
+    await this.kubectl(['annotate', '--overwrite', 'node', nodeName(index), address, noKey]);
   }
 
   async untilNodeReady(index: number): Promise<void> {

@@ -3,13 +3,16 @@
  * that is a folder, and inside them containerd and a kubelet. When its first process ends,
  * everything ends with it, as if the power were cut: only the disk is kept.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Result, type Running, type RunOptions, run, start, until } from '../../netns/command.ts';
+import { ROOT } from '../../support/repository.ts';
 import { ControlGroups } from './control-groups.ts';
 import { CONTAINERD_SOCKET, containerdConfiguration, kubeletConfiguration } from './node-configuration.ts';
 import { Server } from './server.ts';
 
+/** The CNI plugins of Debian's package. */
+const HOST_PLUGINS = '/usr/lib/cni';
 /**
  * Mounts the machine's own /run, /proc, /sys, /var/lib and /var/log, then waits for its end.
  * Orphans become children of this shell, which reaps them.
@@ -96,6 +99,7 @@ export class Machine {
   async startContainerd(): Promise<void> {
     const { podRange } = this.options;
     writeFileSync(join(this.disk, 'lib/cni/net.d/10-pods.conflist'), JSON.stringify(cniConfiguration(podRange)));
+    this.#installPlugins();
     writeFileSync(join(this.disk, 'lib/containerd.toml'), containerdConfiguration());
     this.#serve('containerd', 'containerd', ['--config', '/var/lib/containerd.toml']);
     await until(`containerd of ${this.name}`, async () => (await this.ctr(['version'])).code === 0, undefined, 100);
@@ -171,6 +175,17 @@ export class Machine {
     this.startKubelet();
   }
 
+  /** Puts the CNI plugins into one folder: those of the host, and ours. */
+  #installPlugins(): void {
+    const folder = join(this.disk, 'lib/cni/bin');
+    mkdirSync(folder, { recursive: true });
+    for (const name of ['ptp', 'host-local', 'loopback'])
+      if (!existsSync(join(folder, name))) symlinkSync(join(HOST_PLUGINS, name), join(folder, name));
+    const script = join(ROOT, 'test/real/cluster/workload-interface.mjs');
+    const run = `#!/bin/sh\nexec '${process.execPath}' '${script}'\n`;
+    writeFileSync(join(folder, 'workload-interface'), run, { mode: 0o755 });
+  }
+
   #serve(name: string, program: string, args: readonly string[]): void {
     // The machine has the host's /tmp, but not every folder of this process.
     const withPid = ['env', '-u', 'TMPDIR', 'sh', '-c', `echo $$ >/run/${name}.pid; exec "$@"`, name];
@@ -178,9 +193,16 @@ export class Machine {
   }
 }
 
-/** The configuration of the CNI plugins: `ptp` with addresses of the node's own block. */
+/**
+ * The configuration of the CNI plugins: `ptp` with addresses of the node's own block, then the one
+ * that makes the interface Calico's.
+ */
 function cniConfiguration({ subnet, first, last, gateway }: PodRange): object {
   const ranges = [[{ subnet, rangeStart: first, rangeEnd: last, gateway }]];
   const ipam = { type: 'host-local', ranges, routes: [{ dst: '0.0.0.0/0' }] };
-  return { cniVersion: '0.4.0', name: 'pods', plugins: [{ type: 'ptp', mtu: 1440, ipam }] };
+  return {
+    cniVersion: '0.4.0',
+    name: 'pods',
+    plugins: [{ type: 'ptp', mtu: 1440, ipam }, { type: 'workload-interface' }],
+  };
 }

@@ -16,7 +16,7 @@ sandbox_image = "${PAUSE_IMAGE}"
 # The root of a container on the host may lack CAP_SYS_RESOURCE, which lowering the score needs.
 restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni"
+bin_dir = "/var/lib/cni/bin"
 conf_dir = "/var/lib/cni/net.d"
 `;
 }
