@@ -1,8 +1,8 @@
-// The scenario of `npm run demo:kubernetes`: a real Kubernetes cluster with a kubelet and containerd
-// on each of three nodes, none with the kernel module. It does what an operator does: applies the
-// manifests, enables WireGuard in Calico's configuration, updates the DaemonSet, asks wgts verify.
-// After each step it shows which pods talked to each other, encrypted or in the clear, as the
-// network between the nodes saw it.
+// The scenario of `npm run demo:kubernetes`: a real Kubernetes cluster with a kubelet and
+// containerd on each of three nodes, none with the kernel module. It does what an operator does:
+// applies the manifests, enables WireGuard in Calico's configuration, updates the DaemonSet, asks
+// wgts verify. After each step it shows which pods talked to each other, encrypted or in the clear,
+// as the network between the nodes saw it.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

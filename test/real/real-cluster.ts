@@ -6,7 +6,8 @@ import { inOwnNamespace } from '../support/own-namespace.ts';
 /** Whether this is the long profile: `npm run test:real:long`. */
 export const isLong = process.env['WGTS_REAL'] === 'long';
 
-const NEEDS = [
+/** What the real cluster needs beside Kubernetes' servers. */
+export const REAL_NEEDS = [
   'root',
   'tun',
   'ip',
@@ -25,5 +26,5 @@ const LIMIT_MS = isLong ? 5_400_000 : 1_200_000;
 
 /** Runs the tests of a file in a network namespace of their own. @param url its import.meta.url */
 export function inRealCluster(url: string, body: () => void): void {
-  describeCluster('on real nodes', () => inOwnNamespace(url, NEEDS, body, { limit: LIMIT_MS, show: 'real:' }));
+  describeCluster('on real nodes', () => inOwnNamespace(url, REAL_NEEDS, body, { limit: LIMIT_MS, show: 'real:' }));
 }

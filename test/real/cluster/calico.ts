@@ -1,5 +1,6 @@
 /** Calico's objects of the real cluster, and definitions of them for where Calico's own are not. */
 import type { Manifest } from '../../cluster/control-plane.ts';
+import type { PodRange } from './machine.ts';
 import { blockOf, nodeName, POOL } from './network.ts';
 
 export const GROUP = 'crd.projectcalico.org/v1';
@@ -57,7 +58,7 @@ export function block(index: number): Manifest {
 }
 
 /** The range of a block from which the CNI plugin serves pods. */
-export function podRange(index: number): { subnet: string; first: string; last: string; gateway: string } {
+export function podRange(index: number): PodRange {
   const at = (host: number) => `10.244.${index}.${host}`;
   return { subnet: blockOf(index), first: at(RESERVED), last: at(SIZE - 2), gateway: at(1) };
 }

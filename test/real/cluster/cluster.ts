@@ -173,7 +173,8 @@ export class RealCluster {
 
   async apply(...objects: readonly Manifest[]): Promise<void> {
     const list = { apiVersion: 'v1', kind: 'List', items: objects };
-    // The client's own validation refuses the empty slots of an IPAM block; the server accepts them.
+    // The client's own validation refuses the empty slots of an IPAM block; the server accepts
+    // them.
     await this.kubectl(['apply', '--validate=false', '-f', '-'], JSON.stringify(list));
   }
 

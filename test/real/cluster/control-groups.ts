@@ -54,7 +54,7 @@ export class ControlGroups {
   }
 }
 
-/** Removes a group of this name in every hierarchy, with the groups in it, when all processes ended. */
+/** Removes a group in every hierarchy, with the groups in it, after its processes have ended. */
 export async function removeGroups(name: string): Promise<void> {
   await new ControlGroups(name).remove();
 }

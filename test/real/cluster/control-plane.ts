@@ -138,7 +138,7 @@ export class ControlPlane {
     }
   }
 
-  /** Gives the API server a new certificate. It takes effect within seconds, or at its next start. */
+  /** Gives the API server a new certificate, which it reads within seconds or when it starts. */
   issueServerCertificate(): void {
     const names = [`IP:${this.address}`, 'IP:127.0.0.1', 'IP:10.96.0.1', 'DNS:localhost', 'DNS:kubernetes.default.svc'];
     this.authority.issueServer('server', names);

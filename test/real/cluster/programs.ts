@@ -43,7 +43,7 @@ export async function findPrograms(onProgress: (program: string, packages: numbe
     'kubernetes',
     `-X ${version}.gitVersion=${VERSION} -X ${version}.gitMajor=1 -X ${version}.gitMinor=36`,
   );
-  // It is told which server to be by its name.
+  // Its name says which server it is.
   const named = async (name: string): Promise<string> =>
     builtOnce(name, link => symlinkSync(kubernetes, link), join(cacheFolder(), 'by-name'));
   const paths = Object.fromEntries(

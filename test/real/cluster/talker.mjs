@@ -1,9 +1,10 @@
 // The program of a talking pod: sends numbered datagrams to all others and counts what arrives. Its
-// only tie to the test is a folder of the node, /talk, so it goes on while the API server is away:
-// - `round.json` {round, sending, peers}: written by the test; a new round begins at zero.
-// - `report-NAME.json` {round, address, sent: {TO: COUNT}, received: {FROM: {count, doubled, longest}},
-//   failed: {CODE: COUNT}, overflows}: written here several times a second. `longest` is the longest pause in milliseconds
-//   between two datagrams; `overflows` counts datagrams for which the own socket had no room.
+// only tie to the test is a folder of the node, /talk, so it goes on while the API server is away.
+// The test writes `round.json` there: {round, sending, peers}. A new round begins at zero. Several
+// times a second this program writes `report-NAME.json`:
+// {round, sending, address, sent: {TO: COUNT}, received: {FROM: {count, doubled, longest}},
+// failed: {CODE: COUNT}, overflows}. `longest` is the longest pause in milliseconds between two
+// datagrams; `overflows` counts datagrams for which the own socket had no room.
 import { createSocket } from 'node:dgram';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 

@@ -1,6 +1,7 @@
-// A CNI plugin that runs after `ptp` and makes a pod's interface what Calico's plugin and Felix make
-// of it: on the node a name that starts with `cali`, no address, a route to the pod's address alone,
-// and answers by proxy ARP; in the pod a default route via 169.254.1.1, which no interface has.
+// A CNI plugin that runs after `ptp` and makes a pod's interface what Calico's plugin and Felix
+// make of it. On the node: a name that starts with `cali`, no address, a route to the pod's address
+// alone, answers by proxy ARP. In the pod: a default route via 169.254.1.1, an address that no
+// interface has.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
