@@ -24,6 +24,8 @@ async function run(options: BenchOptions): Promise<void> {
       if (rows) saveRows('start', rows);
       return;
     }
+    case 'calico-size':
+      return saveRows('calico-size', (await import('./calico/main.ts')).runCalicoSize(options));
     case 'kernel-vm':
       await (await import('./kernel-vm/main.ts')).runKernelVm(options);
       return;
