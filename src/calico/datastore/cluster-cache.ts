@@ -5,7 +5,8 @@
  * changed.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Cluster, EMPTY_CLUSTER } from '../model/cluster.ts';
+import { VersionedMap } from '../../base/versioned-map.ts';
+import type { Cluster } from '../model/cluster.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import { isFields, type Parsed } from './parse/reader.ts';
 import { KIND, KINDS, type Kind, keyOf } from './resource-kinds.ts';
@@ -19,9 +20,10 @@ export class ClusterCache {
   readonly #entries = new Map<Kind, Map<string, Entry>>(KINDS.map(kind => [kind, new Map()]));
   /** Problems of objects without a name, which cannot be keyed. */
   readonly #nameless = new Map<Kind, readonly Problem[]>();
-  readonly #changed = new Set<Kind>();
+  /** Values that changed since the cluster was last asked for, by key. */
+  readonly #changes = new Map<Kind, Map<string, unknown>>();
   readonly #trustVersions: boolean;
-  #cluster: Cluster = EMPTY_CLUSTER;
+  #cluster = emptyCluster();
   #problems: readonly Problem[] = [];
   #problemsChanged = false;
 
@@ -45,7 +47,7 @@ export class ClusterCache {
     const old = key === undefined ? undefined : this.#entries.get(kind)!.get(key);
     if (!old || key === undefined) return;
     this.#entries.get(kind)!.delete(key);
-    this.#markChanges(kind, old.parsed, { problems: [] });
+    this.#markChanges(kind, key, old.parsed, { problems: [] });
   }
 
   /**
@@ -68,17 +70,21 @@ export class ClusterCache {
     for (const [key, { parsed }] of entries) {
       if (seen.has(key) || kept.has(key)) continue;
       entries.delete(key);
-      this.#markChanges(kind, parsed, { problems: [] });
+      this.#markChanges(kind, key, parsed, { problems: [] });
     }
     if (!isDeepStrictEqual(this.#nameless.get(kind) ?? [], nameless)) this.#problemsChanged = true;
     this.#nameless.set(kind, nameless);
   }
 
+  /** The current cluster. A map whose entries did not change is the same as before. */
   get cluster(): Cluster {
-    if (this.#changed.size > 0) {
-      const maps = [...this.#changed].map(kind => [KIND[kind].map, this.#mapOf(kind)] as const);
+    if (this.#changes.size > 0) {
+      const maps = [...this.#changes].map(([kind, changes]) => {
+        const { map } = KIND[kind];
+        return [map, (this.#cluster[map] as VersionedMap<string, unknown>).with(changes)] as const;
+      });
       this.#cluster = { ...this.#cluster, ...Object.fromEntries(maps) };
-      this.#changed.clear();
+      this.#changes.clear();
     }
     return this.#cluster;
   }
@@ -104,24 +110,26 @@ export class ClusterCache {
     const same = old && isDeepStrictEqual(old.parsed.value, current.value);
     const parsed = same ? { ...current, value: old.parsed.value } : current;
     entries.set(key, { version, parsed });
-    this.#markChanges(kind, old?.parsed ?? { problems: [] }, parsed);
+    this.#markChanges(kind, key, old?.parsed ?? { problems: [] }, parsed);
   }
 
-  #markChanges(kind: Kind, before: Parsed<unknown>, after: Parsed<unknown>): void {
-    if (before.value !== after.value) this.#changed.add(kind);
+  #markChanges(kind: Kind, key: string, before: Parsed<unknown>, after: Parsed<unknown>): void {
+    if (before.value !== after.value) {
+      const changes = this.#changes.get(kind);
+      if (changes) changes.set(key, after.value);
+      else this.#changes.set(kind, new Map([[key, after.value]]));
+    }
     if (!isDeepStrictEqual(before.problems, after.problems)) this.#problemsChanged = true;
-  }
-
-  #mapOf(kind: Kind): ReadonlyMap<string, unknown> {
-    const map = new Map<string, unknown>();
-    for (const [key, { parsed }] of this.#entries.get(kind)!)
-      if (parsed.value !== undefined) map.set(key, parsed.value);
-    return map;
   }
 }
 
 const MAX_NAMELESS = 20;
 const NO_KEYS: ReadonlySet<string> = new Set();
+
+function emptyCluster(): Cluster {
+  const maps = KINDS.map(kind => [KIND[kind].map, new VersionedMap<string, unknown>()]);
+  return Object.fromEntries(maps) as unknown as Cluster;
+}
 
 /**
  * Returns a value that identifies an object's version: the server changes resourceVersion on each

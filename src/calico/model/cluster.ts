@@ -134,8 +134,8 @@ export interface IpamBlock {
    */
   readonly owner?: string;
   /**
-   * All addresses that are allocated to a node (attribute `node`), whether or not that node owns
-   * the block.
+   * The addresses that are allocated to a node (attribute `node`): those that other nodes borrowed,
+   * and the owner's own without those of its pods, which need no route of their own.
    */
   readonly allocations: readonly Allocation[];
 }

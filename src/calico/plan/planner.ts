@@ -1,44 +1,52 @@
 /** Plans for one node: turns the cluster's objects into the node's desired state. */
 import type { Family } from '../../base/family.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
-import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
+import type { ClusterNode } from '../model/cluster.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
-import { enablementCheck, indexConfigurations, isEnabled, resolveFelixConfig } from './config/felix-config.ts';
+import {
+  type ConfigurationIndex,
+  enablementCheck,
+  indexConfigurations,
+  isEnabled,
+  resolveFelixConfig,
+} from './config/felix-config.ts';
 import { checkOptions } from './config/options.ts';
 import type { FelixParameters } from './config/parameters.ts';
 import { dataPlaneProblems } from './dataplane/felix-data-plane.ts';
-import { planRoutes } from './dataplane/routes.ts';
 import { planTunnel } from './dataplane/tunnel.ts';
+import { FamilyPlanner, type FamilySettings } from './family-planner.ts';
 import type { Plan, PlanInput } from './input.ts';
-import { type Credentials, readCredentials } from './peers/eligibility.ts';
-import { NodePrefixes } from './peers/node-prefixes.ts';
+import { type ClaimSettings, ClaimSources } from './peers/claim-sources.ts';
 import { ownAddressCheck } from './peers/own-addresses.ts';
-import { type Peers, planPeers } from './peers/peers.ts';
-import { blockClaims, nodeClaims, type PrefixClaim, podClaims } from './peers/prefix-claims.ts';
 import { PrefixOwners } from './peers/prefix-owners.ts';
 
-type PrefixesByNode = ReadonlyMap<string, NodePrefixes>;
+/** The parts of the last plan that the next one continues from. */
+interface Continuation {
+  readonly settings: ClaimSettings;
+  readonly sources: ClaimSources;
+  readonly owners: PrefixOwners;
+  readonly families: Readonly<Record<Family, FamilyPlanner>>;
+  /** The settings of each family, and what they were made from. */
+  readonly familySettings: {
+    [family in Family]?: { readonly from: readonly unknown[]; readonly settings: FamilySettings };
+  };
+}
 
 /**
- * Plans repeatedly for a cluster that changes a little each time. It caches each object's
- * contribution by the object's identity, and each node's share of the last plan. A plan equals the
- * one that a new Planner would make, and takes a fraction of the time.
+ * Plans repeatedly for a cluster that changes a little each time. It continues from its last plan,
+ * so a plan costs what changed, and no more in a large cluster. A plan equals the one that a new
+ * Planner would make.
  */
 export class Planner {
-  #nodes = new WeakMap<ClusterNode, readonly PrefixClaim[]>();
-  readonly #blocks = new WeakMap<IpamBlock, readonly PrefixClaim[]>();
-  readonly #pods = new WeakMap<Pod, readonly PrefixClaim[]>();
-  readonly #credentials: Readonly<Record<Family, WeakMap<ClusterNode, Credentials>>> = {
-    4: new WeakMap(),
-    6: new WeakMap(),
-  };
-  readonly #owners = new PrefixOwners();
-  /** The prefixes of each node in the last plan, reused where nothing changed. */
-  readonly #prefixes: Record<Family, PrefixesByNode> = { 4: new Map(), 6: new Map() };
-  /** The settings that the cached claims of nodes depend on. */
-  #claimSettings = '';
+  #continuation: Continuation | undefined;
+  #plannedNodes = 0;
+
+  /** Number of nodes that the last plan looked at, summed over the families: what the plan cost. */
+  get plannedNodes(): number {
+    return this.#plannedNodes;
+  }
 
   /**
    * Returns the plan for one state of the cluster. Pure: the same input gives the same plan,
@@ -46,6 +54,16 @@ export class Planner {
    * Problem}.
    */
   plan(input: PlanInput): Plan {
+    try {
+      return this.#plan(input);
+    } catch (error) {
+      // Nothing of a plan that failed half-way may stay.
+      this.#continuation = undefined;
+      throw error;
+    }
+  }
+
+  #plan(input: PlanInput): Plan {
     const { cluster, nodeName, options, environment, felixFile: file } = input;
     const own = cluster.nodes.get(nodeName);
     const configurations = indexConfigurations(cluster.felixConfigurations);
@@ -58,36 +76,28 @@ export class Planner {
     );
     const tunnels: { [family in Family]?: DesiredTunnel } = {};
     const peers: { [family in Family]?: readonly PeerState[] } = {};
+    this.#plannedNodes = 0;
     if (!own) problems.push(unknownNode(nodeName));
     else if (checked.errors.length === 0 && families.length > 0) {
       if (families.length === 2 && parameters.WireguardListeningPort === parameters.WireguardListeningPortV6)
         problems.push(equalPorts(parameters.WireguardListeningPort));
       problems.push(...dataPlaneProblems(parameters, options));
-      const encryptsHosts = parameters.WireguardHostEncryptionEnabled;
-      this.#owners.update(this.#collectClaims(input, parameters), nodeName);
-      problems.push(...this.#owners.problems(encryptsHosts));
-      const names = [...cluster.nodes.keys()].sort();
+      const continuation = this.#continue(input, parameters);
+      const { owners } = continuation;
+      owners.update(continuation.sources.update(cluster));
+      problems.push(...owners.problems(parameters.WireguardHostEncryptionEnabled));
       for (const family of families) {
-        const prefixes = this.#updatePrefixes(family, cluster.nodes, names, encryptsHosts);
-        const isEnabledOn = enablementCheck(configurations, family);
-        const planned = this.#planPeers(input, own, family, prefixes, names, parameters, isEnabledOn);
-        const { routes, sealed } = planRoutes({
-          family,
-          nodeName,
-          prefixes,
-          encrypted: planned.encrypted,
-          isNode: name => cluster.nodes.has(name),
-          failClosed: options.failClosed,
-          hosts: () => names.flatMap(name => this.#nodes.get(cluster.nodes.get(name)!)!.filter(({ host }) => host)),
-        });
+        const settings = familySettings(continuation, input, own, family, parameters, configurations);
+        const planned = continuation.families[family];
+        this.#plannedNodes += planned.update(cluster.nodes, settings);
         const { tunnel, problems: tunnelProblems } = planTunnel({
           input,
           own,
           family,
           parameters,
           peers: planned.peers,
-          routes,
-          sealed,
+          routes: planned.routes,
+          sealed: planned.sealed,
         });
         tunnels[family] = tunnel;
         peers[family] = planned.states;
@@ -103,96 +113,63 @@ export class Planner {
     };
   }
 
-  /** Returns the claims of every object, one list each; unchanged objects yield the same lists. */
-  #collectClaims(
-    { cluster, nodeName, options: { usePodCidr, failClosed } }: PlanInput,
-    parameters: FelixParameters,
-  ): readonly (readonly PrefixClaim[])[] {
-    const fromPods = parameters.RouteSource === 'WorkloadIPs';
-    const settings = `${usePodCidr} ${fromPods} ${failClosed}`;
-    if (settings !== this.#claimSettings) this.#nodes = new WeakMap();
-    this.#claimSettings = settings;
-    const claims: (readonly PrefixClaim[])[] = [];
-    for (const node of cluster.nodes.values())
-      claims.push(
-        memoize(this.#nodes, node, () => nodeClaims(node, { usePodCidr, withBlocks: !fromPods, failClosed })),
-      );
-    // Blocks exist only with Calico IPAM, not with host-local IPAM.
-    if (!fromPods && !usePodCidr)
-      for (const block of cluster.ipamBlocks.values())
-        claims.push(memoize(this.#blocks, block, () => blockClaims(block)));
-    for (const pod of cluster.pods.values())
-      if (fromPods || pod.node === nodeName) claims.push(memoize(this.#pods, pod, () => podClaims(pod)));
-    return claims;
-  }
-
-  /** Returns the prefixes of all nodes, and of owners that are not nodes, in order of name. */
-  #updatePrefixes(
-    family: Family,
-    nodes: ReadonlyMap<string, ClusterNode>,
-    nodeNames: readonly string[],
-    encryptsHosts: boolean,
-  ): PrefixesByNode {
-    const others = [...this.#owners.names(family)].filter(name => !nodes.has(name));
-    const names = others.length === 0 ? nodeNames : [...nodeNames, ...others].sort();
-    const previous = this.#prefixes[family];
-    const prefixes = new Map<string, NodePrefixes>();
-    for (const name of names) {
-      const claims = this.#owners.claimsOf(family, name);
-      const reusable = previous.get(name);
-      prefixes.set(
-        name,
-        reusable?.isBuiltFrom(claims, encryptsHosts) ? reusable : new NodePrefixes(name, claims, encryptsHosts),
-      );
-    }
-    this.#prefixes[family] = prefixes;
-    return prefixes;
-  }
-
-  #planPeers(
-    { cluster, nodeName, ownPublicKey, options }: PlanInput,
-    ownNode: ClusterNode,
-    family: Family,
-    prefixes: PrefixesByNode,
-    names: readonly string[],
-    parameters: FelixParameters,
-    isEnabledOn: (node: ClusterNode) => boolean,
-  ): Peers {
-    const others = new Map<string, Credentials>();
-    for (const name of names) {
-      const node = cluster.nodes.get(name)!;
-      if (name !== nodeName)
-        others.set(
-          name,
-          memoize(this.#credentials[family], node, () => readCredentials(node, family)),
-        );
-    }
-    const own = ownPublicKey[family];
-    return planPeers({
-      family,
+  /** Returns what the last plan left, or a new beginning if other objects count now. */
+  #continue({ nodeName, options: { usePodCidr, failClosed } }: PlanInput, parameters: FelixParameters): Continuation {
+    const settings: ClaimSettings = {
       nodeName,
-      ownKey: own && formatKeyBase64(own),
-      credentials: others,
-      prefixes,
-      isDisabled: name => !isEnabledOn(cluster.nodes.get(name)!),
-      describeOwnAddress: ownAddressCheck(ownNode, options.usePodCidr),
-      port: family === 4 ? parameters.WireguardListeningPort : parameters.WireguardListeningPortV6,
-      keepalive: parameters.WireguardPersistentKeepAlive,
-    });
+      usePodCidr,
+      fromPods: parameters.RouteSource === 'WorkloadIPs',
+      failClosed,
+    };
+    const last = this.#continuation;
+    if (last && areSame(Object.values(last.settings), Object.values(settings))) return last;
+    const sources = new ClaimSources(settings);
+    const owners = new PrefixOwners(nodeName);
+    const families = { 4: new FamilyPlanner(4, owners, sources), 6: new FamilyPlanner(6, owners, sources) };
+    this.#continuation = { settings, sources, owners, families, familySettings: {} };
+    return this.#continuation;
   }
+}
+
+/** Returns the settings of a family: the same object until one of them changes. */
+function familySettings(
+  { familySettings: known }: Continuation,
+  { cluster, nodeName, ownPublicKey, options }: PlanInput,
+  own: ClusterNode,
+  family: Family,
+  parameters: FelixParameters,
+  configurations: ConfigurationIndex,
+): FamilySettings {
+  const ownBytes = ownPublicKey[family];
+  const ownKey = ownBytes && formatKeyBase64(ownBytes);
+  const port = family === 4 ? parameters.WireguardListeningPort : parameters.WireguardListeningPortV6;
+  const keepalive = parameters.WireguardPersistentKeepAlive;
+  const encryptsHosts = parameters.WireguardHostEncryptionEnabled;
+  const from = [ownKey, port, keepalive, encryptsHosts, own, cluster.felixConfigurations];
+  const last = known[family];
+  if (last && areSame(last.from, from)) return last.settings;
+  const settings: FamilySettings = {
+    family,
+    nodeName,
+    ownKey,
+    isEnabledOn: enablementCheck(configurations, family),
+    describeOwnAddress: ownAddressCheck(own, options.usePodCidr),
+    port,
+    keepalive,
+    encryptsHosts,
+    failClosed: options.failClosed,
+  };
+  known[family] = { from, settings };
+  return settings;
+}
+
+function areSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i]);
 }
 
 /** Plans once. To plan again after each change of the cluster, keep a {@link Planner}. */
 export function plan(input: PlanInput): Plan {
   return new Planner().plan(input);
-}
-
-function memoize<K extends object, V>(cache: WeakMap<K, V>, key: K, compute: () => V): V {
-  const cached = cache.get(key);
-  if (cached !== undefined) return cached;
-  const value = compute();
-  cache.set(key, value);
-  return value;
 }
 
 /** Removes duplicates, and sorts so that the result does not depend on the order of discovery. */

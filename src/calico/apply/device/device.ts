@@ -10,6 +10,7 @@ import { codedError } from '../../../base/coded-error.ts';
 import { makeEndpoint } from '../../../base/endpoint.ts';
 import { formatKeyBase64, isZeroKey } from '../../../base/key.ts';
 import { samePrefix } from '../../../base/prefix.ts';
+import { changedKeys } from '../../../base/versioned-map.ts';
 import { difference } from '../../../config/diff.ts';
 import {
   type DeviceConfig,
@@ -56,9 +57,11 @@ export async function updateDevice(
   backend: DeviceKind,
   own: string,
 ): Promise<void> {
-  const changed = new Set<string>();
-  for (const [key, peer] of before.peers) if (!samePeer(peer, tunnel.peers.get(key))) changed.add(key);
-  for (const key of tunnel.peers.keys()) if (!before.peers.has(key)) changed.add(key);
+  const changed = new Set(changedKeys(before.peers, tunnel.peers));
+  for (const key of changed) {
+    const previous = before.peers.get(key);
+    if (previous && samePeer(previous, tunnel.peers.get(key))) changed.delete(key);
+  }
   changed.delete(own);
   const { listenPort, mark: fwmark } = before;
   const previous = [...changed].flatMap(key => before.peers.get(key) ?? []);

@@ -6,6 +6,7 @@
  */
 import type { Family } from '../../../base/family.ts';
 import { formatPrefix } from '../../../base/prefix.ts';
+import { changedKeys } from '../../../base/versioned-map.ts';
 import { isRefusal } from '../../../netlink/errors.ts';
 import { ROUTE_TYPE, type Route, TABLE } from '../../../netlink/route.ts';
 import { describeRoute, type NewRoute } from '../../../netlink/routes.ts';
@@ -70,20 +71,20 @@ export async function updateRoutes(
   if (before.routes === tunnel.routes && before.routeProtocol === tunnel.routeProtocol) return;
   const set: NewRoute[] = [];
   const removed: NewRoute[] = [];
-  for (const [text, route] of tunnel.routes) {
+  const isProtocolChanged = before.routeProtocol !== tunnel.routeProtocol;
+  const texts = isProtocolChanged
+    ? new Set([...before.routes.keys(), ...tunnel.routes.keys()])
+    : changedKeys(before.routes, tunnel.routes);
+  for (const text of texts) {
     const previous = before.routes.get(text);
-    if (
-      previous?.kind === route.kind &&
-      previous.orElse === route.orElse &&
-      before.routeProtocol === tunnel.routeProtocol
-    )
-      continue;
-    set.push(...kernelRoutes(route, link, tunnel));
-    if (previous?.orElse && !route.orElse)
-      removed.push(...kernelRoutes(previous, link, before).slice(1).map(identityOf));
+    const route = tunnel.routes.get(text);
+    if (!route) removed.push(...kernelRoutes(previous!, link, before).map(identityOf));
+    else if (isProtocolChanged || previous?.kind !== route.kind || previous.orElse !== route.orElse) {
+      set.push(...kernelRoutes(route, link, tunnel));
+      if (previous?.orElse && !route.orElse)
+        removed.push(...kernelRoutes(previous, link, before).slice(1).map(identityOf));
+    }
   }
-  for (const [text, route] of before.routes)
-    if (!tunnel.routes.has(text)) removed.push(...kernelRoutes(route, link, before).map(identityOf));
   await write(context, set, removed);
 }
 

@@ -20,7 +20,12 @@ export function parseIpamBlock(object: unknown): Parsed<IpamBlock> {
     return { problems };
   }
   const owner = ownerOf(reader, spec['affinity']);
-  const value = { name, cidr, ...(owner !== undefined && { owner }), allocations: allocations(reader, cidr, spec) };
+  const value = {
+    name,
+    cidr,
+    ...(owner !== undefined && { owner }),
+    allocations: allocations(reader, cidr, owner, spec),
+  };
   return { value, problems };
 }
 
@@ -37,7 +42,16 @@ function ownerOf(reader: ObjectReader, value: unknown): string | undefined {
   );
 }
 
-function allocations(reader: ObjectReader, cidr: Prefix, spec: Fields): readonly Allocation[] {
+/**
+ * Returns the allocated addresses, without those of the owner's own pods. These lie in the block,
+ * which is all that a plan needs, and would be most of what the agent keeps of a cluster.
+ */
+function allocations(
+  reader: ObjectReader,
+  cidr: Prefix,
+  owner: string | undefined,
+  spec: Fields,
+): readonly Allocation[] {
   const attributes = reader.list(spec['attributes'], 'spec.attributes').map((each, i) => attributeOf(reader, each, i));
   const size = 2 ** (cidr.address.length * 8 - cidr.length);
   const ordinals = reader.list(spec['allocations'], 'spec.allocations');
@@ -59,12 +73,18 @@ function allocations(reader: ObjectReader, cidr: Prefix, spec: Fields): readonly
     }
     const attribute = attributes[index];
     // An address without a node, such as a reserved one, carries no pod traffic.
-    if (attribute) out.push({ address: addressAt(cidr, ordinal), ...attribute });
+    if (!attribute) continue;
+    const { isPod, ...rest } = attribute;
+    if (!isPod || rest.node !== owner) out.push({ address: addressAt(cidr, ordinal), ...rest });
   }
   return out;
 }
 
-function attributeOf(reader: ObjectReader, value: unknown, i: number): Omit<Allocation, 'address'> | undefined {
+interface Attribute extends Omit<Allocation, 'address'> {
+  readonly isPod: boolean;
+}
+
+function attributeOf(reader: ObjectReader, value: unknown, i: number): Attribute | undefined {
   const path = `spec.attributes[${i}]`;
   if (!isFields(value))
     return reader.problem('InvalidField', `${path} is ${quoted(value)}, but must be an object; it is ignored`);
@@ -73,5 +93,6 @@ function attributeOf(reader: ObjectReader, value: unknown, i: number): Omit<Allo
   if (node === undefined) return undefined;
   const handleId = reader.text(value['handle_id'], `${path}.handle_id`);
   const type = reader.text(secondary['type'], `${path}.secondary.type`);
-  return { node, ...(handleId !== undefined && { handleId }), ...(type !== undefined && { type }) };
+  const isPod = type === undefined && typeof secondary['pod'] === 'string';
+  return { node, isPod, ...(handleId !== undefined && { handleId }), ...(type !== undefined && { type }) };
 }

@@ -53,9 +53,17 @@ export function parseNode(object: unknown): Parsed<ClusterNode> {
     vxlanAddress: addressesOf(VXLAN_ANNOTATION),
     podCidrs: cidrs,
     ...(podCidrAddress(spec) && { podCidrAddress: podCidrAddress(spec)! }),
-    annotations,
+    annotations: rewrittenAnnotations(annotations),
   };
   return { value, problems };
+}
+
+/** Returns the annotations that the agent writes, and compares with what it wrote. */
+function rewrittenAnnotations(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const names = [KEY_ANNOTATION, ADDRESS_ANNOTATION].flatMap(each => Object.values(each));
+  return Object.fromEntries(
+    names.flatMap(name => (annotations[name] === undefined ? [] : [[name, annotations[name]]])),
+  );
 }
 
 function perFamily<T>(

@@ -1,5 +1,5 @@
 /**
- * Plans the tunnel's route table (docs/reference/calico-felix.md#routes):
+ * Plans the routes of the tunnel's table (docs/reference/calico-felix.md#routes):
  * - Prefixes of encrypted nodes are routed into the tunnel.
  * - Other known prefixes, and local prefixes that may lie within a tunnel route, get a `throw`
  *   route: the lookup continues with the next table.
@@ -14,53 +14,45 @@ import type { NodePrefixes } from '../peers/node-prefixes.ts';
 import type { PrefixClaim } from '../peers/prefix-claims.ts';
 import { isSingleAddress, subtractPrefixes } from '../peers/prefix-sets.ts';
 
-export interface RoutesInput {
-  readonly family: Family;
-  readonly nodeName: string;
-  /** Prefixes by owner, in order of name. Owners need not be nodes. */
-  readonly prefixes: ReadonlyMap<string, NodePrefixes>;
-  readonly encrypted: ReadonlySet<string>;
-  readonly isNode: (name: string) => boolean;
+/** What a node is to this one. */
+export interface RouteRole {
+  readonly isOwn: boolean;
+  /** Whether the node is an encrypted peer. */
+  readonly isPeer: boolean;
+  /** Whether the owner is a Node of the cluster. Blocks may have other owners. */
+  readonly isNode: boolean;
   readonly failClosed: boolean;
-  /**
-   * Addresses of all nodes. With fail-closed they stay reachable, and so does the control plane.
-   */
-  readonly hosts: () => Iterable<PrefixClaim>;
-}
-
-export interface Routes {
-  readonly routes: ReadonlyMap<string, DesiredRoute>;
-  readonly sealed: readonly Prefix[];
 }
 
 /** Owner of the blocks that provide addresses for LoadBalancer Services. Pods never use them. */
 const LOAD_BALANCER = 'load-balancer';
 
-/** Returns the routes of one family, and with fail-closed the prefixes that the firewall seals. */
-export function planRoutes(input: RoutesInput): Routes {
-  const { nodeName, prefixes, encrypted, failClosed } = input;
-  const routes = new Map<string, DesiredRoute>();
-  const pods: PrefixClaim[] = [];
-  const unencrypted: PrefixClaim[] = [];
-  for (const [name, owned] of prefixes) {
-    if (name === nodeName) {
-      for (const claim of withoutCovered(owned.claims)) routes.set(claim.text, owned.route(claim, 'throw'));
-      continue;
-    }
-    const isPeer = encrypted.has(name);
-    const sealsPods = failClosed && (input.isNode(name) || name !== LOAD_BALANCER);
-    for (const claim of owned.claims) {
-      const isSealed = sealsPods && !claim.host;
-      const kind = isPeer ? 'tunnel' : isSealed ? 'unreachable' : 'throw';
-      if (isSealed) pods.push(claim);
-      if (kind === 'unreachable') unencrypted.push(claim);
-      // Without the tunnel, hosts are reached in the clear, because restoring the tunnel may depend
-      // on them.
-      const orElse = kind === 'tunnel' && !claim.host ? 'unreachable' : undefined;
-      routes.set(claim.text, owned.route(claim, kind, orElse));
-    }
-  }
-  return { routes, sealed: pods.length === 0 ? [] : seal(input, pods, unencrypted, routes) };
+/** Returns the claims of a node that need a route. */
+export function routedClaims({ claims }: NodePrefixes, { isOwn }: RouteRole): readonly PrefixClaim[] {
+  return isOwn ? withoutCovered(claims) : claims;
+}
+
+/**
+ * Returns the route of a claim.
+ * @param known the route to this prefix so far, which is returned if it stays
+ */
+export function routeOf(
+  { prefix, node, host }: PrefixClaim,
+  role: RouteRole,
+  known: DesiredRoute | undefined,
+): DesiredRoute {
+  const isSealed = sealsPods(node, role) && !host;
+  const kind = role.isPeer ? 'tunnel' : isSealed ? 'unreachable' : 'throw';
+  // Without the tunnel, hosts are reached in the clear, because restoring the tunnel may depend on
+  // them.
+  const orElse = kind === 'tunnel' && !host ? 'unreachable' : undefined;
+  if (known?.kind === kind && known.orElse === orElse) return known;
+  return { destination: prefix, kind, ...(orElse && { orElse }) };
+}
+
+/** Returns whether fail-closed seals the pods of an owner. */
+export function sealsPods(owner: string, { isOwn, isNode, failClosed }: RouteRole): boolean {
+  return failClosed && !isOwn && (isNode || owner !== LOAD_BALANCER);
 }
 
 /** Returns the claims without the single addresses that lie within one of the blocks. */
@@ -69,33 +61,49 @@ function withoutCovered(claims: readonly PrefixClaim[]): readonly PrefixClaim[] 
   return claims.filter(({ prefix }) => !isSingleAddress(prefix) || !blocks.some(block => covers(block.prefix, prefix)));
 }
 
+export interface SealInput {
+  /** The pods of all other nodes. */
+  readonly pods: readonly PrefixClaim[];
+  /** Those among them whose node is not encrypted. */
+  readonly unencrypted: readonly PrefixClaim[];
+  /** This node's own prefixes. */
+  readonly own: readonly PrefixClaim[];
+  /**
+   * Addresses of all nodes. With fail-closed they stay reachable, and so does the control plane.
+   */
+  readonly hosts: Iterable<PrefixClaim>;
+  readonly family: Family;
+}
+
+export interface Seal {
+  readonly sealed: readonly Prefix[];
+  /** Host addresses within unreachable prefixes. They get a `throw` route, unless tunnelled. */
+  readonly exempt: readonly PrefixClaim[];
+}
+
 /**
  * Returns the prefixes that the firewall seals: the pods of all other nodes. Encrypted nodes are
  * included, so that no packet leaves in the clear if the device and its routes disappear or another
  * program deletes the rule. Host addresses and local prefixes within the sealed prefixes are
- * exempt. Host addresses within unreachable prefixes get a `throw` route.
+ * exempt.
  */
-function seal(
-  input: RoutesInput,
-  pods: readonly PrefixClaim[],
-  unencrypted: readonly PrefixClaim[],
-  routes: Map<string, DesiredRoute>,
-): readonly Prefix[] {
+export function seal({ pods, unencrypted, own, hosts, family }: SealInput): Seal {
+  if (pods.length === 0) return { sealed: [], exempt: [] };
   const all = new PrefixSet(pods.map(({ prefix }) => prefix));
   const unreachable = new PrefixSet(unencrypted.map(({ prefix }) => prefix));
   const holes: Prefix[] = [];
-  for (const { prefix, text, family } of input.hosts()) {
-    if (family !== input.family || !all.covers(prefix)) continue;
-    holes.push(prefix);
-    if (unreachable.covers(prefix) && routes.get(text)?.kind !== 'tunnel')
-      routes.set(text, { destination: prefix, kind: 'throw' });
+  const exempt: PrefixClaim[] = [];
+  for (const claim of hosts) {
+    if (claim.family !== family || !all.covers(claim.prefix)) continue;
+    holes.push(claim.prefix);
+    if (unreachable.covers(claim.prefix)) exempt.push(claim);
   }
-  for (const { prefix } of input.prefixes.get(input.nodeName)?.claims ?? []) if (all.covers(prefix)) holes.push(prefix);
+  for (const { prefix } of own) if (all.covers(prefix)) holes.push(prefix);
   const left = pods.flatMap(({ prefix }) => {
     const inside = holes.filter(hole => covers(prefix, hole));
     return inside.length === 0 ? [prefix] : subtractPrefixes(prefix, inside);
   });
-  return outermost(left);
+  return { sealed: outermost(left), exempt };
 }
 
 /** Removes prefixes that lie within others, and sorts by text. */

@@ -1,23 +1,18 @@
 /**
- * One node's prefixes, and the peer, routes and state computed from them. Later plans reuse an
- * instance while its list of claims stays the same. The instance returns identical objects while
- * their inputs stay the same.
+ * One node's prefixes, and the peer and state computed from them. Later plans reuse an instance
+ * while its claims stay the same. The instance returns identical objects while their inputs stay
+ * the same.
  */
 import type { Prefix } from '../../../base/prefix.ts';
-import type { DesiredPeer, DesiredRoute } from '../../model/desired.ts';
+import type { DesiredPeer } from '../../model/desired.ts';
 import type { PeerState, PlainReason } from '../../model/status.ts';
 import type { Credentials } from './eligibility.ts';
 import type { PrefixClaim } from './prefix-claims.ts';
-
-type RouteKind = DesiredRoute['kind'];
 
 export class NodePrefixes {
   readonly node: string;
   /** The node's effective claims, sorted by their text. */
   readonly claims: readonly PrefixClaim[];
-  readonly #source: readonly PrefixClaim[];
-  readonly #includesHosts: boolean;
-  readonly #routes = new Map<PrefixClaim, DesiredRoute>();
   #allowedIps: readonly Prefix[] | undefined;
   #state: PeerState | undefined;
   #peer: { readonly credentials: Credentials; readonly peer: DesiredPeer } | undefined;
@@ -25,25 +20,7 @@ export class NodePrefixes {
   /** @param includesHosts whether the node's own addresses are among its prefixes */
   constructor(node: string, source: readonly PrefixClaim[], includesHosts: boolean) {
     this.node = node;
-    this.#source = source;
-    this.#includesHosts = includesHosts;
     this.claims = source.filter(({ host }) => includesHosts || !host).sort((a, b) => (a.text < b.text ? -1 : 1));
-  }
-
-  /**
-   * Returns whether this instance was built from the same list (by identity) and the same setting.
-   */
-  isBuiltFrom(source: readonly PrefixClaim[], includesHosts: boolean): boolean {
-    return source === this.#source && includesHosts === this.#includesHosts;
-  }
-
-  /** Returns the route for one of the claims. */
-  route(claim: PrefixClaim, kind: RouteKind, orElse?: DesiredRoute['orElse']): DesiredRoute {
-    const cached = this.#routes.get(claim);
-    if (cached?.kind === kind && cached.orElse === orElse) return cached;
-    const route: DesiredRoute = { destination: claim.prefix, kind, ...(orElse && { orElse }) };
-    this.#routes.set(claim, route);
-    return route;
   }
 
   /** Returns the node's state for status reports. */

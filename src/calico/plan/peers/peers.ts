@@ -1,80 +1,68 @@
 /**
- * Plans this node's peers of one family (docs/reference/calico-felix.md#allowed-ips,
- * #eligible-peers): which other nodes it exchanges encrypted traffic with, and why it does not do
- * so with the others.
+ * Plans a peer of one family (docs/reference/calico-felix.md#allowed-ips, #eligible-peers): whether
+ * this node exchanges encrypted traffic with another node, and why it does not.
  *
  * A node becomes a peer if it publishes an address and a key that no other node, including this
  * one, publishes. If nodes share a key, none of them becomes a peer. This node is never its own
  * peer.
  */
 import type { Family } from '../../../base/family.ts';
+import type { ClusterNode } from '../../model/cluster.ts';
 import type { DesiredPeer } from '../../model/desired.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { PeerState } from '../../model/status.ts';
-import {
-  type Credentials,
-  type Eligibility,
-  eligibilityProblem,
-  nodesSharingKeys,
-  plainReason,
-} from './eligibility.ts';
+import { type Credentials, type Eligibility, eligibilityProblem, plainReason } from './eligibility.ts';
+import type { KeyHolders } from './key-holders.ts';
 import type { NodePrefixes } from './node-prefixes.ts';
 import type { OwnAddressCheck } from './own-addresses.ts';
 
-export interface PeersInput {
+/** What the plan of every peer depends on. */
+export interface PeerSettings {
   readonly family: Family;
   readonly nodeName: string;
   /** This node's public key in base64. */
   readonly ownKey: string | undefined;
-  /** Credentials of the other nodes, in order of name. */
-  readonly credentials: ReadonlyMap<string, Credentials>;
-  /** Prefixes by node; contains every node in `credentials`. */
-  readonly prefixes: ReadonlyMap<string, NodePrefixes>;
-  readonly isDisabled: (node: string) => boolean;
+  readonly isEnabledOn: (node: ClusterNode) => boolean;
   /** Describes an address that belongs to this node or leads back to it. */
   readonly describeOwnAddress: OwnAddressCheck;
   readonly port: number;
   readonly keepalive: number;
 }
 
-export interface Peers {
-  /** By public key in base64. */
-  readonly peers: ReadonlyMap<string, DesiredPeer>;
-  /** Names of the nodes that are peers. */
-  readonly encrypted: ReadonlySet<string>;
-  readonly states: readonly PeerState[];
-  readonly problems: readonly Problem[];
+export interface PlannedPeer {
+  /** The peer, and its public key in base64; absent if the node is not a peer. */
+  readonly peer?: DesiredPeer;
+  readonly keyText?: string;
+  readonly state: PeerState;
+  readonly problem?: Problem;
 }
 
-/** Decides for every other node whether it becomes a peer. */
-export function planPeers(input: PeersInput): Peers {
-  const { family, nodeName, ownKey, credentials, prefixes, port, keepalive } = input;
-  const sharers = nodesSharingKeys(credentials);
-  const isKeyShared = (key: string) => key === ownKey || sharers.has(key);
-  const peers = new Map<string, DesiredPeer>();
-  const encrypted = new Set<string>();
-  const states: PeerState[] = [];
-  const problems: Problem[] = [];
-  for (const [node, published] of credentials) {
-    const { address, unusable } = published;
-    const ownAddress =
-      unusable === undefined && address ? input.describeOwnAddress(address, address.join()) : undefined;
-    const checked = ownAddress === undefined ? published : { ...published, unusable: ownAddress };
-    const nodePrefixes = prefixes.get(node)!;
-    const plain = plainReason(checked, isKeyShared, () => input.isDisabled(node));
-    if (plain === undefined) {
-      encrypted.add(node);
-      peers.set(checked.keyText!, nodePrefixes.peer(checked, port, keepalive));
-    } else {
-      const eligibility: Eligibility = { ...checked, plain };
-      const keyHolders = [
-        ...(sharers.get(checked.keyText ?? '') ?? [node]),
-        ...(checked.keyText === ownKey ? [nodeName] : []),
-      ];
-      const problem = eligibilityProblem(node, family, eligibility, keyHolders);
-      if (problem) problems.push(problem);
-    }
-    states.push(nodePrefixes.state(checked, plain));
-  }
-  return { peers, encrypted, states, problems };
+/**
+ * Decides whether another node becomes a peer.
+ * @param published what the node publishes
+ * @param holders the nodes, other than this one, that publish each key
+ */
+export function planPeer(
+  settings: PeerSettings,
+  node: ClusterNode,
+  published: Credentials,
+  holders: KeyHolders,
+  prefixes: NodePrefixes,
+): PlannedPeer {
+  const { family, nodeName, ownKey, port, keepalive } = settings;
+  const { address, unusable } = published;
+  const ownAddress =
+    unusable === undefined && address ? settings.describeOwnAddress(address, address.join()) : undefined;
+  const checked = ownAddress === undefined ? published : { ...published, unusable: ownAddress };
+  const isKeyShared = (key: string) => key === ownKey || holders.sharers(key) !== undefined;
+  const plain = plainReason(checked, isKeyShared, () => !settings.isEnabledOn(node));
+  const state = prefixes.state(checked, plain);
+  if (plain === undefined) return { peer: prefixes.peer(checked, port, keepalive), keyText: checked.keyText!, state };
+  const eligibility: Eligibility = { ...checked, plain };
+  const keyHolders = [
+    ...(holders.sharers(checked.keyText ?? '') ?? [node.name]),
+    ...(checked.keyText === ownKey ? [nodeName] : []),
+  ];
+  const problem = eligibilityProblem(node.name, family, eligibility, keyHolders);
+  return { state, ...(problem && { problem }) };
 }

@@ -5,19 +5,22 @@
  * address is routed like a host address: as in Felix, only with host encryption (REMOTE_HOST
  * overrides workload and tunnel).
  *
- * Each update receives all lists of claims. It processes only the lists that are new or gone, which
- * it compares by identity.
+ * Each update receives the claims that are new or gone, so it costs what changed.
  */
 import type { Family } from '../../../base/family.ts';
 import { listed, type Problem, quoted } from '../../model/problem.ts';
 import type { PrefixClaim } from './prefix-claims.ts';
 
+/** Lists of claims that are no longer made, and lists of new ones. */
+export interface ClaimChanges {
+  readonly removed: readonly (readonly PrefixClaim[])[];
+  readonly added: readonly (readonly PrefixClaim[])[];
+}
+
 const NONE: readonly PrefixClaim[] = [];
 
 export class PrefixOwners {
-  #nodeName: string | undefined;
-  /** The lists of claims from the last update. */
-  #contributions: ReadonlySet<readonly PrefixClaim[]> = new Set();
+  readonly #nodeName: string;
   readonly #claimsByPrefix = new Map<string, PrefixClaim[]>();
   /** The claim that takes effect for each prefix. Absent if no claim does. */
   readonly #effective = new Map<string, PrefixClaim>();
@@ -28,24 +31,25 @@ export class PrefixOwners {
   /** Prefixes that more than one node claims. */
   readonly #disputed = new Set<string>();
   readonly #byNode: Readonly<Record<Family, Map<string, Map<string, PrefixClaim>>>> = { 4: new Map(), 6: new Map() };
-  /** Lists that {@link claimsOf} returned since the node's claims last changed. */
-  readonly #listCache: Readonly<Record<Family, Map<string, readonly PrefixClaim[]>>> = { 4: new Map(), 6: new Map() };
+  /** Names of the nodes whose effective claims changed since {@link takeChanged}. */
+  #changed: Record<Family, Set<string>> = { 4: new Set(), 6: new Set() };
 
-  /**
-   * Replaces the claims of the last update.
-   * @param nodeName this node, whose own addresses are not routed
-   */
-  update(contributions: Iterable<readonly PrefixClaim[]>, nodeName: string): void {
-    const now = new Set(contributions);
-    if (nodeName !== this.#nodeName) {
-      for (const claims of this.#contributions) for (const claim of claims) this.#removeClaim(claim);
-      this.#contributions = new Set();
-      this.#nodeName = nodeName;
-    }
-    const before = this.#contributions;
-    for (const claims of before) if (!now.has(claims)) for (const claim of claims) this.#removeClaim(claim);
-    for (const claims of now) if (!before.has(claims)) for (const claim of claims) this.#addClaim(claim);
-    this.#contributions = now;
+  /** @param nodeName this node, whose own addresses are not routed */
+  constructor(nodeName: string) {
+    this.#nodeName = nodeName;
+  }
+
+  /** Removes claims of an earlier update, and adds new ones. */
+  update({ removed, added }: ClaimChanges): void {
+    for (const claims of removed) for (const claim of claims) this.#removeClaim(claim);
+    for (const claims of added) for (const claim of claims) this.#addClaim(claim);
+  }
+
+  /** Returns the names of the nodes whose claims changed since the last call. */
+  takeChanged(family: Family): ReadonlySet<string> {
+    const changed = this.#changed[family];
+    this.#changed[family] = new Set();
+    return changed;
   }
 
   /** Returns the names of all nodes that own a prefix of the family. */
@@ -53,17 +57,10 @@ export class PrefixOwners {
     return this.#byNode[family].keys();
   }
 
-  /**
-   * Returns a node's effective claims, unordered. The same list is returned until one of the claims
-   * changes.
-   */
+  /** Returns a node's effective claims, unordered. */
   claimsOf(family: Family, node: string): readonly PrefixClaim[] {
-    const cached = this.#listCache[family].get(node);
-    if (cached) return cached;
     const claims = this.#byNode[family].get(node);
-    const list = claims ? [...claims.values()] : NONE;
-    this.#listCache[family].set(node, list);
-    return list;
+    return claims ? [...claims.values()] : NONE;
   }
 
   /**
@@ -162,7 +159,7 @@ export class PrefixOwners {
     const claims = this.#byNode[family].get(node);
     if (claims) claims.set(text, claim);
     else this.#byNode[family].set(node, new Map([[text, claim]]));
-    this.#listCache[family].delete(node);
+    this.#changed[family].add(node);
   }
 
   #revoke({ family, node, text }: PrefixClaim): void {
@@ -170,7 +167,7 @@ export class PrefixOwners {
     const claims = this.#byNode[family].get(node)!;
     claims.delete(text);
     if (claims.size === 0) this.#byNode[family].delete(node);
-    this.#listCache[family].delete(node);
+    this.#changed[family].add(node);
   }
 }
 
