@@ -66,7 +66,8 @@ async function measure({ nodes, families, failClosed, seconds }: SizeOrder): Pro
     options: { ...DEFAULT_OPTIONS, failClosed },
   });
   const began = performance.now();
-  for (const { kind, object } of generated.objects()) cache.set(kind, JSON.parse(JSON.stringify(object)));
+  for (const { kind, object } of generated.objects())
+    cache.set(kind, cache.read(kind, JSON.parse(JSON.stringify(object))));
   const planBegan = performance.now();
   let last = planner.plan(input());
   const firstPlanMs = performance.now() - planBegan;
@@ -138,9 +139,9 @@ async function load(
 }
 
 function take(cache: ClusterCache, { type, kind }: Change, text: string): void {
-  const object: unknown = JSON.parse(text);
+  const object = cache.read(kind, JSON.parse(text));
   if (type === 'set') cache.set(kind, object);
-  else cache.delete(kind, object);
+  else cache.delete(kind, object.key!);
 }
 
 /** Throws if a plan is not what a new planner makes. */

@@ -16,6 +16,30 @@ interface Entry {
   readonly parsed: Parsed<unknown>;
 }
 
+/**
+ * An object of the source, as far as the agent uses it. The source's own object is many times as
+ * large and is not kept.
+ */
+export class ReadObject implements Entry {
+  /** The key in the Cluster's map; undefined for an object without a name. */
+  readonly key: string | undefined;
+  readonly uid: unknown;
+  readonly version: string | undefined;
+  readonly parsed: Parsed<unknown>;
+
+  /** @param known what is known of this object, which may spare parsing it */
+  constructor(kind: Kind, object: unknown, known?: (key: string) => Entry | undefined) {
+    this.key = keyOf(kind, object);
+    this.version = versionOf(object);
+    this.uid = uidOf(object);
+    const entry = this.key === undefined ? undefined : known?.(this.key);
+    this.parsed =
+      entry !== undefined && entry.version !== undefined && entry.version === this.version
+        ? entry.parsed
+        : KIND[kind].parse(object);
+  }
+}
+
 export class ClusterCache {
   readonly #entries = new Map<Kind, Map<string, Entry>>(KINDS.map(kind => [kind, new Map()]));
   /** Problems of objects without a name, which cannot be keyed. */
@@ -35,17 +59,20 @@ export class ClusterCache {
     this.#trustVersions = trustVersions;
   }
 
-  /** Adds or updates one object. */
-  set(kind: Kind, object: unknown): void {
-    const key = keyOf(kind, object);
-    if (key === undefined) return;
-    this.#put(kind, key, object, this.#entries.get(kind)!);
+  /** Reads an object of the source. An unchanged object is not parsed again. */
+  read(kind: Kind, object: unknown): ReadObject {
+    const entries = this.#entries.get(kind)!;
+    return new ReadObject(kind, object, this.#trustVersions ? key => entries.get(key) : undefined);
   }
 
-  delete(kind: Kind, object: unknown): void {
-    const key = keyOf(kind, object);
-    const old = key === undefined ? undefined : this.#entries.get(kind)!.get(key);
-    if (!old || key === undefined) return;
+  /** Adds or updates one object. */
+  set(kind: Kind, object: ReadObject): void {
+    if (object.key !== undefined) this.#put(kind, object.key, object, this.#entries.get(kind)!);
+  }
+
+  delete(kind: Kind, key: string): void {
+    const old = this.#entries.get(kind)!.get(key);
+    if (!old) return;
     this.#entries.get(kind)!.delete(key);
     this.#markChanges(kind, key, old.parsed, { problems: [] });
   }
@@ -54,14 +81,14 @@ export class ClusterCache {
    * Replaces all objects of a kind. Removes objects that are not listed, except those with a key in
    * `kept`.
    */
-  replace(kind: Kind, objects: Iterable<unknown>, kept: { has(key: string): boolean } = NO_KEYS): void {
+  replace(kind: Kind, objects: Iterable<ReadObject>, kept: { has(key: string): boolean } = NO_KEYS): void {
     const entries = this.#entries.get(kind)!;
     const seen = new Set<string>();
     const nameless: Problem[] = [];
     for (const object of objects) {
-      const key = keyOf(kind, object);
+      const { key } = object;
       if (key === undefined) {
-        if (nameless.length < MAX_NAMELESS) nameless.push(...KIND[kind].parse(object).problems);
+        if (nameless.length < MAX_NAMELESS) nameless.push(...object.parsed.problems);
       } else {
         seen.add(key);
         this.#put(kind, key, object, entries);
@@ -102,11 +129,9 @@ export class ClusterCache {
     return this.#problems;
   }
 
-  #put(kind: Kind, key: string, object: unknown, entries: Map<string, Entry>): void {
+  #put(kind: Kind, key: string, { version, parsed: current }: ReadObject, entries: Map<string, Entry>): void {
     const old = entries.get(key);
-    const version = this.#trustVersions ? versionOf(object) : undefined;
-    if (old && version !== undefined && old.version === version) return;
-    const current = KIND[kind].parse(object);
+    if (old?.parsed === current) return;
     const same = old && isDeepStrictEqual(old.parsed.value, current.value);
     const parsed = same ? { ...current, value: old.parsed.value } : current;
     entries.set(key, { version, parsed });
@@ -129,6 +154,10 @@ const NO_KEYS: ReadonlySet<string> = new Set();
 function emptyCluster(): Cluster {
   const maps = KINDS.map(kind => [KIND[kind].map, new VersionedMap<string, unknown>()]);
   return Object.fromEntries(maps) as unknown as Cluster;
+}
+
+function uidOf(object: unknown): unknown {
+  return isFields(object) && isFields(object['metadata']) ? object['metadata']['uid'] : undefined;
 }
 
 /**

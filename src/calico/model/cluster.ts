@@ -74,7 +74,7 @@ export interface ClusterNode {
    * `podCidrs`, or if the Node has no podCIDR.
    */
   readonly podCidrAddress?: Uint8Array;
-  /** The `projectcalico.org/` annotations that the agent rewrites, as text. */
+  /** The `projectcalico.org/` annotations, as text. The agent rewrites some of them. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 

@@ -16,23 +16,23 @@ test('unchanged values keep their identity', () => {
     metadata: { name: 'a', uid: 'u', resourceVersion },
     ...more,
   });
-  cache.set('Node', node('1', { spec: { podCIDR: 'bad' } }));
-  cache.set('IPPool', { metadata: { name: 'p' }, spec: { cidr: '10.0.0.0/8' } });
+  cache.set('Node', cache.read('Node', node('1', { spec: { podCIDR: 'bad' } })));
+  cache.set('IPPool', cache.read('IPPool', { metadata: { name: 'p' }, spec: { cidr: '10.0.0.0/8' } }));
   const { cluster: first, problems } = cache;
   expect(problems).toHaveLength(1);
   // An object with the same version is not even parsed.
-  cache.set('Node', node('1', { spec: { podCIDR: '10.0.0.0/24' } }));
+  cache.set('Node', cache.read('Node', node('1', { spec: { podCIDR: '10.0.0.0/24' } })));
   expect(cache.cluster).toBe(first);
   // A heartbeat changes no field that is read.
-  cache.set('Node', node('2', { spec: { podCIDR: 'bad' }, status: { conditions: [1] } }));
-  cache.replace('Node', [node('3', { spec: { podCIDR: 'bad' } })]);
+  cache.set('Node', cache.read('Node', node('2', { spec: { podCIDR: 'bad' }, status: { conditions: [1] } })));
+  cache.replace('Node', [cache.read('Node', node('3', { spec: { podCIDR: 'bad' } }))]);
   expect(cache.cluster).toBe(first);
   expect(cache.problems).toBe(problems);
-  cache.set('Node', node('4', { spec: { podCIDR: '10.0.0.0/24' } }));
+  cache.set('Node', cache.read('Node', node('4', { spec: { podCIDR: '10.0.0.0/24' } })));
   expect(cache.cluster.nodes).not.toBe(first.nodes);
   expect(cache.cluster.ipPools).toBe(first.ipPools);
   expect(cache.problems).toEqual([]);
-  cache.delete('Node', node('4'));
+  cache.delete('Node', 'a');
   expect(cache.cluster.nodes.size).toBe(0);
   cache.replace('IPPool', []);
   expect(cache.cluster.ipPools.size).toBe(0);
@@ -110,7 +110,7 @@ describe('arbitrary values as objects', () => {
           if (!/^[A-Z][A-Za-z]+$/.test(reason) || message.length > 500) throw new Error(`${reason}: ${message}`);
         }
         const cache = new ClusterCache(false);
-        cache.replace(kind, [value]);
+        cache.replace(kind, [cache.read(kind, value)]);
         void [cache.cluster, cache.problems];
       },
       Math.ceil(RUNS / 20),

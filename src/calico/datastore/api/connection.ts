@@ -12,9 +12,12 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
+import { createGunzip } from 'node:zlib';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { exactJson, parseExactJson } from '../parse/exact-json.ts';
+import { ListSplitter } from '../parse/list-splitter.ts';
 import { ApiError, apiError, parseJson } from './error.ts';
 
 export interface ConnectionOptions {
@@ -58,8 +61,11 @@ export interface Stream {
 /** The token of a pod's service account (kubernetes.io, "Accessing the API from within a Pod"). */
 const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const ANSWER_TIMEOUT_MS = 30_000;
+/** A busy server begins to send a long list late, and gives up after a minute. */
+const LIST_TIMEOUT_MS = 75_000;
 /** Far above the size of an object, which etcd limits to 1.5 MB. */
 const LONGEST_LINE_CHARS = 64 << 20;
+const UNZIPPED_CHUNK_BYTES = 256 << 10;
 
 export class ApiConnection {
   readonly #options: ConnectionOptions;
@@ -97,11 +103,25 @@ export class ApiConnection {
   }
 
   /**
+   * Passes on the items of a list as they arrive, and resolves with the list object without them.
+   * Rejects like `request`.
+   */
+  async list(request: ApiRequest, onItem: (item: unknown) => void): Promise<unknown> {
+    const name = nameOf(request);
+    return await this.#authenticated(async () => {
+      const response = await this.#send(request, LIST_TIMEOUT_MS);
+      const splitter = new ListSplitter(item => onItem(parseJson(name, item)), LONGEST_LINE_CHARS);
+      for await (const chunk of bodyOf(response)) splitter.push(chunk);
+      return parseJson(name, splitter.end());
+    });
+  }
+
+  /**
    * Passes on lines as they arrive. Resolves when the server ends the stream; rejects when the
    * connection breaks or is idle.
    */
   async stream(request: ApiRequest, { idleMs, onOpen, onLine }: Stream): Promise<void> {
-    const response = await this.#authenticated(() => this.#send(request, idleMs));
+    const response = await this.#authenticated(() => this.#send(request, idleMs, true));
     onOpen();
     const decoder = new StringDecoder('utf8');
     // Parts of an incomplete line. Join them only once: appending each one takes quadratic time.
@@ -148,7 +168,7 @@ export class ApiConnection {
   }
 
   /** Resolves with a response of status 2xx whose body is still unread. */
-  async #send(request: ApiRequest, usualTimeoutMs: number): Promise<IncomingMessage> {
+  async #send(request: ApiRequest, usualTimeoutMs: number, isStream = false): Promise<IncomingMessage> {
     const idleTimeoutMs = Math.min(usualTimeoutMs, this.#options.idleTimeoutMs ?? usualTimeoutMs);
     const config = await this.#config;
     const server = config.getCurrentCluster()?.server;
@@ -160,6 +180,9 @@ export class ApiConnection {
       method: request.method,
       headers: {
         accept: 'application/json',
+        // The server compresses long answers to a tenth. Watches are never compressed: a proxy might
+        // hold back what it compresses.
+        ...(!isStream && { 'accept-encoding': 'gzip' }),
         'user-agent': 'wireguard-ts',
         ...(body !== undefined && {
           'content-type': request.method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
@@ -214,9 +237,16 @@ async function load({ kubeconfig, env, root = '' }: ConnectionOptions): Promise<
   return config;
 }
 
+/** Returns the body of an answer, uncompressed. */
+function bodyOf(response: IncomingMessage): AsyncIterable<Buffer> {
+  if (response.headers['content-encoding'] !== 'gzip') return response;
+  // The pipeline passes errors on to its last stream, whose reader handles them.
+  return pipeline(response, createGunzip({ chunkSize: UNZIPPED_CHUNK_BYTES }), () => undefined);
+}
+
 async function text(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  for await (const chunk of bodyOf(response)) chunks.push(chunk);
   return Buffer.concat(chunks).toString('utf8');
 }
 

@@ -103,7 +103,13 @@ function fill(cache: ClusterCache, { files }: FileSet, wantsPods: boolean): read
       });
     else objects.set(key, object);
   }
-  for (const kind of KINDS) cache.replace(kind, kind === 'Pod' && !wantsPods ? [] : found.get(kind)!.values());
+  for (const kind of KINDS) {
+    const objects = kind === 'Pod' && !wantsPods ? [] : [...found.get(kind)!.values()];
+    cache.replace(
+      kind,
+      objects.map(object => cache.read(kind, object)),
+    );
+  }
   return problems;
 }
 

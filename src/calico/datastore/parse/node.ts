@@ -24,6 +24,7 @@ const READ_ANNOTATIONS = new Set(
   ),
 );
 
+const CALICO = 'projectcalico.org/';
 /** Kubernetes' limit for the total size of an object's annotations. */
 const LONGEST_LABELS = 262_144;
 
@@ -53,17 +54,14 @@ export function parseNode(object: unknown): Parsed<ClusterNode> {
     vxlanAddress: addressesOf(VXLAN_ANNOTATION),
     podCidrs: cidrs,
     ...(podCidrAddress(spec) && { podCidrAddress: podCidrAddress(spec)! }),
-    annotations: rewrittenAnnotations(annotations),
+    annotations: calicoAnnotations(annotations),
   };
   return { value, problems };
 }
 
-/** Returns the annotations that the agent writes, and compares with what it wrote. */
-function rewrittenAnnotations(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const names = [KEY_ANNOTATION, ADDRESS_ANNOTATION].flatMap(each => Object.values(each));
-  return Object.fromEntries(
-    names.flatMap(name => (annotations[name] === undefined ? [] : [[name, annotations[name]]])),
-  );
+/** Returns Calico's annotations. Those of others would be most of what the agent keeps of a Node. */
+function calicoAnnotations(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(annotations).filter(([name]) => name.startsWith(CALICO)));
 }
 
 function perFamily<T>(

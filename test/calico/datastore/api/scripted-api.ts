@@ -16,6 +16,8 @@ export interface Asked {
   readonly query: Readonly<Record<string, string>>;
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
+  /** The compression that the client accepts. */
+  readonly encoding: string | undefined;
   readonly body: unknown;
   /** The raw body. */
   readonly text: string;
@@ -132,8 +134,9 @@ export class ScriptedApi {
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();
     const body: unknown = text === '' ? undefined : JSON.parse(text);
-    const { authorization, 'content-type': contentType } = request.headers;
-    const asked = { what, query, authorization, contentType, body, text };
+    const { authorization, 'content-type': contentType, 'accept-encoding': accepted } = request.headers;
+    const encoding = typeof accepted === 'string' ? accepted : undefined;
+    const asked = { what, query, authorization, contentType, encoding, body, text };
     this.asked.push(asked);
     for (const each of this.#waiting) each();
     this.#waiting.clear();

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openApiDatastore } from '../../../../src/calico/datastore/api/datastore.ts';
 import type { Pace } from '../../../../src/calico/datastore/api/reflector/back-off.ts';
@@ -6,6 +7,8 @@ import { type Answer, events, failure, fastPace, hang, json, list, node, reset, 
 import { watching } from './watching.ts';
 
 const NODES = '/api/v1/nodes';
+/** An annotation that a Node keeps. */
+const X = 'projectcalico.org/x';
 const POOLS = '/apis/crd.projectcalico.org/v1/ippools';
 const POOL = { metadata: { name: 'p', uid: 'p', resourceVersion: '5' }, spec: { cidr: '10.0.0.0/8' } };
 let api: ScriptedApi;
@@ -31,18 +34,20 @@ async function begin(
 }
 
 describe('list and watch', () => {
-  test('pages, added, modified, deleted; unchanged objects keep their identity', async () => {
-    api.next(`GET ${NODES}`, list([node('a', '1')], '10', { continue: 'more' }), list([node('b', '2')], '10'));
+  test('lists, added, modified, deleted; unchanged objects keep their identity', async () => {
+    const all = [node('a', '1'), node('b', '2')];
+    api.next(`GET ${NODES}`, list([node('a', '1')], '10', { continue: 'more' }), list(all, '11'));
     const { watch } = await begin();
     const first = await watch.until(({ synced, cluster }) => synced && cluster.nodes.size === 2);
     expect(first.stale).toBeUndefined();
     expect(api.asked.filter(({ what }) => what === `GET ${NODES}`).map(({ query }) => query)).toEqual([
-      { limit: '500' },
-      { limit: '500', continue: 'more' },
+      // Few from etcd, then all from the server's cache, which must be as recent.
+      { limit: '10' },
+      { resourceVersion: '10', resourceVersionMatch: 'NotOlderThan' },
     ]);
     await api.send(NODES, { type: 'ADDED', object: node('c', '11') }, { type: 'DELETED', object: node('b', '12') });
-    await api.send(NODES, { type: 'MODIFIED', object: node('c', '13', { x: 'y' }) }, { type: 'NOVELTY', object: 5 });
-    const { cluster } = await watch.until(snapshot => snapshot.cluster.nodes.get('c')?.annotations['x'] === 'y');
+    await api.send(NODES, { type: 'MODIFIED', object: node('c', '13', { [X]: 'y' }) }, { type: 'NOVELTY', object: 5 });
+    const { cluster } = await watch.until(snapshot => snapshot.cluster.nodes.get('c')?.annotations[X] === 'y');
     expect([...cluster.nodes.keys()]).toEqual(['a', 'c']);
     expect(cluster.nodes.get('a')).toBe(first.cluster.nodes.get('a'));
     expect(cluster.ipPools).toBe(first.cluster.ipPools);
@@ -82,13 +87,56 @@ describe('list and watch', () => {
     expect(watch.snapshots.every(({ stale }) => stale === undefined)).toBe(true);
   });
 
+  test.each([
+    ['is behind', failure(504, 'Timeout', 'Too large resource version: 10, current: 5')],
+    ['does not know the query', failure(400, 'BadRequest')],
+  ])('lists page by page if the server %s', async (_, refusal) => {
+    const first = list([node('a', '1')], '10', { continue: 'more' });
+    const next = list([node('b', '2')], '12');
+    api.next(`GET ${NODES}`, first, refusal, list([node('a', '1')], '12', { continue: 'next' }), next);
+    const { watch } = await begin();
+    const { cluster } = await watch.until(({ synced }) => synced);
+    expect([...cluster.nodes.keys()]).toEqual(['a', 'b']);
+    const queries = api.asked.filter(({ what }) => what === `GET ${NODES}`).map(({ query }) => query);
+    expect(queries.slice(2)).toEqual([{ limit: '500' }, { limit: '500', continue: 'next' }]);
+  });
+
   test('lists without pages when pages expire', async () => {
     const first = list([node('a', '1')], '10', { continue: 'old' });
-    api.next(`GET ${NODES}`, first, failure(410, 'Expired'), list([node('b', '2')], '11'));
+    const answers = [first, failure(504, 'Timeout'), first, failure(410, 'Expired'), list([node('b', '2')], '11')];
+    api.next(`GET ${NODES}`, ...answers);
     const { watch } = await begin();
     const { cluster } = await watch.until(({ synced }) => synced);
     expect([...cluster.nodes.keys()]).toEqual(['b']);
     expect(api.asked.findLast(({ what }) => what === `GET ${NODES}`)!.query).toEqual({});
+  });
+
+  test('asks for compressed lists, reads them, and asks for no compressed watch', async () => {
+    const text = JSON.stringify({ metadata: { resourceVersion: '10' }, items: [node('a', '1')] });
+    api.next(
+      `GET ${NODES}`,
+      response => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(text)),
+    );
+    const { watch } = await begin();
+    await watch.until(({ synced, cluster }) => synced && cluster.nodes.has('a'));
+    await api.until(() => api.count(`WATCH ${NODES}`) === 1);
+    const encodings = new Map(api.asked.map(({ what, encoding }) => [what, encoding]));
+    expect([encodings.get(`GET ${NODES}`), encodings.get(`WATCH ${NODES}`)]).toEqual(['gzip', undefined]);
+  });
+
+  test('a compressed list that is cut off, or is none, is a failure', async () => {
+    const text = JSON.stringify({ metadata: { resourceVersion: '10' }, items: [node('a', '1')] });
+    const zipped = gzipSync(text);
+    api.next(
+      `GET ${NODES}`,
+      response => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(zipped.subarray(0, -9)),
+      response => void response.writeHead(200, { 'content-encoding': 'gzip' }).end('no gzip'),
+      response => void response.writeHead(200).end(text.slice(0, -1)),
+      list([node('a', '1')]),
+    );
+    const { watch } = await begin();
+    await watch.until(({ synced, cluster }) => synced && cluster.nodes.has('a'));
+    expect(api.count(`GET ${NODES}`)).toBe(4);
   });
 
   test('pods only when requested', async () => {
@@ -221,7 +269,9 @@ describe('a server that fails', () => {
   test('events split at any byte', async () => {
     api.next(`WATCH ${NODES}`, async response => {
       response.writeHead(200);
-      const lines = ['é', 'ü'].map((x, i) => JSON.stringify({ type: 'ADDED', object: node(`n${i}`, `${i}`, { x }) }));
+      const lines = ['é', 'ü'].map((x, i) =>
+        JSON.stringify({ type: 'ADDED', object: node(`n${i}`, `${i}`, { [X]: x }) }),
+      );
       for (const byte of Buffer.from(`${lines.join('\n')}\n`)) {
         response.write(Buffer.of(byte));
         await new Promise(resolve => setImmediate(resolve));
@@ -229,7 +279,7 @@ describe('a server that fails', () => {
     });
     const { watch } = await begin();
     const { cluster } = await watch.until(snapshot => snapshot.cluster.nodes.size === 2);
-    expect([...cluster.nodes.values()].map(({ annotations }) => annotations['x'])).toEqual(['é', 'ü']);
+    expect([...cluster.nodes.values()].map(({ annotations }) => annotations[X])).toEqual(['é', 'ü']);
   });
 
   test('backs off when the server ends every watch at once', async () => {

@@ -154,7 +154,7 @@ describe('patchNode', () => {
     const program = `
       const { openFileDatastore } = await import(process.argv[1]);
       const datastore = await openFileDatastore({ path: process.argv[2] });
-      for (let i = 0; i < ${rounds}; i++) await datastore.patchNode(process.argv[3], { ['x/' + i]: String(i), counter: String(i) });
+      for (let i = 0; i < ${rounds}; i++) await datastore.patchNode(process.argv[3], { ['projectcalico.org/x' + i]: String(i), 'projectcalico.org/counter': String(i) });
       await datastore.close();`;
     const children = names.map(name =>
       spawn(process.execPath, ['--input-type=module', '-e', program, module, file, name], {
@@ -169,8 +169,8 @@ describe('patchNode', () => {
     const { cluster } = await watching(await datastoreOf(file)).until(({ synced }) => synced);
     for (const name of names) {
       const { annotations } = cluster.nodes.get(name)!;
-      expect(annotations['counter']).toBe(String(rounds - 1));
-      expect(Object.keys(annotations).filter(key => key.startsWith('x/'))).toHaveLength(rounds);
+      expect(annotations['projectcalico.org/counter']).toBe(String(rounds - 1));
+      expect(Object.keys(annotations).filter(key => key.startsWith('projectcalico.org/x'))).toHaveLength(rounds);
     }
     expect(readdirSync(folder)).toEqual(['all.yaml']);
   });

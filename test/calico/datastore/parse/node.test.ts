@@ -30,7 +30,8 @@ describe('Node', () => {
           'projectcalico.org/IPv4IPIPTunnelAddr': '192.168.1.1',
           'projectcalico.org/IPv4VXLANTunnelAddr': '192.168.1.2',
           'projectcalico.org/IPv6VXLANTunnelAddr': 'fd00:1::2',
-          other: 'kept',
+          'projectcalico.org/other': 'kept',
+          'example.com/other': 'not kept',
         },
         {
           spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24', 'fd00:2::/64'] },
@@ -57,7 +58,8 @@ describe('Node', () => {
       'ExternalIP 1.2.3.4',
     ]);
     expect(value!.podCidrs.map(formatPrefix)).toEqual(['10.1.0.0/24', 'fd00:2::/64']);
-    expect(value!.annotations['other']).toBe('kept');
+    expect(value!.annotations).toMatchObject({ 'projectcalico.org/other': 'kept' });
+    expect(value!.annotations).not.toHaveProperty('example.com/other');
   });
 
   test('keeps a node address without a prefix length as such; accepts host bits and IPv4 in IPv6 notation', () => {

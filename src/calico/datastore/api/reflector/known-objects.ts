@@ -5,8 +5,7 @@
  * stay pending until their CRD is known to be established. Objects that disappeared with their CRD
  * ("orphans") stay in effect until an object of the same name exists again.
  */
-import type { ClusterCache } from '../../cluster-cache.ts';
-import { isFields } from '../../parse/reader.ts';
+import type { ClusterCache, ReadObject } from '../../cluster-cache.ts';
 import { type Kind, keyOf } from '../../resource-kinds.ts';
 
 export class KnownObjects {
@@ -14,7 +13,7 @@ export class KnownObjects {
   readonly #kind: Kind;
   /** Each object's uid, by key. A re-created object has a new uid. */
   readonly #uids = new Map<string, unknown>();
-  readonly #deletions = new Map<string, unknown>();
+  readonly #deletions = new Map<string, symbol>();
   readonly #orphans = new Map<string, unknown>();
 
   constructor(cache: ClusterCache, kind: Kind) {
@@ -26,8 +25,8 @@ export class KnownObjects {
     return this.#uids.size === 0 && this.#orphans.size === 0;
   }
 
-  /** A copy of the pending deletions: the deleted objects by key. */
-  get deletions(): ReadonlyMap<string, unknown> {
+  /** A copy of the pending deletions by key. Each has an identity of its own. */
+  get deletions(): ReadonlyMap<string, symbol> {
     return new Map(this.#deletions);
   }
 
@@ -36,29 +35,34 @@ export class KnownObjects {
     return [...this.#orphans.keys()];
   }
 
-  set(object: unknown): void {
-    const key = keyOf(this.#kind, object);
+  /** Reads an object of the server. */
+  read(object: unknown): ReadObject {
+    return this.#cache.read(this.#kind, object);
+  }
+
+  set(object: ReadObject): void {
+    const { key, uid } = object;
     if (key !== undefined) {
       this.#deletions.delete(key);
       this.#orphans.delete(key);
-      this.#uids.set(key, uidOf(object));
+      this.#uids.set(key, uid);
     }
     this.#cache.set(this.#kind, object);
   }
 
   delete(object: unknown): void {
     const key = keyOf(this.#kind, object);
-    if (key !== undefined && this.#uids.has(key)) this.#deletions.set(key, object);
+    if (key !== undefined && this.#uids.has(key)) this.#deletions.set(key, Symbol(key));
   }
 
   /** Carries out pending deletions that were made on purpose. */
-  confirmDeletions(deletions: ReadonlyMap<string, unknown>): void {
-    for (const [key, object] of deletions) {
+  confirmDeletions(deletions: ReadonlyMap<string, symbol>): void {
+    for (const [key, deletion] of deletions) {
       // The object may have been re-created and deleted again.
-      if (this.#deletions.get(key) !== object) continue;
+      if (this.#deletions.get(key) !== deletion) continue;
       this.#deletions.delete(key);
       this.#uids.delete(key);
-      this.#cache.delete(this.#kind, object);
+      this.#cache.delete(this.#kind, key);
     }
   }
 
@@ -76,8 +80,8 @@ export class KnownObjects {
    * Returns whether a known object is missing from a list of the same CRD. Ignores orphans, which
    * belong to an earlier CRD.
    */
-  hasUnlisted(objects: readonly unknown[]): boolean {
-    const listed = new Set(objects.map(object => keyOf(this.#kind, object)));
+  hasUnlisted(objects: readonly ReadObject[]): boolean {
+    const listed = new Set(objects.map(({ key }) => key));
     return [...this.#uids.keys()].some(key => !listed.has(key));
   }
 
@@ -85,32 +89,24 @@ export class KnownObjects {
    * Returns whether a list can belong to the CRD of the known objects. One object with an unchanged
    * uid proves that it does.
    */
-  isContinuedBy(objects: readonly unknown[]): boolean {
+  isContinuedBy(objects: readonly ReadObject[]): boolean {
     if (this.#uids.size === 0) return true;
-    return objects.some(object => {
-      const key = keyOf(this.#kind, object);
-      return key !== undefined && this.#uids.has(key) && this.#uids.get(key) === uidOf(object);
-    });
+    return objects.some(({ key, uid }) => key !== undefined && this.#uids.has(key) && this.#uids.get(key) === uid);
   }
 
   /**
    * Replaces the known objects with the server's list.
    * @param isAuthoritative whether to drop all orphans too
    */
-  replace(objects: readonly unknown[], isAuthoritative: boolean): void {
+  replace(objects: readonly ReadObject[], isAuthoritative: boolean): void {
     if (isAuthoritative) this.#orphans.clear();
     this.#uids.clear();
     this.#deletions.clear();
-    for (const object of objects) {
-      const key = keyOf(this.#kind, object);
+    for (const { key, uid } of objects) {
       if (key === undefined) continue;
-      this.#uids.set(key, uidOf(object));
+      this.#uids.set(key, uid);
       this.#orphans.delete(key);
     }
     this.#cache.replace(this.#kind, objects, this.#orphans);
   }
-}
-
-function uidOf(object: unknown): unknown {
-  return isFields(object) && isFields(object['metadata']) ? object['metadata']['uid'] : undefined;
 }

@@ -5,7 +5,7 @@
  * their objects take effect only after their CRD is known to be established (known-objects.ts).
  */
 import { listed, type Problem } from '../../../model/problem.ts';
-import type { ClusterCache } from '../../cluster-cache.ts';
+import type { ClusterCache, ReadObject } from '../../cluster-cache.ts';
 import { isFields } from '../../parse/reader.ts';
 import { type CalicoGroup, KIND, type Kind } from '../../resource-kinds.ts';
 import type { ApiConnection } from '../connection.ts';
@@ -140,7 +140,8 @@ export class ApiReflector {
     const { plural } = KIND[this.#options.kind];
     const path = group ? `/apis/${group}/${plural}` : `/api/v1/${plural}`;
     if (this.#resourceVersion === undefined) {
-      const { version, objects } = await listAll(this.#options.connection, path, scope);
+      const convert = (object: unknown): ReadObject => this.#known.read(object);
+      const { version, objects } = await listAll(this.#options.connection, { path, convert, signal: scope });
       await this.#acceptList(group, objects, scope);
       this.#resourceVersion = version;
       this.#wasServed = true;
@@ -171,7 +172,7 @@ export class ApiReflector {
    * Accepts a list if its CRD is still established after the list was read. The list of a CRD that
    * is being deleted holds only some of its objects, or none.
    */
-  async #acceptList(group: CalicoGroup | undefined, objects: readonly unknown[], scope: AbortSignal): Promise<void> {
+  async #acceptList(group: CalicoGroup | undefined, objects: readonly ReadObject[], scope: AbortSignal): Promise<void> {
     if (!this.#verifier || !group) return this.#known.replace(objects, true);
     const isMove = this.#listedGroup !== undefined && this.#listedGroup !== group;
     const isContinued = isMove || this.#known.isContinuedBy(objects);
@@ -213,7 +214,7 @@ export class ApiReflector {
       throw apiError(what, typeof code === 'number' ? code : 500, object);
     }
     const metadata = isFields(object) && isFields(object['metadata']) ? object['metadata'] : {};
-    if (type === 'ADDED' || type === 'MODIFIED') this.#known.set(object);
+    if (type === 'ADDED' || type === 'MODIFIED') this.#known.set(this.#known.read(object));
     else if (type === 'DELETED') {
       this.#known.delete(object);
       if (this.#verifier) this.#verifier.verify();
