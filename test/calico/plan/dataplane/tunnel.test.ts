@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { formatAddress } from '../../../../src/base/address.ts';
 import type { Family } from '../../../../src/base/family.ts';
+import { VersionedMap } from '../../../../src/base/versioned-map.ts';
 import type { PlanOptions } from '../../../../src/calico/plan/config/options.ts';
 import { address, cluster, configuration, node, planOf, reasonsOf, tunnelOf } from '../../../support/calico-cluster.ts';
 import { enabled, hostOf, inBlock, keyOf, MODES, member, per } from '../../../support/calico-families.ts';
@@ -63,9 +64,9 @@ describe('the whole tunnel', () => {
     const all = {
       threaded: false,
       mark: 0x1000,
-      peers: new Map(),
+      peers: new VersionedMap(),
       table: 51820,
-      routes: new Map(),
+      routes: new VersionedMap(),
       routeProtocol: 3,
       rulePriority: 99,
       firewall,

@@ -1,0 +1,212 @@
+/**
+ * What agents cost an API server: requests and bytes at the start, for each change and while
+ * nothing changes, and the server's time. WGTS_LOAD_NODES and WGTS_LOAD_AGENTS set the size; by
+ * default it is small, and the test says that lists come from the server's cache and that no watch
+ * is read twice. WGTS_LOAD_DATASTORE measures another build's datastore.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Cause, GeneratedCluster } from '#dist/bench/calico/generated-cluster.js';
+import { sleep } from '../netns/command.ts';
+import { HANG_MS } from '../support/patience.ts';
+import { calicoCrds } from './calico-crds.ts';
+import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
+import { Filling } from './filling.ts';
+import { GROUP } from './objects.ts';
+
+const NODES = Number(process.env['WGTS_LOAD_NODES'] ?? 30);
+const AGENTS = Number(process.env['WGTS_LOAD_AGENTS'] ?? 5);
+const CHANGES = Number(process.env['WGTS_LOAD_CHANGES'] ?? 5);
+const IDLE_S = Number(process.env['WGTS_LOAD_IDLE_SECONDS'] ?? 2);
+const BLOCKS = 5;
+const LIMIT_MS = 3_000_000;
+const PROGRAM = fileURLToPath(new URL('api-load-agents.mjs', import.meta.url));
+const DATASTORE =
+  process.env['WGTS_LOAD_DATASTORE'] ??
+  fileURLToPath(new URL('../../dist/calico/datastore/api/datastore.js', import.meta.url));
+
+interface Report {
+  readonly synced: number;
+  readonly notified: number;
+  readonly bytes: number;
+  readonly requests: Readonly<Record<string, number>>;
+  readonly cpuSeconds: number;
+}
+
+describeCluster('load on an API server', () => {
+  const say = (text: string): void => void process.stderr.write(`load: ${text}\n`);
+  let plane: ControlPlane;
+  let filling: Filling;
+  let generated: GeneratedCluster;
+  let agents: Agents;
+
+  beforeAll(async () => {
+    plane = await startControlPlane();
+    filling = new Filling(plane);
+    await plane.apply(...calicoCrds(GROUP));
+    generated = new GeneratedCluster({ nodes: NODES, blocksPerNode: BLOCKS, families: [4], seed: 1 });
+    await filling.create(generated.objects());
+  }, LIMIT_MS);
+  afterAll(async () => {
+    agents?.end();
+    filling?.close();
+    await plane?.stop();
+  }, LIMIT_MS);
+
+  test(
+    'a start of all agents at once',
+    async () => {
+      const before = usageOf(plane);
+      agents = new Agents(plane.kubeconfig);
+      const began = performance.now();
+      let report = await agents.report();
+      for (; report.synced < AGENTS; report = await agents.report()) {
+        if (performance.now() - began > LIMIT_MS / 2) throw new Error(JSON.stringify(report));
+        await sleep(200);
+      }
+      const took = (performance.now() - began) / 1000;
+      const after = usageOf(plane);
+      say(
+        `start of ${AGENTS} agents, ${NODES} nodes: ${took.toFixed(1)} s; ${per(sum(report.requests))} requests and ${kilobytes(report.bytes)} an agent; ` +
+          `kube-apiserver ${(after.apiServer - before.apiServer).toFixed(1)} s of CPU, peak ${after.peakMb.toFixed(0)} MB (before ${before.peakMb.toFixed(0)} MB), etcd ${(after.etcd - before.etcd).toFixed(1)} s; agents ${report.cpuSeconds.toFixed(1)} s`,
+      );
+      // Two for each kind with more than a few objects: what etcd has now, and all from the cache.
+      const lists = (plural: string) => report.requests[`GET /apis/${GROUP}/${plural}`] ?? 0;
+      expect(report.requests['GET /api/v1/nodes']).toBe(2 * AGENTS);
+      expect(lists('ipamblocks')).toBe(2 * AGENTS);
+      expect(lists('felixconfigurations')).toBe(AGENTS);
+      expect(lists('ippools')).toBe(AGENTS);
+    },
+    LIMIT_MS,
+  );
+
+  test.each<Cause>(['heartbeat', 'key', 'allocation'])(
+    'changes: %s',
+    async cause => {
+      const changes = [];
+      while (changes.length < CHANGES) {
+        const change = generated.next();
+        if (change.of === cause) changes.push(change);
+        // Other nodes join as they left.
+        else if (change.of === 'leave' || change.of === 'join') await filling.write(change);
+      }
+      await settled();
+      const [before, used] = [await agents.report(), usageOf(plane)];
+      for (const change of changes) await filling.write(change);
+      await settled();
+      const [after, now] = [await agents.report(), usageOf(plane)];
+      say(
+        `${cause}: ${kilobytes((after.bytes - before.bytes) / CHANGES)} an agent and change; kube-apiserver ${((1000 * (now.apiServer - used.apiServer)) / CHANGES).toFixed(1)} ms of CPU a change`,
+      );
+      expect(after.bytes).toBeGreaterThan(before.bytes);
+      expect(sum(after.requests) - sum(before.requests)).toBeLessThanOrEqual(2 * AGENTS);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'nothing changes',
+    async () => {
+      await settled();
+      const before = await agents.report();
+      await sleep(IDLE_S * 1000);
+      const after = await agents.report();
+      const hours = IDLE_S / 3600;
+      say(
+        `idle: ${kilobytes((after.bytes - before.bytes) / hours)} and ${per((sum(after.requests) - sum(before.requests)) / hours)} requests an agent and hour`,
+      );
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'the server restarts: no agent lists again',
+    async () => {
+      const before = await agents.report();
+      await plane.stopApiServer();
+      await plane.startApiServer();
+      const used = usageOf(plane);
+      const began = Date.now();
+      const watches = (report: Report) => report.requests['WATCH /api/v1/nodes'] ?? 0;
+      let after = await agents.report();
+      for (; watches(after) < watches(before) + AGENTS; after = await agents.report()) {
+        if (Date.now() - began > HANG_MS) throw new Error(JSON.stringify(after.requests));
+        await sleep(200);
+      }
+      await settled();
+      after = await agents.report();
+      const now = usageOf(plane);
+      const lists = (report: Report) => report.requests['GET /api/v1/nodes'] ?? 0;
+      say(
+        `restart of the server: ${per(sum(after.requests) - sum(before.requests))} requests and ${kilobytes(after.bytes - before.bytes)} an agent, ${per(lists(after) - lists(before))} of them lists of Nodes; kube-apiserver ${(now.apiServer - used.apiServer).toFixed(1)} s of CPU`,
+      );
+      expect(lists(after)).toBe(lists(before));
+    },
+    LIMIT_MS,
+  );
+
+  /** Waits until agents have received nothing for a second. */
+  async function settled(): Promise<void> {
+    let last = -1;
+    for (let report = await agents.report(); report.bytes !== last; report = await agents.report()) {
+      last = report.bytes;
+      await sleep(1000);
+    }
+  }
+
+  const per = (all: number): string => (all / AGENTS).toFixed(1);
+  const kilobytes = (all: number): string => `${(all / AGENTS / 1000).toFixed(1)} kB`;
+});
+
+const sum = (requests: Report['requests']): number => Object.values(requests).reduce((a, b) => a + b, 0);
+
+/** The process that holds the agents' datastores. */
+class Agents {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(kubeconfig: string) {
+    const args = ['--max-old-space-size=12000', PROGRAM, DATASTORE, kubeconfig, String(AGENTS)];
+    this.#child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  async report(): Promise<Report> {
+    this.#child.stdin!.write('report\n');
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error(`the agents' process ended with ${this.#child.exitCode}`);
+    return JSON.parse(value as string) as Report;
+  }
+
+  end(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+/** CPU seconds of the servers so far, and the API server's peak of resident memory. */
+function usageOf({ folder }: ControlPlane): {
+  readonly apiServer: number;
+  readonly etcd: number;
+  readonly peakMb: number;
+} {
+  const used = { apiServer: 0, etcd: 0, peakMb: 0 };
+  for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name)))
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      const program = /^\S*?(kube-apiserver|etcd)\0/.exec(command)?.[1];
+      if (!program || !command.includes(folder)) continue;
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+      const seconds = (Number(stat[11]) + Number(stat[12])) / 100;
+      if (program === 'etcd') used.etcd += seconds;
+      else {
+        used.apiServer += seconds;
+        used.peakMb = Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+      }
+    } catch {
+      // The process ended while it was read.
+    }
+  return used;
+}
