@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GeneratedCluster } from '#dist/bench/calico/generated-cluster.js';
+import { DEFAULT_OPTIONS } from '../../src/calico/plan/config/options.ts';
 import { run, sleep } from '../netns/command.ts';
 import { inOwnNamespace } from '../support/own-namespace.ts';
 import { HANG_MS } from '../support/patience.ts';
@@ -54,14 +55,14 @@ function body(): void {
           await sleep(100);
         }
         const took = seconds(began);
-        const name = interfaceOf(readFileSync(node.log, 'utf8'));
+        const name = DEFAULT_OPTIONS.interfaceNames[4];
         const { stdout: allowed } = await run(lab.inside(node, ['wg', 'show', name, 'allowed-ips']));
         const peers = allowed.trim().split('\n');
         const prefixes = peers.flatMap(line => line.split('\t')[1]!.split(' '));
         const { stdout: routes } = await run(lab.inside(node, ['ip', 'route', 'show', 'table', 'all', 'dev', name]));
         const tunnelled = routes.split('\n').filter(line => /^10\./.test(line));
         const memory = processesOf(node.agent!.pid).map(
-          ({ command, resident, peak }) => `${command} ${resident} MB (peak ${peak} MB)`,
+          ({ command, resident, peak, cpu }) => `${command} ${resident} MB (peak ${peak} MB), ${cpu} s of CPU`,
         );
         say(
           `${start} start, ${NODES} nodes: ${peers.length} peers, ${prefixes.length} allowed IPs, ${tunnelled.length} routes after ${took}; ${memory.join(', ')}`,
@@ -82,20 +83,15 @@ function* others(generated: GeneratedCluster): Generator<ReturnType<GeneratedClu
     if (each.kind === 'Node' || each.kind === 'IPAMBlock') yield each as ReturnType<GeneratedCluster['next']>;
 }
 
-function interfaceOf(log: string): string {
-  const found = /device (\S+):/.exec(log);
-  if (!found) throw new Error(`the agent's log names no device:\n${log.slice(-2000)}`);
-  return found[1]!;
-}
-
-interface Memory {
+interface Usage {
   readonly command: string;
   readonly resident: string;
   readonly peak: string;
+  readonly cpu: string;
 }
 
 /** The Node processes in the network namespace of a process: the agent and its device. */
-function processesOf(pid: number): readonly Memory[] {
+function processesOf(pid: number): readonly Usage[] {
   const namespace = readlinkSync(`/proc/${pid}/ns/net`);
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
@@ -108,7 +104,9 @@ function processesOf(pid: number): readonly Memory[] {
         const status = readFileSync(`/proc/${name}/status`, 'utf8');
         const read = (field: string) =>
           (Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) / 1024).toFixed(0);
-        return [{ command: program.split('/').at(-1)!, resident: read('VmRSS'), peak: read('VmHWM') }];
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]!.split(' ');
+        const cpu = ((Number(stat[11]) + Number(stat[12])) / 100).toFixed(1);
+        return [{ command: program.split('/').at(-1)!, resident: read('VmRSS'), peak: read('VmHWM'), cpu }];
       } catch {
         return [];
       }

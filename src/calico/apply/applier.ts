@@ -130,8 +130,8 @@ export class Applier {
       const context: ApplyContext = {
         host: this.#host,
         family,
-        recordChange: text => {
-          changes++;
+        recordChange: (text, count = 1) => {
+          changes += count;
           this.#host.log(text);
         },
       };

@@ -94,6 +94,6 @@ export interface Runners {
 export interface ApplyContext {
   readonly host: ApplyHost;
   readonly family: Family;
-  /** Logs and counts a change; call it before making the change. */
-  recordChange(text: string): void;
+  /** Logs and counts a change, or several at once; call it before making them. */
+  recordChange(text: string, count?: number): void;
 }

@@ -19,6 +19,8 @@ const DEFAULT_METRIC = { 4: 0, 6: 1024 } as const;
 /** Metric of fallback routes, which apply once the preferred route to the destination is gone. */
 const FALLBACK_METRIC = 0xffffffff;
 const CONCURRENT_REQUESTS = 64;
+/** Routes that are logged one by one. */
+const MOST_LINES = 20;
 const MAX_PASSES = 3;
 /** Tables of the system, which we never empty. */
 const SYSTEM_TABLES: readonly number[] = [0, TABLE.default, TABLE.main, TABLE.local];
@@ -125,12 +127,10 @@ async function write(
   removed: readonly NewRoute[],
 ): Promise<void> {
   const { routes } = host.network;
-  await inBatches(set, async route => {
-    recordChange(`route ${describeRoute(route)}: set`);
-    await routes.replace(route);
-  });
+  recordRoutes(recordChange, set, 'set');
+  await inBatches(set, route => routes.replace(route));
+  recordRoutes(recordChange, removed, 'removed');
   await inBatches(removed, async route => {
-    recordChange(`route ${describeRoute(route)}: removed`);
     try {
       await routes.remove(route);
     } catch (error) {
@@ -138,6 +138,12 @@ async function write(
       if (!isRefusal(error, 'ESRCH', 'ENODEV')) throw error;
     }
   });
+}
+
+/** Logs each route, or their number: a large cluster has 100,000 of them. */
+function recordRoutes(record: ApplyContext['recordChange'], routes: readonly NewRoute[], done: string): void {
+  if (routes.length <= MOST_LINES) for (const route of routes) record(`route ${describeRoute(route)}: ${done}`);
+  else record(`${routes.length} routes, first ${describeRoute(routes[0]!)}: ${done}`, routes.length);
 }
 
 async function inBatches<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {

@@ -182,6 +182,20 @@ describe.each(VARIANTS)('%s', (_, families) => {
       for (const family of families) expect(scene.routesOf(family)).toHaveLength(1);
     });
 
+    test('many routes are one line of the log, and all of them are counted', async () => {
+      await scene.apply(scene.wanted());
+      const many = Array.from({ length: 50 }, (_, n) => `10.200.${n}.0/24`);
+      const withMany = desired(families, family => {
+        const base = tunnel(family, [peer(family, 2)]);
+        const more = family === 4 ? many.map(text => [text, route(text, 'throw')] as const) : [];
+        return { ...base, routes: new Map([...base.routes, ...more]) };
+      });
+      const linesOfRoutes = () => scene.process.said.filter(line => line.includes('10.200.'));
+      const { changes } = await scene.apply(withMany);
+      expect(linesOfRoutes()).toHaveLength(families.includes(4) ? 1 : 0);
+      if (families.includes(4)) expect(changes).toBeGreaterThanOrEqual(50);
+    });
+
     test('a resync restores routes that others removed or redirected', async () => {
       await scene.apply(scene.wanted());
       const picture = scene.node.picture();
