@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { limitHeapGrowth } from '#dist/calico/agent/heap-growth.js';
 import { ClusterCache } from '#dist/calico/datastore/cluster-cache.js';
 import { DEFAULT_OPTIONS } from '#dist/calico/plan/config/options.js';
 import type { Plan, PlanInput } from '#dist/calico/plan/input.js';
@@ -33,6 +34,7 @@ export interface SizeRow extends SizeOrder {
   /** Shares of one core at 100 changes a second. */
   readonly cpuShare: number;
   readonly residentMb: number;
+  /** The highest until the first plan was made. */
   readonly peakMb: number;
   readonly heapMb: number;
 }
@@ -54,6 +56,7 @@ const order = JSON.parse(process.argv[2]!) as SizeOrder;
 process.stdout.write(`${JSON.stringify(await measure(order))}\n`);
 
 async function measure({ nodes, families, failClosed, seconds }: SizeOrder): Promise<SizeRow> {
+  limitHeapGrowth();
   const generated = new GeneratedCluster({ nodes, blocksPerNode: BLOCKS, families, seed: 1 });
   const cache = new ClusterCache(true);
   const planner = new Planner();
@@ -72,6 +75,8 @@ async function measure({ nodes, families, failClosed, seconds }: SizeOrder): Pro
   let last = planner.plan(input());
   const firstPlanMs = performance.now() - planBegan;
   const firstMs = performance.now() - began;
+  // Later on, this process also makes whole plans to compare with.
+  const peakMb = statusMb('VmHWM');
 
   const [planned, read]: [number[], number[]] = [[], []];
   for (let i = 0; planned.length < CHANGES; i++) {
@@ -107,7 +112,7 @@ async function measure({ nodes, families, failClosed, seconds }: SizeOrder): Pro
     readMs: percentiles(read),
     cpuShare,
     residentMb,
-    peakMb: statusMb('VmHWM'),
+    peakMb,
     heapMb,
   };
 }

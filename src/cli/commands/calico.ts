@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from '../../calico/agent/agent.ts';
 import type { AgentDependencies, AgentOptions } from '../../calico/agent/dependencies.ts';
+import { limitHeapGrowth } from '../../calico/agent/heap-growth.ts';
 import { ipamPort } from '../../calico/agent/ipam.ts';
 import { leadershipChannel } from '../../calico/agent/leadership/channel.ts';
 import { nameOwner, ownIdentity, ownPidNamespace, peerUser } from '../../calico/agent/leadership/identity.ts';
@@ -36,6 +37,7 @@ export const calico: Command = async (args, terminal) => {
   const options = parseCalicoOptions(args, terminal);
   if (options.startupProbe) return probe(terminal);
   forbidDumps();
+  limitHeapGrowth();
   const log = (text: string): void => terminal.err(`${text}\n`);
   const warn = (text: string): void => terminal.err(`Warning: ${text}\n`);
   if (args.includes('--allocate') && !options.allocate)

@@ -65,7 +65,8 @@ const ANSWER_TIMEOUT_MS = 30_000;
 const LIST_TIMEOUT_MS = 75_000;
 /** Far above the size of an object, which etcd limits to 1.5 MB. */
 const LONGEST_LINE_CHARS = 64 << 20;
-const UNZIPPED_CHUNK_BYTES = 256 << 10;
+/** Small enough for a heap of its own size class: larger buffers are mapped and cleared one by one. */
+const UNZIPPED_CHUNK_BYTES = 64 << 10;
 
 export class ApiConnection {
   readonly #options: ConnectionOptions;
