@@ -35,7 +35,7 @@ describeCluster('the agent as its service account', () => {
       },
       { apiVersion: GROUP, kind: 'IPPool', metadata: { name: 'pool' }, spec: { cidr: '192.168.0.0/16' } },
     );
-    install([]);
+    install(['before-1.30']);
     const pod: Manifest = {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -61,7 +61,7 @@ describeCluster('the agent as its service account', () => {
     expect(cluster.felixConfigurations.get('default')!.parameters.get('wireguardenabled')).toBe('true');
   });
 
-  test.each([[[]], [['own-node-only']]])('publishes its key, and withdraws it (%s)', async components => {
+  test.each([[['before-1.30']], [[]]])('publishes its key, and withdraws it (%s)', async components => {
     install(components);
     const { datastore } = await begin();
     await datastore.patchNode('worker-1', { [KEY]: 'a key' });

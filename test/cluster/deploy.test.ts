@@ -120,6 +120,12 @@ describeCluster('the manifests on a real API server', () => {
         expect(agent!.containers[0]!.args!.includes(`--${option}`)).toBe(components.includes(option));
     });
 
+    test('lets each agent change its own Node only, from Kubernetes 1.30 on', () => {
+      const policies = render(installation, components).filter(({ kind }) => kind.startsWith('ValidatingAdmission'));
+      const kinds = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
+      expect(policies.map(({ kind }) => kind)).toEqual(components.includes('before-1.30') ? [] : kinds);
+    });
+
     test('starts the new agent beside the old one, and tells their probes apart', () => {
       const { spec } = render(installation, components).find(({ kind }) => kind === 'DaemonSet')!;
       expect(spec!.updateStrategy).toEqual({
