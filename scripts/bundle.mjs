@@ -14,6 +14,9 @@ const OUTPUT = join(ROOT, 'dist/program');
 const SOURCES = join(ROOT, 'src') + sep;
 const MODULES = join(ROOT, 'node_modules') + sep;
 const PROGRAMS = ['wgts', 'wireguard-ts'];
+/** The manifests, which `wgts calico install` reads (src/cli/deploy-tree.ts). */
+const DEPLOY = join(ROOT, 'deploy');
+const MANIFESTS = join(OUTPUT, 'deploy.json');
 /** Written last, so its modification time stands for the whole output. */
 const NOTICES = join(OUTPUT, 'THIRD-PARTY-LICENSES.txt');
 /**
@@ -94,6 +97,7 @@ const { output } = await bundle.write({
   plugins: [{ name: 'ascii', renderChunk: code => code.replace(NOT_ASCII, escaped) }],
 });
 await bundle.close();
+writeFileSync(MANIFESTS, manifests());
 writeFileSync(NOTICES, notices(output.flatMap(chunk => (chunk.type === 'chunk' ? chunk.moduleIds : []))));
 
 function isUpToDate() {
@@ -101,9 +105,20 @@ function isUpToDate() {
   const inputs = readdirSync(join(ROOT, 'src'), { recursive: true, withFileTypes: true }).map(entry =>
     join(entry.parentPath, entry.name),
   );
+  const known = statSync(MANIFESTS, { throwIfNoEntry: false }) && readFileSync(MANIFESTS, 'utf8');
+  if (known !== manifests()) return false;
   return [...inputs, join(ROOT, 'package-lock.json'), fileURLToPath(import.meta.url)].every(
     path => statSync(path).mtimeMs < made,
   );
+}
+
+/** Returns the texts of the manifests by their paths in deploy/. The chart has its own format. */
+function manifests() {
+  const paths = readdirSync(DEPLOY, { recursive: true }).filter(
+    path => path.endsWith('.yaml') && !/^(helm|examples)\//.test(path),
+  );
+  const texts = paths.sort().map(path => [path, readFileSync(join(DEPLOY, path), 'utf8')]);
+  return JSON.stringify(Object.fromEntries(texts), null, 1);
 }
 
 /** Returns the licences of the bundled packages, which require their text to be included. */

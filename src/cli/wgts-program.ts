@@ -24,6 +24,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   upgrade: async () => (await import('./commands/upgrade.ts')).upgrade,
   logs: async () => (await import('./commands/logs.ts')).logs,
   calico: async () => (await import('./commands/calico.ts')).calico,
+  'calico install': async () => (await import('./commands/calico-install.ts')).calicoInstall,
+  'calico uninstall': async () => (await import('./commands/calico-uninstall.ts')).calicoUninstall,
   verify: async () => (await import('./commands/verify.ts')).verify,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   completion: async () => (await import('./commands/completion.ts')).completion,
@@ -64,7 +66,10 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
 /**
  * Finds the command. @returns the command and its arguments, or undefined for an unknown command
  */
-async function dispatch(given: string, rest: readonly string[]): Promise<[string | undefined, readonly string[]]> {
+async function dispatch(word: string, words: readonly string[]): Promise<[string | undefined, readonly string[]]> {
+  // Some commands have a name of two words.
+  const isLong = words[0] !== undefined && Object.hasOwn(COMMANDS, `${word} ${words[0]}`);
+  const [given, rest] = isLong ? [`${word} ${words[0]}`, words.slice(1)] : [word, words];
   if (given !== 'help' && HELP_WORDS.includes(given)) return ['help', rest];
   if (VERSION_WORDS.includes(given)) return ['version', rest];
   if (!Object.hasOwn(COMMANDS, given)) return [undefined, rest];

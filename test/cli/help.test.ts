@@ -47,15 +47,15 @@ describe.each(models.map(model => [model.name, model] as const))('%s', (name, mo
       return;
     }
     for (const args of [
-      ['help', name],
-      [name, '--help'],
-      [name, '-h'],
+      ['help', ...name.split(' ')],
+      [...name.split(' '), '--help'],
+      [...name.split(' '), '-h'],
     ])
       expect(runProgram('wgts', args), args.join(' ')).toEqual({ status: 0, out: text, err: '' });
   });
 
   test('--version prints the version', () => {
-    const args = name === 'wireguard-ts' ? ['--version'] : [name, '--version'];
+    const args = name === 'wireguard-ts' ? ['--version'] : [...name.split(' '), '--version'];
     const { status, out, err } = runProgram(name === 'wireguard-ts' ? name : 'wgts', args);
     expect({ status, err }).toEqual({ status: 0, err: '' });
     expect(out).toMatch(/^wireguard-ts v[0-9]+\.[0-9]+\.[0-9]+\S*\n$/);
@@ -84,7 +84,7 @@ test('--help works anywhere in a command line of our own commands', () => {
 
 test('a wrong command line exits with status 1 for wg’s commands and 2 for ours', () => {
   for (const name of COMMAND_NAMES) {
-    const { status } = runProgram('wgts', [name, '--bogus', 'b', 'c', 'd']);
+    const { status } = runProgram('wgts', [...name.split(' '), '--bogus', 'b', 'c', 'd']);
     expect(status, name).toBe(WG_COMMANDS.includes(name) ? 1 : 2);
   }
   expect(runProgram('wgts', ['bogus']).status).toBe(2);

@@ -16,8 +16,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Warnings about pages that are not installed here. */
 const ELSEWHERE = /referenced manual not found|mandoc\.db/;
 
-test('each program and each of the two large commands has a page', () => {
-  expect([...pages.keys()].sort()).toEqual(['wgts-calico.8', 'wgts-verify.8', 'wgts.8', 'wireguard-ts.8']);
+test('each program and each of the large commands has a page', () => {
+  const commands = ['wgts-calico-install.8', 'wgts-calico-uninstall.8', 'wgts-calico.8', 'wgts-verify.8'];
+  expect([...pages.keys()].sort()).toEqual([...commands, 'wgts.8', 'wireguard-ts.8']);
 });
 
 test('the pages name every command and option', async () => {
@@ -25,7 +26,8 @@ test('the pages name every command and option', async () => {
   for (const { name } of wireguardTs.options!) expect(plain('wireguard-ts.8')).toContain(name);
   for (const name of COMMAND_NAMES) {
     const model = (await commandModel(name))!;
-    const page = plain(pages.has(`wgts-${name}.8`) ? `wgts-${name}.8` : 'wgts.8');
+    const own = `wgts-${name.replace(' ', '-')}.8`;
+    const page = plain(pages.has(own) ? own : 'wgts.8');
     expect(plain('wgts.8')).toContain(`.Ss wgts ${name}\n`);
     for (const option of [...(model.options ?? []), ...(model.words ?? [])])
       expect(page, option.name).toMatch(new RegExp(`^\\.It .*${option.name}\\b`, 'm'));

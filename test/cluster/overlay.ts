@@ -6,8 +6,16 @@ import { REPOSITORY } from '../support/guide.ts';
 
 const DEPLOY = join(REPOSITORY, 'deploy');
 
-/** The folder is removed when `use` returns. */
-export function withOverlay<T>(installation: string, components: readonly string[], use: (folder: string) => T): T {
+/**
+ * The folder is removed when `use` returns.
+ * @param more further lines of the kustomization.yaml
+ */
+export function withOverlay<T>(
+  installation: string,
+  components: readonly string[],
+  use: (folder: string) => T,
+  more = '',
+): T {
   const at = mkdtempSync(join(tmpdir(), 'wgts-overlay-'));
   // kustomize rejects absolute paths.
   const path = (name: string) => JSON.stringify(relative(at, join(DEPLOY, name)));
@@ -18,6 +26,7 @@ export function withOverlay<T>(installation: string, components: readonly string
 kind: Kustomization
 resources: [${path(installation)}]
 components: [${components.map(name => path(`components/${name}`)).join(', ')}]
+${more}
 `,
     );
     return use(at);

@@ -56,6 +56,15 @@ describeWith(['root', 'tun', 'unshare', 'python3', 'ip'], 'the image', () => {
     }
   });
 
+  test('it contains the manifests, and prints them', () => {
+    const args = ['calico', 'install', '--offline', '--for', 'openshift', '--with', 'metrics'];
+    const { status, out } = image.run({ command: ['/usr/bin/wgts', ...args] });
+    const here = spawnSync(process.execPath, [join(ROOT, 'dist/program/wgts.cjs'), ...args], { encoding: 'utf8' });
+    expect(status).toBe(0);
+    expect(out).toContain('kind: SecurityContextConstraints');
+    expect(out).toBe(here.stdout);
+  });
+
   test('NET_ADMIN and /dev/net/tun are all that a device needs; the root stays read-only', () => {
     const { status, out } = image.run({
       command: ['/usr/bin/wgts', 'doctor', '--json'],

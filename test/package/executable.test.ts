@@ -52,6 +52,13 @@ describe('the executable', () => {
     expect(run([], { argv0: 'wireguard-ts' }).err).toMatch(/wireguard-ts/);
   });
 
+  test('contains the manifests, and prints them', () => {
+    const { status, out } = run(['calico', 'install', '--offline', '--for', 'manifest']);
+    expect(status).toBe(0);
+    expect(out).toMatch(/^kind: ValidatingAdmissionPolicy$/m);
+    expect(out).toContain(`image: wireguard-ts:${version}`);
+  });
+
   test('genkey and pubkey agree with the primitives', () => {
     const key = run(['genkey']).out;
     const expected = formatKeyBase64(x25519PublicKey(parseKeyBase64(key.trim())!));

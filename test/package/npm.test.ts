@@ -121,6 +121,11 @@ describe('installed on a machine without a compiler', { tags: SLOW }, () => {
         expect(statSync(join(commands, program)).mode & 0o111, program).toBe(0o111);
     });
 
+    test('it contains the manifests, and prints them', () => {
+      const args = ['calico', 'install', '--offline', '--for', 'manifest'];
+      expect(succeed(join(commands, 'wgts'), args, prefix, env).stdout).toContain(`image: wireguard-ts:${VERSION}\n`);
+    });
+
     test('wgts --version, genkey and doctor', () => {
       expect(succeed(join(commands, 'wgts'), ['--version'], prefix, env).stdout).toContain(` v${VERSION}\n`);
       expect(succeed(join(commands, 'wgts'), ['genkey'], prefix, env).stdout).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);

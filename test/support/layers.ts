@@ -22,6 +22,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'calico/datastore': ['base', 'calico/model'],
   'calico/apply': ['base', 'config', 'netlink', 'quick', 'backend', 'calico/model'],
   'calico/publish': ['base', 'calico/model', 'calico/datastore'],
+  'calico/install': ['base', 'calico/model', 'calico/plan'],
   'calico/agent': [
     'base',
     'config',
@@ -54,5 +55,6 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'calico/apply',
     'calico/publish',
     'calico/agent',
+    'calico/install',
   ],
 };

@@ -6,7 +6,7 @@ import { tooMany } from '../parse-options.ts';
 import { type Command, UsageError } from '../terminal.ts';
 
 export const help: Command = async (args, terminal) => {
-  const [name, ...rest] = args;
+  const [name, ...rest] = joinedName(args);
   if (name === undefined) {
     terminal.out(await renderOverview());
     return 0;
@@ -18,3 +18,10 @@ export const help: Command = async (args, terminal) => {
   terminal.out(renderHelp(model));
   return 0;
 };
+
+/** Joins a command's name of two words, such as `calico install`. */
+function joinedName([first, second, ...rest]: readonly string[]): readonly string[] {
+  if (second === undefined) return first === undefined ? [] : [first];
+  const name = `${first} ${second}`;
+  return COMMAND_NAMES.includes(name) ? [name, ...rest] : [first!, second, ...rest];
+}

@@ -44,8 +44,18 @@ export async function completeWgts(words: readonly string[], sources: Completion
     if (name.startsWith('-')) return starting(name, OTHER_OPTIONS.map(candidateOf));
     return starting(name, await commandCandidates());
   }
+  const [second = '', ...others] = rest;
+  const long = others.length > 0 ? await commandModel(`${name} ${second}`) : undefined;
+  if (long) return completeCommand(long, others, sources);
   const model = await commandModel(name);
-  return model ? completeCommand(model, rest, sources) : NOTHING;
+  if (!model) return NOTHING;
+  const found = await completeCommand(model, rest, sources);
+  if (others.length > 0 || second.startsWith('-')) return found;
+  const seconds = (await allCommands()).flatMap(({ value, text }) => {
+    const [first, last] = value.split(' ');
+    return first === name && last !== undefined ? [{ value: last, text }] : [];
+  });
+  return { ...found, candidates: [...found.candidates, ...starting(second, seconds).candidates] };
 }
 
 /** Completes the arguments of one command or program. @param words see completeWgts */
@@ -141,7 +151,12 @@ async function valuesOf(
   }
 }
 
+/** Lists the first words of commands. */
 async function commandCandidates(): Promise<Candidate[]> {
+  return (await allCommands()).filter(({ value }) => !value.includes(' '));
+}
+
+async function allCommands(): Promise<Candidate[]> {
   const found: Candidate[] = [];
   for (const name of COMMAND_NAMES) found.push({ value: name, text: (await commandModel(name))!.summary });
   return found;

@@ -6,7 +6,7 @@ import { wireguardTs } from './texts/wireguard-ts.ts';
 import { wrap } from './wrap.ts';
 
 /** Commands that have a page of their own. */
-const OWN_PAGES = ['calico', 'verify'];
+const OWN_PAGES = ['calico', 'calico install', 'calico uninstall', 'verify'];
 /** Less than 80, because escapes make the source lines longer. */
 const COLUMNS = 66;
 const WGTS_SUMMARY = 'configure WireGuard interfaces of the kernel and of userspace';
@@ -38,13 +38,13 @@ export async function manPages(date: string): Promise<ReadonlyMap<string, string
     pages.set(`${name}.8`, `${[...head, ...body].join('\n')}\n`);
   };
   add('wgts', wgtsPage(models));
-  for (const model of models) if (OWN_PAGES.includes(model.name)) add(`wgts-${model.name}`, commandPage(model));
+  for (const model of models) if (isOwnPage(model)) add(pageOf(model), commandPage(model));
   add('wireguard-ts', commandPage(wireguardTs));
   return pages;
 }
 
 function wgtsPage(models: readonly CommandModel[]): string[] {
-  const own = models.filter(({ name }) => !OWN_PAGES.includes(name));
+  const own = models.filter(model => !isOwnPage(model));
   const unique = (entries: readonly Entry[]): Entry[] =>
     [...new Map(entries.map(entry => [entry[0], entry])).values()].sort(([a], [b]) => (a < b ? -1 : 1));
   return [
@@ -63,20 +63,34 @@ function wgtsPage(models: readonly CommandModel[]): string[] {
     '.Sh COMMANDS',
     ...models.flatMap(model => {
       if (own.includes(model)) return commandSubsection(model);
-      return [`.Ss ${literal(programOf(model))}`, `${literal(model.summary)}.`, 'See', `.Xr wgts-${model.name} 8 .`];
+      return [`.Ss ${literal(programOf(model))}`, `${literal(model.summary)}.`, 'See', `.Xr ${pageOf(model)} 8 .`];
     }),
     ...section('ENVIRONMENT', [...unique(own.flatMap(({ environment = [] }) => environment)), DEBUG], '.It Ev'),
     ...section('FILES', unique(own.flatMap(({ files = [] }) => files)), '.It Pa'),
     ...section('EXIT STATUS', WGTS_STATUS),
-    ...seeAlso(['wg(8)', 'wg-quick(8)', 'wgts-calico(8)', 'wgts-verify(8)', 'wireguard-ts(8)']),
+    ...seeAlso([
+      'wg(8)',
+      'wg-quick(8)',
+      ...models.filter(isOwnPage).map(model => `${pageOf(model)}(8)`),
+      'wireguard-ts(8)',
+    ]),
   ];
+}
+
+function isOwnPage({ name }: CommandModel): boolean {
+  return OWN_PAGES.includes(name);
+}
+
+/** Returns the name of a page: a space in the name of a command is a dash. */
+function pageOf({ name }: CommandModel): string {
+  return name === 'wireguard-ts' ? name : `wgts-${name.replace(' ', '-')}`;
 }
 
 /** Generates the page of one command or program. */
 function commandPage(model: CommandModel): string[] {
-  const { name, summary, description, environment = [], files = [], exitStatus } = model;
+  const { summary, description, environment = [], files = [], exitStatus } = model;
   return [
-    ...nameSection(name === 'wireguard-ts' ? name : `wgts-${name}`, summary[0]!.toLowerCase() + summary.slice(1)),
+    ...nameSection(pageOf(model), summary[0]!.toLowerCase() + summary.slice(1)),
     '.Sh SYNOPSIS',
     ...synopsis(model),
     '.Sh DESCRIPTION',

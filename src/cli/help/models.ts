@@ -36,6 +36,8 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = 
   },
   'Calico clusters': {
     calico: async () => (await import('./texts/calico.ts')).calico,
+    'calico install': async () => (await import('./texts/calico-install.ts')).calicoInstall,
+    'calico uninstall': async () => (await import('./texts/calico-install.ts')).calicoUninstall,
     verify: async () => (await import('./texts/verify.ts')).verify,
   },
   'This machine': {
@@ -47,6 +49,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = 
 
 const LOADS: ReadonlyMap<string, Load> = new Map(Object.values(GROUPS).flatMap(group => Object.entries(group)));
 
+/** All names. A name of two words, such as `calico install`, has one space. */
 export const COMMAND_NAMES: readonly string[] = [...LOADS.keys()];
 
 /** Commands that behave exactly as in wg, including the exit status of a wrong command line. */

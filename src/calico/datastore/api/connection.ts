@@ -46,6 +46,8 @@ export interface ApiRequest {
    * back.
    */
   readonly exact?: boolean;
+  /** The kind of a PATCH. Default: `merge`. */
+  readonly patch?: keyof typeof PATCH_TYPES;
   readonly signal?: AbortSignal;
 }
 
@@ -57,6 +59,13 @@ export interface Stream {
   /** An error thrown here ends the stream. */
   readonly onLine: (line: string) => void;
 }
+
+/** The content types of a PATCH. JSON is YAML, so the body of server-side apply is JSON too. */
+const PATCH_TYPES = {
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  apply: 'application/apply-patch+yaml',
+} as const;
 
 /** The token of a pod's service account (kubernetes.io, "Accessing the API from within a Pod"). */
 const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -186,7 +195,7 @@ export class ApiConnection {
         ...(!isStream && { 'accept-encoding': 'gzip' }),
         'user-agent': 'wireguard-ts',
         ...(body !== undefined && {
-          'content-type': request.method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+          'content-type': request.method === 'PATCH' ? PATCH_TYPES[request.patch ?? 'merge'] : 'application/json',
           'content-length': Buffer.byteLength(body),
         }),
       },

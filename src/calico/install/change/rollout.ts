@@ -1,0 +1,117 @@
+/** Changes a DaemonSet, and waits until all of its pods have the change. */
+import { field, listField, type Resource, textField } from '../../model/resource.ts';
+import { type ClusterApi, codeOf, find, list } from '../cluster/api.ts';
+import { pathOf } from '../cluster/kinds.ts';
+import { isSame } from './diff.ts';
+import { MANAGER } from './ownership.ts';
+
+export interface Patience {
+  /** Milliseconds of a clock that is never set. */
+  now(): number;
+  sleep(milliseconds: number): Promise<unknown>;
+  readonly timeoutMs: number;
+  /** Reports the progress, in one line. */
+  log(text: string): void;
+}
+
+const POLL_MS = 1_000;
+const ATTEMPTS = 5;
+const MOST_NAMES = 20;
+
+/**
+ * Changes the DaemonSet, unless it has the change already.
+ * @returns whether the DaemonSet exists
+ */
+export async function changeDaemonSet(
+  api: ClusterApi,
+  object: Resource,
+  change: (live: Resource) => Resource,
+): Promise<boolean> {
+  const path = pathOf(object);
+  for (let attempt = 1; ; attempt++) {
+    const live = await find(api, path);
+    if (live === undefined) return false;
+    const body = change({ ...object, ...(live as object) });
+    if (isSame(live, body)) return true;
+    try {
+      await api.send({ method: 'PUT', path, query: { fieldManager: MANAGER }, body });
+      return true;
+    } catch (error) {
+      if (codeOf(error) !== 'ESTALE' || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/**
+ * Waits for the pods.
+ * @returns why they are not done after the time limit; undefined if they are
+ */
+export async function untilRolledOut(
+  api: ClusterApi,
+  object: Resource,
+  patience: Patience,
+): Promise<string | undefined> {
+  const end = patience.now() + patience.timeoutMs;
+  let said = '';
+  for (;;) {
+    const live = await find(api, pathOf(object));
+    if (live === undefined) return undefined;
+    const { isDone, text } = stateOf(live);
+    if (isDone) return undefined;
+    if (patience.now() >= end) return `${text}${await describeStuckPods(api, object)}`;
+    if (text !== said) patience.log(text);
+    said = text;
+    await patience.sleep(POLL_MS);
+  }
+}
+
+function stateOf(daemonSet: unknown): { isDone: boolean; text: string } {
+  const count = (name: string): number => Number(field(daemonSet, 'status', name) ?? 0);
+  const generation = Number(field(daemonSet, 'metadata', 'generation') ?? 0);
+  if (count('observedGeneration') < generation)
+    return { isDone: false, text: 'kube-controller-manager has not seen the change of the DaemonSet yet' };
+  const [wanted, updated, available] = [
+    count('desiredNumberScheduled'),
+    count('updatedNumberScheduled'),
+    count('numberAvailable'),
+  ];
+  const done = Math.min(updated, available);
+  return { isDone: done >= wanted, text: `${done} of ${wanted} nodes are done` };
+}
+
+/** Names the nodes whose pods are not ready, and why. */
+async function describeStuckPods(api: ClusterApi, { metadata }: Resource): Promise<string> {
+  const path = `/api/v1/namespaces/${metadata.namespace}/pods`;
+  const component = metadata.name === 'wireguard-ts' ? 'agent' : 'labeller';
+  const selector = `app.kubernetes.io/name=wireguard-ts,app.kubernetes.io/component=${component}`;
+  let pods: readonly unknown[];
+  try {
+    pods = await list(api, path, selector);
+  } catch (error) {
+    return `; its pods cannot be read: ${(error as Error).message}`;
+  }
+  const stuck = pods.filter(pod => !isReady(pod)).map(pod => `${nodeOf(pod)} (${reasonOf(pod)})`);
+  if (stuck.length === 0) return '';
+  const more = stuck.length > MOST_NAMES ? ` and ${stuck.length - MOST_NAMES} more` : '';
+  return `; not ready on ${stuck.slice(0, MOST_NAMES).join(', ')}${more}`;
+}
+
+function isReady(pod: unknown): boolean {
+  return listField(pod, 'status', 'conditions').some(
+    each => textField(each, 'type') === 'Ready' && textField(each, 'status') === 'True',
+  );
+}
+
+function nodeOf(pod: unknown): string {
+  return textField(pod, 'spec', 'nodeName') ?? 'no node';
+}
+
+function reasonOf(pod: unknown): string {
+  for (const kind of ['initContainerStatuses', 'containerStatuses'])
+    for (const status of listField(pod, 'status', kind)) {
+      const reason =
+        textField(status, 'state', 'waiting', 'reason') ?? textField(status, 'state', 'terminated', 'reason');
+      if (reason !== undefined && reason !== 'Completed') return reason;
+    }
+  return textField(pod, 'status', 'reason') ?? textField(pod, 'status', 'phase') ?? 'unknown';
+}
