@@ -14,17 +14,25 @@ const SOURCE = join(ROOT, 'test/cluster/kubectl');
 export const KUBECTL_LIMIT_MS = 600_000;
 
 /** @throws Error that names what is missing */
-export async function kubectlProgram(): Promise<string> {
-  const assets = process.env['KUBEBUILDER_ASSETS'];
-  const folders = [...(assets ? [assets] : []), ...(process.env['PATH'] ?? '').split(delimiter)];
-  const found = folders.map(folder => join(folder, 'kubectl')).find(path => existsSync(path));
-  return found ?? builtOnce('kubectl', build);
+export function kubectlProgram(): Promise<string> {
+  return goProgram('kubectl', SOURCE);
 }
 
-function build(target: string): void {
-  const folder = mkdtempSync(join(tmpdir(), 'wgts-kubectl-'));
+/**
+ * Finds a program, or builds it from a folder with its module.
+ * @throws Error that names what is missing
+ */
+export async function goProgram(name: string, source: string): Promise<string> {
+  const assets = process.env['KUBEBUILDER_ASSETS'];
+  const folders = [...(assets ? [assets] : []), ...(process.env['PATH'] ?? '').split(delimiter)];
+  const found = folders.map(folder => join(folder, name)).find(path => existsSync(path));
+  return found ?? builtOnce(name, target => build(source, target));
+}
+
+function build(source: string, target: string): void {
+  const folder = mkdtempSync(join(tmpdir(), 'wgts-go-'));
   try {
-    cpSync(SOURCE, folder, { recursive: true });
+    cpSync(source, folder, { recursive: true });
     go(folder, ['mod', 'tidy']);
     go(folder, ['build', '-trimpath', '-ldflags', '-s -w', '-o', target, '.']);
   } finally {
@@ -39,6 +47,7 @@ function go(cwd: string, args: readonly string[]): void {
     env: { ...process.env, CGO_ENABLED: '0' },
     timeout: KUBECTL_LIMIT_MS,
   });
-  if (error) throw new Error(`no kubectl here, and none can be built: ${error.message} (apt-get install golang-go)`);
+  if (error)
+    throw new Error(`the program is not here and cannot be built: ${error.message} (apt-get install golang-go)`);
   if (status !== 0) throw new Error(`go ${args.join(' ')} failed: ${stderr}`);
 }

@@ -72,7 +72,7 @@ test('it contains nothing else', () => {
     /^dist\/(backend|base|calico|cli|config|crypto|daemon|host|io|netlink|packet|protocol|public|quick|routing)\/[\w./-]+\.(js|d\.ts|js\.map)$/,
     /^dist\/program\/[\w./-]+\.(cjs|txt|json)$/,
     /^dist\/man\/[\w-]+\.8$/,
-    /^deploy\/[\w./-]+\.yaml$/,
+    /^deploy\/[\w./-]+\.yaml$|^deploy\/helm\/[\w./-]+\.(tpl|txt|json)$/,
     /^docs\/[\w./-]+\.(md|svg)$/,
     /^examples\/[\w-]+\.mjs$/,
     /^native\/[\w-]+\.[ch]$|^native\/prebuilt\/[\w-]+\.(node|json)$/,
