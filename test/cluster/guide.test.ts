@@ -11,9 +11,12 @@ import { guides, REPOSITORY } from '../support/guide.ts';
 import { Administrator, type Ran } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
+import { helmProgram } from './helm.ts';
+import { calicoNode } from './install-steps.ts';
 import { KUBECTL_LIMIT_MS } from './kubectl.ts';
 import { OTHER_CRDS } from './other-crds.ts';
 
+const MIXED = join(REPOSITORY, 'deploy/examples/mixed-cluster');
 const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 const OTHER_KEY = 'AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
 
@@ -29,8 +32,30 @@ interface Check {
 const FILLED_IN = { nftablesFlowTableOffload: 'Disabled', nftablesMode: 'Auto' };
 /** The checks, by the names in the markers. */
 const CHECKS: Readonly<Record<string, Check>> = {
+  'see what would be installed': {
+    before: () => create(calicoNode('kube-system', [{ name: 'DATASTORE_TYPE', value: 'kubernetes' }])),
+    status: 1,
+    after: ({ out, err }) => {
+      expect(err).toMatch(/^Installation: manifest, into kube-system$/m);
+      expect(out).toMatch(/^\+ +image: registry\.example\/wireguard-ts:0\.2\.0$/m);
+      expect(daemonSets('kube-system')).toEqual([]);
+    },
+  },
+  'install by wgts': {
+    after: () => expect(daemonSets('kube-system')).toEqual(['wireguard-ts', 'wireguard-ts-labeller']),
+  },
   'install by kustomize': {
     after: () => expect(daemonSets('kube-system')).toEqual(['wireguard-ts', 'wireguard-ts-labeller']),
+  },
+  'install by Helm': {
+    before: () => server.ask(['delete', '-k', MIXED]),
+    after: () => {
+      expect(daemonSets('kube-system')).toEqual(['wireguard-ts', 'wireguard-ts-labeller']);
+      const { status, err } = server.shell('helm uninstall wireguard-ts -n kube-system', folder, join(folder, 'bin'));
+      expect(status, err).toBe(0);
+      expect(daemonSets('kube-system')).toEqual([]);
+      server.ask(['apply', '-k', MIXED]);
+    },
   },
   'show the labels of the nodes': {
     before: () => server.ask(['label', 'node', 'worker-1', 'wireguard-ts.io/kernel-module=present']),
@@ -79,6 +104,12 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'enable WireGuard on that node again': {
     after: () =>
       expect(felix('node.worker-3')).toEqual({ ...FILLED_IN, wireguardEnabled: true, wireguardEnabledV6: true }),
+  },
+  'show what would be removed': {
+    after: ({ out }) => {
+      expect(out).toMatch(/^ {3}DaemonSet kube-system\/wireguard-ts$/m);
+      expect(out).toMatch(/Remove the label wireguard-ts\.io\/kernel-module from: worker-1, worker-3$/m);
+    },
   },
   'disable WireGuard': {
     after: () => expect(felix('default')).toMatchObject({ wireguardEnabled: false, wireguardEnabledV6: false }),
@@ -131,19 +162,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
     after: ({ out }) => expect(out).toMatch(/^worker-3 +10\.0\.0\.3\/24 +10\.0\.0\.3$/m),
   },
   'choose the method of autodetection': {
-    before: () => {
-      const pod = { containers: [{ name: 'calico-node', image: 'node' }] };
-      const labels = { 'k8s-app': 'calico-node' };
-      const spec = { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: pod } };
-      create({
-        apiVersion: 'apps/v1',
-        kind: 'DaemonSet',
-        metadata: { name: 'calico-node', namespace: 'kube-system' },
-        spec,
-      });
-    },
     after: () =>
-      expect(read('daemonset/calico-node', '.spec.template.spec.containers[0].env[0].value', 'kube-system')).toBe(
+      expect(read('daemonset/calico-node', '.spec.template.spec.containers[0].env[1].value', 'kube-system')).toBe(
         'interface=eth.*',
       ),
   },
@@ -154,7 +174,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
       expect(read('installation/default', '.spec.calicoNetwork.nodeAddressAutodetectionV4.interface')).toBe('eth.*'),
   },
   'the policy is in force': {
-    before: () => server.ask(['apply', '-k', join(REPOSITORY, 'deploy/examples/mixed-cluster')]),
+    before: () => server.ask(['apply', '-k', MIXED]),
     after: ({ out }) => expect(out).toMatch(/^wireguard-ts-own-node-only +wireguard-ts-own-node-only/m),
   },
   'the first look': {
@@ -184,6 +204,7 @@ describeCluster('the guide on a real API server', () => {
       `#!/bin/sh\nexec '${process.execPath}' '${REPOSITORY}dist/program/wgts.cjs' "$@"\n`,
       { mode: 0o755 },
     );
+    symlinkSync(await helmProgram(), join(folder, 'bin/helm'));
     symlinkSync(join(REPOSITORY, 'deploy'), join(folder, 'deploy'));
     plane = await startControlPlane();
     server = await Administrator.of(plane);

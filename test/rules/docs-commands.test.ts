@@ -46,7 +46,7 @@ describe('commands of wgts', () => {
     expect(used.map(({ command }) => command)).toEqual(expect.arrayContaining(['doctor', 'calico', 'verify', 'show']));
     for (const { command, options } of used) {
       expect(usage, command).toMatch(new RegExp(`^  ${command} `, 'm'));
-      for (const option of options) expect(help(command), command).toContain(option);
+      for (const option of options) expect(help(...command.split(' ')), command).toContain(option);
     }
   });
 
@@ -83,6 +83,10 @@ describe('these checks find', () => {
       { command: 'show', options: ['--z'] },
       { command: 'doctor', options: ['--json'] },
     ]);
+    expect(usesOf(parse('x.md', '`wgts calico install --diff` and `wgts calico --once`'))).toEqual([
+      { command: 'calico install', options: ['--diff'] },
+      { command: 'calico', options: ['--once'] },
+    ]);
   });
 });
 
@@ -94,7 +98,7 @@ interface Use {
 function usesOf({ commands, text }: Guide): Use[] {
   const inline = [...text.replace(/```[\s\S]*?```/g, '').matchAll(/`(wgts [^`\n]+)`/g)].map(([, code]) => code!);
   return [...commands.flatMap(block => block.text.split('\n')), ...inline].flatMap(line =>
-    [...line.matchAll(/\bwgts ([a-z]+)([^|;&\n]*)/g)].map(([, command, rest]) => ({
+    [...line.matchAll(/\bwgts ((?:calico (?:un)?install\b)|[a-z]+)([^|;&\n]*)/g)].map(([, command, rest]) => ({
       command: command!,
       options: rest!.match(/--[a-z][a-z0-9-]*/g) ?? [],
     })),
