@@ -25,12 +25,20 @@ export class AgentPod {
     this.#agent = agent;
   }
 
-  static async start(lab: ClusterLab, of: LabNode, name: string): Promise<AgentPod> {
+  /** @param more further options of the agent, and variables of its container */
+  static async start(
+    lab: ClusterLab,
+    of: LabNode,
+    name: string,
+    more: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+  ): Promise<AgentPod> {
     const log = lab.file(`agent-${of.index}-${name}.log`);
     const options = ['--node', nodeName(of.index), '--kubeconfig', lab.plane.kubeconfig, '--key-dir', lab.keys(of)];
-    const argv = [...CONTAINER, process.execPath, WGTS, 'calico', ...options];
+    const argv = [...CONTAINER, process.execPath, WGTS, 'calico', ...options, ...(more.args ?? [])];
     const quiet = ['sh', '-c', `exec "$@" >>${log} 2>&1`, 'sh', ...argv];
-    const running = start(lab.inside(of, quiet), { env: { NODENAME: nodeName(of.index), WGTS_LOG: 'none' } });
+    const running = start(lab.inside(of, quiet), {
+      env: { NODENAME: nodeName(of.index), WGTS_LOG: 'none', ...more.env },
+    });
     const agent = await until(`the pod ${name}`, () => {
       const children = readText(`/proc/${running.pid}/task/${running.pid}/children`);
       return Number(children.split(' ')[0]) || undefined;
@@ -64,6 +72,11 @@ export class AgentPod {
   async kill(): Promise<void> {
     process.kill(this.#agent, 'SIGKILL');
     await this.#running.exited;
+  }
+
+  /** Waits until the pod ends by itself. @returns the exit status */
+  async untilEnded(): Promise<number | null> {
+    return (await this.#running.exited).code;
   }
 
   hasEnded(): boolean {
