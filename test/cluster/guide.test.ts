@@ -51,7 +51,15 @@ const CHECKS: Readonly<Record<string, Check>> = {
     before: () => server.ask(['delete', '-k', MIXED]),
     after: () => {
       expect(daemonSets('kube-system')).toEqual(['wireguard-ts', 'wireguard-ts-labeller']);
-      const { status, err } = server.shell('helm uninstall wireguard-ts -n kube-system', folder, join(folder, 'bin'));
+      const inFolder = (command: string) => server.shell(command, folder, join(folder, 'bin'));
+      expect(inFolder('wgts calico uninstall').err).toMatch(
+        /^Note: the Helm release wireguard-ts keeps its own record/m,
+      );
+      expect(inFolder('wgts calico install --apply')).toMatchObject({
+        status: 1,
+        err: expect.stringMatching(/^Error: the agent in kube-system belongs to the Helm release wireguard-ts$/m),
+      });
+      const { status, err } = inFolder('helm uninstall wireguard-ts -n kube-system');
       expect(status, err).toBe(0);
       expect(daemonSets('kube-system')).toEqual([]);
       server.ask(['apply', '-k', MIXED]);

@@ -48,6 +48,8 @@ export interface ApiRequest {
   readonly exact?: boolean;
   /** The kind of a PATCH. Default: `merge`. */
   readonly patch?: keyof typeof PATCH_TYPES;
+  /** Lists only the metadata of objects, which is a small part of a Node. */
+  readonly metadataOnly?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -66,6 +68,8 @@ const PATCH_TYPES = {
   json: 'application/json-patch+json',
   apply: 'application/apply-patch+yaml',
 } as const;
+
+const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /** The token of a pod's service account (kubernetes.io, "Accessing the API from within a Pod"). */
 const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -189,7 +193,7 @@ export class ApiConnection {
     const options: RequestOptions = {
       method: request.method,
       headers: {
-        accept: 'application/json',
+        accept: request.metadataOnly ? `${METADATA},application/json` : 'application/json',
         // The server compresses long answers to a tenth. Watches are never compressed: a proxy might
         // hold back what it compresses.
         ...(!isStream && { 'accept-encoding': 'gzip' }),

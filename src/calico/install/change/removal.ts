@@ -1,12 +1,12 @@
 /** Removes the agent from a cluster: the plan, and its steps in order. */
-import { field, listField, nameOf, type Resource, textField } from '../../model/resource.ts';
+import { listField, nameOf, type Resource, textField } from '../../model/resource.ts';
 import { type ClusterApi, codeOf, list } from '../cluster/api.ts';
 import { AGENT, KERNEL_MODULE_LABEL, LABELLER } from '../cluster/found.ts';
 import { inOrder } from '../cluster/kinds.ts';
 import type { DeployTree } from '../render/kustomization.ts';
 import { everyObject } from '../render/manifests.ts';
 import { deleteObject, findOwn } from './apply.ts';
-import { changeDaemonSet, type Patience, untilRolledOut } from './rollout.ts';
+import { changeDaemonSet, type Patience, unreadyPods, untilRolledOut } from './rollout.ts';
 import { switchedOff, withdrawing } from './withdrawal.ts';
 
 export interface Removal {
@@ -28,7 +28,7 @@ const AT_ONCE = 8;
 export async function planRemoval(api: ClusterApi, tree: DeployTree): Promise<Removal> {
   const every = everyObject(tree);
   const objects = inOrder(await findOwn(api, every)).reverse();
-  const labelled = await list(api, '/api/v1/nodes', KERNEL_MODULE_LABEL);
+  const labelled = await list(api, '/api/v1/nodes', { labelSelector: KERNEL_MODULE_LABEL, metadataOnly: true });
   const labeller = every.find(({ kind, metadata }) => kind === 'DaemonSet' && metadata.name === LABELLER);
   return {
     agents: objects.filter(({ kind, metadata }) => kind === 'DaemonSet' && metadata.name === AGENT),
@@ -89,15 +89,11 @@ export async function deleteAll(
  */
 export async function removeKeys(api: ClusterApi, agents: readonly Resource[]): Promise<readonly string[]> {
   const stuck = new Set<string>();
-  for (const { metadata } of agents) {
-    const selector = 'app.kubernetes.io/name=wireguard-ts,app.kubernetes.io/component=agent';
-    for (const pod of await list(api, `/api/v1/namespaces/${metadata.namespace}/pods`, selector)) {
+  for (const agent of agents)
+    for (const pod of await unreadyPods(api, agent)) {
       const name = textField(pod, 'spec', 'nodeName');
-      const conditions = listField(pod, 'status', 'conditions');
-      const isReady = conditions.some(each => textField(each, 'type') === 'Ready' && field(each, 'status') === 'True');
-      if (name !== undefined && !isReady) stuck.add(name);
+      if (name !== undefined) stuck.add(name);
     }
-  }
   const names = [...stuck].sort();
   const annotations = Object.fromEntries(KEYS.map(key => [key, null]));
   await forEach(names, async name => await changeNode(api, name, { annotations }));

@@ -1,6 +1,7 @@
 /** Changes a DaemonSet, and waits until all of its pods have the change. */
 import { field, listField, type Resource, textField } from '../../model/resource.ts';
 import { type ClusterApi, codeOf, find, list } from '../cluster/api.ts';
+import { OWN_LABEL } from '../cluster/found.ts';
 import { pathOf } from '../cluster/kinds.ts';
 import { isSame } from './diff.ts';
 import { MANAGER } from './ownership.ts';
@@ -79,18 +80,22 @@ function stateOf(daemonSet: unknown): { isDone: boolean; text: string } {
   return { isDone: done >= wanted, text: `${done} of ${wanted} nodes are done` };
 }
 
+/** Returns the pods of an agent's DaemonSet that are not ready. */
+export async function unreadyPods(api: ClusterApi, { metadata }: Resource): Promise<readonly unknown[]> {
+  const labelSelector = `${OWN_LABEL},app.kubernetes.io/component=agent`;
+  const pods = await list(api, `/api/v1/namespaces/${metadata.namespace}/pods`, { labelSelector });
+  return pods.filter(pod => !isReady(pod));
+}
+
 /** Names the nodes whose pods are not ready, and why. */
-async function describeStuckPods(api: ClusterApi, { metadata }: Resource): Promise<string> {
-  const path = `/api/v1/namespaces/${metadata.namespace}/pods`;
-  const component = metadata.name === 'wireguard-ts' ? 'agent' : 'labeller';
-  const selector = `app.kubernetes.io/name=wireguard-ts,app.kubernetes.io/component=${component}`;
+async function describeStuckPods(api: ClusterApi, agent: Resource): Promise<string> {
   let pods: readonly unknown[];
   try {
-    pods = await list(api, path, selector);
+    pods = await unreadyPods(api, agent);
   } catch (error) {
     return `; its pods cannot be read: ${(error as Error).message}`;
   }
-  const stuck = pods.filter(pod => !isReady(pod)).map(pod => `${nodeOf(pod)} (${reasonOf(pod)})`);
+  const stuck = pods.map(pod => `${textField(pod, 'spec', 'nodeName') ?? 'no node'} (${reasonOf(pod)})`);
   if (stuck.length === 0) return '';
   const more = stuck.length > MOST_NAMES ? ` and ${stuck.length - MOST_NAMES} more` : '';
   return `; not ready on ${stuck.slice(0, MOST_NAMES).join(', ')}${more}`;
@@ -100,10 +105,6 @@ function isReady(pod: unknown): boolean {
   return listField(pod, 'status', 'conditions').some(
     each => textField(each, 'type') === 'Ready' && textField(each, 'status') === 'True',
   );
-}
-
-function nodeOf(pod: unknown): string {
-  return textField(pod, 'spec', 'nodeName') ?? 'no node';
 }
 
 function reasonOf(pod: unknown): string {

@@ -17,6 +17,8 @@ export interface ApiCall {
   readonly body?: unknown;
   /** The kind of a PATCH: a merge patch, a JSON patch, or server-side apply. */
   readonly patch?: 'merge' | 'json' | 'apply';
+  /** Lists only the metadata of objects. */
+  readonly metadataOnly?: boolean;
 }
 
 const PAGE = '500';
@@ -39,17 +41,23 @@ export async function find(api: ClusterApi, path: string): Promise<unknown> {
 }
 
 /** Lists objects, in pages. @returns no object if the kind is absent */
-export async function list(api: ClusterApi, path: string, labelSelector?: string): Promise<readonly unknown[]> {
+export async function list(
+  api: ClusterApi,
+  path: string,
+  { labelSelector, metadataOnly }: { readonly labelSelector?: string; readonly metadataOnly?: true } = {},
+): Promise<readonly unknown[]> {
   const items: unknown[] = [];
   let next: string | undefined = '';
   for (let page = 0; next !== undefined && page < MOST_PAGES; page++) {
     const query: Record<string, string> = { limit: PAGE };
     if (next !== '') query['continue'] = next;
     if (labelSelector !== undefined) query['labelSelector'] = labelSelector;
-    const answer = await api.send({ method: 'GET', path, query }).catch(error => {
-      if (codeOf(error) !== 'ENOENT') throw error;
-      return undefined;
-    });
+    const answer = await api
+      .send({ method: 'GET', path, query, ...(metadataOnly && { metadataOnly }) })
+      .catch(error => {
+        if (codeOf(error) !== 'ENOENT') throw error;
+        return undefined;
+      });
     items.push(...listField(answer, 'items'));
     next = textField(field(answer, 'metadata'), 'continue') || undefined;
   }

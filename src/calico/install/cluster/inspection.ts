@@ -44,11 +44,13 @@ export async function inspectCluster(api: ClusterApi): Promise<Found> {
     find(api, '/apis/operator.tigera.io/v1/installations/default'),
   );
   const calicoNodes = await attempt('DaemonSets', [], () =>
-    list(api, '/apis/apps/v1/daemonsets', 'k8s-app=calico-node'),
+    list(api, '/apis/apps/v1/daemonsets', { labelSelector: 'k8s-app=calico-node' }),
   );
-  const agents = await attempt('DaemonSets', [], () => list(api, '/apis/apps/v1/daemonsets', OWN_LABEL));
+  const agents = await attempt('DaemonSets', [], () =>
+    list(api, '/apis/apps/v1/daemonsets', { labelSelector: OWN_LABEL }),
+  );
   const felix = await attempt('FelixConfiguration default', undefined, () => defaultConfiguration(api, names));
-  const nodes = await attempt('Nodes', [], () => list(api, '/api/v1/nodes'));
+  const nodes = await attempt('Nodes', [], () => list(api, '/api/v1/nodes', { metadataOnly: true }));
   const namespaces: string[] = [];
   for (const name of Object.values(NAMESPACES)) {
     const isThere = await attempt(`Namespace ${name}`, true, async () =>
@@ -127,9 +129,8 @@ function countNodes(nodes: readonly unknown[]): Found['nodes'] {
   const counts = { linux: 0, other: 0, withModule: 0 };
   for (const node of nodes) {
     const labels = field(node, 'metadata', 'labels');
-    const system = textField(labels, 'kubernetes.io/os') ?? textField(node, 'status', 'nodeInfo', 'operatingSystem');
-    // A Node without any of these is new, or of a test; Kubernetes itself assumes Linux.
-    if (system !== undefined && system !== '' && system !== 'linux') counts.other++;
+    // The kubelet sets this label. A Node without it is very new.
+    if ((textField(labels, 'kubernetes.io/os') ?? 'linux') !== 'linux') counts.other++;
     else counts.linux++;
     if (textField(labels, KERNEL_MODULE_LABEL) === 'present') counts.withModule++;
   }
