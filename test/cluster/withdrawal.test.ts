@@ -1,7 +1,8 @@
 /**
- * The two rollouts of `wgts calico uninstall` with real agents: the test plays kubelet and DaemonSet
- * controller, and takes options and variables from the changed DaemonSets. The tunnels work until
- * the keys are withdrawn, and nothing is left on the nodes. The steps build on each other.
+ * The two rollouts of `wgts calico uninstall` with real agents: the test plays kubelet and
+ * DaemonSet controller, and takes options and variables from the changed DaemonSets. The tunnels
+ * work until the keys are withdrawn, and nothing is left on the nodes. The steps build on each
+ * other.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { switchedOff, withdrawing } from '../../src/calico/install/change/withdrawal.ts';

@@ -102,7 +102,12 @@ export async function removeKeys(api: ClusterApi, agents: readonly Resource[]): 
 
 async function changeNode(api: ClusterApi, name: string, metadata: object): Promise<void> {
   try {
-    await api.send({ method: 'PATCH', path: `/api/v1/nodes/${name}`, patch: 'merge', body: { metadata } });
+    await api.send({
+      method: 'PATCH',
+      path: `/api/v1/nodes/${encodeURIComponent(name)}`,
+      patch: 'merge',
+      body: { metadata },
+    });
   } catch (error) {
     // The Node was removed in between.
     if (codeOf(error) !== 'ENOENT') throw error;

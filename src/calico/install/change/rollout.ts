@@ -55,9 +55,9 @@ export async function untilRolledOut(
   const end = patience.now() + patience.timeoutMs;
   let said = '';
   for (;;) {
-    const live = await find(api, pathOf(object));
-    if (live === undefined) return undefined;
-    const { isDone, text } = stateOf(live);
+    const state = await readState(api, object);
+    if (state === undefined) return undefined;
+    const { isDone, text } = state;
     if (isDone) return undefined;
     if (patience.now() >= end) return `${text}${await describeStuckPods(api, object)}`;
     if (text !== said) patience.log(text);
@@ -66,7 +66,26 @@ export async function untilRolledOut(
   }
 }
 
-function stateOf(daemonSet: unknown): { isDone: boolean; text: string } {
+interface State {
+  readonly isDone: boolean;
+  readonly text: string;
+}
+
+/**
+ * Reads how far the pods are. An API server may be away for minutes, which must not end the wait.
+ * @returns undefined if the DaemonSet is gone
+ */
+async function readState(api: ClusterApi, object: Resource): Promise<State | undefined> {
+  try {
+    const live = await find(api, pathOf(object));
+    return live === undefined ? undefined : stateOf(live);
+  } catch (error) {
+    if (codeOf(error) !== 'EAGAIN') throw error;
+    return { isDone: false, text: `the API server does not answer: ${(error as Error).message}` };
+  }
+}
+
+function stateOf(daemonSet: unknown): State {
   const count = (name: string): number => Number(field(daemonSet, 'status', name) ?? 0);
   const generation = Number(field(daemonSet, 'metadata', 'generation') ?? 0);
   if (count('observedGeneration') < generation)

@@ -18,6 +18,7 @@ export interface Asked {
   readonly contentType: string | undefined;
   /** The compression that the client accepts. */
   readonly encoding: string | undefined;
+  readonly accept: string | undefined;
   readonly body: unknown;
   /** The raw body. */
   readonly text: string;
@@ -134,9 +135,9 @@ export class ScriptedApi {
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();
     const body: unknown = text === '' ? undefined : JSON.parse(text);
-    const { authorization, 'content-type': contentType, 'accept-encoding': accepted } = request.headers;
+    const { authorization, accept, 'content-type': contentType, 'accept-encoding': accepted } = request.headers;
     const encoding = typeof accepted === 'string' ? accepted : undefined;
-    const asked = { what, query, authorization, contentType, encoding, body, text };
+    const asked = { what, query, authorization, contentType, accept, encoding, body, text };
     this.asked.push(asked);
     for (const each of this.#waiting) each();
     this.#waiting.clear();
