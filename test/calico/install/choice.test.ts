@@ -1,5 +1,7 @@
 /** What is found in a cluster, what is chosen for it, and what is reported as missing. */
 import { describe, expect, test } from 'vitest';
+import { codedError } from '../../../src/base/coded-error.ts';
+import type { ApiCall } from '../../../src/calico/install/cluster/api.ts';
 import { check } from '../../../src/calico/install/cluster/checks.ts';
 import { choose } from '../../../src/calico/install/cluster/choice.ts';
 import { inspectCluster } from '../../../src/calico/install/cluster/inspection.ts';
@@ -219,9 +221,30 @@ describe('the check', () => {
     const found = await inspectCluster(cluster);
     const choice = choose(found, { components: [], image: { name: 'wireguard-ts' } }, tree);
     expect(check(found, choice, '0.2.0').map(({ message }) => message)).toEqual([
-      'FelixConfiguration default cannot be read: permission denied, so it was not checked',
-      'Nodes cannot be read: permission denied, so it was not checked',
+      expect.stringMatching(/^FelixConfiguration default cannot be read, so it was not checked: .*403 Forbidden$/),
+      expect.stringMatching(/^Nodes cannot be read, so it was not checked: .*403 Forbidden$/),
     ]);
+  });
+
+  test("reads Calico's CRDs if its API server does not answer", async () => {
+    const cluster = clusterOf({ felix: {} });
+    cluster.put('/apis/crd.projectcalico.org/v1/felixconfigurations/default', { spec: { wireguardEnabled: true } });
+    const api = {
+      send: async (call: ApiCall) => {
+        if (call.path.startsWith('/apis/projectcalico.org/')) throw codedError('EAGAIN', '503');
+        return await cluster.send(call);
+      },
+    };
+    const found = await inspectCluster(api);
+    expect(found.felix).toEqual({ wireguardEnabled: true });
+    expect([...found.unread]).toEqual([]);
+    cluster.objects.delete('/apis/crd.projectcalico.org/v1/felixconfigurations/default');
+    expect([...(await inspectCluster(api)).unread]).toEqual([['FelixConfiguration default', '503']]);
+  });
+
+  test('a server that does not answer at all is an error', async () => {
+    const api = { send: async () => Promise.reject(codedError('EAGAIN', 'connect ECONNREFUSED')) };
+    await expect(inspectCluster(api)).rejects.toMatchObject({ code: 'EAGAIN' });
   });
 
   test('answers that are no objects of Kubernetes break nothing', async () => {

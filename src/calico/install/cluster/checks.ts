@@ -18,19 +18,19 @@ const ENABLE = `kubectl patch felixconfiguration default --type=merge -p '{"spec
 export function check(found: Found, choice: Choice | undefined, ownVersion: string): readonly Finding[] {
   const findings = [...calico(found, choice), ...nodes(found), ...settings(found, choice)];
   if (choice) findings.push(...agents(found, choice, ownVersion), ...place(found, choice));
-  for (const what of found.denied)
+  for (const [what, why] of found.unread)
     findings.push({
       severity: 'warning',
-      message: `${what} cannot be read: permission denied, so it was not checked`,
-      fix: 'use a kubeconfig of an administrator',
+      message: `${what} cannot be read, so it was not checked: ${why}`,
+      fix: 'use a kubeconfig of an administrator (--kubeconfig FILE), or wait until the server answers',
     });
   const order = ['error', 'warning', 'hint'];
   return findings.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 }
 
 function* calico(found: Found, choice: Choice | undefined): Generator<Finding> {
-  const { calicoNodes, operator, hasCalicoKinds, denied } = found;
-  if (calicoNodes.length === 0 && !denied.includes('DaemonSets')) {
+  const { calicoNodes, operator, hasCalicoKinds, unread } = found;
+  if (calicoNodes.length === 0 && !unread.has('DaemonSets')) {
     const isAbsent = !operator && !hasCalicoKinds;
     yield {
       severity: choice ? 'warning' : 'error',
@@ -71,8 +71,8 @@ function usesEtcd({ env }: CalicoNode): boolean {
   return type === 'etcdv3' || (type === undefined && env.some(({ name }) => name === 'ETCD_ENDPOINTS'));
 }
 
-function* nodes({ nodes: { linux, other, withModule }, denied, version }: Found): Generator<Finding> {
-  if (!version || denied.includes('Nodes')) return;
+function* nodes({ nodes: { linux, other, withModule }, unread, version }: Found): Generator<Finding> {
+  if (!version || unread.has('Nodes')) return;
   if (linux === 0)
     yield {
       severity: 'error',
@@ -88,9 +88,9 @@ function* nodes({ nodes: { linux, other, withModule }, denied, version }: Found)
 }
 
 function* settings(found: Found, choice: Choice | undefined): Generator<Finding> {
-  const { version, operator, denied, hasCalicoKinds } = found;
+  const { version, operator, unread, hasCalicoKinds } = found;
   if (!version) return;
-  const isUnread = denied.includes('FelixConfiguration default') || !hasCalicoKinds;
+  const isUnread = unread.has('FelixConfiguration default') || !hasCalicoKinds;
   if (!isUnread && !isOn(found, 'WireguardEnabled') && !isOn(found, 'WireguardEnabledV6'))
     yield {
       severity: 'hint',

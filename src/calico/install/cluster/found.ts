@@ -20,8 +20,8 @@ export interface Found {
   readonly agents: readonly InstalledAgent[];
   /** The namespaces that exist, of those in which the agent may be installed. */
   readonly namespaces: readonly string[];
-  /** What could not be read, because of missing permissions. */
-  readonly denied: readonly string[];
+  /** What could not be read, and why: no permission, or no answer of an aggregated API server. */
+  readonly unread: ReadonlyMap<string, string>;
 }
 
 export interface KubernetesVersion {
@@ -75,7 +75,7 @@ export const NOTHING_FOUND: Found = {
   nodes: { linux: 0, other: 0, withModule: 0 },
   agents: [],
   namespaces: [],
-  denied: [],
+  unread: new Map(),
 };
 
 /** Label of the DaemonSets and their pods. */

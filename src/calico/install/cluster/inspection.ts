@@ -1,6 +1,6 @@
 /**
- * Reads from a cluster what `wgts calico install` must know. A missing permission ends nothing: the
- * result names what could not be read.
+ * Reads from a cluster what `wgts calico install` must know. A missing permission, or an aggregated
+ * API server that does not answer, ends nothing: the result names what could not be read.
  */
 import { field, hasFields, listField, textField } from '../../model/resource.ts';
 import { tagOf } from '../render/image.ts';
@@ -19,24 +19,23 @@ import {
 
 const CALICO_GROUPS = ['projectcalico.org/v3', 'crd.projectcalico.org/v1'] as const;
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
+const UNREADABLE = ['EACCES', 'EAGAIN'];
 const HELM_RELEASE = 'meta.helm.sh/release-name';
 
 /** Reads the cluster. @throws Error if the server does not answer */
 export async function inspectCluster(api: ClusterApi): Promise<Found> {
-  const denied: string[] = [];
+  const unread = new Map<string, string>();
   const attempt = async <T>(what: string, instead: T, read: () => Promise<T>): Promise<T> => {
     try {
       return await read();
     } catch (error) {
-      if (codeOf(error) !== 'EACCES') throw error;
-      denied.push(what);
+      if (!UNREADABLE.includes(codeOf(error))) throw error;
+      unread.set(what, (error as Error).message);
       return instead;
     }
   };
   // First: it needs no permission, so an error here says that the server cannot be reached.
-  const version = versionOf(
-    await attempt('the version', undefined, () => api.send({ method: 'GET', path: '/version' })),
-  );
+  const version = versionOf(await api.send({ method: 'GET', path: '/version' }));
   const groups = await attempt('the API groups', undefined, () => find(api, '/apis'));
   const names = listField(groups, 'groups').map(group => textField(group, 'name'));
   const policies = await attempt('the kinds of admission', undefined, () => find(api, ADMISSION));
@@ -71,16 +70,23 @@ export async function inspectCluster(api: ClusterApi): Promise<Found> {
     nodes: countNodes(nodes),
     agents: agents.filter(each => textField(each, 'metadata', 'name') === AGENT).map(agentOf),
     namespaces,
-    denied: [...new Set(denied)],
+    unread,
   };
 }
 
+/** Reads from the group that has the object: Calico's API server may be away, and its CRDs not. */
 async function defaultConfiguration(api: ClusterApi, groups: readonly (string | undefined)[]): Promise<unknown> {
+  let failure: unknown;
   for (const group of CALICO_GROUPS) {
     if (!groups.includes(group.split('/')[0])) continue;
-    const found = await find(api, `/apis/${group}/felixconfigurations/default`);
-    if (found !== undefined) return found;
+    try {
+      const found = await find(api, `/apis/${group}/felixconfigurations/default`);
+      if (found !== undefined) return found;
+    } catch (error) {
+      failure ??= error;
+    }
   }
+  if (failure !== undefined) throw failure;
   return undefined;
 }
 
