@@ -182,15 +182,20 @@ export class RealCluster {
     return JSON.parse(await this.kubectl(['get', '-o', 'json', ...args])) as T;
   }
 
-  verify(...more: readonly string[]): Promise<Result> {
+  /** Runs wgts as the administrator, outside of the nodes. */
+  wgts(...args: readonly string[]): Promise<Result> {
     const argv = [
       process.execPath,
       join(ROOT, 'dist/program/wgts.cjs'),
-      'verify',
+      ...args,
       '--kubeconfig',
       this.plane.kubeconfig,
     ];
-    return run([...argv, ...more], { mayFail: true });
+    return run(argv, { mayFail: true, timeout: 5 * HANG_MS });
+  }
+
+  verify(): Promise<Result> {
+    return this.wgts('verify');
   }
 
   /** Changes Calico's configuration of all nodes, or of one: `node.NAME`. */
