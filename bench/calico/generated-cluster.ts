@@ -38,7 +38,7 @@ const SHARES: readonly (readonly [Cause, number])[] = [
 ];
 
 /** The node for which the agent plans. It never leaves. */
-export const OWN = 0;
+const OWN = 0;
 
 export class GeneratedCluster {
   readonly ownName = nodeName(OWN);

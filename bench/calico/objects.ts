@@ -30,18 +30,18 @@ export const hostAddress = (n: number, family: Family): string =>
   family === 4 ? `172.${16 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}` : `fd00:ac::${(n + 1).toString(16)}`;
 
 /** Returns the prefix of a block by its number in the cluster. */
-export function blockCidr(block: number, family: Family): string {
+function blockCidr(block: number, family: Family): string {
   return `${blockAddress(block, 0, family)}/${family === 4 ? 26 : 122}`;
 }
 
-export function blockAddress(block: number, ordinal: number, family: Family): string {
+function blockAddress(block: number, ordinal: number, family: Family): string {
   const at = block * BLOCK_SIZE + ordinal;
   return family === 4
     ? `10.${(at >> 16) & 255}.${(at >> 8) & 255}.${at & 255}`
     : `fd10::${(at >>> 16).toString(16)}:${(at & 0xffff).toString(16)}`;
 }
 
-export function publicKey(number: number): string {
+function publicKey(number: number): string {
   return createHash('sha256').update(`key ${number}`).digest('base64');
 }
 
