@@ -2,7 +2,8 @@
  * A cluster of any size, and an endless stream of changes of it: what an API server sends at the
  * start, and later on its watches.
  */
-import { block, type Family, felixConfiguration, hostAddress, node, nodeName, pool } from './objects.ts';
+import { block, felixConfiguration, pool } from './calico-objects.ts';
+import { type Family, hostAddress, node, nodeName } from './objects.ts';
 
 export interface GeneratedOptions {
   readonly nodes: number;

@@ -5,11 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { limitHeapGrowth } from '#dist/calico/agent/heap-growth.js';
 import { ClusterCache } from '#dist/calico/datastore/cluster-cache.js';
 import { DEFAULT_OPTIONS } from '#dist/calico/plan/config/options.js';
 import type { Plan, PlanInput } from '#dist/calico/plan/input.js';
 import { Planner, plan } from '#dist/calico/plan/planner.js';
+import { limitHeapGrowth } from '#dist/io/heap-growth.js';
 import { percentile } from '../statistics.ts';
 import { type Change, GeneratedCluster } from './generated-cluster.ts';
 import type { Family } from './objects.ts';

@@ -23,8 +23,8 @@ export class VersionedMap<K, V> implements ReadonlyMap<K, V> {
 
   /** Returns the version after these changes; `undefined` removes an entry. */
   with(changes: Iterable<readonly [K, V | undefined]>): VersionedMap<K, V> {
-    // A version that is not the newest, or is being iterated, keeps its entries; so does every so
-    // many versions the newest one, or a reader that keeps an old version would keep all later ones.
+    // An older version, and one that is being iterated, must keep its entries. Now and then the
+    // newest one keeps them too: otherwise an old version in use would hold all later ones.
     // Read them first: they may come from an iteration of this map.
     const all = [...changes];
     const isShared = this.#entries !== undefined && this.#openIterations === 0 && this.#generation < MAX_GENERATIONS;
@@ -93,7 +93,7 @@ export class VersionedMap<K, V> implements ReadonlyMap<K, V> {
     return 'Map';
   }
 
-  /** Returns the keys that differ in a later version; undefined if `later` does not descend from this. */
+  /** Returns the keys that differ in a later version; undefined if it does not follow this one. */
   changesUntil(later: VersionedMap<K, V>): ReadonlySet<K> | undefined {
     const keys = new Set<K>();
     let version: VersionedMap<K, V> = this;

@@ -5,6 +5,8 @@ import type { ClusterNode } from '../model/cluster.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
+import { type ClaimSettings, ClaimSources } from './changes/claim-sources.ts';
+import { FamilyPlanner, type FamilySettings } from './changes/family-planner.ts';
 import {
   type ConfigurationIndex,
   enablementCheck,
@@ -16,9 +18,7 @@ import { checkOptions } from './config/options.ts';
 import type { FelixParameters } from './config/parameters.ts';
 import { dataPlaneProblems } from './dataplane/felix-data-plane.ts';
 import { planTunnel } from './dataplane/tunnel.ts';
-import { FamilyPlanner, type FamilySettings } from './family-planner.ts';
 import type { Plan, PlanInput } from './input.ts';
-import { type ClaimSettings, ClaimSources } from './peers/claim-sources.ts';
 import { ownAddressCheck } from './peers/own-addresses.ts';
 import { PrefixOwners } from './peers/prefix-owners.ts';
 

@@ -1,4 +1,4 @@
-/** What the agent keeps of a cluster: far less than the server sends, and a bounded amount a node. */
+/** What the agent keeps of a cluster: far less than the server sends, and a bounded amount. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';

@@ -78,7 +78,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 const LIST_TIMEOUT_MS = 75_000;
 /** Far above the size of an object, which etcd limits to 1.5 MB. */
 const LONGEST_LINE_CHARS = 64 << 20;
-/** Small enough for a heap of its own size class: larger buffers are mapped and cleared one by one. */
+/** Larger buffers would be mapped and cleared one by one. */
 const UNZIPPED_CHUNK_BYTES = 64 << 10;
 
 export class ApiConnection {
@@ -194,8 +194,8 @@ export class ApiConnection {
       method: request.method,
       headers: {
         accept: request.metadataOnly ? `${METADATA},application/json` : 'application/json',
-        // The server compresses long answers to a tenth. Watches are never compressed: a proxy might
-        // hold back what it compresses.
+        // The server compresses long answers to a tenth. Watches are never compressed, because a
+        // proxy might hold back what it compresses.
         ...(!isStream && { 'accept-encoding': 'gzip' }),
         'user-agent': 'wireguard-ts',
         ...(body !== undefined && {

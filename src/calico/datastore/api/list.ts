@@ -3,8 +3,8 @@
  * cache, rather than from etcd: a thousand agents that start together would read each object a
  * thousand times there. So the list first asks etcd for a few objects, which also says how recent
  * the answer must be, and then asks for everything that is at least as recent. An agent never sees
- * an older state than etcd's, as it could with `resourceVersion=0`: it might take a tunnel down
- * that was switched on meanwhile.
+ * an older state than etcd's, as it could with `resourceVersion=0`: if WireGuard was off in that
+ * state, it would take its tunnel down.
  *
  * A server whose cache lags refuses, and so may a server that is old. Then the list reads page by
  * page from etcd.

@@ -59,7 +59,7 @@ export function parseNode(object: unknown): Parsed<ClusterNode> {
   return { value, problems };
 }
 
-/** Returns Calico's annotations. Those of others would be most of what the agent keeps of a Node. */
+/** Returns Calico's annotations. Those of other programs would be most of a Node. */
 function calicoAnnotations(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(annotations).filter(([name]) => name.startsWith(CALICO)));
 }

@@ -11,8 +11,8 @@ import type { ClusterNode } from '../../model/cluster.ts';
 import type { DesiredPeer } from '../../model/desired.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { PeerState } from '../../model/status.ts';
+import type { KeyHolders } from '../changes/key-holders.ts';
 import { type Credentials, type Eligibility, eligibilityProblem, plainReason } from './eligibility.ts';
-import type { KeyHolders } from './key-holders.ts';
 import type { NodePrefixes } from './node-prefixes.ts';
 import type { OwnAddressCheck } from './own-addresses.ts';
 

@@ -4,22 +4,22 @@
  * the same key, and nodes that gained or lost a prefix. It plans all nodes again if a setting
  * changed. Sealed prefixes overlap, so they are computed from all nodes whenever one changes.
  */
-import type { Family } from '../../base/family.ts';
-import type { Prefix } from '../../base/prefix.ts';
-import { changedKeys, VersionedMap } from '../../base/versioned-map.ts';
-import type { Cluster, ClusterNode } from '../model/cluster.ts';
-import type { DesiredPeer, DesiredRoute } from '../model/desired.ts';
-import type { Problem } from '../model/problem.ts';
-import type { PeerState } from '../model/status.ts';
-import { type RouteRole, routedClaims, routeOf, type Seal, seal, sealsPods } from './dataplane/routes.ts';
-import type { ClaimSources } from './peers/claim-sources.ts';
-import { type Credentials, readCredentials } from './peers/eligibility.ts';
-import { KeyHolders } from './peers/key-holders.ts';
-import { NodePrefixes } from './peers/node-prefixes.ts';
-import { PeerStates } from './peers/peer-states.ts';
-import { type PeerSettings, planPeer } from './peers/peers.ts';
-import type { PrefixClaim } from './peers/prefix-claims.ts';
-import type { PrefixOwners } from './peers/prefix-owners.ts';
+import type { Family } from '../../../base/family.ts';
+import type { Prefix } from '../../../base/prefix.ts';
+import { changedKeys, VersionedMap } from '../../../base/versioned-map.ts';
+import type { Cluster, ClusterNode } from '../../model/cluster.ts';
+import type { DesiredPeer, DesiredRoute } from '../../model/desired.ts';
+import type { Problem } from '../../model/problem.ts';
+import type { PeerState } from '../../model/status.ts';
+import { type RouteRole, routedClaims, routeOf, type Seal, seal, sealsPods } from '../dataplane/routes.ts';
+import { type Credentials, readCredentials } from '../peers/eligibility.ts';
+import { NodePrefixes } from '../peers/node-prefixes.ts';
+import { type PeerSettings, planPeer } from '../peers/peers.ts';
+import type { PrefixClaim } from '../peers/prefix-claims.ts';
+import type { PrefixOwners } from '../peers/prefix-owners.ts';
+import type { ClaimSources } from './claim-sources.ts';
+import { KeyHolders } from './key-holders.ts';
+import { PeerStates } from './peer-states.ts';
 
 export interface FamilySettings extends PeerSettings {
   readonly encryptsHosts: boolean;

@@ -4,8 +4,8 @@
  */
 import { changedKeys } from '../../../base/versioned-map.ts';
 import { type Cluster, EMPTY_CLUSTER } from '../../model/cluster.ts';
-import { blockClaims, nodeClaims, type PrefixClaim, podClaims } from './prefix-claims.ts';
-import type { ClaimChanges } from './prefix-owners.ts';
+import { blockClaims, nodeClaims, type PrefixClaim, podClaims } from '../peers/prefix-claims.ts';
+import type { ClaimChanges } from '../peers/prefix-owners.ts';
 
 /** Settings that decide which claims an object makes. */
 export interface ClaimSettings {

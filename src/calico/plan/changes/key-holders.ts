@@ -1,4 +1,4 @@
-/** Tracks which nodes publish each key of one family. A key that several nodes publish is no node's. */
+/** Tracks which nodes publish each key of one family. */
 export class KeyHolders {
   readonly #holders = new Map<string, Set<string>>();
 
@@ -21,7 +21,7 @@ export class KeyHolders {
     return affected;
   }
 
-  /** Returns the names of the nodes that publish a key, in order; undefined unless there are several. */
+  /** Returns the nodes that share a key, in order of name; undefined unless there are several. */
   sharers(key: string): readonly string[] | undefined {
     const holders = this.#holders.get(key);
     return holders && holders.size > 1 ? [...holders].sort() : undefined;
