@@ -1,8 +1,7 @@
 /**
  * What agents cost an API server: requests and bytes at the start, for each change and while
  * nothing changes, and the server's time. WGTS_LOAD_NODES and WGTS_LOAD_AGENTS set the size; by
- * default it is small, and the test says that lists come from the server's cache and that no watch
- * is read twice. WGTS_LOAD_DATASTORE measures another build's datastore.
+ * default it is small, and the test says that each page is asked for once. WGTS_LOAD_DATASTORE measures another build's datastore.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -73,10 +72,10 @@ describeCluster('load on an API server', () => {
         `start of ${AGENTS} agents, ${NODES} nodes: ${took.toFixed(1)} s; ${per(sum(report.requests))} requests and ${kilobytes(report.bytes)} an agent; ` +
           `kube-apiserver ${(after.apiServer - before.apiServer).toFixed(1)} s of CPU, peak ${after.peakMb.toFixed(0)} MB (before ${before.peakMb.toFixed(0)} MB), etcd ${(after.etcd - before.etcd).toFixed(1)} s; agents ${report.cpuSeconds.toFixed(1)} s`,
       );
-      // Two for each kind with more than a few objects: what etcd has now, and all from the cache.
+      // In pages of 500, once.
       const lists = (plural: string) => report.requests[`GET /apis/${GROUP}/${plural}`] ?? 0;
-      expect(report.requests['GET /api/v1/nodes']).toBe(2 * AGENTS);
-      expect(lists('ipamblocks')).toBe(2 * AGENTS);
+      expect(report.requests['GET /api/v1/nodes']).toBe(Math.ceil(NODES / 500) * AGENTS);
+      expect(lists('ipamblocks')).toBe(Math.ceil((NODES * BLOCKS) / 500) * AGENTS);
       expect(lists('felixconfigurations')).toBe(AGENTS);
       expect(lists('ippools')).toBe(AGENTS);
     },
@@ -123,7 +122,7 @@ describeCluster('load on an API server', () => {
   );
 
   test(
-    'the server restarts: no agent lists again',
+    'the server restarts',
     async () => {
       const before = await agents.report();
       await plane.stopApiServer();
@@ -143,7 +142,8 @@ describeCluster('load on an API server', () => {
       say(
         `restart of the server: ${per(sum(after.requests) - sum(before.requests))} requests and ${kilobytes(after.bytes - before.bytes)} an agent, ${per(lists(after) - lists(before))} of them lists of Nodes; kube-apiserver ${(now.apiServer - used.apiServer).toFixed(1)} s of CPU`,
       );
-      expect(lists(after)).toBe(lists(before));
+      // The server's memory begins anew, so it may refuse to continue a watch from before.
+      expect(lists(after) - lists(before)).toBeLessThanOrEqual(2 * Math.ceil(NODES / 500) * AGENTS);
     },
     LIMIT_MS,
   );
