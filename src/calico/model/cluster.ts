@@ -44,6 +44,13 @@ export interface ClusterNode {
   readonly name: string;
   /** The Node's UID in Kubernetes. */
   readonly uid?: string;
+  /** When the server created the object: RFC 3339. A Node cannot change it. */
+  readonly creationTimestamp?: string;
+  /**
+   * Whether Kubernetes' own labels name the Node a control-plane node. The API server lets no
+   * kubelet set these labels (NodeRestriction).
+   */
+  readonly isControlPlane?: boolean;
   /** Labels from Kubernetes and calicoctl. If both set a label, that of Kubernetes applies. */
   readonly labels: Readonly<Record<string, string>>;
   /**
@@ -133,9 +140,11 @@ export interface IpamBlock {
    * block has no owner.
    */
   readonly owner?: string;
+  /** When the server created the object: RFC 3339. */
+  readonly creationTimestamp?: string;
   /**
-   * All addresses that are allocated to a node (attribute `node`), whether or not that node owns
-   * the block.
+   * The addresses that are allocated to another node than the owner (attribute `node`), and those of
+   * tunnels. The owner's pods are left out: the block itself covers them, and a cluster has many.
    */
   readonly allocations: readonly Allocation[];
 }
@@ -161,6 +170,8 @@ export interface Allocation {
 export interface Pod {
   /** The pod's namespace. */
   readonly namespace: string;
+  /** When the server created the object: RFC 3339. */
+  readonly creationTimestamp?: string;
   /** The pod's name. */
   readonly name: string;
   /** The node on which the pod is scheduled. */

@@ -6,6 +6,7 @@ import type { PeerState } from '../model/status.ts';
 import type { PlanOptions } from './config/options.ts';
 import type { FelixParameters } from './config/parameters.ts';
 import type { HostFacts } from './dataplane/mtu.ts';
+import type { PoolRange } from './trust/pool-ranges.ts';
 
 /** Everything that a plan depends on. */
 export interface PlanInput {
@@ -26,6 +27,21 @@ export interface PlanInput {
    * does not become a peer.
    */
   readonly ownPublicKey: PerFamily<Uint8Array>;
+  /**
+   * Addresses by which this node reaches the API server, 4 or 16 bytes each. No other node gets
+   * them.
+   */
+  readonly apiServers?: readonly Uint8Array[];
+  /**
+   * IPPools that are gone, and whose blocks may remain. Pass the same array until it changes; a
+   * plan depends on its content, and only its speed on its identity.
+   */
+  readonly formerPools?: readonly PoolRange[];
+  /**
+   * The node that published each key (base64, canonical) first, as far as is known. Where nothing
+   * is known, it is the node that was created first.
+   */
+  readonly keyOwners?: PerFamily<ReadonlyMap<string, string>>;
 }
 
 /** The desired state of a node, and the problems found while planning. */

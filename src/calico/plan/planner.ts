@@ -1,7 +1,7 @@
 /** Plans for one node: turns the cluster's objects into the node's desired state. */
 import type { Family } from '../../base/family.ts';
 import { formatKeyBase64 } from '../../base/key.ts';
-import type { ClusterNode, IpamBlock, Pod } from '../model/cluster.ts';
+import type { ClusterNode } from '../model/cluster.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
@@ -13,11 +13,14 @@ import { planRoutes } from './dataplane/routes.ts';
 import { planTunnel } from './dataplane/tunnel.ts';
 import type { Plan, PlanInput } from './input.ts';
 import { type Credentials, readCredentials } from './peers/eligibility.ts';
+import { keyOwners } from './peers/key-owners.ts';
 import { NodePrefixes } from './peers/node-prefixes.ts';
 import { ownAddressCheck } from './peers/own-addresses.ts';
 import { type Peers, planPeers } from './peers/peers.ts';
-import { blockClaims, nodeClaims, type PrefixClaim, podClaims } from './peers/prefix-claims.ts';
 import { PrefixOwners } from './peers/prefix-owners.ts';
+import { BelievedClaims } from './trust/believed-claims.ts';
+
+const NONE: readonly never[] = [];
 
 type PrefixesByNode = ReadonlyMap<string, NodePrefixes>;
 
@@ -27,9 +30,7 @@ type PrefixesByNode = ReadonlyMap<string, NodePrefixes>;
  * one that a new Planner would make, and takes a fraction of the time.
  */
 export class Planner {
-  #nodes = new WeakMap<ClusterNode, readonly PrefixClaim[]>();
-  readonly #blocks = new WeakMap<IpamBlock, readonly PrefixClaim[]>();
-  readonly #pods = new WeakMap<Pod, readonly PrefixClaim[]>();
+  readonly #claims = new BelievedClaims();
   readonly #credentials: Readonly<Record<Family, WeakMap<ClusterNode, Credentials>>> = {
     4: new WeakMap(),
     6: new WeakMap(),
@@ -37,8 +38,6 @@ export class Planner {
   readonly #owners = new PrefixOwners();
   /** The prefixes of each node in the last plan, reused where nothing changed. */
   readonly #prefixes: Record<Family, PrefixesByNode> = { 4: new Map(), 6: new Map() };
-  /** The settings that the cached claims of nodes depend on. */
-  #claimSettings = '';
 
   /**
    * Returns the plan for one state of the cluster. Pure: the same input gives the same plan,
@@ -64,8 +63,18 @@ export class Planner {
         problems.push(equalPorts(parameters.WireguardListeningPort));
       problems.push(...dataPlaneProblems(parameters, options));
       const encryptsHosts = parameters.WireguardHostEncryptionEnabled;
-      this.#owners.update(this.#collectClaims(input, parameters), nodeName);
-      problems.push(...this.#owners.problems(encryptsHosts));
+      const claims = this.#claims.collect({
+        cluster,
+        nodeName,
+        usePodCidr: options.usePodCidr,
+        failClosed: options.failClosed,
+        encryptsHosts,
+        fromPods: parameters.RouteSource === 'WorkloadIPs',
+        apiServers: input.apiServers ?? NONE,
+        formerPools: input.formerPools ?? NONE,
+      });
+      this.#owners.update(claims, nodeName);
+      problems.push(...this.#claims.problems, ...this.#owners.problems(encryptsHosts));
       const names = [...cluster.nodes.keys()].sort();
       for (const family of families) {
         const prefixes = this.#updatePrefixes(family, cluster.nodes, names, encryptsHosts);
@@ -78,7 +87,7 @@ export class Planner {
           encrypted: planned.encrypted,
           isNode: name => cluster.nodes.has(name),
           failClosed: options.failClosed,
-          hosts: () => names.flatMap(name => this.#nodes.get(cluster.nodes.get(name)!)!.filter(({ host }) => host)),
+          hosts: () => names.flatMap(name => this.#claims.hostsOf(name)),
         });
         const { tunnel, problems: tunnelProblems } = planTunnel({
           input,
@@ -101,29 +110,6 @@ export class Planner {
       wantsPods: families.length > 0 && parameters.RouteSource === 'WorkloadIPs',
       parameters,
     };
-  }
-
-  /** Returns the claims of every object, one list each; unchanged objects yield the same lists. */
-  #collectClaims(
-    { cluster, nodeName, options: { usePodCidr, failClosed } }: PlanInput,
-    parameters: FelixParameters,
-  ): readonly (readonly PrefixClaim[])[] {
-    const fromPods = parameters.RouteSource === 'WorkloadIPs';
-    const settings = `${usePodCidr} ${fromPods} ${failClosed}`;
-    if (settings !== this.#claimSettings) this.#nodes = new WeakMap();
-    this.#claimSettings = settings;
-    const claims: (readonly PrefixClaim[])[] = [];
-    for (const node of cluster.nodes.values())
-      claims.push(
-        memoize(this.#nodes, node, () => nodeClaims(node, { usePodCidr, withBlocks: !fromPods, failClosed })),
-      );
-    // Blocks exist only with Calico IPAM, not with host-local IPAM.
-    if (!fromPods && !usePodCidr)
-      for (const block of cluster.ipamBlocks.values())
-        claims.push(memoize(this.#blocks, block, () => blockClaims(block)));
-    for (const pod of cluster.pods.values())
-      if (fromPods || pod.node === nodeName) claims.push(memoize(this.#pods, pod, () => podClaims(pod)));
-    return claims;
   }
 
   /** Returns the prefixes of all nodes, and of owners that are not nodes, in order of name. */
@@ -150,7 +136,7 @@ export class Planner {
   }
 
   #planPeers(
-    { cluster, nodeName, ownPublicKey, options }: PlanInput,
+    { cluster, nodeName, ownPublicKey, options, keyOwners: remembered }: PlanInput,
     ownNode: ClusterNode,
     family: Family,
     prefixes: PrefixesByNode,
@@ -173,6 +159,12 @@ export class Planner {
       nodeName,
       ownKey: own && formatKeyBase64(own),
       credentials: others,
+      keyOwner: keyOwners({
+        credentials: others,
+        remembered: remembered?.[family],
+        isNode: name => cluster.nodes.has(name),
+        created: name => cluster.nodes.get(name)?.creationTimestamp,
+      }),
       prefixes,
       isDisabled: name => !isEnabledOn(cluster.nodes.get(name)!),
       describeOwnAddress: ownAddressCheck(ownNode, options.usePodCidr),

@@ -131,7 +131,7 @@ function snapshot(random: Random, { nodes, blocks, pods, configurations }: World
     ipamBlocks: turn(blocks),
     pods: turn(pods),
     felixConfigurations: turn(configurations),
-    ipPools: new Map(),
+    ipPools: turn(cluster().ipPools),
   };
 }
 

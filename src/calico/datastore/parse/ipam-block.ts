@@ -1,14 +1,26 @@
 /**
  * Parses IPAMBlock: which node owns a block of addresses, and which node uses each allocated
  * address (docs/reference/calico-felix.md#ipam-objects, #prefix-owners).
+ *
+ * A block is untrusted input of up to 1.5 MB. The result is bounded by the number of addresses that
+ * Calico allows in a block, and keeps no text that no node or handle can have.
  */
 import { addressAt, type Prefix } from '../../../base/prefix.ts';
 import type { Allocation, IpamBlock } from '../../model/cluster.ts';
 import { quoted } from '../../model/problem.ts';
 import { type Fields, isFields, type ObjectReader, openObject, type Parsed } from './reader.ts';
 
+/** Calico's largest blocks are /20 and /116. */
+const LARGEST_BLOCK = 4096;
+/** Kubernetes' limit for the name of a node. */
+const LONGEST_NAME = 253;
+/** Far above `k8s-pod-network.` with a SHA-256, and a tunnel's handle with the longest node name. */
+const LONGEST_HANDLE = 512;
+
+type Holder = Omit<Allocation, 'address'>;
+
 export function parseIpamBlock(object: unknown): Parsed<IpamBlock> {
-  const { reader, name, top } = openObject('IPAMBlock', object);
+  const { reader, name, metadata, top } = openObject('IPAMBlock', object);
   const { problems } = reader;
   if (name === undefined) return { problems };
   const spec = reader.fields(top['spec'], 'spec');
@@ -20,7 +32,14 @@ export function parseIpamBlock(object: unknown): Parsed<IpamBlock> {
     return { problems };
   }
   const owner = ownerOf(reader, spec['affinity']);
-  const value = { name, cidr, ...(owner !== undefined && { owner }), allocations: allocations(reader, cidr, spec) };
+  const creationTimestamp = reader.text(metadata['creationTimestamp'], 'metadata.creationTimestamp');
+  const value = {
+    name,
+    ...(creationTimestamp !== undefined && { creationTimestamp }),
+    cidr,
+    ...(owner !== undefined && { owner }),
+    allocations: allocations(reader, cidr, owner, spec),
+  };
   return { value, problems };
 }
 
@@ -28,24 +47,29 @@ function ownerOf(reader: ObjectReader, value: unknown): string | undefined {
   const affinity = reader.text(value, 'spec.affinity');
   if (affinity === undefined) return undefined;
   const owner = /^(?:host|virtual):(.+)$/s.exec(affinity)?.[1];
-  return (
-    owner ??
-    reader.problem(
-      'InvalidField',
-      `spec.affinity is ${quoted(affinity)}, but must be host:NODE or virtual:NAME; the block is treated as unowned`,
-    )
+  if (owner !== undefined && owner.length <= LONGEST_NAME) return owner;
+  return reader.problem(
+    'InvalidField',
+    `spec.affinity is ${quoted(affinity)}, but must be host:NODE or virtual:NAME; the block is treated as unowned`,
   );
 }
 
-function allocations(reader: ObjectReader, cidr: Prefix, spec: Fields): readonly Allocation[] {
-  const attributes = reader.list(spec['attributes'], 'spec.attributes').map((each, i) => attributeOf(reader, each, i));
-  const size = 2 ** (cidr.address.length * 8 - cidr.length);
+function allocations(
+  reader: ObjectReader,
+  cidr: Prefix,
+  owner: string | undefined,
+  spec: Fields,
+): readonly Allocation[] {
+  const attributes = reader.list(spec['attributes'], 'spec.attributes');
+  const size = Math.min(LARGEST_BLOCK, 2 ** (cidr.address.length * 8 - cidr.length));
   const ordinals = reader.list(spec['allocations'], 'spec.allocations');
   if (ordinals.length > size)
     reader.problem(
       'InvalidAllocation',
-      `spec.allocations has ${ordinals.length} elements, but the block has ${size} addresses; those beyond are ignored`,
+      `spec.allocations has ${ordinals.length} elements, but the block has ${size} addresses that can be used; those beyond are ignored`,
     );
+  // Only attributes that an allocation refers to are read, so their number is bounded too.
+  const holders = new Map<number, Holder | undefined>();
   const out: Allocation[] = [];
   for (let ordinal = 0; ordinal < Math.min(ordinals.length, size); ordinal++) {
     const index = ordinals[ordinal];
@@ -57,21 +81,32 @@ function allocations(reader: ObjectReader, cidr: Prefix, spec: Fields): readonly
       );
       continue;
     }
-    const attribute = attributes[index];
+    if (!holders.has(index)) holders.set(index, attributeOf(reader, attributes[index], index));
+    const holder = holders.get(index);
     // An address without a node, such as a reserved one, carries no pod traffic.
-    if (attribute) out.push({ address: addressAt(cidr, ordinal), ...attribute });
+    if (holder && (holder.node !== owner || holder.type !== undefined))
+      out.push({ address: addressAt(cidr, ordinal), ...holder });
   }
   return out;
 }
 
-function attributeOf(reader: ObjectReader, value: unknown, i: number): Omit<Allocation, 'address'> | undefined {
+function attributeOf(reader: ObjectReader, value: unknown, i: number): Holder | undefined {
   const path = `spec.attributes[${i}]`;
   if (!isFields(value))
     return reader.problem('InvalidField', `${path} is ${quoted(value)}, but must be an object; it is ignored`);
   const secondary = reader.fields(value['secondary'], `${path}.secondary`);
-  const node = reader.text(secondary['node'], `${path}.secondary.node`);
+  const node = shortText(reader, secondary['node'], `${path}.secondary.node`, LONGEST_NAME);
   if (node === undefined) return undefined;
-  const handleId = reader.text(value['handle_id'], `${path}.handle_id`);
-  const type = reader.text(secondary['type'], `${path}.secondary.type`);
+  const handleId = shortText(reader, value['handle_id'], `${path}.handle_id`, LONGEST_HANDLE);
+  const type = shortText(reader, secondary['type'], `${path}.secondary.type`, LONGEST_NAME);
   return { node, ...(handleId !== undefined && { handleId }), ...(type !== undefined && { type }) };
+}
+
+function shortText(reader: ObjectReader, value: unknown, path: string, longest: number): string | undefined {
+  const text = reader.text(value, path);
+  if (text === undefined || text.length <= longest) return text;
+  return reader.problem(
+    'InvalidField',
+    `${path} is ${quoted(text)} with ${text.length} characters, but may have ${longest} at most; it is ignored`,
+  );
 }

@@ -3,21 +3,14 @@
  * #eligible-peers): which other nodes it exchanges encrypted traffic with, and why it does not do
  * so with the others.
  *
- * A node becomes a peer if it publishes an address and a key that no other node, including this
- * one, publishes. If nodes share a key, none of them becomes a peer. This node is never its own
- * peer.
+ * A node becomes a peer if it publishes an address and a key that is not this node's, and that no
+ * other node had before (key-owners.ts). This node is never its own peer.
  */
 import type { Family } from '../../../base/family.ts';
 import type { DesiredPeer } from '../../model/desired.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { PeerState } from '../../model/status.ts';
-import {
-  type Credentials,
-  type Eligibility,
-  eligibilityProblem,
-  nodesSharingKeys,
-  plainReason,
-} from './eligibility.ts';
+import { type Credentials, type Eligibility, eligibilityProblem, plainReason } from './eligibility.ts';
 import type { NodePrefixes } from './node-prefixes.ts';
 import type { OwnAddressCheck } from './own-addresses.ts';
 
@@ -28,6 +21,8 @@ export interface PeersInput {
   readonly ownKey: string | undefined;
   /** Credentials of the other nodes, in order of name. */
   readonly credentials: ReadonlyMap<string, Credentials>;
+  /** Returns the node to which a published key belongs. */
+  readonly keyOwner: (keyText: string) => string | undefined;
   /** Prefixes by node; contains every node in `credentials`. */
   readonly prefixes: ReadonlyMap<string, NodePrefixes>;
   readonly isDisabled: (node: string) => boolean;
@@ -48,9 +43,8 @@ export interface Peers {
 
 /** Decides for every other node whether it becomes a peer. */
 export function planPeers(input: PeersInput): Peers {
-  const { family, nodeName, ownKey, credentials, prefixes, port, keepalive } = input;
-  const sharers = nodesSharingKeys(credentials);
-  const isKeyShared = (key: string) => key === ownKey || sharers.has(key);
+  const { family, nodeName, credentials, prefixes, port, keepalive } = input;
+  const keyOwner = (key: string) => (key === input.ownKey ? nodeName : input.keyOwner(key));
   const peers = new Map<string, DesiredPeer>();
   const encrypted = new Set<string>();
   const states: PeerState[] = [];
@@ -61,17 +55,17 @@ export function planPeers(input: PeersInput): Peers {
       unusable === undefined && address ? input.describeOwnAddress(address, address.join()) : undefined;
     const checked = ownAddress === undefined ? published : { ...published, unusable: ownAddress };
     const nodePrefixes = prefixes.get(node)!;
-    const plain = plainReason(checked, isKeyShared, () => input.isDisabled(node));
+    const plain = plainReason(
+      checked,
+      key => keyOwner(key) !== node,
+      () => input.isDisabled(node),
+    );
     if (plain === undefined) {
       encrypted.add(node);
       peers.set(checked.keyText!, nodePrefixes.peer(checked, port, keepalive));
     } else {
       const eligibility: Eligibility = { ...checked, plain };
-      const keyHolders = [
-        ...(sharers.get(checked.keyText ?? '') ?? [node]),
-        ...(checked.keyText === ownKey ? [nodeName] : []),
-      ];
-      const problem = eligibilityProblem(node, family, eligibility, keyHolders);
+      const problem = eligibilityProblem(node, family, eligibility, keyOwner(checked.keyText ?? ''));
       if (problem) problems.push(problem);
     }
     states.push(nodePrefixes.state(checked, plain));
