@@ -22,8 +22,8 @@ export class PrefixOwners {
   readonly #claimsByPrefix = new Map<string, PrefixClaim[]>();
   /** The claim that takes effect for each prefix. Absent if no claim does. */
   readonly #effective = new Map<string, PrefixClaim>();
-  /** Invalid claims, kept for their Problems. */
-  readonly #refused = new Set<PrefixClaim>();
+  /** The Problems of invalid claims. */
+  readonly #refused = new Map<PrefixClaim, Problem>();
   /** Addresses of this node that another node claims. */
   readonly #stolen = new Set<string>();
   /** Prefixes that more than one node claims. */
@@ -79,7 +79,6 @@ export class PrefixOwners {
       const names = new Set(all.filter(({ host }) => !host || encryptsHosts).map(({ node }) => node));
       return names.size > 1 && !this.#stolen.has(text) ? [conflictProblem(strongest(all)!, [...names].sort())] : [];
     });
-    const refused = [...this.#refused].map(refusedProblem);
     const claimedPods = [...this.#disputed].flatMap(text => {
       const all = this.#claimsByPrefix.get(text)!;
       const best = strongest(all)!;
@@ -90,12 +89,12 @@ export class PrefixOwners {
     const stolen = [...this.#stolen].map(text =>
       unusableProblem(strongest(this.#claimsByPrefix.get(text)!)!, `an address of node ${quoted(this.#nodeName)}`),
     );
-    return [...disputes, ...claimedPods, ...refused, ...stolen];
+    return [...disputes, ...claimedPods, ...this.#refused.values(), ...stolen];
   }
 
   #addClaim(claim: PrefixClaim): void {
     if (claim.refused !== undefined) {
-      this.#refused.add(claim);
+      this.#refused.set(claim, refusedProblem(claim));
       return;
     }
     const all = this.#claimsByPrefix.get(claim.text);

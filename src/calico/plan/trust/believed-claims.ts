@@ -83,11 +83,13 @@ export class BelievedClaims {
 
   #update(sources: ClaimSources): void {
     const { cluster, nodeName, usePodCidr, failClosed, encryptsHosts, fromPods, formerPools } = sources;
-    const [pools, former] = this.#poolSources;
-    if (pools !== cluster.ipPools || former !== formerPools) {
-      this.#pools = new PoolRanges(cluster.ipPools.values(), formerPools);
+    const [known, former] = this.#poolSources;
+    if (known !== cluster.ipPools || former !== formerPools) {
+      const pools = new PoolRanges(cluster.ipPools.values(), formerPools);
+      // Most changes of a pool concern other fields.
+      if (pools.text !== this.#pools.text) this.#nodes.clear();
+      if (pools.text !== this.#pools.text) this.#pools = pools;
       this.#poolSources = [cluster.ipPools, formerPools];
-      this.#nodes.clear();
     }
     const servers = sources.apiServers.map(addressPrefix);
     const flags = [usePodCidr, failClosed, encryptsHosts, fromPods].join();

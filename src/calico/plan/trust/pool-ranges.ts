@@ -2,7 +2,7 @@
  * The ranges that the administrator gave for pods: the cluster's IPPools, and pools that are gone
  * while blocks of theirs remain (agent/trust-memory.ts). An IPAM block is believed only within one.
  */
-import { covers, type Prefix } from '../../../base/prefix.ts';
+import { covers, formatPrefix, type Prefix } from '../../../base/prefix.ts';
 import type { IpPool } from '../../model/cluster.ts';
 
 /** The part of an IPPool that says which blocks it may have. */
@@ -17,13 +17,21 @@ export interface PoolRange {
 const SHORTEST_BLOCK: Readonly<Record<number, number>> = { 4: 20, 16: 116 };
 
 export class PoolRanges {
+  /** Equal for equal ranges. */
+  readonly text: string;
   readonly #ranges: readonly PoolRange[];
   /** Block sizes by the bytes of an address, the longest first. */
   readonly blockSizes: Readonly<Record<4 | 16, readonly number[]>>;
 
   /** Pools that exist come first, so that their block size counts where a former pool overlaps. */
   constructor(pools: Iterable<IpPool>, former: readonly PoolRange[]) {
-    this.#ranges = [...pools, ...former];
+    const byText = (ranges: Iterable<PoolRange>): (readonly [string, PoolRange])[] =>
+      [...ranges]
+        .map(each => [`${formatPrefix(each.cidr)} ${each.blockSize}`, each] as const)
+        .sort(([a], [b]) => (a < b ? -1 : 1));
+    const ranges = [...byText(pools), ...byText(former)];
+    this.text = ranges.map(([text]) => text).join();
+    this.#ranges = ranges.map(([, range]) => range);
     const sizes = (bytes: number): readonly number[] => {
       const found = this.#ranges.filter(({ cidr }) => cidr.address.length === bytes).map(({ blockSize }) => blockSize);
       return [...new Set(found)].sort((a, b) => b - a);

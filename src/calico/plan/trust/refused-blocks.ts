@@ -52,7 +52,7 @@ export class RefusedBlocks {
   #problems: readonly Problem[] | undefined = [];
 
   has(block: IpamBlock): boolean {
-    return this.#faults.has(block);
+    return this.#faults.size > 0 && this.#faults.has(block);
   }
 
   add(block: IpamBlock, fault: BlockFault): void {

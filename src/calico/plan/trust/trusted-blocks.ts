@@ -63,14 +63,17 @@ export class TrustedBlocks {
     if (!isReset && blocks === this.#blocks) return NO_KEYS;
     this.#pools = pools;
     this.#blocks = blocks;
-    const hadOdd = this.#odd.size > 0;
+    let isOddChanged = false;
     const changed = new Set<BlockKey>();
-    const note = ({ cidr }: IpamBlock): void => void changed.add(prefixKey(cidr));
+    const note = (block: IpamBlock): void => {
+      isOddChanged ||= this.#odd.has(block);
+      changed.add(prefixKey(block.cidr));
+    };
     for (const [name, block] of blocks) {
       const old = this.#known.get(name);
       if (old === block) continue;
-      if (old) this.#remove(old);
       if (old) note(old);
+      if (old) this.#remove(old);
       this.#known.set(name, block);
       this.#add(block);
       note(block);
@@ -80,20 +83,20 @@ export class TrustedBlocks {
       for (const [name, block] of this.#known) {
         if (blocks.has(name)) continue;
         this.#known.delete(name);
-        this.#remove(block);
         note(block);
+        this.#remove(block);
       }
     const hasConflicts = this.#judgeTogether();
-    return isReset || hadOdd || hasConflicts ? 'all' : changed;
+    return isReset || isOddChanged || hasConflicts ? 'all' : changed;
   }
 
   isTrusted(block: IpamBlock): boolean {
-    return !this.#foreign.has(block) && !this.#refused.has(block);
+    return !this.#foreign.has(block) && !(this.#refused.size > 0 && this.#refused.has(block));
   }
 
   /** Returns whether the addresses that other nodes have in a trusted block are routed to them. */
   isLending(block: IpamBlock): boolean {
-    return !this.#unlent.has(block);
+    return this.#unlent.size === 0 || !this.#unlent.has(block);
   }
 
   /** Returns the smallest trusted block that contains the address. */

@@ -17,6 +17,7 @@ import {
   peersOf,
   planOf,
   pod,
+  pool,
   reasonsOf,
   routesOf,
   tunnelOf,
@@ -149,12 +150,14 @@ describe('pods and tunnels', () => {
         vxlan: { 4: '224.0.0.5', 6: 'ff02::5' },
         wireguard: { 4: '10.0.2.1', 6: '::1' },
       }),
+      // A careless administrator's: blocks outside every pool are refused before.
+      pool('0.0.0.0/0', 24),
+      pool('::/0', 122),
       block('10.0.2.0/26', 'a', '10.0.2.9 b'),
       block('169.254.169.0/24', 'a'),
       block('fe80::/122', 'a'),
-      block('96.0.0.0/3', 'a'),
-      block('0.0.0.0/1', 'a'),
-      block('::/1', 'a'),
+      block('0.0.0.0/24', 'a'),
+      block('::/122', 'a'),
     );
     expect(peersOf(result.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.2.0/26 10.0.2.1/32' });
     expect(peersOf(result.desired, 6)).toEqual({ a: 'fd00::2 51821' });
@@ -162,12 +165,11 @@ describe('pods and tunnels', () => {
     const unusable = result.problems.filter(({ reason }) => reason === 'UnusablePrefix');
     expect(unusable.map(({ object, message }) => `${object} ${message.split(',')[0]}`)).toEqual(
       [
-        '0.0.0.0/1',
+        '0.0.0.0/24',
         '127.0.0.1/32',
         '169.254.169.0/24',
         '224.0.0.5/32',
-        '96.0.0.0/3',
-        '::/1',
+        '::/122',
         '::1/128',
         'fe80::/122',
         'ff02::5/128',
@@ -178,23 +180,28 @@ describe('pods and tunnels', () => {
   test('a rejected address takes effect as soon as it is corrected', () => {
     const bad = plain(member([4, 6], 'a', 2, { ipip: '127.0.0.1' }));
     expect(reasonsOf(bad)).toEqual(['Node/a UnusablePrefix']);
-    const good = plain(member([4, 6], 'a', 2, { ipip: '10.0.0.7' }));
+    const good = plain(member([4, 6], 'a', 2, { ipip: '10.0.0.7' }), block('10.0.0.0/26', undefined, '10.0.0.7 a'));
     expect(reasonsOf(good)).toEqual([]);
     expect(peersOf(good.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.0.7/32' });
   });
 
   test("at an address of this node are rejected, so no traffic from it counts as another node's; a wider prefix stays", () => {
     const thief = member([4, 6], 'a', 2, { ipip: hostOf(4, 1), vxlan: { 6: hostOf(6, 1) } });
+    const pools = [pool('172.16.0.0/16', 26), pool('fd00::/16', 122)];
+    const blocks = [block('172.16.0.0/26', 'a'), block('fd00::/122', 'a')];
     for (const hosts of [false, true]) {
       const felixConfiguration = enabled([4, 6], { WireguardHostEncryptionEnabled: hosts });
-      const result = planOf(cluster(felixConfiguration, me, thief, block('172.16.0.0/26', 'a')));
+      const result = planOf(cluster(felixConfiguration, me, thief, ...pools, ...blocks));
       const address = hosts ? '172.16.0.2 51820 172.16.0.0/26 172.16.0.2/32' : '172.16.0.2 51820 172.16.0.0/26';
       expect(peersOf(result.desired, 4)).toEqual({ a: address });
       expect(reasonsOf(result).filter(each => each.endsWith('UnusablePrefix'))).toHaveLength(2);
       // For other nodes it is an ordinary conflict.
-      const elsewhere = planOf(cluster(felixConfiguration, me, thief, member([4, 6], 'other', 9)), {
-        nodeName: 'other',
-      });
+      const elsewhere = planOf(
+        cluster(felixConfiguration, me, thief, ...pools, ...blocks, member([4, 6], 'other', 9)),
+        {
+          nodeName: 'other',
+        },
+      );
       expect(reasonsOf(elsewhere).filter(each => each.endsWith('UnusablePrefix'))).toEqual([]);
     }
   });
