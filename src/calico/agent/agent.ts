@@ -5,7 +5,7 @@
  * failed turn is retried, with back-off up to ten seconds.
  *
  * This file also decides when our key is published or withdrawn (#carryOut), and when the node is
- * left to Felix (#runTurn). resync-interval.ts decides how often everything is read again.
+ * left to Felix (#runTurn).
  *
  * Missing knowledge never stops a running tunnel. Until the cluster has been read completely, and
  * while it cannot be read, everything stays as it is. Only the cluster's state ends a tunnel; the
@@ -23,9 +23,11 @@ import { HandshakeRefresher } from './handshake-refresher.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { ADDRESS_NOT_ALLOCATED, KEY_NOT_WITHDRAWN, OwnKey } from './own-key.ts';
 import { applyProblems, EventWriter, TURN_FAILED } from './report/event-writer.ts';
+import { SettlingProblems } from './report/settling-problems.ts';
 import { DEFAULT_RESYNC_MS, resyncInterval, withJitter } from './resync-interval.ts';
 import { type AgentStatus, FIRST_STATUS, logStaleness, unreadyReasons } from './status.ts';
 import { Timers } from './timers.ts';
+import { TrustMemory } from './trust-memory.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
 /** Minimum time between full turns: limits the CPU load if another program undoes our work. */
@@ -44,7 +46,9 @@ export class Agent {
   readonly #events: EventWriter;
   readonly #network: NetworkWatch;
   readonly #keys: Readonly<Record<Family, OwnKey>>;
-  readonly #timers: Timers<'full' | 'retry' | 'resync'>;
+  readonly #timers: Timers<'full' | 'retry' | 'resync' | 'report'>;
+  readonly #memory: TrustMemory;
+  readonly #settling: SettlingProblems;
   readonly #handshakeRefresher: HandshakeRefresher;
   #status: AgentStatus = FIRST_STATUS;
   #snapshot: Snapshot | undefined;
@@ -62,10 +66,12 @@ export class Agent {
   #isStopped = false;
 
   constructor(options: AgentOptions, dependencies: AgentDependencies) {
-    const { nodeName } = options;
     this.#options = options;
     this.#dependencies = dependencies;
+    const { nodeName } = options;
     this.#timers = new Timers(dependencies.clock);
+    this.#memory = new TrustMemory({ ...dependencies, store: dependencies.machine.trust });
+    this.#settling = new SettlingProblems(dependencies.clock);
     this.#events = new EventWriter(nodeName, event => dependencies.datastore.reportEvent(event));
     this.#network = new NetworkWatch(dependencies, () => this.#onForeignChange());
     const ownNode = () => this.#snapshot?.cluster.nodes.get(nodeName);
@@ -107,6 +113,7 @@ export class Agent {
     this.#clusterWatch?.close();
     this.#network.close();
     await this.#running;
+    this.#memory.close();
     this.#dependencies.publisher.close();
   }
 
@@ -149,7 +156,7 @@ export class Agent {
     }
   }
 
-  /** Records an error that a turn threw. The loop continues. */
+  /** Records an error that a turn threw. */
   #recordFailure(error: unknown): Outcome {
     const message = (error as Error).message ?? String(error);
     if (this.#status.failure !== message)
@@ -206,7 +213,9 @@ export class Agent {
     }
     for (const family of FAMILIES) this.#keys[family].reload();
     const began = performance.now();
-    const input = await planInput(this.#options, machine, snapshot.cluster, this.#ownPublicKeys());
+    this.#memory.observe(snapshot, full);
+    const { formerPools } = this.#memory;
+    const input = await planInput(this.#options, machine, { ...snapshot, formerPools }, this.#ownPublicKeys());
     const plan = this.#planner.plan(input);
     const planSeconds = (performance.now() - began) / 1000;
     this.#updateStatus({ turns: { ...this.#status.turns, planSeconds } });
@@ -258,8 +267,11 @@ export class Agent {
   }
 
   #reportProblems(problems: readonly Problem[]): void {
-    this.#updateStatus({ problems });
+    const { lasting, nextMs } = this.#settling.filter(problems);
+    this.#updateStatus({ problems: lasting });
     this.#events.write(this.status);
+    this.#timers.cancel('report');
+    if (nextMs !== undefined) this.#timers.set('report', nextMs, () => this.#reportProblems(problems));
   }
 
   #hasConverged(): boolean {

@@ -5,8 +5,9 @@
  * changed.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Cluster, EMPTY_CLUSTER } from '../model/cluster.ts';
+import { type Cluster, type ClusterNode, EMPTY_CLUSTER, type PerFamily } from '../model/cluster.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
+import { KeyHistory, type KeyOwners } from './key-history.ts';
 import { isFields, type Parsed } from './parse/reader.ts';
 import { KIND, KINDS, type Kind, keyOf } from './resource-kinds.ts';
 
@@ -21,6 +22,10 @@ export class ClusterCache {
   readonly #nameless = new Map<Kind, readonly Problem[]>();
   readonly #changed = new Set<Kind>();
   readonly #trustVersions: boolean;
+  readonly #keys = [new KeyHistory(4), new KeyHistory(6)] as const;
+  #keyOwners: PerFamily<KeyOwners> = {};
+  /** Number of problems of all entries. */
+  #problemCount = 0;
   #cluster: Cluster = EMPTY_CLUSTER;
   #problems: readonly Problem[] = [];
   #problemsChanged = false;
@@ -38,6 +43,9 @@ export class ClusterCache {
     const key = keyOf(kind, object);
     if (key === undefined) return;
     this.#put(kind, key, object, this.#entries.get(kind)!);
+    if (kind !== 'Node') return;
+    const node = this.#nodeAt(key);
+    for (const keys of this.#keys) if (node) keys.set(node);
   }
 
   delete(kind: Kind, object: unknown): void {
@@ -46,6 +54,7 @@ export class ClusterCache {
     if (!old || key === undefined) return;
     this.#entries.get(kind)!.delete(key);
     this.#markChanges(kind, old.parsed, { problems: [] });
+    if (kind === 'Node') for (const keys of this.#keys) keys.delete(key);
   }
 
   /**
@@ -69,6 +78,11 @@ export class ClusterCache {
       if (seen.has(key) || kept.has(key)) continue;
       entries.delete(key);
       this.#markChanges(kind, parsed, { problems: [] });
+      if (kind === 'Node') for (const keys of this.#keys) keys.delete(key);
+    }
+    if (kind === 'Node') {
+      const nodes = [...entries.keys()].flatMap(key => this.#nodeAt(key) ?? []);
+      for (const keys of this.#keys) keys.setAll(nodes);
     }
     if (!isDeepStrictEqual(this.#nameless.get(kind) ?? [], nameless)) this.#problemsChanged = true;
     this.#nameless.set(kind, nameless);
@@ -81,6 +95,19 @@ export class ClusterCache {
       this.#changed.clear();
     }
     return this.#cluster;
+  }
+
+  /** Adds the owners of keys that an earlier agent remembered; call it before reading begins. */
+  rememberKeyOwners(owners: PerFamily<KeyOwners>): void {
+    this.#keys[0].remember(owners[4] ?? NO_OWNERS);
+    this.#keys[1].remember(owners[6] ?? NO_OWNERS);
+  }
+
+  /** The node that published each key first; the same object until it changes. */
+  get keyOwners(): PerFamily<KeyOwners> {
+    const [four, six] = this.#keys.map(({ owners }) => owners) as [KeyOwners, KeyOwners];
+    if (this.#keyOwners[4] !== four || this.#keyOwners[6] !== six) this.#keyOwners = { 4: four, 6: six };
+    return this.#keyOwners;
   }
 
   /** The current problems; the same array until they change. */
@@ -100,14 +127,28 @@ export class ClusterCache {
     const old = entries.get(key);
     const version = this.#trustVersions ? versionOf(object) : undefined;
     if (old && version !== undefined && old.version === version) return;
-    const current = KIND[kind].parse(object);
+    const current = this.#limited(kind, KIND[kind].parse(object), old?.parsed.problems.length ?? 0);
     const same = old && isDeepStrictEqual(old.parsed.value, current.value);
     const parsed = same ? { ...current, value: old.parsed.value } : current;
     entries.set(key, { version, parsed });
     this.#markChanges(kind, old?.parsed ?? { problems: [] }, parsed);
   }
 
+  /** Drops the problems of an object if there are too many already. They would fill the memory. */
+  #limited(kind: Kind, parsed: Parsed<unknown>, before: number): Parsed<unknown> {
+    const { problems } = parsed;
+    if (problems.length === 0 || this.#problemCount - before + problems.length <= MAX_PROBLEMS) return parsed;
+    const [{ object }] = problems as readonly [Problem];
+    const message = `it and other objects of this kind (${KIND[kind].plural}) have more problems than are kept; correct those that are listed first`;
+    return { ...parsed, problems: before > 0 ? [{ object, reason: 'MoreProblems', message }] : [] };
+  }
+
+  #nodeAt(key: string): ClusterNode | undefined {
+    return this.#entries.get('Node')!.get(key)?.parsed.value as ClusterNode | undefined;
+  }
+
   #markChanges(kind: Kind, before: Parsed<unknown>, after: Parsed<unknown>): void {
+    this.#problemCount += after.problems.length - before.problems.length;
     if (before.value !== after.value) this.#changed.add(kind);
     if (!isDeepStrictEqual(before.problems, after.problems)) this.#problemsChanged = true;
   }
@@ -121,6 +162,9 @@ export class ClusterCache {
 }
 
 const MAX_NAMELESS = 20;
+/** Upper bound of the problems of all objects: people read far fewer. */
+const MAX_PROBLEMS = 2000;
+const NO_OWNERS: KeyOwners = new Map();
 const NO_KEYS: ReadonlySet<string> = new Set();
 
 /**

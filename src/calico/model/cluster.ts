@@ -129,6 +129,9 @@ export interface IpPool {
   readonly allowedUses: readonly string[];
 }
 
+/** The part of an IPPool that says which blocks it may have. */
+export type PoolRange = Pick<IpPool, 'cidr' | 'blockSize'>;
+
 /** A Calico IPAMBlock (docs/reference/calico-felix.md#ipam-objects). */
 export interface IpamBlock {
   /** The block's name, such as `10-0-0-0-26`. */

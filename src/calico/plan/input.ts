@@ -1,12 +1,11 @@
 /** Input and result of {@link Planner}. */
-import type { Cluster, PerFamily } from '../model/cluster.ts';
+import type { Cluster, PerFamily, PoolRange } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
 import type { Problem } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
 import type { PlanOptions } from './config/options.ts';
 import type { FelixParameters } from './config/parameters.ts';
 import type { HostFacts } from './dataplane/mtu.ts';
-import type { PoolRange } from './trust/pool-ranges.ts';
 
 /** Everything that a plan depends on. */
 export interface PlanInput {

@@ -3,10 +3,12 @@ import type { Family } from '../../../src/base/family.ts';
 import { Agent } from '../../../src/calico/agent/agent.ts';
 import type { AgentAllocator, AgentDependencies, AgentOptions } from '../../../src/calico/agent/dependencies.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
+import type { TrustRecord } from '../../../src/calico/apply/state/trust-file.ts';
 import type { AppliedTunnel } from '../../../src/calico/apply/tunnel.ts';
 import type { Datastore, NodeEvent, Snapshot, SnapshotListener } from '../../../src/calico/datastore/datastore.ts';
+import type { KeyOwners } from '../../../src/calico/datastore/key-history.ts';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
-import type { Cluster } from '../../../src/calico/model/cluster.ts';
+import type { Cluster, PerFamily } from '../../../src/calico/model/cluster.ts';
 import type { Desired } from '../../../src/calico/model/desired.ts';
 import type { Problem } from '../../../src/calico/model/problem.ts';
 import { DEFAULT_OPTIONS } from '../../../src/calico/plan/config/options.ts';
@@ -53,6 +55,8 @@ export class Scene {
   watches = 0;
   watch: () => void = () => {};
   wantedPods: boolean[] = [];
+  trust: TrustRecord = { keyOwners: {}, pools: [] };
+  readonly remembered: PerFamily<KeyOwners>[] = [];
   readonly #listeners = new Set<SnapshotListener>();
   readonly agent: Agent;
 
@@ -73,6 +77,12 @@ export class Scene {
         kernelHasWireguard: () => this.kernelHasWireguard(),
         ownPublicKey: family => this.keys[family],
         felixFile: () => undefined,
+        trust: {
+          read: () => this.trust,
+          write: record => {
+            this.trust = record;
+          },
+        },
       },
       clock,
       random: () => random,
@@ -136,6 +146,7 @@ export class Scene {
         return { close: () => void this.#listeners.delete(listener) };
       },
       wantPods: wanted => void this.wantedPods.push(wanted),
+      rememberKeyOwners: owners => void this.remembered.push(owners),
       patchNode: async (_, annotations) => {
         for (const [name, value] of Object.entries(annotations)) {
           const family = name === KEY_ANNOTATION[6] ? 6 : 4;

@@ -30,6 +30,8 @@ export interface ConnectionOptions {
   readonly idleTimeoutMs?: number;
   /** Prepended to the paths of a pod's service account. */
   readonly root?: string;
+  /** Called with the address that a connection reached: that of the server, or of a Service. */
+  readonly onServerAddress?: (address: string) => void;
 }
 
 export interface ApiRequest {
@@ -181,7 +183,11 @@ export class ApiConnection {
       sent.end(body);
     });
     const status = response.statusCode ?? 0;
-    if (status >= 200 && status < 300) return response;
+    const { remoteAddress } = response.socket;
+    if (status >= 200 && status < 300) {
+      if (remoteAddress !== undefined) this.#options.onServerAddress?.(remoteAddress);
+      return response;
+    }
     throw apiError(nameOf(request), status, await text(response), response.headers['retry-after'], Date.now());
   }
 }

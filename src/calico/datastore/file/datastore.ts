@@ -41,6 +41,7 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
     cluster: cache.cluster,
     problems: problems(),
     synced: files.hasSynced,
+    keyOwners: cache.keyOwners,
     ...(files.stale !== undefined && { stale: files.stale }),
   }));
   const files = new FileSet(path, yaml, () => {
@@ -70,6 +71,7 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
       fileProblems = fill(cache, files, wantsPods);
       notifier.notify();
     },
+    rememberKeyOwners: owners => cache.rememberKeyOwners(owners),
     patchNode: (name, annotations) => patch(name, 'annotations', annotations),
     labelNode: (name, labels) => patch(name, 'labels', labels),
     reportEvent: event => onEvent?.(event),

@@ -4,7 +4,7 @@
  * what vouches for them has changed: the pools, or the block of a node's address.
  */
 import { makePrefix, type Prefix, prefixKey } from '../../../base/prefix.ts';
-import type { Cluster, ClusterNode, IpamBlock, IpPool, Pod } from '../../model/cluster.ts';
+import type { Cluster, ClusterNode, IpamBlock, IpPool, Pod, PoolRange } from '../../model/cluster.ts';
 import type { Problem } from '../../model/problem.ts';
 import { hostAddresses, tunnelAddresses } from '../peers/node-addresses.ts';
 import {
@@ -16,7 +16,7 @@ import {
 } from '../peers/prefix-claims.ts';
 import { addressPrefix } from '../peers/prefix-sets.ts';
 import { judgeByBlocks, judgeByPodCidrs } from './node-judge.ts';
-import { type PoolRange, PoolRanges } from './pool-ranges.ts';
+import { PoolRanges } from './pool-ranges.ts';
 import { type BlockKey, TrustedBlocks } from './trusted-blocks.ts';
 import { TrustedPodCidrs } from './trusted-pod-cidrs.ts';
 

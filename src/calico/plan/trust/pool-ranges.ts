@@ -3,15 +3,7 @@
  * while blocks of theirs remain (agent/trust-memory.ts). An IPAM block is believed only within one.
  */
 import { covers, formatPrefix, type Prefix } from '../../../base/prefix.ts';
-import type { IpPool } from '../../model/cluster.ts';
-
-/** The part of an IPPool that says which blocks it may have. */
-export interface PoolRange {
-  /** The addresses of the pool. */
-  readonly cidr: Prefix;
-  /** Prefix length of the pool's blocks. */
-  readonly blockSize: number;
-}
+import type { IpPool, PoolRange } from '../../model/cluster.ts';
 
 /** Calico's largest blocks, by the bytes of an address. */
 const SHORTEST_BLOCK: Readonly<Record<number, number>> = { 4: 20, 16: 116 };
