@@ -68,16 +68,15 @@ export class Agent {
   constructor(options: AgentOptions, dependencies: AgentDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
-    const { nodeName } = options;
     this.#timers = new Timers(dependencies.clock);
     this.#memory = new TrustMemory({ ...dependencies, store: dependencies.machine.trust });
     this.#settling = new SettlingProblems(dependencies.clock);
-    this.#events = new EventWriter(nodeName, event => dependencies.datastore.reportEvent(event));
+    this.#events = new EventWriter(options.nodeName, event => dependencies.datastore.reportEvent(event));
     this.#network = new NetworkWatch(dependencies, () => this.#onForeignChange());
-    const ownNode = () => this.#snapshot?.cluster.nodes.get(nodeName);
+    const ownNode = () => this.#snapshot?.cluster.nodes.get(options.nodeName);
     this.#keys = {
-      4: new OwnKey({ family: 4, nodeName, dependencies, ownNode }),
-      6: new OwnKey({ family: 6, nodeName, dependencies, ownNode }),
+      4: new OwnKey({ family: 4, nodeName: options.nodeName, dependencies, ownNode }),
+      6: new OwnKey({ family: 6, nodeName: options.nodeName, dependencies, ownNode }),
     };
     this.#handshakeRefresher = new HandshakeRefresher(dependencies);
   }

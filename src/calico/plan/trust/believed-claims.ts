@@ -42,6 +42,7 @@ interface KnownNode {
 }
 
 const NONE: Claims = [];
+const NO_BLOCKS: ReadonlyMap<string, IpamBlock> = new Map();
 
 export class BelievedClaims {
   readonly #blocks = new TrustedBlocks();
@@ -91,7 +92,7 @@ export class BelievedClaims {
       if (pools.text !== this.#pools.text) this.#pools = pools;
       this.#poolSources = [cluster.ipPools, formerPools];
     }
-    const servers = sources.apiServers.map(addressPrefix);
+    const servers = serverPrefixes(sources);
     const flags = [usePodCidr, failClosed, encryptsHosts, fromPods].join();
     const settings = `${nodeName} ${flags} ${servers.map(({ address }) => address.join('.')).join()}`;
     if (settings !== this.#settings) {
@@ -105,7 +106,7 @@ export class BelievedClaims {
     const context = { nodeName, apiServers: servers, usePodCidr, failClosed, encryptsHosts, judge };
     this.#options = { ...context, ...(usePodCidr && !fromPods && { judgePodCidr }) };
     if (usePodCidr) {
-      this.#blocks.update(new Map(), this.#pools);
+      this.#blocks.update(NO_BLOCKS, this.#pools);
       if (this.#podCidrs.update(cluster.nodes, this.#pools)) this.#nodes.clear();
     } else this.#forgetNodesIn(this.#blocks.update(cluster.ipamBlocks, this.#pools));
     if (this.#nodes.size === 0) this.#nodesByBlock.clear();
@@ -167,4 +168,15 @@ export class BelievedClaims {
     this.#podClaims.set(pod, claims);
     return claims;
   }
+}
+
+/**
+ * Returns the addresses of the API server: those by which this node reaches it, and those of the
+ * control plane's Nodes, where the servers behind a Service's address usually run.
+ */
+function serverPrefixes({ cluster, apiServers }: ClaimSources): readonly Prefix[] {
+  const found = new Map(apiServers.map(each => [each.join('.'), each]));
+  for (const node of cluster.nodes.values())
+    if (node.isControlPlane) for (const each of hostAddresses(node)) found.set(each.join('.'), each);
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => addressPrefix(each));
 }
