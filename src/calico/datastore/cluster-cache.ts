@@ -97,7 +97,7 @@ export class ClusterCache {
     return this.#cluster;
   }
 
-  /** Adds the owners of keys that an earlier agent remembered; call it before reading begins. */
+  /** Adds the owners of keys that an earlier agent remembered. */
   rememberKeyOwners(owners: PerFamily<KeyOwners>): void {
     this.#keys[0].remember(owners[4] ?? NO_OWNERS);
     this.#keys[1].remember(owners[6] ?? NO_OWNERS);

@@ -55,7 +55,7 @@ export interface Datastore {
    * cluster has many pods. Once switched on, `synced` is false until the pods have been read.
    */
   wantPods(wanted: boolean): void;
-  /** Adds the owners of keys that an earlier agent remembered; call it before the first `watch`. */
+  /** Adds the owners of keys that an earlier agent remembered, which override what lists show. */
   rememberKeyOwners(owners: PerFamily<KeyOwners>): void;
   /** Sets annotations of the Node; null removes an annotation. Other annotations stay unchanged. */
   patchNode(name: string, annotations: Readonly<Record<string, string | null>>): Promise<void>;

@@ -27,6 +27,8 @@ export class KeyHistory {
   readonly #publishers = new Map<string, Set<string>>();
   /** The key that each node publishes. */
   readonly #published = new Map<string, string>();
+  readonly #names = new Set<string>();
+  #hasList = false;
   /** Remembered owners whose Nodes have not been seen. */
   readonly #unseen = new Set<string>();
   #snapshot: KeyOwners | undefined;
@@ -41,18 +43,28 @@ export class KeyHistory {
     return this.#snapshot;
   }
 
-  /** Adds what an earlier agent remembered; call it before the first Node is seen. */
+  /**
+   * Adds what an earlier agent remembered. It overrides what a list alone has shown, unless the
+   * node is gone or has another key.
+   */
   remember(owners: KeyOwners): void {
     for (const [key, name] of owners) {
-      if (this.#owners.has(key) || this.#owned.has(name)) continue;
+      const isSeen = this.#names.has(name);
+      if (this.#owners.get(key) === name || (this.#hasList && !isSeen)) continue;
+      if ((this.#published.get(name) ?? key) !== key) continue;
+      const other = this.#owners.get(key);
+      if (other !== undefined) this.#owned.delete(other);
+      const before = this.#owned.get(name);
+      if (before !== undefined) this.#release(before);
       this.#assign(key, name);
-      if (!this.#published.has(name)) this.#unseen.add(name);
+      if (!isSeen) this.#unseen.add(name);
     }
   }
 
   /** Processes a Node that was added or changed. */
   set(node: ClusterNode): void {
     const { name } = node;
+    this.#names.add(name);
     this.#unseen.delete(name);
     const key = keyOf(node.publicKey[this.#family]);
     const before = this.#published.get(name);
@@ -69,6 +81,7 @@ export class KeyHistory {
   }
 
   delete(name: string): void {
+    this.#names.delete(name);
     this.#unseen.delete(name);
     const published = this.#published.get(name);
     if (published !== undefined) this.#unpublish(published, name);
@@ -80,7 +93,8 @@ export class KeyHistory {
   setAll(nodes: readonly ClusterNode[]): void {
     for (const node of oldestFirst(nodes)) this.set(node);
     // An empty list is that of files that have not been read: a cluster has our own Node.
-    if (nodes.length > 0) for (const name of [...this.#unseen]) this.delete(name);
+    this.#hasList ||= nodes.length > 0;
+    if (this.#hasList) for (const name of [...this.#unseen]) this.delete(name);
   }
 
   #unpublish(key: string, name: string): void {

@@ -18,6 +18,8 @@ import { clusterOf, felix, keyOf, keyText, node } from './cluster.ts';
 
 export interface SceneOptions extends Partial<Pick<AgentOptions, 'takeOver' | 'environment'>> {
   readonly allocator?: AgentAllocator;
+  /** What earlier agents of the node stored. */
+  readonly trust?: TrustRecord;
   readonly random?: number;
 }
 
@@ -56,11 +58,13 @@ export class Scene {
   watch: () => void = () => {};
   wantedPods: boolean[] = [];
   trust: TrustRecord = { keyOwners: {}, pools: [] };
+  keyOwners: Snapshot['keyOwners'];
   readonly remembered: PerFamily<KeyOwners>[] = [];
   readonly #listeners = new Set<SnapshotListener>();
   readonly agent: Agent;
 
-  constructor({ takeOver = false, environment = {}, allocator, random = 0 }: SceneOptions = {}) {
+  constructor({ takeOver = false, environment = {}, allocator, trust, random = 0 }: SceneOptions = {}) {
+    if (trust) this.trust = trust;
     const { clock } = this;
     const warn = (text: string): void => void this.warnings.push(text);
     const log = (text: string): void => void this.said.push(text);
@@ -100,6 +104,7 @@ export class Scene {
       cluster: clusterOf([...nodes.values()], this.more),
       problems: this.problems,
       synced: this.synced,
+      ...(this.keyOwners && { keyOwners: this.keyOwners }),
       ...(this.stale !== undefined && { stale: this.stale }),
     };
   }

@@ -98,6 +98,20 @@ describe('after a restart', () => {
   });
 });
 
+test('what is remembered late, after a first list, overrides that list', () => {
+  const history = listed(at('copy', K1, 1), at('victim', K1, 9), at('rotated', K3, 9), at('other', K2, 1));
+  history.remember(
+    new Map([
+      [K1, 'victim'],
+      [K2, 'gone'],
+      [key(7), 'rotated'],
+    ]),
+  );
+  expect(owners(history)).toEqual({ [K1]: 'victim', [K2]: 'other', [K3]: 'rotated' });
+  history.delete('victim');
+  expect(owners(history)).toEqual({ [K1]: 'copy', [K2]: 'other', [K3]: 'rotated' });
+});
+
 test('keys are compared as Go decodes them', () => {
   const history = listed(at('victim', K1));
   history.set(at('copy', `${K1.slice(0, 20)}\r\n${K1.slice(20)}`));

@@ -122,7 +122,10 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
         void ending.then(() => notifier.notify());
       }
     },
-    rememberKeyOwners: owners => cache.rememberKeyOwners(owners),
+    rememberKeyOwners(owners) {
+      cache.rememberKeyOwners(owners);
+      notifier.notify();
+    },
     patchNode: (name, annotations) => patch(`${encodeURIComponent(name)}/status`, { annotations }),
     labelNode: (name, labels) => patch(encodeURIComponent(name), { labels }),
     reportEvent: event => events.report(event),

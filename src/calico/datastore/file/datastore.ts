@@ -71,7 +71,10 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
       fileProblems = fill(cache, files, wantsPods);
       notifier.notify();
     },
-    rememberKeyOwners: owners => cache.rememberKeyOwners(owners),
+    rememberKeyOwners(owners) {
+      cache.rememberKeyOwners(owners);
+      notifier.notify();
+    },
     patchNode: (name, annotations) => patch(name, 'annotations', annotations),
     labelNode: (name, labels) => patch(name, 'labels', labels),
     reportEvent: event => onEvent?.(event),
