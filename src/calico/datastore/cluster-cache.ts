@@ -8,12 +8,23 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Cluster, type ClusterNode, EMPTY_CLUSTER, type PerFamily } from '../model/cluster.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import { KeyHistory, type KeyOwners } from './key-history.ts';
-import { isFields, type Parsed } from './parse/reader.ts';
+import { type Fields, isFields, type Parsed } from './parse/reader.ts';
 import { KIND, KINDS, type Kind, keyOf } from './resource-kinds.ts';
 
 interface Entry {
   readonly version: string | undefined;
   readonly parsed: Parsed<unknown>;
+}
+
+/** What is kept of a listed object until the whole list is there. */
+class ParsedObject {
+  readonly metadata: Fields;
+  readonly parsed: Parsed<unknown>;
+
+  constructor(metadata: Fields, parsed: Parsed<unknown>) {
+    this.metadata = metadata;
+    this.parsed = parsed;
+  }
 }
 
 export class ClusterCache {
@@ -46,6 +57,20 @@ export class ClusterCache {
     if (kind !== 'Node') return;
     const node = this.#nodeAt(key);
     for (const keys of this.#keys) if (node) keys.set(node);
+  }
+
+  /**
+   * Returns what the cache needs of an object, for a later `replace`. Objects of the server may be
+   * a thousand times larger, and a list has all of them.
+   */
+  slim(kind: Kind, object: unknown): unknown {
+    const key = keyOf(kind, object);
+    if (key === undefined) return object;
+    const { name, namespace, uid, resourceVersion } = (object as { readonly metadata: Fields }).metadata;
+    const metadata = { name, namespace, uid, resourceVersion };
+    const version = this.#trustVersions ? versionOf(object) : undefined;
+    const known = version === undefined ? undefined : this.#entries.get(kind)!.get(key);
+    return new ParsedObject(metadata, known && known.version === version ? known.parsed : KIND[kind].parse(object));
   }
 
   delete(kind: Kind, object: unknown): void {
@@ -127,7 +152,8 @@ export class ClusterCache {
     const old = entries.get(key);
     const version = this.#trustVersions ? versionOf(object) : undefined;
     if (old && version !== undefined && old.version === version) return;
-    const current = this.#limited(kind, KIND[kind].parse(object), old?.parsed.problems.length ?? 0);
+    const read = object instanceof ParsedObject ? object.parsed : KIND[kind].parse(object);
+    const current = this.#limited(kind, read, old?.parsed.problems.length ?? 0);
     const same = old && isDeepStrictEqual(old.parsed.value, current.value);
     const parsed = same ? { ...current, value: old.parsed.value } : current;
     entries.set(key, { version, parsed });

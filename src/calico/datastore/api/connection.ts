@@ -60,8 +60,13 @@ export interface Stream {
 /** The token of a pod's service account (kubernetes.io, "Accessing the API from within a Pod"). */
 const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const ANSWER_TIMEOUT_MS = 30_000;
+/** Upper bound of an answer in bytes: many pages of usual objects, and 20 objects of the largest size. */
+const LONGEST_ANSWER_BYTES = 48 << 20;
 /** Far above the size of an object, which etcd limits to 1.5 MB. */
 const LONGEST_LINE_CHARS = 64 << 20;
+
+/** An answer exceeds the memory that it may take. A list may be asked for in smaller pages. */
+export class HugeAnswer extends Error {}
 
 export class ApiConnection {
   readonly #options: ConnectionOptions;
@@ -94,7 +99,11 @@ export class ApiConnection {
   async request(request: ApiRequest): Promise<unknown> {
     return await this.#authenticated(async () => {
       const response = await this.#send(request, ANSWER_TIMEOUT_MS);
-      return parseJson(nameOf(request), await text(response), request.exact ? parseExactJson : JSON.parse);
+      return parseJson(
+        nameOf(request),
+        await text(response, nameOf(request)),
+        request.exact ? parseExactJson : JSON.parse,
+      );
     });
   }
 
@@ -188,7 +197,13 @@ export class ApiConnection {
       if (remoteAddress !== undefined) this.#options.onServerAddress?.(remoteAddress);
       return response;
     }
-    throw apiError(nameOf(request), status, await text(response), response.headers['retry-after'], Date.now());
+    throw apiError(
+      nameOf(request),
+      status,
+      await text(response, nameOf(request)),
+      response.headers['retry-after'],
+      Date.now(),
+    );
   }
 }
 
@@ -220,9 +235,16 @@ async function load({ kubeconfig, env, root = '' }: ConnectionOptions): Promise<
   return config;
 }
 
-async function text(response: IncomingMessage): Promise<string> {
+/** Reads an answer. @throws HugeAnswer if it is too long; the connection is then closed */
+async function text(response: IncomingMessage, what: string): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    // Leaving the loop destroys the response.
+    if (length > LONGEST_ANSWER_BYTES) throw new HugeAnswer(`${what}: an answer of more than ${length} bytes`);
+  }
   return Buffer.concat(chunks).toString('utf8');
 }
 

@@ -140,7 +140,8 @@ export class ApiReflector {
     const { plural } = KIND[this.#options.kind];
     const path = group ? `/apis/${group}/${plural}` : `/api/v1/${plural}`;
     if (this.#resourceVersion === undefined) {
-      const { version, objects } = await listAll(this.#options.connection, path, scope);
+      const { kind, connection, cache } = this.#options;
+      const { version, objects } = await listAll(connection, path, scope, object => cache.slim(kind, object));
       await this.#acceptList(group, objects, scope);
       this.#resourceVersion = version;
       this.#wasServed = true;
