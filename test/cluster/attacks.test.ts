@@ -37,7 +37,7 @@ function body(): void {
     const pod = await shown('ip', 'route', 'get', POD);
     return [routes, allowed, endpoints, server, pod].flatMap(text => text.trim().split('\n')).sort();
   };
-  /** Waits until the third node's agent has reported the liar, and nobody else. */
+  /** Waits until the third node's agent has reported the liar. */
   const reported = async (reason: string, about: string): Promise<void> => {
     await until(
       `the Event ${reason} about ${about}`,

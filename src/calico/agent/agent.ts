@@ -18,6 +18,7 @@ import type { PerFamily } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Plan } from '../plan/input.ts';
 import { Planner } from '../plan/planner.ts';
+import { TrustMemory } from './cluster/trust-memory.ts';
 import { type AgentDependencies, type AgentOptions, planInput } from './dependencies.ts';
 import { HandshakeRefresher } from './handshake-refresher.ts';
 import { NetworkWatch } from './network-watch.ts';
@@ -27,7 +28,6 @@ import { SettlingProblems } from './report/settling-problems.ts';
 import { DEFAULT_RESYNC_MS, resyncInterval, withJitter } from './resync-interval.ts';
 import { type AgentStatus, FIRST_STATUS, logStaleness, unreadyReasons } from './status.ts';
 import { Timers } from './timers.ts';
-import { TrustMemory } from './trust-memory.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
 /** Minimum time between full turns: limits the CPU load if another program undoes our work. */

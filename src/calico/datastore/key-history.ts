@@ -1,6 +1,6 @@
 /**
- * Remembers which node published each public key first. A key can be copied by whoever may write a
- * Node, but only after its node published it. The order in which the server reports changes
+ * Remembers which node published each public key first. An attacker who can write a Node can copy
+ * a key, but only after its node published it. The order in which the server reports changes
  * therefore tells the copy from the original.
  *
  * - A key belongs to its first node as long as the Node exists and publishes no other key. It also

@@ -146,8 +146,8 @@ export interface IpamBlock {
   /** When the server created the object: RFC 3339. */
   readonly creationTimestamp?: string;
   /**
-   * The addresses that are allocated to another node than the owner (attribute `node`), and those of
-   * tunnels. The owner's pods are left out: the block itself covers them, and a cluster has many.
+   * The addresses that are allocated to another node than the owner (attribute `node`), and those
+   * of tunnels. The owner's pods are left out: the block itself covers them, and a cluster has many.
    */
   readonly allocations: readonly Allocation[];
 }

@@ -1,6 +1,6 @@
 /** What an agent remembers of the cluster: pools that are gone, and first publishers of keys. */
 import { describe, expect, test } from 'vitest';
-import { TrustMemory } from '../../../src/calico/agent/trust-memory.ts';
+import { TrustMemory } from '../../../src/calico/agent/cluster/trust-memory.ts';
 import type { TrustRecord } from '../../../src/calico/apply/state/trust-file.ts';
 import type { Snapshot } from '../../../src/calico/datastore/datastore.ts';
 import { EMPTY_CLUSTER, type IpamBlock, type IpPool } from '../../../src/calico/model/cluster.ts';

@@ -50,7 +50,7 @@ test('a key that its owner replaces is free, and its new key is its own', () => 
   history.set(at('copy', K1));
   history.set(at('victim', K2));
   expect(owners(history)).toEqual({ [K1]: 'copy', [K2]: 'victim' });
-  // Whoever comes back later is second.
+  // A node that comes back later is second.
   history.set(at('victim', K1));
   expect(owners(history)).toEqual({ [K1]: 'copy' });
 });

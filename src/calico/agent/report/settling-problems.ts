@@ -1,7 +1,7 @@
 /**
  * Holds back Problems that may pass by themselves: while a node joins or a tunnel gets its address,
- * two objects contradict each other until both have arrived. Neither is believed meanwhile, so only
- * the report waits.
+ * two objects contradict each other until both have arrived. Until then neither is believed, so
+ * only the report waits.
  */
 import type { TimerClock } from '../../../base/clock.ts';
 import { type Problem, problemKey } from '../../model/problem.ts';

@@ -1,7 +1,7 @@
 /**
  * Stores what this node's agents have seen of the cluster and must not forget with a restart: which
  * node published each key first (datastore/key-history.ts), and the ranges of the IPPools
- * (agent/trust-memory.ts). Names, public keys and prefixes only. Without the file, an agent trusts
+ * (agent/cluster/trust-memory.ts). Names, public keys and prefixes only. Without the file, an agent trusts
  * the age of Nodes and the pools that exist.
  */
 import { formatKeyBase64, parseKeyBase64 } from '../../../base/key.ts';

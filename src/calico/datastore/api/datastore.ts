@@ -31,7 +31,7 @@ export interface ApiDatastoreOptions {
   readonly idleTimeoutMs?: number;
 }
 
-/** How often servers are asked for their own address: there may be a new one behind each connection. */
+/** How often servers are asked for their own address: each connection may reach another one. */
 const MOST_QUESTIONS = 32;
 
 /**
@@ -56,7 +56,7 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
     const answer = connection.request({ method: 'GET', path: '/api', signal: abort.signal });
     await answer.then(
       api => servers.addAnswer(api),
-      // The connection's own address is known. Another reader reports a server that does not answer.
+      // The connection's own address is known, and the readers report a silent server.
       () => undefined,
     );
   };

@@ -14,7 +14,7 @@ import { type Fields, isFields, type ObjectReader, openObject, type Parsed } fro
 const LARGEST_BLOCK = 4096;
 /** Kubernetes' limit for the name of a node. */
 const LONGEST_NAME = 253;
-/** Far above `k8s-pod-network.` with a SHA-256, and a tunnel's handle with the longest node name. */
+/** Above `k8s-pod-network.` with a SHA-256, and a tunnel's handle with the longest node name. */
 const LONGEST_HANDLE = 512;
 
 type Holder = Omit<Allocation, 'address'>;

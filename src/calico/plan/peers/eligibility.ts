@@ -1,8 +1,8 @@
 /**
  * Decides whether a node can be a peer (docs/reference/calico-felix.md#eligible-peers): it must
- * publish an address, and a key that no other node published before. A node with a published key can be a
- * peer even if its configuration disables WireGuard, because another agent may have published the
- * key. Felix does the same.
+ * publish an address, and a key that no other node published before. A node with a published key
+ * can be a peer even if its configuration disables WireGuard, because another agent may have
+ * published the key. Felix does the same.
  */
 import { formatAddress } from '../../../base/address.ts';
 import type { Family } from '../../../base/family.ts';

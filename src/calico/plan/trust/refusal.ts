@@ -1,4 +1,7 @@
-/** Why a prefix that somebody claims is not believed. Prefix claims carry it for their Problem. */
+/**
+ * Why a prefix is not believed to be a node's. A type of its own, because claims carry it from the
+ * judges in this folder to the owners of prefixes, which report it.
+ */
 import type { Problem } from '../../model/problem.ts';
 
 export interface Refusal extends Pick<Problem, 'reason' | 'settling'> {

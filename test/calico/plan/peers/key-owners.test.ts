@@ -38,7 +38,7 @@ describe.each(MODES)('$mode', ({ families }) => {
     expect(reasonsOf(result)).toEqual(families.map(() => 'Node/copy DuplicatePublicKey'));
   });
 
-  test('while the first node has no key for a moment, as after a start of Felix, nobody else gets it', () => {
+  test('while the first node has no key for a moment, as after a start of Felix, no other node gets it', () => {
     const bare = { ...victim, publicKey: {} };
     const result = planOf(cluster(on, me, bare, copies(1)), remembered('victim'));
     expect(peers(result)).toEqual([]);
@@ -51,7 +51,7 @@ describe.each(MODES)('$mode', ({ families }) => {
     expect(peers(planOf(cluster(on, me, rotated, copies(6)), remembered('victim')))).toEqual(['copy', 'victim']);
   });
 
-  test("this node's own key makes nobody a peer, whoever is remembered or older", () => {
+  test("this node's own key makes no node a peer, however old or remembered", () => {
     const own = { ownPublicKey: per(families, family => keyBytes(family === 4 ? 2 : 1002)) };
     for (const name of ['copy', 'victim', 'me']) {
       const result = planOf(cluster(on, me, victim, copies(1)), { ...own, ...remembered(name) });

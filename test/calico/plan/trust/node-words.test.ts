@@ -1,6 +1,6 @@
 /**
- * What a Node says of itself counts only within its own part of IPAM or its podCIDRs; and nobody
- * gets the address of the API server.
+ * What a Node says of itself counts only within its own part of IPAM or its podCIDRs; and no
+ * node gets the address of the API server.
  */
 import { describe, expect, test } from 'vitest';
 import { covers } from '../../../../src/base/prefix.ts';

@@ -5,11 +5,11 @@
  * - IPPools that are gone. When an administrator deletes a pool, its pods run on, and Felix routes
  *   their blocks until they are gone. Such blocks stay believed as long as one is left.
  */
-import type { TimerClock } from '../../base/clock.ts';
-import { covers, formatPrefix } from '../../base/prefix.ts';
-import type { Datastore, Snapshot } from '../datastore/datastore.ts';
-import type { Cluster, PoolRange } from '../model/cluster.ts';
-import type { TrustStore } from './dependencies.ts';
+import type { TimerClock } from '../../../base/clock.ts';
+import { covers, formatPrefix } from '../../../base/prefix.ts';
+import type { Datastore, Snapshot } from '../../datastore/datastore.ts';
+import type { Cluster, PoolRange } from '../../model/cluster.ts';
+import type { TrustStore } from '../dependencies.ts';
 
 /** A change reaches the disk this much later: while a cluster starts, each node adds one. */
 const WRITE_DELAY_MS = 5000;
