@@ -147,7 +147,7 @@ export interface IpamBlock {
   readonly creationTimestamp?: string;
   /**
    * The addresses that are allocated to another node than the owner (attribute `node`), and those
-   * of tunnels. The owner's pods are left out: the block itself covers them, and a cluster has many.
+   * of tunnels. The owner's pods are left out: the block covers them, and a cluster has many.
    */
   readonly allocations: readonly Allocation[];
 }

@@ -22,6 +22,12 @@ export interface Problem {
   readonly settling?: true;
 }
 
+/** Why a prefix is not believed to be a node's: the part of a Problem that does not name the node. */
+export interface Refusal extends Pick<Problem, 'reason' | 'settling'> {
+  /** Continues a sentence that begins with the prefix: `is a loopback address, ...`. */
+  readonly message: string;
+}
+
 /** Returns a key that is equal for equal problems. */
 export function problemKey({ object, reason, message }: Problem): string {
   return `${object}\n${reason}\n${message}`;

@@ -1,8 +1,8 @@
 /**
  * Stores what this node's agents have seen of the cluster and must not forget with a restart: which
  * node published each key first (datastore/key-history.ts), and the ranges of the IPPools
- * (agent/cluster/trust-memory.ts). Names, public keys and prefixes only. Without the file, an agent trusts
- * the age of Nodes and the pools that exist.
+ * (agent/cluster/trust-memory.ts). The file holds names, public keys and prefixes only. Without it,
+ * an agent trusts the age of Nodes and the pools that exist.
  */
 import { formatKeyBase64, parseKeyBase64 } from '../../../base/key.ts';
 import { formatPrefix, parsePrefix } from '../../../base/prefix.ts';

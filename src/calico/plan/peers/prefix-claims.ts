@@ -6,8 +6,8 @@
 import { type Family, familyOfAddress } from '../../../base/family.ts';
 import { covers, formatPrefix, makePrefix, type Prefix } from '../../../base/prefix.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../../model/cluster.ts';
+import type { Refusal } from '../../model/problem.ts';
 import type { NodeJudge } from '../trust/node-judge.ts';
-import type { Refusal } from '../trust/refusal.ts';
 import { hostAddresses, tunnelAddresses } from './node-addresses.ts';
 import { addressPrefix, isSingleAddress, subtractPrefixes } from './prefix-sets.ts';
 import { reservedPrefix } from './reserved-addresses.ts';

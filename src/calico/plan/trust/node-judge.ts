@@ -11,8 +11,7 @@
  */
 import { formatPrefix } from '../../../base/prefix.ts';
 import type { ClusterNode, IpamBlock } from '../../model/cluster.ts';
-import { quoted } from '../../model/problem.ts';
-import type { Refusal } from './refusal.ts';
+import { quoted, type Refusal } from '../../model/problem.ts';
 import type { TrustedBlocks } from './trusted-blocks.ts';
 import type { TrustedPodCidrs } from './trusted-pod-cidrs.ts';
 

@@ -1,6 +1,7 @@
 /**
  * The ranges that the administrator gave for pods: the cluster's IPPools, and pools that are gone
- * while blocks of theirs remain (agent/cluster/trust-memory.ts). An IPAM block is believed only within one.
+ * while blocks of theirs remain (agent/cluster/trust-memory.ts). An IPAM block is believed only
+ * within one.
  */
 import { covers, formatPrefix, type Prefix } from '../../../base/prefix.ts';
 import type { IpPool, PoolRange } from '../../model/cluster.ts';

@@ -7,10 +7,9 @@
  */
 import { formatPrefix, makePrefix, type Prefix, prefixKey } from '../../../base/prefix.ts';
 import type { ClusterNode } from '../../model/cluster.ts';
-import { quoted } from '../../model/problem.ts';
+import { quoted, type Refusal } from '../../model/problem.ts';
 import { hostAddresses } from '../peers/node-addresses.ts';
 import type { PoolRanges } from './pool-ranges.ts';
-import type { Refusal } from './refusal.ts';
 
 /** The widest podCIDR outside every IPPool, by the bytes of an address. */
 const SHORTEST: Readonly<Record<number, number>> = { 4: 12, 16: 40 };
