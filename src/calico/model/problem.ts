@@ -22,7 +22,7 @@ export interface Problem {
   readonly settling?: true;
 }
 
-/** Why a prefix is not believed to be a node's: the part of a Problem that does not name the node. */
+/** Why a prefix is not believed to be a node's: a Problem that does not name the node yet. */
 export interface Refusal extends Pick<Problem, 'reason' | 'settling'> {
   /** Continues a sentence that begins with the prefix: `is a loopback address, ...`. */
   readonly message: string;

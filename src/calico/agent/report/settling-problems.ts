@@ -7,7 +7,7 @@ import type { TimerClock } from '../../../base/clock.ts';
 import { type Problem, problemKey } from '../../model/problem.ts';
 
 /** Far above the time between two writes of calico-node, and that of a busy API server. */
-export const SETTLE_MS = 10_000;
+const SETTLE_MS = 10_000;
 
 export class SettlingProblems {
   readonly #clock: Pick<TimerClock, 'now'>;

@@ -26,7 +26,7 @@ export interface BlockLimits {
   readonly borrowed: number;
 }
 
-export const BLOCK_LIMITS: BlockLimits = { blocks: 2048, borrowed: 65_536 };
+const BLOCK_LIMITS: BlockLimits = { blocks: 2048, borrowed: 65_536 };
 
 const NO_KEYS: ReadonlySet<BlockKey> = new Set();
 
