@@ -158,8 +158,6 @@ export interface Allocation {
   readonly address: Uint8Array;
   /** The node that uses the address. */
   readonly node: string;
-  /** Calico's handle of the allocation. */
-  readonly handleId?: string;
   /**
    * `wireguardTunnelAddress`, `vxlanTunnelAddress` or another tunnel's type; absent for a workload.
    */

@@ -60,8 +60,8 @@ export interface Stream {
 /** The token of a pod's service account (kubernetes.io, "Accessing the API from within a Pod"). */
 const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const ANSWER_TIMEOUT_MS = 30_000;
-/** Upper bound of an answer in bytes: 20 objects of the largest size that etcd stores. */
-const LONGEST_ANSWER_BYTES = 48 << 20;
+/** Upper bound of an answer in bytes: ten objects of the largest size that etcd stores. */
+const LONGEST_ANSWER_BYTES = 24 << 20;
 /** Far above the size of an object, which etcd limits to 1.5 MB. */
 const LONGEST_LINE_CHARS = 64 << 20;
 

@@ -12,7 +12,7 @@ export interface ApiList {
 
 const PAGE_SIZE = 500;
 /** etcd limits an object to 1.5 MB, so that a page of this size always has room in an answer. */
-const SMALLEST_PAGE = 20;
+const SMALLEST_PAGE = 10;
 
 /**
  * Lists the objects. Rejects with the error of a failed request, or if an answer is not a list.

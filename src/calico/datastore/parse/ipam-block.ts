@@ -2,8 +2,8 @@
  * Parses IPAMBlock: which node owns a block of addresses, and which node uses each allocated
  * address (docs/reference/calico-felix.md#ipam-objects, #prefix-owners).
  *
- * A block is untrusted input of up to 1.5 MB. The result is bounded by the number of addresses that
- * Calico allows in a block, and keeps no text that no node or handle can have.
+ * A block is untrusted input of up to 1.5 MB, and a cluster may have many. The result is bounded by
+ * the number of addresses that Calico allows in a block, and takes about 60 bytes for each.
  */
 import { addressAt, type Prefix } from '../../../base/prefix.ts';
 import type { Allocation, IpamBlock } from '../../model/cluster.ts';
@@ -14,10 +14,29 @@ import { type Fields, isFields, type ObjectReader, openObject, type Parsed } fro
 const LARGEST_BLOCK = 4096;
 /** Kubernetes' limit for the name of a node. */
 const LONGEST_NAME = 253;
-/** Above `k8s-pod-network.` with a SHA-256, and a tunnel's handle with the longest node name. */
-const LONGEST_HANDLE = 512;
+/** Texts that are kept once: names of nodes and types of tunnels. */
+const MOST_SHARED_TEXTS = 20_000;
 
 type Holder = Omit<Allocation, 'address'>;
+
+/** Makes its address when it is read: an array for each of millions would fill the memory. */
+class CompactAllocation implements Allocation {
+  readonly cidr: Prefix;
+  readonly ordinal: number;
+  readonly node: string;
+  readonly type?: string;
+
+  constructor(cidr: Prefix, ordinal: number, { node, type }: Holder) {
+    this.cidr = cidr;
+    this.ordinal = ordinal;
+    this.node = node;
+    if (type !== undefined) this.type = type;
+  }
+
+  get address(): Uint8Array {
+    return addressAt(this.cidr, this.ordinal);
+  }
+}
 
 export function parseIpamBlock(object: unknown): Parsed<IpamBlock> {
   const { reader, name, metadata, top } = openObject('IPAMBlock', object);
@@ -85,7 +104,7 @@ function allocations(
     const holder = holders.get(index);
     // An address without a node, such as a reserved one, carries no pod traffic.
     if (holder && (holder.node !== owner || holder.type !== undefined))
-      out.push({ address: addressAt(cidr, ordinal), ...holder });
+      out.push(new CompactAllocation(cidr, ordinal, holder));
   }
   return out;
 }
@@ -95,18 +114,28 @@ function attributeOf(reader: ObjectReader, value: unknown, i: number): Holder | 
   if (!isFields(value))
     return reader.problem('InvalidField', `${path} is ${quoted(value)}, but must be an object; it is ignored`);
   const secondary = reader.fields(value['secondary'], `${path}.secondary`);
-  const node = shortText(reader, secondary['node'], `${path}.secondary.node`, LONGEST_NAME);
+  const node = shortText(reader, secondary['node'], `${path}.secondary.node`);
   if (node === undefined) return undefined;
-  const handleId = shortText(reader, value['handle_id'], `${path}.handle_id`, LONGEST_HANDLE);
-  const type = shortText(reader, secondary['type'], `${path}.secondary.type`, LONGEST_NAME);
-  return { node, ...(handleId !== undefined && { handleId }), ...(type !== undefined && { type }) };
+  const type = shortText(reader, secondary['type'], `${path}.secondary.type`);
+  return { node, ...(type !== undefined && { type }) };
 }
 
-function shortText(reader: ObjectReader, value: unknown, path: string, longest: number): string | undefined {
+function shortText(reader: ObjectReader, value: unknown, path: string): string | undefined {
   const text = reader.text(value, path);
-  if (text === undefined || text.length <= longest) return text;
+  if (text === undefined || text.length <= LONGEST_NAME) return text && shared(text);
   return reader.problem(
     'InvalidField',
-    `${path} is ${quoted(text)} with ${text.length} characters, but may have ${longest} at most; it is ignored`,
+    `${path} is ${quoted(text)} with ${text.length} characters, but may have ${LONGEST_NAME} at most; it is ignored`,
   );
+}
+
+const sharedTexts = new Map<string, string>();
+
+/** Returns the same string for equal texts. */
+function shared(text: string): string {
+  const known = sharedTexts.get(text);
+  if (known !== undefined) return known;
+  if (sharedTexts.size >= MOST_SHARED_TEXTS) sharedTexts.clear();
+  sharedTexts.set(text, text);
+  return text;
 }
