@@ -111,11 +111,15 @@ function body(): void {
       'projectcalico.org/IPv4VXLANTunnelAddr': API_SERVER,
       'projectcalico.org/IPv4IPIPTunnelAddr': '127.0.0.1',
     });
-    await sayAddresses(POD, API_SERVER);
     await reported('UnassignedTunnelAddress', POD);
     await reported('UnassignedTunnelAddress', API_SERVER);
-    await reported('AddressOfOtherNode', POD);
     await reported('UnusablePrefix', '127.0.0.1');
+    await nothingChanged();
+  });
+
+  test('a status that says that both are addresses of the node', async () => {
+    await sayAddresses(POD, API_SERVER);
+    await reported('AddressOfOtherNode', POD);
     await nothingChanged();
   });
 

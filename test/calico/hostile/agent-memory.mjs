@@ -35,7 +35,7 @@ const report = {
   routes: tunnel.routes.size,
   allowedIps: [...tunnel.peers.values()].map(({ node, allowedIps }) => [node, allowedIps.length]),
   problems: [
-    ...new Set([...snapshot.problems, ...plan.problems].map(({ object, reason }) => `${object} ${reason}`)),
+    ...new Set([...plan.problems, ...snapshot.problems].map(({ object, reason }) => `${object} ${reason}`)),
   ].slice(0, 100),
   peakMb: Math.round(process.resourceUsage().maxRSS / 1024),
 };

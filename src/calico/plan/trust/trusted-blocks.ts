@@ -166,7 +166,7 @@ export class TrustedBlocks {
         this.#conflicting.add(block, 'surplus');
       }
     if (this.#odd.size > 0) this.#judgeNested(refused);
-    this.#unlent = this.#borrowed > this.#limits.borrowed ? this.#beyondLimit() : new Set();
+    this.#unlent = this.#borrowed > this.#limits.borrowed ? this.#beyondLimit(refused) : new Set();
     this.#refused = refused;
     return had || refused.size + this.#unlent.size > 0;
   }
@@ -185,10 +185,11 @@ export class TrustedBlocks {
           }
   }
 
-  #beyondLimit(): ReadonlySet<IpamBlock> {
+  #beyondLimit(refused: ReadonlySet<IpamBlock>): ReadonlySet<IpamBlock> {
     let left = this.#limits.borrowed;
     const unlent = new Set<IpamBlock>();
     for (const block of oldestFirst(this.#lending)) {
+      if (refused.has(block)) continue;
       left -= lentBy(block);
       if (left >= 0) continue;
       unlent.add(block);
