@@ -70,6 +70,14 @@ describe.each(MODES)('$mode', ({ families }) => {
       expect(result.problems).toEqual([]);
     });
 
+    test.each(UNUSABLE[family])(`IPv${family} %s is not an endpoint from a Node's status either`, text => {
+      for (const type of ['internal', 'external'] as const) {
+        const result = planOf(cluster(on, me, good, at(text, { bgp: {}, [type]: [text] })));
+        expect(Object.keys(peersOf(result.desired, family)), type).toEqual(['good']);
+        expect(reasonsOf(result)).toContain('Node/bad UnusableNodeAddress');
+      }
+    });
+
     test(`IPv${family}: the unspecified address is not an endpoint`, () => {
       const result = planOf(cluster(on, me, at(family === 4 ? '0.0.0.0' : '::')));
       expect(peersOf(result.desired, family)).toEqual({});
@@ -136,6 +144,27 @@ test('the broadcast address of our own network is not an endpoint if its prefix 
     ['fd00::ffff', 'fd00::1', 112, false],
   ] as const)
     expect(isBroadcast(parseAddress(address)!, parseAddress(network)!, length), `${address} ${length}`).toBe(expected);
+});
+
+test('an IPv4 address in IPv6 notation is judged as IPv4, from every source', () => {
+  const own = member([4], 'me', 1);
+  const of = (annotations: object, addresses: readonly object[]): ClusterNode => {
+    const key = {
+      'projectcalico.org/WireguardPublicKey': keyOf(4, 3),
+      'projectcalico.org/WireguardPublicKeyV6': keyOf(6, 3),
+    };
+    return parseNode({ metadata: { name: 'bad', annotations: { ...key, ...annotations } }, status: { addresses } })
+      .value!;
+  };
+  for (const text of ['127.0.0.1', '224.0.0.1', '255.255.255.255', hostOf(4, 1)])
+    for (const node of [
+      of({ 'projectcalico.org/IPv4Address': `::ffff:${text}/128` }, []),
+      of({}, [{ type: 'InternalIP', address: `::ffff:${text}` }]),
+      of({}, [{ type: 'ExternalIP', address: `::ffff:${text}` }]),
+    ]) {
+      const { desired } = planOf(cluster(enabled([4, 6]), own, node));
+      expect([peersOf(desired, 4), peersOf(desired, 6)], text).toEqual([{}, {}]);
+    }
 });
 
 describe('pods and tunnels', () => {
