@@ -59,6 +59,7 @@ export class Scene {
   wantedPods: boolean[] = [];
   trust: TrustRecord = { keyOwners: {}, pools: [] };
   keyOwners: Snapshot['keyOwners'];
+  apiServers: Snapshot['apiServers'];
   readonly remembered: PerFamily<KeyOwners>[] = [];
   readonly #listeners = new Set<SnapshotListener>();
   readonly agent: Agent;
@@ -105,6 +106,7 @@ export class Scene {
       problems: this.problems,
       synced: this.synced,
       ...(this.keyOwners && { keyOwners: this.keyOwners }),
+      ...(this.apiServers && { apiServers: this.apiServers }),
       ...(this.stale !== undefined && { stale: this.stale }),
     };
   }

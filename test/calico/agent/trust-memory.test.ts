@@ -147,4 +147,21 @@ describe('the agent', () => {
     await scene.agent.stop();
     expect(scene.trust.keyOwners).toEqual(scene.keyOwners);
   });
+
+  test('plans with the addresses of the API server, and with pools that are gone', async () => {
+    const scene = new Scene();
+    const on = { felixConfigurations: felix({ wireguardenabled: 'true' }) };
+    const ipamBlocks = new Map([['10-0-3-0-26', block('10.0.3.0/26', 'n2')]]);
+    scene.more = { ...on, ipamBlocks, ipPools: new Map([[OLD.name, OLD]]) };
+    scene.apiServers = [Uint8Array.of(10, 0, 3, 63)];
+    await scene.started();
+    const routes = () => [...scene.agent.status.plan!.desired.tunnels[4]!.routes.keys()];
+    expect(routes()).toContain('10.0.3.0/27');
+    expect(routes()).not.toContain('10.0.3.0/26');
+    scene.more = { ...on, ipamBlocks };
+    await scene.told();
+    expect(routes()).toContain('10.0.3.0/27');
+    await scene.agent.stop();
+    expect(scene.trust.pools).toHaveLength(1);
+  });
 });
