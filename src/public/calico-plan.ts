@@ -19,6 +19,7 @@ export {
   type NodeAddress,
   type PerFamily,
   type Pod,
+  type PoolRange,
 } from '../calico/model/cluster.ts';
 export type { Desired, DesiredFirewall, DesiredPeer, DesiredRoute, DesiredTunnel } from '../calico/model/desired.ts';
 export type { Problem } from '../calico/model/problem.ts';

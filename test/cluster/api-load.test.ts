@@ -1,7 +1,8 @@
 /**
  * What agents cost an API server: requests and bytes at the start, for each change and while
  * nothing changes, and the server's time. WGTS_LOAD_NODES and WGTS_LOAD_AGENTS set the size; by
- * default it is small, and the test says that each page is asked for once. WGTS_LOAD_DATASTORE measures another build's datastore.
+ * default it is small, and the test says that each page is asked for once. WGTS_LOAD_DATASTORE
+ * measures another build's datastore.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';

@@ -33,6 +33,14 @@ spec: {cidr: ${blockOf(node)}, affinity: 'host:node-${node.number}', allocations
 `,
     );
   }
+  writeFileSync(
+    join(folder, 'pool.yaml'),
+    `apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: pool}
+spec: {cidr: 10.244.0.0/16}
+`,
+  );
   configure(folder);
 }
 

@@ -33,6 +33,11 @@ metadata:
     projectcalico.org/WireguardPublicKey: ${keyText(7)}
 ---
 apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: pool}
+spec: {cidr: 10.42.0.0/16}
+---
+apiVersion: crd.projectcalico.org/v1
 kind: IPAMBlock
 metadata: {name: 10-42-1-0-26}
 spec: {cidr: 10.42.1.0/26, affinity: 'host:you', allocations: [], unallocated: [], attributes: []}

@@ -9,6 +9,7 @@ import type {
   ClusterNode,
   FelixConfiguration,
   IpamBlock,
+  IpPool,
   PerFamily,
   Pod,
 } from '../../src/calico/model/cluster.ts';
@@ -88,20 +89,35 @@ export function configuration(
   return { name, parameters: new Map(entries), ...more };
 }
 
-export type ClusterObject = ClusterNode | IpamBlock | Pod | FelixConfiguration;
+export function pool(cidr: string, blockSize: number, more: Partial<IpPool> = {}): IpPool {
+  const name = `pool-${cidr.replaceAll(/[.:/]/g, '-')}`;
+  const rest = { disabled: false, terminating: false, nodeSelector: 'all()', allowedUses: [] };
+  return { name, cidr: prefix(cidr), blockSize, ...rest, ...more };
+}
+
+/**
+ * Contain every block of the tests that is not about pools. Their block sizes are the usual ones,
+ * and blocks of other sizes are believed as well.
+ */
+const POOLS = [pool('10.0.0.0/8', 26), pool('fd00::/8', 122)];
+
+export type ClusterObject = ClusterNode | IpamBlock | IpPool | Pod | FelixConfiguration;
 
 export function cluster(...objects: readonly ClusterObject[]): Cluster {
   const nodes = new Map<string, ClusterNode>();
   const felixConfigurations = new Map<string, FelixConfiguration>();
   const ipamBlocks = new Map<string, IpamBlock>();
   const pods = new Map<string, Pod>();
+  const pools = objects.filter(each => 'blockSize' in each);
+  const ipPools = new Map((pools.length > 0 ? pools : POOLS).map(each => [each.name, each]));
   for (const each of objects) {
     if ('labels' in each) nodes.set(each.name, each);
     else if ('parameters' in each) felixConfigurations.set(each.name, each);
+    else if ('blockSize' in each) continue;
     else if ('cidr' in each) ipamBlocks.set(each.name, each);
     else pods.set(`${each.namespace}/${each.name}`, each);
   }
-  return { nodes, felixConfigurations, ipamBlocks, pods, ipPools: new Map() };
+  return { nodes, felixConfigurations, ipamBlocks, pods, ipPools };
 }
 
 export function input(

@@ -40,6 +40,18 @@ export function blocksOf(families: readonly Family[], number: number, owner: str
   return families.map(family => block(blockOf(family, number), owner));
 }
 
+/** Assigns an address of block 9, which no node owns, to each node: `a 5`. */
+export function assigned(families: readonly Family[], ...holders: readonly string[]): readonly IpamBlock[] {
+  return families.map(family => {
+    const addresses = holders.map(each => each.split(' ') as [string, string]);
+    return block(
+      blockOf(family, 9),
+      undefined,
+      ...addresses.map(([name, last]) => `${inBlock(family, 9, Number(last))} ${name}`),
+    );
+  });
+}
+
 export function enabled(
   families: readonly Family[],
   more: Readonly<Record<string, string | number | boolean>> = {},

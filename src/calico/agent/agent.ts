@@ -5,7 +5,7 @@
  * failed turn is retried, with back-off up to ten seconds.
  *
  * This file also decides when our key is published or withdrawn (#carryOut), and when the node is
- * left to Felix (#runTurn). resync-interval.ts decides how often everything is read again.
+ * left to Felix (#runTurn).
  *
  * Missing knowledge never stops a running tunnel. Until the cluster has been read completely, and
  * while it cannot be read, everything stays as it is. Only the cluster's state ends a tunnel; the
@@ -18,11 +18,13 @@ import type { PerFamily } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Plan } from '../plan/input.ts';
 import { Planner } from '../plan/planner.ts';
+import { TrustMemory } from './cluster/trust-memory.ts';
 import { type AgentDependencies, type AgentOptions, planInput } from './dependencies.ts';
 import { HandshakeRefresher } from './handshake-refresher.ts';
 import { NetworkWatch } from './network-watch.ts';
 import { ADDRESS_NOT_ALLOCATED, KEY_NOT_WITHDRAWN, OwnKey } from './own-key.ts';
 import { applyProblems, EventWriter, TURN_FAILED } from './report/event-writer.ts';
+import { SettlingProblems } from './report/settling-problems.ts';
 import { DEFAULT_RESYNC_MS, resyncInterval, withJitter } from './resync-interval.ts';
 import { type AgentStatus, FIRST_STATUS, logStaleness, unreadyReasons } from './status.ts';
 import { Timers } from './timers.ts';
@@ -44,7 +46,9 @@ export class Agent {
   readonly #events: EventWriter;
   readonly #network: NetworkWatch;
   readonly #keys: Readonly<Record<Family, OwnKey>>;
-  readonly #timers: Timers<'full' | 'retry' | 'resync'>;
+  readonly #timers: Timers<'full' | 'retry' | 'resync' | 'report'>;
+  readonly #memory: TrustMemory;
+  readonly #settling: SettlingProblems;
   readonly #handshakeRefresher: HandshakeRefresher;
   #status: AgentStatus = FIRST_STATUS;
   #snapshot: Snapshot | undefined;
@@ -62,16 +66,17 @@ export class Agent {
   #isStopped = false;
 
   constructor(options: AgentOptions, dependencies: AgentDependencies) {
-    const { nodeName } = options;
     this.#options = options;
     this.#dependencies = dependencies;
     this.#timers = new Timers(dependencies.clock);
-    this.#events = new EventWriter(nodeName, event => dependencies.datastore.reportEvent(event));
+    this.#memory = new TrustMemory({ ...dependencies, store: dependencies.machine.trust });
+    this.#settling = new SettlingProblems(dependencies.clock);
+    this.#events = new EventWriter(options.nodeName, event => dependencies.datastore.reportEvent(event));
     this.#network = new NetworkWatch(dependencies, () => this.#onForeignChange());
-    const ownNode = () => this.#snapshot?.cluster.nodes.get(nodeName);
+    const ownNode = () => this.#snapshot?.cluster.nodes.get(options.nodeName);
     this.#keys = {
-      4: new OwnKey({ family: 4, nodeName, dependencies, ownNode }),
-      6: new OwnKey({ family: 6, nodeName, dependencies, ownNode }),
+      4: new OwnKey({ family: 4, nodeName: options.nodeName, dependencies, ownNode }),
+      6: new OwnKey({ family: 6, nodeName: options.nodeName, dependencies, ownNode }),
     };
     this.#handshakeRefresher = new HandshakeRefresher(dependencies);
   }
@@ -107,6 +112,7 @@ export class Agent {
     this.#clusterWatch?.close();
     this.#network.close();
     await this.#running;
+    this.#memory.close();
     this.#dependencies.publisher.close();
   }
 
@@ -149,7 +155,7 @@ export class Agent {
     }
   }
 
-  /** Records an error that a turn threw. The loop continues. */
+  /** Records an error that a turn threw. */
   #recordFailure(error: unknown): Outcome {
     const message = (error as Error).message ?? String(error);
     if (this.#status.failure !== message)
@@ -206,7 +212,9 @@ export class Agent {
     }
     for (const family of FAMILIES) this.#keys[family].reload();
     const began = performance.now();
-    const input = await planInput(this.#options, machine, snapshot.cluster, this.#ownPublicKeys());
+    this.#memory.observe(snapshot, full);
+    const { formerPools } = this.#memory;
+    const input = await planInput(this.#options, machine, { ...snapshot, formerPools }, this.#ownPublicKeys());
     const plan = this.#planner.plan(input);
     const planSeconds = (performance.now() - began) / 1000;
     this.#updateStatus({ turns: { ...this.#status.turns, planSeconds } });
@@ -258,8 +266,11 @@ export class Agent {
   }
 
   #reportProblems(problems: readonly Problem[]): void {
-    this.#updateStatus({ problems });
+    const { lasting, nextMs } = this.#settling.filter(problems);
+    this.#updateStatus({ problems: lasting });
     this.#events.write(this.status);
+    this.#timers.cancel('report');
+    if (nextMs !== undefined) this.#timers.set('report', nextMs, () => this.#reportProblems(problems));
   }
 
   #hasConverged(): boolean {

@@ -7,8 +7,9 @@ import type { Family } from '../../base/family.ts';
 import type { Watch } from '../../netlink/events.ts';
 import type { AppliedState } from '../apply/applier.ts';
 import type { HandshakeRefresh } from '../apply/device/fresh-handshakes.ts';
-import type { Datastore } from '../datastore/datastore.ts';
-import type { Cluster, PerFamily } from '../model/cluster.ts';
+import type { TrustRecord } from '../apply/state/trust-file.ts';
+import type { Datastore, Snapshot } from '../datastore/datastore.ts';
+import type { PerFamily, PoolRange } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
 import type { PlanOptions } from '../plan/config/options.ts';
 import type { HostFacts } from '../plan/dataplane/mtu.ts';
@@ -54,6 +55,15 @@ export interface AgentMachine {
   ownPublicKey(family: Family): Uint8Array | undefined;
   /** Returns the text of Felix's configuration file, if there is one. */
   felixFile(): string | undefined;
+  /** What agents of this node remember of the cluster. */
+  readonly trust: TrustStore;
+}
+
+/** @see TrustFile */
+export interface TrustStore {
+  read(): TrustRecord;
+  /** @throws Error that names the file */
+  write(record: TrustRecord): void;
 }
 
 export interface AgentAllocator {
@@ -69,13 +79,29 @@ export interface AgentOptions {
   readonly takeOver: boolean;
 }
 
+/** What a plan depends on beside this node's settings and the machine. */
+export interface ClusterState extends Pick<Snapshot, 'cluster' | 'keyOwners' | 'apiServers'> {
+  readonly formerPools?: readonly PoolRange[];
+}
+
 /** Reads everything that a plan of this node depends on. */
 export async function planInput(
   { nodeName, environment, plan }: AgentOptions,
   machine: AgentMachine,
-  cluster: Cluster,
+  { cluster, keyOwners, apiServers, formerPools }: ClusterState,
   ownPublicKey: PerFamily<Uint8Array>,
 ): Promise<PlanInput> {
   const felixFile = machine.felixFile();
-  return { cluster, nodeName, environment, felixFile, options: plan, facts: await machine.facts(), ownPublicKey };
+  return {
+    cluster,
+    nodeName,
+    environment,
+    felixFile,
+    options: plan,
+    facts: await machine.facts(),
+    ownPublicKey,
+    ...(keyOwners && { keyOwners }),
+    ...(apiServers && { apiServers }),
+    ...(formerPools && { formerPools }),
+  };
 }

@@ -17,6 +17,7 @@ import { KeyFiles } from '../apply/state/identity.ts';
 import { RecordFile } from '../apply/state/record.ts';
 import { RunnerFile } from '../apply/state/runner.ts';
 import { StateDirectory } from '../apply/state/state-directory.ts';
+import { TrustFile } from '../apply/state/trust-file.ts';
 import type { HostFacts } from '../plan/dataplane/mtu.ts';
 import type { AgentMachine } from './dependencies.ts';
 import { ownPidNamespace } from './leadership/identity.ts';
@@ -74,6 +75,7 @@ export function openMachine({ keyDirectory, backend, aks, keepOutput, log, warn 
       }
     },
     felixFile: () => readTextIfPresent(FELIX_FILE),
+    trust: new TrustFile(directory, warn),
     close() {
       devices.close();
       network.close();

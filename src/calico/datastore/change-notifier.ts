@@ -59,6 +59,6 @@ export class ChangeNotifier {
 }
 
 function same(a: Snapshot, b: Snapshot): boolean {
-  const fields = ['cluster', 'problems', 'synced', 'stale', 'apiGroup'] as const;
+  const fields = ['cluster', 'problems', 'synced', 'stale', 'apiGroup', 'keyOwners', 'apiServers'] as const;
   return fields.every(field => a[field] === b[field]);
 }

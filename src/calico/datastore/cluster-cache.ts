@@ -6,8 +6,9 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { VersionedMap } from '../../base/versioned-map.ts';
-import type { Cluster } from '../model/cluster.ts';
+import type { Cluster, ClusterNode, PerFamily } from '../model/cluster.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
+import { KeyHistory, type KeyOwners } from './key-history.ts';
 import { isFields, type Parsed } from './parse/reader.ts';
 import { KIND, KINDS, type Kind, keyOf } from './resource-kinds.ts';
 
@@ -47,6 +48,10 @@ export class ClusterCache {
   /** Values that changed since the cluster was last asked for, by key. */
   readonly #changes = new Map<Kind, Map<string, unknown>>();
   readonly #trustVersions: boolean;
+  readonly #keys = [new KeyHistory(4), new KeyHistory(6)] as const;
+  #keyOwners: PerFamily<KeyOwners> = {};
+  /** Number of problems of all entries. */
+  #problemCount = 0;
   #cluster = emptyCluster();
   #problems: readonly Problem[] = [];
   #problemsChanged = false;
@@ -67,7 +72,12 @@ export class ClusterCache {
 
   /** Adds or updates one object. */
   set(kind: Kind, object: ReadObject): void {
-    if (object.key !== undefined) this.#put(kind, object.key, object, this.#entries.get(kind)!);
+    const { key } = object;
+    if (key === undefined) return;
+    this.#put(kind, key, object, this.#entries.get(kind)!);
+    if (kind !== 'Node') return;
+    const node = this.#nodeAt(key);
+    for (const keys of this.#keys) if (node) keys.set(node);
   }
 
   delete(kind: Kind, key: string): void {
@@ -75,6 +85,7 @@ export class ClusterCache {
     if (!old) return;
     this.#entries.get(kind)!.delete(key);
     this.#markChanges(kind, key, old.parsed, { problems: [] });
+    if (kind === 'Node') for (const keys of this.#keys) keys.delete(key);
   }
 
   /**
@@ -98,6 +109,11 @@ export class ClusterCache {
       if (seen.has(key) || kept.has(key)) continue;
       entries.delete(key);
       this.#markChanges(kind, key, parsed, { problems: [] });
+      if (kind === 'Node') for (const keys of this.#keys) keys.delete(key);
+    }
+    if (kind === 'Node') {
+      const nodes = [...entries.keys()].flatMap(key => this.#nodeAt(key) ?? []);
+      for (const keys of this.#keys) keys.setAll(nodes);
     }
     if (!isDeepStrictEqual(this.#nameless.get(kind) ?? [], nameless)) this.#problemsChanged = true;
     this.#nameless.set(kind, nameless);
@@ -116,6 +132,19 @@ export class ClusterCache {
     return this.#cluster;
   }
 
+  /** Adds the owners of keys that an earlier agent remembered. */
+  rememberKeyOwners(owners: PerFamily<KeyOwners>): void {
+    this.#keys[0].remember(owners[4] ?? NO_OWNERS);
+    this.#keys[1].remember(owners[6] ?? NO_OWNERS);
+  }
+
+  /** The node that published each key first; the same object until it changes. */
+  get keyOwners(): PerFamily<KeyOwners> {
+    const [four, six] = this.#keys.map(({ owners }) => owners) as [KeyOwners, KeyOwners];
+    if (this.#keyOwners[4] !== four || this.#keyOwners[6] !== six) this.#keyOwners = { 4: four, 6: six };
+    return this.#keyOwners;
+  }
+
   /** The current problems; the same array until they change. */
   get problems(): readonly Problem[] {
     if (this.#problemsChanged) {
@@ -129,16 +158,31 @@ export class ClusterCache {
     return this.#problems;
   }
 
-  #put(kind: Kind, key: string, { version, parsed: current }: ReadObject, entries: Map<string, Entry>): void {
+  #put(kind: Kind, key: string, { version, parsed: read }: ReadObject, entries: Map<string, Entry>): void {
     const old = entries.get(key);
-    if (old?.parsed === current) return;
+    if (old?.parsed === read) return;
+    const current = this.#limited(kind, read, old?.parsed.problems.length ?? 0);
     const same = old && isDeepStrictEqual(old.parsed.value, current.value);
     const parsed = same ? { ...current, value: old.parsed.value } : current;
     entries.set(key, { version, parsed });
     this.#markChanges(kind, key, old?.parsed ?? { problems: [] }, parsed);
   }
 
+  /** Drops the problems of an object if there are too many already. They would fill the memory. */
+  #limited(kind: Kind, parsed: Parsed<unknown>, before: number): Parsed<unknown> {
+    const { problems } = parsed;
+    if (problems.length === 0 || this.#problemCount - before + problems.length <= MAX_PROBLEMS) return parsed;
+    const [{ object }] = problems as readonly [Problem];
+    const message = `it and other objects of this kind (${KIND[kind].plural}) have more problems than are kept; correct those that are listed first`;
+    return { ...parsed, problems: before > 0 ? [{ object, reason: 'MoreProblems', message }] : [] };
+  }
+
+  #nodeAt(key: string): ClusterNode | undefined {
+    return this.#entries.get('Node')!.get(key)?.parsed.value as ClusterNode | undefined;
+  }
+
   #markChanges(kind: Kind, key: string, before: Parsed<unknown>, after: Parsed<unknown>): void {
+    this.#problemCount += after.problems.length - before.problems.length;
     if (before.value !== after.value) {
       const changes = this.#changes.get(kind);
       if (changes) changes.set(key, after.value);
@@ -149,6 +193,9 @@ export class ClusterCache {
 }
 
 const MAX_NAMELESS = 20;
+/** Upper bound of the problems of all objects: people read far fewer. */
+const MAX_PROBLEMS = 2000;
+const NO_OWNERS: KeyOwners = new Map();
 const NO_KEYS: ReadonlySet<string> = new Set();
 
 function emptyCluster(): Cluster {

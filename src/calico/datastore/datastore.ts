@@ -6,8 +6,9 @@
  * broken. Writing rejects with an error that has a DatastoreErrorCode as its `code`. The caller
  * decides when to retry.
  */
-import type { Cluster } from '../model/cluster.ts';
+import type { Cluster, PerFamily } from '../model/cluster.ts';
 import type { Problem } from '../model/problem.ts';
+import type { KeyOwners } from './key-history.ts';
 
 export interface Snapshot {
   /**
@@ -32,6 +33,13 @@ export interface Snapshot {
    * projectcalico.org/v3. Absent for files.
    */
   readonly apiGroup?: string;
+  /** The node that published each key first; the same object until it changes. */
+  readonly keyOwners?: PerFamily<KeyOwners>;
+  /**
+   * The addresses by which this node reaches the API server; the same array until they change.
+   * Absent for files.
+   */
+  readonly apiServers?: readonly Uint8Array[];
 }
 
 export type SnapshotListener = (snapshot: Snapshot) => void;
@@ -47,6 +55,8 @@ export interface Datastore {
    * cluster has many pods. Once switched on, `synced` is false until the pods have been read.
    */
   wantPods(wanted: boolean): void;
+  /** Adds the owners of keys that an earlier agent remembered, which override what lists show. */
+  rememberKeyOwners(owners: PerFamily<KeyOwners>): void;
   /** Sets annotations of the Node; null removes an annotation. Other annotations stay unchanged. */
   patchNode(name: string, annotations: Readonly<Record<string, string | null>>): Promise<void>;
   /**

@@ -44,6 +44,13 @@ export interface ClusterNode {
   readonly name: string;
   /** The Node's UID in Kubernetes. */
   readonly uid?: string;
+  /** When the server created the object: RFC 3339. A Node cannot change it. */
+  readonly creationTimestamp?: string;
+  /**
+   * Whether Kubernetes' own labels name the Node a control-plane node. The API server lets no
+   * kubelet set these labels (NodeRestriction).
+   */
+  readonly isControlPlane?: boolean;
   /** Labels from Kubernetes and calicoctl. If both set a label, that of Kubernetes applies. */
   readonly labels: Readonly<Record<string, string>>;
   /**
@@ -122,6 +129,9 @@ export interface IpPool {
   readonly allowedUses: readonly string[];
 }
 
+/** The part of an IPPool that says which blocks it may have. */
+export type PoolRange = Pick<IpPool, 'cidr' | 'blockSize'>;
+
 /** A Calico IPAMBlock (docs/reference/calico-felix.md#ipam-objects). */
 export interface IpamBlock {
   /** The block's name, such as `10-0-0-0-26`. */
@@ -133,9 +143,11 @@ export interface IpamBlock {
    * block has no owner.
    */
   readonly owner?: string;
+  /** When the server created the object: RFC 3339. */
+  readonly creationTimestamp?: string;
   /**
-   * The addresses that are allocated to a node (attribute `node`): those that other nodes borrowed,
-   * and the owner's own without those of its pods, which need no route of their own.
+   * The addresses that are allocated to another node than the owner (attribute `node`), and those
+   * of tunnels. The owner's pods are left out: the block covers them, and a cluster has many.
    */
   readonly allocations: readonly Allocation[];
 }
@@ -146,8 +158,6 @@ export interface Allocation {
   readonly address: Uint8Array;
   /** The node that uses the address. */
   readonly node: string;
-  /** Calico's handle of the allocation. */
-  readonly handleId?: string;
   /**
    * `wireguardTunnelAddress`, `vxlanTunnelAddress` or another tunnel's type; absent for a workload.
    */
@@ -161,6 +171,8 @@ export interface Allocation {
 export interface Pod {
   /** The pod's namespace. */
   readonly namespace: string;
+  /** When the server created the object: RFC 3339. */
+  readonly creationTimestamp?: string;
   /** The pod's name. */
   readonly name: string;
   /** The node on which the pod is scheduled. */

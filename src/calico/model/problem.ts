@@ -15,11 +15,27 @@ export interface Problem {
   readonly reason: string;
   /** Names the value, says what it means and what to do. Long values are truncated. */
   readonly message: string;
+  /**
+   * Whether two objects contradict each other, as they may for a moment while both change. Report
+   * the Problem only if it lasts (agent/report/settling-problems.ts).
+   */
+  readonly settling?: true;
+}
+
+/** Why a prefix is not believed to be a node's: a Problem that does not name the node yet. */
+export interface Refusal extends Pick<Problem, 'reason' | 'settling'> {
+  /** Continues a sentence that begins with the prefix: `is a loopback address, ...`. */
+  readonly message: string;
 }
 
 /** Returns a key that is equal for equal problems. */
 export function problemKey({ object, reason, message }: Problem): string {
   return `${object}\n${reason}\n${message}`;
+}
+
+/** Names an object of a Problem. A name from a file or a block can be any text, which is quoted. */
+export function objectOf(kind: string, name: string): string {
+  return `${kind}/${/^[\w.:/-]{1,320}$/.test(name) ? name : quoted(name)}`;
 }
 
 /** Formats untrusted input for a message: quoted, printable, truncated. */

@@ -1,5 +1,5 @@
 /** Input and result of {@link Planner}. */
-import type { Cluster, PerFamily } from '../model/cluster.ts';
+import type { Cluster, PerFamily, PoolRange } from '../model/cluster.ts';
 import type { Desired } from '../model/desired.ts';
 import type { Problem } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
@@ -26,6 +26,21 @@ export interface PlanInput {
    * does not become a peer.
    */
   readonly ownPublicKey: PerFamily<Uint8Array>;
+  /**
+   * Addresses by which this node reaches the API server, 4 or 16 bytes each. No other node gets
+   * them.
+   */
+  readonly apiServers?: readonly Uint8Array[];
+  /**
+   * IPPools that are gone, and whose blocks may remain. Pass the same array until it changes; a
+   * plan depends on its content, and only its speed on its identity.
+   */
+  readonly formerPools?: readonly PoolRange[];
+  /**
+   * The node that published each key (base64, canonical) first, as far as is known. Where nothing
+   * is known, it is the node that was created first.
+   */
+  readonly keyOwners?: PerFamily<ReadonlyMap<string, string>>;
 }
 
 /** The desired state of a node, and the problems found while planning. */

@@ -5,7 +5,6 @@ import type { ClusterNode } from '../model/cluster.ts';
 import type { DesiredTunnel } from '../model/desired.ts';
 import { type Problem, problemKey } from '../model/problem.ts';
 import type { PeerState } from '../model/status.ts';
-import { type ClaimSettings, ClaimSources } from './changes/claim-sources.ts';
 import { FamilyPlanner, type FamilySettings } from './changes/family-planner.ts';
 import {
   type ConfigurationIndex,
@@ -21,11 +20,14 @@ import { planTunnel } from './dataplane/tunnel.ts';
 import type { Plan, PlanInput } from './input.ts';
 import { ownAddressCheck } from './peers/own-addresses.ts';
 import { PrefixOwners } from './peers/prefix-owners.ts';
+import { BelievedClaims, type ClaimSettings } from './trust/believed-claims.ts';
+
+const NONE: readonly never[] = [];
 
 /** The parts of the last plan that the next one continues from. */
 interface Continuation {
   readonly settings: ClaimSettings;
-  readonly sources: ClaimSources;
+  readonly sources: BelievedClaims;
   readonly owners: PrefixOwners;
   readonly families: Readonly<Record<Family, FamilyPlanner>>;
   /** The settings of each family, and what they were made from. */
@@ -84,12 +86,14 @@ export class Planner {
       problems.push(...dataPlaneProblems(parameters, options));
       const continuation = this.#continue(input, parameters);
       const { owners } = continuation;
-      owners.update(continuation.sources.update(cluster));
-      problems.push(...owners.problems(parameters.WireguardHostEncryptionEnabled));
+      const encryptsHosts = parameters.WireguardHostEncryptionEnabled;
+      const { apiServers = NONE, formerPools = NONE } = input;
+      owners.update(continuation.sources.update({ cluster, encryptsHosts, apiServers, formerPools }));
+      problems.push(...continuation.sources.problems, ...owners.problems(encryptsHosts));
       for (const family of families) {
         const settings = familySettings(continuation, input, own, family, parameters, configurations);
         const planned = continuation.families[family];
-        this.#plannedNodes += planned.update(cluster.nodes, settings);
+        this.#plannedNodes += planned.update(cluster.nodes, settings, input.keyOwners?.[family]);
         const { tunnel, problems: tunnelProblems } = planTunnel({
           input,
           own,
@@ -123,7 +127,7 @@ export class Planner {
     };
     const last = this.#continuation;
     if (last && areSame(Object.values(last.settings), Object.values(settings))) return last;
-    const sources = new ClaimSources(settings);
+    const sources = new BelievedClaims(settings);
     const owners = new PrefixOwners(nodeName);
     const families = { 4: new FamilyPlanner(4, owners, sources), 6: new FamilyPlanner(6, owners, sources) };
     this.#continuation = { settings, sources, owners, families, familySettings: {} };

@@ -3,10 +3,12 @@ import type { Family } from '../../../src/base/family.ts';
 import { Agent } from '../../../src/calico/agent/agent.ts';
 import type { AgentAllocator, AgentDependencies, AgentOptions } from '../../../src/calico/agent/dependencies.ts';
 import type { AppliedState } from '../../../src/calico/apply/applier.ts';
+import type { TrustRecord } from '../../../src/calico/apply/state/trust-file.ts';
 import type { AppliedTunnel } from '../../../src/calico/apply/tunnel.ts';
 import type { Datastore, NodeEvent, Snapshot, SnapshotListener } from '../../../src/calico/datastore/datastore.ts';
+import type { KeyOwners } from '../../../src/calico/datastore/key-history.ts';
 import { KEY_ANNOTATION } from '../../../src/calico/model/annotations.ts';
-import type { Cluster } from '../../../src/calico/model/cluster.ts';
+import type { Cluster, PerFamily } from '../../../src/calico/model/cluster.ts';
 import type { Desired } from '../../../src/calico/model/desired.ts';
 import type { Problem } from '../../../src/calico/model/problem.ts';
 import { DEFAULT_OPTIONS } from '../../../src/calico/plan/config/options.ts';
@@ -16,6 +18,8 @@ import { clusterOf, felix, keyOf, keyText, node } from './cluster.ts';
 
 export interface SceneOptions extends Partial<Pick<AgentOptions, 'takeOver' | 'environment'>> {
   readonly allocator?: AgentAllocator;
+  /** What earlier agents of the node stored. */
+  readonly trust?: TrustRecord;
   readonly random?: number;
 }
 
@@ -53,10 +57,15 @@ export class Scene {
   watches = 0;
   watch: () => void = () => {};
   wantedPods: boolean[] = [];
+  trust: TrustRecord = { keyOwners: {}, pools: [] };
+  keyOwners: Snapshot['keyOwners'];
+  apiServers: Snapshot['apiServers'];
+  readonly remembered: PerFamily<KeyOwners>[] = [];
   readonly #listeners = new Set<SnapshotListener>();
   readonly agent: Agent;
 
-  constructor({ takeOver = false, environment = {}, allocator, random = 0 }: SceneOptions = {}) {
+  constructor({ takeOver = false, environment = {}, allocator, trust, random = 0 }: SceneOptions = {}) {
+    if (trust) this.trust = trust;
     const { clock } = this;
     const warn = (text: string): void => void this.warnings.push(text);
     const log = (text: string): void => void this.said.push(text);
@@ -73,6 +82,12 @@ export class Scene {
         kernelHasWireguard: () => this.kernelHasWireguard(),
         ownPublicKey: family => this.keys[family],
         felixFile: () => undefined,
+        trust: {
+          read: () => this.trust,
+          write: record => {
+            this.trust = record;
+          },
+        },
       },
       clock,
       random: () => random,
@@ -90,6 +105,8 @@ export class Scene {
       cluster: clusterOf([...nodes.values()], this.more),
       problems: this.problems,
       synced: this.synced,
+      ...(this.keyOwners && { keyOwners: this.keyOwners }),
+      ...(this.apiServers && { apiServers: this.apiServers }),
       ...(this.stale !== undefined && { stale: this.stale }),
     };
   }
@@ -136,6 +153,7 @@ export class Scene {
         return { close: () => void this.#listeners.delete(listener) };
       },
       wantPods: wanted => void this.wantedPods.push(wanted),
+      rememberKeyOwners: owners => void this.remembered.push(owners),
       patchNode: async (_, annotations) => {
         for (const [name, value] of Object.entries(annotations)) {
           const family = name === KEY_ANNOTATION[6] ? 6 : 4;

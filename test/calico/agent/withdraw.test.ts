@@ -53,6 +53,7 @@ async function withdraw({ own = {}, key = () => undefined, away, left = {}, allo
       kernelHasWireguard: () => Promise.reject(new Error('not asked')),
       ownPublicKey: key,
       felixFile: () => undefined,
+      trust: { read: () => ({ keyOwners: {}, pools: [] }), write: () => {} },
     },
     warn,
     ...(allocator && { allocator }),

@@ -4,7 +4,7 @@
  * thousands of random plans. Cases that once differed have a test each.
  */
 import { describe, expect, test } from 'vitest';
-import { formatPrefix } from '../../../src/base/prefix.ts';
+import { covers, formatPrefix } from '../../../src/base/prefix.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../../../src/calico/model/cluster.ts';
 import type { Plan } from '../../../src/calico/plan/input.ts';
 import { block, cluster, configuration, key, node, planOf, pod, tunnelOf } from '../../support/calico-cluster.ts';
@@ -21,19 +21,36 @@ interface World {
 const text = (address: Uint8Array): string => `${address.join('.')}/32`;
 const first = (names: readonly string[] | undefined): string | undefined => names && [...names].sort()[0];
 
-/** Returns, by IPv4 prefix, the node that Felix routes it to. */
-function felix({ nodes, blocks, pods }: World, encryptsHosts: boolean, fromPods: boolean): Map<string, string> {
+/** The block of an address: blocks do not overlap. */
+function blockOf({ blocks }: World, address: Uint8Array): IpamBlock | undefined {
+  return blocks.find(({ cidr }) => covers(cidr, { address, length: 32 }));
+}
+
+/** Deliberate difference: a Node's word counts only within its own part of IPAM. */
+function believed(world: World, name: string, address: Uint8Array, what: 'tunnel' | 'host'): boolean {
+  const found = blockOf(world, address);
+  const holder = found?.allocations.find(each => each.address.join() === address.join())?.node;
+  if (what === 'tunnel') return found !== undefined && (found.owner === name || holder === name);
+  return name === 'me' || [undefined, name].includes(holder ?? found?.owner);
+}
+
+/** Returns, by IPv4 prefix, the node that Felix routes it to, with our deliberate differences. */
+function felix(world: World, encryptsHosts: boolean, fromPods: boolean): Map<string, string> {
+  const { nodes, blocks, pods } = world;
   const [hosts, refs] = [new Map<string, string[]>(), new Map<string, string[]>()];
   const ipam = new Map<string, string>();
   const put = (into: Map<string, string[]>, prefix: string, name: string): void => {
     if (prefix !== '0.0.0.0/32') into.set(prefix, [...(into.get(prefix) ?? []), name]);
   };
+  // An address of the node itself is no tunnel's, except on this node.
+  const isRef = (name: string, address: Uint8Array, own: readonly Uint8Array[]): boolean =>
+    own.some(host => text(host) === text(address)) ? name === 'me' : believed(world, name, address, 'tunnel');
   for (const each of nodes) {
     const own = [...(each.bgpAddress[4] ? [each.bgpAddress[4]] : []), ...each.addresses.map(({ address }) => address)];
-    for (const address of own) put(hosts, text(address), each.name);
+    for (const address of own) if (believed(world, each.name, address, 'host')) put(hosts, text(address), each.name);
     if (own.length === 0) continue;
     for (const address of [each.wireguardAddress[4], each.ipipAddress[4], each.vxlanAddress[4]])
-      if (address) put(refs, text(address), each.name);
+      if (address && isRef(each.name, address, own)) put(refs, text(address), each.name);
   }
   for (const { cidr, owner, allocations } of fromPods ? [] : blocks) {
     for (const each of allocations) if (each.node !== owner) ipam.set(text(each.address), each.node);
@@ -43,9 +60,11 @@ function felix({ nodes, blocks, pods }: World, encryptsHosts: boolean, fromPods:
     if (fromPods || on === 'me') for (const address of addresses) put(refs, text(address), on);
   const routes = new Map<string, string>();
   for (const prefix of new Set([...hosts.keys(), ...refs.keys(), ...ipam.keys()])) {
-    const host = first(hosts.get(prefix));
+    const ref = first(refs.get(prefix));
+    // Deliberate difference: a Node cannot take the address of another node's pod.
+    const host = first(hosts.get(prefix)?.filter(name => ref === undefined || name === ref || name === 'me'));
     const isMine = hosts.get(prefix)?.includes('me') ?? false;
-    const to = first(refs.get(prefix)) ?? host ?? ipam.get(prefix)!;
+    const to = ref ?? host ?? ipam.get(prefix)!;
     // Deliberate difference: another node cannot claim our address for a pod or tunnel.
     if (isMine && refs.has(prefix) && to !== 'me') continue;
     if (host !== undefined && host !== 'me') {
@@ -162,19 +181,29 @@ describe('cases that once differed', () => {
 
   test("a tunnel address equal to the node's own is routed only with host encryption", () => {
     const b = node('b', { bgp: { 4: '172.16.0.3' }, key: { 4: key(3) }, vxlan: { 4: '172.16.0.3' }, ipip: '10.0.0.3' });
-    expect(plan(false, me, b)).toEqual({ tunnels: ['10.0.0.3/32 b'], throws: [] });
-    expect(plan(true, me, b)).toEqual({ tunnels: ['10.0.0.3/32 b', '172.16.0.3/32 b'], throws: [] });
+    const given = block('10.0.0.0/26', undefined, '10.0.0.3 b');
+    expect(plan(false, me, b, given)).toEqual({ tunnels: ['10.0.0.3/32 b'], throws: [] });
+    expect(plan(true, me, b, given)).toEqual({ tunnels: ['10.0.0.3/32 b', '172.16.0.3/32 b'], throws: [] });
     const mine = node('me', { bgp: { 4: '172.16.0.1' }, key: { 4: key(1) }, vxlan: { 4: '172.16.0.1' } });
     expect(plan(false, mine, a)).toEqual({ tunnels: [], throws: ['172.16.0.1/32'] });
   });
 
   test('the tunnel addresses of a node apply only if it has an address of either family', () => {
     const fields = { key: { 4: key(3) }, wireguard: { 4: '10.0.0.3' }, ipip: '10.0.0.4' };
-    expect(plan(false, me, node('b', fields))).toEqual({ tunnels: [], throws: [] });
-    expect(plan(false, me, node('b', { ...fields, bgp: { 6: 'fd00::3' } }))).toEqual({
-      tunnels: [],
-      throws: ['10.0.0.3/32', '10.0.0.4/32'],
-    });
+    // With WorkloadIPs, the block that assigns the addresses claims nothing itself.
+    const throwsOf = (b: ClusterNode): readonly string[] =>
+      ours(
+        planOf(
+          cluster(
+            configuration('default', { WireguardEnabled: true, RouteSource: 'WorkloadIPs' }),
+            me,
+            b,
+            block('10.0.0.0/26', undefined, '10.0.0.3 b', '10.0.0.4 b'),
+          ),
+        ),
+      ).throws;
+    expect(throwsOf(node('b', fields))).toEqual([]);
+    expect(throwsOf(node('b', { ...fields, bgp: { 6: 'fd00::3' } }))).toEqual(['10.0.0.3/32', '10.0.0.4/32']);
   });
 
   test('a block of one address belongs to its owner, or without an owner to the holder of the address', () => {
@@ -197,7 +226,8 @@ describe('cases that once differed', () => {
       ipip: '10.0.0.3',
     });
     const bare = { ...b, bgpLength: {} };
-    const result = planOf(cluster(configuration('default', { WireguardEnabled: true }), me, bare));
+    const given = block('10.0.0.0/26', undefined, '10.0.0.3 b');
+    const result = planOf(cluster(configuration('default', { WireguardEnabled: true }), me, bare, given));
     expect(ours(result)).toEqual({ tunnels: [], throws: ['10.0.0.3/32'] });
     expect(result.peers[4]).toMatchObject([{ node: 'b', plain: 'no-node-address' }]);
     const [problem] = result.problems.filter(({ object }) => object === 'Node/b');
@@ -230,10 +260,7 @@ describe('cases that once differed', () => {
       const on = configuration('default', { WireguardEnabled: true });
       expect([...tunnelOf(planOf(cluster(on, me, b)).desired, 4).peers.keys()]).toEqual([key(3)]);
       const c = node('c', { bgp: { 4: '172.16.0.4' }, key: { 4: key(3) } });
-      expect(planOf(cluster(on, me, b, c)).peers[4]).toMatchObject([
-        { plain: 'duplicate-key' },
-        { plain: 'duplicate-key' },
-      ]);
+      expect(planOf(cluster(on, me, b, c)).peers[4]).toMatchObject([{ node: 'b' }, { plain: 'duplicate-key' }]);
     }
     for (const spelled of [`${key(3)} `, key(3).slice(0, 43), `${key(3)}=`])
       expect(

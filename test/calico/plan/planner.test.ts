@@ -1,10 +1,18 @@
 /** A caching planner yields the same plans as a new one, through thousands of random changes. */
 import { describe, expect, test } from 'vitest';
-import type { Cluster, ClusterNode, FelixConfiguration, IpamBlock, Pod } from '../../../src/calico/model/cluster.ts';
+import type {
+  Cluster,
+  ClusterNode,
+  FelixConfiguration,
+  IpamBlock,
+  IpPool,
+  Pod,
+} from '../../../src/calico/model/cluster.ts';
 import { DEFAULT_OPTIONS, type PlanOptions } from '../../../src/calico/plan/config/options.ts';
 import type { PlanInput } from '../../../src/calico/plan/input.ts';
 import { Planner, plan } from '../../../src/calico/plan/planner.ts';
 import {
+  address,
   block,
   type ClusterObject,
   cluster,
@@ -14,6 +22,7 @@ import {
   keyBytes,
   node,
   pod,
+  pool,
 } from '../../support/calico-cluster.ts';
 import { enabled, member } from '../../support/calico-families.ts';
 import { type Random, testSeed, withSeed } from '../../support/random.ts';
@@ -28,7 +37,17 @@ interface World {
   readonly pods: Map<string, Pod>;
   readonly configurations: Map<string, FelixConfiguration>;
   options: PlanOptions;
+  pools: readonly IpPool[];
+  apiServers: readonly Uint8Array[];
+  keyOwners: PlanInput['keyOwners'];
 }
+
+/** Ranges that contain all blocks, some of them, or blocks of another size. */
+const POOLS: readonly (readonly IpPool[])[] = [
+  [pool('10.0.0.0/8', 24), pool('fd00::/64', 126)],
+  [pool('10.0.0.0/8', 30), pool('fd00::/64', 122)],
+  [pool('10.0.0.0/23', 24)],
+];
 
 /** Draws from few addresses so that conflicts occur. */
 const v4 = (random: Random) => `10.0.${random.below(4)}.${random.below(4)}`;
@@ -41,7 +60,7 @@ function randomNode(random: Random, name: string): ClusterNode {
     ...(random.chance(0.8) && { 6: six }),
   });
   const ipip = some(v4(random), 0.3);
-  return node(name, {
+  const made = node(name, {
     bgp: both(`172.16.0.${random.below(20)}`, `fd99::${random.below(20)}`),
     key: random.chance(0.1) ? { 4: 'bad' } : both(key(random.below(12)), key(random.below(12))),
     wireguard: both(v4(random), v6(random)),
@@ -50,6 +69,7 @@ function randomNode(random: Random, name: string): ClusterNode {
     podCidrs: random.chance(0.5) ? [`10.0.${random.below(4)}.0/24`, `fd00::${random.below(4)}:0/112`] : [],
     labels: random.chance(0.5) ? { rack: random.pick(['one', 'two']) } : {},
   });
+  return { ...made, creationTimestamp: `2026-01-0${1 + random.below(9)}T00:00:00Z` };
 }
 
 function randomBlock(random: Random): IpamBlock {
@@ -79,7 +99,7 @@ function randomConfiguration(random: Random): FelixConfiguration {
 }
 
 function change(random: Random, world: World): void {
-  switch (random.below(10)) {
+  switch (random.below(12)) {
     case 0:
       world.nodes.delete(random.pick(NAMES.slice(1)));
       break;
@@ -104,13 +124,25 @@ function change(random: Random, world: World): void {
     case 7: {
       const name = `p${random.below(6)}`;
       if (random.chance(0.3)) world.pods.delete(`default/${name}`);
-      else world.pods.set(`default/${name}`, pod(name, random.pick(NAMES), v4(random), v6(random)));
+      else {
+        const made = pod(name, random.pick(NAMES), v4(random), v6(random));
+        world.pods.set(`default/${name}`, { ...made, creationTimestamp: '2026-01-05T00:00:00Z' });
+      }
       break;
     }
     case 8: {
       const result = randomConfiguration(random);
       if (result.name !== 'default' && random.chance(0.4)) world.configurations.delete(result.name);
       else world.configurations.set(result.name, result);
+      break;
+    }
+    case 9:
+      world.pools = random.pick(POOLS);
+      world.apiServers = random.chance(0.5) ? [address(v4(random)), address(v6(random))] : [];
+      break;
+    case 10: {
+      const owners = new Map([[key(random.below(12)), random.pick(NAMES)]]);
+      world.keyOwners = { 4: owners, 6: owners };
       break;
     }
     default:
@@ -124,14 +156,14 @@ function change(random: Random, world: World): void {
 }
 
 /** Returns the map in random order. */
-function snapshot(random: Random, { nodes, blocks, pods, configurations }: World): Cluster {
+function snapshot(random: Random, { nodes, blocks, pods, configurations, pools }: World): Cluster {
   const turn = <V>(map: ReadonlyMap<string, V>) => new Map(random.chance(0.3) ? [...map].toReversed() : map);
   return {
     nodes: turn(nodes),
     ipamBlocks: turn(blocks),
     pods: turn(pods),
     felixConfigurations: turn(configurations),
-    ipPools: new Map(),
+    ipPools: turn(new Map(pools.map(each => [each.name, each]))),
   };
 }
 
@@ -145,6 +177,9 @@ test(`${CHANGES} random changes`, () => {
       pods: new Map(),
       configurations: new Map([['default', enabled([4, 6])]]),
       options: DEFAULT_OPTIONS,
+      pools: POOLS[0]!,
+      apiServers: [],
+      keyOwners: {},
     };
     const planner = new Planner();
     const seen = { tunnels: 0, tunnel: 0, throw: 0, unreachable: 0, peers: 0, problems: new Set<string>() };
@@ -153,6 +188,8 @@ test(`${CHANGES} random changes`, () => {
       const planInput: PlanInput = input(snapshot(random, world), {
         options: world.options,
         ownPublicKey: { 4: keyBytes(1), 6: keyBytes(2) },
+        apiServers: world.apiServers,
+        keyOwners: world.keyOwners ?? {},
       });
       const result = planner.plan(planInput);
       const { parameters: _, ...fresh } = plan(planInput);
@@ -174,6 +211,12 @@ test(`${CHANGES} random changes`, () => {
       'MissingNodeAddress',
       'ConflictingPrefix',
       'InvalidParameter',
+      'BlockOutsidePools',
+      'BlockInOtherBlock',
+      'UnassignedTunnelAddress',
+      'AddressOfOtherNode',
+      'UnbelievedPodCIDR',
+      'ApiServerAddress',
     ])
       expect([...seen.problems]).toContain(reason);
   }, seed);

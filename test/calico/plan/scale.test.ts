@@ -32,6 +32,7 @@ function build(): Cluster {
   for (let n = 0; n < NODES; n++) {
     objects.push(nodeAt(n, n));
     for (let i = 0; i < BLOCKS; i++) objects.push(blockAt(n, i));
+    objects.push(block(`fd10::${n.toString(16)}:0/122`, n === 0 ? 'me' : `node-${n}`));
   }
   return cluster(...objects);
 }

@@ -5,11 +5,18 @@
  */
 import { describe, expect, test } from 'vitest';
 import { VersionedMap } from '../../../src/base/versioned-map.ts';
-import type { Cluster, ClusterNode, FelixConfiguration, IpamBlock, Pod } from '../../../src/calico/model/cluster.ts';
+import type {
+  Cluster,
+  ClusterNode,
+  FelixConfiguration,
+  IpamBlock,
+  IpPool,
+  Pod,
+} from '../../../src/calico/model/cluster.ts';
 import type { PlanOptions } from '../../../src/calico/plan/config/options.ts';
-import type { Plan } from '../../../src/calico/plan/input.ts';
+import type { Plan, PlanInput } from '../../../src/calico/plan/input.ts';
 import { Planner, plan } from '../../../src/calico/plan/planner.ts';
-import { block, configuration, input, key, keyBytes, node, pod } from '../../support/calico-cluster.ts';
+import { address, block, configuration, input, key, keyBytes, node, pod, pool } from '../../support/calico-cluster.ts';
 import { enabled } from '../../support/calico-families.ts';
 import { type Random, withSeed } from '../../support/random.ts';
 
@@ -51,6 +58,23 @@ interface World {
   ipamBlocks: ReadonlyMap<string, IpamBlock>;
   pods: ReadonlyMap<string, Pod>;
   felixConfigurations: ReadonlyMap<string, FelixConfiguration>;
+  ipPools: ReadonlyMap<string, IpPool>;
+}
+
+const POOLS = [pool('10.0.0.0/8', 26), pool('fd00::/8', 122)];
+/** Pools that take others' place: narrower, and with blocks of another size. */
+const OTHER_POOLS = [pool('10.0.0.0/14', 26), pool('10.0.4.0/22', 24), pool('fd10::/16', 122)];
+const allPools = () => new VersionedMap(new Map(POOLS.map(each => [each.name, each])));
+
+/** Returns what a plan depends on beside the cluster's objects. */
+function randomRest(random: Random): Pick<PlanInput, 'apiServers' | 'keyOwners' | 'formerPools'> {
+  const servers = [address('172.16.0.9'), address('10.0.3.1')];
+  const owners = new Map(Array.from({ length: 3 }, () => [key(random.below(8)), random.pick(NAMES)] as const));
+  return {
+    ...(random.chance(0.5) && { apiServers: [random.pick(servers)] }),
+    ...(random.chance(0.5) && { keyOwners: { 4: owners } }),
+    ...(random.chance(0.3) && { formerPools: [random.pick(OTHER_POOLS)] }),
+  };
 }
 
 /** Returns a map with one more change, as a version of the same map or as another one. */
@@ -65,7 +89,7 @@ function changed<V>(map: ReadonlyMap<string, V>, name: string, value: V | undefi
 function step(world: World, random: Random): void {
   const gone = random.chance(0.2);
   const name = random.pick(NAMES);
-  switch (random.below(10)) {
+  switch (random.below(11)) {
     case 0:
     case 1:
     case 2:
@@ -76,12 +100,17 @@ function step(world: World, random: Random): void {
     case 5:
     case 6: {
       const one = randomBlock(random.below(8), random);
-      world.ipamBlocks = changed(world.ipamBlocks, `b${random.below(8)}`, gone ? undefined : one, random);
+      world.ipamBlocks = changed(world.ipamBlocks, one.name, gone ? undefined : one, random);
       break;
     }
     case 7: {
       const one = pod('p', name, `10.0.${random.below(8)}.${random.below(3)}`);
       world.pods = changed(world.pods, `p${random.below(4)}`, gone ? undefined : one, random);
+      break;
+    }
+    case 8: {
+      const one = random.pick([...POOLS, ...OTHER_POOLS]);
+      world.ipPools = changed(world.ipPools, one.name, gone ? undefined : one, random);
       break;
     }
     default: {
@@ -116,16 +145,19 @@ test.each<[string, Partial<PlanOptions>]>([
         ipamBlocks: new VersionedMap(),
         pods: new VersionedMap(),
         felixConfigurations: new VersionedMap(new Map([['default', enabled([4, 6])]])),
+        ipPools: allPools(),
       };
+      let rest = randomRest(random);
       let options: Partial<PlanOptions> = { ...fixed };
       for (let i = 0; i < 80; i++) {
         for (let steps = 1 + random.below(3); steps > 0; steps--) step(world, random);
         if (fixed.usePodCidr && random.chance(0.1))
           options = { usePodCidr: random.chance(0.5), failClosed: random.chance(0.5) };
-        const cluster: Cluster = { ...world, ipPools: new Map() };
+        if (random.chance(0.1)) rest = randomRest(random);
+        const cluster: Cluster = { ...world };
         const ownPublicKey = random.chance(0.1) ? { 4: keyBytes(random.below(8)) } : {};
         const nodeName = random.chance(0.03) ? 'a' : 'me';
-        const one = input(cluster, { options, ownPublicKey, nodeName });
+        const one = input(cluster, { ...rest, options, ownPublicKey, nodeName });
         expect(plain(planner.plan(one))).toEqual(plain(plan(one)));
       }
     }
@@ -147,6 +179,7 @@ describe('what a change costs', () => {
       ipamBlocks: new VersionedMap(new Map(blocks.map(each => [each.name, each]))),
       pods: new VersionedMap(),
       felixConfigurations: new VersionedMap(new Map([['default', enabled([4])]])),
+      ipPools: allPools(),
     };
   };
   const at = (n: number, keyNumber: number | undefined): ClusterNode =>
@@ -176,7 +209,7 @@ describe('what a change costs', () => {
     for (const size of [20, 2000]) {
       const planner = new Planner();
       const world = large(size);
-      const inputOf = (each: World) => input({ ...each, ipPools: new Map() });
+      const inputOf = (each: World) => input({ ...each });
       planner.plan(inputOf(world));
       expect(planner.plannedNodes).toBe(size);
       planner.plan(inputOf({ ...world, ...change(world) }));

@@ -37,7 +37,7 @@ export async function rehearse(
       latest = undefined;
       let reasons = snapshot ? [snapshot.stale ?? 'the cluster is still being read'] : [];
       if (snapshot?.synced) {
-        const plan = planner.plan(await planInput(options, machine, snapshot.cluster, ownPublicKeys(machine)));
+        const plan = planner.plan(await planInput(options, machine, snapshot, ownPublicKeys(machine)));
         reasons = unusableReasons(plan);
         if (plan.wantsPods && !wantsPods) {
           wantsPods = true;

@@ -59,10 +59,11 @@ export class StateDirectory {
 
   /**
    * Reads a file. The caller erases secrets.
+   * @param largest the most bytes that this program writes to the file
    * @returns undefined if the file does not exist
    * @throws Error that names the path
    */
-  read(name: string): Uint8Array | undefined {
+  read(name: string, largest = LARGEST_FILE_BYTES): Uint8Array | undefined {
     const path = this.pathOf(name);
     let file: number;
     try {
@@ -75,7 +76,7 @@ export class StateDirectory {
     }
     try {
       const stats = fstatSync(file);
-      if (!stats.isFile() || stats.size > LARGEST_FILE_BYTES)
+      if (!stats.isFile() || stats.size > largest)
         throw codedError('EINVAL', `${path} is not a file that this program wrote: check what it is, then remove it`);
       mustBeOurs(stats, path);
       if ((stats.mode & OTHERS) !== 0) {

@@ -33,6 +33,8 @@ export interface ConnectionOptions {
   readonly idleTimeoutMs?: number;
   /** Prepended to the paths of a pod's service account. */
   readonly root?: string;
+  /** Called with the address that a connection reached: that of the server, or of a Service. */
+  readonly onServerAddress?: (address: string) => void;
 }
 
 export interface ApiRequest {
@@ -76,6 +78,8 @@ const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const ANSWER_TIMEOUT_MS = 30_000;
 /** A busy server begins to send a long list late, and gives up after a minute. */
 const LIST_TIMEOUT_MS = 75_000;
+/** Upper bound of an answer in bytes: ten objects of the largest size that etcd stores. */
+const LONGEST_ANSWER_BYTES = 24 << 20;
 /** Far above the size of an object, which etcd limits to 1.5 MB. */
 const LONGEST_LINE_CHARS = 64 << 20;
 /** Larger buffers would be mapped and cleared one by one. */
@@ -112,7 +116,11 @@ export class ApiConnection {
   async request(request: ApiRequest): Promise<unknown> {
     return await this.#authenticated(async () => {
       const response = await this.#send(request, ANSWER_TIMEOUT_MS);
-      return parseJson(nameOf(request), await text(response), request.exact ? parseExactJson : JSON.parse);
+      return parseJson(
+        nameOf(request),
+        await text(response, nameOf(request)),
+        request.exact ? parseExactJson : JSON.parse,
+      );
     });
   }
 
@@ -218,8 +226,18 @@ export class ApiConnection {
       sent.end(body);
     });
     const status = response.statusCode ?? 0;
-    if (status >= 200 && status < 300) return response;
-    throw apiError(nameOf(request), status, await text(response), response.headers['retry-after'], Date.now());
+    const { remoteAddress } = response.socket;
+    if (status >= 200 && status < 300) {
+      if (remoteAddress !== undefined) this.#options.onServerAddress?.(remoteAddress);
+      return response;
+    }
+    throw apiError(
+      nameOf(request),
+      status,
+      await text(response, nameOf(request)),
+      response.headers['retry-after'],
+      Date.now(),
+    );
   }
 }
 
@@ -258,9 +276,16 @@ function bodyOf(response: IncomingMessage): AsyncIterable<Buffer> {
   return pipeline(response, createGunzip({ chunkSize: UNZIPPED_CHUNK_BYTES }), () => undefined);
 }
 
-async function text(response: IncomingMessage): Promise<string> {
+/** Reads an answer. @throws Error if it is too long; the connection is then closed */
+async function text(response: IncomingMessage, what: string): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of bodyOf(response)) chunks.push(chunk);
+  let length = 0;
+  for await (const chunk of bodyOf(response)) {
+    chunks.push(chunk);
+    length += chunk.length;
+    // Leaving the loop destroys the response.
+    if (length > LONGEST_ANSWER_BYTES) throw new Error(`${what}: an answer of more than ${length} bytes`);
+  }
   return Buffer.concat(chunks).toString('utf8');
 }
 

@@ -12,6 +12,7 @@ import { ApiGroup } from './group.ts';
 import { apiObjects } from './objects.ts';
 import { type Pace, SYSTEM_PACE } from './reflector/back-off.ts';
 import { ApiReflector } from './reflector/reflector.ts';
+import { ServerAddresses } from './server-addresses.ts';
 
 export interface ApiDatastoreOptions {
   /**
@@ -30,18 +31,35 @@ export interface ApiDatastoreOptions {
   readonly idleTimeoutMs?: number;
 }
 
+/** How often servers are asked for their own address: each connection may reach another one. */
+const MOST_QUESTIONS = 32;
+
 /**
  * Opens the datastore. Rejects if the configuration is unusable; retries if the server is
  * unreachable.
  */
 export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promise<Datastore> {
   const { kubeconfig, env = process.env, pace = SYSTEM_PACE, idleTimeoutMs, root } = options;
+  const servers = new ServerAddresses(() => notifier.notify());
   const connection = await ApiConnection.open({
     env,
+    onServerAddress: text => {
+      const isNew = servers.add(text);
+      // Another server may have answered, which also knows its own address.
+      if (started && (isNew || questions === 0) && questions++ < MOST_QUESTIONS) void askServer();
+    },
     ...(kubeconfig !== undefined && { kubeconfig }),
     ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
     ...(root !== undefined && { root }),
   });
+  const askServer = async (): Promise<void> => {
+    const answer = connection.request({ method: 'GET', path: '/api', signal: abort.signal });
+    await answer.then(
+      api => servers.addAnswer(api),
+      // The connection's own address is known, and the readers report a silent server.
+      () => undefined,
+    );
+  };
   const onChange = (): void => notifier.notify();
   const group = new ApiGroup({ connection, env, pace, onChange });
   const cache = new ClusterCache(true);
@@ -50,6 +68,7 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
   setMaxListeners(0, abort.signal);
   const reflectors = new Map<Kind, ApiReflector>();
   let started = false;
+  let questions = 0;
   let wantsPods = false;
   let ending: Promise<unknown> = Promise.resolve();
   const wanted = (): readonly Kind[] => KINDS.filter(kind => kind !== 'Pod' || wantsPods);
@@ -65,6 +84,8 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
       synced: wanted().every(kind => reflectors.get(kind)?.hasSynced),
       ...staleness(failures, group.locked),
       ...(group.current && { apiGroup: group.current }),
+      keyOwners: cache.keyOwners,
+      apiServers: servers.all,
     };
   });
   const events = new ApiEvents({ connection, pace, uidOf: node => cache.cluster.nodes.get(node)?.uid });
@@ -82,7 +103,10 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
   };
   return {
     watch(listener) {
-      if (!started) group.watchForMoves();
+      if (!started) {
+        group.watchForMoves();
+        servers.add(env['KUBERNETES_SERVICE_HOST']);
+      }
       started = true;
       for (const kind of wanted()) startReflector(kind);
       return notifier.add(listener);
@@ -97,6 +121,10 @@ export async function openApiDatastore(options: ApiDatastoreOptions = {}): Promi
         ending = ending.then(() => reflector.close()).then(() => cache.replace('Pod', []));
         void ending.then(() => notifier.notify());
       }
+    },
+    rememberKeyOwners(owners) {
+      cache.rememberKeyOwners(owners);
+      notifier.notify();
     },
     patchNode: (name, annotations) => patch(`${encodeURIComponent(name)}/status`, { annotations }),
     labelNode: (name, labels) => patch(encodeURIComponent(name), { labels }),

@@ -41,6 +41,7 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
     cluster: cache.cluster,
     problems: problems(),
     synced: files.hasSynced,
+    keyOwners: cache.keyOwners,
     ...(files.stale !== undefined && { stale: files.stale }),
   }));
   const files = new FileSet(path, yaml, () => {
@@ -68,6 +69,10 @@ export async function openFileDatastore({ path, onEvent }: FileDatastoreOptions)
     wantPods(wanted) {
       wantsPods = wanted;
       fileProblems = fill(cache, files, wantsPods);
+      notifier.notify();
+    },
+    rememberKeyOwners(owners) {
+      cache.rememberKeyOwners(owners);
       notifier.notify();
     },
     patchNode: (name, annotations) => patch(name, 'annotations', annotations),

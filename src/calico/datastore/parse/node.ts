@@ -25,6 +25,11 @@ const READ_ANNOTATIONS = new Set(
 );
 
 const CALICO = 'projectcalico.org/';
+/** Set by the installer. The API server lets no kubelet set a label of this domain on its Node. */
+const CONTROL_PLANE_LABELS = ['control-plane', 'master', 'controlplane'].map(role => `node-role.kubernetes.io/${role}`);
+/** Far above the addresses of a machine; a Node has two podCIDRs at most. */
+const MOST_ADDRESSES = 256;
+const MOST_POD_CIDRS = 16;
 /** Kubernetes' limit for the total size of an object's annotations. */
 const LONGEST_LABELS = 262_144;
 
@@ -33,18 +38,22 @@ export function parseNode(object: unknown): Parsed<ClusterNode> {
   const { problems } = reader;
   if (name === undefined) return { problems };
   const uid = reader.text(metadata['uid'], 'metadata.uid');
+  const creationTimestamp = reader.text(metadata['creationTimestamp'], 'metadata.creationTimestamp');
   const annotations = reader.annotations(metadata['annotations'], key => READ_ANNOTATIONS.has(key));
   const addressesOf = (names: PerFamily<string>): PerFamily<Uint8Array> =>
     perFamily(names, (key, family) => reader.address(annotations[key], `annotation ${key}`, family));
   const bgp = perFamily(NODE_ANNOTATION, (key, family) =>
     reader.addressInNetwork(annotations[key], `annotation ${key}`, family),
   );
+  const labels = labelsOf(reader, metadata['labels']);
   const spec = reader.fields(top['spec'], 'spec');
   const cidrs = podCidrs(reader, spec);
   const value: ClusterNode = {
     name,
     ...(uid !== undefined && { uid }),
-    labels: { ...calicoLabels(reader, metadata['annotations']), ...labelsOf(reader, metadata['labels']) },
+    ...(creationTimestamp !== undefined && { creationTimestamp }),
+    ...(CONTROL_PLANE_LABELS.some(each => Object.hasOwn(labels, each)) && { isControlPlane: true }),
+    labels: { ...calicoLabels(reader, metadata['annotations']), ...labels },
     bgpAddress: perFamily(NODE_ANNOTATION, (_, family) => bgp[family]?.address),
     bgpLength: perFamily(NODE_ANNOTATION, (_, family) => bgp[family]?.length),
     addresses: statusAddresses(reader, reader.fields(top['status'], 'status')),
@@ -117,7 +126,7 @@ function calicoLabels(reader: ObjectReader, value: unknown): Readonly<Record<str
 }
 
 function statusAddresses(reader: ObjectReader, status: Fields): readonly NodeAddress[] {
-  return reader.list(status['addresses'], 'status.addresses').flatMap((each, i) => {
+  return reader.shortList(status['addresses'], 'status.addresses', MOST_ADDRESSES).flatMap((each, i) => {
     const path = `status.addresses[${i}]`;
     if (!isFields(each)) {
       reader.problem('InvalidField', `${path} is ${quoted(each)}, but must be an object; it is ignored`);
@@ -131,7 +140,7 @@ function statusAddresses(reader: ObjectReader, status: Fields): readonly NodeAdd
 }
 
 function podCidrs(reader: ObjectReader, spec: Fields): readonly Prefix[] {
-  const several = reader.list(spec['podCIDRs'], 'spec.podCIDRs');
+  const several = reader.shortList(spec['podCIDRs'], 'spec.podCIDRs', MOST_POD_CIDRS);
   if (several.length > 0) return several.flatMap((each, i) => reader.prefix(each, `spec.podCIDRs[${i}]`) ?? []);
   return [reader.prefix(spec['podCIDR'], 'spec.podCIDR') ?? []].flat();
 }

@@ -9,6 +9,8 @@ const POD_IP = 'cni.projectcalico.org/podIP';
 const POD_IPS = 'cni.projectcalico.org/podIPs';
 const AWS_POD_IPS = 'vpc.amazonaws.com/pod-ips';
 const ANNOTATIONS = [POD_IPS, POD_IP, AWS_POD_IPS];
+/** Kubernetes allows one address of each family; CNI plugins may add some. */
+const MOST_ADDRESSES = 16;
 const FINISHED: readonly unknown[] = ['Succeeded', 'Failed', 'Completed'];
 
 /**
@@ -29,7 +31,12 @@ export function parsePod(object: unknown): Parsed<Pod> {
   // CNI plugins set an empty annotation when a terminating pod has released its address.
   if (metadata['deletionTimestamp'] && ANNOTATIONS.some(key => annotations[key] === '')) return { problems };
   const addresses = addressesOf(reader, status, annotations);
-  return addresses.length === 0 ? { problems } : { value: { namespace, name, node, addresses }, problems };
+  if (addresses.length === 0) return { problems };
+  const creationTimestamp = reader.text(metadata['creationTimestamp'], 'metadata.creationTimestamp');
+  return {
+    value: { namespace, name, ...(creationTimestamp !== undefined && { creationTimestamp }), node, addresses },
+    problems,
+  };
 }
 
 /**
@@ -54,7 +61,7 @@ function addressTexts(
   status: Fields,
   annotations: Readonly<Record<string, string>>,
 ): readonly (readonly [unknown, string])[] {
-  const several = reader.list(status['podIPs'], 'status.podIPs');
+  const several = reader.shortList(status['podIPs'], 'status.podIPs', MOST_ADDRESSES);
   if (several.length > 0)
     return several.map((each, i) => [isFields(each) ? each['ip'] : each, `status.podIPs[${i}].ip`]);
   const one = reader.text(status['podIP'], 'status.podIP');
@@ -62,5 +69,5 @@ function addressTexts(
   const name = ANNOTATIONS.find(key => annotations[key]);
   if (name === undefined) return [];
   const parts = name === POD_IP ? [annotations[name]!] : annotations[name]!.split(',');
-  return parts.map(text => [text, `annotation ${name}`]);
+  return reader.shortList(parts, `annotation ${name}`, MOST_ADDRESSES).map(text => [text, `annotation ${name}`]);
 }

@@ -5,7 +5,7 @@
 import type { Family } from '../../../base/family.ts';
 import { makePrefix, type Prefix } from '../../../base/prefix.ts';
 import { ExactNumber } from '../../model/exact-number.ts';
-import { type Problem, quoted } from '../../model/problem.ts';
+import { objectOf, type Problem, quoted } from '../../model/problem.ts';
 import { parseCidr, parseIp } from './go-text.ts';
 
 /**
@@ -28,8 +28,9 @@ export class ObjectReader {
   readonly problems: Problem[] = [];
   readonly #object: string;
 
+  /** @param name `?` for an object without a name */
   constructor(kind: string, name: string) {
-    this.#object = `${kind}/${name}`;
+    this.#object = name === '?' ? `${kind}/?` : objectOf(kind, name);
   }
 
   problem(reason: string, message: string): undefined {
@@ -50,6 +51,14 @@ export class ObjectReader {
     if (Array.isArray(value)) return value;
     this.problem('InvalidField', `${path} is ${quoted(value)}, but must be a list; it is ignored`);
     return [];
+  }
+
+  /** Reads the beginning of a list that is never long in a real cluster. */
+  shortList(value: unknown, path: string, most: number): readonly unknown[] {
+    const list = this.list(value, path);
+    if (list.length <= most) return list;
+    this.problem('HugeList', `${path} has ${list.length} elements; only the first ${most} are read`);
+    return list.slice(0, most);
   }
 
   /** Reads text. @returns undefined also for empty text, because Calico treats both alike */
@@ -158,7 +167,7 @@ export function openObject(
   const { name, namespace } = metadata;
   if (typeof name === 'string' && name !== '') {
     const full = typeof namespace === 'string' && namespace !== '' ? `${namespace}/${name}` : name;
-    return { reader: new ObjectReader(kind, shown(full)), name, metadata, top };
+    return { reader: new ObjectReader(kind, full), name, metadata, top };
   }
   const reader = new ObjectReader(kind, '?');
   reader.problem('InvalidObject', `an object without metadata.name is ignored: ${quoted(object)}`);
@@ -167,9 +176,4 @@ export function openObject(
 
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
-}
-
-/** Quotes a name unless it looks like a Kubernetes name: in files, a name can be any text. */
-function shown(name: string): string {
-  return /^[\w.:/-]{1,320}$/.test(name) ? name : quoted(name);
 }

@@ -13,12 +13,12 @@ import type { Problem } from '../../model/problem.ts';
 import type { PeerState } from '../../model/status.ts';
 import { type RouteRole, routedClaims, routeOf, type Seal, seal, sealsPods } from '../dataplane/routes.ts';
 import { type Credentials, readCredentials } from '../peers/eligibility.ts';
+import { KeyOwners, type Remembered } from '../peers/key-owners.ts';
 import { NodePrefixes } from '../peers/node-prefixes.ts';
 import { type PeerSettings, planPeer } from '../peers/peers.ts';
 import type { PrefixClaim } from '../peers/prefix-claims.ts';
 import type { PrefixOwners } from '../peers/prefix-owners.ts';
-import type { ClaimSources } from './claim-sources.ts';
-import { KeyHolders } from './key-holders.ts';
+import type { BelievedClaims } from '../trust/believed-claims.ts';
 import { PeerStates } from './peer-states.ts';
 
 export interface FamilySettings extends PeerSettings {
@@ -41,11 +41,11 @@ const NOTHING_SEALED: Seal = { sealed: [], exempt: [] };
 export class FamilyPlanner {
   readonly #family: Family;
   readonly #owners: PrefixOwners;
-  readonly #sources: ClaimSources;
+  readonly #sources: BelievedClaims;
   #settings: FamilySettings | undefined;
   #nodes: Cluster['nodes'] = new Map();
   readonly #credentials = new Map<string, Credentials>();
-  readonly #holders = new KeyHolders();
+  readonly #keys = new KeyOwners();
   readonly #rows = new Map<string, Row>();
   readonly #problems = new Map<string, Problem>();
   readonly #states = new PeerStates();
@@ -54,7 +54,7 @@ export class FamilyPlanner {
   #peers = new VersionedMap<string, DesiredPeer>();
   #routes = new VersionedMap<string, DesiredRoute>();
 
-  constructor(family: Family, owners: PrefixOwners, sources: ClaimSources) {
+  constructor(family: Family, owners: PrefixOwners, sources: BelievedClaims) {
     this.#family = family;
     this.#owners = owners;
     this.#sources = sources;
@@ -85,13 +85,15 @@ export class FamilyPlanner {
   /**
    * Plans the cluster. The owners of prefixes must have been updated before.
    * @param settings the same object as in the last update if nothing in it changed
+   * @param remembered the node that published each key first
    * @returns the number of nodes that were planned
    */
-  update(nodes: Cluster['nodes'], settings: FamilySettings): number {
+  update(nodes: Cluster['nodes'], settings: FamilySettings, remembered?: Remembered): number {
     const changed = changedKeys(this.#nodes, nodes);
     this.#nodes = nodes;
     const reassigned = this.#owners.takeChanged(this.#family);
     const dirty = new Set([...changed, ...reassigned]);
+    for (const sharer of this.#keys.remember(remembered)) dirty.add(sharer);
     for (const name of changed) for (const sharer of this.#readCredentials(name, settings)) dirty.add(sharer);
     const isEverything = settings !== this.#settings;
     const includesHosts = settings.encryptsHosts;
@@ -120,11 +122,10 @@ export class FamilyPlanner {
   #readCredentials(name: string, { nodeName }: FamilySettings): readonly string[] {
     if (name === nodeName) return [];
     const node = this.#nodes.get(name);
-    const before = this.#credentials.get(name);
     const after = node && readCredentials(node, this.#family);
     if (after) this.#credentials.set(name, after);
     else this.#credentials.delete(name);
-    return this.#holders.move(name, before?.keyText, after?.keyText);
+    return this.#keys.move(name, after?.keyText);
   }
 
   /** Plans one node. @returns undefined if it is no node and owns nothing */
@@ -153,7 +154,8 @@ export class FamilyPlanner {
   }
 
   #planPeer(node: ClusterNode, settings: FamilySettings, prefixes: NodePrefixes): ReturnType<typeof planPeer> {
-    return planPeer(settings, node, this.#credentials.get(node.name)!, this.#holders, prefixes);
+    const ownerOf = (key: string) => this.#keys.ownerOf(key, this.#nodes);
+    return planPeer(settings, node, this.#credentials.get(node.name)!, ownerOf, prefixes);
   }
 
   /** Takes over the planned rows, and returns the changes of routes. */

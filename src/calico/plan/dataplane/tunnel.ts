@@ -11,7 +11,7 @@ import type { Problem } from '../../model/problem.ts';
 import { isEnabled } from '../config/felix-config.ts';
 import type { FelixParameters } from '../config/parameters.ts';
 import type { PlanInput } from '../input.ts';
-import { nodeAddress, wireguardAddress } from '../peers/node-addresses.ts';
+import { hostAddresses, nodeAddress, wireguardAddress } from '../peers/node-addresses.ts';
 import { addressPrefix } from '../peers/prefix-sets.ts';
 import { reservedPrefix } from '../peers/reserved-addresses.ts';
 import { tunnelMtu } from './mtu.ts';
@@ -46,7 +46,7 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
   // With host encryption, a device without its own address uses the host's.
   const published =
     wireguardAddress(own, family, options.usePodCidr) ?? (hostEncryption ? nodeAddress(own, family) : undefined);
-  const reserved = published && reservedPrefix(addressPrefix(published), false);
+  const reserved = published && (reservedPrefix(addressPrefix(published), false) ?? apiServer(input, own, published));
   const address = reserved === undefined ? published : undefined;
   const tunnel: DesiredTunnel = {
     family,
@@ -68,6 +68,13 @@ export function planTunnel({ input, own, family, parameters, peers, routes, seal
     tunnel,
     problems: published && reserved !== undefined ? [...problems, unusableAddress(own, published, reserved)] : problems,
   };
+}
+
+/** Describes an address of the API server: on our device, we would reach ourselves there. */
+function apiServer({ apiServers = [] }: PlanInput, own: ClusterNode, address: Uint8Array): string | undefined {
+  const [text, hosts] = [address.join(), hostAddresses(own).map(each => each.join())];
+  const isServer = apiServers.some(each => each.join() === text);
+  return isServer && !hosts.includes(text) ? 'the address of the API server' : undefined;
 }
 
 function unusableAddress({ name }: ClusterNode, address: Uint8Array, description: string): Problem {

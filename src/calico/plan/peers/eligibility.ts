@@ -1,17 +1,17 @@
 /**
  * Decides whether a node can be a peer (docs/reference/calico-felix.md#eligible-peers): it must
- * publish an address, and a key that no other node publishes. A node with a published key can be a
- * peer even if its configuration disables WireGuard, because another agent may have published the
- * key. Felix does the same.
+ * publish an address, and a key that no other node published before. A node with a published key
+ * can be a peer even if its configuration disables WireGuard, because another agent may have
+ * published the key. Felix does the same.
  */
 import { formatAddress } from '../../../base/address.ts';
 import type { Family } from '../../../base/family.ts';
 import { formatKeyBase64, isZeroKey } from '../../../base/key.ts';
 import { KEY_ANNOTATION, NODE_ANNOTATION } from '../../model/annotations.ts';
 import type { ClusterNode } from '../../model/cluster.ts';
-import { listed, type Problem, quoted } from '../../model/problem.ts';
+import { parseGoKey } from '../../model/go-key.ts';
+import { objectOf, type Problem, quoted } from '../../model/problem.ts';
 import type { PlainReason } from '../../model/status.ts';
-import { parseGoKey } from './go-key.ts';
 import { nodeAddress } from './node-addresses.ts';
 import { reservedEndpoint } from './reserved-addresses.ts';
 
@@ -54,31 +54,18 @@ export function readCredentials(node: ClusterNode, family: Family): Credentials 
   };
 }
 
-/** Returns, for each key that several nodes publish, the names of these nodes. */
-export function nodesSharingKeys(all: ReadonlyMap<string, Credentials>): ReadonlyMap<string, readonly string[]> {
-  const first = new Map<string, string>();
-  const sharers = new Map<string, string[]>();
-  for (const [name, { keyText }] of all) {
-    if (keyText === undefined) continue;
-    const other = first.get(keyText);
-    if (other === undefined) first.set(keyText, name);
-    else sharers.set(keyText, [...(sharers.get(keyText) ?? [other]), name]);
-  }
-  return sharers;
-}
-
 /**
  * Returns why a node is not a peer, or undefined if it is a peer.
  * @param isDisabled called only for nodes without a key
  */
 export function plainReason(
   { key, keyText, invalidKey, address, unusable }: Credentials,
-  isKeyShared: (keyText: string) => boolean,
+  isKeyOfOther: (keyText: string) => boolean,
   isDisabled: () => boolean,
 ): PlainReason | undefined {
   if (invalidKey !== undefined) return 'invalid-key';
   if (!key || keyText === undefined) return isDisabled() ? 'disabled' : 'no-key';
-  if (isKeyShared(keyText)) return 'duplicate-key';
+  if (isKeyOfOther(keyText)) return 'duplicate-key';
   if (!address) return 'no-node-address';
   return unusable === undefined ? undefined : 'unusable-node-address';
 }
@@ -91,10 +78,10 @@ export function eligibilityProblem(
   name: string,
   family: Family,
   { plain, invalidKey, keyText, address: endpoint, unusable, missingEndpoint }: Eligibility,
-  keyHolders: readonly string[],
+  keyOwner: string | undefined,
 ): Problem | undefined {
   const [key, address] = [KEY_ANNOTATION[family], NODE_ANNOTATION[family]];
-  const object = `Node/${name}`;
+  const object = objectOf('Node', name);
   switch (plain) {
     case 'invalid-key':
       return {
@@ -102,14 +89,12 @@ export function eligibilityProblem(
         reason: 'InvalidPublicKey',
         message: `annotation ${key} is ${quoted(invalidKey)}, which is not a valid key (base64 of 32 bytes, not all zero); remove it, and the node's agent publishes its key again`,
       };
-    case 'duplicate-key': {
-      const others = listed(keyHolders.filter(each => each !== name));
+    case 'duplicate-key':
       return {
         object,
         reason: 'DuplicatePublicKey',
-        message: `key ${keyText} in annotation ${key} is also published by ${others}, so none of these nodes becomes a peer; give each node its own key`,
+        message: `key ${keyText} in annotation ${key} belongs to node ${quoted(keyOwner)}, which had it first, so this node does not become a peer; give it a key of its own (on a copy of another machine, delete the key files in the agent's --key-dir and restart the agent), and see who wrote the annotation`,
       };
-    }
     case 'no-node-address':
       if (missingEndpoint !== undefined)
         return { object, reason: 'MissingNodeAddress', message: `annotation ${address} is ${missingEndpoint}` };

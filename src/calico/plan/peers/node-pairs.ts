@@ -7,7 +7,8 @@ import type { Family } from '../../../base/family.ts';
 import type { Cluster } from '../../model/cluster.ts';
 import type { PlainReason } from '../../model/status.ts';
 import { enablementCheck, indexConfigurations } from '../config/felix-config.ts';
-import { type Credentials, type Eligibility, nodesSharingKeys, plainReason, readCredentials } from './eligibility.ts';
+import { type Credentials, type Eligibility, plainReason, readCredentials } from './eligibility.ts';
+import { KeyOwners } from './key-owners.ts';
 import { type OwnAddressCheck, ownAddressCheck } from './own-addresses.ts';
 
 /** Two nodes, listed once: `a` sorts before `b`. */
@@ -29,14 +30,18 @@ export interface PairEligibility extends Eligibility {
 export function eligibilityByNode(cluster: Cluster, family: Family): ReadonlyMap<string, PairEligibility> {
   const isEnabled = enablementCheck(indexConfigurations(cluster.felixConfigurations), family);
   const all = new Map<string, Credentials>();
-  for (const name of [...cluster.nodes.keys()].sort()) all.set(name, readCredentials(cluster.nodes.get(name)!, family));
-  const sharers = nodesSharingKeys(all);
+  const keys = new KeyOwners();
+  for (const name of [...cluster.nodes.keys()].sort()) {
+    const published = readCredentials(cluster.nodes.get(name)!, family);
+    all.set(name, published);
+    keys.move(name, published.keyText);
+  }
   const result = new Map<string, PairEligibility>();
   for (const [name, published] of all) {
     const node = cluster.nodes.get(name)!;
     const plain = plainReason(
       published,
-      key => sharers.has(key),
+      key => keys.ownerOf(key, cluster.nodes) !== name,
       () => !isEnabled(node),
     );
     const describeOwnAddress = ownAddressCheck(node, false);

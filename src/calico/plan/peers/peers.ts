@@ -2,16 +2,14 @@
  * Plans a peer of one family (docs/reference/calico-felix.md#allowed-ips, #eligible-peers): whether
  * this node exchanges encrypted traffic with another node, and why it does not.
  *
- * A node becomes a peer if it publishes an address and a key that no other node, including this
- * one, publishes. If nodes share a key, none of them becomes a peer. This node is never its own
- * peer.
+ * A node becomes a peer if it publishes an address and a key that is not this node's, and that no
+ * other node had before (key-owners.ts). This node is never its own peer.
  */
 import type { Family } from '../../../base/family.ts';
 import type { ClusterNode } from '../../model/cluster.ts';
 import type { DesiredPeer } from '../../model/desired.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { PeerState } from '../../model/status.ts';
-import type { KeyHolders } from '../changes/key-holders.ts';
 import { type Credentials, type Eligibility, eligibilityProblem, plainReason } from './eligibility.ts';
 import type { NodePrefixes } from './node-prefixes.ts';
 import type { OwnAddressCheck } from './own-addresses.ts';
@@ -40,13 +38,13 @@ export interface PlannedPeer {
 /**
  * Decides whether another node becomes a peer.
  * @param published what the node publishes
- * @param holders the nodes, other than this one, that publish each key
+ * @param ownerOf returns the node, other than this one, to which a published key belongs
  */
 export function planPeer(
   settings: PeerSettings,
   node: ClusterNode,
   published: Credentials,
-  holders: KeyHolders,
+  ownerOf: (keyText: string) => string | undefined,
   prefixes: NodePrefixes,
 ): PlannedPeer {
   const { family, nodeName, ownKey, port, keepalive } = settings;
@@ -54,15 +52,12 @@ export function planPeer(
   const ownAddress =
     unusable === undefined && address ? settings.describeOwnAddress(address, address.join()) : undefined;
   const checked = ownAddress === undefined ? published : { ...published, unusable: ownAddress };
-  const isKeyShared = (key: string) => key === ownKey || holders.sharers(key) !== undefined;
-  const plain = plainReason(checked, isKeyShared, () => !settings.isEnabledOn(node));
+  const keyOwner = (key: string) => (key === ownKey ? nodeName : ownerOf(key));
+  const isKeyOfOther = (key: string) => keyOwner(key) !== node.name;
+  const plain = plainReason(checked, isKeyOfOther, () => !settings.isEnabledOn(node));
   const state = prefixes.state(checked, plain);
   if (plain === undefined) return { peer: prefixes.peer(checked, port, keepalive), keyText: checked.keyText!, state };
   const eligibility: Eligibility = { ...checked, plain };
-  const keyHolders = [
-    ...(holders.sharers(checked.keyText ?? '') ?? [node.name]),
-    ...(checked.keyText === ownKey ? [nodeName] : []),
-  ];
-  const problem = eligibilityProblem(node.name, family, eligibility, keyHolders);
+  const problem = eligibilityProblem(node.name, family, eligibility, keyOwner(checked.keyText ?? ''));
   return { state, ...(problem && { problem }) };
 }

@@ -3,12 +3,13 @@
  * at most one owner. If several nodes claim a prefix, the claim with the lowest rank wins, then the
  * node whose name sorts first. A Problem reports the conflict. A prefix that is also a host's
  * address is routed like a host address: as in Felix, only with host encryption (REMOTE_HOST
- * overrides workload and tunnel).
+ * overrides workload and tunnel). Unlike in Felix, a node that says that the address of another
+ * node's pod is its own does not change where that address is routed.
  *
  * Each update receives the claims that are new or gone, so it costs what changed.
  */
 import type { Family } from '../../../base/family.ts';
-import { listed, type Problem, quoted } from '../../model/problem.ts';
+import { listed, objectOf, type Problem, quoted } from '../../model/problem.ts';
 import type { PrefixClaim } from './prefix-claims.ts';
 
 /** Lists of claims that are no longer made, and lists of new ones. */
@@ -24,8 +25,8 @@ export class PrefixOwners {
   readonly #claimsByPrefix = new Map<string, PrefixClaim[]>();
   /** The claim that takes effect for each prefix. Absent if no claim does. */
   readonly #effective = new Map<string, PrefixClaim>();
-  /** Invalid claims, kept for their Problems. */
-  readonly #refused = new Set<PrefixClaim>();
+  /** The Problems of invalid claims. */
+  readonly #refused = new Map<PrefixClaim, Problem>();
   /** Addresses of this node that another node claims. */
   readonly #stolen = new Set<string>();
   /** Prefixes that more than one node claims. */
@@ -75,18 +76,22 @@ export class PrefixOwners {
       const names = new Set(all.filter(({ host }) => !host || encryptsHosts).map(({ node }) => node));
       return names.size > 1 && !this.#stolen.has(text) ? [conflictProblem(strongest(all)!, [...names].sort())] : [];
     });
-    const refused = [...this.#refused].map(claim =>
-      unusableProblem(claim, `${claim.refused}, which cannot belong to another node or a pod`),
-    );
+    const claimedPods = [...this.#disputed].flatMap(text => {
+      const all = this.#claimsByPrefix.get(text)!;
+      const best = strongest(all)!;
+      return all
+        .filter(claim => isHost(claim) && !this.#counts(claim, best))
+        .map(claim => otherPodProblem(claim, best));
+    });
     const stolen = [...this.#stolen].map(text =>
       unusableProblem(strongest(this.#claimsByPrefix.get(text)!)!, `an address of node ${quoted(this.#nodeName)}`),
     );
-    return [...disputes, ...refused, ...stolen];
+    return [...disputes, ...claimedPods, ...this.#refused.values(), ...stolen];
   }
 
   #addClaim(claim: PrefixClaim): void {
     if (claim.refused !== undefined) {
-      this.#refused.add(claim);
+      this.#refused.set(claim, refusedProblem(claim));
       return;
     }
     const all = this.#claimsByPrefix.get(claim.text);
@@ -129,7 +134,12 @@ export class PrefixOwners {
   #effectiveClaim(all: readonly PrefixClaim[]): PrefixClaim | undefined {
     const best = strongest(all);
     // Fast path: nearly every prefix has a single claim.
-    const host = all.length === 1 ? (best!.rank === 1 ? best : undefined) : strongest(all.filter(isHost));
+    const host =
+      all.length === 1
+        ? best!.rank === 1
+          ? best
+          : undefined
+        : strongest(all.filter(each => isHost(each) && this.#counts(each, best!)));
     if (!best || !host) return best;
     if (this.#isStolen(all)) return undefined;
     const isRemote = host.node !== this.#nodeName;
@@ -151,6 +161,17 @@ export class PrefixOwners {
       best.node !== this.#nodeName &&
       all.some(claim => isHost(claim) && claim.node === this.#nodeName)
     );
+  }
+
+  /**
+   * Returns whether a node's claim to an address of its own has an effect beside the strongest
+   * claim. Beside the pod of another node it has none, because any Node can name that address.
+   * The exception is a Node that is younger than the pod: it got the address of a pod that is gone
+   * but not yet deleted, as clouds assign addresses again.
+   */
+  #counts(host: PrefixClaim, best: PrefixClaim): boolean {
+    if (best.rank !== 0 || host.node === best.node || host.node === this.#nodeName) return true;
+    return host.since !== undefined && best.since !== undefined && host.since > best.since;
   }
 
   #grant(claim: PrefixClaim): void {
@@ -183,9 +204,23 @@ function isHost({ rank }: PrefixClaim): boolean {
   return rank === 1;
 }
 
+function refusedProblem({ node, text, refused }: PrefixClaim): Problem {
+  const { reason, message, settling } = refused!;
+  return { object: objectOf('Node', node), reason, message: `${text}, ${message}`, ...(settling && { settling }) };
+}
+
+function otherPodProblem({ node, text }: PrefixClaim, pod: PrefixClaim): Problem {
+  return {
+    object: objectOf('Node', node),
+    reason: 'AddressOfOtherNode',
+    message: `${text}, which this Node says is its own, is the address of a pod or a tunnel of node ${quoted(pod.node)}, to which it is still routed; correct annotation projectcalico.org/IPv4Address or IPv6Address, or the addresses in the Node's status`,
+    settling: true,
+  };
+}
+
 function unusableProblem({ node, text }: PrefixClaim, description: string): Problem {
   return {
-    object: `Node/${node}`,
+    object: objectOf('Node', node),
     reason: 'UnusablePrefix',
     message: `${text}, which an annotation, a block or a pod gives this node, is ${description}; the agent does not route it: correct the source`,
   };
@@ -194,7 +229,7 @@ function unusableProblem({ node, text }: PrefixClaim, description: string): Prob
 function conflictProblem({ node, text }: PrefixClaim, names: readonly string[]): Problem {
   const others = listed(names.filter(each => each !== node));
   return {
-    object: `Node/${node}`,
+    object: objectOf('Node', node),
     reason: 'ConflictingPrefix',
     message: `${text} is also claimed by ${others}; it is routed to this node until only one node claims it`,
   };

@@ -30,6 +30,7 @@ function rehearsal() {
       throw new Error('the key file cannot be read');
     },
     felixFile: () => undefined,
+    trust: { read: () => ({ keyOwners: {}, pools: [] }), write: () => {} },
   };
   const abort = new AbortController();
   let isDone = false;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { expect, test } from 'vitest';
 import { parseCidr, parseIp } from '../../../../src/calico/datastore/parse/go-text.ts';
-import { parseGoKey } from '../../../../src/calico/plan/peers/go-key.ts';
+import { parseGoKey } from '../../../../src/calico/model/go-key.ts';
 import { describeWith } from '../../../netns/needs.ts';
 import { type Random, seeded, testSeed } from '../../../support/random.ts';
 

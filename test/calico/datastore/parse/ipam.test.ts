@@ -67,14 +67,9 @@ describe('IPAMBlock', () => {
     });
     expect(problems).toEqual([]);
     expect(value!.owner).toBe('node-a');
-    expect(value!.allocations.map(({ address, ...rest }) => ({ address: text(address), ...rest }))).toEqual([
-      {
-        address: '192.168.1.64',
-        node: 'node-a',
-        handleId: 'wireguard-tunnel-addr-node-a',
-        type: 'wireguardTunnelAddress',
-      },
-      { address: '192.168.1.66', node: 'node-b', handleId: 'k8s-pod-network.abc' },
+    expect(value!.allocations.map(({ address, node, type }) => [text(address), node, type])).toEqual([
+      ['192.168.1.64', 'node-a', 'wireguardTunnelAddress'],
+      ['192.168.1.66', 'node-b', undefined],
     ]);
   });
 
@@ -119,6 +114,31 @@ describe('IPAMBlock', () => {
     const { value, problems } = block({ cidr: '10.0.0.0/30', allocations: Array(1000).fill(0), attributes });
     expect(value!.allocations).toHaveLength(4);
     expect(problems).toMatchObject([{ reason: 'InvalidAllocation' }]);
+  });
+
+  test('keeps only what others have, and the addresses of tunnels: the block itself covers its own pods', () => {
+    const own = { secondary: { node: 'node-a', pod: 'p' } };
+    const tunnel = { secondary: { node: 'node-a', type: 'ipipTunnelAddress' } };
+    const attributes = [own, tunnel, { secondary: { node: 'node-b' } }];
+    const { value } = block({ allocations: [0, 1, 2, 0], attributes });
+    expect(value!.allocations.map(({ address }) => text(address))).toEqual(['192.168.1.65', '192.168.1.66']);
+  });
+
+  test('is bounded, whatever the object holds', () => {
+    const attributes = Array.from({ length: 50_000 }, (_, i) => ({ secondary: { node: `n${i}` } }));
+    const allocations = attributes.map((_, i) => i);
+    const { value, problems } = block({ cidr: '10.0.0.0/1', allocations, attributes });
+    expect(value!.allocations).toHaveLength(4096);
+    expect(problems).toMatchObject([{ reason: 'InvalidAllocation', message: /50000 elements/ }]);
+    const long = 'x'.repeat(254);
+    const named = block({
+      affinity: `host:${long}`,
+      allocations: [0, 1],
+      attributes: [{ secondary: { node: long } }, { secondary: { node: 'b', type: long } }],
+    });
+    expect(named.value!.owner).toBeUndefined();
+    expect(named.value!.allocations.map(({ node, type }) => [node, type])).toEqual([['b', undefined]]);
+    expect(named.problems).toHaveLength(3);
   });
 
   test('no block without a CIDR', () => {
@@ -198,6 +218,17 @@ describe('Pod', () => {
       expect(
         pod({ metadata: { annotations: { 'vpc.amazonaws.com/pod-ips': list } }, status: { podIP: undefined } }),
       ).toMatchObject({ problems: [{ reason: 'InvalidAddress' }] });
+  });
+
+  test('of many addresses only the first ones are read', () => {
+    const many = Array.from({ length: 100 }, (_, i) => `10.0.0.${i}`);
+    const status = pod({ status: { podIPs: many.map(ip => ({ ip })) } });
+    const annotation = { 'cni.projectcalico.org/podIPs': many.join(',') };
+    const annotated = pod({ status: { podIP: undefined }, metadata: { annotations: annotation } });
+    for (const { value, problems } of [status, annotated]) {
+      expect(value!.addresses).toHaveLength(16);
+      expect(problems).toMatchObject([{ reason: 'HugeList' }]);
+    }
   });
 
   test('the problem names an invalid address', () => {

@@ -165,6 +165,27 @@ describe('Node', () => {
     expect(problems[0]!.message.length).toBeLessThan(300);
   });
 
+  test('of many addresses and podCIDRs only the first ones are read', () => {
+    const addresses = Array.from({ length: 300 }, (_, i) => ({
+      type: 'InternalIP',
+      address: `10.0.${i >> 8}.${i & 255}`,
+    }));
+    const podCIDRs = Array.from({ length: 100 }, (_, i) => `10.${i}.0.0/24`);
+    const { value, problems } = parseNode(node({}, { status: { addresses }, spec: { podCIDRs } }));
+    expect([value!.addresses.length, value!.podCidrs.length]).toEqual([256, 16]);
+    expect(problems.map(({ reason }) => reason)).toEqual(['HugeList', 'HugeList']);
+  });
+
+  test("a node of the control plane has Kubernetes' own label, not calicoctl's", () => {
+    const of = (labels: object, annotations: object = {}) =>
+      parseNode({ metadata: { name: 'a', creationTimestamp: '2026-01-01T00:00:00Z', labels, annotations } }).value!;
+    for (const role of ['control-plane', 'master', 'controlplane'])
+      expect(of({ [`node-role.kubernetes.io/${role}`]: '' }).isControlPlane).toBe(true);
+    const own = { 'projectcalico.org/labels': '{"node-role.kubernetes.io/control-plane":""}' };
+    expect(of({ zone: 'x' }, own)).not.toHaveProperty('isControlPlane');
+    expect(of({}).creationTimestamp).toBe('2026-01-01T00:00:00Z');
+  });
+
   test('accepts any foreign annotations, and drops huge ones', () => {
     const { value, problems } = parseNode(node({ other: 5, long: 'A'.repeat(300_000) }));
     expect(problems).toEqual([]);

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { Family } from '../../../../src/base/family.ts';
 import { formatPrefix } from '../../../../src/base/prefix.ts';
 import { firewallTable } from '../../../../src/calico/apply/firewall/firewall.ts';
-import { block, cluster, planOf, pod, prefix, routesOf, tunnelOf } from '../../../support/calico-cluster.ts';
+import { block, cluster, planOf, pod, prefix, reasonsOf, routesOf, tunnelOf } from '../../../support/calico-cluster.ts';
 import {
   alone,
+  assigned,
   blockOf,
   blocksOf,
   enabled,
@@ -31,7 +32,7 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     ['without an address', member(families, 'bad', 4, { bgp: {} })],
   ] as const;
 
-  test.each(bad)('pods of a node %s are unreachable and sealed only with fail-closed', (what, node) => {
+  test.each(bad)('pods of a node %s are unreachable and sealed only with fail-closed', (_, node) => {
     const tunnelled = { wireguard: per(families, family => inBlock(family, 9, 4)) };
     const objects = [
       on,
@@ -40,6 +41,7 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
       { ...node, wireguardAddress: member(families, 'x', 4, tunnelled).wireguardAddress },
       ...blocksOf(families, 1, 'me'),
       ...families.map(family => block(blockOf(family, 4), 'bad')),
+      ...assigned(families, 'bad 4'),
     ];
     const closed = planOf(cluster(...objects), { options });
     const open = planOf(cluster(...objects));
@@ -48,9 +50,7 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
       const mine = `${blockOf(family, 1)} throw`;
       expect(routesOf(closed.desired, family)).toEqual([mine, ...prefixes.map(each => `${each} unreachable`)].sort());
       expect(sealedIn(closed, family)).toEqual(prefixes);
-      // Felix ignores the tunnel of a node without an address.
-      const known = what === 'without an address' ? [blockOf(family, 4)] : prefixes;
-      expect(routesOf(open.desired, family)).toEqual([mine, ...known.map(each => `${each} throw`)].sort());
+      expect(routesOf(open.desired, family)).toEqual([mine, ...prefixes.map(each => `${each} throw`)].sort());
       expect(sealedIn(open, family)).toEqual([]);
     }
   });
@@ -111,14 +111,10 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     }
   });
 
-  test('a host within a sealed prefix is exempt', () => {
-    const inside = member(families, 'a', 2, { bgp: per(families, family => inBlock(family, 4, 0)) });
-    const keyless = member(families, 'bad', 4, {
-      key: {},
-      wireguard: inside.bgpAddress[4] ? { 4: inBlock(4, 4, 0) } : {},
-    });
+  test('a host within its own sealed block is exempt', () => {
+    const inside = member(families, 'bad', 4, { key: {}, bgp: per(families, family => inBlock(family, 4, 0)) });
     const small = families.map(family => block(family === 4 ? '10.0.4.0/30' : 'fd10:0:0:4::/126', 'bad'));
-    const result = planOf(cluster(on, me, inside, keyless, ...small), { options });
+    const result = planOf(cluster(on, me, inside, ...small), { options });
     for (const family of families) {
       const host = formatPrefix(prefix(inBlock(family, 4, 0)));
       expect(routesOf(result.desired, family)).toEqual(
@@ -130,19 +126,16 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     }
   });
 
-  test('an encrypted host within a sealed prefix is still reached through the tunnel', () => {
+  test("a node that says that an address of another's sealed block is its own does not break the seal", () => {
     const hosts = enabled(families, { WireguardHostEncryptionEnabled: true });
     const inside = member(families, 'a', 2, { bgp: per(families, family => inBlock(family, 4, 9)) });
     const keyless = member(families, 'bad', 4, { key: {} });
     const result = planOf(cluster(hosts, me, inside, keyless, ...blocksOf(families, 4, 'bad')), { options });
     for (const family of families)
       expect(routesOf(result.desired, family)).toEqual(
-        [
-          `${blockOf(family, 4)} unreachable`,
-          `${alone(family, inBlock(family, 4, 9))} tunnel`,
-          `${alone(family, hostOf(family, 4))} throw`,
-        ].sort(),
+        [`${blockOf(family, 4)} unreachable`, `${alone(family, hostOf(family, 4))} throw`].sort(),
       );
+    expect(reasonsOf(result)).toEqual(families.map(() => 'Node/a AddressOfOtherNode'));
   });
 
   test('local addresses within a sealed block are exempt, encrypted ones are not', () => {
@@ -169,6 +162,17 @@ describe.each(MODES)('$mode: fail-closed', ({ families }) => {
     const lent = families.map(family => block(blockOf(family, 1), 'me', `${inBlock(family, 1, 9)} bad`));
     const result = planOf(cluster(on, me, member(families, 'bad', 4, { key: {} }), ...lent), { options });
     for (const family of families) expect(sealedIn(result, family)).toEqual([alone(family, inBlock(family, 1, 9))]);
+  });
+
+  test('with WorkloadIPs, the tunnel of a node without an address is sealed, and open otherwise, as Felix ignores it', () => {
+    const fields = { bgp: {}, wireguard: per(families, family => inBlock(family, 9, 4)) };
+    const objects = [me, a, member(families, 'bad', 4, fields), ...assigned(families, 'bad 4')];
+    const all = cluster(enabled(families, { RouteSource: 'WorkloadIPs' }), ...objects);
+    const [closed, open] = [planOf(all, { options }), planOf(all)];
+    for (const family of families) {
+      expect(sealedIn(closed, family)).toEqual([alone(family, inBlock(family, 9, 4))]);
+      expect(routesOf(open.desired, family)).toEqual([]);
+    }
   });
 
   test('sealed prefixes do not contain each other', () => {

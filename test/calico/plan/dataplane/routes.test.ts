@@ -7,6 +7,7 @@ import type { Family } from '../../../../src/base/family.ts';
 import { block, cluster, peersOf, planOf, pod, reasonsOf, routesOf } from '../../../support/calico-cluster.ts';
 import {
   alone,
+  assigned,
   blockOf,
   blocksOf,
   enabled,
@@ -14,6 +15,7 @@ import {
   inBlock,
   MODES,
   member,
+  PORT,
   per,
 } from '../../../support/calico-families.ts';
 
@@ -37,7 +39,8 @@ describe.each(MODES)('$mode: routes', ({ families }) => {
       vxlan: per(families, family => inBlock(family, 9, 5)),
     });
     const borrowed = families.map(family => block(blockOf(family, 2), 'a', `${inBlock(family, 2, 7)} me`));
-    check(planOf(cluster(on, local, a, ...blocksOf(families, 1, 'me'), ...borrowed)), family => [
+    const tunnels = assigned(families, 'me 5');
+    check(planOf(cluster(on, local, a, ...blocksOf(families, 1, 'me'), ...borrowed, ...tunnels)), family => [
       `${blockOf(family, 1)} throw`,
       `${alone(family, inBlock(family, 9, 5))} throw`,
       `${blockOf(family, 2)} tunnel`,
@@ -110,9 +113,9 @@ describe.each(MODES)('$mode: routes', ({ families }) => {
   });
 
   test('a prefix that two nodes claim goes to the first by name, and a Problem reports it', () => {
-    const twice = (name: string) =>
-      member(families, name, name === 'a' ? 2 : 3, { wireguard: per(families, family => inBlock(family, 9, 1)) });
-    const result = planOf(cluster(on, me, twice('b'), twice('a')));
+    const twice = (name: string) => pod(`of-${name}`, name, ...families.map(family => inBlock(family, 9, 1)));
+    const fromPods = enabled(families, { RouteSource: 'WorkloadIPs' });
+    const result = planOf(cluster(fromPods, me, a, b, twice('b'), twice('a')));
     for (const family of families) {
       expect(peersOf(result.desired, family)['a']).toContain(alone(family, inBlock(family, 9, 1)));
       expect(peersOf(result.desired, family)['b']).not.toContain('/');
@@ -121,12 +124,17 @@ describe.each(MODES)('$mode: routes', ({ families }) => {
     expect(result.problems[0]!.message).toContain('"b"');
   });
 
-  test("a tunnel's address overrides the address management", () => {
+  test("a tunnel's address in another node's block is the node's only if the block says so", () => {
     const tunnel = member(families, 'b', 3, { wireguard: per(families, family => inBlock(family, 2, 7)) });
-    const lent = families.map(family => block(blockOf(family, 9), 'me', `${inBlock(family, 2, 7)} a`));
-    const result = planOf(cluster(on, me, a, tunnel, ...lent));
-    for (const family of families)
-      expect(peersOf(result.desired, family)['b']).toContain(alone(family, inBlock(family, 2, 7)));
+    for (const holder of ['a', 'b']) {
+      const lent = families.map(family => block(blockOf(family, 2), 'a', `${inBlock(family, 2, 7)} ${holder}`));
+      const result = planOf(cluster(on, me, a, tunnel, ...lent));
+      for (const family of families) {
+        const own = holder === 'b' ? alone(family, inBlock(family, 2, 7)) : '';
+        expect(peersOf(result.desired, family)['b']).toBe(`${hostOf(family, 3)} ${PORT[family]} ${own}`.trim());
+      }
+      expect(reasonsOf(result)).toEqual(holder === 'b' ? [] : families.map(() => 'Node/b UnassignedTunnelAddress'));
+    }
   });
 
   test("a host's own address never becomes a pod's", () => {

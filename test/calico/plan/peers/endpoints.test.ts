@@ -17,6 +17,7 @@ import {
   peersOf,
   planOf,
   pod,
+  pool,
   reasonsOf,
   routesOf,
   tunnelOf,
@@ -67,6 +68,14 @@ describe.each(MODES)('$mode', ({ families }) => {
       const result = planOf(cluster(on, me, good, at(text)));
       expect(Object.keys(peersOf(result.desired, family))).toEqual(['bad', 'good']);
       expect(result.problems).toEqual([]);
+    });
+
+    test.each(UNUSABLE[family])(`IPv${family} %s is not an endpoint from a Node's status either`, text => {
+      for (const type of ['internal', 'external'] as const) {
+        const result = planOf(cluster(on, me, good, at(text, { bgp: {}, [type]: [text] })));
+        expect(Object.keys(peersOf(result.desired, family)), type).toEqual(['good']);
+        expect(reasonsOf(result)).toContain('Node/bad UnusableNodeAddress');
+      }
     });
 
     test(`IPv${family}: the unspecified address is not an endpoint`, () => {
@@ -137,6 +146,27 @@ test('the broadcast address of our own network is not an endpoint if its prefix 
     expect(isBroadcast(parseAddress(address)!, parseAddress(network)!, length), `${address} ${length}`).toBe(expected);
 });
 
+test('an IPv4 address in IPv6 notation is judged as IPv4, from every source', () => {
+  const own = member([4], 'me', 1);
+  const of = (annotations: object, addresses: readonly object[]): ClusterNode => {
+    const key = {
+      'projectcalico.org/WireguardPublicKey': keyOf(4, 3),
+      'projectcalico.org/WireguardPublicKeyV6': keyOf(6, 3),
+    };
+    return parseNode({ metadata: { name: 'bad', annotations: { ...key, ...annotations } }, status: { addresses } })
+      .value!;
+  };
+  for (const text of ['127.0.0.1', '224.0.0.1', '255.255.255.255', hostOf(4, 1)])
+    for (const node of [
+      of({ 'projectcalico.org/IPv4Address': `::ffff:${text}/128` }, []),
+      of({}, [{ type: 'InternalIP', address: `::ffff:${text}` }]),
+      of({}, [{ type: 'ExternalIP', address: `::ffff:${text}` }]),
+    ]) {
+      const { desired } = planOf(cluster(enabled([4, 6]), own, node));
+      expect([peersOf(desired, 4), peersOf(desired, 6)], text).toEqual([{}, {}]);
+    }
+});
+
 describe('pods and tunnels', () => {
   const on = enabled([4, 6]);
   const me = member([4, 6], 'me', 1);
@@ -149,12 +179,14 @@ describe('pods and tunnels', () => {
         vxlan: { 4: '224.0.0.5', 6: 'ff02::5' },
         wireguard: { 4: '10.0.2.1', 6: '::1' },
       }),
+      // A careless administrator's: blocks outside every pool are refused before.
+      pool('0.0.0.0/0', 24),
+      pool('::/0', 122),
       block('10.0.2.0/26', 'a', '10.0.2.9 b'),
       block('169.254.169.0/24', 'a'),
       block('fe80::/122', 'a'),
-      block('96.0.0.0/3', 'a'),
-      block('0.0.0.0/1', 'a'),
-      block('::/1', 'a'),
+      block('0.0.0.0/24', 'a'),
+      block('::/122', 'a'),
     );
     expect(peersOf(result.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.2.0/26 10.0.2.1/32' });
     expect(peersOf(result.desired, 6)).toEqual({ a: 'fd00::2 51821' });
@@ -162,12 +194,11 @@ describe('pods and tunnels', () => {
     const unusable = result.problems.filter(({ reason }) => reason === 'UnusablePrefix');
     expect(unusable.map(({ object, message }) => `${object} ${message.split(',')[0]}`)).toEqual(
       [
-        '0.0.0.0/1',
+        '0.0.0.0/24',
         '127.0.0.1/32',
         '169.254.169.0/24',
         '224.0.0.5/32',
-        '96.0.0.0/3',
-        '::/1',
+        '::/122',
         '::1/128',
         'fe80::/122',
         'ff02::5/128',
@@ -178,23 +209,28 @@ describe('pods and tunnels', () => {
   test('a rejected address takes effect as soon as it is corrected', () => {
     const bad = plain(member([4, 6], 'a', 2, { ipip: '127.0.0.1' }));
     expect(reasonsOf(bad)).toEqual(['Node/a UnusablePrefix']);
-    const good = plain(member([4, 6], 'a', 2, { ipip: '10.0.0.7' }));
+    const good = plain(member([4, 6], 'a', 2, { ipip: '10.0.0.7' }), block('10.0.0.0/26', undefined, '10.0.0.7 a'));
     expect(reasonsOf(good)).toEqual([]);
     expect(peersOf(good.desired, 4)).toEqual({ a: '172.16.0.2 51820 10.0.0.7/32' });
   });
 
   test("at an address of this node are rejected, so no traffic from it counts as another node's; a wider prefix stays", () => {
     const thief = member([4, 6], 'a', 2, { ipip: hostOf(4, 1), vxlan: { 6: hostOf(6, 1) } });
+    const pools = [pool('172.16.0.0/16', 26), pool('fd00::/16', 122)];
+    const blocks = [block('172.16.0.0/26', 'a'), block('fd00::/122', 'a')];
     for (const hosts of [false, true]) {
       const felixConfiguration = enabled([4, 6], { WireguardHostEncryptionEnabled: hosts });
-      const result = planOf(cluster(felixConfiguration, me, thief, block('172.16.0.0/26', 'a')));
+      const result = planOf(cluster(felixConfiguration, me, thief, ...pools, ...blocks));
       const address = hosts ? '172.16.0.2 51820 172.16.0.0/26 172.16.0.2/32' : '172.16.0.2 51820 172.16.0.0/26';
       expect(peersOf(result.desired, 4)).toEqual({ a: address });
       expect(reasonsOf(result).filter(each => each.endsWith('UnusablePrefix'))).toHaveLength(2);
       // For other nodes it is an ordinary conflict.
-      const elsewhere = planOf(cluster(felixConfiguration, me, thief, member([4, 6], 'other', 9)), {
-        nodeName: 'other',
-      });
+      const elsewhere = planOf(
+        cluster(felixConfiguration, me, thief, ...pools, ...blocks, member([4, 6], 'other', 9)),
+        {
+          nodeName: 'other',
+        },
+      );
       expect(reasonsOf(elsewhere).filter(each => each.endsWith('UnusablePrefix'))).toEqual([]);
     }
   });

@@ -2,7 +2,7 @@
  * Parses public keys as Calico does (wgtypes.ParseKey, Go's base64.StdEncoding): line breaks and
  * the unused bits of the last character are ignored.
  */
-import { parseKeyBase64 } from '../../../base/key.ts';
+import { parseKeyBase64 } from '../../base/key.ts';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
