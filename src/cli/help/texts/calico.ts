@@ -96,5 +96,5 @@ export const calico: CommandModel = {
     ['FELIX_...', "Felix's settings, with the priority that Felix gives them."],
   ],
   files: [['/var/lib/wireguard-ts', "This node's private keys."]],
-  seeAlso: ['wgts-verify(8)', 'wgts(8)', 'docs/en/calico.md'],
+  seeAlso: ['wgts-calico-install(8)', 'wgts-verify(8)', 'wgts(8)', 'docs/en/calico.md'],
 };
