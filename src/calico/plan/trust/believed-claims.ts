@@ -152,9 +152,10 @@ export class BelievedClaims {
   }
 
   #claimsOfBlock(block: IpamBlock): Claims {
+    const known = this.#blockClaims.get(block);
+    if (known?.isLending && this.#blocks.areAllTrusted) return known.claims;
     if (!this.#blocks.isTrusted(block)) return NONE;
     const isLending = this.#blocks.isLending(block);
-    const known = this.#blockClaims.get(block);
     if (known?.isLending === isLending) return known.claims;
     const claims = blockClaims(block, this.#options, isLending);
     this.#blockClaims.set(block, { isLending, claims });

@@ -90,13 +90,18 @@ export class TrustedBlocks {
     return isReset || isOddChanged || hasConflicts ? 'all' : changed;
   }
 
+  /** Whether every block is trusted, and lends its addresses: so it is in nearly every cluster. */
+  get areAllTrusted(): boolean {
+    return this.#foreign.isEmpty && this.#refused.size === 0 && this.#unlent.size === 0;
+  }
+
   isTrusted(block: IpamBlock): boolean {
-    return !this.#foreign.has(block) && !(this.#refused.size > 0 && this.#refused.has(block));
+    return !this.#foreign.has(block) && !this.#refused.has(block);
   }
 
   /** Returns whether the addresses that other nodes have in a trusted block are routed to them. */
   isLending(block: IpamBlock): boolean {
-    return this.#unlent.size === 0 || !this.#unlent.has(block);
+    return !this.#unlent.has(block);
   }
 
   /** Returns the smallest trusted block that contains the address. */
