@@ -169,6 +169,7 @@ describeCluster('a real API server', () => {
     expect(cluster.pods.get('work/p')).toEqual({
       namespace: 'work',
       name: 'p',
+      creationTimestamp: expect.any(String),
       node: 'a',
       addresses: [Uint8Array.of(10, 0, 9, 9)],
     });

@@ -23,6 +23,8 @@ import { PrefixOwners } from './peers/prefix-owners.ts';
 import { BelievedClaims, type ClaimSettings } from './trust/believed-claims.ts';
 
 const NONE: readonly never[] = [];
+/** Of one object: people read no more. */
+const MOST_OF_ONE_REASON = 8;
 
 /** The parts of the last plan that the next one continues from. */
 interface Continuation {
@@ -176,10 +178,22 @@ export function plan(input: PlanInput): Plan {
   return new Planner().plan(input);
 }
 
-/** Removes duplicates, and sorts so that the result does not depend on the order of discovery. */
+/**
+ * Removes duplicates, and sorts so that the result does not depend on the order of discovery. One
+ * object cannot fill the list: of its Problems with one reason, the first ones are kept.
+ */
 function dedupe(problems: readonly Problem[]): readonly Problem[] {
   const byKey = new Map(problems.map(problem => [problemKey(problem), problem]));
-  return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, problem]) => problem);
+  const sorted = [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, problem]) => problem);
+  let same = 0;
+  return sorted.flatMap((problem, i) => {
+    const { object, reason } = problem;
+    same = sorted[i - 1]?.object === object && sorted[i - 1]?.reason === reason ? same + 1 : 0;
+    if (same < MOST_OF_ONE_REASON) return [problem];
+    const isLast = sorted[i + 1]?.object !== object || sorted[i + 1]?.reason !== reason;
+    const message = `and ${same + 1 - MOST_OF_ONE_REASON} more like those above`;
+    return isLast ? [{ ...problem, message }] : [];
+  });
 }
 
 function unknownNode(name: string): Problem {

@@ -20,6 +20,7 @@ import { Applier } from '../../calico/apply/applier.ts';
 import { RECORD_FILE } from '../../calico/apply/state/record.ts';
 import { RUNNER_FILE } from '../../calico/apply/state/runner.ts';
 import { StateDirectory } from '../../calico/apply/state/state-directory.ts';
+import { TRUST_FILE } from '../../calico/apply/state/trust-file.ts';
 import type { Datastore } from '../../calico/datastore/datastore.ts';
 import { isEnabled } from '../../calico/plan/config/felix-config.ts';
 import { matches, parseSelector } from '../../calico/plan/config/selector.ts';
@@ -148,7 +149,8 @@ async function remove(term: Term, machine: Machine): Promise<number> {
   const { nodeName, keyDirectory } = term.options;
   const applier = applierOf(term, machine);
   const status = await withdrawAll({ ...dependenciesOf(term, machine), nodeName, applier, machine });
-  if (status === 0) new StateDirectory(keyDirectory, term.warn).remove(RECORD_FILE, RUNNER_FILE, TOKEN_FILE);
+  if (status === 0)
+    new StateDirectory(keyDirectory, term.warn).remove(RECORD_FILE, RUNNER_FILE, TOKEN_FILE, TRUST_FILE);
   return status;
 }
 

@@ -15,7 +15,7 @@ export interface TrustRecord {
   readonly pools: readonly PoolRange[];
 }
 
-const FILE = 'trust.json';
+export const TRUST_FILE = 'trust.json';
 /** Far above 10,000 nodes with keys of both families: about 2 MB. */
 const LARGEST_BYTES = 32 << 20;
 const LONGEST_NAME = 253;
@@ -33,11 +33,11 @@ export class TrustFile {
   /** Returns an empty record if there is no file, or none that can be used. */
   read(): TrustRecord {
     try {
-      const bytes = this.#directory.read(FILE, LARGEST_BYTES);
+      const bytes = this.#directory.read(TRUST_FILE, LARGEST_BYTES);
       return bytes ? parse(JSON.parse(new TextDecoder().decode(bytes))) : EMPTY;
     } catch (error) {
       this.#warn(
-        `${this.#directory.pathOf(FILE)} cannot be read (${(error as Error).message}), so this agent takes the oldest Node for the owner of a key that several publish; the file is written again`,
+        `${this.#directory.pathOf(TRUST_FILE)} cannot be read (${(error as Error).message}), so this agent takes the oldest Node for the owner of a key that several publish; the file is written again`,
       );
       return EMPTY;
     }
@@ -48,7 +48,7 @@ export class TrustFile {
     const keys = (family: 4 | 6): object => Object.fromEntries(keyOwners[family] ?? []);
     const ranges = pools.map(({ cidr, blockSize }) => ({ cidr: formatPrefix(cidr), blockSize }));
     const text = JSON.stringify({ keys: { 4: keys(4), 6: keys(6) }, pools: ranges });
-    this.#directory.write(FILE, new TextEncoder().encode(`${text}\n`));
+    this.#directory.write(TRUST_FILE, new TextEncoder().encode(`${text}\n`));
   }
 }
 

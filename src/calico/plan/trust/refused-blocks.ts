@@ -51,8 +51,12 @@ export class RefusedBlocks {
   readonly #faults = new Map<IpamBlock, BlockFault>();
   #problems: readonly Problem[] | undefined = [];
 
+  get isEmpty(): boolean {
+    return this.#faults.size === 0;
+  }
+
   has(block: IpamBlock): boolean {
-    return this.#faults.size > 0 && this.#faults.has(block);
+    return this.#faults.has(block);
   }
 
   add(block: IpamBlock, fault: BlockFault): void {

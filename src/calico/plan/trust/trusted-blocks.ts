@@ -89,12 +89,12 @@ export class TrustedBlocks {
   }
 
   isTrusted(block: IpamBlock): boolean {
-    return !this.#foreign.has(block) && !(this.#refused.size > 0 && this.#refused.has(block));
+    return !this.#foreign.has(block) && !this.#refused.has(block);
   }
 
   /** Returns whether the addresses that other nodes have in a trusted block are routed to them. */
   isLending(block: IpamBlock): boolean {
-    return this.#unlent.size === 0 || !this.#unlent.has(block);
+    return !this.#unlent.has(block);
   }
 
   /** Returns the smallest trusted block that contains the address. */

@@ -114,6 +114,17 @@ describe.each(MODES)('$mode', ({ families }) => {
   });
 });
 
+test('a Node with hundreds of lies is few Problems, so that those of others are seen', () => {
+  const external = Array.from({ length: 200 }, (_, i) => `10.0.2.${i}`);
+  const liars = ['liar-1', 'liar-2'].map((name, i) => member([4], name, 3 + i, { external }));
+  const result = planOf(cluster(enabled([4]), member([4], 'me', 1), block('10.0.2.0/24', 'a'), ...liars));
+  for (const name of ['liar-1', 'liar-2']) {
+    const own = result.problems.filter(({ object }) => object === `Node/${name}`);
+    expect(own).toHaveLength(9);
+    expect(own[8]).toMatchObject({ reason: 'AddressOfOtherNode', message: 'and 192 more like those above' });
+  }
+});
+
 describe('the API server', () => {
   const server = '10.0.2.9';
   const apiServers = [address(server), address('fd10:0:0:2::9')];
