@@ -2,15 +2,7 @@
  * Makes Calico's objects of a cluster as an API server sends them. A block has an attribute for
  * each pod.
  */
-import {
-  BLOCK_SIZE,
-  blockCidr,
-  type Family,
-  hash,
-  identity,
-  nodeName,
-  type RawObject,
-} from './objects.ts';
+import { BLOCK_SIZE, blockCidr, type Family, hash, identity, nodeName, type RawObject } from './objects.ts';
 
 const GROUP = 'crd.projectcalico.org/v1';
 const TUNNEL_TYPE = { 4: 'wireguardTunnelAddress', 6: 'wireguardV6TunnelAddress' } as const;

@@ -77,9 +77,8 @@ export class GeneratedCluster {
         for (const family of families) yield { kind: 'IPAMBlock', object: this.#block(n, i, family) };
   }
 
-  /** Makes the next change. */
-  next(): Change {
-    const cause = this.#cause();
+  /** Makes the next change, at random or for this cause. */
+  next(cause = this.#cause()): Change {
     const n = this.#present();
     const { blocksPerNode, families } = this.#options;
     switch (cause) {

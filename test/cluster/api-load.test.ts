@@ -86,13 +86,7 @@ describeCluster('load on an API server', () => {
   test.each<Cause>(['heartbeat', 'key', 'allocation'])(
     'changes: %s',
     async cause => {
-      const changes = [];
-      while (changes.length < CHANGES) {
-        const change = generated.next();
-        if (change.of === cause) changes.push(change);
-        // Other nodes join as they left.
-        else if (change.of === 'leave' || change.of === 'join') await filling.write(change);
-      }
+      const changes = Array.from({ length: CHANGES }, () => generated.next(cause));
       await settled();
       const [before, used] = [await agents.report(), usageOf(plane)];
       for (const change of changes) await filling.write(change);

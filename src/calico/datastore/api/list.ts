@@ -4,9 +4,9 @@
  *
  * The lists name no resourceVersion, so they are as recent as etcd. With `resourceVersion=0` an API
  * server that lags could answer with a state in which WireGuard was still off, and the agent would
- * take its tunnel down. From Kubernetes 1.34 on, the server answers such pages from its memory.
- * Whole lists from its memory (`resourceVersionMatch=NotOlderThan`) cost it 200 MB for each agent
- * that starts (docs/performance.md).
+ * take its tunnel down. Recent servers answer such pages from their memory. A whole list from there
+ * (`resourceVersionMatch=NotOlderThan`) cost the server 200 MB for each agent that starts
+ * (docs/performance.md).
  */
 import { isFields } from '../parse/reader.ts';
 import type { ApiConnection } from './connection.ts';
