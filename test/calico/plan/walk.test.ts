@@ -33,11 +33,15 @@ function plain({ desired, peers, problems, wantsPods }: Plan): unknown {
   return { tunnels, peers, problems, wantsPods };
 }
 
-function randomNode(name: string, random: Random): ClusterNode {
+/** @param apart whether no node's own address lies in a block */
+function randomNode(name: string, random: Random, apart: boolean): ClusterNode {
   const n = random.below(8);
   const maybe = <T>(value: T): T | undefined => (random.chance(0.8) ? value : undefined);
   return node(name, {
-    bgp: maybe({ 4: random.pick([`172.16.0.${n}`, `10.0.${n}.1`, '127.0.0.1']), 6: `fd00::${n + 1}` }),
+    bgp: maybe({
+      4: random.pick([`172.16.0.${n}`, apart ? `172.16.1.${n}` : `10.0.${n}.1`, '127.0.0.1']),
+      6: `fd00::${n + 1}`,
+    }),
     internal: random.chance(0.3) ? [`172.16.0.${random.below(8)}`] : [],
     key: maybe(random.chance(0.05) ? { 4: 'no key' } : { 4: key(n), ...(random.chance(0.7) && { 6: key(n + 100) }) }),
     wireguard: maybe({ 4: `10.0.${random.below(8)}.${random.below(3)}`, 6: `fd10:0:0:${n}::1` }),
@@ -86,7 +90,7 @@ function changed<V>(map: ReadonlyMap<string, V>, name: string, value: V | undefi
   return random.chance(0.5) ? new VersionedMap(copy) : copy;
 }
 
-function step(world: World, random: Random): void {
+function step(world: World, random: Random, apart: boolean): void {
   const gone = random.chance(0.2);
   const name = random.pick(NAMES);
   switch (random.below(11)) {
@@ -94,7 +98,7 @@ function step(world: World, random: Random): void {
     case 1:
     case 2:
     case 3:
-      world.nodes = changed(world.nodes, name, gone ? undefined : randomNode(name, random), random);
+      world.nodes = changed(world.nodes, name, gone ? undefined : randomNode(name, random, apart), random);
       break;
     case 4:
     case 5:
@@ -132,11 +136,12 @@ function step(world: World, random: Random): void {
   }
 }
 
-test.each<[string, Partial<PlanOptions>]>([
+test.each<[string, Partial<PlanOptions>, boolean?]>([
   ['as Felix', {}],
   ['fail-closed', { failClosed: true }],
+  ['fail-closed, with nodes outside of all blocks', { failClosed: true }, true],
   ['with options that change', { usePodCidr: true }],
-])('random walks, %s', (_, fixed) => {
+])('random walks, %s', (_, fixed, apart = false) => {
   withSeed(random => {
     for (let walk = 0; walk < 40; walk++) {
       const planner = new Planner();

@@ -36,8 +36,6 @@ interface Row {
   readonly keyText?: string | undefined;
 }
 
-const NOTHING_SEALED: Seal = { sealed: [], exempt: [] };
-
 export class FamilyPlanner {
   readonly #family: Family;
   readonly #owners: PrefixOwners;
@@ -49,7 +47,8 @@ export class FamilyPlanner {
   readonly #rows = new Map<string, Row>();
   readonly #problems = new Map<string, Problem>();
   readonly #states = new PeerStates();
-  #seal = NOTHING_SEALED;
+  /** What is sealed; undefined before the first plan that fails closed. */
+  #seal: Seal | undefined;
   #hostVersion = 0;
   #peers = new VersionedMap<string, DesiredPeer>();
   #routes = new VersionedMap<string, DesiredRoute>();
@@ -71,7 +70,7 @@ export class FamilyPlanner {
   }
 
   get sealed(): readonly Prefix[] {
-    return this.#seal.sealed;
+    return this.#seal?.sealed ?? [];
   }
 
   get states(): readonly PeerState[] {
@@ -109,7 +108,8 @@ export class FamilyPlanner {
       const known = rebuilds || reassigned.has(name) ? undefined : this.#rows.get(name)?.prefixes;
       rows.set(name, this.#plan(name, settings, known, peers, states));
     }
-    const isSealChanged = settings.failClosed && this.#changesSeal(rows);
+    const changesSeal = settings.failClosed && this.#changesSeal(rows, settings);
+    const isSealChanged = settings.failClosed && (isEverything || changesSeal);
     const routes = this.#changeRoutes(rows);
     if (settings.failClosed) this.#reseal(settings, isSealChanged, routes);
     this.#routes = this.#routes.with(routes);
@@ -178,38 +178,52 @@ export class FamilyPlanner {
     if (isSealChanged) {
       const pods: PrefixClaim[] = [];
       const unencrypted: PrefixClaim[] = [];
-      for (const [name, { prefixes, role }] of this.#rows) {
-        if (!sealsPods(name, role)) continue;
-        for (const claim of prefixes.claims) {
-          if (claim.host) continue;
+      for (const [name, row] of this.#rows)
+        for (const claim of sealedPods(name, row)) {
           pods.push(claim);
-          if (!role.isPeer) unencrypted.push(claim);
+          if (!row.role.isPeer) unencrypted.push(claim);
         }
-      }
       const own = this.#rows.get(nodeName)?.prefixes.claims ?? [];
-      const before = this.#seal.exempt;
+      const before = this.#seal?.exempt ?? [];
       this.#seal = seal({ pods, unencrypted, own, hosts: this.#sources.hosts(), family: this.#family });
       const exempt = new Set(this.#seal.exempt.map(({ text }) => text));
       if (before.some(({ text }) => !exempt.has(text) && !routes.has(text))) this.#restoreRoutes(routes);
     }
-    for (const { text, prefix } of this.#seal.exempt) {
+    for (const { text, prefix } of this.#seal?.exempt ?? []) {
       const route = routes.has(text) ? routes.get(text) : this.#routes.get(text);
       if (route?.kind !== 'tunnel') routes.set(text, { destination: prefix, kind: 'throw' });
     }
   }
 
-  /** Returns whether changed rows, or changed addresses of nodes, can change what is sealed. */
-  #changesSeal(rows: ReadonlyMap<string, Row | undefined>): boolean {
-    const { hostVersion } = this.#sources;
-    const haveHostsChanged = hostVersion !== this.#hostVersion;
+  /** Returns whether changed rows and nodes can change what is sealed. */
+  #changesSeal(rows: ReadonlyMap<string, Row | undefined>, { nodeName }: FamilySettings): boolean {
+    const seal = this.#seal;
+    const { hostVersion, changedHosts } = this.#sources;
+    const missed = hostVersion - this.#hostVersion;
     this.#hostVersion = hostVersion;
-    if (haveHostsChanged) return true;
+    // Exemptions depend on all nodes. After several changes only the last one is known.
+    if (!seal || seal.hasHoles) return rows.size > 0 || missed > 0;
+    if (missed > 1) return true;
+    const isWithin = ({ prefix, family }: PrefixClaim): boolean => family === this.#family && seal.outer.covers(prefix);
+    if (missed === 1) for (const name of changedHosts) if (this.#sources.hostsOf(name).some(isWithin)) return true;
+    const changes = new Map<string, { readonly claim: PrefixClaim; count: number }>();
+    const count = (claims: readonly PrefixClaim[], by: number): void => {
+      for (const claim of claims) {
+        const known = changes.get(claim.text);
+        if (known) known.count += by;
+        else changes.set(claim.text, { claim, count: by });
+      }
+    };
     for (const [name, row] of rows) {
+      if (name === nodeName && row?.prefixes.claims.some(isWithin)) return true;
       const before = this.#rows.get(name);
-      if (row?.prefixes !== before?.prefixes || row?.role.isPeer !== before?.role.isPeer) return true;
-      if (row?.role.isNode !== before?.role.isNode) return true;
+      if (before) count(sealedPods(name, before), -1);
+      if (row) count(sealedPods(name, row), 1);
     }
-    return false;
+    // A prefix within another one seals nothing of its own.
+    return [...changes].some(
+      ([text, { claim, count }]) => count !== 0 && (seal.outerTexts.has(text) || !isWithin(claim)),
+    );
   }
 
   /** Restores the routes that exemptions replaced. */
@@ -218,4 +232,9 @@ export class FamilyPlanner {
     for (const { routed, role } of this.#rows.values())
       for (const claim of routed) routes.set(claim.text, routeOf(claim, role, this.#routes.get(claim.text)));
   }
+}
+
+/** Returns the claims that fail-closed seals, of one owner. */
+function sealedPods(name: string, { prefixes, role }: Row): readonly PrefixClaim[] {
+  return sealsPods(name, role) ? prefixes.claims.filter(({ host }) => !host) : [];
 }

@@ -76,7 +76,13 @@ export interface SealInput {
 }
 
 export interface Seal {
+  /** Sorted by text. */
   readonly sealed: readonly Prefix[];
+  /** The pods' prefixes that lie within no other, as a set, and their texts. */
+  readonly outer: PrefixSet;
+  readonly outerTexts: ReadonlySet<string>;
+  /** Whether addresses within them are exempt. */
+  readonly hasHoles: boolean;
   /** Host addresses within unreachable prefixes. They get a `throw` route, unless tunnelled. */
   readonly exempt: readonly PrefixClaim[];
 }
@@ -88,7 +94,6 @@ export interface Seal {
  * exempt.
  */
 export function seal({ pods, unencrypted, own, hosts, family }: SealInput): Seal {
-  if (pods.length === 0) return { sealed: [], exempt: [] };
   const all = new PrefixSet(pods.map(({ prefix }) => prefix));
   const unreachable = new PrefixSet(unencrypted.map(({ prefix }) => prefix));
   const holes: Prefix[] = [];
@@ -99,15 +104,25 @@ export function seal({ pods, unencrypted, own, hosts, family }: SealInput): Seal
     if (unreachable.covers(claim.prefix)) exempt.push(claim);
   }
   for (const { prefix } of own) if (all.covers(prefix)) holes.push(prefix);
-  const left = pods.flatMap(({ prefix }) => {
-    const inside = holes.filter(hole => covers(prefix, hole));
-    return inside.length === 0 ? [prefix] : subtractPrefixes(prefix, inside);
-  });
-  return { sealed: outermost(left), exempt };
+  const outer = outermost(pods.map(({ prefix }) => prefix));
+  const hasHoles = holes.length > 0;
+  const left = hasHoles ? outermost(pods.flatMap(({ prefix }) => withoutHoles(prefix, holes))) : outer;
+  return { sealed: left.prefixes, outer: outer.set, outerTexts: outer.texts, hasHoles, exempt };
+}
+
+function withoutHoles(prefix: Prefix, holes: readonly Prefix[]): readonly Prefix[] {
+  const inside = holes.filter(hole => covers(prefix, hole));
+  return inside.length === 0 ? [prefix] : subtractPrefixes(prefix, inside);
+}
+
+interface Outermost {
+  readonly prefixes: readonly Prefix[];
+  readonly set: PrefixSet;
+  readonly texts: ReadonlySet<string>;
 }
 
 /** Removes prefixes that lie within others, and sorts by text. */
-function outermost(prefixes: readonly Prefix[]): readonly Prefix[] {
+function outermost(prefixes: readonly Prefix[]): Outermost {
   const kept = new PrefixSet();
   const outer: { readonly text: string; readonly prefix: Prefix }[] = [];
   for (const prefix of prefixes.toSorted((a, b) => a.length - b.length)) {
@@ -115,5 +130,7 @@ function outermost(prefixes: readonly Prefix[]): readonly Prefix[] {
     kept.add(prefix);
     outer.push({ text: formatPrefix(prefix), prefix });
   }
-  return outer.sort((a, b) => (a.text < b.text ? -1 : 1)).map(({ prefix }) => prefix);
+  outer.sort((a, b) => (a.text < b.text ? -1 : 1));
+  const texts = new Set(outer.map(({ text }) => text));
+  return { prefixes: outer.map(({ prefix }) => prefix), set: kept, texts };
 }

@@ -76,6 +76,7 @@ export class BelievedClaims {
   readonly #blocks = new Map<string, Claims>();
   readonly #pods = new Map<string, Claims>();
   #hostVersion = 0;
+  #changedHosts: ReadonlySet<string> = new Set();
 
   constructor(settings: ClaimSettings) {
     this.#settings = settings;
@@ -86,9 +87,14 @@ export class BelievedClaims {
     return this.#trusted.problems;
   }
 
-  /** A number that changes when the own addresses of any node change. */
+  /** A number that grows by one with each update that changes the own addresses of any node. */
   get hostVersion(): number {
     return this.#hostVersion;
+  }
+
+  /** Names of the nodes whose own addresses changed with the last such update. */
+  get changedHosts(): ReadonlySet<string> {
+    return this.#changedHosts;
   }
 
   update(input: ClaimInput): ClaimChanges {
@@ -99,8 +105,17 @@ export class BelievedClaims {
     const isNew = this.#updateContext(input, before);
     const { nodes, blocks } = this.#updateVouchers(cluster, isNew);
     const changes = new ListChanges();
-    for (const name of keysOf(nodes, this.#nodes, before.nodes, cluster.nodes))
-      changes.replace(this.#nodes.get(name)?.claims, this.#claimsOfNode(name, cluster.nodes.get(name)));
+    const changedHosts = new Set<string>();
+    for (const name of keysOf(nodes, this.#nodes, before.nodes, cluster.nodes)) {
+      const old = this.#nodes.get(name)?.claims ?? NONE;
+      const claims = this.#claimsOfNode(name, cluster.nodes.get(name));
+      changes.replace(old, claims);
+      if (hostTexts(old) !== hostTexts(claims)) changedHosts.add(name);
+    }
+    if (changedHosts.size > 0) {
+      this.#hostVersion++;
+      this.#changedHosts = changedHosts;
+    }
     // Blocks exist only with Calico IPAM, not with host-local IPAM.
     if (!fromPods && !usePodCidr)
       for (const key of keysOf(blocks, this.#blocks, before.ipamBlocks, cluster.ipamBlocks)) {
@@ -112,8 +127,12 @@ export class BelievedClaims {
       const counts = pod && (fromPods || pod.node === nodeName);
       changes.replace(...put(this.#pods, key, counts ? podClaims(pod, this.#options) : NONE));
     }
-    if (changes.hasNewHosts) this.#hostVersion++;
     return changes;
+  }
+
+  /** Returns the claims of one node to its own addresses. */
+  hostsOf(name: string): Claims {
+    return (this.#nodes.get(name)?.claims ?? NONE).filter(({ host, refused }) => host && !refused);
   }
 
   /** Yields the claims of all nodes to their own addresses. */
@@ -201,13 +220,11 @@ export class BelievedClaims {
 class ListChanges implements ClaimChanges {
   readonly removed: Claims[] = [];
   readonly added: Claims[] = [];
-  hasNewHosts = false;
 
   replace(before: Claims = NONE, after: Claims): void {
     if (before === after) return;
     if (before.length > 0) this.removed.push(before);
     if (after.length > 0) this.added.push(after);
-    this.hasNewHosts ||= hostTexts(before) !== hostTexts(after);
   }
 }
 
