@@ -155,7 +155,7 @@ test.each<[string, Partial<PlanOptions>, boolean?]>([
       let rest = randomRest(random);
       let options: Partial<PlanOptions> = { ...fixed };
       for (let i = 0; i < 80; i++) {
-        for (let steps = 1 + random.below(3); steps > 0; steps--) step(world, random);
+        for (let steps = 1 + random.below(3); steps > 0; steps--) step(world, random, apart);
         if (fixed.usePodCidr && random.chance(0.1))
           options = { usePodCidr: random.chance(0.5), failClosed: random.chance(0.5) };
         if (random.chance(0.1)) rest = randomRest(random);

@@ -98,7 +98,11 @@ export class FamilyPlanner {
     const includesHosts = settings.encryptsHosts;
     const rebuilds = isEverything && includesHosts !== this.#settings?.encryptsHosts;
     this.#settings = settings;
-    if (isEverything) for (const name of [...nodes.keys(), ...this.#rows.keys()]) dirty.add(name);
+    if (isEverything) {
+      // An owner may have had no row, because its prefixes did not count.
+      const owners = this.#owners.names(this.#family);
+      for (const name of [...nodes.keys(), ...this.#rows.keys(), ...owners]) dirty.add(name);
+    }
 
     const rows = new Map<string, Row | undefined>();
     const peers = new Map<string, DesiredPeer | undefined>();
