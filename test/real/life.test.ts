@@ -165,6 +165,7 @@ inRealCluster(import.meta.url, () => {
   test('without the API server and etcd, and with a new certificate, nothing is lost', {
     timeout: LIMIT_MS,
   }, async () => {
+    if (isLong) await agents.shortenTokens();
     const losses = await measure(`control plane away for ${OUTAGE_MS / 1000} s`, async () => {
       await cluster.plane.lose();
       await sleep(OUTAGE_MS);

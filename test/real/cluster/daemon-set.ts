@@ -98,6 +98,25 @@ export class AgentDaemonSet {
     await until(`${count} published keys`, async () => (await this.keys()).size === count);
   }
 
+  /**
+   * Gives the agents tokens that expire after ten minutes, the shortest time that Kubernetes allows.
+   */
+  async shortenTokens(): Promise<void> {
+    const name = 'short-token';
+    const sources = [
+      { serviceAccountToken: { path: 'token', expirationSeconds: 600 } },
+      { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+    ];
+    const mount = { name, mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', readOnly: true };
+    const patch = [
+      { op: 'add', path: '/spec/template/spec/automountServiceAccountToken', value: false },
+      { op: 'add', path: '/spec/template/spec/volumes/-', value: { name, projected: { sources } } },
+      { op: 'add', path: '/spec/template/spec/containers/0/volumeMounts/-', value: mount },
+    ];
+    await this.#kubectl('patch', 'daemonset/wireguard-ts', '--type=json', '-p', JSON.stringify(patch));
+    await this.untilRolledOut();
+  }
+
   /** What a person would look at, for a failed test. */
   async describe(): Promise<string> {
     const parts = await Promise.all([
