@@ -6,7 +6,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { calicoCrds } from '../cluster/calico-crds.ts';
 import type { Manifest } from '../cluster/control-plane.ts';
 import { sleep, until } from '../netns/command.ts';
-import { GROUP } from './cluster/calico.ts';
 import { RealCluster } from './cluster/cluster.ts';
 import { AgentDaemonSet } from './cluster/daemon-set.ts';
 import { Node } from './cluster/node.ts';
@@ -15,6 +14,7 @@ import { findPrograms } from './cluster/programs.ts';
 import { Talkers } from './cluster/talkers.ts';
 import { inRealCluster } from './real-cluster.ts';
 
+const GROUP = 'crd.projectcalico.org/v1';
 const NODES = [1, 2];
 const LABEL = 'wireguard-ts.io/kernel-module';
 

@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { calicoCrds } from '../cluster/calico-crds.ts';
 import { sleep, until } from '../netns/command.ts';
-import { GROUP } from './cluster/calico.ts';
 import { RealCluster } from './cluster/cluster.ts';
 import { AgentDaemonSet } from './cluster/daemon-set.ts';
 import { nodeName } from './cluster/network.ts';
@@ -20,6 +19,7 @@ import { type Losses, Talkers } from './cluster/talkers.ts';
 import { inRealCluster, isLong } from './real-cluster.ts';
 
 const OVERLAY = 'deploy/manifest-install';
+const GROUP = 'crd.projectcalico.org/v1';
 const NODES = [1, 2, 3];
 const OUTAGE_MS = isLong ? 600_000 : 20_000;
 /** Of one step. */

@@ -1,9 +1,11 @@
 /** Calico's objects of the real cluster, and definitions of them for where Calico's own are not. */
+import type { CalicoGroup } from '../../../src/calico/datastore/resource-kinds.ts';
 import type { Manifest } from '../../cluster/control-plane.ts';
 import type { PodRange } from './machine.ts';
 import { blockOf, nodeName, POOL } from './network.ts';
 
-export const GROUP = 'crd.projectcalico.org/v1';
+/** The group of plainDefinitions(). */
+const PLAIN_GROUP: CalicoGroup = 'crd.projectcalico.org/v1';
 const KINDS = [
   'ClusterInformation',
   'FelixConfiguration',
@@ -19,7 +21,7 @@ const SIZE = 64;
 
 /** Definitions without a schema, for a machine that does not have Calico's own. */
 export function plainDefinitions(): readonly Manifest[] {
-  const [group, version] = GROUP.split('/');
+  const [group, version] = PLAIN_GROUP.split('/');
   return KINDS.map(kind => {
     const plural = kind.endsWith('y') ? `${kind.slice(0, -1)}ies` : `${kind}s`;
     const names = { kind, plural: plural.toLowerCase(), singular: kind.toLowerCase() };
@@ -33,17 +35,19 @@ export function plainDefinitions(): readonly Manifest[] {
   });
 }
 
-export function pool(): Manifest {
+/** Objects without their group, which the cluster adds. */
+export type CalicoObject = Omit<Manifest, 'apiVersion'>;
+
+export function pool(): CalicoObject {
   const spec = { cidr: POOL, blockSize: 26, ipipMode: 'Never', vxlanMode: 'Never', natOutgoing: false };
-  return { apiVersion: GROUP, kind: 'IPPool', metadata: { name: 'default-ipv4-ippool' }, spec };
+  return { kind: 'IPPool', metadata: { name: 'default-ipv4-ippool' }, spec };
 }
 
 /** The block of a node. The CNI plugin's part of it counts as allocated. */
-export function block(index: number): Manifest {
+export function block(index: number): CalicoObject {
   const cidr = blockOf(index);
   const allocations = Array.from({ length: SIZE }, (_, ordinal) => (ordinal < 2 || ordinal >= RESERVED ? 0 : null));
   return {
-    apiVersion: GROUP,
     kind: 'IPAMBlock',
     metadata: { name: cidr.replace(/[./]/g, '-') },
     spec: {

@@ -8,12 +8,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import type { CalicoGroup } from '../../../src/calico/datastore/resource-kinds.ts';
 import type { Manifest } from '../../cluster/control-plane.ts';
 import { Underlay } from '../../cluster/underlay.ts';
 import { onProcessExit, type Result, run, until } from '../../netns/command.ts';
 import { HANG_MS } from '../../support/patience.ts';
 import { ROOT } from '../../support/repository.ts';
-import { block, GROUP, podRange, pool } from './calico.ts';
+import { block, type CalicoObject, podRange, pool } from './calico.ts';
 import { removeGroups } from './control-groups.ts';
 import { ControlPlane } from './control-plane.ts';
 import { makeAgentImage, makePauseImage } from './images.ts';
@@ -38,6 +39,8 @@ export interface RealClusterOptions {
   readonly programs: Programs;
   /** Definitions of Calico's objects. */
   readonly definitions: readonly Manifest[];
+  /** The group in which Calico keeps its objects; by default that of its older versions. */
+  readonly group?: CalicoGroup;
   /**
    * A folder for everything, disks included; it is removed at the end. Its name is that of the
    * control groups too.
@@ -51,6 +54,7 @@ export class RealCluster {
   /** Captures every packet on the underlay from or to a pod's address. */
   readonly clear: Underlay;
   readonly machines = new Map<number, Machine>();
+  readonly group: CalicoGroup;
   readonly #programs: Programs;
   readonly #images: readonly string[];
   readonly #forget: () => void;
@@ -61,7 +65,9 @@ export class RealCluster {
     clear: Underlay,
     programs: Programs,
     images: readonly string[],
+    group: CalicoGroup = 'crd.projectcalico.org/v1',
   ) {
+    this.group = group;
     this.folder = folder;
     this.plane = plane;
     this.clear = clear;
@@ -82,7 +88,7 @@ export class RealCluster {
         plane.start(),
       ]);
       const clear = await Underlay.watch(BRIDGE, join(folder, 'clear.pcap'), 'ip and net 10.244.0.0/16');
-      const cluster = new RealCluster(folder, plane, clear, programs, [agent, pause]);
+      const cluster = new RealCluster(folder, plane, clear, programs, [agent, pause], more.group);
       await cluster.#addObjects(definitions);
       return cluster;
     } catch (error) {
@@ -122,7 +128,7 @@ export class RealCluster {
     machine.startKubelet();
     await this.untilNodeReady(index);
     await this.startCalicoNode(index);
-    await this.apply(block(index));
+    await this.#applyCalico(block(index));
     await this.#routeAll();
     return machine;
   }
@@ -143,7 +149,7 @@ export class RealCluster {
     const machine = this.machine(index);
     this.machines.delete(index);
     await this.#routeAll();
-    await this.kubectl(['delete', 'ipamblocks.crd.projectcalico.org', blockOf(index).replace(/[./]/g, '-')]);
+    await this.kubectl(['delete', `ipamblocks.${this.group.split('/')[0]}`, blockOf(index).replace(/[./]/g, '-')]);
     // Kubernetes itself would remove them only 40 s later.
     const pods = ['pods', '-A', `--field-selector=spec.nodeName=${nodeName(index)}`];
     await this.kubectl(['delete', ...pods, '--force', '--grace-period=0', '--wait=false']);
@@ -200,7 +206,7 @@ export class RealCluster {
 
   /** Changes Calico's configuration of all nodes, or of one: `node.NAME`. */
   async felix(spec: object, name = 'default'): Promise<void> {
-    await this.apply({ apiVersion: GROUP, kind: 'FelixConfiguration', metadata: { name }, spec: spec as never });
+    await this.#applyCalico({ kind: 'FelixConfiguration', metadata: { name }, spec });
   }
 
   /**
@@ -222,6 +228,10 @@ export class RealCluster {
     });
   }
 
+  #applyCalico(object: CalicoObject): Promise<void> {
+    return this.apply({ ...object, apiVersion: this.group } as Manifest);
+  }
+
   async #boot(machine: Machine, index: number): Promise<void> {
     await machine.powerOn();
     await connect(machine, index);
@@ -236,7 +246,7 @@ export class RealCluster {
   async #addObjects(definitions: readonly Manifest[]): Promise<void> {
     await this.apply(...definitions);
     await this.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=120s']);
-    await this.apply(pool());
+    await this.#applyCalico(pool());
     await this.felix({});
     // Tells pods how to reach the API server without kube-proxy, as with Calico's eBPF data plane.
     const data = { KUBERNETES_SERVICE_HOST: this.plane.address, KUBERNETES_SERVICE_PORT: String(this.plane.port) };
