@@ -37,7 +37,7 @@ function plain({ desired, peers, problems, wantsPods }: Plan): unknown {
 function randomNode(name: string, random: Random, apart: boolean): ClusterNode {
   const n = random.below(8);
   const maybe = <T>(value: T): T | undefined => (random.chance(0.8) ? value : undefined);
-  return node(name, {
+  const made = node(name, {
     bgp: maybe({
       4: random.pick([`172.16.0.${n}`, apart ? `172.16.1.${n}` : `10.0.${n}.1`, '127.0.0.1']),
       6: `fd00::${n + 1}`,
@@ -48,6 +48,7 @@ function randomNode(name: string, random: Random, apart: boolean): ClusterNode {
     labels: { zone: random.pick(['x', 'y']) },
     podCidrs: random.chance(0.5) ? [`10.9.${n}.0/24`] : [],
   });
+  return random.chance(0.15) ? { ...made, isControlPlane: true } : made;
 }
 
 function randomBlock(n: number, random: Random): IpamBlock {

@@ -67,6 +67,8 @@ export class BelievedClaims {
   #pools = new PoolRanges([], []);
   #poolSources: readonly [ReadonlyMap<string, IpPool>?, (readonly PoolRange[])?] = [];
   #cluster: Cluster = EMPTY_CLUSTER;
+  /** The own addresses of the control plane's Nodes. */
+  readonly #controlPlane = new Map<string, readonly Uint8Array[]>();
   /** What the last claims depended on, beside their objects and what vouches for them. */
   #context = '';
   #options!: NodeClaimsOptions;
@@ -153,7 +155,7 @@ export class BelievedClaims {
       if (isNew) this.#pools = pools;
       this.#poolSources = [cluster.ipPools, formerPools];
     }
-    const servers = serverPrefixes(cluster, apiServers);
+    const servers = this.#serverPrefixes(cluster, apiServers, before);
     const context = `${encryptsHosts} ${servers.map(({ address }) => address.join('.')).join()}`;
     isNew ||= context !== this.#context || before === EMPTY_CLUSTER;
     this.#context = context;
@@ -163,6 +165,21 @@ export class BelievedClaims {
     const shared = { nodeName, apiServers: servers, usePodCidr, failClosed, encryptsHosts, judge };
     this.#options = { ...shared, ...(usePodCidr && !fromPods && { judgePodCidr }) };
     return true;
+  }
+
+  /**
+   * Returns the addresses of the API server: those by which this node reaches it, and those of the
+   * control plane's Nodes, where the servers behind a Service's address usually run.
+   */
+  #serverPrefixes({ nodes }: Cluster, apiServers: readonly Uint8Array[], before: Cluster): readonly Prefix[] {
+    for (const name of changedKeys(before.nodes, nodes)) {
+      const node = nodes.get(name);
+      if (node?.isControlPlane) this.#controlPlane.set(name, hostAddresses(node));
+      else this.#controlPlane.delete(name);
+    }
+    const all = [...apiServers, ...[...this.#controlPlane.values()].flat()];
+    const byText = new Map(all.map(each => [each.join('.'), each]));
+    return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => addressPrefix(each));
   }
 
   /** Updates what vouches for claims. @returns the objects that are judged anew */
@@ -251,15 +268,4 @@ function keysOf<T>(
   const changed = changedKeys(before, now);
   const more = [...stale];
   return more.length === 0 ? changed : new Set([...changed, ...more]);
-}
-
-/**
- * Returns the addresses of the API server: those by which this node reaches it, and those of the
- * control plane's Nodes, where the servers behind a Service's address usually run.
- */
-function serverPrefixes({ nodes }: Cluster, apiServers: readonly Uint8Array[]): readonly Prefix[] {
-  const found = new Map(apiServers.map(each => [each.join('.'), each]));
-  for (const node of nodes.values())
-    if (node.isControlPlane) for (const each of hostAddresses(node)) found.set(each.join('.'), each);
-  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => addressPrefix(each));
 }
