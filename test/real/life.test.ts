@@ -90,6 +90,11 @@ inRealCluster(import.meta.url, () => {
     }
     expect((await node(1).get('/readyz')).body).toContain('"ready":true');
     expect((await node(1).get('/healthz')).status).toBe(200);
+    expect((await node(1).get('/metrics')).body).toContain('wireguard_');
+    const exec = ['exec', '-n', agents.namespace, 'daemonset/wireguard-ts', '--', 'wgts', 'show'];
+    expect(await cluster.kubectl(exec)).toMatch(/interface: tunl-wg\.cali[\s\S]*latest handshake/);
+    expect(await cluster.kubectl(['logs', '-n', agents.namespace, 'daemonset/wireguard-ts'])).toContain('tunl-wg.cali');
+    expect(await cluster.kubectl(['get', 'events', '-n', 'default'])).not.toMatch(/wireguard-ts/);
     const labels = await cluster.get<{ items: { metadata: { labels: Record<string, string> } }[] }>('nodes');
     for (const { metadata } of labels.items) expect(metadata.labels['wireguard-ts.io/kernel-module']).toBe('absent');
     const said = await cluster.verify();
