@@ -98,9 +98,7 @@ export class AgentDaemonSet {
     await until(`${count} published keys`, async () => (await this.keys()).size === count);
   }
 
-  /**
-   * Gives the agents tokens that expire after ten minutes, the shortest time that Kubernetes allows.
-   */
+  /** Gives the agents tokens that expire after ten minutes: Kubernetes allows no shorter time. */
   async shortenTokens(): Promise<void> {
     const name = 'short-token';
     const sources = [
