@@ -9,13 +9,14 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { calicoCrds } from '../cluster/calico-crds.ts';
+import type { Losses } from '../cluster/numbered-traffic.ts';
 import { sleep, until } from '../netns/command.ts';
 import { RealCluster } from './cluster/cluster.ts';
 import { AgentDaemonSet } from './cluster/daemon-set.ts';
 import { nodeName } from './cluster/network.ts';
 import { Node } from './cluster/node.ts';
 import { findPrograms } from './cluster/programs.ts';
-import { type Losses, Talkers } from './cluster/talkers.ts';
+import { Talkers } from './cluster/talkers.ts';
 import { inRealCluster, isLong } from './real-cluster.ts';
 
 const OVERLAY = 'deploy/manifest-install';

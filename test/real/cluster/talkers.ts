@@ -5,6 +5,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../../cluster/control-plane.ts';
+import type { Losses } from '../../cluster/numbered-traffic.ts';
 import { sleep, until } from '../../netns/command.ts';
 import { ROOT } from '../../support/repository.ts';
 import { IMAGE, type RealCluster } from './cluster.ts';
@@ -28,18 +29,6 @@ interface Counts {
   readonly count: number;
   readonly doubled: number;
   readonly longest: number;
-}
-
-export interface Losses {
-  readonly sent: number;
-  readonly lost: number;
-  readonly doubled: number;
-  /** The longest pause between two datagrams of a pair, in milliseconds. */
-  readonly longestPause: number;
-  /** Losses of the receivers' own sockets, which are part of `lost`. */
-  readonly overflows: number;
-  /** Lost datagrams of each pair that lost any, for a failed test. */
-  readonly pairs: readonly string[];
 }
 
 export class Talkers {
