@@ -80,7 +80,7 @@ function body(): void {
 /** The generated objects without what the laboratory has itself. */
 function* others(generated: GeneratedCluster): Generator<ReturnType<GeneratedCluster['next']> | never> {
   for (const each of generated.objects())
-    if (each.kind === 'Node' || each.kind === 'IPAMBlock') yield each as ReturnType<GeneratedCluster['next']>;
+    if (each.kind !== 'FelixConfiguration') yield each as ReturnType<GeneratedCluster['next']>;
 }
 
 interface Usage {
