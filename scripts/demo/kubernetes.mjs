@@ -15,6 +15,7 @@ const ROOT = process.env.WGTS_REPOSITORY;
 const PLACES = ['/mnt', '/media', '/srv', '/opt', '/home'];
 const OVERLAY = 'deploy/manifest-install';
 const ECHO_MS = 1500;
+const SETTLED_MS = 4000;
 
 export async function run(screen) {
   const real = await import(join(ROOT, 'dist/demo/real-cluster.mjs'));
@@ -60,6 +61,8 @@ async function show(screen, real, cluster, since) {
   const nodes = NODES.map(n => new real.Node(cluster.machine(n)));
   for (const node of nodes) await real.until('all peers', async () => (await node.peers()) === NODES.length - 1);
   await talkers.untilAllTalk();
+  // The agents begin their last handshake three seconds after a new key.
+  await new Promise(resolve => setTimeout(resolve, SETTLED_MS));
   await showTraffic('wireguardEnabled: true', true);
   await showTraffic('kubectl rollout restart of the DaemonSet', true, async () => {
     await cluster.kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/wireguard-ts']);
