@@ -61,7 +61,7 @@ inRealCluster(import.meta.url, () => {
     }
   };
 
-  /** Waits until all pairs talk, and for the handshakes that agents begin for a key that is back. */
+  /** Waits until all pairs talk, and for the handshakes that agents begin for a new key. */
   const settle = async (): Promise<void> => {
     await talkers.untilAllTalk();
     await sleep(SETTLED_MS);
