@@ -32,6 +32,12 @@ const SETTLED_MS = 4_000;
 /** Of one step. */
 const LIMIT_MS = OUTAGE_MS + 600_000;
 
+interface KubernetesEvent {
+  readonly reason: string;
+  readonly involvedObject: { readonly name: string };
+  readonly source: { readonly component?: string };
+}
+
 inRealCluster(import.meta.url, () => {
   let cluster: RealCluster;
   let agents: AgentDaemonSet;
@@ -107,7 +113,10 @@ inRealCluster(import.meta.url, () => {
     const exec = ['exec', '-n', agents.namespace, 'daemonset/wireguard-ts', '--', 'wgts', 'show'];
     expect(await cluster.kubectl(exec)).toMatch(/interface: tunl-wg\.cali[\s\S]*latest handshake/);
     expect(await cluster.kubectl(['logs', '-n', agents.namespace, 'daemonset/wireguard-ts'])).toContain('tunl-wg.cali');
-    expect(await cluster.kubectl(['get', 'events', '-n', 'default'])).not.toMatch(/wireguard-ts/);
+    const { items } = await cluster.get<{ items: readonly KubernetesEvent[] }>('events');
+    const own = items.filter(({ source }) => source.component === 'wireguard-ts');
+    const said = own.map(({ involvedObject, reason }) => `${involvedObject.name} ${reason}`);
+    expect([...new Set(said)].sort()).toEqual(NODES.map(index => `${nodeName(index)} EncryptionReady`));
     const labels = await cluster.get<{ items: { metadata: { labels: Record<string, string> } }[] }>('nodes');
     for (const { metadata } of labels.items) expect(metadata.labels['wireguard-ts.io/kernel-module']).toBe('absent');
     const said = await cluster.verify();
