@@ -115,8 +115,8 @@ inRealCluster(import.meta.url, () => {
     expect(await cluster.kubectl(['logs', '-n', agents.namespace, 'daemonset/wireguard-ts'])).toContain('tunl-wg.cali');
     const { items } = await cluster.get<{ items: readonly KubernetesEvent[] }>('events');
     const own = items.filter(({ source }) => source.component === 'wireguard-ts');
-    const said = own.map(({ involvedObject, reason }) => `${involvedObject.name} ${reason}`);
-    expect([...new Set(said)].sort()).toEqual(NODES.map(index => `${nodeName(index)} EncryptionReady`));
+    const events = own.map(({ involvedObject, reason }) => `${involvedObject.name} ${reason}`);
+    expect([...new Set(events)].sort()).toEqual(NODES.map(index => `${nodeName(index)} EncryptionReady`));
     const labels = await cluster.get<{ items: { metadata: { labels: Record<string, string> } }[] }>('nodes');
     for (const { metadata } of labels.items) expect(metadata.labels['wireguard-ts.io/kernel-module']).toBe('absent');
     const said = await cluster.verify();
