@@ -11,7 +11,9 @@
  *   can change its age.
  * - What an earlier agent remembered is older than anything that this one sees.
  */
+
 import { formatKeyBase64, isZeroKey } from '../../base/key.ts';
+import { oldestFirst } from '../model/age.ts';
 import type { ClusterNode } from '../model/cluster.ts';
 import { parseGoKey } from '../model/go-key.ts';
 
@@ -127,11 +129,4 @@ export class KeyHistory {
 function keyOf(text: string | undefined): string | undefined {
   const key = text ? parseGoKey(text) : undefined;
   return key && !isZeroKey(key) ? formatKeyBase64(key) : undefined;
-}
-
-function oldestFirst(nodes: readonly ClusterNode[]): readonly ClusterNode[] {
-  return nodes
-    .map(node => [`${node.creationTimestamp ?? ''} ${node.name}`, node] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, node]) => node);
 }

@@ -2,7 +2,8 @@
  * Plans peers and routes of one family, and with fail-closed what the firewall seals. Each update
  * plans only the nodes that changed, and those that a change of another node concerns: nodes with
  * the same key, and nodes that gained or lost a prefix. It plans all nodes again if a setting
- * changed. Sealed prefixes overlap, so they are computed from all nodes whenever one changes.
+ * changed. Sealed prefixes overlap, so they are computed from all nodes, but only if a change
+ * concerns them.
  */
 import type { Family } from '../../../base/family.ts';
 import type { Prefix } from '../../../base/prefix.ts';
@@ -112,8 +113,7 @@ export class FamilyPlanner {
       const known = rebuilds || reassigned.has(name) ? undefined : this.#rows.get(name)?.prefixes;
       rows.set(name, this.#plan(name, settings, known, peers, states));
     }
-    const changesSeal = settings.failClosed && this.#changesSeal(rows, settings);
-    const isSealChanged = settings.failClosed && (isEverything || changesSeal);
+    const isSealChanged = settings.failClosed && (this.#changesSeal(rows, settings) || isEverything);
     const routes = this.#changeRoutes(rows);
     if (settings.failClosed) this.#reseal(settings, isSealChanged, routes);
     this.#routes = this.#routes.with(routes);

@@ -7,6 +7,7 @@
  * nothing is remembered, the Node that was created first counts, because no Node can change its
  * age. So a restart gives a copy no advantage.
  */
+import { ageKey } from '../../model/age.ts';
 import type { ClusterNode } from '../../model/cluster.ts';
 
 /** The node that published each key first, as far as is known. */
@@ -59,7 +60,7 @@ export class KeyOwners {
     if (first !== undefined && nodes.has(first) && (this.#published.get(first) ?? key) === key) return first;
     const holders = [...(this.#holders.get(key) ?? [])];
     if (holders.length < 2) return holders[0];
-    const age = (name: string): string => `${nodes.get(name)?.creationTimestamp ?? ''} ${name}`;
+    const age = (name: string): string => ageKey(nodes.get(name) ?? { name });
     return holders.reduce((oldest, name) => (age(name) < age(oldest) ? name : oldest));
   }
 

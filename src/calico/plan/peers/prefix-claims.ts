@@ -3,6 +3,7 @@
  * (docs/reference/calico-felix.md#prefix-owners). What is not believed becomes a claim with a
  * {@link Refusal}, which has no effect but a Problem. trust/believed-claims.ts caches the result.
  */
+import { sameBytes } from '../../../base/bytes.ts';
 import { type Family, familyOfAddress } from '../../../base/family.ts';
 import { covers, formatPrefix, makePrefix, type Prefix } from '../../../base/prefix.ts';
 import type { ClusterNode, IpamBlock, Pod } from '../../model/cluster.ts';
@@ -74,7 +75,7 @@ export function nodeClaims(node: ClusterNode, options: NodeClaimsOptions): reado
     for (const address of tunnelAddresses(node, options.usePodCidr)) {
       // An address of the node itself is claimed as such. Beside it, the tunnel's claim would only
       // take the address from other nodes that have it too.
-      const isHost = hosts.some(host => sameAddress(host, address));
+      const isHost = hosts.some(host => sameBytes(host, address));
       if (isHost && !isOwn) continue;
       claims.add(
         { prefix: addressPrefix(address), node: name, rank: 0 },
@@ -177,8 +178,4 @@ function unusable(description: string): Refusal {
     reason: 'UnusablePrefix',
     message: `which an annotation, a block or a pod gives this node, is ${description}, which cannot belong to another node or a pod; the agent does not route it: correct the source`,
   };
-}
-
-function sameAddress(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -51,10 +51,6 @@ export class RefusedBlocks {
   readonly #faults = new Map<IpamBlock, BlockFault>();
   #problems: readonly Problem[] | undefined = [];
 
-  get isEmpty(): boolean {
-    return this.#faults.size === 0;
-  }
-
   has(block: IpamBlock): boolean {
     return this.#faults.has(block);
   }

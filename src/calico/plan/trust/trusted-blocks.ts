@@ -9,8 +9,10 @@
  *
  * Each update processes the blocks that are new or gone, which it compares by identity.
  */
+
 import { formatPrefix, makePrefix, type Prefix, prefixKey } from '../../../base/prefix.ts';
 import { changedKeys } from '../../../base/versioned-map.ts';
+import { oldestFirst } from '../../model/age.ts';
 import type { IpamBlock } from '../../model/cluster.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { PoolRanges } from './pool-ranges.ts';
@@ -29,13 +31,13 @@ export interface BlockLimits {
 
 const BLOCK_LIMITS: BlockLimits = { blocks: 2048, borrowed: 65_536 };
 
+const NO_BLOCKS: ReadonlyMap<string, IpamBlock> = new Map();
 const NO_KEYS: ReadonlySet<BlockKey> = new Set();
 
 export class TrustedBlocks {
   readonly #limits: BlockLimits;
   #pools: PoolRanges | undefined;
-  #blocks: ReadonlyMap<string, IpamBlock> = new Map();
-  readonly #known = new Map<string, IpamBlock>();
+  #blocks = NO_BLOCKS;
   /** Blocks in a pool, by the bytes of an address, their length and their key. */
   readonly #byLength: Readonly<Record<number, Map<number, Map<BlockKey, IpamBlock>>>> = { 4: new Map(), 16: new Map() };
   readonly #byOwner = new Map<string, Set<IpamBlock>>();
@@ -59,10 +61,9 @@ export class TrustedBlocks {
   /** Replaces the blocks of the last update. @returns which blocks are judged differently */
   update(blocks: ReadonlyMap<string, IpamBlock>, pools: PoolRanges): ChangedBlocks {
     const isReset = pools !== this.#pools;
-    if (isReset) for (const block of this.#known.values()) this.#remove(block);
-    if (isReset) this.#known.clear();
     if (!isReset && blocks === this.#blocks) return NO_KEYS;
-    const before = this.#blocks;
+    if (isReset) for (const block of this.#blocks.values()) this.#remove(block);
+    const before = isReset ? NO_BLOCKS : this.#blocks;
     this.#pools = pools;
     this.#blocks = blocks;
     let isOddChanged = false;
@@ -71,18 +72,17 @@ export class TrustedBlocks {
       isOddChanged ||= this.#odd.has(block);
       changed.add(prefixKey(block.cidr));
     };
-    for (const name of isReset ? blocks.keys() : changedKeys(before, blocks)) {
-      const old = this.#known.get(name);
+    for (const name of changedKeys(before, blocks)) {
+      const old = before.get(name);
       const block = blocks.get(name);
       if (old) {
         note(old);
         this.#remove(old);
       }
       if (block) {
-        this.#known.set(name, block);
         this.#add(block);
         note(block);
-      } else this.#known.delete(name);
+      }
     }
     const hasConflicts = this.#judgeTogether();
     return isReset || isOddChanged || hasConflicts ? 'all' : changed;
@@ -207,12 +207,4 @@ function lentBy({ owner, allocations }: IpamBlock): number {
   let count = 0;
   for (const { node } of allocations) if (node !== owner) count++;
   return count;
-}
-
-function oldestFirst(blocks: Iterable<IpamBlock>): readonly IpamBlock[] {
-  const key = ({ creationTimestamp = '', name }: IpamBlock): string => `${creationTimestamp} ${name}`;
-  return [...blocks]
-    .map(block => [key(block), block] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, block]) => block);
 }

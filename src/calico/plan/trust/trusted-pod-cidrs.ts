@@ -5,7 +5,9 @@
  * refused. A podCIDR outside every IPPool has nothing else that vouches for it. It is also refused
  * if it is wider than any cluster needs, or if it contains an address of an older Node.
  */
+
 import { formatPrefix, makePrefix, type Prefix, prefixKey } from '../../../base/prefix.ts';
+import { oldestFirst } from '../../model/age.ts';
 import type { ClusterNode } from '../../model/cluster.ts';
 import { quoted, type Refusal } from '../../model/problem.ts';
 import { hostAddresses } from '../peers/node-addresses.ts';
@@ -142,11 +144,4 @@ function refuse(why: string): Refusal {
     reason: 'UnbelievedPodCIDR',
     message: `a podCIDR of this Node, ${why}; the agent does not route it: see who registered the Node, and register it again without spec.podCIDRs`,
   };
-}
-
-function oldestFirst(nodes: Iterable<ClusterNode>): readonly ClusterNode[] {
-  return [...nodes]
-    .map(node => [`${node.creationTimestamp ?? ''} ${node.name}`, node] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, node]) => node);
 }
