@@ -3,31 +3,12 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Running, sleep, until } from '../netns/command.ts';
 import type { LabPod } from './lab.ts';
+import { countLosses, type Losses, type TrafficReport } from './losses.ts';
 
 const INTERVAL_MS = 10;
 /** Time for datagrams on their way to arrive after the last was sent. */
 const ARRIVAL_MS = 1_000;
 const SCRIPT = join(import.meta.dirname, 'numbered-traffic.mjs');
-
-interface Report {
-  readonly sent: Readonly<Record<string, number>>;
-  readonly received: Readonly<
-    Record<string, { readonly count: number; readonly doubled: number; readonly longest: number }>
-  >;
-  readonly overflows: number;
-}
-
-export interface Losses {
-  readonly sent: number;
-  readonly lost: number;
-  readonly doubled: number;
-  /** The longest pause between two datagrams of a pair, in milliseconds. */
-  readonly longestPause: number;
-  /** Losses of the receivers' own sockets, which are part of `lost`. */
-  readonly overflows: number;
-  /** Lost datagrams of each pair that lost any, for a failed test. */
-  readonly pairs: readonly string[];
-}
 
 type Talker = readonly [address: string, running: Running];
 
@@ -57,25 +38,12 @@ export class NumberedTraffic {
   async end(): Promise<Losses> {
     this.#signal();
     await sleep(ARRIVAL_MS);
-    const reports = new Map<string, Report>();
+    const reports = new Map<string, TrafficReport>();
     for (const [address, running] of this.#talkers) {
       const { stdout } = await running.stop('SIGTERM');
-      reports.set(address, JSON.parse(stdout.trim().split('\n').at(-1)!) as Report);
+      reports.set(address, JSON.parse(stdout.trim().split('\n').at(-1)!) as TrafficReport);
     }
-    const pairs: string[] = [];
-    let [sent, lost, doubled, longestPause, overflows] = [0, 0, 0, 0, 0];
-    for (const [from, report] of reports) {
-      overflows += report.overflows;
-      for (const [to, count] of Object.entries(report.sent)) {
-        const got = reports.get(to)?.received[from];
-        sent += count;
-        lost += count - (got?.count ?? 0);
-        doubled += got?.doubled ?? 0;
-        longestPause = Math.max(longestPause, got?.longest ?? 0);
-        if (count !== got?.count) pairs.push(`${from} to ${to}: ${count - (got?.count ?? 0)} of ${count}`);
-      }
-    }
-    return { sent, lost, doubled, longestPause: Math.round(longestPause), overflows, pairs };
+    return countLosses(reports);
   }
 
   #signal(): void {

@@ -9,7 +9,8 @@ import { inOwnNamespace } from '../support/own-namespace.ts';
 import { AgentPod } from './agent-pod.ts';
 import { describeCluster } from './control-plane.ts';
 import { ClusterLab } from './lab.ts';
-import { type Losses, NumberedTraffic } from './numbered-traffic.ts';
+import type { Losses } from './losses.ts';
+import { NumberedTraffic } from './numbered-traffic.ts';
 
 const NODES = [1, 2, 3];
 const NEEDS = ['root', 'tun', 'ip', 'sysctl', 'tcpdump', 'nft', 'wg', 'unshare'] as const;

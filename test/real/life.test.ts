@@ -9,7 +9,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { calicoCrds } from '../cluster/calico-crds.ts';
-import type { Losses } from '../cluster/numbered-traffic.ts';
+import type { Losses } from '../cluster/losses.ts';
 import { sleep, until } from '../netns/command.ts';
 import { RealCluster } from './cluster/cluster.ts';
 import { AgentDaemonSet } from './cluster/daemon-set.ts';

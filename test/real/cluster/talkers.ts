@@ -5,7 +5,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../../cluster/control-plane.ts';
-import type { Losses } from '../../cluster/numbered-traffic.ts';
+import { countLosses, type Losses, type TrafficReport } from '../../cluster/losses.ts';
 import { sleep, until } from '../../netns/command.ts';
 import { ROOT } from '../../support/repository.ts';
 import { IMAGE, type RealCluster } from './cluster.ts';
@@ -15,20 +15,12 @@ import type { Machine } from './machine.ts';
 const ARRIVAL_MS = 1_000;
 const FOLDER = 'lib/talk';
 
-interface Report {
+interface Report extends TrafficReport {
   readonly round: number;
   readonly sending: boolean;
   readonly address: string;
-  readonly sent: Readonly<Record<string, number>>;
-  readonly received: Readonly<Record<string, Counts>>;
   /** Sends that failed, by error code. */
   readonly failed: Readonly<Record<string, number>>;
-  readonly overflows: number;
-}
-interface Counts {
-  readonly count: number;
-  readonly doubled: number;
-  readonly longest: number;
 }
 
 export class Talkers {
@@ -145,23 +137,12 @@ export class Talkers {
 }
 
 function compare(reports: ReadonlyMap<string, Report>, peers: readonly string[]): Losses {
-  const pairs: string[] = [];
-  let [sent, lost, doubled, longestPause, overflows] = [0, 0, 0, 0, 0];
-  for (const from of peers) {
-    const report = reports.get(from)!;
-    overflows += report.overflows;
-    for (const [code, count] of Object.entries(report.failed))
-      pairs.push(`${from} could not send: ${code} ${count} times`);
-    for (const [to, count] of Object.entries(report.sent)) {
-      const got = reports.get(to)?.received[from];
-      sent += count;
-      lost += count - (got?.count ?? 0);
-      doubled += got?.doubled ?? 0;
-      longestPause = Math.max(longestPause, got?.longest ?? 0);
-      if (count !== got?.count) pairs.push(`${from} to ${to}: ${count - (got?.count ?? 0)} of ${count}`);
-    }
-  }
-  return { sent, lost, doubled, longestPause: Math.round(longestPause), overflows, pairs };
+  const own = new Map(peers.map(peer => [peer, reports.get(peer)!]));
+  const failures = [...own].flatMap(([from, { failed }]) =>
+    Object.entries(failed).map(([code, count]) => `${from} could not send: ${code} ${count} times`),
+  );
+  const losses = countLosses(own);
+  return { ...losses, pairs: [...failures, ...losses.pairs] };
 }
 
 function deployment(replicas: number): Manifest {
