@@ -6,6 +6,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Failure } from './failure.mjs';
 import { fitLines, isAsExpected, NODES, table } from './pairs.mjs';
@@ -47,7 +48,7 @@ async function show(screen, real, cluster, since) {
     const from = Date.now();
     const losses = await talkers.during(async () => {
       await step();
-      await new Promise(resolve => setTimeout(resolve, ECHO_MS));
+      await sleep(ECHO_MS);
     });
     const seen = { encrypted: await counts(sealed, from), clear: await counts(cluster.clear, from) };
     const good = losses.lost === 0 && isAsExpected(seen, () => expectEncrypted);
@@ -62,7 +63,7 @@ async function show(screen, real, cluster, since) {
   for (const node of nodes) await real.until('all peers', async () => (await node.peers()) === NODES.length - 1);
   await talkers.untilAllTalk();
   // The agents begin their last handshake three seconds after a new key.
-  await new Promise(resolve => setTimeout(resolve, SETTLED_MS));
+  await sleep(SETTLED_MS);
   await showTraffic('wireguardEnabled: true', true);
   await showTraffic('kubectl rollout restart of the DaemonSet', true, async () => {
     await cluster.kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/wireguard-ts']);

@@ -1,5 +1,6 @@
 /** `npm run demo:kubernetes` from this clone: what it prints, and that it leaves nothing behind. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { describeCluster } from '../cluster/control-plane.ts';
@@ -34,6 +35,21 @@ describeCluster('npm run demo:kubernetes', () =>
       for (const node of ['node-1', 'node-2', 'node-3'])
         expect(stdout).toMatch(new RegExp(`wireguard-ts-\\w+ +1/1 +Running +${node}`));
       expect(traces()).toEqual([]);
+    });
+
+    test('an interrupted build ends at once, and leaves no part of a program', { timeout: LIMIT_MS }, async () => {
+      const cache = mkdtempSync(join(tmpdir(), 'wgts-demo-cache-'));
+      try {
+        const env = { ...quiet.env, XDG_CACHE_HOME: cache, KUBEBUILDER_ASSETS: cache };
+        const demo = start(COMMAND, { ...quiet, env });
+        const parts = () =>
+          readdirSync(cache, { recursive: true, encoding: 'utf8' }).filter(path => /part-[^/]+$/.test(path));
+        await until('a build', () => parts().length > 0, LIMIT_MS);
+        const { signal } = await demo.stop('SIGTERM');
+        expect([signal, parts()]).toEqual(['SIGTERM', []]);
+      } finally {
+        rmSync(cache, { recursive: true, force: true });
+      }
     });
 
     test('leaves nothing when it is interrupted', { timeout: LIMIT_MS }, async () => {

@@ -26,12 +26,16 @@ export interface Programs {
 }
 
 /**
- * Finds or builds all programs. @param onProgress receives how many Go packages of a program are
- * compiled
+ * Finds or builds all programs.
+ * @param onProgress receives how many Go packages of a program are compiled
+ * @param signal ends a build. The promise then rejects with its reason
  */
-export async function findPrograms(onProgress: (program: string, packages: number) => void): Promise<Programs> {
+export async function findPrograms(
+  onProgress: (program: string, packages: number) => void,
+  signal?: AbortSignal,
+): Promise<Programs> {
   const build = (name: string, flags = '') =>
-    builtOnce(name, target => goBuild(name, target, flags, packages => onProgress(name, packages)));
+    builtOnce(name, target => goBuild({ name, target, flags, signal }, packages => onProgress(name, packages)));
   const pause = await build('pause');
   const given = kubernetesServers();
   const servers = [...KUBERNETES, 'etcd'] as const;
@@ -56,18 +60,21 @@ function cacheFolder(): string {
   return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'wireguard-ts', 'bin');
 }
 
-async function goBuild(
-  name: string,
-  target: string,
-  flags: string,
-  onPackages: (count: number) => void,
-): Promise<void> {
+interface GoBuild {
+  readonly name: string;
+  readonly target: string;
+  /** Flags of the linker. */
+  readonly flags: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function goBuild({ name, target, flags, signal }: GoBuild, onPackages: (count: number) => void): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), `wgts-${name}-`));
   try {
     cpSync(join(SOURCES, name), folder, { recursive: true });
-    await go(folder, ['mod', 'tidy'], () => {});
+    await go(folder, ['mod', 'tidy'], signal, () => {});
     let packages = 0;
-    await go(folder, ['build', '-v', '-trimpath', '-ldflags', `-s -w ${flags}`, '-o', target, '.'], lines => {
+    await go(folder, ['build', '-v', '-trimpath', '-ldflags', `-s -w ${flags}`, '-o', target, '.'], signal, lines => {
       packages += lines;
       onPackages(packages);
     });
@@ -77,16 +84,24 @@ async function goBuild(
 }
 
 /** @param onLines receives the number of lines written since the last call */
-function go(cwd: string, args: readonly string[], onLines: (count: number) => void): Promise<void> {
+function go(
+  cwd: string,
+  args: readonly string[],
+  signal: AbortSignal | undefined,
+  onLines: (count: number) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, CGO_ENABLED: '0' };
-    const child = spawn('go', args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn('go', args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'], ...(signal && { signal }) });
     let output = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       output = (output + text).slice(-4000);
       onLines(text.split('\n').length - 1);
     });
-    child.on('error', error => reject(new Error(`go cannot be started: ${error.message} (apt-get install golang-go)`)));
+    child.on('error', error => {
+      const failure = new Error(`go cannot be started: ${error.message} (apt-get install golang-go)`);
+      reject(signal?.aborted ? (signal.reason as Error) : failure);
+    });
     child.on('close', status =>
       status === 0 ? resolve() : reject(new Error(`go ${args.join(' ')} failed:\n${output}`)),
     );

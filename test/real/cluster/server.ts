@@ -13,10 +13,6 @@ export class Server {
     this.#argv = [...inside, 'sh', '-c', `exec "$@" >>'${log}' 2>&1`, name, program, ...args];
   }
 
-  get pid(): number | undefined {
-    return this.#running?.pid;
-  }
-
   start(): void {
     if (this.#running && !this.hasEnded()) return;
     this.#running = start(this.#argv);
