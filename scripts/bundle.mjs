@@ -4,7 +4,7 @@
 // loader of ES modules alone takes about 10 ms. It is split, so that each command loads only what
 // it needs, and keeps the names of the sources, so that stack traces are readable. The library,
 // dist/**/*.js, is not bundled.
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -12,7 +12,8 @@ import { rolldown } from 'rolldown';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OUTPUT = join(ROOT, 'dist/program');
 const SOURCES = join(ROOT, 'src') + sep;
-const MODULES = join(ROOT, 'node_modules') + sep;
+// The bundler names modules by their real paths; node_modules may be a symbolic link.
+const MODULES = realpathSync(join(ROOT, 'node_modules')) + sep;
 const PROGRAMS = ['wgts', 'wireguard-ts'];
 /** The manifests, which `wgts calico install` reads (src/cli/deploy-tree.ts). */
 const DEPLOY = join(ROOT, 'deploy');
@@ -124,6 +125,7 @@ function manifests() {
 /** Returns the licences of the bundled packages, which require their text to be included. */
 function notices(modules) {
   const folders = new Set(modules.filter(id => id.startsWith(MODULES)).map(packageFolder));
+  if (folders.size === 0) throw new Error(`no module of the programs is in ${MODULES}`);
   const parts = [...folders].sort().map(folder => {
     const { name, version, license, author } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     const file = readdirSync(folder).find(each => /^licen[cs]e(\.|$)/i.test(each));
