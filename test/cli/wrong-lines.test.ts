@@ -176,6 +176,14 @@ const OWN_LINES: readonly Case[] = [
     "wgts calico: $USE_POD_CIDR `maybe': it must be true or false",
     { env: { USE_POD_CIDR: 'maybe' } },
   ],
+  [
+    ['calico', 'install', '--without', 'metric'],
+    "wgts calico install: --without cannot be `metric'; did you mean `metrics'?",
+  ],
+  [
+    ['calico', 'install', '--with', 'metrics,always', '--without', 'always'],
+    'wgts calico install: --with and --without both name always: give it to one of them',
+  ],
   [['verify', '--all', '--json'], 'wgts verify: --json prints each pair anyway: leave --all out'],
   [['verify', 'node1'], "wgts verify: unexpected argument `node1': this command takes no arguments"],
   [['doctor', '--lable'], "wgts doctor: unknown option `--lable'; did you mean `--label'?"],

@@ -1,8 +1,9 @@
 /**
  * What agents cost an API server: requests and bytes at the start, for each change and while
  * nothing changes, and the server's time. WGTS_LOAD_NODES and WGTS_LOAD_AGENTS set the size; by
- * default it is small, and the test says that each page is asked for once. WGTS_LOAD_DATASTORE
- * measures another build's datastore.
+ * default it is small, and the test says that each page is asked for once. Beyond 50 agents (or
+ * WGTS_LOAD_DATASTORES) the rest are readers, which ask for the same and keep nothing.
+ * WGTS_LOAD_DATASTORE measures another build's datastore.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -11,26 +12,31 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Cause, GeneratedCluster } from '#dist/bench/calico/generated-cluster.js';
 import { sleep } from '../netns/command.ts';
-import { HANG_MS } from '../support/patience.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
 import { Filling } from './filling.ts';
 import { GROUP } from './objects.ts';
 
 const NODES = Number(process.env['WGTS_LOAD_NODES'] ?? 30);
-const AGENTS = Number(process.env['WGTS_LOAD_AGENTS'] ?? 5);
+const AGENTS = Number(process.env['WGTS_LOAD_AGENTS'] ?? 8);
+/** Agents with a datastore. */
+const DATASTORES = Math.min(AGENTS, Number(process.env['WGTS_LOAD_DATASTORES'] ?? (AGENTS > 50 ? 50 : 5)));
+const READERS = AGENTS - DATASTORES;
+/** A process may have 20,000 open files, and a reader has three for each of its watches. */
+const READERS_OF_A_PROCESS = 250;
 const CHANGES = Number(process.env['WGTS_LOAD_CHANGES'] ?? 5);
 const IDLE_S = Number(process.env['WGTS_LOAD_IDLE_SECONDS'] ?? 2);
 const BLOCKS = 5;
 const LIMIT_MS = 3_000_000;
-const PROGRAM = fileURLToPath(new URL('api-load-agents.mjs', import.meta.url));
+const [AGENTS_PROGRAM, READERS_PROGRAM] = ['api-load-agents.mjs', 'api-load-readers.mjs'].map(name =>
+  fileURLToPath(new URL(name, import.meta.url)),
+) as [string, string];
 const DATASTORE =
   process.env['WGTS_LOAD_DATASTORE'] ??
   fileURLToPath(new URL('../../dist/calico/datastore/api/datastore.js', import.meta.url));
 
 interface Report {
   readonly synced: number;
-  readonly notified: number;
   readonly bytes: number;
   readonly requests: Readonly<Record<string, number>>;
   readonly cpuSeconds: number;
@@ -41,7 +47,7 @@ describeCluster('load on an API server', () => {
   let plane: ControlPlane;
   let filling: Filling;
   let generated: GeneratedCluster;
-  let agents: Agents;
+  const agents = new Agents();
 
   beforeAll(async () => {
     plane = await startControlPlane();
@@ -51,34 +57,40 @@ describeCluster('load on an API server', () => {
     await filling.create(generated.objects());
   }, LIMIT_MS);
   afterAll(async () => {
-    agents?.end();
+    agents.end();
     filling?.close();
     await plane?.stop();
   }, LIMIT_MS);
 
   test(
-    'a start of all agents at once',
+    'a start of agents at once',
     async () => {
-      const before = usageOf(plane);
-      agents = new Agents(plane.kubeconfig);
-      const began = performance.now();
-      let report = await agents.report();
-      for (; report.synced < AGENTS; report = await agents.report()) {
-        if (performance.now() - began > LIMIT_MS / 2) throw new Error(JSON.stringify(report));
-        await sleep(200);
-      }
-      const took = (performance.now() - began) / 1000;
-      const after = usageOf(plane);
-      say(
-        `start of ${AGENTS} agents, ${NODES} nodes: ${took.toFixed(1)} s; ${per(sum(report.requests))} requests and ${kilobytes(report.bytes)} an agent; ` +
-          `kube-apiserver ${(after.apiServer - before.apiServer).toFixed(1)} s of CPU, peak ${after.peakMb.toFixed(0)} MB (before ${before.peakMb.toFixed(0)} MB), etcd ${(after.etcd - before.etcd).toFixed(1)} s; agents ${report.cpuSeconds.toFixed(1)} s`,
+      const report = await started('agents', DATASTORES, () =>
+        agents.add(DATASTORES, [AGENTS_PROGRAM, DATASTORE, plane.kubeconfig]),
       );
       // In pages of 500, once.
       const lists = (plural: string) => report.requests[`GET /apis/${GROUP}/${plural}`] ?? 0;
-      expect(report.requests['GET /api/v1/nodes']).toBe(Math.ceil(NODES / 500) * AGENTS);
-      expect(lists('ipamblocks')).toBe(Math.ceil((NODES * BLOCKS) / 500) * AGENTS);
-      expect(lists('felixconfigurations')).toBe(AGENTS);
-      expect(lists('ippools')).toBe(AGENTS);
+      expect(report.requests['GET /api/v1/nodes']).toBe(Math.ceil(NODES / 500) * DATASTORES);
+      expect(lists('ipamblocks')).toBe(Math.ceil((NODES * BLOCKS) / 500) * DATASTORES);
+      expect(lists('felixconfigurations')).toBe(DATASTORES);
+      expect(lists('ippools')).toBe(DATASTORES);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'a start of readers at once: they ask for what agents ask for',
+    async () => {
+      const before = await agents.report();
+      const ofOne = Object.entries(before.requests).map(([name, times]) => [name, Math.round(times / DATASTORES)]);
+      const last = JSON.stringify(Object.fromEntries(ofOne));
+      await started('readers', READERS, () => {
+        for (let left = READERS; left > 0; left -= READERS_OF_A_PROCESS)
+          agents.add(Math.min(left, READERS_OF_A_PROCESS), [READERS_PROGRAM, DATASTORE, plane.kubeconfig], [last]);
+      });
+      const after = await agents.report();
+      const [anAgent, aReader] = [before.bytes / DATASTORES, (after.bytes - before.bytes) / READERS];
+      expect(Math.abs(aReader / anAgent - 1)).toBeLessThan(0.1);
     },
     LIMIT_MS,
   );
@@ -127,7 +139,7 @@ describeCluster('load on an API server', () => {
       const watches = (report: Report) => report.requests['WATCH /api/v1/nodes'] ?? 0;
       let after = await agents.report();
       for (; watches(after) < watches(before) + AGENTS; after = await agents.report()) {
-        if (Date.now() - began > HANG_MS) throw new Error(JSON.stringify(after.requests));
+        if (Date.now() - began > LIMIT_MS / 2) throw new Error(JSON.stringify(after.requests));
         await sleep(200);
       }
       await settled();
@@ -142,6 +154,27 @@ describeCluster('load on an API server', () => {
     },
     LIMIT_MS,
   );
+
+  /** Starts agents, waits until all have read the cluster, and prints what it cost. */
+  async function started(what: string, count: number, start: () => void): Promise<Report> {
+    const [before, usedBefore] = [await agents.report(), usageOf(plane)];
+    const began = performance.now();
+    start();
+    let report = await agents.report();
+    for (; report.synced < before.synced + count; report = await agents.report()) {
+      if (performance.now() - began > LIMIT_MS / 2) throw new Error(JSON.stringify(report));
+      await sleep(200);
+    }
+    const took = (performance.now() - began) / 1000;
+    const used = usageOf(plane);
+    const each = (all: number) => (all / count).toFixed(1);
+    say(
+      `start of ${count} ${what}, ${NODES} nodes: ${took.toFixed(1)} s; ` +
+        `${each(sum(report.requests) - sum(before.requests))} requests and ${each((report.bytes - before.bytes) / 1000)} kB for each; ` +
+        `kube-apiserver ${(used.apiServer - usedBefore.apiServer).toFixed(1)} s of CPU, peak ${used.peakMb.toFixed(0)} MB (before ${usedBefore.peakMb.toFixed(0)} MB), etcd ${(used.etcd - usedBefore.etcd).toFixed(1)} s; ${what} ${(report.cpuSeconds - before.cpuSeconds).toFixed(1)} s`,
+    );
+    return report;
+  }
 
   /** Waits until agents have received nothing for a second. */
   async function settled(): Promise<void> {
@@ -158,26 +191,35 @@ describeCluster('load on an API server', () => {
 
 const sum = (requests: Report['requests']): number => Object.values(requests).reduce((a, b) => a + b, 0);
 
-/** The process that holds the agents' datastores. */
+/** The processes that hold the agents' datastores, and the readers. */
 class Agents {
-  readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
+  readonly #processes: { readonly child: ChildProcess; readonly lines: AsyncIterator<string> }[] = [];
 
-  constructor(kubeconfig: string) {
-    const args = ['--max-old-space-size=12000', PROGRAM, DATASTORE, kubeconfig, String(AGENTS)];
-    this.#child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
+  add(count: number, [program, ...first]: readonly [string, ...string[]], last: readonly string[] = []): void {
+    const args = ['--max-old-space-size=12000', program, ...first, String(count), ...last];
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#processes.push({ child, lines: createInterface({ input: child.stdout! })[Symbol.asyncIterator]() });
   }
 
+  /** Sums up what all have done so far. */
   async report(): Promise<Report> {
-    this.#child.stdin!.write('report\n');
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`the agents' process ended with ${this.#child.exitCode}`);
-    return JSON.parse(value as string) as Report;
+    const all = await Promise.all(
+      this.#processes.map(async ({ child, lines }) => {
+        child.stdin!.write('report\n');
+        const { value, done } = await lines.next();
+        if (done) throw new Error(`a process of agents ended with ${child.exitCode}`);
+        return JSON.parse(value as string) as Report;
+      }),
+    );
+    const requests: Record<string, number> = {};
+    for (const each of all)
+      for (const [name, times] of Object.entries(each.requests)) requests[name] = (requests[name] ?? 0) + times;
+    const total = (field: 'synced' | 'bytes' | 'cpuSeconds') => all.reduce((so, each) => so + each[field], 0);
+    return { synced: total('synced'), bytes: total('bytes'), cpuSeconds: total('cpuSeconds'), requests };
   }
 
   end(): void {
-    this.#child.kill('SIGKILL');
+    for (const { child } of this.#processes) child.kill('SIGKILL');
   }
 }
 

@@ -116,7 +116,7 @@ export async function startControlPlane({ address }: ControlPlaneOptions = {}): 
       for (const object of objects) await apply(api, object);
     },
     async stopApiServer() {
-      if (apiServer) await end(apiServer, 'SIGKILL');
+      if (apiServer) await end(apiServer);
       apiServer = undefined;
     },
     async startApiServer() {
@@ -141,7 +141,8 @@ export async function startControlPlane({ address }: ControlPlaneOptions = {}): 
       await ready(apiServer);
     },
     async stop() {
-      for (const child of running) await end(child, 'SIGTERM');
+      // An orderly end would wait for open watches, and nothing is kept.
+      await Promise.all(running.map(end));
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -239,13 +240,11 @@ async function ask(url: string, method: string, ca: string, body?: unknown): Pro
   });
 }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise(resolve => child.once('exit', resolve));
-  child.kill(signal);
-  const hard = setTimeout(() => child.kill('SIGKILL'), HANG_MS / 4);
+  child.kill('SIGKILL');
   await gone;
-  clearTimeout(hard);
 }
 
 async function freePort(): Promise<number> {

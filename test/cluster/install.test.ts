@@ -102,6 +102,20 @@ describeCluster('wgts calico install', () => {
       expect(ownObjects(server).join()).toContain('own-node-only');
     });
 
+    test('--without removes a component that was chosen by itself', async () => {
+      const [group, metadata] = ['crd.projectcalico.org/v1', { name: 'default' }];
+      const spec = { wireguardHostEncryptionEnabled: true };
+      const initContainers = async () => (await agentSet(plane)).spec.template.spec.initContainers?.length ?? 0;
+      const without = await initContainers();
+      await plane.apply({ apiVersion: group, kind: 'FelixConfiguration', metadata, spec });
+      await wgts('install', '--apply', '--image', IMAGE);
+      expect(await initContainers()).toBeGreaterThan(without);
+      const { err } = await wgts('install', '--apply', '--image', IMAGE, '--without', 'host-encryption');
+      expect(err).toContain('Warning: the component host-encryption fits this cluster, but --without leaves it out');
+      expect(await initContainers()).toBe(without);
+      await plane.api('DELETE', `/apis/${group}/felixconfigurations/default`);
+    });
+
     test('what people set on the objects stays', async () => {
       await wgts('install', '--apply', '--image', IMAGE);
       server.ask(['annotate', 'daemonset', 'wireguard-ts', '-n', 'kube-system', 'theirs=stays']);

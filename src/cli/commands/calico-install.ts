@@ -21,7 +21,7 @@ import { quote } from '../../config/errors.ts';
 import { version } from '../../io/installation.ts';
 import { type DeployFiles, loadDeployFiles } from '../deploy-tree.ts';
 import { calicoInstall as model } from '../help/texts/calico-install.ts';
-import { checkChoice, parseOptions } from '../parse-options.ts';
+import { checkChoice, type ParsedOptions, parseOptions } from '../parse-options.ts';
 import { type Command, type Terminal, UsageError } from '../terminal.ts';
 import { text } from './calico-options.ts';
 
@@ -146,22 +146,27 @@ function optionsOf(args: readonly string[]): InstallOptions {
   if (image !== undefined && !parsed)
     throw new UsageError(`--image ${quote(image)} names no image; write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:...`);
   const kubeconfig = text(values, 'kubeconfig');
+  const [components, without] = [componentsOf('--with', values), componentsOf('--without', values)];
+  const both = components.find(name => without.includes(name));
+  if (both !== undefined) throw new UsageError(`--with and --without both name ${both}: give it to one of them`);
   return {
     mode,
     offline,
     wishes: {
       ...(installation !== undefined && { installation: checkChoice('--for', installation, INSTALLATION_NAMES) }),
       ...(parsed && { image: parsed }),
-      components: componentsOf(text(values, 'with') ?? ''),
+      components,
+      without,
     },
     ...(kubeconfig !== undefined && { kubeconfig }),
   };
 }
 
-function componentsOf(list: string): Wishes['components'] {
-  const names = list.split(',').filter(name => name !== '');
+function componentsOf(option: '--with' | '--without', values: ParsedOptions['values']): Wishes['components'] {
+  const names = (text(values, option.slice(2)) ?? '').split(',').filter(name => name !== '');
   // It is part of every installation now. Commands of people may still name it.
-  return names.filter(name => name !== 'own-node-only').map(name => checkChoice('--with', name, COMPONENTS));
+  const isKnown = (name: string) => name === 'own-node-only' && option === '--with';
+  return names.filter(name => !isKnown(name)).map(name => checkChoice(option, name, COMPONENTS));
 }
 
 /** Connects to the cluster. @throws Error with `code` EINVAL that names the unusable option */

@@ -116,6 +116,22 @@ describe('the choice', () => {
     });
   });
 
+  test('a component that fits stays out if the operator says so, with a warning', async () => {
+    const found = await inspectCluster(clusterOf({ felix: { wireguardHostEncryptionEnabled: true } }));
+    const choice = choose(found, { components: ['metrics'], without: ['host-encryption', 'fail-closed'] }, tree);
+    expect(choice).toMatchObject({ components: ['metrics'], left: ['host-encryption'] });
+    expect(check(found, choice, '0.2.0')).toContainEqual(
+      expect.objectContaining({ severity: 'warning', message: expect.stringContaining('host-encryption') }),
+    );
+    const again = choose(found, { components: [] }, tree);
+    expect(again).toMatchObject({ components: ['host-encryption'] });
+    expect(
+      check(found, again, '0.2.0')
+        .map(({ message }) => message)
+        .join(),
+    ).not.toContain('--without');
+  });
+
   test('the variables of calico-node that the agent reads come along, and no others', async () => {
     const env = [
       { name: 'Felix_InterfacePrefix', value: 'eni' },

@@ -113,7 +113,13 @@ function* settings(found: Found, choice: Choice | undefined): Generator<Finding>
     yield {
       severity: 'hint',
       message: 'Calico encrypts traffic of the hosts too, so the component host-encryption is included',
-      fix: 'use this only where the nodes of the control plane do not run Calico',
+      fix: 'use this only where the nodes of the control plane do not run Calico, or leave it out with --without host-encryption',
+    };
+  for (const name of choice?.left ?? [])
+    yield {
+      severity: 'warning',
+      message: `the component ${name} fits this cluster, but --without leaves it out`,
+      fix: 'include it again by the same command without that option',
     };
 }
 

@@ -15,6 +15,8 @@ import { type CalicoNode, type Found, felixSetting, isOn, NAMESPACES } from './f
 export interface Wishes {
   readonly installation?: Installation;
   readonly components: readonly Component[];
+  /** Components that stay out although they fit. */
+  readonly without?: readonly Component[];
   readonly image?: ImageChange;
 }
 
@@ -32,12 +34,14 @@ export function choose(found: Found, wishes: Wishes, tree: DeployTree): Choice |
   if (isOn(found, 'WireguardHostEncryptionEnabled')) wanted.add('host-encryption');
   if (found.isOpenShift && namespaceOf(installation) === NAMESPACES.operator) wanted.add('openshift');
   if (!mayBindTokens(found)) wanted.add('before-1.30');
+  const left = (wishes.without ?? []).filter(name => wanted.delete(name));
   // The component openshift includes selinux, and a folder may include others.
   if (wanted.has('openshift')) wanted.delete('selinux');
   for (const name of includedComponents(tree, INSTALLATIONS[installation])) wanted.delete(name as Component);
   return {
     installation,
     components: [...wanted].sort(),
+    ...(left.length > 0 && { left: left.sort() }),
     ...(wishes.image && { image: wishes.image }),
     env,
   };

@@ -39,6 +39,8 @@ export type Component = (typeof COMPONENTS)[number];
 export interface Choice {
   readonly installation: Installation;
   readonly components: readonly Component[];
+  /** Components that fit, but that the operator does not want. */
+  readonly left?: readonly Component[];
   readonly image?: ImageChange;
   /** Variables that the agent needs as calico-node has them. */
   readonly env: readonly EnvironmentEntry[];

@@ -33,6 +33,11 @@ export const calicoInstall: CommandModel = {
       text: `Components besides those that fit, separated by commas: ${COMPONENTS.join(', ')}.`,
     },
     {
+      name: '--without',
+      value: { name: 'LIST', completes: COMPONENTS },
+      text: 'Components to leave out although they fit. If they were installed before, --apply removes them.',
+    },
+    {
       name: '--offline',
       text: 'Print the objects without looking at a cluster. Needs --for.',
     },
