@@ -27,5 +27,5 @@ for (const datastore of datastores) {
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'end') process.exit(0);
   const { user, system } = process.cpuUsage();
-  console.log(JSON.stringify({ synced, ...counts(), cpuSeconds: (user + system) / 1e6 }));
+  console.log(JSON.stringify({ synced, failed: 0, ...counts(), cpuSeconds: (user + system) / 1e6 }));
 }

@@ -30,6 +30,7 @@ const asked = wanted.flatMap(([name, times]) => {
 });
 
 let synced = 0;
+let failed = 0;
 for (let i = 0; i < Number(count); i++) void start();
 
 async function start() {
@@ -68,6 +69,7 @@ async function retried(work) {
     } catch (error) {
       // An answer too: not every object exists.
       if (error.status === 404) return undefined;
+      failed++;
       await SYSTEM_PACE.sleep(backOff.next(error.retryAfterMs), signal);
     }
   }
@@ -76,5 +78,5 @@ async function retried(work) {
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'end') process.exit(0);
   const { user, system } = process.cpuUsage();
-  console.log(JSON.stringify({ synced, ...counts(), cpuSeconds: (user + system) / 1e6 }));
+  console.log(JSON.stringify({ synced, failed, ...counts(), cpuSeconds: (user + system) / 1e6 }));
 }

@@ -12,10 +12,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Cause, GeneratedCluster } from '#dist/bench/calico/generated-cluster.js';
 import { sleep } from '../netns/command.ts';
+import { Administrator } from './administrator.ts';
 import { calicoCrds } from './calico-crds.ts';
 import { type ControlPlane, describeCluster, startControlPlane } from './control-plane.ts';
 import { Filling } from './filling.ts';
 import { GROUP } from './objects.ts';
+import { withOverlay } from './overlay.ts';
 
 const NODES = Number(process.env['WGTS_LOAD_NODES'] ?? 30);
 const AGENTS = Number(process.env['WGTS_LOAD_AGENTS'] ?? 8);
@@ -27,6 +29,8 @@ const READERS_OF_A_PROCESS = 250;
 const CHANGES = Number(process.env['WGTS_LOAD_CHANGES'] ?? 5);
 const IDLE_S = Number(process.env['WGTS_LOAD_IDLE_SECONDS'] ?? 2);
 const BLOCKS = 5;
+/** Bytes that an agent receives in a second while nothing changes, at most. */
+const BOOKMARKS = 200;
 const LIMIT_MS = 3_000_000;
 const [AGENTS_PROGRAM, READERS_PROGRAM] = ['api-load-agents.mjs', 'api-load-readers.mjs'].map(name =>
   fileURLToPath(new URL(name, import.meta.url)),
@@ -37,6 +41,8 @@ const DATASTORE =
 
 interface Report {
   readonly synced: number;
+  /** Requests of readers that were refused or not answered, and sent again. */
+  readonly failed: number;
   readonly bytes: number;
   readonly requests: Readonly<Record<string, number>>;
   readonly cpuSeconds: number;
@@ -47,6 +53,7 @@ describeCluster('load on an API server', () => {
   let plane: ControlPlane;
   let filling: Filling;
   let generated: GeneratedCluster;
+  let kubeconfig: string;
   const agents = new Agents();
 
   beforeAll(async () => {
@@ -55,6 +62,11 @@ describeCluster('load on an API server', () => {
     await plane.apply(...calicoCrds(GROUP));
     generated = new GeneratedCluster({ nodes: NODES, blocksPerNode: BLOCKS, families: [4], seed: 1 });
     await filling.create(generated.objects());
+    // The server lets an administrator pass all its limits, but not a service account.
+    const kubectl = await Administrator.of(plane);
+    withOverlay('manifest-install', [], folder => kubectl.ask(['apply', '-k', folder]));
+    const token = kubectl.ask(['create', 'token', 'wireguard-ts', '-n', 'kube-system', '--duration=10h']).trim();
+    kubeconfig = plane.kubeconfigFor(token, 'agent');
   }, LIMIT_MS);
   afterAll(async () => {
     agents.end();
@@ -66,7 +78,7 @@ describeCluster('load on an API server', () => {
     'a start of agents at once',
     async () => {
       const report = await started('agents', DATASTORES, () =>
-        agents.add(DATASTORES, [AGENTS_PROGRAM, DATASTORE, plane.kubeconfig]),
+        agents.add(DATASTORES, [AGENTS_PROGRAM, DATASTORE, kubeconfig]),
       );
       // In pages of 500, once.
       const lists = (plural: string) => report.requests[`GET /apis/${GROUP}/${plural}`] ?? 0;
@@ -86,7 +98,7 @@ describeCluster('load on an API server', () => {
       const last = JSON.stringify(Object.fromEntries(ofOne));
       await started('readers', READERS, () => {
         for (let left = READERS; left > 0; left -= READERS_OF_A_PROCESS)
-          agents.add(Math.min(left, READERS_OF_A_PROCESS), [READERS_PROGRAM, DATASTORE, plane.kubeconfig], [last]);
+          agents.add(Math.min(left, READERS_OF_A_PROCESS), [READERS_PROGRAM, DATASTORE, kubeconfig], [last]);
       });
       const after = await agents.report();
       const [anAgent, aReader] = [before.bytes / DATASTORES, (after.bytes - before.bytes) / READERS];
@@ -170,16 +182,16 @@ describeCluster('load on an API server', () => {
     const each = (all: number) => (all / count).toFixed(1);
     say(
       `start of ${count} ${what}, ${NODES} nodes: ${took.toFixed(1)} s; ` +
-        `${each(sum(report.requests) - sum(before.requests))} requests and ${each((report.bytes - before.bytes) / 1000)} kB for each; ` +
+        `${each(sum(report.requests) - sum(before.requests))} requests and ${each((report.bytes - before.bytes) / 1000)} kB for each, ${report.failed - before.failed} requests repeated; ` +
         `kube-apiserver ${(used.apiServer - usedBefore.apiServer).toFixed(1)} s of CPU, peak ${used.peakMb.toFixed(0)} MB (before ${usedBefore.peakMb.toFixed(0)} MB), etcd ${(used.etcd - usedBefore.etcd).toFixed(1)} s; ${what} ${(report.cpuSeconds - before.cpuSeconds).toFixed(1)} s`,
     );
     return report;
   }
 
-  /** Waits until agents have received nothing for a second. */
+  /** Waits until agents have received nothing but bookmarks for a second. */
   async function settled(): Promise<void> {
-    let last = -1;
-    for (let report = await agents.report(); report.bytes !== last; report = await agents.report()) {
+    let last = Number.NEGATIVE_INFINITY;
+    for (let report = await agents.report(); report.bytes - last > BOOKMARKS * AGENTS; report = await agents.report()) {
       last = report.bytes;
       await sleep(1000);
     }
@@ -214,8 +226,15 @@ class Agents {
     const requests: Record<string, number> = {};
     for (const each of all)
       for (const [name, times] of Object.entries(each.requests)) requests[name] = (requests[name] ?? 0) + times;
-    const total = (field: 'synced' | 'bytes' | 'cpuSeconds') => all.reduce((so, each) => so + each[field], 0);
-    return { synced: total('synced'), bytes: total('bytes'), cpuSeconds: total('cpuSeconds'), requests };
+    const total = (field: 'synced' | 'failed' | 'bytes' | 'cpuSeconds') =>
+      all.reduce((so, each) => so + each[field], 0);
+    return {
+      synced: total('synced'),
+      failed: total('failed'),
+      bytes: total('bytes'),
+      cpuSeconds: total('cpuSeconds'),
+      requests,
+    };
   }
 
   end(): void {
