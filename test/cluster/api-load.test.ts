@@ -32,9 +32,8 @@ const BLOCKS = 5;
 /** Bytes that an agent receives in a second while nothing changes, at most. */
 const BOOKMARKS = 200;
 const LIMIT_MS = 3_000_000;
-const [AGENTS_PROGRAM, READERS_PROGRAM] = ['api-load-agents.mjs', 'api-load-readers.mjs'].map(name =>
-  fileURLToPath(new URL(name, import.meta.url)),
-) as [string, string];
+const AGENTS_PROGRAM = fileURLToPath(new URL('api-load-agents.mjs', import.meta.url));
+const READERS_PROGRAM = fileURLToPath(new URL('api-load-readers.mjs', import.meta.url));
 const DATASTORE =
   process.env['WGTS_LOAD_DATASTORE'] ??
   fileURLToPath(new URL('../../dist/calico/datastore/api/datastore.js', import.meta.url));
