@@ -49,6 +49,8 @@ export interface Flow {
   readonly name: string;
   readonly version: Family;
   readonly protocol: typeof PROTOCOL_TCP | typeof PROTOCOL_UDP;
+  /** Source and destination of IPv4, 8 bytes; default: 10.0.0.1 and 10.0.0.2. */
+  readonly addresses?: Uint8Array;
 }
 
 export const TCP4: Flow = { name: 'TCP over IPv4', version: 4, protocol: PROTOCOL_TCP };
@@ -102,9 +104,10 @@ export function plainPacket(length: number): Uint8Array {
  * Writes a packet whose transport checksum field holds the sum of the pseudo header. A vnet header
  * that requests checksum completion expects this.
  */
-function writePacket(slab: Uint8Array, at: number, { version, protocol }: Flow, length: number): void {
+function writePacket(slab: Uint8Array, at: number, flow: Flow, length: number): void {
+  const { version, protocol } = flow;
   slab.set(pattern(length), at);
-  const upper = version === 4 ? writeIpv4(slab, at, protocol, length) : writeIpv6(slab, at, protocol, length);
+  const upper = version === 4 ? writeIpv4(slab, at, flow, length) : writeIpv6(slab, at, protocol, length);
   const upperLength = length - (upper - at);
   writeU16be(slab, upper, 40_000);
   writeU16be(slab, upper + 2, 5201);
@@ -122,14 +125,14 @@ function writePacket(slab: Uint8Array, at: number, { version, protocol }: Flow, 
 }
 
 /** @returns the offset of the transport header */
-function writeIpv4(slab: Uint8Array, at: number, protocol: number, length: number): number {
+function writeIpv4(slab: Uint8Array, at: number, { protocol, addresses }: Flow, length: number): number {
   slab[at] = 0x45;
   slab[at + 1] = 0;
   writeU16be(slab, at + IPV4_TOTAL_LENGTH, length);
   writeU16be(slab, at + IPV4_FRAGMENT, 0x4000);
   slab[at + IPV4_TTL] = 64;
   slab[at + IPV4_PROTOCOL] = protocol;
-  slab.set([10, 0, 0, 1, 10, 0, 0, 2], at + IPV4_SOURCE);
+  slab.set(addresses ?? [10, 0, 0, 1, 10, 0, 0, 2], at + IPV4_SOURCE);
   writeU16be(slab, at + IPV4_CHECKSUM, 0);
   writeU16be(slab, at + IPV4_CHECKSUM, checksum(addRange(0, slab, at, IPV4_HEADER_SIZE)));
   return at + IPV4_HEADER_SIZE;

@@ -25,7 +25,8 @@ export interface Running {
   /** undefined while the command runs. */
   outcome(): Outcome | undefined;
   readonly ended: Promise<Outcome>;
-  endInput(): void;
+  /** Writes a last text to standard input, and ends it. */
+  endInput(text?: string): void;
   /** Sends SIGTERM, then SIGKILL if the command does not end within two seconds. Idempotent. */
   stop(): Promise<void>;
 }
@@ -67,7 +68,7 @@ export function start(argv: readonly string[], options: RunOptions = {}): Runnin
     stderr: () => stderr,
     outcome: () => outcome,
     ended,
-    endInput: () => child.stdin.end(),
+    endInput: text => child.stdin.end(text),
     async stop() {
       if (outcome) return;
       child.kill('SIGTERM');

@@ -5,10 +5,12 @@ import { flood } from './flood.ts';
 import { handshakes } from './handshakes.ts';
 import { latency } from './latency.ts';
 import { manyPeers } from './many-peers.ts';
+import { oneEndReceiving, oneEndSending } from './one-end.ts';
 import { packets } from './packets.ts';
 import { distance, loss, lossBbr } from './paths.ts';
 import { stream } from './stream.ts';
 import { bbr, streams } from './streams.ts';
+import { transactions } from './transactions.ts';
 
 export const MEASURES: readonly Measure[] = [
   stream,
@@ -16,7 +18,10 @@ export const MEASURES: readonly Measure[] = [
   bbr,
   datagrams,
   packets,
+  oneEndSending,
+  oneEndReceiving,
   latency,
+  transactions,
   distance,
   loss,
   lossBbr,
