@@ -1,6 +1,6 @@
 /** The traffic of the soak: numbered datagrams in both directions, TCP at a fixed rate, pings. */
 import { fileURLToPath } from 'node:url';
-import { type Running, until } from '../tunnel/command.ts';
+import { type Running, untilReady } from '../tunnel/command.ts';
 import type { Host, Lab } from '../tunnel/lab.ts';
 import type { NumberedLine } from './numbered.ts';
 import type { Phase, Phases } from './phases.ts';
@@ -88,7 +88,7 @@ export class Traffic {
 async function stream(from: Host, to: Host, rate: number): Promise<Stream> {
   const args = [NUMBERED, 'receive', to.inner, String(UDP_PORT)];
   const sink = to.namespace.start([process.execPath, ...args], { keepInput: true });
-  await until('the receiver', () => sink.stdout().includes('ready'), HANG_MS);
+  await untilReady('the receiver', sink, HANG_MS);
   const send = [NUMBERED, 'send', to.inner, String(UDP_PORT), String(rate)];
   return { sink, source: from.namespace.start([process.execPath, ...send], { keepInput: true }) };
 }

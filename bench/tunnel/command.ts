@@ -100,6 +100,16 @@ export async function during<T>(argv: readonly string[], action: (running: Runni
   }
 }
 
+/** Waits until a program has printed `ready`. @throws Error with its error text if it ended */
+export async function untilReady(what: string, running: Running, timeout?: number): Promise<void> {
+  const isReady = (): boolean => {
+    const ended = running.outcome();
+    if (ended) throw new Error(`${what} ended: ${ended.stderr.slice(-300)}`);
+    return running.stdout().includes('ready');
+  };
+  await until(what, isReady, timeout);
+}
+
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, milliseconds));
 }

@@ -14,7 +14,15 @@ import { nativeBinding } from '#dist/io/native-binding.js';
 import { createNativeCipher } from '#dist/io/native-cipher.js';
 import { systemClock, systemRandom } from '#dist/io/system.js';
 import { openNativeUdp, UDP_OFFLOADS } from '#dist/io/udp.js';
-import { DATAGRAM_STRIDE, makeDatagramBatch, makePacketBatch } from '#dist/packet/batch.js';
+import {
+  DATAGRAM_LENGTH,
+  DATAGRAM_OFFSET,
+  DATAGRAM_STRIDE,
+  type DatagramBatch,
+  makeDatagramBatch,
+  makePacketBatch,
+  PACKET_STRIDE,
+} from '#dist/packet/batch.js';
 import { Engine } from '#dist/protocol/engine.js';
 import { superPacket, UDP4 } from '../micro/packets.ts';
 
@@ -35,8 +43,6 @@ export interface FarEndSettings {
 }
 
 export interface FarEndReport {
-  /** Bytes of the packets inside the tunnel. */
-  readonly bytes: number;
   readonly seconds: number;
 }
 
@@ -109,29 +115,32 @@ function beSource(): void {
   createInterface({ input: process.stdin }).once('line', () => {
     const begun = performance.now();
     for (const batch of stream) udp.send(batch);
-    const report: FarEndReport = { bytes: settings.bytes, seconds: (performance.now() - begun) / 1000 };
+    const report: FarEndReport = { seconds: (performance.now() - begun) / 1000 };
     console.log(JSON.stringify(report));
     process.exit(0);
   });
 }
 
 /** Seals packets of so many bytes, in batches that can be sent as they are. */
-function seal(bytes: number) {
+function seal(bytes: number): DatagramBatch[] {
   const addresses = Uint8Array.from(`${settings.from}.${settings.to}`.split('.'), Number);
   const { bytes: packet } = superPacket({ ...UDP4, addresses });
   const batch = makePacketBatch(packet.length * BURST, BURST);
   for (let i = 0; i < BURST; i++) {
     batch.slab.set(packet, i * packet.length);
-    batch.desc.set([i * packet.length, packet.length], i * 2);
+    batch.desc.set([i * packet.length, packet.length], i * PACKET_STRIDE);
   }
   batch.count = BURST;
-  const batches: ReturnType<typeof makeDatagramBatch>[] = [];
+  const batches: DatagramBatch[] = [];
   for (let sealed = 0; sealed < bytes; sealed += batch.slab.length)
     for (let taken = 0; taken < BURST; ) {
       taken = engine.send(batch, taken, clock.now());
       const { slab, desc, endpoints, count } = engine.transmits;
       const end = Math.max(
-        ...Array.from({ length: count }, (_, i) => desc[i * DATAGRAM_STRIDE]! + desc[i * DATAGRAM_STRIDE + 1]!),
+        ...Array.from({ length: count }, (_, i) => {
+          const at = i * DATAGRAM_STRIDE;
+          return desc[at + DATAGRAM_OFFSET]! + desc[at + DATAGRAM_LENGTH]!;
+        }),
       );
       batches.push({
         slab: slab.slice(0, end),

@@ -1,6 +1,6 @@
 /** Sends small packets through a tunnel, from our own source to our own sink. */
 import { fileURLToPath } from 'node:url';
-import { sleep, until } from './command.ts';
+import { sleep, untilReady } from './command.ts';
 import type { SourceReport } from './packet-source.ts';
 import type { Tunnel } from './tunnel.ts';
 
@@ -23,7 +23,7 @@ export async function sendPackets(tunnel: Tunnel, size: number, rate: number, se
   const { left, right } = tunnel.lab;
   const sink = right.namespace.start([process.execPath, SINK, String(PORT), String(size)], { keepInput: true });
   try {
-    await until('the packet sink', () => sink.stdout().includes('ready') || sink.outcome() !== undefined);
+    await untilReady('the packet sink', sink);
     const target = `${tunnel.right}:${PORT}`;
     const argv = [process.execPath, SOURCE, target, String(size), String(rate), String(seconds)];
     const source = JSON.parse(await left.namespace.run(argv)) as SourceReport;

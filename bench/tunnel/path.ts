@@ -1,6 +1,6 @@
 /** Adds delay or loss to the path between the hosts while an action runs. */
 import { fileURLToPath } from 'node:url';
-import { during, until } from './command.ts';
+import { during, untilReady } from './command.ts';
 import { PORT } from './contender-device.ts';
 import type { Host, Lab } from './lab.ts';
 
@@ -39,8 +39,7 @@ function beside<T>(lab: Lab, milliseconds: number, action: (lab: Lab) => Promise
   const slow = { left: slowEnd(lab.left), right: slowEnd(lab.right) };
   const argv = [process.execPath, RELAY, lab.left.namespace.name, lab.right.namespace.name, String(milliseconds)];
   return during(argv, async relay => {
-    await until('the slow cable', () => relay.stdout().includes('ready') || relay.outcome() !== undefined);
-    if (relay.outcome()) throw new Error(`the slow cable failed: ${relay.stderr()}`);
+    await untilReady('the slow cable', relay);
     for (const { namespace, cable, outer } of [slow.left, slow.right])
       await namespace.ip(
         `link set ${cable} addrgenmode none`,

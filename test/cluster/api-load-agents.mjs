@@ -2,13 +2,12 @@
 // each line on stdin: how many have read the cluster, and what all have asked and received so far.
 //
 // node api-load-agents.mjs DATASTORE KUBECONFIG COUNT
-import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { counted } from './api-load-bytes.mjs';
 
 const [module, kubeconfig, count] = process.argv.slice(2);
 const { openApiDatastore } = await import(pathToFileURL(module).href);
-const { own, counts } = await counted(kubeconfig);
+const { own, report } = await counted(kubeconfig);
 
 let synced = 0;
 const datastores = [];
@@ -24,8 +23,4 @@ for (const datastore of datastores) {
   });
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  if (line === 'end') process.exit(0);
-  const { user, system } = process.cpuUsage();
-  console.log(JSON.stringify({ synced, failed: 0, ...counts(), cpuSeconds: (user + system) / 1e6 }));
-}
+await report(() => ({ synced, failed: 0 }));

@@ -1,12 +1,15 @@
-// Counts what programs of api-load.test.ts ask of an API server, and receive from it.
+// Counts what programs of api-load.test.ts ask of an API server and receive from it, and reports
+// it.
 import diagnostics from 'node:diagnostics_channel';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 /**
  * Returns the path of a kubeconfig whose connections pass through this process, and a function that
- * returns all bytes received so far and the number of requests by method and path.
+ * prints a line of JSON for each line on stdin: what `state` returns, all bytes received so far,
+ * the number of requests by method and path, and the CPU time.
  */
 export async function counted(kubeconfig) {
   let bytes = 0;
@@ -34,7 +37,15 @@ export async function counted(kubeconfig) {
     const what = nameOf(request);
     requests[what] = (requests[what] ?? 0) + 1;
   });
-  return { own, counts: () => ({ bytes, requests }) };
+  return {
+    own,
+    async report(state) {
+      for await (const _ of createInterface({ input: process.stdin })) {
+        const { user, system } = process.cpuUsage();
+        console.log(JSON.stringify({ ...state(), bytes, requests, cpuSeconds: (user + system) / 1e6 }));
+      }
+    },
+  };
 }
 
 /** `WATCH /api/v1/nodes` and the like. */

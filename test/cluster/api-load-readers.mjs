@@ -7,7 +7,6 @@
 // REQUESTS is the JSON of what one datastore asked for at its start: numbers by name.
 import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { counted } from './api-load-bytes.mjs';
 
@@ -16,7 +15,7 @@ const load = async file => await import(pathToFileURL(join(dirname(module), file
 const { ApiConnection } = await load('connection.js');
 const { listAll } = await load('list.js');
 const { JitteredBackOff, SYSTEM_PACE } = await load('reflector/back-off.js');
-const { own, counts } = await counted(kubeconfig);
+const { own, report } = await counted(kubeconfig);
 const { signal } = new AbortController();
 // Each pending request adds a listener.
 setMaxListeners(0, signal);
@@ -75,8 +74,4 @@ async function retried(work) {
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  if (line === 'end') process.exit(0);
-  const { user, system } = process.cpuUsage();
-  console.log(JSON.stringify({ synced, failed, ...counts(), cpuSeconds: (user + system) / 1e6 }));
-}
+await report(() => ({ synced, failed }));

@@ -4,10 +4,11 @@
  * sent is counted on the cable, and what is received at the interface. A super-packet counts there
  * with one header, so a device that sends them loses 3 % to one that does not.
  */
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { formatKeyBase64 } from '#dist/base/key.js';
 import type { BulkReport } from '../bulk-source.ts';
-import { until } from '../command.ts';
+import { untilReady } from '../command.ts';
 import { Device, PORT } from '../contender-device.ts';
 import type { Contender } from '../contenders.ts';
 import type { FarEndReport, FarEndSettings } from '../far-end.ts';
@@ -77,7 +78,7 @@ async function withOneEnd<T>(
   const [own, other] = [makeKeyPair(), makeKeyPair()];
   const device = await Device.start(contender, left);
   try {
-    await left.namespace.run(['sh', '-c', `umask 077; cat > ${KEY_FILE}`], { input: formatKeyBase64(own.privateKey) });
+    writeFileSync(KEY_FILE, `${formatKeyBase64(own.privateKey)}\n`, { mode: 0o600 });
     const peer = ['peer', formatKeyBase64(other.publicKey), 'allowed-ips', `${right.inner}/32`];
     await device.wg('set', 'private-key', KEY_FILE, 'listen-port', String(PORT), ...peer);
     await device.up();
@@ -92,11 +93,7 @@ async function withOneEnd<T>(
     };
     const far = right.namespace.start([process.execPath, FAR_END, JSON.stringify(settings)], { keepInput: true });
     try {
-      await until('the far end', () => {
-        const ended = far.outcome();
-        if (ended) throw new Error(`the far end ended: ${ended.stderr.slice(-300)}`);
-        return far.stdout().includes('ready');
-      });
+      await untilReady('the far end', far);
       const go = async () => {
         far.endInput('go\n');
         const { stdout, stderr } = await far.ended;

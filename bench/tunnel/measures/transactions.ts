@@ -4,9 +4,8 @@
  * answer (transactions.py).
  */
 import { join } from 'node:path';
-import type { Figure } from '../../results.ts';
-import { ROOT } from '../../results.ts';
-import { until } from '../command.ts';
+import { type Figure, ROOT } from '../../results.ts';
+import { untilReady } from '../command.ts';
 import { ALL_KINDS, type TunnelMeasure } from '../measure.ts';
 import type { Tunnel } from '../tunnel.ts';
 
@@ -51,11 +50,7 @@ async function ask(tunnel: Tunnel, count: number, seconds: number): Promise<Answ
   const { left, right } = tunnel.lab;
   const server = right.namespace.start([...PROGRAM, 'serve', tunnel.right, String(PORT)]);
   try {
-    await until('the server of requests', () => {
-      const ended = server.outcome();
-      if (ended) throw new Error(`it ended: ${ended.stderr.slice(-300)}`);
-      return server.stdout().includes('ready');
-    });
+    await untilReady('the server of requests', server);
     const argv = [...PROGRAM, 'ask', tunnel.right, String(PORT), String(count), String(seconds)];
     return JSON.parse(await left.namespace.run(argv)) as Answers;
   } finally {

@@ -165,8 +165,8 @@ function optionsOf(args: readonly string[]): InstallOptions {
 function componentsOf(option: '--with' | '--without', values: ParsedOptions['values']): Wishes['components'] {
   const names = (text(values, option.slice(2)) ?? '').split(',').filter(name => name !== '');
   // It is part of every installation now. Commands of people may still name it.
-  const isKnown = (name: string) => name === 'own-node-only' && option === '--with';
-  return names.filter(name => !isKnown(name)).map(name => checkChoice(option, name, COMPONENTS));
+  const isFormer = (name: string) => name === 'own-node-only' && option === '--with';
+  return names.filter(name => !isFormer(name)).map(name => checkChoice(option, name, COMPONENTS));
 }
 
 /** Connects to the cluster. @throws Error with `code` EINVAL that names the unusable option */
