@@ -18,6 +18,7 @@ static const struct wg_exports *const EXPORTS[] = {
     &wg_exports_tun,
     &wg_exports_udp,
     &wg_exports_cipher,
+    &wg_exports_lanes,
     &wg_exports_aead_providers,
     &wg_exports_offload,
     &wg_exports_aead_single,

@@ -3,6 +3,7 @@
  * (Linux 5.1) finds its namespace. */
 #define _GNU_SOURCE
 #include "tun.h"
+#include "lanes.h"
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -110,6 +111,7 @@ napi_value wg_tun_counters(napi_env env, napi_callback_info info) {
   struct wg_tun *tun;
   if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
   if (napi_create_object(env, &result) != napi_ok) return NULL;
+  wg_lanes_settle(tun->lanes);
   wg_set_number(env, result, "offloads", tun->offloads);
   wg_set_number(env, result, "merged", (int64_t)tun->merged);
   wg_set_number(env, result, "unmerged", (int64_t)tun->unmerged);
@@ -118,4 +120,20 @@ napi_value wg_tun_counters(napi_env env, napi_callback_info info) {
   wg_set_number(env, result, "refused", (int64_t)tun->refused);
   wg_set_number(env, result, "malformed", (int64_t)tun->malformed);
   return result;
+}
+
+/* tunFail(handle, what, errno, count): for tests. Makes the next `count` operations of that kind
+ * fail with that errno. */
+napi_value wg_tun_fail(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  struct wg_tun *tun;
+  int32_t what, err, count;
+  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], &WG_TUN_KIND)) ||
+      !wg_int(env, arguments[1], &what) || !wg_int(env, arguments[2], &err) || !wg_int(env, arguments[3], &count))
+    return NULL;
+  wg_lanes_settle(tun->lanes);
+  tun->fail_what = what;
+  tun->fail_errno = err;
+  tun->fail_count = count;
+  return wg_undefined(env);
 }

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "tun.h"
 #include "bytes.h"
+#include "lanes.h"
 #include "offload.h"
 #include <errno.h>
 #include <limits.h>
@@ -148,16 +149,30 @@ static int put_group(struct wg_tun *tun, const uint8_t *slab, const int32_t *des
   return is_gone(err) ? err : 0;
 }
 
-static napi_value put_all(napi_env env, struct wg_tun *tun, const uint8_t *slab, const int32_t *desc, int packets, const int32_t *from, int count, const int32_t *follow) {
+static int64_t put_all(struct wg_tun *tun, const uint8_t *slab, const int32_t *desc, int packets, const int32_t *from, int count, const int32_t *follow) {
   int64_t dropped = 0, written = 0;
   for (int g = 0; g < count; g++) {
     const int32_t *group = from + (size_t)g * WG_GROUP_STRIDE;
-    if (put_group(tun, slab, desc, group, follow, &dropped)) return wg_number(env, -1);
+    if (put_group(tun, slab, desc, group, follow, &dropped)) return -1;
     written += group[WG_GROUP_COUNT];
   }
   dropped += packets - written; /* including packets in no group: their descriptors lie outside the slab */
   tun->refused += (uint64_t)dropped;
-  return wg_number(env, dropped);
+  return dropped;
+}
+
+int64_t wg_tun_write_all(struct wg_tun *tun, uint8_t *slab, size_t length, const int32_t *desc, int32_t count) {
+  if (tun->fd < 0) return -1;
+  int64_t dropped = 0;
+  for (int32_t from = 0; from < count; from += BATCH) {
+    const int32_t *part = desc + (size_t)from * WG_PACKET_STRIDE;
+    int32_t packets = count - from < BATCH ? count - from : BATCH;
+    int made = wg_merge(slab, length, part, packets, merge_allowed(tun), groups, next);
+    int64_t lost = put_all(tun, slab, part, packets, groups, made, next);
+    if (lost < 0) return lost;
+    dropped += lost;
+  }
+  return dropped;
 }
 
 /* tunWrite(handle, slab, desc, count): merges and writes packets. Returns the number of dropped
@@ -171,21 +186,9 @@ napi_value wg_tun_write(napi_env env, napi_callback_info info) {
       !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
       !wg_int(env, arguments[3], &count))
     return NULL;
-  if (tun->fd < 0) return wg_number(env, -1);
   int32_t fit = (int32_t)(desc.length / WG_PACKET_STRIDE);
-  if (count > fit) count = fit;
-  napi_value result = wg_number(env, 0);
-  int64_t dropped = 0;
-  for (int32_t from = 0; from < count; from += BATCH) {
-    const int32_t *part = (const int32_t *)desc.data + (size_t)from * WG_PACKET_STRIDE;
-    int32_t packets = count - from < BATCH ? count - from : BATCH;
-    int made = wg_merge(slab.data, slab.length, part, packets, merge_allowed(tun), groups, next);
-    int64_t lost = 0;
-    result = put_all(env, tun, slab.data, part, packets, groups, made, next);
-    if (napi_get_value_int64(env, result, &lost) != napi_ok || lost < 0) return result;
-    dropped += lost;
-  }
-  return wg_number(env, dropped);
+  wg_lanes_settle(tun->lanes);
+  return wg_number(env, wg_tun_write_all(tun, slab.data, slab.length, desc.data, count > fit ? fit : count));
 }
 
 /* tunRetry(handle): ends the pause. Call it after a change on the host, when the kernel may accept
@@ -194,6 +197,7 @@ napi_value wg_tun_retry(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_tun *tun;
   if (!wg_arguments(env, info, &argument, 1) || !(tun = wg_handle(env, argument, &WG_TUN_KIND))) return NULL;
+  wg_lanes_settle(tun->lanes);
   tun->pausing = 0;
   memset(tun->refusals, 0, sizeof tun->refusals);
   return wg_undefined(env);
@@ -226,6 +230,7 @@ napi_value wg_tun_write_groups(napi_env env, napi_callback_info info) {
       !wg_int(env, arguments[3], &count) || !wg_array(env, arguments[4], napi_int32_array, &given) ||
       !wg_array(env, arguments[5], napi_int32_array, &follow) || !wg_int(env, arguments[6], &made))
     return NULL;
+  wg_lanes_settle(tun->lanes);
   if (tun->fd < 0) return wg_number(env, -1);
   if (count < 0 || count > BATCH || (size_t)count * WG_PACKET_STRIDE > desc.length || (size_t)count > follow.length || made < 0 ||
       made > count || (size_t)made * WG_GROUP_STRIDE > given.length)
@@ -234,5 +239,5 @@ napi_value wg_tun_write_groups(napi_env env, napi_callback_info info) {
   for (int32_t g = 0; g < made; g++)
     if (!is_sound(slab, desc.data, count, (const int32_t *)given.data + (size_t)g * WG_GROUP_STRIDE, follow.data, next, 1))
       return wg_throw_type(env, "a group is not sound");
-  return put_all(env, tun, slab.data, desc.data, count, given.data, made, follow.data);
+  return wg_number(env, put_all(tun, slab.data, desc.data, count, given.data, made, follow.data));
 }

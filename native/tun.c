@@ -3,6 +3,7 @@
  * whole TCP super-packet in one read. */
 #define _GNU_SOURCE
 #include "tun.h"
+#include "lanes.h"
 #include "offload.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +32,7 @@ enum { PI_SIZE = 4, LARGEST_READ = WG_VNET_HEADER_SIZE + 40 + 65535, ROOM = LARG
 enum { TUN_QUEUE = 500, DEVICE_QUEUE = 2000 };
 
 static void close_tun(struct wg_tun *tun) {
+  wg_lanes_settle(tun->lanes);
   if (tun->fd >= 0) close(tun->fd);
   if (tun->control >= 0) close(tun->control);
   tun->fd = tun->control = -1;
@@ -40,6 +42,7 @@ static void release(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct wg_tun *tun = data;
   close_tun(tun);
+  wg_lanes_unref(tun->lanes);
   free(tun);
 }
 
@@ -258,18 +261,6 @@ static napi_value tun_read(napi_env env, napi_callback_info info) {
   return wg_number(env, count);
 }
 
-/* tunFail(handle, what, errno, count): for tests. Makes the next `count` operations of that kind
- * fail with that errno. */
-static napi_value tun_fail(napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
-  struct wg_tun *tun;
-  if (!wg_arguments(env, info, arguments, 4) || !(tun = wg_handle(env, arguments[0], &WG_TUN_KIND)) ||
-      !wg_int(env, arguments[1], &tun->fail_what) || !wg_int(env, arguments[2], &tun->fail_errno) ||
-      !wg_int(env, arguments[3], &tun->fail_count))
-    return NULL;
-  return wg_undefined(env);
-}
-
 /* tunClose(handle): closes the device. May be called again. Stop polling first. */
 static napi_value tun_close(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -292,7 +283,7 @@ static const struct wg_function FUNCTIONS[] = {
     {"tunWasPersistent", wg_tun_was_persistent},
     {"tunPersist", wg_tun_persist},
     {"tunCounters", wg_tun_counters},
-    {"tunFail", tun_fail},
+    {"tunFail", wg_tun_fail},
     {"tunClose", tun_close},
     {NULL, NULL},
 };

@@ -21,6 +21,8 @@ enum { WG_TUN_FAIL_NONE, WG_TUN_FAIL_MERGED };
  * process may not enter; the same as in src/io/tun.ts. */
 enum { WG_TUN_HIDDEN = -1, WG_TUN_AWAY = 0, WG_TUN_HOME = 1 };
 
+struct wg_lanes;
+
 struct wg_tun {
   int fd;            /* -1 when closed */
   int32_t offloads;
@@ -32,6 +34,7 @@ struct wg_tun {
   int32_t ours;      /* created here, not adopted */
   int32_t persistent; /* when it was opened (IFF_PERSIST) */
   uint64_t home;     /* inode of the network namespace where it was opened; 0: unknown */
+  struct wg_lanes *lanes; /* threads that may be writing; NULL: none */
   int control;       /* a socket in the `home` namespace, for ioctls by name */
   int32_t mtu;       /* last seen */
   int32_t fail_what, fail_errno, fail_count;
@@ -49,9 +52,14 @@ int wg_tun_quiet_up(int control, const char *name);
  * Returns where it is (WG_TUN_HOME, ...). While it is hidden, its MTU stays what it was. */
 int wg_tun_look(struct wg_tun *tun, const char *name);
 
+/* Merges and writes packets. Returns the number of dropped packets, or -1 if the device is gone.
+ * May change the slab. */
+int64_t wg_tun_write_all(struct wg_tun *tun, uint8_t *slab, size_t length, const int32_t *desc, int32_t count);
+
 napi_value wg_tun_write(napi_env env, napi_callback_info info);
 napi_value wg_tun_write_groups(napi_env env, napi_callback_info info);
 napi_value wg_tun_retry(napi_env env, napi_callback_info info);
+napi_value wg_tun_fail(napi_env env, napi_callback_info info);
 napi_value wg_tun_counters(napi_env env, napi_callback_info info);
 napi_value wg_tun_status(napi_env env, napi_callback_info info);
 napi_value wg_tun_was_persistent(napi_env env, napi_callback_info info);

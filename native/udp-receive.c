@@ -56,30 +56,30 @@ static void describe(const struct msghdr *header, int32_t *desc, uint8_t *endpoi
  * the number of filled descriptors. */
 static int receive_from(struct wg_udp *udp, int f, uint8_t *slab, size_t base, int room, int *used, int32_t *desc, uint8_t *endpoints) {
   for (int i = 0; i < room; i++) {
-    udp->vectors[i] = (struct iovec){slab + base + (size_t)i * WG_UDP_RANGE, WG_UDP_RANGE};
-    udp->messages[i].msg_hdr = (struct msghdr){
-        .msg_name = &udp->addresses[i],
-        .msg_namelen = sizeof udp->addresses[i],
-        .msg_iov = &udp->vectors[i],
+    udp->in.vectors[i] = (struct iovec){slab + base + (size_t)i * WG_UDP_RANGE, WG_UDP_RANGE};
+    udp->in.messages[i].msg_hdr = (struct msghdr){
+        .msg_name = &udp->in.addresses[i],
+        .msg_namelen = sizeof udp->in.addresses[i],
+        .msg_iov = &udp->in.vectors[i],
         .msg_iovlen = 1,
-        .msg_control = &udp->controls[i],
-        .msg_controllen = sizeof udp->controls[i],
+        .msg_control = &udp->in.controls[i],
+        .msg_controllen = sizeof udp->in.controls[i],
     };
   }
   int got;
-  do got = recvmmsg(udp->fds[f], udp->messages, (unsigned)room, 0, NULL);
+  do got = recvmmsg(udp->fds[f], udp->in.messages, (unsigned)room, 0, NULL);
   while (got < 0 && errno == EINTR);
   *used = got > 0 ? got : 0;
   int kept = 0;
   for (int i = 0; i < got; i++) {
-    const struct msghdr *header = &udp->messages[i].msg_hdr;
+    const struct msghdr *header = &udp->in.messages[i].msg_hdr;
     if (header->msg_flags & MSG_TRUNC) {
       udp->truncated++;
       continue;
     }
     int32_t *d = desc + (size_t)kept * DATAGRAM_STRIDE;
     d[DATAGRAM_OFFSET] = (int32_t)(base + (size_t)i * WG_UDP_RANGE);
-    d[DATAGRAM_LENGTH] = (int32_t)udp->messages[i].msg_len;
+    d[DATAGRAM_LENGTH] = (int32_t)udp->in.messages[i].msg_len;
     describe(header, d, endpoints + (size_t)kept * ENDPOINT_SIZE);
     kept++;
   }

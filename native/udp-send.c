@@ -3,6 +3,7 @@
  * then continues with the rest of the batch. */
 #include "udp.h"
 #include "bytes.h"
+#include "lanes.h"
 #include <errno.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
@@ -46,8 +47,8 @@ static void make(struct sending *s, int m, int i, struct part part) {
   struct wg_udp *udp = s->udp;
   const int32_t *d = s->desc + (size_t)i * DATAGRAM_STRIDE;
   const uint8_t *e = s->endpoints + (size_t)i * ENDPOINT_SIZE;
-  union wg_sockaddr *to = &udp->addresses[m];
-  struct msghdr *header = &udp->messages[m].msg_hdr;
+  union wg_sockaddr *to = &udp->out.addresses[m];
+  struct msghdr *header = &udp->out.messages[m].msg_hdr;
   int six = e[ENDPOINT_FAMILY] == 6;
   memset(to, 0, sizeof *to);
   if (six) {
@@ -60,13 +61,13 @@ static void make(struct sending *s, int m, int i, struct part part) {
     memcpy(&to->v4.sin_port, e + ENDPOINT_PORT, 2);
     memcpy(&to->v4.sin_addr, e + ENDPOINT_ADDRESS, 4);
   }
-  udp->vectors[m] = (struct iovec){s->slab + part.offset, (size_t)part.length};
+  udp->out.vectors[m] = (struct iovec){s->slab + part.offset, (size_t)part.length};
   *header = (struct msghdr){
       .msg_name = to,
       .msg_namelen = six ? sizeof to->v6 : sizeof to->v4,
-      .msg_iov = &udp->vectors[m],
+      .msg_iov = &udp->out.vectors[m],
       .msg_iovlen = 1,
-      .msg_control = &udp->controls[m],
+      .msg_control = &udp->out.controls[m],
   };
   if (e[ENDPOINT_HAS_LOCAL] == 1 && six) {
     struct in6_pktinfo local = {0};
@@ -120,7 +121,7 @@ static int send_one(struct sending *s, int i, struct part part) {
     int err = injected(s->udp, s, i, part.segment > 0);
     if (err) return err;
     make(s, 0, i, part);
-    if (sendmsg(fd, &s->udp->messages[0].msg_hdr, 0) >= 0) return 0;
+    if (sendmsg(fd, &s->udp->out.messages[0].msg_hdr, 0) >= 0) return 0;
     err = errno;
     if (err == EINTR) continue;
     if (err != EAGAIN || !wait_for_room(s, fd)) return err;
@@ -199,10 +200,10 @@ static void flush(struct sending *s) {
   s->count = 0;
   while (done < total) {
     int err = 0, i = udp->owners[done];
-    struct part part = {0, (int32_t)udp->vectors[done].iov_len, udp->segments[done]};
+    struct part part = {0, (int32_t)udp->out.vectors[done].iov_len, udp->segments[done]};
     if (udp->fail_count > 0) err = injected(udp, s, i, part.segment > 0);
     if (!err) {
-      int sent = sendmmsg(fd, udp->messages + done, (unsigned)(udp->fail_count > 0 ? 1 : total - done), 0);
+      int sent = sendmmsg(fd, udp->out.messages + done, (unsigned)(udp->fail_count > 0 ? 1 : total - done), 0);
       if (sent > 0) {
         if (udp->refusals[s->family]) forgive(udp, s->family, done, sent);
         done += sent;
@@ -211,7 +212,7 @@ static void flush(struct sending *s) {
       err = sent < 0 ? errno : EIO;
     }
     if (err == EINTR || (err == EAGAIN && wait_for_room(s, fd))) continue;
-    part.offset = (int32_t)((uint8_t *)udp->vectors[done].iov_base - s->slab);
+    part.offset = (int32_t)((uint8_t *)udp->out.vectors[done].iov_base - s->slab);
     /* place 0 is unused: its message was sent, or it is this message */
     send_carefully(s, i, part, err);
     done++;
@@ -249,22 +250,28 @@ static void add_all(struct sending *s, int i, size_t slab_length) {
   }
 }
 
+int32_t wg_udp_send_all(struct wg_udp *udp, uint8_t *slab, size_t length, int32_t *desc, uint8_t *endpoints, int32_t count) {
+  int32_t errors = 0;
+  struct sending s = {.udp = udp, .slab = slab, .desc = desc, .endpoints = endpoints, .waits_left = WAIT_STEPS};
+  for (int i = 0; i < count; i++) add_all(&s, i, length);
+  flush(&s);
+  for (int i = 0; i < count; i++) errors += desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] != 0;
+  return errors;
+}
+
 /* udpSend(handle, slab, desc, endpoints, count): sends datagrams. Returns the number of descriptors
  * with an error (DATAGRAM_ERROR). */
 napi_value wg_udp_send(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   struct wg_udp *udp;
   struct wg_array slab, desc, endpoints;
-  int32_t count, errors = 0;
+  int32_t count;
   if (!wg_arguments(env, info, arguments, 5) || !(udp = wg_handle(env, arguments[0], &WG_UDP_KIND)) ||
       !wg_array(env, arguments[1], napi_uint8_array, &slab) || !wg_array(env, arguments[2], napi_int32_array, &desc) ||
       !wg_array(env, arguments[3], napi_uint8_array, &endpoints) || !wg_int(env, arguments[4], &count))
     return NULL;
   if (count < 0 || (size_t)count > desc.length / DATAGRAM_STRIDE || (size_t)count > endpoints.length / ENDPOINT_SIZE)
     return wg_throw_type(env, "more datagrams than descriptors");
-  struct sending s = {.udp = udp, .slab = slab.data, .desc = desc.data, .endpoints = endpoints.data, .waits_left = WAIT_STEPS};
-  for (int i = 0; i < count; i++) add_all(&s, i, slab.length);
-  flush(&s);
-  for (int i = 0; i < count; i++) errors += s.desc[(size_t)i * DATAGRAM_STRIDE + DATAGRAM_ERROR] != 0;
-  return wg_number(env, errors);
+  wg_lanes_settle(udp->lanes);
+  return wg_number(env, wg_udp_send_all(udp, slab.data, slab.length, desc.data, endpoints.data, count));
 }

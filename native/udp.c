@@ -2,6 +2,7 @@
  * port, our datagrams may be fragmented, and the local address of each received datagram is
  * reported. */
 #include "udp.h"
+#include "lanes.h"
 #include <errno.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
@@ -14,6 +15,7 @@
 enum { BUFFER = 7 << 20, LEAST_BUFFER = 64 << 10, PORT_ATTEMPTS = 100 };
 
 static void close_udp(struct wg_udp *udp) {
+  wg_lanes_settle(udp->lanes);
   for (int f = 0; f < 4; f++) {
     if (udp->fds[f] >= 0) close(udp->fds[f]);
     udp->fds[f] = -1;
@@ -24,6 +26,7 @@ static void release(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct wg_udp *udp = data;
   close_udp(udp);
+  wg_lanes_unref(udp->lanes);
   free(udp);
 }
 
@@ -170,6 +173,7 @@ static napi_value udp_info(napi_env env, napi_callback_info info) {
   struct wg_udp *udp;
   if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, &WG_UDP_KIND))) return NULL;
   if (napi_create_object(env, &result) != napi_ok) return NULL;
+  wg_lanes_settle(udp->lanes);
   wg_set_number(env, result, "port", udp->port);
   wg_set_number(env, result, "fd4", udp->fds[0]);
   wg_set_number(env, result, "fd6", udp->fds[1]);
@@ -220,6 +224,7 @@ static napi_value udp_retry(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct wg_udp *udp;
   if (!wg_arguments(env, info, &argument, 1) || !(udp = wg_handle(env, argument, &WG_UDP_KIND))) return NULL;
+  wg_lanes_settle(udp->lanes);
   for (int f = 0; f < 2; f++) {
     udp->gso[f] = udp->can_gso[f];
     udp->refusals[f] = 0;
@@ -232,10 +237,14 @@ static napi_value udp_retry(napi_env env, napi_callback_info info) {
 static napi_value udp_fail(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   struct wg_udp *udp;
+  int32_t what, err, count;
   if (!wg_arguments(env, info, arguments, 4) || !(udp = wg_handle(env, arguments[0], &WG_UDP_KIND)) ||
-      !wg_int(env, arguments[1], &udp->fail_what) || !wg_int(env, arguments[2], &udp->fail_errno) ||
-      !wg_int(env, arguments[3], &udp->fail_count))
+      !wg_int(env, arguments[1], &what) || !wg_int(env, arguments[2], &err) || !wg_int(env, arguments[3], &count))
     return NULL;
+  wg_lanes_settle(udp->lanes);
+  udp->fail_what = what;
+  udp->fail_errno = err;
+  udp->fail_count = count;
   return wg_undefined(env);
 }
 

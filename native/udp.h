@@ -50,6 +50,16 @@ struct wg_udp_control {
   uint8_t bytes[WG_UDP_CONTROL];
 } __attribute__((aligned(16)));
 
+/* What recvmmsg or sendmmsg works on. One thread may receive while another one sends. */
+struct wg_udp_vector {
+  struct mmsghdr messages[WG_UDP_VECTOR];
+  struct iovec vectors[WG_UDP_VECTOR];
+  union wg_sockaddr addresses[WG_UDP_VECTOR];
+  struct wg_udp_control controls[WG_UDP_VECTOR];
+};
+
+struct wg_lanes;
+
 struct wg_udp {
   int fds[4]; /* IPv4, IPv6, IPv4 for handshakes, IPv6 for handshakes; -1: none */
   uint16_t port;
@@ -59,11 +69,9 @@ struct wg_udp {
   int turn; /* the socket that the next call reads first */
   int32_t fail_what, fail_errno, fail_count;
   uint64_t gso_failed, gso_disabled, gso_paused, local_dropped, blocked, truncated;
-  struct mmsghdr messages[WG_UDP_VECTOR];
-  struct iovec vectors[WG_UDP_VECTOR];
-  union wg_sockaddr addresses[WG_UDP_VECTOR];
-  struct wg_udp_control controls[WG_UDP_VECTOR];
-  int32_t owners[WG_UDP_VECTOR];   /* the descriptor of each message */
+  struct wg_lanes *lanes; /* threads that may be sending; NULL: none */
+  struct wg_udp_vector in, out;
+  int32_t owners[WG_UDP_VECTOR];   /* the descriptor of each message of `out` */
   int32_t segments[WG_UDP_VECTOR]; /* segment size of each message; 0: one datagram */
 };
 
@@ -83,6 +91,10 @@ void wg_udp_join(int fd, int other);
 /* Checks that the descriptors are UDP sockets of the right families on one port, and requests the
  * offloads. Sets the port. Returns 0 or an errno. */
 int wg_udp_check(struct wg_udp *udp, int32_t wanted);
+
+/* Sends datagrams. Returns the number of descriptors with an error (DATAGRAM_ERROR). There is room
+ * for `count` descriptors and endpoints. */
+int32_t wg_udp_send_all(struct wg_udp *udp, uint8_t *slab, size_t length, int32_t *desc, uint8_t *endpoints, int32_t count);
 
 napi_value wg_udp_receive(napi_env env, napi_callback_info info);
 napi_value wg_udp_send(napi_env env, napi_callback_info info);

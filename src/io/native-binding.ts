@@ -9,7 +9,7 @@ import type { CryptoBinding } from '../crypto/node/native.ts';
 import { addonPath, addonPaths } from './addon-file.ts';
 import { embeddedBinding } from './embedded.ts';
 import { isExecutable } from './installation.ts';
-import type { CipherBinding } from './native-cipher.ts';
+import type { CipherBinding, CipherHandle } from './native-cipher.ts';
 
 declare const handle: unique symbol;
 export interface PollHandle {
@@ -29,6 +29,9 @@ export interface TunHandle {
 }
 export interface UdpHandle {
   readonly [handle]: 'udp';
+}
+export interface LanesHandle {
+  readonly [handle]: 'lanes';
 }
 export interface RightsHandle {
   readonly [handle]: 'rights';
@@ -104,6 +107,27 @@ export interface NativeBinding extends CipherBinding, CryptoBinding {
   fileLock(descriptor: number): boolean;
   kernelLogOpen(path: string): number;
   kernelLogRead(descriptor: number, bytes: Uint8Array): number;
+  lanesOpen(cipher: CipherHandle, threads: number): LanesHandle;
+  lanesClose(lanes: LanesHandle): void;
+  lanesSeal(
+    lanes: LanesHandle,
+    udp: UdpHandle | undefined,
+    input: Uint8Array,
+    jobs: Int32Array,
+    count: number,
+    output: Uint8Array,
+    desc: Int32Array,
+    endpoints: Uint8Array,
+    datagrams: number,
+  ): boolean;
+  lanesUnseal(lanes: LanesHandle, slab: Uint8Array, jobs: Int32Array, count: number): boolean;
+  lanesWrite(lanes: LanesHandle, tun: TunHandle, slab: Uint8Array, desc: Int32Array, count: number): boolean;
+  lanesHelp(lanes: LanesHandle): boolean;
+  lanesDone(lanes: LanesHandle, out: Int32Array): void;
+  lanesNext(lanes: LanesHandle): void;
+  lanesFd(lanes: LanesHandle): number;
+  lanesWatch(lanes: LanesHandle): boolean;
+  lanesTimes(lanes: LanesHandle, out: Float64Array): void;
   tunOpen(name: string, adopt: number, offloads: number, mtu: number): TunHandle;
   tunAdopt(descriptor: number, offloads: number, kept: Int32Array): TunHandle;
   tunKept(tun: TunHandle, out: Int32Array): void;

@@ -85,6 +85,11 @@ export class NativeCipher implements TransportCipher {
     this.#handle = handle;
   }
 
+  /** For lanes (native-lanes.ts). */
+  get handle(): CipherHandle {
+    return this.#handle;
+  }
+
   /** Returns another cipher with the same provider and no keys. @throws Error if memory is short */
   another(): NativeCipher {
     const handle = this.#binding.cipherCreate(this.provider);

@@ -88,6 +88,11 @@ export class NativeTun implements Tun {
     this.#allowed = mergeable(granted);
   }
 
+  /** For lanes (native-lanes.ts). */
+  get handle(): TunHandle {
+    return this.#handle;
+  }
+
   /** The descriptor, which the Tun keeps owning; -1 once closed. */
   get fd(): number {
     return this.#binding.tunFd(this.#handle);

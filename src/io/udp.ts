@@ -72,6 +72,11 @@ export class NativeUdp implements Udp {
     this.port = binding.udpInfo(handle).port;
   }
 
+  /** For lanes (native-lanes.ts). */
+  get handle(): UdpHandle {
+    return this.#handle;
+  }
+
   get offloads(): readonly string[] {
     const { offloads } = this.#binding.udpInfo(this.#handle);
     return Object.entries(UDP_OFFLOADS).flatMap(([name, bit]) => (offloads & bit ? [name] : []));

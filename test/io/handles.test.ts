@@ -46,6 +46,20 @@ const KINDS: Readonly<
       tunClose: [],
     },
   },
+  lanes: {
+    make: native => native['lanesOpen']!(native['cipherCreate']!('openssl'), 2),
+    takes: {
+      lanesSeal: [undefined, bytes(), numbers(), 0, bytes(), numbers(), bytes(), 0],
+      lanesUnseal: [bytes(), numbers(), 0],
+      lanesHelp: [],
+      lanesDone: [numbers()],
+      lanesNext: [],
+      lanesFd: [],
+      lanesWatch: [],
+      lanesTimes: [new Float64Array(3)],
+      lanesClose: [],
+    },
+  },
   udp: {
     make: native => native['udpOpen']!(0, 0, 7),
     takes: {
@@ -98,6 +112,7 @@ const KINDS: Readonly<
       cipherCopyKey: [0, bytes(32)],
       cipherSeal: [bytes(), bytes(), numbers(), 1],
       cipherOpen: [bytes(), numbers(), 1],
+      lanesOpen: [2],
     },
   },
   aead: { make: native => native['aeadState']!(), takes: { aeadSeal: [bytes(), 0, 16], aeadOpen: [bytes(), 0, 16] } },
@@ -144,6 +159,8 @@ const WITHOUT = [
   ...[
     'cipherCreate',
     'cipherProviders',
+    // also takes a TUN: test/io/lanes.test.ts
+    'lanesWrite',
     'offloadSplit',
     'offloadMerge',
     'aeadState',

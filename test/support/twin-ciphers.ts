@@ -8,6 +8,7 @@ import { nativeBinding } from '../../src/io/native-binding.ts';
 import { createNativeCipher } from '../../src/io/native-cipher.ts';
 import { MAX_KEY_SLOTS, type TransportCipher } from '../../src/protocol/transport-cipher.ts';
 import { TwinCipher } from '../../src/protocol/transport-twin.ts';
+import { LanesCipher } from './lanes-cipher.ts';
 import { between } from './packet-shapes.ts';
 import { type Random, seeded } from './random.ts';
 
@@ -18,11 +19,16 @@ const ERASED = 3;
 /** Slots without a key, and numbers that are not slots. */
 export const NO_SLOTS: readonly number[] = [2, ERASED, -1, MAX_KEY_SLOTS, 0x7fffffff, -0x80000000];
 
+/** With lanes, which must change nothing. */
+const LANES = 8;
+
 /** Returns the ciphers, at least one of them the addon's. */
 export function twinCiphers(): readonly TransportCipher[] {
   const binding = nativeBinding();
   const usable = binding.cipherProviders().filter(provider => provider.problem === undefined);
-  const all = [new TwinCipher(opensslPacketAead), ...usable.map(({ name }) => createNativeCipher(binding, name)!)];
+  const native = usable.map(({ name }) => createNativeCipher(binding, name)!);
+  const shared = native.slice(0, 1).map(cipher => new LanesCipher(binding, cipher.another(), LANES));
+  const all = [new TwinCipher(opensslPacketAead), ...native, ...shared];
   if (all.length < 2) throw new Error('the addon has no AEAD here');
   for (const cipher of all) {
     for (const [i, slot] of TWIN_SLOTS.entries()) cipher.setKey(slot, TWIN_KEYS[i]!);
