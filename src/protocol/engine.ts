@@ -1,7 +1,6 @@
 /**
  * The engine: inputs and outputs of the whole protocol. Its parts are in the files that it imports.
  */
-import { ENDPOINT_HAS_LOCAL, ENDPOINT_SIZE } from '../base/endpoint.ts';
 import type { DeviceConfig, DeviceStatus } from '../config/model.ts';
 import type { DatagramBatch, PacketBatch } from '../packet/batch.ts';
 import { configure, status } from './configure.ts';
@@ -13,14 +12,14 @@ import { forgetSessions, limitStaged } from './forget-sessions.ts';
 import { freezeDevice } from './freeze.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
 import { Inbound } from './inbound.ts';
+import type { Incoming } from './incoming.ts';
 import { Outbound } from './outbound.ts';
 import type { EngineEvent } from './output.ts';
-import { TIMER_PERSISTENT_KEEPALIVE } from './peer-timers.ts';
 import { restoreDevice } from './restore.ts';
 import { Sender } from './sender.ts';
 import { TimerActions } from './timer-actions.ts';
+import { setDown, setUp } from './up-down.ts';
 
-/** The largest IP packet, except for jumbograms. */
 const LARGEST_MTU = 65_535;
 /** Handshakes processed per timeout: about 3 ms of X25519. */
 const HANDSHAKES_PER_TURN = 32;
@@ -75,27 +74,13 @@ export class Engine {
   /** Lets the device send and receive. Idempotent. */
   up(now: number): void {
     this.#refuseFrozen();
-    const device = this.#device;
-    if (device.running) return;
-    device.running = true;
-    for (const peer of device.eachPeer())
-      if (peer.timers.persistentKeepalive > 0) peer.timers.set(TIMER_PERSISTENT_KEEPALIVE, now);
+    setUp(this.#device, now);
   }
 
   /** Forgets all sessions and stops sending; the configuration stays. Idempotent. */
   down(): void {
     this.#refuseFrozen();
-    const device = this.#device;
-    if (!device.running) return;
-    device.running = false;
-    this.#handshakes.clear();
-    for (const peer of device.eachPeer()) {
-      device.forgetSessions(peer);
-      peer.staged.clear();
-      peer.timers.clearAll();
-      peer.lastSentHandshake = Number.NEGATIVE_INFINITY;
-      peer.handshakeAttempts = 0;
-    }
+    setDown(this.#device, this.#handshakes);
   }
 
   /** Whether the device is up. */
@@ -117,7 +102,7 @@ export class Engine {
   }
 
   /**
-   * Limits the bytes that packets may hold while they wait for sessions, of all peers. Drops the
+   * Limits the bytes that packets of all peers may hold while they wait for sessions. Drops the
    * oldest of each peer if they hold more.
    */
   set stagedBytes(limit: number) {
@@ -155,19 +140,36 @@ export class Engine {
    * fit. Then drain the output, and call again with that index.
    */
   receive(batch: DatagramBatch, from: number, now: number): number {
+    return this.receiveLater(batch, from, now);
+  }
+
+  /** As receive(), but leaves transport messages to be opened: see accept(). @internal */
+  receiveLater(batch: DatagramBatch, from: number, now: number, later?: Incoming): number {
     if (!this.#active) return this.#drop(batch, from);
-    const taken = this.#inbound.receive(batch, from, now);
+    const taken = this.#inbound.receive(batch, from, now, later);
     if (this.#handshakes.length <= HANDSHAKES_AT_ONCE) this.#handshakes.process(HANDSHAKES_AT_ONCE, now);
     return taken;
   }
 
   /**
    * Processes the packets of a batch from the TUN, from index `from` on.
+   * @param later leaves the packets unsealed, for a caller that seals them itself
    * @returns the same as {@link Engine.receive}
    */
-  send(batch: PacketBatch, from: number, now: number): number {
+  send(batch: PacketBatch, from: number, now: number, later = false): number {
     if (!this.#active) return this.#drop(batch, from);
-    return this.#outbound.send(batch, from, now);
+    return this.#outbound.send(batch, from, now, later);
+  }
+
+  /** Judges and delivers messages that receive() put off. @internal */
+  accept(batch: DatagramBatch, incoming: Incoming, now: number): void {
+    if (this.#active) this.#inbound.accept(batch, incoming, now);
+    else this.#device.counters[this.#frozen ? 'frozen' : 'deviceDown'] += incoming.count;
+  }
+
+  /** The state, for lanes, which may borrow output and use the cipher's keys. @internal */
+  get device(): Pick<Device, 'cipher' | 'output'> {
+    return this.#device;
   }
 
   /**
@@ -216,9 +218,7 @@ export class Engine {
    */
   drained(): void {
     const { output } = this.#device;
-    const { transmits, transmitPeers } = output;
-    for (let i = 0; i < transmits.count; i++)
-      if (transmits.endpoints[i * ENDPOINT_SIZE + ENDPOINT_HAS_LOCAL] === 0xff) transmitPeers[i]?.clearSource();
+    output.outgoing.forgetLost();
     output.clear();
   }
 
@@ -231,10 +231,9 @@ export class Engine {
   }
 
   /**
-   * Erases the sessions of all peers, unfinished handshakes, and randomness that was drawn in
-   * advance. Call it before and after suspend, and in a virtual machine that may be a copy of
-   * another (kernel device.c, wg_pm_notification and wg_vm_notification). The next packet begins a
-   * handshake, even just after another one.
+   * Erases all sessions, unfinished handshakes, and randomness that was drawn in advance. Call it
+   * before and after suspend, and in a virtual machine that may be a copy of another (kernel
+   * device.c, wg_pm_notification, wg_vm_notification). The next packet begins a handshake.
    * @param renew whether peers whose session was alive get a handshake at once, so that what they
    * send is lost only until then; false before suspend
    */

@@ -38,6 +38,7 @@ import {
 import { KEEPALIVE_TIMEOUT, REJECT_AFTER_TIME, REKEY_TIMEOUT } from './constants.ts';
 import { type Device, MAX_DELIVERIES } from './device.ts';
 import { type HandshakeQueue, handshakeComplete, takeCookieReply } from './handshake-queue.ts';
+import { Incoming } from './incoming.ts';
 import { Keypair } from './keypair.ts';
 import type { Peer } from './peer.ts';
 import { setEndpoint } from './roaming.ts';
@@ -61,10 +62,11 @@ export class Inbound {
   readonly #device: Device;
   readonly #sender: Sender;
   readonly #queue: HandshakeQueue;
-  readonly #jobs = new Int32Array(MAX_DELIVERIES * OPEN_STRIDE);
-  readonly #keypairs: Keypair<Peer>[] = [];
+  /** For what is opened at once. */
+  readonly #own = new Incoming();
   readonly #touched: Peer[] = [];
-  #jobCount = 0;
+  /** What receive() fills at the moment. */
+  #incoming = this.#own;
 
   constructor(device: Device, sender: Sender, queue: HandshakeQueue) {
     this.#device = device;
@@ -74,11 +76,15 @@ export class Inbound {
 
   /**
    * Processes the datagrams of a batch from index `from` on.
+   * @param later takes the transport messages, which the caller opens before accept(); if absent,
+   * they are opened and accepted at once
    * @returns batch.count, or the index of the first datagram that had no room
    */
-  receive(batch: DatagramBatch, from: number, now: number): number {
+  receive(batch: DatagramBatch, from: number, now: number, later?: Incoming): number {
     const { desc } = batch;
-    this.#jobCount = 0;
+    const incoming = later ?? this.#own;
+    this.#incoming = incoming;
+    incoming.count = 0;
     let i = from;
     for (; i < batch.count; i++) {
       const at = i * DATAGRAM_STRIDE;
@@ -91,13 +97,13 @@ export class Inbound {
         this.#device.counters.malformedDatagram++;
         continue;
       }
-      if (this.#jobCount + most > MAX_DELIVERIES) break;
+      if (incoming.count + most > MAX_DELIVERIES) break;
       for (let done = 0; done < length; done += segment)
         this.#sort(batch, i, desc[at + DATAGRAM_OFFSET]! + done, Math.min(segment, length - done), now);
     }
-    if (this.#jobCount > 0) {
-      this.#device.cipher.open(batch.slab, this.#jobs, this.#jobCount);
-      this.#accept(batch, now);
+    if (!later && incoming.count > 0) {
+      this.#device.cipher.open(batch.slab, incoming.jobs, incoming.count);
+      this.accept(batch, incoming, now);
     }
     return i;
   }
@@ -109,7 +115,8 @@ export class Inbound {
       case MESSAGE_TRANSPORT: {
         const at = offset + TRANSPORT_RECEIVER;
         // most messages of a batch belong to one session
-        const last = this.#jobCount > 0 ? this.#keypairs[this.#jobCount - 1]! : undefined;
+        const { count, keypairs } = this.#incoming;
+        const last = count > 0 ? keypairs[count - 1]! : undefined;
         const isSame = last !== undefined && (last.localIndex | 0) === readI32le(slab, at);
         const keypair = isSame ? last : indices.lookup(readU32le(slab, at));
         if (!(keypair instanceof Keypair)) counters.unknownReceiver++;
@@ -132,8 +139,8 @@ export class Inbound {
   }
 
   #addJob(slab: Uint8Array, offset: number, length: number, keypair: Keypair<Peer>, number: number): void {
-    const at = this.#jobCount * OPEN_STRIDE;
-    const jobs = this.#jobs;
+    const { jobs, keypairs } = this.#incoming;
+    const at = this.#incoming.count * OPEN_STRIDE;
     jobs[at + OPEN_OFFSET] = offset;
     jobs[at + OPEN_LENGTH] = length;
     jobs[at + OPEN_KEY] = keypair.receiveSlot;
@@ -141,22 +148,23 @@ export class Inbound {
     jobs[at + OPEN_COUNTER_HIGH] = readI32le(slab, offset + TRANSPORT_COUNTER + 4);
     jobs[at + OPEN_RESULT] = -1;
     jobs[at + OPEN_USER] = number;
-    this.#keypairs[this.#jobCount++] = keypair;
+    keypairs[this.#incoming.count++] = keypair;
   }
 
-  #accept(batch: DatagramBatch, now: number): void {
+  /** Judges opened messages in the order of their arrival, and delivers their packets. */
+  accept(batch: DatagramBatch, incoming: Incoming, now: number): void {
     const { counters, output } = this.#device;
-    const jobs = this.#jobs;
+    const { jobs, keypairs } = incoming;
     const touched = this.#touched;
     touched.length = 0;
     output.deliveries.slab = batch.slab;
     // messages of one range (UDP_GRO) share a source: set it once per run of messages of one peer
     let placed: Peer | undefined;
     let placedBy = -1;
-    for (let job = 0; job < this.#jobCount; job++) {
+    for (let job = 0; job < incoming.count; job++) {
       const at = job * OPEN_STRIDE;
       const length = jobs[at + OPEN_RESULT]!;
-      const keypair = this.#keypairs[job]!;
+      const keypair = keypairs[job]!;
       if (length < 0) {
         counters.badTag++;
         continue;

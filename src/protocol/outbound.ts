@@ -19,13 +19,12 @@ import { largestDatagram, largestPacket } from '../packet/transport.ts';
 import type { Device } from './device.ts';
 import type { OutboundState } from './engine-state.ts';
 import { LoopGuard } from './loop-guard.ts';
+import { MOST_JOBS } from './outgoing.ts';
 import { mostRanges } from './output.ts';
 import type { Peer } from './peer.ts';
 import { outerTos, type Sender } from './sender.ts';
-import { SEAL_STRIDE } from './transport-cipher.ts';
+import { SEAL_OUT_LENGTH, SEAL_OUT_SEGMENT, SEAL_STRIDE } from './transport-cipher.ts';
 
-/** Packets per call of the cipher. */
-const BATCH = 512;
 /** ICMP errors per second, possibly in one burst: a busy sender needs only an occasional one. */
 const ICMP_PER_SECOND = 100;
 
@@ -34,12 +33,12 @@ export class Outbound {
   readonly #sender: Sender;
   readonly #loops: LoopGuard;
   readonly #split = new SplitPlan();
-  readonly #jobs = new Int32Array(BATCH * SEAL_STRIDE);
-  readonly #next = new Int32Array(BATCH);
-  readonly #segments = new Int32Array(BATCH);
-  readonly #sizes = new Int32Array(BATCH);
-  readonly #tos = new Int32Array(BATCH);
-  readonly #jobTos = new Int32Array(BATCH);
+  readonly #next = new Int32Array(MOST_JOBS);
+  readonly #segments = new Int32Array(MOST_JOBS);
+  readonly #sizes = new Int32Array(MOST_JOBS);
+  readonly #messages = new Int32Array(MOST_JOBS);
+  readonly #tos = new Int32Array(MOST_JOBS);
+  readonly #jobTos = new Int32Array(MOST_JOBS);
   readonly #touched: Peer[] = [];
   #cursor = 0;
   #icmpSecond = 0;
@@ -53,10 +52,12 @@ export class Outbound {
 
   /**
    * Sends the packets of a batch from index `from` on.
+   * @param later whether to leave the packets unsealed, in `output.outgoing`
    * @returns batch.count, or the index of the first packet that had no room
    */
-  send(batch: PacketBatch, from: number, now: number): number {
+  send(batch: PacketBatch, from: number, now: number, later = false): number {
     const { output } = this.#device;
+    const { outgoing } = output;
     const touched = this.#touched;
     touched.length = 0;
     const end = this.#gather(batch, from, now);
@@ -64,13 +65,15 @@ export class Outbound {
     this.#cursor = output.cursor;
     for (let t = 0; t < touched.length; t++) jobs = this.#plan(touched[t]!, batch, from, jobs, now);
     output.release();
-    if (jobs > 0) this.#device.cipher.seal(batch.slab, output.transmits.slab, this.#jobs, jobs);
+    outgoing.input = batch.slab;
+    outgoing.jobCount = jobs;
+    if (!later) outgoing.seal(this.#device.cipher);
     let job = 0;
     for (let t = 0; t < touched.length; t++) {
       const peer = touched[t]!;
       peer.batchSent = false;
       for (; job < peer.batchLast; job++)
-        if (this.#sender.emitJob(this.#jobs, job * SEAL_STRIDE, peer, this.#jobTos[job]!)) peer.batchSent = true;
+        if (this.#sender.emitJob(outgoing.jobs, job * SEAL_STRIDE, peer, this.#jobTos[job]!)) peer.batchSent = true;
     }
     // no other output may be added before this point: the messages were sealed at the output's
     // cursor
@@ -103,7 +106,7 @@ export class Outbound {
     const { slab, desc } = batch;
     const split = this.#split;
     let i = from;
-    for (; i < batch.count && i - from < BATCH; i++) {
+    for (; i < batch.count && i - from < MOST_JOBS; i++) {
       const offset = desc[i * PACKET_STRIDE + PACKET_OFFSET]!;
       const segments = split.read(slab, offset, desc[i * PACKET_STRIDE + PACKET_LENGTH]!);
       if (segments === 0) {
@@ -128,6 +131,7 @@ export class Outbound {
       const slot = i - from;
       this.#segments[slot] = segments;
       this.#sizes[slot] = size;
+      this.#messages[slot] = message;
       this.#tos[slot] = outerTos(slab, offset + VNET_HEADER_SIZE, split.length);
       this.#next[slot] = -1;
       if (peer.batchFirst < 0) {
@@ -144,7 +148,8 @@ export class Outbound {
    * @returns the number of jobs so far, also stored in batchLast
    */
   #plan(peer: Peer, batch: PacketBatch, from: number, jobs: number, now: number): number {
-    const { counters } = this.#device;
+    const { counters, output } = this.#device;
+    const filled = output.outgoing.jobs;
     const { desc, slab } = batch;
     for (let slot = peer.batchFirst; slot >= 0; slot = this.#next[slot]!) {
       const at = (from + slot) * PACKET_STRIDE;
@@ -157,7 +162,11 @@ export class Outbound {
         continue;
       }
       this.#jobTos[jobs] = this.#tos[slot]!;
-      this.#sender.fillJob(this.#jobs, jobs * SEAL_STRIDE, keypair, offset, length, segments, this.#cursor);
+      const job = jobs * SEAL_STRIDE;
+      this.#sender.fillJob(filled, job, keypair, offset, length, segments, this.#cursor);
+      // predicted: the datagrams are laid out even if they are sealed later
+      filled[job + SEAL_OUT_LENGTH] = this.#sizes[slot]!;
+      filled[job + SEAL_OUT_SEGMENT] = this.#messages[slot]!;
       this.#cursor += this.#sizes[slot]!;
       jobs++;
     }

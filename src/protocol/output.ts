@@ -12,12 +12,12 @@ import {
   DATAGRAM_STRIDE,
   DATAGRAM_TOS,
   type DatagramBatch,
-  makeDatagramBatch,
   makePacketBatch,
   PACKET_STRIDE,
   type PacketBatch,
 } from '../packet/batch.ts';
 import { LARGEST_DATAGRAM_IPV4 } from '../packet/transport.ts';
+import { Outgoing } from './outgoing.ts';
 import type { Peer } from './peer.ts';
 
 /** The kernel's limits of one UDP_SEGMENT send: 64 segments, and the size of an IPv4 datagram. */
@@ -27,6 +27,7 @@ const MAX_RANGE = LARGEST_DATAGRAM_IPV4;
 const CONTROL_BYTES = 16 * 1024;
 const CONTROL_DATAGRAMS = 64;
 const LARGEST_CONTROL = 256;
+const NOTHING = new Uint8Array(0);
 
 /** An event of the engine, for a log. */
 export interface EngineEvent {
@@ -44,15 +45,23 @@ export interface EngineEvent {
   readonly publicKey?: Uint8Array;
 }
 
+/** Packets from tunnels, in the slab of the received batch. */
+export interface Deliveries extends PacketBatch {
+  slab: Uint8Array;
+}
+
 export class Output {
-  readonly transmits: DatagramBatch;
-  /** The peer of each datagram of `transmits`; undefined for cookie replies. */
-  readonly transmitPeers: (Peer | undefined)[] = [];
-  /** Packets from tunnels, in the slab of the received batch. */
-  readonly deliveries: { slab: Uint8Array; readonly desc: Int32Array; count: number };
+  /** Datagrams to send, with the jobs of those that are not sealed yet. */
+  outgoing: Outgoing;
+  deliveries: Deliveries;
   /** Packets that the engine wrote for the local host: ICMP errors. */
   readonly locals: PacketBatch;
   readonly events: EngineEvent[] = [];
+  readonly #makeOutgoing: () => Outgoing;
+  readonly #makeDeliveries: () => Deliveries;
+  /** What was lent and came back. */
+  readonly #spareOutgoing: Outgoing[] = [];
+  readonly #spareDeliveries: Deliveries[] = [];
   #used = 0;
   #localsUsed = 0;
   #reservedBytes = 0;
@@ -63,24 +72,61 @@ export class Output {
   #runSegments = 0;
 
   constructor(slabSize: number, datagrams: number, deliveries: number) {
-    this.transmits = makeDatagramBatch(slabSize, datagrams);
-    this.deliveries = {
-      slab: this.transmits.slab,
-      desc: new Int32Array(deliveries * PACKET_STRIDE),
-      count: 0,
-    };
+    this.#makeOutgoing = () => new Outgoing(slabSize, datagrams);
+    this.#makeDeliveries = () => ({ slab: NOTHING, desc: new Int32Array(deliveries * PACKET_STRIDE), count: 0 });
+    this.outgoing = this.#makeOutgoing();
+    this.deliveries = this.#makeDeliveries();
     this.locals = makePacketBatch(64 * 1024, 64);
   }
 
   /** Clears all output; call it after draining. */
   clear(): void {
-    this.transmits.count = 0;
+    this.outgoing.clear();
     this.deliveries.count = 0;
     this.locals.count = 0;
     this.events.length = 0;
     this.#used = 0;
     this.#localsUsed = 0;
     this.#runClosed = true;
+  }
+
+  /** Datagrams to send. */
+  get transmits(): DatagramBatch {
+    return this.outgoing.batch;
+  }
+
+  /** Gives the datagrams away, and goes on with an empty batch. */
+  lendOutgoing(): Outgoing {
+    const lent = this.outgoing;
+    this.outgoing = this.#spareOutgoing.pop() ?? this.#makeOutgoing();
+    this.#used = 0;
+    this.#runClosed = true;
+    return lent;
+  }
+
+  outgoingBack(outgoing: Outgoing): void {
+    outgoing.forgetLost();
+    outgoing.clear();
+    this.#spareOutgoing.push(outgoing);
+  }
+
+  /** Gives the packets for the TUN away, and goes on with an empty batch. */
+  lendDeliveries(): Deliveries {
+    const lent = this.deliveries;
+    this.deliveries = this.#spareDeliveries.pop() ?? this.#makeDeliveries();
+    return lent;
+  }
+
+  deliveriesBack(deliveries: Deliveries): void {
+    deliveries.slab = NOTHING;
+    deliveries.count = 0;
+    this.#spareDeliveries.push(deliveries);
+  }
+
+  /** Frees the memory of batches that are not in use. */
+  shrink(): void {
+    this.#spareOutgoing.length = 0;
+    this.#spareDeliveries.length = 0;
   }
 
   get empty(): boolean {
@@ -221,7 +267,7 @@ export class Output {
     desc[field + DATAGRAM_TOS] = tos;
     desc[field + DATAGRAM_ERROR] = 0;
     for (let i = 0; i < ENDPOINT_SIZE; i++) this.transmits.endpoints[number * ENDPOINT_SIZE + i] = endpoints[at + i]!;
-    this.transmitPeers[number] = peer;
+    this.outgoing.peers[number] = peer;
   }
 }
 
